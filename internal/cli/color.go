@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"runtime"
+
+	"github.com/fatih/color"
+)
+
+// UseColor decides whether one stream is coloured. The first that applies
+// counts:
+//
+//	--color=always or never
+//	NO_COLOR not empty: never
+//	CLICOLOR_FORCE or FORCE_COLOR not empty and not 0: always
+//	CLICOLOR=0: never
+//	TERM=dumb, or (not on Windows) no TERM: never
+//	otherwise when the stream is a terminal
+func UseColor(when string, lookup LookupFunc, terminal bool) bool {
+	env := Env{Lookup: lookup}
+	force := func(name string) bool {
+		v := env.getenv(name)
+		return v != "" && v != "0"
+	}
+	term := env.getenv("TERM")
+	switch {
+	case when == "always":
+		return true
+	case when == "never":
+		return false
+	case env.getenv("NO_COLOR") != "":
+		return false
+	case force("CLICOLOR_FORCE"), force("FORCE_COLOR"):
+		return true
+	case env.getenv("CLICOLOR") == "0":
+		return false
+	case term == "dumb", term == "" && runtime.GOOS != "windows":
+		return false
+	}
+	return terminal
+}
+
+// NewColor makes a colour that is on or off by UseColor's answer for its
+// stream, whatever fatih/color thinks of stdout.
+func NewColor(on bool, attributes ...color.Attribute) *color.Color {
+	c := color.New(attributes...)
+	if on {
+		c.EnableColor()
+	} else {
+		c.DisableColor()
+	}
+	return c
+}

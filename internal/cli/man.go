@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Man pages are written by hand, in mdoc. What they say of options and exit
+// codes has one right form, which the functions here render and check.
+
+// ManOptions is the body of the OPTIONS section for a tool: a list for each
+// group, each item in the one form that CheckManPage accepts.
+func ManOptions(tools ToolSet) string {
+	var b strings.Builder
+	var group Group
+	table := Table(tools)
+	for i := range table {
+		o := &table[i]
+		if o.Group != group {
+			if group != "" {
+				b.WriteString(".El\n")
+			}
+			group = o.Group
+			fmt.Fprintf(&b, ".Ss %s\n.Bl -tag -width Ds\n", group)
+		}
+		fmt.Fprintf(&b, "%s\n%s\n", manItem(o), mdocText(sentence(helpSentence(o))))
+	}
+	if group != "" {
+		b.WriteString(".El\n")
+	}
+	return b.String()
+}
+
+// ManExitStatus is the body of the EXIT STATUS section for a tool.
+func ManExitStatus(tools ToolSet) string {
+	var b strings.Builder
+	b.WriteString(".Bl -tag -width Ds\n")
+	for _, row := range ExitCodes(tools) {
+		fmt.Fprintf(&b, ".It %d\n%s\n", row.Code, mdocText(sentence(row.Text)))
+	}
+	b.WriteString(".El\n")
+	return b.String()
+}
+
+// manItem is the item line of an option:
+//
+//	.It Fl h , Fl -host Ar HOST
+//	.It Fl -serve Op Ar ADDR
+//	.It Fl D , Fl -property Ar CMD PROP Oo Ar KEY Oc Ar VALUE
+func manItem(o *Option) string {
+	var b strings.Builder
+	b.WriteString(".It ")
+	for i, s := range o.Spellings() {
+		if i > 0 {
+			b.WriteString(" , ")
+		}
+		b.WriteString("Fl " + s[1:])
+	}
+	switch {
+	case o.Type == TypeBool:
+		return b.String()
+	case o.Optional:
+		return b.String() + " Op Ar " + o.Placeholder
+	}
+	inArgument := false
+	for _, word := range strings.Fields(o.Placeholder) {
+		bare := strings.Trim(word, "[]")
+		switch {
+		case bare != word:
+			b.WriteString(" Oo Ar " + bare + " Oc")
+			inArgument = false
+		case inArgument:
+			b.WriteString(" " + word)
+		default:
+			b.WriteString(" Ar " + word)
+			inArgument = true
+		}
+	}
+	return b.String()
+}
+
+// sentence makes one of a table's lower-case phrases.
+func sentence(s string) string {
+	if c := s[0]; c >= 'a' && c <= 'z' {
+		s = string(c-'a'+'A') + s[1:]
+	}
+	return s + "."
+}
+
+// mdocText protects what roff would interpret.
+func mdocText(s string) string {
+	s = strings.ReplaceAll(s, `\`, `\e`)
+	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {
+		s = `\&` + s
+	}
+	return s
+}
+
+// CheckManPage compares a man page in mdoc with the tables of a tool and
+// returns one line for every disagreement: each option has exactly one item in
+// OPTIONS, with all of its spellings and its placeholder, no item names an
+// option that is not in the table, and EXIT STATUS has each code once and no
+// other.
+func CheckManPage(page []byte, tools ToolSet) []string {
+	var problems []string
+	complain := func(line int, format string, args ...any) {
+		problems = append(problems, fmt.Sprintf("line %d: ", line)+fmt.Sprintf(format, args...))
+	}
+	table := Table(tools)
+	index := spellings(table)
+	optionAt, codeAt := map[*Option]int{}, map[int]int{}
+	codes := map[int]bool{}
+	for _, row := range ExitCodes(tools) {
+		codes[row.Code] = true
+	}
+	section, number := "", 0
+	for line := range strings.Lines(string(page)) {
+		number++
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		switch {
+		case words[0] == ".Sh":
+			section = strings.Join(words[1:], " ")
+		case words[0] != ".It" || len(words) < 2:
+		case section == "OPTIONS" && words[1] == "Fl":
+			if len(words) < 3 {
+				complain(number, "item without an option")
+				continue
+			}
+			o := index["-"+words[2]]
+			got := strings.Join(words, " ")
+			switch {
+			case o == nil:
+				complain(number, "-%s is not an option", words[2])
+			case optionAt[o] != 0:
+				complain(number, "%s is already on line %d", o.Label(), optionAt[o])
+			case got != manItem(o):
+				optionAt[o] = number
+				complain(number, "have %q, want %q", got, manItem(o))
+			default:
+				optionAt[o] = number
+			}
+		case section == "EXIT STATUS":
+			code, err := strconv.Atoi(words[len(words)-1])
+			switch {
+			case err != nil:
+				complain(number, "%q is no exit code", words[len(words)-1])
+			case !codes[code]:
+				complain(number, "exit code %d is not in the table", code)
+			case codeAt[code] != 0:
+				complain(number, "exit code %d is already on line %d", code, codeAt[code])
+			default:
+				codeAt[code] = number
+			}
+		}
+	}
+	for i := range table {
+		if o := &table[i]; optionAt[o] == 0 {
+			problems = append(problems, fmt.Sprintf("no item %q", manItem(o)))
+		}
+	}
+	for _, row := range ExitCodes(tools) {
+		if codeAt[row.Code] == 0 {
+			problems = append(problems, fmt.Sprintf("exit code %d is missing", row.Code))
+		}
+	}
+	return problems
+}

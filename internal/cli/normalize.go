@@ -1,0 +1,228 @@
+package cli
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Normalize turns the words after the program's name into the one form that
+// urfave/cli and the flag package read without surprises: every option as
+// --name or --name=value under its canonical name, in the order given, then,
+// when there are positional words, "--" and those. It looks at no environment
+// and checks no values, so its result depends on the arguments only, and its
+// own output is left as it is.
+//
+// What it accepts:
+//
+//   - every spelling of an option, as -t a, --topic a, --topic=a;
+//   - a value that begins with a hyphen: -m -x sends "-x", -t -- has topic "--";
+//   - bundles of one-letter switches, the last of which may take a value: -vd,
+//     -vt a/b;
+//   - a value attached to its letter, -q1 or -ta/b, unless the word could mean
+//     something else: when it is a long name with a hyphen missing (-topic),
+//     when = follows the letter, or when all of the value's letters are options
+//     themselves (-td);
+//   - options after positional words; everything after "--" is positional;
+//   - -D CMD PROP VALUE and -D CMD user-property KEY VALUE;
+//   - an optional value (--serve) as --serve=ADDR, or as the next word when
+//     that is all digits or has a colon and does not begin with a hyphen.
+//
+// The error is a *UsageError. It never repeats an attached value of a secret
+// option.
+func Normalize(table []Option, argv []string) ([]string, error) {
+	n := normalizer{index: spellings(table), argv: argv}
+	n.out = make([]string, 0, len(argv)+1)
+	for n.next < len(n.argv) {
+		w := n.argv[n.next]
+		n.next++
+		var err *UsageError
+		switch {
+		case w == "--":
+			n.positional = append(n.positional, n.argv[n.next:]...)
+			n.next = len(n.argv)
+		case len(w) < 2 || w[0] != '-':
+			n.positional = append(n.positional, w)
+		case strings.HasPrefix(w, "--"):
+			err = n.long(w)
+		default:
+			err = n.short(w)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(n.positional) > 0 {
+		n.out = append(append(n.out, "--"), n.positional...)
+	}
+	return n.out, nil
+}
+
+type normalizer struct {
+	index      map[string]*Option
+	argv       []string
+	next       int // the word of argv to read next
+	out        []string
+	positional []string
+}
+
+// long handles --name and --name=value.
+func (n *normalizer) long(w string) *UsageError {
+	name, value, attached := strings.Cut(w, "=")
+	o := n.index[name]
+	if o == nil {
+		return n.unknown(name)
+	}
+	if !attached {
+		return n.option(o, name)
+	}
+	switch o.Type {
+	case TypeBool:
+		on, err := parseBool(value)
+		if err != nil {
+			return Usagef("%s: %q %s", o.Label(), value, err)
+		}
+		if on {
+			n.out = append(n.out, "--"+o.Name)
+		} else {
+			n.out = append(n.out, "--"+o.Name+"=false")
+		}
+	case TypeProperty:
+		p, err := parseProperty(value)
+		if err != nil {
+			return Usagef("%s: %q %s", o.Label(), value, err)
+		}
+		n.emit(o, p.word())
+	default:
+		n.emit(o, value)
+	}
+	return nil
+}
+
+// short handles -x, -xVALUE and bundles such as -xyz.
+func (n *normalizer) short(w string) *UsageError {
+	letters := w[1:]
+	if len(letters) > 1 {
+		name, _, _ := strings.Cut(letters, "=")
+		if long := "--" + name; len(name) > 1 && n.index[long] != nil {
+			return Usagef("unknown option %q", "-"+name).WithHint("did you mean %s?", long)
+		}
+	}
+	for i := 0; i < len(letters); i++ {
+		spelling := "-" + letters[i:i+1]
+		o := n.index[spelling]
+		if o == nil {
+			if i == 0 {
+				name, _, _ := strings.Cut(w, "=")
+				return n.unknown(name)
+			}
+			return Usagef("unknown option %q in %q", spelling, w)
+		}
+		rest := letters[i+1:]
+		if rest == "" {
+			return n.option(o, spelling)
+		}
+		if o.Type == TypeBool {
+			if rest[0] == '=' {
+				return Usagef("%s takes no value in %q", spelling, w).
+					WithHint("write --%s=false to turn it off", o.Name)
+			}
+			n.out = append(n.out, "--"+o.Name)
+			continue
+		}
+		return n.attached(o, spelling, rest)
+	}
+	return nil
+}
+
+// attached handles the value in -q1.
+func (n *normalizer) attached(o *Option, spelling, value string) *UsageError {
+	word := strconv.Quote(spelling + value)
+	if o.Secret {
+		word = spelling + " with its value attached"
+	}
+	if o.Type == TypeProperty {
+		return Usagef("%s needs its words separate: %s", spelling, o.Placeholder)
+	}
+	ambiguous := value[0] == '='
+	if !ambiguous {
+		ambiguous = true
+		for i := 0; i < len(value) && ambiguous; i++ {
+			ambiguous = n.index["-"+value[i:i+1]] != nil
+		}
+		// -q1 stays clear although -0 is an option: a number is a value.
+		if allDigits(value) {
+			ambiguous = false
+		}
+	}
+	if ambiguous {
+		return Usagef("%s is ambiguous", word).WithHint("write %s %s or --%s=%s", spelling, o.Placeholder, o.Name, o.Placeholder)
+	}
+	n.emit(o, value)
+	return nil
+}
+
+// option handles an option without attached value: it takes as many words as
+// the option needs.
+func (n *normalizer) option(o *Option, spelling string) *UsageError {
+	switch {
+	case o.Type == TypeBool:
+		n.out = append(n.out, "--"+o.Name)
+		return nil
+	case o.Type == TypeProperty:
+		return n.property(o, spelling)
+	case o.Optional:
+		value := ""
+		if n.next < len(n.argv) && looksLikeAddress(n.argv[n.next]) {
+			value = n.argv[n.next]
+			n.next++
+		}
+		n.emit(o, value)
+		return nil
+	}
+	if n.next == len(n.argv) {
+		return Usagef("%s needs a value: %s", spelling, o.Placeholder)
+	}
+	n.emit(o, n.argv[n.next])
+	n.next++
+	return nil
+}
+
+func (n *normalizer) property(o *Option, spelling string) *UsageError {
+	words := n.argv[n.next:]
+	want := 3
+	if len(words) > 1 && strings.EqualFold(words[1], userProperty) {
+		want = 4
+	}
+	if len(words) < want {
+		return Usagef("%s needs %d words, not %d: %s", spelling, want, len(words), o.Placeholder).
+			WithHint("write %s CMD PROP VALUE, or %s CMD user-property KEY VALUE", spelling, spelling)
+	}
+	key := ""
+	if want == 4 {
+		key = words[2]
+	}
+	p, err := makeProperty(words[0], words[1], key, words[want-1])
+	if err != nil {
+		return Usagef("%s: %q %s", o.Label(), strings.Join(words[:want], " "), err).
+			WithHint("write %s CMD PROP VALUE, or %s CMD user-property KEY VALUE", spelling, spelling)
+	}
+	n.next += want
+	n.emit(o, p.word())
+	return nil
+}
+
+func (n *normalizer) emit(o *Option, value string) {
+	n.out = append(n.out, "--"+o.Name+"="+value)
+}
+
+func (n *normalizer) unknown(word string) *UsageError {
+	err := Usagef("unknown option %q", word)
+	if s := suggest(n.index, word); s != "" {
+		return err.WithHint("did you mean %s?", s)
+	}
+	return err
+}
+
+func looksLikeAddress(w string) bool {
+	return !strings.HasPrefix(w, "-") && (allDigits(w) || strings.ContainsRune(w, ':'))
+}

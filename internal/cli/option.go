@@ -1,0 +1,181 @@
+package cli
+
+import (
+	"strings"
+	"time"
+)
+
+// ToolSet is a set of tools, as a bit mask.
+type ToolSet uint8
+
+// The tools an option or an exit code belongs to.
+const (
+	Pub ToolSet = 1 << iota
+	Sub
+	Bench
+
+	PubSub = Pub | Sub
+	All    = Pub | Sub | Bench
+)
+
+// Type says how the value of an option is written and read.
+type Type uint8
+
+// The types of an option.
+const (
+	TypeBool     Type = iota // no value; --name=false takes it back
+	TypeString               // any text, verbatim
+	TypeInt                  // base 10, between Min and Max
+	TypeDuration             // 5 (seconds), 1.5, 250ms, 2m, between Min and Max nanoseconds
+	TypeSize                 // bytes: 512, 64k, 1MiB, between Min and Max
+	TypeChoice               // one of Choices
+	TypeEscaped              // text in which \n \r \t \0 \\ and \xHH are escapes; not empty
+	TypeListen               // PORT, HOST:PORT or the path of a Unix socket
+	TypeProperty             // CMD PROP [KEY] VALUE, see Property
+)
+
+// Completion says what a shell offers for the value of an option.
+type Completion uint8
+
+// The kinds of completion.
+const (
+	CompleteNothing Completion = iota
+	CompleteFile
+	CompleteDir
+	CompleteHost
+	CompleteTopic
+	CompleteChoice
+	CompleteProperty
+)
+
+// Group is a heading of --help and of the man page.
+type Group string
+
+// The groups, in the order in which --help shows them.
+const (
+	GroupPublish    Group = "Publishing"
+	GroupSubscribe  Group = "Subscribing"
+	GroupOutput     Group = "Output"
+	GroupConnection Group = "Connection"
+	GroupTLS        Group = "TLS"
+	GroupWill       Group = "Will"
+	GroupGeneral    Group = "General"
+)
+
+// Choice is one value of a TypeChoice option: Value is what the tool reads,
+// Also are other ways to write it.
+type Choice struct {
+	Value string
+	Also  []string
+}
+
+// Special is a word that a TypeDuration option takes in place of a number.
+type Special struct {
+	Word  string
+	Value time.Duration
+}
+
+// Option is one row of the option table, the single source of truth for the
+// command line, the environment, --help, the man pages and their tests.
+type Option struct {
+	// Name is the canonical name: --Name on the command line and the key in a
+	// configuration file. The environment variable follows from it (Env).
+	Name    string
+	Short   string   // one letter, or empty
+	Aliases []string // further long names
+	Tools   ToolSet
+	Group   Group
+	Type    Type
+
+	// Optional: the value may be missing, Implied is used then.
+	Optional bool
+	Implied  string
+
+	Repeat      bool // every use adds a value; otherwise the last one wins
+	Placeholder string
+	Help        string
+	Default     string // in the form a user would write it; empty: none
+
+	// Min and Max bound numbers, both inclusive: TypeInt plain, TypeSize bytes,
+	// TypeDuration nanoseconds. A Max of zero is no upper bound.
+	Min, Max int64
+	// Step is what a TypeDuration must be a multiple of; zero: anything.
+	Step     time.Duration
+	Choices  []Choice
+	Specials []Special
+
+	Complete Completion
+	Secret   bool // never shown in errors
+
+	NoEnv       bool   // has no environment variable
+	EnvFallback string // second variable, read when the first is not set
+}
+
+// Env is the environment variable of the option, MQ_ and the name in capitals,
+// or "" when it has none.
+func (o *Option) Env() string {
+	if o.NoEnv {
+		return ""
+	}
+	b := []byte("MQ_" + o.Name)
+	for i := 3; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '-':
+			b[i] = '_'
+		case 'a' <= c && c <= 'z':
+			b[i] = c - 'a' + 'A'
+		}
+	}
+	return string(b)
+}
+
+// Key is the key of the option in a configuration file, or "" when it cannot
+// stand there.
+func (o *Option) Key() string {
+	if o.NoEnv {
+		return ""
+	}
+	return o.Name
+}
+
+// Spellings are all ways to write the option, short first: -P --password --pw.
+func (o *Option) Spellings() []string {
+	s := make([]string, 0, 2+len(o.Aliases))
+	if o.Short != "" {
+		s = append(s, "-"+o.Short)
+	}
+	s = append(s, "--"+o.Name)
+	for _, a := range o.Aliases {
+		s = append(s, "--"+a)
+	}
+	return s
+}
+
+// Label is how errors name the option: -q/--qos.
+func (o *Option) Label() string {
+	if o.Short != "" {
+		return "-" + o.Short + "/--" + o.Name
+	}
+	return "--" + o.Name
+}
+
+// takesValue tells whether the option is followed by at least one word that is
+// not optional.
+func (o *Option) takesValue() bool { return o.Type != TypeBool && !o.Optional }
+
+func (o *Option) choiceWords() string {
+	words := make([]string, len(o.Choices))
+	for i, c := range o.Choices {
+		words[i] = c.Value
+	}
+	return orList(words)
+}
+
+// orList joins words as "a, b or c".
+func orList(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}

@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"io"
+
+	ucli "github.com/urfave/cli/v2"
+)
+
+// urfave/cli gets the canonical words of Normalize and flags that have exactly
+// one name and only collect text, in order: nothing is left for it to copy
+// between aliases, split at commas, read in base 0 or take from the
+// environment. Its own help, version, messages and exits are all off.
+
+// rawFlag collects the uses of one option into a list shared by all.
+type rawFlag struct {
+	opt  *Option
+	uses *[]given
+}
+
+// Set records one use.
+func (f *rawFlag) Set(s string) error {
+	*f.uses = append(*f.uses, given{f.opt, s})
+	return nil
+}
+
+// String is empty: urfave asks for a default to show, which is not its job.
+func (f *rawFlag) String() string { return "" }
+
+// IsBoolFlag lets the flag package accept the name without a value.
+func (f *rawFlag) IsBoolFlag() bool { return f.opt.Type == TypeBool }
+
+// split parses canonical words into uses of options and positional words.
+func split(table []Option, words []string) (uses []given, positional []string, err error) {
+	flags := make([]ucli.Flag, len(table))
+	for i := range table {
+		o := &table[i]
+		flags[i] = &ucli.GenericFlag{Name: o.Name, Value: &rawFlag{opt: o, uses: &uses}}
+	}
+	app := &ucli.App{
+		Name:                      "mqtools", // else urfave looks at os.Args
+		Usage:                     " ",
+		Flags:                     flags,
+		HideHelp:                  true,
+		HideHelpCommand:           true,
+		HideVersion:               true,
+		DisableSliceFlagSeparator: true,
+		Reader:                    eof{},
+		Writer:                    io.Discard,
+		ErrWriter:                 io.Discard,
+		Action: func(c *ucli.Context) error {
+			positional = c.Args().Slice()
+			return nil
+		},
+		OnUsageError:   func(_ *ucli.Context, err error, _ bool) error { return err },
+		ExitErrHandler: func(*ucli.Context, error) {},
+	}
+	err = app.Run(append([]string{app.Name}, words...))
+	return uses, positional, err
+}
+
+type eof struct{}
+
+func (eof) Read([]byte) (int, error) { return 0, io.EOF }
+
+// parsed is a command line after the words are sorted out and before the
+// values are checked.
+type parsed struct {
+	table      []Option
+	uses       []given
+	positional []string
+}
+
+func parseWords(table []Option, argv []string) (*parsed, error) {
+	words, err := Normalize(table, argv)
+	if err != nil {
+		return nil, err
+	}
+	uses, positional, err := split(table, words)
+	if err != nil {
+		// Cannot happen for words of Normalize; FuzzNormalize says so.
+		return nil, Usagef("arguments not understood: %s", err)
+	}
+	return &parsed{table, uses, positional}, nil
+}
+
+// has tells whether a switch is on after all its uses.
+func (p *parsed) has(name string) bool {
+	on := false
+	for _, use := range p.uses {
+		if use.opt.Name == name {
+			on = use.raw != "false"
+		}
+	}
+	return on
+}
+
+// Parse reads a command line, without the program's name, and the environment
+// against a table. It returns the values and the positional words. The error
+// is a *UsageError. A nil lookup is an empty environment.
+func Parse(table []Option, argv []string, lookup LookupFunc) (*Values, []string, error) {
+	p, err := parseWords(table, argv)
+	if err != nil {
+		return nil, nil, err
+	}
+	values, err := decode(p.table, p.uses, lookup)
+	return values, p.positional, err
+}

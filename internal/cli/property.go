@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Property is one use of -D CMD PROP [KEY] VALUE: an MQTT 5 property for one
+// of the packets the tool sends. Command and Name are lower case and not
+// checked against MQTT's table of properties, Key is for user-property.
+type Property struct {
+	Command string
+	Name    string
+	Key     string
+	Value   string
+}
+
+// userProperty is the one property that takes two words.
+const userProperty = "user-property"
+
+// As one word, for --property=WORD and the environment, a property is its
+// parts separated by single spaces; the value is the rest, verbatim, and in
+// the key a space and a backslash have a backslash before them.
+
+func (p Property) word() string {
+	s := p.Command + " " + p.Name + " "
+	if p.Name == userProperty {
+		s += strings.NewReplacer(`\`, `\\`, ` `, `\ `).Replace(p.Key) + " "
+	}
+	return s + p.Value
+}
+
+// makeProperty checks the first two words of a property and lowers their case.
+func makeProperty(command, name, key, value string) (Property, error) {
+	for _, w := range [...]string{command, name} {
+		if !isPropertyWord(w) {
+			return Property{}, fmt.Errorf("has %q where a packet or property name belongs", w)
+		}
+	}
+	return Property{strings.ToLower(command), strings.ToLower(name), key, value}, nil
+}
+
+// isPropertyWord allows letters, digits and hyphens, not first: a forgotten
+// word would otherwise make an option its property.
+func isPropertyWord(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' && i > 0) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// parseProperty reads the one-word form.
+func parseProperty(s string) (Property, error) {
+	command, rest, ok1 := strings.Cut(s, " ")
+	name, rest, ok2 := strings.Cut(rest, " ")
+	if !ok1 || !ok2 {
+		return Property{}, errors.New("has too few words, want CMD PROP VALUE")
+	}
+	if !strings.EqualFold(name, userProperty) {
+		return makeProperty(command, name, "", rest)
+	}
+	key := make([]byte, 0, len(rest))
+	for i := 0; i < len(rest); i++ {
+		switch c := rest[i]; {
+		case c == ' ':
+			return makeProperty(command, name, string(key), rest[i+1:])
+		case c == '\\' && i+1 < len(rest):
+			i++
+			key = append(key, rest[i])
+		default:
+			key = append(key, c)
+		}
+	}
+	return Property{}, errors.New("has too few words, want CMD user-property KEY VALUE")
+}

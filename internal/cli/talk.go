@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/fatih/color"
+)
+
+// Talk is what a tool says on stderr: whole lines that begin with its name,
+// lower case, without full stop. Every line is one Write, whatever goroutine
+// it comes from. Text may be untrusted: control characters are shown escaped,
+// so a line stays one line. A failed write is ignored; there is nobody left to
+// tell.
+type Talk struct {
+	mu    sync.Mutex
+	w     io.Writer
+	name  string
+	quiet bool
+	debug bool
+	red   *color.Color
+	amber *color.Color
+}
+
+// NewTalk makes a Talk for the tool called name. Quiet mutes warnings and
+// infos, debug lets Debugf speak.
+func NewTalk(w io.Writer, name string, quiet, debug, colored bool) *Talk {
+	return &Talk{
+		w:     w,
+		name:  name,
+		quiet: quiet,
+		debug: debug,
+		red:   NewColor(colored, color.FgRed),
+		amber: NewColor(colored, color.FgYellow),
+	}
+}
+
+// Errorf tells an error. It is never muted.
+func (t *Talk) Errorf(format string, args ...any) { t.line(t.red, "", format, args) }
+
+// Warnf tells a warning: "mqsub: warning: ...".
+func (t *Talk) Warnf(format string, args ...any) {
+	if !t.quiet {
+		t.line(t.amber, "warning: ", format, args)
+	}
+}
+
+// Infof tells what is going on, as a lost connection.
+func (t *Talk) Infof(format string, args ...any) {
+	if !t.quiet {
+		t.line(nil, "", format, args)
+	}
+}
+
+// Debugf tells a detail for --debug.
+func (t *Talk) Debugf(format string, args ...any) {
+	if t.debug {
+		t.line(nil, "", format, args)
+	}
+}
+
+// Debugging tells whether Debugf speaks, for callers that save the work.
+func (t *Talk) Debugging() bool { return t.debug }
+
+func (t *Talk) line(c *color.Color, prefix, format string, args []any) {
+	text := prefix + escape(fmt.Sprintf(format, args...))
+	if c != nil {
+		text = c.Sprint(text)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, _ = io.WriteString(t.w, t.name+": "+text+"\n")
+}
+
+// problem tells an error and its hint.
+func (t *Talk) problem(err error, fallback string) {
+	t.Errorf("%s", err)
+	hint := hintOf(err)
+	if hint == "" {
+		hint = fallback
+	}
+	if hint != "" {
+		t.line(nil, "", "%s", []any{hint})
+	}
+}

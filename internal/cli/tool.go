@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+)
+
+// Tool is one program.
+type Tool struct {
+	Name     string  // mqsub
+	Bit      ToolSet // its bit in the tables
+	Summary  string  // one sentence for --help
+	Usage    string  // the words after the name: "[OPTION]... -t FILTER..."
+	Examples []Example
+
+	// MaxArgs is the most positional words it takes, -1 any number. Words in
+	// excess are usage errors.
+	MaxArgs int
+
+	// Run does the work. The error, if any, is told on stderr with its hint and
+	// decides on the exit code, see CodeOf and Failed.
+	Run func(ctx context.Context, inv *Invocation) error
+}
+
+// Example is a command line that --help shows, and what it does.
+type Example struct{ Command, Text string }
+
+// Invocation is one run of a tool: its streams, its voice and its values.
+type Invocation struct {
+	Env
+	*Talk
+	Tool   *Tool
+	Values *Values
+	Args   []string // positional words
+
+	StdoutColor bool // colour what goes to stdout
+	StderrColor bool
+}
+
+// Main runs a tool in this process, with its streams, environment and
+// signals, and returns the exit code.
+func Main(tool Tool) int {
+	ctx, stop := Signals(context.Background())
+	defer stop()
+	return Run(ctx, OSEnv(), tool)
+}
+
+// Run runs a tool and returns its exit code. It touches nothing of the process
+// but what env holds.
+func Run(ctx context.Context, env Env, tool Tool) int {
+	talk := NewTalk(env.Stderr, tool.Name, false, false, UseColor("auto", env.Lookup, env.StderrIsTerminal))
+	tryHelp := "try '" + tool.Name + " --help'"
+
+	words, err := parseWords(Table(tool.Bit), env.Args)
+	if err != nil {
+		talk.problem(err, tryHelp)
+		return CodeOf(ctx, err)
+	}
+	// Before the values are checked: help is most wanted when one is wrong.
+	for _, page := range [...]struct {
+		name string
+		text func() string
+	}{
+		{"help", func() string { return Help(tool) }},
+		{"version", func() string { return VersionLine(tool.Name) + "\n" }},
+	} {
+		if words.has(page.name) {
+			return writePage(env.Stdout, page.text(), talk)
+		}
+	}
+
+	inv := &Invocation{Env: env, Talk: talk, Tool: &tool, Args: words.positional}
+	inv.Values, err = decode(words.table, words.uses, env.Lookup)
+	if err == nil {
+		err = tool.checkArgs(words.positional)
+	}
+	if err != nil {
+		talk.problem(err, tryHelp)
+		return CodeOf(ctx, err)
+	}
+	when := inv.Values.String("color")
+	inv.StdoutColor = UseColor(when, env.Lookup, env.StdoutIsTerminal)
+	inv.StderrColor = UseColor(when, env.Lookup, env.StderrIsTerminal)
+	inv.Talk = NewTalk(env.Stderr, tool.Name, inv.Values.Bool("quiet"), inv.Values.Bool("debug"), inv.StderrColor)
+
+	err = tool.Run(ctx, inv)
+	code := CodeOf(ctx, err)
+	if tells(ctx, err) {
+		fallback := ""
+		if code == ExitUsage {
+			fallback = tryHelp
+		}
+		inv.problem(err, fallback)
+	}
+	return code
+}
+
+// tells says whether an error deserves a line: not the bare news that a signal
+// came, nor an exit code without an error.
+func tells(ctx context.Context, err error) bool {
+	if err == nil {
+		return false
+	}
+	switch e := err.(type) {
+	case *Exit:
+		return e.Err != nil
+	case *SignalError:
+		return false
+	}
+	_, signalled := errors.AsType[*SignalError](context.Cause(ctx))
+	return !(signalled && err == context.Canceled)
+}
+
+func (t *Tool) checkArgs(args []string) error {
+	if t.MaxArgs < 0 || len(args) <= t.MaxArgs {
+		return nil
+	}
+	return Usagef("unexpected argument %q", args[t.MaxArgs])
+}
+
+// writePage writes help or version to stdout. A reader that went away, as
+// head does, has seen what it wanted.
+func writePage(w io.Writer, text string, talk *Talk) int {
+	if _, err := io.WriteString(w, text); err != nil && !errors.Is(err, syscall.EPIPE) {
+		talk.problem(fmt.Errorf("standard output: %w", err), "")
+		return ExitLocalIO
+	}
+	return ExitDone
+}

@@ -1,0 +1,31 @@
+package cli
+
+import "fmt"
+
+// UsageError is a command line, an environment variable or a combination of
+// options that cannot work. It is shown as one line and one hint line, and the
+// program ends with ExitUsage. Text repeats the offending value, quoted, with
+// its option or variable, and never the value of a secret option.
+type UsageError struct {
+	Text string
+	Help string // the hint; empty: try 'TOOL --help'
+}
+
+// Usagef makes a usage error: lower case, no full stop.
+func Usagef(format string, args ...any) *UsageError {
+	return &UsageError{Text: fmt.Sprintf(format, args...)}
+}
+
+// WithHint sets the hint line and returns e.
+func (e *UsageError) WithHint(format string, args ...any) *UsageError {
+	e.Help = fmt.Sprintf(format, args...)
+	return e
+}
+
+func (e *UsageError) Error() string { return e.Text }
+
+// ExitCode is ExitUsage.
+func (e *UsageError) ExitCode() int { return ExitUsage }
+
+// Hint is the hint line, or "".
+func (e *UsageError) Hint() string { return e.Help }

@@ -1,0 +1,302 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Origin says where the value of an option comes from.
+type Origin uint8
+
+// The origins, weakest first.
+const (
+	OriginDefault Origin = iota
+	OriginEnvironment
+	OriginFlag
+)
+
+func (o Origin) String() string {
+	switch o {
+	case OriginEnvironment:
+		return "environment"
+	case OriginFlag:
+		return "flag"
+	}
+	return "default"
+}
+
+// Values are the checked values of a tool's options. The names are the
+// canonical ones of the table. Asking for a name the tool does not have, or
+// for another type than the table's, is a mistake in the program and panics.
+type Values struct {
+	byName map[string]*value
+}
+
+// value is what one option has got. Only the field that fits the type is set.
+type value struct {
+	opt    *Option
+	origin Origin
+	env    string // the variable, for OriginEnvironment
+	count  int
+	texts  []string // String, Choice, Escaped, Listen
+	number int64    // Int, Size
+	span   time.Duration
+	on     bool
+	props  []Property
+}
+
+// LookupFunc finds an environment variable, as os.LookupEnv does.
+type LookupFunc func(name string) (string, bool)
+
+// given is one use of an option on the command line.
+type given struct {
+	opt *Option
+	raw string
+}
+
+// decode checks what the command line gave, then the environment for options
+// not given, then the defaults. An empty environment variable counts as not
+// set. A repeatable option takes one value per line of its variable.
+func decode(table []Option, uses []given, lookup LookupFunc) (*Values, error) {
+	v := &Values{byName: make(map[string]*value, len(table))}
+	store := make([]value, len(table))
+	for i := range table {
+		store[i].opt = &table[i]
+		v.byName[table[i].Name] = &store[i]
+	}
+	for _, use := range uses {
+		val := v.byName[use.opt.Name]
+		val.origin = OriginFlag
+		val.count++
+		if err := val.set(use.opt.Label(), use.raw); err != nil {
+			return nil, err
+		}
+	}
+	for i := range store {
+		val := &store[i]
+		if val.origin != OriginDefault {
+			continue
+		}
+		if err := val.setFromEnvironment(lookup); err != nil {
+			return nil, err
+		}
+		if val.origin == OriginDefault && val.opt.Default != "" {
+			if err := val.set("the default of "+val.opt.Label(), val.opt.Default); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return v, nil
+}
+
+func (val *value) setFromEnvironment(lookup LookupFunc) error {
+	name := val.opt.Env()
+	if name == "" || lookup == nil {
+		return nil
+	}
+	text, _ := lookup(name)
+	if text == "" && val.opt.EnvFallback != "" {
+		name = val.opt.EnvFallback
+		text, _ = lookup(name)
+	}
+	if text == "" {
+		return nil
+	}
+	val.origin, val.env = OriginEnvironment, name
+	if !val.opt.Repeat {
+		return val.set(name, text)
+	}
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSuffix(line, "\n"); line == "" {
+			continue
+		}
+		if err := val.set(name, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// set checks one value. Where names the option or the variable for errors.
+func (val *value) set(where, raw string) error {
+	if err := val.parse(raw); err != nil {
+		shown := fmt.Sprintf("%q", raw)
+		if val.opt.Secret {
+			shown = "the value"
+		}
+		return Usagef("%s: %s %s", where, shown, err)
+	}
+	return nil
+}
+
+func (val *value) parse(raw string) (err error) {
+	o := val.opt
+	text := raw
+	switch o.Type {
+	case TypeBool:
+		val.on, err = parseBool(raw)
+		return err
+	case TypeInt:
+		val.number, err = parseInt(raw)
+		if err == errTooLarge || err == nil && !o.inRange(val.number) {
+			return fmt.Errorf("is not a whole number %s", o.rangeText(plain))
+		}
+		return err
+	case TypeSize:
+		val.number, err = ParseSize(raw)
+		if err == errTooLarge || err == nil && !o.inRange(val.number) {
+			return fmt.Errorf("is not a size %s bytes", o.rangeText(plain))
+		}
+		return err
+	case TypeDuration:
+		return val.parseDuration(raw)
+	case TypeProperty:
+		p, err := parseProperty(raw)
+		if err != nil {
+			return err
+		}
+		val.props = append(val.props, p)
+		return nil
+	case TypeChoice:
+		text, err = o.choose(raw)
+	case TypeEscaped:
+		text, err = parseEscaped(raw)
+	case TypeListen:
+		if raw == "" {
+			raw = o.Implied
+		}
+		text, err = parseListen(raw)
+	}
+	if err != nil {
+		return err
+	}
+	if !o.Repeat {
+		val.texts = val.texts[:0]
+	}
+	val.texts = append(val.texts, text)
+	return nil
+}
+
+func (val *value) parseDuration(raw string) error {
+	o := val.opt
+	for _, s := range o.Specials {
+		if strings.EqualFold(raw, s.Word) {
+			val.span = s.Value
+			return nil
+		}
+	}
+	d, err := ParseDuration(raw)
+	if err == errTooLarge || err == nil && !o.inRange(int64(d)) {
+		return fmt.Errorf("is not a duration %s", o.rangeText(shortDuration))
+	}
+	if err != nil {
+		return err
+	}
+	if o.Step != 0 && d%o.Step != 0 {
+		return fmt.Errorf("is not a multiple of %s", shortDuration(int64(o.Step)))
+	}
+	val.span = d
+	return nil
+}
+
+func (o *Option) choose(raw string) (string, error) {
+	for _, c := range o.Choices {
+		if strings.EqualFold(raw, c.Value) || slices.ContainsFunc(c.Also, func(also string) bool {
+			return strings.EqualFold(raw, also)
+		}) {
+			return c.Value, nil
+		}
+	}
+	return "", fmt.Errorf("is not %s", o.choiceWords())
+}
+
+func (o *Option) inRange(n int64) bool { return n >= o.Min && (o.Max == 0 || n <= o.Max) }
+
+func (o *Option) rangeText(show func(int64) string) string {
+	if o.Max == 0 {
+		return "of at least " + show(o.Min)
+	}
+	return "from " + show(o.Min) + " to " + show(o.Max)
+}
+
+func plain(n int64) string { return fmt.Sprint(n) }
+
+// shortDuration writes nanoseconds the way a user would: 65535s, 10ms.
+func shortDuration(n int64) string {
+	d := time.Duration(n)
+	switch {
+	case d%time.Second == 0:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d%time.Millisecond == 0:
+		return fmt.Sprintf("%dms", d/time.Millisecond)
+	}
+	return d.String()
+}
+
+func (v *Values) get(name string, types ...Type) *value {
+	val := v.byName[name]
+	if val == nil {
+		panic("cli: no option " + name)
+	}
+	if len(types) > 0 && !slices.Contains(types, val.opt.Type) {
+		panic("cli: option " + name + " read as another type")
+	}
+	return val
+}
+
+var textTypes = []Type{TypeString, TypeChoice, TypeEscaped, TypeListen}
+
+// String is the value of a text option, the last one if it is repeatable; ""
+// without one. A choice is in its canonical form, escapes are resolved.
+func (v *Values) String(name string) string {
+	if texts := v.get(name, textTypes...).texts; len(texts) > 0 {
+		return texts[len(texts)-1]
+	}
+	return ""
+}
+
+// Strings are the values of a repeatable text option, in the order given.
+func (v *Values) Strings(name string) []string {
+	return slices.Clone(v.get(name, textTypes...).texts)
+}
+
+// Int is the value of a whole number, zero without one.
+func (v *Values) Int(name string) int { return int(v.get(name, TypeInt, TypeSize).number) }
+
+// Int64 is the value of a whole number or of a size in bytes.
+func (v *Values) Int64(name string) int64 { return v.get(name, TypeInt, TypeSize).number }
+
+// Bool tells whether a switch is on.
+func (v *Values) Bool(name string) bool { return v.get(name, TypeBool).on }
+
+// Duration is the value of a duration, zero without one.
+func (v *Values) Duration(name string) time.Duration { return v.get(name, TypeDuration).span }
+
+// Properties are the uses of a TypeProperty option, in the order given.
+func (v *Values) Properties(name string) []Property {
+	return slices.Clone(v.get(name, TypeProperty).props)
+}
+
+// IsSet tells whether the command line or the environment gave the option.
+func (v *Values) IsSet(name string) bool { return v.get(name).origin != OriginDefault }
+
+// Origin says where the value of the option comes from.
+func (v *Values) Origin(name string) Origin { return v.get(name).origin }
+
+// Count is how often the option was given on the command line.
+func (v *Values) Count(name string) int { return v.get(name).count }
+
+// Has tells whether the tool has an option of that name.
+func (v *Values) Has(name string) bool { return v.byName[name] != nil }
+
+// Label is how to name the option in an error: -q/--qos, or its environment
+// variable when the value came from there.
+func (v *Values) Label(name string) string {
+	val := v.get(name)
+	if val.origin == OriginEnvironment {
+		return val.env
+	}
+	return val.opt.Label()
+}
