@@ -20,8 +20,8 @@ import (
 //     -vt a/b;
 //   - a value attached to its letter, -q1 or -ta/b, unless the word could mean
 //     something else: when it is a long name with a hyphen missing (-topic),
-//     when = follows the letter, or when all of the value's letters are options
-//     themselves (-td);
+//     when = follows the letter, when a number is wanted and none begins
+//     (-pwd), or when all of the value's letters are options themselves (-td);
 //   - options after positional words; everything after "--" is positional;
 //   - -D CMD PROP VALUE and -D CMD user-property KEY VALUE;
 //   - an optional value (--serve) as --serve=ADDR, or as the next word when
@@ -112,10 +112,9 @@ func (n *normalizer) short(w string) *UsageError {
 		o := n.index[spelling]
 		if o == nil {
 			if i == 0 {
-				name, _, _ := strings.Cut(w, "=")
-				return n.unknown(name)
+				return n.unknown(n.shown(w))
 			}
-			return Usagef("unknown option %q in %q", spelling, w)
+			return Usagef("unknown option %q in %q", spelling, n.shown(w))
 		}
 		rest := letters[i+1:]
 		if rest == "" {
@@ -128,6 +127,9 @@ func (n *normalizer) short(w string) *UsageError {
 			}
 			n.out = append(n.out, "--"+o.Name)
 			continue
+		}
+		if o.numeric() && !strings.ContainsRune("-=0123456789", rune(rest[0])) {
+			return n.unknown(n.shown(w)) // -pwd is no port
 		}
 		return n.attached(o, spelling, rest)
 	}
@@ -221,6 +223,18 @@ func (n *normalizer) unknown(word string) *UsageError {
 		return err.WithHint("did you mean %s?", s)
 	}
 	return err
+}
+
+// shown is how much of a word of short options an error may repeat: not what
+// follows = or the letter of a secret option.
+func (n *normalizer) shown(w string) string {
+	w, _, _ = strings.Cut(w, "=")
+	for i := 2; i < len(w); i++ {
+		if o := n.index["-"+w[i:i+1]]; o != nil && o.Secret {
+			return w[:i]
+		}
+	}
+	return w
 }
 
 func looksLikeAddress(w string) bool {

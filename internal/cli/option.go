@@ -159,9 +159,9 @@ func (o *Option) Label() string {
 	return "--" + o.Name
 }
 
-// takesValue tells whether the option is followed by at least one word that is
-// not optional.
-func (o *Option) takesValue() bool { return o.Type != TypeBool && !o.Optional }
+func (o *Option) numeric() bool {
+	return o.Type == TypeInt || o.Type == TypeDuration || o.Type == TypeSize
+}
 
 func (o *Option) choiceWords() string {
 	words := make([]string, len(o.Choices))

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"flag"
 	"io"
+	"time"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -11,22 +13,37 @@ import (
 // between aliases, split at commas, read in base 0 or take from the
 // environment. Its own help, version, messages and exits are all off.
 
-// rawFlag collects the uses of one option into a list shared by all.
+// rawFlag collects the uses of one option into a list shared by all. It is the
+// flag as urfave wants it and its value as package flag wants it. None of
+// urfave's flag types will do: each of their names costs it a regular
+// expression for every other flag, a millisecond in all.
 type rawFlag struct {
-	opt  *Option
-	uses *[]given
+	opt   *Option
+	names []string
+	uses  *[]given
+	set   bool
 }
 
-// Set records one use.
-func (f *rawFlag) Set(s string) error {
-	*f.uses = append(*f.uses, given{f.opt, s})
+// Apply, Names, IsSet and String make it a cli.Flag.
+
+func (f *rawFlag) Apply(set *flag.FlagSet) error {
+	set.Var(f, f.opt.Name, "")
 	return nil
 }
 
-// String is empty: urfave asks for a default to show, which is not its job.
+func (f *rawFlag) Names() []string { return f.names }
+
+func (f *rawFlag) IsSet() bool { return f.set }
+
 func (f *rawFlag) String() string { return "" }
 
-// IsBoolFlag lets the flag package accept the name without a value.
+// Set, IsBoolFlag and String make it a flag.Value.
+
+func (f *rawFlag) Set(s string) error {
+	*f.uses, f.set = append(*f.uses, given{f.opt, s}), true
+	return nil
+}
+
 func (f *rawFlag) IsBoolFlag() bool { return f.opt.Type == TypeBool }
 
 // split parses canonical words into uses of options and positional words.
@@ -34,7 +51,7 @@ func split(table []Option, words []string) (uses []given, positional []string, e
 	flags := make([]ucli.Flag, len(table))
 	for i := range table {
 		o := &table[i]
-		flags[i] = &ucli.GenericFlag{Name: o.Name, Value: &rawFlag{opt: o, uses: &uses}}
+		flags[i] = &rawFlag{opt: o, names: []string{o.Name}, uses: &uses}
 	}
 	app := &ucli.App{
 		Name:                      "mqtools", // else urfave looks at os.Args
@@ -44,6 +61,7 @@ func split(table []Option, words []string) (uses []given, positional []string, e
 		HideHelpCommand:           true,
 		HideVersion:               true,
 		DisableSliceFlagSeparator: true,
+		Compiled:                  time.Unix(0, 1), // else it looks at the program's file
 		Reader:                    eof{},
 		Writer:                    io.Discard,
 		ErrWriter:                 io.Discard,

@@ -118,7 +118,11 @@ func (t *Tool) checkArgs(args []string) error {
 	if t.MaxArgs < 0 || len(args) <= t.MaxArgs {
 		return nil
 	}
-	return Usagef("unexpected argument %q", args[t.MaxArgs])
+	err := Usagef("unexpected argument %q", args[t.MaxArgs])
+	if t.Bit&PubSub != 0 {
+		return err.WithHint("a topic goes after -t, and words that belong together go in quotes")
+	}
+	return err
 }
 
 // writePage writes help or version to stdout. A reader that went away, as

@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestHelpFitsAndIsComplete(t *testing.T) {
+	t.Parallel()
+	for _, bit := range []ToolSet{Pub, Sub, Bench} {
+		table := Table(bit)
+		tool := Tool{
+			Name: "mqx", Bit: bit, Usage: "[OPTION]...", Summary: "does things",
+			Examples: []Example{{"mqx -t a", strings.Repeat("explains ", 20)}},
+		}
+		text := Help(tool)
+		for line := range strings.Lines(text) {
+			line = strings.TrimSuffix(line, "\n")
+			if n := utf8.RuneCountInString(line); n > 80 {
+				t.Errorf("%d columns: %q", n, line)
+			}
+			if line != strings.TrimRight(line, " ") {
+				t.Errorf("blank at the end: %q", line)
+			}
+		}
+		for i := range table {
+			want := "\n  " + helpSpelling(&table[i])
+			if n := strings.Count(text, want+"\n") + strings.Count(text, want+"  "); n != 1 {
+				t.Errorf("%q is there %d times, want once", want, n)
+			}
+		}
+		for _, row := range ExitCodes(tool.Bit) {
+			if !strings.Contains(text, plain(int64(row.Code))+"  "+row.Text) {
+				t.Errorf("exit code %d is missing", row.Code)
+			}
+		}
+		if !strings.HasPrefix(text, "usage: mqx [OPTION]...\ndoes things\n") || !strings.Contains(text, "\n  mqx -t a\n      explains") {
+			t.Errorf("usage, summary or example is missing:\n%s", text)
+		}
+	}
+}
+
+func TestWriteColumns(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ it, left, text, want string }{
+		{"fills the left column", "  -a", "one two", "  -a  one two\n"},
+		{"goes to the next line when the left is too long", "  -abcd", "one", "  -abcd\n      one\n"},
+		{"does not split a long word", "  -a", strings.Repeat("x", 90), "  -a  " + strings.Repeat("x", 90) + "\n"},
+		{"wraps before column 81", "  -a", strings.Repeat("x", 70) + " 345 7", "  -a  " + strings.Repeat("x", 70) + " 345\n      7\n"},
+	} {
+		var b strings.Builder
+		writeColumns(&b, c.left, c.text, 6)
+		if b.String() != c.want {
+			t.Errorf("it %s:\n got %q\nwant %q", c.it, b.String(), c.want)
+		}
+	}
+}
+
+func TestVersionLine(t *testing.T) {
+	t.Parallel()
+	info := &debug.BuildInfo{Main: debug.Module{Version: "v1.4.0"}, Settings: []debug.BuildSetting{
+		{Key: "vcs.revision", Value: "0123456789abcdef"}, {Key: "vcs.modified", Value: "true"},
+	}}
+	tail := " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH + ", MQTT 3.1, 3.1.1, 5.0"
+	for _, c := range []struct {
+		set  string
+		info *debug.BuildInfo
+		want string
+	}{
+		{"", nil, "mqsub (devel) (unknown commit)" + tail},
+		{"", info, "mqsub v1.4.0 (0123456789ab, modified)" + tail},
+		{"1.5.0", info, "mqsub 1.5.0 (0123456789ab, modified)" + tail},
+		{"", &debug.BuildInfo{}, "mqsub (devel) (unknown commit)" + tail},
+	} {
+		if got := versionLine("mqsub", c.set, c.info); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// childVar makes the test binary play a tool, for what only a process shows.
+const childVar = "MQTOOLS_CLI_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if child := os.Getenv(childVar); child != "" {
+		os.Exit(Main(childTool(child)))
+	}
+	for _, name := range os.Environ() {
+		name, _, _ = strings.Cut(name, "=")
+		if strings.HasPrefix(name, "MQ") || strings.Contains(name, "COLOR") || name == "TERM" {
+			_ = os.Unsetenv(name)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func childTool(name string) Tool {
+	tool := Tool{Name: "mqsub", Bit: Sub, MaxArgs: -1}
+	switch name {
+	case "drain": // a tool that drains for ever
+		tool.Run = func(ctx context.Context, inv *Invocation) error {
+			fmt.Fprintln(inv.Stdout, "ready")
+			<-ctx.Done()
+			fmt.Fprintln(inv.Stdout, context.Cause(ctx))
+			select {}
+		}
+	case "leave": // a tool that ends when asked
+		tool.Run = func(ctx context.Context, inv *Invocation) error {
+			fmt.Fprintln(inv.Stdout, "ready")
+			<-ctx.Done()
+			return ctx.Err()
+		}
+	case "write": // a tool that writes until it cannot
+		tool.Run = func(_ context.Context, inv *Invocation) error {
+			for {
+				if _, err := fmt.Fprintln(inv.Stdout, "line"); err != nil {
+					if errors.Is(err, syscall.EPIPE) {
+						return Failed(ExitLocalIO, errors.New("pipe closed"))
+					}
+					return err
+				}
+			}
+		}
+	}
+	return tool
+}
+
+// child is the test binary running as a tool.
+type child struct {
+	*exec.Cmd
+	pipe   io.Closer
+	out    *bufio.Reader
+	stderr strings.Builder // complete after Wait
+}
+
+// startChild starts the test binary as a tool and waits for its first line.
+func startChild(t *testing.T, name string) *child {
+	t.Helper()
+	c := &child{Cmd: exec.Command(os.Args[0])}
+	c.Env = []string{childVar + "=" + name}
+	c.Stderr = &c.stderr
+	pipe, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.pipe, c.out = pipe, bufio.NewReader(pipe)
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Process.Kill() })
+	if _, err := c.out.ReadString('\n'); err != nil {
+		t.Fatalf("child %s wrote no line: %v", name, err)
+	}
+	return c
+}

@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestTalkWritesWholeLinesFromAnyGoroutine(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	talk := NewTalk(&b, "mqsub", false, false, false)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				talk.Infof("%s", "reconnected")
+			}
+		})
+	}
+	wg.Wait()
+	if got, want := b.String(), strings.Repeat("mqsub: reconnected\n", 400); got != want {
+		t.Errorf("got %d bytes, want 400 whole lines of %d", len(got), len(want)/400)
+	}
+}
+
+func TestTalkSurvivesAClosedStderr(t *testing.T) {
+	t.Parallel()
+	NewTalk(failingWriter{bytes.ErrTooLarge}, "mqsub", false, true, true).Errorf("nobody hears")
+}
+
+func TestEscape(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"plain text":                "plain text",
+		"grüße 測試 🙂":                "grüße 測試 🙂",
+		"\x1b]52;c;eA==\x07":        `\x1b]52;c;eA==\x07`,
+		"a\nb\r\tc\x00\x7f":         `a\nb\r\tc\x00\x7f`,
+		"\u009b2J":                  `\u009b2J`,
+		"\x9b2J":                    `\x9b2J`,
+		"\u202eevil\u2066\u200b":    `\u202eevil\u2066\u200b`,
+		"\u2028\ufeff\U000e0041":    `\u2028\ufeff\ue0041`,
+		"bad \xff\xc3\x28 \xed\xa0": `bad \xff\xc3( \xed\xa0`,
+		"\ufffd":                    "\ufffd",
+	} {
+		if got := escape(in); got != want {
+			t.Errorf("%q: got %s, want %s", in, got, want)
+		}
+	}
+}
+
+// FuzzEscape: the result is valid text without any control character, and
+// escaping it again changes nothing.
+func FuzzEscape(f *testing.F) {
+	f.Add("a\nb\x1b[31m\u202e\xff")
+	f.Fuzz(func(t *testing.T, s string) {
+		got := escape(s)
+		if !utf8.ValidString(got) || escape(got) != got {
+			t.Fatalf("%q: got %q", s, got)
+		}
+		for _, r := range got {
+			if r < ' ' || r >= 0x7f && r <= 0x9f || r == '\u202e' {
+				t.Fatalf("%q: %q has %U", s, got, r)
+			}
+		}
+	})
+}

@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+func runTool(ctx context.Context, bit ToolSet, run func(context.Context, *Invocation) error, env map[string]string, args ...string) outcome {
+	var stdout, stderr bytes.Buffer
+	tool := Tool{Name: "mqsub", Bit: bit, Usage: "[OPTION]...", Run: run}
+	code := Run(ctx, Env{Args: args, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Lookup: MapEnv(env)}, tool)
+	return outcome{code, stdout.String(), stderr.String()}
+}
+
+func returns(err error) func(context.Context, *Invocation) error {
+	return func(context.Context, *Invocation) error { return err }
+}
+
+func TestRunMapsErrorsToLinesAndCodes(t *testing.T) {
+	t.Parallel()
+	plainErr := errors.New("it broke")
+	interrupted, cancel := context.WithCancelCause(context.Background())
+	cancel(&SignalError{syscall.SIGTERM})
+	for _, c := range []struct {
+		it   string
+		ctx  context.Context
+		err  error
+		want outcome
+	}{
+		{"says nothing on success", nil, nil, outcome{0, "", ""}},
+		{"tells a plain error", nil, plainErr, outcome{1, "", "mqsub: it broke\n"}},
+		{"takes the code of an error", nil, Failed(ExitDenied, plainErr), outcome{5, "", "mqsub: it broke\n"}},
+		{"finds the code below a wrap", nil, fmt.Errorf("a/b: %w", Failed(ExitDenied, plainErr)), outcome{5, "", "mqsub: a/b: it broke\n"}},
+		{"shows a hint on its own line", nil, &Exit{Code: ExitUnreached, Err: plainErr, Help: "is it up?"}, outcome{3, "", "mqsub: it broke\nmqsub: is it up?\n"}},
+		{"finds the hint of the wrapped error", nil, Failed(ExitUsage, Usagef("no").WithHint("yes")), outcome{2, "", "mqsub: no\nmqsub: yes\n"}},
+		{"gives a usage error of the tool the usual hint", nil, Usagef("no topic"), outcome{2, "", "mqsub: no topic\nmqsub: try 'mqsub --help'\n"}},
+		{"ends quietly when asked", nil, Quietly(ExitTimeLimit), outcome{27, "", ""}},
+		{"keeps an error on one line", nil, errors.New("a\nb\x1b[31m\u202e\xff"), outcome{1, "", `mqsub: a\nb\x1b[31m\u202e\xff` + "\n"}},
+		{"says nothing of a signal", interrupted, context.Cause(interrupted), outcome{143, "", ""}},
+		{"takes the signal's code for a cancelled context", interrupted, context.Canceled, outcome{143, "", ""}},
+		{"tells what a signal left undone", interrupted, fmt.Errorf("3 messages left: %w", context.Canceled), outcome{143, "", "mqsub: 3 messages left: context canceled\n"}},
+		{"succeeds when the work was done in spite of a signal", interrupted, nil, outcome{0, "", ""}},
+		{"keeps its own code after a signal", interrupted, Failed(ExitLost, plainErr), outcome{7, "", "mqsub: it broke\n"}},
+		{"does not take a cancellation without signal for one", nil, context.Canceled, outcome{1, "", "mqsub: context canceled\n"}},
+		{"does not take a child's status for its own", nil, fakeChildError{}, outcome{1, "", "mqsub: exit status 77\n"}},
+		{"does not take an impossible code", nil, Failed(256, plainErr), outcome{1, "", "mqsub: it broke\n"}},
+	} {
+		t.Run(c.it, func(t *testing.T) {
+			t.Parallel()
+			ctx := c.ctx
+			if ctx == nil {
+				ctx = context.Background()
+			}
+			if got := runTool(ctx, Sub, returns(c.err), nil); got != c.want {
+				t.Errorf("\n got %+v\nwant %+v", got, c.want)
+			}
+		})
+	}
+}
+
+// fakeChildError looks like *exec.ExitError.
+type fakeChildError struct{}
+
+func (fakeChildError) Error() string { return "exit status 77" }
+func (fakeChildError) ExitCode() int { return 77 }
+func (fakeChildError) Pid() int      { return 1 }
+
+func TestUsageErrorsAreTwoLinesAndTheToolDoesNotRun(t *testing.T) {
+	t.Parallel()
+	ran := func(context.Context, *Invocation) error { return errors.New("ran") }
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-q", "7"}, "mqsub: -q/--qos: \"7\" is not a whole number from 0 to 2\nmqsub: try 'mqsub --help'\n"},
+		{[]string{"--topci", "a"}, "mqsub: unknown option \"--topci\"\nmqsub: did you mean --topic?\n"},
+		{[]string{"stray"}, "mqsub: unexpected argument \"stray\"\nmqsub: a topic goes after -t, and words that belong together go in quotes\n"},
+		{[]string{"--quiet", "-q", "\x1b[2J"}, "mqsub: -q/--qos: \"\\x1b[2J\" is not a whole number in base 10\nmqsub: try 'mqsub --help'\n"},
+		{[]string{"help"}, "mqsub: unexpected argument \"help\"\nmqsub: a topic goes after -t, and words that belong together go in quotes\n"},
+	} {
+		want := outcome{ExitUsage, "", c.want}
+		if got := runTool(context.Background(), Sub, ran, nil, c.args...); got != want {
+			t.Errorf("%q:\n got %+v\nwant %+v", c.args, got, want)
+		}
+	}
+}
+
+func TestSecretsAreInNoError(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2"
+	ran := func(_ context.Context, inv *Invocation) error {
+		return Usagef("%s needs a user name", inv.Values.Label("password"))
+	}
+	for _, args := range [][]string{
+		{"-P", secret}, {"-P", secret, "-q", "9"}, {"-pwd=" + secret}, {"-vP" + secret, "-q9"}, {"-L", "mqtt://u:" + secret + "@h", "-zz"},
+	} {
+		got := runTool(context.Background(), Sub, ran, map[string]string{"MQ_PASSWORD": secret}, args...)
+		if got.code != ExitUsage || strings.Contains(got.stdout+got.stderr, secret) {
+			t.Errorf("%q: got %+v, want a usage error without %q", args, got, secret)
+		}
+	}
+}
+
+func TestHelpAndVersionComeBeforeBadValues(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"MQ_QOS": "bad"}
+	got := runTool(context.Background(), Sub, returns(errors.New("ran")), env, "-q", "9", "stray", "--help")
+	if got.code != 0 || got.stderr != "" || !strings.HasPrefix(got.stdout, "usage: mqsub [OPTION]...\n") {
+		t.Errorf("--help: got %+v, want the help on stdout", got)
+	}
+	got = runTool(context.Background(), Sub, returns(errors.New("ran")), env, "--version")
+	if got.code != 0 || got.stderr != "" || strings.Count(got.stdout, "\n") != 1 || !strings.HasPrefix(got.stdout, "mqsub ") {
+		t.Errorf("--version: got %+v, want one line on stdout", got)
+	}
+	got = runTool(context.Background(), Sub, returns(nil), nil, "--help", "--help=false")
+	if got != (outcome{}) {
+		t.Errorf("--help --help=false: got %+v, want the tool to run", got)
+	}
+}
+
+func TestHelpThatCannotBeWrittenIsALocalError(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]int{io.ErrShortWrite: ExitLocalIO, syscall.ENOSPC: ExitLocalIO, syscall.EPIPE: ExitDone} {
+		var stderr bytes.Buffer
+		code := Run(context.Background(), Env{Args: []string{"--help"}, Stdout: failingWriter{err}, Stderr: &stderr}, Tool{Name: "mqpub", Bit: Pub})
+		if code != want || (stderr.Len() > 0) != (want != 0) {
+			t.Errorf("%v: got code %d, stderr %q, want %d", err, code, &stderr, want)
+		}
+	}
+}
+
+type failingWriter struct{ err error }
+
+func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }
+
+func TestPositionalWordsAreBounded(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		max  int
+		args []string
+		code int
+		got  string
+	}{
+		{0, nil, 0, "[]"}, {0, []string{"a"}, 2, ""}, {1, []string{"a", "-d"}, 0, "[a]"}, {1, []string{"a", "b"}, 2, ""}, {-1, []string{"a", "--", "-d"}, 0, "[a -d]"},
+	} {
+		var stdout, stderr bytes.Buffer
+		tool := Tool{Name: "mqpub", Bit: Pub, MaxArgs: c.max, Run: func(_ context.Context, inv *Invocation) error {
+			_, err := fmt.Fprint(inv.Stdout, inv.Args)
+			return err
+		}}
+		code := Run(context.Background(), Env{Args: c.args, Stdout: &stdout, Stderr: &stderr}, tool)
+		if code != c.code || stdout.String() != c.got {
+			t.Errorf("at most %d, %q: got code %d, args %q, want %d, %q", c.max, c.args, code, &stdout, c.code, c.got)
+		}
+	}
+}
+
+func TestQuietMutesAllButErrors(t *testing.T) {
+	t.Parallel()
+	talk := func(_ context.Context, inv *Invocation) error {
+		inv.Infof("info %d", 1)
+		inv.Warnf("warn")
+		inv.Debugf("debug")
+		inv.Errorf("error")
+		return nil
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "mqsub: info 1\nmqsub: warning: warn\nmqsub: error\n"},
+		{[]string{"--quiet"}, "mqsub: error\n"},
+		{[]string{"-d"}, "mqsub: info 1\nmqsub: warning: warn\nmqsub: debug\nmqsub: error\n"},
+		{[]string{"--color=always"}, "mqsub: info 1\nmqsub: \x1b[33mwarning: warn\x1b[0m\nmqsub: \x1b[31merror\x1b[0m\n"},
+	} {
+		if got := runTool(context.Background(), Sub, talk, nil, c.args...); got.stderr != c.want {
+			t.Errorf("%q: got %q, want %q", c.args, got.stderr, c.want)
+		}
+	}
+}
+
+func TestColorIsDecidedPerStream(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		out, err bool
+		args     []string
+	}{{true, false, nil}, {false, true, nil}} {
+		var stdout, stderr bytes.Buffer
+		env := Env{
+			Stdout: &stdout, Stderr: &stderr, StdoutIsTerminal: c.out, StderrIsTerminal: c.err,
+			Lookup: MapEnv(map[string]string{"TERM": "xterm"}),
+		}
+		Run(context.Background(), env, Tool{Name: "mqsub", Bit: Sub, Run: func(_ context.Context, inv *Invocation) error {
+			if inv.StdoutColor != c.out || inv.StderrColor != c.err {
+				t.Errorf("got stdout %v, stderr %v, want %v, %v", inv.StdoutColor, inv.StderrColor, c.out, c.err)
+			}
+			return nil
+		}})
+	}
+}
