@@ -25,23 +25,21 @@ func WatchClosedPipe(ctx context.Context, f *os.File) <-chan struct{} {
 	if !ok {
 		return closed
 	}
-	var wake [2]int
-	if err := unix.Pipe(wake[:]); err != nil {
+	awake, wake, err := os.Pipe()
+	if err != nil {
 		_ = unix.Close(fd)
 		return closed
 	}
-	unix.CloseOnExec(wake[0])
-	unix.CloseOnExec(wake[1])
 	var once sync.Once
-	endWait := func() { once.Do(func() { _ = unix.Close(wake[1]) }) }
+	endWait := func() { once.Do(func() { _ = wake.Close() }) }
 	stop := context.AfterFunc(ctx, endWait)
 	go func() {
-		if pollClosed(fd, wake[0]) {
+		if pollClosed(fd, int(awake.Fd())) {
 			close(closed)
 		}
 		stop()
 		endWait()
-		_ = unix.Close(wake[0])
+		_ = awake.Close()
 		_ = unix.Close(fd)
 	}()
 	return closed

@@ -1,0 +1,40 @@
+package cli_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/mqtools/mqtools/internal/cli"
+)
+
+func ExampleRun() {
+	tool := cli.Tool{
+		Name: "mqsub", Bit: cli.Sub, Summary: "subscribe and print", Usage: "[OPTION]... -t FILTER...",
+		Examples: []cli.Example{{Command: "mqsub -v -t 'a/#'", Text: "print all below a, with topics"}},
+		Run: func(_ context.Context, inv *cli.Invocation) error {
+			v := inv.Values
+			if !v.IsSet("topic") {
+				return cli.Usagef("no topic filter").WithHint("give one with -t, as -t 'a/#'")
+			}
+			for _, filter := range v.Strings("topic") {
+				if _, err := fmt.Fprintln(inv.Stdout, filter, v.Int("qos"), v.Duration("keepalive"), v.Origin("host")); err != nil {
+					return cli.Failed(cli.ExitLocalIO, err)
+				}
+			}
+			return nil
+		},
+	}
+	env := cli.Env{Stdout: os.Stdout, Stderr: os.Stdout, Lookup: cli.MapEnv(map[string]string{"MQ_HOST": "broker"})}
+	env.Args = []string{"-vt", "a/#", "--topic=b", "-q1", "-k", "2m"}
+	fmt.Println(cli.Run(context.Background(), env, tool))
+	env.Args = []string{"-v"}
+	fmt.Println(cli.Run(context.Background(), env, tool))
+	// Output:
+	// a/# 1 2m0s environment
+	// b 1 2m0s environment
+	// 0
+	// mqsub: no topic filter
+	// mqsub: give one with -t, as -t 'a/#'
+	// 2
+}
