@@ -1,0 +1,69 @@
+package topic
+
+// edge leads from a node to the child of one level.
+type edge[N any] struct {
+	level string
+	node  *N
+}
+
+// children are the edges of a node: a short list while there are few, because
+// most nodes have one, and a map from then on. Once a map it stays one until
+// it is empty. The zero value has none.
+type children[N any] struct {
+	few  []edge[N]
+	many map[string]*N
+}
+
+const fewChildren = 8
+
+func (c *children[N]) get(level string) *N {
+	if c.many != nil {
+		return c.many[level]
+	}
+	for i := range c.few {
+		if c.few[i].level == level {
+			return c.few[i].node
+		}
+	}
+	return nil
+}
+
+// add stores a child whose level is not there yet, and keeps level.
+func (c *children[N]) add(level string, n *N) {
+	switch {
+	case c.many != nil:
+		c.many[level] = n
+	case len(c.few) < fewChildren:
+		c.few = append(c.few, edge[N]{level, n})
+	default:
+		c.many = make(map[string]*N, 2*fewChildren)
+		for _, e := range c.few {
+			c.many[e.level] = e.node
+		}
+		c.many[level] = n
+		c.few = nil
+	}
+}
+
+func (c *children[N]) remove(level string) {
+	if c.many != nil {
+		if delete(c.many, level); len(c.many) == 0 {
+			c.many = nil
+		}
+		return
+	}
+	for i := range c.few {
+		if c.few[i].level == level {
+			last := len(c.few) - 1
+			c.few[i] = c.few[last]
+			c.few[last] = edge[N]{}
+			c.few = c.few[:last]
+			break
+		}
+	}
+	if len(c.few) == 0 {
+		c.few = nil
+	}
+}
+
+func (c *children[N]) empty() bool { return len(c.few) == 0 && len(c.many) == 0 }

@@ -1,0 +1,69 @@
+package topic
+
+// entry is one subscription of a filter.
+type entry[K comparable, V any] struct {
+	key K
+	val V
+}
+
+// entries are the subscriptions of one filter: a list, which is what matching
+// walks, and from some length on an index, so that the last of 100,000
+// subscribers leaves as fast as the first. Order changes on removal.
+type entries[K comparable, V any] struct {
+	list  []entry[K, V]
+	index map[K]int // place in list; nil while the list is short
+}
+
+const indexFrom = 16
+
+func (e *entries[K, V]) find(key K) int {
+	if e.index != nil {
+		if i, ok := e.index[key]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := range e.list {
+		if e.list[i].key == key {
+			return i
+		}
+	}
+	return -1
+}
+
+func (e *entries[K, V]) set(key K, v V) (replaced bool) {
+	if i := e.find(key); i >= 0 {
+		e.list[i].val = v
+		return true
+	}
+	e.list = append(e.list, entry[K, V]{key, v})
+	switch {
+	case e.index != nil:
+		e.index[key] = len(e.list) - 1
+	case len(e.list) > indexFrom:
+		e.index = make(map[K]int, 2*indexFrom)
+		for i := range e.list {
+			e.index[e.list[i].key] = i
+		}
+	}
+	return false
+}
+
+func (e *entries[K, V]) remove(key K) bool {
+	i := e.find(key)
+	if i < 0 {
+		return false
+	}
+	last := len(e.list) - 1
+	if e.index != nil {
+		e.index[e.list[last].key] = i
+		delete(e.index, key)
+	}
+	e.list[i] = e.list[last]
+	e.list[last] = entry[K, V]{}
+	e.list = e.list[:last]
+	if last == 0 {
+		*e = entries[K, V]{}
+	}
+	return true
+}

@@ -1,0 +1,42 @@
+package topic
+
+// Match tells whether a message published to name reaches a subscription to
+// filter. A shared subscription's filter matches as its inner filter does.
+//
+//   - + matches one level, also an empty one; # matches the rest and its
+//     parent: "a/#" matches "a" (section 4.7.1.2)
+//   - a filter that starts with a wildcard matches no name that starts with $
+//     (MQTT-4.7.2-1)
+//
+// Both must be valid; for others the answer has no meaning. The time is linear
+// in the length of the shorter, and nothing is allocated.
+func Match(filter, name string) bool {
+	if len(filter) > 0 && filter[0] == '$' {
+		_, filter, _ = ParseShare(filter)
+	}
+	if filter == "" || name == "" {
+		return false
+	}
+	if name[0] == '$' && (filter[0] == '+' || filter[0] == '#') {
+		return false
+	}
+	for {
+		if filter == "#" {
+			return true
+		}
+		want, filterRest, filterMore := cut(filter)
+		have, nameRest, nameMore := cut(name)
+		switch {
+		case want != "+" && want != have:
+			return false
+		case !nameMore:
+			return !filterMore || filterRest == "#"
+		case !filterMore:
+			return false
+		}
+		filter, name = filterRest, nameRest
+	}
+}
+
+// MatchBytes is [Match] for a name still in its packet.
+func MatchBytes(filter string, name []byte) bool { return Match(filter, view(name)) }

@@ -1,0 +1,161 @@
+package topic
+
+import "strings"
+
+// Names holds one value per topic name and finds those that a filter matches,
+// as a broker does for its retained messages. The zero value is empty and
+// ready.
+//
+// It is not locked: callers allow either one writer or several readers at a
+// time, and visit functions must not change the store. A lookup enters each
+// node at most once, and only branches that the filter can match. Nodes go
+// when their last name goes.
+type Names[V any] struct {
+	// MaxLevels is how many levels a name may have; 0 means
+	// DefaultMaxLevels. It is also the depth of recursion of Match.
+	MaxLevels int
+
+	root nameNode[V]
+	len  int
+}
+
+type nameNode[V any] struct {
+	parent   *nameNode[V]
+	level    string // of the edge from parent
+	children children[nameNode[V]]
+	name     string // the whole name where a value is; else empty
+	val      V
+}
+
+// Set stores v under name, and tells whether it took the place of another. The
+// error, an [*Error], says that the name is not valid or has more than
+// MaxLevels levels.
+func (s *Names[V]) Set(name string, v V) (replaced bool, err error) {
+	if err := ValidateName(name); err != nil {
+		return false, err
+	}
+	if err := checkLevels(name, s.MaxLevels, nameError); err != nil {
+		return false, err
+	}
+	n := &s.root
+	for rest, more := name, true; more; {
+		var level string
+		level, rest, more = cut(rest)
+		next := n.children.get(level)
+		if next == nil {
+			next = &nameNode[V]{parent: n, level: strings.Clone(level)}
+			n.children.add(next.level, next)
+		}
+		n = next
+	}
+	n.val = v
+	if n.name != "" {
+		return true, nil
+	}
+	n.name = strings.Clone(name)
+	s.len++
+	return false, nil
+}
+
+// find returns the node of a name that has a value, or nil.
+func (s *Names[V]) find(name string) *nameNode[V] {
+	n := &s.root
+	for rest, more := name, true; more; {
+		var level string
+		level, rest, more = cut(rest)
+		if n = n.children.get(level); n == nil {
+			return nil
+		}
+	}
+	if n.name == "" {
+		return nil
+	}
+	return n
+}
+
+// Get returns the value of name.
+func (s *Names[V]) Get(name string) (v V, ok bool) {
+	if n := s.find(name); n != nil {
+		return n.val, true
+	}
+	return v, false
+}
+
+// GetBytes is [Names.Get] for a name still in its packet.
+func (s *Names[V]) GetBytes(name []byte) (v V, ok bool) { return s.Get(view(name)) }
+
+// Delete takes the value of name away, and tells whether there was one.
+func (s *Names[V]) Delete(name string) bool {
+	n := s.find(name)
+	if n == nil {
+		return false
+	}
+	var zero V
+	n.val, n.name = zero, ""
+	s.len--
+	for n.parent != nil && n.name == "" && n.children.empty() {
+		n.parent.children.remove(n.level)
+		n = n.parent
+	}
+	return true
+}
+
+// Len is the number of names.
+func (s *Names[V]) Len() int { return s.len }
+
+// Match calls visit for each name that filter matches, as [Match] defines it
+// (also for a shared subscription's filter), in no particular order. The
+// filter must be valid.
+func (s *Names[V]) Match(filter string, visit func(name string, v V)) {
+	_, filter, _ = ParseShare(filter)
+	if filter != "" {
+		s.root.match(filter, true, visit)
+	}
+}
+
+// match visits the names under n that the levels left match. Names in $ are
+// for filters that spell their first level out (MQTT-4.7.2-1).
+func (n *nameNode[V]) match(left string, root bool, visit func(string, V)) {
+	level, rest, more := cut(left)
+	if level != "+" && level != "#" {
+		if c := n.children.get(level); c != nil {
+			c.enter(rest, more, visit)
+		}
+		return
+	}
+	if level == "#" {
+		n.visit(visit) // # matches its parent
+	}
+	for _, e := range n.children.few {
+		n.wild(e.level, e.node, level, rest, more, root, visit)
+	}
+	for l, c := range n.children.many {
+		n.wild(l, c, level, rest, more, root, visit)
+	}
+}
+
+// wild enters a child by a wildcard.
+func (*nameNode[V]) wild(level string, c *nameNode[V], wildcard, rest string, more, root bool, visit func(string, V)) {
+	switch {
+	case root && strings.HasPrefix(level, "$"):
+	case wildcard == "#":
+		c.match("#", false, visit)
+	default:
+		c.enter(rest, more, visit)
+	}
+}
+
+// enter continues at n, which matched a level, with the rest of the filter.
+func (n *nameNode[V]) enter(rest string, more bool, visit func(string, V)) {
+	if more {
+		n.match(rest, false, visit)
+		return
+	}
+	n.visit(visit)
+}
+
+func (n *nameNode[V]) visit(f func(string, V)) {
+	if n.name != "" {
+		f(n.name, n.val)
+	}
+}
