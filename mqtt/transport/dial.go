@@ -1,0 +1,215 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Dialer opens connections to targets. The zero value is ready; it may be used
+// by several goroutines at once.
+type Dialer struct {
+	// Timeout bounds all of Dial, from the lookup to the end of the TLS
+	// handshake; 0 means DefaultTimeout, negative none but the context's.
+	Timeout time.Duration
+
+	// LocalAddr is the address to connect from, an IP address or
+	// address:port; empty lets the system choose. Not for Unix sockets.
+	LocalAddr string
+
+	// Delay lets the system hold small writes back (Nagle's algorithm). By
+	// default they leave at once (TCP_NODELAY).
+	Delay bool
+
+	// TLS applies to targets with TLS; nil means the zero value: verify the
+	// server by the system's authorities. Its files are read for each Dial,
+	// so that a certificate renewed on disk is used at the next reconnect.
+	TLS *TLSOptions
+}
+
+// Dial connects to t. Names with several addresses are tried as RFC 6555 says
+// (happy eyeballs). When ctx ends Dial returns soon, also from the TLS
+// handshake; once it has returned, ctx has no effect on the connection.
+//
+// The connection is a *net.TCPConn, *net.UnixConn or *tls.Conn. With TLS 1.3
+// a server that does not accept our certificate says so after the handshake,
+// at the first Read: see [Explain]. The error is an [*Error].
+func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
+	if err := checkPath(OpConnect, t); err != nil {
+		return nil, err
+	}
+	var cfg *tls.Config
+	if t.TLS {
+		// Before anything is sent: a missing file is this side's fault.
+		var err error
+		if cfg, err = d.tlsConfig(t); err != nil {
+			return nil, err
+		}
+	}
+	nd := net.Dialer{}
+	if d.LocalAddr != "" && t.Network == "tcp" {
+		local, err := localAddr(d.LocalAddr)
+		if err != nil {
+			return nil, err
+		}
+		nd.LocalAddr = local
+	}
+	timeout := d.Timeout
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	start := time.Now()
+	conn, err := nd.DialContext(ctx, t.Network, t.Address())
+	if err != nil {
+		return nil, connectError(ctx, t, err, time.Since(start))
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok && d.Delay {
+		_ = tcp.SetNoDelay(false)
+	}
+	if cfg == nil {
+		return conn, nil
+	}
+	return handshake(ctx, conn, cfg, t, start)
+}
+
+func (d *Dialer) tlsConfig(t *Target) (*tls.Config, error) {
+	var opts TLSOptions
+	if d.TLS != nil {
+		opts = *d.TLS
+	}
+	name, _, _ := strings.Cut(t.Host, "%") // no certificate has a zone
+	return opts.Config(name)
+}
+
+// handshake turns conn into a TLS connection, or closes it. Start is when Dial
+// began.
+func handshake(ctx context.Context, conn net.Conn, cfg *tls.Config, t *Target, start time.Time) (net.Conn, error) {
+	var asked atomic.Bool
+	certs := cfg.Certificates
+	cfg.GetClientCertificate = func(req *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		asked.Store(true)
+		for i := range certs {
+			if req.SupportsCertificate(&certs[i]) == nil {
+				return &certs[i], nil
+			}
+		}
+		if len(certs) > 0 {
+			// Not by an authority that the server lists. Send it anyway:
+			// the server's refusal can be understood, silence cannot.
+			return &certs[0], nil
+		}
+		return new(tls.Certificate), nil
+	}
+	tc := tls.Client(conn, cfg)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		heard := tc.ConnectionState().Version != 0 // a ServerHello came
+		_ = conn.Close()
+		h := hello{heard: heard, asked: asked.Load(), sent: len(certs) > 0, name: cfg.ServerName}
+		return nil, h.explain(ctx, t.Address(), err, time.Since(start))
+	}
+	return tc, nil
+}
+
+func localAddr(s string) (*net.TCPAddr, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0)), nil
+	}
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return net.TCPAddrFromAddrPort(ap), nil
+	}
+	return nil, &Error{Op: OpConnect, Addr: "from " + strconv.Quote(s), Kind: BadOption,
+		Text: "the local address is not an IP address", Hint: "write an address of this machine, such as 192.0.2.1"}
+}
+
+// connectError says what went wrong before TLS.
+func connectError(ctx context.Context, t *Target, err error, took time.Duration) error {
+	e := &Error{Op: OpConnect, Addr: t.Address(), Err: err}
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &dns):
+		lookupError(e, t, dns)
+	case errors.As(err, &op) && op.Addr != nil && op.Addr.String() != e.Addr:
+		e.Addr += " (" + op.Addr.String() + ")" // which of its addresses
+	}
+	if e.Kind == Other {
+		e.Kind = systemKind(t.Network, err)
+	}
+	switch {
+	case errors.Is(err, syscall.EAGAIN) && ctx.Err() == nil:
+		// A Unix socket's way to say that nobody accepts; net takes it for
+		// a timeout.
+		e.Kind, e.Text = Refused, "the listener's queue is full"
+		return e
+	case timedOut(err) || ctx.Err() != nil:
+		ended(ctx, e, took, "no answer")
+	}
+	switch e.Kind {
+	case Refused:
+		e.Text = "connection refused: nobody listens there"
+		e.Hint = "check that the broker runs, and the port"
+		if t.Network == "unix" {
+			e.Hint = "the socket file is left over: check that the broker runs"
+		}
+	case Timeout:
+		e.Hint = "check the address, and firewalls on the way"
+	case NoRoute:
+		e.Hint = "check the network connection and the address"
+	case SocketMissing:
+		e.Hint = "check the path, and that the broker runs"
+	case NotSocket:
+		e.Text = "the file is not a socket that accepts streams"
+	case Permission:
+		e.Hint = "check who may use the address"
+		if t.Network == "unix" {
+			e.Hint = "check the permissions of the socket and its directory"
+		}
+	case AddrNotAvailable:
+		e.Text = "the local address is not one of this machine, or its ports are used up"
+	case TooManyFiles:
+		e.Hint = "raise the limit (ulimit -n) or open fewer connections"
+	}
+	return e
+}
+
+func lookupError(e *Error, t *Target, dns *net.DNSError) {
+	e.Op, e.Addr = OpLookup, strconv.Quote(t.Host)
+	switch {
+	case dns.IsNotFound:
+		e.Kind, e.Text, e.Hint = NotFound, "no such host name", "check the spelling of the host name"
+	case dns.IsTimeout:
+		e.Kind = Timeout
+	default:
+		e.Kind, e.Text, e.Hint = LookupFailed, "the name service failed: "+dns.Err, "try again, or use an IP address"
+	}
+}
+
+// ended makes e a matter of time or of cancellation, whatever ctx says.
+func ended(ctx context.Context, e *Error, took time.Duration, what string) {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		e.Kind, e.Text, e.Hint = Canceled, "canceled", ""
+		// net.OpError hides what errors.Is(err, context.Canceled) looks for.
+		e.Err = errors.Join(context.Canceled, e.Err)
+		return
+	}
+	e.Kind = Timeout
+	e.Text = fmt.Sprintf("%s within %v", what, took.Round(time.Millisecond))
+}
+
+func timedOut(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}

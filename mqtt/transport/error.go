@@ -1,0 +1,70 @@
+package transport
+
+// The operations of an Error.
+const (
+	OpURL     = "url"     // reading an address
+	OpLookup  = "lookup"  // finding a host's addresses
+	OpConnect = "connect" // reaching one
+	OpTLS     = "tls"     // the TLS handshake, or loading what it needs
+	OpListen  = "listen"  // opening a listener
+)
+
+// Error says what failed, where and why.
+type Error struct {
+	Op   string // one of the Op constants
+	Addr string // the address or file concerned, passwords redacted
+	Kind Kind   // the cause, to branch on
+	Text string // the cause in words; empty means that of Kind and Err
+	Err  error  // what the system or crypto/tls said; may be nil
+	Hint string // one thing that the user can do; not part of Error(); may be empty
+}
+
+// opText introduces the address in an error text.
+func opText(op string) string {
+	switch op {
+	case OpURL:
+		return "address"
+	case OpLookup:
+		return "look up"
+	case OpConnect:
+		return "connect to"
+	case OpTLS:
+		return "TLS"
+	case OpListen:
+		return "listen on"
+	}
+	return op
+}
+
+func (e *Error) Error() string {
+	s := opText(e.Op)
+	if e.Addr != "" {
+		s += " " + e.Addr
+	}
+	switch {
+	case e.Text != "":
+		return s + ": " + e.Text
+	case e.Kind == Other && e.Err != nil:
+		return s + ": " + e.Err.Error()
+	}
+	return s + ": " + e.Kind.String()
+}
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is makes errors.Is(err, transport.Refused) work.
+func (e *Error) Is(target error) bool { k, ok := target.(Kind); return ok && k == e.Kind }
+
+// Timeout tells whether time ran out, for net.Error.
+func (e *Error) Timeout() bool { return e.Kind == Timeout }
+
+// Temporary tells whether the same call may succeed later with nothing changed
+// on this side: a restart, an overload, a network outage.
+func (e *Error) Temporary() bool {
+	switch e.Kind {
+	case LookupFailed, Refused, Timeout, NoRoute, Reset, SocketMissing, TooManyFiles:
+		return true
+	}
+	return false
+}

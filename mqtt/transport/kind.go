@@ -1,0 +1,85 @@
+package transport
+
+// Kind is the cause of a failure, as far as a program may want to tell it
+// apart. It is an error, so that errors.Is(err, transport.Refused) works.
+type Kind uint8
+
+// The kinds of failure.
+const (
+	Other                    Kind = iota // none of the below; see Error.Err
+	InvalidURL                           // not an address that ParseURL or Listen can read
+	UnsupportedScheme                    // a scheme that is unknown, or known and not available yet
+	NotFound                             // the host name has no address
+	LookupFailed                         // the name service did not answer usefully
+	Refused                              // nobody listens there
+	Timeout                              // no answer in time
+	Canceled                             // the context was canceled
+	NoRoute                              // network or host unreachable
+	Reset                                // the peer reset the connection
+	SocketMissing                        // no such Unix socket
+	NotSocket                            // the path is there and is not a socket
+	Permission                           // the system does not allow it
+	PathTooLong                          // Unix socket path above the system's limit
+	AddrInUse                            // somebody listens there already
+	AddrNotAvailable                     // not an address of this machine
+	TooManyFiles                         // out of file descriptors
+	BadFile                              // a certificate, key or CA file cannot be used
+	BadOption                            // options that contradict each other
+	NotTLS                               // the peer does not speak TLS on this port
+	UnknownAuthority                     // certificate signed by nobody we trust
+	SelfSigned                           // certificate signed by itself
+	Expired                              // certificate no longer valid
+	NotYetValid                          // certificate valid from a later date
+	WrongHost                            // certificate for other names
+	BadCertificate                       // certificate not acceptable for another reason
+	ClientCertificateMissing             // the peer wants a certificate and got none
+	ClientCertificateRefused             // the peer does not accept our certificate
+	VersionMismatch                      // no TLS version in common
+	ProtocolMismatch                     // no ALPN protocol in common
+	PeerAlert                            // the peer ended TLS with another alert
+)
+
+var kindText = [...]string{
+	Other:                    "failed",
+	InvalidURL:               "invalid address",
+	UnsupportedScheme:        "unsupported scheme",
+	NotFound:                 "name not found",
+	LookupFailed:             "name lookup failed",
+	Refused:                  "connection refused",
+	Timeout:                  "timed out",
+	Canceled:                 "canceled",
+	NoRoute:                  "no route to host",
+	Reset:                    "connection reset by peer",
+	SocketMissing:            "no such socket",
+	NotSocket:                "not a socket",
+	Permission:               "permission denied",
+	PathTooLong:              "socket path too long",
+	AddrInUse:                "address in use",
+	AddrNotAvailable:         "not an address of this machine",
+	TooManyFiles:             "too many open files",
+	BadFile:                  "file not usable",
+	BadOption:                "options contradict each other",
+	NotTLS:                   "the peer does not speak TLS",
+	UnknownAuthority:         "certificate signed by an unknown authority",
+	SelfSigned:               "self-signed certificate",
+	Expired:                  "certificate expired",
+	NotYetValid:              "certificate not yet valid",
+	WrongHost:                "certificate for another host",
+	BadCertificate:           "certificate not acceptable",
+	ClientCertificateMissing: "the peer wants a client certificate",
+	ClientCertificateRefused: "the peer refused the client certificate",
+	VersionMismatch:          "no TLS version in common",
+	ProtocolMismatch:         "no application protocol in common",
+	PeerAlert:                "the peer refused TLS",
+}
+
+// String is the cause in a few words.
+func (k Kind) String() string {
+	if int(k) < len(kindText) {
+		return kindText[k]
+	}
+	return kindText[Other]
+}
+
+// Error is String.
+func (k Kind) Error() string { return k.String() }

@@ -1,0 +1,206 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// ListenConfig opens listeners. The zero value is ready.
+type ListenConfig struct {
+	// TLS makes the listener one of TLS; it needs a certificate. Files can be
+	// loaded with LoadCertificate.
+	TLS *tls.Config
+
+	// SocketMode is the permissions of a Unix socket; 0 means 0600. For who
+	// may connect, Linux asks for write permission. The mode is set after
+	// the socket is made: until then the umask alone decides.
+	SocketMode fs.FileMode
+}
+
+// Listen is ListenConfig{TLS: cfg}.Listen.
+func Listen(ctx context.Context, addr string, cfg *tls.Config) (net.Listener, error) {
+	return ListenConfig{TLS: cfg}.Listen(ctx, addr)
+}
+
+// Listen opens a listener on addr: an MQTT URL without user and topic, or
+// host:port. The port may be 0, which lets the system choose, and the host
+// empty, which means all addresses. A scheme of TLS needs a configuration, and
+// a plain TCP scheme refuses one; host:port and unix: go by the configuration.
+//
+// A Unix socket's file is removed by Close, if it is still the same. A stale
+// one that nobody listens on is replaced. Two programs that do so at the same
+// moment can take each other's away; nothing here locks.
+//
+// Ctx is for the lookup of the host only. The error is an [*Error].
+func (l ListenConfig) Listen(ctx context.Context, addr string) (net.Listener, error) {
+	t, err := l.target(addr)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPath(OpListen, t); err != nil {
+		return nil, err
+	}
+	var ln net.Listener
+	if t.Network == "unix" {
+		ln, err = l.listenUnix(ctx, t)
+	} else {
+		var lc net.ListenConfig
+		if ln, err = lc.Listen(ctx, "tcp", t.Address()); err != nil {
+			err = listenError(t, err)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if l.TLS != nil {
+		ln = tls.NewListener(ln, l.TLS)
+	}
+	return ln, nil
+}
+
+// target reads the address and checks it against the configuration.
+func (l ListenConfig) target(addr string) (*Target, error) {
+	p := urlParser{url: addr, listen: true}
+	plain := !strings.Contains(addr, "://") && !strings.HasPrefix(strings.ToLower(addr), "unix:") &&
+		!strings.HasPrefix(strings.ToLower(addr), "mqtt+unix:")
+	t := &Target{Network: "tcp", TLS: l.TLS != nil}
+	var err error
+	if plain {
+		if strings.ContainsAny(addr, "/?#@") {
+			return nil, p.fail("not host:port", "write 127.0.0.1:1883 or mqtt://127.0.0.1:1883")
+		}
+		port := 1883
+		if t.TLS {
+			port = 8883
+		}
+		err = p.hostPort(t, addr, port)
+	} else {
+		t, err = parse(addr, true)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case t.hasUser():
+		return nil, p.fail("a user name in an address to listen on", "users belong in the broker's configuration")
+	case t.Topic != "":
+		return nil, p.fail("a topic in an address to listen on", "")
+	case t.TLS && l.TLS == nil:
+		return nil, &Error{Op: OpListen, Addr: t.String(), Kind: BadOption, Text: "TLS without a certificate", Hint: "give a certificate and a key"}
+	case t.Network == "tcp" && !t.TLS && l.TLS != nil:
+		return nil, &Error{Op: OpListen, Addr: t.String(), Kind: BadOption, Text: "a TLS configuration for an address without TLS", Hint: "write mqtts://"}
+	}
+	if c := l.TLS; c != nil && len(c.Certificates) == 0 && c.GetCertificate == nil && c.GetConfigForClient == nil {
+		return nil, &Error{Op: OpListen, Addr: t.String(), Kind: BadOption, Text: "TLS without a certificate", Hint: "give a certificate and a key"}
+	}
+	return t, nil
+}
+
+func (l ListenConfig) listenUnix(ctx context.Context, t *Target) (net.Listener, error) {
+	abstract := strings.HasPrefix(t.Path, "@")
+	if !abstract {
+		if err := removeStale(ctx, t); err != nil {
+			return nil, err
+		}
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "unix", t.Path)
+	if err != nil {
+		return nil, listenError(t, err)
+	}
+	if abstract {
+		return ln, nil
+	}
+	mode := l.SocketMode
+	if mode == 0 {
+		mode = 0o600
+	}
+	u := &unixListener{UnixListener: ln.(*net.UnixListener), path: t.Path}
+	u.SetUnlinkOnClose(false)
+	if u.info, err = os.Lstat(t.Path); err == nil {
+		err = os.Chmod(t.Path, mode.Perm())
+	}
+	if err != nil {
+		_ = u.Close()
+		return nil, listenError(t, err)
+	}
+	return u, nil
+}
+
+// unixListener removes its socket at Close, but not one that took its place.
+type unixListener struct {
+	*net.UnixListener
+	path string
+	info fs.FileInfo
+	once sync.Once
+}
+
+// Close closes the socket and removes its file.
+func (u *unixListener) Close() error {
+	u.once.Do(func() {
+		if now, err := os.Lstat(u.path); err == nil && u.info != nil && os.SameFile(now, u.info) {
+			_ = os.Remove(u.path)
+		}
+	})
+	return u.UnixListener.Close()
+}
+
+// removeStale removes a socket that nobody listens on, and nothing else.
+func removeStale(ctx context.Context, t *Target) error {
+	info, err := os.Lstat(t.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return listenError(t, err)
+	case info.Mode().Type() != fs.ModeSocket:
+		return &Error{Op: OpListen, Addr: strconv.Quote(t.Path), Kind: NotSocket,
+			Text: "the path exists and is not a socket", Hint: "choose another path; nothing was removed"}
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", t.Path)
+	if err == nil {
+		_ = conn.Close()
+	}
+	switch kind := systemKind("unix", err); {
+	case err != nil && (ctx.Err() != nil || kind == Permission):
+		return listenError(t, err)
+	case kind != Refused:
+		return &Error{Op: OpListen, Addr: strconv.Quote(t.Path), Kind: AddrInUse, Err: err,
+			Text: "the socket is in use", Hint: "stop the program that listens on it, or choose another path"}
+	}
+	if err := os.Remove(t.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return listenError(t, err)
+	}
+	return nil
+}
+
+func listenError(t *Target, err error) error {
+	e := &Error{Op: OpListen, Addr: t.Address(), Err: err, Kind: systemKind(t.Network, err)}
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns):
+		e.Kind, e.Text, e.Hint = NotFound, "no such host name", "write an IP address of this machine"
+	case errors.Is(err, context.Canceled):
+		e.Kind = Canceled
+	case timedOut(err):
+		e.Kind = Timeout
+	case e.Kind == AddrInUse:
+		e.Text, e.Hint = "somebody listens there already", "stop that program, or choose another port"
+	case e.Kind == AddrNotAvailable:
+		e.Hint = "write an IP address of this machine, or none for all"
+	case e.Kind == Permission && t.Network == "tcp" && t.Port < 1024:
+		e.Text, e.Hint = "permission denied: ports below 1024 are privileged", "choose a port from 1024 up"
+	case e.Kind == Permission:
+		e.Hint = "check the permissions of the directory"
+	case e.Kind == SocketMissing:
+		e.Text, e.Hint = "no such directory", "make the directory first"
+	}
+	return e
+}

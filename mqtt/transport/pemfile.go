@@ -1,0 +1,155 @@
+package transport
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// maxFile bounds what is read of a certificate or key file, in bytes. The
+// system's bundle of authorities has about 250,000.
+const maxFile = 8 << 20
+
+// AddAuthorities adds the certificates of a PEM file and of a directory of
+// such files to pool; either may be empty. In the directory every file counts,
+// whatever its name, hashed or not; files without PEM certificates, and single
+// certificates that cannot be read, are passed over there, as systems do with
+// their own. None at all is an error. Errors are [*Error] of kind BadFile.
+func AddAuthorities(pool *x509.CertPool, file, dir string) error {
+	if file != "" {
+		certs, err := readCertificates(file, true)
+		if err != nil {
+			return err
+		}
+		for _, c := range certs {
+			pool.AddCert(c)
+		}
+	}
+	if dir == "" {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fileError(dir, err)
+	}
+	n := 0
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		certs, err := readCertificates(path, false)
+		if err != nil {
+			continue
+		}
+		for _, c := range certs {
+			pool.AddCert(c)
+			n++
+		}
+	}
+	if n == 0 {
+		return badFile(dir, "the directory has no PEM certificate in any file", nil, "give the directory that holds the authorities' .pem files")
+	}
+	return nil
+}
+
+// readCertificates reads the certificates of a PEM file. Strict refuses a file
+// with one that cannot be parsed.
+func readCertificates(path string, strict bool) ([]*x509.Certificate, error) {
+	blocks, err := readPEM(path)
+	if err != nil {
+		return nil, err
+	}
+	var certs []*x509.Certificate
+	for i, b := range blocks {
+		if b.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(b.Bytes)
+		switch {
+		case err == nil:
+			certs = append(certs, c)
+		case strict:
+			return nil, badFile(path, "PEM block "+strconv.Itoa(i+1)+" is not a certificate: "+strings.TrimPrefix(err.Error(), "x509: "), err, "")
+		}
+	}
+	if len(certs) == 0 {
+		return nil, badFile(path, "has "+describe(blocks)+" and no certificate", nil, "give a file with a BEGIN CERTIFICATE line")
+	}
+	return certs, nil
+}
+
+// readPEM reads all PEM blocks of a file, at least one.
+func readPEM(path string) ([]*pem.Block, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fileError(path, err)
+	}
+	defer func() { _ = f.Close() }()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, fileError(path, err)
+	}
+	if len(data) > maxFile {
+		return nil, badFile(path, "above 8 MiB, which is no certificate or key", nil, "")
+	}
+	var blocks []*pem.Block
+	for rest := data; ; {
+		var b *pem.Block
+		if b, rest = pem.Decode(rest); b == nil {
+			break
+		}
+		blocks = append(blocks, b)
+	}
+	if len(blocks) > 0 {
+		return blocks, nil
+	}
+	switch {
+	case len(bytes.TrimSpace(data)) == 0:
+		return nil, badFile(path, "is empty", errNotPEM, "")
+	case data[0] == 0x30: // an ASN.1 sequence
+		return nil, badFile(path, "is not PEM; it looks like DER", errNotPEM, "convert it: openssl x509 -inform der, or openssl pkcs12 for a .p12 file")
+	case bytes.Contains(data, []byte("-----BEGIN ")):
+		return nil, badFile(path, "has a PEM block that is damaged or cut off", errNotPEM, "")
+	}
+	return nil, badFile(path, "is not PEM", errNotPEM, "give a file with a -----BEGIN line")
+}
+
+// describe lists the types of PEM blocks, each once.
+func describe(blocks []*pem.Block) string {
+	var types []string
+	seen := map[string]bool{}
+	for _, b := range blocks {
+		if t := strconv.Quote(b.Type); !seen[t] {
+			seen[t] = true
+			types = append(types, t)
+		}
+	}
+	if len(types) > 3 {
+		types = append(types[:3], "others")
+	}
+	return strings.Join(types, ", ")
+}
+
+func fileError(path string, err error) error {
+	text := err.Error()
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		text = pe.Err.Error()
+	}
+	hint := ""
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		text, hint = "no such file", "check the path"
+	case errors.Is(err, fs.ErrPermission):
+		text, hint = "permission denied", "check who may read it"
+	}
+	return badFile(path, text, err, hint)
+}

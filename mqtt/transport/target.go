@@ -1,0 +1,110 @@
+package transport
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Target is where to connect, as an MQTT URL says it. The strings are decoded.
+// A Target prints as its redacted URL in every format.
+type Target struct {
+	Network string // "tcp" or "unix"
+	Host    string // name or IP address, without brackets, with zone; of tcp
+	Port    int    // 1 to 65535; of tcp
+	Path    string // of the socket; of unix. A leading @ is Linux's abstract namespace
+	TLS     bool   // mqtts and its other names
+
+	Username    string // UTF-8 without U+0000
+	Password    string // any bytes
+	HasUsername bool   // the URL has a user name
+	HasPassword bool   // the URL has a password, maybe an empty one
+
+	Topic string // path of the URL without its first '/'; not validated; may be empty
+}
+
+// Address is what to dial: host:port with brackets where needed, or the socket
+// path.
+func (t Target) Address() string {
+	if t.Network == "unix" {
+		return t.Path
+	}
+	return net.JoinHostPort(t.Host, strconv.Itoa(t.Port))
+}
+
+// String is the URL in its shortest standard form, port included, with *** for
+// the password. Without a password, ParseURL of it gives the Target back.
+func (t Target) String() string {
+	var b strings.Builder
+	switch {
+	case t.Network == "unix":
+		b.WriteString("unix:")
+		if t.hasUser() || strings.HasPrefix(t.Path, "/") {
+			b.WriteString("//")
+		}
+	case t.TLS:
+		b.WriteString("mqtts://")
+	default:
+		b.WriteString("mqtt://")
+	}
+	if t.hasUser() {
+		b.WriteString(escape(t.Username, ""))
+		if t.HasPassword {
+			b.WriteString(":***")
+		}
+		b.WriteByte('@')
+	}
+	if t.Network == "unix" {
+		b.WriteString(escape(t.Path, "/"))
+		return b.String()
+	}
+	b.WriteString(t.hostPort())
+	if t.Topic != "" {
+		b.WriteByte('/')
+		b.WriteString(escape(t.Topic, "/+$:;,=!*'()&"))
+	}
+	return b.String()
+}
+
+// Redacted is String; the name says why it is safe to print.
+func (t Target) Redacted() string { return t.String() }
+
+// GoString keeps %#v from printing the password.
+func (t Target) GoString() string { return "transport.Target(" + t.String() + ")" }
+
+// MarshalText keeps encoding/json and log/slog from printing the password.
+func (t Target) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+func (t Target) hasUser() bool { return t.HasUsername || t.HasPassword }
+
+// hostPort is the authority of the URL. A zone's % becomes %25 (RFC 6874).
+func (t Target) hostPort() string {
+	host := t.Host
+	if a, err := netip.ParseAddr(host); err == nil && a.Is6() {
+		host = strings.Replace(host, "%", "%25", 1)
+	}
+	return net.JoinHostPort(host, strconv.Itoa(t.Port))
+}
+
+// escape percent-encodes all but RFC 3986's unreserved characters and those of
+// keep.
+func escape(s, keep string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if isAlnum(c) || strings.IndexByte("-._~", c) >= 0 || strings.IndexByte(keep, c) >= 0 {
+			b.WriteByte(c)
+			continue
+		}
+		b.WriteByte('%')
+		b.WriteByte(hex[c>>4])
+		b.WriteByte(hex[c&15])
+	}
+	return b.String()
+}
+
+func isAlnum(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}

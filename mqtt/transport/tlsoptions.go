@@ -1,0 +1,114 @@
+package transport
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"slices"
+	"strconv"
+)
+
+// TLSOptions are the TLS settings of a client. The zero value verifies the
+// server by the system's authorities, at TLS 1.2 or newer.
+type TLSOptions struct {
+	CAFile string // PEM file of authorities to trust instead of the system's
+	CAPath string // directory of such files; with CAFile, both count
+
+	// UseSystemRoots trusts the system's authorities besides CAFile and
+	// CAPath. Without either they are trusted anyway.
+	UseSystemRoots bool
+
+	CertFile    string // PEM file of the client certificate, then its chain
+	KeyFile     string // PEM file of its key; empty: in CertFile too
+	KeyPassword string `json:"-"` // of an encrypted key
+
+	ServerName string   // expected in the certificate and sent as SNI; empty: the host dialed
+	ALPN       []string // application protocols to offer, best first
+	Insecure   bool     // accept any certificate: no protection against who is in between
+
+	MinVersion uint16 // tls.VersionTLS12 (0 means that) or tls.VersionTLS13
+	MaxVersion uint16 // 0 means the newest
+}
+
+// String leaves the key's password out; so does GoString.
+func (o TLSOptions) String() string {
+	secret := ""
+	if o.KeyPassword != "" {
+		secret = " keypassword=***"
+	}
+	return "cafile=" + strconv.Quote(o.CAFile) + " capath=" + strconv.Quote(o.CAPath) +
+		" cert=" + strconv.Quote(o.CertFile) + " key=" + strconv.Quote(o.KeyFile) + secret +
+		" servername=" + strconv.Quote(o.ServerName) + " insecure=" + strconv.FormatBool(o.Insecure)
+}
+
+// GoString is String.
+func (o TLSOptions) GoString() string { return "transport.TLSOptions(" + o.String() + ")" }
+
+// Config reads the files and makes the configuration of one client; it may be
+// used for many connections. ServerName, if set, goes before the argument. The
+// error is an [*Error] of kind BadFile or BadOption that names the file.
+func (o TLSOptions) Config(serverName string) (*tls.Config, error) {
+	if o.ServerName != "" {
+		serverName = o.ServerName
+	}
+	cfg := &tls.Config{
+		ServerName:         serverName,
+		NextProtos:         slices.Clone(o.ALPN),
+		InsecureSkipVerify: o.Insecure,
+		MinVersion:         max(o.MinVersion, tls.VersionTLS12),
+		MaxVersion:         o.MaxVersion,
+	}
+	switch {
+	case o.MinVersion != 0 && o.MinVersion < tls.VersionTLS12, o.MaxVersion != 0 && o.MaxVersion < tls.VersionTLS12:
+		return nil, badOption("TLS before 1.2 is not spoken here")
+	case o.MaxVersion != 0 && o.MaxVersion < cfg.MinVersion:
+		return nil, badOption("the lowest TLS version is above the highest")
+	case serverName == "" && !o.Insecure:
+		return nil, badOption("no server name to verify the certificate against")
+	case o.CertFile == "" && o.KeyFile != "":
+		return nil, badOption("a key file without a certificate file")
+	}
+	var err error
+	if cfg.RootCAs, err = o.roots(); err != nil {
+		return nil, err
+	}
+	if o.CertFile != "" {
+		cert, err := LoadCertificate(o.CertFile, o.KeyFile, o.KeyPassword)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Certificates = []tls.Certificate{cert}
+	}
+	return cfg, nil
+}
+
+// roots are the authorities to trust; nil means the system's.
+func (o TLSOptions) roots() (*x509.CertPool, error) {
+	if o.CAFile == "" && o.CAPath == "" {
+		return nil, nil
+	}
+	pool := x509.NewCertPool()
+	if o.UseSystemRoots {
+		system, err := x509.SystemCertPool()
+		if err != nil {
+			return nil, &Error{Op: OpTLS, Kind: BadFile, Err: err, Text: "the system's authorities cannot be read: " + err.Error()}
+		}
+		pool = system
+	}
+	if err := AddAuthorities(pool, o.CAFile, o.CAPath); err != nil {
+		return nil, err
+	}
+	return pool, nil
+}
+
+func badOption(text string) error {
+	return &Error{Op: OpTLS, Kind: BadOption, Text: text}
+}
+
+// badFile is an error of a file; err may be nil. The system's errors have the
+// path in them, once is enough.
+func badFile(path, text string, err error, hint string) error {
+	return &Error{Op: OpTLS, Addr: "file " + strconv.Quote(path), Kind: BadFile, Text: text, Err: err, Hint: hint}
+}
+
+var errNotPEM = errors.New("no PEM block")

@@ -1,0 +1,270 @@
+package transport
+
+import (
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// ParseURL reads an MQTT URL:
+//
+//	mqtt://[user[:password]@]host[:port][/topic]    also tcp; port 1883
+//	mqtts://...                                     also ssl, tls, tcps, mqtt+ssl; port 8883
+//	unix://[user[:password]@]/run/mqtt.sock         also mqtt+unix; unix:relative.sock
+//
+// User, password, topic and socket path are percent-decoded. In a topic, + and
+// # may stand as they are; ? and @ must be written %3F and %40. IPv6 addresses
+// are in brackets, with a zone after %25. No query keys are known yet, so any
+// is refused.
+//
+// The error is an [*Error] of kind InvalidURL or UnsupportedScheme that
+// repeats the URL with *** for what may be a password. To be sure of that, a
+// URL with an unencoded @ after its host is refused: it may be a password with
+// an unencoded '/', '?' or '#'.
+func ParseURL(s string) (*Target, error) { return parse(s, false) }
+
+// parse reads a URL. For listening, port 0 and an empty host are allowed.
+func parse(s string, listen bool) (*Target, error) {
+	p := urlParser{url: s, listen: listen}
+	name, rest, ok := strings.Cut(s, ":")
+	if !ok || !isSchemeName(name) {
+		return nil, p.fail("no scheme", "write mqtt://host or mqtts://host")
+	}
+	sch, known := findScheme(name)
+	authority := strings.HasPrefix(rest, "//")
+	if !known && !authority {
+		// Likely host:port; the part before the colon is no scheme.
+		return nil, p.fail("no scheme", "write mqtt://host or mqtts://host")
+	}
+	if !known {
+		return nil, p.unsupported("unknown scheme "+strconv.Quote(name), "use one of "+schemeNames())
+	}
+	if sch.network == "" {
+		return nil, p.unsupported("scheme "+strconv.Quote(sch.name)+" is not supported yet", "use one of "+schemeNames())
+	}
+	switch {
+	case authority:
+		return p.hierarchical(sch, rest[2:])
+	case sch.network == "unix":
+		return p.socket(sch, Target{}, rest)
+	}
+	return nil, p.fail("no // after the scheme", "write "+sch.name+"://host")
+}
+
+type urlParser struct {
+	url    string
+	listen bool
+}
+
+// hierarchical reads what follows scheme://.
+func (p *urlParser) hierarchical(sch scheme, rest string) (*Target, error) {
+	host, path := rest, ""
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		host, path = rest[:i], rest[i:]
+	}
+	// First of all, before any part is repeated in an error text.
+	if strings.Contains(path, "@") {
+		return nil, p.fail("unencoded @ after the host",
+			"in a user name or password write %2F for '/', %3F for '?', %23 for '#'; in a topic write %40 for '@'")
+	}
+	var t Target
+	if i := strings.LastIndexByte(host, '@'); i >= 0 {
+		if err := p.userinfo(&t, host[:i]); err != nil {
+			return nil, err
+		}
+		host = host[i+1:]
+	}
+	if sch.network == "unix" {
+		if host != "" {
+			return nil, p.fail("a Unix socket has no host, and "+strconv.Quote(host)+" stands where one would",
+				"write unix:///absolute/path, or unix:path for a relative one")
+		}
+		if path != "" && path[0] != '/' {
+			return nil, p.fail("no '/' where the socket path begins", "write unix:///absolute/path, or unix:path for a relative one")
+		}
+		return p.socket(sch, t, path)
+	}
+	t.Network, t.TLS = sch.network, sch.tls
+	if err := p.hostPort(&t, host, sch.port); err != nil {
+		return nil, err
+	}
+	path, err := p.query(path)
+	if err != nil {
+		return nil, err
+	}
+	if strings.HasPrefix(path, "#") {
+		return nil, p.fail("'#' after the host", "write /# for the topic filter '#'")
+	}
+	if t.Topic, err = url.PathUnescape(strings.TrimPrefix(path, "/")); err != nil {
+		return nil, p.fail("percent-encoding of the topic: "+err.Error(), "write %25 for '%'")
+	}
+	return &t, nil
+}
+
+// socket reads the path of a Unix socket.
+func (p *urlParser) socket(sch scheme, t Target, path string) (*Target, error) {
+	if strings.Contains(path, "@") {
+		return nil, p.fail("unencoded @ in the path", "write %40")
+	}
+	path, err := p.query(path)
+	if err != nil {
+		return nil, err
+	}
+	if path, err = url.PathUnescape(path); err != nil {
+		return nil, p.fail("percent-encoding of the path: "+err.Error(), "write %25 for '%'")
+	}
+	switch {
+	case path == "" || path == "/" || path == "@":
+		return nil, p.fail("no socket path", "write unix:///absolute/path")
+	case strings.Contains(path, "\x00"):
+		return nil, p.fail("null character in the socket path", "")
+	}
+	t.Network, t.Path = sch.network, path
+	return &t, nil
+}
+
+// query cuts the query off path. An empty one, a lone '?', is as good as none.
+func (p *urlParser) query(path string) (string, error) {
+	path, query, _ := strings.Cut(path, "?")
+	if query != "" {
+		key, _, _ := strings.Cut(query, "=")
+		return "", p.fail("unknown query key "+strconv.Quote(key), "write %3F for a '?' that is part of a topic")
+	}
+	return path, nil
+}
+
+func (p *urlParser) userinfo(t *Target, s string) error {
+	user, password, hasPassword := strings.Cut(s, ":")
+	var err error
+	if t.Username, err = url.PathUnescape(user); err != nil {
+		return p.fail("percent-encoding of the user name: "+err.Error(), "write %25 for '%'")
+	}
+	if !utf8.ValidString(t.Username) || strings.Contains(t.Username, "\x00") {
+		return p.fail("the user name is not UTF-8 without null characters [MQTT-1.5.4-1]", "")
+	}
+	// The decoder's error would repeat a piece of the password.
+	if t.Password, err = url.PathUnescape(password); err != nil {
+		return p.fail("percent-encoding of the password", "write %25 for '%'")
+	}
+	t.HasUsername, t.HasPassword = user != "", hasPassword
+	return nil
+}
+
+func (p *urlParser) hostPort(t *Target, s string, port int) error {
+	host, digits, hasPort := s, "", false
+	if strings.HasPrefix(s, "[") {
+		end := strings.IndexByte(s, ']')
+		if end < 0 {
+			return p.fail("no ] after the IPv6 address", "write [::1]:1883")
+		}
+		addr, err := ipv6(s[1:end])
+		if err != "" {
+			return p.fail(strconv.Quote(s[1:end])+" "+err, "write [::1] or [fe80::1%25eth0]")
+		}
+		host = addr
+		if after := s[end+1:]; after != "" {
+			if after[0] != ':' {
+				return p.fail(strconv.Quote(after)+" after the ]", "write [::1]:1883")
+			}
+			digits, hasPort = after[1:], true
+		}
+	} else {
+		if strings.Count(s, ":") > 1 {
+			return p.fail("more than one ':' in "+strconv.Quote(s), "put an IPv6 address in brackets: [::1]:1883")
+		}
+		host, digits, hasPort = strings.Cut(s, ":")
+		if host == "" && !p.listen {
+			return p.fail("no host", "write mqtt://host")
+		}
+		if i := strings.IndexFunc(host, notHostRune); i >= 0 {
+			r, _ := utf8.DecodeRuneInString(host[i:])
+			return p.fail(strconv.QuoteRune(r)+" in the host name "+strconv.Quote(host), "")
+		}
+	}
+	if hasPort {
+		var ok bool
+		if port, ok = parsePort(digits, p.listen); !ok {
+			return p.fail("port "+strconv.Quote(digits)+" is not a number from 1 to 65535", "")
+		}
+	}
+	t.Host, t.Port = host, port
+	return nil
+}
+
+// notHostRune is loose on purpose: names that only a resolver can judge pass.
+func notHostRune(r rune) bool {
+	return r == utf8.RuneError || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) &&
+		r != '-' && r != '.' && r != '_'
+}
+
+// parsePort reads decimal digits only: no sign, no space, no leading zero.
+func parsePort(s string, zero bool) (int, bool) {
+	if len(s) < 1 || len(s) > 5 || s[0] == '0' && len(s) > 1 {
+		return 0, false
+	}
+	n := 0
+	for i := 0; i < len(s); i++ {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+		n = n*10 + int(s[i]-'0')
+	}
+	return n, n <= 65535 && (n > 0 || zero)
+}
+
+// ipv6 reads what stands in brackets, with the zone after %25 (RFC 6874) or,
+// as people write it, after %. The second result says what is wrong.
+func ipv6(s string) (string, string) {
+	addr, zone, hasZone := strings.Cut(s, "%")
+	a, err := netip.ParseAddr(addr)
+	if err != nil || !a.Is6() {
+		return "", "is not an IPv6 address"
+	}
+	if !hasZone {
+		return addr, ""
+	}
+	if len(zone) > 2 {
+		zone = strings.TrimPrefix(zone, "25")
+	}
+	for i := 0; i < len(zone); i++ {
+		if !isAlnum(zone[i]) && strings.IndexByte("-._~", zone[i]) < 0 {
+			return "", "has a zone with characters other than letters, digits and -._~"
+		}
+	}
+	if zone == "" || a.Is4In6() {
+		return "", "has an empty or misplaced zone"
+	}
+	return addr + "%" + zone, ""
+}
+
+func (p *urlParser) fail(text, hint string) error {
+	return &Error{Op: OpURL, Addr: strconv.Quote(redact(p.url)), Kind: InvalidURL, Text: text, Hint: hint}
+}
+
+func (p *urlParser) unsupported(text, hint string) error {
+	return &Error{Op: OpURL, Addr: strconv.Quote(redact(p.url)), Kind: UnsupportedScheme, Text: text, Hint: hint}
+}
+
+// redact replaces what may be a secret in text that need not be a URL: all
+// between the first colon after the scheme and the last @, and the values of a
+// query.
+func redact(s string) string {
+	start := 0
+	if name, rest, ok := strings.Cut(s, "://"); ok && isSchemeName(name) {
+		start = len(s) - len(rest)
+	}
+	if at := strings.LastIndexByte(s, '@'); at >= start {
+		if colon := strings.IndexByte(s[start:at], ':'); colon >= 0 {
+			s = s[:start+colon+1] + "***" + s[at:]
+		}
+	}
+	if path, query, ok := strings.Cut(s, "?"); ok {
+		if key, _, ok := strings.Cut(query, "="); ok {
+			s = path + "?" + key + "=***"
+		}
+	}
+	return s
+}
