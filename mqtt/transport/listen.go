@@ -185,12 +185,12 @@ func listenError(t *Target, err error) error {
 	e := &Error{Op: OpListen, Addr: t.Address(), Err: err, Kind: systemKind(t.Network, err)}
 	var dns *net.DNSError
 	switch {
-	case errors.As(err, &dns):
-		e.Kind, e.Text, e.Hint = NotFound, "no such host name", "write an IP address of this machine"
 	case errors.Is(err, context.Canceled):
 		e.Kind = Canceled
 	case timedOut(err):
 		e.Kind = Timeout
+	case errors.As(err, &dns):
+		lookupError(e, t, dns)
 	case e.Kind == AddrInUse:
 		e.Text, e.Hint = "somebody listens there already", "stop that program, or choose another port"
 	case e.Kind == AddrNotAvailable:

@@ -1,0 +1,176 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDialTCP(t *testing.T) {
+	port := serve(t, func(c net.Conn) { _, _ = c.Write([]byte{'!'}) })
+	for _, d := range []Dialer{{}, {LocalAddr: "127.0.0.1"}, {LocalAddr: "127.0.0.1:0", Delay: true}, {Timeout: -1}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		c, err := d.Dial(ctx, &Target{Network: "tcp", Host: "127.0.0.1", Port: port})
+		cancel() // has no effect any more
+		if err != nil {
+			t.Fatalf("%+v: got %v", d, err)
+		}
+		if err := readByte(c); err != nil {
+			t.Errorf("%+v: read: got %v", d, err)
+		}
+		_ = c.Close()
+	}
+}
+
+func TestDialRefused(t *testing.T) {
+	port := unusedPort(t)
+	_, err := (&Dialer{}).Dial(t.Context(), &Target{Network: "tcp", Host: "127.0.0.1", Port: port})
+	e := wantError(t, err, OpConnect, Refused, "connect to 127.0.0.1:", "connection refused")
+	if e.Hint == "" || !e.Temporary() || e.Timeout() {
+		t.Errorf("got hint %q temporary %v timeout %v", e.Hint, e.Temporary(), e.Timeout())
+	}
+}
+
+func TestDialNotFound(t *testing.T) {
+	// RFC 6761: never exists. Without a name service the lookup fails.
+	_, err := (&Dialer{Timeout: 5 * time.Second}).Dial(t.Context(), &Target{Network: "tcp", Host: "broker.invalid", Port: 1883})
+	var e *Error
+	if !errors.As(err, &e) || e.Op != OpLookup || !strings.Contains(err.Error(), `look up "broker.invalid"`) {
+		t.Fatalf("got %v, want a lookup error with the name", err)
+	}
+	if e.Kind != NotFound && e.Kind != LookupFailed && e.Kind != Timeout {
+		t.Errorf("got kind %q", e.Kind)
+	}
+}
+
+func TestLookupErrors(t *testing.T) {
+	for _, c := range []struct {
+		it   string
+		dns  net.DNSError
+		kind Kind
+		text string
+	}{
+		{"knows a missing name", net.DNSError{Err: "no such host", IsNotFound: true}, NotFound, "no such host name"},
+		{"knows a slow server", net.DNSError{Err: "i/o timeout", IsTimeout: true}, Timeout, "no answer within 2s"},
+		{"knows a broken server", net.DNSError{Err: "server misbehaving", IsTemporary: true}, LookupFailed, "server misbehaving"},
+	} {
+		err := connectError(t.Context(), loopback(1, false), &net.OpError{Op: "dial", Err: &c.dns}, 2*time.Second)
+		wantError(t, err, OpLookup, c.kind, c.text)
+	}
+}
+
+func TestDialCanceled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := (&Dialer{}).Dial(ctx, &Target{Network: "tcp", Host: "127.0.0.1", Port: unusedPort(t)})
+	wantError(t, err, OpConnect, Canceled, "canceled")
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("errors.Is(%v, context.Canceled) is false", err)
+	}
+}
+
+func TestDialDeadline(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), -1)
+	defer cancel()
+	_, err := (&Dialer{}).Dial(ctx, &Target{Network: "tcp", Host: "127.0.0.1", Port: unusedPort(t)})
+	e := wantError(t, err, OpConnect, Timeout, "no answer within")
+	if !e.Timeout() || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v (inner %v), want a timeout", err, e.Err)
+	}
+}
+
+func TestDialBadLocalAddr(t *testing.T) {
+	_, err := (&Dialer{LocalAddr: "eth0"}).Dial(t.Context(), loopback(1, false))
+	wantError(t, err, OpConnect, BadOption, `"eth0"`)
+	_, err = (&Dialer{LocalAddr: "192.0.2.77"}).Dial(t.Context(), &Target{Network: "tcp", Host: "127.0.0.1", Port: 1})
+	wantError(t, err, OpConnect, AddrNotAvailable)
+}
+
+func TestDialUnix(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("socket files differ")
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "s")
+	target := &Target{Network: "unix", Path: path}
+
+	_, err := (&Dialer{}).Dial(t.Context(), target)
+	wantError(t, err, OpConnect, SocketMissing, path, "no such socket")
+
+	ln, err := Listen(t.Context(), target.String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := (&Dialer{LocalAddr: "127.0.0.1"}).Dial(t.Context(), target)
+	if err != nil {
+		t.Fatalf("got %v", err)
+	}
+	_ = c.Close()
+	_ = ln.Close()
+
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = (&Dialer{}).Dial(t.Context(), target)
+	var e *Error
+	if !errors.As(err, &e) || e.Kind != Refused && e.Kind != NotSocket {
+		t.Errorf("a plain file: got %v", err)
+	}
+
+	long := filepath.Join(dir, strings.Repeat("x", 200))
+	_, err = (&Dialer{}).Dial(t.Context(), &Target{Network: "unix", Path: long})
+	wantError(t, err, OpConnect, PathTooLong, "the system's limit is")
+	_, err = Listen(t.Context(), "unix://"+long, nil)
+	wantError(t, err, OpListen, PathTooLong)
+
+	if os.Getuid() != 0 {
+		if err := os.Chmod(dir, 0); err != nil {
+			t.Fatal(err)
+		}
+		_, err = (&Dialer{}).Dial(t.Context(), target)
+		wantError(t, err, OpConnect, Permission)
+		_ = os.Chmod(dir, 0o700)
+	}
+}
+
+func TestDialLongestUnixPath(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("socket files differ")
+	}
+	t.Chdir(t.TempDir())
+	ln, err := Listen(t.Context(), "unix:"+strings.Repeat("x", maxPath), nil)
+	if err != nil {
+		t.Fatalf("a path at the limit: got %v", err)
+	}
+	_ = ln.Close()
+}
+
+func TestDialSilentPeer(t *testing.T) {
+	port := serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	_, err := (&Dialer{Timeout: 50 * time.Millisecond}).Dial(t.Context(), loopback(port, true))
+	e := wantError(t, err, OpTLS, Timeout, "stayed silent", "may not speak TLS")
+	if e.Hint == "" || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got hint %q inner %v", e.Hint, e.Err)
+	}
+}
+
+func TestDialCanceledInHandshake(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	port := serve(t, func(c net.Conn) {
+		_ = readByte(c) // of the ClientHello
+		cancel()
+		_, _ = io.Copy(io.Discard, c)
+	})
+	_, err := (&Dialer{}).Dial(ctx, loopback(port, true))
+	wantError(t, err, OpTLS, Canceled)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("errors.Is(%v, context.Canceled) is false", err)
+	}
+}

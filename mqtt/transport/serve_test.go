@@ -1,0 +1,75 @@
+package transport
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"strconv"
+	"testing"
+)
+
+// serve answers each connection to a loopback port with f, and ends with the
+// test. The result is the port.
+func serve(t *testing.T, f func(net.Conn)) int {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			f(c)
+			_ = c.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = ln.Close()
+		<-done
+	})
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
+// serveTLS greets whoever passes the handshake with one byte, then waits for
+// the end.
+func serveTLS(t *testing.T, cfg *tls.Config) int {
+	t.Helper()
+	return serve(t, func(c net.Conn) {
+		tc := tls.Server(c, cfg)
+		if tc.Handshake() != nil {
+			// Read the client's alert, so that closing does not reset what
+			// the client has yet to read.
+			_, _ = io.Copy(io.Discard, c)
+			return
+		}
+		_, _ = tc.Write([]byte{'!'})
+		_, _ = io.Copy(io.Discard, tc)
+	})
+}
+
+func loopback(port int, secure bool) *Target {
+	return &Target{Network: "tcp", Host: "localhost", Port: port, TLS: secure}
+}
+
+// unusedPort had a listener a moment ago.
+func unusedPort(t *testing.T) int {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = ln.Close()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	n, _ := strconv.Atoi(port)
+	return n
+}
+
+func readByte(c net.Conn) error {
+	_, err := io.ReadFull(c, make([]byte, 1))
+	return err
+}
