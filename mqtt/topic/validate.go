@@ -9,6 +9,9 @@ import (
 // well-formed UTF-8 without U+0000 and without wildcards. The error is an
 // [*Error]. Characters that MQTT only discourages pass; see [Discouraged].
 func ValidateName(name string) error {
+	if isPlain(name) {
+		return nil
+	}
 	if err := validateText(name, false); err != nil {
 		return err
 	}
@@ -61,6 +64,21 @@ func ValidateFilter(filter string) error {
 // ValidateFilterBytes is [ValidateFilter] on bytes. It allocates only to make
 // an error, which holds a copy.
 func ValidateFilterBytes(filter []byte) error { return ValidateFilter(view(filter)) }
+
+// isPlain is the fast path of ValidateName: a length in range and nothing but
+// ASCII that is allowed. Of others the slow path finds out what they have.
+func isPlain(s string) bool {
+	if s == "" || len(s) > MaxLength {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		// c-1 wraps around for the null character.
+		if c := s[i]; c-1 >= utf8.RuneSelf-1 || c == '+' || c == '#' {
+			return false
+		}
+	}
+	return true
+}
 
 // validateText checks what names and filters have in common.
 func validateText(s string, filter bool) error {
