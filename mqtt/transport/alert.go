@@ -1,0 +1,110 @@
+package transport
+
+import (
+	"errors"
+	"net"
+	"reflect"
+	"strings"
+)
+
+// Explain turns an error of Read or Write on a TLS connection into an [*Error]
+// where it is an alert of the peer: with TLS 1.3 this is how a server refuses
+// a client certificate, or asks for one. Other errors, and nil, come back as
+// they are. Addr is for the text.
+func Explain(addr string, err error) error {
+	var e *Error
+	if errors.As(err, &e) {
+		return err
+	}
+	code, ok := peerAlert(err)
+	if !ok {
+		return err
+	}
+	e = &Error{Op: OpTLS, Addr: addr, Err: err}
+	alertError(e, code, false, true)
+	return e
+}
+
+// peerAlert takes the code out of an alert that the peer sent. Its type is
+// private to crypto/tls, a uint8 in a net.OpError.
+func peerAlert(err error) (code uint8, ok bool) {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "remote error" {
+		return 0, false
+	}
+	v := reflect.ValueOf(op.Err)
+	if v.Kind() != reflect.Uint8 {
+		return 0, false
+	}
+	return uint8(v.Uint()), true
+}
+
+// The alerts that have a kind of their own (RFC 8446, section 6).
+const (
+	alertHandshakeFailure       = 40
+	alertBadCertificate         = 42
+	alertUnsupportedCertificate = 43
+	alertCertificateRevoked     = 44
+	alertCertificateExpired     = 45
+	alertCertificateUnknown     = 46
+	alertUnknownCA              = 48
+	alertAccessDenied           = 49
+	alertProtocolVersion        = 70
+	alertInsufficientSecurity   = 71
+	alertCertificateRequired    = 116
+	alertNoApplicationProtocol  = 120
+)
+
+// alertError explains an alert. Missing says that the peer asked for a
+// certificate and we had none; sent that we may have sent one.
+func alertError(e *Error, code uint8, missing, sent bool) {
+	alert := strings.TrimPrefix(rootText(e.Err), "tls: ")
+	switch code {
+	case alertProtocolVersion:
+		versionMismatch(e)
+		return
+	case alertNoApplicationProtocol:
+		e.Kind, e.Text, e.Hint = ProtocolMismatch, "the peer speaks none of the ALPN protocols offered", "check the ALPN option; often it is \"mqtt\" or none"
+		return
+	case alertCertificateRequired:
+		clientCertificateMissing(e)
+		return
+	case alertHandshakeFailure, alertBadCertificate, alertUnsupportedCertificate, alertCertificateRevoked,
+		alertCertificateExpired, alertCertificateUnknown, alertUnknownCA, alertAccessDenied:
+		// Before TLS 1.3 there is no alert of its own for a missing one.
+		if missing {
+			clientCertificateMissing(e)
+			return
+		}
+		if sent && code != alertHandshakeFailure {
+			e.Kind, e.Text = ClientCertificateRefused, "the peer refused the client certificate: "+alert
+			e.Hint = "use a certificate signed by the authority that the broker trusts for clients"
+			return
+		}
+	}
+	e.Kind, e.Text = PeerAlert, "the peer ended TLS: "+alert
+	if code == alertHandshakeFailure || code == alertInsufficientSecurity {
+		e.Text += " (no cipher or parameter in common)"
+	}
+}
+
+func clientCertificateMissing(e *Error) {
+	e.Kind, e.Text = ClientCertificateMissing, "the peer wants a client certificate"
+	e.Hint = "give a certificate file and its key file"
+}
+
+func versionMismatch(e *Error) {
+	e.Kind, e.Text = VersionMismatch, "the peer and this side have no TLS version in common; TLS 1.2 is the oldest spoken here"
+	e.Hint = "enable TLS 1.2 or 1.3 on the broker, and check limits on the version here"
+}
+
+// rootText is the text of the innermost error.
+func rootText(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
+	}
+}

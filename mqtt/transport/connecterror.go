@@ -1,0 +1,91 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// connectError says what went wrong before TLS.
+func connectError(ctx context.Context, t *Target, err error, took time.Duration) error {
+	e := &Error{Op: OpConnect, Addr: t.Address(), Err: err}
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &dns):
+		lookupError(e, t, dns)
+	case errors.As(err, &op) && op.Addr != nil && op.Addr.String() != e.Addr:
+		e.Addr += " (" + op.Addr.String() + ")" // which of its addresses
+	}
+	if e.Kind == Other {
+		e.Kind = systemKind(t.Network, err)
+	}
+	switch {
+	case errors.Is(err, syscall.EAGAIN) && ctx.Err() == nil:
+		// A Unix socket's way to say that nobody accepts; net takes it for
+		// a timeout.
+		e.Kind, e.Text = Refused, "the listener's queue is full"
+		return e
+	case timedOut(err) || ctx.Err() != nil:
+		ended(ctx, e, took, "no answer")
+	}
+	switch e.Kind {
+	case Refused:
+		e.Text = "connection refused: nobody listens there"
+		e.Hint = "check that the broker runs, and the port"
+		if t.Network == "unix" {
+			e.Hint = "the socket file is left over: check that the broker runs"
+		}
+	case Timeout:
+		e.Hint = "check the address, and firewalls on the way"
+	case NoRoute:
+		e.Hint = "check the network connection and the address"
+	case SocketMissing:
+		e.Hint = "check the path, and that the broker runs"
+	case NotSocket:
+		e.Text = "the file is not a socket that accepts streams"
+	case Permission:
+		e.Hint = "check who may use the address"
+		if t.Network == "unix" {
+			e.Hint = "check the permissions of the socket and its directory"
+		}
+	case AddrNotAvailable:
+		e.Text = "the local address is not one of this machine, or its ports are used up"
+	case TooManyFiles:
+		e.Hint = "raise the limit (ulimit -n) or open fewer connections"
+	}
+	return e
+}
+
+func lookupError(e *Error, t *Target, dns *net.DNSError) {
+	e.Op, e.Addr = OpLookup, strconv.Quote(t.Host)
+	switch {
+	case dns.IsNotFound:
+		e.Kind, e.Text, e.Hint = NotFound, "no such host name", "check the spelling of the host name"
+	case dns.IsTimeout:
+		e.Kind = Timeout
+	default:
+		e.Kind, e.Text, e.Hint = LookupFailed, "the name service failed: "+dns.Err, "try again, or use an IP address"
+	}
+}
+
+// ended makes e a matter of time or of cancellation, whatever ctx says.
+func ended(ctx context.Context, e *Error, took time.Duration, what string) {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		e.Kind, e.Text, e.Hint = Canceled, "canceled", ""
+		// net.OpError hides what errors.Is(err, context.Canceled) looks for.
+		e.Err = errors.Join(context.Canceled, e.Err)
+		return
+	}
+	e.Kind = Timeout
+	e.Text = fmt.Sprintf("%s within %v", what, took.Round(time.Millisecond))
+}
+
+func timedOut(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}
