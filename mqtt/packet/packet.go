@@ -1,0 +1,105 @@
+// Package packet turns bytes into MQTT control packets and back: every packet
+// of MQTT 3.1, 3.1.1 and 5.0, in both directions, with one codec that takes
+// the protocol [Version] as an argument.
+//
+// # Encoding
+//
+// Each packet has AppendTo(dst, version), which appends one whole control
+// packet to dst and returns the longer slice. On an error dst comes back
+// unchanged. Encoders refuse what the format cannot carry (a string above
+// 65,535 bytes, a packet above 268,435,455, QoS 3, packet identifier 0) and
+// never truncate.
+//
+// # Decoding
+//
+// [Split] cuts the next control packet off a buffer, and Parse of the packet's
+// type decodes its [Frame]. Decoded packets are views: every byte slice in
+// them, [Properties] included, aliases the buffer that Split was given and is
+// valid until the caller overwrites that buffer. Parse overwrites all fields
+// of its receiver and reuses its slices, so one struct serves a whole
+// connection without allocating.
+//
+// Decoders validate what the specifications let a receiver check without
+// state: lengths, reserved bits, UTF-8, property identifiers, types, ranges
+// and repetition, reason codes, and that no byte trails. What they refuse is
+// an [*Error] that carries the reason code an MQTT 5.0 peer is told and the
+// identifier of the violated statement.
+package packet
+
+import "strconv"
+
+// Version is the protocol level of the CONNECT packet: 3 for MQTT 3.1, 4 for
+// 3.1.1 and 5 for 5.0.
+type Version byte
+
+// The protocol versions.
+const (
+	V31  Version = 3
+	V311 Version = 4
+	V5   Version = 5
+)
+
+// String is the version as people write it, "3.1.1".
+func (v Version) String() string {
+	switch v {
+	case V31:
+		return "3.1"
+	case V311:
+		return "3.1.1"
+	case V5:
+		return "5.0"
+	}
+	return "level " + strconv.Itoa(int(v))
+}
+
+// Valid tells whether v is a version this package speaks.
+func (v Version) Valid() bool { return v >= V31 && v <= V5 }
+
+// QoS is a quality of service level, 0 to 2.
+type QoS byte
+
+// Type is the control packet type, the upper four bits of the first byte
+// (MQTT 5.0 section 2.1.2).
+type Type byte
+
+// The control packet types.
+const (
+	CONNECT     Type = 1
+	CONNACK     Type = 2
+	PUBLISH     Type = 3
+	PUBACK      Type = 4
+	PUBREC      Type = 5
+	PUBREL      Type = 6
+	PUBCOMP     Type = 7
+	SUBSCRIBE   Type = 8
+	SUBACK      Type = 9
+	UNSUBSCRIBE Type = 10
+	UNSUBACK    Type = 11
+	PINGREQ     Type = 12
+	PINGRESP    Type = 13
+	DISCONNECT  Type = 14
+	AUTH        Type = 15
+)
+
+var typeNames = [16]string{
+	"packet type 0", "CONNECT", "CONNACK", "PUBLISH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP",
+	"SUBSCRIBE", "SUBACK", "UNSUBSCRIBE", "UNSUBACK", "PINGREQ", "PINGRESP", "DISCONNECT", "AUTH",
+}
+
+// String is the packet's name in capitals, as in the specifications.
+func (t Type) String() string { return typeNames[t&15] }
+
+// Packet is what every control packet of this package can do.
+type Packet interface {
+	// AppendTo appends the whole encoded packet to dst.
+	AppendTo(dst []byte, v Version) ([]byte, error)
+	// Parse decodes the body of f, whose bytes the packet then aliases.
+	Parse(f Frame, v Version) error
+}
+
+// MaxRemainingLength is the largest value of the remaining length field, in
+// bytes (MQTT 5.0 section 2.1.4).
+const MaxRemainingLength = 268435455
+
+// MaxString is the largest length of a string or of binary data, in bytes.
+const MaxString = 65535
