@@ -1,0 +1,270 @@
+package session
+
+import (
+	"errors"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// Errors of the commands. None of them has changed the state.
+var (
+	ErrQuota    = errors.New("as many unacknowledged messages as the peer or the session allows")
+	ErrNotUp    = errors.New("not connected")
+	ErrTooLarge = errors.New("message is larger than the peer's maximum packet size")
+	ErrQoS      = errors.New("QoS is above the server's maximum")
+	ErrRetain   = errors.New("server has no retained messages")
+	ErrAlias    = errors.New("topic aliases are the engine's to assign")
+	ErrPeerCan  = errors.New("server does not support this kind of subscription")
+)
+
+// ErrKeepAlive is Tick's error when the peer has been silent for too long.
+var ErrKeepAlive = errors.New("no answer within the keep alive time")
+
+// ErrConnectTimeout is Tick's error when no CONNECT or CONNACK came in time.
+var ErrConnectTimeout = errors.New("no CONNECT or CONNACK in time")
+
+// Config is what this side announces to its peer and enforces, and how much
+// it lets itself send. Zero values are the defaults named.
+type Config struct {
+	MaxPacket         int           // largest packet accepted, bytes; the protocol's limit
+	ReceiveMaximum    uint16        // inbound QoS 1 and 2 messages not yet acknowledged; 65,535
+	TopicAliasMaximum uint16        // inbound topic aliases; none
+	MaximumQoS        packet.QoS    // S: of inbound messages; meaningful with LimitQoS
+	LimitQoS          bool          //
+	SendWindow        int           // outbound unacknowledged messages; 65,534
+	SendBytes         int           // bytes held for resending; 16 MiB; one message always fits
+	SendAliases       uint16        // outbound topic aliases used, if the peer allows; none
+	ConnectTimeout    time.Duration // for the first packet of the peer; none
+}
+
+// Peer is what the other side announced in CONNECT or CONNACK.
+type Peer struct {
+	ReceiveMaximum    uint16     // 65,535 when it did not say
+	TopicAliasMaximum uint16     // 0
+	MaximumPacketSize int        // bytes; the protocol's limit
+	MaximumQoS        packet.QoS // 2
+	RetainAvailable   bool       // true
+	Wildcards         bool       // true
+	SubscriptionIDs   bool       // true
+	Shared            bool       // true
+}
+
+type phase uint8
+
+const (
+	idle       phase = iota
+	connecting       // C: CONNECT written, CONNACK awaited
+	opening          // S: CONNECT awaited
+	deciding         // S: CONNECT seen, Accept or Refuse awaited
+	up
+	closed
+)
+
+// Conn is one network connection. It must not be copied while in use; Open
+// and Serve reset it for the next connection and keep its buffers.
+type Conn struct {
+	version packet.Version
+	server  bool
+	phase   phase
+	clean   bool // C: CONNECT asked for a clean start
+	cfg     Config
+	peer    Peer
+	s       *Session
+
+	out     []byte
+	cursor  uint32 // next slot of the session to write
+	sent    int    // PUBLISH slots that count against the peer's Receive Maximum
+	waiting int    // inbound messages that count against ours
+
+	aliasIn  [][]byte          // by alias - 1
+	aliasOut map[string]uint16 // assigned aliases
+	scratch  packet.Properties
+	resent   packet.Publish
+
+	keepAlive       time.Duration
+	lastIn, lastOut time.Duration
+	pingAt          time.Duration
+	pinging         bool
+
+	// Stray counts acknowledgements for packet identifiers that are not
+	// open. They are legal after a resume and otherwise harmless.
+	Stray int
+}
+
+func (c *Conn) reset(cfg Config, server bool, now time.Duration) {
+	out, in, alias, scratch := c.out[:0], c.aliasIn[:0], c.aliasOut, c.scratch
+	*c = Conn{server: server, cfg: cfg, out: out, aliasIn: in, aliasOut: alias, scratch: scratch, lastIn: now, lastOut: now}
+	clear(c.aliasOut)
+	c.peer = Peer{65535, 0, packet.MaxRemainingLength + 5, 2, true, true, true, true}
+	if c.cfg.ReceiveMaximum == 0 {
+		c.cfg.ReceiveMaximum = 65535
+	}
+	if c.cfg.SendWindow <= 0 || c.cfg.SendWindow >= maxSpan {
+		c.cfg.SendWindow = maxSpan - 1
+	}
+	if c.cfg.SendBytes <= 0 {
+		c.cfg.SendBytes = 16 << 20
+	}
+}
+
+// Open begins a client's connection: it appends the CONNECT packet p, whose
+// Version decides the protocol. The limits of cfg that MQTT 5.0 announces in
+// CONNECT are added to p's properties unless p has them.
+func (c *Conn) Open(s *Session, p *packet.Connect, cfg Config, now time.Duration) error {
+	c.reset(cfg, false, now)
+	c.s, c.version, c.clean = s, p.Version, p.CleanStart
+	c.keepAlive = time.Duration(p.KeepAlive) * time.Second
+	q := *p
+	if p.Version >= packet.V5 {
+		q.Properties = append(c.scratch[:0], p.Properties...)
+		q.Properties = announce(q.Properties, packet.ReceiveMaximum, uint32(cfg.ReceiveMaximum))
+		q.Properties = announce(q.Properties, packet.TopicAliasMaximum, uint32(cfg.TopicAliasMaximum))
+		q.Properties = announce(q.Properties, packet.MaximumPacketSize, uint32(cfg.MaxPacket))
+		c.scratch = q.Properties[:0]
+		c.cfg.ReceiveMaximum = uint16(q.Properties.UintOr(packet.ReceiveMaximum, 65535))
+		c.cfg.TopicAliasMaximum = uint16(q.Properties.UintOr(packet.TopicAliasMaximum, 0))
+		c.cfg.MaxPacket = int(q.Properties.UintOr(packet.MaximumPacketSize, 0))
+	}
+	out, err := q.AppendTo(c.out, q.Version)
+	if err != nil {
+		return err
+	}
+	c.out, c.phase = out, connecting
+	return nil
+}
+
+// announce adds a limit that is not the default, unless the block has it.
+func announce(p packet.Properties, id packet.PropertyID, n uint32) packet.Properties {
+	if n == 0 {
+		return p
+	}
+	if _, has := p.Uint(id); !has {
+		p, _ = p.AppendUint(id, n)
+	}
+	return p
+}
+
+// Serve begins a server's side of a connection: CONNECT is awaited.
+func (c *Conn) Serve(cfg Config, now time.Duration) {
+	c.reset(cfg, true, now)
+	c.phase = opening
+}
+
+// Accept answers CONNECT positively with ack, whose limits must be those of
+// the Config, and continues s, which the caller has cleared if the client
+// asked for a clean start. keepAlive is the client's or the server's own, 0
+// for none.
+func (c *Conn) Accept(s *Session, ack *packet.Connack, keepAlive, now time.Duration) error {
+	if c.phase != deciding {
+		return ErrNotUp
+	}
+	out, err := ack.AppendTo(c.out, c.version)
+	if err != nil {
+		return err
+	}
+	c.out, c.s, c.phase = out, s, up
+	c.keepAlive = keepAlive
+	c.lastIn = now
+	c.begin(nil)
+	return nil
+}
+
+// Refuse answers CONNECT with a CONNACK that carries a failure and ends the
+// connection once that is written.
+func (c *Conn) Refuse(ack *packet.Connack) {
+	if c.phase != deciding && c.phase != opening {
+		return
+	}
+	if c.version == 0 {
+		c.version = packet.V311
+	}
+	if out, err := ack.AppendTo(c.out, c.version); err == nil {
+		c.out = out
+	}
+	c.phase = closed
+}
+
+// Resume goes on with the session after a successful CONNACK: with the same
+// packets if the server kept the session, with new identifiers if it did not.
+// over is called with the tag of every message that is finished by that, with
+// Success if the server had taken it before, or PacketTooLarge if it exceeds
+// the server's new limit.
+func (c *Conn) Resume(sessionPresent bool, over func(tag uint64, reason packet.ReasonCode)) {
+	if !sessionPresent && (c.s.span() > 0 || len(c.s.inbound) > 0) {
+		c.s.renumber(func(tag uint64) { over(tag, packet.Success) })
+	}
+	c.begin(over)
+}
+
+// begin sets the cursor to the first slot and writes what the peer's limits
+// allow.
+func (c *Conn) begin(over func(tag uint64, reason packet.ReasonCode)) {
+	s := c.s
+	c.sent, c.waiting = 0, 0
+	for id, st := range s.inbound {
+		s.inbound[id] = st & inboundAcked
+	}
+	for n, end := s.head, s.tail; n != end; n++ {
+		sl := s.at(n)
+		sl.counted = false
+		if (sl.state == slotPuback || sl.state == slotPubrec) && int(sl.size) > c.peer.MaximumPacketSize {
+			tag := sl.tag
+			s.finish(sl)
+			if over != nil {
+				over(tag, packet.PacketTooLarge)
+			}
+		}
+	}
+	c.cursor = s.head
+	c.pump()
+}
+
+// Lost ends the connection without a goodbye. Requests that were not answered
+// are dropped from the session, and drop, unless nil, is called with the tag
+// of each; publishes stay.
+func (c *Conn) Lost(drop func(tag uint64)) {
+	c.phase = closed
+	c.out = c.out[:0]
+	if c.s == nil {
+		return
+	}
+	for n, end := c.s.head, c.s.tail; n != end; n++ {
+		if sl := c.s.at(n); sl.state == slotSuback || sl.state == slotUnsuback {
+			tag := sl.tag
+			c.s.finish(sl)
+			if drop != nil {
+				drop(tag)
+			}
+		}
+	}
+}
+
+// Up tells whether the connection has been accepted and not ended.
+func (c *Conn) Up() bool { return c.phase == up }
+
+// Version is the connection's protocol version, 0 before CONNECT.
+func (c *Conn) Version() packet.Version { return c.version }
+
+// Peer is what the other side announced; meaningful while up.
+func (c *Conn) Peer() *Peer { return &c.peer }
+
+// KeepAlive is the time in force, which the server may have changed.
+func (c *Conn) KeepAlive() time.Duration { return c.keepAlive }
+
+// Heard notes that bytes have come, for a packet that takes long to arrive.
+func (c *Conn) Heard(now time.Duration) { c.lastIn = now }
+
+// Pending is the number of bytes that wait to be written.
+func (c *Conn) Pending() int { return len(c.out) }
+
+// Swap takes the bytes that are to be written and leaves the empty buffer
+// spare in their place.
+func (c *Conn) Swap(spare []byte, now time.Duration) []byte {
+	b := c.out
+	c.out = spare[:0]
+	if len(b) > 0 {
+		c.lastOut = now
+	}
+	return b
+}

@@ -1,0 +1,471 @@
+package session
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// inboundState is what is known of an inbound QoS 2 message between its
+// PUBLISH and its PUBREL.
+type inboundState uint8
+
+const (
+	inboundAcked   inboundState = 1 << iota // PUBREC was sent, or is due at the next redelivery
+	inboundCounted                          // counts against our Receive Maximum on this connection
+	inboundAgain                            // came again on this connection before the owner's Ack
+)
+
+// Next handles the first packet of in and reports it in ev. n is its length;
+// n == 0 with a nil error means that in holds only a part of a packet, and
+// ev.Need how long it must become. After an error the connection is over:
+// call Fail, write what it leaves, and close.
+//
+// in may be changed: a topic alias is cut out of a PUBLISH's properties.
+func (c *Conn) Next(in []byte, now time.Duration, ev *Event) (n int, err error) {
+	ev.Kind, ev.Need = None, 0
+	if c.phase != up {
+		if err := c.early(in); err != nil {
+			return 0, err
+		}
+	}
+	f, n, err := packet.Split(in, c.version, c.cfg.MaxPacket)
+	if err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		ev.Need = f.Need
+		return 0, nil
+	}
+	c.lastIn, c.pinging = now, false
+	if f.Type == packet.PUBLISH && c.phase == up {
+		return n, c.publish(f, ev)
+	}
+	return n, c.handle(f, ev)
+}
+
+// early judges the first byte of a connection that is not up, before a body
+// of any length has been waited for (MQTT-3.1.0-1, MQTT-3.2.0-1).
+func (c *Conn) early(in []byte) error {
+	if len(in) == 0 {
+		return nil
+	}
+	t := packet.Type(in[0] >> 4)
+	switch c.phase {
+	case opening:
+		if in[0] != byte(packet.CONNECT)<<4 {
+			return &packet.Error{Type: t, Reason: packet.ProtocolError, Rule: "MQTT-3.1.0-1", Text: "the first packet is not CONNECT", Offset: -1}
+		}
+	case connecting:
+		if t != packet.CONNACK && (t != packet.AUTH || c.version < packet.V5) {
+			return &packet.Error{Type: t, Reason: packet.ProtocolError, Rule: "MQTT-3.2.0-1", Text: "the first packet is not CONNACK", Offset: -1}
+		}
+	default:
+		return ErrNotUp
+	}
+	return nil
+}
+
+func illegal(t packet.Type, rule, text string) error {
+	return &packet.Error{Type: t, Reason: packet.ProtocolError, Rule: rule, Text: text, Offset: -1}
+}
+
+// handle is every packet but PUBLISH.
+func (c *Conn) handle(f packet.Frame, ev *Event) error {
+	if !c.mayReceive(f.Type) {
+		return illegal(f.Type, "", "not a packet for "+c.role())
+	}
+	switch f.Type {
+	case packet.CONNECT:
+		return c.connect(f, ev)
+	case packet.CONNACK:
+		return c.connack(f, ev)
+	case packet.PUBACK, packet.PUBREC, packet.PUBREL, packet.PUBCOMP:
+		if err := ev.ack.Parse(f, c.version); err != nil {
+			return err
+		}
+		return c.ack(&ev.ack, ev)
+	case packet.SUBSCRIBE:
+		ev.Kind = Subscribe
+		return ev.Subscribe.Parse(f, c.version)
+	case packet.UNSUBSCRIBE:
+		ev.Kind = Unsubscribe
+		return ev.Unsubscribe.Parse(f, c.version)
+	case packet.SUBACK, packet.UNSUBACK:
+		return c.suback(f, ev)
+	case packet.PINGREQ, packet.PINGRESP:
+		var p packet.Ping
+		if err := p.Parse(f, c.version); err != nil {
+			return err
+		}
+		if f.Type == packet.PINGREQ {
+			c.out, _ = (&packet.Ping{Type: packet.PINGRESP}).AppendTo(c.out, c.version)
+		} else {
+			ev.Kind = Pong
+		}
+		return nil
+	case packet.DISCONNECT:
+		if err := ev.Disconnect.Parse(f, c.version); err != nil {
+			return err
+		}
+		if !c.server && c.version < packet.V5 {
+			return illegal(f.Type, "MQTT-3.14.0-1", "a server sends it only in MQTT 5.0")
+		}
+		if _, has := ev.Disconnect.Properties.Uint(packet.SessionExpiryInterval); has && !c.server {
+			return illegal(f.Type, "MQTT-3.14.2-2", "a server may not send session-expiry-interval")
+		}
+		ev.Kind, c.phase = Disconnect, closed
+		return nil
+	case packet.AUTH:
+		ev.Kind = Auth
+		return ev.Auth.Parse(f, c.version)
+	}
+	return nil
+}
+
+func (c *Conn) role() string {
+	if c.server {
+		return "a server"
+	}
+	return "a client"
+}
+
+// mayReceive is the direction column of table 2-1.
+func (c *Conn) mayReceive(t packet.Type) bool {
+	switch t {
+	case packet.CONNECT, packet.SUBSCRIBE, packet.UNSUBSCRIBE, packet.PINGREQ:
+		return c.server
+	case packet.CONNACK, packet.SUBACK, packet.UNSUBACK, packet.PINGRESP:
+		return !c.server
+	}
+	return true
+}
+
+func (c *Conn) connect(f packet.Frame, ev *Event) error {
+	if c.phase != opening {
+		return illegal(f.Type, "MQTT-3.1.0-2", "a second CONNECT")
+	}
+	p := &ev.Connect
+	err := p.Parse(f, 0)
+	c.version = p.Version
+	if !c.version.Valid() {
+		// What the client speaks is unknown: answer in 5.0 to whoever asks
+		// for more than that, in 3.1.1 to the rest.
+		c.version = packet.V311
+		if p.Version > packet.V5 {
+			c.version = packet.V5
+		}
+	}
+	if err != nil {
+		return err
+	}
+	c.clean = p.CleanStart
+	c.limits(p.Properties)
+	ev.Kind, c.phase = Connect, deciding
+	return nil
+}
+
+// limits takes over what CONNECT or CONNACK announce.
+func (c *Conn) limits(p packet.Properties) {
+	for q := range p.All() {
+		switch q.ID {
+		case packet.ReceiveMaximum:
+			c.peer.ReceiveMaximum = uint16(q.Uint)
+		case packet.TopicAliasMaximum:
+			c.peer.TopicAliasMaximum = uint16(q.Uint)
+		case packet.MaximumPacketSize:
+			c.peer.MaximumPacketSize = int(q.Uint)
+		case packet.MaximumQoS:
+			c.peer.MaximumQoS = packet.QoS(q.Uint)
+		case packet.RetainAvailable:
+			c.peer.RetainAvailable = q.Uint != 0
+		case packet.WildcardSubscriptionAvailable:
+			c.peer.Wildcards = q.Uint != 0
+		case packet.SubscriptionIdentifierAvailable:
+			c.peer.SubscriptionIDs = q.Uint != 0
+		case packet.SharedSubscriptionAvailable:
+			c.peer.Shared = q.Uint != 0
+		case packet.ServerKeepAlive:
+			c.keepAlive = time.Duration(q.Uint) * time.Second
+		}
+	}
+}
+
+func (c *Conn) connack(f packet.Frame, ev *Event) error {
+	if c.phase != connecting {
+		return illegal(f.Type, "MQTT-3.2.0-2", "a second CONNACK")
+	}
+	p := &ev.Connack
+	if err := p.Parse(f, c.version); err != nil {
+		return err
+	}
+	ev.Kind, ev.Reason, ev.Properties = Connack, p.Reason, p.Properties
+	if p.Reason.Failed() {
+		c.phase = closed
+		return nil
+	}
+	if p.SessionPresent && c.clean {
+		return illegal(f.Type, "MQTT-3.2.2-2", "session present after a clean start")
+	}
+	c.limits(p.Properties)
+	c.phase = up
+	return nil
+}
+
+// publish is the receiver's side of section 4.3.
+func (c *Conn) publish(f packet.Frame, ev *Event) error {
+	p := &ev.Publish
+	if err := p.Parse(f, c.version); err != nil {
+		return err
+	}
+	if len(p.Properties) > 0 {
+		if err := c.inboundProperties(p); err != nil {
+			return err
+		}
+	}
+	ev.Kind = Publish
+	if p.QoS == 0 {
+		return nil
+	}
+	if c.cfg.LimitQoS && p.QoS > c.cfg.MaximumQoS {
+		return &packet.Error{Type: f.Type, Reason: packet.QoSNotSupported, Rule: "MQTT-3.2.2-11",
+			Text: "QoS " + strconv.Itoa(int(p.QoS)), Offset: -1}
+	}
+	if p.QoS == 2 {
+		st, known := c.s.inbound[p.PacketID]
+		if known {
+			ev.Kind = None
+			if st&inboundAcked != 0 {
+				c.out = packet.AppendAck(c.out, packet.PUBREC, p.PacketID)
+			} else {
+				st |= inboundAgain
+			}
+			if st&inboundCounted == 0 {
+				if err := c.takeQuota(); err != nil {
+					return err
+				}
+				st |= inboundCounted
+			}
+			c.s.inbound[p.PacketID] = st
+			return nil
+		}
+		if err := c.takeQuota(); err != nil {
+			return err
+		}
+		if c.s.inbound == nil {
+			c.s.inbound = make(map[uint16]inboundState)
+		}
+		c.s.inbound[p.PacketID] = inboundCounted
+		return nil
+	}
+	return c.takeQuota()
+}
+
+// takeQuota counts an inbound message against our Receive Maximum
+// (MQTT-3.3.4-7, -8).
+func (c *Conn) takeQuota() error {
+	if c.waiting >= int(c.cfg.ReceiveMaximum) {
+		return &packet.Error{Type: packet.PUBLISH, Reason: packet.ReceiveMaximumExceeded, Rule: "MQTT-3.3.4-7",
+			Text: "more than " + strconv.Itoa(int(c.cfg.ReceiveMaximum)) + " unacknowledged messages", Offset: -1}
+	}
+	c.waiting++
+	return nil
+}
+
+// inboundProperties resolves a topic alias (section 3.3.2.3.4) and refuses
+// what only a server may send. The alias is cut out of the property block in
+// place.
+func (c *Conn) inboundProperties(p *packet.Publish) error {
+	alias, has := p.Properties.Uint(packet.TopicAlias)
+	if has {
+		if alias == 0 || alias > uint32(c.cfg.TopicAliasMaximum) {
+			return &packet.Error{Type: packet.PUBLISH, Reason: packet.TopicAliasInvalid, Rule: "MQTT-3.3.2-8",
+				Text: "topic alias " + strconv.Itoa(int(alias)) + ", maximum " + strconv.Itoa(int(c.cfg.TopicAliasMaximum)), Offset: -1}
+		}
+		p.Properties = p.Properties.Without(p.Properties[:0], packet.TopicAlias)
+		i := int(alias) - 1
+		if len(p.Topic) > 0 {
+			for len(c.aliasIn) <= i {
+				c.aliasIn = append(c.aliasIn, nil)
+			}
+			if !bytes.Equal(c.aliasIn[i], p.Topic) {
+				// A new slice: messages not yet consumed may view the old.
+				c.aliasIn[i] = bytes.Clone(p.Topic)
+			}
+		} else if i >= len(c.aliasIn) || c.aliasIn[i] == nil {
+			return illegal(packet.PUBLISH, "MQTT-3.3.4-1", "topic alias "+strconv.Itoa(int(alias))+" was never set")
+		} else {
+			p.Topic = c.aliasIn[i]
+		}
+	}
+	if c.server {
+		if _, has := p.Properties.Uint(packet.SubscriptionIdentifier); has {
+			return illegal(packet.PUBLISH, "MQTT-3.3.4-6", "a subscription identifier from a client")
+		}
+	}
+	return nil
+}
+
+// Ack acknowledges a message that Next reported, after the owner has dealt
+// with it: PUBACK at QoS 1, PUBREC at QoS 2, nothing at QoS 0. Messages must
+// be acknowledged in the order of their arrival (MQTT-4.6.0-2, -3). A failing
+// reason is sent in 5.0 only.
+func (c *Conn) Ack(qos packet.QoS, id uint16, reason packet.ReasonCode) {
+	if qos == 0 || c.phase != up {
+		return
+	}
+	t := packet.PUBACK
+	if qos == 2 {
+		t = packet.PUBREC
+		if reason.Failed() && c.version >= packet.V5 {
+			delete(c.s.inbound, id)
+			c.waiting--
+		} else {
+			c.s.inbound[id] |= inboundAcked
+		}
+	} else {
+		c.waiting--
+	}
+	if reason == packet.Success || c.version < packet.V5 {
+		c.out = packet.AppendAck(c.out, t, id)
+		return
+	}
+	c.out, _ = (&packet.Ack{Type: t, PacketID: id, Reason: reason}).AppendTo(c.out, c.version)
+}
+
+// AckLate acknowledges a message that came on an earlier connection of this
+// session. At QoS 1 the server will send it again, and there is nothing to
+// do; at QoS 2 the redelivery, if it has come already, is answered now.
+func (c *Conn) AckLate(qos packet.QoS, id uint16) {
+	if qos != 2 || c.s == nil {
+		return
+	}
+	st, known := c.s.inbound[id]
+	if !known || st&inboundAcked != 0 {
+		return
+	}
+	c.s.inbound[id] = st | inboundAcked
+	if st&inboundAgain != 0 && c.phase == up {
+		c.out = packet.AppendAck(c.out, packet.PUBREC, id)
+	}
+}
+
+// ack handles PUBACK, PUBREC, PUBREL and PUBCOMP.
+func (c *Conn) ack(p *packet.Ack, ev *Event) error {
+	if p.Type == packet.PUBREL {
+		return c.pubrel(p)
+	}
+	n, ok := c.s.find(p.PacketID)
+	if !ok || int32(n-c.cursor) >= 0 { // unknown, or not sent on this connection
+		c.Stray++
+		if p.Type == packet.PUBREC && !p.Reason.Failed() {
+			rel := packet.Ack{Type: packet.PUBREL, PacketID: p.PacketID, Reason: packet.PacketIdentifierNotFound}
+			c.out, _ = rel.AppendTo(c.out, c.version)
+		}
+		return nil
+	}
+	sl := c.s.at(n)
+	switch {
+	case p.Type == packet.PUBREC && sl.state == slotPubrec && !p.Reason.Failed():
+		sl.state = slotPubcomp
+		c.out = packet.AppendAck(c.out, packet.PUBREL, p.PacketID)
+		return nil
+	case p.Type == packet.PUBREC && sl.state == slotPubcomp:
+		c.out = packet.AppendAck(c.out, packet.PUBREL, p.PacketID)
+		return nil
+	case p.Type == packet.PUBREC && sl.state == slotPubrec,
+		p.Type == packet.PUBACK && sl.state == slotPuback,
+		p.Type == packet.PUBCOMP && sl.state == slotPubcomp:
+		ev.Kind, ev.Tag, ev.Reason, ev.Properties = Done, sl.tag, p.Reason, p.Properties
+		if p.Type == packet.PUBCOMP && p.Reason == packet.PacketIdentifierNotFound {
+			ev.Reason = packet.Success // the receiver had completed it before
+		}
+		if sl.counted {
+			c.sent--
+		}
+		c.s.finish(sl)
+		c.pump()
+		return nil
+	}
+	return illegal(p.Type, "MQTT-4.3.3-1", "not the answer that packet identifier "+strconv.Itoa(int(p.PacketID))+" awaits")
+}
+
+func (c *Conn) pubrel(p *packet.Ack) error {
+	st, known := c.s.inbound[p.PacketID]
+	comp := packet.Ack{Type: packet.PUBCOMP, PacketID: p.PacketID}
+	switch {
+	case !known:
+		if !p.Reason.Failed() {
+			comp.Reason = packet.PacketIdentifierNotFound
+		}
+		c.Stray++
+	case st&inboundAcked == 0:
+		return illegal(p.Type, "MQTT-4.3.3-5", "before PUBREC was sent")
+	default:
+		delete(c.s.inbound, p.PacketID)
+		if st&inboundCounted != 0 {
+			c.waiting--
+		}
+	}
+	c.out, _ = comp.AppendTo(c.out, c.version)
+	return nil
+}
+
+func (c *Conn) suback(f packet.Frame, ev *Event) error {
+	p := &ev.Suback
+	if err := p.Parse(f, c.version); err != nil {
+		return err
+	}
+	want := slotSuback
+	if f.Type == packet.UNSUBACK {
+		want = slotUnsuback
+	}
+	n, ok := c.s.find(p.PacketID)
+	if !ok {
+		c.Stray++
+		return nil
+	}
+	sl := c.s.at(n)
+	if sl.state != want {
+		return illegal(f.Type, "MQTT-3.8.4-2", "not the answer that packet identifier "+strconv.Itoa(int(p.PacketID))+" awaits")
+	}
+	if (f.Type == packet.SUBACK || c.version >= packet.V5) && len(p.Codes) != int(sl.size) {
+		return illegal(f.Type, "MQTT-3.8.4-5", strconv.Itoa(len(p.Codes))+" reason codes for "+strconv.Itoa(int(sl.size))+" topic filters")
+	}
+	ev.Kind, ev.Tag = Suback, sl.tag
+	c.s.finish(sl)
+	return nil
+}
+
+// Fail appends what an erring peer is told, as far as its version can be told
+// anything: DISCONNECT with the reason in 5.0, a refusing CONNACK from a
+// server before it accepted. The connection is over then.
+func (c *Conn) Fail(err error) {
+	reason := packet.UnspecifiedError
+	var e *packet.Error
+	switch {
+	case errors.As(err, &e):
+		reason = e.Reason
+	case errors.Is(err, ErrKeepAlive):
+		reason = packet.KeepAliveTimeout
+	}
+	switch c.phase {
+	case opening, deciding:
+		// Nothing is sent to a peer that has not shown an MQTT CONNECT.
+		if c.version != 0 && reason.AllowedIn(packet.CONNACK) {
+			c.Refuse(&packet.Connack{Reason: reason})
+		}
+	case up:
+		if c.version >= packet.V5 && reason.AllowedIn(packet.DISCONNECT) {
+			c.Disconnect(&packet.Disconnect{Reason: reason})
+		}
+	case connecting:
+		if c.version >= packet.V5 && reason.AllowedIn(packet.DISCONNECT) {
+			c.out, _ = (&packet.Disconnect{Reason: reason}).AppendTo(c.out, c.version)
+		}
+	}
+	c.phase = closed
+}

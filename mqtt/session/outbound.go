@@ -1,0 +1,277 @@
+package session
+
+import (
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// Publish sends a message. At QoS 0 it is encoded into the output at once. At
+// QoS 1 and 2 it goes into the session under the next packet identifier, is
+// written as soon as the peer's Receive Maximum allows, and is reported by
+// one Done event with tag; that also works while the connection is down.
+// p.PacketID and p.Dup are ignored. p is not kept.
+func (c *Conn) Publish(p *packet.Publish, tag uint64) error {
+	if p.QoS > c.peer.MaximumQoS {
+		return ErrQoS
+	}
+	if p.Retain && !c.peer.RetainAvailable {
+		return ErrRetain
+	}
+	if len(p.Properties) > 0 {
+		if _, has := p.Properties.Uint(packet.TopicAlias); has {
+			return ErrAlias
+		}
+	}
+	q := packet.Publish{QoS: p.QoS, Retain: p.Retain, Topic: p.Topic, Properties: p.Properties, Payload: p.Payload}
+	if q.QoS == 0 {
+		if c.phase != up {
+			return ErrNotUp
+		}
+		if q.Size(c.version) > c.peer.MaximumPacketSize {
+			return ErrTooLarge
+		}
+		if c.cfg.SendAliases > 0 {
+			return c.appendAliased(&q)
+		}
+		out, err := q.AppendTo(c.out, c.version)
+		if err == nil {
+			c.out = out
+		}
+		return err
+	}
+	if q.QoS > 2 {
+		return packet.ErrQoS
+	}
+	s := c.s
+	size := q.Size(c.version)
+	if size > c.peer.MaximumPacketSize {
+		return ErrTooLarge
+	}
+	if s.open >= c.cfg.SendWindow || s.span() >= maxSpan || len(s.log) > 0 && len(s.log)+size > c.cfg.SendBytes {
+		return ErrQuota
+	}
+	state := slotPuback
+	if q.QoS == 2 {
+		state = slotPubrec
+	}
+	sl := s.push(tag, state)
+	q.PacketID = sl.id
+	log, err := q.AppendTo(s.log, c.version)
+	if err != nil {
+		s.unpush()
+		return err
+	}
+	sl.size = uint32(len(log) - len(s.log))
+	s.log = log
+	s.open++
+	if c.phase == up {
+		c.pump()
+	}
+	return nil
+}
+
+// Room tells whether Publish at QoS 1 or 2 would take a message of size bytes
+// now.
+func (c *Conn) Room(size int) bool {
+	s := c.s
+	return s.open < c.cfg.SendWindow && s.span() < maxSpan && (len(s.log) == 0 || len(s.log)+size <= c.cfg.SendBytes)
+}
+
+// pump writes the slots from the cursor on, as far as the peer's Receive
+// Maximum reaches: new publishes for the first time, and after a resume those
+// of earlier connections with DUP, and PUBREL (MQTT-4.4.0-1, MQTT-3.3.4-9).
+func (c *Conn) pump() {
+	s := c.s
+	if int32(c.cursor-s.head) < 0 {
+		c.cursor = s.head
+	}
+	for ; c.cursor != s.tail; c.cursor++ {
+		sl := s.at(c.cursor)
+		switch sl.state {
+		case slotPuback, slotPubrec:
+			if c.sent >= int(c.peer.ReceiveMaximum) {
+				return
+			}
+			c.sent++
+			sl.counted = true
+			c.write(sl)
+		case slotPubcomp:
+			c.out = packet.AppendAck(c.out, packet.PUBREL, sl.id)
+		}
+	}
+}
+
+// write copies a slot's PUBLISH into the output.
+func (c *Conn) write(sl *slot) {
+	b := c.s.bytes(sl)
+	if sl.sent || c.cfg.SendAliases == 0 {
+		at := len(c.out)
+		c.out = append(c.out, b...)
+		if sl.sent {
+			c.out[at] |= 8
+		}
+		sl.sent = true
+		return
+	}
+	sl.sent = true
+	f, _, err := packet.Split(b, c.version, 0)
+	if err == nil {
+		if err = c.resent.Parse(f, c.version); err == nil {
+			err = c.appendAliased(&c.resent)
+		}
+	}
+	if err != nil { // our own encoding does not decode: send it as it stands
+		c.out = append(c.out, b...)
+	}
+}
+
+// appendAliased appends p with a topic alias if there is one for its topic or
+// one can be assigned (section 3.3.2.3.4). Aliases are assigned to the first
+// topics that come.
+func (c *Conn) appendAliased(p *packet.Publish) error {
+	limit := int(min(c.cfg.SendAliases, c.peer.TopicAliasMaximum))
+	alias, known := c.aliasOut[string(p.Topic)]
+	if !known {
+		if len(c.aliasOut) >= limit {
+			out, err := p.AppendTo(c.out, c.version)
+			if err == nil {
+				c.out = out
+			}
+			return err
+		}
+		alias = uint16(len(c.aliasOut) + 1)
+	}
+	q := *p
+	props, err := append(c.scratch[:0], p.Properties...).AppendUint(packet.TopicAlias, uint32(alias))
+	if err != nil {
+		return err
+	}
+	c.scratch, q.Properties = props[:0], props
+	if known {
+		q.Topic = nil
+	}
+	if !known && q.Size(c.version) > c.peer.MaximumPacketSize {
+		q = *p // the alias would not fit any more
+	}
+	out, err := q.AppendTo(c.out, c.version)
+	if err != nil {
+		return err
+	}
+	c.out = out
+	if !known && len(q.Properties) != len(p.Properties) {
+		if c.aliasOut == nil {
+			c.aliasOut = make(map[string]uint16)
+		}
+		c.aliasOut[string(p.Topic)] = alias
+	}
+	return nil
+}
+
+// Subscribe sends a SUBSCRIBE under the next packet identifier; p.PacketID is
+// ignored. It is reported by one Suback event with tag, or by Lost.
+func (c *Conn) Subscribe(p *packet.Subscribe, tag uint64) error {
+	if err := c.subscribable(p); err != nil {
+		return err
+	}
+	return c.request(p, slotSuback, tag, len(p.Subscriptions), func(id uint16) { p.PacketID = id })
+}
+
+// Unsubscribe is Subscribe for UNSUBSCRIBE.
+func (c *Conn) Unsubscribe(p *packet.Unsubscribe, tag uint64) error {
+	return c.request(p, slotUnsuback, tag, len(p.Filters), func(id uint16) { p.PacketID = id })
+}
+
+// subscribable refuses what the server said it cannot do.
+func (c *Conn) subscribable(p *packet.Subscribe) error {
+	if !c.peer.SubscriptionIDs {
+		if _, has := p.Properties.Uint(packet.SubscriptionIdentifier); has {
+			return ErrPeerCan
+		}
+	}
+	if c.peer.Wildcards && c.peer.Shared {
+		return nil
+	}
+	for _, s := range p.Subscriptions {
+		shared := len(s.Filter) > 7 && string(s.Filter[:7]) == "$share/"
+		wild := false
+		for _, b := range s.Filter {
+			wild = wild || b == '+' || b == '#'
+		}
+		if shared && !c.peer.Shared || wild && !c.peer.Wildcards {
+			return ErrPeerCan
+		}
+	}
+	return nil
+}
+
+func (c *Conn) request(p packet.Packet, state slotState, tag uint64, filters int, setID func(uint16)) error {
+	if c.phase != up {
+		return ErrNotUp
+	}
+	if c.s.span() >= maxSpan {
+		return ErrQuota
+	}
+	sl := c.s.push(tag, state)
+	setID(sl.id)
+	sl.size = uint32(filters)
+	out, err := p.AppendTo(c.out, c.version)
+	if err == nil && len(out)-len(c.out) > c.peer.MaximumPacketSize {
+		err = ErrTooLarge
+	}
+	if err != nil {
+		c.s.unpush()
+		return err
+	}
+	c.out = out
+	return nil
+}
+
+// Suback answers a SUBSCRIBE or UNSUBSCRIBE of the peer.
+func (c *Conn) Suback(p *packet.Suback) error { return c.send(p) }
+
+// Auth sends an AUTH packet.
+func (c *Conn) Auth(p *packet.Auth) error {
+	if c.phase == closed {
+		return ErrNotUp
+	}
+	out, err := p.AppendTo(c.out, c.version)
+	if err == nil {
+		c.out = out
+	}
+	return err
+}
+
+func (c *Conn) send(p packet.Packet) error {
+	if c.phase != up {
+		return ErrNotUp
+	}
+	out, err := p.AppendTo(c.out, c.version)
+	if err == nil {
+		c.out = out
+	}
+	return err
+}
+
+// Ping sends a PINGREQ, which a Pong event answers.
+func (c *Conn) Ping(now time.Duration) error {
+	if c.phase != up {
+		return ErrNotUp
+	}
+	c.pinging, c.pingAt = true, now
+	return c.send(&packet.Ping{Type: packet.PINGREQ})
+}
+
+// Disconnect says goodbye; nothing may be sent afterwards. Before 5.0 a
+// server has no DISCONNECT, and nothing is appended.
+func (c *Conn) Disconnect(p *packet.Disconnect) {
+	if c.phase != up {
+		return
+	}
+	if !c.server || c.version >= packet.V5 {
+		if out, err := p.AppendTo(c.out, c.version); err == nil && len(out)-len(c.out) <= c.peer.MaximumPacketSize {
+			c.out = out
+		}
+	}
+	c.phase = closed
+}

@@ -1,0 +1,233 @@
+// Package session is the protocol state of one MQTT peer, in both roles: bytes
+// and time go in, events and bytes to write come out. It has no goroutine,
+// lock, clock or I/O; whoever drives it owns those.
+//
+// [Conn] is one network connection and [Session] is what outlives it: the
+// unacknowledged outbound packets and the packet identifiers of unfinished
+// inbound QoS 2 messages (MQTT 5.0 section 4.1). A Session serves one Conn at
+// a time.
+//
+// Time is a [time.Duration] since an instant of the driver's choice; it must
+// not run backwards.
+package session
+
+import (
+	"encoding/binary"
+)
+
+// Session is the state that survives a network connection. The zero value is
+// an empty session.
+//
+// Outbound packets that await an acknowledgement stand in a ring of slots in
+// the order in which they were first sent, which is the order of resending
+// (MQTT-4.6.0-1). Packet identifiers are consecutive in the ring, so that an
+// acknowledgement finds its slot by subtraction, and because the ring never
+// spans 65,535 slots no identifier is in use twice (MQTT-2.2.1-3). Invariants:
+// slots[head] is open unless the ring is empty; log holds the encoded PUBLISH
+// of every slot from head on, at off - base.
+type Session struct {
+	slots      []slot // ring, length a power of two or 0
+	head, tail uint32 // absolute slot numbers; tail - head is the ring's length
+	lastID     uint16 // identifier of slot tail-1
+	open       int    // unfinished PUBLISH slots
+	log        []byte
+	base       uint64 // absolute offset of log[0]
+
+	// inbound holds the QoS 2 packet identifiers between PUBLISH and PUBREL;
+	// nil until the first.
+	inbound map[uint16]inboundState
+}
+
+type slotState uint8
+
+const (
+	slotDone     slotState = iota
+	slotPuback             // QoS 1 PUBLISH awaits PUBACK
+	slotPubrec             // QoS 2 PUBLISH awaits PUBREC
+	slotPubcomp            // PUBREL awaits PUBCOMP
+	slotSuback             // SUBSCRIBE awaits SUBACK
+	slotUnsuback           // UNSUBSCRIBE awaits UNSUBACK
+)
+
+type slot struct {
+	tag     uint64
+	off     uint64 // of the encoded PUBLISH in the log, absolute
+	size    uint32 // of the encoded PUBLISH; of a request the number of its filters
+	id      uint16
+	state   slotState
+	sent    bool // a resend carries DUP
+	counted bool // takes a place of the peer's Receive Maximum on this connection
+}
+
+// Open is the number of PUBLISH packets at QoS 1 and 2 that have not been
+// acknowledged to the end.
+func (s *Session) Open() int { return s.open }
+
+// Held is the number of bytes that the session keeps for resending.
+func (s *Session) Held() int { return len(s.log) }
+
+func (s *Session) span() uint32 { return s.tail - s.head }
+
+func (s *Session) at(n uint32) *slot { return &s.slots[n&uint32(len(s.slots)-1)] }
+
+// find returns the slot number of an open packet identifier.
+func (s *Session) find(id uint16) (uint32, bool) {
+	n := s.span()
+	if n == 0 || id == 0 {
+		return 0, false
+	}
+	first := s.at(s.head).id
+	d := uint32(id) - uint32(first)
+	if id < first {
+		d = uint32(id) + 65535 - uint32(first)
+	}
+	if d >= n || s.at(s.head+d).state == slotDone {
+		return 0, false
+	}
+	return s.head + d, true
+}
+
+// maxSpan keeps the ring below the number of packet identifiers.
+const maxSpan = 65535
+
+func nextID(id uint16) uint16 {
+	if id == 65535 {
+		return 1
+	}
+	return id + 1
+}
+
+// push adds a slot with the next packet identifier. The caller has checked
+// that the span is below maxSpan.
+func (s *Session) push(tag uint64, state slotState) *slot {
+	if n := uint32(len(s.slots)); s.span() == n {
+		bigger := make([]slot, max(2*n, 16))
+		for i := s.head; i != s.tail; i++ {
+			bigger[i&uint32(len(bigger)-1)] = *s.at(i)
+		}
+		s.slots = bigger
+	}
+	s.lastID = nextID(s.lastID)
+	sl := s.at(s.tail)
+	*sl = slot{tag: tag, off: s.base + uint64(len(s.log)), id: s.lastID, state: state}
+	s.tail++
+	return sl
+}
+
+// unpush takes the newest slot back.
+func (s *Session) unpush() {
+	s.tail--
+	s.lastID--
+	if s.lastID == 0 {
+		s.lastID = 65535
+	}
+}
+
+// bytes is the encoded PUBLISH of a slot.
+func (s *Session) bytes(sl *slot) []byte {
+	at := sl.off - s.base
+	return s.log[at : at+uint64(sl.size)]
+}
+
+// finish closes a slot and lets go of what the ring's head no longer needs.
+func (s *Session) finish(sl *slot) {
+	if sl.state <= slotPubcomp {
+		s.open--
+	}
+	sl.state = slotDone
+	for s.head != s.tail && s.at(s.head).state == slotDone {
+		s.head++
+	}
+	end := s.base + uint64(len(s.log))
+	if s.head != s.tail {
+		end = s.at(s.head).off
+	}
+	// Bytes before the head go when they are half of the log, so that each
+	// byte is moved at most once on average.
+	if dead := int(end - s.base); dead == len(s.log) {
+		s.base, s.log = end, s.log[:0]
+		if cap(s.log) > keepLog {
+			s.log = nil
+		}
+	} else if dead > 4096 && dead > len(s.log)/2 {
+		s.base, s.log = end, s.log[:copy(s.log, s.log[dead:])]
+	}
+}
+
+// keepLog is the capacity, in bytes, that an empty log keeps.
+const keepLog = 1 << 20
+
+// renumber gives every open PUBLISH a new identifier and clears DUP, for a
+// server that has lost the session: to it they are new messages. A message
+// whose PUBREC had come is finished, for the server has taken it. drop is
+// called for each finished slot with its tag.
+func (s *Session) renumber(drop func(tag uint64)) {
+	old := *s
+	s.slots, s.log = nil, nil
+	s.head, s.tail, s.open, s.base = 0, 0, 0, 0
+	for n := old.head; n != old.tail; n++ {
+		sl := old.at(n)
+		switch sl.state {
+		case slotDone:
+		case slotPuback, slotPubrec:
+			fresh := s.push(sl.tag, sl.state)
+			fresh.size = sl.size
+			s.log = append(s.log, old.bytes(sl)...)
+			patchID(s.bytes(fresh), fresh.id)
+			s.open++
+		default:
+			drop(sl.tag)
+		}
+	}
+	clear(s.inbound)
+}
+
+// patchID overwrites the packet identifier of an encoded PUBLISH.
+func patchID(b []byte, id uint16) {
+	at := 1
+	for b[at] >= 128 {
+		at++
+	}
+	at++
+	at += 2 + int(binary.BigEndian.Uint16(b[at:]))
+	binary.BigEndian.PutUint16(b[at:], id)
+}
+
+// Range calls yield for every unacknowledged PUBLISH in sending order, with
+// its encoded packet (a view into the session) or, when only PUBREL is still
+// to be completed, with nil.
+func (s *Session) Range(yield func(id uint16, publish []byte) bool) {
+	for n := s.head; n != s.tail; n++ {
+		switch sl := s.at(n); sl.state {
+		case slotPuback, slotPubrec:
+			if !yield(sl.id, s.bytes(sl)) {
+				return
+			}
+		case slotPubcomp:
+			if !yield(sl.id, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Inbound calls yield for the identifier of every inbound QoS 2 message whose
+// PUBREL has not come.
+func (s *Session) Inbound(yield func(id uint16) bool) {
+	for id := range s.inbound {
+		if !yield(id) {
+			return
+		}
+	}
+}
+
+// Clear empties the session, as a clean start does. drop is called with the
+// tag of every unfinished packet.
+func (s *Session) Clear(drop func(tag uint64)) {
+	for n := s.head; n != s.tail; n++ {
+		if sl := s.at(n); sl.state != slotDone && drop != nil {
+			drop(sl.tag)
+		}
+	}
+	*s = Session{lastID: s.lastID}
+}
