@@ -231,3 +231,12 @@ func (s *Session) Clear(drop func(tag uint64)) {
 	}
 	*s = Session{lastID: s.lastID}
 }
+
+// Tags calls yield with the tag of every unfinished packet, in sending order.
+func (s *Session) Tags(yield func(tag uint64)) {
+	for n := s.head; n != s.tail; n++ {
+		if sl := s.at(n); sl.state != slotDone {
+			yield(sl.tag)
+		}
+	}
+}

@@ -1,0 +1,236 @@
+package mqtt
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/session"
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+// Client is a connection to a server that, with Options.Reconnect, is
+// restored when it breaks. Make one with Dial or Connect, end it with Close.
+type Client struct {
+	opt   Options
+	dial  DialFunc
+	epoch time.Time
+	ctx   context.Context // ends with the client
+	stop  context.CancelCauseFunc
+
+	wakeWriter chan struct{} // 1 slot
+	readerGo   chan struct{} // 1 slot: the delivery queue has room again
+	done       chan struct{} // closed when reader and writer have ended
+	wg         sync.WaitGroup
+	timer      *time.Timer
+
+	// mu guards everything below. It is never held across I/O, a channel
+	// operation that can block, or a callback.
+	mu      sync.Mutex
+	conn    session.Conn
+	sess    session.Session
+	nc      net.Conn // nil while down
+	gen     uint64   // counts connections
+	fail    error    // why nc was given up, until the reader has seen it
+	ended   error    // the client is over; nothing will be sent any more
+	closing bool
+
+	version  packet.Version
+	clientID string
+	present  bool
+	props    packet.Properties // of the latest CONNACK
+
+	writing    bool // somebody is in Write
+	writerIdle bool
+	spare      []byte
+
+	waiters   []waiter // by index; see waiter.go
+	free      []uint32
+	roomers   []uint32 // waiting for the window or the output buffer
+	flushers  []uint32
+	pings     []ping
+	acksAwait int // calls that wait for the reader to make progress
+
+	subs []Subscription
+
+	queue    []*Batch
+	queued   int // bytes in queue
+	pool     []*Batch
+	recv     []uint32 // waiting in Receive
+	reading  bool
+	readWait bool // the reader waits for readerGo
+	rbuf     []byte
+
+	stats  Stats
+	q0     uint64 // QoS 0 messages accepted
+	q0sure uint64 // of these: known to have arrived, or given up
+	early  int    // connections in a row that broke within 30 s
+
+	topicScratch []byte
+	lastTopic    string
+	topics       map[string]string
+	renewals     []error // refused renewals of subscriptions, to be told
+}
+
+// highWater is the size of the output buffer, in bytes, at which publishing
+// waits for the writer.
+const highWater = 256 << 10
+
+// Dial connects to the server of a URL as transport.ParseURL reads it. TLS is
+// verified with the system's authorities; for other wishes use Connect. opt
+// may be nil.
+func Dial(ctx context.Context, url string, opt *Options) (*Client, error) {
+	target, err := transport.ParseURL(url)
+	if err != nil {
+		return nil, &Error{Op: "connect", Class: ErrNotSent, Err: err}
+	}
+	o := Options{}
+	if opt != nil {
+		o = *opt
+	}
+	if target.HasUsername && o.Username == nil {
+		o.Username = &target.Username
+	}
+	if target.HasPassword && o.Password == nil {
+		o.Password = []byte(target.Password)
+	}
+	var d transport.Dialer
+	return Connect(ctx, func(ctx context.Context) (net.Conn, error) { return d.Dial(ctx, target) }, &o)
+}
+
+// Connect dials and waits for the server's acceptance. ctx bounds the first
+// connection only. An error is an *Error: refused by the server, or not sent
+// with the cause, which then matches ErrUnreached if there was no MQTT server
+// to talk to.
+func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) {
+	c := &Client{dial: dial, epoch: time.Now(),
+		wakeWriter: make(chan struct{}, 1), readerGo: make(chan struct{}, 1), done: make(chan struct{})}
+	if opt != nil {
+		c.opt = *opt
+	}
+	if c.opt.MaxInflight <= 0 {
+		c.opt.MaxInflight = 1024
+	}
+	if c.opt.MaxHeld <= 0 {
+		c.opt.MaxHeld = 8 << 20
+	}
+	if c.opt.ConnectTimeout <= 0 {
+		c.opt.ConnectTimeout = 30 * time.Second
+	}
+	c.version, c.clientID = c.opt.Version, c.opt.ClientID
+	c.ctx, c.stop = context.WithCancelCause(context.Background())
+	if err := c.establish(ctx, true); err != nil {
+		c.stop(ErrClosed)
+		return nil, err
+	}
+	c.wg.Add(2)
+	go c.run()
+	go c.write()
+	go func() {
+		c.wg.Wait()
+		close(c.done)
+	}()
+	return c, nil
+}
+
+func (c *Client) now() time.Duration { return time.Since(c.epoch) }
+
+// Version is the protocol version in use.
+func (c *Client) Version() packet.Version {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.version
+}
+
+// ClientID is the client identifier in use, which may be the server's choice.
+func (c *Client) ClientID() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.clientID
+}
+
+// SessionPresent tells whether the server had a session at the latest
+// connect.
+func (c *Client) SessionPresent() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.present
+}
+
+// ConnackProperties is a copy of the properties of the latest CONNACK.
+func (c *Client) ConnackProperties() packet.Properties {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append(packet.Properties(nil), c.props...)
+}
+
+// Stats is what the client did so far.
+func (c *Client) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st := c.stats
+	st.Unfinished = c.sess.Open()
+	return st
+}
+
+// Done is closed when the client has ended, by Close or because the
+// connection is lost for good. Err then says why.
+func (c *Client) Done() <-chan struct{} { return c.done }
+
+// Err is nil while the client lives, ErrClosed after Close, and otherwise why
+// it ended.
+func (c *Client) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended
+}
+
+func (c *Client) event(e Event) {
+	if c.opt.OnEvent != nil {
+		c.opt.OnEvent(e)
+	}
+}
+
+// breakConn gives up connection gen because of err; the reader does the rest.
+func (c *Client) breakConn(gen uint64, err error) {
+	c.mu.Lock()
+	var nc net.Conn
+	if c.gen == gen && c.nc != nil {
+		if c.fail == nil {
+			c.fail = err
+		}
+		nc = c.nc
+	}
+	c.mu.Unlock()
+	if nc != nil {
+		nc.Close()
+	}
+}
+
+// tick runs when a deadline of the protocol may have come.
+func (c *Client) tick() {
+	c.mu.Lock()
+	if c.nc == nil || c.ended != nil {
+		c.mu.Unlock()
+		return
+	}
+	gen, before := c.gen, c.conn.Pending()
+	now := c.now()
+	next, err := c.conn.Tick(now, c.reading)
+	if c.conn.Pending() > before {
+		c.pings = append(c.pings, ping{mark: c.q0, waiter: none})
+	}
+	if err != nil {
+		c.conn.Fail(err)
+	} else if wait := next - now; wait < 365*24*time.Hour {
+		c.timer.Reset(max(wait, time.Millisecond))
+	}
+	wake := c.wakeLocked()
+	c.mu.Unlock()
+	c.wake(wake)
+	if err != nil {
+		c.breakConn(gen, err)
+	}
+}

@@ -1,0 +1,364 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/session"
+)
+
+// establish makes one connection, from dial to CONNACK, and starts the
+// session on it. With an open protocol choice a server that does not know 5.0
+// is asked again in 3.1.1.
+func (c *Client) establish(ctx context.Context, first bool) error {
+	ctx, cancel := context.WithTimeout(ctx, c.opt.ConnectTimeout)
+	defer cancel()
+	v := c.version
+	if v == 0 {
+		v = packet.V5
+	}
+	err := c.attempt(ctx, v, first)
+	if c.version == 0 && err != nil && ctx.Err() == nil &&
+		(errors.Is(err, packet.UnsupportedProtocolVersion) || errors.Is(err, errNoHandshake)) {
+		if second := c.attempt(ctx, packet.V311, first); second == nil || !errors.Is(second, errNoHandshake) {
+			v, err = packet.V311, second
+		}
+	}
+	if err == nil {
+		c.mu.Lock()
+		c.version = v
+		c.mu.Unlock()
+	}
+	return err
+}
+
+// attempt dials once and shakes hands in version v.
+func (c *Client) attempt(ctx context.Context, v packet.Version, first bool) error {
+	nc, err := c.dial(ctx)
+	if err != nil {
+		return &Error{Op: "connect", Class: ErrNotSent, Err: unreached{err}}
+	}
+	// The end of ctx interrupts the handshake's reads and writes.
+	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
+	err = c.handshake(nc, v, first)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		err = nc.SetDeadline(time.Time{})
+	}
+	if err != nil {
+		nc.Close()
+		c.mu.Lock()
+		c.conn.Lost(nil)
+		c.mu.Unlock()
+		var e *Error
+		if errors.As(err, &e) {
+			return e
+		}
+		if ctx.Err() != nil {
+			if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) {
+				err = errors.New("no CONNACK in time")
+			} else {
+				err = cause
+			}
+		}
+		return &Error{Op: "connect", Class: ErrNotSent, Err: err}
+	}
+	c.begin(nc)
+	return nil
+}
+
+// unreached marks errors of dialling.
+type unreached struct{ error }
+
+func (u unreached) Unwrap() error        { return u.error }
+func (u unreached) Is(target error) bool { return target == ErrUnreached }
+
+// handshake sends CONNECT and reads up to CONNACK. What comes behind it stays
+// in c.rbuf.
+func (c *Client) handshake(nc net.Conn, v packet.Version, first bool) error {
+	p := c.connectPacket(v, first)
+	c.mu.Lock()
+	err := c.conn.Open(&c.sess, p, session.Config{
+		MaxPacket: c.opt.MaxPacket, ReceiveMaximum: c.opt.ReceiveMaximum, TopicAliasMaximum: c.opt.TopicAliasMaximum,
+		SendWindow: c.opt.MaxInflight, SendBytes: c.opt.MaxHeld, SendAliases: c.opt.SendAliases,
+	}, c.now())
+	var out []byte
+	if err == nil {
+		out = c.conn.Swap(nil, c.now())
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return &Error{Op: "connect", Class: ErrNotSent, Err: err}
+	}
+	if c.opt.Trace != nil {
+		c.traceOut(out, v)
+	}
+	if _, err := nc.Write(out); err != nil {
+		return c.transportErrorOf(nc, err)
+	}
+	var ev session.Event
+	buf := make([]byte, 0, 4096)
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, make([]byte, cap(buf))...)[:len(buf)]
+		}
+		n, err := nc.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if n == 0 && err != nil {
+			if errors.Is(err, io.EOF) || isReset(err) {
+				if e := c.transportErrorOf(nc, err); !errors.Is(e, io.EOF) && !isReset(e) {
+					return e
+				}
+				return errNoHandshake
+			}
+			return c.transportErrorOf(nc, err)
+		}
+		c.traceIn(buf, v, 1)
+		c.mu.Lock()
+		n, err = c.conn.Next(buf, c.now(), &ev)
+		if err != nil {
+			c.conn.Fail(err)
+			out = c.conn.Swap(nil, c.now())
+		}
+		c.mu.Unlock()
+		if err != nil {
+			nc.Write(out)
+			return explainFirst(buf, err)
+		}
+		if n == 0 {
+			continue
+		}
+		switch ev.Kind {
+		case session.Connack:
+			if ev.Reason.Failed() {
+				return refusal("connect", ev.Reason, ev.Properties)
+			}
+			c.accepted(&ev.Connack)
+			c.rbuf = buf[n:]
+			return nil
+		case session.Auth:
+			return &Error{Op: "connect", Class: ErrNotSent, Err: errors.New("the server asks for enhanced authentication, which was not offered")}
+		}
+		buf = buf[n:]
+	}
+}
+
+// explainFirst recognises peers that are no MQTT servers by their first
+// bytes.
+func explainFirst(b []byte, err error) error {
+	switch {
+	case len(b) >= 5 && string(b[:5]) == "HTTP/":
+		return errors.New("the peer speaks HTTP, not MQTT")
+	case len(b) >= 4 && string(b[:4]) == "SSH-":
+		return errors.New("the peer speaks SSH, not MQTT")
+	case len(b) >= 2 && b[0] == 0x15 && b[1] == 3:
+		return errors.New("the peer speaks TLS, not plain MQTT")
+	}
+	return err
+}
+
+// connectPacket is CONNECT for the first or for a later connection. A later
+// one continues the session wherever the server may have kept it.
+func (c *Client) connectPacket(v packet.Version, first bool) *packet.Connect {
+	o := &c.opt
+	p := &packet.Connect{Version: v, CleanStart: !o.Resume, ClientID: []byte(c.clientID),
+		KeepAlive: uint16(min(o.KeepAlive/time.Second, 65535))}
+	if !first && v >= packet.V5 && o.SessionExpiry > 0 {
+		p.CleanStart = false
+	}
+	if o.Username != nil {
+		p.HasUsername, p.Username = true, []byte(*o.Username)
+	}
+	if o.Password != nil {
+		p.HasPassword, p.Password = true, o.Password
+	}
+	if v >= packet.V5 {
+		p.Properties = append(p.Properties, o.Properties...)
+		if _, has := p.Properties.Uint(packet.SessionExpiryInterval); !has && o.SessionExpiry > 0 {
+			p.Properties, _ = p.Properties.AppendUint(packet.SessionExpiryInterval, seconds32(o.SessionExpiry))
+		}
+	}
+	if w := o.Will; w != nil {
+		p.HasWill = true
+		p.Will = packet.Will{QoS: w.QoS, Retain: w.Retain, Topic: []byte(w.Topic), Payload: w.Payload}
+		if v >= packet.V5 {
+			p.Will.Properties = append(p.Will.Properties, w.Properties...)
+			if w.Delay > 0 {
+				p.Will.Properties, _ = p.Will.Properties.AppendUint(packet.WillDelayInterval, seconds32(w.Delay))
+			}
+		}
+	}
+	return p
+}
+
+// seconds32 is d in whole seconds, or 4294967295 for what does not fit.
+func seconds32(d time.Duration) uint32 { return uint32(min(d/time.Second, 1<<32-1)) }
+
+// accepted takes over what CONNACK says.
+func (c *Client) accepted(p *packet.Connack) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.present = p.SessionPresent
+	c.props = append(c.props[:0], p.Properties...)
+	if id, ok := p.Properties.Bytes(packet.AssignedClientIdentifier); ok && c.clientID == "" {
+		c.clientID = string(id)
+	}
+}
+
+// begin starts the session on a new connection: what was in flight is sent
+// again, and what the server has forgotten is subscribed again.
+func (c *Client) begin(nc net.Conn) {
+	var events []Event
+	c.mu.Lock()
+	c.gen++
+	c.nc, c.fail = nc, nil
+	c.conn.Resume(c.present, func(tag uint64, reason packet.ReasonCode) {
+		events = c.completed(events, tag, reason, nil)
+	})
+	if !c.present && len(c.subs) > 0 {
+		c.resubscribe()
+	}
+	c.reading = true
+	if c.timer == nil {
+		c.timer = time.AfterFunc(time.Hour, c.tick)
+	}
+	if next, err := c.conn.Tick(c.now(), true); err == nil && next-c.now() < 365*24*time.Hour {
+		c.timer.Reset(next - c.now())
+	}
+	c.answerAll(&c.roomers, nil)
+	if c.sess.Open() == 0 {
+		c.answerAll(&c.flushers, nil)
+	}
+	wake := c.wakeLocked()
+	c.mu.Unlock()
+	c.wake(wake)
+	for _, e := range events {
+		c.event(e)
+	}
+}
+
+// run is the reading goroutine: it reads the connection to its end and, if
+// the options say so, makes the next.
+func (c *Client) run() {
+	defer c.wg.Done()
+	for {
+		start := time.Now()
+		err := c.readConn()
+		c.down(err)
+		if !c.again(err, start) {
+			return
+		}
+	}
+}
+
+// down takes the connection's end: requests are answered, QoS 0 messages
+// that may be lost are counted.
+func (c *Client) down(err error) {
+	var lost []uint64
+	c.mu.Lock()
+	nc := c.nc
+	c.nc, c.reading = nil, false
+	c.conn.Lost(func(tag uint64) { lost = append(lost, tag) })
+	for _, tag := range lost {
+		if tag&syncTag != 0 {
+			c.answer(uint32(tag), ErrLost)
+		}
+	}
+	for _, p := range c.pings {
+		c.answer(p.waiter, ErrLost)
+	}
+	c.pings = c.pings[:0]
+	unsure := c.q0 - c.q0sure
+	c.q0sure = c.q0
+	c.stats.Unwritten += unsure
+	c.mu.Unlock()
+	if nc != nil {
+		nc.Close()
+	}
+	if unsure > 0 {
+		c.event(Event{Kind: EventUnwritten, Count: int(unsure), Err: err})
+	}
+}
+
+// again restores the connection, or ends the client and returns false.
+func (c *Client) again(err error, start time.Time) bool {
+	c.mu.Lock()
+	closing := c.closing
+	c.mu.Unlock()
+	if closing || c.ctx.Err() != nil {
+		c.end(ErrClosed)
+		return false
+	}
+	if c.opt.Reconnect == nil {
+		c.end(err)
+		return false
+	}
+	kind := EventDown
+	attempt := 0
+	if time.Since(start) < 30*time.Second {
+		c.mu.Lock()
+		c.early++
+		attempt = c.early - 1 // a broker that accepts and then kicks is not hammered
+		c.mu.Unlock()
+	} else {
+		c.mu.Lock()
+		c.early = 0
+		c.mu.Unlock()
+	}
+	for {
+		attempt++
+		wait, ok := c.opt.Reconnect(attempt, err)
+		if !ok {
+			c.end(err)
+			return false
+		}
+		c.event(Event{Kind: kind, Err: err, Wait: wait})
+		kind = EventRetry
+		select {
+		case <-time.After(wait):
+		case <-c.ctx.Done():
+			c.end(ErrClosed)
+			return false
+		}
+		if err = c.establish(c.ctx, false); err == nil {
+			c.mu.Lock()
+			c.stats.Reconnects++
+			present := c.present
+			c.mu.Unlock()
+			c.event(Event{Kind: EventUp, SessionPresent: present})
+			return true
+		}
+		if c.ctx.Err() != nil {
+			c.end(ErrClosed)
+			return false
+		}
+	}
+}
+
+// end makes err the reason for which the client is over and answers every
+// waiting call.
+func (c *Client) end(err error) {
+	c.mu.Lock()
+	if c.ended == nil {
+		c.ended = err
+	}
+	c.sess.Tags(func(tag uint64) {
+		if tag&syncTag != 0 {
+			c.answer(uint32(tag), &Error{Op: "publish", Class: ErrInDoubt, Err: c.ended})
+		}
+	})
+	c.answerAll(&c.roomers, nil) // they look at c.ended
+	c.answerAll(&c.flushers, nil)
+	c.answerAll(&c.recv, nil)
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.mu.Unlock()
+	c.stop(err)
+}

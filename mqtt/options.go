@@ -1,0 +1,112 @@
+package mqtt
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// DialFunc opens the byte stream of a connection. It is called again for each
+// reconnect.
+type DialFunc func(ctx context.Context) (net.Conn, error)
+
+// Options describes a client. The zero value connects with MQTT 5.0, falls
+// back to 3.1.1, starts clean with an identifier that the server chooses, and
+// does not reconnect.
+type Options struct {
+	// Version is the protocol; 0 tries 5.0 and, when the server does not
+	// speak it, 3.1.1.
+	Version  packet.Version
+	ClientID string
+	// Resume continues the session that the server may hold for ClientID:
+	// clean start 0, before 5.0 clean session 0.
+	Resume bool
+	// SessionExpiry is how long the server keeps the session after the
+	// connection ends, in whole seconds; above 4294967294 s is for ever.
+	// MQTT 5.0 only.
+	SessionExpiry time.Duration
+	KeepAlive     time.Duration // whole seconds up to 65,535; 0 for none
+	Username      *string
+	Password      []byte // nil for none
+	Will          *Will
+	Properties    packet.Properties // further CONNECT properties
+
+	// MaxInflight bounds the unacknowledged messages at QoS 1 and 2;
+	// default 1024. The server's Receive Maximum bounds them too.
+	MaxInflight int
+	// MaxHeld bounds the bytes of unacknowledged messages; default 8 MiB.
+	// One message always fits.
+	MaxHeld int
+	// ReceiveMaximum and MaxPacket (bytes) are announced to the server and
+	// enforced; 0 for the protocol's limits.
+	ReceiveMaximum uint16
+	MaxPacket      int
+	// TopicAliasMaximum is the number of topic aliases that the server may
+	// use, SendAliases of those that this client will.
+	TopicAliasMaximum, SendAliases uint16
+
+	// ConnectTimeout bounds one attempt from dial to CONNACK; default 30 s.
+	ConnectTimeout time.Duration
+	// Reconnect, unless nil, is asked after a lost connection or a failed
+	// attempt how long to wait before the next one. attempt counts from 1
+	// and starts again when a connection has held for 30 s. ok false gives
+	// up. See Backoff.
+	Reconnect func(attempt int, err error) (wait time.Duration, ok bool)
+
+	// PublishOnly is for clients that never receive: messages that a kept
+	// session still holds for this client are left there (not acknowledged)
+	// at QoS 1 and 2, and ignored at QoS 0.
+	PublishOnly bool
+
+	// OnEvent is told of changes of the connection and of refused messages.
+	// It runs in the client's own goroutine without locks: it must return
+	// soon and must not wait for this client.
+	OnEvent func(Event)
+	// Trace sees every packet; the frame is valid during the call only.
+	// Calls for received packets come in order, as do those for sent ones.
+	Trace func(sent bool, f packet.Frame, v packet.Version)
+}
+
+// Will is the message that the server publishes when the connection ends
+// without a proper goodbye.
+type Will struct {
+	Message
+	Delay time.Duration // whole seconds; MQTT 5.0
+}
+
+// EventKind says what an Event is about.
+type EventKind uint8
+
+// The events.
+const (
+	EventUp         EventKind = iota + 1 // a connection was accepted again after a loss
+	EventDown                            // the connection was lost: Err, and Wait until the next attempt
+	EventRetry                           // an attempt failed: Err, and Wait until the next
+	EventRefused                         // a message given to Send was refused: Tag, Err
+	EventUnwritten                       // QoS 0 messages may be lost with a connection: Count
+	EventSubscribed                      // a renewed subscription was refused: Err
+)
+
+// Event is a change that no call reports.
+type Event struct {
+	Kind           EventKind
+	Err            error
+	Wait           time.Duration
+	Tag            uint64
+	Count          int
+	SessionPresent bool // of EventUp
+}
+
+// Stats counts what a client did.
+type Stats struct {
+	Sent       uint64 // messages accepted for sending, all QoS
+	Acked      uint64 // messages acknowledged at QoS 1 and 2
+	Refused    uint64 // messages refused by the server at QoS 1 and 2
+	Unwritten  uint64 // messages at QoS 0 that may not have reached the server
+	Unfinished int    // messages at QoS 1 and 2 not acknowledged yet
+	Received   uint64 // messages taken off the connection
+	Unread     uint64 // messages that a publish-only client left alone
+	Reconnects uint64
+}

@@ -1,0 +1,196 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/session"
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// Publish sends m. At QoS 0 it returns when m is in the output buffer, at QoS
+// 1 and 2 when the server has acknowledged it. While the connection is being
+// restored it waits. m is not kept.
+//
+// If ctx ends first, the error is ErrNotSent when m was not accepted yet and
+// ErrKept when it stands in the session. After a loss for good it is
+// ErrInDoubt.
+func (c *Client) Publish(ctx context.Context, m *Message) error {
+	return c.publish(ctx, m, 0, m.QoS > 0)
+}
+
+// Send is Publish without waiting for the acknowledgement: it returns as soon
+// as m is accepted, and waits only while the window or the output buffer is
+// full. A refusal is told to Options.OnEvent with tag, whose highest bit must
+// be 0; Flush waits for all outcomes, and Stats counts them.
+func (c *Client) Send(ctx context.Context, m *Message, tag uint64) error {
+	return c.publish(ctx, m, tag, false)
+}
+
+func (c *Client) publish(ctx context.Context, m *Message, tag uint64, wait bool) error {
+	if err := topic.ValidateName(m.Topic); err != nil {
+		return &Error{Op: "publish", Class: ErrNotSent, Err: err}
+	}
+	p := packet.Publish{QoS: m.QoS, Retain: m.Retain, Payload: m.Payload, Properties: m.Properties}
+	c.mu.Lock()
+	var me uint32
+	for {
+		if c.ended != nil || c.closing {
+			err := c.endedLocked()
+			c.mu.Unlock()
+			return &Error{Op: "publish", Class: ErrNotSent, Err: err}
+		}
+		p.Topic = append(c.topicScratch[:0], m.Topic...)
+		c.topicScratch = p.Topic
+		err := session.ErrQuota
+		if c.conn.Pending() < highWater || m.QoS > 0 && c.nc == nil {
+			t := tag
+			if wait {
+				me = c.park()
+				t = syncTag | uint64(me)
+			}
+			if err = c.conn.Publish(&p, t); err != nil && wait {
+				c.waiters[me].inUse = false
+				c.free = append(c.free, me)
+			}
+		}
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, session.ErrQuota) && (!errors.Is(err, session.ErrNotUp) || c.opt.Reconnect == nil) {
+			c.mu.Unlock()
+			return &Error{Op: "publish", Class: ErrNotSent, Err: err}
+		}
+		room := c.park()
+		c.roomers = append(c.roomers, room)
+		c.acksAwait++
+		c.letReaderLocked()
+		wake := c.wakeLocked()
+		c.mu.Unlock()
+		c.wake(wake)
+		answered, err := c.await(ctx, room)
+		c.mu.Lock()
+		c.acksAwait--
+		if !answered {
+			c.mu.Unlock()
+			return &Error{Op: "publish", Class: ErrNotSent, Err: err}
+		}
+		c.waiters[room].inUse = false
+		c.free = append(c.free, room)
+	}
+	c.stats.Sent++
+	if m.QoS == 0 {
+		c.q0++
+	}
+	if !wait {
+		wake := c.wakeLocked()
+		c.mu.Unlock()
+		c.wake(wake)
+		return nil
+	}
+	c.acksAwait++
+	c.letReaderLocked()
+	c.flushInline() // unlocks
+	answered, err := c.await(ctx, me)
+	c.mu.Lock()
+	c.acksAwait--
+	if answered {
+		c.waiters[me].inUse = false
+		c.free = append(c.free, me)
+	}
+	c.mu.Unlock()
+	if !answered {
+		return &Error{Op: "publish", Class: ErrKept, Err: err}
+	}
+	return err
+}
+
+// endedLocked is why nothing can be sent any more.
+func (c *Client) endedLocked() error {
+	if c.ended != nil {
+		return c.ended
+	}
+	return ErrClosed
+}
+
+// Flush waits until every message sent before it has its outcome: at QoS 1
+// and 2 the acknowledgement, at QoS 0 a PINGRESP that comes after it, which
+// tells that the server has read that far.
+func (c *Client) Flush(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		if c.ended != nil {
+			err := c.ended
+			open, unsure := c.sess.Open(), c.q0 > c.q0sure
+			c.mu.Unlock()
+			if open == 0 && !unsure {
+				return nil
+			}
+			return &Error{Op: "flush", Class: ErrInDoubt, Err: err}
+		}
+		if c.sess.Open() == 0 {
+			unsure := c.q0 > c.q0sure
+			c.mu.Unlock()
+			if !unsure {
+				return nil
+			}
+			if err := c.Ping(ctx); err != nil && ctx.Err() != nil {
+				return &Error{Op: "flush", Class: ErrInDoubt, Err: ctx.Err()}
+			}
+			continue
+		}
+		me := c.park()
+		c.flushers = append(c.flushers, me)
+		c.acksAwait++
+		c.letReaderLocked()
+		c.flushInline() // unlocks
+		answered, err := c.await(ctx, me)
+		c.mu.Lock()
+		c.acksAwait--
+		c.mu.Unlock()
+		if !answered {
+			return &Error{Op: "flush", Class: ErrKept, Err: err}
+		}
+		c.unpark(me)
+	}
+}
+
+// Ping sends a PINGREQ and waits for the answer.
+func (c *Client) Ping(ctx context.Context) error {
+	c.mu.Lock()
+	if c.ended != nil {
+		err := c.ended
+		c.mu.Unlock()
+		return &Error{Op: "ping", Class: ErrNotSent, Err: err}
+	}
+	me := c.park()
+	if err := c.conn.Ping(c.now()); err != nil {
+		// Down: wait for the connection to return.
+		c.roomers = append(c.roomers, me)
+	} else {
+		c.pings = append(c.pings, ping{mark: c.q0, waiter: me})
+	}
+	c.acksAwait++
+	c.letReaderLocked()
+	c.flushInline() // unlocks
+	answered, err := c.await(ctx, me)
+	c.mu.Lock()
+	c.acksAwait--
+	c.mu.Unlock()
+	if !answered {
+		return &Error{Op: "ping", Class: ErrInDoubt, Err: err}
+	}
+	c.unpark(me)
+	if err != nil {
+		return &Error{Op: "ping", Class: ErrInDoubt, Err: err}
+	}
+	return nil
+}
+
+// roomLocked wakes the calls that wait for room, if there may be some.
+func (c *Client) roomLocked() {
+	if len(c.roomers) > 0 && c.conn.Pending() < highWater/2 && (c.nc == nil || c.conn.Room(0)) {
+		c.answerAll(&c.roomers, nil)
+	}
+}

@@ -1,0 +1,273 @@
+package mqtt
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/session"
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+const (
+	smallBuffer = 4 << 10
+	largeBuffer = 64 << 10
+	// queueLow is the number of undelivered batches at which reading pauses.
+	queueLow = 4
+	// spillLimit bounds, in bytes, what is read ahead of the application
+	// while a call waits for an acknowledgement behind it.
+	spillLimit = 64 << 20
+)
+
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// transportErrorOf is err in the transport's words, if it has any.
+func (c *Client) transportErrorOf(nc net.Conn, err error) error {
+	addr := ""
+	if a := nc.RemoteAddr(); a != nil {
+		addr = a.String()
+	}
+	explained := transport.Explain(addr, err)
+	var te *transport.Error
+	if errors.As(explained, &te) {
+		return explained
+	}
+	return err
+}
+
+func (c *Client) traceIn(b []byte, v packet.Version, most int) {
+	if c.opt.Trace == nil {
+		return
+	}
+	for i := 0; i != most; i++ {
+		f, n, err := packet.Split(b, v, 0)
+		if err != nil || n == 0 {
+			return
+		}
+		c.opt.Trace(false, f, v)
+		b = b[n:]
+	}
+}
+
+// readConn reads the connection until it ends and returns why.
+func (c *Client) readConn() error {
+	c.mu.Lock()
+	nc, v := c.nc, c.conn.Version()
+	c.mu.Unlock()
+	b := c.takeBatch(len(c.rbuf))
+	b.buf = append(b.buf[:0], c.rbuf...)
+	c.rbuf = nil
+	var ev session.Event
+	fresh := len(b.buf) > 0
+	for {
+		if !fresh {
+			n, err := nc.Read(b.buf[len(b.buf):cap(b.buf)])
+			if n == 0 {
+				if err == nil {
+					continue
+				}
+				return c.readError(nc, err)
+			}
+			b.full = len(b.buf)+n == cap(b.buf)
+			b.buf = b.buf[:len(b.buf)+n]
+		}
+		fresh = false
+		if c.opt.Trace != nil {
+			c.traceIn(b.buf, v, -1)
+		}
+		next, err := c.chunk(b, &ev)
+		if err != nil {
+			return err
+		}
+		b = next
+	}
+}
+
+// readError is why reading ended: what another part of the client found
+// first, or the stream's own error.
+func (c *Client) readError(nc net.Conn, err error) error {
+	c.mu.Lock()
+	fail, closing := c.fail, c.closing
+	c.mu.Unlock()
+	switch {
+	case fail != nil:
+		return fail
+	case closing:
+		return ErrClosed
+	case errors.Is(err, io.EOF):
+		return &Error{Op: "connection", Class: ErrInDoubt, Err: ErrLost, Text: ""}
+	}
+	return &Error{Op: "connection", Class: ErrInDoubt, Err: errors.Join(ErrLost, c.transportErrorOf(nc, err))}
+}
+
+// chunk handles the packets in b's buffer under one lock, hands over the
+// messages among them, and returns the batch to read into next, which begins
+// with the bytes of an unfinished packet.
+func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
+	var events []Event
+	var fatal error
+	off, need := 0, 0
+	c.mu.Lock()
+	now := c.now()
+	c.conn.Heard(now)
+	b.gen = c.gen
+	for off < len(b.buf) {
+		n, err := c.conn.Next(b.buf[off:], now, ev)
+		if err != nil {
+			c.conn.Fail(err)
+			fatal = &Error{Op: "connection", Class: ErrInDoubt, Err: err}
+			break
+		}
+		if n == 0 {
+			need = ev.Need
+			break
+		}
+		off += n
+		switch ev.Kind {
+		case session.Publish:
+			c.take(b, &ev.Publish)
+		case session.Done:
+			events = c.completed(events, ev.Tag, ev.Reason, ev.Properties)
+		case session.Suback:
+			c.suback(ev)
+		case session.Pong:
+			c.pong()
+		case session.Disconnect:
+			fatal = refusal("connection", ev.Disconnect.Reason, ev.Disconnect.Properties)
+			if !ev.Disconnect.Reason.Failed() {
+				fatal = &Error{Op: "connection", Class: ErrInDoubt, Err: ErrLost, Text: "the server disconnected"}
+			}
+		case session.Auth:
+			fatal = &Error{Op: "connection", Class: ErrInDoubt, Err: errors.New("unexpected AUTH")}
+		}
+		if fatal != nil {
+			break
+		}
+	}
+	c.roomLocked()
+	if c.sess.Open() == 0 && len(c.flushers) > 0 {
+		c.answerAll(&c.flushers, nil)
+	}
+	for _, err := range c.renewals {
+		events = append(events, Event{Kind: EventSubscribed, Err: err})
+	}
+	c.renewals = c.renewals[:0]
+	wake := c.wakeLocked()
+	gen, nc := c.gen, c.nc
+	c.mu.Unlock()
+	c.wake(wake)
+	for _, e := range events {
+		c.event(e)
+	}
+
+	rest := b.buf[off:]
+	if len(b.Messages) > 0 {
+		next := c.takeBatch(max(need, len(rest)+1))
+		if b.full && cap(next.buf) < largeBuffer {
+			next.buf = make([]byte, 0, largeBuffer)
+		}
+		next.buf = append(next.buf[:0], rest...)
+		if err := c.deliver(b); err != nil && fatal == nil {
+			fatal = err
+		}
+		b = next
+	} else {
+		b.buf = b.buf[:copy(b.buf, rest)]
+		b.grow(need)
+	}
+	if fatal != nil {
+		// What Fail and the acknowledgements left is written before closing.
+		c.lastWords(gen, nc)
+		return nil, fatal
+	}
+	return b, nil
+}
+
+// lastWords writes the output of a connection that is to end, the reason of
+// a DISCONNECT above all, unless somebody else is writing.
+func (c *Client) lastWords(gen uint64, nc net.Conn) {
+	c.mu.Lock()
+	if c.gen != gen || c.writing || c.conn.Pending() == 0 {
+		c.mu.Unlock()
+		return
+	}
+	buf := c.conn.Swap(nil, c.now())
+	v := c.conn.Version()
+	c.mu.Unlock()
+	if c.opt.Trace != nil {
+		c.traceOut(buf, v)
+	}
+	nc.SetWriteDeadline(time.Now().Add(time.Second))
+	nc.Write(buf)
+}
+
+// take adds a received message to the batch. Called with mu.
+func (c *Client) take(b *Batch, p *packet.Publish) {
+	if c.opt.PublishOnly {
+		c.stats.Unread++
+		return
+	}
+	c.stats.Received++
+	if len(b.Messages) == cap(b.Messages) {
+		b.Messages = append(b.Messages, Message{})
+	} else {
+		b.Messages = b.Messages[:len(b.Messages)+1]
+	}
+	m := &b.Messages[len(b.Messages)-1]
+	*m = Message{Topic: c.intern(p.Topic), Payload: p.Payload, QoS: p.QoS, Retain: p.Retain, Dup: p.Dup,
+		PacketID: p.PacketID, Properties: p.Properties}
+}
+
+// intern turns a topic name into a string; the names of late are not
+// allocated again. Called with mu.
+func (c *Client) intern(name []byte) string {
+	if c.lastTopic == string(name) {
+		return c.lastTopic
+	}
+	s, ok := c.topics[string(name)]
+	if !ok {
+		if c.topics == nil || len(c.topics) >= 4096 {
+			c.topics = make(map[string]string)
+		}
+		s = string(name)
+		if len(s) <= 1024 {
+			c.topics[s] = s
+		}
+	}
+	c.lastTopic = s
+	return s
+}
+
+// completed books the outcome of a publish. Called with mu; the events it
+// appends are told after unlocking.
+func (c *Client) completed(events []Event, tag uint64, reason packet.ReasonCode, p packet.Properties) []Event {
+	var err error
+	if reason.Failed() {
+		c.stats.Refused++
+		err = refusal("publish", reason, p)
+	} else {
+		c.stats.Acked++
+	}
+	if tag&syncTag != 0 {
+		c.answer(uint32(tag), err)
+	} else if err != nil {
+		events = append(events, Event{Kind: EventRefused, Tag: tag, Err: err})
+	}
+	return events
+}
+
+// pong answers the oldest PINGREQ. Called with mu.
+func (c *Client) pong() {
+	if len(c.pings) == 0 {
+		return
+	}
+	p := c.pings[0]
+	c.pings = append(c.pings[:0], c.pings[1:]...)
+	c.q0sure = max(c.q0sure, p.mark)
+	c.answer(p.waiter, nil)
+}

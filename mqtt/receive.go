@@ -1,0 +1,224 @@
+package mqtt
+
+import (
+	"context"
+	"iter"
+)
+
+// Batch is what one read of the connection brought. Its messages are views
+// into its buffer and valid until Release.
+type Batch struct {
+	Messages []Message
+
+	c     *Client
+	gen   uint64
+	buf   []byte
+	acked int
+	full  bool // the last read filled the buffer
+}
+
+// grow makes room for a packet of need bytes, at most doubling the buffer, so
+// that memory follows the bytes that have come and not a length that was
+// claimed.
+func (b *Batch) grow(need int) {
+	size := cap(b.buf)
+	switch {
+	case need > size:
+		size = min(need, max(2*size, largeBuffer))
+	case b.full && size < largeBuffer:
+		size = largeBuffer
+	case len(b.buf) == size:
+		size *= 2
+	default:
+		return
+	}
+	b.buf = append(make([]byte, 0, size), b.buf...)
+}
+
+// takeBatch is an empty batch whose buffer has room for a packet of need
+// bytes, or for as much of it as may be claimed at once.
+func (c *Client) takeBatch(need int) *Batch {
+	c.mu.Lock()
+	var b *Batch
+	if n := len(c.pool); n > 0 {
+		b = c.pool[n-1]
+		c.pool = c.pool[:n-1]
+	}
+	c.mu.Unlock()
+	if b == nil {
+		b = &Batch{c: c, buf: make([]byte, 0, smallBuffer)}
+	}
+	b.Messages, b.buf, b.acked, b.full = b.Messages[:0], b.buf[:0], 0, false
+	if need > cap(b.buf) {
+		b.buf = make([]byte, 0, min(need, largeBuffer))
+	}
+	return b
+}
+
+// deliver queues a batch for Receive. It waits while the application is
+// behind, unless a call waits for what has not been read yet.
+func (c *Client) deliver(b *Batch) error {
+	c.mu.Lock()
+	for len(c.queue) >= queueLow && c.ended == nil && !c.closing && c.nc != nil {
+		if c.acksAwait > 0 {
+			if c.queued < spillLimit {
+				break
+			}
+			c.mu.Unlock()
+			return &Error{Op: "connection", Class: ErrInDoubt, Err: ErrBacklog}
+		}
+		c.readWait, c.reading = true, false
+		c.mu.Unlock()
+		select {
+		case <-c.readerGo:
+		case <-c.ctx.Done():
+		}
+		c.mu.Lock()
+		c.readWait, c.reading = false, true
+		c.conn.Heard(c.now())
+	}
+	c.queue = append(c.queue, b)
+	c.queued += cap(b.buf)
+	if n := len(c.recv); n > 0 {
+		i := c.recv[0]
+		c.recv = append(c.recv[:0], c.recv[1:]...)
+		c.answer(i, nil)
+	}
+	c.mu.Unlock()
+	return nil
+}
+
+// letReaderLocked lets a waiting reader look again. Called with mu.
+func (c *Client) letReaderLocked() {
+	if c.readWait {
+		select {
+		case c.readerGo <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Receive waits for messages and returns what one read of the connection
+// brought. The caller acknowledges with Ack what it has dealt with, in order,
+// and gives the batch back with Release. Waiting messages are still returned
+// after the connection has ended; then comes the reason, ErrClosed after
+// Close.
+func (c *Client) Receive(ctx context.Context) (*Batch, error) {
+	if c.opt.PublishOnly {
+		return nil, ErrUnreceived
+	}
+	c.mu.Lock()
+	for {
+		if len(c.queue) > 0 {
+			b := c.queue[0]
+			c.queue[copy(c.queue, c.queue[1:])] = nil
+			c.queue = c.queue[:len(c.queue)-1]
+			c.queued -= cap(b.buf)
+			c.letReaderLocked()
+			c.mu.Unlock()
+			return b, nil
+		}
+		if c.ended != nil {
+			err := c.ended
+			c.mu.Unlock()
+			return nil, err
+		}
+		me := c.park()
+		c.recv = append(c.recv, me)
+		c.mu.Unlock()
+		answered, err := c.await(ctx, me)
+		if !answered {
+			c.leaveRecv(me)
+			return nil, err
+		}
+		c.mu.Lock()
+		c.waiters[me].inUse = false
+		c.free = append(c.free, me)
+	}
+}
+
+// leaveRecv takes a waiter that has left out of the line, so that no message
+// is announced to it.
+func (c *Client) leaveRecv(me uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, w := range c.recv {
+		if w == me {
+			c.recv = append(c.recv[:i], c.recv[i+1:]...)
+			c.answer(me, nil) // frees it, since it has left
+			return
+		}
+	}
+}
+
+// Waiting tells whether Receive would return at once with messages.
+func (c *Client) Waiting() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.queue) > 0
+}
+
+// Ack acknowledges the first n messages of the batch, as far as that has not
+// been done. A message that came on an earlier connection is left to its
+// redelivery at QoS 1; at QoS 2 it is remembered and not delivered again.
+func (b *Batch) Ack(n int) {
+	c := b.c
+	first := true
+	for ; b.acked < n; b.acked++ {
+		m := &b.Messages[b.acked]
+		if m.QoS == 0 {
+			continue
+		}
+		if first {
+			c.mu.Lock()
+			first = false
+		}
+		if b.gen == c.gen && c.nc != nil {
+			c.conn.Ack(m.QoS, m.PacketID, 0)
+		} else {
+			c.conn.AckLate(m.QoS, m.PacketID)
+		}
+	}
+	if !first {
+		wake := c.wakeLocked()
+		c.mu.Unlock()
+		c.wake(wake)
+	}
+}
+
+// Release gives the batch's memory back. It acknowledges nothing.
+func (b *Batch) Release() {
+	c := b.c
+	if cap(b.buf) > 4*largeBuffer {
+		b.buf = make([]byte, 0, smallBuffer)
+	}
+	clear(b.Messages)
+	c.mu.Lock()
+	if len(c.pool) < 2*queueLow {
+		c.pool = append(c.pool, b)
+	}
+	c.mu.Unlock()
+}
+
+// Messages yields received messages one by one. Taking the next one
+// acknowledges the last; leaving the loop does not acknowledge the message in
+// hand, and a kept session will bring it again. A message is valid until the
+// next step. The sequence ends with an error when ctx or the client ends.
+func (c *Client) Messages(ctx context.Context) iter.Seq2[*Message, error] {
+	return func(yield func(*Message, error) bool) {
+		for {
+			b, err := c.Receive(ctx)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for i := range b.Messages {
+				if !yield(&b.Messages[i], nil) {
+					return // the rest of the batch stays unacknowledged
+				}
+				b.Ack(i + 1)
+			}
+			b.Release()
+		}
+	}
+}

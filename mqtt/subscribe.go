@@ -1,0 +1,215 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/session"
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// Subscription is one topic filter and how it is to be served.
+type Subscription struct {
+	Filter string
+	QoS    packet.QoS
+	// Options holds NoLocal, RetainAsPublished and the retain handling of
+	// MQTT 5.0; its QoS bits are ignored.
+	Options packet.SubscribeOptions
+	// ID is a subscription identifier, 0 for none. MQTT 5.0.
+	ID uint32
+}
+
+// Subscribe subscribes to all filters in one packet per subscription
+// identifier and waits for the answers: one reason code per filter, in order.
+// If the server refused any of them, the error is an *Error with the first
+// failing code. Granted filters are subscribed again whenever the server has
+// lost the session.
+func (c *Client) Subscribe(ctx context.Context, subs ...Subscription) ([]packet.ReasonCode, error) {
+	for _, s := range subs {
+		if err := topic.ValidateFilter(s.Filter); err != nil {
+			return nil, &Error{Op: "subscribe", Class: ErrNotSent, Err: err}
+		}
+	}
+	var all []packet.ReasonCode
+	var refused error
+	for start := 0; start < len(subs); {
+		end := start + 1
+		for end < len(subs) && subs[end].ID == subs[start].ID {
+			end++
+		}
+		part := subs[start:end]
+		codes, err := c.request(ctx, "subscribe", func(tag uint64) error { return c.conn.Subscribe(subscribePacket(part, c.conn.Version()), tag) })
+		if err != nil {
+			return all, err
+		}
+		c.mu.Lock()
+		for i, code := range codes {
+			if code.Failed() {
+				if refused == nil {
+					refused = &Error{Op: "subscribe", Class: ErrRefused, Reason: code, Text: part[i].Filter}
+				}
+			} else {
+				c.remember(part[i])
+			}
+		}
+		c.mu.Unlock()
+		all = append(all, codes...)
+		start = end
+	}
+	return all, refused
+}
+
+// Unsubscribe ends subscriptions and waits for the answer: one reason code
+// per filter, in 3.1.1 always Success.
+func (c *Client) Unsubscribe(ctx context.Context, filters ...string) ([]packet.ReasonCode, error) {
+	p := &packet.Unsubscribe{}
+	for _, f := range filters {
+		if err := topic.ValidateFilter(f); err != nil {
+			return nil, &Error{Op: "unsubscribe", Class: ErrNotSent, Err: err}
+		}
+		p.Filters = append(p.Filters, []byte(f))
+	}
+	codes, err := c.request(ctx, "unsubscribe", func(tag uint64) error { return c.conn.Unsubscribe(p, tag) })
+	if err != nil {
+		return nil, err
+	}
+	for len(codes) < len(filters) {
+		codes = append(codes, packet.Success)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, f := range filters {
+		if codes[i].Failed() {
+			return codes, &Error{Op: "unsubscribe", Class: ErrRefused, Reason: codes[i], Text: f}
+		}
+		for j := range c.subs {
+			if c.subs[j].Filter == f {
+				c.subs = append(c.subs[:j], c.subs[j+1:]...)
+				break
+			}
+		}
+	}
+	return codes, nil
+}
+
+// request sends a SUBSCRIBE or UNSUBSCRIBE and waits for its answer; if the
+// connection is lost in between and will be restored, it sends it again.
+func (c *Client) request(ctx context.Context, op string, send func(tag uint64) error) ([]packet.ReasonCode, error) {
+	for {
+		c.mu.Lock()
+		if c.ended != nil || c.closing {
+			err := c.endedLocked()
+			c.mu.Unlock()
+			return nil, &Error{Op: op, Class: ErrNotSent, Err: err}
+		}
+		me := c.park()
+		err := send(syncTag | uint64(me))
+		if errors.Is(err, session.ErrNotUp) && c.opt.Reconnect != nil {
+			c.roomers = append(c.roomers, me) // until the connection is back
+		} else if err != nil {
+			c.answer(me, nil)
+			<-c.waiters[me].ch
+			c.waiters[me].inUse = false
+			c.free = append(c.free, me)
+			c.mu.Unlock()
+			return nil, &Error{Op: op, Class: ErrNotSent, Err: err}
+		}
+		sent := err == nil
+		c.acksAwait++
+		c.letReaderLocked()
+		c.flushInline() // unlocks
+		answered, err := c.await(ctx, me)
+		c.mu.Lock()
+		c.acksAwait--
+		if !answered {
+			c.mu.Unlock()
+			return nil, &Error{Op: op, Class: ErrInDoubt, Err: err}
+		}
+		codes := c.waiters[me].codes
+		c.waiters[me].inUse = false
+		c.free = append(c.free, me)
+		c.mu.Unlock()
+		if err == nil && sent {
+			return codes, nil
+		}
+		if err != nil && !errors.Is(err, ErrLost) {
+			return nil, &Error{Op: op, Class: ErrInDoubt, Err: err}
+		}
+		if c.opt.Reconnect == nil {
+			c.mu.Lock()
+			if c.ended != nil {
+				err = c.ended
+			}
+			c.mu.Unlock()
+			return nil, &Error{Op: op, Class: ErrInDoubt, Err: err}
+		}
+	}
+}
+
+// subscribePacket is SUBSCRIBE for filters that share an identifier.
+func subscribePacket(subs []Subscription, v packet.Version) *packet.Subscribe {
+	p := &packet.Subscribe{}
+	for _, s := range subs {
+		o := packet.SubscribeOptions(s.QoS)
+		if v >= packet.V5 {
+			o |= s.Options &^ 3
+		}
+		p.Subscriptions = append(p.Subscriptions, packet.Subscription{Filter: []byte(s.Filter), Options: o})
+	}
+	if id := subs[0].ID; id != 0 && v >= packet.V5 {
+		p.Properties, _ = p.Properties.AppendUint(packet.SubscriptionIdentifier, id)
+	}
+	return p
+}
+
+// remember keeps a subscription for renewal. Called with mu.
+func (c *Client) remember(s Subscription) {
+	for i := range c.subs {
+		if c.subs[i].Filter == s.Filter {
+			c.subs[i] = s
+			return
+		}
+	}
+	c.subs = append(c.subs, s)
+}
+
+// renewTag marks the SUBSCRIBE packets of resubscribe; the lower bits are the
+// index of the first of their filters in c.subs.
+const renewTag = 1 << 62
+
+// resubscribe sends all subscriptions again. Called with mu.
+func (c *Client) resubscribe() {
+	const most = 256 // filters per packet
+	for start := 0; start < len(c.subs); {
+		end := start + 1
+		for end < len(c.subs) && c.subs[end].ID == c.subs[start].ID && end-start < most {
+			end++
+		}
+		if err := c.conn.Subscribe(subscribePacket(c.subs[start:end], c.conn.Version()), renewTag|uint64(start)); err != nil {
+			c.fail = err
+			return
+		}
+		start = end
+	}
+}
+
+// suback takes the answer to a SUBSCRIBE or UNSUBSCRIBE. Called with mu.
+func (c *Client) suback(ev *session.Event) {
+	p := &ev.Suback
+	if ev.Tag&syncTag == 0 {
+		for i := range p.Codes {
+			if at := int(ev.Tag&^renewTag) + i; p.Reason(i).Failed() && at < len(c.subs) {
+				c.renewals = append(c.renewals, &Error{Op: "subscribe", Class: ErrRefused, Reason: p.Reason(i), Text: c.subs[at].Filter})
+			}
+		}
+		return
+	}
+	i := uint32(ev.Tag)
+	codes := make([]packet.ReasonCode, len(p.Codes))
+	for j := range codes {
+		codes[j] = p.Reason(j)
+	}
+	c.waiters[i].codes = codes
+	c.answer(i, nil)
+}

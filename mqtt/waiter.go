@@ -1,0 +1,95 @@
+package mqtt
+
+import (
+	"context"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// waiter is a parked call. Waiters stand in a table and are named by index,
+// so that a session slot's tag can name one and none is allocated per call.
+type waiter struct {
+	ch    chan error // 1 slot
+	inUse bool
+	left  bool                // the call has gone; free the waiter when its answer comes
+	codes []packet.ReasonCode // answer to SUBSCRIBE and UNSUBSCRIBE
+}
+
+const none = ^uint32(0)
+
+// syncTag marks session tags that name a waiter; other tags are Send's.
+const syncTag = 1 << 63
+
+type ping struct {
+	mark   uint64 // QoS 0 messages accepted before it
+	waiter uint32
+}
+
+// park takes a waiter. Called with mu.
+func (c *Client) park() uint32 {
+	if n := len(c.free); n > 0 {
+		i := c.free[n-1]
+		c.free = c.free[:n-1]
+		c.waiters[i].inUse, c.waiters[i].left, c.waiters[i].codes = true, false, nil
+		return i
+	}
+	c.waiters = append(c.waiters, waiter{ch: make(chan error, 1), inUse: true})
+	return uint32(len(c.waiters) - 1)
+}
+
+// answer wakes a waiter; the slot of its channel is free, for each waiter is
+// answered once. Called with mu, which is no danger: the send cannot block.
+func (c *Client) answer(i uint32, err error) {
+	if i == none {
+		return
+	}
+	w := &c.waiters[i]
+	if w.left {
+		w.inUse = false
+		c.free = append(c.free, i)
+		return
+	}
+	w.ch <- err
+}
+
+// await waits for the answer to waiter i. On ctx's end it leaves, and
+// answered is false. Called without mu.
+func (c *Client) await(ctx context.Context, i uint32) (answered bool, err error) {
+	c.mu.Lock()
+	ch := c.waiters[i].ch
+	c.mu.Unlock()
+	select {
+	case err = <-ch:
+	default:
+		select {
+		case err = <-ch:
+		case <-ctx.Done():
+			c.mu.Lock()
+			select {
+			case err = <-ch:
+				c.mu.Unlock()
+			default:
+				c.waiters[i].left = true
+				c.mu.Unlock()
+				return false, ctx.Err()
+			}
+		}
+	}
+	return true, err
+}
+
+// unpark returns an answered waiter to the table.
+func (c *Client) unpark(i uint32) {
+	c.mu.Lock()
+	c.waiters[i].inUse = false
+	c.free = append(c.free, i)
+	c.mu.Unlock()
+}
+
+// answerAll wakes a list of waiters and empties it. Called with mu.
+func (c *Client) answerAll(list *[]uint32, err error) {
+	for _, i := range *list {
+		c.answer(i, err)
+	}
+	*list = (*list)[:0]
+}

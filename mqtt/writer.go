@@ -1,0 +1,131 @@
+package mqtt
+
+import (
+	"net"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// keepBuffer is the largest output buffer, in bytes, that is kept for the
+// next batch.
+const keepBuffer = 1 << 20
+
+// wakeLocked tells whether the writer must be woken, which the caller does
+// with wake after unlocking. Whoever is writing looks for more afterwards.
+func (c *Client) wakeLocked() bool {
+	if c.writerIdle && !c.writing && c.conn.Pending() > 0 && c.nc != nil {
+		c.writerIdle = false
+		return true
+	}
+	return false
+}
+
+func (c *Client) wake(needed bool) {
+	if needed {
+		select {
+		case c.wakeWriter <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// write is the writing goroutine: while there is output and nobody writes, it
+// swaps the buffers and writes all of it at once.
+func (c *Client) write() {
+	defer c.wg.Done()
+	for {
+		c.mu.Lock()
+		if c.ended != nil {
+			c.mu.Unlock()
+			return
+		}
+		if c.writing || c.nc == nil || c.conn.Pending() == 0 {
+			c.writerIdle = true
+			c.mu.Unlock()
+			select {
+			case <-c.wakeWriter:
+			case <-c.ctx.Done():
+			}
+			continue
+		}
+		c.writeBatch() // unlocks
+	}
+}
+
+// flushInline writes what there is from the calling goroutine, unless
+// somebody else is writing: a call that is going to wait anyway saves the
+// switch to the writer. It is called with mu and unlocks it.
+func (c *Client) flushInline() {
+	if c.writing || c.nc == nil || c.conn.Pending() == 0 {
+		c.mu.Unlock()
+		return
+	}
+	c.writeBatch()
+	c.mu.Lock()
+	wake := c.wakeLocked()
+	c.mu.Unlock()
+	c.wake(wake)
+}
+
+// writeBatch swaps the buffers and writes. Called with mu, which it unlocks.
+func (c *Client) writeBatch() {
+	c.writing = true
+	buf := c.conn.Swap(c.spare, c.now())
+	c.spare = nil
+	nc, gen := c.nc, c.gen
+	version := c.version
+	limit := c.conn.KeepAlive()
+	c.roomLocked()
+	c.mu.Unlock()
+
+	if c.opt.Trace != nil {
+		c.traceOut(buf, version)
+	}
+	if limit < 30*time.Second {
+		limit = 30 * time.Second
+	}
+	err := writeAll(nc, buf, limit)
+
+	if cap(buf) > keepBuffer {
+		buf = nil
+	}
+	c.mu.Lock()
+	c.spare = buf[:0]
+	c.writing = false
+	if c.sess.Open() == 0 && len(c.flushers) > 0 {
+		c.answerAll(&c.flushers, nil)
+	}
+	c.mu.Unlock()
+	if err != nil {
+		c.breakConn(gen, err)
+	}
+}
+
+// writeAll writes buf in pieces of at most 256 KiB, each within the limit, so
+// that a slow peer that still reads is not taken for a dead one.
+func writeAll(nc net.Conn, buf []byte, limit time.Duration) error {
+	for len(buf) > 0 {
+		piece := buf[:min(len(buf), highWater)]
+		if err := nc.SetWriteDeadline(time.Now().Add(limit)); err != nil {
+			return err
+		}
+		n, err := nc.Write(piece)
+		if err != nil {
+			return err
+		}
+		buf = buf[n:]
+	}
+	return nil
+}
+
+func (c *Client) traceOut(buf []byte, v packet.Version) {
+	for len(buf) > 0 {
+		f, n, err := packet.Split(buf, v, 0)
+		if err != nil || n == 0 {
+			return
+		}
+		c.opt.Trace(true, f, v)
+		buf = buf[n:]
+	}
+}
