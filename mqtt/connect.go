@@ -128,7 +128,10 @@ func (c *Client) handshake(nc net.Conn, v packet.Version, first bool) error {
 		}
 		c.mu.Unlock()
 		if err != nil {
-			nc.Write(out)
+			if len(out) > 0 {
+				nc.SetWriteDeadline(time.Now().Add(time.Second))
+				nc.Write(out)
+			}
 			return explainFirst(buf, err)
 		}
 		if n == 0 {

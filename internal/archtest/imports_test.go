@@ -1,0 +1,169 @@
+// Package archtest checks the import rules of the project.
+package archtest
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/mqtools/mqtools/"
+
+// layers assigns every package its layer; a package imports lower layers
+// only. An entry that ends in "/..." also covers what is below it.
+var layers = []struct {
+	path  string
+	layer int
+}{
+	{"mqtt/packet", 0}, {"mqtt/topic", 0},
+	{"mqtt/session", 1}, {"mqtt/store", 1}, {"mqtt/transport", 1}, {"internal/yamlfile", 1},
+	{"mqtt", 2}, {"mqtt/broker", 2}, {"mqtt/script", 2}, {"mqtt/swarm", 2},
+	{"format", 3},
+	{"internal/cli", 4}, {"internal/bench", 4},
+	{"internal/mqpub", 5}, {"internal/mqsub", 5}, {"internal/mqbench", 5},
+	{"cmd/mqpub", 6}, {"cmd/mqsub", 6}, {"cmd/mqbench", 6},
+}
+
+// helpers are imported by tests only and may import anything below a tool.
+var helpers = map[string]bool{"mqtt/transport/certtest": true, "mqtt/broker/brokertest": true}
+
+// only names the packages that may import a path outside the module.
+var only = map[string][]string{
+	"github.com/urfave/cli/v2":   {"internal/cli"},
+	"github.com/mattn/go-isatty": {"internal/cli"},
+	"golang.org/x/term":          {"internal/cli"},
+	"os/signal":                  {"internal/cli"},
+	"github.com/fatih/color":     {"internal/cli", "format"},
+	"gopkg.in/yaml.v3":           {"internal/yamlfile"},
+	"github.com/coder/websocket": {"mqtt/transport"},
+}
+
+// standardOnly are the packages that import nothing from outside but the
+// standard library.
+var standardOnly = []string{"mqtt/packet", "mqtt/topic", "mqtt/session"}
+
+// banned are imports that a tree must not have at all.
+var banned = map[string][]string{
+	"mqtt/broker": {module + "mqtt"},
+	"mqtt/script": {module + "mqtt/session"},
+}
+
+type imp struct{ file, pkg, path string }
+
+// imports lists what the non-test files of the module import.
+func imports(t *testing.T) []imp {
+	t.Helper()
+	root := "../.."
+	var all []imp
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := d.Name()
+		if d.IsDir() && path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "bin" || name == "interop") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		for _, s := range f.Imports {
+			p, err := strconv.Unquote(s.Path.Value)
+			if err != nil {
+				return err
+			}
+			all = append(all, imp{path, filepath.ToSlash(rel), p})
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 50 {
+		t.Fatalf("found only %d imports: the walk is wrong", len(all))
+	}
+	return all
+}
+
+func layerOf(pkg string) (int, bool) {
+	for _, l := range layers {
+		if l.path == pkg {
+			return l.layer, true
+		}
+	}
+	return 0, false
+}
+
+func TestPackagesImportLowerLayersOnly(t *testing.T) {
+	for _, i := range imports(t) {
+		if helpers[i.pkg] || strings.HasPrefix(i.pkg, "internal/archtest") {
+			continue
+		}
+		from, known := layerOf(i.pkg)
+		if !known {
+			t.Errorf("%s: package %s has no layer; give it one in this test", i.file, i.pkg)
+			continue
+		}
+		own, ok := strings.CutPrefix(i.path, module)
+		if !ok {
+			continue
+		}
+		if helpers[own] {
+			t.Errorf("%s imports %s, which is for tests", i.file, own)
+			continue
+		}
+		to, known := layerOf(own)
+		if !known || to >= from {
+			t.Errorf("%s (layer %d) imports %s (layer %d, known %v)", i.file, from, own, to, known)
+		}
+	}
+}
+
+func TestForeignPackagesStayWhereTheyBelong(t *testing.T) {
+	for _, i := range imports(t) {
+		if helpers[i.pkg] {
+			continue
+		}
+		if allowed, limited := only[i.path]; limited && !contains(allowed, i.pkg) {
+			t.Errorf("%s imports %s, which only %v may", i.file, i.path, allowed)
+		}
+		if contains(standardOnly, i.pkg) && strings.Contains(strings.SplitN(i.path, "/", 2)[0], ".") && !strings.HasPrefix(i.path, module) {
+			t.Errorf("%s imports %s, but %s uses the standard library only", i.file, i.path, i.pkg)
+		}
+		for tree, paths := range banned {
+			if i.pkg == tree && contains(paths, i.path) {
+				t.Errorf("%s imports %s", i.file, i.path)
+			}
+		}
+	}
+}
+
+// TestTheEngineIsSilent: nothing under mqtt/ prints, logs, reads the
+// environment or exits.
+func TestTheEngineIsSilent(t *testing.T) {
+	for _, i := range imports(t) {
+		if strings.HasPrefix(i.pkg, "mqtt") && !helpers[i.pkg] && (i.path == "log" || i.path == "log/slog" || i.path == "flag") {
+			t.Errorf("%s imports %s", i.file, i.path)
+		}
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
