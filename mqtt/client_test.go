@@ -144,7 +144,7 @@ func TestNotAnMQTTServer(t *testing.T) {
 		{"TLS alert", "15 03 03 00 02 02 28", "TLS"},
 		{"a CONNECT", "10 0d 0004 4d515454 04 02 0000 0001 61", "MQTT-3.2.0-1"},
 		{"a PUBLISH first", "30 03 0001 61", "MQTT-3.2.0-1"},
-		{"a reserved type", "00 00", "reserved"},
+		{"a reserved type", "00 00", "MQTT-3.2.0-1"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			ps := newPipes()
