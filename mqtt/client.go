@@ -50,6 +50,7 @@ type Client struct {
 	free      []uint32
 	roomers   []uint32 // waiting for the window or the output buffer
 	flushers  []uint32
+	idlers    []uint32 // waiting for a write under way
 	pings     []ping
 	acksAwait int // calls that wait for the reader to make progress
 

@@ -38,21 +38,9 @@ func TestPublishSendsTheBytesOfTheSpecification(t *testing.T) {
 	if err := <-errs; err != nil {
 		t.Errorf("QoS 2: %v", err)
 	}
-	closeAfterPing(t, c, p)
-}
-
-// closeAfterPing closes a client that has sent QoS 0 messages, whose arrival
-// Close makes sure of with a PINGREQ.
-func closeAfterPing(t *testing.T, c *Client, p *peer) {
-	t.Helper()
-	errs := make(chan error, 1)
-	go func() { errs <- c.Close(context.Background()) }()
-	p.expect("c0 00")
-	p.send("d0 00")
-	p.expect(disconn)
-	p.nc.Close()
-	if err := <-errs; err != nil {
-		t.Errorf("Close: %v", err)
+	closed(t, c, p)
+	if st := c.Stats(); st.Unwritten != 0 || st.Acked != 2 {
+		t.Errorf("stats %+v", st)
 	}
 }
 

@@ -10,10 +10,12 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Close ends the client: no further message is taken, the acknowledgements
-// of those sent are awaited until ctx ends, DISCONNECT is sent, and the
-// stream is closed in good order. The error tells if messages stay
-// unacknowledged. Close may be called again and then only waits.
+// Close ends the client: the acknowledgements of messages sent are awaited
+// until ctx ends, DISCONNECT is sent, and the stream is closed in good order,
+// which waits at most a second for the server to close its side. The error
+// tells if messages stay unacknowledged; Stats.Unwritten counts messages at
+// QoS 0 if the server's end was not seen. Close may be called again and then
+// only waits.
 func (c *Client) Close(ctx context.Context) error {
 	return c.CloseWith(ctx, &packet.Disconnect{})
 }
@@ -21,7 +23,7 @@ func (c *Client) Close(ctx context.Context) error {
 // CloseWith is Close with a DISCONNECT of the caller's: in 5.0 reason
 // DisconnectWithWill lets the server publish the will.
 func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
-	flushErr := c.Flush(ctx)
+	flushErr := c.flush(ctx, false)
 	c.mu.Lock()
 	if c.closing {
 		c.mu.Unlock()
@@ -34,11 +36,12 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	// Disconnect goes behind everything that is still to be written.
 	c.conn.Disconnect(p)
 	nc := c.nc
-	for c.writing && nc != nil { // wait for the batch under way
+	if c.writing { // wait for the batch under way
+		me := c.park()
+		c.idlers = append(c.idlers, me)
 		c.mu.Unlock()
-		if !c.pauseForWriter(ctx) {
-			c.mu.Lock()
-			break
+		if answered, _ := c.await(ctx, me); answered {
+			c.unpark(me)
 		}
 		c.mu.Lock()
 	}
@@ -72,16 +75,6 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 		return flushErr
 	}
 	return nil
-}
-
-// pauseForWriter waits a moment for a write under way.
-func (c *Client) pauseForWriter(ctx context.Context) bool {
-	select {
-	case <-time.After(time.Millisecond):
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // goodbye half-closes the stream and lets the reader see the server's end of

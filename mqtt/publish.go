@@ -9,15 +9,16 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// Publish sends m. At QoS 0 it returns when m is in the output buffer, at QoS
-// 1 and 2 when the server has acknowledged it. While the connection is being
-// restored it waits. m is not kept.
+// Publish sends m. At QoS 0 it returns when m is written, or in the output
+// buffer of a write under way; at QoS 1 and 2 when the server has acknowledged
+// it. While the connection is being restored it waits. m is not kept. For
+// streams of messages Send is faster by far.
 //
 // If ctx ends first, the error is ErrNotSent when m was not accepted yet and
 // ErrKept when it stands in the session. After a loss for good it is
 // ErrInDoubt.
 func (c *Client) Publish(ctx context.Context, m *Message) error {
-	return c.publish(ctx, m, 0, m.QoS > 0)
+	return c.publish(ctx, m, 0, true)
 }
 
 // Send is Publish without waiting for the acknowledgement: it returns as soon
@@ -28,7 +29,8 @@ func (c *Client) Send(ctx context.Context, m *Message, tag uint64) error {
 	return c.publish(ctx, m, tag, false)
 }
 
-func (c *Client) publish(ctx context.Context, m *Message, tag uint64, wait bool) error {
+func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool) error {
+	wait := sync && m.QoS > 0
 	if err := topic.ValidateName(m.Topic); err != nil {
 		return &Error{Op: "publish", Class: ErrNotSent, Err: err}
 	}
@@ -84,6 +86,10 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, wait bool)
 		c.q0++
 	}
 	if !wait {
+		if sync {
+			c.flushInline() // unlocks
+			return nil
+		}
 		wake := c.wakeLocked()
 		c.mu.Unlock()
 		c.wake(wake)
@@ -117,7 +123,10 @@ func (c *Client) endedLocked() error {
 // Flush waits until every message sent before it has its outcome: at QoS 1
 // and 2 the acknowledgement, at QoS 0 a PINGRESP that comes after it, which
 // tells that the server has read that far.
-func (c *Client) Flush(ctx context.Context) error {
+func (c *Client) Flush(ctx context.Context) error { return c.flush(ctx, true) }
+
+// flush is Flush, with or without the PINGRESP.
+func (c *Client) flush(ctx context.Context, ping bool) error {
 	for {
 		c.mu.Lock()
 		if c.ended != nil {
@@ -132,7 +141,7 @@ func (c *Client) Flush(ctx context.Context) error {
 		if c.sess.Open() == 0 {
 			unsure := c.q0 > c.q0sure
 			c.mu.Unlock()
-			if !unsure {
+			if !unsure || !ping {
 				return nil
 			}
 			if err := c.Ping(ctx); err != nil && ctx.Err() != nil {

@@ -93,6 +93,9 @@ func (c *Client) readConn() error {
 func (c *Client) readError(nc net.Conn, err error) error {
 	c.mu.Lock()
 	fail, closing := c.fail, c.closing
+	if fail == nil && closing && errors.Is(err, io.EOF) {
+		c.q0sure = c.q0 // the server closed after reading DISCONNECT
+	}
 	c.mu.Unlock()
 	switch {
 	case fail != nil:

@@ -93,6 +93,7 @@ func (c *Client) writeBatch() {
 	c.mu.Lock()
 	c.spare = buf[:0]
 	c.writing = false
+	c.answerAll(&c.idlers, nil)
 	if c.sess.Open() == 0 && len(c.flushers) > 0 {
 		c.answerAll(&c.flushers, nil)
 	}
