@@ -1,0 +1,212 @@
+// Package broker is an MQTT server for development and tests: MQTT 3.1, 3.1.1
+// and 5.0, in memory, over any [net.Listener].
+//
+// [New] makes one, [Broker.Serve] runs it on a listener, [Broker.Close] ends
+// it. Nothing unbounded: packets, connections, retained messages and the
+// messages that wait for a subscriber all have limits, see [Options].
+//
+// A publisher that is faster than its subscribers is slowed down: the broker
+// stops reading from it while a connected subscriber's queue is full, so that
+// a pipeline loses nothing. A subscriber that makes no progress for
+// Options.StallTimeout is disconnected with reason 0x97, quota exceeded; its
+// session, if it has one, stays.
+package broker
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// Broker is one MQTT server. Its methods may be called from any goroutine.
+type Broker struct {
+	opts  Options
+	start time.Time
+
+	// mu guards everything about subscriptions, retained messages and the
+	// set of sessions. Publishing a message that is not retained takes it
+	// for reading. Lock order: mu, then client.mu; of two clients never both.
+	mu            sync.RWMutex
+	subs          topic.Trie[subscriber, subscription]
+	shares        map[string]*share // by whole filter, $share/group/filter
+	retained      topic.Names[*message]
+	retainedBytes int
+	sessions      map[string]*client
+
+	// waitMu guards client.waitsFor.
+	waitMu sync.Mutex
+
+	connMu    sync.Mutex
+	listeners map[net.Listener]struct{}
+	conns     map[*conn]struct{}
+	closing   bool
+	running   sync.WaitGroup // connections
+
+	done  chan struct{} // closed by Close
+	stats counters
+}
+
+type counters struct {
+	received, sent, dropped atomic.Uint64
+}
+
+// Stats are counts since the start.
+type Stats struct {
+	Connections int    // open now, those that have not sent CONNECT included
+	Sessions    int    // known now, connected or not
+	Retained    int    // retained messages
+	Received    uint64 // PUBLISH packets accepted from clients
+	Sent        uint64 // messages handed to clients' connections
+	Dropped     uint64 // messages given up: queue full, expired, too large for the client
+}
+
+// ErrClosed is the result of Serve after Close.
+var ErrClosed = errors.New("broker is closed")
+
+// New makes a broker that listens nowhere yet.
+func New(o Options) *Broker {
+	o.fill()
+	b := &Broker{
+		opts: o, start: time.Now(), done: make(chan struct{}),
+		shares: make(map[string]*share), sessions: make(map[string]*client),
+		listeners: make(map[net.Listener]struct{}), conns: make(map[*conn]struct{}),
+	}
+	b.subs.MaxLevels, b.retained.MaxLevels = o.MaxTopicLevels, o.MaxTopicLevels
+	return b
+}
+
+// now is the time since the start, the clock of the protocol engine.
+func (b *Broker) now() time.Duration { return time.Since(b.start) }
+
+// Serve accepts connections from ln until Close or until ln fails for good,
+// and closes ln.
+func (b *Broker) Serve(ln net.Listener) error {
+	defer ln.Close()
+	b.connMu.Lock()
+	if b.closing {
+		b.connMu.Unlock()
+		return ErrClosed
+	}
+	b.listeners[ln] = struct{}{}
+	b.connMu.Unlock()
+	wait := time.Duration(0)
+	for {
+		nc, err := ln.Accept()
+		if err != nil {
+			select {
+			case <-b.done:
+				return ErrClosed
+			default:
+			}
+			if te := net.Error(nil); !errors.As(err, &te) || errors.Is(err, net.ErrClosed) {
+				return err
+			}
+			// Out of file descriptors, for one: others may end meanwhile.
+			b.log(Event{Kind: EventAcceptFailed, Err: err})
+			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+			select {
+			case <-time.After(wait):
+			case <-b.done:
+				return ErrClosed
+			}
+			continue
+		}
+		wait = 0
+		b.ServeConn(nc)
+	}
+}
+
+// ServeConn serves one connection in the background.
+func (b *Broker) ServeConn(nc net.Conn) {
+	c := newConn(b, nc)
+	b.connMu.Lock()
+	open := len(b.conns)
+	if b.closing || open >= 2*b.opts.MaxConnections {
+		b.connMu.Unlock()
+		_ = nc.Close()
+		return
+	}
+	c.surplus = open >= b.opts.MaxConnections
+	b.conns[c] = struct{}{}
+	b.running.Add(1)
+	b.connMu.Unlock()
+	go c.run()
+}
+
+func (b *Broker) forget(c *conn) {
+	b.connMu.Lock()
+	delete(b.conns, c)
+	b.connMu.Unlock()
+	b.running.Done()
+}
+
+// Close stops listening, tells every MQTT 5.0 client that the server shuts
+// down, lets what is already queued for writing go out, and ends. Wills are
+// not published. When ctx ends first, the remaining connections are cut and
+// the context's error is returned.
+func (b *Broker) Close(ctx context.Context) error {
+	b.connMu.Lock()
+	if !b.closing {
+		b.closing = true
+		close(b.done)
+	}
+	for ln := range b.listeners {
+		_ = ln.Close()
+	}
+	conns := make([]*conn, 0, len(b.conns))
+	for c := range b.conns {
+		conns = append(conns, c)
+	}
+	b.connMu.Unlock()
+	for _, c := range conns {
+		if cl := c.client.Load(); cl != nil {
+			cl.mu.Lock()
+			cl.will = nil
+			c.kick(packet.ServerShuttingDown)
+			cl.mu.Unlock()
+		} else {
+			_ = c.nc.Close()
+		}
+	}
+	ended := make(chan struct{})
+	go func() { b.running.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		for _, c := range conns {
+			_ = c.nc.Close()
+		}
+		<-ended
+	}
+	b.mu.Lock()
+	for _, cl := range b.sessions {
+		cl.mu.Lock()
+		cl.stopTimer()
+		cl.mu.Unlock()
+	}
+	b.mu.Unlock()
+	return ctx.Err()
+}
+
+// Stats returns the counts at this moment.
+func (b *Broker) Stats() Stats {
+	b.connMu.Lock()
+	open := len(b.conns)
+	b.connMu.Unlock()
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return Stats{Connections: open, Sessions: len(b.sessions), Retained: b.retained.Len(),
+		Received: b.stats.received.Load(), Sent: b.stats.sent.Load(), Dropped: b.stats.dropped.Load()}
+}
+
+func (b *Broker) log(e Event) {
+	if b.opts.Log != nil {
+		b.opts.Log(e)
+	}
+}

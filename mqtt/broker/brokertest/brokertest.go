@@ -1,0 +1,56 @@
+// Package brokertest starts a development broker for the time of a test.
+package brokertest
+
+import (
+	"context"
+	"crypto/tls"
+	"testing"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/broker"
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+// Start runs a broker on a port of the loopback interface that the system
+// chooses. It ends with the test, which fails if a connection crashed.
+func Start(t testing.TB) (b *broker.Broker, addr string) {
+	t.Helper()
+	return StartOn(t, "127.0.0.1:0", nil, broker.Options{})
+}
+
+// StartWith is Start with settings.
+func StartWith(t testing.TB, o broker.Options) (b *broker.Broker, addr string) {
+	t.Helper()
+	return StartOn(t, "127.0.0.1:0", nil, o)
+}
+
+// StartOn is Start with settings and an address; cfg, unless nil, makes the
+// listener one of TLS.
+func StartOn(t testing.TB, listen string, cfg *tls.Config, o broker.Options) (b *broker.Broker, addr string) {
+	t.Helper()
+	next := o.Log
+	o.Log = func(e broker.Event) {
+		if e.Kind == broker.EventPanic {
+			t.Error(e)
+		}
+		if next != nil {
+			next(e)
+		}
+	}
+	ln, err := transport.Listen(context.Background(), listen, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = broker.New(o)
+	done := make(chan error, 1)
+	go func() { done <- b.Serve(ln) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := b.Close(ctx); err != nil {
+			t.Errorf("broker did not close in time: %v", err)
+		}
+		<-done
+	})
+	return b, ln.Addr().String()
+}

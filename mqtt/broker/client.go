@@ -1,0 +1,199 @@
+package broker
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/session"
+)
+
+// client is a session: what the broker knows of a client identifier, whether
+// it is connected or not.
+type client struct {
+	b  *Broker
+	id string
+
+	// Guarded by Broker.mu.
+	subs map[string]subscription // by whole filter
+
+	// Guarded by Broker.waitMu.
+	waitsFor *client // whose queue this client's reader waits for
+
+	mu       sync.Mutex // guards the rest, and the engine of the connection
+	username string
+	sess     session.Session
+	version  packet.Version // in which sess has encoded its messages
+	conn     *conn          // nil while absent
+	queue    queue
+	popped   uint64 // messages that have left the queue: a sign of progress
+	waiters  []chan struct{}
+	expiry   uint32 // session expiry interval, seconds
+	will     *message
+	delay    time.Duration // will delay interval
+	timer    *time.Timer   // of session expiry or the delayed will
+	gone     bool          // the session has ended
+	full     bool          // a drop has been logged since the queue was last below its limit
+}
+
+// forever is the session expiry interval that never ends (section 3.1.2.11.2).
+const forever = 0xFFFFFFFF
+
+// outSoft is how many bytes wait in a connection's output before messages
+// stay in the queue.
+const outSoft = 256 << 10
+
+// online tells whether messages can be written to the client now.
+func (cl *client) online() bool { return cl.conn != nil && !cl.conn.over }
+
+// crowded tells whether publishers should wait for the client.
+func (cl *client) crowded() bool {
+	return cl.queue.count >= cl.b.opts.QueueMessages || cl.queue.bytes >= cl.b.opts.QueueBytes
+}
+
+// roomy tells whether they may go on.
+func (cl *client) roomy() bool {
+	return !cl.online() || cl.queue.count <= cl.b.opts.QueueMessages/2 && cl.queue.bytes <= cl.b.opts.QueueBytes/2
+}
+
+// room tells whether the engine may take another message at QoS 1 or 2.
+func (cl *client) room(size int) bool {
+	c := cl.conn
+	return cl.sess.Open() < c.window && c.sc.Room(size)
+}
+
+// offer gives a message to the client: at once if nothing is before it, else
+// into the queue. It tells whether the publisher should wait before its next
+// message. cl.mu is held.
+func (cl *client) offer(r *route, h *hit) (wait bool) {
+	p := &r.pub
+	qos := min(p.QoS, h.qos)
+	c := cl.conn
+	if !cl.online() {
+		if qos == 0 || cl.gone {
+			return false // MQTT-3.1.2-5 obliges for QoS 1 and 2 only
+		}
+		if cl.crowded() {
+			cl.drop(string(p.Topic), "its queue is full")
+			return false
+		}
+		cl.queue.push(pending{m: r.keep(), qos: qos, retain: h.retain, ids: h.keepIDs()})
+		return false
+	}
+	if cl.queue.n == 0 && c.sc.Pending() < outSoft && (qos == 0 || cl.room(len(p.Payload)+len(p.Topic)+len(p.Properties)+64)) {
+		q := packet.Publish{Topic: p.Topic, Payload: p.Payload, QoS: qos, Retain: h.retain}
+		q.Properties = c.properties(p.Properties, h.ids, 0)
+		cl.write(&q)
+		return false
+	}
+	if o := &cl.b.opts; cl.queue.count >= 4*o.QueueMessages || cl.queue.bytes >= 4*o.QueueBytes {
+		if qos == 0 {
+			cl.drop(string(p.Topic), "its queue is full")
+			return true
+		}
+		c.kickFor(packet.QuotaExceeded, "it does not keep up")
+	}
+	cl.queue.push(pending{m: r.keep(), qos: qos, retain: h.retain, ids: h.keepIDs()})
+	return cl.crowded()
+}
+
+// write hands a message to the engine, which there is room for.
+func (cl *client) write(q *packet.Publish) {
+	switch err := cl.conn.sc.Publish(q, 0); {
+	case err == nil:
+		cl.b.stats.sent.Add(1)
+	case errors.Is(err, session.ErrTooLarge):
+		// MQTT-3.1.2-25: acts as if it had been sent.
+		cl.drop(string(q.Topic), "it is larger than the client's maximum packet size")
+	default:
+		cl.drop(string(q.Topic), err.Error())
+	}
+}
+
+// drop counts and logs a message that the client does not get.
+func (cl *client) drop(topic, why string) {
+	cl.b.stats.dropped.Add(1)
+	if cl.full {
+		return
+	}
+	cl.full = true
+	cl.b.log(Event{Kind: EventDropped, ClientID: cl.id, Topic: topic, Text: why})
+}
+
+// pump moves messages from the queue to the engine as far as there is room.
+// cl.mu is held.
+func (cl *client) pump(now time.Duration) {
+	if !cl.online() {
+		return
+	}
+	c := cl.conn
+	for cl.queue.n > 0 && c.sc.Pending() < outSoft {
+		e := cl.queue.front()
+		m := e.m
+		if e.qos > 0 && !cl.room(m.size()) {
+			break
+		}
+		if m.expired(now) {
+			cl.b.stats.dropped.Add(1) // MQTT-3.3.2-5
+		} else {
+			q := packet.Publish{Topic: m.topic, Payload: m.payload, QoS: e.qos, Retain: e.retain}
+			left := time.Duration(0)
+			if m.expires != 0 {
+				left = m.expires - now
+			}
+			q.Properties = c.properties(m.props, e.ids, left)
+			cl.write(&q)
+		}
+		cl.queue.pop()
+		cl.popped++
+		cl.full = false
+	}
+	if len(cl.waiters) > 0 && cl.roomy() {
+		cl.wakeWaiters()
+	}
+}
+
+func (cl *client) wakeWaiters() {
+	for _, ch := range cl.waiters {
+		close(ch)
+	}
+	cl.waiters = cl.waiters[:0]
+}
+
+func (cl *client) stopTimer() {
+	if cl.timer != nil {
+		cl.timer.Stop()
+		cl.timer = nil
+	}
+}
+
+// properties are the PUBLISH properties that go to this connection: those of
+// the publisher (MQTT-3.3.2-4, -15, -17, -18, -20), the subscription
+// identifiers (MQTT-3.3.4-3 to -5), and what is left of the message expiry
+// interval (MQTT-3.3.2-6) unless left is 0. The result is valid until the next call.
+func (c *conn) properties(p packet.Properties, ids []uint32, left time.Duration) packet.Properties {
+	if c.sc.Version() < packet.V5 {
+		return nil
+	}
+	if len(ids) == 0 && left == 0 {
+		return p
+	}
+	q := c.props[:0]
+	if left != 0 {
+		q = p.Without(q, packet.MessageExpiryInterval)
+		seconds := uint32((left + time.Second - 1) / time.Second)
+		if with, err := q.AppendUint(packet.MessageExpiryInterval, seconds); err == nil {
+			q = with
+		}
+	} else {
+		q = append(q, p...)
+	}
+	for _, id := range ids {
+		if with, err := q.AppendUint(packet.SubscriptionIdentifier, id); err == nil {
+			q = with
+		}
+	}
+	c.props = q[:0]
+	return q
+}

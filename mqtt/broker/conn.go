@@ -1,0 +1,473 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/session"
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+// conn is one network connection. Its run goroutine reads and, at the end,
+// closes; a second goroutine writes, and exists only while there is something
+// to write.
+type conn struct {
+	b       *Broker
+	nc      net.Conn
+	remote  string
+	surplus bool                   // above MaxConnections: CONNECT will be refused
+	client  atomic.Pointer[client] // set once, by run, when CONNECT is accepted
+
+	// Of run alone.
+	in       []byte // in[r:w] is not parsed yet
+	r, w     int
+	ev       session.Event
+	route    route
+	deadline time.Duration // of reading, as set; broker time
+	touched  []*client     // clients with output for whom a writer must be started
+
+	// Guarded by client.mu once that is set.
+	sc       session.Conn
+	window   int // outbound messages in flight at most
+	over     bool
+	kicked   packet.ReasonCode // why over was set by us
+	why      string
+	bye      bool // the client has said DISCONNECT
+	writing  bool
+	touch    bool          // in some touched list
+	drain    chan struct{} // run waits for the writer to take the output
+	spare    []byte
+	props    packet.Properties // scratch
+	flushed  chan struct{}     // closed when over and nothing is left to write
+	isClosed bool              // flushed is closed
+}
+
+func newConn(b *Broker, nc net.Conn) *conn {
+	c := &conn{b: b, nc: nc, remote: nc.RemoteAddr().String(), flushed: make(chan struct{})}
+	if c.remote == "" || c.remote == "@" {
+		c.remote = "unix socket"
+	}
+	c.route.b = b
+	return c
+}
+
+// Errors that end a connection without being an error of the peer.
+var (
+	errOver = errors.New("connection is over")
+	errBye  = errors.New("client disconnected")
+)
+
+func (c *conn) run() {
+	defer c.b.forget(c)
+	defer c.nc.Close()
+	now := c.b.now()
+	c.sc.Serve(session.Config{
+		MaxPacket: c.b.opts.MaxPacketSize, ReceiveMaximum: c.b.opts.ReceiveMaximum, TopicAliasMaximum: c.b.opts.TopicAliasMaximum,
+		LimitQoS: c.b.opts.LimitQoS, MaximumQoS: c.b.opts.MaximumQoS, SendAliases: 64, ConnectTimeout: c.b.opts.ConnectTimeout,
+	}, now)
+	err := c.loop()
+	if c.client.Load() == nil {
+		c.reject(err)
+		return
+	}
+	c.end(err)
+	<-c.flushed
+	c.linger()
+}
+
+// errBug ends a connection that has crashed.
+var errBug = errors.New("internal error")
+
+// loop reads and handles packets until the connection is over. A panic ends
+// this connection alone; whatever unlocks on the way does so by defer.
+func (c *conn) loop() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			id := ""
+			if cl := c.client.Load(); cl != nil {
+				id = cl.id
+			}
+			c.b.log(Event{Kind: EventPanic, ClientID: id, Remote: c.remote, Text: fmt.Sprintf("%v\n%s", p, debug.Stack())})
+			err = errBug
+		}
+	}()
+	for {
+		if err := c.ready(); err != nil {
+			return err
+		}
+		n, err := c.nc.Read(c.in[c.w:])
+		c.w += n
+		if n > 0 {
+			if err := c.consume(); err != nil {
+				return err
+			}
+		}
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		c.deadline = 0
+	}
+}
+
+// ready makes room in the read buffer, waits until the client has taken
+// enough of what was written to it, and sets the read deadline.
+func (c *conn) ready() error {
+	need := c.ev.Need
+	if c.r == c.w {
+		c.r, c.w = 0, 0
+	}
+	if len(c.in)-c.r < need || c.w == len(c.in) {
+		size := max(need, 512)
+		if c.r == 0 && c.w == len(c.in) && c.w > 0 {
+			size = max(size, min(4*len(c.in), 64<<10))
+		}
+		if size > len(c.in) {
+			// A buffer grows with the bytes that have come, not with those
+			// that were announced.
+			size = min(size, max(4*(c.w-c.r), 64<<10))
+			bigger := make([]byte, size)
+			c.w = copy(bigger, c.in[c.r:c.w])
+			c.in, c.r = bigger, 0
+		}
+	}
+	if c.r > 0 && (c.w == len(c.in) || len(c.in)-c.r < need) {
+		c.w = copy(c.in, c.in[c.r:c.w])
+		c.r = 0
+	}
+	if c.w == 0 && len(c.in) > 64<<10 {
+		c.in = make([]byte, 64<<10)
+	}
+	cl := c.client.Load()
+	if cl != nil {
+		cl.mu.Lock()
+		defer cl.mu.Unlock()
+		for !c.over && c.sc.Pending() > 4*outSoft {
+			// The client reads too little of what it causes. The writer's
+			// deadline bounds this.
+			ch := make(chan struct{})
+			c.drain = ch
+			c.startWriter()
+			cl.mu.Unlock()
+			<-ch
+			cl.mu.Lock()
+			c.sc.Heard(c.b.now())
+		}
+		if c.over {
+			return errOver
+		}
+	}
+	if c.deadline != 0 {
+		return nil
+	}
+	now := c.b.now()
+	next, err := c.sc.Tick(now, true)
+	if err != nil {
+		return err
+	}
+	c.deadline = next
+	if next-now > 1<<60 {
+		return c.nc.SetReadDeadline(time.Time{})
+	}
+	return c.nc.SetReadDeadline(c.b.start.Add(next))
+}
+
+// consume handles the whole packets in the read buffer.
+func (c *conn) consume() error {
+	if c.client.Load() == nil {
+		n, err := c.sc.Next(c.in[c.r:c.w], c.b.now(), &c.ev)
+		if err != nil || n == 0 {
+			return err
+		}
+		c.r += n
+		if err := c.connect(&c.ev.Connect); err != nil {
+			return err
+		}
+	}
+	cl := c.client.Load()
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	defer c.startTouched()
+	now := c.b.now()
+	acked := false
+	for {
+		if c.over {
+			return errOver
+		}
+		n, err := c.sc.Next(c.in[c.r:c.w], now, &c.ev)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		c.r += n
+		switch c.ev.Kind {
+		case session.Done:
+			acked = true
+		case session.Publish:
+			if acked {
+				cl.pump(now)
+				acked = false
+			}
+			if c.publish(cl, &c.ev.Publish, now) {
+				now = c.b.now()
+			}
+		case session.Subscribe:
+			c.subscribe(cl, &c.ev.Subscribe, now)
+		case session.Unsubscribe:
+			c.unsubscribe(cl, &c.ev.Unsubscribe)
+		case session.Disconnect:
+			return c.disconnected(cl, &c.ev.Disconnect)
+		case session.Auth:
+			return &packet.Error{Type: packet.AUTH, Reason: packet.ProtocolError, Rule: "MQTT-4.12.0-6",
+				Text: "there was no authentication method in CONNECT", Offset: -1}
+		}
+	}
+	if acked {
+		cl.pump(now)
+	}
+	c.startWriter()
+	return nil
+}
+
+// startTouched starts the writers of the clients that this connection has
+// published to. The connection's own client.mu is held, and is let go
+// meanwhile.
+func (c *conn) startTouched() {
+	if len(c.touched) == 0 {
+		return
+	}
+	cl := c.client.Load()
+	cl.mu.Unlock()
+	defer cl.mu.Lock()
+	for i, other := range c.touched {
+		other.mu.Lock()
+		if oc := other.conn; oc != nil {
+			oc.touch = false
+			oc.startWriter()
+		}
+		other.mu.Unlock()
+		c.touched[i] = nil
+	}
+	c.touched = c.touched[:0]
+}
+
+// startWriter makes sure that what waits for writing gets written. client.mu
+// is held.
+func (c *conn) startWriter() {
+	if !c.writing && c.sc.Pending() > 0 {
+		c.writing = true
+		go c.write()
+	}
+}
+
+// write writes until nothing is left. Each round takes everything that has
+// come together since the last.
+func (c *conn) write() {
+	cl := c.client.Load()
+	spare := []byte(nil)
+	for {
+		cl.mu.Lock()
+		if spare == nil {
+			spare, c.spare = c.spare, nil
+		}
+		now := c.b.now()
+		cl.pumpOf(c, now)
+		if c.sc.Pending() == 0 {
+			c.writing = false
+			if cap(spare) <= 64<<10 {
+				c.spare = spare
+			}
+			c.checkFlushed()
+			if len(cl.waiters) > 0 && cl.roomy() {
+				cl.wakeWaiters()
+			}
+			cl.mu.Unlock()
+			return
+		}
+		out := c.sc.Swap(spare, now)
+		c.drained()
+		if len(cl.waiters) > 0 && cl.roomy() {
+			cl.wakeWaiters()
+		}
+		cl.mu.Unlock()
+		_ = c.nc.SetWriteDeadline(time.Now().Add(c.b.opts.StallTimeout))
+		if _, err := c.nc.Write(out); err != nil {
+			cl.mu.Lock()
+			c.writing = false
+			c.over = true
+			if c.why == "" && errors.Is(err, os.ErrDeadlineExceeded) {
+				c.why = "it does not read"
+			}
+			c.sc.Lost(nil)
+			c.drained()
+			c.checkFlushed()
+			cl.wakeWaiters()
+			cl.mu.Unlock()
+			_ = c.nc.Close() // ends the read
+			return
+		}
+		spare = out[:0]
+	}
+}
+
+// drained wakes run. client.mu is held.
+func (c *conn) drained() {
+	if c.drain != nil {
+		close(c.drain)
+		c.drain = nil
+	}
+}
+
+// pumpOf is pump for a writer whose connection may have been superseded.
+func (cl *client) pumpOf(c *conn, now time.Duration) {
+	if cl.conn == c {
+		cl.pump(now)
+	}
+}
+
+// checkFlushed closes flushed at the right time. client.mu is held.
+func (c *conn) checkFlushed() {
+	if c.over && !c.writing && c.sc.Pending() == 0 && !c.isClosed {
+		c.isClosed = true
+		close(c.flushed)
+	}
+}
+
+// kick ends the connection from our side: with a DISCONNECT in MQTT 5.0.
+// client.mu is held; the session's state is left to the caller or to end.
+func (c *conn) kick(reason packet.ReasonCode) { c.kickFor(reason, reason.String()) }
+
+func (c *conn) kickFor(reason packet.ReasonCode, why string) {
+	if c.over {
+		return
+	}
+	c.sc.Disconnect(&packet.Disconnect{Reason: reason})
+	c.over, c.kicked, c.why = true, reason, why
+	c.startWriter()
+	c.checkFlushed()
+	c.drained()
+	if cl := c.client.Load(); cl != nil {
+		cl.wakeWaiters()
+	}
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // ends the read
+}
+
+// reject ends a connection that has not been accepted: it writes the refusal,
+// if there is one, and says in the log what the client may have meant.
+func (c *conn) reject(err error) {
+	if err == nil {
+		err = errOver
+	}
+	var refused *refusal
+	if !errors.As(err, &refused) {
+		c.sc.Fail(err)
+		e := Event{Kind: EventRejected, Remote: c.remote, Err: err}
+		var pe *packet.Error
+		if errors.As(err, &pe) && pe.Type != packet.CONNECT {
+			if p := transport.Sniff(c.in[c.r:c.w]); p != transport.ProtocolMQTT && p > transport.ProtocolUnknown {
+				e.Text = "this looks like " + p.String() + ", and the port is one of plain MQTT"
+			}
+		}
+		if !errors.Is(err, io.EOF) || c.w > 0 {
+			c.b.log(e)
+		}
+	} else {
+		c.b.log(Event{Kind: EventRefused, ClientID: refused.id, Remote: c.remote, Reason: refused.reason, Text: refused.text})
+	}
+	if c.sc.Pending() == 0 {
+		return
+	}
+	_ = c.nc.SetWriteDeadline(time.Now().Add(time.Second))
+	if _, err := c.nc.Write(c.sc.Swap(nil, 0)); err == nil {
+		c.linger()
+	}
+}
+
+// lingerTime is how long a connection that was ended by us is kept for the
+// client to read the reason.
+const lingerTime = time.Second
+
+// linger shuts the write side and reads until the client closes: closing with
+// unread input would reset the connection, and the reset may overtake the
+// packet that tells why.
+func (c *conn) linger() {
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || c.bye || half.CloseWrite() != nil {
+		return
+	}
+	_ = c.nc.SetReadDeadline(time.Now().Add(lingerTime))
+	scrap := c.in
+	if len(scrap) == 0 {
+		scrap = make([]byte, 4096)
+	}
+	for {
+		select {
+		case <-c.b.done:
+			_ = c.nc.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		default:
+		}
+		if _, err := c.nc.Read(scrap); err != nil {
+			return
+		}
+	}
+}
+
+// wait blocks until cl can take more, it makes no progress for the stall
+// timeout, or the broker closes. Waiting in a circle is detected and left
+// out. No lock is held.
+func (c *conn) wait(cl *client) {
+	b := c.b
+	self := c.client.Load()
+	b.waitMu.Lock()
+	for x := cl; x != nil; x = x.waitsFor {
+		if x == self {
+			b.waitMu.Unlock()
+			return
+		}
+	}
+	self.waitsFor = cl
+	b.waitMu.Unlock()
+
+	cl.mu.Lock()
+	before := cl.popped
+	var ch chan struct{}
+	if !cl.roomy() {
+		ch = make(chan struct{})
+		cl.waiters = append(cl.waiters, ch)
+	}
+	cl.mu.Unlock()
+	if ch != nil {
+		limit := b.opts.StallTimeout
+		if c.keepAlive() > 0 {
+			limit = min(limit, c.keepAlive()/2)
+		}
+		timer := time.NewTimer(limit)
+		select {
+		case <-ch:
+		case <-timer.C:
+			cl.mu.Lock()
+			if cl.popped == before && cl.online() && limit == b.opts.StallTimeout {
+				cl.conn.kickFor(packet.QuotaExceeded, "it does not keep up")
+			}
+			cl.mu.Unlock()
+		case <-b.done:
+		}
+		timer.Stop()
+	}
+	b.waitMu.Lock()
+	self.waitsFor = nil
+	b.waitMu.Unlock()
+}
+
+func (c *conn) keepAlive() time.Duration { return c.sc.KeepAlive() } // fixed since Accept

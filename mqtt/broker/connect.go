@@ -1,0 +1,332 @@
+package broker
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/session"
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// refusal is a CONNECT that was answered with a failure.
+type refusal struct {
+	id     string
+	reason packet.ReasonCode
+	text   string
+}
+
+func (r *refusal) Error() string { return r.reason.Error() }
+
+// refuse answers CONNECT with a failure; text goes to MQTT 5.0 clients that
+// take reason strings with a CONNACK, which all must (section 3.2.2.3.9).
+func (c *conn) refuse(id string, reason packet.ReasonCode, text string) error {
+	ack := packet.Connack{Reason: reason}
+	if text != "" && c.sc.Version() >= packet.V5 {
+		ack.Properties, _ = ack.Properties.AppendBytes(packet.ReasonString, []byte(text))
+	}
+	c.sc.Refuse(&ack)
+	return &refusal{id, reason, text}
+}
+
+// connect handles CONNECT.
+func (c *conn) connect(p *packet.Connect) error {
+	b, o := c.b, &c.b.opts
+	id := string(p.ClientID)
+	if c.surplus {
+		return c.refuse(id, packet.ServerBusy, "too many connections")
+	}
+	if _, has := p.Properties.Bytes(packet.AuthenticationMethod); has {
+		return c.refuse(id, packet.BadAuthenticationMethod, "this server has no enhanced authentication")
+	}
+	if o.Authenticate != nil {
+		if reason := o.Authenticate(p, c.nc.RemoteAddr()); reason != packet.Success {
+			return c.refuse(id, reason, "")
+		}
+	}
+	if p.HasWill {
+		switch {
+		case o.LimitQoS && p.Will.QoS > o.MaximumQoS:
+			return c.refuse(id, packet.QoSNotSupported, "the will's QoS") // MQTT-3.2.2-12
+		case o.DisableRetain && p.Will.Retain:
+			return c.refuse(id, packet.RetainNotSupported, "the will is retained") // MQTT-3.2.2-13
+		case topic.Levels(string(p.Will.Topic)) > o.MaxTopicLevels:
+			return c.refuse(id, packet.TopicNameInvalid, "the will's topic has too many levels")
+		}
+	}
+	ack := packet.Connack{}
+	add := func(prop packet.PropertyID, n uint32) {
+		if c.sc.Version() >= packet.V5 {
+			ack.Properties, _ = ack.Properties.AppendUint(prop, n)
+		}
+	}
+	if id == "" {
+		var random [9]byte
+		_, _ = rand.Read(random[:]) // never fails, by its documentation
+		id = "auto-" + hex.EncodeToString(random[:])
+		if c.sc.Version() >= packet.V5 {
+			ack.Properties, _ = ack.Properties.AppendBytes(packet.AssignedClientIdentifier, []byte(id)) // MQTT-3.2.2-16
+		}
+	}
+	expiry := uint32(0)
+	if c.sc.Version() >= packet.V5 {
+		expiry = p.Properties.UintOr(packet.SessionExpiryInterval, 0)
+	} else if !p.CleanStart {
+		expiry = forever
+	}
+	if most := uint32(min(o.MaxSessionExpiry/time.Second, forever)); most > 0 && expiry > most {
+		expiry = most
+		add(packet.SessionExpiryInterval, expiry) // MQTT-3.2.2-3.2.2.3.2
+	}
+	keepAlive := time.Duration(p.KeepAlive) * time.Second
+	if most := o.MaxKeepAlive; most > 0 && (keepAlive == 0 || keepAlive > most) && c.sc.Version() >= packet.V5 {
+		keepAlive = most
+		add(packet.ServerKeepAlive, uint32(most/time.Second))
+	}
+	if o.ReceiveMaximum < 65535 {
+		add(packet.ReceiveMaximum, uint32(o.ReceiveMaximum))
+	}
+	add(packet.MaximumPacketSize, uint32(o.MaxPacketSize))
+	add(packet.TopicAliasMaximum, uint32(o.TopicAliasMaximum))
+	if o.LimitQoS && o.MaximumQoS < 2 {
+		add(packet.MaximumQoS, uint32(o.MaximumQoS))
+	}
+	if o.DisableRetain {
+		add(packet.RetainAvailable, 0)
+	}
+	if o.DisableSharedGroups {
+		add(packet.SharedSubscriptionAvailable, 0)
+	}
+	return b.accept(c, p, id, expiry, keepAlive, &ack)
+}
+
+// accept finds or makes the session and joins the connection to it.
+func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, keepAlive time.Duration, ack *packet.Connack) error {
+	now := b.now()
+	var wills []*message
+	b.mu.Lock()
+	cl := b.sessions[id]
+	if cl == nil && len(b.sessions) >= b.opts.MaxSessions {
+		b.mu.Unlock()
+		return c.refuse(id, packet.QuotaExceeded, "too many sessions")
+	}
+	if cl != nil {
+		cl.mu.Lock()
+		cl.stopTimer()
+		if old := cl.conn; old != nil {
+			// MQTT-3.1.4-3: the older connection goes.
+			old.kick(packet.SessionTakenOver)
+			cl.conn = nil
+			if cl.will != nil && (cl.delay == 0 || p.CleanStart || cl.expiry == 0) {
+				wills = append(wills, cl.will)
+			}
+			cl.will = nil
+			if cl.expiry == 0 { // the session ended with its connection
+				b.discard(cl)
+				cl.mu.Unlock()
+				cl = nil
+			}
+		}
+	}
+	if cl != nil {
+		if p.CleanStart { // MQTT-3.1.2-4
+			if cl.will != nil {
+				wills = append(wills, cl.will)
+				cl.will = nil
+			}
+			b.discard(cl)
+			cl.mu.Unlock()
+			cl = nil
+		} else {
+			cl.will = nil // MQTT-3.1.3-9: back in time
+			ack.SessionPresent = true
+		}
+	}
+	if cl == nil {
+		cl = &client{b: b, id: id, subs: make(map[string]subscription)}
+		cl.mu.Lock()
+		b.sessions[id] = cl
+	}
+	cl.username, cl.expiry = string(p.Username), expiry
+	cl.will, cl.delay = nil, 0
+	if p.HasWill {
+		w := packet.Publish{Topic: p.Will.Topic, Payload: p.Will.Payload, QoS: p.Will.QoS, Retain: p.Will.Retain,
+			Properties: p.Will.Properties.Without(nil, packet.WillDelayInterval)}
+		cl.will = keep(&w, cl, now)
+		cl.delay = time.Duration(p.Will.Properties.UintOr(packet.WillDelayInterval, 0)) * time.Second
+	}
+	if cl.version != c.sc.Version() {
+		cl.reencode()
+		cl.version = c.sc.Version()
+	}
+	err := c.sc.Accept(&cl.sess, ack, keepAlive, now)
+	c.window = min(b.opts.MaxInflight, int(c.sc.Peer().ReceiveMaximum))
+	cl.conn, c.deadline = c, 0
+	c.client.Store(cl)
+	cl.pump(now)
+	c.startWriter()
+	cl.mu.Unlock()
+	for _, w := range wills {
+		b.publishKept(w, now)
+	}
+	b.mu.Unlock()
+	select {
+	case <-b.done: // Close may have looked at this connection too early
+		cl.mu.Lock()
+		c.kick(packet.ServerShuttingDown)
+		cl.mu.Unlock()
+	default:
+	}
+	b.log(Event{Kind: EventConnected, ClientID: id, Remote: c.remote, Text: "MQTT " + c.sc.Version().String()})
+	return err
+}
+
+// reencode moves the session's unacknowledged messages back into the queue,
+// for a client that comes back with another protocol version. A QoS 2 message
+// whose PUBREC was lost may reach it twice then; there is no other way to
+// change its encoding.
+func (cl *client) reencode() {
+	if cl.version == 0 || cl.sess.Open() == 0 {
+		return
+	}
+	old := cl.queue
+	cl.queue = queue{}
+	cl.sess.Range(func(_ uint16, b []byte) bool {
+		var p packet.Publish
+		if f, n, err := packet.Split(b, cl.version, 0); err == nil && n > 0 && p.Parse(f, cl.version) == nil {
+			cl.queue.push(pending{m: keep(&p, nil, cl.b.now()), qos: p.QoS, retain: p.Retain, exempt: true})
+		}
+		return true
+	})
+	cl.sess.Clear(nil)
+	for old.n > 0 {
+		cl.queue.push(*old.front())
+		old.pop()
+	}
+}
+
+// discard ends a session. Broker.mu and cl.mu are held.
+func (b *Broker) discard(cl *client) {
+	cl.stopTimer()
+	for filter := range cl.subs {
+		b.remove(cl, filter)
+	}
+	cl.sess.Clear(nil)
+	cl.queue = queue{}
+	cl.gone = true
+	cl.wakeWaiters()
+	if b.sessions[cl.id] == cl {
+		delete(b.sessions, cl.id)
+	}
+}
+
+// disconnected handles DISCONNECT. cl.mu is held.
+func (c *conn) disconnected(cl *client, p *packet.Disconnect) error {
+	if expiry, has := p.Properties.Uint(packet.SessionExpiryInterval); has {
+		if cl.expiry == 0 && expiry != 0 {
+			return &packet.Error{Type: packet.DISCONNECT, Reason: packet.ProtocolError, Rule: "MQTT-3.14.2-2",
+				Text: "a session expiry interval after one of 0 in CONNECT", Offset: -1}
+		}
+		cl.expiry = expiry
+		if most := c.b.opts.MaxSessionExpiry; most > 0 {
+			cl.expiry = uint32(min(time.Duration(expiry), most/time.Second))
+		}
+	}
+	if p.Reason == packet.Success {
+		cl.will = nil // MQTT-3.14.4-3
+	}
+	c.bye = true
+	return errBye
+}
+
+// end takes the connection off its session, and tells an erring client why.
+func (c *conn) end(err error) {
+	b, cl := c.b, c.client.Load()
+	now := b.now()
+	var pe *packet.Error
+	b.mu.Lock()
+	cl.mu.Lock()
+	if !c.over {
+		if errors.As(err, &pe) || errors.Is(err, session.ErrKeepAlive) {
+			c.sc.Fail(err)
+		}
+		c.over = true
+	}
+	var will *message
+	if cl.conn == c {
+		cl.conn = nil
+		will = b.absent(cl)
+	}
+	cl.wakeWaiters()
+	c.startWriter()
+	c.checkFlushed()
+	why := c.why
+	cl.mu.Unlock()
+	if will != nil {
+		b.publishKept(will, now)
+	}
+	b.mu.Unlock()
+	e := Event{Kind: EventDisconnected, ClientID: cl.id, Remote: c.remote, Err: err}
+	switch {
+	case errors.Is(err, errBye):
+		e.Err = nil
+	case why != "":
+		e.Err = errors.New(why)
+	}
+	b.log(e)
+}
+
+// absent starts the timers of a session that has lost its connection, or ends
+// it. The result is a will that is due at once. Broker.mu and cl.mu are held.
+func (b *Broker) absent(cl *client) (due *message) {
+	expiry := time.Duration(cl.expiry) * time.Second
+	if expiry == 0 || cl.will != nil && cl.delay == 0 {
+		due, cl.will = cl.will, nil // MQTT-3.1.2-8
+	}
+	if expiry == 0 {
+		b.discard(cl)
+		return due
+	}
+	b.await(cl, b.now())
+	return due
+}
+
+// await sets the timer of an absent session: for its delayed will first, for
+// its end then.
+func (b *Broker) await(cl *client, since time.Duration) {
+	expiry := time.Duration(cl.expiry) * time.Second
+	wait := expiry
+	if cl.will != nil && cl.delay < expiry {
+		wait = cl.delay
+	} else if cl.expiry == forever {
+		return
+	}
+	var timer *time.Timer
+	ready := make(chan struct{})
+	timer = time.AfterFunc(max(since+wait-b.now(), 0), func() {
+		<-ready
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		cl.mu.Lock()
+		if cl.timer != timer || cl.conn != nil || cl.gone {
+			cl.mu.Unlock()
+			return
+		}
+		cl.timer = nil
+		will := cl.will
+		cl.will = nil
+		if will == nil || cl.delay >= expiry {
+			b.discard(cl)
+		} else {
+			b.await(cl, since)
+		}
+		cl.mu.Unlock()
+		if will != nil {
+			b.publishKept(will, b.now())
+		}
+	})
+	cl.timer = timer
+	close(ready)
+}

@@ -1,0 +1,75 @@
+package broker
+
+import (
+	"strconv"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// EventKind says what an Event reports.
+type EventKind uint8
+
+// The events.
+const (
+	EventConnected    EventKind = iota + 1 // a client was accepted
+	EventRefused                           // a CONNECT was answered with Reason
+	EventDisconnected                      // a connection ended; Err is nil after a DISCONNECT of the client
+	EventRejected                          // a connection that was not MQTT, or broken before CONNECT
+	EventSubscribed                        // Topic was subscribed to, or refused with Reason
+	EventDropped                           // a message for the client was given up; Text says why
+	EventAcceptFailed                      // the listener reported Err
+	EventPanic                             // a bug of the broker closed the connection; Text is the trace
+)
+
+// Event is something that happened in the broker.
+type Event struct {
+	Kind     EventKind
+	ClientID string
+	Remote   string // the client's network address
+	Topic    string
+	Reason   packet.ReasonCode
+	Text     string
+	Err      error
+}
+
+// String is the event as a line of text without a newline.
+func (e Event) String() string {
+	who := e.ClientID
+	if who == "" {
+		who = e.Remote
+	} else {
+		who = strconv.Quote(who)
+	}
+	switch e.Kind {
+	case EventConnected:
+		return who + " connected from " + e.Remote + e.suffix()
+	case EventRefused:
+		return who + " refused: " + e.Reason.Error() + e.suffix()
+	case EventDisconnected:
+		if e.Err == nil {
+			return who + " disconnected"
+		}
+		return who + " lost: " + e.Err.Error() + e.suffix()
+	case EventRejected:
+		return e.Remote + " rejected: " + e.Err.Error() + e.suffix()
+	case EventSubscribed:
+		if e.Reason.Failed() {
+			return who + " may not subscribe to " + strconv.Quote(e.Topic) + ": " + e.Reason.Error()
+		}
+		return who + " subscribed to " + strconv.Quote(e.Topic)
+	case EventDropped:
+		return "message for " + who + " on " + strconv.Quote(e.Topic) + " dropped" + e.suffix()
+	case EventAcceptFailed:
+		return "accept failed: " + e.Err.Error()
+	case EventPanic:
+		return who + ": bug: " + e.Text
+	}
+	return "event " + strconv.Itoa(int(e.Kind))
+}
+
+func (e Event) suffix() string {
+	if e.Text == "" {
+		return ""
+	}
+	return ": " + e.Text
+}

@@ -1,0 +1,91 @@
+package broker
+
+import (
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// message is an application message that the broker keeps. It is immutable
+// and shared by all queues and the retained store.
+type message struct {
+	topic   []byte
+	payload []byte
+	props   packet.Properties // as published, without topic alias
+	qos     packet.QoS
+	retain  bool
+	from    *client       // nil for none, as for a will of a dead session
+	expires time.Duration // broker time; 0 for never
+}
+
+// overhead is what a message costs beside its own bytes, roughly.
+const overhead = 160
+
+func (m *message) size() int { return overhead + len(m.topic) + len(m.payload) + len(m.props) }
+
+// keep copies a received message.
+func keep(p *packet.Publish, from *client, now time.Duration) *message {
+	b := make([]byte, 0, len(p.Topic)+len(p.Payload)+len(p.Properties))
+	b = append(b, p.Topic...)
+	n := len(b)
+	b = append(b, p.Properties...)
+	k := len(b)
+	b = append(b, p.Payload...)
+	m := &message{topic: b[:n:n], props: packet.Properties(b[n:k:k]), payload: b[k:], qos: p.QoS, retain: p.Retain, from: from}
+	if s, ok := m.props.Uint(packet.MessageExpiryInterval); ok {
+		m.expires = now + max(time.Duration(s)*time.Second, 1)
+	}
+	return m
+}
+
+func (m *message) expired(now time.Duration) bool { return m.expires != 0 && now >= m.expires }
+
+// pending is a message that waits for one client.
+type pending struct {
+	m      *message
+	qos    packet.QoS
+	retain bool
+	exempt bool // a retained message sent on subscribing: not bounded by the queue's limits
+	ids    []uint32
+}
+
+// queue is a first-in first-out ring.
+type queue struct {
+	ring  []pending
+	head  int
+	n     int
+	count int // of those that are not exempt
+	bytes int // of those that are not exempt
+}
+
+func (q *queue) push(p pending) {
+	if q.n == len(q.ring) {
+		bigger := make([]pending, max(16, 2*q.n))
+		for i := range q.n {
+			bigger[i] = q.ring[(q.head+i)%len(q.ring)]
+		}
+		q.ring, q.head = bigger, 0
+	}
+	q.ring[(q.head+q.n)%len(q.ring)] = p
+	q.n++
+	if !p.exempt {
+		q.count++
+		q.bytes += p.m.size()
+	}
+}
+
+func (q *queue) front() *pending { return &q.ring[q.head] }
+
+func (q *queue) pop() {
+	p := &q.ring[q.head]
+	if !p.exempt {
+		q.count--
+		q.bytes -= p.m.size()
+	}
+	*p = pending{}
+	q.head = (q.head + 1) % len(q.ring)
+	q.n--
+	if q.n == 0 && len(q.ring) > 1024 {
+		q.ring, q.head = nil, 0
+	}
+}

@@ -1,0 +1,237 @@
+package broker
+
+import (
+	"slices"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// route is the way of one message to its subscribers. It is reused.
+type route struct {
+	b    *Broker
+	pub  packet.Publish // a view
+	from *client
+	now  time.Duration
+	kept *message // the copy, made when the first subscriber needs one
+	hits []hit
+	at   map[*client]int // index into hits; used when there are many
+	wait []*client       // subscribers that the publisher should wait for
+}
+
+// hit is a client that gets the message.
+type hit struct {
+	cl     *client
+	qos    packet.QoS
+	retain bool
+	ids    []uint32 // subscription identifiers; reused
+}
+
+func (h *hit) keepIDs() []uint32 {
+	if len(h.ids) == 0 {
+		return nil
+	}
+	return slices.Clone(h.ids)
+}
+
+// keep returns the message as one that outlives the call.
+func (r *route) keep() *message {
+	if r.kept == nil {
+		r.kept = keep(&r.pub, r.from, r.now)
+	}
+	return r.kept
+}
+
+// publish handles an inbound PUBLISH and acknowledges it. cl.mu is held, and
+// is let go meanwhile. It tells whether that took noticeable time.
+func (c *conn) publish(cl *client, p *packet.Publish, now time.Duration) (slow bool) {
+	b := c.b
+	b.stats.received.Add(1)
+	qos, id := p.QoS, p.PacketID
+	reason := c.deliver(cl, p, now)
+	if len(c.route.wait) > 0 {
+		slow = true
+		c.startTouched()
+		c.waitAll(cl)
+		c.sc.Heard(b.now())
+	}
+	switch {
+	case !c.over:
+		c.sc.Ack(qos, id, reason)
+	case qos == 2 && cl.conn != nil: // taken over meanwhile
+		cl.conn.sc.AckLate(qos, id)
+		cl.conn.startWriter()
+	case qos == 2:
+		c.sc.AckLate(qos, id)
+	}
+	return slow
+}
+
+// waitAll waits for the crowded subscribers of the last message. cl.mu is
+// held, and is let go meanwhile.
+func (c *conn) waitAll(cl *client) {
+	cl.mu.Unlock()
+	defer cl.mu.Lock()
+	for i, other := range c.route.wait {
+		c.wait(other)
+		c.route.wait[i] = nil
+	}
+	c.route.wait = c.route.wait[:0]
+}
+
+// deliver judges a message and sends it to its subscribers. cl.mu is held,
+// and is let go meanwhile.
+func (c *conn) deliver(cl *client, p *packet.Publish, now time.Duration) packet.ReasonCode {
+	cl.mu.Unlock()
+	defer cl.mu.Lock()
+	b, o := c.b, &c.b.opts
+	if topic.Levels(string(p.Topic)) > o.MaxTopicLevels {
+		return packet.TopicNameInvalid
+	}
+	if len(p.Topic) > 4 && string(p.Topic[:5]) == "$SYS/" {
+		return packet.NotAuthorized // the server's own
+	}
+	if o.Authorize != nil && !o.Authorize(cl.id, cl.username, string(p.Topic), true) {
+		return packet.NotAuthorized
+	}
+	r := &c.route
+	r.pub, r.from, r.now, r.kept = *p, cl, now, nil
+	if p.Retain {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if reason := b.retain(r); reason != packet.Success {
+			return reason
+		}
+	} else {
+		b.mu.RLock()
+		defer b.mu.RUnlock()
+	}
+	b.match(r)
+	if len(r.hits) == 0 {
+		return packet.NoMatchingSubscribers
+	}
+	for i := range r.hits {
+		h := &r.hits[i]
+		to := h.cl
+		to.mu.Lock()
+		if to.offer(r, h) && to != cl {
+			r.wait = append(r.wait, to)
+		}
+		if oc := to.conn; oc != nil && !oc.touch && !oc.writing && oc.sc.Pending() > 0 {
+			oc.touch = true
+			c.touched = append(c.touched, to)
+		}
+		to.mu.Unlock()
+	}
+	return packet.Success
+}
+
+// publishKept sends a message of the broker's own making, a will. Broker.mu
+// is held.
+func (b *Broker) publishKept(m *message, now time.Duration) {
+	r := route{b: b, from: m.from, now: now, kept: m}
+	r.pub = packet.Publish{Topic: m.topic, Payload: m.payload, QoS: m.qos, Retain: m.retain, Properties: m.props}
+	if m.from != nil && b.opts.Authorize != nil && !b.opts.Authorize(m.from.id, m.from.username, string(m.topic), true) {
+		return
+	}
+	if m.expires != 0 { // the interval starts when the will is published
+		r.kept = keep(&r.pub, m.from, now)
+	}
+	if m.retain && b.retain(&r) != packet.Success {
+		return
+	}
+	b.match(&r)
+	for i := range r.hits {
+		h := &r.hits[i]
+		h.cl.mu.Lock()
+		h.cl.offer(&r, h)
+		if h.cl.conn != nil {
+			h.cl.conn.startWriter()
+		}
+		h.cl.mu.Unlock()
+	}
+}
+
+// retain stores or removes the retained message of a topic (MQTT-3.3.1-5 to
+// -7). Broker.mu is held.
+func (b *Broker) retain(r *route) packet.ReasonCode {
+	old, had := b.retained.GetBytes(r.pub.Topic)
+	if had {
+		b.retainedBytes -= old.size()
+	}
+	if len(r.pub.Payload) == 0 {
+		b.retained.Delete(string(r.pub.Topic))
+		return packet.Success
+	}
+	m := r.keep()
+	if b.retainedBytes+m.size() > b.opts.MaxRetainedBytes || !had && b.retained.Len() >= b.opts.MaxRetained {
+		if had {
+			b.retainedBytes += old.size()
+		}
+		return packet.QuotaExceeded
+	}
+	if _, err := b.retained.Set(string(m.topic), m); err != nil {
+		return packet.TopicNameInvalid
+	}
+	b.retainedBytes += m.size()
+	return packet.Success
+}
+
+// manyHits is the number from which a client is looked up in a map.
+const manyHits = 16
+
+// match collects who gets the message: each client once, with the highest QoS
+// and all subscription identifiers of its matching subscriptions (section
+// 3.3.4). Broker.mu is held for reading at least.
+func (b *Broker) match(r *route) {
+	r.hits = r.hits[:0]
+	clear(r.at)
+	b.subs.MatchBytes(r.pub.Topic, func(key subscriber, s subscription) {
+		if s.options&packet.NoLocal != 0 && key.cl == r.from {
+			return // MQTT-3.8.3-3
+		}
+		cl := key.cl
+		if key.share != nil {
+			cl, s = key.share.pick()
+		}
+		retain := r.pub.Retain && s.options&packet.RetainAsPublished != 0 // MQTT-3.3.1-12, -13
+		h := r.find(cl)
+		if h == nil || key.share != nil {
+			n := len(r.hits)
+			r.hits = slices.Grow(r.hits, 1)[:n+1]
+			h = &r.hits[n]
+			h.cl, h.qos, h.retain, h.ids = cl, s.options.QoS(), retain, h.ids[:0]
+			if key.share == nil && r.at != nil && n >= manyHits {
+				r.at[cl] = n
+			}
+		} else {
+			h.qos = max(h.qos, s.options.QoS())
+			h.retain = h.retain || retain
+		}
+		if s.id != 0 {
+			h.ids = append(h.ids, s.id)
+		}
+	})
+}
+
+// find looks for a client's earlier hit.
+func (r *route) find(cl *client) *hit {
+	if len(cl.subs) < 2 { // guarded by Broker.mu, as the whole search is
+		return nil
+	}
+	if len(r.hits) > manyHits {
+		if r.at == nil {
+			r.at = make(map[*client]int)
+		}
+		if i, ok := r.at[cl]; ok {
+			return &r.hits[i]
+		}
+	}
+	for i := range min(len(r.hits), manyHits) {
+		if r.hits[i].cl == cl {
+			return &r.hits[i]
+		}
+	}
+	return nil
+}

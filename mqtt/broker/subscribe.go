@@ -1,0 +1,204 @@
+package broker
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// subscriber is a key of the subscription trie: a client or a shared group.
+type subscriber struct {
+	cl    *client
+	share *share
+}
+
+// subscription is one client's subscription to one filter.
+type subscription struct {
+	options packet.SubscribeOptions
+	id      uint32 // subscription identifier; 0 for none
+}
+
+// share is a group of clients with a shared subscription (section 4.8.2).
+// Its members are guarded by Broker.mu.
+type share struct {
+	inner   string
+	members []member
+
+	mu   sync.Mutex // for pick, which readers of Broker.mu call at the same time
+	next int
+}
+
+type member struct {
+	cl *client
+	s  subscription
+}
+
+// pick chooses the member for the next message: in turn among those that are
+// connected and not crowded, else among those connected, else anybody.
+func (g *share) pick() (*client, subscription) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	best, rank := -1, 0
+	for i := range g.members {
+		n := (g.next + i) % len(g.members)
+		cl := g.members[n].cl
+		cl.mu.Lock()
+		k := 1
+		if cl.online() {
+			k = 2
+			if !cl.crowded() {
+				k = 3
+			}
+		}
+		cl.mu.Unlock()
+		if k > rank {
+			best, rank = n, k
+		}
+		if k == 3 {
+			break
+		}
+	}
+	g.next = (best + 1) % len(g.members)
+	m := &g.members[best]
+	return m.cl, m.s
+}
+
+// subscribe handles SUBSCRIBE. cl.mu is held, and is let go meanwhile.
+func (c *conn) subscribe(cl *client, p *packet.Subscribe, now time.Duration) {
+	b := c.b
+	cl.mu.Unlock()
+	defer cl.mu.Lock()
+	// Kept to the end, so that no live message overtakes SUBACK or a retained
+	// message.
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	id, _ := p.Properties.Uint(packet.SubscriptionIdentifier)
+	ack := packet.Suback{Type: packet.SUBACK, PacketID: p.PacketID, Codes: make([]byte, len(p.Subscriptions))}
+	type send struct {
+		filter string
+		s      subscription
+	}
+	var sends []send
+	for i := range p.Subscriptions {
+		sub := &p.Subscriptions[i]
+		filter := string(sub.Filter)
+		s := subscription{sub.Options, id}
+		_, again := cl.subs[filter]
+		reason := b.add(cl, filter, s, again)
+		ack.Codes[i] = byte(reason)
+		b.log(Event{Kind: EventSubscribed, ClientID: cl.id, Topic: filter, Reason: reason})
+		if reason.Failed() {
+			continue
+		}
+		if _, _, shared := topic.ParseShare(filter); shared {
+			continue // MQTT-4.8.2: no retained messages
+		}
+		if h := sub.Options.RetainHandling(); h == 0 || h == 1 && !again { // MQTT-3.3.1-9 to -11
+			sends = append(sends, send{filter, s})
+		}
+	}
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	if !c.over {
+		_ = c.sc.Suback(&ack)
+		for _, s := range sends {
+			b.retained.Match(s.filter, func(_ string, m *message) {
+				if m.expired(now) {
+					return
+				}
+				e := pending{m: m, qos: min(m.qos, s.s.options.QoS()), retain: true, exempt: true} // MQTT-3.3.1-8
+				if s.s.id != 0 {
+					e.ids = []uint32{s.s.id}
+				}
+				cl.queue.push(e)
+			})
+		}
+		cl.pump(now)
+	}
+}
+
+// add makes or replaces a subscription. Broker.mu is held.
+func (b *Broker) add(cl *client, filter string, s subscription, again bool) packet.ReasonCode {
+	o := &b.opts
+	if topic.ValidateFilter(filter) != nil {
+		return packet.TopicFilterInvalid
+	}
+	_, inner, shared := topic.ParseShare(filter)
+	if shared && o.DisableSharedGroups {
+		return packet.SharedSubscriptionsNotSupported
+	}
+	if o.Authorize != nil && !o.Authorize(cl.id, cl.username, inner, false) {
+		return packet.NotAuthorized
+	}
+	if !again && len(cl.subs) >= o.MaxSubscriptions {
+		return packet.QuotaExceeded
+	}
+	if o.LimitQoS && s.options.QoS() > o.MaximumQoS {
+		s.options = s.options&^3 | packet.SubscribeOptions(o.MaximumQoS)
+	}
+	if shared {
+		g := b.shares[filter]
+		if g == nil {
+			g = &share{inner: inner}
+			if _, err := b.subs.Insert(inner, subscriber{share: g}, subscription{}); err != nil {
+				return packet.TopicFilterInvalid
+			}
+			b.shares[filter] = g
+		}
+		if i := slices.IndexFunc(g.members, func(m member) bool { return m.cl == cl }); i >= 0 {
+			g.members[i].s = s
+		} else {
+			g.members = append(g.members, member{cl, s})
+		}
+	} else if _, err := b.subs.Insert(filter, subscriber{cl: cl}, s); err != nil {
+		return packet.TopicFilterInvalid
+	}
+	cl.subs[filter] = s
+	return packet.ReasonCode(s.options.QoS())
+}
+
+// remove ends a subscription. Broker.mu is held.
+func (b *Broker) remove(cl *client, filter string) bool {
+	if _, has := cl.subs[filter]; !has {
+		return false
+	}
+	delete(cl.subs, filter)
+	g := b.shares[filter]
+	if g == nil {
+		b.subs.Remove(filter, subscriber{cl: cl})
+		return true
+	}
+	g.members = slices.DeleteFunc(g.members, func(m member) bool { return m.cl == cl })
+	if len(g.members) == 0 {
+		b.subs.Remove(g.inner, subscriber{share: g})
+		delete(b.shares, filter)
+	}
+	return true
+}
+
+// unsubscribe handles UNSUBSCRIBE. cl.mu is held, and is let go meanwhile.
+func (c *conn) unsubscribe(cl *client, p *packet.Unsubscribe) {
+	ack := packet.Suback{Type: packet.UNSUBACK, PacketID: p.PacketID, Codes: make([]byte, len(p.Filters))}
+	c.removeAll(cl, p, &ack)
+	if !c.over {
+		_ = c.sc.Suback(&ack)
+	}
+}
+
+func (c *conn) removeAll(cl *client, p *packet.Unsubscribe, ack *packet.Suback) {
+	b := c.b
+	cl.mu.Unlock()
+	defer cl.mu.Lock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, f := range p.Filters {
+		if topic.ValidateFilterBytes(f) != nil {
+			ack.Codes[i] = byte(packet.TopicFilterInvalid)
+		} else if !b.remove(cl, string(f)) {
+			ack.Codes[i] = byte(packet.NoSubscriptionExisted)
+		}
+	}
+}
