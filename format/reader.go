@@ -1,0 +1,562 @@
+package format
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// RecordReader reads the JSON records that [Record] writes, one per line.
+// Blank lines are skipped. Members may come in any order; only topic must be
+// there. A payload that is null or missing is empty, and one that is another
+// JSON value than a string is taken as it is written. Also read are the
+// variants of mosquitto_sub's %j: retain as 0 or 1, mid, and the names
+// user-properties and subscription-identifier. Unknown members are refused:
+// a misspelt one would be lost in silence.
+type RecordReader struct {
+	r     io.Reader
+	limit int
+	buf   []byte
+	at, n int // buf[at:n] is unread
+	err   error
+	line  int
+	rec   InputRecord
+	arena []byte // decoded strings of the current record
+	props packet.Properties
+}
+
+// InputRecord is one record that was read. Its slices are valid until the
+// next call of Next.
+type InputRecord struct {
+	mqtt.Message
+	Line      int // counted from 1
+	HasQoS    bool
+	HasRetain bool
+}
+
+// RecordError says where a record is wrong. The reader can go on.
+type RecordError struct {
+	Line   int // counted from 1
+	Column int // in bytes, counted from 1
+	Text   string
+}
+
+func (e *RecordError) Error() string {
+	return "line " + strconv.Itoa(e.Line) + ":" + strconv.Itoa(e.Column) + ": " + e.Text
+}
+
+// NewRecordReader reads from r records of at most limit bytes, 0 for 512 MiB.
+func NewRecordReader(r io.Reader, limit int) *RecordReader {
+	if limit <= 0 {
+		limit = 512 << 20
+	}
+	return &RecordReader{r: r, limit: limit}
+}
+
+// Next returns the next record, io.EOF at the end, a [*RecordError] for a
+// line that is no record, or the stream's error.
+func (r *RecordReader) Next() (*InputRecord, error) {
+	for {
+		line, err := r.readLine()
+		if err != nil {
+			return nil, err
+		}
+		i := skipBlank(line, 0)
+		if i == len(line) {
+			continue
+		}
+		p := parser{b: line, i: i, r: r}
+		r.rec = InputRecord{Line: r.line, Message: mqtt.Message{Topic: r.rec.Topic}}
+		r.arena, r.props = r.arena[:0], r.props[:0]
+		if cap(r.arena) < len(line) {
+			// Decoded text is never longer than its source, so the arena
+			// does not move while slices of it are handed out.
+			r.arena = make([]byte, 0, len(line)+len(line)/2)
+		}
+		if err := p.record(&r.rec); err != nil {
+			return nil, err
+		}
+		return &r.rec, nil
+	}
+}
+
+// readLine returns the next line without its end. A last line without one
+// counts too.
+func (r *RecordReader) readLine() ([]byte, error) {
+	seen := r.at
+	for {
+		if i := bytes.IndexByte(r.buf[seen:r.n], '\n'); i >= 0 {
+			line := r.buf[r.at : seen+i]
+			r.at = seen + i + 1
+			r.line++
+			return line, nil
+		}
+		seen = r.n
+		if r.err != nil {
+			if r.at == r.n {
+				return nil, r.err
+			}
+			line := r.buf[r.at:r.n]
+			r.at = r.n
+			r.line++
+			if r.err != io.EOF {
+				return nil, r.err // a torn line is no record
+			}
+			return line, nil
+		}
+		if r.n-r.at > r.limit {
+			r.err = &RecordError{r.line + 1, 1, "longer than " + strconv.Itoa(r.limit) + " bytes"}
+			r.at = r.n
+			return nil, r.err
+		}
+		if r.at > 0 {
+			r.n = copy(r.buf, r.buf[r.at:r.n])
+			seen -= r.at
+			r.at = 0
+		}
+		if r.n == len(r.buf) {
+			bigger := make([]byte, max(64<<10, 2*len(r.buf)))
+			copy(bigger, r.buf[:r.n])
+			r.buf = bigger
+		}
+		n, err := r.r.Read(r.buf[r.n:])
+		r.n += n
+		r.err = err
+	}
+}
+
+type parser struct {
+	b []byte
+	i int
+	r *RecordReader
+}
+
+func (p *parser) fail(format string, args ...any) error {
+	return &RecordError{p.r.line, p.i + 1, fmt.Sprintf(format, args...)}
+}
+
+func (p *parser) blank() { p.i = skipBlank(p.b, p.i) }
+
+// next skips blanks and takes the byte c.
+func (p *parser) next(c byte) error {
+	p.blank()
+	if p.i >= len(p.b) {
+		return p.fail("ends early: %q is missing", c)
+	}
+	if p.b[p.i] != c {
+		return p.fail("%q where %q is expected", p.b[p.i], c)
+	}
+	p.i++
+	return nil
+}
+
+// members calls each for every member of the object that starts here, with
+// the parser at the value.
+func (p *parser) members(each func(name []byte) error) error {
+	if err := p.next('{'); err != nil {
+		return err
+	}
+	p.blank()
+	if p.i < len(p.b) && p.b[p.i] == '}' {
+		p.i++
+		return nil
+	}
+	for {
+		p.blank()
+		name, err := p.text()
+		if err != nil {
+			return err
+		}
+		if err := p.next(':'); err != nil {
+			return err
+		}
+		p.blank()
+		if err := each(name); err != nil {
+			return err
+		}
+		p.blank()
+		if p.i < len(p.b) && p.b[p.i] == '}' {
+			p.i++
+			return nil
+		}
+		if err := p.next(','); err != nil {
+			return err
+		}
+	}
+}
+
+// elements calls each for every element of an array.
+func (p *parser) elements(each func() error) error {
+	if err := p.next('['); err != nil {
+		return err
+	}
+	p.blank()
+	if p.i < len(p.b) && p.b[p.i] == ']' {
+		p.i++
+		return nil
+	}
+	for {
+		p.blank()
+		if err := each(); err != nil {
+			return err
+		}
+		p.blank()
+		if p.i < len(p.b) && p.b[p.i] == ']' {
+			p.i++
+			return nil
+		}
+		if err := p.next(','); err != nil {
+			return err
+		}
+	}
+}
+
+// text decodes the string that starts here, into the line itself when it has
+// no escapes and into the arena otherwise.
+func (p *parser) text() ([]byte, error) {
+	if p.i >= len(p.b) || p.b[p.i] != '"' {
+		return nil, p.fail("no string where one is expected")
+	}
+	end, ok := skipString(p.b, p.i)
+	if !ok {
+		p.i = min(end, len(p.b)-1)
+		return nil, p.fail("malformed string")
+	}
+	raw := p.b[p.i+1 : end-1]
+	start := p.i
+	p.i = end
+	esc := bytes.IndexByte(raw, '\\')
+	if esc < 0 {
+		return raw, nil
+	}
+	from := len(p.r.arena)
+	dst := append(p.r.arena, raw[:esc]...)
+	for i := esc; i < len(raw); {
+		if raw[i] != '\\' {
+			dst = append(dst, raw[i])
+			i++
+			continue
+		}
+		i++
+		switch raw[i] {
+		case 'b':
+			dst = append(dst, '\b')
+		case 'f':
+			dst = append(dst, '\f')
+		case 'n':
+			dst = append(dst, '\n')
+		case 'r':
+			dst = append(dst, '\r')
+		case 't':
+			dst = append(dst, '\t')
+		case 'u':
+			c, _ := hex4(raw, i+1)
+			i += 4
+			if c >= 0xd800 && c < 0xe000 {
+				low, ok := rune(0), false
+				if c < 0xdc00 && i+2 < len(raw) && raw[i+1] == '\\' && raw[i+2] == 'u' {
+					low, ok = hex4(raw, i+3)
+				}
+				if !ok || low < 0xdc00 || low >= 0xe000 {
+					p.i = start
+					return nil, p.fail("lone surrogate in a string")
+				}
+				c = 0x10000 + (c-0xd800)<<10 + (low - 0xdc00)
+				i += 6
+			}
+			dst = utf8.AppendRune(dst, c)
+		default:
+			dst = append(dst, raw[i])
+		}
+		i++
+	}
+	p.r.arena = dst
+	return dst[from:len(dst):len(dst)], nil
+}
+
+// value returns the JSON value that starts here as it is written.
+func (p *parser) value() ([]byte, error) {
+	end, ok := skipValue(p.b, p.i, 0)
+	if !ok {
+		p.i = end
+		return nil, p.fail("not valid JSON")
+	}
+	raw := p.b[p.i:end]
+	p.i = end
+	return raw, nil
+}
+
+// number reads a whole number from 0 to most.
+func (p *parser) number(name string, most uint64) (uint64, error) {
+	start := p.i
+	raw, err := p.value()
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseUint(string(raw), 10, 64)
+	if err != nil || n > most {
+		p.i = start
+		return 0, p.fail("%s is %s, not a whole number from 0 to %d", name, shorten(raw), most)
+	}
+	return n, nil
+}
+
+// truth reads true, false, 0 or 1.
+func (p *parser) truth(name string) (bool, error) {
+	start := p.i
+	raw, err := p.value()
+	if err != nil {
+		return false, err
+	}
+	switch string(raw) {
+	case "true", "1":
+		return true, nil
+	case "false", "0":
+		return false, nil
+	}
+	p.i = start
+	return false, p.fail("%s is %s, not true or false", name, shorten(raw))
+}
+
+func shorten(raw []byte) string {
+	if len(raw) > 40 {
+		return string(raw[:40]) + "..."
+	}
+	return string(raw)
+}
+
+// The members of a record, as bits of a set.
+const (
+	hasTst = 1 << iota
+	hasTopic
+	hasQoS
+	hasRetain
+	hasDup
+	hasMid
+	hasLength
+	hasPayload
+	hasEncoding
+	hasProperties
+)
+
+// memberBit names the members.
+func memberBit(name []byte) int {
+	switch string(name) {
+	case "tst":
+		return hasTst
+	case "topic":
+		return hasTopic
+	case "qos":
+		return hasQoS
+	case "retain":
+		return hasRetain
+	case "dup":
+		return hasDup
+	case "mid":
+		return hasMid
+	case "payloadlen":
+		return hasLength
+	case "payload":
+		return hasPayload
+	case "payload_encoding":
+		return hasEncoding
+	case "properties":
+		return hasProperties
+	}
+	return 0
+}
+
+func (p *parser) record(rec *InputRecord) error {
+	seen := 0
+	length, length64 := -1, uint64(0)
+	var raw, encoding []byte // the payload as written
+	payloadAt := 0
+	err := p.members(func(name []byte) (err error) {
+		bit := memberBit(name)
+		if bit == 0 {
+			return p.fail("unknown member %q", name)
+		}
+		if seen&bit != 0 {
+			return p.fail("member %q appears twice", name)
+		}
+		seen |= bit
+		switch bit {
+		case hasTopic:
+			var t []byte
+			if t, err = p.text(); err == nil && string(t) != rec.Topic {
+				rec.Topic = string(t)
+			}
+		case hasQoS:
+			var n uint64
+			n, err = p.number("qos", 2)
+			rec.QoS, rec.HasQoS = packet.QoS(n), true
+		case hasRetain:
+			rec.Retain, err = p.truth("retain")
+			rec.HasRetain = true
+		case hasDup:
+			rec.Dup, err = p.truth("dup")
+		case hasMid:
+			_, err = p.number("mid", 65535)
+		case hasLength:
+			length64, err = p.number("payloadlen", packet.MaxRemainingLength)
+			length = int(length64)
+		case hasPayload:
+			payloadAt = p.i
+			raw, err = p.value()
+		case hasEncoding:
+			encoding, err = p.text()
+		case hasProperties:
+			err = p.properties()
+			rec.Properties = p.r.props
+		default:
+			_, err = p.value()
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	p.blank()
+	if p.i < len(p.b) {
+		return p.fail("more than one value in the line")
+	}
+	if seen&hasTopic == 0 {
+		return p.fail("the topic is missing")
+	}
+	end := p.i
+	p.i = payloadAt
+	if err := p.payload(rec, raw, encoding); err != nil {
+		return err
+	}
+	if length >= 0 && length != len(rec.Payload) {
+		p.i = end - 1
+		return p.fail("payloadlen is %d, and the payload has %d bytes", length, len(rec.Payload))
+	}
+	return nil
+}
+
+// payload decodes the payload, with the parser at its start.
+func (p *parser) payload(rec *InputRecord, raw, encoding []byte) (err error) {
+	text := len(raw) > 0 && raw[0] == '"'
+	switch string(encoding) {
+	case "json":
+		rec.Payload = raw
+		return nil
+	case "", "text":
+	case "base64":
+		if !text {
+			return p.fail("the payload is not a string of base64")
+		}
+	default:
+		return p.fail("payload_encoding %q is none of text, base64 and json", encoding)
+	}
+	switch {
+	case !text && string(raw) == "null":
+		return nil
+	case !text:
+		rec.Payload = raw
+		return nil
+	}
+	if rec.Payload, err = p.text(); err == nil && len(encoding) == 6 {
+		rec.Payload, err = p.base64(rec.Payload)
+	}
+	return err
+}
+
+func (p *parser) base64(b []byte) ([]byte, error) {
+	from := len(p.r.arena)
+	dst, err := base64.StdEncoding.AppendDecode(p.r.arena, b)
+	if err != nil {
+		return nil, p.fail("not base64: %v", err)
+	}
+	p.r.arena = dst
+	return dst[from:len(dst):len(dst)], nil
+}
+
+// properties reads the object of properties into the reader's block.
+func (p *parser) properties() error {
+	seen := uint64(0)
+	return p.members(func(name []byte) error {
+		switch string(name) {
+		case "user-properties", "user-property":
+			return p.pairs()
+		case "subscription-identifiers", "subscription-identifier", "topic-alias":
+			_, err := p.value() // of the delivery, not of the message
+			return err
+		}
+		id, ok := packet.PropertyByName(string(name))
+		if !ok || !id.AllowedIn(packet.PUBLISH) {
+			return p.fail("unknown property %q", name)
+		}
+		if seen&(1<<id) != 0 {
+			return p.fail("property %q appears twice", name)
+		}
+		seen |= 1 << id
+		var err error
+		at := p.i
+		switch id.Type() {
+		case packet.TypeString, packet.TypeBinary:
+			var b []byte
+			if b, err = p.bytes(); err == nil {
+				p.r.props, err = p.r.props.AppendBytes(id, b)
+			}
+		default:
+			var n uint64
+			if n, err = p.number(string(name), 1<<32-1); err == nil {
+				p.r.props, err = p.r.props.AppendUint(id, uint32(n))
+			}
+		}
+		return p.located(err, at)
+	})
+}
+
+// located puts an error of the packet package at its place.
+func (p *parser) located(err error, at int) error {
+	if _, ok := err.(*RecordError); err == nil || ok {
+		return err
+	}
+	p.i = at
+	return p.fail("%v", err)
+}
+
+// bytes reads a string or {"base64": "..."}.
+func (p *parser) bytes() (b []byte, err error) {
+	if p.i < len(p.b) && p.b[p.i] == '{' {
+		err = p.members(func(name []byte) error {
+			if string(name) != "base64" || b != nil {
+				return p.fail("unknown member %q", name)
+			}
+			t, err := p.text()
+			if err == nil {
+				b, err = p.base64(t)
+			}
+			return err
+		})
+		return b, err
+	}
+	return p.text()
+}
+
+// pairs reads user properties: an array of objects, or one object.
+func (p *parser) pairs() error {
+	object := func() error {
+		return p.members(func(name []byte) error {
+			at := p.i
+			value, err := p.text()
+			if err == nil {
+				p.r.props, err = p.r.props.AppendUser(name, value)
+			}
+			return p.located(err, at)
+		})
+	}
+	if p.i < len(p.b) && p.b[p.i] == '{' {
+		return object()
+	}
+	return p.elements(object)
+}

@@ -1,0 +1,177 @@
+package format
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// Palette are the escape sequences around the parts of a message. The zero
+// value is no colour.
+type Palette struct {
+	Topic, Meta, Name, Text, Number, End string
+}
+
+// Colors is the palette for terminals with colours.
+var Colors = Palette{Topic: "\x1b[36m", Meta: "\x1b[2m", Name: "\x1b[34m", Text: "\x1b[32m", Number: "\x1b[33m", End: "\x1b[0m"}
+
+func (p *Palette) paint(dst []byte, color string, draw func([]byte) []byte) []byte {
+	if color == "" {
+		return draw(dst)
+	}
+	return append(draw(append(dst, color...)), p.End...)
+}
+
+// Escaped is Plain for a terminal: topics and payloads are escaped, see
+// AppendEscaped.
+type Escaped struct {
+	Topic   bool
+	End     string
+	Palette Palette
+}
+
+// Append draws one message.
+func (f *Escaped) Append(dst []byte, m *mqtt.Message, _ time.Time) ([]byte, error) {
+	if f.Topic {
+		dst = f.Palette.paint(dst, f.Palette.Topic, func(b []byte) []byte { return AppendEscaped(b, []byte(m.Topic)) })
+		dst = append(dst, ' ')
+		if len(m.Payload) == 0 {
+			dst = f.Palette.paint(dst, f.Palette.Meta, func(b []byte) []byte { return append(b, "(null)"...) })
+		}
+	} else if len(m.Payload) == 0 {
+		return dst, nil
+	}
+	return append(AppendEscaped(dst, m.Payload), f.End...), nil
+}
+
+// Pretty draws a message in several lines for a reader: topic, what is known
+// about it, and the payload, JSON indented, text as text, and anything else
+// as a hex dump.
+type Pretty struct {
+	Palette Palette
+}
+
+// dumpMost is how many bytes of a binary payload are dumped.
+const dumpMost = 1024
+
+// Append draws one message.
+func (f *Pretty) Append(dst []byte, m *mqtt.Message, at time.Time) ([]byte, error) {
+	c := &f.Palette
+	dst = c.paint(dst, c.Topic, func(b []byte) []byte { return AppendEscaped(b, []byte(m.Topic)) })
+	dst = append(dst, "  "...)
+	dst = c.paint(dst, c.Meta, func(b []byte) []byte {
+		b = at.AppendFormat(b, "15:04:05.000")
+		b = append(append(b, "  QoS "...), '0'+byte(m.QoS))
+		if m.Retain {
+			b = append(b, "  retained"...)
+		}
+		if m.Dup {
+			b = append(b, "  dup"...)
+		}
+		b = strconv.AppendInt(append(b, "  "...), int64(len(m.Payload)), 10)
+		if len(m.Payload) == 1 {
+			return append(b, " byte"...)
+		}
+		return append(b, " bytes"...)
+	})
+	dst = append(dst, '\n')
+	for p := range m.Properties.All() {
+		dst = append(dst, "  "...)
+		name := []byte(p.ID.String())
+		value := p.Bytes
+		if p.ID == packet.UserProperty {
+			name, value = p.Bytes, p.Value
+		}
+		dst = c.paint(dst, c.Name, func(b []byte) []byte { return AppendEscaped(b, name) })
+		dst = append(dst, ": "...)
+		if value == nil && p.ID.Type() != packet.TypePair {
+			dst = strconv.AppendUint(dst, uint64(p.Uint), 10)
+		} else {
+			dst = AppendEscaped(dst, value)
+		}
+		dst = append(dst, '\n')
+	}
+	switch {
+	case len(m.Payload) == 0:
+	case jsonContainer(m.Payload):
+		dst = append(dst, "  "...)
+		dst = appendIndented(dst, m.Payload, "  ", false, c)
+		dst = append(dst, '\n')
+	case printable(m.Payload):
+		rest := m.Payload
+		for len(rest) > 0 {
+			line := rest
+			if i := bytes.IndexByte(rest, '\n'); i >= 0 {
+				line, rest = rest[:i], rest[i+1:]
+			} else {
+				rest = nil
+			}
+			dst = append(AppendEscaped(append(dst, "  "...), line), '\n')
+		}
+	default:
+		dst = appendDump(dst, m.Payload)
+	}
+	return dst, nil
+}
+
+// jsonContainer tells whether b is a JSON object or array.
+func jsonContainer(b []byte) bool {
+	i := skipBlank(b, 0)
+	if i == len(b) || b[i] != '{' && b[i] != '[' {
+		return false
+	}
+	end, ok := skipValue(b, i, 0)
+	return ok && skipBlank(b, end) == len(b)
+}
+
+// printable tells whether b is text: UTF-8 with no control characters but
+// tabs and ends of line.
+func printable(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0x7f {
+			return false
+		}
+	}
+	return utf8.Valid(b)
+}
+
+// appendDump appends a hex dump, 16 bytes per line.
+func appendDump(dst, b []byte) []byte {
+	all := len(b)
+	b = b[:min(all, dumpMost)]
+	for at := 0; at < len(b); at += 16 {
+		line := b[at:min(at+16, len(b))]
+		dst = append(dst, "  "...)
+		for shift := 28; shift >= 0; shift -= 4 {
+			dst = append(dst, hexDigits[at>>shift&15])
+		}
+		dst = append(dst, ' ')
+		for i := range 16 {
+			if i == 8 {
+				dst = append(dst, ' ')
+			}
+			if i < len(line) {
+				dst = append(dst, ' ', hexDigits[line[i]>>4], hexDigits[line[i]&15])
+			} else {
+				dst = append(dst, "   "...)
+			}
+		}
+		dst = append(dst, "  |"...)
+		for _, c := range line {
+			if c < ' ' || c >= 0x7f {
+				c = '.'
+			}
+			dst = append(dst, c)
+		}
+		dst = append(dst, "|\n"...)
+	}
+	if all > len(b) {
+		dst = strconv.AppendInt(append(dst, "  ... "...), int64(all-len(b)), 10)
+		dst = append(dst, " more bytes\n"...)
+	}
+	return dst
+}
