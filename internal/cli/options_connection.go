@@ -90,7 +90,7 @@ func connectionOptions() []Option {
 		},
 		{
 			Name: "max-inflight", Short: "M", Tools: PubSub, Group: GroupConnection, Type: TypeInt,
-			Placeholder: "N", Default: "20", Min: 1, Max: 65535,
+			Placeholder: "N", Default: "1024", Min: 1, Max: 65534,
 			Help: "most QoS 1 and 2 messages sent and not yet acknowledged",
 		},
 		{

@@ -21,7 +21,11 @@ func outputOptions() []Option {
 		},
 		{
 			Name: "pretty", Tools: Sub, Group: GroupOutput, Type: TypeBool,
-			Help: "indent JSON",
+			Help: "write messages for reading: details, indented JSON, hex dumps",
+		},
+		{
+			Name: "json-payload", Tools: Sub, Group: GroupOutput, Type: TypeBool,
+			Help: "with --json, put payloads that are JSON in as they are",
 		},
 		{
 			Name: "print0", Short: "0", Tools: Sub, Group: GroupOutput, Type: TypeBool,

@@ -38,11 +38,18 @@ func (e *SignalError) ExitCode() int {
 // not ignored, so that child processes start with its usual meaning.
 func Signals(parent context.Context) (ctx context.Context, stop func()) {
 	asks := make(chan os.Signal, 2)
-	signal.Notify(asks, os.Interrupt, syscall.SIGTERM)
 	pipes := make(chan os.Signal, 1) // never read; being notified is enough
-	signal.Notify(pipes, syscall.SIGPIPE)
+	// Notify takes a tenth of a millisecond, which a one-shot tool need not
+	// wait for: until it is through, signals have their usual meaning.
+	ready := make(chan struct{})
+	go func() {
+		defer close(ready)
+		signal.Notify(asks, os.Interrupt, syscall.SIGTERM)
+		signal.Notify(pipes, syscall.SIGPIPE)
+	}()
 	ctx, end := watchSignals(parent, asks, os.Exit)
 	return ctx, func() {
+		<-ready
 		signal.Stop(asks)
 		signal.Stop(pipes)
 		end()

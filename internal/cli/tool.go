@@ -43,8 +43,9 @@ type Invocation struct {
 // Main runs a tool in this process, with its streams, environment and
 // signals, and returns the exit code.
 func Main(tool Tool) int {
-	ctx, stop := Signals(context.Background())
-	defer stop()
+	// The process ends behind this call, and nobody needs the signals' usual
+	// meaning before: stop is not called.
+	ctx, _ := Signals(context.Background())
 	return Run(ctx, OSEnv(), tool)
 }
 

@@ -1,0 +1,510 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/topic"
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+// Connection is what the options say about the broker and how to reach it.
+// Tools adjust Options before they call Connect.
+type Connection struct {
+	Options    mqtt.Options
+	Properties PacketProperties
+
+	inv     *Invocation
+	targets []*transport.Target
+	last    int // the target that answered last
+	dialer  transport.Dialer
+	reached bool // a first connection was made
+	serving *server
+}
+
+// Connection reads and checks the connection options.
+func (inv *Invocation) Connection() (*Connection, error) {
+	c := &Connection{inv: inv}
+	for _, step := range []func() error{c.readTargets, c.readTLS, c.readIdentity, c.readSession, c.readProperties, c.readWill} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// URLTopic is the topic of the first --url that has one.
+func (c *Connection) URLTopic() string {
+	for _, t := range c.targets {
+		if t.Topic != "" {
+			return t.Topic
+		}
+	}
+	return ""
+}
+
+func (c *Connection) readTargets() error {
+	v := c.inv.Values
+	if v.IsSet("url") {
+		for _, other := range [...]string{"host", "port", "unix"} {
+			if v.Origin(other) == OriginFlag {
+				return Usagef("--url and --%s exclude each other", other)
+			}
+		}
+		for _, s := range v.Strings("url") {
+			t, err := transport.ParseURL(s)
+			if err != nil {
+				return &UsageError{Text: v.Label("url") + ": " + err.Error(), Help: hintOf(err)}
+			}
+			if t.TLS && v.Bool("no-tls") {
+				return Usagef("--no-tls excludes the URL %s", t.Redacted())
+			}
+			c.targets = append(c.targets, t)
+		}
+		return nil
+	}
+	if path := v.String("unix"); path != "" {
+		if v.Origin("host") == OriginFlag || v.IsSet("port") {
+			return Usagef("--unix excludes --host and --port")
+		}
+		c.targets = []*transport.Target{{Network: "unix", Path: path}}
+		return nil
+	}
+	host, port := v.String("host"), v.Int("port")
+	if host == "" {
+		return Usagef("%s is empty", v.Label("host"))
+	}
+	// HOST:PORT and [IPV6]:PORT; a bare IPv6 address has several colons.
+	if strings.HasPrefix(host, "[") || strings.Count(host, ":") == 1 {
+		h, p, err := net.SplitHostPort(host)
+		if err == nil {
+			n, err := strconv.Atoi(p)
+			if err != nil || n < 1 || n > 65535 {
+				return Usagef("%s %q: port %q is not a number from 1 to 65535", v.Label("host"), host, p)
+			}
+			if v.IsSet("port") && n != port {
+				return Usagef("%s %q and --port %d disagree", v.Label("host"), host, port)
+			}
+			host, port = h, n
+		} else if strings.HasSuffix(host, "]") {
+			host = strings.Trim(host, "[]")
+		} else {
+			return Usagef("%s %q is no address: %v", v.Label("host"), host, err)
+		}
+	}
+	if strings.ContainsAny(host, "/ \t\n") {
+		return Usagef("%s %q is not a host name", v.Label("host"), host).WithHint("a URL goes after --url, a socket's path after --unix")
+	}
+	secure := !v.Bool("no-tls") && (port == 8883 || c.wantsTLS())
+	if port == 0 {
+		port = 1883
+		if secure {
+			port = 8883
+		}
+	}
+	c.targets = []*transport.Target{{Network: "tcp", Host: host, Port: port, TLS: secure}}
+	return nil
+}
+
+// wantsTLS tells whether an option turns TLS on.
+func (c *Connection) wantsTLS() bool {
+	v := c.inv.Values
+	return v.Bool("tls") || v.IsSet("cafile") || v.IsSet("capath") || v.Bool("tls-use-os-certs") || v.IsSet("cert")
+}
+
+func (c *Connection) readTLS() error {
+	v := c.inv.Values
+	if v.Bool("no-tls") && v.Bool("tls") {
+		return Usagef("--tls and --no-tls exclude each other")
+	}
+	if v.IsSet("cert") != v.IsSet("key") {
+		return Usagef("--cert and --key go together")
+	}
+	c.dialer = transport.Dialer{Timeout: v.Duration("connect-timeout"), LocalAddr: v.String("bind-address")}
+	secure := false
+	for _, t := range c.targets {
+		if t.Network == "tcp" && c.wantsTLS() && !v.Bool("no-tls") {
+			t.TLS = true
+		}
+		secure = secure || t.TLS
+	}
+	if !secure {
+		if v.Bool("insecure") {
+			return Usagef("--insecure is of no use without TLS").WithHint("add --tls")
+		}
+		return nil
+	}
+	o := &transport.TLSOptions{CAFile: v.String("cafile"), CAPath: v.String("capath"), UseSystemRoots: v.Bool("tls-use-os-certs"),
+		CertFile: v.String("cert"), KeyFile: v.String("key"), ServerName: v.String("tls-server-name"),
+		ALPN: v.Strings("tls-alpn"), Insecure: v.Bool("insecure"), MinVersion: tls.VersionTLS12}
+	if v.String("tls-version") == "1.3" {
+		o.MinVersion = tls.VersionTLS13
+	}
+	if _, err := o.Config(c.targets[0].Host); err != nil {
+		return &UsageError{Text: err.Error(), Help: hintOf(err)}
+	}
+	if o.Insecure {
+		c.inv.Warnf("--insecure: the broker's certificate is not verified")
+	}
+	c.dialer.TLS = o
+	return nil
+}
+
+func (c *Connection) readIdentity() error {
+	v, o := c.inv.Values, &c.Options
+	switch v.String("protocol-version") {
+	case "5":
+		o.Version = packet.V5
+	case "311":
+		o.Version = packet.V311
+	case "31":
+		o.Version = packet.V31
+	}
+	if v.IsSet("id") && v.IsSet("id-prefix") {
+		return Usagef("--id and --id-prefix exclude each other")
+	}
+	o.ClientID = v.String("id")
+	if v.IsSet("id-prefix") {
+		o.ClientID = v.String("id-prefix") + strconv.Itoa(os.Getpid())
+	}
+	if o.ClientID == "" && o.Version == packet.V31 {
+		o.ClientID = "mq-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(time.Now().UnixNano()&0xffffff, 36)
+	}
+	for _, t := range c.targets {
+		if t.HasUsername && o.Username == nil {
+			o.Username = &t.Username
+		}
+		if t.HasPassword && o.Password == nil {
+			o.Password = []byte(t.Password)
+		}
+	}
+	if v.IsSet("username") {
+		name := v.String("username")
+		o.Username = &name
+	}
+	if v.IsSet("password") && v.IsSet("password-file") && v.Origin("password") == v.Origin("password-file") {
+		return Usagef("--password and --password-file exclude each other")
+	}
+	if v.IsSet("password") {
+		o.Password = []byte(v.String("password"))
+	}
+	if v.IsSet("password-file") && v.Origin("password-file") >= v.Origin("password") {
+		b, err := c.readPassword(v.String("password-file"))
+		if err != nil {
+			return Usagef("%s: %v", v.Label("password-file"), err)
+		}
+		o.Password = b
+	}
+	for _, f := range [...]struct{ name, value string }{{"id", o.ClientID}, {"username", deref(o.Username)}, {"password", string(o.Password)}} {
+		if len(f.value) > packet.MaxString {
+			return Usagef("%s has %d bytes, at most 65535 fit", v.Label(f.name), len(f.value))
+		}
+		if f.name != "password" && !validText(f.value) {
+			return Usagef("%s %q is not well-formed UTF-8 text", v.Label(f.name), f.value)
+		}
+	}
+	if o.Password != nil && o.Username == nil && o.Version != packet.V5 && o.Version != 0 {
+		return Usagef("a password without --username needs MQTT 5")
+	}
+	return nil
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// validText tells whether s can stand in an MQTT string.
+func validText(s string) bool {
+	_, err := packet.Properties(nil).AppendUser(nil, []byte(s))
+	return err == nil || errors.Is(err, packet.ErrStringTooLong)
+}
+
+// readPassword reads a password file, less one newline at its end.
+func (c *Connection) readPassword(name string) ([]byte, error) {
+	r := c.inv.Stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		if st, err := f.Stat(); err == nil && st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 {
+			c.inv.Warnf("password file %q can be read by others", name)
+		}
+		r = f
+	}
+	b, err := io.ReadAll(io.LimitReader(r, packet.MaxString+3))
+	if err != nil {
+		return nil, err
+	}
+	b = bytes.TrimSuffix(b, []byte("\n"))
+	return bytes.TrimSuffix(b, []byte("\r")), nil
+}
+
+func (c *Connection) readSession() error {
+	v, o := c.inv.Values, &c.Options
+	o.KeepAlive = v.Duration("keepalive")
+	o.ConnectTimeout = v.Duration("connect-timeout")
+	o.MaxPacket = int(v.Int64("max-packet-size"))
+	if !v.Has("max-inflight") {
+		return nil
+	}
+	o.MaxInflight = v.Int("max-inflight")
+	o.ReceiveMaximum = uint16(v.Int("receive-maximum"))
+	o.TopicAliasMaximum = uint16(v.Int("topic-alias-maximum"))
+	o.Resume = v.Bool("disable-clean-session")
+	if v.IsSet("session-expiry-interval") {
+		o.SessionExpiry = v.Duration("session-expiry-interval")
+		if o.Version != packet.V5 && o.Version != 0 {
+			return Usagef("%s needs MQTT 5", v.Label("session-expiry-interval"))
+		}
+	} else if o.Resume {
+		o.SessionExpiry = 4294967295 * time.Second
+	}
+	if o.Resume && o.ClientID == "" {
+		return Usagef("--disable-clean-session needs a client identifier").WithHint("choose one with --id")
+	}
+	return nil
+}
+
+func (c *Connection) readWill() error {
+	v := c.inv.Values
+	if !v.Has("will-topic") {
+		return nil
+	}
+	if !v.IsSet("will-topic") {
+		for _, name := range [...]string{"will-payload", "will-qos", "will-retain"} {
+			if v.Origin(name) == OriginFlag {
+				return Usagef("--%s needs --will-topic", name)
+			}
+		}
+		return nil
+	}
+	t := v.String("will-topic")
+	if err := CheckTopic(v.Label("will-topic"), t); err != nil {
+		return err
+	}
+	payload := v.String("will-payload")
+	if len(payload) > packet.MaxString {
+		return Usagef("%s has %d bytes, at most 65535 fit", v.Label("will-payload"), len(payload))
+	}
+	c.Options.Will = &mqtt.Will{Message: mqtt.Message{Topic: t, Payload: []byte(payload), QoS: packet.QoS(v.Int("will-qos")),
+		Retain: v.Bool("will-retain"), Properties: c.Properties.Will}}
+	return nil
+}
+
+// CheckTopic judges a topic name given by the user.
+func CheckTopic(label, name string) error {
+	err := topic.ValidateName(name)
+	if err == nil {
+		return checkCharacters(label, name)
+	}
+	e := Usagef("%s %s: %s", label, topic.Quote(name), reasonOf(err))
+	if strings.ContainsAny(name, "+#") {
+		return e.WithHint("wildcards are for subscribing; a message is published to one topic")
+	}
+	return e
+}
+
+// CheckFilter judges a topic filter given by the user.
+func CheckFilter(label, filter string) error {
+	if err := topic.ValidateFilter(filter); err != nil {
+		return Usagef("%s %s: %s", label, topic.Quote(filter), reasonOf(err)).
+			WithHint("+ and # stand for whole levels, and # comes last, as in 'a/+/b/#'")
+	}
+	return checkCharacters(label, filter)
+}
+
+func checkCharacters(label, s string) error {
+	if r, at, found := topic.Discouraged(s); found {
+		return Usagef("%s %s: U+%04X at byte %d is a control character or no character", label, topic.Quote(s), r, at)
+	}
+	return nil
+}
+
+func reasonOf(err error) string {
+	var e *topic.Error
+	if errors.As(err, &e) {
+		return e.Reason
+	}
+	return err.Error()
+}
+
+// Dial opens the stream: the target that answered last first, then the
+// others.
+func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
+	var first error
+	for i := range c.targets {
+		n := (c.last + i) % len(c.targets)
+		nc, err := c.dialer.Dial(ctx, c.targets[n])
+		if err == nil {
+			c.last = n
+			return nc, nil
+		}
+		if first == nil {
+			first = err
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if len(c.targets) > 1 {
+			c.inv.Infof("%v", err)
+		}
+	}
+	return nil, first
+}
+
+// Connect makes the first connection, again and again as far as --wait-for
+// and --retry say. reconnect tells whether the tool wants lost connections
+// restored when the user did not say.
+func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client, error) {
+	v, o := c.inv.Values, &c.Options
+	if v.IsSet("serve") {
+		if err := c.serve(ctx); err != nil {
+			return nil, err
+		}
+	}
+	most := v.Duration("reconnect-delay")
+	backoff := mqtt.Backoff(min(500*time.Millisecond, most), most)
+	if (reconnect || v.Bool("retry")) && !v.Bool("no-reconnect") {
+		o.Reconnect = backoff
+	}
+	o.OnEvent = c.tell(o.OnEvent)
+	if c.inv.Debugging() {
+		o.Trace = c.trace
+	}
+	deadline := time.Now().Add(v.Duration("wait-for"))
+	for attempt := 1; ; attempt++ {
+		client, err := mqtt.Connect(ctx, c.dial, o)
+		if err == nil {
+			c.reached = true
+			return client, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		wait, again := backoff(attempt, err)
+		left := time.Until(deadline)
+		if !again || !v.Bool("retry") && left <= 0 {
+			return nil, connectError(err)
+		}
+		if !v.Bool("retry") {
+			wait = min(wait, left)
+		}
+		c.inv.Infof("%v; trying again", bareError(err))
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// Close ends what Connect started beside the client.
+func (c *Connection) Close() {
+	if c.serving != nil {
+		c.serving.close()
+	}
+}
+
+// tell puts changes of the connection on stderr.
+func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
+	return func(e mqtt.Event) {
+		switch e.Kind {
+		case mqtt.EventDown:
+			c.inv.Infof("%v; connecting again", bareError(e.Err))
+		case mqtt.EventRetry:
+			c.inv.Infof("%v; trying again in %s", bareError(e.Err), e.Wait.Round(100*time.Millisecond))
+		case mqtt.EventUp:
+			c.inv.Infof("connected again")
+		case mqtt.EventSubscribed:
+			c.inv.Warnf("%v", e.Err)
+		}
+		if next != nil {
+			next(e)
+		}
+	}
+}
+
+func (c *Connection) trace(sent bool, f packet.Frame, v packet.Version) {
+	verb := "received"
+	if sent {
+		verb = "sent"
+	}
+	c.inv.Debugf("%s %s", verb, packet.AppendSummary(nil, f, v))
+}
+
+// bareError strips the engine's frame off errors that speak for themselves.
+func bareError(err error) error {
+	var te *transport.Error
+	if errors.As(err, &te) {
+		return te
+	}
+	var me *mqtt.Error
+	if errors.As(err, &me) && me.Err != nil && !me.Reason.Failed() {
+		if errors.Is(me.Err, mqtt.ErrLost) {
+			return mqtt.ErrLost
+		}
+		return me.Err
+	}
+	return err
+}
+
+// connectError gives a failed first connection its exit code and hint.
+func connectError(err error) error {
+	var e *mqtt.Error
+	if errors.As(err, &e) && e.Reason.Failed() {
+		exit := &Exit{Code: ExitRefused, Err: refusedConnect(e)}
+		switch e.Reason {
+		case packet.BadUserNameOrPassword, packet.NotAuthorized:
+			exit.Help = "check --username and --password-file"
+		case packet.UnsupportedProtocolVersion:
+			exit.Help = "try another --protocol-version"
+		case packet.ClientIdentifierNotValid:
+			exit.Help = "choose another --id"
+		}
+		return exit
+	}
+	return &Exit{Code: ExitUnreached, Err: bareError(err)}
+}
+
+// refusedConnect words a CONNACK.
+func refusedConnect(e *mqtt.Error) error {
+	text := ""
+	if e.Text != "" {
+		text += ": " + e.Text
+	}
+	if e.Ref != "" {
+		text += ": use " + e.Ref
+	}
+	return fmt.Errorf("broker refused the connection: %w%s", e.Reason, text)
+}
+
+// WorkError gives an error of a running client its exit code: 5 for a
+// refusal, 7 for a lost connection.
+func WorkError(err error) error {
+	var e *mqtt.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &e) && e.Reason.Failed():
+		return Failed(ExitDenied, err)
+	case errors.As(err, &e):
+		return Failed(ExitLost, bareError(err))
+	}
+	return err
+}
