@@ -1,0 +1,94 @@
+package mqpub
+
+import (
+	"context"
+	"io"
+)
+
+// blockSize is how much of standard input is read at once, in bytes.
+const blockSize = 128 << 10
+
+// input reads a stream ahead by one block in a goroutine of its own, so that a
+// signal or a lost broker is noticed while no input comes. It is an io.Reader
+// and also hands out whole blocks.
+type input struct {
+	ctx    context.Context
+	lost   <-chan struct{} // closed when there is nobody to send to any more
+	full   chan block
+	free   chan []byte
+	failed error
+	cur    []byte // unread rest of the block in hand
+	held   []byte // that block
+}
+
+type block struct {
+	b   []byte
+	err error
+}
+
+func newInput(ctx context.Context, r io.Reader, lost <-chan struct{}) *input {
+	in := &input{ctx: ctx, lost: lost, full: make(chan block), free: make(chan []byte, 2)}
+	in.free <- make([]byte, blockSize)
+	in.free <- make([]byte, blockSize)
+	// The goroutine may hang in Read until the process ends: a blocked read
+	// of a terminal or a pipe cannot be interrupted.
+	go func() {
+		for b := range in.free {
+			n, err := r.Read(b[:blockSize])
+			if n == 0 && err == nil {
+				in.free <- b
+				continue
+			}
+			select {
+			case in.full <- block{b[:n], err}:
+			case <-ctx.Done():
+				return
+			case <-lost:
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return in
+}
+
+// next is the next block, which is valid until the call after. It ends with
+// io.EOF, the stream's error, the context's, or errLost.
+func (in *input) next() ([]byte, error) {
+	if in.held != nil {
+		in.free <- in.held
+		in.held = nil
+	}
+	if in.failed != nil {
+		return nil, in.failed
+	}
+	select {
+	case b := <-in.full:
+		in.failed = b.err
+		if len(b.b) == 0 {
+			return nil, in.failed
+		}
+		in.held = b.b[:cap(b.b)]
+		return b.b, nil
+	case <-in.ctx.Done():
+		return nil, in.ctx.Err()
+	case <-in.lost:
+		return nil, errLost
+	}
+}
+
+// Read makes input an io.Reader.
+func (in *input) Read(p []byte) (int, error) {
+	if len(in.cur) == 0 {
+		b, err := in.next()
+		if err != nil {
+			return 0, err
+		}
+		in.cur = b
+	}
+	n := copy(p, in.cur)
+	in.cur = in.cur[n:]
+	return n, nil
+}

@@ -1,0 +1,69 @@
+package mqpub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/mqtools/mqtools/format"
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// records publishes the JSON records of standard input. What a record does
+// not say, the options decide. A line that is no record is told with its
+// place and counted, and the stream goes on.
+func (j *job) records(ctx context.Context) error {
+	in := newInput(ctx, j.inv.Stdin, j.client.Done())
+	r := format.NewRecordReader(in, 0)
+	number := uint64(0)
+	warned := false
+	known := "" // the topic that was checked last
+	for {
+		rec, err := r.Next()
+		var bad *format.RecordError
+		if errors.As(err, &bad) {
+			number++
+			j.report.rejected(number, fmt.Errorf("standard input: %w", bad))
+			continue
+		}
+		if err != nil {
+			return j.inputEnd(err)
+		}
+		number++
+		m := &rec.Message
+		if m.Topic != known {
+			if err := topic.ValidateName(m.Topic); err != nil {
+				j.report.rejected(number, fmt.Errorf("standard input: line %d: %w", rec.Line, err))
+				continue
+			}
+			known = m.Topic
+		}
+		if !rec.HasQoS {
+			m.QoS = j.msg.QoS
+		}
+		if !rec.HasRetain {
+			m.Retain = j.msg.Retain
+		}
+		if len(m.Properties) == 0 {
+			m.Properties = j.msg.Properties
+		} else if len(j.msg.Properties) > 0 {
+			m.Properties = append(m.Properties, j.msg.Properties...)
+			if m.Properties, err = packet.ParseProperties(m.Properties, packet.PUBLISH); err != nil {
+				j.report.rejected(number, fmt.Errorf("standard input: line %d: with -D: %w", rec.Line, err))
+				continue
+			}
+		}
+		if len(m.Properties) > 0 && j.client.Version() < packet.V5 {
+			if !warned {
+				warned = true
+				j.inv.Warnf("properties are left out: the connection speaks MQTT %s", j.client.Version())
+			}
+			m.Properties = nil
+		}
+		m.Dup = false
+		if err := j.send(ctx, m, number); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package mqpub
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/mqtt"
+)
+
+// report collects what did not arrive. Its methods may be called from any
+// goroutine.
+type report struct {
+	mu     sync.Mutex
+	inv    *cli.Invocation
+	told   int    // messages told one by one
+	denied uint64 // refused by the broker
+	local  uint64 // could not be sent at all
+	left   uint64 // taken from the input and not sent when the end came
+}
+
+// tellMost is how many messages are told one by one.
+const tellMost = 10
+
+// event is the client's OnEvent.
+func (r *report) event(e mqtt.Event) {
+	if e.Kind == mqtt.EventRefused {
+		r.mu.Lock()
+		r.denied++
+		r.mu.Unlock()
+		r.tell(e.Tag, e.Err)
+	}
+}
+
+// rejected notes a message that the client could not send.
+func (r *report) rejected(number uint64, err error) {
+	r.mu.Lock()
+	r.local++
+	r.mu.Unlock()
+	r.tell(number, err)
+}
+
+func (r *report) unsent(n uint64) {
+	r.mu.Lock()
+	r.left += n
+	r.mu.Unlock()
+}
+
+func (r *report) tell(number uint64, err error) {
+	r.mu.Lock()
+	r.told++
+	told, inv := r.told, r.inv
+	r.mu.Unlock()
+	if inv == nil {
+		return
+	}
+	if told <= tellMost {
+		inv.Errorf("message %d: %v", number, err)
+	} else if told == tellMost+1 {
+		inv.Errorf("further messages that fail are only counted")
+	}
+}
+
+func (r *report) failed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.denied > 0 || r.local > 0
+}
+
+// verdict is the error that says how many messages did not arrive, or nil.
+func (r *report) verdict(st mqtt.Stats, streams bool) error {
+	if !streams {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	total := st.Sent + r.local + r.left
+	open := uint64(st.Unfinished)
+	if open == 0 && r.denied == 0 && r.local == 0 && r.left == 0 && st.Unwritten == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("of %d messages", total)
+	sep := " "
+	for _, part := range [...]struct {
+		n    uint64
+		what string
+	}{
+		{r.denied, "were refused by the broker"}, {r.local, "could not be sent"}, {open, "were not acknowledged"},
+		{r.left, "were not sent"}, {st.Unwritten, "at QoS 0 may be lost"},
+	} {
+		if part.n > 0 {
+			text += sep + fmt.Sprintf("%d %s", part.n, part.what)
+			sep = ", "
+		}
+	}
+	code := cli.ExitLost
+	if open == 0 && r.left == 0 && st.Unwritten == 0 {
+		code = cli.ExitDenied
+	}
+	return cli.Failed(code, fmt.Errorf("%s", text))
+}

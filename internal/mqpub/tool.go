@@ -1,0 +1,220 @@
+// Package mqpub is the publishing tool.
+package mqpub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// Tool is mqpub.
+func Tool() cli.Tool {
+	return cli.Tool{
+		Name:    "mqpub",
+		Bit:     cli.Pub,
+		Summary: "publish messages to an MQTT broker",
+		Usage:   "[OPTION]... -t TOPIC {-m MESSAGE | -f FILE | -s | -n | -l | --input jsonl}",
+		Examples: []cli.Example{
+			{Command: "mqpub -t lamp/hall -m on -r", Text: "set a retained value"},
+			{Command: "tail -f app.log | mqpub -l -q 1 -t logs/app", Text: "publish every line, and lose none"},
+			{Command: "mqsub --json -t 'a/#' | mqpub --input jsonl -h other", Text: "copy messages to another broker"},
+		},
+		Run: run,
+	}
+}
+
+// drainTime is how long acknowledgements are awaited after a signal.
+const drainTime = 10 * time.Second
+
+// resumeTime is how long the broker is asked to keep the session of a stream
+// at QoS 1 and 2 over a lost connection.
+const resumeTime = 5 * time.Minute
+
+// job is one run: what is published, where to, and what became of it.
+type job struct {
+	inv    *cli.Invocation
+	conn   *cli.Connection
+	client *mqtt.Client
+	msg    mqtt.Message // the topic, QoS, retain flag and properties of every message
+	report report
+}
+
+func run(ctx context.Context, inv *cli.Invocation) error {
+	mode, err := modeOf(inv.Values)
+	if err != nil {
+		return err
+	}
+	conn, err := inv.Connection()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	j := &job{inv: inv, conn: conn, report: report{inv: inv}}
+	if err := j.readMessage(mode); err != nil {
+		return err
+	}
+	var feed func(context.Context) error
+	streams := false
+	switch mode {
+	case "stdin-line":
+		feed, streams = j.lines, true
+	case "input":
+		feed, streams = j.records, true
+	default:
+		if j.msg.Payload, err = j.payload(mode); err != nil {
+			return err
+		}
+		feed = j.once
+	}
+	return j.publish(ctx, feed, streams)
+}
+
+// publish connects, lets feed send, waits for what is due, and says goodbye.
+func (j *job) publish(ctx context.Context, feed func(context.Context) error, streams bool) error {
+	o := &j.conn.Options
+	o.PublishOnly = true
+	o.OnEvent = j.report.event
+	endSession := false
+	if streams && !o.Resume && o.SessionExpiry == 0 && j.mayNeedSession() {
+		o.SessionExpiry = resumeTime
+		endSession = true
+	}
+	client, err := j.conn.Connect(ctx, streams)
+	if err != nil {
+		return err
+	}
+	j.client = client
+	feedErr := feed(ctx)
+
+	// The first signal stops the feed; what was taken is still delivered.
+	last, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	if ctx.Err() != nil {
+		last, cancel = context.WithTimeout(last, drainTime)
+		defer cancel()
+	}
+	if streams || j.msg.QoS > 0 {
+		if err := client.Flush(last); err != nil && feedErr == nil && !j.report.failed() {
+			feedErr = cli.WorkError(err)
+		}
+	}
+	bye := packet.Disconnect{}
+	if client.Version() >= packet.V5 {
+		bye.Properties = j.conn.Properties.Disconnect
+		if _, has := bye.Properties.Uint(packet.SessionExpiryInterval); endSession && !has {
+			bye.Properties, _ = append(packet.Properties(nil), bye.Properties...).AppendUint(packet.SessionExpiryInterval, 0)
+		}
+	}
+	closeErr := client.CloseWith(last, &bye)
+	verdict := j.report.verdict(client.Stats(), streams)
+	if ctx.Err() != nil {
+		if verdict != nil {
+			j.inv.Errorf("interrupted: %v", verdict)
+		}
+		return context.Cause(ctx)
+	}
+	if verdict != nil {
+		return verdict
+	}
+	if feedErr != nil {
+		return feedErr
+	}
+	if closeErr != nil && !errors.Is(closeErr, mqtt.ErrClosed) && o.Reconnect == nil {
+		if st := client.Stats(); st.Unfinished > 0 || st.Unwritten > 0 {
+			return cli.WorkError(closeErr)
+		}
+	}
+	return nil
+}
+
+// mayNeedSession tells whether messages above QoS 0 may come.
+func (j *job) mayNeedSession() bool { return j.msg.QoS > 0 || j.inv.Values.IsSet("input") }
+
+// modes are the options that say what to publish.
+var modes = [...]string{"message", "file", "stdin-file", "null-message", "stdin-line", "input"}
+
+// modeOf finds the one that is given.
+func modeOf(v *cli.Values) (string, error) {
+	mode := ""
+	for _, m := range modes {
+		if !v.IsSet(m) || v.Has(m) && isSwitch(m) && !v.Bool(m) {
+			continue
+		}
+		if mode != "" {
+			return "", cli.Usagef("--%s and --%s exclude each other", mode, m).WithHint("only one kind of message can be sent at once")
+		}
+		mode = m
+	}
+	if mode == "" {
+		return "", cli.Usagef("nothing to publish").WithHint("give a message with -m, -f, -s, -n, -l or --input")
+	}
+	stream := mode == "stdin-line"
+	for _, name := range [...]string{"delimiter", "null", "skip-blank"} {
+		if v.Origin(name) == cli.OriginFlag && !stream {
+			return "", cli.Usagef("--%s goes with --stdin-line", name)
+		}
+	}
+	for _, name := range [...]string{"repeat", "repeat-delay"} {
+		if v.Origin(name) == cli.OriginFlag && (stream || mode == "input") {
+			return "", cli.Usagef("--%s does not go with --%s", name, mode)
+		}
+	}
+	if v.IsSet("delimiter") && v.Bool("null") {
+		return "", cli.Usagef("--delimiter and --null exclude each other")
+	}
+	return mode, nil
+}
+
+func isSwitch(name string) bool {
+	return name == "stdin-file" || name == "null-message" || name == "stdin-line"
+}
+
+// readMessage checks the options that shape every message.
+func (j *job) readMessage(mode string) error {
+	v := j.inv.Values
+	t := v.String("topic")
+	if t == "" {
+		t = j.conn.URLTopic()
+	}
+	switch {
+	case mode == "input":
+		if v.Origin("topic") == cli.OriginFlag {
+			return cli.Usagef("--topic does not go with --input").WithHint("every record names its own topic")
+		}
+	case t == "" && !v.IsSet("topic"):
+		return cli.Usagef("no topic").WithHint("give one with -t")
+	default:
+		if err := cli.CheckTopic(v.Label("topic"), t); err != nil {
+			return err
+		}
+	}
+	j.msg = mqtt.Message{Topic: t, QoS: packet.QoS(v.Int("qos")), Retain: v.Bool("retain"), Properties: j.conn.Properties.Publish}
+	return nil
+}
+
+// once publishes the one message as often as --repeat says.
+func (j *job) once(ctx context.Context) error {
+	n, delay := j.inv.Values.Int64("repeat"), j.inv.Values.Duration("repeat-delay")
+	for i := int64(0); i < n; i++ {
+		if i > 0 && delay > 0 {
+			select {
+			case <-time.After(delay):
+			case <-ctx.Done():
+				return nil
+			case <-j.client.Done():
+			}
+		}
+		if err := j.client.Publish(ctx, &j.msg); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("topic %q: %w", j.msg.Topic, cli.WorkError(err))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package mqsub
+
+import (
+	"errors"
+
+	"github.com/mqtools/mqtools/format"
+	"github.com/mqtools/mqtools/internal/cli"
+)
+
+// formatter makes the formatter that the options ask for.
+func formatter(inv *cli.Invocation) (format.Formatter, error) {
+	v := inv.Values
+	pattern, record, pretty := v.IsSet("format"), v.Bool("json"), v.Bool("pretty")
+	for _, x := range [...]struct {
+		a, b string
+		both bool
+	}{
+		{"format", "json", pattern && record}, {"format", "pretty", pattern && pretty},
+		{"format", "verbose", pattern && v.Bool("verbose")}, {"json", "verbose", record && v.Bool("verbose")},
+		{"no-newline", "print0", v.Bool("no-newline") && v.Bool("print0")},
+		{"json", "no-newline", record && v.Bool("no-newline")}, {"json", "print0", record && v.Bool("print0")},
+		{"pretty", "no-newline", pretty && v.Bool("no-newline")}, {"pretty", "print0", pretty && v.Bool("print0")},
+	} {
+		if x.both {
+			return nil, cli.Usagef("--%s and --%s exclude each other", x.a, x.b)
+		}
+	}
+	if v.Bool("json-payload") && !record {
+		return nil, cli.Usagef("--json-payload goes with --json")
+	}
+	end := "\n"
+	switch {
+	case v.Bool("no-newline"):
+		end = ""
+	case v.Bool("print0"):
+		end = "\x00"
+	}
+	escape := inv.StdoutIsTerminal && !v.Bool("raw")
+	var palette format.Palette
+	if inv.StdoutColor {
+		palette = format.Colors
+	}
+	switch {
+	case pattern:
+		p, err := format.Compile(v.String("format"), end)
+		var pe *format.PatternError
+		if errors.As(err, &pe) {
+			return nil, cli.Usagef("%s %q: %s", v.Label("format"), v.String("format"), pe.Text).
+				WithHint("the specifiers are listed in the manual, under FORMAT")
+		}
+		if err != nil {
+			return nil, err
+		}
+		p.Terminal = escape
+		return p, nil
+	case record:
+		return &format.Record{JSONPayload: v.Bool("json-payload"), Terminal: escape || inv.StdoutColor, Indent: pretty, Palette: palette}, nil
+	case pretty:
+		return &format.Pretty{Palette: palette}, nil
+	case escape || inv.StdoutColor && v.Bool("verbose"):
+		return &format.Escaped{Topic: v.Bool("verbose"), End: end, Palette: palette}, nil
+	}
+	return &format.Plain{Topic: v.Bool("verbose"), End: end}, nil
+}

@@ -1,0 +1,38 @@
+package mqsub
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+
+	"github.com/mqtools/mqtools/internal/cli"
+)
+
+// flushSize is how many bytes of output are collected at most before they are
+// written.
+const flushSize = 64 << 10
+
+// errPipe is a reader of stdout that has gone away: the end of the work, and
+// no failure.
+var errPipe = errors.New("standard output is closed")
+
+// output writes to stdout, one write for all messages of one read.
+type output struct {
+	w   io.Writer
+	buf []byte // reused
+}
+
+func (o *output) write(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	_, err := o.w.Write(b)
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, syscall.EPIPE) {
+		return errPipe
+	}
+	return cli.Failed(cli.ExitLocalIO, fmt.Errorf("standard output: %w", err))
+}

@@ -1,0 +1,332 @@
+// Package mqsub is the subscribing tool.
+package mqsub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/mqtools/mqtools/format"
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// Tool is mqsub.
+func Tool() cli.Tool {
+	return cli.Tool{
+		Name:    "mqsub",
+		Bit:     cli.Sub,
+		Summary: "subscribe to topics of an MQTT broker and write what is published",
+		Usage:   "[OPTION]... -t FILTER...",
+		Examples: []cli.Example{
+			{Command: "mqsub -v -t 'sensors/#'", Text: "follow everything below sensors, with topics"},
+			{Command: "mqsub --json -t 'z2m/#' | jq .topic", Text: "one JSON record per message, for jq"},
+			{Command: "value=$(mqsub -t boiler/temp -C 1 -W 5)", Text: "one message, or status 27 after 5 seconds"},
+			{Command: "mqsub --serve -v -t '#'", Text: "a broker that shows everything published to it"},
+		},
+		Run: run,
+	}
+}
+
+// job is one run.
+type job struct {
+	inv    *cli.Invocation
+	conn   *cli.Connection
+	client *mqtt.Client
+	form   format.Formatter
+	subs   []mqtt.Subscription
+
+	filterOut    []string
+	skipRetained bool
+	retainedOnly bool
+	limit        int64 // messages to write, 0 for no limit
+	idle         time.Duration
+
+	count int64 // messages written
+	out   output
+}
+
+var (
+	errIdle    = errors.New("no message in time")
+	errTimeout = errors.New("time is up")
+	errDone    = errors.New("done")
+)
+
+func run(ctx context.Context, inv *cli.Invocation) error {
+	j := &job{inv: inv}
+	if err := j.configure(); err != nil {
+		return err
+	}
+	defer j.conn.Close()
+	v := inv.Values
+	if v.IsSet("timeout") {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, v.Duration("timeout"), errTimeout)
+		defer cancel()
+	}
+	// A reader of stdout that has gone away ends the program, also while no
+	// message comes.
+	if f, ok := inv.Stdout.(*os.File); ok && !inv.StdoutIsTerminal {
+		var cancel context.CancelCauseFunc
+		ctx, cancel = context.WithCancelCause(ctx)
+		defer cancel(nil)
+		closed := cli.WatchClosedPipe(ctx, f)
+		go func() {
+			select {
+			case <-closed:
+				cancel(errPipe)
+			case <-ctx.Done():
+			}
+		}()
+	}
+	return j.result(j.subscribeAndWrite(ctx))
+}
+
+// configure reads and checks the options.
+func (j *job) configure() error {
+	v := j.inv.Values
+	var err error
+	if j.conn, err = j.inv.Connection(); err != nil {
+		return err
+	}
+	filters := v.Strings("topic")
+	if t := j.conn.URLTopic(); t != "" {
+		filters = append(filters, t)
+	}
+	if len(filters) == 0 {
+		return cli.Usagef("no topic filter").WithHint("give one with -t, as -t 'a/#'")
+	}
+	j.skipRetained, j.retainedOnly = v.Bool("skip-retained"), v.Bool("retained-only")
+	if j.skipRetained && j.retainedOnly {
+		return cli.Usagef("--skip-retained and --retained-only exclude each other")
+	}
+	for _, f := range filters {
+		if err := cli.CheckFilter(v.Label("topic"), f); err != nil {
+			return err
+		}
+		s := mqtt.Subscription{Filter: f, QoS: packet.QoS(v.Int("qos"))}
+		if j.skipRetained {
+			s.Options |= packet.RetainHandlingNone
+		}
+		if id, ok := j.conn.Properties.Subscribe.Uint(packet.SubscriptionIdentifier); ok {
+			s.ID = id
+		}
+		j.subs = append(j.subs, s)
+	}
+	for _, f := range v.Strings("filter-out") {
+		if err := cli.CheckFilter(v.Label("filter-out"), f); err != nil {
+			return err
+		}
+		j.filterOut = append(j.filterOut, f)
+	}
+	j.limit, j.idle = v.Int64("count"), v.Duration("idle-timeout")
+	if j.form, err = formatter(j.inv); err != nil {
+		return err
+	}
+	j.out = output{w: j.inv.Stdout}
+	return nil
+}
+
+// subscribeAndWrite is the work: it returns nil when the work is done, and
+// otherwise why it ended.
+func (j *job) subscribeAndWrite(ctx context.Context) error {
+	client, err := j.conn.Connect(ctx, true)
+	if err != nil {
+		return err
+	}
+	j.client = client
+	defer j.close()
+	if j.conn.Options.Resume && client.SessionPresent() {
+		j.inv.Debugf("the broker kept the session")
+	}
+	codes, err := client.Subscribe(ctx, j.subs...)
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		j.tellDenied(codes)
+		return cli.WorkError(err)
+	}
+	j.tellGranted(codes)
+	if j.inv.Values.Bool("exit-after-subscribe") {
+		return nil
+	}
+	if j.retainedOnly {
+		return j.retained(ctx)
+	}
+	return j.follow(ctx)
+}
+
+// tellDenied names every filter that was refused.
+func (j *job) tellDenied(codes []packet.ReasonCode) {
+	if len(codes) < 2 {
+		return // the error itself says it
+	}
+	for i, c := range codes {
+		if c.Failed() {
+			j.inv.Errorf("broker refused topic filter %s: %v", topic.Quote(j.subs[i].Filter), c)
+		}
+	}
+}
+
+// tellGranted warns of a lower QoS than asked for.
+func (j *job) tellGranted(codes []packet.ReasonCode) {
+	for i, c := range codes {
+		if i < len(j.subs) && packet.QoS(c) < j.subs[i].QoS {
+			j.inv.Warnf("broker grants QoS %d for %s", c, topic.Quote(j.subs[i].Filter))
+		}
+	}
+}
+
+// close says goodbye. Output has been flushed and acknowledged before.
+func (j *job) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	bye := packet.Disconnect{}
+	if j.client.Version() >= packet.V5 {
+		bye.Properties = j.conn.Properties.Disconnect
+	}
+	_ = j.client.CloseWith(ctx, &bye) // nothing that was asked for can fail any more
+}
+
+// follow writes messages as they come.
+func (j *job) follow(ctx context.Context) error {
+	for {
+		b, err := j.receive(ctx, j.idle, errIdle)
+		if err != nil {
+			return err
+		}
+		if err := j.batch(b); err != nil {
+			return err
+		}
+	}
+}
+
+// receive is Client.Receive with a limit of its own.
+func (j *job) receive(ctx context.Context, limit time.Duration, why error) (*mqtt.Batch, error) {
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, why)
+		defer cancel()
+	}
+	b, err := j.client.Receive(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, cli.WorkError(err)
+	}
+	return b, nil
+}
+
+// batch writes the messages of one read and acknowledges them once they are
+// written, so that a full disk or a closed pipe loses nothing that the broker
+// keeps.
+func (j *job) batch(b *mqtt.Batch) error {
+	now := time.Now()
+	buf := j.out.buf[:0]
+	taken := 0
+	for i := range b.Messages {
+		m := &b.Messages[i]
+		taken++
+		if !j.wanted(m) {
+			continue
+		}
+		var err error
+		if buf, err = j.form.Append(buf, m, now); err != nil {
+			j.inv.Warnf("topic %s: %v", topic.Quote(m.Topic), err)
+		}
+		if j.count++; j.limit > 0 && j.count >= j.limit {
+			break
+		}
+		if len(buf) >= flushSize {
+			if err := j.out.write(buf); err != nil {
+				return err
+			}
+			b.Ack(taken)
+			buf = buf[:0]
+		}
+	}
+	if err := j.out.write(buf); err != nil {
+		return err
+	}
+	j.out.buf = buf[:0]
+	b.Ack(taken)
+	b.Release()
+	if j.limit > 0 && j.count >= j.limit {
+		return errDone
+	}
+	return nil
+}
+
+// wanted applies the filters of this side.
+func (j *job) wanted(m *mqtt.Message) bool {
+	if m.Retain && j.skipRetained || !m.Retain && j.retainedOnly {
+		return false
+	}
+	for _, f := range j.filterOut {
+		if topic.Match(f, m.Topic) {
+			return false
+		}
+	}
+	return true
+}
+
+// quietTime is how long after the PINGRESP that follows the SUBACK, or after
+// the latest retained message, the retained messages are taken to be
+// complete.
+const quietTime = 200 * time.Millisecond
+
+var errQuiet = errors.New("quiet")
+
+// retained writes the retained messages and ends when the broker has sent
+// them all: it answers a PINGREQ behind them, and then stays quiet.
+func (j *job) retained(ctx context.Context) error {
+	pong := make(chan error, 1)
+	pinged, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { pong <- j.client.Ping(pinged) }()
+	barrier := false
+	for {
+		b, err := j.receive(ctx, quietTime, errQuiet)
+		if err != nil && !errors.Is(err, errQuiet) {
+			return err
+		}
+		select {
+		case perr := <-pong:
+			if perr != nil {
+				return cli.WorkError(perr)
+			}
+			barrier = true
+		default:
+		}
+		if err == nil {
+			err = j.batch(b)
+		}
+		switch {
+		case errors.Is(err, errQuiet) && barrier && j.count == 0:
+			return cli.Quietly(cli.ExitNothing)
+		case errors.Is(err, errQuiet) && barrier:
+			return nil
+		case err != nil && !errors.Is(err, errQuiet):
+			return err
+		}
+	}
+}
+
+// result turns the end of the work into the tool's error.
+func (j *job) result(err error) error {
+	switch {
+	case err == nil, errors.Is(err, errDone), errors.Is(err, errPipe):
+		return nil
+	case errors.Is(err, errTimeout):
+		return cli.Failed(cli.ExitTimeLimit, fmt.Errorf("no end after %s: %d messages written", j.inv.Values.Duration("timeout"), j.count))
+	case errors.Is(err, errIdle):
+		return cli.Failed(cli.ExitTimeLimit, fmt.Errorf("no message for %s", j.idle))
+	}
+	return err
+}
