@@ -219,6 +219,10 @@ func (c *conn) consume() error {
 				cl.pump(now)
 				acked = false
 			}
+			if c.ev.Publish.Retain && c.b.opts.DisableRetain {
+				return &packet.Error{Type: packet.PUBLISH, Reason: packet.RetainNotSupported, Rule: "MQTT-3.2.2-14",
+					Text: "a retained message", Offset: -1}
+			}
 			if c.publish(cl, &c.ev.Publish, now) {
 				now = c.b.now()
 			}

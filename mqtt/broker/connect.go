@@ -222,13 +222,10 @@ func (b *Broker) discard(cl *client) {
 	}
 }
 
-// disconnected handles DISCONNECT. cl.mu is held.
+// disconnected handles DISCONNECT; the engine has refused a session expiry
+// interval after one of 0. cl.mu is held.
 func (c *conn) disconnected(cl *client, p *packet.Disconnect) error {
 	if expiry, has := p.Properties.Uint(packet.SessionExpiryInterval); has {
-		if cl.expiry == 0 && expiry != 0 {
-			return &packet.Error{Type: packet.DISCONNECT, Reason: packet.ProtocolError, Rule: "MQTT-3.14.2-2",
-				Text: "a session expiry interval after one of 0 in CONNECT", Offset: -1}
-		}
 		cl.expiry = expiry
 		if most := c.b.opts.MaxSessionExpiry; most > 0 {
 			cl.expiry = uint32(min(time.Duration(expiry), most/time.Second))

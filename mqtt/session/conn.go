@@ -68,6 +68,7 @@ type Conn struct {
 	server  bool
 	phase   phase
 	clean   bool // C: CONNECT asked for a clean start
+	brief   bool // S: CONNECT had a session expiry interval of 0 or none
 	cfg     Config
 	peer    Peer
 	s       *Session

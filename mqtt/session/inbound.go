@@ -114,8 +114,10 @@ func (c *Conn) handle(f packet.Frame, ev *Event) error {
 		if !c.server && c.version < packet.V5 {
 			return illegal(f.Type, "MQTT-3.14.0-1", "a server sends it only in MQTT 5.0")
 		}
-		if _, has := ev.Disconnect.Properties.Uint(packet.SessionExpiryInterval); has && !c.server {
+		if expiry, has := ev.Disconnect.Properties.Uint(packet.SessionExpiryInterval); has && !c.server {
 			return illegal(f.Type, "MQTT-3.14.2-2", "a server may not send session-expiry-interval")
+		} else if c.brief && expiry != 0 {
+			return illegal(f.Type, "MQTT-3.14.2.2.2", "a session expiry interval after one of 0 in CONNECT")
 		}
 		ev.Kind, c.phase = Disconnect, closed
 		return nil
@@ -163,6 +165,7 @@ func (c *Conn) connect(f packet.Frame, ev *Event) error {
 		return err
 	}
 	c.clean = p.CleanStart
+	c.brief = p.Properties.UintOr(packet.SessionExpiryInterval, 0) == 0
 	c.limits(p.Properties)
 	ev.Kind, c.phase = Connect, deciding
 	return nil
