@@ -1,0 +1,446 @@
+// Package e2e tests the tools as a shell user meets them: words in, streams
+// and an exit code out, against the development broker.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/mqbench"
+	"github.com/mqtools/mqtools/internal/mqpub"
+	"github.com/mqtools/mqtools/internal/mqsub"
+	"github.com/mqtools/mqtools/mqtt/broker"
+	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
+)
+
+// patience is how long a tool may take before its test fails.
+const patience = 30 * time.Second
+
+// result is what a tool left behind.
+type result struct {
+	out, err string
+	code     int
+}
+
+// buffer is a bytes.Buffer for several goroutines.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func tool(name string) cli.Tool {
+	switch name {
+	case "mqpub":
+		return mqpub.Tool()
+	case "mqsub":
+		return mqsub.Tool()
+	}
+	return mqbench.Tool()
+}
+
+// running is a tool at work.
+type running struct {
+	t        *testing.T
+	out, err buffer
+	cancel   context.CancelCauseFunc
+	done     chan struct{}
+	code     int
+}
+
+// start runs a tool in the background.
+func start(t *testing.T, stdin io.Reader, name string, args ...string) *running {
+	t.Helper()
+	r := &running{t: t, done: make(chan struct{})}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	r.cancel = cancel
+	if stdin == nil {
+		stdin = strings.NewReader("")
+	}
+	env := cli.Env{Args: args, Stdin: stdin, Stdout: &r.out, Stderr: &r.err}
+	go func() {
+		defer close(r.done)
+		r.code = cli.Run(ctx, env, tool(name))
+	}()
+	t.Cleanup(func() { cancel(nil); r.wait() })
+	return r
+}
+
+func (r *running) wait() result {
+	r.t.Helper()
+	select {
+	case <-r.done:
+	case <-time.After(patience):
+		r.cancel(nil)
+		r.t.Fatalf("does not end; stdout %q, stderr %q", r.out.String(), r.err.String())
+	}
+	return result{r.out.String(), r.err.String(), r.code}
+}
+
+// run runs a tool to its end.
+func run(t *testing.T, stdin, name string, args ...string) result {
+	t.Helper()
+	return start(t, strings.NewReader(stdin), name, args...).wait()
+}
+
+// ok is run for what must succeed without a word on stderr.
+func ok(t *testing.T, stdin, name string, args ...string) string {
+	t.Helper()
+	r := run(t, stdin, name, args...)
+	if r.code != 0 || r.err != "" {
+		t.Fatalf("%s %q: code %d, stderr %q", name, args, r.code, r.err)
+	}
+	return r.out
+}
+
+// at makes the options that lead to a broker.
+func at(addr string) []string {
+	host, port, _ := net.SplitHostPort(addr)
+	return []string{"-h", host, "-p", port}
+}
+
+// hub is a broker with a signal for every subscription.
+type hub struct {
+	addr       []string
+	broker     *broker.Broker
+	subscribed chan string
+}
+
+func newHub(t *testing.T, o broker.Options) *hub {
+	t.Helper()
+	h := &hub{subscribed: make(chan string, 100)}
+	o.Log = func(e broker.Event) {
+		if e.Kind == broker.EventSubscribed {
+			select {
+			case h.subscribed <- e.Topic:
+			default:
+			}
+		}
+	}
+	b, addr := brokertest.StartWith(t, o)
+	h.broker, h.addr = b, at(addr)
+	return h
+}
+
+// sub starts mqsub and waits until it has subscribed.
+func (h *hub) sub(t *testing.T, args ...string) *running {
+	t.Helper()
+	r := start(t, nil, "mqsub", append(args, h.addr...)...)
+	select {
+	case <-h.subscribed:
+	case <-r.done:
+		t.Fatalf("mqsub %q ended early: code %d, stderr %q", args, r.code, r.err.String())
+	case <-time.After(patience):
+		t.Fatal("no subscription")
+	}
+	return r
+}
+
+func (h *hub) pub(t *testing.T, stdin string, args ...string) {
+	t.Helper()
+	if out := ok(t, stdin, "mqpub", append(args, h.addr...)...); out != "" {
+		t.Errorf("mqpub writes %q to stdout", out)
+	}
+}
+
+func TestEveryWayToPublishArrives(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "payload")
+	if err := os.WriteFile(file, []byte("from\x00file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, stdin string
+		args        []string
+		want        string
+	}{
+		{"-m", "", []string{"-m", "hello"}, "t hello\n"},
+		{"-m of nothing", "", []string{"-m", ""}, "t (null)\n"},
+		{"-f", "", []string{"-f", file}, "t from\x00file\n\n"},
+		{"-f -", "piped", []string{"-f", "-"}, "t piped\n"},
+		{"-s", "a\nb\n", []string{"-s"}, "t a\nb\n\n"},
+		{"-n", "", []string{"-n"}, "t (null)\n"},
+		{"-l", "a\n\nb\r\nc", []string{"-l"}, "t a\nt (null)\nt b\r\nt c\n"},
+		{"-l of nothing", "", []string{"-l"}, ""},
+		{"-l --skip-blank", "a\n\nb\n", []string{"-l", "--skip-blank"}, "t a\nt b\n"},
+		{"-l -0", "a\nb\x00c\x00", []string{"-l", "-0"}, "t a\nb\nt c\n"},
+		{"-l --delimiter", "a--b--c", []string{"-l", "--delimiter", "--"}, "t a\nt b\nt c\n"},
+		{"--repeat", "", []string{"-m", "x", "--repeat", "3"}, "t x\nt x\nt x\n"},
+	} {
+		for _, qos := range []string{"0", "1", "2"} {
+			t.Run(c.name+" q"+qos, func(t *testing.T) {
+				t.Parallel()
+				h := newHub(t, broker.Options{})
+				s := h.sub(t, "-v", "-t", "t", "-t", "end", "-q", qos, "-T", "end")
+				h.pub(t, c.stdin, append([]string{"-t", "t", "-q", qos}, c.args...)...)
+				if got := s.until(t, c.want); got != c.want {
+					t.Errorf("got %q, want %q", got, c.want)
+				}
+			})
+		}
+	}
+}
+
+// until waits until the output is as long as want, and returns it.
+func (r *running) until(t *testing.T, want string) string {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for len(r.out.String()) < len(want) && time.Now().Before(deadline) {
+		select {
+		case <-r.done:
+			return r.out.String()
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return r.out.String()
+}
+
+func TestManyLinesArriveInOrderAtEveryQoS(t *testing.T) {
+	t.Parallel()
+	var lines strings.Builder
+	for i := range 20000 {
+		lines.WriteString(strings.Repeat("x", i%97))
+		lines.WriteByte(byte('0' + i%10))
+		lines.WriteByte('\n')
+	}
+	lines.WriteString(strings.Repeat("long", 300_000)) // above every buffer
+	lines.WriteByte('\n')
+	want := lines.String()
+	for _, qos := range []string{"0", "1", "2"} {
+		t.Run("q"+qos, func(t *testing.T) {
+			t.Parallel()
+			h := newHub(t, broker.Options{})
+			s := h.sub(t, "-t", "t", "-q", qos, "-C", "20001")
+			h.pub(t, want, "-t", "t", "-q", qos, "-l")
+			if r := s.wait(); r.code != 0 || r.out != want {
+				t.Errorf("code %d, stderr %q, %d bytes where %d are due", r.code, r.err, len(r.out), len(want))
+			}
+		})
+	}
+}
+
+func TestRecordsAreAFaithfulCopy(t *testing.T) {
+	t.Parallel()
+	from, to := newHub(t, broker.Options{}), newHub(t, broker.Options{})
+	recorder := from.sub(t, "--json", "-t", "#", "-q", "2", "-C", "5", "-D", "subscribe", "subscription-identifier", "7")
+	copied := to.sub(t, "--json", "-t", "#", "-q", "2", "-C", "5")
+	from.pub(t, "", "-t", "a/b", "-m", "text with \"quotes\", \x1b and \u202e")
+	from.pub(t, "\x00\xff\xfe", "-t", "a/binary", "-s", "-q", "1")
+	from.pub(t, "", "-t", "a/ü", "-n", "-q", "2")
+	from.pub(t, "", "-t", "a/json", "-m", `{"n": 1.50, "s": "x"}`)
+	from.pub(t, "", "-t", "a/props", "-m", "x", "-q", "1", "-D", "publish", "content-type", "text/plain",
+		"-D", "publish", "user-property", "k", "1", "-D", "publish", "user-property", "k", "2",
+		"-D", "publish", "message-expiry-interval", "1000", "-D", "publish", "correlation-data", "id")
+	first := recorder.wait()
+	if first.code != 0 || strings.Count(first.out, "\n") != 5 {
+		t.Fatalf("code %d, stderr %q, stdout %q", first.code, first.err, first.out)
+	}
+	to.pub(t, first.out, "--input", "jsonl")
+	second := copied.wait()
+	strip := func(s string) string {
+		var b strings.Builder
+		for line := range strings.Lines(s) {
+			if _, rest, found := strings.Cut(line, `,"topic":`); found {
+				line = rest
+			}
+			line = strings.ReplaceAll(line, `"subscription-identifiers":[7],`, "")
+			line = strings.ReplaceAll(line, `,"subscription-identifiers":[7]`, "")
+			line = strings.ReplaceAll(line, `,"properties":{"subscription-identifiers":[7]}`, "")
+			line = strings.ReplaceAll(line, `,"properties":{}`, "")
+			b.WriteString(line)
+		}
+		return b.String()
+	}
+	if a, b := strip(first.out), strip(second.out); a != b {
+		t.Errorf("the copy differs:\n%s\n%s", a, b)
+	}
+	if !strings.Contains(first.out, `"payload":"AP/+","payload_encoding":"base64"`) {
+		t.Errorf("binary payload: %s", first.out)
+	}
+}
+
+func TestRetainedOnlyEndsByItself(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, broker.Options{})
+	if r := run(t, "", "mqsub", append([]string{"-t", "#", "--retained-only"}, h.addr...)...); r.code != 28 {
+		t.Errorf("nothing retained: code %d, stderr %q", r.code, r.err)
+	}
+	<-h.subscribed
+	for _, name := range []string{"a", "b", "c"} {
+		h.pub(t, "", "-t", name, "-m", "v-"+name, "-r")
+	}
+	if got := ok(t, "", "mqsub", append([]string{"-v", "-t", "#", "--retained-only"}, h.addr...)...); got != "a v-a\nb v-b\nc v-c\n" {
+		t.Errorf("got %q", got)
+	}
+	<-h.subscribed
+	s := h.sub(t, "-R", "-v", "-t", "#", "-C", "1")
+	h.pub(t, "", "-t", "d", "-m", "live")
+	if r := s.wait(); r.out != "d live\n" {
+		t.Errorf("-R: got %q", r.out)
+	}
+}
+
+func TestTimeLimitsAndCounts(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, broker.Options{})
+	r := run(t, "", "mqsub", append([]string{"-t", "t", "-W", "0.2"}, h.addr...)...)
+	if r.code != 27 {
+		t.Errorf("-W: code %d, stderr %q", r.code, r.err)
+	}
+	r = run(t, "", "mqsub", append([]string{"-t", "t", "--idle-timeout", "0.1"}, h.addr...)...)
+	if r.code != 27 {
+		t.Errorf("--idle-timeout: code %d, stderr %q", r.code, r.err)
+	}
+	if out := ok(t, "", "mqsub", append([]string{"-t", "t", "-E"}, h.addr...)...); out != "" {
+		t.Errorf("-E: %q", out)
+	}
+}
+
+func TestUsageErrorsRepeatTheValueAndHint(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		words string // without the tool's mq
+		says  string
+	}{
+		{"pub -t a/# -m x", `"a/#"`},
+		{"pub -t a -m x --qqos 1", "--qqos"},
+		{"pub -t a -m x -q 3", `"3"`},
+		{"pub -t a -m x -l", "exclude each other"},
+		{"pub -t a", "nothing to publish"},
+		{"pub -m x", "no topic"},
+		{"pub -t a -f /does/not/exist", "/does/not/exist"},
+		{"pub -t a -m x --will-retain", "--will-topic"},
+		{"pub -t a -m x --tls --cafile /does/not/exist", "/does/not/exist"},
+		{"pub -t a -m x -D publish topic-aliasx 3", "topic-aliasx"},
+		{"pub -t a -m x --url http://x", "http"},
+		{"pub -t a -m x -V 311 -x 60", "MQTT 5"},
+		{"pub -t a\xff -m x", `\xff`},
+		{"sub", "no topic filter"},
+		{"sub -t a/#/b", `"a/#/b"`},
+		{"sub -t a -F %z", `"%z"`},
+		{"sub -t a -F %", "incomplete"},
+		{"sub -t a --json -v", "exclude each other"},
+		{"sub -t a -C 0", `"0"`},
+		{"sub -t a -c", "--id"},
+		{"sub -t a -p 65536", "65536"},
+		{"bench --nonsense", "--nonsense"},
+	} {
+		t.Run(c.words, func(t *testing.T) {
+			t.Parallel()
+			words := strings.Fields(c.words)
+			r := run(t, "", "mq"+words[0], words[1:]...)
+			lines := strings.Count(r.err, "\n")
+			if r.code != 2 || !strings.Contains(r.err, c.says) || lines != 2 || r.out != "" {
+				t.Errorf("code %d, stdout %q, stderr %q; want code 2 and two lines with %q", r.code, r.out, r.err, c.says)
+			}
+		})
+	}
+}
+
+func TestRefusalsHaveTheirCodes(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, broker.Options{
+		Authenticate: onlyUser("joe"),
+		Authorize:    func(_, _, topic string, write bool) bool { return !strings.HasPrefix(topic, "secret") },
+	})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := at(ln.Addr().String())
+	_ = ln.Close()
+	for _, c := range []struct {
+		name  string
+		tool  string
+		args  []string
+		stdin string
+		code  int
+		says  string
+	}{
+		{"nobody listens", "mqpub", append([]string{"-t", "a", "-m", "x"}, nobody...), "", 3, "refused"},
+		{"no such host", "mqsub", []string{"-t", "a", "-h", "no-such-host.invalid"}, "", 3, "no-such-host.invalid"},
+		{"bad user", "mqpub", append([]string{"-t", "a", "-m", "x", "-u", "eve", "-P", "hunter2"}, h.addr...), "", 4, "user name or password"},
+		{"TLS to a plain port", "mqpub", append([]string{"-t", "a", "-m", "x", "--tls", "--insecure"}, h.addr...), "", 3, "TLS"},
+		{"PUBACK denied", "mqpub", append([]string{"-t", "secret", "-m", "x", "-u", "joe", "-q", "1"}, h.addr...), "", 5, "not authorized"},
+		{"PUBREC denied", "mqpub", append([]string{"-t", "secret", "-m", "x", "-u", "joe", "-q", "2"}, h.addr...), "", 5, "not authorized"},
+		{"line denied", "mqpub", append([]string{"-t", "secret", "-l", "-u", "joe", "-q", "1"}, h.addr...), "a\nb\n", 5, "of 2 messages 2 were refused"},
+		{"SUBACK denied", "mqsub", append([]string{"-t", "secret", "-u", "joe"}, h.addr...), "", 5, "not authorized"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := run(t, c.stdin, c.tool, c.args...)
+			if r.code != c.code || !strings.Contains(r.err, c.says) || strings.Contains(r.err, "hunter2") {
+				t.Errorf("code %d, stderr %q; want code %d and %q", r.code, r.err, c.code, c.says)
+			}
+		})
+	}
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestAFullDiskLosesNothingOfADurableSession(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, broker.Options{})
+	durable := append([]string{"-t", "t", "-q", "1", "-c", "-i", "keeper"}, h.addr...)
+	ok(t, "", "mqsub", append(durable, "-E")...)
+	h.pub(t, "one\ntwo\n", "-t", "t", "-l", "-q", "1")
+	var errs buffer
+	code := cli.Run(context.Background(), cli.Env{Args: durable, Stdin: strings.NewReader(""), Stdout: full{}, Stderr: &errs}, mqsub.Tool())
+	if code != 6 || !strings.Contains(errs.String(), "no space left") {
+		t.Errorf("code %d, stderr %q", code, errs.String())
+	}
+	if got := ok(t, "", "mqsub", append(durable, "-C", "2")...); got != "one\ntwo\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestServeIsABrokerOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(t.TempDir(), "s")
+	s := start(t, nil, "mqsub", "--serve", "unix://"+socket, "-v", "-t", "#", "-C", "2")
+	args := []string{"--unix", socket, "--wait-for", "10", "--quiet"}
+	// The second message finds mqsub's own subscription for sure: it retains.
+	ok(t, "", "mqpub", append(args, "-t", "a", "-m", "1", "-r", "-q", "1")...)
+	ok(t, "", "mqpub", append(args, "-t", "b", "-m", "2", "-r", "-q", "1")...)
+	r := s.wait()
+	if r.code != 0 || r.out != "a 1\nb 2\n" {
+		t.Errorf("code %d, stdout %q, stderr %q", r.code, r.out, r.err)
+	}
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"mqpub", "mqsub", "mqbench"} {
+		if out := ok(t, "", name, "--help"); !strings.Contains(out, name) || strings.Count(out, "\n") < 5 {
+			t.Errorf("%s --help: %q", name, out)
+		}
+		if out := ok(t, "", name, "--version"); !strings.HasPrefix(out, name+" ") || strings.Count(out, "\n") != 1 {
+			t.Errorf("%s --version: %q", name, out)
+		}
+	}
+}
