@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // The four classes of what became of a message or request; see the package
@@ -94,9 +95,11 @@ func Permanent(err error) bool {
 		}
 		return true
 	}
-	var temporary interface{ Temporary() bool }
-	if errors.As(err, &temporary) {
-		return !temporary.Temporary()
+	// Not any error with a Temporary method: that of syscall.ECONNRESET says
+	// false.
+	var te *transport.Error
+	if errors.As(err, &te) {
+		return !te.Temporary()
 	}
 	var bad *packet.Error
 	return errors.As(err, &bad)

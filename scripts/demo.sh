@@ -1,13 +1,12 @@
 #!/bin/sh
-# A five-minute tour in fifteen seconds: builds the tools, starts the
-# development broker inside mqsub, streams a sensor feed through mqpub, tails
-# it, and shows the same messages as JSON. Ends by itself and leaves nothing
-# running.
+# A tour in fifteen seconds: builds the tools into bin/, starts the development
+# broker inside mqsub, streams a sensor feed through mqpub, tails it, shows it
+# as JSON, and counts a flood. Ends by itself and leaves nothing running.
 set -eu
 cd "$(dirname "$0")/.."
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-[ -t 1 ] || say() { printf '\n%s\n' "$*"; }
+if [ -t 1 ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); else bold='' plain=''; fi
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 
 tmp=$(mktemp -d)
 pids=
@@ -23,78 +22,72 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-say 'build the tools into bin/'
+say '# build mqpub, mqsub and mqbench into bin/'
 tags=urfave_cli_no_docs,urfave_cli_no_suggest
 for tool in mqpub mqsub mqbench; do
 	CGO_ENABLED=0 go build -tags "$tags" -trimpath -ldflags '-s -w' -o "bin/$tool" "./cmd/$tool"
 done
-ls -l bin | awk 'NR > 1 { printf "  %-8s %5.1f MB\n", $NF, $5 / 1e6 }'
+PATH=$PWD/bin:$PATH
 
 # The broker listens on a Unix socket of its own: no port is taken.
 socket=$tmp/broker.sock
+say '# a broker in one command, here on a Unix socket; -C 1 ends it at the first message'
+echo 'mqsub --serve unix:///... -t demo/end -C 1 &'
+mqsub --serve "unix://$socket" --quiet -t demo/end -C 1 >"$tmp/end" &
+broker=$!
+pids="$pids $broker"
 export MQ_UNIX="$socket"
 
-say 'a broker in one command:  mqsub --serve ADDR -t "#"'
-env -u MQ_UNIX bin/mqsub --serve "$socket" --quiet -t 'demo/end' -C 1 >/dev/null &
-pids="$pids $!"
-broker=$!
-
-# A reading of a boiler room: temperatures that drift, a valve, a meter.
+# Rooms whose temperature drifts, as records: topic, retain flag, payload.
 feed() {
 	awk -v n="$1" 'BEGIN {
 		srand(42)
-		split("hall kitchen bath attic", room, " ")
-		for (i = 1; i <= 4; i++) temp[i] = 18 + 4 * rand()
+		rooms = split("hall kitchen bath attic", room, " ")
+		for (i = 1; i <= rooms; i++) temp[i] = 18 + 4 * rand()
 		for (i = 0; i < n; i++) {
-			k = i % 4 + 1
+			k = i % rooms + 1
 			temp[k] += (rand() - 0.48) / 4
-			printf "{\"topic\":\"home/%s/climate\",\"retain\":true,\"payload\":\"{\\\"celsius\\\":%.2f,\\\"humidity\\\":%d,\\\"seq\\\":%d}\"}\n",
-				room[k], temp[k], 40 + 20 * rand(), i
+			printf "{\"topic\":\"home/%s/climate\",\"retain\":true,\"payload\":\"{\\\"celsius\\\":%.2f,\\\"humidity\\\":%d}\"}\n", \
+				room[k], temp[k], 40 + 20 * rand()
 		}
-	}'
+	}' | while IFS= read -r line; do
+		printf '%s\n' "$line"
+		sleep 0.1
+	done
 }
 
-say 'tail topics in a terminal:  mqsub -v -t "home/+/climate"'
-bin/mqsub --wait-for 5s -v -q 1 -t 'home/+/climate' -C 12 >"$tmp/tail" &
-tail=$!
-pids="$pids $tail"
-bin/mqsub --wait-for 5s --json -q 1 -t 'home/#' -C 12 >"$tmp/json" &
-json=$!
-pids="$pids $json"
-bin/mqsub --wait-for 5s -q 1 -t ready -C 2 >/dev/null &
-ready=$!
-pids="$pids $ready"
-# A subscription is in force once a message of ours came back through it.
-feed 12 | while IFS= read -r line; do
-	printf '%s\n' "$line"
-	sleep 0.2
-done >"$tmp/feed" &
-feeder=$!
-pids="$pids $feeder"
-wait "$feeder"
-kill "$ready" 2>/dev/null || :
-bin/mqpub --wait-for 5s -q 1 --input jsonl <"$tmp/feed"
-wait "$tail"
-cat "$tmp/tail"
+say '# tail a feed; the session was made before, so that not even the first message is missed'
+echo "mqsub -v -q 1 -c -i tail -t 'home/+/climate'"
+mqsub --wait-for 5s --quiet -E -q 1 -c -i tail -t 'home/+/climate'
+feed 24 | mqpub -q 1 --input jsonl &
+pids="$pids $!"
+mqsub -v -q 1 -c -i tail -t 'home/+/climate' -C 24
 
-say 'the same messages as JSON Lines'
-wait "$json"
 if command -v jq >/dev/null 2>&1; then
-	printf '  mqsub --json -t "home/#" | jq -r ...\n'
-	jq -r '[.topic, (.payload | fromjson | .celsius)] | @tsv' <"$tmp/json" | head -4
+	say '# the retained values as JSON Lines, through jq'
+	echo "mqsub --json --json-payload --retained-only -t 'home/#' | jq -r ..."
+	mqsub --json --json-payload --retained-only -t 'home/#' |
+		jq -r '[.topic, "\(.payload.celsius) C", "\(.payload.humidity) %"] | @tsv'
 else
-	head -4 "$tmp/json"
+	say '# the retained values as JSON Lines'
+	echo "mqsub --json --json-payload --retained-only -t 'home/#'"
+	mqsub --json --json-payload --retained-only -t 'home/#'
 fi
 
-say 'every line of a stream, acknowledged:  seq 100000 | mqpub -l -q 1'
-bin/mqsub -t 'demo/lines' -q 1 -C 100000 >"$tmp/lines" &
-lines=$!
-pids="$pids $lines"
-bin/mqpub -t demo/ready -n
-seq 100000 | bin/mqpub -l -q 1 -t demo/lines
-wait "$lines"
-seq 100000 | cmp - "$tmp/lines" && printf '  100000 lines out, 100000 lines in, byte for byte\n'
+say '# a message in full'
+echo "mqsub --pretty --retained-only -t home/attic/climate"
+mqsub --pretty --retained-only -t home/attic/climate
 
-bin/mqpub -t demo/end -m bye
+say '# a flood: every line acknowledged, in order, byte for byte'
+echo 'seq 200000 | mqpub -l -q 1 -t demo/lines'
+mqsub -E -q 1 -c -i flood -t demo/lines
+mqsub -q 1 -c -i flood -t demo/lines -C 200000 >"$tmp/lines" &
+flood=$!
+pids="$pids $flood"
+seq 200000 | mqpub -l -q 1 -t demo/lines
+wait "$flood"
+seq 200000 | cmp - "$tmp/lines"
+echo '200000 lines out, 200000 lines in: the same'
+
+mqpub -t demo/end -m bye
 wait "$broker"
-say 'done'

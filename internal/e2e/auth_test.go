@@ -3,6 +3,7 @@ package e2e
 import (
 	"net"
 
+	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
@@ -15,3 +16,5 @@ func onlyUser(name string) func(*packet.Connect, net.Addr) packet.ReasonCode {
 		return packet.Success
 	}
 }
+
+var brokerDefaults = broker.Options{}

@@ -119,6 +119,9 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		return context.Cause(ctx)
 	}
 	if verdict != nil {
+		if cause := client.Err(); cause != nil && !errors.Is(cause, mqtt.ErrClosed) {
+			j.inv.Errorf("%v", cause) // why, before how much
+		}
 		return verdict
 	}
 	if feedErr != nil {

@@ -1,0 +1,257 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// mosquitto is Debian's broker on a Unix socket of its own.
+type mosquitto struct {
+	t      *testing.T
+	path   string
+	config string
+	socket string
+	cmd    *exec.Cmd
+}
+
+// newMosquitto starts one that keeps its state over a restart; the test is
+// skipped where it is not installed.
+func newMosquitto(t *testing.T) *mosquitto {
+	t.Helper()
+	path, err := exec.LookPath("mosquitto")
+	if err != nil {
+		if path = "/usr/sbin/mosquitto"; os.Getenv("PATH") == "" {
+			t.Skip("mosquitto is not installed")
+		}
+		if _, err := os.Stat(path); err != nil {
+			t.Skip("mosquitto is not installed")
+		}
+	}
+	dir, err := os.MkdirTemp("", "mq") // short: socket paths have a limit
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	who, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &mosquitto{t: t, path: path, config: filepath.Join(dir, "m.conf"), socket: filepath.Join(dir, "s")}
+	config := fmt.Sprintf("listener 0 %s\nallow_anonymous true\nuser %s\npersistence true\npersistence_location %s/\n"+
+		"max_queued_messages 0\nmax_inflight_messages 1000\n", m.socket, who.Username, dir)
+	if err := os.WriteFile(m.config, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.start()
+	t.Cleanup(m.stop)
+	return m
+}
+
+func (m *mosquitto) start() {
+	m.t.Helper()
+	_ = os.Remove(m.socket)
+	m.cmd = exec.Command(m.path, "-c", m.config)
+	if err := m.cmd.Start(); err != nil {
+		m.t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); ; {
+		nc, err := net.Dial("unix", m.socket)
+		if err == nil {
+			_ = nc.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			m.t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (m *mosquitto) stop() {
+	_ = m.cmd.Process.Signal(syscall.SIGTERM)
+	_ = m.cmd.Wait()
+}
+
+// numbers writes n numbered lines.
+func numbers(w io.Writer, n int) {
+	b := bufio.NewWriter(w)
+	for i := range n {
+		b.WriteString(strconv.Itoa(i))
+		b.WriteByte('\n')
+	}
+	_ = b.Flush()
+}
+
+func TestMosquittoAMillionLines(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short")
+	}
+	m := newMosquitto(t)
+	const n = 1_000_000
+	durable := []string{"--unix", m.socket, "-q", "1", "-t", "t", "-c", "-i", "million"}
+	ok(t, "", "mqsub", append(durable, "-E")...)
+	s := start(t, nil, "mqsub", append(durable, "-C", strconv.Itoa(n))...)
+	var want bytes.Buffer
+	numbers(&want, n)
+	ok(t, want.String(), "mqpub", "--unix", m.socket, "-q", "1", "-t", "t", "-l")
+	select {
+	case <-s.done:
+	case <-time.After(4 * patience):
+	}
+	if r := s.wait(); r.code != 0 || r.err != "" || r.out != want.String() {
+		t.Errorf("code %d, stderr %q, %d bytes where %d are due", r.code, r.err, len(r.out), want.Len())
+	}
+}
+
+// TestMosquittoRestartInTheMiddle stops the broker while lines flow, twice,
+// and starts it again: at QoS 2 every line arrives once, and at QoS 1 every
+// line arrives, in order but for redeliveries.
+func TestMosquittoRestartInTheMiddle(t *testing.T) {
+	for _, qos := range []string{"1", "2"} {
+		t.Run("q"+qos, func(t *testing.T) {
+			t.Parallel()
+			m := newMosquitto(t)
+			const n = 100_000
+			durable := []string{"--unix", m.socket, "-q", qos, "-t", "t", "-c", "-i", "restart", "--reconnect-delay", "0.2"}
+			ok(t, "", "mqsub", append(durable, "-E")...)
+			s := start(t, nil, "mqsub", durable...)
+			r, w := io.Pipe()
+			p := start(t, r, "mqpub", "--unix", m.socket, "-q", qos, "-t", "t", "-l", "--reconnect-delay", "0.2")
+			go func() {
+				<-p.done
+				_ = r.Close() // a write into the pipe must not wait for ever
+			}()
+			var want bytes.Buffer
+			numbers(&want, n)
+			rest := want.Bytes()
+			for part := range 3 {
+				k := len(rest)
+				if part < 2 {
+					k = len(rest) / 3
+				}
+				_, _ = w.Write(rest[:k])
+				rest = rest[k:]
+				if part < 2 {
+					m.stop()
+					m.start()
+				}
+			}
+			_ = w.Close()
+			if got := p.wait(); got.code != 0 {
+				t.Fatalf("mqpub: code %d, stderr %q", got.code, got.err)
+			}
+			last := fmt.Sprintf("\n%d\n", n-1)
+			for deadline := time.Now().Add(patience); !strings.HasSuffix(s.out.String(), last) && time.Now().Before(deadline); {
+				time.Sleep(20 * time.Millisecond)
+			}
+			s.cancel(nil)
+			got := s.wait().out
+			if qos == "2" {
+				if got != want.String() {
+					t.Errorf("%d bytes where %d are due", len(got), want.Len())
+				}
+				return
+			}
+			next, again := 0, 0
+			for line := range strings.Lines(got) {
+				i, err := strconv.Atoi(strings.TrimSuffix(line, "\n"))
+				switch {
+				case err != nil || i > next:
+					t.Fatalf("line %q where %d is due", line, next)
+				case i == next:
+					next++
+				default:
+					again++
+				}
+			}
+			if next != n {
+				t.Errorf("%d of %d lines", next, n)
+			}
+			t.Logf("%d redeliveries", again)
+		})
+	}
+}
+
+// TestMosquittoClientsOnOurBroker runs Debian's clients against the
+// development broker.
+func TestMosquittoClientsOnOurBroker(t *testing.T) {
+	pub, err := exec.LookPath("mosquitto_pub")
+	if err != nil {
+		t.Skip("mosquitto-clients are not installed")
+	}
+	sub, err := exec.LookPath("mosquitto_sub")
+	if err != nil {
+		t.Skip("mosquitto-clients are not installed")
+	}
+	for _, version := range []string{"31", "311", "5"} {
+		for _, qos := range []string{"0", "1", "2"} {
+			t.Run("v"+version+" q"+qos, func(t *testing.T) {
+				t.Parallel()
+				h := newHub(t, brokerDefaults)
+				args := append([]string{"-V", version, "-q", qos, "-t", "a/b"}, h.addr...)
+				s := exec.Command(sub, append(args, "-C", "3", "-W", "30", "-F", "%t %q %r %p")...)
+				var out bytes.Buffer
+				s.Stdout = &out
+				if err := s.Start(); err != nil {
+					t.Fatal(err)
+				}
+				<-h.subscribed
+				for i := range 3 {
+					c := exec.Command(pub, append(args, "-m", "m"+strconv.Itoa(i), "-r")...)
+					if b, err := c.CombinedOutput(); err != nil || len(b) > 0 {
+						t.Fatalf("mosquitto_pub: %v %s", err, b)
+					}
+				}
+				if err := s.Wait(); err != nil {
+					t.Fatal(err)
+				}
+				want := fmt.Sprintf("a/b %[1]s 0 m0\na/b %[1]s 0 m1\na/b %[1]s 0 m2\n", qos)
+				if out.String() != want {
+					t.Errorf("got %q, want %q", out.String(), want)
+				}
+				b, err := exec.Command(sub, append(args, "-C", "1", "-W", "30", "-F", "%r %p")...).Output()
+				if err != nil || string(b) != "1 m2\n" {
+					t.Errorf("retained: %q, %v", b, err)
+				}
+			})
+		}
+	}
+}
+
+// TestMosquittoFormatsAlike compares our patterns with mosquitto_sub's, for
+// the same message from the same broker.
+func TestMosquittoFormatsAlike(t *testing.T) {
+	sub, err := exec.LookPath("mosquitto_sub")
+	if err != nil {
+		t.Skip("mosquitto-clients are not installed")
+	}
+	h := newHub(t, brokerDefaults)
+	h.pub(t, "", "-t", "top/ic", "-m", "hello", "-r", "-q", "1", "-V", "5",
+		"-D", "publish", "content-type", "text/plain", "-D", "publish", "user-property", "k", "v", "-D", "publish", "user-property", "k2", "v2",
+		"-D", "publish", "response-topic", "r/t", "-D", "publish", "payload-format-indicator", "1")
+	for _, pattern := range []string{
+		"%t", "%p", "%l", "%q", "%r", "%m", "%x", "%X", "%%", "%C", "%R", "%P", "%F", "%D",
+		"%10t|", "%-10t|", "%.3t|", "%10.3t|", "%010l|", "%5l|", "%-5l|", "%05l|", "%3p|", "%8p|", "%-8p|", "%08p|",
+		"%.2x", "%.2:x", "%.4-X", "%12x|", "%-12x|", "%012x|", "%012.2:x|", "%4x|", "%20.4x|", "%10C|", "%-12C|", "%12R|",
+		"%5F|", "%05F|", "%S|", "%5S|", "%A|", "%3A|", "%E|", `\t\\x\a\e`, "@@", "@Y", "@%", "plain text",
+	} {
+		args := append([]string{"-V", "5", "-t", "top/ic", "-q", "1", "-C", "1", "-W", "30", "-F", pattern}, h.addr...)
+		theirs, err1 := exec.Command(sub, args...).Output()
+		ours := run(t, "", "mqsub", args...)
+		if string(theirs) != ours.out || (err1 == nil) != (ours.code == 0) {
+			t.Errorf("%q: mosquitto_sub %q %v, mqsub %q %d %s", pattern, theirs, err1, ours.out, ours.code, ours.err)
+		}
+	}
+}
