@@ -8,7 +8,7 @@ import (
 
 // knownTime tells whether appendTime draws conversion c.
 func knownTime(c byte) bool {
-	return strings.IndexByte("aAbBcCdDeFgGhHIjklmMnNpPrRsStTuUVwWxXyYzZ", c) >= 0
+	return strings.IndexByte("aAbBcCdDeFgGhHIjklmMnNpPrRsStTuUVwWxXyYzZ%", c) >= 0
 }
 
 // appendTime appends at after conversion c of strftime in the POSIX locale,
@@ -94,6 +94,8 @@ func appendTime(dst []byte, c byte, at time.Time) []byte {
 		return at.AppendFormat(dst, "-0700")
 	case 'Z':
 		return at.AppendFormat(dst, "MST")
+	case '%':
+		return append(dst, '%')
 	}
 	return dst
 }

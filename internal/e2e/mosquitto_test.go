@@ -231,7 +231,8 @@ func TestMosquittoClientsOnOurBroker(t *testing.T) {
 }
 
 // TestMosquittoFormatsAlike compares our patterns with mosquitto_sub's, for
-// the same message from the same broker.
+// the same message from the same broker. Widths and groups of %x are left
+// out: they changed from 2.0 to 2.1, whose rules are ours.
 func TestMosquittoFormatsAlike(t *testing.T) {
 	sub, err := exec.LookPath("mosquitto_sub")
 	if err != nil {
@@ -244,7 +245,7 @@ func TestMosquittoFormatsAlike(t *testing.T) {
 	for _, pattern := range []string{
 		"%t", "%p", "%l", "%q", "%r", "%m", "%x", "%X", "%%", "%C", "%R", "%P", "%F", "%D",
 		"%10t|", "%-10t|", "%.3t|", "%10.3t|", "%010l|", "%5l|", "%-5l|", "%05l|", "%3p|", "%8p|", "%-8p|", "%08p|",
-		"%.2x", "%.2:x", "%.4-X", "%12x|", "%-12x|", "%012x|", "%012.2:x|", "%4x|", "%20.4x|", "%10C|", "%-12C|", "%12R|",
+		"%10C|", "%-12C|", "%12R|",
 		"%5F|", "%05F|", "%S|", "%5S|", "%A|", "%3A|", "%E|", `\t\\x\a\e`, "@@", "@Y", "@%", "plain text",
 	} {
 		args := append([]string{"-V", "5", "-t", "top/ic", "-q", "1", "-C", "1", "-W", "30", "-F", pattern}, h.addr...)
