@@ -140,6 +140,8 @@ func (p *Connect) Parse(f Frame, _ Version) error {
 	p.Will.Retain = flags&0x20 != 0
 	switch {
 	case r.err != nil:
+	case !p.HasWill && flags&0x38 != 0 && p.Version == V31:
+		p.Will = Will{} // 3.1 disregards them
 	case !p.HasWill && flags&0x38 != 0:
 		r.fail("MQTT-3.1.2-11", "will QoS or will retain is set without a will")
 	case p.Will.QoS > 2:
@@ -182,8 +184,15 @@ func (p *Connect) Parse(f Frame, _ Version) error {
 		}
 		p.Will.Payload = r.binary("the will payload")
 	}
+	if p.Version == V31 && r.err == nil {
+		// In 3.1 the remaining length takes precedence over these flags.
+		p.HasUsername = p.HasUsername && r.left() > 0
+	}
 	if p.HasUsername {
 		p.Username = r.text("the user name")
+	}
+	if p.Version == V31 && r.err == nil {
+		p.HasPassword = p.HasPassword && r.left() > 0
 	}
 	if p.HasPassword {
 		p.Password = r.binary("the password")

@@ -44,6 +44,11 @@ func (p *Auth) Parse(f Frame, v Version) error {
 		return malformed(0, "MQTT-2.1.2", "packet type 15 is reserved before MQTT 5.0", -1)
 	}
 	p.Reason, p.Properties = r.optional(AUTH)
+	if r.err == nil && p.Reason != Success {
+		if _, has := p.Properties.find(AuthenticationMethod); !has {
+			r.failProtocol("MQTT-3.15.2.2.2", "no authentication method")
+		}
+	}
 	return r.end()
 }
 
