@@ -44,7 +44,7 @@ func skipContainer(b []byte, i, depth int, end byte) (int, bool) {
 		return i + 1, true
 	}
 	for {
-		ok := true
+		var ok bool
 		if end == '}' {
 			if i >= len(b) || b[i] != '"' {
 				return i, false

@@ -102,8 +102,8 @@ func appendTime(dst []byte, c byte, at time.Time) []byte {
 
 // digits appends n, at least width characters wide.
 func digits(dst []byte, n, width int, fill byte) []byte {
-	for unit := 10; width > 1; width-- {
-		unit = 1
+	for ; width > 1; width-- {
+		unit := 1
 		for range width - 1 {
 			unit *= 10
 		}

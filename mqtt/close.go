@@ -56,7 +56,7 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 		if c.opt.Trace != nil {
 			c.traceOut(out, version)
 		}
-		writeAll(nc, out, 5*time.Second)
+		_ = writeAll(nc, out, 5*time.Second) // goodbye finds out
 		c.goodbye(ctx, nc)
 	}
 	c.stop(ErrClosed)

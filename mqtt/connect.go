@@ -130,7 +130,7 @@ func (c *Client) handshake(nc net.Conn, v packet.Version, first bool) error {
 		if err != nil {
 			if len(out) > 0 {
 				nc.SetWriteDeadline(time.Now().Add(time.Second))
-				nc.Write(out)
+				_, _ = nc.Write(out) // last words: nobody waits for them
 			}
 			return explainFirst(buf, err)
 		}
@@ -234,9 +234,9 @@ func (c *Client) begin(nc net.Conn) {
 	if next, err := c.conn.Tick(c.now(), true); err == nil && next-c.now() < 365*24*time.Hour {
 		c.timer.Reset(next - c.now())
 	}
-	c.answerAll(&c.roomers, nil)
+	c.answerAll(&c.roomers)
 	if c.sess.Open() == 0 {
-		c.answerAll(&c.flushers, nil)
+		c.answerAll(&c.flushers)
 	}
 	wake := c.wakeLocked()
 	c.mu.Unlock()
@@ -356,9 +356,9 @@ func (c *Client) end(err error) {
 			c.answer(uint32(tag), &Error{Op: "publish", Class: ErrInDoubt, Err: c.ended})
 		}
 	})
-	c.answerAll(&c.roomers, nil) // they look at c.ended
-	c.answerAll(&c.flushers, nil)
-	c.answerAll(&c.recv, nil)
+	c.answerAll(&c.roomers) // they look at c.ended
+	c.answerAll(&c.flushers)
+	c.answerAll(&c.recv)
 	if c.timer != nil {
 		c.timer.Stop()
 	}

@@ -200,6 +200,6 @@ func (c *Client) Ping(ctx context.Context) error {
 // roomLocked wakes the calls that wait for room, if there may be some.
 func (c *Client) roomLocked() {
 	if len(c.roomers) > 0 && c.conn.Pending() < highWater/2 && (c.nc == nil || c.conn.Room(0)) {
-		c.answerAll(&c.roomers, nil)
+		c.answerAll(&c.roomers)
 	}
 }

@@ -154,7 +154,7 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 	}
 	c.roomLocked()
 	if c.sess.Open() == 0 && len(c.flushers) > 0 {
-		c.answerAll(&c.flushers, nil)
+		c.answerAll(&c.flushers)
 	}
 	for _, err := range c.renewals {
 		events = append(events, Event{Kind: EventSubscribed, Err: err})
@@ -206,7 +206,7 @@ func (c *Client) lastWords(gen uint64, nc net.Conn) {
 		c.traceOut(buf, v)
 	}
 	nc.SetWriteDeadline(time.Now().Add(time.Second))
-	nc.Write(buf)
+	_, _ = nc.Write(buf) // nobody waits for them
 }
 
 // take adds a received message to the batch. Called with mu.

@@ -109,7 +109,7 @@ func (c *Client) request(ctx context.Context, op string, send func(tag uint64) e
 			c.roomers = append(c.roomers, me) // until the connection is back
 		} else if err != nil {
 			c.answer(me, nil)
-			<-c.waiters[me].ch
+			<-c.waiters[me].ch //nolint:errcheck // the nil of the line before
 			c.waiters[me].inUse = false
 			c.free = append(c.free, me)
 			c.mu.Unlock()

@@ -87,9 +87,9 @@ func (c *Client) unpark(i uint32) {
 }
 
 // answerAll wakes a list of waiters and empties it. Called with mu.
-func (c *Client) answerAll(list *[]uint32, err error) {
+func (c *Client) answerAll(list *[]uint32) {
 	for _, i := range *list {
-		c.answer(i, err)
+		c.answer(i, nil)
 	}
 	*list = (*list)[:0]
 }

@@ -93,9 +93,9 @@ func (c *Client) writeBatch() {
 	c.mu.Lock()
 	c.spare = buf[:0]
 	c.writing = false
-	c.answerAll(&c.idlers, nil)
+	c.answerAll(&c.idlers)
 	if c.sess.Open() == 0 && len(c.flushers) > 0 {
-		c.answerAll(&c.flushers, nil)
+		c.answerAll(&c.flushers)
 	}
 	c.mu.Unlock()
 	if err != nil {

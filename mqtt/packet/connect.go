@@ -140,14 +140,14 @@ func (p *Connect) Parse(f Frame, _ Version) error {
 	p.Will.Retain = flags&0x20 != 0
 	switch {
 	case r.err != nil:
+	case p.HasPassword && !p.HasUsername && p.Version < V5:
+		r.fail("MQTT-3.1.2-22", "a password without a user name")
 	case !p.HasWill && flags&0x38 != 0 && p.Version == V31:
 		p.Will = Will{} // 3.1 disregards them
 	case !p.HasWill && flags&0x38 != 0:
 		r.fail("MQTT-3.1.2-11", "will QoS or will retain is set without a will")
 	case p.Will.QoS > 2:
 		r.fail("MQTT-3.1.2-12", "will QoS is 3")
-	case p.HasPassword && !p.HasUsername && p.Version < V5:
-		r.fail("MQTT-3.1.2-22", "a password without a user name")
 	}
 	p.KeepAlive = r.uint16("the keep alive")
 	if p.Version >= V5 {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func seeds(f *testing.F, add func(b []byte, v byte)) {
+func seeds(add func(b []byte, v byte)) {
 	for _, w := range fixtures() {
 		add(unhex(w.hex), byte(w.v))
 	}
@@ -15,7 +15,7 @@ func seeds(f *testing.F, add func(b []byte, v byte)) {
 }
 
 func FuzzSplit(f *testing.F) {
-	seeds(f, func(b []byte, v byte) { f.Add(b, v, uint16(0)) })
+	seeds(func(b []byte, v byte) { f.Add(b, v, uint16(0)) })
 	f.Fuzz(func(t *testing.T, b []byte, v byte, limit uint16) {
 		fr, n, err := Split(b, Version(v), int(limit))
 		switch {
@@ -33,7 +33,7 @@ func FuzzSplit(f *testing.F) {
 // FuzzParse shows that decoding never panics, and that what decodes encodes
 // to bytes that decode to the same.
 func FuzzParse(f *testing.F) {
-	seeds(f, func(b []byte, v byte) { f.Add(b, v) })
+	seeds(func(b []byte, v byte) { f.Add(b, v) })
 	f.Fuzz(func(t *testing.T, b []byte, version byte) {
 		v := V31 + Version(version%3)
 		fr, n, err := Split(b, v, 0)

@@ -2,7 +2,6 @@ package packet
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -254,7 +253,7 @@ func TestSummariesAreOneLineWithoutSecrets(t *testing.T) {
 	if s != want {
 		t.Errorf("got  %s\nwant %s", s, want)
 	}
-	if s := fmt.Sprintf("%s", AppendSummary(nil, Frame{Type: PUBACK, Body: []byte{0}}, V5)); !strings.Contains(s, "malformed") {
+	if s := string(AppendSummary(nil, Frame{Type: PUBACK, Body: []byte{0}}, V5)); !strings.Contains(s, "malformed") {
 		t.Errorf("a broken packet: %q", s)
 	}
 }

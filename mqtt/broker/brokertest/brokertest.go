@@ -50,7 +50,7 @@ func StartOn(t testing.TB, listen string, cfg *tls.Config, o broker.Options) (b 
 		if err := b.Close(ctx); err != nil {
 			t.Errorf("broker did not close in time: %v", err)
 		}
-		<-done
+		<-done //nolint:errcheck // ErrClosed
 	})
 	return b, ln.Addr().String()
 }
