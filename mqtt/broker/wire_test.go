@@ -276,7 +276,8 @@ func TestConversations(t *testing.T) {
 			a< {ok5 present}
 			a< 32 08 0001 "t" 0001 00 "m1"
 			a< 32 08 0001 "t" 0002 00 "m2"
-			a> 40 02 0001
+			a> 40 02 0001 {ping}
+			a< {pong}
 			a> x` + a5keep + `
 			a< {ok5 present}
 			a< 3a 08 0001 "t" 0002 00 "m2"

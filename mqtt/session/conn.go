@@ -191,7 +191,13 @@ func (c *Conn) Refuse(ack *packet.Connack) {
 // over is called with the tag of every message that is finished by that, with
 // Success if the server had taken it before, or PacketTooLarge if it exceeds
 // the server's new limit.
+//
+// The CONNACK of MQTT 3.1 does not say whether the server kept the session:
+// without a clean session that is assumed, which is what 3.1 clients do.
 func (c *Conn) Resume(sessionPresent bool, over func(tag uint64, reason packet.ReasonCode)) {
+	if c.version == packet.V31 && !c.clean {
+		sessionPresent = true
+	}
 	if !sessionPresent && (c.s.span() > 0 || len(c.s.inbound) > 0) {
 		c.s.renumber(func(tag uint64) { over(tag, packet.Success) })
 	}
