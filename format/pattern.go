@@ -160,7 +160,7 @@ func compileSpecifier(s string, i int) (o op, end int, err error) {
 		o.sep = s[i]
 		i++
 	}
-	if i >= len(s) {
+	if i >= len(s) || s[i:] == "." {
 		return o, 0, &PatternError{start, fmt.Sprintf("incomplete specifier %q at the end", s[start:])}
 	}
 	o.verb = s[i]
