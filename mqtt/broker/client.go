@@ -87,7 +87,7 @@ func (cl *client) offer(r *route, h *hit) (wait bool) {
 		cl.write(&q)
 		return false
 	}
-	if o := &cl.b.opts; cl.queue.count >= 4*o.QueueMessages || cl.queue.bytes >= 4*o.QueueBytes {
+	if cl.queue.bytes >= 4*cl.b.opts.QueueBytes { // each message counts its overhead
 		if qos == 0 {
 			cl.drop(string(p.Topic), "its queue is full")
 			return true

@@ -437,6 +437,11 @@ func (c *conn) wait(cl *client) {
 	for x := cl; x != nil; x = x.waitsFor {
 		if x == self {
 			b.waitMu.Unlock()
+			// Everybody in the circle goes on, so that all of them come to
+			// the acknowledgements that empty their queues.
+			self.mu.Lock()
+			self.wakeWaiters()
+			self.mu.Unlock()
 			return
 		}
 	}

@@ -22,7 +22,8 @@ type Options struct {
 
 	// Limits of what waits for one client. Reaching them slows publishers
 	// down while the client is connected; for an absent one further messages
-	// are dropped. At four times the limit a connected client is cut off.
+	// are dropped. At four times the bytes, which publishers that wait for
+	// each other in a circle may cause, a connected client is cut off.
 	QueueMessages int // 1000
 	QueueBytes    int // bytes; 4 MiB
 
