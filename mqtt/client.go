@@ -121,6 +121,9 @@ func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) 
 		c.opt.ConnectTimeout = 30 * time.Second
 	}
 	c.version, c.clientID = c.opt.Version, c.opt.ClientID
+	if err := c.restore(); err != nil {
+		return nil, err
+	}
 	c.ctx, c.stop = context.WithCancelCause(context.Background())
 	if err := c.establish(ctx, true); err != nil {
 		c.stop(ErrClosed)

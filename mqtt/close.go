@@ -56,7 +56,9 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 		if c.opt.Trace != nil {
 			c.traceOut(out, version)
 		}
-		_ = writeAll(nc, out, 5*time.Second) // goodbye finds out
+		if c.sync() == nil {
+			_ = writeAll(nc, out, 5*time.Second) // goodbye finds out
+		}
 		c.goodbye(ctx, nc)
 	}
 	c.stop(ErrClosed)

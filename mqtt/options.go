@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/store"
 )
 
 // DialFunc opens the byte stream of a connection. It is called again for each
@@ -54,6 +55,12 @@ type Options struct {
 	// and starts again when a connection has held for 30 s. ok false gives
 	// up. See Backoff.
 	Reconnect func(attempt int, err error) (wait time.Duration, ok bool)
+
+	// Journal keeps the session's unacknowledged messages beyond the life of
+	// this client: Connect restores what it holds, and sends it again. nil
+	// keeps them in memory until the client ends. What is restored was encoded
+	// for one protocol version, which becomes this client's.
+	Journal store.Journal
 
 	// PublishOnly is for clients that never receive: messages that a kept
 	// session still holds for this client are left there (not acknowledged)

@@ -85,7 +85,10 @@ func (c *Client) writeBatch() {
 	if limit < 30*time.Second {
 		limit = 30 * time.Second
 	}
-	err := writeAll(nc, buf, limit)
+	err := c.sync()
+	if err == nil {
+		err = writeAll(nc, buf, limit)
+	}
 
 	if cap(buf) > keepBuffer {
 		buf = nil

@@ -160,7 +160,7 @@ func TestMosquittoRestartInTheMiddle(t *testing.T) {
 			got := s.wait().out
 			if qos == "2" {
 				if got != want.String() {
-					t.Errorf("%d bytes where %d are due", len(got), want.Len())
+					t.Errorf("%d bytes where %d are due%s", len(got), want.Len(), differences(got, n))
 				}
 				return
 			}
@@ -182,6 +182,29 @@ func TestMosquittoRestartInTheMiddle(t *testing.T) {
 			t.Logf("%d redeliveries", again)
 		})
 	}
+}
+
+// differences tells which of the numbers from 0 to n-1 are missing or come
+// more than once.
+func differences(got string, n int) string {
+	count := make([]int, n)
+	for line := range strings.Lines(got) {
+		if i, err := strconv.Atoi(strings.TrimSuffix(line, "\n")); err == nil && i >= 0 && i < n {
+			count[i]++
+		}
+	}
+	var b strings.Builder
+	for i := 0; i < n; i++ {
+		k := i
+		for k < n && count[k] == count[i] {
+			k++
+		}
+		if count[i] != 1 {
+			fmt.Fprintf(&b, "; %d to %d: %d times", i, k-1, count[i])
+		}
+		i = k - 1
+	}
+	return b.String()
 }
 
 // TestMosquittoClientsOnOurBroker runs Debian's clients against the

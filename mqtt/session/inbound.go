@@ -328,6 +328,7 @@ func (c *Conn) Ack(qos packet.QoS, id uint16, reason packet.ReasonCode) {
 			c.waiting--
 		} else {
 			c.s.inbound[id] |= inboundAcked
+			c.s.changed(ChangeArrived, id, 0, nil)
 		}
 	} else {
 		c.waiting--
@@ -351,6 +352,7 @@ func (c *Conn) AckLate(qos packet.QoS, id uint16) {
 		return
 	}
 	c.s.inbound[id] = st | inboundAcked
+	c.s.changed(ChangeArrived, id, 0, nil)
 	if st&inboundAgain != 0 && c.phase == up {
 		c.out = packet.AppendAck(c.out, packet.PUBREC, id)
 	}
@@ -374,6 +376,7 @@ func (c *Conn) ack(p *packet.Ack, ev *Event) error {
 	switch {
 	case p.Type == packet.PUBREC && sl.state == slotPubrec && !p.Reason.Failed():
 		sl.state = slotPubcomp
+		c.s.changed(ChangeReceived, sl.id, sl.tag, nil)
 		c.out = packet.AppendAck(c.out, packet.PUBREL, p.PacketID)
 		return nil
 	case p.Type == packet.PUBREC && sl.state == slotPubcomp:
@@ -409,6 +412,7 @@ func (c *Conn) pubrel(p *packet.Ack) error {
 		return illegal(p.Type, "MQTT-4.3.3-5", "before PUBREC was sent")
 	default:
 		delete(c.s.inbound, p.PacketID)
+		c.s.changed(ChangeReleased, p.PacketID, 0, nil)
 		if st&inboundCounted != 0 {
 			c.waiting--
 		}

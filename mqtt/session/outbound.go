@@ -65,6 +65,7 @@ func (c *Conn) Publish(p *packet.Publish, tag uint64) error {
 	sl.size = uint32(len(log) - len(s.log))
 	s.log = log
 	s.open++
+	s.changed(ChangeSent, sl.id, tag, s.bytes(sl))
 	if c.phase == up {
 		c.pump()
 	}

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/store"
 )
 
 // side is one end of the model: an engine, its session, and the application
@@ -33,6 +34,7 @@ type side struct {
 }
 
 type unacked struct {
+	n     uint64
 	qos   packet.QoS
 	id    uint16
 	epoch int
@@ -47,6 +49,7 @@ type model struct {
 	up        bool
 	epoch     int
 	forgotten bool // the server has lost its session at least once
+	journal   store.Memory
 	forget    bool // it will have lost it at the next connection
 }
 
@@ -86,6 +89,33 @@ func (m *model) cut() {
 	for _, x := range []*side{&m.c, &m.s} {
 		x.conn.Lost(nil)
 		x.toPeer, x.in = nil, nil
+	}
+}
+
+// restart ends the client's program and starts another from its journal.
+// What was delivered and not acknowledged will come again.
+func (m *model) restart() {
+	m.cut()
+	x := &m.c
+	for _, u := range x.todo {
+		if u.qos == 2 && x.sess.inbound[u.id]&inboundAcked == 0 {
+			x.got[u.n]--
+		}
+	}
+	x.todo = nil
+	x.sess, x.conn = Session{}, Conn{}
+	if err := m.journal.Load(func(r store.Record) error {
+		return x.sess.Restore(Change(r.Kind), r.PacketID, r.Tag, r.Packet)
+	}); err != nil {
+		m.t.Fatal(err)
+	}
+	m.keepJournal()
+	m.connect()
+}
+
+func (m *model) keepJournal() {
+	m.c.sess.Changed = func(kind Change, id uint16, tag uint64, publish []byte) {
+		m.journal.Append(store.Record{Kind: store.Kind(kind), PacketID: id, Tag: tag, Packet: publish})
 	}
 }
 
@@ -134,11 +164,11 @@ func (m *model) event(x *side) {
 	case Publish:
 		p := &ev.Publish
 		n := binary.BigEndian.Uint64(p.Payload)
-		if x.got[n]++; x.got[n] == 1 {
+		if x.got[n]++; !slices.Contains(x.first, n) {
 			x.first = append(x.first, n)
 		}
 		if p.QoS > 0 {
-			x.todo = append(x.todo, unacked{p.QoS, p.PacketID, m.epoch})
+			x.todo = append(x.todo, unacked{n, p.QoS, p.PacketID, m.epoch})
 		}
 	case Done:
 		x.done[ev.Tag]++
@@ -207,6 +237,9 @@ func (m *model) check() {
 				m.t.Errorf("%s: message %d at QoS 2 arrived %d times", x.name, n, got)
 			}
 		}
+		if m.journal.Len() != 0 {
+			m.t.Errorf("the journal keeps %d messages", m.journal.Len())
+		}
 		if x.sess.Open() != 0 || x.sess.Held() != 0 || x.sess.span() != 0 {
 			m.t.Errorf("%s: %d messages open, %d bytes held, %d slots", x.name, x.sess.Open(), x.sess.Held(), x.sess.span())
 		}
@@ -250,6 +283,7 @@ func TestNothingIsLostBetweenClientAndServer(t *testing.T) {
 					return cfg
 				}
 				m.c, m.s = newSide("client", limits("client")), newSide("server", limits("server"))
+				m.keepJournal()
 				m.connect()
 				steps := rapid.SliceOfN(rapid.IntRange(0, 9999), 150, 300).Draw(t, "steps")
 				for _, step := range steps {
@@ -277,6 +311,8 @@ func TestNothingIsLostBetweenClientAndServer(t *testing.T) {
 						}
 					case 9:
 						switch {
+						case !m.up && arg%5 == 0:
+							m.restart()
 						case !m.up:
 							m.connect()
 						case arg%4 == 0:

@@ -13,6 +13,9 @@ package session
 
 import (
 	"encoding/binary"
+	"errors"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
 // Session is the state that survives a network connection. The zero value is
@@ -36,7 +39,84 @@ type Session struct {
 	// inbound holds the QoS 2 packet identifiers between PUBLISH and PUBREL;
 	// nil until the first.
 	inbound map[uint16]inboundState
+
+	// Changed, unless nil, is told of every change that a restored session
+	// needs to know. publish, of ChangeSent only, is a view of the encoded
+	// packet.
+	Changed func(kind Change, id uint16, tag uint64, publish []byte)
 }
+
+// Change is a kind of change of a Session.
+type Change uint8
+
+// The changes.
+const (
+	ChangeSent     Change = iota + 1 // a PUBLISH was taken for sending
+	ChangeReceived                   // its PUBREC came
+	ChangeDone                       // an outbound message is over
+	ChangeArrived                    // an inbound QoS 2 message was acknowledged with PUBREC
+	ChangeReleased                   // its PUBREL came
+	ChangeCleared                    // the session was emptied
+)
+
+func (s *Session) changed(kind Change, id uint16, tag uint64, publish []byte) {
+	if s.Changed != nil {
+		s.Changed(kind, id, tag, publish)
+	}
+}
+
+// Restore puts a message back that an earlier program's session had open, as
+// ChangeSent, ChangeReceived and ChangeArrived reported it. Outbound messages
+// come in the order of sending, before the first connection. They must be as
+// many as fit, with identifiers that are distinct.
+func (s *Session) Restore(kind Change, id uint16, tag uint64, publish []byte) error {
+	if id == 0 {
+		return packet.ErrPacketID
+	}
+	switch kind {
+	case ChangeArrived:
+		if s.inbound == nil {
+			s.inbound = make(map[uint16]inboundState)
+		}
+		s.inbound[id] = inboundAcked
+		return nil
+	case ChangeSent, ChangeReceived:
+	default:
+		return errRestore
+	}
+	state := slotPuback
+	if kind == ChangeReceived {
+		state, publish = slotPubcomp, nil
+	} else {
+		if len(publish) < 2 || publish[0]>>4 != byte(packet.PUBLISH) {
+			return errRestore
+		}
+		if publish[0]&6 == 4 {
+			state = slotPubrec
+		}
+	}
+	// Identifiers are consecutive in the ring: those between are over.
+	gap := (int(id) - int(s.lastID) + 65535) % 65535
+	if s.span() == 0 {
+		s.lastID, gap = id-1, 1
+		if id == 1 {
+			s.lastID = 65535
+		}
+	}
+	if gap == 0 || int(s.span())+gap > maxSpan {
+		return errRestore
+	}
+	for range gap - 1 {
+		s.push(0, slotDone)
+	}
+	sl := s.push(tag, state)
+	sl.size, sl.sent = uint32(len(publish)), true
+	s.log = append(s.log, publish...)
+	s.open++
+	return nil
+}
+
+var errRestore = errors.New("not a message that can be restored")
 
 type slotState uint8
 
@@ -133,6 +213,7 @@ func (s *Session) bytes(sl *slot) []byte {
 func (s *Session) finish(sl *slot) {
 	if sl.state <= slotPubcomp {
 		s.open--
+		s.changed(ChangeDone, sl.id, sl.tag, nil)
 	}
 	sl.state = slotDone
 	for s.head != s.tail && s.at(s.head).state == slotDone {
@@ -162,6 +243,7 @@ const keepLog = 1 << 20
 // whose PUBREC had come is finished, for the server has taken it. drop is
 // called for each finished slot with its tag.
 func (s *Session) renumber(drop func(tag uint64)) {
+	s.changed(ChangeCleared, 0, 0, nil)
 	old := *s
 	s.slots, s.log = nil, nil
 	s.head, s.tail, s.open, s.base = 0, 0, 0, 0
@@ -175,6 +257,7 @@ func (s *Session) renumber(drop func(tag uint64)) {
 			s.log = append(s.log, old.bytes(sl)...)
 			patchID(s.bytes(fresh), fresh.id)
 			s.open++
+			s.changed(ChangeSent, fresh.id, fresh.tag, s.bytes(fresh))
 		default:
 			drop(sl.tag)
 		}
@@ -229,7 +312,8 @@ func (s *Session) Clear(drop func(tag uint64)) {
 			drop(sl.tag)
 		}
 	}
-	*s = Session{lastID: s.lastID}
+	s.changed(ChangeCleared, 0, 0, nil)
+	*s = Session{lastID: s.lastID, Changed: s.Changed}
 }
 
 // Tags calls yield with the tag of every unfinished packet, in sending order.

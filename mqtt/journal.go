@@ -1,0 +1,54 @@
+package mqtt
+
+import (
+	"fmt"
+
+	"github.com/mqtools/mqtools/mqtt/session"
+	"github.com/mqtools/mqtools/mqtt/store"
+)
+
+// restore takes over what the journal holds, and lets it follow the session
+// from here on.
+func (c *Client) restore() error {
+	j := c.opt.Journal
+	if j == nil {
+		return nil
+	}
+	err := j.Load(func(r store.Record) error {
+		if r.Kind == store.Sent {
+			if c.version == 0 {
+				c.version = r.Version
+			}
+			if c.version != r.Version {
+				return fmt.Errorf("a message encoded for MQTT %v, and the connection is to speak %v", r.Version, c.version)
+			}
+		}
+		return c.sess.Restore(session.Change(r.Kind), r.PacketID, r.Tag, r.Packet)
+	})
+	if err != nil {
+		return &Error{Op: "restore", Class: ErrKept, Err: err}
+	}
+	c.sess.Changed = func(kind session.Change, id uint16, tag uint64, publish []byte) {
+		if tag&syncTag != 0 {
+			tag = 0 // a call that waits in this process
+		}
+		j.Append(store.Record{Kind: store.Kind(kind), PacketID: id, Tag: tag, Version: c.version, Packet: publish})
+	}
+	return nil
+}
+
+// sync makes the journal durable before anything that depends on it is
+// written to the network.
+func (c *Client) sync() error {
+	if c.opt.Journal == nil {
+		return nil
+	}
+	if err := c.opt.Journal.Sync(); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
+
+// The kinds of the session's changes and of the journal's records are the
+// same numbers.
+var _ = [1]struct{}{}[int(session.ChangeCleared)-int(store.Cleared)]
