@@ -332,9 +332,9 @@ func (c *Client) again(err error, start time.Time) bool {
 		if err = c.establish(c.ctx, false); err == nil {
 			c.mu.Lock()
 			c.stats.Reconnects++
-			present := c.present
+			present, open := c.present, c.sess.Open()
 			c.mu.Unlock()
-			c.event(Event{Kind: EventUp, SessionPresent: present})
+			c.event(Event{Kind: EventUp, SessionPresent: present, Count: open})
 			return true
 		}
 		if c.ctx.Err() != nil {

@@ -102,7 +102,7 @@ type Event struct {
 	Err            error
 	Wait           time.Duration
 	Tag            uint64
-	Count          int
+	Count          int  // of EventUnwritten; of EventUp the messages under way
 	SessionPresent bool // of EventUp
 }
 

@@ -430,7 +430,11 @@ func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
 		case mqtt.EventRetry:
 			c.inv.Infof("%v; trying again in %s", bareError(e.Err), e.Wait.Round(100*time.Millisecond))
 		case mqtt.EventUp:
-			c.inv.Infof("connected again")
+			if e.Count > 0 && !e.SessionPresent {
+				c.inv.Infof("connected again; the broker has lost the session: %d messages under way may arrive twice", e.Count)
+			} else {
+				c.inv.Infof("connected again")
+			}
 		case mqtt.EventSubscribed:
 			c.inv.Warnf("%v", e.Err)
 		}

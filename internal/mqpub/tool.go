@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
@@ -83,6 +84,12 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	if streams && !o.Resume && o.SessionExpiry == 0 && j.mayNeedSession() {
 		o.SessionExpiry = resumeTime
 		endSession = true
+		if o.ClientID == "" && o.Version != packet.V31 && o.Version != packet.V311 {
+			// An identifier that is new has no old session to clean, and some
+			// brokers keep over their restart only sessions that did not
+			// start clean.
+			o.ClientID, o.Resume = fmt.Sprintf("mqpub-%016x", rand.Uint64()), true
+		}
 	}
 	client, err := j.conn.Connect(ctx, streams)
 	if err != nil {

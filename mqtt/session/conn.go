@@ -189,8 +189,8 @@ func (c *Conn) Refuse(ack *packet.Connack) {
 // Resume goes on with the session after a successful CONNACK: with the same
 // packets if the server kept the session, with new identifiers if it did not.
 // over is called with the tag of every message that is finished by that, with
-// Success if the server had taken it before, or PacketTooLarge if it exceeds
-// the server's new limit.
+// Success if the server had taken it and it cannot be sent again, or
+// PacketTooLarge if it exceeds the server's new limit.
 //
 // The CONNACK of MQTT 3.1 does not say whether the server kept the session:
 // without a clean session that is assumed, which is what 3.1 clients do.

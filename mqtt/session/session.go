@@ -85,15 +85,15 @@ func (s *Session) Restore(kind Change, id uint16, tag uint64, publish []byte) er
 		return errRestore
 	}
 	state := slotPuback
-	if kind == ChangeReceived {
-		state, publish = slotPubcomp, nil
-	} else {
-		if len(publish) < 2 || publish[0]>>4 != byte(packet.PUBLISH) {
-			return errRestore
-		}
-		if publish[0]&6 == 4 {
-			state = slotPubrec
-		}
+	switch {
+	case kind == ChangeReceived && len(publish) == 0:
+		state = slotPubcomp
+	case len(publish) < 2 || publish[0]>>4 != byte(packet.PUBLISH):
+		return errRestore
+	case kind == ChangeReceived:
+		state = slotPubcomp
+	case publish[0]&6 == 4:
+		state = slotPubrec
 	}
 	// Identifiers are consecutive in the ring: those between are over.
 	gap := (int(id) - int(s.lastID) + 65535) % 65535
@@ -239,9 +239,10 @@ func (s *Session) finish(sl *slot) {
 const keepLog = 1 << 20
 
 // renumber gives every open PUBLISH a new identifier and clears DUP, for a
-// server that has lost the session: to it they are new messages. A message
-// whose PUBREC had come is finished, for the server has taken it. drop is
-// called for each finished slot with its tag.
+// server that has lost the session: to it they are new messages. That goes for
+// a message at QoS 2 whose PUBREC had come, too: the server may have kept it
+// for PUBREL and lost it with the session. It may then arrive twice, which is
+// the lesser evil. drop is called with the tag of what cannot be sent again.
 func (s *Session) renumber(drop func(tag uint64)) {
 	s.changed(ChangeCleared, 0, 0, nil)
 	old := *s
@@ -251,8 +252,12 @@ func (s *Session) renumber(drop func(tag uint64)) {
 		sl := old.at(n)
 		switch sl.state {
 		case slotDone:
-		case slotPuback, slotPubrec:
-			fresh := s.push(sl.tag, sl.state)
+		case slotPuback, slotPubrec, slotPubcomp:
+			if sl.size == 0 { // restored without its packet
+				drop(sl.tag)
+				continue
+			}
+			fresh := s.push(sl.tag, min(sl.state, slotPubrec))
 			fresh.size = sl.size
 			s.log = append(s.log, old.bytes(sl)...)
 			patchID(s.bytes(fresh), fresh.id)

@@ -18,8 +18,9 @@ const (
 	// Sent: a message at QoS 1 or 2 was taken for sending. PacketID, Tag,
 	// Version and Packet are set.
 	Sent Kind = iota + 1
-	// Received: the peer has the message at QoS 2; PUBREL goes on from here
-	// and the packet is no longer needed. PacketID and Tag are set.
+	// Received: the peer has the message at QoS 2; PUBREL goes on from here,
+	// and the packet is needed only for a peer that loses the session.
+	// PacketID and Tag are set; Load gives the packet too if it can.
 	Received
 	// Done: the message is over.
 	Done
@@ -82,7 +83,7 @@ func (m *Memory) Append(r Record) {
 		}
 	case Received:
 		if old := m.out[r.PacketID]; old != nil {
-			old.Kind, old.Packet = Received, nil
+			old.Kind = Received
 		}
 	case Done:
 		delete(m.out, r.PacketID)

@@ -32,14 +32,14 @@ func TestMemoryKeepsWhatIsOpenInOrder(t *testing.T) {
 	m.Append(Record{Kind: Arrived, PacketID: 9})
 	m.Append(Record{Kind: Arrived, PacketID: 8})
 	m.Append(Record{Kind: Done, PacketID: 5})
-	if got, want := contents(t, &m), "1:7:70:a 2:3:30: 4:8:0: 4:9:0: "; got != want {
+	if got, want := contents(t, &m), "1:7:70:a 2:3:30:b 4:8:0: 4:9:0: "; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	// An identifier that is used again stands at its later place.
 	m.Append(Record{Kind: Done, PacketID: 7})
 	m.Append(Record{Kind: Sent, PacketID: 7, Tag: 71, Packet: []byte("d")})
 	m.Append(Record{Kind: Released, PacketID: 9})
-	if got, want := contents(t, &m), "2:3:30: 1:7:71:d 4:8:0: "; got != want {
+	if got, want := contents(t, &m), "2:3:30:b 1:7:71:d 4:8:0: "; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	m.Append(Record{Kind: Cleared})
