@@ -19,6 +19,15 @@ type Env struct {
 	StdinIsTerminal  bool
 	StdoutIsTerminal bool
 	StderrIsTerminal bool
+
+	ready <-chan struct{} // closed when signals are caught; nil: they are
+}
+
+// settle waits until signals, SIGPIPE among them, are caught.
+func (e *Env) settle() {
+	if e.ready != nil {
+		<-e.ready
+	}
 }
 
 // OSEnv is the environment of this process.

@@ -37,10 +37,17 @@ func (e *SignalError) ExitCode() int {
 // default the Go runtime kills the process by SIGPIPE. The signal is caught,
 // not ignored, so that child processes start with its usual meaning.
 func Signals(parent context.Context) (ctx context.Context, stop func()) {
+	ctx, ready, stop := signals(parent)
+	<-ready
+	return ctx, stop
+}
+
+// signals is Signals that returns before the signals are caught: that takes a
+// tenth of a millisecond, in which a one-shot tool can read its options. ready
+// is closed then.
+func signals(parent context.Context) (ctx context.Context, done <-chan struct{}, stop func()) {
 	asks := make(chan os.Signal, 2)
 	pipes := make(chan os.Signal, 1) // never read; being notified is enough
-	// Notify takes a tenth of a millisecond, which a one-shot tool need not
-	// wait for: until it is through, signals have their usual meaning.
 	ready := make(chan struct{})
 	go func() {
 		defer close(ready)
@@ -48,7 +55,7 @@ func Signals(parent context.Context) (ctx context.Context, stop func()) {
 		signal.Notify(pipes, syscall.SIGPIPE)
 	}()
 	ctx, end := watchSignals(parent, asks, os.Exit)
-	return ctx, func() {
+	return ctx, ready, func() {
 		<-ready
 		signal.Stop(asks)
 		signal.Stop(pipes)

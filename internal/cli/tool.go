@@ -45,8 +45,10 @@ type Invocation struct {
 func Main(tool Tool) int {
 	// The process ends behind this call, and nobody needs the signals' usual
 	// meaning before: stop is not called.
-	ctx, _ := Signals(context.Background())
-	return Run(ctx, OSEnv(), tool)
+	ctx, ready, _ := signals(context.Background())
+	env := OSEnv()
+	env.ready = ready
+	return Run(ctx, env, tool)
 }
 
 // Run runs a tool and returns its exit code. It touches nothing of the process
@@ -69,6 +71,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		{"version", func() string { return VersionLine(tool.Name) + "\n" }},
 	} {
 		if words.has(page.name) {
+			env.settle()
 			return writePage(env.Stdout, page.text(), talk)
 		}
 	}
@@ -87,6 +90,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	inv.StderrColor = UseColor(when, env.Lookup, env.StderrIsTerminal)
 	inv.Talk = NewTalk(env.Stderr, tool.Name, inv.Values.Bool("quiet"), inv.Values.Bool("debug"), inv.StderrColor)
 
+	env.settle()
 	err = tool.Run(ctx, inv)
 	code := CodeOf(ctx, err)
 	if tells(ctx, err) {
