@@ -81,13 +81,16 @@ func (p *Subscribe) Parse(f Frame, v Version) error {
 	}
 	for r.err == nil && r.left() > 0 {
 		s := Subscription{Filter: r.text("a topic filter"), Options: SubscribeOptions(r.byte("the subscription options"))}
+		if v == V31 {
+			s.Options &= 3 // the other bits are not used
+		}
 		o := s.Options
 		switch {
 		case r.err != nil:
 		case o.QoS() == 3:
 			r.off--
 			r.fail("MQTT-3.8.3-4", "subscription QoS is 3")
-		case v < V5 && o > 2 && v != V31, o&0xC0 != 0:
+		case v < V5 && o > 2, o&0xC0 != 0:
 			r.off--
 			r.fail("MQTT-3.8.3-5", "reserved subscription options are set in 0x"+strconv.FormatUint(uint64(o), 16))
 		case o.RetainHandling() == 3:

@@ -168,6 +168,7 @@ func fixtures() []wire {
 			&Subscribe{PacketID: 10, Subscriptions: []Subscription{{[]byte("a/b"), 1}, {[]byte("c/d"), 2}}}, false},
 		{"SUBSCRIBE of 3.1", V31, "82 06 0001 0001 61 00", &Subscribe{PacketID: 1, Subscriptions: []Subscription{{[]byte("a"), 0}}}, false},
 		{"SUBSCRIBE of 3.1 with DUP", V31, "8a 06 0001 0001 61 00", &Subscribe{PacketID: 1, Subscriptions: []Subscription{{[]byte("a"), 0}}}, true},
+		{"SUBSCRIBE of 3.1 with unused bits beside the QoS", V31, "82 06 0001 0001 61 fd", &Subscribe{PacketID: 1, Subscriptions: []Subscription{{[]byte("a"), 1}}}, true},
 		{"SUBSCRIBE of 5.0 as in figures 3-19 and 3-21", V5, "82 0f 000a 00 0003 612f62 01 0003 632f64 02",
 			&Subscribe{PacketID: 10, Subscriptions: []Subscription{{[]byte("a/b"), 1}, {[]byte("c/d"), 2}}}, false},
 		{"SUBSCRIBE of 5.0 with everything", V5,
