@@ -233,10 +233,13 @@ func (r *reader) validate(t Type) {
 			return
 		}
 		in := &propertyTable[p.ID]
+		if in.packets&(1<<t) == 0 {
+			r.off = start
+			r.fail("MQTT-2.2.2.2", p.ID.String()+" is not allowed here")
+			return
+		}
 		why, rule := "", ""
 		switch {
-		case in.packets&(1<<t) == 0:
-			why, rule = " is not allowed here", "MQTT-2.2.2.2"
 		case seen&(1<<p.ID) != 0 && !p.ID.RepeatableIn(t):
 			why, rule = " appears twice", "MQTT-2.2.2.2"
 		case in.typ == TypeBool && p.Uint > 1:

@@ -196,6 +196,14 @@ var refusals = []refusal{
 	{"reason string twice", V5, "40 0a 0001 00 06 1f 0000 1f 0000", pro, "MQTT-2.2.2.2", "reason-string appears twice"},
 	{"subscription identifier not in its shortest form", V5, "30 07 0001 61 03 0b 8100", mal, "MQTT-1.5.5-1", "subscription-identifier is not in its shortest form"},
 	{"subscription identifier of five bytes", V5, "30 0a 0001 61 06 0b 8080808001", mal, "MQTT-1.5.5", "subscription-identifier has more than four bytes"},
+	{"topic alias in CONNECT", V5, "10 10 0004 4d515454 05 02 0000 03 23 0001 0000", mal, "MQTT-2.2.2.2", "topic-alias is not allowed here"},
+	{"will delay interval in CONNECT", V5, "10 12 0004 4d515454 05 02 0000 05 18 00000001 0000", mal, "MQTT-2.2.2.2", "will-delay-interval is not allowed here"},
+	{"session expiry interval in will properties", V5, "10 18 0004 4d515454 05 06 0000 00 0000 05 11 00000001 0001 77 0000", mal, "MQTT-2.2.2.2", "session-expiry-interval is not allowed here"},
+	{"receive maximum in PUBLISH", V5, "30 07 0001 61 03 21 0001", mal, "MQTT-2.2.2.2", "receive-maximum is not allowed here"},
+	{"reason string in PUBLISH", V5, "30 07 0001 61 03 1f 0000", mal, "MQTT-2.2.2.2", "reason-string is not allowed here"},
+	{"server reference in PUBACK", V5, "40 07 0001 00 03 1c 0000", mal, "MQTT-2.2.2.2", "server-reference is not allowed here"},
+	{"subscription identifier in UNSUBSCRIBE", V5, "a2 08 0001 02 0b 01 0001 61", mal, "MQTT-2.2.2.2", "subscription-identifier is not allowed here"},
+	{"server keep alive in DISCONNECT", V5, "e0 05 00 03 13 0001", mal, "MQTT-2.2.2.2", "server-keep-alive is not allowed here"},
 	{"authentication data without method", V5, "10 10 0004 4d515454 05 02 0000 03 16 0000 0000", pro, "MQTT-3.1.2.11.10", "authentication data without authentication method"},
 
 	// 3.2 CONNACK
@@ -408,8 +416,8 @@ func TestPropertiesAreRefusedInWrongPacketsAndWhenRepeated(t *testing.T) {
 		for typ := WillProperties; typ <= AUTH; typ++ {
 			_, err := ParseProperties(one, typ)
 			if !id.AllowedIn(typ) {
-				if err == nil {
-					t.Errorf("%v in %v is accepted", id, typ)
+				if !errors.Is(err, MalformedPacket) {
+					t.Errorf("%v in %v: %v", id, typ, err)
 				}
 				continue
 			}
