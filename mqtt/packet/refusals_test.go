@@ -230,6 +230,8 @@ var refusals = []refusal{
 	{"SUBACK with a bad code after a good one", V311, "90 04 0001 02 03", pro, "MQTT-3.9.3-2", "reason code 0x3 is not one of SUBACK's"},
 	{"SUBACK without codes", V311, "90 02 0001", pro, "MQTT-3.9.3-1", "no reason code"},
 	{"SUBACK of 5.0 without codes", V5, "90 03 0001 00", pro, "MQTT-3.9.3-1", "no reason code"},
+	{"UNSUBACK with a code of SUBACK", V5, "b0 04 0001 00 01", pro, "MQTT-3.11.3-2", "reason code 0x1 is not one of UNSUBACK's"},
+	{"UNSUBACK of 5.0 without codes", V5, "b0 03 0001 00", pro, "MQTT-3.11.3-1", "no reason code"},
 
 	// 3.8 SUBSCRIBE, 3.10 UNSUBSCRIBE
 	{"SUBSCRIBE without filters", V311, "82 02 0001", pro, "MQTT-3.8.3-2", "no topic filter"},
