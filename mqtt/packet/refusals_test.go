@@ -253,6 +253,9 @@ var refusals = []refusal{
 	{"UNSUBSCRIBE cut in a filter", V311, "a2 05 0001 0002 61", mal, "", "a topic filter of 2 bytes ends after 1"},
 
 	// 3.15 AUTH
+	{"AUTH without property length", V5, "f0 01 18", mal, "", "ends before the property length"},
+	{"AUTH without method", V5, "f0 02 18 00", pro, "MQTT-3.15.2.2.2", "no authentication method"},
+	{"AUTH of success with data and without method", V5, "f0 05 00 03 16 0000", pro, "MQTT-3.15.2.2.2", "no authentication method"},
 	{"AUTH with a method twice", V5, "f0 08 18 06 15 0000 15 0000", pro, "MQTT-2.2.2.2", "authentication-method appears twice"},
 	{"AUTH with a byte after the properties", V5, "f0 07 18 04 15 0001 6d 00", mal, "", "1 bytes too many"},
 }
@@ -534,7 +537,7 @@ func TestTruncatedBodiesAreRefused(t *testing.T) {
 					continue
 				}
 			case *Auth:
-				if i < 2 {
+				if i == 0 {
 					continue
 				}
 			case *Connack:

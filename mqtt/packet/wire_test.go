@@ -206,6 +206,7 @@ func fixtures() []wire {
 		{"AUTH with method and data", V5, "f0 0a 18 08 15 0001 6d 16 0001 64", &Auth{Reason: ContinueAuthentication, Properties: unhex("15 0001 6d 16 0001 64")}, false},
 		{"AUTH with every property", V5, "f0 12 19 10 15 0001 6d 16 0000 1f 0000 26 0001 6b 0000",
 			&Auth{Reason: ReAuthenticate, Properties: unhex("15 0001 6d 16 0000 1f 0000 26 0001 6b 0000")}, false},
+		{"AUTH with nothing in full", V5, "f0 02 00 00", &Auth{}, true},
 		{"AUTH of success", V5, "f0 06 00 04 15 0001 6d", &Auth{Properties: unhex("15 0001 6d")}, false},
 	}
 	for _, v := range []Version{V31, V311, V5} {
