@@ -207,7 +207,7 @@ func (r *reader) properties(t Type) Properties {
 		return nil
 	}
 	if n > r.left() {
-		r.fail("MQTT-2.2.2-1", "property length "+strconv.Itoa(n)+" with "+strconv.Itoa(r.left())+" bytes left")
+		r.fail("MQTT-2.2.2.1", "property length "+strconv.Itoa(n)+" with "+strconv.Itoa(r.left())+" bytes left")
 		return nil
 	}
 	if n == 0 {
@@ -238,10 +238,10 @@ func (r *reader) validate(t Type) {
 			r.fail("MQTT-2.2.2.2", p.ID.String()+" is not allowed here")
 			return
 		}
-		why, rule := "", ""
+		why, rule := "", "MQTT-2.2.2.2"
 		switch {
 		case seen&(1<<p.ID) != 0 && !p.ID.RepeatableIn(t):
-			why, rule = " appears twice", "MQTT-2.2.2.2"
+			why = " appears twice"
 		case in.typ == TypeBool && p.Uint > 1:
 			why = " is " + strconv.Itoa(int(p.Uint)) + ", not 0 or 1"
 		case in.nonzero && p.Uint == 0:
