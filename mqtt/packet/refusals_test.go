@@ -172,6 +172,7 @@ var refusals = []refusal{
 	{"PUBLISH to an empty topic", V311, "30 02 0000", mal, "MQTT-4.7.3-1", "the topic name is empty"},
 	{"PUBLISH to an empty topic in 3.1", V31, "30 02 0000", mal, "MQTT-4.7.3-1", "the topic name is empty"},
 	{"PUBLISH without topic name and alias", V5, "30 03 0000 00", pro, "MQTT-3.3.2.1", "neither topic name nor topic alias"},
+	{"topic alias 0", V5, "30 07 0001 61 03 23 0000", TopicAliasInvalid, "MQTT-3.3.2-8", "topic-alias is 0"},
 	{"response topic with a wildcard", V5, "30 08 0001 61 04 08 0001 2b", pro, "MQTT-3.3.2-14", "response-topic contains the wildcard +"},
 
 	// 2.2.2 properties
@@ -660,6 +661,7 @@ func TestPropertyBuildersRefuseWhatHasNoEncoding(t *testing.T) {
 		{"payload format indicator 2", uint32s(PayloadFormatIndicator, 2), ErrPropertyValue},
 		{"receive maximum 0", uint32s(ReceiveMaximum, 0), ErrPropertyValue},
 		{"receive maximum 65536", uint32s(ReceiveMaximum, 65536), ErrPropertyValue},
+		{"topic alias 0", uint32s(TopicAlias, 0), ErrPropertyValue},
 		{"maximum packet size 0", uint32s(MaximumPacketSize, 0), ErrPropertyValue},
 		{"subscription identifier 0", uint32s(SubscriptionIdentifier, 0), ErrPropertyValue},
 		{"subscription identifier 268435456", uint32s(SubscriptionIdentifier, 1<<28), ErrPropertyValue},
