@@ -632,6 +632,7 @@ func TestEncodersRefuseWhatHasNoEncoding(t *testing.T) {
 		{"properties of SUBSCRIBE in 3.1.1", V311, &Subscribe{PacketID: 1, Properties: user, Subscriptions: []Subscription{{a, 0}}}, ErrNeedsV5},
 		{"properties of SUBACK in 3.1.1", V311, &Suback{Type: SUBACK, PacketID: 1, Properties: user, Codes: []byte{0}}, ErrNeedsV5},
 		{"properties of UNSUBSCRIBE in 3.1.1", V311, &Unsubscribe{PacketID: 1, Properties: user, Filters: [][]byte{a}}, ErrNeedsV5},
+		{"properties of PUBACK in 3.1.1", V311, &Ack{Type: PUBACK, PacketID: 1, Properties: user}, ErrNeedsV5},
 		{"properties of DISCONNECT in 3.1.1", V311, &Disconnect{Properties: user}, ErrNeedsV5},
 	} {
 		got, err := row.p.AppendTo([]byte("before"), row.v)
