@@ -21,10 +21,14 @@ func AppendAck(dst []byte, t Type, id uint16) []byte {
 	return append(dst, first, 2, byte(id>>8), byte(id))
 }
 
-// AppendTo appends the packet in its shortest form.
+// AppendTo appends the packet in its shortest form. Before 5.0 the reason is
+// not sent.
 func (p *Ack) AppendTo(dst []byte, v Version) ([]byte, error) {
 	if p.PacketID == 0 {
 		return dst, ErrPacketID
+	}
+	if v < V5 && len(p.Properties) > 0 {
+		return dst, ErrNeedsV5
 	}
 	if v < V5 || p.Reason == Success && len(p.Properties) == 0 {
 		return AppendAck(dst, p.Type, p.PacketID), nil

@@ -136,15 +136,13 @@ func (p *Connect) Parse(f Frame, _ Version) error {
 	p.HasWill = flags&4 != 0
 	p.HasUsername = flags&0x80 != 0
 	p.HasPassword = flags&0x40 != 0
-	p.Will.QoS = QoS(flags >> 3 & 3)
-	p.Will.Retain = flags&0x20 != 0
+	if p.HasWill {
+		p.Will.QoS = QoS(flags >> 3 & 3)
+		p.Will.Retain = flags&0x20 != 0
+	}
 	switch {
 	case r.err != nil:
-	case p.HasPassword && !p.HasUsername && p.Version < V5:
-		r.fail("MQTT-3.1.2-22", "a password without a user name")
-	case !p.HasWill && flags&0x38 != 0 && p.Version == V31:
-		p.Will = Will{} // 3.1 disregards them
-	case !p.HasWill && flags&0x38 != 0:
+	case !p.HasWill && flags&0x38 != 0 && p.Version != V31: // which disregards them
 		r.fail("MQTT-3.1.2-11", "will QoS or will retain is set without a will")
 	case p.Will.QoS > 2:
 		r.fail("MQTT-3.1.2-12", "will QoS is 3")
@@ -185,7 +183,7 @@ func (p *Connect) Parse(f Frame, _ Version) error {
 		p.Will.Payload = r.binary("the will payload")
 	}
 	if p.Version == V31 && r.err == nil {
-		// In 3.1 the remaining length takes precedence over these flags.
+		// The remaining length takes precedence over the flags.
 		p.HasUsername = p.HasUsername && r.left() > 0
 	}
 	if p.HasUsername {

@@ -16,8 +16,11 @@ func (p *Disconnect) AppendTo(dst []byte, v Version) ([]byte, error) {
 func (p *Disconnect) Parse(f Frame, v Version) error {
 	*p = Disconnect{}
 	r := reader{b: f.Body, typ: DISCONNECT}
-	if v >= V5 {
-		p.Reason, p.Properties = r.optional(DISCONNECT)
+	if v >= V5 && r.left() > 0 {
+		p.Reason = r.reason(DISCONNECT)
+		if r.left() > 0 {
+			p.Properties = r.properties(DISCONNECT)
+		}
 	}
 	return r.end()
 }
@@ -28,10 +31,14 @@ type Auth struct {
 	Properties Properties
 }
 
-// AppendTo appends the packet in its shortest form.
+// AppendTo appends the packet in its shortest form. It does not judge whether
+// the authentication method is there, without which only success is legal.
 func (p *Auth) AppendTo(dst []byte, v Version) ([]byte, error) {
 	if v < V5 {
 		return dst, ErrNeedsV5
+	}
+	if p.Reason != Success && len(p.Properties) == 0 {
+		return append(dst, byte(AUTH)<<4, 2, byte(p.Reason), 0), nil // without the short form of DISCONNECT
 	}
 	return appendOptional(dst, AUTH, p.Reason, p.Properties, v)
 }
@@ -43,9 +50,10 @@ func (p *Auth) Parse(f Frame, v Version) error {
 	if v < V5 {
 		return malformed(0, "MQTT-2.1.2", "packet type 15 is reserved before MQTT 5.0", -1)
 	}
-	p.Reason, p.Properties = r.optional(AUTH)
-	if r.err == nil && p.Reason != Success {
-		if _, has := p.Properties.find(AuthenticationMethod); !has {
+	if r.left() > 0 {
+		p.Reason = r.reason(AUTH)
+		p.Properties = r.properties(AUTH) // not optional beside a reason code, unlike DISCONNECT's
+		if _, ok := p.Properties.find(AuthenticationMethod); !ok && r.err == nil && (p.Reason != Success || len(p.Properties) > 0) {
 			r.failProtocol("MQTT-3.15.2.2.2", "no authentication method")
 		}
 	}
@@ -68,14 +76,4 @@ func appendOptional(dst []byte, t Type, reason ReasonCode, props Properties, v V
 		return dst, ErrPacketTooLong
 	}
 	return appendProps(append(appendHeader(dst, byte(t)<<4, n), byte(reason)), props, v), nil
-}
-
-func (r *reader) optional(t Type) (reason ReasonCode, props Properties) {
-	if r.left() > 0 {
-		reason = r.reason(t)
-	}
-	if r.left() > 0 {
-		props = r.properties(t)
-	}
-	return reason, props
 }

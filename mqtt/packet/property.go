@@ -76,7 +76,7 @@ const (
 type propertyInfo struct {
 	name    string
 	typ     PropertyType
-	nonzero bool   // 0 is a protocol error
+	nonzero bool   // 0 is an error
 	packets uint16 // bit t: allowed in packets of type t
 }
 
@@ -102,7 +102,7 @@ var propertyTable = [0x2B]propertyInfo{
 	ReasonString:                    {"reason-string", TypeString, false, pCONNACK | pAcks | pDISCONNECT | pAUTH},
 	ReceiveMaximum:                  {"receive-maximum", TypeUint16, true, pCONNECT | pCONNACK},
 	TopicAliasMaximum:               {"topic-alias-maximum", TypeUint16, false, pCONNECT | pCONNACK},
-	TopicAlias:                      {"topic-alias", TypeUint16, false, pPUBLISH},
+	TopicAlias:                      {"topic-alias", TypeUint16, true, pPUBLISH},
 	MaximumQoS:                      {"maximum-qos", TypeBool, false, pCONNACK},
 	RetainAvailable:                 {"retain-available", TypeBool, false, pCONNACK},
 	UserProperty:                    {"user-property", TypePair, false, pAll},
@@ -207,7 +207,7 @@ func (r *reader) properties(t Type) Properties {
 		return nil
 	}
 	if n > r.left() {
-		r.fail("MQTT-2.2.2-1", "property length "+strconv.Itoa(n)+" with "+strconv.Itoa(r.left())+" bytes left")
+		r.fail("MQTT-2.2.2.1", "property length "+strconv.Itoa(n)+" with "+strconv.Itoa(r.left())+" bytes left")
 		return nil
 	}
 	if n == 0 {
@@ -233,12 +233,18 @@ func (r *reader) validate(t Type) {
 			return
 		}
 		in := &propertyTable[p.ID]
-		why, rule := "", ""
+		if in.packets&(1<<t) == 0 {
+			r.off = start
+			r.fail("MQTT-2.2.2.2", p.ID.String()+" is not allowed here")
+			return
+		}
+		why, rule := "", "MQTT-2.2.2.2"
 		switch {
-		case in.packets&(1<<t) == 0:
-			why, rule = " is not allowed here", "MQTT-2.2.2.2"
+		case p.ID == TopicAlias && p.Uint == 0:
+			r.err = &Error{Type: r.typ, Reason: TopicAliasInvalid, Rule: "MQTT-3.3.2-8", Text: "topic-alias is 0", Offset: start}
+			return
 		case seen&(1<<p.ID) != 0 && !p.ID.RepeatableIn(t):
-			why, rule = " appears twice", "MQTT-2.2.2.2"
+			why = " appears twice"
 		case in.typ == TypeBool && p.Uint > 1:
 			why = " is " + strconv.Itoa(int(p.Uint)) + ", not 0 or 1"
 		case in.nonzero && p.Uint == 0:

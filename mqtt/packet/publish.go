@@ -110,7 +110,7 @@ func (p *Publish) Parse(f Frame, v Version) error {
 			return malformed(PUBLISH, "MQTT-4.7.3-1", "the topic name is empty", 0)
 		}
 		if _, ok := p.Properties.Uint(TopicAlias); !ok {
-			return protocol(PUBLISH, "MQTT-3.3.2-8", "neither topic name nor topic alias", 0)
+			return protocol(PUBLISH, "MQTT-3.3.2.1", "neither topic name nor topic alias", 0)
 		}
 	}
 	return nil

@@ -54,8 +54,12 @@ func (p *Suback) Parse(f Frame, v Version) error {
 	if r.err != nil || f.Type == UNSUBACK && v < V5 {
 		return r.end()
 	}
+	order, listed := "MQTT-3.9.3-1", "MQTT-3.9.3-2"
+	if f.Type == UNSUBACK {
+		order, listed = "MQTT-3.11.3-1", "MQTT-3.11.3-2"
+	}
 	if r.left() == 0 {
-		r.failProtocol("MQTT-3.9.3-1", "no reason code")
+		r.failProtocol(order, "no reason code")
 	}
 	p.Codes = r.rest()
 	for i, c := range p.Codes {
@@ -65,7 +69,7 @@ func (p *Suback) Parse(f Frame, v Version) error {
 		}
 		if !ok {
 			r.off -= len(p.Codes) - i
-			r.failProtocol("MQTT-3.9.3-2", "reason code 0x"+strconv.FormatUint(uint64(c), 16)+" is not one of "+f.Type.String()+"'s")
+			r.failProtocol(listed, "reason code 0x"+strconv.FormatUint(uint64(c), 16)+" is not one of "+f.Type.String()+"'s")
 			break
 		}
 	}

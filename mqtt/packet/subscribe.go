@@ -82,17 +82,23 @@ func (p *Subscribe) Parse(f Frame, v Version) error {
 	for r.err == nil && r.left() > 0 {
 		s := Subscription{Filter: r.text("a topic filter"), Options: SubscribeOptions(r.byte("the subscription options"))}
 		if v == V31 {
-			s.Options &= 3 // the other bits are unused
+			s.Options &= 3 // the other bits are not used
 		}
 		o := s.Options
 		switch {
 		case r.err != nil:
-		case o.QoS() == 3:
+		case v < V5 && o == 3:
 			r.off--
 			r.fail("MQTT-3.8.3-4", "subscription QoS is 3")
-		case v < V5 && o > 2, o&0xC0 != 0:
+		case v < V5 && o > 3:
 			r.off--
-			r.fail("MQTT-3.8.3-5", "reserved subscription options are set in 0x"+strconv.FormatUint(uint64(o), 16))
+			r.fail("MQTT-3.8.3-4", reservedOptions(o))
+		case o&0xC0 != 0:
+			r.off--
+			r.fail("MQTT-3.8.3-5", reservedOptions(o))
+		case o.QoS() == 3:
+			r.off--
+			r.failProtocol("MQTT-3.8.3.1", "subscription QoS is 3")
 		case o.RetainHandling() == 3:
 			r.off--
 			r.failProtocol("MQTT-3.8.3.1", "retain handling is 3")
@@ -106,6 +112,10 @@ func (p *Subscribe) Parse(f Frame, v Version) error {
 		r.failProtocol("MQTT-3.8.3-2", "no topic filter")
 	}
 	return r.end()
+}
+
+func reservedOptions(o SubscribeOptions) string {
+	return "reserved subscription options are set in 0x" + strconv.FormatUint(uint64(o), 16)
 }
 
 func hasSharePrefix(filter []byte) bool { return len(filter) >= 7 && string(filter[:7]) == "$share/" }
