@@ -142,6 +142,8 @@ func (p *Connect) Parse(f Frame, _ Version) error {
 	}
 	switch {
 	case r.err != nil:
+	case p.HasPassword && !p.HasUsername && p.Version < V5:
+		r.fail("MQTT-3.1.2-22", "a password without a user name")
 	case !p.HasWill && flags&0x38 != 0 && p.Version != V31: // which disregards them
 		r.fail("MQTT-3.1.2-11", "will QoS or will retain is set without a will")
 	case p.Will.QoS > 2:

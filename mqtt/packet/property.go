@@ -228,6 +228,11 @@ func (r *reader) validate(t Type) {
 	seen := uint64(0)
 	for r.off < len(r.b) && r.err == nil {
 		start := r.off
+		if id, next := r.plain(t); next > 0 && (seen&(1<<id) == 0 || id.RepeatableIn(t)) {
+			seen |= 1 << id
+			r.off = next
+			continue
+		}
 		p := r.property()
 		if r.err != nil {
 			return
@@ -261,6 +266,60 @@ func (r *reader) validate(t Type) {
 		}
 		seen |= 1 << p.ID
 	}
+}
+
+// plain returns the property at r and the offset behind it when there is
+// nothing to say about it for packet type t. Otherwise next is 0, and the long
+// way finds out what.
+func (r *reader) plain(t Type) (id PropertyID, next int) {
+	b := r.b
+	id = PropertyID(b[r.off])
+	if int(id) >= len(propertyTable) {
+		return 0, 0
+	}
+	in := &propertyTable[id]
+	if in.packets&(1<<t) == 0 {
+		return 0, 0
+	}
+	at := r.off + 1
+	switch in.typ {
+	case TypeUint32:
+		if at+4 > len(b) || in.nonzero && binary.BigEndian.Uint32(b[at:]) == 0 {
+			return 0, 0
+		}
+		return id, at + 4
+	case TypeUint16:
+		if at+2 > len(b) || in.nonzero && binary.BigEndian.Uint16(b[at:]) == 0 {
+			return 0, 0
+		}
+		return id, at + 2
+	case TypePair:
+		if at = plainText(b, at); at == 0 {
+			return 0, 0
+		}
+		return id, plainText(b, at)
+	case TypeString:
+		if id != ResponseTopic {
+			return id, plainText(b, at)
+		}
+	}
+	return 0, 0
+}
+
+// plainText returns the offset behind the valid string at b[at:], or 0.
+func plainText(b []byte, at int) int {
+	if at+2 > len(b) {
+		return 0
+	}
+	n := int(binary.BigEndian.Uint16(b[at:]))
+	at += 2
+	if n > len(b)-at {
+		return 0
+	}
+	if rule, _ := checkUTF8(b[at : at+n]); rule != "" {
+		return 0
+	}
+	return at + n
 }
 
 // ParseProperties validates b, a property block without its length, for

@@ -47,6 +47,9 @@ func (l ListenConfig) Listen(ctx context.Context, addr string) (net.Listener, er
 	if err := checkPath(OpListen, t); err != nil {
 		return nil, err
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, listenError(t, err) // a quick lookup would not notice
+	}
 	var ln net.Listener
 	if t.Network == "unix" {
 		ln, err = l.listenUnix(ctx, t)
