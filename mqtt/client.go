@@ -64,10 +64,12 @@ type Client struct {
 	readWait bool // the reader waits for readerGo
 	rbuf     []byte
 
-	stats  Stats
-	q0     uint64 // QoS 0 messages accepted
-	q0sure uint64 // of these: known to have arrived, or given up
-	early  int    // connections in a row that broke within 30 s
+	suspected uint32 // place of the message that may end connections
+	deaths    int    // connections in a row that it has ended
+	stats     Stats
+	q0        uint64 // QoS 0 messages accepted
+	q0sure    uint64 // of these: known to have arrived, or given up
+	early     int    // connections in a row that broke within 30 s
 
 	topicScratch []byte
 	lastTopic    string

@@ -253,7 +253,7 @@ func (c *Client) run() {
 	for {
 		start := time.Now()
 		err := c.readConn()
-		c.down(err)
+		c.down(err, time.Since(start))
 		if !c.again(err, start) {
 			return
 		}
@@ -262,8 +262,9 @@ func (c *Client) run() {
 
 // down takes the connection's end: requests are answered, QoS 0 messages
 // that may be lost are counted.
-func (c *Client) down(err error) {
+func (c *Client) down(err error, life time.Duration) {
 	var lost []uint64
+	var events []Event
 	c.mu.Lock()
 	nc := c.nc
 	c.nc, c.reading = nil, false
@@ -280,6 +281,9 @@ func (c *Client) down(err error) {
 	unsure := c.q0 - c.q0sure
 	c.q0sure = c.q0
 	c.stats.Unwritten += unsure
+	if !c.closing {
+		events = c.suspect(err, life)
+	}
 	c.mu.Unlock()
 	if nc != nil {
 		nc.Close()
@@ -287,6 +291,41 @@ func (c *Client) down(err error) {
 	if unsure > 0 {
 		c.event(Event{Kind: EventUnwritten, Count: int(unsure), Err: err})
 	}
+	for _, e := range events {
+		c.event(e)
+	}
+}
+
+// A message is given up when poisonDeaths connections in a row have ended
+// within poisonTime and none of them has acknowledged it, the oldest.
+const (
+	poisonDeaths = 3
+	poisonTime   = 2 * time.Second
+)
+
+// suspect looks for a message at which the server ends every connection: sent
+// again for ever, it would hold up all others. Called with mu.
+func (c *Client) suspect(err error, life time.Duration) (events []Event) {
+	tag, place, ok := c.sess.Oldest()
+	if !ok || life > poisonTime {
+		c.deaths = 0
+		return nil
+	}
+	if c.deaths == 0 || place != c.suspected {
+		c.suspected, c.deaths = place, 0
+	}
+	if c.deaths++; c.deaths < poisonDeaths {
+		return nil
+	}
+	c.deaths = 0
+	c.sess.Drop(place)
+	c.stats.Refused++
+	failure := &Error{Op: "publish", Class: ErrInDoubt, Err: errors.Join(ErrPoison, err)}
+	if tag&syncTag != 0 {
+		c.answer(uint32(tag), failure)
+		return nil
+	}
+	return []Event{{Kind: EventRefused, Tag: tag, Err: failure}}
 }
 
 // again restores the connection, or ends the client and returns false.

@@ -299,6 +299,26 @@ func (s *Session) Range(yield func(id uint16, publish []byte) bool) {
 	}
 }
 
+// Oldest returns the tag and the place of the oldest PUBLISH that has been
+// sent and not acknowledged at all.
+func (s *Session) Oldest() (tag uint64, place uint32, ok bool) {
+	for n := s.head; n != s.tail; n++ {
+		switch sl := s.at(n); sl.state {
+		case slotPuback, slotPubrec:
+			return sl.tag, n, sl.sent
+		}
+	}
+	return 0, 0, false
+}
+
+// Drop gives up the message at a place that Oldest returned. It is for use
+// between connections.
+func (s *Session) Drop(place uint32) {
+	if sl := s.at(place); sl.state == slotPuback || sl.state == slotPubrec {
+		s.finish(sl)
+	}
+}
+
 // Inbound calls yield for the identifier of every inbound QoS 2 message whose
 // PUBREL has not come.
 func (s *Session) Inbound(yield func(id uint16) bool) {
