@@ -442,26 +442,68 @@ func TestKeepAlive(t *testing.T) {
 	})
 }
 
+// TestReceivedGarbageEndsTheConnectionWithTheRule is the client's half of the
+// bad inputs: whole, byte by byte, and behind a valid packet in one write. The
+// server is told the reason, the user the rule.
 func TestReceivedGarbageEndsTheConnectionWithTheRule(t *testing.T) {
 	for _, row := range []struct{ name, in, out, rule string }{
+		// The fixed header.
+		{"a length of five bytes", "30 ff ff ff ff 7f", "e0 01 81", "remaining length"},
+		{"an overlong length", "d0 80 00", "e0 01 81", "shortest form"},
+		{"packet type 0", "00 00", "e0 01 81", "type 0"},
+		{"PINGRESP with a body", "d0 01 00", "e0 01 81", "too many"},
+		{"flags of PINGRESP", "d1 00", "e0 01 81", "MQTT-2.1.3-1"},
+		{"flags of PUBREL", "60 02 0001", "e0 01 81", "MQTT-2.1.3-1"},
+		{"a packet above the maximum", "30 81 20", "e0 01 95", "limit 4096"},
+		// Packets that only a client sends, and those that come once.
+		{"a SUBSCRIBE", "82 07 0001 00 0001 61 00", "e0 01 82", "not a packet for a client"},
+		{"a CONNECT", "10 0e 0004 4d515454 05 02 0000 00 0001 61", "e0 01 82", "not a packet for a client"},
+		{"a PINGREQ", "c0 00", "e0 01 82", "not a packet for a client"},
+		{"second CONNACK", connack5, "e0 01 82", "MQTT-3.2.0-2"},
+		// Strings, topics and properties.
+		{"topic with a wildcard", "30 04 0001 23 00", "e0 01 90", "MQTT-3.3.2-2"},
+		{"topic with NUL", "30 04 0001 00 00", "e0 01 81", "MQTT-1.5.4-2"},
+		{"topic that is not UTF-8", "30 05 0002 c0af 00", "e0 01 81", "MQTT-1.5.4-1"},
+		{"an unknown property", "30 06 0001 61 02 7f 00", "e0 01 81", "0x7f"},
+		{"a property twice", "30 08 0001 61 04 0100 0100", "e0 01 82", "twice"},
+		{"properties past the end", "30 05 0001 61 05 01", "e0 01 81", "MQTT-2.2.2"},
+		// PUBLISH.
 		{"PUBLISH with QoS 3", "36 05 0001 61 0001", "e0 01 81", "MQTT-3.3.1-4"},
+		{"DUP at QoS 0", "38 04 0001 61 00", "e0 01 81", "MQTT-3.3.1-2"},
 		{"PUBLISH with packet identifier 0", "32 06 0001 61 0000 00", "e0 01 82", "MQTT-2.2.1-3"},
 		{"topic alias without any announced", "30 07 0001 61 03 23 0001", "e0 01 94", "topic alias"},
-		{"a SUBSCRIBE", "82 07 0001 00 0001 61 00", "e0 01 82", "not a packet for a client"},
-		{"a length of five bytes", "30 ff ff ff ff 7f", "e0 01 81", "remaining length"},
+		{"neither topic nor alias", "30 03 0000 00", "e0 01 82", "neither topic name"},
+		// Answers.
 		{"PUBACK with a trailing byte", "40 05 0001 00 00 00", "e0 01 81", "too many"},
-		{"second CONNACK", connack5, "e0 01 82", "MQTT-3.2.0-2"},
+		{"PUBACK of 0", "40 02 0000", "e0 01 82", "MQTT-2.2.1-3"},
+		{"a reason code of another packet", "40 03 0001 92", "e0 01 82", "reason code 0x92"},
+		{"SUBACK without codes", "90 03 0001 00", "e0 01 82", "no reason code"},
+		{"DISCONNECT with a session expiry interval", "e0 07 00 05 11 00000000", "e0 01 82", "MQTT-3.14.2-2"},
 	} {
-		t.Run(row.name, func(t *testing.T) {
-			c, p, _ := connected(t, Options{Version: packet.V5}, connect5, connack5)
-			p.send(row.in)
-			p.expect(row.out)
-			p.expectEnd()
-			<-c.Done()
-			if err := c.Err(); err == nil || !strings.Contains(err.Error(), row.rule) {
-				t.Errorf("ended with %v, want it to name %q", err, row.rule)
-			}
-		})
+		for _, way := range []string{"whole", "byte by byte", "behind a PINGRESP"} {
+			t.Run(row.name+" "+way, func(t *testing.T) {
+				t.Parallel()
+				c, p, _ := connected(t, Options{Version: packet.V5, MaxPacket: 4096}, connect5limited, connack5)
+				switch way {
+				case "whole":
+					p.send(row.in)
+				case "byte by byte":
+					for _, b := range unhex(t, row.in) {
+						if _, err := p.nc.Write([]byte{b}); err != nil {
+							break // the client may have ended it at the first byte
+						}
+					}
+				default:
+					p.send("d0 00 " + row.in)
+				}
+				p.expect(row.out)
+				p.expectEnd()
+				<-c.Done()
+				if err := c.Err(); err == nil || !strings.Contains(err.Error(), row.rule) {
+					t.Errorf("ended with %v, want it to name %q", err, row.rule)
+				}
+			})
+		}
 	}
 }
 

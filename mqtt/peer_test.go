@@ -119,13 +119,15 @@ func tcpPair(t *testing.T) (DialFunc, func() *peer) {
 }
 
 const (
-	connect4  = "10 0d 0004 4d515454 04 02 0000 0001 61 (clean session, id a)"
-	connack4  = "20 02 00 00"
-	connect5  = "10 0e 0004 4d515454 05 02 0000 00 0001 61 (clean start, id a)"
-	connack5  = "20 03 00 00 00"
-	disconn   = "e0 00"
-	resumed4  = "20 02 01 00"
-	connect4c = "10 0d 0004 4d515454 04 00 0000 0001 61 (session continued)"
+	connect4 = "10 0d 0004 4d515454 04 02 0000 0001 61 (clean session, id a)"
+	connack4 = "20 02 00 00"
+	connect5 = "10 0e 0004 4d515454 05 02 0000 00 0001 61 (clean start, id a)"
+	// with maximum packet size 4096
+	connect5limited = "10 13 0004 4d515454 05 02 0000 05 27 00001000 0001 61"
+	connack5        = "20 03 00 00 00"
+	disconn         = "e0 00"
+	resumed4        = "20 02 01 00"
+	connect4c       = "10 0d 0004 4d515454 04 00 0000 0001 61 (session continued)"
 )
 
 // connected runs Connect against a scripted handshake over TCP.

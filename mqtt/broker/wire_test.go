@@ -63,8 +63,28 @@ func wireBytes(t *testing.T, s string) []byte {
 	return out
 }
 
+// ways are how bad bytes come: whole, byte by byte, or behind a valid packet.
+var ways = []string{"whole", "byte by byte", "behind a PINGREQ"}
+
+// inWay rewrites the last sending line of a conversation for a way. Behind a
+// PINGREQ needs a connection that is up.
+func inWay(script, way string) (rewritten string, ok bool) {
+	at := strings.LastIndex(script, "a> ")
+	if strings.HasSuffix(script, "{pong}") { // the line before the closing ping
+		at = strings.LastIndex(script[:at], "a> ")
+	}
+	end := at + strings.IndexByte(script[at:], '\n')
+	switch way {
+	case "byte by byte":
+		return script[:at] + "a: " + script[at+3:end] + script[end:], true
+	case "behind a PINGREQ":
+		return script[:at] + "a> {ping} " + script[at+3:end] + "\na< {pong}" + script[end:], strings.Contains(script, "{ok")
+	}
+	return script, true
+}
+
 // talk plays a conversation. Each line is a peer's letter, an arrow, and
-// bytes: > sends them, < expects them, and "x" stands for the end of the
+// bytes: > sends them, : sends them one by one, < expects them, and "x" stands for the end of the
 // stream. A peer connects when it is first named.
 func talk(t *testing.T, addr, script string) {
 	t.Helper()
@@ -89,6 +109,12 @@ func talk(t *testing.T, addr, script string) {
 		case line[1] == '>' && rest == "x":
 			_ = nc.Close()
 			delete(peers, name)
+		case line[1] == ':':
+			for _, b := range wireBytes(t, rest) {
+				if _, err := nc.Write([]byte{b}); err != nil {
+					break // ended at an earlier byte already
+				}
+			}
 		case line[1] == '>':
 			if _, err := nc.Write(wireBytes(t, rest)); err != nil {
 				t.Fatalf("line %d: %s: %v", n+1, line, err)
@@ -423,12 +449,17 @@ func TestBadClientsAreTold(t *testing.T) {
 		{"PUBREL that was never due", a5 + "a> 62 02 0007\na< 70 03 0007 92\na> {ping}\na< {pong}"},
 		{"session expiry that comes late", a5 + "a> e0 07 00 05 11 0000003c\na< e0 01 82\na< x"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			// Each case with client identifiers of its own: they share a broker.
-			_, own := brokertest.Start(t)
-			talk(t, own, c.script)
-		})
+		for _, way := range ways {
+			script, ok := inWay(c.script, way)
+			if !ok {
+				continue
+			}
+			t.Run(c.name+" "+way, func(t *testing.T) {
+				t.Parallel()
+				_, own := brokertest.Start(t)
+				talk(t, own, script)
+			})
+		}
 	}
 	talk(t, addr, a5+"a> {ping}\na< {pong}")
 }
