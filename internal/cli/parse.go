@@ -76,6 +76,15 @@ func split(table []Option, words []string) (uses []given, positional []string, e
 	return uses, positional, err
 }
 
+// urfave/cli looks for its own help and version flags even where they are
+// hidden, and asks for their names with a regular expression, which costs more
+// than all of our parsing.
+func init() { ucli.HelpFlag, ucli.VersionFlag = nil, nameless{} }
+
+type nameless struct{ ucli.Flag }
+
+func (nameless) Names() []string { return nil }
+
 type eof struct{}
 
 func (eof) Read([]byte) (int, error) { return 0, io.EOF }
