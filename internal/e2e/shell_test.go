@@ -84,7 +84,7 @@ func TestShellTutorialPair(t *testing.T) {
 	t.Parallel()
 	need(t, "awk")
 	out, code := shell(t, `
-		while awk 'BEGIN { srand(); print 1 + int(100 * rand()) }'; do sleep 2; done | mqpub -l -r -t example/basic >/dev/null 2>&1 & pair=$! # mqpub's
+		while awk 'BEGIN { srand(); print 1 + int(100 * rand()) }'; do sleep 2; done 2>/dev/null | mqpub -l -r -t example/basic >/dev/null 2>&1 & pair=$! # mqpub's
 		until mqsub -t example/basic --retained-only; do :; done
 		mqsub -t example/basic -C 2 -W 20
 		kill $pair`)
