@@ -1,0 +1,97 @@
+package session
+
+import (
+	"testing"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+const sec = time.Second
+
+// tick expects the next deadline, or the error, and what is written.
+func tick(t *testing.T, c *Conn, now time.Duration, reading bool, next time.Duration, want error, out string) {
+	t.Helper()
+	got, err := c.Tick(now, reading)
+	if err != want || err == nil && got != next {
+		t.Fatalf("Tick at %v: %v, %v; want %v, %v", now, got, err, next, want)
+	}
+	if b := c.Swap(nil, now); string(b) != string(unhex(t, out)) {
+		t.Fatalf("Tick at %v writes %x, want %s", now, b, out)
+	}
+}
+
+// alive is a client that is up with a keep alive of ten seconds.
+func alive(t *testing.T) *client {
+	t.Helper()
+	c := &client{t: t}
+	if err := c.Open(&c.s, &packet.Connect{Version: packet.V311, ClientID: []byte("c"), KeepAlive: 10}, Config{}, 0); err != nil {
+		t.Fatal(err)
+	}
+	c.Swap(nil, 0)
+	c.in("20 02 00 00", "")
+	return c
+}
+
+func TestAClientPingsWhenItIsSilent(t *testing.T) {
+	t.Parallel()
+	c := alive(t)
+	tick(t, &c.Conn, 4*sec, true, 10*sec, nil, "")
+	tick(t, &c.Conn, 10*sec, true, 20*sec, nil, "c0 00")
+	if _, err := c.Next([]byte{0xd0, 0}, 11*sec, &c.ev); err != nil || c.ev.Kind != Pong {
+		t.Fatalf("event %d, %v", c.ev.Kind, err)
+	}
+	tick(t, &c.Conn, 12*sec, true, 20*sec, nil, "")
+	tick(t, &c.Conn, 20*sec, true, 30*sec, nil, "c0 00")
+	tick(t, &c.Conn, 29*sec, true, 30*sec, nil, "")
+	c.Heard(29 * sec) // a long packet is on its way
+	tick(t, &c.Conn, 30*sec, true, 39*sec, nil, "")
+	tick(t, &c.Conn, 39*sec, true, 0, ErrKeepAlive, "")
+}
+
+func TestAServerGivesUpASilentClient(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ connect, bye string }{{connect311, ""}, {connect5, "e0 01 8d"}} {
+		v := &server{t: t}
+		v.Serve(Config{}, 0)
+		v.in(row.connect, "")
+		if err := v.Accept(&v.s, &packet.Connack{}, 10*sec, 1*sec); err != nil {
+			t.Fatal(err)
+		}
+		v.Swap(nil, 1*sec)
+		tick(t, &v.Conn, 2*sec, true, 16*sec, nil, "")
+		if _, err := v.Next([]byte{0xc0, 0}, 3*sec, &v.ev); err != nil {
+			t.Fatal(err)
+		}
+		tick(t, &v.Conn, 3*sec, true, 18*sec, nil, "d0 00")
+		_, err := v.Tick(18*sec, true)
+		v.Fail(err)
+		v.out(row.bye)
+		if next, err := v.Tick(100*sec, true); next != never || err != nil {
+			t.Errorf("a closed connection: %v, %v", next, err)
+		}
+	}
+}
+
+func TestKeepAlive0HasNoDeadline(t *testing.T) {
+	t.Parallel()
+	v := serve(t, Config{}, connect311)
+	v.Swap(nil, 0)
+	tick(t, &v.Conn, 1e6*sec, true, never, nil, "")
+}
+
+func TestConnectTimeout(t *testing.T) {
+	t.Parallel()
+	c := &client{t: t}
+	c.open(packet.V5, Config{ConnectTimeout: 5 * sec})
+	tick(t, &c.Conn, 1*sec, true, 5*sec, nil, "")
+	tick(t, &c.Conn, 5*sec, true, 0, ErrConnectTimeout, "")
+	v := &server{t: t}
+	v.Serve(Config{ConnectTimeout: 5 * sec}, 1*sec)
+	tick(t, &v.Conn, 1*sec, true, 6*sec, nil, "")
+	tick(t, &v.Conn, 6*sec, true, 0, ErrConnectTimeout, "")
+	v.Fail(ErrConnectTimeout)
+	v.out("")
+	v.Serve(Config{}, 0)
+	tick(t, &v.Conn, 1e6*sec, true, never, nil, "")
+}
