@@ -12,7 +12,8 @@ const never = time.Duration(1<<63 - 1)
 // that (MQTT-3.1.2-22). Any received packet is a sign of life.
 //
 // reading is false while the driver does not read because its application is
-// behind: silence means nothing then, and only pings go out.
+// behind: silence means nothing then, and only pings go out. Tick takes it for
+// a sign of life, so that the peer has its time when reading goes on.
 func (c *Conn) Tick(now time.Duration, reading bool) (next time.Duration, err error) {
 	switch c.phase {
 	case closed, idle:
@@ -30,6 +31,9 @@ func (c *Conn) Tick(now time.Duration, reading bool) (next time.Duration, err er
 	if c.keepAlive <= 0 {
 		return never, nil
 	}
+	if !reading {
+		c.lastIn = now
+	}
 	if c.server {
 		deadline := c.lastIn + c.keepAlive + c.keepAlive/2
 		if !reading {
@@ -40,17 +44,17 @@ func (c *Conn) Tick(now time.Duration, reading bool) (next time.Duration, err er
 		}
 		return deadline, nil
 	}
-	if c.pinging {
+	if c.pinging && reading {
 		deadline := max(c.pingAt, c.lastIn) + c.keepAlive
-		if !reading {
-			return now + c.keepAlive, nil
-		}
 		if now >= deadline {
 			return never, ErrKeepAlive
 		}
 		return deadline, nil
 	}
 	deadline := min(c.lastIn, c.lastOut) + c.keepAlive
+	if c.pinging { // and not reading
+		deadline = max(c.pingAt, c.lastOut) + c.keepAlive
+	}
 	if now >= deadline {
 		if err := c.Ping(now); err != nil {
 			return never, err

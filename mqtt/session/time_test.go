@@ -95,3 +95,29 @@ func TestConnectTimeout(t *testing.T) {
 	v.Serve(Config{}, 0)
 	tick(t, &v.Conn, 1e6*sec, true, never, nil, "")
 }
+
+func TestAClientThatDoesNotReadGoesOnPinging(t *testing.T) {
+	t.Parallel()
+	c := alive(t)
+	tick(t, &c.Conn, 10*sec, false, 20*sec, nil, "c0 00")
+	tick(t, &c.Conn, 20*sec, false, 30*sec, nil, "c0 00")
+	tick(t, &c.Conn, 25*sec, false, 30*sec, nil, "")
+	tick(t, &c.Conn, 30*sec, false, 40*sec, nil, "c0 00")
+	// Reading again, it has the time to find the answers.
+	tick(t, &c.Conn, 31*sec, true, 40*sec, nil, "")
+	tick(t, &c.Conn, 40*sec, true, 0, ErrKeepAlive, "")
+}
+
+func TestAServerThatDidNotReadGivesTheClientTime(t *testing.T) {
+	t.Parallel()
+	v := &server{t: t}
+	v.Serve(Config{}, 0)
+	v.in(connect311, "")
+	if err := v.Accept(&v.s, &packet.Connack{}, 10*sec, 0); err != nil {
+		t.Fatal(err)
+	}
+	v.Swap(nil, 0)
+	tick(t, &v.Conn, 15*sec, false, 25*sec, nil, "")
+	tick(t, &v.Conn, 16*sec, true, 30*sec, nil, "")
+	tick(t, &v.Conn, 30*sec, true, 0, ErrKeepAlive, "")
+}
