@@ -260,7 +260,13 @@ func (c *Conn) Peer() *Peer { return &c.peer }
 func (c *Conn) KeepAlive() time.Duration { return c.keepAlive }
 
 // Heard notes that bytes have come, for a packet that takes long to arrive.
-func (c *Conn) Heard(now time.Duration) { c.lastIn = now }
+// Before the connection is up it changes nothing: the timeout of the first
+// packet does not wait for one that comes drop by drop.
+func (c *Conn) Heard(now time.Duration) {
+	if c.phase == up {
+		c.lastIn = now
+	}
+}
 
 // Pending is the number of bytes that wait to be written.
 func (c *Conn) Pending() int { return len(c.out) }

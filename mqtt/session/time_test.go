@@ -121,3 +121,12 @@ func TestAServerThatDidNotReadGivesTheClientTime(t *testing.T) {
 	tick(t, &v.Conn, 16*sec, true, 30*sec, nil, "")
 	tick(t, &v.Conn, 30*sec, true, 0, ErrKeepAlive, "")
 }
+
+func TestADrippingConnectDoesNotExtendItsTimeout(t *testing.T) {
+	t.Parallel()
+	v := &server{t: t}
+	v.Serve(Config{ConnectTimeout: 5 * sec}, 0)
+	v.Heard(4 * sec)
+	tick(t, &v.Conn, 4*sec, true, 5*sec, nil, "")
+	tick(t, &v.Conn, 5*sec, true, 0, ErrConnectTimeout, "")
+}
