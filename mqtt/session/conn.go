@@ -190,7 +190,8 @@ func (c *Conn) Refuse(ack *packet.Connack) {
 // packets if the server kept the session, with new identifiers if it did not.
 // over is called with the tag of every message that is finished by that, with
 // Success if the server had taken it and it cannot be sent again, or
-// PacketTooLarge if it exceeds the server's new limit.
+// PacketTooLarge, QoSNotSupported or RetainNotSupported if it exceeds what the
+// server announces now (MQTT-3.2.2-11, -14, -15).
 //
 // The CONNACK of MQTT 3.1 does not say whether the server kept the session:
 // without a clean session that is assumed, which is what 3.1 clients do.
@@ -215,16 +216,34 @@ func (c *Conn) begin(over func(tag uint64, reason packet.ReasonCode)) {
 	for n, end := s.head, s.tail; n != end; n++ {
 		sl := s.at(n)
 		sl.counted = false
-		if (sl.state == slotPuback || sl.state == slotPubrec) && int(sl.size) > c.peer.MaximumPacketSize {
+		if sl.state != slotPuback && sl.state != slotPubrec {
+			continue
+		}
+		if reason := c.unsendable(sl); reason != packet.Success {
 			tag := sl.tag
 			s.finish(sl)
 			if over != nil {
-				over(tag, packet.PacketTooLarge)
+				over(tag, reason)
 			}
 		}
 	}
 	c.cursor = s.head
 	c.pump()
+}
+
+// unsendable tells why the peer's limits, which may have changed since Publish,
+// forbid a message.
+func (c *Conn) unsendable(sl *slot) packet.ReasonCode {
+	first := c.s.bytes(sl)[0]
+	switch {
+	case int(sl.size) > c.peer.MaximumPacketSize:
+		return packet.PacketTooLarge
+	case packet.QoS(first>>1&3) > c.peer.MaximumQoS:
+		return packet.QoSNotSupported
+	case first&1 != 0 && !c.peer.RetainAvailable:
+		return packet.RetainNotSupported
+	}
+	return packet.Success
 }
 
 // Lost ends the connection without a goodbye. Requests that were not answered
