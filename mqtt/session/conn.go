@@ -188,7 +188,7 @@ func (c *Conn) Refuse(ack *packet.Connack) {
 
 // Resume goes on with the session after a successful CONNACK: with the same
 // packets if the server kept the session, with new identifiers if it did not.
-// over is called with the tag of every message that is finished by that, with
+// over, unless nil, is called with the tag of every message that is finished by that, with
 // Success if the server had taken it and it cannot be sent again, or
 // PacketTooLarge, QoSNotSupported or RetainNotSupported if it exceeds what the
 // server announces now (MQTT-3.2.2-11, -14, -15).
@@ -200,7 +200,11 @@ func (c *Conn) Resume(sessionPresent bool, over func(tag uint64, reason packet.R
 		sessionPresent = true
 	}
 	if !sessionPresent && (c.s.span() > 0 || len(c.s.inbound) > 0) {
-		c.s.renumber(func(tag uint64) { over(tag, packet.Success) })
+		c.s.renumber(func(tag uint64) {
+			if over != nil {
+				over(tag, packet.Success)
+			}
+		})
 	}
 	c.begin(over)
 }

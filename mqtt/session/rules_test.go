@@ -28,3 +28,16 @@ func TestResumeGivesUpWhatTheServerNoLongerTakes(t *testing.T) {
 		t.Errorf("given up: %v", over)
 	}
 }
+
+func TestResumeNeedsNoCallback(t *testing.T) {
+	t.Parallel()
+	c := &client{t: t}
+	if err := c.s.Restore(ChangeReceived, 1, 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	c.open(packet.V311, Config{})
+	if _, err := c.Next(unhex(t, "20 02 00 00"), 0, &c.ev); err != nil {
+		t.Fatal(err)
+	}
+	c.Resume(false, nil)
+}
