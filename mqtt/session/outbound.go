@@ -152,8 +152,8 @@ func (c *Conn) appendAliased(p *packet.Publish) error {
 	if known {
 		q.Topic = nil
 	}
-	if !known && q.Size(c.version) > c.peer.MaximumPacketSize {
-		q = *p // the alias would not fit any more
+	if q.Size(c.version) > c.peer.MaximumPacketSize {
+		q = *p // the alias, which is longer than a short topic, does not fit
 	}
 	out, err := q.AppendTo(c.out, c.version)
 	if err != nil {

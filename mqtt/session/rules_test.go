@@ -1,6 +1,7 @@
 package session
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -40,4 +41,20 @@ func TestResumeNeedsNoCallback(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Resume(false, nil)
+}
+
+func TestAnAliasDoesNotLiftAPacketAboveThePeersMaximum(t *testing.T) {
+	t.Parallel()
+	for qos := range packet.QoS(2) {
+		c := &client{t: t}
+		c.open(packet.V5, Config{SendAliases: 1})
+		c.in("20 0b 00 00 08 22 0001 27 00000014", "") // 20 bytes
+		c.publish(qos, "", 0)
+		c.Swap(nil, 0)
+		size := 20 - 6 - 2*int(qos)
+		c.publish(qos, strings.Repeat("x", size), 0)
+		if b := c.Swap(nil, 0); len(b) > 20 {
+			t.Errorf("QoS %d: a packet of %d bytes: %x", qos, len(b), b)
+		}
+	}
 }
