@@ -28,7 +28,7 @@ var ErrConnectTimeout = errors.New("no CONNECT or CONNACK in time")
 // it lets itself send. Zero values are the defaults named.
 type Config struct {
 	MaxPacket         int           // largest packet accepted, bytes; the protocol's limit
-	ReceiveMaximum    uint16        // inbound QoS 1 and 2 messages not yet acknowledged; 65,535
+	ReceiveMaximum    uint16        // inbound QoS 1 and 2 messages not yet acknowledged; 65,535, and always before 5.0
 	TopicAliasMaximum uint16        // inbound topic aliases; none
 	MaximumQoS        packet.QoS    // S: of inbound messages; meaningful with LimitQoS
 	LimitQoS          bool          //
@@ -126,6 +126,8 @@ func (c *Conn) Open(s *Session, p *packet.Connect, cfg Config, now time.Duration
 		c.cfg.ReceiveMaximum = uint16(q.Properties.UintOr(packet.ReceiveMaximum, 65535))
 		c.cfg.TopicAliasMaximum = uint16(q.Properties.UintOr(packet.TopicAliasMaximum, 0))
 		c.cfg.MaxPacket = int(q.Properties.UintOr(packet.MaximumPacketSize, 0))
+	} else {
+		c.cfg.ReceiveMaximum = 65535
 	}
 	out, err := q.AppendTo(c.out, q.Version)
 	if err != nil {

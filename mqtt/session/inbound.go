@@ -165,6 +165,9 @@ func (c *Conn) connect(f packet.Frame, ev *Event) error {
 		return err
 	}
 	c.clean = p.CleanStart
+	if c.version < packet.V5 {
+		c.cfg.ReceiveMaximum = 65535 // the client cannot know another
+	}
 	c.brief = p.Properties.UintOr(packet.SessionExpiryInterval, 0) == 0
 	c.limits(p.Properties)
 	ev.Kind, c.phase = Connect, deciding

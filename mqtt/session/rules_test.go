@@ -58,3 +58,12 @@ func TestAnAliasDoesNotLiftAPacketAboveThePeersMaximum(t *testing.T) {
 		}
 	}
 }
+
+func TestBefore5OurReceiveMaximumIsUnknownToThePeer(t *testing.T) {
+	t.Parallel()
+	c := &client{t: t}
+	c.open(packet.V311, Config{ReceiveMaximum: 1})
+	c.in("20 02 00 00 32 05 0001 74 0001 34 05 0001 74 0002 34 05 0001 74 0003", "")
+	v := serve(t, Config{ReceiveMaximum: 1}, connect311)
+	v.in("32 05 0001 74 0001 34 05 0001 74 0002 34 05 0001 74 0003", "20 02 00 00")
+}
