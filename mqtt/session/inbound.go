@@ -318,9 +318,13 @@ func (c *Conn) inboundProperties(p *packet.Publish) error {
 // Ack acknowledges a message that Next reported, after the owner has dealt
 // with it: PUBACK at QoS 1, PUBREC at QoS 2, nothing at QoS 0. Messages must
 // be acknowledged in the order of their arrival (MQTT-4.6.0-2, -3). A failing
-// reason is sent in 5.0 only.
+// reason is sent in 5.0 only. Once the connection is over, Ack is AckLate.
 func (c *Conn) Ack(qos packet.QoS, id uint16, reason packet.ReasonCode) {
-	if qos == 0 || c.phase != up {
+	if c.phase != up {
+		c.AckLate(qos, id)
+		return
+	}
+	if qos == 0 {
 		return
 	}
 	t := packet.PUBACK

@@ -67,3 +67,15 @@ func TestBefore5OurReceiveMaximumIsUnknownToThePeer(t *testing.T) {
 	v := serve(t, Config{ReceiveMaximum: 1}, connect311)
 	v.in("32 05 0001 74 0001 34 05 0001 74 0002 34 05 0001 74 0003", "20 02 00 00")
 }
+
+func TestAnAckAfterDisconnectIsRemembered(t *testing.T) {
+	t.Parallel()
+	c := &client{t: t}
+	c.open(packet.V5, Config{})
+	c.in("20 03 00 00 00 34 06 0001 74 0001 00", "")
+	c.in("e0 01 8b", "")
+	c.Ack(2, 1, packet.Success)
+	c.Lost(nil)
+	c.open(packet.V5, Config{})
+	c.in("20 03 01 00 00 3c 06 0001 74 0001 00", "50 02 0001")
+}
