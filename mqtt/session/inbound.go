@@ -373,7 +373,9 @@ func (c *Conn) ack(p *packet.Ack, ev *Event) error {
 	n, ok := c.s.find(p.PacketID)
 	if !ok || int32(n-c.cursor) >= 0 { // unknown, or not sent on this connection
 		c.Stray++
-		if p.Type == packet.PUBREC && !p.Reason.Failed() {
+		// A slot that waits to be resent gets another PUBREC then. PUBREL now
+		// would let the receiver take the repetition for a new message.
+		if p.Type == packet.PUBREC && !p.Reason.Failed() && !(ok && c.s.at(n).sent) {
 			rel := packet.Ack{Type: packet.PUBREL, PacketID: p.PacketID, Reason: packet.PacketIdentifierNotFound}
 			c.out, _ = rel.AppendTo(c.out, c.version)
 		}

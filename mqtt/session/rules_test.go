@@ -79,3 +79,19 @@ func TestAnAckAfterDisconnectIsRemembered(t *testing.T) {
 	c.open(packet.V5, Config{})
 	c.in("20 03 01 00 00 3c 06 0001 74 0001 00", "50 02 0001")
 }
+
+func TestALatePubrecDoesNotReleaseAMessageToBeResent(t *testing.T) {
+	t.Parallel()
+	c := &client{t: t}
+	c.open(packet.V5, Config{})
+	c.in("20 03 00 00 00", "")
+	c.publish(1, "", 1)
+	c.publish(2, "", 2)
+	c.Lost(nil)
+	c.open(packet.V5, Config{})
+	c.in("20 06 01 00 03 21 0001", "3a 06 0001 74 0001 00")
+	// The server answers what came on the last connection. A PUBREL would
+	// make it forget the identifier and take the repetition for new.
+	c.in("50 02 0002", "")
+	c.in("40 02 0001", "3c 06 0001 74 0002 00")
+}
