@@ -471,7 +471,14 @@ func (c *Conn) Fail(err error) {
 	switch c.phase {
 	case opening, deciding:
 		// Nothing is sent to a peer that has not shown an MQTT CONNECT.
-		if c.version != 0 && reason.AllowedIn(packet.CONNACK) {
+		// Before 5.0 a reason without a return code stays untold
+		// (MQTT-3.2.2-6 of 3.1.1).
+		told := c.version >= packet.V5 && reason.AllowedIn(packet.CONNACK)
+		switch reason {
+		case packet.UnsupportedProtocolVersion, packet.ClientIdentifierNotValid:
+			told = c.version != 0
+		}
+		if told {
 			c.Refuse(&packet.Connack{Reason: reason})
 		}
 	case up:

@@ -95,3 +95,12 @@ func TestALatePubrecDoesNotReleaseAMessageToBeResent(t *testing.T) {
 	c.in("50 02 0002", "")
 	c.in("40 02 0001", "3c 06 0001 74 0002 00")
 }
+
+func TestBefore5AMalformedConnectIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	v := &server{t: t}
+	v.Serve(Config{}, 0)
+	if _, bye := v.fails("10 0d 0004 4d515454 04 03 0000 0001 61"); len(bye) != 0 {
+		t.Errorf("writes %x", bye) // MQTT-3.2.2-6 of 3.1.1
+	}
+}
