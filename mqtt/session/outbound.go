@@ -263,15 +263,19 @@ func (c *Conn) Ping(now time.Duration) error {
 	return c.send(&packet.Ping{Type: packet.PINGREQ})
 }
 
-// Disconnect says goodbye; nothing may be sent afterwards. Before 5.0 a
+// Disconnect says goodbye; nothing may be sent afterwards. Properties that the
+// version or the peer's maximum packet size forbid are left out. Before 5.0 a
 // server has no DISCONNECT, and nothing is appended.
 func (c *Conn) Disconnect(p *packet.Disconnect) {
 	if c.phase != up {
 		return
 	}
 	if !c.server || c.version >= packet.V5 {
-		if out, err := p.AppendTo(c.out, c.version); err == nil && len(out)-len(c.out) <= c.peer.MaximumPacketSize {
-			c.out = out
+		for _, q := range [...]packet.Disconnect{*p, {Reason: p.Reason}} {
+			if out, err := q.AppendTo(c.out, c.version); err == nil && len(out)-len(c.out) <= c.peer.MaximumPacketSize {
+				c.out = out
+				break
+			}
 		}
 	}
 	c.phase = closed

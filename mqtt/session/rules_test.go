@@ -104,3 +104,17 @@ func TestBefore5AMalformedConnectIsNotAnswered(t *testing.T) {
 		t.Errorf("writes %x", bye) // MQTT-3.2.2-6 of 3.1.1
 	}
 }
+
+func TestAGoodbyeIsSaidWithoutWhatDoesNotFit(t *testing.T) {
+	t.Parallel()
+	props, _ := packet.Properties(nil).AppendBytes(packet.ReasonString, []byte("see you"))
+	c := &client{t: t}
+	c.open(packet.V311, Config{})
+	c.in("20 02 00 00", "")
+	c.Disconnect(&packet.Disconnect{Properties: props})
+	c.out("e0 00")
+	c.open(packet.V5, Config{})
+	c.in("20 08 00 00 05 27 00000008", "")
+	c.Disconnect(&packet.Disconnect{Reason: packet.DisconnectWithWill, Properties: props})
+	c.out("e0 01 04")
+}
