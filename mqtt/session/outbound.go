@@ -44,6 +44,9 @@ func (c *Conn) Publish(p *packet.Publish, tag uint64) error {
 		return packet.ErrQoS
 	}
 	s := c.s
+	if s == nil {
+		return ErrNotUp
+	}
 	size := q.Size(c.version)
 	if size > c.peer.MaximumPacketSize {
 		return ErrTooLarge
@@ -76,7 +79,7 @@ func (c *Conn) Publish(p *packet.Publish, tag uint64) error {
 // now.
 func (c *Conn) Room(size int) bool {
 	s := c.s
-	return s.open < c.cfg.SendWindow && s.span() < maxSpan && (len(s.log) == 0 || len(s.log)+size <= c.cfg.SendBytes)
+	return s != nil && s.open < c.cfg.SendWindow && s.span() < maxSpan && (len(s.log) == 0 || len(s.log)+size <= c.cfg.SendBytes)
 }
 
 // pump writes the slots from the cursor on, as far as the peer's Receive

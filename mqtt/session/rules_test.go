@@ -118,3 +118,17 @@ func TestAGoodbyeIsSaidWithoutWhatDoesNotFit(t *testing.T) {
 	c.Disconnect(&packet.Disconnect{Reason: packet.DisconnectWithWill, Properties: props})
 	c.out("e0 01 04")
 }
+
+func TestAServerWithoutASessionRefusesToPublish(t *testing.T) {
+	t.Parallel()
+	var c Conn
+	c.Serve(Config{}, 0)
+	for qos := range packet.QoS(3) {
+		if err := c.Publish(&packet.Publish{QoS: qos, Topic: []byte("t")}, 0); err != ErrNotUp {
+			t.Errorf("QoS %d: %v", qos, err)
+		}
+	}
+	if c.Room(1) {
+		t.Error("there is room in no session")
+	}
+}
