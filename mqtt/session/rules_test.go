@@ -132,3 +132,32 @@ func TestAServerWithoutASessionRefusesToPublish(t *testing.T) {
 		t.Error("there is room in no session")
 	}
 }
+
+func TestRestoreRefusesWhatIsNoPublish(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{
+		"", "32", "32 ffffffff7f", "32 02 0001", "32 05 0001 74 0002", "30 03 0001 74", "36 05 0001 74 0001",
+		"32 05 0001 74 0001 00", "32 05 ffff 74 0001", "32 04 0001 74 00", "40 02 0001",
+	} {
+		func() {
+			defer func() {
+				if e := recover(); e != nil {
+					t.Errorf("%s: %v", in, e)
+				}
+			}()
+			c := &client{t: t}
+			if err := c.s.Restore(ChangeSent, 1, 1, unhex(t, in)); err == nil {
+				t.Errorf("%s is restored", in)
+			}
+			c.open(packet.V311, Config{})
+			if _, err := c.Next(unhex(t, "20 02 00 00"), 0, &c.ev); err != nil {
+				t.Fatal(err)
+			}
+			c.Resume(false, func(uint64, packet.ReasonCode) {})
+		}()
+	}
+	var s Session
+	if err := s.Restore(ChangeSent, 1, 1, unhex(t, "32 05 0001 74 0001")); err != nil {
+		t.Error(err)
+	}
+}

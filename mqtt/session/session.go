@@ -88,7 +88,7 @@ func (s *Session) Restore(kind Change, id uint16, tag uint64, publish []byte) er
 	switch {
 	case kind == ChangeReceived && len(publish) == 0:
 		state = slotPubcomp
-	case len(publish) < 2 || publish[0]>>4 != byte(packet.PUBLISH):
+	case !isPublish(publish, id):
 		return errRestore
 	case kind == ChangeReceived:
 		state = slotPubcomp
@@ -114,6 +114,16 @@ func (s *Session) Restore(kind Change, id uint16, tag uint64, publish []byte) er
 	s.log = append(s.log, publish...)
 	s.open++
 	return nil
+}
+
+// isPublish tells whether b is one PUBLISH at QoS 1 or 2 with this identifier.
+func isPublish(b []byte, id uint16) bool {
+	f, n, err := packet.Split(b, 0, 0)
+	if err != nil || n == 0 || n != len(b) || f.Type != packet.PUBLISH || f.Flags&6 == 0 || len(f.Body) < 4 {
+		return false
+	}
+	at := 2 + int(binary.BigEndian.Uint16(f.Body))
+	return at+2 <= len(f.Body) && binary.BigEndian.Uint16(f.Body[at:]) == id
 }
 
 var errRestore = errors.New("not a message that can be restored")
