@@ -155,6 +155,7 @@ func (m *model) event(x *side) {
 		}
 		if m.version == packet.V5 {
 			ack.Properties, _ = ack.Properties.AppendUint(packet.ReceiveMaximum, uint32(x.cfg.ReceiveMaximum))
+			ack.Properties, _ = ack.Properties.AppendUint(packet.TopicAliasMaximum, uint32(x.cfg.TopicAliasMaximum))
 		}
 		if err := x.conn.Accept(&x.sess, &ack, 0, m.now); err != nil {
 			m.t.Fatal(err)
