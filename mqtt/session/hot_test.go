@@ -89,6 +89,7 @@ func BenchmarkBothEnds(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			p := newPair(b, packet.QoS(qos))
 			b.ReportAllocs()
+			b.SetBytes(int64(p.p.Size(packet.V5)))
 			for i := 0; i < b.N; i += burst {
 				p.round(b)
 			}
