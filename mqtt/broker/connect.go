@@ -200,7 +200,12 @@ func (cl *client) reencode() {
 		}
 		return true
 	})
+	var inbound []uint16 // stay known: what they name has been published
+	cl.sess.Inbound(func(id uint16) bool { inbound = append(inbound, id); return true })
 	cl.sess.Clear(nil)
+	for _, id := range inbound {
+		_ = cl.sess.Restore(session.ChangeArrived, id, 0, nil) // an identifier above 0 is no error
+	}
 	for old.n > 0 {
 		cl.queue.push(*old.front())
 		old.pop()

@@ -327,6 +327,28 @@ func TestConversations(t *testing.T) {
 			a< {ok4 present}
 			a< 32 07 0001 "t" 0003 "m1"
 			a< 32 07 0001 "t" 0004 "m2"`},
+		{"another version does not make a QoS 2 message new", a5keep + `
+			a< {ok5}
+			a> 82 07 0001 00 0001 "u" 01
+			a< 90 04 0001 00 01` + b5 + `
+			b> 82 07 0001 00 0001 "t" 00
+			b< 90 04 0001 00 00
+			b> 32 06 0001 "u" 0001 00
+			b< 40 02 0001
+			a< 32 06 0001 "u" 0001 00
+			a> 34 08 0001 "t" 0005 00 "hi"
+			a< 50 02 0005
+			b< 30 06 0001 "t" 00 "hi"
+			a> x
+			a> 10 0d 0004 "MQTT" 04 00 0000 0001 "a"
+			a< {ok4 present}
+			a< 32 05 0001 "u" 0002
+			a> 3c 07 0001 "t" 0005 "hi"
+			a< 50 02 0005
+			a> 62 02 0005
+			a< 70 02 0005
+			b> {ping}
+			b< {pong}`},
 		{"takeover", a5 + `
 			b> 10 0e 0004 "MQTT" 05 02 0000 00 0001 "a"
 			b< {ok5}
