@@ -21,8 +21,7 @@ func Help(t Tool) string {
 	}
 	table := Table(t.Bit)
 	var group Group
-	for i := range table {
-		o := &table[i]
+	for _, o := range table {
 		if o.Group != group {
 			group = o.Group
 			fmt.Fprintf(&b, "\n%s:\n", group)

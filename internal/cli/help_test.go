@@ -27,7 +27,7 @@ func TestHelpFitsAndIsComplete(t *testing.T) {
 			}
 		}
 		for i := range table {
-			want := "\n  " + helpSpelling(&table[i])
+			want := "\n  " + helpSpelling(table[i])
 			if n := strings.Count(text, want+"\n") + strings.Count(text, want+"  "); n != 1 {
 				t.Errorf("%q is there %d times, want once", want, n)
 			}

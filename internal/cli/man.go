@@ -15,8 +15,7 @@ func ManOptions(tools ToolSet) string {
 	var b strings.Builder
 	var group Group
 	table := Table(tools)
-	for i := range table {
-		o := &table[i]
+	for _, o := range table {
 		if o.Group != group {
 			if group != "" {
 				b.WriteString(".El\n")
@@ -108,7 +107,6 @@ func CheckManPage(page []byte, tools ToolSet) []string {
 		problems = append(problems, fmt.Sprintf("line %d: ", line)+fmt.Sprintf(format, args...))
 	}
 	table := Table(tools)
-	index := spellings(table)
 	optionAt, codeAt := map[*Option]int{}, map[int]int{}
 	codes := map[int]bool{}
 	for _, row := range ExitCodes(tools) {
@@ -130,7 +128,7 @@ func CheckManPage(page []byte, tools ToolSet) []string {
 				complain(number, "item without an option")
 				continue
 			}
-			o := index["-"+words[2]]
+			o := table.find("-" + words[2])
 			got := strings.Join(words, " ")
 			switch {
 			case o == nil:
@@ -157,8 +155,8 @@ func CheckManPage(page []byte, tools ToolSet) []string {
 			}
 		}
 	}
-	for i := range table {
-		if o := &table[i]; optionAt[o] == 0 {
+	for _, o := range table {
+		if optionAt[o] == 0 {
 			problems = append(problems, fmt.Sprintf("no item %q", manItem(o)))
 		}
 	}

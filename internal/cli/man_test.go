@@ -21,7 +21,7 @@ func TestRenderedManPageAgreesWithItself(t *testing.T) {
 
 func TestManItems(t *testing.T) {
 	t.Parallel()
-	index := spellings(Table(Sub))
+	table := Table(Sub)
 	for spelling, want := range map[string]string{
 		"-h":      ".It Fl h , Fl -host Ar HOST",
 		"-v":      ".It Fl v , Fl -verbose",
@@ -30,7 +30,7 @@ func TestManItems(t *testing.T) {
 		"-D":      ".It Fl D , Fl -property Ar CMD PROP Oo Ar KEY Oc Ar VALUE",
 		"--quiet": ".It Fl -quiet",
 	} {
-		if got := manItem(index[spelling]); got != want {
+		if got := manItem(table.find(spelling)); got != want {
 			t.Errorf("%s: got %q, want %q", spelling, got, want)
 		}
 	}

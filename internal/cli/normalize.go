@@ -29,8 +29,8 @@ import (
 //
 // The error is a *UsageError. It never repeats an attached value of a secret
 // option.
-func Normalize(table []Option, argv []string) ([]string, error) {
-	n := normalizer{index: spellings(table), argv: argv}
+func Normalize(table Options, argv []string) ([]string, error) {
+	n := normalizer{table: table, argv: argv}
 	n.out = make([]string, 0, len(argv)+1)
 	for n.next < len(n.argv) {
 		w := n.argv[n.next]
@@ -58,7 +58,7 @@ func Normalize(table []Option, argv []string) ([]string, error) {
 }
 
 type normalizer struct {
-	index      map[string]*Option
+	table      Options
 	argv       []string
 	next       int // the word of argv to read next
 	out        []string
@@ -68,7 +68,7 @@ type normalizer struct {
 // long handles --name and --name=value.
 func (n *normalizer) long(w string) *UsageError {
 	name, value, attached := strings.Cut(w, "=")
-	o := n.index[name]
+	o := n.table.find(name)
 	if o == nil {
 		return n.unknown(name)
 	}
@@ -103,13 +103,13 @@ func (n *normalizer) short(w string) *UsageError {
 	letters := w[1:]
 	if len(letters) > 1 {
 		name, _, _ := strings.Cut(letters, "=")
-		if long := "--" + name; len(name) > 1 && n.index[long] != nil {
+		if long := "--" + name; len(name) > 1 && n.table.find(long) != nil {
 			return Usagef("unknown option %q", "-"+name).WithHint("did you mean %s?", long)
 		}
 	}
 	for i := 0; i < len(letters); i++ {
 		spelling := "-" + letters[i:i+1]
-		o := n.index[spelling]
+		o := n.table.find(spelling)
 		if o == nil {
 			if i == 0 {
 				return n.unknown(n.shown(w))
@@ -149,7 +149,7 @@ func (n *normalizer) attached(o *Option, spelling, value string) *UsageError {
 	if !ambiguous {
 		ambiguous = true
 		for i := 0; i < len(value) && ambiguous; i++ {
-			ambiguous = n.index["-"+value[i:i+1]] != nil
+			ambiguous = n.table.find("-"+value[i:i+1]) != nil
 		}
 		// -q1 stays clear although -0 is an option: a number is a value.
 		if allDigits(value) {
@@ -219,7 +219,7 @@ func (n *normalizer) emit(o *Option, value string) {
 
 func (n *normalizer) unknown(word string) *UsageError {
 	err := Usagef("unknown option %q", word)
-	if s := suggest(n.index, word); s != "" {
+	if s := suggest(n.table, word); s != "" {
 		return err.WithHint("did you mean %s?", s)
 	}
 	return err
@@ -230,7 +230,7 @@ func (n *normalizer) unknown(word string) *UsageError {
 func (n *normalizer) shown(w string) string {
 	w, _, _ = strings.Cut(w, "=")
 	for i := 2; i < len(w); i++ {
-		if o := n.index["-"+w[i:i+1]]; o != nil && o.Secret {
+		if o := n.table.find("-" + w[i:i+1]); o != nil && o.Secret {
 			return w[:i]
 		}
 	}

@@ -2,146 +2,144 @@ package cli
 
 import "time"
 
-func connectionOptions() []Option {
-	return []Option{
-		{
-			Name: "host", Short: "h", Tools: All, Group: GroupConnection, Type: TypeString,
-			Placeholder: "HOST", Default: "localhost", Complete: CompleteHost,
-			Help: "name or address of the broker, or HOST:PORT, or [IPV6]:PORT",
+var connectionOptions = []Option{
+	{
+		Name: "host", Short: "h", Tools: All, Group: GroupConnection, Type: TypeString,
+		Placeholder: "HOST", Default: "localhost", Complete: CompleteHost,
+		Help: "name or address of the broker, or HOST:PORT, or [IPV6]:PORT",
+	},
+	{
+		Name: "port", Short: "p", Tools: All, Group: GroupConnection, Type: TypeInt,
+		Placeholder: "PORT", Min: 1, Max: 65535,
+		Help: "TCP port of the broker; unless given 1883, with TLS 8883",
+	},
+	{
+		Name: "url", Short: "L", Tools: All, Group: GroupConnection, Type: TypeString, Repeat: true,
+		Placeholder: "URL", EnvFallback: "MQTT_URL", Secret: true,
+		Help: "broker as mqtt://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC]; also mqtts, tcp, ssl, tls and unix; several are tried in turn",
+	},
+	{
+		Name: "unix", Tools: All, Group: GroupConnection, Type: TypeString,
+		Placeholder: "PATH", Complete: CompleteFile,
+		Help: "connect to the Unix socket at PATH",
+	},
+	{
+		Name: "username", Short: "u", Tools: All, Group: GroupConnection, Type: TypeString,
+		Placeholder: "NAME",
+		Help:        "user name for the broker",
+	},
+	{
+		Name: "password", Short: "P", Aliases: []string{"pw"}, Tools: All, Group: GroupConnection, Type: TypeString,
+		Placeholder: "PASSWORD", Secret: true,
+		Help: "password for the broker; other users of this machine can see it, --password-file hides it",
+	},
+	{
+		Name: "password-file", Tools: All, Group: GroupConnection, Type: TypeString,
+		Placeholder: "FILE", Complete: CompleteFile,
+		Help: "read the password from FILE, less one newline at its end; - is standard input",
+	},
+	{
+		Name: "id", Short: "i", Tools: PubSub, Group: GroupConnection, Type: TypeString,
+		Placeholder: "ID",
+		Help:        "client identifier; unless given the broker assigns one",
+	},
+	{
+		Name: "id-prefix", Short: "I", Tools: PubSub, Group: GroupConnection, Type: TypeString,
+		Placeholder: "PREFIX",
+		Help:        "make the client identifier from PREFIX and the process id",
+	},
+	{
+		Name: "keepalive", Short: "k", Tools: All, Group: GroupConnection, Type: TypeDuration,
+		Placeholder: "DURATION", Default: "60s", Min: 0, Max: int64(65535 * time.Second), Step: time.Second,
+		Help: "longest silence on the connection before a PINGREQ; 0 turns it off",
+	},
+	{
+		Name: "disable-clean-session", Short: "c", Tools: PubSub, Group: GroupConnection, Type: TypeBool,
+		Help: "resume the session of this client identifier and keep it after the end",
+	},
+	{
+		Name: "session-expiry-interval", Short: "x", Tools: PubSub, Group: GroupConnection, Type: TypeDuration,
+		Placeholder: "DURATION", Min: 0, Max: int64(4294967295 * time.Second), Step: time.Second,
+		Specials: []Special{
+			{"never", 4294967295 * time.Second},
+			{"-1", 4294967295 * time.Second},
+			{"∞", 4294967295 * time.Second},
 		},
-		{
-			Name: "port", Short: "p", Tools: All, Group: GroupConnection, Type: TypeInt,
-			Placeholder: "PORT", Min: 1, Max: 65535,
-			Help: "TCP port of the broker; unless given 1883, with TLS 8883",
+		Help: "how long the broker keeps the session after the end, or never (MQTT 5)",
+	},
+	{
+		Name: "protocol-version", Short: "V", Tools: All, Group: GroupConnection, Type: TypeChoice,
+		Placeholder: "VERSION", Default: "auto", Complete: CompleteChoice,
+		Choices: []Choice{
+			{"auto", nil},
+			{"5", []string{"mqttv5", "5.0"}},
+			{"311", []string{"mqttv311", "3.1.1"}},
+			{"31", []string{"mqttv31", "3.1"}},
 		},
-		{
-			Name: "url", Short: "L", Tools: All, Group: GroupConnection, Type: TypeString, Repeat: true,
-			Placeholder: "URL", EnvFallback: "MQTT_URL", Secret: true,
-			Help: "broker as mqtt://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC]; also mqtts, tcp, ssl, tls and unix; several are tried in turn",
-		},
-		{
-			Name: "unix", Tools: All, Group: GroupConnection, Type: TypeString,
-			Placeholder: "PATH", Complete: CompleteFile,
-			Help: "connect to the Unix socket at PATH",
-		},
-		{
-			Name: "username", Short: "u", Tools: All, Group: GroupConnection, Type: TypeString,
-			Placeholder: "NAME",
-			Help:        "user name for the broker",
-		},
-		{
-			Name: "password", Short: "P", Aliases: []string{"pw"}, Tools: All, Group: GroupConnection, Type: TypeString,
-			Placeholder: "PASSWORD", Secret: true,
-			Help: "password for the broker; other users of this machine can see it, --password-file hides it",
-		},
-		{
-			Name: "password-file", Tools: All, Group: GroupConnection, Type: TypeString,
-			Placeholder: "FILE", Complete: CompleteFile,
-			Help: "read the password from FILE, less one newline at its end; - is standard input",
-		},
-		{
-			Name: "id", Short: "i", Tools: PubSub, Group: GroupConnection, Type: TypeString,
-			Placeholder: "ID",
-			Help:        "client identifier; unless given the broker assigns one",
-		},
-		{
-			Name: "id-prefix", Short: "I", Tools: PubSub, Group: GroupConnection, Type: TypeString,
-			Placeholder: "PREFIX",
-			Help:        "make the client identifier from PREFIX and the process id",
-		},
-		{
-			Name: "keepalive", Short: "k", Tools: All, Group: GroupConnection, Type: TypeDuration,
-			Placeholder: "DURATION", Default: "60s", Min: 0, Max: int64(65535 * time.Second), Step: time.Second,
-			Help: "longest silence on the connection before a PINGREQ; 0 turns it off",
-		},
-		{
-			Name: "disable-clean-session", Short: "c", Tools: PubSub, Group: GroupConnection, Type: TypeBool,
-			Help: "resume the session of this client identifier and keep it after the end",
-		},
-		{
-			Name: "session-expiry-interval", Short: "x", Tools: PubSub, Group: GroupConnection, Type: TypeDuration,
-			Placeholder: "DURATION", Min: 0, Max: int64(4294967295 * time.Second), Step: time.Second,
-			Specials: []Special{
-				{"never", 4294967295 * time.Second},
-				{"-1", 4294967295 * time.Second},
-				{"∞", 4294967295 * time.Second},
-			},
-			Help: "how long the broker keeps the session after the end, or never (MQTT 5)",
-		},
-		{
-			Name: "protocol-version", Short: "V", Tools: All, Group: GroupConnection, Type: TypeChoice,
-			Placeholder: "VERSION", Default: "auto", Complete: CompleteChoice,
-			Choices: []Choice{
-				{"auto", nil},
-				{"5", []string{"mqttv5", "5.0"}},
-				{"311", []string{"mqttv311", "3.1.1"}},
-				{"31", []string{"mqttv31", "3.1"}},
-			},
-			Help: "MQTT version: 5, 311, 31, or auto, which is 5 and falls back to 311",
-		},
-		{
-			Name: "bind-address", Short: "A", Tools: All, Group: GroupConnection, Type: TypeString,
-			Placeholder: "ADDR", Complete: CompleteHost,
-			Help: "connect from this local address",
-		},
-		{
-			Name: "nodelay", Tools: All, Group: GroupConnection, Type: TypeBool,
-			Help: "set TCP_NODELAY; it is always set, the option is accepted for old scripts",
-		},
-		{
-			Name: "max-inflight", Short: "M", Tools: PubSub, Group: GroupConnection, Type: TypeInt,
-			Placeholder: "N", Default: "1024", Min: 1, Max: 65534,
-			Help: "most QoS 1 and 2 messages sent and not yet acknowledged",
-		},
-		{
-			Name: "receive-maximum", Tools: PubSub, Group: GroupConnection, Type: TypeInt,
-			Placeholder: "N", Min: 1, Max: 65535,
-			Help: "most QoS 1 and 2 messages the broker may send unacknowledged (MQTT 5)",
-		},
-		{
-			Name: "max-packet-size", Tools: All, Group: GroupConnection, Type: TypeSize,
-			Placeholder: "SIZE", Min: 1, Max: 268435460,
-			Help: "largest packet accepted from the broker, as 64k or 1MiB",
-		},
-		{
-			Name: "topic-alias-maximum", Tools: PubSub, Group: GroupConnection, Type: TypeInt,
-			Placeholder: "N", Min: 0, Max: 65535,
-			Help: "most topic aliases the broker may use (MQTT 5)",
-		},
-		{
-			Name: "property", Short: "D", Tools: PubSub, Group: GroupConnection, Type: TypeProperty, Repeat: true,
-			Placeholder: "CMD PROP [KEY] VALUE", Complete: CompleteProperty,
-			Help: "add property PROP to packet CMD; user-property takes KEY and VALUE, the others only VALUE (MQTT 5)",
-		},
-		{
-			Name: "connect-timeout", Tools: All, Group: GroupConnection, Type: TypeDuration,
-			Placeholder: "DURATION", Default: "10s", Min: int64(time.Millisecond),
-			Help: "give up one attempt to connect after this long",
-		},
-		{
-			Name: "wait-for", Tools: All, Group: GroupConnection, Type: TypeDuration,
-			Placeholder: "DURATION",
-			Help:        "keep trying the first connect that long before giving up",
-		},
-		{
-			Name: "retry", Tools: PubSub, Group: GroupConnection, Type: TypeBool,
-			Help: "try again after every temporary error, from the first connect on",
-		},
-		{
-			Name: "no-reconnect", Tools: PubSub, Group: GroupConnection, Type: TypeBool,
-			Help: "end when the connection is lost",
-		},
-		{
-			Name: "reconnect-delay", Tools: PubSub, Group: GroupConnection, Type: TypeDuration,
-			Placeholder: "DURATION", Default: "30s", Min: int64(10 * time.Millisecond),
-			Help: "longest pause between two attempts to connect",
-		},
-		{
-			Name: "serve", Tools: All, Group: GroupConnection, Type: TypeListen, Optional: true,
-			Placeholder: "ADDR", Implied: DefaultServeAddr, Complete: CompleteHost,
-			Help: "start the development broker in this process on PORT or HOST:PORT and connect to it; alone on " + DefaultServeAddr,
-		},
-	}
+		Help: "MQTT version: 5, 311, 31, or auto, which is 5 and falls back to 311",
+	},
+	{
+		Name: "bind-address", Short: "A", Tools: All, Group: GroupConnection, Type: TypeString,
+		Placeholder: "ADDR", Complete: CompleteHost,
+		Help: "connect from this local address",
+	},
+	{
+		Name: "nodelay", Tools: All, Group: GroupConnection, Type: TypeBool,
+		Help: "set TCP_NODELAY; it is always set, the option is accepted for old scripts",
+	},
+	{
+		Name: "max-inflight", Short: "M", Tools: PubSub, Group: GroupConnection, Type: TypeInt,
+		Placeholder: "N", Default: "1024", Min: 1, Max: 65534,
+		Help: "most QoS 1 and 2 messages sent and not yet acknowledged",
+	},
+	{
+		Name: "receive-maximum", Tools: PubSub, Group: GroupConnection, Type: TypeInt,
+		Placeholder: "N", Min: 1, Max: 65535,
+		Help: "most QoS 1 and 2 messages the broker may send unacknowledged (MQTT 5)",
+	},
+	{
+		Name: "max-packet-size", Tools: All, Group: GroupConnection, Type: TypeSize,
+		Placeholder: "SIZE", Min: 1, Max: 268435460,
+		Help: "largest packet accepted from the broker, as 64k or 1MiB",
+	},
+	{
+		Name: "topic-alias-maximum", Tools: PubSub, Group: GroupConnection, Type: TypeInt,
+		Placeholder: "N", Min: 0, Max: 65535,
+		Help: "most topic aliases the broker may use (MQTT 5)",
+	},
+	{
+		Name: "property", Short: "D", Tools: PubSub, Group: GroupConnection, Type: TypeProperty, Repeat: true,
+		Placeholder: "CMD PROP [KEY] VALUE", Complete: CompleteProperty,
+		Help: "add property PROP to packet CMD; user-property takes KEY and VALUE, the others only VALUE (MQTT 5)",
+	},
+	{
+		Name: "connect-timeout", Tools: All, Group: GroupConnection, Type: TypeDuration,
+		Placeholder: "DURATION", Default: "10s", Min: int64(time.Millisecond),
+		Help: "give up one attempt to connect after this long",
+	},
+	{
+		Name: "wait-for", Tools: All, Group: GroupConnection, Type: TypeDuration,
+		Placeholder: "DURATION",
+		Help:        "keep trying the first connect that long before giving up",
+	},
+	{
+		Name: "retry", Tools: PubSub, Group: GroupConnection, Type: TypeBool,
+		Help: "try again after every temporary error, from the first connect on",
+	},
+	{
+		Name: "no-reconnect", Tools: PubSub, Group: GroupConnection, Type: TypeBool,
+		Help: "end when the connection is lost",
+	},
+	{
+		Name: "reconnect-delay", Tools: PubSub, Group: GroupConnection, Type: TypeDuration,
+		Placeholder: "DURATION", Default: "30s", Min: int64(10 * time.Millisecond),
+		Help: "longest pause between two attempts to connect",
+	},
+	{
+		Name: "serve", Tools: All, Group: GroupConnection, Type: TypeListen, Optional: true,
+		Placeholder: "ADDR", Implied: DefaultServeAddr, Complete: CompleteHost,
+		Help: "start the development broker in this process on PORT or HOST:PORT and connect to it; alone on " + DefaultServeAddr,
+	},
 }
 
 // DefaultServeAddr is where --serve listens when it is given without a value.

@@ -1,39 +1,37 @@
 package cli
 
-func outputOptions() []Option {
-	return []Option{
-		{
-			Name: "verbose", Short: "v", Tools: Sub, Group: GroupOutput, Type: TypeBool,
-			Help: "write the topic before the payload",
-		},
-		{
-			Name: "no-newline", Short: "N", Tools: Sub, Group: GroupOutput, Type: TypeBool,
-			Help: "write no newline after a message",
-		},
-		{
-			Name: "format", Short: "F", Tools: Sub, Group: GroupOutput, Type: TypeString,
-			Placeholder: "FORMAT",
-			Help:        "write messages after this pattern, as '%t %q %p'",
-		},
-		{
-			Name: "json", Tools: Sub, Group: GroupOutput, Type: TypeBool,
-			Help: "write each message as one line of JSON that loses nothing",
-		},
-		{
-			Name: "pretty", Tools: Sub, Group: GroupOutput, Type: TypeBool,
-			Help: "write messages for reading: details, indented JSON, hex dumps",
-		},
-		{
-			Name: "json-payload", Tools: Sub, Group: GroupOutput, Type: TypeBool,
-			Help: "with --json, put payloads that are JSON in as they are",
-		},
-		{
-			Name: "print0", Short: "0", Tools: Sub, Group: GroupOutput, Type: TypeBool,
-			Help: "end each message with a NUL byte",
-		},
-		{
-			Name: "raw", Tools: Sub, Group: GroupOutput, Type: TypeBool,
-			Help: "do not escape control characters on a terminal",
-		},
-	}
+var outputOptions = []Option{
+	{
+		Name: "verbose", Short: "v", Tools: Sub, Group: GroupOutput, Type: TypeBool,
+		Help: "write the topic before the payload",
+	},
+	{
+		Name: "no-newline", Short: "N", Tools: Sub, Group: GroupOutput, Type: TypeBool,
+		Help: "write no newline after a message",
+	},
+	{
+		Name: "format", Short: "F", Tools: Sub, Group: GroupOutput, Type: TypeString,
+		Placeholder: "FORMAT",
+		Help:        "write messages after this pattern, as '%t %q %p'",
+	},
+	{
+		Name: "json", Tools: Sub, Group: GroupOutput, Type: TypeBool,
+		Help: "write each message as one line of JSON that loses nothing",
+	},
+	{
+		Name: "pretty", Tools: Sub, Group: GroupOutput, Type: TypeBool,
+		Help: "write messages for reading: details, indented JSON, hex dumps",
+	},
+	{
+		Name: "json-payload", Tools: Sub, Group: GroupOutput, Type: TypeBool,
+		Help: "with --json, put payloads that are JSON in as they are",
+	},
+	{
+		Name: "print0", Short: "0", Tools: Sub, Group: GroupOutput, Type: TypeBool,
+		Help: "end each message with a NUL byte",
+	},
+	{
+		Name: "raw", Tools: Sub, Group: GroupOutput, Type: TypeBool,
+		Help: "do not escape control characters on a terminal",
+	},
 }

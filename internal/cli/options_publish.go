@@ -2,73 +2,71 @@ package cli
 
 import "time"
 
-func publishOptions() []Option {
-	return []Option{
-		{
-			Name: "topic", Short: "t", Tools: Pub, Group: GroupPublish, Type: TypeString,
-			Placeholder: "TOPIC", Complete: CompleteTopic,
-			Help: "topic to publish to",
-		},
-		{
-			Name: "message", Short: "m", Tools: Pub, Group: GroupPublish, Type: TypeString,
-			Placeholder: "MESSAGE",
-			Help:        "publish MESSAGE",
-		},
-		{
-			Name: "file", Short: "f", Tools: Pub, Group: GroupPublish, Type: TypeString,
-			Placeholder: "FILE", Complete: CompleteFile,
-			Help: "publish the contents of FILE as one message",
-		},
-		{
-			Name: "stdin-file", Short: "s", Tools: Pub, Group: GroupPublish, Type: TypeBool,
-			Help: "publish all of standard input as one message",
-		},
-		{
-			Name: "null-message", Short: "n", Tools: Pub, Group: GroupPublish, Type: TypeBool,
-			Help: "publish a message without payload",
-		},
-		{
-			Name: "stdin-line", Short: "l", Tools: Pub, Group: GroupPublish, Type: TypeBool,
-			Help: "publish every line of standard input as a message",
-		},
-		{
-			Name: "input", Tools: Pub, Group: GroupPublish, Type: TypeChoice,
-			Placeholder: "FORMAT", Choices: []Choice{{"jsonl", nil}}, Complete: CompleteChoice,
-			Help: "publish the records on standard input: jsonl, as mqsub --json writes them",
-		},
-		{
-			Name: "qos", Short: "q", Tools: Pub, Group: GroupPublish, Type: TypeInt,
-			Placeholder: "QOS", Default: "0", Min: 0, Max: 2,
-			Help: "quality of service",
-		},
-		{
-			Name: "retain", Short: "r", Tools: Pub, Group: GroupPublish, Type: TypeBool,
-			Help: "make the message a retained one",
-		},
-		{
-			Name: "repeat", Tools: Pub, Group: GroupPublish, Type: TypeInt,
-			Placeholder: "N", Default: "1", Min: 1, Max: maxCount,
-			Help: "publish the message N times",
-		},
-		{
-			Name: "repeat-delay", Tools: Pub, Group: GroupPublish, Type: TypeDuration,
-			Placeholder: "DURATION", Default: "0", Max: int64(24 * 365 * time.Hour),
-			Help: "pause between two repetitions",
-		},
-		{
-			Name: "skip-blank", Tools: Pub, Group: GroupPublish, Type: TypeBool,
-			Help: "do not publish empty lines",
-		},
-		{
-			Name: "delimiter", Tools: Pub, Group: GroupPublish, Type: TypeEscaped,
-			Placeholder: "TEXT", Default: `\n`,
-			Help: `what ends a line of -l, with \n \r \t \0 \\ and \xHH as escapes`,
-		},
-		{
-			Name: "null", Short: "0", Tools: Pub, Group: GroupPublish, Type: TypeBool,
-			Help: "lines of -l end in a NUL byte",
-		},
-	}
+var publishOptions = []Option{
+	{
+		Name: "topic", Short: "t", Tools: Pub, Group: GroupPublish, Type: TypeString,
+		Placeholder: "TOPIC", Complete: CompleteTopic,
+		Help: "topic to publish to",
+	},
+	{
+		Name: "message", Short: "m", Tools: Pub, Group: GroupPublish, Type: TypeString,
+		Placeholder: "MESSAGE",
+		Help:        "publish MESSAGE",
+	},
+	{
+		Name: "file", Short: "f", Tools: Pub, Group: GroupPublish, Type: TypeString,
+		Placeholder: "FILE", Complete: CompleteFile,
+		Help: "publish the contents of FILE as one message",
+	},
+	{
+		Name: "stdin-file", Short: "s", Tools: Pub, Group: GroupPublish, Type: TypeBool,
+		Help: "publish all of standard input as one message",
+	},
+	{
+		Name: "null-message", Short: "n", Tools: Pub, Group: GroupPublish, Type: TypeBool,
+		Help: "publish a message without payload",
+	},
+	{
+		Name: "stdin-line", Short: "l", Tools: Pub, Group: GroupPublish, Type: TypeBool,
+		Help: "publish every line of standard input as a message",
+	},
+	{
+		Name: "input", Tools: Pub, Group: GroupPublish, Type: TypeChoice,
+		Placeholder: "FORMAT", Choices: []Choice{{"jsonl", nil}}, Complete: CompleteChoice,
+		Help: "publish the records on standard input: jsonl, as mqsub --json writes them",
+	},
+	{
+		Name: "qos", Short: "q", Tools: Pub, Group: GroupPublish, Type: TypeInt,
+		Placeholder: "QOS", Default: "0", Min: 0, Max: 2,
+		Help: "quality of service",
+	},
+	{
+		Name: "retain", Short: "r", Tools: Pub, Group: GroupPublish, Type: TypeBool,
+		Help: "make the message a retained one",
+	},
+	{
+		Name: "repeat", Tools: Pub, Group: GroupPublish, Type: TypeInt,
+		Placeholder: "N", Default: "1", Min: 1, Max: maxCount,
+		Help: "publish the message N times",
+	},
+	{
+		Name: "repeat-delay", Tools: Pub, Group: GroupPublish, Type: TypeDuration,
+		Placeholder: "DURATION", Default: "0", Max: int64(24 * 365 * time.Hour),
+		Help: "pause between two repetitions",
+	},
+	{
+		Name: "skip-blank", Tools: Pub, Group: GroupPublish, Type: TypeBool,
+		Help: "do not publish empty lines",
+	},
+	{
+		Name: "delimiter", Tools: Pub, Group: GroupPublish, Type: TypeEscaped,
+		Placeholder: "TEXT", Default: `\n`,
+		Help: `what ends a line of -l, with \n \r \t \0 \\ and \xHH as escapes`,
+	},
+	{
+		Name: "null", Short: "0", Tools: Pub, Group: GroupPublish, Type: TypeBool,
+		Help: "lines of -l end in a NUL byte",
+	},
 }
 
 // maxCount bounds counters: exact in a JSON number.

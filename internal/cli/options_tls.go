@@ -1,61 +1,59 @@
 package cli
 
-func tlsOptions() []Option {
-	return []Option{
-		{
-			Name: "tls", Tools: All, Group: GroupTLS, Type: TypeBool,
-			Help: "use TLS and verify the broker with the system's certificates",
+var tlsOptions = []Option{
+	{
+		Name: "tls", Tools: All, Group: GroupTLS, Type: TypeBool,
+		Help: "use TLS and verify the broker with the system's certificates",
+	},
+	{
+		Name: "cafile", Tools: All, Group: GroupTLS, Type: TypeString,
+		Placeholder: "FILE", Complete: CompleteFile,
+		Help: "use TLS and trust the certificates in FILE (PEM)",
+	},
+	{
+		Name: "capath", Tools: All, Group: GroupTLS, Type: TypeString,
+		Placeholder: "DIR", Complete: CompleteDir,
+		Help: "use TLS and trust the certificates in the files of DIR (PEM)",
+	},
+	{
+		Name: "cert", Tools: All, Group: GroupTLS, Type: TypeString,
+		Placeholder: "FILE", Complete: CompleteFile,
+		Help: "client certificate (PEM), goes with --key",
+	},
+	{
+		Name: "key", Tools: All, Group: GroupTLS, Type: TypeString,
+		Placeholder: "FILE", Complete: CompleteFile,
+		Help: "private key of the client certificate (PEM)",
+	},
+	{
+		Name: "insecure", Tools: All, Group: GroupTLS, Type: TypeBool,
+		Help: "do not verify the broker's certificate at all; for tests only",
+	},
+	{
+		Name: "tls-server-name", Tools: All, Group: GroupTLS, Type: TypeString,
+		Placeholder: "NAME", Complete: CompleteHost,
+		Help: "ask for and verify this name in place of the host's",
+	},
+	{
+		Name: "tls-version", Tools: All, Group: GroupTLS, Type: TypeChoice,
+		Placeholder: "VERSION", Default: "1.2", Complete: CompleteChoice,
+		Choices: []Choice{
+			{"1.2", []string{"tlsv1.2"}},
+			{"1.3", []string{"tlsv1.3"}},
 		},
-		{
-			Name: "cafile", Tools: All, Group: GroupTLS, Type: TypeString,
-			Placeholder: "FILE", Complete: CompleteFile,
-			Help: "use TLS and trust the certificates in FILE (PEM)",
-		},
-		{
-			Name: "capath", Tools: All, Group: GroupTLS, Type: TypeString,
-			Placeholder: "DIR", Complete: CompleteDir,
-			Help: "use TLS and trust the certificates in the files of DIR (PEM)",
-		},
-		{
-			Name: "cert", Tools: All, Group: GroupTLS, Type: TypeString,
-			Placeholder: "FILE", Complete: CompleteFile,
-			Help: "client certificate (PEM), goes with --key",
-		},
-		{
-			Name: "key", Tools: All, Group: GroupTLS, Type: TypeString,
-			Placeholder: "FILE", Complete: CompleteFile,
-			Help: "private key of the client certificate (PEM)",
-		},
-		{
-			Name: "insecure", Tools: All, Group: GroupTLS, Type: TypeBool,
-			Help: "do not verify the broker's certificate at all; for tests only",
-		},
-		{
-			Name: "tls-server-name", Tools: All, Group: GroupTLS, Type: TypeString,
-			Placeholder: "NAME", Complete: CompleteHost,
-			Help: "ask for and verify this name in place of the host's",
-		},
-		{
-			Name: "tls-version", Tools: All, Group: GroupTLS, Type: TypeChoice,
-			Placeholder: "VERSION", Default: "1.2", Complete: CompleteChoice,
-			Choices: []Choice{
-				{"1.2", []string{"tlsv1.2"}},
-				{"1.3", []string{"tlsv1.3"}},
-			},
-			Help: "lowest TLS version accepted: 1.2 or 1.3",
-		},
-		{
-			Name: "tls-alpn", Tools: All, Group: GroupTLS, Type: TypeString, Repeat: true,
-			Placeholder: "PROTOCOL",
-			Help:        "offer this application protocol; may be repeated",
-		},
-		{
-			Name: "tls-use-os-certs", Tools: All, Group: GroupTLS, Type: TypeBool,
-			Help: "trust the system's certificates beside those of --cafile and --capath",
-		},
-		{
-			Name: "no-tls", Tools: All, Group: GroupTLS, Type: TypeBool,
-			Help: "never use TLS, not even on port 8883",
-		},
-	}
+		Help: "lowest TLS version accepted: 1.2 or 1.3",
+	},
+	{
+		Name: "tls-alpn", Tools: All, Group: GroupTLS, Type: TypeString, Repeat: true,
+		Placeholder: "PROTOCOL",
+		Help:        "offer this application protocol; may be repeated",
+	},
+	{
+		Name: "tls-use-os-certs", Tools: All, Group: GroupTLS, Type: TypeBool,
+		Help: "trust the system's certificates beside those of --cafile and --capath",
+	},
+	{
+		Name: "no-tls", Tools: All, Group: GroupTLS, Type: TypeBool,
+		Help: "never use TLS, not even on port 8883",
+	},
 }

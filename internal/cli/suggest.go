@@ -1,27 +1,27 @@
 package cli
 
-import "strings"
+import (
+	"iter"
+	"strings"
+)
 
 // suggest returns the spelling nearest to an unknown option, or "". The word
 // is without its value.
-func suggest(index map[string]*Option, word string) string {
+func suggest(table Options, word string) string {
 	bare := strings.TrimLeft(word, "-")
 	if bare == "" || len(bare) > 64 {
 		return ""
 	}
 	if len(bare) == 1 {
 		for _, s := range [...]string{"-" + bare, "-" + strings.ToLower(bare), "-" + strings.ToUpper(bare)} {
-			if index[s] != nil && s != word {
+			if table.find(s) != nil && s != word {
 				return s
 			}
 		}
 		return ""
 	}
 	best, bestDistance := "", 1+max(1, len(bare)/3)
-	for s := range index {
-		if len(s) == 2 {
-			continue
-		}
+	for s := range table.longSpellings() {
 		// Ties go to the first in the alphabet, so that the answer is stable.
 		d := distance(bare, s[2:])
 		if d < bestDistance || d == bestDistance && best != "" && s < best {
@@ -32,7 +32,7 @@ func suggest(index map[string]*Option, word string) string {
 		return best
 	}
 	// --timeo, --password-f: the start of exactly one option.
-	for s := range index {
+	for s := range table.longSpellings() {
 		if len(bare) >= 3 && strings.HasPrefix(s[1:], "-"+bare) {
 			if best != "" {
 				return ""
@@ -41,6 +41,19 @@ func suggest(index map[string]*Option, word string) string {
 		}
 	}
 	return best
+}
+
+// longSpellings are --name and the aliases of every option.
+func (t Options) longSpellings() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, o := range t {
+			for _, s := range o.Spellings() {
+				if len(s) > 2 && !yield(s) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // distance is the Levenshtein distance of two short strings, with the swap of

@@ -1,10 +1,19 @@
 package cli
 
-// Table returns the options of a tool, grouped in the order of --help. The
-// slice is fresh on every call.
-func Table(tools ToolSet) []Option {
-	table := make([]Option, 0, 96)
-	for _, group := range [...]func() []Option{
+import "slices"
+
+// The tables behind Table are literals of constants alone, so that the
+// compiler lays them out in the program's data: to build them at every start
+// took mqpub longer than to publish its message.
+
+// Options are the options of a tool, in the order of --help.
+type Options []*Option
+
+// Table returns the options of a tool, grouped in the order of --help. All
+// calls share the rows, which are not to be changed.
+func Table(tools ToolSet) Options {
+	table := make(Options, 0, 96)
+	for _, group := range [...][]Option{
 		publishOptions,
 		subscribeOptions,
 		outputOptions,
@@ -13,27 +22,32 @@ func Table(tools ToolSet) []Option {
 		willOptions,
 		generalOptions,
 	} {
-		for _, o := range group() {
-			if o.Tools&tools != 0 {
-				table = append(table, o)
+		for i := range group {
+			if group[i].Tools&tools != 0 {
+				table = append(table, &group[i])
 			}
 		}
 	}
 	return table
 }
 
-// spellings maps every way to write an option of the table to its row.
-func spellings(table []Option) map[string]*Option {
-	index := make(map[string]*Option, 2*len(table))
-	for i := range table {
-		o := &table[i]
-		if o.Short != "" {
-			index["-"+o.Short] = o
+// find returns the option that has a spelling, "-t" or "--topic", or nil. A
+// search is cheaper than an index for the few words of a command line.
+func (t Options) find(spelling string) *Option {
+	switch {
+	case len(spelling) == 2 && spelling[0] == '-':
+		for _, o := range t {
+			if o.Short == spelling[1:] {
+				return o
+			}
 		}
-		index["--"+o.Name] = o
-		for _, a := range o.Aliases {
-			index["--"+a] = o
+	case len(spelling) > 2 && spelling[:2] == "--":
+		name := spelling[2:]
+		for _, o := range t {
+			if o.Name == name || slices.Contains(o.Aliases, name) {
+				return o
+			}
 		}
 	}
-	return index
+	return nil
 }

@@ -59,12 +59,12 @@ type given struct {
 // decode checks what the command line gave, then the environment for options
 // not given, then the defaults. An empty environment variable counts as not
 // set. A repeatable option takes one value per line of its variable.
-func decode(table []Option, uses []given, lookup LookupFunc) (*Values, error) {
+func decode(table Options, uses []given, lookup LookupFunc) (*Values, error) {
 	v := &Values{byName: make(map[string]*value, len(table))}
 	store := make([]value, len(table))
-	for i := range table {
-		store[i].opt = &table[i]
-		v.byName[table[i].Name] = &store[i]
+	for i, o := range table {
+		store[i].opt = o
+		v.byName[o.Name] = &store[i]
 	}
 	for _, use := range uses {
 		val := v.byName[use.opt.Name]

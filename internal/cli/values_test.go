@@ -165,13 +165,13 @@ func TestRefusedValues(t *testing.T) {
 // Every number option survives what atoi trips over.
 func TestAbsurdNumbersAreRefusedByEveryOption(t *testing.T) {
 	t.Parallel()
-	eachTool(t, func(t *testing.T, table []Option) {
+	eachTool(t, func(t *testing.T, table Options) {
 		for _, o := range table {
 			if !o.numeric() {
 				continue
 			}
 			for _, raw := range []string{"99999999999999999999999", "-99999999999999999999999", "1e9", "0x7f", "NaN", " 1", "1 ", "+1", "--1", "\x00", "1\n"} {
-				if err := (&value{opt: &o}).set(o.Label(), raw); err == nil {
+				if err := (&value{opt: o}).set(o.Label(), raw); err == nil {
 					t.Errorf("--%s %q: no error", o.Name, raw)
 				}
 			}
