@@ -33,7 +33,7 @@ type Dialer struct {
 }
 
 // Dial connects to t. Names with several addresses are tried as RFC 6555 says
-// (happy eyeballs). When ctx ends Dial returns soon, also from the TLS
+// (happy eyeballs); localhost is [::1], and if nobody answers there 127.0.0.1. When ctx ends Dial returns soon, also from the TLS
 // handshake; once it has returned, ctx has no effect on the connection.
 //
 // The connection is a *net.TCPConn, *net.UnixConn or *tls.Conn. With TLS 1.3
@@ -69,7 +69,7 @@ func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
 		defer cancel()
 	}
 	start := time.Now()
-	conn, err := nd.DialContext(ctx, t.Network, t.Address())
+	conn, err := dial(ctx, &nd, t)
 	if err != nil {
 		return nil, connectError(ctx, t, err, time.Since(start))
 	}
@@ -81,6 +81,27 @@ func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
 	}
 	return handshake(ctx, conn, cfg, t, start)
 }
+
+// dial opens the connection below TLS. localhost is the loopback addresses by
+// definition (RFC 6761 section 6.3): to read the system's files about it, as
+// package net does, takes longer than to connect.
+func dial(ctx context.Context, nd *net.Dialer, t *Target) (net.Conn, error) {
+	if t.Network != "tcp" || t.Host != "localhost" || nd.LocalAddr != nil {
+		return nd.DialContext(ctx, t.Network, t.Address())
+	}
+	port := strconv.Itoa(t.Port)
+	six, cancel := context.WithTimeout(ctx, fallbackDelay)
+	conn, err := nd.DialContext(six, t.Network, net.JoinHostPort("::1", port))
+	cancel()
+	if err == nil {
+		return conn, nil
+	}
+	return nd.DialContext(ctx, t.Network, net.JoinHostPort("127.0.0.1", port))
+}
+
+// fallbackDelay is how long localhost's IPv6 address may be silent, as it is
+// behind some packet filters, before the IPv4 address is tried.
+const fallbackDelay = 300 * time.Millisecond
 
 func (d *Dialer) tlsConfig(t *Target) (*tls.Config, error) {
 	var opts TLSOptions

@@ -29,6 +29,30 @@ func TestDialTCP(t *testing.T) {
 	}
 }
 
+// A broker may listen on one of localhost's addresses only.
+func TestDialLocalhost(t *testing.T) {
+	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
+		ln, err := net.Listen("tcp", addr)
+		if err != nil {
+			t.Logf("%s: %v", addr, err) // no IPv6 here
+			continue
+		}
+		port := ln.Addr().(*net.TCPAddr).Port
+		c, err := (&Dialer{}).Dial(t.Context(), &Target{Network: "tcp", Host: "localhost", Port: port})
+		if err != nil {
+			t.Errorf("listener at %s: got %v", addr, err)
+		} else {
+			if got := c.RemoteAddr().String(); got != ln.Addr().String() {
+				t.Errorf("listener at %s: connected to %s", addr, got)
+			}
+			_ = c.Close()
+		}
+		_ = ln.Close()
+	}
+	_, err := (&Dialer{}).Dial(t.Context(), &Target{Network: "tcp", Host: "localhost", Port: unusedPort(t)})
+	wantError(t, err, OpConnect, Refused, "connect to localhost:", "(127.0.0.1:", "connection refused")
+}
+
 func TestDialRefused(t *testing.T) {
 	port := unusedPort(t)
 	_, err := (&Dialer{}).Dial(t.Context(), &Target{Network: "tcp", Host: "127.0.0.1", Port: port})
