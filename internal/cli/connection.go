@@ -383,6 +383,9 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 	if (reconnect || v.Bool("retry")) && !v.Bool("no-reconnect") {
 		o.Reconnect = backoff
 	}
+	if reconnect {
+		c.inv.CatchSignals()
+	}
 	o.OnEvent = c.tell(o.OnEvent)
 	if c.inv.Debugging() {
 		o.Trace = c.trace

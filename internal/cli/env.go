@@ -3,6 +3,7 @@ package cli
 import (
 	"io"
 	"os"
+	"time"
 
 	"github.com/mattn/go-isatty"
 )
@@ -20,14 +21,43 @@ type Env struct {
 	StdoutIsTerminal bool
 	StderrIsTerminal bool
 
-	ready <-chan struct{} // closed when signals are caught; nil: they are
+	catch func()        // catches signals; nil: they are
+	grace time.Duration // until then without; 0 is the usual time, negative: for ever
 }
 
-// settle waits until signals, SIGPIPE among them, are caught.
-func (e *Env) settle() {
-	if e.ready != nil {
-		<-e.ready
+// CatchSignals makes signals, SIGPIPE among them, what Tool.Run expects. Until
+// then they have their usual meaning and end the process, which is right for a
+// tool that has nothing under way. It is called by itself before the first line
+// on stderr, by Connection.Connect for connections that are to last, and some
+// milliseconds after the start: a one-shot tool is done by then, and saves the
+// two threads and the tenth of its time that catching signals costs.
+func (e *Env) CatchSignals() {
+	if e.catch != nil {
+		e.catch()
 	}
+}
+
+// catchLater is CatchSignals when the time comes.
+func (e *Env) catchLater() *time.Timer {
+	grace := e.grace
+	if grace == 0 {
+		grace = 5 * time.Millisecond
+	}
+	if grace < 0 {
+		grace = 1<<63 - 1
+	}
+	return time.AfterFunc(grace, e.CatchSignals)
+}
+
+// catchFirst is a stream that signals are caught for before it is written.
+type catchFirst struct {
+	env *Env
+	w   io.Writer
+}
+
+func (c *catchFirst) Write(p []byte) (int, error) {
+	c.env.CatchSignals()
+	return c.w.Write(p)
 }
 
 // OSEnv is the environment of this process.

@@ -36,6 +36,7 @@ func childTool(name string) Tool {
 	switch name {
 	case "drain": // a tool that drains for ever
 		tool.Run = func(ctx context.Context, inv *Invocation) error {
+			inv.CatchSignals()
 			fmt.Fprintln(inv.Stdout, "ready")
 			<-ctx.Done()
 			fmt.Fprintln(inv.Stdout, context.Cause(ctx))
@@ -43,12 +44,14 @@ func childTool(name string) Tool {
 		}
 	case "leave": // a tool that ends when asked
 		tool.Run = func(ctx context.Context, inv *Invocation) error {
+			inv.CatchSignals()
 			fmt.Fprintln(inv.Stdout, "ready")
 			<-ctx.Done()
 			return ctx.Err()
 		}
 	case "write": // a tool that writes until it cannot
 		tool.Run = func(_ context.Context, inv *Invocation) error {
+			inv.CatchSignals()
 			for {
 				if _, err := fmt.Fprintln(inv.Stdout, "line"); err != nil {
 					if errors.Is(err, syscall.EPIPE) {

@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -11,11 +13,8 @@ import (
 func TestFirstSignalIsTheCauseAndSecondExits(t *testing.T) {
 	t.Parallel()
 	asks, exits := make(chan os.Signal), make(chan int, 1)
-	ctx, stop := watchSignals(context.Background(), asks, func(code int) { exits <- code })
-	defer stop()
-	if err := ctx.Err(); err != nil {
-		t.Fatalf("before any signal: %v", err)
-	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	go watchSignals(asks, cancel, func(code int) { exits <- code })
 	asks <- syscall.SIGINT
 	<-ctx.Done()
 	cause, ok := errors.AsType[*SignalError](context.Cause(ctx))
@@ -28,30 +27,51 @@ func TestFirstSignalIsTheCauseAndSecondExits(t *testing.T) {
 	}
 }
 
-func TestStopEndsTheWatchAndTheContext(t *testing.T) {
+// A tool that is done at once does without catching signals, which costs it a
+// tenth of its time; one that is not, or that has something to say, does not.
+func TestSignalsAreCaughtInTime(t *testing.T) {
 	t.Parallel()
-	for name, signalled := range map[string]bool{"before a signal": false, "after a signal": true} {
-		asks := make(chan os.Signal)
-		ctx, stop := watchSignals(context.Background(), asks, func(int) { t.Error("exit called") })
-		if signalled {
-			asks <- os.Interrupt
-		}
-		stop()
-		stop() // may be called again
-		if ctx.Err() == nil {
-			t.Errorf("%s: context still alive", name)
-		}
+	for _, c := range []struct {
+		it   string
+		run  func(caught <-chan struct{}, inv *Invocation) error
+		want bool
+	}{
+		{"not for a quick run", func(<-chan struct{}, *Invocation) error { return nil }, false},
+		{"for a run that takes its time", func(caught <-chan struct{}, _ *Invocation) error { <-caught; return nil }, true},
+		{"before a line on stderr", func(_ <-chan struct{}, inv *Invocation) error { inv.Warnf("x"); return nil }, true},
+		{"before an error is told", func(<-chan struct{}, *Invocation) error { return io.ErrUnexpectedEOF }, true},
+	} {
+		t.Run(c.it, func(t *testing.T) {
+			t.Parallel()
+			caught := make(chan struct{})
+			isCaught := func() bool {
+				select {
+				case <-caught:
+					return true
+				default:
+					return false
+				}
+			}
+			env := Env{catch: sync.OnceFunc(func() { close(caught) })}
+			env.Stderr = writerFunc(func(p []byte) (int, error) {
+				if !isCaught() {
+					t.Errorf("%q was written before signals were caught", p)
+				}
+				return len(p), nil
+			})
+			if !c.want {
+				env.grace = -1 // never
+			}
+			Run(t.Context(), env, Tool{Name: "mqpub", Bit: Pub, Run: func(_ context.Context, inv *Invocation) error {
+				return c.run(caught, inv)
+			}})
+			if got := isCaught(); got != c.want {
+				t.Errorf("caught: got %v, want %v", got, c.want)
+			}
+		})
 	}
 }
 
-func TestParentsEndEndsTheContext(t *testing.T) {
-	t.Parallel()
-	parent, cancel := context.WithCancel(context.Background())
-	ctx, stop := watchSignals(parent, nil, nil)
-	defer stop()
-	cancel()
-	<-ctx.Done()
-	if _, signalled := errors.AsType[*SignalError](context.Cause(ctx)); signalled {
-		t.Error("the cause is a signal, want the parent's end")
-	}
-}
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

@@ -20,7 +20,8 @@ type Tool struct {
 	// excess are usage errors.
 	MaxArgs int
 
-	// Run does the work. The error, if any, is told on stderr with its hint and
+	// Run does the work. It calls CatchSignals before it writes to stdout or
+	// begins what should not just be broken off. The error, if any, is told on stderr with its hint and
 	// decides on the exit code, see CodeOf and Failed.
 	Run func(ctx context.Context, inv *Invocation) error
 }
@@ -43,17 +44,16 @@ type Invocation struct {
 // Main runs a tool in this process, with its streams, environment and
 // signals, and returns the exit code.
 func Main(tool Tool) int {
-	// The process ends behind this call, and nobody needs the signals' usual
-	// meaning before: stop is not called.
-	ctx, ready, _ := signals(context.Background())
+	ctx, catch := signals(context.Background())
 	env := OSEnv()
-	env.ready = ready
+	env.catch = catch
 	return Run(ctx, env, tool)
 }
 
 // Run runs a tool and returns its exit code. It touches nothing of the process
 // but what env holds.
 func Run(ctx context.Context, env Env, tool Tool) int {
+	env.Stderr = &catchFirst{&env, env.Stderr}
 	talk := NewTalk(env.Stderr, tool.Name, false, false, UseColor("auto", env.Lookup, env.StderrIsTerminal))
 	tryHelp := "try '" + tool.Name + " --help'"
 
@@ -71,7 +71,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		{"version", func() string { return VersionLine(tool.Name) + "\n" }},
 	} {
 		if words.has(page.name) {
-			env.settle()
+			env.CatchSignals()
 			return writePage(env.Stdout, page.text(), talk)
 		}
 	}
@@ -90,8 +90,9 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	inv.StderrColor = UseColor(when, env.Lookup, env.StderrIsTerminal)
 	inv.Talk = NewTalk(env.Stderr, tool.Name, inv.Values.Bool("quiet"), inv.Values.Bool("debug"), inv.StderrColor)
 
-	env.settle()
+	late := env.catchLater()
 	err = tool.Run(ctx, inv)
+	late.Stop()
 	code := CodeOf(ctx, err)
 	if tells(ctx, err) {
 		fallback := ""
