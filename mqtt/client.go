@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -23,7 +24,7 @@ type Client struct {
 	wakeWriter chan struct{} // 1 slot
 	readerGo   chan struct{} // 1 slot: the delivery queue has room again
 	done       chan struct{} // closed when reader and writer have ended
-	wg         sync.WaitGroup
+	living     atomic.Int32  // of the two goroutines
 	timer      *time.Timer
 
 	// mu guards everything below. It is never held across I/O, a channel
@@ -131,14 +132,17 @@ func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) 
 		c.stop(ErrClosed)
 		return nil, err
 	}
-	c.wg.Add(2)
+	c.living.Store(2)
 	go c.run()
 	go c.write()
-	go func() {
-		c.wg.Wait()
-		close(c.done)
-	}()
 	return c, nil
+}
+
+// leave is the end of reader and writer.
+func (c *Client) leave() {
+	if c.living.Add(-1) == 0 {
+		close(c.done)
+	}
 }
 
 func (c *Client) now() time.Duration { return time.Since(c.epoch) }

@@ -13,7 +13,8 @@ import (
 // Close ends the client: the acknowledgements of messages sent are awaited
 // until ctx ends, DISCONNECT is sent, and the stream is closed in good order,
 // which waits at most a second for the server to close its side. The error
-// tells if messages stay unacknowledged; Stats.Unwritten counts messages at
+// tells if messages stay unacknowledged, or the reason of a server that
+// disconnects meanwhile; Stats.Unwritten counts messages at
 // QoS 0 if the server's end was not seen. Close may be called again and then
 // only waits.
 func (c *Client) Close(ctx context.Context) error {
@@ -36,13 +37,17 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	// Disconnect goes behind everything that is still to be written.
 	c.conn.Disconnect(p)
 	nc := c.nc
-	if c.writing { // wait for the batch under way
+	// Wait for the batch under way, and again if the writer was faster in
+	// taking the next.
+	for leave := false; c.writing && !leave; {
 		me := c.park()
 		c.idlers = append(c.idlers, me)
 		c.mu.Unlock()
-		if answered, _ := c.await(ctx, me); answered {
+		answered, _ := c.await(ctx, me)
+		if answered {
 			c.unpark(me)
 		}
+		leave = !answered
 		c.mu.Lock()
 	}
 	var out []byte
@@ -75,6 +80,9 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	}
 	if flushErr != nil && !errors.Is(flushErr, ErrClosed) {
 		return flushErr
+	}
+	if err := c.Err(); nc != nil && !errors.Is(err, ErrClosed) {
+		return err // the server's own DISCONNECT
 	}
 	return nil
 }

@@ -249,7 +249,7 @@ func (c *Client) begin(nc net.Conn) {
 // run is the reading goroutine: it reads the connection to its end and, if
 // the options say so, makes the next.
 func (c *Client) run() {
-	defer c.wg.Done()
+	defer c.leave()
 	for {
 		start := time.Now()
 		err := c.readConn()
@@ -334,7 +334,10 @@ func (c *Client) again(err error, start time.Time) bool {
 	closing := c.closing
 	c.mu.Unlock()
 	if closing || c.ctx.Err() != nil {
-		c.end(ErrClosed)
+		if e, ok := err.(*Error); !ok || !e.Reason.Failed() {
+			err = ErrClosed
+		}
+		c.end(err)
 		return false
 	}
 	if c.opt.Reconnect == nil {

@@ -2,7 +2,10 @@ package mqtt
 
 import (
 	"errors"
+	"io"
+	"net"
 	"strings"
+	"syscall"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/transport"
@@ -64,8 +67,26 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives the cause.
-func (e *Error) Unwrap() error { return e.Err }
+// Unwrap gives the cause. The class of a cause is not that of the error: a
+// message that was never sent is not in doubt because the connection was.
+func (e *Error) Unwrap() error {
+	if inner, ok := e.Err.(*Error); ok {
+		return classless{inner}
+	}
+	return e.Err
+}
+
+// classless is the cause of an Error that is an Error itself.
+type classless struct{ e *Error }
+
+func (c classless) Error() string { return c.e.Error() }
+
+func (c classless) Is(target error) bool {
+	_, isReason := target.(packet.ReasonCode)
+	return isReason && c.e.Is(target)
+}
+
+func (c classless) Unwrap() error { return c.e.Unwrap() }
 
 // Is matches the class and the reason code.
 func (e *Error) Is(target error) bool {
@@ -75,6 +96,31 @@ func (e *Error) Is(target error) bool {
 	r, ok := target.(packet.ReasonCode)
 	return ok && r == e.Reason && e.Reason.Failed()
 }
+
+// lost is ErrLost with the cause, told without the addresses and calls that
+// package net puts around it.
+type lost struct{ cause error }
+
+func (e lost) Error() string {
+	text := e.cause.Error()
+	var explained *transport.Error
+	var errno syscall.Errno
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.As(e.cause, &explained): // says it all
+	case errors.As(e.cause, &errno):
+		text = errno.Error()
+	case errors.Is(e.cause, net.ErrClosed), errors.Is(e.cause, io.ErrClosedPipe):
+		return ErrLost.Error()
+	case errors.As(e.cause, &timeout) && timeout.Timeout():
+		text = "timed out"
+	}
+	return ErrLost.Error() + ": " + text
+}
+
+func (e lost) Is(target error) bool { return target == ErrLost }
+
+func (e lost) Unwrap() error { return e.cause }
 
 // refusal makes an Error from a failing reason code and its properties.
 func refusal(op string, reason packet.ReasonCode, p packet.Properties) *Error {

@@ -103,9 +103,9 @@ func (c *Client) readError(nc net.Conn, err error) error {
 	case closing:
 		return ErrClosed
 	case errors.Is(err, io.EOF):
-		return &Error{Op: "connection", Class: ErrInDoubt, Err: ErrLost, Text: ""}
+		return &Error{Op: "connection", Class: ErrInDoubt, Err: ErrLost}
 	}
-	return &Error{Op: "connection", Class: ErrInDoubt, Err: errors.Join(ErrLost, c.transportErrorOf(nc, err))}
+	return &Error{Op: "connection", Class: ErrInDoubt, Err: lost{c.transportErrorOf(nc, err)}}
 }
 
 // chunk handles the packets in b's buffer under one lock, hands over the
@@ -121,6 +121,11 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 	b.gen = c.gen
 	for off < len(b.buf) {
 		n, err := c.conn.Next(b.buf[off:], now, ev)
+		if errors.Is(err, session.ErrNotUp) && c.closing {
+			n, need, fatal = parting(b.buf[off:], c.conn.Version())
+			off += n
+			break
+		}
 		if err != nil {
 			c.conn.Fail(err)
 			fatal = &Error{Op: "connection", Class: ErrInDoubt, Err: err}
@@ -189,6 +194,28 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 		return nil, fatal
 	}
 	return b, nil
+}
+
+// parting reads what comes behind our own DISCONNECT. It counts no more, except
+// a DISCONNECT of the server that says why it did not take the last messages.
+// The rest is read nevertheless: to close with input unread would reset the
+// connection, and lose what the server has not read yet.
+func parting(b []byte, v packet.Version) (n, need int, err error) {
+	for n < len(b) {
+		f, size, err := packet.Split(b[n:], v, 0)
+		if err != nil {
+			return len(b), 0, nil // nobody is left who could be told
+		}
+		if size == 0 {
+			return n, f.Need, nil
+		}
+		n += size
+		var bye packet.Disconnect
+		if f.Type == packet.DISCONNECT && v >= packet.V5 && bye.Parse(f, v) == nil && bye.Reason.Failed() {
+			return n, 0, refusal("connection", bye.Reason, bye.Properties)
+		}
+	}
+	return n, 0, nil
 }
 
 // lastWords writes the output of a connection that is to end, the reason of

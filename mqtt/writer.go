@@ -1,7 +1,10 @@
 package mqtt
 
 import (
+	"errors"
+	"fmt"
 	"net"
+	"os"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -33,7 +36,7 @@ func (c *Client) wake(needed bool) {
 // write is the writing goroutine: while there is output and nobody writes, it
 // swaps the buffers and writes all of it at once.
 func (c *Client) write() {
-	defer c.wg.Done()
+	defer c.leave()
 	for {
 		c.mu.Lock()
 		if c.ended != nil {
@@ -87,7 +90,9 @@ func (c *Client) writeBatch() {
 	}
 	err := c.sync()
 	if err == nil {
-		err = writeAll(nc, buf, limit)
+		if err = writeAll(nc, buf, limit); err != nil {
+			err = &Error{Op: "connection", Class: ErrInDoubt, Err: c.writeError(nc, err, limit)}
+		}
 	}
 
 	if cap(buf) > keepBuffer {
@@ -104,6 +109,14 @@ func (c *Client) writeBatch() {
 	if err != nil {
 		c.breakConn(gen, err)
 	}
+}
+
+// writeError says why a write of this client's failed.
+func (c *Client) writeError(nc net.Conn, err error, limit time.Duration) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return lost{fmt.Errorf("the server has not read for %v", limit)}
+	}
+	return lost{c.transportErrorOf(nc, err)}
 }
 
 // writeAll writes buf in pieces of at most 256 KiB, each within the limit, so

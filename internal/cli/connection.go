@@ -463,9 +463,6 @@ func bareError(err error) error {
 	}
 	var me *mqtt.Error
 	if errors.As(err, &me) && me.Err != nil && !me.Reason.Failed() {
-		if errors.Is(me.Err, mqtt.ErrLost) {
-			return mqtt.ErrLost
-		}
 		return me.Err
 	}
 	return err
