@@ -33,7 +33,7 @@ var (
 
 // Error is what the methods of Client return.
 type Error struct {
-	Op     string            // "connect", "publish", "subscribe", "unsubscribe", "flush", "ping", "close"
+	Op     string            // "connect", "connection", "publish", "subscribe", "unsubscribe", "flush", "ping", "close"
 	Class  error             // one of the four classes
 	Reason packet.ReasonCode // of ErrRefused, and of a server's DISCONNECT
 	Text   string            // the peer's reason string; untrusted text
@@ -45,6 +45,9 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Op)
 	switch {
+	case e.Reason.Failed() && e.Op == "connection":
+		b.WriteString(" ended by the broker: ")
+		b.WriteString(e.Reason.Error())
 	case e.Reason.Failed():
 		b.WriteString(" refused: ")
 		b.WriteString(e.Reason.Error())

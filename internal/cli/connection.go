@@ -455,15 +455,15 @@ func (c *Connection) trace(sent bool, f packet.Frame, v packet.Version) {
 	c.inv.Debugf("%s %s", verb, packet.AppendSummary(nil, f, v))
 }
 
-// bareError strips the engine's frame off errors that speak for themselves.
+// bareError strips the engine's frames off errors that speak for themselves.
 func bareError(err error) error {
 	var te *transport.Error
 	if errors.As(err, &te) {
 		return te
 	}
 	var me *mqtt.Error
-	if errors.As(err, &me) && me.Err != nil && !me.Reason.Failed() {
-		return me.Err
+	for errors.As(err, &me) && me.Err != nil && !me.Reason.Failed() {
+		err = me.Err
 	}
 	return err
 }
@@ -499,16 +499,18 @@ func refusedConnect(e *mqtt.Error) error {
 }
 
 // WorkError gives an error of a running client its exit code: 5 for a
-// refusal, 7 for a lost connection.
+// refusal, 7 for a connection that was lost or that the broker has ended.
 func WorkError(err error) error {
 	var e *mqtt.Error
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &e) && e.Reason.Failed():
+	case !errors.As(err, &e):
+		return err
+	case e.Reason.Failed() && e.Op != "connection":
 		return Failed(ExitDenied, err)
-	case errors.As(err, &e):
-		return Failed(ExitLost, bareError(err))
+	case e.Op == "publish" && errors.Is(err, mqtt.ErrInDoubt):
+		return Failed(ExitLost, fmt.Errorf("not acknowledged: %w", bareError(err)))
 	}
-	return err
+	return Failed(ExitLost, bareError(err))
 }
