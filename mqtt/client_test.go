@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
 func TestPublishSendsTheBytesOfTheSpecification(t *testing.T) {
@@ -443,9 +444,11 @@ func TestKeepAlive(t *testing.T) {
 }
 
 // TestReceivedGarbageEndsTheConnectionWithTheRule is the client's half of the
-// bad inputs: whole, byte by byte, and behind a valid packet in one write. The
-// server is told the reason, the user the rule.
+// bad inputs: whole, byte by byte, behind a valid packet in one write, and over
+// TLS. The server is told the reason, the user the rule.
 func TestReceivedGarbageEndsTheConnectionWithTheRule(t *testing.T) {
+	t.Parallel()
+	certs := certtest.New(t)
 	for _, row := range []struct{ name, in, out, rule string }{
 		// The fixed header.
 		{"a length of five bytes", "30 ff ff ff ff 7f", "e0 01 81", "remaining length"},
@@ -480,12 +483,16 @@ func TestReceivedGarbageEndsTheConnectionWithTheRule(t *testing.T) {
 		{"SUBACK without codes", "90 03 0001 00", "e0 01 82", "no reason code"},
 		{"DISCONNECT with a session expiry interval", "e0 07 00 05 11 00000000", "e0 01 82", "MQTT-3.14.2-2"},
 	} {
-		for _, way := range []string{"whole", "byte by byte", "behind a PINGRESP"} {
+		for _, way := range []string{"whole", "byte by byte", "behind a PINGRESP", "over TLS"} {
 			t.Run(row.name+" "+way, func(t *testing.T) {
 				t.Parallel()
-				c, p, _ := connected(t, Options{Version: packet.V5, MaxPacket: 4096}, connect5limited, connack5)
+				dial, accept := tcpPair(t)
+				if way == "over TLS" {
+					dial, accept = overTLS(certs, dial, accept)
+				}
+				c, p := connectedOver(t, dial, accept, Options{Version: packet.V5, MaxPacket: 4096}, connect5limited, connack5)
 				switch way {
-				case "whole":
+				case "whole", "over TLS":
 					p.send(row.in)
 				case "byte by byte":
 					for _, b := range unhex(t, row.in) {

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 	"go.uber.org/goleak"
 )
 
@@ -118,6 +120,22 @@ func tcpPair(t *testing.T) (DialFunc, func() *peer) {
 	}
 }
 
+// overTLS puts TLS on the connections of a pair.
+func overTLS(certs *certtest.Set, dial DialFunc, accept func() *peer) (DialFunc, func() *peer) {
+	return func(ctx context.Context) (net.Conn, error) {
+			nc, err := dial(ctx)
+			if err != nil {
+				return nil, err
+			}
+			tc := tls.Client(nc, certs.ClientConfig())
+			return tc, tc.HandshakeContext(ctx)
+		}, func() *peer {
+			p := accept()
+			p.nc = tls.Server(p.nc, certs.ServerConfig())
+			return p
+		}
+}
+
 const (
 	connect4 = "10 0d 0004 4d515454 04 02 0000 0001 61 (clean session, id a)"
 	connack4 = "20 02 00 00"
@@ -134,6 +152,13 @@ const (
 func connected(t *testing.T, opt Options, connect, connack string) (*Client, *peer, func() *peer) {
 	t.Helper()
 	dial, accept := tcpPair(t)
+	c, p := connectedOver(t, dial, accept, opt, connect, connack)
+	return c, p, accept
+}
+
+// connectedOver is connected over connections of any kind.
+func connectedOver(t *testing.T, dial DialFunc, accept func() *peer, opt Options, connect, connack string) (*Client, *peer) {
+	t.Helper()
 	opt.ClientID = "a"
 	type result struct {
 		c   *Client
@@ -151,7 +176,7 @@ func connected(t *testing.T, opt Options, connect, connack string) (*Client, *pe
 	if r.err != nil {
 		t.Fatalf("Connect: %v", r.err)
 	}
-	return r.c, p, accept
+	return r.c, p
 }
 
 // closed ends a client whose server says nothing any more.

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/hex"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
+	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
 // The openings of conversations, written by hand from the specifications.
@@ -63,8 +65,9 @@ func wireBytes(t *testing.T, s string) []byte {
 	return out
 }
 
-// ways are how bad bytes come: whole, byte by byte, or behind a valid packet.
-var ways = []string{"whole", "byte by byte", "behind a PINGREQ"}
+// ways are how bad bytes come: whole, byte by byte, behind a valid packet, or
+// over TLS, where the end of the stream is a message of its own.
+var ways = []string{"whole", "byte by byte", "behind a PINGREQ", "over TLS"}
 
 // inWay rewrites the last sending line of a conversation for a way. Behind a
 // PINGREQ needs a connection that is up.
@@ -88,6 +91,12 @@ func inWay(script, way string) (rewritten string, ok bool) {
 // stream. A peer connects when it is first named.
 func talk(t *testing.T, addr, script string) {
 	t.Helper()
+	talkOver(t, func() (net.Conn, error) { return net.Dial("tcp", addr) }, script)
+}
+
+// talkOver is talk over connections of any kind.
+func talkOver(t *testing.T, dial func() (net.Conn, error), script string) {
+	t.Helper()
 	peers := map[string]net.Conn{}
 	for n, line := range strings.Split(script, "\n") {
 		line = strings.TrimSpace(line)
@@ -98,7 +107,7 @@ func talk(t *testing.T, addr, script string) {
 		nc := peers[name]
 		if nc == nil {
 			var err error
-			if nc, err = net.Dial("tcp", addr); err != nil {
+			if nc, err = dial(); err != nil {
 				t.Fatal(err)
 			}
 			defer nc.Close()
@@ -419,6 +428,7 @@ func TestConversations(t *testing.T) {
 // with the reason and goes on for others.
 func TestBadClientsAreTold(t *testing.T) {
 	t.Parallel()
+	certs := certtest.New(t)
 	_, addr := brokertest.Start(t)
 	for _, c := range []struct{ name, script string }{
 		// Group 1: remaining length.
@@ -478,8 +488,13 @@ func TestBadClientsAreTold(t *testing.T) {
 			}
 			t.Run(c.name+" "+way, func(t *testing.T) {
 				t.Parallel()
-				_, own := brokertest.Start(t)
-				talk(t, own, script)
+				if way != "over TLS" {
+					_, own := brokertest.Start(t)
+					talk(t, own, script)
+					return
+				}
+				_, own := brokertest.StartOn(t, "127.0.0.1:0", certs.ServerConfig(), broker.Options{})
+				talkOver(t, func() (net.Conn, error) { return tls.Dial("tcp", own, certs.ClientConfig()) }, script)
 			})
 		}
 	}
