@@ -34,6 +34,7 @@ type Client struct {
 	sess    session.Session
 	nc      net.Conn // nil while down
 	gen     uint64   // counts connections
+	born    uint64   // gen of the one with which the server's session began
 	fail    error    // why nc was given up, until the reader has seen it
 	ended   error    // the client is over; nothing will be sent any more
 	closing bool

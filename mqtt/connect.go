@@ -220,6 +220,9 @@ func (c *Client) begin(nc net.Conn) {
 	var events []Event
 	c.mu.Lock()
 	c.gen++
+	if !c.present {
+		c.born = c.gen
+	}
 	c.nc, c.fail = nc, nil
 	c.conn.Resume(c.present, func(tag uint64, reason packet.ReasonCode) {
 		events = c.completed(events, tag, reason, nil)

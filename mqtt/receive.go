@@ -175,7 +175,7 @@ func (b *Batch) Ack(n int) {
 		}
 		if b.gen == c.gen && c.nc != nil {
 			c.conn.Ack(m.QoS, m.PacketID, 0)
-		} else {
+		} else if b.gen >= c.born {
 			c.conn.AckLate(m.QoS, m.PacketID)
 		}
 	}
