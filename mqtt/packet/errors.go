@@ -40,6 +40,7 @@ var (
 	ErrPacketTooLong  = errors.New("packet above 268435455 bytes")
 	ErrPacketID       = errors.New("packet identifier 0 [MQTT-2.2.1-3]")
 	ErrQoS            = errors.New("QoS above 2 [MQTT-3.3.1-4]")
+	ErrDup            = errors.New("DUP at QoS 0 [MQTT-3.3.1-2]")
 	ErrNeedsV5        = errors.New("properties, reason codes and AUTH need MQTT 5.0")
 	ErrNoFilters      = errors.New("no topic filter [MQTT-3.8.3-2]")
 	ErrPropertyType   = errors.New("property does not have this type")

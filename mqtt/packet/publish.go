@@ -34,6 +34,8 @@ func (p *Publish) AppendTo(dst []byte, v Version) ([]byte, error) {
 			return dst, ErrPacketID
 		}
 		n += 2
+	} else if p.Dup && v >= V311 { // 3.1 leaves it open
+		return dst, ErrDup
 	}
 	if n > MaxRemainingLength {
 		return dst, ErrPacketTooLong

@@ -612,6 +612,8 @@ func TestEncodersRefuseWhatHasNoEncoding(t *testing.T) {
 		{"filter of 65536 bytes to unsubscribe", V311, &Unsubscribe{PacketID: 1, Filters: [][]byte{long}}, ErrStringTooLong},
 		{"SUBSCRIBE above 256 MiB", V311, &Subscribe{PacketID: 1, Subscriptions: subs}, ErrPacketTooLong},
 		{"UNSUBSCRIBE above 256 MiB", V5, &Unsubscribe{PacketID: 1, Filters: filters}, ErrPacketTooLong},
+		{"PUBLISH above 256 MiB", V311, &Publish{Topic: a, Payload: make([]byte, MaxRemainingLength-2)}, ErrPacketTooLong},
+		{"PUBLISH of QoS 0 with DUP", V5, &Publish{Topic: a, Dup: true}, ErrDup},
 		{"PUBLISH of QoS 3", V311, &Publish{QoS: 3, Topic: a, PacketID: 1}, ErrQoS},
 		{"will of QoS 3", V311, &Connect{HasWill: true, Will: Will{QoS: 3, Topic: a}}, ErrQoS},
 		{"subscription of QoS 3", V5, &Subscribe{PacketID: 1, Subscriptions: []Subscription{{a, 3}}}, ErrQoS},
