@@ -743,8 +743,8 @@ func TestOneWriterWritesManyPacketsAtOnce(t *testing.T) {
 	_ = c.Close(t.Context())
 	n := <-got
 	for i := range senders {
-		if k := string(unhex(t, fmt.Sprintf("30 05 0001 61 %02x 78", '0'+i))); n[k] != each {
-			t.Errorf("sender %d: %d whole packets arrived, want %d", i, n[k], each)
+		if got := n[string(unhex(t, fmt.Sprintf("30 05 0001 61 %02x 78", '0'+i)))]; got != each {
+			t.Errorf("sender %d: %d whole packets arrived, want %d", i, got, each)
 		}
 	}
 	if w := conn.writes.Load(); w > senders*each/20 {
