@@ -44,11 +44,11 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 		c.idlers = append(c.idlers, me)
 		c.mu.Unlock()
 		answered, _ := c.await(ctx, me)
+		c.mu.Lock()
 		if answered {
-			c.unpark(me)
+			c.freeLocked(me)
 		}
 		leave = !answered
-		c.mu.Lock()
 	}
 	var out []byte
 	if nc != nil && c.nc == nc && !c.writing {

@@ -50,6 +50,24 @@ func within(t *testing.T, what string, f func()) {
 	}
 }
 
+// piped is a client over a pipe, for tests in a bubble, and the server's end.
+func piped(t *testing.T, keepAlive time.Duration) (*Client, net.Conn) {
+	t.Helper()
+	ps := newPipes()
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		nc := <-ps.conns
+		_, _ = io.ReadFull(nc, make([]byte, 15))
+		_, _ = nc.Write(unhex(t, connack4))
+		accepted <- nc
+	}()
+	c, err := Connect(t.Context(), ps.dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: keepAlive})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, <-accepted
+}
+
 // paho.mqtt.golang #139: as publishing in a handler, for subscribing.
 func TestSubscribeInsideTheReceivingLoopDoesNotDeadlock(t *testing.T) {
 	t.Parallel()
@@ -132,19 +150,7 @@ func TestNoCallHangsWhenTheConnectionDropsUnderLoad(t *testing.T) {
 // the application was busy, or although data flowed.
 func TestABusyApplicationIsNoDeadServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ps := newPipes()
-		accepted := make(chan net.Conn, 1)
-		go func() {
-			nc := <-ps.conns
-			_, _ = io.ReadFull(nc, make([]byte, 15))
-			_, _ = nc.Write(unhex(t, connack4))
-			accepted <- nc
-		}()
-		c, err := Connect(t.Context(), ps.dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: 10 * time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		nc := <-accepted
+		c, nc := piped(t, 10*time.Second)
 		pings := make(chan int, 1)
 		answers := make(chan struct{}, 1024)
 		go func() {
@@ -197,19 +203,7 @@ func TestABusyApplicationIsNoDeadServer(t *testing.T) {
 // stuck finds no dead peer; the write itself must.
 func TestAStuckWriteEndsTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ps := newPipes()
-		accepted := make(chan net.Conn, 1)
-		go func() {
-			nc := <-ps.conns
-			_, _ = io.ReadFull(nc, make([]byte, 15))
-			_, _ = nc.Write(unhex(t, connack4))
-			accepted <- nc
-		}()
-		c, err := Connect(t.Context(), ps.dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: 40 * time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		nc := <-accepted
+		c, nc := piped(t, 40*time.Second)
 		defer nc.Close()
 		start := time.Now()
 		if err := c.Send(t.Context(), &Message{Topic: "a", QoS: 1}, 0); err != nil {

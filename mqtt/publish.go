@@ -53,8 +53,7 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 				t = syncTag | uint64(me)
 			}
 			if err = c.conn.Publish(&p, t); err != nil && wait {
-				c.waiters[me].inUse = false
-				c.free = append(c.free, me)
+				c.freeLocked(me)
 			}
 		}
 		if err == nil {
@@ -78,8 +77,7 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 			c.mu.Unlock()
 			return &Error{Op: "publish", Class: ErrNotSent, Err: err}
 		}
-		c.waiters[room].inUse = false
-		c.free = append(c.free, room)
+		c.freeLocked(room)
 	}
 	c.stats.Sent++
 	if m.QoS == 0 {
@@ -95,16 +93,7 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 		c.wake(wake)
 		return nil
 	}
-	c.acksAwait++
-	c.letReaderLocked()
-	c.flushInline() // unlocks
-	answered, err := c.await(ctx, me)
-	c.mu.Lock()
-	c.acksAwait--
-	if answered {
-		c.waiters[me].inUse = false
-		c.free = append(c.free, me)
-	}
+	answered, err := c.awaitAnswer(ctx, me)
 	c.mu.Unlock()
 	if !answered {
 		return &Error{Op: "publish", Class: ErrKept, Err: err}
@@ -151,17 +140,11 @@ func (c *Client) flush(ctx context.Context, ping bool) error {
 		}
 		me := c.park()
 		c.flushers = append(c.flushers, me)
-		c.acksAwait++
-		c.letReaderLocked()
-		c.flushInline() // unlocks
-		answered, err := c.await(ctx, me)
-		c.mu.Lock()
-		c.acksAwait--
+		answered, err := c.awaitAnswer(ctx, me)
 		c.mu.Unlock()
 		if !answered {
 			return &Error{Op: "flush", Class: ErrKept, Err: err}
 		}
-		c.unpark(me)
 	}
 }
 
@@ -180,17 +163,8 @@ func (c *Client) Ping(ctx context.Context) error {
 	} else {
 		c.pings = append(c.pings, ping{mark: c.q0, waiter: me})
 	}
-	c.acksAwait++
-	c.letReaderLocked()
-	c.flushInline() // unlocks
-	answered, err := c.await(ctx, me)
-	c.mu.Lock()
-	c.acksAwait--
+	_, err := c.awaitAnswer(ctx, me)
 	c.mu.Unlock()
-	if !answered {
-		return &Error{Op: "ping", Class: ErrInDoubt, Err: err}
-	}
-	c.unpark(me)
 	if err != nil {
 		return &Error{Op: "ping", Class: ErrInDoubt, Err: err}
 	}

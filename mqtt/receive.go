@@ -132,8 +132,7 @@ func (c *Client) Receive(ctx context.Context) (*Batch, error) {
 			return nil, err
 		}
 		c.mu.Lock()
-		c.waiters[me].inUse = false
-		c.free = append(c.free, me)
+		c.freeLocked(me)
 	}
 }
 

@@ -108,28 +108,17 @@ func (c *Client) request(ctx context.Context, op string, send func(tag uint64) e
 		if errors.Is(err, session.ErrNotUp) && c.opt.Reconnect != nil {
 			c.roomers = append(c.roomers, me) // until the connection is back
 		} else if err != nil {
-			c.answer(me, nil)
-			<-c.waiters[me].ch //nolint:errcheck // the nil of the line before
-			c.waiters[me].inUse = false
-			c.free = append(c.free, me)
+			c.freeLocked(me)
 			c.mu.Unlock()
 			return nil, &Error{Op: op, Class: ErrNotSent, Err: err}
 		}
 		sent := err == nil
-		c.acksAwait++
-		c.letReaderLocked()
-		c.flushInline() // unlocks
-		answered, err := c.await(ctx, me)
-		c.mu.Lock()
-		c.acksAwait--
+		answered, err := c.awaitAnswer(ctx, me)
+		codes := c.waiters[me].codes
+		c.mu.Unlock()
 		if !answered {
-			c.mu.Unlock()
 			return nil, &Error{Op: op, Class: ErrInDoubt, Err: err}
 		}
-		codes := c.waiters[me].codes
-		c.waiters[me].inUse = false
-		c.free = append(c.free, me)
-		c.mu.Unlock()
 		if err == nil && sent {
 			return codes, nil
 		}

@@ -9,8 +9,7 @@ import (
 // waiter is a parked call. Waiters stand in a table and are named by index,
 // so that a session slot's tag can name one and none is allocated per call.
 type waiter struct {
-	ch    chan error // 1 slot
-	inUse bool
+	ch    chan error          // 1 slot
 	left  bool                // the call has gone; free the waiter when its answer comes
 	codes []packet.ReasonCode // answer to SUBSCRIBE and UNSUBSCRIBE
 }
@@ -30,10 +29,10 @@ func (c *Client) park() uint32 {
 	if n := len(c.free); n > 0 {
 		i := c.free[n-1]
 		c.free = c.free[:n-1]
-		c.waiters[i].inUse, c.waiters[i].left, c.waiters[i].codes = true, false, nil
+		c.waiters[i].left, c.waiters[i].codes = false, nil
 		return i
 	}
-	c.waiters = append(c.waiters, waiter{ch: make(chan error, 1), inUse: true})
+	c.waiters = append(c.waiters, waiter{ch: make(chan error, 1)})
 	return uint32(len(c.waiters) - 1)
 }
 
@@ -45,8 +44,7 @@ func (c *Client) answer(i uint32, err error) {
 	}
 	w := &c.waiters[i]
 	if w.left {
-		w.inUse = false
-		c.free = append(c.free, i)
+		c.freeLocked(i)
 		return
 	}
 	w.ch <- err
@@ -78,13 +76,24 @@ func (c *Client) await(ctx context.Context, i uint32) (answered bool, err error)
 	return true, err
 }
 
-// unpark returns an answered waiter to the table.
-func (c *Client) unpark(i uint32) {
+// awaitAnswer writes what there is and awaits the server's answer to waiter i,
+// which it frees. While it waits, the reader reads ahead of the application.
+// Called with mu, which it gives up meanwhile.
+func (c *Client) awaitAnswer(ctx context.Context, i uint32) (answered bool, err error) {
+	c.acksAwait++
+	c.letReaderLocked()
+	c.flushInline() // unlocks
+	answered, err = c.await(ctx, i)
 	c.mu.Lock()
-	c.waiters[i].inUse = false
-	c.free = append(c.free, i)
-	c.mu.Unlock()
+	c.acksAwait--
+	if answered {
+		c.freeLocked(i)
+	}
+	return answered, err
 }
+
+// freeLocked returns an answered waiter to the table. Called with mu.
+func (c *Client) freeLocked(i uint32) { c.free = append(c.free, i) }
 
 // answerAll wakes a list of waiters and empties it. Called with mu.
 func (c *Client) answerAll(list *[]uint32) {
