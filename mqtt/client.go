@@ -46,11 +46,13 @@ type Client struct {
 
 	writing    bool // somebody is in Write
 	writerIdle bool
+	slow       bool // the last write took its time: the next may, too
 	spare      []byte
 
 	waiters   []waiter // by index; see waiter.go
 	free      []uint32
-	roomers   []uint32 // waiting for the window or the output buffer
+	roomers   []uint32 // waiting for the window or the connection
+	drainers  []uint32 // waiting for the output buffer
 	flushers  []uint32
 	idlers    []uint32 // waiting for a write under way
 	pings     []ping
@@ -227,21 +229,33 @@ func (c *Client) tick() {
 		c.mu.Unlock()
 		return
 	}
-	gen, before := c.gen, c.conn.Pending()
-	now := c.now()
-	next, err := c.conn.Tick(now, c.reading)
-	if c.conn.Pending() > before {
-		c.pings = append(c.pings, ping{mark: c.q0, waiter: none})
-	}
+	gen, nc := c.gen, c.nc
+	err := c.tickLocked()
 	if err != nil {
 		c.conn.Fail(err)
-	} else if wait := next - now; wait < 365*24*time.Hour {
-		c.timer.Reset(max(wait, time.Millisecond))
+		if c.fail == nil {
+			c.fail = err // whatever the reader may come upon until it is closed
+		}
+		c.mu.Unlock()
+		c.lastWords(gen, nc)
+		c.breakConn(gen, err)
+		return
 	}
 	wake := c.wakeLocked()
 	c.mu.Unlock()
 	c.wake(wake)
-	if err != nil {
-		c.breakConn(gen, err)
+}
+
+// tickLocked shows the session the clock and sets the timer for its next
+// deadline. Called with mu.
+func (c *Client) tickLocked() error {
+	before, now := c.conn.Pending(), c.now()
+	next, err := c.conn.Tick(now, c.reading)
+	if c.conn.Pending() > before {
+		c.pings = append(c.pings, ping{mark: c.q0, waiter: none})
 	}
+	if wait := next - now; err == nil && wait < 365*24*time.Hour {
+		c.timer.Reset(max(wait, time.Millisecond))
+	}
+	return err
 }

@@ -28,8 +28,12 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	c.mu.Lock()
 	if c.closing {
 		c.mu.Unlock()
-		<-c.done
-		return nil
+		select {
+		case <-c.done:
+			return nil
+		case <-ctx.Done():
+			return &Error{Op: "close", Class: ErrInDoubt, Err: ctx.Err()}
+		}
 	}
 	c.closing = true
 	open := c.sess.Open()
@@ -61,10 +65,9 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 		if c.opt.Trace != nil {
 			c.traceOut(out, version)
 		}
-		if c.sync() == nil {
-			_ = writeAll(nc, out, 5*time.Second) // goodbye finds out
+		if out != nil && c.sync() == nil && c.writeLast(ctx, nc, out) == nil {
+			c.goodbye(ctx, nc)
 		}
-		c.goodbye(ctx, nc)
 	}
 	c.stop(ErrClosed)
 	if nc != nil {
@@ -73,7 +76,7 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	<-c.done
 	if open > 0 {
 		class := ErrInDoubt
-		if c.opt.Resume || c.opt.SessionExpiry > 0 {
+		if c.opt.Journal != nil {
 			class = ErrKept
 		}
 		return &Error{Op: "close", Class: class, Text: strconv.Itoa(open) + " messages not acknowledged", Err: flushErr}
@@ -85,6 +88,13 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 		return err // the server's own DISCONNECT
 	}
 	return nil
+}
+
+// writeLast writes the last output, in five seconds and as long as ctx lasts.
+func (c *Client) writeLast(ctx context.Context, nc net.Conn, out []byte) error {
+	stop := context.AfterFunc(ctx, func() { nc.SetWriteDeadline(time.Unix(1, 0)) })
+	defer stop()
+	return writeAll(nc, out, 5*time.Second)
 }
 
 // goodbye half-closes the stream and lets the reader see the server's end of

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -69,7 +70,10 @@ func (c *Client) attempt(ctx context.Context, v packet.Version, first bool) erro
 		}
 		return &Error{Op: "connect", Class: ErrNotSent, Err: err}
 	}
-	c.begin(nc)
+	if !c.begin(nc) {
+		nc.Close()
+		return &Error{Op: "connect", Class: ErrNotSent, Err: ErrClosed}
+	}
 	return nil
 }
 
@@ -170,7 +174,7 @@ func explainFirst(b []byte, err error) error {
 // one continues the session wherever the server may have kept it.
 func (c *Client) connectPacket(v packet.Version, first bool) *packet.Connect {
 	o := &c.opt
-	p := &packet.Connect{Version: v, CleanStart: !o.Resume, ClientID: []byte(c.clientID),
+	p := &packet.Connect{Version: v, CleanStart: !o.Resume && !(o.NewClientID && v >= packet.V5), ClientID: []byte(c.clientID),
 		KeepAlive: uint16(min(o.KeepAlive/time.Second, 65535))}
 	if !first && v >= packet.V5 && o.SessionExpiry > 0 {
 		p.CleanStart = false
@@ -215,10 +219,16 @@ func (c *Client) accepted(p *packet.Connack) {
 }
 
 // begin starts the session on a new connection: what was in flight is sent
-// again, and what the server has forgotten is subscribed again.
-func (c *Client) begin(nc net.Conn) {
+// again, and what the server has forgotten is subscribed again. It does not
+// when Close or Abort, which have seen no connection, came before it.
+func (c *Client) begin(nc net.Conn) bool {
 	var events []Event
 	c.mu.Lock()
+	if c.closing {
+		c.conn.Lost(nil)
+		c.mu.Unlock()
+		return false
+	}
 	c.gen++
 	if !c.present {
 		c.born = c.gen
@@ -234,10 +244,10 @@ func (c *Client) begin(nc net.Conn) {
 	if c.timer == nil {
 		c.timer = time.AfterFunc(time.Hour, c.tick)
 	}
-	if next, err := c.conn.Tick(c.now(), true); err == nil && next-c.now() < 365*24*time.Hour {
-		c.timer.Reset(next - c.now())
-	}
+	_ = c.tickLocked() // a deadline that has passed comes again
+	events = c.tellRenewals(events)
 	c.answerAll(&c.roomers)
+	c.answerAll(&c.drainers)
 	if c.sess.Open() == 0 {
 		c.answerAll(&c.flushers)
 	}
@@ -247,6 +257,7 @@ func (c *Client) begin(nc net.Conn) {
 	for _, e := range events {
 		c.event(e)
 	}
+	return true
 }
 
 // run is the reading goroutine: it reads the connection to its end and, if
@@ -310,7 +321,7 @@ const (
 // again for ever, it would hold up all others. Called with mu.
 func (c *Client) suspect(err error, life time.Duration) (events []Event) {
 	tag, place, ok := c.sess.Oldest()
-	if !ok || life > poisonTime {
+	if !ok || life > poisonTime || !mayBePoison(err) {
 		c.deaths = 0
 		return nil
 	}
@@ -331,13 +342,29 @@ func (c *Client) suspect(err error, life time.Duration) (events []Event) {
 	return []Event{{Kind: EventRefused, Tag: tag, Err: failure}}
 }
 
+// mayBePoison tells whether a message may be why a connection has ended: not
+// when the server had other reasons, or nothing was sent.
+func mayBePoison(err error) bool {
+	var e *Error
+	if !errors.As(err, &e) || !errors.Is(err, ErrLost) && !e.Reason.Failed() {
+		return false
+	}
+	switch e.Reason {
+	case packet.ServerUnavailable, packet.ServerBusy, packet.ServerShuttingDown, packet.KeepAliveTimeout, packet.SessionTakenOver,
+		packet.ConnectionRateExceeded, packet.MaximumConnectTime, packet.AdministrativeAction, packet.UseAnotherServer, packet.ServerMoved,
+		packet.MessageRateTooHigh, packet.ReceiveMaximumExceeded, packet.Banned:
+		return false
+	}
+	return true
+}
+
 // again restores the connection, or ends the client and returns false.
 func (c *Client) again(err error, start time.Time) bool {
 	c.mu.Lock()
 	closing := c.closing
 	c.mu.Unlock()
 	if closing || c.ctx.Err() != nil {
-		if e, ok := err.(*Error); !ok || !e.Reason.Failed() {
+		if e, ok := err.(*Error); !ok || !e.Reason.Failed() && !errors.Is(err, syscall.ECONNRESET) {
 			err = ErrClosed
 		}
 		c.end(err)
@@ -382,7 +409,10 @@ func (c *Client) again(err error, start time.Time) bool {
 			c.event(Event{Kind: EventUp, SessionPresent: present, Count: open})
 			return true
 		}
-		if c.ctx.Err() != nil {
+		c.mu.Lock()
+		closing = c.closing
+		c.mu.Unlock()
+		if closing || c.ctx.Err() != nil {
 			c.end(ErrClosed)
 			return false
 		}
@@ -402,6 +432,7 @@ func (c *Client) end(err error) {
 		}
 	})
 	c.answerAll(&c.roomers) // they look at c.ended
+	c.answerAll(&c.drainers)
 	c.answerAll(&c.flushers)
 	c.answerAll(&c.recv)
 	if c.timer != nil {
@@ -409,4 +440,5 @@ func (c *Client) end(err error) {
 	}
 	c.mu.Unlock()
 	c.stop(err)
+	c.wake(true)
 }

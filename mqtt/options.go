@@ -24,6 +24,10 @@ type Options struct {
 	// Resume continues the session that the server may hold for ClientID:
 	// clean start 0, before 5.0 clean session 0.
 	Resume bool
+	// NewClientID says that ClientID is used for the first time: there is no
+	// session to clean, and in 5.0 the client does not ask for a clean start.
+	// Some servers keep over their own restart only sessions that began so.
+	NewClientID bool
 	// SessionExpiry is how long the server keeps the session after the
 	// connection ends, in whole seconds; above 4294967294 s is for ever.
 	// MQTT 5.0 only.

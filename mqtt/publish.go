@@ -9,8 +9,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// Publish sends m. At QoS 0 it returns when m is written, or in the output
-// buffer of a write under way; at QoS 1 and 2 when the server has acknowledged
+// Publish sends m. At QoS 0 it returns when m is written, or handed to the
+// writer if it is large or a write is under way; at QoS 1 and 2 when the server has acknowledged
 // it. While the connection is being restored it waits. m is not kept. For
 // streams of messages Send is faster by far.
 //
@@ -46,7 +46,8 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 		p.Topic = append(c.topicScratch[:0], m.Topic...)
 		c.topicScratch = p.Topic
 		err := session.ErrQuota
-		if c.conn.Pending() < highWater || m.QoS > 0 && c.nc == nil {
+		full := c.conn.Pending() >= highWater && (c.nc != nil || m.QoS == 0)
+		if !full {
 			t := tag
 			if wait {
 				me = c.park()
@@ -64,7 +65,11 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 			return &Error{Op: "publish", Class: ErrNotSent, Err: err}
 		}
 		room := c.park()
-		c.roomers = append(c.roomers, room)
+		if full && c.nc != nil {
+			c.drainers = append(c.drainers, room)
+		} else {
+			c.roomers = append(c.roomers, room)
+		}
 		c.acksAwait++
 		c.letReaderLocked()
 		wake := c.wakeLocked()
@@ -148,32 +153,45 @@ func (c *Client) flush(ctx context.Context, ping bool) error {
 	}
 }
 
-// Ping sends a PINGREQ and waits for the answer.
+// Ping sends a PINGREQ and waits for the answer. While the connection is being
+// restored it waits for that first.
 func (c *Client) Ping(ctx context.Context) error {
-	c.mu.Lock()
-	if c.ended != nil {
-		err := c.ended
+	for {
+		c.mu.Lock()
+		if c.ended != nil {
+			err := c.ended
+			c.mu.Unlock()
+			return &Error{Op: "ping", Class: ErrNotSent, Err: err}
+		}
+		me := c.park()
+		sent := c.conn.Ping(c.now()) == nil
+		if sent {
+			c.pings = append(c.pings, ping{mark: c.q0, waiter: me})
+		} else {
+			c.roomers = append(c.roomers, me)
+		}
+		_, err := c.awaitAnswer(ctx, me)
 		c.mu.Unlock()
-		return &Error{Op: "ping", Class: ErrNotSent, Err: err}
+		switch {
+		case err != nil && sent:
+			return &Error{Op: "ping", Class: ErrInDoubt, Err: err}
+		case err != nil:
+			return &Error{Op: "ping", Class: ErrNotSent, Err: err}
+		case sent:
+			return nil
+		}
 	}
-	me := c.park()
-	if err := c.conn.Ping(c.now()); err != nil {
-		// Down: wait for the connection to return.
-		c.roomers = append(c.roomers, me)
-	} else {
-		c.pings = append(c.pings, ping{mark: c.q0, waiter: me})
-	}
-	_, err := c.awaitAnswer(ctx, me)
-	c.mu.Unlock()
-	if err != nil {
-		return &Error{Op: "ping", Class: ErrInDoubt, Err: err}
-	}
-	return nil
 }
 
 // roomLocked wakes the calls that wait for room, if there may be some.
 func (c *Client) roomLocked() {
-	if len(c.roomers) > 0 && c.conn.Pending() < highWater/2 && (c.nc == nil || c.conn.Room(0)) {
+	if c.conn.Pending() >= highWater/2 {
+		return
+	}
+	if len(c.drainers) > 0 {
+		c.answerAll(&c.drainers)
+	}
+	if len(c.roomers) > 0 && (c.nc == nil || c.conn.Room(0)) {
 		c.answerAll(&c.roomers)
 	}
 }

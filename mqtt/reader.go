@@ -100,7 +100,7 @@ func (c *Client) readError(nc net.Conn, err error) error {
 	switch {
 	case fail != nil:
 		return fail
-	case closing:
+	case closing && !errors.Is(err, syscall.ECONNRESET):
 		return ErrClosed
 	case errors.Is(err, io.EOF):
 		return &Error{Op: "connection", Class: ErrInDoubt, Err: ErrLost}
@@ -124,6 +124,10 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 		if errors.Is(err, session.ErrNotUp) && c.closing {
 			n, need, fatal = parting(b.buf[off:], c.conn.Version())
 			off += n
+			break
+		}
+		if errors.Is(err, session.ErrNotUp) && c.fail != nil {
+			fatal = c.fail
 			break
 		}
 		if err != nil {
@@ -161,10 +165,7 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 	if c.sess.Open() == 0 && len(c.flushers) > 0 {
 		c.answerAll(&c.flushers)
 	}
-	for _, err := range c.renewals {
-		events = append(events, Event{Kind: EventSubscribed, Err: err})
-	}
-	c.renewals = c.renewals[:0]
+	events = c.tellRenewals(events)
 	wake := c.wakeLocked()
 	gen, nc := c.gen, c.nc
 	c.mu.Unlock()
@@ -231,6 +232,9 @@ func (c *Client) lastWords(gen uint64, nc net.Conn) {
 	c.mu.Unlock()
 	if c.opt.Trace != nil {
 		c.traceOut(buf, v)
+	}
+	if c.sync() != nil {
+		return // an acknowledgement that is not on disk must not leave
 	}
 	nc.SetWriteDeadline(time.Now().Add(time.Second))
 	_, _ = nc.Write(buf) // nobody waits for them

@@ -128,25 +128,10 @@ func (c *Client) Receive(ctx context.Context) (*Batch, error) {
 		c.mu.Unlock()
 		answered, err := c.await(ctx, me)
 		if !answered {
-			c.leaveRecv(me)
 			return nil, err
 		}
 		c.mu.Lock()
 		c.freeLocked(me)
-	}
-}
-
-// leaveRecv takes a waiter that has left out of the line, so that no message
-// is announced to it.
-func (c *Client) leaveRecv(me uint32) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i, w := range c.recv {
-		if w == me {
-			c.recv = append(c.recv[:i], c.recv[i+1:]...)
-			c.answer(me, nil) // frees it, since it has left
-			return
-		}
 	}
 }
 

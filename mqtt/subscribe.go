@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/session"
@@ -39,21 +40,17 @@ func (c *Client) Subscribe(ctx context.Context, subs ...Subscription) ([]packet.
 			end++
 		}
 		part := subs[start:end]
-		codes, err := c.request(ctx, "subscribe", func(tag uint64) error { return c.conn.Subscribe(subscribePacket(part, c.conn.Version()), tag) })
+		codes, err := c.request(ctx, "subscribe", waiter{subs: part}, func(tag uint64) error {
+			return c.conn.Subscribe(subscribePacket(part, c.conn.Version()), tag)
+		})
 		if err != nil {
 			return all, err
 		}
-		c.mu.Lock()
 		for i, code := range codes {
-			if code.Failed() {
-				if refused == nil {
-					refused = &Error{Op: "subscribe", Class: ErrRefused, Reason: code, Text: part[i].Filter}
-				}
-			} else {
-				c.remember(part[i])
+			if code.Failed() && refused == nil {
+				refused = &Error{Op: "subscribe", Class: ErrRefused, Reason: code, Text: part[i].Filter}
 			}
 		}
-		c.mu.Unlock()
 		all = append(all, codes...)
 		start = end
 	}
@@ -70,32 +67,25 @@ func (c *Client) Unsubscribe(ctx context.Context, filters ...string) ([]packet.R
 		}
 		p.Filters = append(p.Filters, []byte(f))
 	}
-	codes, err := c.request(ctx, "unsubscribe", func(tag uint64) error { return c.conn.Unsubscribe(p, tag) })
+	codes, err := c.request(ctx, "unsubscribe", waiter{ends: filters}, func(tag uint64) error { return c.conn.Unsubscribe(p, tag) })
 	if err != nil {
 		return nil, err
 	}
 	for len(codes) < len(filters) {
 		codes = append(codes, packet.Success)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i, f := range filters {
-		if codes[i].Failed() {
-			return codes, &Error{Op: "unsubscribe", Class: ErrRefused, Reason: codes[i], Text: f}
-		}
-		for j := range c.subs {
-			if c.subs[j].Filter == f {
-				c.subs = append(c.subs[:j], c.subs[j+1:]...)
-				break
-			}
+	for i, code := range codes {
+		if code.Failed() {
+			return codes, &Error{Op: "unsubscribe", Class: ErrRefused, Reason: code, Text: filters[i]}
 		}
 	}
 	return codes, nil
 }
 
 // request sends a SUBSCRIBE or UNSUBSCRIBE and waits for its answer; if the
-// connection is lost in between and will be restored, it sends it again.
-func (c *Client) request(ctx context.Context, op string, send func(tag uint64) error) ([]packet.ReasonCode, error) {
+// connection is lost in between and will be restored, it sends it again. The
+// answer changes what is renewed as w says.
+func (c *Client) request(ctx context.Context, op string, w waiter, send func(tag uint64) error) ([]packet.ReasonCode, error) {
 	for {
 		c.mu.Lock()
 		if c.ended != nil || c.closing {
@@ -104,6 +94,7 @@ func (c *Client) request(ctx context.Context, op string, send func(tag uint64) e
 			return nil, &Error{Op: op, Class: ErrNotSent, Err: err}
 		}
 		me := c.park()
+		c.waiters[me].subs, c.waiters[me].ends = w.subs, w.ends
 		err := send(syncTag | uint64(me))
 		if errors.Is(err, session.ErrNotUp) && c.opt.Reconnect != nil {
 			c.roomers = append(c.roomers, me) // until the connection is back
@@ -116,6 +107,9 @@ func (c *Client) request(ctx context.Context, op string, send func(tag uint64) e
 		answered, err := c.awaitAnswer(ctx, me)
 		codes := c.waiters[me].codes
 		c.mu.Unlock()
+		if !answered && !sent {
+			return nil, &Error{Op: op, Class: ErrNotSent, Err: err}
+		}
 		if !answered {
 			return nil, &Error{Op: op, Class: ErrInDoubt, Err: err}
 		}
@@ -175,12 +169,32 @@ func (c *Client) resubscribe() {
 		for end < len(c.subs) && c.subs[end].ID == c.subs[start].ID && end-start < most {
 			end++
 		}
-		if err := c.conn.Subscribe(subscribePacket(c.subs[start:end], c.conn.Version()), renewTag|uint64(start)); err != nil {
-			c.fail = err
-			return
-		}
+		c.renew(start, end)
 		start = end
 	}
+}
+
+// renew subscribes to c.subs[start:end] in one packet, or in several where
+// the server takes no such packet any more. Called with mu.
+func (c *Client) renew(start, end int) {
+	err := c.conn.Subscribe(subscribePacket(c.subs[start:end], c.conn.Version()), renewTag|uint64(start))
+	switch {
+	case err != nil && end-start > 1: // for one of them, or for their size
+		middle := (start + end) / 2
+		c.renew(start, middle)
+		c.renew(middle, end)
+	case err != nil:
+		c.renewals = append(c.renewals, &Error{Op: "subscribe", Class: ErrNotSent, Err: err, Text: c.subs[start].Filter})
+	}
+}
+
+// tellRenewals appends the renewals that have failed. Called with mu.
+func (c *Client) tellRenewals(events []Event) []Event {
+	for _, err := range c.renewals {
+		events = append(events, Event{Kind: EventSubscribed, Err: err})
+	}
+	c.renewals = c.renewals[:0]
+	return events
 }
 
 // suback takes the answer to a SUBSCRIBE or UNSUBSCRIBE. Called with mu.
@@ -199,6 +213,18 @@ func (c *Client) suback(ev *session.Event) {
 	for j := range codes {
 		codes[j] = p.Reason(j)
 	}
-	c.waiters[i].codes = codes
+	w := &c.waiters[i]
+	w.codes = codes
+	// Here, before anything else can happen to the connection.
+	for j, sub := range w.subs {
+		if j < len(codes) && !codes[j].Failed() && !w.left {
+			c.remember(sub)
+		}
+	}
+	for j, filter := range w.ends {
+		if j >= len(codes) || !codes[j].Failed() { // before 5.0 there are no codes
+			c.subs = slices.DeleteFunc(c.subs, func(s Subscription) bool { return s.Filter == filter })
+		}
+	}
 	c.answer(i, nil)
 }

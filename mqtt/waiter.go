@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"context"
+	"slices"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -12,6 +13,8 @@ type waiter struct {
 	ch    chan error          // 1 slot
 	left  bool                // the call has gone; free the waiter when its answer comes
 	codes []packet.ReasonCode // answer to SUBSCRIBE and UNSUBSCRIBE
+	subs  []Subscription      // of SUBSCRIBE: what to renew when it is granted
+	ends  []string            // of UNSUBSCRIBE: what not to renew any more
 }
 
 const none = ^uint32(0)
@@ -29,7 +32,7 @@ func (c *Client) park() uint32 {
 	if n := len(c.free); n > 0 {
 		i := c.free[n-1]
 		c.free = c.free[:n-1]
-		c.waiters[i].left, c.waiters[i].codes = false, nil
+		c.waiters[i] = waiter{ch: c.waiters[i].ch}
 		return i
 	}
 	c.waiters = append(c.waiters, waiter{ch: make(chan error, 1)})
@@ -67,7 +70,11 @@ func (c *Client) await(ctx context.Context, i uint32) (answered bool, err error)
 			case err = <-ch:
 				c.mu.Unlock()
 			default:
-				c.waiters[i].left = true
+				if c.unlist(i) {
+					c.freeLocked(i)
+				} else {
+					c.waiters[i].left = true
+				}
 				c.mu.Unlock()
 				return false, ctx.Err()
 			}
@@ -90,6 +97,18 @@ func (c *Client) awaitAnswer(ctx context.Context, i uint32) (answered bool, err 
 		c.freeLocked(i)
 	}
 	return answered, err
+}
+
+// unlist takes a waiter off the list in which it stands, if it is on one; then
+// no answer will come. Called with mu.
+func (c *Client) unlist(i uint32) bool {
+	for _, list := range [...]*[]uint32{&c.roomers, &c.drainers, &c.flushers, &c.idlers, &c.recv} {
+		if at := slices.Index(*list, i); at >= 0 {
+			*list = slices.Delete(*list, at, at+1)
+			return true
+		}
+	}
+	return false
 }
 
 // freeLocked returns an answered waiter to the table. Called with mu.

@@ -10,6 +10,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
+// slowWrite is how long a write takes that had to wait for the peer.
+const slowWrite = 10 * time.Millisecond
+
 // keepBuffer is the largest output buffer, in bytes, that is kept for the
 // next batch.
 const keepBuffer = 1 << 20
@@ -49,6 +52,7 @@ func (c *Client) write() {
 			select {
 			case <-c.wakeWriter:
 			case <-c.ctx.Done():
+				<-c.wakeWriter // of end
 			}
 			continue
 		}
@@ -56,12 +60,22 @@ func (c *Client) write() {
 	}
 }
 
+// inlineMost is how many bytes a calling goroutine writes itself at most.
+const inlineMost = 64 << 10
+
 // flushInline writes what there is from the calling goroutine, unless
 // somebody else is writing: a call that is going to wait anyway saves the
-// switch to the writer. It is called with mu and unlocks it.
+// switch to the writer. What may take time is left to the writer, because no
+// context interrupts a write. It is called with mu and unlocks it.
 func (c *Client) flushInline() {
 	if c.writing || c.nc == nil || c.conn.Pending() == 0 {
 		c.mu.Unlock()
+		return
+	}
+	if c.slow || c.conn.Pending() > inlineMost {
+		wake := c.wakeLocked()
+		c.mu.Unlock()
+		c.wake(wake)
 		return
 	}
 	c.writeBatch()
@@ -88,6 +102,7 @@ func (c *Client) writeBatch() {
 	if limit < 30*time.Second {
 		limit = 30 * time.Second
 	}
+	start := time.Now()
 	err := c.sync()
 	if err == nil {
 		if err = writeAll(nc, buf, limit); err != nil {
@@ -99,6 +114,7 @@ func (c *Client) writeBatch() {
 		buf = nil
 	}
 	c.mu.Lock()
+	c.slow = time.Since(start) > slowWrite
 	c.spare = buf[:0]
 	c.writing = false
 	c.answerAll(&c.idlers)
