@@ -37,9 +37,10 @@ type Broker struct {
 	shares        map[string]*share // by whole filter, $share/group/filter
 	retained      topic.Names[*message]
 	retainedBytes int
+	swept         time.Duration // when expired retained messages were removed last
 	sessions      map[string]*client
 
-	// waitMu guards client.waitsFor.
+	// waitMu guards client.waitsFor and client.waiting.
 	waitMu sync.Mutex
 
 	connMu    sync.Mutex

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -20,6 +21,9 @@ type client struct {
 
 	// Guarded by Broker.waitMu.
 	waitsFor *client // whose queue this client's reader waits for
+	waiting  *conn   // that reader's connection
+
+	written atomic.Uint64 // bytes that the network has taken: a sign of progress
 
 	mu       sync.Mutex // guards the rest, and the engine of the connection
 	username string
@@ -75,6 +79,9 @@ func (cl *client) offer(r *route, h *hit) (wait bool) {
 			return false // MQTT-3.1.2-5 obliges for QoS 1 and 2 only
 		}
 		if cl.crowded() {
+			cl.b.stats.dropped.Add(uint64(cl.queue.dropExpired(r.now)))
+		}
+		if cl.crowded() {
 			cl.drop(string(p.Topic), "its queue is full")
 			return false
 		}
@@ -84,8 +91,9 @@ func (cl *client) offer(r *route, h *hit) (wait bool) {
 	if cl.queue.n == 0 && c.sc.Pending() < outSoft && (qos == 0 || cl.room(len(p.Payload)+len(p.Topic)+len(p.Properties)+64)) {
 		q := packet.Publish{Topic: p.Topic, Payload: p.Payload, QoS: qos, Retain: h.retain}
 		q.Properties = c.properties(p.Properties, h.ids, 0)
-		cl.write(&q)
-		return false
+		if cl.write(&q) {
+			return false
+		}
 	}
 	if cl.queue.bytes >= 4*cl.b.opts.QueueBytes { // each message counts its overhead
 		if qos == 0 {
@@ -98,17 +106,21 @@ func (cl *client) offer(r *route, h *hit) (wait bool) {
 	return cl.crowded()
 }
 
-// write hands a message to the engine, which there is room for.
-func (cl *client) write(q *packet.Publish) {
+// write hands a message to the engine; false if that has no room for it after
+// all, with all its properties.
+func (cl *client) write(q *packet.Publish) bool {
 	switch err := cl.conn.sc.Publish(q, 0); {
 	case err == nil:
 		cl.b.stats.sent.Add(1)
+	case errors.Is(err, session.ErrQuota):
+		return false
 	case errors.Is(err, session.ErrTooLarge):
 		// MQTT-3.1.2-25: acts as if it had been sent.
 		cl.drop(string(q.Topic), "it is larger than the client's maximum packet size")
 	default:
 		cl.drop(string(q.Topic), err.Error())
 	}
+	return true
 }
 
 // drop counts and logs a message that the client does not get.
@@ -143,7 +155,9 @@ func (cl *client) pump(now time.Duration) {
 				left = m.expires - now
 			}
 			q.Properties = c.properties(m.props, e.ids, left)
-			cl.write(&q)
+			if !cl.write(&q) {
+				break
+			}
 		}
 		cl.queue.pop()
 		cl.popped++

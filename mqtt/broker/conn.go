@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -305,8 +306,7 @@ func (c *conn) write() {
 			cl.wakeWaiters()
 		}
 		cl.mu.Unlock()
-		_ = c.nc.SetWriteDeadline(time.Now().Add(c.b.opts.StallTimeout))
-		if _, err := c.nc.Write(out); err != nil {
+		if err := c.writeOut(cl, out); err != nil {
 			cl.mu.Lock()
 			c.writing = false
 			c.over = true
@@ -323,6 +323,21 @@ func (c *conn) write() {
 		}
 		spare = out[:0]
 	}
+}
+
+// writeOut writes in pieces, for each of which the client has the stall
+// timeout: it may be slow, as long as it reads.
+func (c *conn) writeOut(cl *client, out []byte) error {
+	for len(out) > 0 {
+		_ = c.nc.SetWriteDeadline(time.Now().Add(c.b.opts.StallTimeout))
+		n, err := c.nc.Write(out[:min(len(out), 64<<10)])
+		if err != nil {
+			return err
+		}
+		cl.written.Add(uint64(n))
+		out = out[n:]
+	}
+	return nil
 }
 
 // drained wakes run. client.mu is held.
@@ -445,11 +460,11 @@ func (c *conn) wait(cl *client) {
 			return
 		}
 	}
-	self.waitsFor = cl
+	self.waitsFor, self.waiting = cl, c
 	b.waitMu.Unlock()
 
 	cl.mu.Lock()
-	before := cl.popped
+	before := cl.popped + cl.written.Load()
 	var ch chan struct{}
 	if !cl.roomy() {
 		ch = make(chan struct{})
@@ -466,16 +481,22 @@ func (c *conn) wait(cl *client) {
 		case <-ch:
 		case <-timer.C:
 			cl.mu.Lock()
-			if cl.popped == before && cl.online() && limit == b.opts.StallTimeout {
+			if cl.popped+cl.written.Load() == before && cl.online() && limit == b.opts.StallTimeout {
 				cl.conn.kickFor(packet.QuotaExceeded, "it does not keep up")
 			}
 			cl.mu.Unlock()
+		case <-c.flushed: // the publisher's own connection is over
 		case <-b.done:
 		}
 		timer.Stop()
+		cl.mu.Lock()
+		cl.waiters = slices.DeleteFunc(cl.waiters, func(other chan struct{}) bool { return other == ch })
+		cl.mu.Unlock()
 	}
 	b.waitMu.Lock()
-	self.waitsFor = nil
+	if self.waiting == c { // else a later connection of the same client waits
+		self.waitsFor, self.waiting = nil, nil
+	}
 	b.waitMu.Unlock()
 }
 

@@ -175,6 +175,7 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 	select {
 	case <-b.done: // Close may have looked at this connection too early
 		cl.mu.Lock()
+		cl.will = nil // as Close does
 		c.kick(packet.ServerShuttingDown)
 		cl.mu.Unlock()
 	default:

@@ -89,3 +89,17 @@ func (q *queue) pop() {
 		q.ring, q.head = nil, 0
 	}
 }
+
+// dropExpired removes the messages whose time is over, and tells how many.
+func (q *queue) dropExpired(now time.Duration) (n int) {
+	for range q.n {
+		p := *q.front()
+		q.pop()
+		if p.m.expired(now) {
+			n++
+		} else {
+			q.push(p)
+		}
+	}
+	return n
+}

@@ -25,6 +25,7 @@ type hit struct {
 	cl     *client
 	qos    packet.QoS
 	retain bool
+	shared bool     // by a shared subscription, which gives a message of its own
 	ids    []uint32 // subscription identifiers; reused
 }
 
@@ -53,6 +54,7 @@ func (c *conn) publish(cl *client, p *packet.Publish, now time.Duration) (slow b
 	if len(c.route.wait) > 0 {
 		slow = true
 		c.startTouched()
+		c.startWriter() // the publisher's acknowledgements do not wait along
 		c.waitAll(cl)
 		c.sc.Heard(b.now())
 	}
@@ -157,25 +159,58 @@ func (b *Broker) publishKept(m *message, now time.Duration) {
 // -7). Broker.mu is held.
 func (b *Broker) retain(r *route) packet.ReasonCode {
 	old, had := b.retained.GetBytes(r.pub.Topic)
-	if had {
-		b.retainedBytes -= old.size()
-	}
 	if len(r.pub.Payload) == 0 {
-		b.retained.Delete(string(r.pub.Topic))
+		if had {
+			b.retainedBytes -= old.size()
+			b.retained.Delete(string(r.pub.Topic))
+		}
 		return packet.Success
 	}
 	m := r.keep()
-	if b.retainedBytes+m.size() > b.opts.MaxRetainedBytes || !had && b.retained.Len() >= b.opts.MaxRetained {
-		if had {
-			b.retainedBytes += old.size()
+	if !b.fits(m) {
+		b.forgetExpired(r.now)
+		if !b.fits(m) {
+			return packet.QuotaExceeded
 		}
-		return packet.QuotaExceeded
+		old, had = b.retained.GetBytes(r.pub.Topic)
 	}
 	if _, err := b.retained.Set(string(m.topic), m); err != nil {
 		return packet.TopicNameInvalid
 	}
 	b.retainedBytes += m.size()
+	if had {
+		b.retainedBytes -= old.size()
+	}
 	return packet.Success
+}
+
+// fits tells whether the limits allow a retained message in place of the one
+// that its topic has. Broker.mu is held.
+func (b *Broker) fits(m *message) bool {
+	n, bytes := b.retained.Len()+1, b.retainedBytes+m.size()
+	if old, had := b.retained.GetBytes(m.topic); had {
+		n, bytes = n-1, bytes-old.size()
+	}
+	return n <= b.opts.MaxRetained && bytes <= b.opts.MaxRetainedBytes
+}
+
+// forgetExpired removes the retained messages whose time is over
+// (MQTT-3.3.2-5), at most once a second: it looks at all. Broker.mu is held.
+func (b *Broker) forgetExpired(now time.Duration) {
+	if b.swept != 0 && now-b.swept < time.Second {
+		return
+	}
+	b.swept = now
+	var gone []string
+	b.retained.Match("#", func(name string, m *message) {
+		if m.expired(now) {
+			gone = append(gone, name)
+			b.retainedBytes -= m.size()
+		}
+	})
+	for _, name := range gone {
+		b.retained.Delete(name)
+	}
 }
 
 // manyHits is the number from which a client is looked up in a map.
@@ -201,7 +236,7 @@ func (b *Broker) match(r *route) {
 			n := len(r.hits)
 			r.hits = slices.Grow(r.hits, 1)[:n+1]
 			h = &r.hits[n]
-			h.cl, h.qos, h.retain, h.ids = cl, s.options.QoS(), retain, h.ids[:0]
+			h.cl, h.qos, h.retain, h.shared, h.ids = cl, s.options.QoS(), retain, key.share != nil, h.ids[:0]
 			if key.share == nil && r.at != nil && n >= manyHits {
 				r.at[cl] = n
 			}
@@ -220,7 +255,7 @@ func (r *route) find(cl *client) *hit {
 	if len(cl.subs) < 2 { // guarded by Broker.mu, as the whole search is
 		return nil
 	}
-	if len(r.hits) > manyHits {
+	if len(r.hits) >= manyHits {
 		if r.at == nil {
 			r.at = make(map[*client]int)
 		}
@@ -229,7 +264,7 @@ func (r *route) find(cl *client) *hit {
 		}
 	}
 	for i := range min(len(r.hits), manyHits) {
-		if r.hits[i].cl == cl {
+		if r.hits[i].cl == cl && !r.hits[i].shared {
 			return &r.hits[i]
 		}
 	}

@@ -75,6 +75,12 @@ func (c *conn) subscribe(cl *client, p *packet.Subscribe, now time.Duration) {
 	// message.
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	cl.mu.Lock()
+	gone := cl.gone
+	cl.mu.Unlock()
+	if gone { // taken over meanwhile; nobody would end the subscriptions
+		return
+	}
 	id, _ := p.Properties.Uint(packet.SubscriptionIdentifier)
 	ack := packet.Suback{Type: packet.SUBACK, PacketID: p.PacketID, Codes: make([]byte, len(p.Subscriptions))}
 	type send struct {
@@ -97,7 +103,13 @@ func (c *conn) subscribe(cl *client, p *packet.Subscribe, now time.Duration) {
 			continue // MQTT-4.8.2: no retained messages
 		}
 		if h := sub.Options.RetainHandling(); h == 0 || h == 1 && !again { // MQTT-3.3.1-9 to -11
-			sends = append(sends, send{filter, s})
+			// Once for each filter, however often the packet has it.
+			at := slices.IndexFunc(sends, func(x send) bool { return x.filter == filter })
+			if at < 0 {
+				at = len(sends)
+				sends = append(sends, send{})
+			}
+			sends[at] = send{filter, s}
 		}
 	}
 	cl.mu.Lock()
@@ -113,7 +125,11 @@ func (c *conn) subscribe(cl *client, p *packet.Subscribe, now time.Duration) {
 				if s.s.id != 0 {
 					e.ids = []uint32{s.s.id}
 				}
-				cl.queue.push(e)
+				if cl.queue.n-cl.queue.count < b.opts.MaxRetained {
+					cl.queue.push(e)
+				} else {
+					c.kickFor(packet.QuotaExceeded, "it subscribes faster than it takes the retained messages")
+				}
 			})
 		}
 		cl.pump(now)
