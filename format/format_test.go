@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -339,5 +340,33 @@ func TestFormattersDoNotAllocate(t *testing.T) {
 		}
 	}); n > 50 {
 		t.Errorf("reading 1000 records: %v allocations", n)
+	}
+}
+
+func TestARecordThatIsTooLongIsPassedOver(t *testing.T) {
+	t.Parallel()
+	long := `{"topic":"` + strings.Repeat("x", 200_000) + `"}`
+	r := NewRecordReader(strings.NewReader(long+"\n"+`{"topic":"b"}`+"\n"+long+long+"\n"+long), 1000)
+	var got []string
+	for range 10 {
+		rec, err := r.Next()
+		var bad *RecordError
+		switch {
+		case err == io.EOF:
+			got = append(got, "end")
+		case errors.As(err, &bad):
+			got = append(got, bad.Error())
+		case err != nil:
+			t.Fatal(err)
+		default:
+			got = append(got, rec.Topic)
+		}
+		if err == io.EOF {
+			break
+		}
+	}
+	want := []string{"line 1:1: longer than 1000 bytes", "b", "line 3:1: longer than 1000 bytes", "line 4:1: longer than 1000 bytes", "end"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -25,6 +25,7 @@ type RecordReader struct {
 	buf   []byte
 	at, n int // buf[at:n] is unread
 	err   error
+	skip  bool // the rest of a line that is too long comes next
 	line  int
 	rec   InputRecord
 	arena []byte // decoded strings of the current record
@@ -89,6 +90,9 @@ func (r *RecordReader) Next() (*InputRecord, error) {
 // readLine returns the next line without its end. A last line without one
 // counts too.
 func (r *RecordReader) readLine() ([]byte, error) {
+	if err := r.skipLine(); err != nil {
+		return nil, err
+	}
 	seen := r.at
 	for {
 		if i := bytes.IndexByte(r.buf[seen:r.n], '\n'); i >= 0 {
@@ -111,9 +115,9 @@ func (r *RecordReader) readLine() ([]byte, error) {
 			return line, nil
 		}
 		if r.n-r.at > r.limit {
-			r.err = &RecordError{r.line + 1, 1, "longer than " + strconv.Itoa(r.limit) + " bytes"}
-			r.at = r.n
-			return nil, r.err
+			r.line++
+			r.at, r.skip = r.n, true
+			return nil, &RecordError{r.line, 1, "longer than " + strconv.Itoa(r.limit) + " bytes"}
 		}
 		if r.at > 0 {
 			r.n = copy(r.buf, r.buf[r.at:r.n])
@@ -129,6 +133,22 @@ func (r *RecordReader) readLine() ([]byte, error) {
 		r.n += n
 		r.err = err
 	}
+}
+
+// skipLine passes over the rest of a line that was too long.
+func (r *RecordReader) skipLine() error {
+	for r.skip {
+		if i := bytes.IndexByte(r.buf[r.at:r.n], '\n'); i >= 0 {
+			r.at += i + 1
+			r.skip = false
+			return nil
+		}
+		if r.at, r.n = 0, 0; r.err != nil {
+			return r.err
+		}
+		r.n, r.err = r.r.Read(r.buf)
+	}
+	return nil
 }
 
 type parser struct {

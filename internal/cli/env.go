@@ -21,6 +21,7 @@ type Env struct {
 	StdoutIsTerminal bool
 	StderrIsTerminal bool
 
+	exit  func(int)     // ends the process; nil: cannot
 	catch func()        // catches signals; nil: they are
 	grace time.Duration // until then without; 0 is the usual time, negative: for ever
 }

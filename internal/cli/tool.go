@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"syscall"
 )
 
@@ -46,7 +47,7 @@ type Invocation struct {
 func Main(tool Tool) int {
 	ctx, catch := signals(context.Background())
 	env := OSEnv()
-	env.catch = catch
+	env.catch, env.exit = catch, os.Exit
 	return Run(ctx, env, tool)
 }
 
@@ -102,6 +103,18 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		inv.problem(err, fallback)
 	}
 	return code
+}
+
+// Abandon ends the process with an error although Tool.Run does not return: it
+// hangs where nothing can interrupt it. Where Run is not that of a process, it
+// only tells the error.
+func (inv *Invocation) Abandon(ctx context.Context, err error) {
+	if tells(ctx, err) {
+		inv.problem(err, "")
+	}
+	if inv.exit != nil {
+		inv.exit(CodeOf(ctx, err))
+	}
 }
 
 // tells says whether an error deserves a line: not the bare news that a signal

@@ -120,6 +120,10 @@ func TestShellLoopsPipesAndStatuses(t *testing.T) {
 		{"a full disk", `
 			mqpub -r -t t -m x
 			mqsub -t t -C 1 >/dev/full; echo $?`, "mqsub: standard output: write /dev/stdout: no space left on device\n6\n", 0, ""},
+		{"a reader of the pipe that does not read", `
+			head -c 5000000 /dev/zero | mqpub -r -t t -s
+			(mqsub -t t -W 0.5; echo $? >&3) 3>status | sleep 8
+			cat status`, "mqsub: no end after 500ms: standard output takes nothing more\n27\n", 0, ""},
 		{"SIGINT", `
 			mqsub -t t & p=$!
 			mqpub -q 1 -t x -m x; kill -TERM $p; wait $p; echo $?`, "143\n", 0, ""},

@@ -37,56 +37,80 @@ func (j *job) lines(ctx context.Context) error {
 		j.msg.Payload = line
 		return j.send(ctx, &j.msg, number)
 	}
-	var carry []byte // the beginning of a line that spans blocks
+	cut := splitter{delim: delim}
 	for {
 		b, err := in.next()
 		if err != nil {
-			if len(carry) > 0 && errors.Is(err, io.EOF) {
-				if err := send(carry); err != nil {
+			if len(cut.carry) > 0 && errors.Is(err, io.EOF) {
+				if err := send(cut.carry); err != nil {
 					return err
 				}
 			}
 			return j.inputEnd(err)
 		}
-		if len(delim) > 1 && len(carry) > 0 {
-			// The delimiter may lie across the border.
-			carry = append(carry, b...)
-			b = carry
-			carry = nil
+		if err := cut.feed(b, send); err != nil {
+			return err
 		}
-		for {
-			var at int
-			if len(delim) == 1 {
-				at = bytes.IndexByte(b, delim[0])
-			} else {
-				at = bytes.Index(b, delim)
-			}
-			if at < 0 {
-				break
-			}
-			line := b[:at]
-			if len(carry) > 0 {
-				carry = append(carry, line...)
-				line = carry
-			}
-			if err := send(line); err != nil {
-				return err
-			}
-			if cap(carry) > keepCarry {
-				carry = nil
-			}
-			carry = carry[:0]
-			b = b[at+len(delim):]
-		}
-		if len(carry)+len(b) > maxPayload {
+		if len(cut.carry) > maxPayload {
 			return cli.Failed(cli.ExitFailure, fmt.Errorf("line %d has more than %d bytes, the most that MQTT carries", number+1, maxPayload))
 		}
-		carry = append(carry, b...)
 	}
+}
+
+// splitter cuts blocks of a stream at a delimiter.
+type splitter struct {
+	delim []byte
+	carry []byte // the beginning of a line that spans blocks
 }
 
 // keepCarry is the largest buffer for broken lines that is kept, in bytes.
 const keepCarry = 4 << 20
+
+// feed calls send for each line that ends in b; the line is valid during the
+// call. It looks at every byte once, however long a line is.
+func (s *splitter) feed(b []byte, send func([]byte) error) error {
+	if len(s.carry) > 0 {
+		// The delimiter may lie across the border.
+		border := len(s.carry)
+		from := max(border-len(s.delim)+1, 0)
+		part := b
+		if len(s.delim) == 1 { // copy no more than the line
+			if at := bytes.IndexByte(b, s.delim[0]); at >= 0 {
+				part = b[:at+1]
+			}
+		}
+		s.carry = append(s.carry, part...)
+		at := bytes.Index(s.carry[from:], s.delim)
+		if at < 0 {
+			return nil
+		}
+		at += from
+		if err := send(s.carry[:at]); err != nil {
+			return err
+		}
+		b = b[at+len(s.delim)-border:]
+		if cap(s.carry) > keepCarry {
+			s.carry = nil
+		}
+		s.carry = s.carry[:0]
+	}
+	for {
+		var at int
+		if len(s.delim) == 1 {
+			at = bytes.IndexByte(b, s.delim[0])
+		} else {
+			at = bytes.Index(b, s.delim)
+		}
+		if at < 0 {
+			s.carry = append(s.carry, b...)
+			return nil
+		}
+		if err := send(b[:at]); err != nil {
+			return err
+		}
+		b = b[at+len(s.delim):]
+	}
+}
 
 // send gives one message to the client. A message that the client cannot
 // send is told and counted, and the stream goes on; an error means that

@@ -25,6 +25,9 @@ func (j *job) records(ctx context.Context) error {
 		if errors.As(err, &bad) {
 			number++
 			j.report.rejected(number, fmt.Errorf("standard input: %w", bad))
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			continue
 		}
 		if err != nil {

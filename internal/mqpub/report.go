@@ -1,6 +1,7 @@
 package mqpub
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -15,6 +16,8 @@ type report struct {
 	inv    *cli.Invocation
 	told   int    // messages told one by one
 	denied uint64 // refused by the broker
+	doubt  uint64 // given up by the client
+	cut    bool   // the input was not read to its end
 	local  uint64 // could not be sent at all
 	left   uint64 // taken from the input and not sent when the end came
 }
@@ -26,7 +29,11 @@ const tellMost = 10
 func (r *report) event(e mqtt.Event) {
 	if e.Kind == mqtt.EventRefused {
 		r.mu.Lock()
-		r.denied++
+		if errors.Is(e.Err, mqtt.ErrRefused) {
+			r.denied++
+		} else {
+			r.doubt++
+		}
 		r.mu.Unlock()
 		r.tell(e.Tag, e.Err)
 	}
@@ -64,7 +71,7 @@ func (r *report) tell(number uint64, err error) {
 func (r *report) failed() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.denied > 0 || r.local > 0
+	return r.denied > 0 || r.doubt > 0 || r.local > 0
 }
 
 // verdict is the error that says how many messages did not arrive, or nil.
@@ -76,7 +83,7 @@ func (r *report) verdict(st mqtt.Stats, streams bool) error {
 	defer r.mu.Unlock()
 	total := st.Sent + r.local + r.left
 	open := uint64(st.Unfinished)
-	if open == 0 && r.denied == 0 && r.local == 0 && r.left == 0 && st.Unwritten == 0 {
+	if open == 0 && r.denied == 0 && r.doubt == 0 && r.local == 0 && r.left == 0 && st.Unwritten == 0 {
 		return nil
 	}
 	text := fmt.Sprintf("of %d messages", total)
@@ -85,7 +92,7 @@ func (r *report) verdict(st mqtt.Stats, streams bool) error {
 		n    uint64
 		what string
 	}{
-		{r.denied, "were refused by the broker"}, {r.local, "could not be sent"}, {open, "were not acknowledged"},
+		{r.denied, "were refused by the broker"}, {r.doubt, "were given up"}, {r.local, "could not be sent"}, {open, "were not acknowledged"},
 		{r.left, "were not sent"}, {st.Unwritten, "at QoS 0 may be lost"},
 	} {
 		if part.n > 0 {
@@ -93,8 +100,11 @@ func (r *report) verdict(st mqtt.Stats, streams bool) error {
 			sep = ", "
 		}
 	}
+	if r.cut {
+		text += "; the rest of the input was not read"
+	}
 	code := cli.ExitLost
-	if open == 0 && r.left == 0 && st.Unwritten == 0 {
+	if open == 0 && r.doubt == 0 && r.left == 0 && st.Unwritten == 0 {
 		code = cli.ExitDenied
 	}
 	return cli.Failed(code, fmt.Errorf("%s", text))

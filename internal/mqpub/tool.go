@@ -85,10 +85,7 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		o.SessionExpiry = resumeTime
 		endSession = true
 		if o.ClientID == "" && o.Version != packet.V31 && o.Version != packet.V311 {
-			// An identifier that is new has no old session to clean, and some
-			// brokers keep over their restart only sessions that did not
-			// start clean.
-			o.ClientID, o.Resume = fmt.Sprintf("mqpub-%016x", rand.Uint64()), true
+			o.ClientID, o.NewClientID = fmt.Sprintf("mqpub-%016x", rand.Uint64()), true
 		}
 	}
 	client, err := j.conn.Connect(ctx, streams)
@@ -97,14 +94,13 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	}
 	j.client = client
 	feedErr := feed(ctx)
+	j.report.cut = streams && (ctx.Err() != nil || feedErr != nil)
 
-	// The first signal stops the feed; what was taken is still delivered.
+	// The first signal stops the feed; what was taken is still delivered, if
+	// that takes no longer than drainTime.
 	last, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	if ctx.Err() != nil {
-		last, cancel = context.WithTimeout(last, drainTime)
-		defer cancel()
-	}
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, cancel) })()
 	if streams || j.msg.QoS > 0 {
 		if err := client.Flush(last); err != nil && feedErr == nil && !j.report.failed() {
 			feedErr = cli.WorkError(err)
@@ -134,10 +130,8 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	if feedErr != nil {
 		return feedErr
 	}
-	if closeErr != nil && !errors.Is(closeErr, mqtt.ErrClosed) && o.Reconnect == nil {
-		if st := client.Stats(); st.Unfinished > 0 || st.Unwritten > 0 {
-			return cli.WorkError(closeErr)
-		}
+	if st := client.Stats(); closeErr != nil && !errors.Is(closeErr, mqtt.ErrClosed) && (st.Unfinished > 0 || st.Unwritten > 0) {
+		return fmt.Errorf("topic %q: the message may be lost: %w", j.msg.Topic, cli.WorkError(closeErr))
 	}
 	return nil
 }

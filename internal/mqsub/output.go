@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
 )
@@ -19,15 +21,24 @@ var errPipe = errors.New("standard output is closed")
 
 // output writes to stdout, one write for all messages of one read.
 type output struct {
-	w   io.Writer
-	buf []byte // reused
+	w     io.Writer
+	buf   []byte       // reused
+	since atomic.Int64 // when the write under way began, Unix nanoseconds; 0 without
+}
+
+// blocked tells whether a write is under way that has taken long.
+func (o *output) blocked() bool {
+	since := o.since.Load()
+	return since != 0 && time.Now().UnixNano()-since > int64(blockedTime/2)
 }
 
 func (o *output) write(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
+	o.since.Store(time.Now().UnixNano())
 	_, err := o.w.Write(b)
+	o.since.Store(0)
 	if err == nil {
 		return nil
 	}

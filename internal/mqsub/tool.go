@@ -83,7 +83,27 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 			}
 		}()
 	}
+	// One that stays and reads nothing must not hold the end up for ever.
+	defer context.AfterFunc(ctx, func() {
+		time.AfterFunc(blockedTime, func() {
+			if j.out.blocked() {
+				inv.Abandon(ctx, j.blocked(context.Cause(ctx)))
+			}
+		})
+	})()
 	return j.result(j.subscribeAndWrite(ctx))
+}
+
+// blockedTime is how long stdout may hold up the end.
+const blockedTime = 2 * time.Second
+
+// blocked is the error of an end that stdout holds up.
+func (j *job) blocked(cause error) error {
+	if errors.Is(cause, errTimeout) {
+		return cli.Failed(cli.ExitTimeLimit, fmt.Errorf("no end after %s: standard output takes nothing more", j.inv.Values.Duration("timeout")))
+	}
+	j.inv.Errorf("standard output takes nothing more; messages are left unwritten")
+	return cause
 }
 
 // configure reads and checks the options.
@@ -127,7 +147,7 @@ func (j *job) configure() error {
 	if j.form, err = formatter(j.inv); err != nil {
 		return err
 	}
-	j.out = output{w: j.inv.Stdout}
+	j.out.w = j.inv.Stdout
 	return nil
 }
 
@@ -199,6 +219,9 @@ func (j *job) follow(ctx context.Context) error {
 		b, err := j.receive(ctx, j.idle, errIdle)
 		if err != nil {
 			return err
+		}
+		if ctx.Err() != nil { // messages may wait without end
+			return context.Cause(ctx)
 		}
 		if err := j.batch(b); err != nil {
 			return err
@@ -284,35 +307,56 @@ const quietTime = 200 * time.Millisecond
 var errQuiet = errors.New("quiet")
 
 // retained writes the retained messages and ends when the broker has sent
-// them all: it answers a PINGREQ behind them, and then stays quiet.
+// them all: it answers a PINGREQ behind them, and no further one comes for a
+// while, whatever else does.
 func (j *job) retained(ctx context.Context) error {
 	pong := make(chan error, 1)
-	pinged, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() { pong <- j.client.Ping(pinged) }()
+	ping := func() { pong <- j.client.Ping(ctx) }
+	go ping()
 	barrier := false
+	var latest time.Time // when the PINGRESP or the last retained message came
 	for {
-		b, err := j.receive(ctx, quietTime, errQuiet)
-		if err != nil && !errors.Is(err, errQuiet) {
-			return err
-		}
 		select {
-		case perr := <-pong:
-			if perr != nil {
-				return cli.WorkError(perr)
+		case err := <-pong:
+			switch {
+			case err == nil:
+				barrier, latest = true, time.Now()
+			case errors.Is(err, mqtt.ErrLost) && j.client.Err() == nil && ctx.Err() == nil:
+				go ping() // on the next connection
+			case ctx.Err() != nil:
+				return context.Cause(ctx)
+			default:
+				return cli.WorkError(err)
 			}
-			barrier = true
 		default:
 		}
-		if err == nil {
-			err = j.batch(b)
+		left := quietTime
+		if barrier {
+			left -= time.Since(latest)
 		}
-		switch {
-		case errors.Is(err, errQuiet) && barrier && j.count == 0:
+		if left <= 0 && j.count == 0 {
 			return cli.Quietly(cli.ExitNothing)
-		case errors.Is(err, errQuiet) && barrier:
+		}
+		if left <= 0 {
 			return nil
-		case err != nil && !errors.Is(err, errQuiet):
+		}
+		b, err := j.receive(ctx, left, errQuiet)
+		switch {
+		case errors.Is(err, errQuiet):
+			continue
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		}
+		for i := range b.Messages {
+			if b.Messages[i].Retain {
+				latest = time.Now()
+			}
+		}
+		if err := j.batch(b); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,201 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
+)
+
+// rawPeer is a server of a few hand-written bytes, one connection of it.
+type rawPeer struct {
+	*net.TCPConn
+	r  *bufio.Reader
+	v5 bool
+}
+
+// next reads a packet: its first byte and its body.
+func (p *rawPeer) next() (first byte, body []byte, ok bool) {
+	first, err := p.r.ReadByte()
+	if err != nil {
+		return 0, nil, false
+	}
+	n := 0
+	for shift := 0; ; shift += 7 {
+		b, err := p.r.ReadByte()
+		if err != nil {
+			return 0, nil, false
+		}
+		n |= int(b&0x7f) << shift
+		if b < 0x80 {
+			break
+		}
+	}
+	body = make([]byte, n)
+	_, err = io.ReadFull(p.r, body)
+	return first, body, err == nil
+}
+
+func (p *rawPeer) say(b ...byte) { _, _ = p.Write(b) }
+
+// peer serves each connection, after CONNECT, with f, and returns the address.
+func peer(t *testing.T, f func(p *rawPeer, connect []byte)) (args []string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				p := &rawPeer{TCPConn: c.(*net.TCPConn), r: bufio.NewReader(c)}
+				if first, body, ok := p.next(); ok && first == 0x10 {
+					p.v5 = body[6] == 5
+					f(p, body)
+				}
+			}()
+		}
+	}()
+	return at(ln.Addr().String())
+}
+
+func (p *rawPeer) connack() {
+	if p.v5 {
+		p.say(0x20, 3, 0, 0, 0)
+	} else {
+		p.say(0x20, 2, 0, 0)
+	}
+}
+
+func TestASignalWhileAcknowledgementsAreDueEndsInTime(t *testing.T) {
+	t.Parallel()
+	published := make(chan struct{}, 1)
+	addr := peer(t, func(p *rawPeer, _ []byte) {
+		p.connack()
+		for {
+			first, _, ok := p.next()
+			if !ok {
+				return
+			}
+			if first>>4 == 3 {
+				published <- struct{}{} // and no PUBACK
+			}
+			if first == 0xc0 {
+				p.say(0xd0, 0)
+			}
+		}
+	})
+	r := start(t, strings.NewReader("a\n"), "mqpub", append(addr, "-l", "-q", "1", "-t", "t")...)
+	<-published
+	r.cancel(&cli.SignalError{Signal: syscall.SIGTERM})
+	got := r.wait()
+	if want := "interrupted: of 1 messages 1 were not acknowledged"; got.code != 143 || !strings.Contains(got.err, want) {
+		t.Errorf("code %d, %q; want 143 and %q", got.code, got.err, want)
+	}
+}
+
+func TestAResetIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	addr := peer(t, func(p *rawPeer, _ []byte) {
+		p.connack()
+		if first, _, _ := p.next(); first>>4 == 3 {
+			_ = p.SetLinger(0)
+		}
+	})
+	for _, args := range [][]string{{"-m", "a"}, {"-m", "a", "-q", "1"}, {"-l", "--no-reconnect"}} {
+		got := run(t, "a\n", "mqpub", append(append(addr, "-t", "t"), args...)...)
+		if got.code != 7 || !strings.Contains(got.err, "lost") {
+			t.Errorf("%q: code %d, %q; want 7 and the loss", args, got.code, got.err)
+		}
+	}
+}
+
+func TestAMessageThatIsGivenUpIsNotDenied(t *testing.T) {
+	t.Parallel()
+	addr := peer(t, func(p *rawPeer, _ []byte) {
+		p.connack()
+		p.next() // and closes
+	})
+	got := run(t, "a\n", "mqpub", append(addr, "-l", "-q", "1", "-t", "t", "--reconnect-delay", "10ms")...)
+	if want := "of 1 messages 1 were given up"; got.code != 7 || !strings.Contains(got.err, want) {
+		t.Errorf("code %d, %q; want 7 and %q", got.code, got.err, want)
+	}
+}
+
+func TestInputThatIsNotReadIsMentioned(t *testing.T) {
+	t.Parallel()
+	addr := peer(t, func(p *rawPeer, _ []byte) {
+		p.connack()
+		p.next() // the first message, then closes
+	})
+	got := run(t, strings.Repeat("line\n", 10_000), "mqpub", append(addr, "-l", "-q", "1", "-M", "1", "--no-reconnect", "-t", "t")...)
+	if want := "; the rest of the input was not read"; got.code != 7 || !strings.Contains(got.err, want) {
+		t.Errorf("code %d, %q; want 7 and %q", got.code, got.err, want)
+	}
+}
+
+// Before 5.0 a session that no clean start begins is kept for ever; a stream
+// that was meant to end its own leaves none.
+func TestAStreamLeavesNoSessionOnOldBrokers(t *testing.T) {
+	t.Parallel()
+	flags := make(chan byte, 1)
+	addr := peer(t, func(p *rawPeer, connect []byte) {
+		if p.v5 {
+			p.say(0x20, 2, 0, 1) // unacceptable protocol version
+			return
+		}
+		flags <- connect[7]
+		p.connack()
+		for {
+			first, body, ok := p.next()
+			if !ok || first == 0xe0 {
+				return
+			}
+			if first>>4 == 3 {
+				p.say(0x40, 2, body[3], body[4])
+			}
+		}
+	})
+	ok(t, "a\n", "mqpub", append(addr, "-l", "-q", "1", "-t", "t")...)
+	if f := <-flags; f&2 == 0 {
+		t.Errorf("connect flags %08b: the session is not clean", f)
+	}
+}
+
+// Live messages do not count, however many come.
+func TestRetainedOnlyEndsAlsoUnderTraffic(t *testing.T) {
+	t.Parallel()
+	_, addr := brokertest.Start(t)
+	c, err := mqtt.Dial(t.Context(), "mqtt://"+addr, &mqtt.Options{PublishOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for c.Publish(ctx, &mqtt.Message{Topic: "live", QoS: 1}) == nil {
+		}
+	}()
+	defer func() { stop(); c.Abort(); <-done }()
+	if got := run(t, "", "mqsub", append(at(addr), "-t", "#", "--retained-only", "-W", "20")...); got.code != 28 {
+		t.Errorf("nothing retained: code %d, %q, want 28", got.code, got.err)
+	}
+	ok(t, "", "mqpub", append(at(addr), "-t", "kept", "-m", "x", "-r")...)
+	if got := run(t, "", "mqsub", append(at(addr), "-t", "#", "--retained-only", "-W", "20")...); got.code != 0 || got.out != "x\n" {
+		t.Errorf("one retained: code %d, %q, %q", got.code, got.out, got.err)
+	}
+}
