@@ -30,13 +30,18 @@ type Dialer struct {
 	// server by the system's authorities. Its files are read for each Dial,
 	// so that a certificate renewed on disk is used at the next reconnect.
 	TLS *TLSOptions
+
+	// Headers are further fields of the upgrade to WebSocket, which
+	// CheckHeader has no objection to. Host replaces the default.
+	Headers []Header
 }
 
 // Dial connects to t. Names with several addresses are tried as RFC 6555 says
 // (happy eyeballs); localhost is [::1], and if nobody answers there 127.0.0.1. When ctx ends Dial returns soon, also from the TLS
 // handshake; once it has returned, ctx has no effect on the connection.
 //
-// The connection is a *net.TCPConn, *net.UnixConn or *tls.Conn. With TLS 1.3
+// The connection is a *net.TCPConn, *net.UnixConn or *tls.Conn, or a WebSocket
+// over one of them, whose CloseWrite sends a Close frame. With TLS 1.3
 // a server that does not accept our certificate says so after the handshake,
 // at the first Read: see [Explain]. The error is an [*Error].
 func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
@@ -76,10 +81,15 @@ func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
 	if tcp, ok := conn.(*net.TCPConn); ok && d.Delay {
 		_ = tcp.SetNoDelay(false)
 	}
-	if cfg == nil {
-		return conn, nil
+	if cfg != nil {
+		if conn, err = handshake(ctx, conn, cfg, t, start); err != nil {
+			return nil, err
+		}
 	}
-	return handshake(ctx, conn, cfg, t, start)
+	if t.WebSocket {
+		return d.upgrade(ctx, conn, t, start)
+	}
+	return conn, nil
 }
 
 // dial opens the connection below TLS. localhost is the loopback addresses by

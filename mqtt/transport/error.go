@@ -7,6 +7,8 @@ const (
 	OpConnect = "connect" // reaching one
 	OpTLS     = "tls"     // the TLS handshake, or loading what it needs
 	OpListen  = "listen"  // opening a listener
+
+	OpWebSocket = "websocket" // the upgrade to WebSocket, or its frames
 )
 
 // Error says what failed, where and why.
@@ -17,6 +19,8 @@ type Error struct {
 	Text string // the cause in words; empty means that of Kind and Err
 	Err  error  // what the system or crypto/tls said; may be nil
 	Hint string // one thing that the user can do; not part of Error(); may be empty
+
+	temporary bool // although the kind is not
 }
 
 // opText introduces the address in an error text.
@@ -32,6 +36,8 @@ func opText(op string) string {
 		return "TLS"
 	case OpListen:
 		return "listen on"
+	case OpWebSocket:
+		return "WebSocket"
 	}
 	return op
 }
@@ -63,8 +69,8 @@ func (e *Error) Timeout() bool { return e.Kind == Timeout }
 // on this side: a restart, an overload, a network outage.
 func (e *Error) Temporary() bool {
 	switch e.Kind {
-	case LookupFailed, Refused, Timeout, NoRoute, Reset, SocketMissing, TooManyFiles:
+	case LookupFailed, Refused, Timeout, NoRoute, Reset, SocketMissing, TooManyFiles, WebSocketClosed:
 		return true
 	}
-	return false
+	return e.temporary
 }

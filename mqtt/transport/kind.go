@@ -37,6 +37,10 @@ const (
 	VersionMismatch                      // no TLS version in common
 	ProtocolMismatch                     // no ALPN protocol in common
 	PeerAlert                            // the peer ended TLS with another alert
+	UpgradeRefused                       // the server answers HTTP, and no upgrade to WebSocket
+	NotWebSocket                         // the server does not answer HTTP at all
+	WebSocketClosed                      // the peer closed the WebSocket and said why
+	WebSocketBroken                      // the peer broke the rules of WebSocket
 )
 
 var kindText = [...]string{
@@ -71,6 +75,10 @@ var kindText = [...]string{
 	VersionMismatch:          "no TLS version in common",
 	ProtocolMismatch:         "no application protocol in common",
 	PeerAlert:                "the peer refused TLS",
+	UpgradeRefused:           "upgrade to WebSocket refused",
+	NotWebSocket:             "the peer does not speak WebSocket",
+	WebSocketClosed:          "closed by the peer",
+	WebSocketBroken:          "the peer broke the rules of WebSocket",
 }
 
 // String is the cause in a few words.

@@ -31,7 +31,8 @@ func Listen(ctx context.Context, addr string, cfg *tls.Config) (net.Listener, er
 
 // Listen opens a listener on addr: an MQTT URL without user and topic, or
 // host:port. The port may be 0, which lets the system choose, and the host
-// empty, which means all addresses. A scheme of TLS needs a configuration, and
+// empty, which means all addresses. A WebSocket's path, if there is one, is the
+// only one that clients may ask for. A scheme of TLS needs a configuration, and
 // a plain TCP scheme refuses one; host:port and unix: go by the configuration.
 //
 // A Unix socket's file is removed by Close, if it is still the same. A stale
@@ -65,6 +66,9 @@ func (l ListenConfig) Listen(ctx context.Context, addr string) (net.Listener, er
 	if l.TLS != nil {
 		ln = tls.NewListener(ln, l.TLS)
 	}
+	if t.WebSocket {
+		ln = wsListener{ln, t.Resource}
+	}
 	return ln, nil
 }
 
@@ -97,7 +101,7 @@ func (l ListenConfig) target(addr string) (*Target, error) {
 	case t.TLS && l.TLS == nil:
 		return nil, &Error{Op: OpListen, Addr: t.String(), Kind: BadOption, Text: "TLS without a certificate", Hint: "give a certificate and a key"}
 	case t.Network == "tcp" && !t.TLS && l.TLS != nil:
-		return nil, &Error{Op: OpListen, Addr: t.String(), Kind: BadOption, Text: "a TLS configuration for an address without TLS", Hint: "write mqtts://"}
+		return nil, &Error{Op: OpListen, Addr: t.String(), Kind: BadOption, Text: "a TLS configuration for an address without TLS", Hint: "write mqtts:// or wss://"}
 	}
 	if c := l.TLS; c != nil && len(c.Certificates) == 0 && c.GetCertificate == nil && c.GetConfigForClient == nil {
 		return nil, &Error{Op: OpListen, Addr: t.String(), Kind: BadOption, Text: "TLS without a certificate", Hint: "give a certificate and a key"}

@@ -76,7 +76,9 @@ func TestListenRefuses(t *testing.T) {
 		{"a user", "mqtt://u@127.0.0.1:0", false, OpURL, InvalidURL},
 		{"a topic", "mqtt://127.0.0.1:0/t", false, OpURL, InvalidURL},
 		{"an unknown scheme", "http://127.0.0.1:0", false, OpURL, UnsupportedScheme},
-		{"ws", "ws://127.0.0.1:0", false, OpURL, UnsupportedScheme},
+		{"http", "http://127.0.0.1:0", false, OpURL, UnsupportedScheme},
+		{"wss without certificate", "wss://127.0.0.1:0", false, OpListen, BadOption},
+		{"ws with a certificate", "ws://127.0.0.1:0", true, OpListen, BadOption},
 		{"a path", "/run/x.sock", false, OpURL, InvalidURL},
 		{"a port by name", "127.0.0.1:mqtt", false, OpURL, InvalidURL},
 		{"a foreign address", "192.0.2.77:0", false, OpListen, AddrNotAvailable},
@@ -113,6 +115,8 @@ func TestListenTargets(t *testing.T) {
 		{"[::1]:0", Target{Network: "tcp", Host: "::1"}},
 		{"mqtt://", Target{Network: "tcp", Port: 1883}},
 		{"mqtt://:0", Target{Network: "tcp"}},
+		{"ws://:0", Target{Network: "tcp", WebSocket: true}},
+		{"ws://:0/x", Target{Network: "tcp", WebSocket: true, Resource: "/x"}},
 		{"UNIX:rel", Target{Network: "unix", Path: "rel"}},
 	} {
 		got, err := ListenConfig{}.target(c.addr)

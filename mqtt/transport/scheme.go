@@ -4,26 +4,27 @@ import "strings"
 
 // scheme is a row of the scheme table.
 type scheme struct {
-	name    string
-	network string // empty: recognised, not available yet
-	tls     bool
-	port    int // default; 0 where ports have no meaning
+	name      string
+	network   string
+	tls       bool
+	port      int // default; 0 where ports have no meaning
+	webSocket bool
 }
 
 // schemes are all that ParseURL knows; the first of a kind is what
 // Target.String prints.
 var schemes = [...]scheme{
-	{"mqtt", "tcp", false, 1883},
-	{"tcp", "tcp", false, 1883},
-	{"mqtts", "tcp", true, 8883},
-	{"ssl", "tcp", true, 8883},
-	{"tls", "tcp", true, 8883},
-	{"tcps", "tcp", true, 8883},
-	{"mqtt+ssl", "tcp", true, 8883},
-	{"unix", "unix", false, 0},
-	{"mqtt+unix", "unix", false, 0},
-	{"ws", "", false, 80},
-	{"wss", "", true, 443},
+	{"mqtt", "tcp", false, 1883, false},
+	{"tcp", "tcp", false, 1883, false},
+	{"mqtts", "tcp", true, 8883, false},
+	{"ssl", "tcp", true, 8883, false},
+	{"tls", "tcp", true, 8883, false},
+	{"tcps", "tcp", true, 8883, false},
+	{"mqtt+ssl", "tcp", true, 8883, false},
+	{"unix", "unix", false, 0, false},
+	{"mqtt+unix", "unix", false, 0, false},
+	{"ws", "tcp", false, 80, true},
+	{"wss", "tcp", true, 443, true},
 }
 
 func findScheme(name string) (scheme, bool) {
@@ -35,13 +36,11 @@ func findScheme(name string) (scheme, bool) {
 	return scheme{}, false
 }
 
-// schemeNames are those that can be used.
+// schemeNames lists all schemes.
 func schemeNames() string {
-	var names []string
-	for _, s := range schemes {
-		if s.network != "" {
-			names = append(names, s.name)
-		}
+	names := make([]string, len(schemes))
+	for i, s := range schemes {
+		names[i] = s.name
 	}
 	return strings.Join(names, ", ")
 }

@@ -14,7 +14,10 @@ type Target struct {
 	Host    string // name or IP address, without brackets, with zone; of tcp
 	Port    int    // 1 to 65535; of tcp
 	Path    string // of the socket; of unix. A leading @ is Linux's abstract namespace
-	TLS     bool   // mqtts and its other names
+	TLS     bool   // mqtts and its other names, wss
+
+	WebSocket bool   // ws and wss
+	Resource  string // path and query to ask for, encoded; of WebSocket
 
 	Username    string // UTF-8 without U+0000
 	Password    string // any bytes
@@ -23,6 +26,9 @@ type Target struct {
 
 	Topic string // path of the URL without its first '/'; not validated; may be empty
 }
+
+// DefaultResource is the path of WebSocket URLs that have none.
+const DefaultResource = "/mqtt"
 
 // Address is what to dial: host:port with brackets where needed, or the socket
 // path.
@@ -34,7 +40,8 @@ func (t Target) Address() string {
 }
 
 // String is the URL in its shortest standard form, port included, with *** for
-// the password. Without a password, ParseURL of it gives the Target back.
+// the password and for a WebSocket's query. Without these, ParseURL of it gives
+// the Target back.
 func (t Target) String() string {
 	var b strings.Builder
 	switch {
@@ -43,6 +50,10 @@ func (t Target) String() string {
 		if t.hasUser() || strings.HasPrefix(t.Path, "/") {
 			b.WriteString("//")
 		}
+	case t.WebSocket && t.TLS:
+		b.WriteString("wss://")
+	case t.WebSocket:
+		b.WriteString("ws://")
 	case t.TLS:
 		b.WriteString("mqtts://")
 	default:
@@ -60,6 +71,13 @@ func (t Target) String() string {
 		return b.String()
 	}
 	b.WriteString(t.hostPort())
+	if path, _, has := strings.Cut(t.Resource, "?"); t.WebSocket {
+		b.WriteString(path)
+		if has {
+			b.WriteString("?***")
+		}
+		return b.String()
+	}
 	if t.Topic != "" {
 		b.WriteByte('/')
 		b.WriteString(escape(t.Topic, "/+$:;,=!*'()&"))
@@ -75,6 +93,16 @@ func (t Target) GoString() string { return "transport.Target(" + t.String() + ")
 
 // MarshalText keeps encoding/json and log/slog from printing the password.
 func (t Target) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// defaultPort is the port that a URL need not name.
+func (t Target) defaultPort() int {
+	for _, s := range schemes {
+		if s.network == t.Network && s.tls == t.TLS && s.webSocket == t.WebSocket {
+			return s.port
+		}
+	}
+	return 0
+}
 
 func (t Target) hasUser() bool { return t.HasUsername || t.HasPassword }
 

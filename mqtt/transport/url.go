@@ -12,11 +12,13 @@ import (
 //	mqtt://[user[:password]@]host[:port][/topic]    also tcp; port 1883
 //	mqtts://...                                     also ssl, tls, tcps, mqtt+ssl; port 8883
 //	unix://[user[:password]@]/run/mqtt.sock         also mqtt+unix; unix:relative.sock
+//	ws://[user[:password]@]host[:port][/path]       port 80; wss: TLS, port 443
 //
 // User, password, topic and socket path are percent-decoded. In a topic, + and
 // # may stand as they are; ? and @ must be written %3F and %40. IPv6 addresses
-// are in brackets, with a zone after %25. No query keys are known yet, so any
-// is refused.
+// are in brackets, with a zone after %25. The path and the query of ws and wss
+// are sent as they stand; without a path it is /mqtt. No query keys are known
+// for the others, so any is refused.
 //
 // The error is an [*Error] of kind InvalidURL or UnsupportedScheme that
 // repeats the URL with *** for what may be a password. To be sure of that, a
@@ -39,9 +41,6 @@ func parse(s string, listen bool) (*Target, error) {
 	}
 	if !known {
 		return nil, p.unsupported("unknown scheme "+strconv.Quote(name), "use one of "+schemeNames())
-	}
-	if sch.network == "" {
-		return nil, p.unsupported("scheme "+strconv.Quote(sch.name)+" is not supported yet", "use one of "+schemeNames())
 	}
 	switch {
 	case authority:
@@ -85,9 +84,12 @@ func (p *urlParser) hierarchical(sch scheme, rest string) (*Target, error) {
 		}
 		return p.socket(sch, t, path)
 	}
-	t.Network, t.TLS = sch.network, sch.tls
+	t.Network, t.TLS, t.WebSocket = sch.network, sch.tls, sch.webSocket
 	if err := p.hostPort(&t, host, sch.port); err != nil {
 		return nil, err
+	}
+	if t.WebSocket {
+		return &t, p.resource(&t, path)
 	}
 	path, err := p.query(path)
 	if err != nil {
@@ -100,6 +102,26 @@ func (p *urlParser) hierarchical(sch scheme, rest string) (*Target, error) {
 		return nil, p.fail("percent-encoding of the topic: "+err.Error(), "write %25 for '%'")
 	}
 	return &t, nil
+}
+
+// resource reads path and query of a WebSocket.
+func (p *urlParser) resource(t *Target, s string) error {
+	path, fragment, has := strings.Cut(s, "#")
+	if has {
+		return p.fail("a fragment, "+strconv.Quote("#"+fragment)+", which no server gets", "write %23 for a '#' in the path; the topic goes elsewhere")
+	}
+	if i := strings.IndexFunc(path, func(r rune) bool { return r <= ' ' || r >= 0x7f }); i >= 0 {
+		r, _ := utf8.DecodeRuneInString(path[i:])
+		return p.fail(strconv.QuoteRune(r)+" in the path", "percent-encode it")
+	}
+	switch {
+	case strings.HasPrefix(path, "?"):
+		path = "/" + path
+	case path == "" && !p.listen:
+		path = DefaultResource
+	}
+	t.Resource = path
+	return nil
 }
 
 // socket reads the path of a Unix socket.

@@ -57,6 +57,14 @@ func TestParseURL(t *testing.T) {
 		{"decodes the topic", "mqtt://h:1883/a%20b%23/%C5%82", with(tcp("h", 1883), func(t *Target) { t.Topic = "a b#/ł" }), ""},
 		{"takes wildcards as they are", "mqtt://h:1883/+/$x/#", with(tcp("h", 1883), func(t *Target) { t.Topic = "+/$x/#" }), "mqtt://h:1883/+/$x/%23"},
 		{"takes an empty query for none", "mqtt://h:1883/a?", with(tcp("h", 1883), func(t *Target) { t.Topic = "a" }), "mqtt://h:1883/a"},
+		{"reads ws", "ws://h", with(tcp("h", 80), func(t *Target) { t.WebSocket, t.Resource = true, "/mqtt" }), "ws://h:80/mqtt"},
+		{"reads wss", "WSS://h/", with(tls("h", 443), func(t *Target) { t.WebSocket, t.Resource = true, "/" }), "wss://h:443/"},
+		{"keeps path and query of ws", "ws://h:9001/a%20b?x=1&y", with(tcp("h", 9001), func(t *Target) { t.WebSocket, t.Resource = true, "/a%20b?x=1&y" }), "ws://h:9001/a%20b?***"},
+		{"takes a query without path", "ws://h:9001?x", with(tcp("h", 9001), func(t *Target) { t.WebSocket, t.Resource = true, "/?x" }), "ws://h:9001/?***"},
+		{"reads a user of ws", "ws://u:p@h", with(tcp("h", 80), func(t *Target) {
+			t.WebSocket, t.Resource = true, "/mqtt"
+			t.Username, t.HasUsername, t.Password, t.HasPassword = "u", true, "p", true
+		}), "ws://u:***@h:80/mqtt"},
 		{"reads a socket path", "unix:///run/x.sock", Target{Network: "unix", Path: "/run/x.sock"}, ""},
 		{"reads mqtt+unix", "mqtt+unix:///run/a%20b", Target{Network: "unix", Path: "/run/a b"}, "unix:///run/a%20b"},
 		{"reads a relative socket path", "unix:run/x.sock", Target{Network: "unix", Path: "run/x.sock"}, ""},
@@ -135,8 +143,7 @@ func TestParseURLRefuses(t *testing.T) {
 	}
 	for _, c := range []struct{ url, text string }{
 		{"http://h", `unknown scheme "http"`},
-		{"ws://h/mqtt", `scheme "ws" is not supported yet`},
-		{"WSS://h/mqtt", `scheme "wss" is not supported yet`},
+		{"https://h/mqtt", `unknown scheme "https"`},
 	} {
 		_, err := ParseURL(c.url)
 		e := wantError(t, err, OpURL, UnsupportedScheme, c.text)
@@ -151,7 +158,7 @@ func TestErrorsHaveNoPassword(t *testing.T) {
 		"mqtt://u:hunter2@h:0", "mqtt://u:hunter2@", "u:hunter2@h", "foo://u:hunter2@h", "mqtt:u:hunter2@h",
 		"mqtt://u:hun/hunter2@h", "mqtt://u:12/hunter2@h", "mqtt://u:x?hunter2@h", "mqtt://u:x#hunter2@h",
 		"mqtt://u:%zzhunter2@h", "mqtt://u:x@y/hunter2@h", "unix:u:hunter2@/x", "unix://u:hunter2@host/x",
-		"u:a://hunter2@h", "ws://u:hunter2@h", "mqtt://h?password=hunter2", "://u:hunter2@h", "mqtt://u:hunter2@[h",
+		"u:a://hunter2@h", "ws://u:hunter2@h/ł", "ws://u:x@h/hunter2@", "mqtt://h?password=hunter2", "://u:hunter2@h", "mqtt://u:hunter2@[h",
 	} {
 		_, err := ParseURL(url)
 		if err == nil {

@@ -1,0 +1,362 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha1"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// wsHeaderMost bounds, in bytes, a handshake's request or response.
+	wsHeaderMost = 16 << 10
+	// wsBodyMost bounds what is read of the text of a refusal.
+	wsBodyMost = 512
+	// wsProtocol is MQTT's subprotocol (MQTT-6.0.0-3), wsOldProtocol that of 3.1.
+	wsProtocol    = "mqtt"
+	wsOldProtocol = "mqttv3.1"
+)
+
+// Header is a field of an HTTP request.
+type Header struct{ Name, Value string }
+
+// CheckHeader tells why a field cannot be sent with the upgrade to WebSocket.
+func CheckHeader(h Header) error {
+	if h.Name == "" || strings.IndexFunc(h.Name, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune("()<>@,;:\\\"/[]?={}", r)
+	}) >= 0 {
+		return errors.New("is not the name of a header field")
+	}
+	if strings.IndexFunc(h.Value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) >= 0 {
+		return errors.New("has a control character in its value")
+	}
+	switch strings.ToLower(h.Name) {
+	case "upgrade", "connection", "sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol", "sec-websocket-extensions",
+		"content-length", "transfer-encoding":
+		return errors.New("is a header field of the handshake itself")
+	}
+	return nil
+}
+
+// upgrade makes a WebSocket of conn, or closes it.
+func (d *Dialer) upgrade(ctx context.Context, conn net.Conn, t *Target, start time.Time) (net.Conn, error) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	ws, err := d.askUpgrade(conn, t)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		return ws, nil
+	}
+	_ = conn.Close()
+	e, ok := err.(*Error)
+	if !ok {
+		e = &Error{Op: OpWebSocket, Addr: t.String(), Err: err, Kind: systemKind(t.Network, err)}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			e.Kind, e.Text = NotWebSocket, "the peer closed the connection without an answer"
+			e.Hint = "check the port: this one may not speak WebSocket"
+		}
+		if timedOut(err) || ctx.Err() != nil {
+			ended(ctx, e, time.Since(start), "no answer to the upgrade")
+			e.Hint = "check the port: this one may not speak WebSocket"
+		}
+	}
+	return nil, e
+}
+
+func (d *Dialer) askUpgrade(conn net.Conn, t *Target) (net.Conn, error) {
+	var nonce [16]byte
+	_, _ = rand.Read(nonce[:]) // never fails
+	key := base64.StdEncoding.EncodeToString(nonce[:])
+	host := t.Address()
+	if t.Port == t.defaultPort() {
+		host = strings.TrimSuffix(host, ":"+strconv.Itoa(t.Port))
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\n", t.Resource)
+	if !hasHeader(d.Headers, "Host") {
+		fmt.Fprintf(&b, "Host: %s\r\n", host)
+	}
+	fmt.Fprintf(&b, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: %s\r\n", key, wsProtocol)
+	for _, h := range d.Headers {
+		fmt.Fprintf(&b, "%s: %s\r\n", h.Name, h.Value)
+	}
+	b.WriteString("\r\n")
+	if _, err := conn.Write(b.Bytes()); err != nil {
+		return nil, err
+	}
+	refuse := func(kind Kind, text, hint string) error {
+		return &Error{Op: OpWebSocket, Addr: t.String(), Kind: kind, Text: text, Hint: hint}
+	}
+	head, rest, err := readHead(conn)
+	if err == errNoHTTP {
+		return nil, refuse(NotWebSocket, "the peer does not speak HTTP", "check the port: this one may be for plain MQTT, or for TLS")
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case head.status != 101:
+		return nil, refuseUpgrade(t, head, rest, conn)
+	case !head.hasToken("Upgrade", "websocket") || !head.hasToken("Connection", "Upgrade"):
+		return nil, refuse(NotWebSocket, "the server switches to another protocol than WebSocket", "")
+	case head.get("Sec-WebSocket-Accept") != wsAccept(key):
+		return nil, refuse(NotWebSocket, "the server's answer does not fit the question (Sec-WebSocket-Accept)", "a proxy on the way may answer from its cache")
+	case head.get("Sec-WebSocket-Extensions") != "":
+		return nil, refuse(NotWebSocket, "the server uses a WebSocket extension that was not offered", "")
+	case head.get("Sec-WebSocket-Protocol") == "":
+		return nil, refuse(NotWebSocket, "the server does not agree to the subprotocol mqtt [MQTT-6.0.0-4]", "check the path: another service may listen there")
+	case head.get("Sec-WebSocket-Protocol") != wsProtocol:
+		return nil, refuse(NotWebSocket, fmt.Sprintf("the server wants the subprotocol %q, not mqtt [MQTT-6.0.0-4]", head.get("Sec-WebSocket-Protocol")), "")
+	}
+	return newWSConn(conn, true, rest), nil
+}
+
+// refuseUpgrade is the error of an HTTP answer other than 101.
+func refuseUpgrade(t *Target, head *httpHead, rest []byte, conn net.Conn) error {
+	e := &Error{Op: OpWebSocket, Addr: t.String(), Kind: UpgradeRefused, temporary: head.status == 429 || head.status >= 500 && head.status != 501}
+	e.Text = "the server answers " + strconv.Itoa(head.status)
+	if head.reason != "" {
+		e.Text += " " + head.reason
+	}
+	switch s := head.status; {
+	case s == 401 || s == 403:
+		e.Hint = "give the header that the server wants, with --ws-header"
+	case s == 404 || s == 405 || s == 200:
+		e.Hint = "check the path; many brokers want /mqtt"
+	case s >= 300 && s < 400 && head.get("Location") != "":
+		e.Text += ", and points to " + head.get("Location")
+		e.Hint = "connect there"
+	}
+	// A short text says more than the number.
+	if strings.HasPrefix(head.get("Content-Type"), "text/plain") {
+		n, _ := strconv.Atoi(head.get("Content-Length"))
+		for len(rest) < min(n, wsBodyMost) {
+			b := make([]byte, min(n, wsBodyMost)-len(rest))
+			k, err := conn.Read(b)
+			if rest = append(rest, b[:k]...); err != nil {
+				break
+			}
+		}
+		if text := strings.TrimSpace(string(rest[:min(len(rest), n, wsBodyMost)])); text != "" {
+			e.Text += ": " + text
+		}
+	}
+	return e
+}
+
+// wsAccept is the answer to a key (RFC 6455, 4.2.2).
+func wsAccept(key string) string {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// httpHead is the first line and the fields of a request or a response.
+type httpHead struct {
+	method, resource string // of a request
+	status           int    // of a response
+	reason           string
+	fields           []Header
+}
+
+var (
+	errNoHTTP  = errors.New("not HTTP")
+	errLongHTT = errors.New("the HTTP header is above 16 KiB")
+)
+
+// readHead reads up to the empty line, and returns what came behind it.
+func readHead(r io.Reader) (head *httpHead, rest []byte, err error) {
+	b := make([]byte, 0, 1024)
+	for {
+		end := bytes.Index(b, []byte("\r\n\r\n"))
+		if end >= 0 {
+			head, err := parseHead(string(b[:end]))
+			return head, b[end+4:], err
+		}
+		if len(b) >= wsHeaderMost {
+			return nil, nil, errLongHTT
+		}
+		if !looksLikeHTTP(b) {
+			return nil, nil, errNoHTTP
+		}
+		if len(b) == cap(b) {
+			b = append(b, make([]byte, cap(b))...)[:len(b)]
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		if b = b[:len(b)+n]; n == 0 && err != nil {
+			if err == io.EOF && len(b) > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, nil, err
+		}
+	}
+}
+
+// looksLikeHTTP judges the first bytes of a request or a response.
+func looksLikeHTTP(b []byte) bool {
+	const response = "HTTP/1."
+	n := min(len(b), len(response))
+	if string(b[:n]) == response[:n] {
+		return true
+	}
+	p := Sniff(b)
+	return p == ProtocolHTTP || p == ProtocolUndecided
+}
+
+func parseHead(s string) (*httpHead, error) {
+	line, s, _ := strings.Cut(s, "\r\n")
+	h := &httpHead{}
+	first, more, _ := strings.Cut(line, " ")
+	second, third, _ := strings.Cut(more, " ")
+	switch {
+	case strings.HasPrefix(first, "HTTP/1."):
+		status, err := strconv.Atoi(second)
+		if err != nil || status < 100 || status > 999 {
+			return nil, errNoHTTP
+		}
+		h.status, h.reason = status, third
+	case strings.HasPrefix(third, "HTTP/1."):
+		h.method, h.resource = first, second
+	default:
+		return nil, errNoHTTP
+	}
+	for s != "" {
+		line, s, _ = strings.Cut(s, "\r\n")
+		name, value, ok := strings.Cut(line, ":")
+		if !ok || name == "" || strings.ContainsAny(name, " \t") {
+			return nil, errNoHTTP
+		}
+		h.fields = append(h.fields, Header{name, strings.Trim(value, " \t")})
+	}
+	return h, nil
+}
+
+// get is the value of a field, or "".
+func (h *httpHead) get(name string) string {
+	for _, f := range h.fields {
+		if strings.EqualFold(f.Name, name) {
+			return f.Value
+		}
+	}
+	return ""
+}
+
+// hasToken looks for a word in the comma-separated lists of a field.
+func (h *httpHead) hasToken(name, token string) bool {
+	for _, f := range h.fields {
+		if strings.EqualFold(f.Name, name) {
+			for word := range strings.SplitSeq(f.Value, ",") {
+				if strings.EqualFold(strings.Trim(word, " \t"), token) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func hasHeader(fields []Header, name string) bool {
+	return (&httpHead{fields: fields}).get(name) != ""
+}
+
+// wsListener makes WebSockets of what another listener accepts.
+type wsListener struct {
+	net.Listener
+	resource string // path that clients must ask for; empty: any
+}
+
+func (l wsListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &wsServer{Conn: c, ws: newWSConn(c, false, nil), resource: l.resource}, nil
+}
+
+// wsServer is the server's end of a WebSocket. The handshake is made by the
+// first Read or Write, as crypto/tls does it, so that a silent client holds up
+// nobody but itself.
+type wsServer struct {
+	net.Conn
+	ws       *wsConn
+	resource string
+	once     sync.Once
+	err      error
+}
+
+func (s *wsServer) Read(p []byte) (int, error) {
+	if err := s.handshake(); err != nil {
+		return 0, err
+	}
+	return s.ws.Read(p)
+}
+
+func (s *wsServer) Write(p []byte) (int, error) {
+	if err := s.handshake(); err != nil {
+		return 0, err
+	}
+	return s.ws.Write(p)
+}
+
+// CloseWrite sends a Close frame.
+func (s *wsServer) CloseWrite() error {
+	if err := s.handshake(); err != nil {
+		return err
+	}
+	return s.ws.CloseWrite()
+}
+
+func (s *wsServer) handshake() error {
+	s.once.Do(func() { s.err = s.answerUpgrade() })
+	return s.err
+}
+
+func (s *wsServer) answerUpgrade() error {
+	head, rest, err := readHead(s.Conn)
+	fail := func(status, text, more string) error {
+		body := text + "\n"
+		_, _ = fmt.Fprintf(s.Conn, "HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n%s\r\n%s",
+			status, len(body), more, body)
+		return &Error{Op: OpWebSocket, Addr: s.Conn.RemoteAddr().String(), Kind: NotWebSocket, Text: text}
+	}
+	switch {
+	case err == errNoHTTP:
+		return &Error{Op: OpWebSocket, Addr: s.Conn.RemoteAddr().String(), Kind: NotWebSocket, Text: "the peer does not speak HTTP"}
+	case err == errLongHTT:
+		return fail("431 Request Header Fields Too Large", err.Error(), "")
+	case err != nil:
+		return err
+	case head.method != "GET" || !head.hasToken("Upgrade", "websocket") || !head.hasToken("Connection", "Upgrade"):
+		return fail("426 Upgrade Required", "this is an MQTT broker: connect by WebSocket", "Upgrade: websocket\r\n")
+	case s.resource != "" && head.resource != s.resource:
+		return fail("404 Not Found", "MQTT is at "+s.resource, "")
+	case head.get("Sec-WebSocket-Version") != "13":
+		return fail("426 Upgrade Required", "only version 13 of WebSocket is known", "Sec-WebSocket-Version: 13\r\n")
+	}
+	key := head.get("Sec-WebSocket-Key")
+	if raw, err := base64.StdEncoding.DecodeString(key); err != nil || len(raw) != 16 {
+		return fail("400 Bad Request", "the Sec-WebSocket-Key is not 16 bytes in base64", "")
+	}
+	protocol := ""
+	for _, p := range [...]string{wsOldProtocol, wsProtocol} {
+		if head.hasToken("Sec-WebSocket-Protocol", p) {
+			protocol = p
+		}
+	}
+	if protocol == "" {
+		return fail("400 Bad Request", "the subprotocol mqtt is not offered [MQTT-6.0.0-3]", "")
+	}
+	s.ws.early = rest
+	_, err = fmt.Fprintf(s.Conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: %s\r\n\r\n", wsAccept(key), protocol)
+	return err
+}
