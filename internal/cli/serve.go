@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"net"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/broker"
@@ -36,13 +35,13 @@ func (c *Connection) serve(ctx context.Context) error {
 		_ = b.Serve(ln) // ends with Close
 	}()
 	c.serving = s
-	switch a := ln.Addr().(type) {
-	case *net.TCPAddr:
-		c.targets = []*transport.Target{{Network: "tcp", Host: a.IP.String(), Port: a.Port}}
-	default:
-		c.targets = []*transport.Target{{Network: "unix", Path: a.String()}}
+	self := transport.Reach(ln)
+	c.targets = []*transport.Target{self}
+	if self.WebSocket {
+		c.inv.Infof("broker listens on %s", self)
+	} else {
+		c.inv.Infof("broker listens on %s", ln.Addr())
 	}
-	c.inv.Infof("broker listens on %s", ln.Addr())
 	return nil
 }
 

@@ -72,6 +72,28 @@ func (l ListenConfig) Listen(ctx context.Context, addr string) (net.Listener, er
 	return ln, nil
 }
 
+// Reach is how to connect to what a listener of ListenConfig without TLS
+// listens on.
+func Reach(ln net.Listener) *Target {
+	t := &Target{Network: "tcp"}
+	if ws, ok := ln.(wsListener); ok {
+		t.WebSocket, t.Resource = true, ws.resource
+		if t.Resource == "" {
+			t.Resource = DefaultResource
+		}
+	}
+	switch a := ln.Addr().(type) {
+	case *net.TCPAddr:
+		t.Host, t.Port = a.IP.String(), a.Port
+		if a.Zone != "" {
+			t.Host += "%" + a.Zone
+		}
+	default:
+		t.Network, t.Path = "unix", a.String()
+	}
+	return t
+}
+
 // target reads the address and checks it against the configuration.
 func (l ListenConfig) target(addr string) (*Target, error) {
 	p := urlParser{url: addr, listen: true}
