@@ -26,6 +26,17 @@ type Dialer struct {
 	// default they leave at once (TCP_NODELAY).
 	Delay bool
 
+	// Proxy, unless nil, makes the connections; not those of Unix sockets.
+	Proxy *Proxy
+
+	// Command, unless empty, is run for each connection, and its standard
+	// input and output are the stream. %h is the host, %p the port, %% a per
+	// cent sign.
+	Command string
+
+	// Resolver looks names up; nil is the system's way.
+	Resolver *net.Resolver
+
 	// TLS applies to targets with TLS; nil means the zero value: verify the
 	// server by the system's authorities. Its files are read for each Dial,
 	// so that a certificate renewed on disk is used at the next reconnect.
@@ -56,7 +67,7 @@ func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
 			return nil, err
 		}
 	}
-	nd := net.Dialer{}
+	nd := net.Dialer{Resolver: d.Resolver}
 	if d.LocalAddr != "" && t.Network == "tcp" {
 		local, err := localAddr(d.LocalAddr)
 		if err != nil {
@@ -74,9 +85,9 @@ func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
 		defer cancel()
 	}
 	start := time.Now()
-	conn, err := dial(ctx, &nd, t)
+	conn, err := d.stream(ctx, &nd, t, start)
 	if err != nil {
-		return nil, connectError(ctx, t, err, time.Since(start))
+		return nil, err
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok && d.Delay {
 		_ = tcp.SetNoDelay(false)
@@ -92,7 +103,22 @@ func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
 	return conn, nil
 }
 
-// dial opens the connection below TLS. localhost is the loopback addresses by
+// stream opens the connection below TLS, by the way that is asked for.
+func (d *Dialer) stream(ctx context.Context, nd *net.Dialer, t *Target, start time.Time) (net.Conn, error) {
+	switch {
+	case d.Command != "":
+		return dialCommand(ctx, d.Command, t)
+	case d.Proxy != nil && t.Network == "tcp":
+		return d.dialProxy(ctx, nd, d.Proxy, t)
+	}
+	conn, err := dial(ctx, nd, t)
+	if err != nil {
+		return nil, connectError(ctx, t, err, time.Since(start))
+	}
+	return conn, nil
+}
+
+// dial opens a direct connection. localhost is the loopback addresses by
 // definition (RFC 6761 section 6.3): to read the system's files about it, as
 // package net does, takes longer than to connect.
 func dial(ctx context.Context, nd *net.Dialer, t *Target) (net.Conn, error) {

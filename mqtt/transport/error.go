@@ -8,6 +8,7 @@ const (
 	OpTLS     = "tls"     // the TLS handshake, or loading what it needs
 	OpListen  = "listen"  // opening a listener
 
+	OpProxy     = "proxy"     // what a proxy, or a command in its place, did not do
 	OpWebSocket = "websocket" // the upgrade to WebSocket, or its frames
 )
 
@@ -36,6 +37,8 @@ func opText(op string) string {
 		return "TLS"
 	case OpListen:
 		return "listen on"
+	case OpProxy:
+		return "proxy"
 	case OpWebSocket:
 		return "WebSocket"
 	}

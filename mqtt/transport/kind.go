@@ -37,6 +37,7 @@ const (
 	VersionMismatch                      // no TLS version in common
 	ProtocolMismatch                     // no ALPN protocol in common
 	PeerAlert                            // the peer ended TLS with another alert
+	ProxyFailed                          // a proxy, or the command in its place, gave no connection
 	UpgradeRefused                       // the server answers HTTP, and no upgrade to WebSocket
 	NotWebSocket                         // the server does not answer HTTP at all
 	WebSocketClosed                      // the peer closed the WebSocket and said why
@@ -75,6 +76,7 @@ var kindText = [...]string{
 	VersionMismatch:          "no TLS version in common",
 	ProtocolMismatch:         "no application protocol in common",
 	PeerAlert:                "the peer refused TLS",
+	ProxyFailed:              "no connection through the proxy",
 	UpgradeRefused:           "upgrade to WebSocket refused",
 	NotWebSocket:             "the peer does not speak WebSocket",
 	WebSocketClosed:          "closed by the peer",

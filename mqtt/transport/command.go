@@ -1,0 +1,168 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// dialCommand makes the standard input and output of a command the stream, as
+// ssh's ProxyCommand does: %h and %p in it are the host and the port, %% is a
+// per cent sign. It runs in the system's shell; its standard error is ours. A
+// signal from the terminal does not reach it: the stream lasts while we drain.
+func dialCommand(ctx context.Context, command string, t *Target) (net.Conn, error) {
+	fail := func(text string, err error) error {
+		return &Error{Op: OpProxy, Addr: "command", Kind: ProxyFailed, Text: text, Err: err}
+	}
+	line, err := expandCommand(command, t)
+	if err != nil {
+		return nil, fail(err.Error(), err)
+	}
+	shell, flag := "/bin/sh", "-c"
+	if runtime.GOOS == "windows" {
+		shell, flag = "cmd", "/c"
+	}
+	// Not exec.CommandContext: ctx bounds the start, not the connection.
+	if err := ctx.Err(); err != nil {
+		return nil, fail(err.Error(), err)
+	}
+	cmd := exec.Command(shell, flag, line)
+	cmd.Stderr = os.Stderr
+	in, toIn, err := os.Pipe()
+	if err != nil {
+		return nil, fail(err.Error(), err)
+	}
+	fromOut, out, err := os.Pipe()
+	if err != nil {
+		_, _ = in.Close(), toIn.Close()
+		return nil, fail(err.Error(), err)
+	}
+	cmd.Stdin, cmd.Stdout = in, out
+	ownGroup(cmd)
+	err = cmd.Start()
+	_, _ = in.Close(), out.Close()
+	if err != nil {
+		_, _ = toIn.Close(), fromOut.Close()
+		return nil, fail(err.Error(), err)
+	}
+	c := &commandConn{in: toIn, out: fromOut, cmd: cmd, target: t.Address(), exited: make(chan struct{})}
+	go func() {
+		c.err = cmd.Wait()
+		close(c.exited)
+	}()
+	return c, nil
+}
+
+// expandCommand puts host and port in.
+func expandCommand(command string, t *Target) (string, error) {
+	if t.Network != "tcp" {
+		return "", errors.New("a command connects to a host and a port, not to a Unix socket")
+	}
+	if strings.HasPrefix(t.Host, "-") {
+		return "", fmt.Errorf("host %q begins with a hyphen", t.Host) // it would be an option
+	}
+	var b strings.Builder
+	for i := 0; i < len(command); i++ {
+		if command[i] != '%' {
+			b.WriteByte(command[i])
+			continue
+		}
+		i++
+		switch {
+		case i == len(command):
+			return "", errors.New("a lone % at the end; write %% for it")
+		case command[i] == '%':
+			b.WriteByte('%')
+		case command[i] == 'h':
+			b.WriteString(shellQuote(t.Host))
+		case command[i] == 'p':
+			b.WriteString(strconv.Itoa(t.Port))
+		default:
+			return "", fmt.Errorf("%%%c is neither %%h, %%p nor %%%%", command[i])
+		}
+	}
+	return b.String(), nil
+}
+
+// shellQuote protects what the shell would interpret, which no host name has.
+func shellQuote(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return r < 0x80 && !isAlnum(byte(r)) && !strings.ContainsRune("-._:%", r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// commandConn is a running command as a connection.
+type commandConn struct {
+	in, out *os.File
+	cmd     *exec.Cmd
+	target  string
+	exited  chan struct{}
+	err     error // of Wait, once exited is closed
+	once    sync.Once
+}
+
+// Read reads the command's output. Its end says how the command ended, if that
+// was a failure.
+func (c *commandConn) Read(p []byte) (int, error) {
+	n, err := c.out.Read(p)
+	if n > 0 || err == nil || !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	select {
+	case <-c.exited:
+		if c.err != nil {
+			return 0, &Error{Op: OpProxy, Addr: "command", Kind: ProxyFailed, Text: "ended with " + c.err.Error(), temporary: true}
+		}
+	case <-time.After(time.Second): // it closed its output and goes on
+	}
+	return 0, io.EOF
+}
+
+func (c *commandConn) Write(p []byte) (int, error) { return c.in.Write(p) }
+
+// CloseWrite closes the command's input.
+func (c *commandConn) CloseWrite() error { return c.in.Close() }
+
+// Close closes both streams, and ends a command that does not end by itself.
+func (c *commandConn) Close() error {
+	c.once.Do(func() {
+		_, _ = c.in.Close(), c.out.Close()
+		select {
+		case <-c.exited:
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+		killGroup(c.cmd)
+		<-c.exited
+	})
+	return nil
+}
+
+// commandAddr is where a command was asked to connect to.
+type commandAddr string
+
+func (a commandAddr) Network() string { return "command" }
+
+func (a commandAddr) String() string { return string(a) }
+
+func (c *commandConn) LocalAddr() net.Addr { return commandAddr("command") }
+
+func (c *commandConn) RemoteAddr() net.Addr { return commandAddr(c.target) }
+
+func (c *commandConn) SetDeadline(t time.Time) error {
+	return errors.Join(c.in.SetWriteDeadline(t), c.out.SetReadDeadline(t))
+}
+
+func (c *commandConn) SetReadDeadline(t time.Time) error { return c.out.SetReadDeadline(t) }
+
+func (c *commandConn) SetWriteDeadline(t time.Time) error { return c.in.SetWriteDeadline(t) }
