@@ -29,14 +29,15 @@ type Connection struct {
 	targets []*transport.Target
 	last    int // the target that answered last
 	dialer  transport.Dialer
-	reached bool // a first connection was made
+	proxies []*transport.Proxy // of the environment, one for each target; nil without
+	reached bool               // a first connection was made
 	serving *server
 }
 
 // Connection reads and checks the connection options.
 func (inv *Invocation) Connection() (*Connection, error) {
 	c := &Connection{inv: inv}
-	for _, step := range []func() error{c.readTargets, c.readTLS, c.readIdentity, c.readSession, c.readProperties, c.readWill} {
+	for _, step := range []func() error{c.readTargets, c.readTLS, c.readWay, c.readIdentity, c.readSession, c.readProperties, c.readWill} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -57,7 +58,7 @@ func (c *Connection) URLTopic() string {
 func (c *Connection) readTargets() error {
 	v := c.inv.Values
 	if v.IsSet("url") {
-		for _, other := range [...]string{"host", "port", "unix"} {
+		for _, other := range [...]string{"host", "port", "unix", "ws", "ws-path"} {
 			if v.Origin(other) == OriginFlag {
 				return Usagef("--url and --%s exclude each other", other)
 			}
@@ -77,6 +78,9 @@ func (c *Connection) readTargets() error {
 	if path := v.String("unix"); path != "" {
 		if v.Origin("host") == OriginFlag || v.IsSet("port") {
 			return Usagef("--unix excludes --host and --port")
+		}
+		if v.Bool("ws") || v.IsSet("ws-path") {
+			return Usagef("--unix excludes --ws and --ws-path")
 		}
 		c.targets = []*transport.Target{{Network: "unix", Path: path}}
 		return nil
@@ -106,14 +110,23 @@ func (c *Connection) readTargets() error {
 	if strings.ContainsAny(host, "/ \t\n") {
 		return Usagef("%s %q is not a host name", v.Label("host"), host).WithHint("a URL goes after --url, a socket's path after --unix")
 	}
-	secure := !v.Bool("no-tls") && (port == 8883 || c.wantsTLS())
-	if port == 0 {
-		port = 1883
-		if secure {
-			port = 8883
+	t := &transport.Target{Network: "tcp", Host: host, TLS: !v.Bool("no-tls") && (port == 8883 || c.wantsTLS())}
+	if v.Bool("ws") || v.IsSet("ws-path") {
+		t.WebSocket, t.Resource = true, transport.DefaultResource
+		if v.IsSet("ws-path") {
+			t.Resource = v.String("ws-path")
+		}
+		if !strings.HasPrefix(t.Resource, "/") {
+			t.Resource = "/" + t.Resource
+		}
+		if err := transport.CheckResource(t.Resource); err != nil {
+			return Usagef("%s %q %v", v.Label("ws-path"), v.String("ws-path"), err)
 		}
 	}
-	c.targets = []*transport.Target{{Network: "tcp", Host: host, Port: port, TLS: secure}}
+	if t.Port = port; port == 0 {
+		t.Port = t.DefaultPort()
+	}
+	c.targets = []*transport.Target{t}
 	return nil
 }
 
@@ -158,6 +171,53 @@ func (c *Connection) readTLS() error {
 		c.inv.Warnf("--insecure: the broker's certificate is not verified")
 	}
 	c.dialer.TLS = o
+	return nil
+}
+
+// readWay reads how the connections are made: headers of WebSocket, proxies.
+func (c *Connection) readWay() error {
+	v := c.inv.Values
+	webSocket := false
+	for _, t := range c.targets {
+		webSocket = webSocket || t.WebSocket
+	}
+	for _, s := range v.Strings("ws-header") {
+		name, value, ok := strings.Cut(s, ":")
+		h := transport.Header{Name: name, Value: strings.TrimSpace(value)}
+		if !ok {
+			return Usagef("%s: no colon between name and value", v.Label("ws-header")).WithHint("write --ws-header 'Authorization: Bearer TOKEN'")
+		}
+		if err := transport.CheckHeader(h); err != nil {
+			return Usagef("%s %q %v", v.Label("ws-header"), name, err)
+		}
+		c.dialer.Headers = append(c.dialer.Headers, h)
+	}
+	if v.Origin("ws-header") == OriginFlag && !webSocket {
+		return Usagef("--ws-header is of no use without WebSocket").WithHint("add --ws, or use a ws: or wss: URL")
+	}
+	c.dialer.Command = v.String("proxy-command")
+	proxy := v.String("proxy")
+	if proxy != "" && c.dialer.Command != "" {
+		return Usagef("--proxy and --proxy-command exclude each other")
+	}
+	if c.dialer.Command != "" || proxy == "none" {
+		return nil
+	}
+	if proxy != "" {
+		p, err := transport.ParseProxy(proxy)
+		if err != nil {
+			return &UsageError{Text: v.Label("proxy") + ": " + err.Error(), Help: hintOf(err)}
+		}
+		c.dialer.Proxy = p
+		return nil
+	}
+	for _, t := range c.targets {
+		p, err := transport.ProxyFromEnvironment(c.inv.lookup, t)
+		if err != nil {
+			return &UsageError{Text: "ALL_PROXY: " + err.Error(), Help: "--proxy none ignores the variable"}
+		}
+		c.proxies = append(c.proxies, p)
+	}
 	return nil
 }
 
@@ -350,7 +410,11 @@ func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
 	var first error
 	for i := range c.targets {
 		n := (c.last + i) % len(c.targets)
-		nc, err := c.dialer.Dial(ctx, c.targets[n])
+		d := c.dialer
+		if c.proxies != nil {
+			d.Proxy = c.proxies[n]
+		}
+		nc, err := d.Dial(ctx, c.targets[n])
 		if err == nil {
 			c.last = n
 			return nc, nil

@@ -98,10 +98,15 @@ func MapEnv(vars map[string]string) LookupFunc {
 	}
 }
 
-func (e *Env) getenv(name string) string {
+// lookup finds a variable.
+func (e *Env) lookup(name string) (string, bool) {
 	if e.Lookup == nil {
-		return ""
+		return "", false
 	}
-	v, _ := e.Lookup(name)
+	return e.Lookup(name)
+}
+
+func (e *Env) getenv(name string) string {
+	v, _ := e.lookup(name)
 	return v
 }

@@ -16,12 +16,36 @@ var connectionOptions = []Option{
 	{
 		Name: "url", Short: "L", Tools: All, Group: GroupConnection, Type: TypeString, Repeat: true,
 		Placeholder: "URL", EnvFallback: "MQTT_URL", Secret: true,
-		Help: "broker as mqtt://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC]; also mqtts, tcp, ssl, tls and unix; several are tried in turn",
+		Help: "broker as mqtt://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC]; also mqtts, tcp, ssl, tls, ws, wss, unix; several are tried in turn",
 	},
 	{
 		Name: "unix", Tools: All, Group: GroupConnection, Type: TypeString,
 		Placeholder: "PATH", Complete: CompleteFile,
 		Help: "connect to the Unix socket at PATH",
+	},
+	{
+		Name: "ws", Tools: All, Group: GroupConnection, Type: TypeBool,
+		Help: "connect by WebSocket, port 80 or with TLS 443 unless given; as the URLs ws: and wss:",
+	},
+	{
+		Name: "ws-path", Tools: All, Group: GroupConnection, Type: TypeString,
+		Placeholder: "PATH",
+		Help:        "path of the WebSocket with its query, unless given /mqtt; implies --ws",
+	},
+	{
+		Name: "ws-header", Tools: All, Group: GroupConnection, Type: TypeString, Repeat: true,
+		Placeholder: "NAME:VALUE", Secret: true,
+		Help: "send this header field with the upgrade to WebSocket; may be repeated",
+	},
+	{
+		Name: "proxy", Tools: All, Group: GroupConnection, Type: TypeString,
+		Placeholder: "URL", Secret: true,
+		Help: "connect through socks5h://, socks5://, http:// or https://[USER:PASSWORD@]HOST[:PORT]; none ignores ALL_PROXY",
+	},
+	{
+		Name: "proxy-command", Tools: All, Group: GroupConnection, Type: TypeString,
+		Placeholder: "COMMAND",
+		Help:        "run COMMAND and speak with its input and output; %h is the host, %p the port",
 	},
 	{
 		Name: "username", Short: "u", Tools: All, Group: GroupConnection, Type: TypeString,

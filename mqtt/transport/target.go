@@ -94,8 +94,8 @@ func (t Target) GoString() string { return "transport.Target(" + t.String() + ")
 // MarshalText keeps encoding/json and log/slog from printing the password.
 func (t Target) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// defaultPort is the port that a URL need not name.
-func (t Target) defaultPort() int {
+// DefaultPort is the port that a URL need not name.
+func (t Target) DefaultPort() int {
 	for _, s := range schemes {
 		if s.network == t.Network && s.tls == t.TLS && s.webSocket == t.WebSocket {
 			return s.port

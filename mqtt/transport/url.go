@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"errors"
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -106,14 +108,10 @@ func (p *urlParser) hierarchical(sch scheme, rest string) (*Target, error) {
 
 // resource reads path and query of a WebSocket.
 func (p *urlParser) resource(t *Target, s string) error {
-	path, fragment, has := strings.Cut(s, "#")
-	if has {
-		return p.fail("a fragment, "+strconv.Quote("#"+fragment)+", which no server gets", "write %23 for a '#' in the path; the topic goes elsewhere")
+	if err := CheckResource(s); err != nil {
+		return p.fail("the path "+err.Error(), "the topic of a WebSocket goes elsewhere; write %23 for a '#' in the path")
 	}
-	if i := strings.IndexFunc(path, func(r rune) bool { return r <= ' ' || r >= 0x7f }); i >= 0 {
-		r, _ := utf8.DecodeRuneInString(path[i:])
-		return p.fail(strconv.QuoteRune(r)+" in the path", "percent-encode it")
-	}
+	path := s
 	switch {
 	case strings.HasPrefix(path, "?"):
 		path = "/" + path
@@ -121,6 +119,19 @@ func (p *urlParser) resource(t *Target, s string) error {
 		path = DefaultResource
 	}
 	t.Resource = path
+	return nil
+}
+
+// CheckResource tells why a path with its query cannot be asked for.
+func CheckResource(s string) error {
+	for _, r := range s {
+		if r <= ' ' || r >= 0x7f {
+			return fmt.Errorf("has the character %q, which must be percent-encoded", r)
+		}
+		if r == '#' {
+			return errors.New("has a fragment ('#'), which no server gets")
+		}
+	}
 	return nil
 }
 

@@ -78,7 +78,7 @@ func (d *Dialer) askUpgrade(conn net.Conn, t *Target) (net.Conn, error) {
 	_, _ = rand.Read(nonce[:]) // never fails
 	key := base64.StdEncoding.EncodeToString(nonce[:])
 	host := t.Address()
-	if t.Port == t.defaultPort() {
+	if t.Port == t.DefaultPort() {
 		host = strings.TrimSuffix(host, ":"+strconv.Itoa(t.Port))
 	}
 	var b bytes.Buffer
