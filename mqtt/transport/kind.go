@@ -31,6 +31,7 @@ const (
 	Expired                              // certificate no longer valid
 	NotYetValid                          // certificate valid from a later date
 	WrongHost                            // certificate for other names
+	WrongPin                             // certificate other than the pinned one
 	BadCertificate                       // certificate not acceptable for another reason
 	ClientCertificateMissing             // the peer wants a certificate and got none
 	ClientCertificateRefused             // the peer does not accept our certificate
@@ -70,6 +71,7 @@ var kindText = [...]string{
 	Expired:                  "certificate expired",
 	NotYetValid:              "certificate not yet valid",
 	WrongHost:                "certificate for another host",
+	WrongPin:                 "certificate other than the pinned one",
 	BadCertificate:           "certificate not acceptable",
 	ClientCertificateMissing: "the peer wants a client certificate",
 	ClientCertificateRefused: "the peer refused the client certificate",

@@ -24,6 +24,7 @@ func (h hello) explain(ctx context.Context, addr string, err error, took time.Du
 	e := &Error{Op: OpTLS, Addr: addr, Err: err}
 	var record tls.RecordHeaderError
 	var verify *tls.CertificateVerificationError
+	var pin errPin
 	code, isAlert := peerAlert(err)
 	switch {
 	case ctx.Err() != nil || timedOut(err):
@@ -35,6 +36,8 @@ func (h hello) explain(ctx context.Context, addr string, err error, took time.Du
 	case errors.As(err, &record):
 		e.Kind, e.Hint = NotTLS, "use the TLS port, usually 8883, or mqtt:// for a port without TLS"
 		e.Text = "the peer does not speak TLS on this port: its answer starts with " + quoteBytes(record.RecordHeader[:])
+	case errors.As(err, &pin):
+		e.Kind, e.Text, e.Hint = WrongPin, pin.Error(), "if the server has a new certificate, pin that"
 	case errors.As(err, &verify):
 		certificateError(e, verify, h.name)
 	case isAlert:

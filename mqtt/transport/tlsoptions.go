@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"os"
 	"slices"
 	"strconv"
 )
@@ -25,6 +26,13 @@ type TLSOptions struct {
 	ServerName string   // expected in the certificate and sent as SNI; empty: the host dialed
 	ALPN       []string // application protocols to offer, best first
 	Insecure   bool     // accept any certificate: no protection against who is in between
+
+	Pins         []Pin    // fingerprints of which the server's certificate must have one
+	CipherSuites []uint16 // of TLS 1.2, as ParseCiphers gives them; nil is crypto/tls's choice
+
+	// KeyLogFile is appended the secrets of every connection, in the format
+	// that Wireshark reads. Who has them can read the traffic.
+	KeyLogFile string
 
 	MinVersion uint16 // tls.VersionTLS12 (0 means that) or tls.VersionTLS13
 	MaxVersion uint16 // 0 means the newest
@@ -57,6 +65,10 @@ func (o TLSOptions) Config(serverName string) (*tls.Config, error) {
 		InsecureSkipVerify: o.Insecure,
 		MinVersion:         max(o.MinVersion, tls.VersionTLS12),
 		MaxVersion:         o.MaxVersion,
+		CipherSuites:       o.CipherSuites,
+	}
+	if len(o.Pins) > 0 {
+		cfg.VerifyConnection = verifyPins(o.Pins)
 	}
 	switch {
 	case o.MinVersion != 0 && o.MinVersion < tls.VersionTLS12, o.MaxVersion != 0 && o.MaxVersion < tls.VersionTLS12:
@@ -79,7 +91,26 @@ func (o TLSOptions) Config(serverName string) (*tls.Config, error) {
 		}
 		cfg.Certificates = []tls.Certificate{cert}
 	}
+	if o.KeyLogFile != "" {
+		log := keyLog(o.KeyLogFile)
+		if _, err := log.Write(nil); err != nil {
+			return nil, badFile(o.KeyLogFile, "cannot be written", err, "")
+		}
+		cfg.KeyLogWriter = log
+	}
 	return cfg, nil
+}
+
+// keyLog is a file that each Write opens anew and appends to.
+type keyLog string
+
+func (l keyLog) Write(p []byte) (int, error) {
+	f, err := os.OpenFile(string(l), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	n, err := f.Write(p)
+	return n, errors.Join(err, f.Close())
 }
 
 // roots are the authorities to trust; nil means the system's.

@@ -1,0 +1,64 @@
+package transport
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"strconv"
+	"strings"
+)
+
+// Pin is the SHA-256 of a certificate, or of the public key in it.
+type Pin struct {
+	Sum [sha256.Size]byte
+	Key bool // of the public key (SubjectPublicKeyInfo)
+}
+
+// ParsePin reads a fingerprint as openssl x509 -fingerprint -sha256 prints it,
+// with or without colons, or a key's as sha256//BASE64, which curl takes.
+func ParsePin(s string) (Pin, error) {
+	var p Pin
+	var b []byte
+	var err error
+	if rest, ok := strings.CutPrefix(s, "sha256//"); ok {
+		p.Key = true
+		b, err = base64.StdEncoding.DecodeString(rest)
+	} else {
+		s = strings.TrimPrefix(strings.TrimPrefix(s, "SHA256 Fingerprint="), "sha256 Fingerprint=")
+		b, err = hex.DecodeString(strings.ReplaceAll(s, ":", ""))
+	}
+	if err != nil || len(b) != sha256.Size {
+		return p, errors.New("is not the SHA-256 of a certificate: 64 hex digits, or sha256// and base64 for its public key")
+	}
+	copy(p.Sum[:], b)
+	return p, nil
+}
+
+// verifyPins accepts a server whose own certificate has one of the pins. It
+// comes after the usual verification, and is all there is with Insecure.
+func verifyPins(pins []Pin) func(tls.ConnectionState) error {
+	return func(state tls.ConnectionState) error {
+		leaf := state.PeerCertificates[0]
+		cert, key := sha256.Sum256(leaf.Raw), sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
+		for _, p := range pins {
+			have := cert
+			if p.Key {
+				have = key
+			}
+			if subtle.ConstantTimeCompare(p.Sum[:], have[:]) == 1 {
+				return nil
+			}
+		}
+		return errPin{hex.EncodeToString(cert[:])}
+	}
+}
+
+// errPin is a server with another certificate.
+type errPin struct{ have string }
+
+func (e errPin) Error() string {
+	return "the certificate is not the pinned one; its SHA-256 is " + strconv.Quote(e.have)
+}
