@@ -68,6 +68,9 @@ type Client struct {
 	readWait bool // the reader waits for readerGo
 	rbuf     []byte
 
+	window      int    // messages in flight at most
+	ackedBefore uint64 // stats.Acked when the connection began
+
 	suspected uint32 // place of the message that may end connections
 	deaths    int    // connections in a row that it has ended
 	stats     Stats
@@ -126,7 +129,7 @@ func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) 
 	if c.opt.ConnectTimeout <= 0 {
 		c.opt.ConnectTimeout = 30 * time.Second
 	}
-	c.version, c.clientID = c.opt.Version, c.opt.ClientID
+	c.version, c.clientID, c.window = c.opt.Version, c.opt.ClientID, c.opt.MaxInflight
 	if err := c.restore(); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"syscall"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/session"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // establish makes one connection, from dial to CONNACK, and starts the
@@ -24,8 +26,8 @@ func (c *Client) establish(ctx context.Context, first bool) error {
 	}
 	err := c.attempt(ctx, v, first)
 	if c.version == 0 && err != nil && ctx.Err() == nil &&
-		(errors.Is(err, packet.UnsupportedProtocolVersion) || errors.Is(err, errNoHandshake)) {
-		if second := c.attempt(ctx, packet.V311, first); second == nil || !errors.Is(second, errNoHandshake) {
+		(errors.Is(err, packet.UnsupportedProtocolVersion) || errors.Is(err, ErrNoAnswer)) {
+		if second := c.attempt(ctx, packet.V311, first); second == nil || !errors.Is(second, ErrNoAnswer) {
 			v, err = packet.V311, second
 		}
 	}
@@ -90,7 +92,7 @@ func (c *Client) handshake(nc net.Conn, v packet.Version, first bool) error {
 	c.mu.Lock()
 	err := c.conn.Open(&c.sess, p, session.Config{
 		MaxPacket: c.opt.MaxPacket, ReceiveMaximum: c.opt.ReceiveMaximum, TopicAliasMaximum: c.opt.TopicAliasMaximum,
-		SendWindow: c.opt.MaxInflight, SendBytes: c.opt.MaxHeld, SendAliases: c.opt.SendAliases,
+		SendWindow: c.window, SendBytes: c.opt.MaxHeld, SendAliases: c.opt.SendAliases,
 	}, c.now())
 	var out []byte
 	if err == nil {
@@ -104,7 +106,12 @@ func (c *Client) handshake(nc net.Conn, v packet.Version, first bool) error {
 		c.traceOut(out, v)
 	}
 	if _, err := nc.Write(out); err != nil {
-		return c.transportErrorOf(nc, err)
+		// What the server said before it closed tells more.
+		nc.SetReadDeadline(time.Now().Add(time.Second))
+		if _, said := nc.Read(make([]byte, 1)); said != nil && isExplained(c.transportErrorOf(nc, said)) {
+			err = said
+		}
+		return c.handshakeError(nc, err)
 	}
 	var ev session.Event
 	buf := make([]byte, 0, 4096)
@@ -115,13 +122,7 @@ func (c *Client) handshake(nc net.Conn, v packet.Version, first bool) error {
 		n, err := nc.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		if n == 0 && err != nil {
-			if errors.Is(err, io.EOF) || isReset(err) {
-				if e := c.transportErrorOf(nc, err); !errors.Is(e, io.EOF) && !isReset(e) {
-					return e
-				}
-				return errNoHandshake
-			}
-			return c.transportErrorOf(nc, err)
+			return c.handshakeError(nc, err)
 		}
 		c.traceIn(buf, v, 1)
 		c.mu.Lock()
@@ -154,6 +155,22 @@ func (c *Client) handshake(nc net.Conn, v packet.Version, first bool) error {
 		}
 		buf = buf[n:]
 	}
+}
+
+// handshakeError says why reading or writing failed before CONNACK.
+func (c *Client) handshakeError(nc net.Conn, err error) error {
+	if e := c.transportErrorOf(nc, err); isExplained(e) {
+		return e
+	}
+	if errors.Is(err, io.EOF) || isReset(err) {
+		return ErrNoAnswer
+	}
+	return err
+}
+
+func isExplained(err error) bool {
+	var e *transport.Error
+	return errors.As(err, &e)
 }
 
 // explainFirst recognises peers that are no MQTT servers by their first
@@ -234,6 +251,7 @@ func (c *Client) begin(nc net.Conn) bool {
 		c.born = c.gen
 	}
 	c.nc, c.fail = nc, nil
+	c.ackedBefore = c.stats.Acked
 	c.conn.Resume(c.present, func(tag uint64, reason packet.ReasonCode) {
 		events = c.completed(events, tag, reason, nil)
 	})
@@ -296,7 +314,11 @@ func (c *Client) down(err error, life time.Duration) {
 	c.q0sure = c.q0
 	c.stats.Unwritten += unsure
 	if !c.closing {
-		events = c.suspect(err, life)
+		if c.narrow(err) {
+			events = append(events, Event{Kind: EventNarrowed, Count: c.window})
+		} else {
+			events = c.suspect(err, life)
+		}
 	}
 	c.mu.Unlock()
 	if nc != nil {
@@ -308,6 +330,21 @@ func (c *Client) down(err error, life time.Duration) {
 	for _, e := range events {
 		c.event(e)
 	}
+}
+
+// narrowWindow is how many messages any server takes at once; it is the usual
+// limit of servers before 5.0, which have no way to announce theirs.
+const narrowWindow = 20
+
+// narrow makes the window smaller when a connection has ended with more than
+// that on the way and nothing acknowledged: some servers close rather than
+// read on. Called with mu.
+func (c *Client) narrow(err error) bool {
+	if c.window <= narrowWindow || c.sess.Open() <= narrowWindow || c.stats.Acked != c.ackedBefore || !errors.Is(err, ErrLost) {
+		return false
+	}
+	c.window, c.deaths = narrowWindow, 0
+	return true
 }
 
 // A message is given up when poisonDeaths connections in a row have ended
@@ -334,12 +371,20 @@ func (c *Client) suspect(err error, life time.Duration) (events []Event) {
 	c.deaths = 0
 	c.sess.Drop(place)
 	c.stats.Refused++
-	failure := &Error{Op: "publish", Class: ErrInDoubt, Err: errors.Join(ErrPoison, err)}
+	failure := &Error{Op: "publish", Class: ErrInDoubt, Err: fmt.Errorf("%w: %w", ErrPoison, causeOf(err))}
 	if tag&syncTag != 0 {
 		c.answer(uint32(tag), failure)
 		return nil
 	}
 	return []Event{{Kind: EventRefused, Tag: tag, Err: failure}}
+}
+
+// causeOf is an error without the frame of the connection's.
+func causeOf(err error) error {
+	if e, ok := err.(*Error); ok && e.Op == "connection" && e.Err != nil && !e.Reason.Failed() {
+		return e.Err
+	}
+	return err
 }
 
 // mayBePoison tells whether a message may be why a connection has ended: not

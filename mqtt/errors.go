@@ -22,13 +22,13 @@ var (
 
 // Causes that callers branch on.
 var (
-	ErrClosed      = errors.New("client is closed")
-	ErrLost        = errors.New("connection lost")
-	ErrUnreached   = errors.New("broker not reached")
-	ErrBacklog     = errors.New("received messages pile up while a call waits for its acknowledgement")
-	ErrPoison      = errors.New("three connections in a row ended when it was sent")
-	ErrUnreceived  = errors.New("a publish-only client does not receive")
-	errNoHandshake = errors.New("connection closed before CONNACK")
+	ErrClosed     = errors.New("client is closed")
+	ErrLost       = errors.New("connection lost")
+	ErrUnreached  = errors.New("broker not reached")
+	ErrBacklog    = errors.New("received messages pile up while a call waits for its acknowledgement")
+	ErrPoison     = errors.New("three connections in a row ended when it was sent")
+	ErrUnreceived = errors.New("a publish-only client does not receive")
+	ErrNoAnswer   = errors.New("connection closed before CONNACK")
 )
 
 // Error is what the methods of Client return.

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync/atomic"
@@ -456,5 +457,87 @@ func TestAServerThatShutsDownMakesNoPoison(t *testing.T) {
 	if err := <-errs; err != nil {
 		t.Error(err)
 	}
+	closed(t, c, p)
+}
+
+// mosquitto without a queue closes when a client before 5.0, which it cannot
+// tell its limit, has more than twenty messages on the way.
+func TestAServerThatTakesNoMoreAtOnceGetsLess(t *testing.T) {
+	t.Parallel()
+	events := make(chan Event, 10)
+	c, p, accept := connected(t, Options{Version: packet.V311, Resume: true, Reconnect: atOnce, OnEvent: func(e Event) {
+		if e.Kind == EventNarrowed {
+			events <- e
+		}
+	}}, connect4c, connack4)
+	const n = 30
+	for range n {
+		if err := c.Send(t.Context(), &Message{Topic: "a", QoS: 2}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range n {
+		p.expect(fmt.Sprintf("34 05 0001 61 %04x", i+1))
+	}
+	p.nc.Close()
+	p = accept()
+	p.expect(connect4c)
+	p.send(resumed4)
+	if e := <-events; e.Count != 20 {
+		t.Errorf("event %+v, want 20", e)
+	}
+	for i := range 20 {
+		p.expect(fmt.Sprintf("3c 05 0001 61 %04x", i+1))
+	}
+	go func() { _ = c.Ping(t.Context()) }()
+	p.expect("c0 00") // and no more
+	p.send("d0 00")
+	for i := range n {
+		p.send(fmt.Sprintf("50 02 %04x", i+1))
+		p.expect(fmt.Sprintf("62 02 %04x", i+1))
+		p.send(fmt.Sprintf("70 02 %04x", i+1))
+		if i+20 < n {
+			p.expect(fmt.Sprintf("3c 05 0001 61 %04x", i+21))
+		}
+	}
+	if err := c.Flush(t.Context()); err != nil {
+		t.Error(err)
+	}
+	closed(t, c, p)
+}
+
+func TestIllegalPropertiesAreNotSent(t *testing.T) {
+	t.Parallel()
+	c, p, _ := connected(t, Options{Version: packet.V5}, connect5, connack5)
+	for _, props := range []string{"08 0001 23 (response topic #)", "0b 03 (subscription identifier)", "01 02 (payload format 2)", "01", "7f 00"} {
+		err := c.Publish(t.Context(), &Message{Topic: "a", Properties: packet.Properties(unhex(t, props))})
+		if !errors.Is(err, ErrNotSent) {
+			t.Errorf("%s: got %v, want ErrNotSent", props, err)
+		}
+	}
+	closed(t, c, p)
+}
+
+func TestAPoisonedMessageSaysWhyInOneLine(t *testing.T) {
+	t.Parallel()
+	c, p, accept := connected(t, Options{Version: packet.V311, Resume: true, Reconnect: atOnce}, connect4c, connack4)
+	errs := make(chan error, 1)
+	go func() { errs <- c.Publish(t.Context(), &Message{Topic: "t", QoS: 1}) }()
+	p.expect("32 05 0001 74 0001")
+	p.nc.Close()
+	for range 2 {
+		p = accept()
+		p.expect(connect4c)
+		p.send(resumed4)
+		p.expect("3a 05 0001 74 0001")
+		p.nc.Close()
+	}
+	p = accept()
+	p.expect(connect4c)
+	p.send(resumed4)
+	if got, want := (<-errs).Error(), "publish: in doubt: three connections in a row ended when it was sent: connection lost"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	waitFor(t, func() bool { return c.Stats().Reconnects == 3 })
 	closed(t, c, p)
 }

@@ -98,6 +98,7 @@ const (
 	EventRefused                         // a message given to Send was refused: Tag, Err
 	EventUnwritten                       // QoS 0 messages may be lost with a connection: Count
 	EventSubscribed                      // a renewed subscription was refused: Err
+	EventNarrowed                        // at most Count messages are in flight from now on: the server seems to take no more
 )
 
 // Event is a change that no call reports.

@@ -34,6 +34,11 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 	if err := topic.ValidateName(m.Topic); err != nil {
 		return &Error{Op: "publish", Class: ErrNotSent, Err: err}
 	}
+	if len(m.Properties) > 0 {
+		if err := checkProperties(m.Properties); err != nil {
+			return &Error{Op: "publish", Class: ErrNotSent, Err: err}
+		}
+	}
 	p := packet.Publish{QoS: m.QoS, Retain: m.Retain, Payload: m.Payload, Properties: m.Properties}
 	c.mu.Lock()
 	var me uint32
@@ -104,6 +109,19 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 		return &Error{Op: "publish", Class: ErrKept, Err: err}
 	}
 	return err
+}
+
+// checkProperties judges the properties of a PUBLISH of a client's: servers
+// end the connection for bad ones, and with it what comes behind.
+func checkProperties(p packet.Properties) error {
+	if _, err := packet.ParseProperties(p, packet.PUBLISH); err != nil {
+		return err
+	}
+	if _, has := p.Uint(packet.SubscriptionIdentifier); has {
+		return &packet.Error{Type: packet.PUBLISH, Reason: packet.ProtocolError, Rule: "MQTT-3.3.4-6",
+			Text: "a client sends no subscription identifier", Offset: -1}
+	}
+	return nil
 }
 
 // endedLocked is why nothing can be sent any more.

@@ -254,7 +254,8 @@ func TestASlowedPublisherHearsOfWhatWasTaken(t *testing.T) {
 		pub.send(`10 0d 0004 "MQTT" 04 02 0002 0001 "p"`)
 		pub.expect("{ok4}")
 		start := time.Now()
-		go pub.send(`32 06 0001 "t" 0001 "x" 32 06 0001 "t" 0002 "x" 32 06 0001 "t" 0003 "x" 32 06 0001 "t" 0004 "x" {ping}`)
+		all := wireBytes(t, `32 06 0001 "t" 0001 "x" 32 06 0001 "t" 0002 "x" 32 06 0001 "t" 0003 "x" 32 06 0001 "t" 0004 "x" {ping}`)
+		go func() { _, _ = pub.nc.Write(all) }()
 		for i := range 4 {
 			pub.expect(fmt.Sprintf("40 02 %04x", i+1))
 			if d := time.Since(start); d > time.Duration(i+1)*time.Second {

@@ -82,8 +82,8 @@ func (c *Conn) Room(size int) bool {
 	return s != nil && s.open < c.cfg.SendWindow && s.span() < maxSpan && (len(s.log) == 0 || len(s.log)+size <= c.cfg.SendBytes)
 }
 
-// pump writes the slots from the cursor on, as far as the peer's Receive
-// Maximum reaches: new publishes for the first time, and after a resume those
+// pump writes the slots from the cursor on, as far as the window and the peer's
+// Receive Maximum reach: new publishes for the first time, and after a resume those
 // of earlier connections with DUP, and PUBREL (MQTT-4.4.0-1, MQTT-3.3.4-9).
 func (c *Conn) pump() {
 	s := c.s
@@ -94,7 +94,7 @@ func (c *Conn) pump() {
 		sl := s.at(c.cursor)
 		switch sl.state {
 		case slotPuback, slotPubrec:
-			if c.sent >= int(c.peer.ReceiveMaximum) {
+			if c.sent >= min(int(c.peer.ReceiveMaximum), c.cfg.SendWindow) {
 				return
 			}
 			c.sent++
