@@ -27,14 +27,14 @@ type Plain struct {
 }
 
 // Append writes nothing at all for an empty payload without Topic, as the
-// mosquitto clients do.
+// mosquitto clients do; but where messages end in a NUL byte, each has its own.
 func (f *Plain) Append(dst []byte, m *mqtt.Message, _ time.Time) ([]byte, error) {
 	if f.Topic {
 		dst = append(append(dst, m.Topic...), ' ')
 		if len(m.Payload) == 0 {
 			dst = append(dst, "(null)"...)
 		}
-	} else if len(m.Payload) == 0 {
+	} else if len(m.Payload) == 0 && f.End != "\x00" {
 		return dst, nil
 	}
 	return append(append(dst, m.Payload...), f.End...), nil

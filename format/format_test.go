@@ -370,3 +370,26 @@ func TestARecordThatIsTooLongIsPassedOver(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestEmptyMessagesBetweenNULBytesCount(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		f    Formatter
+		want string
+	}{
+		{&Plain{End: "\n"}, ""}, {&Plain{End: "\x00"}, "\x00"}, {&Plain{}, ""}, {&Escaped{End: "\n"}, ""}, {&Escaped{End: "\x00"}, "\x00"},
+	} {
+		if got := draw(t, c.f, &mqtt.Message{Topic: "t"}); got != c.want {
+			t.Errorf("%#v: got %q, want %q", c.f, got, c.want)
+		}
+	}
+}
+
+func TestRawIsRawBesideColours(t *testing.T) {
+	t.Parallel()
+	m := &mqtt.Message{Topic: "t\u202e", Payload: []byte("a\x1b[2J")}
+	f := &Escaped{Topic: true, End: "\n", Palette: Colors, Raw: true}
+	if got, want := draw(t, f, m), "\x1b[36mt\u202e\x1b[0m a\x1b[2J\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

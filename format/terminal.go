@@ -27,25 +27,33 @@ func (p *Palette) paint(dst []byte, color string, draw func([]byte) []byte) []by
 }
 
 // Escaped is Plain for a terminal: topics and payloads are escaped, see
-// AppendEscaped.
+// AppendEscaped, unless Raw says otherwise.
 type Escaped struct {
 	Topic   bool
 	End     string
 	Palette Palette
+	Raw     bool
+}
+
+func (f *Escaped) text(dst, s []byte) []byte {
+	if f.Raw {
+		return append(dst, s...)
+	}
+	return AppendEscaped(dst, s)
 }
 
 // Append draws one message.
 func (f *Escaped) Append(dst []byte, m *mqtt.Message, _ time.Time) ([]byte, error) {
 	if f.Topic {
-		dst = f.Palette.paint(dst, f.Palette.Topic, func(b []byte) []byte { return AppendEscaped(b, []byte(m.Topic)) })
+		dst = f.Palette.paint(dst, f.Palette.Topic, func(b []byte) []byte { return f.text(b, []byte(m.Topic)) })
 		dst = append(dst, ' ')
 		if len(m.Payload) == 0 {
 			dst = f.Palette.paint(dst, f.Palette.Meta, func(b []byte) []byte { return append(b, "(null)"...) })
 		}
-	} else if len(m.Payload) == 0 {
+	} else if len(m.Payload) == 0 && f.End != "\x00" {
 		return dst, nil
 	}
-	return append(AppendEscaped(dst, m.Payload), f.End...), nil
+	return append(f.text(dst, m.Payload), f.End...), nil
 }
 
 // Pretty draws a message in several lines for a reader: topic, what is known

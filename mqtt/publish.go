@@ -34,10 +34,8 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 	if err := topic.ValidateName(m.Topic); err != nil {
 		return &Error{Op: "publish", Class: ErrNotSent, Err: err}
 	}
-	if len(m.Properties) > 0 {
-		if err := checkProperties(m.Properties); err != nil {
-			return &Error{Op: "publish", Class: ErrNotSent, Err: err}
-		}
+	if err := CheckProperties(m.Properties); err != nil {
+		return &Error{Op: "publish", Class: ErrNotSent, Err: err}
 	}
 	p := packet.Publish{QoS: m.QoS, Retain: m.Retain, Payload: m.Payload, Properties: m.Properties}
 	c.mu.Lock()
@@ -111,9 +109,13 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 	return err
 }
 
-// checkProperties judges the properties of a PUBLISH of a client's: servers
-// end the connection for bad ones, and with it what comes behind.
-func checkProperties(p packet.Properties) error {
+// CheckProperties judges the properties of a PUBLISH of a client's: servers
+// end the connection for bad ones, and with it what comes behind. Publish and
+// Send refuse what it refuses.
+func CheckProperties(p packet.Properties) error {
+	if len(p) == 0 {
+		return nil
+	}
 	if _, err := packet.ParseProperties(p, packet.PUBLISH); err != nil {
 		return err
 	}

@@ -57,10 +57,15 @@ func (c *Connection) URLTopic() string {
 
 func (c *Connection) readTargets() error {
 	v := c.inv.Values
+	v.Yield("url", "host", "port", "unix", "ws", "ws-path")
+	v.Yield("unix", "url", "host", "port", "ws", "ws-path")
+	for _, name := range [...]string{"host", "port", "ws", "ws-path"} {
+		v.Yield(name, "url", "unix")
+	}
 	if v.IsSet("url") {
 		for _, other := range [...]string{"host", "port", "unix", "ws", "ws-path"} {
 			if v.Origin(other) == OriginFlag {
-				return Usagef("--url and --%s exclude each other", other)
+				return Usagef("%s and --%s exclude each other", v.Name("url"), other)
 			}
 		}
 		for _, s := range v.Strings("url") {
@@ -97,10 +102,13 @@ func (c *Connection) readTargets() error {
 			if err != nil || n < 1 || n > 65535 {
 				return Usagef("%s %q: port %q is not a number from 1 to 65535", v.Label("host"), host, p)
 			}
-			if v.IsSet("port") && n != port {
-				return Usagef("%s %q and --port %d disagree", v.Label("host"), host, port)
+			switch {
+			case !v.IsSet("port") || n == port || v.Origin("host") > v.Origin("port"):
+				port = n
+			case v.Origin("host") == v.Origin("port"):
+				return Usagef("%s %q and %s %d disagree", v.Label("host"), host, v.Name("port"), port)
 			}
-			host, port = h, n
+			host = h
 		} else if strings.HasSuffix(host, "]") {
 			host = strings.Trim(host, "[]")
 		} else {
@@ -138,11 +146,18 @@ func (c *Connection) wantsTLS() bool {
 
 func (c *Connection) readTLS() error {
 	v := c.inv.Values
+	v.Yield("tls", "no-tls")
+	v.Yield("no-tls", "tls")
 	if v.Bool("no-tls") && v.Bool("tls") {
 		return Usagef("--tls and --no-tls exclude each other")
 	}
 	if v.IsSet("cert") != v.IsSet("key") {
 		return Usagef("--cert and --key go together")
+	}
+	for _, p := range v.Strings("tls-alpn") {
+		if p == "" || len(p) > 255 {
+			return Usagef("%s %q is not a name of 1 to 255 bytes", v.Label("tls-alpn"), p)
+		}
 	}
 	c.dialer = transport.Dialer{Timeout: v.Duration("connect-timeout"), LocalAddr: v.String("bind-address")}
 	secure := false
@@ -231,6 +246,8 @@ func (c *Connection) readIdentity() error {
 	case "31":
 		o.Version = packet.V31
 	}
+	v.Yield("id", "id-prefix")
+	v.Yield("id-prefix", "id")
 	if v.IsSet("id") && v.IsSet("id-prefix") {
 		return Usagef("--id and --id-prefix exclude each other")
 	}
@@ -352,6 +369,9 @@ func (c *Connection) readWill() error {
 				return Usagef("--%s needs --will-topic", name)
 			}
 		}
+		if len(c.Properties.Will) > 0 {
+			return Usagef("%s will needs --will-topic", v.Label("property"))
+		}
 		return nil
 	}
 	t := v.String("will-topic")
@@ -404,10 +424,10 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// Dial opens the stream: the target that answered last first, then the
-// others.
+// dial opens the stream: the target that answered last first, then the
+// others. Of several failures it returns one that may pass, and tells the rest.
 func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
-	var first error
+	var errs []error
 	for i := range c.targets {
 		n := (c.last + i) % len(c.targets)
 		d := c.dialer
@@ -416,20 +436,29 @@ func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
 		}
 		nc, err := d.Dial(ctx, c.targets[n])
 		if err == nil {
+			for _, e := range errs {
+				c.inv.Infof("%v", e)
+			}
 			c.last = n
 			return nc, nil
 		}
-		if first == nil {
-			first = err
-		}
+		errs = append(errs, err)
 		if ctx.Err() != nil {
 			break
 		}
-		if len(c.targets) > 1 {
+	}
+	chosen := len(errs) - 1
+	for i, err := range errs {
+		if !mqtt.Permanent(err) {
+			chosen = i
+		}
+	}
+	for i, err := range errs {
+		if i != chosen {
 			c.inv.Infof("%v", err)
 		}
 	}
-	return nil, first
+	return nil, errs[chosen]
 }
 
 // Connect makes the first connection, again and again as far as --wait-for
@@ -467,7 +496,7 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 		wait, again := backoff(attempt, err)
 		left := time.Until(deadline)
 		if !again || !v.Bool("retry") && left <= 0 {
-			return nil, connectError(err)
+			return nil, c.connectError(err)
 		}
 		if !v.Bool("retry") {
 			wait = min(wait, left)
@@ -496,6 +525,8 @@ func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
 			c.inv.Infof("%v; connecting again", bareError(e.Err))
 		case mqtt.EventRetry:
 			c.inv.Infof("%v; trying again in %s", bareError(e.Err), e.Wait.Round(100*time.Millisecond))
+		case mqtt.EventNarrowed:
+			c.inv.Infof("the broker may not take so many messages at once: at most %d are on the way from now on", e.Count)
 		case mqtt.EventUp:
 			if e.Count > 0 && !e.SessionPresent {
 				c.inv.Infof("connected again; the broker has lost the session: %d messages under way may arrive twice", e.Count)
@@ -533,7 +564,7 @@ func bareError(err error) error {
 }
 
 // connectError gives a failed first connection its exit code and hint.
-func connectError(err error) error {
+func (c *Connection) connectError(err error) error {
 	var e *mqtt.Error
 	if errors.As(err, &e) && e.Reason.Failed() {
 		exit := &Exit{Code: ExitRefused, Err: refusedConnect(e)}
@@ -544,6 +575,14 @@ func connectError(err error) error {
 			exit.Help = "try another --protocol-version"
 		case packet.ClientIdentifierNotValid:
 			exit.Help = "choose another --id"
+		}
+		return exit
+	}
+	if errors.Is(err, mqtt.ErrNoAnswer) {
+		t := c.targets[c.last]
+		exit := &Exit{Code: ExitUnreached, Err: fmt.Errorf("connect to %s: %w", t.Address(), mqtt.ErrNoAnswer)}
+		if t.Network == "tcp" && !t.TLS {
+			exit.Help = "the port may be one for TLS: add --tls, or --cafile"
 		}
 		return exit
 	}

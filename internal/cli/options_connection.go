@@ -105,7 +105,7 @@ var connectionOptions = []Option{
 	{
 		Name: "bind-address", Short: "A", Tools: All, Group: GroupConnection, Type: TypeString,
 		Placeholder: "ADDR", Complete: CompleteHost,
-		Help: "connect from this local address",
+		Help: "connect from this local address or host name",
 	},
 	{
 		Name: "nodelay", Tools: All, Group: GroupConnection, Type: TypeBool,

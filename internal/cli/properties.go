@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"errors"
 	"strconv"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
 // PacketProperties are the -D options, by packet.
@@ -42,7 +44,8 @@ func (c *Connection) readProperties() error {
 		if !ok {
 			return Usagef("%s: %q is not a property of MQTT 5", label, q.Name)
 		}
-		if !id.AllowedIn(to.in) || id == packet.TopicAlias {
+		fromServer := id == packet.SubscriptionIdentifier && to.in == packet.PUBLISH || id == packet.ServerReference
+		if !id.AllowedIn(to.in) || id == packet.TopicAlias || fromServer {
 			return Usagef("%s: %s is not allowed for %s", label, q.Name, q.Command)
 		}
 		if !id.RepeatableIn(to.in) {
@@ -51,10 +54,17 @@ func (c *Connection) readProperties() error {
 			}
 		}
 		block, err := appendValue(*to.block, id, q)
+		if err == nil {
+			_, err = packet.ParseProperties(block[len(*to.block):], to.in) // rules that types do not say
+		}
 		if err != nil {
-			return Usagef("%s: value %q: %v", label, q.Value, err)
+			return q.problem(label, id, err)
 		}
 		*to.block = block
+	}
+	_, method := p.Connect.Bytes(packet.AuthenticationMethod)
+	if _, data := p.Connect.Bytes(packet.AuthenticationData); data && !method {
+		return Usagef("%s connect authentication-data needs an authentication-method", v.Label("property"))
 	}
 	c.Options.Properties = p.Connect
 	if len(all) > 0 {
@@ -64,6 +74,31 @@ func (c *Connection) readProperties() error {
 		return Usagef("--session-expiry-interval and --property connect session-expiry-interval exclude each other")
 	}
 	return nil
+}
+
+// problem says which word of a property is wrong, and why.
+func (q Property) problem(label string, id packet.PropertyID, err error) error {
+	what, value := "value", q.Value
+	if id.Type() == packet.TypePair {
+		if _, keyErr := packet.Properties(nil).AppendUser([]byte(q.Key), nil); keyErr != nil {
+			what, value = "key", q.Key
+		}
+	}
+	if errors.Is(err, packet.ErrPropertyValue) {
+		most := map[packet.PropertyType]string{packet.TypeByte: "1", packet.TypeUint16: "65535", packet.TypeUint32: "4294967295", packet.TypeVarint: "268435455"}[id.Type()]
+		if most != "" {
+			least := "0"
+			if id == packet.ReceiveMaximum || id == packet.MaximumPacketSize || id == packet.SubscriptionIdentifier {
+				least = "1"
+			}
+			return Usagef("%s: %s %s is not a whole number from %s to %s", label, what, topic.Quote(value), least, most)
+		}
+	}
+	var e *packet.Error
+	if errors.As(err, &e) {
+		return Usagef("%s: %s %s: %s", label, what, topic.Quote(value), e.Text)
+	}
+	return Usagef("%s: %s %s: %v", label, what, topic.Quote(value), err)
 }
 
 func appendValue(p packet.Properties, id packet.PropertyID, q Property) (packet.Properties, error) {

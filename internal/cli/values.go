@@ -1,11 +1,39 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 )
+
+// Yield takes back the value that the environment has for an option when the
+// command line gives one of others, which exclude it: the command line wins.
+func (v *Values) Yield(name string, others ...string) {
+	val := v.get(name)
+	if val.origin != OriginEnvironment {
+		return
+	}
+	for _, other := range others {
+		if v.Has(other) && v.get(other).origin == OriginFlag {
+			*val = value{opt: val.opt}
+			if val.opt.Default != "" {
+				_ = val.set("", val.opt.Default) // which passes its own check, by test
+			}
+			return
+		}
+	}
+}
+
+// Name is how to name the option in a text about several: --qos, or its
+// environment variable when the value came from there.
+func (v *Values) Name(name string) string {
+	if val := v.get(name); val.origin == OriginEnvironment {
+		return val.env
+	}
+	return "--" + name
+}
 
 // Origin says where the value of an option comes from.
 type Origin uint8
@@ -169,6 +197,9 @@ func (val *value) parse(raw string) (err error) {
 		}
 		text, err = parseListen(raw)
 	}
+	if err == nil && text == "" && (o.Complete == CompleteFile || o.Complete == CompleteDir || o.Complete == CompleteHost) {
+		err = errors.New("is empty")
+	}
 	if err != nil {
 		return err
 	}
@@ -188,6 +219,9 @@ func (val *value) parseDuration(raw string) error {
 		}
 	}
 	d, err := ParseDuration(raw)
+	if err == errTooLarge && o.Max == 0 {
+		return errors.New("is too long a duration; at most 292 years fit")
+	}
 	if err == errTooLarge || err == nil && !o.inRange(int64(d)) {
 		return fmt.Errorf("is not a duration %s", o.rangeText(shortDuration))
 	}

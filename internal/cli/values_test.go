@@ -30,7 +30,6 @@ func TestFlagGoesBeforeEnvironmentBeforeDefault(t *testing.T) {
 		{"uses the flag", map[string]string{"MQ_HOST": "e"}, []string{"-h", "f"}, "f", OriginFlag, "-h/--host"},
 		{"uses the last flag", nil, []string{"-h", "f", "--host=g"}, "g", OriginFlag, "-h/--host"},
 		{"takes an empty variable as none", map[string]string{"MQ_HOST": ""}, nil, "localhost", OriginDefault, "-h/--host"},
-		{"takes an empty flag as given", nil, []string{"-h", ""}, "", OriginFlag, "-h/--host"},
 		{"does not look at a bad variable that a flag overrides", map[string]string{"MQ_QOS": "9"}, []string{"-h", "f", "-q", "1"}, "f", OriginFlag, "-h/--host"},
 	} {
 		t.Run(c.it, func(t *testing.T) {

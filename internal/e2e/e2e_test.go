@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -346,10 +347,27 @@ func TestUsageErrorsRepeatTheValueAndHint(t *testing.T) {
 		{"sub -t a -c", "--id"},
 		{"sub -t a -p 65536", "65536"},
 		{"bench --nonsense", "--nonsense"},
+		{"pub -t a -m x --unix ''", `--unix: "" is empty`},
+		{"pub -t a -m x -h ''", `-h/--host: "" is empty`},
+		{"pub -t a -m x -D publish response-topic a/#", "wildcard"},
+		{"pub -t a -m x -D publish subscription-identifier 3", "not allowed"},
+		{"pub -t a -m x -D disconnect server-reference x", "not allowed"},
+		{"pub -t a -m x -D connect authentication-data x", "needs an authentication-method"},
+		{"pub -t a -m x -D connect receive-maximum 70000", `"70000" is not a whole number from 1 to 65535`},
+		{"pub -t a -m x -D publish message-expiry-interval 1m", `"1m" is not a whole number from 0 to 4294967295`},
+		{"pub -t a -m x -D publish user-property \xffk v", `key "\xffk"`},
+		{"pub -t a -m x -D will content-type x", "--will-topic"},
+		{"pub -t a -m x --tls-alpn ''", "1 to 255 bytes"},
+		{"sub -t a -W 99999999999", "292 years"},
 	} {
 		t.Run(c.words, func(t *testing.T) {
 			t.Parallel()
 			words := strings.Fields(c.words)
+			for i, w := range words {
+				if w == "''" {
+					words[i] = ""
+				}
+			}
 			r := run(t, "", "mq"+words[0], words[1:]...)
 			lines := strings.Count(r.err, "\n")
 			if r.code != 2 || !strings.Contains(r.err, c.says) || lines != 2 || r.out != "" {
@@ -442,5 +460,83 @@ func TestHelpAndVersion(t *testing.T) {
 		if out := ok(t, "", name, "--version"); !strings.HasPrefix(out, name+" ") || strings.Count(out, "\n") != 1 {
 			t.Errorf("%s --version: %q", name, out)
 		}
+	}
+}
+
+func TestTheCommandLineWinsOverVariablesThatItExcludes(t *testing.T) {
+	t.Parallel()
+	_, addr := brokertest.Start(t)
+	host, port, _ := net.SplitHostPort(addr)
+	for _, c := range []struct {
+		env  map[string]string
+		args []string
+	}{
+		{map[string]string{"MQTT_URL": "mqtt://127.0.0.1:1"}, []string{"-h", host, "-p", port, "-m", "x"}},
+		{map[string]string{"MQ_URL": "mqtt://127.0.0.1:1"}, []string{"-h", addr, "-m", "x"}},
+		{map[string]string{"MQ_UNIX": "/nowhere"}, []string{"-h", addr, "-m", "x"}},
+		{map[string]string{"MQ_HOST": "127.0.0.1:1"}, []string{"-p", port, "-m", "x"}},
+		{map[string]string{"MQ_PORT": "1"}, []string{"-h", addr, "-m", "x"}},
+		{map[string]string{"MQ_HOST": "127.0.0.1:1", "MQ_PORT": "2"}, []string{"-L", "mqtt://" + addr, "-m", "x"}},
+		{map[string]string{"MQ_ID": "foo"}, []string{"-h", addr, "-I", "pre", "-m", "x"}},
+		{map[string]string{"MQ_MESSAGE": "hi"}, []string{"-h", addr, "-n"}},
+		{map[string]string{"MQ_TLS": "1"}, []string{"-h", addr, "-m", "x", "--no-tls"}},
+	} {
+		var stdout, stderr buffer
+		env := cli.Env{Args: append(c.args, "-t", "t"), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Lookup: cli.MapEnv(c.env)}
+		if code := cli.Run(t.Context(), env, tool("mqpub")); code != 0 || stderr.String() != "" {
+			t.Errorf("%v %q: code %d, %q", c.env, c.args, code, stderr.String())
+		}
+	}
+	// Of two variables neither wins, and both are named.
+	var stderr buffer
+	env := cli.Env{Args: []string{"-h", addr, "-t", "t"}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr,
+		Lookup: cli.MapEnv(map[string]string{"MQ_MESSAGE": "hi", "MQ_NULL_MESSAGE": "1"})}
+	if code := cli.Run(t.Context(), env, tool("mqpub")); code != 2 || !strings.Contains(stderr.String(), "MQ_MESSAGE and MQ_NULL_MESSAGE exclude each other") {
+		t.Errorf("two variables: code %d, %q", code, stderr.String())
+	}
+}
+
+// One record with a bad property costs neither the connection nor the others.
+func TestABadPropertyOfARecordIsToldWithItsLine(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, broker.Options{})
+	sub := h.sub(t, "-t", "k/#", "-v", "-q", "1")
+	in := `{"topic":"k/1","payload":"x"}` + "\n" + `{"topic":"k/2","payload":"x","properties":{"response-topic":"a/#"}}` + "\n" + `{"topic":"k/3","payload":"x"}` + "\n"
+	r := run(t, in, "mqpub", append(slices.Clone(h.addr), "--input", "jsonl", "-q", "1")...)
+	if r.code != 5 || !strings.Contains(r.err, "line 2: ") || !strings.Contains(r.err, "wildcard") || !strings.Contains(r.err, "of 3 messages 1 could not be sent") {
+		t.Errorf("code %d, %q", r.code, r.err)
+	}
+	sub.until(t, "k/1 x\nk/3 x\n")
+}
+
+// What mosquitto_sub and mosquitto_pub take together.
+func TestOptionsThatGoBeforeOthers(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, broker.Options{})
+	h.pub(t, "", "-t", "t", "-m", "x", "-r")
+	if got := ok(t, "", "mqsub", append(slices.Clone(h.addr), "-t", "t", "-v", "-F", "%t!", "--retained-only")...); got != "t!\n" {
+		t.Errorf("-v and -F: %q", got)
+	}
+	r := run(t, "a\n", "mqpub", append(slices.Clone(h.addr), "-t", "u", "-l", "--repeat", "3")...)
+	if r.code != 0 || !strings.Contains(r.err, "--repeat has no effect with --stdin-line") {
+		t.Errorf("-l and --repeat: code %d, %q", r.code, r.err)
+	}
+	h.pub(t, "", "-t", "e/1", "-n", "-q", "1")
+	if got := ok(t, "", "mqsub", append(slices.Clone(h.addr), "-t", "t", "-0", "--retained-only")...); got != "x\x00" {
+		t.Errorf("-0: %q", got)
+	}
+}
+
+// A signal ends the wait for input that does not come.
+func TestASignalEndsTheReadingOfOneMessage(t *testing.T) {
+	t.Parallel()
+	r, w := io.Pipe()
+	defer w.Close()
+	_, addr := brokertest.Start(t)
+	p := start(t, r, "mqpub", append(at(addr), "-t", "t", "-s")...)
+	_, _ = w.Write([]byte("a")) // taken, and more is awaited
+	p.cancel(&cli.SignalError{Signal: os.Interrupt})
+	if got := p.wait(); got.code != 130 {
+		t.Errorf("code %d, %q, want 130", got.code, got.err)
 	}
 }

@@ -1,6 +1,7 @@
 package mqpub
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -13,36 +14,52 @@ import (
 // in bytes. The encoder has the exact word.
 const maxPayload = packet.MaxRemainingLength - 4
 
-// payload reads the one message of a run.
-func (j *job) payload(mode string) ([]byte, error) {
+// payload reads the one message of a run. The end of ctx ends the wait for a
+// stream that goes on.
+func (j *job) payload(ctx context.Context, mode string) ([]byte, error) {
 	v := j.inv.Values
-	var b []byte
-	var err error
-	switch mode {
-	case "message":
-		b = []byte(v.String("message"))
-	case "stdin-file":
-		b, err = readAll(j.inv.Stdin, "standard input")
-	case "file":
-		name := v.String("file")
-		if name == "-" {
-			b, err = readAll(j.inv.Stdin, "standard input")
-			break
+	var read func() ([]byte, error)
+	switch {
+	case mode == "message":
+		b := []byte(v.String("message"))
+		if len(b) > maxPayload {
+			return nil, cli.Usagef("message of %d bytes; MQTT carries at most %d", len(b), maxPayload)
 		}
-		var f *os.File
-		if f, err = os.Open(name); err != nil {
-			return nil, cli.Usagef("%s: %v", v.Label("file"), err)
-		}
-		defer f.Close()
-		if st, e := f.Stat(); e == nil && st.IsDir() {
-			return nil, cli.Usagef("%s %q is a directory", v.Label("file"), name)
-		}
-		b, err = readAll(f, fmt.Sprintf("file %q", name))
+		return b, nil
+	case mode == "null-message":
+		return nil, nil
+	case mode == "stdin-file" || v.String("file") == "-":
+		read = func() ([]byte, error) { return readAll(j.inv.Stdin, "standard input") }
+	default:
+		read = func() ([]byte, error) { return readFile(v.Label("file"), v.String("file")) }
 	}
-	if err == nil && len(b) > maxPayload {
-		err = cli.Usagef("message of %d bytes; MQTT carries at most %d", len(b), maxPayload)
+	type result struct {
+		b   []byte
+		err error
 	}
-	return b, err
+	done := make(chan result, 1)
+	go func() { // which may hang in Read until the process ends
+		b, err := read()
+		done <- result{b, err}
+	}()
+	select {
+	case r := <-done:
+		return r.b, r.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func readFile(label, name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, cli.Usagef("%s: %v", label, err)
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err == nil && st.IsDir() {
+		return nil, cli.Usagef("%s %q is a directory", label, name)
+	}
+	return readAll(f, fmt.Sprintf("file %q", name))
 }
 
 // readAll reads everything, but not more than a message can hold.

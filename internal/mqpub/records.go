@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/mqtools/mqtools/format"
+	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
@@ -63,6 +64,10 @@ func (j *job) records(ctx context.Context) error {
 				j.inv.Warnf("properties are left out: the connection speaks MQTT %s", j.client.Version())
 			}
 			m.Properties = nil
+		}
+		if err := mqtt.CheckProperties(m.Properties); err != nil {
+			j.report.rejected(number, fmt.Errorf("standard input: line %d: %w", rec.Line, err))
+			continue
 		}
 		m.Dup = false
 		if err := j.send(ctx, m, number); err != nil {

@@ -50,6 +50,11 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 	if err != nil {
 		return err
 	}
+	for _, name := range [...]string{"repeat", "repeat-delay"} {
+		if inv.Values.Origin(name) == cli.OriginFlag && (mode == "stdin-line" || mode == "input") {
+			inv.Warnf("--%s has no effect with --%s", name, mode)
+		}
+	}
 	conn, err := inv.Connection()
 	if err != nil {
 		return err
@@ -67,7 +72,7 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 	case "input":
 		feed, streams = j.records, true
 	default:
-		if j.msg.Payload, err = j.payload(mode); err != nil {
+		if j.msg.Payload, err = j.payload(ctx, mode); err != nil {
 			return err
 		}
 		feed = j.once
@@ -146,11 +151,12 @@ var modes = [...]string{"message", "file", "stdin-file", "null-message", "stdin-
 func modeOf(v *cli.Values) (string, error) {
 	mode := ""
 	for _, m := range modes {
+		v.Yield(m, modes[:]...)
 		if !v.IsSet(m) || v.Has(m) && isSwitch(m) && !v.Bool(m) {
 			continue
 		}
 		if mode != "" {
-			return "", cli.Usagef("--%s and --%s exclude each other", mode, m).WithHint("only one kind of message can be sent at once")
+			return "", cli.Usagef("%s and %s exclude each other", v.Name(mode), v.Name(m)).WithHint("only one kind of message can be sent at once")
 		}
 		mode = m
 	}
@@ -163,11 +169,8 @@ func modeOf(v *cli.Values) (string, error) {
 			return "", cli.Usagef("--%s goes with --stdin-line", name)
 		}
 	}
-	for _, name := range [...]string{"repeat", "repeat-delay"} {
-		if v.Origin(name) == cli.OriginFlag && (stream || mode == "input") {
-			return "", cli.Usagef("--%s does not go with --%s", name, mode)
-		}
-	}
+	v.Yield("delimiter", "null")
+	v.Yield("null", "delimiter")
 	if v.IsSet("delimiter") && v.Bool("null") {
 		return "", cli.Usagef("--delimiter and --null exclude each other")
 	}

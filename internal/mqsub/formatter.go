@@ -10,19 +10,24 @@ import (
 // formatter makes the formatter that the options ask for.
 func formatter(inv *cli.Invocation) (format.Formatter, error) {
 	v := inv.Values
-	pattern, record, pretty := v.IsSet("format"), v.Bool("json"), v.Bool("pretty")
+	for _, pair := range [...][2]string{{"format", "json"}, {"format", "pretty"}, {"json", "verbose"}, {"no-newline", "print0"},
+		{"json", "no-newline"}, {"json", "print0"}, {"pretty", "no-newline"}, {"pretty", "print0"}} {
+		v.Yield(pair[0], pair[1])
+		v.Yield(pair[1], pair[0])
+	}
+	pattern, record, pretty := v.IsSet("format"), v.Bool("json"), v.Bool("pretty") // -F goes before -v
 	for _, x := range [...]struct {
 		a, b string
 		both bool
 	}{
 		{"format", "json", pattern && record}, {"format", "pretty", pattern && pretty},
-		{"format", "verbose", pattern && v.Bool("verbose")}, {"json", "verbose", record && v.Bool("verbose")},
+		{"json", "verbose", record && v.Bool("verbose")},
 		{"no-newline", "print0", v.Bool("no-newline") && v.Bool("print0")},
 		{"json", "no-newline", record && v.Bool("no-newline")}, {"json", "print0", record && v.Bool("print0")},
 		{"pretty", "no-newline", pretty && v.Bool("no-newline")}, {"pretty", "print0", pretty && v.Bool("print0")},
 	} {
 		if x.both {
-			return nil, cli.Usagef("--%s and --%s exclude each other", x.a, x.b)
+			return nil, cli.Usagef("%s and %s exclude each other", v.Name(x.a), v.Name(x.b))
 		}
 	}
 	if v.Bool("json-payload") && !record {
@@ -58,7 +63,7 @@ func formatter(inv *cli.Invocation) (format.Formatter, error) {
 	case pretty:
 		return &format.Pretty{Palette: palette}, nil
 	case escape || inv.StdoutColor && v.Bool("verbose"):
-		return &format.Escaped{Topic: v.Bool("verbose"), End: end, Palette: palette}, nil
+		return &format.Escaped{Topic: v.Bool("verbose"), End: end, Palette: palette, Raw: !escape}, nil
 	}
 	return &format.Plain{Topic: v.Bool("verbose"), End: end}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -32,6 +33,10 @@ func connectError(ctx context.Context, t *Target, err error, took time.Duration)
 		return e
 	case timedOut(err) || ctx.Err() != nil:
 		ended(ctx, e, took, "no answer")
+	}
+	if e.Kind == Other && strings.Contains(err.Error(), "no suitable address") {
+		e.Kind, e.Text = AddrNotAvailable, "no address of it is of the same family, IPv4 or IPv6, as the local address"
+		return e
 	}
 	switch e.Kind {
 	case Refused:

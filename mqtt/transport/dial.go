@@ -18,8 +18,9 @@ type Dialer struct {
 	// handshake; 0 means DefaultTimeout, negative none but the context's.
 	Timeout time.Duration
 
-	// LocalAddr is the address to connect from, an IP address or
-	// address:port; empty lets the system choose. Not for Unix sockets.
+	// LocalAddr is the address to connect from: an IP address,
+	// address:port, or a host name, of which the addresses are tried in turn;
+	// empty lets the system choose. Not for Unix sockets.
 	LocalAddr string
 
 	// Delay lets the system hold small writes back (Nagle's algorithm). By
@@ -68,13 +69,6 @@ func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
 		}
 	}
 	nd := net.Dialer{Resolver: d.Resolver}
-	if d.LocalAddr != "" && t.Network == "tcp" {
-		local, err := localAddr(d.LocalAddr)
-		if err != nil {
-			return nil, err
-		}
-		nd.LocalAddr = local
-	}
 	timeout := d.Timeout
 	if timeout == 0 {
 		timeout = DefaultTimeout
@@ -85,7 +79,21 @@ func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
 		defer cancel()
 	}
 	start := time.Now()
-	conn, err := d.stream(ctx, &nd, t, start)
+	var conn net.Conn
+	var err error
+	if d.LocalAddr == "" || t.Network != "tcp" || d.Command != "" {
+		conn, err = d.stream(ctx, &nd, t, start)
+	} else {
+		var locals []*net.TCPAddr
+		if locals, err = d.locals(ctx, start); err != nil {
+			return nil, err
+		}
+		for _, nd.LocalAddr = range asAddrs(locals) {
+			if conn, err = d.stream(ctx, &nd, t, start); err == nil || ctx.Err() != nil {
+				break
+			}
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -122,10 +130,15 @@ func (d *Dialer) stream(ctx context.Context, nd *net.Dialer, t *Target, start ti
 // definition (RFC 6761 section 6.3): to read the system's files about it, as
 // package net does, takes longer than to connect.
 func dial(ctx context.Context, nd *net.Dialer, t *Target) (net.Conn, error) {
-	if t.Network != "tcp" || t.Host != "localhost" || nd.LocalAddr != nil {
+	if t.Network != "tcp" || t.Host != "localhost" {
 		return nd.DialContext(ctx, t.Network, t.Address())
 	}
 	port := strconv.Itoa(t.Port)
+	if local, ok := nd.LocalAddr.(*net.TCPAddr); ok && local.IP.To4() == nil {
+		return nd.DialContext(ctx, t.Network, net.JoinHostPort("::1", port))
+	} else if ok {
+		return nd.DialContext(ctx, t.Network, net.JoinHostPort("127.0.0.1", port))
+	}
 	six, cancel := context.WithTimeout(ctx, fallbackDelay)
 	conn, err := nd.DialContext(six, t.Network, net.JoinHostPort("::1", port))
 	cancel()
@@ -177,13 +190,29 @@ func handshake(ctx context.Context, conn net.Conn, cfg *tls.Config, t *Target, s
 	return tc, nil
 }
 
-func localAddr(s string) (*net.TCPAddr, error) {
-	if a, err := netip.ParseAddr(s); err == nil {
-		return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0)), nil
+// locals are the addresses to connect from.
+func (d *Dialer) locals(ctx context.Context, start time.Time) ([]*net.TCPAddr, error) {
+	if a, err := netip.ParseAddr(d.LocalAddr); err == nil {
+		return []*net.TCPAddr{net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0))}, nil
 	}
-	if ap, err := netip.ParseAddrPort(s); err == nil {
-		return net.TCPAddrFromAddrPort(ap), nil
+	if ap, err := netip.ParseAddrPort(d.LocalAddr); err == nil {
+		return []*net.TCPAddr{net.TCPAddrFromAddrPort(ap)}, nil
 	}
-	return nil, &Error{Op: OpConnect, Addr: "from " + strconv.Quote(s), Kind: BadOption,
-		Text: "the local address is not an IP address", Hint: "write an address of this machine, such as 192.0.2.1"}
+	ips, err := d.Resolver.LookupNetIP(ctx, "ip", d.LocalAddr)
+	if err != nil {
+		return nil, connectError(ctx, &Target{Network: "tcp", Host: d.LocalAddr}, err, time.Since(start))
+	}
+	locals := make([]*net.TCPAddr, len(ips))
+	for i, ip := range ips {
+		locals[i] = net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip.Unmap(), 0))
+	}
+	return locals, nil
+}
+
+func asAddrs(locals []*net.TCPAddr) []net.Addr {
+	all := make([]net.Addr, len(locals))
+	for i, l := range locals {
+		all[i] = l
+	}
+	return all
 }

@@ -15,7 +15,7 @@ import (
 
 func TestDialTCP(t *testing.T) {
 	port := serve(t, func(c net.Conn) { _, _ = c.Write([]byte{'!'}) })
-	for _, d := range []Dialer{{}, {LocalAddr: "127.0.0.1"}, {LocalAddr: "127.0.0.1:0", Delay: true}, {Timeout: -1}} {
+	for _, d := range []Dialer{{}, {LocalAddr: "127.0.0.1"}, {LocalAddr: "127.0.0.1:0", Delay: true}, {LocalAddr: "localhost"}, {Timeout: -1}} {
 		ctx, cancel := context.WithCancel(t.Context())
 		c, err := d.Dial(ctx, &Target{Network: "tcp", Host: "127.0.0.1", Port: port})
 		cancel() // has no effect any more
@@ -111,8 +111,13 @@ func TestDialDeadline(t *testing.T) {
 }
 
 func TestDialBadLocalAddr(t *testing.T) {
-	_, err := (&Dialer{LocalAddr: "eth0"}).Dial(t.Context(), loopback(1, false))
-	wantError(t, err, OpConnect, BadOption, `"eth0"`)
+	var e *Error
+	_, err := (&Dialer{LocalAddr: "nobody.invalid", Timeout: 5 * time.Second}).Dial(t.Context(), loopback(1, false))
+	if !errors.As(err, &e) || e.Op != OpLookup || !strings.Contains(err.Error(), `look up "nobody.invalid"`) {
+		t.Errorf("a name that does not exist: got %v", err)
+	}
+	_, err = (&Dialer{LocalAddr: "::1"}).Dial(t.Context(), &Target{Network: "tcp", Host: "127.0.0.1", Port: 1})
+	wantError(t, err, OpConnect, AddrNotAvailable, "same family")
 	_, err = (&Dialer{LocalAddr: "192.0.2.77"}).Dial(t.Context(), &Target{Network: "tcp", Host: "127.0.0.1", Port: 1})
 	wantError(t, err, OpConnect, AddrNotAvailable)
 }
