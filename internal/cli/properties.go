@@ -77,11 +77,11 @@ func (c *Connection) readProperties() error {
 }
 
 // problem says which word of a property is wrong, and why.
-func (q Property) problem(label string, id packet.PropertyID, err error) error {
-	what, value := "value", q.Value
+func (p Property) problem(label string, id packet.PropertyID, err error) error {
+	what, value := "value", p.Value
 	if id.Type() == packet.TypePair {
-		if _, keyErr := packet.Properties(nil).AppendUser([]byte(q.Key), nil); keyErr != nil {
-			what, value = "key", q.Key
+		if _, keyErr := packet.Properties(nil).AppendUser([]byte(p.Key), nil); keyErr != nil {
+			what, value = "key", p.Key
 		}
 	}
 	if errors.Is(err, packet.ErrPropertyValue) {

@@ -1,12 +1,11 @@
 package transport
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
-	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strconv"
@@ -268,13 +267,11 @@ func connectThrough(ctx context.Context, conn net.Conn, p *Proxy, t *Target, sta
 }
 
 func askTunnel(conn net.Conn, p *Proxy, t *Target) (rest []byte, err error) {
-	w := bufio.NewWriter(conn)
-	fmt.Fprintf(w, "CONNECT %s HTTP/1.1\r\nHost: %[1]s\r\n", t.Address())
+	request := "CONNECT " + t.Address() + " HTTP/1.1\r\nHost: " + t.Address() + "\r\n"
 	if p.HasUsername {
-		fmt.Fprintf(w, "Proxy-Authorization: Basic %s\r\n", base64.StdEncoding.EncodeToString([]byte(p.Username+":"+p.Password)))
+		request += "Proxy-Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(p.Username+":"+p.Password)) + "\r\n"
 	}
-	_, _ = w.WriteString("\r\n")
-	if err := w.Flush(); err != nil {
+	if _, err := io.WriteString(conn, request+"\r\n"); err != nil {
 		return nil, err
 	}
 	head, rest, err := readHead(conn)

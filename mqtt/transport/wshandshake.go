@@ -94,12 +94,12 @@ func (d *Dialer) askUpgrade(conn net.Conn, t *Target) (net.Conn, error) {
 	if _, err := conn.Write(b.Bytes()); err != nil {
 		return nil, err
 	}
-	refuse := func(kind Kind, text, hint string) error {
-		return &Error{Op: OpWebSocket, Addr: t.String(), Kind: kind, Text: text, Hint: hint}
+	refuse := func(text, hint string) error {
+		return &Error{Op: OpWebSocket, Addr: t.String(), Kind: NotWebSocket, Text: text, Hint: hint}
 	}
 	head, rest, err := readHead(conn)
 	if err == errNoHTTP {
-		return nil, refuse(NotWebSocket, "the peer does not speak HTTP", "check the port: this one may be for plain MQTT, or for TLS")
+		return nil, refuse("the peer does not speak HTTP", "check the port: this one may be for plain MQTT, or for TLS")
 	}
 	if err != nil {
 		return nil, err
@@ -108,15 +108,15 @@ func (d *Dialer) askUpgrade(conn net.Conn, t *Target) (net.Conn, error) {
 	case head.status != 101:
 		return nil, refuseUpgrade(t, head, rest, conn)
 	case !head.hasToken("Upgrade", "websocket") || !head.hasToken("Connection", "Upgrade"):
-		return nil, refuse(NotWebSocket, "the server switches to another protocol than WebSocket", "")
+		return nil, refuse("the server switches to another protocol than WebSocket", "")
 	case head.get("Sec-WebSocket-Accept") != wsAccept(key):
-		return nil, refuse(NotWebSocket, "the server's answer does not fit the question (Sec-WebSocket-Accept)", "a proxy on the way may answer from its cache")
+		return nil, refuse("the server's answer does not fit the question (Sec-WebSocket-Accept)", "a proxy on the way may answer from its cache")
 	case head.get("Sec-WebSocket-Extensions") != "":
-		return nil, refuse(NotWebSocket, "the server uses a WebSocket extension that was not offered", "")
+		return nil, refuse("the server uses a WebSocket extension that was not offered", "")
 	case head.get("Sec-WebSocket-Protocol") == "":
-		return nil, refuse(NotWebSocket, "the server does not agree to the subprotocol mqtt [MQTT-6.0.0-4]", "check the path: another service may listen there")
+		return nil, refuse("the server does not agree to the subprotocol mqtt [MQTT-6.0.0-4]", "check the path: another service may listen there")
 	case head.get("Sec-WebSocket-Protocol") != wsProtocol:
-		return nil, refuse(NotWebSocket, fmt.Sprintf("the server wants the subprotocol %q, not mqtt [MQTT-6.0.0-4]", head.get("Sec-WebSocket-Protocol")), "")
+		return nil, refuse(fmt.Sprintf("the server wants the subprotocol %q, not mqtt [MQTT-6.0.0-4]", head.get("Sec-WebSocket-Protocol")), "")
 	}
 	return newWSConn(conn, true, rest), nil
 }
