@@ -285,16 +285,19 @@ func (c *Client) run() {
 	for {
 		start := time.Now()
 		err := c.readConn()
-		c.down(err, time.Since(start))
+		narrowed := c.down(err, time.Since(start))
 		if !c.again(err, start) {
 			return
+		}
+		if narrowed {
+			c.event(Event{Kind: EventNarrowed, Count: narrowWindow})
 		}
 	}
 }
 
 // down takes the connection's end: requests are answered, QoS 0 messages
-// that may be lost are counted.
-func (c *Client) down(err error, life time.Duration) {
+// that may be lost are counted. It tells whether the window is narrower now.
+func (c *Client) down(err error, life time.Duration) (narrowed bool) {
 	var lost []uint64
 	var events []Event
 	c.mu.Lock()
@@ -314,9 +317,7 @@ func (c *Client) down(err error, life time.Duration) {
 	c.q0sure = c.q0
 	c.stats.Unwritten += unsure
 	if !c.closing {
-		if c.narrow(err) {
-			events = append(events, Event{Kind: EventNarrowed, Count: c.window})
-		} else {
+		if narrowed = c.narrow(err); !narrowed {
 			events = c.suspect(err, life)
 		}
 	}
@@ -330,6 +331,7 @@ func (c *Client) down(err error, life time.Duration) {
 	for _, e := range events {
 		c.event(e)
 	}
+	return narrowed
 }
 
 // narrowWindow is how many messages any server takes at once; it is the usual
