@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strconv"
@@ -141,7 +139,7 @@ func (c *Connection) readTargets() error {
 // wantsTLS tells whether an option turns TLS on.
 func (c *Connection) wantsTLS() bool {
 	v := c.inv.Values
-	return v.Bool("tls") || v.IsSet("cafile") || v.IsSet("capath") || v.Bool("tls-use-os-certs") || v.IsSet("cert")
+	return v.Bool("tls") || v.IsSet("tls-pin") || v.IsSet("cafile") || v.IsSet("capath") || v.Bool("tls-use-os-certs") || v.IsSet("cert")
 }
 
 func (c *Connection) readTLS() error {
@@ -150,6 +148,9 @@ func (c *Connection) readTLS() error {
 	v.Yield("no-tls", "tls")
 	if v.Bool("no-tls") && v.Bool("tls") {
 		return Usagef("--tls and --no-tls exclude each other")
+	}
+	if err := c.refuseOpenSSL(); err != nil {
+		return err
 	}
 	if v.IsSet("cert") != v.IsSet("key") {
 		return Usagef("--cert and --key go together")
@@ -179,11 +180,34 @@ func (c *Connection) readTLS() error {
 	if v.String("tls-version") == "1.3" {
 		o.MinVersion = tls.VersionTLS13
 	}
+	if list := v.String("ciphers"); list != "" {
+		ids, err := transport.ParseCiphers(list)
+		if err != nil {
+			return &UsageError{Text: v.Label("ciphers") + ": " + err.Error(), Help: hintOf(err)}
+		}
+		if o.MinVersion == tls.VersionTLS13 {
+			return Usagef("%s is of no use with --tls-version 1.3, whose suites cannot be chosen", v.Label("ciphers"))
+		}
+		o.CipherSuites = ids
+	}
+	for _, s := range v.Strings("tls-pin") {
+		pin, err := transport.ParsePin(s)
+		if err != nil {
+			return Usagef("%s %q %v", v.Label("tls-pin"), s, err).WithHint("openssl x509 -in server.pem -noout -fingerprint -sha256 prints it")
+		}
+		o.Pins = append(o.Pins, pin)
+	}
+	o.KeyLogFile = v.String("tls-keylog")
+	if err := c.readKeyPassword(o); err != nil {
+		return err
+	}
 	if _, err := o.Config(c.targets[0].Host); err != nil {
 		return &UsageError{Text: err.Error(), Help: hintOf(err)}
 	}
 	if o.Insecure {
-		c.inv.Warnf("--insecure: the broker's certificate is not verified")
+		if len(o.Pins) == 0 {
+			c.inv.Warnf("--insecure: the broker's certificate is not verified")
+		}
 	}
 	c.dialer.TLS = o
 	return nil
@@ -270,18 +294,12 @@ func (c *Connection) readIdentity() error {
 		name := v.String("username")
 		o.Username = &name
 	}
-	if v.IsSet("password") && v.IsSet("password-file") && v.Origin("password") == v.Origin("password-file") {
-		return Usagef("--password and --password-file exclude each other")
+	password, err := c.findPassword()
+	if err != nil {
+		return err
 	}
-	if v.IsSet("password") {
-		o.Password = []byte(v.String("password"))
-	}
-	if v.IsSet("password-file") && v.Origin("password-file") >= v.Origin("password") {
-		b, err := c.readPassword(v.String("password-file"))
-		if err != nil {
-			return Usagef("%s: %v", v.Label("password-file"), err)
-		}
-		o.Password = b
+	if password != nil {
+		o.Password = password
 	}
 	for _, f := range [...]struct{ name, value string }{{"id", o.ClientID}, {"username", deref(o.Username)}, {"password", string(o.Password)}} {
 		if len(f.value) > packet.MaxString {
@@ -308,28 +326,6 @@ func deref(s *string) string {
 func validText(s string) bool {
 	_, err := packet.Properties(nil).AppendUser(nil, []byte(s))
 	return err == nil || errors.Is(err, packet.ErrStringTooLong)
-}
-
-// readPassword reads a password file, less one newline at its end.
-func (c *Connection) readPassword(name string) ([]byte, error) {
-	r := c.inv.Stdin
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		if st, err := f.Stat(); err == nil && st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 {
-			c.inv.Warnf("password file %q can be read by others", name)
-		}
-		r = f
-	}
-	b, err := io.ReadAll(io.LimitReader(r, packet.MaxString+3))
-	if err != nil {
-		return nil, err
-	}
-	b = bytes.TrimSuffix(b, []byte("\n"))
-	return bytes.TrimSuffix(b, []byte("\r")), nil
 }
 
 func (c *Connection) readSession() error {

@@ -21,6 +21,9 @@ type Env struct {
 	StdoutIsTerminal bool
 	StderrIsTerminal bool
 
+	// askSecret asks a user for a secret; nil: there is nobody.
+	askSecret func(prompt string) ([]byte, error)
+
 	exit  func(int)     // ends the process; nil: cannot
 	catch func()        // catches signals; nil: they are
 	grace time.Duration // until then without; 0 is the usual time, negative: for ever
@@ -71,6 +74,9 @@ func OSEnv() Env {
 		StdinIsTerminal:  isTerminal(os.Stdin),
 		StdoutIsTerminal: isTerminal(os.Stdout),
 		StderrIsTerminal: isTerminal(os.Stderr),
+	}
+	if env.StderrIsTerminal || env.StdinIsTerminal {
+		env.askSecret = askTerminal
 	}
 	if len(os.Args) > 1 { // argv may be empty
 		env.Args = os.Args[1:]

@@ -63,6 +63,15 @@ var connectionOptions = []Option{
 		Help: "read the password from FILE, less one newline at its end; - is standard input",
 	},
 	{
+		Name: "password-command", Tools: All, Group: GroupConnection, Type: TypeString,
+		Placeholder: "COMMAND",
+		Help:        "run COMMAND in the shell and take what it prints as password, less one newline at its end",
+	},
+	{
+		Name: "ask-password", Tools: All, Group: GroupConnection, Type: TypeBool, NoEnv: true,
+		Help: "ask for the password on the terminal",
+	},
+	{
 		Name: "id", Short: "i", Tools: PubSub, Group: GroupConnection, Type: TypeString,
 		Placeholder: "ID",
 		Help:        "client identifier; unless given the broker assigns one",

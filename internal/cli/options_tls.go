@@ -26,6 +26,11 @@ var tlsOptions = []Option{
 		Help: "private key of the client certificate (PEM)",
 	},
 	{
+		Name: "key-password-file", Tools: All, Group: GroupTLS, Type: TypeString,
+		Placeholder: "FILE", Complete: CompleteFile,
+		Help: "read the password of an encrypted --key from FILE; without it a terminal is asked",
+	},
+	{
 		Name: "insecure", Tools: All, Group: GroupTLS, Type: TypeBool,
 		Help: "do not verify the broker's certificate at all; for tests only",
 	},
@@ -44,6 +49,21 @@ var tlsOptions = []Option{
 		Help: "lowest TLS version accepted: 1.2 or 1.3",
 	},
 	{
+		Name: "ciphers", Tools: All, Group: GroupTLS, Type: TypeString,
+		Placeholder: "LIST",
+		Help:        "cipher suites of TLS 1.2 that are allowed, by OpenSSL's names with colons between them",
+	},
+	{
+		Name: "tls-pin", Tools: All, Group: GroupTLS, Type: TypeString, Repeat: true,
+		Placeholder: "SHA256",
+		Help:        "accept this certificate only: its SHA-256 in hex, or sha256//BASE64 of its public key; may be repeated",
+	},
+	{
+		Name: "tls-keylog", Tools: All, Group: GroupTLS, Type: TypeString,
+		Placeholder: "FILE", Complete: CompleteFile,
+		Help: "append the secrets of the connections to FILE, for Wireshark",
+	},
+	{
 		Name: "tls-alpn", Tools: All, Group: GroupTLS, Type: TypeString, Repeat: true,
 		Placeholder: "PROTOCOL",
 		Help:        "offer this application protocol; may be repeated",
@@ -55,5 +75,31 @@ var tlsOptions = []Option{
 	{
 		Name: "no-tls", Tools: All, Group: GroupTLS, Type: TypeBool,
 		Help: "never use TLS, not even on port 8883",
+	},
+	{
+		Name: "psk", Tools: All, Group: GroupTLS, Type: TypeString,
+		Placeholder: "KEY", Secret: true,
+		Help: "known from mosquitto and refused: there is no TLS with pre-shared keys here",
+	},
+	{
+		Name: "psk-identity", Tools: All, Group: GroupTLS, Type: TypeString,
+		Placeholder: "IDENTITY",
+		Help:        "goes with --psk",
+	},
+	{
+		Name: "keyform", Tools: All, Group: GroupTLS, Type: TypeChoice,
+		Placeholder: "FORM", Complete: CompleteChoice,
+		Choices: []Choice{{"pem", nil}, {"engine", nil}},
+		Help:    "form of --key: pem; engine is known from mosquitto and refused",
+	},
+	{
+		Name: "tls-engine", Tools: All, Group: GroupTLS, Type: TypeString,
+		Placeholder: "ENGINE",
+		Help:        "known from mosquitto and refused: there are no engines of OpenSSL here",
+	},
+	{
+		Name: "tls-engine-kpass-sha1", Tools: All, Group: GroupTLS, Type: TypeString,
+		Placeholder: "SHA1", Secret: true,
+		Help: "goes with --tls-engine and --keyform engine",
 	},
 }

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/topic"
@@ -105,12 +108,38 @@ func appendValue(p packet.Properties, id packet.PropertyID, q Property) (packet.
 	switch id.Type() {
 	case packet.TypePair:
 		return p.AppendUser([]byte(q.Key), []byte(q.Value))
-	case packet.TypeString, packet.TypeBinary:
+	case packet.TypeString:
 		return p.AppendBytes(id, []byte(q.Value))
+	case packet.TypeBinary:
+		b, err := parseBinary(q.Value)
+		if err != nil {
+			return p, err
+		}
+		return p.AppendBytes(id, b)
 	}
 	n, err := strconv.ParseUint(q.Value, 10, 32)
 	if err != nil {
 		return p, packet.ErrPropertyValue
 	}
 	return p.AppendUint(id, uint32(n))
+}
+
+// parseBinary reads the value of a binary property: hex:00ff, base64:AP8=, or
+// the bytes as they are, behind text: if they begin with one of these words.
+func parseBinary(s string) ([]byte, error) {
+	if digits, ok := strings.CutPrefix(s, "hex:"); ok {
+		b, err := hex.DecodeString(digits)
+		if err != nil {
+			return nil, errors.New("is not an even number of hex digits behind hex:")
+		}
+		return b, nil
+	}
+	if text, ok := strings.CutPrefix(s, "base64:"); ok {
+		b, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return nil, errors.New("is not base64 behind base64:")
+		}
+		return b, nil
+	}
+	return []byte(strings.TrimPrefix(s, "text:")), nil
 }

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"testing"
 
@@ -33,12 +35,27 @@ func TestTLSWorksAndItsFailuresSayWhy(t *testing.T) {
 		{"no client certificate", mutual, []string{"--cafile", certs.CA.CertFile}, 3, "certificate"},
 		{"plain to a TLS port", addr, nil, 3, ""},
 		{"TLS to a plain port", plain, []string{"--cafile", certs.CA.CertFile}, 3, "TLS"},
+		{"cipher suites", addr, []string{"--cafile", certs.CA.CertFile, "--ciphers", "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256"}, 0, ""},
+		{"unknown cipher suite", addr, []string{"--cafile", certs.CA.CertFile, "--ciphers", "ROT13"}, 2, `"ROT13"`},
+		{"pinned", addr, []string{"--tls-pin", fingerprint(certs.Server.Leaf.Raw), "--cafile", certs.CA.CertFile}, 0, ""},
+		{"pinned alone", addr, []string{"--tls-pin", fingerprint(certs.Server.Leaf.Raw), "--insecure"}, 0, ""},
+		{"pinned to another", addr, []string{"--tls-pin", fingerprint(certs.Client.Leaf.Raw), "--insecure"}, 3, fingerprint(certs.Server.Leaf.Raw)},
+		{"a bad pin", addr, []string{"--tls-pin", "12"}, 2, "SHA-256"},
+		{"key log to nowhere", addr, []string{"--cafile", certs.CA.CertFile, "--tls-keylog", "/nonexistent/x"}, 2, "/nonexistent/x"},
+		{"pre-shared key", addr, []string{"--psk", "c0ffee", "--psk-identity", "me"}, 2, "pre-shared keys"},
+		{"pre-shared key without identity", addr, []string{"--psk", "c0ffee"}, 2, "--psk-identity"},
+		{"pre-shared key beside certificates", addr, []string{"--psk", "c0ffee", "--psk-identity", "me", "--cafile", certs.CA.CertFile}, 2, "excludes"},
+		{"engine", addr, []string{"--tls-engine", "pkcs11"}, 2, "engines of OpenSSL"},
+		{"key form without key", addr, []string{"--keyform", "pem"}, 2, "--key"},
 		{"certificate without key", addr, []string{"--cafile", certs.CA.CertFile, "--cert", certs.Client.CertFile}, 2, "--key"},
 		{"a key for a CA file", addr, []string{"--cafile", certs.CA.KeyFile}, 2, certs.CA.KeyFile},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := run(t, "", "mqpub", append(append(at(c.addr), send...), c.args...)...)
+			if strings.Contains(r.err, "c0ffee") {
+				t.Errorf("the key is in %q", r.err)
+			}
 			if r.code != c.code || !strings.Contains(r.err, c.says) || c.code != 0 && r.err == "" || strings.Count(r.err, "\n") > 2 {
 				t.Errorf("code %d, stderr %q; want code %d and %q in at most two lines", r.code, r.err, c.code, c.says)
 			}
@@ -50,4 +67,9 @@ func TestTLSWorksAndItsFailuresSayWhy(t *testing.T) {
 			}
 		})
 	}
+}
+
+func fingerprint(der []byte) string {
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
 }

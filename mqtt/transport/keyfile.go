@@ -61,16 +61,17 @@ func LoadCertificate(certFile, keyFile, password string) (tls.Certificate, error
 	return cert, nil
 }
 
+// ErrKeyEncrypted is in the error of a key whose password is missing.
 var (
-	errEncrypted   = errors.New("the key is encrypted, and no password is given")
-	errPassword    = errors.New("the password of the key is wrong")
-	errUnsupported = errors.New("the key is encrypted in a way not supported here")
+	ErrKeyEncrypted = errors.New("the key is encrypted, and no password is given")
+	errPassword     = errors.New("the password of the key is wrong")
+	errUnsupported  = errors.New("the key is encrypted in a way not supported here")
 )
 
 func keyError(path string, err error) error {
 	hint := ""
 	switch {
-	case errors.Is(err, errEncrypted):
+	case errors.Is(err, ErrKeyEncrypted):
 		hint = "give its password, or decrypt it: openssl pkey -in old.pem -out new.pem"
 	case errors.Is(err, errUnsupported):
 		hint = "encrypt it with AES: openssl pkcs8 -topk8 -v2 aes256 -in old.pem -out new.pem"
@@ -83,7 +84,7 @@ func parseKey(b *pem.Block, password string) (any, error) {
 	switch {
 	case b.Type == "ENCRYPTED PRIVATE KEY":
 		if password == "" {
-			return nil, errEncrypted
+			return nil, ErrKeyEncrypted
 		}
 		var err error
 		if der, err = decryptPKCS8(der, password); err != nil {
@@ -120,7 +121,7 @@ func parsePlainKey(der []byte) (any, error) {
 // commands write. It has no integrity check, which costs a local key nothing.
 func decryptLegacy(b *pem.Block, password string) (any, error) {
 	if password == "" {
-		return nil, errEncrypted
+		return nil, ErrKeyEncrypted
 	}
 	//nolint:staticcheck // deprecated because it is weak, and still what files use
 	der, err := x509.DecryptPEMBlock(b, []byte(password))

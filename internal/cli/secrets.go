@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+// passwordSources are the options that give the password; only one may.
+var passwordSources = [...]string{"password", "password-file", "password-command", "ask-password"}
+
+// findPassword gets the password from where the options say; nil is none.
+func (c *Connection) findPassword() ([]byte, error) {
+	v := c.inv.Values
+	source := ""
+	for _, name := range passwordSources {
+		v.Yield(name, passwordSources[:]...)
+		if !v.IsSet(name) || name == "ask-password" && !v.Bool(name) {
+			continue
+		}
+		if source != "" {
+			return nil, Usagef("%s and %s exclude each other", v.Name(source), v.Name(name))
+		}
+		source = name
+	}
+	switch source {
+	case "password":
+		return []byte(v.String(source)), nil
+	case "password-file":
+		b, err := c.readSecret("password file", v.String(source))
+		if err != nil {
+			return nil, Usagef("%s: %v", v.Label(source), err)
+		}
+		return b, nil
+	case "password-command":
+		b, err := runForSecret(v.String(source))
+		if err != nil {
+			return nil, Usagef("%s: %v", v.Label(source), err)
+		}
+		return b, nil
+	case "ask-password":
+		b, err := c.inv.ask("password: ")
+		if err != nil {
+			return nil, Usagef("--ask-password: %v", err)
+		}
+		return b, nil
+	}
+	return nil, nil
+}
+
+// readKeyPassword gets the password of an encrypted private key.
+func (c *Connection) readKeyPassword(o *transport.TLSOptions) error {
+	v := c.inv.Values
+	if name := v.String("key-password-file"); name != "" {
+		b, err := c.readSecret("key password file", name)
+		if err != nil {
+			return Usagef("%s: %v", v.Label("key-password-file"), err)
+		}
+		o.KeyPassword = string(b)
+		return nil
+	}
+	if o.CertFile == "" || !c.inv.canAsk() {
+		return nil
+	}
+	_, err := transport.LoadCertificate(o.CertFile, o.KeyFile, "")
+	if !errors.Is(err, transport.ErrKeyEncrypted) {
+		return nil // Config says what else is wrong
+	}
+	b, err := c.inv.ask(fmt.Sprintf("password of the key %s: ", v.String("key")))
+	o.KeyPassword = string(b)
+	return err
+}
+
+// readSecret reads a file, or standard input, less one newline at its end.
+func (c *Connection) readSecret(what, name string) ([]byte, error) {
+	r := c.inv.Stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		if st, err := f.Stat(); err == nil && st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 {
+			c.inv.Warnf("%s %q can be read by others", what, name)
+		}
+		r = f
+	}
+	b, err := io.ReadAll(io.LimitReader(r, packet.MaxString+3))
+	return trimLine(b), err
+}
+
+// trimLine takes one newline off the end.
+func trimLine(b []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r"))
+}
+
+// secretTime is how long a command may take to print a secret: it may ask the
+// user.
+const secretTime = 2 * time.Minute
+
+// runForSecret runs a command in the shell and returns what it prints. The
+// error has nothing of that.
+func runForSecret(command string) ([]byte, error) {
+	shell, flag := "/bin/sh", "-c"
+	if runtime.GOOS == "windows" {
+		shell, flag = "cmd", "/c"
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), secretTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, shell, flag, command)
+	cmd.Stdin, cmd.Stderr = os.Stdin, os.Stderr
+	out, err := cmd.Output()
+	switch {
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("the command has not ended in %v", secretTime)
+	case err != nil:
+		return nil, fmt.Errorf("the command ended with %v", err)
+	}
+	if out = trimLine(out); len(out) == 0 {
+		return nil, errors.New("the command printed nothing")
+	}
+	return out, nil
+}
+
+// refuseOpenSSL refuses what only OpenSSL can do, after the checks that the
+// mosquitto clients make.
+func (c *Connection) refuseOpenSSL() error {
+	v := c.inv.Values
+	const wayOut = "--proxy-command 'openssl s_client -quiet -connect %h:%p ...' can do it"
+	switch {
+	case v.IsSet("psk") && (v.IsSet("cafile") || v.IsSet("capath")):
+		return Usagef("--psk excludes --cafile and --capath")
+	case v.IsSet("psk") != v.IsSet("psk-identity"):
+		return Usagef("--psk and --psk-identity go together")
+	case v.IsSet("psk"):
+		return Usagef("TLS with pre-shared keys is not spoken here: Go's TLS has none").WithHint("%s", wayOut)
+	case v.IsSet("keyform") && !v.IsSet("key"):
+		return Usagef("--keyform needs --key")
+	case v.IsSet("tls-engine-kpass-sha1") && (!v.IsSet("tls-engine") || v.String("keyform") != "engine"):
+		return Usagef("--tls-engine-kpass-sha1 needs --tls-engine and --keyform engine")
+	case v.IsSet("tls-engine"), v.String("keyform") == "engine":
+		return Usagef("engines of OpenSSL cannot be used here: this TLS is Go's own").WithHint("%s", wayOut)
+	}
+	return nil
+}
