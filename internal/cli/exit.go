@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
+
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // The exit codes. ExitCodes has them as a table.
@@ -134,8 +136,15 @@ func hintOf(err error) string {
 		error
 		Hint() string
 	}
-	if err != nil && errors.As(err, &hinter) {
+	if err != nil && errors.As(err, &hinter) && hinter.Hint() != "" {
 		return hinter.Hint()
+	}
+	if errors.Is(err, transport.ErrKeyEncrypted) {
+		return "give its password with --key-password-file, or decrypt it: openssl pkey -in old.pem -out new.pem"
+	}
+	var te *transport.Error
+	if errors.As(err, &te) {
+		return te.Hint
 	}
 	return ""
 }

@@ -540,3 +540,24 @@ func TestASignalEndsTheReadingOfOneMessage(t *testing.T) {
 		t.Errorf("code %d, %q, want 130", got.code, got.err)
 	}
 }
+
+// What the engine knows about a way out reaches the user as the second line.
+func TestTheHintsOfTheTransportAreShown(t *testing.T) {
+	t.Parallel()
+	_, addr := brokertest.Start(t)
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"-h", "127.0.0.1:1"}, "mqpub: check that the broker runs, and the port\n"},
+		{[]string{"-h", addr, "--tls"}, "mqpub: use the TLS port, usually 8883"},
+		{[]string{"-L", "mqtt://broker.invalid"}, "mqpub: "},
+		{[]string{"-L", "ftp://x"}, "mqpub: use one of mqtt, tcp"},
+		{[]string{"--unix", "/nowhere/s"}, "mqpub: check the path, and that the broker runs\n"},
+	} {
+		r := run(t, "", "mqpub", append([]string{"-t", "t", "-m", "x"}, c.args...)...)
+		if lines := strings.SplitAfter(r.err, "\n"); len(lines) != 3 || !strings.HasPrefix(lines[1], c.says) {
+			t.Errorf("%q: got %q, want a second line %q", c.args, r.err, c.says)
+		}
+	}
+}
