@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -19,6 +20,13 @@ type Subscription struct {
 	Options packet.SubscribeOptions
 	// ID is a subscription identifier, 0 for none. MQTT 5.0.
 	ID uint32
+	// Properties are the user properties of the SUBSCRIBE. MQTT 5.0.
+	Properties packet.Properties
+}
+
+// together tells whether one SUBSCRIBE can hold both.
+func (s *Subscription) together(o *Subscription) bool {
+	return s.ID == o.ID && bytes.Equal(s.Properties, o.Properties)
 }
 
 // Subscribe subscribes to all filters in one packet per subscription
@@ -36,7 +44,7 @@ func (c *Client) Subscribe(ctx context.Context, subs ...Subscription) ([]packet.
 	var refused error
 	for start := 0; start < len(subs); {
 		end := start + 1
-		for end < len(subs) && subs[end].ID == subs[start].ID {
+		for end < len(subs) && subs[end].together(&subs[start]) {
 			end++
 		}
 		part := subs[start:end]
@@ -60,7 +68,16 @@ func (c *Client) Subscribe(ctx context.Context, subs ...Subscription) ([]packet.
 // Unsubscribe ends subscriptions and waits for the answer: one reason code
 // per filter, in 3.1.1 always Success.
 func (c *Client) Unsubscribe(ctx context.Context, filters ...string) ([]packet.ReasonCode, error) {
+	return c.UnsubscribeWith(ctx, nil, filters...)
+}
+
+// UnsubscribeWith is Unsubscribe with user properties, which versions before
+// 5.0 do not get.
+func (c *Client) UnsubscribeWith(ctx context.Context, props packet.Properties, filters ...string) ([]packet.ReasonCode, error) {
 	p := &packet.Unsubscribe{}
+	if c.Version() >= packet.V5 {
+		p.Properties = props
+	}
 	for _, f := range filters {
 		if err := topic.ValidateFilter(f); err != nil {
 			return nil, &Error{Op: "unsubscribe", Class: ErrNotSent, Err: err}
@@ -140,8 +157,11 @@ func subscribePacket(subs []Subscription, v packet.Version) *packet.Subscribe {
 		}
 		p.Subscriptions = append(p.Subscriptions, packet.Subscription{Filter: []byte(s.Filter), Options: o})
 	}
-	if id := subs[0].ID; id != 0 && v >= packet.V5 {
-		p.Properties, _ = p.Properties.AppendUint(packet.SubscriptionIdentifier, id)
+	if v >= packet.V5 {
+		p.Properties = append(p.Properties, subs[0].Properties...)
+		if id := subs[0].ID; id != 0 {
+			p.Properties, _ = p.Properties.AppendUint(packet.SubscriptionIdentifier, id)
+		}
 	}
 	return p
 }
@@ -166,7 +186,7 @@ func (c *Client) resubscribe() {
 	const most = 256 // filters per packet
 	for start := 0; start < len(c.subs); {
 		end := start + 1
-		for end < len(c.subs) && c.subs[end].ID == c.subs[start].ID && end-start < most {
+		for end < len(c.subs) && c.subs[end].together(&c.subs[start]) && end-start < most {
 			end++
 		}
 		c.renew(start, end)

@@ -41,3 +41,16 @@ func askTerminal(prompt string) ([]byte, error) {
 	_, _ = io.WriteString(out, "\n")
 	return b, err
 }
+
+// TerminalSize is how many columns and lines a terminal has; 80 and 24 for what
+// does not say.
+func TerminalSize(f *os.File) (width, height int) {
+	conn, err := f.SyscallConn()
+	if err == nil {
+		_ = conn.Control(func(fd uintptr) { width, height, err = term.GetSize(int(fd)) })
+	}
+	if err != nil || width < 1 || height < 1 {
+		return 80, 24
+	}
+	return width, height
+}

@@ -43,6 +43,9 @@ func (inv *Invocation) Connection() (*Connection, error) {
 	return c, nil
 }
 
+// Broker is the address that was reached last, for a heading.
+func (c *Connection) Broker() string { return c.targets[c.last].Address() }
+
 // URLTopic is the topic of the first --url that has one.
 func (c *Connection) URLTopic() string {
 	for _, t := range c.targets {

@@ -31,6 +31,14 @@ var outputOptions = []Option{
 		Help: "end each message with a NUL byte",
 	},
 	{
+		Name: "watch", Short: "w", Tools: Sub, Group: GroupOutput, Type: TypeBool,
+		Help: "show the latest message of every topic, on a terminal",
+	},
+	{
+		Name: "message-rate", Tools: Sub, Group: GroupOutput, Type: TypeBool,
+		Help: "write how many messages came in each second, instead of them",
+	},
+	{
 		Name: "raw", Tools: Sub, Group: GroupOutput, Type: TypeBool,
 		Help: "do not escape control characters on a terminal",
 	},

@@ -19,6 +19,39 @@ var subscribeOptions = []Option{
 		Help: "highest quality of service asked for",
 	},
 	{
+		Name: "sub", Tools: Sub, Group: GroupSubscribe, Type: TypeString, Repeat: true,
+		Placeholder: "FILTER[;OPTION]...", Complete: CompleteTopic,
+		Help: "subscribe with options of its own: qos=N, nl, rap, rh=N, id=N, as 'a/#;qos=1;nl'; may be repeated",
+	},
+	{
+		Name: "unsubscribe", Short: "U", Tools: Sub, Group: GroupSubscribe, Type: TypeString, Repeat: true,
+		Placeholder: "FILTER", Complete: CompleteTopic,
+		Help: "end the subscription to FILTER that a kept session has; may be repeated",
+	},
+	{
+		Name: "no-local", Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
+		Help: "leave out what this client identifier publishes itself (MQTT 5)",
+	},
+	{
+		Name: "retain-as-published", Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
+		Help: "keep the retain flag of live messages as the publisher set it (MQTT 5)",
+	},
+	{
+		Name: "retain-handling", Tools: Sub, Group: GroupSubscribe, Type: TypeChoice,
+		Placeholder: "WHEN", Default: "always", Complete: CompleteChoice,
+		Choices: []Choice{{"always", nil}, {"new", nil}, {"never", nil}},
+		Help:    "send retained messages always, for new subscriptions, or never (MQTT 5)",
+	},
+	{
+		Name: "remove-retained", Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
+		Help: "remove every retained message that is written from the broker",
+	},
+	{
+		Name: "random-filter", Tools: Sub, Group: GroupSubscribe, Type: TypeString,
+		Placeholder: "PERCENT",
+		Help:        "write this part of the messages only, by chance: 0.1 to 100",
+	},
+	{
 		Name: "skip-retained", Short: "R", Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
 		Help: "leave out retained messages",
 	},

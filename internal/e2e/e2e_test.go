@@ -147,13 +147,21 @@ func newHub(t *testing.T, o broker.Options) *hub {
 // sub starts mqsub and waits until it has subscribed.
 func (h *hub) sub(t *testing.T, args ...string) *running {
 	t.Helper()
+	return h.subs(t, 1, args...)
+}
+
+// subs is sub with n filters.
+func (h *hub) subs(t *testing.T, n int, args ...string) *running {
+	t.Helper()
 	r := start(t, nil, "mqsub", append(args, h.addr...)...)
-	select {
-	case <-h.subscribed:
-	case <-r.done:
-		t.Fatalf("mqsub %q ended early: code %d, stderr %q", args, r.code, r.err.String())
-	case <-time.After(patience):
-		t.Fatal("no subscription")
+	for range n {
+		select {
+		case <-h.subscribed:
+		case <-r.done:
+			t.Fatalf("mqsub %q ended early: code %d, stderr %q", args, r.code, r.err.String())
+		case <-time.After(patience):
+			t.Fatal("no subscription")
+		}
 	}
 	return r
 }

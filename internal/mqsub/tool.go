@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/mqtools/mqtools/format"
@@ -45,6 +47,13 @@ type job struct {
 	retainedOnly bool
 	limit        int64 // messages to write, 0 for no limit
 	idle         time.Duration
+	unsubs       []string
+	part         float64 // of the messages to write, by chance; 0 for all
+
+	removeRetained bool
+	removed        bool // something was removed, and may not be acknowledged yet
+	rate           bool // count messages by the second
+	watch          *watch
 
 	count int64 // messages written
 	out   output
@@ -113,29 +122,8 @@ func (j *job) configure() error {
 	if j.conn, err = j.inv.Connection(); err != nil {
 		return err
 	}
-	filters := v.Strings("topic")
-	if t := j.conn.URLTopic(); t != "" {
-		filters = append(filters, t)
-	}
-	if len(filters) == 0 {
-		return cli.Usagef("no topic filter").WithHint("give one with -t, as -t 'a/#'")
-	}
-	j.skipRetained, j.retainedOnly = v.Bool("skip-retained"), v.Bool("retained-only")
-	if j.skipRetained && j.retainedOnly {
-		return cli.Usagef("--skip-retained and --retained-only exclude each other")
-	}
-	for _, f := range filters {
-		if err := cli.CheckFilter(v.Label("topic"), f); err != nil {
-			return err
-		}
-		s := mqtt.Subscription{Filter: f, QoS: packet.QoS(v.Int("qos"))}
-		if j.skipRetained {
-			s.Options |= packet.RetainHandlingNone
-		}
-		if id, ok := j.conn.Properties.Subscribe.Uint(packet.SubscriptionIdentifier); ok {
-			s.ID = id
-		}
-		j.subs = append(j.subs, s)
+	if err := j.readSubscriptions(); err != nil {
+		return err
 	}
 	for _, f := range v.Strings("filter-out") {
 		if err := cli.CheckFilter(v.Label("filter-out"), f); err != nil {
@@ -148,6 +136,23 @@ func (j *job) configure() error {
 		return err
 	}
 	j.out.w = j.inv.Stdout
+	j.removeRetained, j.rate = v.Bool("remove-retained"), v.Bool("message-rate")
+	if text := v.String("random-filter"); text != "" {
+		percent, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(percent >= 0.1 && percent <= 100) {
+			return cli.Usagef("%s %q is not a percentage from 0.1 to 100", v.Label("random-filter"), text)
+		}
+		j.part = percent / 100
+	}
+	if v.Bool("watch") {
+		if !j.inv.StdoutIsTerminal {
+			return cli.Usagef("--watch needs a terminal as standard output")
+		}
+		if j.rate {
+			return cli.Usagef("--watch and --message-rate exclude each other")
+		}
+		j.watch = newWatch(j.inv)
+	}
 	return nil
 }
 
@@ -163,6 +168,9 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	if j.conn.Options.Resume && client.SessionPresent() {
 		j.inv.Debugf("the broker kept the session")
 	}
+	if j.conn.Options.Version == 0 && client.Version() < packet.V5 && j.wantsV5() {
+		j.inv.Warnf("the connection speaks MQTT %s: the options of subscriptions are left out", client.Version())
+	}
 	codes, err := client.Subscribe(ctx, j.subs...)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -172,13 +180,28 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 		return cli.WorkError(err)
 	}
 	j.tellGranted(codes)
+	if err := j.unsubscribe(ctx); err != nil || len(j.subs) == 0 {
+		return err
+	}
 	if j.inv.Values.Bool("exit-after-subscribe") {
 		return nil
 	}
-	if j.retainedOnly {
-		return j.retained(ctx)
+	work := j.follow
+	switch {
+	case j.retainedOnly:
+		work = j.retained
+	case j.rate:
+		work = j.rates
+	case j.watch != nil:
+		work = j.watchTopics
 	}
-	return j.follow(ctx)
+	err = work(ctx)
+	if j.removed && (err == nil || errors.Is(err, errDone)) {
+		if flushErr := client.Flush(ctx); flushErr != nil {
+			return cli.WorkError(flushErr)
+		}
+	}
+	return err
 }
 
 // tellDenied names every filter that was refused.
@@ -257,6 +280,12 @@ func (j *job) batch(b *mqtt.Batch) error {
 		m := &b.Messages[i]
 		taken++
 		if !j.wanted(m) {
+			continue
+		}
+		if err := j.remove(m); err != nil {
+			return err
+		}
+		if j.part > 0 && rand.Float64() >= j.part {
 			continue
 		}
 		var err error

@@ -1,0 +1,174 @@
+package mqsub
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// readSubscriptions reads what is subscribed to and unsubscribed from.
+func (j *job) readSubscriptions() error {
+	v := j.inv.Values
+	j.skipRetained, j.retainedOnly = v.Bool("skip-retained"), v.Bool("retained-only")
+	if j.skipRetained && j.retainedOnly {
+		return cli.Usagef("--skip-retained and --retained-only exclude each other")
+	}
+	var options packet.SubscribeOptions
+	switch h := v.String("retain-handling"); {
+	case h == "new":
+		options |= packet.RetainHandlingNew
+	case h == "never", j.skipRetained && !v.IsSet("retain-handling"):
+		options |= packet.RetainHandlingNone
+	}
+	if v.Bool("retain-as-published") {
+		options |= packet.RetainAsPublished
+	}
+	if v.Bool("no-local") {
+		options |= packet.NoLocal
+	}
+	base := mqtt.Subscription{QoS: packet.QoS(v.Int("qos")), Options: options}
+	for p := range j.conn.Properties.Subscribe.All() {
+		if p.ID == packet.SubscriptionIdentifier {
+			base.ID = p.Uint
+		} else {
+			base.Properties, _ = base.Properties.AppendUser(p.Bytes, p.Value)
+		}
+	}
+	add := func(label, filter string, s mqtt.Subscription) error {
+		if err := cli.CheckFilter(label, filter); err != nil {
+			return err
+		}
+		if _, _, shared := topic.ParseShare(filter); shared && s.Options&packet.NoLocal != 0 {
+			return cli.Usagef("%s %s: a shared subscription has no \"no local\" [MQTT-3.8.3-4]", label, topic.Quote(filter))
+		}
+		s.Filter = filter
+		j.subs = append(j.subs, s)
+		return nil
+	}
+	filters := v.Strings("topic")
+	if t := j.conn.URLTopic(); t != "" {
+		filters = append(filters, t)
+	}
+	for _, f := range filters {
+		if err := add(v.Label("topic"), f, base); err != nil {
+			return err
+		}
+	}
+	for _, text := range v.Strings("sub") {
+		filter, s, err := parseSub(text, base)
+		if err != nil {
+			return cli.Usagef("%s %q: %v", v.Label("sub"), text, err).WithHint("as in --sub 'a/#;qos=1;nl;rap;rh=2;id=7'")
+		}
+		if err := add(v.Label("sub"), filter, s); err != nil {
+			return err
+		}
+	}
+	for _, f := range v.Strings("unsubscribe") {
+		if err := cli.CheckFilter(v.Label("unsubscribe"), f); err != nil {
+			return err
+		}
+		j.unsubs = append(j.unsubs, f)
+	}
+	if len(j.subs) == 0 && len(j.unsubs) == 0 {
+		return cli.Usagef("no topic filter").WithHint("give one with -t, as -t 'a/#'")
+	}
+	if o := j.conn.Options.Version; (o == packet.V31 || o == packet.V311) && j.wantsV5() {
+		return cli.Usagef("the options of subscriptions need MQTT 5").WithHint("they are --no-local, --retain-as-published, --retain-handling and those of --sub but qos")
+	}
+	return nil
+}
+
+// wantsV5 tells whether a subscription has what versions before 5.0 do not
+// know. Retained messages are also left out on this side.
+func (j *job) wantsV5() bool {
+	for _, s := range j.subs {
+		o := s.Options
+		if j.skipRetained && !j.inv.Values.IsSet("retain-handling") {
+			o &^= packet.RetainHandlingNone
+		}
+		if o != 0 || s.ID != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// parseSub reads FILTER;OPTION;... on the base of what the other options say.
+// A filter with a semicolon in it goes after -t.
+func parseSub(text string, s mqtt.Subscription) (filter string, _ mqtt.Subscription, err error) {
+	filter, rest, has := strings.Cut(text, ";")
+	for has {
+		var option string
+		option, rest, has = strings.Cut(rest, ";")
+		name, value, hasValue := strings.Cut(option, "=")
+		number := func(most uint64) (uint64, error) {
+			n, err := strconv.ParseUint(value, 10, 32)
+			if err != nil || n > most {
+				return 0, cli.Usagef("%q is not a number up to %d", option, most)
+			}
+			return n, nil
+		}
+		var n uint64
+		switch {
+		case name == "qos" && hasValue:
+			n, err = number(2)
+			s.QoS = packet.QoS(n)
+		case name == "rh" && hasValue:
+			n, err = number(2)
+			s.Options = s.Options&^(3<<4) | packet.SubscribeOptions(n<<4)
+		case name == "id" && hasValue:
+			if n, err = number(268435455); err == nil && n == 0 {
+				err = cli.Usagef("identifier 0")
+			}
+			s.ID = uint32(n)
+		case option == "nl":
+			s.Options |= packet.NoLocal
+		case option == "rap":
+			s.Options |= packet.RetainAsPublished
+		default:
+			err = cli.Usagef("unknown option %q", option)
+		}
+		if err != nil {
+			return "", s, err
+		}
+	}
+	return filter, s, nil
+}
+
+// unsubscribe ends the subscriptions that -U names.
+func (j *job) unsubscribe(ctx context.Context) error {
+	if len(j.unsubs) == 0 {
+		return nil
+	}
+	codes, err := j.client.UnsubscribeWith(ctx, j.conn.Properties.Unsubscribe, j.unsubs...)
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return cli.WorkError(err)
+	}
+	for i, code := range codes {
+		if code == packet.NoSubscriptionExisted && i < len(j.unsubs) {
+			j.inv.Warnf("there was no subscription to %s", topic.Quote(j.unsubs[i]))
+		}
+	}
+	return nil
+}
+
+// remove takes a retained message off the broker, by an empty one.
+func (j *job) remove(m *mqtt.Message) error {
+	if !j.removeRetained || !m.Retain || len(m.Payload) == 0 {
+		return nil
+	}
+	j.removed = true
+	err := j.client.Send(context.Background(), &mqtt.Message{Topic: m.Topic, QoS: 1, Retain: true}, 0)
+	if err != nil {
+		return cli.WorkError(err)
+	}
+	return nil
+}

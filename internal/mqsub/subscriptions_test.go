@@ -1,0 +1,62 @@
+package mqsub
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+func TestParseSub(t *testing.T) {
+	t.Parallel()
+	base := mqtt.Subscription{QoS: 1, Options: packet.RetainHandlingNone, ID: 5}
+	for _, c := range []struct {
+		text, filter string
+		qos          packet.QoS
+		options      packet.SubscribeOptions
+		id           uint32
+	}{
+		{"a/#", "a/#", 1, packet.RetainHandlingNone, 5},
+		{"a;qos=2", "a", 2, packet.RetainHandlingNone, 5},
+		{"a;nl;rap;rh=1;id=268435455", "a", 1, packet.NoLocal | packet.RetainAsPublished | packet.RetainHandlingNew, 268435455},
+		{"a;rh=0;qos=0", "a", 0, 0, 5},
+	} {
+		filter, s, err := parseSub(c.text, base)
+		if err != nil || filter != c.filter || s.QoS != c.qos || s.Options != c.options || s.ID != c.id {
+			t.Errorf("%s: got %q %+v, %v", c.text, filter, s, err)
+		}
+	}
+	for text, says := range map[string]string{
+		"a;qos=3": `"qos=3"`, "a;qos": `unknown option "qos"`, "a;rh=3": "up to 2", "a;id=0": "identifier 0", "a;id=268435456": "268435455",
+		"a;qoz=1": `"qoz=1"`, "a;": `unknown option ""`, "a;nl=1": `"nl=1"`, "a;qos=+1": `"qos=+1"`,
+	} {
+		if _, _, err := parseSub(text, base); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: got %v, want %q", text, err, says)
+		}
+	}
+}
+
+func TestWatchDrawsWhatFits(t *testing.T) {
+	t.Parallel()
+	w := &watch{broker: "h:1", at: map[string]int{}, size: func() (int, int) { return 12, 6 }}
+	for _, m := range []struct{ topic, payload string }{
+		{"a", "1"}, {"b", "long enough to be cut"}, {"a", "2\nmore"}, {"c\x1b[2J", "x"},
+	} {
+		w.take(&mqtt.Message{Topic: m.topic, Payload: []byte(m.payload)})
+	}
+	const end = "\x1b[K\r\n"
+	want := "\x1b[Hh:1: 3 topic" + end + "a 2 …" + end + "b long enoug" + end + `c\x1b[2J x` + end + "\x1b[J"
+	if got := string(w.draw(nil)); got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	w.take(&mqtt.Message{Topic: "d", Payload: []byte("y")})
+	w.take(&mqtt.Message{Topic: "e", Payload: []byte("z")})
+	want = "\x1b[Hh:1: 5 topic" + end + "a 2 …" + end + "b long enoug" + end + `c\x1b[2J x` + end + "… and 2 topi" + end + "\x1b[J"
+	if got := string(w.draw(nil)); got != want {
+		t.Errorf("more than fits: got  %q\nwant %q", got, want)
+	}
+	if w.dirty {
+		t.Error("drawn, and dirty")
+	}
+}
