@@ -80,7 +80,7 @@ func TestNormalizeRefuses(t *testing.T) {
 		{"two hyphens before a letter", Sub, []string{"--t", "a"}, `unknown option "--t"`, "did you mean -t?"},
 		{"a long name with one hyphen", Sub, []string{"-topic", "a"}, `unknown option "-topic"`, "did you mean --topic?"},
 		{"a long name with one hyphen and a value", Sub, []string{"-topic=a"}, `unknown option "-topic"`, "did you mean --topic?"},
-		{"an option of another tool", Pub, []string{"--verbose"}, `unknown option "--verbose"`, ""},
+		{"an option of another tool", Pub, []string{"--skip-retained"}, `unknown option "--skip-retained"`, ""},
 		{"a bundle with a stranger", Sub, []string{"-vZ"}, `unknown option "-Z" in "-vZ"`, ""},
 		{"a missing value", Sub, []string{"-v", "-t"}, "-t needs a value: FILTER", ""},
 		{"an attached value after =", Sub, []string{"-q=1"}, `"-q=1" is ambiguous`, "write -q QOS or --qos=QOS"},

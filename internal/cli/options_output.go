@@ -2,28 +2,28 @@ package cli
 
 var outputOptions = []Option{
 	{
-		Name: "verbose", Short: "v", Tools: Sub, Group: GroupOutput, Type: TypeBool,
+		Name: "verbose", Short: "v", Tools: PubSub, Group: GroupOutput, Type: TypeBool,
 		Help: "write the topic before the payload",
 	},
 	{
-		Name: "no-newline", Short: "N", Tools: Sub, Group: GroupOutput, Type: TypeBool,
+		Name: "no-newline", Short: "N", Tools: PubSub, Group: GroupOutput, Type: TypeBool,
 		Help: "write no newline after a message",
 	},
 	{
-		Name: "format", Short: "F", Tools: Sub, Group: GroupOutput, Type: TypeString,
+		Name: "format", Short: "F", Tools: PubSub, Group: GroupOutput, Type: TypeString,
 		Placeholder: "FORMAT",
 		Help:        "write messages after this pattern, as '%t %q %p'",
 	},
 	{
-		Name: "json", Tools: Sub, Group: GroupOutput, Type: TypeBool,
+		Name: "json", Tools: PubSub, Group: GroupOutput, Type: TypeBool,
 		Help: "write each message as one line of JSON that loses nothing",
 	},
 	{
-		Name: "pretty", Tools: Sub, Group: GroupOutput, Type: TypeBool,
+		Name: "pretty", Tools: PubSub, Group: GroupOutput, Type: TypeBool,
 		Help: "write messages for reading: details, indented JSON, hex dumps",
 	},
 	{
-		Name: "json-payload", Tools: Sub, Group: GroupOutput, Type: TypeBool,
+		Name: "json-payload", Tools: PubSub, Group: GroupOutput, Type: TypeBool,
 		Help: "with --json, put payloads that are JSON in as they are",
 	},
 	{
@@ -39,7 +39,7 @@ var outputOptions = []Option{
 		Help: "write how many messages came in each second, instead of them",
 	},
 	{
-		Name: "raw", Tools: Sub, Group: GroupOutput, Type: TypeBool,
+		Name: "raw", Tools: PubSub, Group: GroupOutput, Type: TypeBool,
 		Help: "do not escape control characters on a terminal",
 	},
 }

@@ -55,6 +55,29 @@ var publishOptions = []Option{
 		Help: "pause between two repetitions",
 	},
 	{
+		Name: "request", Tools: Pub, Group: GroupPublish, Type: TypeBool,
+		Help: "make the message a request: wait for the reply and write it to standard output",
+	},
+	{
+		Name: "response-topic", Short: "e", Tools: Pub, Group: GroupPublish, Type: TypeString,
+		Placeholder: "TOPIC", Complete: CompleteTopic,
+		Help: "topic of the reply; implies --request, which without it makes one (MQTT 5)",
+	},
+	{
+		Name: "replies", Tools: Pub, Group: GroupPublish, Type: TypeInt,
+		Placeholder: "N", Default: "1", Min: 1, Max: maxCount,
+		Help: "wait for N replies",
+	},
+	{
+		Name: "timeout", Short: "W", Tools: Pub, Group: GroupPublish, Type: TypeDuration,
+		Placeholder: "DURATION", Min: int64(time.Millisecond),
+		Help: "wait no longer for replies, and end with status 27",
+	},
+	{
+		Name: "latency", Tools: Pub, Group: GroupPublish, Type: TypeBool,
+		Help: "tell how long each reply took",
+	},
+	{
 		Name: "skip-blank", Tools: Pub, Group: GroupPublish, Type: TypeBool,
 		Help: "do not publish empty lines",
 	},

@@ -43,6 +43,15 @@ var subscribeOptions = []Option{
 		Help:    "send retained messages always, for new subscriptions, or never (MQTT 5)",
 	},
 	{
+		Name: "echo", Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
+		Help: "answer every request with its own payload (MQTT 5)",
+	},
+	{
+		Name: "reply-command", Tools: Sub, Group: GroupSubscribe, Type: TypeString,
+		Placeholder: "COMMAND",
+		Help:        "answer every request with what COMMAND prints; the request is its standard input (MQTT 5)",
+	},
+	{
 		Name: "remove-retained", Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
 		Help: "remove every retained message that is written from the broker",
 	},

@@ -110,13 +110,9 @@ const secretTime = 2 * time.Minute
 // runForSecret runs a command in the shell and returns what it prints. The
 // error has nothing of that.
 func runForSecret(command string) ([]byte, error) {
-	shell, flag := "/bin/sh", "-c"
-	if runtime.GOOS == "windows" {
-		shell, flag = "cmd", "/c"
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), secretTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, shell, flag, command)
+	cmd := ShellCommand(ctx, command)
 	cmd.Stdin, cmd.Stderr = os.Stdin, os.Stderr
 	out, err := cmd.Output()
 	switch {
@@ -129,6 +125,14 @@ func runForSecret(command string) ([]byte, error) {
 		return nil, errors.New("the command printed nothing")
 	}
 	return out, nil
+}
+
+// ShellCommand is a command for the system's shell, which the end of ctx ends.
+func ShellCommand(ctx context.Context, command string) *exec.Cmd {
+	if runtime.GOOS == "windows" {
+		return exec.CommandContext(ctx, "cmd", "/c", command)
+	}
+	return exec.CommandContext(ctx, "/bin/sh", "-c", command)
 }
 
 // refuseOpenSSL refuses what only OpenSSL can do, after the checks that the

@@ -183,7 +183,7 @@ func TestValuesPanicOnMistakesOfTheProgram(t *testing.T) {
 	v := parseOK(t, Pub, nil)
 	for it, call := range map[string]func(){
 		"asks for no option":      func() { v.String("nonesuch") },
-		"asks for another tool's": func() { v.Bool("verbose") },
+		"asks for another tool's": func() { v.Bool("watch") },
 		"asks for another type":   func() { v.Int("host") },
 	} {
 		func() {
@@ -195,8 +195,8 @@ func TestValuesPanicOnMistakesOfTheProgram(t *testing.T) {
 			call()
 		}()
 	}
-	if v.Has("verbose") || !v.Has("topic") {
-		t.Errorf("Has: got verbose %v, topic %v, want false, true", v.Has("verbose"), v.Has("topic"))
+	if v.Has("watch") || !v.Has("topic") {
+		t.Errorf("Has: got watch %v, topic %v, want false, true", v.Has("watch"), v.Has("topic"))
 	}
 }
 

@@ -252,3 +252,30 @@ func TestMosquittoFormatsAlike(t *testing.T) {
 		}
 	}
 }
+
+// TestMosquittoRequests has Debian's mosquitto_rr ask our responder on our
+// broker, and our request go over Debian's broker.
+func TestMosquittoRequests(t *testing.T) {
+	t.Parallel()
+	t.Run("their client, our broker and responder", func(t *testing.T) {
+		rr, err := exec.LookPath("mosquitto_rr")
+		if err != nil {
+			t.Skip("mosquitto-clients are not installed")
+		}
+		h := newHub(t, brokerDefaults)
+		h.sub(t, "-t", "ask", "--reply-command", "tr a-z A-Z")
+		b, err := exec.Command(rr, append([]string{"-V", "5", "-t", "ask", "-m", "hello", "-e", "answer", "-W", "20"}, h.addr...)...).CombinedOutput()
+		if err != nil || string(b) != "HELLO\n" {
+			t.Errorf("got %q, %v", b, err)
+		}
+	})
+	t.Run("our client and responder, their broker", func(t *testing.T) {
+		m := newMosquitto(t)
+		session := []string{"--unix", m.socket, "-t", "ask", "-q", "1", "-c", "-i", "responder"}
+		ok(t, "", "mqsub", append(session, "-E")...) // from here on requests are kept for it
+		start(t, nil, "mqsub", append(session, "--echo")...)
+		if got := ok(t, "", "mqpub", "--unix", m.socket, "-t", "ask", "-m", "hello", "-q", "1", "--request", "-W", "20"); got != "hello\n" {
+			t.Errorf("got %q", got)
+		}
+	})
+}

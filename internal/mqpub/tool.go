@@ -22,6 +22,7 @@ func Tool() cli.Tool {
 		Usage:   "[OPTION]... -t TOPIC {-m MESSAGE | -f FILE | -s | -n | -l | --input jsonl}",
 		Examples: []cli.Example{
 			{Command: "mqpub -t lamp/hall -m on -r", Text: "set a retained value"},
+			{Command: "mqpub -t lamp/ask -m state --request -W 5", Text: "ask, and write the reply"},
 			{Command: "tail -f app.log | mqpub -l -q 1 -t logs/app", Text: "publish every line, and lose none"},
 			{Command: "mqsub --json -t 'a/#' | mqpub --input jsonl -h other", Text: "copy messages to another broker"},
 		},
@@ -64,6 +65,10 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 	if err := j.readMessage(mode); err != nil {
 		return err
 	}
+	asks, err := wantsReply(inv.Values, mode)
+	if err != nil {
+		return err
+	}
 	var feed func(context.Context) error
 	streams := false
 	switch mode {
@@ -76,6 +81,9 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 			return err
 		}
 		feed = j.once
+	}
+	if asks {
+		return j.request(ctx)
 	}
 	return j.publish(ctx, feed, streams)
 }

@@ -165,7 +165,7 @@ func (j *job) remove(m *mqtt.Message) error {
 	if !j.removeRetained || !m.Retain || len(m.Payload) == 0 {
 		return nil
 	}
-	j.removed = true
+	j.sent = true
 	err := j.client.Send(context.Background(), &mqtt.Message{Topic: m.Topic, QoS: 1, Retain: true}, 0)
 	if err != nil {
 		return cli.WorkError(err)

@@ -51,7 +51,9 @@ type job struct {
 	part         float64 // of the messages to write, by chance; 0 for all
 
 	removeRetained bool
-	removed        bool // something was removed, and may not be acknowledged yet
+	echo           bool
+	replyCommand   string
+	sent           bool // something was published, and may not be acknowledged yet
 	rate           bool // count messages by the second
 	watch          *watch
 
@@ -132,10 +134,14 @@ func (j *job) configure() error {
 		j.filterOut = append(j.filterOut, f)
 	}
 	j.limit, j.idle = v.Int64("count"), v.Duration("idle-timeout")
-	if j.form, err = formatter(j.inv); err != nil {
+	if j.form, err = j.inv.Formatter(); err != nil {
 		return err
 	}
 	j.out.w = j.inv.Stdout
+	j.echo, j.replyCommand = v.Bool("echo"), v.String("reply-command")
+	if j.echo && j.replyCommand != "" {
+		return cli.Usagef("--echo and --reply-command exclude each other")
+	}
 	j.removeRetained, j.rate = v.Bool("remove-retained"), v.Bool("message-rate")
 	if text := v.String("random-filter"); text != "" {
 		percent, err := strconv.ParseFloat(text, 64)
@@ -196,7 +202,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 		work = j.watchTopics
 	}
 	err = work(ctx)
-	if j.removed && (err == nil || errors.Is(err, errDone)) {
+	if j.sent && (err == nil || errors.Is(err, errDone)) {
 		if flushErr := client.Flush(ctx); flushErr != nil {
 			return cli.WorkError(flushErr)
 		}
@@ -283,6 +289,9 @@ func (j *job) batch(b *mqtt.Batch) error {
 			continue
 		}
 		if err := j.remove(m); err != nil {
+			return err
+		}
+		if err := j.reply(m); err != nil {
 			return err
 		}
 		if j.part > 0 && rand.Float64() >= j.part {

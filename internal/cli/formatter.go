@@ -1,19 +1,21 @@
-package mqsub
+package cli
 
 import (
 	"errors"
 
 	"github.com/mqtools/mqtools/format"
-	"github.com/mqtools/mqtools/internal/cli"
 )
 
-// formatter makes the formatter that the options ask for.
-func formatter(inv *cli.Invocation) (format.Formatter, error) {
+// Formatter makes the formatter that the output options ask for.
+func (inv *Invocation) Formatter() (format.Formatter, error) {
 	v := inv.Values
+	print0 := v.Has("print0") && v.Bool("print0")
 	for _, pair := range [...][2]string{{"format", "json"}, {"format", "pretty"}, {"json", "verbose"}, {"no-newline", "print0"},
 		{"json", "no-newline"}, {"json", "print0"}, {"pretty", "no-newline"}, {"pretty", "print0"}} {
-		v.Yield(pair[0], pair[1])
-		v.Yield(pair[1], pair[0])
+		if v.Has(pair[0]) && v.Has(pair[1]) {
+			v.Yield(pair[0], pair[1])
+			v.Yield(pair[1], pair[0])
+		}
 	}
 	pattern, record, pretty := v.IsSet("format"), v.Bool("json"), v.Bool("pretty") // -F goes before -v
 	for _, x := range [...]struct {
@@ -22,22 +24,22 @@ func formatter(inv *cli.Invocation) (format.Formatter, error) {
 	}{
 		{"format", "json", pattern && record}, {"format", "pretty", pattern && pretty},
 		{"json", "verbose", record && v.Bool("verbose")},
-		{"no-newline", "print0", v.Bool("no-newline") && v.Bool("print0")},
-		{"json", "no-newline", record && v.Bool("no-newline")}, {"json", "print0", record && v.Bool("print0")},
-		{"pretty", "no-newline", pretty && v.Bool("no-newline")}, {"pretty", "print0", pretty && v.Bool("print0")},
+		{"no-newline", "print0", v.Bool("no-newline") && print0},
+		{"json", "no-newline", record && v.Bool("no-newline")}, {"json", "print0", record && print0},
+		{"pretty", "no-newline", pretty && v.Bool("no-newline")}, {"pretty", "print0", pretty && print0},
 	} {
 		if x.both {
-			return nil, cli.Usagef("%s and %s exclude each other", v.Name(x.a), v.Name(x.b))
+			return nil, Usagef("%s and %s exclude each other", v.Name(x.a), v.Name(x.b))
 		}
 	}
 	if v.Bool("json-payload") && !record {
-		return nil, cli.Usagef("--json-payload goes with --json")
+		return nil, Usagef("--json-payload goes with --json")
 	}
 	end := "\n"
 	switch {
 	case v.Bool("no-newline"):
 		end = ""
-	case v.Bool("print0"):
+	case print0:
 		end = "\x00"
 	}
 	escape := inv.StdoutIsTerminal && !v.Bool("raw")
@@ -50,7 +52,7 @@ func formatter(inv *cli.Invocation) (format.Formatter, error) {
 		p, err := format.Compile(v.String("format"), end)
 		var pe *format.PatternError
 		if errors.As(err, &pe) {
-			return nil, cli.Usagef("%s %q: %s", v.Label("format"), v.String("format"), pe.Text).
+			return nil, Usagef("%s %q: %s", v.Label("format"), v.String("format"), pe.Text).
 				WithHint("the specifiers are listed in the manual, under FORMAT")
 		}
 		if err != nil {

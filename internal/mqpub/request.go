@@ -1,0 +1,198 @@
+package mqpub
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mqtools/mqtools/format"
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// outputOptions shape replies, and mean nothing without --request.
+var outputOptions = [...]string{"verbose", "no-newline", "format", "json", "pretty", "json-payload", "raw", "replies", "timeout", "latency"}
+
+// wantsReply tells whether the message is a request, and refuses options that
+// do not fit.
+func wantsReply(v *cli.Values, mode string) (bool, error) {
+	if v.Bool("request") || v.IsSet("response-topic") {
+		switch {
+		case mode == "stdin-line" || mode == "input":
+			return false, cli.Usagef("--request does not go with --%s", mode).WithHint("a request is one message")
+		case v.Origin("repeat") == cli.OriginFlag:
+			return false, cli.Usagef("--request and --repeat exclude each other")
+		case v.Bool("retain"):
+			return false, cli.Usagef("--request and --retain exclude each other").WithHint("a retained request would be answered again and again")
+		}
+		return true, nil
+	}
+	for _, name := range outputOptions {
+		if v.Origin(name) == cli.OriginFlag {
+			return false, cli.Usagef("--%s goes with --request", name)
+		}
+	}
+	return false, nil
+}
+
+var errNoReply = errors.New("no reply in time")
+
+// exchange is a request under way.
+type exchange struct {
+	topic string
+	made  bool   // the topic is ours alone
+	data  []byte // correlation data; nil before 5.0
+	form  format.Formatter
+}
+
+// request publishes the message and writes the replies.
+func (j *job) request(ctx context.Context) error {
+	v, o := j.inv.Values, &j.conn.Options
+	form, err := j.inv.Formatter()
+	if err != nil {
+		return err
+	}
+	x := &exchange{topic: v.String("response-topic"), form: form}
+	if given, has := j.msg.Properties.Bytes(packet.ResponseTopic); has {
+		if x.topic != "" && x.topic != string(given) {
+			return cli.Usagef("--response-topic and --property publish response-topic disagree")
+		}
+		x.topic = string(given)
+	}
+	if x.topic != "" {
+		if err := cli.CheckTopic(v.Label("response-topic"), x.topic); err != nil {
+			return err
+		}
+	} else if o.Version == packet.V31 || o.Version == packet.V311 {
+		return cli.Usagef("--request needs MQTT 5, or a topic for the reply").WithHint("choose one with -e")
+	}
+	if _, has := o.Properties.Uint(packet.RequestResponseInformation); !has && x.topic == "" {
+		o.Properties, _ = append(packet.Properties(nil), o.Properties...).AppendUint(packet.RequestResponseInformation, 1)
+	}
+	if j.client, err = j.conn.Connect(ctx, false); err != nil {
+		return err
+	}
+	j.inv.CatchSignals() // before the first reply is written
+	defer func() {
+		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		_ = j.client.CloseWith(bye, &packet.Disconnect{}) // the work is done, or its error is known
+	}()
+	if err := j.prepare(x); err != nil {
+		return err
+	}
+	if _, err := j.client.Subscribe(ctx, mqtt.Subscription{Filter: x.topic, QoS: j.msg.QoS, Options: packet.RetainHandlingNone}); err != nil {
+		return j.ended(ctx, err)
+	}
+	start := time.Now()
+	if err := j.client.Publish(ctx, &j.msg); err != nil {
+		return j.ended(ctx, err)
+	}
+	if limit := v.Duration("timeout"); limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, errNoReply)
+		defer cancel()
+	}
+	return j.replies(ctx, x, start)
+}
+
+// prepare completes the message once the connection's version is known.
+func (j *job) prepare(x *exchange) error {
+	if j.client.Version() < packet.V5 {
+		if x.topic == "" {
+			return &cli.Exit{Code: cli.ExitFailure, Err: errors.New("the broker speaks no MQTT 5, and no topic for the reply is given"), Help: "choose one with -e"}
+		}
+		j.msg.Properties = nil
+		return nil
+	}
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails
+	props := append(packet.Properties(nil), j.msg.Properties...)
+	if x.topic == "" {
+		base := j.client.ConnackProperties().Text(packet.ResponseInformation)
+		if base == "" {
+			base = "mqpub/reply"
+		}
+		x.topic, x.made = base+"/"+hex.EncodeToString(random[:8]), true
+	}
+	if _, has := props.Bytes(packet.ResponseTopic); !has {
+		props, _ = props.AppendBytes(packet.ResponseTopic, []byte(x.topic))
+	}
+	data, has := props.Bytes(packet.CorrelationData)
+	if !has {
+		data = random[8:]
+		props, _ = props.AppendBytes(packet.CorrelationData, data)
+	}
+	x.data = append([]byte(nil), data...)
+	j.msg.Properties = props
+	return nil
+}
+
+// replies writes replies until there are enough.
+func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
+	want, got, foreign := j.inv.Values.Int64("replies"), int64(0), 0
+	for {
+		b, err := j.client.Receive(ctx)
+		if errors.Is(context.Cause(ctx), errNoReply) && err != nil {
+			text := fmt.Sprintf("%d of %d replies after %s", got, want, j.inv.Values.Duration("timeout"))
+			if foreign > 0 {
+				text += fmt.Sprintf("; %d messages without the request's correlation data were left out", foreign)
+			}
+			return cli.Failed(cli.ExitTimeLimit, errors.New(text))
+		}
+		if err != nil {
+			return j.ended(ctx, err)
+		}
+		now := time.Now()
+		for i := range b.Messages {
+			m := &b.Messages[i]
+			if m.Retain || m.Topic != x.topic {
+				continue
+			}
+			if !x.answers(m) {
+				foreign++
+				continue
+			}
+			out, err := x.form.Append(nil, m, now)
+			if err != nil {
+				j.inv.Warnf("%v", err)
+			}
+			if _, err := j.inv.Stdout.Write(out); err != nil {
+				return cli.Failed(cli.ExitLocalIO, fmt.Errorf("standard output: %w", err))
+			}
+			if j.inv.Values.Bool("latency") {
+				j.inv.Errorf("reply after %v", now.Sub(start).Round(time.Microsecond))
+			}
+			if got++; got == want {
+				b.Ack(i + 1)
+				return nil
+			}
+		}
+		b.Ack(len(b.Messages))
+		b.Release()
+	}
+}
+
+// answers tells whether a message on the response topic belongs to the
+// request. Responders that leave the correlation data out are understood where
+// the topic is ours alone.
+func (x *exchange) answers(m *mqtt.Message) bool {
+	if x.data == nil {
+		return true
+	}
+	data, has := m.Properties.Bytes(packet.CorrelationData)
+	return has && bytes.Equal(data, x.data) || !has && x.made
+}
+
+// ended is an error of the running client.
+func (j *job) ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return cli.WorkError(err)
+}
