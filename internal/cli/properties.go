@@ -130,14 +130,14 @@ func parseBinary(s string) ([]byte, error) {
 	if digits, ok := strings.CutPrefix(s, "hex:"); ok {
 		b, err := hex.DecodeString(digits)
 		if err != nil {
-			return nil, errors.New("is not an even number of hex digits behind hex:")
+			return nil, errors.New("has something else than pairs of hex digits")
 		}
 		return b, nil
 	}
 	if text, ok := strings.CutPrefix(s, "base64:"); ok {
 		b, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {
-			return nil, errors.New("is not base64 behind base64:")
+			return nil, errors.New("is not base64")
 		}
 		return b, nil
 	}
