@@ -16,6 +16,12 @@ var generalOptions = []Option{
 		Help:    "colour: always, never, or auto, which is on a terminal",
 	},
 	{
+		Name: "completion", Tools: All, Group: GroupGeneral, Type: TypeChoice, NoEnv: true,
+		Placeholder: "SHELL", Complete: CompleteChoice,
+		Choices: []Choice{{"bash", nil}, {"zsh", nil}, {"fish", nil}, {"powershell", nil}},
+		Help:    "write the completion script for bash, zsh, fish or powershell and end",
+	},
+	{
 		Name: "help", Tools: All, Group: GroupGeneral, Type: TypeBool, NoEnv: true,
 		Help: "show this help and end",
 	},

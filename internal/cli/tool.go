@@ -86,6 +86,10 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		talk.problem(err, tryHelp)
 		return CodeOf(ctx, err)
 	}
+	if shell := inv.Values.String("completion"); shell != "" {
+		env.CatchSignals()
+		return writePage(env.Stdout, CompletionScript(shell, tool.Name, tool.Bit), talk)
+	}
 	when := inv.Values.String("color")
 	inv.StdoutColor = UseColor(when, env.Lookup, env.StdoutIsTerminal)
 	inv.StderrColor = UseColor(when, env.Lookup, env.StderrIsTerminal)
