@@ -39,7 +39,7 @@ var only = map[string][]string{
 	"os/signal":                  {"internal/cli"},
 	"github.com/fatih/color":     {"internal/cli", "format"},
 	"gopkg.in/yaml.v3":           {"internal/yamlfile"},
-	"github.com/coder/websocket": {"mqtt/transport"},
+	"golang.org/x/net/proxy":     {"mqtt/transport"},
 }
 
 // standardOnly are the packages that import nothing from outside but the

@@ -58,6 +58,19 @@ func (c *Connection) URLTopic() string {
 
 func (c *Connection) readTargets() error {
 	v := c.inv.Values
+	if v.Bool("srv") {
+		for _, other := range [...]string{"port", "url", "unix", "ws", "ws-path"} {
+			if v.Origin(other) == OriginFlag {
+				return Usagef("--srv and --%s exclude each other", other)
+			}
+		}
+		host := v.String("host")
+		if strings.ContainsAny(host, "/: \t\n") {
+			return Usagef("%s %q is no domain, as --srv wants it", v.Label("host"), host)
+		}
+		c.targets = []*transport.Target{{Network: "tcp", Host: host, SRV: true, TLS: !v.Bool("no-tls") && c.wantsTLS()}}
+		return nil
+	}
 	v.Yield("url", "host", "port", "unix", "ws", "ws-path")
 	v.Yield("unix", "url", "host", "port", "ws", "ws-path")
 	for _, name := range [...]string{"host", "port", "ws", "ws-path"} {

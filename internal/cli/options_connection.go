@@ -14,6 +14,10 @@ var connectionOptions = []Option{
 		Help: "TCP port of the broker; unless given 1883, with TLS 8883",
 	},
 	{
+		Name: "srv", Short: "S", Tools: All, Group: GroupConnection, Type: TypeBool,
+		Help: "take --host for a domain and connect to the brokers of its SRV records",
+	},
+	{
 		Name: "url", Short: "L", Tools: All, Group: GroupConnection, Type: TypeString, Repeat: true,
 		Placeholder: "URL", EnvFallback: "MQTT_URL", Secret: true,
 		Help: "broker as mqtt://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC]; also mqtts, tcp, ssl, tls, ws, wss, unix; several are tried in turn",

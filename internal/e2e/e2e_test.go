@@ -367,6 +367,8 @@ func TestUsageErrorsRepeatTheValueAndHint(t *testing.T) {
 		{"pub -t a -m x -D will content-type x", "--will-topic"},
 		{"pub -t a -m x --tls-alpn ''", "1 to 255 bytes"},
 		{"sub -t a -W 99999999999", "292 years"},
+		{"sub -t a -S -p 1883", "--srv and --port"},
+		{"sub -t a -S -h a:1", "no domain"},
 	} {
 		t.Run(c.words, func(t *testing.T) {
 			t.Parallel()

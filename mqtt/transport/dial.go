@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -79,6 +80,9 @@ func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
 		defer cancel()
 	}
 	start := time.Now()
+	if t.SRV {
+		return d.dialService(ctx, t, start)
+	}
 	var conn net.Conn
 	var err error
 	if d.LocalAddr == "" || t.Network != "tcp" || d.Command != "" {
@@ -109,6 +113,41 @@ func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
 		return d.upgrade(ctx, conn, t, start)
 	}
 	return conn, nil
+}
+
+// dialService connects to the first broker of a domain's SRV records that
+// answers: by priority, then by chance after their weights. The certificate
+// must be for the domain that was asked for: DNS without signatures is no
+// witness (RFC 6125, section 6.2.1).
+func (d *Dialer) dialService(ctx context.Context, t *Target, start time.Time) (net.Conn, error) {
+	service := "mqtt"
+	if t.TLS {
+		service = "secure-mqtt"
+	}
+	fail := func(kind Kind, text string, err error) error {
+		return &Error{Op: OpLookup, Addr: "_" + service + "._tcp." + t.Host, Kind: kind, Text: text, Err: err,
+			Hint: "without SRV the host itself is connected to"}
+	}
+	_, records, err := d.Resolver.LookupSRV(ctx, service, "tcp", t.Host)
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return nil, fail(NotFound, "the domain has no such SRV record", err)
+	case err != nil:
+		e := connectError(ctx, t, err, time.Since(start))
+		return nil, e
+	case len(records) == 0, len(records) == 1 && records[0].Target == ".":
+		return nil, fail(NotFound, "the domain says that it has no such service", nil)
+	}
+	for _, r := range records {
+		one := *t
+		one.SRV, one.Host, one.Port, one.name = false, strings.TrimSuffix(r.Target, "."), int(r.Port), t.Host
+		var conn net.Conn
+		if conn, err = d.Dial(ctx, &one); err == nil || ctx.Err() != nil {
+			return conn, err
+		}
+	}
+	return nil, err
 }
 
 // stream opens the connection below TLS, by the way that is asked for.
@@ -158,6 +197,9 @@ func (d *Dialer) tlsConfig(t *Target) (*tls.Config, error) {
 		opts = *d.TLS
 	}
 	name, _, _ := strings.Cut(t.Host, "%") // no certificate has a zone
+	if t.name != "" {
+		name = t.name
+	}
 	return opts.Config(name)
 }
 

@@ -16,6 +16,11 @@ type Target struct {
 	Path    string // of the socket; of unix. A leading @ is Linux's abstract namespace
 	TLS     bool   // mqtts and its other names, wss
 
+	// SRV says that Host is a domain, whose SRV records name the brokers
+	// (RFC 2782). Port is not used then.
+	SRV  bool
+	name string // what the certificate must be for, if not Host
+
 	WebSocket bool   // ws and wss
 	Resource  string // path and query to ask for, encoded; of WebSocket
 
