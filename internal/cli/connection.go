@@ -60,7 +60,7 @@ func (c *Connection) readTargets() error {
 	v := c.inv.Values
 	if v.Bool("srv") {
 		for _, other := range [...]string{"port", "url", "unix", "ws", "ws-path"} {
-			if v.Origin(other) == OriginFlag {
+			if v.Origin(other) >= OriginFile {
 				return Usagef("--srv and --%s exclude each other", other)
 			}
 		}
@@ -78,7 +78,7 @@ func (c *Connection) readTargets() error {
 	}
 	if v.IsSet("url") {
 		for _, other := range [...]string{"host", "port", "unix", "ws", "ws-path"} {
-			if v.Origin(other) == OriginFlag {
+			if v.Origin(other) >= OriginFile {
 				return Usagef("%s and --%s exclude each other", v.Name("url"), other)
 			}
 		}
@@ -95,7 +95,7 @@ func (c *Connection) readTargets() error {
 		return nil
 	}
 	if path := v.String("unix"); path != "" {
-		if v.Origin("host") == OriginFlag || v.IsSet("port") {
+		if v.Origin("host") >= OriginFile || v.IsSet("port") {
 			return Usagef("--unix excludes --host and --port")
 		}
 		if v.Bool("ws") || v.IsSet("ws-path") {

@@ -16,6 +16,15 @@ var generalOptions = []Option{
 		Help:    "colour: always, never, or auto, which is on a terminal",
 	},
 	{
+		Name: "options-file", Short: "o", Tools: All, Group: GroupGeneral, Type: TypeString, NoEnv: true,
+		Placeholder: "FILE", Complete: CompleteFile,
+		Help: "read options from FILE, one a line, as mosquitto's clients do; the command line goes before",
+	},
+	{
+		Name: "show-config", Tools: All, Group: GroupGeneral, Type: TypeBool, NoEnv: true,
+		Help: "show the value of every option and where it comes from, and end",
+	},
+	{
 		Name: "completion", Tools: All, Group: GroupGeneral, Type: TypeChoice, NoEnv: true,
 		Placeholder: "SHELL", Complete: CompleteChoice,
 		Choices: []Choice{{"bash", nil}, {"zsh", nil}, {"fish", nil}, {"powershell", nil}},

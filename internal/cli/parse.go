@@ -42,7 +42,7 @@ func (f *rawFlag) String() string { return "" }
 // Set, IsBoolFlag and String make it a flag.Value.
 
 func (f *rawFlag) Set(s string) error {
-	*f.uses, f.set = append(*f.uses, given{f.opt, s}), true
+	*f.uses, f.set = append(*f.uses, given{opt: f.opt, raw: s}), true
 	return nil
 }
 
@@ -116,6 +116,22 @@ func parseWords(table Options, argv []string) (*parsed, error) {
 	if err != nil {
 		// Cannot happen for words of Normalize; FuzzNormalize says so.
 		return nil, Usagef("arguments not understood: %s", err)
+	}
+	path := ""
+	for _, use := range uses {
+		if use.opt.Name == optionsFile {
+			if path != "" {
+				return nil, Usagef("%s is given twice", use.opt.Label())
+			}
+			path = use.raw
+		}
+	}
+	if path != "" {
+		more, err := readOptionsFile(table, path)
+		if err != nil {
+			return nil, err
+		}
+		uses = append(more, uses...)
 	}
 	return &parsed{table, uses, positional}, nil
 }

@@ -86,6 +86,10 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		talk.problem(err, tryHelp)
 		return CodeOf(ctx, err)
 	}
+	if inv.Values.Bool("show-config") {
+		env.CatchSignals()
+		return writePage(env.Stdout, ShowConfig(inv.Values, words.table), talk)
+	}
 	if shell := inv.Values.String("completion"); shell != "" {
 		env.CatchSignals()
 		return writePage(env.Stdout, CompletionScript(shell, tool.Name, tool.Bit), talk)

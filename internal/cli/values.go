@@ -8,15 +8,16 @@ import (
 	"time"
 )
 
-// Yield takes back the value that the environment has for an option when the
-// command line gives one of others, which exclude it: the command line wins.
+// Yield takes back the value of an option when one of others, which exclude it,
+// comes from a stronger origin: the command line wins over an options file, and
+// that over the environment.
 func (v *Values) Yield(name string, others ...string) {
 	val := v.get(name)
-	if val.origin != OriginEnvironment {
+	if val.origin == OriginDefault {
 		return
 	}
 	for _, other := range others {
-		if v.Has(other) && v.get(other).origin == OriginFlag {
+		if v.Has(other) && v.get(other).origin > val.origin {
 			*val = value{opt: val.opt}
 			if val.opt.Default != "" {
 				_ = val.set("", val.opt.Default) // which passes its own check, by test
@@ -29,8 +30,11 @@ func (v *Values) Yield(name string, others ...string) {
 // Name is how to name the option in a text about several: --qos, or its
 // environment variable when the value came from there.
 func (v *Values) Name(name string) string {
-	if val := v.get(name); val.origin == OriginEnvironment {
+	switch val := v.get(name); val.origin {
+	case OriginEnvironment:
 		return val.env
+	case OriginFile:
+		return val.place + ": --" + name
 	}
 	return "--" + name
 }
@@ -42,6 +46,7 @@ type Origin uint8
 const (
 	OriginDefault Origin = iota
 	OriginEnvironment
+	OriginFile // of --options-file
 	OriginFlag
 )
 
@@ -49,6 +54,8 @@ func (o Origin) String() string {
 	switch o {
 	case OriginEnvironment:
 		return "environment"
+	case OriginFile:
+		return "file"
 	case OriginFlag:
 		return "flag"
 	}
@@ -67,6 +74,7 @@ type value struct {
 	opt    *Option
 	origin Origin
 	env    string // the variable, for OriginEnvironment
+	place  string // path:line, for OriginFile
 	count  int
 	texts  []string // String, Choice, Escaped, Listen
 	number int64    // Int, Size
@@ -78,14 +86,15 @@ type value struct {
 // LookupFunc finds an environment variable, as os.LookupEnv does.
 type LookupFunc func(name string) (string, bool)
 
-// given is one use of an option on the command line.
+// given is one use of an option on the command line or in an options file.
 type given struct {
-	opt *Option
-	raw string
+	opt   *Option
+	raw   string
+	place string // path:line of a file; empty for the command line
 }
 
-// decode checks what the command line gave, then the environment for options
-// not given, then the defaults. An empty environment variable counts as not
+// decode checks what an options file and then the command line gave, then the
+// environment for options not given, then the defaults. An empty environment variable counts as not
 // set. A repeatable option takes one value per line of its variable.
 func decode(table Options, uses []given, lookup LookupFunc) (*Values, error) {
 	v := &Values{byName: make(map[string]*value, len(table))}
@@ -96,9 +105,13 @@ func decode(table Options, uses []given, lookup LookupFunc) (*Values, error) {
 	}
 	for _, use := range uses {
 		val := v.byName[use.opt.Name]
-		val.origin = OriginFlag
+		val.origin, val.place = OriginFlag, use.place
+		where := use.opt.Label()
+		if use.place != "" {
+			val.origin, where = OriginFile, use.place+": "+where
+		}
 		val.count++
-		if err := val.set(use.opt.Label(), use.raw); err != nil {
+		if err := val.set(where, use.raw); err != nil {
 			return nil, err
 		}
 	}
@@ -329,8 +342,11 @@ func (v *Values) Has(name string) bool { return v.byName[name] != nil }
 // variable when the value came from there.
 func (v *Values) Label(name string) string {
 	val := v.get(name)
-	if val.origin == OriginEnvironment {
+	switch val.origin {
+	case OriginEnvironment:
 		return val.env
+	case OriginFile:
+		return val.place + ": " + val.opt.Label()
 	}
 	return val.opt.Label()
 }

@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// optionsFile is the option that names a file of options.
+const optionsFile = "options-file"
+
+// maxOptionsLine is the longest line of an options file, in bytes.
+const maxOptionsLine = 1 << 20
+
+// readOptionsFile reads options in the format of the mosquitto clients: one a
+// line, without quotes. The first word is the option, the rest behind one
+// blank is its value, blanks and all. Lines that begin with # are comments.
+// Other than theirs, -D takes its words too, and a file that is not there is
+// an error. Errors begin with path:line.
+func readOptionsFile(table Options, path string) ([]given, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, Usagef("-o/--%s: %v", optionsFile, err)
+	}
+	defer f.Close()
+	var uses []given
+	r := bufio.NewReaderSize(f, 4096)
+	for number := 1; ; number++ {
+		line, err := readOptionsLine(r)
+		if err == io.EOF {
+			return uses, nil
+		}
+		place := path + ":" + strconv.Itoa(number)
+		if err != nil {
+			return nil, Usagef("%s: %v", place, err)
+		}
+		line = strings.TrimLeft(line, " ")
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		words := []string{line}
+		if name, value, has := strings.Cut(line, " "); has {
+			words = []string{name, value}
+			if o := table.find(name); o != nil && o.Type == TypeProperty {
+				words = []string{"--" + o.Name + "=" + value}
+			}
+		}
+		more, err := readOption(table, words)
+		if err != nil {
+			var u *UsageError
+			if errors.As(err, &u) {
+				u.Text = place + ": " + u.Text
+			}
+			return nil, err
+		}
+		for _, use := range more {
+			use.place = place
+			uses = append(uses, use)
+		}
+	}
+}
+
+// readOption reads the words of one line.
+func readOption(table Options, words []string) ([]given, error) {
+	canonical, err := Normalize(table, words)
+	if err != nil {
+		return nil, err
+	}
+	uses, positional, err := split(table, canonical)
+	switch {
+	case err != nil:
+		return nil, Usagef("not understood: %s", err)
+	case len(uses) == 0 && len(positional) > 0:
+		return nil, Usagef("%q is no option", positional[0])
+	case len(positional) > 0:
+		return nil, Usagef("%s takes no value, and has %q", words[0], positional[0])
+	}
+	for _, use := range uses {
+		switch use.opt.Name {
+		case optionsFile, "help", "version", "completion", "show-config":
+			return nil, Usagef("--%s cannot stand in a file", use.opt.Name)
+		}
+	}
+	return uses, nil
+}
+
+// readOptionsLine reads a line without its end; io.EOF comes alone.
+func readOptionsLine(r *bufio.Reader) (string, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case len(line) > maxOptionsLine:
+			return "", errors.New("the line has more than a megabyte")
+		case err == bufio.ErrBufferFull:
+			continue
+		case err != nil && (err != io.EOF || len(line) == 0):
+			return "", err
+		}
+		line = bytes.TrimRight(line, "\r\n")
+		if bytes.IndexByte(line, 0) >= 0 {
+			return "", errors.New("a null character in the line")
+		}
+		return string(line), nil
+	}
+}
