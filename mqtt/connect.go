@@ -25,7 +25,7 @@ func (c *Client) establish(ctx context.Context, first bool) error {
 		v = packet.V5
 	}
 	err := c.attempt(ctx, v, first)
-	if c.version == 0 && err != nil && ctx.Err() == nil &&
+	if c.version == 0 && c.opt.Authenticate == nil && err != nil && ctx.Err() == nil &&
 		(errors.Is(err, packet.UnsupportedProtocolVersion) || errors.Is(err, ErrNoAnswer)) {
 		if second := c.attempt(ctx, packet.V311, first); second == nil || !errors.Is(second, ErrNoAnswer) {
 			v, err = packet.V311, second
@@ -89,8 +89,12 @@ func (u unreached) Is(target error) bool { return target == ErrUnreached }
 // in c.rbuf.
 func (c *Client) handshake(nc net.Conn, v packet.Version, first bool) error {
 	p := c.connectPacket(v, first)
+	proof, err := c.startAuth(p)
+	if err != nil {
+		return &Error{Op: "connect", Class: ErrNotSent, Err: err}
+	}
 	c.mu.Lock()
-	err := c.conn.Open(&c.sess, p, session.Config{
+	err = c.conn.Open(&c.sess, p, session.Config{
 		MaxPacket: c.opt.MaxPacket, ReceiveMaximum: c.opt.ReceiveMaximum, TopicAliasMaximum: c.opt.TopicAliasMaximum,
 		SendWindow: c.window, SendBytes: c.opt.MaxHeld, SendAliases: c.opt.SendAliases,
 	}, c.now())
@@ -147,14 +151,82 @@ func (c *Client) handshake(nc net.Conn, v packet.Version, first bool) error {
 			if ev.Reason.Failed() {
 				return refusal("connect", ev.Reason, ev.Properties)
 			}
+			if proof != nil {
+				data, _ := ev.Connack.Properties.Bytes(packet.AuthenticationData)
+				if err := proof.Finish(data); err != nil {
+					return &Error{Op: "connect", Class: ErrNotSent, Err: err}
+				}
+			}
 			c.accepted(&ev.Connack)
 			c.rbuf = buf[n:]
 			return nil
 		case session.Auth:
-			return &Error{Op: "connect", Class: ErrNotSent, Err: errors.New("the server asks for enhanced authentication, which was not offered")}
+			if err := c.continueAuth(nc, v, proof, &ev.Auth); err != nil {
+				return &Error{Op: "connect", Class: ErrNotSent, Err: err}
+			}
 		}
 		buf = buf[n:]
 	}
+}
+
+// startAuth puts method and data into CONNECT; nil is no enhanced
+// authentication.
+func (c *Client) startAuth(p *packet.Connect) (Authenticator, error) {
+	if c.opt.Authenticate == nil {
+		return nil, nil
+	}
+	if p.Version < packet.V5 {
+		return nil, errors.New("enhanced authentication needs MQTT 5.0")
+	}
+	a, err := c.opt.Authenticate()
+	if err != nil {
+		return nil, err
+	}
+	data, err := a.Start()
+	if err != nil {
+		return nil, err
+	}
+	p.Properties, err = appendAuth(p.Properties, a, data)
+	return a, err
+}
+
+// continueAuth answers an AUTH before CONNACK.
+func (c *Client) continueAuth(nc net.Conn, v packet.Version, a Authenticator, p *packet.Auth) error {
+	if a == nil {
+		return errors.New("the server asks for enhanced authentication, which was not offered")
+	}
+	if method := p.Properties.Text(packet.AuthenticationMethod); p.Reason != packet.ContinueAuthentication || method != a.Method() {
+		return fmt.Errorf("the server continues another authentication, by %q [MQTT-4.12.0-5]", method)
+	}
+	data, _ := p.Properties.Bytes(packet.AuthenticationData)
+	answer, err := a.Continue(data)
+	if err != nil {
+		return err
+	}
+	auth := &packet.Auth{Reason: packet.ContinueAuthentication}
+	if auth.Properties, err = appendAuth(nil, a, answer); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	err = c.conn.Auth(auth)
+	out := c.conn.Swap(nil, c.now())
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if c.opt.Trace != nil {
+		c.traceOut(out, v)
+	}
+	_, err = nc.Write(out)
+	return err
+}
+
+func appendAuth(p packet.Properties, a Authenticator, data []byte) (packet.Properties, error) {
+	p, err := p.AppendBytes(packet.AuthenticationMethod, []byte(a.Method()))
+	if err == nil && data != nil {
+		p, err = p.AppendBytes(packet.AuthenticationData, data)
+	}
+	return p, err
 }
 
 // handshakeError says why reading or writing failed before CONNACK.

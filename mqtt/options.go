@@ -66,6 +66,10 @@ type Options struct {
 	// for one protocol version, which becomes this client's.
 	Journal store.Journal
 
+	// Authenticate, unless nil, makes the enhanced authentication of one
+	// connection. It needs 5.0: there is no fallback then. See package auth.
+	Authenticate func() (Authenticator, error)
+
 	// PublishOnly is for clients that never receive: messages that a kept
 	// session still holds for this client are left there (not acknowledged)
 	// at QoS 1 and 2, and ignored at QoS 0.
@@ -78,6 +82,15 @@ type Options struct {
 	// Trace sees every packet; the frame is valid during the call only.
 	// Calls for received packets come in order, as do those for sent ones.
 	Trace func(sent bool, f packet.Frame, v packet.Version)
+}
+
+// Authenticator is one enhanced authentication (section 4.12), of one
+// connection. An error ends the attempt to connect.
+type Authenticator interface {
+	Method() string                       // authentication method of CONNECT
+	Start() (data []byte, err error)      // authentication data of CONNECT; nil for none
+	Continue(data []byte) ([]byte, error) // answers an AUTH of the server's
+	Finish(data []byte) error             // judges the data of the CONNACK that accepts
 }
 
 // Will is the message that the server publishes when the connection ends

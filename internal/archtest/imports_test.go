@@ -20,7 +20,7 @@ var layers = []struct {
 	layer int
 }{
 	{"mqtt/packet", 0}, {"mqtt/topic", 0},
-	{"mqtt/session", 1}, {"mqtt/store", 1}, {"mqtt/transport", 1}, {"internal/yamlfile", 1},
+	{"mqtt/auth", 1}, {"mqtt/session", 1}, {"mqtt/store", 1}, {"mqtt/transport", 1}, {"internal/yamlfile", 1},
 	{"mqtt", 2}, {"mqtt/broker", 2}, {"mqtt/script", 2}, {"mqtt/swarm", 2},
 	{"format", 3},
 	{"internal/cli", 4}, {"internal/bench", 4},
@@ -44,7 +44,7 @@ var only = map[string][]string{
 
 // standardOnly are the packages that import nothing from outside but the
 // standard library.
-var standardOnly = []string{"mqtt/packet", "mqtt/topic", "mqtt/session"}
+var standardOnly = []string{"mqtt/auth", "mqtt/packet", "mqtt/topic", "mqtt/session"}
 
 // banned are imports that a tree must not have at all.
 var banned = map[string][]string{

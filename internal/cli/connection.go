@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/auth"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/topic"
 	"github.com/mqtools/mqtools/mqtt/transport"
@@ -324,6 +325,18 @@ func (c *Connection) readIdentity() error {
 		if f.name != "password" && !validText(f.value) {
 			return Usagef("%s %q is not well-formed UTF-8 text", v.Label(f.name), f.value)
 		}
+	}
+	if method := strings.ToUpper(v.String("auth")); method != "" {
+		switch {
+		case o.Version != 0 && o.Version != packet.V5:
+			return Usagef("--auth needs MQTT 5")
+		case o.Username == nil || o.Password == nil:
+			return Usagef("--auth needs a user name and a password").WithHint("give them with -u and --password-file")
+		}
+		user, password := *o.Username, string(o.Password)
+		o.Username, o.Password = nil, nil // which would send them in clear
+		o.Authenticate = func() (mqtt.Authenticator, error) { return auth.SCRAM(method, user, password) }
+		return nil
 	}
 	if o.Password != nil && o.Username == nil && o.Version != packet.V5 && o.Version != 0 {
 		return Usagef("a password without --username needs MQTT 5")

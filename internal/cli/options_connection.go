@@ -76,6 +76,12 @@ var connectionOptions = []Option{
 		Help: "ask for the password on the terminal",
 	},
 	{
+		Name: "auth", Tools: All, Group: GroupConnection, Type: TypeChoice,
+		Placeholder: "METHOD", Complete: CompleteChoice,
+		Choices: []Choice{{"scram-sha-1", nil}, {"scram-sha-256", nil}, {"scram-sha-512", nil}},
+		Help:    "prove name and password by scram-sha-1, scram-sha-256 or scram-sha-512 without sending the password (MQTT 5)",
+	},
+	{
 		Name: "id", Short: "i", Tools: PubSub, Group: GroupConnection, Type: TypeString,
 		Placeholder: "ID",
 		Help:        "client identifier; unless given the broker assigns one",

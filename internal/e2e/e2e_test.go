@@ -367,6 +367,9 @@ func TestUsageErrorsRepeatTheValueAndHint(t *testing.T) {
 		{"pub -t a -m x -D will content-type x", "--will-topic"},
 		{"pub -t a -m x --tls-alpn ''", "1 to 255 bytes"},
 		{"sub -t a -W 99999999999", "292 years"},
+		{"sub -t a --auth scram-sha-256", "user name and a password"},
+		{"sub -t a --auth plain", `"plain"`},
+		{"sub -t a --auth scram-sha-1 -u a -P b -V 311", "MQTT 5"},
 		{"sub -t a -S -p 1883", "--srv and --port"},
 		{"sub -t a -S -h a:1", "no domain"},
 	} {
