@@ -489,7 +489,7 @@ func (c *Client) again(err error, start time.Time) bool {
 		c.end(err)
 		return false
 	}
-	if c.opt.Reconnect == nil {
+	if c.opt.Reconnect == nil || errors.Is(err, ErrJournal) { // no other connection mends a disk
 		c.end(err)
 		return false
 	}

@@ -27,6 +27,7 @@ var (
 	ErrUnreached  = errors.New("broker not reached")
 	ErrBacklog    = errors.New("received messages pile up while a call waits for its acknowledgement")
 	ErrPoison     = errors.New("three connections in a row ended when it was sent")
+	ErrJournal    = errors.New("the journal cannot be written")
 	ErrUnreceived = errors.New("a publish-only client does not receive")
 	ErrNoAnswer   = errors.New("connection closed before CONNACK")
 )

@@ -44,7 +44,7 @@ func (c *Client) sync() error {
 		return nil
 	}
 	if err := c.opt.Journal.Sync(); err != nil {
-		return fmt.Errorf("journal: %w", err)
+		return fmt.Errorf("%w: %w", ErrJournal, err)
 	}
 	return nil
 }

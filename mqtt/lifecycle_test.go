@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/store"
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
@@ -613,4 +614,21 @@ func TestEnhancedAuthentication(t *testing.T) {
 			}
 		})
 	}
+}
+
+// fullDisk is a journal that cannot be written.
+type fullDisk struct{ store.Memory }
+
+func (*fullDisk) Sync() error { return errors.New("no space left on device") }
+
+// No reconnect mends a full disk: the client ends, and says why.
+func TestAJournalThatFailsEndsTheClient(t *testing.T) {
+	t.Parallel()
+	c, p, _ := connected(t, Options{Version: packet.V311, Resume: true, Journal: &fullDisk{}, Reconnect: atOnce}, connect4c, connack4)
+	err := c.Publish(t.Context(), &Message{Topic: "t", QoS: 1})
+	<-c.Done()
+	if !errors.Is(c.Err(), ErrJournal) || !errors.Is(err, ErrJournal) {
+		t.Errorf("Publish: %v; ended with %v; want the journal's error", err, c.Err())
+	}
+	p.expectEnd()
 }
