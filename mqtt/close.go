@@ -61,12 +61,15 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	}
 	version := c.conn.Version()
 	c.mu.Unlock()
+	var lastErr error
 	if nc != nil {
 		if c.opt.Trace != nil {
 			c.traceOut(out, version)
 		}
-		if out != nil && c.sync() == nil && c.writeLast(ctx, nc, out) == nil {
-			c.goodbye(ctx, nc)
+		if out != nil && c.sync() == nil {
+			if lastErr = c.writeLast(ctx, nc, out); lastErr == nil {
+				lastErr = c.goodbye(ctx, nc)
+			}
 		}
 	}
 	c.stop(ErrClosed)
@@ -84,8 +87,14 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	if flushErr != nil && !errors.Is(flushErr, ErrClosed) {
 		return flushErr
 	}
-	if err := c.Err(); nc != nil && !errors.Is(err, ErrClosed) {
-		return err // the server's own DISCONNECT
+	// The server's own DISCONNECT, or a connection that broke before or under
+	// the last words; that a server does not close in time is no sign of either.
+	err := c.Err()
+	if errors.Is(err, ErrClosed) && lastErr != nil {
+		err = &Error{Op: "close", Class: ErrInDoubt, Err: c.writeError(nc, lastErr, 5*time.Second)}
+	}
+	if !errors.Is(err, ErrClosed) && (nc != nil && lastErr == nil || c.Stats().Unwritten > 0) {
+		return err
 	}
 	return nil
 }
@@ -99,16 +108,20 @@ func (c *Client) writeLast(ctx context.Context, nc net.Conn, out []byte) error {
 
 // goodbye half-closes the stream and lets the reader see the server's end of
 // it, at most a second, so that closing does not reset what was written.
-func (c *Client) goodbye(ctx context.Context, nc net.Conn) {
+func (c *Client) goodbye(ctx context.Context, nc net.Conn) error {
 	half, ok := nc.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		return
+	if !ok {
+		return nil
+	}
+	if err := half.CloseWrite(); err != nil {
+		return err
 	}
 	nc.SetReadDeadline(time.Now().Add(time.Second))
 	select {
 	case <-c.done:
 	case <-ctx.Done():
 	}
+	return nil
 }
 
 // Abort ends the client at once, without DISCONNECT: the server publishes the

@@ -632,3 +632,20 @@ func TestAJournalThatFailsEndsTheClient(t *testing.T) {
 	}
 	p.expectEnd()
 }
+
+// A message at QoS 0 whose connection broke is lost for all Close knows,
+// however early that was.
+func TestCloseTellsOfALossBeforeIt(t *testing.T) {
+	t.Parallel()
+	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
+	if err := c.Publish(t.Context(), &Message{Topic: "t"}); err != nil {
+		t.Fatal(err)
+	}
+	p.expect("30 03 0001 74")
+	_ = p.nc.(*net.TCPConn).SetLinger(0)
+	p.nc.Close()
+	<-c.Done()
+	if err := c.Close(t.Context()); !errors.Is(err, ErrLost) || !errors.Is(err, ErrInDoubt) {
+		t.Errorf("got %v, want the loss", err)
+	}
+}
