@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt"
@@ -26,7 +27,7 @@ type Connection struct {
 
 	inv     *Invocation
 	targets []*transport.Target
-	last    int // the target that answered last
+	last    atomic.Int32 // the index of the target that answered last
 	dialer  transport.Dialer
 	proxies []*transport.Proxy // of the environment, one for each target; nil without
 	reached bool               // a first connection was made
@@ -45,7 +46,7 @@ func (inv *Invocation) Connection() (*Connection, error) {
 }
 
 // Broker is the address that was reached last, for a heading.
-func (c *Connection) Broker() string { return c.targets[c.last].Address() }
+func (c *Connection) Broker() string { return c.targets[c.last.Load()].Address() }
 
 // URLTopic is the topic of the first --url that has one.
 func (c *Connection) URLTopic() string {
@@ -454,7 +455,7 @@ func reasonOf(err error) string {
 func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
 	var errs []error
 	for i := range c.targets {
-		n := (c.last + i) % len(c.targets)
+		n := (int(c.last.Load()) + i) % len(c.targets)
 		d := c.dialer
 		if c.proxies != nil {
 			d.Proxy = c.proxies[n]
@@ -464,7 +465,7 @@ func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
 			for _, e := range errs {
 				c.inv.Infof("%v", e)
 			}
-			c.last = n
+			c.last.Store(int32(n))
 			return nc, nil
 		}
 		errs = append(errs, err)
@@ -604,7 +605,7 @@ func (c *Connection) connectError(err error) error {
 		return exit
 	}
 	if errors.Is(err, mqtt.ErrNoAnswer) {
-		t := c.targets[c.last]
+		t := c.targets[c.last.Load()]
 		exit := &Exit{Code: ExitUnreached, Err: fmt.Errorf("connect to %s: %w", t.Address(), mqtt.ErrNoAnswer)}
 		if t.Network == "tcp" && !t.TLS {
 			exit.Help = "the port may be one for TLS: add --tls, or --cafile"

@@ -73,13 +73,19 @@ type running struct {
 // start runs a tool in the background.
 func start(t *testing.T, stdin io.Reader, name string, args ...string) *running {
 	t.Helper()
+	return startIn(t, cli.Env{Args: args, Stdin: stdin}, name)
+}
+
+// startIn is start with an environment, whose output is recorded.
+func startIn(t *testing.T, env cli.Env, name string) *running {
+	t.Helper()
 	r := &running{t: t, done: make(chan struct{})}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	r.cancel = cancel
-	if stdin == nil {
-		stdin = strings.NewReader("")
+	if env.Stdin == nil {
+		env.Stdin = strings.NewReader("")
 	}
-	env := cli.Env{Args: args, Stdin: stdin, Stdout: &r.out, Stderr: &r.err}
+	env.Stdout, env.Stderr = &r.out, &r.err
 	go func() {
 		defer close(r.done)
 		r.code = cli.Run(ctx, env, tool(name))

@@ -1,11 +1,13 @@
 package e2e
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/mqtt/broker"
 )
 
@@ -38,7 +40,7 @@ func TestOptionsOfSubscriptions(t *testing.T) {
 		t.Errorf("two identifiers: %s", got)
 	}
 	for _, args := range [][]string{{"--sub", "a;nope"}, {"--sub", "$share/g/a;nl"}, {"-t", "a", "--no-local", "-V", "311"}, {"-t", "a", "--random-filter", "0"},
-		{"-t", "a", "--random-filter", "x"}, {"-t", "a", "--watch"}, {"-U", "a/#/b"}} {
+		{"-t", "a", "--random-filter", "x"}, {"-t", "a", "--watch"}, {"-t", "a", "--message-rate", "--retained-only"}, {"-U", "a/#/b"}} {
 		if r := run(t, "", "mqsub", append(slices.Clone(h.addr), args...)...); r.code != 2 || strings.Count(r.err, "\n") != 2 {
 			t.Errorf("%q: code %d, %q", args, r.code, r.err)
 		}
@@ -78,6 +80,60 @@ func TestRemovingRetainedMessagesEnds(t *testing.T) {
 		if left := ok(t, "", "mqsub", append(slices.Clone(h.addr), "-t", "#", "--retained-only")...); left != "keep/1\n" {
 			t.Errorf("%q: %q is left", end, left)
 		}
+	}
+}
+
+// Whatever is made of the messages, the other options mean the same.
+func TestEveryViewOfMessagesFollowsTheOptions(t *testing.T) {
+	t.Parallel()
+	for _, view := range []string{"-v", "--message-rate", "--watch"} {
+		t.Run(view, func(t *testing.T) {
+			t.Parallel()
+			h := newHub(t, broker.Options{})
+			mqsub := func(args ...string) *running {
+				args = append(append(args, h.addr...), view)
+				return startIn(t, cli.Env{Args: args, StdoutIsTerminal: view == "--watch"}, "mqsub")
+			}
+			for _, topic := range []string{"r/1", "r/2", "keep/1"} {
+				h.pub(t, "", "-t", topic, "-m", "x", "-r")
+			}
+			if got := mqsub("-t", "#", "-T", "keep/#", "--remove-retained", "-C", "2").wait(); got.code != 0 || got.err != "" {
+				t.Errorf("--remove-retained: code %d, %q", got.code, got.err)
+			}
+			if left := ok(t, "", "mqsub", append(slices.Clone(h.addr), "-t", "#", "--retained-only", "-F", "%t")...); left != "keep/1\n" {
+				t.Errorf("--remove-retained: %q is left", left)
+			}
+			// What is filtered out does not count, and the quiet is noticed.
+			if got := mqsub("-t", "#", "-T", "keep/#", "-C", "1", "--idle-timeout", "0.2").wait(); got.code != 27 || !strings.Contains(got.err, "no message for 200ms") {
+				t.Errorf("--idle-timeout: code %d, %q", got.code, got.err)
+			}
+			for len(h.subscribed) > 0 {
+				<-h.subscribed
+			}
+			s := mqsub("-t", "ask", "--echo", "-C", "1")
+			<-h.subscribed
+			if got := run(t, "", "mqpub", append(slices.Clone(h.addr), "-t", "ask", "-m", "hello", "--request", "-W", "5")...); got.out != "hello\n" {
+				t.Errorf("--echo: code %d, %q", got.code, got.err)
+			}
+			if got := s.wait(); got.code != 0 || got.err != "" {
+				t.Errorf("--echo: code %d, %q", got.code, got.err)
+			}
+		})
+	}
+}
+
+// A message that is not written stays on the broker.
+func TestRandomFilterRemovesOnlyWhatIsWritten(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, broker.Options{})
+	for i := range 40 {
+		h.pub(t, "", "-t", fmt.Sprint("r/", i), "-m", "x", "-r")
+	}
+	all := append(slices.Clone(h.addr), "-t", "#", "--retained-only", "-F", "%t")
+	written := strings.Fields(run(t, "", "mqsub", append(slices.Clone(all), "--remove-retained", "--random-filter", "50")...).out)
+	left := strings.Fields(run(t, "", "mqsub", all...).out)
+	if both := append(slices.Clone(written), left...); len(both) != 40 || len(slices.Compact(slices.Sorted(slices.Values(both)))) != 40 {
+		t.Errorf("written %q, left %q: not each of 40 in one of them", written, left)
 	}
 }
 

@@ -32,10 +32,7 @@ func (o *output) blocked() bool {
 	return since != 0 && time.Now().UnixNano()-since > int64(blockedTime/2)
 }
 
-func (o *output) write(b []byte, more ...string) error {
-	for _, s := range more {
-		b = append(b, s...)
-	}
+func (o *output) write(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}

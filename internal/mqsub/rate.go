@@ -1,47 +1,37 @@
 package mqsub
 
 import (
-	"context"
-	"errors"
 	"strconv"
 	"time"
+
+	"github.com/mqtools/mqtools/mqtt"
 )
 
-var errTick = errors.New("a second has passed")
+// rates shows how many messages came in each second. A second that has not
+// passed at the end is left out.
+type rates struct {
+	next time.Time // the end of the second under way; zero: none is
+	n    int       // messages in it
+}
 
-// rates writes how many messages came in each second.
-func (j *job) rates(ctx context.Context) error {
-	next := time.Now().Add(time.Second)
-	n := 0
-	for {
-		b, err := j.receive(ctx, max(time.Until(next), time.Millisecond), errTick)
-		switch {
-		case err == nil:
-			for i := range b.Messages {
-				if j.wanted(&b.Messages[i]) {
-					n++
-				}
-			}
-			j.count += int64(len(b.Messages))
-			b.Ack(len(b.Messages))
-			b.Release()
-		case !errors.Is(err, errTick):
-			return err
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if now := time.Now(); !now.Before(next) {
-			if err := j.out.write(strconv.AppendInt(nil, int64(n), 10), " msgs/s\n"); err != nil {
-				return err
-			}
-			n = 0
-			for !now.Before(next) {
-				next = next.Add(time.Second)
-			}
-		}
-		if j.limit > 0 && j.count >= j.limit {
-			return errDone
-		}
+func (r *rates) take(*mqtt.Message) { r.n++ }
+
+func (r *rates) wait() time.Duration {
+	if r.next.IsZero() {
+		r.next = time.Now().Add(time.Second)
 	}
+	return max(time.Until(r.next), time.Millisecond)
+}
+
+func (r *rates) draw(dst []byte, _ bool) []byte {
+	now := time.Now()
+	if now.Before(r.next) {
+		return dst
+	}
+	dst = append(strconv.AppendInt(dst, int64(r.n), 10), " msgs/s\n"...)
+	r.n = 0
+	for !now.Before(r.next) {
+		r.next = r.next.Add(time.Second)
+	}
+	return dst
 }

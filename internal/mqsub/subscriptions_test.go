@@ -39,7 +39,7 @@ func TestParseSub(t *testing.T) {
 
 func TestWatchDrawsWhatFits(t *testing.T) {
 	t.Parallel()
-	w := &watch{broker: "h:1", at: map[string]int{}, size: func() (int, int) { return 12, 6 }}
+	w := &watch{broker: func() string { return "h:1" }, at: map[string]int{}, size: func() (int, int) { return 12, 6 }}
 	for _, m := range []struct{ topic, payload string }{
 		{"a", "1"}, {"b", "long enough to be cut"}, {"a", "2\nmore"}, {"c\x1b[2J", "x"},
 	} {
@@ -47,13 +47,13 @@ func TestWatchDrawsWhatFits(t *testing.T) {
 	}
 	const end = "\x1b[K\r\n"
 	want := "\x1b[Hh:1: 3 topic" + end + "a 2 …" + end + "b long enoug" + end + `c\x1b[2J x` + end + "\x1b[J"
-	if got := string(w.draw(nil)); got != want {
+	if got := string(w.picture(nil)); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 	w.take(&mqtt.Message{Topic: "d", Payload: []byte("y")})
 	w.take(&mqtt.Message{Topic: "e", Payload: []byte("z")})
 	want = "\x1b[Hh:1: 5 topic" + end + "a 2 …" + end + "b long enoug" + end + `c\x1b[2J x` + end + "… and 2 topi" + end + "\x1b[J"
-	if got := string(w.draw(nil)); got != want {
+	if got := string(w.picture(nil)); got != want {
 		t.Errorf("more than fits: got  %q\nwant %q", got, want)
 	}
 	if w.dirty {

@@ -54,10 +54,10 @@ type job struct {
 	echo           bool
 	replyCommand   string
 	sent           bool // something was published, and may not be acknowledged yet
-	rate           bool // count messages by the second
-	watch          *watch
+	view           view // nil: each message is written
 
-	count int64 // messages written
+	count int64     // messages written, or taken by the view
+	heard time.Time // when the latest message came
 	out   output
 }
 
@@ -142,7 +142,7 @@ func (j *job) configure() error {
 	if j.echo && j.replyCommand != "" {
 		return cli.Usagef("--echo and --reply-command exclude each other")
 	}
-	j.removeRetained, j.rate = v.Bool("remove-retained"), v.Bool("message-rate")
+	j.removeRetained = v.Bool("remove-retained")
 	if text := v.String("random-filter"); text != "" {
 		percent, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(percent >= 0.1 && percent <= 100) {
@@ -150,14 +150,26 @@ func (j *job) configure() error {
 		}
 		j.part = percent / 100
 	}
-	if v.Bool("watch") {
-		if !j.inv.StdoutIsTerminal {
-			return cli.Usagef("--watch needs a terminal as standard output")
-		}
-		if j.rate {
-			return cli.Usagef("--watch and --message-rate exclude each other")
-		}
-		j.watch = newWatch(j.inv)
+	return j.readView()
+}
+
+// readView reads the options that show something else than each message.
+func (j *job) readView() error {
+	v := j.inv.Values
+	watch, rate := v.Bool("watch"), v.Bool("message-rate")
+	switch {
+	case watch && !j.inv.StdoutIsTerminal:
+		return cli.Usagef("--watch needs a terminal as standard output")
+	case watch && rate:
+		return cli.Usagef("--watch and --message-rate exclude each other")
+	case watch && j.retainedOnly:
+		return cli.Usagef("--watch and --retained-only exclude each other")
+	case rate && j.retainedOnly:
+		return cli.Usagef("--message-rate and --retained-only exclude each other")
+	case watch:
+		j.view = newWatch(j.conn.Broker, j.inv.Stdout)
+	case rate:
+		j.view = &rates{}
 	}
 	return nil
 }
@@ -192,14 +204,10 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	if j.inv.Values.Bool("exit-after-subscribe") {
 		return nil
 	}
+	j.heard = time.Now()
 	work := j.follow
-	switch {
-	case j.retainedOnly:
+	if j.retainedOnly {
 		work = j.retained
-	case j.rate:
-		work = j.rates
-	case j.watch != nil:
-		work = j.watchTopics
 	}
 	err = work(ctx)
 	if j.sent && (err == nil || errors.Is(err, errDone)) {
@@ -242,24 +250,54 @@ func (j *job) close() {
 	_ = j.client.CloseWith(ctx, &bye) // nothing that was asked for can fail any more
 }
 
+// view is what is made of the messages instead of writing each.
+type view interface {
+	// take notes a message.
+	take(m *mqtt.Message)
+	// wait is how long it may take until draw is called; 0 is for ever.
+	wait() time.Duration
+	// draw appends what is due to be written, or at the end all that is left.
+	draw(dst []byte, end bool) []byte
+}
+
+var errDraw = errors.New("time to draw")
+
 // follow writes messages as they come.
 func (j *job) follow(ctx context.Context) error {
 	for {
-		b, err := j.receive(ctx, j.idle, errIdle)
+		wait := time.Duration(0)
+		if j.view != nil {
+			wait = j.view.wait()
+		}
+		b, err := j.receive(ctx, wait, errDraw)
+		switch {
+		case errors.Is(err, errDraw):
+			err = nil
+		case err == nil && ctx.Err() != nil: // messages may wait without end
+			err = context.Cause(ctx)
+		case err == nil:
+			err = j.batch(b)
+		}
+		if j.view != nil {
+			j.out.buf = j.view.draw(j.out.buf[:0], err != nil)
+			if err := j.out.write(j.out.buf); err != nil {
+				return err
+			}
+		}
 		if err != nil {
-			return err
-		}
-		if ctx.Err() != nil { // messages may wait without end
-			return context.Cause(ctx)
-		}
-		if err := j.batch(b); err != nil {
 			return err
 		}
 	}
 }
 
-// receive is Client.Receive with a limit of its own.
+// receive is Client.Receive with the limit of --idle-timeout and one of its
+// own, 0 for none, which ends with why.
 func (j *job) receive(ctx context.Context, limit time.Duration, why error) (*mqtt.Batch, error) {
+	if j.idle > 0 {
+		if left := max(j.idle-time.Since(j.heard), time.Millisecond); limit <= 0 || left < limit {
+			limit, why = left, errIdle
+		}
+	}
 	if limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, why)
@@ -272,24 +310,25 @@ func (j *job) receive(ctx context.Context, limit time.Duration, why error) (*mqt
 		}
 		return nil, cli.WorkError(err)
 	}
+	if j.idle > 0 {
+		j.heard = time.Now()
+	}
 	return b, nil
 }
 
-// batch writes the messages of one read and acknowledges them once they are
-// written, so that a full disk or a closed pipe loses nothing that the broker
-// keeps.
+// batch writes the messages of one read, or gives them to the view, and
+// acknowledges them once they are written, so that a full disk or a closed pipe
+// loses nothing that the broker keeps.
 func (j *job) batch(b *mqtt.Batch) error {
 	now := time.Now()
 	buf := j.out.buf[:0]
 	taken := 0
+	var err error
 	for i := range b.Messages {
 		m := &b.Messages[i]
 		taken++
 		if !j.wanted(m) {
 			continue
-		}
-		if err := j.remove(m); err != nil {
-			return err
 		}
 		if err := j.reply(m); err != nil {
 			return err
@@ -297,8 +336,12 @@ func (j *job) batch(b *mqtt.Batch) error {
 		if j.part > 0 && rand.Float64() >= j.part {
 			continue
 		}
-		var err error
-		if buf, err = j.form.Append(buf, m, now); err != nil {
+		if err := j.remove(m); err != nil {
+			return err
+		}
+		if j.view != nil {
+			j.view.take(m)
+		} else if buf, err = j.form.Append(buf, m, now); err != nil {
 			j.inv.Warnf("topic %s: %v", topic.Quote(m.Topic), err)
 		}
 		if j.count++; j.limit > 0 && j.count >= j.limit {

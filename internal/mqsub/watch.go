@@ -2,9 +2,8 @@ package mqsub
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 	"unicode/utf8"
@@ -18,13 +17,12 @@ import (
 // in which the topics came first. It draws at most ten times a second, however
 // fast messages come, and never more than the terminal has room for.
 type watch struct {
-	broker string
+	broker func() string
 	rows   []row
 	at     map[string]int // index into rows
 	dirty  bool
-	drawn  time.Time
+	drawn  time.Time // zero: not yet
 	size   func() (width, height int)
-	buf    []byte
 }
 
 type row struct {
@@ -37,11 +35,9 @@ const (
 	watchMost = 10_000 // topics that are kept
 )
 
-var errDraw = errors.New("time to draw")
-
-func newWatch(inv *cli.Invocation) *watch {
-	w := &watch{at: map[string]int{}, size: func() (int, int) { return 80, 24 }}
-	if f, ok := inv.Stdout.(*os.File); ok {
+func newWatch(broker func() string, stdout io.Writer) *watch {
+	w := &watch{broker: broker, at: map[string]int{}, dirty: true, size: func() (int, int) { return 80, 24 }}
+	if f, ok := stdout.(*os.File); ok {
 		w.size = func() (int, int) { return cli.TerminalSize(f) }
 	}
 	return w
@@ -68,13 +64,33 @@ func (w *watch) take(m *mqtt.Message) {
 	w.dirty = true
 }
 
-// draw appends the picture: the cursor goes home, every line is cleared to its
+func (w *watch) wait() time.Duration {
+	if !w.dirty {
+		return 0
+	}
+	return max(drawEvery-time.Since(w.drawn), time.Millisecond)
+}
+
+func (w *watch) draw(dst []byte, end bool) []byte {
+	now := time.Now()
+	if !end && (!w.dirty || now.Sub(w.drawn) < drawEvery) {
+		return dst
+	}
+	if w.drawn.IsZero() {
+		dst = append(dst, "\x1b[2J"...)
+	}
+	w.drawn = now
+	return w.picture(dst)
+}
+
+// picture appends all of it: the cursor goes home, every line is cleared to its
 // end, and so is the rest of the screen.
-func (w *watch) draw(dst []byte) []byte {
+func (w *watch) picture(dst []byte) []byte {
+	w.dirty = false
 	width, height := w.size()
 	dst = append(dst, "\x1b[H"...)
 	room := max(height-2, 1)
-	dst = cut(dst, fmt.Sprintf("%s: %d topics", w.broker, len(w.rows)), width)
+	dst = cut(dst, fmt.Sprintf("%s: %d topics", w.broker(), len(w.rows)), width)
 	rows := w.rows
 	if len(rows) > room {
 		rows = rows[:room-1]
@@ -86,7 +102,6 @@ func (w *watch) draw(dst []byte) []byte {
 	if left := len(w.rows) - len(rows); left > 0 {
 		dst = cut(dst, fmt.Sprintf("… and %d topics more", left), width)
 	}
-	w.dirty = false
 	return append(dst, "\x1b[J"...)
 }
 
@@ -101,60 +116,4 @@ func cut(dst []byte, s string, width int) []byte {
 		s = s[size:]
 	}
 	return append(dst, "\x1b[K\r\n"...)
-}
-
-// watchTopics draws until it is told to end.
-func (j *job) watchTopics(ctx context.Context) error {
-	w := j.watch
-	w.broker = j.conn.Broker()
-	if err := j.out.write([]byte("\x1b[2J")); err != nil {
-		return err
-	}
-	w.dirty = true
-	for {
-		wait := time.Duration(0)
-		if w.dirty {
-			wait = max(drawEvery-time.Since(w.drawn), time.Millisecond)
-		}
-		b, err := j.receive(ctx, wait, errDraw)
-		if err != nil && !errors.Is(err, errDraw) {
-			if drawErr := j.out.write(w.draw(nil)); drawErr != nil {
-				return drawErr
-			}
-			return err
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		taken := 0
-		if err == nil {
-			for i := range b.Messages {
-				m := &b.Messages[i]
-				taken++
-				if !j.wanted(m) {
-					continue
-				}
-				if err := j.remove(m); err != nil {
-					return err
-				}
-				w.take(m)
-				if j.count++; j.limit > 0 && j.count >= j.limit {
-					break
-				}
-			}
-			b.Ack(taken)
-			b.Release()
-		}
-		done := j.limit > 0 && j.count >= j.limit
-		if done || w.dirty && time.Since(w.drawn) >= drawEvery {
-			w.buf = w.draw(w.buf[:0])
-			w.drawn = time.Now()
-			if err := j.out.write(w.buf); err != nil {
-				return err
-			}
-		}
-		if done {
-			return errDone
-		}
-	}
 }
