@@ -102,3 +102,55 @@ func appendCompact(dst, b []byte) []byte {
 	}
 	return dst
 }
+
+// appendLikeCJSON appends the compact JSON text b in the layout of cJSON: a
+// member of an object is a line, behind tabs, with a tab before its value; the
+// elements of an array are on one line. An empty object is {\n}.
+func appendLikeCJSON(dst, b []byte) []byte {
+	var stack []byte // the brackets that are open
+	newline := func(n int) {
+		dst = append(dst, '\n')
+		for range n {
+			dst = append(dst, '\t')
+		}
+	}
+	for i := 0; i < len(b); {
+		c := b[i]
+		switch c {
+		case '"':
+			end, _ := skipString(b, i)
+			dst = append(dst, b[i:end]...)
+			i = end
+			continue
+		case '{':
+			stack = append(stack, c)
+			dst = append(dst, c)
+			if b[i+1] != '}' {
+				newline(len(stack))
+			}
+		case '}':
+			stack = stack[:len(stack)-1]
+			newline(len(stack))
+			dst = append(dst, c)
+		case '[':
+			stack = append(stack, c)
+			dst = append(dst, c)
+		case ']':
+			stack = stack[:len(stack)-1]
+			dst = append(dst, c)
+		case ':':
+			dst = append(dst, ":\t"...)
+		case ',':
+			dst = append(dst, c)
+			if stack[len(stack)-1] == '[' {
+				dst = append(dst, ' ')
+			} else {
+				newline(len(stack))
+			}
+		default:
+			dst = append(dst, c)
+		}
+		i++
+	}
+	return dst
+}

@@ -34,6 +34,8 @@ import (
 type Pattern struct {
 	// Terminal escapes what comes from the message and steers a terminal.
 	Terminal bool
+	// Indent draws %j and %J over several lines, as cJSON does.
+	Indent bool
 
 	ops     []op
 	end     string
@@ -55,8 +57,10 @@ type op struct {
 
 // PatternError says where a format string is wrong.
 type PatternError struct {
-	Offset int // bytes from the start
-	Text   string
+	Offset  int // bytes from the start
+	Text    string
+	Unknown byte // the character that means nothing; 0: something is missing
+	Escape  bool // it is an escape that is wrong, and no specifier
 }
 
 func (e *PatternError) Error() string { return e.Text }
@@ -91,7 +95,7 @@ func Compile(pattern, end string) (*Pattern, error) {
 			p.ops = append(p.ops, o)
 		case '@':
 			if i+1 >= len(pattern) {
-				return nil, &PatternError{i, "incomplete time specifier @ at the end"}
+				return nil, &PatternError{Offset: i, Text: "incomplete time specifier @ at the end"}
 			}
 			conv := pattern[i+1]
 			i += 2
@@ -100,17 +104,17 @@ func Compile(pattern, end string) (*Pattern, error) {
 				continue
 			}
 			if !knownTime(conv) {
-				return nil, &PatternError{i - 2, fmt.Sprintf("unknown time specifier %q", pattern[i-2:i])}
+				return nil, &PatternError{Offset: i - 2, Text: fmt.Sprintf("unknown time specifier %q", pattern[i-2:i]), Unknown: conv}
 			}
 			literal()
 			p.ops = append(p.ops, op{verb: '@', conv: conv})
 		case '\\':
 			if i+1 >= len(pattern) {
-				return nil, &PatternError{i, `incomplete escape \ at the end`}
+				return nil, &PatternError{Offset: i, Text: `incomplete escape \ at the end`, Escape: true}
 			}
 			at := strings.IndexByte(`\0aenrtv`, pattern[i+1])
 			if at < 0 {
-				return nil, &PatternError{i, fmt.Sprintf("unknown escape %q", pattern[i:i+2])}
+				return nil, &PatternError{Offset: i, Text: fmt.Sprintf("unknown escape %q", pattern[i:i+2]), Unknown: pattern[i+1], Escape: true}
 			}
 			text = append(text, "\\\x00\a\x1b\n\r\t\v"[at])
 			i += 2
@@ -131,7 +135,7 @@ func compileSpecifier(s string, i int) (o op, end int, err error) {
 		n := 0
 		for i < len(s) && s[i] >= '0' && s[i] <= '9' {
 			if n = n*10 + int(s[i]-'0'); n > maxWidth {
-				return 0, &PatternError{start, fmt.Sprintf("a width or precision in %q is above %d", s[start:i+1], maxWidth)}
+				return 0, &PatternError{Offset: start, Text: fmt.Sprintf("a width or precision in %q is above %d", s[start:i+1], maxWidth)}
 			}
 			i++
 		}
@@ -161,12 +165,12 @@ func compileSpecifier(s string, i int) (o op, end int, err error) {
 		i++
 	}
 	if i >= len(s) || s[i:] == "." {
-		return o, 0, &PatternError{start, fmt.Sprintf("incomplete specifier %q at the end", s[start:])}
+		return o, 0, &PatternError{Offset: start, Text: fmt.Sprintf("incomplete specifier %q at the end", s[start:])}
 	}
 	o.verb = s[i]
 	i++
 	if strings.IndexByte("%ACDEFIJPRSUXdfjlmpqrtx", o.verb) < 0 {
-		return o, 0, &PatternError{start, fmt.Sprintf("unknown specifier %q", s[start:i])}
+		return o, 0, &PatternError{Offset: start, Text: fmt.Sprintf("unknown specifier %q", s[start:i]), Unknown: o.verb}
 	}
 	return o, i, nil
 }
@@ -260,7 +264,13 @@ func (p *Pattern) op(dst []byte, o *op, m *mqtt.Message, at time.Time) ([]byte, 
 		dst = strconv.AppendInt(dst, at.Unix(), 10)
 		return appendTime(append(dst, '.'), 'N', at), nil
 	case 'j', 'J':
-		return p.json.append(dst, m, at, o.verb == 'J')
+		start := len(dst)
+		dst, err := p.json.append(dst, m, at, o.verb == 'J')
+		if p.Indent && err == nil {
+			p.scratch = append(p.scratch[:0], dst[start:]...)
+			dst = appendLikeCJSON(dst[:start], p.scratch)
+		}
+		return dst, err
 	case 'f':
 		if len(m.Payload) != 4 {
 			return dst, errNotFloat

@@ -65,7 +65,7 @@ func (c *Client) attempt(ctx context.Context, v packet.Version, first bool) erro
 		}
 		if ctx.Err() != nil {
 			if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) {
-				err = errors.New("no CONNACK in time")
+				err = ErrNoConnack
 			} else {
 				err = cause
 			}

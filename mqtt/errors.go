@@ -30,6 +30,7 @@ var (
 	ErrJournal    = errors.New("the journal cannot be written")
 	ErrUnreceived = errors.New("a publish-only client does not receive")
 	ErrNoAnswer   = errors.New("connection closed before CONNACK")
+	ErrNoConnack  = errors.New("no CONNACK in time")
 )
 
 // Error is what the methods of Client return.

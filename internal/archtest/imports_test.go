@@ -24,8 +24,9 @@ var layers = []struct {
 	{"mqtt", 2}, {"mqtt/broker", 2}, {"mqtt/script", 2}, {"mqtt/swarm", 2},
 	{"format", 3},
 	{"internal/cli", 4}, {"internal/bench", 4},
-	{"internal/mqpub", 5}, {"internal/mqsub", 5}, {"internal/mqbench", 5},
-	{"cmd/mqpub", 6}, {"cmd/mqsub", 6}, {"cmd/mqbench", 6},
+	{"internal/mosquitto", 5},
+	{"internal/mqpub", 6}, {"internal/mqsub", 6}, {"internal/mqbench", 6},
+	{"cmd/mqpub", 7}, {"cmd/mqsub", 7}, {"cmd/mqbench", 7},
 }
 
 // helpers are imported by tests only and may import anything below a tool.

@@ -506,7 +506,10 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 		c.inv.CatchSignals()
 	}
 	o.OnEvent = c.tell(o.OnEvent)
-	if c.inv.Debugging() {
+	switch {
+	case c.inv.trace != nil:
+		o.Trace = c.inv.trace
+	case c.inv.Debugging():
 		o.Trace = c.trace
 	}
 	deadline := time.Now().Add(v.Duration("wait-for"))
@@ -593,7 +596,7 @@ func bareError(err error) error {
 func (c *Connection) connectError(err error) error {
 	var e *mqtt.Error
 	if errors.As(err, &e) && e.Reason.Failed() {
-		exit := &Exit{Code: ExitRefused, Err: refusedConnect(e)}
+		exit := &Exit{Code: ExitRefused, Err: &refusedConnect{e}}
 		switch e.Reason {
 		case packet.BadUserNameOrPassword, packet.NotAuthorized:
 			exit.Help = "check --username and --password-file"
@@ -615,17 +618,21 @@ func (c *Connection) connectError(err error) error {
 	return &Exit{Code: ExitUnreached, Err: bareError(err)}
 }
 
-// refusedConnect words a CONNACK.
-func refusedConnect(e *mqtt.Error) error {
-	text := ""
-	if e.Text != "" {
-		text += ": " + e.Text
+// refusedConnect words a CONNACK that refuses.
+type refusedConnect struct{ e *mqtt.Error }
+
+func (r *refusedConnect) Error() string {
+	text := "broker refused the connection: " + r.e.Reason.Error()
+	if r.e.Text != "" {
+		text += ": " + r.e.Text
 	}
-	if e.Ref != "" {
-		text += ": use " + e.Ref
+	if r.e.Ref != "" {
+		text += ": use " + r.e.Ref
 	}
-	return fmt.Errorf("broker refused the connection: %w%s", e.Reason, text)
+	return text
 }
+
+func (r *refusedConnect) Unwrap() error { return r.e }
 
 // WorkError gives an error of a running client its exit code: 5 for a
 // refusal, 7 for a connection that was lost or that the broker has ended.

@@ -11,6 +11,7 @@ import (
 // Env is everything a tool gets from outside: its words, its streams, the
 // environment and which streams are terminals.
 type Env struct {
+	Name   string   // what the program is invoked as: its path or that of a link
 	Args   []string // without the program's name
 	Stdin  io.Reader
 	Stdout io.Writer
@@ -78,8 +79,8 @@ func OSEnv() Env {
 	if env.StderrIsTerminal || env.StdinIsTerminal {
 		env.askSecret = askTerminal
 	}
-	if len(os.Args) > 1 { // argv may be empty
-		env.Args = os.Args[1:]
+	if len(os.Args) > 0 { // argv may be empty
+		env.Name, env.Args = os.Args[0], os.Args[1:]
 	}
 	return env
 }

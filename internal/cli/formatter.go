@@ -18,6 +18,8 @@ func (inv *Invocation) Formatter() (format.Formatter, error) {
 		}
 	}
 	pattern, record, pretty := v.IsSet("format"), v.Bool("json"), v.Bool("pretty") // -F goes before -v
+	indent := pretty && inv.Habits().PrettyFormat
+	pretty = pretty && !indent
 	for _, x := range [...]struct {
 		a, b string
 		both bool
@@ -58,7 +60,7 @@ func (inv *Invocation) Formatter() (format.Formatter, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.Terminal = escape
+		p.Terminal, p.Indent = escape, indent
 		return p, nil
 	case record:
 		return &format.Record{JSONPayload: v.Bool("json-payload"), Terminal: escape || inv.StdoutColor, Indent: pretty, Palette: palette}, nil

@@ -31,6 +31,12 @@ var generalOptions = []Option{
 		Help:    "write the completion script for bash, zsh, fish or powershell and end",
 	},
 	{
+		Name: "compat", Tools: PubSub, Group: GroupGeneral, Type: TypeChoice, NoEnv: true,
+		Placeholder: "PROGRAM", Complete: CompleteChoice,
+		Choices: []Choice{{"mosquitto", nil}, {"mosquitto_rr", nil}},
+		Help:    "as the first word: read the rest and end as mosquitto_pub, mosquitto_sub or mosquitto_rr; a link of that name does the same",
+	},
+	{
 		Name: "help", Tools: All, Group: GroupGeneral, Type: TypeBool, NoEnv: true,
 		Help: "show this help and end",
 	},

@@ -48,8 +48,19 @@ func (c *Connection) readProperties() error {
 			return Usagef("%s: %q is not a property of MQTT 5", label, q.Name)
 		}
 		fromServer := id == packet.SubscriptionIdentifier && to.in == packet.PUBLISH || id == packet.ServerReference
-		if !id.AllowedIn(to.in) || id == packet.TopicAlias || fromServer {
+		if !id.AllowedIn(to.in) || fromServer {
 			return Usagef("%s: %s is not allowed for %s", label, q.Name, q.Command)
+		}
+		if id == packet.TopicAlias { // which the client assigns, as far as the broker allows
+			if c.Options.SendAliases != 0 {
+				return Usagef("%s is given twice", label)
+			}
+			n, err := strconv.ParseUint(q.Value, 10, 16)
+			if err != nil || n == 0 {
+				return Usagef("%s: value %s is not a whole number from 1 to 65535", label, topic.Quote(q.Value))
+			}
+			c.Options.SendAliases = uint16(n)
+			continue
 		}
 		if !id.RepeatableIn(to.in) {
 			if _, has := to.block.Uint(id); has {

@@ -21,6 +21,9 @@ type Talk struct {
 	debug bool
 	red   *color.Color
 	amber *color.Color
+
+	errorWord, warningWord string // what their lines begin with
+	mute                   bool   // errors are not told either
 }
 
 // NewTalk makes a Talk for the tool called name. Quiet mutes warnings and
@@ -33,44 +36,51 @@ func NewTalk(w io.Writer, name string, quiet, debug, colored bool) *Talk {
 		debug: debug,
 		red:   NewColor(colored, color.FgRed),
 		amber: NewColor(colored, color.FgYellow),
+
+		errorWord:   name + ": ",
+		warningWord: name + ": ",
 	}
 }
 
-// Errorf tells an error. It is never muted.
-func (t *Talk) Errorf(format string, args ...any) { t.line(t.red, "", format, args) }
+// Errorf tells an error. Quiet does not mute it.
+func (t *Talk) Errorf(format string, args ...any) {
+	if !t.mute {
+		t.line(t.errorWord, t.red, format, args)
+	}
+}
 
 // Warnf tells a warning: "mqsub: warning: ...".
 func (t *Talk) Warnf(format string, args ...any) {
 	if !t.quiet {
-		t.line(t.amber, "warning: ", format, args)
+		t.line(t.warningWord, t.amber, "warning: "+format, args)
 	}
 }
 
 // Infof tells what is going on, as a lost connection.
 func (t *Talk) Infof(format string, args ...any) {
 	if !t.quiet {
-		t.line(nil, "", format, args)
+		t.line(t.name+": ", nil, format, args)
 	}
 }
 
 // Debugf tells a detail for --debug.
 func (t *Talk) Debugf(format string, args ...any) {
 	if t.debug {
-		t.line(nil, "", format, args)
+		t.line(t.name+": ", nil, format, args)
 	}
 }
 
 // Debugging tells whether Debugf speaks, for callers that save the work.
 func (t *Talk) Debugging() bool { return t.debug }
 
-func (t *Talk) line(c *color.Color, prefix, format string, args []any) {
-	text := prefix + escape(fmt.Sprintf(format, args...))
+func (t *Talk) line(begin string, c *color.Color, format string, args []any) {
+	text := escape(fmt.Sprintf(format, args...))
 	if c != nil {
 		text = c.Sprint(text)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, _ = io.WriteString(t.w, t.name+": "+text+"\n")
+	_, _ = io.WriteString(t.w, begin+text+"\n")
 }
 
 // problem tells an error and its hint.
@@ -81,6 +91,6 @@ func (t *Talk) problem(err error, fallback string) {
 		hint = fallback
 	}
 	if hint != "" {
-		t.line(nil, "", "%s", []any{hint})
+		t.line(t.name+": ", nil, "%s", []any{hint})
 	}
 }

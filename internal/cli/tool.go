@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"syscall"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
 // Tool is one program.
@@ -16,6 +18,9 @@ type Tool struct {
 	Summary  string  // one sentence for --help
 	Usage    string  // the words after the name: "[OPTION]... -t FILTER..."
 	Examples []Example
+
+	// Personalities are the programs that it can stand in for.
+	Personalities []Personality
 
 	// MaxArgs is the most positional words it takes, -1 any number. Words in
 	// excess are usage errors.
@@ -36,10 +41,21 @@ type Invocation struct {
 	*Talk
 	Tool   *Tool
 	Values *Values
-	Args   []string // positional words
+	Args   []string     // positional words
+	As     *Personality // the program it stands in for; nil: none
 
 	StdoutColor bool // colour what goes to stdout
 	StderrColor bool
+
+	trace func(sent bool, f packet.Frame, v packet.Version) // nil: that of Debugf
+}
+
+// Habits are those of the program that the tool stands in for.
+func (inv *Invocation) Habits() Habits {
+	if inv.As == nil {
+		return Habits{}
+	}
+	return inv.As.Habits
 }
 
 // Main runs a tool in this process, with its streams, environment and
@@ -54,6 +70,9 @@ func Main(tool Tool) int {
 // Run runs a tool and returns its exit code. It touches nothing of the process
 // but what env holds.
 func Run(ctx context.Context, env Env, tool Tool) int {
+	if p, name := tool.personality(&env); p != nil {
+		return runAs(ctx, env, tool, p, name)
+	}
 	env.Stderr = &catchFirst{&env, env.Stderr}
 	talk := NewTalk(env.Stderr, tool.Name, false, false, UseColor("auto", env.Lookup, env.StderrIsTerminal))
 	tryHelp := "try '" + tool.Name + " --help'"
@@ -81,6 +100,9 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	inv.Values, err = decode(words.table, words.uses, env.Lookup)
 	if err == nil {
 		err = tool.checkArgs(words.positional)
+	}
+	if err == nil && inv.Values.IsSet(compat) {
+		err = Usagef("--%s stands before all other words", compat)
 	}
 	if err != nil {
 		talk.problem(err, tryHelp)

@@ -2,6 +2,7 @@ package mqpub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -40,6 +41,9 @@ func (j *job) payload(ctx context.Context, mode string) ([]byte, error) {
 	done := make(chan result, 1)
 	go func() { // which may hang in Read until the process ends
 		b, err := read()
+		if err == nil && len(b) == 0 && mode == "stdin-file" && j.inv.Habits().NeedsInput {
+			err = cli.Failed(cli.ExitLocalIO, errors.New("standard input is empty"))
+		}
 		done <- result{b, err}
 	}()
 	select {

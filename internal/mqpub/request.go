@@ -47,6 +47,7 @@ type exchange struct {
 	topic string
 	made  bool   // the topic is ours alone
 	data  []byte // correlation data; nil before 5.0
+	plain bool   // a reply without correlation data will do
 	form  format.Formatter
 }
 
@@ -78,15 +79,31 @@ func (j *job) request(ctx context.Context) error {
 		return err
 	}
 	j.inv.CatchSignals() // before the first reply is written
+	late := false        // time was up
 	defer func() {
 		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
-		_ = j.client.CloseWith(bye, &packet.Disconnect{}) // the work is done, or its error is known
+		last := packet.Disconnect{}
+		if j.client.Version() >= packet.V5 {
+			last.Properties = j.conn.Properties.Disconnect
+			if late && j.inv.Habits().WillAtEnd {
+				last.Reason = packet.DisconnectWithWill
+			}
+		}
+		_ = j.client.CloseWith(bye, &last) // the work is done, or its error is known
 	}()
 	if err := j.prepare(x); err != nil {
 		return err
 	}
-	if _, err := j.client.Subscribe(ctx, mqtt.Subscription{Filter: x.topic, QoS: j.msg.QoS, Options: packet.RetainHandlingNone}); err != nil {
+	filter := mqtt.Subscription{Filter: x.topic, QoS: j.msg.QoS, Options: packet.RetainHandlingNone}
+	for p := range j.conn.Properties.Subscribe.All() {
+		if p.ID == packet.SubscriptionIdentifier {
+			filter.ID = p.Uint
+		} else {
+			filter.Properties, _ = filter.Properties.AppendUser(p.Bytes, p.Value)
+		}
+	}
+	if _, err := j.client.Subscribe(ctx, filter); err != nil {
 		return j.ended(ctx, err)
 	}
 	start := time.Now()
@@ -98,7 +115,9 @@ func (j *job) request(ctx context.Context) error {
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, errNoReply)
 		defer cancel()
 	}
-	return j.replies(ctx, x, start)
+	err = j.replies(ctx, x, start)
+	late = errors.Is(context.Cause(ctx), errNoReply)
+	return err
 }
 
 // prepare completes the message once the connection's version is known.
@@ -124,11 +143,14 @@ func (j *job) prepare(x *exchange) error {
 		props, _ = props.AppendBytes(packet.ResponseTopic, []byte(x.topic))
 	}
 	data, has := props.Bytes(packet.CorrelationData)
-	if !has {
+	x.plain = j.inv.Habits().PlainRequest
+	if !has && !x.plain {
 		data = random[8:]
 		props, _ = props.AppendBytes(packet.CorrelationData, data)
 	}
-	x.data = append([]byte(nil), data...)
+	if data != nil {
+		x.data = append([]byte(nil), data...)
+	}
 	j.msg.Properties = props
 	return nil
 }
@@ -162,11 +184,13 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 			if err != nil {
 				j.inv.Warnf("%v", err)
 			}
-			if _, err := j.inv.Stdout.Write(out); err != nil {
-				return cli.Failed(cli.ExitLocalIO, fmt.Errorf("standard output: %w", err))
+			if err := j.write(out); err != nil {
+				return err
 			}
 			if j.inv.Values.Bool("latency") {
-				j.inv.Errorf("reply after %v", now.Sub(start).Round(time.Microsecond))
+				if err := j.tellLatency(now.Sub(start)); err != nil {
+					return err
+				}
 			}
 			if got++; got == want {
 				b.Ack(i + 1)
@@ -178,6 +202,30 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 	}
 }
 
+// tellLatency tells how long a reply took.
+func (j *job) tellLatency(d time.Duration) error {
+	if !j.inv.Habits().PlainRequest {
+		j.inv.Errorf("reply after %v", d.Round(time.Microsecond))
+		return nil
+	}
+	text := fmt.Sprintf("%fµs", float64(d)/1e3)
+	switch {
+	case d >= time.Second:
+		text = fmt.Sprintf("%d.%09d", d/time.Second, d%time.Second)
+	case d >= time.Millisecond:
+		text = fmt.Sprintf("%fms", float64(d)/1e6)
+	}
+	return j.write([]byte("Latency: " + text + "\n"))
+}
+
+// write writes to standard output.
+func (j *job) write(b []byte) error {
+	if _, err := j.inv.Stdout.Write(b); err != nil {
+		return cli.Failed(cli.ExitLocalIO, fmt.Errorf("standard output: %w", err))
+	}
+	return nil
+}
+
 // answers tells whether a message on the response topic belongs to the
 // request. Responders that leave the correlation data out are understood where
 // the topic is ours alone.
@@ -186,7 +234,7 @@ func (x *exchange) answers(m *mqtt.Message) bool {
 		return true
 	}
 	data, has := m.Properties.Bytes(packet.CorrelationData)
-	return has && bytes.Equal(data, x.data) || !has && x.made
+	return has && bytes.Equal(data, x.data) || !has && (x.made || x.plain)
 }
 
 // ended is an error of the running client.

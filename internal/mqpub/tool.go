@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/mosquitto"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -26,7 +27,8 @@ func Tool() cli.Tool {
 			{Command: "tail -f app.log | mqpub -l -q 1 -t logs/app", Text: "publish every line, and lose none"},
 			{Command: "mqsub --json -t 'a/#' | mqpub --input jsonl -h other", Text: "copy messages to another broker"},
 		},
-		Run: run,
+		Personalities: mosquitto.Publishers(),
+		Run:           run,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/mosquitto"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/topic"
@@ -30,7 +31,8 @@ func Tool() cli.Tool {
 			{Command: "value=$(mqsub -t boiler/temp -C 1 -W 5)", Text: "one message, or status 27 after 5 seconds"},
 			{Command: "mqsub --serve -v -t '#'", Text: "a broker that shows everything published to it"},
 		},
-		Run: run,
+		Personalities: mosquitto.Subscribers(),
+		Run:           run,
 	}
 }
 
@@ -182,7 +184,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 		return err
 	}
 	j.client = client
-	defer j.close()
+	defer func() { j.close(ctx) }()
 	if j.conn.Options.Resume && client.SessionPresent() {
 		j.inv.Debugf("the broker kept the session")
 	}
@@ -240,12 +242,15 @@ func (j *job) tellGranted(codes []packet.ReasonCode) {
 }
 
 // close says goodbye. Output has been flushed and acknowledged before.
-func (j *job) close() {
+func (j *job) close(work context.Context) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	bye := packet.Disconnect{}
 	if j.client.Version() >= packet.V5 {
 		bye.Properties = j.conn.Properties.Disconnect
+		if work.Err() != nil && j.inv.Habits().WillAtEnd {
+			bye.Reason = packet.DisconnectWithWill
+		}
 	}
 	_ = j.client.CloseWith(ctx, &bye) // nothing that was asked for can fail any more
 }
@@ -445,8 +450,9 @@ func (j *job) retained(ctx context.Context) error {
 
 // result turns the end of the work into the tool's error.
 func (j *job) result(err error) error {
+	_, signalled := errors.AsType[*cli.SignalError](err)
 	switch {
-	case err == nil, errors.Is(err, errDone), errors.Is(err, errPipe):
+	case err == nil, errors.Is(err, errDone), errors.Is(err, errPipe), signalled && j.client != nil && j.inv.Habits().WillAtEnd:
 		return nil
 	case errors.Is(err, errTimeout):
 		return cli.Failed(cli.ExitTimeLimit, fmt.Errorf("no end after %s: %d messages written", j.inv.Values.Duration("timeout"), j.count))

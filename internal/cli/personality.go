@@ -1,0 +1,198 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// Personality lets a tool stand in for another program: that one's command
+// line, words and exit codes over the tool's own work. A tool takes it when it
+// is invoked by the other program's name, through a link, or when the first
+// word is --compat.
+type Personality struct {
+	Name string // of the program, and of the link: mosquitto_sub
+	Flag string // what --compat calls it: mosquitto
+
+	Habits
+
+	// Read reads the command line and puts what it says into it by Use. It
+	// returns what to write instead of running the tool, or nil.
+	Read func(c *CommandLine) *Page
+	// Verdict gives the end of the tool, err with the exit code that it has
+	// natively, the other program's words, a whole line or "" for the usual
+	// one, and its exit code.
+	Verdict func(inv *Invocation, err error, native int) (line string, code int)
+	// Trace makes what tells every packet on w, standard output, for --debug.
+	Trace func(w io.Writer) func(sent bool, f packet.Frame, v packet.Version)
+}
+
+// Habits are what a tool itself does in another way.
+type Habits struct {
+	// A signal or the end of the time makes the broker publish the will; a
+	// signal is then a good end.
+	WillAtEnd bool
+	// Empty standard input is no message, but an error.
+	NeedsInput bool
+	// A request carries no correlation data of its own making, and a reply
+	// without any is one. Latencies go to standard output.
+	PlainRequest bool
+	// --pretty is about the JSON of --format.
+	PrettyFormat bool
+}
+
+// Page is what a program writes that then ends.
+type Page struct {
+	Out, Err string
+	Code     int
+}
+
+// CommandLine is what a Personality reads.
+type CommandLine struct {
+	Name  string   // what the program is called in its messages
+	Args  []string // the words
+	Env   *Env     // the tool's
+	Table Options  // of the tool
+	Quiet bool     // errors of the run are not told
+	Debug bool     // packets are told
+
+	tool *Tool
+	uses []given
+}
+
+// Use sets an option of the tool to a value; true and false are a switch's.
+// place is the path:line of a file, or "".
+func (c *CommandLine) Use(name, value, place string) {
+	i := slices.IndexFunc(c.Table, func(o *Option) bool { return o.Name == name })
+	c.uses = append(c.uses, given{opt: c.Table[i], raw: value, place: place})
+}
+
+// UseProperty adds a use of --property.
+func (c *CommandLine) UseProperty(p Property, place string) { c.Use("property", p.word(), place) }
+
+// Read reads words in the tool's own grammar, as those of one more option.
+func (c *CommandLine) Read(words []string, place string) error {
+	uses, err := readOption(c.Table, words)
+	for _, use := range uses {
+		use.place = place
+		c.uses = append(c.uses, use)
+	}
+	return err
+}
+
+// Long finds an option of the tool by its long name, --host.
+func (t Options) Long(word string) *Option {
+	if !strings.HasPrefix(word, "--") {
+		return nil
+	}
+	return t.find(word)
+}
+
+// compat is the option that chooses a personality.
+const compat = "compat"
+
+// personality finds out whether the tool is to stand in for another program,
+// takes the words that say so off args, and tells what the program is called.
+func (t *Tool) personality(env *Env) (p *Personality, name string) {
+	base := strings.TrimSuffix(filepath.Base(env.Name), ".exe")
+	for i := range t.Personalities {
+		if p := &t.Personalities[i]; p.Name == base {
+			return p, base
+		}
+	}
+	if len(env.Args) == 0 {
+		return nil, ""
+	}
+	flag, used := strings.CutPrefix(env.Args[0], "--"+compat+"=")
+	if !used && (env.Args[0] != "--"+compat || len(env.Args) < 2) {
+		return nil, ""
+	}
+	rest := env.Args[1:]
+	if !used {
+		flag, rest = env.Args[1], env.Args[2:]
+	}
+	for i := range t.Personalities {
+		if p := &t.Personalities[i]; p.Flag == flag {
+			env.Args = rest
+			return p, t.Name + " --" + compat + " " + flag
+		}
+	}
+	return nil, ""
+}
+
+// runAs runs a tool in place of another program.
+func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string) int {
+	env.Stderr = &catchFirst{&env, env.Stderr}
+	c := &CommandLine{Name: name, Args: env.Args, Env: &env, Table: Table(tool.Bit), tool: &tool}
+	if page := p.Read(c); page != nil {
+		env.CatchSignals()
+		_, _ = io.WriteString(env.Stderr, page.Err)
+		if _, err := io.WriteString(env.Stdout, page.Out); err != nil {
+			return 1
+		}
+		return page.Code
+	}
+	lookup := env.Lookup
+	env.Lookup = nil // the other program knows nothing of ours, nor of a proxy's
+	inv := &Invocation{Env: env, Tool: &tool, As: p}
+	inv.Talk = NewTalk(env.Stderr, name, c.Quiet, false, false)
+	inv.errorWord, inv.warningWord, inv.mute = "Error: ", "", c.Quiet
+	if c.Debug {
+		inv.trace = p.Trace(env.Stdout)
+	}
+	var err error
+	if inv.Values, err = decode(c.Table, c.uses, secretsOnly(c, lookup)); err == nil {
+		if inv.Values.Bool("show-config") {
+			env.CatchSignals()
+			return writePage(env.Stdout, ShowConfig(inv.Values, c.Table), inv.Talk)
+		}
+		late := env.catchLater()
+		err = tool.Run(ctx, inv)
+		late.Stop()
+	}
+	line, code := p.Verdict(inv, err, CodeOf(ctx, err))
+	_, wrong := errors.AsType[*UsageError](err)
+	switch {
+	case !tells(ctx, err) || c.Quiet && !wrong:
+	case wrong: // is told all the same
+		_, _ = io.WriteString(env.Stderr, "Error: "+escape(err.Error())+"\n\n")
+		if hint := hintOf(err); hint != "" {
+			_, _ = io.WriteString(env.Stderr, escape(hint)+"\n")
+		}
+		_, _ = io.WriteString(env.Stderr, "Use '"+name+" --help' to see usage.\n")
+	case line != "":
+		_, _ = io.WriteString(env.Stderr, escape(line)+"\n")
+	default:
+		inv.problem(err, "")
+	}
+	return code
+}
+
+// secretsOnly lets the password come from the environment, where a user name
+// is given and no password.
+func secretsOnly(c *CommandLine, lookup LookupFunc) LookupFunc {
+	user, password := false, false
+	for _, use := range c.uses {
+		user = user || use.opt.Name == "username"
+		password = password || slices.Contains(passwordSources[:], use.opt.Name)
+	}
+	if lookup == nil || !user || password {
+		return nil
+	}
+	return func(name string) (string, bool) {
+		if name != "MQ_PASSWORD" && name != "MQ_PASSWORD_FILE" && name != "MQ_PASSWORD_COMMAND" {
+			return "", false
+		}
+		return lookup(name)
+	}
+}
+
+// Given tells whether the words have used an option of the tool.
+func (c *CommandLine) Given(name string) bool {
+	return slices.ContainsFunc(c.uses, func(u given) bool { return u.opt.Name == name })
+}

@@ -1,0 +1,106 @@
+package mosquitto
+
+import (
+	"bufio"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// optionsFile finds the value of -o. It stands where an option stands: the
+// programs themselves take any word -o for it.
+func optionsFile(client client, argv []string) (path string, err *failure) {
+	for i := 0; i < len(argv); i++ {
+		o := find(argv[i])
+		switch {
+		case o == nil || o.in&client == 0:
+		case o.short == "-o":
+			if path != "" {
+				return "", wrongf("Duplicate -o argument given.")
+			}
+			if i++; i == len(argv) {
+				return "", wrongf("-o argument given but no options file specified.")
+			}
+			path = argv[i]
+		case o.long == "--property":
+			i += 3
+			if i < len(argv) && strings.EqualFold(argv[i-1], "user-property") {
+				i++
+			}
+		case o.takesValue():
+			i++
+		}
+	}
+	return path, nil
+}
+
+// defaultFile is where a program looks for its options without -o.
+func defaultFile(name string, lookup func(string) (string, bool)) string {
+	get := func(name string) (string, bool) {
+		if lookup == nil {
+			return "", false
+		}
+		return lookup(name)
+	}
+	if runtime.GOOS == "windows" {
+		if dir, ok := get("USERPROFILE"); ok && dir != "" {
+			return filepath.Join(dir, name+".conf")
+		}
+		return ""
+	}
+	if dir, ok := get("XDG_CONFIG_HOME"); ok {
+		return dir + "/" + name
+	}
+	if dir, ok := get("HOME"); ok {
+		return dir + "/.config/" + name
+	}
+	return ""
+}
+
+// file reads options from a file: one a line, the first word is the option and
+// the rest behind one blank is its value, as it is. Lines that begin with # are
+// comments. Other than the programs', lines may have any length and -D takes
+// its words.
+func (c *config) file(path string, optional bool) *failure {
+	b, err := os.ReadFile(path)
+	switch {
+	case err != nil && optional && errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return tightf("options file: %v", err)
+	}
+	lines := bufio.NewScanner(strings.NewReader(string(b)))
+	lines.Buffer(nil, len(b)+1)
+	defer func() { c.place = "" }()
+	for number := 1; lines.Scan(); number++ {
+		line := strings.TrimRight(lines.Text(), "\r\n")
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		c.place = path + ":" + strconv.Itoa(number)
+		name, value, has := strings.Cut(strings.TrimLeft(line, " "), " ")
+		words := []string{name}
+		switch o := find(name); {
+		case name == "":
+			continue
+		case has && o != nil && o.long == "--property":
+			words = append(words, strings.SplitN(value, " ", 3)...)
+			if len(words) == 4 && strings.EqualFold(words[2], "user-property") {
+				words = append(words[:3], strings.SplitN(words[3], " ", 2)...)
+			}
+		case has:
+			words = append(words, value)
+		}
+		if err := c.words(words); err != nil {
+			if err.page == "" {
+				err.text = c.place + ": " + err.text
+			}
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package mosquitto
+
+import (
+	"strconv"
+	"strings"
+)
+
+// finish makes the checks that need all options.
+func (c *config) finish() *failure {
+	v5 := c.get("protocol-version") == "5"
+	expiry := c.get("session-expiry-interval")
+	keeps := c.has("disable-clean-session")
+	nameless := c.has("id-prefix") || !c.has("id")
+	switch {
+	case c.has("will-payload") && !c.has("will-topic"):
+		return tightf("Will payload given, but no will topic given.")
+	case c.has("will-retain") && !c.has("will-topic"):
+		return tightf("Will retain given, but no will topic given.")
+	case c.has("cert") != c.has("key"):
+		return tightf("Both certfile and keyfile must be provided if one of them is set.")
+	case c.has("keyform") && !c.has("key"):
+		return tightf("If keyform is set, keyfile must be also specified.")
+	case c.has("tls-engine-kpass-sha1") && !(c.has("keyform") && c.has("tls-engine")):
+		return tightf("when using tls-engine-kpass-sha1, both tls-engine and keyform must also be provided.")
+	case c.has("psk") && (c.has("cafile") || c.has("capath")):
+		return tightf("Only one of --psk or --cafile/--capath may be used at once.")
+	case c.has("psk") && !c.has("psk-identity"):
+		return tightf("--psk-identity required if --psk used.")
+	case v5 && nameless && (expiry == forever || expiry == "" && keeps):
+		return tightf("You must provide a client id if you are using an infinite session expiry interval.")
+	case !v5 && nameless && keeps:
+		return tightf("You must provide a client id if you are using the -c option.")
+	case c.client == sub && c.topics == 0 && !c.has("unsubscribe"):
+		return tightf("You must specify a topic to subscribe to (-t) or unsubscribe from (-U).")
+	}
+	return nil
+}
+
+// settle turns what was said, and what goes without saying, into options of
+// our tool.
+func (c *config) settle() {
+	c.line.Quiet, c.line.Debug = c.has("quiet"), c.has("debug")
+	c.drop("quiet") // more than ours
+	c.drop("debug") // not ours
+	c.address()
+	if !c.has("protocol-version") {
+		c.set("protocol-version", map[bool]string{true: "5", false: "311"}[c.client == rr])
+	}
+	if !c.has("will-topic") {
+		c.drop("will-qos")
+	}
+	if c.get("session-expiry-interval") == "0" {
+		c.drop("session-expiry-interval")
+	}
+	if c.has("stdin-line") {
+		c.drop("repeat")
+		c.drop("repeat-delay")
+	}
+	if n, _ := strconv.Atoi(c.get("max-inflight")); n == 0 || n > 65534 {
+		c.set("max-inflight", "20")
+	}
+	switch n, _ := strconv.Atoi(c.get("count")); {
+	case c.client == rr:
+		c.set("receive-maximum", "1")
+	case n > 0 && n < 20:
+		c.set("receive-maximum", strconv.Itoa(n))
+	default:
+		c.set("receive-maximum", "20")
+	}
+	if c.client == rr { // whose replies are never retained messages
+		c.drop("skip-retained")
+		c.drop("retain-handling")
+		c.drop("retain-as-published")
+	}
+	// A connection is given up when the keepalive has passed without CONNACK,
+	// and tried again every second when it was lost.
+	keep := c.get("keepalive")
+	if keep == "" {
+		keep = "60"
+	}
+	c.set("connect-timeout", keep)
+	c.set("reconnect-delay", "1")
+	c.set("color", "never")
+	for _, s := range c.settings {
+		if !(c.line.Given(s.name) && isDefault(s.name)) {
+			c.line.Use(s.name, s.value, s.place)
+		}
+	}
+}
+
+// isDefault tells whether settle gives the option a value that the programs do
+// not have an option for, so that a use of ours comes first.
+func isDefault(name string) bool {
+	switch name {
+	case "receive-maximum", "connect-timeout", "reconnect-delay", "color":
+		return true
+	}
+	return false
+}
+
+// address makes --host and --port, or --unix, of what was said.
+func (c *config) address() {
+	host, port := c.get("host"), c.get("port")
+	ca := c.has("cafile") || c.has("capath") || c.has("psk")
+	cert := c.has("cert")
+	hasPort := strings.HasPrefix(host, "[") && strings.Contains(host, "]:") || strings.Count(host, ":") == 1
+	switch {
+	case c.has("srv"):
+		c.drop("port")
+	case port == "0":
+		c.drop("port")
+		c.drop("host")
+		if host == "" {
+			host = "localhost"
+		}
+		c.set("unix", host)
+		c.drop("ws")
+	case port == "" && !hasPort && (ca || cert):
+		c.set("port", "8883")
+	case port == "" && !hasPort:
+		c.set("port", "1883")
+	}
+	tls := ca || cert || c.has("tls-use-os-certs") || port == "8883" || strings.HasSuffix(host, ":8883")
+	if !tls || c.has("no-tls") || port == "0" {
+		c.drop("insecure")
+	}
+}

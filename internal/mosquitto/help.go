@@ -1,0 +1,80 @@
+package mosquitto
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mqtools/mqtools/internal/cli"
+)
+
+// summary says what a program does, and how it is called.
+func summary(in client) (text, usage string) {
+	switch in {
+	case pub:
+		return "publishes a message to a topic and ends", "{[-h host] [-p port] [-u username] [-P password] -t topic | -L URL}\n           {-f file | -l | -n | -m message | -s} [options]"
+	case sub:
+		return "subscribes to topics and writes the messages", "{[-h host] [-p port] [-u username] [-P password] {-t topic}... | -L URL} [options]"
+	}
+	return "publishes a request and waits for a response", "{[-h host] [-p port] [-u username] [-P password] -t topic | -L URL}\n           -e response-topic {-f file | -n | -m message | -s} [options]"
+}
+
+// help is the text of --help.
+func help(line *cli.CommandLine, in client, name string) string {
+	var b strings.Builder
+	text, usage := summary(in)
+	fmt.Fprintf(&b, "%s %s.\n%s\n\nUsage: %s %s\n       %s --help\n\n", name, text, versionLine(name), line.Name, usage, line.Name)
+	for i := range options {
+		o := &options[i]
+		if o.in&in == 0 {
+			continue
+		}
+		spelling := strings.TrimPrefix(strings.TrimSuffix(o.short+", "+o.long, ", "), ", ")
+		if o.noun != "" {
+			spelling += " " + strings.ReplaceAll(o.noun, " ", "-")
+		}
+		fmt.Fprintf(&b, " %s : %s.\n", spelling, o.about(line.Table))
+	}
+	b.WriteString("\nThe long options that only mqtools has work too; its manual lists them.\n")
+	return b.String()
+}
+
+// about says what an option does: what our option of that name does, unless
+// there is none.
+func (o *option) about(table cli.Options) string {
+	switch o.long {
+	case "--help":
+		return "show this text"
+	case "--version":
+		return "show the version"
+	case "--url":
+		return "the broker and the topic as mqtt(s)://[username[:password]@]host[:port]/topic, or ws(s)://"
+	case "--property":
+		return "a property: command, name and value, or command, user-property, name and value"
+	case "--quiet":
+		return "tell no errors of the run"
+	case "--debug":
+		return "tell every packet on standard output"
+	case "--pretty":
+		return "write the JSON of -F indented"
+	case "--retain-as-published", "--retain-handling":
+		if table.Long(o.long) == nil {
+			return "accepted, and of no effect: retained messages are no responses"
+		}
+	}
+	switch o.short {
+	case "-o":
+		return "read options from a file, one a line"
+	case "-R":
+		return "leave out messages that were retained"
+	case "-M":
+		return "the most QoS 1 and 2 messages on the way, 20 unless given"
+	}
+	name := o.name
+	if o.long == "--unix" {
+		name = "unix"
+	}
+	if ours := table.Long("--" + name); ours != nil {
+		return ours.Help
+	}
+	return ""
+}

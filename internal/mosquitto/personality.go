@@ -1,0 +1,171 @@
+// Package mosquitto is the personality of the mosquitto clients: their command
+// line, their words and their exit codes over our tools.
+package mosquitto
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+// The version of the clients whose behaviour this is.
+const version = "2.1.2"
+
+// Publishers are the programs that the publishing tool can stand in for.
+func Publishers() []cli.Personality {
+	return []cli.Personality{
+		personality("mosquitto_pub", "mosquitto", pub, cli.Habits{NeedsInput: true}),
+		personality("mosquitto_rr", "mosquitto_rr", rr, cli.Habits{NeedsInput: true, WillAtEnd: true, PlainRequest: true, PrettyFormat: true}),
+	}
+}
+
+// Subscribers are those of the subscribing tool.
+func Subscribers() []cli.Personality {
+	return []cli.Personality{personality("mosquitto_sub", "mosquitto", sub, cli.Habits{WillAtEnd: true, PrettyFormat: true})}
+}
+
+func personality(name, flag string, in client, habits cli.Habits) cli.Personality {
+	return cli.Personality{
+		Name: name, Flag: flag, Habits: habits,
+		Read: func(line *cli.CommandLine) *cli.Page { return read(line, in, name) },
+		Verdict: func(inv *cli.Invocation, err error, native int) (string, int) {
+			return verdict(inv, in, err, native)
+		},
+		Trace: trace,
+	}
+}
+
+// read reads the options file and the words.
+func read(line *cli.CommandLine, in client, name string) *cli.Page {
+	c := &config{client: in, line: line}
+	err := c.all(name)
+	switch {
+	case err == nil:
+	case err.page == "--help":
+		return &cli.Page{Out: help(line, in, name), Code: 1}
+	case err.page == "--version":
+		return &cli.Page{Out: versionLine(name) + "\n", Code: 1}
+	default:
+		text := "Error: " + safe([]byte(err.text)) + "\n"
+		if !err.tight {
+			text += "\n"
+		}
+		return &cli.Page{Err: text + "\nUse '" + line.Name + " --help' to see usage.\n", Code: 1}
+	}
+	switch {
+	case in == pub && (!c.mode || c.topics == 0):
+		return &cli.Page{Err: "Error: Both topic and message must be supplied.\n", Out: help(line, in, name), Code: 1}
+	case in == rr && (!c.mode || c.topics == 0 || !c.has("response-topic")):
+		return &cli.Page{Err: "Error: All of topic, message, and response topic must be supplied.\n\nUse '" + line.Name + " --help' to see usage.\n", Code: 1}
+	case in == sub && c.has("skip-retained") && c.has("retained-only"):
+		return &cli.Page{Err: "\nError: Combining '-R' and '--retained-only' makes no sense.\n", Code: 1}
+	case c.has("id") && c.get("id") == "":
+		return &cli.Page{Err: "Error: Invalid id.\n", Code: 1}
+	}
+	c.settle()
+	return nil
+}
+
+// all reads everything, and then judges it.
+func (c *config) all(name string) *failure {
+	path, err := optionsFile(c.client, c.line.Args)
+	if err != nil {
+		return err
+	}
+	if path != "" {
+		err = c.file(path, false)
+	} else if path = defaultFile(name, c.line.Env.Lookup); path != "" {
+		err = c.file(path, true)
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.words(c.line.Args); err != nil {
+		return err
+	}
+	return c.finish()
+}
+
+func versionLine(name string) string {
+	return fmt.Sprintf("%s version %s, as mqtools %s plays it.", name, version, cli.Version())
+}
+
+// refusals are the programs' words for the return codes of CONNACK before 5.0.
+var refusals = [...]string{
+	1: "unacceptable protocol version", 2: "identifier rejected", 3: "broker unavailable",
+	4: "bad user name or password", 5: "not authorised",
+}
+
+// verdict turns our end into theirs.
+func verdict(inv *cli.Invocation, in client, err error, native int) (line string, code int) {
+	var refused *mqtt.Error
+	isError := errors.As(err, &refused)
+	switch native {
+	case cli.ExitDone, cli.ExitNothing: // the retained messages were all seen
+		return "", 0
+	case cli.ExitInterrupt, cli.ExitTerminated:
+		if in == sub { // before there was a connection
+			return "", 255
+		}
+		return "", native
+	case cli.ExitRefused:
+		if !isError {
+			break
+		}
+		if inv.Values.String("protocol-version") == "5" {
+			return "Connection error: " + sentence(refused), int(refused.Reason)
+		}
+		code := int(refused.Reason.ReturnCode())
+		return fmt.Sprintf("Connection error: Connection Refused: %s.", refusals[min(max(code, 1), len(refusals)-1)]), code
+	case cli.ExitDenied:
+		return "", cli.ExitDenied
+	case cli.ExitTimeLimit:
+		return "Timed out", cli.ExitTimeLimit
+	case cli.ExitLost:
+		if isError && refused.Op == "connection" && refused.Reason.Failed() && in == pub {
+			return "", 4
+		}
+		return "", cli.ExitLost
+	case cli.ExitUnreached:
+		return "", unreached(err)
+	}
+	return "", 1
+}
+
+// unreached is the exit code for a broker that was not reached.
+func unreached(err error) int {
+	var e *transport.Error
+	switch {
+	case errors.Is(err, mqtt.ErrNoConnack):
+		return 19
+	case errors.Is(err, mqtt.ErrNoAnswer):
+		return 7
+	case !errors.As(err, &e):
+		return 1
+	case e.Op == transport.OpWebSocket:
+		return 13
+	case e.Op == transport.OpProxy:
+		return 16
+	case e.Kind == transport.ClientCertificateMissing, e.Kind == transport.ClientCertificateRefused, e.Kind == transport.PeerAlert:
+		return 7
+	}
+	return 1
+}
+
+// sentence is a reason code with its reason string.
+func sentence(e *mqtt.Error) string {
+	text := e.Reason.String()
+	text = strings.ToUpper(text[:1]) + text[1:]
+	if e.Reason == packet.UnsupportedProtocolVersion {
+		text += ". Try connecting to an MQTT v5 broker, or use MQTT v3.x mode."
+	}
+	if e.Text != "" {
+		text += ": " + e.Text
+	}
+	return text
+}

@@ -1,0 +1,44 @@
+package mosquitto
+
+import (
+	"testing"
+
+	"github.com/mqtools/mqtools/internal/cli"
+)
+
+func TestTableAgreesWithOurs(t *testing.T) {
+	seen := map[string]bool{}
+	for i := range options {
+		o := &options[i]
+		for _, s := range []string{o.short, o.long} {
+			if s != "" && seen[s] {
+				t.Errorf("%s is there twice", s)
+			}
+			seen[s] = true
+		}
+		if o.name == "" {
+			continue
+		}
+		for _, c := range []struct {
+			in    client
+			tools cli.ToolSet
+		}{{pub, cli.Pub}, {sub, cli.Sub}, {rr, cli.Pub}} {
+			if o.in&c.in == 0 {
+				continue
+			}
+			ours := cli.Table(c.tools).Long("--" + o.name)
+			dropped := c.in == rr && (o.name == "skip-retained" || o.name == "retain-handling" || o.name == "retain-as-published")
+			switch {
+			case ours == nil && !dropped:
+				t.Errorf("%s: tool %d has no --%s", o.label(), c.tools, o.name)
+			case ours != nil && o.takesValue() == (ours.Type == cli.TypeBool):
+				t.Errorf("%s: takes a value: %v, but ours", o.label(), o.takesValue())
+			case ours != nil && ours.Repeat != (o.adds&c.in != 0) && o.name != "tls-alpn":
+				t.Errorf("%s: adds up: %v, but ours", o.label(), o.adds&c.in != 0)
+			}
+		}
+	}
+	if len(seen) < 90 {
+		t.Errorf("only %d spellings", len(seen))
+	}
+}
