@@ -14,6 +14,10 @@ type tracer struct {
 	mu sync.Mutex
 	w  io.Writer
 	id string // client identifier, as far as it is known
+
+	// latest is the latest packet identifier: the programs give one to messages
+	// of QoS 0 too, and tell it.
+	latest uint16
 }
 
 func trace(w io.Writer) func(sent bool, f packet.Frame, v packet.Version) {
@@ -59,13 +63,18 @@ func (t *tracer) tell(sent bool, f packet.Frame, v packet.Version) {
 	case packet.PUBLISH:
 		var p packet.Publish
 		if p.Parse(f, v) == nil {
-			line(" (d%d, q%d, r%d, m%d, '%s', ... (%d bytes))", bit(p.Dup), p.QoS, bit(p.Retain), p.PacketID, safe(p.Topic), len(p.Payload))
+			id := p.PacketID
+			if sent {
+				id = t.next(id)
+			}
+			line(" (d%d, q%d, r%d, m%d, '%s', ... (%d bytes))", bit(p.Dup), p.QoS, bit(p.Retain), id, safe(p.Topic), len(p.Payload))
 		}
 	case packet.PUBACK, packet.PUBREC, packet.PUBREL, packet.PUBCOMP:
 		t.ack(sent, f, v, line)
 	case packet.SUBSCRIBE:
 		var p packet.Subscribe
 		if p.Parse(f, v) == nil {
+			t.next(p.PacketID)
 			for _, s := range p.Subscriptions {
 				line(" (Mid: %d, Topic: %s, QoS: %d, Options: 0x%02x)", p.PacketID, safe(s.Filter), s.Options.QoS(), byte(s.Options)&^3)
 			}
@@ -73,6 +82,7 @@ func (t *tracer) tell(sent bool, f packet.Frame, v packet.Version) {
 	case packet.UNSUBSCRIBE:
 		var p packet.Unsubscribe
 		if p.Parse(f, v) == nil {
+			t.next(p.PacketID)
 			for _, filter := range p.Filters {
 				line(" (Mid: %d, Topic: %s)", p.PacketID, safe(filter))
 			}
@@ -98,6 +108,15 @@ func (t *tracer) tell(sent bool, f packet.Frame, v packet.Version) {
 		line("")
 	}
 	_, _ = t.w.Write(out)
+}
+
+// next is the packet identifier to tell of what is sent with id, 0 at QoS 0.
+func (t *tracer) next(id uint16) uint16 {
+	if id == 0 {
+		id = max(t.latest+1, 1)
+	}
+	t.latest = id
+	return id
 }
 
 // ack tells an acknowledgement, each kind in a form of its own.
