@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"syscall"
+
+	_ "github.com/mqtools/mqtools/internal/stack" // for its effect on start-up
 )
 
 // Tool is one program.
