@@ -80,7 +80,14 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	}
 
 	inv := &Invocation{Env: env, Talk: talk, Tool: &tool, Args: words.positional}
-	inv.Values, err = decode(words.table, words.uses, env.Lookup)
+	var conf *config
+	var fromFiles []given
+	if !words.gives("completion") { // whose script must come whatever a file says
+		conf, fromFiles, err = configured(&env, words.uses, tool.Bit)
+	}
+	if err == nil {
+		inv.Values, err = decode(words.table, words.uses, env.Lookup, fromFiles)
+	}
 	if err == nil {
 		err = tool.checkArgs(words.positional)
 	}
@@ -100,6 +107,14 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	inv.StdoutColor = UseColor(when, env.Lookup, env.StdoutIsTerminal)
 	inv.StderrColor = UseColor(when, env.Lookup, env.StderrIsTerminal)
 	inv.Talk = NewTalk(env.Stderr, tool.Name, inv.Values.Bool("quiet"), inv.Values.Bool("debug"), inv.StderrColor)
+	if inv.Debugging() && conf != nil {
+		for _, f := range conf.files {
+			inv.Debugf("configuration file %s", f.Path)
+		}
+	}
+	for _, path := range conf.exposed() {
+		inv.Warnf("configuration file %q holds a secret and can be read by others", path)
+	}
 
 	late := env.catchLater()
 	err = tool.Run(ctx, inv)
