@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -173,7 +174,7 @@ func TestWritesThatAreRefusedLeaveTheFile(t *testing.T) {
 	}{
 		{"a file that has changed", func(p string) error { return os.WriteFile(p, []byte("b: 2\n"), 0o600) }, "changed meanwhile", "b: 2\n"},
 		{"a read-only file", func(p string) error { return os.Chmod(p, 0o400) }, "read-only", "a: 1\n"},
-		{"a file that has gone", os.Remove, "removed meanwhile", ""},
+		{"a file that has gone", os.Remove, "changed meanwhile", ""},
 	} {
 		path := filepath.Join(t.TempDir(), "f")
 		if err := os.WriteFile(path, []byte("a: 1\n"), 0o600); err != nil {
@@ -195,6 +196,44 @@ func TestWritesThatAreRefusedLeaveTheFile(t *testing.T) {
 		if c.left != "" && read(t, path) != c.left {
 			t.Errorf("%s: the file is %q", c.it, read(t, path))
 		}
+	}
+}
+
+func TestOfTwoWritersNoneIsLost(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("has no lock")
+	}
+	path := filepath.Join(t.TempDir(), "f")
+	const writers = 8
+	done := make(chan error, writers)
+	for i := range writers {
+		go func() {
+			done <- func() error {
+				for {
+					f, err := Read(path)
+					if err != nil {
+						if f, err = Parse(path, nil); err != nil {
+							return err
+						}
+					}
+					if f, err = f.Set("k"+strconv.Itoa(i), "v"); err != nil {
+						return err
+					}
+					if err = f.Write(false); !errors.Is(err, ErrChanged) {
+						return err
+					}
+				}
+			}()
+		}()
+	}
+	for range writers {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := strings.Count(read(t, path), "\n"); n != writers {
+		t.Errorf("%d keys, want %d:\n%s", n, writers, read(t, path))
 	}
 }
 

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 )
 
+// ErrChanged is the error of Write when the file is not what was read.
+var ErrChanged = errors.New("has been changed meanwhile; try again")
+
 // Write puts the file into its place as a whole or not at all: a new file beside
 // it takes its name. A symbolic link stays one, and what it leads to is
 // replaced. A new file is for the user alone, and so is its directory; an old
@@ -19,15 +22,20 @@ func (f *File) Write(private bool) error {
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	unlock, err := lock(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	mode := fs.FileMode(0o600)
 	old, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return err
-		}
 		if f.Mode != 0 {
-			return fmt.Errorf("%s has been removed meanwhile", f.Path)
+			return fmt.Errorf("%s %w", f.Path, ErrChanged)
 		}
 	case err != nil:
 		return err
@@ -41,7 +49,7 @@ func (f *File) Write(private bool) error {
 			return err
 		}
 		if !bytes.Equal(now, f.read) {
-			return fmt.Errorf("%s has been changed meanwhile; try again", f.Path)
+			return fmt.Errorf("%s %w", f.Path, ErrChanged)
 		}
 		if !private {
 			mode = old.Mode().Perm()
