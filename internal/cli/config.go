@@ -131,7 +131,7 @@ func (c *config) unknownContext(label, name string) error {
 		return u.WithHint("did you mean %s?", s)
 	}
 	if len(c.names()) == 0 {
-		return u.WithHint("there are no contexts yet")
+		return u.WithHint("there are no contexts yet; 'mqpub context add NAME ...' makes one")
 	}
 	return u.WithHint("the contexts are %s", orList(c.names()))
 }

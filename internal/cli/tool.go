@@ -40,6 +40,8 @@ type Invocation struct {
 	Values *Values
 	Args   []string // positional words
 
+	dry bool // options are checked, and nothing is asked, run or reached
+
 	StdoutColor bool // colour what goes to stdout
 	StderrColor bool
 }
@@ -60,6 +62,9 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	talk := NewTalk(env.Stderr, tool.Name, false, false, UseColor("auto", env.Lookup, env.StderrIsTerminal))
 	tryHelp := "try '" + tool.Name + " --help'"
 
+	if tool.Bit&PubSub != 0 && len(env.Args) > 0 && env.Args[0] == contextOption {
+		return runContext(ctx, env, tool, talk)
+	}
 	words, err := parseWords(Table(tool.Bit), env.Args)
 	if err != nil {
 		talk.problem(err, tryHelp)

@@ -9,6 +9,27 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker"
 )
 
+// TestShellContexts has a user with a home of their own.
+func TestShellContexts(t *testing.T) {
+	t.Parallel()
+	need(t)
+	out, code := shell(t, `
+		socket=$MQ_UNIX; unset MQ_UNIX MQ_CONFIG; export HOME=$PWD XDG_CONFIG_HOME=
+		mqpub context add here --unix "$socket" -q 1 --quiet
+		mqpub context use here
+		mqpub -r -t t -m x; mqsub -t t --retained-only
+		mqpub -h 127.0.0.1:1 -t t -m x 2>/dev/null; echo $?
+		mqpub --context none -p 1 -t t -m x 2>/dev/null; echo $?
+		mqsub context list --names
+		stat -c %a .config/mqtools .config/mqtools/config.yaml
+		echo 'qos: 3' >>.config/mqtools/config.yaml
+		mqsub -t t 2>&1 | sed "s#$PWD#HOME#"`)
+	want := "x\n3\n3\nhere\n700\n600\nmqsub: HOME/.config/mqtools/config.yaml:7:1: unknown key \"qos\"\nmqsub: options go below defaults:, the name of a tool, or a context\n"
+	if code != 2 || out != want {
+		t.Errorf("code %d, got\n%s\nwant\n%s", code, out, want)
+	}
+}
+
 // A request of the file yields to -r, and -r of the file to a request; the
 // topic of a URL to -t.
 func TestModesOfTheFileYield(t *testing.T) {
