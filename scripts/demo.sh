@@ -29,6 +29,9 @@ for tool in mqpub mqsub mqbench; do
 done
 PATH=$PWD/bin:$PATH
 
+# The tour is the same whatever the user has configured.
+export MQ_CONFIG=none
+
 # The broker listens on a Unix socket of its own: no port is taken.
 socket=$tmp/broker.sock
 say '# a broker in one command, here on a Unix socket; -C 1 ends it at the first message'

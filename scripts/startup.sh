@@ -33,6 +33,9 @@ tags=urfave_cli_no_docs,urfave_cli_no_suggest
 CGO_ENABLED=0 go build -tags "$tags" -trimpath -ldflags '-s -w' -o "$tmp/linked" ./cmd/mqpub
 cp "$tmp/linked" "$tmp/mqpub"
 
+# The configuration file is looked for and not there, as for most users.
+export HOME="$tmp" XDG_CONFIG_HOME=
+
 # A port that is taken ends mosquitto at once: the next is tried.
 port=$((20000 + $$ % 20000))
 while :; do

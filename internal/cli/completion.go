@@ -6,19 +6,34 @@ import (
 )
 
 // CompletionScript is the script that teaches a shell the options of a tool. All
-// words are in the script: nothing that is typed is ever evaluated, and the
-// tool does not run for it.
+// words are in the script but the names of contexts, for which the tool runs:
+// "TOOL context list --names". Nothing that is typed or printed is evaluated.
 func CompletionScript(shell, tool string, bit ToolSet) string {
 	table := Table(bit)
+	var commands []string
+	if bit&PubSub != 0 {
+		commands = contextWords()
+	}
 	switch shell {
 	case "bash":
-		return bashCompletion(tool, table)
+		return bashCompletion(tool, table, commands)
 	case "zsh":
-		return zshCompletion(tool, table)
+		return zshCompletion(tool, table, commands)
 	case "fish":
-		return fishCompletion(tool, table)
+		return fishCompletion(tool, table, commands)
 	}
-	return powershellCompletion(tool, table)
+	return powershellCompletion(tool, table, commands)
+}
+
+// takeName are the context commands that take the name of one there is.
+const takeName = "use|show|remove"
+
+// contextProgram is the tool that lists the contexts: one that has commands.
+func contextProgram(tool string, commands []string) string {
+	if commands == nil {
+		return "mqpub"
+	}
+	return tool
 }
 
 // takesValue tells whether the next word belongs to an option.
@@ -36,11 +51,39 @@ func (o *Option) values() string {
 // singleQuoted is s for shells in which nothing but ' is special in quotes.
 func singleQuoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-func bashCompletion(tool string, table Options) string {
+func bashCompletion(tool string, table Options, commands []string) string {
 	var b strings.Builder
 	name := "_" + tool
 	fmt.Fprintf(&b, "# bash completion for %s: source it, or put it into\n# ~/.local/share/bash-completion/completions/%[1]s\n", tool)
-	fmt.Fprintf(&b, "%s() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n\tCOMPREPLY=()\n\tcase $prev in\n", name)
+	fmt.Fprintf(&b, `%s_contexts() {
+	local line
+	while IFS= read -r line; do
+		if [[ $line == "$cur"* ]]; then COMPREPLY+=("$line"); fi
+	done < <(%s context list --names 2>/dev/null)
+}
+`, name, contextProgram(tool, commands))
+	fmt.Fprintf(&b, "%s() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n\tCOMPREPLY=()\n", name)
+	if commands != nil {
+		fmt.Fprintf(&b, `	if ((COMP_CWORD == 1)) && [[ $cur != -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W context -- "$cur")
+		return
+	fi
+	if [[ ${COMP_WORDS[1]} == context ]]; then
+		if ((COMP_CWORD == 2)); then
+			mapfile -t COMPREPLY < <(compgen -W %s -- "$cur")
+			return
+		fi
+		case ${COMP_WORDS[2]} in
+		%s)
+			if [[ $cur != -* && $prev != --config ]]; then
+				%s_contexts
+				return
+			fi ;;
+		esac
+	fi
+`, singleQuoted(strings.Join(commands, " ")), takeName, name)
+	}
+	b.WriteString("\tcase $prev in\n")
 	kinds := []struct {
 		pick   func(o *Option) bool
 		action string
@@ -48,8 +91,9 @@ func bashCompletion(tool string, table Options) string {
 		{func(o *Option) bool { return o.Complete == CompleteFile }, "compopt -o filenames 2>/dev/null\n\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")"},
 		{func(o *Option) bool { return o.Complete == CompleteDir }, "compopt -o filenames 2>/dev/null\n\t\tmapfile -t COMPREPLY < <(compgen -d -- \"$cur\")"},
 		{func(o *Option) bool { return o.Complete == CompleteHost }, "mapfile -t COMPREPLY < <(compgen -A hostname -- \"$cur\")"},
+		{func(o *Option) bool { return o.Complete == CompleteContext }, name + "_contexts"},
 		{func(o *Option) bool {
-			return o.Complete != CompleteFile && o.Complete != CompleteDir && o.Complete != CompleteHost && len(o.Choices) == 0
+			return o.Complete != CompleteContext && o.Complete != CompleteFile && o.Complete != CompleteDir && o.Complete != CompleteHost && len(o.Choices) == 0
 		}, ""},
 	}
 	for _, k := range kinds {
@@ -79,9 +123,30 @@ func bashCompletion(tool string, table Options) string {
 	return b.String()
 }
 
-func zshCompletion(tool string, table Options) string {
+func zshCompletion(tool string, table Options, commands []string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "#compdef %s\n# zsh completion for %[1]s: put it as _%[1]s into a directory of $fpath\n_arguments -s -S \\\n", tool)
+	fmt.Fprintf(&b, "#compdef %s\n# zsh completion for %[1]s: put it as _%[1]s into a directory of $fpath\n", tool)
+	fmt.Fprintf(&b, `_%s_contexts() {
+	local -a names
+	names=(${(f)"$(%s context list --names 2>/dev/null)"})
+	compadd -a names
+}
+`, tool, contextProgram(tool, commands))
+	if commands != nil {
+		fmt.Fprintf(&b, `if (( CURRENT == 3 )) && [[ $words[2] == context ]]; then
+	compadd %s
+	return
+fi
+if (( CURRENT > 3 )) && [[ $words[2] == context && $words[3] == (%s) && $words[CURRENT] != -* && $words[CURRENT-1] != --config ]]; then
+	_%s_contexts
+	return
+fi
+`, strings.Join(commands, " "), takeName, tool)
+	}
+	b.WriteString("_arguments -s -S \\\n")
+	if commands != nil {
+		b.WriteString("\t'1::command:(context)' \\\n")
+	}
 	special := strings.NewReplacer(`\`, `\\`, `[`, `\[`, `]`, `\]`, `:`, `\:`)
 	for _, o := range table {
 		value := ""
@@ -96,6 +161,8 @@ func zshCompletion(tool string, table Options) string {
 				action = "_files -/"
 			case o.Complete == CompleteHost:
 				action = "_hosts"
+			case o.Complete == CompleteContext:
+				action = "_" + tool + "_contexts"
 			}
 			colon := ":"
 			if o.Optional {
@@ -117,10 +184,18 @@ func zshCompletion(tool string, table Options) string {
 	return strings.TrimSuffix(b.String(), " \\\n") + "\n"
 }
 
-func fishCompletion(tool string, table Options) string {
+func fishCompletion(tool string, table Options, commands []string) string {
 	var b strings.Builder
 	quote := func(s string) string { return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'" }
 	fmt.Fprintf(&b, "# fish completion for %s: put it as %[1]s.fish into ~/.config/fish/completions\ncomplete -c %[1]s -f\n", tool)
+	names := contextProgram(tool, commands) + " context list --names 2>/dev/null"
+	if commands != nil {
+		fmt.Fprintf(&b, "complete -c %s -n __fish_is_first_arg -a context -d 'named sets of options'\n", tool)
+		fmt.Fprintf(&b, "complete -c %s -n '__fish_seen_subcommand_from context; and not __fish_seen_subcommand_from %s' -a %s\n",
+			tool, strings.Join(commands, " "), quote(strings.Join(commands, " ")))
+		fmt.Fprintf(&b, "complete -c %s -n '__fish_seen_subcommand_from context; and __fish_seen_subcommand_from %s' -a %s\n",
+			tool, strings.ReplaceAll(takeName, "|", " "), quote("("+names+")"))
+	}
 	for _, o := range table {
 		fmt.Fprintf(&b, "complete -c %s", tool)
 		for _, s := range o.Spellings() {
@@ -138,6 +213,8 @@ func fishCompletion(tool string, table Options) string {
 			b.WriteString(" -r -F")
 		case o.Complete == CompleteHost:
 			b.WriteString(" -x -a '(__fish_print_hostnames)'")
+		case o.Complete == CompleteContext:
+			b.WriteString(" -x -a " + quote("("+names+")"))
 		case o.takesValue():
 			b.WriteString(" -x")
 		}
@@ -146,7 +223,7 @@ func fishCompletion(tool string, table Options) string {
 	return b.String()
 }
 
-func powershellCompletion(tool string, table Options) string {
+func powershellCompletion(tool string, table Options, commands []string) string {
 	var b strings.Builder
 	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 	fmt.Fprintf(&b, "# PowerShell completion for %s: dot-source it from $PROFILE\n", tool)
@@ -156,7 +233,8 @@ func powershellCompletion(tool string, table Options) string {
 			fmt.Fprintf(&b, "\t\t@(%s, %s)\n", quote(s), quote(o.Help))
 		}
 	}
-	b.WriteString("\t)\n\t$values = @{\n")
+	fmt.Fprintf(&b, "\t)\n\t$program = %s\n\t$commands = %s -split ' '\n", quote(contextProgram(tool, commands)), quote(strings.Join(commands, " ")))
+	b.WriteString("\t$values = @{\n")
 	for _, o := range table {
 		if len(o.Choices) > 0 {
 			for _, s := range o.Spellings() {
@@ -169,6 +247,21 @@ func powershellCompletion(tool string, table Options) string {
 	}
 	b.WriteString(`	}
 	$before = @($ast.CommandElements | Where-Object { $_.Extent.EndOffset -lt $cursor } | ForEach-Object { $_.ToString() })
+	$inContext = $before.Count -gt 1 -and $before[1] -ceq 'context'
+	if ($inContext -and $before.Count -eq 2) {
+		$commands | Where-Object { $_.StartsWith($word) } | ForEach-Object { [System.Management.Automation.CompletionResult]::new($_) }
+		return
+	}
+	if ($before.Count -gt 0 -and $before[-1] -ceq '--context' -or $inContext -and $before[2] -cmatch '^(use|show|remove)$' -and -not $word.StartsWith('-')) {
+		& $program context list --names 2>$null | Where-Object { $_.StartsWith($word) } | ForEach-Object {
+			[System.Management.Automation.CompletionResult]::new($_)
+		}
+		return
+	}
+	if ($before.Count -eq 1 -and $commands -and 'context'.StartsWith($word) -and $word -ne '') {
+		[System.Management.Automation.CompletionResult]::new('context')
+		return
+	}
 	if ($before.Count -gt 0 -and $values.ContainsKey($before[-1])) {
 		$values[$before[-1]] | Where-Object { $_.StartsWith($word) } | ForEach-Object {
 			[System.Management.Automation.CompletionResult]::new($_)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -34,6 +35,20 @@ func TestEveryShellLearnsEveryOption(t *testing.T) {
 	}
 }
 
+// listsContexts makes a directory with tools that know the names of two
+// contexts, and one name that must not be believed.
+func listsContexts(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	script := "#!/bin/sh\n[ \"$*\" = 'context list --names' ] && printf '%s\\n' prod lab 'p$(touch x)'\n"
+	for _, name := range []string{"mqpub", "mqsub"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
 // complete has bash complete the last of some words.
 func complete(t *testing.T, words ...string) []string {
 	t.Helper()
@@ -51,6 +66,7 @@ func complete(t *testing.T, words ...string) []string {
 	}
 	cmd := exec.Command(bash, append([]string{"-c", `. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _mqsub; printf '%s\n' "${COMPREPLY[@]}"`, script, "mqsub"}, words...)...)
 	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PATH="+listsContexts(t)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -78,6 +94,18 @@ func TestBashCompletes(t *testing.T) {
 		{[]string{"--cafile", "$(touch x)"}, ""},
 		{[]string{"--color", "`touch x`"}, ""},
 		{[]string{"plain"}, ""},
+		{[]string{"--context", ""}, "prod lab p$(touch x)"},
+		{[]string{"--context", "l"}, "lab"},
+		{[]string{"--context", "$(touch x)"}, ""},
+		{[]string{""}, "context"},
+		{[]string{"con"}, "context"},
+		{[]string{"context", ""}, "add list use show remove"},
+		{[]string{"context", "r"}, "remove"},
+		{[]string{"context", "use", "p"}, "prod p$(touch x)"},
+		{[]string{"context", "remove", ""}, "prod lab p$(touch x)"},
+		{[]string{"context", "show", "--config", "a"}, "a file"},
+		{[]string{"context", "add", "p"}, ""},
+		{[]string{"context", "add", "x", "--retain-h"}, "--retain-handling"},
 	} {
 		got := strings.Join(complete(t, c.words...), " ")
 		if c.want == "*" && len(got) > 100 {
@@ -85,6 +113,48 @@ func TestBashCompletes(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%q: got %q, want %q", c.words, got, c.want)
+		}
+	}
+}
+
+// fish can be asked what it would offer.
+func TestFishCompletesContexts(t *testing.T) {
+	t.Parallel()
+	fish, err := exec.LookPath("fish")
+	if err != nil {
+		t.Skip("fish is not installed")
+	}
+	dir := t.TempDir()
+	script := filepath.Join(dir, "script")
+	if err := os.WriteFile(script, []byte(CompletionScript("fish", "mqsub", Sub)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]string{
+		"mqsub con":            "context",
+		"mqsub context ":       "add list remove show use",
+		"mqsub context use ":   "lab p$(touch x) prod",
+		"mqsub context list p": "",
+		"mqsub --context l":    "lab",
+		"mqsub --context=p":    "--context=p$(touch x) --context=prod",
+	} {
+		cmd := exec.Command(fish, "--no-config", "-c", "source $argv[1]; complete -C $argv[2]", script, line)
+		cmd.Dir = t.TempDir()
+		cmd.Env = append(os.Environ(), "HOME="+dir, "PATH="+listsContexts(t)+string(os.PathListSeparator)+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		var words []string
+		for offer := range strings.Lines(string(out)) {
+			word, _, _ := strings.Cut(strings.TrimSuffix(offer, "\n"), "\t")
+			words = append(words, word)
+		}
+		slices.Sort(words)
+		if got := strings.Join(words, " "); got != want {
+			t.Errorf("%s: got %q, want %q", line, got, want)
+		}
+		if entries, _ := os.ReadDir(cmd.Dir); len(entries) != 0 {
+			t.Errorf("%s made files: %v", line, entries)
 		}
 	}
 }

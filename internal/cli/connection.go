@@ -60,10 +60,12 @@ func (c *Connection) URLTopic() string {
 
 func (c *Connection) readTargets() error {
 	v := c.inv.Values
+	v.Yield("serve", "host", "port", "url", "unix")
+	v.Yield("srv", "port", "url", "unix", "ws", "ws-path")
 	if v.Bool("srv") {
 		for _, other := range [...]string{"port", "url", "unix", "ws", "ws-path"} {
-			if v.Origin(other) >= OriginFile {
-				return Usagef("--srv and --%s exclude each other", other)
+			if v.clash("srv", other) {
+				return Usagef("%s and %s exclude each other", v.Name("srv"), v.Name(other))
 			}
 		}
 		host := v.String("host")
@@ -73,15 +75,16 @@ func (c *Connection) readTargets() error {
 		c.targets = []*transport.Target{{Network: "tcp", Host: host, SRV: true, TLS: !v.Bool("no-tls") && c.wantsTLS()}}
 		return nil
 	}
-	v.Yield("url", "host", "port", "unix", "ws", "ws-path")
-	v.Yield("unix", "url", "host", "port", "ws", "ws-path")
+	// A port or path alone leads to no other broker, and is an error beside a URL.
+	v.Yield("url", "host", "unix")
+	v.Yield("unix", "url", "host")
 	for _, name := range [...]string{"host", "port", "ws", "ws-path"} {
 		v.Yield(name, "url", "unix")
 	}
 	if v.IsSet("url") {
 		for _, other := range [...]string{"host", "port", "unix", "ws", "ws-path"} {
-			if v.Origin(other) >= OriginFile {
-				return Usagef("%s and --%s exclude each other", v.Name("url"), other)
+			if v.clash("url", other) || other != "host" && v.above(other, "url") {
+				return Usagef("%s and %s exclude each other", v.Name("url"), v.Name(other))
 			}
 		}
 		for _, s := range v.Strings("url") {
@@ -89,19 +92,18 @@ func (c *Connection) readTargets() error {
 			if err != nil {
 				return &UsageError{Text: v.Label("url") + ": " + err.Error(), Help: hintOf(err)}
 			}
-			if t.TLS && v.Bool("no-tls") {
-				return Usagef("--no-tls excludes the URL %s", t.Redacted())
+			if t.TLS && v.Bool("no-tls") && v.Origin("no-tls") >= v.Origin("url") {
+				return Usagef("%s excludes the URL %s", v.Name("no-tls"), t.Redacted())
 			}
 			c.targets = append(c.targets, t)
 		}
 		return nil
 	}
 	if path := v.String("unix"); path != "" {
-		if v.Origin("host") >= OriginFile || v.IsSet("port") {
-			return Usagef("--unix excludes --host and --port")
-		}
-		if v.Bool("ws") || v.IsSet("ws-path") {
-			return Usagef("--unix excludes --ws and --ws-path")
+		for _, other := range [...]string{"host", "port", "ws", "ws-path"} {
+			if v.given(other) && (other != "host" || v.clash("unix", other)) {
+				return Usagef("%s excludes %s", v.Name("unix"), v.Name(other))
+			}
 		}
 		c.targets = []*transport.Target{{Network: "unix", Path: path}}
 		return nil
@@ -165,7 +167,7 @@ func (c *Connection) readTLS() error {
 	v.Yield("tls", "no-tls")
 	v.Yield("no-tls", "tls")
 	if v.Bool("no-tls") && v.Bool("tls") {
-		return Usagef("--tls and --no-tls exclude each other")
+		return Usagef("%s and %s exclude each other", v.Name("tls"), v.Name("no-tls"))
 	}
 	if err := c.refuseOpenSSL(); err != nil {
 		return err
@@ -187,7 +189,7 @@ func (c *Connection) readTLS() error {
 		secure = secure || t.TLS
 	}
 	if !secure {
-		if v.Bool("insecure") {
+		if v.Bool("insecure") && v.Origin("insecure") >= OriginFile {
 			return Usagef("--insecure is of no use without TLS").WithHint("add --tls")
 		}
 		return nil
@@ -252,10 +254,12 @@ func (c *Connection) readWay() error {
 	if v.Origin("ws-header") == OriginFlag && !webSocket {
 		return Usagef("--ws-header is of no use without WebSocket").WithHint("add --ws, or use a ws: or wss: URL")
 	}
+	v.Yield("proxy", "proxy-command")
+	v.Yield("proxy-command", "proxy")
 	c.dialer.Command = v.String("proxy-command")
 	proxy := v.String("proxy")
 	if proxy != "" && c.dialer.Command != "" {
-		return Usagef("--proxy and --proxy-command exclude each other")
+		return Usagef("%s and %s exclude each other", v.Name("proxy"), v.Name("proxy-command"))
 	}
 	if c.dialer.Command != "" || proxy == "none" {
 		return nil
@@ -291,7 +295,7 @@ func (c *Connection) readIdentity() error {
 	v.Yield("id", "id-prefix")
 	v.Yield("id-prefix", "id")
 	if v.IsSet("id") && v.IsSet("id-prefix") {
-		return Usagef("--id and --id-prefix exclude each other")
+		return Usagef("%s and %s exclude each other", v.Name("id"), v.Name("id-prefix"))
 	}
 	o.ClientID = v.String("id")
 	if v.IsSet("id-prefix") {
@@ -308,9 +312,15 @@ func (c *Connection) readIdentity() error {
 			o.Password = []byte(t.Password)
 		}
 	}
-	if v.IsSet("username") {
+	// The user and the password of a URL go before those of weaker origins.
+	if v.IsSet("username") && (o.Username == nil || v.Origin("username") >= v.Origin("url")) {
 		name := v.String("username")
 		o.Username = &name
+	}
+	if o.Password != nil {
+		for _, name := range passwordSources {
+			v.Yield(name, "url")
+		}
 	}
 	password, err := c.findPassword()
 	if err != nil {
@@ -379,7 +389,7 @@ func (c *Connection) readSession() error {
 		o.SessionExpiry = 4294967295 * time.Second
 	}
 	if o.Resume && o.ClientID == "" {
-		return Usagef("--disable-clean-session needs a client identifier").WithHint("choose one with --id")
+		return Usagef("%s needs a client identifier", v.Name("disable-clean-session")).WithHint("choose one with --id")
 	}
 	return nil
 }

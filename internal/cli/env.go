@@ -18,6 +18,8 @@ type Env struct {
 	Stderr io.Writer
 	Lookup LookupFunc // nil: no environment
 
+	SystemConfig string // path of the system's configuration file; empty: none
+
 	StdinIsTerminal  bool
 	StdoutIsTerminal bool
 	StderrIsTerminal bool
@@ -75,6 +77,7 @@ func OSEnv() Env {
 		StdinIsTerminal:  isTerminal(os.Stdin),
 		StdoutIsTerminal: isTerminal(os.Stdout),
 		StderrIsTerminal: isTerminal(os.Stderr),
+		SystemConfig:     systemConfig(os.LookupEnv),
 	}
 	if env.StderrIsTerminal || env.StdinIsTerminal {
 		env.askSecret = askTerminal

@@ -34,7 +34,7 @@ func (inv *Invocation) Formatter() (format.Formatter, error) {
 			return nil, Usagef("%s and %s exclude each other", v.Name(x.a), v.Name(x.b))
 		}
 	}
-	if v.Bool("json-payload") && !record {
+	if v.Bool("json-payload") && !record && v.Origin("json-payload") >= OriginFile {
 		return nil, Usagef("--json-payload goes with --json")
 	}
 	end := "\n"

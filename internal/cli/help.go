@@ -31,7 +31,8 @@ func Help(t Tool) string {
 	b.WriteString("\n")
 	writeColumns(&b, "", "Every option but --help, --version, --completion, --show-config, --compat, -o and --ask-password has an environment variable: --host is MQ_HOST, "+
 		"--will-topic is MQ_WILL_TOPIC; MQTT_URL stands in for MQ_URL. "+
-		"The command line goes before the environment. "+
+		"The command line goes before an options file, that before the environment, "+
+		"a context of the configuration file and its other parts (see '"+t.Name+" context --help'). "+
 		"A DURATION is seconds or has a unit: 5, 1.5, 250ms, 2m.", 0)
 	b.WriteString("\nExit status:\n")
 	for _, row := range ExitCodes(t.Bit) {

@@ -77,7 +77,7 @@ type child struct {
 func startChild(t *testing.T, name string) *child {
 	t.Helper()
 	c := &child{Cmd: exec.Command(os.Args[0])}
-	c.Env = []string{childVar + "=" + name, "GOCOVERDIR=" + t.TempDir()}
+	c.Env = []string{childVar + "=" + name, "MQ_CONFIG=none", "GOCOVERDIR=" + t.TempDir()}
 	c.Stderr = &c.stderr
 	pipe, err := c.StdoutPipe()
 	if err != nil {

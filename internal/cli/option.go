@@ -46,6 +46,7 @@ const (
 	CompleteTopic
 	CompleteChoice
 	CompleteProperty
+	CompleteContext
 )
 
 // Group is a heading of --help and of the man page.
@@ -108,6 +109,7 @@ type Option struct {
 	Secret   bool // never shown in errors
 
 	NoEnv       bool   // has no environment variable
+	NoKey       bool   // cannot stand in a configuration file, as all with NoEnv
 	EnvFallback string // second variable, read when the first is not set
 }
 
@@ -132,7 +134,7 @@ func (o *Option) Env() string {
 // Key is the key of the option in a configuration file, or "" when it cannot
 // stand there.
 func (o *Option) Key() string {
-	if o.NoEnv {
+	if o.NoEnv || o.NoKey {
 		return ""
 	}
 	return o.Name

@@ -147,6 +147,11 @@ func (p *parsed) has(name string) bool {
 	return on
 }
 
+// gives tells whether an option is there at all.
+func (p *parsed) gives(name string) bool {
+	return slices.ContainsFunc(p.uses, func(use given) bool { return use.opt.Name == name })
+}
+
 // Parse reads a command line, without the program's name, and the environment
 // against a table. It returns the values and the positional words. The error
 // is a *UsageError. A nil lookup is an empty environment.
@@ -155,6 +160,6 @@ func Parse(table Options, argv []string, lookup LookupFunc) (*Values, []string, 
 	if err != nil {
 		return nil, nil, err
 	}
-	values, err := decode(p.table, p.uses, lookup)
+	values, err := decode(p.table, p.uses, lookup, nil)
 	return values, p.positional, err
 }

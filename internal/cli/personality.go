@@ -146,7 +146,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 		inv.trace = p.Trace(env.Stdout)
 	}
 	var err error
-	if inv.Values, err = decode(c.Table, c.uses, secretsOnly(c, lookup)); err == nil {
+	if inv.Values, err = decode(c.Table, c.uses, secretsOnly(c, lookup), nil); err == nil {
 		if inv.Values.Bool("show-config") {
 			env.CatchSignals()
 			return writePage(env.Stdout, ShowConfig(inv.Values, c.Table), inv.Talk)

@@ -32,6 +32,9 @@ func (c *Connection) findPassword() ([]byte, error) {
 		}
 		source = name
 	}
+	if c.inv.dry && source != "" {
+		return []byte{}, nil
+	}
 	switch source {
 	case "password":
 		return []byte(v.String(source)), nil
@@ -68,7 +71,7 @@ func (c *Connection) readKeyPassword(o *transport.TLSOptions) error {
 		o.KeyPassword = string(b)
 		return nil
 	}
-	if o.CertFile == "" || !c.inv.canAsk() {
+	if o.CertFile == "" || c.inv.dry || !c.inv.canAsk() {
 		return nil
 	}
 	_, err := transport.LoadCertificate(o.CertFile, o.KeyFile, "")

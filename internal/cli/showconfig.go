@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // ShowConfig lists the value of every option and where it comes from, without
@@ -21,16 +23,36 @@ func ShowConfig(v *Values, table Options) string {
 			origin = val.env
 		case OriginFile:
 			origin = val.place
+		default:
+			if val.origin.configured() {
+				// Without the column, as the line is what one looks for.
+				origin = val.place[:strings.LastIndexByte(val.place, ':')] + " (" + val.part + ")"
+			}
 		}
 		fmt.Fprintf(&b, "%-24s %-32s %s\n", o.Name, val.shown(), origin)
 	}
 	return b.String()
 }
 
+// redacted is the value of a secret option: *** and of a URL what is no secret.
+func redacted(o *Option, texts []string) string {
+	if o.Name != "url" {
+		return "***"
+	}
+	words := make([]string, len(texts))
+	for i, text := range texts {
+		words[i] = "***"
+		if t, err := transport.ParseURL(text); err == nil {
+			words[i] = strconv.Quote(t.Redacted())
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 // shown is the value as a user would write it.
 func (val *value) shown() string {
 	if val.opt.Secret && val.origin != OriginDefault {
-		return "***"
+		return redacted(val.opt, val.texts)
 	}
 	switch val.opt.Type {
 	case TypeBool:

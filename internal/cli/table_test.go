@@ -54,7 +54,7 @@ func TestTableRowsAreComplete(t *testing.T) {
 				"has a name that is not lower-case words joined by hyphens")
 			claim(len(o.Short) <= 1, "has a short form of more than a letter")
 			claim(o.Env() != "" || o.Name == "help" || o.Name == "version" || o.Name == "completion" || o.Name == "show-config" || o.Name == "options-file" || o.Name == "ask-password" || o.Name == "compat", "has no environment variable")
-			claim((o.Env() == "") == (o.Key() == ""), "has a variable or a configuration key but not both")
+			claim((o.Env() == "") == (o.Key() == "") || o.Name == "config" || o.Name == "context", "has a variable or a configuration key but not both")
 			claim(o.Group != "", "has no group")
 			claim((o.Type == TypeBool) == (o.Placeholder == ""), "needs a placeholder exactly when it takes a value")
 			claim(o.Type != TypeInt && o.Type != TypeSize || o.Max > o.Min, "has no range")
@@ -108,7 +108,7 @@ func TestTableGroupsAreContiguous(t *testing.T) {
 func TestDefaultsPassTheirOwnValidation(t *testing.T) {
 	t.Parallel()
 	eachTool(t, func(t *testing.T, table Options) {
-		if _, err := decode(table, nil, nil); err != nil {
+		if _, err := decode(table, nil, nil, nil); err != nil {
 			t.Error(err)
 		}
 		for _, o := range table {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 
+	_ "github.com/mqtools/mqtools/internal/stack" // for its effect on start-up
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
@@ -44,6 +45,8 @@ type Invocation struct {
 	Args   []string     // positional words
 	As     *Personality // the program it stands in for; nil: none
 
+	dry bool // options are checked, and nothing is asked, run or reached
+
 	StdoutColor bool // colour what goes to stdout
 	StderrColor bool
 
@@ -77,6 +80,9 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	talk := NewTalk(env.Stderr, tool.Name, false, false, UseColor("auto", env.Lookup, env.StderrIsTerminal))
 	tryHelp := "try '" + tool.Name + " --help'"
 
+	if tool.Bit&PubSub != 0 && len(env.Args) > 0 && env.Args[0] == contextOption {
+		return runContext(ctx, env, tool, talk)
+	}
 	words, err := parseWords(Table(tool.Bit), env.Args)
 	if err != nil {
 		talk.problem(err, tryHelp)
@@ -97,11 +103,18 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	}
 
 	inv := &Invocation{Env: env, Talk: talk, Tool: &tool, Args: words.positional}
-	inv.Values, err = decode(words.table, words.uses, env.Lookup)
+	var conf *config
+	var fromFiles []given
+	if !words.gives("completion") { // whose script must come whatever a file says
+		conf, fromFiles, err = configured(&env, words.uses, tool.Bit)
+	}
+	if err == nil {
+		inv.Values, err = decode(words.table, words.uses, env.Lookup, fromFiles)
+	}
 	if err == nil {
 		err = tool.checkArgs(words.positional)
 	}
-	if err == nil && inv.Values.IsSet(compat) {
+	if err == nil && inv.Values.Has(compat) && inv.Values.IsSet(compat) {
 		err = Usagef("--%s stands before all other words", compat)
 	}
 	if err != nil {
@@ -120,6 +133,14 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	inv.StdoutColor = UseColor(when, env.Lookup, env.StdoutIsTerminal)
 	inv.StderrColor = UseColor(when, env.Lookup, env.StderrIsTerminal)
 	inv.Talk = NewTalk(env.Stderr, tool.Name, inv.Values.Bool("quiet"), inv.Values.Bool("debug"), inv.StderrColor)
+	if inv.Debugging() && conf != nil {
+		for _, f := range conf.files {
+			inv.Debugf("configuration file %s", f.Path)
+		}
+	}
+	for _, path := range conf.exposed() {
+		inv.Warnf("configuration file %q holds a secret and can be read by others", path)
+	}
 
 	late := env.catchLater()
 	err = tool.Run(ctx, inv)

@@ -9,6 +9,8 @@ import "fmt"
 type UsageError struct {
 	Text string
 	Help string // the hint; empty: try 'TOOL --help'
+
+	cause error
 }
 
 // Usagef makes a usage error: lower case, no full stop.
@@ -23,6 +25,9 @@ func (e *UsageError) WithHint(format string, args ...any) *UsageError {
 }
 
 func (e *UsageError) Error() string { return e.Text }
+
+// Unwrap is the error behind it, if there is one.
+func (e *UsageError) Unwrap() error { return e.cause }
 
 // ExitCode is ExitUsage.
 func (e *UsageError) ExitCode() int { return ExitUsage }

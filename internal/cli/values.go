@@ -9,15 +9,16 @@ import (
 )
 
 // Yield takes back the value of an option when one of others, which exclude it,
-// comes from a stronger origin: the command line wins over an options file, and
-// that over the environment.
+// comes from a stronger origin: the command line wins over an options file, that
+// over the environment, and that over a configuration file. A switch that is
+// off excludes nothing.
 func (v *Values) Yield(name string, others ...string) {
 	val := v.get(name)
 	if val.origin == OriginDefault {
 		return
 	}
 	for _, other := range others {
-		if v.Has(other) && v.get(other).origin > val.origin {
+		if v.Has(other) && v.given(other) && v.get(other).origin > val.origin {
 			*val = value{opt: val.opt}
 			if val.opt.Default != "" {
 				_ = val.set("", val.opt.Default) // which passes its own check, by test
@@ -35,8 +36,37 @@ func (v *Values) Name(name string) string {
 		return val.env
 	case OriginFile:
 		return val.place + ": --" + name
+	default:
+		if val.origin.configured() {
+			return val.place + ": " + name
+		}
 	}
 	return "--" + name
+}
+
+// given tells whether the option has a value that is not its default and not
+// off.
+func (v *Values) given(name string) bool {
+	val := v.get(name)
+	return val.origin != OriginDefault && (val.opt.Type != TypeBool || val.on)
+}
+
+// above tells whether one option is given and comes from a stronger origin than
+// another, and at least from a file named on the command line.
+func (v *Values) above(name, other string) bool {
+	return v.given(name) && v.Origin(name) >= OriginFile && v.Origin(name) > v.Origin(other)
+}
+
+// clash tells whether two options that exclude each other come from where the
+// user said both at once: the command line with an options file, or one part of
+// a configuration file. Of variables the environment may have any number, for
+// other programs too.
+func (v *Values) clash(a, b string) bool {
+	if !v.given(a) || !v.given(b) {
+		return false
+	}
+	one, other := v.get(a).origin, v.get(b).origin
+	return one >= OriginFile && other >= OriginFile || one == other && one.configured()
 }
 
 // Origin says where the value of an option comes from.
@@ -44,14 +74,28 @@ type Origin uint8
 
 // The origins, weakest first.
 const (
-	OriginDefault Origin = iota
+	OriginDefault    Origin = iota
+	OriginSystem            // defaults: of the system's configuration file
+	OriginSystemTool        // its part for the tool
+	OriginUser              // defaults: of the user's configuration file
+	OriginUserTool          // its part for the tool
+	OriginContext           // the context in use
 	OriginEnvironment
 	OriginFile // of --options-file
 	OriginFlag
 )
 
+// configured tells whether the value is from a configuration file.
+func (o Origin) configured() bool { return o >= OriginSystem && o <= OriginContext }
+
 func (o Origin) String() string {
 	switch o {
+	case OriginSystem, OriginSystemTool:
+		return "system configuration"
+	case OriginUser, OriginUserTool:
+		return "user configuration"
+	case OriginContext:
+		return "context"
 	case OriginEnvironment:
 		return "environment"
 	case OriginFile:
@@ -74,7 +118,8 @@ type value struct {
 	opt    *Option
 	origin Origin
 	env    string // the variable, for OriginEnvironment
-	place  string // path:line, for OriginFile
+	place  string // path:line, for OriginFile, and path:line:column of a configuration file
+	part   string // of the configuration file: defaults, a tool or a context
 	count  int
 	texts  []string // String, Choice, Escaped, Listen
 	number int64    // Int, Size
@@ -86,17 +131,21 @@ type value struct {
 // LookupFunc finds an environment variable, as os.LookupEnv does.
 type LookupFunc func(name string) (string, bool)
 
-// given is one use of an option on the command line or in an options file.
+// given is one use of an option on the command line, in an options file or in a
+// configuration file.
 type given struct {
-	opt   *Option
-	raw   string
-	place string // path:line of a file; empty for the command line
+	opt    *Option
+	raw    string
+	place  string // path:line of an options file, path:line:column of a configuration file; empty for the command line
+	part   string // of a configuration file
+	origin Origin // in a configuration file
 }
 
 // decode checks what an options file and then the command line gave, then the
-// environment for options not given, then the defaults. An empty environment variable counts as not
-// set. A repeatable option takes one value per line of its variable.
-func decode(table Options, uses []given, lookup LookupFunc) (*Values, error) {
+// environment for options not given, then what the configuration files say,
+// strongest first, then the defaults. An empty environment variable counts as
+// not set. A repeatable option takes one value per line of its variable.
+func decode(table Options, uses []given, lookup LookupFunc, configured []given) (*Values, error) {
 	v := &Values{byName: make(map[string]*value, len(table))}
 	store := make([]value, len(table))
 	for i, o := range table {
@@ -123,6 +172,11 @@ func decode(table Options, uses []given, lookup LookupFunc) (*Values, error) {
 		if err := val.setFromEnvironment(lookup); err != nil {
 			return nil, err
 		}
+		if val.origin == OriginDefault {
+			if err := val.setFromConfig(configured); err != nil {
+				return nil, err
+			}
+		}
 		if val.origin == OriginDefault && val.opt.Default != "" {
 			if err := val.set("the default of "+val.opt.Label(), val.opt.Default); err != nil {
 				return nil, err
@@ -130,6 +184,22 @@ func decode(table Options, uses []given, lookup LookupFunc) (*Values, error) {
 		}
 	}
 	return v, nil
+}
+
+// setFromConfig takes the uses of the strongest part that has the option.
+func (val *value) setFromConfig(configured []given) error {
+	for _, use := range configured {
+		if use.opt != val.opt || val.origin != OriginDefault && use.origin != val.origin {
+			continue
+		}
+		if val.origin == OriginDefault {
+			val.origin, val.place, val.part = use.origin, use.place, use.part
+		}
+		if err := val.set(use.place+": "+use.opt.Name, use.raw); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (val *value) setFromEnvironment(lookup LookupFunc) error {
@@ -326,7 +396,7 @@ func (v *Values) Properties(name string) []Property {
 	return slices.Clone(v.get(name, TypeProperty).props)
 }
 
-// IsSet tells whether the command line or the environment gave the option.
+// IsSet tells whether the option has a value that is not its default.
 func (v *Values) IsSet(name string) bool { return v.get(name).origin != OriginDefault }
 
 // Origin says where the value of the option comes from.
@@ -347,6 +417,10 @@ func (v *Values) Label(name string) string {
 		return val.env
 	case OriginFile:
 		return val.place + ": " + val.opt.Label()
+	default:
+		if val.origin.configured() {
+			return val.place + ": " + val.opt.Name
+		}
 	}
 	return val.opt.Label()
 }

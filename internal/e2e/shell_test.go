@@ -53,7 +53,7 @@ func shell(t *testing.T, script string) (out string, code int) {
 	defer cancel()
 	c := exec.CommandContext(ctx, "bash", "-c", "set -o pipefail\n"+script)
 	c.Dir = dir
-	c.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "MQ_UNIX="+socket)
+	c.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "MQ_UNIX="+socket, "MQ_CONFIG=none")
 	var b bytes.Buffer
 	c.Stdout, c.Stderr = &b, &b
 	c.WaitDelay = time.Second

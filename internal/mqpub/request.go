@@ -28,7 +28,7 @@ func wantsReply(v *cli.Values, mode string) (bool, error) {
 		case v.Origin("repeat") == cli.OriginFlag:
 			return false, cli.Usagef("--request and --repeat exclude each other")
 		case v.Bool("retain"):
-			return false, cli.Usagef("--request and --retain exclude each other").WithHint("a retained request would be answered again and again")
+			return false, cli.Usagef("--request and %s exclude each other", v.Name("retain")).WithHint("a retained request would be answered again and again")
 		}
 		return true, nil
 	}

@@ -182,7 +182,7 @@ func modeOf(v *cli.Values) (string, error) {
 	v.Yield("delimiter", "null")
 	v.Yield("null", "delimiter")
 	if v.IsSet("delimiter") && v.Bool("null") {
-		return "", cli.Usagef("--delimiter and --null exclude each other")
+		return "", cli.Usagef("%s and %s exclude each other", v.Name("delimiter"), v.Name("null"))
 	}
 	return mode, nil
 }
@@ -194,9 +194,12 @@ func isSwitch(name string) bool {
 // readMessage checks the options that shape every message.
 func (j *job) readMessage(mode string) error {
 	v := j.inv.Values
+	v.Yield("retain", "request", "response-topic")
+	v.Yield("request", "retain")
+	v.Yield("response-topic", "retain")
 	t := v.String("topic")
-	if t == "" {
-		t = j.conn.URLTopic()
+	if u := j.conn.URLTopic(); u != "" && (t == "" || v.Origin("url") > v.Origin("topic")) {
+		t = u
 	}
 	switch {
 	case mode == "input":

@@ -14,9 +14,11 @@ import (
 // readSubscriptions reads what is subscribed to and unsubscribed from.
 func (j *job) readSubscriptions() error {
 	v := j.inv.Values
+	v.Yield("skip-retained", "retained-only")
+	v.Yield("retained-only", "skip-retained", "watch", "message-rate")
 	j.skipRetained, j.retainedOnly = v.Bool("skip-retained"), v.Bool("retained-only")
 	if j.skipRetained && j.retainedOnly {
-		return cli.Usagef("--skip-retained and --retained-only exclude each other")
+		return cli.Usagef("%s and %s exclude each other", v.Name("skip-retained"), v.Name("retained-only"))
 	}
 	var options packet.SubscribeOptions
 	switch h := v.String("retain-handling"); {
@@ -52,7 +54,12 @@ func (j *job) readSubscriptions() error {
 	}
 	filters := v.Strings("topic")
 	if t := j.conn.URLTopic(); t != "" {
-		filters = append(filters, t)
+		switch topics, url := v.Origin("topic"), v.Origin("url"); {
+		case url > topics:
+			filters = []string{t}
+		case url == topics:
+			filters = append(filters, t)
+		}
 	}
 	for _, f := range filters {
 		if err := add(v.Label("topic"), f, base); err != nil {

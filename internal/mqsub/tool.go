@@ -140,9 +140,11 @@ func (j *job) configure() error {
 		return err
 	}
 	j.out.w = j.inv.Stdout
+	v.Yield("echo", "reply-command")
+	v.Yield("reply-command", "echo")
 	j.echo, j.replyCommand = v.Bool("echo"), v.String("reply-command")
 	if j.echo && j.replyCommand != "" {
-		return cli.Usagef("--echo and --reply-command exclude each other")
+		return cli.Usagef("%s and %s exclude each other", v.Name("echo"), v.Name("reply-command"))
 	}
 	j.removeRetained = v.Bool("remove-retained")
 	if text := v.String("random-filter"); text != "" {
@@ -158,16 +160,18 @@ func (j *job) configure() error {
 // readView reads the options that show something else than each message.
 func (j *job) readView() error {
 	v := j.inv.Values
+	v.Yield("watch", "message-rate", "retained-only")
+	v.Yield("message-rate", "watch", "retained-only")
 	watch, rate := v.Bool("watch"), v.Bool("message-rate")
 	switch {
 	case watch && !j.inv.StdoutIsTerminal:
-		return cli.Usagef("--watch needs a terminal as standard output")
+		return cli.Usagef("%s needs a terminal as standard output", v.Name("watch"))
 	case watch && rate:
-		return cli.Usagef("--watch and --message-rate exclude each other")
+		return cli.Usagef("%s and %s exclude each other", v.Name("watch"), v.Name("message-rate"))
 	case watch && j.retainedOnly:
-		return cli.Usagef("--watch and --retained-only exclude each other")
+		return cli.Usagef("%s and %s exclude each other", v.Name("watch"), v.Name("retained-only"))
 	case rate && j.retainedOnly:
-		return cli.Usagef("--message-rate and --retained-only exclude each other")
+		return cli.Usagef("%s and %s exclude each other", v.Name("message-rate"), v.Name("retained-only"))
 	case watch:
 		j.view = newWatch(j.conn.Broker, j.inv.Stdout)
 	case rate:

@@ -1,0 +1,187 @@
+package cli
+
+import (
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/mqtools/mqtools/internal/yamlfile"
+)
+
+// configured reads what the configuration files say for a tool: the uses of its
+// options, strongest first.
+func configured(env *Env, uses []given, tool ToolSet) (*config, []given, error) {
+	c, err := readConfig(env, uses)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, f := range c.files {
+		if err := f.check(); err != nil {
+			return nil, nil, err
+		}
+	}
+	all, err := c.contextUses(env, uses, tool)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, f := range slices.Backward(c.files) {
+		forTool, forAll := OriginUserTool, OriginUser
+		if f.system {
+			forTool, forAll = OriginSystemTool, OriginSystem
+		}
+		for _, t := range toolKeys {
+			if t.bit == tool {
+				if all, err = f.append(all, f.Root.Get(t.key), t.key, tool, forTool); err != nil {
+					return nil, nil, err
+				}
+			}
+		}
+		if all, err = f.append(all, f.Root.Get(keyDefaults), keyDefaults, tool, forAll); err != nil {
+			return nil, nil, err
+		}
+	}
+	return c, all, nil
+}
+
+// append adds the uses of one part.
+func (f configFile) append(all []given, e *yamlfile.Entry, name string, tool ToolSet, origin Origin) ([]given, error) {
+	if e == nil {
+		return all, nil
+	}
+	uses, err := f.part(e.Value, name, All, tool)
+	for i := range uses {
+		uses[i].origin = origin
+	}
+	return append(all, uses...), err
+}
+
+// contextUses finds the context in use and reads it.
+func (c *config) contextUses(env *Env, uses []given, tool ToolSet) ([]given, error) {
+	name, label, set := chosen(env, uses, contextOption)
+	var all []given
+	if !set {
+		f, e := c.current()
+		if e == nil {
+			return nil, nil
+		}
+		name, label = e.Value.Text, f.place(e.Value)+": "+keyCurrent
+		// So that --show-config tells which one is in use.
+		origin := OriginUser
+		if f.system {
+			origin = OriginSystem
+		}
+		all = append(all, given{opt: Table(tool).find("--" + contextOption), raw: name, place: f.place(e.Value), part: keyCurrent, origin: origin})
+	}
+	if name == none || name == "" {
+		return all, nil
+	}
+	f, e := c.context(name)
+	if e == nil {
+		return nil, c.unknownContext(label, name)
+	}
+	return f.append(all, e, contextOption+" "+name, tool, OriginContext)
+}
+
+// current is the current-context of the files, the user's first.
+func (c *config) current() (configFile, *yamlfile.Entry) {
+	for _, f := range slices.Backward(c.files) {
+		if e := f.Root.Get(keyCurrent); e != nil {
+			return f, e
+		}
+	}
+	return configFile{}, nil
+}
+
+// contexts are the contexts of a file.
+func (f configFile) contexts() []yamlfile.Entry {
+	if e := f.Root.Get(keyContexts); e != nil {
+		return e.Value.Entries
+	}
+	return nil
+}
+
+// context finds a context; the user's goes before the system's.
+func (c *config) context(name string) (configFile, *yamlfile.Entry) {
+	for _, f := range slices.Backward(c.files) {
+		if e := f.Root.Get(keyContexts); e != nil {
+			if found := e.Value.Get(name); found != nil {
+				return f, found
+			}
+		}
+	}
+	return configFile{}, nil
+}
+
+// names are the names of all contexts, the system's first.
+func (c *config) names() []string {
+	var names []string
+	for _, f := range c.files {
+		for _, e := range f.contexts() {
+			if !slices.Contains(names, e.Key.Text) {
+				names = append(names, e.Key.Text)
+			}
+		}
+	}
+	return names
+}
+
+func (c *config) unknownContext(label, name string) error {
+	u := Usagef("%s: there is no context %q", label, name)
+	if s := nearest(name, c.names()); s != "" {
+		return u.WithHint("did you mean %s?", s)
+	}
+	if len(c.names()) == 0 {
+		return u.WithHint("there are no contexts yet; 'mqpub context add NAME ...' makes one")
+	}
+	return u.WithHint("the contexts are %s", orList(c.names()))
+}
+
+// exposed are the files that hold a secret and can be read by others.
+func (c *config) exposed() []string {
+	if c == nil || runtime.GOOS == "windows" {
+		return nil
+	}
+	var paths []string
+	for _, f := range c.files {
+		if f.Mode.IsRegular() && f.Mode.Perm()&0o077 != 0 && f.holdsSecret() {
+			paths = append(paths, f.Path)
+		}
+	}
+	return paths
+}
+
+// holdsSecret tells whether a value in the file is one.
+func (f configFile) holdsSecret() bool {
+	parts := f.contexts()
+	for _, e := range f.Root.Entries {
+		if e.Key.Text != keyContexts && e.Key.Text != keyCurrent {
+			parts = append(parts[:len(parts):len(parts)], e)
+		}
+	}
+	table := Table(All)
+	for _, p := range parts {
+		for _, e := range p.Value.Entries {
+			rows := table.rows(e.Key.Text)
+			if len(rows) == 0 || !rows[0].Secret {
+				continue
+			}
+			for _, n := range append([]*yamlfile.Node{e.Value}, e.Value.Items...) {
+				if n.Kind == yamlfile.Scalar && isSecret(rows[0], n.Text) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// isSecret tells whether a value of a secret option holds a secret: a URL only
+// does with a password in it, or a query.
+func isSecret(o *Option, text string) bool {
+	if o.Name != "url" && o.Name != "proxy" {
+		return true
+	}
+	before, _, user := strings.Cut(text, "@")
+	_, rest, _ := strings.Cut(before, "://")
+	return user && strings.Contains(rest, ":") || strings.Contains(text, "?")
+}

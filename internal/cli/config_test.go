@@ -1,0 +1,458 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// homeWith makes a home with a configuration file and returns the variables
+// that lead there, and the file.
+func homeWith(t *testing.T, text string) (env map[string]string, path string) {
+	t.Helper()
+	dir := t.TempDir()
+	path = filepath.Join(dir, "mqtools", "config.yaml")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{"XDG_CONFIG_HOME": dir, "AppData": dir}, path
+}
+
+// fileWith makes a file.
+func fileWith(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// valuesOf runs a tool as far as its values.
+func valuesOf(t *testing.T, env Env, bit ToolSet) (*Values, outcome) {
+	t.Helper()
+	var v *Values
+	var stdout, stderr strings.Builder
+	env.Stdin, env.Stdout, env.Stderr = strings.NewReader(""), &stdout, &stderr
+	code := Run(context.Background(), env, Tool{Name: "mqsub", Bit: bit, Run: func(_ context.Context, inv *Invocation) error {
+		v = inv.Values
+		return nil
+	}})
+	return v, outcome{code, stdout.String(), stderr.String()}
+}
+
+func TestEveryOriginGoesBeforeTheWeakerOnes(t *testing.T) {
+	t.Parallel()
+	const host = "  host: "
+	system := fileWith(t, "defaults:\n"+host+"s\n  port: 1\n  id: s\n  username: s\n  qos: 2\nmqsub:\n"+host+"st\ncontexts:\n  both: {host: system}\n  theirs: {host: theirs}\n")
+	vars, user := homeWith(t, "defaults:\n"+host+"u\n  port: 2\nmqsub:\n"+host+"ut\n  port: 3\n  username: ut\nmqpub:\n"+host+"other\ncontexts:\n  both: {host: c, port: 4}\ncurrent-context: both\n")
+	options := optionsIn(t, "-h o\n-p 6\n")
+	for _, c := range []struct {
+		it      string
+		args    []string
+		env     map[string]string
+		noFiles bool
+		host    string
+		origin  Origin
+		label   string
+		port    int
+	}{
+		{"takes a flag first", []string{"-h", "f", "-o", options}, map[string]string{"MQ_HOST": "e"}, false, "f", OriginFlag, "-h/--host", 6},
+		{"then an options file", []string{"-o", options}, map[string]string{"MQ_HOST": "e"}, false, "o", OriginFile, options + ":1: -h/--host", 6},
+		{"then the environment", nil, map[string]string{"MQ_HOST": "e"}, false, "e", OriginEnvironment, "MQ_HOST", 4},
+		{"then the current context", nil, nil, false, "c", OriginContext, user + ":11:16: host", 4},
+		{"then the user's part for the tool", []string{"--context", "none"}, nil, false, "ut", OriginUserTool, user + ":5:9: host", 3},
+		{"takes a context of the system too", []string{"--context", "theirs"}, nil, false, "theirs", OriginContext, system + ":11:18: host", 3},
+		{"takes the context that a variable names", nil, map[string]string{"MQ_CONTEXT": "theirs"}, false, "theirs", OriginContext, system + ":11:18: host", 3},
+		{"takes an empty name for none", []string{"--context="}, map[string]string{"MQ_CONTEXT": "theirs"}, false, "ut", OriginUserTool, user + ":5:9: host", 3},
+		{"takes the default without files", []string{"--config", "none"}, nil, false, "localhost", OriginDefault, "-h/--host", 0},
+		{"reads no file where a variable says so", nil, map[string]string{"MQ_CONFIG": "none"}, false, "localhost", OriginDefault, "-h/--host", 0},
+		{"reads a named file in place of both", []string{"--config", system, "--context", "none"}, nil, false, "st", OriginUserTool, system + ":8:9: host", 1},
+		{"takes the system's file for a user without one", nil, map[string]string{"XDG_CONFIG_HOME": t.TempDir(), "AppData": t.TempDir()}, false, "st", OriginSystemTool, system + ":8:9: host", 1},
+	} {
+		t.Run(c.it, func(t *testing.T) {
+			t.Parallel()
+			all := map[string]string{}
+			for _, m := range []map[string]string{vars, c.env} {
+				for k, v := range m {
+					all[k] = v
+				}
+			}
+			v, out := valuesOf(t, Env{Args: c.args, Lookup: MapEnv(all), SystemConfig: system}, Sub)
+			if out != (outcome{}) {
+				t.Fatalf("got %+v", out)
+			}
+			if v.String("host") != c.host || v.Origin("host") != c.origin || v.Label("host") != c.label || v.Int("port") != c.port {
+				t.Errorf("got %q from %v as %s, port %d; want %q from %v as %s, port %d",
+					v.String("host"), v.Origin("host"), v.Label("host"), v.Int("port"), c.host, c.origin, c.label, c.port)
+			}
+		})
+	}
+}
+
+func TestTheWayToTheUsersFile(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("has its own")
+	}
+	for _, c := range []struct {
+		env  map[string]string
+		want string
+	}{
+		{nil, ""},
+		{map[string]string{"HOME": "/h"}, "/h/.config/mqtools/config.yaml"},
+		{map[string]string{"HOME": "/h", "XDG_CONFIG_HOME": ""}, "/h/.config/mqtools/config.yaml"},
+		{map[string]string{"HOME": "/h", "XDG_CONFIG_HOME": "relative"}, "/h/.config/mqtools/config.yaml"},
+		{map[string]string{"HOME": "/h", "XDG_CONFIG_HOME": "/x"}, "/x/mqtools/config.yaml"},
+		{map[string]string{"HOME": "h"}, ""},
+	} {
+		if got := (&Env{Lookup: MapEnv(c.env)}).userConfig(); got != c.want {
+			t.Errorf("%v: got %q, want %q", c.env, got, c.want)
+		}
+	}
+	// A way that ends early leads to no file, as one to nothing does.
+	file := fileWith(t, "")
+	if _, out := valuesOf(t, Env{Lookup: MapEnv(map[string]string{"XDG_CONFIG_HOME": file})}, Sub); out != (outcome{}) {
+		t.Errorf("a directory that is a file: %+v", out)
+	}
+}
+
+func TestValuesAreWrittenAsAUserWould(t *testing.T) {
+	t.Parallel()
+	path := fileWith(t, `
+defaults:
+  keepalive: 5s
+  max-packet-size: 64k
+  session-expiry-interval: never
+  protocol-version: 5
+  verbose: true
+  quiet: no
+  id: 0123
+  username: 'true'
+  serve: true
+  stdin-line: true    # of mqpub
+  property:
+    - publish content-type text/plain
+    - [connect, user-property, a b, c d]
+mqsub:
+  topic: [a/#, "b c"]
+  filter-out: d
+`)
+	v, out := valuesOf(t, Env{Args: []string{"--config", path}}, Sub)
+	if out != (outcome{}) {
+		t.Fatalf("got %+v", out)
+	}
+	if v.Duration("keepalive").String() != "5s" || v.Int64("max-packet-size") != 65536 || v.String("protocol-version") != "5" ||
+		!v.Bool("verbose") || v.Bool("quiet") || v.String("id") != "0123" || v.String("username") != "true" || v.String("serve") != DefaultServeAddr {
+		t.Errorf("got\n%s", ShowConfig(v, Table(Sub)))
+	}
+	if got := v.Strings("topic"); !slices.Equal(got, []string{"a/#", "b c"}) {
+		t.Errorf("topic: %q", got)
+	}
+	if got := v.Strings("filter-out"); !slices.Equal(got, []string{"d"}) {
+		t.Errorf("filter-out: %q", got)
+	}
+	want := []Property{{"publish", "content-type", "", "text/plain"}, {"connect", "user-property", "a b", "c d"}}
+	if got := v.Properties("property"); !slices.Equal(got, want) {
+		t.Errorf("property: %+v", got)
+	}
+	if v, _ := valuesOf(t, Env{Args: []string{"--config", path, "-t", "x"}}, Sub); !slices.Equal(v.Strings("topic"), []string{"x"}) {
+		t.Errorf("a flag adds to a list of the file: %q", v.Strings("topic"))
+	}
+	flat := fileWith(t, "mqsub: {property: [publish, content-type, text/plain]}\n")
+	if v, _ := valuesOf(t, Env{Args: []string{"--config", flat}}, Sub); !slices.Equal(v.Properties("property"), want[:1]) {
+		t.Errorf("one property by words: %+v", v.Properties("property"))
+	}
+}
+
+func TestConfigurationFilesAreRefusedByPlace(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2"
+	for text, want := range map[string]string{
+		"defaults:\n  qos: 3\n":                        `2:8: qos: "3" is not a whole number from 0 to 2`,
+		"mqpub:\n  qos: 3\n":                           `2:8: qos: "3" is not a whole number from 0 to 2`,
+		"contexts:\n  a:\n    qos: one\n":              `3:10: qos: "one" is not a whole number in base 10`,
+		"defaults: {keepalive: 5x}\n":                  `1:23: keepalive: "5x" is not a duration`,
+		"defaults:\n  qso: 1\n":                        "2:3: unknown key \"qso\"\nmqsub: did you mean qos?",
+		"defaults:\n  keep_alive: 1\n":                 "2:3: unknown key \"keep_alive\"\nmqsub: did you mean keepalive?",
+		"defaults:\n  pw: x\n":                         "2:3: unknown key \"pw\"\nmqsub: did you mean password?",
+		"defaults:\n  q: 1\n":                          "2:3: unknown key \"q\"\nmqsub: did you mean qos?",
+		"defaults:\n  zzzzzzzz: 1\n":                   "2:3: unknown key \"zzzzzzzz\"\nmqsub: the keys are the long names",
+		"mqpub:\n  filter-out: a\n":                    "2:3: unknown key \"filter-out\"\nmqsub: it is an option of another tool",
+		"default:\n  qos: 1\n":                         "1:1: unknown key \"default\"\nmqsub: did you mean defaults?",
+		"host: a\n":                                    "1:1: unknown key \"host\"\nmqsub: options go below defaults:",
+		"defaults:\n  help: true\n":                    "2:3: help cannot stand in a configuration file",
+		"defaults:\n  context: x\n":                    "2:3: context cannot stand in a configuration file",
+		"defaults:\n  options-file: x\n":               "2:3: options-file cannot stand in a configuration file",
+		"defaults:\n  host:\n":                         "2:8: host: nothing where HOST belongs",
+		"defaults:\n  host: [a]\n":                     "2:9: host: a list where one HOST belongs",
+		"defaults:\n  host: {a: b}\n":                  "2:9: host: a mapping where HOST belongs",
+		"defaults:\n  host: true\n":                    "2:9: host: true or false where HOST belongs",
+		"mqsub:\n  topic: []\n":                        "2:10: topic: an empty list",
+		"mqsub:\n  topic: [a, [b]]\n":                  "2:14: topic: a list where FILTER belongs",
+		"defaults:\n  verbose: 3\n":                    `2:12: verbose: "3" is neither true nor false`,
+		"defaults:\n  host: a\n  host: b\n":            `3:3: key "host" is already on line 2`,
+		"defaults: x\n":                                "1:11: defaults: a text where options belong",
+		"contexts: [a]\n":                              "1:11: contexts: a list where contexts belong",
+		"contexts:\n  a: 1\n":                          "2:6: context a: a text where options belong",
+		"contexts:\n  none: {}\n":                      "2:3: contexts: the name of a context cannot be none",
+		"contexts:\n  $(x): {}\n":                      "2:3: contexts: the name of a context is letters and digits",
+		"current-context: x\n":                         `1:18: current-context: there is no context "x"`,
+		"current-context:\n":                           "1:17: current-context: nothing where the name",
+		"contexts: {prod: {}}\ncurrent-context: prd\n": "2:18: current-context: there is no context \"prd\"\nmqsub: did you mean prod?",
+		"defaults:\n  property: connect x\n":           `2:13: property: "connect x" has too few words`,
+		"defaults:\n  property: [[connect, a]]\n":      "2:14: property: needs 3 words, not 2",
+		"defaults:\n\tqos: 1\n":                        "2:1: a tab in the indentation",
+		"defaults:\n  qos: 1\n qos: 2\n":               "3:2: did not find expected key",
+		// What is wrong may be a secret, and is not told.
+		"defaults:\n  password:" + secret + "\n":                 "2:3: defaults: a text where options belong",
+		"defaults: {password:" + secret + "}\n":                  "1:12: unknown key \"password\"\nmqsub: a colon and a blank",
+		"defaults:\n  password: [" + secret + "]\n":              "2:13: password: a list where one PASSWORD belongs",
+		"defaults:\n  password: {" + secret + ": 1}\n":           "2:13: password: a mapping",
+		"defaults:\n  password=" + secret + ": 1\n":              "2:3: unknown key \"password\"",
+		"defaults:\n  password: " + secret + "\n  qos: 9\n":      "3:8: qos",
+		"defaults:\n  password: \"" + secret + "\n":              "2:",
+		"defaults:\n  password: " + secret + "\n   user: x\n":    "3:",
+		"contexts:\n  a:\n    url: mqtt://u:" + secret + "@h\nx": "4:",
+	} {
+		path := fileWith(t, text)
+		_, got := valuesOf(t, Env{Args: []string{"--config", path}}, Sub)
+		if got.code != ExitUsage || got.stdout != "" || !strings.HasPrefix(got.stderr, "mqsub: "+path+":"+want) || strings.Count(got.stderr, "\n") != 2 {
+			t.Errorf("%q: got %+v, want two lines with %s", text, got, want)
+		}
+		if strings.Contains(got.stderr, secret) {
+			t.Errorf("%q: the secret is told: %s", text, got.stderr)
+		}
+	}
+}
+
+func TestAKeyOfAnotherToolIsFineInWhatAllShare(t *testing.T) {
+	t.Parallel()
+	path := fileWith(t, "defaults: {filter-out: [a, b]}\ncontexts:\n  x: {stdin-line: true, filter-out: a}\n  y: {topic: [a, b]}\n")
+	for _, bit := range []ToolSet{Pub, Sub, Bench} {
+		if _, out := valuesOf(t, Env{Args: []string{"--config", path, "--context", "x"}}, bit); out != (outcome{}) {
+			t.Errorf("tool %d: got %+v", bit, out)
+		}
+	}
+	// But what is in use must fit.
+	_, out := valuesOf(t, Env{Args: []string{"--config", path, "--context", "y"}}, Pub)
+	if want := "mqsub: " + path + ":4:14: topic: a list where one TOPIC belongs\n"; out.code != ExitUsage || !strings.HasPrefix(out.stderr, want) {
+		t.Errorf("got %+v, want %q", out, want)
+	}
+}
+
+func TestFilesAndContextsThatAreNotThere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	contexts := fileWith(t, "contexts: {prod: {}, lab: {}}\n")
+	for _, c := range []struct {
+		args []string
+		env  map[string]string
+		want string
+	}{
+		{[]string{"--config", dir + "/none"}, nil, "mqsub: --config: open " + dir + "/none: "},
+		{nil, map[string]string{"MQ_CONFIG": dir + "/none"}, "mqsub: MQ_CONFIG: open " + dir + "/none: "},
+		{[]string{"--config", dir}, nil, "mqsub: --config: read " + dir + ": is a directory\n"},
+		{[]string{"--config="}, nil, "mqsub: --config: \"\" is empty\n"},
+		{[]string{"--context", "x"}, nil, "mqsub: --context: there is no context \"x\"\nmqsub: there are no contexts yet"},
+		{[]string{"--config", contexts, "--context", "prdo"}, nil, "mqsub: --context: there is no context \"prdo\"\nmqsub: did you mean prod?\n"},
+		{[]string{"--config", contexts}, map[string]string{"MQ_CONTEXT": "zzzzzz"}, "mqsub: MQ_CONTEXT: there is no context \"zzzzzz\"\nmqsub: the contexts are prod or lab\n"},
+		{[]string{"--config", fileWith(t, strings.Repeat("#", 1<<20+1))}, nil, "mqsub: --config: read "},
+	} {
+		_, got := valuesOf(t, Env{Args: c.args, Lookup: MapEnv(c.env)}, Sub)
+		if got.code != ExitUsage || !strings.HasPrefix(got.stderr, c.want) {
+			t.Errorf("%q, %v: got %+v, want %q", c.args, c.env, got, c.want)
+		}
+	}
+	if _, got := valuesOf(t, Env{Args: []string{"--config", contexts, "--context", "none"}}, Sub); got != (outcome{}) {
+		t.Errorf("--context none: %+v", got)
+	}
+}
+
+func TestHelpAndCompletionComeWhateverTheFileSays(t *testing.T) {
+	t.Parallel()
+	path := fileWith(t, "nonsense\n")
+	for _, arg := range []string{"--help", "--version", "--completion=bash"} {
+		if _, got := valuesOf(t, Env{Args: []string{"--config", path, arg}}, Sub); got.code != 0 || got.stderr != "" || got.stdout == "" {
+			t.Errorf("%s: got %+v", arg, got)
+		}
+	}
+}
+
+func TestAFileWithSecretsThatOthersCanReadIsToldOf(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("modes mean nothing")
+	}
+	for text, tells := range map[string]bool{
+		"defaults: {password: x}\n":                          true,
+		"contexts: {a: {url: 'mqtt://u:p@h'}}\n":             true,
+		"contexts: {a: {url: [mqtt://h, 'wss://h/?t=1']}}\n": true,
+		"mqpub: {ws-header: 'A: b'}\n":                       true,
+		"defaults: {url: 'mqtt://u@h:1883/t'}\n":             false,
+		"defaults: {password-file: x}\n":                     false,
+	} {
+		for mode, open := range map[os.FileMode]bool{0o600: false, 0o640: true, 0o604: true} {
+			path := fileWith(t, text)
+			if err := os.Chmod(path, mode); err != nil {
+				t.Fatal(err)
+			}
+			_, got := valuesOf(t, Env{Args: []string{"--config", path}}, Sub)
+			if told := strings.Contains(got.stderr, "can be read by others"); told != (tells && open) || got.code != 0 {
+				t.Errorf("%q, mode %o: got %+v", text, mode, got)
+			}
+			if _, got = valuesOf(t, Env{Args: []string{"--config", path, "--quiet"}}, Sub); got.stderr != "" {
+				t.Errorf("--quiet: got %q", got.stderr)
+			}
+		}
+	}
+}
+
+func TestShowConfigNamesTheLineAndThePart(t *testing.T) {
+	t.Parallel()
+	path := fileWith(t, "defaults:\n  password: hunter2\n  qos: 1\nmqsub:\n  verbose: true\ncontexts:\n  prod:\n    url: mqtts://joe:hunter2@prod\ncurrent-context: prod\n")
+	_, got := valuesOf(t, Env{Args: []string{"--config", path, "--show-config"}}, Sub)
+	for _, want := range []string{
+		"password                 ***                              " + path + ":2 (defaults)\n",
+		"qos                      1                                " + path + ":3 (defaults)\n",
+		"verbose                  true                             " + path + ":5 (mqsub)\n",
+		"url                      \"mqtts://joe:***@prod:8883\"      " + path + ":8 (context prod)\n",
+		"context                  \"prod\"                           " + path + ":9 (current-context)\n",
+	} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("no line %q in\n%s", want, got.stdout)
+		}
+	}
+	if got.code != 0 || strings.Contains(got.stdout+got.stderr, "hunter2") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// connectionOf checks the options of a connection and tells the target.
+func connectionOf(t *testing.T, env Env) (target string, c *Connection, err error) {
+	t.Helper()
+	var stdout, stderr strings.Builder
+	env.Stdin, env.Stdout, env.Stderr = strings.NewReader(""), &stdout, &stderr
+	Run(context.Background(), env, Tool{Name: "mqsub", Bit: Sub, Run: func(_ context.Context, inv *Invocation) error {
+		if c, err = inv.Connection(); err == nil {
+			target = c.targets[0].String()
+		}
+		return nil
+	}})
+	if stderr.Len() > 0 && err == nil {
+		err = Usagef("%s", stderr.String())
+	}
+	return target, c, err
+}
+
+func TestWhatExcludesAnotherWinsByOrigin(t *testing.T) {
+	t.Parallel()
+	const file = "defaults: {host: d, username: du}\nmqsub: {port: 7, tls: true}\ncontexts:\n" +
+		"  url: {url: 'mqtt://c:1'}\n  unix: {unix: /s}\n  host: {host: c, port: 2}\n  srv: {srv: true, host: c}\n  notls: {no-tls: true, host: c}\n" +
+		"  user: {username: cu, password: cp}\n  proxy: {proxy: 'socks5://p'}\n  id: {id: a}\n  both: {url: 'mqtt://c:1', host: c}\n  urlport: {url: 'mqtt://c:1', port: 4}\n" +
+		"  serve: {serve: 127.0.0.1:0}\n  ws: {ws: true, host: c}\n  insecure: {no-tls: true, insecure: true, host: c}\n  two: {id: a, id-prefix: b}\n  jp: {json-payload: true}\n"
+	path := fileWith(t, file)
+	for _, c := range []struct {
+		context string
+		args    []string
+		env     map[string]string
+		want    string // the target, or a part of the error
+	}{
+		{"none", nil, nil, "mqtts://d:7"},
+		{"url", nil, nil, "mqtts://c:1"},
+		{"url", []string{"-h", "f"}, nil, "mqtts://f:7"},
+		{"url", []string{"-L", "mqtt://f"}, nil, "mqtts://f:1883"},
+		{"url", []string{"--unix", "/f"}, nil, "mqtt+unix:///f|unix:///f"},
+		{"url", nil, map[string]string{"MQ_HOST": "e"}, "mqtts://e:7"},
+		{"url", nil, map[string]string{"MQTT_URL": "mqtt://e"}, "mqtts://e:1883"},
+		{"url", nil, map[string]string{"MQ_PORT": "9"}, "mqtts://c:1"},
+		{"url", []string{"-p", "9"}, nil, "url and --port exclude each other"},
+		{"url", []string{"--ws=false"}, nil, "mqtts://c:1"},
+		{"unix", []string{"-h", "f"}, nil, "mqtts://f:7"},
+		{"unix", []string{"-p", "9"}, nil, "unix excludes --port"},
+		{"host", nil, nil, "mqtts://c:2"},
+		{"host", []string{"-L", "mqtt://f"}, nil, "mqtts://f:1883"},
+		{"host", []string{"-h", "f:5"}, nil, "mqtts://f:5"},
+		{"srv", []string{"-L", "mqtt://f"}, nil, "mqtts://f:1883"},
+		{"srv", []string{"-p", "9"}, nil, "mqtts://c:9"},
+		{"srv", nil, nil, "mqtts+srv://c|c"},
+		{"notls", nil, nil, "mqtt://c:7"},
+		{"notls", []string{"--tls"}, nil, "mqtts://c:7"},
+		{"notls", []string{"-L", "mqtts://f"}, nil, "mqtts://f:8883"},
+		{"insecure", nil, nil, "mqtt://c:7"},
+		{"both", nil, nil, "url and " + path + ":12:35: host exclude each other"},
+		{"both", []string{"-h", "f"}, nil, "mqtts://f:7"},
+		{"urlport", nil, nil, "url and " + path + ":13:38: port exclude each other"},
+		{"two", nil, nil, "id and " + path + ":17:27: id-prefix exclude each other"},
+		{"proxy", []string{"--proxy-command", "x"}, nil, "mqtts://d:7"},
+		{"id", []string{"-I", "x"}, nil, "mqtts://d:7"},
+		{"serve", []string{"-h", "f"}, nil, "mqtts://f:7"},
+		{"ws", nil, nil, "wss://c:7/mqtt"},
+		{"ws", []string{"-L", "mqtt://f"}, nil, "mqtts://f:1883"},
+		{"ws", []string{"--ws=false"}, nil, "mqtts://c:7"},
+		{"jp", nil, nil, "mqtts://d:7"},
+	} {
+		got, conn, err := connectionOf(t, Env{Args: append([]string{"--config", path, "--context", c.context}, c.args...), Lookup: MapEnv(c.env)})
+		if err != nil {
+			got = err.Error()
+		}
+		matched := false
+		for want := range strings.SplitSeq(c.want, "|") {
+			matched = matched || strings.Contains(got, want)
+		}
+		if !matched {
+			t.Errorf("%s, %q, %v: got %q, want %q", c.context, c.args, c.env, got, c.want)
+		}
+		if c.context == "serve" && conn != nil && conn.inv.Values.IsSet("serve") {
+			t.Errorf("serve of the context goes before -h")
+		}
+	}
+}
+
+func TestTheUserOfAURLGoesBeforeThatOfAContext(t *testing.T) {
+	t.Parallel()
+	path := fileWith(t, "contexts: {user: {username: cu, password: cp}}\n")
+	for _, c := range []struct {
+		args       []string
+		user, pass string
+	}{
+		{nil, "cu", "cp"},
+		{[]string{"-L", "mqtt://fu:fp@h"}, "fu", "fp"},
+		{[]string{"-L", "mqtt://fu@h"}, "fu", "cp"},
+		{[]string{"-L", "mqtt://fu:fp@h", "-u", "x", "-P", "y"}, "x", "y"},
+		{[]string{"-P", "y"}, "cu", "y"},
+	} {
+		_, conn, err := connectionOf(t, Env{Args: append([]string{"--config", path, "--context", "user"}, c.args...)})
+		if err != nil || deref(conn.Options.Username) != c.user || string(conn.Options.Password) != c.pass {
+			t.Errorf("%q: got %v, %+v, want %s and %s", c.args, err, conn, c.user, c.pass)
+		}
+	}
+}
+
+// FuzzConfig: whatever a file has, the tools end with a usage error or go on,
+// and never tell the secret.
+func FuzzConfig(f *testing.F) {
+	for _, s := range []string{"defaults: {host: a, qos: 1}\n", "contexts:\n  a: {password: hunter2}\ncurrent-context: a\n", "mqsub:\n  topic: [a, b]\n  property: [[connect, user-property, a, b]]\n", "mqpub: {serve: true}\n", "defaults: {password:hunter2}\n"} {
+		f.Add(s)
+	}
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, text string) {
+		path := filepath.Join(dir, "config.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, bit := range []ToolSet{Pub, Sub} {
+			_, got := valuesOf(t, Env{Args: []string{"--config", path, "--show-config"}}, bit)
+			if got.code != ExitDone && (got.code != ExitUsage || strings.Count(got.stderr, "\n") != 2) {
+				t.Errorf("%q: got %+v", text, got)
+			}
+		}
+	})
+}

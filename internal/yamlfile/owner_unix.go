@@ -1,0 +1,17 @@
+//go:build unix
+
+package yamlfile
+
+import (
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// keepOwner gives w the owner of the file it replaces, where the user may: so
+// that root's edit does not take a user's file away.
+func keepOwner(w *os.File, old fs.FileInfo) {
+	if st, ok := old.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+		_ = w.Chown(int(st.Uid), int(st.Gid)) // not every file system has owners
+	}
+}

@@ -1,0 +1,91 @@
+package yamlfile
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// checkText refuses what is no text, by its place: the library tells such
+// things without one.
+func checkText(path string, data []byte) error {
+	line, column := 1, 1
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		text := ""
+		switch {
+		case r == utf8.RuneError && size == 1:
+			text = fmt.Sprintf("byte 0x%02x is not UTF-8", data[i])
+		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r >= 0x7f && r < 0xa0 && r != 0x85, r == 0xfffe, r == 0xffff:
+			text = fmt.Sprintf("control character U+%04X", r)
+		case r == 0xfeff && i > 0:
+			text = "a byte order mark that is not the first character"
+		}
+		if text != "" {
+			return &Error{path, line, column, text}
+		}
+		i += size
+		column++
+		if r == '\n' {
+			line, column = line+1, 1
+		}
+	}
+	return nil
+}
+
+// located gives an error of the library its place. The library names the line
+// on which the construct began, or none; here the shortest beginning of the
+// file is sought that already gives the same error: it ends where the parser
+// noticed.
+func located(path string, data []byte, err error) *Error {
+	_, text := message(err)
+	all := lines(data)
+	if all[len(all)-1] == "" && len(all) > 1 {
+		all = all[:len(all)-1]
+	}
+	low, high := 1, len(all) // the answer is one of low..high
+	for low < high {
+		middle := (low + high) / 2
+		_, e := decode([]byte(strings.Join(all[:middle], "")))
+		if _, again := message(e); e != nil && again == text {
+			high = middle
+		} else {
+			low = middle + 1
+		}
+	}
+	line := low
+	if line == len(all) {
+		// At the end: what was never closed is the better place.
+		if began, _ := message(err); began > 0 && began < line && strings.Contains(text, "end of") {
+			line = began
+		}
+	}
+	at := all[line-1]
+	blank := len(at) - len(strings.TrimLeft(at, " \t"))
+	e := &Error{path, line, 1 + blank, text}
+	if tab := strings.IndexByte(at[:blank], '\t'); tab >= 0 {
+		e.Column, e.Text = 1+tab, "a tab in the indentation, which YAML makes of blanks only"
+	}
+	return e
+}
+
+// message takes the library's prefix and line off its error.
+func message(err error) (line int, text string) {
+	if err == nil {
+		return 0, ""
+	}
+	text = strings.TrimPrefix(err.Error(), "yaml: ")
+	if n, scanErr := fmt.Sscanf(text, "line %d:", &line); n == 1 && scanErr == nil {
+		_, text, _ = strings.Cut(text, ": ")
+	}
+	return line, strings.TrimSpace(text)
+}
+
+// newline is the end of a line as the file has it.
+func newline(data []byte) string {
+	if i := bytes.IndexByte(data, '\n'); i > 0 && data[i-1] == '\r' {
+		return "\r\n"
+	}
+	return "\n"
+}

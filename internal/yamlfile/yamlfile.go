@@ -1,0 +1,283 @@
+// Package yamlfile reads small YAML files strictly: every node knows its line
+// and column, keys are unique, and what a hostile or broken file can do is
+// bounded. It also edits a file in place without touching the rest of it.
+//
+// It is the only package that imports a YAML library, whose panics become
+// errors here.
+package yamlfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+const (
+	// MaxSize is the largest file that is read, in bytes.
+	MaxSize = 1 << 20
+	// maxNodes bounds what aliases can make of a file.
+	maxNodes = 100_000
+	// maxDepth bounds the nesting, and ends an alias that contains itself.
+	maxDepth = 64
+)
+
+// Kind is what a node is.
+type Kind uint8
+
+// The kinds of nodes.
+const (
+	Scalar Kind = iota
+	List
+	Mapping
+)
+
+// Node is one value of a file. Aliases are resolved: the place of a node is
+// where its text stands.
+type Node struct {
+	Kind         Kind
+	Line, Column int // from 1; the column counts characters
+
+	// Of a scalar: its text as written, without quotes, and whether it is a bare
+	// true or false, or nothing or a bare null.
+	Text       string
+	Bool, Null bool
+
+	Entries []Entry // of a mapping, in the order of the file
+	Items   []*Node // of a list
+
+	flow    bool   // in braces or brackets
+	comment string // behind it on its line
+}
+
+// Entry is one key of a mapping and its value.
+type Entry struct{ Key, Value *Node }
+
+// Get is the entry with a key, or nil.
+func (n *Node) Get(key string) *Entry {
+	if n == nil {
+		return nil
+	}
+	for i := range n.Entries {
+		if n.Entries[i].Key.Text == key {
+			return &n.Entries[i]
+		}
+	}
+	return nil
+}
+
+// What names the kind of the node in an error.
+func (n *Node) What() string {
+	switch {
+	case n.Kind == Mapping:
+		return "a mapping"
+	case n.Kind == List:
+		return "a list"
+	case n.Null:
+		return "nothing"
+	case n.Bool:
+		return "true or false"
+	}
+	return "a text"
+}
+
+// ShownKey is how much of a key an error may repeat: in a line whose colon has
+// no blank behind it the key has the value in it, which may be a secret.
+func ShownKey(key string) string {
+	if i := strings.IndexAny(key, ":= "); i > 0 {
+		return key[:i]
+	}
+	return key
+}
+
+// File is a file that was read. Root is a mapping; it has no entries in a file
+// of blanks and comments.
+type File struct {
+	Path string
+	Root *Node
+	// Mode is the file's mode when it was read; 0 when there is none yet.
+	Mode fs.FileMode
+
+	data []byte
+	read []byte // what the file on disk has, as far as is known
+}
+
+// Error is what is wrong with a file, and where. Column 0 is unknown. Its text
+// is path:line:column: message.
+type Error struct {
+	Path         string
+	Line, Column int
+	Text         string
+}
+
+func (e *Error) Error() string { return e.Place() + ": " + e.Text }
+
+// Place is path:line:column.
+func (e *Error) Place() string {
+	if e.Column == 0 {
+		return fmt.Sprintf("%s:%d", e.Path, e.Line)
+	}
+	return fmt.Sprintf("%s:%d:%d", e.Path, e.Line, e.Column)
+}
+
+// Errorf makes an error at a node.
+func (f *File) Errorf(n *Node, format string, args ...any) *Error {
+	return &Error{f.Path, n.Line, n.Column, fmt.Sprintf(format, args...)}
+}
+
+// Read reads a file. The error of a file that cannot be read is the system's,
+// that of one that is not understood an *Error.
+func Read(path string) (*File, error) {
+	r, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	st, err := r.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if st.IsDir() {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("is a directory")}
+	}
+	data, err := io.ReadAll(io.LimitReader(r, MaxSize+1))
+	if err != nil {
+		return nil, err
+	}
+	f, err := Parse(path, data)
+	if err != nil {
+		return nil, err
+	}
+	f.Mode, f.read = st.Mode(), data
+	return f, nil
+}
+
+// Parse reads the text of a file called path.
+func Parse(path string, data []byte) (*File, error) {
+	if len(data) > MaxSize {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("has more than %d bytes", MaxSize)}
+	}
+	if err := checkText(path, data); err != nil {
+		return nil, err
+	}
+	doc, err := decode(data)
+	if err != nil {
+		return nil, located(path, data, err)
+	}
+	f := &File{Path: path, data: data, Root: &Node{Kind: Mapping, Line: 1, Column: 1}}
+	if doc == nil {
+		return f, nil
+	}
+	c := converter{file: f}
+	root, err := c.node(doc.Content[0], 0)
+	switch {
+	case err != nil:
+		return nil, err
+	case root.Kind == Scalar && root.Null:
+	case root.Kind != Mapping:
+		return nil, f.Errorf(root, "the file is %s, and a mapping is wanted: lines of the form 'key: value'", root.What())
+	default:
+		f.Root = root
+	}
+	return f, nil
+}
+
+// errSecond is the error of a file with several documents.
+var errSecond = errors.New("a second document begins here")
+
+// decode parses the one document; nil is an empty file.
+func decode(data []byte) (doc *yaml.Node, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			doc, err = nil, errors.New("not understood")
+		}
+	}()
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	var first, second yaml.Node
+	switch err := d.Decode(&first); {
+	case err == io.EOF:
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case len(first.Content) != 1:
+		return nil, nil
+	}
+	switch err := d.Decode(&second); err {
+	case io.EOF:
+		return &first, nil
+	case nil:
+		return nil, errSecond
+	default:
+		return nil, err
+	}
+}
+
+// converter turns the library's nodes into ours.
+type converter struct {
+	file  *File
+	count int
+}
+
+func (c *converter) node(y *yaml.Node, depth int) (*Node, error) {
+	n := &Node{Line: y.Line, Column: y.Column, Text: y.Value, comment: y.LineComment, flow: y.Style&yaml.FlowStyle != 0}
+	if c.count++; c.count > maxNodes {
+		return nil, c.file.Errorf(n, "more than %d values", maxNodes)
+	}
+	if depth > maxDepth {
+		return nil, c.file.Errorf(n, "nested deeper than %d levels, or an alias that contains itself", maxDepth)
+	}
+	if y.Style&yaml.TaggedStyle != 0 {
+		return nil, c.file.Errorf(n, "tags such as %s have no meaning here", y.Tag)
+	}
+	switch y.Kind {
+	case yaml.AliasNode:
+		return c.node(y.Alias, depth+1)
+	case yaml.SequenceNode:
+		n.Kind, n.Text = List, ""
+		for _, item := range y.Content {
+			child, err := c.node(item, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			n.Items = append(n.Items, child)
+		}
+	case yaml.MappingNode:
+		n.Kind, n.Text = Mapping, ""
+		for i := 0; i+1 < len(y.Content); i += 2 {
+			if y.Content[i].Tag == "!!merge" {
+				return nil, c.file.Errorf(&Node{Line: y.Content[i].Line, Column: y.Content[i].Column}, "merge keys (<<) are not known here")
+			}
+			key, err := c.node(y.Content[i], depth+1)
+			if err != nil {
+				return nil, err
+			}
+			if key.Kind != Scalar || key.Null {
+				return nil, c.file.Errorf(key, "%s where a key belongs", key.What())
+			}
+			if other := n.Get(key.Text); other != nil {
+				return nil, c.file.Errorf(key, "key %q is already on line %d", ShownKey(key.Text), other.Key.Line)
+			}
+			value, err := c.node(y.Content[i+1], depth+1)
+			if err != nil {
+				return nil, err
+			}
+			n.Entries = append(n.Entries, Entry{key, value})
+		}
+	default:
+		if y.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
+			n.Bool = y.Tag == "!!bool"
+			n.Null = y.Tag == "!!null"
+		}
+	}
+	return n, nil
+}
+
+// lines splits a text behind its newlines.
+func lines(data []byte) []string {
+	return strings.SplitAfter(string(data), "\n")
+}
