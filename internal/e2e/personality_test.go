@@ -176,6 +176,7 @@ func TestMosquittoRRTakesRepliesWithoutCorrelationData(t *testing.T) {
 	answer := func(payload string, args ...string) {
 		s := h.sub(t, "-t", "ask", "-C", "1", "-F", "%R|%D|%p")
 		r := as(t, nil, "mosquitto_rr", append(append(slices.Clone(h.addr), "-t", "ask", "-e", "r", "-m", "q", "-W", "20"), args...)...)
+		<-h.subscribed
 		if got := s.wait(); got.out != payload {
 			t.Errorf("the request is %q, want %q", got.out, payload)
 		}
