@@ -40,7 +40,54 @@ func configured(env *Env, uses []given, tool ToolSet) (*config, []given, error) 
 			return nil, nil, err
 		}
 	}
-	return c, all, nil
+	return c, sameBroker(all, uses, env), nil
+}
+
+// sameBroker leaves out what a part says about another broker than the one
+// that is meant: where a part names a broker, its port, TLS options, user name
+// and password are for that one, and must not go to the broker that a stronger
+// place names.
+func sameBroker(all, uses []given, env *Env) []given {
+	named := slices.ContainsFunc(uses, func(u given) bool { return namesBroker(u.opt) })
+	for _, o := range Table(All) {
+		if namesBroker(o) {
+			named = named || env.getenv(o.Env()) != "" || o.EnvFallback != "" && env.getenv(o.EnvFallback) != ""
+		}
+	}
+	kept := all[:0:0]
+	for len(all) > 0 {
+		n := 1
+		for n < len(all) && all[n].part == all[0].part && all[n].origin == all[0].origin {
+			n++
+		}
+		part := all[:n]
+		all = all[n:]
+		names := slices.ContainsFunc(part, func(u given) bool { return namesBroker(u.opt) })
+		for _, u := range part {
+			if !named || !names || !ofBroker(u.opt) {
+				kept = append(kept, u)
+			}
+		}
+		named = named || names
+	}
+	return kept
+}
+
+// namesBroker tells whether an option says where the broker is.
+func namesBroker(o *Option) bool {
+	return o.Name == "host" || o.Name == "url" || o.Name == "unix" || o.Name == "serve"
+}
+
+// ofBroker tells whether an option is for one broker alone.
+func ofBroker(o *Option) bool {
+	if o.Group == GroupTLS || namesBroker(o) {
+		return true
+	}
+	switch o.Name {
+	case "port", "srv", "ws", "ws-path", "ws-header", "proxy", "proxy-command", "username", "password", "password-file", "password-command", "auth":
+		return true
+	}
+	return false
 }
 
 // append adds the uses of one part.

@@ -66,16 +66,16 @@ func TestEveryOriginGoesBeforeTheWeakerOnes(t *testing.T) {
 	}{
 		{"takes a flag first", []string{"-h", "f", "-o", options}, map[string]string{"MQ_HOST": "e"}, false, "f", OriginFlag, "-h/--host", 6},
 		{"then an options file", []string{"-o", options}, map[string]string{"MQ_HOST": "e"}, false, "o", OriginFile, options + ":1: -h/--host", 6},
-		{"then the environment", nil, map[string]string{"MQ_HOST": "e"}, false, "e", OriginEnvironment, "MQ_HOST", 4},
+		{"then the environment", nil, map[string]string{"MQ_HOST": "e"}, false, "e", OriginEnvironment, "MQ_HOST", 0},
 		{"then the current context", nil, nil, false, "c", OriginContext, user + ":11:16: host", 4},
 		{"then the user's part for the tool", []string{"--context", "none"}, nil, false, "ut", OriginUserTool, user + ":5:9: host", 3},
-		{"takes a context of the system too", []string{"--context", "theirs"}, nil, false, "theirs", OriginContext, system + ":11:18: host", 3},
-		{"takes the context that a variable names", nil, map[string]string{"MQ_CONTEXT": "theirs"}, false, "theirs", OriginContext, system + ":11:18: host", 3},
+		{"takes a context of the system too", []string{"--context", "theirs"}, nil, false, "theirs", OriginContext, system + ":11:18: host", 0},
+		{"takes the context that a variable names", nil, map[string]string{"MQ_CONTEXT": "theirs"}, false, "theirs", OriginContext, system + ":11:18: host", 0},
 		{"takes an empty name for none", []string{"--context="}, map[string]string{"MQ_CONTEXT": "theirs"}, false, "ut", OriginUserTool, user + ":5:9: host", 3},
 		{"takes the default without files", []string{"--config", "none"}, nil, false, "localhost", OriginDefault, "-h/--host", 0},
 		{"reads no file where a variable says so", nil, map[string]string{"MQ_CONFIG": "none"}, false, "localhost", OriginDefault, "-h/--host", 0},
-		{"reads a named file in place of both", []string{"--config", system, "--context", "none"}, nil, false, "st", OriginUserTool, system + ":8:9: host", 1},
-		{"takes the system's file for a user without one", nil, map[string]string{"XDG_CONFIG_HOME": t.TempDir(), "AppData": t.TempDir()}, false, "st", OriginSystemTool, system + ":8:9: host", 1},
+		{"reads a named file in place of both", []string{"--config", system, "--context", "none"}, nil, false, "st", OriginUserTool, system + ":8:9: host", 0},
+		{"takes the system's file for a user without one", nil, map[string]string{"XDG_CONFIG_HOME": t.TempDir(), "AppData": t.TempDir()}, false, "st", OriginSystemTool, system + ":8:9: host", 0},
 	} {
 		t.Run(c.it, func(t *testing.T) {
 			t.Parallel()
@@ -432,6 +432,45 @@ func TestTheUserOfAURLGoesBeforeThatOfAContext(t *testing.T) {
 		_, conn, err := connectionOf(t, Env{Args: append([]string{"--config", path, "--context", "user"}, c.args...)})
 		if err != nil || deref(conn.Options.Username) != c.user || string(conn.Options.Password) != c.pass {
 			t.Errorf("%q: got %v, %+v, want %s and %s", c.args, err, conn, c.user, c.pass)
+		}
+	}
+}
+
+// What is kept for one broker must not go to another: its user and password
+// above all.
+func TestWhatIsForOneBrokerStaysThere(t *testing.T) {
+	t.Parallel()
+	path := fileWith(t, "defaults: {username: all, keepalive: 7}\nmqsub: {host: d, password: dp, port: 4}\n"+
+		"contexts:\n  prod: {host: prod, port: 8884, username: joe, password: hunter2, tls: true, qos: 1}\n  who: {username: me, password: mine}\n")
+	for _, c := range []struct {
+		context    string
+		args       []string
+		env        map[string]string
+		target     string
+		user, pass string
+		qos        int
+	}{
+		{"prod", nil, nil, "mqtts://prod:8884", "joe", "hunter2", 1},
+		{"prod", []string{"-h", "other"}, nil, "mqtt://other:1883", "all", "", 1},
+		{"prod", []string{"-L", "mqtt://other"}, nil, "mqtt://other:1883", "all", "", 1},
+		{"prod", []string{"--unix", "/s"}, nil, "unix:///s", "all", "", 1},
+		{"prod", nil, map[string]string{"MQ_HOST": "other"}, "mqtt://other:1883", "all", "", 1},
+		{"prod", nil, map[string]string{"MQTT_URL": "mqtt://other"}, "mqtt://other:1883", "all", "", 1},
+		{"prod", []string{"-p", "1"}, nil, "mqtts://prod:1", "joe", "hunter2", 1},
+		{"prod", []string{"-u", "x"}, nil, "mqtts://prod:8884", "x", "hunter2", 1},
+		{"none", nil, nil, "mqtt://d:4", "all", "dp", 0},
+		{"none", []string{"-h", "other"}, nil, "mqtt://other:1883", "all", "", 0},
+		{"who", []string{"-h", "other"}, nil, "mqtt://other:1883", "me", "mine", 0}, // names no broker: is for all
+		{"who", nil, nil, "mqtt://d:4", "me", "mine", 0},
+	} {
+		target, conn, err := connectionOf(t, Env{Args: append([]string{"--config", path, "--context", c.context}, c.args...), Lookup: MapEnv(c.env)})
+		if err != nil {
+			t.Errorf("%+v: %v", c, err)
+			continue
+		}
+		v := conn.inv.Values
+		if target != c.target || deref(conn.Options.Username) != c.user || string(conn.Options.Password) != c.pass || v.Int("qos") != c.qos || v.Duration("keepalive").Seconds() != 7 {
+			t.Errorf("%s %q %v: %s as %s/%s, qos %d", c.context, c.args, c.env, target, deref(conn.Options.Username), conn.Options.Password, v.Int("qos"))
 		}
 	}
 }
