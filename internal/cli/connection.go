@@ -346,7 +346,7 @@ func (c *Connection) readIdentity() error {
 		}
 		user, password := *o.Username, string(o.Password)
 		o.Username, o.Password = nil, nil // which would send them in clear
-		o.Authenticate = func() (mqtt.Authenticator, error) { return auth.SCRAM(method, user, password) }
+		o.Authenticate = func(context.Context) (mqtt.Authenticator, error) { return auth.SCRAM(method, user, password) }
 		return nil
 	}
 	if o.Password != nil && o.Username == nil && o.Version != packet.V5 && o.Version != 0 {
