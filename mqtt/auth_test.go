@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -130,6 +131,28 @@ func TestAnUnaskedAuthenticationIsRefused(t *testing.T) {
 	if err := <-errs; err == nil || !strings.Contains(err.Error(), "MQTT-4.12.0-6") {
 		t.Errorf("got %v, want MQTT-4.12.0-6", err)
 	}
+}
+
+// The buffer of the handshake is full of an AUTH to its last byte, and that
+// AUTH is over: the next packet needs room.
+func TestAnAuthOfTheHandshakesBuffer(t *testing.T) {
+	t.Parallel()
+	const size = 4096
+	got := make(chan int, 1)
+	c, p, err := authenticated(t, Options{Authenticate: func(context.Context) (Authenticator, error) { return anything{got: got}, nil }}, func(p *peer) {
+		n := size - 3 - 1 - 2 - 4 - 3 // header, reason, length of the properties, method, head of the data
+		p.send(fmt.Sprintf("f0 %02x %02x 18 %02x %02x 15 0001 4d 16 %04x ", (size-3)&0x7f|0x80, (size-3)>>7, (4+3+n)&0x7f|0x80, (4+3+n)>>7, n) +
+			strings.Repeat("78", n))
+		if g := <-got; g != n {
+			t.Errorf("%d bytes of data, want %d", g, n)
+		}
+		p.expect("f0 06 18 04 15 0001 4d")
+		p.send(connackM)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed(t, c, p)
 }
 
 // anything begins as twoSteps and takes everything.

@@ -122,8 +122,8 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, v packet.Version, f
 	var ev session.Event
 	buf := make([]byte, 0, 4096)
 	for {
-		if len(buf) == cap(buf) {
-			buf = append(buf, make([]byte, cap(buf))...)[:len(buf)]
+		if len(buf) == cap(buf) { // to which what was read belongs no more
+			buf = append(make([]byte, 0, max(2*len(buf), 4096)), buf...)
 		}
 		n, err := nc.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
