@@ -44,6 +44,10 @@ type Client struct {
 	present  bool
 	props    packet.Properties // of the latest CONNACK
 
+	method   string    // of the connection's enhanced authentication; "" without
+	exchange *exchange // re-authentication under way on this connection
+	judged   bool      // the latest connection ended while there was one
+
 	writing    bool // somebody is in Write
 	writerIdle bool
 	slow       bool // the last write took its time: the next may, too

@@ -47,7 +47,7 @@ func (c *Client) attempt(ctx context.Context, v packet.Version, first bool) erro
 	}
 	// The end of ctx interrupts the handshake's reads and writes.
 	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
-	err = c.handshake(nc, v, first)
+	err = c.handshake(ctx, nc, v, first)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
@@ -87,9 +87,11 @@ func (u unreached) Is(target error) bool { return target == ErrUnreached }
 
 // handshake sends CONNECT and reads up to CONNACK. What comes behind it stays
 // in c.rbuf.
-func (c *Client) handshake(nc net.Conn, v packet.Version, first bool) error {
+func (c *Client) handshake(ctx context.Context, nc net.Conn, v packet.Version, first bool) error {
 	p := c.connectPacket(v, first)
-	proof, err := c.startAuth(p)
+	ctx, done := context.WithCancel(ctx) // of the authentication
+	defer done()
+	proof, err := c.startAuth(ctx, p)
 	if err != nil {
 		return &Error{Op: "connect", Class: ErrNotSent, Err: err}
 	}
@@ -120,8 +122,8 @@ func (c *Client) handshake(nc net.Conn, v packet.Version, first bool) error {
 	var ev session.Event
 	buf := make([]byte, 0, 4096)
 	for {
-		if len(buf) == cap(buf) {
-			buf = append(buf, make([]byte, cap(buf))...)[:len(buf)]
+		if len(buf) == cap(buf) { // to which what was read belongs no more
+			buf = append(make([]byte, 0, max(2*len(buf), 4096)), buf...)
 		}
 		n, err := nc.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
@@ -131,16 +133,9 @@ func (c *Client) handshake(nc net.Conn, v packet.Version, first bool) error {
 		c.traceIn(buf, v, 1)
 		c.mu.Lock()
 		n, err = c.conn.Next(buf, c.now(), &ev)
-		if err != nil {
-			c.conn.Fail(err)
-			out = c.conn.Swap(nil, c.now())
-		}
 		c.mu.Unlock()
 		if err != nil {
-			if len(out) > 0 {
-				nc.SetWriteDeadline(time.Now().Add(time.Second))
-				_, _ = nc.Write(out) // last words: nobody waits for them
-			}
+			c.failHandshake(nc, v, err)
 			return explainFirst(buf, err)
 		}
 		if n == 0 {
@@ -151,17 +146,16 @@ func (c *Client) handshake(nc net.Conn, v packet.Version, first bool) error {
 			if ev.Reason.Failed() {
 				return refusal("connect", ev.Reason, ev.Properties)
 			}
-			if proof != nil {
-				data, _ := ev.Connack.Properties.Bytes(packet.AuthenticationData)
-				if err := proof.Finish(data); err != nil {
-					return &Error{Op: "connect", Class: ErrNotSent, Err: err}
-				}
+			if err := finishAuth(proof, ev.Connack.Properties); err != nil {
+				c.failHandshake(nc, v, err)
+				return &Error{Op: "connect", Class: ErrNotSent, Err: err}
 			}
-			c.accepted(&ev.Connack)
+			c.accepted(&ev.Connack, proof)
 			c.rbuf = buf[n:]
 			return nil
 		case session.Auth:
 			if err := c.continueAuth(nc, v, proof, &ev.Auth); err != nil {
+				c.failHandshake(nc, v, err)
 				return &Error{Op: "connect", Class: ErrNotSent, Err: err}
 			}
 		}
@@ -169,64 +163,20 @@ func (c *Client) handshake(nc net.Conn, v packet.Version, first bool) error {
 	}
 }
 
-// startAuth puts method and data into CONNECT; nil is no enhanced
-// authentication.
-func (c *Client) startAuth(p *packet.Connect) (Authenticator, error) {
-	if c.opt.Authenticate == nil {
-		return nil, nil
-	}
-	if p.Version < packet.V5 {
-		return nil, errors.New("enhanced authentication needs MQTT 5.0")
-	}
-	a, err := c.opt.Authenticate()
-	if err != nil {
-		return nil, err
-	}
-	data, err := a.Start()
-	if err != nil {
-		return nil, err
-	}
-	p.Properties, err = appendAuth(p.Properties, a, data)
-	return a, err
-}
-
-// continueAuth answers an AUTH before CONNACK.
-func (c *Client) continueAuth(nc net.Conn, v packet.Version, a Authenticator, p *packet.Auth) error {
-	if a == nil {
-		return errors.New("the server asks for enhanced authentication, which was not offered")
-	}
-	if method := p.Properties.Text(packet.AuthenticationMethod); p.Reason != packet.ContinueAuthentication || method != a.Method() {
-		return fmt.Errorf("the server continues another authentication, by %q [MQTT-4.12.0-5]", method)
-	}
-	data, _ := p.Properties.Bytes(packet.AuthenticationData)
-	answer, err := a.Continue(data)
-	if err != nil {
-		return err
-	}
-	auth := &packet.Auth{Reason: packet.ContinueAuthentication}
-	if auth.Properties, err = appendAuth(nil, a, answer); err != nil {
-		return err
-	}
+// failHandshake tells the server why the client goes, as far as 5.0 can.
+func (c *Client) failHandshake(nc net.Conn, v packet.Version, err error) {
 	c.mu.Lock()
-	err = c.conn.Auth(auth)
+	c.conn.Fail(err)
 	out := c.conn.Swap(nil, c.now())
 	c.mu.Unlock()
-	if err != nil {
-		return err
+	if len(out) == 0 {
+		return
 	}
 	if c.opt.Trace != nil {
 		c.traceOut(out, v)
 	}
-	_, err = nc.Write(out)
-	return err
-}
-
-func appendAuth(p packet.Properties, a Authenticator, data []byte) (packet.Properties, error) {
-	p, err := p.AppendBytes(packet.AuthenticationMethod, []byte(a.Method()))
-	if err == nil && data != nil {
-		p, err = p.AppendBytes(packet.AuthenticationData, data)
-	}
-	return p, err
+	nc.SetWriteDeadline(time.Now().Add(time.Second))
+	_, _ = nc.Write(out) // last words: nobody waits for them
 }
 
 // handshakeError says why reading or writing failed before CONNACK.
@@ -297,9 +247,13 @@ func (c *Client) connectPacket(v packet.Version, first bool) *packet.Connect {
 func seconds32(d time.Duration) uint32 { return uint32(min(d/time.Second, 1<<32-1)) }
 
 // accepted takes over what CONNACK says.
-func (c *Client) accepted(p *packet.Connack) {
+func (c *Client) accepted(p *packet.Connack, proof Authenticator) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.method = ""
+	if proof != nil {
+		c.method = proof.Method()
+	}
 	c.present = p.SessionPresent
 	c.props = append(c.props[:0], p.Properties...)
 	if id, ok := p.Properties.Bytes(packet.AssignedClientIdentifier); ok && c.clientID == "" {
@@ -375,6 +329,8 @@ func (c *Client) down(err error, life time.Duration) (narrowed bool) {
 	c.mu.Lock()
 	nc := c.nc
 	c.nc, c.reading = nil, false
+	x := c.exchange
+	c.exchange, c.judged = nil, x != nil
 	c.conn.Lost(func(tag uint64) { lost = append(lost, tag) })
 	for _, tag := range lost {
 		if tag&syncTag != 0 {
@@ -396,6 +352,9 @@ func (c *Client) down(err error, life time.Duration) (narrowed bool) {
 	c.mu.Unlock()
 	if nc != nil {
 		nc.Close()
+	}
+	if x != nil {
+		x.stop(err)
 	}
 	if unsure > 0 {
 		c.event(Event{Kind: EventUnwritten, Count: int(unsure), Err: err})
@@ -505,6 +464,7 @@ func (c *Client) again(err error, start time.Time) bool {
 		c.early = 0
 		c.mu.Unlock()
 	}
+	err = c.mayHaveExpired(err)
 	for {
 		attempt++
 		wait, ok := c.opt.Reconnect(attempt, err)

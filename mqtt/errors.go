@@ -31,11 +31,16 @@ var (
 	ErrUnreceived = errors.New("a publish-only client does not receive")
 	ErrNoAnswer   = errors.New("connection closed before CONNACK")
 	ErrNoConnack  = errors.New("no CONNACK in time")
+	// ErrAuthentication is what an Authenticator's error matches.
+	ErrAuthentication = errors.New("authentication failed")
+	// ErrExpired marks a server's DISCONNECT "not authorized" of a connection
+	// that it had accepted by enhanced authentication: a fresh one may help.
+	ErrExpired = errors.New("the authentication may have expired")
 )
 
 // Error is what the methods of Client return.
 type Error struct {
-	Op     string            // "connect", "connection", "publish", "subscribe", "unsubscribe", "flush", "ping", "close"
+	Op     string            // "connect", "connection", "publish", "subscribe", "unsubscribe", "reauthenticate", "flush", "ping", "close"
 	Class  error             // one of the four classes
 	Reason packet.ReasonCode // of ErrRefused, and of a server's DISCONNECT
 	Text   string            // the peer's reason string; untrusted text
@@ -134,8 +139,11 @@ func refusal(op string, reason packet.ReasonCode, p packet.Properties) *Error {
 
 // Permanent tells whether trying the same connection again cannot help: the
 // credentials, the client identifier or the protocol were refused, or the
-// peer's certificate was.
+// peer's certificate was. An authentication that may have expired is not.
 func Permanent(err error) bool {
+	if errors.Is(err, ErrExpired) {
+		return false
+	}
 	var e *Error
 	if errors.As(err, &e) && e.Reason.Failed() {
 		switch e.Reason {

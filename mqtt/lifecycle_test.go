@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -542,78 +541,6 @@ func TestAPoisonedMessageSaysWhyInOneLine(t *testing.T) {
 	}
 	waitFor(t, func() bool { return c.Stats().Reconnects == 3 })
 	closed(t, c, p)
-}
-
-// twoSteps is an authentication that wants one question.
-type twoSteps struct{ t *testing.T }
-
-func (twoSteps) Method() string { return "M" }
-
-func (twoSteps) Start() ([]byte, error) { return []byte("1"), nil }
-
-func (twoSteps) Continue(data []byte) ([]byte, error) {
-	if string(data) != "2" {
-		return nil, errors.New("unexpected question")
-	}
-	return []byte("3"), nil
-}
-
-func (twoSteps) Finish(data []byte) error {
-	if string(data) != "4" {
-		return errors.New("no proof")
-	}
-	return nil
-}
-
-func TestEnhancedAuthentication(t *testing.T) {
-	t.Parallel()
-	const connect = "10 16 0004 4d515454 05 02 0000 08 15 0001 4d 16 0001 31 0001 61"
-	for _, c := range []struct {
-		it, question, answer, connack string
-		says                          string // "" for success
-	}{
-		{"succeeds", "f0 0a 18 08 15 0001 4d 16 0001 32", "f0 0a 18 08 15 0001 4d 16 0001 33", "20 0b 00 00 08 15 0001 4d 16 0001 34", ""},
-		{"wants the server's proof", "f0 0a 18 08 15 0001 4d 16 0001 32", "f0 0a 18 08 15 0001 4d 16 0001 33", "20 03 00 00 00", "no proof"},
-		{"is refused", "", "", "20 03 00 87 00", "not authorized"},
-		{"ends at a strange question", "f0 0a 18 08 15 0001 4d 16 0001 39", "", "", "unexpected question"},
-		{"ends at another method", "f0 0a 18 08 15 0001 4e 16 0001 32", "", "", "MQTT-4.12.0-5"},
-	} {
-		t.Run(c.it, func(t *testing.T) {
-			t.Parallel()
-			dial, accept := tcpPair(t)
-			type result struct {
-				c   *Client
-				err error
-			}
-			done := make(chan result, 1)
-			go func() {
-				client, err := Connect(t.Context(), dial, &Options{ClientID: "a", Authenticate: func() (Authenticator, error) { return twoSteps{t}, nil }})
-				done <- result{client, err}
-			}()
-			p := accept()
-			p.expect(connect)
-			if c.question != "" {
-				p.send(c.question)
-			}
-			if c.answer != "" {
-				p.expect(c.answer)
-			}
-			if c.connack != "" {
-				p.send(c.connack)
-			}
-			r := <-done
-			if c.says == "" {
-				if r.err != nil {
-					t.Fatal(r.err)
-				}
-				closed(t, r.c, p)
-				return
-			}
-			if r.err == nil || !strings.Contains(r.err.Error(), c.says) {
-				t.Errorf("got %v, want %q", r.err, c.says)
-			}
-		})
-	}
 }
 
 // fullDisk is a journal that cannot be written.

@@ -66,9 +66,11 @@ type Options struct {
 	// for one protocol version, which becomes this client's.
 	Journal store.Journal
 
-	// Authenticate, unless nil, makes the enhanced authentication of one
-	// connection. It needs 5.0: there is no fallback then. See package auth.
-	Authenticate func() (Authenticator, error)
+	// Authenticate, unless nil, begins one enhanced authentication (section
+	// 4.12): for each connection, and for each Reauthenticate. ctx ends when
+	// that is over, in whichever way, or its time is up; what takes long must
+	// end with it. It needs 5.0: there is no fallback then. See package auth.
+	Authenticate func(ctx context.Context) (Authenticator, error)
 
 	// PublishOnly is for clients that never receive: messages that a kept
 	// session still holds for this client are left there (not acknowledged)
@@ -84,13 +86,16 @@ type Options struct {
 	Trace func(sent bool, f packet.Frame, v packet.Version)
 }
 
-// Authenticator is one enhanced authentication (section 4.12), of one
-// connection. An error ends the attempt to connect.
+// Authenticator is one enhanced authentication (section 4.12). Its methods are
+// called one after the other, by the goroutine that made it. An error ends the
+// attempt to connect, or when it comes from Continue or Finish of a
+// re-authentication the connection; it then matches ErrAuthentication. Data
+// are at most 65,535 bytes; nil stands for a packet without.
 type Authenticator interface {
-	Method() string                       // authentication method of CONNECT
-	Start() (data []byte, err error)      // authentication data of CONNECT; nil for none
+	Method() string                       // authentication method of CONNECT, the same every time
+	Start() (data []byte, err error)      // authentication data of CONNECT or of the first AUTH
 	Continue(data []byte) ([]byte, error) // answers an AUTH of the server's
-	Finish(data []byte) error             // judges the data of the CONNACK that accepts
+	Finish(data []byte) error             // judges the data of the CONNACK or AUTH that accepts
 }
 
 // Will is the message that the server publishes when the connection ends

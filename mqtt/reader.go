@@ -155,7 +155,10 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 				fatal = &Error{Op: "connection", Class: ErrInDoubt, Err: ErrLost, Text: "the server disconnected"}
 			}
 		case session.Auth:
-			fatal = &Error{Op: "connection", Class: ErrInDoubt, Err: errors.New("unexpected AUTH")}
+			if err := c.hearAuth(&ev.Auth); err != nil {
+				c.conn.Fail(err)
+				fatal = &Error{Op: "connection", Class: ErrInDoubt, Err: err}
+			}
 		}
 		if fatal != nil {
 			break

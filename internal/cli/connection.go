@@ -9,11 +9,11 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt"
-	"github.com/mqtools/mqtools/mqtt/auth"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/topic"
 	"github.com/mqtools/mqtools/mqtt/transport"
@@ -32,6 +32,10 @@ type Connection struct {
 	proxies []*transport.Proxy // of the environment, one for each target; nil without
 	reached bool               // a first connection was made
 	serving *server
+
+	up       chan struct{}  // 1 slot: a connection was restored; nil unless somebody wants to know
+	stop     func()         // ends what runs beside the client; nil when nothing does
+	children sync.WaitGroup // what runs beside the client
 }
 
 // Connection reads and checks the connection options.
@@ -337,17 +341,8 @@ func (c *Connection) readIdentity() error {
 			return Usagef("%s %q is not well-formed UTF-8 text", v.Label(f.name), f.value)
 		}
 	}
-	if method := strings.ToUpper(v.String("auth")); method != "" {
-		switch {
-		case o.Version != 0 && o.Version != packet.V5:
-			return Usagef("--auth needs MQTT 5")
-		case o.Username == nil || o.Password == nil:
-			return Usagef("--auth needs a user name and a password").WithHint("give them with -u and --password-file")
-		}
-		user, password := *o.Username, string(o.Password)
-		o.Username, o.Password = nil, nil // which would send them in clear
-		o.Authenticate = func() (mqtt.Authenticator, error) { return auth.SCRAM(method, user, password) }
-		return nil
+	if err := c.readAuth(); err != nil || o.Authenticate != nil {
+		return err
 	}
 	if o.Password != nil && o.Username == nil && o.Version != packet.V5 && o.Version != 0 {
 		return Usagef("a password without --username needs MQTT 5")
@@ -527,6 +522,7 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 		client, err := mqtt.Connect(ctx, c.dial, o)
 		if err == nil {
 			c.reached = true
+			c.keepAuthenticated(client)
 			return client, nil
 		}
 		if ctx.Err() != nil {
@@ -551,6 +547,10 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 
 // Close ends what Connect started beside the client.
 func (c *Connection) Close() {
+	if c.stop != nil {
+		c.stop()
+	}
+	c.children.Wait()
 	if c.serving != nil {
 		c.serving.close()
 	}
@@ -567,6 +567,10 @@ func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
 		case mqtt.EventNarrowed:
 			c.inv.Infof("the broker may not take so many messages at once: at most %d are on the way from now on", e.Count)
 		case mqtt.EventUp:
+			select {
+			case c.up <- struct{}{}:
+			default:
+			}
 			if e.Count > 0 && !e.SessionPresent {
 				c.inv.Infof("connected again; the broker has lost the session: %d messages under way may arrive twice", e.Count)
 			} else {
@@ -610,12 +614,23 @@ func (c *Connection) connectError(err error) error {
 		switch e.Reason {
 		case packet.BadUserNameOrPassword, packet.NotAuthorized:
 			exit.Help = "check --username and --password-file"
+			if c.inv.Values.IsSet("auth-command") {
+				exit.Help = "check what --auth-command prints"
+			}
+		case packet.BadAuthenticationMethod:
+			exit.Help = "the broker has no such --auth"
+			if !c.inv.Values.IsSet("auth") {
+				exit.Help = "the broker wants another way to authenticate, or none"
+			}
 		case packet.UnsupportedProtocolVersion:
 			exit.Help = "try another --protocol-version"
 		case packet.ClientIdentifierNotValid:
 			exit.Help = "choose another --id"
 		}
 		return exit
+	}
+	if errors.Is(err, mqtt.ErrAuthentication) {
+		return authError(err)
 	}
 	if errors.Is(err, mqtt.ErrNoAnswer) {
 		t := c.targets[c.last.Load()]

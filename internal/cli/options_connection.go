@@ -76,10 +76,21 @@ var connectionOptions = []Option{
 		Help: "ask for the password on the terminal",
 	},
 	{
-		Name: "auth", Tools: All, Group: GroupConnection, Type: TypeChoice,
+		// Not a TypeChoice: with --auth-command any name is right.
+		Name: "auth", Tools: All, Group: GroupConnection, Type: TypeString,
 		Placeholder: "METHOD", Complete: CompleteChoice,
 		Choices: []Choice{{"scram-sha-1", nil}, {"scram-sha-256", nil}, {"scram-sha-512", nil}},
-		Help:    "prove name and password by scram-sha-1, scram-sha-256 or scram-sha-512 without sending the password (MQTT 5)",
+		Help:    "authenticate by scram-sha-1, scram-sha-256 or scram-sha-512, or by any METHOD with --auth-command (MQTT 5)",
+	},
+	{
+		Name: "auth-command", Tools: All, Group: GroupConnection, Type: TypeString,
+		Placeholder: "COMMAND",
+		Help:        "run COMMAND in the shell for every authentication by --auth, which may be any method; what it prints goes to the broker (MQTT 5)",
+	},
+	{
+		Name: "reauthenticate-every", Tools: PubSub, Group: GroupConnection, Type: TypeDuration,
+		Placeholder: "DURATION", Min: int64(100 * time.Millisecond),
+		Help: "authenticate again on the connection after this long, by --auth, before a token expires (MQTT 5)",
 	},
 	{
 		Name: "id", Short: "i", Tools: PubSub, Group: GroupConnection, Type: TypeString,

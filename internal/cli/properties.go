@@ -80,6 +80,9 @@ func (c *Connection) readProperties() error {
 	if _, data := p.Connect.Bytes(packet.AuthenticationData); data && !method {
 		return Usagef("%s connect authentication-data needs an authentication-method", v.Label("property"))
 	}
+	if method && c.Options.Authenticate != nil {
+		return Usagef("--auth and %s connect authentication-method exclude each other", v.Label("property"))
+	}
 	c.Options.Properties = p.Connect
 	if len(all) > 0 {
 		c.Options.Version = packet.V5

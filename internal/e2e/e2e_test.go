@@ -376,6 +376,12 @@ func TestUsageErrorsRepeatTheValueAndHint(t *testing.T) {
 		{"sub -t a --auth scram-sha-256", "user name and a password"},
 		{"sub -t a --auth plain", `"plain"`},
 		{"sub -t a --auth scram-sha-1 -u a -P b -V 311", "MQTT 5"},
+		{"sub -t a --auth m --auth-command c -V 311", "MQTT 5"},
+		{"sub -t a --auth m\xff --auth-command c", `"m\xff"`},
+		{"sub -t a --auth-command c", "--auth-command needs --auth"},
+		{"sub -t a --reauthenticate-every 60", "--reauthenticate-every needs --auth"},
+		{"sub -t a --auth m --auth-command c --reauthenticate-every 1ms", "1ms"},
+		{"sub -t a --auth m --auth-command c -D connect authentication-method m", "exclude each other"},
 		{"sub -t a -S -p 1883", "--srv and --port"},
 		{"sub -t a -S -h a:1", "no domain"},
 	} {

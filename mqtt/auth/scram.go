@@ -25,8 +25,10 @@ const (
 )
 
 // Exchange is one authentication by SCRAM (RFC 5802, RFC 7677) without channel
-// binding. Names and passwords are taken as they are: SASLprep, which changes
-// only characters beyond ASCII, is not applied.
+// binding. Names and passwords are taken as they are. SASLprep, which servers
+// apply to what they store and which changes characters beyond ASCII only, is
+// the caller's to do: the tables for it weigh more than all the rest of this,
+// and most such texts are typed in the form that it makes of them.
 type Exchange struct {
 	method   string
 	hash     func() hash.Hash

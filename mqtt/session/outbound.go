@@ -234,12 +234,16 @@ func (c *Conn) request(p packet.Packet, state slotState, tag uint64, filters int
 // Suback answers a SUBSCRIBE or UNSUBSCRIBE of the peer.
 func (c *Conn) Suback(p *packet.Suback) error { return c.send(p) }
 
-// Auth sends an AUTH packet.
+// Auth sends an AUTH packet, also before the connection is up. The peer's
+// maximum packet size is known after that only (MQTT-3.2.2-15).
 func (c *Conn) Auth(p *packet.Auth) error {
-	if c.phase == closed {
+	if c.phase == closed || c.phase == idle {
 		return ErrNotUp
 	}
 	out, err := p.AppendTo(c.out, c.version)
+	if err == nil && len(out)-len(c.out) > c.peer.MaximumPacketSize {
+		return ErrTooLarge
+	}
 	if err == nil {
 		c.out = out
 	}

@@ -161,3 +161,22 @@ func TestRestoreRefusesWhatIsNoPublish(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAnAuthKeepsToThePeersMaximum(t *testing.T) {
+	t.Parallel()
+	c := &client{t: t}
+	p := &packet.Auth{Reason: packet.ReAuthenticate, Properties: unhex(t, "15 0001 6d 16 0001 64")}
+	if err := c.Auth(p); err != ErrNotUp {
+		t.Errorf("before CONNECT: got %v, want %v", err, ErrNotUp)
+	}
+	c.open(packet.V5, Config{})
+	if err := c.Auth(p); err != nil {
+		t.Errorf("before CONNACK: %v", err)
+	}
+	c.out("f0 0a 19 08 15 0001 6d 16 0001 64")
+	c.in("20 08 00 00 05 27 0000000b", "")
+	if err := c.Auth(p); err != ErrTooLarge {
+		t.Errorf("12 bytes where 11 are allowed: got %v, want %v", err, ErrTooLarge)
+	}
+	c.out("")
+}

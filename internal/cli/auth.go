@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/auth"
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// readAuth reads how enhanced authentication is made (MQTT 5.0 section 4.12).
+func (c *Connection) readAuth() error {
+	v, o := c.inv.Values, &c.Options
+	name, command := v.String("auth"), v.String("auth-command")
+	if name == "" {
+		for _, other := range [...]string{"auth-command", "reauthenticate-every"} {
+			if v.Has(other) && v.Origin(other) == OriginFlag {
+				return Usagef("--%s needs --auth", other).WithHint("--auth names the authentication method")
+			}
+		}
+		return nil
+	}
+	if o.Version != 0 && o.Version != packet.V5 {
+		return Usagef("--auth needs MQTT 5")
+	}
+	if command != "" {
+		if len(name) > packet.MaxString || !validText(name) {
+			return Usagef("%s %q is no name of an authentication method", v.Label("auth"), name)
+		}
+		o.Authenticate = func(ctx context.Context) (mqtt.Authenticator, error) { return c.startHelper(ctx, name, command) }
+		return nil
+	}
+	method := strings.ToUpper(name)
+	switch {
+	case !slices.Contains(auth.Methods(), method):
+		return Usagef("%s %q is not one of %s", v.Label("auth"), name, strings.ToLower(orList(auth.Methods()))).
+			WithHint("--auth-command makes any other")
+	case o.Username == nil || o.Password == nil:
+		return Usagef("--auth needs a user name and a password").WithHint("give them with -u and --password-file")
+	}
+	user, password := *o.Username, string(o.Password)
+	o.Username, o.Password = nil, nil // which would send them in clear
+	o.Authenticate = func(context.Context) (mqtt.Authenticator, error) { return auth.SCRAM(method, user, password) }
+	return nil
+}
+
+// authError is a first connection that this side's part of the authentication
+// has ended: a command that fails is a matter of configuration, a server that
+// proves nothing is one that refuses.
+func authError(err error) error {
+	var local *helperError
+	if errors.As(err, &local) {
+		return &Exit{Code: ExitUsage, Err: local}
+	}
+	return &Exit{Code: ExitRefused, Err: bareError(err)}
+}
+
+// renewRetry is the longest pause after a re-authentication that could not
+// begin.
+const renewRetry = 10 * time.Second
+
+// keepAuthenticated authenticates again as --reauthenticate-every says, counted
+// from the latest authentication, until Close or the client's end.
+func (c *Connection) keepAuthenticated(client *mqtt.Client) {
+	v := c.inv.Values
+	if c.Options.Authenticate == nil || !v.Has("reauthenticate-every") || !v.IsSet("reauthenticate-every") {
+		return
+	}
+	every := v.Duration("reauthenticate-every")
+	ctx, stop := context.WithCancel(context.Background())
+	c.stop = stop
+	c.children.Go(func() {
+		defer stop()
+		timer := time.NewTimer(every)
+		defer timer.Stop()
+		for {
+			select {
+			case <-c.up: // by a fresh authentication
+				timer.Reset(every)
+			case <-timer.C:
+				timer.Reset(c.reauthenticate(ctx, client, every))
+			case <-client.Done():
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+// reauthenticate makes one re-authentication and returns when the next is due.
+func (c *Connection) reauthenticate(ctx context.Context, client *mqtt.Client, every time.Duration) time.Duration {
+	limit := c.Options.ConnectTimeout
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the broker has not answered in %v", limit))
+	defer cancel()
+	err := client.Reauthenticate(ctx)
+	switch {
+	case err == nil:
+		c.inv.Debugf("authenticated again")
+	case errors.Is(err, mqtt.ErrRefused):
+		c.inv.Warnf("%v", err)
+	case !errors.Is(err, mqtt.ErrNotSent), errors.Is(err, mqtt.ErrLost), errors.Is(err, mqtt.ErrClosed), client.Err() != nil:
+		// The connection is over, whose end is told with its reason.
+	default:
+		again := min(every, renewRetry)
+		c.inv.Warnf("cannot authenticate again: %v; trying again in %v", bareError(err), again)
+		return again
+	}
+	return every
+}

@@ -1,0 +1,250 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// The conversation with an --auth-command, one process for one authentication:
+//
+//	helper:  DATA               for CONNECT, or the AUTH that asks for re-authentication
+//	tool:    continue [BASE64]  the broker's AUTH, with its data
+//	helper:  DATA               for the AUTH that answers
+//	...
+//	tool:    success [BASE64]   the broker accepts, with its last data
+//
+// DATA is a line of text, or binary behind base64: or hex:, as in --property;
+// an empty line is a packet without data. The exit status judges the broker's
+// last data. A helper that ends after its first line is right for methods
+// without a question. The end of its input without success means that the
+// authentication is over otherwise.
+
+const (
+	// helperLine is the longest line of a helper's: the most data in hex.
+	helperLine = len("base64:") + 2*packet.MaxString + len("\r\n")
+	// helperGrace is how long a helper may go on after its input has ended.
+	helperGrace = 200 * time.Millisecond
+)
+
+// helperError says what is wrong with an --auth-command. It has nothing of what
+// the command prints.
+type helperError struct{ text string }
+
+func (e *helperError) Error() string { return "--auth-command: " + e.text }
+
+func helperErrorf(format string, args ...any) error {
+	return &helperError{fmt.Sprintf(format, args...)}
+}
+
+// helper is a running command as an authenticator.
+type helper struct {
+	ctx    context.Context
+	method string
+	cmd    *exec.Cmd
+	in     *os.File // the command's standard input
+	from   *os.File // and output
+	out    *bufio.Reader
+	ended  atomic.Bool // the output has
+	exited chan struct{}
+	err    error // of Wait, once exited is closed
+}
+
+// startHelper runs the command. It ends with ctx, and Close waits for that.
+func (c *Connection) startHelper(ctx context.Context, method, command string) (mqtt.Authenticator, error) {
+	c.inv.CatchSignals() // the command does not get them
+	cmd := ShellCommand(context.Background(), command)
+	cmd.Env = append(os.Environ(), c.helperEnv(method)...)
+	cmd.Stderr = c.inv.Stderr
+	cmd.WaitDelay = helperGrace // for a descendant that keeps standard error open
+	in, toIn, err := os.Pipe()
+	if err != nil {
+		return nil, helperErrorf("%v", err)
+	}
+	fromOut, out, err := os.Pipe()
+	if err != nil {
+		_, _ = in.Close(), toIn.Close()
+		return nil, helperErrorf("%v", err)
+	}
+	cmd.Stdin, cmd.Stdout = in, out
+	ownGroup(cmd)
+	err = cmd.Start()
+	_, _ = in.Close(), out.Close()
+	if err != nil {
+		_, _ = toIn.Close(), fromOut.Close()
+		return nil, helperErrorf("%v", err)
+	}
+	h := &helper{ctx: ctx, method: method, cmd: cmd, in: toIn, from: fromOut, out: bufio.NewReader(fromOut), exited: make(chan struct{})}
+	c.children.Go(func() {
+		h.err = cmd.Wait()
+		close(h.exited)
+	})
+	c.children.Go(func() {
+		<-ctx.Done()
+		h.end()
+	})
+	return h, nil
+}
+
+// helperEnv tells the command whom it is for, and has no secrets.
+func (c *Connection) helperEnv(method string) []string {
+	env := []string{"MQ_AUTH_METHOD=" + method}
+	if c.Options.Username != nil {
+		env = append(env, "MQ_USERNAME="+*c.Options.Username)
+	}
+	t := c.targets[c.last.Load()]
+	if t.Network == "unix" {
+		return append(env, "MQ_UNIX="+t.Path)
+	}
+	env = append(env, "MQ_HOST="+t.Host)
+	if t.Port > 0 {
+		env = append(env, "MQ_PORT="+strconv.Itoa(t.Port))
+	}
+	return env
+}
+
+// end closes the streams, and kills a command that does not end by itself.
+func (h *helper) end() {
+	_, _ = h.in.Close(), h.from.Close()
+	select {
+	case <-h.exited:
+		if h.ended.Load() {
+			return
+		}
+		// A descendant may be left: its group's number is not free then.
+	case <-time.After(helperGrace):
+	}
+	killGroup(h.cmd)
+	<-h.exited
+}
+
+func (h *helper) Method() string { return h.method }
+
+// Start is the helper's first line.
+func (h *helper) Start() ([]byte, error) {
+	data, err := h.read()
+	if !errors.Is(err, io.EOF) {
+		return data, err
+	}
+	if err := h.wait(); err != nil {
+		return nil, err
+	}
+	return nil, helperErrorf("the command printed nothing")
+}
+
+// Continue hands the server's data over and reads a line.
+func (h *helper) Continue(data []byte) ([]byte, error) {
+	err := h.write("continue", data)
+	if err == nil {
+		data, err = h.read()
+	}
+	if err == nil || h.ctx.Err() != nil || errors.As(err, new(*helperError)) {
+		return data, err
+	}
+	if err := h.wait(); err != nil {
+		return nil, err
+	}
+	return nil, helperErrorf("the command ended, and the broker asks for more")
+}
+
+// Finish hands the server's last data over and waits for the exit status.
+func (h *helper) Finish(data []byte) error {
+	_ = h.write("success", data) // to whom it may concern
+	_ = h.in.Close()
+	for {
+		line, err := h.line()
+		if errors.Is(err, io.EOF) {
+			return h.wait()
+		}
+		if err != nil {
+			return err
+		}
+		if len(bytes.TrimSpace(line)) > 0 {
+			return helperErrorf("the command printed more than it was asked for")
+		}
+	}
+}
+
+func (h *helper) write(word string, data []byte) error {
+	line := []byte(word)
+	if data != nil {
+		line = base64.StdEncoding.AppendEncode(append(line, ' '), data)
+	}
+	_, err := h.in.Write(append(line, '\n'))
+	return h.orTime(err)
+}
+
+// read is one line of data; io.EOF when there is none.
+func (h *helper) read() ([]byte, error) {
+	line, err := h.line()
+	if err != nil || len(line) == 0 {
+		return nil, err
+	}
+	data, err := parseBinary(string(line))
+	switch {
+	case err != nil:
+		return nil, helperErrorf("what the command printed %v", err)
+	case len(data) > packet.MaxString:
+		return nil, helperErrorf("the command printed %d bytes, at most %d fit", len(data), packet.MaxString)
+	}
+	return data, nil
+}
+
+// line is one line without its end; io.EOF when there is none.
+func (h *helper) line() ([]byte, error) {
+	var line []byte
+	for {
+		part, err := h.out.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case len(line) > helperLine:
+			return nil, helperErrorf("the command printed a line of more than %d bytes", helperLine)
+		case errors.Is(err, bufio.ErrBufferFull):
+			continue
+		case errors.Is(err, io.EOF):
+			h.ended.Store(true)
+			if len(line) == 0 {
+				return nil, err
+			}
+		case err != nil:
+			return nil, h.orTime(err)
+		}
+		return trimLine(line), nil
+	}
+}
+
+// wait waits for the command's end and tells of a bad one.
+func (h *helper) wait() error {
+	select {
+	case <-h.exited:
+	case <-h.ctx.Done():
+		return h.orTime(h.ctx.Err())
+	}
+	if h.err != nil && !errors.Is(h.err, exec.ErrWaitDelay) {
+		return helperErrorf("the command ended with %v", h.err)
+	}
+	return nil
+}
+
+// orTime is err, or rather why the time for the exchange is over.
+func (h *helper) orTime(err error) error {
+	switch {
+	case err == nil || h.ctx.Err() == nil:
+		return err
+	case errors.Is(h.ctx.Err(), context.DeadlineExceeded):
+		return helperErrorf("the command has not answered in time")
+	}
+	return context.Cause(h.ctx)
+}
