@@ -84,7 +84,7 @@ func ofBroker(o *Option) bool {
 		return true
 	}
 	switch o.Name {
-	case "port", "srv", "ws", "ws-path", "ws-header", "proxy", "proxy-command", "username", "password", "password-file", "password-command", "auth":
+	case "port", "srv", "ws", "ws-path", "ws-header", "proxy", "proxy-command", "username", "password", "password-file", "password-command", "auth", "auth-command":
 		return true
 	}
 	return false
