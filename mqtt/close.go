@@ -99,11 +99,20 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	return nil
 }
 
-// writeLast writes the last output, in five seconds and as long as ctx lasts.
+// writeLast writes the last output, in five seconds and as long as ctx lasts; a
+// WebSocket's end goes with it.
 func (c *Client) writeLast(ctx context.Context, nc net.Conn, out []byte) error {
 	stop := context.AfterFunc(ctx, func() { nc.SetWriteDeadline(time.Unix(1, 0)) })
 	defer stop()
-	return writeAll(nc, out, 5*time.Second)
+	last, ok := nc.(interface{ WriteLast([]byte) (int, error) })
+	if !ok || len(out) > highWater {
+		return writeAll(nc, out, 5*time.Second)
+	}
+	if err := nc.SetWriteDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return err
+	}
+	_, err := last.WriteLast(out)
+	return err
 }
 
 // goodbye half-closes the stream and lets the reader see the server's end of
