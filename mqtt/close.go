@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"strconv"
@@ -116,16 +117,29 @@ func (c *Client) writeLast(ctx context.Context, nc net.Conn, out []byte) error {
 }
 
 // goodbye half-closes the stream and lets the reader see the server's end of
-// it, at most a second, so that closing does not reset what was written.
+// it, at most a second, so that closing does not reset what was written. With
+// TLS the end is bytes too, close_notify, and a server that closes as soon as it
+// has read the DISCONNECT would reset the connection over them: it comes after
+// the server's end, unless that takes long.
 func (c *Client) goodbye(ctx context.Context, nc net.Conn) error {
 	half, ok := nc.(interface{ CloseWrite() error })
 	if !ok {
 		return nil
 	}
+	nc.SetReadDeadline(time.Now().Add(time.Second))
+	if _, secure := nc.(*tls.Conn); secure {
+		patience := time.NewTimer(500 * time.Millisecond)
+		defer patience.Stop()
+		select {
+		case <-c.done:
+			return nil
+		case <-ctx.Done():
+		case <-patience.C:
+		}
+	}
 	if err := half.CloseWrite(); err != nil {
 		return err
 	}
-	nc.SetReadDeadline(time.Now().Add(time.Second))
 	select {
 	case <-c.done:
 	case <-ctx.Done():
