@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"strconv"
@@ -99,24 +100,46 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	return nil
 }
 
-// writeLast writes the last output, in five seconds and as long as ctx lasts.
+// writeLast writes the last output, in five seconds and as long as ctx lasts; a
+// WebSocket's end goes with it.
 func (c *Client) writeLast(ctx context.Context, nc net.Conn, out []byte) error {
 	stop := context.AfterFunc(ctx, func() { nc.SetWriteDeadline(time.Unix(1, 0)) })
 	defer stop()
-	return writeAll(nc, out, 5*time.Second)
+	last, ok := nc.(interface{ WriteLast([]byte) (int, error) })
+	if !ok || len(out) > highWater {
+		return writeAll(nc, out, 5*time.Second)
+	}
+	if err := nc.SetWriteDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return err
+	}
+	_, err := last.WriteLast(out)
+	return err
 }
 
 // goodbye half-closes the stream and lets the reader see the server's end of
-// it, at most a second, so that closing does not reset what was written.
+// it, at most a second, so that closing does not reset what was written. With
+// TLS the end is bytes too, close_notify, and a server that closes as soon as it
+// has read the DISCONNECT would reset the connection over them: it comes after
+// the server's end, unless that takes long.
 func (c *Client) goodbye(ctx context.Context, nc net.Conn) error {
 	half, ok := nc.(interface{ CloseWrite() error })
 	if !ok {
 		return nil
 	}
+	nc.SetReadDeadline(time.Now().Add(time.Second))
+	if _, secure := nc.(*tls.Conn); secure {
+		patience := time.NewTimer(500 * time.Millisecond)
+		defer patience.Stop()
+		select {
+		case <-c.done:
+			return nil
+		case <-ctx.Done():
+		case <-patience.C:
+		}
+	}
 	if err := half.CloseWrite(); err != nil {
 		return err
 	}
-	nc.SetReadDeadline(time.Now().Add(time.Second))
 	select {
 	case <-c.done:
 	case <-ctx.Done():

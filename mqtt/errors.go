@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/session"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
@@ -135,6 +136,18 @@ func (e lost) Unwrap() error { return e.cause }
 // refusal makes an Error from a failing reason code and its properties.
 func refusal(op string, reason packet.ReasonCode, p packet.Properties) *Error {
 	return &Error{Op: op, Class: ErrRefused, Reason: reason, Text: p.Text(packet.ReasonString), Ref: p.Text(packet.ServerReference)}
+}
+
+// Unsupported tells whether the server said, when it accepted the connection,
+// that it does not do what was asked for: the QoS, retained messages, the
+// packet's size, or the kind of subscription.
+func Unsupported(err error) bool {
+	for _, limit := range [...]error{session.ErrQoS, session.ErrRetain, session.ErrTooLarge, session.ErrPeerCan} {
+		if errors.Is(err, limit) {
+			return true
+		}
+	}
+	return false
 }
 
 // Permanent tells whether trying the same connection again cannot help: the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -558,6 +559,28 @@ func TestAJournalThatFailsEndsTheClient(t *testing.T) {
 		t.Errorf("Publish: %v; ended with %v; want the journal's error", err, c.Err())
 	}
 	p.expectEnd()
+}
+
+// What TLS says at its end would reset the connection if the server closed in
+// between. A server that does not close hears it all the same.
+func TestTheEndOfTLSWaitsForTheServers(t *testing.T) {
+	t.Parallel()
+	dial, accept := tcpPair(t)
+	dial, accept = overTLS(certtest.New(t), dial, accept)
+	c, p := connectedOver(t, dial, accept, Options{Version: packet.V311}, connect4, connack4)
+	errs := make(chan error, 1)
+	go func() { errs <- c.Close(t.Context()) }()
+	p.expect(disconn)
+	p.nc.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	_, err := p.nc.Read(make([]byte, 1))
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("behind DISCONNECT: %v, want nothing for a while", err)
+	}
+	p.expectEnd()
+	p.nc.Close()
+	if err := <-errs; err != nil {
+		t.Errorf("Close: %v", err)
+	}
 }
 
 // A message at QoS 0 whose connection broke is lost for all Close knows,

@@ -670,6 +670,8 @@ func WorkError(err error) error {
 		return err
 	case e.Reason.Failed() && e.Op != "connection":
 		return Failed(ExitDenied, err)
+	case mqtt.Unsupported(err):
+		return Failed(ExitDenied, bareError(err))
 	case e.Op == "publish" && errors.Is(err, mqtt.ErrInDoubt):
 		return Failed(ExitLost, fmt.Errorf("not acknowledged: %w", bareError(err)))
 	}

@@ -244,7 +244,7 @@ var refusals = []refusal{
 	{"DISCONNECT with a code of CONNACK", V5, "e0 01 86", pro, "MQTT-2.4", "reason code 0x86 is not one of DISCONNECT's"},
 	{"AUTH with a failure", V5, "f0 02 87 00", pro, "MQTT-2.4", "reason code 0x87 is not one of AUTH's"},
 	{"SUBACK with a code that was never granted", V5, "90 04 0001 00 03", pro, "MQTT-3.9.3-2", "reason code 0x3 is not one of SUBACK's"},
-	{"SUBACK of 3.1.1 with a code of 5.0", V311, "90 03 0001 87", pro, "MQTT-3.9.3-2", "reason code 0x87 is not one of SUBACK's"},
+	{"SUBACK of 3.1.1 with a code of no version", V311, "90 03 0001 88", pro, "MQTT-3.9.3-2", "reason code 0x88 is not one of SUBACK's"},
 	{"SUBACK with a bad code after a good one", V311, "90 04 0001 02 03", pro, "MQTT-3.9.3-2", "reason code 0x3 is not one of SUBACK's"},
 	{"SUBACK without codes", V311, "90 02 0001", pro, "MQTT-3.9.3-1", "no reason code"},
 	{"SUBACK of 5.0 without codes", V5, "90 03 0001 00", pro, "MQTT-3.9.3-1", "no reason code"},

@@ -43,7 +43,8 @@ func (p *Suback) AppendTo(dst []byte, v Version) ([]byte, error) {
 	return dst, nil
 }
 
-// Parse decodes the packet; Type is taken from f.
+// Parse decodes the packet; Type is taken from f. Before 5.0 every failure
+// becomes 0x80.
 func (p *Suback) Parse(f Frame, v Version) error {
 	*p = Suback{Type: f.Type}
 	r := reader{b: f.Body, typ: f.Type}
@@ -61,14 +62,20 @@ func (p *Suback) Parse(f Frame, v Version) error {
 	if r.left() == 0 {
 		r.failProtocol(order, "no reason code")
 	}
-	p.Codes = r.rest()
-	for i, c := range p.Codes {
+	given := r.rest()
+	p.Codes = given
+	for i, c := range given {
 		ok := ReasonCode(c).AllowedIn(f.Type)
-		if v < V5 {
+		if v < V5 && ok && c > 0x80 {
+			// Some servers, ejabberd for one, answer old clients with the
+			// codes of 5.0. They mean the one failure that there was.
+			p.Codes = append([]byte(nil), p.Codes...)
+			p.Codes[i] = 0x80
+		} else if v < V5 {
 			ok = c <= 2 || c == 0x80
 		}
 		if !ok {
-			r.off -= len(p.Codes) - i
+			r.off -= len(given) - i
 			r.failProtocol(listed, "reason code 0x"+strconv.FormatUint(uint64(c), 16)+" is not one of "+f.Type.String()+"'s")
 			break
 		}

@@ -450,6 +450,23 @@ func TestSplitGivesTheSameFramesHoweverTheBytesCome(t *testing.T) {
 	}
 }
 
+// ejabberd does so; the input stays as it is.
+func TestOldSubacksWithCodesOf5AreRefusals(t *testing.T) {
+	for _, v := range []Version{V31, V311} {
+		b := unhex("90 06 0001 8f 01 87 80")
+		f, _, err := Split(b, v, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p Suback
+		err = p.Parse(f, v)
+		want := &Suback{Type: SUBACK, PacketID: 1, Codes: []byte{0x80, 1, 0x80, 0x80}}
+		if err != nil || show(&p) != show(want) || b[4] != 0x8f {
+			t.Errorf("%v: got %s, %v, want %s; input %x", v, show(&p), err, show(want), b)
+		}
+	}
+}
+
 func TestFramesDoNotReachIntoTheNextPacket(t *testing.T) {
 	b := unhex("30 03 0001 61 c0 00")
 	f, n, err := Split(b, V311, 0)

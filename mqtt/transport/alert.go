@@ -39,6 +39,15 @@ func peerAlert(err error) (code uint8, ok bool) {
 	return uint8(v.Uint()), true
 }
 
+// readAlert is the error of the next Read, if it is an alert of the peer.
+func readAlert(conn net.Conn) error {
+	_, err := conn.Read(make([]byte, 1))
+	if _, ok := peerAlert(err); ok {
+		return err
+	}
+	return nil
+}
+
 // The alerts that have a kind of their own (RFC 8446, section 6).
 const (
 	alertHandshakeFailure       = 40

@@ -215,6 +215,14 @@ func (p *Proxy) failure(text string, err error) *Error {
 	return &Error{Op: OpProxy, Addr: p.String(), Kind: ProxyFailed, Text: text, Err: err}
 }
 
+// credentialsHint is the way out where the proxy wants others.
+func (p *Proxy) credentialsHint() string {
+	if p.HasUsername {
+		return "check user and password in the URL of the proxy"
+	}
+	return "give user and password in the URL: " + p.Kind + "://user:password@host"
+}
+
 // socksError puts an error of package socks, whose type is internal, into our
 // words. Its text ends in that of the answer (RFC 1928, section 6).
 func (p *Proxy) socksError(err error, dest string) error {
@@ -226,10 +234,12 @@ func (p *Proxy) socksError(err error, dest string) error {
 	e := p.failure(text, err)
 	switch {
 	case strings.Contains(text, "authentication"):
-		e.Hint = "give user and password in the URL: socks5h://user:password@host"
+		e.Hint = p.credentialsHint()
 	case strings.Contains(text, "unreachable"), strings.Contains(text, "refused"), strings.Contains(text, "TTL"), strings.Contains(text, "general"):
 		e.Text = "no connection to " + dest + ": " + text
 		e.temporary = true
+	case strings.Contains(text, "not allowed"):
+		e.Text = "no connection to " + dest + ": " + text
 	case strings.Contains(text, "EOF"), strings.Contains(text, "unexpected protocol version"):
 		e.Text, e.Hint = "the peer does not speak SOCKS 5", "check the proxy's port"
 	}
@@ -283,8 +293,8 @@ func askTunnel(conn net.Conn, p *Proxy, t *Target) (rest []byte, err error) {
 	}
 	e := p.failure("the proxy answers "+strings.TrimSpace(strconv.Itoa(head.status)+" "+head.reason), nil)
 	switch {
-	case head.status == 407:
-		e.Hint = "give user and password in the URL: http://user:password@host"
+	case head.status == 407, head.status == 401: // tinyproxy says 401 to wrong ones
+		e.Hint = p.credentialsHint()
 	case head.status == 403 || head.status == 405:
 		e.Hint = "the proxy may allow certain ports only, as 443"
 	case head.status == 429 || head.status >= 500 && head.status != 501:

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"slices"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
@@ -125,6 +127,29 @@ func TestExplain(t *testing.T) {
 	if got := Explain("x", io.EOF); got != io.EOF {
 		t.Errorf("EOF: got %v", got)
 	}
+}
+
+// resetConn is a connection that the peer has closed: what it said can still
+// be read, writing fails.
+type resetConn struct{ net.Conn }
+
+func (resetConn) Write([]byte) (int, error) { return 0, syscall.ECONNRESET }
+
+// So the server's word comes as the answer to the upgrade, or, if it closed in
+// time, when the request has failed already.
+func TestWebSocketExplainsAlerts(t *testing.T) {
+	s := certtest.New(t)
+	opts := TLSOptions{CAFile: s.CA.CertFile}
+	to := loopback(serveTLS(t, s.MutualConfig()), true)
+	conn, err := (&Dialer{TLS: &opts}).Dial(t.Context(), to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to.WebSocket, to.Resource = true, "/mqtt"
+	_, err = new(Dialer).upgrade(t.Context(), resetConn{conn}, to, time.Now())
+	wantError(t, err, OpTLS, ClientCertificateMissing, "TLS "+to.Address()+": ")
+	_, err = (&Dialer{TLS: &opts}).Dial(t.Context(), to)
+	wantError(t, err, OpTLS, ClientCertificateMissing, "TLS "+to.Address()+": ")
 }
 
 func TestDialTLSToPlainPort(t *testing.T) {

@@ -36,6 +36,31 @@ func wsPair(t testing.TB, client bool) (*wsConn, net.Conn) {
 	return newWSConn(a, client, nil), b
 }
 
+// The peer may close as soon as it has read the last packet: what comes later
+// would reset the connection.
+func TestWebSocketWritesTheLastPacketAndCloseAtOnce(t *testing.T) {
+	w, peer := wsPair(t, false)
+	done := make(chan error, 1)
+	go func() {
+		_, err := w.WriteLast(fromHex(t, "e0 00"))
+		if err == nil {
+			err = w.CloseWrite() // has nothing left to say
+		}
+		done <- err
+	}()
+	b := make([]byte, 100)
+	n, err := peer.Read(b) // of a pipe: what one Write gave
+	if want := "8202e000880203e8"; err != nil || hex.EncodeToString(b[:n]) != want {
+		t.Errorf("got %x, %v, want %s in one write", b[:n], err, want)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if _, err := w.Write([]byte{0xc0, 0}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a packet after the last: %v, want ErrClosed", err)
+	}
+}
+
 // TestWebSocketReads has frames written by hand, after RFC 6455 section 5.7.
 func TestWebSocketReads(t *testing.T) {
 	for _, c := range []struct {

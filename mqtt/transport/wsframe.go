@@ -360,7 +360,14 @@ func (w *wsConn) mingle(b, payload []byte) []byte {
 }
 
 // Write sends p, part of a stream of MQTT packets, in frames of whole packets.
-func (w *wsConn) Write(p []byte) (int, error) {
+func (w *wsConn) Write(p []byte) (int, error) { return w.write(p, false) }
+
+// WriteLast is Write and CloseWrite in one write to the connection below: a
+// server that closes as soon as it has read a DISCONNECT has then read the
+// Close frame too, and does not reset the connection over it.
+func (w *wsConn) WriteLast(p []byte) (int, error) { return w.write(p, true) }
+
+func (w *wsConn) write(p []byte, last bool) (int, error) {
 	w.wmu.Lock()
 	defer w.wmu.Unlock()
 	w.cmu.Lock()
@@ -368,6 +375,9 @@ func (w *wsConn) Write(p []byte) (int, error) {
 	w.cmu.Unlock()
 	if closed {
 		return 0, net.ErrClosed
+	}
+	if last {
+		w.close(normalClose[:])
 	}
 	n := len(p)
 	if len(w.held) > 0 {
@@ -444,9 +454,12 @@ func packetSize(p []byte) (size int, ok bool) {
 	return 0, false
 }
 
+// normalClose is the payload of a Close frame without complaints.
+var normalClose = [...]byte{wsNormal >> 8, wsNormal & 0xff}
+
 // CloseWrite sends a Close frame. The stream goes on until the peer's.
 func (w *wsConn) CloseWrite() error {
-	w.close([]byte{wsNormal >> 8, wsNormal & 0xff})
+	w.close(normalClose[:])
 	w.wmu.Lock()
 	defer w.wmu.Unlock()
 	return w.flush(nil)

@@ -58,7 +58,7 @@ func (d *Dialer) upgrade(ctx context.Context, conn net.Conn, t *Target, start ti
 		return ws, nil
 	}
 	_ = conn.Close()
-	e, ok := err.(*Error)
+	e, ok := Explain(t.Address(), err).(*Error)
 	if !ok {
 		e = &Error{Op: OpWebSocket, Addr: t.String(), Err: err, Kind: systemKind(t.Network, err)}
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -92,6 +92,11 @@ func (d *Dialer) askUpgrade(conn net.Conn, t *Target) (net.Conn, error) {
 	}
 	b.WriteString("\r\n")
 	if _, err := conn.Write(b.Bytes()); err != nil {
+		// What the server said before it closed tells more.
+		conn.SetReadDeadline(time.Now().Add(time.Second))
+		if said := readAlert(conn); said != nil {
+			err = said
+		}
 		return nil, err
 	}
 	refuse := func(text, hint string) error {
