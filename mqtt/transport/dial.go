@@ -134,8 +134,7 @@ func (d *Dialer) dialService(ctx context.Context, t *Target, start time.Time) (n
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return nil, fail(NotFound, "the domain has no such SRV record", err)
 	case err != nil:
-		e := connectError(ctx, t, err, time.Since(start))
-		return nil, e
+		return nil, connectError(ctx, t, err, time.Since(start))
 	case len(records) == 0, len(records) == 1 && records[0].Target == ".":
 		return nil, fail(NotFound, "the domain says that it has no such service", nil)
 	}

@@ -249,11 +249,11 @@ func (p *Proxy) socksError(err error, dest string) error {
 // connectThrough asks an HTTP proxy for a tunnel (RFC 9110, section 9.3.6), or
 // closes conn.
 func connectThrough(ctx context.Context, conn net.Conn, p *Proxy, t *Target, start time.Time) (net.Conn, error) {
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	rest, err := askTunnel(conn, p, t)
-	if !stop() && err == nil {
-		err = ctx.Err()
-	}
+	var rest []byte
+	err := within(ctx, conn, func() (err error) {
+		rest, err = askTunnel(conn, p, t)
+		return err
+	})
 	if err == nil {
 		if len(rest) == 0 {
 			return conn, nil
@@ -297,7 +297,7 @@ func askTunnel(conn net.Conn, p *Proxy, t *Target) (rest []byte, err error) {
 		e.Hint = p.credentialsHint()
 	case head.status == 403 || head.status == 405:
 		e.Hint = "the proxy may allow certain ports only, as 443"
-	case head.status == 429 || head.status >= 500 && head.status != 501:
+	case head.temporary():
 		e.temporary = true
 	}
 	return nil, e

@@ -49,11 +49,11 @@ func CheckHeader(h Header) error {
 
 // upgrade makes a WebSocket of conn, or closes it.
 func (d *Dialer) upgrade(ctx context.Context, conn net.Conn, t *Target, start time.Time) (net.Conn, error) {
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	ws, err := d.askUpgrade(conn, t)
-	if !stop() && err == nil {
-		err = ctx.Err()
-	}
+	var ws net.Conn
+	err := within(ctx, conn, func() (err error) {
+		ws, err = d.askUpgrade(conn, t)
+		return err
+	})
 	if err == nil {
 		return ws, nil
 	}
@@ -71,6 +71,17 @@ func (d *Dialer) upgrade(ctx context.Context, conn net.Conn, t *Target, start ti
 		}
 	}
 	return nil, e
+}
+
+// within speaks on conn as long as ctx lasts. An error after that comes from a
+// deadline in the past.
+func within(ctx context.Context, conn net.Conn, speak func() error) error {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	err := speak()
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	return err
 }
 
 func (d *Dialer) askUpgrade(conn net.Conn, t *Target) (net.Conn, error) {
@@ -128,7 +139,7 @@ func (d *Dialer) askUpgrade(conn net.Conn, t *Target) (net.Conn, error) {
 
 // refuseUpgrade is the error of an HTTP answer other than 101.
 func refuseUpgrade(t *Target, head *httpHead, rest []byte, conn net.Conn) error {
-	e := &Error{Op: OpWebSocket, Addr: t.String(), Kind: UpgradeRefused, temporary: head.status == 429 || head.status >= 500 && head.status != 501}
+	e := &Error{Op: OpWebSocket, Addr: t.String(), Kind: UpgradeRefused, temporary: head.temporary()}
 	e.Text = "the server answers " + strconv.Itoa(head.status)
 	if head.reason != "" {
 		e.Text += " " + head.reason
@@ -174,8 +185,8 @@ type httpHead struct {
 }
 
 var (
-	errNoHTTP  = errors.New("not HTTP")
-	errLongHTT = errors.New("the HTTP header is above 16 KiB")
+	errNoHTTP   = errors.New("not HTTP")
+	errLongHTTP = errors.New("the HTTP header is above 16 KiB")
 )
 
 // readHead reads up to the empty line, and returns what came behind it.
@@ -188,7 +199,7 @@ func readHead(r io.Reader) (head *httpHead, rest []byte, err error) {
 			return head, b[end+4:], err
 		}
 		if len(b) >= wsHeaderMost {
-			return nil, nil, errLongHTT
+			return nil, nil, errLongHTTP
 		}
 		if !looksLikeHTTP(b) {
 			return nil, nil, errNoHTTP
@@ -243,6 +254,11 @@ func parseHead(s string) (*httpHead, error) {
 		h.fields = append(h.fields, Header{name, strings.Trim(value, " \t")})
 	}
 	return h, nil
+}
+
+// temporary tells whether the same request may succeed later.
+func (h *httpHead) temporary() bool {
+	return h.status == 429 || h.status >= 500 && h.status != 501
 }
 
 // get is the value of a field, or "".
@@ -336,7 +352,7 @@ func (s *wsServer) answerUpgrade() error {
 	switch {
 	case err == errNoHTTP:
 		return &Error{Op: OpWebSocket, Addr: s.Conn.RemoteAddr().String(), Kind: NotWebSocket, Text: "the peer does not speak HTTP"}
-	case err == errLongHTT:
+	case err == errLongHTTP:
 		return fail("431 Request Header Fields Too Large", err.Error(), "")
 	case err != nil:
 		return err
