@@ -28,8 +28,8 @@ type Tool struct {
 	MaxArgs int
 
 	// Run does the work. It calls CatchSignals before it writes to stdout or
-	// begins what should not just be broken off. The error, if any, is told on stderr with its hint and
-	// decides on the exit code, see CodeOf and Failed.
+	// begins what should not just be broken off. The error, if any, is told on
+	// stderr with its hint and decides on the exit code, see CodeOf and Failed.
 	Run func(ctx context.Context, inv *Invocation) error
 }
 
