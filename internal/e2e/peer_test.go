@@ -48,6 +48,18 @@ func (p *rawPeer) say(b ...byte) { _, _ = p.Write(b) }
 // peer serves each connection, after CONNECT, with f, and returns the address.
 func peer(t *testing.T, f func(p *rawPeer, connect []byte)) (args []string) {
 	t.Helper()
+	return at(accepting(t, func(c net.Conn) {
+		p := &rawPeer{TCPConn: c.(*net.TCPConn), r: bufio.NewReader(c)}
+		if first, body, ok := p.next(); ok && first == 0x10 {
+			p.v5 = body[6] == 5
+			f(p, body)
+		}
+	}))
+}
+
+// accepting is a server that serves each connection with f, and its address.
+func accepting(t *testing.T, f func(net.Conn)) (addr string) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -61,15 +73,11 @@ func peer(t *testing.T, f func(p *rawPeer, connect []byte)) (args []string) {
 			}
 			go func() {
 				defer c.Close()
-				p := &rawPeer{TCPConn: c.(*net.TCPConn), r: bufio.NewReader(c)}
-				if first, body, ok := p.next(); ok && first == 0x10 {
-					p.v5 = body[6] == 5
-					f(p, body)
-				}
+				f(c)
 			}()
 		}
 	}()
-	return at(ln.Addr().String())
+	return ln.Addr().String()
 }
 
 func (p *rawPeer) connack() {

@@ -17,56 +17,41 @@ import (
 // to where it is asked, by IPv4 address or name.
 func socksServer(t *testing.T) (addr string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				b := make([]byte, 3)
-				if _, err := io.ReadFull(c, b); err != nil || string(b) != "\x05\x01\x00" {
-					return
-				}
-				_, _ = c.Write([]byte{5, 0})
-				if b = make([]byte, 4); !fill(c, b) {
-					return
-				}
-				host := ""
-				if b[3] == 1 {
-					ip := make([]byte, 4)
-					fill(c, ip)
-					host = net.IP(ip).String()
-				} else {
-					n := make([]byte, 1)
-					fill(c, n)
-					name := make([]byte, n[0])
-					fill(c, name)
-					host = string(name)
-				}
-				port := make([]byte, 2)
-				if !fill(c, port) {
-					return
-				}
-				out, err := net.Dial("tcp", net.JoinHostPort(host, fmt.Sprint(int(port[0])<<8|int(port[1]))))
-				if err != nil {
-					_, _ = c.Write([]byte{5, 5, 0, 1, 0, 0, 0, 0, 0, 0})
-					return
-				}
-				defer out.Close()
-				_, _ = c.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
-				go func() { _, _ = io.Copy(out, c); _ = out.(*net.TCPConn).CloseWrite() }()
-				_, _ = io.Copy(c, out)
-			}()
+	return accepting(t, func(c net.Conn) {
+		b := make([]byte, 3)
+		if _, err := io.ReadFull(c, b); err != nil || string(b) != "\x05\x01\x00" {
+			return
 		}
-	}()
-	return ln.Addr().String()
+		_, _ = c.Write([]byte{5, 0})
+		if b = make([]byte, 4); !fill(c, b) {
+			return
+		}
+		host := ""
+		if b[3] == 1 {
+			ip := make([]byte, 4)
+			fill(c, ip)
+			host = net.IP(ip).String()
+		} else {
+			n := make([]byte, 1)
+			fill(c, n)
+			name := make([]byte, n[0])
+			fill(c, name)
+			host = string(name)
+		}
+		port := make([]byte, 2)
+		if !fill(c, port) {
+			return
+		}
+		out, err := net.Dial("tcp", net.JoinHostPort(host, fmt.Sprint(int(port[0])<<8|int(port[1]))))
+		if err != nil {
+			_, _ = c.Write([]byte{5, 5, 0, 1, 0, 0, 0, 0, 0, 0})
+			return
+		}
+		defer out.Close()
+		_, _ = c.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
+		go func() { _, _ = io.Copy(out, c); _ = out.(*net.TCPConn).CloseWrite() }()
+		_, _ = io.Copy(c, out)
+	})
 }
 
 func fill(r io.Reader, b []byte) bool { _, err := io.ReadFull(r, b); return err == nil }
