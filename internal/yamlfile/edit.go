@@ -36,7 +36,10 @@ func (p Pair) scalar() string {
 
 // Set gives a key of the root a scalar value.
 func (f *File) Set(key, value string) (*File, error) {
-	all := f.lines()
+	all, err := f.lines()
+	if err != nil {
+		return nil, err
+	}
 	line := key + ": " + Quote(value)
 	want := f.Root.with(key, &Node{Text: value})
 	e := f.Root.Get(key)
@@ -57,15 +60,22 @@ func (f *File) Unset(key string) (*File, error) {
 	if e == nil {
 		return f, nil
 	}
+	all, err := f.lines()
+	if err != nil {
+		return nil, err
+	}
 	at := e.Key.Line - 1
-	return f.check(slices.Delete(f.lines(), at, at+1), f.Root.with(key, nil))
+	return f.check(slices.Delete(all, at, at+1), f.Root.with(key, nil))
 }
 
 // Put sets section.name to a mapping of the pairs, in the place of the one
 // that is there or as the last of the section.
 func (f *File) Put(section, name string, pairs []Pair) (*File, error) {
 	end := newline(f.data)
-	all := f.lines()
+	all, err := f.lines()
+	if err != nil {
+		return nil, err
+	}
 	indent, inner := "  ", "    "
 	s := f.Root.Get(section)
 	content := &Node{Kind: Mapping}
@@ -137,7 +147,10 @@ func (f *File) Remove(section, name string) (*File, error) {
 	if s == nil || s.Value.Get(name) == nil {
 		return f, nil
 	}
-	all := f.lines()
+	all, err := f.lines()
+	if err != nil {
+		return nil, err
+	}
 	from, to := f.extent(s, name, all)
 	column := s.Value.Get(name).Key.Column
 	for from > s.Key.Line && isComment(all[from-1]) && indentOf(all[from-1]) == column-1 {
@@ -174,15 +187,21 @@ func isComment(line string) bool { return strings.HasPrefix(strings.TrimLeft(lin
 
 func indentOf(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
 
-// lines are the lines of the file, each with its end.
-func (f *File) lines() []string {
+// lines are the lines of the file, each with its end. YAML knows other ends of
+// lines than those of text files; where one of these stands, lines are not
+// counted as the nodes count them.
+func (f *File) lines() ([]string, error) {
+	text := strings.ReplaceAll(string(f.data), "\r\n", "\n")
+	if strings.ContainsAny(text, "\r\u0085\u2028\u2029") {
+		return nil, ErrForm
+	}
 	all := lines(f.data)
 	last := len(all) - 1
 	if all[last] == "" {
-		return all[:last]
+		return all[:last], nil
 	}
 	all[last] += newline(f.data)
-	return all
+	return all, nil
 }
 
 // check reads what an edit made and compares it with what was meant.
