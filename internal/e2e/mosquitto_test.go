@@ -5,83 +5,61 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
 
 // mosquitto is Debian's broker on a Unix socket of its own.
 type mosquitto struct {
-	t      *testing.T
-	path   string
+	*daemon
+	env    []string
 	config string
-	socket string
-	cmd    *exec.Cmd
+	addrs  []string // the socket, and the ports of further listeners
 }
 
-// newMosquitto starts one that keeps its state over a restart; the test is
-// skipped where it is not installed.
+// newMosquitto starts one that keeps its state over a restart.
 func newMosquitto(t *testing.T) *mosquitto {
 	t.Helper()
-	path, err := exec.LookPath("mosquitto")
-	if err != nil {
-		if path = "/usr/sbin/mosquitto"; os.Getenv("PATH") == "" {
-			t.Skip("mosquitto is not installed")
-		}
-		if _, err := os.Stat(path); err != nil {
-			t.Skip("mosquitto is not installed")
-		}
-	}
-	dir, err := os.MkdirTemp("", "mq") // short: socket paths have a limit
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := tempDir(t)
+	return newMosquittoWith(t, dir, nil, "persistence true", "persistence_location "+dir+"/", "max_queued_messages 0", "max_inflight_messages 1000")
+}
+
+// newMosquittoWith starts one with variables added to its environment, further
+// lines of configuration, and dir for its socket. It answers on the ports of
+// all listeners among the lines when it returns.
+func newMosquittoWith(t *testing.T, dir string, env []string, lines ...string) *mosquitto {
+	t.Helper()
 	who, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &mosquitto{t: t, path: path, config: filepath.Join(dir, "m.conf"), socket: filepath.Join(dir, "s")}
-	config := fmt.Sprintf("listener 0 %s\nallow_anonymous true\nuser %s\npersistence true\npersistence_location %s/\n"+
-		"max_queued_messages 0\nmax_inflight_messages 1000\n", m.socket, who.Username, dir)
-	if err := os.WriteFile(m.config, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
+	m := &mosquitto{daemon: &daemon{t: t}, env: append(os.Environ(), env...), addrs: []string{filepath.Join(dir, "s")}}
+	for _, line := range lines {
+		var port int
+		if n, _ := fmt.Sscanf(line, "listener %d ", &port); n == 1 {
+			m.addrs = append(m.addrs, strconv.Itoa(port))
+		}
 	}
+	lines = append([]string{"user " + who.Username}, append(lines, "listener 0 "+m.socket(), "allow_anonymous true")...)
+	m.config = writeFile(t, filepath.Join(dir, "m.conf"), lines...)
 	m.start()
-	t.Cleanup(m.stop)
 	return m
 }
 
+func (m *mosquitto) socket() string { return m.addrs[0] }
+
 func (m *mosquitto) start() {
 	m.t.Helper()
-	_ = os.Remove(m.socket)
-	m.cmd = exec.Command(m.path, "-c", m.config)
-	if err := m.cmd.Start(); err != nil {
-		m.t.Fatal(err)
-	}
-	for deadline := time.Now().Add(patience); ; {
-		nc, err := net.Dial("unix", m.socket)
-		if err == nil {
-			_ = nc.Close()
-			return
-		}
-		if time.Now().After(deadline) {
-			m.t.Fatal(err)
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
-
-func (m *mosquitto) stop() {
-	_ = m.cmd.Process.Signal(syscall.SIGTERM)
-	_ = m.cmd.Wait()
+	_ = os.Remove(m.socket())
+	c := exec.Command(program(m.t, "mosquitto"), "-c", m.config)
+	c.Env = m.env
+	m.daemon = startDaemon(m.t, c, m.addrs...)
 }
 
 // numbers writes n numbered lines.
@@ -100,12 +78,12 @@ func TestMosquittoAMillionLines(t *testing.T) {
 	}
 	m := newMosquitto(t)
 	const n = 1_000_000
-	durable := []string{"--unix", m.socket, "-q", "1", "-t", "t", "-c", "-i", "million"}
+	durable := []string{"--unix", m.socket(), "-q", "1", "-t", "t", "-c", "-i", "million"}
 	ok(t, "", "mqsub", append(durable, "-E")...)
 	s := start(t, nil, "mqsub", append(durable, "-C", strconv.Itoa(n))...)
 	var want bytes.Buffer
 	numbers(&want, n)
-	ok(t, want.String(), "mqpub", "--unix", m.socket, "-q", "1", "-t", "t", "-l")
+	ok(t, want.String(), "mqpub", "--unix", m.socket(), "-q", "1", "-t", "t", "-l")
 	select {
 	case <-s.done:
 	case <-time.After(4 * patience):
@@ -126,11 +104,11 @@ func TestMosquittoRestartInTheMiddle(t *testing.T) {
 			t.Parallel()
 			m := newMosquitto(t)
 			const n = 100_000
-			durable := []string{"--unix", m.socket, "-q", qos, "-t", "t", "-c", "-i", "restart", "--reconnect-delay", "0.2"}
+			durable := []string{"--unix", m.socket(), "-q", qos, "-t", "t", "-c", "-i", "restart", "--reconnect-delay", "0.2"}
 			ok(t, "", "mqsub", append(durable, "-E")...)
 			s := start(t, nil, "mqsub", durable...)
 			r, w := io.Pipe()
-			p := start(t, r, "mqpub", "--unix", m.socket, "-q", qos, "-t", "t", "-l", "--reconnect-delay", "0.2")
+			p := start(t, r, "mqpub", "--unix", m.socket(), "-q", qos, "-t", "t", "-l", "--reconnect-delay", "0.2")
 			go func() {
 				<-p.done
 				_ = r.Close() // a write into the pipe must not wait for ever
@@ -271,10 +249,10 @@ func TestMosquittoRequests(t *testing.T) {
 	})
 	t.Run("our client and responder, their broker", func(t *testing.T) {
 		m := newMosquitto(t)
-		session := []string{"--unix", m.socket, "-t", "ask", "-q", "1", "-c", "-i", "responder"}
+		session := []string{"--unix", m.socket(), "-t", "ask", "-q", "1", "-c", "-i", "responder"}
 		ok(t, "", "mqsub", append(session, "-E")...) // from here on requests are kept for it
 		start(t, nil, "mqsub", append(session, "--echo")...)
-		if got := ok(t, "", "mqpub", "--unix", m.socket, "-t", "ask", "-m", "hello", "-q", "1", "--request", "-W", "20"); got != "hello\n" {
+		if got := ok(t, "", "mqpub", "--unix", m.socket(), "-t", "ask", "-m", "hello", "-q", "1", "--request", "-W", "20"); got != "hello\n" {
 			t.Errorf("got %q", got)
 		}
 	})
