@@ -104,7 +104,7 @@ func TestMosquittoRestartInTheMiddle(t *testing.T) {
 			t.Parallel()
 			m := newMosquitto(t)
 			const n = 100_000
-			durable := []string{"--unix", m.socket(), "-q", qos, "-t", "t", "-c", "-i", "restart", "--reconnect-delay", "0.2"}
+			durable := []string{"--unix", m.socket(), "-q", qos, "-t", "t", "-c", "-i", "restart", "--reconnect-delay", "0.2", "--wait-for", "30"} // the broker may be gone again before mqsub connects
 			ok(t, "", "mqsub", append(durable, "-E")...)
 			s := start(t, nil, "mqsub", durable...)
 			r, w := io.Pipe()
@@ -151,7 +151,7 @@ func TestMosquittoRestartInTheMiddle(t *testing.T) {
 				}
 			}
 			if next != n {
-				t.Errorf("%d of %d lines", next, n)
+				t.Errorf("%d of %d lines; stderr %q", next, n, s.err.String())
 			}
 			t.Logf("%d redeliveries", again)
 		})
