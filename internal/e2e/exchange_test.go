@@ -1,0 +1,282 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// way leads to a broker: options of the tools, who we are included.
+type way []string
+
+// with returns the options behind more of them.
+func (w way) with(args ...string) []string { return append(args, w...) }
+
+// pub publishes without a word.
+func (w way) pub(t *testing.T, stdin string, args ...string) {
+	t.Helper()
+	ok(t, stdin, "mqpub", w.with(args...)...)
+}
+
+// follow starts mqsub and waits until the broker has confirmed that it is
+// subscribed.
+func (w way) follow(t *testing.T, args ...string) *running {
+	t.Helper()
+	r := start(t, nil, "mqsub", append([]string{"-d"}, w.with(args...)...)...)
+	if !poll(r.done, func() bool { return strings.Contains(r.err.String(), "received SUBACK") }) {
+		t.Fatalf("mqsub %q does not subscribe: stderr %q", args, r.err.String())
+	}
+	return r
+}
+
+// gets waits for the end of r, and fails the test unless it succeeded with
+// that output.
+func (r *running) gets(t *testing.T, want string) {
+	t.Helper()
+	if got := r.wait(); got.code != 0 || got.out != want {
+		t.Errorf("code %d, stdout %q, want %q; stderr %q", got.code, got.out, want, got.err)
+	}
+}
+
+// exchange has the tools exchange messages over a foreign broker, or over ours
+// by a foreign way, in every manner that all brokers know, with one version of
+// the protocol as -V takes it. Large is how many bytes make a large message.
+func exchange(t *testing.T, w way, version string, large int) {
+	t.Parallel()
+	w = append(slices.Clone(w), "-V", version, "--connect-timeout", fmt.Sprint(patience))
+	for name, f := range map[string]func(t *testing.T, w way, topic string){
+		"every QoS": exchangeQoS,
+		"retained":  exchangeRetained,
+		"session":   exchangeSession,
+		"will":      exchangeWill,
+		"no will":   exchangeNoWill,
+		"large":     func(t *testing.T, w way, topic string) { exchangeLarge(t, w, topic, large) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f(t, w, strings.ReplaceAll(t.Name(), " ", "_"))
+		})
+	}
+	if version != "5" {
+		return
+	}
+	for name, f := range map[string]func(t *testing.T, w way, topic string){
+		"properties":      exchangeProperties,
+		"expiry":          exchangeExpiry,
+		"will properties": exchangeWillProperties,
+		"request":         exchangeRequest,
+		"subscriptions":   exchangeSubscriptions,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f(t, w, strings.ReplaceAll(t.Name(), " ", "_"))
+		})
+	}
+}
+
+// Messages arrive with the lower QoS of publisher and subscriber, in order.
+func exchangeQoS(t *testing.T, w way, topic string) {
+	var subs [3]*running
+	for q := range subs {
+		subs[q] = w.follow(t, "-t", topic, "-q", fmt.Sprint(q), "-C", "3", "-F", "%q %r %p")
+	}
+	var records strings.Builder
+	for q := range subs {
+		fmt.Fprintf(&records, "{\"topic\":%q,\"qos\":%d,\"payload\":\"at %d\"}\n", topic, q, q)
+	}
+	w.pub(t, records.String(), "--input", "jsonl")
+	for q, s := range subs {
+		s.gets(t, fmt.Sprintf("0 0 at 0\n%d 0 at 1\n%d 0 at 2\n", min(q, 1), q))
+	}
+}
+
+// A retained message is there for who comes later, until it is removed.
+func exchangeRetained(t *testing.T, w way, topic string) {
+	look := w.with("-t", topic+"/#", "-q", "2", "--retained-only", "-F", "%t %q %r %p")
+	w.pub(t, "", "-t", topic+"/a", "-m", "first", "-r")
+	w.pub(t, "", "-t", topic+"/a", "-m", "second", "-r", "-q", "1")
+	// The first was QoS 0: it may come after the second.
+	if !poll(nil, func() bool { return strings.HasSuffix(run(t, "", "mqsub", look...).out, "\n") }) {
+		t.Fatal("nothing is retained")
+	}
+	w.pub(t, "", "-t", topic+"/a", "-m", "third", "-r", "-q", "2")
+	if got, want := ok(t, "", "mqsub", look...), topic+"/a 2 1 third\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	w.pub(t, "", "-t", topic+"/a", "-n", "-r", "-q", "1")
+	if r := run(t, "", "mqsub", look...); r.code != 28 || r.out != "" {
+		t.Errorf("removed, and yet: code %d, stdout %q, stderr %q", r.code, r.out, r.err)
+	}
+}
+
+// A kept session has what was published in between, once; a clean start ends
+// it.
+func exchangeSession(t *testing.T, w way, topic string) {
+	id := strings.ReplaceAll(topic, "/", "-")
+	id = id[max(0, len(id)-23):] // MQTT 3.1 takes no more
+	session := append([]string{"-t", topic, "-q", "2", "-i", id}, w...)
+	kept := append([]string{"-c"}, session...)
+	lines := strings.Repeat("a line of ours\n", 50) + "the last\n"
+	ok(t, "", "mqsub", append(kept, "-E")...)
+	w.pub(t, lines, "-t", topic, "-q", "1", "-l")
+	// Before MQTT 5 a broker cannot say how many it takes at once, and
+	// mosquitto ends the connection over the 21st of QoS 2.
+	w.pub(t, lines, "-t", topic, "-q", "2", "-l", "-M", "20")
+	if got := ok(t, "", "mqsub", append(kept, "-C", "102")...); got != lines+lines {
+		t.Errorf("%d bytes were kept, want %d", len(got), 2*len(lines))
+	}
+	next := func(want string) {
+		t.Helper()
+		r := way(kept).follow(t, "-C", "1")
+		w.pub(t, "", "-t", topic, "-q", "1", "-m", want)
+		r.gets(t, want+"\n")
+	}
+	next("nothing comes twice")
+	ok(t, "", "mqsub", append(session, "-E")...)
+	w.pub(t, "", "-t", topic, "-q", "1", "-m", "for nobody")
+	next("a new session")
+	ok(t, "", "mqsub", append(session, "-E")...)
+}
+
+// killed starts mqsub as a process of its own and, once it has subscribed,
+// kills it, as a power cut does.
+func killed(t *testing.T, args ...string) {
+	t.Helper()
+	need(t)
+	bin, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(bin+"/mqsub", append([]string{"-d"}, args...)...)
+	var errs buffer
+	c.Stderr = &errs
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	subscribed := poll(nil, func() bool { return strings.Contains(errs.String(), "received SUBACK") })
+	_ = c.Process.Signal(syscall.SIGKILL)
+	_ = c.Wait()
+	if !subscribed {
+		t.Fatalf("mqsub %q does not subscribe: stderr %q", args, errs.String())
+	}
+}
+
+// The will of a client that dies arrives, and stays if it says so.
+func exchangeWill(t *testing.T, w way, topic string) {
+	will := topic + "/will"
+	watch := w.follow(t, "-t", will, "-q", "2", "-C", "1", "-F", "%q %r %p")
+	killed(t, w.with("-t", topic, "--will-topic", will, "--will-payload", "it died", "--will-qos", "1", "--will-retain")...)
+	watch.gets(t, "1 0 it died\n")
+	if got := ok(t, "", "mqsub", w.with("-t", will, "-q", "2", "--retained-only", "-F", "%q %r %p")...); got != "1 1 it died\n" {
+		t.Errorf("retained: %q", got)
+	}
+	w.pub(t, "", "-t", will, "-n", "-r", "-q", "1")
+}
+
+// The will of a client that says goodbye does not.
+func exchangeNoWill(t *testing.T, w way, topic string) {
+	watch := w.follow(t, "-t", topic, "-q", "1", "-C", "1")
+	will := []string{"--will-topic", topic, "--will-payload", "wrong", "--will-qos", "1"}
+	ok(t, "", "mqsub", append(w.with("-t", topic+"/other", "-E"), will...)...)
+	w.pub(t, "", append([]string{"-t", topic, "-m", "goodbye", "-q", "1"}, will...)...)
+	watch.gets(t, "goodbye\n")
+}
+
+// A large message arrives whole, zero bytes and all.
+func exchangeLarge(t *testing.T, w way, topic string, size int) {
+	large := strings.Repeat("0123456789abcde\x00", size/16)
+	watch := w.follow(t, "-t", topic, "-q", "1", "-C", "1", "-N")
+	w.pub(t, large, "-t", topic, "-q", "1", "-s")
+	if got := watch.wait(); got.code != 0 || got.out != large {
+		t.Errorf("code %d, %d bytes where %d are due; stderr %q", got.code, len(got.out), len(large), got.err)
+	}
+}
+
+// record is what mqsub --json writes.
+type record struct {
+	Topic      string         `json:"topic"`
+	QoS        int            `json:"qos"`
+	Retain     bool           `json:"retain"`
+	Payload    string         `json:"payload"`
+	Properties map[string]any `json:"properties"`
+}
+
+// read reads the only line of output.
+func (r *running) read(t *testing.T) (one record) {
+	t.Helper()
+	got := r.wait()
+	if err := json.Unmarshal([]byte(got.out), &one); err != nil || got.code != 0 {
+		t.Fatalf("code %d, stdout %q, stderr %q, %v", got.code, got.out, got.err, err)
+	}
+	return one
+}
+
+// checkProperties compares properties as --json writes them.
+func checkProperties(t *testing.T, got map[string]any, want string) {
+	t.Helper()
+	if b, err := json.Marshal(got); err != nil || string(b) != want {
+		t.Errorf("properties %s, want %s, %v", b, want, err)
+	}
+}
+
+// Every property of an application message passes the broker unaltered.
+func exchangeProperties(t *testing.T, w way, topic string) {
+	watch := w.follow(t, "-t", topic, "-q", "2", "-C", "1", "--json")
+	w.pub(t, "", "-t", topic, "-m", "x", "-q", "2",
+		"-D", "publish", "payload-format-indicator", "1", "-D", "publish", "content-type", "text/plain; charset=utf-8",
+		"-D", "publish", "response-topic", "answers/here", "-D", "publish", "correlation-data", "hex:00ff10",
+		"-D", "publish", "user-property", "twice", "1", "-D", "publish", "user-property", "twice", "2", "-D", "publish", "user-property", "", "Grüße")
+	checkProperties(t, watch.read(t).Properties, `{"content-type":"text/plain; charset=utf-8","correlation-data":{"base64":"AP8Q"},`+
+		`"payload-format-indicator":1,"response-topic":"answers/here","user-properties":[{"twice":"1"},{"twice":"2"},{"":"Grüße"}]}`)
+}
+
+// A message that waits has less time left; one whose time is over is gone.
+func exchangeExpiry(t *testing.T, w way, topic string) {
+	w.pub(t, "", "-t", topic+"/long", "-m", "stays", "-q", "1", "-r", "-D", "publish", "message-expiry-interval", "1000")
+	w.pub(t, "", "-t", topic+"/short", "-m", "goes", "-q", "1", "-r", "-D", "publish", "message-expiry-interval", "1")
+	var out string
+	if !poll(nil, func() bool {
+		out = ok(t, "", "mqsub", w.with("-t", topic+"/#", "-q", "1", "--retained-only", "-F", "%p %E")...)
+		return !strings.Contains(out, "goes")
+	}) {
+		t.Errorf("the short-lived message stays: %q", out)
+	}
+	var left int
+	if n, _ := fmt.Sscanf(out, "stays %d\n", &left); n != 1 || left > 1000 || left < 900 {
+		t.Errorf("got %q, want a message with nearly 1000 seconds left", out)
+	}
+	w.pub(t, "", "-t", topic+"/long", "-n", "-r", "-q", "1")
+}
+
+// So do those of a will.
+func exchangeWillProperties(t *testing.T, w way, topic string) {
+	watch := w.follow(t, "-t", topic+"/will", "-q", "1", "-C", "1", "--json")
+	killed(t, w.with("-t", topic, "--will-topic", topic+"/will", "--will-payload", "it died", "--will-qos", "1",
+		"-D", "will", "content-type", "text/plain", "-D", "will", "user-property", "cause", "power cut", "-D", "will", "correlation-data", "id")...)
+	checkProperties(t, watch.read(t).Properties, `{"content-type":"text/plain","correlation-data":"id","user-properties":[{"cause":"power cut"}]}`)
+}
+
+// A request finds its responder, and the answer the way back.
+func exchangeRequest(t *testing.T, w way, topic string) {
+	w.follow(t, "-t", topic+"/ask", "-q", "1", "--echo")
+	if got := ok(t, "", "mqpub", w.with("-t", topic+"/ask", "-m", "hello", "-q", "1", "-e", topic+"/answer", "-W", "20")...); got != "hello\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// The options of a subscription are the broker's to follow.
+func exchangeSubscriptions(t *testing.T, w way, topic string) {
+	w.pub(t, "", "-t", topic+"/kept", "-m", "kept", "-r", "-q", "1")
+	published := w.follow(t, "--sub", topic+"/+;qos=1;rap;rh=2", "-v", "-F", "%r %p", "-C", "1")
+	always := w.follow(t, "--sub", topic+"/kept;qos=1;id=300", "-F", "%r %p", "-C", "1")
+	always.gets(t, "1 kept\n")
+	w.pub(t, "", "-t", topic+"/live", "-m", "live", "-r", "-q", "1")
+	published.gets(t, "1 live\n")
+	for _, name := range []string{"/kept", "/live"} {
+		w.pub(t, "", "-t", topic+name, "-n", "-r", "-q", "1")
+	}
+}
