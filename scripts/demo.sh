@@ -92,5 +92,5 @@ wait "$flood"
 seq 200000 | cmp - "$tmp/lines"
 echo '200000 lines out, 200000 lines in: the same'
 
-mqpub -t demo/end -m bye
+mqpub -q 1 -t demo/end -m bye
 wait "$broker"

@@ -38,7 +38,7 @@ func TestExchangeOverAedes(t *testing.T) {
 	} {
 		for _, version := range c.versions {
 			// Of QoS 2 it sends some again that PUBREC has answered, as new.
-			t.Run(c.name+" v"+version, func(t *testing.T) { exchange(t, c.w, version, 1<<20, 1) })
+			t.Run(c.name+" v"+version, func(t *testing.T) { exchange(t, c.w, version, limits{large: 1 << 20, kept: 1}) })
 		}
 	}
 	for _, a := range []attempt{

@@ -109,16 +109,22 @@ func (d *daemon) await(what string, cond func() bool) {
 	}
 }
 
-// stop ends the program as an administrator would.
+// stop ends the program as an administrator would, who asks again: a signal
+// that comes right before a program waits for events may have no effect.
 func (d *daemon) stop() {
-	_ = d.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-d.ended:
-	case <-time.After(patience):
-		_ = d.cmd.Process.Kill()
-		<-d.ended
-		d.t.Errorf("%s did not end; it says\n%s", d.cmd.Path, d.log.String())
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		_ = d.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-d.ended:
+			return
+		case <-again.C:
+		}
 	}
+	_ = d.cmd.Process.Kill()
+	<-d.ended
+	d.t.Errorf("%s did not end; it says\n%s", d.cmd.Path, d.log.String())
 }
 
 // poll asks until cond holds, and tells whether it did: before patience and,

@@ -69,7 +69,7 @@ func TestExchangeOverEjabberd(t *testing.T) {
 		{"wss", []string{"5"}, append(append(way{"-h", "localhost", "-p", e.https, "--ws", "--ws-header", "Origin: https://localhost"}, ca...), joe...)},
 	} {
 		for _, version := range c.versions {
-			t.Run(c.name+" v"+version, func(t *testing.T) { exchange(t, c.w, version, 1<<20, 2) })
+			t.Run(c.name+" v"+version, func(t *testing.T) { exchange(t, c.w, version, limits{large: 1 << 20, kept: 2}) })
 		}
 	}
 	at := func(port string, more ...string) way { return append(way{"-h", "127.0.0.1", "-p", port}, more...) }

@@ -41,7 +41,7 @@ func TestExchangeOverMosquitto(t *testing.T) {
 		{"wss", []string{"5"}, notSoLarge, way{"-L", "wss://localhost:" + wss, "--cafile", certs.CA.CertFile}},
 	} {
 		for _, version := range c.versions {
-			t.Run(c.name+" v"+version, func(t *testing.T) { exchange(t, c.w, version, c.large, 2) })
+			t.Run(c.name+" v"+version, func(t *testing.T) { exchange(t, c.w, version, limits{large: c.large, kept: 2}) })
 		}
 	}
 }

@@ -93,11 +93,11 @@ func TestExchangeThroughProxies(t *testing.T) {
 	for _, name := range everyProxy {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			// microsocks ends both connections with the first side that ends.
+			most := limits{large: 1 << 20, kept: 2, early: strings.HasPrefix(name, "microsocks")}
 			w := append(way{"--proxy", useProxy(t, name, h.addr[3])}, h.addr...)
 			for _, version := range []string{"311", "5"} {
-				// microsocks ends with the first side that does: at QoS 2 it drops
-				// the broker's PUBREL then, and with it the last of what mqsub said.
-				t.Run("v"+version, func(t *testing.T) { exchange(t, w, version, 1<<20, 1) })
+				t.Run("v"+version, func(t *testing.T) { exchange(t, w, version, most) })
 			}
 		})
 	}
