@@ -155,7 +155,10 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 				fatal = &Error{Op: "connection", Class: ErrInDoubt, Err: ErrLost, Text: "the server disconnected"}
 			}
 		case session.Auth:
-			fatal = &Error{Op: "connection", Class: ErrInDoubt, Err: errors.New("unexpected AUTH")}
+			err := &packet.Error{Type: packet.AUTH, Reason: packet.ProtocolError, Rule: "MQTT-4.12.0-6",
+				Text: "the server authenticates anew, which was not asked for", Offset: -1}
+			c.conn.Fail(err)
+			fatal = &Error{Op: "connection", Class: ErrInDoubt, Err: err}
 		}
 		if fatal != nil {
 			break
