@@ -13,7 +13,7 @@ import (
 	"github.com/mqtools/mqtools/internal/cli"
 )
 
-var pages = map[string]cli.ToolSet{"mqpub.1": cli.Pub, "mqsub.1": cli.Sub}
+var pages = map[string]cli.ToolSet{"mqpub.1": cli.Pub, "mqsub.1": cli.Sub, "mqbench.1": cli.Bench}
 
 var update = flag.Bool("update", false, "write the option lists of the pages anew")
 

@@ -240,6 +240,7 @@ func (c *Client) tick() {
 	err := c.tickLocked()
 	if err != nil {
 		c.conn.Fail(err)
+		err = &Error{Op: "connection", Class: ErrInDoubt, Err: err}
 		if c.fail == nil {
 			c.fail = err // whatever the reader may come upon until it is closed
 		}

@@ -54,6 +54,7 @@ type Group string
 
 // The groups, in the order in which --help shows them.
 const (
+	GroupPlay       Group = "Playing scripts"
 	GroupPublish    Group = "Publishing"
 	GroupSubscribe  Group = "Subscribing"
 	GroupOutput     Group = "Output"

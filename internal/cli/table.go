@@ -14,6 +14,7 @@ type Options []*Option
 func Table(tools ToolSet) Options {
 	table := make(Options, 0, 96)
 	for _, group := range [...][]Option{
+		playOptions,
 		publishOptions,
 		subscribeOptions,
 		outputOptions,

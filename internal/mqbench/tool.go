@@ -1,5 +1,5 @@
-// Package mqbench is the door of the benchmarking tool, which does not exist
-// yet: --help and --version work, and everything else says so.
+// Package mqbench is the benchmarking tool. Of its commands there is one yet:
+// play, which tests a client or a broker with scripted conversations.
 package mqbench
 
 import (
@@ -13,11 +13,22 @@ func Tool() cli.Tool {
 	return cli.Tool{
 		Name:    "mqbench",
 		Bit:     cli.Bench,
-		Summary: "benchmark an MQTT broker (not built yet)",
-		Usage:   "--help | --version",
+		Summary: "test MQTT clients and brokers with scripted conversations (it does not benchmark yet)",
+		Usage:   "play SCRIPT... --listen ADDR | --connect ADDR",
+		Examples: []cli.Example{
+			{Command: "mqbench play scripts/broker/*.yaml --connect localhost", Text: "play clients to the broker on this machine"},
+			{Command: "mqbench play scripts/client/connect.yaml --listen 1884", Text: "play a broker to the client that connects to port 1884"},
+			{Command: "mqbench play -d my.yaml --connect mqtts://broker.lan --cafile ca.pem", Text: "over TLS, with every packet"},
+		},
 		MaxArgs: -1,
-		Run: func(context.Context, *cli.Invocation) error {
-			return cli.Usagef("this version has no benchmarks yet").WithHint("mqpub and mqsub are ready; mqbench will come")
+		Run: func(ctx context.Context, inv *cli.Invocation) error {
+			switch {
+			case len(inv.Args) == 0:
+				return cli.Usagef("a command is missing").WithHint("play is the only one yet; benchmarks will come")
+			case inv.Args[0] != "play":
+				return cli.Usagef("unknown command %q", inv.Args[0]).WithHint("play is the only one yet; benchmarks will come")
+			}
+			return play(ctx, inv, inv.Args[1:])
 		},
 	}
 }

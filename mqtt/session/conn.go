@@ -174,7 +174,9 @@ func (c *Conn) Accept(s *Session, ack *packet.Connack, keepAlive, now time.Durat
 }
 
 // Refuse answers CONNECT with a CONNACK that carries a failure and ends the
-// connection once that is written.
+// connection once that is written. Properties that the client's maximum packet
+// size forbids are left out (MQTT-3.2.2-19, -20), and a CONNACK that it forbids
+// at all is not sent (MQTT-3.1.2-24).
 func (c *Conn) Refuse(ack *packet.Connack) {
 	if c.phase != deciding && c.phase != opening {
 		return
@@ -182,8 +184,11 @@ func (c *Conn) Refuse(ack *packet.Connack) {
 	if c.version == 0 {
 		c.version = packet.V311
 	}
-	if out, err := ack.AppendTo(c.out, c.version); err == nil {
-		c.out = out
+	for _, p := range [...]packet.Connack{*ack, {Reason: ack.Reason}} {
+		if out, err := p.AppendTo(c.out, c.version); err == nil && len(out)-len(c.out) <= c.peer.MaximumPacketSize {
+			c.out = out
+			break
+		}
 	}
 	c.phase = closed
 }

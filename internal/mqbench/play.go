@@ -1,0 +1,237 @@
+package mqbench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/script"
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+// play plays scripts to a client or a broker under test.
+func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
+	v := inv.Values
+	if len(paths) == 0 {
+		return cli.Usagef("play: no script is named").WithHint("as in 'mqbench play scripts/broker/*.yaml --connect localhost'")
+	}
+	v.Yield("listen", "connect")
+	v.Yield("connect", "listen")
+	if v.IsSet("listen") == v.IsSet("connect") {
+		return cli.Usagef("play: one of --listen and --connect is wanted").
+			WithHint("--listen plays a broker to a client, --connect plays clients to a broker")
+	}
+	for _, o := range cli.Table(cli.Bench) {
+		if v.Origin(o.Name) == cli.OriginFlag && !heeds(o) {
+			return cli.Usagef("%s has no effect on play", o.Label()).WithHint("the script says what is sent; --connect takes a URL")
+		}
+	}
+	scripts := make([]*script.Script, len(paths))
+	for i, path := range paths {
+		var err error
+		if scripts[i], err = script.Read(path); err != nil {
+			var sys *fs.PathError
+			if errors.As(err, &sys) {
+				return cli.Usagef("script %v", err)
+			}
+			return cli.Usagef("%v", err).WithHint("scripts/README.md describes the language")
+		}
+		if want := map[bool]script.Role{true: script.Broker, false: script.Client}[v.IsSet("listen")]; scripts[i].Role != want {
+			return cli.Usagef("%s: the script plays a %s: it goes with --%s", path, scripts[i].Role,
+				map[script.Role]string{script.Broker: "listen", script.Client: "connect"}[scripts[i].Role])
+		}
+	}
+	p := &player{inv: inv, strict: v.Bool("strict")}
+	if v.IsSet("connect") {
+		if err := p.target(v.String("connect")); err != nil {
+			return err
+		}
+	} else if err := p.listen(ctx, v.String("listen"), scripts); err != nil {
+		return err
+	}
+	defer p.close()
+	failed := 0
+	for _, s := range scripts {
+		for _, version := range s.Versions {
+			err := p.one(ctx, s, version)
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err != nil {
+				failed++
+			}
+			if err := p.tell(s, version, err); err != nil {
+				return err
+			}
+		}
+	}
+	if failed > 0 {
+		return cli.Quietly(cli.ExitFailure)
+	}
+	return nil
+}
+
+// heeds tells whether play has a use for an option.
+func heeds(o *cli.Option) bool {
+	switch o.Name {
+	case "connect-timeout", "cafile", "capath", "tls-use-os-certs", "cert", "key", "tls-server-name", "insecure":
+		return true
+	}
+	return o.Group == cli.GroupPlay || o.Group == cli.GroupGeneral
+}
+
+// player is a run of play.
+type player struct {
+	inv    *cli.Invocation
+	strict bool
+	ln     *lasting          // of --listen
+	dialer transport.Dialer  // of --connect
+	to     *transport.Target //
+}
+
+// target reads --connect: a URL, or HOST with or without PORT.
+func (p *player) target(addr string) error {
+	v := p.inv.Values
+	url := addr
+	if !strings.Contains(addr, "://") && !strings.HasPrefix(addr, "unix:") {
+		url = "mqtt://" + addr
+	}
+	t, err := transport.ParseURL(url)
+	if err != nil {
+		return cli.Usagef("%s: %v", v.Label("connect"), err)
+	}
+	p.to = t
+	p.dialer = transport.Dialer{Timeout: v.Duration("connect-timeout"), TLS: &transport.TLSOptions{
+		CAFile: v.String("cafile"), CAPath: v.String("capath"), UseSystemRoots: v.Bool("tls-use-os-certs"),
+		CertFile: v.String("cert"), KeyFile: v.String("key"), ServerName: v.String("tls-server-name"), Insecure: v.Bool("insecure")}}
+	return nil
+}
+
+// dial connects; below a WebSocket for scripts that make the upgrade themselves.
+func (p *player) dial(ctx context.Context, s *script.Script) (net.Conn, error) {
+	t := *p.to
+	if s.WebSocket {
+		t.WebSocket = false
+	}
+	return p.dialer.Dial(ctx, &t)
+}
+
+// listen opens the listener of --listen.
+func (p *player) listen(ctx context.Context, addr string, scripts []*script.Script) error {
+	for _, s := range scripts {
+		if s.WebSocket && strings.HasPrefix(addr, "ws") {
+			return cli.Usagef("%s: the script makes the WebSocket itself: listen on plain TCP", s.Path)
+		}
+	}
+	ln, err := transport.Listen(ctx, addr, nil)
+	if err != nil {
+		return cli.Failed(cli.ExitFailure, err)
+	}
+	p.ln = newLasting(ln)
+	p.inv.Infof("listening on %s", ln.Addr())
+	return nil
+}
+
+func (p *player) close() {
+	if p.ln != nil {
+		p.ln.end()
+	}
+}
+
+// one plays a script in one version.
+func (p *player) one(ctx context.Context, s *script.Script, v packet.Version) error {
+	o := &script.Options{Version: v, Strict: p.strict}
+	if p.inv.Debugging() {
+		o.Trace = func(l script.Line) { p.inv.Debugf("%s", l) }
+	}
+	if s.Role == script.Client {
+		return s.Dial(ctx, func(ctx context.Context) (net.Conn, error) { return p.dial(ctx, s) }, o)
+	}
+	o.FirstPatience = -1
+	p.inv.Infof("%s, MQTT %s: waiting for a client: %s", filepath.Base(s.Path), v, s.Task())
+	return s.Serve(ctx, p.ln.session(), o)
+}
+
+// tell writes the line of a script, or why it has failed.
+func (p *player) tell(s *script.Script, v packet.Version, err error) error {
+	line := fmt.Sprintf("ok    %s (%s)\n", s.Name, v)
+	if err != nil {
+		line = fmt.Sprintf("FAIL  %s (%s)\n%s\n", s.Name, v, err)
+	}
+	if _, err := fmt.Fprint(p.inv.Stdout, line); err != nil {
+		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", err))
+	}
+	return nil
+}
+
+// lasting accepts connections for one script after the other. Serve closes
+// the listener that it is given: it gets a session, which does not close this.
+type lasting struct {
+	ln    net.Listener
+	conns chan net.Conn
+	done  chan struct{}
+}
+
+func newLasting(ln net.Listener) *lasting {
+	l := &lasting{ln: ln, conns: make(chan net.Conn), done: make(chan struct{})}
+	go func() {
+		defer close(l.conns)
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			select {
+			case l.conns <- nc:
+			case <-l.done:
+				nc.Close()
+				return
+			}
+		}
+	}()
+	return l
+}
+
+// end closes the listener.
+func (l *lasting) end() {
+	close(l.done)
+	l.ln.Close()
+	for nc := range l.conns {
+		nc.Close()
+	}
+}
+
+// session is the listener of one script.
+func (l *lasting) session() net.Listener { return &session{lasting: l, closed: make(chan struct{})} }
+
+type session struct {
+	*lasting
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (s *session) Accept() (net.Conn, error) {
+	select {
+	case nc, ok := <-s.conns:
+		if !ok {
+			return nil, net.ErrClosed
+		}
+		return nc, nil
+	case <-s.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (s *session) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return nil
+}
+
+func (s *session) Addr() net.Addr { return s.ln.Addr() }

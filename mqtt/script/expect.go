@@ -1,0 +1,70 @@
+package script
+
+import (
+	"maps"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// compare lists the fields that are not as wanted. Variables that have no value
+// yet get theirs in vars.
+func compare(want, got []field, vars map[string]value) (diff []Diff) {
+	for i := range want {
+		w := &want[i]
+		have := value{kind: kindAbsent}
+		for k := range got {
+			if got[k].name == w.name {
+				have = got[k].vals[0]
+				break
+			}
+		}
+		if w.ref == "" {
+			if !w.is(have) {
+				diff = append(diff, Diff{w.name, w.wanted(), have.String()})
+			}
+			continue
+		}
+		switch v, known := vars[w.ref]; {
+		case have.kind == kindAbsent:
+			diff = append(diff, Diff{w.name, "<" + w.ref + ">", "absent"})
+		case !known:
+			vars[w.ref] = have
+		case !v.equal(have):
+			diff = append(diff, Diff{w.name, v.String() + " <" + w.ref + ">", have.String()})
+		}
+	}
+	return diff
+}
+
+// wanted is what a field may be, for a diff.
+func (f *field) wanted() string {
+	s := ""
+	for i, v := range f.vals {
+		if i > 0 {
+			s += " or "
+		}
+		s += v.String()
+	}
+	return s
+}
+
+// match judges a packet against an expectation; the variables of a packet that
+// matches are in vars afterwards.
+func (s *step) match(f packet.Frame, v packet.Version, vars map[string]value) (diff []Diff, version packet.Version, err error) {
+	got, version, err := decode(f, v)
+	if err != nil {
+		return nil, 0, err
+	}
+	want := s.fields
+	if s.typ == packet.CONNECT {
+		b := builder{fields: want}
+		if _, has := b.get("version"); !has {
+			want = append(want[:len(want):len(want)], field{name: "version", vals: []value{{kind: kindVersion, n: uint64(v)}}})
+		}
+	}
+	trial := maps.Clone(vars)
+	if diff = compare(want, got, trial); len(diff) == 0 {
+		maps.Copy(vars, trial)
+	}
+	return diff, version, nil
+}

@@ -1,0 +1,363 @@
+package script
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mqtools/mqtools/internal/yamlfile"
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// fieldReader reads the fields of one packet from a mapping.
+type fieldReader struct {
+	p    *parser
+	typ  packet.Type
+	send bool // to be sent, not expected: one value each, and no absence
+	out  []field
+	list bool // filters has been seen
+	flat bool // filter or one of its options has been seen
+}
+
+// one reads the field of an entry.
+func (r *fieldReader) one(e *yamlfile.Entry) error {
+	name := e.Key.Text
+	if s, ok := findSpec(specs(r.typ), name); ok {
+		if r.send && name == "payload-size" {
+			return r.p.errorf(e.Key, "payload-size can be expected only; write payload: {repeat: x, times: N}")
+		}
+		return r.scalar(s, name, 0, e.Value)
+	}
+	switch {
+	case name == "will" && r.typ == packet.CONNECT:
+		return r.will(e)
+	case r.typ == packet.SUBSCRIBE && name == "filters", r.typ == packet.UNSUBSCRIBE && name == "filters":
+		return r.filters(e)
+	case r.typ == packet.SUBSCRIBE || r.typ == packet.UNSUBSCRIBE && name == "filter":
+		if s, ok := findSpec(filterSpecs, name); ok {
+			return r.flatFilter(e, s)
+		}
+	case name == "codes" && (r.typ == packet.SUBACK || r.typ == packet.UNSUBACK):
+		return r.codes(e)
+	}
+	if id, ok := packet.PropertyByName(name); ok {
+		return r.property(id, r.typ, "", e)
+	}
+	return r.p.errorf(e.Key, "%s has no field %q", r.typ, yamlfile.ShownKey(name))
+}
+
+// scalar reads a value, or a list of what it may be.
+func (r *fieldReader) scalar(s spec, name string, prop packet.PropertyID, n *yamlfile.Node) error {
+	f := field{node: n, name: name, prop: prop}
+	items := []*yamlfile.Node{n}
+	if n.Kind == yamlfile.List {
+		if r.send {
+			return r.p.errorf(n, "%s: a list of alternatives can be expected, not sent", name)
+		}
+		if items = n.Items; len(items) == 0 {
+			return r.p.errorf(n, "%s: the list of alternatives is empty", name)
+		}
+	} else if ref, ok := variable(n); ok {
+		f.ref = ref
+		r.out = append(r.out, f)
+		return nil
+	}
+	for _, item := range items {
+		v, err := r.p.value(s, name, item)
+		if err != nil {
+			return err
+		}
+		if v.kind == kindAbsent && r.send {
+			return r.p.errorf(item, "%s has no value; leave out what is not to be sent", name)
+		}
+		f.vals = append(f.vals, v)
+	}
+	r.out = append(r.out, f)
+	return nil
+}
+
+// add appends a field that does not stand in the file as such.
+func (r *fieldReader) add(n *yamlfile.Node, name string, prop packet.PropertyID, v value) {
+	r.out = append(r.out, field{node: n, name: name, prop: prop, vals: []value{v}})
+}
+
+func (r *fieldReader) property(id packet.PropertyID, in packet.Type, prefix string, e *yamlfile.Entry) error {
+	name := prefix + e.Key.Text
+	if !id.AllowedIn(in) {
+		return r.p.errorf(e.Key, "%s is no property of %s; what must not be there is sent with raw", e.Key.Text, r.typ)
+	}
+	switch {
+	case id.Type() == packet.TypePair:
+		return r.userProperties(name, id, e.Value)
+	case id.RepeatableIn(in) && e.Value.Kind == yamlfile.List:
+		values := make([]value, len(e.Value.Items))
+		for i, item := range e.Value.Items {
+			v, err := r.p.value(propertySpec(id), name, item)
+			if err != nil {
+				return err
+			}
+			values[i] = v
+		}
+		if !r.send { // their order means nothing
+			slices.SortFunc(values, func(a, b value) int { return cmp.Compare(a.n, b.n) })
+		}
+		for i, v := range values {
+			r.add(e.Value.Items[i], indexed(name, i), id, v)
+		}
+		r.add(e.Value, name, 0, value{n: uint64(len(e.Value.Items))})
+		return nil
+	case id.RepeatableIn(in) && !(e.Value.Kind == yamlfile.Scalar && e.Value.Null):
+		r.add(e.Value, name, 0, value{n: 1})
+		return r.scalar(propertySpec(id), indexed(name, 0), id, e.Value)
+	case id.RepeatableIn(in) && !r.send:
+		r.add(e.Value, name, 0, value{})
+		return nil
+	}
+	return r.scalar(propertySpec(id), name, id, e.Value)
+}
+
+func indexed(name string, i int) string { return name + "[" + strconv.Itoa(i) + "]" }
+
+// userProperties reads a list of [NAME, VALUE] pairs.
+func (r *fieldReader) userProperties(name string, id packet.PropertyID, n *yamlfile.Node) error {
+	if n.Kind == yamlfile.Scalar && n.Null && !r.send {
+		r.add(n, name, 0, value{})
+		return nil
+	}
+	if n.Kind != yamlfile.List {
+		return r.p.errorf(n, "%s is a list of pairs, [[NAME, VALUE], ...], not %s", name, n.What())
+	}
+	for i, pair := range n.Items {
+		if pair.Kind != yamlfile.List || len(pair.Items) != 2 {
+			return r.p.errorf(pair, "%s: a pair [NAME, VALUE] is wanted", name)
+		}
+		for k, part := range [...]string{".name", ".value"} {
+			v, err := r.p.value(spec{kind: kindText}, name, pair.Items[k])
+			if err != nil {
+				return err
+			}
+			if v.kind == kindAbsent {
+				return r.p.errorf(pair.Items[k], "%s: nothing where a text belongs", name)
+			}
+			r.add(pair.Items[k], indexed(name, i)+part, id, v)
+		}
+	}
+	r.add(n, name, 0, value{n: uint64(len(n.Items))})
+	return nil
+}
+
+// will reads the will of a CONNECT, or null for none.
+func (r *fieldReader) will(e *yamlfile.Entry) error {
+	n := e.Value
+	if n.Kind == yamlfile.Scalar && n.Null {
+		if r.send {
+			return r.p.errorf(n, "will has no value; leave out what is not to be sent")
+		}
+		r.add(n, "will", 0, value{kind: kindAbsent})
+		return nil
+	}
+	if n.Kind != yamlfile.Mapping {
+		return r.p.errorf(n, "will is a mapping, not %s", n.What())
+	}
+	r.add(n, "will", 0, value{kind: kindBool, n: 1})
+	for i := range n.Entries {
+		sub := &n.Entries[i]
+		if s, ok := findSpec(willSpecs, sub.Key.Text); ok {
+			if err := r.scalar(s, "will."+s.name, 0, sub.Value); err != nil {
+				return err
+			}
+		} else if id, ok := packet.PropertyByName(sub.Key.Text); ok {
+			if err := r.property(id, packet.WillProperties, "will.", sub); err != nil {
+				return err
+			}
+		} else {
+			return r.p.errorf(sub.Key, "a will has no field %q", yamlfile.ShownKey(sub.Key.Text))
+		}
+	}
+	return nil
+}
+
+// filters reads a list of topic filters: texts, or mappings with options.
+func (r *fieldReader) filters(e *yamlfile.Entry) error {
+	if r.flat {
+		return r.p.errorf(e.Key, "filters beside a single filter or its options")
+	}
+	r.list = true
+	n := e.Value
+	if n.Kind != yamlfile.List || len(n.Items) == 0 {
+		return r.p.errorf(n, "filters is a list, and not empty")
+	}
+	r.add(n, "filters", 0, value{n: uint64(len(n.Items))})
+	for i, item := range n.Items {
+		prefix := indexed("filters", i) + "."
+		if item.Kind == yamlfile.Scalar {
+			if err := r.scalar(filterSpecs[0], prefix+"filter", 0, item); err != nil {
+				return err
+			}
+			continue
+		}
+		if item.Kind != yamlfile.Mapping || r.typ == packet.UNSUBSCRIBE {
+			return r.p.errorf(item, "a topic filter is wanted, not %s", item.What())
+		}
+		if item.Get("filter") == nil {
+			return r.p.errorf(item, "filter is missing")
+		}
+		for k := range item.Entries {
+			sub := &item.Entries[k]
+			s, ok := findSpec(filterSpecs, sub.Key.Text)
+			if !ok {
+				return r.p.errorf(sub.Key, "a topic filter has no option %q", yamlfile.ShownKey(sub.Key.Text))
+			}
+			if err := r.scalar(s, prefix+s.name, 0, sub.Value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// flatFilter reads what belongs to the only filter of a packet.
+func (r *fieldReader) flatFilter(e *yamlfile.Entry, s spec) error {
+	if r.list {
+		return r.p.errorf(e.Key, "%s beside filters belongs into the list", s.name)
+	}
+	r.flat = true
+	if s.name == "filter" {
+		r.add(e.Key, "filters", 0, value{n: 1})
+	}
+	return r.scalar(s, "filters[0]."+s.name, 0, e.Value)
+}
+
+// codes reads the reason codes of a SUBACK or UNSUBACK: one, or a list.
+func (r *fieldReader) codes(e *yamlfile.Entry) error {
+	items := []*yamlfile.Node{e.Value}
+	if e.Value.Kind == yamlfile.List {
+		items = e.Value.Items
+	}
+	r.add(e.Value, "codes", 0, value{n: uint64(len(items))})
+	for i, item := range items {
+		if err := r.scalar(reasonSpec, indexed("codes", i), 0, item); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// variable tells whether a node is the name of a variable, <name>.
+func variable(n *yamlfile.Node) (name string, ok bool) {
+	if n.Kind != yamlfile.Scalar || len(n.Text) < 3 || n.Text[0] != '<' || n.Text[len(n.Text)-1] != '>' {
+		return "", false
+	}
+	name = n.Text[1 : len(n.Text)-1]
+	return name, isName(name)
+}
+
+// isName tells whether s is made of lower-case letters, digits and hyphens and
+// begins with a letter.
+func isName(s string) bool {
+	for i, c := range s {
+		if c >= 'a' && c <= 'z' || i > 0 && (c >= '0' && c <= '9' || c == '-') {
+			continue
+		}
+		return false
+	}
+	return s != ""
+}
+
+// value reads one value.
+func (p *parser) value(s spec, name string, n *yamlfile.Node) (value, error) {
+	if n.Kind == yamlfile.Scalar && n.Null {
+		return value{kind: kindAbsent}, nil
+	}
+	if s.kind == kindText {
+		b, err := p.text(name, n)
+		return value{kind: kindText, b: b}, err
+	}
+	if n.Kind != yamlfile.Scalar {
+		return value{}, p.errorf(n, "%s: %s where a single value belongs", name, n.What())
+	}
+	switch s.kind {
+	case kindVersion:
+		v, ok := versionByName(n.Text)
+		if !ok {
+			return value{}, p.errorf(n, "%s: %q is none of 3.1, 3.1.1 and 5.0", name, n.Text)
+		}
+		return value{kind: kindVersion, n: uint64(v)}, nil
+	case kindBool:
+		switch n.Text {
+		case "true", "1":
+			return value{kind: kindBool, n: 1}, nil
+		case "false", "0":
+			return value{kind: kindBool}, nil
+		}
+		return value{}, p.errorf(n, "%s: %q is neither true nor false", name, n.Text)
+	case kindReason:
+		if r, ok := reasonByName(n.Text); ok {
+			return value{kind: kindReason, n: uint64(r)}, nil
+		}
+	}
+	u, ok := parseNumber(n.Text)
+	if !ok || u > s.max {
+		what := fmt.Sprintf("a number from 0 to %d", s.max)
+		if s.kind == kindReason {
+			what = "a reason code: its name in the specification, or a number as 0x87"
+		}
+		return value{}, p.errorf(n, "%s: %q is not %s", name, n.Text, what)
+	}
+	return value{kind: s.kind, n: u}, nil
+}
+
+// parseNumber reads 135 or 0x87.
+func parseNumber(s string) (uint64, bool) {
+	base := 10
+	if digits, hex := strings.CutPrefix(s, "0x"); hex {
+		s, base = digits, 16
+	}
+	u, err := strconv.ParseUint(s, base, 64)
+	return u, err == nil
+}
+
+// text reads a text: as it stands, {hex: 00 ff}, or {repeat: x, times: 1000}.
+func (p *parser) text(name string, n *yamlfile.Node) ([]byte, error) {
+	if n.Kind == yamlfile.Scalar {
+		return []byte(n.Text), nil
+	}
+	if n.Kind != yamlfile.Mapping {
+		return nil, p.errorf(n, "%s: a text is wanted, not %s", name, n.What())
+	}
+	if err := p.known(n, "hex", "repeat", "times"); err != nil {
+		return nil, err
+	}
+	if e := n.Get("hex"); e != nil {
+		if len(n.Entries) > 1 {
+			return nil, p.errorf(n, "%s: hex stands alone", name)
+		}
+		parts, err := p.raw(e.Value)
+		if err != nil {
+			return nil, err
+		}
+		b, err := resolveRaw(parts, nil)
+		if err != nil {
+			return nil, p.errorf(e.Value, "%s: %v", name, err)
+		}
+		return b, nil
+	}
+	unit, times := n.Get("repeat"), n.Get("times")
+	if unit == nil || times == nil || unit.Value.Kind != yamlfile.Scalar {
+		return nil, p.errorf(n, "%s: a text, {hex: BYTES} or {repeat: TEXT, times: N} is wanted", name)
+	}
+	count, err := p.count(times.Value, 1<<24)
+	if err != nil {
+		return nil, err
+	}
+	if count*len(unit.Value.Text) > 1<<24 {
+		return nil, p.errorf(n, "%s: more than %d bytes", name, 1<<24)
+	}
+	b := make([]byte, 0, count*len(unit.Value.Text))
+	for range count {
+		b = append(b, unit.Value.Text...)
+	}
+	return b, nil
+}

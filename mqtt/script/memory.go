@@ -1,0 +1,277 @@
+package script
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Memory is a network of one address in memory: a listener, and a way to dial
+// it. Its connections buffer 64 KiB in each direction, can be half-closed and
+// reset as TCP can, and wait only in ways that a bubble of testing/synctest
+// understands.
+type Memory struct {
+	backlog chan net.Conn
+	done    chan struct{}
+	once    sync.Once
+}
+
+// NewMemory makes a network.
+func NewMemory() *Memory {
+	return &Memory{backlog: make(chan net.Conn, 16), done: make(chan struct{})}
+}
+
+// Accept waits for the next connection.
+func (m *Memory) Accept() (net.Conn, error) {
+	select {
+	case nc := <-m.backlog:
+		return nc, nil
+	case <-m.done:
+		return nil, &net.OpError{Op: "accept", Net: "memory", Addr: memoryAddr{}, Err: net.ErrClosed}
+	}
+}
+
+// Close ends Accept and Dial. Connections go on; those that nobody has accepted
+// are reset.
+func (m *Memory) Close() error {
+	m.once.Do(func() {
+		close(m.done)
+		for {
+			select {
+			case nc := <-m.backlog:
+				reset(nc)
+			default:
+				return
+			}
+		}
+	})
+	return nil
+}
+
+// Addr is "memory".
+func (m *Memory) Addr() net.Addr { return memoryAddr{} }
+
+// Dial connects. Without a listener it is refused.
+func (m *Memory) Dial(ctx context.Context) (net.Conn, error) {
+	select {
+	case <-m.done:
+		return nil, refused()
+	default:
+	}
+	a, b := pipe()
+	select {
+	case m.backlog <- b:
+		select {
+		case <-m.done: // Close may have looked too early
+			reset(a)
+			return nil, refused()
+		default:
+			return a, nil
+		}
+	case <-m.done:
+		return nil, refused()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func refused() error {
+	return &net.OpError{Op: "dial", Net: "memory", Addr: memoryAddr{}, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+}
+
+type memoryAddr struct{}
+
+func (memoryAddr) Network() string { return "memory" }
+func (memoryAddr) String() string  { return "memory" }
+
+// memoryBuffer is how many bytes may be under way in one direction.
+const memoryBuffer = 64 << 10
+
+// way is one direction of a connection.
+type way struct {
+	mu      sync.Mutex
+	changed sync.Cond
+	buf     []byte
+	ended   bool  // the writer has closed
+	left    bool  // the reader has closed
+	err     error // the connection was reset
+
+	readBy, writeBy time.Time
+	readTimer       *time.Timer
+	writeTimer      *time.Timer
+}
+
+func newWay() *way {
+	w := &way{}
+	w.changed.L = &w.mu
+	return w
+}
+
+// pipe makes the two ends of a connection.
+func pipe() (a, b net.Conn) {
+	x, y := newWay(), newWay()
+	return &memoryConn{in: x, out: y}, &memoryConn{in: y, out: x}
+}
+
+type memoryConn struct {
+	in, out *way
+	mu      sync.Mutex
+	hard    bool // SetLinger(0)
+	closed  bool
+}
+
+func (c *memoryConn) opError(op string, err error) error {
+	return &net.OpError{Op: op, Net: "memory", Addr: memoryAddr{}, Err: err}
+}
+
+// Read waits for bytes, the peer's end of the stream, or the deadline.
+func (c *memoryConn) Read(p []byte) (int, error) {
+	w := c.in
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for {
+		switch {
+		case w.left:
+			return 0, c.opError("read", net.ErrClosed)
+		case past(w.readBy):
+			return 0, c.opError("read", os.ErrDeadlineExceeded)
+		case w.err != nil:
+			return 0, c.opError("read", w.err)
+		case len(p) == 0:
+			return 0, nil
+		case len(w.buf) > 0:
+			n := copy(p, w.buf)
+			w.buf = w.buf[:copy(w.buf, w.buf[n:])]
+			w.changed.Broadcast()
+			return n, nil
+		case w.ended:
+			return 0, io.EOF
+		}
+		w.changed.Wait()
+	}
+}
+
+// Write waits for room.
+func (c *memoryConn) Write(p []byte) (n int, err error) {
+	w := c.out
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for {
+		switch {
+		case w.ended:
+			return n, c.opError("write", net.ErrClosed)
+		case past(w.writeBy):
+			return n, c.opError("write", os.ErrDeadlineExceeded)
+		case w.err != nil:
+			return n, c.opError("write", w.err)
+		case w.left:
+			return n, c.opError("write", os.NewSyscallError("write", syscall.EPIPE))
+		case len(p) == 0:
+			return n, nil
+		}
+		if k := min(len(p), memoryBuffer-len(w.buf)); k > 0 {
+			w.buf = append(w.buf, p[:k]...)
+			n, p = n+k, p[k:]
+			w.changed.Broadcast()
+			continue
+		}
+		w.changed.Wait()
+	}
+}
+
+// CloseWrite ends the stream to the peer.
+func (c *memoryConn) CloseWrite() error {
+	w := c.out
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended {
+		return c.opError("close", net.ErrClosed)
+	}
+	w.ended = true
+	w.changed.Broadcast()
+	return nil
+}
+
+// SetLinger with 0 makes Close a reset.
+func (c *memoryConn) SetLinger(sec int) error {
+	c.mu.Lock()
+	c.hard = sec == 0
+	c.mu.Unlock()
+	return nil
+}
+
+// Close ends both directions. What was written stays readable for the peer
+// unless SetLinger says otherwise.
+func (c *memoryConn) Close() error {
+	c.mu.Lock()
+	hard, again := c.hard, c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if again {
+		return c.opError("close", net.ErrClosed)
+	}
+	for _, w := range [...]*way{c.in, c.out} {
+		w.mu.Lock()
+		if w == c.in {
+			w.left = true
+			w.buf = nil
+		} else {
+			w.ended = true
+		}
+		if hard {
+			w.buf, w.err = nil, os.NewSyscallError("read", syscall.ECONNRESET)
+		}
+		w.changed.Broadcast()
+		w.mu.Unlock()
+	}
+	_ = c.SetDeadline(time.Time{}) // its timers end
+	return nil
+}
+
+func (c *memoryConn) LocalAddr() net.Addr  { return memoryAddr{} }
+func (c *memoryConn) RemoteAddr() net.Addr { return memoryAddr{} }
+
+func past(t time.Time) bool { return !t.IsZero() && !time.Now().Before(t) }
+
+// wakeAt makes waiting calls look at the time again when t comes.
+func (w *way) wakeAt(old *time.Timer, t time.Time) *time.Timer {
+	if old != nil {
+		old.Stop()
+	}
+	w.changed.Broadcast()
+	if t.IsZero() {
+		return nil
+	}
+	return time.AfterFunc(max(time.Until(t), 0), func() {
+		w.mu.Lock()
+		w.changed.Broadcast()
+		w.mu.Unlock()
+	})
+}
+
+func (c *memoryConn) SetReadDeadline(t time.Time) error {
+	w := c.in
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.readBy = t
+	w.readTimer = w.wakeAt(w.readTimer, t)
+	return nil
+}
+
+func (c *memoryConn) SetWriteDeadline(t time.Time) error {
+	w := c.out
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.writeBy = t
+	w.writeTimer = w.wakeAt(w.writeTimer, t)
+	return nil
+}
+
+func (c *memoryConn) SetDeadline(t time.Time) error {
+	_ = c.SetReadDeadline(t)
+	return c.SetWriteDeadline(t)
+}
