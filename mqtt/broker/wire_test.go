@@ -260,10 +260,10 @@ func TestConversations(t *testing.T) {
 		{"a topic alias of the publisher, and one of ours", a5 + `
 			b> 10 11 0004 "MQTT" 05 02 0000 03 22 0001 0001 "b"
 			b< {ok5}
-			b> 82 07 0001 00 0001 "t" 00
+			b> 82 0a 0001 00 0004 "long" 00
 			b< 90 04 0001 00 00
-			a> 30 08 0001 "t" 03 23 0005 "1"
-			b< 30 08 0001 "t" 03 23 0001 "1"
+			a> 30 0b 0004 "long" 03 23 0005 "1"
+			b< 30 0b 0004 "long" 03 23 0001 "1"
 			a> 30 07 0000 03 23 0005 "2"
 			b< 30 07 0000 03 23 0001 "2"`},
 		{"shared: each message to one member", a5 + b5 + c5 + `
