@@ -13,6 +13,7 @@ import (
 
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
+	"github.com/mqtools/mqtools/mqtt/transport"
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
@@ -67,7 +68,7 @@ func wireBytes(t *testing.T, s string) []byte {
 
 // ways are how bad bytes come: whole, byte by byte, behind a valid packet, or
 // over TLS, where the end of the stream is a message of its own.
-var ways = []string{"whole", "byte by byte", "behind a PINGREQ", "over TLS"}
+var ways = []string{"whole", "byte by byte", "behind a PINGREQ", "over TLS", "over WebSocket"}
 
 // inWay rewrites the last sending line of a conversation for a way. Behind a
 // PINGREQ needs a connection that is up.
@@ -428,9 +429,7 @@ func TestConversations(t *testing.T) {
 // with the reason and goes on for others.
 func TestBadClientsAreTold(t *testing.T) {
 	t.Parallel()
-	certs := certtest.New(t)
-	_, addr := brokertest.Start(t)
-	for _, c := range []struct{ name, script string }{
+	tellBadClients(t, []conversation{
 		// Group 1: remaining length.
 		{"five byte length", a5 + "a> c0 ff ff ff ff 7f\na< e0 01 81\na< x"},
 		{"overlong length", a5 + "a> c0 80 00\na< e0 01 81\na< x"},
@@ -480,7 +479,17 @@ func TestBadClientsAreTold(t *testing.T) {
 		{"stray acknowledgements are harmless", a5 + "a> 40 02 0007 70 02 0008 50 02 0009\na< 62 03 0009 92\na> {ping}\na< {pong}"},
 		{"PUBREL that was never due", a5 + "a> 62 02 0007\na< 70 03 0007 92\na> {ping}\na< {pong}"},
 		{"session expiry that comes late", a5 + "a> e0 07 00 05 11 0000003c\na< e0 01 82\na< x"},
-	} {
+	})
+}
+
+type conversation struct{ name, script string }
+
+// tellBadClients has each conversation in all the ways there are.
+func tellBadClients(t *testing.T, all []conversation) {
+	t.Helper()
+	certs := certtest.New(t)
+	_, addr := brokertest.Start(t)
+	for _, c := range all {
 		for _, way := range ways {
 			script, ok := inWay(c.script, way)
 			if !ok {
@@ -488,13 +497,21 @@ func TestBadClientsAreTold(t *testing.T) {
 			}
 			t.Run(c.name+" "+way, func(t *testing.T) {
 				t.Parallel()
-				if way != "over TLS" {
+				switch way {
+				case "over TLS":
+					_, own := brokertest.StartOn(t, "127.0.0.1:0", certs.ServerConfig(), broker.Options{})
+					talkOver(t, func() (net.Conn, error) { return tls.Dial("tcp", own, certs.ClientConfig()) }, script)
+				case "over WebSocket":
+					_, own := brokertest.StartOn(t, "ws://127.0.0.1:0", nil, broker.Options{})
+					to, err := transport.ParseURL("ws://" + own)
+					if err != nil {
+						t.Fatal(err)
+					}
+					talkOver(t, func() (net.Conn, error) { return (&transport.Dialer{}).Dial(t.Context(), to) }, script)
+				default:
 					_, own := brokertest.Start(t)
 					talk(t, own, script)
-					return
 				}
-				_, own := brokertest.StartOn(t, "127.0.0.1:0", certs.ServerConfig(), broker.Options{})
-				talkOver(t, func() (net.Conn, error) { return tls.Dial("tcp", own, certs.ClientConfig()) }, script)
 			})
 		}
 	}
