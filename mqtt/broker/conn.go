@@ -38,7 +38,10 @@ type conn struct {
 	sc       session.Conn
 	window   int // outbound messages in flight at most
 	username string
-	quiet    bool // no reason strings in acknowledgements (MQTT-3.1.2-29)
+	method   string          // of enhanced authentication; empty for none
+	exchange Exchange        // under way; of run alone
+	asking   *packet.Connect // that waits for exchange; of run alone
+	quiet    bool            // no reason strings in acknowledgements (MQTT-3.1.2-29)
 	over     bool
 	kicked   packet.ReasonCode // why over was set by us
 	why      string
@@ -187,13 +190,21 @@ func (c *conn) ready() error {
 
 // consume handles the whole packets in the read buffer.
 func (c *conn) consume() error {
-	if c.client.Load() == nil {
+	for c.client.Load() == nil {
 		n, err := c.sc.Next(c.in[c.r:c.w], c.b.now(), &c.ev)
 		if err != nil || n == 0 {
 			return err
 		}
 		c.r += n
-		if err := c.connect(&c.ev.Connect); err != nil {
+		switch c.ev.Kind {
+		case session.Connect:
+			err = c.connect(&c.ev.Connect)
+		case session.Auth:
+			err = c.continueAuth(&c.ev.Auth)
+		case session.Disconnect:
+			err = errBye
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -237,8 +248,9 @@ func (c *conn) consume() error {
 		case session.Disconnect:
 			return c.disconnected(cl, &c.ev.Disconnect)
 		case session.Auth:
-			return &packet.Error{Type: packet.AUTH, Reason: packet.ProtocolError, Rule: "MQTT-4.12.0-6",
-				Text: "there was no authentication method in CONNECT", Offset: -1}
+			if err := c.reauth(cl, &c.ev.Auth); err != nil {
+				return err
+			}
 		}
 	}
 	if acked {
@@ -421,7 +433,7 @@ func (c *conn) reject(err error) {
 				e.Text = "this looks like " + p.String() + ", and the port is one of plain MQTT"
 			}
 		}
-		if !errors.Is(err, io.EOF) || c.w > 0 {
+		if !errors.Is(err, errBye) && (!errors.Is(err, io.EOF) || c.w > 0) {
 			c.b.log(e)
 		}
 	} else {

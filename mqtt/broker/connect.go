@@ -34,7 +34,7 @@ func (c *conn) refuse(id string, reason packet.ReasonCode, text string) error {
 
 // connect handles CONNECT.
 func (c *conn) connect(p *packet.Connect) error {
-	b, o := c.b, &c.b.opts
+	o := &c.b.opts
 	id := string(p.ClientID)
 	if c.surplus {
 		return c.refuse(id, packet.ServerBusy, "too many connections")
@@ -47,14 +47,23 @@ func (c *conn) connect(p *packet.Connect) error {
 		c.sc.Refuse(&ack)
 		return &refusal{id, r.Reason, r.Reference}
 	}
+	c.username = string(p.Username)
 	if _, has := p.Properties.Bytes(packet.AuthenticationMethod); has {
-		return c.refuse(id, packet.BadAuthenticationMethod, "this server has no enhanced authentication")
+		return c.startAuth(p)
 	}
 	if o.Authenticate != nil {
 		if reason := o.Authenticate(p, c.nc.RemoteAddr()); reason != packet.Success {
 			return c.refuse(id, reason, "")
 		}
 	}
+	return c.admit(p, nil)
+}
+
+// admit judges the CONNECT of a client that is who it says. proof is the
+// authentication method and the last data for CONNACK.
+func (c *conn) admit(p *packet.Connect, proof packet.Properties) error {
+	b, o := c.b, &c.b.opts
+	id := string(p.ClientID)
 	ack := packet.Connack{}
 	add := func(prop packet.PropertyID, n uint32) {
 		if c.sc.Version() >= packet.V5 {
@@ -79,7 +88,7 @@ func (c *conn) connect(p *packet.Connect) error {
 			return c.refuse(id, packet.TopicNameInvalid, "the will's topic has too many levels")
 		case ownTopic(p.Will.Topic):
 			return c.refuse(id, packet.NotAuthorized, "the will's topic is the server's own")
-		case o.Authorize != nil && !o.Authorize(id, string(p.Username), string(p.Will.Topic), true):
+		case o.Authorize != nil && !o.Authorize(id, c.username, string(p.Will.Topic), true):
 			return c.refuse(id, packet.NotAuthorized, "the will may not be published")
 		}
 	}
@@ -123,8 +132,8 @@ func (c *conn) connect(p *packet.Connect) error {
 	if p.Properties.UintOr(packet.RequestResponseInformation, 0) == 1 && o.ResponsePrefix != "" { // MQTT-3.1.2-28
 		ack.Properties, _ = ack.Properties.AppendBytes(packet.ResponseInformation, []byte(o.ResponsePrefix+plainLevel(id)))
 	}
+	ack.Properties = append(ack.Properties, proof...)
 	c.quiet = p.Properties.UintOr(packet.RequestProblemInformation, 1) == 0
-	c.username = string(p.Username)
 	if most := c.sc.Peer().MaximumPacketSize; most < packet.MaxRemainingLength {
 		if !fits(&ack, most) {
 			ack.Properties = ack.Properties.Without(nil, packet.ResponseInformation)

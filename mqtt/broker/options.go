@@ -70,6 +70,12 @@ type Options struct {
 	// only.
 	Authenticate func(p *packet.Connect, remote net.Addr) packet.ReasonCode
 
+	// AuthMethods are the methods of enhanced authentication (section 4.12),
+	// by name. Each CONNECT and each re-authentication gets a new Exchange.
+	// A CONNECT with a method is not for Authenticate. All AUTH packets before
+	// CONNACK have ConnectTimeout together.
+	AuthMethods map[string]func() Exchange
+
 	// Authorize decides whether a client may publish to a topic name
 	// (write) or subscribe to a topic filter; nil allows everything. It is
 	// called from many goroutines, with locks held: it must not call the
@@ -79,6 +85,19 @@ type Options struct {
 	// Log is told what happens; nil is silence. It is called from many
 	// goroutines, sometimes with locks held: it must not call the broker.
 	Log func(Event)
+}
+
+// Exchange is the server's side of one enhanced authentication.
+type Exchange interface {
+	// Step takes the client's authentication data, which is valid during the
+	// call only and nil if the packet has none, and returns the server's. With
+	// done the client has proved who it is. An error refuses it: with the
+	// packet.ReasonCode that the error is or wraps, else as not authorized.
+	Step(data []byte) (answer []byte, done bool, err error)
+
+	// User is the user name that was proved, for Authorize; empty for that of
+	// CONNECT. A re-authentication must prove the same.
+	User() string
 }
 
 // Redirect is another server (section 4.11).

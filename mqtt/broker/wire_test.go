@@ -453,7 +453,7 @@ func TestBadClientsAreTold(t *testing.T) {
 		{"level 2", "a> 10 0d 0004 \"MQTT\" 02 02 0000 0001 \"a\"\na< 20 02 00 01\na< x"},
 		{"reserved flag", "a> 10 0e 0004 \"MQTT\" 05 03 0000 00 0001 \"a\"\na< 20 03 00 81 00\na< x"},
 		{"will QoS without will", "a> 10 0e 0004 \"MQTT\" 05 0a 0000 00 0001 \"a\"\na< 20 03 00 81 00\na< x"},
-		{"authentication method", "a> 10 12 0004 \"MQTT\" 05 02 0000 04 15 0001 \"m\" 0001 \"a\"\na< 20 30 00 8c 2d 1f 002a \"this server has no enhanced authentication\"\na< x"},
+		{"authentication method", "a> 10 12 0004 \"MQTT\" 05 02 0000 04 15 0001 \"m\" 0001 \"a\"\na< 20 2d 00 8c 2a 1f 0027 \"no such authentication method here: \" 22 \"m\" 22\na< x"},
 		// Group 4: properties.
 		{"unknown property", a5 + "a> 30 06 0001 \"t\" 02 7f 00\na< e0 01 81\na< x"},
 		{"a property twice", a5 + "a> 30 08 0001 \"t\" 04 0100 0100\na< e0 01 82\na< x"},

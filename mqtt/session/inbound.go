@@ -40,7 +40,10 @@ func (c *Conn) Next(in []byte, now time.Duration, ev *Event) (n int, err error) 
 		ev.Need = f.Need
 		return 0, nil
 	}
-	c.lastIn, c.pinging = now, false
+	if c.phase != deciding { // an exchange of AUTH packets has one time limit
+		c.lastIn = now
+	}
+	c.pinging = false
 	if f.Type == packet.PUBLISH && c.phase == up {
 		return n, c.publish(f, ev)
 	}
@@ -62,6 +65,10 @@ func (c *Conn) early(in []byte) error {
 	case connecting:
 		if t != packet.CONNACK && (t != packet.AUTH || c.version < packet.V5) {
 			return &packet.Error{Type: t, Reason: packet.ProtocolError, Rule: "MQTT-3.2.0-1", Text: "the first packet is not CONNACK", Offset: -1}
+		}
+	case deciding:
+		if c.version < packet.V5 || t != packet.AUTH && t != packet.DISCONNECT {
+			return &packet.Error{Type: t, Reason: packet.ProtocolError, Rule: "MQTT-3.1.2-30", Text: "before CONNACK", Offset: -1}
 		}
 	default:
 		return ErrNotUp
