@@ -26,6 +26,7 @@ type client struct {
 	written atomic.Uint64 // bytes that the network has taken: a sign of progress
 
 	mu      sync.Mutex // guards the rest, and the engine of the connection
+	user    string     // of the last connection
 	sess    session.Session
 	version packet.Version // in which sess has encoded its messages
 	conn    *conn          // nil while absent

@@ -203,7 +203,11 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 		cl.mu.Lock()
 		b.sessions[id] = cl
 	}
-	cl.expiry = expiry
+	if cl.user != c.username && ack.SessionPresent && b.opts.Authorize != nil {
+		cl.reencode() // what another user may read is not for this one
+		b.recheck(cl, c.username)
+	}
+	cl.user, cl.expiry = c.username, expiry
 	cl.will, cl.delay = nil, 0
 	if p.HasWill {
 		w := packet.Publish{Topic: p.Will.Topic, Payload: p.Will.Payload, QoS: p.Will.QoS, Retain: p.Will.Retain,
