@@ -2,7 +2,9 @@ package broker
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
+	"net"
 	"strconv"
 	"time"
 
@@ -139,6 +141,24 @@ func (c *conn) sameMethod(p *packet.Auth) error {
 
 func strayAuth(reason packet.ReasonCode, rule, text string) error {
 	return &packet.Error{Type: packet.AUTH, Reason: reason, Rule: rule, Text: text, Offset: -1}
+}
+
+// commonName is that of a connection's verified client certificate, or empty.
+func commonName(nc net.Conn) string {
+	for nc != nil {
+		if t, ok := nc.(*tls.Conn); ok {
+			if chains := t.ConnectionState().VerifiedChains; len(chains) > 0 {
+				return chains[0][0].Subject.CommonName
+			}
+			return ""
+		}
+		below, ok := nc.(interface{ NetConn() net.Conn })
+		if !ok {
+			return ""
+		}
+		nc = below.NetConn()
+	}
+	return ""
 }
 
 // keepConnect copies a CONNECT that is a view.

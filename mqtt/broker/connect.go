@@ -48,6 +48,12 @@ func (c *conn) connect(p *packet.Connect) error {
 		return &refusal{id, r.Reason, r.Reference}
 	}
 	c.username = string(p.Username)
+	if o.CertificateUser {
+		if name := commonName(c.nc); name != "" {
+			c.username = name
+			return c.admit(p, nil)
+		}
+	}
 	if _, has := p.Properties.Bytes(packet.AuthenticationMethod); has {
 		return c.startAuth(p)
 	}

@@ -70,6 +70,11 @@ type Options struct {
 	// only.
 	Authenticate func(p *packet.Connect, remote net.Addr) packet.ReasonCode
 
+	// CertificateUser gives a client with a verified TLS certificate the
+	// certificate's common name as its user name, whatever CONNECT says, and
+	// asks neither Authenticate nor AuthMethods about it.
+	CertificateUser bool
+
 	// AuthMethods are the methods of enhanced authentication (section 4.12),
 	// by name. Each CONNECT and each re-authentication gets a new Exchange.
 	// A CONNECT with a method is not for Authenticate. All AUTH packets before
