@@ -458,6 +458,9 @@ func reasonOf(err error) string {
 // dial opens the stream: the target that answered last first, then the
 // others. Of several failures it returns one that may pass, and tells the rest.
 func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
+	if c.serving != nil && c.serving.piped {
+		return c.serving.dial(), nil
+	}
 	var errs []error
 	for i := range c.targets {
 		n := (int(c.last.Load()) + i) % len(c.targets)

@@ -29,7 +29,7 @@ func Help(t Tool) string {
 		writeColumns(&b, "  "+helpSpelling(o), helpSentence(o), helpColumn)
 	}
 	b.WriteString("\n")
-	writeColumns(&b, "", "Every option but --help, --version, --completion, --show-config, --compat, -o and --ask-password has an environment variable: --host is MQ_HOST, "+
+	writeColumns(&b, "", "Every option but --help, --version, --completion, --show-config, --compat, -o, --ask-password and --hash-password has an environment variable: --host is MQ_HOST, "+
 		"--will-topic is MQ_WILL_TOPIC; MQTT_URL stands in for MQ_URL. "+
 		"The command line goes before an options file, that before the environment, "+
 		"a context of the configuration file and its other parts (see '"+t.Name+" context --help'). "+

@@ -194,6 +194,30 @@ var connectionOptions = []Option{
 		Placeholder: "ADDR", Implied: DefaultServeAddr, Complete: CompleteHost,
 		Help: "start the development broker in this process on PORT or HOST:PORT and connect to it; alone on " + DefaultServeAddr,
 	},
+	{
+		Name: "serve-users", Tools: All, Group: GroupConnection, Type: TypeString,
+		Placeholder: "FILE", Complete: CompleteFile,
+		Help: "users and access rules of --serve, see mqtools(5); SIGHUP reads FILE again",
+	},
+	{
+		Name: "serve-cert", Tools: All, Group: GroupConnection, Type: TypeString,
+		Placeholder: "FILE", Complete: CompleteFile,
+		Help: "have --serve speak TLS with the certificate in FILE (PEM)",
+	},
+	{
+		Name: "serve-key", Tools: All, Group: GroupConnection, Type: TypeString,
+		Placeholder: "FILE", Complete: CompleteFile,
+		Help: "private key of --serve-cert (PEM), if it is not in the same file",
+	},
+	{
+		Name: "serve-client-ca", Tools: All, Group: GroupConnection, Type: TypeString,
+		Placeholder: "FILE", Complete: CompleteFile,
+		Help: "have --serve require client certificates by FILE (PEM); their common name is the user name",
+	},
+	{
+		Name: "hash-password", Tools: All, Group: GroupConnection, Type: TypeBool, NoEnv: true,
+		Help: "ask for a password, or read it from standard input, write what --serve-users wants of it and end",
+	},
 }
 
 // DefaultServeAddr is where --serve listens when it is given without a value.

@@ -81,7 +81,7 @@ func readOption(table Options, words []string) ([]given, error) {
 	}
 	for _, use := range uses {
 		switch use.opt.Name {
-		case optionsFile, "help", "version", "completion", "show-config":
+		case optionsFile, "help", "version", "completion", "show-config", "hash-password":
 			return nil, Usagef("--%s cannot stand in a file", use.opt.Name)
 		}
 	}

@@ -2,16 +2,24 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io/fs"
+	"net"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/brokerfile"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // server is the development broker of --serve.
 type server struct {
-	b    *broker.Broker
-	done chan struct{}
+	b      *broker.Broker
+	done   chan struct{}
+	piped  bool // this process's own connection does not go over the network
+	hangup func()
 }
 
 // serve starts the development broker inside this process and makes it the
@@ -23,29 +31,96 @@ func (c *Connection) serve(ctx context.Context) error {
 			return Usagef("--serve and --%s exclude each other", other)
 		}
 	}
-	addr := v.String("serve")
-	ln, err := transport.Listen(ctx, addr, nil)
+	o := broker.Options{Version: VersionLine("mqtools"), ReasonStrings: true, Log: func(e broker.Event) { c.inv.Debugf("broker: %v", e) }}
+	cfg, err := c.serveTLS(&o)
+	if err != nil {
+		return err
+	}
+	var users *brokerfile.File
+	if path := v.String("serve-users"); path != "" {
+		if users, err = brokerfile.Open(path); err == nil {
+			err = users.Apply(&o)
+		}
+		if err != nil {
+			return Usagef("%s: %v", v.Label("serve-users"), readable(err))
+		}
+	}
+	ln, err := transport.Listen(ctx, v.String("serve"), cfg)
 	if err != nil {
 		return Failed(ExitUnreached, err)
 	}
-	b := broker.New(broker.Options{Log: func(e broker.Event) { c.inv.Debugf("broker: %v", e) }})
-	s := &server{b: b, done: make(chan struct{})}
+	s := &server{b: broker.New(o), done: make(chan struct{}), piped: cfg != nil}
+	if users != nil {
+		s.hangup = onHangup(func() {
+			if err := users.Reload(s.b); err != nil {
+				c.inv.Warnf("%v; the users and rules stay as they were", readable(err))
+			} else {
+				c.inv.Infof("users and rules read again")
+			}
+		})
+	}
 	go func() {
 		defer close(s.done)
-		_ = b.Serve(ln) // ends with Close
+		_ = s.b.Serve(ln) // ends with Close
 	}()
 	c.serving = s
 	self := transport.Reach(ln)
 	c.targets = []*transport.Target{self}
 	if self.WebSocket {
+		self.TLS = cfg != nil
 		c.inv.Infof("broker listens on %s", self)
+		self.TLS = false
 	} else {
 		c.inv.Infof("broker listens on %s", ln.Addr())
 	}
 	return nil
 }
 
+// serveTLS is the configuration of a listener with --serve-cert; nil without.
+func (c *Connection) serveTLS(o *broker.Options) (*tls.Config, error) {
+	v := c.inv.Values
+	if !v.IsSet("serve-cert") {
+		for _, name := range [...]string{"serve-key", "serve-client-ca"} {
+			if v.IsSet(name) {
+				return nil, Usagef("%s is of no use without --serve-cert", v.Name(name))
+			}
+		}
+		return nil, nil
+	}
+	cert, err := transport.LoadCertificate(v.String("serve-cert"), v.String("serve-key"), "")
+	if err != nil {
+		return nil, Usagef("%s: %v", v.Label("serve-cert"), err)
+	}
+	cfg := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	if file := v.String("serve-client-ca"); file != "" {
+		cfg.ClientCAs, cfg.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+		if err := transport.AddAuthorities(cfg.ClientCAs, file, ""); err != nil {
+			return nil, Usagef("%s: %v", v.Label("serve-client-ca"), err)
+		}
+		o.CertificateUser = true
+	}
+	return cfg, nil
+}
+
+// readable is a file's error without the name of the system call.
+func readable(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return errors.New(pe.Path + ": " + pe.Err.Error())
+	}
+	return err
+}
+
+// dial connects this process to its broker, past TLS and its certificates.
+func (s *server) dial() net.Conn {
+	mine, theirs := net.Pipe()
+	s.b.ServeConn(theirs)
+	return mine
+}
+
 func (s *server) close() {
+	if s.hangup != nil {
+		s.hangup()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	_ = s.b.Close(ctx)

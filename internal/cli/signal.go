@@ -47,6 +47,26 @@ func signals(parent context.Context) (ctx context.Context, catch func()) {
 	})
 }
 
+// onHangup calls f at each SIGHUP until stop.
+func onHangup(f func()) (stop func()) {
+	hangups, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for {
+			select {
+			case <-hangups:
+				f()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(done)
+	}
+}
+
 // watchSignals is signals without the operating system.
 func watchSignals(asks <-chan os.Signal, cancel context.CancelCauseFunc, exit func(int)) {
 	cancel(&SignalError{<-asks})

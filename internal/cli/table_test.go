@@ -53,7 +53,7 @@ func TestTableRowsAreComplete(t *testing.T) {
 			claim(len(o.Name) > 1 && o.Name == strings.ToLower(o.Name) && !strings.ContainsAny(o.Name, "=_ "),
 				"has a name that is not lower-case words joined by hyphens")
 			claim(len(o.Short) <= 1, "has a short form of more than a letter")
-			claim(o.Env() != "" || o.Name == "help" || o.Name == "version" || o.Name == "completion" || o.Name == "show-config" || o.Name == "options-file" || o.Name == "ask-password" || o.Name == "compat", "has no environment variable")
+			claim(o.Env() != "" || o.Name == "help" || o.Name == "version" || o.Name == "completion" || o.Name == "show-config" || o.Name == "options-file" || o.Name == "ask-password" || o.Name == "hash-password" || o.Name == "compat", "has no environment variable")
 			claim((o.Env() == "") == (o.Key() == "") || o.Name == "config" || o.Name == "context", "has a variable or a configuration key but not both")
 			claim(o.Group != "", "has no group")
 			claim((o.Type == TypeBool) == (o.Placeholder == ""), "needs a placeholder exactly when it takes a value")

@@ -129,6 +129,15 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		env.CatchSignals()
 		return writePage(env.Stdout, CompletionScript(shell, tool.Name, tool.Bit), talk)
 	}
+	if inv.Values.Bool("hash-password") {
+		env.CatchSignals()
+		line, err := inv.hashPassword()
+		if err != nil {
+			talk.problem(err, "")
+			return CodeOf(ctx, err)
+		}
+		return writePage(env.Stdout, line, talk)
+	}
 	when := inv.Values.String("color")
 	inv.StdoutColor = UseColor(when, env.Lookup, env.StdoutIsTerminal)
 	inv.StderrColor = UseColor(when, env.Lookup, env.StderrIsTerminal)

@@ -1,5 +1,6 @@
 // Package auth has methods of MQTT 5.0's enhanced authentication (section
-// 4.12), for mqtt.Options.Authenticate.
+// 4.12): a client's side for mqtt.Options.Authenticate, a server's side for
+// broker.Options.AuthMethods, and what a server keeps of a password.
 package auth
 
 import (
@@ -43,10 +44,22 @@ type Exchange struct {
 // Methods are the names that SCRAM knows.
 func Methods() []string { return []string{"SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"} }
 
+func hashOf(method string) (func() hash.Hash, bool) {
+	switch method {
+	case "SCRAM-SHA-1":
+		return sha1.New, true
+	case "SCRAM-SHA-256":
+		return sha256.New, true
+	case "SCRAM-SHA-512":
+		return sha512.New, true
+	}
+	return nil, false
+}
+
 // SCRAM makes one authentication by a method of Methods. It serves one
 // connection.
 func SCRAM(method, user, password string) (*Exchange, error) {
-	h, ok := map[string]func() hash.Hash{"SCRAM-SHA-1": sha1.New, "SCRAM-SHA-256": sha256.New, "SCRAM-SHA-512": sha512.New}[method]
+	h, ok := hashOf(method)
 	if !ok {
 		return nil, fmt.Errorf("auth: %q is not a method known here", method)
 	}
@@ -98,19 +111,19 @@ func (s *Exchange) Continue(data []byte) ([]byte, error) {
 	}
 	final := "c=biws,r=" + nonce
 	message := s.first + "," + string(data) + "," + final
-	clientKey := s.mac(salted, "Client Key")
+	clientKey := mac(s.hash, salted, "Client Key")
 	h := s.hash()
 	h.Write(clientKey)
-	signature := s.mac(h.Sum(nil), message)
+	signature := mac(s.hash, h.Sum(nil), message)
 	for i := range signature {
 		signature[i] ^= clientKey[i]
 	}
-	s.expected = base64.StdEncoding.EncodeToString(s.mac(s.mac(salted, "Server Key"), message))
+	s.expected = base64.StdEncoding.EncodeToString(mac(s.hash, mac(s.hash, salted, "Server Key"), message))
 	return []byte(final + ",p=" + base64.StdEncoding.EncodeToString(signature)), nil
 }
 
-func (s *Exchange) mac(key []byte, text string) []byte {
-	m := hmac.New(s.hash, key)
+func mac(h func() hash.Hash, key []byte, text string) []byte {
+	m := hmac.New(h, key)
 	m.Write([]byte(text))
 	return m.Sum(nil)
 }

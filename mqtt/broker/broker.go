@@ -35,6 +35,11 @@ type Broker struct {
 	mu            sync.RWMutex
 	subs          topic.Trie[subscriber, subscription]
 	shares        map[string]*share // by whole filter, $share/group/filter
+	sharesBy      map[uint64]*share // by number
+	lastShare     uint32
+	orphans       []orphan
+	subCount      int // subscriptions of all sessions
+	sys           system
 	retained      topic.Names[*message]
 	retainedBytes int
 	swept         time.Duration // when expired retained messages were removed last
@@ -55,11 +60,13 @@ type Broker struct {
 
 type counters struct {
 	received, sent, dropped atomic.Uint64
+	connected               atomic.Int64
 }
 
 // Stats are counts since the start.
 type Stats struct {
 	Connections int    // open now, those that have not sent CONNECT included
+	Clients     int    // connected
 	Sessions    int    // known now, connected or not
 	Retained    int    // retained messages
 	Received    uint64 // PUBLISH packets accepted from clients
@@ -75,7 +82,7 @@ func New(o Options) *Broker {
 	o.fill()
 	b := &Broker{
 		opts: o, start: time.Now(), done: make(chan struct{}),
-		shares: make(map[string]*share), sessions: make(map[string]*client),
+		shares: make(map[string]*share), sharesBy: make(map[uint64]*share), sessions: make(map[string]*client),
 		listeners: make(map[net.Listener]struct{}), conns: make(map[*conn]struct{}),
 	}
 	b.subs.MaxLevels, b.retained.MaxLevels = o.MaxTopicLevels, o.MaxTopicLevels
@@ -186,6 +193,7 @@ func (b *Broker) Close(ctx context.Context) error {
 		<-ended
 	}
 	b.mu.Lock()
+	b.sys.stop()
 	for _, cl := range b.sessions {
 		cl.mu.Lock()
 		cl.stopTimer()
@@ -202,7 +210,7 @@ func (b *Broker) Stats() Stats {
 	b.connMu.Unlock()
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return Stats{Connections: open, Sessions: len(b.sessions), Retained: b.retained.Len(),
+	return Stats{Connections: open, Clients: int(b.stats.connected.Load()), Sessions: len(b.sessions), Retained: b.retained.Len(),
 		Received: b.stats.received.Load(), Sent: b.stats.sent.Load(), Dropped: b.stats.dropped.Load()}
 }
 

@@ -25,20 +25,20 @@ type client struct {
 
 	written atomic.Uint64 // bytes that the network has taken: a sign of progress
 
-	mu       sync.Mutex // guards the rest, and the engine of the connection
-	username string
-	sess     session.Session
-	version  packet.Version // in which sess has encoded its messages
-	conn     *conn          // nil while absent
-	queue    queue
-	popped   uint64 // messages that have left the queue: a sign of progress
-	waiters  []chan struct{}
-	expiry   uint32 // session expiry interval, seconds
-	will     *message
-	delay    time.Duration // will delay interval
-	timer    *time.Timer   // of session expiry or the delayed will
-	gone     bool          // the session has ended
-	full     bool          // a drop has been logged since the queue was last below its limit
+	mu      sync.Mutex // guards the rest, and the engine of the connection
+	user    string     // of the last connection
+	sess    session.Session
+	version packet.Version // in which sess has encoded its messages
+	conn    *conn          // nil while absent
+	queue   queue
+	popped  uint64 // messages that have left the queue: a sign of progress
+	waiters []chan struct{}
+	expiry  uint32 // session expiry interval, seconds
+	will    *message
+	delay   time.Duration // will delay interval
+	timer   *time.Timer   // of session expiry or the delayed will
+	gone    bool          // the session has ended
+	full    bool          // a drop has been logged since the queue was last below its limit
 }
 
 // forever is the session expiry interval that never ends (section 3.1.2.11.2).
@@ -85,13 +85,13 @@ func (cl *client) offer(r *route, h *hit) (wait bool) {
 			cl.drop(string(p.Topic), "its queue is full")
 			return false
 		}
-		cl.queue.push(pending{m: r.keep(), qos: qos, retain: h.retain, ids: h.keepIDs()})
+		cl.queue.push(pending{m: r.keep(), qos: qos, retain: h.retain, ids: h.keepIDs(), share: h.share})
 		return false
 	}
 	if cl.queue.n == 0 && c.sc.Pending() < outSoft && (qos == 0 || cl.room(len(p.Payload)+len(p.Topic)+len(p.Properties)+64)) {
 		q := packet.Publish{Topic: p.Topic, Payload: p.Payload, QoS: qos, Retain: h.retain}
 		q.Properties = c.properties(p.Properties, h.ids, 0)
-		if cl.write(&q) {
+		if cl.write(&q, tag(h.share, r.now)) {
 			return false
 		}
 	}
@@ -102,14 +102,14 @@ func (cl *client) offer(r *route, h *hit) (wait bool) {
 		}
 		c.kickFor(packet.QuotaExceeded, "it does not keep up")
 	}
-	cl.queue.push(pending{m: r.keep(), qos: qos, retain: h.retain, ids: h.keepIDs()})
+	cl.queue.push(pending{m: r.keep(), qos: qos, retain: h.retain, ids: h.keepIDs(), share: h.share})
 	return cl.crowded()
 }
 
 // write hands a message to the engine; false if that has no room for it after
 // all, with all its properties.
-func (cl *client) write(q *packet.Publish) bool {
-	switch err := cl.conn.sc.Publish(q, 0); {
+func (cl *client) write(q *packet.Publish, tag uint64) bool {
+	switch err := cl.conn.sc.Publish(q, tag); {
 	case err == nil:
 		cl.b.stats.sent.Add(1)
 	case errors.Is(err, session.ErrQuota):
@@ -155,7 +155,7 @@ func (cl *client) pump(now time.Duration) {
 				left = m.expires - now
 			}
 			q.Properties = c.properties(m.props, e.ids, left)
-			if !cl.write(&q) {
+			if !cl.write(&q, tag(e.share, now)) {
 				break
 			}
 		}

@@ -37,6 +37,11 @@ type conn struct {
 	// Guarded by client.mu once that is set.
 	sc       session.Conn
 	window   int // outbound messages in flight at most
+	username string
+	method   string          // of enhanced authentication; empty for none
+	exchange Exchange        // under way; of run alone
+	asking   *packet.Connect // that waits for exchange; of run alone
+	quiet    bool            // no reason strings in acknowledgements (MQTT-3.1.2-29)
 	over     bool
 	kicked   packet.ReasonCode // why over was set by us
 	why      string
@@ -71,7 +76,8 @@ func (c *conn) run() {
 	now := c.b.now()
 	c.sc.Serve(session.Config{
 		MaxPacket: c.b.opts.MaxPacketSize, ReceiveMaximum: c.b.opts.ReceiveMaximum, TopicAliasMaximum: c.b.opts.TopicAliasMaximum,
-		LimitQoS: c.b.opts.LimitQoS, MaximumQoS: c.b.opts.MaximumQoS, SendAliases: 64, ConnectTimeout: c.b.opts.ConnectTimeout,
+		LimitQoS: c.b.opts.LimitQoS, MaximumQoS: c.b.opts.MaximumQoS, SendAliases: uint16(c.b.opts.SendAliases), ConnectTimeout: c.b.opts.ConnectTimeout,
+		Explain: c.b.opts.ReasonStrings,
 	}, now)
 	err := c.loop()
 	if c.client.Load() == nil {
@@ -184,13 +190,21 @@ func (c *conn) ready() error {
 
 // consume handles the whole packets in the read buffer.
 func (c *conn) consume() error {
-	if c.client.Load() == nil {
+	for c.client.Load() == nil {
 		n, err := c.sc.Next(c.in[c.r:c.w], c.b.now(), &c.ev)
 		if err != nil || n == 0 {
 			return err
 		}
 		c.r += n
-		if err := c.connect(&c.ev.Connect); err != nil {
+		switch c.ev.Kind {
+		case session.Connect:
+			err = c.connect(&c.ev.Connect)
+		case session.Auth:
+			err = c.continueAuth(&c.ev.Auth)
+		case session.Disconnect:
+			err = errBye
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -234,8 +248,9 @@ func (c *conn) consume() error {
 		case session.Disconnect:
 			return c.disconnected(cl, &c.ev.Disconnect)
 		case session.Auth:
-			return &packet.Error{Type: packet.AUTH, Reason: packet.ProtocolError, Rule: "MQTT-4.12.0-6",
-				Text: "there was no authentication method in CONNECT", Offset: -1}
+			if err := c.reauth(cl, &c.ev.Auth); err != nil {
+				return err
+			}
 		}
 	}
 	if acked {
@@ -363,6 +378,20 @@ func (c *conn) checkFlushed() {
 	}
 }
 
+// reasonString is a property; words that are no valid string are left out.
+func reasonString(words string) packet.Properties {
+	p, _ := packet.Properties(nil).AppendBytes(packet.ReasonString, []byte(words))
+	return p
+}
+
+// explain is a reason string for an acknowledgement, if the client takes one.
+func (c *conn) explain(words string) packet.Properties {
+	if words == "" || c.quiet || !c.b.opts.ReasonStrings || c.sc.Version() < packet.V5 {
+		return nil
+	}
+	return reasonString(words)
+}
+
 // kick ends the connection from our side: with a DISCONNECT in MQTT 5.0.
 // client.mu is held; the session's state is left to the caller or to end.
 func (c *conn) kick(reason packet.ReasonCode) { c.kickFor(reason, reason.String()) }
@@ -371,7 +400,13 @@ func (c *conn) kickFor(reason packet.ReasonCode, why string) {
 	if c.over {
 		return
 	}
-	c.sc.Disconnect(&packet.Disconnect{Reason: reason})
+	bye := packet.Disconnect{Reason: reason}
+	if r := c.b.opts.ShutdownRedirect; r != nil && reason == packet.ServerShuttingDown {
+		bye = packet.Disconnect{Reason: r.Reason, Properties: r.properties()}
+	} else if c.b.opts.ReasonStrings && why != reason.String() {
+		bye.Properties = reasonString(why)
+	}
+	c.sc.Disconnect(&bye)
 	c.over, c.kicked, c.why = true, reason, why
 	c.startWriter()
 	c.checkFlushed()
@@ -398,7 +433,7 @@ func (c *conn) reject(err error) {
 				e.Text = "this looks like " + p.String() + ", and the port is one of plain MQTT"
 			}
 		}
-		if !errors.Is(err, io.EOF) || c.w > 0 {
+		if !errors.Is(err, errBye) && (!errors.Is(err, io.EOF) || c.w > 0) {
 			c.b.log(e)
 		}
 	} else {

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -25,7 +26,7 @@ func (r *refusal) Error() string { return r.reason.Error() }
 func (c *conn) refuse(id string, reason packet.ReasonCode, text string) error {
 	ack := packet.Connack{Reason: reason}
 	if text != "" && c.sc.Version() >= packet.V5 {
-		ack.Properties, _ = ack.Properties.AppendBytes(packet.ReasonString, []byte(text))
+		ack.Properties = reasonString(text)
 	}
 	c.sc.Refuse(&ack)
 	return &refusal{id, reason, text}
@@ -33,29 +34,42 @@ func (c *conn) refuse(id string, reason packet.ReasonCode, text string) error {
 
 // connect handles CONNECT.
 func (c *conn) connect(p *packet.Connect) error {
-	b, o := c.b, &c.b.opts
+	o := &c.b.opts
 	id := string(p.ClientID)
 	if c.surplus {
 		return c.refuse(id, packet.ServerBusy, "too many connections")
 	}
+	if r := o.Redirect; r != nil {
+		ack := packet.Connack{Reason: r.Reason}
+		if c.sc.Version() >= packet.V5 {
+			ack.Properties = r.properties()
+		}
+		c.sc.Refuse(&ack)
+		return &refusal{id, r.Reason, r.Reference}
+	}
+	c.username = string(p.Username)
+	if o.CertificateUser {
+		if name := commonName(c.nc); name != "" {
+			c.username = name
+			return c.admit(p, nil)
+		}
+	}
 	if _, has := p.Properties.Bytes(packet.AuthenticationMethod); has {
-		return c.refuse(id, packet.BadAuthenticationMethod, "this server has no enhanced authentication")
+		return c.startAuth(p)
 	}
 	if o.Authenticate != nil {
 		if reason := o.Authenticate(p, c.nc.RemoteAddr()); reason != packet.Success {
 			return c.refuse(id, reason, "")
 		}
 	}
-	if p.HasWill {
-		switch {
-		case o.LimitQoS && p.Will.QoS > o.MaximumQoS:
-			return c.refuse(id, packet.QoSNotSupported, "the will's QoS") // MQTT-3.2.2-12
-		case o.DisableRetain && p.Will.Retain:
-			return c.refuse(id, packet.RetainNotSupported, "the will is retained") // MQTT-3.2.2-13
-		case topic.Levels(string(p.Will.Topic)) > o.MaxTopicLevels:
-			return c.refuse(id, packet.TopicNameInvalid, "the will's topic has too many levels")
-		}
-	}
+	return c.admit(p, nil)
+}
+
+// admit judges the CONNECT of a client that is who it says. proof is the
+// authentication method and the last data for CONNACK.
+func (c *conn) admit(p *packet.Connect, proof packet.Properties) error {
+	b, o := c.b, &c.b.opts
+	id := string(p.ClientID)
 	ack := packet.Connack{}
 	add := func(prop packet.PropertyID, n uint32) {
 		if c.sc.Version() >= packet.V5 {
@@ -68,6 +82,20 @@ func (c *conn) connect(p *packet.Connect) error {
 		id = "auto-" + hex.EncodeToString(random[:])
 		if c.sc.Version() >= packet.V5 {
 			ack.Properties, _ = ack.Properties.AppendBytes(packet.AssignedClientIdentifier, []byte(id)) // MQTT-3.2.2-16
+		}
+	}
+	if p.HasWill {
+		switch {
+		case o.LimitQoS && p.Will.QoS > o.MaximumQoS:
+			return c.refuse(id, packet.QoSNotSupported, "the will's QoS") // MQTT-3.2.2-12
+		case o.DisableRetain && p.Will.Retain:
+			return c.refuse(id, packet.RetainNotSupported, "the will is retained") // MQTT-3.2.2-13
+		case topic.Levels(string(p.Will.Topic)) > o.MaxTopicLevels:
+			return c.refuse(id, packet.TopicNameInvalid, "the will's topic has too many levels")
+		case ownTopic(p.Will.Topic):
+			return c.refuse(id, packet.NotAuthorized, "the will's topic is the server's own")
+		case o.Authorize != nil && !o.Authorize(id, c.username, string(p.Will.Topic), true):
+			return c.refuse(id, packet.NotAuthorized, "the will may not be published")
 		}
 	}
 	expiry := uint32(0)
@@ -89,17 +117,49 @@ func (c *conn) connect(p *packet.Connect) error {
 		add(packet.ReceiveMaximum, uint32(o.ReceiveMaximum))
 	}
 	add(packet.MaximumPacketSize, uint32(o.MaxPacketSize))
-	add(packet.TopicAliasMaximum, uint32(o.TopicAliasMaximum))
+	if o.TopicAliasMaximum > 0 {
+		add(packet.TopicAliasMaximum, uint32(o.TopicAliasMaximum))
+	}
 	if o.LimitQoS && o.MaximumQoS < 2 {
 		add(packet.MaximumQoS, uint32(o.MaximumQoS))
 	}
 	if o.DisableRetain {
 		add(packet.RetainAvailable, 0)
 	}
+	if o.DisableWildcards {
+		add(packet.WildcardSubscriptionAvailable, 0)
+	}
+	if o.DisableSubscriptionIDs {
+		add(packet.SubscriptionIdentifierAvailable, 0)
+	}
 	if o.DisableSharedGroups {
 		add(packet.SharedSubscriptionAvailable, 0)
 	}
+	if p.Properties.UintOr(packet.RequestResponseInformation, 0) == 1 && o.ResponsePrefix != "" { // MQTT-3.1.2-28
+		ack.Properties, _ = ack.Properties.AppendBytes(packet.ResponseInformation, []byte(o.ResponsePrefix+plainLevel(id)))
+	}
+	ack.Properties = append(ack.Properties, proof...)
+	c.quiet = p.Properties.UintOr(packet.RequestProblemInformation, 1) == 0
+	if most := c.sc.Peer().MaximumPacketSize; most < packet.MaxRemainingLength {
+		if !fits(&ack, most) {
+			ack.Properties = ack.Properties.Without(nil, packet.ResponseInformation)
+		}
+		if !fits(&ack, most) { // MQTT-3.1.2-24
+			return c.refuse(id, packet.PacketTooLarge, "CONNACK is larger than the client accepts")
+		}
+	}
 	return b.accept(c, p, id, expiry, keepAlive, &ack)
+}
+
+// fits tells whether a CONNACK of MQTT 5.0 has at most so many bytes.
+func fits(p *packet.Connack, most int) bool {
+	b, err := p.AppendTo(nil, packet.V5)
+	return err == nil && len(b) <= most
+}
+
+// plainLevel is an identifier as one level of a topic name.
+func plainLevel(id string) string {
+	return strings.NewReplacer("%", "%25", "/", "%2F", "+", "%2B", "#", "%23").Replace(id)
 }
 
 // accept finds or makes the session and joins the connection to it.
@@ -149,12 +209,17 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 		cl.mu.Lock()
 		b.sessions[id] = cl
 	}
-	cl.username, cl.expiry = string(p.Username), expiry
+	if cl.user != c.username && ack.SessionPresent && b.opts.Authorize != nil {
+		cl.reencode() // what another user may read is not for this one
+		b.recheck(cl, c.username)
+	}
+	cl.user, cl.expiry = c.username, expiry
 	cl.will, cl.delay = nil, 0
 	if p.HasWill {
 		w := packet.Publish{Topic: p.Will.Topic, Payload: p.Will.Payload, QoS: p.Will.QoS, Retain: p.Will.Retain,
 			Properties: p.Will.Properties.Without(nil, packet.WillDelayInterval)}
 		cl.will = keep(&w, cl, now)
+		cl.will.user = c.username
 		cl.delay = time.Duration(p.Will.Properties.UintOr(packet.WillDelayInterval, 0)) * time.Second
 	}
 	if cl.version != c.sc.Version() {
@@ -165,9 +230,11 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 	c.window = min(b.opts.MaxInflight, int(c.sc.Peer().ReceiveMaximum))
 	cl.conn, c.deadline = c, 0
 	c.client.Store(cl)
+	b.stats.connected.Add(1)
 	cl.pump(now)
 	c.startWriter()
 	cl.mu.Unlock()
+	b.adopt(now)
 	for _, w := range wills {
 		b.publishKept(w, now)
 	}
@@ -194,10 +261,10 @@ func (cl *client) reencode() {
 	}
 	old := cl.queue
 	cl.queue = queue{}
-	cl.sess.Range(func(_ uint16, b []byte) bool {
-		var p packet.Publish
-		if f, n, err := packet.Split(b, cl.version, 0); err == nil && n > 0 && p.Parse(f, cl.version) == nil {
-			cl.queue.push(pending{m: keep(&p, nil, cl.b.now()), qos: p.QoS, retain: p.Retain, exempt: true})
+	now := cl.b.now()
+	cl.sess.Range(func(_ uint16, tag uint64, b []byte) bool {
+		if m := decode(b, cl.version, tag, now); m != nil {
+			cl.queue.push(pending{m: m, qos: m.qos, retain: m.retain, exempt: true, share: tag >> 32})
 		}
 		return true
 	})
@@ -213,12 +280,14 @@ func (cl *client) reencode() {
 	}
 }
 
-// discard ends a session. Broker.mu and cl.mu are held.
+// discard ends a session. Broker.mu and cl.mu are held; adopt is to be called
+// when cl.mu is not.
 func (b *Broker) discard(cl *client) {
 	cl.stopTimer()
 	for filter := range cl.subs {
 		b.remove(cl, filter)
 	}
+	b.orphan(cl)
 	cl.sess.Clear(nil)
 	cl.queue = queue{}
 	cl.gone = true
@@ -267,6 +336,8 @@ func (c *conn) end(err error) {
 	c.checkFlushed()
 	why := c.why
 	cl.mu.Unlock()
+	b.stats.connected.Add(-1)
+	b.adopt(now)
 	if will != nil {
 		b.publishKept(will, now)
 	}
@@ -326,6 +397,7 @@ func (b *Broker) await(cl *client, since time.Duration) {
 			b.await(cl, since)
 		}
 		cl.mu.Unlock()
+		b.adopt(b.now())
 		if will != nil {
 			b.publishKept(will, b.now())
 		}

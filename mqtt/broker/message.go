@@ -14,7 +14,9 @@ type message struct {
 	props   packet.Properties // as published, without topic alias
 	qos     packet.QoS
 	retain  bool
-	from    *client       // nil for none, as for a will of a dead session
+	from    *client       // nil for the broker itself
+	sys     bool          // of a $SYS topic: retained, but not in the store
+	user    string        // of a will: the user name that it came with
 	expires time.Duration // broker time; 0 for never
 }
 
@@ -38,6 +40,25 @@ func keep(p *packet.Publish, from *client, now time.Duration) *message {
 	return m
 }
 
+// decode is a message of a session's log again. Its tag has the time at which
+// the session took it.
+func decode(b []byte, v packet.Version, tag uint64, now time.Duration) *message {
+	var p packet.Publish
+	f, n, err := packet.Split(b, v, 0)
+	if err != nil || n == 0 || p.Parse(f, v) != nil {
+		return nil
+	}
+	m := keep(&p, nil, now)
+	if m.expires != 0 {
+		m.expires -= now - time.Duration(uint32(tag))*time.Second
+	}
+	return m
+}
+
+// tag is what a session keeps beside a message: the shared subscription that
+// it came by, and the time in seconds.
+func tag(share uint64, now time.Duration) uint64 { return share<<32 | uint64(uint32(now/time.Second)) }
+
 func (m *message) expired(now time.Duration) bool { return m.expires != 0 && now >= m.expires }
 
 // pending is a message that waits for one client.
@@ -45,7 +66,8 @@ type pending struct {
 	m      *message
 	qos    packet.QoS
 	retain bool
-	exempt bool // a retained message sent on subscribing: not bounded by the queue's limits
+	share  uint64 // number of the shared subscription that it came by; 0 for none
+	exempt bool   // a retained message sent on subscribing: not bounded by the queue's limits
 	ids    []uint32
 }
 

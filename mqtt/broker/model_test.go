@@ -88,6 +88,7 @@ type modelClient struct {
 type modelMessage struct {
 	payload string
 	qos     packet.QoS
+	from    int
 }
 
 type model struct {
@@ -103,7 +104,7 @@ func (m *model) publish(from int, name, payload string, qos packet.QoS, retain b
 		if payload == "" {
 			delete(m.retained, name)
 		} else {
-			m.retained[name] = modelMessage{payload, qos}
+			m.retained[name] = modelMessage{payload, qos, from}
 		}
 	}
 	groups := map[string][]int{}
@@ -370,7 +371,7 @@ func (r *rig) do(s step) error {
 		c.subs[filter] = modelSub{o, id}
 		if !shared && (handling == 0 || handling == 1 && !again) {
 			for name, m := range r.m.retained {
-				if topic.Match(filter, name) {
+				if topic.Match(filter, name) && !(o&packet.NoLocal != 0 && m.from == i) {
 					var ids []uint32
 					if id != 0 {
 						ids = []uint32{id}

@@ -13,6 +13,7 @@ type Options struct {
 	MaxPacketSize     int           // largest packet accepted, bytes; 16 MiB
 	ReceiveMaximum    uint16        // unacknowledged messages accepted; 1024
 	TopicAliasMaximum uint16        // inbound topic aliases; 64
+	SendAliases       int           // outbound topic aliases of a client that accepts them; 64, negative for none
 	MaxInflight       int           // outbound unacknowledged messages; 256, or less if the client says so
 	MaxSubscriptions  int           // of one session; 1000
 	MaxTopicLevels    int           // of a topic name or filter; 128
@@ -38,19 +39,84 @@ type Options struct {
 	LimitQoS            bool
 	DisableSharedGroups bool // refuse shared subscriptions
 
+	DisableTopicAliases    bool // accept no topic aliases
+	DisableWildcards       bool // refuse topic filters with wildcards
+	DisableSubscriptionIDs bool // refuse subscription identifiers
+
+	// SysInterval is how often the values of $SYS topics go to those who have
+	// subscribed to them; 10 s, negative for no such topics. They cost nothing
+	// while nobody has.
+	SysInterval time.Duration
+	Version     string // the value of $SYS/broker/version; "mqtools"
+
+	// Redirect, unless nil, refuses every CONNECT and names another server;
+	// ShutdownRedirect does so at Close (section 4.11).
+	Redirect, ShutdownRedirect *Redirect
+
+	// ResponsePrefix is the response information of a client that asks for it
+	// (section 3.1.2.11.6), and the client identifier behind it: with
+	// "reply/" client c1 is told "reply/c1". Characters that a topic name
+	// cannot have there become %XX. Empty for none. Nothing but Authorize
+	// keeps others from that topic.
+	ResponsePrefix string
+
+	// ReasonStrings explains refusals to MQTT 5.0 clients in words too: in
+	// DISCONNECT and, unless the client has set request-problem-information
+	// to 0 (MQTT-3.1.2-29), in acknowledgements.
+	ReasonStrings bool
+
 	// Authenticate decides on a CONNECT; nil lets everybody in. Success is
 	// yes, any other code goes into the CONNACK. p is valid during the call
 	// only.
 	Authenticate func(p *packet.Connect, remote net.Addr) packet.ReasonCode
 
+	// CertificateUser gives a client with a verified TLS certificate the
+	// certificate's common name as its user name, whatever CONNECT says, and
+	// asks neither Authenticate nor AuthMethods about it.
+	CertificateUser bool
+
+	// AuthMethods are the methods of enhanced authentication (section 4.12),
+	// by name. Each CONNECT and each re-authentication gets a new Exchange.
+	// A CONNECT with a method is not for Authenticate. All AUTH packets before
+	// CONNACK have ConnectTimeout together.
+	AuthMethods map[string]func() Exchange
+
 	// Authorize decides whether a client may publish to a topic name
 	// (write) or subscribe to a topic filter; nil allows everything. It is
-	// called from many goroutines.
+	// called from many goroutines, with locks held: it must not call the
+	// broker. A will is asked about when it comes and when it is published.
 	Authorize func(clientID, username, topic string, write bool) bool
 
 	// Log is told what happens; nil is silence. It is called from many
 	// goroutines, sometimes with locks held: it must not call the broker.
 	Log func(Event)
+}
+
+// Exchange is the server's side of one enhanced authentication.
+type Exchange interface {
+	// Step takes the client's authentication data, which is valid during the
+	// call only and nil if the packet has none, and returns the server's. With
+	// done the client has proved who it is. An error refuses it: with the
+	// packet.ReasonCode that the error is or wraps, else as not authorized.
+	Step(data []byte) (answer []byte, done bool, err error)
+
+	// User is the user name that was proved, for Authorize; empty for that of
+	// CONNECT. A re-authentication must prove the same.
+	User() string
+}
+
+// Redirect is another server (section 4.11).
+type Redirect struct {
+	Reason    packet.ReasonCode // UseAnotherServer, for now, or ServerMoved, for good
+	Reference string            // as "other.example:1883"; may be empty
+}
+
+// properties name the server.
+func (r *Redirect) properties() (p packet.Properties) {
+	if r.Reference != "" {
+		p, _ = p.AppendBytes(packet.ServerReference, []byte(r.Reference))
+	}
+	return p
 }
 
 func (o *Options) fill() {
@@ -72,8 +138,21 @@ func (o *Options) fill() {
 	if o.ReceiveMaximum == 0 {
 		o.ReceiveMaximum = 1024
 	}
-	if o.TopicAliasMaximum == 0 {
+	switch {
+	case o.DisableTopicAliases:
+		o.TopicAliasMaximum = 0
+	case o.TopicAliasMaximum == 0:
 		o.TopicAliasMaximum = 64
+	}
+	if o.SendAliases == 0 {
+		o.SendAliases = 64
+	}
+	o.SendAliases = min(max(o.SendAliases, 0), 65535)
+	if o.SysInterval == 0 {
+		o.SysInterval = 10 * time.Second
+	}
+	if o.Version == "" {
+		o.Version = "mqtools"
 	}
 	if o.ConnectTimeout <= 0 {
 		o.ConnectTimeout = 5 * time.Second

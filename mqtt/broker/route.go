@@ -25,7 +25,7 @@ type hit struct {
 	cl     *client
 	qos    packet.QoS
 	retain bool
-	shared bool     // by a shared subscription, which gives a message of its own
+	share  uint64   // number of a shared subscription, which gives a message of its own; 0 for none
 	ids    []uint32 // subscription identifiers; reused
 }
 
@@ -50,7 +50,7 @@ func (c *conn) publish(cl *client, p *packet.Publish, now time.Duration) (slow b
 	b := c.b
 	b.stats.received.Add(1)
 	qos, id := p.QoS, p.PacketID
-	reason := c.deliver(cl, p, now)
+	reason, words := c.deliver(cl, p, now)
 	if len(c.route.wait) > 0 {
 		slow = true
 		c.startTouched()
@@ -60,7 +60,7 @@ func (c *conn) publish(cl *client, p *packet.Publish, now time.Duration) (slow b
 	}
 	switch {
 	case !c.over:
-		c.sc.Ack(qos, id, reason)
+		c.sc.AckWith(qos, id, reason, c.explain(words))
 	case qos == 2 && cl.conn != nil: // taken over meanwhile
 		cl.conn.sc.AckLate(qos, id)
 		cl.conn.startWriter()
@@ -84,18 +84,18 @@ func (c *conn) waitAll(cl *client) {
 
 // deliver judges a message and sends it to its subscribers. cl.mu is held,
 // and is let go meanwhile.
-func (c *conn) deliver(cl *client, p *packet.Publish, now time.Duration) packet.ReasonCode {
+func (c *conn) deliver(cl *client, p *packet.Publish, now time.Duration) (reason packet.ReasonCode, words string) {
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
 	b, o := c.b, &c.b.opts
 	if topic.Levels(string(p.Topic)) > o.MaxTopicLevels {
-		return packet.TopicNameInvalid
+		return packet.TopicNameInvalid, "the topic name has too many levels"
 	}
-	if len(p.Topic) > 4 && string(p.Topic[:5]) == "$SYS/" {
-		return packet.NotAuthorized // the server's own
+	if ownTopic(p.Topic) {
+		return packet.NotAuthorized, "$SYS topics are the server's own"
 	}
-	if o.Authorize != nil && !o.Authorize(cl.id, cl.username, string(p.Topic), true) {
-		return packet.NotAuthorized
+	if o.Authorize != nil && !o.Authorize(cl.id, c.username, string(p.Topic), true) {
+		return packet.NotAuthorized, "the client may not publish to this topic"
 	}
 	r := &c.route
 	r.pub, r.from, r.now, r.kept = *p, cl, now, nil
@@ -103,7 +103,7 @@ func (c *conn) deliver(cl *client, p *packet.Publish, now time.Duration) packet.
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if reason := b.retain(r); reason != packet.Success {
-			return reason
+			return reason, "too many retained messages"
 		}
 	} else {
 		b.mu.RLock()
@@ -111,7 +111,7 @@ func (c *conn) deliver(cl *client, p *packet.Publish, now time.Duration) packet.
 	}
 	b.match(r)
 	if len(r.hits) == 0 {
-		return packet.NoMatchingSubscribers
+		return packet.NoMatchingSubscribers, ""
 	}
 	for i := range r.hits {
 		h := &r.hits[i]
@@ -126,21 +126,24 @@ func (c *conn) deliver(cl *client, p *packet.Publish, now time.Duration) packet.
 		}
 		to.mu.Unlock()
 	}
-	return packet.Success
+	return packet.Success, ""
 }
+
+// ownTopic tells whether a topic name is the broker's.
+func ownTopic(name []byte) bool { return len(name) > 4 && string(name[:5]) == "$SYS/" }
 
 // publishKept sends a message of the broker's own making, a will. Broker.mu
 // is held.
 func (b *Broker) publishKept(m *message, now time.Duration) {
 	r := route{b: b, from: m.from, now: now, kept: m}
 	r.pub = packet.Publish{Topic: m.topic, Payload: m.payload, QoS: m.qos, Retain: m.retain, Properties: m.props}
-	if m.from != nil && b.opts.Authorize != nil && !b.opts.Authorize(m.from.id, m.from.username, string(m.topic), true) {
+	if m.from != nil && b.opts.Authorize != nil && !b.opts.Authorize(m.from.id, m.user, string(m.topic), true) {
 		return
 	}
 	if m.expires != 0 { // the interval starts when the will is published
 		r.kept = keep(&r.pub, m.from, now)
 	}
-	if m.retain && b.retain(&r) != packet.Success {
+	if m.retain && !m.sys && b.retain(&r) != packet.Success {
 		return
 	}
 	b.match(&r)
@@ -223,12 +226,16 @@ func (b *Broker) match(r *route) {
 	r.hits = r.hits[:0]
 	clear(r.at)
 	b.subs.MatchBytes(r.pub.Topic, func(key subscriber, s subscription) {
-		if s.options&packet.NoLocal != 0 && key.cl == r.from {
+		if s.options&packet.NoLocal != 0 && r.from != nil && key.cl.id == r.from.id {
 			return // MQTT-3.8.3-3
 		}
 		cl := key.cl
 		if key.share != nil {
 			cl, s = key.share.pick()
+		}
+		share := uint64(0)
+		if key.share != nil {
+			share = key.share.number
 		}
 		retain := r.pub.Retain && s.options&packet.RetainAsPublished != 0 // MQTT-3.3.1-12, -13
 		h := r.find(cl)
@@ -236,7 +243,7 @@ func (b *Broker) match(r *route) {
 			n := len(r.hits)
 			r.hits = slices.Grow(r.hits, 1)[:n+1]
 			h = &r.hits[n]
-			h.cl, h.qos, h.retain, h.shared, h.ids = cl, s.options.QoS(), retain, key.share != nil, h.ids[:0]
+			h.cl, h.qos, h.retain, h.share, h.ids = cl, s.options.QoS(), retain, share, h.ids[:0]
 			if key.share == nil && r.at != nil && n >= manyHits {
 				r.at[cl] = n
 			}
@@ -264,7 +271,7 @@ func (r *route) find(cl *client) *hit {
 		}
 	}
 	for i := range min(len(r.hits), manyHits) {
-		if r.hits[i].cl == cl && !r.hits[i].shared {
+		if r.hits[i].cl == cl && r.hits[i].share == 0 {
 			return &r.hits[i]
 		}
 	}

@@ -1,11 +1,15 @@
 package broker
 
 import (
+	"errors"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/session"
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
@@ -25,6 +29,7 @@ type subscription struct {
 // Its members are guarded by Broker.mu.
 type share struct {
 	inner   string
+	number  uint64 // from 1; 32 bits
 	members []member
 
 	mu   sync.Mutex // for pick, which readers of Broker.mu call at the same time
@@ -88,12 +93,16 @@ func (c *conn) subscribe(cl *client, p *packet.Subscribe, now time.Duration) {
 		s      subscription
 	}
 	var sends []send
+	var words string
 	for i := range p.Subscriptions {
 		sub := &p.Subscriptions[i]
 		filter := string(sub.Filter)
 		s := subscription{sub.Options, id}
 		_, again := cl.subs[filter]
-		reason := b.add(cl, filter, s, again)
+		reason := b.add(c, cl, filter, s, again)
+		if reason.Failed() && words == "" {
+			words = refusedFilter(filter, reason)
+		}
 		ack.Codes[i] = byte(reason)
 		b.log(Event{Kind: EventSubscribed, ClientID: cl.id, Topic: filter, Reason: reason})
 		if reason.Failed() {
@@ -115,10 +124,11 @@ func (c *conn) subscribe(cl *client, p *packet.Subscribe, now time.Duration) {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	if !c.over {
-		_ = c.sc.Suback(&ack)
+		ack.Properties = c.explain(words)
+		c.suback(&ack)
 		for _, s := range sends {
-			b.retained.Match(s.filter, func(_ string, m *message) {
-				if m.expired(now) {
+			b.retainedOf(s.filter, func(m *message) {
+				if m.expired(now) || s.s.options&packet.NoLocal != 0 && m.from != nil && m.from.id == cl.id { // MQTT-3.8.3-3
 					return
 				}
 				e := pending{m: m, qos: min(m.qos, s.s.options.QoS()), retain: true, exempt: true} // MQTT-3.3.1-8
@@ -136,17 +146,41 @@ func (c *conn) subscribe(cl *client, p *packet.Subscribe, now time.Duration) {
 	}
 }
 
+// suback answers a request; a client that cannot take the answer is gone
+// (MQTT-3.1.2-24). client.mu is held.
+func (c *conn) suback(p *packet.Suback) {
+	if errors.Is(c.sc.Suback(p), session.ErrTooLarge) {
+		c.kick(packet.PacketTooLarge)
+	}
+}
+
+// refusedFilter says why a filter was refused.
+func refusedFilter(filter string, reason packet.ReasonCode) string {
+	switch reason {
+	case packet.TopicFilterInvalid:
+		return strconv.Quote(filter) + " is no valid topic filter"
+	case packet.NotAuthorized:
+		return "the client may not subscribe to " + strconv.Quote(filter)
+	}
+	return strconv.Quote(filter) + ": " + reason.String()
+}
+
 // add makes or replaces a subscription. Broker.mu is held.
-func (b *Broker) add(cl *client, filter string, s subscription, again bool) packet.ReasonCode {
+func (b *Broker) add(c *conn, cl *client, filter string, s subscription, again bool) packet.ReasonCode {
 	o := &b.opts
 	if topic.ValidateFilter(filter) != nil {
 		return packet.TopicFilterInvalid
 	}
 	_, inner, shared := topic.ParseShare(filter)
-	if shared && o.DisableSharedGroups {
+	switch {
+	case shared && o.DisableSharedGroups:
 		return packet.SharedSubscriptionsNotSupported
+	case o.DisableWildcards && strings.ContainsAny(inner, "+#"):
+		return packet.WildcardSubscriptionsNotSupported
+	case o.DisableSubscriptionIDs && s.id != 0:
+		return packet.SubscriptionIdentifiersNotSupported
 	}
-	if o.Authorize != nil && !o.Authorize(cl.id, cl.username, inner, false) {
+	if !b.mayRead(cl.id, c.username, filter) {
 		return packet.NotAuthorized
 	}
 	if !again && len(cl.subs) >= o.MaxSubscriptions {
@@ -158,11 +192,12 @@ func (b *Broker) add(cl *client, filter string, s subscription, again bool) pack
 	if shared {
 		g := b.shares[filter]
 		if g == nil {
-			g = &share{inner: inner}
+			b.lastShare++
+			g = &share{inner: inner, number: uint64(b.lastShare)}
 			if _, err := b.subs.Insert(inner, subscriber{share: g}, subscription{}); err != nil {
 				return packet.TopicFilterInvalid
 			}
-			b.shares[filter] = g
+			b.shares[filter], b.sharesBy[g.number] = g, g
 		}
 		if i := slices.IndexFunc(g.members, func(m member) bool { return m.cl == cl }); i >= 0 {
 			g.members[i].s = s
@@ -173,7 +208,16 @@ func (b *Broker) add(cl *client, filter string, s subscription, again bool) pack
 		return packet.TopicFilterInvalid
 	}
 	cl.subs[filter] = s
+	if !again {
+		b.counted(filter, 1)
+	}
 	return packet.ReasonCode(s.options.QoS())
+}
+
+// mayRead asks about a filter, of a shared subscription without its group.
+func (b *Broker) mayRead(clientID, username, filter string) bool {
+	_, inner, _ := topic.ParseShare(filter)
+	return b.opts.Authorize == nil || b.opts.Authorize(clientID, username, inner, false)
 }
 
 // remove ends a subscription. Broker.mu is held.
@@ -182,6 +226,7 @@ func (b *Broker) remove(cl *client, filter string) bool {
 		return false
 	}
 	delete(cl.subs, filter)
+	b.counted(filter, -1)
 	g := b.shares[filter]
 	if g == nil {
 		b.subs.Remove(filter, subscriber{cl: cl})
@@ -191,6 +236,7 @@ func (b *Broker) remove(cl *client, filter string) bool {
 	if len(g.members) == 0 {
 		b.subs.Remove(g.inner, subscriber{share: g})
 		delete(b.shares, filter)
+		delete(b.sharesBy, g.number)
 	}
 	return true
 }
@@ -200,7 +246,7 @@ func (c *conn) unsubscribe(cl *client, p *packet.Unsubscribe) {
 	ack := packet.Suback{Type: packet.UNSUBACK, PacketID: p.PacketID, Codes: make([]byte, len(p.Filters))}
 	c.removeAll(cl, p, &ack)
 	if !c.over {
-		_ = c.sc.Suback(&ack)
+		c.suback(&ack)
 	}
 }
 

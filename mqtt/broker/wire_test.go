@@ -13,6 +13,7 @@ import (
 
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
+	"github.com/mqtools/mqtools/mqtt/transport"
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
@@ -67,7 +68,7 @@ func wireBytes(t *testing.T, s string) []byte {
 
 // ways are how bad bytes come: whole, byte by byte, behind a valid packet, or
 // over TLS, where the end of the stream is a message of its own.
-var ways = []string{"whole", "byte by byte", "behind a PINGREQ", "over TLS"}
+var ways = []string{"whole", "byte by byte", "behind a PINGREQ", "over TLS", "over WebSocket"}
 
 // inWay rewrites the last sending line of a conversation for a way. Behind a
 // PINGREQ needs a connection that is up.
@@ -260,10 +261,10 @@ func TestConversations(t *testing.T) {
 		{"a topic alias of the publisher, and one of ours", a5 + `
 			b> 10 11 0004 "MQTT" 05 02 0000 03 22 0001 0001 "b"
 			b< {ok5}
-			b> 82 07 0001 00 0001 "t" 00
+			b> 82 0a 0001 00 0004 "long" 00
 			b< 90 04 0001 00 00
-			a> 30 08 0001 "t" 03 23 0005 "1"
-			b< 30 08 0001 "t" 03 23 0001 "1"
+			a> 30 0b 0004 "long" 03 23 0005 "1"
+			b< 30 0b 0004 "long" 03 23 0001 "1"
 			a> 30 07 0000 03 23 0005 "2"
 			b< 30 07 0000 03 23 0001 "2"`},
 		{"shared: each message to one member", a5 + b5 + c5 + `
@@ -428,9 +429,7 @@ func TestConversations(t *testing.T) {
 // with the reason and goes on for others.
 func TestBadClientsAreTold(t *testing.T) {
 	t.Parallel()
-	certs := certtest.New(t)
-	_, addr := brokertest.Start(t)
-	for _, c := range []struct{ name, script string }{
+	tellBadClients(t, []conversation{
 		// Group 1: remaining length.
 		{"five byte length", a5 + "a> c0 ff ff ff ff 7f\na< e0 01 81\na< x"},
 		{"overlong length", a5 + "a> c0 80 00\na< e0 01 81\na< x"},
@@ -454,7 +453,7 @@ func TestBadClientsAreTold(t *testing.T) {
 		{"level 2", "a> 10 0d 0004 \"MQTT\" 02 02 0000 0001 \"a\"\na< 20 02 00 01\na< x"},
 		{"reserved flag", "a> 10 0e 0004 \"MQTT\" 05 03 0000 00 0001 \"a\"\na< 20 03 00 81 00\na< x"},
 		{"will QoS without will", "a> 10 0e 0004 \"MQTT\" 05 0a 0000 00 0001 \"a\"\na< 20 03 00 81 00\na< x"},
-		{"authentication method", "a> 10 12 0004 \"MQTT\" 05 02 0000 04 15 0001 \"m\" 0001 \"a\"\na< 20 30 00 8c 2d 1f 002a \"this server has no enhanced authentication\"\na< x"},
+		{"authentication method", "a> 10 12 0004 \"MQTT\" 05 02 0000 04 15 0001 \"m\" 0001 \"a\"\na< 20 2d 00 8c 2a 1f 0027 \"no such authentication method here: \" 22 \"m\" 22\na< x"},
 		// Group 4: properties.
 		{"unknown property", a5 + "a> 30 06 0001 \"t\" 02 7f 00\na< e0 01 81\na< x"},
 		{"a property twice", a5 + "a> 30 08 0001 \"t\" 04 0100 0100\na< e0 01 82\na< x"},
@@ -480,7 +479,17 @@ func TestBadClientsAreTold(t *testing.T) {
 		{"stray acknowledgements are harmless", a5 + "a> 40 02 0007 70 02 0008 50 02 0009\na< 62 03 0009 92\na> {ping}\na< {pong}"},
 		{"PUBREL that was never due", a5 + "a> 62 02 0007\na< 70 03 0007 92\na> {ping}\na< {pong}"},
 		{"session expiry that comes late", a5 + "a> e0 07 00 05 11 0000003c\na< e0 01 82\na< x"},
-	} {
+	})
+}
+
+type conversation struct{ name, script string }
+
+// tellBadClients has each conversation in all the ways there are.
+func tellBadClients(t *testing.T, all []conversation) {
+	t.Helper()
+	certs := certtest.New(t)
+	_, addr := brokertest.Start(t)
+	for _, c := range all {
 		for _, way := range ways {
 			script, ok := inWay(c.script, way)
 			if !ok {
@@ -488,13 +497,21 @@ func TestBadClientsAreTold(t *testing.T) {
 			}
 			t.Run(c.name+" "+way, func(t *testing.T) {
 				t.Parallel()
-				if way != "over TLS" {
+				switch way {
+				case "over TLS":
+					_, own := brokertest.StartOn(t, "127.0.0.1:0", certs.ServerConfig(), broker.Options{})
+					talkOver(t, func() (net.Conn, error) { return tls.Dial("tcp", own, certs.ClientConfig()) }, script)
+				case "over WebSocket":
+					_, own := brokertest.StartOn(t, "ws://127.0.0.1:0", nil, broker.Options{})
+					to, err := transport.ParseURL("ws://" + own)
+					if err != nil {
+						t.Fatal(err)
+					}
+					talkOver(t, func() (net.Conn, error) { return (&transport.Dialer{}).Dial(t.Context(), to) }, script)
+				default:
 					_, own := brokertest.Start(t)
 					talk(t, own, script)
-					return
 				}
-				_, own := brokertest.StartOn(t, "127.0.0.1:0", certs.ServerConfig(), broker.Options{})
-				talkOver(t, func() (net.Conn, error) { return tls.Dial("tcp", own, certs.ClientConfig()) }, script)
 			})
 		}
 	}

@@ -36,6 +36,7 @@ type Config struct {
 	SendBytes         int           // bytes held for resending; 16 MiB; one message always fits
 	SendAliases       uint16        // outbound topic aliases used, if the peer allows; none
 	ConnectTimeout    time.Duration // for the first packet of the peer; none
+	Explain           bool          // Fail tells the reason in words too, where MQTT 5.0 has room for them
 }
 
 // Peer is what the other side announced in CONNECT or CONNACK.
@@ -163,6 +164,9 @@ func (c *Conn) Accept(s *Session, ack *packet.Connack, keepAlive, now time.Durat
 		return ErrNotUp
 	}
 	out, err := ack.AppendTo(c.out, c.version)
+	if err == nil && len(out)-len(c.out) > c.peer.MaximumPacketSize {
+		err = ErrTooLarge // MQTT-3.1.2-24
+	}
 	if err != nil {
 		return err
 	}
@@ -174,9 +178,9 @@ func (c *Conn) Accept(s *Session, ack *packet.Connack, keepAlive, now time.Durat
 }
 
 // Refuse answers CONNECT with a CONNACK that carries a failure and ends the
-// connection once that is written. Properties that the client's maximum packet
-// size forbids are left out (MQTT-3.2.2-19, -20), and a CONNACK that it forbids
-// at all is not sent (MQTT-3.1.2-24).
+// connection once that is written. Properties that the peer's maximum packet
+// size forbids are left out, the reason string first (MQTT-3.2.2-19), and a
+// CONNACK that it forbids at all is not sent (MQTT-3.1.2-24).
 func (c *Conn) Refuse(ack *packet.Connack) {
 	if c.phase != deciding && c.phase != opening {
 		return
@@ -184,13 +188,23 @@ func (c *Conn) Refuse(ack *packet.Connack) {
 	if c.version == 0 {
 		c.version = packet.V311
 	}
-	for _, p := range [...]packet.Connack{*ack, {Reason: ack.Reason}} {
-		if out, err := p.AppendTo(c.out, c.version); err == nil && len(out)-len(c.out) <= c.peer.MaximumPacketSize {
-			c.out = out
+	for _, p := range [...]packet.Properties{ack.Properties, ack.Properties.Without(nil, packet.ReasonString), nil} {
+		q := packet.Connack{Reason: ack.Reason, Properties: p}
+		if c.fits(&q) {
 			break
 		}
 	}
 	c.phase = closed
+}
+
+// fits appends a packet if the peer's maximum packet size allows it.
+func (c *Conn) fits(p packet.Packet) bool {
+	out, err := p.AppendTo(c.out, c.version)
+	if err != nil || len(out)-len(c.out) > c.peer.MaximumPacketSize {
+		return false
+	}
+	c.out = out
+	return true
 }
 
 // Resume goes on with the session after a successful CONNACK: with the same

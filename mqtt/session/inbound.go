@@ -40,7 +40,10 @@ func (c *Conn) Next(in []byte, now time.Duration, ev *Event) (n int, err error) 
 		ev.Need = f.Need
 		return 0, nil
 	}
-	c.lastIn, c.pinging = now, false
+	if c.phase != deciding { // an exchange of AUTH packets has one time limit
+		c.lastIn = now
+	}
+	c.pinging = false
 	if f.Type == packet.PUBLISH && c.phase == up {
 		return n, c.publish(f, ev)
 	}
@@ -62,6 +65,10 @@ func (c *Conn) early(in []byte) error {
 	case connecting:
 		if t != packet.CONNACK && (t != packet.AUTH || c.version < packet.V5) {
 			return &packet.Error{Type: t, Reason: packet.ProtocolError, Rule: "MQTT-3.2.0-1", Text: "the first packet is not CONNACK", Offset: -1}
+		}
+	case deciding:
+		if c.version < packet.V5 || t != packet.AUTH && t != packet.DISCONNECT {
+			return &packet.Error{Type: t, Reason: packet.ProtocolError, Rule: "MQTT-3.1.2-30", Text: "before CONNACK", Offset: -1}
 		}
 	default:
 		return ErrNotUp
@@ -320,6 +327,12 @@ func (c *Conn) inboundProperties(p *packet.Publish) error {
 // be acknowledged in the order of their arrival (MQTT-4.6.0-2, -3). A failing
 // reason is sent in 5.0 only. Once the connection is over, Ack is AckLate.
 func (c *Conn) Ack(qos packet.QoS, id uint16, reason packet.ReasonCode) {
+	c.AckWith(qos, id, reason, nil)
+}
+
+// AckWith is Ack with properties for MQTT 5.0, which are left out where the
+// peer's maximum packet size forbids them (MQTT-3.4.2-2, -3, MQTT-3.5.2-2, -3).
+func (c *Conn) AckWith(qos packet.QoS, id uint16, reason packet.ReasonCode, props packet.Properties) {
 	if c.phase != up {
 		c.AckLate(qos, id)
 		return
@@ -342,6 +355,9 @@ func (c *Conn) Ack(qos packet.QoS, id uint16, reason packet.ReasonCode) {
 	}
 	if reason == packet.Success || c.version < packet.V5 {
 		c.out = packet.AppendAck(c.out, t, id)
+		return
+	}
+	if len(props) > 0 && c.fits(&packet.Ack{Type: t, PacketID: id, Reason: reason, Properties: props}) {
 		return
 	}
 	c.out, _ = (&packet.Ack{Type: t, PacketID: id, Reason: reason}).AppendTo(c.out, c.version)
@@ -461,6 +477,10 @@ func (c *Conn) suback(f packet.Frame, ev *Event) error {
 // server before it accepted. The connection is over then.
 func (c *Conn) Fail(err error) {
 	reason := packet.UnspecifiedError
+	var words packet.Properties
+	if c.cfg.Explain && c.version >= packet.V5 {
+		words, _ = words.AppendBytes(packet.ReasonString, []byte(err.Error()))
+	}
 	var e *packet.Error
 	switch {
 	case errors.As(err, &e):
@@ -479,11 +499,11 @@ func (c *Conn) Fail(err error) {
 			told = c.version != 0
 		}
 		if told {
-			c.Refuse(&packet.Connack{Reason: reason})
+			c.Refuse(&packet.Connack{Reason: reason, Properties: words})
 		}
 	case up:
 		if c.version >= packet.V5 && reason.AllowedIn(packet.DISCONNECT) {
-			c.Disconnect(&packet.Disconnect{Reason: reason})
+			c.Disconnect(&packet.Disconnect{Reason: reason, Properties: words})
 		}
 	case connecting:
 		if c.version >= packet.V5 && reason.AllowedIn(packet.DISCONNECT) {

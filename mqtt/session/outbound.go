@@ -130,6 +130,9 @@ func (c *Conn) write(sl *slot) {
 	}
 }
 
+// aliasSize is the size of a topic alias as a property, in bytes.
+const aliasSize = 3
+
 // appendAliased appends p with a topic alias if there is one for its topic or
 // one can be assigned (section 3.3.2.3.4). Aliases are assigned to the first
 // topics that come.
@@ -137,7 +140,8 @@ func (c *Conn) appendAliased(p *packet.Publish) error {
 	limit := int(min(c.cfg.SendAliases, c.peer.TopicAliasMaximum))
 	alias, known := c.aliasOut[string(p.Topic)]
 	if !known {
-		if len(c.aliasOut) >= limit {
+		// A server, which nobody asks for aliases, has them where they save bytes.
+		if len(c.aliasOut) >= limit || c.server && len(p.Topic) <= aliasSize {
 			out, err := p.AppendTo(c.out, c.version)
 			if err == nil {
 				c.out = out
@@ -231,8 +235,20 @@ func (c *Conn) request(p packet.Packet, state slotState, tag uint64, filters int
 	return nil
 }
 
-// Suback answers a SUBSCRIBE or UNSUBSCRIBE of the peer.
-func (c *Conn) Suback(p *packet.Suback) error { return c.send(p) }
+// Suback answers a SUBSCRIBE or UNSUBSCRIBE of the peer. Properties that the
+// peer's maximum packet size forbids are left out (MQTT-3.9.2-1, -2,
+// MQTT-3.11.2-1, -2); if the rest is too large still, the error is ErrTooLarge.
+func (c *Conn) Suback(p *packet.Suback) error {
+	if c.phase != up {
+		return ErrNotUp
+	}
+	bare := *p
+	bare.Properties = nil
+	if c.fits(p) || c.fits(&bare) {
+		return nil
+	}
+	return ErrTooLarge
+}
 
 // Auth sends an AUTH packet, also before the connection is up. The peer's
 // maximum packet size is known after that only (MQTT-3.2.2-15).
@@ -279,8 +295,7 @@ func (c *Conn) Disconnect(p *packet.Disconnect) {
 	}
 	if !c.server || c.version >= packet.V5 {
 		for _, q := range [...]packet.Disconnect{*p, {Reason: p.Reason}} {
-			if out, err := q.AppendTo(c.out, c.version); err == nil && len(out)-len(c.out) <= c.peer.MaximumPacketSize {
-				c.out = out
+			if c.fits(&q) {
 				break
 			}
 		}

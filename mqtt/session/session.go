@@ -292,17 +292,17 @@ func patchID(b []byte, id uint16) {
 }
 
 // Range calls yield for every unacknowledged PUBLISH in sending order, with
-// its encoded packet (a view into the session) or, when only PUBREL is still
-// to be completed, with nil.
-func (s *Session) Range(yield func(id uint16, publish []byte) bool) {
+// its tag and its encoded packet (a view into the session) or, when only
+// PUBREL is still to be completed, with nil.
+func (s *Session) Range(yield func(id uint16, tag uint64, publish []byte) bool) {
 	for n := s.head; n != s.tail; n++ {
 		switch sl := s.at(n); sl.state {
 		case slotPuback, slotPubrec:
-			if !yield(sl.id, s.bytes(sl)) {
+			if !yield(sl.id, sl.tag, s.bytes(sl)) {
 				return
 			}
 		case slotPubcomp:
-			if !yield(sl.id, nil) {
+			if !yield(sl.id, sl.tag, nil) {
 				return
 			}
 		}

@@ -314,6 +314,9 @@ type wsServer struct {
 	err      error
 }
 
+// NetConn is the connection below: TLS or TCP.
+func (s *wsServer) NetConn() net.Conn { return s.Conn }
+
 func (s *wsServer) Read(p []byte) (int, error) {
 	if err := s.handshake(); err != nil {
 		return 0, err

@@ -1,0 +1,251 @@
+// Package brokerfile reads the users and access rules of the development
+// broker from a YAML file, and makes broker.Options of them:
+//
+//	anonymous: false
+//	users:
+//	  alice: SCRAM-SHA-512$210000:...
+//	acl:
+//	  - {user: alice, topic: '#', access: readwrite}
+//	  - {topic: home/%u/#, access: readwrite}
+//	  - {topic: home/#, access: read}
+//
+// The first rule that is about a client and a topic decides, and what no rule
+// is about is denied; without acl everything is allowed.
+package brokerfile
+
+import (
+	"net"
+	"runtime"
+	"strings"
+	"sync/atomic"
+
+	"github.com/mqtools/mqtools/internal/yamlfile"
+	"github.com/mqtools/mqtools/mqtt/auth"
+	"github.com/mqtools/mqtools/mqtt/broker"
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// File is a file in force. Its methods may be called from any goroutine.
+type File struct {
+	path  string
+	rules atomic.Pointer[rules]
+	busy  chan struct{} // a place for each password that is looked at
+}
+
+// rules are the content of a file; never changed.
+type rules struct {
+	anonymous bool
+	users     map[string][]auth.Keys
+	hasACL    bool
+	acl       []rule
+	decoy     auth.Keys // for users that there are not
+}
+
+// Open reads a file. The error of one that is not understood has its place,
+// path:line:column.
+func Open(path string) (*File, error) {
+	r, err := load(path)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{path: path, busy: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	f.rules.Store(r)
+	return f, nil
+}
+
+// Apply sets the hooks of o: Authenticate, AuthMethods and Authorize.
+func (f *File) Apply(o *broker.Options) error {
+	o.Authenticate = f.authenticate
+	o.Authorize = func(clientID, username, topic string, write bool) bool {
+		return f.rules.Load().allows(clientID, username, topic, write)
+	}
+	o.AuthMethods = make(map[string]func() broker.Exchange)
+	for _, method := range auth.Methods() {
+		begin, err := auth.SCRAMServer(method, func(user string) (auth.Keys, bool) { return f.rules.Load().keys(user, method) })
+		if err != nil {
+			return err
+		}
+		o.AuthMethods[method] = func() broker.Exchange { return begin() }
+	}
+	return nil
+}
+
+// Reload reads the file again. If it is not understood, the rules stay as
+// they were. Else b ends the connections of users that are no longer there or
+// have another password, and the subscriptions that are no longer allowed.
+func (f *File) Reload(b *broker.Broker) error {
+	r, err := load(f.path)
+	if err != nil {
+		return err
+	}
+	old := f.rules.Swap(r)
+	b.Recheck(func(_, username string) bool {
+		if username == "" {
+			return r.anonymous
+		}
+		return same(old.users[username], r.users[username])
+	})
+	return nil
+}
+
+func same(a, b []auth.Keys) bool {
+	if len(a) == 0 || len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].String() != b[i].String() {
+			return false
+		}
+	}
+	return true
+}
+
+// keys are a user's of a method; those of somebody else beside false tell the
+// iterations.
+func (r *rules) keys(user, method string) (auth.Keys, bool) {
+	for _, k := range r.users[user] {
+		if k.Method == method {
+			return k, true
+		}
+	}
+	return r.decoy, false
+}
+
+// authenticate judges user name and password. Who there is not takes as long.
+func (f *File) authenticate(p *packet.Connect, _ net.Addr) packet.ReasonCode {
+	r := f.rules.Load()
+	if !p.HasUsername {
+		if r.anonymous {
+			return packet.Success
+		}
+		return packet.NotAuthorized
+	}
+	keys, known := r.decoy, false
+	if all := r.users[string(p.Username)]; len(all) > 0 {
+		keys, known = all[0], true
+	}
+	f.busy <- struct{}{}
+	defer func() { <-f.busy }()
+	if !keys.Matches(string(p.Password)) || !known || !p.HasPassword {
+		return packet.BadUserNameOrPassword
+	}
+	return packet.Success
+}
+
+func load(path string) (*rules, error) {
+	f, err := yamlfile.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	return parse(f)
+}
+
+func parse(f *yamlfile.File) (*rules, error) {
+	r := &rules{users: make(map[string][]auth.Keys),
+		decoy: auth.Keys{Method: "SCRAM-SHA-512", Salt: []byte("nobody"), Iterations: auth.DefaultIterations, StoredKey: make([]byte, 64), ServerKey: make([]byte, 64)}}
+	for _, e := range f.Root.Entries {
+		switch e.Key.Text {
+		case "anonymous":
+			if !e.Value.Bool {
+				return nil, f.Errorf(e.Value, "anonymous is %s, and true or false is wanted", e.Value.What())
+			}
+			r.anonymous = e.Value.Text == "true"
+		case "users":
+			if err := r.readUsers(f, e.Value); err != nil {
+				return nil, err
+			}
+		case "acl":
+			if err := r.readACL(f, e.Value); err != nil {
+				return nil, err
+			}
+		default:
+			return nil, f.Errorf(e.Key, "key %q is none of anonymous, users, acl", yamlfile.ShownKey(e.Key.Text))
+		}
+	}
+	return r, nil
+}
+
+func (r *rules) readUsers(f *yamlfile.File, n *yamlfile.Node) error {
+	if n.Kind != yamlfile.Mapping {
+		return f.Errorf(n, "users are %s, and a mapping of names is wanted", n.What())
+	}
+	for _, e := range n.Entries {
+		name, list := e.Key.Text, []*yamlfile.Node{e.Value}
+		if e.Value.Kind == yamlfile.List {
+			list = e.Value.Items
+		}
+		if name == "" {
+			return f.Errorf(e.Key, "a user without a name")
+		}
+		if len(list) == 0 {
+			return f.Errorf(e.Value, "user %q has no password", name)
+		}
+		for _, item := range list {
+			if item.Kind != yamlfile.Scalar || item.Null {
+				return f.Errorf(item, "the password of %q is %s, and what --hash-password prints is wanted", name, item.What())
+			}
+			k, err := auth.ParseKeys(item.Text)
+			if err != nil { // which does not repeat what may be a password
+				return f.Errorf(item, "the password of %q is not what --hash-password prints: %v", name, err)
+			}
+			r.users[name] = append(r.users[name], k)
+			r.decoy.Iterations = k.Iterations
+		}
+	}
+	return nil
+}
+
+func (r *rules) readACL(f *yamlfile.File, n *yamlfile.Node) error {
+	if n.Kind != yamlfile.List {
+		return f.Errorf(n, "acl is %s, and a list of rules is wanted", n.What())
+	}
+	r.hasACL = true
+	for _, item := range n.Items {
+		x, err := readRule(f, item)
+		if err != nil {
+			return err
+		}
+		r.acl = append(r.acl, x)
+	}
+	return nil
+}
+
+func readRule(f *yamlfile.File, n *yamlfile.Node) (x rule, err error) {
+	if n.Kind != yamlfile.Mapping {
+		return x, f.Errorf(n, "the rule is %s, and a mapping is wanted", n.What())
+	}
+	for _, e := range n.Entries {
+		v := e.Value
+		if v.Kind != yamlfile.Scalar || v.Null {
+			return x, f.Errorf(v, "%s is %s, and a text is wanted", yamlfile.ShownKey(e.Key.Text), v.What())
+		}
+		switch e.Key.Text {
+		case "user":
+			x.user = &v.Text
+		case "client":
+			x.client = &v.Text
+		case "topic":
+			plain := strings.NewReplacer("%u", "u", "%c", "c").Replace(v.Text)
+			_, _, shared := topic.ParseShare(plain)
+			if err := topic.ValidateFilter(plain); err != nil || shared {
+				return x, f.Errorf(v, "%q is no topic filter for a rule", v.Text)
+			}
+			x.filter = v.Text
+		case "access":
+			a, ok := accesses[v.Text]
+			if !ok {
+				return x, f.Errorf(v, "access %q is none of read, write, readwrite, deny", v.Text)
+			}
+			x.access = a
+		default:
+			return x, f.Errorf(e.Key, "key %q is none of user, client, topic, access", yamlfile.ShownKey(e.Key.Text))
+		}
+	}
+	for _, key := range [...]string{"topic", "access"} {
+		if n.Get(key) == nil {
+			return x, f.Errorf(n, "the rule has no %s", key)
+		}
+	}
+	return x, nil
+}

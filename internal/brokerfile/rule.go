@@ -1,0 +1,131 @@
+package brokerfile
+
+import (
+	"strings"
+
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// access is what a rule allows.
+type access uint8
+
+const (
+	deny access = 0
+	read access = 1 << iota
+	write
+)
+
+var accesses = map[string]access{"deny": deny, "read": read, "write": write, "readwrite": read | write}
+
+// rule is one line of the list. The first rule that is about a user, a client
+// and a topic decides.
+type rule struct {
+	user, client *string // nil: any
+	filter       string  // may have %u and %c
+	access       access
+}
+
+// filterFor is the rule's filter for a client; ok is false if the rule is not
+// about it. A name that is no single level of a topic would make another
+// filter of the rule than its author meant: such a rule is about nobody.
+func (r *rule) filterFor(clientID, username string) (filter string, ok bool) {
+	if r.user != nil && *r.user != username || r.client != nil && *r.client != clientID {
+		return "", false
+	}
+	f := r.filter
+	for _, p := range [...]struct{ mark, name string }{{"%u", username}, {"%c", clientID}} {
+		if !strings.Contains(f, p.mark) {
+			continue
+		}
+		if p.name == "" || strings.ContainsAny(p.name, "/+#%") {
+			return "", false
+		}
+		f = strings.ReplaceAll(f, p.mark, p.name)
+	}
+	return f, true
+}
+
+// allows decides about a topic name (write) or a topic filter (read). Of a
+// filter all that it can match must be allowed: a rule that denies a part of
+// it before one allows the whole denies the whole.
+func (r *rules) allows(clientID, username, what string, writing bool) bool {
+	if !r.hasACL {
+		return true
+	}
+	for i := range r.acl {
+		x := &r.acl[i]
+		f, ok := x.filterFor(clientID, username)
+		switch {
+		case !ok:
+		case writing && topic.Match(f, what):
+			return x.access&write != 0
+		case writing:
+		case covers(f, what):
+			return x.access&read != 0
+		case x.access&read == 0 && overlaps(f, what):
+			return false
+		}
+	}
+	return false
+}
+
+// level cuts the first level off a filter; more is false behind the last.
+func level(f string) (first, rest string, more bool) {
+	return strings.Cut(f, "/")
+}
+
+func wild(l string) bool { return l == "+" || l == "#" }
+
+// hidden tells whether the first levels keep filters apart: wildcards do not
+// match the topics of the server (MQTT-4.7.2-1).
+func hidden(a, b string) bool {
+	la, _, _ := level(a)
+	lb, _, _ := level(b)
+	return wild(la) && strings.HasPrefix(lb, "$") || wild(lb) && strings.HasPrefix(la, "$")
+}
+
+// covers tells whether filter a matches all that filter b matches.
+func covers(a, b string) bool {
+	if hidden(a, b) {
+		return false
+	}
+	for {
+		la, ra, ma := level(a)
+		lb, rb, mb := level(b)
+		switch {
+		case la == "#":
+			return true
+		case lb == "#", la != "+" && la != lb:
+			return false
+		case !mb:
+			return !ma || ra == "#"
+		case !ma:
+			return false
+		}
+		a, b = ra, rb
+	}
+}
+
+// overlaps tells whether there is a name that both filters match.
+func overlaps(a, b string) bool {
+	if hidden(a, b) {
+		return false
+	}
+	for {
+		la, ra, ma := level(a)
+		lb, rb, mb := level(b)
+		switch {
+		case la == "#", lb == "#":
+			return true
+		case !wild(la) && !wild(lb) && la != lb:
+			return false
+		case !ma && !mb:
+			return true
+		case !ma:
+			return rb == "#"
+		case !mb:
+			return ra == "#"
+		}
+		a, b = ra, rb
+	}
+}

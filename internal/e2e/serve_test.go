@@ -1,0 +1,116 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/auth"
+	"github.com/mqtools/mqtools/mqtt/transport/certtest"
+)
+
+// listening is the address that a --serve says.
+func (r *running) listening(t *testing.T) string {
+	t.Helper()
+	said := ""
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		said = r.err.String()
+		if _, rest, ok := strings.Cut(said, "broker listens on "); ok && strings.Contains(rest, "\n") {
+			break
+		}
+	}
+	_, addr, _ := strings.Cut(said, "broker listens on ")
+	addr, _, _ = strings.Cut(addr, "\n")
+	return addr
+}
+
+func usersFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "users.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestServeHasUsers(t *testing.T) {
+	t.Parallel()
+	keys, err := auth.KeysOf("SCRAM-SHA-512", "pencil", []byte("salt"), 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	users := usersFile(t, "users: {al: '"+keys.String()+"'}\nacl:\n- {topic: '%u/#', access: readwrite}\n")
+	s := start(t, nil, "mqsub", "--serve", "127.0.0.1:0", "--serve-users", users, "-u", "al", "-P", "pencil", "-t", "al/#", "-C", "2", "-v")
+	host := []string{"-h", s.listening(t), "-m", "x", "-q", "1", "-r"}
+	for _, c := range []struct {
+		args []string
+		code int
+	}{
+		{[]string{"-t", "al/1", "-u", "al", "-P", "pencil"}, 0},
+		{[]string{"-t", "al/1", "-u", "al", "-P", "pen"}, 4},
+		{[]string{"-t", "al/1"}, 4},
+		{[]string{"-t", "bo/1", "-u", "al", "-P", "pencil"}, 5},
+		{[]string{"-t", "al/2", "-u", "al", "-P", "pencil", "--auth", "scram-sha-512"}, 0},
+	} {
+		if r := run(t, "", "mqpub", append(c.args, host...)...); r.code != c.code {
+			t.Errorf("%q: status %d, want %d: %s", c.args, r.code, c.code, r.err)
+		}
+	}
+	if r := s.wait(); r.code != 0 || r.out != "al/1 x\nal/2 x\n" {
+		t.Errorf("%+v", r)
+	}
+	r := run(t, "", "mqsub", "--serve", "127.0.0.1:0", "--serve-users", usersFile(t, "users: {al: pencil}\n"), "-t", "a")
+	if r.code != 2 || !strings.Contains(r.err, ":1:13: ") || strings.Contains(r.err, "pencil") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestHashPassword(t *testing.T) {
+	t.Parallel()
+	r := run(t, "pencil\n", "mqsub", "--hash-password")
+	k, err := auth.ParseKeys(strings.TrimSuffix(r.out, "\n"))
+	if err != nil || r.code != 0 || !k.Matches("pencil") {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r := run(t, "", "mqsub", "--hash-password"); r.code != 2 {
+		t.Errorf("no password: %+v", r)
+	}
+}
+
+func TestServeSpeaksTLS(t *testing.T) {
+	t.Parallel()
+	certs := certtest.New(t)
+	keys, err := auth.KeysOf("SCRAM-SHA-512", "x", []byte("salt"), 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	users := usersFile(t, "anonymous: true\nusers: {al: '"+keys.String()+"'}\nacl:\n- {user: '', topic: '#', access: readwrite}\n- {topic: '%u/#', access: readwrite}\n")
+	for _, scheme := range []string{"mqtts", "wss"} {
+		s := start(t, nil, "mqsub", "--serve", scheme+"://127.0.0.1:0", "--serve-users", users, "--serve-cert", certs.Server.CertFile, "--serve-key", certs.Server.KeyFile,
+			"--serve-client-ca", certs.CA.CertFile, "-t", "#", "-C", "1", "-v")
+		addr := s.listening(t)
+		if scheme == "mqtts" {
+			addr = "mqtts://" + addr
+		}
+		for _, c := range []struct {
+			args []string
+			code int
+		}{
+			{[]string{"-t", "client/1"}, 3},
+			{[]string{"-t", "al/1", "--cert", certs.Client.CertFile, "--key", certs.Client.KeyFile, "-u", "al"}, 5},
+			{[]string{"-t", "client/1", "--cert", certs.Client.CertFile, "--key", certs.Client.KeyFile}, 0},
+		} {
+			if r := run(t, "", "mqpub", append(c.args, "--url", addr, "--cafile", certs.CA.CertFile, "-m", "x", "-q", "1", "-r")...); r.code != c.code {
+				t.Errorf("%s: %q: status %d, want %d: %s", scheme, c.args, r.code, c.code, r.err)
+			}
+		}
+		if r := s.wait(); r.code != 0 || r.out != "client/1 x\n" {
+			t.Errorf("%s: %+v", scheme, r)
+		}
+	}
+	if r := run(t, "", "mqsub", "--serve", "127.0.0.1:0", "--serve-key", certs.Server.KeyFile, "-t", "a"); r.code != 2 {
+		t.Errorf("%+v", r)
+	}
+}

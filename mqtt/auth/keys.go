@@ -1,0 +1,106 @@
+package auth
+
+import (
+	"crypto/hmac"
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// DefaultIterations is how often NewKeys has PBKDF2 go over a password.
+const DefaultIterations = 210_000
+
+// Keys are what a server keeps of a password for a SCRAM method (RFC 5802
+// section 3). Who has them can make the server's proof and test passwords, but
+// not authenticate as a client. They serve for comparing a password that was
+// sent as it is, too.
+type Keys struct {
+	Method     string // of Methods
+	Salt       []byte
+	Iterations int
+	StoredKey  []byte
+	ServerKey  []byte
+}
+
+// NewKeys makes the keys of a password, which is taken as it is, with a salt
+// that nobody had.
+func NewKeys(method, password string) (Keys, error) {
+	var salt [16]byte
+	_, _ = rand.Read(salt[:]) // never fails
+	return KeysOf(method, password, salt[:], DefaultIterations)
+}
+
+// KeysOf makes the keys of a password with a salt.
+func KeysOf(method, password string, salt []byte, iterations int) (Keys, error) {
+	h, ok := hashOf(method)
+	if !ok {
+		return Keys{}, fmt.Errorf("auth: %q is not a method known here", method)
+	}
+	salted, err := pbkdf2.Key(h, password, salt, iterations, h().Size())
+	if err != nil {
+		return Keys{}, err
+	}
+	sum := h()
+	sum.Write(mac(h, salted, "Client Key"))
+	return Keys{method, salt, iterations, sum.Sum(nil), mac(h, salted, "Server Key")}, nil
+}
+
+// Matches tells whether the keys are those of a password, at the cost of
+// PBKDF2 and in a time that does not depend on the answer.
+func (k Keys) Matches(password string) bool {
+	other, err := KeysOf(k.Method, password, k.Salt, k.Iterations)
+	return err == nil && subtle.ConstantTimeCompare(k.StoredKey, other.StoredKey) == 1
+}
+
+// String is method, iterations, salt and keys in one word, in the form that
+// PostgreSQL stores: SCRAM-SHA-512$210000:salt$storedkey:serverkey.
+func (k Keys) String() string {
+	b := base64.StdEncoding.EncodeToString
+	return k.Method + "$" + strconv.Itoa(k.Iterations) + ":" + b(k.Salt) + "$" + b(k.StoredKey) + ":" + b(k.ServerKey)
+}
+
+// GoString is the method only.
+func (k Keys) GoString() string { return "auth.Keys(" + k.Method + ")" }
+
+var errKeys = errors.New("not of the form METHOD$ITERATIONS:SALT$STOREDKEY:SERVERKEY")
+
+// ParseKeys reads what String wrote.
+func ParseKeys(s string) (Keys, error) {
+	part := strings.Split(s, "$")
+	if len(part) != 3 {
+		return Keys{}, errKeys
+	}
+	h, ok := hashOf(part[0])
+	if !ok {
+		return Keys{}, errors.New("the method is none of " + strings.Join(Methods(), ", "))
+	}
+	iterations, salt, ok1 := strings.Cut(part[1], ":")
+	stored, server, ok2 := strings.Cut(part[2], ":")
+	if !ok1 || !ok2 {
+		return Keys{}, errKeys
+	}
+	k := Keys{Method: part[0]}
+	var err error
+	if k.Iterations, err = strconv.Atoi(iterations); err != nil || k.Iterations < minIterations || k.Iterations > maxIterations {
+		return Keys{}, fmt.Errorf("the iterations are not a number from %d to %d", minIterations, maxIterations)
+	}
+	for _, field := range []struct {
+		to   *[]byte
+		text string
+		size int
+	}{{&k.Salt, salt, 0}, {&k.StoredKey, stored, h().Size()}, {&k.ServerKey, server, h().Size()}} {
+		*field.to, err = base64.StdEncoding.DecodeString(field.text)
+		if err != nil || len(*field.to) == 0 || field.size != 0 && len(*field.to) != field.size {
+			return Keys{}, errKeys
+		}
+	}
+	return k, nil
+}
+
+// equal is in constant time.
+func equal(a, b []byte) bool { return hmac.Equal(a, b) }

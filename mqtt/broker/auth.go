@@ -1,0 +1,171 @@
+package broker
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// startAuth begins the enhanced authentication that a CONNECT asks for.
+func (c *conn) startAuth(p *packet.Connect) error {
+	c.method = p.Properties.Text(packet.AuthenticationMethod)
+	begin := c.b.opts.AuthMethods[c.method]
+	if begin == nil { // MQTT-4.12.0-1
+		return c.refuse(string(p.ClientID), packet.BadAuthenticationMethod, "no such authentication method here: "+strconv.Quote(c.method))
+	}
+	c.exchange, c.asking = begin(), keepConnect(p)
+	return c.stepConnect(p.Properties)
+}
+
+// continueAuth handles an AUTH before CONNACK.
+func (c *conn) continueAuth(p *packet.Auth) error {
+	if c.asking == nil {
+		return strayAuth(packet.ProtocolError, "MQTT-4.12.0-7", "there was no authentication method in CONNECT")
+	}
+	if p.Reason != packet.ContinueAuthentication {
+		return strayAuth(packet.ProtocolError, "MQTT-4.12.0-3", "it does not continue the authentication")
+	}
+	if err := c.sameMethod(p); err != nil {
+		return err
+	}
+	return c.stepConnect(p.Properties)
+}
+
+// stepConnect is a step of the exchange before CONNACK, which the last step
+// leads to.
+func (c *conn) stepConnect(p packet.Properties) error {
+	answer, done, reason := c.step(p)
+	switch {
+	case reason != packet.Success: // MQTT-4.12.0-4
+		if !reason.AllowedIn(packet.CONNACK) {
+			reason = packet.NotAuthorized
+		}
+		return c.refuse(string(c.asking.ClientID), reason, "")
+	case done:
+		asking := c.asking
+		c.asking, c.exchange = nil, nil
+		return c.admit(asking, answer) // MQTT-4.12.0-5
+	}
+	if err := c.sc.Auth(&packet.Auth{Reason: packet.ContinueAuthentication, Properties: answer}); err != nil { // MQTT-4.12.0-2
+		return c.refuse(string(c.asking.ClientID), packet.PacketTooLarge, "AUTH is larger than the client accepts")
+	}
+	_ = c.nc.SetWriteDeadline(time.Now().Add(c.b.opts.ConnectTimeout))
+	_, err := c.nc.Write(c.sc.Swap(nil, c.b.now()))
+	return err
+}
+
+// step hands the client's data to the exchange. answer has the method and the
+// server's data.
+func (c *conn) step(p packet.Properties) (answer packet.Properties, done bool, reason packet.ReasonCode) {
+	data, _ := p.Bytes(packet.AuthenticationData)
+	out, done, err := c.exchange.Step(data)
+	if err != nil {
+		reason = packet.NotAuthorized
+		if code := packet.ReasonCode(0); errors.As(err, &code) && code.Failed() {
+			reason = code
+		}
+		return nil, false, reason
+	}
+	answer, _ = answer.AppendBytes(packet.AuthenticationMethod, []byte(c.method)) // which has come as a valid string
+	if out != nil {
+		answer, err = answer.AppendBytes(packet.AuthenticationData, out)
+	}
+	if err != nil {
+		return nil, false, packet.ImplementationSpecificError
+	}
+	if name := c.exchange.User(); done && name != "" {
+		if c.client.Load() != nil && name != c.username {
+			return nil, false, packet.NotAuthorized
+		}
+		c.username = name
+	}
+	return answer, done, packet.Success
+}
+
+// reauth handles an AUTH of a connection that is up (section 4.12.1). cl.mu
+// is held, and is let go meanwhile.
+func (c *conn) reauth(cl *client, p *packet.Auth) error {
+	switch {
+	case c.method == "":
+		return strayAuth(packet.ProtocolError, "MQTT-4.12.0-7", "there was no authentication method in CONNECT")
+	case p.Reason == packet.Success:
+		return strayAuth(packet.ProtocolError, "MQTT-3.15.2-1", "only a server says success")
+	case (p.Reason == packet.ReAuthenticate) != (c.exchange == nil):
+		return strayAuth(packet.ProtocolError, "MQTT-4.12.1", "it answers nothing, or an authentication is under way")
+	}
+	if err := c.sameMethod(p); err != nil { // MQTT-4.12.1-1
+		return err
+	}
+	answer, done, reason := c.stepUnlocked(cl, p)
+	if reason != packet.Success { // MQTT-4.12.1-2
+		if !reason.AllowedIn(packet.DISCONNECT) {
+			reason = packet.NotAuthorized
+		}
+		return strayAuth(reason, "MQTT-4.12.1-2", "re-authentication has failed")
+	}
+	auth := packet.Auth{Reason: packet.ContinueAuthentication, Properties: answer}
+	if done {
+		c.exchange, auth.Reason = nil, packet.Success
+	}
+	if c.over {
+		return errOver
+	}
+	if err := c.sc.Auth(&auth); err != nil {
+		return strayAuth(packet.PacketTooLarge, "MQTT-3.1.2-24", "the answer is larger than the client accepts")
+	}
+	return nil
+}
+
+func (c *conn) stepUnlocked(cl *client, p *packet.Auth) (answer packet.Properties, done bool, reason packet.ReasonCode) {
+	cl.mu.Unlock()
+	defer cl.mu.Lock()
+	if c.exchange == nil {
+		begin := c.b.opts.AuthMethods[c.method]
+		c.exchange = begin()
+	}
+	return c.step(p.Properties)
+}
+
+// sameMethod wants the method of CONNECT (MQTT-4.12.0-5).
+func (c *conn) sameMethod(p *packet.Auth) error {
+	if method := p.Properties.Text(packet.AuthenticationMethod); method != c.method {
+		return strayAuth(packet.BadAuthenticationMethod, "MQTT-4.12.0-5", "the authentication method is "+strconv.Quote(method)+", in CONNECT it was "+strconv.Quote(c.method))
+	}
+	return nil
+}
+
+func strayAuth(reason packet.ReasonCode, rule, text string) error {
+	return &packet.Error{Type: packet.AUTH, Reason: reason, Rule: rule, Text: text, Offset: -1}
+}
+
+// commonName is that of a connection's verified client certificate, or empty.
+func commonName(nc net.Conn) string {
+	for nc != nil {
+		if t, ok := nc.(*tls.Conn); ok {
+			if chains := t.ConnectionState().VerifiedChains; len(chains) > 0 {
+				return chains[0][0].Subject.CommonName
+			}
+			return ""
+		}
+		below, ok := nc.(interface{ NetConn() net.Conn })
+		if !ok {
+			return ""
+		}
+		nc = below.NetConn()
+	}
+	return ""
+}
+
+// keepConnect copies a CONNECT that is a view.
+func keepConnect(p *packet.Connect) *packet.Connect {
+	q := *p
+	q.ClientID, q.Username, q.Password = bytes.Clone(p.ClientID), bytes.Clone(p.Username), nil
+	q.Properties = bytes.Clone(p.Properties)
+	q.Will.Topic, q.Will.Payload, q.Will.Properties = bytes.Clone(p.Will.Topic), bytes.Clone(p.Will.Payload), bytes.Clone(p.Will.Properties)
+	return &q
+}

@@ -1,0 +1,103 @@
+package broker
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// system publishes what the broker tells of itself in $SYS topics (section
+// 4.7.2), while there are subscriptions to them. Guarded by Broker.mu.
+type system struct {
+	subs  int // subscriptions to $SYS topics
+	timer *time.Timer
+	last  map[string]string // what was published, by topic
+}
+
+func (s *system) stop() {
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
+	}
+}
+
+// counted notes that a subscription was added (1) or removed (-1). Broker.mu
+// is held.
+func (b *Broker) counted(filter string, n int) {
+	b.subCount += n
+	_, inner, _ := topic.ParseShare(filter)
+	if !strings.HasPrefix(inner, "$SYS/") || b.opts.SysInterval < 0 {
+		return
+	}
+	b.sys.subs += n
+	switch {
+	case b.sys.subs == 0:
+		b.sys.stop()
+	case b.sys.timer == nil:
+		b.sys.last = b.sysValues()
+		b.tickLater()
+	}
+}
+
+func (b *Broker) tickLater() {
+	var timer *time.Timer
+	ready := make(chan struct{})
+	timer = time.AfterFunc(b.opts.SysInterval, func() {
+		<-ready
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.sys.timer != timer {
+			return
+		}
+		now, values := b.now(), b.sysValues()
+		for name, value := range values {
+			if b.sys.last[name] != value {
+				b.publishKept(sysMessage(name, value), now)
+			}
+		}
+		b.sys.last = values
+		b.tickLater()
+	})
+	b.sys.timer = timer
+	close(ready)
+}
+
+// sysMessage is a retained message that the store of retained ones never has.
+func sysMessage(name, value string) *message {
+	return &message{topic: []byte(name), payload: []byte(value), retain: true, sys: true}
+}
+
+// sysValues are the topics and their values at this moment. Broker.mu is held.
+func (b *Broker) sysValues() map[string]string {
+	number := func(n int) string { return strconv.Itoa(n) }
+	return map[string]string{
+		"$SYS/broker/version":                  b.opts.Version,
+		"$SYS/broker/uptime":                   number(int(b.now()/time.Second)) + " seconds",
+		"$SYS/broker/clients/connected":        number(int(b.stats.connected.Load())),
+		"$SYS/broker/clients/total":            number(len(b.sessions)),
+		"$SYS/broker/messages/received":        number(int(b.stats.received.Load())),
+		"$SYS/broker/messages/sent":            number(int(b.stats.sent.Load())),
+		"$SYS/broker/publish/messages/dropped": number(int(b.stats.dropped.Load())),
+		"$SYS/broker/retained messages/count":  number(b.retained.Len()),
+		"$SYS/broker/subscriptions/count":      number(b.subCount),
+	}
+}
+
+// retainedOf calls visit for the retained messages of a filter; those of $SYS
+// are made at this moment. Broker.mu is held.
+func (b *Broker) retainedOf(filter string, visit func(m *message)) {
+	if !strings.HasPrefix(filter, "$SYS/") {
+		b.retained.Match(filter, func(_ string, m *message) { visit(m) })
+		return
+	}
+	if b.opts.SysInterval < 0 {
+		return
+	}
+	for name, value := range b.sysValues() {
+		if topic.Match(filter, name) {
+			visit(sysMessage(name, value))
+		}
+	}
+}
