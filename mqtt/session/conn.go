@@ -31,12 +31,12 @@ type Config struct {
 	ReceiveMaximum    uint16        // inbound QoS 1 and 2 messages not yet acknowledged; 65,535, and always before 5.0
 	TopicAliasMaximum uint16        // inbound topic aliases; none
 	MaximumQoS        packet.QoS    // S: of inbound messages; meaningful with LimitQoS
-	LimitQoS          bool          //
+	LimitQoS          bool          // S
+	Explain           bool          // Fail tells the reason in words too, where MQTT 5.0 has room for them
 	SendWindow        int           // outbound unacknowledged messages; 65,534
 	SendBytes         int           // bytes held for resending; 16 MiB; one message always fits
 	SendAliases       uint16        // outbound topic aliases used, if the peer allows; none
 	ConnectTimeout    time.Duration // for the first packet of the peer; none
-	Explain           bool          // Fail tells the reason in words too, where MQTT 5.0 has room for them
 }
 
 // Peer is what the other side announced in CONNECT or CONNACK.

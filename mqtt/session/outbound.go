@@ -109,7 +109,7 @@ func (c *Conn) pump() {
 // write copies a slot's PUBLISH into the output.
 func (c *Conn) write(sl *slot) {
 	b := c.s.bytes(sl)
-	if sl.sent || c.cfg.SendAliases == 0 {
+	if sl.sent || c.cfg.SendAliases == 0 || c.peer.TopicAliasMaximum == 0 {
 		at := len(c.out)
 		c.out = append(c.out, b...)
 		if sl.sent {
