@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/mqtt"
@@ -205,5 +206,46 @@ func TestRetainedOnlyEndsAlsoUnderTraffic(t *testing.T) {
 	ok(t, "", "mqpub", append(at(addr), "-t", "kept", "-m", "x", "-r")...)
 	if got := run(t, "", "mqsub", append(at(addr), "-t", "#", "--retained-only", "-W", "20")...); got.code != 0 || got.out != "x\n" {
 		t.Errorf("one retained: code %d, %q, %q", got.code, got.out, got.err)
+	}
+}
+
+// A broker before 5.0 cannot say how many messages at QoS 2 it takes, and
+// mosquitto takes 20.
+func TestFewMessagesAtQoS2AreOnTheWayToOldBrokers(t *testing.T) {
+	t.Parallel()
+	const window, total = 20, 30
+	most := make(chan int, 1)
+	addr := peer(t, func(p *rawPeer, _ []byte) {
+		p.connack()
+		open, done := [][]byte{}, 0
+		for done < total {
+			if len(open) == 0 {
+				_ = p.SetReadDeadline(time.Time{})
+			} else { // nothing more comes without an answer
+				_ = p.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+			}
+			first, body, ok := p.next()
+			switch {
+			case ok && first>>4 == 3:
+				open = append(open, []byte{body[3], body[4]})
+			case ok && first == 0x62:
+				p.say(0x70, 2, body[0], body[1])
+				done++
+			default:
+				if done == 0 {
+					most <- len(open)
+				}
+				for _, id := range open {
+					p.say(0x50, 2, id[0], id[1])
+				}
+				open = nil
+			}
+		}
+		_ = p.SetReadDeadline(time.Time{})
+		p.next()
+	})
+	r := run(t, strings.Repeat("x\n", total), "mqpub", append(addr, "-l", "-q", "2", "-V", "311", "-t", "t")...)
+	if n := <-most; r.code != 0 || r.err != "" || n != window {
+		t.Errorf("%d at once, want %d; code %d, %q", n, window, r.code, r.err)
 	}
 }

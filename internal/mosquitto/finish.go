@@ -56,16 +56,14 @@ func (c *config) settle() {
 		c.drop("repeat")
 		c.drop("repeat-delay")
 	}
-	if n, _ := strconv.Atoi(c.get("max-inflight")); n == 0 || n > 65534 {
-		c.set("max-inflight", "20")
+	if n, _ := strconv.Atoi(c.get("max-inflight")); n > 65534 {
+		c.drop("max-inflight")
 	}
 	switch n, _ := strconv.Atoi(c.get("count")); {
 	case c.client == rr:
 		c.set("receive-maximum", "1")
-	case n > 0 && n < 20:
+	case n > 0 && n < 20: // no more than are written
 		c.set("receive-maximum", strconv.Itoa(n))
-	default:
-		c.set("receive-maximum", "20")
 	}
 	if c.client == rr { // whose replies are never retained messages
 		c.drop("skip-retained")

@@ -67,7 +67,7 @@ func (o *option) about(table cli.Options) string {
 	case "-R":
 		return "leave out messages that were retained"
 	case "-M":
-		return "the most QoS 1 and 2 messages on the way, 20 unless given"
+		return "the most QoS 1 and 2 messages on the way"
 	}
 	name := o.name
 	if o.long == "--unix" {

@@ -166,14 +166,15 @@ func TestWordsBecomeOptions(t *testing.T) {
 	t.Parallel()
 	const p, s, r = "mosquitto_pub -t t -m m", "mosquitto_sub -t t", "mosquitto_rr -t t -m m -e r"
 	for _, test := range []struct{ words, want string }{ // want: NAME=VALUE..., or !NAME for what must not be given
-		{p, "protocol-version=311 port=1883 max-inflight=20 receive-maximum=20 color=never topic=t message=m !quiet !unix"},
+		{p, "protocol-version=311 port=1883 color=never topic=t message=m !quiet !unix !max-inflight !receive-maximum"},
 		{r, "protocol-version=5 receive-maximum=1 response-topic=r"},
 		{s + " -C 5", "count=5 receive-maximum=5"},
-		{s + " -C 50", "count=50 receive-maximum=20"},
+		{s + " -C 50", "count=50 !receive-maximum"},
 		{s + " -t u -t v", "topic=t,u,v"},
 		{p + " -t u", "topic=u"},
 		{p + " -q 1 -q 2", "qos=2"},
-		{p + " -M 70000", "max-inflight=20"},
+		{p + " -M 70000", "!max-inflight"},
+		{p + " -M 7", "max-inflight=7"},
 		{p + " --cafile f --no-tls", "port=8883 cafile=f"},
 		{p + " --tls-use-os-certs", "port=1883"},
 		{p + " -h ::1", "host=::1 port=1883"},

@@ -39,6 +39,10 @@ const drainTime = 10 * time.Second
 // at QoS 1 and 2 over a lost connection.
 const resumeTime = 5 * time.Minute
 
+// oldWindow is how many QoS 2 messages are on the way to a broker that cannot
+// say how many it takes: mosquitto ends the connection at one more.
+const oldWindow = 20
+
 // job is one run: what is published, where to, and what became of it.
 type job struct {
 	inv    *cli.Invocation
@@ -95,6 +99,9 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	o := &j.conn.Options
 	o.PublishOnly = true
 	o.OnEvent = j.report.event
+	if j.msg.QoS == 2 && (o.Version == packet.V31 || o.Version == packet.V311) && !j.inv.Values.IsSet("max-inflight") {
+		o.MaxInflight = oldWindow
+	}
 	endSession := false
 	if streams && !o.Resume && o.SessionExpiry == 0 && j.mayNeedSession() {
 		o.SessionExpiry = resumeTime
