@@ -99,6 +99,9 @@ func (c *conn) connect(p *packet.Connect) error {
 	if o.DisableSharedGroups {
 		add(packet.SharedSubscriptionAvailable, 0)
 	}
+	if out, err := ack.AppendTo(nil, c.sc.Version()); err == nil && len(out) > c.sc.Peer().MaximumPacketSize {
+		return c.refuse(id, packet.PacketTooLarge, "CONNACK") // MQTT-3.1.2-24
+	}
 	return b.accept(c, p, id, expiry, keepAlive, &ack)
 }
 

@@ -115,7 +115,10 @@ func (c *conn) subscribe(cl *client, p *packet.Subscribe, now time.Duration) {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	if !c.over {
-		_ = c.sc.Suback(&ack)
+		if err := c.sc.Suback(&ack); err != nil {
+			c.kickFor(packet.PacketTooLarge, "it does not take the answer to its SUBSCRIBE: "+err.Error())
+			return
+		}
 		for _, s := range sends {
 			b.retained.Match(s.filter, func(_ string, m *message) {
 				if m.expired(now) {
@@ -200,7 +203,9 @@ func (c *conn) unsubscribe(cl *client, p *packet.Unsubscribe) {
 	ack := packet.Suback{Type: packet.UNSUBACK, PacketID: p.PacketID, Codes: make([]byte, len(p.Filters))}
 	c.removeAll(cl, p, &ack)
 	if !c.over {
-		_ = c.sc.Suback(&ack)
+		if err := c.sc.Suback(&ack); err != nil {
+			c.kickFor(packet.PacketTooLarge, "it does not take the answer to its UNSUBSCRIBE: "+err.Error())
+		}
 	}
 }
 

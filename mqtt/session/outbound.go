@@ -231,7 +231,8 @@ func (c *Conn) request(p packet.Packet, state slotState, tag uint64, filters int
 	return nil
 }
 
-// Suback answers a SUBSCRIBE or UNSUBSCRIBE of the peer.
+// Suback answers a SUBSCRIBE or UNSUBSCRIBE of the peer. An answer that is
+// larger than the peer takes is not sent, and ErrTooLarge (MQTT-3.1.2-24).
 func (c *Conn) Suback(p *packet.Suback) error { return c.send(p) }
 
 // Auth sends an AUTH packet.
@@ -251,6 +252,9 @@ func (c *Conn) send(p packet.Packet) error {
 		return ErrNotUp
 	}
 	out, err := p.AppendTo(c.out, c.version)
+	if err == nil && len(out)-len(c.out) > c.peer.MaximumPacketSize {
+		return ErrTooLarge
+	}
 	if err == nil {
 		c.out = out
 	}
