@@ -147,7 +147,7 @@ func (p *player) close() {
 
 // one plays a script in one version.
 func (p *player) one(ctx context.Context, s *script.Script, v packet.Version) error {
-	o := &script.Options{Version: v, Strict: p.strict}
+	o := &script.Options{Version: v, Strict: p.strict, CleanUp: true}
 	if p.inv.Debugging() {
 		o.Trace = func(l script.Line) { p.inv.Debugf("%s", l) }
 	}

@@ -143,3 +143,31 @@ func TestScriptsOverTCP(t *testing.T) {
 		t.Errorf("only %d scripts do not wait", n)
 	}
 }
+
+// TestScriptsLeaveNothingBehind plays all scripts that have no special needs to
+// one broker, one after the other.
+func TestScriptsLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := script.NewMemory()
+		b := broker.New(broker.Options{})
+		done := make(chan error, 1)
+		go func() { done <- b.Serve(m) }()
+		for _, s := range scripts(t) {
+			if s.Needs != (script.Needs{MaximumQoS: -1}) || s.WebSocket {
+				continue
+			}
+			for _, v := range s.Versions {
+				judge(t, s, s.Dial(t.Context(), m.Dial, &script.Options{Version: v, CleanUp: true}))
+				synctest.Wait()
+				if st := b.Stats(); st.Sessions+st.Retained+st.Connections > 0 {
+					t.Errorf("%s leaves %+v", s.Path, st)
+				}
+			}
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		<-done
+	})
+}

@@ -30,6 +30,11 @@ type Options struct {
 	// specification calls SHOULD, expected like others.
 	Strict bool
 
+	// CleanUp, of scripts that play clients, ends the sessions that the play may
+	// have left at the broker and removes its retained messages, whether it went
+	// well or not: the next script finds a broker as new.
+	CleanUp bool
+
 	// Trace, unless nil, is given every line of the transcript. It is called
 	// from the goroutine that plays, and must not wait for the peer.
 	Trace func(Line)
@@ -114,6 +119,7 @@ type play struct {
 	scene   *scene
 	peer    *peer // of the scene; nil until its first step needs one
 	last    []Line
+	left    traces
 }
 
 func (s *Script) play(ctx context.Context, connect func(ctx context.Context) (net.Conn, error), o *Options) error {
@@ -132,6 +138,9 @@ func (s *Script) play(ctx context.Context, connect func(ctx context.Context) (ne
 	}
 	if p.o.FirstPatience == 0 {
 		p.o.FirstPatience = p.o.Patience
+	}
+	if p.o.CleanUp && s.Role == Client {
+		defer p.cleanUp()
 	}
 	err := p.scenes()
 	if err != nil {
@@ -363,6 +372,7 @@ func (p *play) write(s *step, b []byte) error {
 			break
 		}
 		text += ", " + string(packet.AppendSummary(nil, f, p.peer.version))
+		p.left.sent(f, p.peer.version)
 		rest = rest[n:]
 	}
 	if text != "" {
@@ -385,6 +395,7 @@ func (p *play) deadline(s *step) time.Time {
 // take consumes a packet.
 func (p *play) take(it *item, version packet.Version) {
 	p.note(Received, it.describe(p.peer.version))
+	p.left.received(it.frame, p.peer.version)
 	p.peer.skip(it.size)
 	if version.Valid() {
 		p.peer.version = version
