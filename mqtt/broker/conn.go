@@ -439,13 +439,13 @@ func (c *conn) reject(err error) {
 	} else {
 		c.b.log(Event{Kind: EventRefused, ClientID: refused.id, Remote: c.remote, Reason: refused.reason, Text: refused.text})
 	}
-	if c.sc.Pending() == 0 {
-		return
+	if c.sc.Pending() > 0 {
+		_ = c.nc.SetWriteDeadline(time.Now().Add(time.Second))
+		if _, err := c.nc.Write(c.sc.Swap(nil, 0)); err != nil {
+			return
+		}
 	}
-	_ = c.nc.SetWriteDeadline(time.Now().Add(time.Second))
-	if _, err := c.nc.Write(c.sc.Swap(nil, 0)); err == nil {
-		c.linger()
-	}
+	c.linger() // with nothing to say too: a reset would look like a crash
 }
 
 // lingerTime is how long a connection that was ended by us is kept for the
