@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/process"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -53,45 +54,24 @@ func helperErrorf(format string, args ...any) error {
 type helper struct {
 	ctx    context.Context
 	method string
-	cmd    *exec.Cmd
-	in     *os.File // the command's standard input
-	from   *os.File // and output
+	p      *process.Process
 	out    *bufio.Reader
 	ended  atomic.Bool // the output has
-	exited chan struct{}
-	err    error // of Wait, once exited is closed
 }
 
 // startHelper runs the command. It ends with ctx, and Close waits for that.
 func (c *Connection) startHelper(ctx context.Context, method, command string) (mqtt.Authenticator, error) {
 	c.inv.CatchSignals() // the command does not get them
-	cmd := ShellCommand(context.Background(), command)
+	cmd := process.Shell(context.Background(), command)
 	cmd.Env = append(os.Environ(), c.helperEnv(method)...)
 	cmd.Stderr = c.inv.Stderr
 	cmd.WaitDelay = helperGrace // for a descendant that keeps standard error open
-	in, toIn, err := os.Pipe()
+	p, err := process.Start(cmd)
 	if err != nil {
 		return nil, helperErrorf("%v", err)
 	}
-	fromOut, out, err := os.Pipe()
-	if err != nil {
-		_, _ = in.Close(), toIn.Close()
-		return nil, helperErrorf("%v", err)
-	}
-	cmd.Stdin, cmd.Stdout = in, out
-	ownGroup(cmd)
-	err = cmd.Start()
-	_, _ = in.Close(), out.Close()
-	if err != nil {
-		_, _ = toIn.Close(), fromOut.Close()
-		return nil, helperErrorf("%v", err)
-	}
-	h := &helper{ctx: ctx, method: method, cmd: cmd, in: toIn, from: fromOut, out: bufio.NewReader(fromOut), exited: make(chan struct{})}
-	c.children.Go(func() {
-		h.err = cmd.Wait()
-		close(h.exited)
-	})
-	c.children.Go(func() {
+	h := &helper{ctx: ctx, method: method, p: p, out: bufio.NewReader(p.Out)}
+	c.children.Go(func() { // until the command has ended
 		<-ctx.Done()
 		h.end()
 	})
@@ -117,17 +97,11 @@ func (c *Connection) helperEnv(method string) []string {
 
 // end closes the streams, and kills a command that does not end by itself.
 func (h *helper) end() {
-	_, _ = h.in.Close(), h.from.Close()
-	select {
-	case <-h.exited:
-		if h.ended.Load() {
-			return
-		}
-		// A descendant may be left: its group's number is not free then.
-	case <-time.After(helperGrace):
+	h.p.Close()
+	if h.p.Gone(helperGrace) && h.ended.Load() {
+		return // and left nobody behind that holds its output
 	}
-	killGroup(h.cmd)
-	<-h.exited
+	h.p.Kill()
 }
 
 func (h *helper) Method() string { return h.method }
@@ -162,7 +136,7 @@ func (h *helper) Continue(data []byte) ([]byte, error) {
 // Finish hands the server's last data over and waits for the exit status.
 func (h *helper) Finish(data []byte) error {
 	_ = h.write("success", data) // to whom it may concern
-	_ = h.in.Close()
+	_ = h.p.In.Close()
 	for {
 		line, err := h.line()
 		if errors.Is(err, io.EOF) {
@@ -182,7 +156,7 @@ func (h *helper) write(word string, data []byte) error {
 	if data != nil {
 		line = base64.StdEncoding.AppendEncode(append(line, ' '), data)
 	}
-	_, err := h.in.Write(append(line, '\n'))
+	_, err := h.p.In.Write(append(line, '\n'))
 	return h.orTime(err)
 }
 
@@ -228,12 +202,12 @@ func (h *helper) line() ([]byte, error) {
 // wait waits for the command's end and tells of a bad one.
 func (h *helper) wait() error {
 	select {
-	case <-h.exited:
+	case <-h.p.Exited():
 	case <-h.ctx.Done():
 		return h.orTime(h.ctx.Err())
 	}
-	if h.err != nil && !errors.Is(h.err, exec.ErrWaitDelay) {
-		return helperErrorf("the command ended with %v", h.err)
+	if err := h.p.Err(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
+		return helperErrorf("the command ended with %v", err)
 	}
 	return nil
 }

@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"runtime"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/process"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
@@ -115,7 +114,7 @@ const secretTime = 2 * time.Minute
 func runForSecret(command string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), secretTime)
 	defer cancel()
-	cmd := ShellCommand(ctx, command)
+	cmd := process.Shell(ctx, command)
 	cmd.Stdin, cmd.Stderr = os.Stdin, os.Stderr
 	out, err := cmd.Output()
 	switch {
@@ -128,14 +127,6 @@ func runForSecret(command string) ([]byte, error) {
 		return nil, errors.New("the command printed nothing")
 	}
 	return out, nil
-}
-
-// ShellCommand is a command for the system's shell, which the end of ctx ends.
-func ShellCommand(ctx context.Context, command string) *exec.Cmd {
-	if runtime.GOOS == "windows" {
-		return exec.CommandContext(ctx, "cmd", "/c", command)
-	}
-	return exec.CommandContext(ctx, "/bin/sh", "-c", command)
 }
 
 // refuseOpenSSL refuses what only OpenSSL can do, after the checks that the

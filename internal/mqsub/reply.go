@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/process"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/topic"
@@ -61,7 +62,7 @@ func (j *job) reply(m *mqtt.Message) error {
 func (j *job) ask(m *mqtt.Message) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), replyTime)
 	defer cancel()
-	cmd := cli.ShellCommand(ctx, j.replyCommand)
+	cmd := process.Shell(ctx, j.replyCommand)
 	cmd.Stdin = bytes.NewReader(m.Payload)
 	cmd.Env = append(os.Environ(), "MQ_MESSAGE_TOPIC="+m.Topic)
 	cmd.Stderr = j.inv.Stderr

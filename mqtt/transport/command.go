@@ -7,12 +7,12 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mqtools/mqtools/internal/process"
 )
 
 // dialCommand makes the standard input and output of a command the stream, as
@@ -27,39 +27,16 @@ func dialCommand(ctx context.Context, command string, t *Target) (net.Conn, erro
 	if err != nil {
 		return nil, fail(err.Error(), err)
 	}
-	shell, flag := "/bin/sh", "-c"
-	if runtime.GOOS == "windows" {
-		shell, flag = "cmd", "/c"
-	}
-	// Not exec.CommandContext: ctx bounds the start, not the connection.
 	if err := ctx.Err(); err != nil {
 		return nil, fail(err.Error(), err)
 	}
-	cmd := exec.Command(shell, flag, line)
+	cmd := process.Shell(context.Background(), line) // ctx bounds the start, not the connection
 	cmd.Stderr = os.Stderr
-	in, toIn, err := os.Pipe()
+	p, err := process.Start(cmd)
 	if err != nil {
 		return nil, fail(err.Error(), err)
 	}
-	fromOut, out, err := os.Pipe()
-	if err != nil {
-		_, _ = in.Close(), toIn.Close()
-		return nil, fail(err.Error(), err)
-	}
-	cmd.Stdin, cmd.Stdout = in, out
-	ownGroup(cmd)
-	err = cmd.Start()
-	_, _ = in.Close(), out.Close()
-	if err != nil {
-		_, _ = toIn.Close(), fromOut.Close()
-		return nil, fail(err.Error(), err)
-	}
-	c := &commandConn{in: toIn, out: fromOut, cmd: cmd, target: t.Address(), exited: make(chan struct{})}
-	go func() {
-		c.err = cmd.Wait()
-		close(c.exited)
-	}()
-	return c, nil
+	return &commandConn{p: p, target: t.Address()}, nil
 }
 
 // expandCommand puts host and port in.
@@ -103,47 +80,36 @@ func shellQuote(s string) string {
 
 // commandConn is a running command as a connection.
 type commandConn struct {
-	in, out *os.File
-	cmd     *exec.Cmd
-	target  string
-	exited  chan struct{}
-	err     error // of Wait, once exited is closed
-	once    sync.Once
+	p      *process.Process
+	target string
+	once   sync.Once
 }
 
 // Read reads the command's output. Its end says how the command ended, if that
 // was a failure.
 func (c *commandConn) Read(p []byte) (int, error) {
-	n, err := c.out.Read(p)
+	n, err := c.p.Out.Read(p)
 	if n > 0 || err == nil || !errors.Is(err, io.EOF) {
 		return n, err
 	}
-	select {
-	case <-c.exited:
-		if c.err != nil {
-			return 0, &Error{Op: OpProxy, Addr: "command", Kind: ProxyFailed, Text: "ended with " + c.err.Error(), temporary: true}
-		}
-	case <-time.After(time.Second): // it closed its output and goes on
+	if c.p.Gone(time.Second) && c.p.Err() != nil { // else it closed its output and goes on
+		return 0, &Error{Op: OpProxy, Addr: "command", Kind: ProxyFailed, Text: "ended with " + c.p.Err().Error(), temporary: true}
 	}
 	return 0, io.EOF
 }
 
-func (c *commandConn) Write(p []byte) (int, error) { return c.in.Write(p) }
+func (c *commandConn) Write(p []byte) (int, error) { return c.p.In.Write(p) }
 
 // CloseWrite closes the command's input.
-func (c *commandConn) CloseWrite() error { return c.in.Close() }
+func (c *commandConn) CloseWrite() error { return c.p.In.Close() }
 
 // Close closes both streams, and ends a command that does not end by itself.
 func (c *commandConn) Close() error {
 	c.once.Do(func() {
-		_, _ = c.in.Close(), c.out.Close()
-		select {
-		case <-c.exited:
-			return
-		case <-time.After(200 * time.Millisecond):
+		c.p.Close()
+		if !c.p.Gone(200 * time.Millisecond) {
+			c.p.Kill()
 		}
-		killGroup(c.cmd)
-		<-c.exited
 	})
 	return nil
 }
@@ -160,9 +126,9 @@ func (c *commandConn) LocalAddr() net.Addr { return commandAddr("command") }
 func (c *commandConn) RemoteAddr() net.Addr { return commandAddr(c.target) }
 
 func (c *commandConn) SetDeadline(t time.Time) error {
-	return errors.Join(c.in.SetWriteDeadline(t), c.out.SetReadDeadline(t))
+	return errors.Join(c.p.In.SetWriteDeadline(t), c.p.Out.SetReadDeadline(t))
 }
 
-func (c *commandConn) SetReadDeadline(t time.Time) error { return c.out.SetReadDeadline(t) }
+func (c *commandConn) SetReadDeadline(t time.Time) error { return c.p.Out.SetReadDeadline(t) }
 
-func (c *commandConn) SetWriteDeadline(t time.Time) error { return c.in.SetWriteDeadline(t) }
+func (c *commandConn) SetWriteDeadline(t time.Time) error { return c.p.In.SetWriteDeadline(t) }
