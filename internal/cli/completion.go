@@ -8,29 +8,40 @@ import (
 // CompletionScript is the script that teaches a shell the options of a tool. All
 // words are in the script but the names of contexts, for which the tool runs:
 // "TOOL context list --names". Nothing that is typed or printed is evaluated.
-func CompletionScript(shell, tool string, bit ToolSet) string {
-	table := Table(bit)
-	var commands []string
-	if bit&PubSub != 0 {
-		commands = contextWords()
+func CompletionScript(shell string, t Tool) string {
+	c := completion{tool: t.Name, table: Table(t.Bit), lister: contextProgram(t.Name, t.Bit)}
+	for _, command := range t.Commands {
+		c.first = append(c.first, command.Name)
+	}
+	if t.Bit&PubSub != 0 {
+		c.first, c.contexts = append(c.first, contextOption), contextWords()
 	}
 	switch shell {
 	case "bash":
-		return bashCompletion(tool, table, commands)
+		return c.bash()
 	case "zsh":
-		return zshCompletion(tool, table, commands)
+		return c.zsh()
 	case "fish":
-		return fishCompletion(tool, table, commands)
+		return c.fish()
 	}
-	return powershellCompletion(tool, table, commands)
+	return c.powershell()
+}
+
+// completion is what the scripts know of a tool.
+type completion struct {
+	tool     string
+	lister   string // the tool that lists the contexts
+	table    Options
+	first    []string // what the first word may be
+	contexts []string // what may follow context; nil where that is no command
 }
 
 // takeName are the context commands that take the name of one there is.
 const takeName = "use|show|remove"
 
-// contextProgram is the tool that lists the contexts: one that has commands.
-func contextProgram(tool string, commands []string) string {
-	if commands == nil {
+// contextProgram is the tool that lists the contexts of a tool.
+func contextProgram(tool string, bit ToolSet) string {
+	if bit&PubSub == 0 {
 		return "mqpub"
 	}
 	return tool
@@ -51,24 +62,27 @@ func (o *Option) values() string {
 // singleQuoted is s for shells in which nothing but ' is special in quotes.
 func singleQuoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-func bashCompletion(tool string, table Options, commands []string) string {
+func (c *completion) bash() string {
 	var b strings.Builder
-	name := "_" + tool
-	fmt.Fprintf(&b, "# bash completion for %s: source it, or put it into\n# ~/.local/share/bash-completion/completions/%[1]s\n", tool)
+	name := "_" + c.tool
+	fmt.Fprintf(&b, "# bash completion for %s: source it, or put it into\n# ~/.local/share/bash-completion/completions/%[1]s\n", c.tool)
 	fmt.Fprintf(&b, `%s_contexts() {
 	local line
 	while IFS= read -r line; do
 		if [[ $line == "$cur"* ]]; then COMPREPLY+=("$line"); fi
 	done < <(%s context list --names 2>/dev/null)
 }
-`, name, contextProgram(tool, commands))
+`, name, c.lister)
 	fmt.Fprintf(&b, "%s() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n\tCOMPREPLY=()\n", name)
-	if commands != nil {
+	if c.first != nil {
 		fmt.Fprintf(&b, `	if ((COMP_CWORD == 1)) && [[ $cur != -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W context -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W %s -- "$cur")
 		return
 	fi
-	if [[ ${COMP_WORDS[1]} == context ]]; then
+`, singleQuoted(strings.Join(c.first, " ")))
+	}
+	if c.contexts != nil {
+		fmt.Fprintf(&b, `	if [[ ${COMP_WORDS[1]} == context ]]; then
 		if ((COMP_CWORD == 2)); then
 			mapfile -t COMPREPLY < <(compgen -W %s -- "$cur")
 			return
@@ -81,7 +95,7 @@ func bashCompletion(tool string, table Options, commands []string) string {
 			fi ;;
 		esac
 	fi
-`, singleQuoted(strings.Join(commands, " ")), takeName, name)
+`, singleQuoted(strings.Join(c.contexts, " ")), takeName, name)
 	}
 	b.WriteString("\tcase $prev in\n")
 	kinds := []struct {
@@ -98,7 +112,7 @@ func bashCompletion(tool string, table Options, commands []string) string {
 	}
 	for _, k := range kinds {
 		var words []string
-		for _, o := range table {
+		for _, o := range c.table {
 			if o.takesValue() && k.pick(o) {
 				words = append(words, o.Spellings()...)
 			}
@@ -112,27 +126,27 @@ func bashCompletion(tool string, table Options, commands []string) string {
 		}
 	}
 	var all []string
-	for _, o := range table {
+	for _, o := range c.table {
 		all = append(all, o.Spellings()...)
 		if len(o.Choices) > 0 {
 			fmt.Fprintf(&b, "\t%s)\n\t\tmapfile -t COMPREPLY < <(compgen -W %s -- \"$cur\")\n\t\treturn ;;\n", strings.Join(o.Spellings(), "|"), singleQuoted(o.values()))
 		}
 	}
 	fmt.Fprintf(&b, "\tesac\n\tif [[ $cur == -* ]]; then\n\t\tmapfile -t COMPREPLY < <(compgen -W %s -- \"$cur\")\n\tfi\n}\ncomplete -F %s %s\n",
-		singleQuoted(strings.Join(all, " ")), name, tool)
+		singleQuoted(strings.Join(all, " ")), name, c.tool)
 	return b.String()
 }
 
-func zshCompletion(tool string, table Options, commands []string) string {
+func (c *completion) zsh() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "#compdef %s\n# zsh completion for %[1]s: put it as _%[1]s into a directory of $fpath\n", tool)
+	fmt.Fprintf(&b, "#compdef %s\n# zsh completion for %[1]s: put it as _%[1]s into a directory of $fpath\n", c.tool)
 	fmt.Fprintf(&b, `_%s_contexts() {
 	local -a names
 	names=(${(f)"$(%s context list --names 2>/dev/null)"})
 	compadd -a names
 }
-`, tool, contextProgram(tool, commands))
-	if commands != nil {
+`, c.tool, c.lister)
+	if c.contexts != nil {
 		fmt.Fprintf(&b, `if (( CURRENT == 3 )) && [[ $words[2] == context ]]; then
 	compadd %s
 	return
@@ -141,14 +155,14 @@ if (( CURRENT > 3 )) && [[ $words[2] == context && $words[3] == (%s) && $words[C
 	_%s_contexts
 	return
 fi
-`, strings.Join(commands, " "), takeName, tool)
+`, strings.Join(c.contexts, " "), takeName, c.tool)
 	}
 	b.WriteString("_arguments -s -S \\\n")
-	if commands != nil {
-		b.WriteString("\t'1::command:(context)' \\\n")
+	if c.first != nil {
+		fmt.Fprintf(&b, "\t'1::command:(%s)' \\\n", strings.Join(c.first, " "))
 	}
 	special := strings.NewReplacer(`\`, `\\`, `[`, `\[`, `]`, `\]`, `:`, `\:`)
-	for _, o := range table {
+	for _, o := range c.table {
 		value := ""
 		if o.Type != TypeBool {
 			action := ""
@@ -162,7 +176,7 @@ fi
 			case o.Complete == CompleteHost:
 				action = "_hosts"
 			case o.Complete == CompleteContext:
-				action = "_" + tool + "_contexts"
+				action = "_" + c.tool + "_contexts"
 			}
 			colon := ":"
 			if o.Optional {
@@ -184,20 +198,22 @@ fi
 	return strings.TrimSuffix(b.String(), " \\\n") + "\n"
 }
 
-func fishCompletion(tool string, table Options, commands []string) string {
+func (c *completion) fish() string {
 	var b strings.Builder
 	quote := func(s string) string { return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'" }
-	fmt.Fprintf(&b, "# fish completion for %s: put it as %[1]s.fish into ~/.config/fish/completions\ncomplete -c %[1]s -f\n", tool)
-	names := contextProgram(tool, commands) + " context list --names 2>/dev/null"
-	if commands != nil {
-		fmt.Fprintf(&b, "complete -c %s -n __fish_is_first_arg -a context -d 'named sets of options'\n", tool)
-		fmt.Fprintf(&b, "complete -c %s -n '__fish_seen_subcommand_from context; and not __fish_seen_subcommand_from %s' -a %s\n",
-			tool, strings.Join(commands, " "), quote(strings.Join(commands, " ")))
-		fmt.Fprintf(&b, "complete -c %s -n '__fish_seen_subcommand_from context; and __fish_seen_subcommand_from %s' -a %s\n",
-			tool, strings.ReplaceAll(takeName, "|", " "), quote("("+names+")"))
+	fmt.Fprintf(&b, "# fish completion for %s: put it as %[1]s.fish into ~/.config/fish/completions\ncomplete -c %[1]s -f\n", c.tool)
+	names := c.lister + " context list --names 2>/dev/null"
+	if c.first != nil {
+		fmt.Fprintf(&b, "complete -c %s -n __fish_is_first_arg -a %s\n", c.tool, quote(strings.Join(c.first, " ")))
 	}
-	for _, o := range table {
-		fmt.Fprintf(&b, "complete -c %s", tool)
+	if c.contexts != nil {
+		fmt.Fprintf(&b, "complete -c %s -n '__fish_seen_subcommand_from context; and not __fish_seen_subcommand_from %s' -a %s\n",
+			c.tool, strings.Join(c.contexts, " "), quote(strings.Join(c.contexts, " ")))
+		fmt.Fprintf(&b, "complete -c %s -n '__fish_seen_subcommand_from context; and __fish_seen_subcommand_from %s' -a %s\n",
+			c.tool, strings.ReplaceAll(takeName, "|", " "), quote("("+names+")"))
+	}
+	for _, o := range c.table {
+		fmt.Fprintf(&b, "complete -c %s", c.tool)
 		for _, s := range o.Spellings() {
 			if len(s) == 2 {
 				b.WriteString(" -s " + s[1:])
@@ -223,19 +239,19 @@ func fishCompletion(tool string, table Options, commands []string) string {
 	return b.String()
 }
 
-func powershellCompletion(tool string, table Options, commands []string) string {
+func (c *completion) powershell() string {
 	var b strings.Builder
 	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
-	fmt.Fprintf(&b, "# PowerShell completion for %s: dot-source it from $PROFILE\n", tool)
-	fmt.Fprintf(&b, "Register-ArgumentCompleter -Native -CommandName %s -ScriptBlock {\n\tparam($word, $ast, $cursor)\n\t$options = @(\n", tool)
-	for _, o := range table {
+	fmt.Fprintf(&b, "# PowerShell completion for %s: dot-source it from $PROFILE\n", c.tool)
+	fmt.Fprintf(&b, "Register-ArgumentCompleter -Native -CommandName %s -ScriptBlock {\n\tparam($word, $ast, $cursor)\n\t$options = @(\n", c.tool)
+	for _, o := range c.table {
 		for _, s := range o.Spellings() {
 			fmt.Fprintf(&b, "\t\t@(%s, %s)\n", quote(s), quote(o.Help))
 		}
 	}
-	fmt.Fprintf(&b, "\t)\n\t$program = %s\n\t$commands = %s -split ' '\n", quote(contextProgram(tool, commands)), quote(strings.Join(commands, " ")))
+	fmt.Fprintf(&b, "\t)\n\t$program = %s\n\t$first = %s -split ' '\n\t$commands = %s -split ' '\n", quote(c.lister), quote(strings.Join(c.first, " ")), quote(strings.Join(c.contexts, " ")))
 	b.WriteString("\t$values = @{\n")
-	for _, o := range table {
+	for _, o := range c.table {
 		if len(o.Choices) > 0 {
 			for _, s := range o.Spellings() {
 				// A hash table knows no case; the letters of options do.
@@ -258,8 +274,8 @@ func powershellCompletion(tool string, table Options, commands []string) string 
 		}
 		return
 	}
-	if ($before.Count -eq 1 -and $commands -and 'context'.StartsWith($word) -and $word -ne '') {
-		[System.Management.Automation.CompletionResult]::new('context')
+	if ($before.Count -eq 1 -and $word -cmatch '^[a-z]') {
+		$first | Where-Object { $_.StartsWith($word) } | ForEach-Object { [System.Management.Automation.CompletionResult]::new($_) }
 		return
 	}
 	if ($before.Count -gt 0 -and $values.ContainsKey($before[-1])) {

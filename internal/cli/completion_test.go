@@ -13,7 +13,7 @@ func TestEveryShellLearnsEveryOption(t *testing.T) {
 	t.Parallel()
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		for name, bit := range map[string]ToolSet{"mqpub": Pub, "mqsub": Sub, "mqbench": Bench} {
-			script := CompletionScript(shell, name, bit)
+			script := CompletionScript(shell, Tool{Name: name, Bit: bit})
 			for _, o := range Table(bit) {
 				for _, s := range o.Spellings() {
 					want := s
@@ -61,7 +61,7 @@ func complete(t *testing.T, words ...string) []string {
 		t.Fatal(err)
 	}
 	script := filepath.Join(t.TempDir(), "script")
-	if err := os.WriteFile(script, []byte(CompletionScript("bash", "mqsub", Sub)), 0o600); err != nil {
+	if err := os.WriteFile(script, []byte(CompletionScript("bash", Tool{Name: "mqsub", Bit: Sub})), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(bash, append([]string{"-c", `. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _mqsub; printf '%s\n' "${COMPREPLY[@]}"`, script, "mqsub"}, words...)...)
@@ -126,7 +126,7 @@ func TestFishCompletesContexts(t *testing.T) {
 	}
 	dir := t.TempDir()
 	script := filepath.Join(dir, "script")
-	if err := os.WriteFile(script, []byte(CompletionScript("fish", "mqsub", Sub)), 0o600); err != nil {
+	if err := os.WriteFile(script, []byte(CompletionScript("fish", Tool{Name: "mqsub", Bit: Sub})), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for line, want := range map[string]string{
@@ -169,7 +169,7 @@ func TestShellsReadTheirScripts(t *testing.T) {
 			continue
 		}
 		file := filepath.Join(t.TempDir(), "script")
-		if err := os.WriteFile(file, []byte(CompletionScript(shell, "mqpub", Pub)), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(CompletionScript(shell, Tool{Name: "mqpub", Bit: Pub})), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if out, err := exec.Command(path, append(args, file)...).CombinedOutput(); err != nil {

@@ -17,6 +17,10 @@ const (
 	ExitDenied     = 5
 	ExitLocalIO    = 6
 	ExitLost       = 7
+	ExitThreshold  = 4 // of mqbench, as the next three
+	ExitLoss       = 5
+	ExitGenerator  = 6
+	ExitSaturated  = 7
 	ExitTimeLimit  = 27
 	ExitNothing    = 28
 	ExitInterrupt  = 130
@@ -38,9 +42,13 @@ func ExitCodes(tools ToolSet) []ExitStatus {
 		{ExitFailure, "failure", "any other failure", All},
 		{ExitUsage, "usage", "usage or configuration", All},
 		{ExitUnreached, "not reached", "broker not reached: name, TCP, proxy, TLS, WebSocket", All},
+		{ExitThreshold, "threshold", "a threshold was missed", Bench},
 		{ExitRefused, "refused", "broker refused the connection (CONNACK)", PubSub},
+		{ExitLoss, "loss", "messages were lost, duplicated, reordered or corrupted", Bench},
 		{ExitDenied, "denied", "broker refused an operation (SUBACK, PUBACK, PUBREC)", PubSub},
+		{ExitGenerator, "generator limited", "this machine was the limit, not the broker", Bench},
 		{ExitLocalIO, "local i/o", "local input or output failed", PubSub},
+		{ExitSaturated, "saturated", "the broker did not keep up with the load", Bench},
 		{ExitLost, "lost", "connection lost and not recovered; unacknowledged messages remain", PubSub},
 		{ExitTimeLimit, "time limit", "a time limit was reached", PubSub},
 		{ExitNothing, "nothing", "nothing matched", PubSub},

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -19,7 +20,16 @@ func Help(t Tool) string {
 	if t.Summary != "" {
 		b.WriteString(t.Summary + "\n")
 	}
-	table := Table(t.Bit)
+	if len(t.Commands) > 0 && t.Command == nil {
+		b.WriteString("\nCommands (each has its --help):\n")
+		for _, c := range t.Commands {
+			writeColumns(&b, "  "+c.Name, c.Summary, 14)
+		}
+	}
+	table := Table(t.Bit).of(t.bits())
+	if len(t.Commands) > 0 && t.Command == nil {
+		table = slices.DeleteFunc(table, func(o *Option) bool { return o.Group != GroupGeneral })
+	}
 	var group Group
 	for _, o := range table {
 		if o.Group != group {
@@ -32,7 +42,7 @@ func Help(t Tool) string {
 	writeColumns(&b, "", "Every option but --help, --version, --completion, --show-config, --compat, -o, --ask-password and --hash-password has an environment variable: --host is MQ_HOST, "+
 		"--will-topic is MQ_WILL_TOPIC; MQTT_URL stands in for MQ_URL. "+
 		"The command line goes before an options file, that before the environment, "+
-		"a context of the configuration file and its other parts (see '"+t.Name+" context --help'). "+
+		"a context of the configuration file and its other parts (see '"+contextProgram(t.Name, t.Bit)+" context --help'). "+
 		"A DURATION is seconds or has a unit: 5, 1.5, 250ms, 2m.", 0)
 	b.WriteString("\nExit status:\n")
 	for _, row := range ExitCodes(t.Bit) {

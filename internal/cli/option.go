@@ -86,6 +86,7 @@ type Option struct {
 	Short   string   // one letter, or empty
 	Aliases []string // further long names
 	Tools   ToolSet
+	For     Commands // those of mqbench that have a use for it; 0: those with a plan
 	Group   Group
 	Type    Type
 

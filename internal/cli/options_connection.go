@@ -167,7 +167,7 @@ var connectionOptions = []Option{
 		Help: "add property PROP to packet CMD; user-property takes KEY and VALUE, the others only VALUE (MQTT 5)",
 	},
 	{
-		Name: "connect-timeout", Tools: All, Group: GroupConnection, Type: TypeDuration,
+		Name: "connect-timeout", Tools: All, For: commandsPlan | CommandPlay, Group: GroupConnection, Type: TypeDuration,
 		Placeholder: "DURATION", Default: "10s", Min: int64(time.Millisecond),
 		Help: "give up one attempt to connect after this long",
 	},

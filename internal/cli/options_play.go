@@ -2,17 +2,17 @@ package cli
 
 var playOptions = []Option{
 	{
-		Name: "listen", Tools: Bench, Group: GroupPlay, Type: TypeListen,
+		Name: "listen", Tools: Bench, For: CommandPlay, Group: GroupPlay, Type: TypeListen,
 		Placeholder: "ADDR", Complete: CompleteHost,
 		Help: "play a broker on PORT, HOST:PORT or a URL to the client under test",
 	},
 	{
-		Name: "connect", Tools: Bench, Group: GroupPlay, Type: TypeString,
+		Name: "connect", Tools: Bench, For: CommandPlay, Group: GroupPlay, Type: TypeString,
 		Placeholder: "ADDR", Complete: CompleteHost,
 		Help: "play clients to the broker under test at HOST, HOST:PORT or a URL",
 	},
 	{
-		Name: "strict", Tools: Bench, Group: GroupPlay, Type: TypeBool,
+		Name: "strict", Tools: Bench, For: CommandPlay, Group: GroupPlay, Type: TypeBool,
 		Help: "expect also what the specification says should be, not only what must be",
 	},
 }

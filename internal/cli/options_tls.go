@@ -6,22 +6,22 @@ var tlsOptions = []Option{
 		Help: "use TLS and verify the broker with the system's certificates",
 	},
 	{
-		Name: "cafile", Tools: All, Group: GroupTLS, Type: TypeString,
+		Name: "cafile", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeString,
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "use TLS and trust the certificates in FILE (PEM)",
 	},
 	{
-		Name: "capath", Tools: All, Group: GroupTLS, Type: TypeString,
+		Name: "capath", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeString,
 		Placeholder: "DIR", Complete: CompleteDir,
 		Help: "use TLS and trust the certificates in the files of DIR (PEM)",
 	},
 	{
-		Name: "cert", Tools: All, Group: GroupTLS, Type: TypeString,
+		Name: "cert", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeString,
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "client certificate (PEM), goes with --key",
 	},
 	{
-		Name: "key", Tools: All, Group: GroupTLS, Type: TypeString,
+		Name: "key", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeString,
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "private key of the client certificate (PEM)",
 	},
@@ -31,11 +31,11 @@ var tlsOptions = []Option{
 		Help: "read the password of an encrypted --key from FILE; without it a terminal is asked",
 	},
 	{
-		Name: "insecure", Tools: All, Group: GroupTLS, Type: TypeBool,
+		Name: "insecure", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeBool,
 		Help: "do not verify the broker's certificate at all; for tests only",
 	},
 	{
-		Name: "tls-server-name", Tools: All, Group: GroupTLS, Type: TypeString,
+		Name: "tls-server-name", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeString,
 		Placeholder: "NAME", Complete: CompleteHost,
 		Help: "ask for and verify this name in place of the host's",
 	},
@@ -69,7 +69,7 @@ var tlsOptions = []Option{
 		Help:        "offer this application protocol; may be repeated",
 	},
 	{
-		Name: "tls-use-os-certs", Tools: All, Group: GroupTLS, Type: TypeBool,
+		Name: "tls-use-os-certs", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeBool,
 		Help: "trust the system's certificates beside those of --cafile and --capath",
 	},
 	{

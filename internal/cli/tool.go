@@ -23,6 +23,11 @@ type Tool struct {
 	// Personalities are the programs that it can stand in for.
 	Personalities []Personality
 
+	// Commands are what the first word may name; Command is the one that it
+	// does, which Run sets, and nil for a tool without commands.
+	Commands []Command
+	Command  *Command
+
 	// MaxArgs is the most positional words it takes, -1 any number. Words in
 	// excess are usage errors.
 	MaxArgs int
@@ -79,6 +84,9 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	env.Stderr = &catchFirst{&env, env.Stderr}
 	talk := NewTalk(env.Stderr, tool.Name, false, false, UseColor("auto", env.Lookup, env.StderrIsTerminal))
 	tryHelp := "try '" + tool.Name + " --help'"
+	if tool.command(env.Args); tool.Command != nil {
+		tryHelp = "try '" + tool.Name + " " + tool.Command.Name + " --help'"
+	}
 
 	if tool.Bit&PubSub != 0 && len(env.Args) > 0 && env.Args[0] == contextOption {
 		return runContext(ctx, env, tool, talk)
@@ -102,6 +110,9 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	}
 
 	inv := &Invocation{Env: env, Talk: talk, Tool: &tool, Args: words.positional}
+	if tool.Command != nil {
+		inv.Args = inv.Args[1:]
+	}
 	var conf *config
 	var fromFiles []given
 	if !words.gives("completion") { // whose script must come whatever a file says
@@ -112,6 +123,9 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	}
 	if err == nil {
 		err = tool.checkArgs(words.positional)
+	}
+	if err == nil && !words.gives("completion") && !words.has("show-config") && !words.has("hash-password") {
+		err = tool.checkCommand(words)
 	}
 	if err == nil && inv.Values.Has(compat) && inv.Values.IsSet(compat) {
 		err = Usagef("--%s stands before all other words", compat)
@@ -124,7 +138,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		return env.writePage(ShowConfig(inv.Values, words.table), talk)
 	}
 	if shell := inv.Values.String("completion"); shell != "" {
-		return env.writePage(CompletionScript(shell, tool.Name, tool.Bit), talk)
+		return env.writePage(CompletionScript(shell, tool), talk)
 	}
 	if inv.Values.Bool("hash-password") {
 		env.CatchSignals() // it may ask on the terminal
@@ -191,7 +205,7 @@ func tells(ctx context.Context, err error) bool {
 }
 
 func (t *Tool) checkArgs(args []string) error {
-	if t.MaxArgs < 0 || len(args) <= t.MaxArgs {
+	if t.MaxArgs < 0 || len(t.Commands) > 0 && t.Command == nil || len(args) <= t.MaxArgs {
 		return nil
 	}
 	err := Usagef("unexpected argument %q", args[t.MaxArgs])

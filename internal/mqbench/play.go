@@ -28,11 +28,6 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 		return cli.Usagef("play: one of --listen and --connect is wanted").
 			WithHint("--listen plays a broker to a client, --connect plays clients to a broker")
 	}
-	for _, o := range cli.Table(cli.Bench) {
-		if v.Origin(o.Name) == cli.OriginFlag && !heeds(o) {
-			return cli.Usagef("%s has no effect on play", o.Label()).WithHint("the script says what is sent; --connect takes a URL")
-		}
-	}
 	scripts := make([]*script.Script, len(paths))
 	for i, path := range paths {
 		var err error
@@ -76,15 +71,6 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 		return cli.Quietly(cli.ExitFailure)
 	}
 	return nil
-}
-
-// heeds tells whether play has a use for an option.
-func heeds(o *cli.Option) bool {
-	switch o.Name {
-	case "connect-timeout", "cafile", "capath", "tls-use-os-certs", "cert", "key", "tls-server-name", "insecure":
-		return true
-	}
-	return o.Group == cli.GroupPlay || o.Group == cli.GroupGeneral
 }
 
 // player is a run of play.

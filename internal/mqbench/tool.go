@@ -14,21 +14,19 @@ func Tool() cli.Tool {
 		Name:    "mqbench",
 		Bit:     cli.Bench,
 		Summary: "test MQTT clients and brokers with scripted conversations (it does not benchmark yet)",
-		Usage:   "play SCRIPT... --listen ADDR | --connect ADDR",
-		Examples: []cli.Example{
-			{Command: "mqbench play scripts/broker/*.yaml --connect localhost", Text: "play clients to the broker on this machine"},
-			{Command: "mqbench play scripts/client/connect.yaml --listen 1884", Text: "play a broker to the client that connects to port 1884"},
-			{Command: "mqbench play -d my.yaml --connect mqtts://broker.lan --cafile ca.pem", Text: "over TLS, with every packet"},
+		Usage:   "COMMAND [OPTION]...",
+		Commands: []cli.Command{
+			{
+				Name: "play", Bit: cli.CommandPlay, MaxArgs: -1,
+				Summary: "play scripted conversations to a client or a broker",
+				Usage:   "SCRIPT... --listen ADDR | --connect ADDR",
+				Examples: []cli.Example{
+					{Command: "mqbench play scripts/broker/*.yaml --connect localhost", Text: "play clients to the broker on this machine"},
+					{Command: "mqbench play scripts/client/connect.yaml --listen 1884", Text: "play a broker to the client that connects to port 1884"},
+					{Command: "mqbench play -d my.yaml --connect mqtts://broker.lan --cafile ca.pem", Text: "over TLS, with every packet"},
+				},
+			},
 		},
-		MaxArgs: -1,
-		Run: func(ctx context.Context, inv *cli.Invocation) error {
-			switch {
-			case len(inv.Args) == 0:
-				return cli.Usagef("a command is missing").WithHint("play is the only one yet; benchmarks will come")
-			case inv.Args[0] != "play":
-				return cli.Usagef("unknown command %q", inv.Args[0]).WithHint("play is the only one yet; benchmarks will come")
-			}
-			return play(ctx, inv, inv.Args[1:])
-		},
+		Run: func(ctx context.Context, inv *cli.Invocation) error { return play(ctx, inv, inv.Args) },
 	}
 }

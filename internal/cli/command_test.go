@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+)
+
+// commanded is a tool with two commands, and writes which it does.
+func commanded() Tool {
+	return Tool{
+		Name: "mqbench", Bit: Bench, Usage: "COMMAND [OPTION]...", Summary: "does things",
+		Commands: []Command{
+			{Name: "run", Bit: CommandRun, Summary: "runs a plan", Usage: "[FILE]", MaxArgs: 1},
+			{Name: "play", Bit: CommandPlay, Summary: "plays scripts", Usage: "SCRIPT...", MaxArgs: -1},
+		},
+		Run: func(_ context.Context, inv *Invocation) error {
+			_, err := inv.Stdout.Write([]byte(inv.Tool.Command.Name + " " + strings.Join(inv.Args, ",") + "\n"))
+			return err
+		},
+	}
+}
+
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		args     string
+		code     int
+		out, err string
+	}{
+		{"run", 0, "run \n", ""},
+		{"run plan.yaml", 0, "run plan.yaml\n", ""},
+		{"run -h there plan.yaml", 0, "run plan.yaml\n", ""},
+		{"play a b c --strict", 0, "play a,b,c\n", ""},
+		{"play a --cafile x", 0, "play a\n", ""},
+		{"run a b", 2, "", "mqbench: unexpected argument \"b\"\nmqbench: try 'mqbench run --help'\n"},
+		{"run --strict", 2, "", "mqbench: --strict has no effect on run\nmqbench: try 'mqbench run --help'\n"},
+		{"play a -h there", 2, "", "mqbench: -h/--host has no effect on play\nmqbench: try 'mqbench play --help'\n"},
+		{"play run", 0, "play run\n", ""},
+		{"", 2, "", "mqbench: a command is missing\nmqbench: they are run, play\n"},
+		{"--quiet", 2, "", "mqbench: a command is missing\nmqbench: they are run, play\n"},
+		{"rum", 2, "", "mqbench: unknown command \"rum\"\nmqbench: did you mean run?\n"},
+		{"dance a b", 2, "", "mqbench: unknown command \"dance\"\nmqbench: they are run, play\n"},
+		{"--quiet run", 2, "", "mqbench: the command run stands before the options\nmqbench: try 'mqbench --help'\n"},
+	} {
+		var out, errs bytes.Buffer
+		code := Run(t.Context(), Env{Args: strings.Fields(test.args), Stdout: &out, Stderr: &errs}, commanded())
+		if code != test.code || out.String() != test.out || errs.String() != test.err {
+			t.Errorf("mqbench %s: %d %q %q, want %d %q %q", test.args, code, out.String(), errs.String(), test.code, test.out, test.err)
+		}
+	}
+}
+
+// The help of the tool has its commands; that of a command has what goes with it.
+func TestHelpOfCommands(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]struct{ has, lacks []string }{
+		"--help":      {[]string{"  run         runs a plan\n", "  play        plays scripts\n", "--version"}, []string{"--strict", "--host HOST"}},
+		"run --help":  {[]string{"usage: mqbench run [FILE]\nruns a plan\n", "--host"}, []string{"--strict", "plays scripts"}},
+		"play --help": {[]string{"usage: mqbench play SCRIPT...\n", "--strict", "--cafile", "--debug"}, []string{"--host HOST", "runs a plan"}},
+	} {
+		var out bytes.Buffer
+		if code := Run(t.Context(), Env{Args: strings.Fields(args), Stdout: &out}, commanded()); code != 0 {
+			t.Errorf("mqbench %s: status %d", args, code)
+		}
+		for _, text := range want.has {
+			if !strings.Contains(out.String(), text) {
+				t.Errorf("mqbench %s lacks %q", args, text)
+			}
+		}
+		for _, text := range want.lacks {
+			if strings.Contains(out.String(), text) {
+				t.Errorf("mqbench %s has %q", args, text)
+			}
+		}
+	}
+}
