@@ -1,0 +1,261 @@
+// Package fault is a TCP proxy that breaks what it carries: it delays, stalls,
+// splits and cuts connections in the middle of packets and refuses new ones.
+// What it delivers of a connection is always a prefix of what was sent, as TCP
+// guarantees.
+package fault
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+)
+
+// Proxy carries connections to a server. Its methods may be called from any
+// goroutine.
+type Proxy struct {
+	ln   net.Listener
+	dial func(context.Context) (net.Conn, error)
+
+	ctx  context.Context
+	stop context.CancelFunc
+	wait sync.WaitGroup
+
+	mu      sync.Mutex
+	rand    *rand.Rand
+	links   map[*link]struct{}
+	delay   time.Duration
+	jitter  time.Duration
+	split   bool
+	refuse  bool
+	stalled chan struct{} // closed when the stall ends; nil: none
+}
+
+// New makes a proxy that accepts from ln, which it closes, and connects by
+// dial. Seed decides where connections are cut and how delays vary.
+func New(ln net.Listener, dial func(context.Context) (net.Conn, error), seed uint64) *Proxy {
+	ctx, stop := context.WithCancel(context.Background())
+	p := &Proxy{ln: ln, dial: dial, ctx: ctx, stop: stop, links: map[*link]struct{}{}, rand: rand.New(rand.NewPCG(seed, 0))}
+	p.wait.Go(p.accept)
+	return p
+}
+
+// Addr is where the proxy listens.
+func (p *Proxy) Addr() net.Addr { return p.ln.Addr() }
+
+// Close cuts all connections and ends.
+func (p *Proxy) Close() {
+	p.stop()
+	_ = p.ln.Close()
+	p.Cut(-1)
+	p.wait.Wait()
+}
+
+// Delay holds what comes from now on back for d, more or less by up to jitter,
+// in each direction. The order stays.
+func (p *Proxy) Delay(d, jitter time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay, p.jitter = d, jitter
+}
+
+// Split makes the proxy pass on a few bytes at a time.
+func (p *Proxy) Split(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.split = on
+}
+
+// Refuse makes the proxy reset new connections instead of carrying them.
+func (p *Proxy) Refuse(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refuse = on
+}
+
+// Stall stops carrying in both directions, or goes on.
+func (p *Proxy) Stall(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case on && p.stalled == nil:
+		p.stalled = make(chan struct{})
+	case !on && p.stalled != nil:
+		close(p.stalled)
+		p.stalled = nil
+	}
+}
+
+// Cut resets n connections, chosen at random, all of them with n < 0, and
+// returns how many it has reset. What the proxy holds of them is gone.
+func (p *Proxy) Cut(n int) int {
+	p.mu.Lock()
+	var chosen []*link
+	for l := range p.links {
+		chosen = append(chosen, l)
+	}
+	p.rand.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
+	if n >= 0 {
+		chosen = chosen[:min(n, len(chosen))]
+	}
+	for _, l := range chosen {
+		delete(p.links, l)
+	}
+	p.mu.Unlock()
+	for _, l := range chosen {
+		l.reset()
+	}
+	return len(chosen)
+}
+
+// Open is the number of connections that are carried now.
+func (p *Proxy) Open() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.links)
+}
+
+func (p *Proxy) accept() {
+	for {
+		nc, err := p.ln.Accept()
+		if err != nil {
+			return
+		}
+		p.wait.Go(func() { p.carry(nc) })
+	}
+}
+
+// link is a connection through the proxy.
+type link struct {
+	client, server net.Conn
+	cut            context.Context
+	end            context.CancelFunc
+}
+
+// reset ends both sides without a goodbye.
+func (l *link) reset() {
+	l.end() // before the pumps see the closing
+	for _, nc := range [...]net.Conn{l.client, l.server} {
+		if t, ok := nc.(interface{ SetLinger(int) error }); ok {
+			_ = t.SetLinger(0)
+		}
+		_ = nc.Close()
+	}
+}
+
+func (p *Proxy) carry(client net.Conn) {
+	p.mu.Lock()
+	refuse := p.refuse
+	p.mu.Unlock()
+	l := &link{client: client, server: nowhere{}}
+	l.cut, l.end = context.WithCancel(p.ctx)
+	if refuse {
+		l.reset()
+		return
+	}
+	server, err := p.dial(l.cut)
+	if err != nil {
+		l.reset()
+		return
+	}
+	l.server = server
+	p.mu.Lock()
+	if p.refuse || p.ctx.Err() != nil {
+		p.mu.Unlock()
+		l.reset()
+		return
+	}
+	p.links[l] = struct{}{}
+	p.mu.Unlock()
+	var both sync.WaitGroup
+	both.Go(func() { p.pump(l, server, client) })
+	both.Go(func() { p.pump(l, client, server) })
+	both.Wait()
+	p.mu.Lock()
+	delete(p.links, l)
+	p.mu.Unlock()
+	l.end()
+	_, _ = client.Close(), server.Close()
+}
+
+// nowhere is a connection that was not made.
+type nowhere struct{ net.Conn }
+
+func (nowhere) Close() error { return nil }
+
+// parcel is what was read at once, and when it is due.
+type parcel struct {
+	data []byte
+	due  time.Time
+}
+
+// pump carries one direction. What is on its way is bounded.
+func (p *Proxy) pump(l *link, to, from net.Conn) {
+	queue := make(chan parcel, 64)
+	p.wait.Go(func() {
+		defer close(queue)
+		for {
+			buf := make([]byte, 16<<10)
+			n, err := from.Read(buf)
+			if n > 0 {
+				p.mu.Lock()
+				wait := p.delay
+				if p.jitter > 0 {
+					wait += time.Duration(p.rand.Int64N(2*int64(p.jitter)+1)) - p.jitter
+				}
+				p.mu.Unlock()
+				select {
+				case queue <- parcel{buf[:n], time.Now().Add(wait)}:
+				case <-l.cut.Done():
+					return
+				}
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for parcel := range queue {
+		if wait := time.Until(parcel.due); wait > 0 {
+			timer.Reset(wait)
+			select {
+			case <-timer.C:
+			case <-l.cut.Done():
+				return
+			}
+		}
+		for len(parcel.data) > 0 {
+			p.mu.Lock()
+			stalled, n := p.stalled, len(parcel.data)
+			if p.split {
+				n = 1 + p.rand.IntN(min(n, 7))
+			}
+			p.mu.Unlock()
+			if stalled != nil {
+				select {
+				case <-stalled:
+					continue
+				case <-l.cut.Done():
+					return
+				}
+			}
+			if _, err := to.Write(parcel.data[:n]); err != nil {
+				l.reset()
+				return
+			}
+			parcel.data = parcel.data[n:]
+		}
+	}
+	if l.cut.Err() != nil {
+		return
+	}
+	// from has ended: so does to, behind what was carried.
+	if half, ok := to.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	} else {
+		_ = to.Close()
+	}
+}

@@ -1,0 +1,166 @@
+package fault
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// pipes is a listener without a network.
+type pipes chan net.Conn
+
+func (l pipes) Accept() (net.Conn, error) {
+	nc, ok := <-l
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return nc, nil
+}
+
+func (l pipes) Close() error   { close(l); return nil }
+func (l pipes) Addr() net.Addr { return &net.UnixAddr{} }
+
+func (l pipes) dial() net.Conn {
+	here, there := net.Pipe()
+	l <- there
+	return here
+}
+
+// through makes a proxy between pipes, and one connection through it.
+func through(t *testing.T, configure func(*Proxy)) (p *Proxy, client, server net.Conn) {
+	front, back := make(pipes), make(pipes)
+	p = New(front, func(context.Context) (net.Conn, error) { return back.dial(), nil }, 1)
+	t.Cleanup(p.Close)
+	if configure != nil {
+		configure(p)
+	}
+	client = front.dial()
+	server, _ = back.Accept()
+	return p, client, server
+}
+
+func TestCarriesBothWaysAndTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, client, server := through(t, func(p *Proxy) { p.Split(true) })
+		sent := bytes.Repeat([]byte("0123456789"), 1000)
+		go func() {
+			_, _ = client.Write(sent)
+			client.Close()
+		}()
+		got, err := io.ReadAll(server)
+		if err != nil || !bytes.Equal(got, sent) {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+	})
+}
+
+func TestDelays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, client, server := through(t, func(p *Proxy) { p.Delay(50*time.Millisecond, 10*time.Millisecond) })
+		start := time.Now()
+		go func() { _, _ = client.Write([]byte("abc")) }()
+		got := make([]byte, 3)
+		if _, err := io.ReadFull(server, got); err != nil || string(got) != "abc" {
+			t.Fatalf("%q, %v", got, err)
+		}
+		if d := time.Since(start); d < 40*time.Millisecond || d > 60*time.Millisecond {
+			t.Errorf("took %v", d)
+		}
+	})
+}
+
+func TestStallsAndGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, client, server := through(t, nil)
+		p.Stall(true)
+		go func() { _, _ = client.Write([]byte("abc")) }()
+		_ = server.SetReadDeadline(time.Now().Add(time.Hour))
+		if n, err := server.Read(make([]byte, 3)); err == nil {
+			t.Errorf("%d bytes came through a stall", n)
+		}
+		_ = server.SetReadDeadline(time.Time{})
+		p.Stall(false)
+		got := make([]byte, 3)
+		if _, err := io.ReadFull(server, got); err != nil || string(got) != "abc" {
+			t.Errorf("behind the stall: %q, %v", got, err)
+		}
+	})
+}
+
+func TestCutsAndRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, client, server := through(t, nil)
+		synctest.Wait()
+		if n := p.Open(); n != 1 {
+			t.Fatalf("%d connections are open", n)
+		}
+		if n := p.Cut(5); n != 1 {
+			t.Errorf("%d connections were cut", n)
+		}
+		for _, nc := range [...]net.Conn{client, server} {
+			if _, err := nc.Read(make([]byte, 1)); err == nil {
+				t.Error("a side goes on behind the cut")
+			}
+		}
+		if n := p.Cut(-1) + p.Open(); n != 0 {
+			t.Errorf("%d are left", n)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		front := make(pipes)
+		p := New(front, func(context.Context) (net.Conn, error) { return nil, errors.New("nobody asked for this") }, 1)
+		defer p.Close()
+		p.Refuse(true)
+		if _, err := front.dial().Read(make([]byte, 1)); err == nil {
+			t.Error("a refused connection goes on")
+		}
+		p.Refuse(false) // and now the server is away
+		if _, err := front.dial().Read(make([]byte, 1)); err == nil {
+			t.Error("a connection to nobody goes on")
+		}
+	})
+}
+
+// On TCP a cut is a reset: the sides do not take it for an orderly end.
+func TestCutIsAReset(t *testing.T) {
+	listen := func() net.Listener {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ln
+	}
+	back := listen()
+	defer back.Close()
+	var d net.Dialer
+	p := New(listen(), func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", back.Addr().String()) }, 1)
+	defer p.Close()
+	client, err := net.Dial("tcp", p.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	server, err := back.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	if _, err := client.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Read(make([]byte, 1)); err != nil { // the proxy knows of both now
+		t.Fatal(err)
+	}
+	p.Cut(-1)
+	for name, nc := range map[string]net.Conn{"client": client, "server": server} {
+		if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("the %s sees %v", name, err)
+		}
+	}
+}
