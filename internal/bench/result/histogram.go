@@ -108,3 +108,5 @@ func (h *Histogram) Buckets(f func(d time.Duration, n int64) bool) {
 }
 
 func fromMicroseconds(v int64) time.Duration { return time.Duration(v) * time.Microsecond }
+
+func (h *Histogram) memory() int64 { return int64(h.h.GetMemorySize()) + 256 }
