@@ -3,10 +3,10 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
-	"time"
+
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 // The parsers below are strict: base 10, no sign where none makes sense, no
@@ -14,11 +14,8 @@ import (
 // quoted value: "5x" is not a whole number.
 
 var (
-	errNotBool     = errors.New("is neither true nor false")
-	errNotInt      = errors.New("is not a whole number in base 10")
-	errNotDuration = errors.New("is not a duration such as 5, 1.5, 250ms, 5s or 2m")
-	errNotSize     = errors.New("is not a size such as 512, 64k or 1MiB")
-	errTooLarge    = errors.New("is too large")
+	errNotBool = errors.New("is neither true nor false")
+	errNotInt  = errors.New("is not a whole number in base 10")
 )
 
 // parseBool reads the value of a switch in --name=value and the environment.
@@ -40,7 +37,7 @@ func parseInt(s string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
-		return 0, errTooLarge
+		return 0, units.ErrTooLarge
 	}
 	return n, nil
 }
@@ -52,90 +49,6 @@ func allDigits(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-// ParseDuration reads a duration: a plain number is seconds (5, 1.5), otherwise
-// numbers with the units ns, us, ms, s, m, h (250ms, 1h30m). It is never
-// negative.
-func ParseDuration(s string) (time.Duration, error) {
-	// Before time.ParseDuration, which takes signs, ".5" and ".".
-	if s == "" || s[0] < '0' || s[0] > '9' || strings.Contains(s, ".s") {
-		return 0, errNotDuration
-	}
-	if last := s[len(s)-1]; '0' <= last && last <= '9' {
-		if strings.Trim(s, "0123456789.") != "" {
-			return 0, errNotDuration // 5m3: the last number has no unit
-		}
-		s += "s"
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil {
-		if looksLikeDuration(s) {
-			return 0, errTooLarge
-		}
-		return 0, errNotDuration
-	}
-	if d < 0 {
-		return 0, errTooLarge
-	}
-	return d, nil
-}
-
-// looksLikeDuration tells a well-formed duration that overflows from a
-// malformed one: with all numbers shortened to one digit it must parse.
-func looksLikeDuration(s string) bool {
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		digit := s[i] >= '0' && s[i] <= '9'
-		if digit && i > 0 && s[i-1] >= '0' && s[i-1] <= '9' {
-			continue
-		}
-		b = append(b, s[i])
-	}
-	_, err := time.ParseDuration(string(b))
-	return err == nil
-}
-
-// ParseSize reads a number of bytes: a whole number and, without a blank, one
-// of the units B, k M G (as KiB MiB GiB: powers of 1024) or kB MB GB (powers
-// of 1000). Case does not matter.
-func ParseSize(s string) (int64, error) {
-	end := 0
-	for end < len(s) && s[end] >= '0' && s[end] <= '9' {
-		end++
-	}
-	if end == 0 {
-		return 0, errNotSize
-	}
-	factor, ok := sizeUnit(strings.ToLower(s[end:]))
-	if !ok {
-		return 0, errNotSize
-	}
-	n, err := strconv.ParseInt(s[:end], 10, 64)
-	if err != nil || n > math.MaxInt64/factor {
-		return 0, errTooLarge
-	}
-	return n * factor, nil
-}
-
-func sizeUnit(unit string) (factor int64, ok bool) {
-	switch unit {
-	case "", "b":
-		return 1, true
-	case "k", "kib":
-		return 1 << 10, true
-	case "m", "mib":
-		return 1 << 20, true
-	case "g", "gib":
-		return 1 << 30, true
-	case "kb":
-		return 1000, true
-	case "mb":
-		return 1000 * 1000, true
-	case "gb":
-		return 1000 * 1000 * 1000, true
-	}
-	return 0, false
 }
 
 // parseEscaped resolves \n \r \t \0 \\ and \xHH; the result has at least one

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 // Yield takes back the value of an option when one of others, which exclude it,
@@ -256,13 +258,13 @@ func (val *value) parse(raw string) (err error) {
 		return err
 	case TypeInt:
 		val.number, err = parseInt(raw)
-		if err == errTooLarge || err == nil && !o.inRange(val.number) {
+		if err == units.ErrTooLarge || err == nil && !o.inRange(val.number) {
 			return fmt.Errorf("is not a whole number %s", o.rangeText(plain))
 		}
 		return err
 	case TypeSize:
-		val.number, err = ParseSize(raw)
-		if err == errTooLarge || err == nil && !o.inRange(val.number) {
+		val.number, err = units.Size(raw)
+		if err == units.ErrTooLarge || err == nil && !o.inRange(val.number) {
 			return fmt.Errorf("is not a size %s bytes", o.rangeText(plain))
 		}
 		return err
@@ -306,11 +308,11 @@ func (val *value) parseDuration(raw string) error {
 			return nil
 		}
 	}
-	d, err := ParseDuration(raw)
-	if err == errTooLarge && o.Max == 0 {
+	d, err := units.Duration(raw)
+	if err == units.ErrTooLarge && o.Max == 0 {
 		return errors.New("is too long a duration; at most 292 years fit")
 	}
-	if err == errTooLarge || err == nil && !o.inRange(int64(d)) {
+	if err == units.ErrTooLarge || err == nil && !o.inRange(int64(d)) {
 		return fmt.Errorf("is not a duration %s", o.rangeText(shortDuration))
 	}
 	if err != nil {

@@ -1,0 +1,303 @@
+// Package plan describes load tests: who connects, subscribes and publishes
+// what and when. A Plan is immutable and deterministic: what client i of a group
+// does follows from i, the message's number and the plan's seed alone, on
+// however many machines it runs.
+//
+// Plans come from scenario files (Read, Parse), from presets (Preset), or from
+// the short forms of the command line (Conn, Pub, Sub, PubSub). All of them
+// return a plan that is complete: every default is filled in, every template is
+// compiled and what is impossible has been refused. The fields are exported to
+// be read; nobody changes them afterwards.
+//
+// # Time
+//
+// A run goes through phases: connect, settle, warm-up, measure, drain. The plan
+// tells times as an offset from the beginning of a phase (When). The pacer of a
+// stream counts from the stream's Start, which is the beginning of the warm-up
+// unless the plan says otherwise. The runner knows when each phase began.
+//
+// # Who sends message j
+//
+// Message j (0, 1, 2 ...) of a stream has the intended time Pacer.At(j) and goes
+// to client j mod N of the N clients of its group, of which it is the message
+// j / N. Schedule gives the messages of some of the clients in order.
+package plan
+
+import (
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// Plan is a load test.
+type Plan struct {
+	Name        string
+	Description string // one line; may be empty
+	Source      string // where the workload was published; may be empty
+
+	// Preset is the preset that the plan was made of, "" if none. Scale is what
+	// its numbers of clients have been multiplied with, 1 unless told.
+	Preset string
+	Scale  float64
+
+	Seed    uint64   // of everything random
+	Brokers []string // URLs; client k of the plan uses Brokers[k % len]. May be empty: the command line's
+
+	Phases  Phases
+	Groups  []*Group // at least one
+	Actions []*Action
+
+	// Notes are remarks on what the plan cannot measure, one sentence each.
+	Notes []string
+}
+
+// Phase is a part of a run.
+type Phase uint8
+
+// The phases, in their order.
+const (
+	PhaseConnect Phase = iota
+	PhaseSettle
+	PhaseWarmUp
+	PhaseMeasure
+	PhaseDrain
+)
+
+// Phases tells how long the phases last.
+type Phases struct {
+	// Connect opens the connections of all groups that are not deferred, at
+	// this rate over the whole plan; a zero Rate is as fast as possible. The
+	// connects of a shard begin at the time that Shard.ConnectAt tells.
+	Connect Rate
+	// HalfOpen is how many connections of a shard may be on their way (from
+	// the dial to the CONNACK) at a time. At least 1.
+	HalfOpen int
+	// ConnectTimeout is how long one connect may take, from the dial to the
+	// CONNACK.
+	ConnectTimeout time.Duration
+
+	Settle  time.Duration // between the last SUBACK and the warm-up
+	WarmUp  time.Duration // publishing, not measured
+	Measure time.Duration // publishing, measured. 0: until all streams with a count are done
+	Drain   time.Duration // at most so long for what is under way; no new messages
+}
+
+// When is a time in the run.
+type When struct {
+	Phase  Phase
+	Offset time.Duration // from the beginning of the phase
+}
+
+// Connection is how the clients of a group connect.
+type Connection struct {
+	Version    packet.Version
+	KeepAlive  time.Duration // whole seconds, 0 for none
+	CleanStart bool
+	// SessionExpiry is the Session Expiry Interval of MQTT 5, in whole seconds.
+	// NeverExpires is without end. Before 5.0 it has no effect.
+	SessionExpiry time.Duration
+	// ReceiveMaximum of CONNECT (MQTT 5); 0 leaves it out.
+	ReceiveMaximum uint16
+}
+
+// NeverExpires is the SessionExpiry without end.
+const NeverExpires = time.Duration(0xFFFFFFFF) * time.Second
+
+// Persistent tells whether a session outlives its connection.
+func (c *Connection) Persistent() bool {
+	if c.Version == packet.V5 {
+		return c.SessionExpiry > 0
+	}
+	return !c.CleanStart
+}
+
+// Group is a number of clients that do the same.
+type Group struct {
+	Name    string // unique in the plan
+	Number  int    // its place in Plan.Groups
+	Base    uint32 // the number of its client 0 in the plan: groups are numbered through
+	Clients int    // at least 1
+
+	// First is what %i is for client 0.
+	First uint64
+	// Together is how many neighbours are in one shard: client i belongs to
+	// shard i/Together mod n. At least 1. Clients of two groups with the same
+	// i/Together are in the same shard, so that a publisher's messages to its
+	// own subscriber are measured by one clock.
+	Together int
+	// Deferred clients are connected by an action only.
+	Deferred bool
+
+	Connection
+	ClientID *Template
+	Username *Template // nil: none
+	Password *Template // nil: none. Never shown
+	// Credentials has user names and passwords by row, nil if there are none;
+	// client i has row i mod Credentials.Len().
+	Credentials *Credentials
+
+	Publish   []*Publish   // streams of messages
+	Subscribe []*Subscribe // in one SUBSCRIBE after CONNACK, but for deferred ones
+
+	Respond   *Respond           // answers requests; nil: no
+	Slow      *Slow              // reads slowly; nil: no
+	Churn     *Churn             // connections that end; nil: no
+	SubChurn  *SubscriptionChurn // subscriptions that come and go; nil: no
+	Will      *Will              // nil: none
+	Reconnect *Reconnect         // after a connection was lost; nil: it stays lost
+}
+
+// Publish is a stream of messages of a group.
+type Publish struct {
+	Group  *Group
+	Number int // its place in Group.Publish
+
+	// Topics are the topic names; a client's message s goes to Topics[s % len].
+	// %s in them is s / len.
+	Topics  []*Template
+	QoS     packet.QoS
+	Retain  bool
+	Payload *Payload
+	Start   When
+	Pacer   Pacer
+	// Messages is the number of messages of the whole stream; 0: as many as the
+	// pacer has until the end of the measurement.
+	Messages uint64
+	// Window is the most messages of one client that are not acknowledged
+	// (QoS 1 and 2), for a closed loop also the number it keeps under way. An
+	// open loop beyond it waits, and its latency shows that. At least 1.
+	Window int
+	// Fill marks a stream that prepares: retained messages, or a backlog of
+	// sessions. Their deliveries are measured as replay and backlog.
+	Fill bool
+	// Properties of every PUBLISH, encoded; empty before MQTT 5.
+	Properties packet.Properties
+	// TopicAlias sends repeated topics by alias where the broker allows it.
+	TopicAlias bool
+	// Request makes requests of the messages; nil: no.
+	Request *Request
+}
+
+// Closed tells whether the stream is a closed loop: it has no intended times,
+// each client sends as soon as its window has room.
+func (p *Publish) Closed() bool { return p.Pacer.Unlimited() }
+
+// Request is how a stream awaits replies (MQTT 5 section 4.10).
+type Request struct {
+	// ResponseTopic is the topic that each client subscribes to and asks
+	// replies for. It has no %s.
+	ResponseTopic *Template
+	QoS           packet.QoS    // of that subscription
+	Timeout       time.Duration // after which a reply counts as lost
+}
+
+// Subscribe is a topic filter of every client of a group.
+type Subscribe struct {
+	Group             *Group
+	Filter            *Template // may be shared: $share/name/filter
+	QoS               packet.QoS
+	NoLocal           bool  // MQTT 5
+	RetainAsPublished bool  // MQTT 5
+	RetainHandling    uint8 // 0 to 2, MQTT 5
+	// Deferred subscriptions are made by an action only.
+	Deferred bool
+}
+
+// Respond answers each message that has a Response Topic, with its Correlation
+// Data and a payload of the same length.
+type Respond struct {
+	QoS   packet.QoS
+	Delay time.Duration // between the request and the reply
+}
+
+// Slow is a subscriber that does not keep up. Delay and Pause exclude each
+// other.
+type Slow struct {
+	Delay time.Duration // for each message, before it is acknowledged
+	Pause time.Duration // of reading, once in each Every
+	Every time.Duration
+}
+
+// End is how a client ends a connection.
+type End uint8
+
+// The ends of a connection.
+const (
+	EndDisconnect End = iota // DISCONNECT, then close
+	EndClose                 // FIN without DISCONNECT
+	EndCut                   // RST
+)
+
+// Churn is connections that end by themselves and come back.
+type Churn struct {
+	Lifetime time.Duration // from CONNACK; 0: no limit
+	// Jitter spreads the lifetime evenly over Lifetime*(1-Jitter) to
+	// Lifetime*(1+Jitter); 0 to 1. See Group.Life.
+	Jitter   float64
+	Messages int           // ends after so many messages published and acknowledged; 0: no limit
+	Pause    time.Duration // before the next connect
+	End      End
+}
+
+// SubscriptionChurn is subscriptions that come and go. Operation j of the pacer
+// is of client j mod N; its operations with even numbers subscribe, each that
+// follows takes the same filter back. %s in the filter is the number of the
+// pair.
+type SubscriptionChurn struct {
+	Filter *Template
+	QoS    packet.QoS
+	Start  When
+	Pacer  Pacer
+}
+
+// Will is the will of every client of a group.
+type Will struct {
+	Topic   *Template
+	QoS     packet.QoS
+	Retain  bool
+	Delay   time.Duration // Will Delay Interval, whole seconds; MQTT 5
+	Payload *Payload
+}
+
+// Reconnect is how a client comes back: the n-th attempt in a row waits
+// First*2^n, at most Max, both spread by up to a half less. See Group.Backoff.
+type Reconnect struct{ First, Max time.Duration }
+
+// Verb is what an action does to clients.
+type Verb uint8
+
+// The verbs.
+const (
+	Connect     Verb = iota // opens the connection if it is not open
+	Disconnect              // DISCONNECT, then close
+	Close                   // closes without DISCONNECT (FIN)
+	Cut                     // resets the connection (RST)
+	Takeover                // opens a second connection with the same client id
+	Subscribing             // makes the group's subscriptions
+	Unsubscribe             // takes them back
+	Burst                   // publishes Messages messages of the group's first stream at once
+)
+
+// Action is something that happens to clients at a time.
+type Action struct {
+	At    When
+	Do    Verb
+	Group *Group
+	// Clients is how many of the group it is about: the first ones.
+	Clients  int
+	Messages int // of each client, for Burst
+	// Over spreads the clients evenly over a time; 0: all at once.
+	Over time.Duration
+	// Times is how often it happens, Every how far apart. At least 1.
+	Times int
+	Every time.Duration
+}
+
+// Offset is when client i of the group has its turn in round n, from the
+// beginning of the phase; ok is false if the action is not about it.
+func (a *Action) Offset(i uint32, n int) (d time.Duration, ok bool) {
+	if int64(i) >= int64(a.Clients) || n < 0 || n >= a.Times {
+		return 0, false
+	}
+	return a.At.Offset + time.Duration(n)*a.Every + mulDiv(uint64(a.Over), uint64(i), uint64(a.Clients)), true
+}

@@ -1,0 +1,105 @@
+package plan
+
+import (
+	"fmt"
+)
+
+// Shard is the part of a plan that one process runs. All shards together do
+// what the plan says, whatever their number.
+type Shard struct {
+	Plan  *Plan
+	Index int // 0 to Count-1
+	Count int
+	// numbers are, for each group, how many clients of the shard come before.
+	numbers []uint32
+}
+
+const (
+	// maxShards is what the shard's field of a header can tell apart.
+	maxShards = 1 << 12
+	// maxPublishers is what the publisher's field of a header can tell apart.
+	maxPublishers = 1 << 24
+)
+
+// Shard is shard i of n, 0 <= i < n <= 4096. The error says that there is no
+// such shard, or that it has more clients than a header can tell apart.
+func (p *Plan) Shard(i, n int) (*Shard, error) {
+	if n < 1 || n > maxShards || i < 0 || i >= n {
+		return nil, fmt.Errorf("there is no shard %d of %d: they are counted from 0, and at most %d", i, n, maxShards)
+	}
+	s := &Shard{Plan: p, Index: i, Count: n}
+	sum := 0
+	for _, g := range p.Groups {
+		s.numbers = append(s.numbers, uint32(sum))
+		sum += s.Clients(g)
+	}
+	if sum > maxPublishers {
+		return nil, fmt.Errorf("shard %d of %d has %d clients, and at most %d can be told apart: more shards are needed", i, n, sum, maxPublishers)
+	}
+	return s, nil
+}
+
+// Clients is how many clients of a group are in the shard.
+func (s *Shard) Clients(g *Group) int {
+	round := g.Together * s.Count
+	whole, rest := g.Clients/round, g.Clients%round
+	return whole*g.Together + min(max(rest-s.Index*g.Together, 0), g.Together)
+}
+
+// Client is the index in its group of the client with a place in the shard, 0
+// to Clients-1.
+func (s *Shard) Client(g *Group, place int) uint32 {
+	return uint32((place/g.Together*s.Count+s.Index)*g.Together + place%g.Together)
+}
+
+// Place is the place in the shard of the client with an index in the group; ok
+// is false if the client belongs to another shard.
+func (s *Shard) Place(g *Group, index uint32) (place int, ok bool) {
+	block := int(index) / g.Together
+	if int(index) >= g.Clients || block%s.Count != s.Index {
+		return 0, false
+	}
+	return block/s.Count*g.Together + int(index)%g.Together, true
+}
+
+// Loop is which of some loops drives the client at a place: neighbours that
+// belong together stay together.
+func (s *Shard) Loop(g *Group, place, loops int) int { return place / g.Together % loops }
+
+// Publisher is the number of a client for the header of its messages, below
+// 1<<24. It is the client's number in the plan, or of a plan with more clients
+// than that, its number in the shard: with the shard's number it is unique in
+// the run.
+func (s *Shard) Publisher(g *Group, index uint32) uint32 {
+	if s.Plan.Clients() <= maxPublishers {
+		return g.Base + index
+	}
+	place, _ := s.Place(g, index)
+	return s.numbers[g.Number] + uint32(place)
+}
+
+// Schedule is the messages of a stream that the clients of one of the shard's
+// loops send. The stream must not be a closed loop.
+func (s *Shard) Schedule(p *Publish, loop, loops int) *Schedule {
+	return s.schedule(p.Group, p.Pacer, p.Messages, loop, loops)
+}
+
+// ChurnSchedule is the operations of a group's SubscriptionChurn: those with an
+// even Seq subscribe, the others unsubscribe, and Seq/2 is the number for the
+// filter.
+func (s *Shard) ChurnSchedule(g *Group, loop, loops int) *Schedule {
+	return s.schedule(g, g.SubChurn.Pacer, 0, loop, loops)
+}
+
+func (s *Shard) schedule(g *Group, p Pacer, messages uint64, loop, loops int) *Schedule {
+	return newSchedule(p, uint64(g.Clients), messages, uint64(s.Index+loop*s.Count), uint64(g.Together), uint64(s.Count*loops))
+}
+
+// Clients is the number of clients of the plan.
+func (p *Plan) Clients() int {
+	n := 0
+	for _, g := range p.Groups {
+		n += g.Clients
+	}
+	return n
+}

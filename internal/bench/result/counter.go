@@ -1,0 +1,142 @@
+package result
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// Counter is a counter that recorders keep without a look-up.
+type Counter uint8
+
+// The counters. Those that count messages are kept per QoS: for publishers that
+// of the PUBLISH packet sent, for subscribers that of the one received, and for
+// Expected that with which it is to arrive. The others have no QoS.
+const (
+	Sent           Counter = iota // PUBLISH packets handed to the connection
+	SentBytes                     // their payloads
+	Acked                         // acknowledged with a success code: PUBACK, PUBCOMP
+	Refused                       // acknowledged with a failure code
+	Delivered                     // PUBLISH packets received with our header, in whatever state
+	DeliveredBytes                // their payloads
+	Distinct                      // of them, those received for the first time
+	Duplicates                    // received again
+	Reordered                     // received after one with a higher sequence number
+	Unjudged                      // the Checker could not tell whether it is a duplicate
+	Untimed                       // no latency recorded: another shard's clock, or no header
+	Corrupt                       // the header's check is wrong
+	Foreign                       // PUBLISH packets received without our header
+	Expected                      // deliveries that the sent messages must cause
+	Attempts                      // connection attempts begun
+	Connects                      // connections accepted
+	Failures                      // attempts that failed or were refused
+	Losses                        // connections that ended and were not to
+	Subscribes                    // subscriptions accepted
+	Unsubscribes                  // UNSUBACK packets received
+	Skipped                       // messages due that were not sent: their publisher was not connected
+	numCounters
+)
+
+var counterNames = [numCounters]string{
+	"sent", "sent.bytes", "acked", "refused", "delivered", "delivered.bytes", "distinct", "duplicates", "reordered",
+	"unjudged", "untimed", "corrupt", "foreign", "expected", "attempts", "connects", "failures", "losses",
+	"subscribes", "unsubscribes", "skipped",
+}
+
+// String is the counter's name in files and metrics.
+func (c Counter) String() string {
+	if c >= numCounters {
+		return "unknown counter"
+	}
+	return counterNames[c]
+}
+
+// NoQoS is the QoS of what has none.
+const NoQoS packet.QoS = 3
+
+// CounterKey names a counter: one of the Counter names, reason.PACKET.0xNN for
+// reason codes that are not Success, or error.WHAT.KIND.
+type CounterKey struct {
+	Name  string
+	Group string     // a group of the plan; empty: the run itself
+	QoS   packet.QoS // NoQoS: not kept per QoS
+}
+
+// field is the key's name within its group in a file: sent.qos1.
+func (k CounterKey) field() string {
+	if k.QoS == NoQoS {
+		return k.Name
+	}
+	return k.Name + qosSuffixes[k.QoS]
+}
+
+var qosSuffixes = [NoQoS]string{".qos0", ".qos1", ".qos2"}
+
+// parseField is the inverse of field.
+func parseField(group, field string) (CounterKey, error) {
+	k := CounterKey{Name: field, Group: group, QoS: NoQoS}
+	for q, suffix := range qosSuffixes {
+		if name, ok := strings.CutSuffix(field, suffix); ok {
+			k.Name, k.QoS = name, packet.QoS(q)
+		}
+	}
+	if !slices.Contains(counterNames[:], k.Name) && !strings.HasPrefix(k.Name, "reason.") && !strings.HasPrefix(k.Name, "error.") {
+		return k, fmt.Errorf("unknown counter %q", k.Name)
+	}
+	return k, nil
+}
+
+func reasonName(t packet.Type, code packet.ReasonCode) string {
+	return fmt.Sprintf("reason.%s.0x%02x", strings.ToLower(t.String()), byte(code))
+}
+
+// ParseReason reads the name of a counter of reason codes, such as
+// reason.connack.0x87.
+func ParseReason(name string) (packetName string, code packet.ReasonCode, ok bool) {
+	rest, ok := strings.CutPrefix(name, "reason.")
+	if !ok {
+		return "", 0, false
+	}
+	packetName, hex, ok := strings.Cut(rest, ".0x")
+	var c byte
+	if n, err := fmt.Sscanf(hex, "%02x", &c); !ok || n != 1 || err != nil {
+		return "", 0, false
+	}
+	return packetName, packet.ReasonCode(c), true
+}
+
+func compareCounters(a, b CounterKey) int {
+	return cmp.Or(compareStrings(a.Group, b.Group), compareStrings(a.Name, b.Name), cmp.Compare(a.QoS, b.QoS))
+}
+
+func compareStrings(a, b string) int { return strings.Compare(a, b) }
+
+// Gauge is a measurement of the moment an interval ends, or of the interval's
+// worst one.
+type Gauge string
+
+// The gauges, with their units and what shards' values become when merged.
+const (
+	GaugeConnected  Gauge = "connected"      // clients connected; added
+	GaugeInFlight   Gauge = "inflight"       // messages sent and not acknowledged; added
+	GaugeCPU        Gauge = "cpu"            // of this process, per mille of the processors it may use; the highest
+	GaugeMachineCPU Gauge = "cpu.machine"    // of all processes, per mille of the machine; the highest
+	GaugeRSS        Gauge = "rss"            // resident bytes of this process; added
+	GaugeHeap       Gauge = "heap"           // bytes of live heap; added
+	GaugeGoroutines Gauge = "goroutines"     // added
+	GaugeGCPause    Gauge = "gc.pause"       // nanoseconds, the longest in the interval; the highest
+	GaugeSchedP99   Gauge = "sched.p99"      // nanoseconds that runnable goroutines waited, 99th percentile; the highest
+	GaugeFDs        Gauge = "fds"            // open descriptors; added
+	GaugeBuffered   Gauge = "buffered"       // bytes appended to connections and not yet written; added
+	GaugeSlowest    Gauge = "collector.late" // nanoseconds by which the interval's end was late; the highest
+)
+
+// gaugeAdds tells the gauges and whether merging adds them; it takes the
+// highest otherwise.
+var gaugeAdds = map[Gauge]bool{
+	GaugeConnected: true, GaugeInFlight: true, GaugeCPU: false, GaugeMachineCPU: false, GaugeRSS: true, GaugeHeap: true,
+	GaugeGoroutines: true, GaugeGCPause: false, GaugeSchedP99: false, GaugeFDs: true, GaugeBuffered: true, GaugeSlowest: false,
+}

@@ -1,0 +1,104 @@
+package result
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"time"
+)
+
+// HeaderSize is the length of a Header in bytes. Shorter payloads have none.
+const HeaderSize = 16
+
+// MessageKind is what a message with a Header is for.
+type MessageKind uint8
+
+// The kinds of messages. 0 is none, and what is above Reply is not ours.
+const (
+	KindMessage MessageKind = 1 + iota // an ordinary message
+	KindFill                           // fills a backlog or is retained
+	KindWill
+	KindRequest
+	KindReply
+)
+
+// The bounds of a Header's numbers.
+const (
+	MaxShards     = 1 << 12
+	MaxPublishers = 1 << 24
+	MaxIntended   = 1<<40*time.Microsecond - time.Microsecond // 12 days
+)
+
+// Header begins the payload of every message that is checked. It is 16 bytes
+// long, big-endian:
+//
+//	kind        4 bits
+//	shard      12 bits  the shard that published the message
+//	publisher  24 bits  the client's index within the plan
+//	sequence   32 bits  from 0 per publisher, over all its topics
+//	intended   40 bits  us since the epoch of that shard
+//	check      16 bits  CRC-32C of the whole payload with 0 here, halves XORed
+type Header struct {
+	Kind      MessageKind
+	Shard     uint16        // below MaxShards
+	Publisher uint32        // below MaxPublishers
+	Seq       uint32        // sequence
+	Intended  time.Duration // whole microseconds, up to MaxIntended
+}
+
+// ErrForeign says that a payload has no Header: it is too short or its kind is
+// not one of ours. ErrCorrupt says that the check is wrong; of a payload made
+// elsewhere the first four bits may look like a kind, and then it is that, too.
+var (
+	ErrForeign = errors.New("no header")
+	ErrCorrupt = errors.New("the payload's check is wrong")
+)
+
+// AppendTo appends the header without its check. When the rest of the payload
+// has been appended, too, Seal puts the check in. Numbers that are out of bounds
+// are cut.
+func (h Header) AppendTo(dst []byte) []byte {
+	dst = binary.BigEndian.AppendUint64(dst, uint64(h.Kind)<<60|uint64(h.Shard&(MaxShards-1))<<48|uint64(h.Publisher&(MaxPublishers-1))<<24|uint64(h.Seq>>8))
+	return binary.BigEndian.AppendUint64(dst, uint64(h.Seq&0xff)<<56|(uint64(h.Intended/time.Microsecond)&(1<<40-1))<<16)
+}
+
+// Seal writes the check into a whole payload that begins with a header. The
+// payload must be at least HeaderSize long.
+func Seal(payload []byte) { binary.BigEndian.PutUint16(payload[14:16], check(payload)) }
+
+// ParseHeader reads the header of a payload and compares the check: the error is
+// ErrForeign or ErrCorrupt, and with ErrCorrupt the header is what the bytes say.
+func ParseHeader(payload []byte) (Header, error) {
+	if len(payload) < HeaderSize {
+		return Header{}, ErrForeign
+	}
+	a, b := binary.BigEndian.Uint64(payload), binary.BigEndian.Uint64(payload[8:])
+	h := Header{
+		Kind:      MessageKind(a >> 60),
+		Shard:     uint16(a>>48) & (MaxShards - 1),
+		Publisher: uint32(a>>24) & (MaxPublishers - 1),
+		Seq:       uint32(a<<8) | uint32(b>>56),
+		Intended:  time.Duration(b>>16&(1<<40-1)) * time.Microsecond,
+	}
+	switch {
+	case h.Kind == 0 || h.Kind > KindReply:
+		return Header{}, ErrForeign
+	case uint16(b) != check(payload):
+		return h, ErrCorrupt
+	}
+	return h, nil
+}
+
+// check is the CRC over the payload as if the two bytes of the check were zero,
+// folded to 16 bits. The payload is not touched: it may be a view.
+func check(payload []byte) uint16 {
+	table := crc32.MakeTable(crc32.Castagnoli) // kept by package crc32
+	crc := ^crc32.Update(0, table, payload[:14])
+	crc = table[byte(crc)] ^ crc>>8
+	crc = table[byte(crc)] ^ crc>>8
+	crc = ^crc
+	if len(payload) > HeaderSize {
+		crc = crc32.Update(crc, table, payload[HeaderSize:])
+	}
+	return uint16(crc>>16) ^ uint16(crc)
+}

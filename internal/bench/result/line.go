@@ -1,0 +1,56 @@
+package result
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"fmt"
+	"io"
+)
+
+const (
+	linePrefix  = "MQBENCH-RESULT-1:"
+	maxUnpacked = 1 << 30 // bytes
+)
+
+// AppendLine appends a result as one line of text, without the end of the line,
+// for where a log is all that comes back: kubectl logs. Read finds it among
+// other lines, behind time stamps, too. Intervals are coarsened to at most
+// intervals of them; those of different phases stay apart, so there may be a few
+// more.
+func AppendLine(dst []byte, r *Result, intervals int) ([]byte, error) {
+	for len(r.Intervals) > intervals && r.Run.Step < maxStep {
+		r = r.Coarsen(min(2*r.Run.Step, maxStep))
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if err := Write(z, r); err != nil {
+		return dst, err
+	}
+	if err := z.Close(); err != nil {
+		return dst, err
+	}
+	dst = append(dst, linePrefix...)
+	return base64.StdEncoding.AppendEncode(dst, packed.Bytes()), nil
+}
+
+// unpack reads the result of one line; place is its path:line.
+func unpack(line []byte, place string) (*Result, error) {
+	line, _, _ = bytes.Cut(line, []byte("\r"))
+	packed, err := base64.StdEncoding.DecodeString(string(bytes.TrimRight(line, " \t")))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", place, err)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", place, err)
+	}
+	text := io.LimitReader(z, maxUnpacked)
+	lines := &lineReader{r: bufio.NewReaderSize(text, 64<<10), path: place + ", unpacked"}
+	header, err := lines.next()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", place, err)
+	}
+	return (&fileReader{lines: lines}).read(header)
+}

@@ -1,0 +1,191 @@
+package result
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Partial says in a few words why a result is not the whole of its run, or "".
+func (r *Result) Partial() string {
+	var why []string
+	if absent := r.Absent(); len(absent) > 0 {
+		why = append(why, "no result of "+shardList(absent))
+	}
+	ended := make(map[int]End)
+	for _, e := range r.Ends {
+		ended[e.Shard] = e
+	}
+	for _, s := range r.Shards {
+		if e, ok := ended[s.Shard]; !ok {
+			why = append(why, fmt.Sprintf("shard %d ended without a last line", s.Shard))
+		} else if !e.Complete {
+			why = append(why, fmt.Sprintf("shard %d: %s", s.Shard, cmp.Or(e.Reason, "interrupted")))
+		}
+	}
+	return strings.Join(append(why, r.Lost...), "; ")
+}
+
+// Absent are the shards of the run that the result does not contain.
+func (r *Result) Absent() []int {
+	var absent []int
+	for n := range r.Run.Shards {
+		if !slices.ContainsFunc(r.Shards, func(s Shard) bool { return s.Shard == n }) {
+			absent = append(absent, n)
+		}
+	}
+	return absent
+}
+
+func shardList(shards []int) string {
+	const most = 8
+	words := make([]string, 0, most)
+	for _, s := range shards[:min(len(shards), most)] {
+		words = append(words, strconv.Itoa(s))
+	}
+	list := "shard " + strings.Join(words, ", ")
+	if len(shards) > most {
+		list += fmt.Sprintf(" and %d more", len(shards)-most)
+	}
+	return list
+}
+
+// Merge adds the results of the shards of one run. Counters and histograms are
+// added exactly, bucket by bucket; intervals are aligned by the time since the
+// shards' epochs, which --start-at makes the same. What is merged already merges
+// again, in any order and grouping, to the same.
+//
+// It refuses results of different plans, tools' formats, numbers of shards or
+// repetitions, and one shard twice. Shards that are absent are no error: see
+// Absent and Partial.
+func Merge(results ...*Result) (*Result, error) {
+	if len(results) == 0 {
+		return nil, fmt.Errorf("nothing to merge")
+	}
+	first := results[0].Run
+	merged := &Result{Run: first}
+	for _, r := range results {
+		merged.Run.Step = max(merged.Run.Step, r.Run.Step)
+	}
+	at := make(map[slot]*Interval)
+	for _, r := range results {
+		if err := mergeable(first, r.Run); err != nil {
+			return nil, err
+		}
+		for _, s := range r.Shards {
+			if slices.ContainsFunc(merged.Shards, func(m Shard) bool { return m.Shard == s.Shard }) {
+				return nil, fmt.Errorf("shard %d is there twice", s.Shard)
+			}
+			merged.Shards = append(merged.Shards, s)
+		}
+		for key, i := range r.slots(merged.Run.Step) {
+			if at[key] == nil {
+				at[key] = i
+			} else {
+				at[key].merge(i, acrossShards)
+			}
+		}
+		merged.Notes = append(merged.Notes, r.Notes...)
+		merged.Ends = append(merged.Ends, r.Ends...)
+		merged.Lost = append(merged.Lost, r.Lost...)
+	}
+	merged.Intervals = sorted(at)
+	slices.SortFunc(merged.Shards, func(a, b Shard) int { return a.Shard - b.Shard })
+	slices.SortFunc(merged.Ends, func(a, b End) int { return a.Shard - b.Shard })
+	slices.SortFunc(merged.Notes, func(a, b Note) int {
+		return cmp.Or(cmp.Compare(a.At, b.At), a.Shard-b.Shard, cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Text, b.Text))
+	})
+	slices.Sort(merged.Lost)
+	return merged, nil
+}
+
+// mergeable says why two runs are not the same one.
+func mergeable(a, b Run) error {
+	switch {
+	case a.Plan.Hash != b.Plan.Hash:
+		return fmt.Errorf("plans differ: %s (%s) and %s (%s)", a.Plan.Name, a.Plan.Hash, b.Plan.Name, b.Plan.Hash)
+	case a.Plan != b.Plan:
+		return fmt.Errorf("plans have the same hash %s and differ", a.Plan.Hash)
+	case a.Tool != b.Tool:
+		return fmt.Errorf("shards were run by different versions: %s and %s", a.Tool, b.Tool)
+	case a.Shards != b.Shards:
+		return fmt.Errorf("a run of %d shards and one of %d", a.Shards, b.Shards)
+	case a.Repeat != b.Repeat:
+		return fmt.Errorf("repetitions %d and %d of a run are compared, not merged", a.Repeat, b.Repeat)
+	}
+	return nil
+}
+
+// slot is where an interval is aligned.
+type slot struct {
+	step  time.Duration // Start in whole steps
+	phase Phase
+}
+
+// slots merges what a result has for each slot of a step's width. The intervals
+// are copies.
+func (r *Result) slots(step time.Duration) map[slot]*Interval {
+	at := make(map[slot]*Interval)
+	for _, i := range r.Intervals {
+		key := slot{i.Start / step, i.Phase}
+		if at[key] == nil {
+			at[key] = NewInterval(i.Phase, i.Start, i.End)
+		}
+		at[key].merge(i, overTime)
+	}
+	return at
+}
+
+func sorted(at map[slot]*Interval) []*Interval {
+	list := make([]*Interval, 0, len(at))
+	for _, i := range at {
+		list = append(list, i)
+	}
+	slices.SortFunc(list, compareIntervals)
+	return list
+}
+
+func compareIntervals(a, b *Interval) int {
+	return cmp.Or(cmp.Compare(a.Start, b.Start), slices.Index(phases, a.Phase)-slices.Index(phases, b.Phase), cmp.Compare(a.End, b.End))
+}
+
+// acrossShards merges a gauge of two shards at one time.
+func acrossShards(g Gauge, a, b int64) int64 {
+	if gaugeAdds[g] {
+		return a + b
+	}
+	return max(a, b)
+}
+
+// overTime merges a gauge of two times: the highest is kept.
+func overTime(_ Gauge, a, b int64) int64 { return max(a, b) }
+
+// Coarsen returns the result with intervals of a longer step. Counters and
+// histograms stay exact; a gauge becomes its highest value.
+func (r *Result) Coarsen(step time.Duration) *Result {
+	coarse := *r
+	coarse.Run.Step = step
+	coarse.Intervals = sorted(r.slots(step))
+	return &coarse
+}
+
+// Sum merges all intervals of some phases, nil for all.
+func (r *Result) Sum(in ...Phase) *Interval {
+	var sum *Interval
+	for _, i := range r.Intervals {
+		if len(in) > 0 && !slices.Contains(in, i.Phase) {
+			continue
+		}
+		if sum == nil {
+			sum = NewInterval(i.Phase, i.Start, i.End)
+		}
+		sum.merge(i, overTime)
+	}
+	if sum == nil {
+		sum = NewInterval("", 0, 0)
+	}
+	return sum
+}

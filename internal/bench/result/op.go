@@ -1,0 +1,98 @@
+package result
+
+import "slices"
+
+// Op is an operation whose duration is measured.
+type Op uint8
+
+// The operations.
+const (
+	ConnectTCP     Op = iota // the TCP handshake
+	ConnectTLS               // the TLS handshake
+	ConnectConnack           // from the CONNECT packet to the CONNACK packet
+	Connect                  // the whole of it
+	Subscribe                // to the SUBACK packet
+	Unsubscribe              // to the UNSUBACK packet
+	Puback                   // from a PUBLISH packet of QoS 1 to its PUBACK packet
+	Pubcomp                  // from a PUBLISH packet of QoS 2 to its PUBCOMP packet
+	Delivery                 // one way, from publisher to subscriber
+	RTT                      // from a request to its reply
+	Replay                   // a retained message, from the SUBSCRIBE packet
+	Backlog                  // a message older than the connection, from its CONNECT packet
+	Will                     // from the cut of the connection to the will's arrival
+	Disconnect               // from the DISCONNECT packet to the connection's end
+	numOps
+)
+
+var opNames = [numOps]string{
+	"connect.tcp", "connect.tls", "connect.connack", "connect", "subscribe", "unsubscribe",
+	"puback", "pubcomp", "delivery", "rtt", "replay", "backlog", "will", "disconnect",
+}
+
+// Ops are all operations, in the order of reports.
+func Ops() []Op {
+	ops := make([]Op, numOps)
+	for i := range ops {
+		ops[i] = Op(i)
+	}
+	return ops
+}
+
+// String is the operation's name in files and metrics, such as connect.tcp.
+func (o Op) String() string {
+	if o >= numOps {
+		return "unknown operation"
+	}
+	return opNames[o]
+}
+
+// ParseOp finds the operation with a name.
+func ParseOp(name string) (Op, bool) {
+	i := slices.Index(opNames[:], name)
+	return Op(i), i >= 0
+}
+
+// Kind is where the measuring of an operation starts and ends.
+type Kind uint8
+
+// The kinds.
+const (
+	Response Kind = iota // from the intended time to the end
+	Service              // from the actual sending to the end
+	Lag                  // from the intended time to the actual sending
+	numKinds
+)
+
+var kindNames = [numKinds]string{"response", "service", "lag"}
+
+// String is the kind's name in files and metrics.
+func (k Kind) String() string {
+	if k >= numKinds {
+		return "unknown kind"
+	}
+	return kindNames[k]
+}
+
+// ParseKind finds the kind with a name.
+func ParseKind(name string) (Kind, bool) {
+	i := slices.Index(kindNames[:], name)
+	return Kind(i), i >= 0
+}
+
+// Key names a histogram.
+type Key struct {
+	Op    Op
+	Kind  Kind
+	Group string // a group of the plan
+}
+
+// compareKeys orders keys as files have them.
+func compareKeys(a, b Key) int {
+	if a.Op != b.Op {
+		return int(a.Op) - int(b.Op)
+	}
+	if a.Kind != b.Kind {
+		return int(a.Kind) - int(b.Kind)
+	}
+	return compareStrings(a.Group, b.Group)
+}

@@ -1,0 +1,411 @@
+package result
+
+import (
+	"bufio"
+	"bytes"
+	"compress/zlib"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	hdr "github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// What a file can make the reader hold.
+const (
+	maxLine   = 64 << 20  // bytes
+	maxMemory = 768 << 20 // bytes, roughly, of intervals
+	maxNotes  = 10_000
+	maxStep   = time.Hour
+	minStep   = time.Millisecond
+
+	// What the parts of an interval take, roughly; histograms know it.
+	intervalMemory, counterMemory, gaugeMemory = 512, 128, 64
+
+	// highestRecorded is the end of the bucket of the highest value.
+	highestRecorded = (highest>>18+1)<<18 - 1
+	maxAt           = int64(10 * 365 * 24 * time.Hour)
+)
+
+// ErrNoResult says that a file holds no result.
+var ErrNoResult = errors.New("no result in it")
+
+// Read reads a result file, or a log that has a result on one line (see
+// AppendLine) among others; path is for errors, which are path:line: text.
+// Several results in one file are read one after the other.
+//
+// A file whose end is missing gives a partial result, which says so, and so does
+// one whose last line is cut off. Anything else that is not as a Writer writes
+// it is an error. When the intervals take too much memory, they are coarsened,
+// see Result.Coarsen.
+func Read(r io.Reader, path string) ([]*Result, error) {
+	lines := &lineReader{r: bufio.NewReaderSize(r, 64<<10), path: path}
+	var results []*Result
+	for {
+		line, err := lines.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if at := bytes.Index(line, []byte(linePrefix)); at >= 0 {
+			one, err := unpack(line[at+len(linePrefix):], fmt.Sprintf("%s:%d", path, lines.n))
+			if err != nil {
+				return nil, err
+			}
+			results = append(results, one)
+			continue
+		}
+		if !bytes.HasPrefix(line, []byte(`{"type":"header"`)) {
+			if len(results) == 0 && bytes.HasPrefix(line, []byte(`{"type":`)) {
+				return nil, lines.errorf("the header line is missing")
+			}
+			continue // some other line of a log
+		}
+		one, err := (&fileReader{lines: lines}).read(line)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, one)
+	}
+	if len(results) == 0 {
+		return nil, fmt.Errorf("%s: %w", path, ErrNoResult)
+	}
+	return results, nil
+}
+
+// lineReader cuts lines and knows their numbers.
+type lineReader struct {
+	r    *bufio.Reader
+	path string
+	n    int // of the line that next returned, from 1
+	line []byte
+	torn bool // it ends without a newline
+	back bool // next is to return it again
+}
+
+func (l *lineReader) errorf(format string, args ...any) error {
+	return fmt.Errorf("%s:%d: %w", l.path, l.n, fmt.Errorf(format, args...))
+}
+
+// next returns a line without its end, valid until the next call, or io.EOF.
+func (l *lineReader) next() ([]byte, error) {
+	if l.back {
+		l.back = false
+		return l.line, nil
+	}
+	l.line = l.line[:0]
+	l.n++
+	for {
+		part, err := l.r.ReadSlice('\n')
+		if len(l.line)+len(part) > maxLine {
+			return nil, l.errorf("a line of more than %d bytes", maxLine)
+		}
+		l.line = append(l.line, part...)
+		switch {
+		case err == bufio.ErrBufferFull:
+			continue
+		case err == io.EOF && len(l.line) == 0:
+			return nil, io.EOF
+		case err != nil && err != io.EOF:
+			return nil, fmt.Errorf("%s: %w", l.path, err)
+		}
+		l.torn = err == io.EOF
+		l.line = bytes.TrimSuffix(l.line, []byte("\n"))
+		return l.line, nil
+	}
+}
+
+// fileReader reads one result.
+type fileReader struct {
+	lines  *lineReader
+	result Result
+	memory int64
+	notes  int
+	sum    endLine // of what was read, to compare with the end
+	layout layoutReader
+}
+
+func (f *fileReader) read(header []byte) (*Result, error) {
+	if err := f.header(header); err != nil {
+		return nil, err
+	}
+	f.sum.Totals = make(map[string]map[string]int64)
+	ended := false
+	for !ended {
+		line, err := f.lines.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		var kind struct {
+			Type string `json:"type"`
+		}
+		if err := json.Unmarshal(line, &kind); err != nil && f.lines.torn {
+			f.result.Lost = append(f.result.Lost, "the last line is cut off")
+			break
+		}
+		switch kind.Type {
+		case "interval":
+			err = f.interval(line)
+		case "note":
+			err = f.note(line)
+		case "end":
+			ended = true
+			err = f.end(line)
+		case "header":
+			f.lines.back = true // of the next result: this one has no end
+			ended = true
+		default:
+			err = f.lines.errorf("no line of a result: %.60q", line)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if f.notes > maxNotes {
+		last := f.result.Notes[maxNotes-1]
+		f.result.Notes = append(f.result.Notes, Note{last.At, last.Shard, NoteInfo, fmt.Sprintf("%d more notes are in the file", f.notes-maxNotes)})
+	}
+	slices.SortStableFunc(f.result.Intervals, compareIntervals)
+	return &f.result, nil
+}
+
+// strict decodes a line that has no other members than v.
+func (f *fileReader) strict(line []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return f.lines.errorf("%s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return f.lines.errorf("text after the object")
+	}
+	return nil
+}
+
+func (f *fileReader) header(line []byte) error {
+	var version struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(line, &version); err == nil && version.Format != Format {
+		return f.lines.errorf("result format %d; this version of mqbench reads format %d", version.Format, Format)
+	}
+	var h headerLine
+	if err := f.strict(line, &h); err != nil {
+		return err
+	}
+	step := time.Duration(h.StepNS)
+	switch {
+	case step < minStep || step > maxStep:
+		return f.lines.errorf("step_ns %d is not from %v to %v", h.StepNS, minStep, maxStep)
+	case h.Count < 1 || h.Count > MaxShards:
+		return f.lines.errorf("shards %d is not from 1 to %d", h.Count, MaxShards)
+	case h.Repeat < 0:
+		return f.lines.errorf("repeat %d is negative", h.Repeat)
+	case len(h.Shards) == 0:
+		return f.lines.errorf("no shard is present")
+	}
+	for i, s := range h.Shards {
+		if s.Shard < 0 || s.Shard >= h.Count || i > 0 && s.Shard <= h.Shards[i-1].Shard {
+			return f.lines.errorf("shard %d of %d is out of range or order", s.Shard, h.Count)
+		}
+	}
+	f.result.Run = Run{h.Tool, h.Plan, h.Count, h.Repeat, step}
+	f.result.Shards = h.Shards
+	return nil
+}
+
+func (f *fileReader) interval(line []byte) error {
+	var l intervalLine
+	if err := f.strict(line, &l); err != nil {
+		return err
+	}
+	switch {
+	case !slices.Contains(phases, l.Phase):
+		return f.lines.errorf("unknown phase %q", l.Phase)
+	case l.StartNS < 0 || l.EndNS < l.StartNS || l.EndNS > maxAt:
+		return f.lines.errorf("an interval from %d to %d ns", l.StartNS, l.EndNS)
+	}
+	i := NewInterval(l.Phase, time.Duration(l.StartNS), time.Duration(l.EndNS))
+	for group, counters := range l.Counters {
+		total := f.sum.Totals[group]
+		if total == nil {
+			total = make(map[string]int64)
+			f.sum.Totals[group] = total
+		}
+		for field, n := range counters {
+			k, err := parseField(group, field)
+			if err != nil {
+				return f.lines.errorf("%w", err)
+			}
+			if n < 0 || total[field]+n < 0 {
+				return f.lines.errorf("counter %s is out of range: %d", field, n)
+			}
+			total[field] += n
+			i.Counters[k] += n
+			f.memory += counterMemory
+		}
+	}
+	for g, v := range l.Gauges {
+		if _, ok := gaugeAdds[g]; !ok {
+			return f.lines.errorf("unknown gauge %q", g)
+		}
+		i.Gauges[g] = v
+		f.memory += gaugeMemory
+	}
+	for _, h := range l.Histograms {
+		if err := f.histogram(i, h); err != nil {
+			return f.lines.errorf("histogram of %s %s: %w", h.Op, h.Kind, err)
+		}
+	}
+	f.memory += intervalMemory
+	f.result.Intervals = append(f.result.Intervals, i)
+	return f.bound()
+}
+
+func (f *fileReader) histogram(i *Interval, l histogramLine) error {
+	op, ok := ParseOp(l.Op)
+	kind, ok2 := ParseKind(l.Kind)
+	k := Key{op, kind, l.Group}
+	switch {
+	case !ok:
+		return errors.New("unknown operation")
+	case !ok2:
+		return errors.New("unknown kind")
+	case i.Histograms[k] != nil:
+		return fmt.Errorf("group %q is there twice", l.Group)
+	case l.Below < 0 || l.Above < 0:
+		return errors.New("a negative count")
+	}
+	h, err := f.decode(l.HDR)
+	if err != nil {
+		return err
+	}
+	h.Below, h.Above = l.Below, l.Above
+	if l.Below > h.Count()-l.Above {
+		return errors.New("more values out of range than there are values")
+	}
+	if f.sum.Samples += h.Count(); f.sum.Samples < 0 {
+		return errors.New("too many values")
+	}
+	i.Histograms[k] = h
+	f.memory += h.memory()
+	return nil
+}
+
+// decode decodes a histogram of our layout. The layout is looked at first:
+// another one could make the decoder allocate hundreds of megabytes.
+func (f *fileReader) decode(encoded string) (*Histogram, error) {
+	low, high, digitCount, err := f.layout.read(encoded)
+	if err != nil {
+		return nil, err
+	}
+	if low != lowest || high != highest || digitCount != digits {
+		return nil, fmt.Errorf("its layout is %d to %d with %d digits, not %d to %d with %d", low, high, digitCount, lowest, highest, digits)
+	}
+	p, err := hdr.DecodePacked([]byte(encoded))
+	if err != nil {
+		return nil, err
+	}
+	if p.Max() > highestRecorded {
+		return nil, fmt.Errorf("a value of %d us", p.Max())
+	}
+	return &Histogram{h: p}, nil
+}
+
+// layoutReader reads the layout of encoded histograms.
+type layoutReader struct {
+	text strings.Reader
+	z    io.ReadCloser
+}
+
+func (l *layoutReader) read(encoded string) (low, high int64, digitCount int32, err error) {
+	l.text.Reset(encoded)
+	packed := base64.NewDecoder(base64.StdEncoding, &l.text)
+	var b [40]byte
+	if _, err = io.ReadFull(packed, b[:8]); err != nil { // cookie and length, which the decoder checks
+		return 0, 0, 0, err
+	}
+	if l.z == nil {
+		l.z, err = zlib.NewReader(packed)
+	} else {
+		err = l.z.(zlib.Resetter).Reset(packed, nil)
+	}
+	if err == nil {
+		_, err = io.ReadFull(l.z, b[:])
+	}
+	return int64(binary.BigEndian.Uint64(b[16:])), int64(binary.BigEndian.Uint64(b[24:])), int32(binary.BigEndian.Uint32(b[12:])), err
+}
+
+// bound coarsens the intervals when they take too much memory.
+func (f *fileReader) bound() error {
+	if f.memory <= maxMemory {
+		return nil
+	}
+	for f.memory > maxMemory/2 {
+		step := 2 * f.result.Run.Step
+		if step > maxStep {
+			return f.lines.errorf("more than fits into memory")
+		}
+		f.result = *f.result.Coarsen(step)
+		f.memory = 0
+		for _, i := range f.result.Intervals {
+			f.memory += intervalMemory + counterMemory*int64(len(i.Counters)) + gaugeMemory*int64(len(i.Gauges))
+			for _, h := range i.Histograms {
+				f.memory += h.memory()
+			}
+		}
+	}
+	return nil
+}
+
+func (f *fileReader) note(line []byte) error {
+	var l noteLine
+	if err := f.strict(line, &l); err != nil {
+		return err
+	}
+	if !slices.Contains(noteKinds, l.Kind) {
+		return f.lines.errorf("unknown kind of note %q", l.Kind)
+	}
+	if f.notes++; f.notes <= maxNotes {
+		f.result.Notes = append(f.result.Notes, Note{time.Duration(l.AtNS), l.Shard, l.Kind, l.Text})
+	}
+	return nil
+}
+
+func (f *fileReader) end(line []byte) error {
+	var l endLine
+	if err := f.strict(line, &l); err != nil {
+		return err
+	}
+	for i, s := range l.Shards {
+		present := slices.ContainsFunc(f.result.Shards, func(p Shard) bool { return p.Shard == s.Shard })
+		switch {
+		case !present || i > 0 && s.Shard <= l.Shards[i-1].Shard:
+			return f.lines.errorf("the end of shard %d is out of range or order", s.Shard)
+		case len(s.Missing) > MaxExamples:
+			return f.lines.errorf("more than %d examples", MaxExamples)
+		}
+		f.result.Ends = append(f.result.Ends, End{s.Shard, time.Duration(s.AtNS), s.Complete, s.Reason, s.Forgotten, s.Missing})
+	}
+	f.result.Lost = append(f.result.Lost, l.Lost...)
+	if l.Samples != f.sum.Samples || !equalTotals(l.Totals, f.sum.Totals) {
+		f.result.Lost = append(f.result.Lost, "intervals do not add up to the totals: lines are missing")
+	}
+	return nil
+}
+
+func equalTotals(a, b map[string]map[string]int64) bool {
+	return maps.EqualFunc(a, b, func(a, b map[string]int64) bool { return maps.Equal(a, b) })
+}

@@ -1,0 +1,116 @@
+package result
+
+import (
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// Result is a run: of one shard as its file has it, or merged of several.
+type Result struct {
+	Run       Run
+	Shards    []Shard     // present, by number
+	Intervals []*Interval // by time
+	Notes     []Note      // by time
+	Ends      []End       // of the shards that came to an end of their own, by number
+	// Lost tells what is known to be missing from the files, a line each. A
+	// result that lost something is partial.
+	Lost []string
+}
+
+// End is what a shard writes last.
+type End struct {
+	Shard     int
+	At        time.Duration // since the epoch
+	Complete  bool          // the whole plan was run; false: it was interrupted
+	Reason    string        // why it is not complete
+	Forgotten int64         // missing messages that the checkers' bounds made them forget
+	Missing   []Missing     // examples of what was not received; at most MaxExamples are kept
+}
+
+// MaxExamples is how many examples of missing messages a result keeps: the
+// first, by subscriber, publisher and sequence number.
+const MaxExamples = 100
+
+// Interval is what a run did in about one Step.
+type Interval struct {
+	Start, End time.Duration // since the epoch
+	Phase      Phase         // an interval belongs to one phase: cut it where a phase ends
+	Counters   map[CounterKey]int64
+	Gauges     map[Gauge]int64
+	Histograms map[Key]*Histogram
+}
+
+// NewInterval makes an empty interval.
+func NewInterval(phase Phase, start, end time.Duration) *Interval {
+	return &Interval{
+		Start: start, End: end, Phase: phase,
+		Counters:   make(map[CounterKey]int64),
+		Gauges:     make(map[Gauge]int64),
+		Histograms: make(map[Key]*Histogram),
+	}
+}
+
+// Take adds what a recorder recorded, and empties the batch.
+func (i *Interval) Take(b *Batch) {
+	for at, n := range b.counters {
+		if n != 0 {
+			counter := Counter(at / qosSlots % int(numCounters))
+			i.Counters[CounterKey{counter.String(), b.groups[at/qosSlots/int(numCounters)], packet.QoS(at % qosSlots)}] += n
+		}
+	}
+	clear(b.counters)
+	for k, n := range b.reasons {
+		i.Counters[CounterKey{reasonName(k.t, k.code), b.groups[k.group], NoQoS}] += n
+	}
+	clear(b.reasons)
+	for k, n := range b.errors {
+		i.Counters[CounterKey{"error." + k.what + "." + k.kind, b.groups[k.group], NoQoS}] += n
+	}
+	clear(b.errors)
+	for at, d := range b.histograms {
+		if d == nil || d.h.TotalCount() == 0 {
+			continue
+		}
+		op := at / int(numKinds)
+		h := i.Histogram(Key{Op(op % int(numOps)), Kind(at % int(numKinds)), b.groups[op/int(numOps)]})
+		h.Below += d.below
+		h.Above += d.above
+		h.h.MergeFrom(d.h)
+		d.h.Reset()
+		d.below, d.above = 0, 0
+	}
+}
+
+// Histogram is the interval's histogram with a key, made when there is none.
+func (i *Interval) Histogram(key Key) *Histogram {
+	h := i.Histograms[key]
+	if h == nil {
+		h = NewHistogram()
+		i.Histograms[key] = h
+	}
+	return h
+}
+
+// Count adds n to a counter, as Recorder.Count does; an empty group is the run
+// itself.
+func (i *Interval) Count(c Counter, group string, qos packet.QoS, n int64) {
+	i.Counters[CounterKey{c.String(), group, qos}] += n
+}
+
+// merge adds an interval of another shard, or of the same one a moment later.
+func (i *Interval) merge(from *Interval, gauge func(Gauge, int64, int64) int64) {
+	i.Start, i.End = min(i.Start, from.Start), max(i.End, from.End)
+	for k, n := range from.Counters {
+		i.Counters[k] += n
+	}
+	for g, v := range from.Gauges {
+		if old, ok := i.Gauges[g]; ok {
+			v = gauge(g, old, v)
+		}
+		i.Gauges[g] = v
+	}
+	for k, h := range from.Histograms {
+		i.Histogram(k).Merge(h)
+	}
+}

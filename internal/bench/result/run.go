@@ -1,0 +1,101 @@
+package result
+
+import "time"
+
+// Format is the version of the result file's format. A reader knows one version.
+const Format = 1
+
+// Run is what all shards of a run have in common.
+type Run struct {
+	Tool   string        // the version of mqtools
+	Plan   Plan          // what was run
+	Shards int           // how many there are; 1: the run is not divided
+	Repeat int           // which of several runs of one plan, from 0
+	Step   time.Duration // an interval's length, one second unless results were coarsened
+}
+
+// Plan tells what was run. Package result knows nothing of plans: it carries
+// texts.
+type Plan struct {
+	Name  string  `json:"name"`  // the preset's or the file's
+	Hash  string  `json:"hash"`  // of the canonical text
+	Text  string  `json:"text"`  // the canonical text, secrets redacted
+	Scale float64 `json:"scale"` // clients as a share of the preset's; 1: the real preset
+	// Closed: publishers wait for acknowledgements, so that the broker sets the
+	// rate; latencies are then service times and no open-loop figures.
+	Closed bool `json:"closed"`
+	// Header: payloads carry a Header. Without, deliveries are counted, not
+	// timed and not checked.
+	Header bool `json:"header"`
+}
+
+// Shard is where and how one shard of a run ran.
+type Shard struct {
+	Shard       int         `json:"shard"`   // from 0
+	Epoch       time.Time   `json:"epoch"`   // when it started, by the wall clock
+	Engine      string      `json:"engine"`  // lite or std
+	Command     []string    `json:"command"` // the command line, secrets redacted by the caller
+	Broker      string      `json:"broker"`  // its version as $SYS tells it; empty: not told
+	NoDelay     bool        `json:"nodelay"` // TCP_NODELAY was set
+	Clock       string      `json:"clock"`   // the machine's clock source
+	Environment Environment `json:"environment"`
+	Calibration Calibration `json:"calibration"`
+}
+
+// Environment is the machine and the program that ran a shard.
+type Environment struct {
+	Hostname   string `json:"hostname"`
+	OS         string `json:"os"`     // GOOS/GOARCH
+	Kernel     string `json:"kernel"` // release
+	CPU        string `json:"cpu"`    // model
+	CPUs       int    `json:"cpus"`   // that the machine has
+	GOMAXPROCS int    `json:"gomaxprocs"`
+	Memory     int64  `json:"memory"`      // bytes that the machine has
+	NoFile     uint64 `json:"nofile"`      // soft limit of open files
+	NoFileHard uint64 `json:"nofile_hard"` // hard limit
+	Go         string `json:"go"`          // version
+}
+
+// Calibration is the tool's own ceiling on the machine, against a sink in its
+// own process; 0: not measured.
+type Calibration struct {
+	Messages float64       `json:"messages"` // per second
+	Connects float64       `json:"connects"` // per second
+	Floor    time.Duration `json:"floor"`    // median delivery latency, in nanoseconds
+}
+
+// Phase is a part of a run.
+type Phase string
+
+// The phases, in their order. Reports are about PhaseMeasure, and about what is
+// still answered in PhaseDrain.
+const (
+	PhaseConnect Phase = "connect"
+	PhaseSettle  Phase = "settle"
+	PhaseWarmUp  Phase = "warm-up"
+	PhaseMeasure Phase = "measure"
+	PhaseDrain   Phase = "drain"
+)
+
+var phases = []Phase{PhaseConnect, PhaseSettle, PhaseWarmUp, PhaseMeasure, PhaseDrain}
+
+// Note is an event of a run that is worth a line.
+type Note struct {
+	At    time.Duration // since the epoch
+	Shard int
+	Kind  NoteKind
+	Text  string
+}
+
+// NoteKind is what a note is about.
+type NoteKind string
+
+// The kinds of notes.
+const (
+	NotePhase NoteKind = "phase" // a phase begins; its name is the text
+	NoteError NoteKind = "error"
+	NoteFault NoteKind = "fault" // a fault was injected
+	NoteInfo  NoteKind = "info"
+)
+
+var noteKinds = []NoteKind{NotePhase, NoteError, NoteFault, NoteInfo}

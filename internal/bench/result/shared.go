@@ -1,0 +1,169 @@
+package result
+
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+)
+
+// SharedChecker follows the sequence numbers of publishers at a shared
+// subscription as a whole: its members, in whatever loops, get interleaved
+// parts, and a duplicate may reach another member than the first copy. It is
+// safe for concurrent use. Order is not judged.
+//
+// It keeps a bitmap per publisher, in pages of 1024 messages. A page whose
+// messages have all come is let go, so memory is what is under way or lost.
+type SharedChecker struct {
+	publishers []bitmap
+	bound      int64
+	pages      atomic.Int64 // held now
+	mu         sync.Mutex   // guards directories and the making of pages
+}
+
+type bitmap struct {
+	dir atomic.Pointer[[]atomic.Pointer[page]]
+}
+
+const pageBits = 1024
+
+type page struct {
+	words [pageBits / 64]atomic.Uint64
+	count atomic.Int32
+}
+
+// full stands for every page whose messages have all come.
+var full page
+
+// NewSharedChecker makes a checker for publishers with the indices 0 to
+// publishers-1. It holds at most so many pages of 132 bytes at a time; a message
+// that would take another one is Unknown.
+func NewSharedChecker(publishers, pages int) *SharedChecker {
+	return &SharedChecker{publishers: make([]bitmap, publishers), bound: int64(pages)}
+}
+
+// Check judges a message that some member received from a publisher: Next is a
+// message received for the first time, Duplicate one received before, Unknown
+// one that there was no memory to follow or whose publisher is not one of the
+// plan's.
+func (c *SharedChecker) Check(publisher, seq uint32) Outcome {
+	if int64(publisher) >= int64(len(c.publishers)) {
+		return Unknown
+	}
+	b := &c.publishers[publisher]
+	p := b.page(seq)
+	if p == nil {
+		if p = c.make(b, seq); p == nil {
+			return Unknown
+		}
+	}
+	if p == &full {
+		return Duplicate
+	}
+	bit := uint64(1) << (seq % 64)
+	if p.words[seq%pageBits/64].Or(bit)&bit != 0 {
+		return Duplicate
+	}
+	if p.count.Add(1) == pageBits {
+		c.mu.Lock()
+		(*b.dir.Load())[seq/pageBits].Store(&full)
+		c.mu.Unlock()
+		c.pages.Add(-1)
+	}
+	return Next
+}
+
+func (b *bitmap) page(seq uint32) *page {
+	dir := b.dir.Load()
+	if dir == nil || int(seq/pageBits) >= len(*dir) {
+		return nil
+	}
+	return (*dir)[seq/pageBits].Load()
+}
+
+// make is page, and makes it when there is none; nil when the bound is reached.
+func (c *SharedChecker) make(b *bitmap, seq uint32) *page {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := b.page(seq); p != nil {
+		return p
+	}
+	if c.pages.Load() >= c.bound {
+		return nil
+	}
+	i := int(seq / pageBits)
+	dir := b.dir.Load()
+	if dir == nil || i >= len(*dir) {
+		// A number far ahead, which only a message made to harm has, may not
+		// take more than the pages would.
+		if int64(i) > 32*c.bound {
+			return nil
+		}
+		grown := make([]atomic.Pointer[page], i+1+i/2)
+		if dir != nil {
+			for k := range *dir {
+				grown[k].Store((*dir)[k].Load())
+			}
+		}
+		dir = &grown
+		b.dir.Store(dir)
+	}
+	p := new(page)
+	(*dir)[i].Store(p)
+	c.pages.Add(1)
+	return p
+}
+
+// Missing returns how many messages no member has received, and the first of
+// them, as Checker.Missing does. sent is how many messages a publisher has sent.
+// Messages that were Unknown count as missing. No Check may run meanwhile.
+func (c *SharedChecker) Missing(sent func(publisher uint32) uint32, examples int) (int64, []Missing) {
+	var total int64
+	var list []Missing
+	for i := range c.publishers {
+		m := Missing{Subscriber: Anyone, Publisher: uint32(i)}
+		c.publishers[i].unset(sent(m.Publisher), func(gap Span) {
+			total += gap.Len()
+			if len(list) < examples {
+				m.From, m.To = gap.From, gap.To
+				list = append(list, m)
+			}
+		})
+	}
+	return total, list
+}
+
+// unset calls f for each run of messages below n that did not come.
+func (b *bitmap) unset(n uint32, f func(Span)) {
+	for seq := uint64(0); seq < uint64(n); {
+		from := b.find(seq, uint64(n), false)
+		if from >= uint64(n) {
+			return
+		}
+		seq = b.find(from, uint64(n), true)
+		f(Span{uint32(from), uint32(seq - 1)})
+	}
+}
+
+// find is the first number from seq on and below n that has come, or that has
+// not; n when there is none.
+func (b *bitmap) find(seq, n uint64, come bool) uint64 {
+	for seq < n {
+		p := b.page(uint32(seq))
+		if p == nil || p == &full {
+			if (p != nil) == come {
+				return seq
+			}
+			seq = (seq/pageBits + 1) * pageBits
+			continue
+		}
+		word := p.words[seq%pageBits/64].Load()
+		if !come {
+			word = ^word
+		}
+		if word >>= seq % 64; word != 0 {
+			return min(n, seq+uint64(bits.TrailingZeros64(word)))
+		}
+		seq = (seq/64 + 1) * 64
+	}
+	return n
+}
