@@ -79,10 +79,7 @@ type Conn struct {
 	sent    int    // PUBLISH slots that count against the peer's Receive Maximum
 	waiting int    // inbound messages that count against ours
 
-	aliasIn  [][]byte          // by alias - 1
-	aliasOut map[string]uint16 // assigned aliases
-	scratch  packet.Properties
-	resent   packet.Publish
+	alias *aliases // nil until the first topic alias
 
 	keepAlive       time.Duration
 	lastIn, lastOut time.Duration
@@ -94,10 +91,28 @@ type Conn struct {
 	Stray int
 }
 
+// aliases is the state of topic aliases, which most connections do not use.
+type aliases struct {
+	in  [][]byte          // by alias - 1
+	out map[string]uint16 // assigned aliases
+
+	scratch packet.Properties
+	resent  packet.Publish
+}
+
+func (c *Conn) aliases() *aliases {
+	if c.alias == nil {
+		c.alias = &aliases{}
+	}
+	return c.alias
+}
+
 func (c *Conn) reset(cfg Config, server bool, now time.Duration) {
-	out, in, alias, scratch := c.out[:0], c.aliasIn[:0], c.aliasOut, c.scratch
-	*c = Conn{server: server, cfg: cfg, out: out, aliasIn: in, aliasOut: alias, scratch: scratch, lastIn: now, lastOut: now}
-	clear(c.aliasOut)
+	*c = Conn{server: server, cfg: cfg, out: c.out[:0], alias: c.alias, lastIn: now, lastOut: now}
+	if a := c.alias; a != nil {
+		a.in = a.in[:0]
+		clear(a.out)
+	}
 	c.peer = Peer{65535, 0, packet.MaxRemainingLength + 5, 2, true, true, true, true}
 	if c.cfg.ReceiveMaximum == 0 {
 		c.cfg.ReceiveMaximum = 65535
@@ -119,11 +134,10 @@ func (c *Conn) Open(s *Session, p *packet.Connect, cfg Config, now time.Duration
 	c.keepAlive = time.Duration(p.KeepAlive) * time.Second
 	q := *p
 	if p.Version >= packet.V5 {
-		q.Properties = append(c.scratch[:0], p.Properties...)
+		q.Properties = p.Properties[:len(p.Properties):len(p.Properties)] // announce copies, not p's to change
 		q.Properties = announce(q.Properties, packet.ReceiveMaximum, uint32(cfg.ReceiveMaximum))
 		q.Properties = announce(q.Properties, packet.TopicAliasMaximum, uint32(cfg.TopicAliasMaximum))
 		q.Properties = announce(q.Properties, packet.MaximumPacketSize, uint32(cfg.MaxPacket))
-		c.scratch = q.Properties[:0]
 		c.cfg.ReceiveMaximum = uint16(q.Properties.UintOr(packet.ReceiveMaximum, 65535))
 		c.cfg.TopicAliasMaximum = uint16(q.Properties.UintOr(packet.TopicAliasMaximum, 0))
 		c.cfg.MaxPacket = int(q.Properties.UintOr(packet.MaximumPacketSize, 0))
@@ -314,6 +328,48 @@ func (c *Conn) Heard(now time.Duration) {
 
 // Pending is the number of bytes that wait to be written.
 func (c *Conn) Pending() int { return len(c.out) }
+
+// Attach gives the connection an empty session in place of the one that Detach
+// has taken.
+func (c *Conn) Attach(s *Session) { c.s, c.cursor = s, s.tail }
+
+// Detach takes the session away and returns it, if nothing is open in it: then
+// any empty session serves as well. Otherwise, and if the connection has none,
+// it returns nil. Without a session only QoS 0 can be published, and Next must
+// not be called. It is for drivers of very many connections.
+func (c *Conn) Detach() *Session {
+	s := c.s
+	if s == nil || s.span() > 0 || len(s.inbound) > 0 {
+		return nil
+	}
+	c.s = nil
+	return s
+}
+
+// Session is the session that the connection serves, or nil.
+func (c *Conn) Session() *Session { return c.s }
+
+// Window is how many messages at QoS 1 and 2 may be published and leave at
+// once: what the peer's Receive Maximum and SendWindow leave room for.
+func (c *Conn) Window() int {
+	n := min(int(c.peer.ReceiveMaximum), c.cfg.SendWindow)
+	if c.s != nil {
+		n -= c.s.open
+	}
+	return max(n, 0)
+}
+
+// Output is a view of the bytes that wait to be written; see Wrote.
+func (c *Conn) Output() []byte { return c.out }
+
+// Wrote takes the first n bytes of Output for written. It is the way of drivers
+// that write without waiting; others use Swap.
+func (c *Conn) Wrote(n int, now time.Duration) {
+	if n > 0 {
+		c.out = c.out[:copy(c.out, c.out[n:])]
+		c.lastOut = now
+	}
+}
 
 // Swap takes the bytes that are to be written and leaves the empty buffer
 // spare in their place.

@@ -26,7 +26,8 @@ type Event struct {
 	Kind Kind
 	Need int // with n == 0: how long the input must become
 
-	Tag        uint64 // of Done and Suback
+	Tag        uint64     // of Done and Suback
+	QoS        packet.QoS // of Done
 	Reason     packet.ReasonCode
 	Properties packet.Properties // of the acknowledgement behind Done
 

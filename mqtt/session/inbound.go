@@ -299,19 +299,19 @@ func (c *Conn) inboundProperties(p *packet.Publish) error {
 				Text: "topic alias " + strconv.Itoa(int(alias)) + ", maximum " + strconv.Itoa(int(c.cfg.TopicAliasMaximum)), Offset: -1}
 		}
 		p.Properties = p.Properties.Without(p.Properties[:0], packet.TopicAlias)
-		i := int(alias) - 1
+		i, a := int(alias)-1, c.aliases()
 		if len(p.Topic) > 0 {
-			for len(c.aliasIn) <= i {
-				c.aliasIn = append(c.aliasIn, nil)
+			for len(a.in) <= i {
+				a.in = append(a.in, nil)
 			}
-			if !bytes.Equal(c.aliasIn[i], p.Topic) {
+			if !bytes.Equal(a.in[i], p.Topic) {
 				// A new slice: messages not yet consumed may view the old.
-				c.aliasIn[i] = bytes.Clone(p.Topic)
+				a.in[i] = bytes.Clone(p.Topic)
 			}
-		} else if i >= len(c.aliasIn) || c.aliasIn[i] == nil {
+		} else if i >= len(a.in) || a.in[i] == nil {
 			return illegal(packet.PUBLISH, "MQTT-3.3.4-1", "topic alias "+strconv.Itoa(int(alias))+" was never set")
 		} else {
-			p.Topic = c.aliasIn[i]
+			p.Topic = a.in[i]
 		}
 	}
 	if c.server {
@@ -410,7 +410,10 @@ func (c *Conn) ack(p *packet.Ack, ev *Event) error {
 	case p.Type == packet.PUBREC && sl.state == slotPubrec,
 		p.Type == packet.PUBACK && sl.state == slotPuback,
 		p.Type == packet.PUBCOMP && sl.state == slotPubcomp:
-		ev.Kind, ev.Tag, ev.Reason, ev.Properties = Done, sl.tag, p.Reason, p.Properties
+		ev.Kind, ev.Tag, ev.QoS, ev.Reason, ev.Properties = Done, sl.tag, 1, p.Reason, p.Properties
+		if p.Type != packet.PUBACK {
+			ev.QoS = 2
+		}
 		if p.Type == packet.PUBCOMP && p.Reason == packet.PacketIdentifierNotFound {
 			ev.Reason = packet.Success // the receiver had completed it before
 		}

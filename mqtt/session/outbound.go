@@ -121,8 +121,9 @@ func (c *Conn) write(sl *slot) {
 	sl.sent = true
 	f, _, err := packet.Split(b, c.version, 0)
 	if err == nil {
-		if err = c.resent.Parse(f, c.version); err == nil {
-			err = c.appendAliased(&c.resent)
+		resent := &c.aliases().resent
+		if err = resent.Parse(f, c.version); err == nil {
+			err = c.appendAliased(resent)
 		}
 	}
 	if err != nil { // our own encoding does not decode: send it as it stands
@@ -138,24 +139,25 @@ const aliasSize = 3
 // topics that come.
 func (c *Conn) appendAliased(p *packet.Publish) error {
 	limit := int(min(c.cfg.SendAliases, c.peer.TopicAliasMaximum))
-	alias, known := c.aliasOut[string(p.Topic)]
+	a := c.aliases()
+	alias, known := a.out[string(p.Topic)]
 	if !known {
 		// A server, which nobody asks for aliases, has them where they save bytes.
-		if len(c.aliasOut) >= limit || c.server && len(p.Topic) <= aliasSize {
+		if len(a.out) >= limit || c.server && len(p.Topic) <= aliasSize {
 			out, err := p.AppendTo(c.out, c.version)
 			if err == nil {
 				c.out = out
 			}
 			return err
 		}
-		alias = uint16(len(c.aliasOut) + 1)
+		alias = uint16(len(a.out) + 1)
 	}
 	q := *p
-	props, err := append(c.scratch[:0], p.Properties...).AppendUint(packet.TopicAlias, uint32(alias))
+	props, err := append(a.scratch[:0], p.Properties...).AppendUint(packet.TopicAlias, uint32(alias))
 	if err != nil {
 		return err
 	}
-	c.scratch, q.Properties = props[:0], props
+	a.scratch, q.Properties = props[:0], props
 	if known {
 		q.Topic = nil
 	}
@@ -168,10 +170,10 @@ func (c *Conn) appendAliased(p *packet.Publish) error {
 	}
 	c.out = out
 	if !known && len(q.Properties) != len(p.Properties) {
-		if c.aliasOut == nil {
-			c.aliasOut = make(map[string]uint16)
+		if a.out == nil {
+			a.out = make(map[string]uint16)
 		}
-		c.aliasOut[string(p.Topic)] = alias
+		a.out[string(p.Topic)] = alias
 	}
 	return nil
 }

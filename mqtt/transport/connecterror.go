@@ -11,8 +11,14 @@ import (
 	"time"
 )
 
+// SystemError is what an error of the operating system means for a connection to t,
+// for who makes or uses the sockets itself.
+func SystemError(t *Target, err error) *Error {
+	return connectError(context.Background(), t, err, 0)
+}
+
 // connectError says what went wrong before TLS.
-func connectError(ctx context.Context, t *Target, err error, took time.Duration) error {
+func connectError(ctx context.Context, t *Target, err error, took time.Duration) *Error {
 	e := &Error{Op: OpConnect, Addr: t.Address(), Err: err}
 	var dns *net.DNSError
 	var op *net.OpError

@@ -44,6 +44,10 @@ type Dialer struct {
 	// so that a certificate renewed on disk is used at the next reconnect.
 	TLS *TLSOptions
 
+	// Opened, unless nil, is called when a connection is open, before TLS and the
+	// upgrade to WebSocket: with a proxy, when the proxy has opened it.
+	Opened func()
+
 	// Headers are further fields of the upgrade to WebSocket, which
 	// CheckHeader has no objection to. Host replaces the default.
 	Headers []Header
@@ -103,6 +107,9 @@ func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok && d.Delay {
 		_ = tcp.SetNoDelay(false)
+	}
+	if d.Opened != nil {
+		d.Opened()
 	}
 	if cfg != nil {
 		if conn, err = handshake(ctx, conn, cfg, t, start); err != nil {
@@ -184,6 +191,25 @@ func dial(ctx context.Context, nd *net.Dialer, t *Target) (net.Conn, error) {
 		return conn, nil
 	}
 	return nd.DialContext(ctx, t.Network, net.JoinHostPort("127.0.0.1", port))
+}
+
+// Addresses are those that Dial would try for t, in its order, for who makes the
+// sockets itself. The error is an [*Error].
+func (d *Dialer) Addresses(ctx context.Context, t *Target) ([]netip.AddrPort, error) {
+	start := time.Now()
+	var ips []netip.Addr
+	if t.Host == "localhost" {
+		ips = []netip.Addr{netip.IPv6Loopback(), netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+	} else if a, err := netip.ParseAddr(t.Host); err == nil {
+		ips = []netip.Addr{a}
+	} else if ips, err = d.Resolver.LookupNetIP(ctx, "ip", t.Host); err != nil {
+		return nil, connectError(ctx, t, err, time.Since(start))
+	}
+	all := make([]netip.AddrPort, len(ips))
+	for i, ip := range ips {
+		all[i] = netip.AddrPortFrom(ip.Unmap(), uint16(t.Port))
+	}
+	return all, nil
 }
 
 // fallbackDelay is how long localhost's IPv6 address may be silent, as it is

@@ -88,6 +88,9 @@ func newWSConn(c net.Conn, client bool, early []byte) *wsConn {
 	return &wsConn{Conn: c, client: client, early: early}
 }
 
+// NetConn is the connection below: TLS or TCP.
+func (w *wsConn) NetConn() net.Conn { return w.Conn }
+
 // Read reads into p and takes the frames apart in place.
 func (w *wsConn) Read(p []byte) (int, error) {
 	for len(p) > 0 {

@@ -1,0 +1,116 @@
+package swarm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/session"
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+// Errors of commands. None of them has changed anything. A client's methods also
+// return those of package session.
+var (
+	ErrFull = errors.New("as many bytes as allowed wait to be written")
+	ErrBusy = errors.New("the client is connected or about to be")
+)
+
+// ErrClosed is reported by Failed when the attempt was given up by Disconnect,
+// Reset or Close of the swarm.
+var ErrClosed = errors.New("given up")
+
+// errAuth is what a server is told that wants enhanced authentication, which
+// the clients did not ask for (MQTT-4.12.0-6).
+var errAuth = &packet.Error{Type: packet.AUTH, Reason: packet.ProtocolError, Rule: "MQTT-4.12.0-6", Text: "no authentication method was asked for", Offset: -1}
+
+// Refusal is a CONNACK that refuses, or a DISCONNECT of the server.
+type Refusal struct {
+	Type   packet.Type // CONNACK or DISCONNECT
+	Reason packet.ReasonCode
+	Text   string // the reason string, if there is one
+}
+
+func (r *Refusal) Error() string {
+	s := fmt.Sprintf("%v: %v", r.Type, r.Reason)
+	if r.Text != "" {
+		s += fmt.Sprintf(": %q", r.Text)
+	}
+	return s
+}
+
+// Unwrap returns Reason, which is an error.
+func (r *Refusal) Unwrap() error { return r.Reason }
+
+// Kind is a short name for what err, from Failed or Closed, is about, fit to
+// count by: "refused", "timeout", "reset", "eof", "keepalive", "no port",
+// "too many files", "protocol", "connack 0x87", "disconnect 0x8E" ... It is
+// empty for nil.
+func Kind(err error) string {
+	var refusal *Refusal
+	var broken *packet.Error
+	var te *transport.Error
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &refusal):
+		return fmt.Sprintf("%s 0x%02X", strings.ToLower(refusal.Type.String()), byte(refusal.Reason))
+	case errors.As(err, &broken):
+		return "protocol"
+	case errors.Is(err, session.ErrKeepAlive):
+		return "keepalive"
+	case errors.Is(err, ErrClosed):
+		return "given up"
+	case errors.As(err, &te):
+		switch te.Kind {
+		case transport.Refused:
+			return "refused"
+		case transport.Timeout:
+			return "timeout"
+		case transport.Reset:
+			return "reset"
+		case transport.AddrNotAvailable, transport.AddrInUse:
+			return "no port"
+		case transport.TooManyFiles:
+			return "too many files"
+		}
+		return te.Kind.String()
+	case errors.Is(err, io.EOF):
+		return "eof"
+	}
+	return "other"
+}
+
+// explain makes a system's error one of transport's, with the hints that matter
+// to many clients.
+func explain(t *transport.Target, err error) error {
+	e := transport.SystemError(t, err)
+	switch e.Kind {
+	case transport.AddrNotAvailable, transport.AddrInUse:
+		e.Text = "no free port to connect from, or the source address is not one of this machine"
+		e.Hint = "use more source addresses, a range of own ports, or more ports of the server; connections that ended lately keep theirs for a minute"
+	case transport.TooManyFiles:
+		e.Hint = "raise the limit of open files (ulimit -n), or use fewer clients or more processes"
+	case transport.Refused:
+		e.Hint = "check that the broker runs, and the port"
+	}
+	if errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM) {
+		e.Hint = "the system has no memory for more sockets: see net.ipv4.tcp_mem"
+	}
+	return e
+}
+
+// tooLate is the failure of an attempt that reached Options.ConnectTimeout.
+func (l *Loop) tooLate(c *Client) error {
+	what := "no TCP connection"
+	hint := "the server's queue of connections may be full: connect more slowly, with fewer half-open attempts"
+	if c.state == opening {
+		what, hint = "no CONNACK", "the server accepts more connections than it serves: connect more slowly"
+	}
+	t := l.swarm.opts.Targets[c.spec.Target]
+	return &transport.Error{Op: transport.OpConnect, Addr: t.Address(), Kind: transport.Timeout,
+		Text: fmt.Sprintf("%s within %v", what, l.swarm.opts.ConnectTimeout), Hint: hint}
+}

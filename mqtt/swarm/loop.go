@@ -1,0 +1,409 @@
+package swarm
+
+import (
+	"io"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/session"
+)
+
+// news is what is to be reported at the end of a batch.
+type news struct {
+	c    *Client
+	err  error
+	kind newsKind
+}
+
+type newsKind uint8
+
+const (
+	newsFailed newsKind = iota
+	newsClosed
+	newsWritable
+)
+
+// enter takes the lock and begins a batch.
+func (l *Loop) enter() {
+	l.mu.Lock()
+	l.now = l.swarm.opts.now()
+}
+
+// leave ends a batch that is not of the loop's own goroutine.
+func (l *Loop) leave() {
+	if !l.closed {
+		l.finish()
+		if l.asleep > 0 && l.wanted() < l.asleep {
+			l.asleep = 0 // once is enough
+			l.driver.wake()
+		}
+	}
+	l.mu.Unlock()
+}
+
+// finish ends a batch: it sends what was left to send, tells the news, and begins
+// attempts to connect. What that leaves to do is for the next batch, which
+// is due at once then, so that no client is forgotten over another one's trouble.
+func (l *Loop) finish() {
+	l.settleAll()
+	if len(l.news) > 0 {
+		l.report()
+		l.settleAll()
+	}
+	for range connectsPerBatch {
+		if l.half >= l.halfOpen || l.queueAt == len(l.queue) {
+			break
+		}
+		c := l.queue[l.queueAt]
+		l.queueAt++
+		if c.state != queued {
+			continue
+		}
+		l.half++
+		c.state = connecting
+		c.timing = Timing{Begun: l.now}
+		c.deadline = l.now + l.swarm.opts.ConnectTimeout
+		l.wheel.arm(l, c, c.deadline)
+		l.driver.start(c)
+	}
+	switch {
+	case l.queueAt == len(l.queue):
+		l.queue, l.queueAt = l.queue[:0], 0
+		if cap(l.queue) > 4*connectsPerBatch {
+			l.queue = nil
+		}
+	case l.queueAt > len(l.queue)/2:
+		l.queue, l.queueAt = l.queue[:copy(l.queue, l.queue[l.queueAt:])], 0
+	}
+}
+
+// connectsPerBatch bounds how long new connections keep the others waiting.
+const connectsPerBatch = 16
+
+// wanted is when the loop's goroutine must run again; 0 is at once.
+func (l *Loop) wanted() time.Duration {
+	if len(l.news) > 0 || len(l.dirty) > 0 || l.queueAt < len(l.queue) && l.half < l.halfOpen {
+		return 0
+	}
+	return max(0, min(l.due, l.wheel.deadline()))
+}
+
+// timers does what is due by the clock.
+func (l *Loop) timers() {
+	if l.now >= l.due {
+		l.due = Never
+		next := l.handler.Due(l.now)
+		l.due = min(l.due, next) // Due may have called Wake
+		l.settleAll()
+	}
+	l.wheel.expire(l, l.now, l.expired)
+}
+
+// expired looks at the deadline of a client.
+func (l *Loop) expired(c *Client) {
+	switch c.state {
+	case connecting, opening, closing:
+		switch {
+		case l.now < c.deadline:
+			l.wheel.arm(l, c, c.deadline)
+		case c.state == closing:
+			l.lose(c, nil)
+		default:
+			l.lose(c, l.tooLate(c))
+		}
+	case up:
+		l.touch(c)
+		next, err := c.conn.Tick(l.now, c.wantsInput())
+		if err != nil {
+			l.fail(c, err)
+		} else if next != Never {
+			l.wheel.arm(l, c, next)
+		}
+	}
+}
+
+// touch lends a client what it needs to be worked with, a buffer for its output and a
+// session, and notes it for the end of the batch.
+func (l *Loop) touch(c *Client) {
+	if !c.touched {
+		l.lend(c)
+		l.dirty = append(l.dirty, c)
+	}
+}
+
+func (l *Loop) lend(c *Client) {
+	c.touched = true
+	if !c.holds {
+		c.holds = true
+		c.conn.Swap(l.buffer(), l.now)
+	}
+	if c.conn.Session() == nil {
+		c.conn.Attach(l.session())
+	}
+}
+
+// settleAll settles all clients that were touched.
+func (l *Loop) settleAll() {
+	for _, c := range l.dirty {
+		if c.touched {
+			l.settle(c)
+		}
+	}
+	l.dirty = l.dirty[:0]
+}
+
+// settle sends what a client has to send, and takes back what it does not need.
+func (l *Loop) settle(c *Client) {
+	c.touched = false
+	if c.state >= opening {
+		l.driver.flush(c)
+	}
+	l.release(c)
+}
+
+// release takes back what was lent, except what is in use.
+func (l *Loop) release(c *Client) {
+	if c.conn.Pending() == 0 && c.holds {
+		c.holds = false
+		l.recycle(c.conn.Swap(nil, l.now))
+	}
+	if c.full && c.unsent() == 0 {
+		c.full = false
+		l.news = append(l.news, news{c, nil, newsWritable})
+	}
+	if s := c.conn.Detach(); s != nil && len(l.sessions) < maxSessions {
+		l.sessions = append(l.sessions, s)
+	}
+}
+
+// What the pools keep. A buffer is of the size that the largest batch needed, up to
+// maxBuffer bytes.
+const (
+	maxSessions = 1024
+	maxBuffers  = 256
+	newBuffer   = 512
+	maxBuffer   = 512 << 10
+)
+
+func (l *Loop) buffer() []byte {
+	if n := len(l.buffers); n > 0 {
+		b := l.buffers[n-1]
+		l.buffers = l.buffers[:n-1]
+		return b
+	}
+	return make([]byte, 0, newBuffer)
+}
+
+func (l *Loop) recycle(b []byte) {
+	if cap(b) > 0 && cap(b) <= maxBuffer && len(l.buffers) < maxBuffers {
+		l.buffers = append(l.buffers, b[:0])
+	}
+}
+
+func (l *Loop) session() *session.Session {
+	if n := len(l.sessions); n > 0 {
+		s := l.sessions[n-1]
+		l.sessions = l.sessions[:n-1]
+		return s
+	}
+	return new(session.Session)
+}
+
+// report tells the handler the news.
+func (l *Loop) report() {
+	list := l.news
+	l.news = l.told[:0]
+	for _, n := range list {
+		switch n.kind {
+		case newsWritable:
+			if n.c.state == up {
+				l.handler.Writable(n.c)
+			}
+		case newsFailed:
+			n.c.state = idle
+			l.handler.Failed(n.c, n.err)
+		case newsClosed:
+			n.c.state = idle
+			l.handler.Closed(n.c, n.err)
+		}
+	}
+	clear(list)
+	l.told = list[:0]
+}
+
+// opened goes on with an attempt whose connection is open.
+func (l *Loop) opened(c *Client) {
+	c.state = opening
+	l.connect = packet.Connect{}
+	c.spec.Connect(c, &l.connect)
+	l.touch(c)
+	s := c.conn.Session()
+	if l.connect.CleanStart {
+		s.Clear(nil)
+	}
+	if err := c.conn.Open(s, &l.connect, c.spec.Session, l.now); err != nil {
+		l.lose(c, err)
+	}
+}
+
+// fail ends a connection over an error of this side or of the server, which is told
+// as far as MQTT has words for it.
+func (l *Loop) fail(c *Client, err error) {
+	if c.state < opening || c.state == ended {
+		return
+	}
+	l.touch(c)
+	c.conn.Fail(err)
+	l.driver.flush(c)
+	l.lose(c, err)
+}
+
+// lose ends an attempt or a connection, which is reported at the end of the batch.
+func (l *Loop) lose(c *Client, err error) {
+	kind := newsFailed
+	switch c.state {
+	case idle, ended:
+		return
+	case queued:
+		l.stats.Connecting--
+	case connecting, opening:
+		l.half--
+		l.stats.Connecting--
+	case up:
+		l.stats.Connected--
+		kind = newsClosed
+	case closing:
+		kind = newsClosed
+	}
+	if c.leaving {
+		err = nil
+	}
+	l.wheel.disarm(l, c)
+	if c.state != queued {
+		l.driver.shut(c)
+	}
+	c.conn.Lost(nil)
+	l.recycle(c.part)
+	c.part, c.need, c.blocked, c.state = nil, 0, false, ended
+	if !c.touched {
+		l.release(c)
+	}
+	l.news = append(l.news, news{c, err, kind})
+}
+
+// input handles bytes that have come.
+func (l *Loop) input(c *Client, b []byte) {
+	if c.state == closing {
+		return
+	}
+	l.stats.Reads++
+	l.stats.BytesRead += int64(len(b))
+	c.conn.Heard(l.now)
+	if !c.touched {
+		l.lend(c)
+	}
+	for len(c.part) > 0 && len(b) > 0 {
+		n := min(len(b), c.need-len(c.part))
+		c.part = append(c.part, b[:n]...)
+		b = b[n:]
+		if len(c.part) < c.need {
+			break
+		}
+		part := c.part
+		c.part = nil
+		n, ok := l.packet(c, part)
+		if ok && n == 0 {
+			c.part = part
+			continue
+		}
+		l.recycle(part)
+		if !ok {
+			return
+		}
+	}
+	for len(b) > 0 {
+		n, ok := l.packet(c, b)
+		if !ok {
+			return
+		}
+		if n == 0 {
+			c.part = append(l.buffer(), b...)
+			return
+		}
+		b = b[n:]
+	}
+}
+
+// packet handles the first packet of b and returns its length, 0 if b holds only a
+// part of one. After ok == false the connection is over.
+func (l *Loop) packet(c *Client, b []byte) (n int, ok bool) {
+	ev := &l.event
+	n, err := c.conn.Next(b, l.now, ev)
+	if err != nil {
+		l.fail(c, err)
+		return 0, false
+	}
+	if n == 0 {
+		c.need = ev.Need
+		return 0, true
+	}
+	switch ev.Kind {
+	case session.Publish:
+		p := &ev.Publish
+		qos, id := p.QoS, p.PacketID
+		l.hold = false
+		l.handler.Message(c, p, l.now)
+		if qos > 0 && !l.hold && c.state == up {
+			c.conn.Ack(qos, id, packet.Success)
+		}
+	case session.Done:
+		l.handler.Acked(c, ev.Tag, ev.QoS, ev.Reason)
+	case session.Suback:
+		l.handler.Subscribed(c, ev.Tag, &ev.Suback)
+	case session.Connack:
+		l.connack(c, &ev.Connack)
+	case session.Disconnect:
+		l.lose(c, &Refusal{packet.DISCONNECT, ev.Disconnect.Reason, ev.Disconnect.Properties.Text(packet.ReasonString)})
+	case session.Auth:
+		l.fail(c, errAuth)
+	}
+	return n, c.state == opening || c.state == up
+}
+
+func (l *Loop) connack(c *Client, p *packet.Connack) {
+	if p.Reason.Failed() {
+		l.lose(c, &Refusal{packet.CONNACK, p.Reason, p.Properties.Text(packet.ReasonString)})
+		return
+	}
+	t := c.timing
+	t.Connack = l.now - t.Begun - t.TCP - t.TLS
+	c.state = up
+	l.half--
+	l.stats.Connecting--
+	l.stats.Connected++
+	l.wheel.disarm(l, c)
+	l.resuming = c
+	c.conn.Resume(p.SessionPresent, l.resumed)
+	if k := c.conn.KeepAlive(); k > 0 {
+		l.wheel.arm(l, c, l.now+k)
+	}
+	l.handler.Connected(c, p, &t)
+}
+
+// wantsInput tells whether the driver shall read: not while the client is paused, and
+// not while the server leaves more unread than what a server that keeps to the
+// protocol can have this side answer.
+func (c *Client) wantsInput() bool {
+	return !c.paused && c.unsent() < c.loop.swarm.opts.Buffer+maxAnswers
+}
+
+// maxAnswers is room for an acknowledgement of every packet identifier.
+const maxAnswers = 512 << 10
+
+// hungUp ends a connection that the server or the system ended.
+func (l *Loop) hungUp(c *Client, err error) {
+	if err != io.EOF {
+		err = explain(l.swarm.opts.Targets[c.spec.Target], err)
+	}
+	l.lose(c, err)
+}

@@ -1,0 +1,273 @@
+package swarm
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// std serves each client by a goroutine that dials and reads, and by another one
+// while there is something to write. The loop's own goroutine only looks after
+// the time.
+type std struct {
+	loop  *Loop
+	sleep sleeper
+	next  int // of Options.Sources
+}
+
+// link is a connection of std.
+type link struct {
+	conn    net.Conn // nil until it is open
+	cancel  context.CancelFunc
+	resume  chan struct{} // tells the reader to look at wantsInput again
+	write   func()        // the goroutine that writes
+	out     []byte        // what it writes
+	writing bool          // it runs
+	broken  bool          // nothing can be written any more
+}
+
+func newStd(context.Context, *Options) (func(l *Loop) (driver, error), error) {
+	return func(l *Loop) (driver, error) {
+		e := &std{loop: l, next: l.number}
+		return e, e.sleep.open()
+	}, nil
+}
+
+func (e *std) wake() { e.sleep.wake() }
+
+func (e *std) run() {
+	e.sleep.own()
+	defer e.sleep.close()
+	l := e.loop
+	for {
+		l.enter()
+		l.asleep = 0
+		if l.closed {
+			l.mu.Unlock()
+			return
+		}
+		l.timers()
+		l.finish()
+		until := l.wanted()
+		l.asleep = until
+		l.mu.Unlock()
+		if until > 0 {
+			e.sleep.sleep(until, l.swarm.opts.now)
+		}
+	}
+}
+
+func (e *std) unsent(c *Client) int { return len(c.link.out) }
+
+func (e *std) start(c *Client) {
+	o := &e.loop.swarm.opts
+	ctx, cancel := context.WithCancel(context.Background())
+	k := &link{cancel: cancel, resume: make(chan struct{}, 1)}
+	k.write = func() { e.writer(c, k) }
+	c.link = k
+	d, target := *o.Dialer, o.Targets[c.spec.Target]
+	d.Timeout = o.ConnectTimeout
+	if len(o.Sources) > 0 {
+		d.LocalAddr = o.Sources[e.next%len(o.Sources)].String()
+		e.next++
+	}
+	begun := c.timing.Begun
+	e.loop.swarm.wg.Go(func() {
+		defer cancel()
+		var tcp time.Duration
+		d.Opened = func() { tcp = o.now() - begun }
+		conn, err := d.Dial(ctx, target)
+		e.dialed(c, k, conn, err, tcp)
+	})
+}
+
+// dialed goes on when a connection has been opened, or not, and then reads until
+// it ends.
+func (e *std) dialed(c *Client, k *link, conn net.Conn, err error, tcp time.Duration) {
+	l := e.loop
+	l.enter()
+	if c.link != k {
+		l.leave()
+		if conn != nil {
+			_ = conn.Close()
+		}
+		return
+	}
+	if err != nil {
+		l.lose(c, err)
+		l.leave()
+		return
+	}
+	k.conn = conn
+	c.timing.TCP = tcp
+	c.timing.TLS = l.now - c.timing.Begun - tcp
+	if conn == raw(conn) {
+		c.timing.TCP, c.timing.TLS = tcp+c.timing.TLS, 0
+	}
+	l.opened(c)
+	l.leave()
+	e.reader(c, k)
+}
+
+// The sizes of input buffers: every reader has a small one of its own, and takes a
+// large one for as long as it is filled.
+const (
+	smallInput = 512
+	largeInput = 64 << 10
+)
+
+var largeInputs = sync.Pool{New: func() any { return new([largeInput]byte) }}
+
+func (e *std) reader(c *Client, k *link) {
+	l := e.loop
+	small := make([]byte, smallInput)
+	var large *[largeInput]byte
+	defer func() {
+		if large != nil {
+			largeInputs.Put(large)
+		}
+	}()
+	for {
+		in := small
+		if large != nil {
+			in = large[:]
+		}
+		n, err := k.conn.Read(in)
+		l.enter()
+		if c.link != k {
+			l.leave()
+			return
+		}
+		if n > 0 {
+			l.input(c, in[:n])
+			if c.touched {
+				l.settle(c)
+			}
+		}
+		if err != nil && c.link == k {
+			if errors.Is(err, io.EOF) {
+				err = io.EOF
+			}
+			l.hungUp(c, err)
+		}
+		for c.link == k && c.state != closing && !c.wantsInput() {
+			l.leave()
+			<-k.resume
+			l.enter()
+		}
+		over := c.link != k
+		l.leave()
+		switch {
+		case over:
+			return
+		case n == len(in) && large == nil:
+			large = largeInputs.Get().(*[largeInput]byte)
+		case n < smallInput && large != nil:
+			largeInputs.Put(large)
+			large = nil
+		}
+	}
+}
+
+func (e *std) interest(c *Client) {
+	if c.link != nil {
+		c.link.kick()
+	}
+}
+
+func (k *link) kick() {
+	select {
+	case k.resume <- struct{}{}:
+	default:
+	}
+}
+
+func (e *std) flush(c *Client) {
+	k := c.link
+	if k == nil || k.conn == nil || k.writing || c.conn.Pending() == 0 {
+		return
+	}
+	if k.broken {
+		c.conn.Wrote(c.conn.Pending(), e.loop.now)
+		return
+	}
+	k.writing = true
+	e.take(c, k)
+	e.loop.swarm.wg.Add(1)
+	go k.write()
+}
+
+// take moves what waits into the writer's hands.
+func (e *std) take(c *Client, k *link) {
+	k.out = c.conn.Swap(nil, e.loop.now)
+	c.holds = false
+}
+
+func (e *std) writer(c *Client, k *link) {
+	l := e.loop
+	defer l.swarm.wg.Done()
+	for {
+		n, err := k.conn.Write(k.out)
+		l.enter()
+		l.stats.Writes++
+		l.stats.BytesSent += int64(n)
+		l.recycle(k.out)
+		k.out = nil
+		over := c.link != k
+		switch {
+		case over:
+		case err != nil:
+			// What the server said before, its DISCONNECT perhaps, is still to
+			// be read, and then the error.
+			k.writing, k.broken, over = false, true, true
+			e.flush(c)
+			l.release(c)
+		case c.conn.Pending() > 0:
+			e.take(c, k)
+		default:
+			k.writing, over = false, true
+			l.release(c)
+		}
+		k.kick()
+		l.leave()
+		if over {
+			return
+		}
+	}
+}
+
+func (e *std) shut(c *Client) {
+	k := c.link
+	c.link = nil
+	if k == nil {
+		return
+	}
+	k.cancel()
+	k.kick()
+	if k.conn == nil {
+		return
+	}
+	below := raw(k.conn)
+	if c.abrupt {
+		if tcp, ok := below.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+		_ = below.Close()
+	}
+	// To close TLS and WebSocket means to write.
+	e.loop.swarm.wg.Go(func() { _ = k.conn.Close() })
+}
+
+// raw is the connection below TLS and WebSocket.
+func raw(conn net.Conn) net.Conn {
+	for {
+		b, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			return conn
+		}
+		conn = b.NetConn()
+	}
+}

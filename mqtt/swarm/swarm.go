@@ -1,0 +1,240 @@
+package swarm
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/session"
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+// Swarm is a number of loops with their clients. Its methods may be called from
+// any goroutine.
+type Swarm struct {
+	opts   Options
+	engine Engine
+	loops  []*Loop
+	wg     sync.WaitGroup // every goroutine of the swarm
+}
+
+// New looks the targets up and starts the loops. ctx is for the lookup only.
+func New(ctx context.Context, o Options) (*Swarm, error) {
+	if o.Loops <= 0 {
+		o.Loops = 1
+	}
+	if o.HalfOpen <= 0 {
+		o.HalfOpen = 1000
+	}
+	if o.ConnectTimeout <= 0 {
+		o.ConnectTimeout = 30 * time.Second
+	}
+	if o.Buffer <= 0 {
+		o.Buffer = 256 << 10
+	}
+	if o.Epoch.IsZero() {
+		o.Epoch = time.Now()
+	}
+	if o.Dialer == nil {
+		o.Dialer = &transport.Dialer{}
+	}
+	if o.now == nil {
+		o.now = func() time.Duration { return time.Since(o.Epoch) }
+	}
+	if len(o.Targets) == 0 || o.Handler == nil {
+		return nil, errors.New("swarm: no target or no handler")
+	}
+	s := &Swarm{opts: o}
+	var err error
+	if s.engine, err = choose(&o); err != nil {
+		return nil, err
+	}
+	engine := newStd
+	if s.engine == Lite {
+		engine = newLite
+	}
+	newDriver, err := engine(ctx, &s.opts)
+	if err != nil {
+		return nil, err
+	}
+	for i := range o.Loops {
+		l := &Loop{swarm: s, number: i, due: Never, halfOpen: max(1, o.HalfOpen/o.Loops)}
+		l.resumed = func(tag uint64, reason packet.ReasonCode) { l.handler.Acked(l.resuming, tag, 0, reason) }
+		if l.driver, err = newDriver(l); err != nil {
+			for _, l := range s.loops {
+				l.closed = true
+				l.driver.run() // lets go of what it has
+			}
+			return nil, err
+		}
+		s.loops = append(s.loops, l)
+		l.handler = o.Handler(l)
+	}
+	for _, l := range s.loops {
+		s.wg.Go(l.driver.run)
+	}
+	return s, nil
+}
+
+// choose finds the engine that can serve all targets.
+func choose(o *Options) (Engine, error) {
+	why := ""
+	if !liteHere {
+		why = "it is for Linux"
+	}
+	for _, t := range o.Targets {
+		if t.Network != "tcp" || t.TLS || t.WebSocket || t.SRV {
+			why = "it is for plain TCP, which " + t.String() + " is not"
+		}
+	}
+	if o.Dialer.Proxy != nil || o.Dialer.Command != "" {
+		why = "it does not use proxies"
+	}
+	switch {
+	case o.Engine == Std || o.Engine == Auto && why != "":
+		return Std, nil
+	case why != "":
+		return Lite, errors.New("swarm: engine lite: " + why)
+	}
+	return Lite, nil
+}
+
+// Engine is the engine in use, Lite or Std.
+func (s *Swarm) Engine() Engine { return s.engine }
+
+// Loops is the number of loops.
+func (s *Swarm) Loops() int { return len(s.loops) }
+
+// Loop is loop i. Client k belongs to loop k modulo Loops.
+func (s *Swarm) Loop(i int) *Loop { return s.loops[i] }
+
+// Now is the time since the epoch.
+func (s *Swarm) Now() time.Duration { return s.opts.now() }
+
+// Close ends all connections at once without a DISCONNECT, and returns when no
+// goroutine of the swarm is left. Every client that was not idle gets its Failed or
+// Closed, with ErrClosed. It must not be called by a Handler.
+func (s *Swarm) Close() {
+	for _, l := range s.loops {
+		l.enter()
+		if !l.closed {
+			for c := range l.all() {
+				c.abrupt = true
+				l.lose(c, ErrClosed)
+			}
+			l.report()
+			l.closed = true
+			l.driver.wake()
+		}
+		l.mu.Unlock()
+	}
+	s.wg.Wait()
+}
+
+// Loop is a lock domain of clients: see the package's documentation. Its methods
+// except Do are for Handler methods and functions given to Do.
+type Loop struct {
+	mu      sync.Mutex
+	swarm   *Swarm
+	number  int
+	handler Handler
+	driver  driver
+	closed  bool
+
+	now    time.Duration // of this batch
+	due    time.Duration // of Handler.Due
+	asleep time.Duration // until when the loop's goroutine sleeps; 0 while it does not
+
+	slabs    []*slab
+	count    uint32
+	wheel    wheel
+	queue    []*Client // to be connected, from queueAt on; entries may be stale
+	queueAt  int
+	half     int // attempts under way
+	halfOpen int // their bound
+
+	dirty []*Client // touched in this batch
+	news  []news    // to be reported at its end
+	told  []news    // spare
+
+	buffers  [][]byte
+	sessions []*session.Session
+	event    session.Event
+	connect  packet.Connect
+	hold     bool
+	resuming *Client
+	resumed  func(tag uint64, reason packet.ReasonCode)
+	stats    Stats
+}
+
+// Stats counts what a loop has done.
+type Stats struct {
+	Reads, Writes         int64 // system calls that moved bytes
+	BytesRead, BytesSent  int64
+	Connecting, Connected int // clients now
+}
+
+// driver is what an engine does for its loop. All methods but run and wake are
+// called with the loop's lock held.
+type driver interface {
+	run()                 // the loop's goroutine, until the loop is closed
+	wake()                // has run look at the deadlines again
+	start(c *Client)      // opens the connection; leads to Loop.opened or Loop.attemptFailed
+	flush(c *Client)      // writes what waits, as far as that takes no waiting
+	unsent(c *Client) int // bytes that flush has taken and not written yet
+	interest(c *Client)   // Loop.wantsInput or the like has changed
+	shut(c *Client)       // closes the connection
+}
+
+// slab holds the structs of many clients, next to each other.
+type slab [256]Client
+
+// Number is the loop's place in its swarm.
+func (l *Loop) Number() int { return l.number }
+
+// Now is the time of the present batch, which is somewhat older than Swarm.Now.
+func (l *Loop) Now() time.Duration { return l.now }
+
+// Stats are the counters.
+func (l *Loop) Stats() Stats { return l.stats }
+
+// Do runs f with the loop's lock held, and then sends what f left to send. It
+// may be called from any goroutine that does not hold the lock: not by a Handler,
+// nor within another Do. f must not panic.
+func (l *Loop) Do(f func()) {
+	l.enter()
+	f()
+	l.leave()
+}
+
+// Wake has Due called at a time, if it would be called later otherwise.
+func (l *Loop) Wake(at time.Duration) { l.due = min(l.due, at) }
+
+// Add makes a client, which is not connected. index is its number in the plan,
+// which Index returns.
+func (l *Loop) Add(index uint32) *Client {
+	if int(l.count)%len(slab{}) == 0 {
+		l.slabs = append(l.slabs, new(slab))
+	}
+	c := l.at(l.count)
+	*c = Client{loop: l, index: index, slot: l.count, fd: -1}
+	l.count++
+	return c
+}
+
+func (l *Loop) at(slot uint32) *Client {
+	return &l.slabs[slot/uint32(len(slab{}))][slot%uint32(len(slab{}))]
+}
+
+// all yields the clients.
+func (l *Loop) all() func(yield func(*Client) bool) {
+	return func(yield func(*Client) bool) {
+		for slot := range l.count {
+			if !yield(l.at(slot)) {
+				return
+			}
+		}
+	}
+}
