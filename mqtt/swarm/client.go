@@ -238,6 +238,12 @@ const goodbye = time.Second
 // TCP. Closed reports nil; an attempt to connect is given up as by Disconnect.
 func (c *Client) Reset() {
 	c.abrupt = true
+	c.Close()
+}
+
+// Close ends the connection at once and without a DISCONNECT, otherwise as Reset
+// does: the server sees an orderly end of the stream.
+func (c *Client) Close() {
 	switch c.state {
 	case queued, connecting, opening:
 		c.loop.lose(c, ErrClosed)

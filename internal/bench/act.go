@@ -1,0 +1,283 @@
+package bench
+
+import (
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench/plan"
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/swarm"
+)
+
+// beginAction has the action happen to the loop's clients, each at its time.
+func (w *worker) beginAction(a *plan.Action, at time.Duration) {
+	g := w.groups[a.Group.Number]
+	for round := range a.Times {
+		next := 0
+		var step func(now time.Duration)
+		step = func(now time.Duration) {
+			for ; next < len(g.clients); next++ {
+				cl := &g.clients[next]
+				offset, ok := a.Offset(cl.index, round)
+				if !ok {
+					return
+				}
+				if at+offset > now {
+					w.later(at+offset, step)
+					return
+				}
+				w.act(a, cl, at+offset)
+			}
+		}
+		w.later(at+a.At.Offset+time.Duration(round)*a.Every, step)
+	}
+}
+
+// act does to a client what an action says.
+func (w *worker) act(a *plan.Action, cl *client, due time.Duration) {
+	switch a.Do {
+	case plan.Connect:
+		w.connect(cl, due)
+	case plan.Disconnect:
+		w.part(cl, plan.EndDisconnect)
+	case plan.Close:
+		w.part(cl, plan.EndClose)
+	case plan.Cut:
+		w.part(cl, plan.EndCut)
+	case plan.Takeover:
+		w.takeOver(cl, due)
+	case plan.Subscribing:
+		if cl.state == ready {
+			w.subscribe(cl, true)
+		}
+	case plan.Unsubscribe:
+		w.unsubscribe(cl)
+	case plan.Burst:
+		s := cl.g.streams[0]
+		for range a.Messages {
+			s.offer(cl, cl.more.streams[0].seq, due, w.loop.Now())
+			cl.more.streams[0].seq++
+		}
+	}
+}
+
+// part ends a client's connection on this side.
+func (w *worker) part(cl *client, end plan.End) {
+	if cl.c.Idle() {
+		return
+	}
+	switch end {
+	case plan.EndDisconnect:
+		cl.c.Disconnect(nil)
+	case plan.EndClose:
+		w.noteCut(cl)
+		cl.c.Close()
+	default:
+		w.noteCut(cl)
+		cl.c.Reset()
+	}
+}
+
+// noteCut keeps when a connection with a will ended without a goodbye.
+func (w *worker) noteCut(cl *client) {
+	if w.run.cut != nil && cl.g.Will != nil {
+		w.run.cut[cl.number].Store(int64(w.loop.Now()))
+	}
+}
+
+// takeOver connects the client a second time: the broker is to end the first
+// connection.
+func (w *worker) takeOver(cl *client, due time.Duration) {
+	if cl.state != ready || cl.more == nil {
+		return
+	}
+	if cl.more.other == nil {
+		cl.more.other = w.loop.Add(cl.g.Base + cl.index)
+		cl.more.other.User = cl.c.User
+	}
+	if !cl.more.other.Idle() {
+		return
+	}
+	cl.c, cl.more.other = cl.more.other, cl.c
+	cl.state = away
+	w.connect(cl, due)
+}
+
+// unsubscribe takes a group's subscriptions back.
+func (w *worker) unsubscribe(cl *client) {
+	if cl.state != ready {
+		return
+	}
+	w.filters = w.filters[:0]
+	var u packet.Unsubscribe
+	for _, s := range cl.g.Subscribe {
+		from := len(w.filters)
+		w.filters = s.Filter.Append(w.filters, cl.index, 0, 0)
+		u.Filters = append(u.Filters, w.filters[from:])
+	}
+	if len(u.Filters) == 0 {
+		return
+	}
+	cl.subbed = w.loop.Now()
+	if err := cl.c.Unsubscribe(&u, tagUnsubscribe); err != nil {
+		w.rec(cl.subbed).CountError(cl.g.Number, "unsubscribe", swarm.Kind(err))
+	}
+}
+
+// beginLife has a connection of a group with churn end by itself.
+func (w *worker) beginLife(cl *client, now time.Duration) {
+	ch := cl.g.Churn
+	if ch == nil || ch.Lifetime == 0 {
+		return
+	}
+	life := cl.more.lives
+	w.later(now+cl.g.Life(cl.index, life), func(now time.Duration) {
+		if cl.more.lives == life && cl.state == ready {
+			w.endLife(cl, now)
+		}
+	})
+}
+
+// endLife ends a connection, to come back after the pause.
+func (w *worker) endLife(cl *client, now time.Duration) {
+	cl.more.lives++
+	cl.more.next = now + cl.g.Churn.Pause
+	w.part(cl, cl.g.Churn.End)
+}
+
+// ackedOne ends a connection that lives for a number of messages.
+func (w *worker) ackedOne(cl *client) {
+	ch := cl.g.Churn
+	if ch == nil || ch.Messages == 0 || cl.state != ready {
+		return
+	}
+	if cl.more.acked++; cl.more.acked == ch.Messages {
+		w.endLife(cl, w.loop.Now())
+	}
+}
+
+// beginSubChurn has subscriptions come and go.
+func (w *worker) beginSubChurn(g *group, phase plan.Phase, at time.Duration) {
+	c := g.SubChurn
+	if c == nil || c.Start.Phase != phase {
+		return
+	}
+	start := at + c.Start.Offset
+	sched := w.run.shard.ChurnSchedule(g.Group, w.loop.Number(), w.run.swarm.Loops())
+	var step func(now time.Duration)
+	step = func(now time.Duration) {
+		for {
+			m, ok := sched.Peek()
+			switch {
+			case !ok || !w.publishing || start+m.At >= w.end:
+				return
+			case start+m.At > now:
+				w.later(start+m.At, step)
+				return
+			}
+			sched.Advance()
+			w.churn(w.find(g, m.Client), m.Seq, start+m.At)
+		}
+	}
+	w.later(start, step)
+}
+
+// churn subscribes, or takes the last subscription back.
+func (w *worker) churn(cl *client, seq uint32, due time.Duration) {
+	if cl.state != ready {
+		w.rec(due).Count(result.Skipped, cl.g.Number, result.NoQoS, 1)
+		return
+	}
+	c := cl.g.SubChurn
+	w.filters = c.Filter.Append(w.filters[:0], cl.index, seq/2, 0)
+	cl.subbed = w.loop.Now()
+	var err error
+	if seq%2 == 0 {
+		w.sub = packet.Subscribe{Subscriptions: append(w.sub.Subscriptions[:0], packet.Subscription{Filter: w.filters, Options: packet.SubscribeOptions(c.QoS)})}
+		err = cl.c.Subscribe(&w.sub, tagChurn)
+	} else {
+		err = cl.c.Unsubscribe(&packet.Unsubscribe{Filters: [][]byte{w.filters}}, tagChurn)
+	}
+	if err != nil {
+		w.rec(due).CountError(cl.g.Number, "subscribe", swarm.Kind(err))
+		w.run.note(err)
+	}
+}
+
+// beginSlow has subscribers of a group pause now and then.
+func (w *worker) beginSlow(g *group) {
+	s := g.Slow
+	if s == nil || s.Pause == 0 {
+		return
+	}
+	var pause func(now time.Duration)
+	pause = func(now time.Duration) {
+		w.pauseAll(g, true)
+		w.later(now+s.Pause, func(time.Duration) { w.pauseAll(g, false) })
+		w.later(now+s.Every, pause)
+	}
+	w.later(w.loop.Now()+s.Every, pause)
+}
+
+func (w *worker) pauseAll(g *group, on bool) {
+	for i := range g.clients {
+		if g.clients[i].c.Up() {
+			g.clients[i].c.Pause(on)
+		}
+	}
+}
+
+// slow has a subscriber take its time for a message: the acknowledgement waits,
+// and at QoS 0 the reading.
+func (w *worker) slow(cl *client, c *swarm.Client, p *packet.Publish, now time.Duration) {
+	d := cl.g.Slow.Delay
+	if d == 0 {
+		return
+	}
+	cl.more.busy = max(cl.more.busy, now) + d
+	if p.QoS == 0 {
+		c.Pause(true)
+		until := cl.more.busy
+		w.later(until, func(time.Duration) {
+			if cl.more.busy == until {
+				c.Pause(false)
+			}
+		})
+		return
+	}
+	c.Hold()
+	qos, id := p.QoS, p.PacketID
+	w.later(cl.more.busy, func(time.Duration) { c.Ack(qos, id, packet.Success) })
+}
+
+// respond answers a request.
+func (w *worker) respond(cl *client, p *packet.Publish, h result.Header, now time.Duration) {
+	to, ok := p.Properties.Bytes(packet.ResponseTopic)
+	if !ok {
+		return
+	}
+	reply := packet.Publish{QoS: cl.g.Respond.QoS, Topic: append([]byte(nil), to...), Payload: append([]byte(nil), p.Payload...)}
+	if data, ok := p.Properties.Bytes(packet.CorrelationData); ok {
+		reply.Properties, _ = reply.Properties.AppendBytes(packet.CorrelationData, data)
+	}
+	h.Kind = result.KindReply
+	h.AppendTo(reply.Payload[:0])
+	result.Seal(reply.Payload)
+	send := func(time.Duration) {
+		if cl.state != ready {
+			return
+		}
+		if err := cl.c.Publish(&reply, newTag(w.loop.Now(), 0)); err != nil {
+			w.rec(h.Intended).CountError(cl.g.Number, "reply", swarm.Kind(err))
+			return
+		}
+		if reply.QoS > 0 {
+			w.flying++
+		}
+	}
+	if d := cl.g.Respond.Delay; d > 0 {
+		w.later(now+d, send)
+		return
+	}
+	send(now)
+}

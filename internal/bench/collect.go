@@ -1,0 +1,161 @@
+package bench
+
+import (
+	"math"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench/plan"
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/mqtt/swarm"
+)
+
+// collector makes an interval of what the workers recorded, each second and
+// where a phase ends.
+type collector struct {
+	r       *run
+	machine *machine
+	phase   plan.Phase
+	from    time.Duration // of the interval under way
+	until   time.Duration // of the phase; 0: not known
+	begun   bool
+	told    map[string]bool
+
+	ticks   *time.Ticker
+	cuts    chan cutting
+	stopped chan struct{}
+	done    chan struct{}
+}
+
+// cutting asks for the interval under way to end, and for a phase to begin.
+type cutting struct {
+	phase  plan.Phase
+	at     time.Duration
+	length time.Duration
+	done   chan struct{}
+}
+
+// maxTold is how many kinds of errors are told.
+const maxTold = 20
+
+// collect starts collecting.
+func (r *run) collect() *collector {
+	c := &collector{r: r, machine: newMachine(), told: map[string]bool{}, ticks: time.NewTicker(Step), cuts: make(chan cutting),
+		stopped: make(chan struct{}), done: make(chan struct{})}
+	go c.loop()
+	return c
+}
+
+// stop collects what is left and ends.
+func (c *collector) stop() {
+	close(c.stopped)
+	<-c.done
+}
+
+// cut begins a phase.
+func (c *collector) cut(phase plan.Phase, at, length time.Duration) {
+	done := make(chan struct{})
+	c.cuts <- cutting{phase, at, length, done}
+	<-done
+}
+
+func (c *collector) loop() {
+	defer close(c.done)
+	defer c.ticks.Stop()
+	for {
+		select {
+		case <-c.ticks.C:
+			if c.begun {
+				c.interval(c.r.now())
+			}
+		case cut := <-c.cuts:
+			if c.begun {
+				c.interval(cut.at)
+			}
+			c.begun, c.phase, c.from = true, cut.phase, cut.at
+			c.until = 0
+			if cut.length > 0 {
+				c.until = cut.at + cut.length
+			}
+			c.ticks.Reset(Step)
+			close(cut.done)
+		case err := <-c.r.news:
+			if kind := swarm.Kind(err); !c.told[kind] && len(c.told) < maxTold {
+				c.told[kind] = true
+				c.r.tell(result.NoteError, err.Error())
+			}
+		case <-c.stopped:
+			if c.begun {
+				c.interval(c.r.now())
+			}
+			return
+		}
+	}
+}
+
+// interval ends the interval under way. What was due in an earlier phase has one
+// of its own.
+func (c *collector) interval(now time.Duration) {
+	r := c.r
+	var main, early *result.Interval
+	main = result.NewInterval(phaseNames[c.phase], c.from, now)
+	early = result.NewInterval(result.PhaseWarmUp, c.from, now)
+	connected, flying, queued := 0, int64(0), int64(0)
+	for _, w := range r.workers {
+		var batches [len(w.recs)]*result.Batch
+		w.loop.Do(func() {
+			for i, rec := range w.recs {
+				batches[i] = rec.Swap()
+			}
+			connected += w.loop.Stats().Connected
+			flying, queued = flying+w.flying, queued+w.queued
+		})
+		for i, b := range batches {
+			into := main
+			if c.phase >= plan.PhaseMeasure && i < 2 {
+				into = early
+			}
+			into.Take(b)
+		}
+	}
+	main.Gauges[result.GaugeConnected] = int64(connected)
+	main.Gauges[result.GaugeInFlight] = flying + queued
+	c.machine.measure(main)
+	main.Gauges[result.GaugeSlowest] = int64(max(now-c.from-Step, 0))
+	if len(early.Counters) > 0 || len(early.Histograms) > 0 {
+		c.add(early)
+	}
+	c.add(main)
+	c.from = now
+	if r.o.Status != nil {
+		s := Status{Interval: main, Phase: c.phase, Clients: r.clients, Connected: connected}
+		if c.until > 0 {
+			s.Left = max(c.until-now, 0)
+		}
+		r.o.Status(s)
+	}
+}
+
+func (c *collector) add(i *result.Interval) {
+	r := c.r
+	var err error
+	r.mu.Lock()
+	r.res.Intervals = append(r.res.Intervals, i)
+	if r.o.Out != nil {
+		err = r.o.Out.Interval(i)
+	}
+	r.mu.Unlock()
+	if err != nil {
+		r.tell(result.NoteError, "result file: "+err.Error())
+	}
+}
+
+// sum adds a number of the workers.
+func (r *run) sum(of func(w *worker) int64) (n int64) {
+	for _, w := range r.workers {
+		w.loop.Do(func() { n += of(w) })
+	}
+	return n
+}
+
+// unix is the wall-clock time of an intended time, for payloads that tell it.
+func (r *run) unix(at time.Duration) int64 { return r.epoch + int64(max(at, math.MinInt64/2)) }

@@ -1,0 +1,402 @@
+package bench
+
+import (
+	"errors"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench/plan"
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/session"
+	"github.com/mqtools/mqtools/mqtt/swarm"
+)
+
+// specs are how the clients of a group connect to each of the brokers.
+func (w *worker) specs(g *group) []swarm.Spec {
+	window := 1
+	for _, p := range g.Publish {
+		window = max(window, p.Window)
+	}
+	cfg := session.Config{SendWindow: window, ReceiveMaximum: g.ReceiveMaximum}
+	specs := make([]swarm.Spec, len(w.run.o.Swarm.Targets))
+	for i := range specs {
+		specs[i] = swarm.Spec{Target: i, Session: cfg, Connect: func(c *swarm.Client, p *packet.Connect) { w.connectPacket(&w.clients[c.User], p) }}
+	}
+	return specs
+}
+
+// connectPacket fills in a client's CONNECT.
+func (w *worker) connectPacket(cl *client, p *packet.Connect) {
+	g := cl.g
+	cl.begun = w.loop.Now()
+	p.Version, p.CleanStart, p.KeepAlive = g.Version, g.CleanStart, uint16(g.KeepAlive/time.Second)
+	p.ClientID = g.AppendClientID(nil, cl.index)
+	p.Username, p.HasUsername = g.AppendUsername(nil, cl.index)
+	p.Password, p.HasPassword = g.AppendPassword(nil, cl.index)
+	if g.Version >= packet.V5 && g.SessionExpiry > 0 {
+		p.Properties, _ = p.Properties.AppendUint(packet.SessionExpiryInterval, uint32(g.SessionExpiry/time.Second))
+	}
+	if will := g.Will; will != nil {
+		p.HasWill = true
+		p.Will = packet.Will{QoS: will.QoS, Retain: will.Retain, Topic: will.Topic.Append(nil, cl.index, 0, 0),
+			Payload: will.Payload.Append(nil, cl.index, 0, 0)}
+		if will.Payload.HasHeader() {
+			result.Header{Kind: result.KindWill, Shard: uint16(w.run.shard.Index), Publisher: cl.number, Intended: max(cl.begun, 0)}.AppendTo(p.Will.Payload[:0])
+			result.Seal(p.Will.Payload)
+		}
+		if g.Version >= packet.V5 && will.Delay > 0 {
+			p.Will.Properties, _ = p.Will.Properties.AppendUint(packet.WillDelayInterval, uint32(will.Delay/time.Second))
+		}
+	}
+}
+
+// connectAll has the clients connect, at the rate of the plan.
+func (w *worker) connectAll(at time.Duration) {
+	next := make([]int, len(w.groups)) // the client of each group whose turn is next
+	var step func(now time.Duration)
+	step = func(now time.Duration) {
+		for i, g := range w.groups {
+			if g.Deferred {
+				continue
+			}
+			for ; next[i] < len(g.clients); next[i]++ {
+				cl := &g.clients[next[i]]
+				due, _ := w.run.shard.ConnectAt(g.Group, g.places[next[i]])
+				if due += at; due > now {
+					w.later(due, step)
+					return
+				}
+				w.connect(cl, due)
+			}
+		}
+	}
+	step(at)
+}
+
+// connect begins an attempt that was to begin at due.
+func (w *worker) connect(cl *client, due time.Duration) {
+	if w.leaving || cl.state != away || !cl.c.Idle() {
+		return
+	}
+	cl.state, cl.due = underway, due
+	rec := w.rec(due)
+	rec.Count(result.Attempts, cl.g.Number, result.NoQoS, 1)
+	rec.Record(result.Connect, result.Lag, cl.g.Number, w.loop.Now()-due)
+	_ = cl.c.Connect(&cl.g.specs[(cl.g.Base+cl.index)%uint32(len(cl.g.specs))]) // it is idle
+}
+
+// Connected notes how long the parts took, and subscribes.
+func (w *worker) Connected(c *swarm.Client, ack *packet.Connack, t *swarm.Timing) {
+	cl := &w.clients[c.User]
+	now, g := w.loop.Now(), cl.g
+	rec := w.rec(cl.due)
+	rec.Record(result.ConnectTCP, result.Service, g.Number, t.TCP)
+	if t.TLS > 0 {
+		rec.Record(result.ConnectTLS, result.Service, g.Number, t.TLS)
+	}
+	rec.Record(result.ConnectConnack, result.Service, g.Number, t.Connack)
+	rec.Record(result.Connect, result.Service, g.Number, t.Total())
+	rec.Record(result.Connect, result.Response, g.Number, t.Begun+t.Total()-cl.due)
+	rec.Count(result.Connects, g.Number, result.NoQoS, 1)
+	cl.tries = 0
+	if cl.more != nil {
+		cl.more.acked = 0
+	}
+	if ack.SessionPresent || !w.subscribe(cl, false) {
+		w.isReady(cl)
+	}
+	w.beginLife(cl, now)
+}
+
+// subscribe asks for a group's subscriptions, the deferred ones or the others;
+// false says that there are none.
+func (w *worker) subscribe(cl *client, deferred bool) bool {
+	w.sub = packet.Subscribe{Subscriptions: w.sub.Subscriptions[:0]}
+	w.filters = w.filters[:0]
+	add := func(t *plan.Template, q packet.QoS, o packet.SubscribeOptions) {
+		from := len(w.filters)
+		w.filters = t.Append(w.filters, cl.index, 0, 0)
+		w.sub.Subscriptions = append(w.sub.Subscriptions, packet.Subscription{Filter: w.filters[from:], Options: o | packet.SubscribeOptions(q)})
+	}
+	for _, s := range cl.g.Subscribe {
+		if s.Deferred == deferred {
+			add(s.Filter, s.QoS, options(s))
+		}
+	}
+	if !deferred {
+		for _, s := range cl.g.streams {
+			if s.Request != nil {
+				add(s.Request.ResponseTopic, s.Request.QoS, 0)
+			}
+		}
+	}
+	if len(w.sub.Subscriptions) == 0 {
+		return false
+	}
+	cl.subbed = w.loop.Now()
+	if err := cl.c.Subscribe(&w.sub, tagSubscribe); err != nil {
+		w.rec(cl.subbed).CountError(cl.g.Number, "subscribe", swarm.Kind(err))
+		w.run.note(err)
+	}
+	return true
+}
+
+// What a SUBACK or UNSUBACK answers.
+const (
+	tagSubscribe = iota
+	tagUnsubscribe
+	tagChurn
+)
+
+func options(s *plan.Subscribe) (o packet.SubscribeOptions) {
+	if s.NoLocal {
+		o |= packet.NoLocal
+	}
+	if s.RetainAsPublished {
+		o |= packet.RetainAsPublished
+	}
+	return o | packet.SubscribeOptions(s.RetainHandling)<<4
+}
+
+// Subscribed notes how long it took.
+func (w *worker) Subscribed(c *swarm.Client, tag uint64, p *packet.Suback) {
+	cl := &w.clients[c.User]
+	now := w.loop.Now()
+	rec, op, counter := w.rec(cl.subbed), result.Subscribe, result.Subscribes
+	if p.Type == packet.UNSUBACK {
+		op, counter = result.Unsubscribe, result.Unsubscribes
+	}
+	rec.Record(op, result.Service, cl.g.Number, now-cl.subbed)
+	rec.Record(op, result.Response, cl.g.Number, now-cl.subbed)
+	if p.Type == packet.UNSUBACK && len(p.Codes) == 0 {
+		rec.Count(counter, cl.g.Number, result.NoQoS, 1)
+	}
+	for i := range p.Codes {
+		code := p.Reason(i)
+		if code.Failed() {
+			rec.CountReason(cl.g.Number, p.Type, code)
+			w.run.note(&swarm.Refusal{Type: p.Type, Reason: code})
+			continue
+		}
+		rec.Count(counter, cl.g.Number, result.NoQoS, 1)
+	}
+	if tag == tagSubscribe && cl.state == underway {
+		w.isReady(cl)
+	}
+}
+
+// isReady lets a client that is connected and subscribed do its work.
+func (w *worker) isReady(cl *client) {
+	cl.state = ready
+	if !cl.again {
+		cl.again = true
+		if !cl.g.Deferred {
+			w.run.isReady()
+		}
+	}
+	cl.pump(w)
+}
+
+// Failed notes why, and tries again if the plan says so.
+func (w *worker) Failed(c *swarm.Client, err error) {
+	cl := &w.clients[c.User]
+	if c != cl.c || w.leaving {
+		return
+	}
+	rec := w.rec(cl.due)
+	rec.Count(result.Failures, cl.g.Number, result.NoQoS, 1)
+	w.countCause(rec, cl, "connect", err)
+	w.run.firstError(err)
+	w.lost(cl)
+}
+
+// Closed notes why a connection ended that was not to.
+func (w *worker) Closed(c *swarm.Client, err error) {
+	cl := &w.clients[c.User]
+	now := w.loop.Now()
+	if c != cl.c { // thrown out by a takeover, as it was to be
+		w.forget(c)
+		return
+	}
+	if w.leaving {
+		w.forget(c)
+		return
+	}
+	rec := w.rec(now)
+	if err != nil {
+		rec.Count(result.Losses, cl.g.Number, result.NoQoS, 1)
+		w.countCause(rec, cl, "lost", err)
+		w.run.note(err)
+	}
+	if !cl.g.Persistent() {
+		w.forget(c)
+	}
+	w.lost(cl)
+}
+
+// forget gives up what a client has under way.
+func (w *worker) forget(c *swarm.Client) {
+	_ = c.Forget(func(uint64) { w.flying-- }) // it is idle
+}
+
+func (w *worker) countCause(rec *result.Recorder, cl *client, what string, err error) {
+	var refusal *swarm.Refusal
+	if errors.As(err, &refusal) {
+		rec.CountReason(cl.g.Number, refusal.Type, refusal.Reason)
+	}
+	rec.CountError(cl.g.Number, what, swarm.Kind(err))
+}
+
+// lost has a client come back, or not.
+func (w *worker) lost(cl *client) {
+	cl.state = away
+	now := w.loop.Now()
+	switch r := cl.g.Reconnect; {
+	case cl.more != nil && cl.more.next > now: // its life has a plan
+		w.later(cl.more.next, func(now time.Duration) { w.connect(cl, cl.more.next) })
+	case r != nil:
+		at := now + cl.g.Backoff(cl.index, uint32(cl.tries))
+		cl.tries++
+		w.later(at, func(time.Duration) { w.connect(cl, at) })
+	}
+	// One that tries and tries shall not keep the others waiting.
+	if !cl.again && (cl.g.Reconnect == nil || cl.tries > 3) {
+		cl.again = true
+		if !cl.g.Deferred {
+			w.run.isReady()
+		}
+	}
+}
+
+// Acked notes how long it took.
+func (w *worker) Acked(c *swarm.Client, tag uint64, qos packet.QoS, reason packet.ReasonCode) {
+	cl := &w.clients[c.User]
+	w.flying--
+	intended, lag := readTag(tag)
+	rec := w.rec(intended)
+	if reason.Failed() {
+		rec.Count(result.Refused, cl.g.Number, qos, 1)
+		rec.CountReason(cl.g.Number, packet.PUBACK, reason)
+	} else {
+		rec.Count(result.Acked, cl.g.Number, qos, 1)
+	}
+	if qos > 0 {
+		took := w.loop.Now() - intended
+		rec.Record(ackOp(qos), result.Response, cl.g.Number, took)
+		rec.Record(ackOp(qos), result.Service, cl.g.Number, took-lag)
+	}
+	if c == cl.c {
+		w.ackedOne(cl)
+		cl.pump(w)
+	}
+}
+
+// Writable goes on where the buffer was full.
+func (w *worker) Writable(c *swarm.Client) {
+	if cl := &w.clients[c.User]; c == cl.c {
+		cl.pump(w)
+	}
+}
+
+// Message judges and times a delivery.
+func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) {
+	cl := &w.clients[c.User]
+	g := cl.g
+	if g.Slow != nil {
+		w.slow(cl, c, p, now)
+	}
+	h, err := result.ParseHeader(p.Payload)
+	if err == result.ErrForeign {
+		w.foreign(cl, p, now)
+		return
+	}
+	rec := w.rec(h.Intended)
+	own := int(h.Shard) == w.run.shard.Index
+	if !own || err != nil {
+		rec = w.rec(now)
+	}
+	if err != nil {
+		rec.Count(result.Delivered, g.Number, p.QoS, 1)
+		rec.Count(result.Corrupt, g.Number, p.QoS, 1)
+		return
+	}
+	if h.Kind == result.KindReply {
+		if own && h.Publisher == cl.number {
+			rec.Record(result.RTT, result.Response, g.Number, now-h.Intended)
+		}
+		return
+	}
+	rec.Count(result.Delivered, g.Number, p.QoS, 1)
+	rec.Count(result.DeliveredBytes, g.Number, p.QoS, int64(len(p.Payload)))
+	if h.Kind == result.KindWill {
+		if own {
+			if at := w.run.cutTime(h.Publisher); at > 0 {
+				rec.Record(result.Will, result.Response, g.Number, now-at)
+			}
+		}
+		return
+	}
+	if h.Kind == result.KindRequest && g.Respond != nil {
+		w.respond(cl, p, h, now)
+	}
+	if first := w.judge(rec, cl, p, h); !first {
+		return
+	}
+	switch {
+	case !own:
+		rec.Count(result.Untimed, g.Number, p.QoS, 1)
+	case p.Retain && h.Intended < cl.subbed:
+		rec.Record(result.Replay, result.Response, g.Number, now-cl.subbed)
+	case h.Intended < cl.begun:
+		rec.Record(result.Backlog, result.Response, g.Number, now-cl.begun)
+	default:
+		took := now - h.Intended
+		rec.Record(result.Delivery, result.Response, g.Number, took)
+		if w.run.lags == nil {
+			break
+		}
+		if lag, known := w.run.lags.get(h.Publisher, h.Seq); known {
+			rec.Record(result.Delivery, result.Service, g.Number, took-lag)
+		}
+	}
+}
+
+// judge counts what is wrong with a delivery, and tells whether it is the first
+// of its message.
+func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h result.Header) bool {
+	g := cl.g
+	outcome := result.Unknown
+	publisher := h.Publisher
+	if g.shared != nil {
+		outcome = g.shared.Check(publisher, h.Seq)
+	} else {
+		outcome = w.check.Check(g.Base+cl.index, publisher, h.Seq)
+	}
+	switch outcome {
+	case result.Duplicate:
+		rec.Count(result.Duplicates, g.Number, p.QoS, 1)
+		return false
+	case result.Unknown:
+		rec.Count(result.Unjudged, g.Number, p.QoS, 1)
+		return false
+	case result.Late:
+		rec.Count(result.Reordered, g.Number, p.QoS, 1)
+	}
+	rec.Count(result.Distinct, g.Number, p.QoS, 1)
+	w.distinct++
+	return true
+}
+
+// foreign counts a delivery without header.
+func (w *worker) foreign(cl *client, p *packet.Publish, now time.Duration) {
+	rec := w.rec(now)
+	if w.run.header {
+		rec.Count(result.Foreign, cl.g.Number, p.QoS, 1)
+		return
+	}
+	rec.Count(result.Delivered, cl.g.Number, p.QoS, 1)
+	rec.Count(result.Distinct, cl.g.Number, p.QoS, 1)
+	rec.Count(result.Untimed, cl.g.Number, p.QoS, 1)
+	rec.Count(result.DeliveredBytes, cl.g.Number, p.QoS, int64(len(p.Payload)))
+	w.distinct++
+}

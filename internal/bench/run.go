@@ -1,0 +1,395 @@
+// Package bench runs load tests: it drives the clients of a plan by a swarm,
+// records what happens, and writes the result. It knows no flags and no
+// terminal.
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench/plan"
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/mqtt/swarm"
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// Options are how a shard of a plan is run.
+type Options struct {
+	Shard *plan.Shard
+	Swarm swarm.Options // but Handler and Epoch, HalfOpen and ConnectTimeout, which the plan knows
+
+	// Start is the run's epoch: connecting begins then. Zero is now.
+	Start time.Time
+
+	Run    result.Run   // but Step
+	Header result.Shard // but Shard, Epoch and Engine
+	Out    *result.Writer
+
+	// Tell, unless nil, is told what happens: phases, errors, faults. Status,
+	// unless nil, gets each interval when it is over. Both are called by the
+	// run's own goroutine.
+	Tell   func(result.Note)
+	Status func(Status)
+}
+
+// Status is how a run is doing at the end of an interval.
+type Status struct {
+	Interval  *result.Interval
+	Phase     plan.Phase
+	Left      time.Duration // of the phase; 0: not known
+	Clients   int           // that shall be connected
+	Connected int
+}
+
+// Step is the length of an interval.
+const Step = time.Second
+
+// ErrNotReached says that no client could connect; the cause is wrapped.
+var ErrNotReached = errors.New("no client could connect")
+
+// ErrLate says that a shard was not connected when the publishing began.
+var ErrLate = errors.New("the clients were not all connected in time")
+
+// run is one run.
+type run struct {
+	o       Options
+	p       *plan.Plan
+	shard   *plan.Shard
+	swarm   *swarm.Swarm
+	workers []*worker
+	shared  []*result.SharedChecker // by the group's number; nil: not shared
+	fan     *plan.FanOut
+	lags    *lagTable               // nil: all loops are closed
+	cut     []atomic.Int64          // by publisher, when its connection was cut; nil without wills
+	header  bool // all messages have one
+	whole   bool // a subscriber gets all messages of a publisher, or none
+
+	clients int   // that the shard connects
+	epoch   int64 // by the wall clock, nanoseconds since 1970
+	since   time.Duration
+
+	mu  sync.Mutex // of what follows, and of Options.Out
+	res *result.Result
+
+	waiting atomic.Int64  // clients that have not come to their first readiness, or failed for good
+	ready   chan struct{} // a slot: waiting has become 0
+	first   atomic.Pointer[error]
+	giveUp  atomic.Pointer[error]
+	news    chan error // errors to tell; others than the first of their kind are left out
+}
+
+// Run runs the shard. The result is what Out was told, complete unless ctx was
+// cancelled or the error says why not.
+func Run(ctx context.Context, o Options) (*result.Result, error) {
+	r := &run{o: o, p: o.Shard.Plan, shard: o.Shard, ready: make(chan struct{}, 1), news: make(chan error, 64)}
+	if err := r.prepare(ctx); err != nil {
+		return nil, err
+	}
+	defer r.swarm.Close()
+	err := r.play(ctx)
+	end := result.End{Shard: r.shard.Index, At: r.now(), Complete: err == nil}
+	if err != nil {
+		end.Reason = err.Error()
+	}
+	r.finish(&end)
+	r.res.Ends = append(r.res.Ends, end)
+	if o.Out != nil {
+		if werr := o.Out.End(end); werr != nil {
+			r.tell(result.NoteError, werr.Error())
+		}
+	}
+	return r.res, err
+}
+
+func (r *run) now() time.Duration { return r.swarm.Now() }
+
+// prepare makes the swarm and its clients.
+func (r *run) prepare(ctx context.Context) error {
+	o := r.o.Swarm
+	o.Epoch = r.o.Start
+	if o.Epoch.IsZero() {
+		o.Epoch = time.Now()
+	}
+	r.epoch = o.Epoch.UnixNano()
+	o.HalfOpen, o.ConnectTimeout = r.p.Phases.HalfOpen, r.p.Phases.ConnectTimeout
+	r.prepareStreams()
+	names := make([]string, len(r.p.Groups))
+	for i, g := range r.p.Groups {
+		names[i] = g.Name
+	}
+	o.Handler = func(l *swarm.Loop) swarm.Handler {
+		w := newWorker(r, l, names)
+		r.workers = append(r.workers, w)
+		return w
+	}
+	r.clients = 0
+	for _, g := range r.p.Groups {
+		r.clients += r.shard.Clients(g)
+	}
+	var err error
+	if r.swarm, err = swarm.New(ctx, o); err != nil {
+		return err
+	}
+	for _, w := range r.workers {
+		w.loop.Do(func() { w.addClients(r.swarm.Loops()) })
+	}
+	head := r.o.Header
+	head.Shard, head.Epoch, head.Engine = r.shard.Index, o.Epoch, r.swarm.Engine().String()
+	r.o.Run.Step = Step
+	r.res = &result.Result{Run: r.o.Run, Shards: []result.Shard{head}}
+	return nil
+}
+
+// prepareStreams makes what the streams and subscriptions of all workers share.
+func (r *run) prepareStreams() {
+	r.header, r.fan = true, r.p.FanOut()
+	r.shared = make([]*result.SharedChecker, len(r.p.Groups))
+	for _, g := range r.p.Groups {
+		for _, p := range g.Publish {
+			r.header = r.header && p.Payload.HasHeader()
+			if !p.Closed() && r.lags == nil {
+				r.lags = new(lagTable)
+			}
+		}
+		for _, s := range g.Subscribe {
+			if _, _, shared := topic.ParseShare(string(s.AppendFilter(nil, 0))); shared && r.shared[g.Number] == nil {
+				r.shared[g.Number] = result.NewSharedChecker(r.p.Clients(), maxPages)
+			}
+		}
+		if g.Will != nil {
+			r.cut = make([]atomic.Int64, r.p.Clients())
+		}
+	}
+}
+
+// maxPages bounds what is remembered of the messages of a shared subscription.
+const maxPages = 1 << 20
+
+// play goes through the phases.
+func (r *run) play(ctx context.Context) error {
+	c := r.collect()
+	defer c.stop()
+	if wait := time.Until(r.o.Start); wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	publishing, fixed := r.publishingAt()
+	r.enter(c, plan.PhaseConnect, r.now(), 0)
+	for _, w := range r.workers {
+		w.loop.Do(func() { w.connectAll(r.now()) })
+	}
+	if err := r.awaitReady(ctx, publishing, fixed); err != nil {
+		return err
+	}
+	r.enter(c, plan.PhaseSettle, r.now(), 0)
+	settled := r.since + r.p.Phases.Settle
+	if fixed {
+		settled = publishing
+	}
+	if err := r.until(ctx, settled, nil); err != nil {
+		return err
+	}
+	filled := func() bool {
+		return r.sum(func(w *worker) int64 { return w.filling }) == 0 && r.sum(func(w *worker) int64 { return w.queued + w.flying }) == 0
+	}
+	if err := r.until(ctx, swarm.Never, filled); err != nil {
+		return err
+	}
+	r.enter(c, plan.PhaseWarmUp, r.now(), r.p.Phases.WarmUp)
+	warm := r.since + r.p.Phases.WarmUp
+	if err := r.until(ctx, warm, nil); err != nil {
+		return err
+	}
+	r.enter(c, plan.PhaseMeasure, warm, r.p.Phases.Measure)
+	end := swarm.Never
+	if r.p.Phases.Measure > 0 {
+		end = r.since + r.p.Phases.Measure
+	}
+	counting := func() int64 { return r.sum(func(w *worker) int64 { return w.counting }) }
+	counted := counting() > 0 && end == swarm.Never
+	err := r.until(ctx, end, func() bool { return counted && counting() == 0 })
+	r.enter(c, plan.PhaseDrain, r.now(), r.p.Phases.Drain)
+	for _, w := range r.workers {
+		w.loop.Do(w.stopPublishing)
+	}
+	drain := context.WithoutCancel(ctx)
+	derr := r.until(drain, r.since+r.p.Phases.Drain, r.drained)
+	for _, w := range r.workers {
+		w.loop.Do(w.leave)
+	}
+	lerr := r.until(drain, r.now()+2*time.Second, func() bool { return r.connected() == 0 })
+	return errors.Join(err, derr, lerr)
+}
+
+// publishingAt is when the publishing of one of several shards begins: all begin
+// at the same time, whether they are ready or not.
+func (r *run) publishingAt() (at time.Duration, fixed bool) {
+	if r.shard.Count == 1 {
+		return swarm.Never, false
+	}
+	ph := &r.p.Phases
+	return ph.Connect.At(uint64(r.p.Clients())) + ph.ConnectTimeout + ph.Settle, true
+}
+
+// awaitReady waits for all clients that connect at the start to be connected and
+// subscribed, or to have failed.
+func (r *run) awaitReady(ctx context.Context, latest time.Duration, fixed bool) error {
+	var timeout <-chan time.Time
+	if fixed {
+		timeout = time.After(latest - r.now())
+	}
+	if r.waiting.Load() > 0 {
+		select {
+		case <-r.ready:
+		case <-timeout:
+			return ErrLate
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	if first := r.first.Load(); first != nil && r.connected() == 0 {
+		return fmt.Errorf("%w: %w", ErrNotReached, *first)
+	}
+	return nil
+}
+
+// until waits for a time, or earlier for something to become true.
+func (r *run) until(ctx context.Context, at time.Duration, done func() bool) error {
+	for {
+		if done != nil && done() {
+			return nil
+		}
+		if err := r.giveUp.Load(); err != nil {
+			return *err
+		}
+		wait := at - r.now()
+		if wait <= 0 {
+			return nil
+		}
+		wait = min(wait, time.Second)
+		if done != nil {
+			wait = min(wait, 5*time.Millisecond)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// drained tells that nothing is under way any more.
+func (r *run) drained() bool {
+	return r.sum(func(w *worker) int64 { return w.queued + w.flying }) == 0 && r.sum(func(w *worker) int64 { return w.expected - w.distinct }) <= 0
+}
+
+// enter begins a phase.
+func (r *run) enter(c *collector, phase plan.Phase, at, length time.Duration) {
+	c.cut(phase, at, length)
+	r.since = at
+	r.tell(result.NotePhase, string(phaseNames[phase]))
+	r.startStreams(phase, at)
+}
+
+var phaseNames = [...]result.Phase{result.PhaseConnect, result.PhaseSettle, result.PhaseWarmUp, result.PhaseMeasure, result.PhaseDrain}
+
+// startStreams tells the workers that a phase has begun.
+func (r *run) startStreams(phase plan.Phase, at time.Duration) {
+	for _, w := range r.workers {
+		w.loop.Do(func() { w.begin(phase, at) })
+	}
+}
+
+func (r *run) connected() (n int) {
+	for _, w := range r.workers {
+		w.loop.Do(func() { n += w.loop.Stats().Connected })
+	}
+	return n
+}
+
+// tell notes an event in the result and for the user.
+func (r *run) tell(kind result.NoteKind, text string) {
+	n := result.Note{At: r.now(), Shard: r.shard.Index, Kind: kind, Text: text}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.res.Notes = append(r.res.Notes, n)
+	if r.o.Tell != nil {
+		r.o.Tell(n)
+	}
+	if r.o.Out != nil {
+		if err := r.o.Out.Note(n); err != nil && r.o.Tell != nil {
+			r.o.Tell(result.Note{At: n.At, Kind: result.NoteError, Text: err.Error()})
+		}
+	}
+}
+
+// note has an error told, unless too many are.
+func (r *run) note(err error) {
+	select {
+	case r.news <- err:
+	default:
+	}
+}
+
+// firstError keeps the first reason why a client could not connect.
+func (r *run) firstError(err error) {
+	r.first.CompareAndSwap(nil, &err)
+	r.note(err)
+}
+
+// cutTime is when the connection of a client was cut; 0 if it was not.
+func (r *run) cutTime(publisher uint32) time.Duration {
+	if int(publisher) >= len(r.cut) {
+		return 0
+	}
+	return time.Duration(r.cut[publisher].Load())
+}
+
+// isReady counts a client that the start need not wait for any more.
+func (r *run) isReady() {
+	if r.waiting.Add(-1) == 0 {
+		select {
+		case r.ready <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// finish judges what did not arrive.
+func (r *run) finish(end *result.End) {
+	sent := make([]uint32, 0)
+	for _, w := range r.workers {
+		w.loop.Do(func() { sent = w.appendSent(sent) })
+	}
+	of := func(publisher uint32) uint32 {
+		if int(publisher) < len(sent) {
+			return sent[publisher]
+		}
+		return 0
+	}
+	add := func(_ int64, missing []result.Missing) {
+		if n := min(len(missing), result.MaxExamples-len(end.Missing)); n > 0 {
+			end.Missing = append(end.Missing, missing[:n]...)
+		}
+	}
+	for _, w := range r.workers {
+		w.loop.Do(func() {
+			end.Forgotten += w.check.Forgotten()
+			if r.whole {
+				add(w.check.Missing(of, result.MaxExamples))
+			}
+		})
+	}
+	for _, s := range r.shared {
+		if s != nil {
+			add(s.Missing(of, result.MaxExamples))
+		}
+	}
+}

@@ -1,0 +1,234 @@
+package bench
+
+import (
+	"errors"
+	"math"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench/plan"
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/session"
+	"github.com/mqtools/mqtools/mqtt/swarm"
+)
+
+// stream is a worker's part of a stream of messages.
+type stream struct {
+	*plan.Publish
+	w     *worker
+	g     *group
+	at    int            // in the group
+	to    packet.QoS     // with which the messages arrive
+	sched *plan.Schedule // nil for a closed loop
+	start time.Duration  // swarm.Never before
+	left  int64          // messages that are to be sent, of a stream with an end
+}
+
+// maxQueued is how many messages of a loop may be due and wait for room.
+const maxQueued = 8 << 20
+
+var errBehind = errors.New("the broker is so far behind that the messages that wait for it fill the memory meant for them")
+
+func newStream(w *worker, g *group, p *plan.Publish, loops int) *stream {
+	s := &stream{Publish: p, w: w, g: g, at: len(g.streams), start: swarm.Never, to: arriving(w.run.p, p.QoS)}
+	if !p.Closed() {
+		s.sched = w.run.shard.Schedule(p, w.loop.Number(), loops)
+	}
+	if p.Messages > 0 {
+		for _, place := range g.places {
+			s.left += int64(s.share(w.run.shard.Client(g.Group, place)))
+		}
+		if s.left > 0 {
+			w.counting++
+			if p.Fill {
+				w.filling++
+			}
+		}
+	}
+	return s
+}
+
+// share is how many messages of the stream a client sends.
+func (s *stream) share(index uint32) uint32 {
+	if s.Messages == 0 {
+		return math.MaxUint32
+	}
+	n := uint64(s.g.Clients)
+	return uint32((s.Messages + n - 1 - uint64(index)) / n)
+}
+
+func (s *stream) begin(phase plan.Phase, at time.Duration) {
+	if phase != s.Start.Phase {
+		return
+	}
+	s.start = at + s.Start.Offset
+	if s.Closed() {
+		s.w.later(s.start, func(time.Duration) {
+			for i := range s.g.clients {
+				s.g.clients[i].pump(s.w)
+			}
+		})
+	}
+}
+
+// run sends what is due, and returns when the next message is.
+func (s *stream) run(now time.Duration) time.Duration {
+	if s.sched == nil || s.start > now {
+		return s.start
+	}
+	for {
+		m, ok := s.sched.Peek()
+		if !ok {
+			return swarm.Never
+		}
+		at := s.start + m.At
+		switch {
+		case at >= s.w.end || !s.w.publishing:
+			return swarm.Never
+		case at > now:
+			return at
+		}
+		s.sched.Advance()
+		s.offer(s.w.find(s.g, m.Client), m.Seq, at, now)
+	}
+}
+
+// offer sends a message that is due, or has it wait for room. Messages of a
+// client that is not connected are not sent.
+func (s *stream) offer(cl *client, seq uint32, at, now time.Duration) {
+	rec := s.w.rec(at)
+	rec.Record(ackOp(s.QoS), result.Lag, s.g.Number, now-at)
+	if cl.state != ready {
+		rec.Count(result.Skipped, s.g.Number, s.QoS, 1)
+		s.over(1)
+		return
+	}
+	cs := &cl.more.streams[s.at]
+	if len(cs.queue) == 0 && s.send(cl, seq, at, now) {
+		return
+	}
+	if w := s.w; w.queued == maxQueued {
+		w.run.giveUp.CompareAndSwap(nil, &errBehind)
+		return
+	}
+	cs.queue = append(cs.queue, waiting{at, seq})
+	s.w.queued++
+}
+
+// drain sends messages that have waited, as long as there is room, and tells
+// whether none is left.
+func (s *stream) drain(cl *client, now time.Duration) bool {
+	cs := &cl.more.streams[s.at]
+	for cs.head < len(cs.queue) {
+		m := cs.queue[cs.head]
+		if !s.send(cl, m.seq, m.at, now) {
+			return false
+		}
+		cs.head++
+		s.w.queued--
+	}
+	cs.queue, cs.head = cs.queue[:0], 0
+	return true
+}
+
+// pump has a client send what waits, and as much as its closed loops allow.
+func (cl *client) pump(w *worker) {
+	if cl.state != ready || cl.more == nil {
+		return
+	}
+	now := w.loop.Now()
+	for _, s := range cl.g.streams {
+		if s.sched != nil {
+			if !s.drain(cl, now) {
+				return
+			}
+			continue
+		}
+		if s.start > now || !w.publishing {
+			continue
+		}
+		cs := &cl.more.streams[s.at]
+		for most := s.share(cl.index); cs.seq < most && s.send(cl, cs.seq, now, now); {
+			cs.seq++
+		}
+	}
+}
+
+// send publishes a message; false says that there is no room for it now.
+func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool {
+	w := s.w
+	if messages, bytes := cl.c.Room(); bytes <= 0 || s.QoS > 0 && (messages <= 0 || cl.c.Open() >= s.Window) {
+		return false
+	}
+	w.topic = s.AppendTopic(w.topic[:0], cl.index, seq)
+	w.payload = s.Payload.Append(w.payload[:0], cl.index, seq, w.run.unix(intended))
+	if s.Payload.HasHeader() {
+		h := result.Header{Kind: s.kind(), Shard: uint16(w.run.shard.Index), Publisher: cl.number, Seq: cl.seq, Intended: intended}
+		h.AppendTo(w.payload[:0])
+		result.Seal(w.payload)
+	}
+	w.pub = packet.Publish{QoS: s.QoS, Retain: s.Retain, Topic: w.topic, Payload: w.payload, Properties: s.properties(cl)}
+	rec := w.rec(intended)
+	err := cl.c.Publish(&w.pub, newTag(intended, now-intended))
+	switch {
+	case err == nil:
+	case errors.Is(err, swarm.ErrFull), errors.Is(err, session.ErrQuota):
+		return false
+	default:
+		rec.CountError(s.g.Number, "publish", swarm.Kind(err))
+		w.run.note(err)
+		s.over(1)
+		return true
+	}
+	if w.run.lags != nil && s.Payload.HasHeader() {
+		w.run.lags.put(cl.number, cl.seq, now-intended)
+	}
+	cl.seq++
+	rec.Count(result.Sent, s.g.Number, s.QoS, 1)
+	rec.Count(result.SentBytes, s.g.Number, s.QoS, int64(len(w.payload)))
+	if n := int64(w.fan.Expected(s.Publish, cl.index, seq)); n > 0 {
+		rec.Count(result.Expected, s.g.Number, s.to, n)
+		w.expected += n
+	}
+	if s.QoS > 0 {
+		w.flying++
+	}
+	s.over(1)
+	return true
+}
+
+func (s *stream) kind() result.MessageKind {
+	switch {
+	case s.Request != nil:
+		return result.KindRequest
+	case s.Fill:
+		return result.KindFill
+	}
+	return result.KindMessage
+}
+
+// properties of a message; a request has its client's response topic.
+func (s *stream) properties(cl *client) packet.Properties {
+	if s.Request == nil {
+		return s.Properties
+	}
+	w := s.w
+	w.filters = s.Request.ResponseTopic.Append(w.filters[:0], cl.index, 0, 0)
+	p, _ := append(w.props[:0], s.Properties...).AppendBytes(packet.ResponseTopic, w.filters)
+	w.props = p
+	return p
+}
+
+// over counts messages of a stream with an end that have been sent, or will not
+// be.
+func (s *stream) over(n int64) {
+	if s.Messages == 0 {
+		return
+	}
+	if s.left -= n; s.left == 0 {
+		s.w.counting--
+		if s.Fill {
+			s.w.filling--
+		}
+	}
+}

@@ -1,0 +1,63 @@
+package bench
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// A tag carries through an acknowledgement when the message was due and how much
+// later it was sent: 40 bits of microseconds, and 24 bits of lag.
+
+func newTag(intended, lag time.Duration) uint64 {
+	return uint64(intended/time.Microsecond)<<24 | packLag(lag)
+}
+
+func readTag(tag uint64) (intended, lag time.Duration) {
+	return time.Duration(tag>>24) * time.Microsecond, unpackLag(tag & lagMask)
+}
+
+const (
+	lagMask   = 1<<24 - 1
+	lagCoarse = 1 << 23 // the bit that makes the others milliseconds
+)
+
+// packLag is a lag in 24 bits: microseconds up to 8.4 s, milliseconds up to 2.3
+// hours, and no more than that.
+func packLag(lag time.Duration) uint64 {
+	if us := max(lag, 0) / time.Microsecond; us < lagCoarse {
+		return uint64(us)
+	}
+	return lagCoarse | uint64(min(lag/time.Millisecond, lagCoarse-1))
+}
+
+func unpackLag(v uint64) time.Duration {
+	if v&lagCoarse != 0 {
+		return time.Duration(v&^lagCoarse) * time.Millisecond
+	}
+	return time.Duration(v) * time.Microsecond
+}
+
+// lagTable knows how late the latest messages were sent, for those who receive
+// them: the header has no room for that. A message's place is taken by another
+// one some ten thousand messages later; its lag is unknown then.
+type lagTable [lagSlots]atomic.Uint64
+
+const lagSlots = 1 << 16
+
+// place is where a message's lag is kept, with the 40 bits that tell it from the
+// others there.
+func (t *lagTable) place(publisher, seq uint32) (slot *atomic.Uint64, key uint64) {
+	h := (uint64(publisher)<<32 | uint64(seq)) * 0x9E3779B97F4A7C15
+	return &t[h>>48], (uint64(publisher)<<16 | uint64(seq)&0xFFFF) << 24
+}
+
+func (t *lagTable) put(publisher, seq uint32, lag time.Duration) {
+	slot, key := t.place(publisher, seq)
+	slot.Store(key | packLag(lag))
+}
+
+func (t *lagTable) get(publisher, seq uint32) (lag time.Duration, ok bool) {
+	slot, key := t.place(publisher, seq)
+	v := slot.Load()
+	return unpackLag(v & lagMask), v&^lagMask == key
+}

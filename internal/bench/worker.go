@@ -1,0 +1,271 @@
+package bench
+
+import (
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench/plan"
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/swarm"
+)
+
+// worker is what the clients of one loop do. All of it is guarded by the loop's
+// lock.
+type worker struct {
+	run  *run
+	loop *swarm.Loop
+
+	// What is measured goes to the recorder of the time when it was due: before
+	// the warm-up, in it, or in the measurement.
+	recs          [3]*result.Recorder
+	warm, measure time.Duration // when these begin; swarm.Never before it is known
+	end           time.Duration // of the measurement
+	check         *result.Checker
+	fan           *plan.FanOut
+
+	groups  []*group
+	clients []client
+	streams []*stream
+	timers  timers
+	phases  [len(phaseNames)]time.Duration // when they began; swarm.Never
+
+	publishing bool // drain has not begun
+	leaving    bool
+
+	queued, flying     int64 // messages that are due and wait; without an acknowledgement
+	expected, distinct int64 // deliveries
+	filling, counting  int64 // streams that prepare, and that have an end, and are not over
+
+	pub            packet.Publish // scratch, as are the next
+	topic, payload []byte
+	sub            packet.Subscribe
+	filters        []byte
+	props          packet.Properties
+}
+
+// group is a worker's clients of a group of the plan.
+type group struct {
+	*plan.Group
+	specs   []swarm.Spec // by target
+	clients []client
+	places  []int // in the shard, of clients
+	streams []*stream
+	shared  *result.SharedChecker // nil: each client gets all
+}
+
+// client is one client. There may be very many.
+type client struct {
+	c      *swarm.Client
+	g      *group
+	index  uint32 // in the group
+	number uint32 // for headers
+	seq    uint32 // of its next message's header
+	tries  uint16 // of connecting, in a row
+	state  state
+	again  bool // has been ready before
+
+	due    time.Duration // when it was to connect
+	begun  time.Duration // when its CONNECT was sent
+	subbed time.Duration // when its SUBSCRIBE was sent
+	more   *more         // nil: it does nothing special
+}
+
+type state uint8
+
+const (
+	away     state = iota // not connected, and nothing under way
+	underway              // connecting or subscribing
+	ready
+	gone // will not come back
+)
+
+// more is what only some clients have.
+type more struct {
+	streams []clientStream // by the group's streams
+	acked   int            // of this connection, for churn
+	lives   uint32
+	next    time.Duration // when a life that has ended begins again
+	busy    time.Duration // until then a slow one is busy
+	other   *swarm.Client // the one that a takeover throws out, or another that is free
+}
+
+// clientStream is a client's part of a stream.
+type clientStream struct {
+	seq   uint32    // of the next message of a closed loop
+	queue []waiting // messages that are due, from head on
+	head  int
+}
+
+// waiting is a message that is due and for which there is no room yet.
+type waiting struct {
+	at  time.Duration
+	seq uint32
+}
+
+func newWorker(r *run, l *swarm.Loop, groups []string) *worker {
+	w := &worker{run: r, loop: l, warm: swarm.Never, measure: swarm.Never, end: swarm.Never, publishing: true,
+		check: result.NewChecker(1024, maxRanges), fan: r.fan.Fork()}
+	for i := range w.recs {
+		w.recs[i] = result.NewRecorder(groups...)
+	}
+	for i := range w.phases {
+		w.phases[i] = swarm.Never
+	}
+	return w
+}
+
+// maxRanges bounds what a worker remembers of missing messages.
+const maxRanges = 1 << 20
+
+// addClients makes the clients of the loop.
+func (w *worker) addClients(loops int) {
+	s := w.run.shard
+	total := 0
+	for _, pg := range w.run.p.Groups {
+		g := &group{Group: pg, shared: w.run.shared[pg.Number]}
+		for place := range s.Clients(pg) {
+			if s.Loop(pg, place, loops) == w.loop.Number() {
+				g.places = append(g.places, place)
+			}
+		}
+		total += len(g.places)
+		g.specs = w.specs(g)
+		for _, p := range pg.Publish {
+			st := newStream(w, g, p, loops)
+			g.streams = append(g.streams, st)
+			w.streams = append(w.streams, st)
+		}
+		w.groups = append(w.groups, g)
+	}
+	w.clients = make([]client, 0, total)
+	for _, g := range w.groups {
+		from := len(w.clients)
+		for _, place := range g.places {
+			index := s.Client(g.Group, place)
+			cl := client{g: g, index: index, number: s.Publisher(g.Group, index), c: w.loop.Add(g.Base + index)}
+			cl.c.User = uint32(len(w.clients))
+			if len(g.streams) > 0 || g.Slow != nil || g.Churn != nil {
+				cl.more = &more{streams: make([]clientStream, len(g.streams))}
+			}
+			w.clients = append(w.clients, cl)
+		}
+		g.clients = w.clients[from:]
+		if !g.Deferred {
+			w.run.waiting.Add(int64(len(g.clients)))
+		}
+	}
+}
+
+// find is the client with an index in a group; nil if it is not the loop's.
+func (w *worker) find(g *group, index uint32) *client {
+	place, ok := w.run.shard.Place(g.Group, index)
+	if !ok {
+		return nil
+	}
+	loops := w.run.swarm.Loops()
+	i := place/(g.Together*loops)*g.Together + place%g.Together
+	if i >= len(g.clients) || g.clients[i].index != index {
+		return nil
+	}
+	return &g.clients[i]
+}
+
+// rec is the recorder of what was due at a time.
+func (w *worker) rec(due time.Duration) *result.Recorder {
+	switch {
+	case due >= w.measure:
+		return w.recs[2]
+	case due >= w.warm:
+		return w.recs[1]
+	}
+	return w.recs[0]
+}
+
+// Due does what is due.
+func (w *worker) Due(now time.Duration) time.Duration {
+	next := w.timers.run(now, swarm.Never)
+	for _, s := range w.streams {
+		next = min(next, s.run(now))
+	}
+	return next
+}
+
+// begin tells that a phase has begun.
+func (w *worker) begin(phase plan.Phase, at time.Duration) {
+	w.phases[phase] = at
+	ph := &w.run.p.Phases
+	if phase == plan.PhaseWarmUp {
+		w.warm, w.measure = at, at+ph.WarmUp
+		if ph.Measure > 0 {
+			w.end = w.measure + ph.Measure
+		}
+	}
+	for _, s := range w.streams {
+		s.begin(phase, at)
+	}
+	for _, g := range w.groups {
+		w.beginSubChurn(g, phase, at)
+		if phase == plan.PhaseConnect {
+			w.beginSlow(g)
+		}
+	}
+	for _, a := range w.run.p.Actions {
+		if a.At.Phase == phase {
+			w.beginAction(a, at)
+		}
+	}
+	w.loop.Wake(at)
+}
+
+// stopPublishing begins the drain: what is due is still sent.
+func (w *worker) stopPublishing() {
+	w.publishing = false
+	for i := range w.clients {
+		w.clients[i].pump(w)
+	}
+}
+
+// leave says goodbye for all clients.
+func (w *worker) leave() {
+	w.leaving = true
+	w.timers = timers{}
+	for i := range w.clients {
+		cl := &w.clients[i]
+		cl.state = gone
+		if !cl.c.Idle() {
+			cl.c.Disconnect(nil)
+		}
+	}
+}
+
+// appendSent sets how many messages each publisher has sent.
+func (w *worker) appendSent(sent []uint32) []uint32 {
+	for i := range w.clients {
+		if cl := &w.clients[i]; cl.seq > 0 {
+			for int(cl.number) >= len(sent) {
+				sent = append(sent, 0)
+			}
+			sent[cl.number] = cl.seq
+		}
+	}
+	return sent
+}
+
+// later calls do at a time.
+func (w *worker) later(at time.Duration, do func(now time.Duration)) {
+	w.timers.add(at, do)
+	w.loop.Wake(at)
+}
+
+var _ swarm.Handler = (*worker)(nil)
+
+// ackOp is the operation that ends with the acknowledgement of a QoS.
+func ackOp(q packet.QoS) result.Op {
+	switch q {
+	case 1:
+		return result.Puback
+	case 2:
+		return result.Pubcomp
+	}
+	return result.Delivery
+}
