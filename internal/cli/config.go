@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mqtools/mqtools/internal/spelling"
 	"github.com/mqtools/mqtools/internal/yamlfile"
 )
 
@@ -177,7 +178,7 @@ func (c *config) names() []string {
 
 func (c *config) unknownContext(label, name string) error {
 	u := Usagef("%s: there is no context %q", label, name)
-	if s := nearest(name, c.names()); s != "" {
+	if s := spelling.Nearest(name, c.names()); s != "" {
 		return u.WithHint("did you mean %s?", s)
 	}
 	if len(c.names()) == 0 {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/mqtools/mqtools/internal/spelling"
 	"github.com/mqtools/mqtools/internal/yamlfile"
 )
 
@@ -207,7 +208,7 @@ func (f configFile) check() error {
 			if Table(All).find("--"+key) != nil {
 				return u.WithHint("options go below %s:, the name of a tool, or a context", keyDefaults)
 			}
-			if s := nearest(key, words); s != "" {
+			if s := spelling.Nearest(key, words); s != "" {
 				return u.WithHint("did you mean %s?", s)
 			}
 			return u.WithHint("the keys are %s", orList(words))
@@ -415,18 +416,4 @@ func (f configFile) propertyWords(o *Option, n *yamlfile.Node) (Property, error)
 		return Property{}, f.usage(n, "%s: %q %v", o.Name, strings.Join(words, " "), err)
 	}
 	return p, nil
-}
-
-// nearest is the word that a misspelt one may mean, or "".
-func nearest(word string, words []string) string {
-	best, bestDistance := "", 1+max(1, len(word)/3)
-	if len(word) > 64 {
-		return ""
-	}
-	for _, w := range words {
-		if d := distance(word, w); d < bestDistance {
-			best, bestDistance = w, d
-		}
-	}
-	return best
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/mqtools/mqtools/internal/spelling"
 	"github.com/mqtools/mqtools/internal/yamlfile"
 )
 
@@ -84,7 +85,7 @@ func runContext(ctx context.Context, env Env, tool Tool, talk *Talk) int {
 		return fail(Usagef("context: add, list, use, show or remove is missing"))
 	case command == nil:
 		err := Usagef("context: unknown command %q", p.positional[0])
-		if s := nearest(p.positional[0], contextWords()); s != "" {
+		if s := spelling.Nearest(p.positional[0], contextWords()); s != "" {
 			return fail(err.WithHint("did you mean %s?", s))
 		}
 		return fail(err)

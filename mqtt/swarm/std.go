@@ -25,6 +25,7 @@ type link struct {
 	resume  chan struct{} // tells the reader to look at wantsInput again
 	write   func()        // the goroutine that writes
 	out     []byte        // what it writes
+	last    []byte        // what it writes when the connection is over for the loop
 	writing bool          // it runs
 	broken  bool          // nothing can be written any more
 }
@@ -218,7 +219,14 @@ func (e *std) writer(c *Client, k *link) {
 		k.out = nil
 		over := c.link != k
 		switch {
-		case over:
+		case over: // shut has left the rest to this goroutine
+			last := k.last
+			l.leave()
+			if err == nil && len(last) > 0 {
+				_, _ = k.conn.Write(last)
+			}
+			_ = k.conn.Close()
+			return
 		case err != nil:
 			// What the server said before, its DISCONNECT perhaps, is still to
 			// be read, and then the error.
@@ -250,14 +258,19 @@ func (e *std) shut(c *Client) {
 	if k.conn == nil {
 		return
 	}
-	below := raw(k.conn)
 	if c.abrupt {
+		below := raw(k.conn)
 		if tcp, ok := below.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0)
 		}
 		_ = below.Close()
 	}
 	// To close TLS and WebSocket means to write.
+	_ = k.conn.SetWriteDeadline(time.Now().Add(goodbye))
+	if k.writing {
+		k.last, c.holds = c.conn.Swap(nil, e.loop.now), false
+		return
+	}
 	e.loop.swarm.wg.Go(func() { _ = k.conn.Close() })
 }
 

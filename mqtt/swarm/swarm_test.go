@@ -208,6 +208,15 @@ func (p *peer) send(s string) {
 	}
 }
 
+// greet accepts the CONNECT of a client of specOf(packet.V311) with one digit.
+func (p *peer) greet() {
+	p.t.Helper()
+	if _, err := io.ReadFull(p.conn, make([]byte, 16)); err != nil {
+		p.t.Fatal(err)
+	}
+	p.send(connack4)
+}
+
 // CONNECT packets of client 0 of specs, as 3.1.1 and 5.0 write them.
 const (
 	connect4 = "10 0e 00 04 4d515454 04 02 0000 0002 6330"

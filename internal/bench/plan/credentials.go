@@ -2,7 +2,7 @@ package plan
 
 // Credentials are user names and passwords from a file.
 type Credentials struct {
-	Path      string
+	file      fileRef // of the user names
 	users     []string
 	passwords []string
 }

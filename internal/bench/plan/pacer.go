@@ -1,25 +1,423 @@
 package plan
 
-import "time"
+import (
+	"math"
+	"math/bits"
+	"math/rand/v2"
+	"sort"
+	"time"
+)
 
 // Pacer tells the intended time of each message of a stream, from the stream's
 // start. It is immutable, and its times never decrease.
 type Pacer interface {
 	// At is the time of message j; ok is false when the pace never gets there.
-	// Of Poisson the work grows with j; all others are at once.
+	// Of Poisson the work grows with j.
 	At(j uint64) (at time.Duration, ok bool)
-	// Count is the number of messages before d: of those with At < d.
+	// Count is the number of messages before d: of those with At < d. Of Poisson
+	// the work grows with it.
 	Count(d time.Duration) uint64
 	// Unlimited tells that there are no intended times: each client publishes as
 	// soon as its window has room (a closed loop).
 	Unlimited() bool
-	// from makes an iteration that stands at message 0.
+
+	// walk makes an iteration that stands at message 0.
 	walk() walker
+	// spec is the pace as a scenario has it.
+	spec() object
 }
 
 // walker goes through the messages of a pacer, forward only.
 type walker interface {
-	// skip goes n messages on, n above 0, and tells where it is then. The first
-	// call of a fresh walker with 0 tells where message 0 is.
+	// skip goes n messages on and tells where it is then. Behind the last message
+	// it is not called again.
 	skip(n uint64) (at time.Duration, ok bool)
 }
+
+// countBy finds Pacer.Count from a guess that is about right.
+func countBy(p Pacer, guess float64, d time.Duration) uint64 {
+	n := uint64(0)
+	if guess > 0 {
+		n = uint64(math.Min(math.Ceil(guess), 1<<62))
+	}
+	before := func(j uint64) bool { at, ok := p.At(j); return ok && at < d }
+	for n > 0 && !before(n-1) {
+		n--
+	}
+	for before(n) {
+		n++
+	}
+	return n
+}
+
+// constant is a pace of one rate: message j is at j/rate, exactly, rounded down.
+type constant struct{ rate Rate }
+
+func (p constant) At(j uint64) (time.Duration, bool) {
+	at := p.rate.At(j)
+	return at, at < math.MaxInt64
+}
+
+func (p constant) Count(d time.Duration) uint64 {
+	if d <= 0 {
+		return 0
+	}
+	// At(j) < d if j*Per/Events < d: j < d*Events/Per, rounded up.
+	hi, lo := bits.Mul64(uint64(d), p.rate.Events)
+	if hi >= uint64(p.rate.Per) {
+		return math.MaxUint64
+	}
+	n, rest := bits.Div64(hi, lo, uint64(p.rate.Per))
+	if rest > 0 {
+		n++
+	}
+	return n
+}
+
+func (constant) Unlimited() bool { return false }
+
+func (p constant) spec() object { return object{{"constant", p.rate.String()}} }
+
+func (p constant) walk() walker { return &constantWalker{rate: p.rate} }
+
+// constantWalker adds whole nanoseconds and keeps the remainder, so that it is
+// always where At is. A schedule has three distances at most.
+type constantWalker struct {
+	rate  Rate
+	at    time.Duration
+	rest  uint64 // of at, in 1/Events ns
+	steps [3]struct {
+		n, rest uint64
+		at      time.Duration
+	}
+	oldest int
+}
+
+func (w *constantWalker) skip(n uint64) (time.Duration, bool) {
+	if n == 0 {
+		return w.at, true
+	}
+	s := &w.steps[0]
+	if s.n != n {
+		if s = &w.steps[1]; s.n != n {
+			if s = &w.steps[2]; s.n != n {
+				s = &w.steps[w.oldest]
+				w.oldest = (w.oldest + 1) % len(w.steps)
+				hi, lo := bits.Mul64(uint64(w.rate.Per), n)
+				if hi >= w.rate.Events {
+					return 0, false
+				}
+				q, r := bits.Div64(hi, lo, w.rate.Events)
+				if q > math.MaxInt64 {
+					return 0, false
+				}
+				s.n, s.at, s.rest = n, time.Duration(q), r
+			}
+		}
+	}
+	w.at += s.at
+	w.rest += s.rest
+	if w.rest >= w.rate.Events {
+		w.rest -= w.rate.Events
+		w.at++
+	}
+	return w.at, w.at >= 0 && w.at < math.MaxInt64
+}
+
+// Stage is a part of a pace, in which the rate goes evenly from one to another.
+type Stage struct {
+	From, To Rate
+	For      time.Duration // above 0
+}
+
+// staged is a pace of stages. Behind the last the rate stays, or the stages
+// begin again.
+//
+// Message j is where the integral of the rate has become j: with c messages
+// before the stage and x = j-c, at the t for which from*t + slope*t*t/2 = x. In
+// floating point that is right to a fraction of a nanosecond within a stage,
+// and stages begin at whole nanoseconds, so that errors do not add up.
+type staged struct {
+	stages []Stage
+	repeat bool
+	named  object // how the scenario calls it; nil for stages
+
+	segments []segment
+	length   time.Duration // of all stages
+	total    float64       // messages of all stages
+}
+
+type segment struct {
+	start  time.Duration
+	end    time.Duration
+	before float64 // messages before it
+	rate   float64 // at its start, per nanosecond
+	slope  float64 // per nanosecond squared
+}
+
+func newStaged(stages []Stage, repeat bool, named object) *staged {
+	p := &staged{stages: stages, repeat: repeat, named: named}
+	for _, s := range stages {
+		from, to := s.From.PerSecond()/1e9, s.To.PerSecond()/1e9
+		p.add(from, to, s.For)
+	}
+	p.close()
+	return p
+}
+
+func (p *staged) add(from, to float64, length time.Duration) {
+	p.segments = append(p.segments, segment{p.length, p.length + length, p.total, from, (to - from) / float64(length)})
+	p.total += (from + to) / 2 * float64(length)
+	p.length += length
+}
+
+// close adds what is behind the stages.
+func (p *staged) close() {
+	if last := p.segments[len(p.segments)-1]; !p.repeat {
+		p.segments = append(p.segments, segment{p.length, math.MaxInt64, p.total, last.rate + last.slope*float64(last.end-last.start), 0})
+		if n := len(p.stages); n > 0 {
+			p.segments[len(p.segments)-1].rate = p.stages[n-1].To.PerSecond() / 1e9
+		}
+	}
+}
+
+// sinePieces is how many straight pieces make one period of a sine.
+const sinePieces = 256
+
+// newSine makes a rate of mean + swing*sin(2 pi t / period), in straight pieces.
+func newSine(mean, swing Rate, period time.Duration) *staged {
+	p := &staged{repeat: true, named: object{{"sine", object{{"mean", mean.String()}, {"swing", swing.String()}, {"period", period.String()}}}}}
+	m, s := mean.PerSecond()/1e9, swing.PerSecond()/1e9
+	rate := func(k int) float64 { return max(0, m+float64(s*math.Sin(2*math.Pi*float64(k)/sinePieces))) }
+	for k := range sinePieces {
+		from, to := mulDiv(uint64(period), uint64(k), sinePieces), mulDiv(uint64(period), uint64(k+1), sinePieces)
+		p.add(rate(k), rate(k+1), to-from)
+	}
+	return p
+}
+
+// cycle splits j into the rounds of a repeated pace and the rest.
+func (p *staged) cycle(j uint64) (rounds, x float64) {
+	x = float64(j)
+	if !p.repeat || x < p.total {
+		return 0, x
+	}
+	rounds = math.Floor(x / p.total)
+	x = math.FMA(-rounds, p.total, x)
+	if x < 0 {
+		rounds, x = rounds-1, max(0, x+p.total)
+	}
+	if x >= p.total {
+		rounds, x = rounds+1, x-p.total
+	}
+	return rounds, x
+}
+
+// in is the time of message x of a round within segment s.
+func (p *staged) in(s int, rounds, x float64) (time.Duration, bool) {
+	g := &p.segments[s]
+	x -= g.before
+	t := 0.0
+	if x > 0 {
+		root := math.Sqrt(max(0, math.FMA(2*g.slope, x, float64(g.rate*g.rate))))
+		t = 2 * x / (g.rate + root)
+	}
+	if whole := rounds*float64(p.length) + float64(g.start) + t; math.IsNaN(whole) || whole >= 1<<62 {
+		return 0, false
+	}
+	at := g.start + time.Duration(t+0.5)
+	if at > g.end {
+		at = g.end
+	}
+	return time.Duration(rounds)*p.length + at, true
+}
+
+func (p *staged) At(j uint64) (time.Duration, bool) {
+	if p.repeat && p.total <= 0 {
+		return 0, false
+	}
+	rounds, x := p.cycle(j)
+	s := sort.Search(len(p.segments), func(i int) bool { return p.segments[i].before > x }) - 1
+	return p.at(s, rounds, x)
+}
+
+func (p *staged) at(s int, rounds, x float64) (time.Duration, bool) {
+	if g := &p.segments[s]; g.rate == 0 && g.slope == 0 {
+		return 0, false // the rate stays 0
+	}
+	return p.in(s, rounds, x)
+}
+
+func (p *staged) Count(d time.Duration) uint64 {
+	if d <= 0 || p.repeat && p.total <= 0 {
+		return 0
+	}
+	n, rest := 0.0, d
+	if p.repeat {
+		n, rest = p.total*float64(d/p.length), d%p.length
+	}
+	s := sort.Search(len(p.segments), func(i int) bool { return p.segments[i].start > rest }) - 1
+	g := &p.segments[s]
+	t := float64(rest - g.start)
+	return countBy(p, n+g.before+g.rate*t+g.slope*t*t/2, d)
+}
+
+func (*staged) Unlimited() bool { return false }
+
+func (p *staged) spec() object {
+	if p.named != nil {
+		return p.named
+	}
+	var list []any
+	for _, s := range p.stages {
+		list = append(list, object{{"from", s.From.String()}, {"to", s.To.String()}, {"for", s.For.String()}})
+	}
+	return object{{"stages", list}, {"repeat", p.repeat}}
+}
+
+func (p *staged) walk() walker { return &stagedWalker{p: p} }
+
+// stagedWalker remembers its segment, and is otherwise At.
+type stagedWalker struct {
+	p       *staged
+	j       uint64
+	rounds  float64
+	segment int
+}
+
+func (w *stagedWalker) skip(n uint64) (time.Duration, bool) {
+	w.j += n
+	if w.p.repeat && w.p.total <= 0 {
+		return 0, false
+	}
+	rounds, x := w.p.cycle(w.j)
+	if rounds != w.rounds {
+		w.rounds, w.segment = rounds, 0
+	}
+	for w.segment+1 < len(w.p.segments) && w.p.segments[w.segment+1].before <= x {
+		w.segment++
+	}
+	return w.p.at(w.segment, rounds, x)
+}
+
+// burst is a number of messages at the beginning of each interval.
+type burst struct {
+	messages    uint64
+	every, over time.Duration // over at most every; 0: all at once
+}
+
+func (p burst) At(j uint64) (time.Duration, bool) {
+	hi, start := bits.Mul64(j/p.messages, uint64(p.every))
+	if hi != 0 || start >= math.MaxInt64/2 {
+		return 0, false
+	}
+	return time.Duration(start) + mulDiv(uint64(p.over), j%p.messages, p.messages), true
+}
+
+func (p burst) Count(d time.Duration) uint64 {
+	if d <= 0 {
+		return 0
+	}
+	whole, rest := uint64(d/p.every), d%p.every
+	n := whole * p.messages
+	switch {
+	case rest > p.over || rest > 0 && p.over == 0:
+		n += p.messages
+	case rest > 0:
+		n += constant{Rate{p.messages, p.over}}.Count(rest)
+	}
+	return n
+}
+
+func (burst) Unlimited() bool { return false }
+
+func (p burst) spec() object {
+	return object{{"burst", object{{"messages", p.messages}, {"every", p.every.String()}, {"over", p.over.String()}}}}
+}
+
+func (p burst) walk() walker { return &randomWalker{p: p} }
+
+// randomWalker walks over a pacer whose At costs little.
+type randomWalker struct {
+	p Pacer
+	j uint64
+}
+
+func (w *randomWalker) skip(n uint64) (time.Duration, bool) {
+	w.j += n
+	return w.p.At(w.j)
+}
+
+// poisson has independent, exponentially distributed intervals. They can be had
+// in their order only: every shard draws all of them.
+type poisson struct {
+	rate Rate
+	seed uint64
+}
+
+func (p poisson) walk() walker {
+	w := &poissonWalker{random: rand.New(rand.NewPCG(p.seed, 0)), mean: float64(p.rate.Per) / float64(p.rate.Events)}
+	w.draw()
+	return w
+}
+
+type poissonWalker struct {
+	random *rand.Rand
+	mean   float64 // nanoseconds
+	at     float64
+}
+
+// draw goes on to the next message. The product is rounded before it is added:
+// processors that would do both at once must not have another plan.
+func (w *poissonWalker) draw() { w.at += float64(w.random.ExpFloat64() * w.mean) }
+
+func (w *poissonWalker) skip(n uint64) (time.Duration, bool) {
+	for range n {
+		w.draw()
+	}
+	return time.Duration(w.at), w.at < 1<<62
+}
+
+func (p poisson) At(j uint64) (time.Duration, bool) { return p.walk().skip(j) }
+
+func (p poisson) Count(d time.Duration) uint64 {
+	w, n := p.walk(), uint64(0)
+	for at, ok := w.skip(0); ok && at < d; at, ok = w.skip(1) {
+		n++
+	}
+	return n
+}
+
+func (poisson) Unlimited() bool { return false }
+
+func (p poisson) spec() object { return object{{"poisson", p.rate.String()}} }
+
+// unlimited is a closed loop.
+type unlimited struct{}
+
+func (unlimited) At(uint64) (time.Duration, bool) { return 0, false }
+func (unlimited) Count(time.Duration) uint64      { return 0 }
+func (unlimited) Unlimited() bool                 { return true }
+func (unlimited) spec() object                    { return object{{"unlimited", true}} }
+func (unlimited) walk() walker                    { return &randomWalker{p: unlimited{}} }
+
+// trace is a list of times from a file, in their order. It ends with the list.
+type trace struct {
+	times []time.Duration
+	file  fileRef
+}
+
+func (p trace) At(j uint64) (time.Duration, bool) {
+	if j >= uint64(len(p.times)) {
+		return 0, false
+	}
+	return p.times[j], true
+}
+
+func (p trace) Count(d time.Duration) uint64 {
+	return uint64(sort.Search(len(p.times), func(i int) bool { return p.times[i] >= d }))
+}
+
+func (trace) Unlimited() bool { return false }
+func (p trace) spec() object  { return object{{"trace", p.file.spec()}} }
+func (p trace) walk() walker  { return &randomWalker{p: p} }

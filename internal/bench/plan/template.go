@@ -12,16 +12,19 @@ import (
 //	%i        the client's index in its group, from the group's first on
 //	%n        the number of clients of the group
 //	%s        the number of the client's message, from 0 (0 where there is none)
+//	%j        the number of the message in the stream: %s times %n plus the index
 //	%r        a random number of 32 bits, another one for each message
 //	%c        the client id
 //	%u        the user name
 //	%g        the name of the group
+//	%t        the time in nanoseconds since 1970, in payloads only
 //	%rand_100 a random number from 1 to 100
 //	%%        a percent sign
 //
-// %{...} calculates with i, n, s or r and whole numbers, from left to right:
-// %{i%100}, %{i/10}, %{i+1%n}. A colon and a width fill with zeros: %{i:06}.
-// The operators are + * / %; division rounds down.
+// %{...} calculates with i, n, s, j, r or t from left to right: %{i%100}, %{i/10},
+// %{i+1%n}. The operators are + * / %; division rounds down. Behind them stand
+// whole numbers, n, h for half of n, or the number of clients of another group:
+// %{i%@subscribers}. A colon and a width fill with zeros: %{i:06}.
 //
 // A template is part of a plan and knows its group.
 type Template struct {
@@ -32,9 +35,9 @@ type Template struct {
 
 // part is a literal (base 0) or a field.
 type part struct {
-	base    byte   // i, s, r; c, u, g, n before bind; 'U' is a user name of the group's credentials
+	base    byte   // i, s, j, r, t; c, u, g, n before bind; 'U' is a user name of the group's credentials
 	literal string // base 0
-	add     uint64 // to i: the group's First
+	add     uint64 // of i: the group's First; of j: its clients
 	ops     []op
 	width   int
 	rows    *Credentials
@@ -43,7 +46,7 @@ type part struct {
 type op struct {
 	op byte   // + * / %
 	by uint64 // above 0 for / and %
-	n  bool   // by is the number of clients; until bind
+	of string // until bind, what by is: n, h or @group
 }
 
 const (
@@ -84,7 +87,7 @@ func (t *Template) literal(s string) {
 	t.parts = append(t.parts, part{literal: s})
 }
 
-const fieldBases = "insrcug"
+const fieldBases = "insjrtcug"
 
 // field reads what stands behind a percent sign, and tells its length.
 func (t *Template) field(s string) (n int, err error) {
@@ -101,7 +104,7 @@ func (t *Template) field(s string) (n int, err error) {
 		if err != nil || most == 0 {
 			return 0, fmt.Errorf("has %%rand_ without a number from 1 to 4294967295")
 		}
-		t.parts = append(t.parts, part{base: 'r', ops: []op{{'%', most, false}, {'+', 1, false}}})
+		t.parts = append(t.parts, part{base: 'r', ops: []op{{'%', most, ""}, {'+', 1, ""}}})
 		return len("rand_") + end, nil
 	}
 	if s[0] != '{' {
@@ -142,8 +145,8 @@ func parseField(inner string) (part, error) {
 		}
 		p.width = int(w)
 	}
-	if expr == "" || !strings.Contains("insr", expr[:1]) {
-		return bad("which begins with none of i, n, s, r")
+	if expr == "" || !strings.Contains("insjrt", expr[:1]) {
+		return bad("which begins with none of i, n, s, j, r, t")
 	}
 	p.base = expr[0]
 	for expr = expr[1:]; expr != ""; {
@@ -153,12 +156,18 @@ func parseField(inner string) (part, error) {
 		}
 		operand := expr[1:]
 		end := len(operand) - len(strings.TrimLeft(operand, "0123456789"))
-		if strings.HasPrefix(operand, "n") {
-			o.n, end = true, 1
-		} else {
+		switch {
+		case strings.HasPrefix(operand, "n"), strings.HasPrefix(operand, "h"):
+			end = 1
+			o.of = operand[:1]
+		case strings.HasPrefix(operand, "@"):
+			for end = 1; end < len(operand) && isName(operand[end:end+1]); end++ {
+			}
+			o.of = operand[:end]
+		default:
 			by, err := strconv.ParseUint(operand[:end], 10, 64)
 			if err != nil || by > maxOperand || by == 0 && (o.op == '/' || o.op == '%') {
-				return bad(fmt.Sprintf("where n or a number up to %d belongs behind %c, and not 0 to divide by", uint64(maxOperand), o.op))
+				return bad(fmt.Sprintf("where n, h, @GROUP or a number up to %d belongs behind %c, and not 0 to divide by", uint64(maxOperand), o.op))
 			}
 			o.by = by
 		}
@@ -170,22 +179,22 @@ func parseField(inner string) (part, error) {
 
 // bind gives a template its group. salt makes the random numbers of a plan's
 // templates different ones.
-func (t *Template) bind(g *Group, seed, salt uint64) error {
+func (t *Template) bind(g *Group, groups []*Group, seed, salt uint64) error {
 	t.seed = mix(seed, salt, 0)
 	bound := &Template{}
-	if err := bound.take(t.parts, g, 0); err != nil {
+	if err := bound.take(t.parts, g, groups, 0); err != nil {
 		return err
 	}
 	t.parts = bound.parts
 	return nil
 }
 
-func (t *Template) take(parts []part, g *Group, depth int) error {
+func (t *Template) take(parts []part, g *Group, groups []*Group, depth int) error {
 	for _, p := range parts {
 		p.ops = slices.Clone(p.ops)
 		for i := range p.ops {
-			if o := &p.ops[i]; o.n {
-				o.by, o.n = uint64(g.Clients), false
+			if err := p.ops[i].resolve(g, groups); err != nil {
+				return err
 			}
 		}
 		var inner *Template
@@ -201,6 +210,8 @@ func (t *Template) take(parts []part, g *Group, depth int) error {
 			continue
 		case 'i':
 			p.add = g.First
+		case 'j':
+			p.add = uint64(g.Clients)
 		case 'c':
 			inner = g.ClientID
 		case 'u':
@@ -219,10 +230,33 @@ func (t *Template) take(parts []part, g *Group, depth int) error {
 		if depth > 2 {
 			return fmt.Errorf("contains itself")
 		}
-		if err := t.take(inner.parts, g, depth+1); err != nil {
+		if err := t.take(inner.parts, g, groups, depth+1); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// resolve gives an operand its number.
+func (o *op) resolve(g *Group, groups []*Group) error {
+	switch o.of {
+	case "":
+		return nil
+	case "n":
+		o.by = uint64(g.Clients)
+	case "h":
+		o.by = uint64(g.Clients) / 2
+	default:
+		i := slices.IndexFunc(groups, func(g *Group) bool { return g.Name == o.of[1:] })
+		if i < 0 {
+			return fmt.Errorf("names the group %q, which is not there", o.of[1:])
+		}
+		o.by = uint64(groups[i].Clients)
+	}
+	if o.by == 0 && (o.op == '/' || o.op == '%') {
+		return fmt.Errorf("divides by half of one client, which is 0")
+	}
+	o.of = ""
 	return nil
 }
 
@@ -230,9 +264,10 @@ func (t *Template) take(parts []part, g *Group, depth int) error {
 func (t *Template) String() string { return t.source }
 
 // Append appends the text for a client's message. index is the client's place
-// in its group from 0, seq the number of the message. It does not allocate when
-// dst has room.
-func (t *Template) Append(dst []byte, index, seq uint32) []byte {
+// in its group from 0, seq the number of the message, unix the time in
+// nanoseconds since 1970 (0 where there is no %t). It does not allocate when dst
+// has room.
+func (t *Template) Append(dst []byte, index, seq uint32, unix int64) []byte {
 	for i := range t.parts {
 		p := &t.parts[i]
 		switch p.base {
@@ -244,6 +279,10 @@ func (t *Template) Append(dst []byte, index, seq uint32) []byte {
 			dst = p.append(dst, uint64(seq))
 		case 'r':
 			dst = p.append(dst, mix(t.seed, uint64(index)<<32|uint64(seq), uint64(i))>>32)
+		case 'j':
+			dst = p.append(dst, uint64(seq)*p.add+uint64(index))
+		case 't':
+			dst = p.append(dst, uint64(unix))
 		case 'U':
 			dst = append(dst, p.rows.user(index)...)
 		}
@@ -282,6 +321,9 @@ func (p *part) value(v uint64) uint64 {
 
 // uses tells whether a template has a field of one of these bases.
 func (t *Template) uses(bases string) bool {
+	if t == nil {
+		return false
+	}
 	return slices.ContainsFunc(t.parts, func(p part) bool { return p.base != 0 && strings.IndexByte(bases, p.base) >= 0 })
 }
 

@@ -1,0 +1,69 @@
+package plan
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// indexes are the variables by which schedulers tell a process its number: the
+// first pair whose index is set counts.
+var indexes = []struct {
+	index, count string
+	first        string // variable with the lowest index; "" for 0
+}{
+	{"MQBENCH_SHARD", "MQBENCH_SHARDS", ""},
+	{"JOB_COMPLETION_INDEX", "MQBENCH_SHARDS", ""},                             // Kubernetes Indexed Job, which does not tell the count
+	{"SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN"}, // sbatch --array
+	{"AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE", ""},
+	{"NOMAD_ALLOC_INDEX", "MQBENCH_SHARDS", ""}, // which does not tell the count either
+}
+
+// ShardFromEnv finds the shard's number and the number of shards in environment
+// variables: MQBENCH_SHARD, JOB_COMPLETION_INDEX, SLURM_ARRAY_TASK_ID,
+// AWS_BATCH_JOB_ARRAY_INDEX and NOMAD_ALLOC_INDEX, in this order. MQBENCH_SHARDS
+// is the number of shards where the scheduler does not tell it, and wins over
+// what it tells. ok is false if there is no index. The error names the variable
+// that is missing or makes no sense.
+func ShardFromEnv(lookup func(name string) (value string, ok bool)) (i, n int, ok bool, err error) {
+	number := func(name string) (int, bool, error) {
+		s, found := lookup(name)
+		if !found || s == "" {
+			return 0, false, nil
+		}
+		v, err := strconv.ParseUint(s, 10, 31)
+		if err != nil {
+			return 0, true, fmt.Errorf("%s: %q is not a whole number", name, s)
+		}
+		return int(v), true, nil
+	}
+	for _, x := range indexes {
+		i, found, err := number(x.index)
+		if err != nil {
+			return 0, 0, false, err
+		}
+		if !found {
+			continue
+		}
+		first := 0
+		if x.first != "" {
+			if first, _, err = number(x.first); err != nil {
+				return 0, 0, false, err
+			}
+		}
+		for _, name := range [...]string{"MQBENCH_SHARDS", x.count} {
+			if n, found, err = number(name); err != nil {
+				return 0, 0, false, err
+			} else if found {
+				break
+			}
+		}
+		switch {
+		case !found:
+			return 0, 0, false, fmt.Errorf("%s is set, and %s, the number of shards, is not", x.index, x.count)
+		case i < first || i-first >= n:
+			return 0, 0, false, fmt.Errorf("%s: there is no shard %d of %d", x.index, i, n)
+		}
+		return i - first, n, true, nil
+	}
+	return 0, 0, false, nil
+}
