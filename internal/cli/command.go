@@ -1,6 +1,10 @@
 package cli
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/mqtools/mqtools/internal/spelling"
+)
 
 // Commands is a set of mqbench's commands, as a bit mask.
 type Commands uint16
@@ -107,7 +111,7 @@ func (t *Tool) checkCommand(words *parsed) error {
 			}
 		}
 		err := Usagef("unknown command %q", words.positional[0])
-		if s := nearest(words.positional[0], names); s != "" {
+		if s := spelling.Nearest(words.positional[0], names); s != "" {
 			return err.WithHint("did you mean %s?", s)
 		}
 		return err.WithHint("they are %s", strings.Join(names, ", "))

@@ -35,7 +35,7 @@ func TestCommands(t *testing.T) {
 		{"play a b c --strict", 0, "play a,b,c\n", ""},
 		{"play a --cafile x", 0, "play a\n", ""},
 		{"run a b", 2, "", "mqbench: unexpected argument \"b\"\nmqbench: try 'mqbench run --help'\n"},
-		{"run --strict", 2, "", "mqbench: --strict has no effect on run\nmqbench: try 'mqbench run --help'\n"},
+		{"run --listen 1", 2, "", "mqbench: --listen has no effect on run\nmqbench: try 'mqbench run --help'\n"},
 		{"play a -h there", 2, "", "mqbench: -h/--host has no effect on play\nmqbench: try 'mqbench play --help'\n"},
 		{"play run", 0, "play run\n", ""},
 		{"", 2, "", "mqbench: a command is missing\nmqbench: they are run, play\n"},
@@ -56,8 +56,8 @@ func TestCommands(t *testing.T) {
 func TestHelpOfCommands(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]struct{ has, lacks []string }{
-		"--help":      {[]string{"  run         runs a plan\n", "  play        plays scripts\n", "--version"}, []string{"--strict", "--host HOST"}},
-		"run --help":  {[]string{"usage: mqbench run [FILE]\nruns a plan\n", "--host"}, []string{"--strict", "plays scripts"}},
+		"--help":      {[]string{"  run         runs a plan\n", "  play        plays scripts\n", "--version"}, []string{"--listen", "--host HOST"}},
+		"run --help":  {[]string{"usage: mqbench run [FILE]\nruns a plan\n", "--host"}, []string{"--listen", "plays scripts"}},
 		"play --help": {[]string{"usage: mqbench play SCRIPT...\n", "--strict", "--cafile", "--debug"}, []string{"--host HOST", "runs a plan"}},
 	} {
 		var out bytes.Buffer

@@ -54,6 +54,9 @@ type Group string
 
 // The groups, in the order in which --help shows them.
 const (
+	GroupLoad       Group = "Load"
+	GroupScale      Group = "Scale"
+	GroupMeasure    Group = "Measuring and reporting"
 	GroupPlay       Group = "Playing scripts"
 	GroupPublish    Group = "Publishing"
 	GroupSubscribe  Group = "Subscribing"

@@ -14,7 +14,7 @@ var connectionOptions = []Option{
 		Help: "TCP port of the broker; unless given 1883, with TLS 8883",
 	},
 	{
-		Name: "srv", Short: "S", Tools: All, Group: GroupConnection, Type: TypeBool,
+		Name: "srv", Short: "S", Tools: PubSub, Group: GroupConnection, Type: TypeBool,
 		Help: "take --host for a domain and connect to the brokers of its SRV records",
 	},
 	{
@@ -77,13 +77,13 @@ var connectionOptions = []Option{
 	},
 	{
 		// Not a TypeChoice: with --auth-command any name is right.
-		Name: "auth", Tools: All, Group: GroupConnection, Type: TypeString,
+		Name: "auth", Tools: PubSub, Group: GroupConnection, Type: TypeString,
 		Placeholder: "METHOD", Complete: CompleteChoice,
 		Choices: []Choice{{"scram-sha-1", nil}, {"scram-sha-256", nil}, {"scram-sha-512", nil}},
 		Help:    "authenticate by scram-sha-1, scram-sha-256 or scram-sha-512, or by any METHOD with --auth-command (MQTT 5)",
 	},
 	{
-		Name: "auth-command", Tools: All, Group: GroupConnection, Type: TypeString,
+		Name: "auth-command", Tools: PubSub, Group: GroupConnection, Type: TypeString,
 		Placeholder: "COMMAND",
 		Help:        "run COMMAND in the shell for every authentication by --auth, which may be any method; what it prints goes to the broker (MQTT 5)",
 	},
@@ -138,7 +138,7 @@ var connectionOptions = []Option{
 		Help: "connect from this local address or host name",
 	},
 	{
-		Name: "nodelay", Tools: All, Group: GroupConnection, Type: TypeBool,
+		Name: "nodelay", Tools: PubSub, Group: GroupConnection, Type: TypeBool,
 		Help: "set TCP_NODELAY; it is always set, the option is accepted for old scripts",
 	},
 	{
@@ -152,7 +152,7 @@ var connectionOptions = []Option{
 		Help: "most QoS 1 and 2 messages the broker may send unacknowledged (MQTT 5)",
 	},
 	{
-		Name: "max-packet-size", Tools: All, Group: GroupConnection, Type: TypeSize,
+		Name: "max-packet-size", Tools: PubSub, Group: GroupConnection, Type: TypeSize,
 		Placeholder: "SIZE", Min: 1, Max: 268435460,
 		Help: "largest packet accepted from the broker, as 64k or 1MiB",
 	},
@@ -172,7 +172,7 @@ var connectionOptions = []Option{
 		Help: "give up one attempt to connect after this long",
 	},
 	{
-		Name: "wait-for", Tools: All, Group: GroupConnection, Type: TypeDuration,
+		Name: "wait-for", Tools: PubSub, Group: GroupConnection, Type: TypeDuration,
 		Placeholder: "DURATION",
 		Help:        "keep trying the first connect that long before giving up",
 	},

@@ -11,8 +11,4 @@ var playOptions = []Option{
 		Placeholder: "ADDR", Complete: CompleteHost,
 		Help: "play clients to the broker under test at HOST, HOST:PORT or a URL",
 	},
-	{
-		Name: "strict", Tools: Bench, For: CommandPlay, Group: GroupPlay, Type: TypeBool,
-		Help: "expect also what the specification says should be, not only what must be",
-	},
 }

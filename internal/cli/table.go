@@ -14,6 +14,9 @@ type Options []*Option
 func Table(tools ToolSet) Options {
 	table := make(Options, 0, 96)
 	for _, group := range [...][]Option{
+		loadOptions,
+		scaleOptions,
+		measureOptions,
 		playOptions,
 		publishOptions,
 		subscribeOptions,

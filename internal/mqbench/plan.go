@@ -1,0 +1,171 @@
+package mqbench
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench/plan"
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/spelling"
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// shortForms are the commands that make a plan of options alone.
+var shortForms = map[string]func(plan.Short, plan.Options) (*plan.Plan, error){
+	"conn": plan.Conn, "pub": plan.Pub, "sub": plan.Sub, "pubsub": plan.PubSub,
+}
+
+// ofShortForms are the options that have no effect on a preset or a scenario,
+// which say all that themselves.
+var ofShortForms = [...]string{"clients", "subscribers", "topic", "filter", "qos", "retain", "size", "message", "rate", "interval", "limit",
+	"max-inflight", "connect-rate", "id", "first", "disable-clean-session", "session-expiry", "keepalive", "username"}
+
+// readPlan makes the plan of a command line: of a short form, or of the preset
+// or scenario that is named.
+func readPlan(inv *cli.Invocation, words []string, change func(*plan.Options)) (*plan.Plan, error) {
+	o, err := planOptions(inv)
+	if err != nil {
+		return nil, err
+	}
+	if change != nil {
+		change(&o)
+	}
+	form := shortForms[inv.Tool.Command.Name]
+	if form == nil && len(words) > 0 && shortForms[words[0]] != nil {
+		form, words = shortForms[words[0]], words[1:]
+		if len(words) > 0 {
+			return nil, cli.Usagef("unexpected argument %q", words[0])
+		}
+	}
+	var p *plan.Plan
+	switch {
+	case form != nil:
+		s, serr := short(inv)
+		if serr != nil {
+			return nil, serr
+		}
+		p, err = form(s, o)
+	case len(words) == 0:
+		return nil, cli.Usagef("no preset and no scenario is named").WithHint("presets: %s", strings.Join(plan.Presets(), ", "))
+	default:
+		for _, name := range ofShortForms {
+			if inv.Values.Origin(name) == cli.OriginFlag {
+				return nil, cli.Usagef("%s has no effect on a preset or a scenario", inv.Values.Label(name)).WithHint("--scale, --load, --duration, --warm-up and --seed have; or write a scenario of your own")
+			}
+		}
+		p, err = namedPlan(words[0], o)
+	}
+	var missing *fs.PathError
+	switch {
+	case err == nil:
+		return p, nil
+	case errors.As(err, &missing):
+		return nil, cli.Usagef("%v", err)
+	}
+	var usage *cli.UsageError
+	if errors.As(err, &usage) {
+		return nil, err
+	}
+	return nil, cli.Usagef("%v", err)
+}
+
+// namedPlan is a preset, or the scenario in a file: a path has a slash or a dot.
+func namedPlan(name string, o plan.Options) (*plan.Plan, error) {
+	p, err := plan.Preset(name, o)
+	if err == nil || slices.Contains(plan.Presets(), name) || strings.HasPrefix(name, "bifro:") {
+		return p, err
+	}
+	if strings.HasSuffix(name, ".yaml") || strings.HasSuffix(name, ".yml") {
+		return plan.Read(name, o)
+	}
+	unknown := cli.Usagef("%q is no preset, and no scenario, whose name ends in .yaml", name)
+	if s := spelling.Nearest(name, plan.Presets()); s != "" {
+		return nil, unknown.WithHint("did you mean %s?", s)
+	}
+	return nil, unknown.WithHint("presets: %s", strings.Join(plan.Presets(), ", "))
+}
+
+// planOptions are what the command line changes in any plan.
+func planOptions(inv *cli.Invocation) (o plan.Options, err error) {
+	v := inv.Values
+	for name, to := range map[string]*float64{"scale": &o.Scale, "load": &o.Load} {
+		if v.IsSet(name) {
+			if *to, err = factor(v, name); err != nil {
+				return o, err
+			}
+		}
+	}
+	if v.IsSet("seed") {
+		seed := uint64(v.Int64("seed"))
+		o.Seed = &seed
+	}
+	for name, to := range map[string]**time.Duration{"warm-up": &o.WarmUp, "duration": &o.Measure} {
+		if v.IsSet(name) {
+			d := v.Duration(name)
+			*to = &d
+		}
+	}
+	switch v.String("protocol-version") {
+	case "5":
+		o.Version = packet.V5
+	case "311":
+		o.Version = packet.V311
+	case "31":
+		o.Version = packet.V31
+	}
+	return o, nil
+}
+
+// factor reads a number above zero.
+func factor(v *cli.Values, name string) (float64, error) {
+	f, err := strconv.ParseFloat(v.String(name), 64)
+	if err != nil || !(f > 0 && f <= 1e9) {
+		return 0, cli.Usagef("%s: %q is not a number above 0", v.Label(name), v.String(name))
+	}
+	return f, nil
+}
+
+// rate reads a rate.
+func rate(v *cli.Values, name string) (plan.Rate, error) {
+	r, err := plan.ParseRate(v.String(name))
+	if err != nil {
+		return r, cli.Usagef("%s: %q %v", v.Label(name), v.String(name), err).WithHint("as 1000, 1000/s or 10/m")
+	}
+	return r, nil
+}
+
+// short are the settings of a short form.
+func short(inv *cli.Invocation) (s plan.Short, err error) {
+	v := inv.Values
+	s = plan.Short{
+		Clients: v.Int("clients"), Subscribers: v.Int("subscribers"), ConnectRate: plan.Rate{Events: 1000, Per: time.Second},
+		Topics: v.Strings("topic"), Filters: v.Strings("filter"), QoS: packet.QoS(v.Int("qos")), Retain: v.Bool("retain"),
+		Payload: v.String("message"), Interval: v.Duration("interval"), Window: v.Int("max-inflight"), Limit: uint64(v.Int64("limit")),
+		WarmUp: v.Duration("warm-up"), Duration: v.Duration("duration"),
+		ClientID: v.String("id"), First: uint64(v.Int64("first")), Username: v.String("username"),
+		Persistent: v.Bool("disable-clean-session"), SessionExpiry: v.Duration("session-expiry"),
+	}
+	if size := int(v.Int64("size")); s.Payload == "" {
+		s.Size = &size
+	}
+	keepAlive := v.Duration("keepalive")
+	s.KeepAlive = &keepAlive
+	switch r := v.String("rate"); {
+	case r == "unlimited":
+		s.Unlimited = true
+	case r != "":
+		if s.Rate, err = rate(v, "rate"); err != nil {
+			return s, err
+		}
+	}
+	if v.IsSet("connect-rate") {
+		if s.ConnectRate, err = rate(v, "connect-rate"); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
