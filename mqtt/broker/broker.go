@@ -54,6 +54,9 @@ type Broker struct {
 	closing   bool
 	running   sync.WaitGroup // connections
 
+	pace   pace
+	queued atomic.Int64 // bytes of the messages that wait in queues
+
 	done  chan struct{} // closed by Close
 	stats counters
 }
@@ -69,6 +72,7 @@ type Stats struct {
 	Clients     int    // connected
 	Sessions    int    // known now, connected or not
 	Retained    int    // retained messages
+	Queued      int    // bytes of the messages that wait for clients
 	Received    uint64 // PUBLISH packets accepted from clients
 	Sent        uint64 // messages handed to clients' connections
 	Dropped     uint64 // messages given up: queue full, expired, too large for the client
@@ -136,8 +140,12 @@ func (b *Broker) ServeConn(nc net.Conn) {
 	b.connMu.Lock()
 	open := len(b.conns)
 	if b.closing || open >= 2*b.opts.MaxConnections {
+		closing := b.closing
 		b.connMu.Unlock()
 		_ = nc.Close()
+		if !closing {
+			b.log(Event{Kind: EventRejected, Remote: c.remote, Err: errCrowd})
+		}
 		return
 	}
 	c.surplus = open >= b.opts.MaxConnections
@@ -210,7 +218,7 @@ func (b *Broker) Stats() Stats {
 	b.connMu.Unlock()
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return Stats{Connections: open, Clients: int(b.stats.connected.Load()), Sessions: len(b.sessions), Retained: b.retained.Len(),
+	return Stats{Connections: open, Clients: int(b.stats.connected.Load()), Sessions: len(b.sessions), Retained: b.retained.Len(), Queued: int(b.queued.Load()),
 		Received: b.stats.received.Load(), Sent: b.stats.sent.Load(), Dropped: b.stats.dropped.Load()}
 }
 

@@ -24,6 +24,7 @@ type conn struct {
 	nc      net.Conn
 	remote  string
 	surplus bool                   // above MaxConnections: CONNECT will be refused
+	hasty   bool                   // above ConnectRate: the same
 	client  atomic.Pointer[client] // set once, by run, when CONNECT is accepted
 
 	// Of run alone.
@@ -70,14 +71,27 @@ var (
 	errBye  = errors.New("client disconnected")
 )
 
+// Errors of connections that are closed unread.
+var (
+	errCrowd = errors.New("too many connections")
+	errRate  = errors.New("too many connections a second from this address")
+)
+
 func (c *conn) run() {
 	defer c.b.forget(c)
 	defer c.nc.Close()
 	now := c.b.now()
+	switch late := c.b.pace.enter(c.nc.RemoteAddr(), c.b.opts.ConnectRate, now); {
+	case late > time.Second:
+		c.b.log(Event{Kind: EventRejected, Remote: c.remote, Err: errRate})
+		return
+	case late > 0:
+		c.hasty = true
+	}
 	c.sc.Serve(session.Config{
 		MaxPacket: c.b.opts.MaxPacketSize, ReceiveMaximum: c.b.opts.ReceiveMaximum, TopicAliasMaximum: c.b.opts.TopicAliasMaximum,
 		LimitQoS: c.b.opts.LimitQoS, MaximumQoS: c.b.opts.MaximumQoS, SendAliases: uint16(c.b.opts.SendAliases), ConnectTimeout: c.b.opts.ConnectTimeout,
-		Explain: c.b.opts.ReasonStrings,
+		Explain: c.b.opts.ReasonStrings, SendBytes: c.b.opts.QueueBytes,
 	}, now)
 	err := c.loop()
 	if c.client.Load() == nil {

@@ -105,8 +105,8 @@ func TestNothingButCONNECTBegins(t *testing.T) {
 
 func TestALargePacketOfSmallThingsPassesThrough(t *testing.T) {
 	t.Parallel()
-	_, addr := brokertest.Start(t)
 	const n = 100_000
+	_, addr := brokertest.StartWith(t, broker.Options{MaxUserProperties: n})
 	props := bytes.Repeat([]byte{0x26, 0, 1, 'k', 0, 0}, n)
 	body := append([]byte{0, 1, 't', byte(len(props) | 128), byte(len(props)>>7 | 128), byte(len(props) >> 14)}, props...)
 	pub := append([]byte{0x30, byte(len(body) | 128), byte(len(body)>>7 | 128), byte(len(body) >> 14)}, body...)

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
 // route is the way of one message to its subscribers. It is reused.
@@ -51,6 +50,9 @@ func (c *conn) publish(cl *client, p *packet.Publish, now time.Duration) (slow b
 	b.stats.received.Add(1)
 	qos, id := p.QoS, p.PacketID
 	reason, words := c.deliver(cl, p, now)
+	if reason.Failed() {
+		b.log(Event{Kind: EventNotPublished, ClientID: cl.id, Remote: c.remote, Topic: string(p.Topic), Reason: reason, Text: words})
+	}
 	if len(c.route.wait) > 0 {
 		slow = true
 		c.startTouched()
@@ -88,11 +90,8 @@ func (c *conn) deliver(cl *client, p *packet.Publish, now time.Duration) (reason
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
 	b, o := c.b, &c.b.opts
-	if topic.Levels(string(p.Topic)) > o.MaxTopicLevels {
-		return packet.TopicNameInvalid, "the topic name has too many levels"
-	}
-	if ownTopic(p.Topic) {
-		return packet.NotAuthorized, "$SYS topics are the server's own"
+	if reason, words := o.judge(p.Topic, p.Properties); reason != packet.Success {
+		return reason, words
 	}
 	if o.Authorize != nil && !o.Authorize(cl.id, c.username, string(p.Topic), true) {
 		return packet.NotAuthorized, "the client may not publish to this topic"
@@ -138,13 +137,17 @@ func (b *Broker) publishKept(m *message, now time.Duration) {
 	r := route{b: b, from: m.from, now: now, kept: m}
 	r.pub = packet.Publish{Topic: m.topic, Payload: m.payload, QoS: m.qos, Retain: m.retain, Properties: m.props}
 	if m.from != nil && b.opts.Authorize != nil && !b.opts.Authorize(m.from.id, m.user, string(m.topic), true) {
+		b.notPublished(m, packet.NotAuthorized)
 		return
 	}
 	if m.expires != 0 { // the interval starts when the will is published
 		r.kept = keep(&r.pub, m.from, now)
 	}
-	if m.retain && !m.sys && b.retain(&r) != packet.Success {
-		return
+	if m.retain && !m.sys {
+		if reason := b.retain(&r); reason != packet.Success {
+			b.notPublished(m, reason)
+			return
+		}
 	}
 	b.match(&r)
 	for i := range r.hits {
@@ -156,6 +159,11 @@ func (b *Broker) publishKept(m *message, now time.Duration) {
 		}
 		h.cl.mu.Unlock()
 	}
+}
+
+// notPublished logs a will that nobody gets.
+func (b *Broker) notPublished(m *message, reason packet.ReasonCode) {
+	b.log(Event{Kind: EventNotPublished, ClientID: m.from.id, Topic: string(m.topic), Reason: reason, Text: "its will"})
 }
 
 // retain stores or removes the retained message of a topic (MQTT-3.3.1-5 to

@@ -94,12 +94,19 @@ func (c *conn) subscribe(cl *client, p *packet.Subscribe, now time.Duration) {
 	}
 	var sends []send
 	var words string
+	crammed := b.opts.crammed(p.Properties)
+	if crammed {
+		words = "too many user properties"
+	}
 	for i := range p.Subscriptions {
 		sub := &p.Subscriptions[i]
 		filter := string(sub.Filter)
 		s := subscription{sub.Options, id}
 		_, again := cl.subs[filter]
-		reason := b.add(c, cl, filter, s, again)
+		reason := packet.QuotaExceeded
+		if !crammed {
+			reason = b.add(c, cl, filter, s, again)
+		}
 		if reason.Failed() && words == "" {
 			words = refusedFilter(filter, reason)
 		}
@@ -168,7 +175,7 @@ func refusedFilter(filter string, reason packet.ReasonCode) string {
 // add makes or replaces a subscription. Broker.mu is held.
 func (b *Broker) add(c *conn, cl *client, filter string, s subscription, again bool) packet.ReasonCode {
 	o := &b.opts
-	if topic.ValidateFilter(filter) != nil {
+	if topic.ValidateFilter(filter) != nil || len(filter) > o.MaxTopicBytes {
 		return packet.TopicFilterInvalid
 	}
 	_, inner, shared := topic.ParseShare(filter)
