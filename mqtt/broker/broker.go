@@ -144,7 +144,7 @@ func (b *Broker) ServeConn(nc net.Conn) {
 		b.connMu.Unlock()
 		_ = nc.Close()
 		if !closing {
-			b.log(Event{Kind: EventRejected, Remote: c.remote, Err: errCrowd})
+			b.log(Event{Kind: EventRejected, Remote: remoteName(nc), Err: errCrowd})
 		}
 		return
 	}

@@ -22,7 +22,7 @@ import (
 type conn struct {
 	b       *Broker
 	nc      net.Conn
-	remote  string
+	remote  string                 // the client's address; set by run
 	surplus bool                   // above MaxConnections: CONNECT will be refused
 	hasty   bool                   // above ConnectRate: the same
 	client  atomic.Pointer[client] // set once, by run, when CONNECT is accepted
@@ -57,12 +57,19 @@ type conn struct {
 }
 
 func newConn(b *Broker, nc net.Conn) *conn {
-	c := &conn{b: b, nc: nc, remote: nc.RemoteAddr().String(), flushed: make(chan struct{})}
-	if c.remote == "" || c.remote == "@" {
-		c.remote = "unix socket"
-	}
+	c := &conn{b: b, nc: nc, flushed: make(chan struct{})}
 	c.route.b = b
 	return c
+}
+
+// remoteName is the peer's address for people. It may have to wait, as the
+// address of a connection through a proxy does.
+func remoteName(nc net.Conn) string {
+	s := nc.RemoteAddr().String()
+	if s == "" || s == "@" {
+		return "unix socket"
+	}
+	return s
 }
 
 // Errors that end a connection without being an error of the peer.
@@ -80,6 +87,7 @@ var (
 func (c *conn) run() {
 	defer c.b.forget(c)
 	defer c.nc.Close()
+	c.remote = remoteName(c.nc)
 	now := c.b.now()
 	switch late := c.b.pace.enter(c.nc.RemoteAddr(), c.b.opts.ConnectRate, now); {
 	case late > time.Second:
@@ -447,7 +455,8 @@ func (c *conn) reject(err error) {
 				e.Text = "this looks like " + p.String() + ", and the port is one of plain MQTT"
 			}
 		}
-		if !errors.Is(err, errBye) && (!errors.Is(err, io.EOF) || c.w > 0) {
+		// Neither who leaves without a word nor who is cut off by Close is of interest.
+		if !errors.Is(err, errBye) && !errors.Is(err, net.ErrClosed) && (!errors.Is(err, io.EOF) || c.w > 0) {
 			c.b.log(e)
 		}
 	} else {
