@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,6 +64,75 @@ func TestServeHasUsers(t *testing.T) {
 	}
 	r := run(t, "", "mqsub", "--serve", "127.0.0.1:0", "--serve-users", usersFile(t, "users: {al: pencil}\n"), "-t", "a")
 	if r.code != 2 || !strings.Contains(r.err, ":1:13: ") || strings.Contains(r.err, "pencil") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// One broker behind several addresses, of all kinds.
+func TestServeListensOnSeveralAddresses(t *testing.T) {
+	t.Parallel()
+	certs := certtest.New(t)
+	socket := filepath.Join(t.TempDir(), "s")
+	for _, name := range []string{"mqsub", "mqpub", "mqbench"} {
+		args := []string{"--serve", "mqtt://127.0.0.1:0", "--serve", "ws://127.0.0.1:0/mqtt", "--serve", "mqtts://127.0.0.1:0",
+			"--serve=wss://127.0.0.1:0", "--serve", "unix://" + socket, "--serve-cert", certs.Server.CertFile, "--serve-key", certs.Server.KeyFile}
+		if name != "mqsub" {
+			if r := run(t, "", name, append(args, "--show-config")...); r.code != 0 || !strings.Contains(r.out, `"mqtt://127.0.0.1:0" "ws://127.0.0.1:0/mqtt" "mqtts://127.0.0.1:0" "wss://127.0.0.1:0" "unix://`+socket+`"`) {
+				t.Errorf("%s: %+v", name, r)
+			}
+			continue
+		}
+		s := start(t, nil, name, append(args, "-t", "#", "-C", "5", "-v")...)
+		s.listening(t)
+		said := ""
+		for deadline := time.Now().Add(patience); strings.Count(said, "\n") < 5 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			said = s.err.String()
+		}
+		for i, line := range strings.Split(strings.TrimSpace(said), "\n") {
+			_, addr, _ := strings.Cut(line, "broker listens on ")
+			to := []string{"--url", []string{"mqtt://", "", "mqtts://", "", "unix://"}[i] + addr}
+			if i == 2 || i == 3 {
+				to = append(to, "--cafile", certs.CA.CertFile)
+			}
+			if r := run(t, "", "mqpub", append(to, "-t", "a", "-m", "x", "-q", "1", "-r")...); r.code != 0 {
+				t.Errorf("%s: %+v", line, r)
+			}
+		}
+		if r := s.wait(); r.code != 0 || r.out != strings.Repeat("a x\n", 5) {
+			t.Errorf("%+v", r)
+		}
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"--serve", "127.0.0.1:0", "--serve", "mqtts://127.0.0.1:0"}, 3, "without a certificate"},
+		{[]string{"--serve", "mqtt://127.0.0.1:0", "--serve-cert", certs.Server.CertFile, "--serve-key", certs.Server.KeyFile}, 3, "without TLS"},
+		{[]string{"--serve", "127.0.0.1:0", "--serve", "mqtt://127.0.0.1:0", "--serve-cert", certs.Server.CertFile, "--serve-key", certs.Server.KeyFile,
+			"--serve-client-ca", certs.CA.CertFile}, 2, "open to everybody"},
+	} {
+		if r := run(t, "", "mqsub", append(c.args, "-t", "a")...); r.code != c.code || !strings.Contains(r.err, c.says) {
+			t.Errorf("%q: %+v, want %d and %q", c.args, r, c.code, c.says)
+		}
+	}
+}
+
+func TestServeBehindAProxy(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, "mqsub", "--serve", "127.0.0.1:0", "--serve-proxy-protocol", "-t", "#", "-C", "1", "-v", "-d")
+	addr := s.listening(t)
+	if r := run(t, "", "mqpub", "-h", addr, "-t", "a", "-m", "no header", "-q", "1"); r.code != 3 {
+		t.Errorf("without a header: %+v", r)
+	}
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	// CONNECT, and PUBLISH of a retained message.
+	_, _ = nc.Write([]byte("PROXY TCP4 192.0.2.1 198.51.100.1 56324 1883\r\n\x10\x0c\x00\x04MQTT\x04\x02\x00\x00\x00\x00\x31\x04\x00\x01ax"))
+	if r := s.wait(); r.code != 0 || r.out != "a x\n" || !strings.Contains(r.err, " connected from 192.0.2.1:56324") || !strings.Contains(r.err, "this looks like MQTT") {
 		t.Errorf("%+v", r)
 	}
 }
