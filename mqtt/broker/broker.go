@@ -163,9 +163,14 @@ func (b *Broker) forget(c *conn) {
 }
 
 // Close stops listening, tells every MQTT 5.0 client that the server shuts
-// down, lets what is already queued for writing go out, and ends. Wills are
-// not published. When ctx ends first, the remaining connections are cut and
-// the context's error is returned.
+// down, lets what is already queued for writing go out, and ends. When ctx
+// ends first, the remaining connections are cut and the context's error is
+// returned.
+//
+// Wills are not published, whether their delay has begun or not: it is not the
+// clients that are lost, and all who could hear of it are told of the shutdown
+// themselves. MQTT lets a server that shuts down defer wills to its next start
+// (section 3.1.2.5), and a broker in memory has none.
 func (b *Broker) Close(ctx context.Context) error {
 	b.connMu.Lock()
 	if !b.closing {
