@@ -42,6 +42,8 @@ type conn struct {
 	method   string          // of enhanced authentication; empty for none
 	exchange Exchange        // under way; of run alone
 	asking   *packet.Connect // that waits for exchange; of run alone
+	authBy   time.Duration   // when the exchange of a re-authentication must have ended; 0 for none; of run alone
+	judging  bool            // a PUBLISH is being handled; of run alone
 	quiet    bool            // no reason strings in acknowledgements (MQTT-3.1.2-29)
 	over     bool
 	kicked   packet.ReasonCode // why over was set by us
@@ -87,6 +89,7 @@ var (
 func (c *conn) run() {
 	defer c.b.forget(c)
 	defer c.nc.Close()
+	defer c.rescue(func() {}) // from the net.Conn's own bugs
 	c.remote = remoteName(c.nc)
 	now := c.b.now()
 	switch late := c.b.pace.enter(c.nc.RemoteAddr(), c.b.opts.ConnectRate, now); {
@@ -114,19 +117,32 @@ func (c *conn) run() {
 // errBug ends a connection that has crashed.
 var errBug = errors.New("internal error")
 
+// rescue is to be deferred: it logs a panic and goes on with then.
+func (c *conn) rescue(then func()) {
+	if p := recover(); p != nil {
+		id := ""
+		if cl := c.client.Load(); cl != nil {
+			id = cl.id
+		}
+		c.b.log(Event{Kind: EventPanic, ClientID: id, Remote: c.remote, Text: fmt.Sprintf("%v\n%s", p, debug.Stack())})
+		then()
+	}
+}
+
 // loop reads and handles packets until the connection is over. A panic ends
 // this connection alone; whatever unlocks on the way does so by defer.
 func (c *conn) loop() (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			id := ""
-			if cl := c.client.Load(); cl != nil {
-				id = cl.id
-			}
-			c.b.log(Event{Kind: EventPanic, ClientID: id, Remote: c.remote, Text: fmt.Sprintf("%v\n%s", p, debug.Stack())})
-			err = errBug
+	defer c.rescue(func() {
+		err = errBug
+		if c.judging {
+			// Refused, where that can be said: a client that sent it again
+			// would get no further.
+			p, cl := &c.ev.Publish, c.client.Load()
+			cl.mu.Lock()
+			c.sc.AckWith(p.QoS, p.PacketID, packet.UnspecifiedError, nil)
+			cl.mu.Unlock()
 		}
-	}()
+	})
 	for {
 		if err := c.ready(); err != nil {
 			return err
@@ -202,6 +218,12 @@ func (c *conn) ready() error {
 	next, err := c.sc.Tick(now, true)
 	if err != nil {
 		return err
+	}
+	if c.authBy != 0 {
+		if now >= c.authBy {
+			return strayAuth(packet.NotAuthorized, "MQTT-4.12.1-2", "re-authentication has taken too long")
+		}
+		next = min(next, c.authBy)
 	}
 	c.deadline = next
 	if next-now > 1<<60 {
@@ -317,49 +339,65 @@ func (c *conn) startWriter() {
 // come together since the last.
 func (c *conn) write() {
 	cl := c.client.Load()
+	defer c.rescue(func() { c.broken(cl, errBug) })
 	spare := []byte(nil)
 	for {
-		cl.mu.Lock()
-		if spare == nil {
-			spare, c.spare = c.spare, nil
-		}
-		now := c.b.now()
-		cl.pumpOf(c, now)
-		if c.sc.Pending() == 0 {
-			c.writing = false
-			if cap(spare) <= 64<<10 {
-				c.spare = spare
-			}
-			c.checkFlushed()
-			if len(cl.waiters) > 0 && cl.roomy() {
-				cl.wakeWaiters()
-			}
-			cl.mu.Unlock()
+		out := c.take(cl, spare)
+		if out == nil {
 			return
 		}
-		out := c.sc.Swap(spare, now)
-		c.drained()
-		if len(cl.waiters) > 0 && cl.roomy() {
-			cl.wakeWaiters()
-		}
-		cl.mu.Unlock()
 		if err := c.writeOut(cl, out); err != nil {
-			cl.mu.Lock()
-			c.writing = false
-			c.over = true
-			if c.why == "" && errors.Is(err, os.ErrDeadlineExceeded) {
-				c.why = "it does not read"
-			}
-			c.sc.Lost(nil)
-			c.drained()
-			c.checkFlushed()
-			cl.wakeWaiters()
-			cl.mu.Unlock()
-			_ = c.nc.Close() // ends the read
+			c.broken(cl, err)
 			return
 		}
 		spare = out[:0]
 	}
+}
+
+// take is what is to be written now, in exchange for an empty buffer; nil if
+// there is nothing, which ends the writer.
+func (c *conn) take(cl *client, spare []byte) (out []byte) {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	if spare == nil {
+		spare, c.spare = c.spare, nil
+	}
+	now := c.b.now()
+	cl.pumpOf(c, now)
+	if c.sc.Pending() > 0 {
+		out = c.sc.Swap(spare, now)
+		c.drained()
+	} else {
+		c.writing = false
+		if cap(spare) <= 64<<10 {
+			c.spare = spare
+		}
+		c.checkFlushed()
+	}
+	if len(cl.waiters) > 0 && cl.roomy() {
+		cl.wakeWaiters()
+	}
+	return out
+}
+
+// broken ends a connection that cannot be written to, and its writer.
+func (c *conn) broken(cl *client, err error) {
+	cl.mu.Lock()
+	c.writing = false
+	c.over = true
+	switch {
+	case c.why != "":
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.why = "it does not read"
+	case err == errBug:
+		c.why = err.Error()
+	}
+	c.sc.Lost(nil)
+	c.drained()
+	c.checkFlushed()
+	cl.wakeWaiters()
+	cl.mu.Unlock()
+	_ = c.nc.Close() // ends the read
 }
 
 // writeOut writes in pieces, for each of which the client has the stall

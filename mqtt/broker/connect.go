@@ -326,7 +326,7 @@ func (c *conn) end(err error) {
 	b.mu.Lock()
 	cl.mu.Lock()
 	if !c.over {
-		if errors.As(err, &pe) || errors.Is(err, session.ErrKeepAlive) {
+		if errors.As(err, &pe) || errors.Is(err, session.ErrKeepAlive) || err == errBug {
 			c.sc.Fail(err)
 		}
 		c.over = true

@@ -97,13 +97,17 @@ type Options struct {
 	// AuthMethods are the methods of enhanced authentication (section 4.12),
 	// by name. Each CONNECT and each re-authentication gets a new Exchange.
 	// A CONNECT with a method is not for Authenticate. All AUTH packets before
-	// CONNACK have ConnectTimeout together.
+	// CONNACK have ConnectTimeout together, and so have those of one
+	// re-authentication; the connection ends with 0x87, not authorized, then.
 	AuthMethods map[string]func() Exchange
 
 	// Authorize decides whether a client may publish to a topic name
 	// (write) or subscribe to a topic filter; nil allows everything. It is
 	// called from many goroutines, with locks held: it must not call the
 	// broker. A will is asked about when it comes and when it is published.
+	// A panic in it, as in Authenticate and AuthMethods, ends the connection
+	// that it is called for with 0x80, unspecified error; where there is none,
+	// it says no.
 	Authorize func(clientID, username, topic string, write bool) bool
 
 	// Log is told what happens; nil is silence. It is called from many

@@ -49,7 +49,9 @@ func (c *conn) publish(cl *client, p *packet.Publish, now time.Duration) (slow b
 	b := c.b
 	b.stats.received.Add(1)
 	qos, id := p.QoS, p.PacketID
+	c.judging = true
 	reason, words := c.deliver(cl, p, now)
+	c.judging = false
 	if reason.Failed() {
 		b.log(Event{Kind: EventNotPublished, ClientID: cl.id, Remote: c.remote, Topic: string(p.Topic), Reason: reason, Text: words})
 	}
@@ -136,7 +138,7 @@ func ownTopic(name []byte) bool { return len(name) > 4 && string(name[:5]) == "$
 func (b *Broker) publishKept(m *message, now time.Duration) {
 	r := route{b: b, from: m.from, now: now, kept: m}
 	r.pub = packet.Publish{Topic: m.topic, Payload: m.payload, QoS: m.qos, Retain: m.retain, Properties: m.props}
-	if m.from != nil && b.opts.Authorize != nil && !b.opts.Authorize(m.from.id, m.user, string(m.topic), true) {
+	if m.from != nil && !b.allows(m.from.id, m.user, string(m.topic), true) {
 		b.notPublished(m, packet.NotAuthorized)
 		return
 	}

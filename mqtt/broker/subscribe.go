@@ -187,7 +187,7 @@ func (b *Broker) add(c *conn, cl *client, filter string, s subscription, again b
 	case o.DisableSubscriptionIDs && s.id != 0:
 		return packet.SubscriptionIdentifiersNotSupported
 	}
-	if !b.mayRead(cl.id, c.username, filter) {
+	if o.Authorize != nil && !o.Authorize(cl.id, c.username, inner, false) { // not the group
 		return packet.NotAuthorized
 	}
 	if !again && len(cl.subs) >= o.MaxSubscriptions {
@@ -219,12 +219,6 @@ func (b *Broker) add(c *conn, cl *client, filter string, s subscription, again b
 		b.counted(filter, 1)
 	}
 	return packet.ReasonCode(s.options.QoS())
-}
-
-// mayRead asks about a filter, of a shared subscription without its group.
-func (b *Broker) mayRead(clientID, username, filter string) bool {
-	_, inner, _ := topic.ParseShare(filter)
-	return b.opts.Authorize == nil || b.opts.Authorize(clientID, username, inner, false)
 }
 
 // remove ends a subscription. Broker.mu is held.
