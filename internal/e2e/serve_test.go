@@ -3,8 +3,11 @@ package e2e
 import (
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -134,6 +137,78 @@ func TestServeBehindAProxy(t *testing.T) {
 	_, _ = nc.Write([]byte("PROXY TCP4 192.0.2.1 198.51.100.1 56324 1883\r\n\x10\x0c\x00\x04MQTT\x04\x02\x00\x00\x00\x00\x31\x04\x00\x01ax"))
 	if r := s.wait(); r.code != 0 || r.out != "a x\n" || !strings.Contains(r.err, " connected from 192.0.2.1:56324") || !strings.Contains(r.err, "this looks like MQTT") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// SIGHUP has the broker read its users again: who is new gets in, who is gone
+// is cut off, and a file with an error changes nothing.
+func TestServeReadsItsUsersAgain(t *testing.T) {
+	t.Parallel()
+	need(t)
+	if runtime.GOOS == "windows" {
+		t.Skip("no SIGHUP")
+	}
+	bin, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := func(name string) string {
+		k, err := auth.KeysOf("SCRAM-SHA-512", "of "+name, []byte("salt of "+name), 4096)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return "  " + name + ": " + k.String() + "\n"
+	}
+	as := func(name string) []string { return []string{"-u", name, "-P", "of " + name} }
+	users := usersFile(t, "users:\n"+user("al")+user("bo"))
+	d := startDaemon(t, exec.Command(bin+"/mqsub", append(as("al"), "--config", "none", "--serve", "127.0.0.1:0", "--serve-users", users, "-t", "own")...))
+	hangUp := func(text, says string) {
+		t.Helper()
+		before := len(d.log.String())
+		if err := os.WriteFile(users, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_ = d.cmd.Process.Signal(syscall.SIGHUP)
+		d.await(says, func() bool { return strings.Contains(d.log.String()[before:], says+"\n") })
+	}
+	const listens = "broker listens on "
+	d.await("address", func() bool {
+		_, rest, ok := strings.Cut(d.log.String(), listens)
+		return ok && strings.Contains(rest, "\n")
+	})
+	_, addr, _ := strings.Cut(d.log.String(), listens)
+	addr, _, _ = strings.Cut(addr, "\n")
+	pub := func(name string, code int) {
+		t.Helper()
+		if r := run(t, "", "mqpub", append(as(name), "-h", addr, "-t", "t", "-m", "by "+name, "-q", "1")...); r.code != code {
+			t.Errorf("%s: %+v, want status %d", name, r, code)
+		}
+	}
+	follow := func(name string) *running {
+		t.Helper()
+		r := start(t, nil, "mqsub", append(as(name), "-h", addr, "-t", "t", "-d", "--no-reconnect")...)
+		if !poll(r.done, func() bool { return strings.Contains(r.err.String(), "received SUBACK") }) {
+			t.Fatalf("%s does not subscribe: %s", name, r.err.String())
+		}
+		return r
+	}
+	al, bo := follow("al"), follow("bo")
+	pub("bo", 0)
+	pub("cy", 4)
+	hangUp("users:\n"+user("al")+user("cy"), "users and rules read again")
+	if r := bo.wait(); r.code != 7 || !strings.Contains(r.err, "not authorized") {
+		t.Errorf("the user that is gone: %+v", r)
+	}
+	pub("bo", 4)
+	pub("cy", 0)
+	hangUp("users:\n"+user("al")+"  bo: pencil\n", users+":3:7: the password of \"bo\" is not what --hash-password prints: not of the form METHOD$ITERATIONS:SALT$STOREDKEY:SERVERKEY; the users and rules stay as they were")
+	pub("bo", 4)
+	pub("cy", 0)
+	if want := "by bo\nby cy\nby cy\n"; al.until(t, want) != want {
+		t.Errorf("the user that stays: %q, want %q", al.out.String(), want)
+	}
+	if strings.Contains(d.log.String(), "pencil") {
+		t.Errorf("it tells a secret: %s", d.log.String())
 	}
 }
 
