@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -488,9 +489,15 @@ func (c *conn) reject(err error) {
 		c.sc.Fail(err)
 		e := Event{Kind: EventRejected, Remote: c.remote, Err: err}
 		var pe *packet.Error
-		if errors.As(err, &pe) && pe.Type != packet.CONNECT {
+		var noTLS tls.RecordHeaderError
+		switch {
+		case errors.As(err, &pe): // whatever type the first byte happens to be
 			if p := transport.Sniff(c.in[c.r:c.w]); p != transport.ProtocolMQTT && p > transport.ProtocolUnknown {
 				e.Text = "this looks like " + p.String() + ", and the port is one of plain MQTT"
+			}
+		case errors.As(err, &noTLS):
+			if p := transport.Sniff(noTLS.RecordHeader[:]); p > transport.ProtocolUnknown {
+				e.Text = "this looks like " + p.String() + ", and the port is one of TLS"
 			}
 		}
 		// Neither who leaves without a word nor who is cut off by Close is of interest.
