@@ -24,6 +24,7 @@ var limits = [...]limit{
 	{"session-expiry", many, func(o *broker.Options, n int) { o.MaxSessionExpiry = time.Duration(n) * time.Second }},
 	{"keep-alive", 65535, func(o *broker.Options, n int) { o.MaxKeepAlive = time.Duration(n) * time.Second }},
 	{"subscriptions", many, func(o *broker.Options, n int) { o.MaxSubscriptions = n }},
+	{"subscription-bytes", many, func(o *broker.Options, n int) { o.MaxSubscriptionBytes = n }},
 	{"packet-bytes", 268435460, func(o *broker.Options, n int) { o.MaxPacketSize = n }},
 	{"topic-bytes", 65535, func(o *broker.Options, n int) { o.MaxTopicBytes = n }},
 	{"topic-levels", 65536, func(o *broker.Options, n int) { o.MaxTopicLevels = n }},

@@ -39,6 +39,7 @@ type Broker struct {
 	lastShare     uint32
 	orphans       []orphan
 	subCount      int // subscriptions of all sessions
+	subBytes      int // and their weights
 	sys           system
 	retained      topic.Names[*message]
 	retainedBytes int

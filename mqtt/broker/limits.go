@@ -26,6 +26,10 @@ func (o *Options) judge(name []byte, p packet.Properties) (reason packet.ReasonC
 	return packet.Success, ""
 }
 
+// weight is about what a topic name or filter takes in memory: each level may
+// be a node of its own.
+func weight(name string) int { return len(name) + overhead*topic.Levels(name) }
+
 // crammed tells whether there are more user properties than MaxUserProperties.
 func (o *Options) crammed(p packet.Properties) bool {
 	const least = 5 // bytes of a user property

@@ -110,6 +110,19 @@ func TestLimitsHaveTheirReasonsAndEvents(t *testing.T) {
 			a< 20 28 00 97 25 1f 0022 "the will: too many user properties"
 			a< x`,
 			map[broker.EventKind][]string{broker.EventRefused: {`"a" refused: quota exceeded (0x97): the will: too many user properties`}}},
+		{"subscriptions of more bytes", broker.Options{MaxSubscriptionBytes: 2*(160+1) + 3*160 + 5}, a5 + `
+			a> 82 1d 0001 00 0001 "t" 00 0007 "a/b/c/d" 00 0005 "a/b/c" 00 0001 "u" 00
+			a< 90 07 0001 00 00 97 00 00
+			# Once more the same, and what an ended one leaves.
+			a> 82 07 0002 00 0001 "t" 01 82 07 0003 00 0001 "v" 00 a2 06 0004 00 0001 "u" 82 07 0005 00 0001 "v" 00
+			a< 90 04 0002 00 01 90 04 0003 00 97 b0 04 0004 00 00 90 04 0005 00 00`,
+			map[broker.EventKind][]string{broker.EventSubscribed: {`"a" subscribed to "t"`, `"a" may not subscribe to "a/b/c/d": quota exceeded (0x97)`,
+				`"a" subscribed to "a/b/c"`, `"a" subscribed to "u"`, `"a" subscribed to "t"`, `"a" may not subscribe to "v": quota exceeded (0x97)`,
+				`"a" subscribed to "v"`}}},
+		{"a retained message of many levels", broker.Options{MaxRetainedBytes: 160 + 4 + 3 + 3 + 1 + 2*160}, a5 + `
+			a> 33 0b 0005 "a/b/c" 0001 00 "x" 33 09 0003 "a/b" 0002 00 "x"
+			a< 40 03 0001 97 40 03 0002 10`,
+			map[broker.EventKind][]string{broker.EventNotPublished: {`"a" may not publish to "a/b/c": quota exceeded (0x97): too many retained messages`}}},
 		{"a longer keep alive", broker.Options{MaxKeepAlive: time.Minute}, `
 			a> 10 0e 0004 "MQTT" 05 02 0000 00 0001 "a"
 			a< 20 11 00 00 0e 13 003c 21 0400 27 01000000 22 0040

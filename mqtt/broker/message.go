@@ -27,6 +27,9 @@ const overhead = 160
 
 func (m *message) size() int { return overhead + len(m.topic) + len(m.payload) + len(m.props) }
 
+// weight is what it takes as a retained one.
+func (m *message) weight() int { return m.size() + weight(string(m.topic)) }
+
 // keep copies a received message.
 func keep(p *packet.Publish, from *client, now time.Duration) *message {
 	b := make([]byte, 0, len(p.Topic)+len(p.Payload)+len(p.Properties))

@@ -48,13 +48,19 @@ type Options struct {
 	ConnectRate int
 
 	// Limits of the whole broker.
-	MaxConnections      int           // 1024
-	MaxRetained         int           // retained messages; 100,000
-	MaxRetainedBytes    int           // bytes; 256 MiB
-	MaxSessionExpiry    time.Duration // longer ones become this; no limit
-	MaxSessions         int           // connected or not; 10,000
-	DisableRetain       bool          // announce and enforce that there are no retained messages
-	MaximumQoS          packet.QoS    // highest QoS accepted; meaningful with LimitQoS
+	MaxConnections   int           // 1024
+	MaxRetained      int           // retained messages; 100,000
+	MaxRetainedBytes int           // bytes, with 160 for each level of a topic name; 256 MiB
+	MaxSessionExpiry time.Duration // longer ones become this; no limit
+	MaxSessions      int           // connected or not; 10,000
+
+	// MaxSubscriptionBytes is a limit of the memory for all subscriptions,
+	// roughly: the bytes of a topic filter and 160 for each of its levels;
+	// 256 MiB. Beyond it further ones are refused with 0x97, quota exceeded.
+	MaxSubscriptionBytes int // bytes
+
+	DisableRetain       bool       // announce and enforce that there are no retained messages
+	MaximumQoS          packet.QoS // highest QoS accepted; meaningful with LimitQoS
 	LimitQoS            bool
 	DisableSharedGroups bool // refuse shared subscriptions
 
@@ -164,6 +170,7 @@ func (o *Options) fill() {
 	set(&o.MaxRetained, 100_000)
 	set(&o.MaxRetainedBytes, 256<<20)
 	set(&o.MaxSessions, 10_000)
+	set(&o.MaxSubscriptionBytes, 256<<20)
 	if o.ReceiveMaximum == 0 {
 		o.ReceiveMaximum = 1024
 	}

@@ -174,7 +174,7 @@ func (b *Broker) retain(r *route) packet.ReasonCode {
 	old, had := b.retained.GetBytes(r.pub.Topic)
 	if len(r.pub.Payload) == 0 {
 		if had {
-			b.retainedBytes -= old.size()
+			b.retainedBytes -= old.weight()
 			b.retained.Delete(string(r.pub.Topic))
 		}
 		return packet.Success
@@ -190,9 +190,9 @@ func (b *Broker) retain(r *route) packet.ReasonCode {
 	if _, err := b.retained.Set(string(m.topic), m); err != nil {
 		return packet.TopicNameInvalid
 	}
-	b.retainedBytes += m.size()
+	b.retainedBytes += m.weight()
 	if had {
-		b.retainedBytes -= old.size()
+		b.retainedBytes -= old.weight()
 	}
 	return packet.Success
 }
@@ -200,9 +200,9 @@ func (b *Broker) retain(r *route) packet.ReasonCode {
 // fits tells whether the limits allow a retained message in place of the one
 // that its topic has. Broker.mu is held.
 func (b *Broker) fits(m *message) bool {
-	n, bytes := b.retained.Len()+1, b.retainedBytes+m.size()
+	n, bytes := b.retained.Len()+1, b.retainedBytes+m.weight()
 	if old, had := b.retained.GetBytes(m.topic); had {
-		n, bytes = n-1, bytes-old.size()
+		n, bytes = n-1, bytes-old.weight()
 	}
 	return n <= b.opts.MaxRetained && bytes <= b.opts.MaxRetainedBytes
 }
@@ -218,7 +218,7 @@ func (b *Broker) forgetExpired(now time.Duration) {
 	b.retained.Match("#", func(name string, m *message) {
 		if m.expired(now) {
 			gone = append(gone, name)
-			b.retainedBytes -= m.size()
+			b.retainedBytes -= m.weight()
 		}
 	})
 	for _, name := range gone {

@@ -190,7 +190,7 @@ func (b *Broker) add(c *conn, cl *client, filter string, s subscription, again b
 	if o.Authorize != nil && !o.Authorize(cl.id, c.username, inner, false) { // not the group
 		return packet.NotAuthorized
 	}
-	if !again && len(cl.subs) >= o.MaxSubscriptions {
+	if !again && (len(cl.subs) >= o.MaxSubscriptions || b.subBytes+weight(filter) > o.MaxSubscriptionBytes) {
 		return packet.QuotaExceeded
 	}
 	if o.LimitQoS && s.options.QoS() > o.MaximumQoS {
