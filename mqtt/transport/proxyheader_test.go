@@ -192,7 +192,7 @@ func TestListenBehindAProxy(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _ = io.WriteString(raw, "PROXY TCP4 192.0.2.1 198.51.100.1 56324 1883\r\n")
-		conn := net.Conn(raw)
+		conn := raw
 		if l.TLS != nil {
 			conn = tls.Client(conn, certs.ClientConfig())
 		}
