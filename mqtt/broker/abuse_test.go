@@ -3,6 +3,7 @@ package broker_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -357,6 +358,30 @@ func TestAWriterOfAByteASecondIsCutOff(t *testing.T) {
 		}
 		synctest.Wait()
 	})
+}
+
+// A TLS handshake that is not finished has the time limit of CONNECT.
+func TestAHandshakeHasATimeLimit(t *testing.T) {
+	t.Parallel()
+	cfg := certtest.New(t).ServerConfig()
+	for _, first := range []string{"", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"} {
+		synctest.Test(t, func(t *testing.T) {
+			var j journal
+			b := broker.New(broker.Options{Log: j.log})
+			defer closeBroker(t, b)
+			mine, theirs := net.Pipe()
+			b.ServeConn(tls.Server(theirs, cfg))
+			_, _ = io.WriteString(mine, first)
+			start := time.Now()
+			if rest, _ := io.ReadAll(mine); time.Since(start) != 5*time.Second {
+				t.Errorf("%q: cut off after %v with % x", first, time.Since(start), rest)
+			}
+			synctest.Wait()
+			if got := j.of(broker.EventRejected); len(got) != 1 || !strings.Contains(got[0], "in time") {
+				t.Errorf("%q: logged %q", first, got)
+			}
+		})
+	}
 }
 
 // Connections that come and go leave nothing.
