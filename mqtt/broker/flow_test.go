@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -326,7 +327,13 @@ func TestAStalledSubscriberIsCutOffAndItsSessionStays(t *testing.T) {
 func TestCloseIsNobodysDeath(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := broker.New(broker.Options{})
+		var closing atomic.Bool
+		b := broker.New(broker.Options{Authorize: func(id, _, _ string, write bool) bool {
+			if closing.Load() && write { // which a will would be asked about
+				t.Errorf("the will of %q is published", id)
+			}
+			return true
+		}})
 		w := connectPipe(t, b)
 		w.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "w"`)
 		w.expect("{ok5}")
@@ -342,6 +349,7 @@ func TestCloseIsNobodysDeath(t *testing.T) {
 		five.expect("{ok5}")
 		four.send(`10 14 0004 "MQTT" 04 06 0000 0001 "c" 0001 "w" 0002 "up"`)
 		four.expect("{ok4}")
+		closing.Store(true)
 		go closeBroker(t, b)
 		five.expect("e0 01 8b")
 		five.end()
