@@ -64,13 +64,24 @@ func startBrowser(t *testing.T, certs *certtest.Set) *remote {
 		t.Fatal(err)
 	}
 	key := sha256.Sum256(certs.Server.Leaf.RawSubjectPublicKeyInfo)
-	cmd := exec.Command(chromium, "--user-data-dir="+profile, "--disable-gpu", "--disable-dev-shm-usage",
+	// A pipe that nobody speaks on: the browser ends with its other end, which is
+	// here, so it does not outlive us.
+	theirs, lifeline, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(chromium, "--remote-debugging-pipe", "--user-data-dir="+profile, "--disable-gpu", "--disable-dev-shm-usage",
 		// It trusts the server's key of this test, and no other.
 		"--ignore-certificate-errors-spki-list="+base64.StdEncoding.EncodeToString(key[:]),
 		page.URL+"/page.html")
 	if os.Geteuid() == 0 {
 		cmd.Args = append(cmd.Args, "--no-sandbox")
 	}
+	cmd.ExtraFiles = []*os.File{theirs, out} // 3 and 4
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	r.log = log.String
@@ -78,11 +89,15 @@ func startBrowser(t *testing.T, certs *certtest.Set) *remote {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, _ = theirs.Close(), out.Close()
 	go func() { <-p.Exited(); close(r.ended) }()
 	t.Cleanup(func() {
 		close(gone)
-		p.Kill()
-		<-p.Exited()
+		_ = lifeline.Close()
+		if !p.Gone(patience) {
+			t.Error("the browser does not end")
+		}
+		p.Kill() // what it has left behind
 		p.Close()
 		page.Close()
 		_ = os.RemoveAll(profile)
@@ -97,7 +112,7 @@ func startBrowser(t *testing.T, certs *certtest.Set) *remote {
 func tools(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	if out, err := exec.Command("go", "build", "-C", "..", "-o", dir+string(filepath.Separator), "./cmd/mqpub", "./cmd/mqsub").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-C", "..", "-buildvcs=false", "-o", dir+string(filepath.Separator), "./cmd/mqpub", "./cmd/mqsub").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return dir

@@ -108,7 +108,6 @@ type client interface{ do(command) answer }
 
 // kind is a sort of client.
 type kind struct {
-	name     string
 	versions []packet.Version
 	schemes  []string // of URLs, the usual one first
 	// open makes a client without a connection. It tells its events from any

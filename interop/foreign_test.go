@@ -65,7 +65,7 @@ func TestForeignClients(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			certs := certtest.New(t)
-			k := start(t, certs)
+			k := *start(t, certs)
 			k.certs = certs
 			names := map[string]bool{}
 			for _, c := range claims {
@@ -79,7 +79,7 @@ func TestForeignClients(t *testing.T) {
 						if why := k.cannot[c.name]; why != "" {
 							t.Skip(why)
 						}
-						c.test(&stage{T: t, kind: k, version: v})
+						c.test(&stage{T: t, kind: &k, version: v})
 					})
 				}
 			}

@@ -17,7 +17,7 @@ import (
 // ours is this project's client: the other end of most claims, and held to
 // them itself.
 var ours = &kind{
-	name: "ours", versions: []packet.Version{packet.V31, packet.V311, packet.V5}, schemes: []string{"mqtt", "mqtts", "ws", "wss"},
+	versions: []packet.Version{packet.V31, packet.V311, packet.V5}, schemes: []string{"mqtt", "mqtts", "ws", "wss"},
 	open:   func(tell func(event)) client { return &ourClient{tell: tell} },
 	cannot: map[string]string{"a publisher abbreviates topics": "aliases are the engine's to assign"},
 	habits: []string{"codes of 5.0 in place of return codes"},

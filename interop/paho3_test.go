@@ -19,7 +19,7 @@ import (
 
 // pahoGo3 is paho.mqtt.golang, for 3.1 and 3.1.1.
 var pahoGo3 = &kind{
-	name: "paho.mqtt.golang", versions: []packet.Version{packet.V31, packet.V311}, schemes: []string{"mqtt", "mqtts", "ws", "wss"},
+	versions: []packet.Version{packet.V31, packet.V311}, schemes: []string{"mqtt", "mqtts", "ws", "wss"},
 	open:   func(tell func(event)) client { return &paho3Client{tell: tell} },
 	habits: []string{"repeats at QoS 2: it delivers each PUBLISH, also one that is sent again"},
 }

@@ -19,7 +19,7 @@ import (
 
 // pahoGo5 is paho.golang, for 5.0.
 var pahoGo5 = &kind{
-	name: "paho.golang", versions: []packet.Version{packet.V5}, schemes: []string{"mqtt", "mqtts", "ws", "wss"},
+	versions: []packet.Version{packet.V5}, schemes: []string{"mqtt", "mqtts", "ws", "wss"},
 	open:   func(tell func(event)) client { return &paho5Client{tell: tell} },
 	habits: []string{"of a will's properties it sends the delay and the user properties only"},
 	cannot: map[string]string{"the broker abbreviates topics": "it leaves aliases to the application"},

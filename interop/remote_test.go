@@ -142,7 +142,7 @@ func installed(t *testing.T) {
 // jsKind is MQTT.js, wherever it runs.
 func jsKind(schemes ...string) *kind {
 	return &kind{
-		name: "MQTT.js", versions: []packet.Version{packet.V31, packet.V311, packet.V5}, schemes: schemes,
+		versions: []packet.Version{packet.V31, packet.V311, packet.V5}, schemes: schemes,
 		habits: []string{
 			"ignores the receive maximum of CONNACK",
 			"no alias at QoS 2: a message that comes with an alias alone has an empty topic",
@@ -165,7 +165,7 @@ func pahoPython(t *testing.T, _ *certtest.Set) *kind {
 		t.Skip("python3-paho-mqtt is not installed")
 	}
 	return &kind{
-		name: "paho-mqtt", versions: []packet.Version{packet.V31, packet.V311, packet.V5}, schemes: []string{"mqtt", "mqtts", "ws", "wss"},
+		versions: []packet.Version{packet.V31, packet.V311, packet.V5}, schemes: []string{"mqtt", "mqtts", "ws", "wss"},
 		cannot: map[string]string{
 			"the broker abbreviates topics":  "it leaves aliases to the application",
 			"SCRAM authenticates both sides": "it knows no AUTH",

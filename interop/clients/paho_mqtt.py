@@ -62,9 +62,8 @@ class Client:
 
     def connect(self, c):
         self.v5 = c["version"] == 5
-        if self.client is None or c["clean"] or not self.same(c):
+        if self.client is None or c["clean"]:
             self.make(c)
-        self.asked = c
         self.up = self.over = False
         self.quit = not c["reconnect"]
         url = urlparse(c["url"])
@@ -74,9 +73,6 @@ class Client:
         self.gone = threading.Event()
         self.client.connect(url.hostname, url.port, c["keepAlive"], **args)
         self.client.loop_start()
-
-    def same(self, c):
-        return (c["id"], c["version"]) == (self.asked["id"], self.asked["version"])
 
     def make(self, c):
         url = urlparse(c["url"])
