@@ -219,17 +219,18 @@ func wills(s *stage) {
 }
 
 func delayedWills(s *stage) {
+	const delay = 3 // seconds; time enough to come back on a busy machine
 	s.serve(broker.Options{})
 	us := s.us().connect(command{}).subscribe("will/#", 1)
 	with := func(topic string, delay, expiry uint32) command {
 		return command{Properties: &properties{SessionExpiry: expiry}, Will: &message{Topic: topic, Payload: []byte("it died"), QoS: 1, Properties: &properties{WillDelay: delay}}}
 	}
 	back, gone, brief := s.them(), s.them(), s.them()
-	back.connect(with("will/back", 1, 1000)).abort()
-	back.resume(with("will/back", 1, 1000))
+	back.connect(with("will/back", delay, 1000)).abort()
+	back.resume(with("will/back", delay, 1000))
 	brief.connect(with("will/brief", 1000, 0)).abort()
 	us.hears("will/brief", "it died", 1) // its session ends with the connection
-	gone.connect(with("will/gone", 1, 1000)).abort()
+	gone.connect(with("will/gone", delay, 1000)).abort()
 	us.hears("will/gone", "it died", 1) // and that of back, which was earlier, did not come
 	// A new session ends the old one, and the delay.
 	gone.connect(with("will/gone", 1000, 1000)).abort()
@@ -474,7 +475,10 @@ func restarts(s *stage) {
 		}
 		// What was published while there was no connection is delivered.
 		them.must(await(them, result, "acknowledgement"))
-		s.us().connect(command{}).subscribe("kept", 1).expect(m)
+		// Not every client waits for PUBACK here, so it may come as a live one.
+		if got := s.us().connect(command{}).subscribe("kept", 1).next(); string(got.Payload) != string(m.Payload) {
+			s.Errorf("kept is %s, want %s", got, m)
+		}
 		them.subscribe("a", 1)
 		us := s.us().connect(command{})
 		us.say("a", "again", 1)
@@ -490,11 +494,12 @@ func shutdown(s *stage) {
 	them.loses(packet.ServerShuttingDown)
 }
 
-// pings waits longer than one and a half times the keep alive.
+// pings waits longer than one and a half times the keep alive. A client on a busy
+// machine may be late with a ping by half of it.
 func pings(s *stage) {
 	s.serve(broker.Options{})
-	them, us := s.them().connect(command{KeepAlive: 1}).subscribe("a", 1), s.us().connect(command{})
-	for range 2 {
+	them, us := s.them().connect(command{KeepAlive: 3}).subscribe("a", 1), s.us().connect(command{})
+	for range 5 {
 		s.aSecond()
 	}
 	us.say("a", "still here", 1)

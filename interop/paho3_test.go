@@ -87,7 +87,7 @@ func (p *paho3Client) do(c command) (a answer) {
 			wait(token)
 		}
 	case "disconnect":
-		p.c.Disconnect(1000)
+		p.c.Disconnect(uint(patience.Milliseconds())) // or when it is sent
 	case "abort":
 		_ = p.nc.(*net.TCPConn).CloseWrite() // Close it would take for its own
 		<-p.gone

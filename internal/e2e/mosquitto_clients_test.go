@@ -362,9 +362,9 @@ func TestMosquittoClientsAndTime(t *testing.T) {
 	for _, p := range [][2]string{{"1", "too late"}, {"1000", "in time"}} {
 		h.theirPub(t, "", "-V", "5", "-t", "s", "-q", "1", "-m", p[1], "-D", "publish", "message-expiry-interval", p[0])
 	}
-	kill(mortal("back", "1"))
-	mortal("back", "1")
-	kill(mortal("gone", "1"))
+	kill(mortal("back", "3"))
+	mortal("back", "3")
+	kill(mortal("gone", "3"))
 	watch.gets("will/gone it died\n") // and that of back, which was due earlier, does not come
 	h.theirSub(t, 1, append(session, "-C", "1")...).gets("in time\n")
 }
