@@ -63,10 +63,10 @@ type run struct {
 	workers []*worker
 	shared  []*result.SharedChecker // by the group's number; nil: not shared
 	fan     *plan.FanOut
-	lags    *lagTable               // nil: all loops are closed
-	cut     []atomic.Int64          // by publisher, when its connection was cut; nil without wills
-	header  bool // all messages have one
-	whole   bool // a subscriber gets all messages of a publisher, or none
+	lags    *lagTable      // nil: all loops are closed
+	cut     []atomic.Int64 // by publisher, when its connection was cut; nil without wills
+	header  bool           // all messages have one
+	whole   bool           // a subscriber gets all messages of a publisher, or none
 
 	clients int   // that the shard connects
 	epoch   int64 // by the wall clock, nanoseconds since 1970

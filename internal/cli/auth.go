@@ -16,6 +16,9 @@ import (
 // readAuth reads how enhanced authentication is made (MQTT 5.0 section 4.12).
 func (c *Connection) readAuth() error {
 	v, o := c.inv.Values, &c.Options
+	if !v.Has("auth") {
+		return nil
+	}
 	name, command := v.String("auth"), v.String("auth-command")
 	if name == "" {
 		for _, other := range [...]string{"auth-command", "reauthenticate-every"} {

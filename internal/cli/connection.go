@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strconv"
@@ -12,8 +13,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/topic"
 	"github.com/mqtools/mqtools/mqtt/transport"
@@ -65,8 +68,10 @@ func (c *Connection) URLTopic() string {
 func (c *Connection) readTargets() error {
 	v := c.inv.Values
 	v.Yield("serve", "host", "port", "url", "unix")
-	v.Yield("srv", "port", "url", "unix", "ws", "ws-path")
-	if v.Bool("srv") {
+	if v.Has("srv") {
+		v.Yield("srv", "port", "url", "unix", "ws", "ws-path")
+	}
+	if v.Has("srv") && v.Bool("srv") {
 		for _, other := range [...]string{"port", "url", "unix", "ws", "ws-path"} {
 			if v.clash("srv", other) {
 				return Usagef("%s and %s exclude each other", v.Name("srv"), v.Name(other))
@@ -296,17 +301,8 @@ func (c *Connection) readIdentity() error {
 	case "31":
 		o.Version = packet.V31
 	}
-	v.Yield("id", "id-prefix")
-	v.Yield("id-prefix", "id")
-	if v.IsSet("id") && v.IsSet("id-prefix") {
-		return Usagef("%s and %s exclude each other", v.Name("id"), v.Name("id-prefix"))
-	}
-	o.ClientID = v.String("id")
-	if v.IsSet("id-prefix") {
-		o.ClientID = v.String("id-prefix") + strconv.Itoa(os.Getpid())
-	}
-	if o.ClientID == "" && o.Version == packet.V31 {
-		o.ClientID = "mq-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(time.Now().UnixNano()&0xffffff, 36)
+	if err := c.readID(); err != nil {
+		return err
 	}
 	for _, t := range c.targets {
 		if t.HasUsername && o.Username == nil {
@@ -363,14 +359,35 @@ func validText(s string) bool {
 	return err == nil || errors.Is(err, packet.ErrStringTooLong)
 }
 
+// readID reads the client identifier of tools that are one client.
+func (c *Connection) readID() error {
+	v, o := c.inv.Values, &c.Options
+	if !v.Has("id-prefix") {
+		return nil
+	}
+	v.Yield("id", "id-prefix")
+	v.Yield("id-prefix", "id")
+	if v.IsSet("id") && v.IsSet("id-prefix") {
+		return Usagef("%s and %s exclude each other", v.Name("id"), v.Name("id-prefix"))
+	}
+	o.ClientID = v.String("id")
+	if v.IsSet("id-prefix") {
+		o.ClientID = v.String("id-prefix") + strconv.Itoa(os.Getpid())
+	}
+	if o.ClientID == "" && o.Version == packet.V31 {
+		o.ClientID = "mq-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(time.Now().UnixNano()&0xffffff, 36)
+	}
+	return nil
+}
+
 func (c *Connection) readSession() error {
 	v, o := c.inv.Values, &c.Options
 	o.KeepAlive = v.Duration("keepalive")
 	o.ConnectTimeout = v.Duration("connect-timeout")
-	o.MaxPacket = int(v.Int64("max-packet-size"))
-	if !v.Has("max-inflight") {
+	if !v.Has("receive-maximum") {
 		return nil
 	}
+	o.MaxPacket = int(v.Int64("max-packet-size"))
 	o.MaxInflight = v.Int("max-inflight")
 	o.ReceiveMaximum = uint16(v.Int("receive-maximum"))
 	o.TopicAliasMaximum = uint16(v.Int("topic-alias-maximum"))
@@ -495,13 +512,80 @@ func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
 	return nil, errs[chosen]
 }
 
+// Way is how tools reach the broker that make many connections of their own. It
+// starts the broker of --serve, with room for so many.
+func (c *Connection) Way(ctx context.Context, connections int) ([]*transport.Target, *transport.Dialer, error) {
+	if c.inv.Values.IsSet("serve") {
+		err := c.serve(ctx, func(o *broker.Options) {
+			o.MaxConnections = max(o.MaxConnections, connections)
+			o.MaxSessions = max(o.MaxSessions, connections)
+			o.ConnectRate = -1
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	d := c.dialer
+	if c.proxies != nil {
+		d.Proxy = c.proxies[0]
+	}
+	if c.serving != nil && c.serving.piped { // it has a certificate, and is this process
+		o := transport.TLSOptions{}
+		if d.TLS != nil {
+			o = *d.TLS
+		}
+		o.Insecure, d.TLS = true, &o
+		c.targets[0].TLS = true
+	}
+	return c.targets, &d, nil
+}
+
+// BrokerVersion asks the broker for $SYS/broker/version, by a connection of its
+// own that shows whether the broker can be reached at all: else the error is that
+// of Connect. A broker that refuses this client, or says nothing in time, has the
+// version "".
+func (c *Connection) BrokerVersion(ctx context.Context) (string, error) {
+	o := c.Options
+	o.ClientID, o.NewClientID = fmt.Sprintf("mqbench-%016x", rand.Uint64()), true
+	client, err := mqtt.Connect(ctx, c.dial, &o)
+	var unreached *transport.Error
+	switch {
+	case errors.As(err, &unreached):
+		return "", c.connectError(err)
+	case err != nil:
+		c.inv.Debugf("%v", err)
+		return "", nil
+	}
+	defer c.Leave(client, false)
+	ctx, cancel := context.WithTimeout(ctx, versionTime)
+	defer cancel()
+	if _, err := client.Subscribe(ctx, mqtt.Subscription{Filter: "$SYS/broker/version"}); err != nil {
+		return "", nil
+	}
+	for {
+		b, err := client.Receive(ctx)
+		if err != nil {
+			return "", nil
+		}
+		for i := range b.Messages {
+			if text := string(b.Messages[i].Payload); utf8.ValidString(text) && len(text) < 256 {
+				return text, nil
+			}
+		}
+		b.Release()
+	}
+}
+
+// versionTime is how long a broker may take to tell its version.
+const versionTime = 500 * time.Millisecond
+
 // Connect makes the first connection, again and again as far as --wait-for
 // and --retry say. reconnect tells whether the tool wants lost connections
 // restored when the user did not say.
 func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client, error) {
 	v, o := c.inv.Values, &c.Options
 	if v.IsSet("serve") {
-		if err := c.serve(ctx); err != nil {
+		if err := c.serve(ctx, nil); err != nil {
 			return nil, err
 		}
 	}

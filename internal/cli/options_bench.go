@@ -77,7 +77,7 @@ var loadOptions = []Option{
 		Help: "have the broker keep the clients' sessions",
 	},
 	{
-		Name: "session-expiry", Short: "x", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeDuration,
+		Name: "session-expiry-interval", Short: "x", Aliases: []string{"session-expiry"}, Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeDuration,
 		Placeholder: "DURATION", Help: "how long the broker keeps a session (MQTT 5)",
 	},
 	{

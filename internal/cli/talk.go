@@ -63,6 +63,9 @@ func (t *Talk) Infof(format string, args ...any) {
 	}
 }
 
+// Talks tells whether Infof is heard.
+func (t *Talk) Talks() bool { return !t.quiet }
+
 // Debugf tells a detail for --debug.
 func (t *Talk) Debugf(format string, args ...any) {
 	if t.debug {

@@ -22,7 +22,7 @@ var shortForms = map[string]func(plan.Short, plan.Options) (*plan.Plan, error){
 // ofShortForms are the options that have no effect on a preset or a scenario,
 // which say all that themselves.
 var ofShortForms = [...]string{"clients", "subscribers", "topic", "filter", "qos", "retain", "size", "message", "rate", "interval", "limit",
-	"max-inflight", "connect-rate", "id", "first", "disable-clean-session", "session-expiry", "keepalive", "username"}
+	"max-inflight", "connect-rate", "id", "first", "disable-clean-session", "session-expiry-interval", "keepalive", "username"}
 
 // readPlan makes the plan of a command line: of a short form, or of the preset
 // or scenario that is named.
@@ -147,7 +147,7 @@ func short(inv *cli.Invocation) (s plan.Short, err error) {
 		Payload: v.String("message"), Interval: v.Duration("interval"), Window: v.Int("max-inflight"), Limit: uint64(v.Int64("limit")),
 		WarmUp: v.Duration("warm-up"), Duration: v.Duration("duration"),
 		ClientID: v.String("id"), First: uint64(v.Int64("first")), Username: v.String("username"),
-		Persistent: v.Bool("disable-clean-session"), SessionExpiry: v.Duration("session-expiry"),
+		Persistent: v.Bool("disable-clean-session"), SessionExpiry: v.Duration("session-expiry-interval"),
 	}
 	if size := int(v.Int64("size")); s.Payload == "" {
 		s.Size = &size
