@@ -39,6 +39,14 @@ func (g *Group) samples() []uint32 {
 }
 
 func (p *Plan) checkGroup(g *Group) error {
+	for _, x := range [...]struct {
+		what    string
+		d, most time.Duration
+	}{{"keepalive", g.KeepAlive, 65535 * time.Second}, {"session-expiry", g.SessionExpiry, NeverExpires}} {
+		if x.d < 0 || x.d > x.most || x.d%time.Second != 0 {
+			return flawf(g, "%s: %v is not a whole number of seconds up to %v", x.what, x.d, x.most)
+		}
+	}
 	if g.Credentials != nil && (g.Username != nil || g.Password != nil) {
 		return flawf(g, "group %q has credentials, and a username or password besides", g.Name)
 	}

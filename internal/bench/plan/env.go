@@ -9,13 +9,13 @@ import (
 // first pair whose index is set counts.
 var indexes = []struct {
 	index, count string
-	first        string // variable with the lowest index; "" for 0
+	first, step  string // variables with the lowest index and the distance; "" for 0 and 1
 }{
-	{"MQBENCH_SHARD", "MQBENCH_SHARDS", ""},
-	{"JOB_COMPLETION_INDEX", "MQBENCH_SHARDS", ""},                             // Kubernetes Indexed Job, which does not tell the count
-	{"SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN"}, // sbatch --array
-	{"AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE", ""},
-	{"NOMAD_ALLOC_INDEX", "MQBENCH_SHARDS", ""}, // which does not tell the count either
+	{"MQBENCH_SHARD", "MQBENCH_SHARDS", "", ""},
+	{"JOB_COMPLETION_INDEX", "MQBENCH_SHARDS", "", ""},                                                 // Kubernetes Indexed Job, which does not tell the count
+	{"SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP"}, // sbatch --array
+	{"AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE", "", ""},
+	{"NOMAD_ALLOC_INDEX", "MQBENCH_SHARDS", "", ""}, // which does not tell the count either
 }
 
 // ShardFromEnv finds the shard's number and the number of shards in environment
@@ -44,11 +44,19 @@ func ShardFromEnv(lookup func(name string) (value string, ok bool)) (i, n int, o
 		if !found {
 			continue
 		}
-		first := 0
 		if x.first != "" {
-			if first, _, err = number(x.first); err != nil {
+			first, _, err := number(x.first)
+			if err != nil {
 				return 0, 0, false, err
 			}
+			step, _, err := number(x.step)
+			if err != nil {
+				return 0, 0, false, err
+			}
+			if i < first {
+				return 0, 0, false, fmt.Errorf("%s is %d, below %s, which is %d", x.index, i, x.first, first)
+			}
+			i = (i - first) / max(step, 1)
 		}
 		for _, name := range [...]string{"MQBENCH_SHARDS", x.count} {
 			if n, found, err = number(name); err != nil {
@@ -60,10 +68,10 @@ func ShardFromEnv(lookup func(name string) (value string, ok bool)) (i, n int, o
 		switch {
 		case !found:
 			return 0, 0, false, fmt.Errorf("%s is set, and %s, the number of shards, is not", x.index, x.count)
-		case i < first || i-first >= n:
+		case i >= n:
 			return 0, 0, false, fmt.Errorf("%s: there is no shard %d of %d", x.index, i, n)
 		}
-		return i - first, n, true, nil
+		return i, n, true, nil
 	}
 	return 0, 0, false, nil
 }

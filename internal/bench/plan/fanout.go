@@ -309,7 +309,7 @@ func (f *FanOut) findReasons() {
 
 // kept tells whether the sessions of a group keep everything while it is away.
 func (f *FanOut) kept(g *Group) bool {
-	if !g.Persistent() || g.CleanStart && g.Version == packet.V5 {
+	if !g.Persistent() || g.CleanStart {
 		return false
 	}
 	return !slices.ContainsFunc(g.Subscribe, func(s *Subscribe) bool { return s.QoS == 0 }) && !f.streams(func(p *Publish) bool { return p.QoS == 0 })

@@ -1,6 +1,9 @@
 package plan
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Message is one message of a stream, or one operation of a subscription churn.
 type Message struct {
@@ -14,34 +17,36 @@ type Message struct {
 // in their order. It is for one goroutine, and does not allocate.
 type Schedule struct {
 	walk     walker
-	clients  uint64 // of the whole group
-	messages uint64 // of the whole stream; 0 for no limit
+	even     *constantWalker // walk, if it is one: called directly
+	clients  uint64          // of the whole group
+	messages uint64          // of the whole stream
 
 	// The own clients are those of every stride-th block of `block` neighbours
 	// from client `first` on.
 	first, block, stride uint64
 
-	index, round uint64 // of the next message: its client and how many rounds are behind
-	inBlock      uint64
-	at           time.Duration
-	ok           bool
+	next    Message
+	inBlock uint64
+	ok      bool
 }
 
 // newSchedule makes the schedule of the clients in blocks first, first+stride ...
 func newSchedule(p Pacer, clients, messages, first, block, stride uint64) *Schedule {
 	s := &Schedule{walk: p.walk(), clients: clients, messages: messages, first: first * block, block: block, stride: stride}
-	s.index = s.first
-	if s.index >= clients || messages > 0 && s.index >= messages {
+	s.even, _ = s.walk.(*constantWalker)
+	if s.messages == 0 {
+		s.messages = math.MaxUint64
+	}
+	if s.first >= clients || s.first >= s.messages {
 		return s
 	}
-	s.at, s.ok = s.walk.skip(s.index)
+	s.next.Client, s.next.Number = uint32(s.first), s.first
+	s.next.At, s.ok = s.walk.skip(s.first)
 	return s
 }
 
 // Peek is the next message; ok is false when there is none any more.
-func (s *Schedule) Peek() (m Message, ok bool) {
-	return Message{s.at, s.round*s.clients + s.index, uint32(s.index), uint32(s.round)}, s.ok
-}
+func (s *Schedule) Peek() (m Message, ok bool) { return s.next, s.ok }
 
 // Advance goes on behind the next message.
 func (s *Schedule) Advance() {
@@ -53,16 +58,20 @@ func (s *Schedule) Advance() {
 		s.inBlock = 0
 		step += (s.stride - 1) * s.block
 	}
-	s.index += step
-	if s.index >= s.clients {
-		step -= s.index - s.clients
-		s.index, s.inBlock = s.first, 0
-		step += s.first
-		s.round++
+	if index := uint64(s.next.Client) + step; index < s.clients {
+		s.next.Client = uint32(index)
+	} else {
+		step += s.clients - index + s.first
+		s.next.Client, s.inBlock = uint32(s.first), 0
+		s.next.Seq++
 	}
-	if s.messages > 0 && s.round*s.clients+s.index >= s.messages {
+	if s.next.Number += step; s.next.Number >= s.messages {
 		s.ok = false
 		return
 	}
-	s.at, s.ok = s.walk.skip(step)
+	if s.even != nil {
+		s.next.At, s.ok = s.even.skip(step)
+		return
+	}
+	s.next.At, s.ok = s.walk.skip(step)
 }
