@@ -1,7 +1,7 @@
 package result
 
 import (
-	"cmp"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -100,19 +100,13 @@ func ParseReason(name string) (packetName string, code packet.ReasonCode, ok boo
 	if !ok {
 		return "", 0, false
 	}
-	packetName, hex, ok := strings.Cut(rest, ".0x")
-	var c byte
-	if n, err := fmt.Sscanf(hex, "%02x", &c); !ok || n != 1 || err != nil {
+	packetName, digits, _ := strings.Cut(rest, ".0x")
+	c, err := hex.DecodeString(digits)
+	if err != nil || len(c) != 1 {
 		return "", 0, false
 	}
-	return packetName, packet.ReasonCode(c), true
+	return packetName, packet.ReasonCode(c[0]), true
 }
-
-func compareCounters(a, b CounterKey) int {
-	return cmp.Or(compareStrings(a.Group, b.Group), compareStrings(a.Name, b.Name), cmp.Compare(a.QoS, b.QoS))
-}
-
-func compareStrings(a, b string) int { return strings.Compare(a, b) }
 
 // Gauge is a measurement of the moment an interval ends, or of the interval's
 // worst one.
