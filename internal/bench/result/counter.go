@@ -16,7 +16,8 @@ type Counter uint8
 // of the PUBLISH packet sent, for subscribers that of the one received, and for
 // Expected that with which it is to arrive. The others have no QoS.
 const (
-	Sent           Counter = iota // PUBLISH packets handed to the connection
+	Offered        Counter = iota // messages that were due, by the plan
+	Sent                          // PUBLISH packets handed to the connection
 	SentBytes                     // their payloads
 	Acked                         // acknowledged with a success code: PUBACK, PUBCOMP
 	Refused                       // acknowledged with a failure code
@@ -41,7 +42,7 @@ const (
 )
 
 var counterNames = [numCounters]string{
-	"sent", "sent.bytes", "acked", "refused", "delivered", "delivered.bytes", "distinct", "duplicates", "reordered",
+	"offered", "sent", "sent.bytes", "acked", "refused", "delivered", "delivered.bytes", "distinct", "duplicates", "reordered",
 	"unjudged", "untimed", "corrupt", "foreign", "expected", "attempts", "connects", "failures", "losses",
 	"subscribes", "unsubscribes", "skipped",
 }
@@ -83,7 +84,7 @@ func parseField(group, field string) (CounterKey, error) {
 			k.Name, k.QoS = name, packet.QoS(q)
 		}
 	}
-	if !slices.Contains(counterNames[:], k.Name) && !strings.HasPrefix(k.Name, "reason.") && !strings.HasPrefix(k.Name, "error.") {
+	if !IsCounter(k.Name) {
 		return k, fmt.Errorf("unknown counter %q", k.Name)
 	}
 	return k, nil
@@ -133,4 +134,9 @@ const (
 var gaugeAdds = map[Gauge]bool{
 	GaugeConnected: true, GaugeInFlight: true, GaugeCPU: false, GaugeMachineCPU: false, GaugeRSS: true, GaugeHeap: true,
 	GaugeGoroutines: true, GaugeGCPause: false, GaugeSchedP99: false, GaugeFDs: true, GaugeBuffered: true, GaugeSlowest: false,
+}
+
+// IsCounter tells whether a name is that of a counter.
+func IsCounter(name string) bool {
+	return slices.Contains(counterNames[:], name) || strings.HasPrefix(name, "reason.") || strings.HasPrefix(name, "error.")
 }

@@ -1,6 +1,9 @@
 package result
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Format is the version of the result file's format. A reader knows one version.
 const Format = 1
@@ -61,6 +64,9 @@ const (
 	PhaseMeasure Phase = "measure"
 	PhaseDrain   Phase = "drain"
 )
+
+// Phases are all phases, in their order.
+func Phases() []Phase { return slices.Clone(phases) }
 
 var phases = []Phase{PhaseConnect, PhaseSettle, PhaseWarmUp, PhaseMeasure, PhaseDrain}
 
