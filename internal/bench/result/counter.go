@@ -1,7 +1,7 @@
 package result
 
 import (
-	"cmp"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,7 +16,8 @@ type Counter uint8
 // of the PUBLISH packet sent, for subscribers that of the one received, and for
 // Expected that with which it is to arrive. The others have no QoS.
 const (
-	Sent           Counter = iota // PUBLISH packets handed to the connection
+	Offered        Counter = iota // messages that were due, by the plan
+	Sent                          // PUBLISH packets handed to the connection
 	SentBytes                     // their payloads
 	Acked                         // acknowledged with a success code: PUBACK, PUBCOMP
 	Refused                       // acknowledged with a failure code
@@ -41,7 +42,7 @@ const (
 )
 
 var counterNames = [numCounters]string{
-	"sent", "sent.bytes", "acked", "refused", "delivered", "delivered.bytes", "distinct", "duplicates", "reordered",
+	"offered", "sent", "sent.bytes", "acked", "refused", "delivered", "delivered.bytes", "distinct", "duplicates", "reordered",
 	"unjudged", "untimed", "corrupt", "foreign", "expected", "attempts", "connects", "failures", "losses",
 	"subscribes", "unsubscribes", "skipped",
 }
@@ -83,7 +84,7 @@ func parseField(group, field string) (CounterKey, error) {
 			k.Name, k.QoS = name, packet.QoS(q)
 		}
 	}
-	if !slices.Contains(counterNames[:], k.Name) && !strings.HasPrefix(k.Name, "reason.") && !strings.HasPrefix(k.Name, "error.") {
+	if !IsCounter(k.Name) {
 		return k, fmt.Errorf("unknown counter %q", k.Name)
 	}
 	return k, nil
@@ -100,19 +101,13 @@ func ParseReason(name string) (packetName string, code packet.ReasonCode, ok boo
 	if !ok {
 		return "", 0, false
 	}
-	packetName, hex, ok := strings.Cut(rest, ".0x")
-	var c byte
-	if n, err := fmt.Sscanf(hex, "%02x", &c); !ok || n != 1 || err != nil {
+	packetName, digits, _ := strings.Cut(rest, ".0x")
+	c, err := hex.DecodeString(digits)
+	if err != nil || len(c) != 1 {
 		return "", 0, false
 	}
-	return packetName, packet.ReasonCode(c), true
+	return packetName, packet.ReasonCode(c[0]), true
 }
-
-func compareCounters(a, b CounterKey) int {
-	return cmp.Or(compareStrings(a.Group, b.Group), compareStrings(a.Name, b.Name), cmp.Compare(a.QoS, b.QoS))
-}
-
-func compareStrings(a, b string) int { return strings.Compare(a, b) }
 
 // Gauge is a measurement of the moment an interval ends, or of the interval's
 // worst one.
@@ -139,4 +134,9 @@ const (
 var gaugeAdds = map[Gauge]bool{
 	GaugeConnected: true, GaugeInFlight: true, GaugeCPU: false, GaugeMachineCPU: false, GaugeRSS: true, GaugeHeap: true,
 	GaugeGoroutines: true, GaugeGCPause: false, GaugeSchedP99: false, GaugeFDs: true, GaugeBuffered: true, GaugeSlowest: false,
+}
+
+// IsCounter tells whether a name is that of a counter.
+func IsCounter(name string) bool {
+	return slices.Contains(counterNames[:], name) || strings.HasPrefix(name, "reason.") || strings.HasPrefix(name, "error.")
 }

@@ -1,6 +1,7 @@
 package result
 
 import (
+	"io"
 	"time"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
@@ -77,6 +78,11 @@ func (h *Histogram) Clone() *Histogram {
 // Count is how many values were recorded.
 func (h *Histogram) Count() int64 { return h.h.TotalCount() }
 
+// StdDev is the standard deviation.
+func (h *Histogram) StdDev() time.Duration {
+	return time.Duration(h.h.StdDev() * float64(time.Microsecond))
+}
+
 // Max and Min are the largest and the smallest value, to three digits; 0 when
 // there is none.
 func (h *Histogram) Max() time.Duration { return min(fromMicroseconds(h.h.Max()), MaxValue) }
@@ -108,5 +114,21 @@ func (h *Histogram) Buckets(f func(d time.Duration, n int64) bool) {
 }
 
 func fromMicroseconds(v int64) time.Duration { return time.Duration(v) * time.Microsecond }
+
+// Encode is the histogram in HdrHistogram's V2 format, compressed, in base64; its
+// values are microseconds.
+func (h *Histogram) Encode() (string, error) {
+	b, err := h.h.EncodeV2()
+	return string(b), err
+}
+
+// WritePercentiles writes the percentile distribution in the text format of
+// HdrHistogram's tools (.hgrm), in milliseconds.
+func (h *Histogram) WritePercentiles(w io.Writer) error {
+	dense := hdr.New(lowest, highest, digits)
+	h.h.MergeInto(dense)
+	_, err := dense.PercentilesPrint(w, 5, float64(time.Millisecond/time.Microsecond))
+	return err
+}
 
 func (h *Histogram) memory() int64 { return int64(h.h.GetMemorySize()) + 256 }

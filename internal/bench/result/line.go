@@ -36,7 +36,7 @@ func AppendLine(dst []byte, r *Result, intervals int) ([]byte, error) {
 }
 
 // unpack reads the result of one line; place is its path:line.
-func unpack(line []byte, place string) (*Result, error) {
+func unpack(line []byte, place string, memory int64) (*Result, error) {
 	line, _, _ = bytes.Cut(line, []byte("\r"))
 	packed, err := base64.StdEncoding.DecodeString(string(bytes.TrimRight(line, " \t")))
 	if err != nil {
@@ -52,5 +52,15 @@ func unpack(line []byte, place string) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", place, err)
 	}
-	return (&fileReader{lines: lines}).read(header)
+	r, err := (&fileReader{lines: lines, limit: memory}).read(header)
+	if err == nil {
+		_, err = lines.next() // to the end, where the packing has its check
+		if err == io.EOF {
+			return r, nil
+		}
+		if err == nil {
+			err = lines.errorf("a line after the last one")
+		}
+	}
+	return nil, err
 }

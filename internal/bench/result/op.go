@@ -1,6 +1,9 @@
 package result
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // Op is an operation whose duration is measured.
 type Op uint8
@@ -88,11 +91,5 @@ type Key struct {
 
 // compareKeys orders keys as files have them.
 func compareKeys(a, b Key) int {
-	if a.Op != b.Op {
-		return int(a.Op) - int(b.Op)
-	}
-	if a.Kind != b.Kind {
-		return int(a.Kind) - int(b.Kind)
-	}
-	return compareStrings(a.Group, b.Group)
+	return cmp.Or(cmp.Compare(a.Op, b.Op), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Group, b.Group))
 }

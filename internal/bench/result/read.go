@@ -45,9 +45,12 @@ var ErrNoResult = errors.New("no result in it")
 // one whose last line is cut off. Anything else that is not as a Writer writes
 // it is an error. When the intervals take too much memory, they are coarsened,
 // see Result.Coarsen.
-func Read(r io.Reader, path string) ([]*Result, error) {
+func Read(r io.Reader, path string) ([]*Result, error) { return read(r, path, maxMemory) }
+
+func read(r io.Reader, path string, memory int64) ([]*Result, error) {
 	lines := &lineReader{r: bufio.NewReaderSize(r, 64<<10), path: path}
 	var results []*Result
+	log := false // the file is a log
 	for {
 		line, err := lines.next()
 		if err == io.EOF {
@@ -56,25 +59,24 @@ func Read(r io.Reader, path string) ([]*Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		if at := bytes.Index(line, []byte(linePrefix)); at >= 0 {
-			one, err := unpack(line[at+len(linePrefix):], fmt.Sprintf("%s:%d", path, lines.n))
-			if err != nil {
-				return nil, err
-			}
-			results = append(results, one)
-			continue
+		var one *Result
+		switch at := bytes.Index(line, []byte(linePrefix)); {
+		case at >= 0:
+			one, err = unpack(line[at+len(linePrefix):], fmt.Sprintf("%s:%d", path, lines.n), memory)
+			log = true
+		case !log && bytes.HasPrefix(line, []byte(`{"type":"header"`)):
+			one, err = (&fileReader{lines: lines, limit: memory}).read(line)
+		case lines.n == 1 && !bytes.HasPrefix(line, []byte(`{"type":`)):
+			log = true
+		case !log:
+			err = lines.errorf("a header line belongs here: %.60q", line)
 		}
-		if !bytes.HasPrefix(line, []byte(`{"type":"header"`)) {
-			if len(results) == 0 && bytes.HasPrefix(line, []byte(`{"type":`)) {
-				return nil, lines.errorf("the header line is missing")
-			}
-			continue // some other line of a log
-		}
-		one, err := (&fileReader{lines: lines}).read(line)
 		if err != nil {
 			return nil, err
 		}
-		results = append(results, one)
+		if one != nil {
+			results = append(results, one)
+		}
 	}
 	if len(results) == 0 {
 		return nil, fmt.Errorf("%s: %w", path, ErrNoResult)
@@ -128,7 +130,8 @@ func (l *lineReader) next() ([]byte, error) {
 type fileReader struct {
 	lines  *lineReader
 	result Result
-	memory int64
+	memory int64 // that the intervals take
+	limit  int64 // of that
 	notes  int
 	sum    endLine // of what was read, to compare with the end
 	layout layoutReader
@@ -350,10 +353,10 @@ func (l *layoutReader) read(encoded string) (low, high int64, digitCount int32, 
 
 // bound coarsens the intervals when they take too much memory.
 func (f *fileReader) bound() error {
-	if f.memory <= maxMemory {
+	if f.memory <= f.limit {
 		return nil
 	}
-	for f.memory > maxMemory/2 {
+	for f.memory > f.limit/2 {
 		step := 2 * f.result.Run.Step
 		if step > maxStep {
 			return f.lines.errorf("more than fits into memory")

@@ -1,6 +1,8 @@
 package result
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -91,6 +93,9 @@ func (i *Interval) Histogram(key Key) *Histogram {
 	}
 	return h
 }
+
+// Keys are those of the histograms, in the order of Op, Kind and Group.
+func (i *Interval) Keys() []Key { return slices.SortedFunc(maps.Keys(i.Histograms), compareKeys) }
 
 // Count adds n to a counter, as Recorder.Count does; an empty group is the run
 // itself.

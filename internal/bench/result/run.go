@@ -1,6 +1,9 @@
 package result
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Format is the version of the result file's format. A reader knows one version.
 const Format = 1
@@ -37,23 +40,8 @@ type Shard struct {
 	Command     []string    `json:"command"` // the command line, secrets redacted by the caller
 	Broker      string      `json:"broker"`  // its version as $SYS tells it; empty: not told
 	NoDelay     bool        `json:"nodelay"` // TCP_NODELAY was set
-	Clock       string      `json:"clock"`   // the machine's clock source
 	Environment Environment `json:"environment"`
 	Calibration Calibration `json:"calibration"`
-}
-
-// Environment is the machine and the program that ran a shard.
-type Environment struct {
-	Hostname   string `json:"hostname"`
-	OS         string `json:"os"`     // GOOS/GOARCH
-	Kernel     string `json:"kernel"` // release
-	CPU        string `json:"cpu"`    // model
-	CPUs       int    `json:"cpus"`   // that the machine has
-	GOMAXPROCS int    `json:"gomaxprocs"`
-	Memory     int64  `json:"memory"`      // bytes that the machine has
-	NoFile     uint64 `json:"nofile"`      // soft limit of open files
-	NoFileHard uint64 `json:"nofile_hard"` // hard limit
-	Go         string `json:"go"`          // version
 }
 
 // Calibration is the tool's own ceiling on the machine, against a sink in its
@@ -76,6 +64,9 @@ const (
 	PhaseMeasure Phase = "measure"
 	PhaseDrain   Phase = "drain"
 )
+
+// Phases are all phases, in their order.
+func Phases() []Phase { return slices.Clone(phases) }
 
 var phases = []Phase{PhaseConnect, PhaseSettle, PhaseWarmUp, PhaseMeasure, PhaseDrain}
 

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 )
 
 // The lines of a result file. Each is one JSON object; all times are in
@@ -104,13 +102,13 @@ func (w *Writer) line(v any) error {
 // Interval writes an interval.
 func (w *Writer) Interval(i *Interval) error {
 	line := intervalLine{"interval", i.Phase, int64(i.Start), int64(i.End), groupCounters(i.Counters), i.Gauges, []histogramLine{}}
-	for _, k := range slices.SortedFunc(maps.Keys(i.Histograms), compareKeys) {
+	for _, k := range i.Keys() {
 		h := i.Histograms[k]
-		encoded, err := h.h.EncodeV2()
+		encoded, err := h.Encode()
 		if err != nil {
 			return fmt.Errorf("histogram of %s: %w", k.Op, err)
 		}
-		line.Histograms = append(line.Histograms, histogramLine{k.Op.String(), k.Kind.String(), k.Group, h.Below, h.Above, string(encoded)})
+		line.Histograms = append(line.Histograms, histogramLine{k.Op.String(), k.Kind.String(), k.Group, h.Below, h.Above, encoded})
 		w.sample += h.Count()
 	}
 	for k, n := range i.Counters {

@@ -1,0 +1,123 @@
+package report
+
+import (
+	"encoding/csv"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench/result"
+)
+
+// csvColumns are the columns of the CSV report. Rates are per second, times in
+// milliseconds unless the name says something else; a cell is empty when the
+// figure is not known.
+var csvColumns = []string{
+	"start_s", "end_s", "phase", "offered", "sent", "acked", "expected", "delivered", "duplicates", "errors", "connects", "connected",
+	"latency", "values", "p50_ms", "p99_ms", "max_ms", "lag_p99_ms", "lag_max_ms", "cpu_percent", "rss_bytes",
+}
+
+// CSV writes a row for each interval. The latency columns are of the operation
+// that column latency names.
+func CSV(w io.Writer, s *Summary) error {
+	c := csv.NewWriter(w)
+	rows := [][]string{csvColumns}
+	for _, i := range s.Result.Intervals {
+		rows = append(rows, s.csvRow(i))
+	}
+	return c.WriteAll(rows)
+}
+
+func (s *Summary) csvRow(i *result.Interval) []string {
+	span := i.End - i.Start
+	decimal := func(v float64, n int) string { return strconv.FormatFloat(v, 'f', n, 64) }
+	rate := func(c result.Counter) string { return decimal(perSecond(count(i, c), span), 1) }
+	gauge := func(g result.Gauge, unit float64, n int) string {
+		if v, ok := i.Gauges[g]; ok {
+			return decimal(float64(v)/unit, n)
+		}
+		return ""
+	}
+	at := intervalLatencies(i)
+	percentile := func(h *result.Histogram, p float64) string {
+		if h == nil {
+			return ""
+		}
+		d, ok := h.Percentile(p)
+		if !ok {
+			return ""
+		}
+		return decimal(milliseconds(d), 3)
+	}
+	highest := func(h *result.Histogram) string {
+		if h == nil {
+			return ""
+		}
+		return decimal(milliseconds(h.Max()), 3)
+	}
+	name, values := "", ""
+	if at.main != nil {
+		name, values = at.name, strconv.FormatInt(at.main.Count(), 10)
+	}
+	return []string{
+		decimal(i.Start.Seconds(), 3), decimal(i.End.Seconds(), 3), string(i.Phase),
+		rate(result.Offered), rate(result.Sent), rate(result.Acked), rate(result.Expected), rate(s.received()),
+		strconv.FormatInt(count(i, result.Duplicates), 10), strconv.FormatInt(errorsIn(i), 10),
+		rate(result.Connects), gauge(result.GaugeConnected, 1, 0),
+		name, values, percentile(at.main, 50), percentile(at.main, 99), highest(at.main), percentile(at.lag, 99), highest(at.lag),
+		gauge(result.GaugeCPU, 10, 1), gauge(result.GaugeRSS, 1, 0),
+	}
+}
+
+// latencies are the two distributions of an interval that reports show over
+// time, nil when there is no value.
+type latencies struct {
+	name      string
+	main, lag *result.Histogram
+}
+
+// intervalLatencies merges the groups of an interval: main is of the first of
+// mainOps that it has.
+func intervalLatencies(i *result.Interval) latencies {
+	l := latencies{}
+	merge := func(to **result.Histogram, h *result.Histogram) {
+		if h.Count() == 0 {
+			return
+		}
+		if *to == nil {
+			*to = result.NewHistogram()
+		}
+		(*to).Merge(h)
+	}
+	for k, h := range i.Histograms {
+		if k.Kind == result.Lag && !wholeRun(k.Op) {
+			merge(&l.lag, h)
+		}
+	}
+	for _, op := range mainOps {
+		for _, kind := range []result.Kind{result.Response, result.Service} {
+			for k, h := range i.Histograms {
+				if k.Op == op && k.Kind == kind {
+					merge(&l.main, h)
+				}
+			}
+			if l.main != nil {
+				l.name = op.String() + "." + kind.String()
+				return l
+			}
+		}
+	}
+	return l
+}
+
+// errorsIn are the failures of an interval, as in Summary.errors.
+func errorsIn(i *result.Interval) int64 {
+	s := &Summary{Counters: make(map[string]int64)}
+	for k, n := range i.Counters {
+		s.Counters[k.Name] += n
+	}
+	return s.errors()
+}
+
+// milliseconds is a duration as a number of them.
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

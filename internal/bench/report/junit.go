@@ -1,0 +1,79 @@
+package report
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+)
+
+type (
+	junitSuite struct {
+		XMLName  xml.Name    `xml:"testsuite"`
+		Name     string      `xml:"name,attr"`
+		Tests    int         `xml:"tests,attr"`
+		Failures int         `xml:"failures,attr"`
+		Time     string      `xml:"time,attr"` // seconds
+		Cases    []junitCase `xml:"testcase"`
+	}
+	junitCase struct {
+		Class   string        `xml:"classname,attr"`
+		Name    string        `xml:"name,attr"`
+		Failure *junitFailure `xml:"failure,omitempty"`
+	}
+	junitFailure struct {
+		Message string `xml:"message,attr"`
+	}
+)
+
+// JUnit writes the thresholds as test cases for a CI system, and one case each
+// for what decides the exit status without a threshold: violations, the
+// generator's limit, saturation, and being the whole run.
+func JUnit(w io.Writer, s *Summary, checks []Check) error {
+	plan := s.Result.Run.Plan
+	suite := junitSuite{Name: "mqbench " + plan.Name, Time: fmt.Sprintf("%.3f", s.Whole.Seconds())}
+	add := func(name, failure string) {
+		c := junitCase{Class: "mqbench." + plan.Name, Name: name}
+		if failure != "" {
+			c.Failure = &junitFailure{failure}
+			suite.Failures++
+		}
+		suite.Cases = append(suite.Cases, c)
+		suite.Tests++
+	}
+	for _, c := range checks {
+		failure := ""
+		if !c.OK {
+			failure = "measured: " + c.Got
+		}
+		add(c.Condition.String(), failure)
+	}
+	for _, v := range []struct {
+		name  string
+		label Label
+	}{{"no violation of the protocol", Violated}, {"the generator was not the limit", GeneratorLimited}, {"not saturated", Saturated}, {"the whole run", PartialRun}} {
+		failure := ""
+		for _, have := range s.Verdicts {
+			if have.Label == v.label {
+				failure = join(failure, have.Text)
+			}
+		}
+		add(v.name, failure)
+	}
+	e := xml.NewEncoder(w)
+	e.Indent("", "  ")
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	if err := e.Encode(suite); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+func join(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
+}

@@ -1,0 +1,79 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Markdown writes the figures as tables, for an issue or a README.
+func Markdown(w io.Writer, s *Summary, checks []Check) error {
+	var b bytes.Buffer
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	run := s.Result.Run
+	line("### %s\n", markdown(run.Plan.Name))
+	line("mqtools %s, plan `%s`, %s measured of %s\n", markdown(run.Tool), code(run.Plan.Hash), seconds(s.Measured), seconds(s.Whole))
+	for _, v := range s.Verdicts {
+		line("- **%s**: %s", v.Label, markdown(v.Text))
+	}
+	if len(s.Verdicts) > 0 {
+		line("")
+	}
+	if len(checks) > 0 {
+		line("| threshold | measured | |\n|---|---|---|")
+		for _, c := range checks {
+			word := "ok"
+			if !c.OK {
+				word = "**missed**"
+			}
+			line("| `%s` | %s | %s |", code(c.Condition.String()), markdown(c.Got), word)
+		}
+		line("")
+	}
+	if s.Measured > 0 {
+		line("| per second | offered | sent | acknowledged | expected | delivered |\n|---|--:|--:|--:|--:|--:|")
+		r := s.Rates
+		line("| messages | %s | %s | %s | %s | %s |\n", number(r.Offered), number(r.Sent), number(r.Acked), number(r.Expected), number(r.Delivered))
+	}
+	if len(s.Latencies) > 0 {
+		line("| latency | p50 | p90 | p99 | p99.9 | max | values |\n|---|--:|--:|--:|--:|--:|--:|")
+		for _, l := range s.Latencies {
+			if l.Group != "" {
+				continue
+			}
+			cells := fmt.Sprintf("| %s %s |", l.Op, l.Kind)
+			for _, p := range percentiles[:4] {
+				cell := "-"
+				if d, ok := l.Values.Percentile(p); ok {
+					cell = duration(d)
+				}
+				cells += " " + cell + " |"
+			}
+			line("%s %s | %s |", cells, duration(l.Values.Max()), integer(l.Values.Count()))
+		}
+		line("")
+	}
+	if len(s.Flows) > 0 {
+		line("| messages, whole run | sent | expected | received | lost | duplicates | out of order | corrupt |\n|---|--:|--:|--:|--:|--:|--:|--:|")
+		for _, f := range s.Flows {
+			lost := integer(f.Lost)
+			if s.Result.Partial() != "" || !run.Plan.Header {
+				lost = "?"
+			}
+			line("| QoS %d | %s | %s | %s | %s | %s | %s | %s |", f.QoS, integer(f.Sent), integer(f.Expected), integer(f.Received), lost, integer(f.Duplicates), integer(f.Reordered), integer(f.Corrupt))
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// markdown escapes what would be a mark.
+func markdown(s string) string {
+	return strings.NewReplacer("|", `\|`, "`", "'", "<", "&lt;", "\n", " ", "*", `\*`, "_", `\_`).Replace(escaped(s))
+}
+
+// code is text within backquotes.
+func code(s string) string {
+	return strings.NewReplacer("|", `\|`, "`", "'", "\n", " ").Replace(escaped(s))
+}

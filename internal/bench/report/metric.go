@@ -1,0 +1,280 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// unit is what a metric counts.
+type unit uint8
+
+const (
+	units     unit = iota // plain numbers
+	durations             // nanoseconds
+	shares                // 0 to 1
+)
+
+// metric is a named figure of a summary.
+//
+//	[OP.[KIND.]]STAT    a latency: delivery.p99.9, puback.service.p50, connect.max
+//	lag.STAT            of sending messages late
+//	rate.NAME           offered, sent, acked, expected, delivered, connects; per second
+//	NAME[.qosN]         lost (or loss), duplicates, reordered, corrupt, unjudged, refused,
+//	                    sent, acked, expected, received: messages of the whole run
+//	errors              all errors, failed connection attempts and lost connections
+//	COUNTER             any other counter by its name, such as skipped or reason.connack.0x87
+//	cpu                 mean share of the generator's processors
+//	connected           the highest number of clients connected
+//
+// STAT is p and a number above 0 and below 100, max, min, mean, stddev or count.
+// KIND is response, service or lag; without one it is response, and service where
+// there is no response (a closed loop). Without OP it is the delivery's, or else
+// that of rtt, puback, pubcomp or connect, the first that the run has.
+type metric struct {
+	name string
+	unit unit
+
+	// A latency has stat; op is -1 where it is to be chosen, -2 for lag; kind is
+	// -1 likewise.
+	stat     string
+	op, kind int
+	p        float64
+
+	flow    string     // of a Flow
+	qos     packet.QoS // NoQoS: all
+	rate    string
+	counter string
+}
+
+const (
+	anyOp   = -1
+	lagOp   = -2
+	anyKind = -1
+)
+
+// mainOps are the operations that a latency without one means, the first that
+// there is.
+var mainOps = []result.Op{result.Delivery, result.RTT, result.Puback, result.Pubcomp, result.Connect, result.Replay, result.Backlog, result.Will}
+
+var (
+	flowNames = []string{"lost", "duplicates", "reordered", "corrupt", "unjudged", "refused", "sent", "acked", "expected", "received", "foreign"}
+	rateNames = []string{"offered", "sent", "acked", "expected", "delivered", "connects"}
+	statNames = []string{"max", "min", "mean", "stddev", "count"}
+)
+
+// parseMetric reads a metric's name.
+func parseMetric(name string) (*metric, error) {
+	m := &metric{name: name, op: anyOp, kind: anyKind, qos: result.NoQoS}
+	if m.latency(name) {
+		m.unit = durations
+		if m.stat == "count" {
+			m.unit = units
+		}
+		return m, nil
+	}
+	if rate, ok := strings.CutPrefix(name, "rate."); ok && slices.Contains(rateNames, rate) {
+		m.rate = rate
+		return m, nil
+	}
+	switch name {
+	case "errors", "connected":
+		m.counter = name
+		return m, nil
+	case "cpu":
+		m.counter, m.unit = name, shares
+		return m, nil
+	}
+	flow := name
+	for q, suffix := range []string{".qos0", ".qos1", ".qos2"} {
+		if base, ok := strings.CutSuffix(name, suffix); ok {
+			flow, m.qos = base, packet.QoS(q)
+		}
+	}
+	if flow == "loss" {
+		flow = "lost"
+	}
+	if slices.Contains(flowNames, flow) {
+		m.flow = flow
+		return m, nil
+	}
+	if result.IsCounter(name) {
+		m.counter = name
+		return m, nil
+	}
+	return nil, fmt.Errorf("unknown metric %q", name)
+}
+
+func (m *metric) latency(name string) bool {
+	rest := name
+	if after, ok := strings.CutPrefix(name, "lag."); ok {
+		rest, m.op = after, lagOp
+	} else {
+		for _, op := range result.Ops() {
+			// connect.tcp.p99 begins with connect., too: the longest name counts.
+			if after, ok := strings.CutPrefix(name, op.String()+"."); ok && len(after) < len(rest) {
+				rest, m.op = after, int(op)
+			}
+		}
+		if m.op != anyOp {
+			if word, after, ok := strings.Cut(rest, "."); ok {
+				if kind, ok := result.ParseKind(word); ok {
+					rest, m.kind = after, int(kind)
+				}
+			}
+		}
+	}
+	if slices.Contains(statNames, rest) {
+		m.stat = rest
+		return true
+	}
+	digits, ok := strings.CutPrefix(rest, "p")
+	p, err := strconv.ParseFloat(digits, 64)
+	if !ok || err != nil || strings.Trim(digits, "0123456789.") != "" || !(p > 0 && p < 100) {
+		return false
+	}
+	m.stat, m.p = "p", p
+	return true
+}
+
+// value is the metric's value; an error says why it is not known.
+func (m *metric) value(s *Summary) (float64, error) {
+	switch {
+	case m.stat != "":
+		return m.latencyValue(s)
+	case m.rate != "":
+		return m.rateValue(s)
+	case m.flow != "":
+		return m.flowValue(s)
+	}
+	switch m.counter {
+	case "errors":
+		return float64(s.errors()), nil
+	case "connected":
+		return float64(s.Peak[result.GaugeConnected]), nil
+	case "cpu":
+		if s.CPUMax == 0 {
+			return 0, fmt.Errorf("the generator's CPU was not measured")
+		}
+		return s.CPU, nil
+	}
+	return float64(s.Counters[m.counter]), nil
+}
+
+// errors are all failures that were counted.
+func (s *Summary) errors() (n int64) {
+	for name, v := range s.Counters {
+		if strings.HasPrefix(name, "error.") {
+			n += v
+		}
+	}
+	return max(n, s.Counters[result.Failures.String()]+s.Counters[result.Losses.String()])
+}
+
+// histogram is the one that a latency is about.
+func (m *metric) histogram(s *Summary) (*result.Histogram, error) {
+	if m.op == lagOp {
+		if s.Lag == nil {
+			return nil, fmt.Errorf("no lag was recorded")
+		}
+		return s.Lag, nil
+	}
+	ops := mainOps
+	if m.op != anyOp {
+		ops = []result.Op{result.Op(m.op)}
+	}
+	kinds := []result.Kind{result.Response, result.Service}
+	if m.kind != anyKind {
+		kinds = []result.Kind{result.Kind(m.kind)}
+	}
+	for _, op := range ops {
+		for _, kind := range kinds {
+			if h := s.Latency(op, kind); h != nil {
+				return h, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("the run has no such latency")
+}
+
+func (m *metric) latencyValue(s *Summary) (float64, error) {
+	h, err := m.histogram(s)
+	if err != nil {
+		return 0, err
+	}
+	switch m.stat {
+	case "max":
+		return float64(h.Max()), nil
+	case "min":
+		return float64(h.Min()), nil
+	case "mean":
+		return float64(h.Mean()), nil
+	case "stddev":
+		return float64(h.StdDev()), nil
+	case "count":
+		return float64(h.Count()), nil
+	}
+	d, ok := h.Percentile(m.p)
+	if !ok {
+		return 0, fmt.Errorf("%s values are too few for p%v", integer(h.Count()), m.p)
+	}
+	return float64(d), nil
+}
+
+func (m *metric) rateValue(s *Summary) (float64, error) {
+	if m.rate == "connects" {
+		return s.Rates.Connects, nil
+	}
+	if s.Measured == 0 {
+		return 0, fmt.Errorf("nothing was measured")
+	}
+	return map[string]float64{
+		"offered": s.Rates.Offered, "sent": s.Rates.Sent, "acked": s.Rates.Acked,
+		"expected": s.Rates.Expected, "delivered": s.Rates.Delivered,
+	}[m.rate], nil
+}
+
+func (m *metric) flowValue(s *Summary) (float64, error) {
+	f := s.flow(m.qos)
+	if m.flow == "lost" {
+		switch {
+		case !s.Result.Run.Plan.Header:
+			return 0, fmt.Errorf("payloads have no header to tell")
+		case s.Result.Partial() != "":
+			return 0, fmt.Errorf("the run is partial")
+		}
+	}
+	return float64(map[string]int64{
+		"lost": f.Lost, "duplicates": f.Duplicates, "reordered": f.Reordered, "corrupt": f.Corrupt, "unjudged": f.Unjudged,
+		"refused": f.Refused, "sent": f.Sent, "acked": f.Acked, "expected": f.Expected, "received": f.Received, "foreign": f.Foreign,
+	}[m.flow]), nil
+}
+
+// flow is the flow of one QoS, or of all.
+func (s *Summary) flow(qos packet.QoS) Flow {
+	if qos == result.NoQoS {
+		return s.Total
+	}
+	for _, f := range s.Flows {
+		if f.QoS == qos {
+			return f
+		}
+	}
+	return Flow{QoS: qos}
+}
+
+// text writes a value of the metric.
+func (m *metric) text(v float64) string {
+	switch m.unit {
+	case durations:
+		return duration(time.Duration(v))
+	case shares:
+		return percent(v)
+	}
+	return number(v)
+}

@@ -1,0 +1,321 @@
+// Package report says what a benchmark's results mean: rates, latencies, what
+// was lost, whether the broker or the generator was the limit, and whether
+// thresholds were kept. It writes that as text, JSON, CSV, Markdown, JUnit XML
+// and HdrHistogram's formats, compares runs, and plots them in one HTML file.
+//
+// # What is measured when
+//
+// Rates are of the measure phase. Latencies of messages are of the measure and
+// the drain phase: what is answered while draining was sent before, and leaving
+// it out would leave out the slowest. Those of connecting and subscribing are of
+// the whole run, and so is what was lost, repeated, reordered or corrupt: a
+// message sent in one phase arrives in another.
+package report
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// Summary is what a result comes to.
+type Summary struct {
+	Result *result.Result
+
+	Whole    time.Duration // the run
+	Measured time.Duration // the measure phase; 0: the run never got there
+
+	Rates     Rates
+	Flows     []Flow // per QoS that had messages, ascending
+	Total     Flow   // over all QoS
+	Latencies []Latency
+	Lag       *result.Histogram // intended to actual sending of messages while measuring
+
+	Counters map[string]int64 // of the whole run, over all groups and QoS
+	Groups   []string         // of the plan, as far as they counted anything
+
+	CPU        float64 // of the generator while measuring: mean share of its processors, 0 to 1
+	CPUMax     float64 // the highest of an interval
+	Peak       map[result.Gauge]int64
+	Backlog    int64   // deliveries outstanding when measuring ended
+	Growth     float64 // of the backlog while measuring, messages per second
+	Violations []string
+	Verdicts   []Verdict
+}
+
+// Rates are messages per second while measuring.
+type Rates struct {
+	Offered   float64 `json:"offered"`   // due by the plan
+	Sent      float64 `json:"sent"`      // handed to connections
+	Acked     float64 `json:"acked"`     // acknowledged with success, QoS 1 and 2
+	Expected  float64 `json:"expected"`  // deliveries the sent messages must cause
+	Delivered float64 `json:"delivered"` // received, repetitions not counted
+	Connects  float64 `json:"connects"`  // accepted, while connecting
+}
+
+// Flow is what became of the messages of one QoS over the whole run.
+type Flow struct {
+	QoS        packet.QoS `json:"qos"`
+	Sent       int64      `json:"sent"`
+	Acked      int64      `json:"acked"`
+	Refused    int64      `json:"refused"`
+	Expected   int64      `json:"expected"`
+	Received   int64      `json:"received"` // for the first time
+	Lost       int64      `json:"lost"`     // expected and not received; below 0 when more came than expected
+	Duplicates int64      `json:"duplicates"`
+	Reordered  int64      `json:"reordered"`
+	Unjudged   int64      `json:"unjudged"`
+	Corrupt    int64      `json:"corrupt"`
+	Foreign    int64      `json:"foreign"`
+}
+
+// Latency is the distribution of one operation over all groups, and of each
+// when there are several.
+type Latency struct {
+	Op     result.Op
+	Kind   result.Kind
+	Group  string // empty: all
+	Values *result.Histogram
+}
+
+// wholeRun are the operations whose latencies are of all phases.
+func wholeRun(op result.Op) bool {
+	switch op {
+	case result.ConnectTCP, result.ConnectTLS, result.ConnectConnack, result.Connect, result.Subscribe, result.Unsubscribe, result.Disconnect:
+		return true
+	}
+	return false
+}
+
+// Summarize derives the figures of a result.
+func Summarize(r *result.Result) *Summary {
+	s := &Summary{Result: r, Counters: make(map[string]int64), Peak: make(map[result.Gauge]int64)}
+	whole := r.Sum()
+	s.Whole = whole.End
+	s.counters(whole)
+	s.rates()
+	s.latencies(whole)
+	s.gauges()
+	s.backlog()
+	s.judge()
+	return s
+}
+
+// span is the length of a phase.
+func (s *Summary) span(phase result.Phase) time.Duration {
+	sum := s.Result.Sum(phase)
+	return sum.End - sum.Start
+}
+
+func (s *Summary) counters(whole *result.Interval) {
+	groups := make(map[string]bool)
+	var flows [result.NoQoS + 1]Flow
+	for k, n := range whole.Counters {
+		s.Counters[k.Name] += n
+		if k.Group != "" {
+			groups[k.Group] = true
+		}
+		for _, f := range []*Flow{&flows[k.QoS], &s.Total} {
+			f.add(k.Name, n)
+		}
+	}
+	s.Groups = slices.Sorted(maps.Keys(groups))
+	for q := range flows {
+		f := &flows[q]
+		f.QoS = packet.QoS(q)
+		f.Lost = f.Expected - f.Received
+		if *f != (Flow{QoS: f.QoS}) && f.QoS != result.NoQoS {
+			s.Flows = append(s.Flows, *f)
+		}
+	}
+	s.Total.QoS = result.NoQoS
+	s.Total.Lost = s.Total.Expected - s.Total.Received
+}
+
+func (f *Flow) add(counter string, n int64) {
+	switch counter {
+	case result.Sent.String():
+		f.Sent += n
+	case result.Acked.String():
+		f.Acked += n
+	case result.Refused.String():
+		f.Refused += n
+	case result.Expected.String():
+		f.Expected += n
+	case result.Distinct.String():
+		f.Received += n
+	case result.Duplicates.String():
+		f.Duplicates += n
+	case result.Reordered.String():
+		f.Reordered += n
+	case result.Unjudged.String():
+		f.Unjudged += n
+	case result.Corrupt.String():
+		f.Corrupt += n
+	case result.Foreign.String():
+		f.Foreign += n
+	}
+}
+
+// count is a counter of an interval over all groups and QoS.
+func count(i *result.Interval, c result.Counter) (n int64) {
+	name := c.String()
+	for k, v := range i.Counters {
+		if k.Name == name {
+			n += v
+		}
+	}
+	return n
+}
+
+func perSecond(n int64, d time.Duration) float64 {
+	if d <= 0 {
+		return 0
+	}
+	return float64(n) / d.Seconds()
+}
+
+func (s *Summary) rates() {
+	measure := s.Result.Sum(result.PhaseMeasure)
+	s.Measured = measure.End - measure.Start
+	rate := func(c result.Counter) float64 { return perSecond(count(measure, c), s.Measured) }
+	s.Rates = Rates{
+		Offered: rate(result.Offered), Sent: rate(result.Sent), Acked: rate(result.Acked),
+		Expected: rate(result.Expected), Delivered: rate(s.received()),
+		Connects: perSecond(count(s.Result.Sum(result.PhaseConnect), result.Connects), s.span(result.PhaseConnect)),
+	}
+}
+
+// received is the counter that tells deliveries: without headers, repetitions
+// are not told apart.
+func (s *Summary) received() result.Counter {
+	if s.Result.Run.Plan.Header {
+		return result.Distinct
+	}
+	return result.Foreign
+}
+
+func (s *Summary) latencies(whole *result.Interval) {
+	answered := s.Result.Sum(result.PhaseMeasure, result.PhaseDrain)
+	type all struct {
+		op   result.Op
+		kind result.Kind
+	}
+	merged := make(map[all]*result.Histogram)
+	groups := make(map[all][]Latency)
+	lag := result.NewHistogram()
+	for _, of := range []*result.Interval{whole, answered} {
+		for k, h := range of.Histograms {
+			if wholeRun(k.Op) != (of == whole) || h.Count() == 0 {
+				continue
+			}
+			key := all{k.Op, k.Kind}
+			if merged[key] == nil {
+				merged[key] = result.NewHistogram()
+			}
+			merged[key].Merge(h)
+			groups[key] = append(groups[key], Latency{k.Op, k.Kind, k.Group, h})
+			if k.Kind == result.Lag && !wholeRun(k.Op) {
+				lag.Merge(h)
+			}
+		}
+	}
+	if lag.Count() > 0 {
+		s.Lag = lag
+	}
+	for key, h := range merged {
+		s.Latencies = append(s.Latencies, Latency{key.op, key.kind, "", h})
+		if len(groups[key]) > 1 {
+			s.Latencies = append(s.Latencies, groups[key]...)
+		}
+	}
+	slices.SortFunc(s.Latencies, func(a, b Latency) int {
+		return cmp.Or(cmp.Compare(a.Op, b.Op), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Group, b.Group))
+	})
+}
+
+// Latency is the distribution of an operation over all groups, nil when there
+// is none.
+func (s *Summary) Latency(op result.Op, kind result.Kind) *result.Histogram {
+	for _, l := range s.Latencies {
+		if l.Op == op && l.Kind == kind && l.Group == "" {
+			return l.Values
+		}
+	}
+	return nil
+}
+
+func (s *Summary) gauges() {
+	var sum, n int64
+	for _, i := range s.Result.Intervals {
+		for g, v := range i.Gauges {
+			s.Peak[g] = max(s.Peak[g], v)
+		}
+		if cpu, ok := i.Gauges[result.GaugeCPU]; ok && i.Phase == result.PhaseMeasure {
+			sum += cpu
+			n++
+			s.CPUMax = max(s.CPUMax, float64(cpu)/1000)
+		}
+	}
+	if n > 0 {
+		s.CPU = float64(sum) / float64(n) / 1000
+	}
+}
+
+// backlog follows the deliveries that are outstanding while measuring. Its
+// growth is the slope of a straight line through it, less what was lost for good.
+func (s *Summary) backlog() {
+	var outstanding int64
+	var x, y []float64
+	for _, i := range s.Result.Intervals {
+		if i.Phase == result.PhaseDrain {
+			break
+		}
+		outstanding += count(i, result.Expected) - count(i, s.received())
+		if i.Phase == result.PhaseMeasure {
+			x, y = append(x, i.End.Seconds()), append(y, float64(outstanding))
+		}
+	}
+	s.Backlog = outstanding
+	if len(x) < 5 {
+		return
+	}
+	s.Growth = slope(x, y)
+	if s.Result.Partial() == "" {
+		s.Growth -= perSecond(max(s.Total.Lost, 0), s.Measured)
+	}
+}
+
+// slope is that of the line through the points with the least squares.
+func slope(x, y []float64) float64 {
+	var mx, my, xy, xx float64
+	for i := range x {
+		mx += x[i] / float64(len(x))
+		my += y[i] / float64(len(x))
+	}
+	for i := range x {
+		xy += (x[i] - mx) * (y[i] - my)
+		xx += (x[i] - mx) * (x[i] - mx)
+	}
+	if xx == 0 {
+		return 0
+	}
+	return xy / xx
+}
+
+// Errors are the counters of errors and of reason codes, by name.
+func (s *Summary) Errors() []string {
+	var names []string
+	for name, n := range s.Counters {
+		if n > 0 && (strings.HasPrefix(name, "error.") || strings.HasPrefix(name, "reason.")) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

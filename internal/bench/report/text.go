@@ -1,0 +1,397 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/mqtools/mqtools/format"
+	"github.com/mqtools/mqtools/internal/bench/result"
+)
+
+// Text writes a summary for a reader at a terminal of 80 columns. The palette
+// has the colours; the zero value is none. What comes from the run, such as
+// names and errors, is escaped.
+func Text(w io.Writer, s *Summary, checks []Check, palette format.Palette) error {
+	t := &text{palette: palette}
+	t.title(s)
+	t.verdicts(s)
+	t.checks(checks)
+	t.rates(s)
+	t.latencies(s)
+	t.flows(s)
+	t.missing(s)
+	t.errors(s)
+	t.generator(s)
+	_, err := w.Write(t.b.Bytes())
+	return err
+}
+
+const width = 80
+
+type text struct {
+	b       bytes.Buffer
+	palette format.Palette
+}
+
+func escaped(s string) string { return string(format.AppendEscaped(nil, []byte(s))) }
+
+func (t *text) color(color, s string) string {
+	if color == "" {
+		return s
+	}
+	return color + s + t.palette.End
+}
+
+func (t *text) line(format string, args ...any) {
+	fmt.Fprintf(&t.b, format+"\n", args...)
+}
+
+// head begins a part: its name, and what its figures are about.
+func (t *text) head(name, about string) {
+	t.b.WriteByte('\n')
+	name = t.bold(name)
+	if about != "" {
+		name += t.color(t.palette.Meta, "  "+about)
+	}
+	t.line("%s", name)
+}
+
+func (t *text) bold(s string) string {
+	if t.palette.End == "" {
+		return s
+	}
+	return "\x1b[1m" + s + t.palette.End
+}
+
+// wrap writes words behind a label, with the following lines indented.
+func (t *text) wrap(label, color, words string, indent int) {
+	column := utf8.RuneCountInString(label)
+	t.b.WriteString(t.color(color, label))
+	for i, word := range phrases(words) {
+		n := utf8.RuneCountInString(word)
+		if i > 0 && column+1+n > width {
+			t.b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = indent
+		} else if i > 0 || label != "" {
+			t.b.WriteByte(' ')
+			column++
+		}
+		t.b.WriteString(word)
+		column += n
+	}
+	t.b.WriteByte('\n')
+}
+
+// phrases are the words of a text, a unit together with its number.
+func phrases(s string) []string {
+	var list []string
+	for _, word := range strings.Fields(s) {
+		switch strings.TrimRight(word, ",;:.)") {
+		case "ns", "us", "ms", "s", "%", "B", "KiB", "MiB", "GiB", "TiB":
+			if len(list) > 0 {
+				list[len(list)-1] += " " + word
+				continue
+			}
+		}
+		list = append(list, word)
+	}
+	return list
+}
+
+func (t *text) title(s *Summary) {
+	r := s.Result
+	plan := r.Run.Plan
+	t.line("%s  %s", t.bold(escaped(plan.Name)), t.color(t.palette.Meta, "plan "+escaped(plan.Hash)+", mqtools "+escaped(r.Run.Tool)))
+	var parts []string
+	if len(r.Shards) > 0 {
+		parts = append(parts, r.Shards[0].Epoch.UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
+	parts = append(parts, fmt.Sprintf("%s measured of %s", seconds(s.Measured), seconds(s.Whole)))
+	if n := r.Run.Shards; n > 1 {
+		parts = append(parts, fmt.Sprintf("%d of %d shards", len(r.Shards), n))
+	}
+	if len(r.Shards) > 0 {
+		parts = append(parts, "engine "+escaped(r.Shards[0].Engine))
+		if b := r.Shards[0].Broker; b != "" {
+			parts = append(parts, "broker "+escaped(b))
+		}
+	}
+	t.wrap("", "", strings.Join(parts, ", "), 0)
+}
+
+func seconds(d time.Duration) string {
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + " s"
+}
+
+func (t *text) verdicts(s *Summary) {
+	if len(s.Verdicts) > 0 {
+		t.b.WriteByte('\n')
+	}
+	for _, v := range s.Verdicts {
+		t.wrap(string(v.Label)+":", t.palette.Number, escaped(v.Text), 2)
+	}
+}
+
+func (t *text) checks(checks []Check) {
+	if len(checks) == 0 {
+		return
+	}
+	t.head("Thresholds", "")
+	for _, c := range checks {
+		mark, color := "ok", t.palette.Text
+		if !c.OK {
+			mark, color = "MISSED", t.palette.Number
+		}
+		t.line("  %s %-30s %s", t.color(color, fmt.Sprintf("%-6s", mark)), escaped(c.Condition.String()), c.Got)
+	}
+}
+
+func (t *text) rates(s *Summary) {
+	r := s.Rates
+	if s.Measured > 0 && r != (Rates{Connects: r.Connects}) {
+		t.head("Rates", "messages per second while measuring")
+		for _, row := range []struct {
+			name  string
+			rate  float64
+			of    float64
+			about string
+		}{
+			{"offered", r.Offered, 0, "due by the plan"},
+			{"sent", r.Sent, r.Offered, "of offered"},
+			{"acknowledged", r.Acked, r.Sent, "of sent"},
+			{"expected", r.Expected, 0, "deliveries that the messages sent must cause"},
+			{"delivered", r.Delivered, r.Expected, "of expected"},
+		} {
+			if row.rate == 0 && row.of == 0 {
+				continue
+			}
+			about := row.about
+			if row.of > 0 {
+				about = percent(row.rate/row.of) + " " + about
+			}
+			t.line("  %-14s %12s  %s", row.name, number(row.rate), t.color(t.palette.Meta, about))
+		}
+	}
+	attempts := s.Counters[result.Attempts.String()]
+	if attempts == 0 {
+		return
+	}
+	t.head("Connections", "whole run")
+	t.line("  %-14s %12s  %s", "accepted", integer(s.Counters[result.Connects.String()]), t.color(t.palette.Meta, "of "+integer(attempts)+" attempts, "+number(r.Connects)+" per second while connecting"))
+	if n := s.Counters[result.Failures.String()]; n > 0 {
+		t.line("  %-14s %12s  %s", "failed", integer(n), t.color(t.palette.Meta, percent(float64(n)/float64(attempts))+" of the attempts"))
+	}
+	if n := s.Counters[result.Losses.String()]; n > 0 {
+		t.line("  %-14s %12s", "lost", integer(n))
+	}
+	t.line("  %-14s %12s  %s", "at once", integer(s.Peak[result.GaugeConnected]), t.color(t.palette.Meta, "at most"))
+}
+
+// percentiles are the columns of latency tables.
+var percentiles = []float64{50, 90, 99, 99.9, 99.99}
+
+// percentileName is p50, p99.9.
+func percentileName(p float64) string { return "p" + strconv.FormatFloat(p, 'f', -1, 64) }
+
+func (t *text) latencies(s *Summary) {
+	if len(s.Latencies) == 0 {
+		return
+	}
+	about := "response: from the intended time; service: from the sending"
+	t.head("Latency", about)
+	t.line("  %-24s %7s %7s %7s %7s %7s %11s", "", "p50", "p90", "p99", "p99.9", "max", "values")
+	for _, l := range s.Latencies {
+		name := l.Op.String() + " " + l.Kind.String()
+		if l.Group != "" {
+			name = "  " + escaped(l.Group)
+		}
+		t.latency(name, l.Values)
+	}
+	var below, above int64
+	for _, l := range s.Latencies {
+		if l.Group == "" {
+			below += l.Values.Below
+			above += l.Values.Above
+		}
+	}
+	if below > 0 || above > 0 {
+		t.wrap("  out of range:", t.palette.Meta, fmt.Sprintf("%s below 0 counted as %s, %s above %s counted as that", integer(below), duration(result.MinValue), integer(above), duration(result.MaxValue)), 4)
+	}
+}
+
+// pad cuts or fills a name.
+func (t *text) pad(s string, n int) string {
+	if have := utf8.RuneCountInString(s); have < n {
+		return s + strings.Repeat(" ", n-have)
+	} else if have > n {
+		return string([]rune(s)[:n-1]) + "~"
+	}
+	return s
+}
+
+func (t *text) latency(name string, h *result.Histogram) {
+	t.b.WriteString("  " + t.pad(name, 24))
+	for _, p := range percentiles[:4] {
+		cell := "-"
+		if d, ok := h.Percentile(p); ok {
+			cell = duration(d)
+		}
+		fmt.Fprintf(&t.b, " %7s", cell)
+	}
+	t.line(" %7s %11s", duration(h.Max()), integer(h.Count()))
+}
+
+func (t *text) flows(s *Summary) {
+	if len(s.Flows) == 0 {
+		return
+	}
+	t.head("Messages", "whole run, warm-up and drain included")
+	header := fmt.Sprintf("  %-14s", "")
+	for _, f := range s.Flows {
+		header += fmt.Sprintf(" %14s", fmt.Sprintf("QoS %d", f.QoS))
+	}
+	t.line("%s", header)
+	row := func(name string, always bool, value func(Flow) int64) {
+		line := fmt.Sprintf("  %-14s", name)
+		for _, f := range s.Flows {
+			line += fmt.Sprintf(" %14s", integer(value(f)))
+			always = always || value(f) != 0
+		}
+		if always {
+			t.line("%s", line)
+		}
+	}
+	row("sent", true, func(f Flow) int64 { return f.Sent })
+	row("acknowledged", false, func(f Flow) int64 { return f.Acked })
+	row("refused", false, func(f Flow) int64 { return f.Refused })
+	row("expected", false, func(f Flow) int64 { return f.Expected })
+	if s.Result.Run.Plan.Header {
+		row("received", false, func(f Flow) int64 { return f.Received })
+		if s.Total.Expected > 0 && s.Result.Partial() == "" {
+			row("lost", true, func(f Flow) int64 { return f.Lost })
+			row("duplicates", true, func(f Flow) int64 { return f.Duplicates })
+			row("out of order", true, func(f Flow) int64 { return f.Reordered })
+			row("corrupt", true, func(f Flow) int64 { return f.Corrupt })
+		} else {
+			row("duplicates", false, func(f Flow) int64 { return f.Duplicates })
+			row("out of order", false, func(f Flow) int64 { return f.Reordered })
+			row("corrupt", false, func(f Flow) int64 { return f.Corrupt })
+		}
+		row("not judged", false, func(f Flow) int64 { return f.Unjudged })
+	}
+	row("without header", false, func(f Flow) int64 { return f.Foreign })
+}
+
+// shown is how many examples of missing messages the text has.
+const shown = 5
+
+func (t *text) missing(s *Summary) {
+	var list []result.Missing
+	var forgotten int64
+	for _, e := range s.Result.Ends {
+		list = append(list, e.Missing...)
+		forgotten += e.Forgotten
+	}
+	if len(list) == 0 && forgotten == 0 {
+		return
+	}
+	t.head("Missing", "the first examples; all are in the JSON report")
+	for _, m := range list[:min(len(list), shown)] {
+		who := fmt.Sprintf("subscriber %d", m.Subscriber)
+		if m.Subscriber == result.Anyone {
+			who = "no shared subscriber"
+		}
+		t.line("  %s lacks %d to %d of publisher %d", who, m.From, m.To, m.Publisher)
+	}
+	if forgotten > 0 {
+		t.line("  %s more were forgotten to keep memory bounded", integer(forgotten))
+	}
+}
+
+func (t *text) errors(s *Summary) {
+	names := s.Errors()
+	if len(names) == 0 {
+		return
+	}
+	t.head("Errors and reason codes", "whole run")
+	for _, name := range names {
+		about := ""
+		if _, code, ok := result.ParseReason(name); ok {
+			about = code.String()
+		}
+		line := fmt.Sprintf("  %-32s %12s", escaped(name), integer(s.Counters[name]))
+		if about != "" {
+			line += "  " + t.color(t.palette.Meta, about)
+		}
+		t.line("%s", line)
+	}
+}
+
+func (t *text) generator(s *Summary) {
+	t.head("Generator", "")
+	var parts []string
+	if s.CPUMax > 0 {
+		parts = append(parts, fmt.Sprintf("CPU %s, at most %s of an interval", percent(s.CPU), percent(s.CPUMax)))
+	}
+	if s.Lag != nil {
+		if p99, ok := s.Lag.Percentile(99); ok {
+			parts = append(parts, "lag p99 "+duration(p99)+", max "+duration(s.Lag.Max()))
+		}
+	}
+	for _, g := range []struct {
+		gauge result.Gauge
+		name  string
+	}{{result.GaugeRSS, "memory "}, {result.GaugeGCPause, "GC pause "}, {result.GaugeSchedP99, "scheduler p99 "}} {
+		v, ok := s.Peak[g.gauge]
+		switch {
+		case !ok:
+		case g.gauge == result.GaugeRSS:
+			parts = append(parts, g.name+bytesIn(v))
+		default:
+			parts = append(parts, g.name+duration(time.Duration(v)))
+		}
+	}
+	if len(parts) > 0 {
+		t.wrap(" ", "", strings.Join(parts, "; "), 2)
+	}
+	for _, shard := range s.Result.Shards[:min(1, len(s.Result.Shards))] {
+		c := shard.Calibration
+		if c.Messages > 0 {
+			t.wrap(" ", "", fmt.Sprintf("its own ceiling here: %s messages/s, %s connects/s, median latency %s", number(c.Messages), number(c.Connects), duration(c.Floor)), 2)
+		}
+	}
+	var machines []string
+	for _, shard := range s.Result.Shards {
+		e := shard.Environment
+		line := fmt.Sprintf("%s, %d x %s, %s, kernel %s, %s, nofile %d, clock %s, TCP_NODELAY %s", e.OS, e.CPUs, orUnknown(e.CPU), bytesIn(e.Memory), orUnknown(e.Kernel), e.Go, e.NoFile, orUnknown(e.Clock), onOff(shard.NoDelay))
+		if !slices.Contains(machines, line) {
+			machines = append(machines, line)
+		}
+	}
+	for _, m := range machines[:min(len(machines), 3)] {
+		t.wrap(" ", "", escaped(m), 4)
+	}
+	if n := len(machines) - 3; n > 0 {
+		t.line("  and %d other machines", n)
+	}
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}

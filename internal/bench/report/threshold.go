@@ -1,0 +1,210 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Condition compares a metric with a value: p99<10ms.
+type Condition struct {
+	metric *metric
+	op     string
+	value  float64
+	share  bool // the value is a share of the expected messages: loss<0.1%
+	text   string
+}
+
+// String is the condition as it was written.
+func (c Condition) String() string { return c.text }
+
+// operators, the longer ones first.
+var operators = []string{"<=", ">=", "!=", "<", ">", "="}
+
+// ParseConditions reads conditions, separated by commas: METRIC OP VALUE, where
+// OP is <, <=, >, >=, = or !=. The metrics are these:
+//
+//	p99, p99.9, max ...  latency: of the delivery, or else of the first of rtt,
+//	                     puback, pubcomp and connect that the run has
+//	OP.p99               of an operation; OP.service.p99, OP.lag.p99
+//	lag.p99              how late messages were sent
+//	rate.delivered ...   per second: offered, sent, acked, expected, connects
+//	loss, duplicates, reordered, corrupt, refused ...   and with .qos0, .qos1, .qos2
+//	errors, cpu, connected, and counters by name
+//
+// Latencies take a duration (10ms, 1.5s, 250us), cpu a percentage, and the others
+// a number (0, 1500, 20k, 1.5M); counts of messages also take a percentage, of the
+// messages expected.
+func ParseConditions(s string) ([]Condition, error) {
+	var list []Condition
+	for part := range strings.SplitSeq(s, ",") {
+		c, err := parseCondition(strings.TrimSpace(part))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+func parseCondition(s string) (Condition, error) {
+	at := strings.IndexAny(s, "<>=!")
+	if at < 0 {
+		return Condition{}, fmt.Errorf("%q is no condition such as p99<10ms", s)
+	}
+	c := Condition{text: s}
+	for _, op := range operators {
+		if strings.HasPrefix(s[at:], op) {
+			c.op = op
+			break
+		}
+	}
+	if c.op == "" {
+		return c, fmt.Errorf("%q is no condition such as p99<10ms", s)
+	}
+	var err error
+	if c.metric, err = parseMetric(strings.TrimSpace(s[:at])); err != nil {
+		return c, err
+	}
+	value := strings.TrimSpace(s[at+len(c.op):])
+	c.value, c.share, err = parseValue(c.metric, value)
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", s, err)
+	}
+	return c, nil
+}
+
+func parseValue(m *metric, s string) (v float64, share bool, err error) {
+	number, isPercent := strings.CutSuffix(s, "%")
+	number = strings.TrimSpace(number)
+	switch {
+	case m.unit == durations:
+		d, err := time.ParseDuration(strings.ReplaceAll(s, " ", ""))
+		if err != nil || d < 0 || isPercent {
+			return 0, false, fmt.Errorf("%q is no duration such as 10ms", s)
+		}
+		return float64(d), false, nil
+	case m.unit == shares && !isPercent:
+		return 0, false, fmt.Errorf("%q is no percentage such as 85%%", s)
+	case isPercent && m.unit != shares && m.flow == "":
+		return 0, false, fmt.Errorf("%s is not a share of anything", m.name)
+	}
+	factor := 1.0
+	if n := len(number); n > 0 && !isPercent {
+		switch number[n-1] {
+		case 'k':
+			factor, number = 1e3, number[:n-1]
+		case 'M':
+			factor, number = 1e6, number[:n-1]
+		}
+	}
+	if v, err = strconv.ParseFloat(number, 64); err != nil || math.IsNaN(v) || math.IsInf(v, 0) || v < 0 || strings.ContainsAny(number, "xXpP_+") {
+		return 0, false, fmt.Errorf("%q is no number", s)
+	}
+	if isPercent {
+		factor = 0.01
+	}
+	return v * factor, isPercent && m.unit != shares, nil
+}
+
+// Check is a condition and what became of it.
+type Check struct {
+	Condition Condition
+	Got       string // the metric's value; why it is not known
+	Known     bool
+	OK        bool
+}
+
+// eval compares the metric with the value.
+func (c Condition) eval(s *Summary) (holds, known bool, got string) {
+	v, err := c.metric.value(s)
+	if err != nil {
+		return false, false, err.Error()
+	}
+	got = c.metric.text(v)
+	if c.share {
+		all := s.flow(c.metric.qos).Expected
+		if all == 0 {
+			return false, false, "no messages were expected"
+		}
+		v /= float64(all)
+		got = percent(v)
+	}
+	switch c.op {
+	case "<":
+		holds = v < c.value
+	case "<=":
+		holds = v <= c.value
+	case ">":
+		holds = v > c.value
+	case ">=":
+		holds = v >= c.value
+	case "=":
+		holds = v == c.value
+	case "!=":
+		holds = v != c.value
+	}
+	return holds, true, got
+}
+
+// CheckSLO checks conditions that are to hold. One whose metric is not known,
+// because the values are too few or the run has no such operation, is not met.
+func CheckSLO(s *Summary, conditions []Condition) []Check {
+	var checks []Check
+	for _, c := range conditions {
+		holds, known, got := c.eval(s)
+		checks = append(checks, Check{c, got, known, holds && known})
+	}
+	return checks
+}
+
+// CheckFailOn checks conditions that are not to hold. One whose metric is not
+// known counts as holding: nothing fails quietly.
+func CheckFailOn(s *Summary, conditions []Condition) []Check {
+	var checks []Check
+	for _, c := range conditions {
+		holds, known, got := c.eval(s)
+		checks = append(checks, Check{c, got, known, known && !holds})
+	}
+	return checks
+}
+
+// AllOK tells whether every check is.
+func AllOK(checks []Check) bool {
+	for _, c := range checks {
+		if !c.OK {
+			return false
+		}
+	}
+	return true
+}
+
+// The exit codes that a result decides; 0 is ok, and 1 (failure), 2 (usage) and
+// 3 (broker not reached) are the command line's.
+const (
+	ExitThreshold        = 4
+	ExitViolation        = 5
+	ExitGeneratorLimited = 6
+	ExitSaturated        = 7
+)
+
+// ExitCode is the exit status of a run that ended by itself. The first of these
+// counts: a violation of the protocol is a fact, whoever was the limit; what the
+// generator was too slow to measure says nothing about thresholds; a threshold
+// that was asked for is more to the point than the reason it was missed; and a
+// saturated run that kept its thresholds is still not what was planned.
+func (s *Summary) ExitCode(checks []Check) int {
+	switch {
+	case s.Has(Violated):
+		return ExitViolation
+	case s.Has(GeneratorLimited):
+		return ExitGeneratorLimited
+	case !AllOK(checks):
+		return ExitThreshold
+	case s.Has(Saturated):
+		return ExitSaturated
+	}
+	return 0
+}

@@ -1,0 +1,61 @@
+package result
+
+import (
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// Environment is the machine and the program that ran a shard. What the system
+// does not tell is empty or 0.
+type Environment struct {
+	Hostname   string `json:"hostname"`
+	OS         string `json:"os"`     // GOOS/GOARCH
+	Kernel     string `json:"kernel"` // release
+	CPU        string `json:"cpu"`    // model
+	CPUs       int    `json:"cpus"`   // that the process may use
+	GOMAXPROCS int    `json:"gomaxprocs"`
+	Memory     int64  `json:"memory"`      // bytes that the machine has
+	NoFile     uint64 `json:"nofile"`      // soft limit of open files
+	NoFileHard uint64 `json:"nofile_hard"` // hard limit
+	Clock      string `json:"clock"`       // clock source
+	Go         string `json:"go"`          // version
+}
+
+// ThisEnvironment looks at the machine and the process. Kernel, CPU, Memory and
+// Clock are told by Linux only.
+func ThisEnvironment() Environment {
+	e := Environment{
+		OS:         runtime.GOOS + "/" + runtime.GOARCH,
+		Kernel:     firstLine("/proc/sys/kernel/osrelease"),
+		CPU:        procValue("/proc/cpuinfo", "model name"),
+		CPUs:       runtime.NumCPU(),
+		GOMAXPROCS: runtime.GOMAXPROCS(0),
+		Clock:      firstLine("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+		Go:         runtime.Version(),
+	}
+	e.Hostname, _ = os.Hostname()
+	if kB, err := strconv.ParseInt(strings.TrimSuffix(procValue("/proc/meminfo", "MemTotal"), " kB"), 10, 64); err == nil {
+		e.Memory = kB << 10
+	}
+	e.NoFile, e.NoFileHard = noFile()
+	return e
+}
+
+func firstLine(path string) string {
+	b, _ := os.ReadFile(path)
+	line, _, _ := strings.Cut(string(b), "\n")
+	return line
+}
+
+// procValue is the value of the first "name : value" line of a file.
+func procValue(path, name string) string {
+	b, _ := os.ReadFile(path)
+	for line := range strings.Lines(string(b)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}

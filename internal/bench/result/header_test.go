@@ -1,0 +1,121 @@
+package result
+
+import (
+	"encoding/hex"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// crc32c is CRC-32C bit by bit (RFC 3720 appendix B.4), to compare with.
+func crc32c(p []byte) uint32 {
+	crc := ^uint32(0)
+	for _, b := range p {
+		crc ^= uint32(b)
+		for range 8 {
+			crc = crc>>1 ^ 0x82f63b78&-(crc&1)
+		}
+	}
+	return ^crc
+}
+
+func TestHeaderBytes(t *testing.T) {
+	if got := crc32c([]byte("123456789")); got != 0xe3069283 {
+		t.Fatalf("the reference CRC-32C of 123456789 is %#x, want 0xe3069283", got)
+	}
+	h := Header{Kind: KindRequest, Shard: 0xabc, Publisher: 0x123456, Seq: 0x789abcde, Intended: 0x0102030405 * time.Microsecond}
+	payload := append(h.AppendTo([]byte{}), "hello"...)
+	Seal(payload)
+	bare, err := hex.DecodeString("4abc123456789abc" + "de01020304050000" + "68656c6c6f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	crc := crc32c(bare)
+	folded := uint16(crc>>16) ^ uint16(crc)
+	want := append([]byte{}, bare...)
+	want[14], want[15] = byte(folded>>8), byte(folded)
+	if string(payload) != string(want) {
+		t.Errorf("got  %x\nwant %x", payload, want)
+	}
+}
+
+func TestHeaderRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := Header{
+			Kind:      MessageKind(rapid.IntRange(1, 5).Draw(t, "kind")),
+			Shard:     uint16(rapid.IntRange(0, MaxShards-1).Draw(t, "shard")),
+			Publisher: uint32(rapid.IntRange(0, MaxPublishers-1).Draw(t, "publisher")),
+			Seq:       rapid.Uint32().Draw(t, "seq"),
+			Intended:  time.Duration(rapid.Int64Range(0, int64(MaxIntended/time.Microsecond)).Draw(t, "intended")) * time.Microsecond,
+		}
+		payload := append(h.AppendTo(nil), rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "rest")...)
+		Seal(payload)
+		got, err := ParseHeader(payload)
+		if err != nil || got != h {
+			t.Fatalf("got %+v, %v, want %+v", got, err, h)
+		}
+		bit := rapid.IntRange(4, 8*len(payload)-1).Draw(t, "bit")
+		payload[bit/8] ^= 0x80 >> (bit % 8)
+		if _, err := ParseHeader(payload); !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("bit %d turned: got %v, want ErrCorrupt", bit, err)
+		}
+	})
+}
+
+func TestHeaderRefusals(t *testing.T) {
+	sealed := func(kind MessageKind) []byte {
+		p := Header{Kind: kind}.AppendTo(nil)
+		Seal(p)
+		return p
+	}
+	for _, c := range []struct {
+		name    string
+		payload []byte
+		want    error
+	}{
+		{"is foreign when empty", nil, ErrForeign},
+		{"is foreign one byte short", sealed(KindMessage)[:15], ErrForeign},
+		{"is foreign with kind 0", sealed(0), ErrForeign},
+		{"is foreign with kind 6", sealed(6), ErrForeign},
+		{"is foreign as a JSON text", []byte(`{"temperature": 21.5}`), ErrForeign},
+		{"is ours with nothing behind the header", sealed(KindReply), nil},
+		{"is corrupt with a byte more", append(sealed(KindReply), 1), ErrCorrupt},
+	} {
+		if _, err := ParseHeader(c.payload); err != c.want {
+			t.Errorf("it %s: got %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
+func TestHeaderAllocatesNothing(t *testing.T) {
+	buffer := make([]byte, 0, 64)
+	if n := testing.AllocsPerRun(100, func() {
+		p := Header{Kind: KindMessage, Seq: 7}.AppendTo(buffer)[:64]
+		Seal(p)
+		if _, err := ParseHeader(p); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+}
+
+func BenchmarkHeader(b *testing.B) {
+	payload := []byte(strings.Repeat("x", 64))
+	b.Run("append", func(b *testing.B) {
+		for i := range b.N {
+			Header{Kind: KindMessage, Publisher: 5, Seq: uint32(i), Intended: time.Second}.AppendTo(payload[:0])
+			Seal(payload)
+		}
+	})
+	b.Run("parse", func(b *testing.B) {
+		for range b.N {
+			if _, err := ParseHeader(payload); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
