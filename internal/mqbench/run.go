@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"os/signal"
 	"runtime"
 	"strconv"
 	"strings"
@@ -32,6 +31,8 @@ type runner struct {
 	conn  *cli.Connection
 	opts  bench.Options
 	start time.Time
+
+	broker string // its version
 }
 
 // runCommand does "mqbench run" and its short forms.
@@ -133,6 +134,9 @@ func (r *runner) read(ctx context.Context) (err error) {
 	}
 	if o.Targets == nil {
 		o.Targets = targets
+		if r.broker, err = r.conn.BrokerVersion(ctx); err != nil {
+			return err
+		}
 	}
 	o.Dialer = dialer
 	o.Loops = runtime.GOMAXPROCS(0)
@@ -156,15 +160,18 @@ func (r *runner) read(ctx context.Context) (err error) {
 
 // fits refuses a plan that cannot run here, before anything connects.
 func (r *runner) fits() error {
-	problems, err := bench.Preflight(r.plan, r.shard.Count, len(r.opts.Swarm.Sources), len(r.opts.Swarm.Targets))
+	o := &r.opts.Swarm
+	findings, err := bench.Examine(r.plan, bench.ThisMachine(len(o.Sources)), r.shard.Count, r.inv.Values.Int("procs"), len(o.Targets))
 	if err != nil {
 		return cli.Usagef("%v", err)
 	}
-	for _, p := range problems {
-		if p.Fatal {
-			return cli.Usagef("the plan does not fit: %s", p.Text).WithHint("%s", p.Fix)
+	for _, f := range findings {
+		switch {
+		case f.Fatal:
+			return cli.Usagef("%s", f.Text).WithHint("%s", f.Fix)
+		case f.Text != "":
+			r.inv.Warnf("%s: %s", f.Text, f.Fix)
 		}
-		r.inv.Warnf("%s: %s", p.Text, p.Fix)
 	}
 	return nil
 }
@@ -183,8 +190,7 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 	p := r.plan
 	o.Run = result.Run{Tool: cli.Version(), Shards: r.shard.Count, Repeat: repeat, Step: bench.Step,
 		Plan: result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: p.Scale, Closed: closed(p), Header: headed(p)}}
-	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(),
-		Clock: result.ClockSource(), Broker: r.conn.BrokerVersion(ctx)}
+	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: r.broker}
 	s := newStatus(inv, p, r.shard)
 	o.Tell, o.Status = s.tell, s.show
 	if out != nil {
@@ -207,11 +213,11 @@ func (r *runner) failed(ctx context.Context, err error) error {
 	var refusal *swarm.Refusal
 	switch {
 	case errors.Is(err, bench.ErrNotReached) && !errors.As(err, &refusal):
-		return &cli.Exit{Code: cli.ExitUnreached, Err: err, Help: cli.HintOf(err)}
+		return cli.Failed(cli.ExitUnreached, err)
 	case err == nil:
 		return nil
 	}
-	return &cli.Exit{Code: cli.ExitFailure, Err: err, Help: cli.HintOf(err)}
+	return cli.Failed(cli.ExitFailure, err)
 }
 
 // bareError is an error, or the signal that ended the run.
@@ -259,10 +265,14 @@ func readShard(inv *cli.Invocation, p *plan.Plan) (*plan.Shard, error) {
 		if !ok || err1 != nil || err2 != nil {
 			return nil, cli.Usagef("%s: %q is not I/N, as 0/4", inv.Values.Label("shard"), text)
 		}
-	} else if ei, en, ok, err := plan.ShardFromEnv(inv.Lookup); err != nil {
-		return nil, cli.Usagef("%v", err)
-	} else if ok {
-		i, n = ei, en
+	} else if inv.Lookup != nil {
+		ei, en, ok, err := plan.ShardFromEnv(inv.Lookup)
+		if err != nil {
+			return nil, cli.Usagef("%v", err)
+		}
+		if ok {
+			i, n = ei, en
+		}
 	}
 	s, err := p.Shard(i, n)
 	if err != nil {
@@ -406,5 +416,3 @@ func renderReport(w io.Writer, inv *cli.Invocation, s *report.Summary, checks []
 	}
 	return report.Text(w, s, checks, palette)
 }
-
-var _ = signal.Notify
