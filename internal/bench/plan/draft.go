@@ -414,7 +414,7 @@ func (d *draft) pacer(s *paceSpec, g *Group, load ratio) (Pacer, error) {
 				return nil, fmt.Errorf("the stages together are above %v", maxDuration)
 			}
 		}
-		p = newStaged(stages, s.repeat, nil)
+		p = newStaged(stages, s.repeat)
 	case paceBurst:
 		m := s.messages * n
 		if !s.each {

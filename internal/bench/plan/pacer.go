@@ -155,8 +155,8 @@ type segment struct {
 	slope  float64 // per nanosecond squared
 }
 
-func newStaged(stages []Stage, repeat bool, named object) *staged {
-	p := &staged{stages: stages, repeat: repeat, named: named}
+func newStaged(stages []Stage, repeat bool) *staged {
+	p := &staged{stages: stages, repeat: repeat}
 	for _, s := range stages {
 		from, to := s.From.PerSecond()/1e9, s.To.PerSecond()/1e9
 		p.add(from, to, s.For)

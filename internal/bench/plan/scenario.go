@@ -558,6 +558,18 @@ func (r *reader) publish(n *yamlfile.Node, g *Group) {
 	p := &Publish{Group: g, Number: len(g.Publish), Start: When{Phase: PhaseWarmUp}, Payload: newPayload(), Window: 64}
 	g.Publish = append(g.Publish, p)
 	d := r.draft.stream(p, n)
+	r.streamKeys(n, p, d)
+	r.need(n, "publish", "topic")
+	r.onePace(n, "publish")
+	if d.messages > 0 && d.messagesEach > 0 {
+		r.fail(n, "messages and messages-each exclude each other")
+	}
+	if len(p.Topics) == 0 {
+		r.fail(n, "publish has an empty list of topics")
+	}
+}
+
+func (r *reader) streamKeys(n *yamlfile.Node, p *Publish, d *stream) {
 	k := r.paceKeys(d)
 	maps.Copy(k, keys{
 		"topic": func(n *yamlfile.Node) {
@@ -587,14 +599,6 @@ func (r *reader) publish(n *yamlfile.Node, g *Group) {
 		},
 	})
 	r.mapping(n, "publish", k)
-	r.need(n, "publish", "topic")
-	r.onePace(n, "publish")
-	if d.messages > 0 && d.messagesEach > 0 {
-		r.fail(n, "messages and messages-each exclude each other")
-	}
-	if len(p.Topics) == 0 {
-		r.fail(n, "publish has an empty list of topics")
-	}
 }
 
 // properties reads properties of PUBLISH by their names, and user properties.
