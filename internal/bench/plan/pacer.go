@@ -401,6 +401,15 @@ func (unlimited) Unlimited() bool                 { return true }
 func (unlimited) spec() object                    { return object{{"unlimited", true}} }
 func (unlimited) walk() walker                    { return &randomWalker{p: unlimited{}} }
 
+// none is the pace of a stream that sends in bursts of actions alone.
+type none struct{}
+
+func (none) At(uint64) (time.Duration, bool) { return 0, false }
+func (none) Count(time.Duration) uint64      { return 0 }
+func (none) Unlimited() bool                 { return false }
+func (none) spec() object                    { return object{{"none", true}} }
+func (none) walk() walker                    { return &randomWalker{p: none{}} }
+
 // trace is a list of times from a file, in their order. It ends with the list.
 type trace struct {
 	times []time.Duration

@@ -168,7 +168,8 @@ type Publish struct {
 	// open loop beyond it waits, and its latency shows that. At least 1.
 	Window int
 	// Fill marks a stream that prepares: retained messages, or a backlog of
-	// sessions. Their deliveries are measured as replay and backlog.
+	// sessions. The phase in which it starts lasts until it is done, and the
+	// deliveries are measured as replay and backlog. It has Messages or a trace.
 	Fill bool
 	// Properties of every PUBLISH, encoded; empty before MQTT 5.
 	Properties packet.Properties
@@ -276,7 +277,10 @@ const (
 	Takeover                // opens a second connection with the same client id
 	Subscribing             // makes the group's subscriptions
 	Unsubscribe             // takes them back
-	Burst                   // publishes Messages messages of the group's first stream at once
+	// Burst publishes Messages messages of the group's first stream at once,
+	// besides those of its pacer. For their topics and payloads they are numbered
+	// from 0 in each burst.
+	Burst
 )
 
 // Action is something that happens to clients at a time.

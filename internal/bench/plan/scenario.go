@@ -684,15 +684,17 @@ func (r *reader) onePace(n *yamlfile.Node, what string) {
 }
 
 func (r *reader) pace(n *yamlfile.Node, s *paceSpec) {
-	if n.Kind == yamlfile.Scalar && n.Text == "unlimited" {
-		s.kind = paceUnlimited
+	if n.Kind == yamlfile.Scalar && (n.Text == "unlimited" || n.Text == "none") {
+		if s.kind = paceUnlimited; n.Text == "none" {
+			s.kind = paceNone
+		}
 		return
 	}
 	kinds := 0
 	kind := func(k paceKind, read func(n *yamlfile.Node)) func(n *yamlfile.Node) {
 		return func(n *yamlfile.Node) {
 			if kinds++; kinds > 1 {
-				r.fail(n, "a pace is one of constant, ramp, stages, sine, poisson, burst, trace, unlimited")
+				r.fail(n, "a pace is one of constant, ramp, stages, sine, poisson, burst, trace, unlimited, none")
 			}
 			s.kind = k
 			read(n)
@@ -703,7 +705,8 @@ func (r *reader) pace(n *yamlfile.Node, s *paceSpec) {
 		"repeat":    func(n *yamlfile.Node) { s.repeat = r.bool(n, "repeat") },
 		"constant":  kind(paceConstant, func(n *yamlfile.Node) { s.rate = r.some(n, "constant") }),
 		"poisson":   kind(pacePoisson, func(n *yamlfile.Node) { s.rate = r.some(n, "poisson") }),
-		"unlimited": kind(paceUnlimited, func(n *yamlfile.Node) { r.bool(n, "unlimited") }),
+		"unlimited": kind(paceUnlimited, func(n *yamlfile.Node) { r.only(n, "unlimited") }),
+		"none":      kind(paceNone, func(n *yamlfile.Node) { r.only(n, "none") }),
 		"ramp": kind(paceStages, func(n *yamlfile.Node) {
 			s.stages = []Stage{r.stage(n, "ramp")}
 			if n.Get("rate") != nil {
@@ -744,16 +747,23 @@ func (r *reader) pace(n *yamlfile.Node, s *paceSpec) {
 		"trace": kind(paceTrace, func(n *yamlfile.Node) { s.file = r.data(n, "trace", s.readTrace) }),
 	})
 	if kinds == 0 {
-		r.fail(n, "a pace is one of constant, ramp, stages, sine, poisson, burst, trace, unlimited")
+		r.fail(n, "a pace is one of constant, ramp, stages, sine, poisson, burst, trace, unlimited, none")
 	}
 	if s.repeat && s.kind != paceStages {
 		r.fail(n, "only stages repeat")
 	}
-	if s.each && (s.kind == paceTrace || s.kind == paceUnlimited) {
-		r.fail(n, "a trace, and no limit, are not for each client")
+	if s.each && s.kind >= paceTrace {
+		r.fail(n, "trace, unlimited and none are not for each client")
 	}
 	if s.kind == paceStages && r.err == nil && !slices.ContainsFunc(s.stages, func(s Stage) bool { return s.From.Events+s.To.Events > 0 }) {
 		r.fail(n, "all rates are 0: nothing would ever happen")
+	}
+}
+
+// only reads a key that says all.
+func (r *reader) only(n *yamlfile.Node, what string) {
+	if !r.bool(n, what) {
+		r.fail(n, "%s is true, or is not there", what)
 	}
 }
 
