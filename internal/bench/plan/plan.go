@@ -175,9 +175,10 @@ type Publish struct {
 	Properties packet.Properties
 	// TopicAlias sends repeated topics by alias where the broker allows it.
 	TopicAlias bool
-	properties object // Properties as the scenario has them
 	// Request makes requests of the messages; nil: no.
 	Request *Request
+
+	properties object // Properties as the scenario has them
 }
 
 // Closed tells whether the stream is a closed loop: it has no intended times,

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -518,7 +519,7 @@ func (r *reader) group(n *yamlfile.Node, g *Group) {
 			r.mapping(n, "churn", keys{
 				"lifetime": func(n *yamlfile.Node) { g.Churn.Lifetime = r.duration(n, "lifetime", 1) },
 				"jitter":   func(n *yamlfile.Node) { g.Churn.Jitter = r.float(n, "jitter", 0, 1) },
-				"messages": func(n *yamlfile.Node) { g.Churn.Messages = int(r.int(n, "messages", 1, 1<<31)) },
+				"messages": func(n *yamlfile.Node) { g.Churn.Messages = int(r.int(n, "messages", 1, math.MaxInt32)) },
 				"pause":    func(n *yamlfile.Node) { g.Churn.Pause = r.duration(n, "pause", 0) },
 				"end":      func(n *yamlfile.Node) { g.Churn.End = End(r.word(n, "end", ends)) },
 			})
@@ -889,7 +890,7 @@ func (r *reader) action(n *yamlfile.Node) {
 		"fraction": func(n *yamlfile.Node) { d.fraction = r.fraction(n) },
 		"over":     func(n *yamlfile.Node) { a.Over = r.duration(n, "over", 0) },
 		"rate":     func(n *yamlfile.Node) { d.rate = r.some(n, "rate") },
-		"messages": func(n *yamlfile.Node) { a.Messages = int(r.int(n, "messages", 1, 1<<31)) },
+		"messages": func(n *yamlfile.Node) { a.Messages = int(r.int(n, "messages", 1, math.MaxInt32)) },
 		"times":    func(n *yamlfile.Node) { a.Times = int(r.int(n, "times", 1, 1<<20)) },
 		"every":    func(n *yamlfile.Node) { a.Every = r.duration(n, "every", 1) },
 	})
