@@ -344,6 +344,11 @@ func FuzzParse(f *testing.F) {
 		if p.Hash() != q.Hash() {
 			t.Fatalf("the canonical text is another plan:\n%s\n%s", p.Canonical(), q.Canonical())
 		}
+		if p.Clients() < 1000 {
+			if _, err := p.Budget(1); err != nil {
+				t.Fatal(err)
+			}
+		}
 		for _, g := range p.Groups {
 			for _, s := range g.Publish {
 				s.AppendTopic(nil, 0, 3)
