@@ -6,6 +6,7 @@ import (
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/session"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // news is what is to be reported at the end of a batch.
@@ -403,7 +404,7 @@ const maxAnswers = 512 << 10
 // hungUp ends a connection that the server or the system ended.
 func (l *Loop) hungUp(c *Client, err error) {
 	if err != io.EOF {
-		err = explain(l.swarm.opts.Targets[c.spec.Target], err)
+		err = c.explain(transport.OpStream, err)
 	}
 	l.lose(c, err)
 }

@@ -115,7 +115,8 @@ func (s *Swarm) Now() time.Duration { return s.opts.now() }
 
 // Close ends all connections at once without a DISCONNECT, and returns when no
 // goroutine of the swarm is left. Every client that was not idle gets its Failed or
-// Closed, with ErrClosed. It must not be called by a Handler.
+// Closed, with ErrClosed, and nothing connects after that. It must not be called by a
+// Handler.
 func (s *Swarm) Close() {
 	for _, l := range s.loops {
 		l.enter()
