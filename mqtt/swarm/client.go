@@ -201,11 +201,11 @@ func (c *Client) Ack(qos packet.QoS, id uint16, reason packet.ReasonCode) {
 	c.conn.Ack(qos, id, reason)
 }
 
-// Pause stops reading, or goes on with it. Messages that have been read already are
+// Pause stops reading while the client is Up, or goes on with it. Messages that have been read already are
 // still delivered. A client that does not read still pings, and does not expect an
 // answer.
 func (c *Client) Pause(on bool) {
-	if c.paused == on || c.state < connecting || c.state > up {
+	if c.paused == on || c.state != up {
 		return
 	}
 	c.paused = on
