@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,8 +23,9 @@ import (
 type conn struct {
 	b       *Broker
 	nc      net.Conn
-	remote  string
+	remote  string                 // the client's address; set by run
 	surplus bool                   // above MaxConnections: CONNECT will be refused
+	hasty   bool                   // above ConnectRate: the same
 	client  atomic.Pointer[client] // set once, by run, when CONNECT is accepted
 
 	// Of run alone.
@@ -41,6 +43,8 @@ type conn struct {
 	method   string          // of enhanced authentication; empty for none
 	exchange Exchange        // under way; of run alone
 	asking   *packet.Connect // that waits for exchange; of run alone
+	authBy   time.Duration   // when the exchange of a re-authentication must have ended; 0 for none; of run alone
+	judging  bool            // a PUBLISH is being handled; of run alone
 	quiet    bool            // no reason strings in acknowledgements (MQTT-3.1.2-29)
 	over     bool
 	kicked   packet.ReasonCode // why over was set by us
@@ -56,12 +60,19 @@ type conn struct {
 }
 
 func newConn(b *Broker, nc net.Conn) *conn {
-	c := &conn{b: b, nc: nc, remote: nc.RemoteAddr().String(), flushed: make(chan struct{})}
-	if c.remote == "" || c.remote == "@" {
-		c.remote = "unix socket"
-	}
+	c := &conn{b: b, nc: nc, flushed: make(chan struct{})}
 	c.route.b = b
 	return c
+}
+
+// remoteName is the peer's address for people. It may have to wait, as the
+// address of a connection through a proxy does.
+func remoteName(nc net.Conn) string {
+	s := nc.RemoteAddr().String()
+	if s == "" || s == "@" {
+		return "unix socket"
+	}
+	return s
 }
 
 // Errors that end a connection without being an error of the peer.
@@ -70,14 +81,29 @@ var (
 	errBye  = errors.New("client disconnected")
 )
 
+// Errors of connections that are closed unread.
+var (
+	errCrowd = errors.New("too many connections")
+	errRate  = errors.New("too many connections a second from this address")
+)
+
 func (c *conn) run() {
 	defer c.b.forget(c)
 	defer c.nc.Close()
+	defer c.rescue(func() {}) // from the net.Conn's own bugs
+	c.remote = remoteName(c.nc)
 	now := c.b.now()
+	switch late := c.b.pace.enter(c.nc.RemoteAddr(), c.b.opts.ConnectRate, now); {
+	case late > time.Second:
+		c.b.log(Event{Kind: EventRejected, Remote: c.remote, Err: errRate})
+		return
+	case late > 0:
+		c.hasty = true
+	}
 	c.sc.Serve(session.Config{
 		MaxPacket: c.b.opts.MaxPacketSize, ReceiveMaximum: c.b.opts.ReceiveMaximum, TopicAliasMaximum: c.b.opts.TopicAliasMaximum,
 		LimitQoS: c.b.opts.LimitQoS, MaximumQoS: c.b.opts.MaximumQoS, SendAliases: uint16(c.b.opts.SendAliases), ConnectTimeout: c.b.opts.ConnectTimeout,
-		Explain: c.b.opts.ReasonStrings,
+		Explain: c.b.opts.ReasonStrings, SendBytes: c.b.opts.QueueBytes,
 	}, now)
 	err := c.loop()
 	if c.client.Load() == nil {
@@ -92,19 +118,32 @@ func (c *conn) run() {
 // errBug ends a connection that has crashed.
 var errBug = errors.New("internal error")
 
+// rescue is to be deferred: it logs a panic and goes on with then.
+func (c *conn) rescue(then func()) {
+	if p := recover(); p != nil {
+		id := ""
+		if cl := c.client.Load(); cl != nil {
+			id = cl.id
+		}
+		c.b.log(Event{Kind: EventPanic, ClientID: id, Remote: c.remote, Text: fmt.Sprintf("%v\n%s", p, debug.Stack())})
+		then()
+	}
+}
+
 // loop reads and handles packets until the connection is over. A panic ends
 // this connection alone; whatever unlocks on the way does so by defer.
 func (c *conn) loop() (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			id := ""
-			if cl := c.client.Load(); cl != nil {
-				id = cl.id
-			}
-			c.b.log(Event{Kind: EventPanic, ClientID: id, Remote: c.remote, Text: fmt.Sprintf("%v\n%s", p, debug.Stack())})
-			err = errBug
+	defer c.rescue(func() {
+		err = errBug
+		if c.judging {
+			// Refused, where that can be said: a client that sent it again
+			// would get no further.
+			p, cl := &c.ev.Publish, c.client.Load()
+			cl.mu.Lock()
+			c.sc.AckWith(p.QoS, p.PacketID, packet.UnspecifiedError, nil)
+			cl.mu.Unlock()
 		}
-	}()
+	})
 	for {
 		if err := c.ready(); err != nil {
 			return err
@@ -180,6 +219,12 @@ func (c *conn) ready() error {
 	next, err := c.sc.Tick(now, true)
 	if err != nil {
 		return err
+	}
+	if c.authBy != 0 {
+		if now >= c.authBy {
+			return strayAuth(packet.NotAuthorized, "MQTT-4.12.1-2", "re-authentication has taken too long")
+		}
+		next = min(next, c.authBy)
 	}
 	c.deadline = next
 	if next-now > 1<<60 {
@@ -295,49 +340,65 @@ func (c *conn) startWriter() {
 // come together since the last.
 func (c *conn) write() {
 	cl := c.client.Load()
+	defer c.rescue(func() { c.broken(cl, errBug) })
 	spare := []byte(nil)
 	for {
-		cl.mu.Lock()
-		if spare == nil {
-			spare, c.spare = c.spare, nil
-		}
-		now := c.b.now()
-		cl.pumpOf(c, now)
-		if c.sc.Pending() == 0 {
-			c.writing = false
-			if cap(spare) <= 64<<10 {
-				c.spare = spare
-			}
-			c.checkFlushed()
-			if len(cl.waiters) > 0 && cl.roomy() {
-				cl.wakeWaiters()
-			}
-			cl.mu.Unlock()
+		out := c.take(cl, spare)
+		if out == nil {
 			return
 		}
-		out := c.sc.Swap(spare, now)
-		c.drained()
-		if len(cl.waiters) > 0 && cl.roomy() {
-			cl.wakeWaiters()
-		}
-		cl.mu.Unlock()
 		if err := c.writeOut(cl, out); err != nil {
-			cl.mu.Lock()
-			c.writing = false
-			c.over = true
-			if c.why == "" && errors.Is(err, os.ErrDeadlineExceeded) {
-				c.why = "it does not read"
-			}
-			c.sc.Lost(nil)
-			c.drained()
-			c.checkFlushed()
-			cl.wakeWaiters()
-			cl.mu.Unlock()
-			_ = c.nc.Close() // ends the read
+			c.broken(cl, err)
 			return
 		}
 		spare = out[:0]
 	}
+}
+
+// take is what is to be written now, in exchange for an empty buffer; nil if
+// there is nothing, which ends the writer.
+func (c *conn) take(cl *client, spare []byte) (out []byte) {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	if spare == nil {
+		spare, c.spare = c.spare, nil
+	}
+	now := c.b.now()
+	cl.pumpOf(c, now)
+	if c.sc.Pending() > 0 {
+		out = c.sc.Swap(spare, now)
+		c.drained()
+	} else {
+		c.writing = false
+		if cap(spare) <= 64<<10 {
+			c.spare = spare
+		}
+		c.checkFlushed()
+	}
+	if len(cl.waiters) > 0 && cl.roomy() {
+		cl.wakeWaiters()
+	}
+	return out
+}
+
+// broken ends a connection that cannot be written to, and its writer.
+func (c *conn) broken(cl *client, err error) {
+	cl.mu.Lock()
+	c.writing = false
+	c.over = true
+	switch {
+	case c.why != "":
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.why = "it does not read"
+	case err == errBug:
+		c.why = err.Error()
+	}
+	c.sc.Lost(nil)
+	c.drained()
+	c.checkFlushed()
+	cl.wakeWaiters()
+	cl.mu.Unlock()
+	_ = c.nc.Close() // ends the read
 }
 
 // writeOut writes in pieces, for each of which the client has the stall
@@ -428,12 +489,19 @@ func (c *conn) reject(err error) {
 		c.sc.Fail(err)
 		e := Event{Kind: EventRejected, Remote: c.remote, Err: err}
 		var pe *packet.Error
-		if errors.As(err, &pe) && pe.Type != packet.CONNECT {
+		var noTLS tls.RecordHeaderError
+		switch {
+		case errors.As(err, &pe): // whatever type the first byte happens to be
 			if p := transport.Sniff(c.in[c.r:c.w]); p != transport.ProtocolMQTT && p > transport.ProtocolUnknown {
 				e.Text = "this looks like " + p.String() + ", and the port is one of plain MQTT"
 			}
+		case errors.As(err, &noTLS):
+			if p := transport.Sniff(noTLS.RecordHeader[:]); p > transport.ProtocolUnknown {
+				e.Text = "this looks like " + p.String() + ", and the port is one of TLS"
+			}
 		}
-		if !errors.Is(err, errBye) && (!errors.Is(err, io.EOF) || c.w > 0) {
+		// Neither who leaves without a word nor who is cut off by Close is of interest.
+		if !errors.Is(err, errBye) && !errors.Is(err, net.ErrClosed) && (!errors.Is(err, io.EOF) || c.w > 0) {
 			c.b.log(e)
 		}
 	} else {
