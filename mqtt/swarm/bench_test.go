@@ -272,17 +272,8 @@ func BenchmarkDue(b *testing.B) {
 		b.Run(fmt.Sprintf("%dPerFlush", batch), func(b *testing.B) {
 			m := publish(0, "sensors/kitchen", string(make([]byte, 64)))
 			h := &counter{}
-			l := &Loop{swarm: &Swarm{opts: Options{Buffer: 1 << 20}}, handler: h, driver: void{}}
-			c := l.Add(0)
-			l.touch(c)
-			if err := c.conn.Open(c.conn.Session(), &packet.Connect{Version: packet.V311, CleanStart: true}, specOf(4).Session, 0); err != nil {
-				b.Fatal(err)
-			}
-			if _, err := c.conn.Next(unhex(connack4), 0, &l.event); err != nil {
-				b.Fatal(err)
-			}
-			c.state = up
-			l.settleAll()
+			l := voidLoop(h, 1)
+			c := l.at(0)
 			b.ReportAllocs()
 			for i := 0; i < b.N; i += batch {
 				l.due = 0
@@ -297,14 +288,3 @@ func BenchmarkDue(b *testing.B) {
 		})
 	}
 }
-
-// void is a driver whose sockets take everything at once.
-type void struct{}
-
-func (void) run()               {}
-func (void) wake()              {}
-func (void) start(*Client)      {}
-func (void) flush(c *Client)    { c.conn.Wrote(c.conn.Pending(), 0) }
-func (void) unsent(*Client) int { return 0 }
-func (void) interest(*Client)   {}
-func (void) shut(*Client)       {}

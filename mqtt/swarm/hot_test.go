@@ -161,3 +161,105 @@ func TestPacingIsPrecise(t *testing.T) {
 		t.Errorf("nine of ten messages are %v late and more", best)
 	})
 }
+
+// void is a driver whose sockets take everything at once.
+type void struct{}
+
+func (void) run()               {}
+func (void) wake()              {}
+func (void) start(*Client)      {}
+func (void) flush(c *Client)    { c.conn.Wrote(c.conn.Pending(), 0) }
+func (void) unsent(*Client) int { return 0 }
+func (void) interest(*Client)   {}
+func (void) shut(*Client)       {}
+
+// voidLoop is a loop of n clients that are connected to nothing.
+func voidLoop(h Handler, n int) *Loop {
+	l := &Loop{swarm: &Swarm{opts: Options{Buffer: 1 << 20, now: func() time.Duration { return 0 }}}, handler: h, driver: void{}, halfOpen: 1, due: Never}
+	for i := range n {
+		c := l.Add(uint32(i))
+		c.spec, c.state = specOf(packet.V311), connecting
+		l.half++
+		l.opened(c)
+		l.settleAll()
+		l.input(c, unhex(connack4))
+		l.settle(c)
+	}
+	return l
+}
+
+// quiet is a Handler that notes nothing.
+type quiet struct{ probe }
+
+func (*quiet) Connected(*Client, *packet.Connack, *Timing)          {}
+func (*quiet) Acked(*Client, uint64, packet.QoS, packet.ReasonCode) {}
+
+// TestWhatClientsNeedForAWhileIsShared: thousands that each have a message open, all
+// at once and then none, live on what the loop has lent them before.
+func TestWhatClientsNeedForAWhileIsShared(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	const n = 3000
+	l := voidLoop(&quiet{}, n)
+	m := publish(1, "sensors/kitchen", string(make([]byte, 64)))
+	var ack [4]byte
+	round := func() {
+		for c := range l.all() {
+			if err := c.Publish(m, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.finish()
+		for c := range l.all() {
+			c.conn.Session().Range(func(id uint16, _ uint64, _ []byte) bool {
+				ack = [4]byte{0x40, 2, byte(id >> 8), byte(id)}
+				return true
+			})
+			l.input(c, ack[:])
+			l.settle(c)
+			if c.Open() != 0 || c.conn.Session() != nil || c.holds {
+				t.Fatalf("client %d keeps something", c.Index())
+			}
+		}
+	}
+	for range 3 {
+		round()
+	}
+	if a := testing.AllocsPerRun(5, round); a >= 10 {
+		t.Errorf("%v allocations for %d messages", a, n)
+	}
+}
+
+func TestAReconnectionDoesNotAllocate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	l := voidLoop(&quiet{}, 1)
+	c := l.at(0)
+	id, m, connack := []byte("c0"), publish(1, "a", ""), unhex(connack4)
+	c.spec = &Spec{Connect: func(_ *Client, p *packet.Connect) {
+		p.Version, p.CleanStart, p.ClientID = packet.V311, true, id
+	}}
+	var ack [4]byte
+	again := func() {
+		c.state = connecting
+		l.half++
+		l.opened(c)
+		l.settleAll()
+		l.input(c, connack)
+		l.settle(c)
+		_ = c.Publish(m, 0)
+		c.conn.Session().Range(func(id uint16, _ uint64, _ []byte) bool {
+			ack = [4]byte{0x40, 2, byte(id >> 8), byte(id)}
+			return true
+		})
+		l.finish()
+		l.input(c, ack[:])
+		l.settle(c)
+	}
+	again()
+	if n := testing.AllocsPerRun(100, again); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -69,15 +69,15 @@ func (e *lite) run() {
 	for {
 		l.enter()
 		l.asleep = 0
+		if l.closed {
+			l.mu.Unlock()
+			return
+		}
 		for i := range events {
 			e.handle(&events[i])
 			if l.now >= l.due {
 				l.timers()
 			}
-		}
-		if l.closed {
-			l.mu.Unlock()
-			return
 		}
 		l.timers()
 		l.finish()

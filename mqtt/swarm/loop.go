@@ -177,27 +177,35 @@ func (l *Loop) release(c *Client) {
 	}
 }
 
-// What the pools keep. A buffer is of the size that the largest batch needed, up to
-// maxBuffer bytes.
+// What the pools keep: enough for a batch that concerns very many clients, and large
+// buffers for batches that bring much to few.
 const (
-	maxSessions = 1024
-	maxBuffers  = 256
+	maxSessions = 1 << 16
 	newBuffer   = 512
-	maxBuffer   = 512 << 10
+	smallBuffer = 4 << 10
+	largeBuffer = 1 << 20
+	maxSmall    = 1 << 14
+	maxLarge    = 64
 )
 
 func (l *Loop) buffer() []byte {
-	if n := len(l.buffers); n > 0 {
-		b := l.buffers[n-1]
-		l.buffers = l.buffers[:n-1]
-		return b
+	for _, pool := range [...]*[][]byte{&l.large, &l.small} {
+		if n := len(*pool); n > 0 {
+			b := (*pool)[n-1]
+			*pool = (*pool)[:n-1]
+			return b
+		}
 	}
 	return make([]byte, 0, newBuffer)
 }
 
 func (l *Loop) recycle(b []byte) {
-	if cap(b) > 0 && cap(b) <= maxBuffer && len(l.buffers) < maxBuffers {
-		l.buffers = append(l.buffers, b[:0])
+	switch n := cap(b); {
+	case n == 0:
+	case n <= smallBuffer && len(l.small) < maxSmall:
+		l.small = append(l.small, b[:0])
+	case n > smallBuffer && n <= largeBuffer && len(l.large) < maxLarge:
+		l.large = append(l.large, b[:0])
 	}
 }
 
@@ -237,11 +245,11 @@ func (l *Loop) opened(c *Client) {
 	c.state = opening
 	l.connect = packet.Connect{}
 	c.spec.Connect(c, &l.connect)
-	l.touch(c)
-	s := c.conn.Session()
-	if l.connect.CleanStart {
+	if s := c.conn.Session(); s != nil && l.connect.CleanStart {
 		s.Clear(nil)
 	}
+	l.touch(c)
+	s := c.conn.Session()
 	if err := c.conn.Open(s, &l.connect, c.spec.Session, l.now); err != nil {
 		l.lose(c, err)
 	}
@@ -376,7 +384,7 @@ func (l *Loop) connack(c *Client, p *packet.Connack) {
 		l.lose(c, &Refusal{packet.CONNACK, p.Reason, p.Properties.Text(packet.ReasonString)})
 		return
 	}
-	t := c.timing
+	t := &c.timing
 	t.Connack = l.now - t.Begun - t.TCP - t.TLS
 	c.state = up
 	l.half--
@@ -388,7 +396,7 @@ func (l *Loop) connack(c *Client, p *packet.Connack) {
 	if k := c.conn.KeepAlive(); k > 0 {
 		l.wheel.arm(l, c, l.now+k)
 	}
-	l.handler.Connected(c, p, &t)
+	l.handler.Connected(c, p, t)
 }
 
 // wantsInput tells whether the driver shall read: not while the client is paused, and

@@ -160,7 +160,8 @@ type Loop struct {
 	news  []news    // to be reported at its end
 	told  []news    // spare
 
-	buffers  [][]byte
+	small    [][]byte // buffers, empty
+	large    [][]byte // those that have grown
 	sessions []*session.Session
 	event    session.Event
 	connect  packet.Connect
