@@ -62,6 +62,7 @@ func (l *Loop) finish() {
 		}
 		l.half++
 		c.state = connecting
+		l.now = l.swarm.opts.now()
 		c.timing = Timing{Begun: l.now}
 		c.deadline = l.now + l.swarm.opts.ConnectTimeout
 		l.wheel.arm(l, c, c.deadline)
