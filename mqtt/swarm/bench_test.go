@@ -104,7 +104,7 @@ func (h *counter) publish(c *Client, n int) {
 func bench(b *testing.B, e Engine, n int, target *transport.Target) (*Swarm, *counter) {
 	b.Helper()
 	h := &counter{want: n, done: make(chan struct{})}
-	s, err := New(context.Background(), Options{Engine: e, Targets: []*transport.Target{target}, Handler: func(*Loop) Handler { return h }})
+	s, err := New(context.Background(), Options{Engine: e, FirstPort: 1024, LastPort: 65535, Targets: []*transport.Target{target}, Handler: func(*Loop) Handler { return h }})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -80,6 +80,24 @@ func TestOwnPortsAreUsedOnceEach(t *testing.T) {
 	}
 }
 
+func TestOwnPortsNeedNoSource(t *testing.T) {
+	for range 5 { // somebody else may take the port
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := netip.MustParseAddrPort(free.Addr().String()).Port()
+		free.Close()
+		p, h := newPeer(t), newProbe()
+		connectOne(start(t, Options{Engine: Lite, FirstPort: port, LastPort: port}, h, p.target()), specOf(packet.V311))
+		p.accept()
+		if netip.MustParseAddrPort(p.conn.RemoteAddr().String()).Port() == port {
+			return
+		}
+	}
+	t.Error("no connection came from the port that was asked for")
+}
+
 func TestWithoutPortsOrFilesItSaysSo(t *testing.T) {
 	p := newPeer(t)
 	for _, w := range []struct {
