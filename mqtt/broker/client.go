@@ -31,9 +31,9 @@ type client struct {
 	version packet.Version // in which sess has encoded its messages
 	conn    *conn          // nil while absent
 	queue   queue
-	popped  uint64 // messages that have left the queue: a sign of progress
-	waiters []chan struct{}
-	expiry  uint32 // session expiry interval, seconds
+	popped  uint64        // messages that have left the queue: a sign of progress
+	waiters chan struct{} // closed when publishers that wait for room may go on; nil while none does
+	expiry  uint32        // session expiry interval, seconds
 	will    *message
 	delay   time.Duration // will delay interval
 	timer   *time.Timer   // of session expiry or the delayed will
@@ -163,16 +163,16 @@ func (cl *client) pump(now time.Duration) {
 		cl.popped++
 		cl.full = false
 	}
-	if len(cl.waiters) > 0 && cl.roomy() {
+	if cl.roomy() {
 		cl.wakeWaiters()
 	}
 }
 
 func (cl *client) wakeWaiters() {
-	for _, ch := range cl.waiters {
-		close(ch)
+	if cl.waiters != nil {
+		close(cl.waiters)
+		cl.waiters = nil
 	}
-	cl.waiters = cl.waiters[:0]
 }
 
 func (cl *client) stopTimer() {

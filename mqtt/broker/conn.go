@@ -6,8 +6,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"runtime/debug"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +33,7 @@ type conn struct {
 	route    route
 	deadline time.Duration // of reading, as set; broker time
 	touched  []*client     // clients with output for whom a writer must be started
+	timer    *time.Timer   // of wait; nil until the first
 
 	// Guarded by client.mu once that is set.
 	sc       session.Conn
@@ -292,8 +293,10 @@ func (c *conn) startWriter() {
 }
 
 // write writes until nothing is left. Each round takes everything that has
-// come together since the last.
+// come together since the last; the first lets the connections that have
+// input already add theirs.
 func (c *conn) write() {
+	runtime.Gosched()
 	cl := c.client.Load()
 	spare := []byte(nil)
 	for {
@@ -309,7 +312,7 @@ func (c *conn) write() {
 				c.spare = spare
 			}
 			c.checkFlushed()
-			if len(cl.waiters) > 0 && cl.roomy() {
+			if cl.roomy() {
 				cl.wakeWaiters()
 			}
 			cl.mu.Unlock()
@@ -317,7 +320,7 @@ func (c *conn) write() {
 		}
 		out := c.sc.Swap(spare, now)
 		c.drained()
-		if len(cl.waiters) > 0 && cl.roomy() {
+		if cl.roomy() {
 			cl.wakeWaiters()
 		}
 		cl.mu.Unlock()
@@ -502,8 +505,10 @@ func (c *conn) wait(cl *client) {
 	before := cl.popped + cl.written.Load()
 	var ch chan struct{}
 	if !cl.roomy() {
-		ch = make(chan struct{})
-		cl.waiters = append(cl.waiters, ch)
+		if cl.waiters == nil {
+			cl.waiters = make(chan struct{})
+		}
+		ch = cl.waiters
 	}
 	cl.mu.Unlock()
 	if ch != nil {
@@ -511,10 +516,14 @@ func (c *conn) wait(cl *client) {
 		if c.keepAlive() > 0 {
 			limit = min(limit, c.keepAlive()/2)
 		}
-		timer := time.NewTimer(limit)
+		if c.timer == nil {
+			c.timer = time.NewTimer(limit)
+		} else {
+			c.timer.Reset(limit)
+		}
 		select {
 		case <-ch:
-		case <-timer.C:
+		case <-c.timer.C:
 			cl.mu.Lock()
 			if cl.popped+cl.written.Load() == before && cl.online() && limit == b.opts.StallTimeout {
 				cl.conn.kickFor(packet.QuotaExceeded, "it does not keep up")
@@ -523,10 +532,7 @@ func (c *conn) wait(cl *client) {
 		case <-c.flushed: // the publisher's own connection is over
 		case <-b.done:
 		}
-		timer.Stop()
-		cl.mu.Lock()
-		cl.waiters = slices.DeleteFunc(cl.waiters, func(other chan struct{}) bool { return other == ch })
-		cl.mu.Unlock()
+		c.timer.Stop()
 	}
 	b.waitMu.Lock()
 	if self.waiting == c { // else a later connection of the same client waits
