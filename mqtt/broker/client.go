@@ -91,6 +91,7 @@ func (cl *client) offer(r *route, h *hit) (wait bool) {
 	if cl.queue.n == 0 && c.sc.Pending() < outSoft && (qos == 0 || cl.room(len(p.Payload)+len(p.Topic)+len(p.Properties)+64)) {
 		q := packet.Publish{Topic: p.Topic, Payload: p.Payload, QoS: qos, Retain: h.retain}
 		q.Properties = c.properties(p.Properties, h.ids, 0)
+		c.lend()
 		if cl.write(&q, tag(h.share, r.now)) {
 			return false
 		}
@@ -140,6 +141,9 @@ func (cl *client) pump(now time.Duration) {
 		return
 	}
 	c := cl.conn
+	if cl.queue.n > 0 {
+		c.lend()
+	}
 	for cl.queue.n > 0 && c.sc.Pending() < outSoft {
 		e := cl.queue.front()
 		m := e.m

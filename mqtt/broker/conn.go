@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -21,19 +22,17 @@ import (
 // to write.
 type conn struct {
 	b       *Broker
-	nc      net.Conn
 	remote  string
 	surplus bool                   // above MaxConnections: CONNECT will be refused
 	client  atomic.Pointer[client] // set once, by run, when CONNECT is accepted
 
 	// Of run alone.
-	in       []byte // in[r:w] is not parsed yet
-	r, w     int
-	ev       session.Event
-	route    route
+	input
+	*work                  // nil while it reads
 	deadline time.Duration // of reading, as set; broker time
-	touched  []*client     // clients with output for whom a writer must be started
 	timer    *time.Timer   // of wait; nil until the first
+	heard    time.Duration // when something came last; broker time
+	deep     bool          // go on in another goroutine, with a fresh stack
 
 	// Guarded by client.mu once that is set.
 	sc       session.Conn
@@ -48,20 +47,25 @@ type conn struct {
 	why      string
 	bye      bool // the client has said DISCONNECT
 	writing  bool
-	touch    bool          // in some touched list
-	drain    chan struct{} // run waits for the writer to take the output
-	spare    []byte
+	touch    bool              // in some touched list
+	drain    chan struct{}     // run waits for the writer to take the output
+	out      *output           // has the engine's buffer; nil while that has none or made it itself
 	props    packet.Properties // scratch
 	flushed  chan struct{}     // closed when over and nothing is left to write
 	isClosed bool              // flushed is closed
 }
 
 func newConn(b *Broker, nc net.Conn) *conn {
-	c := &conn{b: b, nc: nc, remote: nc.RemoteAddr().String(), flushed: make(chan struct{})}
+	c := &conn{b: b, remote: nc.RemoteAddr().String(), flushed: make(chan struct{})}
 	if c.remote == "" || c.remote == "@" {
 		c.remote = "unix socket"
 	}
-	c.route.b = b
+	c.init(nc)
+	c.sc.Serve(session.Config{
+		MaxPacket: b.opts.MaxPacketSize, ReceiveMaximum: b.opts.ReceiveMaximum, TopicAliasMaximum: b.opts.TopicAliasMaximum,
+		LimitQoS: b.opts.LimitQoS, MaximumQoS: b.opts.MaximumQoS, SendAliases: uint16(b.opts.SendAliases), ConnectTimeout: b.opts.ConnectTimeout,
+		Explain: b.opts.ReasonStrings,
+	}, b.now())
 	return c
 }
 
@@ -71,16 +75,21 @@ var (
 	errBye  = errors.New("client disconnected")
 )
 
+// errDeep ends a goroutine, not the connection: another goes on.
+var errDeep = errors.New("stack has grown")
+
 func (c *conn) run() {
+	err := c.loop()
+	if err == errDeep {
+		// A waiting goroutine keeps the stack that it once needed, which is
+		// more than all else that an idle connection has. So one that hears
+		// little starts anew each time, and after CONNECT and SUBSCRIBE.
+		c.deep = false
+		go c.run()
+		return
+	}
 	defer c.b.forget(c)
 	defer c.nc.Close()
-	now := c.b.now()
-	c.sc.Serve(session.Config{
-		MaxPacket: c.b.opts.MaxPacketSize, ReceiveMaximum: c.b.opts.ReceiveMaximum, TopicAliasMaximum: c.b.opts.TopicAliasMaximum,
-		LimitQoS: c.b.opts.LimitQoS, MaximumQoS: c.b.opts.MaximumQoS, SendAliases: uint16(c.b.opts.SendAliases), ConnectTimeout: c.b.opts.ConnectTimeout,
-		Explain: c.b.opts.ReasonStrings,
-	}, now)
-	err := c.loop()
 	if c.client.Load() == nil {
 		c.reject(err)
 		return
@@ -110,14 +119,16 @@ func (c *conn) loop() (err error) {
 		if err := c.ready(); err != nil {
 			return err
 		}
-		n, err := c.nc.Read(c.in[c.w:])
-		c.w += n
+		n, err := c.read()
 		if n > 0 {
 			if err := c.consume(); err != nil {
 				return err
 			}
 		}
 		if err == nil {
+			if c.deep {
+				return errDeep
+			}
 			continue
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -127,34 +138,9 @@ func (c *conn) loop() (err error) {
 	}
 }
 
-// ready makes room in the read buffer, waits until the client has taken
-// enough of what was written to it, and sets the read deadline.
+// ready waits until the client has taken enough of what was written to it, and
+// sets the read deadline.
 func (c *conn) ready() error {
-	need := c.ev.Need
-	if c.r == c.w {
-		c.r, c.w = 0, 0
-	}
-	if len(c.in)-c.r < need || c.w == len(c.in) {
-		size := max(need, 512)
-		if c.r == 0 && c.w == len(c.in) && c.w > 0 {
-			size = max(size, min(4*len(c.in), 64<<10))
-		}
-		if size > len(c.in) {
-			// A buffer grows with the bytes that have come, not with those
-			// that were announced.
-			size = min(size, max(4*(c.w-c.r), 64<<10))
-			bigger := make([]byte, size)
-			c.w = copy(bigger, c.in[c.r:c.w])
-			c.in, c.r = bigger, 0
-		}
-	}
-	if c.r > 0 && (c.w == len(c.in) || len(c.in)-c.r < need) {
-		c.w = copy(c.in, c.in[c.r:c.w])
-		c.r = 0
-	}
-	if c.w == 0 && len(c.in) > 64<<10 {
-		c.in = make([]byte, 64<<10)
-	}
 	cl := c.client.Load()
 	if cl != nil {
 		cl.mu.Lock()
@@ -166,6 +152,7 @@ func (c *conn) ready() error {
 			c.drain = ch
 			c.startWriter()
 			cl.mu.Unlock()
+			c.park()
 			<-ch
 			cl.mu.Lock()
 			c.sc.Heard(c.b.now())
@@ -191,6 +178,17 @@ func (c *conn) ready() error {
 
 // consume handles the whole packets in the read buffer.
 func (c *conn) consume() error {
+	c.work = works.Get().(*work)
+	err := c.handle()
+	if err == nil {
+		c.need = c.ev.Need
+		works.Put(c.work)
+		c.work = nil
+	}
+	return err
+}
+
+func (c *conn) handle() error {
 	for c.client.Load() == nil {
 		n, err := c.sc.Next(c.in[c.r:c.w], c.b.now(), &c.ev)
 		if err != nil || n == 0 {
@@ -199,6 +197,7 @@ func (c *conn) consume() error {
 		c.r += n
 		switch c.ev.Kind {
 		case session.Connect:
+			c.deep = true
 			err = c.connect(&c.ev.Connect)
 		case session.Auth:
 			err = c.continueAuth(&c.ev.Auth)
@@ -213,7 +212,12 @@ func (c *conn) consume() error {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	defer c.startTouched()
+	c.lend()
 	now := c.b.now()
+	if now-c.heard > time.Second {
+		c.deep = true
+	}
+	c.heard = now
 	acked := false
 	for {
 		if c.over {
@@ -243,6 +247,7 @@ func (c *conn) consume() error {
 				now = c.b.now()
 			}
 		case session.Subscribe:
+			c.deep = true
 			c.subscribe(cl, &c.ev.Subscribe, now)
 		case session.Unsubscribe:
 			c.unsubscribe(cl, &c.ev.Unsubscribe)
@@ -257,74 +262,121 @@ func (c *conn) consume() error {
 	if acked {
 		cl.pump(now)
 	}
-	c.startWriter()
+	c.flush()
 	return nil
 }
+
+// fanSize is how many clients one goroutine writes to.
+const fanSize = 64
 
 // startTouched starts the writers of the clients that this connection has
 // published to. The connection's own client.mu is held, and is let go
 // meanwhile.
 func (c *conn) startTouched() {
-	if len(c.touched) == 0 {
+	n := len(c.touched)
+	if n == 0 {
 		return
 	}
 	cl := c.client.Load()
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
-	for i, other := range c.touched {
-		other.mu.Lock()
-		if oc := other.conn; oc != nil {
-			oc.touch = false
-			oc.startWriter()
+	if n == 1 {
+		c.touched[0].untouch((*conn).startWriter)
+	} else {
+		for part := range slices.Chunk(c.touched, fanSize) {
+			go fan(slices.Clone(part))
 		}
-		other.mu.Unlock()
-		c.touched[i] = nil
 	}
+	clear(c.touched)
 	c.touched = c.touched[:0]
+}
+
+// fan writes to many clients.
+func fan(list []*client) {
+	runtime.Gosched()
+	for _, cl := range list {
+		cl.untouch((*conn).flush)
+	}
+}
+
+// untouch has the output of a client in a touched list written.
+func (cl *client) untouch(write func(c *conn)) {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	if c := cl.conn; c != nil {
+		c.touch = false
+		write(c)
+	}
 }
 
 // startWriter makes sure that what waits for writing gets written. client.mu
 // is held.
 func (c *conn) startWriter() {
-	if !c.writing && c.sc.Pending() > 0 {
+	switch {
+	case c.writing:
+	case c.sc.Pending() > 0:
 		c.writing = true
-		go c.write()
+		go func() {
+			// The connections that have input already add theirs.
+			runtime.Gosched()
+			c.write(outputs.Get().(*output), 0)
+		}()
+	default:
+		c.settle()
 	}
 }
 
-// write writes until nothing is left. Each round takes everything that has
-// come together since the last; the first lets the connections that have
-// input already add theirs.
-func (c *conn) write() {
-	runtime.Gosched()
+// flush writes what the network takes at once and leaves the rest to a writer.
+// client.mu is held, and is let go meanwhile.
+func (c *conn) flush() {
+	if c.writing || c.raw == nil || c.sc.Pending() == 0 {
+		c.startWriter()
+		return
+	}
+	c.writing = true
 	cl := c.client.Load()
-	spare := []byte(nil)
-	for {
-		cl.mu.Lock()
-		if spare == nil {
-			spare, c.spare = c.spare, nil
-		}
-		now := c.b.now()
-		cl.pumpOf(c, now)
-		if c.sc.Pending() == 0 {
-			c.writing = false
-			if cap(spare) <= 64<<10 {
-				c.spare = spare
-			}
-			c.checkFlushed()
-			if cl.roomy() {
-				cl.wakeWaiters()
-			}
-			cl.mu.Unlock()
-			return
-		}
-		out := c.sc.Swap(spare, now)
+	full, n := c.next(cl, outputs.Get().(*output)), 0
+	if full == nil {
+		return
+	}
+	cl.mu.Unlock()
+	_ = c.raw.Control(func(fd uintptr) { n = writeNow(fd, full.b) })
+	cl.written.Add(uint64(n))
+	cl.mu.Lock()
+	if n == len(full.b) {
+		full, n = c.next(cl, full), 0
+	}
+	if full != nil {
+		go c.write(full, n)
+	}
+}
+
+// next takes the output that is to be written now, and leaves the empty buffer
+// spare in its place. If there is none it ends the writing. client.mu is held.
+func (c *conn) next(cl *client, spare *output) (full *output) {
+	now := c.b.now()
+	cl.pumpOf(c, now)
+	if c.sc.Pending() > 0 {
+		full = c.swap(spare, now)
 		c.drained()
-		if cl.roomy() {
-			cl.wakeWaiters()
-		}
-		cl.mu.Unlock()
-		if err := c.writeOut(cl, out); err != nil {
+	} else {
+		c.writing = false
+		c.settle()
+		spare.release()
+		c.checkFlushed()
+	}
+	if cl.roomy() {
+		cl.wakeWaiters()
+	}
+	return full
+}
+
+// write writes until nothing is left. Each round takes everything that has
+// come together since the last. The first n bytes of full are written already.
+func (c *conn) write(full *output, n int) {
+	cl := c.client.Load()
+	for full != nil {
+		if err := c.writeOut(cl, full.b[n:]); err != nil {
 			cl.mu.Lock()
 			c.writing = false
 			c.over = true
@@ -339,7 +391,9 @@ func (c *conn) write() {
 			_ = c.nc.Close() // ends the read
 			return
 		}
-		spare = out[:0]
+		cl.mu.Lock()
+		full, n = c.next(cl, full), 0
+		cl.mu.Unlock()
 	}
 }
 

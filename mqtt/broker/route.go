@@ -10,7 +10,6 @@ import (
 
 // route is the way of one message to its subscribers. It is reused.
 type route struct {
-	b    *Broker
 	pub  packet.Publish // a view
 	from *client
 	now  time.Duration
@@ -75,6 +74,7 @@ func (c *conn) publish(cl *client, p *packet.Publish, now time.Duration) (slow b
 func (c *conn) waitAll(cl *client) {
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
+	c.park()
 	for i, other := range c.route.wait {
 		c.wait(other)
 		c.route.wait[i] = nil
@@ -135,7 +135,7 @@ func ownTopic(name []byte) bool { return len(name) > 4 && string(name[:5]) == "$
 // publishKept sends a message of the broker's own making, a will. Broker.mu
 // is held.
 func (b *Broker) publishKept(m *message, now time.Duration) {
-	r := route{b: b, from: m.from, now: now, kept: m}
+	r := route{from: m.from, now: now, kept: m}
 	r.pub = packet.Publish{Topic: m.topic, Payload: m.payload, QoS: m.qos, Retain: m.retain, Properties: m.props}
 	if m.from != nil && b.opts.Authorize != nil && !b.opts.Authorize(m.from.id, m.user, string(m.topic), true) {
 		return

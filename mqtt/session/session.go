@@ -191,7 +191,7 @@ func nextID(id uint16) uint16 {
 // that the span is below maxSpan.
 func (s *Session) push(tag uint64, state slotState) *slot {
 	if n := uint32(len(s.slots)); s.span() == n {
-		bigger := make([]slot, max(2*n, 16))
+		bigger := make([]slot, max(2*n, 4))
 		for i := s.head; i != s.tail; i++ {
 			bigger[i&uint32(len(bigger)-1)] = *s.at(i)
 		}
