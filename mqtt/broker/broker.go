@@ -7,7 +7,8 @@
 //
 // A publisher that is faster than its subscribers is slowed down: the broker
 // stops reading from it while a connected subscriber's queue is full, so that
-// a pipeline loses nothing. A subscriber that makes no progress for
+// a pipeline loses nothing; what has been read by then goes into the queue, as
+// far as the limit of bytes allows. A subscriber that makes no progress for
 // Options.StallTimeout is disconnected with reason 0x97, quota exceeded; its
 // session, if it has one, stays.
 package broker

@@ -263,6 +263,11 @@ func (c *conn) handle() error {
 		cl.pump(now)
 	}
 	c.flush()
+	if c.mustWait() { // the last packet was no PUBLISH
+		c.startTouched()
+		c.waitAll(cl)
+		c.sc.Heard(c.b.now())
+	}
 	return nil
 }
 
