@@ -52,6 +52,7 @@ type Broker struct {
 	connMu    sync.Mutex
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
+	lastConn  uint64 // number
 	closing   bool
 	running   sync.WaitGroup // connections
 
@@ -142,6 +143,8 @@ func (b *Broker) ServeConn(nc net.Conn) {
 		return
 	}
 	c.surplus = open >= b.opts.MaxConnections
+	b.lastConn++
+	c.number = b.lastConn
 	b.conns[c] = struct{}{}
 	b.running.Add(1)
 	b.connMu.Unlock()

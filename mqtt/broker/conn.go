@@ -18,10 +18,11 @@ import (
 )
 
 // conn is one network connection. Its run goroutine reads and, at the end,
-// closes; a second goroutine writes, and exists only while there is something
-// to write.
+// closes. Whoever has something for it writes as much as the network takes at
+// once; a second goroutine writes the rest, and exists only while there is one.
 type conn struct {
 	b       *Broker
+	number  uint64 // among all connections
 	remote  string
 	surplus bool                   // above MaxConnections: CONNECT will be refused
 	client  atomic.Pointer[client] // set once, by run, when CONNECT is accepted
@@ -48,6 +49,7 @@ type conn struct {
 	bye      bool // the client has said DISCONNECT
 	writing  bool
 	touch    bool              // in some touched list
+	by       uint64            // number of the connection that published to it alone last
 	drain    chan struct{}     // run waits for the writer to take the output
 	out      *output           // has the engine's buffer; nil while that has none or made it itself
 	props    packet.Properties // scratch
@@ -286,7 +288,15 @@ func (c *conn) startTouched() {
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
 	if n == 1 {
-		c.touched[0].untouch((*conn).startWriter)
+		c.touched[0].untouch(func(oc *conn) {
+			// Of several publishers, those that have input already add theirs.
+			if oc.by == c.number {
+				oc.flush()
+			} else {
+				oc.by = c.number
+				oc.startWriter()
+			}
+		})
 	} else {
 		for part := range slices.Chunk(c.touched, fanSize) {
 			go fan(slices.Clone(part))
@@ -345,7 +355,7 @@ func (c *conn) flush() {
 		return
 	}
 	cl.mu.Unlock()
-	_ = c.raw.Control(func(fd uintptr) { n = writeNow(fd, full.b) })
+	n = c.writeSome(full.b)
 	cl.written.Add(uint64(n))
 	cl.mu.Lock()
 	if n == len(full.b) {

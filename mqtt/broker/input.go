@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net"
 	"sync"
-	"syscall"
 
 	"github.com/mqtools/mqtools/mqtt/session"
 )
@@ -34,33 +33,23 @@ var (
 	largeReads = sync.Pool{New: func() any { b := make([]byte, largeRead); return &b }}
 )
 
-// input is what has been read and not handled yet. It is the reader's alone.
+// input is a connection's socket and what has been read from it and not
+// handled yet. It is the reader's alone, but for the socket.
 type input struct {
-	nc   net.Conn
-	raw  syscall.RawConn // of nc, if reads can be tried without waiting; else nil
-	try  func(fd uintptr) bool
-	n    int     // of try: bytes read
-	err  error   // of try
+	socket
+	in   []byte // in[r:w] is not parsed yet
+	r, w int
+	need int     // how long in[r:w] must become to be a packet; 0 if nothing is known
 	lent *[]byte // in, if that comes from a pool
 	much bool    // the last read filled its buffer
 
-	in   []byte // in[r:w] is not parsed yet
-	r, w int
-	need int // how long in[r:w] must become to be a packet; 0 if nothing is known
+	try  func(fd uintptr) bool // tryRead, if there is raw
+	got  int                   // its result
+	fail error                 // its result
 }
 
 func (i *input) init(nc net.Conn) {
-	i.nc = nc
-	// These types themselves: what wraps them may have bytes of its own.
-	switch nc := nc.(type) {
-	case *net.TCPConn:
-		i.raw, _ = nc.SyscallConn()
-	case *net.UnixConn:
-		i.raw, _ = nc.SyscallConn()
-	}
-	if !canTry {
-		i.raw = nil
-	}
+	i.socket.init(nc)
 	if i.raw != nil {
 		i.try = i.tryRead
 	}
@@ -72,7 +61,7 @@ func (i *input) read() (n int, err error) {
 		i.fill()
 		n, err = i.nc.Read(i.in[i.w:])
 	} else if err = i.raw.Read(i.try); err == nil {
-		n, err = i.n, i.err
+		n, err = i.got, i.fail
 	}
 	i.w += n
 	return n, err
@@ -82,10 +71,10 @@ func (i *input) read() (n int, err error) {
 func (i *input) tryRead(fd uintptr) bool {
 	i.fill()
 	var again bool
-	if i.n, again, i.err = readNow(fd, i.in[i.w:]); again {
+	if i.got, again, i.fail = readNow(fd, i.in[i.w:]); again {
 		i.park()
 	} else {
-		i.much = i.w+i.n == len(i.in)
+		i.much = i.w+i.got == len(i.in)
 	}
 	return !again
 }
