@@ -179,6 +179,16 @@ func (cl *client) wakeWaiters() {
 	}
 }
 
+// shrink gives back memory that a client without messages keeps for the next.
+func (cl *client) shrink() {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	cl.sess.Shrink()
+	if cl.queue.n == 0 {
+		cl.queue = queue{}
+	}
+}
+
 func (cl *client) stopTimer() {
 	if cl.timer != nil {
 		cl.timer.Stop()

@@ -87,6 +87,9 @@ func (c *conn) run() {
 		// more than all else that an idle connection has. So one that hears
 		// little starts anew each time, and after CONNECT and SUBSCRIBE.
 		c.deep = false
+		if cl := c.client.Load(); cl != nil { // else an authentication is under way
+			cl.shrink()
+		}
 		go c.run()
 		return
 	}

@@ -248,6 +248,17 @@ func (s *Session) finish(sl *slot) {
 // keepLog is the capacity, in bytes, that an empty log keeps.
 const keepLog = 1 << 20
 
+// Shrink gives back the memory that an empty session keeps for the next
+// messages.
+func (s *Session) Shrink() {
+	if s.span() == 0 {
+		s.slots, s.base, s.log = nil, s.base+uint64(len(s.log)), nil
+	}
+	if len(s.inbound) == 0 {
+		s.inbound = nil
+	}
+}
+
 // renumber gives every open PUBLISH a new identifier and clears DUP, for a
 // server that has lost the session: to it they are new messages. That goes for
 // a message at QoS 2 whose PUBREC had come, too: the server may have kept it
