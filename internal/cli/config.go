@@ -48,6 +48,9 @@ func configured(env *Env, uses []given, tool ToolSet) (*config, []given, error) 
 // and password are for that one, and must not go to the broker that a stronger
 // place names.
 func sameBroker(all, uses []given, env *Env) []given {
+	if len(all) == 0 {
+		return nil // without a look at the environment
+	}
 	named := slices.ContainsFunc(uses, func(u given) bool { return namesBroker(u.opt) })
 	for _, o := range Table(All) {
 		if namesBroker(o) {

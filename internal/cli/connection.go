@@ -548,6 +548,22 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 	}
 }
 
+// leaveTime is how long a client may take to say goodbye.
+const leaveTime = 2 * time.Second
+
+// Leave says goodbye for a client that has nothing left to lose. early tells
+// that a signal or a time limit ended its work, for tools that then want the
+// will to be published.
+func (c *Connection) Leave(client *mqtt.Client, early bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	bye := c.Properties.Bye(client.Version())
+	if early && client.Version() >= packet.V5 && c.inv.Habits().WillAtEnd {
+		bye.Reason = packet.DisconnectWithWill
+	}
+	_ = client.CloseWith(ctx, &bye)
+}
+
 // Close ends what Connect started beside the client.
 func (c *Connection) Close() {
 	if c.stop != nil {

@@ -79,8 +79,7 @@ func runContext(ctx context.Context, env Env, tool Tool, talk *Talk) int {
 	case err != nil:
 		return fail(err)
 	case p.has("help"):
-		env.CatchSignals()
-		return writePage(env.Stdout, contextHelp(tool), talk)
+		return env.writePage(contextHelp(tool), talk)
 	case command == nil && len(p.positional) == 0:
 		return fail(Usagef("context: add, list, use, show or remove is missing"))
 	case command == nil:
@@ -218,11 +217,7 @@ func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
 		case o.Key() == "":
 			return nil, "", Usagef("%s cannot be kept in a context", o.Label())
 		case !utf8.ValidString(raw):
-			shown := fmt.Sprintf("%q", raw)
-			if o.Secret {
-				shown = "the value"
-			}
-			return nil, "", Usagef("%s: %s is not UTF-8, and cannot be kept in a context", o.Label(), shown)
+			return nil, "", Usagef("%s: %s is not UTF-8, and cannot be kept in a context", o.Label(), o.shown(raw))
 		}
 		if o.Secret && isSecret(o, raw) && secret == "" {
 			secret = o.Name
@@ -233,7 +228,7 @@ func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
 				return nil, "", err
 			}
 		}
-		pair := yamlfile.Pair{Key: o.Key(), Values: []string{raw}, List: o.Repeat, Bare: o.Type == TypeBool}
+		pair := yamlfile.Pair{Key: o.Key(), Values: []string{raw}, Bare: o.Type == TypeBool}
 		if o.Optional && raw == "" {
 			pair.Values, pair.Bare = []string{"true"}, true
 		}
@@ -450,8 +445,7 @@ func (j *contextJob) save(f *yamlfile.File, private bool) error {
 }
 
 func (j *contextJob) write(text string) error {
-	j.CatchSignals()
-	if code := writePage(j.Stdout, text, j.Talk); code != ExitDone {
+	if code := j.writePage(text, j.Talk); code != ExitDone {
 		return Quietly(code)
 	}
 	return nil

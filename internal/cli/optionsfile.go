@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"iter"
 	"os"
 	"strconv"
 	"strings"
@@ -22,28 +24,17 @@ const maxOptionsLine = 1 << 20
 // Other than theirs, -D takes its words too, and a file that is not there is
 // an error. Errors begin with path:line.
 func readOptionsFile(table Options, path string) ([]given, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, Usagef("-o/--%s: %v", optionsFile, err)
-	}
-	defer f.Close()
 	var uses []given
-	r := bufio.NewReaderSize(f, 4096)
-	for number := 1; ; number++ {
-		line, err := readOptionsLine(r)
-		if err == io.EOF {
-			return uses, nil
-		}
-		place := path + ":" + strconv.Itoa(number)
+	for line, err := range OptionsLines(path) {
 		if err != nil {
-			return nil, Usagef("%s: %v", place, err)
+			return nil, &UsageError{Text: err.Error()}
 		}
-		line = strings.TrimLeft(line, " ")
-		if line == "" || line[0] == '#' {
+		text := strings.TrimLeft(line.Text, " ")
+		if text == "" || text[0] == '#' {
 			continue
 		}
-		words := []string{line}
-		if name, value, has := strings.Cut(line, " "); has {
+		words := []string{text}
+		if name, value, has := strings.Cut(text, " "); has {
 			words = []string{name, value}
 			if o := table.find(name); o != nil && o.Type == TypeProperty {
 				words = []string{"--" + o.Name + "=" + value}
@@ -53,15 +44,16 @@ func readOptionsFile(table Options, path string) ([]given, error) {
 		if err != nil {
 			var u *UsageError
 			if errors.As(err, &u) {
-				u.Text = place + ": " + u.Text
+				u.Text = line.Place + ": " + u.Text
 			}
 			return nil, err
 		}
 		for _, use := range more {
-			use.place = place
+			use.place = line.Place
 			uses = append(uses, use)
 		}
 	}
+	return uses, nil
 }
 
 // readOption reads the words of one line.
@@ -86,6 +78,40 @@ func readOption(table Options, words []string) ([]given, error) {
 		}
 	}
 	return uses, nil
+}
+
+// OptionsLine is a line of an options file.
+type OptionsLine struct {
+	Place string // path:line
+	Text  string // without its end
+}
+
+// OptionsLines reads an options file line by line. An error, of a file that
+// cannot be read or of a line with more than a megabyte or a null character,
+// names its place and is the last.
+func OptionsLines(path string) iter.Seq2[OptionsLine, error] {
+	return func(yield func(OptionsLine, error) bool) {
+		f, err := os.Open(path)
+		if err != nil {
+			yield(OptionsLine{}, fmt.Errorf("options file: %w", err))
+			return
+		}
+		defer f.Close()
+		r := bufio.NewReaderSize(f, 4096)
+		for number := 1; ; number++ {
+			text, err := readOptionsLine(r)
+			line := OptionsLine{path + ":" + strconv.Itoa(number), text}
+			switch {
+			case err == io.EOF:
+				return
+			case err != nil:
+				yield(line, fmt.Errorf("%s: %w", line.Place, err))
+				return
+			case !yield(line, nil):
+				return
+			}
+		}
+	}
 }
 
 // readOptionsLine reads a line without its end; io.EOF comes alone.

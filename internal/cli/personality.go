@@ -61,7 +61,6 @@ type CommandLine struct {
 	Quiet bool     // errors of the run are not told
 	Debug bool     // packets are told
 
-	tool *Tool
 	uses []given
 }
 
@@ -128,7 +127,7 @@ func (t *Tool) personality(env *Env) (p *Personality, name string) {
 // runAs runs a tool in place of another program.
 func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string) int {
 	env.Stderr = &catchFirst{&env, env.Stderr}
-	c := &CommandLine{Name: name, Args: env.Args, Env: &env, Table: Table(tool.Bit), tool: &tool}
+	c := &CommandLine{Name: name, Args: env.Args, Env: &env, Table: Table(tool.Bit)}
 	if page := p.Read(c); page != nil {
 		env.CatchSignals()
 		_, _ = io.WriteString(env.Stderr, page.Err)
@@ -148,8 +147,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 	var err error
 	if inv.Values, err = decode(c.Table, c.uses, secretsOnly(c, lookup), nil); err == nil {
 		if inv.Values.Bool("show-config") {
-			env.CatchSignals()
-			return writePage(env.Stdout, ShowConfig(inv.Values, c.Table), inv.Talk)
+			return env.writePage(ShowConfig(inv.Values, c.Table), inv.Talk)
 		}
 		late := env.catchLater()
 		err = tool.Run(ctx, inv)

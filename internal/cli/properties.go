@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
@@ -14,6 +15,26 @@ import (
 // PacketProperties are the -D options, by packet.
 type PacketProperties struct {
 	Connect, Publish, Subscribe, Unsubscribe, Disconnect, Will packet.Properties
+}
+
+// Subscription is a subscription that has what -D subscribe says.
+func (p *PacketProperties) Subscription() (s mqtt.Subscription) {
+	for q := range p.Subscribe.All() {
+		if q.ID == packet.SubscriptionIdentifier {
+			s.ID = q.Uint
+		} else {
+			s.Properties, _ = s.Properties.AppendUser(q.Bytes, q.Value)
+		}
+	}
+	return s
+}
+
+// Bye is the DISCONNECT of a client of a version.
+func (p *PacketProperties) Bye(v packet.Version) (bye packet.Disconnect) {
+	if v >= packet.V5 {
+		bye.Properties = p.Disconnect
+	}
+	return bye
 }
 
 // readProperties turns the -D options into property blocks. Names, types,

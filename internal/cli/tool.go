@@ -97,8 +97,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		{"version", func() string { return VersionLine(tool.Name) + "\n" }},
 	} {
 		if words.has(page.name) {
-			env.CatchSignals()
-			return writePage(env.Stdout, page.text(), talk)
+			return env.writePage(page.text(), talk)
 		}
 	}
 
@@ -122,21 +121,19 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		return CodeOf(ctx, err)
 	}
 	if inv.Values.Bool("show-config") {
-		env.CatchSignals()
-		return writePage(env.Stdout, ShowConfig(inv.Values, words.table), talk)
+		return env.writePage(ShowConfig(inv.Values, words.table), talk)
 	}
 	if shell := inv.Values.String("completion"); shell != "" {
-		env.CatchSignals()
-		return writePage(env.Stdout, CompletionScript(shell, tool.Name, tool.Bit), talk)
+		return env.writePage(CompletionScript(shell, tool.Name, tool.Bit), talk)
 	}
 	if inv.Values.Bool("hash-password") {
-		env.CatchSignals()
+		env.CatchSignals() // it may ask on the terminal
 		line, err := inv.hashPassword()
 		if err != nil {
 			talk.problem(err, "")
 			return CodeOf(ctx, err)
 		}
-		return writePage(env.Stdout, line, talk)
+		return env.writePage(line, talk)
 	}
 	when := inv.Values.String("color")
 	inv.StdoutColor = UseColor(when, env.Lookup, env.StdoutIsTerminal)
@@ -206,8 +203,9 @@ func (t *Tool) checkArgs(args []string) error {
 
 // writePage writes help or version to stdout. A reader that went away, as
 // head does, has seen what it wanted.
-func writePage(w io.Writer, text string, talk *Talk) int {
-	if _, err := io.WriteString(w, text); err != nil && !errors.Is(err, syscall.EPIPE) {
+func (e *Env) writePage(text string, talk *Talk) int {
+	e.CatchSignals()
+	if _, err := io.WriteString(e.Stdout, text); err != nil && !errors.Is(err, syscall.EPIPE) {
 		talk.problem(fmt.Errorf("standard output: %w", err), "")
 		return ExitLocalIO
 	}

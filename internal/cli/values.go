@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -233,13 +234,17 @@ func (val *value) setFromEnvironment(lookup LookupFunc) error {
 // set checks one value. Where names the option or the variable for errors.
 func (val *value) set(where, raw string) error {
 	if err := val.parse(raw); err != nil {
-		shown := fmt.Sprintf("%q", raw)
-		if val.opt.Secret {
-			shown = "the value"
-		}
-		return Usagef("%s: %s %s", where, shown, err)
+		return Usagef("%s: %s %s", where, val.opt.shown(raw), err)
 	}
 	return nil
+}
+
+// shown is a value as messages show it.
+func (o *Option) shown(raw string) string {
+	if o.Secret {
+		return "the value"
+	}
+	return strconv.Quote(raw)
 }
 
 func (val *value) parse(raw string) (err error) {

@@ -41,7 +41,6 @@ type config struct {
 	place    string // path:line of the word under way; "" for the command line
 	settings []setting
 	mode     bool // what to publish is known
-	props    bool
 	topics   int
 }
 
@@ -423,7 +422,7 @@ func (c *config) property(argv []string) (int, *failure) {
 		return 0, wrongf(few)
 	}
 	p := cli.Property{Command: strings.ToLower(argv[0]), Name: strings.ToLower(argv[1]), Value: argv[2]}
-	in, known := commands[p.Command]
+	in, known := command(p.Command)
 	if !known {
 		return 0, wrongf("Invalid command %s given in --property argument.", argv[0])
 	}
@@ -455,15 +454,20 @@ func (c *config) property(argv []string) (int, *failure) {
 	}
 	c.set("protocol-version", "5")
 	c.line.UseProperty(p, c.place)
-	c.props = true
 	return n, nil
 }
 
-var commands = map[string]packet.Type{
-	"connect": packet.CONNECT, "connack": packet.CONNACK, "publish": packet.PUBLISH, "puback": packet.PUBACK,
-	"pubrec": packet.PUBREC, "pubrel": packet.PUBREL, "pubcomp": packet.PUBCOMP, "subscribe": packet.SUBSCRIBE,
-	"suback": packet.SUBACK, "unsubscribe": packet.UNSUBSCRIBE, "unsuback": packet.UNSUBACK,
-	"disconnect": packet.DISCONNECT, "auth": packet.AUTH, "will": packet.WillProperties,
+// command is the packet that a word of -D in lower case names.
+func command(word string) (packet.Type, bool) {
+	if word == "will" {
+		return packet.WillProperties, true
+	}
+	for t := packet.CONNECT; t <= packet.AUTH; t++ {
+		if strings.ToLower(t.String()) == word {
+			return t, t != packet.PINGREQ && t != packet.PINGRESP
+		}
+	}
+	return 0, false
 }
 
 // propertyValue checks a number, and a length.

@@ -1,14 +1,13 @@
 package mosquitto
 
 import (
-	"bufio"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
+
+	"github.com/mqtools/mqtools/internal/cli"
 )
 
 // optionsFile finds the value of -o. It stands where an option stands: the
@@ -63,26 +62,20 @@ func defaultFile(name string, lookup func(string) (string, bool)) string {
 
 // file reads options from a file: one a line, the first word is the option and
 // the rest behind one blank is its value, as it is. Lines that begin with # are
-// comments. Other than the programs', lines may have any length and -D takes
-// its words.
+// comments. Other than the programs', lines may be long and -D takes its words.
 func (c *config) file(path string, optional bool) *failure {
-	b, err := os.ReadFile(path)
-	switch {
-	case err != nil && optional && errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return tightf("options file: %v", err)
-	}
-	lines := bufio.NewScanner(strings.NewReader(string(b)))
-	lines.Buffer(nil, len(b)+1)
 	defer func() { c.place = "" }()
-	for number := 1; lines.Scan(); number++ {
-		line := strings.TrimRight(lines.Text(), "\r\n")
-		if strings.HasPrefix(line, "#") {
+	for line, err := range cli.OptionsLines(path) {
+		switch {
+		case optional && errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return tightf("%v", err)
+		case strings.HasPrefix(line.Text, "#"):
 			continue
 		}
-		c.place = path + ":" + strconv.Itoa(number)
-		name, value, has := strings.Cut(strings.TrimLeft(line, " "), " ")
+		c.place = line.Place
+		name, value, has := strings.Cut(strings.TrimLeft(line.Text, " "), " ")
 		words := []string{name}
 		switch o := find(name); {
 		case name == "":

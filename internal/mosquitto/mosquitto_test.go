@@ -293,6 +293,8 @@ func TestOptionsFileOfTheProgram(t *testing.T) {
 		{write("bad3", "\t-t x\n"), "Unknown option"},
 		{filepath.Join(dir, "missing"), "Error: options file: open "},
 		{dir, "is a directory"},
+		{write("bad4", "-t a\n-m \x00\n"), ":2: a null character in the line\n"},
+		{"/dev/zero", ":1: the line has more than a megabyte\n"},
 	} {
 		got := play(t, "mosquitto_pub", nil, "-o", test.file, "-m", "x", "-t", "t")
 		if got.ran || got.code != 1 || !strings.Contains(got.err, test.want) || !strings.HasSuffix(got.err, "\nUse 'mosquitto_pub --help' to see usage.\n") {

@@ -81,28 +81,13 @@ func (j *job) request(ctx context.Context) error {
 	j.inv.CatchSignals() // before the first reply is written
 	late := false        // time was up
 	defer func() {
-		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer cancel()
-		last := packet.Disconnect{}
-		if j.client.Version() >= packet.V5 {
-			last.Properties = j.conn.Properties.Disconnect
-			if late && j.inv.Habits().WillAtEnd {
-				last.Reason = packet.DisconnectWithWill
-			}
-		}
-		_ = j.client.CloseWith(bye, &last) // the work is done, or its error is known
+		j.conn.Leave(j.client, late) // the work is done, or its error is known
 	}()
 	if err := j.prepare(x); err != nil {
 		return err
 	}
-	filter := mqtt.Subscription{Filter: x.topic, QoS: j.msg.QoS, Options: packet.RetainHandlingNone}
-	for p := range j.conn.Properties.Subscribe.All() {
-		if p.ID == packet.SubscriptionIdentifier {
-			filter.ID = p.Uint
-		} else {
-			filter.Properties, _ = filter.Properties.AppendUser(p.Bytes, p.Value)
-		}
-	}
+	filter := j.conn.Properties.Subscription()
+	filter.Filter, filter.QoS, filter.Options = x.topic, j.msg.QoS, packet.RetainHandlingNone
 	if _, err := j.client.Subscribe(ctx, filter); err != nil {
 		return j.ended(ctx, err)
 	}

@@ -128,12 +128,9 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 			feedErr = cli.WorkError(err)
 		}
 	}
-	bye := packet.Disconnect{}
-	if client.Version() >= packet.V5 {
-		bye.Properties = j.conn.Properties.Disconnect
-		if _, has := bye.Properties.Uint(packet.SessionExpiryInterval); endSession && !has {
-			bye.Properties, _ = append(packet.Properties(nil), bye.Properties...).AppendUint(packet.SessionExpiryInterval, 0)
-		}
+	bye := j.conn.Properties.Bye(client.Version())
+	if _, has := bye.Properties.Uint(packet.SessionExpiryInterval); endSession && !has && client.Version() >= packet.V5 {
+		bye.Properties, _ = append(packet.Properties(nil), bye.Properties...).AppendUint(packet.SessionExpiryInterval, 0)
 	}
 	closeErr := client.CloseWith(last, &bye)
 	verdict := j.report.verdict(client.Stats(), streams)

@@ -33,14 +33,8 @@ func (j *job) readSubscriptions() error {
 	if v.Bool("no-local") {
 		options |= packet.NoLocal
 	}
-	base := mqtt.Subscription{QoS: packet.QoS(v.Int("qos")), Options: options}
-	for p := range j.conn.Properties.Subscribe.All() {
-		if p.ID == packet.SubscriptionIdentifier {
-			base.ID = p.Uint
-		} else {
-			base.Properties, _ = base.Properties.AppendUser(p.Bytes, p.Value)
-		}
-	}
+	base := j.conn.Properties.Subscription()
+	base.QoS, base.Options = packet.QoS(v.Int("qos")), options
 	add := func(label, filter string, s mqtt.Subscription) error {
 		if err := cli.CheckFilter(label, filter); err != nil {
 			return err

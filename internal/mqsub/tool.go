@@ -188,7 +188,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 		return err
 	}
 	j.client = client
-	defer func() { j.close(ctx) }()
+	defer func() { j.conn.Leave(j.client, ctx.Err() != nil) }() // output has been flushed and acknowledged
 	if j.conn.Options.Resume && client.SessionPresent() {
 		j.inv.Debugf("the broker kept the session")
 	}
@@ -243,20 +243,6 @@ func (j *job) tellGranted(codes []packet.ReasonCode) {
 			j.inv.Warnf("broker grants QoS %d for %s", c, topic.Quote(j.subs[i].Filter))
 		}
 	}
-}
-
-// close says goodbye. Output has been flushed and acknowledged before.
-func (j *job) close(work context.Context) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	bye := packet.Disconnect{}
-	if j.client.Version() >= packet.V5 {
-		bye.Properties = j.conn.Properties.Disconnect
-		if work.Err() != nil && j.inv.Habits().WillAtEnd {
-			bye.Reason = packet.DisconnectWithWill
-		}
-	}
-	_ = j.client.CloseWith(ctx, &bye) // nothing that was asked for can fail any more
 }
 
 // view is what is made of the messages instead of writing each.
