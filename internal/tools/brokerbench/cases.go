@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -202,12 +201,9 @@ func (c *load) hold(g *generator, p *process) (r result, err error) {
 
 // table writes the results, in Markdown.
 type table struct {
-	w    io.Writer
 	a, b string
 	head string // the last heading written
 }
-
-func newTable(w io.Writer, a, b string) *table { return &table{w: w, a: a, b: b} }
 
 // row writes a case. Of several configurations of the second broker it takes
 // the one that costs least.
@@ -229,16 +225,16 @@ func (t *table) row(c *load, results [][]result) {
 	}
 	if t.head != unit {
 		t.head = unit
-		fmt.Fprintf(t.w, "\n| %s per CPU-second | %s | %s | ratio | per second | | peak memory, MB | |\n|---|---|---|---|---|---|---|---|\n", unit, t.a, t.b)
+		fmt.Printf("\n| %s per CPU-second | %s | %s | ratio | per second | | peak memory, MB | |\n|---|---|---|---|---|---|---|---|\n", unit, t.a, t.b)
 	}
 	rate := func(r result) float64 { return r.rate }
 	peak := func(r result) float64 { return float64(r.memory) / 1e6 }
-	fmt.Fprintf(t.w, "| %s | %.0f | %.0f | %.2f | %.0f | %.0f | %.1f | %.1f |\n", c.name(), median(a, perCPU), median(b, perCPU), middle(ratios),
+	fmt.Printf("| %s | %.0f | %.0f | %.2f | %.0f | %.0f | %.1f | %.1f |\n", c.name(), median(a, perCPU), median(b, perCPU), middle(ratios),
 		median(a, rate), median(b, rate), median(a, peak), median(b, peak))
 	for i, name := range []string{t.a, t.b} {
 		for _, r := range [][]result{a, b}[i] {
 			if r.lost > 0 || r.disorder > 0 {
-				fmt.Fprintf(t.w, "| - %s: %d lost, %d again or late in a round | | | | | | | |\n", name, r.lost, r.disorder)
+				fmt.Printf("| - %s: %d lost, %d again or late in a round | | | | | | | |\n", name, r.lost, r.disorder)
 			}
 		}
 	}
@@ -250,7 +246,7 @@ func (t *table) row(c *load, results [][]result) {
 }
 
 func (t *table) memory(what string, a, b []result, of func(result) float64) {
-	fmt.Fprintf(t.w, "| - bytes of memory each, %s | %.0f | %.0f | %.2f | | | | |\n", what, median(a, of), median(b, of), median(a, of)/median(b, of))
+	fmt.Printf("| - bytes of memory each, %s | %.0f | %.0f | %.2f | | | | |\n", what, median(a, of), median(b, of), median(a, of)/median(b, of))
 }
 
 func median(all []result, of func(result) float64) float64 {

@@ -166,7 +166,7 @@ func (m *measurement) compare(a, b string) error {
 	if err != nil {
 		return err
 	}
-	table := newTable(os.Stdout, all[0].name, all[1].name)
+	table := table{a: all[0].name, b: all[1].name}
 	done := 0
 	for i := range cases {
 		c := &cases[i]
