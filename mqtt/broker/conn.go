@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,9 +23,10 @@ import (
 // once; a second goroutine writes the rest, and exists only while there is one.
 type conn struct {
 	b       *Broker
-	number  uint64 // among all connections
-	remote  string
+	number  uint64                 // among all connections
+	remote  string                 // the client's address; set by run
 	surplus bool                   // above MaxConnections: CONNECT will be refused
+	hasty   bool                   // above ConnectRate: the same
 	client  atomic.Pointer[client] // set once, by run, when CONNECT is accepted
 
 	// Of run alone.
@@ -42,6 +44,8 @@ type conn struct {
 	method   string          // of enhanced authentication; empty for none
 	exchange Exchange        // under way; of run alone
 	asking   *packet.Connect // that waits for exchange; of run alone
+	authBy   time.Duration   // when the exchange of a re-authentication must have ended; 0 for none; of run alone
+	judging  bool            // a PUBLISH is being handled; of run alone
 	quiet    bool            // no reason strings in acknowledgements (MQTT-3.1.2-29)
 	over     bool
 	kicked   packet.ReasonCode // why over was set by us
@@ -58,17 +62,19 @@ type conn struct {
 }
 
 func newConn(b *Broker, nc net.Conn) *conn {
-	c := &conn{b: b, remote: nc.RemoteAddr().String(), flushed: make(chan struct{})}
-	if c.remote == "" || c.remote == "@" {
-		c.remote = "unix socket"
-	}
+	c := &conn{b: b, flushed: make(chan struct{})}
 	c.init(nc)
-	c.sc.Serve(session.Config{
-		MaxPacket: b.opts.MaxPacketSize, ReceiveMaximum: b.opts.ReceiveMaximum, TopicAliasMaximum: b.opts.TopicAliasMaximum,
-		LimitQoS: b.opts.LimitQoS, MaximumQoS: b.opts.MaximumQoS, SendAliases: uint16(b.opts.SendAliases), ConnectTimeout: b.opts.ConnectTimeout,
-		Explain: b.opts.ReasonStrings,
-	}, b.now())
 	return c
+}
+
+// remoteName is the peer's address for people. It may have to wait, as the
+// address of a connection through a proxy does.
+func remoteName(nc net.Conn) string {
+	s := nc.RemoteAddr().String()
+	if s == "" || s == "@" {
+		return "unix socket"
+	}
+	return s
 }
 
 // Errors that end a connection without being an error of the peer.
@@ -80,7 +86,24 @@ var (
 // errDeep ends a goroutine, not the connection: another goes on.
 var errDeep = errors.New("stack has grown")
 
+// Errors of connections that are closed unread.
+var (
+	errCrowd = errors.New("too many connections")
+	errRate  = errors.New("too many connections a second from this address")
+)
+
 func (c *conn) run() {
+	goesOn := false
+	defer func() {
+		if !goesOn {
+			_ = c.nc.Close()
+			c.b.forget(c)
+		}
+	}()
+	defer c.rescue(func() {}) // from the net.Conn's own bugs
+	if c.remote == "" && !c.begin() {
+		return
+	}
 	err := c.loop()
 	if err == errDeep {
 		// A waiting goroutine keeps the stack that it once needed, which is
@@ -90,11 +113,10 @@ func (c *conn) run() {
 		if cl := c.client.Load(); cl != nil { // else an authentication is under way
 			cl.shrink()
 		}
+		goesOn = true
 		go c.run()
 		return
 	}
-	defer c.b.forget(c)
-	defer c.nc.Close()
 	if c.client.Load() == nil {
 		c.reject(err)
 		return
@@ -104,22 +126,55 @@ func (c *conn) run() {
 	c.linger()
 }
 
+// begin makes the connection ready for CONNECT; false if it comes too soon
+// after others.
+func (c *conn) begin() bool {
+	c.remote = remoteName(c.nc)
+	now := c.b.now()
+	switch late := c.b.pace.enter(c.nc.RemoteAddr(), c.b.opts.ConnectRate, now); {
+	case late > time.Second:
+		c.b.log(Event{Kind: EventRejected, Remote: c.remote, Err: errRate})
+		return false
+	case late > 0:
+		c.hasty = true
+	}
+	c.sc.Serve(session.Config{
+		MaxPacket: c.b.opts.MaxPacketSize, ReceiveMaximum: c.b.opts.ReceiveMaximum, TopicAliasMaximum: c.b.opts.TopicAliasMaximum,
+		LimitQoS: c.b.opts.LimitQoS, MaximumQoS: c.b.opts.MaximumQoS, SendAliases: uint16(c.b.opts.SendAliases), ConnectTimeout: c.b.opts.ConnectTimeout,
+		Explain: c.b.opts.ReasonStrings, SendBytes: c.b.opts.QueueBytes,
+	}, now)
+	return true
+}
+
 // errBug ends a connection that has crashed.
 var errBug = errors.New("internal error")
+
+// rescue is to be deferred: it logs a panic and goes on with then.
+func (c *conn) rescue(then func()) {
+	if p := recover(); p != nil {
+		id := ""
+		if cl := c.client.Load(); cl != nil {
+			id = cl.id
+		}
+		c.b.log(Event{Kind: EventPanic, ClientID: id, Remote: c.remote, Text: fmt.Sprintf("%v\n%s", p, debug.Stack())})
+		then()
+	}
+}
 
 // loop reads and handles packets until the connection is over. A panic ends
 // this connection alone; whatever unlocks on the way does so by defer.
 func (c *conn) loop() (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			id := ""
-			if cl := c.client.Load(); cl != nil {
-				id = cl.id
-			}
-			c.b.log(Event{Kind: EventPanic, ClientID: id, Remote: c.remote, Text: fmt.Sprintf("%v\n%s", p, debug.Stack())})
-			err = errBug
+	defer c.rescue(func() {
+		err = errBug
+		if c.judging {
+			// Refused, where that can be said: a client that sent it again
+			// would get no further.
+			p, cl := &c.ev.Publish, c.client.Load()
+			cl.mu.Lock()
+			c.sc.AckWith(p.QoS, p.PacketID, packet.UnspecifiedError, nil)
+			cl.mu.Unlock()
 		}
-	}()
+	})
 	for {
 		if err := c.ready(); err != nil {
 			return err
@@ -173,6 +228,12 @@ func (c *conn) ready() error {
 	next, err := c.sc.Tick(now, true)
 	if err != nil {
 		return err
+	}
+	if c.authBy != 0 {
+		if now >= c.authBy {
+			return strayAuth(packet.NotAuthorized, "MQTT-4.12.1-2", "re-authentication has taken too long")
+		}
+		next = min(next, c.authBy)
 	}
 	c.deadline = next
 	if next-now > 1<<60 {
@@ -322,6 +383,7 @@ func (cl *client) untouch(write func(c *conn)) {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	if c := cl.conn; c != nil {
+		defer c.rescue(func() { go c.broken(cl, errBug) }) // cl.mu is held still
 		c.touch = false
 		write(c)
 	}
@@ -393,26 +455,41 @@ func (c *conn) next(cl *client, spare *output) (full *output) {
 // come together since the last. The first n bytes of full are written already.
 func (c *conn) write(full *output, n int) {
 	cl := c.client.Load()
+	defer c.rescue(func() { c.broken(cl, errBug) })
 	for full != nil {
 		if err := c.writeOut(cl, full.b[n:]); err != nil {
-			cl.mu.Lock()
-			c.writing = false
-			c.over = true
-			if c.why == "" && errors.Is(err, os.ErrDeadlineExceeded) {
-				c.why = "it does not read"
-			}
-			c.sc.Lost(nil)
-			c.drained()
-			c.checkFlushed()
-			cl.wakeWaiters()
-			cl.mu.Unlock()
-			_ = c.nc.Close() // ends the read
+			c.broken(cl, err)
 			return
 		}
-		cl.mu.Lock()
-		full, n = c.next(cl, full), 0
-		cl.mu.Unlock()
+		full, n = c.take(cl, full), 0
 	}
+}
+
+// take is next without client.mu.
+func (c *conn) take(cl *client, spare *output) *output {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	return c.next(cl, spare)
+}
+
+// broken ends a connection that cannot be written to, and its writer.
+func (c *conn) broken(cl *client, err error) {
+	cl.mu.Lock()
+	c.writing = false
+	c.over = true
+	switch {
+	case c.why != "":
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.why = "it does not read"
+	case err == errBug:
+		c.why = err.Error()
+	}
+	c.sc.Lost(nil)
+	c.drained()
+	c.checkFlushed()
+	cl.wakeWaiters()
+	cl.mu.Unlock()
+	_ = c.nc.Close() // ends the read
 }
 
 // writeOut writes in pieces, for each of which the client has the stall
@@ -503,12 +580,19 @@ func (c *conn) reject(err error) {
 		c.sc.Fail(err)
 		e := Event{Kind: EventRejected, Remote: c.remote, Err: err}
 		var pe *packet.Error
-		if errors.As(err, &pe) && pe.Type != packet.CONNECT {
+		var noTLS tls.RecordHeaderError
+		switch {
+		case errors.As(err, &pe): // whatever type the first byte happens to be
 			if p := transport.Sniff(c.in[c.r:c.w]); p != transport.ProtocolMQTT && p > transport.ProtocolUnknown {
 				e.Text = "this looks like " + p.String() + ", and the port is one of plain MQTT"
 			}
+		case errors.As(err, &noTLS):
+			if p := transport.Sniff(noTLS.RecordHeader[:]); p > transport.ProtocolUnknown {
+				e.Text = "this looks like " + p.String() + ", and the port is one of TLS"
+			}
 		}
-		if !errors.Is(err, errBye) && (!errors.Is(err, io.EOF) || c.w > 0) {
+		// Neither who leaves without a word nor who is cut off by Close is of interest.
+		if !errors.Is(err, errBye) && !errors.Is(err, net.ErrClosed) && (!errors.Is(err, io.EOF) || c.w > 0) {
 			c.b.log(e)
 		}
 	} else {

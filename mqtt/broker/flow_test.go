@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -317,6 +318,44 @@ func TestAStalledSubscriberIsCutOffAndItsSessionStays(t *testing.T) {
 		p.expect("{ok5 present}")
 		p.expect(`3a 07 0001 "t" 0001 00 "x"`)
 		_, _ = w.nc.Close(), p.nc.Close()
+		synctest.Wait()
+	})
+}
+
+// A broker that ends publishes no will (section 3.1.2.5), neither of who is
+// connected nor of who is gone.
+func TestCloseIsNobodysDeath(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var closing atomic.Bool
+		b := broker.New(broker.Options{Authorize: func(id, _, _ string, write bool) bool {
+			if closing.Load() && write { // which a will would be asked about
+				t.Errorf("the will of %q is published", id)
+			}
+			return true
+		}})
+		w := connectPipe(t, b)
+		w.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "w"`)
+		w.expect("{ok5}")
+		w.send(`82 07 0001 00 0001 "#" 00`)
+		w.expect("90 04 0001 00 00")
+		late := connectPipe(t, b)
+		late.send(`10 22 0004 "MQTT" 05 04 0000 05 11 0000003c 0001 "b" 05 18 00000014 0001 "w" 0004 "gone"`)
+		late.expect("{ok5}")
+		_ = late.nc.Close()
+		synctest.Wait()
+		five, four := connectPipe(t, b), connectPipe(t, b)
+		five.send(`10 16 0004 "MQTT" 05 06 0000 00 0001 "a" 00 0001 "w" 0002 "up"`)
+		five.expect("{ok5}")
+		four.send(`10 14 0004 "MQTT" 04 06 0000 0001 "c" 0001 "w" 0002 "up"`)
+		four.expect("{ok4}")
+		closing.Store(true)
+		go closeBroker(t, b)
+		five.expect("e0 01 8b")
+		five.end()
+		four.end()
+		w.expect("e0 01 8b")
+		w.end()
 		synctest.Wait()
 	})
 }

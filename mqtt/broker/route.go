@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
 // route is the way of one message to its subscribers. It is reused.
@@ -50,7 +49,12 @@ func (c *conn) publish(cl *client, p *packet.Publish, now time.Duration) (slow b
 	b := c.b
 	b.stats.received.Add(1)
 	qos, id := p.QoS, p.PacketID
+	c.judging = true
 	reason, words := c.deliver(cl, p, now)
+	c.judging = false
+	if reason.Failed() {
+		b.log(Event{Kind: EventNotPublished, ClientID: cl.id, Remote: c.remote, Topic: string(p.Topic), Reason: reason, Text: words})
+	}
 	if c.mustWait() {
 		slow = true
 		c.startTouched()
@@ -111,11 +115,8 @@ func (c *conn) deliver(cl *client, p *packet.Publish, now time.Duration) (reason
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
 	b, o := c.b, &c.b.opts
-	if topic.Levels(string(p.Topic)) > o.MaxTopicLevels {
-		return packet.TopicNameInvalid, "the topic name has too many levels"
-	}
-	if ownTopic(p.Topic) {
-		return packet.NotAuthorized, "$SYS topics are the server's own"
+	if reason, words := o.judge(p.Topic, p.Properties); reason != packet.Success {
+		return reason, words
 	}
 	if o.Authorize != nil && !o.Authorize(cl.id, c.username, string(p.Topic), true) {
 		return packet.NotAuthorized, "the client may not publish to this topic"
@@ -160,14 +161,18 @@ func ownTopic(name []byte) bool { return len(name) > 4 && string(name[:5]) == "$
 func (b *Broker) publishKept(m *message, now time.Duration) {
 	r := route{from: m.from, now: now, kept: m}
 	r.pub = packet.Publish{Topic: m.topic, Payload: m.payload, QoS: m.qos, Retain: m.retain, Properties: m.props}
-	if m.from != nil && b.opts.Authorize != nil && !b.opts.Authorize(m.from.id, m.user, string(m.topic), true) {
+	if m.from != nil && !b.allows(m.from.id, m.user, string(m.topic), true) {
+		b.notPublished(m, packet.NotAuthorized)
 		return
 	}
 	if m.expires != 0 { // the interval starts when the will is published
 		r.kept = keep(&r.pub, m.from, now)
 	}
-	if m.retain && !m.sys && b.retain(&r) != packet.Success {
-		return
+	if m.retain && !m.sys {
+		if reason := b.retain(&r); reason != packet.Success {
+			b.notPublished(m, reason)
+			return
+		}
 	}
 	b.match(&r)
 	for i := range r.hits {
@@ -181,13 +186,18 @@ func (b *Broker) publishKept(m *message, now time.Duration) {
 	}
 }
 
+// notPublished logs a will that nobody gets.
+func (b *Broker) notPublished(m *message, reason packet.ReasonCode) {
+	b.log(Event{Kind: EventNotPublished, ClientID: m.from.id, Topic: string(m.topic), Reason: reason, Text: "its will"})
+}
+
 // retain stores or removes the retained message of a topic (MQTT-3.3.1-5 to
 // -7). Broker.mu is held.
 func (b *Broker) retain(r *route) packet.ReasonCode {
 	old, had := b.retained.GetBytes(r.pub.Topic)
 	if len(r.pub.Payload) == 0 {
 		if had {
-			b.retainedBytes -= old.size()
+			b.retainedBytes -= old.weight()
 			b.retained.Delete(string(r.pub.Topic))
 		}
 		return packet.Success
@@ -203,9 +213,9 @@ func (b *Broker) retain(r *route) packet.ReasonCode {
 	if _, err := b.retained.Set(string(m.topic), m); err != nil {
 		return packet.TopicNameInvalid
 	}
-	b.retainedBytes += m.size()
+	b.retainedBytes += m.weight()
 	if had {
-		b.retainedBytes -= old.size()
+		b.retainedBytes -= old.weight()
 	}
 	return packet.Success
 }
@@ -213,9 +223,9 @@ func (b *Broker) retain(r *route) packet.ReasonCode {
 // fits tells whether the limits allow a retained message in place of the one
 // that its topic has. Broker.mu is held.
 func (b *Broker) fits(m *message) bool {
-	n, bytes := b.retained.Len()+1, b.retainedBytes+m.size()
+	n, bytes := b.retained.Len()+1, b.retainedBytes+m.weight()
 	if old, had := b.retained.GetBytes(m.topic); had {
-		n, bytes = n-1, bytes-old.size()
+		n, bytes = n-1, bytes-old.weight()
 	}
 	return n <= b.opts.MaxRetained && bytes <= b.opts.MaxRetainedBytes
 }
@@ -231,7 +241,7 @@ func (b *Broker) forgetExpired(now time.Duration) {
 	b.retained.Match("#", func(name string, m *message) {
 		if m.expired(now) {
 			gone = append(gone, name)
-			b.retainedBytes -= m.size()
+			b.retainedBytes -= m.weight()
 		}
 	})
 	for _, name := range gone {

@@ -32,7 +32,7 @@ func (c *Conn) Next(in []byte, now time.Duration, ev *Event) (n int, err error) 
 			return 0, err
 		}
 	}
-	f, n, err := packet.Split(in, c.version, c.cfg.MaxPacket)
+	f, n, err := packet.Split(in, c.version, c.limit())
 	if err != nil {
 		return 0, err
 	}
@@ -56,6 +56,19 @@ func (c *Conn) Next(in []byte, now time.Duration, ev *Event) (n int, err error) 
 		}
 	}
 	return n, c.handle(f, ev)
+}
+
+// maxEarly is the largest packet, in bytes, that a server takes from a peer
+// that it has not accepted: more than the strings of a CONNECT can have, and
+// a megabyte with their properties.
+const maxEarly = 1 << 20
+
+// limit is the largest packet accepted now; 0 for the protocol's limit.
+func (c *Conn) limit() int {
+	if c.server && c.phase != up && (c.cfg.MaxPacket == 0 || c.cfg.MaxPacket > maxEarly) {
+		return maxEarly
+	}
+	return c.cfg.MaxPacket
 }
 
 // early judges the first byte of a connection that is not up, before a body
