@@ -197,7 +197,7 @@ func (s *Summary) received() result.Counter {
 	if s.Result.Run.Plan.Header {
 		return result.Distinct
 	}
-	return result.Foreign
+	return result.Delivered
 }
 
 func (s *Summary) latencies(whole *result.Interval) {
