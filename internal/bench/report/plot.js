@@ -33,12 +33,13 @@ function axis(o) {
 }
 const timeAxis = () => axis({ label: "time since the start, min:s", values: (u, v) => v.map(clock), space: 70, size: 30, incrs: [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400] });
 const valueAxis = (label, values, o) => axis(Object.assign({ label, values: (u, v) => v.map(x => x == null ? "" : values(x)), size: 62 }, o));
-// logTicks keeps the labels of powers of ten, and of 2 and 5 times them when there are few.
-const logTicks = (u, splits, i) => {
-  const decades = Math.log10(u.scales[u.axes[i].scale].max / u.scales[u.axes[i].scale].min);
-  return splits.map(v => { const m = v / Math.pow(10, Math.floor(Math.log10(v) + 1e-9)); return Math.abs(m - 1) < 1e-6 || decades < 2.5 && (Math.abs(m - 2) < 1e-6 || Math.abs(m - 5) < 1e-6) ? v : null; });
+// logSplits are the powers of ten, and 2 and 5 times them when there are few.
+const logSplits = (u, i, min, max) => {
+  const all = [], steps = Math.log10(max / min) < 2.5 ? [1, 2, 5] : [1];
+  for (let e = Math.floor(Math.log10(min)); e <= Math.ceil(Math.log10(max)); e++) for (const m of steps) { const v = m * Math.pow(10, e); if (v >= min * 0.999 && v <= max * 1.001) all.push(v); }
+  return all;
 };
-const latencyAxis = (label, o) => valueAxis(label, ms, Object.assign({ filter: logTicks, grid: { stroke: () => css("--grid"), width: 1, filter: logTicks }, ticks: { stroke: () => css("--line"), width: 1, size: 5, filter: logTicks } }, o));
+const latencyAxis = (label, o) => valueAxis(label, ms, Object.assign({ splits: logSplits, filter: (u, splits) => splits }, o));
 const logScale = { distr: 3, range: (u, min, max) => min == null || min <= 0 ? [0.001, 1000] : [Math.pow(10, Math.floor(Math.log10(min) * 4) / 4), Math.pow(10, Math.ceil(Math.log10(Math.max(max, min * 1.5)) * 4) / 4)] };
 const fromZero = { range: (u, min, max) => [0, max > 0 ? max * 1.08 : 1] };
 
