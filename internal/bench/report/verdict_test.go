@@ -87,7 +87,9 @@ func TestWhatTheProtocolForbids(t *testing.T) {
 		{result.Foreign, [3]bool{}},
 	} {
 		for q, want := range c.want {
-			r := steady().result()
+			l := steady()
+			l.seconds, l.rate = 3, 100
+			r := l.result()
 			r.Intervals[5].Count(c.counter, "sub", packet.QoS(q), 1)
 			if s := Summarize(r); s.Has(Violated) != want || (s.ExitCode(nil) == ExitViolation) != want {
 				t.Errorf("%s at QoS %d: %v, want a violation: %v", c.counter, q, s.Verdicts, want)

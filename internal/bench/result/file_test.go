@@ -507,3 +507,14 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestMemoryIsBoundedOverAllResults: many results in one file share the bound.
+func TestMemoryIsBoundedOverAllResults(t *testing.T) {
+	file := sampleFile(t)
+	if _, err := read(strings.NewReader(strings.Repeat(file, 3)), "f", 1<<20); err != nil {
+		t.Error(err)
+	}
+	if _, err := read(strings.NewReader(strings.Repeat(file, 1000)), "f", 1<<20); err == nil || !strings.Contains(err.Error(), "more than fits into memory") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -37,7 +37,7 @@ var ErrNoResult = errors.New("no result in it")
 // A file whose end is missing gives a partial result, which says so, and so does
 // one whose last line is cut off. Anything else that is not as a Writer writes
 // it is an error. When the intervals take too much memory, they are coarsened,
-// see Result.Coarsen.
+// see Result.Coarsen; the figures stay exact.
 func Read(r io.Reader, path string) ([]*Result, error) { return read(r, path, maxMemory) }
 
 func read(r io.Reader, path string, memory int64) ([]*Result, error) {
@@ -52,13 +52,14 @@ func read(r io.Reader, path string, memory int64) ([]*Result, error) {
 		if err != nil {
 			return nil, err
 		}
+		file := &fileReader{lines: lines, limit: memory}
 		var one *Result
 		switch at := bytes.Index(line, []byte(linePrefix)); {
 		case at >= 0:
-			one, err = unpack(line[at+len(linePrefix):], fmt.Sprintf("%s:%d", path, lines.n), memory)
+			one, err = unpack(line[at+len(linePrefix):], fmt.Sprintf("%s:%d", path, lines.n), file)
 			log = true
 		case !log && bytes.HasPrefix(line, []byte(`{"type":"header"`)):
-			one, err = (&fileReader{lines: lines, limit: memory}).read(line)
+			one, err = file.read(line)
 		case lines.n == 1 && !bytes.HasPrefix(line, []byte(`{"type":`)):
 			log = true
 		case !log:
@@ -69,6 +70,7 @@ func read(r io.Reader, path string, memory int64) ([]*Result, error) {
 		}
 		if one != nil {
 			results = append(results, one)
+			memory -= file.memory
 		}
 	}
 	if len(results) == 0 {
@@ -307,7 +309,7 @@ func (f *fileReader) bound() error {
 	}
 	for f.memory > f.limit/2 {
 		step := 2 * f.result.Run.Step
-		if step > maxStep {
+		if step > maxStep || f.limit <= 0 {
 			return f.lines.errorf("more than fits into memory")
 		}
 		f.result = *f.result.Coarsen(step)

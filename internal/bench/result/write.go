@@ -75,7 +75,8 @@ type Writer struct {
 	encoder encoder
 }
 
-// NewWriter starts the result file of one shard.
+// NewWriter starts the result file of one shard. The writer is usable even when
+// that fails: it does nothing, as after any error.
 func NewWriter(w io.Writer, run Run, shard Shard) (*Writer, error) {
 	return newWriter(w, run, []Shard{shard})
 }
