@@ -43,7 +43,7 @@ var only = map[string][]string{
 	"gopkg.in/yaml.v3":           {"internal/yamlfile"},
 	"golang.org/x/net/proxy":     {"mqtt/transport"},
 
-	"github.com/HdrHistogram/hdrhistogram-go": {"internal/bench/result", "internal/bench/report"},
+	"github.com/HdrHistogram/hdrhistogram-go": {"internal/bench/result"},
 }
 
 // standardOnly are the packages that import nothing from outside but the
