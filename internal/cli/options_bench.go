@@ -96,7 +96,7 @@ var loadOptions = []Option{
 
 var scaleOptions = []Option{
 	{
-		Name: "engine", Tools: Bench, For: CommandRun | CommandSearch, Group: GroupScale, Type: TypeChoice,
+		Name: "engine", Tools: Bench, For: CommandRun | CommandSearch | CommandDoctor, Group: GroupScale, Type: TypeChoice,
 		Placeholder: "ENGINE", Default: "auto", Complete: CompleteChoice, Choices: []Choice{{"auto", nil}, {"lite", nil}, {"std", nil}},
 		Help: "lite drives plain TCP connections by few loops, some hundred bytes each (Linux), std any by goroutines; auto is lite if it can",
 	},

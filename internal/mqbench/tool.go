@@ -52,6 +52,15 @@ func Tool() cli.Tool {
 				},
 			},
 			{
+				Name: "doctor", Bit: cli.CommandDoctor, MaxArgs: 1,
+				Summary: "compare what a run needs with what the machine has",
+				Usage:   "[PRESET|FILE.yaml|conn|pub|sub|pubsub] [OPTION]...",
+				Examples: []cli.Example{
+					{Command: "mqbench doctor oms/conn-tcp-1M-5K --procs 8 --source-ip 127.0.0.1-20", Text: "whether a million connections fit in eight processes"},
+					{Command: "mqbench doctor", Text: "how many clients fit"},
+				},
+			},
+			{
 				Name: "play", Bit: cli.CommandPlay, MaxArgs: -1,
 				Summary: "play scripted conversations to a client or a broker",
 				Usage:   "SCRIPT... --listen ADDR | --connect ADDR",
@@ -66,6 +75,8 @@ func Tool() cli.Tool {
 			switch inv.Tool.Command.Bit {
 			case cli.CommandPlay:
 				return play(ctx, inv, inv.Args)
+			case cli.CommandDoctor:
+				return doctor(inv)
 			default:
 				return runCommand(ctx, inv)
 			}
