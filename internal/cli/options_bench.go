@@ -128,7 +128,7 @@ var measureOptions = []Option{
 		Placeholder: "FILE", Complete: CompleteFile, Help: "write the result, or the page, into FILE; - is standard output",
 	},
 	{
-		Name: "format", Short: "F", Tools: Bench, For: CommandRun | CommandSearch | CommandReport | CommandDiff, Group: GroupMeasure, Type: TypeChoice,
+		Name: "format", Short: "F", Tools: Bench, For: CommandRun | CommandSearch | CommandReport, Group: GroupMeasure, Type: TypeChoice,
 		Placeholder: "FORMAT", Default: "text", Complete: CompleteChoice,
 		Choices: []Choice{{"text", nil}, {"json", nil}, {"csv", nil}, {"markdown", []string{"md"}}, {"junit", nil}, {"hgrm", nil}, {"hlog", nil}},
 		Help:    "format of the report: text, json, csv, markdown, junit, hgrm or hlog",
@@ -194,7 +194,7 @@ var measureOptions = []Option{
 		Placeholder: "NAME", Default: "mqbench", Help: "name of the job",
 	},
 	{
-		Name: "namespace", Tools: Bench, For: CommandK8s, Group: GroupMeasure, Type: TypeString,
+		Name: "namespace", Tools: Bench, For: CommandK8s | CommandCollect, Group: GroupMeasure, Type: TypeString,
 		Placeholder: "NAME", Help: "namespace of the job",
 	},
 	{

@@ -510,9 +510,13 @@ func renderReport(w io.Writer, inv *cli.Invocation, s *report.Summary, checks []
 	case "hlog":
 		return report.HLog(w, s.Result)
 	}
-	var palette format.Palette
+	return report.Text(w, s, checks, palette(inv))
+}
+
+// palette has the colours of standard output.
+func palette(inv *cli.Invocation) format.Palette {
 	if inv.StdoutColor {
-		palette = format.Colors
+		return format.Colors
 	}
-	return report.Text(w, s, checks, palette)
+	return format.Palette{}
 }
