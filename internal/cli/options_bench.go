@@ -96,12 +96,12 @@ var loadOptions = []Option{
 
 var scaleOptions = []Option{
 	{
-		Name: "engine", Tools: Bench, For: CommandRun | CommandSearch | CommandDoctor, Group: GroupScale, Type: TypeChoice,
+		Name: "engine", Tools: Bench, For: CommandRun | CommandSearch | CommandDoctor | CommandK8s, Group: GroupScale, Type: TypeChoice,
 		Placeholder: "ENGINE", Default: "auto", Complete: CompleteChoice, Choices: []Choice{{"auto", nil}, {"lite", nil}, {"std", nil}},
 		Help: "lite drives plain TCP connections by few loops, some hundred bytes each (Linux), std any by goroutines; auto is lite if it can",
 	},
 	{
-		Name: "loops", Tools: Bench, For: CommandRun | CommandSearch, Group: GroupScale, Type: TypeInt, Min: 1, Max: 1024,
+		Name: "loops", Tools: Bench, For: CommandRun | CommandSearch | CommandK8s, Group: GroupScale, Type: TypeInt, Min: 1, Max: 1024,
 		Placeholder: "N", Help: "loops that drive the clients; unless given one for each processor",
 	},
 	{
@@ -196,6 +196,10 @@ var measureOptions = []Option{
 	{
 		Name: "namespace", Tools: Bench, For: CommandK8s | CommandCollect, Group: GroupMeasure, Type: TypeString,
 		Placeholder: "NAME", Help: "namespace of the job",
+	},
+	{
+		Name: "secret", Tools: Bench, For: CommandK8s, Group: GroupMeasure, Type: TypeString,
+		Placeholder: "NAME", Help: "Kubernetes Secret whose entries the pods get as variables, as MQ_PASSWORD",
 	},
 	{
 		Name: "start-in", Tools: Bench, For: CommandK8s, Group: GroupMeasure, Type: TypeDuration,

@@ -73,6 +73,12 @@ func Tool() cli.Tool {
 				Examples: []cli.Example{{Command: "mqbench merge shard-*.jsonl --out run.jsonl", Text: "one result of all shards"}},
 			},
 			{
+				Name: "k8s", Bit: cli.CommandK8s, MaxArgs: 1,
+				Summary:  "print a Kubernetes job that runs a plan in several pods",
+				Usage:    "PRESET|FILE.yaml|conn|pub|sub|pubsub [OPTION]...",
+				Examples: []cli.Example{{Command: "mqbench k8s my.yaml --shards 40 -h broker.lan | kubectl apply -f -", Text: "the scenario in 40 pods, which begin 90 seconds from now"}},
+			},
+			{
 				Name: "collect", Bit: cli.CommandCollect, MaxArgs: -1,
 				Summary: "find the results of shards in directories and logs, and merge them",
 				Usage:   "FILE|DIRECTORY|-... --out FILE | k8s job/NAME --out FILE",
@@ -107,6 +113,8 @@ func Tool() cli.Tool {
 				return play(ctx, inv, inv.Args)
 			case cli.CommandDoctor:
 				return doctor(inv)
+			case cli.CommandK8s:
+				return k8s(inv)
 			case cli.CommandReport:
 				return reportCommand(inv)
 			case cli.CommandMerge:
