@@ -89,6 +89,34 @@ func TestConnectRefused(t *testing.T) {
 	}
 }
 
+// Nothing is dialled for a CONNECT that no server may accept.
+func TestAConnectThatNoServerAcceptsIsNotSent(t *testing.T) {
+	t.Parallel()
+	name := "\xff"
+	for _, row := range []struct {
+		it   string
+		opt  Options
+		rule string
+	}{
+		{"has a will at QoS 3", Options{Will: &Will{Message: Message{Topic: "w", QoS: 3}}}, "QoS above 2"},
+		{"has a will without a topic", Options{Will: &Will{}}, "MQTT-4.7.3-1"},
+		{"has a user name that is not UTF-8", Options{Username: &name}, "MQTT-1.5.4-1"},
+		{"has a client identifier of 65536 bytes", Options{ClientID: strings.Repeat("x", 65536)}, "65535 bytes"},
+		{"has a password without a user name in 3.1.1", Options{Version: packet.V311, Password: []byte("p")}, "MQTT-3.1.2-22"},
+		{"has a session and no client identifier in 3.1.1", Options{Version: packet.V311, Resume: true}, "MQTT-3.1.3-8"},
+		{"has properties that do not decode", Options{Properties: packet.Properties{0x7f, 0}}, "0x7f"},
+	} {
+		dial := func(context.Context) (net.Conn, error) {
+			t.Errorf("it %s, and is dialled for", row.it)
+			return nil, errors.New("no network")
+		}
+		_, err := Connect(t.Context(), dial, &row.opt)
+		if !errors.Is(err, ErrNotSent) || errors.Is(err, ErrUnreached) || !strings.Contains(err.Error(), row.rule) {
+			t.Errorf("it %s: got %v, want %s", row.it, err, row.rule)
+		}
+	}
+}
+
 func TestAnOpenVersionFallsBackTo311(t *testing.T) {
 	for _, row := range []struct{ name, answer string }{
 		{"return code 1", "20 02 00 01"},

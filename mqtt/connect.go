@@ -41,13 +41,17 @@ func (c *Client) establish(ctx context.Context, first bool) error {
 
 // attempt dials once and shakes hands in version v.
 func (c *Client) attempt(ctx context.Context, v packet.Version, first bool) error {
+	p := c.connectPacket(v, first)
+	if err := check(p); err != nil {
+		return &Error{Op: "connect", Class: ErrNotSent, Err: err}
+	}
 	nc, err := c.dial(ctx)
 	if err != nil {
 		return &Error{Op: "connect", Class: ErrNotSent, Err: unreached{err}}
 	}
 	// The end of ctx interrupts the handshake's reads and writes.
 	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
-	err = c.handshake(ctx, nc, v, first)
+	err = c.handshake(ctx, nc, p)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
@@ -85,10 +89,25 @@ type unreached struct{ error }
 func (u unreached) Unwrap() error        { return u.error }
 func (u unreached) Is(target error) bool { return target == ErrUnreached }
 
-// handshake sends CONNECT and reads up to CONNACK. What comes behind it stays
+// check refuses what a server may not accept, as strings that are none
+// (MQTT-3.1.3-4) and, before 5.0, a password without a user name
+// (MQTT-3.1.2-22) and a session without a client identifier (MQTT-3.1.3-7).
+func check(p *packet.Connect) error {
+	b, err := p.AppendTo(nil, p.Version)
+	if err != nil {
+		return err
+	}
+	f, _, err := packet.Split(b, p.Version, 0)
+	if err != nil {
+		return err
+	}
+	return new(packet.Connect).Parse(f, p.Version)
+}
+
+// handshake sends the CONNECT p and reads up to CONNACK. What comes behind it stays
 // in c.rbuf.
-func (c *Client) handshake(ctx context.Context, nc net.Conn, v packet.Version, first bool) error {
-	p := c.connectPacket(v, first)
+func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) error {
+	v := p.Version
 	ctx, done := context.WithCancel(ctx) // of the authentication
 	defer done()
 	proof, err := c.startAuth(ctx, p)

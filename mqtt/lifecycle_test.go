@@ -511,7 +511,9 @@ func TestAServerThatTakesNoMoreAtOnceGetsLess(t *testing.T) {
 func TestIllegalPropertiesAreNotSent(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V5}, connect5, connack5)
-	for _, props := range []string{"08 0001 23 (response topic #)", "0b 03 (subscription identifier)", "01 02 (payload format 2)", "01", "7f 00"} {
+	for _, props := range []string{"08 0001 23 (response topic #)", "0b 03 (subscription identifier)", "01 02 (payload format 2)", "01", "7f 00",
+		"08 0003 eda080 (response topic that is no string)", "03 0001 00 (content type with U+0000)",
+		"26 0001 00 0001 61 (name of a user property with U+0000)", "26 0001 61 0001 ff (value that is no string)"} {
 		err := c.Publish(t.Context(), &Message{Topic: "a", Properties: packet.Properties(unhex(t, props))})
 		if !errors.Is(err, ErrNotSent) {
 			t.Errorf("%s: got %v, want ErrNotSent", props, err)
@@ -559,6 +561,24 @@ func TestAJournalThatFailsEndsTheClient(t *testing.T) {
 		t.Errorf("Publish: %v; ended with %v; want the journal's error", err, c.Err())
 	}
 	p.expectEnd()
+}
+
+// A message that cannot be kept now is not acknowledged, and the connection on
+// which it came is closed (MQTT-4.8.0-2).
+func TestAnArrivalThatCannotBeKeptEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	c, p, _ := connected(t, Options{Version: packet.V311, Resume: true, Journal: &fullDisk{}, Reconnect: atOnce}, connect4c, connack4)
+	p.send("34 05 0001 74 0007 (PUBLISH, QoS 2)")
+	b, err := c.Receive(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Ack(1)
+	p.expectEnd()
+	<-c.Done()
+	if !errors.Is(c.Err(), ErrJournal) {
+		t.Errorf("ended with %v, want the journal's error", c.Err())
+	}
 }
 
 // What TLS says at its end would reset the connection if the server closed in

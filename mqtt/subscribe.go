@@ -29,6 +29,8 @@ func (s *Subscription) together(o *Subscription) bool {
 	return s.ID == o.ID && bytes.Equal(s.Properties, o.Properties)
 }
 
+var errSharedNoLocal = errors.New("a shared subscription has no 'no local' [MQTT-3.8.3-4]")
+
 // Subscribe subscribes to all filters in one packet per subscription
 // identifier and waits for the answers: one reason code per filter, in order.
 // If the server refused any of them, the error is an *Error with the first
@@ -36,7 +38,14 @@ func (s *Subscription) together(o *Subscription) bool {
 // lost the session.
 func (c *Client) Subscribe(ctx context.Context, subs ...Subscription) ([]packet.ReasonCode, error) {
 	for _, s := range subs {
-		if err := topic.ValidateFilter(s.Filter); err != nil {
+		err := topic.ValidateFilter(s.Filter)
+		if _, _, shared := topic.ParseShare(s.Filter); shared && s.Options&packet.NoLocal != 0 && c.Version() >= packet.V5 {
+			err = errSharedNoLocal
+		}
+		if err == nil && s.QoS > 2 {
+			err = packet.ErrQoS
+		}
+		if err != nil {
 			return nil, &Error{Op: "subscribe", Class: ErrNotSent, Err: err}
 		}
 	}

@@ -1,50 +1,21 @@
 // Package scripts holds conversations of MQTT peers and checks that they say
-// what they show.
+// what they show, and that the conformance record says what shows what.
 package scripts
 
 import (
-	"bufio"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/mqtools/mqtools/internal/conformance"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/script"
 )
 
-// statements reads the normative statements of a version: identifier, whom it
-// binds (C for clients, S for servers), what it says.
-func statements(t *testing.T, file string) map[string]string {
-	t.Helper()
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	all := map[string]string{}
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		parts := strings.Split(lines.Text(), "\t")
-		if len(parts) != 3 || strings.Trim(parts[1], "CS") != "" || parts[1] == "" {
-			t.Fatalf("%s: %q", file, lines.Text())
-		}
-		if _, twice := all["MQTT-"+parts[0]]; twice {
-			t.Errorf("%s: %s is there twice", file, parts[0])
-		}
-		all["MQTT-"+parts[0]] = parts[1]
-	}
-	return all
-}
-
 func TestEveryScriptStatesItsClaim(t *testing.T) {
 	t.Parallel()
-	known := map[packet.Version]map[string]string{
-		packet.V311: statements(t, "normative-3.1.1.tsv"),
-		packet.V5:   statements(t, "normative-5.0.tsv"),
-	}
-	tested := map[string]string{"client": "C", "broker": "S"} // in the lists
 	names := map[string]string{}
-	shown := map[packet.Version]map[string]bool{packet.V311: {}, packet.V5: {}}
 	for dir, role := range map[string]script.Role{"client": script.Broker, "broker": script.Client} {
 		paths, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
 		if err != nil || len(paths) < 75 {
@@ -77,21 +48,37 @@ func TestEveryScriptStatesItsClaim(t *testing.T) {
 				if len(s.Shows[v])+len(s.Breaks[v]) == 0 && s.Section == "" && v != packet.V31 {
 					t.Errorf("%s: it is about nothing of MQTT %s", path, v)
 				}
-				for _, id := range s.Shows[v] {
-					if !strings.Contains(known[v][id], tested[dir]) {
-						t.Errorf("%s: MQTT %s has no statement %s that binds a %s", path, v, id, dir)
-					}
-					shown[v][id] = true
-				}
-				for _, id := range s.Breaks[v] {
-					if whom := known[v][id]; whom == "" || whom == tested[dir] {
-						t.Errorf("%s: MQTT %s has no statement %s that binds a %s", path, v, id, s.Role)
-					}
-				}
 			}
 		}
 	}
-	for v, all := range known {
-		t.Logf("MQTT %s: %d of %d statements are shown", v, len(shown[v]), len(all))
+}
+
+func TestTheConformanceRecordIsComplete(t *testing.T) {
+	t.Parallel()
+	root := os.DirFS("..")
+	r, err := conformance.Load(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := r.Check(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Error(p)
+	}
+	text, err := os.ReadFile("conformance.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(r.Text()); got != string(text) {
+		t.Error("conformance.yaml is not in the form that 'go run ./internal/tools/conformance -w' gives it")
+	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := r.Summary(); !strings.Contains(string(readme), want) {
+		t.Errorf("README.md does not have these lines:\n%s", want)
 	}
 }

@@ -22,11 +22,11 @@ var layers = []struct {
 	{"mqtt/packet", 0}, {"mqtt/topic", 0}, {"internal/stack", 0}, {"internal/process", 0},
 	{"mqtt/auth", 1}, {"mqtt/session", 1}, {"mqtt/store", 1}, {"mqtt/transport", 1}, {"internal/yamlfile", 1},
 	{"mqtt", 2}, {"mqtt/broker", 2}, {"mqtt/script", 2}, {"mqtt/swarm", 2},
-	{"format", 3}, {"internal/brokerfile", 3}, {"internal/bench/result", 3},
+	{"format", 3}, {"internal/brokerfile", 3}, {"internal/conformance", 3}, {"internal/bench/result", 3},
 	{"internal/cli", 4}, {"internal/bench", 4}, {"internal/bench/report", 4},
 	{"internal/mosquitto", 5},
 	{"internal/mqpub", 6}, {"internal/mqsub", 6}, {"internal/mqbench", 6},
-	{"internal/tools/compare", 7},
+	{"internal/tools/compare", 7}, {"internal/tools/conformance", 7}, {"internal/tools/brokerbench", 7},
 	{"cmd/mqpub", 7}, {"cmd/mqsub", 7}, {"cmd/mqbench", 7},
 }
 

@@ -8,6 +8,8 @@
 //	  - {user: alice, topic: '#', access: readwrite}
 //	  - {topic: home/%u/#, access: readwrite}
 //	  - {topic: home/#, access: read}
+//	limits:
+//	  connections: 5000
 //
 // The first rule that is about a client and a topic decides, and what no rule
 // is about is denied; without acl everything is allowed.
@@ -39,6 +41,7 @@ type rules struct {
 	users     map[string][]auth.Keys
 	hasACL    bool
 	acl       []rule
+	limits    []func(*broker.Options)
 	decoy     auth.Keys // for users that there are not
 }
 
@@ -54,8 +57,12 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-// Apply sets the hooks of o: Authenticate, AuthMethods and Authorize.
+// Apply sets the hooks of o: Authenticate, AuthMethods and Authorize; and the
+// limits of the file.
 func (f *File) Apply(o *broker.Options) error {
+	for _, set := range f.rules.Load().limits {
+		set(o)
+	}
 	o.Authenticate = f.authenticate
 	o.Authorize = func(clientID, username, topic string, write bool) bool {
 		return f.rules.Load().allows(clientID, username, topic, write)
@@ -73,7 +80,8 @@ func (f *File) Apply(o *broker.Options) error {
 
 // Reload reads the file again. If it is not understood, the rules stay as
 // they were. Else b ends the connections of users that are no longer there or
-// have another password, and the subscriptions that are no longer allowed.
+// have another password, and the subscriptions that are no longer allowed. The
+// limits stay as they were.
 func (f *File) Reload(b *broker.Broker) error {
 	r, err := load(f.path)
 	if err != nil {
@@ -159,8 +167,12 @@ func parse(f *yamlfile.File) (*rules, error) {
 			if err := r.readACL(f, e.Value); err != nil {
 				return nil, err
 			}
+		case "limits":
+			if err := r.readLimits(f, e.Value); err != nil {
+				return nil, err
+			}
 		default:
-			return nil, f.Errorf(e.Key, "key %q is none of anonymous, users, acl", yamlfile.ShownKey(e.Key.Text))
+			return nil, f.Errorf(e.Key, "key %q is none of anonymous, users, acl, limits", yamlfile.ShownKey(e.Key.Text))
 		}
 	}
 	return r, nil

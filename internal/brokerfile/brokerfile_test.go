@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mqtools/mqtools/internal/yamlfile"
 	"github.com/mqtools/mqtools/mqtt"
@@ -43,7 +45,12 @@ func TestErrorsHaveAPlaceAndNoPassword(t *testing.T) {
 		"users:\n  alice: hunter2":                           `users.yaml:2:10: the password of "alice" is not what --hash-password prints: not of the form METHOD$ITERATIONS:SALT$STOREDKEY:SERVERKEY`,
 		"users:\n  alice:":                                   `users.yaml:2:9: the password of "alice" is nothing, and what --hash-password prints is wanted`,
 		"users:\n  alice: []":                                `users.yaml:2:10: user "alice" has no password`,
-		"user: {}":                                           `users.yaml:1:1: key "user" is none of anonymous, users, acl`,
+		"user: {}":                                           `users.yaml:1:1: key "user" is none of anonymous, users, acl, limits`,
+		"limits: 5":                                          `users.yaml:1:9: limits are a text, and a mapping is wanted`,
+		"limits: {connection: 5}":                            `users.yaml:1:10: key "connection" is no limit`,
+		"limits: {connections: 0}":                           `users.yaml:1:23: the limit connections is not a whole number from 1 to 2147483647`,
+		"limits: {inflight: 65535}":                          `users.yaml:1:20: the limit inflight is not a whole number from 1 to 65534`,
+		"limits: {inflight: [5]}":                            `users.yaml:1:20: the limit inflight is not a whole number from 1 to 65534`,
 		"acl: all":                                           `users.yaml:1:6: acl is a text, and a list of rules is wanted`,
 		"acl: [all]":                                         `users.yaml:1:7: the rule is a text, and a mapping is wanted`,
 		"acl:\n- {topic: a}":                                 `users.yaml:2:3: the rule has no access`,
@@ -218,6 +225,41 @@ func TestReloadEndsWhatIsNoLongerAllowed(t *testing.T) {
 	}
 	if err := stays.Publish(t.Context(), &mqtt.Message{Topic: "x/1", QoS: 1}); err != nil {
 		t.Errorf("the other connection: %v", err)
+	}
+}
+
+// Every key sets one limit, and no other.
+func TestLimitsAreSet(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for _, l := range limits {
+		r, err := parsed(t, "limits: {"+l.key+": 7}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var o broker.Options
+		for _, set := range r.limits {
+			set(&o)
+		}
+		v, field := reflect.ValueOf(o), ""
+		for i := range v.NumField() {
+			f := v.Field(i)
+			switch {
+			case f.IsZero():
+			case field != "":
+				t.Errorf("%s sets %s and %s", l.key, field, v.Type().Field(i).Name)
+			default:
+				field = v.Type().Field(i).Name
+				n := f.Convert(reflect.TypeFor[int64]()).Int()
+				if n != 7 && n != int64(7*time.Second) {
+					t.Errorf("%s sets %s to %d", l.key, field, n)
+				}
+			}
+		}
+		if other := seen[field]; field == "" || other != "" {
+			t.Errorf("%s sets %q, as %q does", l.key, field, other)
+		}
+		seen[field] = l.key
 	}
 }
 

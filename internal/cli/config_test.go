@@ -124,6 +124,25 @@ func TestTheWayToTheUsersFile(t *testing.T) {
 	}
 }
 
+// --serve has several addresses from everywhere.
+func TestServeHasSeveralAddresses(t *testing.T) {
+	t.Parallel()
+	file := fileWith(t, "defaults:\n  serve: [1883, 'ws://:8080/mqtt']\n")
+	want := []string{"127.0.0.1:1883", "ws://:8080/mqtt"}
+	for name, env := range map[string]Env{
+		"words":    {Args: []string{"--serve", "--serve", "ws://:8080/mqtt"}},
+		"variable": {Lookup: MapEnv(map[string]string{"MQ_SERVE": "1883\nws://:8080/mqtt"})},
+		"file":     {Args: []string{"--config", file}},
+	} {
+		for _, bit := range []ToolSet{Pub, Sub, Bench} {
+			v, out := valuesOf(t, env, bit)
+			if out != (outcome{}) || !slices.Equal(v.Strings("serve"), want) {
+				t.Errorf("%s: %+v, %q", name, out, v.Strings("serve"))
+			}
+		}
+	}
+}
+
 func TestValuesAreWrittenAsAUserWould(t *testing.T) {
 	t.Parallel()
 	path := fileWith(t, `

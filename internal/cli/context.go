@@ -228,10 +228,10 @@ func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
 				return nil, "", err
 			}
 		}
-		pair := yamlfile.Pair{Key: o.Key(), Values: []string{raw}, Bare: o.Type == TypeBool}
 		if o.Optional && raw == "" {
-			pair.Values, pair.Bare = []string{"true"}, true
+			raw = o.Implied
 		}
+		pair := yamlfile.Pair{Key: o.Key(), Values: []string{raw}, Bare: o.Type == TypeBool}
 		i, has := at[o]
 		switch {
 		case !has:

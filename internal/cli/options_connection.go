@@ -190,9 +190,9 @@ var connectionOptions = []Option{
 		Help: "longest pause between two attempts to connect",
 	},
 	{
-		Name: "serve", Tools: All, Group: GroupConnection, Type: TypeListen, Optional: true,
+		Name: "serve", Tools: All, Group: GroupConnection, Type: TypeListen, Optional: true, Repeat: true,
 		Placeholder: "ADDR", Implied: DefaultServeAddr, Complete: CompleteHost,
-		Help: "start the development broker in this process on PORT or HOST:PORT and connect to it; alone on " + DefaultServeAddr,
+		Help: "start the development broker on PORT, HOST:PORT or a URL and connect to it; alone on " + DefaultServeAddr + "; may be repeated",
 	},
 	{
 		Name: "serve-users", Tools: All, Group: GroupConnection, Type: TypeString,
@@ -213,6 +213,10 @@ var connectionOptions = []Option{
 		Name: "serve-client-ca", Tools: All, Group: GroupConnection, Type: TypeString,
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "have --serve require client certificates by FILE (PEM); their common name is the user name",
+	},
+	{
+		Name: "serve-proxy-protocol", Tools: All, Group: GroupConnection, Type: TypeBool,
+		Help: "have --serve take the clients' addresses from a proxy, by the PROXY protocol, versions 1 and 2",
 	},
 	{
 		Name: "hash-password", Tools: All, Group: GroupConnection, Type: TypeBool, NoEnv: true,

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/brokerfile"
@@ -16,10 +18,10 @@ import (
 
 // server is the development broker of --serve.
 type server struct {
-	b      *broker.Broker
-	done   chan struct{}
-	piped  bool // this process's own connection does not go over the network
-	hangup func()
+	b       *broker.Broker
+	serving sync.WaitGroup // a Serve for each listener
+	piped   bool           // this process's own connection does not go over the network
+	hangup  func()
 }
 
 // serve starts the development broker inside this process and makes it the
@@ -36,6 +38,9 @@ func (c *Connection) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.checkOpen(cfg); err != nil {
+		return err
+	}
 	var users *brokerfile.File
 	if path := v.String("serve-users"); path != "" {
 		if users, err = brokerfile.Open(path); err == nil {
@@ -45,11 +50,12 @@ func (c *Connection) serve(ctx context.Context) error {
 			return Usagef("%s: %v", v.Label("serve-users"), readable(err))
 		}
 	}
-	ln, err := transport.Listen(ctx, v.String("serve"), cfg)
+	lns, err := c.listen(ctx, cfg)
 	if err != nil {
 		return Failed(ExitUnreached, err)
 	}
-	s := &server{b: broker.New(o), done: make(chan struct{}), piped: cfg != nil}
+	first := v.Strings("serve")[0]
+	s := &server{b: broker.New(o), piped: cfg != nil && transport.Plain(first) == "" || v.Bool("serve-proxy-protocol")}
 	if users != nil {
 		s.hangup = onHangup(func() {
 			if err := users.Reload(s.b); err != nil {
@@ -59,19 +65,53 @@ func (c *Connection) serve(ctx context.Context) error {
 			}
 		})
 	}
-	go func() {
-		defer close(s.done)
-		_ = s.b.Serve(ln) // ends with Close
-	}()
 	c.serving = s
-	self := transport.Reach(ln)
-	c.targets = []*transport.Target{self}
-	if self.WebSocket {
-		self.TLS = cfg != nil
-		c.inv.Infof("broker listens on %s", self)
-		self.TLS = false
-	} else {
-		c.inv.Infof("broker listens on %s", ln.Addr())
+	c.targets = []*transport.Target{transport.Reach(lns[0])}
+	for i, ln := range lns {
+		s.serving.Go(func() { _ = s.b.Serve(ln) }) // ends with Close
+		at := transport.Reach(ln)
+		if !at.WebSocket {
+			c.inv.Infof("broker listens on %s", ln.Addr())
+			continue
+		}
+		at.TLS = cfg != nil && transport.Plain(v.Strings("serve")[i]) == ""
+		c.inv.Infof("broker listens on %s", at)
+	}
+	return nil
+}
+
+// listen opens a listener for each address, or none.
+func (c *Connection) listen(ctx context.Context, cfg *tls.Config) (lns []net.Listener, err error) {
+	all := c.inv.Values.Strings("serve")
+	mixed := slices.ContainsFunc(all, func(addr string) bool { return transport.Plain(addr) == "" })
+	for _, addr := range all {
+		l := transport.ListenConfig{TLS: cfg, ProxyProtocol: c.inv.Values.Bool("serve-proxy-protocol")}
+		if mixed && transport.Plain(addr) != "" {
+			l.TLS = nil
+		}
+		ln, err := l.Listen(ctx, addr)
+		if err != nil {
+			for _, ln := range lns {
+				_ = ln.Close()
+			}
+			return nil, err
+		}
+		lns = append(lns, ln)
+	}
+	return lns, nil
+}
+
+// checkOpen refuses to let everybody in by one address where another asks for
+// certificates.
+func (c *Connection) checkOpen(cfg *tls.Config) error {
+	v := c.inv.Values
+	if cfg == nil || cfg.ClientCAs == nil || v.IsSet("serve-users") {
+		return nil
+	}
+	for _, addr := range v.Strings("serve") {
+		if transport.Plain(addr) == "tcp" { // a socket's file is this user's alone
+			return Usagef("%s leaves %s %s open to everybody", v.Name("serve-client-ca"), v.Name("serve"), addr).WithHint("say with --serve-users who may come by it")
+		}
 	}
 	return nil
 }
@@ -124,5 +164,5 @@ func (s *server) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	_ = s.b.Close(ctx)
-	<-s.done
+	s.serving.Wait()
 }

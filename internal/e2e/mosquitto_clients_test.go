@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,8 +11,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
@@ -338,4 +341,121 @@ func TestMosquittoAsks(t *testing.T) {
 	h.theirPub(t, "", "-V", "5", "-t", got[0], "-m", "foreign", "-q", "1", "-D", "publish", "correlation-data", "other")
 	h.theirPub(t, "", "-V", "5", "-t", got[0], "-m", "answer", "-q", "1", "-D", "publish", "correlation-data", "id")
 	p.gets(t, "answer\n")
+}
+
+// What has its time in 5.0: a will waits for its client, and a message expires.
+func TestMosquittoClientsAndTime(t *testing.T) {
+	t.Parallel()
+	clients(t)
+	h := newHub(t, brokerDefaults)
+	mortal := func(id, delay string) *foreign {
+		return h.theirSub(t, 1, "-V", "5", "-c", "-i", id, "-x", "1000", "-t", "x", "--will-topic", "will/"+id, "--will-payload", "it died",
+			"-D", "will", "will-delay-interval", delay)
+	}
+	kill := func(f *foreign) {
+		_ = f.cmd.Process.Signal(syscall.SIGKILL)
+		f.wait()
+	}
+	watch := h.theirSub(t, 1, "-V", "5", "-t", "will/#", "-C", "1", "-F", "%t %p")
+	session := []string{"-V", "5", "-c", "-i", "keeper", "-x", "1000", "-t", "s", "-q", "1"}
+	h.theirSub(t, 1, append(session, "-E")...).gets("")
+	for _, p := range [][2]string{{"1", "too late"}, {"1000", "in time"}} {
+		h.theirPub(t, "", "-V", "5", "-t", "s", "-q", "1", "-m", p[1], "-D", "publish", "message-expiry-interval", p[0])
+	}
+	kill(mortal("back", "3"))
+	mortal("back", "3")
+	kill(mortal("gone", "3"))
+	watch.gets("will/gone it died\n") // and that of back, which was due earlier, does not come
+	h.theirSub(t, 1, append(session, "-C", "1")...).gets("in time\n")
+}
+
+func TestMosquittoClientsUnsubscribeAndAbbreviate(t *testing.T) {
+	t.Parallel()
+	clients(t)
+	for _, version := range everyVersion {
+		t.Run("unsubscribe v"+version, func(t *testing.T) {
+			t.Parallel()
+			h := newHub(t, brokerDefaults)
+			session := []string{"-V", version, "-c", "-i", "keeper", "-q", "1"}
+			if version == "5" {
+				session = append(session, "-x", "1000")
+			}
+			h.theirSub(t, 2, append(session, "-t", "t/1", "-t", "t/2", "-E")...).gets("")
+			h.theirSub(t, 1, append(session, "-U", "t/1", "-t", "t/2", "-E")...).gets("")
+			for _, topic := range []string{"t/1", "t/2"} {
+				h.theirPub(t, "", "-t", topic, "-m", topic, "-q", "1")
+			}
+			h.theirSub(t, 1, append(session, "-t", "t/2", "-C", "1")...).gets("t/2\n")
+		})
+	}
+	h := newHub(t, brokerDefaults)
+	s := h.sub(t, "-t", "#", "-q", "1", "-v", "-C", "3")
+	h.theirPub(t, "a\nb\nc\n", "-V", "5", "-t", "long/name", "-q", "1", "-l", "-D", "publish", "topic-alias", "1")
+	s.gets(t, "long/name a\nlong/name b\nlong/name c\n")
+}
+
+// Another broker takes the place of the one that they are connected to. Of 5.0
+// they take any DISCONNECT for the end: see the next test.
+func TestMosquittoClientsComeBack(t *testing.T) {
+	t.Parallel()
+	clients(t)
+	for _, version := range []string{"31", "311"} {
+		t.Run("v"+version, func(t *testing.T) {
+			t.Parallel()
+			subscribed := make(chan struct{}, 10)
+			log := func(e broker.Event) {
+				if e.Kind == broker.EventSubscribed {
+					subscribed <- struct{}{}
+				}
+			}
+			var now atomic.Pointer[broker.Broker]
+			now.Store(broker.New(broker.Options{Log: log}))
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = ln.Close() })
+			go func() {
+				for nc, err := ln.Accept(); err == nil; nc, err = ln.Accept() {
+					now.Load().ServeConn(nc)
+				}
+			}()
+			addr := at(ln.Addr().String())
+			s := begin(t, "", "mosquitto_sub", append(addr, "-V", version, "-t", "t", "-q", "1", "-C", "2")...)
+			for _, payload := range []string{"before", "after"} {
+				select {
+				case <-subscribed:
+				case <-time.After(patience):
+					t.Fatalf("no subscription: %s", s.err.String())
+				}
+				begin(t, "", "mosquitto_pub", append(addr, "-V", version, "-t", "t", "-q", "1", "-m", payload)...).gets("")
+				if !poll(nil, func() bool { return strings.HasSuffix(s.out.String(), payload+"\n") }) {
+					t.Fatalf("%q does not come: %q", payload, s.out.String())
+				}
+				if err := now.Swap(broker.New(broker.Options{Log: log})).Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			s.gets("before\nafter\n")
+			_ = now.Load().Close(t.Context())
+		})
+	}
+}
+
+func TestMosquittoClientsAreToldToEnd(t *testing.T) {
+	t.Parallel()
+	clients(t)
+	h := newHub(t, brokerDefaults)
+	sub := []string{"-V", "5", "-i", "one", "-t", "t", "-q", "1"}
+	old := h.theirSub(t, 1, sub...)
+	young := h.theirSub(t, 1, sub...)
+	old.gets("") // taken over
+	h.theirPub(t, "", "-t", "t", "-m", "x", "-q", "1")
+	if !poll(nil, func() bool { return young.out.String() == "x\n" }) {
+		t.Errorf("the later one gets %q", young.out.String())
+	}
+	if err := h.broker.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	young.gets("x\n")
 }

@@ -110,7 +110,7 @@ func (c *conn) reauth(cl *client, p *packet.Auth) error {
 	}
 	auth := packet.Auth{Reason: packet.ContinueAuthentication, Properties: answer}
 	if done {
-		c.exchange, auth.Reason = nil, packet.Success
+		c.exchange, c.authBy, auth.Reason = nil, 0, packet.Success
 	}
 	if c.over {
 		return errOver
@@ -127,6 +127,7 @@ func (c *conn) stepUnlocked(cl *client, p *packet.Auth) (answer packet.Propertie
 	if c.exchange == nil {
 		begin := c.b.opts.AuthMethods[c.method]
 		c.exchange = begin()
+		c.authBy, c.deadline = c.b.now()+c.b.opts.ConnectTimeout, 0
 	}
 	return c.step(p.Properties)
 }

@@ -102,6 +102,43 @@ func TestAnExchangeHasATimeLimit(t *testing.T) {
 	})
 }
 
+// A re-authentication has its time limit too, which PINGREQ does not move, and
+// which ends with it.
+func TestAReauthenticationHasATimeLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.New(broker.Options{AuthMethods: map[string]func() broker.Exchange{"m": func() broker.Exchange { return counting{} }}})
+		defer closeBroker(t, b)
+		p := connectPipe(t, b)
+		p.send(`10 16 0004 "MQTT" 05 02 003c 08 15 0001 "m" 16 0001 "3" 0001 "a"`)
+		p.expect(`20 16 00 00 13 21 0400 27 01000000 22 0040 15 0001 "m" 16 0001 "4"`)
+		const begin, goOn = `f0 0a 19 08 15 0001 "m" 16 0001 "1"`, `f0 0a 18 08 15 0001 "m" 16 0001 `
+		time.Sleep(time.Minute)
+		for range 2 {
+			p.send(begin)
+			p.expect(goOn + `"2"`)
+			time.Sleep(4 * time.Second)
+			p.send(goOn + `"3"`)
+			p.expect(`f0 0a 00 08 15 0001 "m" 16 0001 "4"`)
+		}
+		time.Sleep(time.Minute) // nothing is under way
+		p.send(begin)
+		p.expect(goOn + `"2"`)
+		start := time.Now()
+		for range 2 {
+			time.Sleep(2 * time.Second)
+			p.send(goOn + `"1" {ping}`)
+			p.expect(goOn + `"2" {pong}`)
+		}
+		p.expect("e0 01 87")
+		if d := time.Since(start); d != 5*time.Second {
+			t.Errorf("cut off after %v", d)
+		}
+		p.end()
+		synctest.Wait()
+	})
+}
+
 // TestSCRAM has our client at our broker.
 func TestSCRAM(t *testing.T) {
 	t.Parallel()

@@ -7,7 +7,8 @@
 //
 // A publisher that is faster than its subscribers is slowed down: the broker
 // stops reading from it while a connected subscriber's queue is full, so that
-// a pipeline loses nothing. A subscriber that makes no progress for
+// a pipeline loses nothing; what has been read by then goes into the queue, as
+// far as the limit of bytes allows. A subscriber that makes no progress for
 // Options.StallTimeout is disconnected with reason 0x97, quota exceeded; its
 // session, if it has one, stays.
 package broker
@@ -39,6 +40,7 @@ type Broker struct {
 	lastShare     uint32
 	orphans       []orphan
 	subCount      int // subscriptions of all sessions
+	subBytes      int // and their weights
 	sys           system
 	retained      topic.Names[*message]
 	retainedBytes int
@@ -51,8 +53,12 @@ type Broker struct {
 	connMu    sync.Mutex
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
+	lastConn  uint64 // number
 	closing   bool
 	running   sync.WaitGroup // connections
+
+	pace   pace
+	queued atomic.Int64 // bytes of the messages that wait in queues
 
 	done  chan struct{} // closed by Close
 	stats counters
@@ -69,6 +75,7 @@ type Stats struct {
 	Clients     int    // connected
 	Sessions    int    // known now, connected or not
 	Retained    int    // retained messages
+	Queued      int    // bytes of the messages that wait for clients
 	Received    uint64 // PUBLISH packets accepted from clients
 	Sent        uint64 // messages handed to clients' connections
 	Dropped     uint64 // messages given up: queue full, expired, too large for the client
@@ -136,11 +143,17 @@ func (b *Broker) ServeConn(nc net.Conn) {
 	b.connMu.Lock()
 	open := len(b.conns)
 	if b.closing || open >= 2*b.opts.MaxConnections {
+		closing := b.closing
 		b.connMu.Unlock()
 		_ = nc.Close()
+		if !closing {
+			b.log(Event{Kind: EventRejected, Remote: remoteName(nc), Err: errCrowd})
+		}
 		return
 	}
 	c.surplus = open >= b.opts.MaxConnections
+	b.lastConn++
+	c.number = b.lastConn
 	b.conns[c] = struct{}{}
 	b.running.Add(1)
 	b.connMu.Unlock()
@@ -155,9 +168,14 @@ func (b *Broker) forget(c *conn) {
 }
 
 // Close stops listening, tells every MQTT 5.0 client that the server shuts
-// down, lets what is already queued for writing go out, and ends. Wills are
-// not published. When ctx ends first, the remaining connections are cut and
-// the context's error is returned.
+// down, lets what is already queued for writing go out, and ends. When ctx
+// ends first, the remaining connections are cut and the context's error is
+// returned.
+//
+// Wills are not published, whether their delay has begun or not: it is not the
+// clients that are lost, and all who could hear of it are told of the shutdown
+// themselves. MQTT lets a server that shuts down defer wills to its next start
+// (section 3.1.2.5), and a broker in memory has none.
 func (b *Broker) Close(ctx context.Context) error {
 	b.connMu.Lock()
 	if !b.closing {
@@ -210,7 +228,7 @@ func (b *Broker) Stats() Stats {
 	b.connMu.Unlock()
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return Stats{Connections: open, Clients: int(b.stats.connected.Load()), Sessions: len(b.sessions), Retained: b.retained.Len(),
+	return Stats{Connections: open, Clients: int(b.stats.connected.Load()), Sessions: len(b.sessions), Retained: b.retained.Len(), Queued: int(b.queued.Load()),
 		Received: b.stats.received.Load(), Sent: b.stats.sent.Load(), Dropped: b.stats.dropped.Load()}
 }
 

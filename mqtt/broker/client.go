@@ -31,9 +31,9 @@ type client struct {
 	version packet.Version // in which sess has encoded its messages
 	conn    *conn          // nil while absent
 	queue   queue
-	popped  uint64 // messages that have left the queue: a sign of progress
-	waiters []chan struct{}
-	expiry  uint32 // session expiry interval, seconds
+	popped  uint64        // messages that have left the queue: a sign of progress
+	waiters chan struct{} // closed when publishers that wait for room may go on; nil while none does
+	expiry  uint32        // session expiry interval, seconds
 	will    *message
 	delay   time.Duration // will delay interval
 	timer   *time.Timer   // of session expiry or the delayed will
@@ -51,14 +51,37 @@ const outSoft = 256 << 10
 // online tells whether messages can be written to the client now.
 func (cl *client) online() bool { return cl.conn != nil && !cl.conn.over }
 
+// queueBytes is what may wait for the client: less when all queues together
+// are full.
+func (cl *client) queueBytes() int {
+	if cl.b.queuesFull() {
+		return cl.b.opts.QueueBytes / 16
+	}
+	return cl.b.opts.QueueBytes
+}
+
+func (b *Broker) queuesFull() bool { return b.queued.Load() >= int64(b.opts.MaxQueuedBytes) }
+
 // crowded tells whether publishers should wait for the client.
 func (cl *client) crowded() bool {
-	return cl.queue.count >= cl.b.opts.QueueMessages || cl.queue.bytes >= cl.b.opts.QueueBytes
+	return cl.queue.count >= cl.b.opts.QueueMessages || cl.queue.bytes >= cl.queueBytes()
 }
 
 // roomy tells whether they may go on.
 func (cl *client) roomy() bool {
-	return !cl.online() || cl.queue.count <= cl.b.opts.QueueMessages/2 && cl.queue.bytes <= cl.b.opts.QueueBytes/2
+	return !cl.online() || cl.queue.count <= cl.b.opts.QueueMessages/2 && cl.queue.bytes <= cl.queueBytes()/2
+}
+
+// excess tells why a message may not wait for an absent client; empty if it
+// may. m is nil for one that waits for nobody yet.
+func (cl *client) excess(m *message) string {
+	switch {
+	case cl.crowded():
+		return "its queue is full"
+	case cl.b.queuesFull() && (m == nil || m.queues.Load() == 0):
+		return "all queues together are full"
+	}
+	return ""
 }
 
 // room tells whether the engine may take another message at QoS 1 or 2.
@@ -78,11 +101,11 @@ func (cl *client) offer(r *route, h *hit) (wait bool) {
 		if qos == 0 || cl.gone {
 			return false // MQTT-3.1.2-5 obliges for QoS 1 and 2 only
 		}
-		if cl.crowded() {
+		if cl.excess(r.kept) != "" {
 			cl.b.stats.dropped.Add(uint64(cl.queue.dropExpired(r.now)))
 		}
-		if cl.crowded() {
-			cl.drop(string(p.Topic), "its queue is full")
+		if why := cl.excess(r.kept); why != "" {
+			cl.drop(string(p.Topic), why)
 			return false
 		}
 		cl.queue.push(pending{m: r.keep(), qos: qos, retain: h.retain, ids: h.keepIDs(), share: h.share})
@@ -91,11 +114,12 @@ func (cl *client) offer(r *route, h *hit) (wait bool) {
 	if cl.queue.n == 0 && c.sc.Pending() < outSoft && (qos == 0 || cl.room(len(p.Payload)+len(p.Topic)+len(p.Properties)+64)) {
 		q := packet.Publish{Topic: p.Topic, Payload: p.Payload, QoS: qos, Retain: h.retain}
 		q.Properties = c.properties(p.Properties, h.ids, 0)
+		c.lend()
 		if cl.write(&q, tag(h.share, r.now)) {
 			return false
 		}
 	}
-	if cl.queue.bytes >= 4*cl.b.opts.QueueBytes { // each message counts its overhead
+	if cl.queue.bytes >= 4*cl.queueBytes() { // each message counts its overhead
 		if qos == 0 {
 			cl.drop(string(p.Topic), "its queue is full")
 			return true
@@ -140,6 +164,9 @@ func (cl *client) pump(now time.Duration) {
 		return
 	}
 	c := cl.conn
+	if cl.queue.n > 0 {
+		c.lend()
+	}
 	for cl.queue.n > 0 && c.sc.Pending() < outSoft {
 		e := cl.queue.front()
 		m := e.m
@@ -163,16 +190,26 @@ func (cl *client) pump(now time.Duration) {
 		cl.popped++
 		cl.full = false
 	}
-	if len(cl.waiters) > 0 && cl.roomy() {
+	if cl.roomy() {
 		cl.wakeWaiters()
 	}
 }
 
 func (cl *client) wakeWaiters() {
-	for _, ch := range cl.waiters {
-		close(ch)
+	if cl.waiters != nil {
+		close(cl.waiters)
+		cl.waiters = nil
 	}
-	cl.waiters = cl.waiters[:0]
+}
+
+// shrink gives back memory that a client without messages keeps for the next.
+func (cl *client) shrink() {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	cl.sess.Shrink()
+	if cl.queue.n == 0 {
+		cl.queue.ring, cl.queue.head = nil, 0
+	}
 }
 
 func (cl *client) stopTimer() {

@@ -1,11 +1,13 @@
 package broker
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
@@ -17,22 +19,23 @@ import (
 )
 
 // conn is one network connection. Its run goroutine reads and, at the end,
-// closes; a second goroutine writes, and exists only while there is something
-// to write.
+// closes. Whoever has something for it writes as much as the network takes at
+// once; a second goroutine writes the rest, and exists only while there is one.
 type conn struct {
 	b       *Broker
-	nc      net.Conn
-	remote  string
+	number  uint64                 // among all connections
+	remote  string                 // the client's address; set by run
 	surplus bool                   // above MaxConnections: CONNECT will be refused
+	hasty   bool                   // above ConnectRate: the same
 	client  atomic.Pointer[client] // set once, by run, when CONNECT is accepted
 
 	// Of run alone.
-	in       []byte // in[r:w] is not parsed yet
-	r, w     int
-	ev       session.Event
-	route    route
+	input
+	*work                  // nil while it reads
 	deadline time.Duration // of reading, as set; broker time
-	touched  []*client     // clients with output for whom a writer must be started
+	timer    *time.Timer   // of wait; nil until the first
+	heard    time.Duration // when something came last; broker time
+	deep     bool          // go on in another goroutine, with a fresh stack
 
 	// Guarded by client.mu once that is set.
 	sc       session.Conn
@@ -41,27 +44,37 @@ type conn struct {
 	method   string          // of enhanced authentication; empty for none
 	exchange Exchange        // under way; of run alone
 	asking   *packet.Connect // that waits for exchange; of run alone
+	authBy   time.Duration   // when the exchange of a re-authentication must have ended; 0 for none; of run alone
+	judging  bool            // a PUBLISH is being handled; of run alone
 	quiet    bool            // no reason strings in acknowledgements (MQTT-3.1.2-29)
 	over     bool
 	kicked   packet.ReasonCode // why over was set by us
 	why      string
 	bye      bool // the client has said DISCONNECT
 	writing  bool
-	touch    bool          // in some touched list
-	drain    chan struct{} // run waits for the writer to take the output
-	spare    []byte
+	touch    bool              // in some touched list
+	by       uint64            // number of the connection that published to it alone last
+	drain    chan struct{}     // run waits for the writer to take the output
+	out      *output           // has the engine's buffer; nil while that has none or made it itself
 	props    packet.Properties // scratch
 	flushed  chan struct{}     // closed when over and nothing is left to write
 	isClosed bool              // flushed is closed
 }
 
 func newConn(b *Broker, nc net.Conn) *conn {
-	c := &conn{b: b, nc: nc, remote: nc.RemoteAddr().String(), flushed: make(chan struct{})}
-	if c.remote == "" || c.remote == "@" {
-		c.remote = "unix socket"
-	}
-	c.route.b = b
+	c := &conn{b: b, flushed: make(chan struct{})}
+	c.init(nc)
 	return c
+}
+
+// remoteName is the peer's address for people. It may have to wait, as the
+// address of a connection through a proxy does.
+func remoteName(nc net.Conn) string {
+	s := nc.RemoteAddr().String()
+	if s == "" || s == "@" {
+		return "unix socket"
+	}
+	return s
 }
 
 // Errors that end a connection without being an error of the peer.
@@ -70,16 +83,40 @@ var (
 	errBye  = errors.New("client disconnected")
 )
 
+// errDeep ends a goroutine, not the connection: another goes on.
+var errDeep = errors.New("stack has grown")
+
+// Errors of connections that are closed unread.
+var (
+	errCrowd = errors.New("too many connections")
+	errRate  = errors.New("too many connections a second from this address")
+)
+
 func (c *conn) run() {
-	defer c.b.forget(c)
-	defer c.nc.Close()
-	now := c.b.now()
-	c.sc.Serve(session.Config{
-		MaxPacket: c.b.opts.MaxPacketSize, ReceiveMaximum: c.b.opts.ReceiveMaximum, TopicAliasMaximum: c.b.opts.TopicAliasMaximum,
-		LimitQoS: c.b.opts.LimitQoS, MaximumQoS: c.b.opts.MaximumQoS, SendAliases: uint16(c.b.opts.SendAliases), ConnectTimeout: c.b.opts.ConnectTimeout,
-		Explain: c.b.opts.ReasonStrings,
-	}, now)
+	goesOn := false
+	defer func() {
+		if !goesOn {
+			_ = c.nc.Close()
+			c.b.forget(c)
+		}
+	}()
+	defer c.rescue(func() {}) // from the net.Conn's own bugs
+	if c.remote == "" && !c.begin() {
+		return
+	}
 	err := c.loop()
+	if err == errDeep {
+		// A waiting goroutine keeps the stack that it once needed, which is
+		// more than all else that an idle connection has. So one that hears
+		// little starts anew each time, and after CONNECT and SUBSCRIBE.
+		c.deep = false
+		if cl := c.client.Load(); cl != nil { // else an authentication is under way
+			cl.shrink()
+		}
+		goesOn = true
+		go c.run()
+		return
+	}
 	if c.client.Load() == nil {
 		c.reject(err)
 		return
@@ -89,34 +126,69 @@ func (c *conn) run() {
 	c.linger()
 }
 
+// begin makes the connection ready for CONNECT; false if it comes too soon
+// after others.
+func (c *conn) begin() bool {
+	c.remote = remoteName(c.nc)
+	now := c.b.now()
+	switch late := c.b.pace.enter(c.nc.RemoteAddr(), c.b.opts.ConnectRate, now); {
+	case late > time.Second:
+		c.b.log(Event{Kind: EventRejected, Remote: c.remote, Err: errRate})
+		return false
+	case late > 0:
+		c.hasty = true
+	}
+	c.sc.Serve(session.Config{
+		MaxPacket: c.b.opts.MaxPacketSize, ReceiveMaximum: c.b.opts.ReceiveMaximum, TopicAliasMaximum: c.b.opts.TopicAliasMaximum,
+		LimitQoS: c.b.opts.LimitQoS, MaximumQoS: c.b.opts.MaximumQoS, SendAliases: uint16(c.b.opts.SendAliases), ConnectTimeout: c.b.opts.ConnectTimeout,
+		Explain: c.b.opts.ReasonStrings, SendBytes: c.b.opts.QueueBytes,
+	}, now)
+	return true
+}
+
 // errBug ends a connection that has crashed.
 var errBug = errors.New("internal error")
+
+// rescue is to be deferred: it logs a panic and goes on with then.
+func (c *conn) rescue(then func()) {
+	if p := recover(); p != nil {
+		id := ""
+		if cl := c.client.Load(); cl != nil {
+			id = cl.id
+		}
+		c.b.log(Event{Kind: EventPanic, ClientID: id, Remote: c.remote, Text: fmt.Sprintf("%v\n%s", p, debug.Stack())})
+		then()
+	}
+}
 
 // loop reads and handles packets until the connection is over. A panic ends
 // this connection alone; whatever unlocks on the way does so by defer.
 func (c *conn) loop() (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			id := ""
-			if cl := c.client.Load(); cl != nil {
-				id = cl.id
-			}
-			c.b.log(Event{Kind: EventPanic, ClientID: id, Remote: c.remote, Text: fmt.Sprintf("%v\n%s", p, debug.Stack())})
-			err = errBug
+	defer c.rescue(func() {
+		err = errBug
+		if c.judging {
+			// Refused, where that can be said: a client that sent it again
+			// would get no further.
+			p, cl := &c.ev.Publish, c.client.Load()
+			cl.mu.Lock()
+			c.sc.AckWith(p.QoS, p.PacketID, packet.UnspecifiedError, nil)
+			cl.mu.Unlock()
 		}
-	}()
+	})
 	for {
 		if err := c.ready(); err != nil {
 			return err
 		}
-		n, err := c.nc.Read(c.in[c.w:])
-		c.w += n
+		n, err := c.read()
 		if n > 0 {
 			if err := c.consume(); err != nil {
 				return err
 			}
 		}
 		if err == nil {
+			if c.deep {
+				return errDeep
+			}
 			continue
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -126,34 +198,9 @@ func (c *conn) loop() (err error) {
 	}
 }
 
-// ready makes room in the read buffer, waits until the client has taken
-// enough of what was written to it, and sets the read deadline.
+// ready waits until the client has taken enough of what was written to it, and
+// sets the read deadline.
 func (c *conn) ready() error {
-	need := c.ev.Need
-	if c.r == c.w {
-		c.r, c.w = 0, 0
-	}
-	if len(c.in)-c.r < need || c.w == len(c.in) {
-		size := max(need, 512)
-		if c.r == 0 && c.w == len(c.in) && c.w > 0 {
-			size = max(size, min(4*len(c.in), 64<<10))
-		}
-		if size > len(c.in) {
-			// A buffer grows with the bytes that have come, not with those
-			// that were announced.
-			size = min(size, max(4*(c.w-c.r), 64<<10))
-			bigger := make([]byte, size)
-			c.w = copy(bigger, c.in[c.r:c.w])
-			c.in, c.r = bigger, 0
-		}
-	}
-	if c.r > 0 && (c.w == len(c.in) || len(c.in)-c.r < need) {
-		c.w = copy(c.in, c.in[c.r:c.w])
-		c.r = 0
-	}
-	if c.w == 0 && len(c.in) > 64<<10 {
-		c.in = make([]byte, 64<<10)
-	}
 	cl := c.client.Load()
 	if cl != nil {
 		cl.mu.Lock()
@@ -165,6 +212,7 @@ func (c *conn) ready() error {
 			c.drain = ch
 			c.startWriter()
 			cl.mu.Unlock()
+			c.park()
 			<-ch
 			cl.mu.Lock()
 			c.sc.Heard(c.b.now())
@@ -181,6 +229,12 @@ func (c *conn) ready() error {
 	if err != nil {
 		return err
 	}
+	if c.authBy != 0 {
+		if now >= c.authBy {
+			return strayAuth(packet.NotAuthorized, "MQTT-4.12.1-2", "re-authentication has taken too long")
+		}
+		next = min(next, c.authBy)
+	}
 	c.deadline = next
 	if next-now > 1<<60 {
 		return c.nc.SetReadDeadline(time.Time{})
@@ -190,6 +244,17 @@ func (c *conn) ready() error {
 
 // consume handles the whole packets in the read buffer.
 func (c *conn) consume() error {
+	c.work = works.Get().(*work)
+	err := c.handle()
+	if err == nil {
+		c.need = c.ev.Need
+		works.Put(c.work)
+		c.work = nil
+	}
+	return err
+}
+
+func (c *conn) handle() error {
 	for c.client.Load() == nil {
 		n, err := c.sc.Next(c.in[c.r:c.w], c.b.now(), &c.ev)
 		if err != nil || n == 0 {
@@ -198,6 +263,7 @@ func (c *conn) consume() error {
 		c.r += n
 		switch c.ev.Kind {
 		case session.Connect:
+			c.deep = true
 			err = c.connect(&c.ev.Connect)
 		case session.Auth:
 			err = c.continueAuth(&c.ev.Auth)
@@ -212,7 +278,12 @@ func (c *conn) consume() error {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	defer c.startTouched()
+	c.lend()
 	now := c.b.now()
+	if now-c.heard > time.Second {
+		c.deep = true
+	}
+	c.heard = now
 	acked := false
 	for {
 		if c.over {
@@ -242,6 +313,7 @@ func (c *conn) consume() error {
 				now = c.b.now()
 			}
 		case session.Subscribe:
+			c.deep = true
 			c.subscribe(cl, &c.ev.Subscribe, now)
 		case session.Unsubscribe:
 			c.unsubscribe(cl, &c.ev.Unsubscribe)
@@ -256,88 +328,168 @@ func (c *conn) consume() error {
 	if acked {
 		cl.pump(now)
 	}
-	c.startWriter()
+	c.flush()
+	if c.mustWait() { // the last packet was no PUBLISH
+		c.startTouched()
+		c.waitAll(cl)
+		c.sc.Heard(c.b.now())
+	}
 	return nil
 }
+
+// fanSize is how many clients one goroutine writes to.
+const fanSize = 64
 
 // startTouched starts the writers of the clients that this connection has
 // published to. The connection's own client.mu is held, and is let go
 // meanwhile.
 func (c *conn) startTouched() {
-	if len(c.touched) == 0 {
+	n := len(c.touched)
+	if n == 0 {
 		return
 	}
 	cl := c.client.Load()
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
-	for i, other := range c.touched {
-		other.mu.Lock()
-		if oc := other.conn; oc != nil {
-			oc.touch = false
-			oc.startWriter()
+	if n == 1 {
+		c.touched[0].untouch(func(oc *conn) {
+			// Of several publishers, those that have input already add theirs.
+			if oc.by == c.number {
+				oc.flush()
+			} else {
+				oc.by = c.number
+				oc.startWriter()
+			}
+		})
+	} else {
+		for part := range slices.Chunk(c.touched, fanSize) {
+			go fan(slices.Clone(part))
 		}
-		other.mu.Unlock()
-		c.touched[i] = nil
 	}
+	clear(c.touched)
 	c.touched = c.touched[:0]
+}
+
+// fan writes to many clients.
+func fan(list []*client) {
+	runtime.Gosched()
+	for _, cl := range list {
+		cl.untouch((*conn).flush)
+	}
+}
+
+// untouch has the output of a client in a touched list written.
+func (cl *client) untouch(write func(c *conn)) {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	if c := cl.conn; c != nil {
+		defer c.rescue(func() { go c.broken(cl, errBug) }) // cl.mu is held still
+		c.touch = false
+		write(c)
+	}
 }
 
 // startWriter makes sure that what waits for writing gets written. client.mu
 // is held.
 func (c *conn) startWriter() {
-	if !c.writing && c.sc.Pending() > 0 {
+	switch {
+	case c.writing:
+	case c.sc.Pending() > 0:
 		c.writing = true
-		go c.write()
+		go func() {
+			// The connections that have input already add theirs.
+			runtime.Gosched()
+			c.write(outputs.Get().(*output), 0)
+		}()
+	default:
+		c.settle()
 	}
 }
 
-// write writes until nothing is left. Each round takes everything that has
-// come together since the last.
-func (c *conn) write() {
-	cl := c.client.Load()
-	spare := []byte(nil)
-	for {
-		cl.mu.Lock()
-		if spare == nil {
-			spare, c.spare = c.spare, nil
-		}
-		now := c.b.now()
-		cl.pumpOf(c, now)
-		if c.sc.Pending() == 0 {
-			c.writing = false
-			if cap(spare) <= 64<<10 {
-				c.spare = spare
-			}
-			c.checkFlushed()
-			if len(cl.waiters) > 0 && cl.roomy() {
-				cl.wakeWaiters()
-			}
-			cl.mu.Unlock()
-			return
-		}
-		out := c.sc.Swap(spare, now)
-		c.drained()
-		if len(cl.waiters) > 0 && cl.roomy() {
-			cl.wakeWaiters()
-		}
-		cl.mu.Unlock()
-		if err := c.writeOut(cl, out); err != nil {
-			cl.mu.Lock()
-			c.writing = false
-			c.over = true
-			if c.why == "" && errors.Is(err, os.ErrDeadlineExceeded) {
-				c.why = "it does not read"
-			}
-			c.sc.Lost(nil)
-			c.drained()
-			c.checkFlushed()
-			cl.wakeWaiters()
-			cl.mu.Unlock()
-			_ = c.nc.Close() // ends the read
-			return
-		}
-		spare = out[:0]
+// flush writes what the network takes at once and leaves the rest to a writer.
+// client.mu is held, and is let go meanwhile.
+func (c *conn) flush() {
+	if c.writing || c.raw == nil || c.sc.Pending() == 0 {
+		c.startWriter()
+		return
 	}
+	c.writing = true
+	cl := c.client.Load()
+	full, n := c.next(cl, outputs.Get().(*output)), 0
+	if full == nil {
+		return
+	}
+	cl.mu.Unlock()
+	n = c.writeSome(full.b)
+	cl.written.Add(uint64(n))
+	cl.mu.Lock()
+	if n == len(full.b) {
+		full, n = c.next(cl, full), 0
+	}
+	if full != nil {
+		go c.write(full, n)
+	}
+}
+
+// next takes the output that is to be written now, and leaves the empty buffer
+// spare in its place. If there is none it ends the writing. client.mu is held.
+func (c *conn) next(cl *client, spare *output) (full *output) {
+	now := c.b.now()
+	cl.pumpOf(c, now)
+	if c.sc.Pending() > 0 {
+		full = c.swap(spare, now)
+		c.drained()
+	} else {
+		c.writing = false
+		c.settle()
+		spare.release()
+		c.checkFlushed()
+	}
+	if cl.roomy() {
+		cl.wakeWaiters()
+	}
+	return full
+}
+
+// write writes until nothing is left. Each round takes everything that has
+// come together since the last. The first n bytes of full are written already.
+func (c *conn) write(full *output, n int) {
+	cl := c.client.Load()
+	defer c.rescue(func() { c.broken(cl, errBug) })
+	for full != nil {
+		if err := c.writeOut(cl, full.b[n:]); err != nil {
+			c.broken(cl, err)
+			return
+		}
+		full, n = c.take(cl, full), 0
+	}
+}
+
+// take is next without client.mu.
+func (c *conn) take(cl *client, spare *output) *output {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	return c.next(cl, spare)
+}
+
+// broken ends a connection that cannot be written to, and its writer.
+func (c *conn) broken(cl *client, err error) {
+	cl.mu.Lock()
+	c.writing = false
+	c.over = true
+	switch {
+	case c.why != "":
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.why = "it does not read"
+	case err == errBug:
+		c.why = err.Error()
+	}
+	c.sc.Lost(nil)
+	c.drained()
+	c.checkFlushed()
+	cl.wakeWaiters()
+	cl.mu.Unlock()
+	_ = c.nc.Close() // ends the read
 }
 
 // writeOut writes in pieces, for each of which the client has the stall
@@ -428,12 +580,19 @@ func (c *conn) reject(err error) {
 		c.sc.Fail(err)
 		e := Event{Kind: EventRejected, Remote: c.remote, Err: err}
 		var pe *packet.Error
-		if errors.As(err, &pe) && pe.Type != packet.CONNECT {
+		var noTLS tls.RecordHeaderError
+		switch {
+		case errors.As(err, &pe): // whatever type the first byte happens to be
 			if p := transport.Sniff(c.in[c.r:c.w]); p != transport.ProtocolMQTT && p > transport.ProtocolUnknown {
 				e.Text = "this looks like " + p.String() + ", and the port is one of plain MQTT"
 			}
+		case errors.As(err, &noTLS):
+			if p := transport.Sniff(noTLS.RecordHeader[:]); p > transport.ProtocolUnknown {
+				e.Text = "this looks like " + p.String() + ", and the port is one of TLS"
+			}
 		}
-		if !errors.Is(err, errBye) && (!errors.Is(err, io.EOF) || c.w > 0) {
+		// Neither who leaves without a word nor who is cut off by Close is of interest.
+		if !errors.Is(err, errBye) && !errors.Is(err, net.ErrClosed) && (!errors.Is(err, io.EOF) || c.w > 0) {
 			c.b.log(e)
 		}
 	} else {
@@ -502,8 +661,10 @@ func (c *conn) wait(cl *client) {
 	before := cl.popped + cl.written.Load()
 	var ch chan struct{}
 	if !cl.roomy() {
-		ch = make(chan struct{})
-		cl.waiters = append(cl.waiters, ch)
+		if cl.waiters == nil {
+			cl.waiters = make(chan struct{})
+		}
+		ch = cl.waiters
 	}
 	cl.mu.Unlock()
 	if ch != nil {
@@ -511,10 +672,14 @@ func (c *conn) wait(cl *client) {
 		if c.keepAlive() > 0 {
 			limit = min(limit, c.keepAlive()/2)
 		}
-		timer := time.NewTimer(limit)
+		if c.timer == nil {
+			c.timer = time.NewTimer(limit)
+		} else {
+			c.timer.Reset(limit)
+		}
 		select {
 		case <-ch:
-		case <-timer.C:
+		case <-c.timer.C:
 			cl.mu.Lock()
 			if cl.popped+cl.written.Load() == before && cl.online() && limit == b.opts.StallTimeout {
 				cl.conn.kickFor(packet.QuotaExceeded, "it does not keep up")
@@ -523,10 +688,7 @@ func (c *conn) wait(cl *client) {
 		case <-c.flushed: // the publisher's own connection is over
 		case <-b.done:
 		}
-		timer.Stop()
-		cl.mu.Lock()
-		cl.waiters = slices.DeleteFunc(cl.waiters, func(other chan struct{}) bool { return other == ch })
-		cl.mu.Unlock()
+		c.timer.Stop()
 	}
 	b.waitMu.Lock()
 	if self.waiting == c { // else a later connection of the same client waits

@@ -9,7 +9,6 @@ import (
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/session"
-	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
 // refusal is a CONNECT that was answered with a failure.
@@ -36,8 +35,11 @@ func (c *conn) refuse(id string, reason packet.ReasonCode, text string) error {
 func (c *conn) connect(p *packet.Connect) error {
 	o := &c.b.opts
 	id := string(p.ClientID)
-	if c.surplus {
+	switch {
+	case c.surplus:
 		return c.refuse(id, packet.ServerBusy, "too many connections")
+	case c.hasty:
+		return c.refuse(id, packet.ConnectionRateExceeded, "too many connections a second from this address")
 	}
 	if r := o.Redirect; r != nil {
 		ack := packet.Connack{Reason: r.Reason}
@@ -85,15 +87,14 @@ func (c *conn) admit(p *packet.Connect, proof packet.Properties) error {
 		}
 	}
 	if p.HasWill {
+		reason, words := o.judge(p.Will.Topic, p.Will.Properties)
 		switch {
+		case reason != packet.Success:
+			return c.refuse(id, reason, "the will: "+words)
 		case o.LimitQoS && p.Will.QoS > o.MaximumQoS:
 			return c.refuse(id, packet.QoSNotSupported, "the will's QoS") // MQTT-3.2.2-12
 		case o.DisableRetain && p.Will.Retain:
 			return c.refuse(id, packet.RetainNotSupported, "the will is retained") // MQTT-3.2.2-13
-		case topic.Levels(string(p.Will.Topic)) > o.MaxTopicLevels:
-			return c.refuse(id, packet.TopicNameInvalid, "the will's topic has too many levels")
-		case ownTopic(p.Will.Topic):
-			return c.refuse(id, packet.NotAuthorized, "the will's topic is the server's own")
 		case o.Authorize != nil && !o.Authorize(id, c.username, string(p.Will.Topic), true):
 			return c.refuse(id, packet.NotAuthorized, "the will may not be published")
 		}
@@ -109,7 +110,11 @@ func (c *conn) admit(p *packet.Connect, proof packet.Properties) error {
 		add(packet.SessionExpiryInterval, expiry) // MQTT-3.2.2-3.2.2.3.2
 	}
 	keepAlive := time.Duration(p.KeepAlive) * time.Second
-	if most := o.MaxKeepAlive; most > 0 && (keepAlive == 0 || keepAlive > most) && c.sc.Version() >= packet.V5 {
+	if most := o.MaxKeepAlive; most > 0 && (keepAlive == 0 || keepAlive > most) {
+		if c.sc.Version() < packet.V5 {
+			// As mosquitto does: the other codes make clients try again.
+			return c.refuse(id, packet.ClientIdentifierNotValid, "a keep alive of at most "+most.String()+" is wanted")
+		}
 		keepAlive = most
 		add(packet.ServerKeepAlive, uint32(most/time.Second))
 	}
@@ -205,7 +210,7 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 		}
 	}
 	if cl == nil {
-		cl = &client{b: b, id: id, subs: make(map[string]subscription)}
+		cl = &client{b: b, id: id, subs: make(map[string]subscription), queue: queue{total: &b.queued}}
 		cl.mu.Lock()
 		b.sessions[id] = cl
 	}
@@ -260,7 +265,7 @@ func (cl *client) reencode() {
 		return
 	}
 	old := cl.queue
-	cl.queue = queue{}
+	cl.queue = queue{total: old.total}
 	now := cl.b.now()
 	cl.sess.Range(func(_ uint16, tag uint64, b []byte) bool {
 		if m := decode(b, cl.version, tag, now); m != nil {
@@ -289,7 +294,7 @@ func (b *Broker) discard(cl *client) {
 	}
 	b.orphan(cl)
 	cl.sess.Clear(nil)
-	cl.queue = queue{}
+	cl.queue.clear()
 	cl.gone = true
 	cl.wakeWaiters()
 	if b.sessions[cl.id] == cl {
@@ -321,7 +326,7 @@ func (c *conn) end(err error) {
 	b.mu.Lock()
 	cl.mu.Lock()
 	if !c.over {
-		if errors.As(err, &pe) || errors.Is(err, session.ErrKeepAlive) {
+		if errors.As(err, &pe) || errors.Is(err, session.ErrKeepAlive) || err == errBug {
 			c.sc.Fail(err)
 		}
 		c.over = true

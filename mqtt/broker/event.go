@@ -19,6 +19,7 @@ const (
 	EventDropped                           // a message for the client was given up; Text says why
 	EventAcceptFailed                      // the listener reported Err
 	EventPanic                             // a bug of the broker closed the connection; Text is the trace
+	EventNotPublished                      // a message or a will of the client was refused with Reason
 )
 
 // Event is something that happened in the broker.
@@ -61,6 +62,8 @@ func (e Event) String() string {
 		return "message for " + who + " on " + strconv.Quote(e.Topic) + " dropped" + e.suffix()
 	case EventAcceptFailed:
 		return "accept failed: " + e.Err.Error()
+	case EventNotPublished:
+		return who + " may not publish to " + strconv.Quote(e.Topic) + ": " + e.Reason.Error() + e.suffix()
 	case EventPanic:
 		return who + ": bug: " + e.Text
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -321,6 +322,44 @@ func TestAStalledSubscriberIsCutOffAndItsSessionStays(t *testing.T) {
 	})
 }
 
+// A broker that ends publishes no will (section 3.1.2.5), neither of who is
+// connected nor of who is gone.
+func TestCloseIsNobodysDeath(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var closing atomic.Bool
+		b := broker.New(broker.Options{Authorize: func(id, _, _ string, write bool) bool {
+			if closing.Load() && write { // which a will would be asked about
+				t.Errorf("the will of %q is published", id)
+			}
+			return true
+		}})
+		w := connectPipe(t, b)
+		w.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "w"`)
+		w.expect("{ok5}")
+		w.send(`82 07 0001 00 0001 "#" 00`)
+		w.expect("90 04 0001 00 00")
+		late := connectPipe(t, b)
+		late.send(`10 22 0004 "MQTT" 05 04 0000 05 11 0000003c 0001 "b" 05 18 00000014 0001 "w" 0004 "gone"`)
+		late.expect("{ok5}")
+		_ = late.nc.Close()
+		synctest.Wait()
+		five, four := connectPipe(t, b), connectPipe(t, b)
+		five.send(`10 16 0004 "MQTT" 05 06 0000 00 0001 "a" 00 0001 "w" 0002 "up"`)
+		five.expect("{ok5}")
+		four.send(`10 14 0004 "MQTT" 04 06 0000 0001 "c" 0001 "w" 0002 "up"`)
+		four.expect("{ok4}")
+		closing.Store(true)
+		go closeBroker(t, b)
+		five.expect("e0 01 8b")
+		five.end()
+		four.end()
+		w.expect("e0 01 8b")
+		w.end()
+		synctest.Wait()
+	})
+}
+
 func TestCloseTellsClients(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -331,6 +370,54 @@ func TestCloseTellsClients(t *testing.T) {
 		go closeBroker(t, b)
 		p.expect("e0 01 8b")
 		p.end()
+		synctest.Wait()
+	})
+}
+
+// TestMessagesOfOneReadWaitTogether: a subscriber with too many messages slows
+// its publisher down, by the acknowledgement of the last message that has come
+// and by not reading on.
+func TestMessagesOfOneReadWaitTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.New(broker.Options{QueueMessages: 2, MaxInflight: 1})
+		defer closeBroker(t, b)
+		p := connectPipe(t, b)
+		p.send(`10 0d 0004 "MQTT" 04 02 0000 0001 "a"`)
+		p.expect("20 02 0000")
+		p.send(`82 06 0001 0001 "t" 01`)
+		p.expect("90 03 0001 01")
+		w := connectPipe(t, b)
+		w.send(`10 0d 0004 "MQTT" 04 02 0000 0001 "w"`)
+		w.expect("20 02 0000")
+		w.send(`32 06 0001 "t" 0001 "1" 32 06 0001 "t" 0002 "2" 32 06 0001 "t" 0003 "3"
+			32 06 0001 "t" 0004 "4" 32 06 0001 "t" 0005 "5"`)
+		w.expect("40 02 0001 40 02 0002 40 02 0003 40 02 0004")
+		synctest.Wait()
+		next := make(chan struct{})
+		go func() {
+			defer close(next)
+			w.send(`32 06 0001 "t" 0006 "6" c0 00`) // a pipe: returns when it is read
+		}()
+		for _, n := range []string{"1", "2", "3"} {
+			select {
+			case <-next:
+				t.Errorf("the publisher is read from while the queue has more than a half, at message %s", n)
+			default:
+			}
+			p.expect(`32 06 0001 "t" 000` + n + ` "` + n + `"`)
+			p.send("40 02 000" + n)
+			synctest.Wait()
+		}
+		p.expect(`32 06 0001 "t" 0004 "4"`)
+		w.expect("40 02 0005")
+		<-next
+		p.send("40 02 0004")
+		p.expect(`32 06 0001 "t" 0005 "5"`)
+		p.send("40 02 0005")
+		p.expect(`32 06 0001 "t" 0006 "6"`)
+		w.expect("40 02 0006 d0 00")
+		_, _ = w.nc.Close(), p.nc.Close()
 		synctest.Wait()
 	})
 }

@@ -22,6 +22,13 @@ func TestMoreBadClientsAreTold(t *testing.T) {
 	tellBadClients(t, []conversation{
 		// Length and flags.
 		{"trailing bytes after PUBACK", a5 + "a> 40 05 0001 00 00 00\na< e0 01 81\na< x"},
+		{"trailing bytes after PUBREC", a5 + "a> 50 05 0001 00 00 00\na< e0 01 81\na< x"},
+		{"trailing bytes after PUBREL", a5 + "a> 62 05 0001 00 00 00\na< e0 01 81\na< x"},
+		{"trailing bytes after PUBCOMP", a5 + "a> 70 05 0001 00 00 00\na< e0 01 81\na< x"},
+		{"trailing bytes after PUBACK in 3.1.1", a4 + "a> 40 03 0001 00\na< x"},
+		{"trailing bytes after AUTH", a5 + "a> f0 07 18 04 15 0001 \"m\" 00\na< e0 01 81\na< x"},
+		{"trailing bytes after SUBSCRIBE", a5 + "a> 82 08 0001 00 0001 \"t\" 00 00\na< e0 01 81\na< x"},
+		{"trailing bytes after UNSUBSCRIBE", a5 + "a> a2 07 0001 00 0001 \"t\" 00\na< e0 01 81\na< x"},
 		{"trailing bytes after DISCONNECT", a5 + "a> e0 03 00 00 00\na< e0 01 81\na< x"},
 		{"a topic longer than the packet", a5 + "a> 30 03 0005 \"t\"\na< e0 01 81\na< x"},
 		{"flags of PINGREQ", a5 + "a> c1 00\na< e0 01 81\na< x"},
@@ -105,8 +112,8 @@ func TestNothingButCONNECTBegins(t *testing.T) {
 
 func TestALargePacketOfSmallThingsPassesThrough(t *testing.T) {
 	t.Parallel()
-	_, addr := brokertest.Start(t)
 	const n = 100_000
+	_, addr := brokertest.StartWith(t, broker.Options{MaxUserProperties: n})
 	props := bytes.Repeat([]byte{0x26, 0, 1, 'k', 0, 0}, n)
 	body := append([]byte{0, 1, 't', byte(len(props) | 128), byte(len(props)>>7 | 128), byte(len(props) >> 14)}, props...)
 	pub := append([]byte{0x30, byte(len(body) | 128), byte(len(body)>>7 | 128), byte(len(body) >> 14)}, body...)

@@ -1,13 +1,14 @@
 package broker
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
 // message is an application message that the broker keeps. It is immutable
-// and shared by all queues and the retained store.
+// but for the count of its queues, and shared by all queues and the retained store.
 type message struct {
 	topic   []byte
 	payload []byte
@@ -18,12 +19,16 @@ type message struct {
 	sys     bool          // of a $SYS topic: retained, but not in the store
 	user    string        // of a will: the user name that it came with
 	expires time.Duration // broker time; 0 for never
+	queues  atomic.Int32  // in which it waits
 }
 
 // overhead is what a message costs beside its own bytes, roughly.
 const overhead = 160
 
 func (m *message) size() int { return overhead + len(m.topic) + len(m.payload) + len(m.props) }
+
+// weight is what it takes as a retained one.
+func (m *message) weight() int { return m.size() + weight(string(m.topic)) }
 
 // keep copies a received message.
 func keep(p *packet.Publish, from *client, now time.Duration) *message {
@@ -76,8 +81,9 @@ type queue struct {
 	ring  []pending
 	head  int
 	n     int
-	count int // of those that are not exempt
-	bytes int // of those that are not exempt
+	count int           // of those that are not exempt
+	bytes int           // of those that are not exempt
+	total *atomic.Int64 // the same of all queues together, each message once
 }
 
 func (q *queue) push(p pending) {
@@ -93,6 +99,9 @@ func (q *queue) push(p pending) {
 	if !p.exempt {
 		q.count++
 		q.bytes += p.m.size()
+		if p.m.queues.Add(1) == 1 {
+			q.total.Add(int64(p.m.size()))
+		}
 	}
 }
 
@@ -103,6 +112,9 @@ func (q *queue) pop() {
 	if !p.exempt {
 		q.count--
 		q.bytes -= p.m.size()
+		if p.m.queues.Add(-1) == 0 {
+			q.total.Add(-int64(p.m.size()))
+		}
 	}
 	*p = pending{}
 	q.head = (q.head + 1) % len(q.ring)
@@ -110,6 +122,13 @@ func (q *queue) pop() {
 	if q.n == 0 && len(q.ring) > 1024 {
 		q.ring, q.head = nil, 0
 	}
+}
+
+func (q *queue) clear() {
+	for q.n > 0 {
+		q.pop()
+	}
+	q.ring = nil
 }
 
 // dropExpired removes the messages whose time is over, and tells how many.

@@ -17,25 +17,50 @@ type Options struct {
 	MaxInflight       int           // outbound unacknowledged messages; 256, or less if the client says so
 	MaxSubscriptions  int           // of one session; 1000
 	MaxTopicLevels    int           // of a topic name or filter; 128
-	ConnectTimeout    time.Duration // for CONNECT to come; 5 s
+	MaxTopicBytes     int           // of a topic name or filter; 65,535, which is MQTT's own limit
+	MaxUserProperties int           // of a will, a PUBLISH or a SUBSCRIBE; 1000
+	ConnectTimeout    time.Duration // for CONNECT to come, and for a re-authentication to end; 5 s
 	StallTimeout      time.Duration // for a client to take what was written to it; 10 s
-	MaxKeepAlive      time.Duration // longer ones, and none, become this in MQTT 5.0; no limit
+
+	// MaxKeepAlive is the longest keep alive; no limit. A client of MQTT 5.0
+	// that wants a longer one, or none, is given this. One of an older
+	// version, which cannot be given another, is refused.
+	MaxKeepAlive time.Duration
 
 	// Limits of what waits for one client. Reaching them slows publishers
 	// down while the client is connected; for an absent one further messages
 	// are dropped. At four times the bytes, which publishers that wait for
 	// each other in a circle may cause, a connected client is cut off.
 	QueueMessages int // 1000
-	QueueBytes    int // bytes; 4 MiB
+	QueueBytes    int // bytes, and again of what is sent and not acknowledged; 4 MiB
+
+	// MaxQueuedBytes is a limit of the messages that wait for clients, of all
+	// queues together; a message that waits in several counts once; 256 MiB.
+	// Beyond it further messages for absent clients are dropped, and those
+	// that are connected have a sixteenth of QueueBytes.
+	MaxQueuedBytes int // bytes
+
+	// ConnectRate is how many connections a second one address may open, and
+	// at once when it has been quiet; 1000, negative for any number. What
+	// exceeds it is refused with 0x9F, connection rate exceeded, and what
+	// exceeds that twice is closed unread. Addresses of this machine's
+	// loopback interface and those that are no IP addresses have no limit.
+	ConnectRate int
 
 	// Limits of the whole broker.
-	MaxConnections      int           // 1024
-	MaxRetained         int           // retained messages; 100,000
-	MaxRetainedBytes    int           // bytes; 256 MiB
-	MaxSessionExpiry    time.Duration // longer ones become this; no limit
-	MaxSessions         int           // connected or not; 10,000
-	DisableRetain       bool          // announce and enforce that there are no retained messages
-	MaximumQoS          packet.QoS    // highest QoS accepted; meaningful with LimitQoS
+	MaxConnections   int           // 1024
+	MaxRetained      int           // retained messages; 100,000
+	MaxRetainedBytes int           // bytes, with 160 for each level of a topic name; 256 MiB
+	MaxSessionExpiry time.Duration // longer ones become this; no limit
+	MaxSessions      int           // connected or not; 10,000
+
+	// MaxSubscriptionBytes is a limit of the memory for all subscriptions,
+	// roughly: the bytes of a topic filter and 160 for each of its levels;
+	// 256 MiB. Beyond it further ones are refused with 0x97, quota exceeded.
+	MaxSubscriptionBytes int // bytes
+
+	DisableRetain       bool       // announce and enforce that there are no retained messages
+	MaximumQoS          packet.QoS // highest QoS accepted; meaningful with LimitQoS
 	LimitQoS            bool
 	DisableSharedGroups bool // refuse shared subscriptions
 
@@ -78,13 +103,17 @@ type Options struct {
 	// AuthMethods are the methods of enhanced authentication (section 4.12),
 	// by name. Each CONNECT and each re-authentication gets a new Exchange.
 	// A CONNECT with a method is not for Authenticate. All AUTH packets before
-	// CONNACK have ConnectTimeout together.
+	// CONNACK have ConnectTimeout together, and so have those of one
+	// re-authentication; the connection ends with 0x87, not authorized, then.
 	AuthMethods map[string]func() Exchange
 
 	// Authorize decides whether a client may publish to a topic name
 	// (write) or subscribe to a topic filter; nil allows everything. It is
 	// called from many goroutines, with locks held: it must not call the
 	// broker. A will is asked about when it comes and when it is published.
+	// A panic in it, as in Authenticate and AuthMethods, ends the connection
+	// that it is called for with 0x80, unspecified error; where there is none,
+	// it says no.
 	Authorize func(clientID, username, topic string, write bool) bool
 
 	// Log is told what happens; nil is silence. It is called from many
@@ -129,12 +158,19 @@ func (o *Options) fill() {
 	set(&o.MaxInflight, 256)
 	set(&o.MaxSubscriptions, 1000)
 	set(&o.MaxTopicLevels, 128)
+	set(&o.MaxTopicBytes, packet.MaxString)
+	set(&o.MaxUserProperties, 1000)
 	set(&o.QueueMessages, 1000)
 	set(&o.QueueBytes, 4<<20)
+	set(&o.MaxQueuedBytes, 256<<20)
+	if o.ConnectRate == 0 {
+		o.ConnectRate = 1000
+	}
 	set(&o.MaxConnections, 1024)
 	set(&o.MaxRetained, 100_000)
 	set(&o.MaxRetainedBytes, 256<<20)
 	set(&o.MaxSessions, 10_000)
+	set(&o.MaxSubscriptionBytes, 256<<20)
 	if o.ReceiveMaximum == 0 {
 		o.ReceiveMaximum = 1024
 	}

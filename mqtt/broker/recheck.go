@@ -1,6 +1,27 @@
 package broker
 
-import "github.com/mqtools/mqtools/mqtt/packet"
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// allows asks Authorize where there is no connection to end when it panics;
+// that is a no then. Locks are held.
+func (b *Broker) allows(clientID, username, topic string, write bool) (ok bool) {
+	if b.opts.Authorize == nil {
+		return true
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			b.log(Event{Kind: EventPanic, ClientID: clientID, Topic: topic, Text: fmt.Sprintf("%v\n%s", p, debug.Stack())})
+			ok = false
+		}
+	}()
+	return b.opts.Authorize(clientID, username, topic, write)
+}
 
 // Recheck asks Authorize again about all that it has allowed, for when its
 // answers have changed. A subscription that is no longer allowed ends, and
@@ -30,7 +51,7 @@ func (b *Broker) recheck(cl *client, username string) (ok bool) {
 	}
 	ok = true
 	for filter := range cl.subs {
-		if !b.mayRead(cl.id, username, filter) {
+		if _, inner, _ := topic.ParseShare(filter); !b.allows(cl.id, username, inner, false) {
 			b.remove(cl, filter)
 			ok = false
 		}
@@ -38,7 +59,7 @@ func (b *Broker) recheck(cl *client, username string) (ok bool) {
 	for range cl.queue.n {
 		p := *cl.queue.front()
 		cl.queue.pop()
-		if b.opts.Authorize(cl.id, username, string(p.m.topic), false) {
+		if b.allows(cl.id, username, string(p.m.topic), false) {
 			cl.queue.push(p)
 		} else {
 			b.stats.dropped.Add(1)

@@ -5,19 +5,18 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
 // route is the way of one message to its subscribers. It is reused.
 type route struct {
-	b    *Broker
 	pub  packet.Publish // a view
 	from *client
 	now  time.Duration
 	kept *message // the copy, made when the first subscriber needs one
 	hits []hit
 	at   map[*client]int // index into hits; used when there are many
-	wait []*client       // subscribers that the publisher should wait for
+	wait []*client       // subscribers that the publisher should wait for now
+	late *client         // one that it should wait for after the messages of this read
 }
 
 // hit is a client that gets the message.
@@ -50,11 +49,16 @@ func (c *conn) publish(cl *client, p *packet.Publish, now time.Duration) (slow b
 	b := c.b
 	b.stats.received.Add(1)
 	qos, id := p.QoS, p.PacketID
+	c.judging = true
 	reason, words := c.deliver(cl, p, now)
-	if len(c.route.wait) > 0 {
+	c.judging = false
+	if reason.Failed() {
+		b.log(Event{Kind: EventNotPublished, ClientID: cl.id, Remote: c.remote, Topic: string(p.Topic), Reason: reason, Text: words})
+	}
+	if c.mustWait() {
 		slow = true
 		c.startTouched()
-		c.startWriter() // the publisher's acknowledgements do not wait along
+		c.flush() // the earlier messages' acknowledgements do not wait along
 		c.waitAll(cl)
 		c.sc.Heard(b.now())
 	}
@@ -70,16 +74,39 @@ func (c *conn) publish(cl *client, p *packet.Publish, now time.Duration) (slow b
 	return slow
 }
 
-// waitAll waits for the crowded subscribers of the last message. cl.mu is
-// held, and is let go meanwhile.
+// waitAll waits for crowded subscribers. cl.mu is held, and is let go
+// meanwhile.
 func (c *conn) waitAll(cl *client) {
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
+	c.park()
 	for i, other := range c.route.wait {
 		c.wait(other)
 		c.route.wait[i] = nil
 	}
 	c.route.wait = c.route.wait[:0]
+}
+
+// crowds notes that a subscriber has more than it should.
+func (r *route) crowds(cl *client) {
+	if cl.queue.bytes < cl.b.opts.QueueBytes && (r.late == nil || r.late == cl) {
+		r.late = cl
+	} else {
+		r.wait = append(r.wait, cl)
+	}
+}
+
+// mustWait tells whether the publisher is to wait before the message is
+// acknowledged. If it is only the number of messages that makes one subscriber
+// crowded, the last of those that came in one read waits for all.
+func (c *conn) mustWait() bool {
+	r := &c.route
+	if r.late != nil {
+		if _, n, err := packet.Split(c.in[c.r:c.w], c.sc.Version(), 0); n == 0 || err != nil {
+			r.wait, r.late = append(r.wait, r.late), nil
+		}
+	}
+	return len(r.wait) > 0
 }
 
 // deliver judges a message and sends it to its subscribers. cl.mu is held,
@@ -88,11 +115,8 @@ func (c *conn) deliver(cl *client, p *packet.Publish, now time.Duration) (reason
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
 	b, o := c.b, &c.b.opts
-	if topic.Levels(string(p.Topic)) > o.MaxTopicLevels {
-		return packet.TopicNameInvalid, "the topic name has too many levels"
-	}
-	if ownTopic(p.Topic) {
-		return packet.NotAuthorized, "$SYS topics are the server's own"
+	if reason, words := o.judge(p.Topic, p.Properties); reason != packet.Success {
+		return reason, words
 	}
 	if o.Authorize != nil && !o.Authorize(cl.id, c.username, string(p.Topic), true) {
 		return packet.NotAuthorized, "the client may not publish to this topic"
@@ -118,7 +142,7 @@ func (c *conn) deliver(cl *client, p *packet.Publish, now time.Duration) (reason
 		to := h.cl
 		to.mu.Lock()
 		if to.offer(r, h) && to != cl {
-			r.wait = append(r.wait, to)
+			r.crowds(to)
 		}
 		if oc := to.conn; oc != nil && !oc.touch && !oc.writing && oc.sc.Pending() > 0 {
 			oc.touch = true
@@ -135,16 +159,20 @@ func ownTopic(name []byte) bool { return len(name) > 4 && string(name[:5]) == "$
 // publishKept sends a message of the broker's own making, a will. Broker.mu
 // is held.
 func (b *Broker) publishKept(m *message, now time.Duration) {
-	r := route{b: b, from: m.from, now: now, kept: m}
+	r := route{from: m.from, now: now, kept: m}
 	r.pub = packet.Publish{Topic: m.topic, Payload: m.payload, QoS: m.qos, Retain: m.retain, Properties: m.props}
-	if m.from != nil && b.opts.Authorize != nil && !b.opts.Authorize(m.from.id, m.user, string(m.topic), true) {
+	if m.from != nil && !b.allows(m.from.id, m.user, string(m.topic), true) {
+		b.notPublished(m, packet.NotAuthorized)
 		return
 	}
 	if m.expires != 0 { // the interval starts when the will is published
 		r.kept = keep(&r.pub, m.from, now)
 	}
-	if m.retain && !m.sys && b.retain(&r) != packet.Success {
-		return
+	if m.retain && !m.sys {
+		if reason := b.retain(&r); reason != packet.Success {
+			b.notPublished(m, reason)
+			return
+		}
 	}
 	b.match(&r)
 	for i := range r.hits {
@@ -158,13 +186,18 @@ func (b *Broker) publishKept(m *message, now time.Duration) {
 	}
 }
 
+// notPublished logs a will that nobody gets.
+func (b *Broker) notPublished(m *message, reason packet.ReasonCode) {
+	b.log(Event{Kind: EventNotPublished, ClientID: m.from.id, Topic: string(m.topic), Reason: reason, Text: "its will"})
+}
+
 // retain stores or removes the retained message of a topic (MQTT-3.3.1-5 to
 // -7). Broker.mu is held.
 func (b *Broker) retain(r *route) packet.ReasonCode {
 	old, had := b.retained.GetBytes(r.pub.Topic)
 	if len(r.pub.Payload) == 0 {
 		if had {
-			b.retainedBytes -= old.size()
+			b.retainedBytes -= old.weight()
 			b.retained.Delete(string(r.pub.Topic))
 		}
 		return packet.Success
@@ -180,9 +213,9 @@ func (b *Broker) retain(r *route) packet.ReasonCode {
 	if _, err := b.retained.Set(string(m.topic), m); err != nil {
 		return packet.TopicNameInvalid
 	}
-	b.retainedBytes += m.size()
+	b.retainedBytes += m.weight()
 	if had {
-		b.retainedBytes -= old.size()
+		b.retainedBytes -= old.weight()
 	}
 	return packet.Success
 }
@@ -190,9 +223,9 @@ func (b *Broker) retain(r *route) packet.ReasonCode {
 // fits tells whether the limits allow a retained message in place of the one
 // that its topic has. Broker.mu is held.
 func (b *Broker) fits(m *message) bool {
-	n, bytes := b.retained.Len()+1, b.retainedBytes+m.size()
+	n, bytes := b.retained.Len()+1, b.retainedBytes+m.weight()
 	if old, had := b.retained.GetBytes(m.topic); had {
-		n, bytes = n-1, bytes-old.size()
+		n, bytes = n-1, bytes-old.weight()
 	}
 	return n <= b.opts.MaxRetained && bytes <= b.opts.MaxRetainedBytes
 }
@@ -208,7 +241,7 @@ func (b *Broker) forgetExpired(now time.Duration) {
 	b.retained.Match("#", func(name string, m *message) {
 		if m.expired(now) {
 			gone = append(gone, name)
-			b.retainedBytes -= m.size()
+			b.retainedBytes -= m.weight()
 		}
 	})
 	for _, name := range gone {

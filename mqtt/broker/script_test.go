@@ -37,7 +37,8 @@ func options(t *testing.T, n *script.Needs) broker.Options {
 	o := broker.Options{
 		ReceiveMaximum: n.ReceiveMaximum, TopicAliasMaximum: n.TopicAliasMaximum, MaxPacketSize: n.MaximumPacketSize,
 		MaxKeepAlive: n.MaximumKeepAlive, MaxSessionExpiry: n.MaximumExpiry, MaxConnections: n.MaximumClients,
-		DisableRetain: n.NoRetain, DisableSharedGroups: n.NoShared,
+		DisableRetain: n.NoRetain, DisableSharedGroups: n.NoShared, DisableWildcards: n.NoWildcards,
+		ReasonStrings: true, // whose limits scripts look at
 		Log: func(e broker.Event) {
 			if e.Kind == broker.EventPanic {
 				t.Error(e)
@@ -46,6 +47,14 @@ func options(t *testing.T, n *script.Needs) broker.Options {
 	}
 	if n.MaximumQoS >= 0 {
 		o.LimitQoS, o.MaximumQoS = true, packet.QoS(n.MaximumQoS)
+	}
+	if n.RefuseClientID != "" {
+		o.Authenticate = func(p *packet.Connect, _ net.Addr) packet.ReasonCode {
+			if string(p.ClientID) == n.RefuseClientID {
+				return packet.ClientIdentifierNotValid
+			}
+			return packet.Success
+		}
 	}
 	if n.Username != "" {
 		o.Authenticate = func(p *packet.Connect, _ net.Addr) packet.ReasonCode {

@@ -34,7 +34,7 @@ func TestSettings(t *testing.T) {
 			a< x`},
 		{"a will on $SYS is refused", broker.Options{}, `
 			a> 10 1b 0004 "MQTT" 05 06 0000 00 0001 "a" 00 0006 "$SYS/w" 0002 "up"
-			a< 20 2a 00 87 27 1f 0024 "the will's topic is the server's own"
+			a< 20 30 00 87 2d 1f 002a "the will: $SYS topics are the server's own"
 			a< x`},
 		{"a will that may not be published is refused", broker.Options{Authorize: func(_, _, topic string, write bool) bool { return !write || topic != "w" }}, `
 			a> 10 16 0004 "MQTT" 05 06 0000 00 0001 "a" 00 0001 "w" 0002 "up"

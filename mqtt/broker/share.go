@@ -60,7 +60,9 @@ func (b *Broker) adopt(now time.Duration) {
 		case o.m.expired(now):
 			b.stats.dropped.Add(1)
 		case !cl.online() && e.qos == 0:
-		case !cl.online() && cl.crowded(), cl.queue.bytes >= 4*b.opts.QueueBytes:
+		case !cl.online() && cl.excess(o.m) != "":
+			cl.drop(string(o.m.topic), cl.excess(o.m))
+		case cl.queue.bytes >= 4*cl.queueBytes():
 			cl.drop(string(o.m.topic), "its queue is full")
 		default:
 			cl.queue.push(e)

@@ -94,12 +94,19 @@ func (c *conn) subscribe(cl *client, p *packet.Subscribe, now time.Duration) {
 	}
 	var sends []send
 	var words string
+	crammed := b.opts.crammed(p.Properties)
+	if crammed {
+		words = "too many user properties"
+	}
 	for i := range p.Subscriptions {
 		sub := &p.Subscriptions[i]
 		filter := string(sub.Filter)
 		s := subscription{sub.Options, id}
 		_, again := cl.subs[filter]
-		reason := b.add(c, cl, filter, s, again)
+		reason := packet.QuotaExceeded
+		if !crammed {
+			reason = b.add(c, cl, filter, s, again)
+		}
 		if reason.Failed() && words == "" {
 			words = refusedFilter(filter, reason)
 		}
@@ -168,7 +175,7 @@ func refusedFilter(filter string, reason packet.ReasonCode) string {
 // add makes or replaces a subscription. Broker.mu is held.
 func (b *Broker) add(c *conn, cl *client, filter string, s subscription, again bool) packet.ReasonCode {
 	o := &b.opts
-	if topic.ValidateFilter(filter) != nil {
+	if topic.ValidateFilter(filter) != nil || len(filter) > o.MaxTopicBytes {
 		return packet.TopicFilterInvalid
 	}
 	_, inner, shared := topic.ParseShare(filter)
@@ -180,10 +187,10 @@ func (b *Broker) add(c *conn, cl *client, filter string, s subscription, again b
 	case o.DisableSubscriptionIDs && s.id != 0:
 		return packet.SubscriptionIdentifiersNotSupported
 	}
-	if !b.mayRead(cl.id, c.username, filter) {
+	if o.Authorize != nil && !o.Authorize(cl.id, c.username, inner, false) { // not the group
 		return packet.NotAuthorized
 	}
-	if !again && len(cl.subs) >= o.MaxSubscriptions {
+	if !again && (len(cl.subs) >= o.MaxSubscriptions || b.subBytes+weight(filter) > o.MaxSubscriptionBytes) {
 		return packet.QuotaExceeded
 	}
 	if o.LimitQoS && s.options.QoS() > o.MaximumQoS {
@@ -212,12 +219,6 @@ func (b *Broker) add(c *conn, cl *client, filter string, s subscription, again b
 		b.counted(filter, 1)
 	}
 	return packet.ReasonCode(s.options.QoS())
-}
-
-// mayRead asks about a filter, of a shared subscription without its group.
-func (b *Broker) mayRead(clientID, username, filter string) bool {
-	_, inner, _ := topic.ParseShare(filter)
-	return b.opts.Authorize == nil || b.opts.Authorize(clientID, username, inner, false)
 }
 
 // remove ends a subscription. Broker.mu is held.

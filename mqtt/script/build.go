@@ -39,10 +39,13 @@ func (b *builder) reason() packet.ReasonCode {
 
 func (b *builder) bytes(name string) []byte {
 	v, ok := b.get(name)
-	if ok && v.kind != kindText && b.err == nil {
+	if ok && v.kind != kindText && v.kind != kindNumber && b.err == nil {
 		b.err = fmt.Errorf("%s: %v is not a text", name, v)
 	}
-	return v.b
+	if !ok {
+		return nil
+	}
+	return v.text()
 }
 
 // properties encodes those under a prefix, in the order of the file.

@@ -91,6 +91,12 @@ func (c *checker) step(s *step) error {
 				}
 			}
 		}
+	case verbDistinct:
+		for _, name := range s.refs {
+			if _, has := c.vars[name]; !has {
+				return c.p.errorf(s.node, "distinct: <%s> has no value here", name)
+			}
+		}
 	case verbRepeat:
 		outer := maps.Clone(c.vars)
 		c.vars["round"] = value{n: 1}

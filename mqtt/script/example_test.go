@@ -6,8 +6,42 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/script"
 )
+
+// Two clients that are written down, and a broker that is under test.
+func ExampleScript_Dial() {
+	s, err := script.Parse("retained.yaml", []byte(`
+name: a retained message
+role: client
+version: 3.1.1
+connections:
+  - one:
+      - send: CONNECT
+      - expect: CONNACK
+      - {send: PUBLISH, topic: t, payload: hi, retain: true, qos: 1, id: 1}
+      - {expect: PUBACK, id: 1}
+  - two:
+      - send: CONNECT
+      - expect: CONNACK
+      - {send: SUBSCRIBE, id: 2, filter: t}
+      - {expect: SUBACK, id: 2}
+      - {expect: PUBLISH, topic: t, payload: hi, retain: true}
+`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	network, b := script.NewMemory(), broker.New(broker.Options{})
+	done := make(chan error)
+	go func() { done <- b.Serve(network) }()
+	fmt.Println(s.Dial(context.Background(), network.Dial, nil))
+	_ = b.Close(context.Background())
+	<-done
+	// Output:
+	// <nil>
+}
 
 // A broker that is written down, and a client that does not do what it should.
 func ExampleScript_Serve() {

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"bytes"
 	"maps"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -29,7 +30,7 @@ func compare(want, got []field, vars map[string]value) (diff []Diff) {
 			diff = append(diff, Diff{w.name, "<" + w.ref + ">", "absent"})
 		case !known:
 			vars[w.ref] = have
-		case !v.equal(have):
+		case have.kind == kindText && !bytes.Equal(v.text(), have.b), have.kind != kindText && !v.equal(have):
 			diff = append(diff, Diff{w.name, v.String() + " <" + w.ref + ">", have.String()})
 		}
 	}

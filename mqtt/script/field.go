@@ -28,6 +28,14 @@ type value struct {
 	b    []byte // of texts
 }
 
+// text is the bytes of a text, and the digits of a number where a text belongs.
+func (v value) text() []byte {
+	if v.kind == kindNumber {
+		return strconv.AppendUint(nil, v.n, 10)
+	}
+	return v.b
+}
+
 func (v value) equal(o value) bool {
 	switch {
 	case v.kind == kindAbsent || o.kind == kindAbsent:

@@ -246,17 +246,21 @@ func (p *parser) needs() error {
 			n.MaximumKeepAlive, err = p.duration(v, key.Text)
 		case "session-expiry":
 			n.MaximumExpiry, err = p.duration(v, key.Text)
-		case "retain", "shared":
+		case "retain", "shared", "wildcards":
 			if v.Text != "false" {
 				return p.errorf(v, "%s: only false is something to ask for", key.Text)
 			}
-			n.NoRetain, n.NoShared = n.NoRetain || key.Text == "retain", n.NoShared || key.Text == "shared"
+			n.NoRetain = n.NoRetain || key.Text == "retain"
+			n.NoShared = n.NoShared || key.Text == "shared"
+			n.NoWildcards = n.NoWildcards || key.Text == "wildcards"
 		case "username":
 			n.Username, err = p.word(v, key.Text)
 		case "password":
 			n.Password, err = p.word(v, key.Text)
 		case "deny":
 			n.Deny, err = p.word(v, key.Text)
+		case "refuse-client-id":
+			n.RefuseClientID, err = p.word(v, key.Text)
 		default:
 			return p.errorf(key, "unknown key %q in needs", yamlfile.ShownKey(key.Text))
 		}
@@ -392,6 +396,7 @@ var verbs = [...]struct {
 	{"expect", verbExpect}, {"expect-raw", verbExpectRaw}, {"expect-head", verbExpectHead}, {"expect-close", verbExpectClose},
 	{"send", verbSend}, {"raw", verbRaw}, {"pause", verbPause}, {"silence", verbSilence},
 	{"fault", verbFault}, {"close", verbClose}, {"any-order", verbAnyOrder}, {"repeat", verbRepeat},
+	{"distinct", verbDistinct},
 }
 
 func verbOf(word string) verb {
@@ -459,6 +464,8 @@ func (p *parser) step(n *yamlfile.Node) (step, error) {
 				err = p.errorf(s.steps[i].node, "in any-order stands nothing but plain expect")
 			}
 		}
+	case verbDistinct:
+		s.refs, err = p.variables(what)
 	case verbRepeat:
 		if s.times, err = p.count(what, maxRounds); err == nil {
 			if e := n.Get("steps"); e != nil {
@@ -472,6 +479,21 @@ func (p *parser) step(n *yamlfile.Node) (step, error) {
 		return s, err
 	}
 	return s, p.rest(n, &s)
+}
+
+// variables reads a list of two or more.
+func (p *parser) variables(n *yamlfile.Node) (names []string, err error) {
+	if n.Kind != yamlfile.List || len(n.Items) < 2 {
+		return nil, p.errorf(n, "distinct: a list of two variables at least is wanted, as [<a>, <b>]")
+	}
+	for _, item := range n.Items {
+		name, ok := variable(item)
+		if !ok {
+			return nil, p.errorf(item, "distinct: %s where a variable belongs, as <a>", item.What())
+		}
+		names = append(names, name)
+	}
+	return names, nil
 }
 
 // rest reads what stands beside the verb: the fields of a packet, and

@@ -297,7 +297,7 @@ func (p *play) begin(s *step) error {
 }
 
 func (p *play) step(s *step) error {
-	if s.verb != verbPause && s.verb != verbRepeat {
+	if s.verb != verbPause && s.verb != verbRepeat && s.verb != verbDistinct {
 		if err := p.begin(s); err != nil {
 			return err
 		}
@@ -337,6 +337,8 @@ func (p *play) step(s *step) error {
 		return p.silence(s)
 	case verbFault:
 		return p.fault(s)
+	case verbDistinct:
+		return p.distinct(s)
 	case verbRepeat:
 		outer := maps.Clone(p.vars)
 		for i := range s.times {
@@ -354,6 +356,18 @@ func (p *play) step(s *step) error {
 		}
 		p.note(Note, "closed")
 		p.peer.close()
+	}
+	return nil
+}
+
+// distinct compares variables, each with each.
+func (p *play) distinct(s *step) error {
+	for i, a := range s.refs {
+		for _, b := range s.refs[:i] {
+			if v := p.vars[a]; v.equal(p.vars[b]) {
+				return p.fail(s, fmt.Sprintf("<%s> and <%s> are both %v", b, a, v), nil, nil)
+			}
+		}
 	}
 	return nil
 }

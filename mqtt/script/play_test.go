@@ -89,6 +89,12 @@ func TestExpectations(t *testing.T) {
 		{"takes any order", "steps: [{any-order: [{expect: PINGREQ}, {expect: PUBLISH, id: 7}]}]\n", hi + "c0 00", ""},
 		{"finds a stranger in any order", "steps: [{any-order: [{expect: PINGREQ}, {expect: PUBLISH, id: 8}]}]\n", hi + "c0 00", "of 2 packets outstanding none is like PUBLISH"},
 		{"misses one in any order", "steps: [{any-order: [{expect: PINGREQ}, {expect: PUBLISH, id: 8}]}]\n", "c0 00", "expect PUBLISH: nothing came within 5s"},
+		{"finds distinct values", "steps: [{expect: PUBLISH, id: <p>}, {expect: PUBLISH, id: <q>}, {expect: PUBLISH, id: <r>}, {distinct: [<p>, <q>, <r>]}]\n",
+			hi + " 32 08 0001 74 0008 00 6869" + " 32 08 0001 74 0009 00 6869", ""},
+		{"tells equal values", "steps: [{expect: PUBLISH, id: <p>}, {expect: PUBLISH, id: <q>}, {expect: PUBLISH, id: <r>}, {distinct: [<p>, <q>, <r>]}]\n",
+			hi + " 32 08 0001 74 0008 00 6869" + hi, "distinct: <p> and <r> are both 7"},
+		{"takes a number for its digits", "steps: [{repeat: 2, steps: [{expect: PUBLISH, payload: <round>}]}]\n", "30 05 0001 74 00 31  30 05 0001 74 00 32", ""},
+		{"tells other digits", "steps: [{repeat: 2, steps: [{expect: PUBLISH, payload: <round>}]}]\n", "30 05 0001 74 00 31  30 05 0001 74 00 31", "payload: want 2 <round>, got \"1\""},
 		{"takes bytes", "steps: [{expect-raw: 'c0 00 (a ping)'}]\n", "c0 00", ""},
 		{"tells other bytes", "steps: [{expect-raw: c0 00}]\n", "c0 01 00", "expect-raw: other bytes\n    bytes: want c0 00, got c0 01 00"},
 		{"tells missing bytes", "steps: [{expect-raw: c0 00}]\n", "c0", "bytes: want c0 00, got c0"},
@@ -133,6 +139,7 @@ func TestSending(t *testing.T) {
 		{"encodes", "steps: [{send: CONNACK}]\n", connack5},
 		{"sends properties in the order of the file", "steps: [{send: CONNACK, topic-alias-maximum: 5, receive-maximum: 1}]\n", "20 09 00 00 06 22 0005 21 0001"},
 		{"sends raw bytes", "steps: [{raw: '00 ff \"x\"'}]\n", "00 ff 78"},
+		{"sends the digits of a number", "steps: [{repeat: 2, steps: [{send: PUBLISH, topic: t, payload: <round>}]}]\n", "30 05 0001 74 00 31 30 05 0001 74 00 32"},
 		{"truncates the next packet only", "steps: [{fault: {truncate: 1}}, {send: PINGRESP}, {send: PINGRESP}]\n", "d0 d0 00"},
 		{"corrupts a byte", "steps: [{fault: {corrupt: 1}}, {send: PINGRESP}]\n", "d0 ff"},
 		{"doubles the next packet only", "steps: [{fault: duplicate}, {send: PINGRESP}, {send: CONNACK}]\n", "d0 00 d0 00 20 03 00 00 00"},
@@ -306,11 +313,30 @@ func TestFramesOfAWebSocket(t *testing.T) {
 	if _, err := (&deframer{}).add(nil, []byte{0xC2, 0}); err == nil {
 		t.Error("reserved bits are accepted")
 	}
+	if _, err := (&deframer{}).add(nil, []byte{0x81, 1, 'x'}); err == nil {
+		t.Error("a text frame is accepted")
+	}
 	if _, err := (&deframer{}).add(nil, unhex(t, "827fffffffffffffffff")); err == nil {
 		t.Error("a length of 64 bits is accepted")
 	}
 	// A mask is taken off.
 	if out, err := (&deframer{}).add(nil, unhex(t, "828201020304 6062")); err != nil || string(out) != "a`" {
 		t.Errorf("masked: %q, %v", out, err)
+	}
+}
+
+func TestTheSubprotocolOfAWebSocket(t *testing.T) {
+	t.Parallel()
+	const steps = "transport: websocket\nsteps: [{expect-head: 101}]\n"
+	for offer, want := range map[string]string{
+		"Sec-WebSocket-Protocol: mqtt\r\n":           "",
+		"sec-websocket-protocol: mqttv3.1, mqtt\r\n": "",
+		"Sec-WebSocket-Protocol: mqttv3.1\r\n":       `Sec-WebSocket-Protocol: want mqtt, got mqttv3.1`,
+		"":                                           `Sec-WebSocket-Protocol: want mqtt, got `,
+	} {
+		_, err := serve(t, steps, hex.EncodeToString([]byte("GET / HTTP/1.1\r\n"+offer+"\r\n")), nil)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: got %v, want %q", offer, err, want)
+		}
 	}
 }

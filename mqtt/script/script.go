@@ -71,6 +71,7 @@ type Needs struct {
 	MaximumQoS        int // 0 or 1; -1 asks for nothing
 	NoRetain          bool
 	NoShared          bool
+	NoWildcards       bool // in topic filters
 	ReceiveMaximum    uint16
 	TopicAliasMaximum uint16
 	MaximumPacketSize int           // bytes
@@ -80,6 +81,7 @@ type Needs struct {
 	Username          string        // the only user there is
 	Password          string
 	Deny              string // nobody may use this topic name or filter
+	RefuseClientID    string // nobody may connect with this client identifier
 }
 
 // scene is a part of the play: steps on one connection, which an earlier scene
@@ -105,6 +107,7 @@ const (
 	verbClose
 	verbAnyOrder
 	verbRepeat
+	verbDistinct
 )
 
 // step is one line of a conversation.
@@ -122,9 +125,10 @@ type step struct {
 	should   bool             // SHOULD: required when strict
 	only     []packet.Version // empty: all
 	fault    fault
-	steps    []step // of any-order and repeat
-	times    int    // of repeat
-	status   int    // of expect-head
+	steps    []step   // of any-order and repeat
+	times    int      // of repeat
+	status   int      // of expect-head
+	refs     []string // of distinct: variables
 }
 
 // in tells whether the step belongs to version v.

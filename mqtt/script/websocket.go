@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,7 +41,10 @@ func frame(b []byte, masked bool) []byte {
 // the end of the stream; pings and pongs are passed over.
 type deframer struct{ held []byte }
 
-var errFrame = errors.New("no WebSocket frame of this version")
+var (
+	errFrame = errors.New("no WebSocket frame of this version")
+	errText  = errors.New("a text frame, where MQTT has binary ones (MQTT-6.0.0-1)")
+)
 
 func (d *deframer) add(dst, b []byte) ([]byte, error) {
 	d.held = append(d.held, b...)
@@ -85,6 +89,8 @@ func (d *deframer) add(dst, b []byte) ([]byte, error) {
 			return dst, errFrame
 		case op&15 == 8:
 			return dst, io.EOF
+		case op&15 == 1:
+			return dst, errText
 		case op&15 <= 2:
 			dst = append(dst, payload...)
 		}
@@ -113,20 +119,30 @@ func (p *play) expectHead(s *step) error {
 		if len(words) != 3 || words[0] != "GET" {
 			return p.fail(s, fmt.Sprintf("got %q", first), nil, nil)
 		}
-		key := ""
-		for line := range strings.SplitSeq(head, "\r\n") {
-			if name, value, ok := strings.Cut(line, ":"); ok && strings.EqualFold(name, "Sec-WebSocket-Key") {
-				key = strings.TrimSpace(value)
-			}
-		}
-		sum := sha1.Sum([]byte(key + webSocketGUID))
+		sum := sha1.Sum([]byte(header(head, "Sec-WebSocket-Key") + webSocketGUID))
 		p.vars["accept"] = value{kind: kindText, b: []byte(base64.StdEncoding.EncodeToString(sum[:]))}
 	}
 	p.note(Received, first)
-	if s.status == 101 {
-		p.peer.framed()
+	if s.status != 101 {
+		return nil
 	}
+	// A client may offer others too; a server answers with one.
+	got := header(head, "Sec-WebSocket-Protocol")
+	if got != "mqtt" && (p.s.Role == Client || !slices.Contains(strings.Split(strings.ReplaceAll(got, " ", ""), ","), "mqtt")) {
+		return p.fail(s, "another subprotocol (MQTT-6.0.0-3, MQTT-6.0.0-4)", []Diff{{"Sec-WebSocket-Protocol", "mqtt", got}}, nil)
+	}
+	p.peer.framed()
 	return nil
+}
+
+// header is the value of a field of an HTTP head; empty if it is not there.
+func header(head, name string) string {
+	for line := range strings.SplitSeq(head, "\r\n") {
+		if n, value, ok := strings.Cut(line, ":"); ok && strings.EqualFold(n, name) {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
 }
 
 // framed takes what comes from now on for frames.

@@ -27,7 +27,7 @@ var ErrConnectTimeout = errors.New("no CONNECT or CONNACK in time")
 // Config is what this side announces to its peer and enforces, and how much
 // it lets itself send. Zero values are the defaults named.
 type Config struct {
-	MaxPacket         int           // largest packet accepted, bytes; the protocol's limit
+	MaxPacket         int           // largest packet accepted, bytes; the protocol's limit, and 1 MiB before a server's Accept
 	ReceiveMaximum    uint16        // inbound QoS 1 and 2 messages not yet acknowledged; 65,535, and always before 5.0
 	TopicAliasMaximum uint16        // inbound topic aliases; none
 	MaximumQoS        packet.QoS    // S: of inbound messages; meaningful with LimitQoS

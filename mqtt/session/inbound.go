@@ -32,7 +32,7 @@ func (c *Conn) Next(in []byte, now time.Duration, ev *Event) (n int, err error) 
 			return 0, err
 		}
 	}
-	f, n, err := packet.Split(in, c.version, c.cfg.MaxPacket)
+	f, n, err := packet.Split(in, c.version, c.limit())
 	if err != nil {
 		return 0, err
 	}
@@ -44,10 +44,31 @@ func (c *Conn) Next(in []byte, now time.Duration, ev *Event) (n int, err error) 
 		c.lastIn = now
 	}
 	c.pinging = false
-	if f.Type == packet.PUBLISH && c.phase == up {
-		return n, c.publish(f, ev)
+	if c.phase == up {
+		switch f.Type {
+		case packet.PUBLISH:
+			return n, c.publish(f, ev)
+		case packet.PUBACK, packet.PUBREC, packet.PUBREL, packet.PUBCOMP:
+			if err := ev.ack.Parse(f, c.version); err != nil {
+				return n, err
+			}
+			return n, c.ack(&ev.ack, ev)
+		}
 	}
 	return n, c.handle(f, ev)
+}
+
+// maxEarly is the largest packet, in bytes, that a server takes from a peer
+// that it has not accepted: more than the strings of a CONNECT can have, and
+// a megabyte with their properties.
+const maxEarly = 1 << 20
+
+// limit is the largest packet accepted now; 0 for the protocol's limit.
+func (c *Conn) limit() int {
+	if c.server && c.phase != up && (c.cfg.MaxPacket == 0 || c.cfg.MaxPacket > maxEarly) {
+		return maxEarly
+	}
+	return c.cfg.MaxPacket
 }
 
 // early judges the first byte of a connection that is not up, before a body
@@ -80,7 +101,8 @@ func illegal(t packet.Type, rule, text string) error {
 	return &packet.Error{Type: t, Reason: packet.ProtocolError, Rule: rule, Text: text, Offset: -1}
 }
 
-// handle is every packet but PUBLISH.
+// handle is every packet but PUBLISH and acknowledgements, which only come when
+// the connection is up, and often.
 func (c *Conn) handle(f packet.Frame, ev *Event) error {
 	if !c.mayReceive(f.Type) {
 		return illegal(f.Type, "", "not a packet for "+c.role())
@@ -90,11 +112,6 @@ func (c *Conn) handle(f packet.Frame, ev *Event) error {
 		return c.connect(f, ev)
 	case packet.CONNACK:
 		return c.connack(f, ev)
-	case packet.PUBACK, packet.PUBREC, packet.PUBREL, packet.PUBCOMP:
-		if err := ev.ack.Parse(f, c.version); err != nil {
-			return err
-		}
-		return c.ack(&ev.ack, ev)
 	case packet.SUBSCRIBE:
 		ev.Kind = Subscribe
 		return ev.Subscribe.Parse(f, c.version)

@@ -88,6 +88,37 @@ func (v *server) fails(s string) (reason packet.ReasonCode, bye []byte) {
 	return reason, v.Swap(nil, 0)
 }
 
+// A stranger may announce a megabyte, and then what the configuration says.
+func TestAStrangerSendsLessThanAClient(t *testing.T) {
+	t.Parallel()
+	for _, most := range []int{0, 1000, 2 << 20} {
+		var c Conn
+		var ev Event
+		c.Serve(Config{MaxPacket: most}, 0)
+		// fc ff 3f and a fixed header of 4 bytes are a megabyte.
+		if n, err := c.Next([]byte{0x10, 0xfc, 0xff, 0x3f}, 0, &ev); n != 0 || (err == nil) != (most != 1000) {
+			t.Errorf("%d: a CONNECT of 1 MiB: %d, %v", most, n, err)
+		}
+		if n, err := c.Next([]byte{0x10, 0xfd, 0xff, 0x3f}, 0, &ev); n != 0 || !tooLarge(err) {
+			t.Errorf("%d: a CONNECT of a byte more: %d, %v", most, n, err)
+		}
+		if _, err := c.Next([]byte("\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01a"), 0, &ev); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Accept(new(Session), new(packet.Connack), 0, 0); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := c.Next([]byte{0x30, 0xfd, 0xff, 0x3f}, 0, &ev); n != 0 || (err == nil) != (most != 1000) {
+			t.Errorf("%d: a PUBLISH of a byte more: %d, %v", most, n, err)
+		}
+	}
+}
+
+func tooLarge(err error) bool {
+	var pe *packet.Error
+	return errors.As(err, &pe) && pe.Reason == packet.PacketTooLarge
+}
+
 func TestAServerTakesMessagesAndAcknowledgesThem(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, connect, connack, none string }{

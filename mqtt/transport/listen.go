@@ -22,6 +22,13 @@ type ListenConfig struct {
 	// may connect, Linux asks for write permission. The mode is set after
 	// the socket is made: until then the umask alone decides.
 	SocketMode fs.FileMode
+
+	// ProxyProtocol makes the listener one behind a proxy that sends a header
+	// of the PROXY protocol, version 1 or 2, first on each connection. Without
+	// one within 5 seconds a connection fails at its first Read. RemoteAddr of
+	// a connection is the client's by the header, for which it waits. Only the
+	// proxy should be able to connect: anybody who can chooses an address.
+	ProxyProtocol bool
 }
 
 // Listen is ListenConfig{TLS: cfg}.Listen.
@@ -62,6 +69,9 @@ func (l ListenConfig) Listen(ctx context.Context, addr string) (net.Listener, er
 	}
 	if err != nil {
 		return nil, err
+	}
+	if l.ProxyProtocol {
+		ln = proxyListener{ln}
 	}
 	if l.TLS != nil {
 		ln = tls.NewListener(ln, l.TLS)

@@ -126,6 +126,18 @@ func TestListenTargets(t *testing.T) {
 	}
 }
 
+func TestPlain(t *testing.T) {
+	for addr, want := range map[string]string{
+		"1883": "", ":1883": "", "localhost:1883": "", "tcp:1883": "", "ws:80": "", // hosts of these names
+		"mqtt://:1883": "tcp", "WS://:80/x": "tcp", "mqtts://:8883": "", "wss://:443": "", "http://:80": "",
+		"unix:rel": "unix", "unix:///run/s": "unix", "mqtt+unix:///run/s": "unix",
+	} {
+		if got := Plain(addr); got != want {
+			t.Errorf("%s: got %q, want %q", addr, got, want)
+		}
+	}
+}
+
 func TestListenUnix(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("socket files differ")

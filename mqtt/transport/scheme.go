@@ -36,6 +36,17 @@ func findScheme(name string) (scheme, bool) {
 	return scheme{}, false
 }
 
+// Plain is the network, tcp or unix, of an address to listen on that has a
+// scheme without TLS; empty for others.
+func Plain(addr string) (network string) {
+	name, rest, ok := strings.Cut(addr, ":")
+	s, known := findScheme(name)
+	if !ok || !known || s.tls || s.network == "tcp" && !strings.HasPrefix(rest, "//") {
+		return ""
+	}
+	return s.network
+}
+
 // schemeNames lists all schemes.
 func schemeNames() string {
 	names := make([]string, len(schemes))

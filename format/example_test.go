@@ -1,0 +1,63 @@
+package format_test
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"strings"
+	"time"
+
+	"github.com/mqtools/mqtools/format"
+	"github.com/mqtools/mqtools/mqtt"
+)
+
+var (
+	message = &mqtt.Message{Topic: "boiler/temp", Payload: []byte(`{"c": 61.5}`), QoS: 1}
+	arrival = time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC)
+)
+
+// A pattern in the language of mosquitto_sub -F.
+func ExampleCompile() {
+	p, err := format.Compile("%I %t (%l bytes): %p", "\n")
+	if err != nil {
+		log.Fatal(err)
+	}
+	b, err := p.Append(nil, message, arrival)
+	fmt.Print(string(b), err)
+	// Output:
+	// 2026-01-02T15:04:05+0000 boiler/temp (11 bytes): {"c": 61.5}
+	// <nil>
+}
+
+// A message as one line of JSON, which RecordReader reads back.
+func ExampleRecord() {
+	f := format.Record{JSONPayload: true}
+	b, err := f.Append(nil, message, arrival)
+	fmt.Print(string(b), err)
+	// Output:
+	// {"tst":"2026-01-02T15:04:05.000000+00:00","topic":"boiler/temp","qos":1,"retain":false,"payloadlen":11,"payload":{"c": 61.5},"payload_encoding":"json"}
+	// <nil>
+}
+
+// A line that is wrong is told with its place, and reading goes on.
+func ExampleRecordReader() {
+	r := format.NewRecordReader(strings.NewReader(`{"topic": "a", "payload": "on"}
+{"topic": "b", "pyload": "off"}
+{"topic": "c", "payload": {"n": 1}}
+`), 0)
+	for {
+		m, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Printf("%s %s\n", m.Topic, m.Payload)
+	}
+	// Output:
+	// a on
+	// line 2:26: unknown member "pyload"
+	// c {"n": 1}
+}

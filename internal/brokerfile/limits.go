@@ -1,0 +1,66 @@
+package brokerfile
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/yamlfile"
+	"github.com/mqtools/mqtools/mqtt/broker"
+)
+
+// limit is a key of limits: its largest value, and the setting.
+type limit struct {
+	key  string
+	most int
+	set  func(o *broker.Options, n int)
+}
+
+const many = 1<<31 - 1
+
+var limits = [...]limit{
+	{"connections", many, func(o *broker.Options, n int) { o.MaxConnections = n }},
+	{"connect-rate", many, func(o *broker.Options, n int) { o.ConnectRate = n }},
+	{"sessions", many, func(o *broker.Options, n int) { o.MaxSessions = n }},
+	{"session-expiry", many, func(o *broker.Options, n int) { o.MaxSessionExpiry = time.Duration(n) * time.Second }},
+	{"keep-alive", 65535, func(o *broker.Options, n int) { o.MaxKeepAlive = time.Duration(n) * time.Second }},
+	{"subscriptions", many, func(o *broker.Options, n int) { o.MaxSubscriptions = n }},
+	{"subscription-bytes", many, func(o *broker.Options, n int) { o.MaxSubscriptionBytes = n }},
+	{"packet-bytes", 268435460, func(o *broker.Options, n int) { o.MaxPacketSize = n }},
+	{"topic-bytes", 65535, func(o *broker.Options, n int) { o.MaxTopicBytes = n }},
+	{"topic-levels", 65536, func(o *broker.Options, n int) { o.MaxTopicLevels = n }},
+	{"user-properties", many, func(o *broker.Options, n int) { o.MaxUserProperties = n }},
+	{"receive-maximum", 65535, func(o *broker.Options, n int) { o.ReceiveMaximum = uint16(n) }},
+	{"inflight", 65534, func(o *broker.Options, n int) { o.MaxInflight = n }},
+	{"queue-messages", many, func(o *broker.Options, n int) { o.QueueMessages = n }},
+	{"queue-bytes", many, func(o *broker.Options, n int) { o.QueueBytes = n }},
+	{"queued-bytes", many, func(o *broker.Options, n int) { o.MaxQueuedBytes = n }},
+	{"retained", many, func(o *broker.Options, n int) { o.MaxRetained = n }},
+	{"retained-bytes", many, func(o *broker.Options, n int) { o.MaxRetainedBytes = n }},
+}
+
+func (r *rules) readLimits(f *yamlfile.File, n *yamlfile.Node) error {
+	if n.Kind != yamlfile.Mapping {
+		return f.Errorf(n, "limits are %s, and a mapping is wanted", n.What())
+	}
+	for _, e := range n.Entries {
+		l, err := findLimit(f, e.Key)
+		if err != nil {
+			return err
+		}
+		number, err := strconv.Atoi(e.Value.Text)
+		if e.Value.Kind != yamlfile.Scalar || err != nil || number < 1 || number > l.most {
+			return f.Errorf(e.Value, "the limit %s is not a whole number from 1 to %d", l.key, l.most)
+		}
+		r.limits = append(r.limits, func(o *broker.Options) { l.set(o, number) })
+	}
+	return nil
+}
+
+func findLimit(f *yamlfile.File, key *yamlfile.Node) (*limit, error) {
+	for i := range limits {
+		if limits[i].key == key.Text {
+			return &limits[i], nil
+		}
+	}
+	return nil, f.Errorf(key, "key %q is no limit", yamlfile.ShownKey(key.Text))
+}

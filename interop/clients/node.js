@@ -1,0 +1,8 @@
+// MQTT.js in Node.js: a command and an answer or event per line, in JSON.
+import { readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import mqtt from 'mqtt'
+import { driver } from './driver.js'
+
+const command = driver(mqtt, said => process.stdout.write(JSON.stringify(said) + '\n'), readFileSync)
+createInterface({ input: process.stdin }).on('line', line => command(JSON.parse(line))).on('close', () => process.exit())

@@ -1,0 +1,342 @@
+package broker_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/broker"
+	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
+)
+
+// journal collects what a broker logs.
+type journal struct {
+	mu     sync.Mutex
+	events []broker.Event
+}
+
+func (j *journal) log(e broker.Event) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.events = append(j.events, e)
+}
+
+// of are the events of a kind.
+func (j *journal) of(kind broker.EventKind) (all []string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, e := range j.events {
+		if e.Kind == kind {
+			all = append(all, e.String())
+		}
+	}
+	return all
+}
+
+func TestLimitsHaveTheirReasonsAndEvents(t *testing.T) {
+	t.Parallel()
+	const watch = `
+		w> 10 0d 0004 "MQTT" 04 02 0000 0001 "w"
+		w< {ok4}
+		w> 82 06 0001 0001 "#" 00
+		w< 90 03 0001 00`
+	for _, c := range []struct {
+		name   string
+		o      broker.Options
+		script string
+		events map[broker.EventKind][]string
+	}{
+		{"a topic name of more bytes", broker.Options{MaxTopicBytes: 3}, a5 + watch + `
+			a> 32 09 0004 "long" 0001 00 32 08 0003 "fit" 0002 00
+			a< 40 03 0001 90 40 02 0002
+			w< 30 05 0003 "fit"
+			b> 10 0d 0004 "MQTT" 04 02 0000 0001 "b"
+			b< {ok4}
+			# Before 5.0 an acknowledgement cannot refuse.
+			b> 32 08 0004 "long" 0001 32 07 0003 "fit" 0002
+			b< 40 02 0001 40 02 0002
+			w< 30 05 0003 "fit"`,
+			map[broker.EventKind][]string{broker.EventNotPublished: {
+				`"a" may not publish to "long": topic name invalid (0x90): the topic name is too long`,
+				`"b" may not publish to "long": topic name invalid (0x90): the topic name is too long`}}},
+		{"a topic filter of more bytes", broker.Options{MaxTopicBytes: 3}, a5 + `
+			a> 82 10 0001 00 0004 "long" 00 0003 "fit" 00
+			a< 90 05 0001 00 8f 00
+			b> 10 0d 0004 "MQTT" 04 02 0000 0001 "b"
+			b< {ok4}
+			b> 82 09 0001 0004 "long" 00
+			b< 90 03 0001 80`,
+			map[broker.EventKind][]string{broker.EventSubscribed: {
+				`"a" may not subscribe to "long": topic filter invalid (0x8f)`, `"a" subscribed to "fit"`,
+				`"b" may not subscribe to "long": topic filter invalid (0x8f)`}}},
+		{"a will's topic name of more bytes", broker.Options{MaxTopicBytes: 3}, `
+			a> 10 19 0004 "MQTT" 05 06 0000 00 0001 "a" 00 0004 "long" 0002 "up"
+			a< 20 2a 00 90 27 1f 0024 "the will: the topic name is too long"
+			a< x
+			b> 10 17 0004 "MQTT" 04 06 0000 0001 "b" 0004 "long" 0002 "up"
+			b< 20 02 00 03
+			b< x`,
+			map[broker.EventKind][]string{broker.EventRefused: {
+				`"a" refused: topic name invalid (0x90): the will: the topic name is too long`,
+				`"b" refused: topic name invalid (0x90): the will: the topic name is too long`}}},
+		{"a message of more user properties", broker.Options{MaxUserProperties: 1}, a5 + watch + `
+			a> 32 10 0001 "t" 0001 0a 2600000000 2600000000
+			a> 34 10 0001 "t" 0002 0a 2600000000 2600000000
+			a> 30 0e 0001 "t" 0a 2600000000 2600000000
+			a> 32 0b 0001 "t" 0003 05 2600000000
+			a< 40 03 0001 97 50 03 0002 97 40 02 0003
+			w< 30 03 0001 "t"
+			w> {ping}
+			w< {pong}`,
+			map[broker.EventKind][]string{broker.EventNotPublished: slices.Repeat([]string{
+				`"a" may not publish to "t": quota exceeded (0x97): too many user properties`}, 3)}},
+		{"a SUBSCRIBE of more user properties", broker.Options{MaxUserProperties: 1, ReasonStrings: true}, a5 + `
+			a> 82 15 0001 0a 2600000000 2600000000 0001 "t" 00 0001 "u" 00
+			a< 90 20 0001 1b 1f 0018 "too many user properties" 97 97
+			a> 30 04 0001 "t" 00
+			a> {ping}
+			a< {pong}`,
+			map[broker.EventKind][]string{broker.EventSubscribed: {
+				`"a" may not subscribe to "t": quota exceeded (0x97)`, `"a" may not subscribe to "u": quota exceeded (0x97)`}}},
+		{"a will of more user properties", broker.Options{MaxUserProperties: 1}, `
+			a> 10 20 0004 "MQTT" 05 06 0000 00 0001 "a" 0a 2600000000 2600000000 0001 "t" 0002 "up"
+			a< 20 28 00 97 25 1f 0022 "the will: too many user properties"
+			a< x`,
+			map[broker.EventKind][]string{broker.EventRefused: {`"a" refused: quota exceeded (0x97): the will: too many user properties`}}},
+		{"subscriptions of more bytes", broker.Options{MaxSubscriptionBytes: 2*(160+1) + 3*160 + 5}, a5 + `
+			a> 82 1d 0001 00 0001 "t" 00 0007 "a/b/c/d" 00 0005 "a/b/c" 00 0001 "u" 00
+			a< 90 07 0001 00 00 97 00 00
+			# Once more the same, and what an ended one leaves.
+			a> 82 07 0002 00 0001 "t" 01 82 07 0003 00 0001 "v" 00 a2 06 0004 00 0001 "u" 82 07 0005 00 0001 "v" 00
+			a< 90 04 0002 00 01 90 04 0003 00 97 b0 04 0004 00 00 90 04 0005 00 00`,
+			map[broker.EventKind][]string{broker.EventSubscribed: {`"a" subscribed to "t"`, `"a" may not subscribe to "a/b/c/d": quota exceeded (0x97)`,
+				`"a" subscribed to "a/b/c"`, `"a" subscribed to "u"`, `"a" subscribed to "t"`, `"a" may not subscribe to "v": quota exceeded (0x97)`,
+				`"a" subscribed to "v"`}}},
+		{"a retained message of many levels", broker.Options{MaxRetainedBytes: 160 + 4 + 3 + 3 + 1 + 2*160}, a5 + `
+			a> 33 0b 0005 "a/b/c" 0001 00 "x" 33 09 0003 "a/b" 0002 00 "x"
+			a< 40 03 0001 97 40 03 0002 10`,
+			map[broker.EventKind][]string{broker.EventNotPublished: {`"a" may not publish to "a/b/c": quota exceeded (0x97): too many retained messages`}}},
+		{"a longer keep alive", broker.Options{MaxKeepAlive: time.Minute}, `
+			a> 10 0e 0004 "MQTT" 05 02 0000 00 0001 "a"
+			a< 20 11 00 00 0e 13 003c 21 0400 27 01000000 22 0040
+			b> 10 0d 0004 "MQTT" 04 02 003d 0001 "b"
+			b< 20 02 00 02
+			b< x
+			c> 10 0d 0004 "MQTT" 04 02 0000 0001 "c"
+			c< 20 02 00 02
+			c< x
+			d> 10 0d 0004 "MQTT" 04 02 003c 0001 "d"
+			d< {ok4}`,
+			map[broker.EventKind][]string{broker.EventRefused: {
+				`"b" refused: client identifier not valid (0x85): a keep alive of at most 1m0s is wanted`,
+				`"c" refused: client identifier not valid (0x85): a keep alive of at most 1m0s is wanted`}}},
+		{"a will that has no place among the retained ones", broker.Options{MaxRetained: 1}, a5 + `
+			a> 33 07 0001 "r" 0001 00 "x"
+			a< 40 03 0001 10
+			b> 10 16 0004 "MQTT" 05 26 0000 00 0001 "b" 00 0001 "w" 0002 "up"
+			b< {ok5}
+			b> e0 01 04
+			b< x`,
+			map[broker.EventKind][]string{broker.EventNotPublished: {`"b" may not publish to "w": quota exceeded (0x97): its will`}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var j journal
+			c.o.Log = j.log
+			_, addr := brokertest.StartWith(t, c.o)
+			talk(t, addr, c.script)
+			for kind, want := range c.events {
+				got := j.of(kind)
+				got = slices.DeleteFunc(got, func(s string) bool { return strings.HasPrefix(s, `"w"`) })
+				if !slices.Equal(got, want) {
+					t.Errorf("logged\n%q, want\n%q", got, want)
+				}
+			}
+		})
+	}
+}
+
+// A message that waits in several queues takes room once.
+func TestAllQueuesTogetherHaveALimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var j journal
+		b := broker.New(broker.Options{MaxQueuedBytes: 1000, Log: j.log})
+		defer closeBroker(t, b)
+		for _, id := range []string{"a", "b"} {
+			p := connectPipe(t, b)
+			p.send(`10 13 0004 "MQTT" 05 00 0000 05 11 00000e10 0001 "` + id + `"`)
+			p.expect("{ok5}")
+			p.send(`82 07 0001 00 0001 "t" 01`)
+			p.expect("90 04 0001 00 01")
+			_ = p.nc.Close()
+		}
+		synctest.Wait()
+		p := connectPipe(t, b)
+		p.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "p"`)
+		p.expect("{ok5}")
+		for id := range 4 {
+			p.send(fmt.Sprintf(`32 ee02 0001 "t" 000%d 00 360*"x"`, id+1))
+			p.expect(fmt.Sprintf("40 02 000%d", id+1))
+		}
+		if st := b.Stats(); st.Queued < 1000 || st.Queued > 1600 || st.Dropped != 4 {
+			t.Errorf("%+v; want two messages of about 520 bytes for each, and the others dropped", st)
+		}
+		if got, want := j.of(broker.EventDropped), `message for "a" on "t" dropped: all queues together are full`; len(got) != 2 || got[0] != want && got[1] != want {
+			t.Errorf("logged %q", got)
+		}
+		for _, id := range []string{"a", "b"} {
+			a := connectPipe(t, b)
+			a.send(`10 13 0004 "MQTT" 05 00 0000 05 11 00000000 0001 "` + id + `"`)
+			a.expect("{ok5 present}")
+			for n := range 2 {
+				a.expect(fmt.Sprintf(`32 ee02 0001 "t" 000%d 00 360*"x"`, n+1))
+			}
+			_ = a.nc.Close()
+		}
+		synctest.Wait()
+		if st := b.Stats(); st.Queued != 0 {
+			t.Errorf("%+v; want nothing left", st)
+		}
+		_ = p.nc.Close()
+		synctest.Wait()
+	})
+}
+
+// With all queues full a connected client has a sixteenth of its own: its
+// publishers wait sooner, and nothing is lost.
+func TestFullQueuesSlowPublishersDownSooner(t *testing.T) {
+	t.Parallel()
+	for most, want := range map[int]string{0: "40 02 0001 40 02 0002 40 02 0003 40 02 0004 40 02 0005", 1000: "40 02 0001 40 02 0002"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := broker.New(broker.Options{MaxQueuedBytes: most, QueueBytes: 16_000, MaxInflight: 1})
+			defer closeBroker(t, b)
+			sub, pub := connectPipe(t, b), connectPipe(t, b)
+			sub.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "s"`)
+			sub.expect("{ok5}")
+			sub.send(`82 07 0001 00 0001 "t" 01`)
+			sub.expect("90 04 0001 00 01")
+			pub.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "p"`)
+			pub.expect("{ok5}")
+			const rest = ` 00 360*"x"`
+			var all string
+			for id := range 5 {
+				all += fmt.Sprintf(`32 ee02 0001 "t" 000%d`, id+1) + rest + " "
+			}
+			sent := wireBytes(t, all)
+			go func() { _, _ = pub.nc.Write(sent) }()
+			acks := make(chan []byte)
+			go func() {
+				b, _ := io.ReadAll(pub.nc)
+				acks <- b
+			}()
+			sub.expect(`32 ee02 0001 "t" 0001` + rest) // and no PUBACK: the others wait
+			synctest.Wait()
+			_ = pub.nc.Close()
+			if got := <-acks; !bytes.Equal(got, wireBytes(t, want)) {
+				t.Errorf("a limit of %d: acknowledged % x, want %s", most, got, want)
+			}
+			_ = sub.nc.Close()
+			synctest.Wait()
+		})
+	}
+}
+
+// from is a connection from another address.
+type from struct {
+	net.Conn
+	addr net.Addr
+}
+
+func (f from) RemoteAddr() net.Addr { return f.addr }
+
+func TestConnectionsComeAtALimitedRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var j journal
+		b := broker.New(broker.Options{ConnectRate: 2, Log: j.log})
+		defer closeBroker(t, b)
+		connect := func(addr string) *pipePeer {
+			a, err := net.ResolveTCPAddr("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mine, theirs := net.Pipe()
+			b.ServeConn(from{theirs, a})
+			return &pipePeer{t, mine}
+		}
+		in := func(addr string) {
+			t.Helper()
+			p := connect(addr)
+			p.send(`10 0c 0004 "MQTT" 04 02 0000 0000`)
+			p.expect("{ok4}")
+			_ = p.nc.Close()
+		}
+		refused := func(addr string) {
+			t.Helper()
+			p := connect(addr)
+			p.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "a"`)
+			p.expect(`20 35 00 9f 32 1f 002f "too many connections a second from this address"`)
+			p.end()
+		}
+		time.Sleep(time.Minute)
+		for range 100 { // this machine has no limit
+			in("127.0.0.1:5")
+			in("[::1]:5")
+		}
+		in("192.0.2.1:5")
+		in("192.0.2.1:6")
+		refused("192.0.2.1:7")
+		p := connect("[::ffff:192.0.2.1]:8") // the same address
+		p.send(`10 0d 0004 "MQTT" 04 02 0000 0001 "a"`)
+		p.expect("20 02 00 03")
+		p.end()
+		connect("192.0.2.1:9").end() // not even read
+		in("192.0.2.2:5")
+		in("[2001:db8::1]:5")
+		in("[2001:db8::2]:5")
+		refused("[2001:db8::3]:5") // a host has a whole prefix
+		in("[2001:db8:0:1::1]:5")
+		synctest.Wait()
+		if got := j.of(broker.EventRejected); len(got) != 1 || got[0] != "192.0.2.1:9 rejected: too many connections a second from this address" {
+			t.Errorf("logged %q", got)
+		}
+		if got := j.of(broker.EventRefused); len(got) != 3 || got[0] != `"a" refused: connection rate exceeded (0x9f): too many connections a second from this address` {
+			t.Errorf("logged %q", got)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		in("192.0.2.1:10")
+		refused("192.0.2.1:11")
+		time.Sleep(time.Minute)
+		in("192.0.2.1:12")
+		in("192.0.2.1:13")
+		refused("192.0.2.1:14")
+		synctest.Wait()
+	})
+}
+
+// What is above twice the limit of connections is closed, and logged.
+func TestACrowdIsClosedUnread(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var j journal
+		b := broker.New(broker.Options{MaxConnections: 1, Log: j.log})
+		defer closeBroker(t, b)
+		first, second := connectPipe(t, b), connectPipe(t, b)
+		connectPipe(t, b).end()
+		if got := j.of(broker.EventRejected); len(got) != 1 || got[0] != "pipe rejected: too many connections" {
+			t.Errorf("logged %q", got)
+		}
+		first.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "a"`)
+		first.expect("{ok5}")
+		_, _ = first.nc.Close(), second.nc.Close()
+		synctest.Wait()
+	})
+}

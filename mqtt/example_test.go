@@ -1,0 +1,121 @@
+package mqtt_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/broker"
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// start runs a broker on a free port and returns its URL.
+func start(o broker.Options) (url string, stop func()) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	b := broker.New(o)
+	done := make(chan error)
+	go func() { done <- b.Serve(ln) }()
+	return "mqtt://" + ln.Addr().String(), func() {
+		_ = b.Close(context.Background())
+		<-done
+	}
+}
+
+// Publish returns when the broker has acknowledged the message.
+func ExampleClient_Publish() {
+	url, stop := start(broker.Options{})
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	c, err := mqtt.Dial(ctx, url, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close(ctx)
+	err = c.Publish(ctx, &mqtt.Message{Topic: "lamp/hall", Payload: []byte("on"), QoS: 1, Retain: true})
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+// Taking the next message acknowledges the last one.
+func ExampleClient_Messages() {
+	url, stop := start(broker.Options{})
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	c, err := mqtt.Dial(ctx, url, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close(ctx)
+	if _, err := c.Subscribe(ctx, mqtt.Subscription{Filter: "lamp/#", QoS: 1}); err != nil {
+		log.Fatal(err)
+	}
+	for _, state := range []string{"on", "off"} {
+		if err := c.Publish(ctx, &mqtt.Message{Topic: "lamp/hall", Payload: []byte(state), QoS: 1}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	for m, err := range c.Messages(ctx) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s %s\n", m.Topic, m.Payload)
+		if string(m.Payload) == "off" {
+			break
+		}
+	}
+	// Output:
+	// lamp/hall on
+	// lamp/hall off
+}
+
+// Send waits for room only, so that many messages are on the way at once; Flush
+// waits for the acknowledgements.
+func ExampleClient_Send() {
+	url, stop := start(broker.Options{})
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	c, err := mqtt.Dial(ctx, url, &mqtt.Options{PublishOnly: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close(ctx)
+	for i := range 1000 {
+		if err := c.Send(ctx, &mqtt.Message{Topic: "n", Payload: fmt.Append(nil, i), QoS: 1}, uint64(i)); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(c.Flush(ctx))
+	// Output: <nil>
+}
+
+// An error has a class: what the peer refused has a reason code.
+func ExampleError() {
+	url, stop := start(broker.Options{
+		Authorize: func(_, _, topic string, write bool) bool { return !write || topic != "secret" },
+	})
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	c, err := mqtt.Dial(ctx, url, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close(ctx)
+	err = c.Publish(ctx, &mqtt.Message{Topic: "secret", QoS: 1})
+	fmt.Println(errors.Is(err, packet.NotAuthorized))
+	// Output: true
+}
