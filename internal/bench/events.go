@@ -380,6 +380,9 @@ func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h re
 		rec.Count(result.Unjudged, g.Number, p.QoS, 1)
 		return false
 	case result.Late:
+		if !w.run.ordered {
+			break
+		}
 		rec.Count(result.Reordered, g.Number, p.QoS, 1)
 	}
 	rec.Count(result.Distinct, g.Number, p.QoS, 1)

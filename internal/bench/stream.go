@@ -99,6 +99,7 @@ func (s *stream) run(now time.Duration) time.Duration {
 // client that is not connected are not sent.
 func (s *stream) offer(cl *client, seq uint32, at, now time.Duration) {
 	rec := s.w.rec(at)
+	rec.Count(result.Offered, s.g.Number, s.QoS, 1)
 	rec.Record(ackOp(s.QoS), result.Lag, s.g.Number, now-at)
 	if cl.state != ready {
 		rec.Count(result.Skipped, s.g.Number, s.QoS, 1)
