@@ -126,7 +126,7 @@ func (c *collector) interval(now time.Duration) {
 	}
 	c.add(main)
 	c.from = now
-	if r.o.Status != nil {
+	if r.o.Status != nil && main.End-main.Start >= Step/4 { // shorter ones have no rates worth showing
 		s := Status{Interval: main, Phase: c.phase, Clients: r.clients, Connected: connected}
 		if c.until > 0 {
 			s.Left = max(c.until-now, 0)

@@ -81,7 +81,7 @@ func (w *worker) connect(cl *client, due time.Duration) {
 	cl.state, cl.due = underway, due
 	rec := w.rec(due)
 	rec.Count(result.Attempts, cl.g.Number, result.NoQoS, 1)
-	rec.Record(result.Connect, result.Lag, cl.g.Number, w.loop.Now()-due)
+	rec.Record(result.Connect, result.Lag, cl.g.Number, max(w.loop.Now()-due, 0))
 	_ = cl.c.Connect(&cl.g.specs[(cl.g.Base+cl.index)%uint32(len(cl.g.specs))]) // it is idle
 }
 
@@ -312,7 +312,7 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 	}
 	rec := w.rec(h.Intended)
 	own := int(h.Shard) == w.run.shard.Index
-	if !own || err != nil {
+	if !own || err != nil || h.Intended < max(cl.begun, cl.subbed) { // of an earlier time, but measured from now on
 		rec = w.rec(now)
 	}
 	if err != nil {
