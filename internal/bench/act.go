@@ -53,10 +53,9 @@ func (w *worker) act(a *plan.Action, cl *client, due time.Duration) {
 	case plan.Unsubscribe:
 		w.unsubscribe(cl)
 	case plan.Burst:
-		s := cl.g.streams[0]
 		for range a.Messages {
-			s.offer(cl, cl.more.streams[0].seq, due, w.loop.Now())
-			cl.more.streams[0].seq++
+			cl.g.streams[0].offer(cl, cl.more.streams[0].burst, due, w.loop.Now())
+			cl.more.streams[0].burst++
 		}
 	}
 }
@@ -88,8 +87,11 @@ func (w *worker) noteCut(cl *client) {
 // takeOver connects the client a second time: the broker is to end the first
 // connection.
 func (w *worker) takeOver(cl *client, due time.Duration) {
-	if cl.state != ready || cl.more == nil {
+	if cl.state != ready {
 		return
+	}
+	if cl.more == nil {
+		cl.more = newMore(cl.g)
 	}
 	if cl.more.other == nil {
 		cl.more.other = w.loop.Add(cl.g.Base + cl.index)
@@ -246,8 +248,14 @@ func (w *worker) slow(cl *client, c *swarm.Client, p *packet.Publish, now time.D
 		return
 	}
 	c.Hold()
-	qos, id := p.QoS, p.PacketID
-	w.later(cl.more.busy, func(time.Duration) { c.Ack(qos, id, packet.Success) })
+	qos, id, begun := p.QoS, p.PacketID, cl.begun
+	w.later(cl.more.busy, func(time.Duration) {
+		if cl.c != c || cl.begun != begun { // by another connection
+			c.AckLate(qos, id)
+			return
+		}
+		c.Ack(qos, id, packet.Success)
+	})
 }
 
 // respond answers a request.

@@ -79,6 +79,10 @@ func (w *worker) connect(cl *client, due time.Duration) {
 		return
 	}
 	cl.state, cl.due = underway, due
+	if !cl.alive {
+		cl.alive = true
+		w.run.alive.Add(1)
+	}
 	rec := w.rec(due)
 	rec.Count(result.Attempts, cl.g.Number, result.NoQoS, 1)
 	rec.Record(result.Connect, result.Lag, cl.g.Number, w.loop.Now()-due)
@@ -99,6 +103,7 @@ func (w *worker) Connected(c *swarm.Client, ack *packet.Connack, t *swarm.Timing
 	rec.Record(result.Connect, result.Response, g.Number, t.Begun+t.Total()-cl.due)
 	rec.Count(result.Connects, g.Number, result.NoQoS, 1)
 	cl.tries = 0
+	w.run.reached.Store(true)
 	if cl.more != nil {
 		cl.more.acked = 0
 	}
@@ -207,7 +212,7 @@ func (w *worker) Failed(c *swarm.Client, err error) {
 	rec.Count(result.Failures, cl.g.Number, result.NoQoS, 1)
 	w.countCause(rec, cl, "connect", err)
 	w.run.firstError(err)
-	w.lost(cl)
+	w.lost(cl, err)
 }
 
 // Closed notes why a connection ended that was not to.
@@ -231,7 +236,7 @@ func (w *worker) Closed(c *swarm.Client, err error) {
 	if !cl.g.Persistent() {
 		w.forget(c)
 	}
-	w.lost(cl)
+	w.lost(cl, err)
 }
 
 // forget gives up what a client has under way.
@@ -247,8 +252,9 @@ func (w *worker) countCause(rec *result.Recorder, cl *client, what string, err e
 	rec.CountError(cl.g.Number, what, swarm.Kind(err))
 }
 
-// lost has a client come back, or not.
-func (w *worker) lost(cl *client) {
+// lost has a client come back, or not. err is why it was lost, nil if this side
+// ended the connection.
+func (w *worker) lost(cl *client, err error) {
 	cl.state = away
 	now := w.loop.Now()
 	switch r := cl.g.Reconnect; {
@@ -258,6 +264,9 @@ func (w *worker) lost(cl *client) {
 		at := now + cl.g.Backoff(cl.index, uint32(cl.tries))
 		cl.tries++
 		w.later(at, func(time.Duration) { w.connect(cl, at) })
+	case cl.alive:
+		cl.alive = false
+		w.run.isLost(err)
 	}
 	// One that tries and tries shall not keep the others waiting.
 	if !cl.again && (cl.g.Reconnect == nil || cl.tries > 3) {
@@ -321,7 +330,7 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 		return
 	}
 	if h.Kind == result.KindReply {
-		if own && h.Publisher == cl.number {
+		if own && h.Publisher == cl.number && cl.answered(w, h.Seq) {
 			rec.Record(result.RTT, result.Response, g.Number, now-h.Intended)
 		}
 		return

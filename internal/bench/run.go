@@ -4,9 +4,11 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,6 +56,10 @@ var ErrNotReached = errors.New("no client could connect")
 // ErrLate says that a shard was not connected when the publishing began.
 var ErrLate = errors.New("the clients were not all connected in time")
 
+// ErrLost says that no client is connected any more, and none will come back; the
+// last cause is wrapped.
+var ErrLost = errors.New("all connections were lost")
+
 // run is one run.
 type run struct {
 	o       Options
@@ -67,6 +73,7 @@ type run struct {
 	cut     []atomic.Int64 // by publisher, when its connection was cut; nil without wills
 	header  bool           // all messages have one
 	whole   bool           // a subscriber gets all messages of a publisher, or none
+	returns bool           // an action may connect clients again
 
 	clients int   // that the shard connects
 	epoch   int64 // by the wall clock, nanoseconds since 1970
@@ -76,6 +83,8 @@ type run struct {
 	res *result.Result
 
 	waiting atomic.Int64  // clients that have not come to their first readiness, or failed for good
+	alive   atomic.Int64  // clients that are connected, or will be
+	reached atomic.Bool   // one has been connected
 	ready   chan struct{} // a slot: waiting has become 0
 	first   atomic.Pointer[error]
 	giveUp  atomic.Pointer[error]
@@ -146,11 +155,14 @@ func (r *run) prepare(ctx context.Context) error {
 
 // prepareStreams makes what the streams and subscriptions of all workers share.
 func (r *run) prepareStreams() {
-	r.header, r.fan = true, r.p.FanOut()
+	r.header, r.fan = r.p.HasHeader(), r.p.FanOut()
+	r.whole = len(r.fan.Reasons()) == 0
+	r.returns = slices.ContainsFunc(r.p.Actions, func(a *plan.Action) bool { return a.Do == plan.Connect })
 	r.shared = make([]*result.SharedChecker, len(r.p.Groups))
 	for _, g := range r.p.Groups {
+		r.whole = r.whole && len(g.Publish) <= 1 && len(g.Subscribe) <= 1
 		for _, p := range g.Publish {
-			r.header = r.header && p.Payload.HasHeader()
+			r.whole = r.whole && p.OneTopic()
 			if !p.Closed() && r.lags == nil {
 				r.lags = new(lagTable)
 			}
@@ -188,11 +200,27 @@ func (r *run) play(ctx context.Context) error {
 	if err := r.awaitReady(ctx, publishing, fixed); err != nil {
 		return err
 	}
-	r.enter(c, plan.PhaseSettle, r.now(), 0)
-	settled := r.since + r.p.Phases.Settle
+	settled := r.now() + r.p.Phases.Settle
 	if fixed {
 		settled = publishing
 	}
+	err := r.publish(ctx, c, settled)
+	r.enter(c, plan.PhaseDrain, r.now(), r.p.Phases.Drain)
+	for _, w := range r.workers {
+		w.loop.Do(w.stopPublishing)
+	}
+	drain := context.WithoutCancel(ctx)
+	derr := r.until(drain, r.since+r.p.Phases.Drain, r.drained)
+	for _, w := range r.workers {
+		w.loop.Do(w.leave)
+	}
+	lerr := r.until(drain, r.now()+2*time.Second, func() bool { return r.connected() == 0 })
+	return cmp.Or(err, derr, lerr)
+}
+
+// publish goes through the phases in which clients publish.
+func (r *run) publish(ctx context.Context, c *collector, settled time.Duration) error {
+	r.enter(c, plan.PhaseSettle, r.now(), 0)
 	if err := r.until(ctx, settled, nil); err != nil {
 		return err
 	}
@@ -214,18 +242,7 @@ func (r *run) play(ctx context.Context) error {
 	}
 	counting := func() int64 { return r.sum(func(w *worker) int64 { return w.counting }) }
 	counted := counting() > 0 && end == swarm.Never
-	err := r.until(ctx, end, func() bool { return counted && counting() == 0 })
-	r.enter(c, plan.PhaseDrain, r.now(), r.p.Phases.Drain)
-	for _, w := range r.workers {
-		w.loop.Do(w.stopPublishing)
-	}
-	drain := context.WithoutCancel(ctx)
-	derr := r.until(drain, r.since+r.p.Phases.Drain, r.drained)
-	for _, w := range r.workers {
-		w.loop.Do(w.leave)
-	}
-	lerr := r.until(drain, r.now()+2*time.Second, func() bool { return r.connected() == 0 })
-	return errors.Join(err, derr, lerr)
+	return r.until(ctx, end, func() bool { return counted && counting() == 0 })
 }
 
 // publishingAt is when the publishing of one of several shards begins: all begin
@@ -254,7 +271,7 @@ func (r *run) awaitReady(ctx context.Context, latest time.Duration, fixed bool) 
 			return context.Cause(ctx)
 		}
 	}
-	if first := r.first.Load(); first != nil && r.connected() == 0 {
+	if first := r.first.Load(); first != nil && !r.reached.Load() {
 		return fmt.Errorf("%w: %w", ErrNotReached, *first)
 	}
 	return nil
@@ -287,11 +304,12 @@ func (r *run) until(ctx context.Context, at time.Duration, done func() bool) err
 
 // drained tells that nothing is under way any more.
 func (r *run) drained() bool {
-	return r.sum(func(w *worker) int64 { return w.queued + w.flying }) == 0 && r.sum(func(w *worker) int64 { return w.expected - w.distinct }) <= 0
+	return r.sum(func(w *worker) int64 { return w.queued + w.flying + w.asking }) == 0 && r.sum(func(w *worker) int64 { return w.expected - w.distinct }) <= 0
 }
 
 // enter begins a phase.
 func (r *run) enter(c *collector, phase plan.Phase, at, length time.Duration) {
+	at = at.Truncate(time.Microsecond) // as intended times are: what is due now is of this phase
 	c.cut(phase, at, length)
 	r.since = at
 	r.tell(result.NotePhase, string(phaseNames[phase]))
@@ -344,6 +362,15 @@ func (r *run) firstError(err error) {
 	r.note(err)
 }
 
+// isLost counts a client that will not come back; the run ends with the last one,
+// unless the plan has it so: then err is nil.
+func (r *run) isLost(err error) {
+	if r.alive.Add(-1) == 0 && err != nil && !r.returns {
+		err = fmt.Errorf("%w: %w", ErrLost, err)
+		r.giveUp.CompareAndSwap(nil, &err)
+	}
+}
+
 // cutTime is when the connection of a client was cut; 0 if it was not.
 func (r *run) cutTime(publisher uint32) time.Duration {
 	if int(publisher) >= len(r.cut) {
@@ -360,6 +387,16 @@ func (r *run) isReady() {
 		default:
 		}
 	}
+}
+
+// subscribers is the number of groups that subscribe.
+func (r *run) subscribers() (n int) {
+	for _, g := range r.p.Groups {
+		if len(g.Subscribe) > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // finish judges what did not arrive.
@@ -388,7 +425,7 @@ func (r *run) finish(end *result.End) {
 		})
 	}
 	for _, s := range r.shared {
-		if s != nil {
+		if s != nil && r.whole && r.subscribers() == 1 {
 			add(s.Missing(of, result.MaxExamples))
 		}
 	}

@@ -186,18 +186,9 @@ func (s *Summary) rates() {
 	rate := func(c result.Counter) float64 { return perSecond(count(measure, c), s.Measured) }
 	s.Rates = Rates{
 		Offered: rate(result.Offered), Sent: rate(result.Sent), Acked: rate(result.Acked),
-		Expected: rate(result.Expected), Delivered: rate(s.received()),
+		Expected: rate(result.Expected), Delivered: rate(result.Distinct),
 		Connects: perSecond(count(s.Result.Sum(result.PhaseConnect), result.Connects), s.span(result.PhaseConnect)),
 	}
-}
-
-// received is the counter that tells deliveries: without headers, repetitions
-// are not told apart.
-func (s *Summary) received() result.Counter {
-	if s.Result.Run.Plan.Header {
-		return result.Distinct
-	}
-	return result.Foreign
 }
 
 func (s *Summary) latencies(whole *result.Interval) {
@@ -276,7 +267,7 @@ func (s *Summary) backlog() {
 		if i.Phase == result.PhaseDrain {
 			break
 		}
-		outstanding += count(i, result.Expected) - count(i, s.received())
+		outstanding += count(i, result.Expected) - count(i, result.Distinct)
 		if i.Phase == result.PhaseMeasure {
 			x, y = append(x, i.End.Seconds()), append(y, float64(outstanding))
 		}
