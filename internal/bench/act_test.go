@@ -237,6 +237,16 @@ actions:
 `, func(o *outcome) {
 		o.want("pubs", map[string]int64{"offered": 120, "sent": 120, "acked": 120})
 	}},
+	{"a closed loop at QoS 0 goes on when its buffer has been written", `
+phases: {settle: 0s, warm-up: 0s, measure: 0s, drain: 20s}
+groups:
+  sub: {clients: 1, subscribe: t}
+  pub: {clients: 1, publish: {topic: t, payload: 100, pace: unlimited, messages: 20000}}
+`, func(o *outcome) {
+		o.clean()
+		o.want("pub", map[string]int64{"offered": 20000, "sent": 20000})
+		o.want("sub", map[string]int64{"distinct": 20000})
+	}},
 	{"clients that an action connects", `
 phases: {settle: 0s, warm-up: 0s, measure: 500ms, drain: 10s}
 groups:

@@ -240,9 +240,9 @@ func (r *run) publish(ctx context.Context, c *collector, settled time.Duration) 
 	if r.p.Phases.Measure > 0 {
 		end = r.since + r.p.Phases.Measure
 	}
-	counting := func() int64 { return r.sum(func(w *worker) int64 { return w.counting }) }
-	counted := counting() > 0 && end == swarm.Never
-	return r.until(ctx, end, func() bool { return counted && counting() == 0 })
+	return r.until(ctx, end, func() bool {
+		return end == swarm.Never && r.sum(func(w *worker) int64 { return w.counting }) == 0
+	})
 }
 
 // publishingAt is when the publishing of one of several shards begins: all begin

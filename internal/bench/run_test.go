@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -93,6 +94,9 @@ func play(t testing.TB, yaml string, engine swarm.Engine, target *transport.Targ
 // eachEngine runs a test with each engine.
 func eachEngine(t *testing.T, test func(t *testing.T, e swarm.Engine)) {
 	for _, e := range []swarm.Engine{swarm.Lite, swarm.Std} {
+		if e == swarm.Lite && runtime.GOOS != "linux" {
+			continue
+		}
 		t.Run(e.String(), func(t *testing.T) {
 			t.Parallel()
 			test(t, e)
