@@ -29,8 +29,9 @@ actions:
 `, func(o *outcome) {
 		o.clean()
 		o.want("subs", map[string]int64{"attempts": 8, "connects": 8, "subscribes": 4, "losses": 0, "failures": 0})
-		o.want("pubs", map[string]int64{"attempts": 10, "connects": 10, "losses": 0, "offered": 400})
-		if got := o.counted("pubs"); got["sent"]+got["skipped"] != 400 || got["acked"] != got["sent"] {
+		o.want("pubs", map[string]int64{"losses": 0, "failures": 0, "offered": 400})
+		// One that is still on its way back when it is to part never gets there.
+		if got := o.counted("pubs"); got["attempts"] != 10 || got["connects"] < 8 || got["sent"]+got["skipped"] != 400 || got["acked"] != got["sent"] {
 			o.Errorf("pubs: %v", got)
 		}
 	}},
@@ -44,7 +45,9 @@ groups:
 actions:
   - {at: measure+200ms, do: takeover, group: subs, over: 100ms, times: 2, every: 400ms}
 `, func(o *outcome) {
-		o.clean()
+		if f := o.Total; f.Lost+f.Duplicates+f.Reordered+f.Corrupt != 0 || len(o.Errors()) > 0 {
+			o.Errorf("%+v, %v", f, o.Errors())
+		}
 		o.want("subs", map[string]int64{"attempts": 12, "connects": 12, "subscribes": 4, "losses": 0, "failures": 0, "distinct": 400})
 		o.want("pubs", map[string]int64{"attempts": 4, "sent": 400, "acked": 400})
 	}},
@@ -156,7 +159,7 @@ actions:
   - {at: measure+200ms, do: cut, group: slower, times: 4, every: 200ms}
 `, func(o *outcome) {
 		for _, g := range []string{"slow", "slower"} {
-			o.want(g, map[string]int64{"distinct": 100, "connects": 10, "losses": 0, "reordered": 0})
+			o.want(g, map[string]int64{"distinct": 100, "attempts": 10, "losses": 0, "reordered": 0})
 		}
 		o.want("slower", map[string]int64{"duplicates": 0})
 		if f := o.Total; f.Lost != 0 || len(o.Errors()) > 0 {

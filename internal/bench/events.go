@@ -2,6 +2,7 @@ package bench
 
 import (
 	"errors"
+	"math"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/plan"
@@ -16,6 +17,9 @@ func (w *worker) specs(g *group) []swarm.Spec {
 	window := 1
 	for _, p := range g.Publish {
 		window = max(window, p.Window)
+	}
+	if g.Respond != nil {
+		window = math.MaxUint16 // as many as the broker takes
 	}
 	cfg := session.Config{SendWindow: window, ReceiveMaximum: g.ReceiveMaximum}
 	specs := make([]swarm.Spec, len(w.run.o.Swarm.Targets))
@@ -185,6 +189,10 @@ func (w *worker) Subscribed(c *swarm.Client, tag uint64, p *packet.Suback) {
 		}
 		rec.Count(counter, cl.g.Number, result.NoQoS, 1)
 	}
+	if tag == tagChurn {
+		cl.more.churning--
+		w.asking--
+	}
 	if tag == tagSubscribe && cl.state == underway {
 		w.isReady(cl)
 	}
@@ -208,6 +216,10 @@ func (w *worker) Failed(c *swarm.Client, err error) {
 	if c != cl.c || w.leaving {
 		return
 	}
+	if errors.Is(err, swarm.ErrClosed) { // the plan has it cut
+		w.lost(cl, nil)
+		return
+	}
 	rec := w.rec(cl.due)
 	rec.Count(result.Failures, cl.g.Number, result.NoQoS, 1)
 	w.countCause(rec, cl, "connect", err)
@@ -219,6 +231,10 @@ func (w *worker) Failed(c *swarm.Client, err error) {
 func (w *worker) Closed(c *swarm.Client, err error) {
 	cl := &w.clients[c.User]
 	now := w.loop.Now()
+	if cl.more != nil && c == cl.c {
+		w.asking -= cl.more.churning
+		cl.more.churning = 0
+	}
 	if c != cl.c { // thrown out by a takeover, as it was to be
 		w.forget(c)
 		return
@@ -258,8 +274,10 @@ func (w *worker) lost(cl *client, err error) {
 	cl.state = away
 	now := w.loop.Now()
 	switch r := cl.g.Reconnect; {
-	case cl.more != nil && cl.more.next > now: // its life has a plan
-		w.later(cl.more.next, func(now time.Duration) { w.connect(cl, cl.more.next) })
+	case cl.more != nil && cl.more.next > 0: // its life has a plan
+		at := cl.more.next
+		cl.more.next = 0
+		w.later(at, func(time.Duration) { w.connect(cl, at) })
 	case r != nil:
 		at := now + cl.g.Backoff(cl.index, uint32(cl.tries))
 		cl.tries++
@@ -348,7 +366,7 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 	if h.Kind == result.KindRequest && g.Respond != nil {
 		w.respond(cl, p, h, now)
 	}
-	if first := w.judge(rec, cl, p, h); !first {
+	if first := w.judge(rec, cl, p, h, c != cl.c); !first {
 		return
 	}
 	switch {
@@ -371,8 +389,8 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 }
 
 // judge counts what is wrong with a delivery, and tells whether it is the first
-// of its message.
-func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h result.Header) bool {
+// of its message. old: it came by a connection that has been taken over.
+func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h result.Header, old bool) bool {
 	g := cl.g
 	outcome := result.Unknown
 	publisher := h.Publisher
@@ -383,13 +401,20 @@ func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h re
 	}
 	switch outcome {
 	case result.Duplicate:
+		// Who was taken over has lost what QoS 2 needs to know of redeliveries.
+		if p.QoS == 2 && (old || p.Dup) && cl.more != nil && cl.more.other != nil {
+			rec.Count(result.Unjudged, g.Number, p.QoS, 1)
+			return false
+		}
 		rec.Count(result.Duplicates, g.Number, p.QoS, 1)
 		return false
 	case result.Unknown:
 		rec.Count(result.Unjudged, g.Number, p.QoS, 1)
 		return false
 	case result.Late:
-		rec.Count(result.Reordered, g.Number, p.QoS, 1)
+		if !old && !p.Retain && w.run.ordered(publisher) {
+			rec.Count(result.Reordered, g.Number, p.QoS, 1)
+		}
 	}
 	rec.Count(result.Distinct, g.Number, p.QoS, 1)
 	w.distinct++

@@ -180,7 +180,11 @@ groups:
 			if got < inner*998/1000 {
 				t.Errorf("p%g: %v, and the broker alone took %v", p, got, inner)
 			}
-			if outer := c.Percentile(p + 0.5); got > outer*102/100+60*time.Millisecond {
+			noise := 60 * time.Millisecond
+			if p > 50 { // a machine that is busy holds up a share of them
+				noise = 500 * time.Millisecond
+			}
+			if outer := c.Percentile(p + 0.5); got > outer*102/100+noise {
 				t.Errorf("p%g: %v, and the broker took %v", p, got, outer)
 			}
 		}

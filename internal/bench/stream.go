@@ -156,6 +156,7 @@ func (cl *client) pump(w *worker) {
 	if cl.state != ready || cl.more == nil {
 		return
 	}
+	w.sendReplies(cl)
 	now := w.loop.Now()
 	for _, s := range cl.g.streams {
 		if !s.drain(cl, now) || s.sched != nil || !s.open || !w.publishing {

@@ -33,7 +33,7 @@ type worker struct {
 	leaving    bool
 
 	queued, flying     int64 // messages that are due and wait; without an acknowledgement
-	asking             int64 // requests without a reply
+	asking             int64 // requests without a reply; of churn, without SUBACK or UNSUBACK
 	expected, distinct int64 // deliveries
 	filling, counting  int64 // streams that prepare, and that have an end, and are not over
 
@@ -83,13 +83,15 @@ const (
 
 // more is what only some clients have.
 type more struct {
-	streams []clientStream      // by the group's streams
-	asked   map[uint32]struct{} // requests without a reply, by the header's number
-	acked   int                 // of this connection, for churn
-	lives   uint32
-	next    time.Duration // when a life that has ended begins again
-	busy    time.Duration // until then a slow one is busy
-	other   *swarm.Client // the one that a takeover throws out, or another that is free
+	streams  []clientStream      // by the group's streams
+	asked    map[uint32]struct{} // requests without a reply, by the header's number
+	replies  queue[*packet.Publish]
+	churning int64 // requests of subscription churn without an answer
+	acked    int   // of this connection, for churn
+	lives    uint32
+	next     time.Duration // when a life that has ended begins again; 0: none has
+	busy     time.Duration // until then a slow one is busy
+	other    *swarm.Client // the one that a takeover throws out, or another that is free
 }
 
 func newMore(g *group) *more { return &more{streams: make([]clientStream, len(g.streams))} }
@@ -149,7 +151,7 @@ func (w *worker) addClients(loops int) {
 			index := s.Client(g.Group, place)
 			cl := client{g: g, alive: !g.Deferred, index: index, number: s.Publisher(g.Group, index), c: w.loop.Add(g.Base + index)}
 			cl.c.User = uint32(len(w.clients))
-			if len(g.streams) > 0 || g.Slow != nil || g.Churn != nil {
+			if len(g.streams) > 0 || g.Respond != nil || g.SubChurn != nil || g.Slow != nil || g.Churn != nil {
 				cl.more = newMore(g)
 			}
 			w.clients = append(w.clients, cl)
@@ -228,9 +230,7 @@ func (w *worker) begin(phase plan.Phase, at time.Duration) {
 func (w *worker) stopPublishing() {
 	now := w.loop.Now()
 	w.publishing, w.end = false, min(w.end, now)
-	for _, s := range w.streams {
-		s.run(now)
-	}
+	w.Due(now)
 	for i := range w.clients {
 		w.clients[i].pump(w)
 	}
