@@ -15,6 +15,7 @@ import (
 
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/bench"
+	"github.com/mqtools/mqtools/internal/bench/metrics"
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
@@ -33,6 +34,10 @@ type runner struct {
 	start time.Time
 
 	broker string // its version
+
+	lines    *jsonLines        // of --json; nil: not wanted
+	exporter *metrics.Exporter // of --metrics; nil: not wanted
+	watchers []watcher         // beside the status, these
 }
 
 // runCommand does "mqbench run" and its short forms.
@@ -42,8 +47,13 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	r := &runner{inv: inv}
-	if err := r.read(ctx); err != nil {
+	ctx, stop, err := r.watch(ctx)
+	if err != nil {
 		return err
+	}
+	defer stop()
+	if err := r.read(ctx, nil); err != nil {
+		return r.tellError(ctx, err)
 	}
 	defer r.conn.Close()
 	out, err := openOut(inv)
@@ -56,14 +66,14 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	for n := range inv.Values.Int("repeat") {
 		res, err := r.once(ctx, n, out)
 		if res == nil {
-			return r.failed(ctx, err)
+			return r.tellError(ctx, r.failed(ctx, err))
 		}
 		if err != nil {
 			inv.Errorf("the run ended early: %v", bareError(ctx, err))
-			last = r.failed(ctx, err)
+			last = r.tellError(ctx, r.failed(ctx, err))
 		}
 		sum = report.Summarize(res)
-		if err := writeReport(inv, sum, report.CheckFailOn(sum, conditions)); err != nil {
+		if err := r.report(sum, report.CheckFailOn(sum, conditions)); err != nil {
 			return err
 		}
 		if last != nil {
@@ -73,6 +83,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	if err := out.Close(); err != nil {
 		return cli.Failed(cli.ExitFailure, err)
 	}
+	r.hold(ctx)
 	if last != nil {
 		return last
 	}
@@ -104,9 +115,9 @@ func verdict(inv *cli.Invocation, s *report.Summary, checks []report.Check) erro
 }
 
 // read reads the plan and how to run it.
-func (r *runner) read(ctx context.Context) (err error) {
+func (r *runner) read(ctx context.Context, change func(*plan.Options)) (err error) {
 	inv, v := r.inv, r.inv.Values
-	if r.plan, err = readPlan(inv, inv.Args, nil); err != nil {
+	if r.plan, err = readPlan(inv, inv.Args, change); err != nil {
 		return err
 	}
 	if r.shard, err = readShard(inv, r.plan); err != nil {
@@ -192,7 +203,18 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 		Plan: result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: p.Scale, Closed: closed(p), Header: headed(p)}}
 	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: r.broker}
 	s := newStatus(inv, p, r.shard)
-	o.Tell, o.Status = s.tell, s.show
+	r.beginWatching(repeat)
+	watchers := append([]watcher{s}, r.watchers...)
+	o.Tell = func(n result.Note) {
+		for _, w := range watchers {
+			w.tell(n)
+		}
+	}
+	o.Status = func(st bench.Status) {
+		for _, w := range watchers {
+			w.show(st)
+		}
+	}
 	if out != nil {
 		var err error
 		if o.Out, err = result.NewWriter(out, o.Run, o.Header); err != nil {
@@ -202,6 +224,9 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 	s.begin(r.opts.Swarm.Targets)
 	res, err := bench.Run(ctx, o)
 	s.end()
+	if r.exporter != nil {
+		r.exporter.End()
+	}
 	return res, err
 }
 
