@@ -20,12 +20,13 @@ type Limits struct {
 	Conntrack uint64 // connections that the firewall follows; 0: it follows none
 }
 
-// ThisMachine are the limits here, with sources addresses to connect from.
-func ThisMachine(sources int) Limits {
+// ThisMachine are the limits here, with sources addresses to connect from, 0 for
+// that of the system's choice. ownPorts tells that the run chooses the ports.
+func ThisMachine(sources int, ownPorts bool) Limits {
 	env := result.ThisEnvironment()
 	l := Limits{Files: env.NoFileHard, AllFiles: number("/proc/sys/fs/file-max"), Conntrack: number("/proc/sys/net/netfilter/nf_conntrack_max"), Memory: available()}
-	if sources > 0 {
-		l.OwnPorts, l.Ports = true, sources*(65535-1024+1)
+	if ownPorts {
+		l.OwnPorts, l.Ports = true, max(sources, 1)*(65535-1024+1)
 		return l
 	}
 	if b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {

@@ -163,11 +163,15 @@ func (r *runner) read(ctx context.Context, change func(*plan.Options)) (err erro
 	if o.Sources, err = readSources(v.Strings("source-ip")); err != nil {
 		return cli.Usagef("%s: %v", v.Label("source-ip"), err)
 	}
-	if len(o.Sources) > 0 {
+	if len(o.Sources) > 0 || r.plan.Clients() > manyPorts {
 		o.FirstPort, o.LastPort = 1024, 65535
 	}
 	return r.fits()
 }
+
+// manyPorts is how many clients get ports that the system chooses. It finds them
+// ever more slowly as its range fills up, which has some 28,000.
+const manyPorts = 10_000
 
 // fits refuses a plan that cannot run here, before anything connects.
 func (r *runner) fits() error {
