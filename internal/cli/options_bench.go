@@ -96,12 +96,12 @@ var loadOptions = []Option{
 
 var scaleOptions = []Option{
 	{
-		Name: "engine", Tools: Bench, For: CommandRun | CommandSearch, Group: GroupScale, Type: TypeChoice,
+		Name: "engine", Tools: Bench, For: CommandRun | CommandSearch | CommandDoctor | CommandK8s, Group: GroupScale, Type: TypeChoice,
 		Placeholder: "ENGINE", Default: "auto", Complete: CompleteChoice, Choices: []Choice{{"auto", nil}, {"lite", nil}, {"std", nil}},
 		Help: "lite drives plain TCP connections by few loops, some hundred bytes each (Linux), std any by goroutines; auto is lite if it can",
 	},
 	{
-		Name: "loops", Tools: Bench, For: CommandRun | CommandSearch, Group: GroupScale, Type: TypeInt, Min: 1, Max: 1024,
+		Name: "loops", Tools: Bench, For: CommandRun | CommandSearch | CommandK8s, Group: GroupScale, Type: TypeInt, Min: 1, Max: 1024,
 		Placeholder: "N", Help: "loops that drive the clients; unless given one for each processor",
 	},
 	{
@@ -128,7 +128,7 @@ var measureOptions = []Option{
 		Placeholder: "FILE", Complete: CompleteFile, Help: "write the result, or the page, into FILE; - is standard output",
 	},
 	{
-		Name: "format", Short: "F", Tools: Bench, For: CommandRun | CommandSearch | CommandReport | CommandDiff, Group: GroupMeasure, Type: TypeChoice,
+		Name: "format", Short: "F", Tools: Bench, For: CommandRun | CommandSearch | CommandReport, Group: GroupMeasure, Type: TypeChoice,
 		Placeholder: "FORMAT", Default: "text", Complete: CompleteChoice,
 		Choices: []Choice{{"text", nil}, {"json", nil}, {"csv", nil}, {"markdown", []string{"md"}}, {"junit", nil}, {"hgrm", nil}, {"hlog", nil}},
 		Help:    "format of the report: text, json, csv, markdown, junit, hgrm or hlog",
@@ -194,8 +194,12 @@ var measureOptions = []Option{
 		Placeholder: "NAME", Default: "mqbench", Help: "name of the job",
 	},
 	{
-		Name: "namespace", Tools: Bench, For: CommandK8s, Group: GroupMeasure, Type: TypeString,
+		Name: "namespace", Tools: Bench, For: CommandK8s | CommandCollect, Group: GroupMeasure, Type: TypeString,
 		Placeholder: "NAME", Help: "namespace of the job",
+	},
+	{
+		Name: "secret", Tools: Bench, For: CommandK8s, Group: GroupMeasure, Type: TypeString,
+		Placeholder: "NAME", Help: "Kubernetes Secret whose entries the pods get as variables, as MQ_PASSWORD",
 	},
 	{
 		Name: "start-in", Tools: Bench, For: CommandK8s, Group: GroupMeasure, Type: TypeDuration,

@@ -52,6 +52,51 @@ func Tool() cli.Tool {
 				},
 			},
 			{
+				Name: "report", Bit: cli.CommandReport, MaxArgs: -1,
+				Summary: "report saved results",
+				Usage:   "FILE... [OPTION]...",
+				Examples: []cli.Example{
+					{Command: "mqbench report run.jsonl -F markdown", Text: "as tables for an issue"},
+					{Command: "mqbench report shard-*.jsonl --fail-on 'p99>10ms'", Text: "one report of all shards, with a threshold"},
+				},
+			},
+			{
+				Name: "diff", Bit: cli.CommandDiff, MaxArgs: 2,
+				Summary:  "compare two saved runs, or repetitions",
+				Usage:    "A B [OPTION]...",
+				Examples: []cli.Example{{Command: "mqbench diff before.jsonl after.jsonl --gate p99=+10%", Text: "status 4 if the latency has grown by more than a tenth"}},
+			},
+			{
+				Name: "merge", Bit: cli.CommandMerge, MaxArgs: -1,
+				Summary:  "merge the results of a run's shards, exactly",
+				Usage:    "FILE... --out FILE",
+				Examples: []cli.Example{{Command: "mqbench merge shard-*.jsonl --out run.jsonl", Text: "one result of all shards"}},
+			},
+			{
+				Name: "k8s", Bit: cli.CommandK8s, MaxArgs: 1,
+				Summary:  "print a Kubernetes job that runs a plan in several pods",
+				Usage:    "PRESET|FILE.yaml|conn|pub|sub|pubsub [OPTION]...",
+				Examples: []cli.Example{{Command: "mqbench k8s my.yaml --shards 40 -h broker.lan | kubectl apply -f -", Text: "the scenario in 40 pods, which begin 90 seconds from now"}},
+			},
+			{
+				Name: "collect", Bit: cli.CommandCollect, MaxArgs: -1,
+				Summary: "find the results of shards in directories and logs, and merge them",
+				Usage:   "FILE|DIRECTORY|-... --out FILE | k8s job/NAME --out FILE",
+				Examples: []cli.Example{
+					{Command: "mqbench collect k8s job/mqbench --out run.jsonl", Text: "from the logs of a Kubernetes job"},
+					{Command: "mqbench collect logs/ --out run.jsonl", Text: "from all files of a directory"},
+				},
+			},
+			{
+				Name: "doctor", Bit: cli.CommandDoctor, MaxArgs: 1,
+				Summary: "compare what a run needs with what the machine has",
+				Usage:   "[PRESET|FILE.yaml|conn|pub|sub|pubsub] [OPTION]...",
+				Examples: []cli.Example{
+					{Command: "mqbench doctor oms/conn-tcp-1M-5K --procs 8 --source-ip 127.0.0.1-20", Text: "whether a million connections fit in eight processes"},
+					{Command: "mqbench doctor", Text: "how many clients fit"},
+				},
+			},
+			{
 				Name: "play", Bit: cli.CommandPlay, MaxArgs: -1,
 				Summary: "play scripted conversations to a client or a broker",
 				Usage:   "SCRIPT... --listen ADDR | --connect ADDR",
@@ -66,6 +111,18 @@ func Tool() cli.Tool {
 			switch inv.Tool.Command.Bit {
 			case cli.CommandPlay:
 				return play(ctx, inv, inv.Args)
+			case cli.CommandDoctor:
+				return doctor(inv)
+			case cli.CommandK8s:
+				return k8s(inv)
+			case cli.CommandReport:
+				return reportCommand(inv)
+			case cli.CommandMerge:
+				return merge(inv)
+			case cli.CommandDiff:
+				return diff(inv)
+			case cli.CommandCollect:
+				return collect(ctx, inv)
 			default:
 				return runCommand(ctx, inv)
 			}

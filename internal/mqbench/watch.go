@@ -51,14 +51,42 @@ func (r *runner) watch(ctx context.Context) (watched context.Context, stop func(
 	return watched, func() { server.Close(); cancel(nil) }, nil
 }
 
-// beginWatching tells the watchers what is run.
-func (r *runner) beginWatching(repeat int) {
+// audience is told how a run goes, and tells the status and the watchers.
+type audience struct {
+	*status
+	r *runner
+}
+
+// audience makes the audience of a run.
+func (r *runner) audience(repeat int) *audience {
 	if r.lines != nil {
 		r.lines.repeat, r.lines.header = repeat, headed(r.plan)
 	}
 	if r.exporter != nil {
 		r.exporter.Begin(metrics.Run{Tool: cli.Version(), Plan: r.plan.Name, Hash: r.plan.Hash(),
 			Shard: fmt.Sprintf("%d/%d", r.shard.Index, r.shard.Count), Clients: r.plan.Clients()})
+	}
+	return &audience{newStatus(r.inv, r.plan, r.shard), r}
+}
+
+func (a *audience) tell(n result.Note) {
+	a.status.tell(n)
+	for _, w := range a.r.watchers {
+		w.tell(n)
+	}
+}
+
+func (a *audience) show(st bench.Status) {
+	a.status.show(st)
+	for _, w := range a.r.watchers {
+		w.show(st)
+	}
+}
+
+func (a *audience) end() {
+	a.status.end()
+	if a.r.exporter != nil {
+		a.r.exporter.End()
 	}
 }
 
