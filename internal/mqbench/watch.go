@@ -31,6 +31,9 @@ func (r *runner) watch(ctx context.Context) (watched context.Context, stop func(
 		if v.IsSet("format") {
 			return nil, nil, cli.Usagef("--json and --format exclude each other").WithHint("--format json writes the report alone")
 		}
+		if v.String("out") == "-" {
+			return nil, nil, cli.Usagef("--json and --out - exclude each other")
+		}
 		r.lines = &jsonLines{w: r.inv.Stdout, fail: cancel}
 		r.watchers = append(r.watchers, r.lines)
 	}
