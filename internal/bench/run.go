@@ -43,6 +43,7 @@ type Options struct {
 // Status is how a run is doing at the end of an interval.
 type Status struct {
 	Interval  *result.Interval
+	Early     *result.Interval // of the same time: what was due before the measurement and came in it; nil: nothing
 	Phase     plan.Phase
 	Left      time.Duration // of the phase; 0: not known
 	Clients   int           // that shall be connected

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/bench"
+	"github.com/mqtools/mqtools/internal/bench/metrics"
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
@@ -25,17 +26,22 @@ import (
 
 // runner is a run of run, or of one of its short forms.
 type runner struct {
-	inv   *cli.Invocation
-	plan  *plan.Plan  // nil: doctor without a plan
-	shard *plan.Shard // nil: doctor without a plan
-	conn  *cli.Connection
-	opts  bench.Options
-	procs int
-	start time.Time
+	inv    *cli.Invocation
+	change func(*plan.Options) // of what the command line says of the plan; nil: nothing
+	plan   *plan.Plan          // nil: doctor without a plan
+	shard  *plan.Shard         // nil: doctor without a plan
+	conn   *cli.Connection
+	opts   bench.Options
+	procs  int
+	start  time.Time
 
 	indexed bool // a scheduler has told the shard's number: what the process writes is a log
 
 	broker string // its version
+
+	lines    *jsonLines        // of --json; nil: not wanted
+	exporter *metrics.Exporter // of --metrics; nil: not wanted
+	watchers []watcher         // beside the status, these
 }
 
 // runCommand does "mqbench run" and its short forms.
@@ -45,8 +51,13 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	r := &runner{inv: inv}
-	if err := r.read(ctx); err != nil {
+	ctx, stop, err := r.watch(ctx)
+	if err != nil {
 		return err
+	}
+	defer stop()
+	if err := r.read(ctx); err != nil {
+		return r.tellError(ctx, err)
 	}
 	defer r.conn.Close()
 	out, err := openOut(inv)
@@ -66,19 +77,19 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 		}
 		res, err := once(ctx, n, out.w)
 		if res == nil {
-			return r.failed(ctx, err)
+			return r.tellError(ctx, r.failed(ctx, err))
 		}
 		if err != nil {
 			inv.Errorf("the run ended early: %v", bareError(ctx, err))
-			last = r.failed(ctx, err)
+			last = r.tellError(ctx, r.failed(ctx, err))
 		}
 		sum = report.Summarize(res)
 		if !out.standard {
-			if err := writeReport(inv, sum, report.CheckFailOn(sum, conditions)); err != nil {
+			if err := r.report(sum, report.CheckFailOn(sum, conditions)); err != nil {
 				return err
 			}
 		}
-		if r.indexed && !out.standard {
+		if r.indexed && !out.standard && r.lines == nil {
 			if err := writeLine(inv, res); err != nil {
 				return err
 			}
@@ -90,6 +101,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	if err := out.Close(); err != nil {
 		return cli.Failed(cli.ExitFailure, err)
 	}
+	r.hold(ctx)
 	if last != nil {
 		return last
 	}
@@ -139,7 +151,7 @@ func (r *runner) read(ctx context.Context) error {
 func (r *runner) readUse() (err error) {
 	inv, v := r.inv, r.inv.Values
 	r.procs = v.Int("procs")
-	if r.plan, err = readPlan(inv, inv.Args, nil); err != nil {
+	if r.plan, err = readPlan(inv, inv.Args, r.change); err != nil {
 		return err
 	}
 	if r.shard, r.indexed, err = readShard(inv, r.plan); err != nil {
@@ -260,7 +272,7 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 	o.Run = result.Run{Tool: cli.Version(), Shards: r.shard.Count, Repeat: repeat, Step: bench.Step,
 		Plan: result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: p.Scale, Closed: p.Closed(), Header: p.HasHeader()}}
 	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: r.broker}
-	s := newStatus(inv, p, r.shard)
+	s := r.audience(repeat)
 	o.Tell, o.Status = s.tell, s.show
 	o.Out = out
 	s.begin(r.opts.Swarm.Targets)

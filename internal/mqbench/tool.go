@@ -105,6 +105,15 @@ func Tool() cli.Tool {
 				},
 			},
 			{
+				Name: "search", Bit: cli.CommandSearch, MaxArgs: 1,
+				Summary: "find the highest load that a broker sustains",
+				Usage:   "PRESET|FILE.yaml|pub|pubsub [OPTION]...",
+				Examples: []cli.Example{
+					{Command: "mqbench search pubsub --rate 1000 -q 1 --slo 'p99<10ms,loss=0' -h broker.lan", Text: "from 1,000 messages a second on"},
+					{Command: "mqbench search my.yaml --from-load 0.1 --out steps.jsonl -h broker.lan", Text: "from a tenth of a scenario's rates on"},
+				},
+			},
+			{
 				Name: "play", Bit: cli.CommandPlay, MaxArgs: -1,
 				Summary: "play scripted conversations to a client or a broker",
 				Usage:   "SCRIPT... --listen ADDR | --connect ADDR",
@@ -117,6 +126,8 @@ func Tool() cli.Tool {
 		},
 		Run: func(ctx context.Context, inv *cli.Invocation) error {
 			switch inv.Tool.Command.Bit {
+			case cli.CommandSearch:
+				return searchCommand(ctx, inv)
 			case cli.CommandPlay:
 				return play(ctx, inv, inv.Args)
 			case cli.CommandDoctor:
