@@ -39,7 +39,7 @@ func TestPagesAreCleanMdoc(t *testing.T) {
 	if err != nil {
 		t.Skip("mandoc is not installed")
 	}
-	for _, name := range append(slices.Sorted(maps.Keys(pages)), "mqtools.5") {
+	for _, name := range append(slices.Sorted(maps.Keys(pages)), "mqtools.5", "mqbench-scenario.5") {
 		if out, err := exec.Command(mandoc, "-T", "lint", "-W", "warning", name).CombinedOutput(); err != nil || len(out) > 0 {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}

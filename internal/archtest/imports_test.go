@@ -26,7 +26,7 @@ var layers = []struct {
 	{"internal/cli", 4}, {"internal/bench", 4}, {"internal/bench/report", 4},
 	{"internal/mosquitto", 5},
 	{"internal/mqpub", 6}, {"internal/mqsub", 6}, {"internal/mqbench", 6},
-	{"internal/tools/compare", 7}, {"internal/tools/conformance", 7},
+	{"internal/tools/compare", 7}, {"internal/tools/conformance", 7}, {"internal/tools/brokerbench", 7},
 	{"cmd/mqpub", 7}, {"cmd/mqsub", 7}, {"cmd/mqbench", 7},
 }
 
@@ -43,7 +43,7 @@ var only = map[string][]string{
 	"gopkg.in/yaml.v3":           {"internal/yamlfile"},
 	"golang.org/x/net/proxy":     {"mqtt/transport"},
 
-	"github.com/HdrHistogram/hdrhistogram-go": {"internal/bench/result", "internal/bench/report"},
+	"github.com/HdrHistogram/hdrhistogram-go": {"internal/bench/result"},
 }
 
 // standardOnly are the packages that import nothing from outside but the

@@ -212,9 +212,9 @@ func (r *run) play(ctx context.Context) error {
 	if r.p.Phases.Measure > 0 {
 		end = r.since + r.p.Phases.Measure
 	}
-	counting := func() int64 { return r.sum(func(w *worker) int64 { return w.counting }) }
-	counted := counting() > 0 && end == swarm.Never
-	err := r.until(ctx, end, func() bool { return counted && counting() == 0 })
+	err := r.until(ctx, end, func() bool {
+		return end == swarm.Never && r.sum(func(w *worker) int64 { return w.counting }) == 0
+	})
 	r.enter(c, plan.PhaseDrain, r.now(), r.p.Phases.Drain)
 	for _, w := range r.workers {
 		w.loop.Do(w.stopPublishing)

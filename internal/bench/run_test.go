@@ -3,6 +3,7 @@ package bench
 import (
 	"net"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -67,3 +68,41 @@ groups:
     clients: 10
     publish: {topic: t/%i, qos: 1, payload: 64, rate: 5000/s}
 `
+
+// A closed loop at QoS 0 goes on when its buffer has been written.
+func TestClosedLoopGoesOn(t *testing.T) {
+	t.Parallel()
+	const limit = 20_000 // messages of 100 bytes are more than a buffer holds
+	for _, engine := range []swarm.Engine{swarm.Lite, swarm.Std} {
+		if engine == swarm.Lite && runtime.GOOS != "linux" {
+			continue
+		}
+		r := play(t, closedLoop, engine, serve(t, broker.Options{}))
+		if n := counter(r, result.Sent); n != limit {
+			t.Errorf("%v: %d of %d messages were sent", engine, n, limit)
+		}
+		if n := counter(r, result.Distinct); n != limit {
+			t.Errorf("%v: %d of %d messages came", engine, n, limit)
+		}
+	}
+}
+
+const closedLoop = `
+name: closed
+phases: {connect: {rate: 1000/s}, settle: 0s, warm-up: 0s, measure: 0s, drain: 10s}
+groups:
+  sub: {clients: 1, subscribe: t}
+  pub:
+    clients: 1
+    publish: {topic: t, payload: 100, pace: unlimited, messages: 20000}
+`
+
+// counter is the sum of a counter over the whole run.
+func counter(r *result.Result, c result.Counter) (n int64) {
+	for k, v := range r.Sum().Counters {
+		if k.Name == c.String() {
+			n += v
+		}
+	}
+	return n
+}

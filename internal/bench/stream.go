@@ -21,6 +21,7 @@ type stream struct {
 	to    packet.QoS     // with which the messages arrive
 	sched *plan.Schedule // nil for a closed loop
 	start time.Duration  // swarm.Never before
+	open  bool           // of a closed loop: it has started
 	left  int64          // messages that are to be sent, of a stream with an end
 }
 
@@ -64,6 +65,7 @@ func (s *stream) begin(phase plan.Phase, at time.Duration) {
 	s.start = at + s.Start.Offset
 	if s.Closed() {
 		s.w.later(s.start, func(time.Duration) {
+			s.open = true
 			for i := range s.g.clients {
 				s.g.clients[i].pump(s.w)
 			}
@@ -144,7 +146,7 @@ func (cl *client) pump(w *worker) {
 			}
 			continue
 		}
-		if s.start > now || !w.publishing {
+		if !s.open || !w.publishing {
 			continue
 		}
 		cs := &cl.more.streams[s.at]
@@ -157,7 +159,7 @@ func (cl *client) pump(w *worker) {
 // send publishes a message; false says that there is no room for it now.
 func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool {
 	w := s.w
-	if messages, bytes := cl.c.Room(); bytes <= 0 || s.QoS > 0 && (messages <= 0 || cl.c.Open() >= s.Window) {
+	if s.QoS > 0 && cl.c.Open() >= s.Window {
 		return false
 	}
 	w.topic = s.AppendTopic(w.topic[:0], cl.index, seq)

@@ -7,7 +7,8 @@
 //
 // A publisher that is faster than its subscribers is slowed down: the broker
 // stops reading from it while a connected subscriber's queue is full, so that
-// a pipeline loses nothing. A subscriber that makes no progress for
+// a pipeline loses nothing; what has been read by then goes into the queue, as
+// far as the limit of bytes allows. A subscriber that makes no progress for
 // Options.StallTimeout is disconnected with reason 0x97, quota exceeded; its
 // session, if it has one, stays.
 package broker
@@ -52,6 +53,7 @@ type Broker struct {
 	connMu    sync.Mutex
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
+	lastConn  uint64 // number
 	closing   bool
 	running   sync.WaitGroup // connections
 
@@ -150,6 +152,8 @@ func (b *Broker) ServeConn(nc net.Conn) {
 		return
 	}
 	c.surplus = open >= b.opts.MaxConnections
+	b.lastConn++
+	c.number = b.lastConn
 	b.conns[c] = struct{}{}
 	b.running.Add(1)
 	b.connMu.Unlock()

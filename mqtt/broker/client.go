@@ -31,9 +31,9 @@ type client struct {
 	version packet.Version // in which sess has encoded its messages
 	conn    *conn          // nil while absent
 	queue   queue
-	popped  uint64 // messages that have left the queue: a sign of progress
-	waiters []chan struct{}
-	expiry  uint32 // session expiry interval, seconds
+	popped  uint64        // messages that have left the queue: a sign of progress
+	waiters chan struct{} // closed when publishers that wait for room may go on; nil while none does
+	expiry  uint32        // session expiry interval, seconds
 	will    *message
 	delay   time.Duration // will delay interval
 	timer   *time.Timer   // of session expiry or the delayed will
@@ -114,6 +114,7 @@ func (cl *client) offer(r *route, h *hit) (wait bool) {
 	if cl.queue.n == 0 && c.sc.Pending() < outSoft && (qos == 0 || cl.room(len(p.Payload)+len(p.Topic)+len(p.Properties)+64)) {
 		q := packet.Publish{Topic: p.Topic, Payload: p.Payload, QoS: qos, Retain: h.retain}
 		q.Properties = c.properties(p.Properties, h.ids, 0)
+		c.lend()
 		if cl.write(&q, tag(h.share, r.now)) {
 			return false
 		}
@@ -163,6 +164,9 @@ func (cl *client) pump(now time.Duration) {
 		return
 	}
 	c := cl.conn
+	if cl.queue.n > 0 {
+		c.lend()
+	}
 	for cl.queue.n > 0 && c.sc.Pending() < outSoft {
 		e := cl.queue.front()
 		m := e.m
@@ -186,16 +190,26 @@ func (cl *client) pump(now time.Duration) {
 		cl.popped++
 		cl.full = false
 	}
-	if len(cl.waiters) > 0 && cl.roomy() {
+	if cl.roomy() {
 		cl.wakeWaiters()
 	}
 }
 
 func (cl *client) wakeWaiters() {
-	for _, ch := range cl.waiters {
-		close(ch)
+	if cl.waiters != nil {
+		close(cl.waiters)
+		cl.waiters = nil
 	}
-	cl.waiters = cl.waiters[:0]
+}
+
+// shrink gives back memory that a client without messages keeps for the next.
+func (cl *client) shrink() {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	cl.sess.Shrink()
+	if cl.queue.n == 0 {
+		cl.queue.ring, cl.queue.head = nil, 0
+	}
 }
 
 func (cl *client) stopTimer() {

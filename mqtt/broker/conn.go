@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
@@ -18,23 +19,23 @@ import (
 )
 
 // conn is one network connection. Its run goroutine reads and, at the end,
-// closes; a second goroutine writes, and exists only while there is something
-// to write.
+// closes. Whoever has something for it writes as much as the network takes at
+// once; a second goroutine writes the rest, and exists only while there is one.
 type conn struct {
 	b       *Broker
-	nc      net.Conn
+	number  uint64                 // among all connections
 	remote  string                 // the client's address; set by run
 	surplus bool                   // above MaxConnections: CONNECT will be refused
 	hasty   bool                   // above ConnectRate: the same
 	client  atomic.Pointer[client] // set once, by run, when CONNECT is accepted
 
 	// Of run alone.
-	in       []byte // in[r:w] is not parsed yet
-	r, w     int
-	ev       session.Event
-	route    route
+	input
+	*work                  // nil while it reads
 	deadline time.Duration // of reading, as set; broker time
-	touched  []*client     // clients with output for whom a writer must be started
+	timer    *time.Timer   // of wait; nil until the first
+	heard    time.Duration // when something came last; broker time
+	deep     bool          // go on in another goroutine, with a fresh stack
 
 	// Guarded by client.mu once that is set.
 	sc       session.Conn
@@ -51,17 +52,18 @@ type conn struct {
 	why      string
 	bye      bool // the client has said DISCONNECT
 	writing  bool
-	touch    bool          // in some touched list
-	drain    chan struct{} // run waits for the writer to take the output
-	spare    []byte
+	touch    bool              // in some touched list
+	by       uint64            // number of the connection that published to it alone last
+	drain    chan struct{}     // run waits for the writer to take the output
+	out      *output           // has the engine's buffer; nil while that has none or made it itself
 	props    packet.Properties // scratch
 	flushed  chan struct{}     // closed when over and nothing is left to write
 	isClosed bool              // flushed is closed
 }
 
 func newConn(b *Broker, nc net.Conn) *conn {
-	c := &conn{b: b, nc: nc, flushed: make(chan struct{})}
-	c.route.b = b
+	c := &conn{b: b, flushed: make(chan struct{})}
+	c.init(nc)
 	return c
 }
 
@@ -81,6 +83,9 @@ var (
 	errBye  = errors.New("client disconnected")
 )
 
+// errDeep ends a goroutine, not the connection: another goes on.
+var errDeep = errors.New("stack has grown")
+
 // Errors of connections that are closed unread.
 var (
 	errCrowd = errors.New("too many connections")
@@ -88,15 +93,48 @@ var (
 )
 
 func (c *conn) run() {
-	defer c.b.forget(c)
-	defer c.nc.Close()
+	goesOn := false
+	defer func() {
+		if !goesOn {
+			_ = c.nc.Close()
+			c.b.forget(c)
+		}
+	}()
 	defer c.rescue(func() {}) // from the net.Conn's own bugs
+	if c.remote == "" && !c.begin() {
+		return
+	}
+	err := c.loop()
+	if err == errDeep {
+		// A waiting goroutine keeps the stack that it once needed, which is
+		// more than all else that an idle connection has. So one that hears
+		// little starts anew each time, and after CONNECT and SUBSCRIBE.
+		c.deep = false
+		if cl := c.client.Load(); cl != nil { // else an authentication is under way
+			cl.shrink()
+		}
+		goesOn = true
+		go c.run()
+		return
+	}
+	if c.client.Load() == nil {
+		c.reject(err)
+		return
+	}
+	c.end(err)
+	<-c.flushed
+	c.linger()
+}
+
+// begin makes the connection ready for CONNECT; false if it comes too soon
+// after others.
+func (c *conn) begin() bool {
 	c.remote = remoteName(c.nc)
 	now := c.b.now()
 	switch late := c.b.pace.enter(c.nc.RemoteAddr(), c.b.opts.ConnectRate, now); {
 	case late > time.Second:
 		c.b.log(Event{Kind: EventRejected, Remote: c.remote, Err: errRate})
-		return
+		return false
 	case late > 0:
 		c.hasty = true
 	}
@@ -105,14 +143,7 @@ func (c *conn) run() {
 		LimitQoS: c.b.opts.LimitQoS, MaximumQoS: c.b.opts.MaximumQoS, SendAliases: uint16(c.b.opts.SendAliases), ConnectTimeout: c.b.opts.ConnectTimeout,
 		Explain: c.b.opts.ReasonStrings, SendBytes: c.b.opts.QueueBytes,
 	}, now)
-	err := c.loop()
-	if c.client.Load() == nil {
-		c.reject(err)
-		return
-	}
-	c.end(err)
-	<-c.flushed
-	c.linger()
+	return true
 }
 
 // errBug ends a connection that has crashed.
@@ -148,14 +179,16 @@ func (c *conn) loop() (err error) {
 		if err := c.ready(); err != nil {
 			return err
 		}
-		n, err := c.nc.Read(c.in[c.w:])
-		c.w += n
+		n, err := c.read()
 		if n > 0 {
 			if err := c.consume(); err != nil {
 				return err
 			}
 		}
 		if err == nil {
+			if c.deep {
+				return errDeep
+			}
 			continue
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -165,34 +198,9 @@ func (c *conn) loop() (err error) {
 	}
 }
 
-// ready makes room in the read buffer, waits until the client has taken
-// enough of what was written to it, and sets the read deadline.
+// ready waits until the client has taken enough of what was written to it, and
+// sets the read deadline.
 func (c *conn) ready() error {
-	need := c.ev.Need
-	if c.r == c.w {
-		c.r, c.w = 0, 0
-	}
-	if len(c.in)-c.r < need || c.w == len(c.in) {
-		size := max(need, 512)
-		if c.r == 0 && c.w == len(c.in) && c.w > 0 {
-			size = max(size, min(4*len(c.in), 64<<10))
-		}
-		if size > len(c.in) {
-			// A buffer grows with the bytes that have come, not with those
-			// that were announced.
-			size = min(size, max(4*(c.w-c.r), 64<<10))
-			bigger := make([]byte, size)
-			c.w = copy(bigger, c.in[c.r:c.w])
-			c.in, c.r = bigger, 0
-		}
-	}
-	if c.r > 0 && (c.w == len(c.in) || len(c.in)-c.r < need) {
-		c.w = copy(c.in, c.in[c.r:c.w])
-		c.r = 0
-	}
-	if c.w == 0 && len(c.in) > 64<<10 {
-		c.in = make([]byte, 64<<10)
-	}
 	cl := c.client.Load()
 	if cl != nil {
 		cl.mu.Lock()
@@ -204,6 +212,7 @@ func (c *conn) ready() error {
 			c.drain = ch
 			c.startWriter()
 			cl.mu.Unlock()
+			c.park()
 			<-ch
 			cl.mu.Lock()
 			c.sc.Heard(c.b.now())
@@ -235,6 +244,17 @@ func (c *conn) ready() error {
 
 // consume handles the whole packets in the read buffer.
 func (c *conn) consume() error {
+	c.work = works.Get().(*work)
+	err := c.handle()
+	if err == nil {
+		c.need = c.ev.Need
+		works.Put(c.work)
+		c.work = nil
+	}
+	return err
+}
+
+func (c *conn) handle() error {
 	for c.client.Load() == nil {
 		n, err := c.sc.Next(c.in[c.r:c.w], c.b.now(), &c.ev)
 		if err != nil || n == 0 {
@@ -243,6 +263,7 @@ func (c *conn) consume() error {
 		c.r += n
 		switch c.ev.Kind {
 		case session.Connect:
+			c.deep = true
 			err = c.connect(&c.ev.Connect)
 		case session.Auth:
 			err = c.continueAuth(&c.ev.Auth)
@@ -257,7 +278,12 @@ func (c *conn) consume() error {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	defer c.startTouched()
+	c.lend()
 	now := c.b.now()
+	if now-c.heard > time.Second {
+		c.deep = true
+	}
+	c.heard = now
 	acked := false
 	for {
 		if c.over {
@@ -287,6 +313,7 @@ func (c *conn) consume() error {
 				now = c.b.now()
 			}
 		case session.Subscribe:
+			c.deep = true
 			c.subscribe(cl, &c.ev.Subscribe, now)
 		case session.Unsubscribe:
 			c.unsubscribe(cl, &c.ev.Unsubscribe)
@@ -301,84 +328,148 @@ func (c *conn) consume() error {
 	if acked {
 		cl.pump(now)
 	}
-	c.startWriter()
+	c.flush()
+	if c.mustWait() { // the last packet was no PUBLISH
+		c.startTouched()
+		c.waitAll(cl)
+		c.sc.Heard(c.b.now())
+	}
 	return nil
 }
+
+// fanSize is how many clients one goroutine writes to.
+const fanSize = 64
 
 // startTouched starts the writers of the clients that this connection has
 // published to. The connection's own client.mu is held, and is let go
 // meanwhile.
 func (c *conn) startTouched() {
-	if len(c.touched) == 0 {
+	n := len(c.touched)
+	if n == 0 {
 		return
 	}
 	cl := c.client.Load()
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
-	for i, other := range c.touched {
-		other.mu.Lock()
-		if oc := other.conn; oc != nil {
-			oc.touch = false
-			oc.startWriter()
+	if n == 1 {
+		c.touched[0].untouch(func(oc *conn) {
+			// Of several publishers, those that have input already add theirs.
+			if oc.by == c.number {
+				oc.flush()
+			} else {
+				oc.by = c.number
+				oc.startWriter()
+			}
+		})
+	} else {
+		for part := range slices.Chunk(c.touched, fanSize) {
+			go fan(slices.Clone(part))
 		}
-		other.mu.Unlock()
-		c.touched[i] = nil
 	}
+	clear(c.touched)
 	c.touched = c.touched[:0]
+}
+
+// fan writes to many clients.
+func fan(list []*client) {
+	runtime.Gosched()
+	for _, cl := range list {
+		cl.untouch((*conn).flush)
+	}
+}
+
+// untouch has the output of a client in a touched list written.
+func (cl *client) untouch(write func(c *conn)) {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	if c := cl.conn; c != nil {
+		defer c.rescue(func() { go c.broken(cl, errBug) }) // cl.mu is held still
+		c.touch = false
+		write(c)
+	}
 }
 
 // startWriter makes sure that what waits for writing gets written. client.mu
 // is held.
 func (c *conn) startWriter() {
-	if !c.writing && c.sc.Pending() > 0 {
+	switch {
+	case c.writing:
+	case c.sc.Pending() > 0:
 		c.writing = true
-		go c.write()
+		go func() {
+			// The connections that have input already add theirs.
+			runtime.Gosched()
+			c.write(outputs.Get().(*output), 0)
+		}()
+	default:
+		c.settle()
 	}
 }
 
-// write writes until nothing is left. Each round takes everything that has
-// come together since the last.
-func (c *conn) write() {
+// flush writes what the network takes at once and leaves the rest to a writer.
+// client.mu is held, and is let go meanwhile.
+func (c *conn) flush() {
+	if c.writing || c.raw == nil || c.sc.Pending() == 0 {
+		c.startWriter()
+		return
+	}
+	c.writing = true
 	cl := c.client.Load()
-	defer c.rescue(func() { c.broken(cl, errBug) })
-	spare := []byte(nil)
-	for {
-		out := c.take(cl, spare)
-		if out == nil {
-			return
-		}
-		if err := c.writeOut(cl, out); err != nil {
-			c.broken(cl, err)
-			return
-		}
-		spare = out[:0]
+	full, n := c.next(cl, outputs.Get().(*output)), 0
+	if full == nil {
+		return
+	}
+	cl.mu.Unlock()
+	n = c.writeSome(full.b)
+	cl.written.Add(uint64(n))
+	cl.mu.Lock()
+	if n == len(full.b) {
+		full, n = c.next(cl, full), 0
+	}
+	if full != nil {
+		go c.write(full, n)
 	}
 }
 
-// take is what is to be written now, in exchange for an empty buffer; nil if
-// there is nothing, which ends the writer.
-func (c *conn) take(cl *client, spare []byte) (out []byte) {
-	cl.mu.Lock()
-	defer cl.mu.Unlock()
-	if spare == nil {
-		spare, c.spare = c.spare, nil
-	}
+// next takes the output that is to be written now, and leaves the empty buffer
+// spare in its place. If there is none it ends the writing. client.mu is held.
+func (c *conn) next(cl *client, spare *output) (full *output) {
 	now := c.b.now()
 	cl.pumpOf(c, now)
 	if c.sc.Pending() > 0 {
-		out = c.sc.Swap(spare, now)
+		full = c.swap(spare, now)
 		c.drained()
 	} else {
 		c.writing = false
-		if cap(spare) <= 64<<10 {
-			c.spare = spare
-		}
+		c.settle()
+		spare.release()
 		c.checkFlushed()
 	}
-	if len(cl.waiters) > 0 && cl.roomy() {
+	if cl.roomy() {
 		cl.wakeWaiters()
 	}
-	return out
+	return full
+}
+
+// write writes until nothing is left. Each round takes everything that has
+// come together since the last. The first n bytes of full are written already.
+func (c *conn) write(full *output, n int) {
+	cl := c.client.Load()
+	defer c.rescue(func() { c.broken(cl, errBug) })
+	for full != nil {
+		if err := c.writeOut(cl, full.b[n:]); err != nil {
+			c.broken(cl, err)
+			return
+		}
+		full, n = c.take(cl, full), 0
+	}
+}
+
+// take is next without client.mu.
+func (c *conn) take(cl *client, spare *output) *output {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	return c.next(cl, spare)
 }
 
 // broken ends a connection that cannot be written to, and its writer.
@@ -570,8 +661,10 @@ func (c *conn) wait(cl *client) {
 	before := cl.popped + cl.written.Load()
 	var ch chan struct{}
 	if !cl.roomy() {
-		ch = make(chan struct{})
-		cl.waiters = append(cl.waiters, ch)
+		if cl.waiters == nil {
+			cl.waiters = make(chan struct{})
+		}
+		ch = cl.waiters
 	}
 	cl.mu.Unlock()
 	if ch != nil {
@@ -579,10 +672,14 @@ func (c *conn) wait(cl *client) {
 		if c.keepAlive() > 0 {
 			limit = min(limit, c.keepAlive()/2)
 		}
-		timer := time.NewTimer(limit)
+		if c.timer == nil {
+			c.timer = time.NewTimer(limit)
+		} else {
+			c.timer.Reset(limit)
+		}
 		select {
 		case <-ch:
-		case <-timer.C:
+		case <-c.timer.C:
 			cl.mu.Lock()
 			if cl.popped+cl.written.Load() == before && cl.online() && limit == b.opts.StallTimeout {
 				cl.conn.kickFor(packet.QuotaExceeded, "it does not keep up")
@@ -591,10 +688,7 @@ func (c *conn) wait(cl *client) {
 		case <-c.flushed: // the publisher's own connection is over
 		case <-b.done:
 		}
-		timer.Stop()
-		cl.mu.Lock()
-		cl.waiters = slices.DeleteFunc(cl.waiters, func(other chan struct{}) bool { return other == ch })
-		cl.mu.Unlock()
+		c.timer.Stop()
 	}
 	b.waitMu.Lock()
 	if self.waiting == c { // else a later connection of the same client waits

@@ -373,3 +373,51 @@ func TestCloseTellsClients(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// TestMessagesOfOneReadWaitTogether: a subscriber with too many messages slows
+// its publisher down, by the acknowledgement of the last message that has come
+// and by not reading on.
+func TestMessagesOfOneReadWaitTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.New(broker.Options{QueueMessages: 2, MaxInflight: 1})
+		defer closeBroker(t, b)
+		p := connectPipe(t, b)
+		p.send(`10 0d 0004 "MQTT" 04 02 0000 0001 "a"`)
+		p.expect("20 02 0000")
+		p.send(`82 06 0001 0001 "t" 01`)
+		p.expect("90 03 0001 01")
+		w := connectPipe(t, b)
+		w.send(`10 0d 0004 "MQTT" 04 02 0000 0001 "w"`)
+		w.expect("20 02 0000")
+		w.send(`32 06 0001 "t" 0001 "1" 32 06 0001 "t" 0002 "2" 32 06 0001 "t" 0003 "3"
+			32 06 0001 "t" 0004 "4" 32 06 0001 "t" 0005 "5"`)
+		w.expect("40 02 0001 40 02 0002 40 02 0003 40 02 0004")
+		synctest.Wait()
+		next := make(chan struct{})
+		go func() {
+			defer close(next)
+			w.send(`32 06 0001 "t" 0006 "6" c0 00`) // a pipe: returns when it is read
+		}()
+		for _, n := range []string{"1", "2", "3"} {
+			select {
+			case <-next:
+				t.Errorf("the publisher is read from while the queue has more than a half, at message %s", n)
+			default:
+			}
+			p.expect(`32 06 0001 "t" 000` + n + ` "` + n + `"`)
+			p.send("40 02 000" + n)
+			synctest.Wait()
+		}
+		p.expect(`32 06 0001 "t" 0004 "4"`)
+		w.expect("40 02 0005")
+		<-next
+		p.send("40 02 0004")
+		p.expect(`32 06 0001 "t" 0005 "5"`)
+		p.send("40 02 0005")
+		p.expect(`32 06 0001 "t" 0006 "6"`)
+		w.expect("40 02 0006 d0 00")
+		_, _ = w.nc.Close(), p.nc.Close()
+		synctest.Wait()
+	})
+}

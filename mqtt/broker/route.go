@@ -9,14 +9,14 @@ import (
 
 // route is the way of one message to its subscribers. It is reused.
 type route struct {
-	b    *Broker
 	pub  packet.Publish // a view
 	from *client
 	now  time.Duration
 	kept *message // the copy, made when the first subscriber needs one
 	hits []hit
 	at   map[*client]int // index into hits; used when there are many
-	wait []*client       // subscribers that the publisher should wait for
+	wait []*client       // subscribers that the publisher should wait for now
+	late *client         // one that it should wait for after the messages of this read
 }
 
 // hit is a client that gets the message.
@@ -55,10 +55,10 @@ func (c *conn) publish(cl *client, p *packet.Publish, now time.Duration) (slow b
 	if reason.Failed() {
 		b.log(Event{Kind: EventNotPublished, ClientID: cl.id, Remote: c.remote, Topic: string(p.Topic), Reason: reason, Text: words})
 	}
-	if len(c.route.wait) > 0 {
+	if c.mustWait() {
 		slow = true
 		c.startTouched()
-		c.startWriter() // the publisher's acknowledgements do not wait along
+		c.flush() // the earlier messages' acknowledgements do not wait along
 		c.waitAll(cl)
 		c.sc.Heard(b.now())
 	}
@@ -74,16 +74,39 @@ func (c *conn) publish(cl *client, p *packet.Publish, now time.Duration) (slow b
 	return slow
 }
 
-// waitAll waits for the crowded subscribers of the last message. cl.mu is
-// held, and is let go meanwhile.
+// waitAll waits for crowded subscribers. cl.mu is held, and is let go
+// meanwhile.
 func (c *conn) waitAll(cl *client) {
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
+	c.park()
 	for i, other := range c.route.wait {
 		c.wait(other)
 		c.route.wait[i] = nil
 	}
 	c.route.wait = c.route.wait[:0]
+}
+
+// crowds notes that a subscriber has more than it should.
+func (r *route) crowds(cl *client) {
+	if cl.queue.bytes < cl.b.opts.QueueBytes && (r.late == nil || r.late == cl) {
+		r.late = cl
+	} else {
+		r.wait = append(r.wait, cl)
+	}
+}
+
+// mustWait tells whether the publisher is to wait before the message is
+// acknowledged. If it is only the number of messages that makes one subscriber
+// crowded, the last of those that came in one read waits for all.
+func (c *conn) mustWait() bool {
+	r := &c.route
+	if r.late != nil {
+		if _, n, err := packet.Split(c.in[c.r:c.w], c.sc.Version(), 0); n == 0 || err != nil {
+			r.wait, r.late = append(r.wait, r.late), nil
+		}
+	}
+	return len(r.wait) > 0
 }
 
 // deliver judges a message and sends it to its subscribers. cl.mu is held,
@@ -119,7 +142,7 @@ func (c *conn) deliver(cl *client, p *packet.Publish, now time.Duration) (reason
 		to := h.cl
 		to.mu.Lock()
 		if to.offer(r, h) && to != cl {
-			r.wait = append(r.wait, to)
+			r.crowds(to)
 		}
 		if oc := to.conn; oc != nil && !oc.touch && !oc.writing && oc.sc.Pending() > 0 {
 			oc.touch = true
@@ -136,7 +159,7 @@ func ownTopic(name []byte) bool { return len(name) > 4 && string(name[:5]) == "$
 // publishKept sends a message of the broker's own making, a will. Broker.mu
 // is held.
 func (b *Broker) publishKept(m *message, now time.Duration) {
-	r := route{b: b, from: m.from, now: now, kept: m}
+	r := route{from: m.from, now: now, kept: m}
 	r.pub = packet.Publish{Topic: m.topic, Payload: m.payload, QoS: m.qos, Retain: m.retain, Properties: m.props}
 	if m.from != nil && !b.allows(m.from.id, m.user, string(m.topic), true) {
 		b.notPublished(m, packet.NotAuthorized)

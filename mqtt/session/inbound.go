@@ -44,8 +44,16 @@ func (c *Conn) Next(in []byte, now time.Duration, ev *Event) (n int, err error) 
 		c.lastIn = now
 	}
 	c.pinging = false
-	if f.Type == packet.PUBLISH && c.phase == up {
-		return n, c.publish(f, ev)
+	if c.phase == up {
+		switch f.Type {
+		case packet.PUBLISH:
+			return n, c.publish(f, ev)
+		case packet.PUBACK, packet.PUBREC, packet.PUBREL, packet.PUBCOMP:
+			if err := ev.ack.Parse(f, c.version); err != nil {
+				return n, err
+			}
+			return n, c.ack(&ev.ack, ev)
+		}
 	}
 	return n, c.handle(f, ev)
 }
@@ -93,7 +101,8 @@ func illegal(t packet.Type, rule, text string) error {
 	return &packet.Error{Type: t, Reason: packet.ProtocolError, Rule: rule, Text: text, Offset: -1}
 }
 
-// handle is every packet but PUBLISH.
+// handle is every packet but PUBLISH and acknowledgements, which only come when
+// the connection is up, and often.
 func (c *Conn) handle(f packet.Frame, ev *Event) error {
 	if !c.mayReceive(f.Type) {
 		return illegal(f.Type, "", "not a packet for "+c.role())
@@ -103,11 +112,6 @@ func (c *Conn) handle(f packet.Frame, ev *Event) error {
 		return c.connect(f, ev)
 	case packet.CONNACK:
 		return c.connack(f, ev)
-	case packet.PUBACK, packet.PUBREC, packet.PUBREL, packet.PUBCOMP:
-		if err := ev.ack.Parse(f, c.version); err != nil {
-			return err
-		}
-		return c.ack(&ev.ack, ev)
 	case packet.SUBSCRIBE:
 		ev.Kind = Subscribe
 		return ev.Subscribe.Parse(f, c.version)

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -60,7 +61,7 @@ func (c *Conn) Publish(p *packet.Publish, tag uint64) error {
 	}
 	sl := s.push(tag, state)
 	q.PacketID = sl.id
-	log, err := q.AppendTo(s.log, c.version)
+	log, err := q.AppendTo(slices.Grow(s.log, size), c.version)
 	if err != nil {
 		s.unpush()
 		return err

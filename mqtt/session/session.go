@@ -191,7 +191,7 @@ func nextID(id uint16) uint16 {
 // that the span is below maxSpan.
 func (s *Session) push(tag uint64, state slotState) *slot {
 	if n := uint32(len(s.slots)); s.span() == n {
-		bigger := make([]slot, max(2*n, 16))
+		bigger := make([]slot, max(2*n, 4))
 		for i := s.head; i != s.tail; i++ {
 			bigger[i&uint32(len(bigger)-1)] = *s.at(i)
 		}
@@ -247,6 +247,17 @@ func (s *Session) finish(sl *slot) {
 
 // keepLog is the capacity, in bytes, that an empty log keeps.
 const keepLog = 1 << 20
+
+// Shrink gives back the memory that an empty session keeps for the next
+// messages.
+func (s *Session) Shrink() {
+	if s.span() == 0 {
+		s.slots, s.base, s.log = nil, s.base+uint64(len(s.log)), nil
+	}
+	if len(s.inbound) == 0 {
+		s.inbound = nil
+	}
+}
 
 // renumber gives every open PUBLISH a new identifier and clears DUP, for a
 // server that has lost the session: to it they are new messages. That goes for

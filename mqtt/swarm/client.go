@@ -5,6 +5,7 @@ import (
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/session"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 type state uint8
@@ -77,11 +78,17 @@ func (c *Client) Peer() *session.Peer { return c.conn.Peer() }
 // KeepAlive is the time in force, 0 for none.
 func (c *Client) KeepAlive() time.Duration { return c.conn.KeepAlive() }
 
+// target is the server of the client.
+func (c *Client) target() *transport.Target { return c.loop.swarm.opts.Targets[c.spec.Target] }
+
 // Connect has the client connect as soon as its turn comes. The outcome comes to
-// the Handler. The error is ErrBusy unless the client is idle.
+// the Handler. The error is ErrBusy unless the client is idle, or ErrTarget.
 func (c *Client) Connect(spec *Spec) error {
 	if c.state != idle {
 		return ErrBusy
+	}
+	if spec.Target < 0 || spec.Target >= len(c.loop.swarm.opts.Targets) {
+		return ErrTarget
 	}
 	l := c.loop
 	c.spec, c.state = spec, queued
@@ -194,11 +201,11 @@ func (c *Client) Ack(qos packet.QoS, id uint16, reason packet.ReasonCode) {
 	c.conn.Ack(qos, id, reason)
 }
 
-// Pause stops reading, or goes on with it. Messages that have been read already are
+// Pause stops reading while the client is Up, or goes on with it. Messages that have been read already are
 // still delivered. A client that does not read still pings, and does not expect an
 // answer.
 func (c *Client) Pause(on bool) {
-	if c.paused == on || c.state < connecting || c.state > up {
+	if c.paused == on || c.state != up {
 		return
 	}
 	c.paused = on

@@ -25,6 +25,16 @@
 // What the methods send is collected for each client, and written when the batch
 // ends: after a client's input has been handled, after Due, and after Do.
 //
+// # Flow
+//
+// Nothing is unbounded. At QoS 1 and 2 the windows of both sides hold messages back:
+// publish as many as [Client.Room] says, and one more for each Acked. What waits to be
+// written is bounded by [Options.Buffer]: when Publish returns [ErrFull], go on at
+// Writable; that is also how to send at QoS 0 as fast as the server takes it. A
+// message whose time comes while there is no room is late, not lost. A client whose
+// server does not read is not read from either, once the answers that it owes
+// exceed what MQTT lets a server have open. [Client.Pause] makes a slow consumer.
+//
 // # Time
 //
 // All times are durations since [Options.Epoch] on the monotonic clock.

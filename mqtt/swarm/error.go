@@ -17,6 +17,8 @@ import (
 var (
 	ErrFull = errors.New("as many bytes as allowed wait to be written")
 	ErrBusy = errors.New("the client is connected or about to be")
+
+	ErrTarget = errors.New("no target has this number")
 )
 
 // ErrClosed is reported by Failed when the attempt was given up by Disconnect,
@@ -84,10 +86,10 @@ func Kind(err error) string {
 	return "other"
 }
 
-// explain makes a system's error one of transport's, with the hints that matter
-// to many clients.
-func explain(t *transport.Target, err error) error {
-	e := transport.SystemError(t, err)
+// explain makes a system's error in an operation on the client's connection one of
+// transport's, with the hints that matter to many clients.
+func (c *Client) explain(op string, err error) error {
+	e := transport.SystemError(op, c.target(), err)
 	switch e.Kind {
 	case transport.AddrNotAvailable, transport.AddrInUse:
 		e.Text = "no free port to connect from, or the source address is not one of this machine"
@@ -110,7 +112,6 @@ func (l *Loop) tooLate(c *Client) error {
 	if c.state == opening {
 		what, hint = "no CONNACK", "the server accepts more connections than it serves: connect more slowly"
 	}
-	t := l.swarm.opts.Targets[c.spec.Target]
-	return &transport.Error{Op: transport.OpConnect, Addr: t.Address(), Kind: transport.Timeout,
+	return &transport.Error{Op: transport.OpConnect, Addr: c.target().Address(), Kind: transport.Timeout,
 		Text: fmt.Sprintf("%s within %v", what, l.swarm.opts.ConnectTimeout), Hint: hint}
 }

@@ -12,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 const liteHere = true
@@ -67,15 +69,15 @@ func (e *lite) run() {
 	for {
 		l.enter()
 		l.asleep = 0
+		if l.closed {
+			l.mu.Unlock()
+			return
+		}
 		for i := range events {
 			e.handle(&events[i])
 			if l.now >= l.due {
 				l.timers()
 			}
-		}
-		if l.closed {
-			l.mu.Unlock()
-			return
 		}
 		l.timers()
 		l.finish()
@@ -182,7 +184,7 @@ func (e *lite) interest(c *Client) {
 	c.events = want
 	ev := unix.EpollEvent{Events: want, Fd: int32(c.slot), Pad: int32(c.generation)}
 	if err := unix.EpollCtl(e.poll.fd, op, int(c.fd), &ev); err != nil {
-		e.loop.lose(c, explain(e.loop.swarm.opts.Targets[c.spec.Target], os.NewSyscallError("epoll_ctl", err)))
+		e.loop.lose(c, c.explain(transport.OpConnect, os.NewSyscallError("epoll_ctl", err)))
 	}
 }
 
@@ -213,7 +215,7 @@ func (e *lite) start(c *Client) {
 			return
 		}
 		if !e.another(c) {
-			e.loop.lose(c, explain(e.loop.swarm.opts.Targets[c.spec.Target], err))
+			e.loop.lose(c, c.explain(transport.OpConnect, err))
 			return
 		}
 	}
@@ -251,7 +253,7 @@ func (e *lite) connected(c *Client) {
 			e.start(c)
 			return
 		}
-		l.lose(c, explain(l.swarm.opts.Targets[c.spec.Target], err))
+		l.lose(c, c.explain(transport.OpConnect, err))
 		return
 	}
 	if t := &e.targets[c.spec.Target]; t.local {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/session"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // news is what is to be reported at the end of a batch.
@@ -61,6 +62,7 @@ func (l *Loop) finish() {
 		}
 		l.half++
 		c.state = connecting
+		l.now = l.swarm.opts.now()
 		c.timing = Timing{Begun: l.now}
 		c.deadline = l.now + l.swarm.opts.ConnectTimeout
 		l.wheel.arm(l, c, c.deadline)
@@ -176,27 +178,35 @@ func (l *Loop) release(c *Client) {
 	}
 }
 
-// What the pools keep. A buffer is of the size that the largest batch needed, up to
-// maxBuffer bytes.
+// What the pools keep: enough for a batch that concerns very many clients, and large
+// buffers for batches that bring much to few.
 const (
-	maxSessions = 1024
-	maxBuffers  = 256
+	maxSessions = 1 << 16
 	newBuffer   = 512
-	maxBuffer   = 512 << 10
+	smallBuffer = 4 << 10
+	largeBuffer = 1 << 20
+	maxSmall    = 1 << 14
+	maxLarge    = 64
 )
 
 func (l *Loop) buffer() []byte {
-	if n := len(l.buffers); n > 0 {
-		b := l.buffers[n-1]
-		l.buffers = l.buffers[:n-1]
-		return b
+	for _, pool := range [...]*[][]byte{&l.large, &l.small} {
+		if n := len(*pool); n > 0 {
+			b := (*pool)[n-1]
+			*pool = (*pool)[:n-1]
+			return b
+		}
 	}
 	return make([]byte, 0, newBuffer)
 }
 
 func (l *Loop) recycle(b []byte) {
-	if cap(b) > 0 && cap(b) <= maxBuffer && len(l.buffers) < maxBuffers {
-		l.buffers = append(l.buffers, b[:0])
+	switch n := cap(b); {
+	case n == 0:
+	case n <= smallBuffer && len(l.small) < maxSmall:
+		l.small = append(l.small, b[:0])
+	case n > smallBuffer && n <= largeBuffer && len(l.large) < maxLarge:
+		l.large = append(l.large, b[:0])
 	}
 }
 
@@ -236,11 +246,11 @@ func (l *Loop) opened(c *Client) {
 	c.state = opening
 	l.connect = packet.Connect{}
 	c.spec.Connect(c, &l.connect)
-	l.touch(c)
-	s := c.conn.Session()
-	if l.connect.CleanStart {
+	if s := c.conn.Session(); s != nil && l.connect.CleanStart {
 		s.Clear(nil)
 	}
+	l.touch(c)
+	s := c.conn.Session()
 	if err := c.conn.Open(s, &l.connect, c.spec.Session, l.now); err != nil {
 		l.lose(c, err)
 	}
@@ -375,7 +385,7 @@ func (l *Loop) connack(c *Client, p *packet.Connack) {
 		l.lose(c, &Refusal{packet.CONNACK, p.Reason, p.Properties.Text(packet.ReasonString)})
 		return
 	}
-	t := c.timing
+	t := &c.timing
 	t.Connack = l.now - t.Begun - t.TCP - t.TLS
 	c.state = up
 	l.half--
@@ -387,7 +397,7 @@ func (l *Loop) connack(c *Client, p *packet.Connack) {
 	if k := c.conn.KeepAlive(); k > 0 {
 		l.wheel.arm(l, c, l.now+k)
 	}
-	l.handler.Connected(c, p, &t)
+	l.handler.Connected(c, p, t)
 }
 
 // wantsInput tells whether the driver shall read: not while the client is paused, and
@@ -403,7 +413,7 @@ const maxAnswers = 512 << 10
 // hungUp ends a connection that the server or the system ended.
 func (l *Loop) hungUp(c *Client, err error) {
 	if err != io.EOF {
-		err = explain(l.swarm.opts.Targets[c.spec.Target], err)
+		err = c.explain(transport.OpStream, err)
 	}
 	l.lose(c, err)
 }

@@ -25,11 +25,12 @@ type ports struct {
 
 func (p *ports) init(o *Options, loop int) {
 	p.sources = o.Sources
-	if o.FirstPort == 0 || len(o.Sources) == 0 {
-		if len(o.Sources) > 0 {
-			p.at = loop % len(o.Sources)
-		}
+	if o.FirstPort == 0 {
+		p.at = loop
 		return
+	}
+	if len(p.sources) == 0 {
+		p.sources = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
 	}
 	p.first, p.step = int(o.FirstPort)+loop, o.Loops
 	p.count = max(0, (int(o.LastPort)-p.first+p.step)/p.step)

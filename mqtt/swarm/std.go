@@ -20,14 +20,14 @@ type std struct {
 
 // link is a connection of std.
 type link struct {
-	conn    net.Conn // nil until it is open
-	cancel  context.CancelFunc
-	resume  chan struct{} // tells the reader to look at wantsInput again
-	write   func()        // the goroutine that writes
-	out     []byte        // what it writes
-	last    []byte        // what it writes when the connection is over for the loop
-	writing bool          // it runs
-	broken  bool          // nothing can be written any more
+	conn    net.Conn           // nil until it is open
+	cancel  context.CancelFunc // of dialing
+	resume  chan struct{}      // tells the reader to look at wantsInput again
+	write   func()             // the goroutine that writes
+	out     []byte             // what it writes
+	last    []byte             // what it writes when the connection is over for the loop
+	writing bool               // it runs
+	broken  bool               // nothing can be written any more
 }
 
 func newStd(context.Context, *Options) (func(l *Loop) (driver, error), error) {
@@ -69,7 +69,7 @@ func (e *std) start(c *Client) {
 	k := &link{cancel: cancel, resume: make(chan struct{}, 1)}
 	k.write = func() { e.writer(c, k) }
 	c.link = k
-	d, target := *o.Dialer, o.Targets[c.spec.Target]
+	d, target := *o.Dialer, c.target()
 	d.Timeout = o.ConnectTimeout
 	if len(o.Sources) > 0 {
 		d.LocalAddr = o.Sources[e.next%len(o.Sources)].String()
@@ -85,8 +85,7 @@ func (e *std) start(c *Client) {
 	})
 }
 
-// dialed goes on when a connection has been opened, or not, and then reads until
-// it ends.
+// dialed goes on when a connection has been opened, or not.
 func (e *std) dialed(c *Client, k *link, conn net.Conn, err error, tcp time.Duration) {
 	l := e.loop
 	l.enter()
@@ -102,15 +101,15 @@ func (e *std) dialed(c *Client, k *link, conn net.Conn, err error, tcp time.Dura
 		l.leave()
 		return
 	}
-	k.conn = conn
+	k.conn, k.cancel = conn, nil
 	c.timing.TCP = tcp
 	c.timing.TLS = l.now - c.timing.Begun - tcp
 	if conn == raw(conn) {
 		c.timing.TCP, c.timing.TLS = tcp+c.timing.TLS, 0
 	}
 	l.opened(c)
+	l.swarm.wg.Go(func() { e.reader(c, k) }) // on a stack that has not grown to dial
 	l.leave()
-	e.reader(c, k)
 }
 
 // The sizes of input buffers: every reader has a small one of its own, and takes a
@@ -253,9 +252,9 @@ func (e *std) shut(c *Client) {
 	if k == nil {
 		return
 	}
-	k.cancel()
 	k.kick()
 	if k.conn == nil {
+		k.cancel()
 		return
 	}
 	if c.abrupt {

@@ -115,7 +115,8 @@ func (s *Swarm) Now() time.Duration { return s.opts.now() }
 
 // Close ends all connections at once without a DISCONNECT, and returns when no
 // goroutine of the swarm is left. Every client that was not idle gets its Failed or
-// Closed, with ErrClosed. It must not be called by a Handler.
+// Closed, with ErrClosed, and nothing connects after that. It must not be called by a
+// Handler.
 func (s *Swarm) Close() {
 	for _, l := range s.loops {
 		l.enter()
@@ -159,7 +160,8 @@ type Loop struct {
 	news  []news    // to be reported at its end
 	told  []news    // spare
 
-	buffers  [][]byte
+	small    [][]byte // buffers, empty
+	large    [][]byte // those that have grown
 	sessions []*session.Session
 	event    session.Event
 	connect  packet.Connect

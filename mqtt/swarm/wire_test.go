@@ -5,9 +5,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -117,20 +117,23 @@ func TestAnAttemptThatFailsSaysWhy(t *testing.T) {
 			}
 			h.note("%s", Kind(err))
 		}
-		c := connectOne(start(t, o, h, p.target()), specOf(packet.V311))
+		connectOne(start(t, o, h, p.target()), specOf(packet.V311))
 		h.want(t, "refused")
 
 		h2, p2 := newProbe(), newPeer(t)
-		c = connectOne(start(t, o, h2, p2.target()), specOf(packet.V311))
+		c := connectOne(start(t, o, h2, p2.target()), specOf(packet.V311))
 		p2.accept()
 		p2.expect(connect4)
 		p2.conn.Close()
 		h2.want(t, "0 failed: eof")
 		do(c, func() {
+			if err := c.Connect(&Spec{Target: 1}); err != ErrTarget {
+				t.Errorf("a target that is not there: %v", err)
+			}
 			if err := c.Connect(specOf(packet.V311)); err != nil {
 				t.Error(err)
 			}
-			if err := c.Connect(specOf(packet.V311)); err != ErrBusy {
+			if err := c.Connect(&Spec{Target: 1}); err != ErrBusy {
 				t.Errorf("a second Connect: %v", err)
 			}
 			c.Reset()
@@ -531,7 +534,7 @@ func TestResetIsSeenAsOne(t *testing.T) {
 		p, h, c := dialogue(t, o, specOf(packet.V311))
 		do(c, func() { c.Reset() })
 		h.want(t, "0 closed: ")
-		if _, err := p.conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		if _, err := p.conn.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("the server reads %v, want a reset", err)
 		}
 	})
@@ -625,4 +628,119 @@ func TestAServerThatDoesNotReadIsNotReadEither(t *testing.T) {
 			c.Reset()
 		})
 	})
+}
+
+// TestWhatTheServerSaidBeforeAResetIsHeard: the write that fails comes first.
+func TestWhatTheServerSaidBeforeAResetIsHeard(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		for range 20 {
+			p, h, c := dialogue(t, o, specOf(packet.V5))
+			do(c, func() {
+				p.send("e0 01 98")
+				p.conn.(*net.TCPConn).SetLinger(0)
+				p.conn.Close()
+				_ = c.Publish(publish(0, "a", "x"), 0)
+				c.loop.settle(c)
+				for range 3 {
+					_ = c.Publish(publish(0, "a", "x"), 0)
+				}
+			})
+			h.want(t, "0 closed: disconnect 0x98")
+		}
+	})
+}
+
+func TestWhatIsGivenUpIsReportedOnce(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		o.HalfOpen = 1
+		p, h := newPeer(t), newProbe()
+		s := start(t, o, h, p.target())
+		l := s.Loop(0)
+		var first, second *Client
+		spec := specOf(packet.V311)
+		l.Do(func() {
+			first, second = l.Add(0), l.Add(1)
+			_, _ = first.Connect(spec), second.Connect(spec)
+			second.Disconnect(nil) // waits in the queue
+		})
+		h.want(t, "1 failed: given up")
+		p.accept()
+		p.expect(connect4)
+		l.Do(func() { first.Disconnect(nil) }) // waits for CONNACK
+		h.want(t, "0 failed: given up")
+		p.expectEnd()
+		l.Do(func() {
+			if !first.Idle() || first.Up() || first.Loop() != l || first.Spec() != spec {
+				t.Errorf("state %v", first.state)
+			}
+			_ = first.Connect(spec)
+			first.Reset() // before its turn, and again
+		})
+		h.want(t, "0 failed: given up")
+
+		l.Do(func() { _ = second.Connect(spec) })
+		p.accept()
+		p.greet()
+		h.want(t, "1 connected present=false")
+		l.Do(func() {
+			if second.KeepAlive() != 0 || second.Peer().ReceiveMaximum != 65535 {
+				t.Errorf("keep alive %v, %+v", second.KeepAlive(), second.Peer())
+			}
+			if err := second.Forget(nil); err != ErrBusy {
+				t.Errorf("Forget: %v", err)
+			}
+			second.Disconnect(nil)
+			second.Disconnect(nil)
+			second.Reset()
+			second.Reset()
+		})
+		h.want(t, "1 closed: ")
+		l.Do(func() {
+			if n, b := second.Room(); n != 0 || b != 0 {
+				t.Errorf("room for %d messages, %d bytes", n, b)
+			}
+			for _, err := range []error{second.Publish(publish(0, "a", ""), 0), second.Subscribe(&packet.Subscribe{}, 0), second.Unsubscribe(&packet.Unsubscribe{}, 0), second.Ping()} {
+				if err != session.ErrNotUp {
+					t.Errorf("while idle: %v", err)
+				}
+			}
+			if st := l.Stats(); st.Connecting != 0 || st.Connected != 0 || l.half != 0 {
+				t.Errorf("%+v, %d half open", st, l.half)
+			}
+		})
+		h.none(t)
+	})
+}
+
+func TestAConnectThatCannotBeEncodedFails(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		p, h := newPeer(t), newProbe()
+		h.failed = func(_ *Client, err error) { h.note("%v", err) }
+		connectOne(start(t, o, h, p.target()), specOf(7))
+		h.want(t, packet.ErrUnknownVersion.Error())
+	})
+}
+
+func TestKindsAreShort(t *testing.T) {
+	for _, w := range []struct {
+		err  error
+		want string
+	}{
+		{nil, ""},
+		{&Refusal{packet.CONNACK, packet.NotAuthorized, "x"}, "connack 0x87"},
+		{errAuth, "protocol"},
+		{session.ErrKeepAlive, "keepalive"},
+		{ErrClosed, "given up"},
+		{io.EOF, "eof"},
+		{&transport.Error{Kind: transport.TooManyFiles}, "too many files"},
+		{&transport.Error{Kind: transport.UnknownAuthority}, transport.UnknownAuthority.String()},
+		{errors.New("?"), "other"},
+	} {
+		if got := Kind(w.err); got != w.want {
+			t.Errorf("%v is %q, want %q", w.err, got, w.want)
+		}
+	}
+	if got := (&Refusal{packet.CONNACK, packet.NotAuthorized, "no\n"}).Error(); got != `CONNACK: not authorized (0x87): "no\n"` {
+		t.Error(got)
+	}
 }

@@ -11,10 +11,12 @@ import (
 	"time"
 )
 
-// SystemError is what an error of the operating system means for a connection to t,
-// for who makes or uses the sockets itself.
-func SystemError(t *Target, err error) *Error {
-	return connectError(context.Background(), t, err, 0)
+// SystemError is what an error of the operating system means in an operation on a
+// connection to t, OpConnect or OpStream, for who makes or uses sockets itself.
+func SystemError(op string, t *Target, err error) *Error {
+	e := connectError(context.Background(), t, err, 0)
+	e.Op = op
+	return e
 }
 
 // connectError says what went wrong before TLS.

@@ -96,6 +96,7 @@ func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
 		if locals, err = d.locals(ctx, start); err != nil {
 			return nil, err
 		}
+		nd.Control = lateBind
 		for _, nd.LocalAddr = range asAddrs(locals) {
 			if conn, err = d.stream(ctx, &nd, t, start); err == nil || ctx.Err() != nil {
 				break

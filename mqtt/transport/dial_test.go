@@ -3,12 +3,14 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -201,5 +203,55 @@ func TestDialCanceledInHandshake(t *testing.T) {
 	wantError(t, err, OpTLS, Canceled)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("errors.Is(%v, context.Canceled) is false", err)
+	}
+}
+
+func TestDialTellsWhenTheStreamIsOpen(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	opened := 0
+	d := Dialer{Opened: func() { opened++; ln.Close() }, Timeout: 5 * time.Second, TLS: &TLSOptions{Insecure: true}}
+	// The handshake, which nobody answers, comes after that.
+	_, err = d.Dial(t.Context(), &Target{Network: "tcp", Host: "127.0.0.1", Port: ln.Addr().(*net.TCPAddr).Port, TLS: true})
+	if err == nil || opened != 1 {
+		t.Errorf("%v, opened %d times", err, opened)
+	}
+	_, err = d.Dial(t.Context(), &Target{Network: "tcp", Host: "127.0.0.1", Port: unusedPort(t)})
+	if err == nil || opened != 1 {
+		t.Errorf("refused: %v, opened %d times", err, opened)
+	}
+}
+
+func TestAddressesAreWhatDialTries(t *testing.T) {
+	for host, want := range map[string]string{
+		"localhost": "[[::1]:1883 127.0.0.1:1883]",
+		"192.0.2.7": "[192.0.2.7:1883]",
+		"fe80::1%1": "[[fe80::1%1]:1883]",
+	} {
+		got, err := (&Dialer{}).Addresses(t.Context(), &Target{Network: "tcp", Host: host, Port: 1883})
+		if err != nil || fmt.Sprint(got) != want {
+			t.Errorf("%s: %v, %v", host, got, err)
+		}
+	}
+	refusing := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return nil, syscall.ECONNREFUSED
+	}}
+	_, err := (&Dialer{Resolver: refusing}).Addresses(t.Context(), &Target{Network: "tcp", Host: "broker.invalid", Port: 1})
+	wantError(t, err, OpLookup, LookupFailed, "broker.invalid")
+}
+
+func TestASystemErrorIsToldForItsOperation(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("its error numbers have other names")
+	}
+	target := &Target{Network: "tcp", Host: "192.0.2.7", Port: 1883}
+	if e := SystemError(OpStream, target, syscall.ECONNRESET); e.Kind != Reset || !strings.HasPrefix(e.Error(), "connection to 192.0.2.7:1883: ") {
+		t.Errorf("%v", e)
+	}
+	if e := SystemError(OpConnect, target, syscall.EMFILE); e.Kind != TooManyFiles || e.Hint == "" || !strings.HasPrefix(e.Error(), "connect to ") {
+		t.Errorf("%v", e)
 	}
 }

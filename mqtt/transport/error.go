@@ -7,6 +7,7 @@ const (
 	OpConnect = "connect" // reaching one
 	OpTLS     = "tls"     // the TLS handshake, or loading what it needs
 	OpListen  = "listen"  // opening a listener
+	OpStream  = "stream"  // using a connection that was open
 
 	OpProxy     = "proxy"     // what a proxy, or a command in its place, did not do
 	OpWebSocket = "websocket" // the upgrade to WebSocket, or its frames
@@ -33,6 +34,8 @@ func opText(op string) string {
 		return "look up"
 	case OpConnect:
 		return "connect to"
+	case OpStream:
+		return "connection to"
 	case OpTLS:
 		return "TLS"
 	case OpListen:

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,9 +33,17 @@ func (p *Plan) check() error {
 	return nil
 }
 
-// samples are some clients of a group, the first and the last among them.
+// samples are some clients of a group, the first and the last among them, and
+// all whose names come from different rows of a file.
 func (g *Group) samples() []uint32 {
 	n := uint32(g.Clients)
+	if g.Credentials != nil {
+		var all []uint32
+		for i := range min(n, uint32(g.Credentials.Len())) {
+			all = append(all, i)
+		}
+		return all
+	}
 	return []uint32{0, n / 2, n - 1}
 }
 
@@ -245,6 +254,17 @@ func (p *Plan) checkStream(s *Publish) error {
 	}
 	if err := p.checkStart(s.Start, s); err != nil {
 		return err
+	}
+	if s.Request != nil && slices.ContainsFunc(s.properties, func(x pair) bool { return x.key == "correlation-data" }) {
+		return flawf(s, "requests have correlation data of their own")
+	}
+	if _, never := s.Pacer.(none); never {
+		if s.Number > 0 || !p.acts(g, Burst) {
+			return flawf(s, "pace none is for the first stream of a group with a burst: nothing else publishes it")
+		}
+		if s.Messages > 0 {
+			return flawf(s, "messages are counted by a pace, and it is none")
+		}
 	}
 	_, traced := s.Pacer.(trace)
 	if s.Fill && s.Messages == 0 && !traced {

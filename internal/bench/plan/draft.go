@@ -53,6 +53,7 @@ const (
 	paceBurst
 	paceTrace
 	paceUnlimited
+	paceNone
 )
 
 // paceSpec is a pace as it was asked for.
@@ -392,7 +393,7 @@ func (d *draft) pacer(s *paceSpec, g *Group, load ratio) (Pacer, error) {
 		}
 		return r
 	}
-	if load != (ratio{1, 1}) && s.kind >= paceBurst {
+	if load != (ratio{1, 1}) && s.kind >= paceBurst && s.kind != paceNone {
 		return nil, errors.New("bursts, traces and closed loops have no rate to multiply")
 	}
 	var p Pacer
@@ -414,7 +415,7 @@ func (d *draft) pacer(s *paceSpec, g *Group, load ratio) (Pacer, error) {
 				return nil, fmt.Errorf("the stages together are above %v", maxDuration)
 			}
 		}
-		p = newStaged(stages, s.repeat, nil)
+		p = newStaged(stages, s.repeat)
 	case paceBurst:
 		m := s.messages * n
 		if !s.each {
@@ -425,6 +426,8 @@ func (d *draft) pacer(s *paceSpec, g *Group, load ratio) (Pacer, error) {
 		p = trace{s.times, s.file}
 	case paceUnlimited:
 		p = unlimited{}
+	case paceNone:
+		p = none{}
 	}
 	return p, failed
 }

@@ -51,6 +51,7 @@ const (
 	maxStored = 200_000   // filters in the tree
 	maxTable  = 1 << 20   // entries of a stream's table
 	maxValues = 1 << 20   // entries of a field's histogram
+	maxMemory = 16 << 20  // entries of all tables and histograms, of 4 bytes
 	maxWork   = 200 << 20 // clients gone through to build a FanOut
 	memoSize  = 1 << 12
 )
@@ -67,7 +68,8 @@ type fanTable struct {
 	tree    topic.Trie[uint64, struct{}] // of clients, by group<<32 | index
 	shared  topic.Trie[string, struct{}] // of shared subscriptions
 	noLocal bool
-	work    int
+	work    int // clients gone through
+	memory  int // entries made
 	seed    maphash.Seed
 }
 
@@ -198,9 +200,10 @@ func (f *FanOut) store(s *Subscribe) bool {
 func (f *FanOut) addStream(s *Publish) {
 	entries := s.Group.Clients * len(s.Topics)
 	fixedTopics := !slices.ContainsFunc(s.Topics, func(t *Template) bool { return t.uses("sjr") })
-	if !fixedTopics || entries > maxTable {
+	if !fixedTopics || entries > maxTable || f.table.memory+entries > maxMemory {
 		return
 	}
+	f.table.memory += entries
 	table := make([]uint32, entries)
 	same := true
 	for k := range table {
@@ -396,7 +399,7 @@ func (f *FanOut) matcher(s *Subscribe) *matcher {
 			return nil
 		}
 	}
-	if m.field != nil && !m.field.prepare(&f.table.work) {
+	if m.field != nil && !m.field.prepare(f.table) {
 		return nil
 	}
 	return m
@@ -422,7 +425,7 @@ func endsInDigit(s string) bool { return s != "" && isDigit(s[len(s)-1]) }
 
 // prepare finds out how to tell the clients of a value: an index with sums and
 // quotients alone is solved, of others the values are counted.
-func (x *field) prepare(work *int) bool {
+func (x *field) prepare(t *fanTable) bool {
 	first, last := x.part.add, x.part.add+uint64(x.group.Clients)-1
 	top, simple := last, true
 	for _, o := range x.part.ops {
@@ -447,10 +450,11 @@ func (x *field) prepare(work *int) bool {
 	if simple {
 		return true
 	}
-	if top >= maxValues || *work+x.group.Clients > maxWork {
+	if top >= maxValues || t.work+x.group.Clients > maxWork || t.memory+int(top) >= maxMemory {
 		return false
 	}
-	*work += x.group.Clients
+	t.work += x.group.Clients
+	t.memory += int(top) + 1
 	x.counts = make([]uint32, top+1)
 	for i := first; i <= last; i++ {
 		x.counts[x.part.value(i)]++

@@ -155,8 +155,8 @@ type segment struct {
 	slope  float64 // per nanosecond squared
 }
 
-func newStaged(stages []Stage, repeat bool, named object) *staged {
-	p := &staged{stages: stages, repeat: repeat, named: named}
+func newStaged(stages []Stage, repeat bool) *staged {
+	p := &staged{stages: stages, repeat: repeat}
 	for _, s := range stages {
 		from, to := s.From.PerSecond()/1e9, s.To.PerSecond()/1e9
 		p.add(from, to, s.For)
@@ -400,6 +400,15 @@ func (unlimited) Count(time.Duration) uint64      { return 0 }
 func (unlimited) Unlimited() bool                 { return true }
 func (unlimited) spec() object                    { return object{{"unlimited", true}} }
 func (unlimited) walk() walker                    { return &randomWalker{p: unlimited{}} }
+
+// none is the pace of a stream that sends in bursts of actions alone.
+type none struct{}
+
+func (none) At(uint64) (time.Duration, bool) { return 0, false }
+func (none) Count(time.Duration) uint64      { return 0 }
+func (none) Unlimited() bool                 { return false }
+func (none) spec() object                    { return object{{"none", true}} }
+func (none) walk() walker                    { return &randomWalker{p: none{}} }
 
 // trace is a list of times from a file, in their order. It ends with the list.
 type trace struct {

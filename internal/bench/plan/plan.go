@@ -168,15 +168,17 @@ type Publish struct {
 	// open loop beyond it waits, and its latency shows that. At least 1.
 	Window int
 	// Fill marks a stream that prepares: retained messages, or a backlog of
-	// sessions. Their deliveries are measured as replay and backlog.
+	// sessions. The phase in which it starts lasts until it is done, and the
+	// deliveries are measured as replay and backlog. It has Messages or a trace.
 	Fill bool
 	// Properties of every PUBLISH, encoded; empty before MQTT 5.
 	Properties packet.Properties
 	// TopicAlias sends repeated topics by alias where the broker allows it.
 	TopicAlias bool
-	properties object // Properties as the scenario has them
 	// Request makes requests of the messages; nil: no.
 	Request *Request
+
+	properties object // Properties as the scenario has them
 }
 
 // Closed tells whether the stream is a closed loop: it has no intended times,
@@ -276,7 +278,10 @@ const (
 	Takeover                // opens a second connection with the same client id
 	Subscribing             // makes the group's subscriptions
 	Unsubscribe             // takes them back
-	Burst                   // publishes Messages messages of the group's first stream at once
+	// Burst publishes Messages messages of the group's first stream at once,
+	// besides those of its pacer. For their topics and payloads they are numbered
+	// from 0 in each burst.
+	Burst
 )
 
 // Action is something that happens to clients at a time.

@@ -224,9 +224,11 @@ groups:
     subscription-churn: {filter: c/%s, qos: 1, rate-each: 1, start: measure+1s}
     will: {topic: w/%i, qos: 1, retain: true, delay: 5s, payload: {template: bye}}
     reconnect: {first: 10ms, max: 1s}
+  c: {clients: 2, publish: {topic: c, pace: none}}
   b: {clients: 1, deferred: true, slow: {pause: 1s, every: 5s}, session-expiry: 0}
 actions:
   - {at: measure+1s, do: burst, group: a, fraction: 0.5, over: 1s, messages: 4, times: 2, every: 1m}
+  - {at: measure, do: burst, group: c, messages: 3}
   - {at: warm-up, do: connect, group: b}
   - {at: measure, do: subscribe, group: a, clients: 3, rate: 10/s}
 `}

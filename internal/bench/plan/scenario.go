@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -518,7 +519,7 @@ func (r *reader) group(n *yamlfile.Node, g *Group) {
 			r.mapping(n, "churn", keys{
 				"lifetime": func(n *yamlfile.Node) { g.Churn.Lifetime = r.duration(n, "lifetime", 1) },
 				"jitter":   func(n *yamlfile.Node) { g.Churn.Jitter = r.float(n, "jitter", 0, 1) },
-				"messages": func(n *yamlfile.Node) { g.Churn.Messages = int(r.int(n, "messages", 1, 1<<31)) },
+				"messages": func(n *yamlfile.Node) { g.Churn.Messages = int(r.int(n, "messages", 1, math.MaxInt32)) },
 				"pause":    func(n *yamlfile.Node) { g.Churn.Pause = r.duration(n, "pause", 0) },
 				"end":      func(n *yamlfile.Node) { g.Churn.End = End(r.word(n, "end", ends)) },
 			})
@@ -558,6 +559,18 @@ func (r *reader) publish(n *yamlfile.Node, g *Group) {
 	p := &Publish{Group: g, Number: len(g.Publish), Start: When{Phase: PhaseWarmUp}, Payload: newPayload(), Window: 64}
 	g.Publish = append(g.Publish, p)
 	d := r.draft.stream(p, n)
+	r.streamKeys(n, p, d)
+	r.need(n, "publish", "topic")
+	r.onePace(n, "publish")
+	if d.messages > 0 && d.messagesEach > 0 {
+		r.fail(n, "messages and messages-each exclude each other")
+	}
+	if len(p.Topics) == 0 {
+		r.fail(n, "publish has an empty list of topics")
+	}
+}
+
+func (r *reader) streamKeys(n *yamlfile.Node, p *Publish, d *stream) {
 	k := r.paceKeys(d)
 	maps.Copy(k, keys{
 		"topic": func(n *yamlfile.Node) {
@@ -587,14 +600,6 @@ func (r *reader) publish(n *yamlfile.Node, g *Group) {
 		},
 	})
 	r.mapping(n, "publish", k)
-	r.need(n, "publish", "topic")
-	r.onePace(n, "publish")
-	if d.messages > 0 && d.messagesEach > 0 {
-		r.fail(n, "messages and messages-each exclude each other")
-	}
-	if len(p.Topics) == 0 {
-		r.fail(n, "publish has an empty list of topics")
-	}
 }
 
 // properties reads properties of PUBLISH by their names, and user properties.
@@ -680,15 +685,17 @@ func (r *reader) onePace(n *yamlfile.Node, what string) {
 }
 
 func (r *reader) pace(n *yamlfile.Node, s *paceSpec) {
-	if n.Kind == yamlfile.Scalar && n.Text == "unlimited" {
-		s.kind = paceUnlimited
+	if n.Kind == yamlfile.Scalar && (n.Text == "unlimited" || n.Text == "none") {
+		if s.kind = paceUnlimited; n.Text == "none" {
+			s.kind = paceNone
+		}
 		return
 	}
 	kinds := 0
 	kind := func(k paceKind, read func(n *yamlfile.Node)) func(n *yamlfile.Node) {
 		return func(n *yamlfile.Node) {
 			if kinds++; kinds > 1 {
-				r.fail(n, "a pace is one of constant, ramp, stages, sine, poisson, burst, trace, unlimited")
+				r.fail(n, "a pace is one of constant, ramp, stages, sine, poisson, burst, trace, unlimited, none")
 			}
 			s.kind = k
 			read(n)
@@ -699,7 +706,8 @@ func (r *reader) pace(n *yamlfile.Node, s *paceSpec) {
 		"repeat":    func(n *yamlfile.Node) { s.repeat = r.bool(n, "repeat") },
 		"constant":  kind(paceConstant, func(n *yamlfile.Node) { s.rate = r.some(n, "constant") }),
 		"poisson":   kind(pacePoisson, func(n *yamlfile.Node) { s.rate = r.some(n, "poisson") }),
-		"unlimited": kind(paceUnlimited, func(n *yamlfile.Node) { r.bool(n, "unlimited") }),
+		"unlimited": kind(paceUnlimited, func(n *yamlfile.Node) { r.only(n, "unlimited") }),
+		"none":      kind(paceNone, func(n *yamlfile.Node) { r.only(n, "none") }),
 		"ramp": kind(paceStages, func(n *yamlfile.Node) {
 			s.stages = []Stage{r.stage(n, "ramp")}
 			if n.Get("rate") != nil {
@@ -740,16 +748,23 @@ func (r *reader) pace(n *yamlfile.Node, s *paceSpec) {
 		"trace": kind(paceTrace, func(n *yamlfile.Node) { s.file = r.data(n, "trace", s.readTrace) }),
 	})
 	if kinds == 0 {
-		r.fail(n, "a pace is one of constant, ramp, stages, sine, poisson, burst, trace, unlimited")
+		r.fail(n, "a pace is one of constant, ramp, stages, sine, poisson, burst, trace, unlimited, none")
 	}
 	if s.repeat && s.kind != paceStages {
 		r.fail(n, "only stages repeat")
 	}
-	if s.each && (s.kind == paceTrace || s.kind == paceUnlimited) {
-		r.fail(n, "a trace, and no limit, are not for each client")
+	if s.each && s.kind >= paceTrace {
+		r.fail(n, "trace, unlimited and none are not for each client")
 	}
 	if s.kind == paceStages && r.err == nil && !slices.ContainsFunc(s.stages, func(s Stage) bool { return s.From.Events+s.To.Events > 0 }) {
 		r.fail(n, "all rates are 0: nothing would ever happen")
+	}
+}
+
+// only reads a key that says all.
+func (r *reader) only(n *yamlfile.Node, what string) {
+	if !r.bool(n, what) {
+		r.fail(n, "%s is true, or is not there", what)
 	}
 }
 
@@ -875,7 +890,7 @@ func (r *reader) action(n *yamlfile.Node) {
 		"fraction": func(n *yamlfile.Node) { d.fraction = r.fraction(n) },
 		"over":     func(n *yamlfile.Node) { a.Over = r.duration(n, "over", 0) },
 		"rate":     func(n *yamlfile.Node) { d.rate = r.some(n, "rate") },
-		"messages": func(n *yamlfile.Node) { a.Messages = int(r.int(n, "messages", 1, 1<<31)) },
+		"messages": func(n *yamlfile.Node) { a.Messages = int(r.int(n, "messages", 1, math.MaxInt32)) },
 		"times":    func(n *yamlfile.Node) { a.Times = int(r.int(n, "times", 1, 1<<20)) },
 		"every":    func(n *yamlfile.Node) { a.Every = r.duration(n, "every", 1) },
 	})

@@ -112,7 +112,7 @@ func Diff(a, b []*Summary, gates []Gate) (*Comparison, error) {
 			c.Failed = append(c.Failed, g.text+": "+row.Unknown)
 		case beyond && !row.Noise:
 			row.Failed = true
-			c.Failed = append(c.Failed, fmt.Sprintf("%s: changed by %s", g.text, change(row.Change)))
+			c.Failed = append(c.Failed, g.text+": "+changed(row.Change))
 		}
 	}
 	return c, nil
@@ -232,6 +232,13 @@ func mannWhitney(x, y []float64) float64 {
 	return tail / total
 }
 
+func changed(share float64) string {
+	if math.IsInf(share, 1) {
+		return "it was 0"
+	}
+	return "changed by " + change(share)
+}
+
 func change(share float64) string {
 	if math.IsInf(share, 1) {
 		return "from 0"
@@ -247,7 +254,7 @@ func (c *Comparison) Text(w io.Writer, palette format.Palette) error {
 		t.wrap("note:", palette.Number, escaped(r), 2)
 	}
 	t.line("")
-	t.line("  %-18s %12s %12s %10s %8s  %s", "", "A", "B", "change", "spread", "")
+	t.line("  %-18s %12s %12s %10s %8s", "", "A", "B", "change", "spread")
 	for _, r := range c.Rows {
 		if r.Unknown != "" {
 			t.line("  %-18s %s", t.pad(r.Metric, 18), r.Unknown)

@@ -57,11 +57,14 @@ func Markdown(w io.Writer, s *Summary, checks []Check) error {
 	if len(s.Flows) > 0 {
 		line("| messages, whole run | sent | expected | received | lost | duplicates | out of order | corrupt |\n|---|--:|--:|--:|--:|--:|--:|--:|")
 		for _, f := range s.Flows {
-			lost := integer(f.Lost)
+			received, lost := integer(f.Received), integer(f.Lost)
+			if !run.Plan.Header {
+				received = "?"
+			}
 			if s.Result.Partial() != "" || !run.Plan.Header {
 				lost = "?"
 			}
-			line("| QoS %d | %s | %s | %s | %s | %s | %s | %s |", f.QoS, integer(f.Sent), integer(f.Expected), integer(f.Received), lost, integer(f.Duplicates), integer(f.Reordered), integer(f.Corrupt))
+			line("| QoS %d | %s | %s | %s | %s | %s | %s | %s |", f.QoS, integer(f.Sent), integer(f.Expected), received, lost, integer(f.Duplicates), integer(f.Reordered), integer(f.Corrupt))
 		}
 	}
 	_, err := w.Write(b.Bytes())

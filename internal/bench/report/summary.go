@@ -95,21 +95,28 @@ func wholeRun(op result.Op) bool {
 // Summarize derives the figures of a result.
 func Summarize(r *result.Result) *Summary {
 	s := &Summary{Result: r, Counters: make(map[string]int64), Peak: make(map[result.Gauge]int64)}
-	whole := r.Sum()
+	phase := make(map[result.Phase]*result.Interval)
+	for _, p := range result.Phases() {
+		phase[p] = r.Sum(p)
+	}
+	whole := add(slices.Collect(maps.Values(phase))...)
 	s.Whole = whole.End
 	s.counters(whole)
-	s.rates()
-	s.latencies(whole)
+	s.rates(phase[result.PhaseConnect], phase[result.PhaseMeasure])
+	s.latencies(whole, add(phase[result.PhaseMeasure], phase[result.PhaseDrain]))
 	s.gauges()
 	s.backlog()
 	s.judge()
 	return s
 }
 
-// span is the length of a phase.
-func (s *Summary) span(phase result.Phase) time.Duration {
-	sum := s.Result.Sum(phase)
-	return sum.End - sum.Start
+// add adds up intervals.
+func add(intervals ...*result.Interval) *result.Interval {
+	sum := result.NewInterval("", 0, 0)
+	for _, i := range intervals {
+		sum.Add(i)
+	}
+	return sum
 }
 
 func (s *Summary) counters(whole *result.Interval) {
@@ -180,14 +187,13 @@ func perSecond(n int64, d time.Duration) float64 {
 	return float64(n) / d.Seconds()
 }
 
-func (s *Summary) rates() {
-	measure := s.Result.Sum(result.PhaseMeasure)
+func (s *Summary) rates(connect, measure *result.Interval) {
 	s.Measured = measure.End - measure.Start
 	rate := func(c result.Counter) float64 { return perSecond(count(measure, c), s.Measured) }
 	s.Rates = Rates{
 		Offered: rate(result.Offered), Sent: rate(result.Sent), Acked: rate(result.Acked),
 		Expected: rate(result.Expected), Delivered: rate(s.received()),
-		Connects: perSecond(count(s.Result.Sum(result.PhaseConnect), result.Connects), s.span(result.PhaseConnect)),
+		Connects: perSecond(count(connect, result.Connects), connect.End-connect.Start),
 	}
 }
 
@@ -197,11 +203,10 @@ func (s *Summary) received() result.Counter {
 	if s.Result.Run.Plan.Header {
 		return result.Distinct
 	}
-	return result.Foreign
+	return result.Delivered
 }
 
-func (s *Summary) latencies(whole *result.Interval) {
-	answered := s.Result.Sum(result.PhaseMeasure, result.PhaseDrain)
+func (s *Summary) latencies(whole, answered *result.Interval) {
 	type all struct {
 		op   result.Op
 		kind result.Kind

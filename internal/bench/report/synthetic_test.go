@@ -134,7 +134,7 @@ func (l load) shard(n int) *result.Result {
 	}
 	r.Notes = []result.Note{{At: 2 * time.Second, Shard: n, Kind: result.NotePhase, Text: "warm-up"}, {At: 3 * time.Second, Shard: n, Kind: result.NotePhase, Text: "measure"}}
 	if l.reconnect > 0 {
-		r.Notes = append(r.Notes, result.Note{At: time.Duration(3+l.reconnect) * time.Second, Shard: n, Kind: result.NoteFault, Text: "half of the clients cut"})
+		r.Notes = append(r.Notes, result.Note{At: time.Duration(2+l.reconnect) * time.Second, Shard: n, Kind: result.NoteFault, Text: "half of the clients cut"})
 	}
 	if !l.partial {
 		end := result.End{Shard: n, At: at, Complete: true}

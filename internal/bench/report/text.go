@@ -62,12 +62,15 @@ func (t *text) head(name, about string) {
 	t.line("%s", name)
 }
 
-func (t *text) bold(s string) string {
+// strong is bold where there are colours.
+func (t *text) strong() string {
 	if t.palette.End == "" {
-		return s
+		return ""
 	}
-	return "\x1b[1m" + s + t.palette.End
+	return "\x1b[1m"
 }
+
+func (t *text) bold(s string) string { return t.color(t.strong(), s) }
 
 // wrap writes words behind a label, with the following lines indented.
 func (t *text) wrap(label, color, words string, indent int) {
@@ -75,7 +78,7 @@ func (t *text) wrap(label, color, words string, indent int) {
 	t.b.WriteString(t.color(color, label))
 	for i, word := range phrases(words) {
 		n := utf8.RuneCountInString(word)
-		if i > 0 && column+1+n > width {
+		if (i > 0 || label != "") && column+1+n > width {
 			t.b.WriteString("\n" + strings.Repeat(" ", indent))
 			column = indent
 		} else if i > 0 || label != "" {
@@ -107,7 +110,11 @@ func phrases(s string) []string {
 func (t *text) title(s *Summary) {
 	r := s.Result
 	plan := r.Run.Plan
-	t.line("%s  %s", t.bold(escaped(plan.Name)), t.color(t.palette.Meta, "plan "+escaped(plan.Hash)+", mqtools "+escaped(r.Run.Tool)))
+	name := escaped(plan.Name)
+	if utf8.RuneCountInString(name) > width {
+		name = t.pad(name, width)
+	}
+	t.wrap(name, t.strong(), "plan "+escaped(plan.Hash)+", mqtools "+escaped(r.Run.Tool), 0)
 	var parts []string
 	if len(r.Shards) > 0 {
 		parts = append(parts, r.Shards[0].Epoch.UTC().Format("2006-01-02 15:04:05 UTC"))
@@ -183,7 +190,7 @@ func (t *text) rates(s *Summary) {
 		return
 	}
 	t.head("Connections", "whole run")
-	t.line("  %-14s %12s  %s", "accepted", integer(s.Counters[result.Connects.String()]), t.color(t.palette.Meta, "of "+integer(attempts)+" attempts, "+number(r.Connects)+" per second while connecting"))
+	t.line("  %-14s %12s  %s", "accepted", integer(s.Counters[result.Connects.String()]), t.color(t.palette.Meta, "of "+integer(attempts)+" attempts; "+number(r.Connects)+"/s while connecting"))
 	if n := s.Counters[result.Failures.String()]; n > 0 {
 		t.line("  %-14s %12s  %s", "failed", integer(n), t.color(t.palette.Meta, percent(float64(n)/float64(attempts))+" of the attempts"))
 	}

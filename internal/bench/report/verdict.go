@@ -32,8 +32,9 @@ type Verdict struct {
 
 // The bounds of the verdicts.
 const (
-	enough     = 0.99 // of the expected deliveries
-	growing    = 0.005
+	enough     = 0.99  // of the expected deliveries
+	growing    = 0.005 // of the expected deliveries are added to the backlog
+	queued     = 0.1   // seconds' worth that a growing backlog has at least
 	lagBound   = time.Millisecond
 	cpuBound   = 0.85
 	modeFactor = 8 // by which a mode stands out of its neighbourhood
@@ -104,7 +105,7 @@ func (s *Summary) limits() {
 	switch {
 	case r.Expected > 0 && r.Delivered < enough*r.Expected:
 		s.verdict(Saturated, "%s/s delivered of %s/s expected (%s): latencies depend on how long the run is", number(r.Delivered), number(r.Expected), percent(r.Delivered/r.Expected))
-	case r.Expected > 0 && s.Growth > growing*r.Expected && float64(s.Backlog) > r.Expected/4:
+	case r.Expected > 0 && s.Growth > growing*r.Expected && float64(s.Backlog) > queued*r.Expected:
 		s.verdict(Saturated, "the backlog grew by %s messages a second, to %s: latencies depend on how long the run is", number(s.Growth), integer(s.Backlog))
 	}
 	if s.Lag != nil && !s.Result.Run.Plan.Closed {
@@ -117,8 +118,12 @@ func (s *Summary) limits() {
 	}
 }
 
-// hints name the causes that some shapes of a distribution have.
+// hints name the causes that some shapes of a distribution have. A queue that
+// grows has humps of its own.
 func (s *Summary) hints() {
+	if s.Has(Saturated) {
+		return
+	}
 	for _, op := range []result.Op{result.Delivery, result.Puback, result.Pubcomp, result.RTT} {
 		if h := s.net(op); h != nil && hasMode(h, 38*time.Millisecond, 46*time.Millisecond) {
 			s.verdict(Hint, "%s has a mode at 40 ms, as Nagle's algorithm with delayed acknowledgements makes it: is TCP_NODELAY set on the broker's side?", op)

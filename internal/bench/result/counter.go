@@ -21,7 +21,7 @@ const (
 	SentBytes                     // their payloads
 	Acked                         // acknowledged with a success code: PUBACK, PUBCOMP
 	Refused                       // acknowledged with a failure code
-	Delivered                     // PUBLISH packets received with our header, in whatever state
+	Delivered                     // PUBLISH packets received with our header, or, where the plan has none, all
 	DeliveredBytes                // their payloads
 	Distinct                      // of them, those received for the first time
 	Duplicates                    // received again

@@ -203,6 +203,29 @@ func TestMergeRefusals(t *testing.T) {
 	}
 }
 
+func TestMergeRuns(t *testing.T) {
+	shard := func(n, shards, repeat int) *Result {
+		r := &Result{Run: someRun(shards), Shards: []Shard{someShard(n)}}
+		r.Run.Repeat = repeat
+		return r
+	}
+	merged, err := MergeRuns([]*Result{shard(1, 2, 0), shard(0, 1, 0), shard(0, 2, 1), shard(0, 2, 0), shard(0, 1, 0), shard(1, 2, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range merged {
+		got = append(got, fmt.Sprintf("%d of %d, repeat %d", len(r.Shards), r.Run.Shards, r.Run.Repeat))
+	}
+	want := []string{"2 of 2, repeat 0", "1 of 1, repeat 0", "2 of 2, repeat 1", "1 of 1, repeat 0"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if _, err := MergeRuns([]*Result{shard(0, 2, 0), shard(0, 2, 0)}); err == nil {
+		t.Error("a shard is merged with itself")
+	}
+}
+
 func TestMergeAddsAndMaximizesGauges(t *testing.T) {
 	shard := func(n int, connected, cpu int64) *Result {
 		i := NewInterval(PhaseMeasure, time.Second, 2*time.Second)
@@ -318,7 +341,7 @@ func TestReadRefusals(t *testing.T) {
 		{"no base64", histogram("!!!"), "run.jsonl:2: histogram of delivery response: "},
 		{"a short histogram", histogram("SElT"), "run.jsonl:2: histogram of delivery response: unexpected EOF"},
 		{"a layout that takes much memory", histogram(encode(hdr.New(1, 1<<62, 5), 5)), "its layout is 1 to 4611686018427387904 with 5 digits"},
-		{"a value above the range", histogram(encode(hdr.New(lowest, highest, digits), 500_000_000)), "a value of 500170751 us"},
+		{"a value above the range", histogram(encode(hdr.New(lowest, highest, digits), 500_000_000)), "a value of 499908608 us"},
 		{"a line that is no base64", linePrefix + "%%%\n", "run.jsonl:1: illegal base64"},
 		{"a line that is not packed", linePrefix + "aGVsbG8gd29ybGQhISEhISE=\n", "run.jsonl:1: gzip: invalid header"},
 		{"a line that is cut off", "x\n" + string(good[:len(good)-12]) + "\n", "run.jsonl:2"},
@@ -483,4 +506,15 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestMemoryIsBoundedOverAllResults: many results in one file share the bound.
+func TestMemoryIsBoundedOverAllResults(t *testing.T) {
+	file := sampleFile(t)
+	if _, err := read(strings.NewReader(strings.Repeat(file, 3)), "f", 1<<20); err != nil {
+		t.Error(err)
+	}
+	if _, err := read(strings.NewReader(strings.Repeat(file, 1000)), "f", 1<<20); err == nil || !strings.Contains(err.Error(), "more than fits into memory") {
+		t.Errorf("got %v", err)
+	}
 }

@@ -118,8 +118,8 @@ func fromMicroseconds(v int64) time.Duration { return time.Duration(v) * time.Mi
 // Encode is the histogram in HdrHistogram's V2 format, compressed, in base64; its
 // values are microseconds.
 func (h *Histogram) Encode() (string, error) {
-	b, err := h.h.EncodeV2()
-	return string(b), err
+	var e encoder
+	return e.encode(h)
 }
 
 // WritePercentiles writes the percentile distribution in the text format of

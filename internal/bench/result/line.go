@@ -11,7 +11,7 @@ import (
 
 const (
 	linePrefix  = "MQBENCH-RESULT-1:"
-	maxUnpacked = 1 << 30 // bytes
+	maxUnpacked = 256 << 20 // bytes
 )
 
 // AppendLine appends a result as one line of text, without the end of the line,
@@ -35,8 +35,8 @@ func AppendLine(dst []byte, r *Result, intervals int) ([]byte, error) {
 	return base64.StdEncoding.AppendEncode(dst, packed.Bytes()), nil
 }
 
-// unpack reads the result of one line; place is its path:line.
-func unpack(line []byte, place string, memory int64) (*Result, error) {
+// unpack has file read the result of one line; place is its path:line.
+func unpack(line []byte, place string, file *fileReader) (*Result, error) {
 	line, _, _ = bytes.Cut(line, []byte("\r"))
 	packed, err := base64.StdEncoding.DecodeString(string(bytes.TrimRight(line, " \t")))
 	if err != nil {
@@ -52,7 +52,8 @@ func unpack(line []byte, place string, memory int64) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", place, err)
 	}
-	r, err := (&fileReader{lines: lines, limit: memory}).read(header)
+	file.lines = lines
+	r, err := file.read(header)
 	if err == nil {
 		_, err = lines.next() // to the end, where the packing has its check
 		if err == io.EOF {

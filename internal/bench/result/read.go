@@ -3,9 +3,6 @@ package result
 import (
 	"bufio"
 	"bytes"
-	"compress/zlib"
-	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,24 +11,20 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	hdr "github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // What a file can make the reader hold.
 const (
-	maxLine   = 64 << 20  // bytes
-	maxMemory = 768 << 20 // bytes, roughly, of intervals
-	maxNotes  = 10_000
-	maxStep   = time.Hour
-	minStep   = time.Millisecond
+	maxLine    = 64 << 20  // bytes
+	maxMemory  = 768 << 20 // bytes, roughly, of intervals
+	maxNotes   = 10_000
+	maxSamples = 1 << 50
+	minStep    = time.Millisecond
+	maxStep    = time.Hour
+	maxAt      = int64(10 * 365 * 24 * time.Hour)
 
 	// What the parts of an interval take, roughly; histograms know it.
 	intervalMemory, counterMemory, gaugeMemory = 512, 128, 64
-
-	// highestRecorded is the end of the bucket of the highest value.
-	highestRecorded = (highest>>18+1)<<18 - 1
-	maxAt           = int64(10 * 365 * 24 * time.Hour)
 )
 
 // ErrNoResult says that a file holds no result.
@@ -44,7 +37,7 @@ var ErrNoResult = errors.New("no result in it")
 // A file whose end is missing gives a partial result, which says so, and so does
 // one whose last line is cut off. Anything else that is not as a Writer writes
 // it is an error. When the intervals take too much memory, they are coarsened,
-// see Result.Coarsen.
+// see Result.Coarsen; the figures stay exact.
 func Read(r io.Reader, path string) ([]*Result, error) { return read(r, path, maxMemory) }
 
 func read(r io.Reader, path string, memory int64) ([]*Result, error) {
@@ -59,13 +52,14 @@ func read(r io.Reader, path string, memory int64) ([]*Result, error) {
 		if err != nil {
 			return nil, err
 		}
+		file := &fileReader{lines: lines, limit: memory}
 		var one *Result
 		switch at := bytes.Index(line, []byte(linePrefix)); {
 		case at >= 0:
-			one, err = unpack(line[at+len(linePrefix):], fmt.Sprintf("%s:%d", path, lines.n), memory)
+			one, err = unpack(line[at+len(linePrefix):], fmt.Sprintf("%s:%d", path, lines.n), file)
 			log = true
 		case !log && bytes.HasPrefix(line, []byte(`{"type":"header"`)):
-			one, err = (&fileReader{lines: lines, limit: memory}).read(line)
+			one, err = file.read(line)
 		case lines.n == 1 && !bytes.HasPrefix(line, []byte(`{"type":`)):
 			log = true
 		case !log:
@@ -76,6 +70,7 @@ func read(r io.Reader, path string, memory int64) ([]*Result, error) {
 		}
 		if one != nil {
 			results = append(results, one)
+			memory -= file.memory
 		}
 	}
 	if len(results) == 0 {
@@ -128,14 +123,14 @@ func (l *lineReader) next() ([]byte, error) {
 
 // fileReader reads one result.
 type fileReader struct {
-	lines  *lineReader
-	result Result
-	memory int64 // that the intervals take
-	limit  int64 // of that
-	notes  int
-	ended  bool
-	sum    endLine // of what was read, to compare with the end
-	layout layoutReader
+	lines   *lineReader
+	result  Result
+	memory  int64 // that the intervals take
+	limit   int64 // of that
+	notes   int
+	ended   bool
+	sum     endLine // of what was read, to compare with the end
+	decoder decoder
 }
 
 func (f *fileReader) read(header []byte) (*Result, error) {
@@ -301,7 +296,7 @@ func (f *fileReader) histogram(i *Interval, l histogramLine) error {
 	case l.Below < 0 || l.Above < 0:
 		return errors.New("a negative count")
 	}
-	h, err := f.decode(l.HDR)
+	h, err := f.decoder.decode(l.HDR)
 	if err != nil {
 		return err
 	}
@@ -309,56 +304,12 @@ func (f *fileReader) histogram(i *Interval, l histogramLine) error {
 	if l.Below > h.Count()-l.Above {
 		return errors.New("more values out of range than there are values")
 	}
-	if f.sum.Samples += h.Count(); f.sum.Samples < 0 {
+	if f.sum.Samples += h.Count(); f.sum.Samples < 0 || f.sum.Samples > maxSamples {
 		return errors.New("too many values")
 	}
 	i.Histograms[k] = h
 	f.memory += h.memory()
 	return nil
-}
-
-// decode decodes a histogram of our layout. The layout is looked at first:
-// another one could make the decoder allocate hundreds of megabytes.
-func (f *fileReader) decode(encoded string) (*Histogram, error) {
-	low, high, digitCount, err := f.layout.read(encoded)
-	if err != nil {
-		return nil, err
-	}
-	if low != lowest || high != highest || digitCount != digits {
-		return nil, fmt.Errorf("its layout is %d to %d with %d digits, not %d to %d with %d", low, high, digitCount, lowest, highest, digits)
-	}
-	p, err := hdr.DecodePacked([]byte(encoded))
-	if err != nil {
-		return nil, err
-	}
-	if p.Max() > highestRecorded {
-		return nil, fmt.Errorf("a value of %d us", p.Max())
-	}
-	return &Histogram{h: p}, nil
-}
-
-// layoutReader reads the layout of encoded histograms.
-type layoutReader struct {
-	text strings.Reader
-	z    io.ReadCloser
-}
-
-func (l *layoutReader) read(encoded string) (low, high int64, digitCount int32, err error) {
-	l.text.Reset(encoded)
-	packed := base64.NewDecoder(base64.StdEncoding, &l.text)
-	var b [40]byte
-	if _, err = io.ReadFull(packed, b[:8]); err != nil { // cookie and length, which the decoder checks
-		return 0, 0, 0, err
-	}
-	if l.z == nil {
-		l.z, err = zlib.NewReader(packed)
-	} else {
-		err = l.z.(zlib.Resetter).Reset(packed, nil)
-	}
-	if err == nil {
-		_, err = io.ReadFull(l.z, b[:])
-	}
-	return int64(binary.BigEndian.Uint64(b[16:])), int64(binary.BigEndian.Uint64(b[24:])), int32(binary.BigEndian.Uint32(b[12:])), err
 }
 
 // bound coarsens the intervals when they take too much memory.
@@ -368,7 +319,7 @@ func (f *fileReader) bound() error {
 	}
 	for f.memory > f.limit/2 {
 		step := 2 * f.result.Run.Step
-		if step > maxStep {
+		if step > maxStep || f.limit <= 0 {
 			return f.lines.errorf("more than fits into memory")
 		}
 		f.result = *f.result.Coarsen(step)

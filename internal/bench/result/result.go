@@ -103,6 +103,9 @@ func (i *Interval) Count(c Counter, group string, qos packet.QoS, n int64) {
 	i.Counters[CounterKey{c.String(), group, qos}] += n
 }
 
+// Add adds another interval of the same run; a gauge becomes the higher value.
+func (i *Interval) Add(from *Interval) { i.merge(from, overTime) }
+
 // merge adds an interval of another shard, or of the same one a moment later.
 func (i *Interval) merge(from *Interval, gauge func(Gauge, int64, int64) int64) {
 	i.Start, i.End = min(i.Start, from.Start), max(i.End, from.End)

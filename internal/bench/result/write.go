@@ -68,13 +68,15 @@ type (
 // nothing and return nil, so that the run goes on and the user is told once; Err
 // goes on to tell. A Writer is not safe for concurrent use.
 type Writer struct {
-	w      io.Writer
-	err    error
-	total  *Interval // counters only
-	sample int64
+	w       io.Writer
+	err     error
+	total   *Interval // counters only
+	sample  int64
+	encoder encoder
 }
 
-// NewWriter starts the result file of one shard.
+// NewWriter starts the result file of one shard. The writer is usable even when
+// that fails: it does nothing, as after any error.
 func NewWriter(w io.Writer, run Run, shard Shard) (*Writer, error) {
 	return newWriter(w, run, []Shard{shard})
 }
@@ -104,7 +106,7 @@ func (w *Writer) Interval(i *Interval) error {
 	line := intervalLine{"interval", i.Phase, int64(i.Start), int64(i.End), groupCounters(i.Counters), i.Gauges, []histogramLine{}}
 	for _, k := range i.Keys() {
 		h := i.Histograms[k]
-		encoded, err := h.Encode()
+		encoded, err := w.encoder.encode(h)
 		if err != nil {
 			return fmt.Errorf("histogram of %s: %w", k.Op, err)
 		}

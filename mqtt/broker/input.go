@@ -1,0 +1,140 @@
+package broker
+
+import (
+	"bytes"
+	"net"
+	"sync"
+
+	"github.com/mqtools/mqtools/mqtt/session"
+)
+
+// What a connection needs only while bytes move comes from pools, so that an
+// idle one costs little.
+
+// work is what the handling of packets needs.
+type work struct {
+	ev      session.Event
+	route   route
+	touched []*client // clients with output for whom a writer must be started
+}
+
+var works = sync.Pool{New: func() any { return new(work) }}
+
+// Read buffers come from two pools. A connection that fills one of the first
+// gets one of the second: many small readers do not take much memory, and few
+// large ones not many system calls.
+const (
+	smallRead = 4 << 10
+	largeRead = 64 << 10
+)
+
+var (
+	smallReads = sync.Pool{New: func() any { b := make([]byte, smallRead); return &b }}
+	largeReads = sync.Pool{New: func() any { b := make([]byte, largeRead); return &b }}
+)
+
+// input is a connection's socket and what has been read from it and not
+// handled yet. It is the reader's alone, but for the socket.
+type input struct {
+	socket
+	in   []byte // in[r:w] is not parsed yet
+	r, w int
+	need int     // how long in[r:w] must become to be a packet; 0 if nothing is known
+	lent *[]byte // in, if that comes from a pool
+	much bool    // the last read filled its buffer
+
+	try  func(fd uintptr) bool // tryRead, if there is raw
+	got  int                   // its result
+	fail error                 // its result
+}
+
+func (i *input) init(nc net.Conn) {
+	i.socket.init(nc)
+	if i.raw != nil {
+		i.try = i.tryRead
+	}
+}
+
+// read reads once. It holds no buffer while it waits, where that is possible.
+func (i *input) read() (n int, err error) {
+	if i.raw == nil {
+		i.fill()
+		n, err = i.nc.Read(i.in[i.w:])
+	} else if err = i.raw.Read(i.try); err == nil {
+		n, err = i.got, i.fail
+	}
+	i.w += n
+	return n, err
+}
+
+// tryRead reads what is there, and tells whether there was anything.
+func (i *input) tryRead(fd uintptr) bool {
+	i.fill()
+	var again bool
+	if i.got, again, i.fail = readNow(fd, i.in[i.w:]); again {
+		i.park()
+	} else {
+		i.much = i.w+i.got == len(i.in)
+	}
+	return !again
+}
+
+// fill makes room to read into.
+func (i *input) fill() {
+	if i.r == i.w {
+		i.r, i.w = 0, 0
+	}
+	if i.raw != nil && i.need <= largeRead {
+		large := i.much || i.need > smallRead
+		if i.lent == nil || large && len(i.in) < largeRead {
+			pool := &smallReads
+			if large {
+				pool = &largeReads
+			}
+			lent := pool.Get().(*[]byte)
+			i.move(*lent)
+			i.lent = lent
+		}
+	}
+	if len(i.in)-i.r < i.need || i.w == len(i.in) {
+		size := max(i.need, 512)
+		if i.r == 0 && i.w == len(i.in) && i.w > 0 {
+			size = max(size, min(4*len(i.in), 64<<10))
+		}
+		if size > len(i.in) {
+			// A buffer grows with the bytes that have come, not with those
+			// that were announced.
+			size = min(size, max(4*(i.w-i.r), 64<<10))
+			i.move(make([]byte, size))
+		}
+	}
+	if i.r > 0 && (i.w == len(i.in) || len(i.in)-i.r < i.need) {
+		i.w = copy(i.in, i.in[i.r:i.w])
+		i.r = 0
+	}
+	if i.w == 0 && len(i.in) > 64<<10 {
+		i.in = make([]byte, 64<<10)
+	}
+}
+
+// park gives the read buffer back. What is left in it, part of a packet, moves
+// to a buffer of its size.
+func (i *input) park() {
+	if i.lent != nil || i.r == i.w && i.raw != nil {
+		i.move(bytes.Clone(i.in[i.r:i.w]))
+	}
+}
+
+// move changes the buffer.
+func (i *input) move(to []byte) {
+	i.w = copy(to, i.in[i.r:i.w])
+	i.in, i.r = to, 0
+	switch {
+	case i.lent == nil:
+	case len(*i.lent) == largeRead:
+		largeReads.Put(i.lent)
+	default:
+		smallReads.Put(i.lent)
+	}
+	i.lent = nil
+}

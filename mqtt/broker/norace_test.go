@@ -1,0 +1,6 @@
+//go:build !race
+
+package broker_test
+
+// raceEnabled skips what the race detector distorts.
+const raceEnabled = false

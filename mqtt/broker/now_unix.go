@@ -1,0 +1,42 @@
+//go:build unix
+
+package broker
+
+import (
+	"io"
+	"os"
+	"syscall"
+)
+
+// canTry tells whether there are readNow and writeNow.
+const canTry = true
+
+// readNow reads from a socket without waiting; again means that nothing was
+// there.
+func readNow(fd uintptr, p []byte) (n int, again bool, err error) {
+	for {
+		n, err := syscall.Read(int(fd), p)
+		switch {
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			return 0, true, nil
+		case err != nil:
+			return 0, false, os.NewSyscallError("read", err)
+		case n == 0:
+			return 0, false, io.EOF
+		default:
+			return n, false, nil
+		}
+	}
+}
+
+// writeNow writes what a socket takes without waiting. What is wrong with it
+// the next ordinary write will tell.
+func writeNow(fd uintptr, p []byte) (n int) {
+	for {
+		n, err := syscall.Write(int(fd), p)
+		if err != syscall.EINTR {
+			return max(n, 0)
+		}
+	}
+}

@@ -1,0 +1,44 @@
+package broker
+
+import (
+	"net"
+	"syscall"
+)
+
+// socket is a network connection. Where that is possible, reading and writing
+// can be tried without waiting.
+type socket struct {
+	nc  net.Conn
+	raw syscall.RawConn // of nc; nil if trying is not possible
+
+	// A write that is tried: its bytes, and how many went out.
+	put  func(fd uintptr)
+	some []byte
+	went int
+}
+
+func (s *socket) init(nc net.Conn) {
+	s.nc = nc
+	if !canTry {
+		return
+	}
+	// These types themselves: what wraps them may have bytes of its own.
+	switch nc := nc.(type) {
+	case *net.TCPConn:
+		s.raw, _ = nc.SyscallConn()
+	case *net.UnixConn:
+		s.raw, _ = nc.SyscallConn()
+	}
+	if s.raw != nil {
+		s.put = func(fd uintptr) { s.went = writeNow(fd, s.some) }
+	}
+}
+
+// writeSome writes what the socket takes at once. It is for one goroutine at a
+// time, and needs raw.
+func (s *socket) writeSome(b []byte) (n int) {
+	s.some, s.went = b, 0
+	_ = s.raw.Control(s.put) // an error will be the next write's too
+	s.some = nil
+	return s.went
+}

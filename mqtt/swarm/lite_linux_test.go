@@ -1,0 +1,151 @@
+package swarm
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+func TestWithoutEpollPwait2TheTimeOutIsInMilliseconds(t *testing.T) {
+	var p poller
+	if err := p.open(); err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	p.coarse = true
+	start := time.Now()
+	now := func() time.Duration { return time.Since(start) }
+	if ev := p.wait(1500*time.Microsecond, now); len(ev) != 0 || now() < 1500*time.Microsecond {
+		t.Errorf("after %v: %v", now(), ev)
+	}
+	if ev := p.wait(0, now); len(ev) != 0 {
+		t.Errorf("%v", ev)
+	}
+	p.wake()
+	if ev := p.wait(Never, now); len(ev) != 1 {
+		t.Errorf("%v", ev)
+	}
+	if ev := p.wait(0, now); len(ev) != 0 {
+		t.Errorf("awake for ever: %v", ev)
+	}
+}
+
+// TestOwnPortsAreUsedOnceEach: loops share a range without colliding, ports in use
+// by others are passed over, and when all are used the system's choice follows.
+func TestOwnPortsAreUsedOnceEach(t *testing.T) {
+	// A range that is outside of the system's own choice, of which the first
+	// port is taken.
+	taken, err := net.Listen("tcp", "127.0.0.9:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	p, h := newPeer(t), newProbe()
+	o := Options{Engine: Lite, Loops: 2, Sources: []netip.Addr{netip.MustParseAddr("127.0.0.9")}}
+	o.FirstPort = netip.MustParseAddrPort(taken.Addr().String()).Port()
+	o.FirstPort = min(o.FirstPort, 65535-7)
+	o.LastPort = o.FirstPort + 7
+	s := start(t, o, h, p.target())
+	const n = 8
+	crowd(s, n, specOf(packet.V311))
+	var conns []net.Conn
+	seen := map[string]bool{}
+	outside := 0
+	for range n {
+		p.conn = nil
+		p.accept()
+		conns = append(conns, p.conn)
+		from := netip.MustParseAddrPort(p.conn.RemoteAddr().String())
+		if from.Addr() != o.Sources[0] || seen[from.String()] {
+			t.Errorf("a connection from %v", from)
+		}
+		if from.Port() < o.FirstPort || from.Port() > o.LastPort {
+			outside++
+		}
+		seen[from.String()] = true
+	}
+	for _, c := range conns {
+		defer c.Close()
+	}
+	if outside == 0 || outside > n/2 {
+		t.Errorf("%d connections of %d have a port outside of %d to %d, of which one is taken", outside, n, o.FirstPort, o.LastPort)
+	}
+}
+
+func TestOwnPortsNeedNoSource(t *testing.T) {
+	for range 5 { // somebody else may take the port
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := netip.MustParseAddrPort(free.Addr().String()).Port()
+		free.Close()
+		p, h := newPeer(t), newProbe()
+		connectOne(start(t, Options{Engine: Lite, FirstPort: port, LastPort: port}, h, p.target()), specOf(packet.V311))
+		p.accept()
+		if netip.MustParseAddrPort(p.conn.RemoteAddr().String()).Port() == port {
+			return
+		}
+	}
+	t.Error("no connection came from the port that was asked for")
+}
+
+func TestWithoutPortsOrFilesItSaysSo(t *testing.T) {
+	p := newPeer(t)
+	for _, w := range []struct {
+		name    string
+		sources []netip.Addr
+		prepare func() (undo func())
+		kind    string
+		hint    string
+	}{
+		{"a foreign source address", []netip.Addr{netip.MustParseAddr("192.0.2.1")}, nil, "no port", "more source addresses"},
+		{"a source of the other family", []netip.Addr{netip.MustParseAddr("::1")}, nil, "no port", "more source addresses"},
+		{"no descriptors", nil, noFiles, "too many files", "ulimit -n"},
+	} {
+		t.Run(w.name, func(t *testing.T) {
+			h := &hinted{probe: newProbe()}
+			s := start(t, Options{Engine: Lite, Sources: w.sources}, h, p.target())
+			if w.prepare != nil {
+				defer w.prepare()()
+			}
+			connectOne(s, specOf(packet.V311))
+			h.want(t, "0 failed: "+w.kind)
+			if !strings.Contains(h.hint, w.hint) {
+				t.Errorf("hint %q", h.hint)
+			}
+		})
+	}
+}
+
+// hinted is a probe that keeps the hint of a failure.
+type hinted struct {
+	*probe
+	hint string
+}
+
+func (h *hinted) Failed(c *Client, err error) {
+	var e *transport.Error
+	if errors.As(err, &e) {
+		h.hint = e.Hint
+	}
+	h.probe.Failed(c, err)
+}
+
+// noFiles lowers the limit of descriptors to what is in use.
+func noFiles() func() {
+	var old unix.Rlimit
+	_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &old)
+	low := old
+	low.Cur = 3
+	_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &low)
+	return func() { _ = unix.Setrlimit(unix.RLIMIT_NOFILE, &old) }
+}
