@@ -140,8 +140,8 @@ func (c *collector) add(i *result.Interval) {
 	var err error
 	r.mu.Lock()
 	r.res.Intervals = append(r.res.Intervals, i)
-	if r.o.Out != nil {
-		err = r.o.Out.Interval(i)
+	if r.out != nil {
+		err = r.out.Interval(i)
 	}
 	r.mu.Unlock()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +28,7 @@ type Options struct {
 
 	Run    result.Run   // but Step
 	Header result.Shard // but Shard, Epoch and Engine
-	Out    *result.Writer
+	Out    io.Writer    // of the result file; nil: none
 
 	// Tell, unless nil, is told what happens: phases, errors, faults. Status,
 	// unless nil, gets each interval when it is over. Both are called by the
@@ -72,8 +73,9 @@ type run struct {
 	epoch   int64 // by the wall clock, nanoseconds since 1970
 	since   time.Duration
 
-	mu  sync.Mutex // of what follows, and of Options.Out
+	mu  sync.Mutex // of what follows
 	res *result.Result
+	out *result.Writer // nil: none
 
 	waiting atomic.Int64  // clients that have not come to their first readiness, or failed for good
 	ready   chan struct{} // a slot: waiting has become 0
@@ -97,8 +99,8 @@ func Run(ctx context.Context, o Options) (*result.Result, error) {
 	}
 	r.finish(&end)
 	r.res.Ends = append(r.res.Ends, end)
-	if o.Out != nil {
-		if werr := o.Out.End(end); werr != nil {
+	if r.out != nil {
+		if werr := r.out.End(end); werr != nil {
 			r.tell(result.NoteError, werr.Error())
 		}
 	}
@@ -141,6 +143,11 @@ func (r *run) prepare(ctx context.Context) error {
 	head.Shard, head.Epoch, head.Engine = r.shard.Index, o.Epoch, r.swarm.Engine().String()
 	r.o.Run.Step = Step
 	r.res = &result.Result{Run: r.o.Run, Shards: []result.Shard{head}}
+	if r.o.Out != nil {
+		if r.out, err = result.NewWriter(r.o.Out, r.o.Run, head); err != nil {
+			r.tell(result.NoteError, "result file: "+err.Error())
+		}
+	}
 	return nil
 }
 
@@ -323,8 +330,8 @@ func (r *run) tell(kind result.NoteKind, text string) {
 	if r.o.Tell != nil {
 		r.o.Tell(n)
 	}
-	if r.o.Out != nil {
-		if err := r.o.Out.Note(n); err != nil && r.o.Tell != nil {
+	if r.out != nil {
+		if err := r.out.Note(n); err != nil && r.o.Tell != nil {
 			r.o.Tell(result.Note{At: n.At, Kind: result.NoteError, Text: err.Error()})
 		}
 	}

@@ -91,7 +91,7 @@ func shardClients(s *plan.Shard) (n int) {
 
 // ofParent are the options that a child does not get: the parent does what they
 // say, or gives the child its share.
-var ofParent = []string{"procs", "shard", "start-at", "source-ip", "out", "format", "json", "metrics", "hold", "fail-on", "strict", "repeat", "quiet", "color", "calibration"}
+var ofParent = []string{"procs", "shard", "start-at", "source-ip", "out", "format", "json", "metrics", "hold", "fail-on", "strict", "repeat", "quiet", "color"}
 
 // onceCrew is once in several processes.
 func (r *runner) onceCrew(ctx context.Context, repeat int, out io.Writer) (*result.Result, error) {

@@ -35,7 +35,8 @@ type runner struct {
 
 	indexed bool // a scheduler has told the shard's number: what the process writes is a log
 
-	broker string // its version
+	broker      string // its version
+	calibration result.Calibration
 }
 
 // runCommand does "mqbench run" and its short forms.
@@ -129,6 +130,11 @@ func (r *runner) read(ctx context.Context) error {
 	if r.start, err = readStart(r.inv.Values.String("start-at")); err != nil {
 		return cli.Usagef("%s: %v", r.inv.Values.Label("start-at"), err)
 	}
+	if path := r.inv.Values.String("calibration"); path != "" {
+		if r.calibration, err = readCalibration(path); err != nil {
+			return cli.Usagef("%s: %v", r.inv.Values.Label("calibration"), err)
+		}
+	}
 	if err := r.fits(); err != nil {
 		return err
 	}
@@ -167,16 +173,7 @@ func (r *runner) readWay() (err error) {
 			o.Targets = append(o.Targets, t)
 		}
 	}
-	o.Loops = runtime.GOMAXPROCS(0)
-	if v.IsSet("loops") {
-		o.Loops = v.Int("loops")
-	}
-	switch v.String("engine") {
-	case "lite":
-		o.Engine = swarm.Lite
-	case "std":
-		o.Engine = swarm.Std
-	}
+	o.Loops, o.Engine = readLoops(v), readEngine(v)
 	if o.Sources, err = readSources(v.Strings("source-ip")); err != nil {
 		return cli.Usagef("%s: %v", v.Label("source-ip"), err)
 	}
@@ -184,6 +181,23 @@ func (r *runner) readWay() (err error) {
 		o.FirstPort, o.LastPort = 1024, 65535
 	}
 	return nil
+}
+
+func readLoops(v *cli.Values) int {
+	if v.IsSet("loops") {
+		return v.Int("loops")
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+func readEngine(v *cli.Values) swarm.Engine {
+	switch v.String("engine") {
+	case "lite":
+		return swarm.Lite
+	case "std":
+		return swarm.Std
+	}
+	return swarm.Auto
 }
 
 // reach starts the broker of --serve, and asks any for its version.
@@ -258,15 +272,9 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 	p := r.plan
 	o.Run = result.Run{Tool: cli.Version(), Shards: r.shard.Count, Repeat: repeat, Step: bench.Step,
 		Plan: result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: p.Scale, Closed: closed(p), Header: headed(p)}}
-	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: r.broker}
+	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: r.broker, Calibration: r.calibration}
 	s := newStatus(inv, p, r.shard)
-	o.Tell, o.Status = s.tell, s.show
-	if out != nil {
-		var err error
-		if o.Out, err = result.NewWriter(out, o.Run, o.Header); err != nil {
-			inv.Errorf("result file: %v", err)
-		}
-	}
+	o.Tell, o.Status, o.Out = s.tell, s.show, out
 	s.begin(r.opts.Swarm.Targets)
 	res, err := bench.Run(ctx, o)
 	s.end()
