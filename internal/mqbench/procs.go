@@ -234,10 +234,9 @@ func (c *crew) ended(m *member, err error) {
 	}
 	text := lastWords(m.said.String(), c.r.inv.Tool.Name)
 	switch {
-	case text != "":
-	case err != nil && err != io.EOF && !errors.Is(err, result.ErrNoResult):
-		text = err.Error()
-	default:
+	case err != io.EOF && !errors.Is(err, result.ErrNoResult):
+		text = err.Error() // which has ended the process
+	case text == "":
 		text = m.cmd.ProcessState.String()
 	}
 	c.failure = cli.Failed(code, fmt.Errorf("the process of shard %d: %s", m.shard, text))

@@ -70,7 +70,9 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 			return r.failed(ctx, err)
 		}
 		if err != nil {
-			inv.Errorf("the run ended early: %v", bareError(ctx, err))
+			if ctx.Err() != nil { // which nobody tells otherwise
+				inv.Errorf("the run ended early: %v", context.Cause(ctx))
+			}
 			last = r.failed(ctx, err)
 		}
 		sum = report.Summarize(res)
@@ -297,14 +299,6 @@ func (r *runner) failed(ctx context.Context, err error) error {
 		return exit
 	}
 	return cli.Failed(cli.ExitFailure, err)
-}
-
-// bareError is an error, or the signal that ended the run.
-func bareError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
 }
 
 // closed tells whether the plan has closed loops alone.
