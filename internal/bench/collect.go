@@ -68,10 +68,13 @@ func (c *collector) loop() {
 				c.interval(c.r.now())
 			}
 		case cut := <-c.cuts:
+			from := cut.at
 			if c.begun {
-				c.interval(cut.at)
+				// A tick may have come between the planned end and the cut.
+				from = max(cut.at, c.from)
+				c.interval(from)
 			}
-			c.begun, c.phase, c.from = true, cut.phase, cut.at
+			c.begun, c.phase, c.from = true, cut.phase, from
 			c.until = 0
 			if cut.length > 0 {
 				c.until = cut.at + cut.length

@@ -91,7 +91,7 @@ func shardClients(s *plan.Shard) (n int) {
 
 // ofParent are the options that a child does not get: the parent does what they
 // say, or gives the child its share.
-var ofParent = []string{"procs", "shard", "start-at", "source-ip", "out", "format", "json", "metrics", "hold", "fail-on", "strict", "repeat", "quiet", "color", "calibration"}
+var ofParent = []string{"procs", "shard", "start-at", "source-ip", "out", "format", "json", "metrics", "hold", "fail-on", "strict", "repeat", "quiet", "color"}
 
 // onceCrew is once in several processes.
 func (r *runner) onceCrew(ctx context.Context, repeat int, out io.Writer) (*result.Result, error) {
@@ -234,10 +234,9 @@ func (c *crew) ended(m *member, err error) {
 	}
 	text := lastWords(m.said.String(), c.r.inv.Tool.Name)
 	switch {
-	case text != "":
-	case err != nil && err != io.EOF && !errors.Is(err, result.ErrNoResult):
-		text = err.Error()
-	default:
+	case err != io.EOF && !errors.Is(err, result.ErrNoResult):
+		text = err.Error() // which has ended the process
+	case text == "":
 		text = m.cmd.ProcessState.String()
 	}
 	c.failure = cli.Failed(code, fmt.Errorf("the process of shard %d: %s", m.shard, text))

@@ -37,7 +37,8 @@ type runner struct {
 
 	indexed bool // a scheduler has told the shard's number: what the process writes is a log
 
-	broker string // its version
+	broker      string // its version
+	calibration result.Calibration
 
 	lines    *jsonLines        // of --json; nil: not wanted
 	exporter *metrics.Exporter // of --metrics; nil: not wanted
@@ -80,7 +81,9 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 			return r.tellError(ctx, r.failed(ctx, err))
 		}
 		if err != nil {
-			inv.Errorf("the run ended early: %v", bareError(ctx, err))
+			if ctx.Err() != nil { // which nobody tells otherwise
+				inv.Errorf("the run ended early: %v", context.Cause(ctx))
+			}
 			last = r.tellError(ctx, r.failed(ctx, err))
 		}
 		sum = report.Summarize(res)
@@ -138,6 +141,11 @@ func (r *runner) read(ctx context.Context) error {
 	if r.start, err = readStart(r.inv.Values.String("start-at")); err != nil {
 		return cli.Usagef("%s: %v", r.inv.Values.Label("start-at"), err)
 	}
+	if path := r.inv.Values.String("calibration"); path != "" {
+		if r.calibration, err = readCalibration(path); err != nil {
+			return cli.Usagef("%s: %v", r.inv.Values.Label("calibration"), err)
+		}
+	}
 	if err := r.fits(); err != nil {
 		return err
 	}
@@ -176,16 +184,7 @@ func (r *runner) readWay() (err error) {
 			o.Targets = append(o.Targets, t)
 		}
 	}
-	o.Loops = runtime.GOMAXPROCS(0)
-	if v.IsSet("loops") {
-		o.Loops = v.Int("loops")
-	}
-	switch v.String("engine") {
-	case "lite":
-		o.Engine = swarm.Lite
-	case "std":
-		o.Engine = swarm.Std
-	}
+	o.Loops, o.Engine = readLoops(v), readEngine(v)
 	if o.Sources, err = readSources(v.Strings("source-ip")); err != nil {
 		return cli.Usagef("%s: %v", v.Label("source-ip"), err)
 	}
@@ -193,6 +192,23 @@ func (r *runner) readWay() (err error) {
 		o.FirstPort, o.LastPort = 1024, 65535
 	}
 	return nil
+}
+
+func readLoops(v *cli.Values) int {
+	if v.IsSet("loops") {
+		return v.Int("loops")
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+func readEngine(v *cli.Values) swarm.Engine {
+	switch v.String("engine") {
+	case "lite":
+		return swarm.Lite
+	case "std":
+		return swarm.Std
+	}
+	return swarm.Auto
 }
 
 // reach starts the broker of --serve, and asks any for its version.
@@ -271,7 +287,7 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 	p := r.plan
 	o.Run = result.Run{Tool: cli.Version(), Shards: r.shard.Count, Repeat: repeat, Step: bench.Step,
 		Plan: result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: p.Scale, Closed: p.Closed(), Header: p.HasHeader()}}
-	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: r.broker}
+	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: r.broker, Calibration: r.calibration}
 	s := r.audience(repeat)
 	o.Tell, o.Status = s.tell, s.show
 	o.Out = out

@@ -73,6 +73,14 @@ func Tool() cli.Tool {
 				Examples: []cli.Example{{Command: "mqbench merge shard-*.jsonl --out run.jsonl", Text: "one result of all shards"}},
 			},
 			{
+				Name: "calibrate", Bit: cli.CommandCalibrate,
+				Summary: "measure what this tool can do at most on this machine",
+				Usage:   "[OPTION]...",
+				Examples: []cli.Example{
+					{Command: "mqbench calibrate --out here.json", Text: "about nine seconds; then run with --calibration here.json"},
+				},
+			},
+			{
 				Name: "k8s", Bit: cli.CommandK8s, MaxArgs: 1,
 				Summary:  "print a Kubernetes job that runs a plan in several pods",
 				Usage:    "PRESET|FILE.yaml|conn|pub|sub|pubsub [OPTION]...",
@@ -132,6 +140,8 @@ func Tool() cli.Tool {
 				return play(ctx, inv, inv.Args)
 			case cli.CommandDoctor:
 				return doctor(inv)
+			case cli.CommandCalibrate:
+				return calibrate(ctx, inv)
 			case cli.CommandK8s:
 				return k8s(inv)
 			case cli.CommandReport:
