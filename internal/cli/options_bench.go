@@ -54,7 +54,7 @@ var loadOptions = []Option{
 	},
 	{
 		Name: "duration", Tools: Bench, For: commandsLoad | CommandVerify, Group: GroupLoad, Type: TypeDuration,
-		Placeholder: "DURATION", Help: "length of the measurement; unless given 30s, and what a scenario says",
+		Placeholder: "DURATION", Help: "length of the measurement; unless given 30s, and what a scenario says, and of verify 10s for each quality of service",
 	},
 	{
 		Name: "warm-up", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeDuration,
