@@ -62,3 +62,5 @@ func file(t *testing.T, name, text string) string {
 	}
 	return path
 }
+
+func (o outcome) parts() (out, err string, code int) { return o.out, o.err, o.code }
