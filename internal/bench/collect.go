@@ -69,6 +69,7 @@ func (c *collector) loop() {
 			}
 		case cut := <-c.cuts:
 			if c.begun {
+				cut.at = max(cut.at, c.from) // a tick may have come in between
 				c.interval(cut.at)
 			}
 			c.begun, c.phase, c.from = true, cut.phase, cut.at
@@ -141,8 +142,8 @@ func (c *collector) add(i *result.Interval) {
 	var err error
 	r.mu.Lock()
 	r.res.Intervals = append(r.res.Intervals, i)
-	if r.o.Out != nil {
-		err = r.o.Out.Interval(i)
+	if r.out != nil {
+		err = r.out.Interval(i)
 	}
 	r.mu.Unlock()
 	if err != nil {

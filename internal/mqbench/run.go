@@ -273,16 +273,11 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 	}
 	p := r.plan
 	o.Run = result.Run{Tool: cli.Version(), Shards: r.shard.Count, Repeat: repeat, Step: bench.Step,
-		Plan: result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: p.Scale, Closed: closed(p), Header: headed(p)}}
+		Plan: result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: p.Scale, Closed: p.Closed(), Header: p.HasHeader()}}
 	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: r.broker}
 	s := r.audience(repeat)
 	o.Tell, o.Status = s.tell, s.show
-	if out != nil {
-		var err error
-		if o.Out, err = result.NewWriter(out, o.Run, o.Header); err != nil {
-			inv.Errorf("result file: %v", err)
-		}
-	}
+	o.Out = out
 	s.begin(r.opts.Swarm.Targets)
 	res, err := bench.Run(ctx, o)
 	s.end()
@@ -313,32 +308,6 @@ func bareError(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	return err
-}
-
-// closed tells whether the plan has closed loops alone.
-func closed(p *plan.Plan) bool {
-	any := false
-	for _, g := range p.Groups {
-		for _, s := range g.Publish {
-			if !s.Closed() {
-				return false
-			}
-			any = true
-		}
-	}
-	return any
-}
-
-// headed tells whether all messages have a header.
-func headed(p *plan.Plan) bool {
-	for _, g := range p.Groups {
-		for _, s := range g.Publish {
-			if !s.Payload.HasHeader() {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // readShard is the part of the plan that this process runs, and whether the

@@ -106,7 +106,7 @@ func searchable(p *plan.Plan) error {
 	switch {
 	case !publishes:
 		return cli.Usagef("%s publishes nothing: there is no rate to search", p.Name)
-	case closed(p):
+	case p.Closed():
 		return cli.Usagef("%s has no rate to search: its publishers send as fast as they are acknowledged", p.Name)
 	}
 	return nil

@@ -106,6 +106,14 @@ func Tool() cli.Tool {
 				},
 			},
 			{
+				Name: "plot", Bit: cli.CommandPlot, MaxArgs: -1,
+				Summary: "draw results on a page that needs no network",
+				Usage:   "FILE... --out PAGE.html",
+				Examples: []cli.Example{
+					{Command: "mqbench plot monday.mqb tuesday.mqb --out page.html", Text: "two runs, one over the other"},
+				},
+			},
+			{
 				Name: "play", Bit: cli.CommandPlay, MaxArgs: -1,
 				Summary: "play scripted conversations to a client or a broker",
 				Usage:   "SCRIPT... --listen ADDR | --connect ADDR",
@@ -128,6 +136,8 @@ func Tool() cli.Tool {
 				return k8s(inv)
 			case cli.CommandReport:
 				return reportCommand(inv)
+			case cli.CommandPlot:
+				return plot(inv)
 			case cli.CommandMerge:
 				return merge(inv)
 			case cli.CommandDiff:
