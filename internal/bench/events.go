@@ -34,9 +34,10 @@ func (w *worker) connectPacket(cl *client, p *packet.Connect) {
 	g := cl.g
 	cl.begun = w.loop.Now()
 	p.Version, p.CleanStart, p.KeepAlive = g.Version, g.CleanStart, uint16(g.KeepAlive/time.Second)
-	p.ClientID = g.AppendClientID(nil, cl.index)
-	p.Username, p.HasUsername = g.AppendUsername(nil, cl.index)
-	p.Password, p.HasPassword = g.AppendPassword(nil, cl.index)
+	w.id = g.AppendClientID(w.id[:0], cl.index)
+	w.user, p.HasUsername = g.AppendUsername(w.user[:0], cl.index)
+	w.password, p.HasPassword = g.AppendPassword(w.password[:0], cl.index)
+	p.ClientID, p.Username, p.Password = w.id, w.user, w.password
 	if g.Version >= packet.V5 && g.SessionExpiry > 0 {
 		p.Properties, _ = p.Properties.AppendUint(packet.SessionExpiryInterval, uint32(g.SessionExpiry/time.Second))
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -228,6 +229,7 @@ func (r *run) play(ctx context.Context) error {
 
 // publish goes through the phases in which clients publish.
 func (r *run) publish(ctx context.Context, c *collector, settled time.Duration) error {
+	debug.FreeOSMemory() // what connecting took and is not needed any more
 	r.enter(c, plan.PhaseSettle, r.now(), 0)
 	if err := r.until(ctx, settled, nil); err != nil {
 		return err

@@ -120,16 +120,13 @@ func failOn(inv *cli.Invocation) (all []report.Condition, err error) {
 	return all, nil
 }
 
-// verdict is the exit status of a report that was written.
+// verdict is the exit status of a report that was written. Only who asks for a
+// judgement gets one: with --fail-on or --strict.
 func verdict(inv *cli.Invocation, s *report.Summary, checks []report.Check) error {
-	code := s.ExitCode(checks)
-	if !inv.Values.Bool("strict") && (code == cli.ExitLoss || code == cli.ExitGenerator || code == cli.ExitSaturated) {
-		code = cli.ExitDone
+	if code := s.ExitCode(checks); code != cli.ExitDone && (len(checks) > 0 || inv.Values.Bool("strict")) {
+		return cli.Quietly(code)
 	}
-	if code == cli.ExitDone {
-		return nil
-	}
-	return cli.Quietly(code)
+	return nil
 }
 
 // read reads the plan and how to run it, and reaches the broker.
