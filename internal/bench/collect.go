@@ -68,10 +68,13 @@ func (c *collector) loop() {
 				c.interval(c.r.now())
 			}
 		case cut := <-c.cuts:
+			from := cut.at
 			if c.begun {
-				c.interval(cut.at)
+				// A tick may have come between the planned end and the cut.
+				from = max(cut.at, c.from)
+				c.interval(from)
 			}
-			c.begun, c.phase, c.from = true, cut.phase, cut.at
+			c.begun, c.phase, c.from = true, cut.phase, from
 			c.until = 0
 			if cut.length > 0 {
 				c.until = cut.at + cut.length
@@ -121,13 +124,14 @@ func (c *collector) interval(now time.Duration) {
 	main.Gauges[result.GaugeInFlight] = flying + queued
 	c.machine.measure(main)
 	main.Gauges[result.GaugeSlowest] = int64(max(now-c.from-Step, 0))
+	s := Status{Interval: main, Phase: c.phase, Clients: r.clients, Connected: connected}
 	if len(early.Counters) > 0 || len(early.Histograms) > 0 {
 		c.add(early)
+		s.Early = early
 	}
 	c.add(main)
 	c.from = now
 	if r.o.Status != nil {
-		s := Status{Interval: main, Phase: c.phase, Clients: r.clients, Connected: connected}
 		if c.until > 0 {
 			s.Left = max(c.until-now, 0)
 		}
@@ -140,8 +144,8 @@ func (c *collector) add(i *result.Interval) {
 	var err error
 	r.mu.Lock()
 	r.res.Intervals = append(r.res.Intervals, i)
-	if r.o.Out != nil {
-		err = r.o.Out.Interval(i)
+	if r.out != nil {
+		err = r.out.Interval(i)
 	}
 	r.mu.Unlock()
 	if err != nil {

@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -12,32 +13,74 @@ import (
 
 // Limits are what a machine grants a process; 0 where the system does not tell.
 type Limits struct {
-	Files     uint64 // descriptors of a process, the hard limit, to which the soft one is raised
-	AllFiles  uint64 // of all processes
-	Ports     int    // local ports of one address for connections to one address and port
-	OwnPorts  bool   // the ports are chosen by the run, from 1024 on
-	Memory    uint64 // bytes that are available
-	Conntrack uint64 // connections that the firewall follows; 0: it follows none
+	Files      uint64 // descriptors of a process, the hard limit, to which the soft one is raised
+	AllFiles   uint64 // of all processes
+	Ports      int    // local ports of one address for connections to one address and port
+	OwnPorts   bool   // the ports are chosen by the run, from 1024 on
+	Waiting    int    // sockets in TIME-WAIT now, which keep a port for a minute
+	Memory     uint64 // bytes that are available
+	Conntrack  uint64 // connections that the firewall follows; 0: it follows none
+	Backlog    uint64 // connections that may wait to be accepted by a listener, somaxconn
+	SynBacklog uint64 // connections of a listener that may be half open
+	CPUs       int    // processors of the machine that the process may use
+	MaxProcs   int    // of them, those that Go uses
 }
 
-// ThisMachine are the limits here, with sources addresses to connect from.
-func ThisMachine(sources int) Limits {
+// allPorts are those that a run may choose itself.
+const allPorts = 65535 - 1024 + 1
+
+// ThisMachine are the limits here, with sources addresses to connect from, 0 for
+// that of the system's choice. ownPorts tells that the run chooses the ports.
+func ThisMachine(sources int, ownPorts bool) Limits {
 	env := result.ThisEnvironment()
-	l := Limits{Files: env.NoFileHard, AllFiles: number("/proc/sys/fs/file-max"), Conntrack: number("/proc/sys/net/netfilter/nf_conntrack_max"), Memory: available()}
-	if sources > 0 {
-		l.OwnPorts, l.Ports = true, sources*(65535-1024+1)
+	l := Limits{
+		Files: env.NoFileHard, AllFiles: number("/proc/sys/fs/file-max"), Memory: available(),
+		Conntrack: number("/proc/sys/net/netfilter/nf_conntrack_max"),
+		Backlog:   number("/proc/sys/net/core/somaxconn"), SynBacklog: number("/proc/sys/net/ipv4/tcp_max_syn_backlog"),
+		CPUs: runtime.NumCPU(), MaxProcs: runtime.GOMAXPROCS(0),
+	}
+	if b, err := os.ReadFile("/proc/net/sockstat"); err == nil {
+		l.Waiting = timeWait(string(b))
+	}
+	if ownPorts {
+		l.OwnPorts, l.Ports = true, max(sources, 1)*allPorts
 		return l
 	}
 	if b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
-		if f := strings.Fields(string(b)); len(f) == 2 {
-			low, err1 := strconv.Atoi(f[0])
-			high, err2 := strconv.Atoi(f[1])
-			if err1 == nil && err2 == nil && high >= low {
-				l.Ports = high - low + 1
+		l.Ports = portRange(string(b))
+	}
+	return l
+}
+
+// portRange is how many ports the text of ip_local_port_range has.
+func portRange(text string) int {
+	f := strings.Fields(text)
+	if len(f) != 2 {
+		return 0
+	}
+	low, err1 := strconv.Atoi(f[0])
+	high, err2 := strconv.Atoi(f[1])
+	if err1 != nil || err2 != nil || high < low {
+		return 0
+	}
+	return high - low + 1
+}
+
+// timeWait is the number behind "tw" in the line of TCP in sockstat.
+func timeWait(sockstat string) int {
+	for line := range strings.Lines(sockstat) {
+		f := strings.Fields(line)
+		if len(f) == 0 || f[0] != "TCP:" {
+			continue
+		}
+		for i := 1; i+1 < len(f); i += 2 {
+			if f[i] == "tw" {
+				n, _ := strconv.Atoi(f[i+1])
+				return n
 			}
 		}
 	}
-	return l
+	return 0
 }
 
 // number reads a file with a number; 0 if there is none.
@@ -65,59 +108,154 @@ func available() uint64 {
 	return 0
 }
 
+// Use is how a plan is run.
+type Use struct {
+	Shards  int  // parts of the plan, of which the machine runs one
+	Procs   int  // processes that share this part
+	Brokers int  // addresses to connect to
+	Std     bool // the engine is std
+	Local   bool // the broker is on this machine: so are both ends of all connections
+	Serving bool // it is in this process
+}
+
 // Finding is what the doctor says of one limit.
 type Finding struct {
 	What  string // files, ports, memory ...
+	Bytes bool   // Needs and Has are bytes
 	Needs uint64
-	Has   uint64
+	Has   uint64 // 0: not known, or no limit
 	Text  string // a sentence without full stop; empty: enough
 	Fix   string // what helps
 	Fatal bool   // the plan cannot run
 }
 
-// Examine compares what a plan needs, of the largest of some shards, with the
-// limits. procs is how many processes share the machine, brokers how many
-// addresses there are to connect to.
-func Examine(p *plan.Plan, l Limits, shards, procs, brokers int) ([]Finding, error) {
-	b, err := p.Budget(shards * procs)
+// Examine compares what a plan needs with the limits of a machine that runs the
+// largest of its shards.
+func Examine(p *plan.Plan, l Limits, u Use) ([]Finding, error) {
+	b, err := p.Budget(u.Shards * u.Procs)
 	if err != nil {
 		return nil, err
 	}
-	perMachine := b.Connections * procs
-	ports := (perMachine + brokers - 1) / brokers
+	conns := uint64(b.Connections * u.Procs) // of the machine
+	brokers := uint64(max(u.Brokers, 1))
+	perBroker := (conns + brokers - 1) / brokers
+	ends := uint64(1) // of each connection, here
+	if u.Local || u.Serving {
+		ends = 2
+	}
+
 	files := Finding{What: "open files", Needs: uint64(b.Descriptors), Has: l.Files}
+	if u.Serving {
+		files.Needs += uint64(b.Connections)
+	}
 	if l.Files > 0 && files.Needs > l.Files {
-		fit := l.Files - uint64(b.Descriptors-b.Connections)
 		files.Fatal = true
 		files.Text = fmt.Sprintf("%d open files are needed in a process, and %d are allowed", files.Needs, l.Files)
-		files.Fix = fmt.Sprintf("divide the run with --procs %d, or raise the limit: ulimit -Hn %d", (uint64(perMachine)+fit-1)/max(fit, 1), files.Needs)
-	}
-	local := Finding{What: "local ports", Needs: uint64(ports), Has: uint64(l.Ports)}
-	if l.Ports > 0 && ports > l.Ports {
-		local.Fatal = true
-		local.Text = fmt.Sprintf("%d connections to one address need as many local ports, and there are %d", ports, l.Ports)
-		const own = 65535 - 1024 + 1
-		local.Fix = fmt.Sprintf("connect from %d addresses with --source-ip (all of 127.0.0.0/8 are local), or widen the range: sysctl net.ipv4.ip_local_port_range='1024 65535'", (ports+own-1)/own)
-		if l.OwnPorts {
-			local.Fix = fmt.Sprintf("give %d addresses to --source-ip", (ports+own-1)/own)
+		files.Fix = fmt.Sprintf("raise the limit: ulimit -Hn %d", files.Needs)
+		room := l.Files - min(l.Files, uint64(b.Descriptors-b.Connections))
+		switch {
+		case u.Serving:
+			files.Fix = fmt.Sprintf("run the broker in a process of its own, or %s", files.Fix)
+		case room > 0:
+			files.Fix = fmt.Sprintf("divide the run with --procs %d, or %s", (conns+room-1)/room, files.Fix)
 		}
 	}
-	memory := Finding{What: "memory", Needs: uint64(procs)*b.MemoryLite + uint64(procs)*b.Kernel, Has: l.Memory}
+	all := Finding{What: "open files of all processes", Needs: conns * ends, Has: l.AllFiles}
+	if l.AllFiles > 0 && all.Needs > l.AllFiles {
+		all.Fatal = true
+		all.Text = fmt.Sprintf("%d open files are needed, and the machine has %d", all.Needs, l.AllFiles)
+		all.Fix = fmt.Sprintf("sysctl fs.file-max=%d", all.Needs*2)
+	}
+	memory := Finding{What: "memory", Bytes: true, Needs: uint64(u.Procs) * (b.MemoryLite + b.Kernel*ends), Has: l.Memory}
+	if u.Std {
+		memory.Needs = uint64(u.Procs) * (b.MemoryStd + b.Kernel*ends)
+	}
 	if l.Memory > 0 && memory.Needs > l.Memory {
 		memory.Fatal = true
 		memory.Text = fmt.Sprintf("about %d MiB of memory are needed with the kernel's, and %d MiB are available", memory.Needs>>20, l.Memory>>20)
 		memory.Fix = "run fewer clients with --scale, or divide the run between machines with --shard"
 	}
-	track := Finding{What: "tracked connections", Needs: uint64(perMachine), Has: l.Conntrack}
+	track := Finding{What: "tracked connections", Needs: conns, Has: l.Conntrack}
 	if l.Conntrack > 0 && track.Needs > l.Conntrack {
-		track.Text = fmt.Sprintf("%d connections are more than the %d that the firewall follows", perMachine, l.Conntrack)
-		track.Fix = fmt.Sprintf("sysctl net.netfilter.nf_conntrack_max=%d, or leave them out of the tracking", perMachine*2)
+		track.Text = fmt.Sprintf("%d connections are more than the %d that the firewall follows", conns, l.Conntrack)
+		track.Fix = fmt.Sprintf("sysctl net.netfilter.nf_conntrack_max=%d, or leave them out of the tracking", conns*2)
 	}
-	all := Finding{What: "open files of all processes", Needs: uint64(perMachine), Has: l.AllFiles}
-	if l.AllFiles > 0 && all.Needs > l.AllFiles {
-		all.Fatal = true
-		all.Text = fmt.Sprintf("%d connections are more than the %d open files of the machine", perMachine, l.AllFiles)
-		all.Fix = fmt.Sprintf("sysctl fs.file-max=%d", perMachine*2)
+	cpus := Finding{What: "processors", Needs: uint64(l.CPUs), Has: uint64(l.MaxProcs)}
+	if l.MaxProcs < l.CPUs {
+		cpus.Text = fmt.Sprintf("of %d processors %d are used", l.CPUs, l.MaxProcs)
+		cpus.Fix = "unset GOMAXPROCS, or raise the CPU limit of the container"
 	}
-	return []Finding{files, all, local, memory, track}, nil
+	findings := []Finding{files, all, localPorts(l, perBroker), memory, track, cpus}
+	if ends == 2 {
+		findings = append(findings, listenQueue(l, min(uint64(p.Phases.HalfOpen*u.Procs), conns)))
+	}
+	return findings, nil
+}
+
+// localPorts examines the ports for connections to one address.
+func localPorts(l Limits, needs uint64) Finding {
+	f := Finding{What: "local ports", Needs: needs, Has: uint64(l.Ports)}
+	addresses := (needs + allPorts - 1) / allPorts
+	switch {
+	case l.Ports > 0 && f.Needs > f.Has:
+		f.Fatal = true
+		f.Text = fmt.Sprintf("%d connections to one address need as many local ports, and there are %d", needs, l.Ports)
+		f.Fix = fmt.Sprintf("connect from %d addresses with --source-ip (all of 127.0.0.0/8 are local), or widen the range: sysctl net.ipv4.ip_local_port_range='1024 65535'", addresses)
+		if l.OwnPorts {
+			f.Fix = fmt.Sprintf("give %d addresses to --source-ip", addresses)
+		}
+	case l.Ports > 0 && f.Needs+uint64(l.Waiting) > f.Has:
+		f.Text = fmt.Sprintf("%d connections that are over may still keep their local ports, in TIME-WAIT", l.Waiting)
+		f.Fix = "wait a minute, or connect from other addresses with --source-ip"
+	}
+	return f
+}
+
+// listenQueue examines the queue of the broker's listener, if that is on this
+// machine. What does not fit is tried again by TCP after a second, and later.
+func listenQueue(l Limits, halfOpen uint64) Finding {
+	f := Finding{What: "listen queue", Needs: halfOpen, Has: min(l.Backlog, l.SynBacklog)}
+	if f.Has > 0 && f.Needs > f.Has {
+		f.Text = fmt.Sprintf("up to %d connections are begun at once, and the queue of a listener here holds %d: some take seconds more", f.Needs, f.Has)
+		f.Fix = fmt.Sprintf("sysctl net.core.somaxconn=%d net.ipv4.tcp_max_syn_backlog=%d, and restart the broker", f.Needs, f.Needs)
+	}
+	return f
+}
+
+// Fits is the largest number of clients that connect and nothing more, at most
+// most, that the machine has room for, and the finding that bounds it; the zero
+// Finding if nothing does.
+func Fits(l Limits, u Use, most int) (clients int, bound Finding, err error) {
+	low, high := 0, most+1 // low fits, high does not
+	for high-low > 1 {
+		middle := (low + high) / 2
+		f, err := tooMany(l, u, middle)
+		if err != nil {
+			return 0, Finding{}, err
+		}
+		if f == nil {
+			low = middle
+		} else {
+			high, bound = middle, *f
+		}
+	}
+	return low, bound, nil
+}
+
+// tooMany is why so many clients do not fit; nil if they do.
+func tooMany(l Limits, u Use, clients int) (*Finding, error) {
+	p, err := plan.Conn(plan.Short{Clients: clients}, plan.Options{})
+	if err != nil {
+		return nil, err
+	}
+	findings, err := Examine(p, l, u)
+	if err != nil {
+		return nil, err
+	}
+	for i := range findings {
+		if findings[i].Fatal {
+			return &findings[i], nil
+		}
+	}
+	return nil, nil
 }

@@ -34,9 +34,10 @@ func (w *worker) connectPacket(cl *client, p *packet.Connect) {
 	g := cl.g
 	cl.begun = w.loop.Now()
 	p.Version, p.CleanStart, p.KeepAlive = g.Version, g.CleanStart, uint16(g.KeepAlive/time.Second)
-	p.ClientID = g.AppendClientID(nil, cl.index)
-	p.Username, p.HasUsername = g.AppendUsername(nil, cl.index)
-	p.Password, p.HasPassword = g.AppendPassword(nil, cl.index)
+	w.id = g.AppendClientID(w.id[:0], cl.index)
+	w.user, p.HasUsername = g.AppendUsername(w.user[:0], cl.index)
+	w.password, p.HasPassword = g.AppendPassword(w.password[:0], cl.index)
+	p.ClientID, p.Username, p.Password = w.id, w.user, w.password
 	if g.Version >= packet.V5 && g.SessionExpiry > 0 {
 		p.Properties, _ = p.Properties.AppendUint(packet.SessionExpiryInterval, uint32(g.SessionExpiry/time.Second))
 	}
@@ -89,7 +90,7 @@ func (w *worker) connect(cl *client, due time.Duration) {
 	}
 	rec := w.rec(due)
 	rec.Count(result.Attempts, cl.g.Number, result.NoQoS, 1)
-	rec.Record(result.Connect, result.Lag, cl.g.Number, w.loop.Now()-due)
+	rec.Record(result.Connect, result.Lag, cl.g.Number, max(w.loop.Now()-due, 0))
 	_ = cl.c.Connect(&cl.g.specs[(cl.g.Base+cl.index)%uint32(len(cl.g.specs))]) // it is idle
 }
 
@@ -339,7 +340,7 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 	}
 	rec := w.rec(h.Intended)
 	own := int(h.Shard) == w.run.shard.Index
-	if !own || err != nil {
+	if !own || err != nil || h.Intended < max(cl.begun, cl.subbed) { // of an earlier time, but measured from now on
 		rec = w.rec(now)
 	}
 	if err != nil {

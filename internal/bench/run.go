@@ -8,6 +8,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,7 +31,7 @@ type Options struct {
 
 	Run    result.Run   // but Step
 	Header result.Shard // but Shard, Epoch and Engine
-	Out    *result.Writer
+	Out    io.Writer    // of the result file; nil: none
 
 	// Tell, unless nil, is told what happens: phases, errors, faults. Status,
 	// unless nil, gets each interval when it is over. Both are called by the
@@ -46,6 +48,7 @@ type Options struct {
 // Status is how a run is doing at the end of an interval.
 type Status struct {
 	Interval  *result.Interval
+	Early     *result.Interval // of the same time: what was due before the measurement and came in it; nil: nothing
 	Phase     plan.Phase
 	Left      time.Duration // of the phase; 0: not known
 	Clients   int           // that shall be connected
@@ -84,7 +87,8 @@ type run struct {
 	epoch   int64 // by the wall clock, nanoseconds since 1970
 	since   time.Duration
 
-	mu  sync.Mutex // of what follows, and of Options.Out
+	mu  sync.Mutex // of what follows
+	out *result.Writer
 	res *result.Result
 
 	during  func()        // ends Options.During
@@ -112,8 +116,8 @@ func Run(ctx context.Context, o Options) (*result.Result, error) {
 	}
 	r.finish(&end)
 	r.res.Ends = append(r.res.Ends, end)
-	if o.Out != nil {
-		if werr := o.Out.End(end); werr != nil {
+	if r.out != nil {
+		if werr := r.out.End(end); werr != nil {
 			r.tell(result.NoteError, werr.Error())
 		}
 	}
@@ -156,6 +160,11 @@ func (r *run) prepare(ctx context.Context) error {
 	head.Shard, head.Epoch, head.Engine = r.shard.Index, o.Epoch, r.swarm.Engine().String()
 	r.o.Run.Step = Step
 	r.res = &result.Result{Run: r.o.Run, Shards: []result.Shard{head}}
+	if r.o.Out != nil {
+		if r.out, err = result.NewWriter(r.o.Out, r.o.Run, head); err != nil {
+			r.tell(result.NoteError, "result file: "+err.Error())
+		}
+	}
 	return nil
 }
 
@@ -244,6 +253,7 @@ func (r *run) startDuring(ctx context.Context) {
 
 // publish goes through the phases in which clients publish.
 func (r *run) publish(ctx context.Context, c *collector, settled time.Duration) error {
+	debug.FreeOSMemory() // what connecting took and is not needed any more
 	r.enter(c, plan.PhaseSettle, r.now(), 0)
 	if err := r.until(ctx, settled, nil); err != nil {
 		return err
@@ -366,8 +376,8 @@ func (r *run) tell(kind result.NoteKind, text string) {
 	if r.o.Tell != nil {
 		r.o.Tell(n)
 	}
-	if r.o.Out != nil {
-		if err := r.o.Out.Note(n); err != nil && r.o.Tell != nil {
+	if r.out != nil {
+		if err := r.out.Note(n); err != nil && r.o.Tell != nil {
 			r.o.Tell(result.Note{At: n.At, Kind: result.NoteError, Text: err.Error()})
 		}
 	}

@@ -39,6 +39,8 @@ type worker struct {
 
 	pub            packet.Publish // scratch, as are the next
 	topic, payload []byte
+	id, user       []byte
+	password       []byte
 	sub            packet.Subscribe
 	filters        []byte
 	props          packet.Properties

@@ -55,6 +55,10 @@ func (inv *Invocation) Connection() (*Connection, error) {
 // Broker is the address that was reached last, for a heading.
 func (c *Connection) Broker() string { return c.targets[c.last.Load()].Address() }
 
+// Targets are the addresses of the broker; with --serve they are known when it
+// serves.
+func (c *Connection) Targets() []*transport.Target { return c.targets }
+
 // URLTopic is the topic of the first --url that has one.
 func (c *Connection) URLTopic() string {
 	for _, t := range c.targets {

@@ -53,8 +53,8 @@ var loadOptions = []Option{
 		Placeholder: "N", Default: "64", Help: "unacknowledged messages of one publisher at QoS 1 and 2",
 	},
 	{
-		Name: "duration", Tools: Bench, For: commandsLoad | CommandVerify, Group: GroupLoad, Type: TypeDuration,
-		Placeholder: "DURATION", Help: "length of the measurement; unless given 30s, and what a scenario says, and of verify 10s for each quality of service",
+		Name: "duration", Tools: Bench, For: commandsLoad | CommandVerify | CommandCalibrate, Group: GroupLoad, Type: TypeDuration,
+		Placeholder: "DURATION", Help: "length of the measurement; unless given 30s, and what a scenario says; of verify 10s for each quality of service, of calibrate 2s for each part",
 	},
 	{
 		Name: "warm-up", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeDuration,
@@ -96,12 +96,12 @@ var loadOptions = []Option{
 
 var scaleOptions = []Option{
 	{
-		Name: "engine", Tools: Bench, For: CommandRun | CommandSearch, Group: GroupScale, Type: TypeChoice,
+		Name: "engine", Tools: Bench, For: CommandRun | CommandSearch | CommandDoctor | CommandK8s | CommandCalibrate, Group: GroupScale, Type: TypeChoice,
 		Placeholder: "ENGINE", Default: "auto", Complete: CompleteChoice, Choices: []Choice{{"auto", nil}, {"lite", nil}, {"std", nil}},
 		Help: "lite drives plain TCP connections by few loops, some hundred bytes each (Linux), std any by goroutines; auto is lite if it can",
 	},
 	{
-		Name: "loops", Tools: Bench, For: CommandRun | CommandSearch, Group: GroupScale, Type: TypeInt, Min: 1, Max: 1024,
+		Name: "loops", Tools: Bench, For: CommandRun | CommandSearch | CommandK8s | CommandCalibrate, Group: GroupScale, Type: TypeInt, Min: 1, Max: 1024,
 		Placeholder: "N", Help: "loops that drive the clients; unless given one for each processor",
 	},
 	{
@@ -124,11 +124,11 @@ var scaleOptions = []Option{
 
 var measureOptions = []Option{
 	{
-		Name: "out", Tools: Bench, For: CommandRun | CommandSearch | CommandMerge | CommandCollect | CommandPlot, Group: GroupMeasure, Type: TypeString,
+		Name: "out", Tools: Bench, For: CommandRun | CommandSearch | CommandMerge | CommandCollect | CommandPlot | CommandCalibrate, Group: GroupMeasure, Type: TypeString,
 		Placeholder: "FILE", Complete: CompleteFile, Help: "write the result, or the page, into FILE; - is standard output",
 	},
 	{
-		Name: "format", Short: "F", Tools: Bench, For: CommandRun | CommandSearch | CommandReport | CommandDiff, Group: GroupMeasure, Type: TypeChoice,
+		Name: "format", Short: "F", Tools: Bench, For: CommandRun | CommandSearch | CommandReport, Group: GroupMeasure, Type: TypeChoice,
 		Placeholder: "FORMAT", Default: "text", Complete: CompleteChoice,
 		Choices: []Choice{{"text", nil}, {"json", nil}, {"csv", nil}, {"markdown", []string{"md"}}, {"junit", nil}, {"hgrm", nil}, {"hlog", nil}},
 		Help:    "format of the report: text, json, csv, markdown, junit, hgrm or hlog",
@@ -148,6 +148,10 @@ var measureOptions = []Option{
 	{
 		Name: "hold", Tools: Bench, For: CommandRun, Group: GroupMeasure, Type: TypeDuration,
 		Placeholder: "DURATION", Help: "go on serving --metrics this long after the run, for the last scrape",
+	},
+	{
+		Name: "calibration", Tools: Bench, For: CommandRun, Group: GroupMeasure, Type: TypeString,
+		Placeholder: "FILE", Complete: CompleteFile, Help: "keep the ceiling that calibrate has written into FILE with the result, for its report",
 	},
 	{
 		Name: "fail-on", Tools: Bench, For: CommandRun | CommandReport, Group: GroupMeasure, Type: TypeString, Repeat: true,
@@ -194,8 +198,12 @@ var measureOptions = []Option{
 		Placeholder: "NAME", Default: "mqbench", Help: "name of the job",
 	},
 	{
-		Name: "namespace", Tools: Bench, For: CommandK8s, Group: GroupMeasure, Type: TypeString,
+		Name: "namespace", Tools: Bench, For: CommandK8s | CommandCollect, Group: GroupMeasure, Type: TypeString,
 		Placeholder: "NAME", Help: "namespace of the job",
+	},
+	{
+		Name: "secret", Tools: Bench, For: CommandK8s, Group: GroupMeasure, Type: TypeString,
+		Placeholder: "NAME", Help: "the Kubernetes Secret whose entries the pods get as variables, as MQ_PASSWORD",
 	},
 	{
 		Name: "start-in", Tools: Bench, For: CommandK8s, Group: GroupMeasure, Type: TypeDuration,

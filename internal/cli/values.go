@@ -124,6 +124,7 @@ type value struct {
 	place  string // path:line, for OriginFile, and path:line:column of a configuration file
 	part   string // of the configuration file: defaults, a tool or a context
 	count  int
+	raw    []string // as it was written, for Handover
 	texts  []string // String, Choice, Escaped, Listen
 	number int64    // Int, Size
 	span   time.Duration
@@ -238,6 +239,10 @@ func (val *value) set(where, raw string) error {
 	if err := val.parse(raw); err != nil {
 		return Usagef("%s: %s %s", where, val.opt.shown(raw), err)
 	}
+	if !val.opt.Repeat {
+		val.raw = val.raw[:0]
+	}
+	val.raw = append(val.raw, raw)
 	return nil
 }
 

@@ -73,13 +73,13 @@ func readPlan(inv *cli.Invocation, words []string, change func(*plan.Options)) (
 	return nil, cli.Usagef("%v", err)
 }
 
-// namedPlan is a preset, or the scenario in a file: a path has a slash or a dot.
+// namedPlan is a preset, or the scenario in a file.
 func namedPlan(name string, o plan.Options) (*plan.Plan, error) {
 	p, err := plan.Preset(name, o)
 	if err == nil || slices.Contains(plan.Presets(), name) || strings.HasPrefix(name, "bifro:") {
 		return p, err
 	}
-	if strings.HasSuffix(name, ".yaml") || strings.HasSuffix(name, ".yml") {
+	if isScenario(name) {
 		return plan.Read(name, o)
 	}
 	unknown := cli.Usagef("%q is no preset, and no scenario, whose name ends in .yaml", name)
@@ -87,6 +87,11 @@ func namedPlan(name string, o plan.Options) (*plan.Plan, error) {
 		return nil, unknown.WithHint("did you mean %s?", s)
 	}
 	return nil, unknown.WithHint("presets: %s", strings.Join(plan.Presets(), ", "))
+}
+
+// isScenario tells whether a word names a scenario's file.
+func isScenario(word string) bool {
+	return strings.HasSuffix(word, ".yaml") || strings.HasSuffix(word, ".yml")
 }
 
 // planOptions are what the command line changes in any plan.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/bench"
+	"github.com/mqtools/mqtools/internal/bench/metrics"
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
@@ -25,14 +26,23 @@ import (
 
 // runner is a run of run, or of one of its short forms.
 type runner struct {
-	inv   *cli.Invocation
-	plan  *plan.Plan
-	shard *plan.Shard
-	conn  *cli.Connection
-	opts  bench.Options
-	start time.Time
+	inv    *cli.Invocation
+	change func(*plan.Options) // of what the command line says of the plan; nil: nothing
+	plan   *plan.Plan          // nil: doctor without a plan
+	shard  *plan.Shard         // nil: doctor without a plan
+	conn   *cli.Connection
+	opts   bench.Options
+	procs  int
+	start  time.Time
 
-	broker string // its version
+	indexed bool // a scheduler has told the shard's number: what the process writes is a log
+
+	broker      string // its version
+	calibration result.Calibration
+
+	lines    *jsonLines        // of --json; nil: not wanted
+	exporter *metrics.Exporter // of --metrics; nil: not wanted
+	watchers []watcher         // beside the status, these
 }
 
 // runCommand does "mqbench run" and its short forms.
@@ -42,8 +52,13 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	r := &runner{inv: inv}
-	if err := r.read(ctx); err != nil {
+	ctx, stop, err := r.watch(ctx)
+	if err != nil {
 		return err
+	}
+	defer stop()
+	if err := r.read(ctx); err != nil {
+		return r.tellError(ctx, err)
 	}
 	defer r.conn.Close()
 	out, err := openOut(inv)
@@ -51,20 +66,36 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	inv.CatchSignals()
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWatching()
+	out.watch(watching, inv)
 	var last error
 	var sum *report.Summary
 	for n := range inv.Values.Int("repeat") {
-		res, err := r.once(ctx, n, out)
+		once := r.once
+		if r.procs > 1 {
+			once = r.onceCrew
+		}
+		res, err := once(ctx, n, out.w)
 		if res == nil {
-			return r.failed(ctx, err)
+			return r.tellError(ctx, r.failed(ctx, err))
 		}
 		if err != nil {
-			inv.Errorf("the run ended early: %v", bareError(ctx, err))
-			last = r.failed(ctx, err)
+			if ctx.Err() != nil { // which nobody tells otherwise
+				inv.Errorf("the run ended early: %v", context.Cause(ctx))
+			}
+			last = r.tellError(ctx, r.failed(ctx, err))
 		}
 		sum = report.Summarize(res)
-		if err := writeReport(inv, sum, report.CheckFailOn(sum, conditions)); err != nil {
-			return err
+		if !out.standard {
+			if err := r.report(sum, report.CheckFailOn(sum, conditions)); err != nil {
+				return err
+			}
+		}
+		if r.indexed && !out.standard && r.lines == nil {
+			if err := writeLine(inv, res); err != nil {
+				return err
+			}
 		}
 		if last != nil {
 			break
@@ -73,6 +104,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	if err := out.Close(); err != nil {
 		return cli.Failed(cli.ExitFailure, err)
 	}
+	r.hold(ctx)
 	if last != nil {
 		return last
 	}
@@ -91,35 +123,59 @@ func failOn(inv *cli.Invocation) (all []report.Condition, err error) {
 	return all, nil
 }
 
-// verdict is the exit status of a report that was written.
+// verdict is the exit status of a report that was written. Only who asks for a
+// judgement gets one: with --fail-on or --strict.
 func verdict(inv *cli.Invocation, s *report.Summary, checks []report.Check) error {
-	code := s.ExitCode(checks)
-	if !inv.Values.Bool("strict") && (code == cli.ExitLoss || code == cli.ExitGenerator || code == cli.ExitSaturated) {
-		code = cli.ExitDone
+	if code := s.ExitCode(checks); code != cli.ExitDone && (len(checks) > 0 || inv.Values.Bool("strict")) {
+		return cli.Quietly(code)
 	}
-	if code == cli.ExitDone {
-		return nil
-	}
-	return cli.Quietly(code)
+	return nil
 }
 
-// read reads the plan and how to run it.
-func (r *runner) read(ctx context.Context) (err error) {
+// read reads the plan and how to run it, and reaches the broker.
+func (r *runner) read(ctx context.Context) error {
+	if err := r.readUse(); err != nil {
+		return err
+	}
+	var err error
+	if r.start, err = readStart(r.inv.Values.String("start-at")); err != nil {
+		return cli.Usagef("%s: %v", r.inv.Values.Label("start-at"), err)
+	}
+	if path := r.inv.Values.String("calibration"); path != "" {
+		if r.calibration, err = readCalibration(path); err != nil {
+			return cli.Usagef("%s: %v", r.inv.Values.Label("calibration"), err)
+		}
+	}
+	if err := r.fits(); err != nil {
+		return err
+	}
+	if r.procs > 1 {
+		return r.checkCrew()
+	}
+	return r.reach(ctx)
+}
+
+// readUse reads the plan and what it is to use of this machine.
+func (r *runner) readUse() (err error) {
 	inv, v := r.inv, r.inv.Values
-	if r.plan, err = readPlan(inv, inv.Args, nil); err != nil {
+	r.procs = v.Int("procs")
+	if r.plan, err = readPlan(inv, inv.Args, r.change); err != nil {
 		return err
 	}
-	if r.shard, err = readShard(inv, r.plan); err != nil {
+	if r.shard, r.indexed, err = readShard(inv, r.plan); err != nil {
 		return err
 	}
-	if r.start, err = readStart(v.String("start-at")); err != nil {
-		return cli.Usagef("%s: %v", v.Label("start-at"), err)
-	}
+	return r.readWay()
+}
+
+// readWay reads where the connections lead and where they come from.
+func (r *runner) readWay() (err error) {
+	inv, v := r.inv, r.inv.Values
 	if r.conn, err = inv.Connection(); err != nil {
 		return err
 	}
 	o := &r.opts.Swarm
-	if len(r.plan.Brokers) > 0 && !v.IsSet("url") && !v.IsSet("host") && !v.IsSet("serve") {
+	if r.plan != nil && !v.IsSet("url") && !v.IsSet("host") && !v.IsSet("serve") {
 		for _, url := range r.plan.Brokers {
 			t, err := transport.ParseURL(url)
 			if err != nil {
@@ -128,40 +184,81 @@ func (r *runner) read(ctx context.Context) (err error) {
 			o.Targets = append(o.Targets, t)
 		}
 	}
+	o.Loops, o.Engine = readLoops(v), readEngine(v)
+	if o.Sources, err = readSources(v.Strings("source-ip")); err != nil {
+		return cli.Usagef("%s: %v", v.Label("source-ip"), err)
+	}
+	if len(o.Sources) > 0 || r.plan.Clients() > manyPorts {
+		o.FirstPort, o.LastPort = 1024, 65535
+	}
+	return nil
+}
+
+func readLoops(v *cli.Values) int {
+	if v.IsSet("loops") {
+		return v.Int("loops")
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+func readEngine(v *cli.Values) swarm.Engine {
+	switch v.String("engine") {
+	case "lite":
+		return swarm.Lite
+	case "std":
+		return swarm.Std
+	}
+	return swarm.Auto
+}
+
+// reach starts the broker of --serve, and asks any for its version.
+func (r *runner) reach(ctx context.Context) error {
+	o := &r.opts.Swarm
 	targets, dialer, err := r.conn.Way(ctx, max(r.plan.Clients(), 1024)+64)
 	if err != nil {
 		return err
 	}
+	o.Dialer = dialer
 	if o.Targets == nil {
 		o.Targets = targets
-		if r.broker, err = r.conn.BrokerVersion(ctx); err != nil {
-			return err
-		}
+		r.broker, err = r.conn.BrokerVersion(ctx)
 	}
-	o.Dialer = dialer
-	o.Loops = runtime.GOMAXPROCS(0)
-	if v.IsSet("loops") {
-		o.Loops = v.Int("loops")
-	}
-	switch v.String("engine") {
-	case "lite":
-		o.Engine = swarm.Lite
-	case "std":
-		o.Engine = swarm.Std
-	}
-	if o.Sources, err = readSources(v.Strings("source-ip")); err != nil {
-		return cli.Usagef("%s: %v", v.Label("source-ip"), err)
-	}
-	if len(o.Sources) > 0 {
-		o.FirstPort, o.LastPort = 1024, 65535
-	}
-	return r.fits()
+	return err
 }
+
+// targets are the addresses to connect to, as far as they are known yet.
+func (r *runner) targets() []*transport.Target {
+	if r.opts.Swarm.Targets != nil {
+		return r.opts.Swarm.Targets
+	}
+	return r.conn.Targets()
+}
+
+// use is what the run uses of this machine.
+func (r *runner) use() bench.Use {
+	u := bench.Use{Shards: 1, Procs: r.procs, Brokers: 1, Serving: r.inv.Values.IsSet("serve"), Std: r.opts.Swarm.Engine == swarm.Std || runtime.GOOS != "linux"}
+	if r.shard != nil {
+		u.Shards = r.shard.Count
+	}
+	if u.Serving {
+		return u
+	}
+	u.Brokers = len(r.targets())
+	for _, t := range r.targets() {
+		u.Std = u.Std || t.TLS || t.WebSocket || t.Network != "tcp"
+		a, err := netip.ParseAddr(t.Host)
+		u.Local = u.Local || t.Host == "localhost" || t.Network == "unix" || err == nil && a.IsLoopback()
+	}
+	return u
+}
+
+// manyPorts is how many clients get ports that the system chooses. It finds them
+// ever more slowly as its range fills up, which has some 28,000.
+const manyPorts = 10_000
 
 // fits refuses a plan that cannot run here, before anything connects.
 func (r *runner) fits() error {
-	o := &r.opts.Swarm
-	findings, err := bench.Examine(r.plan, bench.ThisMachine(len(o.Sources)), r.shard.Count, r.inv.Values.Int("procs"), len(o.Targets))
+	findings, err := bench.Examine(r.plan, bench.ThisMachine(len(r.opts.Swarm.Sources), r.opts.Swarm.FirstPort > 0), r.use())
 	if err != nil {
 		return cli.Usagef("%v", err)
 	}
@@ -190,15 +287,10 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 	p := r.plan
 	o.Run = result.Run{Tool: cli.Version(), Shards: r.shard.Count, Repeat: repeat, Step: bench.Step,
 		Plan: result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: p.Scale, Closed: p.Closed(), Header: p.HasHeader()}}
-	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: r.broker}
-	s := newStatus(inv, p, r.shard)
+	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: r.broker, Calibration: r.calibration}
+	s := r.audience(repeat)
 	o.Tell, o.Status = s.tell, s.show
-	if out != nil {
-		var err error
-		if o.Out, err = result.NewWriter(out, o.Run, o.Header); err != nil {
-			inv.Errorf("result file: %v", err)
-		}
-	}
+	o.Out = out
 	s.begin(r.opts.Swarm.Targets)
 	res, err := bench.Run(ctx, o)
 	s.end()
@@ -217,6 +309,9 @@ func (r *runner) failed(ctx context.Context, err error) error {
 	case err == nil:
 		return nil
 	}
+	if exit, ok := errors.AsType[*cli.Exit](err); ok {
+		return exit
+	}
 	return cli.Failed(cli.ExitFailure, err)
 }
 
@@ -228,8 +323,9 @@ func bareError(ctx context.Context, err error) error {
 	return err
 }
 
-// readShard is the part of the plan that this process runs.
-func readShard(inv *cli.Invocation, p *plan.Plan) (*plan.Shard, error) {
+// readShard is the part of the plan that this process runs, and whether the
+// environment told it.
+func readShard(inv *cli.Invocation, p *plan.Plan) (s *plan.Shard, indexed bool, err error) {
 	i, n := 0, 1
 	if text := inv.Values.String("shard"); text != "" {
 		a, b, ok := strings.Cut(text, "/")
@@ -237,22 +333,22 @@ func readShard(inv *cli.Invocation, p *plan.Plan) (*plan.Shard, error) {
 		i, err1 = strconv.Atoi(a)
 		n, err2 = strconv.Atoi(b)
 		if !ok || err1 != nil || err2 != nil {
-			return nil, cli.Usagef("%s: %q is not I/N, as 0/4", inv.Values.Label("shard"), text)
+			return nil, false, cli.Usagef("%s: %q is not I/N, as 0/4", inv.Values.Label("shard"), text)
 		}
 	} else if inv.Lookup != nil {
 		ei, en, ok, err := plan.ShardFromEnv(inv.Lookup)
 		if err != nil {
-			return nil, cli.Usagef("%v", err)
+			return nil, false, cli.Usagef("%v", err)
 		}
 		if ok {
-			i, n = ei, en
+			i, n, indexed = ei, en, true
 		}
 	}
-	s, err := p.Shard(i, n)
+	s, err = p.Shard(i, n)
 	if err != nil {
-		return nil, cli.Usagef("%v", err)
+		return nil, false, cli.Usagef("%v", err)
 	}
-	return s, nil
+	return s, indexed, nil
 }
 
 // readStart reads a time: RFC 3339, or @ and seconds since 1970.
@@ -316,30 +412,26 @@ func commandLine(inv *cli.Invocation) []string {
 	return append([]string{inv.Tool.Name}, cli.RedactArgs(cli.Table(inv.Tool.Bit), inv.Env.Args)...)
 }
 
-// output is the file of --out, or nothing.
+// output is where --out leads: a file, standard output, or nothing.
 type output struct {
-	f    *os.File
-	path string
+	f        *os.File // nil: no file
+	w        io.Writer
+	standard bool // w is standard output: the result is all that is written there
 }
 
 func openOut(inv *cli.Invocation) (*output, error) {
-	path := inv.Values.String("out")
-	if path == "" || path == "-" {
+	switch path := inv.Values.String("out"); path {
+	case "":
 		return &output{}, nil
+	case "-":
+		return &output{w: inv.Stdout, standard: true}, nil
+	default:
+		f, err := os.Create(path)
+		if err != nil {
+			return nil, cli.Failed(cli.ExitFailure, err)
+		}
+		return &output{f: f, w: f}, nil
 	}
-	f, err := os.Create(path)
-	if err != nil {
-		return nil, cli.Failed(cli.ExitFailure, err)
-	}
-	return &output{f, path}, nil
-}
-
-// Write writes to the file, if there is one.
-func (o *output) Write(b []byte) (int, error) {
-	if o.f == nil {
-		return len(b), nil
-	}
-	return o.f.Write(b)
 }
 
 // Close tells whether all went to the disk.
@@ -348,6 +440,38 @@ func (o *output) Close() error {
 		return nil
 	}
 	return o.f.Close()
+}
+
+// watch ends this process when nobody reads its result any more: it may be a
+// child whose parent was killed.
+func (o *output) watch(ctx context.Context, inv *cli.Invocation) {
+	f, ok := inv.Stdout.(*os.File)
+	if !o.standard || !ok {
+		return
+	}
+	closed := cli.WatchClosedPipe(ctx, f)
+	go func() {
+		select {
+		case <-closed:
+			inv.Abandon(ctx, cli.Failed(cli.ExitFailure, errors.New("standard output: nobody reads the result")))
+		case <-ctx.Done():
+		}
+	}()
+}
+
+// lineIntervals is how many intervals the line of a log has.
+const lineIntervals = 60
+
+// writeLine writes a result as the line of a log that collect finds.
+func writeLine(inv *cli.Invocation, res *result.Result) error {
+	line, err := result.AppendLine(nil, res, lineIntervals)
+	if err == nil {
+		_, err = inv.Stdout.Write(append(line, '\n'))
+	}
+	if err != nil {
+		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", err))
+	}
+	return nil
 }
 
 // writeReport writes a report in the format that was asked for.
@@ -384,9 +508,13 @@ func renderReport(w io.Writer, inv *cli.Invocation, s *report.Summary, checks []
 	case "hlog":
 		return report.HLog(w, s.Result)
 	}
-	var palette format.Palette
+	return report.Text(w, s, checks, palette(inv))
+}
+
+// palette has the colours of standard output.
+func palette(inv *cli.Invocation) format.Palette {
 	if inv.StdoutColor {
-		palette = format.Colors
+		return format.Colors
 	}
-	return report.Text(w, s, checks, palette)
+	return format.Palette{}
 }

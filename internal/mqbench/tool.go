@@ -52,6 +52,76 @@ func Tool() cli.Tool {
 				},
 			},
 			{
+				Name: "report", Bit: cli.CommandReport, MaxArgs: -1,
+				Summary: "report saved results",
+				Usage:   "FILE... [OPTION]...",
+				Examples: []cli.Example{
+					{Command: "mqbench report run.jsonl -F markdown", Text: "as tables for an issue"},
+					{Command: "mqbench report shard-*.jsonl --fail-on 'p99>10ms'", Text: "one report of all shards, with a threshold"},
+				},
+			},
+			{
+				Name: "diff", Bit: cli.CommandDiff, MaxArgs: 2,
+				Summary:  "compare two saved runs, or repetitions",
+				Usage:    "A B [OPTION]...",
+				Examples: []cli.Example{{Command: "mqbench diff before.jsonl after.jsonl --gate p99=+10%", Text: "status 4 if the latency has grown by more than a tenth"}},
+			},
+			{
+				Name: "merge", Bit: cli.CommandMerge, MaxArgs: -1,
+				Summary:  "merge the results of a run's shards, exactly",
+				Usage:    "FILE... --out FILE",
+				Examples: []cli.Example{{Command: "mqbench merge shard-*.jsonl --out run.jsonl", Text: "one result of all shards"}},
+			},
+			{
+				Name: "calibrate", Bit: cli.CommandCalibrate,
+				Summary: "measure what this tool can do at most on this machine",
+				Usage:   "[OPTION]...",
+				Examples: []cli.Example{
+					{Command: "mqbench calibrate --out here.json", Text: "about nine seconds; then run with --calibration here.json"},
+				},
+			},
+			{
+				Name: "k8s", Bit: cli.CommandK8s, MaxArgs: 1,
+				Summary:  "print a Kubernetes job that runs a plan in several pods",
+				Usage:    "PRESET|FILE.yaml|conn|pub|sub|pubsub [OPTION]...",
+				Examples: []cli.Example{{Command: "mqbench k8s my.yaml --shards 40 -h broker.lan | kubectl apply -f -", Text: "the scenario in 40 pods, which begin 90 seconds from now"}},
+			},
+			{
+				Name: "collect", Bit: cli.CommandCollect, MaxArgs: -1,
+				Summary: "find the results of shards in directories and logs, and merge them",
+				Usage:   "FILE|DIRECTORY|-... --out FILE | k8s job/NAME --out FILE",
+				Examples: []cli.Example{
+					{Command: "mqbench collect k8s job/mqbench --out run.jsonl", Text: "from the logs of a Kubernetes job"},
+					{Command: "mqbench collect logs/ --out run.jsonl", Text: "from all files of a directory"},
+				},
+			},
+			{
+				Name: "doctor", Bit: cli.CommandDoctor, MaxArgs: 1,
+				Summary: "compare what a run needs with what the machine has",
+				Usage:   "[PRESET|FILE.yaml|conn|pub|sub|pubsub] [OPTION]...",
+				Examples: []cli.Example{
+					{Command: "mqbench doctor oms/conn-tcp-1M-5K --procs 8 --source-ip 127.0.0.1-20", Text: "whether a million connections fit in eight processes"},
+					{Command: "mqbench doctor", Text: "how many clients fit"},
+				},
+			},
+			{
+				Name: "plot", Bit: cli.CommandPlot, MaxArgs: -1,
+				Summary: "draw results on a page that needs no network",
+				Usage:   "FILE... --out PAGE.html",
+				Examples: []cli.Example{
+					{Command: "mqbench plot monday.mqb tuesday.mqb --out page.html", Text: "two runs, one over the other"},
+				},
+			},
+			{
+				Name: "search", Bit: cli.CommandSearch, MaxArgs: 1,
+				Summary: "find the highest load that a broker sustains",
+				Usage:   "PRESET|FILE.yaml|pub|pubsub [OPTION]...",
+				Examples: []cli.Example{
+					{Command: "mqbench search pubsub --rate 1000 -q 1 --slo 'p99<10ms,loss=0' -h broker.lan", Text: "from 1,000 messages a second on"},
+					{Command: "mqbench search my.yaml --from-load 0.1 --out steps.jsonl -h broker.lan", Text: "from a tenth of a scenario's rates on"},
+				},
+			},
+			{
 				Name: "verify", Bit: cli.CommandVerify,
 				Summary: "test whether a broker keeps what MQTT promises over connections that break",
 				Usage:   "[OPTION]...",
@@ -73,8 +143,26 @@ func Tool() cli.Tool {
 		},
 		Run: func(ctx context.Context, inv *cli.Invocation) error {
 			switch inv.Tool.Command.Bit {
+			case cli.CommandSearch:
+				return searchCommand(ctx, inv)
 			case cli.CommandPlay:
 				return play(ctx, inv, inv.Args)
+			case cli.CommandDoctor:
+				return doctor(inv)
+			case cli.CommandCalibrate:
+				return calibrate(ctx, inv)
+			case cli.CommandK8s:
+				return k8s(inv)
+			case cli.CommandReport:
+				return reportCommand(inv)
+			case cli.CommandPlot:
+				return plot(inv)
+			case cli.CommandMerge:
+				return merge(inv)
+			case cli.CommandDiff:
+				return diff(inv)
+			case cli.CommandCollect:
+				return collect(ctx, inv)
 			case cli.CommandVerify:
 				return verify(ctx, inv)
 			default:

@@ -128,6 +128,7 @@ type fileReader struct {
 	memory  int64 // that the intervals take
 	limit   int64 // of that
 	notes   int
+	ended   bool
 	sum     endLine // of what was read, to compare with the end
 	decoder decoder
 }
@@ -136,47 +137,55 @@ func (f *fileReader) read(header []byte) (*Result, error) {
 	if err := f.header(header); err != nil {
 		return nil, err
 	}
-	f.sum.Totals = make(map[string]map[string]int64)
-	ended := false
-	for !ended {
-		line, err := f.lines.next()
-		if err == io.EOF {
+	for !f.ended {
+		if _, err := f.next(); err == io.EOF {
 			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		var kind struct {
-			Type string `json:"type"`
-		}
-		if err := json.Unmarshal(line, &kind); err != nil && f.lines.torn {
-			f.result.Lost = append(f.result.Lost, "the last line is cut off")
-			break
-		}
-		switch kind.Type {
-		case "interval":
-			err = f.interval(line)
-		case "note":
-			err = f.note(line)
-		case "end":
-			ended = true
-			err = f.end(line)
-		case "header":
-			f.lines.back = true // of the next result: this one has no end
-			ended = true
-		default:
-			err = f.lines.errorf("no line of a result: %.60q", line)
-		}
-		if err != nil {
+		} else if err != nil {
 			return nil, err
 		}
 	}
+	return f.finish(), nil
+}
+
+// next reads a line into the result; io.EOF is the end of the file.
+func (f *fileReader) next() (Line, error) {
+	line, err := f.lines.next()
+	if err != nil {
+		return Line{}, err
+	}
+	var kind struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(line, &kind); err != nil && f.lines.torn {
+		f.result.Lost = append(f.result.Lost, "the last line is cut off")
+		return Line{}, io.EOF
+	}
+	var read Line
+	switch kind.Type {
+	case "interval":
+		read.Interval, err = f.interval(line)
+	case "note":
+		read.Note, err = f.note(line)
+	case "end":
+		f.ended, read.End = true, true
+		err = f.end(line)
+	case "header":
+		f.lines.back, f.ended = true, true // of the next result: this one has no end
+	default:
+		err = f.lines.errorf("no line of a result: %.60q", line)
+	}
+	return read, err
+}
+
+// finish is the result of all lines.
+func (f *fileReader) finish() *Result {
 	if f.notes > maxNotes {
 		last := f.result.Notes[maxNotes-1]
 		f.result.Notes = append(f.result.Notes, Note{last.At, last.Shard, NoteInfo, fmt.Sprintf("%d more notes are in the file", f.notes-maxNotes)})
+		f.notes = maxNotes
 	}
 	slices.SortStableFunc(f.result.Intervals, compareIntervals)
-	return &f.result, nil
+	return &f.result
 }
 
 // strict decodes a line that has no other members than v.
@@ -221,19 +230,20 @@ func (f *fileReader) header(line []byte) error {
 	}
 	f.result.Run = Run{h.Tool, h.Plan, h.Count, h.Repeat, step}
 	f.result.Shards = h.Shards
+	f.sum.Totals = make(map[string]map[string]int64)
 	return nil
 }
 
-func (f *fileReader) interval(line []byte) error {
+func (f *fileReader) interval(line []byte) (*Interval, error) {
 	var l intervalLine
 	if err := f.strict(line, &l); err != nil {
-		return err
+		return nil, err
 	}
 	switch {
 	case !slices.Contains(phases, l.Phase):
-		return f.lines.errorf("unknown phase %q", l.Phase)
+		return nil, f.lines.errorf("unknown phase %q", l.Phase)
 	case l.StartNS < 0 || l.EndNS < l.StartNS || l.EndNS > maxAt:
-		return f.lines.errorf("an interval from %d to %d ns", l.StartNS, l.EndNS)
+		return nil, f.lines.errorf("an interval from %d to %d ns", l.StartNS, l.EndNS)
 	}
 	i := NewInterval(l.Phase, time.Duration(l.StartNS), time.Duration(l.EndNS))
 	for group, counters := range l.Counters {
@@ -245,10 +255,10 @@ func (f *fileReader) interval(line []byte) error {
 		for field, n := range counters {
 			k, err := parseField(group, field)
 			if err != nil {
-				return f.lines.errorf("%w", err)
+				return nil, f.lines.errorf("%w", err)
 			}
 			if n < 0 || total[field]+n < 0 {
-				return f.lines.errorf("counter %s is out of range: %d", field, n)
+				return nil, f.lines.errorf("counter %s is out of range: %d", field, n)
 			}
 			total[field] += n
 			i.Counters[k] += n
@@ -257,19 +267,19 @@ func (f *fileReader) interval(line []byte) error {
 	}
 	for g, v := range l.Gauges {
 		if _, ok := gaugeAdds[g]; !ok {
-			return f.lines.errorf("unknown gauge %q", g)
+			return nil, f.lines.errorf("unknown gauge %q", g)
 		}
 		i.Gauges[g] = v
 		f.memory += gaugeMemory
 	}
 	for _, h := range l.Histograms {
 		if err := f.histogram(i, h); err != nil {
-			return f.lines.errorf("histogram of %s %s: %w", h.Op, h.Kind, err)
+			return nil, f.lines.errorf("histogram of %s %s: %w", h.Op, h.Kind, err)
 		}
 	}
 	f.memory += intervalMemory
 	f.result.Intervals = append(f.result.Intervals, i)
-	return f.bound()
+	return i, f.bound()
 }
 
 func (f *fileReader) histogram(i *Interval, l histogramLine) error {
@@ -324,18 +334,19 @@ func (f *fileReader) bound() error {
 	return nil
 }
 
-func (f *fileReader) note(line []byte) error {
+func (f *fileReader) note(line []byte) (*Note, error) {
 	var l noteLine
 	if err := f.strict(line, &l); err != nil {
-		return err
+		return nil, err
 	}
 	if !slices.Contains(noteKinds, l.Kind) {
-		return f.lines.errorf("unknown kind of note %q", l.Kind)
+		return nil, f.lines.errorf("unknown kind of note %q", l.Kind)
 	}
+	n := Note{time.Duration(l.AtNS), l.Shard, l.Kind, l.Text}
 	if f.notes++; f.notes <= maxNotes {
-		f.result.Notes = append(f.result.Notes, Note{time.Duration(l.AtNS), l.Shard, l.Kind, l.Text})
+		f.result.Notes = append(f.result.Notes, n)
 	}
-	return nil
+	return &n, nil
 }
 
 func (f *fileReader) end(line []byte) error {

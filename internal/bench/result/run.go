@@ -47,9 +47,10 @@ type Shard struct {
 // Calibration is the tool's own ceiling on the machine, against a sink in its
 // own process; 0: not measured.
 type Calibration struct {
-	Messages float64       `json:"messages"` // per second
-	Connects float64       `json:"connects"` // per second
-	Floor    time.Duration `json:"floor"`    // median delivery latency, in nanoseconds
+	Messages float64       `json:"messages"`        // per second at QoS 0, sent and received again
+	Acked    float64       `json:"acked,omitempty"` // per second at QoS 1, sent and acknowledged
+	Connects float64       `json:"connects"`        // per second
+	Floor    time.Duration `json:"floor"`           // median delivery latency, in nanoseconds
 }
 
 // Phase is a part of a run.

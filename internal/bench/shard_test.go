@@ -1,0 +1,140 @@
+package bench
+
+import (
+	"bytes"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench/plan"
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/mqtt/broker"
+	"github.com/mqtools/mqtools/mqtt/swarm"
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+// divided has pairs, a fan-in and a fan-out, with a number of messages each.
+const divided = `
+name: divided
+phases: {connect: {rate: 1000/s, timeout: 3s}, settle: 100ms, measure: 0s, drain: 20s}
+groups:
+  subs: {clients: 10, subscribe: {filter: pair/%i, qos: 1}}
+  pubs: {clients: 10, publish: {topic: pair/%i, qos: 1, payload: 32, rate: 200/s, messages: 101}}
+  all: {clients: 3, subscribe: {filter: news/+, qos: 0}}
+  news: {clients: 7, publish: {topic: news/%i, qos: 0, payload: 32, rate: 100/s, messages: 50}}
+`
+
+func parse(t *testing.T, text string) *plan.Plan {
+	t.Helper()
+	p, err := plan.Parse("test.yaml", []byte(text), plan.Options{ReadFile: os.ReadFile})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// runShard runs a shard against a broker and returns what its file says.
+func runShard(t *testing.T, p *plan.Plan, i, n int, start time.Time, target *transport.Target) *result.Result {
+	t.Helper()
+	s, err := p.Shard(i, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	if _, err := Run(t.Context(), Options{Shard: s, Start: start, Out: &file,
+		Swarm: swarm.Options{Loops: 2, Targets: []*transport.Target{target}, Dialer: &transport.Dialer{Timeout: 5 * time.Second}},
+		Run:   result.Run{Plan: result.Plan{Name: p.Name, Hash: p.Hash()}, Shards: n}}); err != nil {
+		t.Errorf("shard %d of %d: %v", i, n, err)
+	}
+	results, err := result.Read(&file, "result")
+	if err != nil || len(results) != 1 {
+		t.Fatalf("shard %d of %d: %d results, %v", i, n, len(results), err)
+	}
+	if results[0].Shards[0].Engine == "" {
+		t.Error("the file does not tell the engine")
+	}
+	return results[0]
+}
+
+// The shards of a plan do together what one process does.
+func TestShardsDoWhatOneProcessDoes(t *testing.T) {
+	t.Parallel()
+	p := parse(t, divided)
+	whole := runShard(t, p, 0, 1, time.Now(), serve(t, broker.Options{}))
+	const n = 3
+	var parts [n]*result.Result
+	var all sync.WaitGroup
+	target, start := serve(t, broker.Options{}), time.Now()
+	for i := range n {
+		all.Go(func() { parts[i] = runShard(t, p, i, n, start, target) })
+	}
+	all.Wait()
+	merged, err := result.Merge(parts[2], parts[0], parts[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if why := merged.Partial(); why != "" {
+		t.Error(why)
+	}
+	one, many := whole.Sum(), merged.Sum()
+	for _, c := range []result.Counter{result.Offered, result.Sent, result.SentBytes, result.Acked, result.Delivered, result.DeliveredBytes,
+		result.Distinct, result.Duplicates, result.Expected, result.Attempts, result.Connects, result.Subscribes, result.Corrupt, result.Foreign} {
+		for _, g := range p.Groups {
+			for qos := range result.NoQoS + 1 {
+				key := result.CounterKey{Name: c.String(), Group: g.Name, QoS: qos}
+				if one.Counters[key] != many.Counters[key] {
+					t.Errorf("%v: %d of one process, %d of %d shards", key, one.Counters[key], many.Counters[key], n)
+				}
+			}
+		}
+	}
+	if sent := many.Counters[result.CounterKey{Name: result.Sent.String(), Group: "pubs", QoS: 1}]; sent != 101 {
+		t.Errorf("%d messages of the pairs were sent, want 101", sent)
+	}
+	if got := many.Counters[result.CounterKey{Name: result.Distinct.String(), Group: "all", QoS: 0}]; got != 150 {
+		t.Errorf("%d messages of the fan-out came, want 150", got)
+	}
+	// A pair is in one shard, and timed; of the fan-out only what comes from
+	// the own shard is.
+	pairs := many.Histograms[result.Key{Op: result.Delivery, Kind: result.Response, Group: "subs"}]
+	if pairs == nil || pairs.Count() != 101 {
+		t.Errorf("not all deliveries of pairs are timed: %v", pairs)
+	}
+	key := result.Key{Op: result.Delivery, Kind: result.Response, Group: "all"}
+	timed, untimed := int64(0), many.Counters[result.CounterKey{Name: result.Untimed.String(), Group: "all", QoS: 0}]
+	if h := many.Histograms[key]; h != nil {
+		timed = h.Count()
+	}
+	if timed+untimed != 150 || untimed == 0 {
+		t.Errorf("of 150 deliveries of the fan-out %d are timed and %d not", timed, untimed)
+	}
+}
+
+// A phase that ends at its planned time, after an interval that ended later, has
+// an interval of no length: one of negative length is in no file.
+func TestPhaseEndsBeforeTheInterval(t *testing.T) {
+	t.Parallel()
+	p := parse(t, divided)
+	s, err := p.Shard(0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &run{o: Options{Shard: s, Swarm: swarm.Options{Targets: []*transport.Target{{Network: "tcp", Host: "127.0.0.1", Port: 1}}}}, p: p, shard: s,
+		ready: make(chan struct{}, 1), news: make(chan error)}
+	if err := r.prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer r.swarm.Close()
+	c := r.collect()
+	c.cut(plan.PhaseWarmUp, 5*time.Second, time.Second)
+	c.cut(plan.PhaseMeasure, 4*time.Second, time.Second)
+	c.cut(plan.PhaseDrain, 7*time.Second, time.Second)
+	c.stop()
+	want := []time.Duration{5 * time.Second, 7 * time.Second}
+	for i, in := range r.res.Intervals[:2] {
+		if in.Start != 5*time.Second || in.End != want[i] {
+			t.Errorf("interval %d is from %v to %v, want from 5s to %v", i, in.Start, in.End, want[i])
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package mqbench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench"
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/mqtt/swarm"
+)
+
+// calibrationFile is what calibrate writes: figures mean something on their
+// machine, and to the version that measured them.
+type calibrationFile struct {
+	Tool        string             `json:"tool"`
+	Engine      string             `json:"engine"`
+	Environment result.Environment `json:"environment"`
+	Calibration result.Calibration `json:"calibration"`
+}
+
+const (
+	// calibrationLength is how long each measurement takes.
+	calibrationLength = 2 * time.Second
+	// calibrationClients are opened to measure connections.
+	calibrationClients = 5000
+)
+
+// calibrate does "mqbench calibrate".
+func calibrate(ctx context.Context, inv *cli.Invocation) error {
+	v := inv.Values
+	o := swarm.Options{Loops: readLoops(v), Engine: readEngine(v)}
+	length := calibrationLength
+	if v.IsSet("duration") {
+		length = v.Duration("duration")
+	}
+	if length < 100*time.Millisecond {
+		return cli.Usagef("%s: %v is too short to measure anything", v.Label("duration"), length)
+	}
+	clients := calibrationClients
+	// Both ends are in this process, and half of the files are left alone.
+	if files := bench.ThisMachine(0, false).Files; files > 0 {
+		clients = int(min(uint64(clients), files/4))
+	}
+	inv.CatchSignals()
+	inv.Infof("against a sink in this process, for about %v", 3*length+2*time.Second)
+	c, err := bench.Calibrate(ctx, o, length, clients)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return cli.Failed(cli.ExitFailure, err)
+	}
+	engine := v.String("engine")
+	file, err := json.MarshalIndent(calibrationFile{cli.Version(), engine, result.ThisEnvironment(), c}, "", "  ")
+	if err != nil {
+		return cli.Failed(cli.ExitFailure, err)
+	}
+	file = append(file, '\n')
+	out := v.String("out")
+	if out != "" && out != "-" {
+		if err := os.WriteFile(out, file, 0o644); err != nil {
+			return cli.Failed(cli.ExitFailure, err)
+		}
+	}
+	text := fmt.Appendf(nil, "QoS 0      %9.0f messages/s, sent and received again\nQoS 1      %9.0f messages/s, sent and acknowledged\nconnecting %9.0f clients/s\nlatency    %9v median, at 1000 messages/s\n",
+		c.Messages, c.Acked, c.Connects, c.Floor)
+	if out == "-" {
+		text = file
+	}
+	if _, err := inv.Stdout.Write(text); err != nil {
+		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", err))
+	}
+	return nil
+}
+
+// readCalibration reads the file of a calibration. That of another machine, or
+// of another version, is refused.
+func readCalibration(path string) (result.Calibration, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return result.Calibration{}, err
+	}
+	var f calibrationFile
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&f); err != nil || f.Calibration.Messages <= 0 {
+		return result.Calibration{}, fmt.Errorf("%s is not what 'mqbench calibrate --out' writes", path)
+	}
+	here, there := result.ThisEnvironment(), f.Environment
+	switch {
+	case f.Tool != cli.Version():
+		return result.Calibration{}, fmt.Errorf("%s was measured by version %s: calibrate again", path, f.Tool)
+	case here.Hostname != there.Hostname || here.CPU != there.CPU || here.CPUs != there.CPUs || here.GOMAXPROCS != there.GOMAXPROCS || here.Kernel != there.Kernel:
+		return result.Calibration{}, fmt.Errorf("%s was measured on another machine, or another kernel or number of processors: calibrate again", path)
+	}
+	return f.Calibration, nil
+}

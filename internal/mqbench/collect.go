@@ -1,0 +1,136 @@
+package mqbench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/cli"
+)
+
+// collect does "mqbench collect": it finds the results of shards in files, in
+// directories and in logs, and merges them.
+func collect(ctx context.Context, inv *cli.Invocation) error {
+	if err := needOut(inv); err != nil {
+		return err
+	}
+	if len(inv.Args) > 0 && inv.Args[0] == "k8s" {
+		all, err := readJob(ctx, inv, inv.Args[1:])
+		if err != nil {
+			return err
+		}
+		return writeMerged(inv, all)
+	}
+	if inv.Values.IsSet("namespace") {
+		return cli.Usagef("%s has no effect on files", inv.Values.Label("namespace")).WithHint("as in 'mqbench collect k8s job/mqbench'")
+	}
+	var paths []string
+	for _, path := range inv.Args {
+		info, err := os.Stat(path)
+		if path == "-" || err != nil || !info.IsDir() {
+			paths = append(paths, path) // an error comes again when it is read
+			continue
+		}
+		inside, err := filesWithResults(inv, path)
+		if err != nil {
+			return err
+		}
+		paths = append(paths, inside...)
+	}
+	all, err := readResults(inv, paths)
+	if err != nil {
+		return err
+	}
+	return writeMerged(inv, all)
+}
+
+// filesWithResults are the files of a directory that have a result. Others may
+// be there, hidden files and directories are not looked at. A result that cannot
+// be read is told and left out.
+func filesWithResults(inv *cli.Invocation, dir string) (paths []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, cli.Failed(cli.ExitFailure, err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if strings.HasPrefix(e.Name(), ".") || !e.Type().IsRegular() {
+			continue
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, cli.Failed(cli.ExitFailure, err)
+		}
+		_, err = result.Read(f, path)
+		_ = f.Close()
+		switch {
+		case err == nil:
+			paths = append(paths, path)
+		case !errors.Is(err, result.ErrNoResult):
+			inv.Warnf("left out: %v", err)
+		}
+	}
+	if len(paths) == 0 {
+		return nil, cli.Usagef("%s: no file with a result is in it", dir)
+	}
+	return paths, nil
+}
+
+// readJob reads the logs of a Kubernetes job's pods.
+func readJob(ctx context.Context, inv *cli.Invocation, args []string) ([]saved, error) {
+	if len(args) != 1 {
+		return nil, cli.Usagef("collect k8s: one job is wanted").WithHint("as in 'mqbench collect k8s job/mqbench --out result.jsonl'")
+	}
+	name := args[0]
+	for _, kind := range [...]string{"job/", "jobs/", "job.batch/", "jobs.batch/"} {
+		name = strings.TrimPrefix(name, kind)
+	}
+	if !isDNSLabel(name) {
+		return nil, cli.Usagef("%q is no name of a job", args[0])
+	}
+	words := []string{"logs", "--selector=job-name=" + name, "--tail=-1", "--max-log-requests=4096"}
+	if inv.Values.IsSet("namespace") {
+		words = append(words, "--namespace="+inv.Values.String("namespace"))
+	}
+	kubectl, err := exec.LookPath("kubectl")
+	if err != nil {
+		return nil, &cli.Exit{Code: cli.ExitFailure, Err: errors.New("kubectl is not to be found"),
+			Help: "where it is: kubectl " + strings.Join(words, " ") + " | mqbench collect - --out FILE"}
+	}
+	cmd := exec.CommandContext(ctx, kubectl, words...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	logs, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		return nil, cli.Failed(cli.ExitFailure, err)
+	}
+	all, readErr := readFrom(logs, "logs of job/"+name)
+	_ = logs.Close()
+	switch err := cmd.Wait(); {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil && (readErr == nil || errors.Is(readErr, result.ErrNoResult)):
+		return nil, cli.Failed(cli.ExitFailure, errors.New("kubectl: "+lastWords(said.String(), "kubectl")))
+	case errors.Is(readErr, result.ErrNoResult):
+		return nil, &cli.Exit{Code: cli.ExitFailure, Err: readErr, Help: "the job may not be over: kubectl wait --for=condition=complete job/" + name}
+	case readErr != nil:
+		return nil, cli.Failed(cli.ExitFailure, readErr)
+	}
+	return all, nil
+}
+
+// isDNSLabel tells whether a text can be the name of a Kubernetes object.
+func isDNSLabel(s string) bool {
+	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}

@@ -1,0 +1,102 @@
+package mqbench
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/mqtools/mqtools/internal/bench"
+	"github.com/mqtools/mqtools/internal/cli"
+)
+
+// maxFit is the most clients that doctor looks for: what a shard can tell apart.
+const maxFit = 1 << 24
+
+// doctor compares what a plan needs with what the machine has; without a plan it
+// tells how many clients fit.
+func doctor(inv *cli.Invocation) error {
+	r := &runner{inv: inv, procs: inv.Values.Int("procs")}
+	limits := func() bench.Limits { return bench.ThisMachine(len(r.opts.Swarm.Sources), r.opts.Swarm.FirstPort > 0) }
+	var b bytes.Buffer
+	var findings []bench.Finding
+	if len(inv.Args) == 0 {
+		for _, name := range append(ofShortForms[:], "scale", "load", "duration", "warm-up", "seed", "shard") {
+			if inv.Values.Origin(name) == cli.OriginFlag {
+				return cli.Usagef("%s belongs to a plan, and none is named", inv.Values.Label(name)).WithHint("as in 'mqbench doctor conn --clients 10000'")
+			}
+		}
+		if err := r.readWay(); err != nil {
+			return err
+		}
+		defer r.conn.Close()
+		n, bound, err := bench.Fits(limits(), r.use(), maxFit)
+		if err != nil {
+			return cli.Failed(cli.ExitFailure, err)
+		}
+		writeFit(&b, n, bound)
+	} else {
+		if err := r.readUse(); err != nil {
+			return err
+		}
+		defer r.conn.Close()
+		var err error
+		if findings, err = bench.Examine(r.plan, limits(), r.use()); err != nil {
+			return cli.Usagef("%v", err)
+		}
+		writeFindings(&b, findings)
+	}
+	if _, err := inv.Stdout.Write(b.Bytes()); err != nil {
+		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", err))
+	}
+	for _, f := range findings {
+		if f.Fatal {
+			return cli.Quietly(cli.ExitFailure)
+		}
+	}
+	return nil
+}
+
+func writeFit(w io.Writer, n int, bound bench.Finding) {
+	if bound.Text == "" {
+		fmt.Fprintf(w, "%d clients fit, as many as one run has\n", n)
+		return
+	}
+	fmt.Fprintf(w, "%d clients fit that connect and nothing more\none more: %s\n  %s\n", n, bound.Text, bound.Fix)
+}
+
+// writeFindings writes a table, and below it what is wrong and what helps.
+func writeFindings(w io.Writer, findings []bench.Finding) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "WHAT\tNEEDS\tHAS\t")
+	for _, f := range findings {
+		verdict := "ok"
+		switch {
+		case f.Fatal:
+			verdict = "too little"
+		case f.Text != "":
+			verdict = "see below"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", f.What, amount(f, f.Needs), hasAmount(f), verdict)
+	}
+	_ = t.Flush() // w is a buffer
+	for _, f := range findings {
+		if f.Text != "" {
+			fmt.Fprintf(w, "\n%s: %s\n  %s\n", f.What, f.Text, f.Fix)
+		}
+	}
+}
+
+func amount(f bench.Finding, n uint64) string {
+	if f.Bytes {
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprint(n)
+}
+
+func hasAmount(f bench.Finding) string {
+	if f.Has == 0 {
+		return "-"
+	}
+	return amount(f, f.Has)
+}

@@ -1,0 +1,70 @@
+package mqbench
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/mqtools/mqtools/internal/bench/result"
+)
+
+func TestDoctor(t *testing.T) {
+	t.Parallel()
+	r := run(t, "doctor", "conn", "--clients", "10", "-h", "broker.lan")
+	if r.code != 0 || r.err != "" || !regexp.MustCompile(`(?m)^open files +42 +\S+ +ok$`).MatchString(r.out) || strings.Contains(r.out, "listen queue") {
+		t.Errorf("of what fits: status %d, stderr %q, stdout\n%s", r.code, r.err, r.out)
+	}
+	if r := run(t, "doctor", "conn", "--clients", "10", "-h", "127.0.0.1"); r.code != 0 || !strings.Contains(r.out, "listen queue") {
+		t.Errorf("of a broker on this machine: status %d, stdout\n%s", r.code, r.out)
+	}
+	if r := run(t, "doctor"); r.code != 0 || r.err != "" || !regexp.MustCompile(`^\d+ clients fit`).MatchString(r.out) {
+		t.Errorf("without a plan: status %d, stderr %q, stdout %q", r.code, r.err, r.out)
+	}
+}
+
+// What doctor calls impossible, run refuses with the same words before it
+// connects: nothing listens on the port.
+func TestWhatDoesNotFit(t *testing.T) {
+	t.Parallel()
+	limit := result.ThisEnvironment().NoFileHard
+	if limit == 0 || limit > 10_000_000 {
+		t.Skip("this machine has no bound of files that a plan could exceed")
+	}
+	plan := []string{"conn", "--clients", "12000000", "-p", "1"}
+	r := run(t, append([]string{"doctor"}, plan...)...)
+	if r.code != 1 || r.err != "" || !strings.Contains(r.out, "\nopen files: 12000032 open files are needed in a process, and") || !strings.Contains(r.out, "  divide the run with --procs ") {
+		t.Errorf("doctor: status %d, stderr %q, stdout\n%s", r.code, r.err, r.out)
+	}
+	refused(t, "12000032 open files are needed in a process, and", plan...)
+}
+
+// The soft limit of open files is raised to the hard one by Go's own start.
+func TestSoftLimitIsRaised(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no such limit")
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/bin/sh", "-c", `ulimit -Sn 100 && exec "$0" doctor conn --clients 1000 -h broker.lan`, exe)
+	cmd.Env = append(os.Environ(), "MQ_CONFIG=none")
+	out, err := cmd.CombinedOutput()
+	if !regexp.MustCompile(`(?m)^open files +1032 +\S+ +ok$`).Match(out) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestDoctorRefuses(t *testing.T) {
+	t.Parallel()
+	refused(t, "--clients belongs to a plan, and none is named", "doctor", "--clients", "3")
+	refused(t, `"x" is no preset`, "doctor", "x")
+	refused(t, `--source-ip: "x" is no address`, "doctor", "conn", "--source-ip", "x")
+	refused(t, `--shard: "4" is not I/N, as 0/4`, "doctor", "conn", "--shard", "4")
+	refused(t, "JOB_COMPLETION_INDEX is set, and MQBENCH_SHARDS", "JOB_COMPLETION_INDEX=1", "doctor", "conn")
+	refused(t, "--out has no effect on doctor", "doctor", "conn", "--out", "x")
+}

@@ -1,0 +1,327 @@
+package mqbench
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/mqtools/mqtools/internal/bench/plan"
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/yamlfile"
+)
+
+// object is a Kubernetes object, or a part of one.
+type object = map[string]any
+
+// list is a list of such parts.
+type list = []any
+
+const (
+	// maxFiles is what a ConfigMap or Secret holds, in bytes, with room for the
+	// rest of it.
+	maxFiles = 1_000_000
+	// filesDir is where the pods have the scenario and the files it names.
+	filesDir = "/etc/mqbench"
+)
+
+// k8s prints the objects that run a plan as a Kubernetes Indexed Job.
+func k8s(inv *cli.Invocation) error {
+	j := &job{inv: inv, name: inv.Values.String("name"), shards: inv.Values.Int("shards")}
+	if err := j.read(); err != nil {
+		return err
+	}
+	text, err := yamlfile.Encode(j.objects()...)
+	if err == nil {
+		_, err = inv.Stdout.Write(text)
+	}
+	if err != nil {
+		return cli.Failed(cli.ExitFailure, err)
+	}
+	return nil
+}
+
+// job is the job that is printed.
+type job struct {
+	inv    *cli.Invocation
+	name   string
+	shards int
+
+	plan   *plan.Plan
+	budget plan.Budget
+	std    bool
+	files  []podFile
+	size   int // of the files
+	args   []string
+	vars   []cli.Variable
+}
+
+// podFile is a file that the pods need.
+type podFile struct {
+	path string // below filesDir
+	data []byte
+}
+
+func (j *job) read() error {
+	inv, v := j.inv, j.inv.Values
+	if index := len(strconv.Itoa(j.shards - 1)); !isDNSLabel(j.name) || len(j.name)+1+index > 63 {
+		return cli.Usagef("%s: %q is no name of a job with %d pods", v.Label("name"), j.name, j.shards).WithHint("small letters, digits and hyphens, so that name and number have at most 63")
+	}
+	if ns := v.String("namespace"); v.IsSet("namespace") && !isDNSLabel(ns) {
+		return cli.Usagef("%s: %q is no namespace", v.Label("namespace"), ns)
+	}
+	if image := v.String("image"); image == "" || strings.ContainsAny(image, " \t\r\n") {
+		return cli.Usagef("%s: %q is no image", v.Label("image"), image)
+	}
+	r := &runner{inv: inv, procs: 1}
+	var err error
+	if r.plan, err = readPlan(inv, inv.Args, j.keepFiles); err != nil {
+		return err
+	}
+	if j.plan = r.plan; j.size > maxFiles {
+		return cli.Usagef("the scenario and its files have %d bytes, and Kubernetes keeps at most %d", j.size, maxFiles).WithHint("put them into the image")
+	}
+	last, err := j.plan.Shard(j.shards-1, j.shards)
+	if err != nil {
+		return cli.Usagef("%s: %v", v.Label("shards"), err)
+	}
+	if shardClients(last) == 0 {
+		return cli.Usagef("%s: there are not enough clients for %d pods", v.Label("shards"), j.shards)
+	}
+	if j.budget, err = j.plan.Budget(j.shards); err != nil {
+		return cli.Usagef("%v", err)
+	}
+	if err := j.readOptions(); err != nil {
+		return err
+	}
+	if err := r.readWay(); err != nil {
+		return err
+	}
+	defer r.conn.Close()
+	use := r.use()
+	j.std = use.Std && runtime.GOOS == "linux" // else this machine is the reason, and no pod
+	if use.Local {
+		inv.Warnf("the broker's address is that of each pod itself: name another with -h or -L")
+	}
+	return j.command()
+}
+
+// keepFiles has the scenario, and what it reads, kept for the pods.
+func (j *job) keepFiles(o *plan.Options) {
+	if len(j.inv.Args) == 0 || !isScenario(j.inv.Args[0]) {
+		return
+	}
+	scenario := j.inv.Args[0]
+	if data, err := os.ReadFile(scenario); err == nil { // else readPlan fails
+		j.keep(filepath.Base(scenario), data)
+	}
+	o.ReadFile = func(name string) ([]byte, error) {
+		if !filepath.IsLocal(name) {
+			return nil, fmt.Errorf("%s: a file for the pods must be beside the scenario or below", name)
+		}
+		data, err := os.ReadFile(filepath.Join(filepath.Dir(scenario), name))
+		if err == nil {
+			j.keep(filepath.ToSlash(filepath.Clean(name)), data)
+		}
+		return data, err
+	}
+}
+
+func (j *job) keep(name string, data []byte) {
+	if !slices.ContainsFunc(j.files, func(f podFile) bool { return f.path == name }) {
+		j.files = append(j.files, podFile{name, data})
+		j.size += len(data)
+	}
+}
+
+// ofManifest are the options that say what the manifest is like.
+var ofManifest = []string{"image", "shards", "name", "namespace", "start-in", "secret", "quiet", "color", "debug"}
+
+// readOptions reads what the pods are told. What only this machine has, and what
+// everybody could read in the manifest, is refused.
+func (j *job) readOptions() (err error) {
+	v := j.inv.Values
+	var refusal error
+	j.args, j.vars, err = j.inv.Handover(func(o *cli.Option) bool {
+		if slices.Contains(ofManifest, o.Name) || o.For != 0 && o.For&cli.CommandK8s == 0 {
+			return false
+		}
+		switch {
+		case refusal != nil:
+		case o.Name == "serve":
+			refusal = cli.Usagef("%s: a run of several pods needs a broker outside of them", v.Name(o.Name))
+		case o.Secret && !isPublic(v.Strings(o.Name)):
+			refusal = cli.Usagef("%s: a secret has no place in a manifest", v.Name(o.Name)).
+				WithHint("put %s into a Kubernetes Secret, and name that with --secret", o.Env())
+		case o.Complete == cli.CompleteFile || o.Complete == cli.CompleteDir:
+			refusal = cli.Usagef("%s: the pods do not have the files of this machine", v.Name(o.Name)).
+				WithHint("put the file into the image, and %s into a Kubernetes Secret that --secret names", o.Env())
+		case strings.HasSuffix(o.Name, "-command") || o.Name == "ask-password":
+			refusal = cli.Usagef("%s: the pods are not this machine", v.Name(o.Name)).
+				WithHint("put MQ_PASSWORD into a Kubernetes Secret, and name that with --secret")
+		}
+		return true
+	})
+	return errors.Join(refusal, err)
+}
+
+// isPublic tells whether texts, which are URLs if anything, have no secret.
+func isPublic(texts []string) bool {
+	return !slices.ContainsFunc(texts, func(s string) bool { return !strings.Contains(s, "://") || strings.Contains(s, "@") })
+}
+
+// command makes the command line of the pods.
+func (j *job) command() error {
+	words := []string{"run"}
+	for i, w := range j.inv.Args {
+		switch {
+		case i == 0 && shortForms[w] != nil:
+			words[0] = w
+		case i == 0 && isScenario(w):
+			words = append(words, path.Join(filesDir, j.files[0].path))
+		default:
+			words = append(words, w)
+		}
+	}
+	start := time.Now().Add(j.inv.Values.Duration("start-in")).UTC().Truncate(time.Second)
+	j.args = append(words, append(j.args, "--start-at="+start.Format(time.RFC3339))...)
+	return nil
+}
+
+// secret tells whether the files are for a Secret and not for a ConfigMap.
+func (j *job) secret() bool {
+	return slices.ContainsFunc(j.plan.Groups, func(g *plan.Group) bool { return g.Credentials != nil || g.Password != nil })
+}
+
+// objects are the objects of the manifest.
+func (j *job) objects() (docs []any) {
+	if len(j.files) > 0 {
+		docs = append(docs, j.bundle())
+	}
+	return append(docs, object{
+		"apiVersion": "batch/v1", "kind": "Job", "metadata": j.metadata(),
+		"spec": object{
+			"completionMode": "Indexed", "completions": j.shards, "parallelism": j.shards,
+			// All pods or none: a part that starts again is late.
+			"backoffLimit": 0,
+			"podFailurePolicy": object{"rules": list{
+				object{"action": "FailJob", "onExitCodes": object{"containerName": "mqbench", "operator": "NotIn", "values": []int{0}}},
+				object{"action": "FailJob", "onPodConditions": list{object{"type": "DisruptionTarget", "status": "True"}}},
+			}},
+			"template": object{"metadata": object{"labels": j.labels()}, "spec": j.pod()},
+		},
+	})
+}
+
+func (j *job) labels() object {
+	return object{"app.kubernetes.io/name": "mqbench", "app.kubernetes.io/instance": j.name}
+}
+
+func (j *job) metadata() object {
+	m := object{"name": j.name, "labels": j.labels()}
+	if j.inv.Values.IsSet("namespace") {
+		m["namespace"] = j.inv.Values.String("namespace")
+	}
+	return m
+}
+
+// bundle is the ConfigMap or Secret with the files.
+func (j *job) bundle() object {
+	text, binary := object{}, object{}
+	for i, f := range j.files {
+		if utf8.Valid(f.data) {
+			text[fileKey(i)] = string(f.data)
+		} else {
+			binary[fileKey(i)] = base64.StdEncoding.EncodeToString(f.data)
+		}
+	}
+	o := object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": j.metadata()}
+	names := [...]string{"data", "binaryData"}
+	if j.secret() {
+		o["kind"], names = "Secret", [...]string{"stringData", "data"}
+	}
+	for i, part := range [...]object{text, binary} {
+		if len(part) > 0 {
+			o[names[i]] = part
+		}
+	}
+	return o
+}
+
+// fileKey is the key of a file, whose path may have characters that a key must
+// not have.
+func fileKey(i int) string { return fmt.Sprintf("file-%d", i) }
+
+// pod is the specification of the pods.
+func (j *job) pod() object {
+	container := object{
+		"name": "mqbench", "image": j.inv.Values.String("image"),
+		"command": []string{"mqbench"}, "args": j.args, "env": j.environment(),
+		"resources": object{"requests": j.requests()},
+		"securityContext": object{
+			"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": object{"drop": []string{"ALL"}},
+		},
+	}
+	if j.inv.Values.IsSet("secret") {
+		container["envFrom"] = list{object{"secretRef": object{"name": j.inv.Values.String("secret")}}}
+	}
+	pod := object{
+		"restartPolicy":                "Never",
+		"automountServiceAccountToken": false,
+		"enableServiceLinks":           false,
+		"securityContext": object{
+			"runAsNonRoot": true, "runAsUser": 65534, "seccompProfile": object{"type": "RuntimeDefault"},
+			// One of the sysctls that Kubernetes counts as safe.
+			"sysctls": list{object{"name": "net.ipv4.ip_local_port_range", "value": "1024 65535"}},
+		},
+		"topologySpreadConstraints": list{object{
+			"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
+			"labelSelector": object{"matchLabels": j.labels()},
+		}},
+		"containers": list{container},
+	}
+	if len(j.files) > 0 {
+		var items list
+		for i, f := range j.files {
+			items = append(items, object{"key": fileKey(i), "path": f.path})
+		}
+		volume := object{"name": "files", "configMap": object{"name": j.name, "items": items}}
+		if j.secret() {
+			volume = object{"name": "files", "secret": object{"secretName": j.name, "items": items}}
+		}
+		pod["volumes"] = list{volume}
+		container["volumeMounts"] = list{object{"name": "files", "mountPath": filesDir, "readOnly": true}}
+	}
+	return pod
+}
+
+func (j *job) environment() list {
+	env := list{object{"name": "MQBENCH_SHARDS", "value": strconv.Itoa(j.shards)}}
+	for _, v := range j.vars {
+		env = append(env, object{"name": v.Name, "value": v.Value})
+	}
+	return env
+}
+
+// requests are the resources of a pod: the memory that the plan needs, with the
+// kernel's for its sockets, and a processor for each loop.
+func (j *job) requests() object {
+	memory := j.budget.MemoryLite
+	if j.std {
+		memory = j.budget.MemoryStd
+	}
+	cpus := 1
+	if j.inv.Values.IsSet("loops") {
+		cpus = j.inv.Values.Int("loops")
+	}
+	const MiB = 1 << 20
+	return object{"cpu": strconv.Itoa(cpus), "memory": fmt.Sprintf("%dMi", (memory+j.budget.Kernel+MiB-1)/MiB)}
+}

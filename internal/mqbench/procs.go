@@ -1,0 +1,320 @@
+package mqbench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench"
+	"github.com/mqtools/mqtools/internal/bench/plan"
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/process"
+)
+
+// crew runs a shard in several processes, as shards of its own: each is this
+// program with --shard, --start-at and --out -, and writes its result into a
+// pipe. A child whose pipe has no reader any more ends, so that none is left
+// behind however this process ends.
+type crew struct {
+	r       *runner
+	status  *audience
+	members []*member
+	lines   chan memberLine
+
+	clients int
+	phases  map[result.Phase]time.Duration // when each began
+	failure error                          // of the first member that failed
+	stopped bool                           // all were told to end
+}
+
+// member is one process of a crew.
+type member struct {
+	shard   int
+	cmd     *exec.Cmd
+	process *process.Process
+	said    bytes.Buffer // standard error, complete when the process has ended
+
+	follower *result.Follower   // nil: it has written no header
+	pending  []*result.Interval // not shown yet
+	ended    bool
+}
+
+// memberLine is a line of a member, or with err, its end.
+type memberLine struct {
+	m    *member
+	line result.Line
+	err  error
+}
+
+// headStart is the time from the start of the processes to that of the run.
+func headStart(procs int) time.Duration {
+	return 3*time.Second + time.Duration(procs)*100*time.Millisecond
+}
+
+// checkCrew refuses what cannot be divided between processes.
+func (r *runner) checkCrew() error {
+	v := r.inv.Values
+	sources := len(r.opts.Swarm.Sources)
+	switch {
+	case v.IsSet("serve"):
+		return cli.Usagef("%s: a run of several processes needs a broker outside of them", v.Name("serve")).WithHint("start one with 'mqsub --serve', or leave out --procs")
+	case v.Bool("ask-password"):
+		return cli.Usagef("--ask-password: several processes cannot ask").WithHint("use --password-file, or leave out --procs")
+	case sources > 0 && sources < r.procs:
+		return cli.Usagef("%s: %d addresses for %d processes: each needs one of its own", v.Label("source-ip"), sources, r.procs)
+	}
+	last, err := r.plan.Shard(r.shard.Index*r.procs+r.procs-1, r.shard.Count*r.procs)
+	if err != nil {
+		return cli.Usagef("%s: %v", v.Label("procs"), err)
+	}
+	if shardClients(last) == 0 {
+		return cli.Usagef("%s: there are not enough clients for %d processes", v.Label("procs"), r.procs)
+	}
+	return nil
+}
+
+// shardClients is the number of clients of a shard.
+func shardClients(s *plan.Shard) (n int) {
+	for _, g := range s.Plan.Groups {
+		n += s.Clients(g)
+	}
+	return n
+}
+
+// ofParent are the options that a child does not get: the parent does what they
+// say, or gives the child its share.
+var ofParent = []string{"procs", "shard", "start-at", "source-ip", "out", "format", "json", "metrics", "hold", "fail-on", "strict", "repeat", "quiet", "color"}
+
+// onceCrew is once in several processes.
+func (r *runner) onceCrew(ctx context.Context, repeat int, out io.Writer) (*result.Result, error) {
+	c := &crew{r: r, status: r.audience(repeat), lines: make(chan memberLine), phases: map[result.Phase]time.Duration{}}
+	start := r.start
+	if start.IsZero() || repeat > 0 {
+		start = time.Now().Add(headStart(r.procs))
+	}
+	c.status.begin(r.targets())
+	if err := c.start(start); err != nil {
+		c.stop(os.Kill)
+		c.wait(ctx)
+		return nil, cli.Failed(cli.ExitFailure, err)
+	}
+	c.wait(ctx)
+	c.status.end()
+	res, err := c.merge(repeat)
+	if err == nil && res != nil && out != nil {
+		if werr := result.Write(out, res); werr != nil {
+			r.inv.Errorf("result file: %v", werr)
+		}
+	}
+	switch {
+	case err != nil:
+		return nil, cli.Failed(cli.ExitFailure, err)
+	case c.failure != nil:
+		return res, c.failure
+	case ctx.Err() != nil:
+		return res, context.Cause(ctx)
+	}
+	return res, nil
+}
+
+// start starts the processes.
+func (c *crew) start(at time.Time) error {
+	r := c.r
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	options, vars, err := r.inv.Handover(func(o *cli.Option) bool { return !slices.Contains(ofParent, o.Name) })
+	if err != nil {
+		return err
+	}
+	env := cli.Environ(vars)
+	sources := r.opts.Swarm.Sources
+	for i := range r.procs {
+		shard, err := r.plan.Shard(r.shard.Index*r.procs+i, r.shard.Count*r.procs)
+		if err != nil {
+			return err
+		}
+		c.clients += shardClients(shard)
+		args := append([]string{r.inv.Tool.Command.Name}, options...)
+		args = append(args, fmt.Sprintf("--shard=%d/%d", shard.Index, shard.Count), "--start-at="+at.Format(time.RFC3339Nano), "--out=-", "--quiet")
+		for _, a := range sources[i*len(sources)/r.procs : (i+1)*len(sources)/r.procs] {
+			args = append(args, "--source-ip="+a.String())
+		}
+		m := &member{shard: shard.Index, cmd: exec.Command(program, append(append(args, "--"), r.inv.Args...)...)}
+		m.cmd.Env, m.cmd.Stderr = env, &m.said
+		if m.process, err = process.Start(m.cmd); err != nil {
+			return err
+		}
+		_ = m.process.In.Close()
+		c.members = append(c.members, m)
+		go c.follow(m)
+	}
+	return nil
+}
+
+// follow reads what a member writes.
+func (c *crew) follow(m *member) {
+	follower, err := result.Follow(m.process.Out, fmt.Sprintf("process of shard %d", m.shard), c.r.procs)
+	if err == nil {
+		m.follower = follower
+		for {
+			var line result.Line
+			if line, err = follower.Next(); err != nil {
+				break
+			}
+			c.lines <- memberLine{m: m, line: line}
+		}
+	}
+	_ = m.process.Out.Close()
+	<-m.process.Exited()
+	c.lines <- memberLine{m, result.Line{}, err}
+}
+
+// wait handles what the members write until all have ended.
+func (c *crew) wait(ctx context.Context) {
+	cancelled := ctx.Done()
+	for running := len(c.members); running > 0; {
+		select {
+		case <-cancelled:
+			cancelled = nil
+			sig := os.Interrupt
+			if s, ok := errors.AsType[*cli.SignalError](context.Cause(ctx)); ok {
+				c.stop(s.Signal)
+				continue
+			}
+			c.stop(sig)
+		case l := <-c.lines:
+			if l.err != nil {
+				running--
+				c.ended(l.m, l.err)
+			} else {
+				c.take(l.m, l.line)
+			}
+		}
+	}
+}
+
+// stop tells all members to end, which they do as this process would.
+func (c *crew) stop(sig os.Signal) {
+	c.stopped = true
+	for _, m := range c.members {
+		if m.ended {
+			continue
+		}
+		if err := m.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			_ = m.cmd.Process.Kill()
+		}
+	}
+}
+
+// ended judges the end of a member; one that has failed ends the others.
+func (c *crew) ended(m *member, err error) {
+	m.ended = true
+	if m.follower != nil && err == io.EOF {
+		if ends := m.follower.Result().Ends; len(ends) == 1 && (ends[0].Complete || c.stopped) {
+			c.show()
+			return
+		}
+	}
+	if c.failure != nil || c.stopped {
+		return
+	}
+	code := cli.ExitFailure
+	if got := m.cmd.ProcessState.ExitCode(); got == cli.ExitUsage || got == cli.ExitUnreached {
+		code = got
+	}
+	text := lastWords(m.said.String(), c.r.inv.Tool.Name)
+	switch {
+	case err != io.EOF && !errors.Is(err, result.ErrNoResult):
+		text = err.Error() // which has ended the process
+	case text == "":
+		text = m.cmd.ProcessState.String()
+	}
+	c.failure = cli.Failed(code, fmt.Errorf("the process of shard %d: %s", m.shard, text))
+	c.stop(os.Interrupt)
+}
+
+// lastWords are the last lines that a tool has said, a few, without its name.
+func lastWords(said, tool string) string {
+	lines := strings.Split(strings.TrimSpace(said), "\n")
+	lines = lines[max(len(lines)-3, 0):]
+	for i := range lines {
+		lines[i] = strings.TrimPrefix(lines[i], tool+": ")
+	}
+	return strings.Join(lines, "; ")
+}
+
+// take shows what a member has written.
+func (c *crew) take(m *member, line result.Line) {
+	if n := line.Note; n != nil {
+		if n.Kind == result.NotePhase {
+			c.phases[result.Phase(n.Text)] = n.At
+		}
+		told := *n
+		told.Text = fmt.Sprintf("shard %d: %s", n.Shard, n.Text)
+		c.status.tell(told)
+	}
+	if line.Interval != nil {
+		m.pending = append(m.pending, line.Interval)
+		c.show()
+	}
+}
+
+// show shows an interval of all members, once all that run have written one.
+func (c *crew) show() {
+	var parts []*result.Result
+	for _, m := range c.members {
+		// What was due in an earlier phase has an interval without gauges.
+		whole := func(i *result.Interval) bool { return len(i.Gauges) > 0 }
+		if !m.ended && !slices.ContainsFunc(m.pending, whole) {
+			return
+		}
+		if len(m.pending) > 0 {
+			parts = append(parts, &result.Result{Run: result.Run{Step: bench.Step}, Shards: []result.Shard{{Shard: m.shard}}, Intervals: m.pending})
+		}
+	}
+	for _, m := range c.members {
+		m.pending = nil
+	}
+	whole, err := result.Merge(parts...)
+	if err != nil {
+		return // nothing is pending
+	}
+	sum := whole.Sum()
+	st := bench.Status{Interval: sum, Clients: c.clients, Connected: int(sum.Gauges[result.GaugeConnected])}
+	name := whole.Intervals[len(whole.Intervals)-1].Phase
+	st.Phase = plan.Phase(slices.Index(result.Phases(), name))
+	ph := &c.r.plan.Phases
+	if length := map[result.Phase]time.Duration{result.PhaseWarmUp: ph.WarmUp, result.PhaseMeasure: ph.Measure, result.PhaseDrain: ph.Drain}[name]; length > 0 {
+		st.Left = max(c.phases[name]+length-sum.End, 0)
+	}
+	c.status.show(st)
+}
+
+// merge is the result of the members; nil if none has written one.
+func (c *crew) merge(repeat int) (*result.Result, error) {
+	var parts []*result.Result
+	for _, m := range c.members {
+		if m.follower != nil {
+			parts = append(parts, m.follower.Result())
+		}
+	}
+	if len(parts) == 0 {
+		return nil, nil
+	}
+	res, err := result.Merge(parts...)
+	if err != nil {
+		return nil, err
+	}
+	res.Run.Repeat = repeat
+	return res, nil
+}

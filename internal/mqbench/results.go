@@ -1,0 +1,272 @@
+package mqbench
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench/report"
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/cli"
+)
+
+// saved is a result and the file that it is from.
+type saved struct {
+	*result.Result
+	path string
+}
+
+// readResults reads result files and logs; - is standard input.
+func readResults(inv *cli.Invocation, paths []string) ([]saved, error) {
+	if len(paths) == 0 {
+		return nil, cli.Usagef("no result file is named")
+	}
+	var all []saved
+	for _, path := range paths {
+		some, err := readFile(inv, path)
+		if err != nil {
+			return nil, fileError(err)
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// fileError is the error of a file: of use, if there is none or it has no
+// result.
+func fileError(err error) error {
+	var missing *fs.PathError
+	if errors.As(err, &missing) || errors.Is(err, result.ErrNoResult) {
+		return cli.Usagef("%v", err)
+	}
+	return cli.Failed(cli.ExitFailure, err)
+}
+
+func readFile(inv *cli.Invocation, path string) ([]saved, error) {
+	if path == "-" {
+		return readFrom(inv.Stdin, "standard input")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readFrom(f, path)
+}
+
+func readFrom(r io.Reader, path string) ([]saved, error) {
+	results, err := result.Read(r, path)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]saved, len(results))
+	for i := range results {
+		all[i] = saved{results[i], path}
+	}
+	return all, nil
+}
+
+// sameRun is how far the starts of the shards of one run are apart at most.
+const sameRun = time.Minute
+
+// runsOf puts results together that are shards of one run: of the same plan,
+// repetition and number of shards, started at about the same time, and different
+// ones. The order is that of the results.
+func runsOf(all []saved) ([]*result.Result, error) {
+	var runs [][]*result.Result
+	for _, s := range all {
+		at := slices.IndexFunc(runs, func(run []*result.Result) bool { return belongs(s.Result, run) })
+		if at < 0 {
+			runs = append(runs, []*result.Result{s.Result})
+		} else {
+			runs[at] = append(runs[at], s.Result)
+		}
+	}
+	var merged []*result.Result
+	for _, run := range runs {
+		m, err := result.Merge(run...)
+		if err != nil {
+			return nil, cli.Failed(cli.ExitFailure, err)
+		}
+		merged = append(merged, m)
+	}
+	return merged, nil
+}
+
+// belongs tells whether a result is another part of a run.
+func belongs(r *result.Result, run []*result.Result) bool {
+	for _, other := range run {
+		a, b := r.Run, other.Run
+		if a.Plan != b.Plan || a.Tool != b.Tool || a.Shards != b.Shards || a.Repeat != b.Repeat {
+			return false
+		}
+		for _, x := range r.Shards {
+			for _, y := range other.Shards {
+				if x.Shard == y.Shard || x.Epoch.Sub(y.Epoch).Abs() > sameRun {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// mergeAll merges the shards of one run, or of its repetitions. Nothing that
+// is given is left out.
+func mergeAll(all []saved) ([]*result.Result, error) {
+	type part struct{ repeat, shard int }
+	from := map[part]string{}
+	parts := map[int][]*result.Result{}
+	for _, s := range all {
+		if first := all[0].Run; s.Run.Plan.Hash != first.Plan.Hash {
+			return nil, cli.Usagef("%s and %s are of different plans: %s (%.12s) and %s (%.12s)",
+				all[0].path, s.path, first.Plan.Name, first.Plan.Hash, s.Run.Plan.Name, s.Run.Plan.Hash)
+		}
+		for _, shard := range s.Shards {
+			p := part{s.Run.Repeat, shard.Shard}
+			if other, twice := from[p]; twice {
+				return nil, cli.Usagef("shard %d is there twice: in %s and in %s", shard.Shard, other, s.path)
+			}
+			from[p] = s.path
+		}
+		parts[s.Run.Repeat] = append(parts[s.Run.Repeat], s.Result)
+	}
+	var merged []*result.Result
+	for _, list := range parts {
+		m, err := result.Merge(list...)
+		if err != nil {
+			return nil, cli.Usagef("%v", err)
+		}
+		merged = append(merged, m)
+	}
+	slices.SortFunc(merged, func(a, b *result.Result) int { return cmp.Compare(a.Run.Repeat, b.Run.Repeat) })
+	return merged, nil
+}
+
+// merge does "mqbench merge".
+func merge(inv *cli.Invocation) error {
+	if err := needOut(inv); err != nil {
+		return err
+	}
+	all, err := readResults(inv, inv.Args)
+	if err != nil {
+		return err
+	}
+	return writeMerged(inv, all)
+}
+
+func needOut(inv *cli.Invocation) error {
+	if inv.Values.String("out") == "" {
+		return cli.Usagef("--out is missing").WithHint("--out FILE; --out - writes to standard output")
+	}
+	return nil
+}
+
+// writeMerged merges results and writes them to --out. A run of which shards are
+// absent is written, and is a failure.
+func writeMerged(inv *cli.Invocation, all []saved) error {
+	merged, err := mergeAll(all)
+	if err != nil {
+		return err
+	}
+	out, err := openOut(inv)
+	if err != nil {
+		return err
+	}
+	absent := false
+	for _, m := range merged {
+		if err := result.Write(out.w, m); err != nil {
+			_ = out.Close()
+			return cli.Failed(cli.ExitFailure, err)
+		}
+		if why := m.Partial(); why != "" {
+			inv.Warnf("%s", why)
+			absent = absent || len(m.Absent()) > 0
+		}
+	}
+	if err := out.Close(); err != nil {
+		return cli.Failed(cli.ExitFailure, err)
+	}
+	if absent {
+		return cli.Quietly(cli.ExitFailure)
+	}
+	return nil
+}
+
+// reportCommand does "mqbench report": a report of each run.
+func reportCommand(inv *cli.Invocation) error {
+	conditions, err := failOn(inv)
+	if err != nil {
+		return err
+	}
+	sums, err := summaries(inv, inv.Args)
+	if err != nil {
+		return err
+	}
+	var end error
+	for _, s := range sums {
+		checks := report.CheckFailOn(s, conditions)
+		if err := writeReport(inv, s, checks); err != nil {
+			return err
+		}
+		if end == nil {
+			end = verdict(inv, s, checks)
+		}
+	}
+	return end
+}
+
+// summaries are those of the runs in some files.
+func summaries(inv *cli.Invocation, paths []string) ([]*report.Summary, error) {
+	all, err := readResults(inv, paths)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := runsOf(all)
+	if err != nil {
+		return nil, err
+	}
+	sums := make([]*report.Summary, len(runs))
+	for i, r := range runs {
+		sums[i] = report.Summarize(r)
+	}
+	return sums, nil
+}
+
+// diff does "mqbench diff".
+func diff(inv *cli.Invocation) error {
+	if len(inv.Args) != 2 {
+		return cli.Usagef("diff: two result files are wanted").WithHint("as in 'mqbench diff before.jsonl after.jsonl --gate p99=+10%%'")
+	}
+	var gates []report.Gate
+	for _, text := range inv.Values.Strings("gate") {
+		g, err := report.ParseGates(text)
+		if err != nil {
+			return cli.Usagef("%s: %v", inv.Values.Label("gate"), err)
+		}
+		gates = append(gates, g...)
+	}
+	var sides [2][]*report.Summary
+	for i, path := range inv.Args {
+		var err error
+		if sides[i], err = summaries(inv, []string{path}); err != nil {
+			return err
+		}
+	}
+	c, err := report.Diff(sides[0], sides[1], gates)
+	if err != nil {
+		return cli.Failed(cli.ExitFailure, err)
+	}
+	if err := c.Text(inv.Stdout, palette(inv)); err != nil {
+		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", err))
+	}
+	if code := c.ExitCode(); code != cli.ExitDone {
+		return cli.Quietly(code)
+	}
+	return nil
+}
