@@ -23,7 +23,7 @@ var layers = []struct {
 	{"mqtt/auth", 1}, {"mqtt/session", 1}, {"mqtt/store", 1}, {"mqtt/transport", 1}, {"internal/yamlfile", 1},
 	{"mqtt", 2}, {"mqtt/broker", 2}, {"mqtt/script", 2}, {"mqtt/swarm", 2},
 	{"format", 3}, {"internal/brokerfile", 3}, {"internal/conformance", 3}, {"internal/bench/plan", 3}, {"internal/bench/result", 3}, {"internal/bench/fault", 3},
-	{"internal/cli", 4}, {"internal/bench", 4}, {"internal/bench/report", 4},
+	{"internal/cli", 4}, {"internal/bench", 4}, {"internal/bench/report", 4}, {"internal/bench/metrics", 4},
 	{"internal/mosquitto", 5},
 	{"internal/mqpub", 6}, {"internal/mqsub", 6}, {"internal/mqbench", 6},
 	{"internal/tools/compare", 7}, {"internal/tools/conformance", 7}, {"internal/tools/brokerbench", 7},
@@ -31,7 +31,7 @@ var layers = []struct {
 }
 
 // helpers are imported by tests only and may import anything below a tool.
-var helpers = map[string]bool{"mqtt/transport/certtest": true, "mqtt/broker/brokertest": true}
+var helpers = map[string]bool{"mqtt/transport/certtest": true, "mqtt/broker/brokertest": true, "internal/bench/badbroker": true}
 
 // only names the packages that may import a path outside the module.
 var only = map[string][]string{
@@ -42,8 +42,11 @@ var only = map[string][]string{
 	"github.com/fatih/color":     {"internal/cli", "format"},
 	"gopkg.in/yaml.v3":           {"internal/yamlfile"},
 	"golang.org/x/net/proxy":     {"mqtt/transport"},
+	"golang.org/x/net/netutil":   {"internal/bench/metrics"},
 
-	"github.com/HdrHistogram/hdrhistogram-go": {"internal/bench/result"},
+	"github.com/HdrHistogram/hdrhistogram-go":                 {"internal/bench/result"},
+	"github.com/prometheus/client_golang/prometheus":          {"internal/bench/metrics"},
+	"github.com/prometheus/client_golang/prometheus/promhttp": {"internal/bench/metrics"},
 }
 
 // standardOnly are the packages that import nothing from outside but the

@@ -1,11 +1,13 @@
 package bench
 
 import (
+	"errors"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/session"
 	"github.com/mqtools/mqtools/mqtt/swarm"
 )
 
@@ -53,10 +55,9 @@ func (w *worker) act(a *plan.Action, cl *client, due time.Duration) {
 	case plan.Unsubscribe:
 		w.unsubscribe(cl)
 	case plan.Burst:
-		s := cl.g.streams[0]
 		for range a.Messages {
-			s.offer(cl, cl.more.streams[0].seq, due, w.loop.Now())
-			cl.more.streams[0].seq++
+			cl.g.streams[0].offer(cl, cl.more.streams[0].burst, due, w.loop.Now())
+			cl.more.streams[0].burst++
 		}
 	}
 }
@@ -66,6 +67,7 @@ func (w *worker) part(cl *client, end plan.End) {
 	if cl.c.Idle() {
 		return
 	}
+	cl.state = away // it publishes nothing more
 	switch end {
 	case plan.EndDisconnect:
 		cl.c.Disconnect(nil)
@@ -88,8 +90,11 @@ func (w *worker) noteCut(cl *client) {
 // takeOver connects the client a second time: the broker is to end the first
 // connection.
 func (w *worker) takeOver(cl *client, due time.Duration) {
-	if cl.state != ready || cl.more == nil {
+	if cl.state != ready {
 		return
+	}
+	if cl.more == nil {
+		cl.more = newMore(cl.g)
 	}
 	if cl.more.other == nil {
 		cl.more.other = w.loop.Add(cl.g.Base + cl.index)
@@ -169,7 +174,7 @@ func (w *worker) beginSubChurn(g *group, phase plan.Phase, at time.Duration) {
 		for {
 			m, ok := sched.Peek()
 			switch {
-			case !ok || !w.publishing || start+m.At >= w.end:
+			case !ok || start+m.At >= w.end:
 				return
 			case start+m.At > now:
 				w.later(start+m.At, step)
@@ -201,7 +206,10 @@ func (w *worker) churn(cl *client, seq uint32, due time.Duration) {
 	if err != nil {
 		w.rec(due).CountError(cl.g.Number, "subscribe", swarm.Kind(err))
 		w.run.note(err)
+		return
 	}
+	cl.more.churning++
+	w.asking++
 }
 
 // beginSlow has subscribers of a group pause now and then.
@@ -246,8 +254,14 @@ func (w *worker) slow(cl *client, c *swarm.Client, p *packet.Publish, now time.D
 		return
 	}
 	c.Hold()
-	qos, id := p.QoS, p.PacketID
-	w.later(cl.more.busy, func(time.Duration) { c.Ack(qos, id, packet.Success) })
+	qos, id, begun := p.QoS, p.PacketID, cl.begun
+	w.later(cl.more.busy, func(time.Duration) {
+		if cl.c != c || cl.begun != begun { // by another connection
+			c.AckLate(qos, id)
+			return
+		}
+		c.Ack(qos, id, packet.Success)
+	})
 }
 
 // respond answers a request.
@@ -263,21 +277,33 @@ func (w *worker) respond(cl *client, p *packet.Publish, h result.Header, now tim
 	h.Kind = result.KindReply
 	h.AppendTo(reply.Payload[:0])
 	result.Seal(reply.Payload)
+	w.flying++
 	send := func(time.Duration) {
-		if cl.state != ready {
-			return
-		}
-		if err := cl.c.Publish(&reply, newTag(w.loop.Now(), 0)); err != nil {
-			w.rec(h.Intended).CountError(cl.g.Number, "reply", swarm.Kind(err))
-			return
-		}
-		if reply.QoS > 0 {
-			w.flying++
-		}
+		cl.more.replies.push(&reply)
+		w.sendReplies(cl)
 	}
 	if d := cl.g.Respond.Delay; d > 0 {
 		w.later(now+d, send)
 		return
 	}
 	send(now)
+}
+
+// sendReplies sends what there is room for.
+func (w *worker) sendReplies(cl *client) {
+	for q := &cl.more.replies; cl.state == ready && q.len() > 0; q.pop() {
+		reply := q.first()
+		now := w.loop.Now()
+		err := cl.c.Publish(reply, newTag(now, 0))
+		switch {
+		case errors.Is(err, swarm.ErrFull), errors.Is(err, session.ErrQuota):
+			return
+		case err != nil:
+			w.rec(now).CountError(cl.g.Number, "reply", swarm.Kind(err))
+			w.run.note(err)
+		}
+		if err != nil || reply.QoS == 0 {
+			w.flying--
+		}
+	}
 }

@@ -124,13 +124,14 @@ func (c *collector) interval(now time.Duration) {
 	main.Gauges[result.GaugeInFlight] = flying + queued
 	c.machine.measure(main)
 	main.Gauges[result.GaugeSlowest] = int64(max(now-c.from-Step, 0))
+	s := Status{Interval: main, Phase: c.phase, Clients: r.clients, Connected: connected}
 	if len(early.Counters) > 0 || len(early.Histograms) > 0 {
 		c.add(early)
+		s.Early = early
 	}
 	c.add(main)
 	c.from = now
 	if r.o.Status != nil {
-		s := Status{Interval: main, Phase: c.phase, Clients: r.clients, Connected: connected}
 		if c.until > 0 {
 			s.Left = max(c.until-now, 0)
 		}

@@ -29,8 +29,9 @@ type Limits struct {
 // allPorts are those that a run may choose itself.
 const allPorts = 65535 - 1024 + 1
 
-// ThisMachine are the limits here, with sources addresses to connect from.
-func ThisMachine(sources int) Limits {
+// ThisMachine are the limits here, with sources addresses to connect from, 0 for
+// that of the system's choice. ownPorts tells that the run chooses the ports.
+func ThisMachine(sources int, ownPorts bool) Limits {
 	env := result.ThisEnvironment()
 	l := Limits{
 		Files: env.NoFileHard, AllFiles: number("/proc/sys/fs/file-max"), Memory: available(),
@@ -41,8 +42,8 @@ func ThisMachine(sources int) Limits {
 	if b, err := os.ReadFile("/proc/net/sockstat"); err == nil {
 		l.Waiting = timeWait(string(b))
 	}
-	if sources > 0 {
-		l.OwnPorts, l.Ports = true, sources*allPorts
+	if ownPorts {
+		l.OwnPorts, l.Ports = true, max(sources, 1)*allPorts
 		return l
 	}
 	if b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {

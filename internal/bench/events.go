@@ -2,6 +2,7 @@ package bench
 
 import (
 	"errors"
+	"math"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/plan"
@@ -17,6 +18,9 @@ func (w *worker) specs(g *group) []swarm.Spec {
 	for _, p := range g.Publish {
 		window = max(window, p.Window)
 	}
+	if g.Respond != nil {
+		window = math.MaxUint16 // as many as the broker takes
+	}
 	cfg := session.Config{SendWindow: window, ReceiveMaximum: g.ReceiveMaximum}
 	specs := make([]swarm.Spec, len(w.run.o.Swarm.Targets))
 	for i := range specs {
@@ -30,9 +34,10 @@ func (w *worker) connectPacket(cl *client, p *packet.Connect) {
 	g := cl.g
 	cl.begun = w.loop.Now()
 	p.Version, p.CleanStart, p.KeepAlive = g.Version, g.CleanStart, uint16(g.KeepAlive/time.Second)
-	p.ClientID = g.AppendClientID(nil, cl.index)
-	p.Username, p.HasUsername = g.AppendUsername(nil, cl.index)
-	p.Password, p.HasPassword = g.AppendPassword(nil, cl.index)
+	w.id = g.AppendClientID(w.id[:0], cl.index)
+	w.user, p.HasUsername = g.AppendUsername(w.user[:0], cl.index)
+	w.password, p.HasPassword = g.AppendPassword(w.password[:0], cl.index)
+	p.ClientID, p.Username, p.Password = w.id, w.user, w.password
 	if g.Version >= packet.V5 && g.SessionExpiry > 0 {
 		p.Properties, _ = p.Properties.AppendUint(packet.SessionExpiryInterval, uint32(g.SessionExpiry/time.Second))
 	}
@@ -79,9 +84,13 @@ func (w *worker) connect(cl *client, due time.Duration) {
 		return
 	}
 	cl.state, cl.due = underway, due
+	if !cl.alive {
+		cl.alive = true
+		w.run.alive.Add(1)
+	}
 	rec := w.rec(due)
 	rec.Count(result.Attempts, cl.g.Number, result.NoQoS, 1)
-	rec.Record(result.Connect, result.Lag, cl.g.Number, w.loop.Now()-due)
+	rec.Record(result.Connect, result.Lag, cl.g.Number, max(w.loop.Now()-due, 0))
 	_ = cl.c.Connect(&cl.g.specs[(cl.g.Base+cl.index)%uint32(len(cl.g.specs))]) // it is idle
 }
 
@@ -99,6 +108,7 @@ func (w *worker) Connected(c *swarm.Client, ack *packet.Connack, t *swarm.Timing
 	rec.Record(result.Connect, result.Response, g.Number, t.Begun+t.Total()-cl.due)
 	rec.Count(result.Connects, g.Number, result.NoQoS, 1)
 	cl.tries = 0
+	w.run.reached.Store(true)
 	if cl.more != nil {
 		cl.more.acked = 0
 	}
@@ -180,6 +190,10 @@ func (w *worker) Subscribed(c *swarm.Client, tag uint64, p *packet.Suback) {
 		}
 		rec.Count(counter, cl.g.Number, result.NoQoS, 1)
 	}
+	if tag == tagChurn {
+		cl.more.churning--
+		w.asking--
+	}
 	if tag == tagSubscribe && cl.state == underway {
 		w.isReady(cl)
 	}
@@ -203,17 +217,25 @@ func (w *worker) Failed(c *swarm.Client, err error) {
 	if c != cl.c || w.leaving {
 		return
 	}
+	if errors.Is(err, swarm.ErrClosed) { // the plan has it cut
+		w.lost(cl, nil)
+		return
+	}
 	rec := w.rec(cl.due)
 	rec.Count(result.Failures, cl.g.Number, result.NoQoS, 1)
 	w.countCause(rec, cl, "connect", err)
 	w.run.firstError(err)
-	w.lost(cl)
+	w.lost(cl, err)
 }
 
 // Closed notes why a connection ended that was not to.
 func (w *worker) Closed(c *swarm.Client, err error) {
 	cl := &w.clients[c.User]
 	now := w.loop.Now()
+	if cl.more != nil && c == cl.c {
+		w.asking -= cl.more.churning
+		cl.more.churning = 0
+	}
 	if c != cl.c { // thrown out by a takeover, as it was to be
 		w.forget(c)
 		return
@@ -231,7 +253,7 @@ func (w *worker) Closed(c *swarm.Client, err error) {
 	if !cl.g.Persistent() {
 		w.forget(c)
 	}
-	w.lost(cl)
+	w.lost(cl, err)
 }
 
 // forget gives up what a client has under way.
@@ -247,17 +269,23 @@ func (w *worker) countCause(rec *result.Recorder, cl *client, what string, err e
 	rec.CountError(cl.g.Number, what, swarm.Kind(err))
 }
 
-// lost has a client come back, or not.
-func (w *worker) lost(cl *client) {
+// lost has a client come back, or not. err is why it was lost, nil if this side
+// ended the connection.
+func (w *worker) lost(cl *client, err error) {
 	cl.state = away
 	now := w.loop.Now()
 	switch r := cl.g.Reconnect; {
-	case cl.more != nil && cl.more.next > now: // its life has a plan
-		w.later(cl.more.next, func(now time.Duration) { w.connect(cl, cl.more.next) })
+	case cl.more != nil && cl.more.next > 0: // its life has a plan
+		at := cl.more.next
+		cl.more.next = 0
+		w.later(at, func(time.Duration) { w.connect(cl, at) })
 	case r != nil:
 		at := now + cl.g.Backoff(cl.index, uint32(cl.tries))
 		cl.tries++
 		w.later(at, func(time.Duration) { w.connect(cl, at) })
+	case cl.alive:
+		cl.alive = false
+		w.run.isLost(err)
 	}
 	// One that tries and tries shall not keep the others waiting.
 	if !cl.again && (cl.g.Reconnect == nil || cl.tries > 3) {
@@ -312,7 +340,7 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 	}
 	rec := w.rec(h.Intended)
 	own := int(h.Shard) == w.run.shard.Index
-	if !own || err != nil {
+	if !own || err != nil || h.Intended < max(cl.begun, cl.subbed) { // of an earlier time, but measured from now on
 		rec = w.rec(now)
 	}
 	if err != nil {
@@ -321,7 +349,7 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 		return
 	}
 	if h.Kind == result.KindReply {
-		if own && h.Publisher == cl.number {
+		if own && h.Publisher == cl.number && cl.answered(w, h.Seq) {
 			rec.Record(result.RTT, result.Response, g.Number, now-h.Intended)
 		}
 		return
@@ -339,7 +367,7 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 	if h.Kind == result.KindRequest && g.Respond != nil {
 		w.respond(cl, p, h, now)
 	}
-	if first := w.judge(rec, cl, p, h); !first {
+	if first := w.judge(rec, cl, p, h, c != cl.c); !first {
 		return
 	}
 	switch {
@@ -362,8 +390,8 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 }
 
 // judge counts what is wrong with a delivery, and tells whether it is the first
-// of its message.
-func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h result.Header) bool {
+// of its message. old: it came by a connection that has been taken over.
+func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h result.Header, old bool) bool {
 	g := cl.g
 	outcome := result.Unknown
 	publisher := h.Publisher
@@ -374,13 +402,20 @@ func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h re
 	}
 	switch outcome {
 	case result.Duplicate:
+		// Who was taken over has lost what QoS 2 needs to know of redeliveries.
+		if p.QoS == 2 && (old || p.Dup) && cl.more != nil && cl.more.other != nil {
+			rec.Count(result.Unjudged, g.Number, p.QoS, 1)
+			return false
+		}
 		rec.Count(result.Duplicates, g.Number, p.QoS, 1)
 		return false
 	case result.Unknown:
 		rec.Count(result.Unjudged, g.Number, p.QoS, 1)
 		return false
 	case result.Late:
-		rec.Count(result.Reordered, g.Number, p.QoS, 1)
+		if !old && !p.Retain && w.run.ordered(publisher) {
+			rec.Count(result.Reordered, g.Number, p.QoS, 1)
+		}
 	}
 	rec.Count(result.Distinct, g.Number, p.QoS, 1)
 	w.distinct++

@@ -4,10 +4,13 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +43,7 @@ type Options struct {
 // Status is how a run is doing at the end of an interval.
 type Status struct {
 	Interval  *result.Interval
+	Early     *result.Interval // of the same time: what was due before the measurement and came in it; nil: nothing
 	Phase     plan.Phase
 	Left      time.Duration // of the phase; 0: not known
 	Clients   int           // that shall be connected
@@ -55,6 +59,10 @@ var ErrNotReached = errors.New("no client could connect")
 // ErrLate says that a shard was not connected when the publishing began.
 var ErrLate = errors.New("the clients were not all connected in time")
 
+// ErrLost says that no client is connected any more, and none will come back; the
+// last cause is wrapped.
+var ErrLost = errors.New("all connections were lost")
+
 // run is one run.
 type run struct {
 	o       Options
@@ -68,16 +76,19 @@ type run struct {
 	cut     []atomic.Int64 // by publisher, when its connection was cut; nil without wills
 	header  bool           // all messages have one
 	whole   bool           // a subscriber gets all messages of a publisher, or none
+	returns bool           // an action may connect clients again
 
 	clients int   // that the shard connects
 	epoch   int64 // by the wall clock, nanoseconds since 1970
 	since   time.Duration
 
 	mu  sync.Mutex // of what follows
+	out *result.Writer
 	res *result.Result
-	out *result.Writer // nil: none
 
 	waiting atomic.Int64  // clients that have not come to their first readiness, or failed for good
+	alive   atomic.Int64  // clients that are connected, or will be
+	reached atomic.Bool   // one has been connected
 	ready   chan struct{} // a slot: waiting has become 0
 	first   atomic.Pointer[error]
 	giveUp  atomic.Pointer[error]
@@ -153,11 +164,14 @@ func (r *run) prepare(ctx context.Context) error {
 
 // prepareStreams makes what the streams and subscriptions of all workers share.
 func (r *run) prepareStreams() {
-	r.header, r.fan = true, r.p.FanOut()
+	r.header, r.fan = r.p.HasHeader(), r.p.FanOut()
+	r.whole = len(r.fan.Reasons()) == 0
+	r.returns = slices.ContainsFunc(r.p.Actions, func(a *plan.Action) bool { return a.Do == plan.Connect })
 	r.shared = make([]*result.SharedChecker, len(r.p.Groups))
 	for _, g := range r.p.Groups {
+		r.whole = r.whole && len(g.Publish) <= 1 && len(g.Subscribe) <= 1
 		for _, p := range g.Publish {
-			r.header = r.header && p.Payload.HasHeader()
+			r.whole = r.whole && p.OneTopic()
 			if !p.Closed() && r.lags == nil {
 				r.lags = new(lagTable)
 			}
@@ -195,11 +209,28 @@ func (r *run) play(ctx context.Context) error {
 	if err := r.awaitReady(ctx, publishing, fixed); err != nil {
 		return err
 	}
-	r.enter(c, plan.PhaseSettle, r.now(), 0)
-	settled := r.since + r.p.Phases.Settle
+	settled := r.now() + r.p.Phases.Settle
 	if fixed {
 		settled = publishing
 	}
+	err := r.publish(ctx, c, settled)
+	r.enter(c, plan.PhaseDrain, r.now(), r.p.Phases.Drain)
+	for _, w := range r.workers {
+		w.loop.Do(w.stopPublishing)
+	}
+	drain := context.WithoutCancel(ctx)
+	derr := r.until(drain, r.since+r.p.Phases.Drain, r.drained)
+	for _, w := range r.workers {
+		w.loop.Do(w.leave)
+	}
+	lerr := r.until(drain, r.now()+2*time.Second, func() bool { return r.connected() == 0 })
+	return cmp.Or(err, derr, lerr)
+}
+
+// publish goes through the phases in which clients publish.
+func (r *run) publish(ctx context.Context, c *collector, settled time.Duration) error {
+	debug.FreeOSMemory() // what connecting took and is not needed any more
+	r.enter(c, plan.PhaseSettle, r.now(), 0)
 	if err := r.until(ctx, settled, nil); err != nil {
 		return err
 	}
@@ -219,20 +250,9 @@ func (r *run) play(ctx context.Context) error {
 	if r.p.Phases.Measure > 0 {
 		end = r.since + r.p.Phases.Measure
 	}
-	err := r.until(ctx, end, func() bool {
+	return r.until(ctx, end, func() bool {
 		return end == swarm.Never && r.sum(func(w *worker) int64 { return w.counting }) == 0
 	})
-	r.enter(c, plan.PhaseDrain, r.now(), r.p.Phases.Drain)
-	for _, w := range r.workers {
-		w.loop.Do(w.stopPublishing)
-	}
-	drain := context.WithoutCancel(ctx)
-	derr := r.until(drain, r.since+r.p.Phases.Drain, r.drained)
-	for _, w := range r.workers {
-		w.loop.Do(w.leave)
-	}
-	lerr := r.until(drain, r.now()+2*time.Second, func() bool { return r.connected() == 0 })
-	return errors.Join(err, derr, lerr)
 }
 
 // publishingAt is when the publishing of one of several shards begins: all begin
@@ -261,7 +281,7 @@ func (r *run) awaitReady(ctx context.Context, latest time.Duration, fixed bool) 
 			return context.Cause(ctx)
 		}
 	}
-	if first := r.first.Load(); first != nil && r.connected() == 0 {
+	if first := r.first.Load(); first != nil && !r.reached.Load() {
 		return fmt.Errorf("%w: %w", ErrNotReached, *first)
 	}
 	return nil
@@ -294,11 +314,12 @@ func (r *run) until(ctx context.Context, at time.Duration, done func() bool) err
 
 // drained tells that nothing is under way any more.
 func (r *run) drained() bool {
-	return r.sum(func(w *worker) int64 { return w.queued + w.flying }) == 0 && r.sum(func(w *worker) int64 { return w.expected - w.distinct }) <= 0
+	return r.sum(func(w *worker) int64 { return w.queued + w.flying + w.asking }) == 0 && r.sum(func(w *worker) int64 { return w.expected - w.distinct }) <= 0
 }
 
 // enter begins a phase.
 func (r *run) enter(c *collector, phase plan.Phase, at, length time.Duration) {
+	at = at.Truncate(time.Microsecond) // as intended times are: what is due now is of this phase
 	c.cut(phase, at, length)
 	r.since = at
 	r.tell(result.NotePhase, string(phaseNames[phase]))
@@ -351,12 +372,32 @@ func (r *run) firstError(err error) {
 	r.note(err)
 }
 
+// isLost counts a client that will not come back; the run ends with the last one,
+// unless the plan has it so: then err is nil.
+func (r *run) isLost(err error) {
+	if r.alive.Add(-1) == 0 && err != nil && !r.returns {
+		err = fmt.Errorf("%w: %w", ErrLost, err)
+		r.giveUp.CompareAndSwap(nil, &err)
+	}
+}
+
 // cutTime is when the connection of a client was cut; 0 if it was not.
 func (r *run) cutTime(publisher uint32) time.Duration {
 	if int(publisher) >= len(r.cut) {
 		return 0
 	}
 	return time.Duration(r.cut[publisher].Load())
+}
+
+// ordered tells whether the messages of a publisher have one order: all go to the
+// same topic, with the same QoS (section 4.6 knows no order beyond that).
+func (r *run) ordered(publisher uint32) bool {
+	i, found := slices.BinarySearchFunc(r.p.Groups, publisher, func(g *plan.Group, n uint32) int { return cmp.Compare(g.Base, n) })
+	if !found {
+		i-- // the group that begins before
+	}
+	g := r.p.Groups[i]
+	return len(g.Publish) == 1 && g.Publish[0].OneTopic() && r.p.Clients() <= result.MaxPublishers
 }
 
 // isReady counts a client that the start need not wait for any more.
@@ -367,6 +408,16 @@ func (r *run) isReady() {
 		default:
 		}
 	}
+}
+
+// subscribers is the number of groups that subscribe.
+func (r *run) subscribers() (n int) {
+	for _, g := range r.p.Groups {
+		if len(g.Subscribe) > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // finish judges what did not arrive.
@@ -395,7 +446,7 @@ func (r *run) finish(end *result.End) {
 		})
 	}
 	for _, s := range r.shared {
-		if s != nil {
+		if s != nil && r.whole && r.subscribers() == 1 {
 			add(s.Missing(of, result.MaxExamples))
 		}
 	}

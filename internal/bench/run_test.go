@@ -1,108 +1,159 @@
 package bench
 
 import (
+	"context"
+	"maps"
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/mqtools/mqtools/internal/bench/plan"
+	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/mqtt/broker"
+	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 	"github.com/mqtools/mqtools/mqtt/swarm"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
+func TestMain(m *testing.M) {
+	if os.Getenv(starvedEnv) != "" {
+		starve()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// at is the target of an address.
+func at(t testing.TB, addr string) *transport.Target {
+	t.Helper()
+	a, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &transport.Target{Network: "tcp", Host: "127.0.0.1", Port: a.Port}
+}
+
 // serve starts a broker on a port of its own.
 func serve(t testing.TB, o broker.Options) *transport.Target {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := broker.New(o)
-	done := make(chan struct{})
-	go func() { defer close(done); _ = b.Serve(ln) }()
-	t.Cleanup(func() { _ = b.Close(t.Context()); <-done })
-	return &transport.Target{Network: "tcp", Host: "127.0.0.1", Port: ln.Addr().(*net.TCPAddr).Port}
+	t.Helper()
+	_, addr := brokertest.StartWith(t, o)
+	return at(t, addr)
 }
 
-// play runs a scenario against a broker.
-func play(t testing.TB, yaml string, engine swarm.Engine, target *transport.Target) *result.Result {
+// outcome is what came of a scenario.
+type outcome struct {
+	testing.TB
+	*report.Summary
+	err error
+}
+
+// attempt runs a scenario against a broker.
+func attempt(ctx context.Context, t testing.TB, yaml string, engine swarm.Engine, target *transport.Target) *outcome {
 	t.Helper()
-	p, err := plan.Parse("test.yaml", []byte(yaml), plan.Options{ReadFile: os.ReadFile})
+	p, err := plan.Parse("test.yaml", []byte(yaml), plan.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	r, err := runPlan(ctx, p, engine, target, func(n result.Note) { t.Log(n.At, n.Kind, n.Text) })
+	o := &outcome{TB: t, err: err}
+	if r != nil {
+		o.Summary = report.Summarize(r)
+	}
+	return o
+}
+
+func runPlan(ctx context.Context, p *plan.Plan, engine swarm.Engine, target *transport.Target, tell func(result.Note)) (*result.Result, error) {
 	s, err := p.Shard(0, 1)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	r, err := Run(t.Context(), Options{Shard: s, Swarm: swarm.Options{Loops: 2, Engine: engine, Targets: []*transport.Target{target}, Dialer: &transport.Dialer{Timeout: 5 * time.Second}},
-		Run: result.Run{Plan: result.Plan{Name: "test"}, Shards: 1}, Tell: func(n result.Note) { t.Log(n.At, n.Kind, n.Text) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return Run(ctx, Options{Shard: s, Tell: tell,
+		Swarm: swarm.Options{Loops: 2, Engine: engine, Targets: []*transport.Target{target}, Dialer: &transport.Dialer{Timeout: 5 * time.Second}},
+		Run:   result.Run{Plan: result.Plan{Name: "test", Scale: 1, Closed: p.Closed(), Header: p.HasHeader()}, Shards: 1}})
 }
 
-func TestSmoke(t *testing.T) {
-	r := play(t, smoke, swarm.Auto, serve(t, broker.Options{}))
-	sum := r.Sum()
-	for k, v := range sum.Counters {
-		t.Log(k, v)
+// play runs a scenario that is to come to its end.
+func play(t testing.TB, yaml string, engine swarm.Engine, target *transport.Target) *outcome {
+	t.Helper()
+	o := attempt(t.Context(), t, yaml, engine, target)
+	if o.err != nil {
+		t.Fatal(o.err)
 	}
-	for k, h := range sum.Histograms {
-		t.Log(k.Op, k.Kind, k.Group, h.Count(), h.Mean(), h.Max())
+	if p := o.Result.Partial(); p != "" {
+		t.Fatalf("a whole run is partial: %s", p)
 	}
+	return o
 }
 
-const smoke = `
-name: smoke
-phases: {connect: {rate: 1000/s}, warm-up: 500ms, measure: 2s, drain: 5s}
-groups:
-  subs:
-    clients: 10
-    subscribe: {filter: t/%i, qos: 1}
-  pubs:
-    clients: 10
-    publish: {topic: t/%i, qos: 1, payload: 64, rate: 5000/s}
-`
-
-// A closed loop at QoS 0 goes on when its buffer has been written.
-func TestClosedLoopGoesOn(t *testing.T) {
-	t.Parallel()
-	const limit = 20_000 // messages of 100 bytes are more than a buffer holds
-	for _, engine := range []swarm.Engine{swarm.Lite, swarm.Std} {
-		if engine == swarm.Lite && runtime.GOOS != "linux" {
+// eachEngine runs a test with each engine.
+func eachEngine(t *testing.T, test func(t *testing.T, e swarm.Engine)) {
+	for _, e := range []swarm.Engine{swarm.Lite, swarm.Std} {
+		if e == swarm.Lite && runtime.GOOS != "linux" {
 			continue
 		}
-		r := play(t, closedLoop, engine, serve(t, broker.Options{}))
-		if n := counter(r, result.Sent); n != limit {
-			t.Errorf("%v: %d of %d messages were sent", engine, n, limit)
+		t.Run(e.String(), func(t *testing.T) {
+			t.Parallel()
+			test(t, e)
+		})
+	}
+}
+
+// counted are a group's counters of all phases, over all QoS.
+func (o *outcome) counted(group string) map[string]int64 {
+	sums := map[string]int64{}
+	for k, n := range o.Result.Sum().Counters {
+		if k.Group == group {
+			sums[k.Name] += n
 		}
-		if n := counter(r, result.Distinct); n != limit {
-			t.Errorf("%v: %d of %d messages came", engine, n, limit)
+	}
+	return sums
+}
+
+// want claims that a group's counters have these values; what is not named has
+// any.
+func (o *outcome) want(group string, counters map[string]int64) {
+	o.Helper()
+	got := o.counted(group)
+	for _, name := range slices.Sorted(maps.Keys(counters)) {
+		if got[name] != counters[name] {
+			o.Errorf("%s: %s is %d, want %d", group, name, got[name], counters[name])
 		}
 	}
 }
 
-const closedLoop = `
-name: closed
-phases: {connect: {rate: 1000/s}, settle: 0s, warm-up: 0s, measure: 0s, drain: 10s}
-groups:
-  sub: {clients: 1, subscribe: t}
-  pub:
-    clients: 1
-    publish: {topic: t, payload: 100, pace: unlimited, messages: 20000}
-`
-
-// counter is the sum of a counter over the whole run.
-func counter(r *result.Result, c result.Counter) (n int64) {
-	for k, v := range r.Sum().Counters {
-		if k.Name == c.String() {
-			n += v
+// values is the number of values of an operation over all phases.
+func (o *outcome) values(op result.Op, kind result.Kind) int64 {
+	n := int64(0)
+	for k, h := range o.Result.Sum().Histograms {
+		if k.Op == op && k.Kind == kind {
+			n += h.Count()
 		}
 	}
 	return n
+}
+
+// wantValues claims how many values an operation has.
+func (o *outcome) wantValues(op result.Op, kind result.Kind, want int64) {
+	o.Helper()
+	if got := o.values(op, kind); got != want {
+		o.Errorf("%v.%v has %d values, want %d", op, kind, got, want)
+	}
+}
+
+// clean claims that nothing was lost or went wrong.
+func (o *outcome) clean() {
+	o.Helper()
+	f := o.Total
+	if f.Expected == 0 || f.Lost != 0 || f.Duplicates+f.Reordered+f.Corrupt+f.Foreign+f.Unjudged+f.Refused != 0 {
+		o.Errorf("not clean: %+v", f)
+	}
+	if e := o.Errors(); len(e) > 0 {
+		o.Errorf("errors: %v", e)
+	}
 }

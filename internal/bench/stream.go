@@ -23,6 +23,14 @@ type stream struct {
 	start time.Duration  // swarm.Never before
 	open  bool           // of a closed loop: it has started
 	left  int64          // messages that are to be sent, of a stream with an end
+	asked queue[asked]   // requests, those with a reply included
+}
+
+// asked is a request, and when it is too late for its reply.
+type asked struct {
+	cl  *client
+	seq uint32
+	end time.Duration
 }
 
 // maxQueued is how many messages of a loop may be due and wait for room.
@@ -37,7 +45,8 @@ func newStream(w *worker, g *group, p *plan.Publish, loops int) *stream {
 	}
 	if p.Messages > 0 {
 		for _, place := range g.places {
-			s.left += int64(s.share(w.run.shard.Client(g.Group, place)))
+			index := w.run.shard.Client(g.Group, place)
+			s.left += int64(s.share(index)) + s.bursts(index)
 		}
 		if s.left > 0 {
 			w.counting++
@@ -56,6 +65,16 @@ func (s *stream) share(index uint32) uint32 {
 	}
 	n := uint64(s.g.Clients)
 	return uint32((s.Messages + n - 1 - uint64(index)) / n)
+}
+
+// bursts is how many messages bursts make a client send besides.
+func (s *stream) bursts(index uint32) (n int64) {
+	for _, a := range s.w.run.p.Actions {
+		if a.Do == plan.Burst && a.Group == s.Publish.Group && s.Number == 0 && int64(index) < int64(a.Clients) {
+			n += int64(a.Times) * int64(a.Messages)
+		}
+	}
+	return n
 }
 
 func (s *stream) begin(phase plan.Phase, at time.Duration) {
@@ -85,7 +104,7 @@ func (s *stream) run(now time.Duration) time.Duration {
 		}
 		at := s.start + m.At
 		switch {
-		case at >= s.w.end || !s.w.publishing:
+		case at >= s.w.end:
 			return swarm.Never
 		case at > now:
 			return at
@@ -99,6 +118,7 @@ func (s *stream) run(now time.Duration) time.Duration {
 // client that is not connected are not sent.
 func (s *stream) offer(cl *client, seq uint32, at, now time.Duration) {
 	rec := s.w.rec(at)
+	rec.Count(result.Offered, s.g.Number, s.QoS, 1)
 	rec.Record(ackOp(s.QoS), result.Lag, s.g.Number, now-at)
 	if cl.state != ready {
 		rec.Count(result.Skipped, s.g.Number, s.QoS, 1)
@@ -106,30 +126,28 @@ func (s *stream) offer(cl *client, seq uint32, at, now time.Duration) {
 		return
 	}
 	cs := &cl.more.streams[s.at]
-	if len(cs.queue) == 0 && s.send(cl, seq, at, now) {
+	if cs.queue.len() == 0 && s.send(cl, seq, at, now) {
 		return
 	}
 	if w := s.w; w.queued == maxQueued {
 		w.run.giveUp.CompareAndSwap(nil, &errBehind)
 		return
 	}
-	cs.queue = append(cs.queue, waiting{at, seq})
+	cs.queue.push(waiting{at, seq})
 	s.w.queued++
 }
 
 // drain sends messages that have waited, as long as there is room, and tells
 // whether none is left.
 func (s *stream) drain(cl *client, now time.Duration) bool {
-	cs := &cl.more.streams[s.at]
-	for cs.head < len(cs.queue) {
-		m := cs.queue[cs.head]
-		if !s.send(cl, m.seq, m.at, now) {
+	q := &cl.more.streams[s.at].queue
+	for q.len() > 0 {
+		if m := q.first(); !s.send(cl, m.seq, m.at, now) {
 			return false
 		}
-		cs.head++
+		q.pop()
 		s.w.queued--
 	}
-	cs.queue, cs.head = cs.queue[:0], 0
 	return true
 }
 
@@ -138,20 +156,16 @@ func (cl *client) pump(w *worker) {
 	if cl.state != ready || cl.more == nil {
 		return
 	}
+	w.sendReplies(cl)
 	now := w.loop.Now()
 	for _, s := range cl.g.streams {
-		if s.sched != nil {
-			if !s.drain(cl, now) {
-				return
-			}
-			continue
-		}
-		if !s.open || !w.publishing {
+		if !s.drain(cl, now) || s.sched != nil || !s.open || !w.publishing {
 			continue
 		}
 		cs := &cl.more.streams[s.at]
 		for most := s.share(cl.index); cs.seq < most && s.send(cl, cs.seq, now, now); {
 			cs.seq++
+			w.rec(now).Count(result.Offered, s.g.Number, s.QoS, 1)
 		}
 	}
 }
@@ -181,6 +195,9 @@ func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool 
 		w.run.note(err)
 		s.over(1)
 		return true
+	}
+	if s.Request != nil {
+		s.ask(cl, now)
 	}
 	if w.run.lags != nil && s.Payload.HasHeader() {
 		w.run.lags.put(cl.number, cl.seq, now-intended)
@@ -219,6 +236,46 @@ func (s *stream) properties(cl *client) packet.Properties {
 	p, _ := append(w.props[:0], s.Properties...).AppendBytes(packet.ResponseTopic, w.filters)
 	w.props = p
 	return p
+}
+
+// ask notes that the client's next message is a request.
+func (s *stream) ask(cl *client, now time.Duration) {
+	if cl.more.asked == nil {
+		cl.more.asked = map[uint32]struct{}{}
+	}
+	cl.more.asked[cl.seq] = struct{}{}
+	s.w.asking++
+	s.asked.push(asked{cl, cl.seq, now + s.Request.Timeout})
+	if s.asked.len() == 1 {
+		s.w.later(s.asked.first().end, s.expire)
+	}
+}
+
+// expire gives up requests that have had no reply in time.
+func (s *stream) expire(now time.Duration) {
+	for ; s.asked.len() > 0; s.asked.pop() {
+		a := s.asked.first()
+		if a.end > now {
+			s.w.later(a.end, s.expire)
+			return
+		}
+		if a.cl.answered(s.w, a.seq) {
+			s.w.rec(now).CountError(s.g.Number, "request", "timeout")
+		}
+	}
+}
+
+// answered takes a request off those without a reply; false if it is none.
+func (cl *client) answered(w *worker, seq uint32) bool {
+	if cl.more == nil {
+		return false
+	}
+	if _, ok := cl.more.asked[seq]; !ok {
+		return false
+	}
+	delete(cl.more.asked, seq)
+	w.asking--
+	return true
 }
 
 // over counts messages of a stream with an end that have been sent, or will not

@@ -33,11 +33,14 @@ type worker struct {
 	leaving    bool
 
 	queued, flying     int64 // messages that are due and wait; without an acknowledgement
+	asking             int64 // requests without a reply; of churn, without SUBACK or UNSUBACK
 	expected, distinct int64 // deliveries
 	filling, counting  int64 // streams that prepare, and that have an end, and are not over
 
 	pub            packet.Publish // scratch, as are the next
 	topic, payload []byte
+	id, user       []byte
+	password       []byte
 	sub            packet.Subscribe
 	filters        []byte
 	props          packet.Properties
@@ -63,6 +66,7 @@ type client struct {
 	tries  uint16 // of connecting, in a row
 	state  state
 	again  bool // has been ready before
+	alive  bool // is connected, or will be
 
 	due    time.Duration // when it was to connect
 	begun  time.Duration // when its CONNECT was sent
@@ -81,19 +85,24 @@ const (
 
 // more is what only some clients have.
 type more struct {
-	streams []clientStream // by the group's streams
-	acked   int            // of this connection, for churn
-	lives   uint32
-	next    time.Duration // when a life that has ended begins again
-	busy    time.Duration // until then a slow one is busy
-	other   *swarm.Client // the one that a takeover throws out, or another that is free
+	streams  []clientStream      // by the group's streams
+	asked    map[uint32]struct{} // requests without a reply, by the header's number
+	replies  queue[*packet.Publish]
+	churning int64 // requests of subscription churn without an answer
+	acked    int   // of this connection, for churn
+	lives    uint32
+	next     time.Duration // when a life that has ended begins again; 0: none has
+	busy     time.Duration // until then a slow one is busy
+	other    *swarm.Client // the one that a takeover throws out, or another that is free
 }
+
+func newMore(g *group) *more { return &more{streams: make([]clientStream, len(g.streams))} }
 
 // clientStream is a client's part of a stream.
 type clientStream struct {
-	seq   uint32    // of the next message of a closed loop
-	queue []waiting // messages that are due, from head on
-	head  int
+	seq   uint32 // of the next message of a closed loop
+	burst uint32 // messages of bursts
+	queue queue[waiting]
 }
 
 // waiting is a message that is due and for which there is no room yet.
@@ -142,16 +151,17 @@ func (w *worker) addClients(loops int) {
 		from := len(w.clients)
 		for _, place := range g.places {
 			index := s.Client(g.Group, place)
-			cl := client{g: g, index: index, number: s.Publisher(g.Group, index), c: w.loop.Add(g.Base + index)}
+			cl := client{g: g, alive: !g.Deferred, index: index, number: s.Publisher(g.Group, index), c: w.loop.Add(g.Base + index)}
 			cl.c.User = uint32(len(w.clients))
-			if len(g.streams) > 0 || g.Slow != nil || g.Churn != nil {
-				cl.more = &more{streams: make([]clientStream, len(g.streams))}
+			if len(g.streams) > 0 || g.Respond != nil || g.SubChurn != nil || g.Slow != nil || g.Churn != nil {
+				cl.more = newMore(g)
 			}
 			w.clients = append(w.clients, cl)
 		}
 		g.clients = w.clients[from:]
 		if !g.Deferred {
 			w.run.waiting.Add(int64(len(g.clients)))
+			w.run.alive.Add(int64(len(g.clients)))
 		}
 	}
 }
@@ -195,7 +205,7 @@ func (w *worker) begin(phase plan.Phase, at time.Duration) {
 	w.phases[phase] = at
 	ph := &w.run.p.Phases
 	if phase == plan.PhaseWarmUp {
-		w.warm, w.measure = at, at+ph.WarmUp
+		w.warm, w.measure = at, (at + ph.WarmUp).Truncate(time.Microsecond)
 		if ph.Measure > 0 {
 			w.end = w.measure + ph.Measure
 		}
@@ -217,9 +227,12 @@ func (w *worker) begin(phase plan.Phase, at time.Duration) {
 	w.loop.Wake(at)
 }
 
-// stopPublishing begins the drain: what is due is still sent.
+// stopPublishing begins the drain: what was due until now is still sent, however
+// late this loop is.
 func (w *worker) stopPublishing() {
-	w.publishing = false
+	now := w.loop.Now()
+	w.publishing, w.end = false, min(w.end, now)
+	w.Due(now)
 	for i := range w.clients {
 		w.clients[i].pump(w)
 	}
@@ -232,10 +245,20 @@ func (w *worker) leave() {
 	for i := range w.clients {
 		cl := &w.clients[i]
 		cl.state = gone
-		if !cl.c.Idle() {
-			cl.c.Disconnect(nil)
+		for _, c := range cl.both() {
+			if c != nil && !c.Idle() {
+				c.Disconnect(nil)
+			}
 		}
 	}
+}
+
+// both are a client and its other one; nil if there is none.
+func (cl *client) both() [2]*swarm.Client {
+	if cl.more == nil {
+		return [2]*swarm.Client{cl.c}
+	}
+	return [2]*swarm.Client{cl.c, cl.more.other}
 }
 
 // appendSent sets how many messages each publisher has sent.

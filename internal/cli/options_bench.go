@@ -203,7 +203,7 @@ var measureOptions = []Option{
 	},
 	{
 		Name: "secret", Tools: Bench, For: CommandK8s, Group: GroupMeasure, Type: TypeString,
-		Placeholder: "NAME", Help: "Kubernetes Secret whose entries the pods get as variables, as MQ_PASSWORD",
+		Placeholder: "NAME", Help: "the Kubernetes Secret whose entries the pods get as variables, as MQ_PASSWORD",
 	},
 	{
 		Name: "start-in", Tools: Bench, For: CommandK8s, Group: GroupMeasure, Type: TypeDuration,

@@ -73,6 +73,9 @@ func (t *Talk) Debugf(format string, args ...any) {
 	}
 }
 
+// Red is a text in the colour of errors, if lines have colours.
+func (t *Talk) Red(text string) string { return t.red.Sprint(text) }
+
 // Debugging tells whether Debugf speaks, for callers that save the work.
 func (t *Talk) Debugging() bool { return t.debug }
 

@@ -43,7 +43,7 @@ func calibrate(ctx context.Context, inv *cli.Invocation) error {
 	}
 	clients := calibrationClients
 	// Both ends are in this process, and half of the files are left alone.
-	if files := bench.ThisMachine(0).Files; files > 0 {
+	if files := bench.ThisMachine(0, false).Files; files > 0 {
 		clients = int(min(uint64(clients), files/4))
 	}
 	inv.CatchSignals()

@@ -17,7 +17,7 @@ const maxFit = 1 << 24
 // tells how many clients fit.
 func doctor(inv *cli.Invocation) error {
 	r := &runner{inv: inv, procs: inv.Values.Int("procs")}
-	limits := func() bench.Limits { return bench.ThisMachine(len(r.opts.Swarm.Sources)) }
+	limits := func() bench.Limits { return bench.ThisMachine(len(r.opts.Swarm.Sources), r.opts.Swarm.FirstPort > 0) }
 	var b bytes.Buffer
 	var findings []bench.Finding
 	if len(inv.Args) == 0 {

@@ -25,7 +25,7 @@ import (
 // behind however this process ends.
 type crew struct {
 	r       *runner
-	status  *status
+	status  *audience
 	members []*member
 	lines   chan memberLine
 
@@ -95,7 +95,7 @@ var ofParent = []string{"procs", "shard", "start-at", "source-ip", "out", "forma
 
 // onceCrew is once in several processes.
 func (r *runner) onceCrew(ctx context.Context, repeat int, out io.Writer) (*result.Result, error) {
-	c := &crew{r: r, status: newStatus(r.inv, r.plan, r.shard), lines: make(chan memberLine), phases: map[result.Phase]time.Duration{}}
+	c := &crew{r: r, status: r.audience(repeat), lines: make(chan memberLine), phases: map[result.Phase]time.Duration{}}
 	start := r.start
 	if start.IsZero() || repeat > 0 {
 		start = time.Now().Add(headStart(r.procs))

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/bench"
+	"github.com/mqtools/mqtools/internal/bench/metrics"
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
@@ -25,18 +26,23 @@ import (
 
 // runner is a run of run, or of one of its short forms.
 type runner struct {
-	inv   *cli.Invocation
-	plan  *plan.Plan  // nil: doctor without a plan
-	shard *plan.Shard // nil: doctor without a plan
-	conn  *cli.Connection
-	opts  bench.Options
-	procs int
-	start time.Time
+	inv    *cli.Invocation
+	change func(*plan.Options) // of what the command line says of the plan; nil: nothing
+	plan   *plan.Plan          // nil: doctor without a plan
+	shard  *plan.Shard         // nil: doctor without a plan
+	conn   *cli.Connection
+	opts   bench.Options
+	procs  int
+	start  time.Time
 
 	indexed bool // a scheduler has told the shard's number: what the process writes is a log
 
 	broker      string // its version
 	calibration result.Calibration
+
+	lines    *jsonLines        // of --json; nil: not wanted
+	exporter *metrics.Exporter // of --metrics; nil: not wanted
+	watchers []watcher         // beside the status, these
 }
 
 // runCommand does "mqbench run" and its short forms.
@@ -46,8 +52,13 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	r := &runner{inv: inv}
-	if err := r.read(ctx); err != nil {
+	ctx, stop, err := r.watch(ctx)
+	if err != nil {
 		return err
+	}
+	defer stop()
+	if err := r.read(ctx); err != nil {
+		return r.tellError(ctx, err)
 	}
 	defer r.conn.Close()
 	out, err := openOut(inv)
@@ -67,21 +78,21 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 		}
 		res, err := once(ctx, n, out.w)
 		if res == nil {
-			return r.failed(ctx, err)
+			return r.tellError(ctx, r.failed(ctx, err))
 		}
 		if err != nil {
 			if ctx.Err() != nil { // which nobody tells otherwise
 				inv.Errorf("the run ended early: %v", context.Cause(ctx))
 			}
-			last = r.failed(ctx, err)
+			last = r.tellError(ctx, r.failed(ctx, err))
 		}
 		sum = report.Summarize(res)
 		if !out.standard {
-			if err := writeReport(inv, sum, report.CheckFailOn(sum, conditions)); err != nil {
+			if err := r.report(sum, report.CheckFailOn(sum, conditions)); err != nil {
 				return err
 			}
 		}
-		if r.indexed && !out.standard {
+		if r.indexed && !out.standard && r.lines == nil {
 			if err := writeLine(inv, res); err != nil {
 				return err
 			}
@@ -93,6 +104,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	if err := out.Close(); err != nil {
 		return cli.Failed(cli.ExitFailure, err)
 	}
+	r.hold(ctx)
 	if last != nil {
 		return last
 	}
@@ -111,16 +123,13 @@ func failOn(inv *cli.Invocation) (all []report.Condition, err error) {
 	return all, nil
 }
 
-// verdict is the exit status of a report that was written.
+// verdict is the exit status of a report that was written. Only who asks for a
+// judgement gets one: with --fail-on or --strict.
 func verdict(inv *cli.Invocation, s *report.Summary, checks []report.Check) error {
-	code := s.ExitCode(checks)
-	if !inv.Values.Bool("strict") && (code == cli.ExitLoss || code == cli.ExitGenerator || code == cli.ExitSaturated) {
-		code = cli.ExitDone
+	if code := s.ExitCode(checks); code != cli.ExitDone && (len(checks) > 0 || inv.Values.Bool("strict")) {
+		return cli.Quietly(code)
 	}
-	if code == cli.ExitDone {
-		return nil
-	}
-	return cli.Quietly(code)
+	return nil
 }
 
 // read reads the plan and how to run it, and reaches the broker.
@@ -150,7 +159,7 @@ func (r *runner) read(ctx context.Context) error {
 func (r *runner) readUse() (err error) {
 	inv, v := r.inv, r.inv.Values
 	r.procs = v.Int("procs")
-	if r.plan, err = readPlan(inv, inv.Args, nil); err != nil {
+	if r.plan, err = readPlan(inv, inv.Args, r.change); err != nil {
 		return err
 	}
 	if r.shard, r.indexed, err = readShard(inv, r.plan); err != nil {
@@ -179,7 +188,7 @@ func (r *runner) readWay() (err error) {
 	if o.Sources, err = readSources(v.Strings("source-ip")); err != nil {
 		return cli.Usagef("%s: %v", v.Label("source-ip"), err)
 	}
-	if len(o.Sources) > 0 {
+	if len(o.Sources) > 0 || r.plan.Clients() > manyPorts {
 		o.FirstPort, o.LastPort = 1024, 65535
 	}
 	return nil
@@ -243,9 +252,13 @@ func (r *runner) use() bench.Use {
 	return u
 }
 
+// manyPorts is how many clients get ports that the system chooses. It finds them
+// ever more slowly as its range fills up, which has some 28,000.
+const manyPorts = 10_000
+
 // fits refuses a plan that cannot run here, before anything connects.
 func (r *runner) fits() error {
-	findings, err := bench.Examine(r.plan, bench.ThisMachine(len(r.opts.Swarm.Sources)), r.use())
+	findings, err := bench.Examine(r.plan, bench.ThisMachine(len(r.opts.Swarm.Sources), r.opts.Swarm.FirstPort > 0), r.use())
 	if err != nil {
 		return cli.Usagef("%v", err)
 	}
@@ -273,10 +286,11 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 	}
 	p := r.plan
 	o.Run = result.Run{Tool: cli.Version(), Shards: r.shard.Count, Repeat: repeat, Step: bench.Step,
-		Plan: result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: p.Scale, Closed: closed(p), Header: headed(p)}}
+		Plan: result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: p.Scale, Closed: p.Closed(), Header: p.HasHeader()}}
 	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: r.broker, Calibration: r.calibration}
-	s := newStatus(inv, p, r.shard)
-	o.Tell, o.Status, o.Out = s.tell, s.show, out
+	s := r.audience(repeat)
+	o.Tell, o.Status = s.tell, s.show
+	o.Out = out
 	s.begin(r.opts.Swarm.Targets)
 	res, err := bench.Run(ctx, o)
 	s.end()
@@ -301,30 +315,12 @@ func (r *runner) failed(ctx context.Context, err error) error {
 	return cli.Failed(cli.ExitFailure, err)
 }
 
-// closed tells whether the plan has closed loops alone.
-func closed(p *plan.Plan) bool {
-	any := false
-	for _, g := range p.Groups {
-		for _, s := range g.Publish {
-			if !s.Closed() {
-				return false
-			}
-			any = true
-		}
+// bareError is an error, or the signal that ended the run.
+func bareError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	return any
-}
-
-// headed tells whether all messages have a header.
-func headed(p *plan.Plan) bool {
-	for _, g := range p.Groups {
-		for _, s := range g.Publish {
-			if !s.Payload.HasHeader() {
-				return false
-			}
-		}
-	}
-	return true
+	return err
 }
 
 // readShard is the part of the plan that this process runs, and whether the
@@ -428,6 +424,9 @@ func openOut(inv *cli.Invocation) (*output, error) {
 	case "":
 		return &output{}, nil
 	case "-":
+		if inv.Values.Bool("json") {
+			return nil, cli.Usagef("%s - and --json exclude each other: both write to standard output", inv.Values.Label("out"))
+		}
 		return &output{w: inv.Stdout, standard: true}, nil
 	default:
 		f, err := os.Create(path)

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
+	"unicode/utf8"
 
 	"github.com/mqtools/mqtools/internal/bench"
 	"github.com/mqtools/mqtools/internal/bench/plan"
@@ -13,20 +13,29 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// status tells on standard error how a run is doing: one line that is drawn anew
-// on a terminal, a line for each interval in a pipe.
+// status tells on standard error how a run is doing: by a block of lines that is
+// drawn anew on a terminal, by a line for each interval in a pipe.
 type status struct {
 	inv   *cli.Invocation
 	plan  *plan.Plan
 	shard *plan.Shard
 	live  bool
+	size  func() (width, height int) // of the terminal
 
 	mu    sync.Mutex
-	drawn bool
+	board board
+	drawn []int // columns of the lines of the block on the terminal
 }
 
 func newStatus(inv *cli.Invocation, p *plan.Plan, s *plan.Shard) *status {
-	return &status{inv: inv, plan: p, shard: s, live: inv.StderrIsTerminal}
+	st := &status{inv: inv, plan: p, shard: s, size: inv.StderrSize}
+	// What --debug tells comes from elsewhere, and would stand in the block.
+	st.live = inv.StderrIsTerminal && !inv.Debugging() && inv.Getenv("TERM") != "dumb"
+	st.board.style = plain
+	if inv.UTF8() {
+		st.board.style = blocks
+	}
+	return st
 }
 
 // begin tells what is run, and against what.
@@ -59,7 +68,10 @@ func (s *status) tell(n result.Note) {
 	case result.NoteFault, result.NoteInfo:
 		s.clear()
 		s.inv.Infof("%s", n.Text)
+	default:
+		return
 	}
+	s.draw()
 }
 
 // show shows an interval.
@@ -69,22 +81,66 @@ func (s *status) show(st bench.Status) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	line := statusLine(st)
-	if s.live {
-		s.clear()
-		fmt.Fprint(s.inv.Stderr, line)
-		s.drawn = true
+	f := newFigures(st)
+	if !s.live {
+		s.inv.Infof("%s", f.line())
 		return
 	}
-	s.inv.Infof("%s", line)
+	s.board.take(f)
+	s.draw()
 }
 
-// clear takes the line on the terminal away.
-func (s *status) clear() {
-	if s.drawn {
-		fmt.Fprint(s.inv.Stderr, "\r\x1b[K")
-		s.drawn = false
+// draw puts the block on the terminal, in place of the one before. The cursor
+// stands below it, so that what the terminal echoes does not break a line.
+func (s *status) draw() {
+	if !s.live || s.board.latest == nil {
+		return
 	}
+	width, height := s.size()
+	all, errors := s.board.lines(width)
+	lines := all[:max(min(len(all), height-1), 0)]
+	var b strings.Builder
+	b.WriteString(s.away(width) + noWrap)
+	s.drawn = s.drawn[:0]
+	for i, line := range lines {
+		s.drawn = append(s.drawn, utf8.RuneCountInString(line))
+		if errors && i == len(all)-1 {
+			line = s.inv.Red(line)
+		}
+		b.WriteString(line + "\r\n")
+	}
+	b.WriteString(wrap)
+	fmt.Fprint(s.inv.Stderr, b.String())
+}
+
+// The sequences of ECMA-48 and of DEC's terminals that the block needs.
+const (
+	noWrap = "\x1b[?7l" // for a terminal that has just become narrower
+	wrap   = "\x1b[?7h"
+	erase  = "\r\x1b[J" // from the line's beginning to the screen's end
+)
+
+// away is what takes the block off a terminal of so many columns. One that has
+// become narrower has broken the lines that were longer.
+func (s *status) away(width int) string {
+	rows := 0
+	for _, columns := range s.drawn {
+		rows += max((columns+width-1)/width, 1)
+	}
+	if rows == 0 {
+		return ""
+	}
+	return fmt.Sprintf("\x1b[%dA", rows) + erase
+}
+
+// clear takes the block off the terminal.
+func (s *status) clear() {
+	if len(s.drawn) == 0 {
+		return
+	}
+	width, _ := s.size()
+	fmt.Fprint(s.inv.Stderr, s.away(width))
+	s.drawn = s.drawn[:0]
 }
 
 // end leaves the terminal as it was.
@@ -92,84 +148,5 @@ func (s *status) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clear()
-}
-
-// statusLine is an interval in a line of at most 79 columns.
-func statusLine(st bench.Status) string {
-	i := st.Interval
-	seconds := (i.End - i.Start).Seconds()
-	if seconds <= 0 {
-		seconds = 1
-	}
-	sums := map[string]int64{}
-	for k, n := range i.Counters {
-		sums[k.Name] += n
-	}
-	rate := func(c result.Counter) string { return human(float64(sums[c.String()]) / seconds) }
-	line := fmt.Sprintf("%6s %-8s %s/%d up", clock(i.End), st.Phase, human(float64(st.Connected)), st.Clients)
-	if st.Phase == plan.PhaseConnect || sums[result.Connects.String()] > 0 {
-		line += "  " + rate(result.Connects) + " connects/s"
-	}
-	if sums[result.Sent.String()]+sums[result.Delivered.String()] > 0 {
-		line += "  out " + rate(result.Sent) + "/s in " + rate(result.Delivered) + "/s"
-	}
-	if h := interesting(i); h != nil {
-		line += fmt.Sprintf("  p50 %s p99 %s", shortTime(h.PercentileOfFew(50)), shortTime(h.PercentileOfFew(99)))
-	}
-	if n := sums[result.Failures.String()] + sums[result.Losses.String()]; n > 0 {
-		line += fmt.Sprintf("  %d failed", n)
-	}
-	return line
-}
-
-// interesting is the latency to show: that of deliveries, or else of
-// acknowledgements, or of connecting.
-func interesting(i *result.Interval) *result.Histogram {
-	for _, op := range [...]result.Op{result.Delivery, result.Backlog, result.Replay, result.Pubcomp, result.Puback, result.Connect} {
-		sum := result.NewHistogram()
-		for k, h := range i.Histograms {
-			if k.Op == op && k.Kind == result.Response {
-				sum.Merge(h)
-			}
-		}
-		if sum.Count() > 0 {
-			return sum
-		}
-	}
-	return nil
-}
-
-// clock is a time in the run: 0:07, 1:02:03.
-func clock(d time.Duration) string {
-	s := int(d / time.Second)
-	if s >= 3600 {
-		return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
-	}
-	return fmt.Sprintf("%d:%02d", s/60, s%60)
-}
-
-// human is a number in at most five characters.
-func human(f float64) string {
-	switch {
-	case f < 10 && f != float64(int(f)):
-		return fmt.Sprintf("%.1f", f)
-	case f < 10_000:
-		return fmt.Sprintf("%.0f", f)
-	case f < 1e6:
-		return fmt.Sprintf("%.0fk", f/1e3)
-	}
-	return fmt.Sprintf("%.2fM", f/1e6)
-}
-
-// shortTime is a duration in three digits.
-func shortTime(d time.Duration) string {
-	switch {
-	case d < time.Millisecond:
-		return fmt.Sprintf("%dus", d.Microseconds())
-	case d < 10*time.Millisecond:
-		return fmt.Sprintf("%.1fms", float64(d)/1e6)
-	case d < time.Second:
-		return fmt.Sprintf("%dms", d.Milliseconds())
-	}
-	return fmt.Sprintf("%.1fs", d.Seconds())
+	s.board.latest = nil
 }

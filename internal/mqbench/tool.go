@@ -105,6 +105,23 @@ func Tool() cli.Tool {
 				},
 			},
 			{
+				Name: "plot", Bit: cli.CommandPlot, MaxArgs: -1,
+				Summary: "draw results on a page that needs no network",
+				Usage:   "FILE... --out PAGE.html",
+				Examples: []cli.Example{
+					{Command: "mqbench plot monday.mqb tuesday.mqb --out page.html", Text: "two runs, one over the other"},
+				},
+			},
+			{
+				Name: "search", Bit: cli.CommandSearch, MaxArgs: 1,
+				Summary: "find the highest load that a broker sustains",
+				Usage:   "PRESET|FILE.yaml|pub|pubsub [OPTION]...",
+				Examples: []cli.Example{
+					{Command: "mqbench search pubsub --rate 1000 -q 1 --slo 'p99<10ms,loss=0' -h broker.lan", Text: "from 1,000 messages a second on"},
+					{Command: "mqbench search my.yaml --from-load 0.1 --out steps.jsonl -h broker.lan", Text: "from a tenth of a scenario's rates on"},
+				},
+			},
+			{
 				Name: "play", Bit: cli.CommandPlay, MaxArgs: -1,
 				Summary: "play scripted conversations to a client or a broker",
 				Usage:   "SCRIPT... --listen ADDR | --connect ADDR",
@@ -117,6 +134,8 @@ func Tool() cli.Tool {
 		},
 		Run: func(ctx context.Context, inv *cli.Invocation) error {
 			switch inv.Tool.Command.Bit {
+			case cli.CommandSearch:
+				return searchCommand(ctx, inv)
 			case cli.CommandPlay:
 				return play(ctx, inv, inv.Args)
 			case cli.CommandDoctor:
@@ -127,6 +146,8 @@ func Tool() cli.Tool {
 				return k8s(inv)
 			case cli.CommandReport:
 				return reportCommand(inv)
+			case cli.CommandPlot:
+				return plot(inv)
 			case cli.CommandMerge:
 				return merge(inv)
 			case cli.CommandDiff:

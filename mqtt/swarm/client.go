@@ -201,6 +201,15 @@ func (c *Client) Ack(qos packet.QoS, id uint16, reason packet.ReasonCode) {
 	c.conn.Ack(qos, id, reason)
 }
 
+// AckLate is Ack for a message that came by an earlier connection of c. At QoS 1
+// the server sends it again, and there is nothing to do.
+func (c *Client) AckLate(qos packet.QoS, id uint16) {
+	if c.state == up {
+		c.loop.touch(c)
+	}
+	c.conn.AckLate(qos, id)
+}
+
 // Pause stops reading while the client is Up, or goes on with it. Messages that have been read already are
 // still delivered. A client that does not read still pings, and does not expect an
 // answer.

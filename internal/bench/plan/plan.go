@@ -24,6 +24,7 @@
 package plan
 
 import (
+	"iter"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -185,6 +186,9 @@ type Publish struct {
 // each client sends as soon as its window has room.
 func (p *Publish) Closed() bool { return p.Pacer.Unlimited() }
 
+// OneTopic tells whether all messages of a client go to the same topic.
+func (p *Publish) OneTopic() bool { return len(p.Topics) == 1 && !p.Topics[0].uses("sjr") }
+
 // Request is how a stream awaits replies (MQTT 5 section 4.10).
 type Request struct {
 	// ResponseTopic is the topic that each client subscribes to and asks
@@ -306,4 +310,40 @@ func (a *Action) Offset(i uint32, n int) (d time.Duration, ok bool) {
 		return 0, false
 	}
 	return a.At.Offset + time.Duration(n)*a.Every + mulDiv(uint64(a.Over), uint64(i), uint64(a.Clients)), true
+}
+
+// Closed tells whether all streams are closed loops: then the broker sets the
+// rate. A plan without streams is not closed.
+func (p *Plan) Closed() bool {
+	any := false
+	for s := range p.streams() {
+		if !s.Closed() {
+			return false
+		}
+		any = true
+	}
+	return any
+}
+
+// HasHeader tells whether all messages have a header.
+func (p *Plan) HasHeader() bool {
+	for s := range p.streams() {
+		if !s.Payload.HasHeader() {
+			return false
+		}
+	}
+	return true
+}
+
+// streams yields the streams of all groups.
+func (p *Plan) streams() iter.Seq[*Publish] {
+	return func(yield func(*Publish) bool) {
+		for _, g := range p.Groups {
+			for _, s := range g.Publish {
+				if !yield(s) {
+					return
+				}
+			}
+		}
+	}
 }

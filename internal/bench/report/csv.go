@@ -61,7 +61,7 @@ func (s *Summary) csvRow(i *result.Interval) []string {
 	}
 	return []string{
 		decimal(i.Start.Seconds(), 3), decimal(i.End.Seconds(), 3), string(i.Phase),
-		rate(result.Offered), rate(result.Sent), rate(result.Acked), rate(result.Expected), rate(s.received()),
+		rate(result.Offered), rate(result.Sent), rate(result.Acked), rate(result.Expected), rate(result.Distinct),
 		strconv.FormatInt(count(i, result.Duplicates), 10), strconv.FormatInt(errorsIn(i), 10),
 		rate(result.Connects), gauge(result.GaugeConnected, 1, 0),
 		name, values, percentile(at.main, 50), percentile(at.main, 99), highest(at.main), percentile(at.lag, 99), highest(at.lag),

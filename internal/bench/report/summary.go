@@ -281,7 +281,7 @@ func (s *Summary) backlog() {
 		if i.Phase == result.PhaseDrain {
 			break
 		}
-		outstanding += count(i, result.Expected) - count(i, s.received())
+		outstanding += count(i, result.Expected) - count(i, result.Distinct)
 		if i.Phase == result.PhaseMeasure {
 			x, y = append(x, i.End.Seconds()), append(y, float64(outstanding))
 		}

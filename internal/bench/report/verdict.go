@@ -87,7 +87,7 @@ func (s *Summary) violations() {
 	}
 	for _, f := range s.Flows {
 		if f.QoS > 0 && s.Result.Run.Plan.Header {
-			add(f.Lost, "lost", f)
+			add(f.Lost-f.Unjudged, "lost", f) // some of those not judged were not received before
 		}
 		if f.QoS != 1 {
 			add(f.Duplicates, "received twice", f)

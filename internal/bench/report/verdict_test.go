@@ -98,6 +98,19 @@ func TestWhatTheProtocolForbids(t *testing.T) {
 	}
 }
 
+// TestLossThatIsNotCertain: a message that was not judged may be the one missing.
+func TestLossThatIsNotCertain(t *testing.T) {
+	l := steady()
+	l.seconds, l.rate, l.lost = 3, 100, 2
+	for unjudged, want := range map[int64]bool{0: true, 1: true, 2: false} {
+		r := l.result()
+		r.Intervals[5].Count(result.Unjudged, "sub", 1, unjudged)
+		if s := Summarize(r); s.Has(Violated) != want {
+			t.Errorf("2 lost, %d not judged: %v", unjudged, s.Verdicts)
+		}
+	}
+}
+
 // TestLatenciesOfTheDrainPhaseCount: the slowest answers come last.
 func TestLatenciesOfTheDrainPhaseCount(t *testing.T) {
 	r := steady().result()

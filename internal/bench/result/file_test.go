@@ -230,15 +230,16 @@ func TestMergeAddsAndMaximizesGauges(t *testing.T) {
 	shard := func(n int, connected, cpu int64) *Result {
 		i := NewInterval(PhaseMeasure, time.Second, 2*time.Second)
 		i.Gauges[GaugeConnected], i.Gauges[GaugeCPU] = connected, cpu
+		i.End = 1500 * time.Millisecond
 		later := NewInterval(PhaseMeasure, 1500*time.Millisecond, 2*time.Second) // the same second again
-		later.Gauges[GaugeConnected], later.Gauges[GaugeCPU] = connected-1, cpu+1
+		later.Gauges[GaugeConnected], later.Gauges[GaugeCPU] = connected-1, cpu+100
 		return &Result{Run: someRun(2), Shards: []Shard{someShard(n)}, Intervals: []*Interval{i, later}}
 	}
 	m, err := Merge(shard(0, 100, 300), shard(1, 50, 200))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(m.Intervals) != 1 || m.Intervals[0].Gauges[GaugeConnected] != 150 || m.Intervals[0].Gauges[GaugeCPU] != 301 {
+	if len(m.Intervals) != 1 || m.Intervals[0].Gauges[GaugeConnected] != 150 || m.Intervals[0].Gauges[GaugeCPU] != 350 {
 		t.Errorf("got %+v", m.Intervals[0])
 	}
 }

@@ -3,6 +3,7 @@ package result
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -177,18 +178,27 @@ func compareIntervals(a, b *Interval) int {
 }
 
 // acrossShards merges a gauge of two shards at one time.
-func acrossShards(g Gauge, a, b int64) int64 {
+func acrossShards(g Gauge, a, b *Interval) int64 {
 	if gaugeAdds[g] {
-		return a + b
+		return a.Gauges[g] + b.Gauges[g]
 	}
-	return max(a, b)
+	return max(a.Gauges[g], b.Gauges[g])
 }
 
-// overTime merges a gauge of two times: the highest is kept.
-func overTime(_ Gauge, a, b int64) int64 { return max(a, b) }
+// overTime merges a gauge of two times: the highest is kept, and of shares of
+// processors the mean, or one busy second would stand for a minute.
+func overTime(g Gauge, a, b *Interval) int64 {
+	x, y := a.Gauges[g], b.Gauges[g]
+	if span, more := a.End-a.Start, b.End-b.Start; (g == GaugeCPU || g == GaugeMachineCPU) && span+more > 0 {
+		share := float64(more) / float64(span+more)
+		return x + int64(math.Round(float64(y-x)*share))
+	}
+	return max(x, y)
+}
 
 // Coarsen returns the result with intervals of a longer step. Counters and
-// histograms stay exact; a gauge becomes its highest value.
+// histograms stay exact; a gauge becomes its highest value, and shares of
+// processors their mean.
 func (r *Result) Coarsen(step time.Duration) *Result {
 	coarse := *r
 	coarse.Run.Step = step

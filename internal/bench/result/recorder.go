@@ -18,9 +18,8 @@ import (
 //	loop.Do(func() { batch = recorder.Swap() })
 //	interval.Take(batch)
 type Recorder struct {
-	groups []string
-	now    *Batch // what is recorded into
-	spare  *Batch
+	now   *Batch // what is recorded into
+	spare *Batch
 }
 
 // Batch is what a Recorder recorded between two swaps.
@@ -62,7 +61,7 @@ func NewRecorder(groups ...string) *Recorder {
 			errors:     make(map[errorKey]int64),
 		}
 	}
-	return &Recorder{groups: groups, now: batch(), spare: batch()}
+	return &Recorder{now: batch(), spare: batch()}
 }
 
 // Record records one duration of an operation of a group. Durations are rounded

@@ -103,20 +103,21 @@ func (i *Interval) Count(c Counter, group string, qos packet.QoS, n int64) {
 	i.Counters[CounterKey{c.String(), group, qos}] += n
 }
 
-// Add adds another interval of the same run; a gauge becomes the higher value.
+// Add adds another interval of the same run. A gauge becomes the higher value,
+// shares of processors the mean over time.
 func (i *Interval) Add(from *Interval) { i.merge(from, overTime) }
 
 // merge adds an interval of another shard, or of the same one a moment later.
-func (i *Interval) merge(from *Interval, gauge func(Gauge, int64, int64) int64) {
+func (i *Interval) merge(from *Interval, gauge func(g Gauge, a, b *Interval) int64) {
+	for g, v := range from.Gauges {
+		if _, ok := i.Gauges[g]; ok {
+			v = gauge(g, i, from)
+		}
+		i.Gauges[g] = v
+	}
 	i.Start, i.End = min(i.Start, from.Start), max(i.End, from.End)
 	for k, n := range from.Counters {
 		i.Counters[k] += n
-	}
-	for g, v := range from.Gauges {
-		if old, ok := i.Gauges[g]; ok {
-			v = gauge(g, old, v)
-		}
-		i.Gauges[g] = v
 	}
 	for k, h := range from.Histograms {
 		i.Histogram(k).Merge(h)

@@ -1,0 +1,565 @@
+// Package badbroker is a small MQTT server for tests that breaks the rules as it
+// is told to, and counts how often it did. Without flaws it keeps them: QoS 0 to
+// 2, sessions that survive their connections, resumption. It has no retained
+// messages, wills and shared subscriptions.
+package badbroker
+
+import (
+	"cmp"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// Flaws are what a broker does wrong. The numbers have it done to one delivery
+// in so many; 0 is never.
+type Flaws struct {
+	Drop      int // not delivered
+	Duplicate int // delivered twice, as two messages
+	Reorder   int // delivered behind the next message of the same client
+	Corrupt   int // delivered with a bit flipped at the end of the payload
+
+	// Forget gives up the messages at QoS 1 that a client has not acknowledged
+	// when its connection ends.
+	Forget bool
+	// Repeat sends the messages at QoS 2 that a client has, but has not completed,
+	// as new ones when it comes back.
+	Repeat bool
+	// Reverse has the messages that wait for a client that comes back sent in the
+	// opposite order.
+	Reverse bool
+
+	// Stall stops everything for a time, once in each Every.
+	Stall, Every time.Duration
+
+	// Delay holds delivery n (0, 1, ...) of all back; later ones of a client
+	// follow behind it. nil: none.
+	Delay func(n int) time.Duration
+
+	// Refuse answers CONNECT with this code.
+	Refuse packet.ReasonCode
+}
+
+// Counts are how often a broker did what.
+type Counts struct {
+	Published                                 int // messages received, repetitions at QoS 2 not counted
+	Delivered                                 int // deliveries begun: the flawed ones included, the second ones of Duplicate not
+	Dropped, Duplicated, Reordered, Corrupted int
+	Held                                      int // not delivered yet: nothing has come behind which they could go
+	Forgotten, Repeated, Reversed             int
+	Delays                                    []time.Duration // how long each delivery really took, in the order of delivery
+}
+
+// Broker is a server.
+type Broker struct {
+	ln    net.Listener
+	flaws Flaws
+	done  chan struct{}
+	wait  sync.WaitGroup
+
+	mu       sync.Mutex
+	sessions map[string]*session
+	conns    map[*conn]struct{}
+	counts   Counts
+	seen     int // deliveries
+}
+
+// Start runs a broker on a port of the loopback interface for the time of a test.
+func Start(t testing.TB, f Flaws) *Broker {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &Broker{ln: ln, flaws: f, done: make(chan struct{}), sessions: map[string]*session{}, conns: map[*conn]struct{}{}}
+	b.wait.Go(b.accept)
+	if f.Stall > 0 {
+		b.wait.Go(b.stall)
+	}
+	t.Cleanup(b.Close)
+	return b
+}
+
+// Addr is where the broker listens.
+func (b *Broker) Addr() *net.TCPAddr { return b.ln.Addr().(*net.TCPAddr) }
+
+// Counts are how often it did what until now.
+func (b *Broker) Counts() Counts {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.counts
+	c.Delays = slices.Clone(c.Delays)
+	for _, s := range b.sessions {
+		if s.held != nil {
+			c.Held++
+		}
+	}
+	return c
+}
+
+// Close resets all connections and ends. It may be called more than once.
+func (b *Broker) Close() {
+	b.mu.Lock()
+	select {
+	case <-b.done:
+	default:
+		close(b.done)
+		_ = b.ln.Close()
+		for c := range b.conns {
+			c.reset()
+		}
+	}
+	b.mu.Unlock()
+	b.wait.Wait()
+}
+
+func (b *Broker) accept() {
+	for {
+		nc, err := b.ln.Accept()
+		if err != nil {
+			return
+		}
+		c := &conn{b: b, nc: nc, more: make(chan struct{}, 1), gone: make(chan struct{})}
+		b.mu.Lock()
+		select {
+		case <-b.done:
+			_ = nc.Close()
+		default:
+			b.conns[c] = struct{}{}
+			b.wait.Go(c.read)
+			b.wait.Go(c.write)
+		}
+		b.mu.Unlock()
+	}
+}
+
+// stall holds the lock now and then.
+func (b *Broker) stall() {
+	for {
+		select {
+		case <-b.done:
+			return
+		case <-time.After(b.flaws.Every - b.flaws.Stall):
+		}
+		b.mu.Lock()
+		time.Sleep(b.flaws.Stall)
+		b.mu.Unlock()
+	}
+}
+
+// session is what the broker keeps of a client.
+type session struct {
+	version packet.Version
+	subs    []subscription
+	conn    *conn // nil: away
+	lasts   bool  // survives the connection
+	window  int
+	nextID  uint16
+	out     []*outgoing // at QoS 1 and 2, in order
+	in      map[uint16]bool
+	held    *message
+}
+
+type subscription struct {
+	filter string
+	qos    packet.QoS
+}
+
+type message struct {
+	topic, payload []byte
+	qos            packet.QoS
+	come           time.Time
+}
+
+// outgoing is a message that a client has not acknowledged to the end.
+type outgoing struct {
+	message
+	id       uint16 // 0: not sent yet
+	received bool   // PUBREC has come
+}
+
+// conn is a connection. Its fields are guarded by the broker's lock.
+type conn struct {
+	b    *Broker
+	nc   net.Conn
+	s    *session // nil before CONNECT
+	out  []parcel
+	more chan struct{} // a slot: there is something to write
+	gone chan struct{} // closed by the reader
+}
+
+// parcel is what is to be written at a time.
+type parcel struct {
+	data     []byte
+	due      time.Time
+	delivery time.Time // when the message came; zero: no delivery
+}
+
+func (c *conn) reset() {
+	if t, ok := c.nc.(*net.TCPConn); ok {
+		_ = t.SetLinger(0)
+	}
+	_ = c.nc.Close()
+}
+
+func (c *conn) read() {
+	defer func() {
+		c.b.mu.Lock()
+		c.end()
+		c.b.mu.Unlock()
+		close(c.gone)
+		_ = c.nc.Close()
+	}()
+	buf := make([]byte, 0, 64<<10)
+	for {
+		if len(buf) == cap(buf) {
+			buf = slices.Grow(buf, cap(buf))
+		}
+		n, err := c.nc.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		for {
+			version := packet.V5
+			if c.s != nil {
+				version = c.s.version
+			}
+			f, used, ferr := packet.Split(buf, version, 16<<20)
+			if ferr != nil {
+				return
+			}
+			if used == 0 {
+				break
+			}
+			c.b.mu.Lock()
+			ok := c.handle(f)
+			c.b.mu.Unlock()
+			if !ok {
+				return
+			}
+			buf = buf[:copy(buf, buf[used:])]
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (c *conn) write() {
+	for {
+		c.b.mu.Lock()
+		out := c.out
+		c.out = nil
+		c.b.mu.Unlock()
+		for _, p := range out {
+			if wait := time.Until(p.due); wait > 0 {
+				select {
+				case <-time.After(wait):
+				case <-c.gone:
+					return
+				}
+			}
+			took := time.Since(p.delivery)
+			if _, err := c.nc.Write(p.data); err != nil {
+				return
+			}
+			if !p.delivery.IsZero() {
+				c.b.mu.Lock()
+				c.b.counts.Delays = append(c.b.counts.Delays, took)
+				c.b.mu.Unlock()
+			}
+		}
+		if len(out) > 0 {
+			continue
+		}
+		select {
+		case <-c.more:
+		case <-c.gone:
+			return
+		}
+	}
+}
+
+// end is the end of the connection, with the lock held.
+func (c *conn) end() {
+	delete(c.b.conns, c)
+	s := c.s
+	if s == nil || s.conn != c {
+		return
+	}
+	s.conn = nil
+	if !s.lasts {
+		for id, x := range c.b.sessions {
+			if x == s {
+				delete(c.b.sessions, id)
+			}
+		}
+		return
+	}
+	if c.b.flaws.Forget {
+		kept := slices.DeleteFunc(s.out, func(o *outgoing) bool { return o.qos == 1 && o.id != 0 })
+		c.b.counts.Forgotten += len(s.out) - len(kept)
+		s.out = kept
+	}
+}
+
+func (c *conn) send(p packet.Packet) { c.push(p, parcel{}) }
+
+func (c *conn) push(p packet.Packet, at parcel) {
+	var err error
+	if at.data, err = p.AppendTo(nil, c.s.version); err != nil {
+		panic(err)
+	}
+	c.out = append(c.out, at)
+	select {
+	case c.more <- struct{}{}:
+	default:
+	}
+}
+
+// handle handles a packet, with the lock held; false ends the connection.
+func (c *conn) handle(f packet.Frame) bool {
+	if c.s == nil {
+		return c.connect(f)
+	}
+	s, v := c.s, c.s.version
+	switch f.Type {
+	case packet.PUBLISH:
+		var p packet.Publish
+		if p.Parse(f, v) != nil {
+			return false
+		}
+		switch {
+		case p.QoS == 1:
+			c.send(&packet.Ack{Type: packet.PUBACK, PacketID: p.PacketID})
+		case p.QoS == 2:
+			c.send(&packet.Ack{Type: packet.PUBREC, PacketID: p.PacketID})
+			if s.in[p.PacketID] {
+				return true
+			}
+			s.in[p.PacketID] = true
+		}
+		c.b.route(&p)
+	case packet.PUBREL:
+		var a packet.Ack
+		if a.Parse(f, v) != nil {
+			return false
+		}
+		delete(s.in, a.PacketID)
+		c.send(&packet.Ack{Type: packet.PUBCOMP, PacketID: a.PacketID})
+	case packet.PUBACK, packet.PUBREC, packet.PUBCOMP:
+		var a packet.Ack
+		if a.Parse(f, v) != nil {
+			return false
+		}
+		i := slices.IndexFunc(s.out, func(o *outgoing) bool { return o.id == a.PacketID })
+		switch {
+		case f.Type == packet.PUBREC:
+			if i >= 0 {
+				s.out[i].received = true
+			}
+			c.send(&packet.Ack{Type: packet.PUBREL, PacketID: a.PacketID})
+		case i >= 0:
+			s.out = slices.Delete(s.out, i, i+1)
+			s.fill()
+		}
+	case packet.SUBSCRIBE:
+		var p packet.Subscribe
+		if p.Parse(f, v) != nil {
+			return false
+		}
+		ack := packet.Suback{Type: packet.SUBACK, PacketID: p.PacketID}
+		for _, x := range p.Subscriptions {
+			filter := string(x.Filter)
+			s.subs = slices.DeleteFunc(s.subs, func(old subscription) bool { return old.filter == filter })
+			s.subs = append(s.subs, subscription{filter, x.Options.QoS()})
+			ack.Codes = append(ack.Codes, byte(x.Options.QoS()))
+		}
+		c.send(&ack)
+	case packet.UNSUBSCRIBE:
+		var p packet.Unsubscribe
+		if p.Parse(f, v) != nil {
+			return false
+		}
+		ack := packet.Suback{Type: packet.UNSUBACK, PacketID: p.PacketID}
+		for _, x := range p.Filters {
+			s.subs = slices.DeleteFunc(s.subs, func(old subscription) bool { return old.filter == string(x) })
+			if v == packet.V5 {
+				ack.Codes = append(ack.Codes, 0)
+			}
+		}
+		c.send(&ack)
+	case packet.PINGREQ:
+		c.send(&packet.Ping{Type: packet.PINGRESP})
+	default:
+		return false
+	}
+	return true
+}
+
+func (c *conn) connect(f packet.Frame) bool {
+	var p packet.Connect
+	if f.Type != packet.CONNECT || p.Parse(f, packet.V5) != nil {
+		return false
+	}
+	b, id := c.b, string(p.ClientID)
+	s := b.sessions[id]
+	if s != nil && s.conn != nil {
+		s.conn.reset()
+		s.conn.end()
+		s = b.sessions[id]
+	}
+	present := s != nil && !p.CleanStart
+	if !present {
+		s = &session{in: map[uint16]bool{}}
+	}
+	s.version, s.window, s.lasts = p.Version, 65535, !p.CleanStart
+	if p.Version == packet.V5 {
+		s.window = int(p.Properties.UintOr(packet.ReceiveMaximum, 65535))
+		s.lasts = p.Properties.UintOr(packet.SessionExpiryInterval, 0) > 0
+	}
+	c.s = s
+	if b.flaws.Refuse != 0 {
+		c.send(&packet.Connack{Reason: b.flaws.Refuse})
+		return true
+	}
+	b.sessions[id], s.conn = s, c
+	c.send(&packet.Connack{SessionPresent: present})
+	s.resume()
+	return true
+}
+
+// resume sends again what the client has not acknowledged.
+func (s *session) resume() {
+	b := s.conn.b
+	if b.flaws.Reverse && len(s.out) > 1 {
+		b.counts.Reversed++
+		slices.Reverse(s.out)
+	}
+	for _, o := range s.out {
+		switch {
+		case o.id == 0:
+		case o.received && b.flaws.Repeat:
+			b.counts.Repeated++
+			o.id, o.received = 0, false
+		case o.received:
+			s.conn.send(&packet.Ack{Type: packet.PUBREL, PacketID: o.id})
+		default:
+			s.conn.deliver(o, true)
+		}
+	}
+	s.fill()
+}
+
+// fill sends what waits, as far as the client's window has room.
+func (s *session) fill() {
+	if s.conn == nil {
+		return
+	}
+	under := 0
+	for _, o := range s.out {
+		if o.id != 0 {
+			under++
+		}
+	}
+	for _, o := range s.out {
+		if under >= s.window {
+			return
+		}
+		if o.id == 0 {
+			under++
+			o.id = s.freeID()
+			s.conn.deliver(o, false)
+		}
+	}
+}
+
+func (s *session) freeID() uint16 {
+	for {
+		if s.nextID++; s.nextID != 0 && !slices.ContainsFunc(s.out, func(o *outgoing) bool { return o.id == s.nextID }) {
+			return s.nextID
+		}
+	}
+}
+
+func (c *conn) deliver(o *outgoing, dup bool) {
+	p := packet.Publish{Dup: dup, QoS: o.qos, PacketID: o.id, Topic: o.topic, Payload: o.payload}
+	c.push(&p, parcel{due: o.come.Add(c.b.delay()), delivery: o.come})
+}
+
+func (b *Broker) delay() time.Duration {
+	if b.flaws.Delay == nil {
+		return 0
+	}
+	return b.flaws.Delay(b.seen)
+}
+
+// route delivers a message to all who want it.
+func (b *Broker) route(p *packet.Publish) {
+	b.counts.Published++
+	for _, s := range b.sessions {
+		qos, wanted := packet.QoS(0), false
+		for _, sub := range s.subs {
+			if topic.MatchBytes(sub.filter, p.Topic) {
+				qos, wanted = max(qos, sub.qos), true
+			}
+		}
+		if wanted {
+			s.accept(b, &message{slices.Clone(p.Topic), slices.Clone(p.Payload), min(qos, p.QoS), time.Now()})
+		}
+	}
+}
+
+// accept delivers a message to a client, with the flaws that are due.
+func (s *session) accept(b *Broker, m *message) {
+	b.seen++
+	b.counts.Delivered++
+	due := func(one int) bool { return one > 0 && b.seen%one == 0 }
+	f := &b.flaws
+	switch {
+	case due(f.Drop):
+		b.counts.Dropped++
+		return
+	case due(f.Corrupt):
+		b.counts.Corrupted++
+		m.payload[len(m.payload)-1] ^= 1
+		s.put(b, m)
+		return // not one behind which a message that is held is out of order
+	case due(f.Reorder) && s.held == nil:
+		s.held = m
+		return
+	case due(f.Duplicate):
+		b.counts.Duplicated++
+		s.put(b, m)
+	}
+	s.put(b, m)
+	if s.held != nil {
+		b.counts.Reordered++
+		s.put(b, s.held)
+		s.held = nil
+	}
+}
+
+func (s *session) put(b *Broker, m *message) {
+	o := &outgoing{message: *m}
+	if m.qos == 0 {
+		if s.conn != nil {
+			s.conn.deliver(o, false)
+		}
+		return
+	}
+	s.out = append(s.out, o)
+	s.fill()
+}
+
+// Percentile is the p-th percentile (0 to 100) of the delays of all deliveries.
+func (c *Counts) Percentile(p float64) time.Duration {
+	sorted := slices.SortedFunc(slices.Values(c.Delays), cmp.Compare[time.Duration])
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(int(p/100*float64(len(sorted))), len(sorted)-1)]
+}

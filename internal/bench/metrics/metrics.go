@@ -1,0 +1,252 @@
+// Package metrics serves what a run has measured so far to Prometheus.
+package metrics
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mqtools/mqtools/internal/bench/result"
+)
+
+// Run is what is run.
+type Run struct {
+	Tool       string // the version of mqtools
+	Plan, Hash string
+	Shard      string // I/N
+	Clients    int
+}
+
+// Exporter adds up the intervals of runs. It is a prometheus.Collector, and safe
+// for concurrent use.
+type Exporter struct {
+	descs descs
+
+	mu         sync.Mutex
+	run        Run
+	phase      result.Phase // "": none is under way
+	counters   map[result.CounterKey]int64
+	gauges     map[result.Gauge]int64
+	histograms map[result.Key]*histogram
+}
+
+// New makes an exporter that knows of no run yet.
+func New() *Exporter {
+	return &Exporter{descs: newDescs(), counters: map[result.CounterKey]int64{}, gauges: map[result.Gauge]int64{}, histograms: map[result.Key]*histogram{}}
+}
+
+// Begin tells what is run from now on. Counters and histograms go on from those
+// of the run before.
+func (e *Exporter) Begin(r Run) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.run, e.phase = r, result.PhaseConnect
+	clear(e.gauges)
+}
+
+// End tells that the run is over.
+func (e *Exporter) End() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.phase = ""
+	e.gauges[result.GaugeConnected] = 0
+}
+
+// Take adds an interval; its phase is that of the run.
+func (e *Exporter) Take(i *result.Interval) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.phase = i.Phase
+	maps.Copy(e.gauges, i.Gauges)
+	for k, n := range i.Counters {
+		e.counters[k] += n
+	}
+	for k, h := range i.Histograms {
+		if e.histograms[k] == nil {
+			e.histograms[k] = &histogram{counts: make([]uint64, len(bounds))}
+		}
+		e.histograms[k].add(h)
+	}
+}
+
+// bounds are those of the buckets, in seconds: three for each power of ten.
+var bounds = []float64{
+	25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5, 10, 30, 60, 120,
+}
+
+// histogram is a distribution in few buckets. Each value is in the bucket of the
+// lowest one that three digits do not tell from it.
+type histogram struct {
+	counts []uint64 // up to each bound, cumulative
+	count  uint64
+	sum    float64 // seconds
+}
+
+func (h *histogram) add(from *result.Histogram) {
+	h.count += uint64(from.Count())
+	h.sum += from.Mean().Seconds() * float64(from.Count())
+	for d, n := range from.Buckets {
+		for at := len(bounds) - 1; at >= 0 && d <= time.Duration(bounds[at]*1e9+0.5); at-- {
+			h.counts[at] += uint64(n)
+		}
+	}
+}
+
+// counterHelp are the counters and what they count.
+var counterHelp = map[result.Counter]string{
+	result.Offered:        "Messages that were due by the plan.",
+	result.Sent:           "PUBLISH packets handed to connections.",
+	result.SentBytes:      "Bytes of their payloads.",
+	result.Acked:          "Messages acknowledged with success (PUBACK, PUBCOMP).",
+	result.Refused:        "Messages acknowledged with a failure.",
+	result.Delivered:      "PUBLISH packets received with the header.",
+	result.DeliveredBytes: "Bytes of their payloads.",
+	result.Distinct:       "Messages received for the first time.",
+	result.Duplicates:     "Messages received again.",
+	result.Reordered:      "Messages received after a later one.",
+	result.Unjudged:       "Messages of which is not known whether they are duplicates.",
+	result.Untimed:        "Messages whose latency cannot be told.",
+	result.Corrupt:        "Messages whose check is wrong.",
+	result.Foreign:        "PUBLISH packets received without the header.",
+	result.Expected:       "Deliveries that the messages sent must cause.",
+	result.Attempts:       "Connection attempts begun.",
+	result.Connects:       "Connections accepted.",
+	result.Failures:       "Connection attempts that failed.",
+	result.Losses:         "Connections that ended and were not to.",
+	result.Subscribes:     "Subscriptions accepted.",
+	result.Unsubscribes:   "UNSUBACK packets received.",
+	result.Skipped:        "Messages not sent because their publisher was not connected.",
+}
+
+// gaugeMetrics are the gauges, their names and what their values are divided by.
+var gaugeMetrics = map[result.Gauge]struct {
+	name, help string
+	unit       float64
+}{
+	result.GaugeConnected:  {"connected_clients", "Clients connected.", 1},
+	result.GaugeInFlight:   {"inflight_messages", "Messages due and waiting, or sent and not acknowledged.", 1},
+	result.GaugeCPU:        {"generator_cpu_ratio", "Share of its processors that the generator uses.", 1000},
+	result.GaugeMachineCPU: {"machine_cpu_ratio", "Share of the machine's processors that are busy.", 1000},
+	result.GaugeRSS:        {"generator_resident_memory_bytes", "Resident memory of the generator.", 1},
+	result.GaugeHeap:       {"generator_heap_bytes", "Live heap of the generator.", 1},
+	result.GaugeGoroutines: {"generator_goroutines", "Goroutines of the generator.", 1},
+	result.GaugeGCPause:    {"generator_gc_pause_seconds", "Longest pause of the garbage collector in the latest interval.", 1e9},
+	result.GaugeSchedP99:   {"generator_scheduling_p99_seconds", "99th percentile of how long goroutines waited for a processor in the latest interval.", 1e9},
+	result.GaugeFDs:        {"generator_open_fds", "Open descriptors of the generator.", 1},
+	result.GaugeBuffered:   {"generator_buffered_bytes", "Bytes appended to connections and not yet written.", 1},
+	result.GaugeSlowest:    {"generator_collector_late_seconds", "By how much the latest interval ended late.", 1e9},
+}
+
+// descs are the descriptions of all metrics.
+type descs struct {
+	info, phase, clients, latency, reasons, errors *prometheus.Desc
+
+	counters map[string]*prometheus.Desc // by the counter's name
+	gauges   map[result.Gauge]*prometheus.Desc
+}
+
+func newDescs() descs {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("mqbench_"+name, help, labels, nil)
+	}
+	d := descs{
+		info:    desc("run_info", "What is run.", "version", "plan", "hash", "shard"),
+		phase:   desc("phase", "1 for the phase under way, 0 for the others.", "phase"),
+		clients: desc("clients", "Clients that are to be connected."),
+		latency: desc("latency_seconds", "Durations of operations: response is from the intended time, service from the sending, lag between the two.", "op", "kind", "group"),
+		reasons: desc("reason_codes_total", "Reason codes received other than success.", "packet", "code", "group"),
+		errors:  desc("errors_total", "Failures by what failed and how.", "what", "kind", "group"),
+
+		counters: map[string]*prometheus.Desc{}, gauges: map[result.Gauge]*prometheus.Desc{},
+	}
+	for c, help := range counterHelp {
+		d.counters[c.String()] = desc(strings.ReplaceAll(c.String(), ".", "_")+"_total", help, "group", "qos")
+	}
+	for g, m := range gaugeMetrics {
+		d.gauges[g] = desc(m.name, m.help)
+	}
+	return d
+}
+
+// Describe is of prometheus.Collector.
+func (e *Exporter) Describe(ch chan<- *prometheus.Desc) {
+	d := &e.descs
+	for _, one := range []*prometheus.Desc{d.info, d.phase, d.clients, d.latency, d.reasons, d.errors} {
+		ch <- one
+	}
+	for _, one := range d.counters {
+		ch <- one
+	}
+	for _, one := range d.gauges {
+		ch <- one
+	}
+}
+
+// Collect is of prometheus.Collector.
+func (e *Exporter) Collect(ch chan<- prometheus.Metric) {
+	for _, m := range e.metrics() { // sending may wait for a slow reader
+		ch <- m
+	}
+}
+
+// metrics are those of the moment.
+func (e *Exporter) metrics() (all []prometheus.Metric) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	d := &e.descs
+	put := func(desc *prometheus.Desc, t prometheus.ValueType, v float64, labels ...string) {
+		m, err := prometheus.NewConstMetric(desc, t, v, labels...)
+		if err != nil {
+			m = prometheus.NewInvalidMetric(desc, err)
+		}
+		all = append(all, m)
+	}
+	put(d.info, prometheus.GaugeValue, 1, e.run.Tool, e.run.Plan, e.run.Hash, e.run.Shard)
+	put(d.clients, prometheus.GaugeValue, float64(e.run.Clients))
+	for _, p := range result.Phases() {
+		is := 0.0
+		if p == e.phase {
+			is = 1
+		}
+		put(d.phase, prometheus.GaugeValue, is, string(p))
+	}
+	for g, v := range e.gauges {
+		if desc := d.gauges[g]; desc != nil {
+			put(desc, prometheus.GaugeValue, float64(v)/gaugeMetrics[g].unit)
+		}
+	}
+	for k, n := range e.counters {
+		name, code, isReason := result.ParseReason(k.Name)
+		what, kind := "", ""
+		if rest, isError := strings.CutPrefix(k.Name, "error."); isError {
+			what, kind, _ = strings.Cut(rest, ".")
+		}
+		switch desc := d.counters[k.Name]; {
+		case desc != nil:
+			put(desc, prometheus.CounterValue, float64(n), k.Group, qosLabels[k.QoS])
+		case isReason:
+			put(d.reasons, prometheus.CounterValue, float64(n), name, fmt.Sprintf("0x%02x", byte(code)), k.Group)
+		case what != "":
+			put(d.errors, prometheus.CounterValue, float64(n), what, kind, k.Group)
+		}
+	}
+	for k, h := range e.histograms {
+		buckets := make(map[float64]uint64, len(bounds))
+		for i, b := range bounds {
+			buckets[b] = h.counts[i]
+		}
+		m, err := prometheus.NewConstHistogram(d.latency, h.count, h.sum, buckets, k.Op.String(), k.Kind.String(), k.Group)
+		if err != nil {
+			m = prometheus.NewInvalidMetric(d.latency, err)
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// qosLabels are the labels of QoS; counters that are not kept by it have none.
+var qosLabels = [result.NoQoS + 1]string{"0", "1", "2", ""}

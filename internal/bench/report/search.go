@@ -1,0 +1,190 @@
+package report
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench/result"
+)
+
+// Step is one run of a search for the highest load that meets conditions.
+// Durations are in nanoseconds, rates per second.
+type Step struct {
+	Load      float64        `json:"load"` // factor of the plan's rates
+	Verdict   StepVerdict    `json:"verdict"`
+	Offered   float64        `json:"offered"`
+	Sent      float64        `json:"sent"`
+	Delivered float64        `json:"delivered"`
+	P50       *time.Duration `json:"p50_ns"` // of the latency that a condition without operation is about; null: not known
+	P99       *time.Duration `json:"p99_ns"`
+	Lost      int64          `json:"lost"`
+	Why       []string       `json:"why"` // it was not sustained; why the generator is the limit
+}
+
+// StepVerdict is what a step came to.
+type StepVerdict string
+
+// The verdicts.
+const (
+	StepSustained StepVerdict = "sustained"
+	StepMissed    StepVerdict = "missed"
+	StepLimited   StepVerdict = "generator limited"
+)
+
+// JudgeStep judges a run: a load is sustained that was sent, whose deliveries
+// came at the same rate, and that meets all conditions. err is what ended the run
+// early, or nil.
+func JudgeStep(s *Summary, load float64, slo []Condition, err error) Step {
+	step := Step{
+		Load: load, Offered: s.Rates.Offered, Sent: s.Rates.Sent, Delivered: s.Rates.Delivered, Lost: s.Total.Lost,
+		Why: []string{}, Verdict: StepSustained,
+	}
+	if h, herr := (&metric{op: anyOp, kind: anyKind}).histogram(s); herr == nil {
+		step.P50, step.P99 = known(h, 50), known(h, 99)
+	}
+	for _, c := range CheckSLO(s, slo) {
+		if !c.OK {
+			step.Why = append(step.Why, fmt.Sprintf("%s: %s", c.Condition, c.Got))
+		}
+	}
+	if step.Sent < enough*step.Offered {
+		step.Why = append(step.Why, fmt.Sprintf("%s/s sent of %s/s offered", number(step.Sent), number(step.Offered)))
+	}
+	for _, v := range s.Verdicts {
+		if v.Label == Saturated {
+			step.Why = append(step.Why, "saturated: "+v.Text)
+		}
+	}
+	if err != nil {
+		step.Why = append(step.Why, err.Error())
+	}
+	if len(step.Why) == 0 {
+		return step
+	}
+	step.Verdict = StepMissed
+	for _, v := range s.Verdicts {
+		if v.Label == GeneratorLimited {
+			step.Verdict = StepLimited
+			step.Why = append(step.Why, v.Text)
+		}
+	}
+	return step
+}
+
+// known is a percentile, or nil.
+func known(h *result.Histogram, p float64) *time.Duration {
+	d, ok := h.Percentile(p)
+	if !ok {
+		return nil
+	}
+	return &d
+}
+
+// Search is the report of a search. Its members are stable.
+type Search struct {
+	Format    int     `json:"format"` // 1
+	Tool      string  `json:"tool"`
+	Plan      string  `json:"plan"`
+	SLO       string  `json:"slo"`
+	Precision float64 `json:"precision"`
+	Steps     []Step  `json:"steps"` // in the order of measuring
+
+	// The answer: the highest load that was sustained, 0 if none was, what was
+	// sent and delivered then, and the lowest load that was not, 0 if none.
+	Load      float64 `json:"load"`
+	Sent      float64 `json:"sent"`
+	Delivered float64 `json:"delivered"`
+	Missed    float64 `json:"missed"`
+	Limited   bool    `json:"limited"` // the generator ended the search: the broker may sustain more
+	Partial   string  `json:"partial,omitempty"`
+	ExitCode  int     `json:"exit_code"`
+}
+
+// Best is the step of the answer; nil if nothing was sustained.
+func (s *Search) Best() *Step {
+	for i := range s.Steps {
+		if st := &s.Steps[i]; st.Load == s.Load && st.Verdict == StepSustained {
+			return st
+		}
+	}
+	return nil
+}
+
+// JSON writes the report, indented.
+func (s *Search) JSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(s)
+}
+
+// CSV writes a line for each step.
+func (s *Search) CSV(w io.Writer) error {
+	c := csv.NewWriter(w)
+	_ = c.Write([]string{"load", "offered", "sent", "delivered", "p50_ns", "p99_ns", "lost", "verdict", "why"})
+	ns := func(d *time.Duration) string {
+		if d == nil {
+			return ""
+		}
+		return strconv.FormatInt(int64(*d), 10)
+	}
+	for _, st := range s.Steps {
+		_ = c.Write([]string{exact(st.Load), exact(st.Offered), exact(st.Sent), exact(st.Delivered), ns(st.P50), ns(st.P99),
+			strconv.FormatInt(st.Lost, 10), string(st.Verdict), strings.Join(st.Why, "; ")})
+	}
+	c.Flush()
+	return c.Error()
+}
+
+func exact(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+
+// Text writes the table of the steps, and the answer.
+func (s *Search) Text(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, the highest load with %s\n\n", s.Plan, s.SLO)
+	fmt.Fprintf(&b, "%9s %11s %11s %11s %8s %8s %8s  %s\n", "load", "offered/s", "sent/s", "delivered/s", "p50", "p99", "lost", "verdict")
+	for _, st := range s.Steps {
+		fmt.Fprintf(&b, "%9s %11s %11s %11s %8s %8s %8s  %s\n", strconv.FormatFloat(st.Load, 'g', 4, 64),
+			number(st.Offered), number(st.Sent), number(st.Delivered), orDash(st.P50), orDash(st.P99), integer(st.Lost), st.Verdict)
+		for _, why := range st.Why {
+			fmt.Fprintf(&b, "%9s %s\n", "", why)
+		}
+	}
+	b.WriteString("\n" + s.Answer() + "\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func orDash(d *time.Duration) string {
+	if d == nil {
+		return "-"
+	}
+	return duration(*d)
+}
+
+// Answer is the answer in a sentence or two.
+func (s *Search) Answer() string {
+	var a string
+	switch best := s.Best(); {
+	case best != nil:
+		a = fmt.Sprintf("Sustained: %s messages/s sent, %s/s delivered (load %s).", number(best.Sent), number(best.Delivered), strconv.FormatFloat(best.Load, 'g', 4, 64))
+	case len(s.Steps) > 0:
+		a = "No load was sustained."
+	default:
+		a = "Nothing was measured."
+	}
+	switch {
+	case s.Partial != "":
+		a += " The search ended early: " + s.Partial + "."
+	case s.Limited:
+		a += " This machine, not the broker, was the limit above that: the broker may sustain more."
+	case s.Missed == 0 && s.Load > 0:
+		a += " Every load was sustained."
+	}
+	return a
+}

@@ -1,0 +1,152 @@
+package mqbench
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench"
+	"github.com/mqtools/mqtools/internal/bench/result"
+)
+
+// figures are what an interval comes to, over all groups and QoS.
+type figures struct {
+	bench.Status
+	length time.Duration
+	counts map[string]int64
+
+	op      result.Op         // that latency is of
+	latency *result.Histogram // nil: there is none
+	lag     *result.Histogram // of all sending; nil: nothing was sent
+}
+
+func newFigures(st bench.Status) *figures {
+	f := &figures{Status: st, length: st.Interval.End - st.Interval.Start, counts: map[string]int64{}}
+	byOp := map[result.Op]*result.Histogram{}
+	for _, i := range parts(st) {
+		for k, n := range i.Counters {
+			f.counts[k.Name] += n
+		}
+		for k, h := range i.Histograms {
+			switch {
+			case k.Kind == result.Lag:
+				f.lag = add(f.lag, h)
+			case k.Kind == result.Response:
+				byOp[k.Op] = add(byOp[k.Op], h)
+			case k.Kind == result.Service && (k.Op == result.Puback || k.Op == result.Pubcomp) && byOp[k.Op] == nil:
+				byOp[k.Op] = add(nil, h) // all there is of a closed loop
+			}
+		}
+	}
+	for _, op := range [...]result.Op{result.Delivery, result.RTT, result.Backlog, result.Replay, result.Pubcomp, result.Puback, result.Connect} {
+		if h := byOp[op]; h != nil && h.Count() > 0 {
+			f.op, f.latency = op, h
+			break
+		}
+	}
+	return f
+}
+
+// parts are the intervals of a status, which have one time.
+func parts(st bench.Status) []*result.Interval {
+	if st.Early == nil {
+		return []*result.Interval{st.Interval}
+	}
+	return []*result.Interval{st.Early, st.Interval}
+}
+
+// add merges h into sum, which nil begins.
+func add(sum, h *result.Histogram) *result.Histogram {
+	if sum == nil {
+		return h.Clone()
+	}
+	sum.Merge(h)
+	return sum
+}
+
+// count is how often some counters counted.
+func (f *figures) count(counters ...result.Counter) (n int64) {
+	for _, c := range counters {
+		n += f.counts[c.String()]
+	}
+	return n
+}
+
+// rate is that per second.
+func (f *figures) rate(counters ...result.Counter) float64 {
+	if f.length <= 0 {
+		return 0
+	}
+	return float64(f.count(counters...)) / f.length.Seconds()
+}
+
+// line is the interval in a line of at most 79 columns, with "mqbench: ".
+func (f *figures) line() string {
+	line := fmt.Sprintf("%6s %-8s %s/%d up", clock(f.Interval.End), f.Phase, human(float64(f.Connected)), f.Clients)
+	if n := f.count(result.Connects); n > 0 {
+		line += "  " + human(f.rate(result.Connects)) + " connects/s"
+	}
+	if f.count(result.Sent, result.Delivered, result.Foreign) > 0 {
+		line += "  out " + human(f.rate(result.Sent)) + "/s in " + human(f.rate(result.Delivered, result.Foreign)) + "/s"
+	}
+	if h := f.latency; h != nil {
+		line += fmt.Sprintf("  p50 %s p99 %s", shortTime(h.PercentileOfFew(50)), shortTime(h.PercentileOfFew(99)))
+	}
+	if n := f.count(result.Failures, result.Losses); n > 0 {
+		line += fmt.Sprintf("  %d failed", n)
+	}
+	return line
+}
+
+// clock is a time in the run: 0:07, 1:02:03.
+func clock(d time.Duration) string {
+	s := int(d / time.Second)
+	if s >= 3600 {
+		return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
+	}
+	return fmt.Sprintf("%d:%02d", s/60, s%60)
+}
+
+// human is a number in at most five characters.
+func human(f float64) string {
+	switch {
+	case f < 9.95 && f != float64(int(f)):
+		return fmt.Sprintf("%.1f", f)
+	case f < 9999.5:
+		return fmt.Sprintf("%.0f", f)
+	case f < 999_500:
+		return fmt.Sprintf("%.0fk", f/1e3)
+	}
+	return fmt.Sprintf("%.2fM", f/1e6)
+}
+
+// shortTime is a duration in three digits.
+func shortTime(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return fmt.Sprintf("%dus", d.Microseconds())
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1fms", float64(d)/1e6)
+	case d < time.Second:
+		return fmt.Sprintf("%dms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.1fs", d.Seconds())
+}
+
+// sparkline draws the last n values, the highest of which is a full column.
+func sparkline(values []float64, n int, levels []string) string {
+	values = values[max(len(values)-n, 0):]
+	top := 0.0
+	for _, v := range values {
+		top = max(top, v)
+	}
+	var b strings.Builder
+	for _, v := range values {
+		i := 0
+		if top > 0 {
+			i = int(v / top * float64(len(levels)-1))
+		}
+		b.WriteString(levels[i])
+	}
+	return b.String()
+}

@@ -1,0 +1,172 @@
+package mqbench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench"
+	"github.com/mqtools/mqtools/internal/bench/report"
+	"github.com/mqtools/mqtools/internal/bench/result"
+)
+
+// The objects of --json, one a line. Their members are stable: new ones may
+// come, and none changes its meaning. Times and durations are in nanoseconds,
+// times since the run began; rates are per second. mqbench(1) has the list.
+type (
+	intervalObject struct {
+		Type      string                 `json:"type"` // interval
+		Repeat    int                    `json:"repeat"`
+		T         time.Duration          `json:"t"` // its end
+		Length    time.Duration          `json:"length"`
+		Phase     result.Phase           `json:"phase"` // in which its messages were due
+		Left      time.Duration          `json:"left"`  // of the phase; 0: not known
+		Clients   int                    `json:"clients"`
+		Rates     report.Rates           `json:"rates"`
+		Latencies []latencyObject        `json:"latencies"`
+		Counters  map[string]int64       `json:"counters"` // over all groups and QoS
+		Gauges    map[result.Gauge]int64 `json:"gauges"`   // at its end; none where another object has the same t
+		Errors    map[string]int64       `json:"errors"`   // error.WHAT.KIND and reason.PACKET.0xNN
+	}
+	// latencyObject is a distribution over all groups. A percentile above which
+	// lie fewer than ten values is null.
+	latencyObject struct {
+		Op    string         `json:"op"`
+		Kind  string         `json:"kind"`
+		Count int64          `json:"count"`
+		P50   *time.Duration `json:"p50"`
+		P90   *time.Duration `json:"p90"`
+		P99   *time.Duration `json:"p99"`
+		P999  *time.Duration `json:"p999"`
+		Max   time.Duration  `json:"max"`
+	}
+	noteObject struct {
+		Type   string          `json:"type"` // note
+		Repeat int             `json:"repeat"`
+		T      time.Duration   `json:"t"`
+		Kind   result.NoteKind `json:"kind"`
+		Text   string          `json:"text"`
+	}
+	reportObject struct {
+		Type string `json:"type"` // report
+		*report.Document
+	}
+	errorObject struct {
+		Type     string `json:"type"` // error: the run ended early, or did not begin
+		Text     string `json:"text"`
+		ExitCode int    `json:"exit_code"`
+	}
+)
+
+// jsonLines writes a run as JSON Lines. It is safe for concurrent use.
+type jsonLines struct {
+	header bool // payloads have one
+	repeat int
+	fail   context.CancelCauseFunc // ends the run: nobody can read its lines
+
+	mu  sync.Mutex
+	w   io.Writer
+	err error
+}
+
+// write writes a line. The first error ends the run; nothing is written after it.
+func (j *jsonLines) write(object any) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.err != nil {
+		return
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(object)
+	if err == nil {
+		_, err = j.w.Write(b.Bytes())
+	}
+	if err != nil {
+		j.err = fmt.Errorf("standard output: %w", err)
+		j.fail(j.err)
+	}
+}
+
+// failed is the error that ended the writing.
+func (j *jsonLines) failed() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.err
+}
+
+func (j *jsonLines) tell(n result.Note) {
+	j.write(noteObject{"note", j.repeat, n.At, n.Kind, n.Text})
+}
+
+func (j *jsonLines) show(st bench.Status) {
+	for _, i := range parts(st) {
+		j.write(j.interval(st, i))
+	}
+}
+
+func (j *jsonLines) report(s *report.Summary, checks []report.Check) {
+	j.write(reportObject{"report", report.NewDocument(s, checks)})
+}
+
+func (j *jsonLines) interval(st bench.Status, i *result.Interval) *intervalObject {
+	o := &intervalObject{
+		Type: "interval", Repeat: j.repeat, T: i.End, Length: i.End - i.Start, Phase: i.Phase, Clients: st.Clients,
+		Latencies: []latencyObject{}, Counters: map[string]int64{}, Gauges: i.Gauges, Errors: map[string]int64{},
+	}
+	if i == st.Interval {
+		o.Left = st.Left
+	}
+	for k, n := range i.Counters {
+		if strings.HasPrefix(k.Name, "error.") || strings.HasPrefix(k.Name, "reason.") {
+			o.Errors[k.Name] += n
+		} else {
+			o.Counters[k.Name] += n
+		}
+	}
+	rate := func(c result.Counter) float64 {
+		if o.Length <= 0 {
+			return 0
+		}
+		return float64(o.Counters[c.String()]) / o.Length.Seconds()
+	}
+	received := result.Distinct
+	if !j.header {
+		received = result.Foreign
+	}
+	o.Rates = report.Rates{
+		Offered: rate(result.Offered), Sent: rate(result.Sent), Acked: rate(result.Acked),
+		Expected: rate(result.Expected), Delivered: rate(received), Connects: rate(result.Connects),
+	}
+	merged := map[result.Key]*result.Histogram{}
+	var keys []result.Key
+	for _, k := range i.Keys() {
+		h := i.Histograms[k]
+		if k.Group = ""; merged[k] == nil {
+			keys = append(keys, k)
+		}
+		merged[k] = add(merged[k], h)
+	}
+	for _, k := range keys {
+		h := merged[k]
+		o.Latencies = append(o.Latencies, latencyObject{
+			k.Op.String(), k.Kind.String(), h.Count(), percentile(h, 50), percentile(h, 90), percentile(h, 99), percentile(h, 99.9), h.Max(),
+		})
+	}
+	return o
+}
+
+// percentile is one that is known, or nil.
+func percentile(h *result.Histogram, p float64) *time.Duration {
+	d, ok := h.Percentile(p)
+	if !ok {
+		return nil
+	}
+	return &d
+}

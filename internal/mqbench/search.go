@@ -1,0 +1,194 @@
+package mqbench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench"
+	"github.com/mqtools/mqtools/internal/bench/plan"
+	"github.com/mqtools/mqtools/internal/bench/report"
+	"github.com/mqtools/mqtools/internal/cli"
+)
+
+// The phases of a step of search, unless --warm-up and --duration say otherwise.
+const (
+	searchWarmUp  = 2 * time.Second
+	searchMeasure = 10 * time.Second
+)
+
+// searcher is a run of search.
+type searcher struct {
+	runner
+	slo  []report.Condition
+	out  *output
+	runs int
+	doc  report.Search
+}
+
+// searchCommand does "mqbench search".
+func searchCommand(ctx context.Context, inv *cli.Invocation) error {
+	s := &searcher{runner: runner{inv: inv}}
+	search, err := s.readSearch()
+	if err != nil {
+		return err
+	}
+	ctx, stop, err := s.watch(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	s.change = s.load(search.From)
+	if err := s.readUse(); err != nil {
+		return err
+	}
+	defer s.conn.Close()
+	if err := searchable(s.plan); err != nil {
+		return err
+	}
+	if err := s.fits(); err != nil {
+		return err
+	}
+	if err := s.reach(ctx); err != nil {
+		return err
+	}
+	if s.out, err = openOut(inv); err != nil {
+		return err
+	}
+	inv.CatchSignals()
+	s.doc = report.Search{Format: 1, Tool: cli.Version(), Plan: s.plan.Name, SLO: inv.Values.String("slo"), Precision: search.Precision, Steps: []report.Step{}}
+	found, err := search.Run(func(load float64) (bench.Outcome, error) { return s.step(ctx, load) })
+	if cerr := s.out.Close(); err == nil && cerr != nil {
+		err = cli.Failed(cli.ExitFailure, cerr)
+	}
+	if err != nil && len(s.doc.Steps) == 0 {
+		return err
+	}
+	return s.answer(ctx, found, err)
+}
+
+// readSearch reads the options of search itself.
+func (s *searcher) readSearch() (search bench.Search, err error) {
+	v := s.inv.Values
+	if s.slo, err = report.ParseConditions(v.String("slo")); err != nil {
+		return search, cli.Usagef("%s: %v", v.Label("slo"), err)
+	}
+	if v.IsSet("load") {
+		return search, cli.Usagef("%s has no effect on search, which sets it", v.Label("load")).WithHint("--from-load is the one to begin with")
+	}
+	if search.From, err = factor(v, "from-load"); err != nil {
+		return search, err
+	}
+	search.Precision, err = strconv.ParseFloat(v.String("precision"), 64)
+	if err != nil || !(search.Precision >= 0.001 && search.Precision <= 1) {
+		return search, cli.Usagef("%s: %q is not from 0.001 to 1", v.Label("precision"), v.String("precision"))
+	}
+	if v.String("out") == "-" {
+		return search, cli.Usagef("%s: standard output has the report", v.Label("out"))
+	}
+	if f := v.String("format"); !slices.Contains([]string{"text", "json", "csv"}, f) {
+		return search, cli.Usagef("%s: search has no report as %s", v.Label("format"), f).WithHint("it has text, json and csv; --out keeps the result of each step for mqbench report")
+	}
+	return search, nil
+}
+
+// searchable refuses plans whose load is nothing to search for.
+func searchable(p *plan.Plan) error {
+	publishes := false
+	for _, g := range p.Groups {
+		publishes = publishes || len(g.Publish) > 0
+	}
+	switch {
+	case !publishes:
+		return cli.Usagef("%s publishes nothing: there is no rate to search", p.Name)
+	case p.Closed():
+		return cli.Usagef("%s has no rate to search: its publishers send as fast as they are acknowledged", p.Name)
+	}
+	return nil
+}
+
+// load changes a plan for a step.
+func (s *searcher) load(factor float64) func(*plan.Options) {
+	return func(o *plan.Options) {
+		o.Load = factor
+		if o.WarmUp == nil {
+			d := searchWarmUp
+			o.WarmUp = &d
+		}
+		if o.Measure == nil {
+			d := searchMeasure
+			o.Measure = &d
+		}
+	}
+}
+
+// step runs the plan at a load.
+func (s *searcher) step(ctx context.Context, load float64) (bench.Outcome, error) {
+	var err error
+	if s.plan, err = readPlan(s.inv, s.inv.Args, s.load(load)); err != nil {
+		return 0, err
+	}
+	if s.shard, err = s.plan.Shard(0, 1); err != nil {
+		return 0, cli.Usagef("%v", err)
+	}
+	s.inv.Infof("step %d: load %s", s.runs+1, strconv.FormatFloat(load, 'g', 4, 64))
+	res, err := s.once(ctx, s.runs, s.out.w)
+	s.runs++
+	if res == nil || ctx.Err() != nil || errors.Is(err, bench.ErrNotReached) {
+		return 0, s.failed(ctx, err)
+	}
+	step := report.JudgeStep(report.Summarize(res), load, s.slo, err)
+	s.doc.Steps = append(s.doc.Steps, step)
+	s.inv.Infof("step %d: %s %s", s.runs, step.Verdict, strings.Join(step.Why, "; "))
+	switch step.Verdict {
+	case report.StepSustained:
+		return bench.Sustained, nil
+	case report.StepLimited:
+		return bench.Limited, nil
+	}
+	return bench.Missed, nil
+}
+
+// answer writes the report; err is what ended the search early, or nil.
+func (s *searcher) answer(ctx context.Context, found bench.Found, err error) error {
+	d := &s.doc
+	d.Load, d.Missed, d.Limited = found.Load, found.Missed, found.Limited > 0
+	if best := d.Best(); best != nil {
+		d.Sent, d.Delivered = best.Sent, best.Delivered
+	}
+	switch {
+	case err != nil:
+		d.Partial, d.ExitCode = bareError(ctx, err).Error(), cli.CodeOf(ctx, err)
+	case d.Limited:
+		d.ExitCode = cli.ExitGenerator
+	case d.Load == 0:
+		d.ExitCode = cli.ExitThreshold
+	}
+	write := d.Text
+	switch s.inv.Values.String("format") {
+	case "json":
+		write = d.JSON
+	case "csv":
+		write = d.CSV
+	}
+	var b bytes.Buffer
+	werr := write(&b)
+	if werr == nil {
+		_, werr = s.inv.Stdout.Write(b.Bytes())
+	}
+	if werr != nil {
+		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", werr))
+	}
+	if err != nil {
+		return err
+	}
+	if d.ExitCode != cli.ExitDone {
+		return cli.Quietly(d.ExitCode)
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package mqbench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/mqtools/mqtools/internal/bench"
+	"github.com/mqtools/mqtools/internal/bench/report"
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/cli"
+)
+
+// TestSearchEndToEnd searches for a bound that does not depend on the machine:
+// the rate of sending itself. Where a busy machine has failed a step, the answer
+// still is that of the steps.
+func TestSearchEndToEnd(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "steps.jsonl")
+	out, stderr, code := run(t, append(words("search pubsub --serve 127.0.0.1:0 --clients 4 --rate 100 --duration 500ms --warm-up 100ms --slo rate.sent<350 --precision 0.3 --format json --out"), file)...)
+	var s report.Search
+	if err := json.Unmarshal([]byte(out), &s); err != nil {
+		t.Fatalf("%v: stdout %q, stderr %q", err, out, stderr)
+	}
+	if s.Format != 1 || s.Plan != "pubsub" || s.SLO != "rate.sent<350" || s.ExitCode != code || len(s.Steps) == 0 || s.Steps[0].Load != 1 {
+		t.Errorf("code %d, report %s", code, out)
+	}
+	calm := true
+	sustained, missed := 0.0, 0.0
+	for _, st := range s.Steps {
+		switch st.Verdict {
+		case report.StepSustained:
+			sustained = max(sustained, st.Load)
+			if st.Sent >= 350 || len(st.Why) > 0 {
+				t.Errorf("sustained: %+v", st)
+			}
+		case report.StepMissed:
+			if missed == 0 || st.Load < missed {
+				missed = st.Load
+			}
+			calm = calm && len(st.Why) == 1 && strings.HasPrefix(st.Why[0], "rate.sent<350: ")
+		default:
+			calm = false
+		}
+	}
+	if calm && (code != cli.ExitDone || s.Load != 3 || s.Missed != 4 || len(s.Steps) != 4) {
+		t.Errorf("code %d, found %v, missed %v: %s", code, s.Load, s.Missed, out)
+	}
+	if s.Load != sustained || s.Missed != missed || s.Limited != (code == cli.ExitGenerator) || code != cli.ExitDone && code != cli.ExitGenerator && code != cli.ExitThreshold {
+		t.Errorf("code %d, stderr %q, found %v, missed %v: %s", code, stderr, s.Load, s.Missed, out)
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	results, err := result.Read(f, file)
+	if err != nil || len(results) != len(s.Steps) {
+		t.Fatalf("%d results of %d steps, %v", len(results), len(s.Steps), err)
+	}
+	for i, r := range results {
+		if r.Run.Repeat != i || r.Partial() != "" {
+			t.Errorf("result %d is repetition %d, %q", i, r.Run.Repeat, r.Partial())
+		}
+	}
+}
+
+func TestAnswerOfASearch(t *testing.T) {
+	t.Parallel()
+	ok := report.Step{Load: 2, Sent: 200, Delivered: 400, Verdict: report.StepSustained}
+	no := report.Step{Load: 4, Verdict: report.StepMissed, Why: []string{"p99<1ms: 5.00 ms"}}
+	for _, c := range []struct {
+		name   string
+		steps  []report.Step
+		found  bench.Found
+		err    error
+		code   int
+		answer string
+	}{
+		{"both bounds", []report.Step{ok, no}, bench.Found{Load: 2, Missed: 4}, nil, 0, "Sustained: 200 messages/s sent, 400/s delivered (load 2)."},
+		{"no upper bound", []report.Step{ok}, bench.Found{Load: 2}, nil, 0, "(load 2). Every load was sustained."},
+		{"nothing", []report.Step{no}, bench.Found{Missed: 4}, nil, 4, "No load was sustained."},
+		{"the generator", []report.Step{ok, no}, bench.Found{Load: 2, Limited: 4}, nil, 6, "(load 2). This machine, not the broker, was the limit above that: the broker may sustain more."},
+		{"an error", []report.Step{ok}, bench.Found{Load: 2}, cli.Failed(cli.ExitUnreached, errors.New("gone")), 3, "(load 2). The search ended early: gone."},
+	} {
+		var stdout bytes.Buffer
+		env := cli.Env{Args: words("search pub"), Stdout: &stdout, Stderr: io.Discard, Lookup: cli.MapEnv(nil)}
+		tool := Tool()
+		tool.Run = func(ctx context.Context, inv *cli.Invocation) error {
+			s := searcher{runner: runner{inv: inv}, doc: report.Search{Plan: "pub", SLO: "p99<1ms", Steps: c.steps}}
+			return s.answer(ctx, c.found, c.err)
+		}
+		code := cli.Run(t.Context(), env, tool)
+		if got := strings.TrimSuffix(stdout.String(), "\n"); code != c.code || !strings.HasSuffix(got, c.answer) {
+			t.Errorf("%s: code %d, want %d; %s", c.name, code, c.code, got)
+		}
+	}
+}
+
+func TestSearchOfABrokerThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	out, stderr, code := run(t, words("search pub -h 127.0.0.1 -p 1")...)
+	if code != cli.ExitUnreached || out != "" || !strings.Contains(stderr, "connection refused") {
+		t.Errorf("code %d, stdout %q, stderr %q", code, out, stderr)
+	}
+}

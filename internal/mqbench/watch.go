@@ -1,0 +1,138 @@
+package mqbench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench"
+	"github.com/mqtools/mqtools/internal/bench/metrics"
+	"github.com/mqtools/mqtools/internal/bench/report"
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/cli"
+)
+
+// watcher is told how a run goes; see bench.Options.
+type watcher interface {
+	tell(result.Note)
+	show(bench.Status)
+}
+
+// watch sets up what follows the runs beside the status, before anything
+// connects: --json and --metrics. The context ends, too, when nobody can read the
+// lines of --json any more. stop ends the serving.
+func (r *runner) watch(ctx context.Context) (watched context.Context, stop func(), err error) {
+	v := r.inv.Values
+	watched, cancel := context.WithCancelCause(ctx)
+	stop = func() { cancel(nil) }
+	v.Yield("json", "format")
+	v.Yield("format", "json")
+	if v.Bool("json") {
+		if v.IsSet("format") {
+			return nil, nil, cli.Usagef("--json and --format exclude each other").WithHint("--format json writes the report alone")
+		}
+		if v.String("out") == "-" {
+			return nil, nil, cli.Usagef("--json and --out - exclude each other")
+		}
+		r.lines = &jsonLines{w: r.inv.Stdout, fail: cancel}
+		r.watchers = append(r.watchers, r.lines)
+	}
+	if !v.IsSet("metrics") {
+		if v.IsSet("hold") {
+			return nil, nil, cli.Usagef("%s has no effect without --metrics", v.Label("hold"))
+		}
+		return watched, stop, nil
+	}
+	ln, err := metrics.Listen(ctx, v.String("metrics"))
+	if err != nil {
+		return nil, nil, cli.Usagef("%s: %v", v.Label("metrics"), err)
+	}
+	r.exporter = metrics.New()
+	r.watchers = append(r.watchers, exporting{r.exporter})
+	server := metrics.Serve(ln, r.exporter)
+	r.inv.Infof("metrics on http://%s/metrics", ln.Addr())
+	return watched, func() { server.Close(); cancel(nil) }, nil
+}
+
+// audience is told how a run goes, and tells the status and the watchers.
+type audience struct {
+	*status
+	r *runner
+}
+
+// audience makes the audience of a run.
+func (r *runner) audience(repeat int) *audience {
+	if r.lines != nil {
+		r.lines.repeat, r.lines.header = repeat, r.plan.HasHeader()
+	}
+	if r.exporter != nil {
+		r.exporter.Begin(metrics.Run{Tool: cli.Version(), Plan: r.plan.Name, Hash: r.plan.Hash(),
+			Shard: fmt.Sprintf("%d/%d", r.shard.Index, r.shard.Count), Clients: r.plan.Clients()})
+	}
+	return &audience{newStatus(r.inv, r.plan, r.shard), r}
+}
+
+func (a *audience) tell(n result.Note) {
+	a.status.tell(n)
+	for _, w := range a.r.watchers {
+		w.tell(n)
+	}
+}
+
+func (a *audience) show(st bench.Status) {
+	a.status.show(st)
+	for _, w := range a.r.watchers {
+		w.show(st)
+	}
+}
+
+func (a *audience) end() {
+	a.status.end()
+	if a.r.exporter != nil {
+		a.r.exporter.End()
+	}
+}
+
+// hold goes on serving the metrics for --hold.
+func (r *runner) hold(ctx context.Context) {
+	d := r.inv.Values.Duration("hold")
+	if d == 0 || ctx.Err() != nil {
+		return
+	}
+	r.inv.Infof("holding the metrics for %v", d)
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// report writes the report of a run.
+func (r *runner) report(s *report.Summary, checks []report.Check) error {
+	if r.lines == nil {
+		return writeReport(r.inv, s, checks)
+	}
+	r.lines.report(s, checks)
+	if err := r.lines.failed(); err != nil {
+		return cli.Failed(cli.ExitFailure, err)
+	}
+	return nil
+}
+
+// tellError tells an error of the run to the reader of --json, too.
+func (r *runner) tellError(ctx context.Context, err error) error {
+	if r.lines != nil && err != nil {
+		r.lines.write(errorObject{"error", bareError(ctx, err).Error(), cli.CodeOf(ctx, err)})
+	}
+	return err
+}
+
+// exporting is an exporter as a watcher.
+type exporting struct{ *metrics.Exporter }
+
+func (e exporting) tell(result.Note) {}
+
+func (e exporting) show(st bench.Status) {
+	for _, i := range parts(st) {
+		e.Take(i)
+	}
+}
