@@ -217,10 +217,10 @@ groups:
 		o.want("pubs", map[string]int64{"expected": 400})
 	}},
 	{"bursts", `
-phases: {settle: 0s, warm-up: 0s, measure: 1s, drain: 10s}
+phases: {settle: 0s, warm-up: 0s, measure: 2s, drain: 10s}
 groups:
   subs: {clients: 6, subscribe: {filter: t/%i, qos: 1}}
-  open: {clients: 4, publish: {topic: t/%i, qos: 1, payload: 64, rate: 100/s, window: 3}}
+  open: {clients: 4, publish: {topic: t/%i, qos: 1, payload: 64, pace: {stages: [{rate: 100/s, for: 1s}]}, window: 3}}
   closed: {clients: 2, first: 4, publish: {topic: t/%i, qos: 1, payload: 64, pace: unlimited, window: 3, messages-each: 20}}
 actions:
   - {at: measure+200ms, do: burst, group: open, messages: 50, times: 2, every: 300ms}

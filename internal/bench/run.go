@@ -38,6 +38,11 @@ type Options struct {
 	// run's own goroutine.
 	Tell   func(result.Note)
 	Status func(Status)
+
+	// During, unless nil, goes on while the clients publish, in a goroutine of its
+	// own: from the beginning of the warm-up until ctx ends, with the last
+	// message. The drain begins when it has returned. tell notes something.
+	During func(ctx context.Context, tell func(kind result.NoteKind, text string))
 }
 
 // Status is how a run is doing at the end of an interval.
@@ -86,6 +91,7 @@ type run struct {
 	out *result.Writer
 	res *result.Result
 
+	during  func()        // ends Options.During
 	waiting atomic.Int64  // clients that have not come to their first readiness, or failed for good
 	alive   atomic.Int64  // clients that are connected, or will be
 	reached atomic.Bool   // one has been connected
@@ -98,7 +104,7 @@ type run struct {
 // Run runs the shard. The result is what Out was told, complete unless ctx was
 // cancelled or the error says why not.
 func Run(ctx context.Context, o Options) (*result.Result, error) {
-	r := &run{o: o, p: o.Shard.Plan, shard: o.Shard, ready: make(chan struct{}, 1), news: make(chan error, 64)}
+	r := &run{o: o, p: o.Shard.Plan, shard: o.Shard, during: func() {}, ready: make(chan struct{}, 1), news: make(chan error, 64)}
 	if err := r.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -214,6 +220,7 @@ func (r *run) play(ctx context.Context) error {
 		settled = publishing
 	}
 	err := r.publish(ctx, c, settled)
+	r.during()
 	r.enter(c, plan.PhaseDrain, r.now(), r.p.Phases.Drain)
 	for _, w := range r.workers {
 		w.loop.Do(w.stopPublishing)
@@ -225,6 +232,23 @@ func (r *run) play(ctx context.Context) error {
 	}
 	lerr := r.until(drain, r.now()+2*time.Second, func() bool { return r.connected() == 0 })
 	return cmp.Or(err, derr, lerr)
+}
+
+// startDuring starts Options.During; r.during ends it.
+func (r *run) startDuring(ctx context.Context) {
+	if r.o.During == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.o.During(ctx, r.tell)
+	}()
+	r.during = func() {
+		cancel()
+		<-done
+	}
 }
 
 // publish goes through the phases in which clients publish.
@@ -241,6 +265,7 @@ func (r *run) publish(ctx context.Context, c *collector, settled time.Duration) 
 		return err
 	}
 	r.enter(c, plan.PhaseWarmUp, r.now(), r.p.Phases.WarmUp)
+	r.startDuring(ctx)
 	warm := r.since + r.p.Phases.WarmUp
 	if err := r.until(ctx, warm, nil); err != nil {
 		return err

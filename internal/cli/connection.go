@@ -658,8 +658,14 @@ func (c *Connection) Close() {
 		c.stop()
 	}
 	c.children.Wait()
+	c.StopServing()
+}
+
+// StopServing ends the broker of --serve, if it runs. Way begins another one.
+func (c *Connection) StopServing() {
 	if c.serving != nil {
 		c.serving.close()
+		c.serving = nil
 	}
 }
 

@@ -122,6 +122,15 @@ func Tool() cli.Tool {
 				},
 			},
 			{
+				Name: "verify", Bit: cli.CommandVerify,
+				Summary: "test whether a broker keeps what MQTT promises over connections that break",
+				Usage:   "[OPTION]...",
+				Examples: []cli.Example{
+					{Command: "mqbench verify -h broker.lan", Text: "ten seconds of faults at each quality of service"},
+					{Command: "mqbench verify -q 2 --faults cut,refuse --seed 7 -h broker.lan", Text: "one of them again, with the same faults"},
+				},
+			},
+			{
 				Name: "play", Bit: cli.CommandPlay, MaxArgs: -1,
 				Summary: "play scripted conversations to a client or a broker",
 				Usage:   "SCRIPT... --listen ADDR | --connect ADDR",
@@ -154,6 +163,8 @@ func Tool() cli.Tool {
 				return diff(inv)
 			case cli.CommandCollect:
 				return collect(ctx, inv)
+			case cli.CommandVerify:
+				return verify(ctx, inv)
 			default:
 				return runCommand(ctx, inv)
 			}

@@ -292,6 +292,9 @@ func (c *conn) end() {
 	}
 	s.conn = nil
 	if !s.lasts {
+		if s.held != nil {
+			c.b.counts.Held++
+		}
 		for id, x := range c.b.sessions {
 			if x == s {
 				delete(c.b.sessions, id)

@@ -1,0 +1,140 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench/badbroker"
+	"github.com/mqtools/mqtools/internal/bench/plan"
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/mqtt/broker"
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+// checks are the settings of a short verification.
+func checks(t testing.TB, q packet.QoS, target *transport.Target, faults ...Fault) VerifyOptions {
+	d := &transport.Dialer{Timeout: 5 * time.Second}
+	return VerifyOptions{QoS: q, Version: packet.V5, Clients: 6, Rate: plan.Rate{Events: 600, Per: time.Second}, Size: 64, Duration: 3 * time.Second, Drain: 5 * time.Second, Seed: 7,
+		Faults: faults, Token: "test", Dial: func(ctx context.Context) (net.Conn, error) { return d.Dial(ctx, target) },
+		Run: Options{Run: result.Run{Shards: 1}, Tell: func(n result.Note) { t.Log(n.At, n.Kind, n.Text) }}}
+}
+
+func verify(t testing.TB, o VerifyOptions) *Verdict {
+	t.Helper()
+	v, err := Verify(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Leftover != nil {
+		t.Errorf("sessions are left: %v", v.Leftover)
+	}
+	t.Log(v.Text())
+	return v
+}
+
+var gentle = []Fault{Delay, Stall, Split, Cut, Refuse}
+
+func TestOurBrokerKeepsItsPromises(t *testing.T) {
+	for q := range packet.QoS(3) {
+		for _, version := range []packet.Version{packet.V311, packet.V5} {
+			t.Run(fmt.Sprintf("%v qos%d", version, q), func(t *testing.T) {
+				t.Parallel()
+				o := checks(t, q, serve(t, broker.Options{}), gentle...)
+				o.Version = version
+				v := verify(t, o)
+				if !v.OK() || v.Sent == 0 || v.Received == 0 || v.Connects <= 12 {
+					t.Errorf("%+v", v)
+				}
+				if q > 0 && v.Received != v.Sent {
+					t.Errorf("%d received of %d", v.Received, v.Sent)
+				}
+				told := 0
+				for _, n := range v.Result.Notes {
+					if n.Kind == result.NoteFault {
+						told++
+					}
+				}
+				if told < 5 || len(v.Faults) != len(gentle) {
+					t.Errorf("%d faults are noted: %v", told, v.Faults)
+				}
+			})
+		}
+	}
+}
+
+func TestABrokenBrokersSinsAreFound(t *testing.T) {
+	for name, c := range map[string]struct {
+		qos   packet.QoS
+		flaws badbroker.Flaws
+		want  string // in a violation; empty: there is none
+	}{
+		"none at QoS 0":                 {0, badbroker.Flaws{}, ""},
+		"none at QoS 1":                 {1, badbroker.Flaws{}, ""},
+		"none at QoS 2":                 {2, badbroker.Flaws{}, ""},
+		"loss at QoS 0 is allowed":      {0, badbroker.Flaws{Drop: 50}, ""},
+		"duplicates at QoS 1 as well":   {1, badbroker.Flaws{Duplicate: 50}, ""},
+		"duplicates at QoS 0":           {0, badbroker.Flaws{Duplicate: 50}, "received twice"},
+		"duplicates at QoS 2":           {2, badbroker.Flaws{Duplicate: 50}, "received twice"},
+		"loss at QoS 1":                 {1, badbroker.Flaws{Drop: 50}, "acknowledged and lost"},
+		"loss at QoS 2":                 {2, badbroker.Flaws{Drop: 50}, "acknowledged and lost"},
+		"order":                         {1, badbroker.Flaws{Reorder: 50}, "out of order"},
+		"corruption":                    {0, badbroker.Flaws{Corrupt: 50}, "not as they were sent"},
+		"forgets QoS 1 when it resumes": {1, badbroker.Flaws{Forget: true}, "acknowledged and lost"},
+		"repeats QoS 2 when it resumes": {2, badbroker.Flaws{Repeat: true}, "received twice"},
+		"reverses a session's messages": {2, badbroker.Flaws{Reverse: true}, "out of order"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, target := bad(t, c.flaws)
+			o := checks(t, c.qos, target, gentle...)
+			v := verify(t, o)
+			n := b.Counts()
+			did := n.Dropped + n.Duplicated + n.Reordered + n.Corrupted + n.Forgotten + n.Repeated + n.Reversed
+			if !strings.HasPrefix(name, "none") && did == 0 {
+				t.Fatalf("the broker did nothing wrong")
+			}
+			found := slices.ContainsFunc(v.Violations, func(s string) bool { return strings.Contains(s, c.want) })
+			if c.want == "" && !v.OK() || c.want != "" && !found {
+				t.Errorf("violations: %q, want %q", v.Violations, c.want)
+			}
+		})
+	}
+}
+
+func TestFaultsFollowFromTheSeed(t *testing.T) {
+	t.Parallel()
+	o := VerifyOptions{Seed: 1, Duration: 10 * time.Second, Faults: Faults()}
+	a := o.schedule()
+	if !slices.Equal(a, o.schedule()) {
+		t.Error("the same seed has other faults")
+	}
+	begun := map[Fault]int{}
+	for i, e := range a {
+		if e.on {
+			begun[e.fault]++
+		}
+		if i > 0 && e.at < a[i-1].at {
+			t.Errorf("%v comes behind %v", e, a[i-1])
+		}
+	}
+	for _, f := range Faults() {
+		if begun[f] == 0 {
+			t.Errorf("no %s in ten seconds", f)
+		}
+	}
+	o.Seed = 2
+	if slices.Equal(a, o.schedule()) {
+		t.Error("another seed has the same faults")
+	}
+	o.Seed, o.Faults = 1, []Fault{Cut}
+	only := o.schedule()
+	if cuts := slices.DeleteFunc(a, func(e event) bool { return e.fault != Cut }); !slices.Equal(cuts, only) {
+		t.Error("a fault depends on what others there are")
+	}
+}

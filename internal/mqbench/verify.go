@@ -1,0 +1,186 @@
+package mqbench
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench"
+	"github.com/mqtools/mqtools/internal/bench/plan"
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+// verify does "mqbench verify": the broker is judged at each QoS.
+func verify(ctx context.Context, inv *cli.Invocation) error {
+	o, err := verifyOptions(inv)
+	if err != nil {
+		return err
+	}
+	conn, err := inv.Connection()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if name := conn.Options.Username; name != nil {
+		o.Username = *name
+	}
+	o.Password = string(conn.Options.Password)
+	way, err := newWay(ctx, conn, 2*o.Clients+64)
+	if err != nil {
+		return err
+	}
+	o.Dial = way.dial
+	if slices.Contains(o.Faults, bench.Restart) {
+		if !inv.Values.IsSet("serve") {
+			return cli.Usagef("%s: only the broker of --serve can be restarted", inv.Values.Label("faults"))
+		}
+		o.Restart = func() error { return way.restart(ctx) }
+	}
+	version, err := conn.BrokerVersion(ctx)
+	if err != nil {
+		return err
+	}
+	levels := []packet.QoS{0, 1, 2}
+	if inv.Values.IsSet("qos") {
+		levels = []packet.QoS{packet.QoS(inv.Values.Int("qos"))}
+	}
+	inv.CatchSignals()
+	inv.Infof("verify on %s: %d publishers and %d subscribers, %v for each quality of service, seed %d", way.address(), o.Clients, o.Clients, o.Duration, o.Seed)
+	var failed bool
+	for _, q := range levels {
+		o.QoS = q
+		o.Run = bench.Options{Run: result.Run{Tool: cli.Version(), Shards: 1}, Tell: func(n result.Note) {
+			if n.Kind == result.NoteFault {
+				inv.Infof("%6s %s", clock(n.At), n.Text)
+			}
+		}}
+		o.Run.Header = result.Shard{Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: version}
+		v, err := bench.Verify(ctx, o)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, bench.ErrNotReached):
+			return cli.Failed(cli.ExitUnreached, err)
+		case err != nil:
+			return cli.Failed(cli.ExitFailure, err)
+		}
+		if v.Leftover != nil {
+			inv.Warnf("sessions of clients %s-%d... may be left at the broker: %v", o.Token, q, v.Leftover)
+		}
+		if err := tellVerdict(inv, v); err != nil {
+			return err
+		}
+		failed = failed || !v.OK()
+	}
+	if failed {
+		return cli.Quietly(cli.ExitLoss)
+	}
+	return nil
+}
+
+// tellVerdict writes a verdict to standard output.
+func tellVerdict(inv *cli.Invocation, v *bench.Verdict) error {
+	text := []byte(v.Text())
+	if inv.Values.Bool("json") {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return cli.Failed(cli.ExitFailure, err)
+		}
+		text = append(b, '\n')
+	}
+	if _, err := inv.Stdout.Write(text); err != nil {
+		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", err))
+	}
+	return nil
+}
+
+// verifyOptions reads what is verified, and under which faults.
+func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
+	v := inv.Values
+	var token [4]byte
+	_, _ = rand.Read(token[:]) // which does not fail
+	o = bench.VerifyOptions{Version: packet.V5, Clients: 10, Rate: plan.Rate{Events: 1000, Per: time.Second}, Duration: 10 * time.Second, Drain: 30 * time.Second,
+		Seed: uint64(time.Now().UnixNano() % 1_000_000), Token: "mqverify-" + hex.EncodeToString(token[:])}
+	if v.IsSet("clients") {
+		o.Clients = v.Int("clients")
+	}
+	if v.IsSet("rate") {
+		if o.Rate, err = rate(v, "rate"); err != nil {
+			return o, err
+		}
+	}
+	if v.IsSet("duration") {
+		o.Duration = v.Duration("duration")
+	}
+	if v.IsSet("seed") {
+		o.Seed = uint64(v.Int64("seed"))
+	}
+	switch v.String("protocol-version") {
+	case "311":
+		o.Version = packet.V311
+	case "31":
+		o.Version = packet.V31
+	}
+	if o.Size = int(v.Int64("size")); o.Size < result.HeaderSize {
+		return o, cli.Usagef("%s: %d bytes have no room for the header of %d that is checked", v.Label("size"), o.Size, result.HeaderSize)
+	}
+	for word := range strings.SplitSeq(v.String("faults"), ",") {
+		f := bench.Fault(strings.TrimSpace(word))
+		switch {
+		case f == "none" || f == "":
+		case slices.Contains(bench.Faults(), f):
+			o.Faults = append(o.Faults, f)
+		default:
+			return o, cli.Usagef("%s: %q is none of delay, stall, split, cut, refuse, restart and none", v.Label("faults"), word)
+		}
+	}
+	return o, nil
+}
+
+// way is how the proxy reaches the broker: elsewhere after a restart.
+type way struct {
+	conn  *cli.Connection
+	count int
+
+	mu      sync.RWMutex
+	targets []*transport.Target
+	dialer  *transport.Dialer
+}
+
+func newWay(ctx context.Context, conn *cli.Connection, count int) (*way, error) {
+	w := &way{conn: conn, count: count}
+	return w, w.open(ctx)
+}
+
+func (w *way) open(ctx context.Context) (err error) {
+	w.targets, w.dialer, err = w.conn.Way(ctx, w.count)
+	return err
+}
+
+func (w *way) address() string { return w.targets[0].Address() }
+
+// dial connects to the first broker.
+func (w *way) dial(ctx context.Context) (net.Conn, error) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.dialer.Dial(ctx, w.targets[0])
+}
+
+// restart ends the broker of --serve and begins another one in its place.
+func (w *way) restart(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conn.StopServing()
+	return w.open(ctx)
+}
