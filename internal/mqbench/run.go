@@ -188,7 +188,7 @@ func (r *runner) readWay() (err error) {
 	if o.Sources, err = readSources(v.Strings("source-ip")); err != nil {
 		return cli.Usagef("%s: %v", v.Label("source-ip"), err)
 	}
-	if len(o.Sources) > 0 || r.plan.Clients() > manyPorts {
+	if len(o.Sources) > 0 || r.plan != nil && r.plan.Clients() > manyPorts {
 		o.FirstPort, o.LastPort = 1024, 65535
 	}
 	return nil
