@@ -49,6 +49,7 @@ func Calibrate(ctx context.Context, o swarm.Options, length time.Duration, clien
 	defer s.close()
 	o.Targets = []*transport.Target{{Network: "tcp", Host: "127.0.0.1", Port: s.port()}}
 	o.Dialer = &transport.Dialer{Timeout: 5 * time.Second}
+	o.Buffer = sinkBuffer
 	run := func(scenario string, clients int) (*result.Result, error) {
 		p, err := plan.Parse("calibrate", fmt.Appendf(nil, scenario, length, clients), plan.Options{})
 		if err != nil {
@@ -60,7 +61,7 @@ func Calibrate(ctx context.Context, o swarm.Options, length time.Duration, clien
 		}
 		return Run(ctx, Options{Shard: shard, Swarm: o})
 	}
-	const few = 16
+	few := 2 * max(o.Loops, 2)
 	res, err := run(echoPlan, few)
 	if err != nil {
 		return c, err

@@ -54,6 +54,7 @@ func (s *sink) accept() {
 		}
 		c := nc.(*net.TCPConn)
 		_ = c.SetLinger(0) // no port of a calibration waits in TIME-WAIT
+		_, _ = c.SetReadBuffer(sinkBuffer), c.SetWriteBuffer(sinkBuffer)
 		s.mu.Lock()
 		if s.closed {
 			s.mu.Unlock()
@@ -71,6 +72,10 @@ func (s *sink) accept() {
 		})
 	}
 }
+
+// sinkBuffer bounds what is under way on a connection: a closed loop at QoS 0
+// fills all buffers before the first message counts as received.
+const sinkBuffer = 64 << 10
 
 // sinkPacket is the largest packet that a sink takes, in bytes.
 const sinkPacket = 1 << 20

@@ -424,6 +424,9 @@ func openOut(inv *cli.Invocation) (*output, error) {
 	case "":
 		return &output{}, nil
 	case "-":
+		if inv.Values.Bool("json") {
+			return nil, cli.Usagef("%s - and --json exclude each other: both write to standard output", inv.Values.Label("out"))
+		}
 		return &output{w: inv.Stdout, standard: true}, nil
 	default:
 		f, err := os.Create(path)
