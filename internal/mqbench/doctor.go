@@ -3,7 +3,6 @@ package mqbench
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"text/tabwriter"
 
 	"github.com/mqtools/mqtools/internal/bench"
@@ -57,7 +56,7 @@ func doctor(inv *cli.Invocation) error {
 	return nil
 }
 
-func writeFit(w io.Writer, n int, bound bench.Finding) {
+func writeFit(w *bytes.Buffer, n int, bound bench.Finding) {
 	if bound.Text == "" {
 		fmt.Fprintf(w, "%d clients fit, as many as one run has\n", n)
 		return
@@ -66,9 +65,9 @@ func writeFit(w io.Writer, n int, bound bench.Finding) {
 }
 
 // writeFindings writes a table, and below it what is wrong and what helps.
-func writeFindings(w io.Writer, findings []bench.Finding) {
+func writeFindings(w *bytes.Buffer, findings []bench.Finding) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "WHAT\tNEEDS\tHAS\t")
+	_, _ = fmt.Fprintln(t, "WHAT\tNEEDS\tHAS\t")
 	for _, f := range findings {
 		verdict := "ok"
 		switch {
@@ -77,9 +76,9 @@ func writeFindings(w io.Writer, findings []bench.Finding) {
 		case f.Text != "":
 			verdict = "see below"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", f.What, amount(f, f.Needs), hasAmount(f), verdict)
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", f.What, amount(f, f.Needs), hasAmount(f), verdict)
 	}
-	_ = t.Flush() // w is a buffer
+	_ = t.Flush() // w is a buffer: nothing can fail
 	for _, f := range findings {
 		if f.Text != "" {
 			fmt.Fprintf(w, "\n%s: %s\n  %s\n", f.What, f.Text, f.Fix)
