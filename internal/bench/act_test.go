@@ -220,16 +220,16 @@ groups:
 phases: {settle: 0s, warm-up: 0s, measure: 2s, drain: 10s}
 groups:
   subs: {clients: 6, subscribe: {filter: t/%i, qos: 1}}
-  open: {clients: 4, publish: {topic: t/%i, qos: 1, payload: 64, pace: {stages: [{rate: 100/s, for: 1s}]}, window: 3}}
-  closed: {clients: 2, first: 4, publish: {topic: t/%i, qos: 1, payload: 64, pace: unlimited, window: 3, messages-each: 20}}
+  open: {clients: 4, publish: {topic: t/%i, qos: 1, payload: 64, rate: 100/s, window: 3}}
+  closed: {clients: 2, first: 4, publish: {topic: t/%i, qos: 1, payload: 64, pace: unlimited, window: 3, messages-each: 5}}
 actions:
   - {at: measure+200ms, do: burst, group: open, messages: 50, times: 2, every: 300ms}
-  - {at: measure+200ms, do: burst, group: closed, messages: 50}
+  - {at: measure+200ms, do: burst, group: closed, messages: 20}
 `, func(o *outcome) {
 		o.clean()
-		o.want("open", map[string]int64{"offered": 500, "sent": 500, "acked": 500})
-		o.want("closed", map[string]int64{"offered": 140, "sent": 140, "acked": 140})
-		o.want("subs", map[string]int64{"distinct": 640})
+		o.want("open", map[string]int64{"offered": 600, "sent": 600, "acked": 600})
+		o.want("closed", map[string]int64{"offered": 50, "sent": 50, "acked": 50})
+		o.want("subs", map[string]int64{"distinct": 650})
 	}},
 	{"a burst counts as messages of a stream with an end", `
 phases: {settle: 0s, warm-up: 0s, measure: 0s, drain: 10s}

@@ -93,6 +93,9 @@ func TestABrokenBrokersSinsAreFound(t *testing.T) {
 			t.Parallel()
 			b, target := bad(t, c.flaws)
 			o := checks(t, c.qos, target, gentle...)
+			if c.flaws.Forget || c.flaws.Repeat || c.flaws.Reverse {
+				o.Duration *= 3 // these need a cut at the right moment
+			}
 			v := verify(t, o)
 			n := b.Counts()
 			did := n.Dropped + n.Duplicated + n.Reordered + n.Corrupted + n.Forgotten + n.Repeated + n.Reversed
