@@ -93,7 +93,7 @@ const (
 	Delay   Fault = "delay"   // bytes come late
 	Stall   Fault = "stall"   // nothing moves for a while
 	Split   Fault = "split"   // bytes come a few at a time
-	Cut     Fault = "cut"     // connections are reset, in the middle of packets too
+	Cut     Fault = "cut"     // connections are reset, and what is on its way is gone
 	Refuse  Fault = "refuse"  // a connection is reset, and new ones for a while
 	Restart Fault = "restart" // the broker ends, and begins anew
 )
@@ -189,11 +189,12 @@ func (o *VerifyOptions) schedule() []event {
 			case Split:
 				e.long = between(200*time.Millisecond, time.Second)
 			case Cut:
+				e.long = between(20*time.Millisecond, 120*time.Millisecond)
 				e.share = []float64{0, 0.5, 1}[r.IntN(3)] // at least one
 			}
 			all = append(all, e)
 			if at += e.long; e.long > 0 {
-				all = append(all, event{at: at, fault: f})
+				all = append(all, event{at: at, fault: f, share: e.share})
 			}
 		}
 	}
@@ -217,7 +218,7 @@ func (o *VerifyOptions) haunt(ctx context.Context, p *fault.Proxy, tell func(res
 			return
 		}
 		if text, err := o.apply(e, p); err != nil {
-			tell(result.NoteError, fmt.Sprintf("%s: %v", e.fault, err))
+			tell(result.NoteFault, fmt.Sprintf("%s failed: %v", e.fault, err))
 		} else if text != "" {
 			tell(result.NoteFault, text)
 		}
@@ -250,7 +251,14 @@ func (o *VerifyOptions) apply(e event, p *fault.Proxy) (string, error) {
 			return fmt.Sprintf("%d cut, and new connections refused for %v", p.Cut(1), long), nil
 		}
 	case Cut:
-		return fmt.Sprintf("%d connections cut", p.Cut(max(1, int(e.share*float64(p.Open()))))), nil
+		// What is held back while nothing moves is gone with the connections.
+		if e.on {
+			p.Stall(true)
+			return "", nil
+		}
+		n := p.Cut(max(1, int(e.share*float64(p.Open()))))
+		p.Stall(false)
+		return fmt.Sprintf("%d connections cut", n), nil
 	case Restart:
 		return "broker restarted", o.Restart()
 	}
@@ -274,7 +282,7 @@ type Verdict struct {
 	Connects   int64            `json:"connects"`
 	Violations []string         `json:"violations"`
 	Remarks    []string         `json:"remarks"`
-	Missing    []result.Missing `json:"missing"`
+	Missing    []result.Missing `json:"missing"` // examples
 
 	Leftover error          `json:"-"` // why sessions were left at the broker
 	Result   *result.Result `json:"-"`
@@ -285,7 +293,7 @@ func (v *Verdict) OK() bool { return len(v.Violations) == 0 }
 
 // judge finds what MQTT does not allow.
 func (o *VerifyOptions) judge(r *result.Result) *Verdict {
-	v := &Verdict{QoS: o.QoS, Result: r, Faults: map[Fault]int{}, Violations: []string{}, Remarks: []string{}}
+	v := &Verdict{QoS: o.QoS, Result: r, Faults: map[Fault]int{}, Violations: []string{}, Remarks: []string{}, Missing: []result.Missing{}}
 	sums := map[string]int64{}
 	for k, n := range r.Sum().Counters {
 		sums[k.Name] += n

@@ -54,7 +54,7 @@ var loadOptions = []Option{
 	},
 	{
 		Name: "duration", Tools: Bench, For: commandsLoad | CommandVerify | CommandCalibrate, Group: GroupLoad, Type: TypeDuration,
-		Placeholder: "DURATION", Help: "length of the measurement; unless given 30s, and what a scenario says; of verify 10s for each quality of service, of calibrate 2s for each part",
+		Placeholder: "DURATION", Help: "length of the measurement; unless given 30s, or what a scenario says, of verify 10s and of calibrate 2s for each part",
 	},
 	{
 		Name: "warm-up", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeDuration,

@@ -64,8 +64,7 @@ func (b *board) take(f *figures) {
 	}
 	b.sent = b.sent || f.count(result.Offered, result.Sent) > 0
 	b.got = b.got || f.count(result.Delivered, result.Foreign) > 0
-	// The end of a phase cuts an interval short: its rates mean little.
-	if old := b.latest; old != nil && f.length < bench.Step/4 {
+	if old := b.latest; old != nil && f.short() {
 		f.length, f.counts, f.op, f.latency, f.lag = old.length, old.counts, old.op, old.latency, old.lag
 		b.latest = f
 		return

@@ -47,6 +47,10 @@ func newFigures(st bench.Status) *figures {
 	return f
 }
 
+// short tells of an interval that the end of a phase has cut short: its rates
+// mean little.
+func (f *figures) short() bool { return f.length < bench.Step/4 }
+
 // parts are the intervals of a status, which have one time.
 func parts(st bench.Status) []*result.Interval {
 	if st.Early == nil {

@@ -32,8 +32,8 @@ type outcome struct {
 	code     int
 }
 
-// mqbench runs the tool, with variables NAME=VALUE before the words.
-func mqbench(t *testing.T, words ...string) outcome {
+// run runs mqbench, with variables NAME=VALUE before the words.
+func run(t *testing.T, words ...string) outcome {
 	t.Helper()
 	vars := map[string]string{"MQ_CONFIG": "none"}
 	for len(words) > 0 && strings.Contains(words[0], "=") && !strings.HasPrefix(words[0], "-") {
@@ -48,7 +48,7 @@ func mqbench(t *testing.T, words ...string) outcome {
 // refused runs mqbench with a command line that it refuses.
 func refused(t *testing.T, want string, words ...string) {
 	t.Helper()
-	if r := mqbench(t, words...); r.code != cli.ExitUsage || r.out != "" || !strings.HasPrefix(r.err, "mqbench: "+want) {
+	if r := run(t, words...); r.code != cli.ExitUsage || r.out != "" || !strings.HasPrefix(r.err, "mqbench: "+want) {
 		t.Errorf("mqbench %s: status %d, stdout %q, stderr %q; want 2 and %q", strings.Join(words, " "), r.code, r.out, r.err, want)
 	}
 }
@@ -62,3 +62,5 @@ func file(t *testing.T, name, text string) string {
 	}
 	return path
 }
+
+func (o outcome) parts() (out, err string, code int) { return o.out, o.err, o.code }

@@ -83,7 +83,9 @@ func (s *status) show(st bench.Status) {
 	defer s.mu.Unlock()
 	f := newFigures(st)
 	if !s.live {
-		s.inv.Infof("%s", f.line())
+		if !f.short() {
+			s.inv.Infof("%s", f.line())
+		}
 		return
 	}
 	s.board.take(f)

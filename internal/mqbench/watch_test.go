@@ -29,14 +29,6 @@ import (
 func words(s string) []string { return strings.Fields(s) }
 
 // run runs mqbench to its end.
-func run(t *testing.T, args ...string) (out, err string, code int) {
-	t.Helper()
-	var stdout, stderr bytes.Buffer
-	env := cli.Env{Args: args, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Lookup: cli.MapEnv(nil)}
-	code = cli.Run(t.Context(), env, Tool())
-	return stdout.String(), stderr.String(), code
-}
-
 const short1s = "pubsub --serve 127.0.0.1:0 --clients 4 --rate 400 -q 1 --duration 1100ms "
 
 // strictly decodes a line without a member that the type does not have.
@@ -51,7 +43,7 @@ func strictly(t *testing.T, line string, into any) {
 
 func TestJSONLines(t *testing.T) {
 	t.Parallel()
-	out, stderr, code := run(t, words(short1s+"--json --quiet")...)
+	out, stderr, code := run(t, words(short1s+"--json --quiet")...).parts()
 	if code != 0 || stderr != "" {
 		t.Fatalf("code %d, stderr %q", code, stderr)
 	}
@@ -117,7 +109,7 @@ func TestJSONHasTheErrorThatEndsTheRun(t *testing.T) {
 	}
 	addr := ln.Addr().(*net.TCPAddr)
 	ln.Close() // nobody listens there any more
-	out, _, code := run(t, "pub", "--json", "-h", "127.0.0.1", "-p", fmt.Sprint(addr.Port))
+	out, _, code := run(t, "pub", "--json", "-h", "127.0.0.1", "-p", fmt.Sprint(addr.Port)).parts()
 	var o errorObject
 	strictly(t, out, &o)
 	if code != cli.ExitUnreached || o.Type != "error" || o.ExitCode != code || !strings.Contains(o.Text, "connection refused") {
@@ -268,7 +260,7 @@ func TestRefusals(t *testing.T) {
 		{"search pub --metrics " + taken.Addr().String(), "address already in use"},
 	} {
 		args := words(c.args)
-		out, stderr, code := run(t, append(args, "-h", "127.0.0.1", "-p", fmt.Sprint(broker.Addr().(*net.TCPAddr).Port))...)
+		out, stderr, code := run(t, append(args, "-h", "127.0.0.1", "-p", fmt.Sprint(broker.Addr().(*net.TCPAddr).Port))...).parts()
 		if code != cli.ExitUsage || !strings.Contains(stderr, c.says) || out != "" {
 			t.Errorf("%s: code %d, stdout %q, stderr %q; want %q", c.args, code, out, stderr, c.says)
 		}
