@@ -393,7 +393,7 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 // of its message. old: it came by a connection that has been taken over.
 func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h result.Header, old bool) bool {
 	g := cl.g
-	outcome := result.Unknown
+	var outcome result.Outcome
 	publisher := h.Publisher
 	if g.shared != nil {
 		outcome = g.shared.Check(publisher, h.Seq)

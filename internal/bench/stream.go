@@ -70,7 +70,7 @@ func (s *stream) share(index uint32) uint32 {
 // bursts is how many messages bursts make a client send besides.
 func (s *stream) bursts(index uint32) (n int64) {
 	for _, a := range s.w.run.p.Actions {
-		if a.Do == plan.Burst && a.Group == s.Publish.Group && s.Number == 0 && int64(index) < int64(a.Clients) {
+		if a.Do == plan.Burst && a.Group == s.g.Group && s.Number == 0 && int64(index) < int64(a.Clients) {
 			n += int64(a.Times) * int64(a.Messages)
 		}
 	}

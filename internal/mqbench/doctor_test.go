@@ -13,14 +13,14 @@ import (
 
 func TestDoctor(t *testing.T) {
 	t.Parallel()
-	r := run(t, "doctor", "conn", "--clients", "10", "-h", "broker.lan")
+	r := mqbench(t, "doctor", "conn", "--clients", "10", "-h", "broker.lan")
 	if r.code != 0 || r.err != "" || !regexp.MustCompile(`(?m)^open files +42 +\S+ +ok$`).MatchString(r.out) || strings.Contains(r.out, "listen queue") {
 		t.Errorf("of what fits: status %d, stderr %q, stdout\n%s", r.code, r.err, r.out)
 	}
-	if r := run(t, "doctor", "conn", "--clients", "10", "-h", "127.0.0.1"); r.code != 0 || !strings.Contains(r.out, "listen queue") {
+	if r := mqbench(t, "doctor", "conn", "--clients", "10", "-h", "127.0.0.1"); r.code != 0 || !strings.Contains(r.out, "listen queue") {
 		t.Errorf("of a broker on this machine: status %d, stdout\n%s", r.code, r.out)
 	}
-	if r := run(t, "doctor"); r.code != 0 || r.err != "" || !regexp.MustCompile(`^\d+ clients fit`).MatchString(r.out) {
+	if r := mqbench(t, "doctor"); r.code != 0 || r.err != "" || !regexp.MustCompile(`^\d+ clients fit`).MatchString(r.out) {
 		t.Errorf("without a plan: status %d, stderr %q, stdout %q", r.code, r.err, r.out)
 	}
 }
@@ -34,7 +34,7 @@ func TestWhatDoesNotFit(t *testing.T) {
 		t.Skip("this machine has no bound of files that a plan could exceed")
 	}
 	plan := []string{"conn", "--clients", "12000000", "-p", "1"}
-	r := run(t, append([]string{"doctor"}, plan...)...)
+	r := mqbench(t, append([]string{"doctor"}, plan...)...)
 	if r.code != 1 || r.err != "" || !strings.Contains(r.out, "\nopen files: 12000032 open files are needed in a process, and") || !strings.Contains(r.out, "  divide the run with --procs ") {
 		t.Errorf("doctor: status %d, stderr %q, stdout\n%s", r.code, r.err, r.out)
 	}

@@ -62,7 +62,7 @@ func TestManifest(t *testing.T) {
 		}
 	}
 	before := time.Now()
-	r := run(t, "MQ_HOST=broker.lan", "MQ_OUT=/tmp/x", "k8s", filepath.Join(dir, "feed.yaml"), "--shards", "5", "--load", "2", "--namespace", "bench", "--name", "load", "--secret", "login")
+	r := mqbench(t, "MQ_HOST=broker.lan", "MQ_OUT=/tmp/x", "k8s", filepath.Join(dir, "feed.yaml"), "--shards", "5", "--load", "2", "--namespace", "bench", "--name", "load", "--secret", "login")
 	if r.code != 0 || r.err != "" {
 		t.Fatalf("%+v", r)
 	}
@@ -115,7 +115,7 @@ func TestManifest(t *testing.T) {
 
 func TestManifestOfAPreset(t *testing.T) {
 	t.Parallel()
-	r := run(t, "k8s", "oms/p2p-1K-1K-1K-1K", "-L", "mqtts://broker.lan", "--insecure")
+	r := mqbench(t, "k8s", "oms/p2p-1K-1K-1K-1K", "-L", "mqtts://broker.lan", "--insecure")
 	docs := manifest(t, r.out)
 	if r.code != 0 || len(docs) != 1 {
 		t.Fatalf("%+v", r)
@@ -124,7 +124,7 @@ func TestManifestOfAPreset(t *testing.T) {
 	if got := strings.Join(args[:4], " "); got != "run oms/p2p-1K-1K-1K-1K --url=mqtts://broker.lan --insecure" {
 		t.Errorf("the pods run %q", args)
 	}
-	if r := run(t, "k8s", "pub", "--clients", "3"); r.code != 0 || !strings.Contains(r.out, "- pub\n") || !strings.Contains(r.err, "the broker's address is that of each pod itself") {
+	if r := mqbench(t, "k8s", "pub", "--clients", "3"); r.code != 0 || !strings.Contains(r.out, "- pub\n") || !strings.Contains(r.err, "the broker's address is that of each pod itself") {
 		t.Errorf("of a short form: %+v", r)
 	}
 }
@@ -132,7 +132,7 @@ func TestManifestOfAPreset(t *testing.T) {
 // What has passwords is a Secret.
 func TestManifestWithCredentials(t *testing.T) {
 	t.Parallel()
-	r := run(t, "k8s", file(t, "login.yaml", "groups: {g: {clients: 4, username: u, password: p-%i}}\n"), "-h", "broker.lan")
+	r := mqbench(t, "k8s", file(t, "login.yaml", "groups: {g: {clients: 4, username: u, password: p-%i}}\n"), "-h", "broker.lan")
 	docs := manifest(t, r.out)
 	if r.code != 0 || docs["Secret"] == nil || docs["ConfigMap"] != nil {
 		t.Fatalf("%+v", r)
@@ -157,7 +157,7 @@ func TestManifestRefuses(t *testing.T) {
 	refused(t, `--image: "a b" is no image`, "k8s", "conn", "--image", "a b")
 	refused(t, "--out has no effect on k8s", "k8s", "conn", "--out", "x")
 	outside := file(t, "f.yaml", "groups: {pubs: {clients: 5, publish: {topic: t, payload: {lines: /etc/hostname}, rate: 1/s}}}\n")
-	if r := run(t, "k8s", outside); r.code != 2 || !strings.Contains(r.err, "a file for the pods must be beside the scenario or below") {
+	if r := mqbench(t, "k8s", outside); r.code != 2 || !strings.Contains(r.err, "a file for the pods must be beside the scenario or below") {
 		t.Errorf("%+v", r)
 	}
 }

@@ -32,8 +32,8 @@ type outcome struct {
 	code     int
 }
 
-// run runs mqbench, with variables NAME=VALUE before the words.
-func run(t *testing.T, words ...string) outcome {
+// mqbench runs the tool, with variables NAME=VALUE before the words.
+func mqbench(t *testing.T, words ...string) outcome {
 	t.Helper()
 	vars := map[string]string{"MQ_CONFIG": "none"}
 	for len(words) > 0 && strings.Contains(words[0], "=") && !strings.HasPrefix(words[0], "-") {
@@ -48,7 +48,7 @@ func run(t *testing.T, words ...string) outcome {
 // refused runs mqbench with a command line that it refuses.
 func refused(t *testing.T, want string, words ...string) {
 	t.Helper()
-	if r := run(t, words...); r.code != cli.ExitUsage || r.out != "" || !strings.HasPrefix(r.err, "mqbench: "+want) {
+	if r := mqbench(t, words...); r.code != cli.ExitUsage || r.out != "" || !strings.HasPrefix(r.err, "mqbench: "+want) {
 		t.Errorf("mqbench %s: status %d, stdout %q, stderr %q; want 2 and %q", strings.Join(words, " "), r.code, r.out, r.err, want)
 	}
 }

@@ -64,7 +64,7 @@ func TestProcessesDoTheWholePlan(t *testing.T) {
 	t.Parallel()
 	at := startBroker(t, broker.Options{})
 	out := filepath.Join(t.TempDir(), "run.jsonl")
-	r := run(t, append([]string{"run", file(t, "counted.yaml", counted), "--procs", "3", "--out", out, "--fail-on", "loss>0"}, at...)...)
+	r := mqbench(t, append([]string{"run", file(t, "counted.yaml", counted), "--procs", "3", "--out", out, "--fail-on", "loss>0"}, at...)...)
 	if r.code != 0 || !strings.Contains(r.out, "3 of 3 shards") || !strings.Contains(r.err, "12/12 up") {
 		t.Fatalf("status %d, stderr %q, stdout\n%s", r.code, r.err, r.out)
 	}
@@ -149,7 +149,7 @@ func TestFailureOfAProcess(t *testing.T) {
 	}
 	_, port, _ := net.SplitHostPort(ln.Addr().String())
 	_ = ln.Close()
-	r := run(t, "conn", "--clients", "4", "--procs", "2", "-h", "127.0.0.1", "-p", port)
+	r := mqbench(t, "conn", "--clients", "4", "--procs", "2", "-h", "127.0.0.1", "-p", port)
 	if r.code != cli.ExitUnreached || r.out != "" || !strings.Contains(r.err, "mqbench: the process of shard ") || !strings.Contains(r.err, "connection refused") {
 		t.Errorf("status %d, stdout %q, stderr %q", r.code, r.out, r.err)
 	}

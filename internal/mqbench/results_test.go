@@ -78,18 +78,18 @@ func TestMergeIsExact(t *testing.T) {
 	t.Parallel()
 	dir, files, all := shards(t)
 	out := filepath.Join(dir, "run.jsonl")
-	if r := run(t, "merge", files[2], files[0], files[1], "--out", out); r != (outcome{}) {
+	if r := mqbench(t, "merge", files[2], files[0], files[1], "--out", out); r != (outcome{}) {
 		t.Fatalf("%+v", r)
 	}
 	same(t, out, all)
-	if r := run(t, "report", out, "--fail-on", "loss>0", "--strict"); r.code != 0 || !strings.Contains(r.out, "3 of 3 shards") {
+	if r := mqbench(t, "report", out, "--fail-on", "loss>0", "--strict"); r.code != 0 || !strings.Contains(r.out, "3 of 3 shards") {
 		t.Errorf("report: status %d, stderr %q, stdout\n%s", r.code, r.err, r.out)
 	}
-	one, three := run(t, "report", out, "-F", "json"), run(t, append([]string{"report", "-F", "json"}, files...)...)
+	one, three := mqbench(t, "report", out, "-F", "json"), mqbench(t, append([]string{"report", "-F", "json"}, files...)...)
 	if one != three || one.out == "" {
 		t.Error("the report of the merged file is not that of its parts")
 	}
-	if r := run(t, "report", out, "--fail-on", "p99>1ms"); r.code != 4 {
+	if r := mqbench(t, "report", out, "--fail-on", "p99>1ms"); r.code != 4 {
 		t.Errorf("a threshold that is missed: status %d", r.code)
 	}
 }
@@ -98,7 +98,7 @@ func TestMergeTellsWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	dir, files, _ := shards(t)
 	out := filepath.Join(dir, "run.jsonl")
-	r := run(t, "merge", files[0], files[2], "--out", out)
+	r := mqbench(t, "merge", files[0], files[2], "--out", out)
 	if r.code != 1 || r.err != "mqbench: warning: no result of shard 1\n" {
 		t.Errorf("%+v", r)
 	}
@@ -129,7 +129,7 @@ func TestMergeRefuses(t *testing.T) {
 func TestDiff(t *testing.T) {
 	t.Parallel()
 	_, files, _ := shards(t)
-	if r := run(t, "diff", files[0], files[0], "--gate", "p50=+1%"); r.code != 0 || !strings.Contains(r.out, "ok p50=+1%") {
+	if r := mqbench(t, "diff", files[0], files[0], "--gate", "p50=+1%"); r.code != 0 || !strings.Contains(r.out, "ok p50=+1%") {
 		t.Errorf("%+v", r)
 	}
 	refused(t, "diff: two result files are wanted", "diff", files[0])
@@ -161,12 +161,12 @@ func TestCollect(t *testing.T) {
 		}
 	}
 	out := filepath.Join(t.TempDir(), "run.jsonl")
-	if r := run(t, "collect", dir, "--out", out); r.code != 0 || !strings.HasPrefix(r.err, "mqbench: warning: left out: "+dir+"/torn.log:1: ") {
+	if r := mqbench(t, "collect", dir, "--out", out); r.code != 0 || !strings.HasPrefix(r.err, "mqbench: warning: left out: "+dir+"/torn.log:1: ") {
 		t.Errorf("%+v", r)
 	}
 	same(t, out, all)
 	text, all := logs(t)
-	if r := run(t, "collect", file(t, "pods.log", text), "--out", out); r != (outcome{}) {
+	if r := mqbench(t, "collect", file(t, "pods.log", text), "--out", out); r != (outcome{}) {
 		t.Errorf("%+v", r)
 	}
 	same(t, out, all)
@@ -196,20 +196,20 @@ func TestCollectFromAJob(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run.jsonl")
 	kubectl(t, `[ "$*" = "logs --selector=job-name=load --tail=-1 --max-log-requests=4096 --namespace=bench" ] || { echo "words: $*" >&2; exit 9; }
 cat `+path+"\n")
-	if r := run(t, "collect", "k8s", "job/load", "--namespace", "bench", "--out", out); r != (outcome{}) {
+	if r := mqbench(t, "collect", "k8s", "job/load", "--namespace", "bench", "--out", out); r != (outcome{}) {
 		t.Fatalf("%+v", r)
 	}
 	same(t, out, all)
 	kubectl(t, "echo 'error: no such job' >&2; exit 1\n")
-	if r := run(t, "collect", "k8s", "load", "--out", out); r.code != 1 || r.err != "mqbench: kubectl: error: no such job\n" {
+	if r := mqbench(t, "collect", "k8s", "load", "--out", out); r.code != 1 || r.err != "mqbench: kubectl: error: no such job\n" {
 		t.Errorf("%+v", r)
 	}
 	kubectl(t, "echo starting\n")
-	if r := run(t, "collect", "k8s", "load", "--out", out); r.code != 1 || !strings.Contains(r.err, "logs of job/load: no result in it") || !strings.Contains(r.err, "kubectl wait") {
+	if r := mqbench(t, "collect", "k8s", "load", "--out", out); r.code != 1 || !strings.Contains(r.err, "logs of job/load: no result in it") || !strings.Contains(r.err, "kubectl wait") {
 		t.Errorf("%+v", r)
 	}
 	t.Setenv("PATH", t.TempDir())
-	if r := run(t, "collect", "k8s", "load", "--out", out); r.code != 1 || !strings.Contains(r.err, "kubectl is not to be found") {
+	if r := mqbench(t, "collect", "k8s", "load", "--out", out); r.code != 1 || !strings.Contains(r.err, "kubectl is not to be found") {
 		t.Errorf("%+v", r)
 	}
 }

@@ -23,7 +23,7 @@ import (
 func TestSearchEndToEnd(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "steps.jsonl")
-	out, stderr, code := run(t, append(words("search pubsub --serve 127.0.0.1:0 --clients 4 --rate 100 --duration 500ms --warm-up 100ms --slo rate.sent<350 --precision 0.3 --format json --out"), file)...).parts()
+	out, stderr, code := mqbench(t, append(words("search pubsub --serve 127.0.0.1:0 --clients 4 --rate 100 --duration 500ms --warm-up 100ms --slo rate.sent<350 --precision 0.3 --format json --out"), file)...).parts()
 	var s report.Search
 	if err := json.Unmarshal([]byte(out), &s); err != nil {
 		t.Fatalf("%v: stdout %q, stderr %q", err, out, stderr)
@@ -105,7 +105,7 @@ func TestAnswerOfASearch(t *testing.T) {
 
 func TestSearchOfABrokerThatIsNotThere(t *testing.T) {
 	t.Parallel()
-	out, stderr, code := run(t, words("search pub -h 127.0.0.1 -p 1")...).parts()
+	out, stderr, code := mqbench(t, words("search pub -h 127.0.0.1 -p 1")...).parts()
 	if code != cli.ExitUnreached || out != "" || !strings.Contains(stderr, "connection refused") {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out, stderr)
 	}

@@ -112,7 +112,7 @@ func (s *status) draw() {
 		b.WriteString(line + "\r\n")
 	}
 	b.WriteString(wrap)
-	fmt.Fprint(s.inv.Stderr, b.String())
+	_, _ = fmt.Fprint(s.inv.Stderr, b.String())
 }
 
 // The sequences of ECMA-48 and of DEC's terminals that the block needs.
@@ -141,7 +141,7 @@ func (s *status) clear() {
 		return
 	}
 	width, _ := s.size()
-	fmt.Fprint(s.inv.Stderr, s.away(width))
+	_, _ = fmt.Fprint(s.inv.Stderr, s.away(width))
 	s.drawn = s.drawn[:0]
 }
 

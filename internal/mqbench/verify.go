@@ -27,6 +27,9 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 	if err != nil {
 		return err
 	}
+	if slices.Contains(o.Faults, bench.Restart) && !inv.Values.IsSet("serve") {
+		return cli.Usagef("%s: only the broker of --serve can be restarted", inv.Values.Label("faults"))
+	}
 	conn, err := inv.Connection()
 	if err != nil {
 		return err
@@ -41,12 +44,7 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	o.Dial = way.dial
-	if slices.Contains(o.Faults, bench.Restart) {
-		if !inv.Values.IsSet("serve") {
-			return cli.Usagef("%s: only the broker of --serve can be restarted", inv.Values.Label("faults"))
-		}
-		o.Restart = func() error { return way.restart(ctx) }
-	}
+	o.Restart = func() error { return way.restart(ctx) }
 	version, err := conn.BrokerVersion(ctx)
 	if err != nil {
 		return err

@@ -43,7 +43,7 @@ func strictly(t *testing.T, line string, into any) {
 
 func TestJSONLines(t *testing.T) {
 	t.Parallel()
-	out, stderr, code := run(t, words(short1s+"--json --quiet")...).parts()
+	out, stderr, code := mqbench(t, words(short1s+"--json --quiet")...).parts()
 	if code != 0 || stderr != "" {
 		t.Fatalf("code %d, stderr %q", code, stderr)
 	}
@@ -109,7 +109,7 @@ func TestJSONHasTheErrorThatEndsTheRun(t *testing.T) {
 	}
 	addr := ln.Addr().(*net.TCPAddr)
 	ln.Close() // nobody listens there any more
-	out, _, code := run(t, "pub", "--json", "-h", "127.0.0.1", "-p", fmt.Sprint(addr.Port)).parts()
+	out, _, code := mqbench(t, "pub", "--json", "-h", "127.0.0.1", "-p", fmt.Sprint(addr.Port)).parts()
 	var o errorObject
 	strictly(t, out, &o)
 	if code != cli.ExitUnreached || o.Type != "error" || o.ExitCode != code || !strings.Contains(o.Text, "connection refused") {
@@ -260,7 +260,7 @@ func TestRefusals(t *testing.T) {
 		{"search pub --metrics " + taken.Addr().String(), "address already in use"},
 	} {
 		args := words(c.args)
-		out, stderr, code := run(t, append(args, "-h", "127.0.0.1", "-p", fmt.Sprint(broker.Addr().(*net.TCPAddr).Port))...).parts()
+		out, stderr, code := mqbench(t, append(args, "-h", "127.0.0.1", "-p", fmt.Sprint(broker.Addr().(*net.TCPAddr).Port))...).parts()
 		if code != cli.ExitUsage || !strings.Contains(stderr, c.says) || out != "" {
 			t.Errorf("%s: code %d, stdout %q, stderr %q; want %q", c.args, code, out, stderr, c.says)
 		}

@@ -335,10 +335,10 @@ func (c *conn) handle(f packet.Frame) bool {
 		if p.Parse(f, v) != nil {
 			return false
 		}
-		switch {
-		case p.QoS == 1:
+		switch p.QoS {
+		case 1:
 			c.send(&packet.Ack{Type: packet.PUBACK, PacketID: p.PacketID})
-		case p.QoS == 2:
+		case 2:
 			c.send(&packet.Ack{Type: packet.PUBREC, PacketID: p.PacketID})
 			if s.in[p.PacketID] {
 				return true
@@ -529,24 +529,24 @@ func (s *session) accept(b *Broker, m *message) {
 	case due(f.Corrupt):
 		b.counts.Corrupted++
 		m.payload[len(m.payload)-1] ^= 1
-		s.put(b, m)
+		s.put(m)
 		return // not one behind which a message that is held is out of order
 	case due(f.Reorder) && s.held == nil:
 		s.held = m
 		return
 	case due(f.Duplicate):
 		b.counts.Duplicated++
-		s.put(b, m)
+		s.put(m)
 	}
-	s.put(b, m)
+	s.put(m)
 	if s.held != nil {
 		b.counts.Reordered++
-		s.put(b, s.held)
+		s.put(s.held)
 		s.held = nil
 	}
 }
 
-func (s *session) put(b *Broker, m *message) {
+func (s *session) put(m *message) {
 	o := &outgoing{message: *m}
 	if m.qos == 0 {
 		if s.conn != nil {
