@@ -370,8 +370,11 @@ func (t *text) generator(s *Summary) {
 	for _, shard := range s.Result.Shards[:min(1, len(s.Result.Shards))] {
 		c := shard.Calibration
 		if c.Messages > 0 {
-			t.wrap(" ", "", fmt.Sprintf("its own ceiling here: messages/s %s at QoS 0, %s at QoS 1; %s connects/s; median latency %s",
-				number(c.Messages), number(c.Acked), number(c.Connects), duration(c.Floor)), 2)
+			acked := ""
+			if c.Acked > 0 {
+				acked = fmt.Sprintf(" (%s at QoS 1)", number(c.Acked))
+			}
+			t.wrap(" ", "", fmt.Sprintf("its own ceiling here: %s messages/s%s, %s connects/s, median latency %s", number(c.Messages), acked, number(c.Connects), duration(c.Floor)), 2)
 		}
 	}
 	var machines []string
