@@ -172,7 +172,8 @@ groups:
   flies: {clients: 5, churn: {lifetime: 200ms, pause: 50ms, end: disconnect}}
 `, func(o *outcome) {
 		got := o.counted("flies")
-		if got["connects"] < 10 || got["connects"] > 25 || got["attempts"]-got["connects"] > 5 || got["losses"] != 0 || len(o.Errors()) > 0 {
+		most := 5 * (2 + int64(o.Whole/(250*time.Millisecond)))
+		if got["connects"] < 10 || got["connects"] > most || got["attempts"]-got["connects"] > 5 || got["losses"] != 0 || len(o.Errors()) > 0 {
 			o.Errorf("%v", got)
 		}
 	}},

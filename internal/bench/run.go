@@ -287,8 +287,11 @@ func (r *run) publishingAt() (at time.Duration, fixed bool) {
 		return swarm.Never, false
 	}
 	ph := &r.p.Phases
-	return ph.Connect.At(uint64(r.p.Clients())) + ph.ConnectTimeout + ph.Settle, true
+	return ph.Connect.At(uint64(r.p.Clients())) + min(ph.ConnectTimeout, readyTime) + ph.Settle, true
 }
+
+// readyTime is how long the last clients of a shard may take to be ready.
+const readyTime = 5 * time.Second
 
 // awaitReady waits for all clients that connect at the start to be connected and
 // subscribed, or to have failed.

@@ -17,7 +17,7 @@ import (
 // divided has pairs, a fan-in and a fan-out, with a number of messages each.
 const divided = `
 name: divided
-phases: {connect: {rate: 1000/s, timeout: 3s}, settle: 100ms, measure: 0s, drain: 20s}
+phases: {connect: {rate: 1000/s, timeout: 3s}, settle: 100ms, measure: 0s, drain: 6s}
 groups:
   subs: {clients: 10, subscribe: {filter: pair/%i, qos: 1}}
   pubs: {clients: 10, publish: {topic: pair/%i, qos: 1, payload: 32, rate: 200/s, messages: 101}}
