@@ -83,7 +83,7 @@ func (j *job) read() error {
 	}
 	r := &runner{inv: inv, procs: 1}
 	var err error
-	if r.plan, err = readPlan(inv, inv.Args, j.keepFiles); err != nil {
+	if r.plan, err = readPlan(inv, inv.Args, nil, j.keepFiles); err != nil {
 		return err
 	}
 	if j.plan = r.plan; j.size > maxFiles {

@@ -22,14 +22,22 @@ var shortForms = map[string]func(plan.Short, plan.Options) (*plan.Plan, error){
 // ofShortForms are the options that have no effect on a preset or a scenario,
 // which say all that themselves.
 var ofShortForms = [...]string{"clients", "subscribers", "topic", "filter", "qos", "retain", "size", "message", "rate", "interval", "limit",
-	"max-inflight", "connect-rate", "id", "first", "disable-clean-session", "session-expiry-interval", "keepalive", "username"}
+	"max-inflight", "connect-rate", "id", "first", "disable-clean-session", "session-expiry-interval", "keepalive"}
 
 // readPlan makes the plan of a command line: of a short form, or of the preset
-// or scenario that is named.
-func readPlan(inv *cli.Invocation, words []string, change func(*plan.Options)) (*plan.Plan, error) {
+// or scenario that is named. The user and the password are those of conn, unless
+// it is nil.
+func readPlan(inv *cli.Invocation, words []string, conn *cli.Connection, change func(*plan.Options)) (*plan.Plan, error) {
 	o, err := planOptions(inv)
 	if err != nil {
 		return nil, err
+	}
+	if conn != nil {
+		o.Username = conn.Options.Username
+		if p := conn.Options.Password; p != nil {
+			text := string(p)
+			o.Password = &text
+		}
 	}
 	if change != nil {
 		change(&o)
@@ -151,7 +159,7 @@ func short(inv *cli.Invocation) (s plan.Short, err error) {
 		Topics: v.Strings("topic"), Filters: v.Strings("filter"), QoS: packet.QoS(v.Int("qos")), Retain: v.Bool("retain"),
 		Payload: v.String("message"), Interval: v.Duration("interval"), Window: v.Int("max-inflight"), Limit: uint64(v.Int64("limit")),
 		WarmUp: v.Duration("warm-up"), Duration: v.Duration("duration"),
-		ClientID: v.String("id"), First: uint64(v.Int64("first")), Username: v.String("username"),
+		ClientID: v.String("id"), First: uint64(v.Int64("first")),
 		Persistent: v.Bool("disable-clean-session"), SessionExpiry: v.Duration("session-expiry-interval"),
 	}
 	if size := int(v.Int64("size")); s.Payload == "" {

@@ -159,7 +159,10 @@ func (r *runner) read(ctx context.Context) error {
 func (r *runner) readUse() (err error) {
 	inv, v := r.inv, r.inv.Values
 	r.procs = v.Int("procs")
-	if r.plan, err = readPlan(inv, inv.Args, r.change); err != nil {
+	if r.conn, err = inv.Connection(); err != nil {
+		return err
+	}
+	if r.plan, err = readPlan(inv, inv.Args, r.conn, r.change); err != nil {
 		return err
 	}
 	if r.shard, r.indexed, err = readShard(inv, r.plan); err != nil {
@@ -171,8 +174,10 @@ func (r *runner) readUse() (err error) {
 // readWay reads where the connections lead and where they come from.
 func (r *runner) readWay() (err error) {
 	inv, v := r.inv, r.inv.Values
-	if r.conn, err = inv.Connection(); err != nil {
-		return err
+	if r.conn == nil { // without a plan
+		if r.conn, err = inv.Connection(); err != nil {
+			return err
+		}
 	}
 	o := &r.opts.Swarm
 	if r.plan != nil && !v.IsSet("url") && !v.IsSet("host") && !v.IsSet("serve") {

@@ -193,7 +193,9 @@ func (d *draft) finish(o Options) (*Plan, error) {
 			return nil, flawf(nil, "the load of %g is not from 0.000000001 to 1000000000", o.Load)
 		}
 	}
-	d.override(o)
+	if err := d.override(o); err != nil {
+		return nil, err
+	}
 	if err := d.scale(o.Scale); err != nil {
 		return nil, err
 	}
@@ -214,8 +216,11 @@ func (d *draft) finish(o Options) (*Plan, error) {
 	return p, nil
 }
 
-func (d *draft) override(o Options) {
+func (d *draft) override(o Options) error {
 	p := d.plan
+	if err := d.login(o.Username, o.Password); err != nil {
+		return err
+	}
 	if o.Seed != nil {
 		p.Seed = *o.Seed
 	}
@@ -233,6 +238,28 @@ func (d *draft) override(o Options) {
 			g.Version = o.Version
 		}
 	}
+	return nil
+}
+
+// login gives the groups without credentials a user name and a password.
+func (d *draft) login(username, password *string) error {
+	for _, g := range d.plan.Groups {
+		if g.Username != nil || g.Password != nil || g.Credentials != nil {
+			continue
+		}
+		var err error
+		if username != nil {
+			if g.Username, err = parseTemplate(*username); err != nil {
+				return flawf(g, "user name %q %v", *username, err)
+			}
+		}
+		if password != nil {
+			if g.Password, err = parseTemplate(strings.ReplaceAll(*password, "%", "%%")); err != nil {
+				return flawf(g, "the password cannot be used")
+			}
+		}
+	}
+	return nil
 }
 
 // scale multiplies the numbers of clients.

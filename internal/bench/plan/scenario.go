@@ -30,8 +30,11 @@ type Options struct {
 	Seed    *uint64
 	Brokers []string       // in place of those of the plan
 	Version packet.Version // of all groups; 0: as the plan says
-	WarmUp  *time.Duration
-	Measure *time.Duration
+	// Username, a template, and Password, a text as it is, are those of the groups
+	// that have no credentials of their own; nil: none.
+	Username, Password *string
+	WarmUp             *time.Duration
+	Measure            *time.Duration
 	// ReadFile reads the files that a scenario names; nil is os.ReadFile, with
 	// relative names looked up beside the scenario.
 	ReadFile func(name string) ([]byte, error)
