@@ -269,8 +269,29 @@ func TestWhatClientsDo(t *testing.T) {
 		for _, s := range scenarios {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
+				// The scenarios are about some tenths of a second, for which a busy
+				// machine may leave a process alone. What fails three times is wrong.
+				for n := 1; n < 3; n++ {
+					o := play(t, s.yaml, e, serve(t, broker.Options{}))
+					trial := &trial{TB: t}
+					o.TB = trial
+					if s.check(o); !trial.failed {
+						return
+					}
+				}
 				s.check(play(t, s.yaml, e, serve(t, broker.Options{})))
 			})
 		}
 	})
+}
+
+// trial is a test whose failures only tell to try again.
+type trial struct {
+	testing.TB
+	failed bool
+}
+
+func (t *trial) Errorf(format string, args ...any) {
+	t.failed = true
+	t.Logf("trying again: "+format, args...)
 }
