@@ -180,7 +180,7 @@ func writeMerged(inv *cli.Invocation, all []saved) error {
 	}
 	absent := false
 	for _, m := range merged {
-		if err := result.Write(out.w, m); err != nil {
+		if err := result.Write(out.writer(), m); err != nil {
 			_ = out.Close()
 			return cli.Failed(cli.ExitFailure, err)
 		}
@@ -190,7 +190,7 @@ func writeMerged(inv *cli.Invocation, all []saved) error {
 		}
 	}
 	if err := out.Close(); err != nil {
-		return cli.Failed(cli.ExitFailure, err)
+		return err
 	}
 	if absent {
 		return cli.Quietly(cli.ExitFailure)

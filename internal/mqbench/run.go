@@ -2,6 +2,7 @@ package mqbench
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,7 +77,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 		if r.procs > 1 {
 			once = r.onceCrew
 		}
-		res, err := once(ctx, n, out.w)
+		res, err := once(ctx, n, out.writer())
 		if res == nil {
 			return r.tellError(ctx, r.failed(ctx, err))
 		}
@@ -101,10 +102,11 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 			break
 		}
 	}
-	if err := out.Close(); err != nil {
-		return cli.Failed(cli.ExitFailure, err)
-	}
+	err = out.Close()
 	r.hold(ctx)
+	if err != nil {
+		return r.tellError(ctx, err)
+	}
 	if last != nil {
 		return last
 	}
@@ -421,7 +423,24 @@ func commandLine(inv *cli.Invocation) []string {
 type output struct {
 	f        *os.File // nil: no file
 	w        io.Writer
-	standard bool // w is standard output: the result is all that is written there
+	standard bool  // w is standard output: the result is all that is written there
+	failed   error // the first of writing
+}
+
+// writer is where to write the result; nil for nowhere.
+func (o *output) writer() io.Writer {
+	if o.w == nil {
+		return nil
+	}
+	return o
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.w.Write(b)
+	if o.failed == nil {
+		o.failed = err
+	}
+	return n, err
 }
 
 func openOut(inv *cli.Invocation) (*output, error) {
@@ -442,12 +461,16 @@ func openOut(inv *cli.Invocation) (*output, error) {
 	}
 }
 
-// Close tells whether all went to the disk.
+// Close ends the result. The error says that not all of it is there.
 func (o *output) Close() error {
-	if o.f == nil {
-		return nil
+	var err error
+	if o.f != nil {
+		err = o.f.Close()
 	}
-	return o.f.Close()
+	if err = cmp.Or(o.failed, err); err != nil {
+		return cli.Failed(cli.ExitFailure, fmt.Errorf("the result is not whole: %w", err))
+	}
+	return nil
 }
 
 // watch ends this process when nobody reads its result any more: it may be a

@@ -63,8 +63,8 @@ func searchCommand(ctx context.Context, inv *cli.Invocation) error {
 	inv.CatchSignals()
 	s.doc = report.Search{Format: 1, Tool: cli.Version(), Plan: s.plan.Name, SLO: inv.Values.String("slo"), Precision: search.Precision, Steps: []report.Step{}}
 	found, err := search.Run(func(load float64) (bench.Outcome, error) { return s.step(ctx, load) })
-	if cerr := s.out.Close(); err == nil && cerr != nil {
-		err = cli.Failed(cli.ExitFailure, cerr)
+	if cerr := s.out.Close(); err == nil {
+		err = cerr
 	}
 	if err != nil && len(s.doc.Steps) == 0 {
 		return err
@@ -137,7 +137,7 @@ func (s *searcher) step(ctx context.Context, load float64) (bench.Outcome, error
 		return 0, cli.Usagef("%v", err)
 	}
 	s.inv.Infof("step %d: load %s", s.runs+1, strconv.FormatFloat(load, 'g', 4, 64))
-	res, err := s.once(ctx, s.runs, s.out.w)
+	res, err := s.once(ctx, s.runs, s.out.writer())
 	s.runs++
 	if res == nil || ctx.Err() != nil || errors.Is(err, bench.ErrNotReached) {
 		return 0, s.failed(ctx, err)

@@ -1,0 +1,26 @@
+package mqbench
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// A disk that is full costs the result, not the run, and the status tells it.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	const full = "/dev/full"
+	if _, err := os.Stat(full); err != nil {
+		t.Skip("there is no " + full)
+	}
+	got := mqbench(t, words(short1s+"--quiet --out "+full)...)
+	if got.code != 1 || !strings.Contains(got.err, "the result is not whole: write "+full+": no space left on device") {
+		t.Errorf("%d %q", got.code, got.err)
+	}
+	if !strings.Contains(got.out, "Latency") {
+		t.Errorf("the report is missing:\n%s", got.out)
+	}
+	if got := mqbench(t, words(short1s+"--json --quiet --out "+full)...); got.code != 1 || !strings.Contains(got.out, `"type":"error","text":"the result is not whole`) {
+		t.Errorf("--json: %d\n%s", got.code, got.out)
+	}
+}
