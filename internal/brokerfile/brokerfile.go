@@ -92,7 +92,8 @@ func (f *File) Reload(b *broker.Broker) error {
 		if username == "" {
 			return r.anonymous
 		}
-		return same(old.users[username], r.users[username])
+		keys, had := old.users[username]
+		return !had || same(keys, r.users[username]) // others came by a certificate
 	})
 	return nil
 }

@@ -2,6 +2,7 @@ package brokerfile
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -175,6 +176,14 @@ func TestReloadEndsWhatIsNoLongerAllowed(t *testing.T) {
 	if err := f.Apply(&o); err != nil {
 		t.Fatal(err)
 	}
+	// As a certificate does, which CertificateUser asks nobody about.
+	byFile := o.Authenticate
+	o.Authenticate = func(p *packet.Connect, remote net.Addr) packet.ReasonCode {
+		if string(p.Username) == "device" {
+			return packet.Success
+		}
+		return byFile(p, remote)
+	}
 	b, addr := brokertest.StartWith(t, o)
 	as := func(user, password string, o mqtt.Options) (*mqtt.Client, error) {
 		o.Username, o.Password = &user, []byte(password)
@@ -209,6 +218,7 @@ func TestReloadEndsWhatIsNoLongerAllowed(t *testing.T) {
 		return nil
 	}
 	stays, reader, gone := client("al", "a", "x/1"), client("al", "a", "y/1"), client("bo", "b", "")
+	certified := client("device", "", "x/2") // the file never had it
 	write("users: {")
 	if err := f.Reload(b); err == nil || !strings.Contains(err.Error(), path+":1") {
 		t.Errorf("a broken file: %v", err)
@@ -225,6 +235,9 @@ func TestReloadEndsWhatIsNoLongerAllowed(t *testing.T) {
 	}
 	if err := stays.Publish(t.Context(), &mqtt.Message{Topic: "x/1", QoS: 1}); err != nil {
 		t.Errorf("the other connection: %v", err)
+	}
+	if err := certified.Publish(t.Context(), &mqtt.Message{Topic: "x/2", QoS: 1}); err != nil {
+		t.Errorf("a client by certificate: %v", err)
 	}
 }
 
