@@ -613,6 +613,7 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 		client, err := mqtt.Connect(ctx, c.dial, o)
 		if err == nil {
 			c.reached = true
+			c.connected()
 			c.keepAuthenticated(client)
 			return client, nil
 		}
@@ -627,7 +628,7 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 		if !v.Bool("retry") {
 			wait = min(wait, left)
 		}
-		c.inv.Infof("%v; trying again", bareError(err))
+		c.inform("%v; trying again", bareError(err))
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -645,6 +646,7 @@ const leaveTime = 2 * time.Second
 func (c *Connection) Leave(client *mqtt.Client, early bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
 	defer cancel()
+	c.inv.Service.Stopping()
 	bye := c.Properties.Bye(client.Version())
 	if early && client.Version() >= packet.V5 && c.inv.Habits().WillAtEnd {
 		bye.Reason = packet.DisconnectWithWill
@@ -674,12 +676,13 @@ func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
 	return func(e mqtt.Event) {
 		switch e.Kind {
 		case mqtt.EventDown:
-			c.inv.Infof("%v; connecting again", bareError(e.Err))
+			c.inform("%v; connecting again", bareError(e.Err))
 		case mqtt.EventRetry:
-			c.inv.Infof("%v; trying again in %s", bareError(e.Err), e.Wait.Round(100*time.Millisecond))
+			c.inform("%v; trying again in %s", bareError(e.Err), e.Wait.Round(100*time.Millisecond))
 		case mqtt.EventNarrowed:
 			c.inv.Infof("the broker may not take so many messages at once: at most %d are on the way from now on", e.Count)
 		case mqtt.EventUp:
+			c.connected()
 			select {
 			case c.up <- struct{}{}:
 			default:
@@ -696,6 +699,19 @@ func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
 			next(e)
 		}
 	}
+}
+
+// connected tells the service manager where the connection leads.
+func (c *Connection) connected() {
+	if c.inv.Service != nil {
+		c.inv.Service.Status("connected to %s", c.Broker())
+	}
+}
+
+// inform tells a change of the connection, and the service manager too.
+func (c *Connection) inform(format string, args ...any) {
+	c.inv.Infof(format, args...)
+	c.inv.Service.Status(format, args...)
 }
 
 func (c *Connection) trace(sent bool, f packet.Frame, v packet.Version) {

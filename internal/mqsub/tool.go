@@ -210,6 +210,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	if j.inv.Values.Bool("exit-after-subscribe") {
 		return nil
 	}
+	j.inv.Service.Ready()
 	j.heard = time.Now()
 	work := j.follow
 	if j.retainedOnly {
@@ -286,12 +287,17 @@ func (j *job) follow(ctx context.Context) error {
 }
 
 // receive is Client.Receive with the limit of --idle-timeout and one of its
-// own, 0 for none, which ends with why.
+// own, 0 for none, which ends with why; so does the time of the service manager's
+// watchdog, which sees by that that messages would be written.
 func (j *job) receive(ctx context.Context, limit time.Duration, why error) (*mqtt.Batch, error) {
+	own := why
 	if j.idle > 0 {
 		if left := max(j.idle-time.Since(j.heard), time.Millisecond); limit <= 0 || left < limit {
 			limit, why = left, errIdle
 		}
+	}
+	if due := j.inv.Service.Alive(); due > 0 && (limit <= 0 || due < limit) {
+		limit, why = due, own
 	}
 	if limit > 0 {
 		var cancel context.CancelFunc
