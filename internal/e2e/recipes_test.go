@@ -113,7 +113,7 @@ var recipes = []recipe{
 	{name: "wait-for", before: `export MQ_UNIX=$PWD/late; mqsub --serve "unix://$MQ_UNIX" --quiet -t t & p=$!`, after: `kill $p; wait $p || :`},
 }
 
-var exampleName = regexp.MustCompile(`^\.\\" recipe: ([a-z-]+)$`)
+var exampleName = regexp.MustCompile(`^\.\\" example: ([a-z-]+)$`)
 
 // examples are the blocks of a page by their names. Every one must have one.
 func examples(t *testing.T, path string) map[string]string {

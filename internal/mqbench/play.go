@@ -36,7 +36,7 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 			if errors.As(err, &sys) {
 				return cli.Usagef("script %v", err)
 			}
-			return cli.Usagef("%v", err).WithHint("scripts/README.md describes the language")
+			return cli.Usagef("%v", err).WithHint("mqtools-script(5) describes the language")
 		}
 		if want := map[bool]script.Role{true: script.Broker, false: script.Client}[v.IsSet("listen")]; scripts[i].Role != want {
 			return cli.Usagef("%s: the script plays a %s: it goes with --%s", path, scripts[i].Role,
