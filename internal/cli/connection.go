@@ -28,6 +28,10 @@ type Connection struct {
 	Options    mqtt.Options
 	Properties PacketProperties
 
+	// Hold has the broker of --serve let clients wait until Admit: whoever finds
+	// it there finds this one subscribed. It is set before Connect.
+	Hold bool
+
 	inv     *Invocation
 	targets []*transport.Target
 	last    atomic.Int32 // the index of the target that answered last
@@ -661,6 +665,14 @@ func (c *Connection) Close() {
 	}
 	c.children.Wait()
 	c.StopServing()
+}
+
+// Admit lets clients of the broker of --serve in, if there is one that holds
+// them.
+func (c *Connection) Admit() {
+	if c.serving != nil {
+		c.serving.admit()
+	}
 }
 
 // StopServing ends the broker of --serve, if it runs. Way begins another one.

@@ -183,6 +183,7 @@ func (j *job) readView() error {
 // subscribeAndWrite is the work: it returns nil when the work is done, and
 // otherwise why it ended.
 func (j *job) subscribeAndWrite(ctx context.Context) error {
+	j.conn.Hold = true
 	client, err := j.conn.Connect(ctx, true)
 	if err != nil {
 		return err
@@ -204,6 +205,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 		return cli.WorkError(err)
 	}
 	j.tellGranted(codes)
+	j.conn.Admit()
 	if err := j.unsubscribe(ctx); err != nil || len(j.subs) == 0 {
 		return err
 	}
