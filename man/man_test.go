@@ -105,6 +105,33 @@ func TestTheWayFromOtherClientsLeadsToOptions(t *testing.T) {
 	}
 }
 
+// TestThePageKnowsWhatCannotStandInAFile compares mqtools(5) with the table.
+func TestThePageKnowsWhatCannotStandInAFile(t *testing.T) {
+	t.Parallel()
+	var variables, none []string // with a variable and no key, and without both
+	for _, o := range cli.Table(cli.All) {
+		switch {
+		case o.Key() != "":
+		case o.Env() != "":
+			variables = append(variables, "-"+o.Name)
+		default:
+			none = append(none, "-"+o.Name)
+		}
+	}
+	slices.Sort(variables)
+	slices.Sort(none)
+	last := len(none) - 1
+	page := read(t, "mqtools.5")
+	for _, want := range []string{
+		".Fl " + strings.Join(variables, "\nand\n.Fl ") + " .\n",
+		".Fl " + strings.Join(none[:last], " , ") + "\nand\n.Fl " + none[last] + " .\n",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("mqtools.5 does not have\n%s", want)
+		}
+	}
+}
+
 func read(t *testing.T, name string) string {
 	t.Helper()
 	b, err := os.ReadFile(name)

@@ -135,7 +135,9 @@ func examples(t *testing.T, path string) map[string]string {
 			t.Errorf("%s:%d: %s is there already", path, i+1, m[1])
 		case m != nil:
 			name = m[1]
-		case strings.HasPrefix(line, ".Bd") || strings.HasPrefix(line, ".Dl"):
+		case strings.HasPrefix(line, ".Dl") && strings.HasSuffix(path, ".7"):
+			t.Errorf("%s:%d: an example without a test", path, i+1)
+		case strings.HasPrefix(line, ".Bd"):
 			if name == "" || line != ".Bd -literal -offset indent" {
 				t.Fatalf("%s:%d: an example without a name, or of another form", path, i+1)
 			}
