@@ -6,7 +6,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/mqtools/mqtools/mqtt/broker"
@@ -227,10 +229,10 @@ func checkUnit(t *testing.T, unit string) {
 		t.Fatal(err)
 	}
 	m.expect("STATUS=connected to ", "READY=1", "WATCHDOG=1")
-	_ = c.Process.Signal(os.Interrupt)
+	_ = c.Process.Signal(syscall.SIGTERM)
 	_ = c.Wait()
 	m.expect("STOPPING=1")
-	if log.String() != "" || c.ProcessState.ExitCode() != 130 {
+	if status := strconv.Itoa(c.ProcessState.ExitCode()); log.String() != "" || status != set["SuccessExitStatus"] {
 		t.Errorf("%v, %q", c.ProcessState, log.String())
 	}
 	if path, err := exec.LookPath("systemd-analyze"); err == nil {

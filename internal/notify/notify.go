@@ -112,7 +112,7 @@ func (s *Service) send(message string) {
 		s.failed(err)
 		return
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	err = conn.SetWriteDeadline(time.Now().Add(sendTime))
 	if err == nil {
 		_, err = conn.Write([]byte(message))
