@@ -149,3 +149,25 @@ groups:
 		}
 	})
 }
+
+// A closed loop sends one message per round trip and window. While it waits it takes
+// no time of the machine: a loop that is always busy has the bubble's time stand still.
+func TestAClosedLoopWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, front := script.NewMemory(), script.NewMemory()
+		b := badbroker.Serve(t, server, badbroker.Flaws{})
+		defer b.Close()
+		proxy := fault.New(front, server.Dial, 1)
+		defer proxy.Close()
+		proxy.Delay(10*time.Millisecond, 0)
+		o := attemptBy(t.Context(), t, `
+phases: {settle: 0s, warm-up: 0s, measure: 1990ms, drain: 5s}
+groups:
+  pubs: {clients: 3, publish: {topic: t, qos: 1, payload: 64, pace: unlimited, window: 5}}
+`, within(front.Dial)).whole()
+		if o.Total.Sent != 3*5*100 || o.Total.Acked != o.Total.Sent {
+			t.Errorf("%d sent, %d acknowledged in 100 round trips of 3 times 5", o.Total.Sent, o.Total.Acked)
+		}
+		near(t, "puback", o.Latency(result.Puback, result.Response).PercentileOfFew(50), 20*time.Millisecond)
+	})
+}
