@@ -33,8 +33,6 @@ func newFigures(st bench.Status) *figures {
 				f.lag = add(f.lag, h)
 			case k.Kind == result.Response:
 				byOp[k.Op] = add(byOp[k.Op], h)
-			case k.Kind == result.Service && (k.Op == result.Puback || k.Op == result.Pubcomp) && byOp[k.Op] == nil:
-				byOp[k.Op] = add(nil, h) // all there is of a closed loop
 			}
 		}
 	}
