@@ -65,7 +65,6 @@ type (
 
 // jsonLines writes a run as JSON Lines. It is safe for concurrent use.
 type jsonLines struct {
-	header bool // payloads have one
 	repeat int
 	fail   context.CancelCauseFunc // ends the run: nobody can read its lines
 
@@ -136,13 +135,9 @@ func (j *jsonLines) interval(st bench.Status, i *result.Interval) *intervalObjec
 		}
 		return float64(o.Counters[c.String()]) / o.Length.Seconds()
 	}
-	received := result.Distinct
-	if !j.header {
-		received = result.Foreign
-	}
 	o.Rates = report.Rates{
 		Offered: rate(result.Offered), Sent: rate(result.Sent), Acked: rate(result.Acked),
-		Expected: rate(result.Expected), Delivered: rate(received), Connects: rate(result.Connects),
+		Expected: rate(result.Expected), Delivered: rate(result.Distinct), Connects: rate(result.Connects),
 	}
 	merged := map[result.Key]*result.Histogram{}
 	var keys []result.Key

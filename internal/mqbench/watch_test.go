@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -98,6 +99,30 @@ func TestJSONLines(t *testing.T) {
 	strictly(t, last, &doc)
 	if doc.Type != "report" || doc.Plan.Name != "pubsub" || doc.Total.Sent != sent || doc.Total.Received != delivered || latencies != delivered || sent < 400 {
 		t.Errorf("the report has %d sent and %d received, the lines %d and %d with %d latencies", doc.Total.Sent, doc.Total.Received, sent, delivered, latencies)
+	}
+}
+
+// TestJSONOfShortPayloads: without a header deliveries are counted all the same.
+func TestJSONOfShortPayloads(t *testing.T) {
+	t.Parallel()
+	out, stderr, code := mqbench(t, words(short1s+"--size 4 --json --quiet")...).parts()
+	if code != 0 {
+		t.Fatalf("code %d, stderr %q", code, stderr)
+	}
+	var got, want float64
+	for line := range strings.Lines(out) {
+		var o struct {
+			intervalObject
+			Total report.Flow
+		}
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			t.Fatalf("%v in %q", err, line)
+		}
+		got += o.Rates.Delivered * o.Length.Seconds()
+		want += float64(o.Total.Received)
+	}
+	if want < 400 || math.Abs(got-want) > 0.01*want {
+		t.Errorf("the intervals have %.1f deliveries, the report has %.0f", got, want)
 	}
 }
 

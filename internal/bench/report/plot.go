@@ -234,7 +234,7 @@ func newPlotRun(s *Summary, label string) plotRun {
 		columns[at].Add(i)
 	}
 	for n, at := range order {
-		p.add(s, columns[at], n, (at * step).Seconds())
+		p.add(columns[at], n, (at * step).Seconds())
 	}
 	for _, n := range r.Notes {
 		if n.Kind == result.NotePhase || n.Kind == result.NoteFault {
@@ -253,7 +253,7 @@ func newPlotRun(s *Summary, label string) plotRun {
 }
 
 // add appends the interval in column n, which starts at t seconds.
-func (p *plotRun) add(s *Summary, i *result.Interval, n int, t float64) {
+func (p *plotRun) add(i *result.Interval, n int, t float64) {
 	span := i.End - i.Start
 	rate := func(n int64) *float64 { return rounded(perSecond(n, span)) }
 	gauge := func(g result.Gauge, unit float64) *float64 {
@@ -278,7 +278,7 @@ func (p *plotRun) add(s *Summary, i *result.Interval, n int, t float64) {
 		v  int64
 	}{
 		{&p.Offered, count(i, result.Offered)}, {&p.Sent, count(i, result.Sent)}, {&p.Acked, count(i, result.Acked)},
-		{&p.Expected, count(i, result.Expected)}, {&p.Delivered, count(i, s.received())}, {&p.Duplicates, count(i, result.Duplicates)},
+		{&p.Expected, count(i, result.Expected)}, {&p.Delivered, count(i, result.Distinct)}, {&p.Duplicates, count(i, result.Duplicates)},
 		{&p.Errors, errorsIn(i)}, {&p.Skipped, count(i, result.Skipped)}, {&p.Connects, count(i, result.Connects)},
 	} {
 		*c.to = append(*c.to, rate(c.v))

@@ -192,18 +192,9 @@ func (s *Summary) rates(connect, measure *result.Interval) {
 	rate := func(c result.Counter) float64 { return perSecond(count(measure, c), s.Measured) }
 	s.Rates = Rates{
 		Offered: rate(result.Offered), Sent: rate(result.Sent), Acked: rate(result.Acked),
-		Expected: rate(result.Expected), Delivered: rate(s.received()),
+		Expected: rate(result.Expected), Delivered: rate(result.Distinct),
 		Connects: perSecond(count(connect, result.Connects), connect.End-connect.Start),
 	}
-}
-
-// received is the counter that tells deliveries: without headers, repetitions
-// are not told apart.
-func (s *Summary) received() result.Counter {
-	if s.Result.Run.Plan.Header {
-		return result.Distinct
-	}
-	return result.Delivered
 }
 
 func (s *Summary) latencies(whole, answered *result.Interval) {

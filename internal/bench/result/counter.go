@@ -23,7 +23,7 @@ const (
 	Refused                       // acknowledged with a failure code
 	Delivered                     // PUBLISH packets received with our header, or, where the plan has none, all
 	DeliveredBytes                // their payloads
-	Distinct                      // of them, those received for the first time
+	Distinct                      // of them, those received for the first time; where the plan has no header, all
 	Duplicates                    // received again
 	Reordered                     // received after one with a higher sequence number
 	Unjudged                      // the Checker could not tell whether it is a duplicate
