@@ -148,8 +148,9 @@ type given struct {
 // decode checks what an options file and then the command line gave, then the
 // environment for options not given, then what the configuration files say,
 // strongest first, then the defaults. An empty environment variable counts as
-// not set. A repeatable option takes one value per line of its variable.
-func decode(table Options, uses []given, lookup LookupFunc, configured []given) (*Values, error) {
+// not set. A repeatable option takes one value per line of its variable. What only
+// other commands than those of bits have a use for has its default there.
+func decode(table Options, uses []given, bits Commands, lookup LookupFunc, configured []given) (*Values, error) {
 	v := &Values{byName: make(map[string]*value, len(table))}
 	store := make([]value, len(table))
 	for i, o := range table {
@@ -173,10 +174,13 @@ func decode(table Options, uses []given, lookup LookupFunc, configured []given) 
 		if val.origin != OriginDefault {
 			continue
 		}
-		if err := val.setFromEnvironment(lookup); err != nil {
-			return nil, err
+		useful := val.opt.goesWith(bits)
+		if useful {
+			if err := val.setFromEnvironment(lookup); err != nil {
+				return nil, err
+			}
 		}
-		if val.origin == OriginDefault {
+		if useful && val.origin == OriginDefault {
 			if err := val.setFromConfig(configured); err != nil {
 				return nil, err
 			}
