@@ -48,23 +48,23 @@ type runner struct {
 
 // runCommand does "mqbench run" and its short forms.
 func runCommand(ctx context.Context, inv *cli.Invocation) error {
-	conditions, err := failOn(inv)
-	if err != nil {
-		return err
-	}
 	r := &runner{inv: inv}
 	ctx, stop, err := r.watch(ctx)
 	if err != nil {
 		return err
 	}
 	defer stop()
+	conditions, err := failOn(inv)
+	if err != nil {
+		return r.tellError(ctx, err)
+	}
 	if err := r.read(ctx); err != nil {
 		return r.tellError(ctx, err)
 	}
 	defer r.conn.Close()
 	out, err := openOut(inv)
 	if err != nil {
-		return err
+		return r.tellError(ctx, err)
 	}
 	inv.CatchSignals()
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))

@@ -142,6 +142,25 @@ func TestJSONHasTheErrorThatEndsTheRun(t *testing.T) {
 	}
 }
 
+func TestJSONHasTheErrorBeforeTheRun(t *testing.T) {
+	t.Parallel()
+	missing := filepath.Join(t.TempDir(), "missing", "result.jsonl")
+	for _, c := range []struct {
+		option, value, says string
+		code                int
+	}{
+		{"--out", missing, missing, cli.ExitFailure},
+		{"--fail-on", "nonsense", `--fail-on: "nonsense" is no condition`, cli.ExitUsage},
+	} {
+		out, stderr, code := mqbench(t, append(words(short1s), "--json", c.option, c.value)...).parts()
+		var o errorObject
+		strictly(t, out, &o)
+		if code != c.code || o.Type != "error" || o.ExitCode != code || !strings.Contains(o.Text, c.says) || !strings.Contains(stderr, c.says) {
+			t.Errorf("%s: code %d, stdout %s, stderr %s", c.option, code, out, stderr)
+		}
+	}
+}
+
 // brokenPipe fails from the second write on.
 type brokenPipe struct{ n int }
 
