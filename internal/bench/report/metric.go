@@ -26,7 +26,7 @@ const (
 //	lag.STAT            of sending messages late
 //	rate.NAME           offered, sent, acked, expected, delivered, connects; per second
 //	NAME[.qosN]         lost (or loss), duplicates, reordered, corrupt, unjudged, refused,
-//	                    sent, acked, expected, received: messages of the whole run
+//	                    sent, acked, expected, received, unaccepted: messages of the whole run
 //	errors              all errors, failed connection attempts and lost connections
 //	COUNTER             any other counter by its name, such as skipped or reason.connack.0x87
 //	cpu                 mean share of the generator's processors
@@ -63,7 +63,7 @@ const (
 var mainOps = []result.Op{result.Delivery, result.RTT, result.Puback, result.Pubcomp, result.Connect, result.Replay, result.Backlog, result.Will}
 
 var (
-	flowNames = []string{"lost", "duplicates", "reordered", "corrupt", "unjudged", "refused", "sent", "acked", "expected", "received", "foreign"}
+	flowNames = []string{"lost", "duplicates", "reordered", "corrupt", "unjudged", "refused", "sent", "acked", "expected", "received", "foreign", "unaccepted"}
 	rateNames = []string{"offered", "sent", "acked", "expected", "delivered", "connects"}
 	statNames = []string{"max", "min", "mean", "stddev", "count"}
 )
@@ -252,6 +252,7 @@ func (m *metric) flowValue(s *Summary) (float64, error) {
 	return float64(map[string]int64{
 		"lost": f.Lost, "duplicates": f.Duplicates, "reordered": f.Reordered, "corrupt": f.Corrupt, "unjudged": f.Unjudged,
 		"refused": f.Refused, "sent": f.Sent, "acked": f.Acked, "expected": f.Expected, "received": f.Received, "foreign": f.Foreign,
+		"unaccepted": f.Unaccepted,
 	}[m.flow]), nil
 }
 

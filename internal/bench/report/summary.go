@@ -31,8 +31,9 @@ type Summary struct {
 	Measured time.Duration // the measure phase; 0: the run never got there
 
 	Rates     Rates
-	Flows     []Flow // per QoS that had messages, ascending
-	Total     Flow   // over all QoS
+	owed      float64 // of Rates.Expected, without the unaccepted
+	Flows     []Flow  // per QoS that had messages, ascending
+	Total     Flow    // over all QoS
 	Latencies []Latency
 	Lag       *result.Histogram // intended to actual sending of messages while measuring
 
@@ -65,8 +66,10 @@ type Flow struct {
 	Acked      int64      `json:"acked"`
 	Refused    int64      `json:"refused"`
 	Expected   int64      `json:"expected"`
-	Received   int64      `json:"received"` // for the first time
-	Lost       int64      `json:"lost"`     // expected and not received; below 0 when more came than expected
+	Received   int64      `json:"received"`   // for the first time
+	Unaccepted int64      `json:"unaccepted"` // expected of messages that the broker did not accept: refused, or not acknowledged when their connection was lost
+	Lost       int64      `json:"lost"`       // expected and not received, if more than the unaccepted; below 0 when more came than expected
+	Skipped    int64      `json:"skipped"`    // messages due that were not sent
 	Duplicates int64      `json:"duplicates"`
 	Reordered  int64      `json:"reordered"`
 	Unjudged   int64      `json:"unjudged"`
@@ -86,7 +89,7 @@ type Latency struct {
 // wholeRun are the operations whose latencies are of all phases.
 func wholeRun(op result.Op) bool {
 	switch op {
-	case result.ConnectTCP, result.ConnectTLS, result.ConnectConnack, result.Connect, result.Subscribe, result.Unsubscribe, result.Disconnect:
+	case result.ConnectTCP, result.ConnectTLS, result.ConnectConnack, result.Connect, result.Subscribe, result.Unsubscribe:
 		return true
 	}
 	return false
@@ -135,14 +138,19 @@ func (s *Summary) counters(whole *result.Interval) {
 	for q := range flows {
 		f := &flows[q]
 		f.QoS = packet.QoS(q)
-		f.Lost = f.Expected - f.Received
+		f.Lost = min(f.missing(), max(f.missing()-f.Unaccepted, 0))
+		s.Total.Lost += f.Lost
 		if *f != (Flow{QoS: f.QoS}) && f.QoS != result.NoQoS {
 			s.Flows = append(s.Flows, *f)
 		}
 	}
 	s.Total.QoS = result.NoQoS
-	s.Total.Lost = s.Total.Expected - s.Total.Received
+	s.Total.Skipped -= flows[result.NoQoS].Skipped // subscriptions that were to come or go
 }
+
+// missing are the deliveries that were expected and did not come, below 0 when
+// more came.
+func (f *Flow) missing() int64 { return f.Expected - f.Received }
 
 func (f *Flow) add(counter string, n int64) {
 	switch counter {
@@ -166,6 +174,10 @@ func (f *Flow) add(counter string, n int64) {
 		f.Corrupt += n
 	case result.Foreign.String():
 		f.Foreign += n
+	case result.Unaccepted.String():
+		f.Unaccepted += n
+	case result.Skipped.String():
+		f.Skipped += n
 	}
 }
 
@@ -195,6 +207,7 @@ func (s *Summary) rates(connect, measure *result.Interval) {
 		Expected: rate(result.Expected), Delivered: rate(result.Distinct),
 		Connects: perSecond(count(connect, result.Connects), connect.End-connect.Start),
 	}
+	s.owed = s.Rates.Expected - rate(result.Unaccepted)
 }
 
 func (s *Summary) latencies(whole, answered *result.Interval) {
@@ -272,7 +285,7 @@ func (s *Summary) backlog() {
 		if i.Phase == result.PhaseDrain {
 			break
 		}
-		outstanding += count(i, result.Expected) - count(i, result.Distinct)
+		outstanding += count(i, result.Expected) - count(i, result.Unaccepted) - count(i, result.Distinct)
 		if i.Phase == result.PhaseMeasure {
 			x, y = append(x, i.End.Seconds()), append(y, float64(outstanding))
 		}

@@ -277,7 +277,9 @@ func (t *text) flows(s *Summary) {
 	row("sent", true, func(f Flow) int64 { return f.Sent })
 	row("acknowledged", false, func(f Flow) int64 { return f.Acked })
 	row("refused", false, func(f Flow) int64 { return f.Refused })
+	row("not sent", false, func(f Flow) int64 { return f.Skipped })
 	row("expected", false, func(f Flow) int64 { return f.Expected })
+	row("not accepted", false, func(f Flow) int64 { return f.Unaccepted })
 	if s.Result.Run.Plan.Header {
 		row("received", false, func(f Flow) int64 { return f.Received })
 		if s.Total.Expected > 0 && s.Result.Partial() == "" {
