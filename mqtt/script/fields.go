@@ -280,7 +280,7 @@ func (p *parser) value(s spec, name string, n *yamlfile.Node) (value, error) {
 	}
 	switch s.kind {
 	case kindVersion:
-		v, ok := versionByName(n.Text)
+		v, ok := packet.ParseVersion(n.Text)
 		if !ok {
 			return value{}, p.errorf(n, "%s: %q is none of 3.1, 3.1.1 and 5.0", name, n.Text)
 		}

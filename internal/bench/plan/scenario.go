@@ -432,14 +432,10 @@ func isName(s string) bool {
 func (r *reader) groupDefaults(g *Group) keys {
 	return keys{
 		"version": func(n *yamlfile.Node) {
-			switch r.text(n, "version") {
-			case "3.1":
-				g.Version = packet.V31
-			case "3.1.1":
-				g.Version = packet.V311
-			case "5", "5.0":
+			var ok bool
+			if g.Version, ok = packet.ParseVersion(r.text(n, "version")); n.Text == "5" {
 				g.Version = packet.V5
-			default:
+			} else if !ok {
 				r.fail(n, "version: %q is none of 3.1, 3.1.1 and 5.0", n.Text)
 			}
 		},
