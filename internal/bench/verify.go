@@ -297,11 +297,8 @@ func (v *Verdict) OK() bool { return len(v.Violations) == 0 }
 // judge finds what MQTT does not allow.
 func (o *VerifyOptions) judge(r *result.Result) *Verdict {
 	v := &Verdict{QoS: o.QoS, Result: r, Faults: map[Fault]int{}, Violations: []string{}, Remarks: []string{}, Missing: []result.Missing{}}
-	sums := map[string]int64{}
-	for k, n := range r.Sum().Counters {
-		sums[k.Name] += n
-	}
-	of := func(c result.Counter) int64 { return sums[c.String()] }
+	totals := r.Sum().Totals()
+	of := func(c result.Counter) int64 { return totals.Of(c) }
 	v.Sent, v.Acked, v.Refused = of(result.Sent), of(result.Acked), of(result.Refused)
 	v.Received, v.Duplicates, v.Reordered = of(result.Distinct), of(result.Duplicates), of(result.Reordered)
 	v.Corrupt, v.Foreign, v.Connects = of(result.Corrupt), of(result.Foreign), of(result.Connects)

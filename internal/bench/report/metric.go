@@ -154,7 +154,7 @@ func (m *metric) value(s *Summary) (float64, error) {
 	}
 	switch m.counter {
 	case "errors":
-		return float64(s.errors()), nil
+		return float64(errorsIn(s.Counters)), nil
 	case "connected":
 		return float64(s.Peak[result.GaugeConnected]), nil
 	case "cpu":
@@ -166,14 +166,14 @@ func (m *metric) value(s *Summary) (float64, error) {
 	return float64(s.Counters[m.counter]), nil
 }
 
-// errors are all failures that were counted.
-func (s *Summary) errors() (n int64) {
-	for name, v := range s.Counters {
+// errorsIn are all failures that were counted.
+func errorsIn(t result.Totals) (n int64) {
+	for name, v := range t {
 		if strings.HasPrefix(name, "error.") {
 			n += v
 		}
 	}
-	return max(n, s.Counters[result.Failures.String()]+s.Counters[result.Losses.String()])
+	return max(n, t.Of(result.Failures, result.Losses))
 }
 
 // histogram is the one that a latency is about.

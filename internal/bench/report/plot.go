@@ -255,6 +255,7 @@ func newPlotRun(s *Summary, label string) plotRun {
 // add appends the interval in column n, which starts at t seconds.
 func (p *plotRun) add(i *result.Interval, n int, t float64) {
 	span := i.End - i.Start
+	totals := i.Totals()
 	rate := func(n int64) *float64 { return rounded(perSecond(n, span)) }
 	gauge := func(g result.Gauge, unit float64) *float64 {
 		if v, ok := i.Gauges[g]; ok {
@@ -277,9 +278,9 @@ func (p *plotRun) add(i *result.Interval, n int, t float64) {
 		to *[]*float64
 		v  int64
 	}{
-		{&p.Offered, count(i, result.Offered)}, {&p.Sent, count(i, result.Sent)}, {&p.Acked, count(i, result.Acked)},
-		{&p.Expected, count(i, result.Expected)}, {&p.Delivered, count(i, result.Distinct)}, {&p.Duplicates, count(i, result.Duplicates)},
-		{&p.Errors, errorsIn(i)}, {&p.Skipped, count(i, result.Skipped)}, {&p.Connects, count(i, result.Connects)},
+		{&p.Offered, totals.Of(result.Offered)}, {&p.Sent, totals.Of(result.Sent)}, {&p.Acked, totals.Of(result.Acked)},
+		{&p.Expected, totals.Of(result.Expected)}, {&p.Delivered, totals.Of(result.Distinct)}, {&p.Duplicates, totals.Of(result.Duplicates)},
+		{&p.Errors, errorsIn(totals)}, {&p.Skipped, totals.Of(result.Skipped)}, {&p.Connects, totals.Of(result.Connects)},
 	} {
 		*c.to = append(*c.to, rate(c.v))
 	}

@@ -37,8 +37,7 @@ type Summary struct {
 	Latencies []Latency
 	Lag       *result.Histogram // intended to actual sending of messages while measuring
 
-	Counters map[string]int64 // of the whole run, over all groups and QoS
-	Groups   []string         // of the plan, as far as they counted anything
+	Counters result.Totals // of the whole run
 
 	CPU        float64 // of the generator while measuring: mean share of its processors, 0 to 1
 	CPUMax     float64 // the highest of an interval
@@ -97,7 +96,7 @@ func wholeRun(op result.Op) bool {
 
 // Summarize derives the figures of a result.
 func Summarize(r *result.Result) *Summary {
-	s := &Summary{Result: r, Counters: make(map[string]int64), Peak: make(map[result.Gauge]int64)}
+	s := &Summary{Result: r, Peak: make(map[result.Gauge]int64)}
 	phase := make(map[result.Phase]*result.Interval)
 	for _, p := range result.Phases() {
 		phase[p] = r.Sum(p)
@@ -123,18 +122,13 @@ func add(intervals ...*result.Interval) *result.Interval {
 }
 
 func (s *Summary) counters(whole *result.Interval) {
-	groups := make(map[string]bool)
+	s.Counters = whole.Totals()
 	var flows [result.NoQoS + 1]Flow
 	for k, n := range whole.Counters {
-		s.Counters[k.Name] += n
-		if k.Group != "" {
-			groups[k.Group] = true
-		}
 		for _, f := range []*Flow{&flows[k.QoS], &s.Total} {
 			f.add(k.Name, n)
 		}
 	}
-	s.Groups = slices.Sorted(maps.Keys(groups))
 	for q := range flows {
 		f := &flows[q]
 		f.QoS = packet.QoS(q)
@@ -181,17 +175,6 @@ func (f *Flow) add(counter string, n int64) {
 	}
 }
 
-// count is a counter of an interval over all groups and QoS.
-func count(i *result.Interval, c result.Counter) (n int64) {
-	name := c.String()
-	for k, v := range i.Counters {
-		if k.Name == name {
-			n += v
-		}
-	}
-	return n
-}
-
 func perSecond(n int64, d time.Duration) float64 {
 	if d <= 0 {
 		return 0
@@ -201,48 +184,36 @@ func perSecond(n int64, d time.Duration) float64 {
 
 func (s *Summary) rates(connect, measure *result.Interval) {
 	s.Measured = measure.End - measure.Start
-	rate := func(c result.Counter) float64 { return perSecond(count(measure, c), s.Measured) }
+	totals := measure.Totals()
+	rate := func(c result.Counter) float64 { return perSecond(totals.Of(c), s.Measured) }
 	s.Rates = Rates{
 		Offered: rate(result.Offered), Sent: rate(result.Sent), Acked: rate(result.Acked),
 		Expected: rate(result.Expected), Delivered: rate(result.Distinct),
-		Connects: perSecond(count(connect, result.Connects), connect.End-connect.Start),
+		Connects: perSecond(connect.Totals().Of(result.Connects), connect.End-connect.Start),
 	}
 	s.owed = s.Rates.Expected - rate(result.Unaccepted)
 }
 
 func (s *Summary) latencies(whole, answered *result.Interval) {
-	type all struct {
-		op   result.Op
-		kind result.Kind
-	}
-	merged := make(map[all]*result.Histogram)
-	groups := make(map[all][]Latency)
-	lag := result.NewHistogram()
 	for _, of := range []*result.Interval{whole, answered} {
+		groups := make(map[result.Key][]Latency)
 		for k, h := range of.Histograms {
-			if wholeRun(k.Op) != (of == whole) || h.Count() == 0 {
+			if h.Count() > 0 {
+				all := result.Key{Op: k.Op, Kind: k.Kind}
+				groups[all] = append(groups[all], Latency{k.Op, k.Kind, k.Group, h})
+			}
+		}
+		for k, h := range of.Merged() {
+			if wholeRun(k.Op) != (of == whole) {
 				continue
 			}
-			key := all{k.Op, k.Kind}
-			if merged[key] == nil {
-				merged[key] = result.NewHistogram()
-			}
-			merged[key].Merge(h)
-			groups[key] = append(groups[key], Latency{k.Op, k.Kind, k.Group, h})
-			if k.Kind == result.Lag && !wholeRun(k.Op) {
-				lag.Merge(h)
+			s.Latencies = append(s.Latencies, Latency{k.Op, k.Kind, "", h})
+			if len(groups[k]) > 1 {
+				s.Latencies = append(s.Latencies, groups[k]...)
 			}
 		}
 	}
-	if lag.Count() > 0 {
-		s.Lag = lag
-	}
-	for key, h := range merged {
-		s.Latencies = append(s.Latencies, Latency{key.op, key.kind, "", h})
-		if len(groups[key]) > 1 {
-			s.Latencies = append(s.Latencies, groups[key]...)
-		}
-	}
+	s.Lag = lag(answered.Merged())
 	slices.SortFunc(s.Latencies, func(a, b Latency) int {
 		return cmp.Or(cmp.Compare(a.Op, b.Op), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Group, b.Group))
 	})
@@ -285,7 +256,8 @@ func (s *Summary) backlog() {
 		if i.Phase == result.PhaseDrain {
 			break
 		}
-		outstanding += count(i, result.Expected) - count(i, result.Unaccepted) - count(i, result.Distinct)
+		t := i.Totals()
+		outstanding += t.Of(result.Expected) - t.Of(result.Unaccepted, result.Distinct)
 		if i.Phase == result.PhaseMeasure {
 			x, y = append(x, i.End.Seconds()), append(y, float64(outstanding))
 		}
