@@ -186,10 +186,9 @@ func (c *crew) wait(ctx context.Context) {
 		select {
 		case <-cancelled:
 			cancelled = nil
-			sig := os.Interrupt
+			var sig os.Signal = os.Interrupt
 			if s, ok := errors.AsType[*cli.SignalError](context.Cause(ctx)); ok {
-				c.stop(s.Signal)
-				continue
+				sig = s.Signal
 			}
 			c.stop(sig)
 		case l := <-c.lines:

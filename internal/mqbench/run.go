@@ -72,6 +72,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	out.watch(watching, inv)
 	var last error
 	var sum *report.Summary
+	var checks []report.Check
 	for n := range inv.Values.Int("repeat") {
 		once := r.once
 		if r.procs > 1 {
@@ -88,8 +89,9 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 			last = r.tellError(ctx, r.failed(ctx, err))
 		}
 		sum = report.Summarize(res)
+		checks = report.CheckFailOn(sum, conditions)
 		if !out.standard {
-			if err := r.report(sum, report.CheckFailOn(sum, conditions)); err != nil {
+			if err := r.report(sum, checks); err != nil {
 				return err
 			}
 		}
@@ -110,7 +112,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	if last != nil {
 		return last
 	}
-	return verdict(inv, sum, report.CheckFailOn(sum, conditions))
+	return verdict(inv, sum, checks)
 }
 
 // failOn reads the conditions of --fail-on.

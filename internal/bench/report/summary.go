@@ -39,13 +39,12 @@ type Summary struct {
 
 	Counters result.Totals // of the whole run
 
-	CPU        float64 // of the generator while measuring: mean share of its processors, 0 to 1
-	CPUMax     float64 // the highest of an interval
-	Peak       map[result.Gauge]int64
-	Backlog    int64   // deliveries outstanding when measuring ended
-	Growth     float64 // of the backlog while measuring, messages per second
-	Violations []string
-	Verdicts   []Verdict
+	CPU      float64 // of the generator while measuring: mean share of its processors, 0 to 1
+	CPUMax   float64 // the highest of an interval
+	Peak     map[result.Gauge]int64
+	Backlog  int64   // deliveries outstanding when measuring ended
+	Growth   float64 // of the backlog while measuring, messages per second
+	Verdicts []Verdict
 }
 
 // Rates are messages per second while measuring.

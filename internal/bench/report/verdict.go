@@ -86,7 +86,7 @@ func (s *Summary) judge() {
 func (s *Summary) violations() {
 	add := func(n int64, what string, f Flow) {
 		if n > 0 {
-			s.Violations = append(s.Violations, fmt.Sprintf("%s %s at QoS %d", integer(n), what, f.QoS))
+			s.verdict(Violated, "%s %s at QoS %d", integer(n), what, f.QoS)
 		}
 	}
 	for _, f := range s.Flows {
@@ -98,9 +98,6 @@ func (s *Summary) violations() {
 		}
 		add(f.Reordered, "out of order", f)
 		add(f.Corrupt, "corrupt", f)
-	}
-	for _, v := range s.Violations {
-		s.verdict(Violated, "%s", v)
 	}
 }
 
