@@ -144,17 +144,8 @@ func (j *jsonLines) interval(st bench.Status, i *result.Interval) *intervalObjec
 	for _, k := range merged.Keys() {
 		h := merged.Histograms[k]
 		o.Latencies = append(o.Latencies, latencyObject{
-			k.Op.String(), k.Kind.String(), h.Count(), percentile(h, 50), percentile(h, 90), percentile(h, 99), percentile(h, 99.9), h.Max(),
+			k.Op.String(), k.Kind.String(), h.Count(), h.Known(50), h.Known(90), h.Known(99), h.Known(99.9), h.Max(),
 		})
 	}
 	return o
-}
-
-// percentile is one that is known, or nil.
-func percentile(h *result.Histogram, p float64) *time.Duration {
-	d, ok := h.Percentile(p)
-	if !ok {
-		return nil
-	}
-	return &d
 }

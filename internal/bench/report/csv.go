@@ -40,15 +40,11 @@ func (s *Summary) csvRow(i *result.Interval) []string {
 		return ""
 	}
 	at := intervalLatencies(i)
-	percentile := func(h *result.Histogram, p float64) string {
-		if h == nil {
+	cell := func(d *time.Duration) string {
+		if d == nil {
 			return ""
 		}
-		d, ok := h.Percentile(p)
-		if !ok {
-			return ""
-		}
-		return decimal(milliseconds(d), 3)
+		return decimal(milliseconds(*d), 3)
 	}
 	highest := func(h *result.Histogram) string {
 		if h == nil {
@@ -65,7 +61,7 @@ func (s *Summary) csvRow(i *result.Interval) []string {
 		rate(result.Offered), rate(result.Sent), rate(result.Acked), rate(result.Expected), rate(result.Distinct),
 		strconv.FormatInt(totals.Of(result.Duplicates), 10), strconv.FormatInt(errorsIn(totals), 10),
 		rate(result.Connects), gauge(result.GaugeConnected, 1, 0),
-		name, values, percentile(at.main, 50), percentile(at.main, 99), highest(at.main), percentile(at.lag, 99), highest(at.lag),
+		name, values, cell(at.main.Known(50)), cell(at.main.Known(99)), highest(at.main), cell(at.lag.Known(99)), highest(at.lag),
 		gauge(result.GaugeCPU, 10, 1), gauge(result.GaugeRSS, 1, 0),
 	}
 }

@@ -44,11 +44,7 @@ func Markdown(w io.Writer, s *Summary, checks []Check) error {
 			}
 			cells := fmt.Sprintf("| %s %s |", l.Op, l.Kind)
 			for _, p := range percentiles[:4] {
-				cell := "-"
-				if d, ok := l.Values.Percentile(p); ok {
-					cell = duration(d)
-				}
-				cells += " " + cell + " |"
+				cells += " " + orDash(l.Values.Known(p)) + " |"
 			}
 			line("%s %s | %s |", cells, duration(l.Values.Max()), integer(l.Values.Count()))
 		}

@@ -203,11 +203,7 @@ func plotTables(b *bytes.Buffer, summaries []*Summary) {
 			}
 			var cells []string
 			for _, p := range percentiles {
-				cell := "-"
-				if d, ok := l.Values.Percentile(p); ok {
-					cell = duration(d)
-				}
-				cells = append(cells, cell)
+				cells = append(cells, orDash(l.Values.Known(p)))
 			}
 			row("td", text(name), append(cells, duration(l.Values.Max()), integer(l.Values.Count()))...)
 		}
@@ -264,14 +260,11 @@ func (p *plotRun) add(i *result.Interval, n int, t float64) {
 		return nil
 	}
 	percentile := func(h *result.Histogram, q float64) *float64 {
-		if h == nil {
+		d := h.Known(q)
+		if d == nil {
 			return nil
 		}
-		d, ok := h.Percentile(q)
-		if !ok {
-			return nil
-		}
-		return rounded(milliseconds(d))
+		return rounded(milliseconds(*d))
 	}
 	p.T = append(p.T, t)
 	for _, c := range []struct {

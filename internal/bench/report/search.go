@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/mqtools/mqtools/internal/bench/result"
 )
 
 // Step is one run of a search for the highest load that meets conditions.
@@ -45,7 +43,7 @@ func JudgeStep(s *Summary, load float64, slo []Condition, err error) Step {
 		Why: []string{}, Verdict: StepSustained,
 	}
 	if h, herr := (&metric{op: anyOp, kind: anyKind}).histogram(s); herr == nil {
-		step.P50, step.P99 = known(h, 50), known(h, 99)
+		step.P50, step.P99 = h.Known(50), h.Known(99)
 	}
 	for _, c := range CheckSLO(s, slo) {
 		if !c.OK {
@@ -74,15 +72,6 @@ func JudgeStep(s *Summary, load float64, slo []Condition, err error) Step {
 		}
 	}
 	return step
-}
-
-// known is a percentile, or nil.
-func known(h *result.Histogram, p float64) *time.Duration {
-	d, ok := h.Percentile(p)
-	if !ok {
-		return nil
-	}
-	return &d
 }
 
 // Search is the report of a search. Its members are stable.

@@ -109,10 +109,8 @@ func (s *Summary) limits() {
 	case r.Expected > 0 && s.Growth > growing*r.Expected && float64(s.Backlog) > queued*r.Expected:
 		s.verdict(Saturated, "the backlog grew by %s messages a second, to %s: latencies depend on how long the run is", number(s.Growth), integer(s.Backlog))
 	}
-	if s.Lag != nil && !s.Result.Run.Plan.Closed {
-		if p99, ok := s.Lag.Percentile(99); ok && p99 > lagBound {
-			s.verdict(GeneratorLimited, "messages were sent late: lag p99 %s, the bound is %s", duration(p99), duration(lagBound))
-		}
+	if p99 := s.Lag.Known(99); p99 != nil && *p99 > lagBound && !s.Result.Run.Plan.Closed {
+		s.verdict(GeneratorLimited, "messages were sent late: lag p99 %s, the bound is %s", duration(*p99), duration(lagBound))
 	}
 	if s.CPU > cpuBound {
 		s.verdict(GeneratorLimited, "the generator used %s of its processors, the bound is %s", percent(s.CPU), percent(cpuBound))
