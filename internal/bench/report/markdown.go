@@ -57,7 +57,7 @@ func Markdown(w io.Writer, s *Summary, checks []Check) error {
 			if !run.Plan.Header {
 				received = "?"
 			}
-			if s.Result.Partial() != "" || !run.Plan.Header {
+			if s.lossUnknown() != nil {
 				lost = "?"
 			}
 			line("| QoS %d | %s | %s | %s | %s | %s | %s | %s |", f.QoS, integer(f.Sent), integer(f.Expected), received, lost, integer(f.Duplicates), integer(f.Reordered), integer(f.Corrupt))

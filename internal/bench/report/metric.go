@@ -242,11 +242,8 @@ func (m *metric) rateValue(s *Summary) (float64, error) {
 func (m *metric) flowValue(s *Summary) (float64, error) {
 	f := s.flow(m.qos)
 	if m.flow == "lost" {
-		switch {
-		case !s.Result.Run.Plan.Header:
-			return 0, fmt.Errorf("payloads have no header to tell")
-		case s.Result.Partial() != "":
-			return 0, fmt.Errorf("the run is partial")
+		if err := s.lossUnknown(); err != nil {
+			return 0, err
 		}
 	}
 	return float64(map[string]int64{

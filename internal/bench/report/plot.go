@@ -181,7 +181,7 @@ func plotTables(b *bytes.Buffer, summaries []*Summary) {
 	for i, s := range summaries {
 		r := s.Rates
 		lost := integer(s.Total.Lost)
-		if s.Result.Partial() != "" || !s.Result.Run.Plan.Header {
+		if s.lossUnknown() != nil {
 			lost = "not known"
 		}
 		row("td", text(plotLabel(summaries, i)), number(r.Offered), number(r.Sent), number(r.Acked), number(r.Expected), number(r.Delivered), lost)

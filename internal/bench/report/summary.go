@@ -14,6 +14,7 @@ package report
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -139,6 +140,17 @@ func (s *Summary) counters(whole *result.Interval) {
 	}
 	s.Total.QoS = result.NoQoS
 	s.Total.Skipped -= flows[result.NoQoS].Skipped // subscriptions that were to come or go
+}
+
+// lossUnknown says why the losses of a run are not known; nil if they are.
+func (s *Summary) lossUnknown() error {
+	switch {
+	case !s.Result.Run.Plan.Header:
+		return errors.New("payloads have no header to tell")
+	case s.Result.Partial() != "":
+		return errors.New("the run is partial")
+	}
+	return nil
 }
 
 // missing are the deliveries that were expected and did not come, below 0 when

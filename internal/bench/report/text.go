@@ -278,7 +278,7 @@ func (t *text) flows(s *Summary) {
 	row("not accepted", false, func(f Flow) int64 { return f.Unaccepted })
 	if s.Result.Run.Plan.Header {
 		row("received", false, func(f Flow) int64 { return f.Received })
-		if s.Total.Expected > 0 && s.Result.Partial() == "" {
+		if s.Total.Expected > 0 && s.lossUnknown() == nil {
 			row("lost", true, func(f Flow) int64 { return f.Lost })
 			row("duplicates", true, func(f Flow) int64 { return f.Duplicates })
 			row("out of order", true, func(f Flow) int64 { return f.Reordered })
