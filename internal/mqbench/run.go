@@ -498,10 +498,15 @@ const lineIntervals = 60
 // writeLine writes a result as the line of a log that collect finds.
 func writeLine(inv *cli.Invocation, res *result.Result) error {
 	line, err := result.AppendLine(nil, res, lineIntervals)
-	if err == nil {
-		_, err = inv.Stdout.Write(append(line, '\n'))
-	}
 	if err != nil {
+		return cli.Failed(cli.ExitFailure, err)
+	}
+	return write(inv, append(line, '\n'))
+}
+
+// write writes to standard output.
+func write(inv *cli.Invocation, b []byte) error {
+	if _, err := inv.Stdout.Write(b); err != nil {
 		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", err))
 	}
 	return nil
@@ -513,10 +518,7 @@ func writeReport(inv *cli.Invocation, s *report.Summary, checks []report.Check) 
 	if err := renderReport(&b, inv, s, checks); err != nil {
 		return err
 	}
-	if _, err := inv.Stdout.Write(b.Bytes()); err != nil {
-		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", err))
-	}
-	return nil
+	return write(inv, b.Bytes())
 }
 
 func renderReport(w io.Writer, inv *cli.Invocation, s *report.Summary, checks []report.Check) error {

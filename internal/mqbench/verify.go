@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -98,10 +97,7 @@ func tellVerdict(inv *cli.Invocation, v *bench.Verdict) error {
 		}
 		text = append(b, '\n')
 	}
-	if _, err := inv.Stdout.Write(text); err != nil {
-		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", err))
-	}
-	return nil
+	return write(inv, text)
 }
 
 // verifyOptions reads what is verified, and under which faults.
