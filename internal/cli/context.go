@@ -280,10 +280,7 @@ func (j *contextJob) list() error {
 func (f configFile) broker(n *yamlfile.Node) string {
 	text := func(key string) string {
 		if e := n.Get(key); e != nil {
-			if e.Value.Kind == yamlfile.List {
-				return e.Value.Items[0].Text
-			}
-			return e.Value.Text
+			return e.Value.AsList()[0].Text
 		}
 		return ""
 	}

@@ -79,14 +79,6 @@ func (p *parser) word(n *yamlfile.Node, what string) (string, error) {
 	return n.Text, nil
 }
 
-// items are the items of a list, or a single value.
-func items(n *yamlfile.Node) []*yamlfile.Node {
-	if n.Kind == yamlfile.List {
-		return n.Items
-	}
-	return []*yamlfile.Node{n}
-}
-
 func (p *parser) count(n *yamlfile.Node, most int) (int, error) {
 	u, ok := parseNumber(n.Text)
 	if n.Kind != yamlfile.Scalar || !ok || u < 1 || u > uint64(most) {
@@ -106,7 +98,7 @@ func (p *parser) duration(n *yamlfile.Node, what string) (time.Duration, error) 
 
 func (p *parser) versions(n *yamlfile.Node) ([]packet.Version, error) {
 	var all []packet.Version
-	for _, item := range items(n) {
+	for _, item := range n.AsList() {
 		v, ok := packet.ParseVersion(item.Text)
 		if !ok {
 			return nil, p.errorf(item, "%q is none of 3.1, 3.1.1 and 5.0", item.Text)
