@@ -301,14 +301,7 @@ func (c *Connection) readWay() error {
 
 func (c *Connection) readIdentity() error {
 	v, o := c.inv.Values, &c.Options
-	switch v.String("protocol-version") {
-	case "5":
-		o.Version = packet.V5
-	case "311":
-		o.Version = packet.V311
-	case "31":
-		o.Version = packet.V31
-	}
+	o.Version = v.Version()
 	if err := c.readID(); err != nil {
 		return err
 	}

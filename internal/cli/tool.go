@@ -123,7 +123,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		conf, fromFiles, err = configured(&env, words.uses, tool.Bit)
 	}
 	if err == nil {
-		inv.Values, err = decode(words.table, words.uses, env.Lookup, fromFiles)
+		inv.Values, err = decode(words.table, words.uses, tool.bits(), env.Lookup, fromFiles)
 	}
 	if err == nil {
 		err = tool.checkArgs(words.positional)

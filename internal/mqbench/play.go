@@ -151,10 +151,7 @@ func (p *player) tell(s *script.Script, v packet.Version, err error) error {
 	if err != nil {
 		line = fmt.Sprintf("FAIL  %s (%s)\n%s\n", s.Name, v, err)
 	}
-	if _, err := fmt.Fprint(p.inv.Stdout, line); err != nil {
-		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", err))
-	}
-	return nil
+	return write(p.inv, []byte(line))
 }
 
 // lasting accepts connections for one script after the other. Serve closes
