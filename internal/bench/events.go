@@ -334,7 +334,8 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 		w.slow(cl, c, p, now)
 	}
 	h, err := result.ParseHeader(p.Payload)
-	if err == result.ErrForeign {
+	// Where payloads without a header are sent, one may begin like a header.
+	if err == result.ErrForeign || err != nil && !w.run.header {
 		w.foreign(cl, p, now)
 		return
 	}
