@@ -214,7 +214,11 @@ func (w *worker) isReady(cl *client) {
 // Failed notes why, and tries again if the plan says so.
 func (w *worker) Failed(c *swarm.Client, err error) {
 	cl := &w.clients[c.User]
-	if c != cl.c || w.leaving {
+	if w.leaving {
+		w.present--
+		return
+	}
+	if c != cl.c {
 		return
 	}
 	if errors.Is(err, swarm.ErrClosed) { // the plan has it cut
@@ -236,11 +240,10 @@ func (w *worker) Closed(c *swarm.Client, err error) {
 		w.asking -= cl.more.churning
 		cl.more.churning = 0
 	}
-	if c != cl.c { // thrown out by a takeover, as it was to be
-		w.forget(c)
-		return
-	}
 	if w.leaving {
+		w.present--
+	}
+	if w.leaving || c != cl.c { // thrown out by a takeover, as it was to be
 		w.forget(c)
 		return
 	}

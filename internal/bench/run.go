@@ -230,7 +230,7 @@ func (r *run) play(ctx context.Context) error {
 	for _, w := range r.workers {
 		w.loop.Do(w.leave)
 	}
-	lerr := r.until(drain, r.now()+2*time.Second, func() bool { return r.connected() == 0 })
+	lerr := r.until(drain, r.now()+2*time.Second, func() bool { return r.sum(func(w *worker) int64 { return w.present }) == 0 })
 	return cmp.Or(err, derr, lerr)
 }
 
@@ -361,13 +361,6 @@ func (r *run) startStreams(phase plan.Phase, at time.Duration) {
 	for _, w := range r.workers {
 		w.loop.Do(func() { w.begin(phase, at) })
 	}
-}
-
-func (r *run) connected() (n int) {
-	for _, w := range r.workers {
-		w.loop.Do(func() { n += w.loop.Stats().Connected })
-	}
-	return n
 }
 
 // tell notes an event in the result and for the user.

@@ -29,8 +29,9 @@ type worker struct {
 	timers  timers
 	phases  [len(phaseNames)]time.Duration // when they began; swarm.Never
 
-	publishing bool // drain has not begun
-	leaving    bool
+	publishing bool  // drain has not begun
+	leaving    bool  // goodbyes have begun
+	present    int64 // clients whose connection or attempt is not over, while leaving
 
 	queued, flying     int64 // messages that are due and wait; without an acknowledgement
 	asking             int64 // requests without a reply; of churn, without SUBACK or UNSUBACK
@@ -247,6 +248,7 @@ func (w *worker) leave() {
 		cl.state = gone
 		for _, c := range cl.both() {
 			if c != nil && !c.Idle() {
+				w.present++
 				c.Disconnect(nil)
 			}
 		}
