@@ -14,14 +14,17 @@ import (
 
 // specs are how the clients of a group connect to each of the brokers.
 func (w *worker) specs(g *group) []swarm.Spec {
-	window := 1
+	window, aliases := 1, uint16(0)
 	for _, p := range g.Publish {
 		window = max(window, p.Window)
+		if p.TopicAlias {
+			aliases = math.MaxUint16 // as many as the broker takes
+		}
 	}
 	if g.Respond != nil {
 		window = math.MaxUint16 // as many as the broker takes
 	}
-	cfg := session.Config{SendWindow: window, ReceiveMaximum: g.ReceiveMaximum}
+	cfg := session.Config{SendWindow: window, SendAliases: aliases, ReceiveMaximum: g.ReceiveMaximum}
 	specs := make([]swarm.Spec, len(w.run.o.Swarm.Targets))
 	for i := range specs {
 		specs[i] = swarm.Spec{Target: i, Session: cfg, Connect: func(c *swarm.Client, p *packet.Connect) { w.connectPacket(&w.clients[c.User], p) }}

@@ -88,3 +88,29 @@ groups: {conns: {clients: 1, client-id: c}}
 		<-done
 	})
 }
+func TestTopicsGoByAliasWhereTheBrokerTakesThem(t *testing.T) {
+	eachEngine(t, func(t *testing.T, e swarm.Engine) {
+		for name, w := range map[string]struct{ connack, first, second string }{
+			"two aliases": {"20 06 00 00 03 22 0002", "30 0a 0003 612f62 03 23 0001 78", "30 07 0000 03 23 0001 78"},
+			"none":        {"20 03 00 00 00", "30 07 0003 612f62 00 78", "30 07 0003 612f62 00 78"},
+		} {
+			p := newPeer(t)
+			done := p.serve(func() {
+				p.expect("10 0e 0004 4d515454 05 02 003c 00 0001 63")
+				p.send(w.connack)
+				p.expect(w.first)
+				p.expect(w.second)
+				p.expect("e0 00")
+			})
+			o := play(t, `
+keepalive: 60s
+phases: {settle: 0s, warm-up: 0s, measure: 0s, drain: 1s}
+groups: {pubs: {clients: 1, client-id: c, publish: {topic: a/b, payload: {template: x}, rate: 100/s, messages: 2, topic-alias: true}}}
+`, e, at(t, p.ln.Addr().String()))
+			<-done
+			if o.Total.Sent != 2 {
+				t.Errorf("%s: %+v", name, o.Total)
+			}
+		}
+	})
+}
