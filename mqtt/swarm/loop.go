@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"errors"
 	"io"
 	"time"
 
@@ -413,7 +414,10 @@ const maxAnswers = 512 << 10
 // hungUp ends a connection that the server or the system ended.
 func (l *Loop) hungUp(c *Client, err error) {
 	if err != io.EOF {
-		err = c.explain(transport.OpStream, err)
+		var known *transport.Error
+		if err = transport.Explain(c.target().Address(), err); !errors.As(err, &known) {
+			err = c.explain(transport.OpStream, err)
+		}
 	}
 	l.lose(c, err)
 }
