@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // std serves each client by a goroutine that dials and reads, and by another one
@@ -104,7 +106,7 @@ func (e *std) dialed(c *Client, k *link, conn net.Conn, err error, tcp time.Dura
 	k.conn, k.cancel = conn, nil
 	c.timing.TCP = tcp
 	c.timing.TLS = l.now - c.timing.Begun - tcp
-	if conn == raw(conn) {
+	if conn == transport.Raw(conn) {
 		c.timing.TCP, c.timing.TLS = tcp+c.timing.TLS, 0
 	}
 	l.opened(c)
@@ -258,11 +260,7 @@ func (e *std) shut(c *Client) {
 		return
 	}
 	if c.abrupt {
-		below := raw(k.conn)
-		if tcp, ok := below.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0)
-		}
-		_ = below.Close()
+		transport.Abort(k.conn)
 	}
 	// To close TLS and WebSocket means to write.
 	_ = k.conn.SetWriteDeadline(time.Now().Add(goodbye))
@@ -271,15 +269,4 @@ func (e *std) shut(c *Client) {
 		return
 	}
 	e.loop.swarm.wg.Go(func() { _ = k.conn.Close() })
-}
-
-// raw is the connection below TLS and WebSocket.
-func raw(conn net.Conn) net.Conn {
-	for {
-		b, ok := conn.(interface{ NetConn() net.Conn })
-		if !ok {
-			return conn
-		}
-		conn = b.NetConn()
-	}
 }

@@ -10,6 +10,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // Proxy carries connections to a server. Its methods may be called from any
@@ -137,10 +139,7 @@ type link struct {
 func (l *link) reset() {
 	l.end() // before the pumps see the closing
 	for _, nc := range [...]net.Conn{l.client, l.server} {
-		if t, ok := nc.(interface{ SetLinger(int) error }); ok {
-			_ = t.SetLinger(0)
-		}
-		_ = nc.Close()
+		transport.Abort(nc)
 	}
 }
 
