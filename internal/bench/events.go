@@ -308,13 +308,21 @@ func (w *worker) Acked(c *swarm.Client, tag uint64, qos packet.QoS, reason packe
 	w.flying--
 	intended, lag := readTag(tag)
 	rec := w.rec(intended)
-	if reason.Failed() {
-		rec.Count(result.Refused, cl.g.Number, qos, 1)
-		rec.CountReason(cl.g.Number, packet.PUBACK, reason)
-	} else {
-		rec.Count(result.Acked, cl.g.Number, qos, 1)
+	resumed := qos == 0 // it was given up while the connection was resumed
+	if resumed {
+		qos = cl.g.highest()
 	}
-	if qos > 0 {
+	switch {
+	case !reason.Failed():
+		rec.Count(result.Acked, cl.g.Number, qos, 1)
+	case resumed:
+		rec.Count(result.Refused, cl.g.Number, qos, 1)
+		rec.CountError(cl.g.Number, "resume", reason.String())
+	default:
+		rec.Count(result.Refused, cl.g.Number, qos, 1)
+		rec.CountReason(cl.g.Number, refusing(qos), reason)
+	}
+	if !resumed {
 		took := w.loop.Now() - intended
 		rec.Record(ackOp(qos), result.Response, cl.g.Number, took)
 		rec.Record(ackOp(qos), result.Service, cl.g.Number, took-lag)
@@ -323,6 +331,25 @@ func (w *worker) Acked(c *swarm.Client, tag uint64, qos packet.QoS, reason packe
 		w.ackedOne(cl)
 		cl.pump(w)
 	}
+}
+
+// refusing is the packet that refuses a message of a QoS.
+func refusing(qos packet.QoS) packet.Type {
+	if qos == 2 {
+		return packet.PUBREC
+	}
+	return packet.PUBACK
+}
+
+// highest is the highest QoS with which the group's clients publish.
+func (g *group) highest() (q packet.QoS) {
+	for _, s := range g.streams {
+		q = max(q, s.QoS)
+	}
+	if g.Respond != nil {
+		q = max(q, g.Respond.QoS)
+	}
+	return q
 }
 
 // Writable goes on where the buffer was full.

@@ -3,11 +3,14 @@ package bench
 import (
 	"bytes"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net"
 	"strings"
 	"testing"
 
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/swarm"
 )
 
@@ -27,19 +30,21 @@ func newPeer(t testing.TB) *peer {
 	return &peer{t: t, ln: ln}
 }
 
-// serve talks to the first client, and to others not at all. The channel it
-// returns is closed behind that.
-func (p *peer) serve(talk func()) (done chan struct{}) {
+// serve has each of the talks with one client after another. The channel it
+// returns is closed behind them.
+func (p *peer) serve(talks ...func()) (done chan struct{}) {
 	done = make(chan struct{})
 	go func() {
 		defer close(done)
-		var err error
-		if p.conn, err = p.ln.Accept(); err != nil {
-			p.t.Error(err)
-			return
+		for _, talk := range talks {
+			var err error
+			if p.conn, err = p.ln.Accept(); err != nil {
+				p.t.Error(err)
+				return
+			}
+			talk()
+			p.conn.Close()
 		}
-		defer p.conn.Close()
-		talk()
 	}()
 	return done
 }
@@ -111,6 +116,65 @@ groups: {pubs: {clients: 1, client-id: c, publish: {topic: a/b, payload: {templa
 			if o.Total.Sent != 2 {
 				t.Errorf("%s: %+v", name, o.Total)
 			}
+		}
+	})
+}
+
+// A refusal is counted under the packet that had it, and a message that the broker
+// stops taking between two connections under none.
+func TestRefusalsAreCountedAsWhatTheyAre(t *testing.T) {
+	eachEngine(t, func(t *testing.T, e swarm.Engine) {
+		for name, w := range map[string]struct {
+			qos   int
+			talks func(p *peer) []func()
+			want  map[string]int64
+		}{
+			"PUBACK": {1, func(p *peer) []func() {
+				return []func(){func() {
+					p.expect("10 13 0004 4d515454 05 00 003c 05 11 0000003c 0001 63")
+					p.send("20 03 00 00 00")
+					p.expect("32 07 0001 74 0001 00 78")
+					p.send("40 03 0001 97")
+					p.expect("e0 00")
+				}}
+			}, map[string]int64{"refused": 1, "acked": 0, "reason.puback.0x97": 1}},
+			"PUBREC": {2, func(p *peer) []func() {
+				return []func(){func() {
+					p.expect("10 13 0004 4d515454 05 00 003c 05 11 0000003c 0001 63")
+					p.send("20 03 00 00 00")
+					p.expect("34 07 0001 74 0001 00 78")
+					p.send("50 03 0001 97")
+					p.expect("e0 00")
+				}}
+			}, map[string]int64{"refused": 1, "acked": 0, "reason.puback.0x97": 0, "reason.pubrec.0x97": 1}},
+			"CONNACK": {2, func(p *peer) []func() {
+				return []func(){func() {
+					p.expect("10 13 0004 4d515454 05 00 003c 05 11 0000003c 0001 63")
+					p.send("20 03 00 00 00")
+					p.expect("34 07 0001 74 0001 00 78")
+				}, func() {
+					p.expect("10 13 0004 4d515454 05 00 003c 05 11 0000003c 0001 63")
+					p.send("20 05 00 00 02 24 01")
+					p.expect("e0 00")
+				}}
+			}, map[string]int64{"refused": 1, "acked": 0, "reason.puback.0x9b": 0, "error.resume.QoS not supported": 1}},
+		} {
+			t.Run(name, func(t *testing.T) {
+				p := newPeer(t)
+				done := p.serve(w.talks(p)...)
+				o := play(t, fmt.Sprintf(`
+keepalive: 60s
+phases: {settle: 0s, warm-up: 0s, measure: 0s, drain: 20s}
+groups:
+  pubs: {clients: 1, client-id: c, clean-start: false, session-expiry: 60s, reconnect: {first: 1ms, max: 2ms},
+    publish: {topic: t, qos: %d, payload: {template: x}, rate: 100/s, messages: 1}}
+`, w.qos), e, at(t, p.ln.Addr().String()))
+				<-done
+				o.want("pubs", w.want)
+				if n := o.Result.Sum().Counters[result.CounterKey{Name: "refused", Group: "pubs", QoS: packet.QoS(w.qos)}]; n != 1 {
+					t.Errorf("%d are refused at QoS %d", n, w.qos)
+				}
+			})
 		}
 	})
 }
