@@ -193,11 +193,12 @@ func (w *worker) Subscribed(c *swarm.Client, tag uint64, p *packet.Suback) {
 		}
 		rec.Count(counter, cl.g.Number, result.NoQoS, 1)
 	}
-	if tag == tagChurn {
+	switch {
+	case c != cl.c: // it has been taken over
+	case tag == tagChurn:
 		cl.more.churning--
 		w.asking--
-	}
-	if tag == tagSubscribe && cl.state == underway {
+	case tag == tagSubscribe && cl.state == underway:
 		w.isReady(cl)
 	}
 }
@@ -239,9 +240,8 @@ func (w *worker) Failed(c *swarm.Client, err error) {
 func (w *worker) Closed(c *swarm.Client, err error) {
 	cl := &w.clients[c.User]
 	now := w.loop.Now()
-	if cl.more != nil && c == cl.c {
-		w.asking -= cl.more.churning
-		cl.more.churning = 0
+	if c == cl.c {
+		w.forgetChurn(cl)
 	}
 	if w.leaving {
 		w.present--

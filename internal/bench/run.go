@@ -198,7 +198,7 @@ const maxPages = 1 << 20
 
 // play goes through the phases.
 func (r *run) play(ctx context.Context) error {
-	c := r.collect()
+	c := r.collect(Step)
 	defer c.stop()
 	if wait := time.Until(r.o.Start); wait > 0 {
 		select {

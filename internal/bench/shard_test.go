@@ -110,31 +110,3 @@ func TestShardsDoWhatOneProcessDoes(t *testing.T) {
 		t.Errorf("of 150 deliveries of the fan-out %d are timed and %d not", timed, untimed)
 	}
 }
-
-// A phase that ends at its planned time, after an interval that ended later, has
-// an interval of no length: one of negative length is in no file.
-func TestPhaseEndsBeforeTheInterval(t *testing.T) {
-	t.Parallel()
-	p := parse(t, divided)
-	s, err := p.Shard(0, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &run{o: Options{Shard: s, Swarm: swarm.Options{Targets: []*transport.Target{{Network: "tcp", Host: "127.0.0.1", Port: 1}}}}, p: p, shard: s,
-		ready: make(chan struct{}, 1), news: make(chan error)}
-	if err := r.prepare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	defer r.swarm.Close()
-	c := r.collect()
-	c.cut(plan.PhaseWarmUp, 5*time.Second, time.Second)
-	c.cut(plan.PhaseMeasure, 4*time.Second, time.Second)
-	c.cut(plan.PhaseDrain, 7*time.Second, time.Second)
-	c.stop()
-	want := []time.Duration{5 * time.Second, 7 * time.Second}
-	for i, in := range r.res.Intervals[:2] {
-		if in.Start != 5*time.Second || in.End != want[i] {
-			t.Errorf("interval %d is from %v to %v, want from 5s to %v", i, in.Start, in.End, want[i])
-		}
-	}
-}
