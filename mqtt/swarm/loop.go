@@ -109,6 +109,9 @@ func (l *Loop) expired(c *Client) {
 		switch {
 		case l.now < c.deadline:
 			l.wheel.arm(l, c, c.deadline)
+			if c.state == connecting {
+				l.driver.waited(c)
+			}
 		case c.state == closing:
 			l.lose(c, nil)
 		default:

@@ -65,6 +65,8 @@ func (e *std) run() {
 
 func (e *std) unsent(c *Client) int { return len(c.link.out) }
 
+func (e *std) waited(*Client) {} // the dialer has a time of its own
+
 func (e *std) start(c *Client) {
 	o := &e.loop.swarm.opts
 	ctx, cancel := context.WithCancel(context.Background())
