@@ -92,9 +92,13 @@ func (s *stream) begin(phase plan.Phase, at time.Duration) {
 	}
 }
 
-// run sends what is due, and returns when the next message is.
+// run sends what is due, and returns when the next message is. Closed loops send
+// when there is room.
 func (s *stream) run(now time.Duration) time.Duration {
-	if s.sched == nil || s.start > now {
+	if s.sched == nil {
+		return swarm.Never
+	}
+	if s.start > now {
 		return s.start
 	}
 	for {
