@@ -110,7 +110,6 @@ func (w *worker) Connected(c *swarm.Client, ack *packet.Connack, t *swarm.Timing
 	rec.Record(result.Connect, result.Service, g.Number, t.Total())
 	rec.Record(result.Connect, result.Response, g.Number, t.Begun+t.Total()-cl.due)
 	rec.Count(result.Connects, g.Number, result.NoQoS, 1)
-	cl.tries = 0
 	w.run.reached.Store(true)
 	if cl.more != nil {
 		cl.more.acked = 0
@@ -122,7 +121,8 @@ func (w *worker) Connected(c *swarm.Client, ack *packet.Connack, t *swarm.Timing
 }
 
 // subscribe asks for a group's subscriptions, the deferred ones or the others;
-// false says that there are none.
+// false says that no answer will come: there are none, or the broker has announced
+// that it takes no such ones.
 func (w *worker) subscribe(cl *client, deferred bool) bool {
 	w.sub = packet.Subscribe{Subscriptions: w.sub.Subscriptions[:0]}
 	w.filters = w.filters[:0]
@@ -150,6 +150,7 @@ func (w *worker) subscribe(cl *client, deferred bool) bool {
 	if err := cl.c.Subscribe(&w.sub, tagSubscribe); err != nil {
 		w.rec(cl.subbed).CountError(cl.g.Number, "subscribe", swarm.Kind(err))
 		w.run.note(err)
+		return false
 	}
 	return true
 }
@@ -205,7 +206,7 @@ func (w *worker) Subscribed(c *swarm.Client, tag uint64, p *packet.Suback) {
 
 // isReady lets a client that is connected and subscribed do its work.
 func (w *worker) isReady(cl *client) {
-	cl.state = ready
+	cl.state, cl.tries = ready, 0
 	if !cl.again {
 		cl.again = true
 		if !cl.g.Deferred {

@@ -178,3 +178,50 @@ groups:
 		}
 	})
 }
+
+// The run does not wait for the SUBACK to a SUBSCRIBE that the broker has excluded,
+// nor for ever for one by whom it ends the connection.
+func TestASubscriptionThatCannotBeIsNotWaitedFor(t *testing.T) {
+	connect := "10 0e 0004 4d515454 05 02 003c 00 0001 63"
+	eachEngine(t, func(t *testing.T, e swarm.Engine) {
+		t.Run("excluded by CONNACK", func(t *testing.T) {
+			p := newPeer(t)
+			done := p.serve(func() {
+				p.expect(connect)
+				p.send("20 05 00 00 02 28 00")
+				p.expect("e0 00")
+			})
+			o := play(t, `
+keepalive: 60s
+phases: {settle: 0s, warm-up: 0s, measure: 1ms, drain: 1s}
+groups: {subs: {clients: 1, client-id: c, subscribe: a/#}}
+`, e, at(t, p.ln.Addr().String()))
+			<-done
+			o.want("subs", map[string]int64{"connects": 1, "subscribes": 0, "error.subscribe.other": 1})
+		})
+		t.Run("answered by DISCONNECT", func(t *testing.T) {
+			p := newPeer(t)
+			go func() {
+				for {
+					nc, err := p.ln.Accept()
+					if err != nil {
+						return
+					}
+					_, _ = nc.Write(unhex("20 03 00 00 00"))
+					if _, err := io.ReadFull(nc, make([]byte, 16+11)); err == nil { // CONNECT and SUBSCRIBE
+						_, _ = nc.Write(unhex("e0 01 a2"))
+					}
+					nc.Close()
+				}
+			}()
+			o := play(t, `
+keepalive: 60s
+phases: {settle: 0s, warm-up: 0s, measure: 1ms, drain: 1s}
+groups: {subs: {clients: 1, client-id: c, subscribe: a/#, reconnect: {first: 1ms, max: 2ms}}}
+`, e, at(t, p.ln.Addr().String()))
+			if got := o.counted("subs"); got["subscribes"] != 0 || got["losses"] < 4 {
+				t.Errorf("%v", got)
+			}
+		})
+	})
+}
