@@ -2,7 +2,9 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -27,17 +29,9 @@ import (
 //   - QoS 2 that was acknowledged comes exactly once.
 //   - What comes has the publisher's order for a topic, and is as it was sent.
 //
-// The error is that of a run that could not be judged.
+// The error is that of a run that could not be judged. The verdict, unless nil, only
+// tells then what was left at the broker.
 func Verify(ctx context.Context, o VerifyOptions) (*Verdict, error) {
-	text := o.scenario(false)
-	p, err := plan.Parse("verify", []byte(text), plan.Options{})
-	if err != nil {
-		return nil, err
-	}
-	shard, err := p.Shard(0, 1)
-	if err != nil {
-		return nil, err
-	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -45,21 +39,30 @@ func Verify(ctx context.Context, o VerifyOptions) (*Verdict, error) {
 	proxy := fault.New(ln, o.Dial, o.Seed)
 	defer proxy.Close()
 	target := &transport.Target{Network: "tcp", Host: "127.0.0.1", Port: ln.Addr().(*net.TCPAddr).Port}
-	do := func(shard *plan.Shard, ro Options) (*result.Result, error) {
-		ro.Shard = shard
-		ro.Swarm = swarm.Options{Loops: 2, Targets: []*transport.Target{target}, Dialer: &transport.Dialer{}}
-		return Run(ctx, ro)
-	}
+	h := &haunting{o: &o, proxy: proxy, begun: map[Fault]int{}}
 	ro := o.Run
-	ro.Run.Plan = result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: 1, Header: true}
-	ro.During = func(ctx context.Context, tell func(result.NoteKind, string)) { o.haunt(ctx, proxy, tell) }
-	res, err := do(shard, ro)
-	if res == nil || err != nil {
+	ro.During = h.haunt
+	res, err := o.play(ctx, target, false, ro)
+	if res == nil || errors.Is(err, ErrNotReached) {
+		return nil, err // and there are no sessions
+	}
+	v := o.judge(res, h.begun)
+	v.Leftover = o.tidy(ctx, target)
+	return v, cmp.Or(err, h.failed)
+}
+
+// play runs the scenario, or with tidy the one that removes the sessions.
+func (o *VerifyOptions) play(ctx context.Context, target *transport.Target, tidy bool, ro Options) (*result.Result, error) {
+	p, err := plan.Parse("verify", []byte(o.scenario(tidy)), plan.Options{})
+	if err != nil {
 		return nil, err
 	}
-	v := o.judge(res)
-	v.Leftover = o.tidy(do)
-	return v, nil
+	if ro.Shard, err = p.Shard(0, 1); err != nil {
+		return nil, err
+	}
+	ro.Swarm = swarm.Options{Loops: 2, Targets: []*transport.Target{target}, Dialer: &transport.Dialer{}}
+	ro.Run.Plan = result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: 1, Header: true}
+	return Run(ctx, ro)
 }
 
 // VerifyOptions are the settings of Verify.
@@ -139,18 +142,22 @@ func (o *VerifyOptions) scenario(tidy bool) string {
 	return b.String()
 }
 
-// tidy removes the sessions at the broker, and says why it could not.
-func (o *VerifyOptions) tidy(do func(*plan.Shard, Options) (*result.Result, error)) error {
-	p, err := plan.Parse("verify", []byte(o.scenario(true)), plan.Options{})
+// tidyTime is how long the removal of the sessions may take.
+const tidyTime = 20 * time.Second
+
+// tidy removes the sessions at the broker, also when ctx is over, and says why it
+// could not.
+func (o *VerifyOptions) tidy(ctx context.Context, target *transport.Target) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
+	defer cancel()
+	res, err := o.play(ctx, target, true, Options{})
 	if err != nil {
 		return err
 	}
-	shard, err := p.Shard(0, 1)
-	if err != nil {
-		return err
+	if n, all := sums(res)[result.Connects.String()], int64(2*o.Clients); n < all {
+		return fmt.Errorf("%d of %d clients could not connect any more", all-n, all)
 	}
-	_, err = do(shard, Options{})
-	return err
+	return nil
 }
 
 // event is a fault's beginning or end.
@@ -202,25 +209,40 @@ func (o *VerifyOptions) schedule() []event {
 	return all
 }
 
+// haunting is what is done to the connections of a run.
+type haunting struct {
+	o      *VerifyOptions
+	proxy  *fault.Proxy
+	begun  map[Fault]int
+	failed error // the first Restart that did
+}
+
 // haunt does what the schedule says, and heals everything in the end.
-func (o *VerifyOptions) haunt(ctx context.Context, p *fault.Proxy, tell func(result.NoteKind, string)) {
-	begin := time.Now()
+func (h *haunting) haunt(ctx context.Context, tell func(result.NoteKind, string)) {
+	begin, p := time.Now(), h.proxy
 	defer func() {
 		p.Delay(0, 0)
 		p.Split(false)
 		p.Refuse(false)
 		p.Stall(false)
 	}()
-	for _, e := range o.schedule() {
+	for _, e := range h.o.schedule() {
 		select {
 		case <-time.After(time.Until(begin.Add(e.at))):
 		case <-ctx.Done():
 			return
 		}
-		if text, err := o.apply(e, p); err != nil {
+		text, err := h.o.apply(e, p)
+		switch {
+		case err != nil:
 			tell(result.NoteFault, fmt.Sprintf("%s failed: %v", e.fault, err))
-		} else if text != "" {
+			h.failed = cmp.Or(h.failed, fmt.Errorf("%s: %w", e.fault, err))
+			continue
+		case text != "":
 			tell(result.NoteFault, text)
+		}
+		if e.on {
+			h.begun[e.fault]++
 		}
 	}
 	<-ctx.Done()
@@ -291,25 +313,26 @@ type Verdict struct {
 // OK tells that nothing was violated.
 func (v *Verdict) OK() bool { return len(v.Violations) == 0 }
 
-// judge finds what MQTT does not allow.
-func (o *VerifyOptions) judge(r *result.Result) *Verdict {
-	v := &Verdict{QoS: o.QoS, Result: r, Faults: map[Fault]int{}, Violations: []string{}, Remarks: []string{}, Missing: []result.Missing{}}
-	sums := map[string]int64{}
+// sums are a result's counters, over all groups and QoS.
+func sums(r *result.Result) map[string]int64 {
+	all := map[string]int64{}
 	for k, n := range r.Sum().Counters {
-		sums[k.Name] += n
+		all[k.Name] += n
 	}
-	of := func(c result.Counter) int64 { return sums[c.String()] }
+	return all
+}
+
+// judge finds what MQTT does not allow, under the faults that have begun.
+func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
+	v := &Verdict{QoS: o.QoS, Result: r, Faults: faults, Violations: []string{}, Remarks: []string{}, Missing: []result.Missing{}}
+	all := sums(r)
+	of := func(c result.Counter) int64 { return all[c.String()] }
 	v.Sent, v.Acked, v.Refused = of(result.Sent), of(result.Acked), of(result.Refused)
 	v.Received, v.Duplicates, v.Reordered = of(result.Distinct), of(result.Duplicates), of(result.Reordered)
 	v.Corrupt, v.Foreign, v.Connects = of(result.Corrupt), of(result.Foreign), of(result.Connects)
 	v.Lost = max(0, v.Sent-v.Refused-v.Received)
 	if o.QoS > 0 {
 		v.Open = v.Sent - v.Acked - v.Refused
-	}
-	for _, e := range o.schedule() {
-		if e.on && e.at < o.Duration {
-			v.Faults[e.fault]++
-		}
 	}
 	for _, e := range r.Ends {
 		v.Missing = append(v.Missing, e.Missing...)

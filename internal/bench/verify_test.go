@@ -2,10 +2,13 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/mqtt/broker"
+	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
@@ -107,6 +111,76 @@ func TestABrokenBrokersSinsAreFound(t *testing.T) {
 				t.Errorf("violations: %q, want %q", v.Violations, c.want)
 			}
 		})
+	}
+}
+
+// sessions waits for a broker to have no connection any more, and returns how many
+// sessions it has then.
+func sessions(t *testing.T, b *broker.Broker) int {
+	for end := time.Now().Add(20 * time.Second); b.Stats().Connections > 0; runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatalf("%d connections are left", b.Stats().Connections)
+		}
+	}
+	return b.Stats().Sessions
+}
+
+func TestACancelledVerificationLeavesNoSessions(t *testing.T) {
+	t.Parallel()
+	b, addr := brokertest.Start(t)
+	o := checks(t, 1, at(t, addr), gentle...)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	left := errors.New("the user left")
+	tell := o.Run.Tell
+	o.Run.Tell = func(n result.Note) {
+		tell(n)
+		if n.Kind == result.NotePhase && n.Text == string(result.PhaseMeasure) {
+			cancel(left)
+		}
+	}
+	o.Duration = time.Hour
+	v, err := Verify(ctx, o)
+	if !errors.Is(err, left) || v == nil || v.Leftover != nil {
+		t.Errorf("%v, %+v", err, v)
+	}
+	if n := sessions(t, b); n != 0 {
+		t.Errorf("%d sessions are left at the broker", n)
+	}
+}
+
+func TestABrokerThatIsGoneKeepsTheSessionsAndThatIsTold(t *testing.T) {
+	t.Parallel()
+	o := checks(t, 1, serve(t, broker.Options{}))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	dial, gone := o.Dial, atomic.Bool{}
+	o.Dial = func(ctx context.Context) (net.Conn, error) {
+		if gone.Load() {
+			return nil, errors.New("nobody there")
+		}
+		return dial(ctx)
+	}
+	o.Run.Tell = func(n result.Note) {
+		if n.Kind == result.NotePhase && n.Text == string(result.PhaseMeasure) {
+			gone.Store(true)
+			cancel()
+		}
+	}
+	if v, err := Verify(ctx, o); !errors.Is(err, context.Canceled) || v == nil || v.Leftover == nil {
+		t.Errorf("%v, %+v", err, v)
+	}
+}
+
+// What the broker forgets with a restart is not held against it, but there must
+// have been one.
+func TestARestartThatFailsIsNone(t *testing.T) {
+	t.Parallel()
+	o := checks(t, 1, serve(t, broker.Options{}), Restart)
+	stuck := errors.New("it does not start")
+	o.Restart, o.Duration = func() error { return stuck }, 6*time.Second
+	if v, err := Verify(t.Context(), o); !errors.Is(err, stuck) || v == nil || v.Faults[Restart] != 0 {
+		t.Errorf("%v, %+v", err, v)
 	}
 }
 

@@ -65,6 +65,9 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 		}}
 		o.Run.Header = result.Shard{Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: version}
 		v, err := bench.Verify(ctx, o)
+		if v != nil && v.Leftover != nil {
+			inv.Warnf("sessions of clients %s-%d... may be left at the broker: %v", o.Token, q, v.Leftover)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -72,9 +75,6 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 			return cli.Failed(cli.ExitUnreached, err)
 		case err != nil:
 			return cli.Failed(cli.ExitFailure, err)
-		}
-		if v.Leftover != nil {
-			inv.Warnf("sessions of clients %s-%d... may be left at the broker: %v", o.Token, q, v.Leftover)
 		}
 		if err := tellVerdict(inv, v); err != nil {
 			return err
