@@ -22,12 +22,15 @@ import (
 
 // Verify sends messages of one QoS through a broker, from publishers to
 // subscribers with sessions, over connections that break, and judges what came
-// by what MQTT promises (section 4.3, 4.4 and 4.6 of MQTT 5.0):
+// by what MQTT promises (section 4.3, 4.4, 4.6 and 4.8.2 of MQTT 5.0):
 //
 //   - QoS 0 may be lost, and comes at most once.
 //   - QoS 1 that was acknowledged is not lost; it may come again.
 //   - QoS 2 that was acknowledged comes exactly once.
 //   - What comes has the publisher's order for a topic, and is as it was sent.
+//
+// Each subscriber is promised that for itself, and the members of a shared
+// subscription all together, but for the order.
 //
 // The error is that of a run that could not be judged. The verdict, unless nil, only
 // tells then what was left at the broker.
@@ -48,7 +51,25 @@ func Verify(ctx context.Context, o VerifyOptions) (*Verdict, error) {
 	}
 	v := o.judge(res, h.begun)
 	v.Leftover = o.tidy(ctx, target)
-	return v, cmp.Or(err, h.failed)
+	return v, cmp.Or(err, h.failed, o.subscribed(res))
+}
+
+// ErrSubscriptions says that the broker did not take the subscriptions.
+var ErrSubscriptions = errors.New("there are subscribers without a subscription")
+
+// subscribed says why not all subscribers were.
+func (o *VerifyOptions) subscribed(r *result.Result) error {
+	n := sums(r)[result.Subscribes.String()]
+	if n >= int64(o.Subscribers()) {
+		return nil
+	}
+	err := fmt.Errorf("%w: %d of %d", ErrSubscriptions, int64(o.Subscribers())-n, o.Subscribers())
+	for _, note := range r.Notes {
+		if note.Kind == result.NoteError {
+			return fmt.Errorf("%w: %s", err, note.Text)
+		}
+	}
+	return err
 }
 
 // play runs the scenario, or with tidy the one that removes the sessions.
@@ -69,7 +90,8 @@ func (o *VerifyOptions) play(ctx context.Context, target *transport.Target, tidy
 type VerifyOptions struct {
 	QoS      packet.QoS
 	Version  packet.Version
-	Clients  int       // publishers, and as many subscribers, each with a topic of its own
+	Shape    Shape     // empty: Pairs
+	Clients  int       // publishers, subscribers or both, as the shape says
 	Rate     plan.Rate // messages of all publishers together
 	Size     int       // of a payload, in bytes: at least result.HeaderSize
 	Duration time.Duration
@@ -86,6 +108,44 @@ type VerifyOptions struct {
 	Restart func() error
 
 	Run Options // Run, Header, Out, Tell and Status; the others are set
+}
+
+// Shape is who subscribes to whose messages.
+type Shape string
+
+// The shapes, of N clients.
+const (
+	Pairs  Shape = "pairs"   // N publishers, each with a topic and a subscriber of its own
+	FanIn  Shape = "fan-in"  // N publishers and one subscriber, by a filter with a wildcard
+	FanOut Shape = "fan-out" // one publisher and N subscribers
+	Shared Shape = "shared"  // N publishers, and N members of one shared subscription
+)
+
+// Shapes are all of them.
+func Shapes() []Shape { return []Shape{Pairs, FanIn, FanOut, Shared} }
+
+// Publishers is how many clients publish.
+func (o *VerifyOptions) Publishers() int {
+	if o.Shape == FanOut {
+		return 1
+	}
+	return o.Clients
+}
+
+// Subscribers is how many clients subscribe.
+func (o *VerifyOptions) Subscribers() int {
+	if o.Shape == FanIn {
+		return 1
+	}
+	return o.Clients
+}
+
+// copies is how many subscribers get each message.
+func (o *VerifyOptions) copies() int64 {
+	if o.Shape == FanOut {
+		return int64(o.Clients)
+	}
+	return 1
 }
 
 // Fault is something that is done to connections.
@@ -123,22 +183,23 @@ func (o *VerifyOptions) scenario(tidy bool) string {
 	if version == "" {
 		version = "5.0"
 	}
-	fmt.Fprintf(&b, "name: verify-qos%d\nseed: %d\nversion: %q\nkeepalive: 30s\n", o.QoS, o.Seed, version)
+	fmt.Fprintf(&b, "name: verify-%s-qos%d\nseed: %d\nversion: %q\nkeepalive: 30s\n", cmp.Or(o.Shape, Pairs), o.QoS, o.Seed, version)
 	for _, x := range [...]struct{ key, value string }{{"username", o.Username}, {"password", o.Password}} {
 		if x.value != "" {
 			fmt.Fprintf(&b, "%s: %q\n", x.key, strings.ReplaceAll(x.value, "%", "%%"))
 		}
 	}
 	fmt.Fprintf(&b, "phases: {connect: {rate: 1000/s, timeout: 10s}, settle: 0s, warm-up: 0s, %s}\ngroups:\n", phases)
-	group := func(name, what string) {
+	group := func(name string, clients int, what string) {
 		if tidy {
 			what = ""
 		}
-		fmt.Fprintf(&b, "  %s: {clients: %d, client-id: \"%s-%d%c%%i\", %s, reconnect: {first: 50ms, max: 400ms}%s}\n", name, o.Clients, o.Token, o.QoS, name[0], session, what)
+		fmt.Fprintf(&b, "  %s: {clients: %d, client-id: \"%s-%d%c%%i\", %s, reconnect: {first: 50ms, max: 400ms}%s}\n", name, clients, o.Token, o.QoS, name[0], session, what)
 	}
-	topic := fmt.Sprintf("%s/%d/%%i", o.Token, o.QoS)
-	group("sub", fmt.Sprintf(", subscribe: {filter: %q, qos: %d}", topic, o.QoS))
-	group("pub", fmt.Sprintf(", publish: {topic: %q, qos: %d, payload: %d, rate: %q, window: 20}", topic, o.QoS, o.Size, o.Rate))
+	prefix := fmt.Sprintf("%s/%d/", o.Token, o.QoS)
+	filter := map[Shape]string{FanIn: prefix + "+", FanOut: prefix + "0", Shared: "$share/" + o.Token + "/" + prefix + "+"}[o.Shape]
+	group("sub", o.Subscribers(), fmt.Sprintf(", subscribe: {filter: %q, qos: %d}", cmp.Or(filter, prefix+"%i"), o.QoS))
+	group("pub", o.Publishers(), fmt.Sprintf(", publish: {topic: %q, qos: %d, payload: %d, rate: %q, window: 20}", prefix+"%i", o.QoS, o.Size, o.Rate))
 	return b.String()
 }
 
@@ -154,7 +215,7 @@ func (o *VerifyOptions) tidy(ctx context.Context, target *transport.Target) erro
 	if err != nil {
 		return err
 	}
-	if n, all := sums(res)[result.Connects.String()], int64(2*o.Clients); n < all {
+	if n, all := sums(res)[result.Connects.String()], int64(o.Publishers()+o.Subscribers()); n < all {
 		return fmt.Errorf("%d of %d clients could not connect any more", all-n, all)
 	}
 	return nil
@@ -289,13 +350,14 @@ func (o *VerifyOptions) apply(e event, p *fault.Proxy) (string, error) {
 
 // Verdict is what a broker did with the messages of one QoS.
 type Verdict struct {
+	Shape      Shape            `json:"shape"`
 	QoS        packet.QoS       `json:"qos"`
 	Sent       int64            `json:"sent"`
 	Acked      int64            `json:"acked"`   // with success
 	Refused    int64            `json:"refused"` // with a reason code of failure
 	Open       int64            `json:"open"`    // neither, when the drain was over
 	Received   int64            `json:"received"`
-	Lost       int64            `json:"lost"`       // sent, not refused, and not received
+	Lost       int64            `json:"lost"`       // sent, not refused, and not received, of each subscriber that was to
 	Duplicates int64            `json:"duplicates"` // received again
 	Reordered  int64            `json:"reordered"`
 	Corrupt    int64            `json:"corrupt"`
@@ -324,13 +386,13 @@ func sums(r *result.Result) map[string]int64 {
 
 // judge finds what MQTT does not allow, under the faults that have begun.
 func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
-	v := &Verdict{QoS: o.QoS, Result: r, Faults: faults, Violations: []string{}, Remarks: []string{}, Missing: []result.Missing{}}
+	v := &Verdict{Shape: cmp.Or(o.Shape, Pairs), QoS: o.QoS, Result: r, Faults: faults, Violations: []string{}, Remarks: []string{}, Missing: []result.Missing{}}
 	all := sums(r)
 	of := func(c result.Counter) int64 { return all[c.String()] }
 	v.Sent, v.Acked, v.Refused = of(result.Sent), of(result.Acked), of(result.Refused)
 	v.Received, v.Duplicates, v.Reordered = of(result.Distinct), of(result.Duplicates), of(result.Reordered)
 	v.Corrupt, v.Foreign, v.Connects = of(result.Corrupt), of(result.Foreign), of(result.Connects)
-	v.Lost = max(0, v.Sent-v.Refused-v.Received)
+	v.Lost = max(0, (v.Sent-v.Refused)*o.copies()-v.Received)
 	if o.QoS > 0 {
 		v.Open = v.Sent - v.Acked - v.Refused
 	}
@@ -348,15 +410,16 @@ func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
 	if v.Faults[Restart] > 0 {
 		durable = &v.Remarks
 	}
+	lost := v.Lost - v.Open*o.copies() // of those that were acknowledged
 	switch o.QoS {
 	case 0:
 		add(&v.Remarks, v.Lost, "lost, which QoS 0 allows")
 		add(&v.Violations, v.Duplicates, "received twice: QoS 0 is at most once (MQTT-4.3.1-1)")
 	case 1:
-		add(durable, v.Lost-v.Open, "acknowledged and lost: QoS 1 is at least once")
+		add(durable, lost, "acknowledged and lost: QoS 1 is at least once")
 		add(&v.Remarks, v.Duplicates, "received twice, which QoS 1 allows")
 	case 2:
-		add(durable, v.Lost-v.Open, "acknowledged and lost: QoS 2 is exactly once")
+		add(durable, lost, "acknowledged and lost: QoS 2 is exactly once")
 		add(durable, v.Duplicates, "received twice: QoS 2 is exactly once")
 	}
 	add(&v.Violations, v.Open, "not acknowledged to the end, long after the last fault")
@@ -377,7 +440,11 @@ func (v *Verdict) Text() string {
 	if !v.OK() {
 		word = "FAIL"
 	}
-	fmt.Fprintf(&b, "%s QoS %d: %d sent", word, v.QoS, v.Sent)
+	fmt.Fprintf(&b, "%s QoS %d", word, v.QoS)
+	if v.Shape != Pairs {
+		fmt.Fprintf(&b, ", %s", v.Shape)
+	}
+	fmt.Fprintf(&b, ": %d sent", v.Sent)
 	if v.QoS > 0 {
 		fmt.Fprintf(&b, ", %d acknowledged", v.Acked)
 	}

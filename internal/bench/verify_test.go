@@ -72,6 +72,69 @@ func TestOurBrokerKeepsItsPromises(t *testing.T) {
 	}
 }
 
+func TestOurBrokerKeepsItsPromisesToManyAndOfMany(t *testing.T) {
+	for _, shape := range []Shape{FanIn, FanOut, Shared} {
+		for q := range packet.QoS(3) {
+			t.Run(fmt.Sprintf("%s qos%d", shape, q), func(t *testing.T) {
+				t.Parallel()
+				b, addr := brokertest.Start(t)
+				o := checks(t, q, at(t, addr), gentle...)
+				o.Shape, o.Rate.Events = shape, 200
+				v := verify(t, o)
+				if !v.OK() || v.Sent == 0 || v.Received == 0 || v.Connects <= int64(o.Publishers()+o.Subscribers()) {
+					t.Errorf("%+v", v)
+				}
+				copies := map[Shape]int64{FanIn: 1, FanOut: 6, Shared: 1}[shape]
+				if v.Received+v.Lost != v.Sent*copies || q > 0 && v.Lost != 0 {
+					t.Errorf("%d received and %d lost of %d", v.Received, v.Lost, v.Sent*copies)
+				}
+				if n := sessions(t, b); n != 0 {
+					t.Errorf("%d sessions are left at the broker", n)
+				}
+			})
+		}
+	}
+}
+
+func TestSinsOfEachShapeAreFound(t *testing.T) {
+	for name, c := range map[string]struct {
+		shape Shape
+		qos   packet.QoS
+		flaws badbroker.Flaws
+		want  string // in a violation; empty: there is none
+	}{
+		"no loss where many publish":             {FanIn, 1, badbroker.Flaws{}, ""},
+		"loss where many publish":                {FanIn, 1, badbroker.Flaws{Drop: 50}, "acknowledged and lost"},
+		"loss at one of many subscribers":        {FanOut, 2, badbroker.Flaws{Drop: 500}, "acknowledged and lost"},
+		"order at one of many subscribers":       {FanOut, 1, badbroker.Flaws{Reorder: 500}, "out of order"},
+		"duplicates at one of many subscribers":  {FanOut, 0, badbroker.Flaws{Duplicate: 500}, "received twice"},
+		"a copy for each member of a group":      {Shared, 2, badbroker.Flaws{}, "received twice"},
+		"a copy for each member, which is right": {Shared, 1, badbroker.Flaws{}, ""},
+		"corruption where members share":         {Shared, 1, badbroker.Flaws{Corrupt: 50}, "not as they were sent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, target := bad(t, c.flaws)
+			o := checks(t, c.qos, target)
+			o.Shape, o.Duration, o.Rate.Events, o.Drain = c.shape, time.Second, 300, 10*time.Second
+			v := verify(t, o)
+			found := slices.ContainsFunc(v.Violations, func(s string) bool { return strings.Contains(s, c.want) })
+			if c.want == "" && !v.OK() || c.want != "" && !found {
+				t.Errorf("violations: %q, want %q", v.Violations, c.want)
+			}
+		})
+	}
+}
+
+func TestABrokerWithoutSharedSubscriptionsIsNotBlamed(t *testing.T) {
+	t.Parallel()
+	o := checks(t, 1, serve(t, broker.Options{DisableSharedGroups: true}))
+	o.Shape, o.Duration = Shared, 100*time.Millisecond
+	if _, err := Verify(t.Context(), o); !errors.Is(err, ErrSubscriptions) || !strings.Contains(err.Error(), "does not support this kind of subscription") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestABrokenBrokersSinsAreFound(t *testing.T) {
 	for name, c := range map[string]struct {
 		qos   packet.QoS
