@@ -18,8 +18,7 @@ func idle(t *testing.T, yaml string) *run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &run{p: p, shard: s, ready: make(chan struct{}, 1), news: make(chan error, 64), o: Options{Shard: s,
-		Swarm: swarm.Options{Targets: []*transport.Target{{Network: "tcp", Host: "127.0.0.1", Port: 1}}, Dialer: &transport.Dialer{}}}}
+	r := newRun(Options{Shard: s, Swarm: swarm.Options{Targets: []*transport.Target{{Network: "tcp", Host: "127.0.0.1", Port: 1}}, Dialer: &transport.Dialer{}}})
 	if err := r.prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}

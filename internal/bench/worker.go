@@ -27,7 +27,6 @@ type worker struct {
 	clients []client
 	streams []*stream
 	timers  timers
-	phases  [len(phaseNames)]time.Duration // when they began; swarm.Never
 
 	publishing bool  // drain has not begun
 	leaving    bool  // goodbyes have begun
@@ -118,9 +117,6 @@ func newWorker(r *run, l *swarm.Loop, groups []string) *worker {
 	for i := range w.recs {
 		w.recs[i] = result.NewRecorder(groups...)
 	}
-	for i := range w.phases {
-		w.phases[i] = swarm.Never
-	}
 	return w
 }
 
@@ -194,7 +190,7 @@ func (w *worker) rec(due time.Duration) *result.Recorder {
 
 // Due does what is due.
 func (w *worker) Due(now time.Duration) time.Duration {
-	next := w.timers.run(now, swarm.Never)
+	next := w.timers.run(now)
 	for _, s := range w.streams {
 		next = min(next, s.run(now))
 	}
@@ -203,7 +199,6 @@ func (w *worker) Due(now time.Duration) time.Duration {
 
 // begin tells that a phase has begun.
 func (w *worker) begin(phase plan.Phase, at time.Duration) {
-	w.phases[phase] = at
 	ph := &w.run.p.Phases
 	if phase == plan.PhaseWarmUp {
 		w.warm, w.measure = at, (at + ph.WarmUp).Truncate(time.Microsecond)

@@ -125,8 +125,6 @@ type Spec struct {
 	// Session holds the limits of each client; SendWindow and SendBytes bound the
 	// messages without an acknowledgement. ConnectTimeout is not used.
 	Session session.Config
-
-	Data any // the owner's
 }
 
 // Timing tells how long the parts of a connection's beginning took.

@@ -35,7 +35,8 @@ type Proxy struct {
 }
 
 // New makes a proxy that accepts from ln, which it closes, and connects by
-// dial. Seed decides where connections are cut and how delays vary.
+// dial. Seed decides which connections are cut, into what pieces bytes are
+// split, and how delays vary.
 func New(ln net.Listener, dial func(context.Context) (net.Conn, error), seed uint64) *Proxy {
 	ctx, stop := context.WithCancel(context.Background())
 	p := &Proxy{ln: ln, dial: dial, ctx: ctx, stop: stop, links: map[*link]struct{}{}, rand: rand.New(rand.NewPCG(seed, 0))}
