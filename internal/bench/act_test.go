@@ -281,8 +281,8 @@ func TestWhatClientsDo(t *testing.T) {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
 				// The scenarios are about some tenths of a second, for which a busy
-				// machine may leave a process alone. What fails three times is wrong.
-				for n := 1; n < 3; n++ {
+				// machine may leave a process alone. What fails five times is wrong.
+				for n := 1; n < 5; n++ {
 					o := play(t, s.yaml, e, serve(t, broker.Options{}))
 					trial := &trial{TB: t}
 					o.TB = trial

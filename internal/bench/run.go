@@ -100,7 +100,7 @@ type run struct {
 	first   atomic.Pointer[error]
 	giveUp  atomic.Pointer[error]
 	gaveUp  chan struct{} // closed behind giveUp
-	news    chan error // errors to tell; others than the first of their kind are left out
+	news    chan error    // errors to tell; others than the first of their kind are left out
 }
 
 // Run runs the shard. The result is what Out was told, complete unless ctx was

@@ -24,7 +24,7 @@ import (
 // checks are the settings of a short verification.
 func checks(t testing.TB, q packet.QoS, target *transport.Target, faults ...Fault) VerifyOptions {
 	d := &transport.Dialer{Timeout: 5 * time.Second}
-	return VerifyOptions{QoS: q, Version: packet.V5, Clients: 6, Rate: plan.Rate{Events: 600, Per: time.Second}, Size: 64, Duration: 3 * time.Second, Drain: 5 * time.Second, Seed: 7,
+	return VerifyOptions{QoS: q, Version: packet.V5, Clients: 6, Rate: plan.Rate{Events: 600, Per: time.Second}, Size: 64, Duration: 3 * time.Second, Drain: 30 * time.Second, Seed: 7,
 		Faults: faults, Token: "test", Dial: func(ctx context.Context) (net.Conn, error) { return d.Dial(ctx, target) },
 		Run: Options{Run: result.Run{Shards: 1}, Tell: func(n result.Note) { t.Log(n.At, n.Kind, n.Text) }}}
 }
@@ -42,6 +42,17 @@ func verify(t testing.TB, o VerifyOptions) *Verdict {
 	return v
 }
 
+// haunted is verify, under each of the faults: a busy machine may leave too little
+// time for all of them.
+func haunted(t testing.TB, o VerifyOptions) *Verdict {
+	t.Helper()
+	v := verify(t, o)
+	for try := 1; try < 5 && v.OK() && len(v.Faults) < len(o.Faults); try++ {
+		v = verify(t, o)
+	}
+	return v
+}
+
 var gentle = []Fault{Delay, Stall, Split, Cut, Refuse}
 
 func TestOurBrokerKeepsItsPromises(t *testing.T) {
@@ -51,7 +62,7 @@ func TestOurBrokerKeepsItsPromises(t *testing.T) {
 				t.Parallel()
 				o := checks(t, q, serve(t, broker.Options{}), gentle...)
 				o.Version = version
-				v := verify(t, o)
+				v := haunted(t, o)
 				if !v.OK() || v.Sent == 0 || v.Received == 0 || v.Connects <= 12 {
 					t.Errorf("%+v", v)
 				}
@@ -80,7 +91,7 @@ func TestOurBrokerKeepsItsPromisesToManyAndOfMany(t *testing.T) {
 				b, addr := brokertest.Start(t)
 				o := checks(t, q, at(t, addr), gentle...)
 				o.Shape, o.Rate.Events = shape, 200
-				v := verify(t, o)
+				v := haunted(t, o)
 				if !v.OK() || v.Sent == 0 || v.Received == 0 || v.Connects <= int64(o.Publishers()+o.Subscribers()) {
 					t.Errorf("%+v", v)
 				}
@@ -116,7 +127,10 @@ func TestSinsOfEachShapeAreFound(t *testing.T) {
 			t.Parallel()
 			_, target := bad(t, c.flaws)
 			o := checks(t, c.qos, target)
-			o.Shape, o.Duration, o.Rate.Events, o.Drain = c.shape, time.Second, 300, 10*time.Second
+			o.Shape, o.Duration, o.Rate.Events = c.shape, time.Second, 300
+			if c.want != "" {
+				o.Drain = time.Second // what is lost is waited for
+			}
 			v := verify(t, o)
 			found := slices.ContainsFunc(v.Violations, func(s string) bool { return strings.Contains(s, c.want) })
 			if c.want == "" && !v.OK() || c.want != "" && !found {
@@ -163,9 +177,16 @@ func TestABrokenBrokersSinsAreFound(t *testing.T) {
 			if c.flaws.Forget || c.flaws.Repeat || c.flaws.Reverse {
 				o.Duration *= 3 // these need a cut at the right moment
 			}
-			v := verify(t, o)
-			n := b.Counts()
-			did := n.Dropped + n.Duplicated + n.Reordered + n.Corrupted + n.Forgotten + n.Repeated + n.Reversed
+			if c.want != "" {
+				o.Drain = 2 * time.Second // what is lost is waited for
+			}
+			var v *Verdict
+			did := 0
+			for try := 1; try == 1 || try <= 5 && c.want != "" && did == 0; try++ {
+				v = verify(t, o)
+				n := b.Counts()
+				did = n.Dropped + n.Duplicated + n.Reordered + n.Corrupted + n.Forgotten + n.Repeated + n.Reversed
+			}
 			if !strings.HasPrefix(name, "none") && did == 0 {
 				t.Fatalf("the broker did nothing wrong")
 			}
@@ -240,6 +261,7 @@ func TestABrokerThatIsGoneKeepsTheSessionsAndThatIsTold(t *testing.T) {
 func TestARestartThatFailsIsNone(t *testing.T) {
 	t.Parallel()
 	o := checks(t, 1, serve(t, broker.Options{}), Restart)
+	o.Seed = 240 // it comes after two seconds
 	stuck := errors.New("it does not start")
 	o.Restart, o.Duration = func() error { return stuck }, 6*time.Second
 	if v, err := Verify(t.Context(), o); !errors.Is(err, stuck) || v == nil || v.Faults[Restart] != 0 {
