@@ -265,7 +265,11 @@ func (w *worker) Closed(c *swarm.Client, err error) {
 
 // forget gives up what a client has under way.
 func (w *worker) forget(c *swarm.Client) {
-	_ = c.Forget(func(uint64) { w.flying-- }) // it is idle
+	cl := &w.clients[c.User]
+	_ = c.Forget(func(tag uint64) { // it is idle
+		w.flying--
+		w.unaccepted(cl, tag)
+	})
 }
 
 func (w *worker) countCause(rec *result.Recorder, cl *client, what string, err error) {
@@ -316,12 +320,15 @@ func (w *worker) Acked(c *swarm.Client, tag uint64, qos packet.QoS, reason packe
 	switch {
 	case !reason.Failed():
 		rec.Count(result.Acked, cl.g.Number, qos, 1)
+		cl.settle(tag)
 	case resumed:
 		rec.Count(result.Refused, cl.g.Number, qos, 1)
 		rec.CountError(cl.g.Number, "resume", reason.String())
+		w.unaccepted(cl, tag)
 	default:
 		rec.Count(result.Refused, cl.g.Number, qos, 1)
 		rec.CountReason(cl.g.Number, refusing(qos), reason)
+		w.unaccepted(cl, tag)
 	}
 	if !resumed {
 		took := w.loop.Now() - intended

@@ -150,13 +150,10 @@ func (o *outcome) want(group string, counters map[string]int64) {
 
 // values is the number of values of an operation over all phases.
 func (o *outcome) values(op result.Op, kind result.Kind) int64 {
-	n := int64(0)
-	for k, h := range o.Result.Sum().Histograms {
-		if k.Op == op && k.Kind == kind {
-			n += h.Count()
-		}
+	if h := o.Result.Sum().Merged()[result.Key{Op: op, Kind: kind}]; h != nil {
+		return h.Count()
 	}
-	return n
+	return 0
 }
 
 // wantValues claims how many values an operation has.

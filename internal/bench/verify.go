@@ -59,7 +59,7 @@ var ErrSubscriptions = errors.New("there are subscribers without a subscription"
 
 // subscribed says why not all subscribers were.
 func (o *VerifyOptions) subscribed(r *result.Result) error {
-	n := sums(r)[result.Subscribes.String()]
+	n := r.Sum().Totals().Of(result.Subscribes)
 	if n >= int64(o.Subscribers()) {
 		return nil
 	}
@@ -74,7 +74,7 @@ func (o *VerifyOptions) subscribed(r *result.Result) error {
 
 // play runs the scenario, or with tidy the one that removes the sessions.
 func (o *VerifyOptions) play(ctx context.Context, target *transport.Target, tidy bool, ro Options) (*result.Result, error) {
-	p, err := plan.Parse("verify", []byte(o.scenario(tidy)), plan.Options{})
+	p, err := o.plan(tidy)
 	if err != nil {
 		return nil, err
 	}
@@ -179,16 +179,7 @@ func (o *VerifyOptions) scenario(tidy bool) string {
 	if tidy {
 		phases, session = "measure: 1ms, drain: 1ms", "clean-start: true"
 	}
-	version := map[packet.Version]string{packet.V31: "3.1", packet.V311: "3.1.1"}[o.Version]
-	if version == "" {
-		version = "5.0"
-	}
-	fmt.Fprintf(&b, "name: verify-%s-qos%d\nseed: %d\nversion: %q\nkeepalive: 30s\n", cmp.Or(o.Shape, Pairs), o.QoS, o.Seed, version)
-	for _, x := range [...]struct{ key, value string }{{"username", o.Username}, {"password", o.Password}} {
-		if x.value != "" {
-			fmt.Fprintf(&b, "%s: %q\n", x.key, strings.ReplaceAll(x.value, "%", "%%"))
-		}
-	}
+	fmt.Fprintf(&b, "name: verify-%s-qos%d\nseed: %d\nkeepalive: 30s\n", cmp.Or(o.Shape, Pairs), o.QoS, o.Seed)
 	fmt.Fprintf(&b, "phases: {connect: {rate: 1000/s, timeout: 10s}, settle: 0s, warm-up: 0s, %s}\ngroups:\n", phases)
 	group := func(name string, clients int, what string) {
 		if tidy {
@@ -203,6 +194,19 @@ func (o *VerifyOptions) scenario(tidy bool) string {
 	return b.String()
 }
 
+// plan is the plan that the scenario and the options make.
+func (o *VerifyOptions) plan(tidy bool) (*plan.Plan, error) {
+	po := plan.Options{Version: o.Version}
+	if o.Username != "" {
+		user := strings.ReplaceAll(o.Username, "%", "%%")
+		po.Username = &user
+	}
+	if o.Password != "" {
+		po.Password = &o.Password
+	}
+	return plan.Parse("verify", []byte(o.scenario(tidy)), po)
+}
+
 // tidyTime is how long the removal of the sessions may take.
 const tidyTime = 20 * time.Second
 
@@ -215,7 +219,7 @@ func (o *VerifyOptions) tidy(ctx context.Context, target *transport.Target) erro
 	if err != nil {
 		return err
 	}
-	if n, all := sums(res)[result.Connects.String()], int64(o.Publishers()+o.Subscribers()); n < all {
+	if n, all := res.Sum().Totals().Of(result.Connects), int64(o.Publishers()+o.Subscribers()); n < all {
 		return fmt.Errorf("%d of %d clients could not connect any more", all-n, all)
 	}
 	return nil
@@ -375,20 +379,11 @@ type Verdict struct {
 // OK tells that nothing was violated.
 func (v *Verdict) OK() bool { return len(v.Violations) == 0 }
 
-// sums are a result's counters, over all groups and QoS.
-func sums(r *result.Result) map[string]int64 {
-	all := map[string]int64{}
-	for k, n := range r.Sum().Counters {
-		all[k.Name] += n
-	}
-	return all
-}
-
 // judge finds what MQTT does not allow, under the faults that have begun.
 func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
 	v := &Verdict{Shape: cmp.Or(o.Shape, Pairs), QoS: o.QoS, Result: r, Faults: faults, Violations: []string{}, Remarks: []string{}, Missing: []result.Missing{}}
-	all := sums(r)
-	of := func(c result.Counter) int64 { return all[c.String()] }
+	totals := r.Sum().Totals()
+	of := func(c result.Counter) int64 { return totals.Of(c) }
 	v.Sent, v.Acked, v.Refused = of(result.Sent), of(result.Acked), of(result.Refused)
 	v.Received, v.Duplicates, v.Reordered = of(result.Distinct), of(result.Duplicates), of(result.Reordered)
 	v.Corrupt, v.Foreign, v.Connects = of(result.Corrupt), of(result.Foreign), of(result.Connects)
