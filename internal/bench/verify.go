@@ -35,23 +35,37 @@ import (
 // The error is that of a run that could not be judged. The verdict, unless nil, only
 // tells then what was left at the broker.
 func Verify(ctx context.Context, o VerifyOptions) (*Verdict, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, by, err := o.front()
 	if err != nil {
 		return nil, err
 	}
 	proxy := fault.New(ln, o.Dial, o.Seed)
 	defer proxy.Close()
-	target := &transport.Target{Network: "tcp", Host: "127.0.0.1", Port: ln.Addr().(*net.TCPAddr).Port}
 	h := &haunting{o: &o, proxy: proxy, begun: map[Fault]int{}}
 	ro := o.Run
-	ro.During = h.haunt
-	res, err := o.play(ctx, target, false, ro)
+	ro.Swarm, ro.During = by, h.haunt
+	res, err := o.play(ctx, false, ro)
 	if res == nil || errors.Is(err, ErrNotReached) {
 		return nil, err // and there are no sessions
 	}
 	v := o.judge(res, h.begun)
-	v.Leftover = o.tidy(ctx, target)
+	v.Leftover = o.tidy(ctx, by)
 	return v, cmp.Or(err, h.failed, o.subscribed(res))
+}
+
+// front is where the proxy listens, and the clients that connect to it.
+func (o *VerifyOptions) front() (net.Listener, swarm.Options, error) {
+	target := &transport.Target{Network: "tcp", Host: "127.0.0.1"}
+	by := swarm.Options{Loops: 2, Targets: []*transport.Target{target}}
+	if n := o.network; n != nil {
+		by.Dial = func(ctx context.Context, _ *transport.Target) (net.Conn, error) { return n.Dial(ctx) }
+		return n, by, nil
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err == nil {
+		target.Port = ln.Addr().(*net.TCPAddr).Port
+	}
+	return ln, by, err
 }
 
 // ErrSubscriptions says that the broker did not take the subscriptions.
@@ -73,7 +87,7 @@ func (o *VerifyOptions) subscribed(r *result.Result) error {
 }
 
 // play runs the scenario, or with tidy the one that removes the sessions.
-func (o *VerifyOptions) play(ctx context.Context, target *transport.Target, tidy bool, ro Options) (*result.Result, error) {
+func (o *VerifyOptions) play(ctx context.Context, tidy bool, ro Options) (*result.Result, error) {
 	p, err := o.plan(tidy)
 	if err != nil {
 		return nil, err
@@ -81,7 +95,6 @@ func (o *VerifyOptions) play(ctx context.Context, target *transport.Target, tidy
 	if ro.Shard, err = p.Shard(0, 1); err != nil {
 		return nil, err
 	}
-	ro.Swarm = swarm.Options{Loops: 2, Targets: []*transport.Target{target}, Dialer: &transport.Dialer{}}
 	ro.Run.Plan = result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: 1, Header: true}
 	return Run(ctx, ro)
 }
@@ -108,6 +121,14 @@ type VerifyOptions struct {
 	Restart func() error
 
 	Run Options // Run, Header, Out, Tell and Status; the others are set
+
+	network network // of tests, for the proxy's side of the clients; nil: a port of this machine
+}
+
+// network is one of a single address.
+type network interface {
+	net.Listener
+	Dial(ctx context.Context) (net.Conn, error)
 }
 
 // Shape is who subscribes to whose messages.
@@ -212,10 +233,10 @@ const tidyTime = 20 * time.Second
 
 // tidy removes the sessions at the broker, also when ctx is over, and says why it
 // could not.
-func (o *VerifyOptions) tidy(ctx context.Context, target *transport.Target) error {
+func (o *VerifyOptions) tidy(ctx context.Context, by swarm.Options) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
 	defer cancel()
-	res, err := o.play(ctx, target, true, Options{})
+	res, err := o.play(ctx, true, Options{Swarm: by})
 	if err != nil {
 		return err
 	}
