@@ -65,13 +65,15 @@ func (c *collector) loop() {
 	for {
 		select {
 		case <-c.ticks.C:
-			if c.begun {
-				c.interval(c.r.now(), false)
+			now := c.r.now()
+			// Where the plan has a phase end, its last interval does, too: with the cut.
+			if c.begun && (c.until == 0 || now < c.until || c.phase == plan.PhaseDrain) {
+				c.interval(now, false)
 			}
 		case cut := <-c.cuts:
 			from := cut.at
 			if c.begun {
-				// A tick may have come between the planned end and the cut.
+				// A tick may have come behind an end that was not planned.
 				from = max(cut.at, c.from)
 				c.interval(from, false)
 			}

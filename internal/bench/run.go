@@ -226,9 +226,9 @@ func (r *run) play(ctx context.Context) error {
 	if fixed {
 		settled = publishing
 	}
-	err := r.publish(ctx, c, settled)
+	end, err := r.publish(ctx, c, settled)
 	r.during()
-	r.enter(c, plan.PhaseDrain, r.now(), r.p.Phases.Drain)
+	r.enter(c, plan.PhaseDrain, min(end, r.now()), r.p.Phases.Drain)
 	for _, w := range r.workers {
 		w.loop.Do(w.stopPublishing)
 	}
@@ -258,30 +258,32 @@ func (r *run) startDuring(ctx context.Context) {
 	}
 }
 
-// publish goes through the phases in which clients publish.
-func (r *run) publish(ctx context.Context, c *collector, settled time.Duration) error {
+// publish goes through the phases in which clients publish. end is when the plan has
+// the last of them end, swarm.Never if it does not say.
+func (r *run) publish(ctx context.Context, c *collector, settled time.Duration) (end time.Duration, err error) {
 	debug.FreeOSMemory() // what connecting took and is not needed any more
 	r.enter(c, plan.PhaseSettle, r.now(), 0)
-	if err := r.until(ctx, settled, nil); err != nil {
-		return err
+	if err = r.until(ctx, settled, nil); err != nil {
+		return swarm.Never, err
 	}
 	filled := func() bool {
 		return r.sum(func(w *worker) int64 { return w.filling }) == 0 && r.sum(func(w *worker) int64 { return w.queued + w.flying }) == 0
 	}
-	if err := r.until(ctx, swarm.Never, filled); err != nil {
-		return err
+	if err = r.until(ctx, swarm.Never, filled); err != nil {
+		return swarm.Never, err
 	}
 	r.enter(c, plan.PhaseWarmUp, r.now(), r.p.Phases.WarmUp)
 	r.startDuring(ctx)
 	warm := r.since + r.p.Phases.WarmUp
-	if err := r.until(ctx, warm, nil); err != nil {
-		return err
+	if err = r.until(ctx, warm, nil); err != nil {
+		return swarm.Never, err
 	}
 	r.enter(c, plan.PhaseMeasure, warm, r.p.Phases.Measure)
 	if r.p.Phases.Measure > 0 {
-		return r.until(ctx, r.since+r.p.Phases.Measure, nil)
+		end = r.since + r.p.Phases.Measure
+		return end, r.until(ctx, end, nil)
 	}
-	return r.until(ctx, swarm.Never, func() bool { return r.sum(func(w *worker) int64 { return w.counting }) == 0 })
+	return swarm.Never, r.until(ctx, swarm.Never, func() bool { return r.sum(func(w *worker) int64 { return w.counting }) == 0 })
 }
 
 // publishingAt is when the publishing of one of several shards begins: all begin

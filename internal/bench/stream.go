@@ -163,7 +163,7 @@ func (cl *client) pump(w *worker) {
 	w.sendReplies(cl)
 	now := w.loop.Now()
 	for _, s := range cl.g.streams {
-		if !s.drain(cl, now) || s.sched != nil || !s.open || !w.publishing {
+		if !s.drain(cl, now) || s.sched != nil || !s.open || !w.publishing || now >= w.end {
 			continue
 		}
 		cs := &cl.more.streams[s.at]

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -142,5 +143,33 @@ groups:
 			t.Errorf("it is not called one: %v", o.Verdicts)
 		}
 		near(t, "puback", o.Latency(result.Puback, result.Response).PercentileOfFew(50), 20*time.Millisecond)
+	})
+}
+
+// The measurement ends when the plan has it, however late the machine, or what goes on
+// beside it, lets the drain begin.
+func TestALateEndAddsNothingToTheMeasurement(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		_, server := flawed(t, badbroker.Flaws{})
+		front := script.NewMemory()
+		proxy := fault.New(front, server.Dial, 1)
+		defer proxy.Close()
+		proxy.Delay(10*time.Millisecond, 0)
+		by := within(front.Dial)
+		by.During = func(ctx context.Context, _ func(result.NoteKind, string)) {
+			<-ctx.Done()
+			time.Sleep(2500 * time.Millisecond)
+		}
+		o := play(t, `
+phases: {settle: 0s, warm-up: 0s, measure: 1990ms, drain: 5s}
+groups:
+  open: {clients: 1, publish: {topic: t, qos: 1, payload: 64, rate: 100/s}}
+  closed: {clients: 1, publish: {topic: t, qos: 1, payload: 64, pace: unlimited, window: 1}}
+`, by)
+		o.want("open", map[string]int64{"sent": 199, "acked": 199})
+		o.want("closed", map[string]int64{"sent": 100, "acked": 100})
+		if want := 1990 * time.Millisecond; o.Measured != want || o.Whole < want+2500*time.Millisecond {
+			t.Errorf("%v of %v are measured, want %v", o.Measured, o.Whole, want)
+		}
 	})
 }
