@@ -69,7 +69,7 @@ func (w *worker) connectAll(at time.Duration) {
 			}
 			for ; next[i] < len(g.clients); next[i]++ {
 				cl := &g.clients[next[i]]
-				due, _ := w.run.shard.ConnectAt(g.Group, g.places[next[i]])
+				due, _ := w.run.p.ConnectAt(g.Group, cl.index)
 				if due += at; due > now {
 					w.later(due, step)
 					return

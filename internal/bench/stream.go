@@ -44,8 +44,8 @@ func newStream(w *worker, g *group, p *plan.Publish, loops int) *stream {
 		s.sched = w.run.shard.Schedule(p, w.loop.Number(), loops)
 	}
 	if p.Messages > 0 {
-		for _, place := range g.places {
-			index := w.run.shard.Client(g.Group, place)
+		for i := range g.clients {
+			index := g.clients[i].index
 			s.left += int64(s.share(index)) + s.bursts(index)
 		}
 		if s.left > 0 {
@@ -114,7 +114,7 @@ func (s *stream) run(now time.Duration) time.Duration {
 			return at
 		}
 		s.sched.Advance()
-		s.offer(s.w.find(s.g, m.Client), m.Seq, at, now)
+		s.offer(&s.g.clients[m.Place], m.Seq, at, now)
 	}
 }
 
