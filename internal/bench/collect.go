@@ -106,9 +106,8 @@ var recorded = [...]plan.Phase{plan.PhaseConnect, plan.PhaseWarmUp, plan.PhaseMe
 // earlier phase has one of its own.
 func (c *collector) interval(now time.Duration, last bool) {
 	r := c.r
-	var main, early *result.Interval
-	main = result.NewInterval(phaseNames[c.phase], c.from, now)
-	early = result.NewInterval(result.PhaseWarmUp, c.from, now)
+	main := result.NewInterval(phaseNames[c.phase], c.from, now)
+	early := result.NewInterval(result.PhaseWarmUp, c.from, now)
 	connected, flying, queued := 0, int64(0), int64(0)
 	for _, w := range r.workers {
 		var batches [len(w.recs)]*result.Batch

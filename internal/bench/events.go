@@ -207,13 +207,16 @@ func (w *worker) Subscribed(c *swarm.Client, tag uint64, p *packet.Suback) {
 // isReady lets a client that is connected and subscribed do its work.
 func (w *worker) isReady(cl *client) {
 	cl.state, cl.tries = ready, 0
-	if !cl.again {
-		cl.again = true
-		if !cl.g.Deferred {
-			w.run.isReady()
-		}
-	}
+	w.release(cl)
 	cl.pump(w)
+}
+
+// release has the start wait no more for a client.
+func (w *worker) release(cl *client) {
+	if cl.awaited {
+		cl.awaited = false
+		w.run.isReady()
+	}
 }
 
 // Failed notes why, and tries again if the plan says so.
@@ -299,11 +302,8 @@ func (w *worker) lost(cl *client, err error) {
 		w.run.isLost(err)
 	}
 	// One that tries and tries shall not keep the others waiting.
-	if !cl.again && (cl.g.Reconnect == nil || cl.tries > 3) {
-		cl.again = true
-		if !cl.g.Deferred {
-			w.run.isReady()
-		}
+	if cl.g.Reconnect == nil || cl.tries > 3 {
+		w.release(cl)
 	}
 }
 

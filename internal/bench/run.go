@@ -96,7 +96,7 @@ type run struct {
 	waiting atomic.Int64  // clients that have not come to their first readiness, or failed for good
 	alive   atomic.Int64  // clients that are connected, or will be
 	reached atomic.Bool   // one has been connected
-	ready   chan struct{} // a slot: waiting has become 0
+	ready   chan struct{} // closed when waiting has become 0
 	first   atomic.Pointer[error]
 	giveUp  atomic.Pointer[error]
 	gaveUp  chan struct{} // closed behind giveUp
@@ -128,7 +128,7 @@ func Run(ctx context.Context, o Options) (*result.Result, error) {
 
 func newRun(o Options) *run {
 	return &run{o: o, p: o.Shard.Plan, shard: o.Shard, during: func() {},
-		ready: make(chan struct{}, 1), gaveUp: make(chan struct{}), news: make(chan error, 64)}
+		ready: make(chan struct{}), gaveUp: make(chan struct{}), news: make(chan error, 64)}
 }
 
 func (r *run) now() time.Duration { return r.swarm.Now() }
@@ -152,7 +152,6 @@ func (r *run) prepare(ctx context.Context) error {
 		r.workers = append(r.workers, w)
 		return w
 	}
-	r.clients = 0
 	for _, g := range r.p.Groups {
 		r.clients += r.shard.Clients(g)
 	}
@@ -266,9 +265,7 @@ func (r *run) publish(ctx context.Context, c *collector, settled time.Duration) 
 	if err = r.until(ctx, settled, nil); err != nil {
 		return swarm.Never, err
 	}
-	filled := func() bool {
-		return r.sum(func(w *worker) int64 { return w.filling }) == 0 && r.sum(func(w *worker) int64 { return w.queued + w.flying }) == 0
-	}
+	filled := func() bool { return r.sum(func(w *worker) int64 { return w.filling + w.queued + w.flying }) == 0 }
 	if err = r.until(ctx, swarm.Never, filled); err != nil {
 		return swarm.Never, err
 	}
@@ -365,17 +362,12 @@ func (r *run) enter(c *collector, phase plan.Phase, at, length time.Duration) {
 	c.cut(phase, at, length)
 	r.since = at
 	r.tell(result.NotePhase, string(phaseNames[phase]))
-	r.startStreams(phase, at)
-}
-
-var phaseNames = [...]result.Phase{result.PhaseConnect, result.PhaseSettle, result.PhaseWarmUp, result.PhaseMeasure, result.PhaseDrain}
-
-// startStreams tells the workers that a phase has begun.
-func (r *run) startStreams(phase plan.Phase, at time.Duration) {
 	for _, w := range r.workers {
 		w.loop.Do(func() { w.begin(phase, at) })
 	}
 }
+
+var phaseNames = [...]result.Phase{result.PhaseConnect, result.PhaseSettle, result.PhaseWarmUp, result.PhaseMeasure, result.PhaseDrain}
 
 // tell notes an event in the result and for the user.
 func (r *run) tell(kind result.NoteKind, text string) {
@@ -437,10 +429,7 @@ func (r *run) ordered(publisher uint32) bool {
 // isReady counts a client that the start need not wait for any more.
 func (r *run) isReady() {
 	if r.waiting.Add(-1) == 0 {
-		select {
-		case r.ready <- struct{}{}:
-		default:
-		}
+		close(r.ready)
 	}
 }
 

@@ -58,6 +58,18 @@ func newStream(w *worker, g *group, p *plan.Publish, loops int) *stream {
 	return s
 }
 
+// arriving is the QoS with which messages of a QoS arrive: no higher than that
+// of the plan's subscriptions. Where these differ it is that of the highest.
+func arriving(p *plan.Plan, q packet.QoS) packet.QoS {
+	highest := packet.QoS(0)
+	for _, g := range p.Groups {
+		for _, s := range g.Subscribe {
+			highest = max(highest, s.QoS)
+		}
+	}
+	return min(q, highest)
+}
+
 // share is how many messages of the stream a client sends.
 func (s *stream) share(index uint32) uint32 {
 	if s.Messages == 0 {

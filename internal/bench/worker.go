@@ -57,15 +57,15 @@ type group struct {
 
 // client is one client. There may be very many.
 type client struct {
-	c      *swarm.Client
-	g      *group
-	index  uint32 // in the group
-	number uint32 // for headers
-	seq    uint32 // of its next message's header
-	tries  uint16 // of connecting, in a row
-	state  state
-	again  bool // has been ready before
-	alive  bool // is connected, or will be
+	c       *swarm.Client
+	g       *group
+	index   uint32 // in the group
+	number  uint32 // for headers
+	seq     uint32 // of its next message's header
+	tries   uint16 // of connecting, in a row
+	state   state
+	awaited bool // by the start
+	alive   bool // is connected, or will be
 
 	due    time.Duration // when it was to connect
 	begun  time.Duration // when its CONNECT was sent
@@ -145,7 +145,7 @@ func (w *worker) addClients(loops int) {
 		g.specs = w.specs(g)
 		from := len(w.clients)
 		for index := range s.Own(pg, w.loop.Number(), loops) {
-			cl := client{g: g, alive: !g.Deferred, index: index, number: s.Publisher(pg, index), c: w.loop.Add(g.Base + index)}
+			cl := client{g: g, awaited: !g.Deferred, alive: !g.Deferred, index: index, number: s.Publisher(pg, index), c: w.loop.Add(g.Base + index)}
 			cl.c.User = uint32(len(w.clients))
 			if len(g.Publish) > 0 || g.Respond != nil || g.SubChurn != nil || g.Slow != nil || g.Churn != nil {
 				cl.more = newMore(g)
