@@ -39,6 +39,25 @@ func ExampleRecord() {
 	// <nil>
 }
 
+// A message for reading: JSON indented, and what is no text in hexadecimal.
+func ExamplePretty() {
+	f := format.Pretty{}
+	b, err := f.Append(nil, message, arrival)
+	fmt.Print(string(b), err)
+	// Output:
+	// boiler/temp  15:04:05.000  QoS 1  11 bytes
+	//   {
+	//     "c": 61.5
+	//   }
+	// <nil>
+}
+
+// What others say cannot steer a terminal.
+func ExampleAppendEscaped() {
+	fmt.Println(string(format.AppendEscaped(nil, []byte("red: \x1b[31m, backwards: \u202e"))))
+	// Output: red: \x1b[31m, backwards: \u202e
+}
+
 // A line that is wrong is told with its place, and reading goes on.
 func ExampleRecordReader() {
 	r := format.NewRecordReader(strings.NewReader(`{"topic": "a", "payload": "on"}

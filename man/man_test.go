@@ -3,9 +3,9 @@ package man
 
 import (
 	"flag"
-	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -23,11 +23,7 @@ func TestPagesAgreeWithTheOptionTable(t *testing.T) {
 		if *update {
 			rewrite(t, name, bit)
 		}
-		b, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, problem := range cli.CheckManPage(b, bit) {
+		for _, problem := range cli.CheckManPage([]byte(read(t, name)), bit) {
 			t.Errorf("%s: %s", name, problem)
 		}
 	}
@@ -39,21 +35,116 @@ func TestPagesAreCleanMdoc(t *testing.T) {
 	if err != nil {
 		t.Skip("mandoc is not installed")
 	}
-	for _, name := range append(slices.Sorted(maps.Keys(pages)), "mqtools.5", "mqbench-scenario.5") {
+	names, err := filepath.Glob("*.[1-9]")
+	if err != nil || len(names) < 6 {
+		t.Fatalf("pages %q, %v", names, err)
+	}
+	for _, name := range names {
 		if out, err := exec.Command(mandoc, "-T", "lint", "-W", "warning", name).CombinedOutput(); err != nil || len(out) > 0 {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
 	}
 }
 
-// rewrite puts the lists of options into a page; the text before the first
-// stays.
-func rewrite(t *testing.T, name string, bit cli.ToolSet) {
+func TestThePageHasTheTableOfProperties(t *testing.T) {
+	t.Parallel()
+	want := cli.ManProperties()
+	if n := strings.Count(want, "\n.It Cm "); n < 15 {
+		t.Fatalf("only %d properties", n)
+	}
+	if !strings.Contains(read(t, "mqpub.1"), want) {
+		t.Errorf("mqpub.1 does not have\n%s", want)
+	}
+}
+
+// TestTheWayFromOtherClientsLeadsToOptions looks at the right column of the
+// tables in mqtools(7): each option must be one of ours, and each property one
+// that its packet can have.
+func TestTheWayFromOtherClientsLeadsToOptions(t *testing.T) {
+	t.Parallel()
+	spellings := map[string]bool{}
+	for _, o := range cli.Table(cli.Pub | cli.Sub) {
+		for _, s := range o.Spellings() {
+			spellings[s] = true
+		}
+	}
+	properties := strings.Split(cli.ManProperties(), "\n")
+	section, rows := "", map[string]int{}
+	for n, line := range strings.Split(read(t, "mqtools.7"), "\n") {
+		if title, ok := strings.CutPrefix(line, ".Sh "); ok {
+			section = title
+		}
+		_, right, ok := strings.Cut(line, " Ta ")
+		if !ok || !strings.HasPrefix(section, "COMING FROM ") {
+			continue
+		}
+		rows[section]++
+		words := strings.Fields(right)
+		for i, w := range words {
+			if w != "Fl" {
+				continue
+			}
+			if i+1 == len(words) || !spellings["-"+words[i+1]] {
+				t.Errorf("line %d: an option that is none: %s", n+1, right)
+				continue
+			}
+			if words[i+1] != "D" {
+				continue
+			}
+			if i+4 >= len(words) || words[i+2] != "Cm" || !slices.ContainsFunc(properties, func(row string) bool {
+				name, rest, _ := strings.Cut(strings.TrimPrefix(row, ".It Cm "), " Ta ")
+				packets, _, _ := strings.Cut(rest, " Ta ")
+				return name == words[i+4] && slices.Contains(strings.Fields(packets), words[i+3])
+			}) {
+				t.Errorf("line %d: a property that is none: %s", n+1, right)
+			}
+		}
+	}
+	if len(rows) != 3 || rows["COMING FROM MOSQUITTO"] < 10 || rows["COMING FROM MQTTX"] < 40 || rows["COMING FROM THE HIVEMQ CLI"] < 30 {
+		t.Errorf("rows of the tables: %v", rows)
+	}
+}
+
+// TestThePageKnowsWhatCannotStandInAFile compares mqtools(5) with the table.
+func TestThePageKnowsWhatCannotStandInAFile(t *testing.T) {
+	t.Parallel()
+	var variables, none []string // with a variable and no key, and without both
+	for _, o := range cli.Table(cli.All) {
+		switch {
+		case o.Key() != "":
+		case o.Env() != "":
+			variables = append(variables, "-"+o.Name)
+		default:
+			none = append(none, "-"+o.Name)
+		}
+	}
+	slices.Sort(variables)
+	slices.Sort(none)
+	last := len(none) - 1
+	page := read(t, "mqtools.5")
+	for _, want := range []string{
+		".Fl " + strings.Join(variables, "\nand\n.Fl ") + " .\n",
+		".Fl " + strings.Join(none[:last], " , ") + "\nand\n.Fl " + none[last] + " .\n",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("mqtools.5 does not have\n%s", want)
+		}
+	}
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
 	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, _ := strings.Cut(string(b), ".Sh OPTIONS\n")
+	return string(b)
+}
+
+// rewrite puts the lists of options into a page; the text before the first
+// stays.
+func rewrite(t *testing.T, name string, bit cli.ToolSet) {
+	before, rest, _ := strings.Cut(read(t, name), ".Sh OPTIONS\n")
 	options, after, ok := strings.Cut(rest, ".Sh ")
 	if !ok {
 		t.Fatalf("%s: nothing behind OPTIONS", name)

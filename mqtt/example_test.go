@@ -28,6 +28,79 @@ func start(o broker.Options) (url string, stop func()) {
 	}
 }
 
+// Subscribe, publish, and take what comes.
+func Example() {
+	url, stop := start(broker.Options{}) // or that of a broker that runs: mqtt://localhost
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	c, err := mqtt.Dial(ctx, url, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := c.Subscribe(ctx, mqtt.Subscription{Filter: "greetings/#", QoS: 1}); err != nil {
+		log.Fatal(err)
+	}
+	if err := c.Publish(ctx, &mqtt.Message{Topic: "greetings/en", Payload: []byte("hello"), QoS: 1}); err != nil {
+		log.Fatal(err)
+	}
+	for m, err := range c.Messages(ctx) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s: %s\n", m.Topic, m.Payload)
+		break
+	}
+	fmt.Println(c.Close(ctx))
+	// Output:
+	// greetings/en: hello
+	// <nil>
+}
+
+// The server publishes the will of a client that is lost. This one connects
+// again after a loss, and keeps its session for an hour.
+func ExampleOptions() {
+	url, stop := start(broker.Options{})
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	watcher, err := mqtt.Dial(ctx, url, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer watcher.Close(ctx)
+	if _, err := watcher.Subscribe(ctx, mqtt.Subscription{Filter: "+/state"}); err != nil {
+		log.Fatal(err)
+	}
+
+	user := "lamp"
+	lamp, err := mqtt.Dial(ctx, url, &mqtt.Options{
+		ClientID:      "lamp-1",
+		Username:      &user,
+		Password:      []byte("secret"),
+		KeepAlive:     30 * time.Second,
+		Resume:        true,
+		SessionExpiry: time.Hour,
+		Reconnect:     mqtt.Backoff(time.Second, time.Minute),
+		Will:          &mqtt.Will{Message: mqtt.Message{Topic: "lamp/state", Payload: []byte("lost"), Retain: true}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	lamp.Abort() // as a cut cable would
+
+	for m, err := range watcher.Messages(ctx) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s: %s\n", m.Topic, m.Payload)
+		break
+	}
+	// Output: lamp/state: lost
+}
+
 // Publish returns when the broker has acknowledged the message.
 func ExampleClient_Publish() {
 	url, stop := start(broker.Options{})

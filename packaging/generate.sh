@@ -16,7 +16,7 @@ for tool in mqpub mqsub mqbench; do
 	"$bin/$tool" --completion fish >"$out/completions/$tool.fish"
 	"$bin/$tool" --completion powershell >"$out/completions/$tool.ps1"
 done
-for page in man/*.[15]; do
+for page in man/*.[157]; do
 	gzip -9n <"$page" >"$out/man/${page#man/}.gz"
 done
 gzip -9n <CHANGELOG.md >"$out/CHANGELOG.md.gz"

@@ -90,10 +90,10 @@ for tool in mqpub mqsub mqbench; do
 	done
 done
 if has man; then
-	for page in man/*.[15]; do
-		name=${page#man/}
+	for page in "$tmp"/a/man/*.[157]; do
+		name=${page##*/}
 		found=$(man -M "$root/usr/share/man" -w "${name##*.}" "${name%.*}")
-		gunzip -c "$found" | cmp - "$page" || fail "man does not find $page"
+		gunzip -c "$found" | cmp - "$page" || fail "man does not find $name"
 	done
 else
 	skip man 'its pages are not looked up'

@@ -89,14 +89,8 @@ func Calibrate(ctx context.Context, o swarm.Options, length time.Duration, clien
 // perSecond is the rate of a counter in a phase.
 func perSecond(r *result.Result, phase result.Phase, counter result.Counter) float64 {
 	sum := r.Sum(phase)
-	n := int64(0)
-	for k, v := range sum.Counters {
-		if k.Name == counter.String() {
-			n += v
-		}
-	}
 	if d := sum.End - sum.Start; d > 0 {
-		return float64(n) / d.Seconds()
+		return float64(sum.Totals().Of(counter)) / d.Seconds()
 	}
 	return 0
 }

@@ -65,14 +65,14 @@ func (c *collector) loop() {
 		select {
 		case <-c.ticks.C:
 			if c.begun {
-				c.interval(c.r.now())
+				c.interval(c.r.now(), false)
 			}
 		case cut := <-c.cuts:
 			from := cut.at
 			if c.begun {
 				// A tick may have come between the planned end and the cut.
 				from = max(cut.at, c.from)
-				c.interval(from)
+				c.interval(from, false)
 			}
 			c.begun, c.phase, c.from = true, cut.phase, from
 			c.until = 0
@@ -88,16 +88,20 @@ func (c *collector) loop() {
 			}
 		case <-c.stopped:
 			if c.begun {
-				c.interval(c.r.now())
+				c.interval(c.r.now(), true)
 			}
 			return
 		}
 	}
 }
 
-// interval ends the interval under way. What was due in an earlier phase has one
-// of its own.
-func (c *collector) interval(now time.Duration) {
+// recorded are the phases in which what the recorders of a worker record begins to
+// be due.
+var recorded = [...]plan.Phase{plan.PhaseConnect, plan.PhaseWarmUp, plan.PhaseMeasure}
+
+// interval ends the interval under way, the last one perhaps. What was due in an
+// earlier phase has one of its own.
+func (c *collector) interval(now time.Duration, last bool) {
 	r := c.r
 	var main, early *result.Interval
 	main = result.NewInterval(phaseNames[c.phase], c.from, now)
@@ -107,12 +111,19 @@ func (c *collector) interval(now time.Duration) {
 		var batches [len(w.recs)]*result.Batch
 		w.loop.Do(func() {
 			for i, rec := range w.recs {
-				batches[i] = rec.Swap()
+				// What is due at the very beginning of a phase may be recorded
+				// before the phase is entered: it is for its first interval.
+				if last || c.phase >= recorded[i] {
+					batches[i] = rec.Swap()
+				}
 			}
 			connected += w.loop.Stats().Connected
 			flying, queued = flying+w.flying, queued+w.queued
 		})
 		for i, b := range batches {
+			if b == nil {
+				continue
+			}
 			into := main
 			if c.phase >= plan.PhaseMeasure && i < 2 {
 				into = early

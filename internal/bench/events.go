@@ -258,7 +258,11 @@ func (w *worker) Closed(c *swarm.Client, err error) {
 
 // forget gives up what a client has under way.
 func (w *worker) forget(c *swarm.Client) {
-	_ = c.Forget(func(uint64) { w.flying-- }) // it is idle
+	cl := &w.clients[c.User]
+	_ = c.Forget(func(tag uint64) { // it is idle
+		w.flying--
+		w.unaccepted(cl, tag)
+	})
 }
 
 func (w *worker) countCause(rec *result.Recorder, cl *client, what string, err error) {
@@ -305,8 +309,10 @@ func (w *worker) Acked(c *swarm.Client, tag uint64, qos packet.QoS, reason packe
 	if reason.Failed() {
 		rec.Count(result.Refused, cl.g.Number, qos, 1)
 		rec.CountReason(cl.g.Number, packet.PUBACK, reason)
+		w.unaccepted(cl, tag)
 	} else {
 		rec.Count(result.Acked, cl.g.Number, qos, 1)
+		cl.settle(tag)
 	}
 	if qos > 0 {
 		took := w.loop.Now() - intended

@@ -12,12 +12,24 @@ func (q *queue[T]) push(x T) { q.items = append(q.items, x) }
 
 func (q *queue[T]) first() T { return q.items[q.head] }
 
+// take removes the first that matches, which should be one of the first.
+func (q *queue[T]) take(match func(T) bool) (x T, ok bool) {
+	for i := q.head; i < len(q.items); i++ {
+		if x = q.items[i]; match(x) {
+			copy(q.items[q.head+1:i+1], q.items[q.head:i])
+			q.pop()
+			return x, true
+		}
+	}
+	return x, false
+}
+
 func (q *queue[T]) pop() {
 	q.head++
 	switch {
 	case q.head == len(q.items):
 		q.items, q.head = q.items[:0], 0
-	case q.head >= 1024 && q.head > len(q.items)/2: // one that is never empty shall not grow for ever
+	case q.head >= 32 && q.head > len(q.items)/2: // one that is never empty shall not grow for ever
 		q.items, q.head = append(q.items[:0], q.items[q.head:]...), 0
 	}
 }

@@ -56,11 +56,17 @@ type outcome struct {
 // attempt runs a scenario against a broker.
 func attempt(ctx context.Context, t testing.TB, yaml string, engine swarm.Engine, target *transport.Target) *outcome {
 	t.Helper()
+	return attemptBy(ctx, t, yaml, over(engine, target))
+}
+
+// attemptBy runs a scenario with the clients of a swarm.
+func attemptBy(ctx context.Context, t testing.TB, yaml string, by swarm.Options) *outcome {
+	t.Helper()
 	p, err := plan.Parse("test.yaml", []byte(yaml), plan.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := runPlan(ctx, p, engine, target, func(n result.Note) { t.Log(n.At, n.Kind, n.Text) })
+	r, err := runBy(ctx, p, func(n result.Note) { t.Log(n.At, n.Kind, n.Text) }, by)
 	o := &outcome{TB: t, err: err}
 	if r != nil {
 		o.Summary = report.Summarize(r)
@@ -69,19 +75,34 @@ func attempt(ctx context.Context, t testing.TB, yaml string, engine swarm.Engine
 }
 
 func runPlan(ctx context.Context, p *plan.Plan, engine swarm.Engine, target *transport.Target, tell func(result.Note)) (*result.Result, error) {
+	return runBy(ctx, p, tell, over(engine, target))
+}
+
+// over is a swarm whose clients connect to a target.
+func over(engine swarm.Engine, target *transport.Target) swarm.Options {
+	return swarm.Options{Engine: engine, Targets: []*transport.Target{target}, Dialer: &transport.Dialer{Timeout: 5 * time.Second}}
+}
+
+func runBy(ctx context.Context, p *plan.Plan, tell func(result.Note), by swarm.Options) (*result.Result, error) {
 	s, err := p.Shard(0, 1)
 	if err != nil {
 		return nil, err
 	}
-	return Run(ctx, Options{Shard: s, Tell: tell,
-		Swarm: swarm.Options{Loops: 2, Engine: engine, Targets: []*transport.Target{target}, Dialer: &transport.Dialer{Timeout: 5 * time.Second}},
-		Run:   result.Run{Plan: result.Plan{Name: "test", Scale: 1, Closed: p.Closed(), Header: p.HasHeader()}, Shards: 1}})
+	by.Loops = 2
+	return Run(ctx, Options{Shard: s, Tell: tell, Swarm: by,
+		Run: result.Run{Plan: result.Plan{Name: "test", Scale: 1, Closed: p.Closed(), Header: p.HasHeader()}, Shards: 1}})
 }
 
 // play runs a scenario that is to come to its end.
 func play(t testing.TB, yaml string, engine swarm.Engine, target *transport.Target) *outcome {
 	t.Helper()
-	o := attempt(t.Context(), t, yaml, engine, target)
+	return attempt(t.Context(), t, yaml, engine, target).whole()
+}
+
+// whole claims that the run came to its end.
+func (o *outcome) whole() *outcome {
+	t := o.TB
+	t.Helper()
 	if o.err != nil {
 		t.Fatal(o.err)
 	}
@@ -129,13 +150,10 @@ func (o *outcome) want(group string, counters map[string]int64) {
 
 // values is the number of values of an operation over all phases.
 func (o *outcome) values(op result.Op, kind result.Kind) int64 {
-	n := int64(0)
-	for k, h := range o.Result.Sum().Histograms {
-		if k.Op == op && k.Kind == kind {
-			n += h.Count()
-		}
+	if h := o.Result.Sum().Merged()[result.Key{Op: op, Kind: kind}]; h != nil {
+		return h.Count()
 	}
-	return n
+	return 0
 }
 
 // wantValues claims how many values an operation has.

@@ -35,15 +35,15 @@ const (
 
 // Run measures loads: twice the load as long as it is sustained, half of it as
 // long as none is, and then the middle between the highest that was sustained and
-// the lowest that was missed, until these are close. A load at which the generator
-// is the limit is measured again, and the second time ends the search: no higher
-// one would tell more of the broker. An error of measure ends it with what has
-// been found.
+// the lowest that was missed, until these are close. A load that is not sustained
+// is measured again before that counts: a machine hiccups. Where the generator is
+// the limit even then the search ends: no higher load would tell more of the
+// broker. An error of measure ends it with what has been found.
 func (s Search) Run(measure func(load float64) (Outcome, error)) (Found, error) {
 	var f Found
 	for load := s.From; load > 0; load = s.next(f) {
 		outcome, err := measure(load)
-		if err == nil && outcome == Limited {
+		if err == nil && outcome != Sustained {
 			outcome, err = measure(load)
 		}
 		if err != nil {

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -32,7 +31,7 @@ func TestSearchGoesUpAndThenDividesTheRest(t *testing.T) {
 	c := &capacity{broker: 5.3, generator: math.Inf(1)}
 	found, err := Search{From: 1, Precision: 0.1}.Run(c.measure)
 	want := Found{Load: 5, Missed: 5.5}
-	if loads := []float64{1, 2, 4, 8, 6, 5, 5.5}; err != nil || found != want || !slices.Equal(c.loads, loads) {
+	if loads := []float64{1, 2, 4, 8, 8, 6, 6, 5, 5.5, 5.5}; err != nil || found != want || !slices.Equal(c.loads, loads) {
 		t.Errorf("got %+v by %v, %v; want %+v by %v", found, c.loads, err, want, loads)
 	}
 }
@@ -40,7 +39,7 @@ func TestSearchGoesUpAndThenDividesTheRest(t *testing.T) {
 func TestSearchGoesDownFromALoadThatIsTooHigh(t *testing.T) {
 	c := &capacity{broker: 1.1, generator: math.Inf(1)}
 	found, err := Search{From: 8, Precision: 0.5}.Run(c.measure)
-	if loads := []float64{8, 4, 2, 1}; err != nil || found != (Found{Load: 1, Missed: 2}) || !slices.Equal(c.loads, loads) {
+	if loads := []float64{8, 8, 4, 4, 2, 2, 1}; err != nil || found != (Found{Load: 1, Missed: 2}) || !slices.Equal(c.loads, loads) {
 		t.Errorf("got %+v by %v, %v", found, c.loads, err)
 	}
 }
@@ -48,7 +47,7 @@ func TestSearchGoesDownFromALoadThatIsTooHigh(t *testing.T) {
 func TestSearchEndsWhereNothingIsSustained(t *testing.T) {
 	c := &capacity{generator: math.Inf(1)}
 	found, err := Search{From: 1, Precision: 0.05}.Run(c.measure)
-	if err != nil || found != (Found{Missed: 1.0 / 1024}) || len(c.loads) != 11 {
+	if err != nil || found != (Found{Missed: 1.0 / 1024}) || len(c.loads) != 2*11 {
 		t.Errorf("got %+v by %v, %v", found, c.loads, err)
 	}
 }
@@ -74,18 +73,20 @@ func TestSearchEndsWhereTheGeneratorIsTheLimitTwice(t *testing.T) {
 	}
 }
 
-func TestSearchGoesOnWhereTheGeneratorWasTheLimitOnce(t *testing.T) {
-	c := &capacity{broker: 3, generator: math.Inf(1)}
-	hiccups := 0
-	found, err := Search{From: 1, Precision: 0.3}.Run(func(load float64) (Outcome, error) {
-		if load == 2 && hiccups == 0 {
-			hiccups++
-			return Limited, nil
+func TestSearchGoesOnAfterAHiccup(t *testing.T) {
+	for _, hiccup := range []Outcome{Missed, Limited} {
+		c := &capacity{broker: 3, generator: math.Inf(1)}
+		hiccups := 0
+		found, err := Search{From: 1, Precision: 0.3}.Run(func(load float64) (Outcome, error) {
+			if load == 2 && hiccups == 0 {
+				hiccups++
+				return hiccup, nil
+			}
+			return c.measure(load)
+		})
+		if err != nil || found != (Found{Load: 3, Missed: 4}) || hiccups != 1 {
+			t.Errorf("got %+v by %v, %v", found, c.loads, err)
 		}
-		return c.measure(load)
-	})
-	if err != nil || found != (Found{Load: 3, Missed: 4}) || hiccups != 1 {
-		t.Errorf("got %+v by %v, %v", found, c.loads, err)
 	}
 }
 
@@ -122,15 +123,16 @@ func TestSearchFindsAnyCapacity(t *testing.T) {
 		if found.Load > c.broker || found.Missed <= c.broker || found.Missed-found.Load > s.Precision*found.Missed {
 			t.Fatalf("capacity %v, precision %v: got %+v", c.broker, s.Precision, found)
 		}
-		if len(c.loads) > 21+9 {
+		if len(c.loads) > 2*(21+9) {
 			t.Fatalf("%d steps: %v", len(c.loads), c.loads)
 		}
-		seen := map[string]bool{}
+		measured := map[float64]int{}
 		for _, l := range c.loads {
-			if key := fmt.Sprint(l); seen[key] {
-				t.Fatalf("%v was measured twice: %v", l, c.loads)
-			} else {
-				seen[key] = true
+			measured[l]++
+		}
+		for l, n := range measured {
+			if want := map[bool]int{true: 1, false: 2}[l <= c.broker]; n != want {
+				t.Fatalf("%v was measured %d times, not %d: %v", l, n, want, c.loads)
 			}
 		}
 	})

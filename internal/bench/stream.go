@@ -92,9 +92,13 @@ func (s *stream) begin(phase plan.Phase, at time.Duration) {
 	}
 }
 
-// run sends what is due, and returns when the next message is.
+// run sends what is due, and returns when the next message is. Closed loops send
+// when there is room.
 func (s *stream) run(now time.Duration) time.Duration {
-	if s.sched == nil || s.start > now {
+	if s.sched == nil {
+		return swarm.Never
+	}
+	if s.start > now {
 		return s.start
 	}
 	for {
@@ -185,7 +189,8 @@ func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool 
 	}
 	w.pub = packet.Publish{QoS: s.QoS, Retain: s.Retain, Topic: w.topic, Payload: w.payload, Properties: s.properties(cl)}
 	rec := w.rec(intended)
-	err := cl.c.Publish(&w.pub, newTag(intended, now-intended))
+	tag := newTag(intended, now-intended)
+	err := cl.c.Publish(&w.pub, tag)
 	switch {
 	case err == nil:
 	case errors.Is(err, swarm.ErrFull), errors.Is(err, session.ErrQuota):
@@ -208,6 +213,9 @@ func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool 
 	if n := int64(w.fan.Expected(s.Publish, cl.index, seq)); n > 0 {
 		rec.Count(result.Expected, s.g.Number, s.to, n)
 		w.expected += n
+		if s.QoS > 0 {
+			cl.more.owed.push(owed{tag, int32(n), s.to})
+		}
 	}
 	if s.QoS > 0 {
 		w.flying++

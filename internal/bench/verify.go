@@ -29,8 +29,7 @@ import (
 //
 // The error is that of a run that could not be judged.
 func Verify(ctx context.Context, o VerifyOptions) (*Verdict, error) {
-	text := o.scenario(false)
-	p, err := plan.Parse("verify", []byte(text), plan.Options{})
+	p, err := o.plan(false)
 	if err != nil {
 		return nil, err
 	}
@@ -116,16 +115,7 @@ func (o *VerifyOptions) scenario(tidy bool) string {
 	if tidy {
 		phases, session = "measure: 1ms, drain: 1ms", "clean-start: true"
 	}
-	version := map[packet.Version]string{packet.V31: "3.1", packet.V311: "3.1.1"}[o.Version]
-	if version == "" {
-		version = "5.0"
-	}
-	fmt.Fprintf(&b, "name: verify-qos%d\nseed: %d\nversion: %q\nkeepalive: 30s\n", o.QoS, o.Seed, version)
-	for _, x := range [...]struct{ key, value string }{{"username", o.Username}, {"password", o.Password}} {
-		if x.value != "" {
-			fmt.Fprintf(&b, "%s: %q\n", x.key, strings.ReplaceAll(x.value, "%", "%%"))
-		}
-	}
+	fmt.Fprintf(&b, "name: verify-qos%d\nseed: %d\nkeepalive: 30s\n", o.QoS, o.Seed)
 	fmt.Fprintf(&b, "phases: {connect: {rate: 1000/s, timeout: 10s}, settle: 0s, warm-up: 0s, %s}\ngroups:\n", phases)
 	group := func(name, what string) {
 		if tidy {
@@ -139,9 +129,22 @@ func (o *VerifyOptions) scenario(tidy bool) string {
 	return b.String()
 }
 
+// plan is the plan that the scenario and the options make.
+func (o *VerifyOptions) plan(tidy bool) (*plan.Plan, error) {
+	po := plan.Options{Version: o.Version}
+	if o.Username != "" {
+		user := strings.ReplaceAll(o.Username, "%", "%%")
+		po.Username = &user
+	}
+	if o.Password != "" {
+		po.Password = &o.Password
+	}
+	return plan.Parse("verify", []byte(o.scenario(tidy)), po)
+}
+
 // tidy removes the sessions at the broker, and says why it could not.
 func (o *VerifyOptions) tidy(do func(*plan.Shard, Options) (*result.Result, error)) error {
-	p, err := plan.Parse("verify", []byte(o.scenario(true)), plan.Options{})
+	p, err := o.plan(true)
 	if err != nil {
 		return err
 	}
@@ -294,11 +297,8 @@ func (v *Verdict) OK() bool { return len(v.Violations) == 0 }
 // judge finds what MQTT does not allow.
 func (o *VerifyOptions) judge(r *result.Result) *Verdict {
 	v := &Verdict{QoS: o.QoS, Result: r, Faults: map[Fault]int{}, Violations: []string{}, Remarks: []string{}, Missing: []result.Missing{}}
-	sums := map[string]int64{}
-	for k, n := range r.Sum().Counters {
-		sums[k.Name] += n
-	}
-	of := func(c result.Counter) int64 { return sums[c.String()] }
+	totals := r.Sum().Totals()
+	of := func(c result.Counter) int64 { return totals.Of(c) }
 	v.Sent, v.Acked, v.Refused = of(result.Sent), of(result.Acked), of(result.Refused)
 	v.Received, v.Duplicates, v.Reordered = of(result.Distinct), of(result.Duplicates), of(result.Reordered)
 	v.Corrupt, v.Foreign, v.Connects = of(result.Corrupt), of(result.Foreign), of(result.Connects)

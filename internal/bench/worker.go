@@ -88,6 +88,7 @@ type more struct {
 	streams  []clientStream      // by the group's streams
 	asked    map[uint32]struct{} // requests without a reply, by the header's number
 	replies  queue[*packet.Publish]
+	owed     queue[owed]
 	churning int64 // requests of subscription churn without an answer
 	acked    int   // of this connection, for churn
 	lives    uint32
@@ -103,6 +104,13 @@ type clientStream struct {
 	seq   uint32 // of the next message of a closed loop
 	burst uint32 // messages of bursts
 	queue queue[waiting]
+}
+
+// owed are deliveries of a message that is not acknowledged yet.
+type owed struct {
+	tag uint64
+	n   int32
+	qos packet.QoS // with which they arrive
 }
 
 // waiting is a message that is due and for which there is no room yet.
@@ -245,12 +253,47 @@ func (w *worker) leave() {
 	for i := range w.clients {
 		cl := &w.clients[i]
 		cl.state = gone
+		w.giveUp(cl)
 		for _, c := range cl.both() {
 			if c != nil && !c.Idle() {
 				c.Disconnect(nil)
 			}
 		}
 	}
+}
+
+// giveUp counts the messages of a client that it does not send any more, and those
+// that nobody will acknowledge.
+func (w *worker) giveUp(cl *client) {
+	if cl.more == nil {
+		return
+	}
+	for i, s := range cl.g.streams {
+		for q := &cl.more.streams[i].queue; q.len() > 0; q.pop() {
+			w.rec(q.first().at).Count(result.Skipped, cl.g.Number, s.QoS, 1)
+			w.queued--
+		}
+	}
+	for q := &cl.more.owed; q.len() > 0; {
+		w.unaccepted(cl, q.first().tag)
+	}
+}
+
+// unaccepted counts the deliveries of a message that the broker has not accepted.
+func (w *worker) unaccepted(cl *client, tag uint64) {
+	if o, ok := cl.settle(tag); ok {
+		intended, _ := readTag(tag)
+		w.rec(intended).Count(result.Unaccepted, cl.g.Number, o.qos, int64(o.n))
+	}
+}
+
+// settle takes a message off those without an acknowledgement; false if no
+// deliveries are expected of it.
+func (cl *client) settle(tag uint64) (owed, bool) {
+	if cl.more == nil {
+		return owed{}, false
+	}
+	return cl.more.owed.take(func(o owed) bool { return o.tag == tag })
 }
 
 // both are a client and its other one; nil if there is none.

@@ -184,10 +184,7 @@ func (r *rules) readUsers(f *yamlfile.File, n *yamlfile.Node) error {
 		return f.Errorf(n, "users are %s, and a mapping of names is wanted", n.What())
 	}
 	for _, e := range n.Entries {
-		name, list := e.Key.Text, []*yamlfile.Node{e.Value}
-		if e.Value.Kind == yamlfile.List {
-			list = e.Value.Items
-		}
+		name, list := e.Key.Text, e.Value.AsList()
 		if name == "" {
 			return f.Errorf(e.Key, "a user without a name")
 		}

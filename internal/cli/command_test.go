@@ -3,6 +3,9 @@ package cli
 import (
 	"bytes"
 	"context"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -73,6 +76,43 @@ func TestHelpOfCommands(t *testing.T) {
 			if strings.Contains(out.String(), text) {
 				t.Errorf("mqbench %s has %q", args, text)
 			}
+		}
+	}
+}
+
+// TestCommandsLeaveOptionsOfOthersAlone: the environment and the configuration are
+// for all commands, and what a command would refuse does not act on it either.
+func TestCommandsLeaveOptionsOfOthersAlone(t *testing.T) {
+	t.Parallel()
+	conf := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(conf, []byte("defaults: {host: from.file}\nmqbench: {strict: true}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	vars := MapEnv(map[string]string{"MQ_CONFIG": conf, "MQ_LISTEN": "1", "MQ_SHARDS": "none", "MQ_CAFILE": "ca.pem"})
+	for _, test := range []struct {
+		command        string
+		given, nowhere []string
+	}{
+		{"play", []string{"listen", "strict", "cafile"}, []string{"host", "shards"}},
+		{"run", []string{"host", "strict", "cafile"}, []string{"listen", "shards"}},
+	} {
+		tool := commanded()
+		tool.Run = func(_ context.Context, inv *Invocation) error {
+			for _, name := range test.given {
+				if !inv.Values.IsSet(name) {
+					t.Errorf("%s has no %s", test.command, name)
+				}
+			}
+			for _, name := range test.nowhere {
+				if inv.Values.IsSet(name) {
+					t.Errorf("%s has %s from %v", test.command, name, inv.Values.Origin(name))
+				}
+			}
+			return nil
+		}
+		var errs bytes.Buffer
+		if code := Run(t.Context(), Env{Args: []string{test.command}, Stdout: io.Discard, Stderr: &errs, Lookup: vars}, tool); code != 0 {
+			t.Errorf("%s: status %d, %s", test.command, code, errs.String())
 		}
 	}
 }

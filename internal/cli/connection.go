@@ -28,6 +28,10 @@ type Connection struct {
 	Options    mqtt.Options
 	Properties PacketProperties
 
+	// Hold has the broker of --serve let clients wait until Admit: whoever finds
+	// it there finds this one subscribed. It is set before Connect.
+	Hold bool
+
 	inv     *Invocation
 	targets []*transport.Target
 	last    atomic.Int32 // the index of the target that answered last
@@ -297,14 +301,7 @@ func (c *Connection) readWay() error {
 
 func (c *Connection) readIdentity() error {
 	v, o := c.inv.Values, &c.Options
-	switch v.String("protocol-version") {
-	case "5":
-		o.Version = packet.V5
-	case "311":
-		o.Version = packet.V311
-	case "31":
-		o.Version = packet.V31
-	}
+	o.Version = v.Version()
 	if err := c.readID(); err != nil {
 		return err
 	}
@@ -613,6 +610,7 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 		client, err := mqtt.Connect(ctx, c.dial, o)
 		if err == nil {
 			c.reached = true
+			c.connected()
 			c.keepAuthenticated(client)
 			return client, nil
 		}
@@ -627,7 +625,7 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 		if !v.Bool("retry") {
 			wait = min(wait, left)
 		}
-		c.inv.Infof("%v; trying again", bareError(err))
+		c.inform("%v; trying again", bareError(err))
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -645,6 +643,7 @@ const leaveTime = 2 * time.Second
 func (c *Connection) Leave(client *mqtt.Client, early bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
 	defer cancel()
+	c.inv.Service.Stopping()
 	bye := c.Properties.Bye(client.Version())
 	if early && client.Version() >= packet.V5 && c.inv.Habits().WillAtEnd {
 		bye.Reason = packet.DisconnectWithWill
@@ -661,6 +660,14 @@ func (c *Connection) Close() {
 	c.StopServing()
 }
 
+// Admit lets clients of the broker of --serve in, if there is one that holds
+// them.
+func (c *Connection) Admit() {
+	if c.serving != nil {
+		c.serving.admit()
+	}
+}
+
 // StopServing ends the broker of --serve, if it runs. Way begins another one.
 func (c *Connection) StopServing() {
 	if c.serving != nil {
@@ -674,12 +681,13 @@ func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
 	return func(e mqtt.Event) {
 		switch e.Kind {
 		case mqtt.EventDown:
-			c.inv.Infof("%v; connecting again", bareError(e.Err))
+			c.inform("%v; connecting again", bareError(e.Err))
 		case mqtt.EventRetry:
-			c.inv.Infof("%v; trying again in %s", bareError(e.Err), e.Wait.Round(100*time.Millisecond))
+			c.inform("%v; trying again in %s", bareError(e.Err), e.Wait.Round(100*time.Millisecond))
 		case mqtt.EventNarrowed:
 			c.inv.Infof("the broker may not take so many messages at once: at most %d are on the way from now on", e.Count)
 		case mqtt.EventUp:
+			c.connected()
 			select {
 			case c.up <- struct{}{}:
 			default:
@@ -696,6 +704,19 @@ func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
 			next(e)
 		}
 	}
+}
+
+// connected tells the service manager where the connection leads.
+func (c *Connection) connected() {
+	if c.inv.Service != nil {
+		c.inv.Service.Status("connected to %s", c.Broker())
+	}
+}
+
+// inform tells a change of the connection, and the service manager too.
+func (c *Connection) inform(format string, args ...any) {
+	c.inv.Infof(format, args...)
+	c.inv.Service.Status(format, args...)
 }
 
 func (c *Connection) trace(sent bool, f packet.Frame, v packet.Version) {

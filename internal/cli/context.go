@@ -95,7 +95,7 @@ func runContext(ctx context.Context, env Env, tool Tool, talk *Talk) int {
 		return fail(Usagef("unexpected argument %q", p.positional[command.max]))
 	}
 	job := &contextJob{Invocation: &Invocation{Env: env, Talk: talk, Tool: &tool, Args: p.positional, dry: true}, uses: p.uses}
-	if job.Values, err = decode(table, p.uses, nil, nil); err != nil {
+	if job.Values, err = decode(table, p.uses, 0, nil, nil); err != nil {
 		return fail(err)
 	}
 	job.Talk = NewTalk(env.Stderr, tool.Name, job.Values.Bool("quiet"), false, UseColor(job.Values.String("color"), env.Lookup, env.StderrIsTerminal))
@@ -280,10 +280,7 @@ func (j *contextJob) list() error {
 func (f configFile) broker(n *yamlfile.Node) string {
 	text := func(key string) string {
 		if e := n.Get(key); e != nil {
-			if e.Value.Kind == yamlfile.List {
-				return e.Value.Items[0].Text
-			}
-			return e.Value.Text
+			return e.Value.AsList()[0].Text
 		}
 		return ""
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
 // Man pages are written by hand, in mdoc. What they say of options and exit
@@ -40,6 +42,43 @@ func ManExitStatus(tools ToolSet) string {
 	}
 	b.WriteString(".El\n")
 	return b.String()
+}
+
+// ManProperties is the body of the PROPERTIES section of the tools that have
+// --property: each property, the packets that it can be given for, and the form
+// of its value.
+func ManProperties() string {
+	var b strings.Builder
+	b.WriteString(".Bl -column \"request-response-information\" \"publish subscribe unsubscribe\" \"name and text\"\n")
+	for n := range 256 {
+		id := packet.PropertyID(n)
+		var words []string
+		for i := range propertyPackets {
+			if p := &propertyPackets[i]; p.takes(id) {
+				words = append(words, p.word)
+			}
+		}
+		if len(words) > 0 {
+			fmt.Fprintf(&b, ".It Cm %s Ta %s Ta %s\n", id, strings.Join(words, " "), manValue(id.Type()))
+		}
+	}
+	b.WriteString(".El\n")
+	return b.String()
+}
+
+// manValue describes the values of a type of properties.
+func manValue(t packet.PropertyType) string {
+	switch t {
+	case packet.TypeBool:
+		return "0 or 1"
+	case packet.TypeString:
+		return "text"
+	case packet.TypeBinary:
+		return "bytes"
+	case packet.TypePair:
+		return "name and text"
+	}
+	return "number"
 }
 
 // manItem is the item line of an option:

@@ -179,7 +179,7 @@ func FuzzNormalize(f *testing.F) {
 		if !slices.Equal(read, words) {
 			t.Fatalf("%q: urfave misreads\n%q as\n%q", argv, words, read)
 		}
-		if _, err := decode(table, uses, nil, nil); err != nil {
+		if _, err := decode(table, uses, 0, nil, nil); err != nil {
 			if _, ok := err.(*UsageError); !ok {
 				t.Fatalf("%q: error of type %T: %v", argv, err, err)
 			}

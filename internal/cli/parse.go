@@ -160,6 +160,6 @@ func Parse(table Options, argv []string, lookup LookupFunc) (*Values, []string, 
 	if err != nil {
 		return nil, nil, err
 	}
-	values, err := decode(p.table, p.uses, lookup, nil)
+	values, err := decode(p.table, p.uses, 0, lookup, nil)
 	return values, p.positional, err
 }

@@ -145,7 +145,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 		inv.trace = p.Trace(env.Stdout)
 	}
 	var err error
-	if inv.Values, err = decode(c.Table, c.uses, secretsOnly(c, lookup), nil); err == nil {
+	if inv.Values, err = decode(c.Table, c.uses, 0, secretsOnly(c, lookup), nil); err == nil {
 		if inv.Values.Bool("show-config") {
 			return env.writePage(ShowConfig(inv.Values, c.Table), inv.Talk)
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,6 +38,29 @@ func (p *PacketProperties) Bye(v packet.Version) (bye packet.Disconnect) {
 	return bye
 }
 
+// propertyPacket is a packet that -D gives properties.
+type propertyPacket struct {
+	word  string
+	in    packet.Type
+	block func(*PacketProperties) *packet.Properties
+}
+
+var propertyPackets = [...]propertyPacket{
+	{"connect", packet.CONNECT, func(p *PacketProperties) *packet.Properties { return &p.Connect }},
+	{"publish", packet.PUBLISH, func(p *PacketProperties) *packet.Properties { return &p.Publish }},
+	{"subscribe", packet.SUBSCRIBE, func(p *PacketProperties) *packet.Properties { return &p.Subscribe }},
+	{"unsubscribe", packet.UNSUBSCRIBE, func(p *PacketProperties) *packet.Properties { return &p.Unsubscribe }},
+	{"disconnect", packet.DISCONNECT, func(p *PacketProperties) *packet.Properties { return &p.Disconnect }},
+	{"will", packet.WillProperties, func(p *PacketProperties) *packet.Properties { return &p.Will }},
+}
+
+// takes tells whether a client may give the packet a property: some are there
+// for servers only.
+func (p *propertyPacket) takes(id packet.PropertyID) bool {
+	fromServer := id == packet.SubscriptionIdentifier && p.in == packet.PUBLISH || id == packet.ServerReference
+	return id.AllowedIn(p.in) && !fromServer
+}
+
 // readProperties turns the -D options into property blocks. Names, types,
 // ranges and repetition are checked here.
 func (c *Connection) readProperties() error {
@@ -45,22 +69,14 @@ func (c *Connection) readProperties() error {
 		return nil
 	}
 	p := &c.Properties
-	commands := map[string]struct {
-		block *packet.Properties
-		in    packet.Type
-	}{
-		"connect": {&p.Connect, packet.CONNECT}, "publish": {&p.Publish, packet.PUBLISH},
-		"subscribe": {&p.Subscribe, packet.SUBSCRIBE}, "unsubscribe": {&p.Unsubscribe, packet.UNSUBSCRIBE},
-		"disconnect": {&p.Disconnect, packet.DISCONNECT}, "will": {&p.Will, packet.WillProperties},
-	}
 	all := v.Properties("property")
 	if len(all) > 0 && c.Options.Version != 0 && c.Options.Version != packet.V5 {
 		return Usagef("--property needs MQTT 5")
 	}
 	for _, q := range all {
 		label := v.Label("property") + " " + q.Command + " " + q.Name
-		to, ok := commands[q.Command]
-		if !ok {
+		at := slices.IndexFunc(propertyPackets[:], func(to propertyPacket) bool { return to.word == q.Command })
+		if at < 0 {
 			return Usagef("%s: no properties can be given for %q", label, q.Command).
 				WithHint("the packets are connect, publish, subscribe, unsubscribe, disconnect and will")
 		}
@@ -68,8 +84,8 @@ func (c *Connection) readProperties() error {
 		if !ok {
 			return Usagef("%s: %q is not a property of MQTT 5", label, q.Name)
 		}
-		fromServer := id == packet.SubscriptionIdentifier && to.in == packet.PUBLISH || id == packet.ServerReference
-		if !id.AllowedIn(to.in) || fromServer {
+		to := &propertyPackets[at]
+		if !to.takes(id) {
 			return Usagef("%s: %s is not allowed for %s", label, q.Name, q.Command)
 		}
 		if id == packet.TopicAlias { // which the client assigns, as far as the broker allows
@@ -83,19 +99,20 @@ func (c *Connection) readProperties() error {
 			c.Options.SendAliases = uint16(n)
 			continue
 		}
+		block := to.block(p)
 		if !id.RepeatableIn(to.in) {
-			if _, has := to.block.Uint(id); has {
+			if _, has := block.Uint(id); has {
 				return Usagef("%s is given twice", label)
 			}
 		}
-		block, err := appendValue(*to.block, id, q)
+		grown, err := appendValue(*block, id, q)
 		if err == nil {
-			_, err = packet.ParseProperties(block[len(*to.block):], to.in) // rules that types do not say
+			_, err = packet.ParseProperties(grown[len(*block):], to.in) // rules that types do not say
 		}
 		if err != nil {
 			return q.problem(label, id, err)
 		}
-		*to.block = block
+		*block = grown
 	}
 	_, method := p.Connect.Bytes(packet.AuthenticationMethod)
 	if _, data := p.Connect.Bytes(packet.AuthenticationData); data && !method {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/process"
@@ -91,13 +92,21 @@ func (c *Connection) readSecret(what, name string) ([]byte, error) {
 			return nil, err
 		}
 		defer f.Close()
-		if st, err := f.Stat(); err == nil && st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 {
+		if st, err := f.Stat(); err == nil && st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 && !c.isCredential(name) {
 			c.inv.Warnf("%s %q can be read by others", what, name)
 		}
 		r = f
 	}
 	b, err := io.ReadAll(io.LimitReader(r, packet.MaxString+3))
 	return trimLine(b), err
+}
+
+// isCredential tells whether a file is one that systemd has put there for this
+// service alone: by an access control list, whose mask looks like the rights of
+// a group.
+func (c *Connection) isCredential(name string) bool {
+	dir := c.inv.getenv("CREDENTIALS_DIRECTORY")
+	return dir != "" && filepath.Dir(name) == filepath.Clean(dir)
 }
 
 // trimLine takes one newline off the end.

@@ -19,6 +19,8 @@ import (
 // server is the development broker of --serve.
 type server struct {
 	b       *broker.Broker
+	lns     []net.Listener
+	open    sync.Once
 	serving sync.WaitGroup // a Serve for each listener
 	piped   bool           // this process's own connection does not go over the network
 	hangup  func()
@@ -58,7 +60,7 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 		return Failed(ExitUnreached, err)
 	}
 	first := v.Strings("serve")[0]
-	s := &server{b: broker.New(o), piped: cfg != nil && transport.Plain(first) == "" || c.proxied()}
+	s := &server{b: broker.New(o), lns: lns, piped: cfg != nil && transport.Plain(first) == "" || c.proxied() || c.Hold}
 	if users != nil {
 		s.hangup = onHangup(func() {
 			if err := users.Reload(s.b); err != nil {
@@ -70,8 +72,10 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 	}
 	c.serving = s
 	c.targets = []*transport.Target{transport.Reach(lns[0])}
+	if !c.Hold {
+		s.admit()
+	}
 	for i, ln := range lns {
-		s.serving.Go(func() { _ = s.b.Serve(ln) }) // ends with Close
 		at := transport.Reach(ln)
 		if !at.WebSocket {
 			c.inv.Infof("broker listens on %s", ln.Addr())
@@ -81,6 +85,15 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 		c.inv.Infof("broker listens on %s", at)
 	}
 	return nil
+}
+
+// admit lets clients in, once.
+func (s *server) admit() {
+	s.open.Do(func() {
+		for _, ln := range s.lns {
+			s.serving.Go(func() { _ = s.b.Serve(ln) }) // ends with Close
+		}
+	})
 }
 
 // proxied tells whether --serve is behind a proxy.
@@ -173,5 +186,8 @@ func (s *server) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	_ = s.b.Close(ctx)
+	for _, ln := range s.lns { // if nobody was let in
+		_ = ln.Close()
+	}
 	s.serving.Wait()
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/mqtools/mqtools/internal/notify"
 	_ "github.com/mqtools/mqtools/internal/stack" // for its effect on start-up
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -50,6 +51,8 @@ type Invocation struct {
 	Args   []string     // positional words
 	As     *Personality // the program it stands in for; nil: none
 
+	Service *notify.Service // nil: no service manager is to be told anything
+
 	dry bool // options are checked, and nothing is asked, run or reached
 
 	StdoutColor bool // colour what goes to stdout
@@ -72,6 +75,7 @@ func Main(tool Tool) int {
 	ctx, catch := signals(context.Background())
 	env := OSEnv()
 	env.catch, env.exit = catch, os.Exit
+	env.unset = func(name string) { _ = os.Unsetenv(name) }
 	return Run(ctx, env, tool)
 }
 
@@ -119,7 +123,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		conf, fromFiles, err = configured(&env, words.uses, tool.Bit)
 	}
 	if err == nil {
-		inv.Values, err = decode(words.table, words.uses, env.Lookup, fromFiles)
+		inv.Values, err = decode(words.table, words.uses, tool.bits(), env.Lookup, fromFiles)
 	}
 	if err == nil {
 		err = tool.checkArgs(words.positional)
@@ -162,6 +166,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		inv.Warnf("configuration file %q holds a secret and can be read by others", path)
 	}
 
+	inv.findService()
 	late := env.catchLater()
 	err = tool.Run(ctx, inv)
 	late.Stop()
@@ -174,6 +179,20 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		inv.problem(err, fallback)
 	}
 	return code
+}
+
+// findService finds the service manager of a tool that is a service by itself.
+func (inv *Invocation) findService() {
+	if inv.Tool.Bit&PubSub == 0 {
+		return
+	}
+	inv.Service = notify.New(inv.lookup, func(err error) { inv.Warnf("%v", err) })
+	if inv.unset == nil || inv.getenv(notify.Variables[0]) == "" {
+		return
+	}
+	for _, name := range notify.Variables {
+		inv.unset(name)
+	}
 }
 
 // Abandon ends the process with an error although Tool.Run does not return: it

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/units"
+	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
 // Yield takes back the value of an option when one of others, which exclude it,
@@ -148,8 +149,9 @@ type given struct {
 // decode checks what an options file and then the command line gave, then the
 // environment for options not given, then what the configuration files say,
 // strongest first, then the defaults. An empty environment variable counts as
-// not set. A repeatable option takes one value per line of its variable.
-func decode(table Options, uses []given, lookup LookupFunc, configured []given) (*Values, error) {
+// not set. A repeatable option takes one value per line of its variable. What only
+// other commands than those of bits have a use for has its default there.
+func decode(table Options, uses []given, bits Commands, lookup LookupFunc, configured []given) (*Values, error) {
 	v := &Values{byName: make(map[string]*value, len(table))}
 	store := make([]value, len(table))
 	for i, o := range table {
@@ -173,10 +175,13 @@ func decode(table Options, uses []given, lookup LookupFunc, configured []given) 
 		if val.origin != OriginDefault {
 			continue
 		}
-		if err := val.setFromEnvironment(lookup); err != nil {
-			return nil, err
+		useful := val.opt.goesWith(bits)
+		if useful {
+			if err := val.setFromEnvironment(lookup); err != nil {
+				return nil, err
+			}
 		}
-		if val.origin == OriginDefault {
+		if useful && val.origin == OriginDefault {
 			if err := val.setFromConfig(configured); err != nil {
 				return nil, err
 			}
@@ -402,6 +407,19 @@ func (v *Values) Bool(name string) bool { return v.get(name, TypeBool).on }
 
 // Duration is the value of a duration, zero without one.
 func (v *Values) Duration(name string) time.Duration { return v.get(name, TypeDuration).span }
+
+// Version is that of --protocol-version; 0: auto.
+func (v *Values) Version() packet.Version {
+	switch v.String("protocol-version") {
+	case "5":
+		return packet.V5
+	case "311":
+		return packet.V311
+	case "31":
+		return packet.V31
+	}
+	return 0
+}
 
 // Properties are the uses of a TypeProperty option, in the order given.
 func (v *Values) Properties(name string) []Property {

@@ -90,13 +90,9 @@ func Parse(path string, data []byte) (*Record, error) {
 			}
 			continue
 		}
-		v := Version{}
-		for _, known := range [...]packet.Version{packet.V311, packet.V5} {
-			if known.String() == e.Key.Text {
-				v.Version = known
-			}
-		}
-		if v.Version == 0 || e.Value.Kind != yamlfile.Mapping {
+		version, _ := packet.ParseVersion(e.Key.Text)
+		v := Version{Version: version}
+		if version < packet.V311 || e.Value.Kind != yamlfile.Mapping {
 			return nil, f.Errorf(e.Key, "%q is neither 3.1.1 nor 5.0 with its statements", e.Key.Text)
 		}
 		for k := range e.Value.Entries {

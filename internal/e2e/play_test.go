@@ -31,21 +31,27 @@ func TestCommandsOfScripts(t *testing.T) {
 		n++
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".yaml"), func(t *testing.T) {
 			t.Parallel()
-			ln, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			r := start(t, nil, s.Command[0], append(s.Command[1:], at(ln.Addr().String())...)...)
-			if err := s.Serve(t.Context(), ln, &script.Options{Strict: true, Patience: patience}); err != nil {
-				t.Error(err)
-			}
-			if got := r.wait(); got.code != s.Exit {
-				t.Errorf("%s: exit status %d, want %d; stderr %q", strings.Join(s.Command, " "), got.code, s.Exit, got.err)
-			}
+			playCommand(t, s)
 		})
 	}
 	if n < 8 {
 		t.Errorf("only %d scripts have a command", n)
+	}
+}
+
+// playCommand plays a broker to the command of a script.
+func playCommand(t *testing.T, s *script.Script) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, nil, s.Command[0], append(s.Command[1:], at(ln.Addr().String())...)...)
+	if err := s.Serve(t.Context(), ln, &script.Options{Strict: true, Patience: patience}); err != nil {
+		t.Error(err)
+	}
+	if got := r.wait(); got.code != s.Exit {
+		t.Errorf("%s: exit status %d, want %d; stderr %q", strings.Join(s.Command, " "), got.code, s.Exit, got.err)
 	}
 }
 
@@ -60,6 +66,27 @@ func TestPlayTestsABroker(t *testing.T) {
 	if r.code != 0 || r.out != want || r.err != "" {
 		t.Errorf("code %d, stdout %q, stderr %q", r.code, r.out, r.err)
 	}
+}
+
+// TestTheScriptsOfTheManual plays the examples of mqtools-script(5).
+func TestTheScriptsOfTheManual(t *testing.T) {
+	t.Parallel()
+	page := examples(t, "../../man/mqtools-script.5")
+	if len(page) != 2 {
+		t.Errorf("%d examples, want one for brokers and one for clients", len(page))
+	}
+	dir := t.TempDir()
+	_, addr := brokertest.Start(t)
+	file := writeFile(t, filepath.Join(dir, "broker.yaml"), page["broker"])
+	r := run(t, "", "mqbench", "play", file, "--connect", addr)
+	if want := "ok    a retained message (3.1.1)\nok    a retained message (5.0)\n"; r.code != 0 || r.out != want {
+		t.Errorf("code %d, got %q, %q; want %q", r.code, r.out, r.err, want)
+	}
+	s, err := script.Parse("client.yaml", []byte(page["client"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	playCommand(t, s)
 }
 
 func TestPlayTellsAFailure(t *testing.T) {

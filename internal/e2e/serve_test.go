@@ -39,6 +39,18 @@ func usersFile(t *testing.T, text string) string {
 	return path
 }
 
+// Whoever finds the broker of mqsub finds mqsub subscribed.
+func TestServeSubscribesFirst(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		s := start(t, nil, "mqsub", "--serve", "127.0.0.1:0", "-t", "#", "-C", "1")
+		ok(t, "", "mqpub", "-h", s.listening(t), "-q", "1", "-t", "t", "-m", "the first")
+		if got := s.wait(); got.code != 0 || got.out != "the first\n" {
+			t.Fatalf("code %d, %q, %q", got.code, got.out, got.err)
+		}
+	}
+}
+
 func TestServeHasUsers(t *testing.T) {
 	t.Parallel()
 	keys, err := auth.KeysOf("SCRAM-SHA-512", "pencil", []byte("salt"), 4096)

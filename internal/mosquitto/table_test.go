@@ -1,6 +1,7 @@
 package mosquitto
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/mqtools/mqtools/internal/cli"
@@ -33,6 +34,8 @@ func TestTableAgreesWithOurs(t *testing.T) {
 				t.Errorf("%s: tool %d has no --%s", o.label(), c.tools, o.name)
 			case ours != nil && o.takesValue() == (ours.Type == cli.TypeBool):
 				t.Errorf("%s: takes a value: %v, but ours", o.label(), o.takesValue())
+			case ours != nil && (o.short != "" && !slices.Contains(ours.Spellings(), o.short) || o.long != "" && !slices.Contains(ours.Spellings(), o.long)):
+				t.Errorf("%s: is spelled %q with ours", o.label(), ours.Spellings()) // the manual says that it is not
 			case ours != nil && ours.Repeat != (o.adds&c.in != 0) && o.name != "tls-alpn":
 				t.Errorf("%s: adds up: %v, but ours", o.label(), o.adds&c.in != 0)
 			}

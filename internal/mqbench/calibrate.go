@@ -72,10 +72,7 @@ func calibrate(ctx context.Context, inv *cli.Invocation) error {
 	if out == "-" {
 		text = file
 	}
-	if _, err := inv.Stdout.Write(text); err != nil {
-		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", err))
-	}
-	return nil
+	return write(inv, text)
 }
 
 // readCalibration reads the file of a calibration. That of another machine, or

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,30 +30,30 @@ func collect(ctx context.Context, inv *cli.Invocation) error {
 	if inv.Values.IsSet("namespace") {
 		return cli.Usagef("%s has no effect on files", inv.Values.Label("namespace")).WithHint("as in 'mqbench collect k8s job/mqbench'")
 	}
-	var paths []string
+	if len(inv.Args) == 0 {
+		return errNoFile
+	}
+	var all []saved
 	for _, path := range inv.Args {
-		info, err := os.Stat(path)
-		if path == "-" || err != nil || !info.IsDir() {
-			paths = append(paths, path) // an error comes again when it is read
-			continue
+		var some []saved
+		var err error
+		if info, serr := os.Stat(path); path != "-" && serr == nil && info.IsDir() {
+			some, err = readDir(inv, path)
+		} else {
+			some, err = readResults(inv, []string{path})
 		}
-		inside, err := filesWithResults(inv, path)
 		if err != nil {
 			return err
 		}
-		paths = append(paths, inside...)
-	}
-	all, err := readResults(inv, paths)
-	if err != nil {
-		return err
+		all = append(all, some...)
 	}
 	return writeMerged(inv, all)
 }
 
-// filesWithResults are the files of a directory that have a result. Others may
-// be there, hidden files and directories are not looked at. A result that cannot
-// be read is told and left out.
-func filesWithResults(inv *cli.Invocation, dir string) (paths []string, err error) {
+// readDir reads the results in the files of a directory. Others may be there,
+// hidden files and directories are not looked at. A result that cannot be read is
+// told and left out.
+func readDir(inv *cli.Invocation, dir string) (all []saved, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, cli.Failed(cli.ExitFailure, err)
@@ -62,23 +63,21 @@ func filesWithResults(inv *cli.Invocation, dir string) (paths []string, err erro
 		if strings.HasPrefix(e.Name(), ".") || !e.Type().IsRegular() {
 			continue
 		}
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, cli.Failed(cli.ExitFailure, err)
-		}
-		_, err = result.Read(f, path)
-		_ = f.Close()
+		some, err := readFile(inv, path)
+		var unread *fs.PathError
 		switch {
 		case err == nil:
-			paths = append(paths, path)
+			all = append(all, some...)
+		case errors.As(err, &unread) && unread.Op == "open":
+			return nil, cli.Failed(cli.ExitFailure, err)
 		case !errors.Is(err, result.ErrNoResult):
 			inv.Warnf("left out: %v", err)
 		}
 	}
-	if len(paths) == 0 {
+	if len(all) == 0 {
 		return nil, cli.Usagef("%s: no file with a result is in it", dir)
 	}
-	return paths, nil
+	return all, nil
 }
 
 // readJob reads the logs of a Kubernetes job's pods.

@@ -45,8 +45,8 @@ func doctor(inv *cli.Invocation) error {
 		}
 		writeFindings(&b, findings)
 	}
-	if _, err := inv.Stdout.Write(b.Bytes()); err != nil {
-		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", err))
+	if err := write(inv, b.Bytes()); err != nil {
+		return err
 	}
 	for _, f := range findings {
 		if f.Fatal {

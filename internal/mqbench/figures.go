@@ -13,33 +13,31 @@ import (
 type figures struct {
 	bench.Status
 	length time.Duration
-	counts map[string]int64
+	counts result.Totals
 
 	op      result.Op         // that latency is of
 	latency *result.Histogram // nil: there is none
-	lag     *result.Histogram // of all sending; nil: nothing was sent
+	lag     *result.Histogram // of all that was due; nil: nothing was
 }
 
 func newFigures(st bench.Status) *figures {
-	f := &figures{Status: st, length: st.Interval.End - st.Interval.Start, counts: map[string]int64{}}
-	byOp := map[result.Op]*result.Histogram{}
+	sum := result.NewInterval(st.Interval.Phase, st.Interval.Start, st.Interval.End)
 	for _, i := range parts(st) {
-		for k, n := range i.Counters {
-			f.counts[k.Name] += n
-		}
-		for k, h := range i.Histograms {
-			switch {
-			case k.Kind == result.Lag:
-				f.lag = add(f.lag, h)
-			case k.Kind == result.Response:
-				byOp[k.Op] = add(byOp[k.Op], h)
-			case k.Kind == result.Service && (k.Op == result.Puback || k.Op == result.Pubcomp) && byOp[k.Op] == nil:
-				byOp[k.Op] = add(nil, h) // all there is of a closed loop
-			}
+		sum.Add(i)
+	}
+	f := &figures{Status: st, length: st.Interval.End - st.Interval.Start, counts: sum.Totals()}
+	merged := sum.Merged()
+	for k, h := range merged {
+		switch {
+		case k.Kind != result.Lag:
+		case f.lag == nil:
+			f.lag = h
+		default:
+			f.lag.Merge(h)
 		}
 	}
 	for _, op := range [...]result.Op{result.Delivery, result.RTT, result.Backlog, result.Replay, result.Pubcomp, result.Puback, result.Connect} {
-		if h := byOp[op]; h != nil && h.Count() > 0 {
+		if h := merged[result.Key{Op: op, Kind: result.Response}]; h != nil {
 			f.op, f.latency = op, h
 			break
 		}
@@ -59,22 +57,8 @@ func parts(st bench.Status) []*result.Interval {
 	return []*result.Interval{st.Early, st.Interval}
 }
 
-// add merges h into sum, which nil begins.
-func add(sum, h *result.Histogram) *result.Histogram {
-	if sum == nil {
-		return h.Clone()
-	}
-	sum.Merge(h)
-	return sum
-}
-
 // count is how often some counters counted.
-func (f *figures) count(counters ...result.Counter) (n int64) {
-	for _, c := range counters {
-		n += f.counts[c.String()]
-	}
-	return n
-}
+func (f *figures) count(counters ...result.Counter) int64 { return f.counts.Of(counters...) }
 
 // rate is that per second.
 func (f *figures) rate(counters ...result.Counter) float64 {

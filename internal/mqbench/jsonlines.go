@@ -65,7 +65,6 @@ type (
 
 // jsonLines writes a run as JSON Lines. It is safe for concurrent use.
 type jsonLines struct {
-	header bool // payloads have one
 	repeat int
 	fail   context.CancelCauseFunc // ends the run: nobody can read its lines
 
@@ -123,50 +122,30 @@ func (j *jsonLines) interval(st bench.Status, i *result.Interval) *intervalObjec
 	if i == st.Interval {
 		o.Left = st.Left
 	}
-	for k, n := range i.Counters {
-		if strings.HasPrefix(k.Name, "error.") || strings.HasPrefix(k.Name, "reason.") {
-			o.Errors[k.Name] += n
+	totals := i.Totals()
+	for name, n := range totals {
+		if strings.HasPrefix(name, "error.") || strings.HasPrefix(name, "reason.") {
+			o.Errors[name] = n
 		} else {
-			o.Counters[k.Name] += n
+			o.Counters[name] = n
 		}
 	}
 	rate := func(c result.Counter) float64 {
 		if o.Length <= 0 {
 			return 0
 		}
-		return float64(o.Counters[c.String()]) / o.Length.Seconds()
-	}
-	received := result.Distinct
-	if !j.header {
-		received = result.Foreign
+		return float64(totals.Of(c)) / o.Length.Seconds()
 	}
 	o.Rates = report.Rates{
 		Offered: rate(result.Offered), Sent: rate(result.Sent), Acked: rate(result.Acked),
-		Expected: rate(result.Expected), Delivered: rate(received), Connects: rate(result.Connects),
+		Expected: rate(result.Expected), Delivered: rate(result.Distinct), Connects: rate(result.Connects),
 	}
-	merged := map[result.Key]*result.Histogram{}
-	var keys []result.Key
-	for _, k := range i.Keys() {
-		h := i.Histograms[k]
-		if k.Group = ""; merged[k] == nil {
-			keys = append(keys, k)
-		}
-		merged[k] = add(merged[k], h)
-	}
-	for _, k := range keys {
-		h := merged[k]
+	merged := result.Interval{Histograms: i.Merged()}
+	for _, k := range merged.Keys() {
+		h := merged.Histograms[k]
 		o.Latencies = append(o.Latencies, latencyObject{
-			k.Op.String(), k.Kind.String(), h.Count(), percentile(h, 50), percentile(h, 90), percentile(h, 99), percentile(h, 99.9), h.Max(),
+			k.Op.String(), k.Kind.String(), h.Count(), h.Known(50), h.Known(90), h.Known(99), h.Known(99.9), h.Max(),
 		})
 	}
 	return o
-}
-
-// percentile is one that is known, or nil.
-func percentile(h *result.Histogram, p float64) *time.Duration {
-	d, ok := h.Percentile(p)
-	if !ok {
-		return nil
-	}
-	return &d
 }

@@ -40,13 +40,10 @@ func k8s(inv *cli.Invocation) error {
 		return err
 	}
 	text, err := yamlfile.Encode(j.objects()...)
-	if err == nil {
-		_, err = inv.Stdout.Write(text)
-	}
 	if err != nil {
 		return cli.Failed(cli.ExitFailure, err)
 	}
-	return nil
+	return write(inv, text)
 }
 
 // job is the job that is printed.
@@ -89,12 +86,8 @@ func (j *job) read() error {
 	if j.plan = r.plan; j.size > maxFiles {
 		return cli.Usagef("the scenario and its files have %d bytes, and Kubernetes keeps at most %d", j.size, maxFiles).WithHint("put them into the image")
 	}
-	last, err := j.plan.Shard(j.shards-1, j.shards)
-	if err != nil {
-		return cli.Usagef("%s: %v", v.Label("shards"), err)
-	}
-	if shardClients(last) == 0 {
-		return cli.Usagef("%s: there are not enough clients for %d pods", v.Label("shards"), j.shards)
+	if err := checkShards(j.plan, j.shards-1, j.shards, v.Label("shards"), fmt.Sprintf("%d pods", j.shards)); err != nil {
+		return err
 	}
 	if j.budget, err = j.plan.Budget(j.shards); err != nil {
 		return cli.Usagef("%v", err)

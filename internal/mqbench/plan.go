@@ -122,14 +122,7 @@ func planOptions(inv *cli.Invocation) (o plan.Options, err error) {
 			*to = &d
 		}
 	}
-	switch v.String("protocol-version") {
-	case "5":
-		o.Version = packet.V5
-	case "311":
-		o.Version = packet.V311
-	case "31":
-		o.Version = packet.V31
-	}
+	o.Version = v.Version()
 	return o, nil
 }
 

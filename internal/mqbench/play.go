@@ -36,7 +36,7 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 			if errors.As(err, &sys) {
 				return cli.Usagef("script %v", err)
 			}
-			return cli.Usagef("%v", err).WithHint("scripts/README.md describes the language")
+			return cli.Usagef("%v", err).WithHint("mqtools-script(5) describes the language")
 		}
 		if want := map[bool]script.Role{true: script.Broker, false: script.Client}[v.IsSet("listen")]; scripts[i].Role != want {
 			return cli.Usagef("%s: the script plays a %s: it goes with --%s", path, scripts[i].Role,
@@ -151,10 +151,7 @@ func (p *player) tell(s *script.Script, v packet.Version, err error) error {
 	if err != nil {
 		line = fmt.Sprintf("FAIL  %s (%s)\n%s\n", s.Name, v, err)
 	}
-	if _, err := fmt.Fprint(p.inv.Stdout, line); err != nil {
-		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", err))
-	}
-	return nil
+	return write(p.inv, []byte(line))
 }
 
 // lasting accepts connections for one script after the other. Serve closes

@@ -24,11 +24,9 @@ func plot(inv *cli.Invocation) error {
 		return cli.Failed(cli.ExitFailure, err)
 	}
 	if out == "" || out == "-" {
-		_, err = inv.Stdout.Write(page.Bytes())
-	} else {
-		err = os.WriteFile(out, page.Bytes(), 0o644)
+		return write(inv, page.Bytes())
 	}
-	if err != nil {
+	if err := os.WriteFile(out, page.Bytes(), 0o644); err != nil {
 		return cli.Failed(cli.ExitFailure, fmt.Errorf("page: %w", err))
 	}
 	return nil

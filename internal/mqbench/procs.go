@@ -71,12 +71,18 @@ func (r *runner) checkCrew() error {
 	case sources > 0 && sources < r.procs:
 		return cli.Usagef("%s: %d addresses for %d processes: each needs one of its own", v.Label("source-ip"), sources, r.procs)
 	}
-	last, err := r.plan.Shard(r.shard.Index*r.procs+r.procs-1, r.shard.Count*r.procs)
+	return checkShards(r.plan, r.shard.Index*r.procs+r.procs-1, r.shard.Count*r.procs, v.Label("procs"), fmt.Sprintf("%d processes", r.procs))
+}
+
+// checkShards refuses to divide a plan so that a shard, the last that is wanted, has
+// no clients. The option is blamed for it, and what is to share them.
+func checkShards(p *plan.Plan, last, count int, option, sharing string) error {
+	s, err := p.Shard(last, count)
 	if err != nil {
-		return cli.Usagef("%s: %v", v.Label("procs"), err)
+		return cli.Usagef("%s: %v", option, err)
 	}
-	if shardClients(last) == 0 {
-		return cli.Usagef("%s: there are not enough clients for %d processes", v.Label("procs"), r.procs)
+	if shardClients(s) == 0 {
+		return cli.Usagef("%s: there are not enough clients for %s", option, sharing)
 	}
 	return nil
 }
@@ -186,10 +192,9 @@ func (c *crew) wait(ctx context.Context) {
 		select {
 		case <-cancelled:
 			cancelled = nil
-			sig := os.Interrupt
+			var sig os.Signal = os.Interrupt
 			if s, ok := errors.AsType[*cli.SignalError](context.Cause(ctx)); ok {
-				c.stop(s.Signal)
-				continue
+				sig = s.Signal
 			}
 			c.stop(sig)
 		case l := <-c.lines:

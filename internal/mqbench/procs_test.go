@@ -51,14 +51,7 @@ func readOne(t *testing.T, path string) *result.Result {
 }
 
 // total is a counter of the whole run.
-func total(r *result.Result, c result.Counter) (n int64) {
-	for k, v := range r.Sum().Counters {
-		if k.Name == c.String() {
-			n += v
-		}
-	}
-	return n
-}
+func total(r *result.Result, c result.Counter) int64 { return r.Sum().Totals().Of(c) }
 
 func TestProcessesDoTheWholePlan(t *testing.T) {
 	t.Parallel()

@@ -1,9 +1,9 @@
 package mqbench
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -21,10 +21,12 @@ type saved struct {
 	path string
 }
 
+var errNoFile = cli.Usagef("no result file is named")
+
 // readResults reads result files and logs; - is standard input.
 func readResults(inv *cli.Invocation, paths []string) ([]saved, error) {
 	if len(paths) == 0 {
-		return nil, cli.Usagef("no result file is named")
+		return nil, errNoFile
 	}
 	var all []saved
 	for _, path := range paths {
@@ -262,8 +264,12 @@ func diff(inv *cli.Invocation) error {
 	if err != nil {
 		return cli.Failed(cli.ExitFailure, err)
 	}
-	if err := c.Text(inv.Stdout, palette(inv)); err != nil {
-		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", err))
+	var b bytes.Buffer
+	if err := c.Text(&b, palette(inv)); err != nil {
+		return cli.Failed(cli.ExitFailure, err)
+	}
+	if err := write(inv, b.Bytes()); err != nil {
+		return err
 	}
 	if code := c.ExitCode(); code != cli.ExitDone {
 		return cli.Quietly(code)

@@ -48,23 +48,23 @@ type runner struct {
 
 // runCommand does "mqbench run" and its short forms.
 func runCommand(ctx context.Context, inv *cli.Invocation) error {
-	conditions, err := failOn(inv)
-	if err != nil {
-		return err
-	}
 	r := &runner{inv: inv}
 	ctx, stop, err := r.watch(ctx)
 	if err != nil {
 		return err
 	}
 	defer stop()
+	conditions, err := failOn(inv)
+	if err != nil {
+		return r.tellError(ctx, err)
+	}
 	if err := r.read(ctx); err != nil {
 		return r.tellError(ctx, err)
 	}
 	defer r.conn.Close()
 	out, err := openOut(inv)
 	if err != nil {
-		return err
+		return r.tellError(ctx, err)
 	}
 	inv.CatchSignals()
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
@@ -72,6 +72,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	out.watch(watching, inv)
 	var last error
 	var sum *report.Summary
+	var checks []report.Check
 	for n := range inv.Values.Int("repeat") {
 		once := r.once
 		if r.procs > 1 {
@@ -88,8 +89,9 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 			last = r.tellError(ctx, r.failed(ctx, err))
 		}
 		sum = report.Summarize(res)
+		checks = report.CheckFailOn(sum, conditions)
 		if !out.standard {
-			if err := r.report(sum, report.CheckFailOn(sum, conditions)); err != nil {
+			if err := r.report(sum, checks); err != nil {
 				return err
 			}
 		}
@@ -110,7 +112,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	if last != nil {
 		return last
 	}
-	return verdict(inv, sum, report.CheckFailOn(sum, conditions))
+	return verdict(inv, sum, checks)
 }
 
 // failOn reads the conditions of --fail-on.
@@ -496,10 +498,15 @@ const lineIntervals = 60
 // writeLine writes a result as the line of a log that collect finds.
 func writeLine(inv *cli.Invocation, res *result.Result) error {
 	line, err := result.AppendLine(nil, res, lineIntervals)
-	if err == nil {
-		_, err = inv.Stdout.Write(append(line, '\n'))
-	}
 	if err != nil {
+		return cli.Failed(cli.ExitFailure, err)
+	}
+	return write(inv, append(line, '\n'))
+}
+
+// write writes to standard output.
+func write(inv *cli.Invocation, b []byte) error {
+	if _, err := inv.Stdout.Write(b); err != nil {
 		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", err))
 	}
 	return nil
@@ -511,10 +518,7 @@ func writeReport(inv *cli.Invocation, s *report.Summary, checks []report.Check) 
 	if err := renderReport(&b, inv, s, checks); err != nil {
 		return err
 	}
-	if _, err := inv.Stdout.Write(b.Bytes()); err != nil {
-		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", err))
-	}
-	return nil
+	return write(inv, b.Bytes())
 }
 
 func renderReport(w io.Writer, inv *cli.Invocation, s *report.Summary, checks []report.Check) error {

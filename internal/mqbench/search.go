@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -169,20 +168,19 @@ func (s *searcher) answer(ctx context.Context, found bench.Found, err error) err
 	case d.Load == 0:
 		d.ExitCode = cli.ExitThreshold
 	}
-	write := d.Text
+	render := d.Text
 	switch s.inv.Values.String("format") {
 	case "json":
-		write = d.JSON
+		render = d.JSON
 	case "csv":
-		write = d.CSV
+		render = d.CSV
 	}
 	var b bytes.Buffer
-	werr := write(&b)
-	if werr == nil {
-		_, werr = s.inv.Stdout.Write(b.Bytes())
+	if rerr := render(&b); rerr != nil {
+		return cli.Failed(cli.ExitFailure, rerr)
 	}
-	if werr != nil {
-		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", werr))
+	if werr := write(s.inv, b.Bytes()); werr != nil {
+		return werr
 	}
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ func TestSearchEndToEnd(t *testing.T) {
 	}
 	calm := true
 	sustained, missed := 0.0, 0.0
-	for _, st := range s.Steps {
+	for i, st := range s.Steps {
 		switch st.Verdict {
 		case report.StepSustained:
 			sustained = max(sustained, st.Load)
@@ -41,7 +41,8 @@ func TestSearchEndToEnd(t *testing.T) {
 				t.Errorf("sustained: %+v", st)
 			}
 		case report.StepMissed:
-			if missed == 0 || st.Load < missed {
+			again := i > 0 && s.Steps[i-1].Load == st.Load
+			if again && (missed == 0 || st.Load < missed) {
 				missed = st.Load
 			}
 			calm = calm && len(st.Why) == 1 && strings.HasPrefix(st.Why[0], "rate.sent<350: ")
@@ -49,7 +50,7 @@ func TestSearchEndToEnd(t *testing.T) {
 			calm = false
 		}
 	}
-	if calm && (code != cli.ExitDone || s.Load != 3 || s.Missed != 4 || len(s.Steps) != 4) {
+	if calm && (code != cli.ExitDone || s.Load != 3 || s.Missed != 4 || len(s.Steps) != 5) {
 		t.Errorf("code %d, found %v, missed %v: %s", code, s.Load, s.Missed, out)
 	}
 	if s.Load != sustained || s.Missed != missed || s.Limited != (code == cli.ExitGenerator) || code != cli.ExitDone && code != cli.ExitGenerator && code != cli.ExitThreshold {

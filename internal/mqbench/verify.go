@@ -1,12 +1,12 @@
 package mqbench
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -97,10 +97,7 @@ func tellVerdict(inv *cli.Invocation, v *bench.Verdict) error {
 		}
 		text = append(b, '\n')
 	}
-	if _, err := inv.Stdout.Write(text); err != nil {
-		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", err))
-	}
-	return nil
+	return write(inv, text)
 }
 
 // verifyOptions reads what is verified, and under which faults.
@@ -108,7 +105,7 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	v := inv.Values
 	var token [4]byte
 	_, _ = rand.Read(token[:]) // which does not fail
-	o = bench.VerifyOptions{Version: packet.V5, Clients: 10, Rate: plan.Rate{Events: 1000, Per: time.Second}, Duration: 10 * time.Second, Drain: 30 * time.Second,
+	o = bench.VerifyOptions{Version: cmp.Or(v.Version(), packet.V5), Clients: 10, Rate: plan.Rate{Events: 1000, Per: time.Second}, Duration: 10 * time.Second, Drain: 30 * time.Second,
 		Seed: uint64(time.Now().UnixNano() % 1_000_000), Token: "mqverify-" + hex.EncodeToString(token[:])}
 	if v.IsSet("clients") {
 		o.Clients = v.Int("clients")
@@ -123,12 +120,6 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	}
 	if v.IsSet("seed") {
 		o.Seed = uint64(v.Int64("seed"))
-	}
-	switch v.String("protocol-version") {
-	case "311":
-		o.Version = packet.V311
-	case "31":
-		o.Version = packet.V31
 	}
 	if o.Size = int(v.Int64("size")); o.Size < result.HeaderSize {
 		return o, cli.Usagef("%s: %d bytes have no room for the header of %d that is checked", v.Label("size"), o.Size, result.HeaderSize)

@@ -63,7 +63,7 @@ type audience struct {
 // audience makes the audience of a run.
 func (r *runner) audience(repeat int) *audience {
 	if r.lines != nil {
-		r.lines.repeat, r.lines.header = repeat, r.plan.HasHeader()
+		r.lines.repeat = repeat
 	}
 	if r.exporter != nil {
 		r.exporter.Begin(metrics.Run{Tool: cli.Version(), Plan: r.plan.Name, Hash: r.plan.Hash(),

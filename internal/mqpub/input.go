@@ -3,6 +3,7 @@ package mqpub
 import (
 	"context"
 	"io"
+	"time"
 )
 
 // blockSize is how much of standard input is read at once, in bytes.
@@ -16,6 +17,7 @@ type input struct {
 	lost   <-chan struct{} // closed when there is nobody to send to any more
 	full   chan block
 	free   chan []byte
+	turn   func() time.Duration // called while it waits, and says when again; 0 is never
 	failed error
 	cur    []byte // unread rest of the block in hand
 	held   []byte // that block
@@ -26,8 +28,8 @@ type block struct {
 	err error
 }
 
-func newInput(ctx context.Context, r io.Reader, lost <-chan struct{}) *input {
-	in := &input{ctx: ctx, lost: lost, full: make(chan block), free: make(chan []byte, 2)}
+func newInput(ctx context.Context, r io.Reader, lost <-chan struct{}, turn func() time.Duration) *input {
+	in := &input{ctx: ctx, lost: lost, turn: turn, full: make(chan block), free: make(chan []byte, 2)}
 	in.free <- make([]byte, blockSize)
 	in.free <- make([]byte, blockSize)
 	// The goroutine may hang in Read until the process ends: a blocked read
@@ -64,18 +66,25 @@ func (in *input) next() ([]byte, error) {
 	if in.failed != nil {
 		return nil, in.failed
 	}
-	select {
-	case b := <-in.full:
-		in.failed = b.err
-		if len(b.b) == 0 {
-			return nil, in.failed
+	for {
+		var again <-chan time.Time
+		if due := in.turn(); due > 0 {
+			again = time.After(due)
 		}
-		in.held = b.b[:cap(b.b)]
-		return b.b, nil
-	case <-in.ctx.Done():
-		return nil, in.ctx.Err()
-	case <-in.lost:
-		return nil, errLost
+		select {
+		case b := <-in.full:
+			in.failed = b.err
+			if len(b.b) == 0 {
+				return nil, in.failed
+			}
+			in.held = b.b[:cap(b.b)]
+			return b.b, nil
+		case <-in.ctx.Done():
+			return nil, in.ctx.Err()
+		case <-in.lost:
+			return nil, errLost
+		case <-again:
+		}
 	}
 }
 

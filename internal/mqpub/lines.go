@@ -27,7 +27,7 @@ func (j *job) lines(ctx context.Context) error {
 		return cli.Usagef("%s is empty", v.Label("delimiter"))
 	}
 	skip := v.Bool("skip-blank")
-	in := newInput(ctx, j.inv.Stdin, j.client.Done())
+	in := newInput(ctx, j.inv.Stdin, j.client.Done(), j.inv.Service.Alive)
 	number := uint64(0)
 	send := func(line []byte) error {
 		number++
@@ -116,7 +116,7 @@ func (s *splitter) feed(b []byte, send func([]byte) error) error {
 // send is told and counted, and the stream goes on; an error means that
 // nothing can be sent any more.
 func (j *job) send(ctx context.Context, m *mqtt.Message, number uint64) error {
-	err := j.client.Send(ctx, m, number)
+	err := j.turning(ctx, func(ctx context.Context) error { return j.client.Send(ctx, m, number) })
 	if err == nil {
 		return nil
 	}
@@ -130,6 +130,25 @@ func (j *job) send(ctx context.Context, m *mqtt.Message, number uint64) error {
 	}
 	j.report.rejected(number, err)
 	return nil
+}
+
+// turning is a wait of the client's, begun anew whenever the service manager's
+// watchdog is due: a broker that is away is no reason to start again, and to
+// lose what waits for it.
+func (j *job) turning(ctx context.Context, wait func(context.Context) error) error {
+	for {
+		due := j.inv.Service.Alive()
+		if due == 0 {
+			return wait(ctx)
+		}
+		turn, cancel := context.WithTimeout(ctx, due)
+		err := wait(turn)
+		over := turn.Err() != nil && ctx.Err() == nil
+		cancel()
+		if err == nil || !over || !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+	}
 }
 
 // inputEnd turns the end of input into the feed's result.

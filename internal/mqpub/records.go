@@ -15,7 +15,7 @@ import (
 // not say, the options decide. A line that is no record is told with its
 // place and counted, and the stream goes on.
 func (j *job) records(ctx context.Context) error {
-	in := newInput(ctx, j.inv.Stdin, j.client.Done())
+	in := newInput(ctx, j.inv.Stdin, j.client.Done(), j.inv.Service.Alive)
 	r := format.NewRecordReader(in, 0)
 	number := uint64(0)
 	warned := false

@@ -88,6 +88,9 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 		}
 		feed = j.once
 	}
+	if !streams { // one message is no service's work
+		inv.Service = nil
+	}
 	if asks {
 		return j.request(ctx)
 	}
@@ -115,7 +118,11 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		return err
 	}
 	j.client = client
+	j.inv.Service.Ready()
 	feedErr := feed(ctx)
+	if ctx.Err() != nil {
+		j.inv.Service.Stopping()
+	}
 	j.report.cut = streams && (ctx.Err() != nil || feedErr != nil)
 
 	// The first signal stops the feed; what was taken is still delivered, if
@@ -124,10 +131,11 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, cancel) })()
 	if streams || j.msg.QoS > 0 {
-		if err := client.Flush(last); err != nil && feedErr == nil && !j.report.failed() {
+		if err := j.turning(last, client.Flush); err != nil && feedErr == nil && !j.report.failed() {
 			feedErr = cli.WorkError(err)
 		}
 	}
+	j.inv.Service.Stopping()
 	bye := j.conn.Properties.Bye(client.Version())
 	if _, has := bye.Properties.Uint(packet.SessionExpiryInterval); endSession && !has && client.Version() >= packet.V5 {
 		bye.Properties, _ = append(packet.Properties(nil), bye.Properties...).AppendUint(packet.SessionExpiryInterval, 0)

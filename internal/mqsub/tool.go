@@ -183,6 +183,7 @@ func (j *job) readView() error {
 // subscribeAndWrite is the work: it returns nil when the work is done, and
 // otherwise why it ended.
 func (j *job) subscribeAndWrite(ctx context.Context) error {
+	j.conn.Hold = true
 	client, err := j.conn.Connect(ctx, true)
 	if err != nil {
 		return err
@@ -204,12 +205,14 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 		return cli.WorkError(err)
 	}
 	j.tellGranted(codes)
+	j.conn.Admit()
 	if err := j.unsubscribe(ctx); err != nil || len(j.subs) == 0 {
 		return err
 	}
 	if j.inv.Values.Bool("exit-after-subscribe") {
 		return nil
 	}
+	j.inv.Service.Ready()
 	j.heard = time.Now()
 	work := j.follow
 	if j.retainedOnly {
@@ -286,12 +289,17 @@ func (j *job) follow(ctx context.Context) error {
 }
 
 // receive is Client.Receive with the limit of --idle-timeout and one of its
-// own, 0 for none, which ends with why.
+// own, 0 for none, which ends with why; so does the time of the service manager's
+// watchdog, which sees by that that messages would be written.
 func (j *job) receive(ctx context.Context, limit time.Duration, why error) (*mqtt.Batch, error) {
+	own := why
 	if j.idle > 0 {
 		if left := max(j.idle-time.Since(j.heard), time.Millisecond); limit <= 0 || left < limit {
 			limit, why = left, errIdle
 		}
+	}
+	if due := j.inv.Service.Alive(); due > 0 && (limit <= 0 || due < limit) {
+		limit, why = due, own
 	}
 	if limit > 0 {
 		var cancel context.CancelFunc

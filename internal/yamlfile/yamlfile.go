@@ -71,6 +71,14 @@ func (n *Node) Get(key string) *Entry {
 	return nil
 }
 
+// AsList are the items of a list, or the node alone.
+func (n *Node) AsList() []*Node {
+	if n.Kind == List {
+		return n.Items
+	}
+	return []*Node{n}
+}
+
 // What names the kind of the node in an error.
 func (n *Node) What() string {
 	switch {

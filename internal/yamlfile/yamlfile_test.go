@@ -41,6 +41,9 @@ func TestNodesKnowTheirPlaceAndText(t *testing.T) {
 			t.Errorf("it %s: got %+v, want %d:%d %q, bool %v, null %v", c.it, c.n, c.line, c.column, c.text, c.isBool, c.null)
 		}
 	}
+	if many, one := b.AsList(), b.Items[0].AsList(); len(many) != 3 || len(one) != 1 || many[0] != one[0] {
+		t.Errorf("as lists: %v, %v", many, one)
+	}
 	if f.Root.Get("c") != nil || (*Node)(nil).Get("x") != nil {
 		t.Error("a key is found that is not there")
 	}

@@ -14,7 +14,7 @@ import (
 // do not.
 func (o *Options) judge(name []byte, p packet.Properties) (reason packet.ReasonCode, words string) {
 	switch {
-	case topic.Levels(string(name)) > o.MaxTopicLevels:
+	case topic.Levels(name) > o.MaxTopicLevels:
 		return packet.TopicNameInvalid, "the topic name has too many levels"
 	case len(name) > o.MaxTopicBytes:
 		return packet.TopicNameInvalid, "the topic name is too long"
@@ -28,7 +28,7 @@ func (o *Options) judge(name []byte, p packet.Properties) (reason packet.ReasonC
 
 // weight is about what a topic name or filter takes in memory: each level may
 // be a node of its own.
-func weight(name string) int { return len(name) + overhead*topic.Levels(name) }
+func weight[S string | []byte](name S) int { return len(name) + overhead*topic.Levels(name) }
 
 // crammed tells whether there are more user properties than MaxUserProperties.
 func (o *Options) crammed(p packet.Properties) bool {

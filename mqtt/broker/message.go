@@ -28,7 +28,7 @@ const overhead = 160
 func (m *message) size() int { return overhead + len(m.topic) + len(m.payload) + len(m.props) }
 
 // weight is what it takes as a retained one.
-func (m *message) weight() int { return m.size() + weight(string(m.topic)) }
+func (m *message) weight() int { return m.size() + weight(m.topic) }
 
 // keep copies a received message.
 func keep(p *packet.Publish, from *client, now time.Duration) *message {
@@ -84,6 +84,8 @@ type queue struct {
 	count int           // of those that are not exempt
 	bytes int           // of those that are not exempt
 	total *atomic.Int64 // the same of all queues together, each message once
+
+	expires time.Duration // no message expires before; 0: none does
 }
 
 func (q *queue) push(p pending) {
@@ -96,6 +98,9 @@ func (q *queue) push(p pending) {
 	}
 	q.ring[(q.head+q.n)%len(q.ring)] = p
 	q.n++
+	if e := p.m.expires; e != 0 && (q.expires == 0 || e < q.expires) {
+		q.expires = e
+	}
 	if !p.exempt {
 		q.count++
 		q.bytes += p.m.size()
@@ -131,16 +136,26 @@ func (q *queue) clear() {
 	q.ring = nil
 }
 
-// dropExpired removes the messages whose time is over, and tells how many.
-func (q *queue) dropExpired(now time.Duration) (n int) {
+// keep removes the messages of which keep is false, and tells how many.
+func (q *queue) keep(keep func(p *pending) bool) (removed int) {
+	q.expires = 0
 	for range q.n {
 		p := *q.front()
 		q.pop()
-		if p.m.expired(now) {
-			n++
-		} else {
+		if keep(&p) {
 			q.push(p)
+		} else {
+			removed++
 		}
 	}
-	return n
+	return removed
+}
+
+// dropExpired removes the messages whose time is over, and tells how many. It
+// looks at them only when there may be one.
+func (q *queue) dropExpired(now time.Duration) int {
+	if q.expires == 0 || now < q.expires {
+		return 0
+	}
+	return q.keep(func(p *pending) bool { return !p.m.expired(now) })
 }

@@ -56,14 +56,7 @@ func (b *Broker) recheck(cl *client, username string) (ok bool) {
 			ok = false
 		}
 	}
-	for range cl.queue.n {
-		p := *cl.queue.front()
-		cl.queue.pop()
-		if b.allows(cl.id, username, string(p.m.topic), false) {
-			cl.queue.push(p)
-		} else {
-			b.stats.dropped.Add(1)
-		}
-	}
+	removed := cl.queue.keep(func(p *pending) bool { return b.allows(cl.id, username, string(p.m.topic), false) })
+	b.stats.dropped.Add(uint64(removed))
 	return ok
 }

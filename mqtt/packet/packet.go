@@ -52,6 +52,16 @@ func (v Version) String() string {
 	return "level " + strconv.Itoa(int(v))
 }
 
+// ParseVersion reads a version as String writes it: 3.1, 3.1.1 or 5.0.
+func ParseVersion(s string) (v Version, ok bool) {
+	for v = V31; v <= V5; v++ {
+		if v.String() == s {
+			return v, true
+		}
+	}
+	return 0, false
+}
+
 // Valid tells whether v is a version this package speaks.
 func (v Version) Valid() bool { return v >= V31 && v <= V5 }
 

@@ -206,6 +206,9 @@ func TestNamesOfVersionsAndPackets(t *testing.T) {
 		if v.String() != want || v.Valid() != strings.Contains(want, ".") {
 			t.Errorf("%d is %q, valid: %v, want %q", byte(v), v.String(), v.Valid(), want)
 		}
+		if got, ok := ParseVersion(want); ok != v.Valid() || ok && got != v {
+			t.Errorf("%q is read as %v, %v", want, got, ok)
+		}
 	}
 	names := strings.Fields("CONNECT CONNACK PUBLISH PUBACK PUBREC PUBREL PUBCOMP SUBSCRIBE SUBACK UNSUBSCRIBE UNSUBACK PINGREQ PINGRESP DISCONNECT AUTH")
 	for i, name := range names {

@@ -4,7 +4,8 @@
 // engine under test and nothing else: a mistake in the protocol state cannot
 // hide in its own test.
 //
-// [Read] and [Parse] read a script, whose language scripts/README.md describes.
+// [Read] and [Parse] read a script, whose language scripts/README.md and the
+// manual page mqtools-script(5) describe.
 // [Script.Serve] plays a broker on a listener, [Script.Dial] plays clients.
 // What does not go as written is a [*Failure]: the step's path:line:column,
 // what was expected and what came field by field, and the last lines of the

@@ -10,6 +10,20 @@ import (
 	"github.com/mqtools/mqtools/mqtt/script"
 )
 
+// What is wrong with a script is told with its place, before it is played.
+func ExampleParse() {
+	_, err := script.Parse("hello.yaml", []byte(`
+name: hello
+role: client
+version: 5.0
+steps:
+  - send: CONNECT
+  - {expect: CONNACK, resaon: success}
+`))
+	fmt.Println(err)
+	// Output: hello.yaml:7:23: CONNACK has no field "resaon"
+}
+
 // Two clients that are written down, and a broker that is under test.
 func ExampleScript_Dial() {
 	s, err := script.Parse("retained.yaml", []byte(`

@@ -51,12 +51,12 @@ func (r *fieldReader) one(e *yamlfile.Entry) error {
 // scalar reads a value, or a list of what it may be.
 func (r *fieldReader) scalar(s spec, name string, prop packet.PropertyID, n *yamlfile.Node) error {
 	f := field{node: n, name: name, prop: prop}
-	items := []*yamlfile.Node{n}
+	items := n.AsList()
 	if n.Kind == yamlfile.List {
 		if r.send {
 			return r.p.errorf(n, "%s: a list of alternatives can be expected, not sent", name)
 		}
-		if items = n.Items; len(items) == 0 {
+		if len(items) == 0 {
 			return r.p.errorf(n, "%s: the list of alternatives is empty", name)
 		}
 	} else if ref, ok := variable(n); ok {
@@ -232,10 +232,7 @@ func (r *fieldReader) flatFilter(e *yamlfile.Entry, s spec) error {
 
 // codes reads the reason codes of a SUBACK or UNSUBACK: one, or a list.
 func (r *fieldReader) codes(e *yamlfile.Entry) error {
-	items := []*yamlfile.Node{e.Value}
-	if e.Value.Kind == yamlfile.List {
-		items = e.Value.Items
-	}
+	items := e.Value.AsList()
 	r.add(e.Value, "codes", 0, value{n: uint64(len(items))})
 	for i, item := range items {
 		if err := r.scalar(reasonSpec, indexed("codes", i), 0, item); err != nil {
@@ -280,7 +277,7 @@ func (p *parser) value(s spec, name string, n *yamlfile.Node) (value, error) {
 	}
 	switch s.kind {
 	case kindVersion:
-		v, ok := versionByName(n.Text)
+		v, ok := packet.ParseVersion(n.Text)
 		if !ok {
 			return value{}, p.errorf(n, "%s: %q is none of 3.1, 3.1.1 and 5.0", name, n.Text)
 		}

@@ -79,14 +79,6 @@ func (p *parser) word(n *yamlfile.Node, what string) (string, error) {
 	return n.Text, nil
 }
 
-// items are the items of a list, or a single value.
-func items(n *yamlfile.Node) []*yamlfile.Node {
-	if n.Kind == yamlfile.List {
-		return n.Items
-	}
-	return []*yamlfile.Node{n}
-}
-
 func (p *parser) count(n *yamlfile.Node, most int) (int, error) {
 	u, ok := parseNumber(n.Text)
 	if n.Kind != yamlfile.Scalar || !ok || u < 1 || u > uint64(most) {
@@ -106,8 +98,8 @@ func (p *parser) duration(n *yamlfile.Node, what string) (time.Duration, error) 
 
 func (p *parser) versions(n *yamlfile.Node) ([]packet.Version, error) {
 	var all []packet.Version
-	for _, item := range items(n) {
-		v, ok := versionByName(item.Text)
+	for _, item := range n.AsList() {
+		v, ok := packet.ParseVersion(item.Text)
 		if !ok {
 			return nil, p.errorf(item, "%q is none of 3.1, 3.1.1 and 5.0", item.Text)
 		}
@@ -180,7 +172,7 @@ func (p *parser) lists(key string, into map[packet.Version][]string) error {
 	if e.Value.Kind == yamlfile.Mapping {
 		for i := range e.Value.Entries {
 			sub := &e.Value.Entries[i]
-			v, ok := versionByName(sub.Key.Text)
+			v, ok := packet.ParseVersion(sub.Key.Text)
 			if !ok || !slices.Contains(p.script.Versions, v) {
 				return p.errorf(sub.Key, "%s: %q is not one of the script's versions", key, sub.Key.Text)
 			}

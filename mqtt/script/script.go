@@ -167,15 +167,5 @@ func (s *Script) Task() string {
 	return strings.Join(words, ", ")
 }
 
-// versionByName reads 3.1, 3.1.1 or 5.0.
-func versionByName(s string) (packet.Version, bool) {
-	for _, v := range [...]packet.Version{packet.V31, packet.V311, packet.V5} {
-		if v.String() == s {
-			return v, true
-		}
-	}
-	return 0, false
-}
-
 // place is path:line:column.
 func place(f string, n *yamlfile.Node) string { return fmt.Sprintf("%s:%d:%d", f, n.Line, n.Column) }

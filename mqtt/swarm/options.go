@@ -1,7 +1,9 @@
 package swarm
 
 import (
+	"context"
 	"math"
+	"net"
 	"net/netip"
 	"time"
 
@@ -38,6 +40,12 @@ type Options struct {
 	// Dialer opens the connections of Std, which adds source address and
 	// timeout. Lite takes its Resolver. A Proxy or Command needs Std.
 	Dialer *transport.Dialer
+
+	// Dial, unless nil, opens the connections in place of Dialer, for networks
+	// in memory: it needs Std, whose loops then wait by the timers of package
+	// time, up to a millisecond late, so that they can be in a bubble of
+	// testing/synctest.
+	Dial func(ctx context.Context, t *transport.Target) (net.Conn, error)
 
 	// Sources are local addresses to connect from, in turn; without them the
 	// system chooses.

@@ -30,9 +30,12 @@ type link struct {
 	broken  bool               // nothing can be written any more
 }
 
-func newStd(context.Context, *Options) (func(l *Loop) (driver, error), error) {
+func newStd(_ context.Context, o *Options) (func(l *Loop) (driver, error), error) {
 	return func(l *Loop) (driver, error) {
-		e := &std{loop: l, next: l.number}
+		e := &std{loop: l, next: l.number, sleep: newPrecise()}
+		if o.Dial != nil {
+			e.sleep = newTimer()
+		}
 		return e, e.sleep.open()
 	}, nil
 }
@@ -69,18 +72,21 @@ func (e *std) start(c *Client) {
 	k := &link{cancel: cancel, resume: make(chan struct{}, 1)}
 	k.write = func() { e.writer(c, k) }
 	c.link = k
-	d, target := *o.Dialer, c.target()
-	d.Timeout = o.ConnectTimeout
-	if len(o.Sources) > 0 {
-		d.LocalAddr = o.Sources[e.next%len(o.Sources)].String()
-		e.next++
+	begun, target, dial := c.timing.Begun, c.target(), o.Dial
+	var tcp time.Duration
+	if dial == nil {
+		d := *o.Dialer
+		d.Timeout = o.ConnectTimeout
+		if len(o.Sources) > 0 {
+			d.LocalAddr = o.Sources[e.next%len(o.Sources)].String()
+			e.next++
+		}
+		d.Opened = func() { tcp = o.now() - begun }
+		dial = d.Dial
 	}
-	begun := c.timing.Begun
 	e.loop.swarm.wg.Go(func() {
 		defer cancel()
-		var tcp time.Duration
-		d.Opened = func() { tcp = o.now() - begun }
-		conn, err := d.Dial(ctx, target)
+		conn, err := dial(ctx, target)
 		e.dialed(c, k, conn, err, tcp)
 	})
 }
@@ -259,7 +265,7 @@ func (e *std) shut(c *Client) {
 	}
 	if c.abrupt {
 		below := raw(k.conn)
-		if tcp, ok := below.(*net.TCPConn); ok {
+		if tcp, ok := below.(interface{ SetLinger(sec int) error }); ok {
 			_ = tcp.SetLinger(0)
 		}
 		_ = below.Close()

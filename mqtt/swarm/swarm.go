@@ -92,6 +92,9 @@ func choose(o *Options) (Engine, error) {
 	if o.Dialer.Proxy != nil || o.Dialer.Command != "" {
 		why = "it does not use proxies"
 	}
+	if o.Dial != nil {
+		why = "it opens its connections itself"
+	}
 	switch {
 	case o.Engine == Std || o.Engine == Auto && why != "":
 		return Std, nil

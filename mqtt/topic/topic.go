@@ -38,7 +38,7 @@ func cut(s string) (level, rest string, more bool) {
 
 // Levels is the number of levels of a topic name or filter: 1 plus the number
 // of separators.
-func Levels(s string) int {
+func Levels[S ~string | ~[]byte](s S) int {
 	n := 1
 	for i := 0; i < len(s); i++ {
 		if s[i] == '/' {

@@ -66,7 +66,8 @@ type Broker struct {
 	sessions map[string]*session
 	conns    map[*conn]struct{}
 	counts   Counts
-	seen     int // deliveries
+	seen     int           // deliveries
+	still    chan struct{} // closed when the stall ends; nil: none
 }
 
 // Start runs a broker on a port of the loopback interface for the time of a test.
@@ -76,6 +77,12 @@ func Start(t testing.TB, f Flaws) *Broker {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return Serve(t, ln, f)
+}
+
+// Serve runs a broker on a listener, which it closes, for the time of a test. It
+// waits only in ways that a bubble of testing/synctest understands.
+func Serve(t testing.TB, ln net.Listener, f Flaws) *Broker {
 	b := &Broker{ln: ln, flaws: f, done: make(chan struct{}), sessions: map[string]*session{}, conns: map[*conn]struct{}{}}
 	b.wait.Go(b.accept)
 	if f.Stall > 0 {
@@ -85,7 +92,7 @@ func Start(t testing.TB, f Flaws) *Broker {
 	return b
 }
 
-// Addr is where the broker listens.
+// Addr is where a broker of Start listens.
 func (b *Broker) Addr() *net.TCPAddr { return b.ln.Addr().(*net.TCPAddr) }
 
 // Counts are how often it did what until now.
@@ -138,17 +145,41 @@ func (b *Broker) accept() {
 	}
 }
 
-// stall holds the lock now and then.
+// stall keeps everybody out now and then.
 func (b *Broker) stall() {
-	for {
-		select {
-		case <-b.done:
-			return
-		case <-time.After(b.flaws.Every - b.flaws.Stall):
-		}
+	for b.waits(b.flaws.Every - b.flaws.Stall) {
+		still := make(chan struct{})
 		b.mu.Lock()
-		time.Sleep(b.flaws.Stall)
+		b.still = still
 		b.mu.Unlock()
+		b.waits(b.flaws.Stall)
+		b.mu.Lock()
+		b.still = nil
+		b.mu.Unlock()
+		close(still)
+	}
+}
+
+// waits returns false when the broker ends.
+func (b *Broker) waits(d time.Duration) bool {
+	select {
+	case <-b.done:
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// enter takes the lock when no stall is under way.
+func (b *Broker) enter() {
+	for {
+		b.mu.Lock()
+		still := b.still
+		if still == nil {
+			return
+		}
+		b.mu.Unlock()
+		<-still
 	}
 }
 
@@ -201,7 +232,7 @@ type parcel struct {
 }
 
 func (c *conn) reset() {
-	if t, ok := c.nc.(*net.TCPConn); ok {
+	if t, ok := c.nc.(interface{ SetLinger(sec int) error }); ok {
 		_ = t.SetLinger(0)
 	}
 	_ = c.nc.Close()
@@ -234,7 +265,7 @@ func (c *conn) read() {
 			if used == 0 {
 				break
 			}
-			c.b.mu.Lock()
+			c.b.enter()
 			ok := c.handle(f)
 			c.b.mu.Unlock()
 			if !ok {
@@ -250,7 +281,7 @@ func (c *conn) read() {
 
 func (c *conn) write() {
 	for {
-		c.b.mu.Lock()
+		c.b.enter()
 		out := c.out
 		c.out = nil
 		c.b.mu.Unlock()
@@ -262,6 +293,8 @@ func (c *conn) write() {
 					return
 				}
 			}
+			c.b.enter()
+			c.b.mu.Unlock()
 			took := time.Since(p.delivery)
 			if _, err := c.nc.Write(p.data); err != nil {
 				return

@@ -119,7 +119,8 @@ var counterHelp = map[result.Counter]string{
 	result.Losses:         "Connections that ended and were not to.",
 	result.Subscribes:     "Subscriptions accepted.",
 	result.Unsubscribes:   "UNSUBACK packets received.",
-	result.Skipped:        "Messages not sent because their publisher was not connected.",
+	result.Skipped:        "Messages that were due and were not sent.",
+	result.Unaccepted:     "Deliveries expected of messages that were refused or not acknowledged.",
 }
 
 // gaugeMetrics are the gauges, their names and what their values are divided by.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/url"
+	"reflect"
 	"strconv"
 )
 
@@ -16,8 +17,6 @@ type pair struct {
 	key   string
 	value any
 }
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // MarshalJSON writes the pairs in their order.
 func (o object) MarshalJSON() ([]byte, error) {
@@ -44,20 +43,11 @@ func (o object) MarshalJSON() ([]byte, error) {
 
 // with appends a pair unless the value is its type's zero.
 func (o object) with(key string, value any) object {
-	switch v := value.(type) {
-	case string:
-		if v == "" {
-			return o
-		}
-	case bool:
-		if !v {
-			return o
-		}
-	case *Template:
-		if v == nil {
-			return o
-		}
-		value = v.source
+	if reflect.ValueOf(value).IsZero() {
+		return o
+	}
+	if t, ok := value.(*Template); ok {
+		value = t.source
 	}
 	return append(o, pair{key, value})
 }
@@ -89,15 +79,9 @@ func (p *Plan) Canonical() []byte {
 	connect = append(connect, pair{"half-open", ph.HalfOpen}, pair{"timeout", ph.ConnectTimeout.String()})
 	o := object{{"name", p.Name}}.with("description", p.Description).with("source", p.Source)
 	o = append(o, pair{"origin", object{}.with("preset", p.Preset).with("scale", strconv.FormatFloat(p.Scale, 'g', -1, 64))}, pair{"seed", strconv.FormatUint(p.Seed, 10)})
-	if brokers != nil {
-		o = append(o, pair{"brokers", brokers})
-	}
-	o = append(o, pair{"phases", object{{"connect", connect}, {"settle", ph.Settle.String()}, {"warm-up", ph.WarmUp.String()}, {"measure", ph.Measure.String()}, {"drain", ph.Drain.String()}}},
+	o = append(o.with("brokers", brokers), pair{"phases", object{{"connect", connect}, {"settle", ph.Settle.String()}, {"warm-up", ph.WarmUp.String()}, {"measure", ph.Measure.String()}, {"drain", ph.Drain.String()}}},
 		pair{"groups", groups})
-	if actions != nil {
-		o = append(o, pair{"actions", actions})
-	}
-	text, err := json.Marshal(o)
+	text, err := json.Marshal(o.with("actions", actions))
 	if err != nil {
 		panic(err) // only texts, numbers and truth values are in it
 	}
@@ -118,10 +102,7 @@ func (g *Group) spec() object {
 	}
 	o := object{{"clients", g.Clients}, {"first", g.First}, {"together", g.Together}}.with("deferred", g.Deferred)
 	o = append(o, pair{"version", c.Version.String()}, pair{"keepalive", c.KeepAlive.String()}, pair{"clean-start", c.CleanStart}, pair{"session-expiry", expiry})
-	if c.ReceiveMaximum > 0 {
-		o = append(o, pair{"receive-maximum", c.ReceiveMaximum})
-	}
-	o = o.with("client-id", g.ClientID).with("username", g.Username)
+	o = o.with("receive-maximum", c.ReceiveMaximum).with("client-id", g.ClientID).with("username", g.Username)
 	if g.Credentials != nil {
 		o = append(o, pair{"credentials", g.Credentials.file.spec()})
 	}
@@ -132,12 +113,7 @@ func (g *Group) spec() object {
 	for _, s := range g.Subscribe {
 		subscribe = append(subscribe, s.spec())
 	}
-	if publish != nil {
-		o = append(o, pair{"publish", publish})
-	}
-	if subscribe != nil {
-		o = append(o, pair{"subscribe", subscribe})
-	}
+	o = o.with("publish", publish).with("subscribe", subscribe)
 	if r := g.Respond; r != nil {
 		o = append(o, pair{"respond", object{{"qos", int(r.QoS)}, {"delay", r.Delay.String()}}})
 	}
@@ -151,10 +127,7 @@ func (g *Group) spec() object {
 		if ch.Lifetime > 0 {
 			x = object{{"lifetime", ch.Lifetime.String()}, {"jitter", strconv.FormatFloat(ch.Jitter, 'g', -1, 64)}}
 		}
-		if ch.Messages > 0 {
-			x = append(x, pair{"messages", ch.Messages})
-		}
-		o = append(o, pair{"churn", append(x, pair{"pause", ch.Pause.String()}, pair{"end", ends[ch.End]})})
+		o = append(o, pair{"churn", append(x.with("messages", ch.Messages), pair{"pause", ch.Pause.String()}, pair{"end", ends[ch.End]})})
 	}
 	if s := g.SubChurn; s != nil {
 		o = append(o, pair{"subscription-churn", object{{"filter", s.Filter.source}, {"qos", int(s.QoS)}, {"start", s.Start.String()}, {"pace", s.Pacer.spec()}}})
@@ -174,14 +147,7 @@ func (p *Publish) spec() object {
 		topics = append(topics, t.source)
 	}
 	o := object{{"topic", topics}, {"qos", int(p.QoS)}, {"retain", p.Retain}, {"payload", p.Payload.spec()}, {"start", p.Start.String()}, {"pace", p.Pacer.spec()}}
-	if p.Messages > 0 {
-		o = append(o, pair{"messages", p.Messages})
-	}
-	o = append(o, pair{"window", p.Window}).with("fill", p.Fill)
-	if p.properties != nil {
-		o = append(o, pair{"properties", p.properties})
-	}
-	o = o.with("topic-alias", p.TopicAlias)
+	o = append(o.with("messages", p.Messages), pair{"window", p.Window}).with("fill", p.Fill).with("properties", p.properties).with("topic-alias", p.TopicAlias)
 	if r := p.Request; r != nil {
 		o = append(o, pair{"request", object{{"response-topic", r.ResponseTopic.source}, {"qos", int(r.QoS)}, {"timeout", r.Timeout.String()}}})
 	}
@@ -190,11 +156,7 @@ func (p *Publish) spec() object {
 
 func (s *Subscribe) spec() object {
 	o := object{{"filter", s.Filter.source}, {"qos", int(s.QoS)}}
-	o = o.with("no-local", s.NoLocal).with("retain-as-published", s.RetainAsPublished)
-	if s.RetainHandling > 0 {
-		o = append(o, pair{"retain-handling", s.RetainHandling})
-	}
-	return o.with("deferred", s.Deferred)
+	return o.with("no-local", s.NoLocal).with("retain-as-published", s.RetainAsPublished).with("retain-handling", s.RetainHandling).with("deferred", s.Deferred)
 }
 
 func (a *Action) spec() object {

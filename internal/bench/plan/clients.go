@@ -48,16 +48,6 @@ func (s *Subscribe) AppendFilter(dst []byte, index uint32) []byte {
 	return s.Filter.Append(dst, index, 0, 0)
 }
 
-// Broker is the broker that a client uses, or "" where the plan has none. One
-// broker of several gets every len(Brokers)-th client of each group, and
-// neighbours use different ones.
-func (p *Plan) Broker(g *Group, index uint32) string {
-	if len(p.Brokers) == 0 {
-		return ""
-	}
-	return p.Brokers[(uint64(g.Base)+uint64(index))%uint64(len(p.Brokers))]
-}
-
 // unit is a random number from 0 to below 1 that is the same in every run.
 func (g *Group) unit(index, n uint32, salt uint64) float64 {
 	return float64(mix(g.ClientID.seed, uint64(index)<<32|uint64(n), salt)>>11) / (1 << 53)

@@ -126,12 +126,6 @@ func (f *FanOut) Expected(p *Publish, index, seq uint32) int {
 	return m.count
 }
 
-// ExpectedWill is the number of deliveries of the will of a group's client.
-func (f *FanOut) ExpectedWill(g *Group, index uint32) int {
-	f.buf = g.Will.Topic.Append(f.buf[:0], index, 0, 0)
-	return f.count(f.buf, g, index)
-}
-
 // addGroup takes a group's subscriptions in.
 func (f *FanOut) addGroup(g *Group) {
 	gf := groupFilters{group: g}

@@ -161,7 +161,10 @@ func newStaged(stages []Stage, repeat bool) *staged {
 		from, to := s.From.PerSecond()/1e9, s.To.PerSecond()/1e9
 		p.add(from, to, s.For)
 	}
-	p.close()
+	if !repeat { // behind the stages the rate stays
+		end := stages[len(stages)-1].To.PerSecond() / 1e9
+		p.segments = append(p.segments, segment{p.length, math.MaxInt64, p.total, end, 0})
+	}
 	return p
 }
 
@@ -169,16 +172,6 @@ func (p *staged) add(from, to float64, length time.Duration) {
 	p.segments = append(p.segments, segment{p.length, p.length + length, p.total, from, (to - from) / float64(length)})
 	p.total += (from + to) / 2 * float64(length)
 	p.length += length
-}
-
-// close adds what is behind the stages.
-func (p *staged) close() {
-	if last := p.segments[len(p.segments)-1]; !p.repeat {
-		p.segments = append(p.segments, segment{p.length, math.MaxInt64, p.total, last.rate + last.slope*float64(last.end-last.start), 0})
-		if n := len(p.stages); n > 0 {
-			p.segments[len(p.segments)-1].rate = p.stages[n-1].To.PerSecond() / 1e9
-		}
-	}
 }
 
 // sinePieces is how many straight pieces make one period of a sine.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"math"
 	"math/rand/v2"
+	"strconv"
 )
 
 // HeaderSize is the length of the header that a payload has room for, in bytes.
@@ -227,7 +228,7 @@ func (p *Payload) spec() object {
 	case weighted:
 		var list object
 		for i, n := range s.list {
-			list = append(list, pair{itoa(n), s.weights[i]})
+			list = append(list, pair{strconv.Itoa(n), s.weights[i]})
 		}
 		size = object{{"weighted", list}}
 	}

@@ -135,14 +135,6 @@ func (r *reader) need(n *yamlfile.Node, what string, names ...string) {
 	}
 }
 
-// items are the items of a list, or a single value.
-func items(n *yamlfile.Node) []*yamlfile.Node {
-	if n.Kind == yamlfile.List {
-		return n.Items
-	}
-	return []*yamlfile.Node{n}
-}
-
 func (r *reader) text(n *yamlfile.Node, what string) string {
 	if n.Kind != yamlfile.Scalar || n.Null {
 		r.fail(n, "%s is %s, and a text is wanted", what, n.What())
@@ -336,7 +328,7 @@ func (r *reader) scenario() {
 			p.Seed = v
 		},
 		"brokers": func(n *yamlfile.Node) {
-			for _, item := range items(n) {
+			for _, item := range n.AsList() {
 				p.Brokers = append(p.Brokers, r.broker(item))
 			}
 		},
@@ -432,14 +424,10 @@ func isName(s string) bool {
 func (r *reader) groupDefaults(g *Group) keys {
 	return keys{
 		"version": func(n *yamlfile.Node) {
-			switch r.text(n, "version") {
-			case "3.1":
-				g.Version = packet.V31
-			case "3.1.1":
-				g.Version = packet.V311
-			case "5", "5.0":
+			var ok bool
+			if g.Version, ok = packet.ParseVersion(r.text(n, "version")); n.Text == "5" {
 				g.Version = packet.V5
-			default:
+			} else if !ok {
 				r.fail(n, "version: %q is none of 3.1, 3.1.1 and 5.0", n.Text)
 			}
 		},
@@ -490,12 +478,12 @@ func (r *reader) group(n *yamlfile.Node, g *Group) {
 		"together": func(n *yamlfile.Node) { g.Together = int(r.int(n, "together", 1, 1<<20)) },
 		"deferred": func(n *yamlfile.Node) { g.Deferred = r.bool(n, "deferred") },
 		"publish": func(n *yamlfile.Node) {
-			for _, item := range items(n) {
+			for _, item := range n.AsList() {
 				r.publish(item, g)
 			}
 		},
 		"subscribe": func(n *yamlfile.Node) {
-			for _, item := range items(n) {
+			for _, item := range n.AsList() {
 				r.subscribe(item, g)
 			}
 		},
@@ -577,7 +565,7 @@ func (r *reader) streamKeys(n *yamlfile.Node, p *Publish, d *stream) {
 	k := r.paceKeys(d)
 	maps.Copy(k, keys{
 		"topic": func(n *yamlfile.Node) {
-			for _, item := range items(n) {
+			for _, item := range n.AsList() {
 				p.Topics = append(p.Topics, r.template(item, "topic"))
 			}
 		},

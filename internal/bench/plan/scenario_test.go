@@ -308,23 +308,6 @@ func TestLivesAndBackoffs(t *testing.T) {
 	}
 }
 
-func TestBrokersTakeTurns(t *testing.T) {
-	t.Parallel()
-	p := mustParse(t, "brokers: [mqtt://a, mqtt://b]\ngroups: {x: {clients: 3}, y: {clients: 2}}", Options{})
-	got := ""
-	for _, g := range p.Groups {
-		for i := range uint32(g.Clients) {
-			got += strings.TrimPrefix(p.Broker(g, i), "mqtt://")
-		}
-	}
-	if got != "ababa" {
-		t.Errorf("got %s, want ababa", got)
-	}
-	if none := mustParse(t, "groups: {x: {clients: 3}}", Options{}); none.Broker(none.Groups[0], 1) != "" {
-		t.Error("a broker from nowhere")
-	}
-}
-
 func FuzzParse(f *testing.F) {
 	for _, name := range Presets() {
 		text, _ := PresetText(name)

@@ -31,7 +31,8 @@ func CSV(w io.Writer, s *Summary) error {
 func (s *Summary) csvRow(i *result.Interval) []string {
 	span := i.End - i.Start
 	decimal := func(v float64, n int) string { return strconv.FormatFloat(v, 'f', n, 64) }
-	rate := func(c result.Counter) string { return decimal(perSecond(count(i, c), span), 1) }
+	totals := i.Totals()
+	rate := func(c result.Counter) string { return decimal(perSecond(totals.Of(c), span), 1) }
 	gauge := func(g result.Gauge, unit float64, n int) string {
 		if v, ok := i.Gauges[g]; ok {
 			return decimal(float64(v)/unit, n)
@@ -39,15 +40,11 @@ func (s *Summary) csvRow(i *result.Interval) []string {
 		return ""
 	}
 	at := intervalLatencies(i)
-	percentile := func(h *result.Histogram, p float64) string {
-		if h == nil {
+	cell := func(d *time.Duration) string {
+		if d == nil {
 			return ""
 		}
-		d, ok := h.Percentile(p)
-		if !ok {
-			return ""
-		}
-		return decimal(milliseconds(d), 3)
+		return decimal(milliseconds(*d), 3)
 	}
 	highest := func(h *result.Histogram) string {
 		if h == nil {
@@ -62,9 +59,9 @@ func (s *Summary) csvRow(i *result.Interval) []string {
 	return []string{
 		decimal(i.Start.Seconds(), 3), decimal(i.End.Seconds(), 3), string(i.Phase),
 		rate(result.Offered), rate(result.Sent), rate(result.Acked), rate(result.Expected), rate(result.Distinct),
-		strconv.FormatInt(count(i, result.Duplicates), 10), strconv.FormatInt(errorsIn(i), 10),
+		strconv.FormatInt(totals.Of(result.Duplicates), 10), strconv.FormatInt(errorsIn(totals), 10),
 		rate(result.Connects), gauge(result.GaugeConnected, 1, 0),
-		name, values, percentile(at.main, 50), percentile(at.main, 99), highest(at.main), percentile(at.lag, 99), highest(at.lag),
+		name, values, cell(at.main.Known(50)), cell(at.main.Known(99)), highest(at.main), cell(at.lag.Known(99)), highest(at.lag),
 		gauge(result.GaugeCPU, 10, 1), gauge(result.GaugeRSS, 1, 0),
 	}
 }
@@ -79,29 +76,11 @@ type latencies struct {
 // intervalLatencies merges the groups of an interval: main is of the first of
 // mainOps that it has.
 func intervalLatencies(i *result.Interval) latencies {
-	l := latencies{}
-	merge := func(to **result.Histogram, h *result.Histogram) {
-		if h.Count() == 0 {
-			return
-		}
-		if *to == nil {
-			*to = result.NewHistogram()
-		}
-		(*to).Merge(h)
-	}
-	for k, h := range i.Histograms {
-		if k.Kind == result.Lag && !wholeRun(k.Op) {
-			merge(&l.lag, h)
-		}
-	}
+	merged := i.Merged()
+	l := latencies{lag: lag(merged)}
 	for _, op := range mainOps {
 		for _, kind := range []result.Kind{result.Response, result.Service} {
-			for k, h := range i.Histograms {
-				if k.Op == op && k.Kind == kind {
-					merge(&l.main, h)
-				}
-			}
-			if l.main != nil {
+			if l.main = merged[result.Key{Op: op, Kind: kind}]; l.main != nil {
 				l.name = op.String() + "." + kind.String()
 				return l
 			}
@@ -110,13 +89,18 @@ func intervalLatencies(i *result.Interval) latencies {
 	return l
 }
 
-// errorsIn are the failures of an interval, as in Summary.errors.
-func errorsIn(i *result.Interval) int64 {
-	s := &Summary{Counters: make(map[string]int64)}
-	for k, n := range i.Counters {
-		s.Counters[k.Name] += n
+// lag is that of sending messages; nil if there is none.
+func lag(merged map[result.Key]*result.Histogram) (sum *result.Histogram) {
+	for k, h := range merged {
+		switch {
+		case k.Kind != result.Lag || wholeRun(k.Op):
+		case sum == nil:
+			sum = h.Clone()
+		default:
+			sum.Merge(h)
+		}
 	}
-	return s.errors()
+	return sum
 }
 
 // milliseconds is a duration as a number of them.

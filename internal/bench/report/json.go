@@ -112,10 +112,7 @@ func latencyJSON(op, kind, group string, h *result.Histogram) LatencyJSON {
 		MinNS: h.Min(), MeanNS: h.Mean(), StdDevNS: h.StdDev(), MaxNS: h.Max(), Percentiles: make(map[string]*time.Duration),
 	}
 	for _, p := range percentiles {
-		l.Percentiles[percentileName(p)] = nil
-		if d, ok := h.Percentile(p); ok {
-			l.Percentiles[percentileName(p)] = &d
-		}
+		l.Percentiles[percentileName(p)] = h.Known(p)
 	}
 	return l
 }

@@ -44,11 +44,7 @@ func Markdown(w io.Writer, s *Summary, checks []Check) error {
 			}
 			cells := fmt.Sprintf("| %s %s |", l.Op, l.Kind)
 			for _, p := range percentiles[:4] {
-				cell := "-"
-				if d, ok := l.Values.Percentile(p); ok {
-					cell = duration(d)
-				}
-				cells += " " + cell + " |"
+				cells += " " + orDash(l.Values.Known(p)) + " |"
 			}
 			line("%s %s | %s |", cells, duration(l.Values.Max()), integer(l.Values.Count()))
 		}
@@ -61,7 +57,7 @@ func Markdown(w io.Writer, s *Summary, checks []Check) error {
 			if !run.Plan.Header {
 				received = "?"
 			}
-			if s.Result.Partial() != "" || !run.Plan.Header {
+			if s.lossUnknown() != nil {
 				lost = "?"
 			}
 			line("| QoS %d | %s | %s | %s | %s | %s | %s | %s |", f.QoS, integer(f.Sent), integer(f.Expected), received, lost, integer(f.Duplicates), integer(f.Reordered), integer(f.Corrupt))

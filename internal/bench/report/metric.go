@@ -26,7 +26,7 @@ const (
 //	lag.STAT            of sending messages late
 //	rate.NAME           offered, sent, acked, expected, delivered, connects; per second
 //	NAME[.qosN]         lost (or loss), duplicates, reordered, corrupt, unjudged, refused,
-//	                    sent, acked, expected, received: messages of the whole run
+//	                    sent, acked, expected, received, unaccepted: messages of the whole run
 //	errors              all errors, failed connection attempts and lost connections
 //	COUNTER             any other counter by its name, such as skipped or reason.connack.0x87
 //	cpu                 mean share of the generator's processors
@@ -63,7 +63,7 @@ const (
 var mainOps = []result.Op{result.Delivery, result.RTT, result.Puback, result.Pubcomp, result.Connect, result.Replay, result.Backlog, result.Will}
 
 var (
-	flowNames = []string{"lost", "duplicates", "reordered", "corrupt", "unjudged", "refused", "sent", "acked", "expected", "received", "foreign"}
+	flowNames = []string{"lost", "duplicates", "reordered", "corrupt", "unjudged", "refused", "sent", "acked", "expected", "received", "foreign", "unaccepted"}
 	rateNames = []string{"offered", "sent", "acked", "expected", "delivered", "connects"}
 	statNames = []string{"max", "min", "mean", "stddev", "count"}
 )
@@ -154,7 +154,7 @@ func (m *metric) value(s *Summary) (float64, error) {
 	}
 	switch m.counter {
 	case "errors":
-		return float64(s.errors()), nil
+		return float64(errorsIn(s.Counters)), nil
 	case "connected":
 		return float64(s.Peak[result.GaugeConnected]), nil
 	case "cpu":
@@ -166,14 +166,14 @@ func (m *metric) value(s *Summary) (float64, error) {
 	return float64(s.Counters[m.counter]), nil
 }
 
-// errors are all failures that were counted.
-func (s *Summary) errors() (n int64) {
-	for name, v := range s.Counters {
+// errorsIn are all failures that were counted.
+func errorsIn(t result.Totals) (n int64) {
+	for name, v := range t {
 		if strings.HasPrefix(name, "error.") {
 			n += v
 		}
 	}
-	return max(n, s.Counters[result.Failures.String()]+s.Counters[result.Losses.String()])
+	return max(n, t.Of(result.Failures, result.Losses))
 }
 
 // histogram is the one that a latency is about.
@@ -242,16 +242,14 @@ func (m *metric) rateValue(s *Summary) (float64, error) {
 func (m *metric) flowValue(s *Summary) (float64, error) {
 	f := s.flow(m.qos)
 	if m.flow == "lost" {
-		switch {
-		case !s.Result.Run.Plan.Header:
-			return 0, fmt.Errorf("payloads have no header to tell")
-		case s.Result.Partial() != "":
-			return 0, fmt.Errorf("the run is partial")
+		if err := s.lossUnknown(); err != nil {
+			return 0, err
 		}
 	}
 	return float64(map[string]int64{
 		"lost": f.Lost, "duplicates": f.Duplicates, "reordered": f.Reordered, "corrupt": f.Corrupt, "unjudged": f.Unjudged,
 		"refused": f.Refused, "sent": f.Sent, "acked": f.Acked, "expected": f.Expected, "received": f.Received, "foreign": f.Foreign,
+		"unaccepted": f.Unaccepted,
 	}[m.flow]), nil
 }
 

@@ -181,7 +181,7 @@ func plotTables(b *bytes.Buffer, summaries []*Summary) {
 	for i, s := range summaries {
 		r := s.Rates
 		lost := integer(s.Total.Lost)
-		if s.Result.Partial() != "" || !s.Result.Run.Plan.Header {
+		if s.lossUnknown() != nil {
 			lost = "not known"
 		}
 		row("td", text(plotLabel(summaries, i)), number(r.Offered), number(r.Sent), number(r.Acked), number(r.Expected), number(r.Delivered), lost)
@@ -203,11 +203,7 @@ func plotTables(b *bytes.Buffer, summaries []*Summary) {
 			}
 			var cells []string
 			for _, p := range percentiles {
-				cell := "-"
-				if d, ok := l.Values.Percentile(p); ok {
-					cell = duration(d)
-				}
-				cells = append(cells, cell)
+				cells = append(cells, orDash(l.Values.Known(p)))
 			}
 			row("td", text(name), append(cells, duration(l.Values.Max()), integer(l.Values.Count()))...)
 		}
@@ -234,7 +230,7 @@ func newPlotRun(s *Summary, label string) plotRun {
 		columns[at].Add(i)
 	}
 	for n, at := range order {
-		p.add(s, columns[at], n, (at * step).Seconds())
+		p.add(columns[at], n, (at * step).Seconds())
 	}
 	for _, n := range r.Notes {
 		if n.Kind == result.NotePhase || n.Kind == result.NoteFault {
@@ -253,8 +249,9 @@ func newPlotRun(s *Summary, label string) plotRun {
 }
 
 // add appends the interval in column n, which starts at t seconds.
-func (p *plotRun) add(s *Summary, i *result.Interval, n int, t float64) {
+func (p *plotRun) add(i *result.Interval, n int, t float64) {
 	span := i.End - i.Start
+	totals := i.Totals()
 	rate := func(n int64) *float64 { return rounded(perSecond(n, span)) }
 	gauge := func(g result.Gauge, unit float64) *float64 {
 		if v, ok := i.Gauges[g]; ok {
@@ -263,23 +260,20 @@ func (p *plotRun) add(s *Summary, i *result.Interval, n int, t float64) {
 		return nil
 	}
 	percentile := func(h *result.Histogram, q float64) *float64 {
-		if h == nil {
+		d := h.Known(q)
+		if d == nil {
 			return nil
 		}
-		d, ok := h.Percentile(q)
-		if !ok {
-			return nil
-		}
-		return rounded(milliseconds(d))
+		return rounded(milliseconds(*d))
 	}
 	p.T = append(p.T, t)
 	for _, c := range []struct {
 		to *[]*float64
 		v  int64
 	}{
-		{&p.Offered, count(i, result.Offered)}, {&p.Sent, count(i, result.Sent)}, {&p.Acked, count(i, result.Acked)},
-		{&p.Expected, count(i, result.Expected)}, {&p.Delivered, count(i, s.received())}, {&p.Duplicates, count(i, result.Duplicates)},
-		{&p.Errors, errorsIn(i)}, {&p.Skipped, count(i, result.Skipped)}, {&p.Connects, count(i, result.Connects)},
+		{&p.Offered, totals.Of(result.Offered)}, {&p.Sent, totals.Of(result.Sent)}, {&p.Acked, totals.Of(result.Acked)},
+		{&p.Expected, totals.Of(result.Expected)}, {&p.Delivered, totals.Of(result.Distinct)}, {&p.Duplicates, totals.Of(result.Duplicates)},
+		{&p.Errors, errorsIn(totals)}, {&p.Skipped, totals.Of(result.Skipped)}, {&p.Connects, totals.Of(result.Connects)},
 	} {
 		*c.to = append(*c.to, rate(c.v))
 	}

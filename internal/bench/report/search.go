@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/mqtools/mqtools/internal/bench/result"
 )
 
 // Step is one run of a search for the highest load that meets conditions.
@@ -22,8 +20,8 @@ type Step struct {
 	Delivered float64        `json:"delivered"`
 	P50       *time.Duration `json:"p50_ns"` // of the latency that a condition without operation is about; null: not known
 	P99       *time.Duration `json:"p99_ns"`
-	Lost      int64          `json:"lost"`
-	Why       []string       `json:"why"` // it was not sustained; why the generator is the limit
+	Lost      *int64         `json:"lost"` // null: not known
+	Why       []string       `json:"why"`  // it was not sustained; why the generator is the limit
 }
 
 // StepVerdict is what a step came to.
@@ -41,11 +39,15 @@ const (
 // early, or nil.
 func JudgeStep(s *Summary, load float64, slo []Condition, err error) Step {
 	step := Step{
-		Load: load, Offered: s.Rates.Offered, Sent: s.Rates.Sent, Delivered: s.Rates.Delivered, Lost: s.Total.Lost,
+		Load: load, Offered: s.Rates.Offered, Sent: s.Rates.Sent, Delivered: s.Rates.Delivered,
 		Why: []string{}, Verdict: StepSustained,
 	}
 	if h, herr := (&metric{op: anyOp, kind: anyKind}).histogram(s); herr == nil {
-		step.P50, step.P99 = known(h, 50), known(h, 99)
+		step.P50, step.P99 = h.Known(50), h.Known(99)
+	}
+	if s.lossUnknown() == nil {
+		lost := s.Total.Lost
+		step.Lost = &lost
 	}
 	for _, c := range CheckSLO(s, slo) {
 		if !c.OK {
@@ -74,15 +76,6 @@ func JudgeStep(s *Summary, load float64, slo []Condition, err error) Step {
 		}
 	}
 	return step
-}
-
-// known is a percentile, or nil.
-func known(h *result.Histogram, p float64) *time.Duration {
-	d, ok := h.Percentile(p)
-	if !ok {
-		return nil
-	}
-	return &d
 }
 
 // Search is the report of a search. Its members are stable.
@@ -127,18 +120,20 @@ func (s *Search) JSON(w io.Writer) error {
 func (s *Search) CSV(w io.Writer) error {
 	c := csv.NewWriter(w)
 	_ = c.Write([]string{"load", "offered", "sent", "delivered", "p50_ns", "p99_ns", "lost", "verdict", "why"})
-	ns := func(d *time.Duration) string {
-		if d == nil {
-			return ""
-		}
-		return strconv.FormatInt(int64(*d), 10)
-	}
 	for _, st := range s.Steps {
-		_ = c.Write([]string{exact(st.Load), exact(st.Offered), exact(st.Sent), exact(st.Delivered), ns(st.P50), ns(st.P99),
-			strconv.FormatInt(st.Lost, 10), string(st.Verdict), strings.Join(st.Why, "; ")})
+		_ = c.Write([]string{exact(st.Load), exact(st.Offered), exact(st.Sent), exact(st.Delivered), cellOf(st.P50), cellOf(st.P99),
+			cellOf(st.Lost), string(st.Verdict), strings.Join(st.Why, "; ")})
 	}
 	c.Flush()
 	return c.Error()
+}
+
+// cellOf is a whole number, or an empty cell.
+func cellOf[T ~int64](n *T) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.FormatInt(int64(*n), 10)
 }
 
 func exact(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
@@ -149,8 +144,12 @@ func (s *Search) Text(w io.Writer) error {
 	fmt.Fprintf(&b, "%s, the highest load with %s\n\n", s.Plan, s.SLO)
 	fmt.Fprintf(&b, "%9s %11s %11s %11s %8s %8s %8s  %s\n", "load", "offered/s", "sent/s", "delivered/s", "p50", "p99", "lost", "verdict")
 	for _, st := range s.Steps {
+		lost := "-"
+		if st.Lost != nil {
+			lost = integer(*st.Lost)
+		}
 		fmt.Fprintf(&b, "%9s %11s %11s %11s %8s %8s %8s  %s\n", strconv.FormatFloat(st.Load, 'g', 4, 64),
-			number(st.Offered), number(st.Sent), number(st.Delivered), orDash(st.P50), orDash(st.P99), integer(st.Lost), st.Verdict)
+			number(st.Offered), number(st.Sent), number(st.Delivered), orDash(st.P50), orDash(st.P99), lost, st.Verdict)
 		for _, why := range st.Why {
 			fmt.Fprintf(&b, "%9s %s\n", "", why)
 		}

@@ -53,6 +53,37 @@ func TestJudgeStep(t *testing.T) {
 	}
 }
 
+// TestLossOfAStepMayNotBeKnown: that of a run that was cut short, or whose payloads
+// have no header, is not.
+func TestLossOfAStepMayNotBeKnown(t *testing.T) {
+	partial := steady()
+	partial.partial, partial.lost = true, 5
+	bare := partial.result()
+	bare.Ends, bare.Run.Plan.Header = []result.End{{Complete: true}}, false
+	for name, r := range map[string]*result.Result{"partial": partial.result(), "no header": bare} {
+		step := JudgeStep(Summarize(r), 1, nil, nil)
+		if step.Lost != nil {
+			t.Errorf("%s: %d lost", name, *step.Lost)
+		}
+		var text, table bytes.Buffer
+		s := &Search{Steps: []Step{step}}
+		if err := errors.Join(s.Text(&text), s.CSV(&table)); err != nil {
+			t.Fatal(err)
+		}
+		if fields := strings.Fields(text.String()); !slices.Contains(fields, "-") {
+			t.Errorf("%s: got\n%s", name, &text)
+		}
+		if rows, err := csv.NewReader(&table).ReadAll(); err != nil || len(rows) != 2 || rows[1][6] != "" {
+			t.Errorf("%s: got %q, %v", name, rows, err)
+		}
+	}
+	whole := steady()
+	whole.lost = 5
+	if lost := JudgeStep(Summarize(whole.result()), 1, nil, nil).Lost; lost == nil || *lost != 5 {
+		t.Errorf("a whole run has lost 5, and not %v", lost)
+	}
+}
+
 // TestWhatIsNotSentIsNotSustained: deliveries of what was sent keep up, and the
 // offered rate is not reached.
 func TestWhatIsNotSentIsNotSustained(t *testing.T) {
@@ -76,10 +107,11 @@ func TestWhatIsNotSentIsNotSustained(t *testing.T) {
 
 func TestSearchReport(t *testing.T) {
 	p50, p99 := 1200*time.Microsecond, 9*time.Millisecond
+	none, lost := int64(0), int64(12)
 	s := Search{Format: 1, Plan: "pubsub", SLO: "p99<10ms", Load: 1.5, Missed: 2, Steps: []Step{
-		{Load: 1, Verdict: StepSustained, Offered: 1000, Sent: 1000, Delivered: 1000, P50: &p50, P99: &p99},
-		{Load: 2, Verdict: StepMissed, Offered: 2000, Sent: 1990, Delivered: 1200.5, P50: &p99, Lost: 12, Why: []string{"p99<10ms: 12.0 ms", "saturated"}},
-		{Load: 1.5, Verdict: StepSustained, Offered: 1500, Sent: 1500, Delivered: 1500, P50: &p50, P99: &p99},
+		{Load: 1, Verdict: StepSustained, Offered: 1000, Sent: 1000, Delivered: 1000, P50: &p50, P99: &p99, Lost: &none},
+		{Load: 2, Verdict: StepMissed, Offered: 2000, Sent: 1990, Delivered: 1200.5, P50: &p99, Lost: &lost, Why: []string{"p99<10ms: 12.0 ms", "saturated"}},
+		{Load: 1.5, Verdict: StepSustained, Offered: 1500, Sent: 1500, Delivered: 1500, P50: &p50, P99: &p99, Lost: &none},
 	}}
 	var text bytes.Buffer
 	if err := s.Text(&text); err != nil {

@@ -14,6 +14,7 @@ package report
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -31,21 +32,20 @@ type Summary struct {
 	Measured time.Duration // the measure phase; 0: the run never got there
 
 	Rates     Rates
-	Flows     []Flow // per QoS that had messages, ascending
-	Total     Flow   // over all QoS
+	owed      float64 // of Rates.Expected, without the unaccepted
+	Flows     []Flow  // per QoS that had messages, ascending
+	Total     Flow    // over all QoS
 	Latencies []Latency
 	Lag       *result.Histogram // intended to actual sending of messages while measuring
 
-	Counters map[string]int64 // of the whole run, over all groups and QoS
-	Groups   []string         // of the plan, as far as they counted anything
+	Counters result.Totals // of the whole run
 
-	CPU        float64 // of the generator while measuring: mean share of its processors, 0 to 1
-	CPUMax     float64 // the highest of an interval
-	Peak       map[result.Gauge]int64
-	Backlog    int64   // deliveries outstanding when measuring ended
-	Growth     float64 // of the backlog while measuring, messages per second
-	Violations []string
-	Verdicts   []Verdict
+	CPU      float64 // of the generator while measuring: mean share of its processors, 0 to 1
+	CPUMax   float64 // the highest of an interval
+	Peak     map[result.Gauge]int64
+	Backlog  int64   // deliveries outstanding when measuring ended
+	Growth   float64 // of the backlog while measuring, messages per second
+	Verdicts []Verdict
 }
 
 // Rates are messages per second while measuring.
@@ -65,8 +65,10 @@ type Flow struct {
 	Acked      int64      `json:"acked"`
 	Refused    int64      `json:"refused"`
 	Expected   int64      `json:"expected"`
-	Received   int64      `json:"received"` // for the first time
-	Lost       int64      `json:"lost"`     // expected and not received; below 0 when more came than expected
+	Received   int64      `json:"received"`   // for the first time
+	Unaccepted int64      `json:"unaccepted"` // expected of messages that the broker did not accept: refused, or not acknowledged when their connection was lost
+	Lost       int64      `json:"lost"`       // expected and not received, if more than the unaccepted; below 0 when more came than expected
+	Skipped    int64      `json:"skipped"`    // messages due that were not sent
 	Duplicates int64      `json:"duplicates"`
 	Reordered  int64      `json:"reordered"`
 	Unjudged   int64      `json:"unjudged"`
@@ -86,7 +88,7 @@ type Latency struct {
 // wholeRun are the operations whose latencies are of all phases.
 func wholeRun(op result.Op) bool {
 	switch op {
-	case result.ConnectTCP, result.ConnectTLS, result.ConnectConnack, result.Connect, result.Subscribe, result.Unsubscribe, result.Disconnect:
+	case result.ConnectTCP, result.ConnectTLS, result.ConnectConnack, result.Connect, result.Subscribe, result.Unsubscribe:
 		return true
 	}
 	return false
@@ -94,7 +96,7 @@ func wholeRun(op result.Op) bool {
 
 // Summarize derives the figures of a result.
 func Summarize(r *result.Result) *Summary {
-	s := &Summary{Result: r, Counters: make(map[string]int64), Peak: make(map[result.Gauge]int64)}
+	s := &Summary{Result: r, Peak: make(map[result.Gauge]int64)}
 	phase := make(map[result.Phase]*result.Interval)
 	for _, p := range result.Phases() {
 		phase[p] = r.Sum(p)
@@ -120,29 +122,40 @@ func add(intervals ...*result.Interval) *result.Interval {
 }
 
 func (s *Summary) counters(whole *result.Interval) {
-	groups := make(map[string]bool)
+	s.Counters = whole.Totals()
 	var flows [result.NoQoS + 1]Flow
 	for k, n := range whole.Counters {
-		s.Counters[k.Name] += n
-		if k.Group != "" {
-			groups[k.Group] = true
-		}
 		for _, f := range []*Flow{&flows[k.QoS], &s.Total} {
 			f.add(k.Name, n)
 		}
 	}
-	s.Groups = slices.Sorted(maps.Keys(groups))
 	for q := range flows {
 		f := &flows[q]
 		f.QoS = packet.QoS(q)
-		f.Lost = f.Expected - f.Received
+		f.Lost = min(f.missing(), max(f.missing()-f.Unaccepted, 0))
+		s.Total.Lost += f.Lost
 		if *f != (Flow{QoS: f.QoS}) && f.QoS != result.NoQoS {
 			s.Flows = append(s.Flows, *f)
 		}
 	}
 	s.Total.QoS = result.NoQoS
-	s.Total.Lost = s.Total.Expected - s.Total.Received
+	s.Total.Skipped -= flows[result.NoQoS].Skipped // subscriptions that were to come or go
 }
+
+// lossUnknown says why the losses of a run are not known; nil if they are.
+func (s *Summary) lossUnknown() error {
+	switch {
+	case !s.Result.Run.Plan.Header:
+		return errors.New("payloads have no header to tell")
+	case s.Result.Partial() != "":
+		return errors.New("the run is partial")
+	}
+	return nil
+}
+
+// missing are the deliveries that were expected and did not come, below 0 when
+// more came.
+func (f *Flow) missing() int64 { return f.Expected - f.Received }
 
 func (f *Flow) add(counter string, n int64) {
 	switch counter {
@@ -166,18 +179,11 @@ func (f *Flow) add(counter string, n int64) {
 		f.Corrupt += n
 	case result.Foreign.String():
 		f.Foreign += n
+	case result.Unaccepted.String():
+		f.Unaccepted += n
+	case result.Skipped.String():
+		f.Skipped += n
 	}
-}
-
-// count is a counter of an interval over all groups and QoS.
-func count(i *result.Interval, c result.Counter) (n int64) {
-	name := c.String()
-	for k, v := range i.Counters {
-		if k.Name == name {
-			n += v
-		}
-	}
-	return n
 }
 
 func perSecond(n int64, d time.Duration) float64 {
@@ -189,56 +195,36 @@ func perSecond(n int64, d time.Duration) float64 {
 
 func (s *Summary) rates(connect, measure *result.Interval) {
 	s.Measured = measure.End - measure.Start
-	rate := func(c result.Counter) float64 { return perSecond(count(measure, c), s.Measured) }
+	totals := measure.Totals()
+	rate := func(c result.Counter) float64 { return perSecond(totals.Of(c), s.Measured) }
 	s.Rates = Rates{
 		Offered: rate(result.Offered), Sent: rate(result.Sent), Acked: rate(result.Acked),
-		Expected: rate(result.Expected), Delivered: rate(s.received()),
-		Connects: perSecond(count(connect, result.Connects), connect.End-connect.Start),
+		Expected: rate(result.Expected), Delivered: rate(result.Distinct),
+		Connects: perSecond(connect.Totals().Of(result.Connects), connect.End-connect.Start),
 	}
-}
-
-// received is the counter that tells deliveries: without headers, repetitions
-// are not told apart.
-func (s *Summary) received() result.Counter {
-	if s.Result.Run.Plan.Header {
-		return result.Distinct
-	}
-	return result.Delivered
+	s.owed = s.Rates.Expected - rate(result.Unaccepted)
 }
 
 func (s *Summary) latencies(whole, answered *result.Interval) {
-	type all struct {
-		op   result.Op
-		kind result.Kind
-	}
-	merged := make(map[all]*result.Histogram)
-	groups := make(map[all][]Latency)
-	lag := result.NewHistogram()
 	for _, of := range []*result.Interval{whole, answered} {
+		groups := make(map[result.Key][]Latency)
 		for k, h := range of.Histograms {
-			if wholeRun(k.Op) != (of == whole) || h.Count() == 0 {
+			if h.Count() > 0 {
+				all := result.Key{Op: k.Op, Kind: k.Kind}
+				groups[all] = append(groups[all], Latency{k.Op, k.Kind, k.Group, h})
+			}
+		}
+		for k, h := range of.Merged() {
+			if wholeRun(k.Op) != (of == whole) {
 				continue
 			}
-			key := all{k.Op, k.Kind}
-			if merged[key] == nil {
-				merged[key] = result.NewHistogram()
-			}
-			merged[key].Merge(h)
-			groups[key] = append(groups[key], Latency{k.Op, k.Kind, k.Group, h})
-			if k.Kind == result.Lag && !wholeRun(k.Op) {
-				lag.Merge(h)
+			s.Latencies = append(s.Latencies, Latency{k.Op, k.Kind, "", h})
+			if len(groups[k]) > 1 {
+				s.Latencies = append(s.Latencies, groups[k]...)
 			}
 		}
 	}
-	if lag.Count() > 0 {
-		s.Lag = lag
-	}
-	for key, h := range merged {
-		s.Latencies = append(s.Latencies, Latency{key.op, key.kind, "", h})
-		if len(groups[key]) > 1 {
-			s.Latencies = append(s.Latencies, groups[key]...)
-		}
-	}
+	s.Lag = lag(answered.Merged())
 	slices.SortFunc(s.Latencies, func(a, b Latency) int {
 		return cmp.Or(cmp.Compare(a.Op, b.Op), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Group, b.Group))
 	})
@@ -281,7 +267,8 @@ func (s *Summary) backlog() {
 		if i.Phase == result.PhaseDrain {
 			break
 		}
-		outstanding += count(i, result.Expected) - count(i, result.Distinct)
+		t := i.Totals()
+		outstanding += t.Of(result.Expected) - t.Of(result.Unaccepted, result.Distinct)
 		if i.Phase == result.PhaseMeasure {
 			x, y = append(x, i.End.Seconds()), append(y, float64(outstanding))
 		}

@@ -245,11 +245,7 @@ func (t *text) pad(s string, n int) string {
 func (t *text) latency(name string, h *result.Histogram) {
 	t.b.WriteString("  " + t.pad(name, 24))
 	for _, p := range percentiles[:4] {
-		cell := "-"
-		if d, ok := h.Percentile(p); ok {
-			cell = duration(d)
-		}
-		fmt.Fprintf(&t.b, " %7s", cell)
+		fmt.Fprintf(&t.b, " %7s", orDash(h.Known(p)))
 	}
 	t.line(" %7s %11s", duration(h.Max()), integer(h.Count()))
 }
@@ -277,10 +273,12 @@ func (t *text) flows(s *Summary) {
 	row("sent", true, func(f Flow) int64 { return f.Sent })
 	row("acknowledged", false, func(f Flow) int64 { return f.Acked })
 	row("refused", false, func(f Flow) int64 { return f.Refused })
+	row("not sent", false, func(f Flow) int64 { return f.Skipped })
 	row("expected", false, func(f Flow) int64 { return f.Expected })
+	row("not accepted", false, func(f Flow) int64 { return f.Unaccepted })
 	if s.Result.Run.Plan.Header {
 		row("received", false, func(f Flow) int64 { return f.Received })
-		if s.Total.Expected > 0 && s.Result.Partial() == "" {
+		if s.Total.Expected > 0 && s.lossUnknown() == nil {
 			row("lost", true, func(f Flow) int64 { return f.Lost })
 			row("duplicates", true, func(f Flow) int64 { return f.Duplicates })
 			row("out of order", true, func(f Flow) int64 { return f.Reordered })
@@ -346,10 +344,8 @@ func (t *text) generator(s *Summary) {
 	if s.CPUMax > 0 {
 		parts = append(parts, fmt.Sprintf("CPU %s, at most %s of an interval", percent(s.CPU), percent(s.CPUMax)))
 	}
-	if s.Lag != nil {
-		if p99, ok := s.Lag.Percentile(99); ok {
-			parts = append(parts, "lag p99 "+duration(p99)+", max "+duration(s.Lag.Max()))
-		}
+	if p99 := s.Lag.Known(99); p99 != nil {
+		parts = append(parts, "lag p99 "+duration(*p99)+", max "+duration(s.Lag.Max()))
 	}
 	for _, g := range []struct {
 		gauge result.Gauge

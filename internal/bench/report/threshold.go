@@ -113,7 +113,6 @@ func parseValue(m *metric, s string) (v float64, share bool, err error) {
 type Check struct {
 	Condition Condition
 	Got       string // the metric's value; why it is not known
-	Known     bool
 	OK        bool
 }
 
@@ -155,7 +154,7 @@ func CheckSLO(s *Summary, conditions []Condition) []Check {
 	var checks []Check
 	for _, c := range conditions {
 		holds, known, got := c.eval(s)
-		checks = append(checks, Check{c, got, known, holds && known})
+		checks = append(checks, Check{c, got, holds && known})
 	}
 	return checks
 }
@@ -166,7 +165,7 @@ func CheckFailOn(s *Summary, conditions []Condition) []Check {
 	var checks []Check
 	for _, c := range conditions {
 		holds, known, got := c.eval(s)
-		checks = append(checks, Check{c, got, known, known && !holds})
+		checks = append(checks, Check{c, got, known && !holds})
 	}
 	return checks
 }

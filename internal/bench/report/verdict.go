@@ -19,6 +19,7 @@ const (
 	GeneratorLimited Label = "GENERATOR LIMITED"
 	ClosedLoop       Label = "CLOSED LOOP"
 	Scaled           Label = "SCALED"
+	Skipped          Label = "SKIPPED"
 	PartialRun       Label = "PARTIAL"
 	NoHeader         Label = "NO HEADER"
 	Hint             Label = "HINT"
@@ -67,6 +68,9 @@ func (s *Summary) judge() {
 	if plan.Scale != 1 && plan.Scale != 0 {
 		s.verdict(Scaled, "%s of the clients of %s; not comparable with results of the preset", number(plan.Scale), plan.Name)
 	}
+	if n := s.Total.Skipped; n > 0 {
+		s.verdict(Skipped, "%s messages that were due were not sent: their publishers were not connected, or the broker took no more", integer(n))
+	}
 	if partial != "" {
 		s.verdict(PartialRun, "%s", partial)
 	}
@@ -82,7 +86,7 @@ func (s *Summary) judge() {
 func (s *Summary) violations() {
 	add := func(n int64, what string, f Flow) {
 		if n > 0 {
-			s.Violations = append(s.Violations, fmt.Sprintf("%s %s at QoS %d", integer(n), what, f.QoS))
+			s.verdict(Violated, "%s %s at QoS %d", integer(n), what, f.QoS)
 		}
 	}
 	for _, f := range s.Flows {
@@ -95,23 +99,18 @@ func (s *Summary) violations() {
 		add(f.Reordered, "out of order", f)
 		add(f.Corrupt, "corrupt", f)
 	}
-	for _, v := range s.Violations {
-		s.verdict(Violated, "%s", v)
-	}
 }
 
 func (s *Summary) limits() {
 	r := s.Rates
 	switch {
-	case r.Expected > 0 && r.Delivered < enough*r.Expected:
-		s.verdict(Saturated, "%s/s delivered of %s/s expected (%s): latencies depend on how long the run is", number(r.Delivered), number(r.Expected), percent(r.Delivered/r.Expected))
+	case s.owed > 0 && r.Delivered < enough*s.owed:
+		s.verdict(Saturated, "%s/s delivered of %s/s expected (%s): latencies depend on how long the run is", number(r.Delivered), number(s.owed), percent(r.Delivered/s.owed))
 	case r.Expected > 0 && s.Growth > growing*r.Expected && float64(s.Backlog) > queued*r.Expected:
 		s.verdict(Saturated, "the backlog grew by %s messages a second, to %s: latencies depend on how long the run is", number(s.Growth), integer(s.Backlog))
 	}
-	if s.Lag != nil && !s.Result.Run.Plan.Closed {
-		if p99, ok := s.Lag.Percentile(99); ok && p99 > lagBound {
-			s.verdict(GeneratorLimited, "messages were sent late: lag p99 %s, the bound is %s", duration(p99), duration(lagBound))
-		}
+	if p99 := s.Lag.Known(99); p99 != nil && *p99 > lagBound && !s.Result.Run.Plan.Closed {
+		s.verdict(GeneratorLimited, "messages were sent late: lag p99 %s, the bound is %s", duration(*p99), duration(lagBound))
 	}
 	if s.CPU > cpuBound {
 		s.verdict(GeneratorLimited, "the generator used %s of its processors, the bound is %s", percent(s.CPU), percent(cpuBound))

@@ -111,6 +111,44 @@ func TestLossThatIsNotCertain(t *testing.T) {
 	}
 }
 
+// TestWhatIsNotAcceptedIsNotLost: what is missing may be a message that the broker
+// never accepted.
+func TestWhatIsNotAcceptedIsNotLost(t *testing.T) {
+	for _, c := range []struct{ missing, unaccepted, lost int64 }{{2, 0, 2}, {2, 1, 1}, {2, 2, 0}, {2, 5, 0}, {0, 5, 0}, {-3, 5, -3}} {
+		l := steady()
+		l.seconds, l.rate, l.lost = 3, 100, c.missing
+		r := l.result()
+		r.Intervals[5].Count(result.Unaccepted, "sub", 1, c.unaccepted)
+		s := Summarize(r)
+		if s.Total.Lost != c.lost || s.Flows[0].Lost != c.lost || s.Flows[0].Unaccepted != c.unaccepted || s.Has(Violated) != (c.lost > 0) {
+			t.Errorf("%+v: got %+v, %v", c, s.Total, s.Verdicts)
+		}
+	}
+	l := steady()
+	l.share = 0.9
+	r := l.result()
+	for _, i := range r.Intervals {
+		if i.Phase == result.PhaseMeasure {
+			i.Count(result.Unaccepted, "sub", 1, l.rate/10)
+		}
+	}
+	if s := Summarize(r); s.Has(Saturated) {
+		t.Errorf("a broker that delivers all it has accepted: %v", s.Verdicts)
+	}
+}
+
+// TestMessagesThatWereNotSentAreTold: subscriptions that were not are none.
+func TestMessagesThatWereNotSentAreTold(t *testing.T) {
+	for _, qos := range []packet.QoS{0, 1, 2, result.NoQoS} {
+		r := steady().result()
+		r.Intervals[5].Count(result.Skipped, "pub", qos, 7)
+		s := Summarize(r)
+		if want := qos != result.NoQoS; s.Has(Skipped) != want || (s.Total.Skipped == 7) != want || s.ExitCode(nil) != 0 {
+			t.Errorf("7 at QoS %d: %d, %v", qos, s.Total.Skipped, s.Verdicts)
+		}
+	}
+}
+
 // TestLatenciesOfTheDrainPhaseCount: the slowest answers come last.
 func TestLatenciesOfTheDrainPhaseCount(t *testing.T) {
 	r := steady().result()

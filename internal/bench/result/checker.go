@@ -19,9 +19,6 @@ const (
 	Unknown                  // Late or Duplicate: the bound on memory made the checker forget which
 )
 
-// First tells whether the message was received for the first time, for certain.
-func (o Outcome) First() bool { return o <= Late }
-
 // Span is a run of consecutive sequence numbers, both ends included.
 type Span struct{ From, To uint32 }
 

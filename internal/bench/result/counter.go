@@ -14,7 +14,7 @@ type Counter uint8
 
 // The counters. Those that count messages are kept per QoS: for publishers that
 // of the PUBLISH packet sent, for subscribers that of the one received, and for
-// Expected that with which it is to arrive. The others have no QoS.
+// Expected and Unaccepted that with which it is to arrive. The others have no QoS.
 const (
 	Offered        Counter = iota // messages that were due, by the plan
 	Sent                          // PUBLISH packets handed to the connection
@@ -23,7 +23,7 @@ const (
 	Refused                       // acknowledged with a failure code
 	Delivered                     // PUBLISH packets received with our header, or, where the plan has none, all
 	DeliveredBytes                // their payloads
-	Distinct                      // of them, those received for the first time
+	Distinct                      // of them, those received for the first time; where the plan has no header, all
 	Duplicates                    // received again
 	Reordered                     // received after one with a higher sequence number
 	Unjudged                      // the Checker could not tell whether it is a duplicate
@@ -37,14 +37,15 @@ const (
 	Losses                        // connections that ended and were not to
 	Subscribes                    // subscriptions accepted
 	Unsubscribes                  // UNSUBACK packets received
-	Skipped                       // messages due that were not sent: their publisher was not connected
+	Skipped                       // messages due that were not sent: their publisher was not connected, or had no room to the end
+	Unaccepted                    // of Expected, those of messages that were refused, or not acknowledged when their connection was lost
 	numCounters
 )
 
 var counterNames = [numCounters]string{
 	"offered", "sent", "sent.bytes", "acked", "refused", "delivered", "delivered.bytes", "distinct", "duplicates", "reordered",
 	"unjudged", "untimed", "corrupt", "foreign", "expected", "attempts", "connects", "failures", "losses",
-	"subscribes", "unsubscribes", "skipped",
+	"subscribes", "unsubscribes", "skipped", "unaccepted",
 }
 
 // String is the counter's name in files and metrics.

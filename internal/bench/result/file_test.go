@@ -203,29 +203,6 @@ func TestMergeRefusals(t *testing.T) {
 	}
 }
 
-func TestMergeRuns(t *testing.T) {
-	shard := func(n, shards, repeat int) *Result {
-		r := &Result{Run: someRun(shards), Shards: []Shard{someShard(n)}}
-		r.Run.Repeat = repeat
-		return r
-	}
-	merged, err := MergeRuns([]*Result{shard(1, 2, 0), shard(0, 1, 0), shard(0, 2, 1), shard(0, 2, 0), shard(0, 1, 0), shard(1, 2, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, r := range merged {
-		got = append(got, fmt.Sprintf("%d of %d, repeat %d", len(r.Shards), r.Run.Shards, r.Run.Repeat))
-	}
-	want := []string{"2 of 2, repeat 0", "1 of 1, repeat 0", "2 of 2, repeat 1", "1 of 1, repeat 0"}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	if _, err := MergeRuns([]*Result{shard(0, 2, 0), shard(0, 2, 0)}); err == nil {
-		t.Error("a shard is merged with itself")
-	}
-}
-
 func TestMergeAddsAndMaximizesGauges(t *testing.T) {
 	shard := func(n int, connected, cpu int64) *Result {
 		i := NewInterval(PhaseMeasure, time.Second, 2*time.Second)

@@ -13,7 +13,6 @@ type Follower struct{ f fileReader }
 type Line struct {
 	Interval *Interval
 	Note     *Note
-	End      bool
 }
 
 // Follow waits for the header of a result. path is for errors, as of Read; the

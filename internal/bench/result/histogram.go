@@ -102,6 +102,19 @@ func (h *Histogram) Percentile(p float64) (d time.Duration, ok bool) {
 	return h.PercentileOfFew(p), float64(h.Count())*(100-p)/100 >= tail-1e-9
 }
 
+// Known is Percentile, or nil where it is not known; without a histogram nothing
+// is.
+func (h *Histogram) Known(p float64) *time.Duration {
+	if h == nil {
+		return nil
+	}
+	d, ok := h.Percentile(p)
+	if !ok {
+		return nil
+	}
+	return &d
+}
+
 // PercentileOfFew is Percentile however few the values are.
 func (h *Histogram) PercentileOfFew(p float64) time.Duration {
 	return min(fromMicroseconds(h.h.ValueAtPercentile(p)), MaxValue)

@@ -103,30 +103,6 @@ func Merge(results ...*Result) (*Result, error) {
 	return merged, nil
 }
 
-// MergeRuns merges what belongs together of results in any order: the shards of
-// each divided run, told by their plan, version, count of shards and repetition.
-// A run that is not divided stays as it is.
-func MergeRuns(results []*Result) ([]*Result, error) {
-	var all [][]*Result
-	for _, r := range results {
-		at := slices.IndexFunc(all, func(run []*Result) bool { return r.Run.Shards > 1 && mergeable(run[0].Run, r.Run) == nil })
-		if at < 0 {
-			all = append(all, []*Result{r})
-		} else {
-			all[at] = append(all[at], r)
-		}
-	}
-	var merged []*Result
-	for _, run := range all {
-		m, err := Merge(run...)
-		if err != nil {
-			return nil, err
-		}
-		merged = append(merged, m)
-	}
-	return merged, nil
-}
-
 // mergeable says why two runs are not the same one.
 func mergeable(a, b Run) error {
 	switch {

@@ -23,13 +23,12 @@ const (
 	Replay                   // a retained message, from the SUBSCRIBE packet
 	Backlog                  // a message older than the connection, from its CONNECT packet
 	Will                     // from the cut of the connection to the will's arrival
-	Disconnect               // from the DISCONNECT packet to the connection's end
 	numOps
 )
 
 var opNames = [numOps]string{
 	"connect.tcp", "connect.tls", "connect.connack", "connect", "subscribe", "unsubscribe",
-	"puback", "pubcomp", "delivery", "rtt", "replay", "backlog", "will", "disconnect",
+	"puback", "pubcomp", "delivery", "rtt", "replay", "backlog", "will",
 }
 
 // Ops are all operations, in the order of reports.

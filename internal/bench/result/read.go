@@ -167,7 +167,7 @@ func (f *fileReader) next() (Line, error) {
 	case "note":
 		read.Note, err = f.note(line)
 	case "end":
-		f.ended, read.End = true, true
+		f.ended = true
 		err = f.end(line)
 	case "header":
 		f.lines.back, f.ended = true, true // of the next result: this one has no end

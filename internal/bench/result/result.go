@@ -97,6 +97,43 @@ func (i *Interval) Histogram(key Key) *Histogram {
 // Keys are those of the histograms, in the order of Op, Kind and Group.
 func (i *Interval) Keys() []Key { return slices.SortedFunc(maps.Keys(i.Histograms), compareKeys) }
 
+// Totals are an interval's counters over all groups and QoS, by name.
+type Totals map[string]int64
+
+// Totals adds up the counters.
+func (i *Interval) Totals() Totals {
+	t := make(Totals)
+	for k, n := range i.Counters {
+		t[k.Name] += n
+	}
+	return t
+}
+
+// Of is the sum of some counters.
+func (t Totals) Of(counters ...Counter) (n int64) {
+	for _, c := range counters {
+		n += t[c.String()]
+	}
+	return n
+}
+
+// Merged are copies of the histograms over all groups, those that have values;
+// their keys have no group.
+func (i *Interval) Merged() map[Key]*Histogram {
+	merged := make(map[Key]*Histogram)
+	for k, h := range i.Histograms {
+		k.Group = ""
+		switch {
+		case h.Count() == 0:
+		case merged[k] == nil:
+			merged[k] = h.Clone()
+		default:
+			merged[k].Merge(h)
+		}
+	}
+	return merged
+}
+
 // Count adds n to a counter, as Recorder.Count does; an empty group is the run
 // itself.
 func (i *Interval) Count(c Counter, group string, qos packet.QoS, n int64) {

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestHeldClientsWait has a client at the broker of --serve that is first there
+// and second in.
+func TestHeldClientsWait(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "mq")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "s")
+	tool := Tool{Name: "mqsub", Bit: Sub, Run: func(ctx context.Context, inv *Invocation) error {
+		c, err := inv.Connection()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		c.Hold = true
+		client, err := c.Connect(ctx, true)
+		if err != nil {
+			return err
+		}
+		defer c.Leave(client, false)
+		nc, err := net.Dial("unix", path)
+		if err != nil {
+			return err
+		}
+		defer nc.Close()
+		_, _ = io.WriteString(nc, "\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01a") // CONNECT of 3.1.1 as "a"
+		var b [4]byte
+		_ = nc.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		if n, err := nc.Read(b[:]); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("before Admit comes % x, %v", b[:n], err)
+		}
+		if err := client.Ping(ctx); err != nil {
+			t.Errorf("the tool's own connection: %v", err)
+		}
+		c.Admit()
+		c.Admit() // does nothing more
+		_ = nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.ReadFull(nc, b[:]); err != nil || string(b[:]) != "\x20\x02\x00\x00" {
+			t.Errorf("after Admit comes % x, %v", b, err)
+		}
+		return nil
+	}}
+	var stderr strings.Builder
+	env := Env{Args: []string{"--serve", "unix://" + path}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr}
+	if code := Run(t.Context(), env, tool); code != 0 {
+		t.Errorf("code %d, %q", code, stderr.String())
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the socket is left")
+	}
+	// One that ends before Admit leaves nothing either.
+	tool.Run = func(ctx context.Context, inv *Invocation) error {
+		c, err := inv.Connection()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		c.Hold = true
+		client, err := c.Connect(ctx, true)
+		if err == nil {
+			c.Leave(client, false)
+		}
+		return err
+	}
+	if code := Run(t.Context(), env, tool); code != 0 {
+		t.Errorf("code %d, %q", code, stderr.String())
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the socket is left")
+	}
+}

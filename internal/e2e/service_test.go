@@ -1,0 +1,298 @@
+package e2e
+
+import (
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/mqtt/broker"
+	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
+)
+
+// manager is the socket of a service manager.
+type manager struct {
+	t    *testing.T
+	conn *net.UnixConn
+	path string
+}
+
+func newManager(t *testing.T) *manager {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("no datagrams on Unix sockets")
+	}
+	m := &manager{t: t, path: filepath.Join(tempDir(t), "n")}
+	var err error
+	if m.conn, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: m.path, Net: "unixgram"}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.conn.Close() })
+	return m
+}
+
+// env is the environment of a service with these words.
+func (m *manager) env(words []string, pairs ...string) cli.Env {
+	vars := map[string]string{"NOTIFY_SOCKET": m.path}
+	for i := 0; i < len(pairs); i += 2 {
+		vars[pairs[i]] = pairs[i+1]
+	}
+	return cli.Env{Args: words, Lookup: cli.MapEnv(vars)}
+}
+
+// next is the next message.
+func (m *manager) next() string {
+	m.t.Helper()
+	_ = m.conn.SetReadDeadline(time.Now().Add(patience))
+	var b [4096]byte
+	n, err := m.conn.Read(b[:])
+	if err != nil {
+		m.t.Fatalf("no message: %v", err)
+	}
+	return string(b[:n])
+}
+
+// expect takes messages that begin so, one for each word.
+func (m *manager) expect(words ...string) {
+	m.t.Helper()
+	for _, want := range words {
+		if got := m.next(); !strings.HasPrefix(got, want) {
+			m.t.Fatalf("the service manager is told %q, want %q", got, want)
+		}
+	}
+}
+
+// mark puts a message of the test's behind those that were sent.
+func (m *manager) mark(text string) {
+	m.t.Helper()
+	c, err := net.Dial("unixgram", m.path)
+	if err == nil {
+		_, err = io.WriteString(c, text)
+		_ = c.Close()
+	}
+	if err != nil {
+		m.t.Error(err)
+	}
+}
+
+// until collects the messages before a mark.
+func (m *manager) until(mark string) (all []string) {
+	m.t.Helper()
+	for text := m.next(); text != mark; text = m.next() {
+		all = append(all, text)
+	}
+	return all
+}
+
+func TestASubscriberTellsTheServiceManager(t *testing.T) {
+	t.Parallel()
+	m := newManager(t)
+	subscribed, lost := make(chan struct{}), make(chan struct{})
+	connections := make(chan int, 2)
+	connections <- 1
+	addr := peer(t, func(p *rawPeer, _ []byte) {
+		n := <-connections
+		p.connack()
+		first, body, _ := p.next()
+		if first != 0x82 {
+			t.Errorf("packet %x, want SUBSCRIBE", first)
+			return
+		}
+		if n == 1 {
+			m.mark("SUBSCRIBE")
+		}
+		p.say(0x90, 4, body[0], body[1], 0, 0)
+		if n == 1 {
+			connections <- 2
+			<-lost // and the connection breaks
+			return
+		}
+		close(subscribed)
+		_, _, _ = p.next()
+	})
+	r := startIn(t, m.env(append(slices.Clone(addr), "-t", "t", "-V", "5")), "mqsub")
+	// Ready with the SUBACK, and not before.
+	m.expect("STATUS=connected to "+addr[1]+":"+addr[3], "SUBSCRIBE", "READY=1")
+	close(lost)
+	m.expect("STATUS=")
+	if got := m.until("STATUS=connected to " + addr[1] + ":" + addr[3]); len(got) > 0 {
+		t.Errorf("between the connections came %q", got)
+	}
+	<-subscribed
+	r.cancel(&cli.SignalError{Signal: syscall.SIGTERM})
+	if got := r.wait(); got.code != 143 {
+		t.Errorf("code %d, stderr %q", got.code, got.err)
+	}
+	m.mark("END")
+	if got := m.until("END"); !slices.Equal(got, []string{"STOPPING=1"}) { // and READY=1 once
+		t.Errorf("at the end the service manager is told %q", got)
+	}
+}
+
+func TestARefusedSubscriberIsNeverReady(t *testing.T) {
+	t.Parallel()
+	m := newManager(t)
+	_, addr := brokertest.StartWith(t, broker.Options{Authorize: func(_, _, _ string, _ bool) bool { return false }})
+	got := startIn(t, m.env(append(at(addr), "-t", "t")), "mqsub").wait()
+	m.mark("END")
+	if told := m.until("END"); got.code != 5 || !slices.Equal(told, []string{"STATUS=connected to " + addr}) {
+		t.Errorf("code %d, the service manager is told %q", got.code, told)
+	}
+}
+
+func TestTheFirstConnectIsTold(t *testing.T) {
+	t.Parallel()
+	m := newManager(t)
+	r := startIn(t, m.env([]string{"-h", "127.0.0.1:1", "-t", "t", "--retry", "--quiet"}), "mqsub")
+	if got := m.next(); !strings.HasPrefix(got, "STATUS=connect to 127.0.0.1:1: ") || !strings.HasSuffix(got, "; trying again") {
+		t.Errorf("the service manager is told %q", got)
+	}
+	r.cancel(&cli.SignalError{Signal: syscall.SIGTERM})
+	r.wait()
+}
+
+// stuck is a stream that takes nothing until it is freed. It tells when a write
+// begins.
+type stuck struct {
+	begun func()
+	free  chan struct{}
+}
+
+func (s *stuck) Write(b []byte) (int, error) {
+	s.begun()
+	<-s.free
+	return len(b), nil
+}
+
+// The signs of life are those of the loop that writes messages: they go on while
+// none come, and stop when one cannot be written.
+func TestTheWatchdogSeesAnOutputThatHangs(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, broker.Options{})
+	m := newManager(t)
+	out := &stuck{begun: sync.OnceFunc(func() { m.mark("WRITE") }), free: make(chan struct{})}
+	env := m.env(append(slices.Clone(h.addr), "-t", "t"), "WATCHDOG_USEC", "10000")
+	env.Stdin, env.Stdout, env.Stderr = strings.NewReader(""), out, io.Discard
+	ended := make(chan int, 1)
+	go func() { ended <- cli.Run(t.Context(), env, tool("mqsub")) }()
+	m.expect("STATUS=connected", "READY=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1")
+	h.pub(t, "", "-t", "t", "-m", "x")
+	m.until("WRITE")
+
+	// Time is that of another one, which is well.
+	other := newManager(t)
+	r := startIn(t, other.env(append(slices.Clone(h.addr), "-t", "u"), "WATCHDOG_USEC", "10000"), "mqsub")
+	other.expect("STATUS=connected", "READY=1")
+	for range 20 {
+		other.expect("WATCHDOG=1")
+	}
+	r.cancel(nil)
+	m.mark("LATER")
+	if got := m.until("LATER"); len(got) > 0 {
+		t.Errorf("while the output hangs the service manager is told %q", got)
+	}
+	close(out.free)
+	m.expect("WATCHDOG=1")
+	_ = m.conn.Close()
+	h.broker.Close(t.Context())
+}
+
+// A publisher whose broker takes nothing more is well, and repeats nothing when
+// the broker goes on.
+func TestAPublisherThatWaitsForItsBrokerIsAlive(t *testing.T) {
+	t.Parallel()
+	m := newManager(t)
+	proceed := make(chan struct{})
+	var got buffer
+	addr := peer(t, func(p *rawPeer, _ []byte) {
+		p.say(0x20, 6, 0, 0, 3, 0x21, 0, 1) // CONNACK, Receive Maximum 1
+		for {
+			first, body, ok := p.next()
+			if !ok {
+				return
+			}
+			switch first {
+			case 0x32: // PUBLISH at QoS 1 to "t": topic, identifier, no properties
+				_, _ = got.Write(append(body[6:], '\n'))
+				m.mark("PUBLISH")
+				<-proceed
+				p.say(0x40, 2, body[3], body[4])
+			case 0xc0:
+				p.say(0xd0, 0)
+			}
+		}
+	})
+	lines, w := io.Pipe()
+	env := m.env(append(addr, "-V", "5", "-l", "-q", "1", "-t", "t"), "WATCHDOG_USEC", "10000")
+	env.Stdin = lines
+	r := startIn(t, env, "mqpub")
+	m.expect("STATUS=connected", "READY=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1") // while no line comes
+	go func() {
+		_, _ = io.WriteString(w, "one\ntwo\nthree\n")
+		_ = w.Close()
+	}()
+	m.until("PUBLISH")
+	m.expect("WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1") // while two has to wait
+	close(proceed)
+	m.until("STOPPING=1")
+	if end := r.wait(); end.code != 0 || got.String() != "one\ntwo\nthree\n" {
+		t.Errorf("code %d, stderr %q; the broker got %q", end.code, end.err, got.String())
+	}
+}
+
+func TestOneMessageIsNoService(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, broker.Options{})
+	h.sub(t, "-t", "ask", "--echo")
+	m := newManager(t)
+	for _, words := range []string{"-t t -m x", "-t t -m x -q 1 --repeat 3", "-t ask -m x --request"} {
+		if got := startIn(t, m.env(append(strings.Fields(words), h.addr...)), "mqpub").wait(); got.code != 0 || got.err != "" {
+			t.Errorf("%s: code %d, %q", words, got.code, got.err)
+		}
+	}
+	m.mark("END")
+	if got := m.until("END"); len(got) > 0 {
+		t.Errorf("the service manager is told %q", got)
+	}
+}
+
+func TestAServiceManagerThatIsGoneIsNoReasonToEnd(t *testing.T) {
+	t.Parallel()
+	need(t)
+	out, code := shell(t, `
+		export NOTIFY_SOCKET=$PWD/gone WATCHDOG_USEC=1000000
+		mqsub -t ask -C 1 --reply-command 'printf "%s %s" "${NOTIFY_SOCKET-none}" "${WATCHDOG_USEC-none}"' 2>log >/dev/null & p=$!
+		until mqpub -t ask -m x --request -W 1 2>/dev/null; do :; done
+		wait $p; echo $?
+		grep -c 'service manager is not told' log`)
+	if want := "none none\n0\n1\n"; out != want || code != 0 {
+		t.Errorf("code %d, %q, want %q", code, out, want)
+	}
+}
+
+// systemd gives a service its credentials by an access control list, whose mask
+// looks like the rights of a group.
+func TestACredentialIsNobodyElses(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "mqtt")
+	if err := os.WriteFile(file, []byte("secret\n"), 0o440); err != nil {
+		t.Fatal(err)
+	}
+	_, addr := brokertest.StartWith(t, broker.Options{Authenticate: onlyUser("joe")})
+	for credentials, says := range map[string]string{dir: "", dir + "/": "", t.TempDir(): "can be read by others", "": "can be read by others"} {
+		env := cli.Env{Args: append(at(addr), "-t", "t", "-m", "x", "-u", "joe"),
+			Lookup: cli.MapEnv(map[string]string{"MQ_PASSWORD_FILE": file, "CREDENTIALS_DIRECTORY": credentials})}
+		if got := startIn(t, env, "mqpub").wait(); got.code != 0 || !strings.Contains(got.err, says) || says == "" && got.err != "" {
+			t.Errorf("credentials in %q: code %d, %q; want %q", credentials, got.code, got.err, says)
+		}
+	}
+}

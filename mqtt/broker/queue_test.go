@@ -1,0 +1,69 @@
+package broker
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// A queue gives up exactly what has expired, keeps the order of the rest and its
+// sums, and does not look at its messages while none can have expired.
+func TestQueueDropsWhatHasExpired(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var total atomic.Int64
+		q := queue{total: &total}
+		var want []*message
+		now := time.Duration(0)
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			switch rapid.IntRange(0, 3).Draw(t, "step") {
+			case 0, 1:
+				m := &message{}
+				if life := rapid.IntRange(0, 5).Draw(t, "life"); life > 0 {
+					m.expires = now + time.Duration(life)
+				}
+				q.push(pending{m: m})
+				want = append(want, m)
+			case 2:
+				now++
+				var left []*message
+				for _, m := range want {
+					if !m.expired(now) {
+						left = append(left, m)
+					}
+				}
+				if n := q.dropExpired(now); n != len(want)-len(left) {
+					t.Fatalf("%d dropped, want %d", n, len(want)-len(left))
+				}
+				want = left
+			case 3:
+				if len(want) > 0 {
+					q.pop()
+					want = want[1:]
+				}
+			}
+			if q.n != len(want) || q.count != len(want) || q.bytes != overhead*len(want) || total.Load() != int64(q.bytes) {
+				t.Fatalf("%d messages, count %d, %d bytes, %d in all, of %d", q.n, q.count, q.bytes, total.Load(), len(want))
+			}
+			for i, m := range want {
+				if q.ring[(q.head+i)%len(q.ring)].m != m {
+					t.Fatalf("message %d is another one", i)
+				}
+			}
+		}
+	})
+}
+
+func BenchmarkDropExpired(b *testing.B) {
+	var total atomic.Int64
+	q := queue{total: &total}
+	for range 1000 {
+		q.push(pending{m: &message{expires: time.Hour}})
+	}
+	for b.Loop() {
+		if q.dropExpired(time.Minute) != 0 {
+			b.Fatal("dropped")
+		}
+	}
+}

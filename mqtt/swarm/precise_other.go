@@ -1,0 +1,5 @@
+//go:build !linux
+
+package swarm
+
+func newPrecise() sleeper { return newTimer() }
