@@ -43,7 +43,7 @@ without=docker,homebrew,sbom,scoop,sign
 build() (
 	git clone -q "$1" "$2"
 	cd "$2"
-	quietly "$goreleaser" release --snapshot --clean --skip=$without -f "$tmp/one.yaml"
+	quietly "$goreleaser" release --snapshot --clean --parallelism 1 --skip=$without -f "$tmp/one.yaml"
 )
 build . "$tmp/a"
 # Another time zone, locale, umask and cache: nothing of the first build is used.
