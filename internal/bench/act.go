@@ -105,6 +105,7 @@ func (w *worker) takeOver(cl *client, due time.Duration) {
 	}
 	cl.c, cl.more.other = cl.more.other, cl.c
 	cl.state = away
+	w.forgetChurn(cl)
 	w.connect(cl, due)
 }
 
@@ -210,6 +211,15 @@ func (w *worker) churn(cl *client, seq uint32, due time.Duration) {
 	}
 	cl.more.churning++
 	w.asking++
+}
+
+// forgetChurn waits no more for answers to subscription churn: the connection is
+// over, or about to be.
+func (w *worker) forgetChurn(cl *client) {
+	if cl.more != nil {
+		w.asking -= cl.more.churning
+		cl.more.churning = 0
+	}
 }
 
 // beginSlow has subscribers of a group pause now and then.

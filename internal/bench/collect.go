@@ -9,10 +9,11 @@ import (
 	"github.com/mqtools/mqtools/mqtt/swarm"
 )
 
-// collector makes an interval of what the workers recorded, each second and
-// where a phase ends.
+// collector makes an interval of what the workers recorded, each step and where a
+// phase ends.
 type collector struct {
 	r       *run
+	step    time.Duration
 	machine *machine
 	phase   plan.Phase
 	from    time.Duration // of the interval under way
@@ -38,8 +39,8 @@ type cutting struct {
 const maxTold = 20
 
 // collect starts collecting.
-func (r *run) collect() *collector {
-	c := &collector{r: r, machine: newMachine(), told: map[string]bool{}, ticks: time.NewTicker(Step), cuts: make(chan cutting),
+func (r *run) collect(step time.Duration) *collector {
+	c := &collector{r: r, step: step, machine: newMachine(), told: map[string]bool{}, ticks: time.NewTicker(step), cuts: make(chan cutting),
 		stopped: make(chan struct{}), done: make(chan struct{})}
 	go c.loop()
 	return c
@@ -79,7 +80,7 @@ func (c *collector) loop() {
 			if cut.length > 0 {
 				c.until = cut.at + cut.length
 			}
-			c.ticks.Reset(Step)
+			c.ticks.Reset(c.step)
 			close(cut.done)
 		case err := <-c.r.news:
 			if kind := swarm.Kind(err); !c.told[kind] && len(c.told) < maxTold {
@@ -134,7 +135,7 @@ func (c *collector) interval(now time.Duration, last bool) {
 	main.Gauges[result.GaugeConnected] = int64(connected)
 	main.Gauges[result.GaugeInFlight] = flying + queued
 	c.machine.measure(main)
-	main.Gauges[result.GaugeSlowest] = int64(max(now-c.from-Step, 0))
+	main.Gauges[result.GaugeSlowest] = int64(max(now-c.from-c.step, 0))
 	s := Status{Interval: main, Phase: c.phase, Clients: r.clients, Connected: connected}
 	if len(early.Counters) > 0 || len(early.Histograms) > 0 {
 		c.add(early)

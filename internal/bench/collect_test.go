@@ -10,27 +10,31 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// TestNoIntervalEndsBeforeItBegins: a phase begins when its time has come, and
-// the collector may have ended an interval after that time before it is told.
-func TestNoIntervalEndsBeforeItBegins(t *testing.T) {
-	t.Parallel()
-	p, err := plan.Parse("test.yaml", []byte("groups: {a: {clients: 1}}"), plan.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+// idle is a run that has been prepared and not begun.
+func idle(t *testing.T, yaml string) *run {
+	t.Helper()
+	p := parse(t, yaml)
 	s, err := p.Shard(0, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var shown []*result.Interval
-	r := &run{p: p, shard: s, news: make(chan error), o: Options{Shard: s,
-		Swarm:  swarm.Options{Loops: 1, Targets: []*transport.Target{{Network: "tcp", Host: "127.0.0.1", Port: 1}}, Dialer: &transport.Dialer{}},
-		Status: func(s Status) { shown = append(shown, s.Interval) }}}
+	r := newRun(Options{Shard: s, Swarm: swarm.Options{Targets: []*transport.Target{{Network: "tcp", Host: "127.0.0.1", Port: 1}}, Dialer: &transport.Dialer{}}})
 	if err := r.prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	defer r.swarm.Close()
-	c := r.collect()
+	t.Cleanup(r.swarm.Close)
+	return r
+}
+
+// TestNoIntervalEndsBeforeItBegins: a phase begins when its time has come, and
+// the collector may have ended an interval after that time before it is told.
+// An interval of negative length is in no file.
+func TestNoIntervalEndsBeforeItBegins(t *testing.T) {
+	t.Parallel()
+	r := idle(t, "groups: {a: {clients: 1}}")
+	var shown []*result.Interval
+	r.o.Status = func(s Status) { shown = append(shown, s.Interval) }
+	c := r.collect(time.Hour)
 	defer c.stop()
 	c.cut(plan.PhaseWarmUp, 10*time.Second, time.Second)
 	c.cut(plan.PhaseMeasure, 9*time.Second, time.Second)

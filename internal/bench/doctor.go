@@ -15,7 +15,7 @@ import (
 type Limits struct {
 	Files      uint64 // descriptors of a process, the hard limit, to which the soft one is raised
 	AllFiles   uint64 // of all processes
-	Ports      int    // local ports of one address for connections to one address and port
+	Ports      int    // local ports, of all source addresses, for connections to one address and port
 	OwnPorts   bool   // the ports are chosen by the run, from 1024 on
 	Waiting    int    // sockets in TIME-WAIT now, which keep a port for a minute
 	Memory     uint64 // bytes that are available
@@ -30,7 +30,8 @@ type Limits struct {
 const allPorts = 65535 - 1024 + 1
 
 // ThisMachine are the limits here, with sources addresses to connect from, 0 for
-// that of the system's choice. ownPorts tells that the run chooses the ports.
+// that of the system's choice. ownPorts tells that the run chooses the ports, which
+// the lite engine does and std does not.
 func ThisMachine(sources int, ownPorts bool) Limits {
 	env := result.ThisEnvironment()
 	l := Limits{
@@ -47,7 +48,7 @@ func ThisMachine(sources int, ownPorts bool) Limits {
 		return l
 	}
 	if b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
-		l.Ports = portRange(string(b))
+		l.Ports = max(sources, 1) * portRange(string(b))
 	}
 	return l
 }

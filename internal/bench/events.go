@@ -14,14 +14,17 @@ import (
 
 // specs are how the clients of a group connect to each of the brokers.
 func (w *worker) specs(g *group) []swarm.Spec {
-	window := 1
+	window, aliases := 1, uint16(0)
 	for _, p := range g.Publish {
 		window = max(window, p.Window)
+		if p.TopicAlias {
+			aliases = math.MaxUint16 // as many as the broker takes
+		}
 	}
 	if g.Respond != nil {
 		window = math.MaxUint16 // as many as the broker takes
 	}
-	cfg := session.Config{SendWindow: window, ReceiveMaximum: g.ReceiveMaximum}
+	cfg := session.Config{SendWindow: window, SendAliases: aliases, ReceiveMaximum: g.ReceiveMaximum}
 	specs := make([]swarm.Spec, len(w.run.o.Swarm.Targets))
 	for i := range specs {
 		specs[i] = swarm.Spec{Target: i, Session: cfg, Connect: func(c *swarm.Client, p *packet.Connect) { w.connectPacket(&w.clients[c.User], p) }}
@@ -107,7 +110,6 @@ func (w *worker) Connected(c *swarm.Client, ack *packet.Connack, t *swarm.Timing
 	rec.Record(result.Connect, result.Service, g.Number, t.Total())
 	rec.Record(result.Connect, result.Response, g.Number, t.Begun+t.Total()-cl.due)
 	rec.Count(result.Connects, g.Number, result.NoQoS, 1)
-	cl.tries = 0
 	w.run.reached.Store(true)
 	if cl.more != nil {
 		cl.more.acked = 0
@@ -119,7 +121,8 @@ func (w *worker) Connected(c *swarm.Client, ack *packet.Connack, t *swarm.Timing
 }
 
 // subscribe asks for a group's subscriptions, the deferred ones or the others;
-// false says that there are none.
+// false says that no answer will come: there are none, or the broker has announced
+// that it takes no such ones.
 func (w *worker) subscribe(cl *client, deferred bool) bool {
 	w.sub = packet.Subscribe{Subscriptions: w.sub.Subscriptions[:0]}
 	w.filters = w.filters[:0]
@@ -147,6 +150,7 @@ func (w *worker) subscribe(cl *client, deferred bool) bool {
 	if err := cl.c.Subscribe(&w.sub, tagSubscribe); err != nil {
 		w.rec(cl.subbed).CountError(cl.g.Number, "subscribe", swarm.Kind(err))
 		w.run.note(err)
+		return false
 	}
 	return true
 }
@@ -190,18 +194,19 @@ func (w *worker) Subscribed(c *swarm.Client, tag uint64, p *packet.Suback) {
 		}
 		rec.Count(counter, cl.g.Number, result.NoQoS, 1)
 	}
-	if tag == tagChurn {
+	switch {
+	case c != cl.c: // it has been taken over
+	case tag == tagChurn:
 		cl.more.churning--
 		w.asking--
-	}
-	if tag == tagSubscribe && cl.state == underway {
+	case tag == tagSubscribe && cl.state == underway:
 		w.isReady(cl)
 	}
 }
 
 // isReady lets a client that is connected and subscribed do its work.
 func (w *worker) isReady(cl *client) {
-	cl.state = ready
+	cl.state, cl.tries = ready, 0
 	if !cl.again {
 		cl.again = true
 		if !cl.g.Deferred {
@@ -214,7 +219,11 @@ func (w *worker) isReady(cl *client) {
 // Failed notes why, and tries again if the plan says so.
 func (w *worker) Failed(c *swarm.Client, err error) {
 	cl := &w.clients[c.User]
-	if c != cl.c || w.leaving {
+	if w.leaving {
+		w.present--
+		return
+	}
+	if c != cl.c {
 		return
 	}
 	if errors.Is(err, swarm.ErrClosed) { // the plan has it cut
@@ -232,15 +241,13 @@ func (w *worker) Failed(c *swarm.Client, err error) {
 func (w *worker) Closed(c *swarm.Client, err error) {
 	cl := &w.clients[c.User]
 	now := w.loop.Now()
-	if cl.more != nil && c == cl.c {
-		w.asking -= cl.more.churning
-		cl.more.churning = 0
-	}
-	if c != cl.c { // thrown out by a takeover, as it was to be
-		w.forget(c)
-		return
+	if c == cl.c {
+		w.forgetChurn(cl)
 	}
 	if w.leaving {
+		w.present--
+	}
+	if w.leaving || c != cl.c { // thrown out by a takeover, as it was to be
 		w.forget(c)
 		return
 	}
@@ -306,15 +313,24 @@ func (w *worker) Acked(c *swarm.Client, tag uint64, qos packet.QoS, reason packe
 	w.flying--
 	intended, lag := readTag(tag)
 	rec := w.rec(intended)
-	if reason.Failed() {
-		rec.Count(result.Refused, cl.g.Number, qos, 1)
-		rec.CountReason(cl.g.Number, packet.PUBACK, reason)
-		w.unaccepted(cl, tag)
-	} else {
+	resumed := qos == 0 // it was given up while the connection was resumed
+	if resumed {
+		qos = cl.g.highest()
+	}
+	switch {
+	case !reason.Failed():
 		rec.Count(result.Acked, cl.g.Number, qos, 1)
 		cl.settle(tag)
+	case resumed:
+		rec.Count(result.Refused, cl.g.Number, qos, 1)
+		rec.CountError(cl.g.Number, "resume", reason.String())
+		w.unaccepted(cl, tag)
+	default:
+		rec.Count(result.Refused, cl.g.Number, qos, 1)
+		rec.CountReason(cl.g.Number, refusing(qos), reason)
+		w.unaccepted(cl, tag)
 	}
-	if qos > 0 {
+	if !resumed {
 		took := w.loop.Now() - intended
 		rec.Record(ackOp(qos), result.Response, cl.g.Number, took)
 		rec.Record(ackOp(qos), result.Service, cl.g.Number, took-lag)
@@ -323,6 +339,25 @@ func (w *worker) Acked(c *swarm.Client, tag uint64, qos packet.QoS, reason packe
 		w.ackedOne(cl)
 		cl.pump(w)
 	}
+}
+
+// refusing is the packet that refuses a message of a QoS.
+func refusing(qos packet.QoS) packet.Type {
+	if qos == 2 {
+		return packet.PUBREC
+	}
+	return packet.PUBACK
+}
+
+// highest is the highest QoS with which the group's clients publish.
+func (g *group) highest() (q packet.QoS) {
+	for _, s := range g.streams {
+		q = max(q, s.QoS)
+	}
+	if g.Respond != nil {
+		q = max(q, g.Respond.QoS)
+	}
+	return q
 }
 
 // Writable goes on where the buffer was full.
@@ -340,7 +375,8 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 		w.slow(cl, c, p, now)
 	}
 	h, err := result.ParseHeader(p.Payload)
-	if err == result.ErrForeign {
+	// Where payloads without a header are sent, one may begin like a header.
+	if err == result.ErrForeign || err != nil && !w.run.header {
 		w.foreign(cl, p, now)
 		return
 	}

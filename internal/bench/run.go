@@ -34,8 +34,9 @@ type Options struct {
 	Out    io.Writer    // of the result file; nil: none
 
 	// Tell, unless nil, is told what happens: phases, errors, faults. Status,
-	// unless nil, gets each interval when it is over. Both are called by the
-	// run's own goroutine.
+	// unless nil, gets each interval when it is over. Each is called by one
+	// goroutine at a time, not always the same and not that of Run; the two may be
+	// called at the same time.
 	Tell   func(result.Note)
 	Status func(Status)
 
@@ -98,13 +99,14 @@ type run struct {
 	ready   chan struct{} // a slot: waiting has become 0
 	first   atomic.Pointer[error]
 	giveUp  atomic.Pointer[error]
-	news    chan error // errors to tell; others than the first of their kind are left out
+	gaveUp  chan struct{} // closed behind giveUp
+	news    chan error    // errors to tell; others than the first of their kind are left out
 }
 
 // Run runs the shard. The result is what Out was told, complete unless ctx was
 // cancelled or the error says why not.
 func Run(ctx context.Context, o Options) (*result.Result, error) {
-	r := &run{o: o, p: o.Shard.Plan, shard: o.Shard, during: func() {}, ready: make(chan struct{}, 1), news: make(chan error, 64)}
+	r := newRun(o)
 	if err := r.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -122,6 +124,11 @@ func Run(ctx context.Context, o Options) (*result.Result, error) {
 		}
 	}
 	return r.res, err
+}
+
+func newRun(o Options) *run {
+	return &run{o: o, p: o.Shard.Plan, shard: o.Shard, during: func() {},
+		ready: make(chan struct{}, 1), gaveUp: make(chan struct{}), news: make(chan error, 64)}
 }
 
 func (r *run) now() time.Duration { return r.swarm.Now() }
@@ -198,7 +205,7 @@ const maxPages = 1 << 20
 
 // play goes through the phases.
 func (r *run) play(ctx context.Context) error {
-	c := r.collect()
+	c := r.collect(Step)
 	defer c.stop()
 	if wait := time.Until(r.o.Start); wait > 0 {
 		select {
@@ -230,7 +237,7 @@ func (r *run) play(ctx context.Context) error {
 	for _, w := range r.workers {
 		w.loop.Do(w.leave)
 	}
-	lerr := r.until(drain, r.now()+2*time.Second, func() bool { return r.connected() == 0 })
+	lerr := r.until(drain, r.now()+2*time.Second, func() bool { return r.sum(func(w *worker) int64 { return w.present }) == 0 })
 	return cmp.Or(err, derr, lerr)
 }
 
@@ -271,13 +278,10 @@ func (r *run) publish(ctx context.Context, c *collector, settled time.Duration) 
 		return err
 	}
 	r.enter(c, plan.PhaseMeasure, warm, r.p.Phases.Measure)
-	end := swarm.Never
 	if r.p.Phases.Measure > 0 {
-		end = r.since + r.p.Phases.Measure
+		return r.until(ctx, r.since+r.p.Phases.Measure, nil)
 	}
-	return r.until(ctx, end, func() bool {
-		return end == swarm.Never && r.sum(func(w *worker) int64 { return w.counting }) == 0
-	})
+	return r.until(ctx, swarm.Never, func() bool { return r.sum(func(w *worker) int64 { return w.counting }) == 0 })
 }
 
 // publishingAt is when the publishing of one of several shards begins: all begin
@@ -334,9 +338,17 @@ func (r *run) until(ctx context.Context, at time.Duration, done func() bool) err
 		}
 		select {
 		case <-time.After(wait):
+		case <-r.gaveUp:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+	}
+}
+
+// abandon ends the run with an error, unless there is one already.
+func (r *run) abandon(err error) {
+	if r.giveUp.CompareAndSwap(nil, &err) {
+		close(r.gaveUp)
 	}
 }
 
@@ -361,13 +373,6 @@ func (r *run) startStreams(phase plan.Phase, at time.Duration) {
 	for _, w := range r.workers {
 		w.loop.Do(func() { w.begin(phase, at) })
 	}
-}
-
-func (r *run) connected() (n int) {
-	for _, w := range r.workers {
-		w.loop.Do(func() { n += w.loop.Stats().Connected })
-	}
-	return n
 }
 
 // tell notes an event in the result and for the user.
@@ -404,8 +409,7 @@ func (r *run) firstError(err error) {
 // unless the plan has it so: then err is nil.
 func (r *run) isLost(err error) {
 	if r.alive.Add(-1) == 0 && err != nil && !r.returns {
-		err = fmt.Errorf("%w: %w", ErrLost, err)
-		r.giveUp.CompareAndSwap(nil, &err)
+		r.abandon(fmt.Errorf("%w: %w", ErrLost, err))
 	}
 }
 

@@ -2,8 +2,10 @@ package bench
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,7 +19,7 @@ import (
 // divided has pairs, a fan-in and a fan-out, with a number of messages each.
 const divided = `
 name: divided
-phases: {connect: {rate: 1000/s, timeout: 3s}, settle: 100ms, measure: 0s, drain: 6s}
+phases: {connect: {rate: 1000/s, timeout: 3s}, settle: 100ms, measure: 0s, drain: 30s}
 groups:
   subs: {clients: 10, subscribe: {filter: pair/%i, qos: 1}}
   pubs: {clients: 10, publish: {topic: pair/%i, qos: 1, payload: 32, rate: 200/s, messages: 101}}
@@ -34,17 +36,19 @@ func parse(t *testing.T, text string) *plan.Plan {
 	return p
 }
 
-// runShard runs a shard against a broker and returns what its file says.
-func runShard(t *testing.T, p *plan.Plan, i, n int, start time.Time, target *transport.Target) *result.Result {
+// runShard runs a shard against a broker and returns what its file says. It is late
+// if its clients were not there when the publishing began.
+func runShard(t *testing.T, p *plan.Plan, i, n int, start time.Time, target *transport.Target) (r *result.Result, late bool) {
 	t.Helper()
 	s, err := p.Shard(i, n)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var file bytes.Buffer
-	if _, err := Run(t.Context(), Options{Shard: s, Start: start, Out: &file,
+	_, err = Run(t.Context(), Options{Shard: s, Start: start, Out: &file,
 		Swarm: swarm.Options{Loops: 2, Targets: []*transport.Target{target}, Dialer: &transport.Dialer{Timeout: 5 * time.Second}},
-		Run:   result.Run{Plan: result.Plan{Name: p.Name, Hash: p.Hash()}, Shards: n}}); err != nil {
+		Run:   result.Run{Plan: result.Plan{Name: p.Name, Hash: p.Hash()}, Shards: n}})
+	if late = errors.Is(err, ErrLate); err != nil && !late {
 		t.Errorf("shard %d of %d: %v", i, n, err)
 	}
 	results, err := result.Read(&file, "result")
@@ -54,22 +58,33 @@ func runShard(t *testing.T, p *plan.Plan, i, n int, start time.Time, target *tra
 	if results[0].Shards[0].Engine == "" {
 		t.Error("the file does not tell the engine")
 	}
-	return results[0]
+	return results[0], late
 }
 
 // The shards of a plan do together what one process does.
 func TestShardsDoWhatOneProcessDoes(t *testing.T) {
 	t.Parallel()
 	p := parse(t, divided)
-	whole := runShard(t, p, 0, 1, time.Now(), serve(t, broker.Options{}))
+	whole, _ := runShard(t, p, 0, 1, time.Now(), serve(t, broker.Options{}))
 	const n = 3
 	var parts [n]*result.Result
-	var all sync.WaitGroup
-	target, start := serve(t, broker.Options{}), time.Now()
-	for i := range n {
-		all.Go(func() { parts[i] = runShard(t, p, i, n, start, target) })
+	for try := 1; ; try++ {
+		var all sync.WaitGroup
+		var late atomic.Bool
+		target, start := serve(t, broker.Options{}), time.Now()
+		for i := range n {
+			all.Go(func() {
+				r, l := runShard(t, p, i, n, start, target)
+				if parts[i] = r; l {
+					late.Store(true)
+				}
+			})
+		}
+		all.Wait()
+		if !late.Load() || try == 5 { // a busy machine may keep the clients from being there
+			break
+		}
 	}
-	all.Wait()
 	merged, err := result.Merge(parts[2], parts[0], parts[1])
 	if err != nil {
 		t.Fatal(err)
@@ -108,33 +123,5 @@ func TestShardsDoWhatOneProcessDoes(t *testing.T) {
 	}
 	if timed+untimed != 150 || untimed == 0 {
 		t.Errorf("of 150 deliveries of the fan-out %d are timed and %d not", timed, untimed)
-	}
-}
-
-// A phase that ends at its planned time, after an interval that ended later, has
-// an interval of no length: one of negative length is in no file.
-func TestPhaseEndsBeforeTheInterval(t *testing.T) {
-	t.Parallel()
-	p := parse(t, divided)
-	s, err := p.Shard(0, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &run{o: Options{Shard: s, Swarm: swarm.Options{Targets: []*transport.Target{{Network: "tcp", Host: "127.0.0.1", Port: 1}}}}, p: p, shard: s,
-		ready: make(chan struct{}, 1), news: make(chan error)}
-	if err := r.prepare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	defer r.swarm.Close()
-	c := r.collect()
-	c.cut(plan.PhaseWarmUp, 5*time.Second, time.Second)
-	c.cut(plan.PhaseMeasure, 4*time.Second, time.Second)
-	c.cut(plan.PhaseDrain, 7*time.Second, time.Second)
-	c.stop()
-	want := []time.Duration{5 * time.Second, 7 * time.Second}
-	for i, in := range r.res.Intervals[:2] {
-		if in.Start != 5*time.Second || in.End != want[i] {
-			t.Errorf("interval %d is from %v to %v, want from 5s to %v", i, in.Start, in.End, want[i])
-		}
 	}
 }

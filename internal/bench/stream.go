@@ -126,7 +126,7 @@ func (s *stream) offer(cl *client, seq uint32, at, now time.Duration) {
 	rec.Record(ackOp(s.QoS), result.Lag, s.g.Number, now-at)
 	if cl.state != ready {
 		rec.Count(result.Skipped, s.g.Number, s.QoS, 1)
-		s.over(1)
+		s.over()
 		return
 	}
 	cs := &cl.more.streams[s.at]
@@ -134,7 +134,7 @@ func (s *stream) offer(cl *client, seq uint32, at, now time.Duration) {
 		return
 	}
 	if w := s.w; w.queued == maxQueued {
-		w.run.giveUp.CompareAndSwap(nil, &errBehind)
+		w.run.abandon(errBehind)
 		return
 	}
 	cs.queue.push(waiting{at, seq})
@@ -198,7 +198,7 @@ func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool 
 	default:
 		rec.CountError(s.g.Number, "publish", swarm.Kind(err))
 		w.run.note(err)
-		s.over(1)
+		s.over()
 		return true
 	}
 	if s.Request != nil {
@@ -220,7 +220,7 @@ func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool 
 	if s.QoS > 0 {
 		w.flying++
 	}
-	s.over(1)
+	s.over()
 	return true
 }
 
@@ -286,13 +286,13 @@ func (cl *client) answered(w *worker, seq uint32) bool {
 	return true
 }
 
-// over counts messages of a stream with an end that have been sent, or will not
+// over counts a message of a stream with an end that has been sent, or will not
 // be.
-func (s *stream) over(n int64) {
+func (s *stream) over() {
 	if s.Messages == 0 {
 		return
 	}
-	if s.left -= n; s.left == 0 {
+	if s.left--; s.left == 0 {
 		s.w.counting--
 		if s.Fill {
 			s.w.filling--

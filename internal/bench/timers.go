@@ -3,6 +3,8 @@ package bench
 import (
 	"container/heap"
 	"time"
+
+	"github.com/mqtools/mqtools/mqtt/swarm"
 )
 
 // timers are what a worker does later, by time; in the order of asking where the
@@ -43,13 +45,13 @@ func (t *timers) add(at time.Duration, do func(now time.Duration)) {
 	heap.Push(t, timer{at, t.asks, do})
 }
 
-// run calls what is due, and returns when the next is.
-func (t *timers) run(now, never time.Duration) time.Duration {
+// run calls what is due, and returns when the next is; swarm.Never if there is none.
+func (t *timers) run(now time.Duration) time.Duration {
 	for len(t.list) > 0 {
 		if at := t.list[0].at; at > now {
 			return at
 		}
 		heap.Pop(t).(timer).do(now)
 	}
-	return never
+	return swarm.Never
 }

@@ -2,7 +2,9 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -20,23 +22,19 @@ import (
 
 // Verify sends messages of one QoS through a broker, from publishers to
 // subscribers with sessions, over connections that break, and judges what came
-// by what MQTT promises (section 4.3, 4.4 and 4.6 of MQTT 5.0):
+// by what MQTT promises (section 4.3, 4.4, 4.6 and 4.8.2 of MQTT 5.0):
 //
 //   - QoS 0 may be lost, and comes at most once.
 //   - QoS 1 that was acknowledged is not lost; it may come again.
 //   - QoS 2 that was acknowledged comes exactly once.
 //   - What comes has the publisher's order for a topic, and is as it was sent.
 //
-// The error is that of a run that could not be judged.
+// Each subscriber is promised that for itself, and the members of a shared
+// subscription all together, but for the order.
+//
+// The error is that of a run that could not be judged. The verdict, unless nil, only
+// tells then what was left at the broker.
 func Verify(ctx context.Context, o VerifyOptions) (*Verdict, error) {
-	p, err := o.plan(false)
-	if err != nil {
-		return nil, err
-	}
-	shard, err := p.Shard(0, 1)
-	if err != nil {
-		return nil, err
-	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -44,28 +42,56 @@ func Verify(ctx context.Context, o VerifyOptions) (*Verdict, error) {
 	proxy := fault.New(ln, o.Dial, o.Seed)
 	defer proxy.Close()
 	target := &transport.Target{Network: "tcp", Host: "127.0.0.1", Port: ln.Addr().(*net.TCPAddr).Port}
-	do := func(shard *plan.Shard, ro Options) (*result.Result, error) {
-		ro.Shard = shard
-		ro.Swarm = swarm.Options{Loops: 2, Targets: []*transport.Target{target}, Dialer: &transport.Dialer{}}
-		return Run(ctx, ro)
-	}
+	h := &haunting{o: &o, proxy: proxy, begun: map[Fault]int{}}
 	ro := o.Run
-	ro.Run.Plan = result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: 1, Header: true}
-	ro.During = func(ctx context.Context, tell func(result.NoteKind, string)) { o.haunt(ctx, proxy, tell) }
-	res, err := do(shard, ro)
-	if res == nil || err != nil {
+	ro.During = h.haunt
+	res, err := o.play(ctx, target, false, ro)
+	if res == nil || errors.Is(err, ErrNotReached) {
+		return nil, err // and there are no sessions
+	}
+	v := o.judge(res, h.begun)
+	v.Leftover = o.tidy(ctx, target)
+	return v, cmp.Or(err, h.failed, o.subscribed(res))
+}
+
+// ErrSubscriptions says that the broker did not take the subscriptions.
+var ErrSubscriptions = errors.New("there are subscribers without a subscription")
+
+// subscribed says why not all subscribers were.
+func (o *VerifyOptions) subscribed(r *result.Result) error {
+	n := r.Sum().Totals().Of(result.Subscribes)
+	if n >= int64(o.Subscribers()) {
+		return nil
+	}
+	err := fmt.Errorf("%w: %d of %d", ErrSubscriptions, int64(o.Subscribers())-n, o.Subscribers())
+	for _, note := range r.Notes {
+		if note.Kind == result.NoteError {
+			return fmt.Errorf("%w: %s", err, note.Text)
+		}
+	}
+	return err
+}
+
+// play runs the scenario, or with tidy the one that removes the sessions.
+func (o *VerifyOptions) play(ctx context.Context, target *transport.Target, tidy bool, ro Options) (*result.Result, error) {
+	p, err := o.plan(tidy)
+	if err != nil {
 		return nil, err
 	}
-	v := o.judge(res)
-	v.Leftover = o.tidy(do)
-	return v, nil
+	if ro.Shard, err = p.Shard(0, 1); err != nil {
+		return nil, err
+	}
+	ro.Swarm = swarm.Options{Loops: 2, Targets: []*transport.Target{target}, Dialer: &transport.Dialer{}}
+	ro.Run.Plan = result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: 1, Header: true}
+	return Run(ctx, ro)
 }
 
 // VerifyOptions are the settings of Verify.
 type VerifyOptions struct {
 	QoS      packet.QoS
 	Version  packet.Version
-	Clients  int       // publishers, and as many subscribers, each with a topic of its own
+	Shape    Shape     // empty: Pairs
+	Clients  int       // publishers, subscribers or both, as the shape says
 	Rate     plan.Rate // messages of all publishers together
 	Size     int       // of a payload, in bytes: at least result.HeaderSize
 	Duration time.Duration
@@ -82,6 +108,44 @@ type VerifyOptions struct {
 	Restart func() error
 
 	Run Options // Run, Header, Out, Tell and Status; the others are set
+}
+
+// Shape is who subscribes to whose messages.
+type Shape string
+
+// The shapes, of N clients.
+const (
+	Pairs  Shape = "pairs"   // N publishers, each with a topic and a subscriber of its own
+	FanIn  Shape = "fan-in"  // N publishers and one subscriber, by a filter with a wildcard
+	FanOut Shape = "fan-out" // one publisher and N subscribers
+	Shared Shape = "shared"  // N publishers, and N members of one shared subscription
+)
+
+// Shapes are all of them.
+func Shapes() []Shape { return []Shape{Pairs, FanIn, FanOut, Shared} }
+
+// Publishers is how many clients publish.
+func (o *VerifyOptions) Publishers() int {
+	if o.Shape == FanOut {
+		return 1
+	}
+	return o.Clients
+}
+
+// Subscribers is how many clients subscribe.
+func (o *VerifyOptions) Subscribers() int {
+	if o.Shape == FanIn {
+		return 1
+	}
+	return o.Clients
+}
+
+// copies is how many subscribers get each message.
+func (o *VerifyOptions) copies() int64 {
+	if o.Shape == FanOut {
+		return int64(o.Clients)
+	}
+	return 1
 }
 
 // Fault is something that is done to connections.
@@ -115,17 +179,18 @@ func (o *VerifyOptions) scenario(tidy bool) string {
 	if tidy {
 		phases, session = "measure: 1ms, drain: 1ms", "clean-start: true"
 	}
-	fmt.Fprintf(&b, "name: verify-qos%d\nseed: %d\nkeepalive: 30s\n", o.QoS, o.Seed)
+	fmt.Fprintf(&b, "name: verify-%s-qos%d\nseed: %d\nkeepalive: 30s\n", cmp.Or(o.Shape, Pairs), o.QoS, o.Seed)
 	fmt.Fprintf(&b, "phases: {connect: {rate: 1000/s, timeout: 10s}, settle: 0s, warm-up: 0s, %s}\ngroups:\n", phases)
-	group := func(name, what string) {
+	group := func(name string, clients int, what string) {
 		if tidy {
 			what = ""
 		}
-		fmt.Fprintf(&b, "  %s: {clients: %d, client-id: \"%s-%d%c%%i\", %s, reconnect: {first: 50ms, max: 400ms}%s}\n", name, o.Clients, o.Token, o.QoS, name[0], session, what)
+		fmt.Fprintf(&b, "  %s: {clients: %d, client-id: \"%s-%d%c%%i\", %s, reconnect: {first: 50ms, max: 400ms}%s}\n", name, clients, o.Token, o.QoS, name[0], session, what)
 	}
-	topic := fmt.Sprintf("%s/%d/%%i", o.Token, o.QoS)
-	group("sub", fmt.Sprintf(", subscribe: {filter: %q, qos: %d}", topic, o.QoS))
-	group("pub", fmt.Sprintf(", publish: {topic: %q, qos: %d, payload: %d, rate: %q, window: 20}", topic, o.QoS, o.Size, o.Rate))
+	prefix := fmt.Sprintf("%s/%d/", o.Token, o.QoS)
+	filter := map[Shape]string{FanIn: prefix + "+", FanOut: prefix + "0", Shared: "$share/" + o.Token + "/" + prefix + "+"}[o.Shape]
+	group("sub", o.Subscribers(), fmt.Sprintf(", subscribe: {filter: %q, qos: %d}", cmp.Or(filter, prefix+"%i"), o.QoS))
+	group("pub", o.Publishers(), fmt.Sprintf(", publish: {topic: %q, qos: %d, payload: %d, rate: %q, window: 20}", prefix+"%i", o.QoS, o.Size, o.Rate))
 	return b.String()
 }
 
@@ -142,18 +207,22 @@ func (o *VerifyOptions) plan(tidy bool) (*plan.Plan, error) {
 	return plan.Parse("verify", []byte(o.scenario(tidy)), po)
 }
 
-// tidy removes the sessions at the broker, and says why it could not.
-func (o *VerifyOptions) tidy(do func(*plan.Shard, Options) (*result.Result, error)) error {
-	p, err := o.plan(true)
+// tidyTime is how long the removal of the sessions may take.
+const tidyTime = 20 * time.Second
+
+// tidy removes the sessions at the broker, also when ctx is over, and says why it
+// could not.
+func (o *VerifyOptions) tidy(ctx context.Context, target *transport.Target) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
+	defer cancel()
+	res, err := o.play(ctx, target, true, Options{})
 	if err != nil {
 		return err
 	}
-	shard, err := p.Shard(0, 1)
-	if err != nil {
-		return err
+	if n, all := res.Sum().Totals().Of(result.Connects), int64(o.Publishers()+o.Subscribers()); n < all {
+		return fmt.Errorf("%d of %d clients could not connect any more", all-n, all)
 	}
-	_, err = do(shard, Options{})
-	return err
+	return nil
 }
 
 // event is a fault's beginning or end.
@@ -205,25 +274,40 @@ func (o *VerifyOptions) schedule() []event {
 	return all
 }
 
+// haunting is what is done to the connections of a run.
+type haunting struct {
+	o      *VerifyOptions
+	proxy  *fault.Proxy
+	begun  map[Fault]int
+	failed error // the first Restart that did
+}
+
 // haunt does what the schedule says, and heals everything in the end.
-func (o *VerifyOptions) haunt(ctx context.Context, p *fault.Proxy, tell func(result.NoteKind, string)) {
-	begin := time.Now()
+func (h *haunting) haunt(ctx context.Context, tell func(result.NoteKind, string)) {
+	begin, p := time.Now(), h.proxy
 	defer func() {
 		p.Delay(0, 0)
 		p.Split(false)
 		p.Refuse(false)
 		p.Stall(false)
 	}()
-	for _, e := range o.schedule() {
+	for _, e := range h.o.schedule() {
 		select {
 		case <-time.After(time.Until(begin.Add(e.at))):
 		case <-ctx.Done():
 			return
 		}
-		if text, err := o.apply(e, p); err != nil {
+		text, err := h.o.apply(e, p)
+		switch {
+		case err != nil:
 			tell(result.NoteFault, fmt.Sprintf("%s failed: %v", e.fault, err))
-		} else if text != "" {
+			h.failed = cmp.Or(h.failed, fmt.Errorf("%s: %w", e.fault, err))
+			continue
+		case text != "":
 			tell(result.NoteFault, text)
+		}
+		if e.on {
+			h.begun[e.fault]++
 		}
 	}
 	<-ctx.Done()
@@ -270,13 +354,14 @@ func (o *VerifyOptions) apply(e event, p *fault.Proxy) (string, error) {
 
 // Verdict is what a broker did with the messages of one QoS.
 type Verdict struct {
+	Shape      Shape            `json:"shape"`
 	QoS        packet.QoS       `json:"qos"`
 	Sent       int64            `json:"sent"`
 	Acked      int64            `json:"acked"`   // with success
 	Refused    int64            `json:"refused"` // with a reason code of failure
 	Open       int64            `json:"open"`    // neither, when the drain was over
 	Received   int64            `json:"received"`
-	Lost       int64            `json:"lost"`       // sent, not refused, and not received
+	Lost       int64            `json:"lost"`       // sent, not refused, and not received, of each subscriber that was to
 	Duplicates int64            `json:"duplicates"` // received again
 	Reordered  int64            `json:"reordered"`
 	Corrupt    int64            `json:"corrupt"`
@@ -294,22 +379,17 @@ type Verdict struct {
 // OK tells that nothing was violated.
 func (v *Verdict) OK() bool { return len(v.Violations) == 0 }
 
-// judge finds what MQTT does not allow.
-func (o *VerifyOptions) judge(r *result.Result) *Verdict {
-	v := &Verdict{QoS: o.QoS, Result: r, Faults: map[Fault]int{}, Violations: []string{}, Remarks: []string{}, Missing: []result.Missing{}}
+// judge finds what MQTT does not allow, under the faults that have begun.
+func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
+	v := &Verdict{Shape: cmp.Or(o.Shape, Pairs), QoS: o.QoS, Result: r, Faults: faults, Violations: []string{}, Remarks: []string{}, Missing: []result.Missing{}}
 	totals := r.Sum().Totals()
 	of := func(c result.Counter) int64 { return totals.Of(c) }
 	v.Sent, v.Acked, v.Refused = of(result.Sent), of(result.Acked), of(result.Refused)
 	v.Received, v.Duplicates, v.Reordered = of(result.Distinct), of(result.Duplicates), of(result.Reordered)
 	v.Corrupt, v.Foreign, v.Connects = of(result.Corrupt), of(result.Foreign), of(result.Connects)
-	v.Lost = max(0, v.Sent-v.Refused-v.Received)
+	v.Lost = max(0, (v.Sent-v.Refused)*o.copies()-v.Received)
 	if o.QoS > 0 {
 		v.Open = v.Sent - v.Acked - v.Refused
-	}
-	for _, e := range o.schedule() {
-		if e.on && e.at < o.Duration {
-			v.Faults[e.fault]++
-		}
 	}
 	for _, e := range r.Ends {
 		v.Missing = append(v.Missing, e.Missing...)
@@ -325,15 +405,16 @@ func (o *VerifyOptions) judge(r *result.Result) *Verdict {
 	if v.Faults[Restart] > 0 {
 		durable = &v.Remarks
 	}
+	lost := v.Lost - v.Open*o.copies() // of those that were acknowledged
 	switch o.QoS {
 	case 0:
 		add(&v.Remarks, v.Lost, "lost, which QoS 0 allows")
 		add(&v.Violations, v.Duplicates, "received twice: QoS 0 is at most once (MQTT-4.3.1-1)")
 	case 1:
-		add(durable, v.Lost-v.Open, "acknowledged and lost: QoS 1 is at least once")
+		add(durable, lost, "acknowledged and lost: QoS 1 is at least once")
 		add(&v.Remarks, v.Duplicates, "received twice, which QoS 1 allows")
 	case 2:
-		add(durable, v.Lost-v.Open, "acknowledged and lost: QoS 2 is exactly once")
+		add(durable, lost, "acknowledged and lost: QoS 2 is exactly once")
 		add(durable, v.Duplicates, "received twice: QoS 2 is exactly once")
 	}
 	add(&v.Violations, v.Open, "not acknowledged to the end, long after the last fault")
@@ -354,7 +435,11 @@ func (v *Verdict) Text() string {
 	if !v.OK() {
 		word = "FAIL"
 	}
-	fmt.Fprintf(&b, "%s QoS %d: %d sent", word, v.QoS, v.Sent)
+	fmt.Fprintf(&b, "%s QoS %d", word, v.QoS)
+	if v.Shape != Pairs {
+		fmt.Fprintf(&b, ", %s", v.Shape)
+	}
+	fmt.Fprintf(&b, ": %d sent", v.Sent)
 	if v.QoS > 0 {
 		fmt.Fprintf(&b, ", %d acknowledged", v.Acked)
 	}

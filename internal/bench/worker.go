@@ -27,10 +27,10 @@ type worker struct {
 	clients []client
 	streams []*stream
 	timers  timers
-	phases  [len(phaseNames)]time.Duration // when they began; swarm.Never
 
-	publishing bool // drain has not begun
-	leaving    bool
+	publishing bool  // drain has not begun
+	leaving    bool  // goodbyes have begun
+	present    int64 // clients whose connection or attempt is not over, while leaving
 
 	queued, flying     int64 // messages that are due and wait; without an acknowledgement
 	asking             int64 // requests without a reply; of churn, without SUBACK or UNSUBACK
@@ -125,9 +125,6 @@ func newWorker(r *run, l *swarm.Loop, groups []string) *worker {
 	for i := range w.recs {
 		w.recs[i] = result.NewRecorder(groups...)
 	}
-	for i := range w.phases {
-		w.phases[i] = swarm.Never
-	}
 	return w
 }
 
@@ -201,7 +198,7 @@ func (w *worker) rec(due time.Duration) *result.Recorder {
 
 // Due does what is due.
 func (w *worker) Due(now time.Duration) time.Duration {
-	next := w.timers.run(now, swarm.Never)
+	next := w.timers.run(now)
 	for _, s := range w.streams {
 		next = min(next, s.run(now))
 	}
@@ -210,7 +207,6 @@ func (w *worker) Due(now time.Duration) time.Duration {
 
 // begin tells that a phase has begun.
 func (w *worker) begin(phase plan.Phase, at time.Duration) {
-	w.phases[phase] = at
 	ph := &w.run.p.Phases
 	if phase == plan.PhaseWarmUp {
 		w.warm, w.measure = at, (at + ph.WarmUp).Truncate(time.Microsecond)
@@ -256,6 +252,7 @@ func (w *worker) leave() {
 		w.giveUp(cl)
 		for _, c := range cl.both() {
 			if c != nil && !c.Idle() {
+				w.present++
 				c.Disconnect(nil)
 			}
 		}

@@ -38,7 +38,7 @@ var loadOptions = []Option{
 	},
 	{
 		Name: "rate", Tools: Bench, For: commandsLoad | CommandVerify, Group: GroupLoad, Type: TypeString,
-		Placeholder: "RATE", Help: "messages of all publishers together, as 5000 or 5000/s or 10/m; or unlimited, as many as the window allows; of verify 1000",
+		Placeholder: "RATE", Help: "messages of all publishers together, as 5000 or 5000/s or 10/m; or unlimited, as many as the window allows; of verify as its shape",
 	},
 	{
 		Name: "interval", Short: "I", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeDuration,
@@ -124,7 +124,7 @@ var scaleOptions = []Option{
 
 var measureOptions = []Option{
 	{
-		Name: "out", Tools: Bench, For: CommandRun | CommandSearch | CommandMerge | CommandCollect | CommandPlot | CommandCalibrate, Group: GroupMeasure, Type: TypeString,
+		Name: "out", Tools: Bench, For: CommandRun | CommandSearch | CommandVerify | CommandMerge | CommandCollect | CommandPlot | CommandCalibrate, Group: GroupMeasure, Type: TypeString,
 		Placeholder: "FILE", Complete: CompleteFile, Help: "write the result, or the page, into FILE; - is standard output",
 	},
 	{
@@ -176,6 +176,10 @@ var measureOptions = []Option{
 	{
 		Name: "precision", Tools: Bench, For: CommandSearch, Group: GroupMeasure, Type: TypeString,
 		Placeholder: "FACTOR", Default: "0.05", Help: "end when the highest rate that is met and the lowest that is not are this close",
+	},
+	{
+		Name: "shapes", Tools: Bench, For: CommandVerify, Group: GroupMeasure, Type: TypeString,
+		Placeholder: "LIST", Default: "pairs", Help: "who subscribes to whose messages, one after another: pairs, fan-in, fan-out, shared",
 	},
 	{
 		Name: "faults", Tools: Bench, For: CommandVerify, Group: GroupMeasure, Type: TypeString,

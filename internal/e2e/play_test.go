@@ -100,6 +100,16 @@ func TestPlayTellsAFailure(t *testing.T) {
 	}
 }
 
+// What fails because the broker is not set up for the script says so.
+func TestPlayTellsWhatAScriptNeeds(t *testing.T) {
+	t.Parallel()
+	_, addr := brokertest.Start(t)
+	r := run(t, "", "mqbench", "play", "../../scripts/broker/connections-at-most.yaml", "--connect", addr)
+	if want := "      it is for a broker with these settings: clients: 1\n"; r.code != 1 || strings.Count(r.out, want) != 1 {
+		t.Errorf("code %d, stderr %q, stdout:\n%s", r.code, r.err, r.out)
+	}
+}
+
 func TestPlayTestsAClient(t *testing.T) {
 	t.Parallel()
 	url := "unix://" + filepath.Join(t.TempDir(), "s")

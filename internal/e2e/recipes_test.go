@@ -155,11 +155,16 @@ func TestRecipesOfTheManual(t *testing.T) {
 	unit := page["unit"]
 	delete(page, "unit")
 	t.Run("unit", func(t *testing.T) { checkUnit(t, unit) })
+	runExamples(t, page, recipes)
+}
+
+// runExamples runs each example as its recipe says; every one must have one.
+func runExamples(t *testing.T, page map[string]string, recipes []recipe) {
 	for i := range recipes {
 		r := &recipes[i]
 		text, found := page[r.name]
 		if !found {
-			t.Errorf("the page has no recipe %s", r.name)
+			t.Errorf("there is no example %s", r.name)
 			continue
 		}
 		delete(page, r.name)
@@ -182,7 +187,7 @@ func TestRecipesOfTheManual(t *testing.T) {
 		})
 	}
 	for name := range page {
-		t.Errorf("the recipe %s has no test", name)
+		t.Errorf("the example %s has no test", name)
 	}
 }
 

@@ -19,7 +19,7 @@ var binaries = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := exec.Command("go", "build", "-o", dir+"/", "../../cmd/mqpub", "../../cmd/mqsub").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", dir+"/", "../../cmd/mqpub", "../../cmd/mqsub", "../../cmd/mqbench").CombinedOutput()
 	if err != nil {
 		return "", &exec.Error{Name: string(out), Err: err}
 	}

@@ -16,7 +16,6 @@ const maxFit = 1 << 24
 // tells how many clients fit.
 func doctor(inv *cli.Invocation) error {
 	r := &runner{inv: inv, procs: inv.Values.Int("procs")}
-	limits := func() bench.Limits { return bench.ThisMachine(len(r.opts.Swarm.Sources), r.opts.Swarm.FirstPort > 0) }
 	var b bytes.Buffer
 	var findings []bench.Finding
 	if len(inv.Args) == 0 {
@@ -29,7 +28,7 @@ func doctor(inv *cli.Invocation) error {
 			return err
 		}
 		defer r.conn.Close()
-		n, bound, err := bench.Fits(limits(), r.use(), maxFit)
+		n, bound, err := bench.Fits(r.limits(), r.use(), maxFit)
 		if err != nil {
 			return cli.Failed(cli.ExitFailure, err)
 		}
@@ -40,7 +39,7 @@ func doctor(inv *cli.Invocation) error {
 		}
 		defer r.conn.Close()
 		var err error
-		if findings, err = bench.Examine(r.plan, limits(), r.use()); err != nil {
+		if findings, err = bench.Examine(r.plan, r.limits(), r.use()); err != nil {
 			return cli.Usagef("%v", err)
 		}
 		writeFindings(&b, findings)

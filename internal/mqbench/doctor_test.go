@@ -1,6 +1,7 @@
 package mqbench
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
@@ -22,6 +23,30 @@ func TestDoctor(t *testing.T) {
 	}
 	if r := mqbench(t, "doctor"); r.code != 0 || r.err != "" || !regexp.MustCompile(`^\d+ clients fit`).MatchString(r.out) {
 		t.Errorf("without a plan: status %d, stderr %q, stdout %q", r.code, r.err, r.out)
+	}
+}
+
+// Only the lite engine takes ports beyond the system's range.
+func TestDoctorCountsThePortsOfTheEngine(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err != nil {
+		t.Skip(err)
+	}
+	var low, high int
+	if _, err := fmt.Sscan(string(b), &low, &high); err != nil {
+		t.Fatal(err)
+	}
+	const sources = 3
+	for line, want := range map[string]int{
+		"":             sources * (65535 - 1024 + 1),
+		"--engine std": sources * (high - low + 1),
+		"--tls":        sources * (high - low + 1),
+	} {
+		r := mqbench(t, append([]string{"doctor", "conn", "--clients", "100", "-h", "broker.lan", "--source-ip", "127.0.0.1-3"}, strings.Fields(line)...)...)
+		if !regexp.MustCompile(fmt.Sprintf(`(?m)^local ports +100 +%d +ok$`, want)).MatchString(r.out) {
+			t.Errorf("%s: want %d ports:\n%s%s", line, want, r.out, r.err)
+		}
 	}
 }
 

@@ -150,6 +150,9 @@ func (p *player) tell(s *script.Script, v packet.Version, err error) error {
 	line := fmt.Sprintf("ok    %s (%s)\n", s.Name, v)
 	if err != nil {
 		line = fmt.Sprintf("FAIL  %s (%s)\n%s\n", s.Name, v, err)
+		if n := s.Needs.Text; n != "" {
+			line += fmt.Sprintf("      it is for a broker with these settings: %s\n", n)
+		}
 	}
 	return write(p.inv, []byte(line))
 }

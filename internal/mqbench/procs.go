@@ -192,7 +192,7 @@ func (c *crew) wait(ctx context.Context) {
 		select {
 		case <-cancelled:
 			cancelled = nil
-			var sig os.Signal = os.Interrupt
+			sig := os.Interrupt
 			if s, ok := errors.AsType[*cli.SignalError](context.Cause(ctx)); ok {
 				sig = s.Signal
 			}

@@ -18,7 +18,7 @@ import (
 // counted sends 60 messages to one subscriber each.
 const counted = `
 name: counted
-phases: {connect: {rate: 1000/s, timeout: 3s}, settle: 0s, measure: 0s, drain: 10s}
+phases: {connect: {rate: 1000/s, timeout: 5s}, settle: 0s, measure: 0s, drain: 10s}
 groups:
   subs: {clients: 6, subscribe: {filter: t/%i, qos: 1}}
   pubs: {clients: 6, publish: {topic: t/%i, qos: 1, payload: 32, rate: 100/s, messages: 60}}

@@ -261,13 +261,19 @@ func (r *runner) use() bench.Use {
 	return u
 }
 
+// limits are those of this machine for the engine.
+func (r *runner) limits() bench.Limits {
+	o := &r.opts.Swarm
+	return bench.ThisMachine(len(o.Sources), o.FirstPort > 0 && !r.use().Std)
+}
+
 // manyPorts is how many clients get ports that the system chooses. It finds them
 // ever more slowly as its range fills up, which has some 28,000.
 const manyPorts = 10_000
 
 // fits refuses a plan that cannot run here, before anything connects.
 func (r *runner) fits() error {
-	findings, err := bench.Examine(r.plan, bench.ThisMachine(len(r.opts.Swarm.Sources), r.opts.Swarm.FirstPort > 0), r.use())
+	findings, err := bench.Examine(r.plan, r.limits(), r.use())
 	if err != nil {
 		return cli.Usagef("%v", err)
 	}

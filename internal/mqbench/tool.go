@@ -128,6 +128,7 @@ func Tool() cli.Tool {
 				Examples: []cli.Example{
 					{Command: "mqbench verify -h broker.lan", Text: "ten seconds of faults at each quality of service"},
 					{Command: "mqbench verify -q 2 --faults cut,refuse --seed 7 -h broker.lan", Text: "one of them again, with the same faults"},
+					{Command: "mqbench verify --shapes fan-in,fan-out,shared --out verify.jsonl -h broker.lan", Text: "beyond pairs, with the results for mqbench report"},
 				},
 			},
 			{

@@ -21,9 +21,13 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// verify does "mqbench verify": the broker is judged at each QoS.
+// verify does "mqbench verify": the broker is judged at each QoS, for each shape.
 func verify(ctx context.Context, inv *cli.Invocation) error {
 	o, err := verifyOptions(inv)
+	if err != nil {
+		return err
+	}
+	shapes, err := verifyShapes(inv, o.Version)
 	if err != nil {
 		return err
 	}
@@ -49,42 +53,70 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 	if err != nil {
 		return err
 	}
+	out, err := openOut(inv)
+	if err != nil {
+		return err
+	}
+	inv.CatchSignals()
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWatching()
+	out.watch(watching, inv)
+	inv.Infof("verify on %s: %v for each quality of service, seed %d", way.address(), o.Duration, o.Seed)
+	o.Run = bench.Options{Run: result.Run{Tool: cli.Version(), Shards: 1}, Out: out.writer(), Tell: func(n result.Note) {
+		if n.Kind == result.NoteFault {
+			inv.Infof("%6s %s", clock(n.At), n.Text)
+		}
+	}}
+	o.Run.Header = result.Shard{Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: version}
 	levels := []packet.QoS{0, 1, 2}
 	if inv.Values.IsSet("qos") {
 		levels = []packet.QoS{packet.QoS(inv.Values.Int("qos"))}
 	}
-	inv.CatchSignals()
-	inv.Infof("verify on %s: %d publishers and %d subscribers, %v for each quality of service, seed %d", way.address(), o.Clients, o.Clients, o.Duration, o.Seed)
-	var failed bool
-	for _, q := range levels {
-		o.QoS = q
-		o.Run = bench.Options{Run: result.Run{Tool: cli.Version(), Shards: 1}, Tell: func(n result.Note) {
-			if n.Kind == result.NoteFault {
-				inv.Infof("%6s %s", clock(n.At), n.Text)
+	failed := false
+	for _, shape := range shapes {
+		o.Shape = shape
+		if !inv.Values.IsSet("rate") {
+			o.Rate = verifyRate(shape)
+		}
+		for _, q := range levels {
+			o.QoS = q
+			ok, err := verifyOne(ctx, inv, o, out.standard)
+			if err != nil {
+				return cmp.Or(err, out.Close())
 			}
-		}}
-		o.Run.Header = result.Shard{Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: version}
-		v, err := bench.Verify(ctx, o)
-		switch {
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case errors.Is(err, bench.ErrNotReached):
-			return cli.Failed(cli.ExitUnreached, err)
-		case err != nil:
-			return cli.Failed(cli.ExitFailure, err)
+			failed = failed || !ok
 		}
-		if v.Leftover != nil {
-			inv.Warnf("sessions of clients %s-%d... may be left at the broker: %v", o.Token, q, v.Leftover)
-		}
-		if err := tellVerdict(inv, v); err != nil {
-			return err
-		}
-		failed = failed || !v.OK()
+	}
+	if err := out.Close(); err != nil {
+		return err
 	}
 	if failed {
 		return cli.Quietly(cli.ExitLoss)
 	}
 	return nil
+}
+
+// verifyOne judges the broker at one QoS and for one shape. With aside, standard
+// output is not the place of the verdict.
+func verifyOne(ctx context.Context, inv *cli.Invocation, o bench.VerifyOptions, aside bool) (ok bool, err error) {
+	inv.Infof("%s at QoS %d, publishers: %d, subscribers: %d", o.Shape, o.QoS, o.Publishers(), o.Subscribers())
+	o.Token = newToken()
+	v, err := bench.Verify(ctx, o)
+	if v != nil && v.Leftover != nil {
+		inv.Warnf("sessions of clients %s-%d... may be left at the broker: %v", o.Token, o.QoS, v.Leftover)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return false, context.Cause(ctx)
+	case errors.Is(err, bench.ErrNotReached):
+		return false, cli.Failed(cli.ExitUnreached, err)
+	case err != nil:
+		return false, cli.Failed(cli.ExitFailure, err)
+	case aside:
+		_, _ = inv.Stderr.Write([]byte(v.Text()))
+		return v.OK(), nil
+	}
+	return v.OK(), tellVerdict(inv, v)
 }
 
 // tellVerdict writes a verdict to standard output.
@@ -103,10 +135,8 @@ func tellVerdict(inv *cli.Invocation, v *bench.Verdict) error {
 // verifyOptions reads what is verified, and under which faults.
 func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	v := inv.Values
-	var token [4]byte
-	_, _ = rand.Read(token[:]) // which does not fail
-	o = bench.VerifyOptions{Version: cmp.Or(v.Version(), packet.V5), Clients: 10, Rate: plan.Rate{Events: 1000, Per: time.Second}, Duration: 10 * time.Second, Drain: 30 * time.Second,
-		Seed: uint64(time.Now().UnixNano() % 1_000_000), Token: "mqverify-" + hex.EncodeToString(token[:])}
+	o = bench.VerifyOptions{Version: cmp.Or(v.Version(), packet.V5), Clients: 10, Duration: 10 * time.Second, Drain: 30 * time.Second,
+		Seed: uint64(time.Now().UnixNano() % 1_000_000)}
 	if v.IsSet("clients") {
 		o.Clients = v.Int("clients")
 	}
@@ -135,6 +165,38 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 		}
 	}
 	return o, nil
+}
+
+// verifyShapes reads the shapes.
+func verifyShapes(inv *cli.Invocation, version packet.Version) (all []bench.Shape, err error) {
+	label := inv.Values.Label("shapes")
+	for word := range strings.SplitSeq(inv.Values.String("shapes"), ",") {
+		s := bench.Shape(strings.TrimSpace(word))
+		switch {
+		case !slices.Contains(bench.Shapes(), s):
+			return nil, cli.Usagef("%s: %q is none of pairs, fan-in, fan-out and shared", label, word)
+		case s == bench.Shared && version < packet.V5:
+			return nil, cli.Usagef("%s: before MQTT 5 there are no shared subscriptions", label)
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// verifyRate is the rate of a shape unless one is given: with ten clients, a hundred
+// messages a second for each subscriber.
+func verifyRate(s bench.Shape) plan.Rate {
+	if s == bench.FanIn || s == bench.FanOut {
+		return plan.Rate{Events: 100, Per: time.Second}
+	}
+	return plan.Rate{Events: 1000, Per: time.Second}
+}
+
+// newToken is the name of a run, which no other one has.
+func newToken() string {
+	var token [4]byte
+	_, _ = rand.Read(token[:]) // which does not fail
+	return "mqverify-" + hex.EncodeToString(token[:])
 }
 
 // way is how the proxy reaches the broker: elsewhere after a restart.

@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/mqtools/mqtools/internal/bench"
 	"github.com/mqtools/mqtools/internal/bench/badbroker"
+	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
 )
 
@@ -37,6 +41,62 @@ func TestVerifyPassesABrokerThatKeepsTheRules(t *testing.T) {
 	}
 }
 
+// report and plot work on the results of verify as on those of run, and merge does
+// not take the runs of several shapes and QoS for parts of one.
+func TestVerifyWritesResults(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "verify.jsonl")
+	out, talk, code := verifying(t, "--serve 127.0.0.1:0 --clients 3 --rate 300 --duration 1s --shapes fan-in,fan-out,shared -q 1 --faults none --out "+path)
+	if code != cli.ExitDone || !strings.Contains(out, "ok   QoS 1, fan-in: 300 sent") || !strings.Contains(out, "ok   QoS 1, shared: ") {
+		t.Fatalf("status %d:\n%s%s", code, out, talk)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	results, err := result.Read(f, path)
+	if err != nil || len(results) != 3 {
+		t.Fatalf("%d results, %v", len(results), err)
+	}
+	for i, want := range []struct {
+		name     string
+		distinct int64
+	}{{"verify-fan-in-qos1", 300}, {"verify-fan-out-qos1", 900}, {"verify-shared-qos1", 300}} {
+		r := results[i]
+		n := r.Sum().Counters[result.CounterKey{Name: result.Distinct.String(), Group: "sub", QoS: 1}]
+		if r.Run.Plan.Name != want.name || n != want.distinct || r.Partial() != "" || !slices.Contains(r.Shards[0].Command, "verify") {
+			t.Errorf("%s, %d distinct, %q, %+v; want %+v", r.Run.Plan.Name, n, r.Partial(), r.Shards, want)
+		}
+	}
+	for line, want := range map[string]struct {
+		code int
+		text string
+	}{
+		"report":        {cli.ExitDone, "verify-fan-in-qos1"},
+		"merge --out -": {cli.ExitUsage, "are of different plans: verify-fan-in-qos1"},
+	} {
+		var stdout, stderr bytes.Buffer
+		env := cli.Env{Args: append(strings.Fields(line), path), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Lookup: cli.MapEnv(map[string]string{"MQ_CONFIG": "none"})}
+		if code := cli.Run(t.Context(), env, Tool()); code != want.code || !strings.Contains(stdout.String()+stderr.String(), want.text) {
+			t.Errorf("%s: status %d:\n%s%s", line, code, stdout.String(), stderr.String())
+		}
+	}
+}
+
+// With --out - a program reads the result, and the user the verdict.
+func TestVerifyToStandardOutput(t *testing.T) {
+	t.Parallel()
+	out, talk, code := verifying(t, "--serve 127.0.0.1:0 --clients 2 --rate 100 --duration 500ms -q 2 --faults none --username u --pw s3cret --out -")
+	results, err := result.Read(strings.NewReader(out), "out")
+	if code != cli.ExitDone || err != nil || len(results) != 1 || !strings.Contains(talk, "ok   QoS 2: 50 sent") {
+		t.Errorf("status %d, %d results, %v:\n%s", code, len(results), err, talk)
+	}
+	if strings.Contains(out, "s3cret") {
+		t.Error("the password is in the result")
+	}
+}
+
 func TestVerifyEndsWithStatus5(t *testing.T) {
 	t.Parallel()
 	b := badbroker.Start(t, badbroker.Flaws{Duplicate: 20})
@@ -53,7 +113,7 @@ func TestVerifyEndsWithStatus5(t *testing.T) {
 
 func TestVerifyAfterARestartTellsWhatItDoesNotJudge(t *testing.T) {
 	t.Parallel()
-	out, talk, code := verifying(t, "--serve 127.0.0.1:0 --clients 3 --rate 300 --duration 6s --faults restart -q 1")
+	out, talk, code := verifying(t, "--serve 127.0.0.1:0 --clients 3 --rate 300 --duration 6s --seed 240 --faults restart -q 1")
 	if code != cli.ExitDone || !strings.Contains(out, "told, not judged") || !strings.Contains(talk, "broker restarted") {
 		t.Errorf("status %d:\n%s%s", code, out, talk)
 	}
@@ -63,6 +123,8 @@ func TestVerifyRefuses(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
 		"--size 15":                     "no room for the header",
+		"--shapes pairs,star":           `"star" is none of`,
+		"--shapes shared -V 3.1.1":      "before MQTT 5",
 		"--faults cut,melt":             `"melt" is none of`,
 		"--faults restart -h 127.0.0.1": "only the broker of --serve",
 		"--rate fast -h 127.0.0.1":      `"fast"`,

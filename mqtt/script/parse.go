@@ -259,6 +259,10 @@ func (p *parser) needs() error {
 		if err != nil {
 			return err
 		}
+		if i > 0 {
+			n.Text += ", "
+		}
+		n.Text += key.Text + ": " + v.Text
 	}
 	return nil
 }

@@ -68,6 +68,8 @@ type Script struct {
 
 // Needs are settings of a broker under test. Zero values ask for nothing.
 type Needs struct {
+	Text string // as the script has them: "clients: 1, retain: false"
+
 	MaximumQoS        int // 0 or 1; -1 asks for nothing
 	NoRetain          bool
 	NoShared          bool

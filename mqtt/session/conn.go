@@ -177,14 +177,10 @@ func (c *Conn) Accept(s *Session, ack *packet.Connack, keepAlive, now time.Durat
 	if c.phase != deciding {
 		return ErrNotUp
 	}
-	out, err := ack.AppendTo(c.out, c.version)
-	if err == nil && len(out)-len(c.out) > c.peer.MaximumPacketSize {
-		err = ErrTooLarge // MQTT-3.1.2-24
-	}
-	if err != nil {
+	if err := c.put(ack); err != nil {
 		return err
 	}
-	c.out, c.s, c.phase = out, s, up
+	c.s, c.phase = s, up
 	c.keepAlive = keepAlive
 	c.lastIn = now
 	c.begin(nil)
@@ -204,21 +200,25 @@ func (c *Conn) Refuse(ack *packet.Connack) {
 	}
 	for _, p := range [...]packet.Properties{ack.Properties, ack.Properties.Without(nil, packet.ReasonString), nil} {
 		q := packet.Connack{Reason: ack.Reason, Properties: p}
-		if c.fits(&q) {
+		if c.put(&q) == nil {
 			break
 		}
 	}
 	c.phase = closed
 }
 
-// fits appends a packet if the peer's maximum packet size allows it.
-func (c *Conn) fits(p packet.Packet) bool {
+// put appends a packet, unless the peer's maximum packet size forbids it: that is
+// ErrTooLarge (MQTT-3.1.2-24, MQTT-3.2.2-15).
+func (c *Conn) put(p packet.Packet) error {
 	out, err := p.AppendTo(c.out, c.version)
-	if err != nil || len(out)-len(c.out) > c.peer.MaximumPacketSize {
-		return false
+	if err != nil {
+		return err
+	}
+	if len(out)-len(c.out) > c.peer.MaximumPacketSize {
+		return ErrTooLarge
 	}
 	c.out = out
-	return true
+	return nil
 }
 
 // Resume goes on with the session after a successful CONNACK: with the same

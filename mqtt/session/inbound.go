@@ -374,7 +374,7 @@ func (c *Conn) AckWith(qos packet.QoS, id uint16, reason packet.ReasonCode, prop
 		c.out = packet.AppendAck(c.out, t, id)
 		return
 	}
-	if len(props) > 0 && c.fits(&packet.Ack{Type: t, PacketID: id, Reason: reason, Properties: props}) {
+	if len(props) > 0 && c.put(&packet.Ack{Type: t, PacketID: id, Reason: reason, Properties: props}) == nil {
 		return
 	}
 	c.out, _ = (&packet.Ack{Type: t, PacketID: id, Reason: reason}).AppendTo(c.out, c.version)

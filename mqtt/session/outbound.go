@@ -226,16 +226,11 @@ func (c *Conn) request(p packet.Packet, state slotState, tag uint64, filters int
 	sl := c.s.push(tag, state)
 	setID(sl.id)
 	sl.size = uint32(filters)
-	out, err := p.AppendTo(c.out, c.version)
-	if err == nil && len(out)-len(c.out) > c.peer.MaximumPacketSize {
-		err = ErrTooLarge
-	}
+	err := c.put(p)
 	if err != nil {
 		c.s.unpush()
-		return err
 	}
-	c.out = out
-	return nil
+	return err
 }
 
 // Suback answers a SUBSCRIBE or UNSUBSCRIBE of the peer. Properties that the
@@ -247,7 +242,7 @@ func (c *Conn) Suback(p *packet.Suback) error {
 	}
 	bare := *p
 	bare.Properties = nil
-	if c.fits(p) || c.fits(&bare) {
+	if c.put(p) == nil || c.put(&bare) == nil {
 		return nil
 	}
 	return ErrTooLarge
@@ -259,14 +254,7 @@ func (c *Conn) Auth(p *packet.Auth) error {
 	if c.phase == closed || c.phase == idle {
 		return ErrNotUp
 	}
-	out, err := p.AppendTo(c.out, c.version)
-	if err == nil && len(out)-len(c.out) > c.peer.MaximumPacketSize {
-		return ErrTooLarge
-	}
-	if err == nil {
-		c.out = out
-	}
-	return err
+	return c.put(p)
 }
 
 func (c *Conn) send(p packet.Packet) error {
@@ -298,7 +286,7 @@ func (c *Conn) Disconnect(p *packet.Disconnect) {
 	}
 	if !c.server || c.version >= packet.V5 {
 		for _, q := range [...]packet.Disconnect{*p, {Reason: p.Reason}} {
-			if c.fits(&q) {
+			if c.put(&q) == nil {
 				break
 			}
 		}

@@ -55,6 +55,8 @@ type Client struct {
 	paused  bool
 	leaving bool // Disconnect or Reset was called: Closed reports nil
 	abrupt  bool // closing is by RST
+
+	first uint8 // of Lite: which address of a local target is tried first
 }
 
 // Index is what Add was given.

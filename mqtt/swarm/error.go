@@ -96,8 +96,6 @@ func (c *Client) explain(op string, err error) error {
 		e.Hint = "use more source addresses, a range of own ports, or more ports of the server; connections that ended lately keep theirs for a minute"
 	case transport.TooManyFiles:
 		e.Hint = "raise the limit of open files (ulimit -n), or use fewer clients or more processes"
-	case transport.Refused:
-		e.Hint = "check that the broker runs, and the port"
 	}
 	if errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM) {
 		e.Hint = "the system has no memory for more sockets: see net.ipv4.tcp_mem"

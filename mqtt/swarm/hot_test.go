@@ -169,6 +169,7 @@ func (void) run()               {}
 func (void) wake()              {}
 func (void) start(*Client)      {}
 func (void) flush(c *Client)    { c.conn.Wrote(c.conn.Pending(), 0) }
+func (void) waited(*Client)     {}
 func (void) unsent(*Client) int { return 0 }
 func (void) interest(*Client)   {}
 func (void) shut(*Client)       {}

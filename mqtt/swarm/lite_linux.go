@@ -32,6 +32,7 @@ type lite struct {
 type addresses struct {
 	list  []netip.AddrPort
 	local bool // the second is for when the first does not answer, as localhost's are
+	known bool // one of them has answered, if local
 	good  int  // which one to begin with, if local
 }
 
@@ -201,6 +202,15 @@ func (e *lite) shut(c *Client) {
 
 // start opens a socket and begins to connect.
 func (e *lite) start(c *Client) {
+	l := e.loop
+	if t := &e.targets[c.spec.Target]; t.local {
+		if c.try == 0 {
+			c.first = uint8(t.good)
+		}
+		if !t.known {
+			l.wheel.arm(l, c, min(c.deadline, l.now+transport.FallbackDelay))
+		}
+	}
 	for {
 		a := e.address(c)
 		fd, done, err := e.ports.connect(a)
@@ -215,10 +225,21 @@ func (e *lite) start(c *Client) {
 			return
 		}
 		if !e.another(c) {
-			e.loop.lose(c, c.explain(transport.OpConnect, err))
+			l.lose(c, c.explain(transport.OpConnect, err))
 			return
 		}
 	}
+}
+
+// waited tries the other address of localhost when the first is silent. One that has
+// answered before gets all the time there is: the server may have too much to do.
+func (e *lite) waited(c *Client) {
+	t := &e.targets[c.spec.Target]
+	if !t.local || t.known && int(c.first) == t.good || !e.another(c) {
+		return
+	}
+	e.shut(c)
+	e.start(c)
 }
 
 // address is the one to try now.
@@ -226,7 +247,7 @@ func (e *lite) address(c *Client) netip.AddrPort {
 	t := &e.targets[c.spec.Target]
 	first := int(c.index)
 	if t.local {
-		first = t.good
+		first = int(c.first)
 	}
 	return t.list[(first+int(c.try))%len(t.list)]
 }
@@ -257,8 +278,7 @@ func (e *lite) connected(c *Client) {
 		return
 	}
 	if t := &e.targets[c.spec.Target]; t.local {
-		t.good = (t.good + int(c.try)) % len(t.list)
-		c.try = 0
+		t.known, t.good = true, (int(c.first)+int(c.try))%len(t.list)
 	}
 	l.now = l.swarm.opts.now()
 	c.timing.TCP = l.now - c.timing.Begun

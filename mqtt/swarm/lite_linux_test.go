@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -163,4 +164,72 @@ func noFiles() func() {
 	low.Cur = 3
 	_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &low)
 	return func() { _ = unix.Setrlimit(unix.RLIMIT_NOFILE, &old) }
+}
+
+// silence is a port where 127.0.0.1 answers and ::1 does not: its queue of
+// connections is full, and the system ignores others.
+func silence(t *testing.T) *peer {
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	p := newPeer(t)
+	port := p.ln.Addr().(*net.TCPAddr).Port
+	if err := unix.Bind(fd, &unix.SockaddrInet6{Port: port, Addr: netip.IPv6Loopback().As16()}); err != nil {
+		t.Skip(err)
+	}
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	only, err := net.Dial("tcp", fmt.Sprintf("[::1]:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { only.Close() })
+	return p
+}
+
+func TestLocalhostThatIsSilentIsTriedOnBothAddresses(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		const n = 3
+		p := silence(t)
+		target := p.target()
+		target.Host = "localhost"
+		h := newProbe()
+		crowd(start(t, o, h, target), n, specOf(packet.V311))
+		got := map[string]bool{}
+		for range n {
+			p.conn = nil
+			p.accept()
+			defer p.conn.Close()
+			p.greet()
+			got[<-h.notes] = true
+		}
+		if len(got) != n || !got["2 connected present=false"] {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
+// An address that has answered before gets all the time there is: the server may
+// have too much to do.
+func TestLocalhostThatHasAnsweredIsWaitedFor(t *testing.T) {
+	p, h := newPeer(t), newProbe()
+	target := p.target()
+	target.Host = "localhost"
+	s := start(t, Options{Engine: Lite}, h, target)
+	connectOne(s, specOf(packet.V311))
+	p.accept()
+	p.greet()
+	h.want(t, "0 connected present=false")
+	s.Loop(0).Do(func() {
+		e := s.Loop(0).driver.(*lite)
+		known := netip.MustParseAddr("127.0.0.1")
+		c := s.Loop(0).Add(1)
+		c.spec, c.first = specOf(packet.V311), uint8(e.targets[0].good)
+		if e.waited(c); c.try != 0 || e.address(c).Addr() != known {
+			t.Errorf("it goes on to %v", e.address(c))
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"errors"
 	"io"
 	"time"
 
@@ -108,6 +109,9 @@ func (l *Loop) expired(c *Client) {
 		switch {
 		case l.now < c.deadline:
 			l.wheel.arm(l, c, c.deadline)
+			if c.state == connecting {
+				l.driver.waited(c)
+			}
 		case c.state == closing:
 			l.lose(c, nil)
 		default:
@@ -413,7 +417,10 @@ const maxAnswers = 512 << 10
 // hungUp ends a connection that the server or the system ended.
 func (l *Loop) hungUp(c *Client, err error) {
 	if err != io.EOF {
-		err = c.explain(transport.OpStream, err)
+		var known *transport.Error
+		if err = transport.Explain(c.target().Address(), err); !errors.As(err, &known) {
+			err = c.explain(transport.OpStream, err)
+		}
 	}
 	l.lose(c, err)
 }

@@ -54,6 +54,8 @@ type Options struct {
 	// all that are free may be used for each source and target, whatever the
 	// range of the system's own choice. They also spare the system its search,
 	// which takes ever longer beyond half of its range (14,000 connections).
+	// Std leaves the choice of ports to the system and does not look at these:
+	// it has the system's range for each source and target, if a source is given.
 	Sources             []netip.Addr
 	FirstPort, LastPort uint16
 
@@ -123,8 +125,6 @@ type Spec struct {
 	// Session holds the limits of each client; SendWindow and SendBytes bound the
 	// messages without an acknowledgement. ConnectTimeout is not used.
 	Session session.Config
-
-	Data any // the owner's
 }
 
 // Timing tells how long the parts of a connection's beginning took.

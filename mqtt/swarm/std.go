@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // std serves each client by a goroutine that dials and reads, and by another one
@@ -66,6 +68,8 @@ func (e *std) run() {
 
 func (e *std) unsent(c *Client) int { return len(c.link.out) }
 
+func (e *std) waited(*Client) {} // the dialer has a time of its own
+
 func (e *std) start(c *Client) {
 	o := &e.loop.swarm.opts
 	ctx, cancel := context.WithCancel(context.Background())
@@ -110,7 +114,7 @@ func (e *std) dialed(c *Client, k *link, conn net.Conn, err error, tcp time.Dura
 	k.conn, k.cancel = conn, nil
 	c.timing.TCP = tcp
 	c.timing.TLS = l.now - c.timing.Begun - tcp
-	if conn == raw(conn) {
+	if conn == transport.Raw(conn) {
 		c.timing.TCP, c.timing.TLS = tcp+c.timing.TLS, 0
 	}
 	l.opened(c)
@@ -264,11 +268,7 @@ func (e *std) shut(c *Client) {
 		return
 	}
 	if c.abrupt {
-		below := raw(k.conn)
-		if tcp, ok := below.(interface{ SetLinger(sec int) error }); ok {
-			_ = tcp.SetLinger(0)
-		}
-		_ = below.Close()
+		transport.Abort(k.conn)
 	}
 	// To close TLS and WebSocket means to write.
 	_ = k.conn.SetWriteDeadline(time.Now().Add(goodbye))
@@ -277,15 +277,4 @@ func (e *std) shut(c *Client) {
 		return
 	}
 	e.loop.swarm.wg.Go(func() { _ = k.conn.Close() })
-}
-
-// raw is the connection below TLS and WebSocket.
-func raw(conn net.Conn) net.Conn {
-	for {
-		b, ok := conn.(interface{ NetConn() net.Conn })
-		if !ok {
-			return conn
-		}
-		conn = b.NetConn()
-	}
 }

@@ -86,7 +86,8 @@ func lookupError(e *Error, t *Target, dns *net.DNSError) {
 	}
 }
 
-// ended makes e a matter of time or of cancellation, whatever ctx says.
+// ended makes e a matter of time or of cancellation, whatever ctx says. It took 0 if
+// that is not known.
 func ended(ctx context.Context, e *Error, took time.Duration, what string) {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		e.Kind, e.Text, e.Hint = Canceled, "canceled", ""
@@ -94,8 +95,10 @@ func ended(ctx context.Context, e *Error, took time.Duration, what string) {
 		e.Err = errors.Join(context.Canceled, e.Err)
 		return
 	}
-	e.Kind = Timeout
-	e.Text = fmt.Sprintf("%s within %v", what, took.Round(time.Millisecond))
+	e.Kind, e.Text = Timeout, what
+	if took > 0 {
+		e.Text += fmt.Sprintf(" within %v", took.Round(time.Millisecond))
+	}
 }
 
 func timedOut(err error) bool {

@@ -185,7 +185,7 @@ func dial(ctx context.Context, nd *net.Dialer, t *Target) (net.Conn, error) {
 	} else if ok {
 		return nd.DialContext(ctx, t.Network, net.JoinHostPort("127.0.0.1", port))
 	}
-	six, cancel := context.WithTimeout(ctx, fallbackDelay)
+	six, cancel := context.WithTimeout(ctx, FallbackDelay)
 	conn, err := nd.DialContext(six, t.Network, net.JoinHostPort("::1", port))
 	cancel()
 	if err == nil {
@@ -213,9 +213,9 @@ func (d *Dialer) Addresses(ctx context.Context, t *Target) ([]netip.AddrPort, er
 	return all, nil
 }
 
-// fallbackDelay is how long localhost's IPv6 address may be silent, as it is
+// FallbackDelay is how long localhost's IPv6 address may be silent, as it is
 // behind some packet filters, before the IPv4 address is tried.
-const fallbackDelay = 300 * time.Millisecond
+const FallbackDelay = 300 * time.Millisecond
 
 func (d *Dialer) tlsConfig(t *Target) (*tls.Config, error) {
 	var opts TLSOptions

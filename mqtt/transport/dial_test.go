@@ -251,6 +251,9 @@ func TestASystemErrorIsToldForItsOperation(t *testing.T) {
 	if e := SystemError(OpStream, target, syscall.ECONNRESET); e.Kind != Reset || !strings.HasPrefix(e.Error(), "connection to 192.0.2.7:1883: ") {
 		t.Errorf("%v", e)
 	}
+	if e := SystemError(OpStream, target, syscall.ETIMEDOUT); e.Kind != Timeout || e.Error() != "connection to 192.0.2.7:1883: no answer" {
+		t.Errorf("it tells a time that nobody took: %v", e)
+	}
 	if e := SystemError(OpConnect, target, syscall.EMFILE); e.Kind != TooManyFiles || e.Hint == "" || !strings.HasPrefix(e.Error(), "connect to ") {
 		t.Errorf("%v", e)
 	}

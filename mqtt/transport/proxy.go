@@ -318,6 +318,9 @@ func (c *prefixed) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
+// NetConn is the connection below.
+func (c *prefixed) NetConn() net.Conn { return c.Conn }
+
 // CloseWrite is that of the connection below.
 func (c *prefixed) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {

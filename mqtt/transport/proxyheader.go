@@ -35,17 +35,16 @@ func (l proxyListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &proxyConn{Conn: c}, nil
+	return &proxyConn{prefixed: prefixed{Conn: c}}, nil
 }
 
 // proxyConn is a connection through a proxy. The header is read by the first
 // Read or RemoteAddr, so that a silent peer holds up nobody but itself.
 type proxyConn struct {
-	net.Conn
-	once  sync.Once
-	from  net.Addr // nil for that of Conn
-	early []byte   // what came with the header
-	err   error
+	prefixed
+	once sync.Once
+	from net.Addr // nil for that of Conn
+	err  error
 
 	mu       sync.Mutex
 	deadline time.Time // of reading, as set by the user
@@ -63,26 +62,10 @@ func (c *proxyConn) RemoteAddr() net.Addr {
 
 func (c *proxyConn) Read(p []byte) (int, error) {
 	c.once.Do(c.header)
-	switch {
-	case c.err != nil:
+	if c.err != nil {
 		return 0, c.err
-	case len(c.early) > 0:
-		n := copy(p, c.early)
-		c.early = c.early[n:]
-		return n, nil
 	}
-	return c.Conn.Read(p)
-}
-
-// NetConn is the connection below.
-func (c *proxyConn) NetConn() net.Conn { return c.Conn }
-
-// CloseWrite closes the connection's half.
-func (c *proxyConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return errors.ErrUnsupported
+	return c.prefixed.Read(p)
 }
 
 func (c *proxyConn) SetDeadline(t time.Time) error {

@@ -58,7 +58,7 @@ func throughProxy(t *testing.T, parts ...string) net.Conn {
 		}
 		_ = mine.Close()
 	}()
-	return &proxyConn{Conn: theirs}
+	return &proxyConn{prefixed: prefixed{Conn: theirs}}
 }
 
 func TestProxyHeader(t *testing.T) {
@@ -128,7 +128,7 @@ func TestProxyHeaderHasATimeLimit(t *testing.T) {
 		mine, theirs := net.Pipe()
 		defer mine.Close()
 		start := time.Now()
-		conn := &proxyConn{Conn: theirs}
+		conn := &proxyConn{prefixed: prefixed{Conn: theirs}}
 		go func() { _, _ = io.WriteString(mine, "PROXY TCP4 ") }()
 		_, err := conn.Read(make([]byte, 1))
 		wantError(t, err, OpProxy, ProxyFailed, "in time")
@@ -141,7 +141,7 @@ func TestProxyHeaderHasATimeLimit(t *testing.T) {
 		mine, theirs := net.Pipe()
 		defer mine.Close()
 		start := time.Now()
-		conn := &proxyConn{Conn: theirs}
+		conn := &proxyConn{prefixed: prefixed{Conn: theirs}}
 		_ = conn.SetDeadline(start.Add(time.Second))
 		_ = conn.RemoteAddr()
 		if d := time.Since(start); d != time.Second {
@@ -152,7 +152,7 @@ func TestProxyHeaderHasATimeLimit(t *testing.T) {
 		mine, theirs := net.Pipe()
 		defer mine.Close()
 		start := time.Now()
-		conn := &proxyConn{Conn: theirs}
+		conn := &proxyConn{prefixed: prefixed{Conn: theirs}}
 		_ = conn.SetDeadline(start.Add(time.Minute))
 		go func() { _, _ = io.WriteString(mine, "PROXY UNKNOWN\r\n") }()
 		_, err := conn.Read(make([]byte, 1))

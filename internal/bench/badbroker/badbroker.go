@@ -1,7 +1,8 @@
 // Package badbroker is a small MQTT server for tests that breaks the rules as it
 // is told to, and counts how often it did. Without flaws it keeps them: QoS 0 to
 // 2, sessions that survive their connections, resumption. It has no retained
-// messages, wills and shared subscriptions.
+// messages and wills, and takes shared subscriptions for a mistake: each member gets
+// all messages.
 package badbroker
 
 import (
@@ -539,7 +540,7 @@ func (b *Broker) route(p *packet.Publish) {
 	for _, s := range b.sessions {
 		qos, wanted := packet.QoS(0), false
 		for _, sub := range s.subs {
-			if topic.MatchBytes(sub.filter, p.Topic) {
+			if _, filter, _ := topic.ParseShare(sub.filter); topic.MatchBytes(filter, p.Topic) {
 				qos, wanted = max(qos, sub.qos), true
 			}
 		}

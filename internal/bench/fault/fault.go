@@ -10,6 +10,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // Proxy carries connections to a server. Its methods may be called from any
@@ -33,7 +35,8 @@ type Proxy struct {
 }
 
 // New makes a proxy that accepts from ln, which it closes, and connects by
-// dial. Seed decides where connections are cut and how delays vary.
+// dial. Seed decides which connections are cut, into what pieces bytes are
+// split, and how delays vary.
 func New(ln net.Listener, dial func(context.Context) (net.Conn, error), seed uint64) *Proxy {
 	ctx, stop := context.WithCancel(context.Background())
 	p := &Proxy{ln: ln, dial: dial, ctx: ctx, stop: stop, links: map[*link]struct{}{}, rand: rand.New(rand.NewPCG(seed, 0))}
@@ -137,10 +140,7 @@ type link struct {
 func (l *link) reset() {
 	l.end() // before the pumps see the closing
 	for _, nc := range [...]net.Conn{l.client, l.server} {
-		if t, ok := nc.(interface{ SetLinger(int) error }); ok {
-			_ = t.SetLinger(0)
-		}
-		_ = nc.Close()
+		transport.Abort(nc)
 	}
 }
 

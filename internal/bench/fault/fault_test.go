@@ -3,6 +3,7 @@ package fault
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
 // pipes is a listener without a network.
@@ -127,40 +130,59 @@ func TestCutsAndRefuses(t *testing.T) {
 	})
 }
 
-// On TCP a cut is a reset: the sides do not take it for an orderly end.
+// On TCP a cut is a reset: the sides do not take it for an orderly end, which
+// close_notify would be under TLS.
 func TestCutIsAReset(t *testing.T) {
-	listen := func() net.Listener {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return ln
+	certs := certtest.New(t)
+	for name, w := range map[string]struct {
+		dialed, accepted func(net.Conn) net.Conn
+	}{
+		"TCP": {func(nc net.Conn) net.Conn { return nc }, func(nc net.Conn) net.Conn { return nc }},
+		"TLS": {func(nc net.Conn) net.Conn { return tls.Client(nc, certs.ClientConfig()) }, func(nc net.Conn) net.Conn { return tls.Server(nc, certs.ServerConfig()) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			back := listen(t)
+			p := New(listen(t), func(ctx context.Context) (net.Conn, error) {
+				var d net.Dialer
+				nc, err := d.DialContext(ctx, "tcp", back.Addr().String())
+				if err != nil {
+					return nil, err
+				}
+				return w.dialed(nc), nil
+			}, 1)
+			defer p.Close()
+			client, err := net.Dial("tcp", p.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			server, err := back.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			server = w.accepted(server)
+			defer server.Close()
+			if _, err := client.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := server.Read(make([]byte, 1)); err != nil { // the proxy knows of both now
+				t.Fatal(err)
+			}
+			p.Cut(-1)
+			for name, nc := range map[string]net.Conn{"client": client, "server": server} {
+				if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+					t.Errorf("the %s sees %v", name, err)
+				}
+			}
+		})
 	}
-	back := listen()
-	defer back.Close()
-	var d net.Dialer
-	p := New(listen(), func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", back.Addr().String()) }, 1)
-	defer p.Close()
-	client, err := net.Dial("tcp", p.Addr().String())
+}
+
+func listen(t *testing.T) net.Listener {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
-	server, err := back.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
-	if _, err := client.Write([]byte("x")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := server.Read(make([]byte, 1)); err != nil { // the proxy knows of both now
-		t.Fatal(err)
-	}
-	p.Cut(-1)
-	for name, nc := range map[string]net.Conn{"client": client, "server": server} {
-		if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
-			t.Errorf("the %s sees %v", name, err)
-		}
-	}
+	t.Cleanup(func() { ln.Close() })
+	return ln
 }

@@ -241,20 +241,24 @@ func (s *Summary) Latency(op result.Op, kind result.Kind) *result.Histogram {
 	return nil
 }
 
+// moment is the length of an interval whose share of processors means nothing.
+const moment = 100 * time.Millisecond
+
 func (s *Summary) gauges() {
-	var sum, n int64
+	var busy, span int64
 	for _, i := range s.Result.Intervals {
 		for g, v := range i.Gauges {
 			s.Peak[g] = max(s.Peak[g], v)
 		}
-		if cpu, ok := i.Gauges[result.GaugeCPU]; ok && i.Phase == result.PhaseMeasure {
-			sum += cpu
-			n++
+		length := i.End - i.Start
+		if cpu, ok := i.Gauges[result.GaugeCPU]; ok && i.Phase == result.PhaseMeasure && length >= moment {
+			busy += cpu * length.Microseconds()
+			span += length.Microseconds()
 			s.CPUMax = max(s.CPUMax, float64(cpu)/1000)
 		}
 	}
-	if n > 0 {
-		s.CPU = float64(sum) / float64(n) / 1000
+	if span > 0 {
+		s.CPU = float64(busy) / float64(span) / 1000
 	}
 }
 

@@ -60,6 +60,30 @@ func TestGrowingBacklogIsSaturation(t *testing.T) {
 	}
 }
 
+// TestTheCPUIsAMeanOverTime: an interval that the end of a phase has cut to a
+// moment is all work or all rest.
+func TestTheCPUIsAMeanOverTime(t *testing.T) {
+	l := steady()
+	l.cpu = 100
+	for _, length := range []time.Duration{20 * time.Microsecond, 200 * time.Millisecond} {
+		r := l.result()
+		last := r.Intervals[len(r.Intervals)-2]
+		cut := result.NewInterval(result.PhaseMeasure, last.End, last.End+length)
+		cut.Gauges[result.GaugeCPU] = 1000
+		r.Intervals = append(r.Intervals, cut)
+		if s := Summarize(r); s.CPU < 0.1 || s.CPU > 0.14 || s.Has(GeneratorLimited) {
+			t.Errorf("%v of full load after ten seconds of 10 %%: %v, %v", length, s.CPU, s.Verdicts)
+		}
+	}
+	r := l.result()
+	moment := result.NewInterval(result.PhaseMeasure, time.Second, time.Second+20*time.Microsecond)
+	moment.Gauges[result.GaugeCPU] = 1000
+	r.Intervals = []*result.Interval{moment}
+	if s := Summarize(r); s.CPU != 0 || s.CPUMax != 0 || s.Has(GeneratorLimited) {
+		t.Errorf("in a moment no CPU is measured: %v, %v, %v", s.CPU, s.CPUMax, s.Verdicts)
+	}
+}
+
 func TestSYNRetriesAreHinted(t *testing.T) {
 	for _, c := range []struct {
 		d    time.Duration
