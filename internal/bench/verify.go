@@ -270,7 +270,7 @@ func (o *VerifyOptions) schedule() []event {
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b event) int { return int(a.at - b.at) })
+	slices.SortStableFunc(all, func(a, b event) int { return cmp.Compare(a.at, b.at) })
 	return all
 }
 
