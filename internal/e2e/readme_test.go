@@ -33,7 +33,7 @@ var readmeRecipes = []recipe{
 	{name: "mosquitto", before: `cp "$(command -v mqpub)" "$(command -v mqsub)" .; PATH=$PWD:$PATH`,
 		after: `mosquitto_pub --unix "$MQ_UNIX" -r -t a -m x; mosquitto_sub --unix "$MQ_UNIX" -t a -C 1; test -L mosquitto_rr`, want: "x\n"},
 	{name: "play", before: `ln -s "$SCRIPTS" scripts`, swap: []string{"scripts/broker/*.yaml", "scripts/broker/ping.yaml", "--connect localhost", `--connect "unix://$MQ_UNIX" > out`,
-		"--listen 1884 &", `--listen "unix://$PWD/l" --quiet >> out & p=$!; export MQ_UNIX=$PWD/l`, "-p 1884", "--wait-for 10"}, after: `wait $p; cat out`,
+		"--listen 1884 &", `--listen "unix://$PWD/l" --quiet >> out & p=$!; export MQ_UNIX=$PWD/l`, "-p 1884", "--wait-for 10 --quiet"}, after: `wait $p; cat out`,
 		want: "ok    PINGREQ is answered (3.1.1)\nok    PINGREQ is answered (5.0)\nok    a command publishes at QoS 1 (5.0)\n"},
 	{name: "contexts", before: programs + `export HOME=$PWD; unset MQ_CONFIG MQ_UNIX; program pass 'echo s3cret'; exec 2> log; mkdir -p .local/share/bash-completion/completions`,
 		swap:  []string{"-t 'a/#' ", "-t 'a/#' --no-reconnect 2> err || echo $?"},
