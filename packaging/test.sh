@@ -4,8 +4,8 @@
 # installs the Debian package into a directory of its own, uses it, removes it,
 # and wants nothing left.
 #
-# Only the target linux/amd64 is built: all of them take a quarter of an hour on
-# two cores. The others differ in GOOS and GOARCH alone, and the workflow of the
+# Only the target linux/amd64 is built: all of them take a quarter of an hour of
+# processor time. The others differ in GOOS and GOARCH alone, and the workflow of the
 # release builds them.
 set -eu
 cd "$(dirname "$0")/.."
