@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -73,14 +74,24 @@ func TestOurBrokerKeepsItsPromises(t *testing.T) {
 					if q > 0 && v.Received != v.Sent {
 						t.Errorf("%d received of %d", v.Received, v.Sent)
 					}
+					want, all := map[Fault]int{}, 0
+					for _, e := range o.schedule() {
+						if e.on {
+							want[e.fault]++
+							all++
+						}
+					}
+					if len(want) != len(gentle) || !maps.Equal(v.Faults, want) {
+						t.Errorf("faults: %v, want %v", v.Faults, want)
+					}
 					told := 0
 					for _, n := range v.Result.Notes {
 						if n.Kind == result.NoteFault {
 							told++
 						}
 					}
-					if told < 5 || len(v.Faults) != len(gentle) {
-						t.Errorf("%d faults are noted: %v", told, v.Faults)
+					if told != all {
+						t.Errorf("%d faults are noted, want %d", told, all)
 					}
 				})
 			})
