@@ -58,18 +58,22 @@ groups:
 
 // Every delivery that goes wrong is found, and no other one.
 func TestFlawsAreFoundExactly(t *testing.T) {
-	for qos := range 3 {
-		t.Run(fmt.Sprint("qos", qos), func(t *testing.T) {
+	for i := range 6 {
+		qos, messages, flaws := i%3, 1000, badbroker.Flaws{Drop: 31, Duplicate: 23, Reorder: 19, Corrupt: 43}
+		if i >= 3 {
+			messages, flaws = 25_000, badbroker.Flaws{Drop: 10_000, Duplicate: 9_999, Reorder: 9_998, Corrupt: 9_997}
+		}
+		t.Run(fmt.Sprintf("qos%d one in %d", qos, flaws.Drop), func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
-				b, network := flawed(t, badbroker.Flaws{Drop: 31, Duplicate: 23, Reorder: 19, Corrupt: 43})
+				b, network := flawed(t, flaws)
 				o := play(t, fmt.Sprintf(`
 phases: {settle: 0s, warm-up: 0s, measure: 1s, drain: 3s}
 groups:
   subs: {clients: 4, subscribe: {filter: t/%%i, qos: %[1]d}}
-  pubs: {clients: 4, publish: {topic: t/%%i, qos: %[1]d, payload: 64, rate: 1000/s}}
-`, qos), within(network.Dial))
+  pubs: {clients: 4, publish: {topic: t/%%i, qos: %[1]d, payload: 64, rate: %[2]d/s}}
+`, qos, messages), within(network.Dial))
 				c, f := b.Counts(), o.Total
-				if c.Dropped*c.Duplicated*c.Reordered*c.Corrupted == 0 || f.Sent != 1000 || c.Published != 1000 {
+				if c.Dropped*c.Duplicated*c.Reordered*c.Corrupted == 0 || f.Sent != int64(messages) || c.Published != messages {
 					t.Fatalf("%d sent, %d published, flaws: %d %d %d %d", f.Sent, c.Published, c.Dropped, c.Duplicated, c.Reordered, c.Corrupted)
 				}
 				for _, x := range []struct {
@@ -82,7 +86,7 @@ groups:
 					{"corrupt", int(f.Corrupt), c.Corrupted},
 					{"foreign", int(f.Foreign), 0},
 					{"unjudged", int(f.Unjudged), 0},
-					{"expected", int(f.Expected), 1000},
+					{"expected", int(f.Expected), messages},
 				} {
 					if x.got != x.want {
 						t.Errorf("%s: %d, want %d", x.what, x.got, x.want)
