@@ -125,7 +125,7 @@ func (c *Comparison) remarks(a, b []*Summary) {
 		remark := ""
 		switch {
 		case r.Run.Plan.Hash != first.Run.Plan.Hash:
-			remark = fmt.Sprintf("the plans differ: %s (%s) and %s (%s)", first.Run.Plan.Name, first.Run.Plan.Hash, r.Run.Plan.Name, r.Run.Plan.Hash)
+			remark = fmt.Sprintf("the plans differ: %s (%s) and %s (%s)", first.Run.Plan.Name, shortHash(first.Run.Plan.Hash), r.Run.Plan.Name, shortHash(r.Run.Plan.Hash))
 		case len(r.Shards) > 0 && len(first.Shards) > 0 && r.Shards[0].Environment.CPU != first.Shards[0].Environment.CPU:
 			remark = "the load came from different machines"
 		case r.Partial() != "":

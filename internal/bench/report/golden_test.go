@@ -69,9 +69,16 @@ func summaries(t *testing.T) map[string]*Summary {
 	bare := steady().result()
 	bare.Run.Plan.Header, bare.Run.Plan.Closed = false, true
 	empty := &result.Result{Run: bare.Run, Shards: bare.Shards}
+	atMost, mixed := steady(), steady().result()
+	atMost.atMost = true
+	for _, i := range mixed.Intervals { // as many messages at QoS 0, of a second group
+		for _, c := range []result.Counter{result.Offered, result.Sent, result.Expected, result.Distinct} {
+			i.Count(c, "quick", 0, i.Totals().Of(c))
+		}
+	}
 	return map[string]*Summary{
 		"steady": Summarize(steady().result()), "limited": Summarize(limited().result()), "shards": Summarize(merged),
-		"bare": Summarize(bare), "empty": Summarize(empty),
+		"bare": Summarize(bare), "empty": Summarize(empty), "qos0": Summarize(atMost.result()), "mixed": Summarize(mixed),
 	}
 }
 

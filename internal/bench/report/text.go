@@ -114,7 +114,7 @@ func (t *text) title(s *Summary) {
 	if utf8.RuneCountInString(name) > width {
 		name = t.pad(name, width)
 	}
-	t.wrap(name, t.strong(), "plan "+escaped(plan.Hash)+", mqtools "+escaped(r.Run.Tool), 0)
+	t.wrap(name, t.strong(), "plan "+escaped(shortHash(plan.Hash))+", mqtools "+escaped(r.Run.Tool), 0)
 	var parts []string
 	if len(r.Shards) > 0 {
 		parts = append(parts, r.Shards[0].Epoch.UTC().Format("2006-01-02 15:04:05 UTC"))
@@ -131,6 +131,10 @@ func (t *text) title(s *Summary) {
 	}
 	t.wrap("", "", strings.Join(parts, ", "), 0)
 }
+
+// shortHash are so many digits of a plan's hash that a reader can tell plans
+// apart; JSON has all.
+func shortHash(hash string) string { return hash[:min(len(hash), 12)] }
 
 func seconds(d time.Duration) string {
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + " s"
@@ -163,6 +167,10 @@ func (t *text) rates(s *Summary) {
 	r := s.Rates
 	if s.Measured > 0 && r != (Rates{Connects: r.Connects}) {
 		t.head("Rates", "messages per second while measuring")
+		ofAcked := "of sent"
+		if s.toAck < r.Sent {
+			ofAcked = "of those sent at QoS 1 and 2"
+		}
 		for _, row := range []struct {
 			name  string
 			rate  float64
@@ -171,7 +179,7 @@ func (t *text) rates(s *Summary) {
 		}{
 			{"offered", r.Offered, 0, "due by the plan"},
 			{"sent", r.Sent, r.Offered, "of offered"},
-			{"acknowledged", r.Acked, r.Sent, "of sent"},
+			{"acknowledged", r.Acked, s.toAck, ofAcked},
 			{"expected", r.Expected, 0, "deliveries that the messages sent must cause"},
 			{"delivered", r.Delivered, r.Expected, "of expected"},
 		} {
@@ -210,12 +218,15 @@ func (t *text) latencies(s *Summary) {
 	if len(s.Latencies) == 0 {
 		return
 	}
-	about := "response: from the intended time; service: from the sending"
+	about := "response: from when it was due; service: from the sending; lag: between"
 	t.head("Latency", about)
 	t.line("  %-24s %7s %7s %7s %7s %7s %11s", "", "p50", "p90", "p99", "p99.9", "max", "values")
 	for _, l := range s.Latencies {
 		name := l.Op.String() + " " + l.Kind.String()
 		if l.Group != "" {
+			if wholeRun(l.Op) && l.Kind != result.Response {
+				continue // the parts of connecting are in the JSON report
+			}
 			name = "  " + escaped(l.Group)
 		}
 		t.latency(name, l.Values)
