@@ -253,6 +253,13 @@ func now(b *broker.Broker) {
 	_ = b.Close(ctx)
 }
 
+// A reader is told who closed the connection, and the counters keep their name.
+func TestTheEndOfAConnectionInWords(t *testing.T) {
+	if err := error(hungUp{}); swarm.Kind(err) != "eof" || err.Error() != "the broker closed the connection" {
+		t.Errorf("%s: %v", swarm.Kind(err), err)
+	}
+}
+
 func TestABrokerThatIsLostEndsTheRun(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e swarm.Engine) {
 		o := dies(t, e, fmt.Sprintf(steady, "30s", "", ""), result.PhaseMeasure, now)

@@ -138,6 +138,9 @@ func factor(v *cli.Values, name string) (float64, error) {
 // rate reads a rate.
 func rate(v *cli.Values, name string) (plan.Rate, error) {
 	r, err := plan.ParseRate(v.String(name))
+	if err == nil && r.Events == 0 {
+		err = errors.New("is not above 0")
+	}
 	if err != nil {
 		return r, cli.Usagef("%s: %q %v", v.Label(name), v.String(name), err).WithHint("as 1000, 1000/s or 10/m")
 	}

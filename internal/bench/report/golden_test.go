@@ -130,6 +130,25 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// TestDeliveriesOfOthers: what was not sent while measuring has no share.
+func TestDeliveriesOfOthers(t *testing.T) {
+	r := steady().result()
+	for _, i := range r.Intervals {
+		for k := range i.Counters {
+			if k.Name == result.Expected.String() {
+				delete(i.Counters, k)
+			}
+		}
+	}
+	var b bytes.Buffer
+	if err := Text(&b, Summarize(r), nil, format.Palette{}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "\n  delivered             1,000\n"; !strings.Contains(b.String(), want) {
+		t.Errorf("no line %q in\n%s", want, b.String())
+	}
+}
+
 func TestTextInColourSaysTheSame(t *testing.T) {
 	s := Summarize(limited().result())
 	var plain, coloured bytes.Buffer

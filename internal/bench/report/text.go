@@ -175,22 +175,26 @@ func (t *text) rates(s *Summary) {
 			name  string
 			rate  float64
 			of    float64
-			about string
+			share string // the name of of
+			about string // where of is unknown
 		}{
-			{"offered", r.Offered, 0, "due by the plan"},
-			{"sent", r.Sent, r.Offered, "of offered"},
-			{"acknowledged", r.Acked, s.toAck, ofAcked},
-			{"expected", r.Expected, 0, "deliveries that the messages sent must cause"},
-			{"delivered", r.Delivered, r.Expected, "of expected"},
+			{"offered", r.Offered, 0, "", "due by the plan"},
+			{"sent", r.Sent, r.Offered, "of offered", ""},
+			{"acknowledged", r.Acked, s.toAck, ofAcked, ""},
+			{"expected", r.Expected, 0, "", "deliveries that the messages sent must cause"},
+			{"delivered", r.Delivered, r.Expected, "of expected", ""},
 		} {
 			if row.rate == 0 && row.of == 0 {
 				continue
 			}
 			about := row.about
 			if row.of > 0 {
-				about = percent(row.rate/row.of) + " " + about
+				about = percent(row.rate/row.of) + " " + row.share
 			}
-			t.line("  %-14s %12s  %s", row.name, number(row.rate), t.color(t.palette.Meta, about))
+			if about != "" {
+				about = "  " + t.color(t.palette.Meta, about)
+			}
+			t.line("  %-14s %12s%s", row.name, number(row.rate), about)
 		}
 	}
 	attempts := s.Counters[result.Attempts.String()]
@@ -323,7 +327,11 @@ func (t *text) missing(s *Summary) {
 		if m.Subscriber == result.Anyone {
 			who = "no shared subscriber"
 		}
-		t.line("  %s lacks %d to %d of publisher %d", who, m.From, m.To, m.Publisher)
+		which := fmt.Sprintf("message %d", m.From)
+		if m.To != m.From {
+			which = fmt.Sprintf("messages %d to %d", m.From, m.To)
+		}
+		t.line("  %s lacks %s of publisher %d", who, which, m.Publisher)
 	}
 	if forgotten > 0 {
 		t.line("  %s more were forgotten to keep memory bounded", integer(forgotten))

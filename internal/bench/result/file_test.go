@@ -450,7 +450,7 @@ func TestFullDiskIsToldOnce(t *testing.T) {
 
 func TestPartial(t *testing.T) {
 	r := &Result{Run: someRun(12), Shards: []Shard{someShard(0), someShard(1), someShard(11)}, Ends: []End{{Shard: 0, Complete: true}, {Shard: 1, Reason: "interrupted by a signal"}}}
-	want := "no result of shard 2, 3, 4, 5, 6, 7, 8, 9 and 1 more; shard 1: interrupted by a signal; shard 11 ended without a last line"
+	want := "no result of shards 2, 3, 4, 5, 6, 7, 8, 9 and 1 more; shard 1: interrupted by a signal; shard 11: the result has no last line: the run was killed, or the file cut off"
 	if got := r.Partial(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
