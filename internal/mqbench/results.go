@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -43,8 +44,11 @@ func readResults(inv *cli.Invocation, paths []string) ([]saved, error) {
 // result.
 func fileError(err error) error {
 	var missing *fs.PathError
-	if errors.As(err, &missing) || errors.Is(err, result.ErrNoResult) {
-		return cli.Usagef("%v", err)
+	switch {
+	case errors.Is(err, result.ErrNoResult):
+		return &cli.Exit{Code: cli.ExitUsage, Err: err, Help: "results are what 'mqbench run --out FILE' writes"}
+	case errors.As(err, &missing):
+		return cli.Failed(cli.ExitUsage, err)
 	}
 	return cli.Failed(cli.ExitFailure, err)
 }
@@ -126,13 +130,13 @@ func mergeAll(all []saved) ([]*result.Result, error) {
 	parts := map[int][]*result.Result{}
 	for _, s := range all {
 		if first := all[0].Run; s.Run.Plan.Hash != first.Plan.Hash {
-			return nil, cli.Usagef("%s and %s are of different plans: %s (%.12s) and %s (%.12s)",
-				all[0].path, s.path, first.Plan.Name, first.Plan.Hash, s.Run.Plan.Name, s.Run.Plan.Hash)
+			return nil, cli.Failed(cli.ExitUsage, fmt.Errorf("%s and %s are of different plans: %s (%.12s) and %s (%.12s)",
+				all[0].path, s.path, first.Plan.Name, first.Plan.Hash, s.Run.Plan.Name, s.Run.Plan.Hash))
 		}
 		for _, shard := range s.Shards {
 			p := part{s.Run.Repeat, shard.Shard}
 			if other, twice := from[p]; twice {
-				return nil, cli.Usagef("shard %d is there twice: in %s and in %s", shard.Shard, other, s.path)
+				return nil, cli.Failed(cli.ExitUsage, fmt.Errorf("shard %d is there twice: in %s and in %s", shard.Shard, other, s.path))
 			}
 			from[p] = s.path
 		}
@@ -142,7 +146,7 @@ func mergeAll(all []saved) ([]*result.Result, error) {
 	for _, list := range parts {
 		m, err := result.Merge(list...)
 		if err != nil {
-			return nil, cli.Usagef("%v", err)
+			return nil, cli.Failed(cli.ExitUsage, err)
 		}
 		merged = append(merged, m)
 	}

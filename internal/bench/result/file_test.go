@@ -299,6 +299,7 @@ func TestReadRefusals(t *testing.T) {
 	}
 	for _, c := range []struct{ name, file, want string }{
 		{"an empty file", "", "run.jsonl: no result in it"},
+		{"a header that is cut off", file[:50], "run.jsonl:1: the line is cut off"},
 		{"another log", "hello\nworld\n", "run.jsonl: no result in it"},
 		{"a file without its header", strings.Join(lines[1:], ""), "run.jsonl:1: a header line belongs here"},
 		{"text behind the end", file + "hello\n", "run.jsonl:7: a header line belongs here"},
