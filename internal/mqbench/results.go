@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -83,23 +84,23 @@ const sameRun = time.Minute
 // runsOf puts results together that are shards of one run: of the same plan,
 // repetition and number of shards, started at about the same time, and different
 // ones. The order is that of the results.
-func runsOf(all []saved) ([]*result.Result, error) {
+func runsOf(all []saved) ([]saved, error) {
 	var runs [][]*result.Result
+	var merged []saved // with the file of the first part
 	for _, s := range all {
 		at := slices.IndexFunc(runs, func(run []*result.Result) bool { return belongs(s.Result, run) })
 		if at < 0 {
-			runs = append(runs, []*result.Result{s.Result})
+			runs, merged = append(runs, []*result.Result{s.Result}), append(merged, s)
 		} else {
 			runs[at] = append(runs[at], s.Result)
 		}
 	}
-	var merged []*result.Result
-	for _, run := range runs {
+	for i, run := range runs {
 		m, err := result.Merge(run...)
 		if err != nil {
 			return nil, cli.Failed(cli.ExitFailure, err)
 		}
-		merged = append(merged, m)
+		merged[i].Result = m
 	}
 	return merged, nil
 }
@@ -239,7 +240,8 @@ func summaries(inv *cli.Invocation, paths []string) ([]*report.Summary, error) {
 	}
 	sums := make([]*report.Summary, len(runs))
 	for i, r := range runs {
-		sums[i] = report.Summarize(r)
+		sums[i] = report.Summarize(r.Result)
+		sums[i].File = filepath.Base(r.path)
 	}
 	return sums, nil
 }

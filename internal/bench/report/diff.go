@@ -243,6 +243,9 @@ func change(share float64) string {
 	if math.IsInf(share, 1) {
 		return "from 0"
 	}
+	if math.Abs(share) < 0.0005 {
+		return "0.0 %"
+	}
 	return fmt.Sprintf("%+.1f %%", 100*share)
 }
 

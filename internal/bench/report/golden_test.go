@@ -167,6 +167,21 @@ func TestTextInColourSaysTheSame(t *testing.T) {
 	}
 }
 
+func TestCalibrationText(t *testing.T) {
+	var b bytes.Buffer
+	if err := Calibration(&b, result.Calibration{Messages: 2494462.4, Acked: 1222216, Connects: 14786, Floor: 82 * time.Microsecond}); err != nil {
+		t.Fatal(err)
+	}
+	const want = `QoS 0         2,494,462 messages/s, sent and received again
+QoS 1         1,222,216 messages/s, sent and acknowledged
+connecting       14,786 clients/s
+latency         82.0 us median, at 1,000 messages/s
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
 // TestHLog: HdrHistogram's own reader reads the log.
 func TestHLog(t *testing.T) {
 	r := steady().result()

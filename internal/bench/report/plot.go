@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -141,15 +142,18 @@ uPlot 1.6.32
 	return err
 }
 
-// plotLabel names a run: by its plan, and by what tells it from the others.
+// plotLabel names a run by what tells it from the others: its plan, its file,
+// or its number.
 func plotLabel(all []*Summary, i int) string {
-	run := all[i].Result.Run
-	for k, s := range all {
-		if k != i && s.Result.Run.Plan.Name == run.Plan.Name {
-			return fmt.Sprintf("%s #%d", escaped(run.Plan.Name), i+1)
+	plan := func(s *Summary) string { return s.Result.Run.Plan.Name }
+	file := func(s *Summary) string { return s.File }
+	for _, name := range []func(*Summary) string{plan, file} {
+		own := name(all[i])
+		if own != "" && !slices.ContainsFunc(all, func(s *Summary) bool { return s != all[i] && name(s) == own }) {
+			return escaped(own)
 		}
 	}
-	return escaped(run.Plan.Name)
+	return fmt.Sprintf("%s #%d", escaped(cmp.Or(file(all[i]), plan(all[i]))), i+1)
 }
 
 // plotTables writes verdicts and the main figures, which need no script.

@@ -190,6 +190,20 @@ func TestPlotOfALongRunIsSmall(t *testing.T) {
 	}
 }
 
+func TestPlotLabels(t *testing.T) {
+	run := func(plan, file string) *Summary {
+		s := Summarize(steady().result())
+		s.Result.Run.Plan.Name, s.File = plan, file
+		return s
+	}
+	all := []*Summary{run("a", ""), run("b", "mon.mqb"), run("b", "tue\x1b.mqb"), run("c", "x"), run("c", "x"), run("d", ""), run("d", "")}
+	for i, want := range []string{"a", "mon.mqb", `tue\x1b.mqb`, "x #4", "x #5", "d #6", "d #7"} {
+		if got := plotLabel(all, i); got != want {
+			t.Errorf("run %d: %q, want %q", i+1, got, want)
+		}
+	}
+}
+
 func TestPlotRefusals(t *testing.T) {
 	if err := Plot(io.Discard); err == nil {
 		t.Error("nothing is plotted")

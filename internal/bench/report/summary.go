@@ -27,6 +27,7 @@ import (
 // Summary is what a result comes to.
 type Summary struct {
 	Result *result.Result
+	File   string // that the result is from; empty: not told
 
 	Whole    time.Duration // the run
 	Measured time.Duration // the measure phase; 0: the run never got there

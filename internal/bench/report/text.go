@@ -308,6 +308,21 @@ func (t *text) flows(s *Summary) {
 	row("without header", false, func(f Flow) int64 { return f.Foreign })
 }
 
+// Calibration writes what the tool itself can do at most.
+func Calibration(w io.Writer, c result.Calibration) error {
+	var t text
+	for _, row := range []struct{ name, value, about string }{
+		{"QoS 0", number(c.Messages), "messages/s, sent and received again"},
+		{"QoS 1", number(c.Acked), "messages/s, sent and acknowledged"},
+		{"connecting", number(c.Connects), "clients/s"},
+		{"latency", duration(c.Floor), "median, at 1,000 messages/s"},
+	} {
+		t.line("%-10s %12s %s", row.name, row.value, row.about)
+	}
+	_, err := w.Write(t.b.Bytes())
+	return err
+}
+
 // shown is how many examples of missing messages the text has.
 const shown = 5
 
