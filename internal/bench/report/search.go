@@ -143,16 +143,16 @@ func (s *Search) Text(w io.Writer) error {
 	var t text
 	t.wrap("", "", fmt.Sprintf("%s, the highest load with %s", s.Plan, s.SLO), 2)
 	t.line("")
-	t.line("%9s %11s %11s %11s %8s %8s %8s  %s", "load", "offered/s", "sent/s", "delivered/s", "p50", "p99", "lost", "verdict")
+	t.line("%8s %10s %10s %11s %8s %8s %8s  %s", "load", "offered/s", "sent/s", "delivered/s", "p50", "p99", "lost", "verdict")
 	for _, st := range s.Steps {
 		lost := "-"
 		if st.Lost != nil {
 			lost = integer(*st.Lost)
 		}
-		t.line("%9s %11s %11s %11s %8s %8s %8s  %s", strconv.FormatFloat(st.Load, 'g', 4, 64),
+		t.line("%8s %10s %10s %11s %8s %8s %8s  %s", strconv.FormatFloat(st.Load, 'g', 4, 64),
 			number(st.Offered), number(st.Sent), number(st.Delivered), orDash(st.P50), orDash(st.P99), lost, st.Verdict)
 		for _, why := range st.Why {
-			t.wrap(strings.Repeat(" ", 9), "", why, 12)
+			t.wrap(strings.Repeat(" ", 8), "", why, 11)
 		}
 	}
 	t.line("")
