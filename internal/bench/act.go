@@ -182,7 +182,7 @@ func (w *worker) beginSubChurn(g *group, phase plan.Phase, at time.Duration) {
 				return
 			}
 			sched.Advance()
-			w.churn(w.find(g, m.Client), m.Seq, start+m.At)
+			w.churn(&g.clients[m.Place], m.Seq, start+m.At)
 		}
 	}
 	w.later(start, step)

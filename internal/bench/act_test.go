@@ -29,9 +29,9 @@ actions:
 `, func(o *outcome) {
 		o.clean()
 		o.want("subs", map[string]int64{"attempts": 8, "connects": 8, "subscribes": 4, "losses": 0, "failures": 0})
-		o.want("pubs", map[string]int64{"losses": 0, "failures": 0, "offered": 400})
-		// One that is still on its way back when it is to part never gets there.
-		if got := o.counted("pubs"); got["attempts"] != 10 || got["connects"] < 8 || got["sent"]+got["skipped"] != 400 || got["acked"] != got["sent"] {
+		// Each is away for 5 to 10 ms, and has a message due each 10 ms.
+		o.want("pubs", map[string]int64{"attempts": 10, "connects": 10, "losses": 0, "failures": 0, "offered": 400})
+		if got := o.counted("pubs"); got["sent"]+got["skipped"] != 400 || got["acked"] != got["sent"] || got["skipped"] > 6 {
 			o.Errorf("pubs: %v", got)
 		}
 	}},
@@ -73,7 +73,7 @@ actions:
   - {at: measure+100ms, do: cut, group: mortals}
 `, func(o *outcome) {
 		o.wantValues(result.Will, result.Response, 3)
-		if h := o.Latency(result.Will, result.Response); h != nil && (h.Min() < 990*time.Millisecond || h.Max() > 5*time.Second) {
+		if h := o.Latency(result.Will, result.Response); h != nil && (h.Min() < 990*time.Millisecond || h.Max() > 1010*time.Millisecond) {
 			o.Errorf("wills took %v to %v", h.Min(), h.Max())
 		}
 	}},
@@ -113,8 +113,8 @@ groups:
 `, func(o *outcome) {
 		o.clean()
 		o.wantValues(result.RTT, result.Response, 100)
-		if h := o.Latency(result.RTT, result.Response); h != nil && h.Min() < 100*time.Millisecond*998/1000 {
-			o.Errorf("a reply took %v, and the responder alone 100 ms", h.Min())
+		if h := o.Latency(result.RTT, result.Response); h != nil && (h.Min() < 99*time.Millisecond || h.Max() > 101*time.Millisecond) {
+			o.Errorf("replies took %v to %v, and the responder 100 ms", h.Min(), h.Max())
 		}
 		o.want("requesters", map[string]int64{"sent": 100, "acked": 100, "subscribes": 2})
 		o.want("responders", map[string]int64{"distinct": 100})
@@ -169,12 +169,11 @@ actions:
 	{"connections that live for a time", `
 phases: {settle: 0s, warm-up: 0s, measure: 1s, drain: 1s}
 groups:
-  flies: {clients: 5, churn: {lifetime: 200ms, pause: 50ms, end: disconnect}}
+  flies: {clients: 5, churn: {lifetime: 200ms, pause: 60ms, end: disconnect}}
 `, func(o *outcome) {
-		got := o.counted("flies")
-		most := 5 * (2 + int64(o.Whole/(250*time.Millisecond)))
-		if got["connects"] < 10 || got["connects"] > most || got["attempts"]-got["connects"] > 5 || got["losses"] != 0 || len(o.Errors()) > 0 {
-			o.Errorf("%v", got)
+		o.want("flies", map[string]int64{"attempts": 20, "connects": 20, "losses": 0}) // at 0, 260, 520 and 780 ms
+		if e := o.Errors(); len(e) > 0 {
+			o.Errorf("%v", e)
 		}
 	}},
 	{"connections that live for some messages", `
@@ -182,10 +181,7 @@ phases: {settle: 0s, warm-up: 0s, measure: 0s, drain: 1s}
 groups:
   flies: {clients: 3, churn: {messages: 5, pause: 10ms}, publish: {topic: t/%i, qos: 1, payload: 64, pace: unlimited, window: 1, messages-each: 20}}
 `, func(o *outcome) {
-		got := o.counted("flies")
-		if got["sent"] != 60 || got["acked"] != 60 || got["connects"] < 12 || got["connects"] > 15 || got["losses"] != 0 {
-			o.Errorf("%v", got)
-		}
+		o.want("flies", map[string]int64{"sent": 60, "acked": 60, "connects": 12, "losses": 0})
 	}},
 	{"subscriptions that come and go", `
 phases: {settle: 0s, warm-up: 0s, measure: 1s, drain: 1s}
@@ -276,33 +272,61 @@ actions:
 }
 
 func TestWhatClientsDo(t *testing.T) {
-	eachEngine(t, func(t *testing.T, e swarm.Engine) {
-		for _, s := range scenarios {
-			t.Run(s.name, func(t *testing.T) {
-				t.Parallel()
-				// The scenarios are about some tenths of a second, for which a busy
-				// machine may leave a process alone. What fails five times is wrong.
-				for n := 1; n < 5; n++ {
-					o := play(t, s.yaml, e, serve(t, broker.Options{}))
-					trial := &trial{TB: t}
-					o.TB = trial
-					if s.check(o); !trial.failed {
-						return
-					}
-				}
-				s.check(play(t, s.yaml, e, serve(t, broker.Options{})))
+	for _, s := range scenarios {
+		t.Run(s.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				_, network := ours(t, broker.Options{})
+				s.check(play(t, s.yaml, within(network.Dial)))
 			})
+		})
+	}
+}
+
+// Over sockets the same is done all at once: a machine that is busy with something
+// else delays it, and nothing more.
+func TestWhatClientsDoOverSockets(t *testing.T) {
+	eachEngine(t, func(t *testing.T, e swarm.Engine) {
+		o := play(t, `
+clean-start: false
+session-expiry: 60s
+reconnect: {first: 10ms, max: 50ms}
+phases: {settle: 0s, warm-up: 0s, measure: 2s, drain: 30s}
+groups:
+  subs: {clients: 4, subscribe: {filter: t/%i, qos: 2}}
+  slow: {clients: 4, subscribe: {filter: t/%i, qos: 2}, receive-maximum: 5, slow: {delay: 5ms}}
+  dozing: {clients: 4, subscribe: {filter: t/%i, qos: 1}, slow: {pause: 100ms, every: 300ms}}
+  pubs: {clients: 4, publish: {topic: t/%i, qos: 2, payload: 64, rate: 400/s, window: 10}}
+  closed: {clients: 2, publish: {topic: t/%i, qos: 2, payload: 64, pace: unlimited, window: 3, messages-each: 50}}
+  flies: {clients: 5, churn: {lifetime: 100ms, pause: 20ms, end: cut}}
+  fickle: {clients: 5, subscription-churn: {filter: c/%i/%s, qos: 1, rate: 100/s}}
+  responders: {clients: 2, subscribe: {filter: ask/%i, qos: 1}, respond: {qos: 1}}
+  requesters: {clients: 2, publish: {topic: ask/%i, qos: 1, payload: 64, rate: 100/s, request: {response-topic: answer/%i, qos: 1, timeout: 20s}}}
+  watchers: {clients: 1, subscribe: {filter: will/+, qos: 1}}
+  mortals: {clients: 4, will: {topic: will/%i, qos: 1, payload: 32}}
+actions:
+  - {at: measure+200ms, do: cut, group: subs, times: 3, every: 300ms}
+  - {at: measure+300ms, do: cut, group: slow}
+  - {at: measure+500ms, do: close, group: pubs}
+  - {at: measure+700ms, do: disconnect, group: pubs, clients: 2}
+  - {at: measure+1300ms, do: takeover, group: slow}
+  - {at: measure+400ms, do: burst, group: pubs, messages: 20}
+  - {at: measure+100ms, do: cut, group: mortals}
+`, over(e, serve(t, broker.Options{})))
+		if f := o.Total; f.Lost+f.Reordered+f.Corrupt+f.Foreign+f.Refused != 0 || f.Expected == 0 {
+			o.Errorf("%+v", f)
+		}
+		for _, g := range []string{"subs", "slow", "pubs", "requesters", "mortals"} {
+			o.want(g, map[string]int64{"losses": 0, "duplicates": 0})
+		}
+		o.want("pubs", map[string]int64{"offered": 880})
+		o.want("closed", map[string]int64{"sent": 100, "acked": 100})
+		if got := o.counted("pubs"); got["sent"]+got["skipped"] != 880 {
+			o.Errorf("pubs: %v", got)
+		}
+		for _, op := range []result.Op{result.Will, result.RTT, result.Unsubscribe} {
+			if o.values(op, result.Response) == 0 {
+				o.Errorf("no %v", op)
+			}
 		}
 	})
-}
-
-// trial is a test whose failures only tell to try again.
-type trial struct {
-	testing.TB
-	failed bool
-}
-
-func (t *trial) Errorf(format string, args ...any) {
-	t.failed = true
-	t.Logf("trying again: "+format, args...)
 }

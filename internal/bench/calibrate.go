@@ -13,21 +13,21 @@ import (
 
 // The plans of a calibration. The %s are the length of the measurement and the
 // number of clients. Closed loops have no warm-up: what it leaves under way would
-// count as its own.
+// not count, and take the time of what does.
 const (
 	echoPlan = `
 name: calibrate, QoS 0
-phases: {connect: {rate: 1000000/s}, settle: 0s, measure: %s, drain: 2s}
+phases: {connect: {rate: 1000000/s}, settle: 0s, warm-up: 0s, measure: %s, drain: 2s}
 groups: {pairs: {clients: %d, subscribe: {filter: c/%%i}, publish: {topic: c/%%i, payload: 64, pace: unlimited}}}
 `
 	ackPlan = `
 name: calibrate, QoS 1
-phases: {connect: {rate: 1000000/s}, settle: 0s, measure: %s, drain: 2s}
+phases: {connect: {rate: 1000000/s}, settle: 0s, warm-up: 0s, measure: %s, drain: 2s}
 groups: {pubs: {clients: %d, publish: {topic: c/%%i, qos: 1, payload: 64, window: 64, pace: unlimited}}}
 `
 	connectPlan = `
 name: calibrate, connections
-phases: {connect: {rate: 1000000/s}, settle: 0s, measure: 1ms, drain: 2s}
+phases: {connect: {rate: 1000000/s}, settle: 0s, warm-up: 0s, measure: 1ms, drain: 2s}
 groups: {conns: {clients: %[2]d}}
 `
 	floorPlan = `

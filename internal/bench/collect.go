@@ -65,13 +65,15 @@ func (c *collector) loop() {
 	for {
 		select {
 		case <-c.ticks.C:
-			if c.begun {
-				c.interval(c.r.now(), false)
+			now := c.r.now()
+			// Where the plan has a phase end, its last interval does, too: with the cut.
+			if c.begun && (c.until == 0 || now < c.until || c.phase == plan.PhaseDrain) {
+				c.interval(now, false)
 			}
 		case cut := <-c.cuts:
 			from := cut.at
 			if c.begun {
-				// A tick may have come between the planned end and the cut.
+				// A tick may have come behind an end that was not planned.
 				from = max(cut.at, c.from)
 				c.interval(from, false)
 			}
@@ -104,9 +106,8 @@ var recorded = [...]plan.Phase{plan.PhaseConnect, plan.PhaseWarmUp, plan.PhaseMe
 // earlier phase has one of its own.
 func (c *collector) interval(now time.Duration, last bool) {
 	r := c.r
-	var main, early *result.Interval
-	main = result.NewInterval(phaseNames[c.phase], c.from, now)
-	early = result.NewInterval(result.PhaseWarmUp, c.from, now)
+	main := result.NewInterval(phaseNames[c.phase], c.from, now)
+	early := result.NewInterval(result.PhaseWarmUp, c.from, now)
 	connected, flying, queued := 0, int64(0), int64(0)
 	for _, w := range r.workers {
 		var batches [len(w.recs)]*result.Batch

@@ -8,15 +8,18 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/mqtools/mqtools/internal/bench/badbroker"
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
+	"github.com/mqtools/mqtools/mqtt/script"
 	"github.com/mqtools/mqtools/mqtt/swarm"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
@@ -46,6 +49,39 @@ func serve(t testing.TB, o broker.Options) *transport.Target {
 	return at(t, addr)
 }
 
+// over are the options of a run whose clients connect to a target.
+func over(engine swarm.Engine, target *transport.Target) Options {
+	return Options{Swarm: swarm.Options{Engine: engine, Targets: []*transport.Target{target}, Dialer: &transport.Dialer{Timeout: 5 * time.Second}}}
+}
+
+// within are the options of a run whose clients connect by dial.
+func within(dial func(context.Context) (net.Conn, error)) Options {
+	return Options{Swarm: swarm.Options{
+		Targets: []*transport.Target{{Network: "tcp", Host: "memory"}},
+		Dial:    func(ctx context.Context, _ *transport.Target) (net.Conn, error) { return dial(ctx) },
+	}}
+}
+
+// ours are a broker and its network in memory.
+func ours(t testing.TB, o broker.Options) (*broker.Broker, *script.Memory) {
+	network := script.NewMemory()
+	return brokertest.Serve(t, network, o), network
+}
+
+// flawed are a bad broker and its network in memory.
+func flawed(t testing.TB, f badbroker.Flaws) (*badbroker.Broker, *script.Memory) {
+	network := script.NewMemory()
+	return badbroker.Serve(t, network, f), network
+}
+
+// inBubble runs a test in a bubble of testing/synctest: its time is exact, and takes
+// none of the machine's.
+func inBubble(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, test)
+}
+
 // outcome is what came of a scenario.
 type outcome struct {
 	testing.TB
@@ -53,50 +89,41 @@ type outcome struct {
 	err error
 }
 
-// attempt runs a scenario against a broker.
-func attempt(ctx context.Context, t testing.TB, yaml string, engine swarm.Engine, target *transport.Target) *outcome {
-	t.Helper()
-	return attemptBy(ctx, t, yaml, over(engine, target))
-}
-
-// attemptBy runs a scenario with the clients of a swarm.
-func attemptBy(ctx context.Context, t testing.TB, yaml string, by swarm.Options) *outcome {
-	t.Helper()
+// runScenario runs a scenario as the only shard, on two loops.
+func runScenario(ctx context.Context, yaml string, o Options) (*result.Result, error) {
 	p, err := plan.Parse("test.yaml", []byte(yaml), plan.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := runBy(ctx, p, func(n result.Note) { t.Log(n.At, n.Kind, n.Text) }, by)
-	o := &outcome{TB: t, err: err}
-	if r != nil {
-		o.Summary = report.Summarize(r)
-	}
-	return o
-}
-
-func runPlan(ctx context.Context, p *plan.Plan, engine swarm.Engine, target *transport.Target, tell func(result.Note)) (*result.Result, error) {
-	return runBy(ctx, p, tell, over(engine, target))
-}
-
-// over is a swarm whose clients connect to a target.
-func over(engine swarm.Engine, target *transport.Target) swarm.Options {
-	return swarm.Options{Engine: engine, Targets: []*transport.Target{target}, Dialer: &transport.Dialer{Timeout: 5 * time.Second}}
-}
-
-func runBy(ctx context.Context, p *plan.Plan, tell func(result.Note), by swarm.Options) (*result.Result, error) {
-	s, err := p.Shard(0, 1)
 	if err != nil {
 		return nil, err
 	}
-	by.Loops = 2
-	return Run(ctx, Options{Shard: s, Tell: tell, Swarm: by,
-		Run: result.Run{Plan: result.Plan{Name: "test", Scale: 1, Closed: p.Closed(), Header: p.HasHeader()}, Shards: 1}})
+	if o.Shard, err = p.Shard(0, 1); err != nil {
+		return nil, err
+	}
+	o.Swarm.Loops = 2
+	o.Run = result.Run{Plan: result.Plan{Name: "test", Scale: 1, Closed: p.Closed(), Header: p.HasHeader()}, Shards: 1}
+	return Run(ctx, o)
+}
+
+// attempt runs a scenario.
+func attempt(ctx context.Context, t testing.TB, yaml string, o Options) *outcome {
+	t.Helper()
+	tell := o.Tell
+	o.Tell = func(n result.Note) {
+		t.Log(n.At, n.Kind, n.Text)
+		if tell != nil {
+			tell(n)
+		}
+	}
+	r, err := runScenario(ctx, yaml, o)
+	if r == nil {
+		t.Fatal(err)
+	}
+	return &outcome{t, report.Summarize(r), err}
 }
 
 // play runs a scenario that is to come to its end.
-func play(t testing.TB, yaml string, engine swarm.Engine, target *transport.Target) *outcome {
+func play(t testing.TB, yaml string, o Options) *outcome {
 	t.Helper()
-	return attempt(t.Context(), t, yaml, engine, target).whole()
+	return attempt(t.Context(), t, yaml, o).whole()
 }
 
 // whole claims that the run came to its end.

@@ -2,18 +2,15 @@ package bench
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/mqtt/broker"
-	"github.com/mqtools/mqtools/mqtt/swarm"
-	"github.com/mqtools/mqtools/mqtt/transport"
+	"github.com/mqtools/mqtools/mqtt/script"
 )
 
 // divided has pairs, a fan-in and a fan-out, with a number of messages each.
@@ -36,92 +33,87 @@ func parse(t *testing.T, text string) *plan.Plan {
 	return p
 }
 
-// runShard runs a shard against a broker and returns what its file says. It is late
-// if its clients were not there when the publishing began.
-func runShard(t *testing.T, p *plan.Plan, i, n int, start time.Time, target *transport.Target) (r *result.Result, late bool) {
-	t.Helper()
+// runShard runs a shard and returns what its file says.
+func runShard(t *testing.T, p *plan.Plan, i, n int, start time.Time, network *script.Memory) *result.Result {
 	s, err := p.Shard(i, n)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var file bytes.Buffer
-	_, err = Run(t.Context(), Options{Shard: s, Start: start, Out: &file,
-		Swarm: swarm.Options{Loops: 2, Targets: []*transport.Target{target}, Dialer: &transport.Dialer{Timeout: 5 * time.Second}},
-		Run:   result.Run{Plan: result.Plan{Name: p.Name, Hash: p.Hash()}, Shards: n}})
-	if late = errors.Is(err, ErrLate); err != nil && !late {
+	o := within(network.Dial)
+	o.Shard, o.Start, o.Out = s, start, &file
+	o.Swarm.Loops = 2
+	o.Run = result.Run{Plan: result.Plan{Name: p.Name, Hash: p.Hash()}, Shards: n}
+	if _, err = Run(t.Context(), o); err != nil {
 		t.Errorf("shard %d of %d: %v", i, n, err)
 	}
 	results, err := result.Read(&file, "result")
 	if err != nil || len(results) != 1 {
-		t.Fatalf("shard %d of %d: %d results, %v", i, n, len(results), err)
+		t.Errorf("shard %d of %d: %d results, %v", i, n, len(results), err)
+		return nil
 	}
 	if results[0].Shards[0].Engine == "" {
 		t.Error("the file does not tell the engine")
 	}
-	return results[0], late
+	return results[0]
 }
 
 // The shards of a plan do together what one process does.
 func TestShardsDoWhatOneProcessDoes(t *testing.T) {
-	t.Parallel()
-	p := parse(t, divided)
-	whole, _ := runShard(t, p, 0, 1, time.Now(), serve(t, broker.Options{}))
-	const n = 3
-	var parts [n]*result.Result
-	for try := 1; ; try++ {
+	inBubble(t, func(t *testing.T) {
+		p := parse(t, divided)
+		_, network := ours(t, broker.Options{})
+		whole := runShard(t, p, 0, 1, time.Now(), network)
+		const n = 3
+		var parts [n]*result.Result
 		var all sync.WaitGroup
-		var late atomic.Bool
-		target, start := serve(t, broker.Options{}), time.Now()
+		start := time.Now()
 		for i := range n {
-			all.Go(func() {
-				r, l := runShard(t, p, i, n, start, target)
-				if parts[i] = r; l {
-					late.Store(true)
-				}
-			})
+			all.Go(func() { parts[i] = runShard(t, p, i, n, start, network) })
 		}
 		all.Wait()
-		if !late.Load() || try == 5 { // a busy machine may keep the clients from being there
-			break
+		if t.Failed() {
+			return
 		}
-	}
-	merged, err := result.Merge(parts[2], parts[0], parts[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if why := merged.Partial(); why != "" {
-		t.Error(why)
-	}
-	one, many := whole.Sum(), merged.Sum()
-	for _, c := range []result.Counter{result.Offered, result.Sent, result.SentBytes, result.Acked, result.Delivered, result.DeliveredBytes,
-		result.Distinct, result.Duplicates, result.Expected, result.Attempts, result.Connects, result.Subscribes, result.Corrupt, result.Foreign} {
-		for _, g := range p.Groups {
-			for qos := range result.NoQoS + 1 {
-				key := result.CounterKey{Name: c.String(), Group: g.Name, QoS: qos}
-				if one.Counters[key] != many.Counters[key] {
-					t.Errorf("%v: %d of one process, %d of %d shards", key, one.Counters[key], many.Counters[key], n)
+		merged, err := result.Merge(parts[2], parts[0], parts[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if why := merged.Partial(); why != "" {
+			t.Error(why)
+		}
+		one, many := whole.Sum(), merged.Sum()
+		for _, c := range []result.Counter{result.Offered, result.Sent, result.SentBytes, result.Acked, result.Delivered, result.DeliveredBytes,
+			result.Distinct, result.Duplicates, result.Expected, result.Attempts, result.Connects, result.Subscribes, result.Corrupt, result.Foreign} {
+			for _, g := range p.Groups {
+				for qos := range result.NoQoS + 1 {
+					key := result.CounterKey{Name: c.String(), Group: g.Name, QoS: qos}
+					if one.Counters[key] != many.Counters[key] {
+						t.Errorf("%v: %d of one process, %d of %d shards", key, one.Counters[key], many.Counters[key], n)
+					}
 				}
 			}
 		}
-	}
-	if sent := many.Counters[result.CounterKey{Name: result.Sent.String(), Group: "pubs", QoS: 1}]; sent != 101 {
-		t.Errorf("%d messages of the pairs were sent, want 101", sent)
-	}
-	if got := many.Counters[result.CounterKey{Name: result.Distinct.String(), Group: "all", QoS: 0}]; got != 150 {
-		t.Errorf("%d messages of the fan-out came, want 150", got)
-	}
-	// A pair is in one shard, and timed; of the fan-out only what comes from
-	// the own shard is.
-	pairs := many.Histograms[result.Key{Op: result.Delivery, Kind: result.Response, Group: "subs"}]
-	if pairs == nil || pairs.Count() != 101 {
-		t.Errorf("not all deliveries of pairs are timed: %v", pairs)
-	}
-	key := result.Key{Op: result.Delivery, Kind: result.Response, Group: "all"}
-	timed, untimed := int64(0), many.Counters[result.CounterKey{Name: result.Untimed.String(), Group: "all", QoS: 0}]
-	if h := many.Histograms[key]; h != nil {
-		timed = h.Count()
-	}
-	if timed+untimed != 150 || untimed == 0 {
-		t.Errorf("of 150 deliveries of the fan-out %d are timed and %d not", timed, untimed)
-	}
+		if sent := many.Counters[result.CounterKey{Name: result.Sent.String(), Group: "pubs", QoS: 1}]; sent != 101 {
+			t.Errorf("%d messages of the pairs were sent, want 101", sent)
+		}
+		if got := many.Counters[result.CounterKey{Name: result.Distinct.String(), Group: "all", QoS: 0}]; got != 150 {
+			t.Errorf("%d messages of the fan-out came, want 150", got)
+		}
+		// A pair is in one shard, and timed; of the fan-out, which has a subscriber in each
+		// shard, only what comes from
+		// the own shard is.
+		pairs := many.Histograms[result.Key{Op: result.Delivery, Kind: result.Response, Group: "subs"}]
+		if pairs == nil || pairs.Count() != 101 {
+			t.Errorf("not all deliveries of pairs are timed: %v", pairs)
+		}
+		key := result.Key{Op: result.Delivery, Kind: result.Response, Group: "all"}
+		timed, untimed := int64(0), many.Counters[result.CounterKey{Name: result.Untimed.String(), Group: "all", QoS: 0}]
+		if h := many.Histograms[key]; h != nil {
+			timed = h.Count()
+		}
+		if timed != 50 || untimed != 100 {
+			t.Errorf("of 150 deliveries of the fan-out %d are timed and %d not", timed, untimed)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -76,6 +77,16 @@ func TestSinkRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		_, _ = mine.Close(), theirs.Close()
+	}
+}
+
+// What is left out of a plan is a default, of 5 s for the warm-up.
+func TestTheClosedLoopsOfACalibrationHaveNoWarmUp(t *testing.T) {
+	t.Parallel()
+	for _, scenario := range []string{echoPlan, ackPlan, connectPlan} {
+		if p := parse(t, fmt.Sprintf(scenario, time.Second, 4)); p.Phases.WarmUp != 0 {
+			t.Errorf("%s: a warm-up of %v", p.Name, p.Phases.WarmUp)
+		}
 	}
 }
 

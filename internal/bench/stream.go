@@ -44,8 +44,8 @@ func newStream(w *worker, g *group, p *plan.Publish, loops int) *stream {
 		s.sched = w.run.shard.Schedule(p, w.loop.Number(), loops)
 	}
 	if p.Messages > 0 {
-		for _, place := range g.places {
-			index := w.run.shard.Client(g.Group, place)
+		for i := range g.clients {
+			index := g.clients[i].index
 			s.left += int64(s.share(index)) + s.bursts(index)
 		}
 		if s.left > 0 {
@@ -56,6 +56,18 @@ func newStream(w *worker, g *group, p *plan.Publish, loops int) *stream {
 		}
 	}
 	return s
+}
+
+// arriving is the QoS with which messages of a QoS arrive: no higher than that
+// of the plan's subscriptions. Where these differ it is that of the highest.
+func arriving(p *plan.Plan, q packet.QoS) packet.QoS {
+	highest := packet.QoS(0)
+	for _, g := range p.Groups {
+		for _, s := range g.Subscribe {
+			highest = max(highest, s.QoS)
+		}
+	}
+	return min(q, highest)
 }
 
 // share is how many messages of the stream a client sends.
@@ -114,7 +126,7 @@ func (s *stream) run(now time.Duration) time.Duration {
 			return at
 		}
 		s.sched.Advance()
-		s.offer(s.w.find(s.g, m.Client), m.Seq, at, now)
+		s.offer(&s.g.clients[m.Place], m.Seq, at, now)
 	}
 }
 
@@ -163,7 +175,7 @@ func (cl *client) pump(w *worker) {
 	w.sendReplies(cl)
 	now := w.loop.Now()
 	for _, s := range cl.g.streams {
-		if !s.drain(cl, now) || s.sched != nil || !s.open || !w.publishing {
+		if !s.drain(cl, now) || s.sched != nil || !s.open || !w.publishing || now >= w.end {
 			continue
 		}
 		cs := &cl.more.streams[s.at]

@@ -4,11 +4,9 @@ import (
 	"context"
 	"net"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/fault"
-	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/mqtt/broker"
@@ -23,37 +21,25 @@ import (
 func TestALostPublisherIsNoLossOfTheBroker(t *testing.T) {
 	for name, session := range map[string]string{"clean start": "clean-start: true", "kept session": "clean-start: false"} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				server, front := script.NewMemory(), script.NewMemory()
-				b := broker.New(broker.Options{})
-				go func() { _ = b.Serve(server) }()
-				defer func() { _ = b.Close(t.Context()) }()
+			inBubble(t, func(t *testing.T) {
+				_, server := ours(t, broker.Options{})
+				front := script.NewMemory()
 				proxy := fault.New(front, server.Dial, 1)
 				defer proxy.Close()
-				p, err := plan.Parse("test.yaml", []byte(`
+				direct, behind := &transport.Target{Network: "tcp", Host: "direct"}, &transport.Target{Network: "tcp", Host: "behind"}
+				s := play(t, `
 phases: {settle: 0s, warm-up: 0s, measure: 1s, drain: 200ms}
 groups:
   sub: {clients: 1, subscribe: {filter: t, qos: 1}}
   pub: {clients: 1, `+session+`, publish: {topic: t, qos: 1, payload: 64, rate: 200/s, window: 5}}
-`), plan.Options{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				shard, err := p.Shard(0, 1)
-				if err != nil {
-					t.Fatal(err)
-				}
-				direct, behind := &transport.Target{Network: "tcp", Host: "direct"}, &transport.Target{Network: "tcp", Host: "behind"}
-				r, err := Run(t.Context(), Options{
-					Shard: shard,
+`, Options{
 					// The second client, which is the publisher, has the second target.
-					Swarm: swarm.Options{Loops: 1, Targets: []*transport.Target{direct, behind}, Dial: func(ctx context.Context, t *transport.Target) (net.Conn, error) {
+					Swarm: swarm.Options{Targets: []*transport.Target{direct, behind}, Dial: func(ctx context.Context, t *transport.Target) (net.Conn, error) {
 						if t == behind {
 							return front.Dial(ctx)
 						}
 						return server.Dial(ctx)
 					}},
-					Run: result.Run{Plan: result.Plan{Name: "test", Scale: 1, Header: true}, Shards: 1},
 					During: func(ctx context.Context, _ func(result.NoteKind, string)) {
 						time.Sleep(102 * time.Millisecond)
 						proxy.Stall(true)
@@ -63,10 +49,6 @@ groups:
 						<-ctx.Done()
 					},
 				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				s := report.Summarize(r)
 				f := s.Total
 				if f.Unaccepted != 5 || f.Sent != 26 || f.Acked != 21 || f.Expected != 26 {
 					t.Errorf("%d of %d sent and %d acknowledged messages were not accepted; want 5 of 26 and 21", f.Unaccepted, f.Sent, f.Acked)

@@ -5,28 +5,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
-	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/badbroker"
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/mqtt/broker"
-	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/script"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// checks are the settings of a short verification.
-func checks(t testing.TB, q packet.QoS, target *transport.Target, faults ...Fault) VerifyOptions {
-	d := &transport.Dialer{Timeout: 5 * time.Second}
+// checks are the settings of a short verification of a broker, over networks in
+// memory: it is for a bubble.
+func checks(t testing.TB, q packet.QoS, b *script.Memory, faults ...Fault) VerifyOptions {
 	return VerifyOptions{QoS: q, Version: packet.V5, Clients: 6, Rate: plan.Rate{Events: 600, Per: time.Second}, Size: 64, Duration: 3 * time.Second, Drain: 30 * time.Second, Seed: 7,
-		Faults: faults, Token: "test", Dial: func(ctx context.Context) (net.Conn, error) { return d.Dial(ctx, target) },
+		Faults: faults, Token: "test", Dial: b.Dial, network: script.NewMemory(),
 		Run: Options{Run: result.Run{Shards: 1}, Tell: func(n result.Note) { t.Log(n.At, n.Kind, n.Text) }}}
 }
 
@@ -43,42 +44,56 @@ func verify(t testing.TB, o VerifyOptions) *Verdict {
 	return v
 }
 
-// haunted is verify, under each of the faults: a busy machine may leave too little
-// time for all of them.
-func haunted(t testing.TB, o VerifyOptions) *Verdict {
-	t.Helper()
-	v := verify(t, o)
-	for try := 1; try < 5 && v.OK() && len(v.Faults) < len(o.Faults); try++ {
-		v = verify(t, o)
-	}
-	return v
-}
-
 var gentle = []Fault{Delay, Stall, Split, Cut, Refuse}
+
+// TestAVerificationOverSockets: the proxy has a port of its own.
+func TestAVerificationOverSockets(t *testing.T) {
+	t.Parallel()
+	target := serve(t, broker.Options{})
+	d := &transport.Dialer{Timeout: 5 * time.Second}
+	o := checks(t, 2, script.NewMemory(), gentle...)
+	o.network, o.Dial = nil, func(ctx context.Context) (net.Conn, error) { return d.Dial(ctx, target) }
+	o.Rate.Events = 100
+	if v := verify(t, o); !v.OK() || v.Sent == 0 || v.Received != v.Sent || len(v.Faults) == 0 {
+		t.Errorf("%+v", v)
+	}
+}
 
 func TestOurBrokerKeepsItsPromises(t *testing.T) {
 	for q := range packet.QoS(3) {
 		for _, version := range []packet.Version{packet.V311, packet.V5} {
 			t.Run(fmt.Sprintf("%v qos%d", version, q), func(t *testing.T) {
-				t.Parallel()
-				o := checks(t, q, serve(t, broker.Options{}), gentle...)
-				o.Version = version
-				v := haunted(t, o)
-				if !v.OK() || v.Sent == 0 || v.Received == 0 || v.Connects <= 12 {
-					t.Errorf("%+v", v)
-				}
-				if q > 0 && v.Received != v.Sent {
-					t.Errorf("%d received of %d", v.Received, v.Sent)
-				}
-				told := 0
-				for _, n := range v.Result.Notes {
-					if n.Kind == result.NoteFault {
-						told++
+				inBubble(t, func(t *testing.T) {
+					_, network := ours(t, broker.Options{})
+					o := checks(t, q, network, gentle...)
+					o.Version = version
+					v := verify(t, o)
+					if !v.OK() || v.Sent == 0 || v.Received == 0 || v.Connects <= 12 {
+						t.Errorf("%+v", v)
 					}
-				}
-				if told < 5 || len(v.Faults) != len(gentle) {
-					t.Errorf("%d faults are noted: %v", told, v.Faults)
-				}
+					if q > 0 && v.Received != v.Sent {
+						t.Errorf("%d received of %d", v.Received, v.Sent)
+					}
+					want, all := map[Fault]int{}, 0
+					for _, e := range o.schedule() {
+						if e.on {
+							want[e.fault]++
+							all++
+						}
+					}
+					if len(want) != len(gentle) || !maps.Equal(v.Faults, want) {
+						t.Errorf("faults: %v, want %v", v.Faults, want)
+					}
+					told := 0
+					for _, n := range v.Result.Notes {
+						if n.Kind == result.NoteFault {
+							told++
+						}
+					}
+					if told != all {
+						t.Errorf("%d faults are noted, want %d", told, all)
+					}
+				})
 			})
 		}
 	}
@@ -88,21 +103,22 @@ func TestOurBrokerKeepsItsPromisesToManyAndOfMany(t *testing.T) {
 	for _, shape := range []Shape{FanIn, FanOut, Shared} {
 		for q := range packet.QoS(3) {
 			t.Run(fmt.Sprintf("%s qos%d", shape, q), func(t *testing.T) {
-				t.Parallel()
-				b, addr := brokertest.Start(t)
-				o := checks(t, q, at(t, addr), gentle...)
-				o.Shape, o.Rate.Events = shape, 200
-				v := haunted(t, o)
-				if !v.OK() || v.Sent == 0 || v.Received == 0 || v.Connects <= int64(o.Publishers()+o.Subscribers()) {
-					t.Errorf("%+v", v)
-				}
-				copies := map[Shape]int64{FanIn: 1, FanOut: 6, Shared: 1}[shape]
-				if v.Received+v.Lost != v.Sent*copies || q > 0 && v.Lost != 0 {
-					t.Errorf("%d received and %d lost of %d", v.Received, v.Lost, v.Sent*copies)
-				}
-				if n := sessions(t, b); n != 0 {
-					t.Errorf("%d sessions are left at the broker", n)
-				}
+				inBubble(t, func(t *testing.T) {
+					b, network := ours(t, broker.Options{})
+					o := checks(t, q, network, gentle...)
+					o.Shape, o.Rate.Events = shape, 200
+					v := verify(t, o)
+					if !v.OK() || v.Sent == 0 || v.Received == 0 || v.Connects <= int64(o.Publishers()+o.Subscribers()) {
+						t.Errorf("%+v", v)
+					}
+					copies := map[Shape]int64{FanIn: 1, FanOut: 6, Shared: 1}[shape]
+					if v.Received+v.Lost != v.Sent*copies || q > 0 && v.Lost != 0 {
+						t.Errorf("%d received and %d lost of %d", v.Received, v.Lost, v.Sent*copies)
+					}
+					if n := sessions(t, b); n != 0 {
+						t.Errorf("%d sessions are left at the broker", n)
+					}
+				})
 			})
 		}
 	}
@@ -125,29 +141,32 @@ func TestSinsOfEachShapeAreFound(t *testing.T) {
 		"corruption where members share":         {Shared, 1, badbroker.Flaws{Corrupt: 50}, "not as they were sent"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			_, target := bad(t, c.flaws)
-			o := checks(t, c.qos, target)
-			o.Shape, o.Duration, o.Rate.Events = c.shape, time.Second, 300
-			if c.want != "" {
-				o.Drain = time.Second // what is lost is waited for
-			}
-			v := verify(t, o)
-			found := slices.ContainsFunc(v.Violations, func(s string) bool { return strings.Contains(s, c.want) })
-			if c.want == "" && !v.OK() || c.want != "" && !found {
-				t.Errorf("violations: %q, want %q", v.Violations, c.want)
-			}
+			inBubble(t, func(t *testing.T) {
+				_, network := flawed(t, c.flaws)
+				o := checks(t, c.qos, network)
+				o.Shape, o.Duration, o.Rate.Events = c.shape, time.Second, 300
+				if c.want != "" {
+					o.Drain = time.Second // what is lost is waited for
+				}
+				v := verify(t, o)
+				found := slices.ContainsFunc(v.Violations, func(s string) bool { return strings.Contains(s, c.want) })
+				if c.want == "" && !v.OK() || c.want != "" && !found {
+					t.Errorf("violations: %q, want %q", v.Violations, c.want)
+				}
+			})
 		})
 	}
 }
 
 func TestABrokerWithoutSharedSubscriptionsIsNotBlamed(t *testing.T) {
-	t.Parallel()
-	o := checks(t, 1, serve(t, broker.Options{DisableSharedGroups: true}))
-	o.Shape, o.Duration = Shared, 100*time.Millisecond
-	if _, err := Verify(t.Context(), o); !errors.Is(err, ErrSubscriptions) || !strings.Contains(err.Error(), "does not support this kind of subscription") {
-		t.Errorf("%v", err)
-	}
+	inBubble(t, func(t *testing.T) {
+		_, network := ours(t, broker.Options{DisableSharedGroups: true})
+		o := checks(t, 1, network)
+		o.Shape, o.Duration = Shared, 100*time.Millisecond
+		if _, err := Verify(t.Context(), o); !errors.Is(err, ErrSubscriptions) || !strings.Contains(err.Error(), "does not support this kind of subscription") {
+			t.Errorf("%v", err)
+		}
+	})
 }
 
 func TestABrokenBrokersSinsAreFound(t *testing.T) {
@@ -172,102 +191,102 @@ func TestABrokenBrokersSinsAreFound(t *testing.T) {
 		"reverses a session's messages": {2, badbroker.Flaws{Reverse: true}, "out of order"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b, target := bad(t, c.flaws)
-			o := checks(t, c.qos, target, gentle...)
-			if c.flaws.Forget || c.flaws.Repeat || c.flaws.Reverse {
-				o.Duration *= 3 // these need a cut at the right moment
-			}
-			if c.want != "" {
-				o.Drain = 2 * time.Second // what is lost is waited for
-			}
-			var v *Verdict
-			did := 0
-			for try := 1; try == 1 || try <= 5 && c.want != "" && did == 0; try++ {
-				v = verify(t, o)
+			inBubble(t, func(t *testing.T) {
+				b, network := flawed(t, c.flaws)
+				o := checks(t, c.qos, network, gentle...)
+				if c.flaws.Forget || c.flaws.Repeat || c.flaws.Reverse {
+					o.Duration *= 3 // these need a cut at the right moment
+				}
+				if c.want != "" {
+					o.Drain = 2 * time.Second // what is lost is waited for
+				}
+				v := verify(t, o)
 				n := b.Counts()
-				did = n.Dropped + n.Duplicated + n.Reordered + n.Corrupted + n.Forgotten + n.Repeated + n.Reversed
-			}
-			if !strings.HasPrefix(name, "none") && did == 0 {
-				t.Fatalf("the broker did nothing wrong")
-			}
-			found := slices.ContainsFunc(v.Violations, func(s string) bool { return strings.Contains(s, c.want) })
-			if c.want == "" && !v.OK() || c.want != "" && !found {
-				t.Errorf("violations: %q, want %q", v.Violations, c.want)
-			}
+				did := n.Dropped + n.Duplicated + n.Reordered + n.Corrupted + n.Forgotten + n.Repeated + n.Reversed
+				if !strings.HasPrefix(name, "none") && did == 0 {
+					t.Fatalf("the broker did nothing wrong")
+				}
+				found := slices.ContainsFunc(v.Violations, func(s string) bool { return strings.Contains(s, c.want) })
+				if c.want == "" && !v.OK() || c.want != "" && !found {
+					t.Errorf("violations: %q, want %q", v.Violations, c.want)
+				}
+			})
 		})
 	}
 }
 
-// sessions waits for a broker to have no connection any more, and returns how many
-// sessions it has then.
+// sessions is how many a broker in the bubble has when all connections are over.
 func sessions(t *testing.T, b *broker.Broker) int {
-	for end := time.Now().Add(20 * time.Second); b.Stats().Connections > 0; runtime.Gosched() {
-		if time.Now().After(end) {
-			t.Fatalf("%d connections are left", b.Stats().Connections)
-		}
+	synctest.Wait()
+	if n := b.Stats().Connections; n > 0 {
+		t.Errorf("%d connections are left", n)
 	}
 	return b.Stats().Sessions
 }
 
 func TestACancelledVerificationLeavesNoSessions(t *testing.T) {
-	t.Parallel()
-	b, addr := brokertest.Start(t)
-	o := checks(t, 1, at(t, addr), gentle...)
-	ctx, cancel := context.WithCancelCause(t.Context())
-	defer cancel(nil)
-	left := errors.New("the user left")
-	tell := o.Run.Tell
-	o.Run.Tell = func(n result.Note) {
-		tell(n)
-		if n.Kind == result.NotePhase && n.Text == string(result.PhaseMeasure) {
-			cancel(left)
+	inBubble(t, func(t *testing.T) {
+		b, network := ours(t, broker.Options{})
+		o := checks(t, 1, network, gentle...)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		left := errors.New("the user left")
+		tell := o.Run.Tell
+		o.Run.Tell = func(n result.Note) {
+			tell(n)
+			if n.Kind == result.NotePhase && n.Text == string(result.PhaseMeasure) {
+				cancel(left)
+			}
 		}
-	}
-	o.Duration = time.Hour
-	v, err := Verify(ctx, o)
-	if !errors.Is(err, left) || v == nil || v.Leftover != nil {
-		t.Errorf("%v, %+v", err, v)
-	}
-	if n := sessions(t, b); n != 0 {
-		t.Errorf("%d sessions are left at the broker", n)
-	}
+		o.Duration = time.Hour
+		v, err := Verify(ctx, o)
+		if !errors.Is(err, left) || v == nil || v.Leftover != nil {
+			t.Errorf("%v, %+v", err, v)
+		}
+		if n := sessions(t, b); n != 0 {
+			t.Errorf("%d sessions are left at the broker", n)
+		}
+	})
 }
 
 func TestABrokerThatIsGoneKeepsTheSessionsAndThatIsTold(t *testing.T) {
-	t.Parallel()
-	o := checks(t, 1, serve(t, broker.Options{}))
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	dial, gone := o.Dial, atomic.Bool{}
-	o.Dial = func(ctx context.Context) (net.Conn, error) {
-		if gone.Load() {
-			return nil, errors.New("nobody there")
+	inBubble(t, func(t *testing.T) {
+		_, network := ours(t, broker.Options{})
+		o := checks(t, 1, network)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		dial, gone := o.Dial, atomic.Bool{}
+		o.Dial = func(ctx context.Context) (net.Conn, error) {
+			if gone.Load() {
+				return nil, errors.New("nobody there")
+			}
+			return dial(ctx)
 		}
-		return dial(ctx)
-	}
-	o.Run.Tell = func(n result.Note) {
-		if n.Kind == result.NotePhase && n.Text == string(result.PhaseMeasure) {
-			gone.Store(true)
-			cancel()
+		o.Run.Tell = func(n result.Note) {
+			if n.Kind == result.NotePhase && n.Text == string(result.PhaseMeasure) {
+				gone.Store(true)
+				cancel()
+			}
 		}
-	}
-	if v, err := Verify(ctx, o); !errors.Is(err, context.Canceled) || v == nil || v.Leftover == nil {
-		t.Errorf("%v, %+v", err, v)
-	}
+		if v, err := Verify(ctx, o); !errors.Is(err, context.Canceled) || v == nil || v.Leftover == nil {
+			t.Errorf("%v, %+v", err, v)
+		}
+	})
 }
 
 // What the broker forgets with a restart is not held against it, but there must
 // have been one.
 func TestARestartThatFailsIsNone(t *testing.T) {
-	t.Parallel()
-	o := checks(t, 1, serve(t, broker.Options{}), Restart)
-	o.Seed = 240 // it comes after two seconds
-	stuck := errors.New("it does not start")
-	o.Restart, o.Duration = func() error { return stuck }, 6*time.Second
-	if v, err := Verify(t.Context(), o); !errors.Is(err, stuck) || v == nil || v.Faults[Restart] != 0 {
-		t.Errorf("%v, %+v", err, v)
-	}
+	inBubble(t, func(t *testing.T) {
+		_, network := ours(t, broker.Options{})
+		o := checks(t, 1, network, Restart)
+		o.Seed = 240 // it comes after two seconds
+		stuck := errors.New("it does not start")
+		o.Restart, o.Duration = func() error { return stuck }, 6*time.Second
+		if v, err := Verify(t.Context(), o); !errors.Is(err, stuck) || v == nil || v.Faults[Restart] != 0 {
+			t.Errorf("%v, %+v", err, v)
+		}
+	})
 }
 
 func TestFaultsFollowFromTheSeed(t *testing.T) {

@@ -2,31 +2,18 @@ package bench
 
 import (
 	"context"
-	"net"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/badbroker"
 	"github.com/mqtools/mqtools/internal/bench/fault"
-	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/mqtt/script"
-	"github.com/mqtools/mqtools/mqtt/swarm"
-	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // What is measured is known to the microsecond where the network is in memory and
 // the time is the bubble's: nothing else takes any.
-
-// within is a swarm whose clients connect by dial.
-func within(dial func(context.Context) (net.Conn, error)) swarm.Options {
-	return swarm.Options{
-		Targets: []*transport.Target{{Network: "tcp", Host: "memory"}},
-		Dial:    func(ctx context.Context, _ *transport.Target) (net.Conn, error) { return dial(ctx) },
-	}
-}
 
 // near claims that a time is what it should be, as exactly as the tool promises.
 func near(t *testing.T, what string, got, want time.Duration) {
@@ -39,17 +26,15 @@ func near(t *testing.T, what string, got, want time.Duration) {
 // A tenth of the messages are due while the broker stands still, and wait half of
 // that time on the average; a window of one sends one of them then.
 func TestAStallIsMeasuredAsItIs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		network := script.NewMemory()
-		b := badbroker.Serve(t, network, badbroker.Flaws{Stall: time.Second, Every: 10 * time.Second})
-		defer b.Close()
-		o := attemptBy(t.Context(), t, `
+	inBubble(t, func(t *testing.T) {
+		_, network := flawed(t, badbroker.Flaws{Stall: time.Second, Every: 10 * time.Second})
+		o := play(t, `
 phases: {settle: 0s, warm-up: 0s, measure: 100s, drain: 5s}
 groups:
   pubs:
     clients: 1
     publish: {topic: t, qos: 1, payload: 64, rate: 100/s, window: 1}
-`, within(network.Dial)).whole()
+`, within(network.Dial))
 		response, service := o.Latency(result.Puback, result.Response), o.Latency(result.Puback, result.Service)
 		if response.Count() != 10_000 || service.Count() != 10_000 {
 			t.Fatalf("%d and %d values, of 10,000 messages: %v", response.Count(), service.Count(), o.counted("pubs"))
@@ -84,11 +69,9 @@ groups:
 `
 
 func TestDelaysAreMeasuredAsTheyAre(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		network := script.NewMemory()
-		b := badbroker.Serve(t, network, badbroker.Flaws{Delay: delays})
-		defer b.Close()
-		o := attemptBy(t.Context(), t, delayed, within(network.Dial)).whole()
+	inBubble(t, func(t *testing.T) {
+		b, network := flawed(t, badbroker.Flaws{Delay: delays})
+		o := play(t, delayed, within(network.Dial))
 		o.clean()
 		c, h := b.Counts(), o.Latency(result.Delivery, result.Response)
 		if len(c.Delays) != 400 || h.Count() != 400 {
@@ -101,15 +84,14 @@ func TestDelaysAreMeasuredAsTheyAre(t *testing.T) {
 }
 
 func TestAProxysDelayIsAddedTwice(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server, front := script.NewMemory(), script.NewMemory()
-		b := badbroker.Serve(t, server, badbroker.Flaws{Delay: func(int) time.Duration { return 30 * time.Millisecond }})
-		defer b.Close()
+	inBubble(t, func(t *testing.T) {
+		_, server := flawed(t, badbroker.Flaws{Delay: func(int) time.Duration { return 30 * time.Millisecond }})
+		front := script.NewMemory()
 		proxy := fault.New(front, server.Dial, 1)
 		defer proxy.Close()
 		for _, delay := range []time.Duration{0, 100 * time.Millisecond} {
 			proxy.Delay(delay, 0)
-			o := attemptBy(t.Context(), t, delayed, within(front.Dial)).whole()
+			o := play(t, delayed, within(front.Dial))
 			o.clean()
 			h := o.Latency(result.Delivery, result.Response)
 			for _, p := range []float64{1, 50, 99, 100} {
@@ -122,28 +104,17 @@ func TestAProxysDelayIsAddedTwice(t *testing.T) {
 // Whoever reads the intervals may be slow: what is due in the measurement is of the
 // measurement even if the one before it has not ended by then.
 func TestASlowStatusTakesNothingFromTheMeasurement(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		network := script.NewMemory()
-		b := badbroker.Serve(t, network, badbroker.Flaws{})
-		defer b.Close()
-		p, err := plan.Parse("test.yaml", []byte(`
+	inBubble(t, func(t *testing.T) {
+		_, network := flawed(t, badbroker.Flaws{})
+		by := within(network.Dial)
+		by.Status = func(Status) { time.Sleep(500 * time.Millisecond) }
+		o := play(t, `
 phases: {settle: 0s, warm-up: 1200ms, measure: 2s, drain: 5s}
 groups:
   pubs: {clients: 1, publish: {topic: t, qos: 1, payload: 64, rate: 100/s}}
-`), plan.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		shard, err := p.Shard(0, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := Run(t.Context(), Options{Shard: shard, Swarm: within(network.Dial), Status: func(Status) { time.Sleep(500 * time.Millisecond) }})
-		if err != nil {
-			t.Fatal(err)
-		}
+`, by)
 		for kind, n := range map[result.Kind]int64{result.Response: 200, result.Service: 200} {
-			if got := report.Summarize(r).Latency(result.Puback, kind).Count(); got != n {
+			if got := o.Latency(result.Puback, kind).Count(); got != n {
 				t.Errorf("kind %v: %d values, of %d messages", kind, got, n)
 			}
 		}
@@ -153,21 +124,52 @@ groups:
 // A closed loop sends one message per round trip and window. While it waits it takes
 // no time of the machine: a loop that is always busy has the bubble's time stand still.
 func TestAClosedLoopWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server, front := script.NewMemory(), script.NewMemory()
-		b := badbroker.Serve(t, server, badbroker.Flaws{})
-		defer b.Close()
+	inBubble(t, func(t *testing.T) {
+		_, server := flawed(t, badbroker.Flaws{})
+		front := script.NewMemory()
 		proxy := fault.New(front, server.Dial, 1)
 		defer proxy.Close()
 		proxy.Delay(10*time.Millisecond, 0)
-		o := attemptBy(t.Context(), t, `
+		o := play(t, `
 phases: {settle: 0s, warm-up: 0s, measure: 1990ms, drain: 5s}
 groups:
   pubs: {clients: 3, publish: {topic: t, qos: 1, payload: 64, pace: unlimited, window: 5}}
-`, within(front.Dial)).whole()
+`, within(front.Dial))
 		if o.Total.Sent != 3*5*100 || o.Total.Acked != o.Total.Sent {
 			t.Errorf("%d sent, %d acknowledged in 100 round trips of 3 times 5", o.Total.Sent, o.Total.Acked)
 		}
+		o.want("pubs", map[string]int64{"offered": o.Total.Sent})
+		if !o.Has(report.ClosedLoop) {
+			t.Errorf("it is not called one: %v", o.Verdicts)
+		}
 		near(t, "puback", o.Latency(result.Puback, result.Response).PercentileOfFew(50), 20*time.Millisecond)
+	})
+}
+
+// The measurement ends when the plan has it, however late the machine, or what goes on
+// beside it, lets the drain begin.
+func TestALateEndAddsNothingToTheMeasurement(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		_, server := flawed(t, badbroker.Flaws{})
+		front := script.NewMemory()
+		proxy := fault.New(front, server.Dial, 1)
+		defer proxy.Close()
+		proxy.Delay(10*time.Millisecond, 0)
+		by := within(front.Dial)
+		by.During = func(ctx context.Context, _ func(result.NoteKind, string)) {
+			<-ctx.Done()
+			time.Sleep(2500 * time.Millisecond)
+		}
+		o := play(t, `
+phases: {settle: 0s, warm-up: 0s, measure: 1990ms, drain: 5s}
+groups:
+  open: {clients: 1, publish: {topic: t, qos: 1, payload: 64, rate: 100/s}}
+  closed: {clients: 1, publish: {topic: t, qos: 1, payload: 64, pace: unlimited, window: 1}}
+`, by)
+		o.want("open", map[string]int64{"sent": 199, "acked": 199})
+		o.want("closed", map[string]int64{"sent": 100, "acked": 100})
+		if want := 1990 * time.Millisecond; o.Measured != want || o.Whole < want+2500*time.Millisecond {
+			t.Errorf("%v of %v are measured, want %v", o.Measured, o.Whole, want)
+		}
 	})
 }

@@ -89,7 +89,7 @@ version: 3.1.1
 keepalive: 60s
 phases: {settle: 0s, warm-up: 0s, measure: 1ms, drain: 1s}
 groups: {conns: {clients: 1, client-id: c}}
-`, e, at(t, p.ln.Addr().String()))
+`, over(e, at(t, p.ln.Addr().String())))
 		<-done
 	})
 }
@@ -111,7 +111,7 @@ func TestTopicsGoByAliasWhereTheBrokerTakesThem(t *testing.T) {
 keepalive: 60s
 phases: {settle: 0s, warm-up: 0s, measure: 0s, drain: 1s}
 groups: {pubs: {clients: 1, client-id: c, publish: {topic: a/b, payload: {template: x}, rate: 100/s, messages: 2, topic-alias: true}}}
-`, e, at(t, p.ln.Addr().String()))
+`, over(e, at(t, p.ln.Addr().String())))
 			<-done
 			if o.Total.Sent != 2 {
 				t.Errorf("%s: %+v", name, o.Total)
@@ -168,7 +168,7 @@ phases: {settle: 0s, warm-up: 0s, measure: 0s, drain: 20s}
 groups:
   pubs: {clients: 1, client-id: c, clean-start: false, session-expiry: 60s, reconnect: {first: 1ms, max: 2ms},
     publish: {topic: t, qos: %d, payload: {template: x}, rate: 100/s, messages: 1}}
-`, w.qos), e, at(t, p.ln.Addr().String()))
+`, w.qos), over(e, at(t, p.ln.Addr().String())))
 				<-done
 				o.want("pubs", w.want)
 				if n := o.Result.Sum().Counters[result.CounterKey{Name: "refused", Group: "pubs", QoS: packet.QoS(w.qos)}]; n != 1 {
@@ -195,7 +195,7 @@ func TestASubscriptionThatCannotBeIsNotWaitedFor(t *testing.T) {
 keepalive: 60s
 phases: {settle: 0s, warm-up: 0s, measure: 1ms, drain: 1s}
 groups: {subs: {clients: 1, client-id: c, subscribe: a/#}}
-`, e, at(t, p.ln.Addr().String()))
+`, over(e, at(t, p.ln.Addr().String())))
 			<-done
 			o.want("subs", map[string]int64{"connects": 1, "subscribes": 0, "error.subscribe.other": 1})
 		})
@@ -218,7 +218,7 @@ groups: {subs: {clients: 1, client-id: c, subscribe: a/#}}
 keepalive: 60s
 phases: {settle: 0s, warm-up: 0s, measure: 1ms, drain: 1s}
 groups: {subs: {clients: 1, client-id: c, subscribe: a/#, reconnect: {first: 1ms, max: 2ms}}}
-`, e, at(t, p.ln.Addr().String()))
+`, over(e, at(t, p.ln.Addr().String())))
 			if got := o.counted("subs"); got["subscribes"] != 0 || got["losses"] < 4 {
 				t.Errorf("%v", got)
 			}

@@ -51,22 +51,21 @@ type group struct {
 	*plan.Group
 	specs   []swarm.Spec // by target
 	clients []client
-	places  []int // in the shard, of clients
 	streams []*stream
 	shared  *result.SharedChecker // nil: each client gets all
 }
 
 // client is one client. There may be very many.
 type client struct {
-	c      *swarm.Client
-	g      *group
-	index  uint32 // in the group
-	number uint32 // for headers
-	seq    uint32 // of its next message's header
-	tries  uint16 // of connecting, in a row
-	state  state
-	again  bool // has been ready before
-	alive  bool // is connected, or will be
+	c       *swarm.Client
+	g       *group
+	index   uint32 // in the group
+	number  uint32 // for headers
+	seq     uint32 // of its next message's header
+	tries   uint16 // of connecting, in a row
+	state   state
+	awaited bool // by the start
+	alive   bool // is connected, or will be
 
 	due    time.Duration // when it was to connect
 	begun  time.Duration // when its CONNECT was sent
@@ -97,7 +96,7 @@ type more struct {
 	other    *swarm.Client // the one that a takeover throws out, or another that is free
 }
 
-func newMore(g *group) *more { return &more{streams: make([]clientStream, len(g.streams))} }
+func newMore(g *group) *more { return &more{streams: make([]clientStream, len(g.Publish))} }
 
 // clientStream is a client's part of a stream.
 type clientStream struct {
@@ -136,53 +135,35 @@ func (w *worker) addClients(loops int) {
 	s := w.run.shard
 	total := 0
 	for _, pg := range w.run.p.Groups {
-		g := &group{Group: pg, shared: w.run.shared[pg.Number]}
-		for place := range s.Clients(pg) {
-			if s.Loop(pg, place, loops) == w.loop.Number() {
-				g.places = append(g.places, place)
-			}
+		for range s.Own(pg, w.loop.Number(), loops) {
+			total++
 		}
-		total += len(g.places)
-		g.specs = w.specs(g)
-		for _, p := range pg.Publish {
-			st := newStream(w, g, p, loops)
-			g.streams = append(g.streams, st)
-			w.streams = append(w.streams, st)
-		}
-		w.groups = append(w.groups, g)
 	}
-	w.clients = make([]client, 0, total)
-	for _, g := range w.groups {
+	w.clients = make([]client, 0, total) // it does not move
+	for _, pg := range w.run.p.Groups {
+		g := &group{Group: pg, shared: w.run.shared[pg.Number]}
+		g.specs = w.specs(g)
 		from := len(w.clients)
-		for _, place := range g.places {
-			index := s.Client(g.Group, place)
-			cl := client{g: g, alive: !g.Deferred, index: index, number: s.Publisher(g.Group, index), c: w.loop.Add(g.Base + index)}
+		for index := range s.Own(pg, w.loop.Number(), loops) {
+			cl := client{g: g, awaited: !g.Deferred, alive: !g.Deferred, index: index, number: s.Publisher(pg, index), c: w.loop.Add(g.Base + index)}
 			cl.c.User = uint32(len(w.clients))
-			if len(g.streams) > 0 || g.Respond != nil || g.SubChurn != nil || g.Slow != nil || g.Churn != nil {
+			if len(g.Publish) > 0 || g.Respond != nil || g.SubChurn != nil || g.Slow != nil || g.Churn != nil {
 				cl.more = newMore(g)
 			}
 			w.clients = append(w.clients, cl)
 		}
 		g.clients = w.clients[from:]
+		for _, p := range pg.Publish {
+			st := newStream(w, g, p, loops)
+			g.streams = append(g.streams, st)
+			w.streams = append(w.streams, st)
+		}
 		if !g.Deferred {
 			w.run.waiting.Add(int64(len(g.clients)))
 			w.run.alive.Add(int64(len(g.clients)))
 		}
+		w.groups = append(w.groups, g)
 	}
-}
-
-// find is the client with an index in a group; nil if it is not the loop's.
-func (w *worker) find(g *group, index uint32) *client {
-	place, ok := w.run.shard.Place(g.Group, index)
-	if !ok {
-		return nil
-	}
-	loops := w.run.swarm.Loops()
-	i := place/(g.Together*loops)*g.Together + place%g.Together
-	if i >= len(g.clients) || g.clients[i].index != index {
-		return nil
-	}
-	return &g.clients[i]
 }
 
 // rec is the recorder of what was due at a time.

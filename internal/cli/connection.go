@@ -541,6 +541,11 @@ func (c *Connection) Way(ctx context.Context, connections int) ([]*transport.Tar
 	return c.targets, &d, nil
 }
 
+// Direct tells that neither a proxy nor a command makes the connections of Way.
+func (c *Connection) Direct() bool {
+	return c.dialer.Command == "" && c.dialer.Proxy == nil && (len(c.proxies) == 0 || c.proxies[0] == nil)
+}
+
 // BrokerVersion asks the broker for $SYS/broker/version, by a connection of its
 // own that shows whether the broker can be reached at all: else the error is that
 // of Connect. A broker that refuses this client, or says nothing in time, has the

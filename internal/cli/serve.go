@@ -87,6 +87,20 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 	return nil
 }
 
+// Serves is how this process will reach the broker of --serve, but for the port. The
+// error is that of serving.
+func (c *Connection) Serves() (*transport.Target, error) {
+	cfg, err := c.serveTLS(new(broker.Options))
+	if err != nil {
+		return nil, err
+	}
+	first := c.inv.Values.Strings("serve")[0]
+	if transport.Plain(first) != "" {
+		cfg = nil
+	}
+	return transport.ListenConfig{TLS: cfg}.Target(first)
+}
+
 // admit lets clients in, once.
 func (s *server) admit() {
 	s.open.Do(func() {

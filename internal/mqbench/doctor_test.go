@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
 func TestDoctor(t *testing.T) {
@@ -38,12 +39,23 @@ func TestDoctorCountsThePortsOfTheEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	const sources = 3
+	certs := certtest.New(t).Server
 	for line, want := range map[string]int{
-		"":             sources * (65535 - 1024 + 1),
-		"--engine std": sources * (high - low + 1),
-		"--tls":        sources * (high - low + 1),
+		"":                                 sources * (65535 - 1024 + 1),
+		"--engine std":                     sources * (high - low + 1),
+		"--tls":                            sources * (high - low + 1),
+		"--proxy socks5://proxy.lan":       sources * (high - low + 1),
+		"--proxy-command cat":              sources * (high - low + 1),
+		"--serve 127.0.0.1:0":              sources * (65535 - 1024 + 1),
+		"--serve mqtt://127.0.0.1:0":       sources * (65535 - 1024 + 1),
+		"--serve ws://127.0.0.1:0":         sources * (high - low + 1),
+		"--serve 127.0.0.1:0 --engine std": sources * (high - low + 1),
+		fmt.Sprintf("--serve 127.0.0.1:0 --serve-cert %s --serve-key %s", certs.CertFile, certs.KeyFile): sources * (high - low + 1),
 	} {
-		r := mqbench(t, append([]string{"doctor", "conn", "--clients", "100", "-h", "broker.lan", "--source-ip", "127.0.0.1-3"}, strings.Fields(line)...)...)
+		if !strings.Contains(line, "--serve") {
+			line += " -h broker.lan"
+		}
+		r := mqbench(t, append([]string{"doctor", "conn", "--clients", "100", "--source-ip", "127.0.0.1-3"}, strings.Fields(line)...)...)
 		if !regexp.MustCompile(fmt.Sprintf(`(?m)^local ports +100 +%d +ok$`, want)).MatchString(r.out) {
 			t.Errorf("%s: want %d ports:\n%s%s", line, want, r.out, r.err)
 		}

@@ -245,15 +245,20 @@ func (r *runner) targets() []*transport.Target {
 
 // use is what the run uses of this machine.
 func (r *runner) use() bench.Use {
-	u := bench.Use{Shards: 1, Procs: r.procs, Brokers: 1, Serving: r.inv.Values.IsSet("serve"), Std: r.opts.Swarm.Engine == swarm.Std || runtime.GOOS != "linux"}
+	u := bench.Use{Shards: 1, Procs: r.procs, Serving: r.inv.Values.IsSet("serve"),
+		Std: r.opts.Swarm.Engine == swarm.Std || runtime.GOOS != "linux" || !r.conn.Direct()}
 	if r.shard != nil {
 		u.Shards = r.shard.Count
 	}
+	targets := r.targets()
 	if u.Serving {
-		return u
+		targets = nil
+		if t, err := r.conn.Serves(); err == nil { // else the run ends there
+			targets = []*transport.Target{t}
+		}
 	}
-	u.Brokers = len(r.targets())
-	for _, t := range r.targets() {
+	u.Brokers = len(targets)
+	for _, t := range targets {
 		u.Std = u.Std || t.TLS || t.WebSocket || t.Network != "tcp"
 		a, err := netip.ParseAddr(t.Host)
 		u.Local = u.Local || t.Host == "localhost" || t.Network == "unix" || err == nil && a.IsLoopback()

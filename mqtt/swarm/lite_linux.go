@@ -295,11 +295,15 @@ func rw(call uintptr, fd int32, b []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
+// kernelTimespec is struct __kernel_timespec, which system calls since Linux 5.1
+// take. unix.Timespec is smaller where a C long has 32 bits.
+type kernelTimespec struct{ sec, nsec int64 }
+
 // poller is a set of descriptors to wait for, with one to wake it.
 type poller struct {
 	fd, event int
 	events    []unix.EpollEvent
-	timeout   unix.Timespec
+	timeout   kernelTimespec
 	coarse    bool // the system has no epoll_pwait2
 }
 
@@ -360,7 +364,7 @@ func (p *poller) wait(until time.Duration, now func() time.Duration) []unix.Epol
 // whose time-out is in milliseconds.
 func (p *poller) waitFor(left time.Duration, forever bool) (int, syscall.Errno) {
 	call, fifth := uintptr(unix.SYS_EPOLL_PWAIT2), uintptr(0)
-	p.timeout = unix.NsecToTimespec(int64(left))
+	p.timeout = kernelTimespec{int64(left / time.Second), int64(left % time.Second)}
 	if !forever {
 		fifth = uintptr(unsafe.Pointer(&p.timeout)) // p is on the heap and stays where it is
 	}

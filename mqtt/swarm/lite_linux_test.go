@@ -39,6 +39,21 @@ func TestWithoutEpollPwait2TheTimeOutIsInMilliseconds(t *testing.T) {
 	}
 }
 
+// TestAWaitEndsByItself also where a C long has 32 bits.
+func TestAWaitEndsByItself(t *testing.T) {
+	var p poller
+	if err := p.open(); err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	defer time.AfterFunc(10*time.Second, p.wake).Stop()
+	start := time.Now()
+	now := func() time.Duration { return time.Since(start) }
+	if ev := p.wait(1500*time.Microsecond, now); len(ev) != 0 || now() < 1500*time.Microsecond {
+		t.Errorf("after %v: %v", now(), ev)
+	}
+}
+
 // TestOwnPortsAreUsedOnceEach: loops share a range without colliding, ports in use
 // by others are passed over, and when all are used the system's choice follows.
 func TestOwnPortsAreUsedOnceEach(t *testing.T) {

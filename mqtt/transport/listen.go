@@ -48,7 +48,7 @@ func Listen(ctx context.Context, addr string, cfg *tls.Config) (net.Listener, er
 //
 // Ctx is for the lookup of the host only. The error is an [*Error].
 func (l ListenConfig) Listen(ctx context.Context, addr string) (net.Listener, error) {
-	t, err := l.target(addr)
+	t, err := l.Target(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -104,8 +104,9 @@ func Reach(ln net.Listener) *Target {
 	return t
 }
 
-// target reads the address and checks it against the configuration.
-func (l ListenConfig) target(addr string) (*Target, error) {
+// Target is what Listen would listen on: it reads addr and checks it against the
+// configuration. The error is an [*Error].
+func (l ListenConfig) Target(addr string) (*Target, error) {
 	p := urlParser{url: addr, listen: true}
 	plain := !strings.Contains(addr, "://") && !strings.HasPrefix(strings.ToLower(addr), "unix:") &&
 		!strings.HasPrefix(strings.ToLower(addr), "mqtt+unix:")

@@ -119,7 +119,7 @@ func TestListenTargets(t *testing.T) {
 		{"ws://:0/x", Target{Network: "tcp", WebSocket: true, Resource: "/x"}},
 		{"UNIX:rel", Target{Network: "unix", Path: "rel"}},
 	} {
-		got, err := ListenConfig{}.target(c.addr)
+		got, err := ListenConfig{}.Target(c.addr)
 		if err != nil || *got != c.want {
 			t.Errorf("%q: got %+v, %v, want %+v", c.addr, got, err, c.want)
 		}

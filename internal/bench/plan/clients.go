@@ -72,18 +72,18 @@ func (g *Group) Backoff(index, n uint32) time.Duration {
 	return time.Duration(d * (1 - g.unit(index, n, 4)/2))
 }
 
-// ConnectAt is when the client at a place in the shard connects, from the
-// beginning of the connect phase; ok is false if an action has to connect it.
-// The clients of the plan connect in the order of the groups.
-func (s *Shard) ConnectAt(g *Group, place int) (at time.Duration, ok bool) {
+// ConnectAt is when a group's client connects, from the beginning of the connect
+// phase; ok is false if an action has to connect it. The clients of the plan connect
+// in the order of the groups.
+func (p *Plan) ConnectAt(g *Group, index uint32) (at time.Duration, ok bool) {
 	if g.Deferred {
 		return 0, false
 	}
 	before := uint64(0)
-	for _, other := range s.Plan.Groups[:g.Number] {
+	for _, other := range p.Groups[:g.Number] {
 		if !other.Deferred {
 			before += uint64(other.Clients)
 		}
 	}
-	return s.Plan.Phases.Connect.At(before + uint64(s.Client(g, place))), true
+	return p.Phases.Connect.At(before + uint64(index)), true
 }

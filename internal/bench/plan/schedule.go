@@ -11,6 +11,7 @@ type Message struct {
 	Number uint64        // j
 	Client uint32        // the client's index in its group
 	Seq    uint32        // the number of the client's message in the stream
+	Place  uint32        // the client's place among those of the schedule, in the order of Shard.Own
 }
 
 // Schedule goes through the messages that some of the clients of a stream send,
@@ -60,9 +61,10 @@ func (s *Schedule) Advance() {
 	}
 	if index := uint64(s.next.Client) + step; index < s.clients {
 		s.next.Client = uint32(index)
+		s.next.Place++
 	} else {
 		step += s.clients - index + s.first
-		s.next.Client, s.inBlock = uint32(s.first), 0
+		s.next.Client, s.next.Place, s.inBlock = uint32(s.first), 0, 0
 		s.next.Seq++
 	}
 	if s.next.Number += step; s.next.Number >= s.messages {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"iter"
 )
 
 // Shard is the part of a plan that one process runs. All shards together do
@@ -46,10 +47,18 @@ func (s *Shard) Clients(g *Group) int {
 	return whole*g.Together + min(max(rest-s.Index*g.Together, 0), g.Together)
 }
 
-// Client is the index in its group of the client with a place in the shard, 0
-// to Clients-1.
-func (s *Shard) Client(g *Group, place int) uint32 {
-	return uint32((place/g.Together*s.Count+s.Index)*g.Together + place%g.Together)
+// Own goes through the indexes of the clients of a group that one of the shard's
+// loops drives, in their order: neighbours that belong together stay together.
+func (s *Shard) Own(g *Group, loop, loops int) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for block := (s.Index + loop*s.Count) * g.Together; block < g.Clients; block += s.Count * loops * g.Together {
+			for i := block; i < min(block+g.Together, g.Clients); i++ {
+				if !yield(uint32(i)) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Place is the place in the shard of the client with an index in the group; ok
@@ -61,10 +70,6 @@ func (s *Shard) Place(g *Group, index uint32) (place int, ok bool) {
 	}
 	return block/s.Count*g.Together + int(index)%g.Together, true
 }
-
-// Loop is which of some loops drives the client at a place: neighbours that
-// belong together stay together.
-func (s *Shard) Loop(g *Group, place, loops int) int { return place / g.Together % loops }
 
 // Publisher is the number of a client for the header of its messages, below
 // 1<<24. It is the client's number in the plan, or of a plan with more clients

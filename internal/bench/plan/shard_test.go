@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,14 +35,14 @@ func TestShardsShareTheWork(t *testing.T) {
 		g := p.Groups[0]
 		s := g.Publish[0]
 		seen := make([]bool, messages)
-		owned := map[uint32]bool{}
+		owned, driven := map[uint32]bool{}, 0
 		for i := range shards {
 			sh, err := p.Shard(i, shards)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for place := range sh.Clients(g) {
-				k := sh.Client(g, place)
+			place := 0
+			for k := range sh.Own(g, 0, 1) {
 				if owned[k] || int(k) >= clients {
 					t.Fatalf("client %d is in shard %d, and in another one or nowhere", k, i)
 				}
@@ -52,14 +53,19 @@ func TestShardsShareTheWork(t *testing.T) {
 				if int(k)/together%shards != i {
 					t.Fatalf("client %d is in shard %d of %d, with %d together", k, i, shards, together)
 				}
+				place++
+			}
+			if place != sh.Clients(g) {
+				t.Fatalf("shard %d has %d clients, and says %d", i, place, sh.Clients(g))
 			}
 			for loop := range loops {
 				last := time.Duration(0)
+				own := slices.Collect(sh.Own(g, loop, loops))
+				driven += len(own)
 				sc := sh.Schedule(s, loop, loops)
 				for m, ok := sc.Peek(); ok; m, ok = sc.Peek() {
-					place, own := sh.Place(g, m.Client)
-					if !own || sh.Loop(g, place, loops) != loop {
-						t.Fatalf("loop %d of shard %d gets message %+v", loop, i, m)
+					if int(m.Place) >= len(own) || own[m.Place] != m.Client {
+						t.Fatalf("loop %d of shard %d has the clients %d, and gets message %+v", loop, i, own, m)
 					}
 					at, _ := s.Pacer.At(m.Number)
 					if seen[m.Number] || m.At != at || m.At < last || m.Number != uint64(m.Seq)*uint64(clients)+uint64(m.Client) {
@@ -75,8 +81,8 @@ func TestShardsShareTheWork(t *testing.T) {
 				t.Fatalf("nobody sends message %d", j)
 			}
 		}
-		if len(owned) != clients {
-			t.Fatalf("%d clients are in shards, want %d", len(owned), clients)
+		if len(owned) != clients || driven != clients {
+			t.Fatalf("%d clients are in shards and %d on loops, want %d", len(owned), driven, clients)
 		}
 	})
 }
@@ -109,8 +115,8 @@ func TestConnectsKeepTheirRateOverAllGroupsAndShards(t *testing.T) {
 	for i := range 3 {
 		s, _ := p.Shard(i, 3)
 		for _, g := range p.Groups {
-			for place := range s.Clients(g) {
-				if at, ok := s.ConnectAt(g, place); ok {
+			for index := range s.Own(g, 0, 1) {
+				if at, ok := p.ConnectAt(g, index); ok {
 					got[at]++
 				}
 			}

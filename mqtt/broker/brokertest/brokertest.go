@@ -4,6 +4,7 @@ package brokertest
 import (
 	"context"
 	"crypto/tls"
+	"net"
 	"testing"
 	"time"
 
@@ -28,6 +29,16 @@ func StartWith(t testing.TB, o broker.Options) (b *broker.Broker, addr string) {
 // listener one of TLS.
 func StartOn(t testing.TB, listen string, cfg *tls.Config, o broker.Options) (b *broker.Broker, addr string) {
 	t.Helper()
+	ln, err := transport.Listen(context.Background(), listen, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Serve(t, ln, o), ln.Addr().String()
+}
+
+// Serve is Start with settings and a listener, which it closes. That may be one in
+// memory, in a bubble of testing/synctest.
+func Serve(t testing.TB, ln net.Listener, o broker.Options) *broker.Broker {
 	next := o.Log
 	o.Log = func(e broker.Event) {
 		if e.Kind == broker.EventPanic {
@@ -37,11 +48,7 @@ func StartOn(t testing.TB, listen string, cfg *tls.Config, o broker.Options) (b 
 			next(e)
 		}
 	}
-	ln, err := transport.Listen(context.Background(), listen, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b = broker.New(o)
+	b := broker.New(o)
 	done := make(chan error, 1)
 	go func() { done <- b.Serve(ln) }()
 	t.Cleanup(func() {
@@ -52,5 +59,5 @@ func StartOn(t testing.TB, listen string, cfg *tls.Config, o broker.Options) (b 
 		}
 		<-done //nolint:errcheck // ErrClosed
 	})
-	return b, ln.Addr().String()
+	return b
 }

@@ -1,0 +1,180 @@
+package bench
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench/plan"
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/mqtt/swarm"
+)
+
+// play goes through the phases.
+func (r *run) play(ctx context.Context) error {
+	c := r.collect(Step)
+	defer c.stop()
+	if wait := time.Until(r.o.Start); wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	publishing, fixed := r.publishingAt()
+	r.enter(c, plan.PhaseConnect, r.now(), 0)
+	for _, w := range r.workers {
+		w.loop.Do(func() { w.connectAll(r.now()) })
+	}
+	if err := r.awaitReady(ctx, publishing, fixed); err != nil {
+		return err
+	}
+	settled := r.now() + r.p.Phases.Settle
+	if fixed {
+		settled = publishing
+	}
+	end, err := r.publish(ctx, c, settled)
+	r.during()
+	r.enter(c, plan.PhaseDrain, min(end, r.now()), r.p.Phases.Drain)
+	for _, w := range r.workers {
+		w.loop.Do(w.stopPublishing)
+	}
+	drain := context.WithoutCancel(ctx)
+	derr := r.until(drain, r.since+r.p.Phases.Drain, r.drained)
+	for _, w := range r.workers {
+		w.loop.Do(w.leave)
+	}
+	lerr := r.until(drain, r.now()+2*time.Second, func() bool { return r.sum(func(w *worker) int64 { return w.present }) == 0 })
+	return cmp.Or(err, derr, lerr)
+}
+
+// startDuring starts Options.During; r.during ends it.
+func (r *run) startDuring(ctx context.Context) {
+	if r.o.During == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.o.During(ctx, r.tell)
+	}()
+	r.during = func() {
+		cancel()
+		<-done
+	}
+}
+
+// publish goes through the phases in which clients publish. end is when the plan has
+// the last of them end, swarm.Never if it does not say.
+func (r *run) publish(ctx context.Context, c *collector, settled time.Duration) (end time.Duration, err error) {
+	debug.FreeOSMemory() // what connecting took and is not needed any more
+	r.enter(c, plan.PhaseSettle, r.now(), 0)
+	if err = r.until(ctx, settled, nil); err != nil {
+		return swarm.Never, err
+	}
+	filled := func() bool { return r.sum(func(w *worker) int64 { return w.filling + w.queued + w.flying }) == 0 }
+	if err = r.until(ctx, swarm.Never, filled); err != nil {
+		return swarm.Never, err
+	}
+	r.enter(c, plan.PhaseWarmUp, r.now(), r.p.Phases.WarmUp)
+	r.startDuring(ctx)
+	warm := r.since + r.p.Phases.WarmUp
+	if err = r.until(ctx, warm, nil); err != nil {
+		return swarm.Never, err
+	}
+	r.enter(c, plan.PhaseMeasure, warm, r.p.Phases.Measure)
+	if r.p.Phases.Measure > 0 {
+		end = r.since + r.p.Phases.Measure
+		return end, r.until(ctx, end, nil)
+	}
+	return swarm.Never, r.until(ctx, swarm.Never, func() bool { return r.sum(func(w *worker) int64 { return w.counting }) == 0 })
+}
+
+// publishingAt is when the publishing of one of several shards begins: all begin
+// at the same time, whether they are ready or not.
+func (r *run) publishingAt() (at time.Duration, fixed bool) {
+	if r.shard.Count == 1 {
+		return swarm.Never, false
+	}
+	ph := &r.p.Phases
+	return ph.Connect.At(uint64(r.p.Clients())) + min(ph.ConnectTimeout, readyTime) + ph.Settle, true
+}
+
+// readyTime is how long the last clients of a shard may take to be ready.
+const readyTime = 5 * time.Second
+
+// awaitReady waits for all clients that connect at the start to be connected and
+// subscribed, or to have failed.
+func (r *run) awaitReady(ctx context.Context, latest time.Duration, fixed bool) error {
+	var timeout <-chan time.Time
+	if fixed {
+		timeout = time.After(latest - r.now())
+	}
+	if r.waiting.Load() > 0 {
+		select {
+		case <-r.ready:
+		case <-timeout:
+			return ErrLate
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	if first := r.first.Load(); first != nil && !r.reached.Load() {
+		return fmt.Errorf("%w: %w", ErrNotReached, *first)
+	}
+	return nil
+}
+
+// until waits for a time, or earlier for something to become true.
+func (r *run) until(ctx context.Context, at time.Duration, done func() bool) error {
+	for {
+		if done != nil && done() {
+			return nil
+		}
+		if err := r.giveUp.Load(); err != nil {
+			return *err
+		}
+		wait := at - r.now()
+		if wait <= 0 {
+			return nil
+		}
+		wait = min(wait, time.Second)
+		if done != nil {
+			wait = min(wait, 5*time.Millisecond)
+		}
+		select {
+		case <-time.After(wait):
+		case <-r.gaveUp:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// abandon ends the run with an error, unless there is one already.
+func (r *run) abandon(err error) {
+	if r.giveUp.CompareAndSwap(nil, &err) {
+		close(r.gaveUp)
+	}
+}
+
+// drained tells that nothing is under way any more.
+func (r *run) drained() bool {
+	return r.sum(func(w *worker) int64 { return w.queued + w.flying + w.asking }) == 0 && r.sum(func(w *worker) int64 { return w.expected - w.distinct }) <= 0
+}
+
+// enter begins a phase.
+func (r *run) enter(c *collector, phase plan.Phase, at, length time.Duration) {
+	at = at.Truncate(time.Microsecond) // as intended times are: what is due now is of this phase
+	c.cut(phase, at, length)
+	r.since = at
+	r.tell(result.NotePhase, string(phaseNames[phase]))
+	for _, w := range r.workers {
+		w.loop.Do(func() { w.begin(phase, at) })
+	}
+}
+
+var phaseNames = [...]result.Phase{result.PhaseConnect, result.PhaseSettle, result.PhaseWarmUp, result.PhaseMeasure, result.PhaseDrain}
