@@ -2,6 +2,7 @@ package bench
 
 import (
 	"errors"
+	"io"
 	"math"
 	"time"
 
@@ -258,6 +259,9 @@ func (w *worker) Closed(c *swarm.Client, err error) {
 	if err != nil {
 		rec.Count(result.Losses, cl.g.Number, result.NoQoS, 1)
 		w.countCause(rec, cl, "lost", err)
+		if err == io.EOF {
+			err = hungUp{}
+		}
 		w.run.note(err)
 	}
 	if !cl.g.Persistent() {

@@ -223,6 +223,13 @@ func dies(t *testing.T, yaml string) *outcome {
 	return attempt(t.Context(), t, yaml, by)
 }
 
+// A reader is told who closed the connection, and the counters keep their name.
+func TestTheEndOfAConnectionInWords(t *testing.T) {
+	if err := error(hungUp{}); swarm.Kind(err) != "eof" || err.Error() != "the broker closed the connection" {
+		t.Errorf("%s: %v", swarm.Kind(err), err)
+	}
+}
+
 func TestABrokerThatIsLostEndsTheRun(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		o := dies(t, fmt.Sprintf(steady, "30s", "", ""))

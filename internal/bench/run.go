@@ -68,6 +68,12 @@ var ErrLate = errors.New("the clients were not all connected in time")
 // last cause is wrapped.
 var ErrLost = errors.New("all connections were lost")
 
+// hungUp is io.EOF for a reader.
+type hungUp struct{}
+
+func (hungUp) Error() string { return "the broker closed the connection" }
+func (hungUp) Unwrap() error { return io.EOF }
+
 // run is one run.
 type run struct {
 	o       Options

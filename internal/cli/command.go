@@ -23,6 +23,7 @@ const (
 	CommandMerge
 	CommandDiff
 	CommandPlay
+	CommandPresets
 
 	// commandsPlan have a plan, and those that connect with it a broker.
 	commandsPlan    = commandsConnect | CommandDoctor | CommandK8s

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench"
+	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/mqtt/swarm"
@@ -67,12 +68,14 @@ func calibrate(ctx context.Context, inv *cli.Invocation) error {
 			return cli.Failed(cli.ExitFailure, err)
 		}
 	}
-	text := fmt.Appendf(nil, "QoS 0      %9.0f messages/s, sent and received again\nQoS 1      %9.0f messages/s, sent and acknowledged\nconnecting %9.0f clients/s\nlatency    %9v median, at 1000 messages/s\n",
-		c.Messages, c.Acked, c.Connects, c.Floor)
 	if out == "-" {
-		text = file
+		return write(inv, file)
 	}
-	return write(inv, text)
+	var b bytes.Buffer
+	if err := report.Calibration(&b, c); err != nil {
+		return cli.Failed(cli.ExitFailure, err)
+	}
+	return write(inv, b.Bytes())
 }
 
 // readCalibration reads the file of a calibration. That of another machine, or

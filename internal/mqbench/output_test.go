@@ -24,3 +24,9 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("--json: %d\n%s", got.code, got.out)
 	}
 }
+
+func TestARateIsAboveZero(t *testing.T) {
+	t.Parallel()
+	refused(t, "--rate: \"0\" is not above 0\n", "pubsub", "--rate", "0")
+	refused(t, "-R/--connect-rate: \"0/s\" is not above 0\n", "conn", "--connect-rate", "0/s")
+}

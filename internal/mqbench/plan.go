@@ -58,7 +58,7 @@ func readPlan(inv *cli.Invocation, words []string, conn *cli.Connection, change 
 		}
 		p, err = form(s, o)
 	case len(words) == 0:
-		return nil, cli.Usagef("no preset and no scenario is named").WithHint("presets: %s", strings.Join(plan.Presets(), ", "))
+		return nil, cli.Usagef("no preset and no scenario is named").WithHint(listPresets)
 	default:
 		for _, name := range ofShortForms {
 			if inv.Values.Origin(name) == cli.OriginFlag {
@@ -94,7 +94,7 @@ func namedPlan(name string, o plan.Options) (*plan.Plan, error) {
 	if s := spelling.Nearest(name, plan.Presets()); s != "" {
 		return nil, unknown.WithHint("did you mean %s?", s)
 	}
-	return nil, unknown.WithHint("presets: %s", strings.Join(plan.Presets(), ", "))
+	return nil, unknown.WithHint(listPresets)
 }
 
 // isScenario tells whether a word names a scenario's file.
@@ -138,6 +138,9 @@ func factor(v *cli.Values, name string) (float64, error) {
 // rate reads a rate.
 func rate(v *cli.Values, name string) (plan.Rate, error) {
 	r, err := plan.ParseRate(v.String(name))
+	if err == nil && r.Events == 0 {
+		err = errors.New("is not above 0")
+	}
 	if err != nil {
 		return r, cli.Usagef("%s: %q %v", v.Label(name), v.String(name), err).WithHint("as 1000, 1000/s or 10/m")
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -52,9 +53,16 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 		return err
 	}
 	defer p.close()
-	failed := 0
+	played, failed := 0, 0
 	for _, s := range scripts {
 		for _, version := range s.Versions {
+			if wait := s.Waits(); len(scripts) > 1 && wait > longest {
+				if err := write(inv, fmt.Appendf(nil, "skip  %s (%s): it takes %v; name it alone to play it: %s\n", s.Name, version, wait, s.Path)); err != nil {
+					return err
+				}
+				continue
+			}
+			played++
 			err := p.one(ctx, s, version)
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
@@ -67,11 +75,18 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 			}
 		}
 	}
-	if failed > 0 {
+	switch {
+	case played == 0:
+		return cli.Failed(cli.ExitFailure, errors.New("no script was played"))
+	case failed > 0:
 		return cli.Quietly(cli.ExitFailure)
 	}
 	return nil
 }
+
+// longest is how long a script may wait by its own words that is one of several:
+// some wait for days, which take no time in tests.
+const longest = 30 * time.Second
 
 // player is a run of play.
 type player struct {

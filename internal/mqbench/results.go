@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -43,8 +45,11 @@ func readResults(inv *cli.Invocation, paths []string) ([]saved, error) {
 // result.
 func fileError(err error) error {
 	var missing *fs.PathError
-	if errors.As(err, &missing) || errors.Is(err, result.ErrNoResult) {
-		return cli.Usagef("%v", err)
+	switch {
+	case errors.Is(err, result.ErrNoResult):
+		return &cli.Exit{Code: cli.ExitUsage, Err: err, Help: "results are what 'mqbench run --out FILE' writes"}
+	case errors.As(err, &missing):
+		return cli.Failed(cli.ExitUsage, err)
 	}
 	return cli.Failed(cli.ExitFailure, err)
 }
@@ -79,23 +84,23 @@ const sameRun = time.Minute
 // runsOf puts results together that are shards of one run: of the same plan,
 // repetition and number of shards, started at about the same time, and different
 // ones. The order is that of the results.
-func runsOf(all []saved) ([]*result.Result, error) {
+func runsOf(all []saved) ([]saved, error) {
 	var runs [][]*result.Result
+	var merged []saved // with the file of the first part
 	for _, s := range all {
 		at := slices.IndexFunc(runs, func(run []*result.Result) bool { return belongs(s.Result, run) })
 		if at < 0 {
-			runs = append(runs, []*result.Result{s.Result})
+			runs, merged = append(runs, []*result.Result{s.Result}), append(merged, s)
 		} else {
 			runs[at] = append(runs[at], s.Result)
 		}
 	}
-	var merged []*result.Result
-	for _, run := range runs {
+	for i, run := range runs {
 		m, err := result.Merge(run...)
 		if err != nil {
 			return nil, cli.Failed(cli.ExitFailure, err)
 		}
-		merged = append(merged, m)
+		merged[i].Result = m
 	}
 	return merged, nil
 }
@@ -126,13 +131,13 @@ func mergeAll(all []saved) ([]*result.Result, error) {
 	parts := map[int][]*result.Result{}
 	for _, s := range all {
 		if first := all[0].Run; s.Run.Plan.Hash != first.Plan.Hash {
-			return nil, cli.Usagef("%s and %s are of different plans: %s (%.12s) and %s (%.12s)",
-				all[0].path, s.path, first.Plan.Name, first.Plan.Hash, s.Run.Plan.Name, s.Run.Plan.Hash)
+			return nil, cli.Failed(cli.ExitUsage, fmt.Errorf("%s and %s are of different plans: %s (%.12s) and %s (%.12s)",
+				all[0].path, s.path, first.Plan.Name, first.Plan.Hash, s.Run.Plan.Name, s.Run.Plan.Hash))
 		}
 		for _, shard := range s.Shards {
 			p := part{s.Run.Repeat, shard.Shard}
 			if other, twice := from[p]; twice {
-				return nil, cli.Usagef("shard %d is there twice: in %s and in %s", shard.Shard, other, s.path)
+				return nil, cli.Failed(cli.ExitUsage, fmt.Errorf("shard %d is there twice: in %s and in %s", shard.Shard, other, s.path))
 			}
 			from[p] = s.path
 		}
@@ -142,7 +147,7 @@ func mergeAll(all []saved) ([]*result.Result, error) {
 	for _, list := range parts {
 		m, err := result.Merge(list...)
 		if err != nil {
-			return nil, cli.Usagef("%v", err)
+			return nil, cli.Failed(cli.ExitUsage, err)
 		}
 		merged = append(merged, m)
 	}
@@ -235,7 +240,8 @@ func summaries(inv *cli.Invocation, paths []string) ([]*report.Summary, error) {
 	}
 	sums := make([]*report.Summary, len(runs))
 	for i, r := range runs {
-		sums[i] = report.Summarize(r)
+		sums[i] = report.Summarize(r.Result)
+		sums[i].File = filepath.Base(r.path)
 	}
 	return sums, nil
 }

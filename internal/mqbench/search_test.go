@@ -98,8 +98,13 @@ func TestAnswerOfASearch(t *testing.T) {
 			return s.answer(ctx, c.found, c.err)
 		}
 		code := cli.Run(t.Context(), env, tool)
-		if got := strings.TrimSuffix(stdout.String(), "\n"); code != c.code || !strings.HasSuffix(got, c.answer) {
+		if got := strings.Join(strings.Fields(stdout.String()), " "); code != c.code || !strings.HasSuffix(got, c.answer) {
 			t.Errorf("%s: code %d, want %d; %s", c.name, code, c.code, got)
+		}
+		for line := range strings.Lines(stdout.String()) {
+			if len(line) > 81 {
+				t.Errorf("%s: a line of %d columns: %s", c.name, len(line)-1, line)
+			}
 		}
 	}
 }

@@ -17,11 +17,20 @@ func Tool() cli.Tool {
 		Commands: []cli.Command{
 			{
 				Name: "run", Bit: cli.CommandRun, MaxArgs: 1,
-				Summary: "run a preset or a scenario, and report what was measured",
+				Summary: "run a preset ('mqbench presets' lists them) or a scenario, and report what was measured",
 				Usage:   "PRESET|FILE.yaml [OPTION]...",
 				Examples: []cli.Example{
 					{Command: "mqbench run oms/p2p-1K-1K-1K-1K -h broker.lan", Text: "a published workload"},
 					{Command: "mqbench run my.yaml --scale 0.1 --fail-on 'p99>10ms'", Text: "a tenth of the clients of a scenario, with a threshold"},
+				},
+			},
+			{
+				Name: "presets", Bit: cli.CommandPresets, MaxArgs: 1,
+				Summary: "list the presets, or show the scenario of one",
+				Usage:   "[PRESET]",
+				Examples: []cli.Example{
+					{Command: "mqbench presets", Text: "what there is to run"},
+					{Command: "mqbench presets rr > my.yaml", Text: "one of them as a scenario to change"},
 				},
 			},
 			{
@@ -154,6 +163,8 @@ func Tool() cli.Tool {
 				return calibrate(ctx, inv)
 			case cli.CommandK8s:
 				return k8s(inv)
+			case cli.CommandPresets:
+				return presets(inv)
 			case cli.CommandReport:
 				return reportCommand(inv)
 			case cli.CommandPlot:

@@ -60,9 +60,12 @@ func Preset(name string, o Options) (*Plan, error) {
 	return p, nil
 }
 
+// BifroForm is the form of such a name.
+const BifroForm = "bifro:PUBS_SUBS_qosQ_pBYTES_Nmps"
+
 // bifro writes the scenario of a workload's name.
 func bifro(name, spec string) ([]byte, error) {
-	bad := fmt.Errorf("the preset %q is not of the form bifro:PUBS_SUBS_qosQ_pBYTES_Nmps, such as bifro:50k_50k_qos1_p256_1mps", name)
+	bad := fmt.Errorf("the preset %q is not of the form %s, such as bifro:50k_50k_qos1_p256_1mps", name, BifroForm)
 	words, shared := strings.CutPrefix(spec, "shared_")
 	part := strings.Split(words, "_")
 	if len(part) != 5 {

@@ -399,8 +399,12 @@ func (r *reader) phases(n *yamlfile.Node) {
 }
 
 func (r *reader) groups(n *yamlfile.Node) {
-	if n.Kind != yamlfile.Mapping || len(n.Entries) == 0 {
+	switch {
+	case n.Kind != yamlfile.Mapping:
 		r.fail(n, "groups are %s, and a mapping of names is wanted", n.What())
+		return
+	case len(n.Entries) == 0:
+		r.fail(n, "the scenario has no groups")
 		return
 	}
 	for _, e := range n.Entries {

@@ -16,7 +16,7 @@ func TestScenariosThatAreRefused(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"":                                      "1:1: the scenario has no groups",
-		"groups: {}":                            "1:9: groups are a mapping, and a mapping of names is wanted",
+		"groups: {}":                            "1:9: the scenario has no groups",
 		"groups: [a]":                           "1:9: groups are a list",
 		"group: {a: {clients: 1}}":              `1:1: unknown key "group" in the scenario; did you mean groups?`,
 		"zzzzzz: 1":                             "known here are actions, brokers,",

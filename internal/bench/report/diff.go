@@ -125,7 +125,7 @@ func (c *Comparison) remarks(a, b []*Summary) {
 		remark := ""
 		switch {
 		case r.Run.Plan.Hash != first.Run.Plan.Hash:
-			remark = fmt.Sprintf("the plans differ: %s (%s) and %s (%s)", first.Run.Plan.Name, first.Run.Plan.Hash, r.Run.Plan.Name, r.Run.Plan.Hash)
+			remark = fmt.Sprintf("the plans differ: %s (%s) and %s (%s)", first.Run.Plan.Name, shortHash(first.Run.Plan.Hash), r.Run.Plan.Name, shortHash(r.Run.Plan.Hash))
 		case len(r.Shards) > 0 && len(first.Shards) > 0 && r.Shards[0].Environment.CPU != first.Shards[0].Environment.CPU:
 			remark = "the load came from different machines"
 		case r.Partial() != "":
@@ -242,6 +242,9 @@ func changed(share float64) string {
 func change(share float64) string {
 	if math.IsInf(share, 1) {
 		return "from 0"
+	}
+	if math.Abs(share) < 0.0005 {
+		return "0.0 %"
 	}
 	return fmt.Sprintf("%+.1f %%", 100*share)
 }

@@ -69,9 +69,16 @@ func summaries(t *testing.T) map[string]*Summary {
 	bare := steady().result()
 	bare.Run.Plan.Header, bare.Run.Plan.Closed = false, true
 	empty := &result.Result{Run: bare.Run, Shards: bare.Shards}
+	atMost, mixed := steady(), steady().result()
+	atMost.atMost = true
+	for _, i := range mixed.Intervals { // as many messages at QoS 0, of a second group
+		for _, c := range []result.Counter{result.Offered, result.Sent, result.Expected, result.Distinct} {
+			i.Count(c, "quick", 0, i.Totals().Of(c))
+		}
+	}
 	return map[string]*Summary{
 		"steady": Summarize(steady().result()), "limited": Summarize(limited().result()), "shards": Summarize(merged),
-		"bare": Summarize(bare), "empty": Summarize(empty),
+		"bare": Summarize(bare), "empty": Summarize(empty), "qos0": Summarize(atMost.result()), "mixed": Summarize(mixed),
 	}
 }
 
@@ -123,6 +130,25 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// TestDeliveriesOfOthers: what was not sent while measuring has no share.
+func TestDeliveriesOfOthers(t *testing.T) {
+	r := steady().result()
+	for _, i := range r.Intervals {
+		for k := range i.Counters {
+			if k.Name == result.Expected.String() {
+				delete(i.Counters, k)
+			}
+		}
+	}
+	var b bytes.Buffer
+	if err := Text(&b, Summarize(r), nil, format.Palette{}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "\n  delivered             1,000\n"; !strings.Contains(b.String(), want) {
+		t.Errorf("no line %q in\n%s", want, b.String())
+	}
+}
+
 func TestTextInColourSaysTheSame(t *testing.T) {
 	s := Summarize(limited().result())
 	var plain, coloured bytes.Buffer
@@ -138,6 +164,21 @@ func TestTextInColourSaysTheSame(t *testing.T) {
 	}
 	if strip != plain.String() || coloured.String() == strip {
 		t.Errorf("got\n%s\nwant\n%s", strip, plain.String())
+	}
+}
+
+func TestCalibrationText(t *testing.T) {
+	var b bytes.Buffer
+	if err := Calibration(&b, result.Calibration{Messages: 2494462.4, Acked: 1222216, Connects: 14786, Floor: 82 * time.Microsecond}); err != nil {
+		t.Fatal(err)
+	}
+	const want = `QoS 0         2,494,462 messages/s, sent and received again
+QoS 1         1,222,216 messages/s, sent and acknowledged
+connecting       14,786 clients/s
+latency         82.0 us median, at 1,000 messages/s
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 }
 
@@ -181,7 +222,7 @@ func TestHGRM(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "steady.hgrm", b.Bytes())
-	for _, c := range []struct{ metric, want string }{{"will.p50", "will.p50: the run has no such latency"}, {"rate.sent", "rate.sent is no latency"}, {"p", `unknown metric "p"`}} {
+	for _, c := range []struct{ metric, want string }{{"will.p50", "will.p50: the run has no such latency"}, {"rate.sent", "rate.sent is no latency"}, {"p", `unknown metric "p": mqbench(1) lists them under Metrics`}} {
 		if err := HGRM(io.Discard, s, c.metric); err == nil || err.Error() != c.want {
 			t.Errorf("%s: got %v, want %s", c.metric, err, c.want)
 		}

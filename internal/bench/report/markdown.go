@@ -13,7 +13,7 @@ func Markdown(w io.Writer, s *Summary, checks []Check) error {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	run := s.Result.Run
 	line("### %s\n", markdown(run.Plan.Name))
-	line("mqtools %s, plan `%s`, %s measured of %s\n", markdown(run.Tool), code(run.Plan.Hash), seconds(s.Measured), seconds(s.Whole))
+	line("mqtools %s, plan `%s`, %s measured of %s\n", markdown(run.Tool), code(shortHash(run.Plan.Hash)), seconds(s.Measured), seconds(s.Whole))
 	for _, v := range s.Verdicts {
 		line("- **%s**: %s", v.Label, markdown(v.Text))
 	}
@@ -34,7 +34,7 @@ func Markdown(w io.Writer, s *Summary, checks []Check) error {
 	if s.Measured > 0 {
 		line("| per second | offered | sent | acknowledged | expected | delivered |\n|---|--:|--:|--:|--:|--:|")
 		r := s.Rates
-		line("| messages | %s | %s | %s | %s | %s |\n", number(r.Offered), number(r.Sent), number(r.Acked), number(r.Expected), number(r.Delivered))
+		line("| messages | %s | %s | %s | %s | %s |\n", number(r.Offered), number(r.Sent), s.acked(), number(r.Expected), number(r.Delivered))
 	}
 	if len(s.Latencies) > 0 {
 		line("| latency | p50 | p90 | p99 | p99.9 | max | values |\n|---|--:|--:|--:|--:|--:|--:|")

@@ -107,7 +107,7 @@ func parseMetric(name string) (*metric, error) {
 		m.counter = name
 		return m, nil
 	}
-	return nil, fmt.Errorf("unknown metric %q", name)
+	return nil, fmt.Errorf("unknown metric %q: mqbench(1) lists them under Metrics", name)
 }
 
 func (m *metric) latency(name string) bool {

@@ -2,12 +2,14 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"fmt"
 	"html"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,8 +44,8 @@ const binsPerDecade = 16
 // milliseconds, rates per second; null is not known.
 type plotRun struct {
 	Label      string         `json:"label"`
-	Step       float64        `json:"step"`
-	T          []float64      `json:"t"` // the start of each interval
+	T          []float64      `json:"t"`   // the start of each interval
+	End        float64        `json:"end"` // of the last
 	Offered    []*float64     `json:"offered"`
 	Sent       []*float64     `json:"sent"`
 	Acked      []*float64     `json:"acked"`
@@ -140,15 +142,18 @@ uPlot 1.6.32
 	return err
 }
 
-// plotLabel names a run: by its plan, and by what tells it from the others.
+// plotLabel names a run by what tells it from the others: its plan, its file,
+// or its number.
 func plotLabel(all []*Summary, i int) string {
-	run := all[i].Result.Run
-	for k, s := range all {
-		if k != i && s.Result.Run.Plan.Name == run.Plan.Name {
-			return fmt.Sprintf("%s #%d", escaped(run.Plan.Name), i+1)
+	plan := func(s *Summary) string { return s.Result.Run.Plan.Name }
+	file := func(s *Summary) string { return s.File }
+	for _, name := range []func(*Summary) string{plan, file} {
+		own := name(all[i])
+		if own != "" && !slices.ContainsFunc(all, func(s *Summary) bool { return s != all[i] && name(s) == own }) {
+			return escaped(own)
 		}
 	}
-	return escaped(run.Plan.Name)
+	return fmt.Sprintf("%s #%d", escaped(cmp.Or(file(all[i]), plan(all[i]))), i+1)
 }
 
 // plotTables writes verdicts and the main figures, which need no script.
@@ -156,7 +161,7 @@ func plotTables(b *bytes.Buffer, summaries []*Summary) {
 	text := func(s string) string { return html.EscapeString(escaped(s)) }
 	for i, s := range summaries {
 		r := s.Result
-		line := fmt.Sprintf("%s measured of %s, plan %s, mqtools %s", seconds(s.Measured), seconds(s.Whole), text(r.Run.Plan.Hash), text(r.Run.Tool))
+		line := fmt.Sprintf("%s measured of %s, plan %s, mqtools %s", seconds(s.Measured), seconds(s.Whole), text(shortHash(r.Run.Plan.Hash)), text(r.Run.Tool))
 		if len(r.Shards) > 0 {
 			shard := r.Shards[0]
 			line = shard.Epoch.UTC().Format("2006-01-02 15:04:05 UTC, ") + line + ", engine " + text(shard.Engine) + ", " + text(shard.Environment.CPU)
@@ -184,7 +189,7 @@ func plotTables(b *bytes.Buffer, summaries []*Summary) {
 		if s.lossUnknown() != nil {
 			lost = "not known"
 		}
-		row("td", text(plotLabel(summaries, i)), number(r.Offered), number(r.Sent), number(r.Acked), number(r.Expected), number(r.Delivered), lost)
+		row("td", text(plotLabel(summaries, i)), number(r.Offered), number(r.Sent), s.acked(), number(r.Expected), number(r.Delivered), lost)
 	}
 	b.WriteString("</tbody></table>\n<table class=\"figures\"><thead>")
 	row("th", "latency", "p50", "p90", "p99", "p99.9", "p99.99", "max", "values")
@@ -217,7 +222,9 @@ func newPlotRun(s *Summary, label string) plotRun {
 		r = r.Coarsen(2 * r.Run.Step)
 	}
 	step := r.Run.Step
-	p := plotRun{Label: label, Step: step.Seconds(), Heat: plotHeat{PerDecade: binsPerDecade, Cells: [][3]int64{}}, Spectra: []plotSpectrum{}, Marks: [][3]any{}}
+	p := plotRun{Label: label, Heat: plotHeat{PerDecade: binsPerDecade, Cells: [][3]int64{}}, Spectra: []plotSpectrum{}, Marks: [][3]any{}}
+	main := intervalLatencies(r.Sum()).name
+	p.Latency = main
 	// Intervals of several phases in one step are one column.
 	columns := make(map[time.Duration]*result.Interval)
 	var order []time.Duration
@@ -230,14 +237,18 @@ func newPlotRun(s *Summary, label string) plotRun {
 		columns[at].Add(i)
 	}
 	for n, at := range order {
-		p.add(columns[at], n, (at * step).Seconds())
+		p.add(columns[at], n, step)
 	}
-	for _, n := range r.Notes {
-		if n.Kind == result.NotePhase || n.Kind == result.NoteFault {
+	if !s.acks() {
+		clear(p.Acked)
+	}
+	for k, n := range r.Notes {
+		next := slices.IndexFunc(r.Notes[k+1:], func(m result.Note) bool { return m.Kind == result.NotePhase })
+		passed := n.Kind == result.NotePhase && next >= 0 && r.Notes[k+1+next].At-n.At < step/100 // a phase without length
+		if n.Kind == result.NotePhase && !passed || n.Kind == result.NoteFault {
 			p.Marks = append(p.Marks, [3]any{n.At.Seconds(), escaped(n.Text), n.Kind == result.NoteFault})
 		}
 	}
-	main := intervalLatencies(s.Result.Sum()).name
 	for _, l := range s.Latencies {
 		if l.Group == "" && l.Kind != result.Lag {
 			spectrum := newSpectrum(l)
@@ -248,11 +259,17 @@ func newPlotRun(s *Summary, label string) plotRun {
 	return p
 }
 
-// add appends the interval in column n, which starts at t seconds.
-func (p *plotRun) add(i *result.Interval, n int, t float64) {
+// add appends the interval in column n. One that is far shorter than a step has
+// no rates: a burst of some milliseconds is not what the second had.
+func (p *plotRun) add(i *result.Interval, n int, step time.Duration) {
 	span := i.End - i.Start
 	totals := i.Totals()
-	rate := func(n int64) *float64 { return rounded(perSecond(n, span)) }
+	rate := func(n int64) *float64 {
+		if span < step/10 {
+			return nil
+		}
+		return rounded(perSecond(n, span))
+	}
 	gauge := func(g result.Gauge, unit float64) *float64 {
 		if v, ok := i.Gauges[g]; ok {
 			return rounded(float64(v) / unit)
@@ -266,7 +283,7 @@ func (p *plotRun) add(i *result.Interval, n int, t float64) {
 		}
 		return rounded(milliseconds(*d))
 	}
-	p.T = append(p.T, t)
+	p.T, p.End = append(p.T, i.Start.Seconds()), i.End.Seconds()
 	for _, c := range []struct {
 		to *[]*float64
 		v  int64
@@ -280,6 +297,9 @@ func (p *plotRun) add(i *result.Interval, n int, t float64) {
 	p.Connected = append(p.Connected, gauge(result.GaugeConnected, 1))
 	p.CPU = append(p.CPU, gauge(result.GaugeCPU, 10))
 	at := intervalLatencies(i)
+	if at.name != p.Latency {
+		at.main = nil // that of connecting, before the first delivery
+	}
 	p.Lag = append(p.Lag, percentile(at.lag, 99))
 	p.P50, p.P99 = append(p.P50, percentile(at.main, 50)), append(p.P99, percentile(at.main, 99))
 	if at.main == nil {
@@ -287,7 +307,6 @@ func (p *plotRun) add(i *result.Interval, n int, t float64) {
 		return
 	}
 	p.Max = append(p.Max, rounded(milliseconds(at.main.Max())))
-	p.Latency = at.name
 	bins := make(map[int64]int64)
 	var order []int64
 	for d, k := range at.main.Buckets {

@@ -26,7 +26,7 @@ const percentile = x => { const above = Math.pow(10, -x); return +(100 * (1 - ab
 
 // ---- charts ----
 const box = id => document.getElementById(id);
-const wide = () => Math.max(320, Math.min(1132, document.body.clientWidth - 48));
+const wide = () => Math.max(320, Math.min(1132, document.body.clientWidth - 2 * parseFloat(getComputedStyle(document.body).paddingLeft)));
 
 function axis(o) {
   return Object.assign({ stroke: () => css("--dim"), grid: { stroke: () => css("--grid"), width: 1 }, ticks: { stroke: () => css("--line"), width: 1, size: 5 }, font: "12px system-ui, sans-serif", labelFont: "12px system-ui, sans-serif", labelSize: 18 }, o);
@@ -56,9 +56,10 @@ const marks = u => {
     c.strokeStyle = c.fillStyle = css(fault ? "--c6" : "--dim"); c.lineWidth = devicePixelRatio;
     c.setLineDash(fault ? [] : [4 * devicePixelRatio, 3 * devicePixelRatio]);
     c.beginPath(); c.moveTo(x, u.bbox.top); c.lineTo(x, u.bbox.top + u.bbox.height); c.stroke();
-    const left = x + 4 * devicePixelRatio;
+    const width = c.measureText(text).width, gap = 4 * devicePixelRatio;
+    const left = x + gap + width < u.bbox.left + u.bbox.width ? x + gap : x - gap - width;
     if (left < until) continue;
-    until = left + c.measureText(text).width + 6 * devicePixelRatio;
+    until = left + width + 6 * devicePixelRatio;
     c.fillText(text, left, u.bbox.top + 3 * devicePixelRatio);
   }
   c.restore();
@@ -78,14 +79,15 @@ function chart(id, lines, scales, axes, o) {
   lines = lines.filter(l => l[3] && l[3].some(v => v != null));
   if (!lines.length) { box(id).innerHTML = '<div class="none">nothing was recorded</div>'; return; }
   const overTime = !(o && o.still);
-  // A line over time has a level for each interval, up to the end of the last.
-  const data = uPlot.join(lines.map(l => overTime ? [l[2].concat(l[2].at(-1) + l[1].step), l[3].concat(l[3].at(-1))] : [l[2], l[3]]));
+  // A line over time has a level for each interval, up to the end of the last,
+  // and a gap where an interval has no value.
+  const data = uPlot.join(lines.map(l => overTime ? [l[2].concat(l[1].end), l[3].concat(l[3].findLast(v => v != null))] : [l[2], l[3]]));
   const opts = {
     width: wide(), height: (o && o.height) || 240, scales: Object.assign({ x: { time: false } }, scales), axes,
     cursor: { focus: { prox: 24 }, sync: overTime ? { key: "time", setSeries: false } : undefined, drag: { x: true, y: false } },
     focus: { alpha: 0.35 },
     legend: { markers: { width: 3 } },
-    series: [{ label: overTime ? "time" : "percentile", value: (u, v) => v == null ? "-" : overTime ? clock(v) : percentile(v) }].concat(lines.map(l => Object.assign({ label: l[0], width: 1.5, spanGaps: true, points: { show: false }, paths: overTime ? uPlot.paths.stepped({ align: 1 }) : undefined }, l[4]))),
+    series: [{ label: overTime ? "time" : "percentile", value: (u, v) => v == null ? "-" : overTime ? clock(v) : percentile(v) }].concat(lines.map(l => Object.assign({ label: l[0], width: 1.5, spanGaps: !overTime, points: { show: false }, paths: overTime ? uPlot.paths.stepped({ align: 1, alignGaps: 1 }) : undefined }, l[4]))),
     hooks: { draw: overTime ? [marks] : [], setScale: overTime ? [zoomTogether] : [] },
   };
   const u = new uPlot(opts, data, box(id));
@@ -101,6 +103,9 @@ const strokes = (run, i, o) => Object.assign({ stroke: color(several ? run.index
 const each = f => runs.flatMap(f);
 
 runs.forEach((run, i) => { run.index = i; });
+
+// until is where an interval ends.
+const until = (run, column) => column + 1 < run.t.length ? run.t[column + 1] : run.end;
 
 chart("rates", each(run => [["delivered", "delivered"], ["sent", "sent"], ["acknowledged", "acked"], ["expected", "expected"], ["offered", "offered"]].map(([label, key], i) =>
   [named(run, label), run, run.t, run[key], strokes(run, i, { dash: dashes[several ? i : i > 1 ? i - 1 : 0], value: (u, v) => v == null ? "-" : count(v) + "/s", show: !several || i < 2 })])),
@@ -151,7 +156,7 @@ function heat(run) {
     const y = new Map();
     for (let bin = low; bin <= high; bin++) y.set(bin, Math.round(u.valToPos(value(bin), "y", true)));
     for (const [column, cells] of byColumn) {
-      const left = Math.round(u.valToPos(run.t[column], "x", true)), right = Math.max(left + 1, Math.round(u.valToPos(run.t[column] + run.step, "x", true)));
+      const left = Math.round(u.valToPos(run.t[column], "x", true)), right = Math.max(left + 1, Math.round(u.valToPos(until(run, column), "x", true)));
       for (const [bin, n] of cells) { c.fillStyle = palette[Math.round(32 * (most > 1 ? Math.log(n) / Math.log(most) : 1))]; c.fillRect(left, y.get(bin + 1), right - left, y.get(bin) - y.get(bin + 1)); }
     }
     c.restore();
@@ -161,27 +166,26 @@ function heat(run) {
     const { left, top } = u.cursor;
     if (left == null || left < 0) { tip.style.display = "none"; return; }
     const bin = Math.floor(Math.log10(u.posToVal(top, "y") * 1000) * per + 1e-9), at = u.posToVal(left, "x");
-    const column = run.t.findIndex(t => t <= at && at < t + run.step);
+    const column = run.t.findIndex((t, i) => t <= at && at < until(run, i));
     const cell = (byColumn.get(column) || []).find(c => c[0] == bin);
     tip.style.display = cell && u.cursor.event ? "block" : "none";
     if (cell) tip.textContent = clock(run.t[column]) + "  " + ms(value(bin)) + " to " + ms(value(bin + 1)) + ": " + cell[1].toLocaleString("en");
     tip.style.left = (left > u.over.clientWidth / 2 ? left - tip.offsetWidth - 12 : left + 14) + "px"; tip.style.top = Math.max(0, top - 26) + "px";
   };
-  const end = run.t[run.t.length - 1] + run.step;
   const u = new uPlot({
     title: several ? run.label : undefined, width: wide(), height: 260, legend: { show: false },
     scales: { x: { time: false }, y: { distr: 3, range: () => [value(low), value(high)] } },
-    axes: [timeAxis(), latencyAxis("latency, log scale")],
+    axes: [timeAxis(), latencyAxis(run.latency + ", log scale")],
     cursor: { sync: { key: "time", setSeries: false }, drag: { x: true, y: false }, points: { show: false } },
     series: [{}, { scale: "y", show: true, stroke: "transparent", points: { show: false } }],
     hooks: { drawAxes: [paint], draw: [marks], setScale: [zoomTogether], setCursor: [hover], init: [v => v.over.appendChild(tip)] },
-  }, [[run.t[0], end], [value(low), value(high)]], place);
+  }, [[run.t[0], run.end], [value(low), value(high)]], place);
   charts.push(u); timed.push(u);
 }
 runs.forEach(heat);
 
 // All charts over time show the same time.
-const from = Math.min(...runs.map(r => r.t[0])), to = Math.max(...runs.map(r => r.t[r.t.length - 1] + r.step));
+const from = Math.min(...runs.map(r => r.t[0])), to = Math.max(...runs.map(r => r.end));
 const wholeTime = () => { zooming = true; for (const u of timed) u.setScale("x", { min: from, max: to }); zooming = false; };
 wholeTime();
 for (const u of timed) u.over.addEventListener("dblclick", () => setTimeout(wholeTime));

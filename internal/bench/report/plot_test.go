@@ -97,6 +97,34 @@ func TestPlotIsOneFile(t *testing.T) {
 	}
 }
 
+// TestPlotOfAShortInterval: 4 ms of draining have no rate that says anything, and
+// end when they ended.
+func TestPlotOfAShortInterval(t *testing.T) {
+	l := steady()
+	l.drain, l.share, l.atMost = 4*time.Millisecond, 0.99, true
+	r := l.result()
+	r.Notes[0].At = r.Notes[1].At - time.Millisecond // no warm-up
+	run := newPlotRun(Summarize(r), "x")
+	if len(run.Marks) != 1 || run.Marks[0][1] != "measure" {
+		t.Errorf("marks: %v", run.Marks)
+	}
+	last := len(run.T) - 1
+	if run.T[last] != 13 || run.End != 13.004 {
+		t.Errorf("the drain is from %v to %v s", run.T[last], run.End)
+	}
+	if run.Delivered[last] != nil || run.Delivered[last-1] == nil {
+		t.Errorf("delivered: %v in the drain, %v before it", run.Delivered[last], run.Delivered[last-1])
+	}
+	for n, v := range run.Acked {
+		if v != nil {
+			t.Errorf("at QoS 0 column %d has a rate of acknowledgements: %v", n, *v)
+		}
+	}
+	if run.Max[last] == nil {
+		t.Error("the latencies of the drain are not shown")
+	}
+}
+
 // TestPlotHasTheFigures: what is drawn adds up to what was counted.
 func TestPlotHasTheFigures(t *testing.T) {
 	s := plotted()["one"][0]
@@ -106,14 +134,17 @@ func TestPlotHasTheFigures(t *testing.T) {
 			t.Fatalf("a column of %d for %d times", len(column), len(run.T))
 		}
 	}
+	if run.Latency != "delivery.response" || run.Max[0] != nil {
+		t.Errorf("%s: while connecting, the maximum is %v", run.Latency, run.Max[0])
+	}
 	cells := make(map[int64]int64)
 	for _, c := range run.Heat.Cells {
 		cells[c[0]] += c[2]
 	}
 	for n, i := range s.Result.Intervals {
 		want := int64(0)
-		if h := intervalLatencies(i).main; h != nil {
-			want = h.Count()
+		if at := intervalLatencies(i); at.name == "delivery.response" { // and not connect.response
+			want = at.main.Count()
 		}
 		if cells[int64(n)] != want {
 			t.Errorf("column %d: %d values in the heat map, want %d", n, cells[int64(n)], want)
@@ -156,6 +187,20 @@ func TestPlotOfALongRunIsSmall(t *testing.T) {
 	t.Logf("%d kB without an hour, %d kB with it", base/1000, hour/1000)
 	if base > 150_000 || hour > 3_000_000 {
 		t.Errorf("%d bytes, and %d with an hour", base, hour)
+	}
+}
+
+func TestPlotLabels(t *testing.T) {
+	run := func(plan, file string) *Summary {
+		s := Summarize(steady().result())
+		s.Result.Run.Plan.Name, s.File = plan, file
+		return s
+	}
+	all := []*Summary{run("a", ""), run("b", "mon.mqb"), run("b", "tue\x1b.mqb"), run("c", "x"), run("c", "x"), run("d", ""), run("d", "")}
+	for i, want := range []string{"a", "mon.mqb", `tue\x1b.mqb`, "x #4", "x #5", "d #6", "d #7"} {
+		if got := plotLabel(all, i); got != want {
+			t.Errorf("run %d: %q, want %q", i+1, got, want)
+		}
 	}
 }
 

@@ -140,22 +140,24 @@ func exact(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 // Text writes the table of the steps, and the answer.
 func (s *Search) Text(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s, the highest load with %s\n\n", s.Plan, s.SLO)
-	fmt.Fprintf(&b, "%9s %11s %11s %11s %8s %8s %8s  %s\n", "load", "offered/s", "sent/s", "delivered/s", "p50", "p99", "lost", "verdict")
+	var t text
+	t.wrap("", "", fmt.Sprintf("%s, the highest load with %s", s.Plan, s.SLO), 2)
+	t.line("")
+	t.line("%8s %10s %10s %11s %8s %8s %8s  %s", "load", "offered/s", "sent/s", "delivered/s", "p50", "p99", "lost", "verdict")
 	for _, st := range s.Steps {
 		lost := "-"
 		if st.Lost != nil {
 			lost = integer(*st.Lost)
 		}
-		fmt.Fprintf(&b, "%9s %11s %11s %11s %8s %8s %8s  %s\n", strconv.FormatFloat(st.Load, 'g', 4, 64),
+		t.line("%8s %10s %10s %11s %8s %8s %8s  %s", strconv.FormatFloat(st.Load, 'g', 4, 64),
 			number(st.Offered), number(st.Sent), number(st.Delivered), orDash(st.P50), orDash(st.P99), lost, st.Verdict)
 		for _, why := range st.Why {
-			fmt.Fprintf(&b, "%9s %s\n", "", why)
+			t.wrap(strings.Repeat(" ", 8), "", why, 11)
 		}
 	}
-	b.WriteString("\n" + s.Answer() + "\n")
-	_, err := io.WriteString(w, b.String())
+	t.line("")
+	t.wrap("", "", s.Answer(), 0)
+	_, err := w.Write(t.b.Bytes())
 	return err
 }
 

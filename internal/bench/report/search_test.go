@@ -119,12 +119,12 @@ func TestSearchReport(t *testing.T) {
 	}
 	want := `pubsub, the highest load with p99<10ms
 
-     load   offered/s      sent/s delivered/s      p50      p99     lost  verdict
-        1       1,000       1,000       1,000  1.20 ms  9.00 ms        0  sustained
-        2       2,000       1,990       1,201  9.00 ms        -       12  missed
-          p99<10ms: 12.0 ms
-          saturated
-      1.5       1,500       1,500       1,500  1.20 ms  9.00 ms        0  sustained
+    load  offered/s     sent/s delivered/s      p50      p99     lost  verdict
+       1      1,000      1,000       1,000  1.20 ms  9.00 ms        0  sustained
+       2      2,000      1,990       1,201  9.00 ms        -       12  missed
+         p99<10ms: 12.0 ms
+         saturated
+     1.5      1,500      1,500       1,500  1.20 ms  9.00 ms        0  sustained
 
 Sustained: 1,500 messages/s sent, 1,500/s delivered (load 1.5).
 `

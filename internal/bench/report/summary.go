@@ -27,12 +27,14 @@ import (
 // Summary is what a result comes to.
 type Summary struct {
 	Result *result.Result
+	File   string // that the result is from; empty: not told
 
 	Whole    time.Duration // the run
 	Measured time.Duration // the measure phase; 0: the run never got there
 
 	Rates     Rates
 	owed      float64 // of Rates.Expected, without the unaccepted
+	toAck     float64 // of Rates.Sent, at QoS 1 and 2
 	Flows     []Flow  // per QoS that had messages, ascending
 	Total     Flow    // over all QoS
 	Latencies []Latency
@@ -83,6 +85,17 @@ type Latency struct {
 	Kind   result.Kind
 	Group  string // empty: all
 	Values *result.Histogram
+}
+
+// acks tells whether a run has messages that are acknowledged.
+func (s *Summary) acks() bool { return s.flow(1).Sent+s.flow(2).Sent+s.Total.Acked > 0 }
+
+// acked is the rate of acknowledgements, or - if there is nothing to acknowledge.
+func (s *Summary) acked() string {
+	if !s.acks() {
+		return "-"
+	}
+	return number(s.Rates.Acked)
 }
 
 // wholeRun are the operations whose latencies are of all phases.
@@ -203,6 +216,11 @@ func (s *Summary) rates(connect, measure *result.Interval) {
 		Connects: perSecond(connect.Totals().Of(result.Connects), connect.End-connect.Start),
 	}
 	s.owed = s.Rates.Expected - rate(result.Unaccepted)
+	for k, n := range measure.Counters {
+		if k.Name == result.Sent.String() && (k.QoS == 1 || k.QoS == 2) {
+			s.toAck += perSecond(n, s.Measured)
+		}
+	}
 }
 
 func (s *Summary) latencies(whole, answered *result.Interval) {
@@ -225,8 +243,14 @@ func (s *Summary) latencies(whole, answered *result.Interval) {
 		}
 	}
 	s.Lag = lag(answered.Merged())
+	place := func(op result.Op) int { // that of messages come first
+		if i := slices.Index(mainOps, op); i >= 0 {
+			return i
+		}
+		return len(mainOps)
+	}
 	slices.SortFunc(s.Latencies, func(a, b Latency) int {
-		return cmp.Or(cmp.Compare(a.Op, b.Op), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Group, b.Group))
+		return cmp.Or(cmp.Compare(place(a.Op), place(b.Op)), cmp.Compare(a.Op, b.Op), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Group, b.Group))
 	})
 }
 

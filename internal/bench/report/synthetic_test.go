@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
 // load describes a made-up run: 1,000 publishers and as many subscribers at
@@ -29,6 +30,8 @@ type load struct {
 	partial   bool
 	closed    bool
 	scale     float64
+	atMost    bool          // QoS 0 in place of 1
+	drain     time.Duration // 0: 1 s
 }
 
 func steady() load {
@@ -43,7 +46,7 @@ func (l load) shard(n int) *result.Result {
 	r := &result.Result{
 		Run: result.Run{
 			Tool:   "0.1.0",
-			Plan:   result.Plan{Name: l.name, Hash: "9f2c41d7", Text: "preset: " + l.name + "\n", Scale: l.scale, Header: true, Closed: l.closed},
+			Plan:   result.Plan{Name: l.name, Hash: "9f2c41d7e0b35a68d4c1", Text: "preset: " + l.name + "\n", Scale: l.scale, Header: true, Closed: l.closed},
 			Shards: l.shards, Step: time.Second,
 		},
 		Shards: []result.Shard{{
@@ -56,10 +59,18 @@ func (l load) shard(n int) *result.Result {
 			Calibration: result.Calibration{Messages: 3.1e6, Connects: 12000, Floor: 35 * time.Microsecond},
 		}},
 	}
+	qos := packet.QoS(1)
+	if l.atMost {
+		qos = 0
+	}
 	at := time.Duration(0)
 	add := func(phase result.Phase) *result.Interval {
-		i := result.NewInterval(phase, at, at+time.Second)
-		at += time.Second
+		length := time.Second
+		if phase == result.PhaseDrain && l.drain > 0 {
+			length = l.drain
+		}
+		i := result.NewInterval(phase, at, at+length)
+		at += length
 		r.Intervals = append(r.Intervals, i)
 		i.Gauges[result.GaugeConnected] = 2000
 		i.Gauges[result.GaugeCPU] = l.cpu + random.Int64N(20)
@@ -87,13 +98,15 @@ func (l load) shard(n int) *result.Result {
 		i.Gauges[result.GaugeConnected] = 1000 * int64(second+1)
 	}
 	messages := func(i *result.Interval, second int) {
-		i.Count(result.Offered, "pub", 1, l.rate)
-		i.Count(result.Sent, "pub", 1, l.rate)
-		i.Count(result.Acked, "pub", 1, l.rate)
-		i.Count(result.Expected, "sub", 1, l.rate)
+		i.Count(result.Offered, "pub", qos, l.rate)
+		i.Count(result.Sent, "pub", qos, l.rate)
+		if qos > 0 {
+			i.Count(result.Acked, "pub", qos, l.rate)
+		}
+		i.Count(result.Expected, "sub", qos, l.rate)
 		got := int64(float64(l.rate) * l.share)
-		i.Count(result.Delivered, "sub", 1, got)
-		i.Count(result.Distinct, "sub", 1, got)
+		i.Count(result.Delivered, "sub", qos, got)
+		i.Count(result.Distinct, "sub", qos, got)
 		for k := range got {
 			extra := exponential(l.mean)
 			if l.mode > 0 && random.IntN(20) == 0 {
@@ -110,7 +123,9 @@ func (l load) shard(n int) *result.Result {
 			lag := exponential(l.lag)
 			i.Histogram(result.Key{Op: result.Delivery, Kind: result.Response, Group: "sub"}).Record(l.base+lag+extra, 1)
 			i.Histogram(result.Key{Op: result.Delivery, Kind: result.Service, Group: "sub"}).Record(l.base+extra, 1)
-			i.Histogram(result.Key{Op: result.Puback, Kind: result.Response, Group: "pub"}).Record(l.base/2+lag+extra/2, 1)
+			if qos > 0 {
+				i.Histogram(result.Key{Op: result.Puback, Kind: result.Response, Group: "pub"}).Record(l.base/2+lag+extra/2, 1)
+			}
 			i.Histogram(result.Key{Op: result.Puback, Kind: result.Lag, Group: "pub"}).Record(lag, 1)
 		}
 		if l.reconnect > 0 && second == l.reconnect {
@@ -127,8 +142,8 @@ func (l load) shard(n int) *result.Result {
 	}
 	drain := add(result.PhaseDrain)
 	rest := (l.rate-int64(float64(l.rate)*l.share))*int64(l.seconds+1) - l.lost
-	drain.Count(result.Delivered, "sub", 1, rest)
-	drain.Count(result.Distinct, "sub", 1, rest)
+	drain.Count(result.Delivered, "sub", qos, rest)
+	drain.Count(result.Distinct, "sub", qos, rest)
 	if rest > 0 {
 		drain.Histogram(result.Key{Op: result.Delivery, Kind: result.Response, Group: "sub"}).Record(l.base+time.Duration(l.seconds)*time.Second/10, rest)
 	}

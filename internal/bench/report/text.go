@@ -114,7 +114,7 @@ func (t *text) title(s *Summary) {
 	if utf8.RuneCountInString(name) > width {
 		name = t.pad(name, width)
 	}
-	t.wrap(name, t.strong(), "plan "+escaped(plan.Hash)+", mqtools "+escaped(r.Run.Tool), 0)
+	t.wrap(name, t.strong(), "plan "+escaped(shortHash(plan.Hash))+", mqtools "+escaped(r.Run.Tool), 0)
 	var parts []string
 	if len(r.Shards) > 0 {
 		parts = append(parts, r.Shards[0].Epoch.UTC().Format("2006-01-02 15:04:05 UTC"))
@@ -131,6 +131,10 @@ func (t *text) title(s *Summary) {
 	}
 	t.wrap("", "", strings.Join(parts, ", "), 0)
 }
+
+// shortHash are so many digits of a plan's hash that a reader can tell plans
+// apart; JSON has all.
+func shortHash(hash string) string { return hash[:min(len(hash), 12)] }
 
 func seconds(d time.Duration) string {
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + " s"
@@ -163,26 +167,34 @@ func (t *text) rates(s *Summary) {
 	r := s.Rates
 	if s.Measured > 0 && r != (Rates{Connects: r.Connects}) {
 		t.head("Rates", "messages per second while measuring")
+		ofAcked := "of sent"
+		if s.toAck < r.Sent {
+			ofAcked = "of those sent at QoS 1 and 2"
+		}
 		for _, row := range []struct {
 			name  string
 			rate  float64
 			of    float64
-			about string
+			share string // the name of of
+			about string // where of is unknown
 		}{
-			{"offered", r.Offered, 0, "due by the plan"},
-			{"sent", r.Sent, r.Offered, "of offered"},
-			{"acknowledged", r.Acked, r.Sent, "of sent"},
-			{"expected", r.Expected, 0, "deliveries that the messages sent must cause"},
-			{"delivered", r.Delivered, r.Expected, "of expected"},
+			{"offered", r.Offered, 0, "", "due by the plan"},
+			{"sent", r.Sent, r.Offered, "of offered", ""},
+			{"acknowledged", r.Acked, s.toAck, ofAcked, ""},
+			{"expected", r.Expected, 0, "", "deliveries that the messages sent must cause"},
+			{"delivered", r.Delivered, r.Expected, "of expected", ""},
 		} {
 			if row.rate == 0 && row.of == 0 {
 				continue
 			}
 			about := row.about
 			if row.of > 0 {
-				about = percent(row.rate/row.of) + " " + about
+				about = percent(row.rate/row.of) + " " + row.share
 			}
-			t.line("  %-14s %12s  %s", row.name, number(row.rate), t.color(t.palette.Meta, about))
+			if about != "" {
+				about = "  " + t.color(t.palette.Meta, about)
+			}
+			t.line("  %-14s %12s%s", row.name, number(row.rate), about)
 		}
 	}
 	attempts := s.Counters[result.Attempts.String()]
@@ -210,12 +222,15 @@ func (t *text) latencies(s *Summary) {
 	if len(s.Latencies) == 0 {
 		return
 	}
-	about := "response: from the intended time; service: from the sending"
+	about := "response: from when it was due; service: from the sending; lag: between"
 	t.head("Latency", about)
 	t.line("  %-24s %7s %7s %7s %7s %7s %11s", "", "p50", "p90", "p99", "p99.9", "max", "values")
 	for _, l := range s.Latencies {
 		name := l.Op.String() + " " + l.Kind.String()
 		if l.Group != "" {
+			if wholeRun(l.Op) && l.Kind != result.Response {
+				continue // the parts of connecting are in the JSON report
+			}
 			name = "  " + escaped(l.Group)
 		}
 		t.latency(name, l.Values)
@@ -293,6 +308,21 @@ func (t *text) flows(s *Summary) {
 	row("without header", false, func(f Flow) int64 { return f.Foreign })
 }
 
+// Calibration writes what the tool itself can do at most.
+func Calibration(w io.Writer, c result.Calibration) error {
+	var t text
+	for _, row := range []struct{ name, value, about string }{
+		{"QoS 0", number(c.Messages), "messages/s, sent and received again"},
+		{"QoS 1", number(c.Acked), "messages/s, sent and acknowledged"},
+		{"connecting", number(c.Connects), "clients/s"},
+		{"latency", duration(c.Floor), "median, at 1,000 messages/s"},
+	} {
+		t.line("%-10s %12s %s", row.name, row.value, row.about)
+	}
+	_, err := w.Write(t.b.Bytes())
+	return err
+}
+
 // shown is how many examples of missing messages the text has.
 const shown = 5
 
@@ -312,7 +342,11 @@ func (t *text) missing(s *Summary) {
 		if m.Subscriber == result.Anyone {
 			who = "no shared subscriber"
 		}
-		t.line("  %s lacks %d to %d of publisher %d", who, m.From, m.To, m.Publisher)
+		which := fmt.Sprintf("message %d", m.From)
+		if m.To != m.From {
+			which = fmt.Sprintf("messages %d to %d", m.From, m.To)
+		}
+		t.line("  %s lacks %s of publisher %d", who, which, m.Publisher)
 	}
 	if forgotten > 0 {
 		t.line("  %s more were forgotten to keep memory bounded", integer(forgotten))

@@ -299,6 +299,7 @@ func TestReadRefusals(t *testing.T) {
 	}
 	for _, c := range []struct{ name, file, want string }{
 		{"an empty file", "", "run.jsonl: no result in it"},
+		{"a header that is cut off", file[:50], "run.jsonl:1: the line is cut off"},
 		{"another log", "hello\nworld\n", "run.jsonl: no result in it"},
 		{"a file without its header", strings.Join(lines[1:], ""), "run.jsonl:1: a header line belongs here"},
 		{"text behind the end", file + "hello\n", "run.jsonl:7: a header line belongs here"},
@@ -450,7 +451,7 @@ func TestFullDiskIsToldOnce(t *testing.T) {
 
 func TestPartial(t *testing.T) {
 	r := &Result{Run: someRun(12), Shards: []Shard{someShard(0), someShard(1), someShard(11)}, Ends: []End{{Shard: 0, Complete: true}, {Shard: 1, Reason: "interrupted by a signal"}}}
-	want := "no result of shard 2, 3, 4, 5, 6, 7, 8, 9 and 1 more; shard 1: interrupted by a signal; shard 11 ended without a last line"
+	want := "no result of shards 2, 3, 4, 5, 6, 7, 8, 9 and 1 more; shard 1: interrupted by a signal; shard 11: the result has no last line: the run was killed, or the file cut off"
 	if got := r.Partial(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -20,12 +20,27 @@ func (r *Result) Partial() string {
 	for _, e := range r.Ends {
 		ended[e.Shard] = e
 	}
+	shards := make(map[string][]int) // by reason
+	var reasons []string
 	for _, s := range r.Shards {
-		if e, ok := ended[s.Shard]; !ok {
-			why = append(why, fmt.Sprintf("shard %d ended without a last line", s.Shard))
-		} else if !e.Complete {
-			why = append(why, fmt.Sprintf("shard %d: %s", s.Shard, cmp.Or(e.Reason, "interrupted")))
+		e, ok := ended[s.Shard]
+		reason := cmp.Or(e.Reason, "interrupted")
+		switch {
+		case !ok:
+			reason = "the result has no last line: the run was killed, or the file cut off"
+		case e.Complete:
+			continue
 		}
+		if shards[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		shards[reason] = append(shards[reason], s.Shard)
+	}
+	for _, reason := range reasons {
+		if r.Run.Shards > 1 {
+			reason = shardList(shards[reason]) + ": " + reason
+		}
+		why = append(why, reason)
 	}
 	return strings.Join(append(why, r.Lost...), "; ")
 }
@@ -47,7 +62,11 @@ func shardList(shards []int) string {
 	for _, s := range shards[:min(len(shards), most)] {
 		words = append(words, strconv.Itoa(s))
 	}
-	list := "shard " + strings.Join(words, ", ")
+	list := "shard "
+	if len(shards) > 1 {
+		list = "shards "
+	}
+	list += strings.Join(words, ", ")
 	if len(shards) > most {
 		list += fmt.Sprintf(" and %d more", len(shards)-most)
 	}

@@ -192,7 +192,9 @@ func (f *fileReader) finish() *Result {
 func (f *fileReader) strict(line []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
+	if err := d.Decode(v); errors.Is(err, io.ErrUnexpectedEOF) {
+		return f.lines.errorf("the line is cut off")
+	} else if err != nil {
 		return f.lines.errorf("%s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	if _, err := d.Token(); err != io.EOF {

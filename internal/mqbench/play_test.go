@@ -1,0 +1,43 @@
+package mqbench
+
+import (
+	"strings"
+	"testing"
+)
+
+// Nobody waits for a day because of "*.yaml"; who names one script wants it.
+func TestPlayLeavesOutWhatTakesLong(t *testing.T) {
+	t.Parallel()
+	long := file(t, "long.yaml", `name: nothing for a day
+role: client
+version: 5.0
+connections:
+  - a:
+      - send: CONNECT
+      - expect: CONNACK
+      - silence: 24h
+`)
+	short := file(t, "short.yaml", `name: a connection
+role: client
+version: 5.0
+connections:
+  - a:
+      - send: CONNECT
+      - expect: CONNACK
+`)
+	skip := "skip  nothing for a day (5.0): it takes 24h0m0s; name it alone to play it: " + long + "\n"
+	to := []string{"--connect", "127.0.0.1:1"} // where nobody listens
+	for _, c := range []struct {
+		scripts   []string
+		out, fail string
+	}{
+		{[]string{long, short}, skip + "FAIL  a connection (5.0)\n", ""},
+		{[]string{long, long}, skip + skip, "mqbench: no script was played\n"},
+		{[]string{long}, "FAIL  nothing for a day (5.0)\n", ""},
+	} {
+		r := mqbench(t, append(append([]string{"play"}, c.scripts...), to...)...)
+		if r.code != 1 || !strings.HasPrefix(r.out, c.out) || r.err != c.fail {
+			t.Errorf("%d scripts: status %d\n%s%s", len(c.scripts), r.code, r.out, r.err)
+		}
+	}
+}

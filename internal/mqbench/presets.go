@@ -1,0 +1,33 @@
+package mqbench
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/mqtools/mqtools/internal/bench/plan"
+	"github.com/mqtools/mqtools/internal/cli"
+)
+
+// presets lists the presets, one a line, or shows the scenario of one.
+func presets(inv *cli.Invocation) error {
+	if len(inv.Args) > 0 {
+		text, err := plan.PresetText(inv.Args[0])
+		if err != nil {
+			return cli.Usagef("%v", err).WithHint(listPresets)
+		}
+		return write(inv, text)
+	}
+	var b bytes.Buffer
+	for _, name := range plan.Presets() {
+		p, err := plan.Preset(name, plan.Options{})
+		if err != nil {
+			return cli.Failed(cli.ExitFailure, err)
+		}
+		fmt.Fprintf(&b, "%-30s %s\n", name, p.Description)
+	}
+	fmt.Fprintf(&b, "%-30s %s\n", plan.BifroForm, "a workload of BifroMQ's test reports by its name there")
+	return write(inv, b.Bytes())
+}
+
+// listPresets is the hint where a preset is missing or unknown.
+const listPresets = "'mqbench presets' lists the presets"
