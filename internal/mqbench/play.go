@@ -56,8 +56,8 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 	played, failed := 0, 0
 	for _, s := range scripts {
 		for _, version := range s.Versions {
-			if wait := s.Waits(); len(scripts) > 1 && wait > longest {
-				if err := write(inv, fmt.Appendf(nil, "skip  %s (%s): it takes %v; name it alone to play it: %s\n", s.Name, version, wait, s.Path)); err != nil {
+			if why := aside(s); why != "" && len(scripts) > 1 {
+				if err := write(inv, fmt.Appendf(nil, "skip  %s (%s): %s; name it alone to play it: %s\n", s.Name, version, why, s.Path)); err != nil {
 					return err
 				}
 				continue
@@ -87,6 +87,17 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 // longest is how long a script may wait by its own words that is one of several:
 // some wait for days, which take no time in tests.
 const longest = 30 * time.Second
+
+// aside tells why a script is not played as one of several.
+func aside(s *script.Script) string {
+	switch wait := s.Waits(); {
+	case s.Needs.Text != "":
+		return "it is for a broker with " + s.Needs.Text
+	case wait > longest:
+		return fmt.Sprintf("it takes %v", wait)
+	}
+	return ""
+}
 
 // player is a run of play.
 type player struct {

@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// Nobody waits for a day because of "*.yaml"; who names one script wants it.
-func TestPlayLeavesOutWhatTakesLong(t *testing.T) {
+// Nobody waits for a day because of "*.yaml", or sets a broker up anew for each
+// script; who names one script wants it.
+func TestPlayLeavesOutWhatIsSpecial(t *testing.T) {
 	t.Parallel()
 	long := file(t, "long.yaml", `name: nothing for a day
 role: client
@@ -25,6 +26,14 @@ connections:
       - send: CONNECT
       - expect: CONNACK
 `)
+	special := file(t, "special.yaml", `name: two are too many
+role: client
+version: 5.0
+needs: {clients: 1, retain: false}
+connections:
+  - a:
+      - send: CONNECT
+`)
 	skip := "skip  nothing for a day (5.0): it takes 24h0m0s; name it alone to play it: " + long + "\n"
 	to := []string{"--connect", "127.0.0.1:1"} // where nobody listens
 	for _, c := range []struct {
@@ -33,6 +42,8 @@ connections:
 	}{
 		{[]string{long, short}, skip + "FAIL  a connection (5.0)\n", ""},
 		{[]string{long, long}, skip + skip, "mqbench: no script was played\n"},
+		{[]string{special, short}, "skip  two are too many (5.0): it is for a broker with clients: 1, retain: false; name it alone to play it: " + special + "\nFAIL  a connection (5.0)\n", ""},
+		{[]string{special}, "FAIL  two are too many (5.0)\n", ""},
 		{[]string{long}, "FAIL  nothing for a day (5.0)\n", ""},
 	} {
 		r := mqbench(t, append(append([]string{"play"}, c.scripts...), to...)...)
