@@ -636,15 +636,29 @@ func TestWhatIsHeldWhileDownIsBounded(t *testing.T) {
 }
 
 // paho.golang holds 529 KB for an idle client: everything is sized for the
-// worst case.
+// worst case. What the runtime does meanwhile only adds to it.
 func TestAnIdleClientIsSmall(t *testing.T) { // not parallel: it measures
-	const n, limit = 200, 20 << 10
-	heap := func() uint64 {
+	const limit = 20 << 10
+	got := idleClient(t)
+	for range 4 {
+		if got > limit {
+			got = min(got, idleClient(t))
+		}
+	}
+	if got > limit {
+		t.Errorf("%d bytes for an idle client, want at most %d", got, limit)
+	}
+}
+
+// idleClient is how many bytes one of many idle clients takes.
+func idleClient(t *testing.T) int {
+	const n = 200
+	heap := func() int {
 		runtime.GC()
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		return m.HeapAlloc + m.StackInuse
+		return int(m.HeapAlloc + m.StackInuse)
 	}
 	before := heap()
 	clients, conns := make([]*Client, n), make([]net.Conn, n)
@@ -662,13 +676,13 @@ func TestAnIdleClientIsSmall(t *testing.T) { // not parallel: it measures
 		}
 		conns[i] = server
 	}
-	if got := (heap() - before) / n; got > limit {
-		t.Errorf("%d bytes for an idle client, want at most %d", got, limit)
-	}
+	took := heap() - before
 	for i, c := range clients {
 		c.Abort()
 		conns[i].Close()
+		<-c.Done()
 	}
+	return took / n
 }
 
 // countingConn checks that nobody writes while another does, and counts.

@@ -56,7 +56,7 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 	played, failed := 0, 0
 	for _, s := range scripts {
 		for _, version := range s.Versions {
-			if why := aside(s); why != "" && len(scripts) > 1 {
+			if why := p.aside(s); why != "" && len(scripts) > 1 {
 				if err := write(inv, fmt.Appendf(nil, "skip  %s (%s): %s; name it alone to play it: %s\n", s.Name, version, why, s.Path)); err != nil {
 					return err
 				}
@@ -89,8 +89,10 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 const longest = 30 * time.Second
 
 // aside tells why a script is not played as one of several.
-func aside(s *script.Script) string {
+func (p *player) aside(s *script.Script) string {
 	switch wait := s.Waits(); {
+	case s.WebSocket && p.to != nil && !p.to.WebSocket:
+		return "it is for a WebSocket"
 	case s.Needs.Text != "":
 		return "it is for a broker with " + s.Needs.Text
 	case wait > longest:

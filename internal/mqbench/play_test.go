@@ -34,6 +34,14 @@ connections:
   - a:
       - send: CONNECT
 `)
+	ws := file(t, "ws.yaml", `name: an upgrade
+role: client
+version: 5.0
+transport: websocket
+connections:
+  - a:
+      - raw: 47 45 54
+`)
 	skip := "skip  nothing for a day (5.0): it takes 24h0m0s; name it alone to play it: " + long + "\n"
 	to := []string{"--connect", "127.0.0.1:1"} // where nobody listens
 	for _, c := range []struct {
@@ -43,6 +51,7 @@ connections:
 		{[]string{long, short}, skip + "FAIL  a connection (5.0)\n", ""},
 		{[]string{long, long}, skip + skip, "mqbench: no script was played\n"},
 		{[]string{special, short}, "skip  two are too many (5.0): it is for a broker with clients: 1, retain: false; name it alone to play it: " + special + "\nFAIL  a connection (5.0)\n", ""},
+		{[]string{ws, short}, "skip  an upgrade (5.0): it is for a WebSocket; name it alone to play it: " + ws + "\nFAIL  a connection (5.0)\n", ""},
 		{[]string{special}, "FAIL  two are too many (5.0)\n", ""},
 		{[]string{long}, "FAIL  nothing for a day (5.0)\n", ""},
 	} {
