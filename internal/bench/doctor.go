@@ -38,7 +38,7 @@ func ThisMachine(sources int, ownPorts bool) Limits {
 		Files: env.NoFileHard, AllFiles: number("/proc/sys/fs/file-max"), Memory: available(),
 		Conntrack: number("/proc/sys/net/netfilter/nf_conntrack_max"),
 		Backlog:   number("/proc/sys/net/core/somaxconn"), SynBacklog: number("/proc/sys/net/ipv4/tcp_max_syn_backlog"),
-		CPUs: runtime.NumCPU(), MaxProcs: runtime.GOMAXPROCS(0),
+		CPUs: runtime.NumCPU(), MaxProcs: result.Processors(),
 	}
 	if b, err := os.ReadFile("/proc/net/sockstat"); err == nil {
 		l.Waiting = timeWait(string(b))

@@ -37,7 +37,7 @@ func newMachine() *machine {
 func (m *machine) measure(i *result.Interval) {
 	now, cpu := time.Now(), processCPU()
 	if wall := now.Sub(m.at); wall > 0 {
-		i.Gauges[result.GaugeCPU] = int64((cpu - m.cpu) * 1000 / (wall * time.Duration(runtime.GOMAXPROCS(0))))
+		i.Gauges[result.GaugeCPU] = int64((cpu - m.cpu) * 1000 / (wall * time.Duration(result.Processors())))
 	}
 	m.at, m.cpu = now, cpu
 	if busy, all := machineTicks(); all > m.all {

@@ -207,7 +207,7 @@ func readLoops(v *cli.Values) int {
 	if v.IsSet("loops") {
 		return v.Int("loops")
 	}
-	return runtime.GOMAXPROCS(0)
+	return result.Processors()
 }
 
 func readEngine(v *cli.Values) swarm.Engine {

@@ -25,6 +25,9 @@
 // What the methods send is collected for each client, and written when the batch
 // ends: after a client's input has been handled, after Due, and after Do.
 //
+// On Linux GOMAXPROCS is one higher for each loop that lives: a loop that waits in
+// a system call must not keep the other goroutines of the process waiting.
+//
 // # Flow
 //
 // Nothing is unbounded. At QoS 1 and 2 the windows of both sides hold messages back:

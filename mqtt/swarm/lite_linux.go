@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"runtime"
 	"syscall"
 	"time"
 	"unsafe"
@@ -61,9 +60,8 @@ func (e *lite) wake() { e.poll.wake() }
 func (e *lite) unsent(*Client) int { return 0 }
 
 func (e *lite) run() {
-	// The thread is the loop's own, so that its timer slack is, and ends with it.
-	runtime.LockOSThread()
-	noSlack()
+	ownThread()
+	defer processors(-1)
 	defer e.poll.close()
 	l := e.loop
 	var events []unix.EpollEvent

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -232,4 +233,28 @@ func TestLocalhostThatHasAnsweredIsWaitedFor(t *testing.T) {
 			t.Errorf("it goes on to %v", e.address(c))
 		}
 	})
+}
+
+// A loop that waits keeps a processor of the scheduler for a while: there is one
+// more for each, as long as it lives.
+func TestLoopsLeaveTheOthersTheirProcessors(t *testing.T) { // not parallel: it looks at the process
+	for _, e := range []Engine{Lite, Std} {
+		before := runtime.GOMAXPROCS(0)
+		s, err := New(t.Context(), Options{Loops: 3, Engine: e, Targets: []*transport.Target{{Network: "tcp", Host: "127.0.0.1", Port: 1}},
+			Handler: func(*Loop) Handler { return nil }}) // nothing is to be handled
+		if err != nil {
+			t.Fatal(err)
+		}
+		deadline := time.Now().Add(10 * time.Second)
+		for runtime.GOMAXPROCS(0) != before+3 {
+			if time.Now().After(deadline) {
+				t.Fatalf("%v: %d processors with three loops, %d without", e, runtime.GOMAXPROCS(0), before)
+			}
+			runtime.Gosched()
+		}
+		s.Close()
+		if got := runtime.GOMAXPROCS(0); got != before {
+			t.Errorf("%v: %d processors after three loops, %d before", e, got, before)
+		}
+	}
 }

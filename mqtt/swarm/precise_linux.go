@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"runtime"
+	"sync"
 	"time"
 )
 
@@ -11,9 +12,30 @@ type precise struct{ poller }
 
 func newPrecise() sleeper { return new(precise) }
 
-func (s *precise) own() {
+func (s *precise) own() { ownThread() }
+
+func (s *precise) close() {
+	s.poller.close()
+	processors(-1)
+}
+
+// ownThread gives the goroutine of a loop a thread of its own, which ends with it,
+// as its timer slack does. processors(-1) is called at its end.
+func ownThread() {
 	runtime.LockOSThread()
 	noSlack()
+	processors(+1)
+}
+
+var processorsMu sync.Mutex
+
+// processors changes GOMAXPROCS. While a loop waits in a system call it keeps one
+// of those for up to 10 ms, until the runtime's monitor takes it away; with a
+// processor more for each loop the other goroutines find one free at once.
+func processors(by int) {
+	processorsMu.Lock()
+	defer processorsMu.Unlock()
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + by)
 }
 
 func (s *precise) sleep(until time.Duration, now func() time.Duration) { s.wait(until, now) }

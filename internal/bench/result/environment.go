@@ -7,6 +7,13 @@ import (
 	"strings"
 )
 
+// processors is GOMAXPROCS before a swarm raises it.
+var processors = runtime.GOMAXPROCS(0)
+
+// Processors is how many processors the process may use at a time: GOMAXPROCS at
+// its start.
+func Processors() int { return processors }
+
 // Environment is the machine and the program that ran a shard. What the system
 // does not tell is empty or 0.
 type Environment struct {
@@ -31,7 +38,7 @@ func ThisEnvironment() Environment {
 		Kernel:     firstLine("/proc/sys/kernel/osrelease"),
 		CPU:        procValue("/proc/cpuinfo", "model name"),
 		CPUs:       runtime.NumCPU(),
-		GOMAXPROCS: runtime.GOMAXPROCS(0),
+		GOMAXPROCS: processors,
 		Clock:      firstLine("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
 		Go:         runtime.Version(),
 	}
