@@ -303,6 +303,7 @@ func TestAStalledSubscriberIsCutOffAndItsSessionStays(t *testing.T) {
 			w.send(`32 07 0001 "t" ` + id + ` 00 "x"`)
 			if id == "0001" {
 				p.expect(`32 07 0001 "t" 0001 00 "x"`) // and no PUBACK
+				synctest.Wait()                        // the writer has counted it: later that would be progress
 			}
 			if id == "0003" {
 				p.expect("e0 01 97")
