@@ -319,7 +319,7 @@ func (c *Client) failExchange(x *exchange, err error) error {
 	}
 	gen, nc := c.gen, c.nc
 	c.mu.Unlock()
-	c.lastWords(gen, nc)
+	c.lastWords(gen, nc, true)
 	c.breakConn(gen, err)
 	return &Error{Op: "reauthenticate", Class: ErrInDoubt, Err: err}
 }

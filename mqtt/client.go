@@ -245,7 +245,7 @@ func (c *Client) tick() {
 			c.fail = err // whatever the reader may come upon until it is closed
 		}
 		c.mu.Unlock()
-		c.lastWords(gen, nc)
+		c.lastWords(gen, nc, true)
 		c.breakConn(gen, err)
 		return
 	}

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -114,6 +115,7 @@ func (c *Client) readError(nc net.Conn, err error) error {
 func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 	var events []Event
 	var fatal error
+	failed := false // there is a DISCONNECT of ours to be written
 	off, need := 0, 0
 	c.mu.Lock()
 	now := c.now()
@@ -132,7 +134,7 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 		}
 		if err != nil {
 			c.conn.Fail(err)
-			fatal = &Error{Op: "connection", Class: ErrInDoubt, Err: err}
+			fatal, failed = &Error{Op: "connection", Class: ErrInDoubt, Err: err}, true
 			break
 		}
 		if n == 0 {
@@ -157,7 +159,7 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 		case session.Auth:
 			if err := c.hearAuth(&ev.Auth); err != nil {
 				c.conn.Fail(err)
-				fatal = &Error{Op: "connection", Class: ErrInDoubt, Err: err}
+				fatal, failed = &Error{Op: "connection", Class: ErrInDoubt, Err: err}, true
 			}
 		}
 		if fatal != nil {
@@ -194,7 +196,7 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 	}
 	if fatal != nil {
 		// What Fail and the acknowledgements left is written before closing.
-		c.lastWords(gen, nc)
+		c.lastWords(gen, nc, failed)
 		return nil, fatal
 	}
 	return b, nil
@@ -223,9 +225,24 @@ func parting(b []byte, v packet.Version) (n, need int, err error) {
 }
 
 // lastWords writes the output of a connection that is to end, the reason of
-// a DISCONNECT above all, unless somebody else is writing.
-func (c *Client) lastWords(gen uint64, nc net.Conn) {
+// a DISCONNECT above all. If somebody else is writing, it waits for that, at most
+// a second, where we have failed the connection: the writer may have the reason,
+// and must not lose the connection over it.
+func (c *Client) lastWords(gen uint64, nc net.Conn, failed bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
 	c.mu.Lock()
+	for failed && c.gen == gen && c.writing && !c.closing {
+		me := c.park()
+		c.idlers = append(c.idlers, me)
+		c.mu.Unlock()
+		answered, _ := c.await(ctx, me)
+		c.mu.Lock()
+		if !answered {
+			break
+		}
+		c.freeLocked(me)
+	}
 	if c.gen != gen || c.writing || c.conn.Pending() == 0 {
 		c.mu.Unlock()
 		return

@@ -271,14 +271,25 @@ func TestABrokerThatStaysAwayIsCounted(t *testing.T) {
 	})
 }
 
+// taken is an address at which nobody listens, and nobody else will: a client
+// has it.
+func taken(t *testing.T) string {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	nc, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	return nc.LocalAddr().String()
+}
+
 func TestABrokerThatIsNotThereIsNotReached(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e swarm.Engine) {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		target := at(t, ln.Addr().String())
-		ln.Close()
+		target := at(t, taken(t))
 		for _, again := range []string{"", ", reconnect: {first: 10ms, max: 20ms}"} {
 			o := attempt(t.Context(), t, fmt.Sprintf(steady, "1s", again, again), over(e, target))
 			if !errors.Is(o.err, ErrNotReached) {

@@ -88,6 +88,18 @@ func TestAnIdleConnectionIsSmall(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector has memory of its own")
 	}
+	// What the runtime does meanwhile only adds to it.
+	var worst string
+	for range 5 {
+		if worst = idleConnection(t); worst == "" {
+			return
+		}
+	}
+	t.Error(worst)
+}
+
+// idleConnection says what a connection took too much, if it did.
+func idleConnection(t *testing.T) (worst string) {
 	const n, limit = 500, 8 << 10
 	connect := startOnSocket(t, broker.Options{})
 	pub := connect("pub")
@@ -96,7 +108,7 @@ func TestAnIdleConnectionIsSmall(t *testing.T) {
 	check := func(state string) {
 		t.Helper()
 		if each := (footprint() - before) / n; each > limit {
-			t.Errorf("%s: %d bytes for a connection, want %d at most", state, each, limit)
+			worst = fmt.Sprintf("%s: %d bytes for a connection, want %d at most", state, each, limit)
 		} else {
 			t.Logf("%s: %d bytes", state, each)
 		}
@@ -123,6 +135,7 @@ func TestAnIdleConnectionIsSmall(t *testing.T) {
 		p.expect([]byte{0x40, 2, 0, 1})
 	}
 	check("after a message of 30 kB from it")
+	return worst
 }
 
 // TestADeliveryAllocatesNothing: what a batch costs does not grow with its
