@@ -9,11 +9,12 @@ import (
 )
 
 var readmeRecipes = []recipe{
-	{name: "serve", before: `unset MQ_UNIX`, swap: []string{":1883", `"unix://$PWD/b" --quiet`, "-t '#'", "-t '#' -C 1 > out & p=$!"},
+	{name: "serve", before: `unset MQ_UNIX; : > out`, swap: []string{":1883", `"unix://$PWD/b" --quiet`, "-t '#'", "-t '#' -C 1 > out & p=$!"},
 		// The broker ends with its message, before mqpub perhaps.
 		after: `until [ -s out ] || mqpub --unix "$PWD/b" --no-reconnect -t hello -m world 2> /dev/null; do :; done; wait $p; cat out`, want: "hello world\n"},
 	{name: "publish", before: programs + `program tail 'echo line'
-		mqsub -v -q 1 -t probe -t hello -t lamp/hall -t logs/app > seen & s=$!
+		: > seen
+		mqsub -v -q 1 -t probe -t hello -t lamp/hall -t logs/app >> seen & s=$!
 		until grep -q probe seen; do mqpub -t probe -m x; done
 		mqsub -t lamp/ask --reply-command 'printf on' > /dev/null & p=$!
 		until mqpub -t lamp/ask -m x --request -W 1 > /dev/null 2>&1; do :; done`,
