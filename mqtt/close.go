@@ -44,16 +44,7 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	nc := c.nc
 	// Wait for the batch under way, and again if the writer was faster in
 	// taking the next.
-	for leave := false; c.writing && !leave; {
-		me := c.park()
-		c.idlers = append(c.idlers, me)
-		c.mu.Unlock()
-		answered, _ := c.await(ctx, me)
-		c.mu.Lock()
-		if answered {
-			c.freeLocked(me)
-		}
-		leave = !answered
+	for c.writing && c.awaitBatch(ctx) {
 	}
 	var out []byte
 	if nc != nil && c.nc == nc && !c.writing {

@@ -232,16 +232,7 @@ func (c *Client) lastWords(gen uint64, nc net.Conn, failed bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	c.mu.Lock()
-	for failed && c.gen == gen && c.writing && !c.closing {
-		me := c.park()
-		c.idlers = append(c.idlers, me)
-		c.mu.Unlock()
-		answered, _ := c.await(ctx, me)
-		c.mu.Lock()
-		if !answered {
-			break
-		}
-		c.freeLocked(me)
+	for failed && c.gen == gen && c.writing && !c.closing && c.awaitBatch(ctx) {
 	}
 	if c.gen != gen || c.writing || c.conn.Pending() == 0 {
 		c.mu.Unlock()

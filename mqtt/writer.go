@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -125,6 +126,20 @@ func (c *Client) writeBatch() {
 	if err != nil {
 		c.breakConn(gen, err)
 	}
+}
+
+// awaitBatch waits for the batch under way to be written; false says that ctx has
+// ended first. Called with mu, which it unlocks meanwhile.
+func (c *Client) awaitBatch(ctx context.Context) bool {
+	me := c.park()
+	c.idlers = append(c.idlers, me)
+	c.mu.Unlock()
+	answered, _ := c.await(ctx, me)
+	c.mu.Lock()
+	if answered {
+		c.freeLocked(me)
+	}
+	return answered
 }
 
 // writeError says why a write of this client's failed.
