@@ -21,7 +21,7 @@ const liteHere = true
 // report, of up to 64 KiB, and no report is lost when a client's turn ends early.
 type lite struct {
 	loop    *Loop
-	poll    poller
+	poll    precise
 	in      []byte
 	targets []addresses
 	ports   ports
@@ -60,8 +60,7 @@ func (e *lite) wake() { e.poll.wake() }
 func (e *lite) unsent(*Client) int { return 0 }
 
 func (e *lite) run() {
-	ownThread()
-	defer processors(-1)
+	e.poll.own()
 	defer e.poll.close()
 	l := e.loop
 	var events []unix.EpollEvent

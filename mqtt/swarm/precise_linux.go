@@ -7,24 +7,22 @@ import (
 )
 
 // precise is a sleeper that is late by some microseconds only: its goroutine has a
-// thread of its own.
+// thread of its own, which ends with it, as its timer slack does.
 type precise struct{ poller }
 
 func newPrecise() sleeper { return new(precise) }
 
-func (s *precise) own() { ownThread() }
+func (s *precise) own() {
+	runtime.LockOSThread()
+	noSlack()
+	processors(+1)
+}
+
+func (s *precise) sleep(until time.Duration, now func() time.Duration) { s.wait(until, now) }
 
 func (s *precise) close() {
 	s.poller.close()
 	processors(-1)
-}
-
-// ownThread gives the goroutine of a loop a thread of its own, which ends with it,
-// as its timer slack does. processors(-1) is called at its end.
-func ownThread() {
-	runtime.LockOSThread()
-	noSlack()
-	processors(+1)
 }
 
 var processorsMu sync.Mutex
@@ -37,5 +35,3 @@ func processors(by int) {
 	defer processorsMu.Unlock()
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + by)
 }
-
-func (s *precise) sleep(until time.Duration, now func() time.Duration) { s.wait(until, now) }

@@ -186,7 +186,7 @@ type Stats struct {
 type driver interface {
 	run()                 // the loop's goroutine, until the loop is closed
 	wake()                // has run look at the deadlines again
-	start(c *Client)      // opens the connection; leads to Loop.opened or Loop.attemptFailed
+	start(c *Client)      // opens the connection; leads to Loop.opened or Loop.lose
 	waited(c *Client)     // the wheel has come to an attempt before its deadline
 	flush(c *Client)      // writes what waits, as far as that takes no waiting
 	unsent(c *Client) int // bytes that flush has taken and not written yet
