@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mqtools/mqtools/internal/bench/badbroker"
+	"github.com/mqtools/mqtools/internal/bench/fault"
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
@@ -72,6 +73,15 @@ func ours(t testing.TB, o broker.Options) (*broker.Broker, *script.Memory) {
 func flawed(t testing.TB, f badbroker.Flaws) (*badbroker.Broker, *script.Memory) {
 	network := script.NewMemory()
 	return badbroker.Serve(t, network, f), network
+}
+
+// proxied is a proxy with faults before a server in memory, and the network that leads
+// to it.
+func proxied(t testing.TB, server *script.Memory) (*fault.Proxy, *script.Memory) {
+	front := script.NewMemory()
+	p := fault.New(front, server.Dial, 1)
+	t.Cleanup(p.Close)
+	return p, front
 }
 
 // inBubble runs a test in a bubble of testing/synctest: its time is exact, and takes

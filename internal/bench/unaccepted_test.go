@@ -6,11 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mqtools/mqtools/internal/bench/fault"
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/mqtt/broker"
-	"github.com/mqtools/mqtools/mqtt/script"
 	"github.com/mqtools/mqtools/mqtt/swarm"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
@@ -23,9 +21,7 @@ func TestALostPublisherIsNoLossOfTheBroker(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
 				_, server := ours(t, broker.Options{})
-				front := script.NewMemory()
-				proxy := fault.New(front, server.Dial, 1)
-				defer proxy.Close()
+				proxy, front := proxied(t, server)
 				direct, behind := &transport.Target{Network: "tcp", Host: "direct"}, &transport.Target{Network: "tcp", Host: "behind"}
 				s := play(t, `
 phases: {settle: 0s, warm-up: 0s, measure: 1s, drain: 200ms}

@@ -6,10 +6,8 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/badbroker"
-	"github.com/mqtools/mqtools/internal/bench/fault"
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
-	"github.com/mqtools/mqtools/mqtt/script"
 )
 
 // What is measured is known to the microsecond where the network is in memory and
@@ -86,9 +84,7 @@ func TestDelaysAreMeasuredAsTheyAre(t *testing.T) {
 func TestAProxysDelayIsAddedTwice(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, server := flawed(t, badbroker.Flaws{Delay: func(int) time.Duration { return 30 * time.Millisecond }})
-		front := script.NewMemory()
-		proxy := fault.New(front, server.Dial, 1)
-		defer proxy.Close()
+		proxy, front := proxied(t, server)
 		for _, delay := range []time.Duration{0, 100 * time.Millisecond} {
 			proxy.Delay(delay, 0)
 			o := play(t, delayed, within(front.Dial))
@@ -126,9 +122,7 @@ groups:
 func TestAClosedLoopWaits(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, server := flawed(t, badbroker.Flaws{})
-		front := script.NewMemory()
-		proxy := fault.New(front, server.Dial, 1)
-		defer proxy.Close()
+		proxy, front := proxied(t, server)
 		proxy.Delay(10*time.Millisecond, 0)
 		o := play(t, `
 phases: {settle: 0s, warm-up: 0s, measure: 1990ms, drain: 5s}
@@ -151,9 +145,7 @@ groups:
 func TestALateEndAddsNothingToTheMeasurement(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, server := flawed(t, badbroker.Flaws{})
-		front := script.NewMemory()
-		proxy := fault.New(front, server.Dial, 1)
-		defer proxy.Close()
+		proxy, front := proxied(t, server)
 		proxy.Delay(10*time.Millisecond, 0)
 		by := within(front.Dial)
 		by.During = func(ctx context.Context, _ func(result.NoteKind, string)) {

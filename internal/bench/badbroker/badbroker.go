@@ -15,6 +15,7 @@ import (
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/topic"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // Flaws are what a broker does wrong. The numbers have it done to one delivery
@@ -232,12 +233,7 @@ type parcel struct {
 	delivery time.Time // when the message came; zero: no delivery
 }
 
-func (c *conn) reset() {
-	if t, ok := c.nc.(interface{ SetLinger(sec int) error }); ok {
-		_ = t.SetLinger(0)
-	}
-	_ = c.nc.Close()
-}
+func (c *conn) reset() { transport.Abort(c.nc) }
 
 func (c *conn) read() {
 	defer func() {
