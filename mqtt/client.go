@@ -68,6 +68,8 @@ type Client struct {
 	queued   int // bytes in queue
 	pool     []*Batch
 	recv     []uint32 // waiting in Receive
+	cursor   *Batch   // what the loop over Messages last left had in hand; nil while one runs
+	looping  bool     // a loop over Messages runs
 	reading  bool
 	readWait bool // the reader waits for readerGo
 	rbuf     []byte

@@ -30,6 +30,7 @@ var (
 	ErrPoison     = errors.New("three connections in a row ended when it was sent")
 	ErrJournal    = errors.New("the journal cannot be written")
 	ErrUnreceived = errors.New("a publish-only client does not receive")
+	ErrReceiving  = errors.New("a loop over Messages is receiving already")
 	ErrNoAnswer   = errors.New("connection closed before CONNACK")
 	ErrNoConnack  = errors.New("no CONNACK in time")
 	// ErrAuthentication is what an Authenticator's error matches.

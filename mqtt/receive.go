@@ -14,6 +14,7 @@ type Batch struct {
 	gen   uint64
 	buf   []byte
 	acked int
+	taken int  // by a loop over Client.Messages
 	full  bool // the last read filled the buffer
 }
 
@@ -48,7 +49,7 @@ func (c *Client) takeBatch(need int) *Batch {
 	if b == nil {
 		b = &Batch{c: c, buf: make([]byte, 0, smallBuffer)}
 	}
-	b.Messages, b.buf, b.acked, b.full = b.Messages[:0], b.buf[:0], 0, false
+	b.Messages, b.buf, b.acked, b.taken, b.full = b.Messages[:0], b.buf[:0], 0, 0, false
 	if need > cap(b.buf) {
 		b.buf = make([]byte, 0, min(need, largeBuffer))
 	}
@@ -99,13 +100,64 @@ func (c *Client) letReaderLocked() {
 }
 
 // Receive waits for messages and returns what one read of the connection
-// brought. The caller acknowledges with Ack what it has dealt with, in order,
-// and gives the batch back with Release. Waiting messages are still returned
-// after the connection has ended; then comes the reason, ErrClosed after
-// Close.
+// brought. The caller acknowledges with Ack what it has dealt with, in order
+// (MQTT-4.6.0-2), and gives the batch back with Release. Waiting messages are
+// still returned after the connection has ended; then comes the reason,
+// ErrClosed after Close. When ctx has ended, Receive returns its error and
+// takes nothing.
+//
+// Behind a loop over Messages that was left, Receive goes on as the next loop
+// would: it acknowledges the message that the loop had in hand and returns the
+// rest of its read. While such a loop runs, the error is ErrReceiving.
 func (c *Client) Receive(ctx context.Context) (*Batch, error) {
+	b, err := c.takeCursor(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	if b = b.behind(); b == nil {
+		return c.receive(ctx)
+	}
+	b.Messages, b.taken, b.acked = b.Messages[b.taken:], 0, 0
+	return b, nil
+}
+
+// takeCursor takes the batch that the loop over Messages last left had in hand;
+// nil is none. With loop, the caller is the loop that goes on from there.
+func (c *Client) takeCursor(ctx context.Context, loop bool) (*Batch, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.looping {
+		return nil, ErrReceiving
+	}
+	b := c.cursor
+	c.cursor, c.looping = nil, loop
+	return b, nil
+}
+
+// behind acknowledges what a loop has taken of b, and gives b back when that
+// was all of it: then it returns nil.
+func (b *Batch) behind() *Batch {
+	if b == nil {
+		return nil
+	}
+	b.Ack(b.taken)
+	if b.taken < len(b.Messages) {
+		return b
+	}
+	b.Release()
+	return nil
+}
+
+// receive is Receive for what no loop has begun.
+func (c *Client) receive(ctx context.Context) (*Batch, error) {
 	if c.opt.PublishOnly {
 		return nil, ErrUnreceived
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	c.mu.Lock()
 	for {
@@ -139,7 +191,7 @@ func (c *Client) Receive(ctx context.Context) (*Batch, error) {
 func (c *Client) Waiting() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.queue) > 0
+	return len(c.queue) > 0 || c.cursor != nil && c.cursor.taken < len(c.cursor.Messages)
 }
 
 // Ack acknowledges the first n messages of the batch, as far as that has not
@@ -186,23 +238,36 @@ func (b *Batch) Release() {
 
 // Messages yields received messages one by one. Taking the next one
 // acknowledges the last; leaving the loop does not acknowledge the message in
-// hand, and a kept session will bring it again. A message is valid until the
-// next step. The sequence ends with an error when ctx or the client ends.
+// hand, and a kept session will bring it again if the connection ends before
+// the next loop. That one, or the next Receive, goes on behind the last message
+// taken and acknowledges it first. A message is valid until the next step. The
+// sequence ends with an error when ctx or the client ends, and at once with
+// ErrReceiving while another loop runs.
 func (c *Client) Messages(ctx context.Context) iter.Seq2[*Message, error] {
 	return func(yield func(*Message, error) bool) {
+		b, err := c.takeCursor(ctx, true)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer func() { // however the body ends it
+			c.mu.Lock()
+			c.cursor, c.looping = b, false
+			c.mu.Unlock()
+		}()
 		for {
-			b, err := c.Receive(ctx)
-			if err != nil {
-				yield(nil, err)
+			if b = b.behind(); b == nil || ctx.Err() != nil {
+				next, err := c.receive(ctx)
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				b = next
+			}
+			b.taken++
+			if !yield(&b.Messages[b.taken-1], nil) {
 				return
 			}
-			for i := range b.Messages {
-				if !yield(&b.Messages[i], nil) {
-					return // the rest of the batch stays unacknowledged
-				}
-				b.Ack(i + 1)
-			}
-			b.Release()
 		}
 	}
 }

@@ -301,7 +301,7 @@ func (j *job) receive(ctx context.Context, limit time.Duration, why error) (*mqt
 	if due := j.inv.Service.Alive(); due > 0 && (limit <= 0 || due < limit) {
 		limit, why = due, own
 	}
-	if limit > 0 {
+	if limit > 0 && !j.client.Waiting() { // a limit for silence
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, why)
 		defer cancel()
