@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long a client may take before its test fails.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // command is what a test tells a client to do. Each is answered, or has an
 // error, before the same client gets the next one, but for authenticate.
@@ -130,6 +130,7 @@ type stage struct {
 	broker  *broker.Broker
 	url     string
 	names   atomic.Int32
+	over    chan string // identifiers of clients whose connection the broker has done with
 }
 
 // serve starts the broker.
@@ -142,6 +143,13 @@ func (s *stage) serveAt(scheme string, certs *certtest.Set, o broker.Options) {
 		cfg = nil
 	}
 	var addr string
+	over := make(chan string, 5000)
+	s.over = over
+	o.Log = func(e broker.Event) {
+		if e.Kind == broker.EventDisconnected {
+			over <- e.ClientID
+		}
+	}
 	s.broker, addr = brokertest.StartOn(s, listen, cfg, o)
 	s.url = scheme + "://" + addr
 	if strings.HasPrefix(scheme, "ws") {
@@ -266,6 +274,15 @@ func (p *peer) say(topic, payload string, qos byte) {
 func (p *peer) disconnect() {
 	p.Helper()
 	p.must(p.do(command{Do: "disconnect"}))
+}
+
+// leave is disconnect, and waits until the broker has read it: other connections
+// have no order with this one before.
+func (p *peer) leave() {
+	p.Helper()
+	p.disconnect()
+	for await(p, p.over, "end of the connection") != p.id {
+	}
 }
 
 // abort ends the connection without DISCONNECT.

@@ -190,7 +190,7 @@ func TestAnAuthCommandDiesWithItsProcessGroup(t *testing.T) {
 			if r.code != 2 || !strings.Contains(r.err, "in time") {
 				t.Errorf("code %d, %q", r.code, r.err)
 			}
-			_ = held.SetReadDeadline(time.Now().Add(10 * time.Second))
+			_ = held.SetReadDeadline(time.Now().Add(patience))
 			if b, err := io.ReadAll(held); err != nil || string(b) != "x\n" {
 				t.Errorf("%q, %v: a process is left", b, err)
 			}

@@ -112,7 +112,7 @@ func TestEveryViewOfMessagesFollowsTheOptions(t *testing.T) {
 			}
 			s := mqsub("-t", "ask", "--echo", "-C", "1")
 			<-h.subscribed
-			if got := run(t, "", "mqpub", append(slices.Clone(h.addr), "-t", "ask", "-m", "hello", "--request", "-W", "5")...); got.out != "hello\n" {
+			if got := run(t, "", "mqpub", append(slices.Clone(h.addr), "-t", "ask", "-m", "hello", "--request", "-W", "20")...); got.out != "hello\n" {
 				t.Errorf("--echo: code %d, %q", got.code, got.err)
 			}
 			if got := s.wait(); got.code != 0 || got.err != "" {
@@ -141,7 +141,7 @@ func TestRandomFilterAndMessageRate(t *testing.T) {
 	t.Parallel()
 	h := newHub(t, broker.Options{})
 	all := h.sub(t, "-t", "t", "--random-filter", "100", "-C", "1000")
-	some := h.sub(t, "-t", "t", "-v", "--random-filter", "10", "--idle-timeout", "1")
+	some := h.sub(t, "-t", "t", "-v", "--random-filter", "10", "--idle-timeout", "5")
 	h.pub(t, strings.Repeat("x\n", 1000), "-t", "t", "-l", "-q", "1")
 	if got := all.wait(); strings.Count(got.out, "x\n") != 1000 {
 		t.Errorf("100 percent: %d messages", strings.Count(got.out, "x\n"))
