@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"syscall"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -203,7 +201,7 @@ func (c *Client) handshakeError(nc net.Conn, err error) error {
 	if e := c.transportErrorOf(nc, err); isExplained(e) {
 		return e
 	}
-	if errors.Is(err, io.EOF) || isReset(err) {
+	if transport.IsEnd(err) {
 		return ErrNoAnswer
 	}
 	return err
@@ -461,7 +459,7 @@ func (c *Client) again(err error, start time.Time) bool {
 	closing := c.closing
 	c.mu.Unlock()
 	if closing || c.ctx.Err() != nil {
-		if e, ok := err.(*Error); !ok || !e.Reason.Failed() && !errors.Is(err, syscall.ECONNRESET) {
+		if e, ok := err.(*Error); !ok || !e.Reason.Failed() && !transport.IsReset(err) {
 			err = ErrClosed
 		}
 		c.end(err)

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"syscall"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/session"
@@ -116,12 +115,11 @@ type lost struct{ cause error }
 func (e lost) Error() string {
 	text := e.cause.Error()
 	var explained *transport.Error
-	var errno syscall.Errno
 	var timeout interface{ Timeout() bool }
 	switch {
 	case errors.As(e.cause, &explained): // says it all
-	case errors.As(e.cause, &errno):
-		text = errno.Error()
+	case transport.SystemText(e.cause) != "":
+		text = transport.SystemText(e.cause)
 	case errors.Is(e.cause, net.ErrClosed), errors.Is(e.cause, io.ErrClosedPipe):
 		return ErrLost.Error()
 	case errors.As(e.cause, &timeout) && timeout.Timeout():
@@ -169,7 +167,7 @@ func Permanent(err error) bool {
 		}
 		return true
 	}
-	// Not any error with a Temporary method: that of syscall.ECONNRESET says
+	// Not any error with a Temporary method: that of a reset says
 	// false.
 	var te *transport.Error
 	if errors.As(err, &te) {

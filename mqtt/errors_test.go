@@ -45,7 +45,7 @@ func TestALostConnectionSaysWhyWithoutAddresses(t *testing.T) {
 		want  string
 	}{
 		{&net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, "connection lost: connection reset by peer"},
-		{&net.OpError{Op: "read", Net: "tcp", Err: syscall.ETIMEDOUT}, "connection lost: connection timed out"},
+		{&net.OpError{Op: "read", Net: "tcp", Err: syscall.ETIMEDOUT}, "connection lost: timed out"},
 		{&net.OpError{Op: "read", Net: "tcp", Err: net.ErrClosed}, "connection lost"},
 		{&net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}, "connection lost: timed out"},
 		{errors.New("tls: bad record"), "connection lost: tls: bad record"},

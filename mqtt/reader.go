@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"syscall"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -22,10 +21,6 @@ const (
 	// while a call waits for an acknowledgement behind it.
 	spillLimit = 64 << 20
 )
-
-func isReset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrUnexpectedEOF)
-}
 
 // transportErrorOf is err in the transport's words, if it has any.
 func (c *Client) transportErrorOf(nc net.Conn, err error) error {
@@ -101,7 +96,7 @@ func (c *Client) readError(nc net.Conn, err error) error {
 	switch {
 	case fail != nil:
 		return fail
-	case closing && !errors.Is(err, syscall.ECONNRESET):
+	case closing && !transport.IsReset(err):
 		return ErrClosed
 	case errors.Is(err, io.EOF):
 		return &Error{Op: "connection", Class: ErrInDoubt, Err: ErrLost}

@@ -9,9 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 
+	"github.com/mqtools/mqtools/mqtt/transport"
 	"go.uber.org/goleak"
 )
 
@@ -54,7 +54,7 @@ func childTool(name string) Tool {
 			inv.CatchSignals()
 			for {
 				if _, err := fmt.Fprintln(inv.Stdout, "line"); err != nil {
-					if errors.Is(err, syscall.EPIPE) {
+					if transport.IsClosedPipe(err) {
 						return Failed(ExitLocalIO, errors.New("pipe closed"))
 					}
 					return err

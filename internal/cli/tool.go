@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"syscall"
 
 	"github.com/mqtools/mqtools/internal/notify"
 	_ "github.com/mqtools/mqtools/internal/stack" // for its effect on start-up
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // Tool is one program.
@@ -238,7 +238,7 @@ func (t *Tool) checkArgs(args []string) error {
 // head does, has seen what it wanted.
 func (e *Env) writePage(text string, talk *Talk) int {
 	e.CatchSignals()
-	if _, err := io.WriteString(e.Stdout, text); err != nil && !errors.Is(err, syscall.EPIPE) {
+	if _, err := io.WriteString(e.Stdout, text); err != nil && !transport.IsClosedPipe(err) {
 		talk.problem(fmt.Errorf("standard output: %w", err), "")
 		return ExitLocalIO
 	}

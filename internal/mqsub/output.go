@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // flushSize is how many bytes of output are collected at most before they are
@@ -42,7 +42,7 @@ func (o *output) write(b []byte) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, syscall.EPIPE) {
+	if transport.IsClosedPipe(err) {
 		return errPipe
 	}
 	return cli.Failed(cli.ExitLocalIO, fmt.Errorf("standard output: %w", err))

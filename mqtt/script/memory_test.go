@@ -6,10 +6,11 @@ import (
 	"io"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 func TestMemoryConnections(t *testing.T) {
@@ -61,13 +62,13 @@ func TestMemoryConnections(t *testing.T) {
 			t.Errorf("wrote %d bytes, %v", n, err)
 		}
 		reset(b)
-		if _, err := a.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		if _, err := a.Read(make([]byte, 1)); !transport.IsReset(err) {
 			t.Errorf("reset: %v", err)
 		}
 		a.Close()
 
 		m.Close()
-		if _, err := m.Dial(context.Background()); !errors.Is(err, syscall.ECONNREFUSED) {
+		if _, err := m.Dial(context.Background()); !transport.IsRefused(err) {
 			t.Errorf("nobody listens: %v", err)
 		}
 	})

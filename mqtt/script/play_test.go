@@ -8,12 +8,12 @@ import (
 	"io"
 	"net"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/transport"
 	"go.uber.org/goleak"
 )
 
@@ -201,7 +201,7 @@ func TestResetAndRefuse(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, _ = nc.Write(unhex(t, connect5)) // the first may be refused already
-			if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+			if _, err := nc.Read(make([]byte, 1)); !transport.IsReset(err) {
 				t.Errorf("got %v, want a reset", err)
 			}
 			nc.Close()
@@ -229,7 +229,7 @@ func TestResetOverTCP(t *testing.T) {
 	if _, err := nc.Write(unhex(t, connect5)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+	if _, err := nc.Read(make([]byte, 1)); !transport.IsReset(err) {
 		t.Errorf("got %v, want a reset", err)
 	}
 	if err := <-done; err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"syscall"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/session"
@@ -96,8 +95,7 @@ func (c *Client) explain(op string, err error) error {
 		e.Hint = "use more source addresses, a range of own ports, or more ports of the server; connections that ended lately keep theirs for a minute"
 	case transport.TooManyFiles:
 		e.Hint = "raise the limit of open files (ulimit -n), or use fewer clients or more processes"
-	}
-	if errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM) {
+	case transport.NoMemory:
 		e.Hint = "the system has no memory for more sockets: see net.ipv4.tcp_mem"
 	}
 	return e

@@ -1,12 +1,12 @@
 package swarm
 
 import (
-	"errors"
 	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
 
+	"github.com/mqtools/mqtools/mqtt/transport"
 	"golang.org/x/sys/unix"
 )
 
@@ -51,7 +51,7 @@ func (p *ports) connect(a netip.AddrPort) (fd int, done bool, err error) {
 			break
 		}
 		fd, done, err = connect(from, a)
-		if err == nil || !errors.Is(err, unix.EADDRINUSE) && !errors.Is(err, unix.EADDRNOTAVAIL) {
+		if err == nil || transport.KindOf(err) != transport.AddrInUse && transport.KindOf(err) != transport.AddrNotAvailable {
 			return fd, done, err
 		}
 	}
@@ -65,7 +65,7 @@ func (p *ports) connect(a netip.AddrPort) (fd int, done bool, err error) {
 			continue
 		}
 		fd, done, err = connect(netip.AddrPortFrom(s, 0), a)
-		if err == nil || !errors.Is(err, unix.EADDRNOTAVAIL) {
+		if err == nil || transport.KindOf(err) != transport.AddrNotAvailable {
 			return fd, done, err
 		}
 	}

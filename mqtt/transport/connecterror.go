@@ -70,6 +70,8 @@ func connectError(ctx context.Context, t *Target, err error, took time.Duration)
 		e.Text = "the local address is not one of this machine, or its ports are used up"
 	case TooManyFiles:
 		e.Hint = "raise the limit (ulimit -n) or open fewer connections"
+	case NoMemory:
+		e.Hint = "the system has no memory for more sockets: open fewer connections"
 	}
 	return e
 }

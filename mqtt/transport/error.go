@@ -75,7 +75,7 @@ func (e *Error) Timeout() bool { return e.Kind == Timeout }
 // on this side: a restart, an overload, a network outage.
 func (e *Error) Temporary() bool {
 	switch e.Kind {
-	case LookupFailed, Refused, Timeout, NoRoute, Reset, SocketMissing, TooManyFiles, WebSocketClosed:
+	case LookupFailed, Refused, Timeout, NoRoute, Reset, SocketMissing, TooManyFiles, NoMemory, WebSocketClosed:
 		return true
 	}
 	return e.temporary

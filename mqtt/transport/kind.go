@@ -23,6 +23,7 @@ const (
 	AddrInUse                            // somebody listens there already
 	AddrNotAvailable                     // not an address of this machine
 	TooManyFiles                         // out of file descriptors
+	NoMemory                             // the system has no memory for more sockets
 	BadFile                              // a certificate, key or CA file cannot be used
 	BadOption                            // options that contradict each other
 	NotTLS                               // the peer does not speak TLS on this port
@@ -63,6 +64,7 @@ var kindText = [...]string{
 	AddrInUse:                "address in use",
 	AddrNotAvailable:         "not an address of this machine",
 	TooManyFiles:             "too many open files",
+	NoMemory:                 "no memory for more sockets",
 	BadFile:                  "file not usable",
 	BadOption:                "options contradict each other",
 	NotTLS:                   "the peer does not speak TLS",

@@ -7,11 +7,11 @@ import (
 	"errors"
 	"io"
 	"net"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/mqtools/mqtools/mqtt/transport"
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
@@ -170,7 +170,7 @@ func TestCutIsAReset(t *testing.T) {
 			}
 			p.Cut(-1)
 			for name, nc := range map[string]net.Conn{"client": client, "server": server} {
-				if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+				if _, err := nc.Read(make([]byte, 1)); !transport.IsReset(err) {
 					t.Errorf("the %s sees %v", name, err)
 				}
 			}
