@@ -39,10 +39,15 @@ type Client struct {
 	ended   error    // the client is over; nothing will be sent any more
 	closing bool
 
-	version  packet.Version
-	clientID string
-	present  bool
-	props    packet.Properties // of the latest CONNACK
+	version   packet.Version // agreed on last; 0 before the first connection of an open choice
+	fixed     bool           // it is not open
+	choosing  bool           // an attempt in another one is under way
+	servers   map[string]*server
+	cleaned   bool // before 5.0: the session that is kept began with this client
+	inherited bool // the server's session has identifiers that an earlier program used
+	clientID  string
+	present   bool
+	props     packet.Properties // of the latest CONNACK
 
 	method   string    // of the connection's enhanced authentication; "" without
 	exchange *exchange // re-authentication under way on this connection
@@ -76,6 +81,8 @@ type Client struct {
 
 	window      int    // messages in flight at most
 	ackedBefore uint64 // stats.Acked when the connection began
+	narrowings  int    // how often the window was made smaller
+	widenAt     uint64 // settled messages at which it grows
 
 	suspected uint32 // place of the message that may end connections
 	deaths    int    // connections in a row that it has ended
@@ -139,6 +146,7 @@ func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) 
 	if err := c.restore(); err != nil {
 		return nil, err
 	}
+	c.fixed = c.version != 0
 	c.ctx, c.stop = context.WithCancelCause(context.Background())
 	if err := c.establish(ctx, true); err != nil {
 		c.stop(ErrClosed)

@@ -118,10 +118,13 @@ func TestAConnectThatNoServerAcceptsIsNotSent(t *testing.T) {
 }
 
 func TestAnOpenVersionFallsBackTo311(t *testing.T) {
-	for _, row := range []struct{ name, answer string }{
-		{"return code 1", "20 02 00 01"},
-		{"reason code 0x84", "20 03 00 84 00"},
-		{"a closed connection", ""},
+	for _, row := range []struct {
+		name, answer string
+		times        int
+	}{
+		{"return code 1", "20 02 00 01", 1},
+		{"reason code 0x84", "20 03 00 84 00", 1},
+		{"closed connections", "", 2},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			ps := newPipes()
@@ -134,13 +137,15 @@ func TestAnOpenVersionFallsBackTo311(t *testing.T) {
 				c, err := Connect(t.Context(), ps.dial, &Options{ClientID: "a"})
 				done <- result{c, err}
 			}()
-			p := ps.accept(t)
-			p.expect(connect5)
-			if row.answer != "" {
-				p.send(row.answer)
+			for range row.times {
+				p := ps.accept(t)
+				p.expect(connect5)
+				if row.answer != "" {
+					p.send(row.answer)
+				}
+				p.nc.Close()
 			}
-			p.nc.Close()
-			p = ps.accept(t)
+			p := ps.accept(t)
 			p.expect(connect4)
 			p.send(connack4)
 			r := <-done

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -13,72 +14,117 @@ import (
 )
 
 // establish makes one connection, from dial to CONNACK, and starts the
-// session on it. With an open protocol choice a server that does not know 5.0
-// is asked again in 3.1.1.
+// session on it. Where the version is open, a server that does not know 5.0 is
+// asked again in 3.1.1.
 func (c *Client) establish(ctx context.Context, first bool) error {
 	ctx, cancel := context.WithTimeout(ctx, c.opt.ConnectTimeout)
 	defer cancel()
-	v := c.version
+	for _, s := range c.servers {
+		// The ends that count are those in a row. A server that has then taken
+		// 3.1.1 needs one only.
+		if s.ends = 0; s.older {
+			s.ends = 1
+		}
+	}
+	for tries := 1; ; tries++ {
+		s, again, err := c.attempt(ctx, first)
+		if again && ctx.Err() == nil && tries < 10 { // addresses may be many
+			continue
+		}
+		if s != nil && endedUnanswered(err) && s.told {
+			err = s.why // in words, which this one is not
+		}
+		return err
+	}
+}
+
+// attempt dials once and shakes hands, twice where a session has to be cleaned
+// first. again says that another version, or this one once more, is to be tried at
+// once. s is what is known of the server, if the version was open.
+func (c *Client) attempt(ctx context.Context, first bool) (s *server, again bool, err error) {
+	v := c.version // of which no other goroutine is told before the first connection, and which none but this one changes
 	if v == 0 {
 		v = packet.V5
 	}
-	err := c.attempt(ctx, v, first)
-	if c.version == 0 && c.opt.Authenticate == nil && err != nil && ctx.Err() == nil &&
-		(errors.Is(err, packet.UnsupportedProtocolVersion) || errors.Is(err, ErrNoAnswer)) {
-		if second := c.attempt(ctx, packet.V311, first); second == nil || !errors.Is(second, ErrNoAnswer) {
-			v, err = packet.V311, second
+	if err := check(c.connectPacket(v, first)); err != nil {
+		return nil, false, &Error{Op: "connect", Class: ErrNotSent, Err: err}
+	}
+	for cleaned := false; ; cleaned = true {
+		nc, err := c.dial(ctx)
+		if err != nil {
+			return s, false, &Error{Op: "connect", Class: ErrNotSent, Err: unreached{err}}
 		}
+		v, s = c.choose(nc)
+		p := c.connectPacket(v, first)
+		clean := c.cleansFirst(v) && !cleaned
+		if clean {
+			p.CleanStart, p.HasWill = true, false
+		}
+		start := time.Now()
+		if err = check(p); err != nil {
+			nc.Close()
+			err = &Error{Op: "connect", Class: ErrNotSent, Err: err}
+		} else {
+			err = c.shake(ctx, nc, p)
+		}
+		if err == nil && cleaned && c.present {
+			nc.Close()
+			err = &Error{Op: "connect", Class: ErrNotSent, Err: errNotCleaned}
+		}
+		if s != nil && s.heard(v, err, time.Since(start)) {
+			c.unchosen()
+			return s, true, err
+		}
+		if err == nil && clean {
+			c.part(ctx, nc)
+			continue
+		}
+		if err == nil && !c.begin(nc, p) {
+			nc.Close()
+			err = &Error{Op: "connect", Class: ErrNotSent, Err: ErrClosed}
+		}
+		if err != nil {
+			c.unchosen()
+			return s, false, err
+		}
+		if s != nil && v < packet.V5 && !s.older {
+			s.older = true
+			c.event(Event{Kind: EventFallback, Err: s.why})
+		}
+		return s, false, nil
 	}
-	if err == nil {
-		c.mu.Lock()
-		c.version = v
-		c.mu.Unlock()
-	}
-	return err
 }
 
-// attempt dials once and shakes hands in version v.
-func (c *Client) attempt(ctx context.Context, v packet.Version, first bool) error {
-	p := c.connectPacket(v, first)
-	if err := check(p); err != nil {
-		return &Error{Op: "connect", Class: ErrNotSent, Err: err}
-	}
-	nc, err := c.dial(ctx)
-	if err != nil {
-		return &Error{Op: "connect", Class: ErrNotSent, Err: unreached{err}}
-	}
+// shake is the handshake that ends with ctx. nc is closed if it fails.
+func (c *Client) shake(ctx context.Context, nc net.Conn, p *packet.Connect) error {
 	// The end of ctx interrupts the handshake's reads and writes.
 	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
-	err = c.handshake(ctx, nc, p)
+	err := c.handshake(ctx, nc, p)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
 	if err == nil {
 		err = nc.SetDeadline(time.Time{})
 	}
-	if err != nil {
-		nc.Close()
-		c.mu.Lock()
-		c.conn.Lost(nil)
-		c.mu.Unlock()
-		var e *Error
-		if errors.As(err, &e) {
-			return e
-		}
-		if ctx.Err() != nil {
-			if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) {
-				err = ErrNoConnack
-			} else {
-				err = cause
-			}
-		}
-		return &Error{Op: "connect", Class: ErrNotSent, Err: err}
+	if err == nil {
+		return nil
 	}
-	if !c.begin(nc) {
-		nc.Close()
-		return &Error{Op: "connect", Class: ErrNotSent, Err: ErrClosed}
+	nc.Close()
+	c.mu.Lock()
+	c.conn.Lost(nil)
+	c.mu.Unlock()
+	var e *Error
+	if errors.As(err, &e) {
+		return e
 	}
-	return nil
+	if ctx.Err() != nil {
+		if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) {
+			err = ErrNoConnack
+		} else {
+			err = cause
+		}
+	}
+	return &Error{Op: "connect", Class: ErrNotSent, Err: err}
 }
 
 // unreached marks errors of dialling.
@@ -113,10 +159,7 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) 
 		return &Error{Op: "connect", Class: ErrNotSent, Err: err}
 	}
 	c.mu.Lock()
-	err = c.conn.Open(&c.sess, p, session.Config{
-		MaxPacket: c.opt.MaxPacket, ReceiveMaximum: c.opt.ReceiveMaximum, TopicAliasMaximum: c.opt.TopicAliasMaximum,
-		SendWindow: c.window, SendBytes: c.opt.MaxHeld, SendAliases: c.opt.SendAliases,
-	}, c.now())
+	err = c.conn.Open(&c.sess, p, c.config(v), c.now())
 	var out []byte
 	if err == nil {
 		out = c.conn.Swap(nil, c.now())
@@ -230,11 +273,8 @@ func explainFirst(b []byte, err error) error {
 // one continues the session wherever the server may have kept it.
 func (c *Client) connectPacket(v packet.Version, first bool) *packet.Connect {
 	o := &c.opt
-	p := &packet.Connect{Version: v, CleanStart: !o.Resume && !(o.NewClientID && v >= packet.V5), ClientID: []byte(c.clientID),
+	p := &packet.Connect{Version: v, CleanStart: !c.continues(v, first), ClientID: []byte(c.clientID),
 		KeepAlive: uint16(min(o.KeepAlive/time.Second, 65535))}
-	if !first && v >= packet.V5 && o.SessionExpiry > 0 {
-		p.CleanStart = false
-	}
 	if o.Username != nil {
 		p.HasUsername, p.Username = true, []byte(*o.Username)
 	}
@@ -260,6 +300,93 @@ func (c *Client) connectPacket(v packet.Version, first bool) *packet.Connect {
 	return p
 }
 
+// continues tells whether a connection asks for the session that the server may
+// have.
+func (c *Client) continues(v packet.Version, first bool) bool {
+	switch o := &c.opt; {
+	case o.Resume && !(first && c.publishesAnew()):
+		return true
+	case v >= packet.V5:
+		return o.NewClientID || !first && o.SessionExpiry > 0
+	}
+	return c.keeps(v)
+}
+
+// publishesAnew tells whether a session of an earlier program's is of no use: it
+// is known by its packet identifiers, which are in the journal if anywhere. A
+// message sent under one that the server still awaits PUBREL for would be taken
+// for the old one, and be lost (section 4.3.3).
+func (c *Client) publishesAnew() bool { return c.opt.PublishOnly && c.opt.Journal == nil }
+
+// keeps tells whether, before 5.0, a session that began clean is kept over this
+// client's connections. Under no name, or under one that was made up, nobody could
+// ever end it (MQTT-3.1.3-8).
+func (c *Client) keeps(v packet.Version) bool {
+	o := &c.opt
+	return v < packet.V5 && c.clientID != "" && !o.NewClientID && (o.Keep && !o.Resume || o.Resume && c.publishesAnew())
+}
+
+// cleansFirst tells whether a connection is to be made that does nothing but end
+// an old session: before 5.0 one that begins clean also ends clean (MQTT-3.1.2-6).
+func (c *Client) cleansFirst(v packet.Version) bool { return c.keeps(v) && !c.cleaned }
+
+var errNotCleaned = errors.New("the server still has the session that a clean connection has ended")
+
+// part ends the connection that has cleaned the session, and waits until the server
+// has closed it, too, so that it does not end the next one with it.
+func (c *Client) part(ctx context.Context, nc net.Conn) {
+	c.mu.Lock()
+	c.conn.Disconnect(&packet.Disconnect{})
+	out, v := c.conn.Swap(nil, c.now()), c.conn.Version()
+	c.conn.Lost(nil)
+	c.cleaned = true
+	c.mu.Unlock()
+	c.rbuf = nil
+	if c.opt.Trace != nil {
+		c.traceOut(out, v)
+	}
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(time.Second))
+	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if _, err := nc.Write(out); err == nil {
+		_, _ = io.Copy(io.Discard, nc)
+	}
+}
+
+// DiscardSession has the server forget the session of a client that has ended: it
+// connects once more, asking for a clean start, and disconnects. Before 5.0
+// nothing else ends a session; there, it is for those that SessionExpiry has kept.
+func (c *Client) DiscardSession(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.opt.ConnectTimeout)
+	defer cancel()
+	nc, err := c.dial(ctx)
+	if err != nil {
+		return &Error{Op: "connect", Class: ErrNotSent, Err: unreached{err}}
+	}
+	p := c.connectPacket(c.Version(), true)
+	p.CleanStart, p.HasWill = true, false
+	p.Properties = p.Properties.Without(nil, packet.SessionExpiryInterval)
+	if err := c.shake(ctx, nc, p); err != nil {
+		return err
+	}
+	c.part(ctx, nc)
+	return nil
+}
+
+// config is what the session is to keep to on a connection in version v.
+func (c *Client) config(v packet.Version) session.Config {
+	o := &c.opt
+	cfg := session.Config{
+		MaxPacket: o.MaxPacket, ReceiveMaximum: o.ReceiveMaximum, TopicAliasMaximum: o.TopicAliasMaximum,
+		SendWindow: o.MaxInflight, SendBytes: o.MaxHeld, SendAliases: o.SendAliases,
+	}
+	if v < packet.V5 { // the server cannot say how many it takes
+		cfg.SendWindow, cfg.QoS2Window = c.window, o.OldInflight
+	}
+	return cfg
+}
+
 // seconds32 is d in whole seconds, or 4294967295 for what does not fit.
 func seconds32(d time.Duration) uint32 { return uint32(min(d/time.Second, 1<<32-1)) }
 
@@ -281,7 +408,7 @@ func (c *Client) accepted(p *packet.Connack, proof Authenticator) {
 // begin starts the session on a new connection: what was in flight is sent
 // again, and what the server has forgotten is subscribed again. It does not
 // when Close or Abort, which have seen no connection, came before it.
-func (c *Client) begin(nc net.Conn) bool {
+func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	var events []Event
 	c.mu.Lock()
 	if c.closing {
@@ -293,6 +420,10 @@ func (c *Client) begin(nc net.Conn) bool {
 	if !c.present {
 		c.born = c.gen
 	}
+	c.version, c.choosing = p.Version, false
+	// 3.1 does not say whether the server has a session.
+	old := c.present || p.Version == packet.V31 && !p.CleanStart
+	c.inherited = old && (c.inherited || c.gen == 1 && c.opt.Journal == nil && !c.cleaned)
 	c.nc, c.fail = nc, nil
 	c.ackedBefore = c.stats.Acked
 	c.conn.Resume(c.present, func(tag uint64, reason packet.ReasonCode) {
@@ -386,16 +517,35 @@ func (c *Client) down(err error, life time.Duration) (narrowed bool) {
 // limit of servers before 5.0, which have no way to announce theirs.
 const narrowWindow = 20
 
-// narrow makes the window smaller when a connection has ended with more than
-// that on the way and nothing acknowledged: some servers close rather than
+// narrow makes the window smaller when a connection before 5.0 has ended with more
+// than that on the way and nothing acknowledged: some servers close rather than
 // read on. Called with mu.
 func (c *Client) narrow(err error) bool {
-	if c.window <= narrowWindow || c.sess.Open() <= narrowWindow || c.stats.Acked != c.ackedBefore || !errors.Is(err, ErrLost) {
+	if c.conn.Version() >= packet.V5 || c.window <= narrowWindow || c.sess.Open() <= narrowWindow ||
+		c.stats.Acked != c.ackedBefore || !errors.Is(err, ErrLost) {
 		return false
 	}
 	c.window, c.deaths = narrowWindow, 0
+	c.widenAt = c.settled() + narrowWindow<<min(3*c.narrowings, 30)
+	c.narrowings++
 	return true
 }
+
+// widen doubles a narrow window when as many messages as it holds have been
+// acknowledged, up to what was asked for: the connection may have ended for another
+// reason. After each further loss that takes eight times as many, so that a server
+// with a limit is not driven into it again and again. Called with mu.
+func (c *Client) widen() {
+	if c.window >= c.opt.MaxInflight || c.settled() < c.widenAt || c.conn.Version() >= packet.V5 {
+		return
+	}
+	c.window = min(2*c.window, c.opt.MaxInflight)
+	c.widenAt = c.settled() + uint64(c.window)<<min(3*max(c.narrowings-1, 0), 30)
+	c.conn.SetSendWindow(c.window)
+}
+
+// settled counts the messages at QoS 1 and 2 that have their outcome.
+func (c *Client) settled() uint64 { return c.stats.Acked + c.stats.Refused }
 
 // A message is given up when poisonDeaths connections in a row have ended
 // within poisonTime and none of them has acknowledged it, the oldest.

@@ -32,6 +32,8 @@ var (
 	ErrReceiving  = errors.New("a loop over Messages is receiving already")
 	ErrNoAnswer   = errors.New("connection closed before CONNACK")
 	ErrNoConnack  = errors.New("no CONNACK in time")
+	// ErrInherited refuses messages at QoS 2; see Options.Resume.
+	ErrInherited = errors.New("QoS 2 needs a new session or a journal: this session has packet identifiers that an earlier program used")
 	// ErrAuthentication is what an Authenticator's error matches.
 	ErrAuthentication = errors.New("authentication failed")
 	// ErrExpired marks a server's DISCONNECT "not authorized" of a connection

@@ -17,13 +17,26 @@ type DialFunc func(ctx context.Context) (net.Conn, error)
 // back to 3.1.1, starts clean with an identifier that the server chooses, and
 // does not reconnect.
 type Options struct {
-	// Version is the protocol; 0 tries 5.0 and, when the server does not
-	// speak it, 3.1.1.
+	// Version is the protocol; 0 tries 5.0 and, when the server refuses it or
+	// ends two connections in a row right after CONNECT, 3.1.1. EventFallback
+	// tells of that, which holds for the address: 5.0 is tried again by a
+	// reconnect, if the server has not refused it in words and no message is in
+	// flight.
 	Version  packet.Version
 	ClientID string
 	// Resume continues the session that the server may hold for ClientID:
-	// clean start 0, before 5.0 clean session 0.
+	// clean start 0, before 5.0 clean session 0. Which packet identifiers an
+	// earlier program used in it only a Journal knows; to the server a new
+	// message at QoS 2 under one of those is the old one. So without a Journal
+	// messages at QoS 2 are refused with ErrInherited while such a session
+	// goes on, and a client that is PublishOnly begins a new one.
 	Resume bool
+	// Keep has a session that begins with this client kept over its
+	// connections before 5.0, where SessionExpiry does not. A connection
+	// that only ends what the server may hold for ClientID comes first. The
+	// session stays when the client ends; see DiscardSession. Without a
+	// ClientID, or with a NewClientID, nothing is kept before 5.0.
+	Keep bool
 	// NewClientID says that ClientID is used for the first time: there is no
 	// session to clean, and in 5.0 the client does not ask for a clean start.
 	// Some servers keep over their own restart only sessions that began so.
@@ -41,6 +54,10 @@ type Options struct {
 	// MaxInflight bounds the unacknowledged messages at QoS 1 and 2;
 	// default 1024. The server's Receive Maximum bounds them too.
 	MaxInflight int
+	// OldInflight bounds those at QoS 2 before 5.0, which leaves a server no
+	// way to announce its limit; default MaxInflight. Some servers end the
+	// connection at the 21st.
+	OldInflight int
 	// MaxHeld bounds the bytes of unacknowledged messages; default 8 MiB.
 	// One message always fits.
 	MaxHeld int
@@ -117,6 +134,7 @@ const (
 	EventUnwritten                       // QoS 0 messages may be lost with a connection: Count
 	EventSubscribed                      // a renewed subscription was refused: Err
 	EventNarrowed                        // at most Count messages are in flight from now on: the server seems to take no more
+	EventFallback                        // the server does not take 5.0, and Err is how it showed that: the connection speaks 3.1.1
 )
 
 // Event is a change that no call reports.

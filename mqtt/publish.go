@@ -46,11 +46,15 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 			c.mu.Unlock()
 			return &Error{Op: "publish", Class: ErrNotSent, Err: err}
 		}
+		if c.inherited && m.QoS == 2 {
+			c.mu.Unlock()
+			return &Error{Op: "publish", Class: ErrNotSent, Err: ErrInherited}
+		}
 		p.Topic = append(c.topicScratch[:0], m.Topic...)
 		c.topicScratch = p.Topic
 		err := session.ErrQuota
 		full := c.conn.Pending() >= highWater && (c.nc != nil || m.QoS == 0)
-		if !full {
+		if !full && !(c.choosing && m.QoS > 0) {
 			t := tag
 			if wait {
 				me = c.park()

@@ -293,6 +293,7 @@ func (c *Client) completed(events []Event, tag uint64, reason packet.ReasonCode,
 	} else {
 		c.stats.Acked++
 	}
+	c.widen()
 	if tag&syncTag != 0 {
 		c.answer(uint32(tag), err)
 	} else if err != nil {

@@ -34,6 +34,7 @@ type Config struct {
 	LimitQoS          bool          // S
 	Explain           bool          // Fail tells the reason in words too, where MQTT 5.0 has room for them
 	SendWindow        int           // outbound unacknowledged messages; 65,534
+	QoS2Window        int           // those of them at QoS 2; SendWindow
 	SendBytes         int           // bytes held for resending; 16 MiB; one message always fits
 	SendAliases       uint16        // outbound topic aliases used, if the peer allows; none
 	ConnectTimeout    time.Duration // for the first packet of the peer; none
@@ -119,6 +120,9 @@ func (c *Conn) reset(cfg Config, server bool, now time.Duration) {
 	}
 	if c.cfg.SendWindow <= 0 || c.cfg.SendWindow >= maxSpan {
 		c.cfg.SendWindow = maxSpan - 1
+	}
+	if c.cfg.QoS2Window <= 0 {
+		c.cfg.QoS2Window = maxSpan
 	}
 	if c.cfg.SendBytes <= 0 {
 		c.cfg.SendBytes = 16 << 20
@@ -357,6 +361,14 @@ func (c *Conn) Window() int {
 		n -= c.s.open
 	}
 	return max(n, 0)
+}
+
+// SetSendWindow changes Config.SendWindow to n, which is above 0.
+func (c *Conn) SetSendWindow(n int) {
+	c.cfg.SendWindow = min(n, maxSpan-1)
+	if c.phase == up {
+		c.pump()
+	}
 }
 
 // Output is a view of the bytes that wait to be written; see Wrote.

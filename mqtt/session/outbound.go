@@ -52,6 +52,9 @@ func (c *Conn) Publish(p *packet.Publish, tag uint64) error {
 	if size > c.peer.MaximumPacketSize {
 		return ErrTooLarge
 	}
+	if q.QoS == 2 && s.open2 >= c.cfg.QoS2Window {
+		return ErrQuota
+	}
 	if s.open >= c.cfg.SendWindow || s.span() >= maxSpan || len(s.log) > 0 && len(s.log)+size > c.cfg.SendBytes {
 		return ErrQuota
 	}
@@ -68,7 +71,7 @@ func (c *Conn) Publish(p *packet.Publish, tag uint64) error {
 	}
 	sl.size = uint32(len(log) - len(s.log))
 	s.log = log
-	s.open++
+	s.opened(state)
 	s.changed(ChangeSent, sl.id, tag, s.bytes(sl))
 	if c.phase == up {
 		c.pump()

@@ -33,6 +33,7 @@ type Session struct {
 	head, tail uint32 // absolute slot numbers; tail - head is the ring's length
 	lastID     uint16 // identifier of slot tail-1
 	open       int    // unfinished PUBLISH slots
+	open2      int    // those at QoS 2
 	log        []byte
 	base       uint64 // absolute offset of log[0]
 
@@ -112,7 +113,7 @@ func (s *Session) Restore(kind Change, id uint16, tag uint64, publish []byte) er
 	sl := s.push(tag, state)
 	sl.size, sl.sent = uint32(len(publish)), true
 	s.log = append(s.log, publish...)
-	s.open++
+	s.opened(state)
 	return nil
 }
 
@@ -204,6 +205,14 @@ func (s *Session) push(tag uint64, state slotState) *slot {
 	return sl
 }
 
+// opened counts a PUBLISH slot.
+func (s *Session) opened(state slotState) {
+	s.open++
+	if state != slotPuback {
+		s.open2++
+	}
+}
+
 // unpush takes the newest slot back.
 func (s *Session) unpush() {
 	s.tail--
@@ -223,6 +232,9 @@ func (s *Session) bytes(sl *slot) []byte {
 func (s *Session) finish(sl *slot) {
 	if sl.state <= slotPubcomp {
 		s.open--
+		if sl.state != slotPuback {
+			s.open2--
+		}
 		s.changed(ChangeDone, sl.id, sl.tag, nil)
 	}
 	sl.state = slotDone
@@ -268,7 +280,7 @@ func (s *Session) renumber(drop func(tag uint64)) {
 	s.changed(ChangeCleared, 0, 0, nil)
 	old := *s
 	s.slots, s.log = nil, nil
-	s.head, s.tail, s.open, s.base = 0, 0, 0, 0
+	s.head, s.tail, s.open, s.open2, s.base = 0, 0, 0, 0, 0
 	for n := old.head; n != old.tail; n++ {
 		sl := old.at(n)
 		switch sl.state {
@@ -282,7 +294,7 @@ func (s *Session) renumber(drop func(tag uint64)) {
 			fresh.size = sl.size
 			s.log = append(s.log, old.bytes(sl)...)
 			patchID(s.bytes(fresh), fresh.id)
-			s.open++
+			s.opened(fresh.state)
 			s.changed(ChangeSent, fresh.id, fresh.tag, s.bytes(fresh))
 		default:
 			drop(sl.tag)

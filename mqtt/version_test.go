@@ -1,0 +1,504 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/script"
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+// bubble is a network in memory and in virtual time, with a client that connects.
+type bubble struct {
+	t      *testing.T
+	net    *script.Memory
+	events []Event // after synctest.Wait
+	c      *Client
+	err    error
+	done   chan struct{}
+}
+
+// inBubble runs f with a client that has begun to connect.
+func inBubble(t *testing.T, o Options, f func(b *bubble)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := &bubble{t: t, net: script.NewMemory(), done: make(chan struct{})}
+		o.ClientID = "a"
+		o.OnEvent = func(e Event) { b.events = append(b.events, e) }
+		go func() {
+			b.c, b.err = Connect(t.Context(), b.net.Dial, &o)
+			close(b.done)
+		}()
+		defer func() {
+			b.net.Close()
+			if <-b.done; b.c != nil {
+				b.c.Abort()
+			}
+		}()
+		f(b)
+	})
+}
+
+// accept takes the next connection of the client, which is to begin so.
+func (b *bubble) accept(connect string) *peer {
+	b.t.Helper()
+	nc, err := b.net.Accept()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	p := &peer{b.t, nc}
+	p.expect(connect)
+	return p
+}
+
+// connected waits for Connect, which is to succeed.
+func (b *bubble) connected() *Client {
+	b.t.Helper()
+	if <-b.done; b.err != nil {
+		b.t.Fatal(b.err)
+	}
+	return b.c
+}
+
+// silent fails if the client sends anything or ends the connection by itself.
+func (p *peer) silent() {
+	p.t.Helper()
+	p.nc.SetReadDeadline(time.Now().Add(time.Second))
+	buf := make([]byte, 64)
+	if n, err := p.nc.Read(buf); n > 0 || !errors.Is(err, context.DeadlineExceeded) && !isTimeout(err) {
+		p.t.Fatalf("the client sent %x (%v), want nothing", buf[:n], err)
+	}
+}
+
+func isTimeout(err error) bool {
+	var e net.Error
+	return errors.As(err, &e) && e.Timeout()
+}
+
+// reset ends the connection by RST.
+func (p *peer) reset() {
+	p.nc.(interface{ SetLinger(int) error }).SetLinger(0)
+	p.nc.Close()
+}
+
+// fellBack counts the events that tell of a fallback.
+func (b *bubble) fellBack() (n int) {
+	synctest.Wait()
+	for _, e := range b.events {
+		if e.Kind == EventFallback {
+			n++
+		}
+	}
+	return n
+}
+
+// ends are the ways in which a server ends a connection that it does not want.
+var ends = map[string]func(p *peer){
+	"closes": func(p *peer) { p.nc.Close() },
+	"resets": (*peer).reset,
+}
+
+// One end before CONNACK may be anything, as a broker that starts.
+func TestOneEndBeforeConnackIsNoRefusalOf5(t *testing.T) {
+	for how, end := range ends {
+		t.Run(how, func(t *testing.T) {
+			inBubble(t, Options{}, func(b *bubble) {
+				end(b.accept(connect5))
+				b.accept(connect5).send(connack5)
+				if v := b.connected().Version(); v != packet.V5 || b.fellBack() != 0 {
+					t.Errorf("version %v, %d fallbacks; want 5.0 and none", v, b.fellBack())
+				}
+			})
+		})
+	}
+}
+
+func TestTwoEndsAt5AndOneSuccessAt311FallBack(t *testing.T) {
+	for how, end := range ends {
+		t.Run(how, func(t *testing.T) {
+			inBubble(t, Options{Reconnect: atOnce}, func(b *bubble) {
+				end(b.accept(connect5))
+				end(b.accept(connect5))
+				p := b.accept(connect4)
+				p.send(connack4)
+				c := b.connected()
+				if v := c.Version(); v != packet.V311 || b.fellBack() != 1 {
+					t.Fatalf("version %v, %d fallbacks; want 3.1.1 and one", v, b.fellBack())
+				}
+				// With nothing in flight 5.0 is tried again; one end is enough now.
+				p.reset()
+				end(b.accept(connect5))
+				p = b.accept(connect4)
+				p.send(connack4)
+				synctest.Wait()
+				// In flight is a message of 3.1.1.
+				if err := c.Send(b.t.Context(), &Message{Topic: "t", QoS: 1}, 1); err != nil {
+					t.Fatal(err)
+				}
+				p.expect("32 05 0001 74 0001")
+				p.reset()
+				p = b.accept(connect4)
+				p.send(connack4)
+				p.expect("32 05 0001 74 0002 (in a new session)")
+				p.send("40 02 0002")
+				if err := c.Flush(b.t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				p.reset()
+				b.accept(connect5).send(connack5)
+				synctest.Wait()
+				if v := c.Version(); v != packet.V5 || b.fellBack() != 1 {
+					t.Errorf("version %v, %d fallbacks; want 5.0 again, and one told", v, b.fellBack())
+				}
+			})
+		})
+	}
+}
+
+// A server that has said it is not asked again.
+func TestARefusalOf5InWordsHolds(t *testing.T) {
+	for _, refusal := range []string{"20 02 00 01", "20 03 00 84 00"} {
+		inBubble(t, Options{Reconnect: atOnce}, func(b *bubble) {
+			b.accept(connect5).send(refusal)
+			for range 3 {
+				p := b.accept(connect4)
+				p.send(connack4)
+				b.connected()
+				synctest.Wait()
+				p.reset()
+			}
+			if n := b.fellBack(); n != 1 {
+				t.Errorf("%s: %d fallbacks told, want one", refusal, n)
+			}
+		})
+	}
+}
+
+func TestWhatIsNoRefusalOfTheVersionDoesNotFallBack(t *testing.T) {
+	for _, row := range []struct {
+		it     string
+		answer func(p *peer)
+		want   error
+	}{
+		{"refuses the password", func(p *peer) { p.send("20 03 00 86 00") }, packet.BadUserNameOrPassword},
+		{"refuses the password in the form of 3.1.1", func(p *peer) { p.send("20 02 00 04") }, packet.BadUserNameOrPassword},
+		{"is busy", func(p *peer) { p.send("20 03 00 89 00") }, packet.ServerBusy},
+		{"says nothing", func(*peer) {}, ErrNoConnack},
+		{"says nothing, and closes late", func(p *peer) { time.Sleep(6 * time.Second); p.nc.Close() }, ErrNoAnswer},
+		{"is no MQTT server", func(p *peer) { p.send("485454502f31") }, ErrNotSent},
+	} {
+		t.Run(row.it, func(t *testing.T) {
+			inBubble(t, Options{}, func(b *bubble) {
+				row.answer(b.accept(connect5))
+				if <-b.done; !errors.Is(b.err, row.want) {
+					t.Errorf("it %s: got %v, want %v", row.it, b.err, row.want)
+				}
+				select {
+				case nc := <-accepted(b.net):
+					t.Errorf("it %s, and is asked again: %v", row.it, nc)
+				case <-time.After(time.Minute):
+				}
+			})
+		})
+	}
+}
+
+// accepted hands out the next connection.
+func accepted(m *script.Memory) chan net.Conn {
+	ch := make(chan net.Conn, 1)
+	go func() {
+		if nc, err := m.Accept(); err == nil {
+			ch <- nc
+		}
+	}()
+	return ch
+}
+
+// A server that takes neither version says more by its words than by its silence.
+func TestAServerThatTakesNoVersionSaysWhyByItsWords(t *testing.T) {
+	inBubble(t, Options{}, func(b *bubble) {
+		b.accept(connect5).send("20 03 00 84 00")
+		b.accept(connect4).nc.Close()
+		if <-b.done; !errors.Is(b.err, packet.UnsupportedProtocolVersion) {
+			t.Errorf("got %v, want the refusal", b.err)
+		}
+	})
+	inBubble(t, Options{}, func(b *bubble) {
+		b.accept(connect5).nc.Close()
+		b.accept(connect5).nc.Close()
+		b.accept(connect4).nc.Close()
+		if <-b.done; !errors.Is(b.err, ErrNoAnswer) || b.fellBack() != 0 {
+			t.Errorf("got %v and %d fallbacks, want ErrNoAnswer and none", b.err, b.fellBack())
+		}
+	})
+	// The password may be wrong all the same.
+	inBubble(t, Options{}, func(b *bubble) {
+		b.accept(connect5).nc.Close()
+		b.accept(connect5).nc.Close()
+		b.accept(connect4).send("20 02 00 04")
+		if <-b.done; !errors.Is(b.err, packet.BadUserNameOrPassword) {
+			t.Errorf("got %v, want the refusal of the password", b.err)
+		}
+	})
+}
+
+func TestAChosenVersionDoesNotFallBack(t *testing.T) {
+	for v, connect := range map[packet.Version]string{
+		packet.V5:   connect5,
+		packet.V311: connect4,
+		packet.V31:  "10 0f 0006 4d5149736470 03 02 0000 0001 61",
+	} {
+		for _, refusal := range []string{"20 02 00 01", ""} {
+			inBubble(t, Options{Version: v}, func(b *bubble) {
+				p := b.accept(connect)
+				if refusal != "" {
+					p.send(refusal)
+				}
+				p.nc.Close()
+				<-b.done
+				if refusal != "" && !errors.Is(b.err, packet.UnsupportedProtocolVersion) || refusal == "" && !errors.Is(b.err, ErrNoAnswer) {
+					t.Errorf("%v, answer %q: got %v", v, refusal, b.err)
+				}
+				select {
+				case <-accepted(b.net):
+					t.Errorf("%v, answer %q: a second connection", v, refusal)
+				case <-time.After(time.Minute):
+				}
+			})
+		}
+	}
+}
+
+// What one server does is no news of another.
+func TestTheVersionIsRememberedByAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old, young := script.NewMemory(), script.NewMemory()
+		at := old
+		name := "old"
+		dial := func(ctx context.Context) (net.Conn, error) {
+			nc, err := at.Dial(ctx)
+			return named{nc, name}, err
+		}
+		b := &bubble{t: t, net: old, done: make(chan struct{})}
+		go func() {
+			b.c, b.err = Connect(t.Context(), dial, &Options{ClientID: "a", Reconnect: atOnce})
+			close(b.done)
+		}()
+		b.accept(connect5).send("20 02 00 01")
+		p := b.accept(connect4)
+		p.send(connack4)
+		c := b.connected()
+		at, name = young, "young"
+		p.nc.Close()
+		b.net = young
+		p = b.accept(connect5)
+		p.send(connack5)
+		synctest.Wait()
+		at, name = old, "old"
+		p.nc.Close()
+		b.net = old
+		b.accept(connect4).send(connack4)
+		synctest.Wait()
+		if v := c.Version(); v != packet.V311 {
+			t.Errorf("version %v, want 3.1.1", v)
+		}
+		c.Abort()
+	})
+}
+
+// named is a connection to an address.
+type named struct {
+	net.Conn
+	addr string
+}
+
+func (n named) RemoteAddr() net.Addr { return address(n.addr) }
+
+type address string
+
+func (address) Network() string  { return "memory" }
+func (a address) String() string { return string(a) }
+
+// What is published while 5.0 is tried again waits for the outcome: encoded for one
+// version, it must not be sent in another.
+func TestPublishingWaitsForTheChoiceOfTheVersion(t *testing.T) {
+	for answer, want := range map[string]string{
+		connack5: "32 06 0001 74 0001 00",
+		"":       "32 05 0001 74 00 (and another byte of the packet identifier)",
+	} {
+		inBubble(t, Options{Reconnect: atOnce}, func(b *bubble) {
+			b.accept(connect5).nc.Close()
+			b.accept(connect5).nc.Close()
+			p := b.accept(connect4)
+			p.send(connack4)
+			c := b.connected()
+			p.nc.Close()
+			p = b.accept(connect5)
+			sent := make(chan error, 1)
+			go func() { sent <- c.Send(b.t.Context(), &Message{Topic: "t", QoS: 1}, 1) }()
+			synctest.Wait()
+			if len(sent) > 0 {
+				t.Errorf("answer %q: Send returned before the version was agreed on: %v", answer, <-sent)
+			}
+			if answer == "" {
+				p.nc.Close()
+				p = b.accept(connect4)
+				answer = connack4
+			}
+			p.send(answer)
+			p.expect(want)
+			if err := <-sent; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A Close frame before CONNACK is an end like others.
+func TestACloseFrameBeforeConnackIsAnEnd(t *testing.T) {
+	closeFrame := &transport.Error{Op: transport.OpWebSocket, Kind: transport.WebSocketClosed, Text: "closed by the peer with status 1011"}
+	if !endedUnanswered(&Error{Op: "connect", Class: ErrNotSent, Err: closeFrame}) {
+		t.Error("it is none")
+	}
+	for _, other := range []error{
+		&Error{Op: "connect", Class: ErrNotSent, Err: unreached{closeFrame}},
+		&Error{Op: "connect", Class: ErrNotSent, Err: &transport.Error{Op: transport.OpTLS, Kind: transport.PeerAlert}},
+		&Error{Op: "connect", Class: ErrNotSent, Err: ErrNoConnack},
+	} {
+		if endedUnanswered(other) {
+			t.Errorf("%v is one", other)
+		}
+	}
+}
+
+// A connection that ends before its first acknowledgement may have had too much on
+// the way, where servers cannot say how much they take.
+func TestANarrowWindowGrowsAgain(t *testing.T) {
+	inBubble(t, Options{Version: packet.V311, Resume: true, Reconnect: atOnce, MaxInflight: 100}, func(b *bubble) {
+		p := b.accept(connect4c)
+		p.send(connack4)
+		c := b.connected()
+		sent := 0
+		fill := func() { // the window, and as much as it takes
+			go func() {
+				for c.Send(b.t.Context(), &Message{Topic: "a", QoS: 1}, 0) == nil {
+				}
+			}()
+		}
+		fill()
+		expect := func(first byte, n int) {
+			t.Helper()
+			for range n {
+				sent++
+				p.expect(fmt.Sprintf("%02x 05 0001 61 %04x", first, sent))
+			}
+		}
+		read := func(first byte, n int) { // and no more
+			t.Helper()
+			expect(first, n)
+			p.silent()
+		}
+		acked := 0
+		ack := func(n int) {
+			for range n {
+				acked++
+				p.send(fmt.Sprintf("40 02 %04x", acked))
+			}
+		}
+		read(0x32, 100)
+		p.reset()
+		p = b.accept(connect4c)
+		p.send(resumed4)
+		sent = 0
+		read(0x3a, 20)
+		ack(19)
+		read(0x3a, 19)
+		ack(1) // twenty: the window is 40
+		read(0x3a, 21)
+		ack(40) // it is 80
+		expect(0x3a, 40)
+		read(0x32, 40)
+		// A connection that got on keeps its window; a second one that did not
+		// narrows it, and then more than a window has to be acknowledged.
+		p.reset()
+		p = b.accept(connect4c)
+		p.send(resumed4)
+		sent = acked
+		read(0x3a, 80)
+		p.reset()
+		p = b.accept(connect4c)
+		p.send(resumed4)
+		sent = acked
+		read(0x3a, 20)
+		ack(20)
+		read(0x3a, 20)
+	})
+}
+
+// A server of 5.0 says how many it takes.
+func TestTheWindowOf5IsNotNarrowed(t *testing.T) {
+	inBubble(t, Options{Version: packet.V5, SessionExpiry: time.Hour, Reconnect: atOnce, MaxInflight: 30}, func(b *bubble) {
+		p := b.accept("10 13 0004 4d515454 05 02 0000 05 11 00000e10 0001 61")
+		p.send(connack5)
+		c := b.connected()
+		for range 30 {
+			if err := c.Send(b.t.Context(), &Message{Topic: "a", QoS: 1}, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 30 {
+			p.expect(fmt.Sprintf("32 06 0001 61 %04x 00", i+1))
+		}
+		p.reset()
+		p = b.accept("10 13 0004 4d515454 05 00 0000 05 11 00000e10 0001 61")
+		p.send("20 03 01 00 00")
+		for i := range 30 {
+			p.expect(fmt.Sprintf("3a 06 0001 61 %04x 00", i+1))
+		}
+	})
+}
+
+// Before 5.0 a server cannot say how many messages it takes, and some end the
+// connection at the 21st at QoS 2.
+func TestTheWindowIsThatOfTheVersionSpoken(t *testing.T) {
+	for _, row := range []struct {
+		it      string
+		version packet.Version
+		qos     packet.QoS
+		want    int
+	}{
+		{"QoS 2 in 3.1.1", packet.V311, 2, 20},
+		{"QoS 1 in 3.1.1", packet.V311, 1, 50},
+		{"QoS 2 in 5.0", packet.V5, 2, 50},
+		{"QoS 2 after a fallback", 0, 2, 20},
+	} {
+		t.Run(row.it, func(t *testing.T) {
+			inBubble(t, Options{Version: row.version, MaxInflight: 50, OldInflight: 20}, func(b *bubble) {
+				connect, answer, props := connect4, connack4, ""
+				switch row.version {
+				case packet.V5:
+					connect, answer, props = connect5, connack5, "00"
+				case 0:
+					b.accept(connect5).send("20 02 00 01")
+				}
+				p := b.accept(connect)
+				p.send(answer)
+				c := b.connected()
+				go func() {
+					for c.Send(b.t.Context(), &Message{Topic: "a", QoS: row.qos}, 0) == nil {
+					}
+				}()
+				for i := range row.want {
+					p.expect(fmt.Sprintf("%02x %02x 0001 61 %04x %s", 0x30|row.qos<<1, 5+len(props)/2, i+1, props))
+				}
+				p.silent()
+			})
+		})
+	}
+}
