@@ -16,15 +16,12 @@
 package brokerfile
 
 import (
-	"net"
-	"runtime"
 	"strings"
 	"sync/atomic"
 
 	"github.com/mqtools/mqtools/internal/yamlfile"
 	"github.com/mqtools/mqtools/mqtt/auth"
 	"github.com/mqtools/mqtools/mqtt/broker"
-	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
@@ -32,7 +29,6 @@ import (
 type File struct {
 	path  string
 	rules atomic.Pointer[rules]
-	busy  chan struct{} // a place for each password that is looked at
 }
 
 // rules are the content of a file; never changed.
@@ -42,7 +38,8 @@ type rules struct {
 	hasACL    bool
 	acl       []rule
 	limits    []func(*broker.Options)
-	decoy     auth.Keys // for users that there are not
+	decoy     auth.Keys // for SCRAM by users that there are not
+	judged    *verdicts
 }
 
 // Open reads a file. The error of one that is not understood has its place,
@@ -52,18 +49,19 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{path: path, busy: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	f := &File{path: path}
 	f.rules.Store(r)
 	return f, nil
 }
 
-// Apply sets the hooks of o: Authenticate, AuthMethods and Authorize; and the
-// limits of the file.
+// Apply sets the hooks of o: Authenticate and Recall, AuthMethods and Authorize;
+// DenyTime; and the limits of the file.
 func (f *File) Apply(o *broker.Options) error {
 	for _, set := range f.rules.Load().limits {
 		set(o)
 	}
-	o.Authenticate = f.authenticate
+	o.Authenticate, o.Recall = f.authenticate, f.recall
+	o.DenyTime = f.rules.Load().denyTime()
 	o.Authorize = func(clientID, username, topic string, write bool) bool {
 		return f.rules.Load().allows(clientID, username, topic, write)
 	}
@@ -121,27 +119,6 @@ func (r *rules) keys(user, method string) (auth.Keys, bool) {
 	return r.decoy, false
 }
 
-// authenticate judges user name and password. Who there is not takes as long.
-func (f *File) authenticate(p *packet.Connect, _ net.Addr) packet.ReasonCode {
-	r := f.rules.Load()
-	if !p.HasUsername {
-		if r.anonymous {
-			return packet.Success
-		}
-		return packet.NotAuthorized
-	}
-	keys, known := r.decoy, false
-	if all := r.users[string(p.Username)]; len(all) > 0 {
-		keys, known = all[0], true
-	}
-	f.busy <- struct{}{}
-	defer func() { <-f.busy }()
-	if !keys.Matches(string(p.Password)) || !known || !p.HasPassword {
-		return packet.BadUserNameOrPassword
-	}
-	return packet.Success
-}
-
 func load(path string) (*rules, error) {
 	f, err := yamlfile.Read(path)
 	if err != nil {
@@ -151,7 +128,7 @@ func load(path string) (*rules, error) {
 }
 
 func parse(f *yamlfile.File) (*rules, error) {
-	r := &rules{users: make(map[string][]auth.Keys),
+	r := &rules{users: make(map[string][]auth.Keys), judged: newVerdicts(),
 		decoy: auth.Keys{Method: "SCRAM-SHA-512", Salt: []byte("nobody"), Iterations: auth.DefaultIterations, StoredKey: make([]byte, 64), ServerKey: make([]byte, 64)}}
 	for _, e := range f.Root.Entries {
 		switch e.Key.Text {

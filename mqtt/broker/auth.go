@@ -45,7 +45,7 @@ func (c *conn) stepConnect(p packet.Properties) error {
 		if !reason.AllowedIn(packet.CONNACK) {
 			reason = packet.NotAuthorized
 		}
-		return c.refuse(string(c.asking.ClientID), reason, "")
+		return c.deny(string(c.asking.ClientID), reason)
 	case done:
 		asking := c.asking
 		c.asking, c.exchange = nil, nil

@@ -14,6 +14,7 @@
 package broker
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"net"
@@ -57,7 +58,11 @@ type Broker struct {
 	closing   bool
 	running   sync.WaitGroup // connections
 
-	pace   pace
+	unaccepted list.List // connections that have not been accepted yet, the oldest first; guarded by connMu
+	logins     turns
+	failed     ledger // logins
+
+	pace   ledger       // of connections
 	queued atomic.Int64 // bytes of the messages that wait in queues
 
 	done  chan struct{} // closed by Close
@@ -92,6 +97,7 @@ func New(o Options) *Broker {
 		shares: make(map[string]*share), sharesBy: make(map[uint64]*share), sessions: make(map[string]*client),
 		listeners: make(map[net.Listener]struct{}), conns: make(map[*conn]struct{}),
 	}
+	b.logins.free = o.Logins
 	b.subs.MaxLevels, b.retained.MaxLevels = o.MaxTopicLevels, o.MaxTopicLevels
 	return b
 }
@@ -155,14 +161,20 @@ func (b *Broker) ServeConn(nc net.Conn) {
 	b.lastConn++
 	c.number = b.lastConn
 	b.conns[c] = struct{}{}
+	oldest := b.early(c)
 	b.running.Add(1)
 	b.connMu.Unlock()
+	if oldest != nil {
+		_ = oldest.nc.Close()
+		b.log(Event{Kind: EventRejected, Remote: remoteName(oldest.nc), Err: errEarly})
+	}
 	go c.run()
 }
 
 func (b *Broker) forget(c *conn) {
 	b.connMu.Lock()
 	delete(b.conns, c)
+	b.accepted(c)
 	b.connMu.Unlock()
 	b.running.Done()
 }
@@ -188,6 +200,7 @@ func (b *Broker) Close(ctx context.Context) error {
 	conns := make([]*conn, 0, len(b.conns))
 	for c := range b.conns {
 		conns = append(conns, c)
+		b.accepted(c) // who waits for a login waits no longer
 	}
 	b.connMu.Unlock()
 	for _, c := range conns {

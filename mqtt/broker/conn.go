@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"container/list"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -28,6 +29,12 @@ type conn struct {
 	surplus bool                   // above MaxConnections: CONNECT will be refused
 	hasty   bool                   // above ConnectRate: the same
 	client  atomic.Pointer[client] // set once, by run, when CONNECT is accepted
+	begun   time.Duration          // when it came; broker time; set by run
+	asked   time.Duration          // when CONNECT came; broker time; of run alone
+
+	// Guarded by Broker.connMu.
+	place *list.Element // among the connections that are not accepted yet
+	cut   chan struct{} // closed when it is no longer there; made when somebody waits for that
 
 	// Of run alone.
 	input
@@ -89,6 +96,7 @@ var errDeep = errors.New("stack has grown")
 // Errors of connections that are closed unread.
 var (
 	errCrowd = errors.New("too many connections")
+	errEarly = errors.New("too many connections that are not accepted yet; this is the oldest of them")
 	errRate  = errors.New("too many connections a second from this address")
 )
 
@@ -131,7 +139,8 @@ func (c *conn) run() {
 func (c *conn) begin() bool {
 	c.remote = remoteName(c.nc)
 	now := c.b.now()
-	switch late := c.b.pace.enter(c.nc.RemoteAddr(), c.b.opts.ConnectRate, now); {
+	c.begun = now
+	switch late := c.b.tooSoon(c.nc.RemoteAddr(), now); {
 	case late > time.Second:
 		c.b.log(Event{Kind: EventRejected, Remote: c.remote, Err: errRate})
 		return false
@@ -592,7 +601,7 @@ func (c *conn) reject(err error) {
 			}
 		}
 		// Neither who leaves without a word nor who is cut off by Close is of interest.
-		if !errors.Is(err, errBye) && !errors.Is(err, net.ErrClosed) && (!errors.Is(err, io.EOF) || c.w > 0) {
+		if !errors.Is(err, errBye) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) && (!errors.Is(err, io.EOF) || c.w > 0) {
 			c.b.log(e)
 		}
 	} else {

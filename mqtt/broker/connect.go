@@ -49,7 +49,7 @@ func (c *conn) connect(p *packet.Connect) error {
 		c.sc.Refuse(&ack)
 		return &refusal{id, r.Reason, r.Reference}
 	}
-	c.username = string(p.Username)
+	c.username, c.asked = string(p.Username), c.b.now()
 	if o.CertificateUser {
 		if name := commonName(c.nc); name != "" {
 			c.username = name
@@ -60,9 +60,7 @@ func (c *conn) connect(p *packet.Connect) error {
 		return c.startAuth(p)
 	}
 	if o.Authenticate != nil {
-		if reason := o.Authenticate(p, c.nc.RemoteAddr()); reason != packet.Success {
-			return c.refuse(id, reason, "")
-		}
+		return c.authenticate(p)
 	}
 	return c.admit(p, nil)
 }
@@ -239,6 +237,9 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 	cl.pump(now)
 	c.startWriter()
 	cl.mu.Unlock()
+	b.connMu.Lock()
+	b.accepted(c)
+	b.connMu.Unlock()
 	b.adopt(now)
 	for _, w := range wills {
 		b.publishKept(w, now)

@@ -2,8 +2,6 @@ package broker
 
 import (
 	"net"
-	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -45,42 +43,14 @@ func (o *Options) crammed(p packet.Properties) bool {
 	return n > o.MaxUserProperties
 }
 
-// pace is the rate at which addresses open connections.
-type pace struct {
-	mu    sync.Mutex
-	paid  map[netip.Addr]time.Duration // until when an address has used its rate up; broker time
-	swept time.Duration
-}
-
-// enter counts a connection from an address at a rate a second. late is by how
-// much it is too early; above zero it exceeds the rate.
-func (p *pace) enter(from net.Addr, rate int, now time.Duration) (late time.Duration) {
-	tcp, ok := from.(*net.TCPAddr)
-	if !ok || rate < 0 || tcp.IP.IsLoopback() {
+// tooSoon counts a connection from an address. late is by how much it comes
+// before ConnectRate allows it; above zero it exceeds the rate.
+func (b *Broker) tooSoon(from net.Addr, now time.Duration) (late time.Duration) {
+	ip, rate := hostOf(from), b.opts.ConnectRate
+	if !ip.IsValid() || ip.IsLoopback() || rate < 0 {
 		return 0
 	}
-	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
-	if ip.Is6() { // which a host has a whole prefix of
-		prefix, _ := ip.Prefix(64)
-		ip = prefix.Addr()
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if now-p.swept >= time.Second {
-		p.swept = now
-		for other, until := range p.paid {
-			if until <= now {
-				delete(p.paid, other)
-			}
-		}
-	}
-	until := max(p.paid[ip], now) + time.Second/time.Duration(rate)
-	late = until - now - time.Second
-	if late <= time.Second { // what is not even read is not counted
-		if p.paid == nil {
-			p.paid = make(map[netip.Addr]time.Duration)
-		}
-		p.paid[ip] = until
-	}
-	return late
+	// Of a second's worth at once, and of as much that is refused: what is not
+	// even read is not counted.
+	return b.pace.charge(ip, time.Second/time.Duration(rate), 2*time.Second, now) - time.Second
 }

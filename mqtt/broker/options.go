@@ -2,6 +2,7 @@ package broker
 
 import (
 	"net"
+	"runtime"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -15,11 +16,11 @@ type Options struct {
 	TopicAliasMaximum uint16        // inbound topic aliases; 64
 	SendAliases       int           // outbound topic aliases of a client that accepts them; 64, negative for none
 	MaxInflight       int           // outbound unacknowledged messages; 256, or less if the client says so
-	MaxSubscriptions  int           // of one session; 1000
+	MaxSubscriptions  int           // of one session; 100,000
 	MaxTopicLevels    int           // of a topic name or filter; 128
 	MaxTopicBytes     int           // of a topic name or filter; 65,535, which is MQTT's own limit
 	MaxUserProperties int           // of a will, a PUBLISH or a SUBSCRIBE; 1000
-	ConnectTimeout    time.Duration // for CONNECT to come, and for a re-authentication to end; 5 s
+	ConnectTimeout    time.Duration // for CONNECT to come and be judged, and for a re-authentication to end; 5 s
 	StallTimeout      time.Duration // for a client to take what was written to it; 10 s
 
 	// MaxKeepAlive is the longest keep alive; no limit. A client of MQTT 5.0
@@ -48,11 +49,11 @@ type Options struct {
 	ConnectRate int
 
 	// Limits of the whole broker.
-	MaxConnections   int           // 1024
+	MaxConnections   int           // 50,000
 	MaxRetained      int           // retained messages; 100,000
 	MaxRetainedBytes int           // bytes, with 160 for each level of a topic name; 256 MiB
 	MaxSessionExpiry time.Duration // longer ones become this; no limit
-	MaxSessions      int           // connected or not; 10,000
+	MaxSessions      int           // connected or not; 100,000
 
 	// MaxSubscriptionBytes is a limit of the memory for all subscriptions,
 	// roughly: the bytes of a topic filter and 160 for each of its levels;
@@ -94,6 +95,22 @@ type Options struct {
 	// yes, any other code goes into the CONNACK. p is valid during the call
 	// only.
 	Authenticate func(p *packet.Connect, remote net.Addr) packet.ReasonCode
+
+	// Recall is asked before Authenticate, and answers at once: whether this has
+	// been let in before and may come in again. nil always says no.
+	Recall func(p *packet.Connect, remote net.Addr) bool
+
+	// Logins is how many calls of Authenticate there may be at once; half the number
+	// of processors that Go uses, so that messages have the others. Others wait in a bounded queue, in which addresses
+	// take turns, and the user names of each, until ConnectTimeout after they
+	// connected; they are refused with 0x89, server busy, then.
+	Logins int
+
+	// DenyTime is how long after its CONNECT a client is told at the earliest that
+	// Authenticate, Recall or an Exchange has refused it; at once. With every
+	// failed login an eighth comes to it for the address, up to ConnectTimeout,
+	// and goes again with time.
+	DenyTime time.Duration
 
 	// CertificateUser gives a client with a verified TLS certificate the
 	// certificate's common name as its user name, whatever CONNECT says, and
@@ -156,7 +173,7 @@ func (o *Options) fill() {
 	}
 	set(&o.MaxPacketSize, 16<<20)
 	set(&o.MaxInflight, 256)
-	set(&o.MaxSubscriptions, 1000)
+	set(&o.MaxSubscriptions, 100_000)
 	set(&o.MaxTopicLevels, 128)
 	set(&o.MaxTopicBytes, packet.MaxString)
 	set(&o.MaxUserProperties, 1000)
@@ -166,10 +183,10 @@ func (o *Options) fill() {
 	if o.ConnectRate == 0 {
 		o.ConnectRate = 1000
 	}
-	set(&o.MaxConnections, 1024)
+	set(&o.MaxConnections, 50_000)
 	set(&o.MaxRetained, 100_000)
 	set(&o.MaxRetainedBytes, 256<<20)
-	set(&o.MaxSessions, 10_000)
+	set(&o.MaxSessions, 100_000)
 	set(&o.MaxSubscriptionBytes, 256<<20)
 	if o.ReceiveMaximum == 0 {
 		o.ReceiveMaximum = 1024
@@ -190,6 +207,7 @@ func (o *Options) fill() {
 	if o.Version == "" {
 		o.Version = "mqtools"
 	}
+	set(&o.Logins, max(runtime.GOMAXPROCS(0)/2, 1))
 	if o.ConnectTimeout <= 0 {
 		o.ConnectTimeout = 5 * time.Second
 	}

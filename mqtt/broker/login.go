@@ -1,0 +1,106 @@
+package broker
+
+import (
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// authenticate asks Authenticate about a CONNECT, when it is this client's turn.
+func (c *conn) authenticate(p *packet.Connect) error {
+	o := &c.b.opts
+	if o.Recall != nil && o.Recall(p, c.nc.RemoteAddr()) {
+		return c.admit(p, nil)
+	}
+	if !c.b.logins.enter(c.host(), string(p.Username), c.begun+o.ConnectTimeout-c.b.now(), c.waits()) {
+		return c.refuse(string(p.ClientID), packet.ServerBusy, "too many logins at once")
+	}
+	reason := c.ask(p)
+	switch {
+	case reason != packet.Success:
+		return c.deny(string(p.ClientID), reason)
+	case c.b.now() >= c.begun+o.ConnectTimeout:
+		return c.refuse(string(p.ClientID), packet.ServerBusy, "the login has taken too long")
+	}
+	return c.admit(p, nil)
+}
+
+// ask has the turn that it gives back.
+func (c *conn) ask(p *packet.Connect) packet.ReasonCode {
+	defer c.b.logins.leave()
+	return c.b.opts.Authenticate(p, c.nc.RemoteAddr())
+}
+
+// deny refuses a client that is not who it says, or nobody, not before its time:
+// how long the judgement took tells nothing then, and guessing is slow. Each
+// failed login makes the next ones from its address slower, and a good one never.
+func (c *conn) deny(id string, reason packet.ReasonCode) error {
+	o, now := &c.b.opts, c.b.now()
+	if o.DenyTime > 0 {
+		late := c.b.failed.charge(hostOf(c.nc.RemoteAddr()), o.DenyTime/8, o.ConnectTimeout, now)
+		c.pause(min(c.asked+o.DenyTime+late, c.begun+o.ConnectTimeout) - now)
+	}
+	return c.refuse(id, reason, "")
+}
+
+// pause waits, but not for a connection that is closed.
+func (c *conn) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.waits():
+	}
+}
+
+// host is the address for turns.
+func (c *conn) host() string {
+	if ip := hostOf(c.nc.RemoteAddr()); ip.IsValid() {
+		return ip.String()
+	}
+	return ""
+}
+
+// waits is closed when the connection that has not been accepted yet is closed
+// from this side.
+func (c *conn) waits() <-chan struct{} {
+	c.b.connMu.Lock()
+	defer c.b.connMu.Unlock()
+	if c.cut == nil {
+		c.cut = make(chan struct{})
+		if c.b.closing || c.place == nil {
+			close(c.cut)
+		}
+	}
+	return c.cut
+}
+
+// minEarly is how many connections may always be there that are not accepted
+// yet.
+const minEarly = 256
+
+// early counts a connection that is not accepted yet, and returns one that must
+// go in its place: nil, or the oldest, so that who opens many and says nothing is
+// in nobody's way. connMu is held.
+func (b *Broker) early(c *conn) (oldest *conn) {
+	c.place = b.unaccepted.PushBack(c)
+	if b.unaccepted.Len() <= max(b.opts.MaxConnections/4, minEarly) {
+		return nil
+	}
+	oldest = b.unaccepted.Front().Value.(*conn)
+	b.accepted(oldest)
+	delete(b.conns, oldest)
+	return oldest
+}
+
+// accepted takes a connection off those that are not. connMu is held.
+func (b *Broker) accepted(c *conn) {
+	if c.place == nil {
+		return
+	}
+	b.unaccepted.Remove(c.place)
+	c.place = nil
+	if c.cut != nil {
+		close(c.cut)
+	}
+}
