@@ -128,7 +128,14 @@ func Dial(ctx context.Context, url string, opt *Options) (*Client, error) {
 // with the cause, which then matches ErrUnreached if there was no MQTT server
 // to talk to.
 func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) {
-	c := &Client{dial: dial, epoch: time.Now(),
+	withDeadlines := func(ctx context.Context) (net.Conn, error) {
+		nc, err := dial(ctx)
+		if err == nil {
+			nc = transport.WithDeadlines(nc)
+		}
+		return nc, err
+	}
+	c := &Client{dial: withDeadlines, epoch: time.Now(),
 		wakeWriter: make(chan struct{}, 1), readerGo: make(chan struct{}, 1), done: make(chan struct{})}
 	if opt != nil {
 		c.opt = *opt

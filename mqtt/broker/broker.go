@@ -24,6 +24,7 @@ import (
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/topic"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // Broker is one MQTT server. Its methods may be called from any goroutine.
@@ -145,6 +146,7 @@ func (b *Broker) Serve(ln net.Listener) error {
 
 // ServeConn serves one connection in the background.
 func (b *Broker) ServeConn(nc net.Conn) {
+	nc = transport.WithDeadlines(nc)
 	c := newConn(b, nc)
 	b.connMu.Lock()
 	open := len(b.conns)

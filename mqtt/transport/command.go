@@ -36,7 +36,7 @@ func dialCommand(ctx context.Context, command string, t *Target) (net.Conn, erro
 	if err != nil {
 		return nil, fail(err.Error(), err)
 	}
-	return &commandConn{p: p, target: t.Address()}, nil
+	return WithDeadlines(&commandConn{p: p, target: t.Address()}), nil // Windows has none for pipes
 }
 
 // expandCommand puts host and port in.

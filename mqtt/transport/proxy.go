@@ -146,7 +146,7 @@ func excepts(entry string, t *Target) bool {
 func (d *Dialer) dialProxy(ctx context.Context, nd *net.Dialer, p *Proxy, t *Target) (net.Conn, error) {
 	start := time.Now()
 	reach := &Target{Network: "tcp", Host: p.Host, Port: p.Port}
-	open := func(ctx context.Context) (net.Conn, error) {
+	open := func() (net.Conn, error) {
 		conn, err := dial(ctx, nd, reach)
 		if err != nil {
 			err = connectError(ctx, reach, err, time.Since(start))
@@ -158,7 +158,7 @@ func (d *Dialer) dialProxy(ctx context.Context, nd *net.Dialer, p *Proxy, t *Tar
 		return conn, err
 	}
 	if p.Kind == "http" || p.Kind == "https" {
-		conn, err := open(ctx)
+		conn, err := open()
 		if err != nil {
 			return nil, err
 		}
@@ -177,26 +177,32 @@ func (d *Dialer) dialProxy(ctx context.Context, nd *net.Dialer, p *Proxy, t *Tar
 		}
 		dest = net.JoinHostPort(ips[0].Unmap().String(), strconv.Itoa(t.Port))
 	}
+	conn, err := open()
+	if err != nil {
+		return nil, err
+	}
+	return socksThrough(ctx, conn, p, dest, start)
+}
+
+// socksThrough asks a SOCKS proxy for a connection to dest, or closes conn.
+func socksThrough(ctx context.Context, conn net.Conn, p *Proxy, dest string, start time.Time) (net.Conn, error) {
 	var auth *proxy.Auth
 	if p.HasUsername {
 		auth = &proxy.Auth{User: p.Username, Password: p.Password}
 	}
-	var reachErr error
-	sd, err := proxy.SOCKS5("tcp", p.address(), auth, contextDialer(func(ctx context.Context) (net.Conn, error) {
-		conn, err := open(ctx)
-		reachErr = err
-		return conn, err
-	}))
+	sd, err := proxy.SOCKS5("tcp", p.address(), auth, dialed{conn})
 	if err != nil {
 		return nil, p.failure(err.Error(), err)
 	}
-	conn, err := sd.(proxy.ContextDialer).DialContext(ctx, "tcp", dest)
-	switch {
-	case err == nil:
-		return conn, nil
-	case reachErr != nil:
-		return nil, reachErr
-	case ctx.Err() != nil || timedOut(err):
+	err = within(ctx, conn, func() error {
+		_, err := sd.(proxy.ContextDialer).DialContext(ctx, "tcp", dest)
+		return err
+	})
+	if err == nil {
+		return conn, nil // not what package proxy puts around it, which cannot close one side
+	}
+	_ = conn.Close()
+	if ctx.Err() != nil || timedOut(err) {
 		e := p.failure("", err)
 		ended(ctx, e, time.Since(start), "no answer of the proxy")
 		return nil, e
@@ -204,12 +210,12 @@ func (d *Dialer) dialProxy(ctx context.Context, nd *net.Dialer, p *Proxy, t *Tar
 	return nil, p.socksError(err, dest)
 }
 
-// contextDialer is a function as what package proxy wants.
-type contextDialer func(ctx context.Context) (net.Conn, error)
+// dialed is a connection as the dialer that package proxy wants.
+type dialed struct{ conn net.Conn }
 
-func (f contextDialer) Dial(_, _ string) (net.Conn, error) { return f(context.Background()) }
+func (d dialed) Dial(_, _ string) (net.Conn, error) { return d.conn, nil }
 
-func (f contextDialer) DialContext(ctx context.Context, _, _ string) (net.Conn, error) { return f(ctx) }
+func (d dialed) DialContext(context.Context, string, string) (net.Conn, error) { return d.conn, nil }
 
 func (p *Proxy) failure(text string, err error) *Error {
 	return &Error{Op: OpProxy, Addr: p.String(), Kind: ProxyFailed, Text: text, Err: err}

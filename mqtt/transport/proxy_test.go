@@ -175,6 +175,13 @@ func TestProxies(t *testing.T) {
 				if _, err := io.ReadFull(conn, b); err != nil || string(b) != "ping" {
 					t.Errorf("through the proxy: %q, %v", b, err)
 				}
+				// Without a half-close a client's last packet could be lost.
+				if half, ok := conn.(halfCloser); !ok || half.CloseWrite() != nil {
+					t.Fatalf("%T does not close one side", conn)
+				}
+				if _, err := conn.Read(b); err != io.EOF {
+					t.Errorf("after closing our side: %v, want the end", err)
+				}
 				return
 			}
 			e := wantError(t, err, OpProxy, c.kind, c.text)

@@ -35,7 +35,7 @@ func (l proxyListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &proxyConn{prefixed: prefixed{Conn: c}}, nil
+	return &proxyConn{prefixed: prefixed{Conn: WithDeadlines(c)}}, nil
 }
 
 // proxyConn is a connection through a proxy. The header is read by the first
@@ -69,10 +69,7 @@ func (c *proxyConn) Read(p []byte) (int, error) {
 }
 
 func (c *proxyConn) SetDeadline(t time.Time) error {
-	if err := c.SetReadDeadline(t); err != nil {
-		return err
-	}
-	return c.SetWriteDeadline(t)
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
 func (c *proxyConn) SetReadDeadline(t time.Time) error {

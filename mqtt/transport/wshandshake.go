@@ -73,10 +73,10 @@ func (d *Dialer) upgrade(ctx context.Context, conn net.Conn, t *Target, start ti
 	return nil, e
 }
 
-// within speaks on conn as long as ctx lasts. An error after that comes from a
-// deadline in the past.
+// within speaks on conn as long as ctx lasts, whose end closes what is below
+// conn: there are connections without deadlines, and TLS would say goodbye first.
 func within(ctx context.Context, conn net.Conn, speak func() error) error {
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = Raw(conn).Close() })
 	err := speak()
 	if !stop() && err == nil {
 		err = ctx.Err()
