@@ -47,7 +47,11 @@ type Client struct {
 	inherited bool // the server's session has identifiers that an earlier program used
 	clientID  string
 	present   bool
-	props     packet.Properties // of the latest CONNACK
+	// unanswered counts CONNECTs since a session was begun for which no CONNACK
+	// came.
+	unanswered int
+	greeted    bool              // CONNECT is written on the connection that is being made
+	props      packet.Properties // of the latest CONNACK
 
 	method   string    // of the connection's enhanced authentication; "" without
 	exchange *exchange // re-authentication under way on this connection

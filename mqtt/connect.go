@@ -80,7 +80,7 @@ func (c *Client) attempt(ctx context.Context, first bool) (s *server, again bool
 			continue
 		}
 		if err == nil && !c.begin(nc, p) {
-			nc.Close()
+			c.leaveUnused(nc)
 			err = &Error{Op: "connect", Class: ErrNotSent, Err: ErrClosed}
 		}
 		if err != nil {
@@ -109,10 +109,7 @@ func (c *Client) shake(ctx context.Context, nc net.Conn, p *packet.Connect) erro
 	if err == nil {
 		return nil
 	}
-	nc.Close()
-	c.mu.Lock()
-	c.conn.Lost(nil)
-	c.mu.Unlock()
+	c.leaveUnused(nc)
 	var e *Error
 	if errors.As(err, &e) {
 		return e
@@ -125,6 +122,32 @@ func (c *Client) shake(ctx context.Context, nc net.Conn, p *packet.Connect) erro
 		}
 	}
 	return &Error{Op: "connect", Class: ErrNotSent, Err: err}
+}
+
+// leaveUnused closes a connection on which no session was begun. A Close that
+// came behind CONNECT has left its DISCONNECT, without which the server would
+// publish the will (MQTT-3.1.2-8).
+func (c *Client) leaveUnused(nc net.Conn) {
+	defer nc.Close()
+	c.mu.Lock()
+	out, v := c.conn.Swap(nil, c.now()), c.conn.Version()
+	greeted := c.greeted
+	c.conn.Lost(nil)
+	c.mu.Unlock()
+	if len(out) == 0 || !greeted {
+		return
+	}
+	if c.opt.Trace != nil {
+		c.traceOut(out, v)
+	}
+	_ = nc.SetDeadline(time.Now().Add(time.Second))
+	if _, err := nc.Write(out); err != nil {
+		return // nobody waits for it
+	}
+	// To close with input unread would reset the connection, and the DISCONNECT.
+	if half, ok := nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_, _ = io.Copy(io.Discard, nc)
+	}
 }
 
 // unreached marks errors of dialling.
@@ -164,6 +187,7 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) 
 	if err == nil {
 		out = c.conn.Swap(nil, c.now())
 	}
+	c.greeted = false
 	c.mu.Unlock()
 	if err != nil {
 		return &Error{Op: "connect", Class: ErrNotSent, Err: err}
@@ -179,6 +203,10 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) 
 		}
 		return c.handshakeError(nc, err)
 	}
+	c.mu.Lock()
+	c.greeted = true
+	c.unanswered++
+	c.mu.Unlock()
 	var ev session.Event
 	buf := make([]byte, 0, 4096)
 	for {
@@ -193,6 +221,9 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) 
 		c.traceIn(buf, v, 1)
 		c.mu.Lock()
 		n, err = c.conn.Next(buf, c.now(), &ev)
+		if err == nil && ev.Kind == session.Connack {
+			c.unanswered--
+		}
 		c.mu.Unlock()
 		if err != nil {
 			c.failHandshake(nc, v, err)
@@ -412,26 +443,27 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	var events []Event
 	c.mu.Lock()
 	if c.closing {
-		c.conn.Lost(nil)
 		c.mu.Unlock()
 		return false
 	}
 	c.gen++
-	if !c.present {
-		c.born = c.gen
-	}
 	c.version, c.choosing = p.Version, false
 	// 3.1 does not say whether the server has a session.
 	old := c.present || p.Version == packet.V31 && !p.CleanStart
 	c.inherited = old && (c.inherited || c.gen == 1 && c.opt.Journal == nil && !c.cleaned)
 	c.nc, c.fail = nc, nil
 	c.ackedBefore = c.stats.Acked
-	c.conn.Resume(c.present, func(tag uint64, reason packet.ReasonCode) {
+	if !c.conn.Resume(c.present, func(tag uint64, reason packet.ReasonCode) {
 		events = c.completed(events, tag, reason, nil)
-	})
-	if !c.present && len(c.subs) > 0 {
+	}) {
+		c.born, c.present = c.gen, false
+	}
+	// A server that had lost the session may have said so in a CONNACK that did
+	// not arrive, and now speaks of the one that it began then.
+	if (!c.present || c.unanswered > 0) && len(c.subs) > 0 {
 		c.resubscribe()
 	}
+	c.unanswered = 0
 	c.reading = true
 	if c.timer == nil {
 		c.timer = time.AfterFunc(time.Hour, c.tick)

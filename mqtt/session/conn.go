@@ -59,6 +59,7 @@ const (
 	connecting       // C: CONNECT written, CONNACK awaited
 	opening          // S: CONNECT awaited
 	deciding         // S: CONNECT seen, Accept or Refuse awaited
+	accepted         // C: CONNACK seen, Resume awaited: nothing leaves but a goodbye
 	up
 	closed
 )
@@ -187,7 +188,7 @@ func (c *Conn) Accept(s *Session, ack *packet.Connack, keepAlive, now time.Durat
 	c.s, c.phase = s, up
 	c.keepAlive = keepAlive
 	c.lastIn = now
-	c.begin(nil)
+	c.begin(func(uint64, packet.ReasonCode) {})
 	return nil
 }
 
@@ -233,19 +234,30 @@ func (c *Conn) put(p packet.Packet) error {
 // server announces now (MQTT-3.2.2-11, -14, -15).
 //
 // The CONNACK of MQTT 3.1 does not say whether the server kept the session:
-// without a clean session that is assumed, which is what 3.1 clients do.
-func (c *Conn) Resume(sessionPresent bool, over func(tag uint64, reason packet.ReasonCode)) {
+// without a clean session that is assumed, which is what 3.1 clients do. kept
+// reports whether the session goes on.
+//
+// Until Resume the connection is accepted and not up: Publish at QoS 1 and 2
+// only queues, Ack is AckLate, Disconnect and Fail say goodbye, and what does
+// not outlive a connection is refused with ErrNotUp, as while there is none.
+// Next must not be called. Once the connection is over, Resume does nothing;
+// that the server had no session is remembered for the next.
+func (c *Conn) Resume(sessionPresent bool, over func(tag uint64, reason packet.ReasonCode)) (kept bool) {
 	if c.version == packet.V31 && !c.clean {
 		sessionPresent = true
 	}
-	if !sessionPresent && (c.s.span() > 0 || len(c.s.inbound) > 0) {
-		c.s.renumber(func(tag uint64) {
-			if over != nil {
-				over(tag, packet.Success)
-			}
-		})
+	if c.phase != accepted {
+		return sessionPresent
+	}
+	c.phase = up
+	if over == nil {
+		over = func(uint64, packet.ReasonCode) {}
+	}
+	if sessionPresent = sessionPresent && !c.s.forgotten; !sessionPresent {
+		c.s.renumber(over)
 	}
 	c.begin(over)
+	return sessionPresent
 }
 
 // begin sets the cursor to the first slot and writes what the peer's limits
@@ -265,9 +277,7 @@ func (c *Conn) begin(over func(tag uint64, reason packet.ReasonCode)) {
 		if reason := c.unsendable(sl); reason != packet.Success {
 			tag := sl.tag
 			s.finish(sl)
-			if over != nil {
-				over(tag, reason)
-			}
+			over(tag, reason)
 		}
 	}
 	c.cursor = s.head
@@ -309,7 +319,8 @@ func (c *Conn) Lost(drop func(tag uint64)) {
 	}
 }
 
-// Up tells whether the connection has been accepted and not ended.
+// Up reports whether the connection has been accepted and resumed, and has not
+// ended.
 func (c *Conn) Up() bool { return c.phase == up }
 
 // Version is the connection's protocol version, 0 before CONNECT.
@@ -343,10 +354,10 @@ func (c *Conn) Attach(s *Session) { c.s, c.cursor = s, s.tail }
 // not be called. It is for drivers of very many connections.
 func (c *Conn) Detach() *Session {
 	s := c.s
-	if s == nil || s.span() > 0 || len(s.inbound) > 0 {
+	if s == nil || s.span() > 0 || len(s.inbound) > 0 || c.phase == accepted {
 		return nil
 	}
-	c.s = nil
+	c.s, s.forgotten = nil, false
 	return s
 }
 

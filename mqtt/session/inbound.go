@@ -241,7 +241,10 @@ func (c *Conn) connack(f packet.Frame, ev *Event) error {
 		return illegal(f.Type, "MQTT-3.2.2-2", "session present after a clean start")
 	}
 	c.limits(p.Properties)
-	c.phase = up
+	c.phase = accepted
+	if !p.SessionPresent && !(c.version == packet.V31 && !c.clean) {
+		c.s.forgotten = true
+	}
 	return nil
 }
 
@@ -382,7 +385,9 @@ func (c *Conn) AckWith(qos packet.QoS, id uint16, reason packet.ReasonCode, prop
 
 // AckLate acknowledges a message that came on an earlier connection of this
 // session. At QoS 1 the server will send it again, and there is nothing to
-// do; at QoS 2 the redelivery, if it has come already, is answered now.
+// do; at QoS 2 the redelivery, if it has come already, is answered now. A
+// server's connection has no session before Accept: until then the message is
+// acknowledged on its own connection.
 func (c *Conn) AckLate(qos packet.QoS, id uint16) {
 	if qos != 2 || c.s == nil {
 		return
@@ -521,13 +526,9 @@ func (c *Conn) Fail(err error) {
 		if told {
 			c.Refuse(&packet.Connack{Reason: reason, Properties: words})
 		}
-	case up:
+	case connecting, accepted, up:
 		if c.version >= packet.V5 && reason.AllowedIn(packet.DISCONNECT) {
 			c.Disconnect(&packet.Disconnect{Reason: reason, Properties: words})
-		}
-	case connecting:
-		if c.version >= packet.V5 && reason.AllowedIn(packet.DISCONNECT) {
-			c.out, _ = (&packet.Disconnect{Reason: reason}).AppendTo(c.out, c.version)
 		}
 	}
 	c.phase = closed

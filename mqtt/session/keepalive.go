@@ -16,7 +16,7 @@ const never = time.Duration(1<<63 - 1)
 // a sign of life, so that the peer has its time when reading goes on.
 func (c *Conn) Tick(now time.Duration, reading bool) (next time.Duration, err error) {
 	switch c.phase {
-	case closed, idle:
+	case closed, idle, accepted: // Resume is called at once
 		return never, nil
 	case connecting, opening, deciding:
 		if c.cfg.ConnectTimeout == 0 {

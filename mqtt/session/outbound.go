@@ -280,11 +280,12 @@ func (c *Conn) Ping(now time.Duration) error {
 	return c.send(&packet.Ping{Type: packet.PINGREQ})
 }
 
-// Disconnect says goodbye; nothing may be sent afterwards. Properties that the
+// Disconnect says goodbye, of a client also before CONNACK; nothing may be sent
+// afterwards. Properties that the
 // version or the peer's maximum packet size forbid are left out. Before 5.0 a
 // server has no DISCONNECT, and nothing is appended.
 func (c *Conn) Disconnect(p *packet.Disconnect) {
-	if c.phase != up {
+	if c.phase != up && c.phase != accepted && c.phase != connecting {
 		return
 	}
 	if !c.server || c.version >= packet.V5 {

@@ -24,10 +24,14 @@ type side struct {
 	in     []byte // received, not yet parsed
 	ev     Event
 
+	held bool // CONNECT or CONNACK was read, and Accept or Resume is still to come
+
 	next  uint64            // number of the next message
 	qos   map[uint64]int    // of every message at QoS 1 and 2 that was taken
 	done  map[uint64]int    // how often each was reported as over
 	got   map[uint64]int    // how often each message of the peer arrived
+	now   map[uint64]int    // how often on this connection
+	asked map[uint64]bool   // requests that have no answer yet
 	first []uint64          // in the order of first arrival
 	todo  []unacked         // delivered and not yet acknowledged by the application
 	lost  map[uint64]string // messages that may be missing at the peer, and why
@@ -54,7 +58,8 @@ type model struct {
 }
 
 func newSide(name string, cfg Config) side {
-	return side{name: name, cfg: cfg, qos: map[uint64]int{}, done: map[uint64]int{}, got: map[uint64]int{}, lost: map[uint64]string{}}
+	return side{name: name, cfg: cfg, qos: map[uint64]int{}, done: map[uint64]int{}, got: map[uint64]int{},
+		asked: map[uint64]bool{}, lost: map[uint64]string{}}
 }
 
 func (m *model) peer(x *side) *side {
@@ -64,37 +69,36 @@ func (m *model) peer(x *side) *side {
 	return &m.c
 }
 
-// connect opens a connection and hands over the CONNECT and CONNACK.
-func (m *model) connect() {
+// open begins a connection, which then waits for its CONNECT and CONNACK to be
+// delivered, and for accept and resume.
+func (m *model) open() {
 	m.epoch++
 	m.up = true
-	m.c.toPeer, m.s.toPeer, m.c.in, m.s.in = nil, nil, nil, nil
+	for _, x := range []*side{&m.c, &m.s} {
+		x.toPeer, x.in, x.held, x.now = nil, nil, false, map[uint64]int{}
+	}
 	p := packet.Connect{Version: m.version, ClientID: []byte("c")}
 	if err := m.c.conn.Open(&m.c.sess, &p, m.c.cfg, m.now); err != nil {
 		m.t.Fatal(err)
 	}
 	m.s.conn.Serve(m.s.cfg, m.now)
-	for !m.c.conn.Up() || !m.s.conn.Up() {
-		m.flush(&m.c)
-		m.flush(&m.s)
-		m.deliver(&m.s, len(m.c.toPeer))
-		m.flush(&m.s)
-		m.deliver(&m.c, len(m.s.toPeer))
-	}
 }
 
 // cut loses the connection and everything on its way.
 func (m *model) cut() {
 	m.up = false
 	for _, x := range []*side{&m.c, &m.s} {
-		x.conn.Lost(nil)
-		x.toPeer, x.in = nil, nil
+		x.conn.Lost(func(tag uint64) { m.answered(x, tag) })
+		x.toPeer, x.in, x.held = nil, nil, false
 	}
 }
 
 // restart ends the client's program and starts another from its journal.
 // What was delivered and not acknowledged will come again.
 func (m *model) restart() {
+	if m.c.sess.forgotten {
+		m.forget = true // nobody is left to know
+	}
 	m.cut()
 	x := &m.c
 	for _, u := range x.todo {
@@ -110,7 +114,7 @@ func (m *model) restart() {
 		m.t.Fatal(err)
 	}
 	m.keepJournal()
-	m.connect()
+	m.open()
 }
 
 func (m *model) keepJournal() {
@@ -130,49 +134,126 @@ func (m *model) deliver(x *side, n int) {
 	n = min(n, len(from.toPeer))
 	x.in = append(x.in, from.toPeer[:n]...)
 	from.toPeer = from.toPeer[n:]
-	for {
+	for !x.held {
 		n, err := x.conn.Next(x.in, m.now, &x.ev)
+		if err == ErrNotUp && !m.up { // behind a DISCONNECT
+			return
+		}
 		if err != nil {
 			m.t.Fatalf("%s refuses %x: %v", x.name, x.in[:min(len(x.in), 40)], err)
 		}
 		if n == 0 {
 			return
 		}
-		m.event(x)
 		x.in = x.in[n:]
+		m.event(x)
 	}
 }
 
 func (m *model) event(x *side) {
 	ev := &x.ev
 	switch ev.Kind {
-	case Connect:
-		ack := packet.Connack{SessionPresent: m.epoch > 1 && !m.forget}
-		if m.forget {
-			m.forget = false
-			x.sess.Clear(func(tag uint64) { x.done[tag]++; x.lost[tag] = "server forgot" })
-			x.todo = nil
+	case Connect, Connack:
+		x.held = true
+		if ev.Kind == Connack && !ev.Connack.SessionPresent {
+			m.forget = false // the client has been told
 		}
-		if m.version == packet.V5 {
-			ack.Properties, _ = ack.Properties.AppendUint(packet.ReceiveMaximum, uint32(x.cfg.ReceiveMaximum))
-			ack.Properties, _ = ack.Properties.AppendUint(packet.TopicAliasMaximum, uint32(x.cfg.TopicAliasMaximum))
-		}
-		if err := x.conn.Accept(&x.sess, &ack, 0, m.now); err != nil {
-			m.t.Fatal(err)
-		}
-	case Connack:
-		x.conn.Resume(ev.Connack.SessionPresent, func(tag uint64, _ packet.ReasonCode) { x.done[tag]++ })
 	case Publish:
 		p := &ev.Publish
 		n := binary.BigEndian.Uint64(p.Payload)
 		if x.got[n]++; !slices.Contains(x.first, n) {
 			x.first = append(x.first, n)
 		}
+		if x.now[n]++; x.now[n] > 1 {
+			m.t.Errorf("%s: message %d arrived %d times on one connection", x.name, n, x.now[n])
+		}
 		if p.QoS > 0 {
 			x.todo = append(x.todo, unacked{n, p.QoS, p.PacketID, m.epoch})
 		}
 	case Done:
-		x.done[ev.Tag]++
+		m.over(x, ev.Tag)
+	case Subscribe, Unsubscribe:
+		p := packet.Suback{Type: packet.SUBACK, PacketID: ev.Subscribe.PacketID, Codes: []byte{0}}
+		if ev.Kind == Unsubscribe {
+			p.Type, p.PacketID = packet.UNSUBACK, ev.Unsubscribe.PacketID
+		}
+		if err := x.conn.Suback(&p); err != nil {
+			m.t.Errorf("Suback: %v", err)
+		}
+	case Suback:
+		m.answered(x, ev.Tag)
+	case Disconnect:
+		m.cut()
+	}
+}
+
+// proceed lets the application deal with the CONNECT or CONNACK it was shown.
+func (m *model) proceed(x *side) {
+	if !x.held {
+		return
+	}
+	x.held = false
+	if x == &m.c {
+		x.conn.Resume(x.ev.Connack.SessionPresent, func(tag uint64, _ packet.ReasonCode) { m.over(x, tag) })
+		m.deliver(x, 0)
+		return
+	}
+	ack := packet.Connack{SessionPresent: m.epoch > 1 && !m.forget}
+	if m.forget { // until the client has heard of it
+		x.sess.Clear(func(tag uint64) { x.done[tag]++; x.lost[tag] = "server forgot" })
+		x.todo = nil
+	}
+	if m.version == packet.V5 {
+		ack.Properties, _ = ack.Properties.AppendUint(packet.ReceiveMaximum, uint32(x.cfg.ReceiveMaximum))
+		ack.Properties, _ = ack.Properties.AppendUint(packet.TopicAliasMaximum, uint32(x.cfg.TopicAliasMaximum))
+	}
+	if err := x.conn.Accept(&x.sess, &ack, 0, m.now); err != nil {
+		m.t.Fatal(err)
+	}
+	m.deliver(x, 0)
+}
+
+// over is the end of a publish, answered that of a request.
+func (m *model) over(x *side, tag uint64) {
+	x.done[tag]++
+	if x.qos[tag] == 0 {
+		m.t.Errorf("%s: %d is over, which was not published", x.name, tag)
+	}
+}
+
+func (m *model) answered(x *side, tag uint64) {
+	if !x.asked[tag] {
+		m.t.Errorf("%s: request %d is answered, which was not asked", x.name, tag)
+	}
+	delete(x.asked, tag)
+}
+
+// request lets the client subscribe, unsubscribe, ping or, rarely, leave.
+func (m *model) request(arg int) {
+	x := &m.c
+	x.next++
+	n := x.next
+	var err error
+	switch arg % 8 {
+	case 0, 1, 2:
+		err = x.conn.Subscribe(&packet.Subscribe{Subscriptions: []packet.Subscription{{Filter: []byte("t")}}}, n)
+		x.asked[n] = err == nil
+	case 3, 4:
+		err = x.conn.Unsubscribe(&packet.Unsubscribe{Filters: [][]byte{[]byte("t")}}, n)
+		x.asked[n] = err == nil
+	case 5, 6:
+		err = x.conn.Ping(m.now)
+	case 7:
+		x.conn.Disconnect(&packet.Disconnect{})
+		m.flush(x)
+		m.deliver(&m.s, len(x.toPeer))
+		m.cut()
+	}
+	if err != nil {
+		delete(x.asked, n)
+	}
+	if err != nil && (err != ErrNotUp || x.conn.Up()) {
+		m.t.Errorf("request %d: %v", arg%8, err)
 	}
 }
 
@@ -183,9 +264,12 @@ func (m *model) ack(x *side) {
 	}
 	u := x.todo[0]
 	x.todo = x.todo[1:]
-	if u.epoch == m.epoch && m.up {
+	switch {
+	case u.epoch == m.epoch: // which is AckLate once the connection is over
 		x.conn.Ack(u.qos, u.id, packet.Success)
-	} else {
+	case x.conn.s == nil: // a server's that is not accepted; the old one is still there
+		(&Conn{s: &x.sess, phase: closed}).AckLate(u.qos, u.id)
+	default:
 		x.conn.AckLate(u.qos, u.id)
 	}
 }
@@ -206,13 +290,15 @@ func (m *model) publish(x *side, qos packet.QoS) {
 
 // heal connects, lets everything arrive, and acknowledges it.
 func (m *model) heal() {
-	if !m.up {
-		m.connect()
-	}
 	for range 100000 {
+		if !m.up {
+			m.open()
+		}
+		m.proceed(&m.s)
+		m.proceed(&m.c)
 		m.flush(&m.c)
 		m.flush(&m.s)
-		if len(m.c.toPeer)+len(m.s.toPeer)+len(m.c.todo)+len(m.s.todo) == 0 {
+		if m.c.conn.Up() && len(m.c.toPeer)+len(m.s.toPeer)+len(m.c.todo)+len(m.s.todo) == 0 {
 			return
 		}
 		m.deliver(&m.s, len(m.c.toPeer))
@@ -237,6 +323,9 @@ func (m *model) check() {
 			case qos == 2 && got > 1 && !m.forgotten:
 				m.t.Errorf("%s: message %d at QoS 2 arrived %d times", x.name, n, got)
 			}
+		}
+		if len(x.asked) != 0 {
+			m.t.Errorf("%s: requests without an answer: %v", x.name, x.asked)
 		}
 		if m.journal.Len() != 0 {
 			m.t.Errorf("the journal keeps %d messages", m.journal.Len())
@@ -285,17 +374,18 @@ func TestNothingIsLostBetweenClientAndServer(t *testing.T) {
 				}
 				m.c, m.s = newSide("client", limits("client")), newSide("server", limits("server"))
 				m.keepJournal()
-				m.connect()
+				m.open()
 				steps := rapid.SliceOfN(rapid.IntRange(0, 9999), 150, 300).Draw(t, "steps")
 				for _, step := range steps {
 					x := &m.c
 					if step%2 == 1 {
 						x = &m.s
 					}
-					arg := step / 20
-					switch step / 2 % 10 {
+					arg := step / 24
+					switch step / 2 % 12 {
 					case 0, 1, 2:
-						if m.up || x == &m.c { // a broker keeps its own queue
+						// A broker keeps its own queue while there is no session.
+						if x == &m.c || m.up {
 							m.publish(x, packet.QoS(arg%3))
 						}
 					case 3, 4, 5:
@@ -311,16 +401,24 @@ func TestNothingIsLostBetweenClientAndServer(t *testing.T) {
 							m.deliver(x, 1<<20)
 						}
 					case 9:
+						m.proceed(x)
+					case 10:
+						if m.up {
+							m.request(arg)
+						}
+					case 11:
 						switch {
 						case !m.up && arg%5 == 0:
 							m.restart()
 						case !m.up:
-							m.connect()
+							m.open()
 						case arg%4 == 0:
 							m.cut()
 							if mayForget && arg%8 == 0 {
 								m.forget, m.forgotten = true, true
 							}
+						case arg%29 == 0:
+							m.restart()
 						}
 					}
 				}

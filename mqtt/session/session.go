@@ -41,6 +41,11 @@ type Session struct {
 	// nil until the first.
 	inbound map[uint16]inboundState
 
+	// forgotten: a server has accepted us without this session, and nobody has
+	// resumed since. The next CONNACK may well speak of a session: a new one.
+	// A restored session does not know, as if that CONNACK had not arrived.
+	forgotten bool
+
 	// Changed, unless nil, is told of every change that a restored session
 	// needs to know. publish, of ChangeSent only, is a view of the encoded
 	// packet.
@@ -275,8 +280,13 @@ func (s *Session) Shrink() {
 // server that has lost the session: to it they are new messages. That goes for
 // a message at QoS 2 whose PUBREC had come, too: the server may have kept it
 // for PUBREL and lost it with the session. It may then arrive twice, which is
-// the lesser evil. drop is called with the tag of what cannot be sent again.
-func (s *Session) renumber(drop func(tag uint64)) {
+// the lesser evil. over is called for what cannot be sent again: with Success for
+// such a message of which only the identifier is left.
+func (s *Session) renumber(over func(tag uint64, reason packet.ReasonCode)) {
+	s.forgotten = false
+	if s.span() == 0 && len(s.inbound) == 0 {
+		return
+	}
 	s.changed(ChangeCleared, 0, 0, nil)
 	old := *s
 	s.slots, s.log = nil, nil
@@ -287,7 +297,7 @@ func (s *Session) renumber(drop func(tag uint64)) {
 		case slotDone:
 		case slotPuback, slotPubrec, slotPubcomp:
 			if sl.size == 0 { // restored without its packet
-				drop(sl.tag)
+				over(sl.tag, packet.Success)
 				continue
 			}
 			fresh := s.push(sl.tag, min(sl.state, slotPubrec))
@@ -296,8 +306,8 @@ func (s *Session) renumber(drop func(tag uint64)) {
 			patchID(s.bytes(fresh), fresh.id)
 			s.opened(fresh.state)
 			s.changed(ChangeSent, fresh.id, fresh.tag, s.bytes(fresh))
-		default:
-			drop(sl.tag)
+		default: // a request that Lost should have dropped
+			over(sl.tag, packet.UnspecifiedError)
 		}
 	}
 	clear(s.inbound)
