@@ -202,7 +202,7 @@ var connectionOptions = []Option{
 	{
 		Name: "serve-cert", Tools: All, Group: GroupConnection, Type: TypeString,
 		Placeholder: "FILE", Complete: CompleteFile,
-		Help: "have --serve speak TLS with the certificate in FILE (PEM)",
+		Help: "certificate (PEM) of --serve: of its mqtts: and wss: addresses, or if there are none, of HOST:PORT",
 	},
 	{
 		Name: "serve-key", Tools: All, Group: GroupConnection, Type: TypeString,
@@ -213,6 +213,11 @@ var connectionOptions = []Option{
 		Name: "serve-client-ca", Tools: All, Group: GroupConnection, Type: TypeString,
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "have --serve require client certificates by FILE (PEM); their common name is the user name",
+	},
+	{
+		Name: "serve-origin", Tools: All, Group: GroupConnection, Type: TypeString, Repeat: true,
+		Placeholder: "ORIGIN",
+		Help:        "let web pages of ORIGIN, as https://app.example, use the WebSockets of --serve; null, or * for all; may be repeated",
 	},
 	{
 		Name: "serve-proxy-protocol", Tools: PubSub, Group: GroupConnection, Type: TypeBool,

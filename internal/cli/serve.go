@@ -35,12 +35,17 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 			return Usagef("--serve and --%s exclude each other", other)
 		}
 	}
-	o := broker.Options{Version: VersionLine("mqtools"), ReasonStrings: true, Log: func(e broker.Event) { c.inv.Debugf("broker: %v", e) }}
+	o := broker.Options{Version: VersionLine("mqtools"), ReasonStrings: true, Log: c.logBroker}
 	cfg, err := c.serveTLS(&o)
 	if err != nil {
 		return err
 	}
-	if err := c.checkOpen(cfg); err != nil {
+	all := v.Strings("serve")
+	secure := secured(all, cfg != nil)
+	if err := c.checkOpen(cfg, all, secure); err != nil {
+		return err
+	}
+	if err := c.checkOrigins(all); err != nil {
 		return err
 	}
 	var users *brokerfile.File
@@ -55,12 +60,11 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 	if adjust != nil {
 		adjust(&o)
 	}
-	lns, err := c.listen(ctx, cfg)
+	lns, err := c.listen(ctx, all, secure, cfg)
 	if err != nil {
 		return Failed(ExitUnreached, err)
 	}
-	first := v.Strings("serve")[0]
-	s := &server{b: broker.New(o), lns: lns, piped: cfg != nil && transport.Plain(first) == "" || c.proxied() || c.Hold}
+	s := &server{b: broker.New(o), lns: lns, piped: secure[0] || c.proxied() || c.Hold}
 	if users != nil {
 		s.hangup = onHangup(func() {
 			if err := users.Reload(s.b); err != nil {
@@ -81,10 +85,19 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 			c.inv.Infof("broker listens on %s", ln.Addr())
 			continue
 		}
-		at.TLS = cfg != nil && transport.Plain(v.Strings("serve")[i]) == ""
+		at.TLS = secure[i]
 		c.inv.Infof("broker listens on %s", at)
 	}
 	return nil
+}
+
+// logBroker tells what happens in the broker of --serve.
+func (c *Connection) logBroker(e broker.Event) {
+	if errors.Is(e.Err, transport.OriginRefused) { // a page in a browser has nowhere to say so
+		c.inv.Warnf("broker: %v", e)
+		return
+	}
+	c.inv.Debugf("broker: %v", e)
 }
 
 // Serves is how this process will reach the broker of --serve, but for the port. The
@@ -94,11 +107,11 @@ func (c *Connection) Serves() (*transport.Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	first := c.inv.Values.Strings("serve")[0]
-	if transport.Plain(first) != "" {
+	all := c.inv.Values.Strings("serve")
+	if !secured(all, cfg != nil)[0] {
 		cfg = nil
 	}
-	return transport.ListenConfig{TLS: cfg}.Target(first)
+	return transport.ListenConfig{TLS: cfg}.Target(all[0])
 }
 
 // admit lets clients in, once.
@@ -116,14 +129,38 @@ func (c *Connection) proxied() bool {
 	return c.inv.Values.Has(name) && c.inv.Values.Bool(name)
 }
 
-// listen opens a listener for each address, or none.
-func (c *Connection) listen(ctx context.Context, cfg *tls.Config) (lns []net.Listener, err error) {
-	all := c.inv.Values.Strings("serve")
-	mixed := slices.ContainsFunc(all, func(addr string) bool { return transport.Plain(addr) == "" })
+// secured tells which addresses the certificate of --serve-cert is for, if there
+// is one: those whose scheme says TLS. Only where none does it is for what says
+// nothing, host:port, and then for a socket; an address that says it is plain
+// refuses one that would be of no use.
+func secured(all []string, cert bool) []bool {
+	rank := func(addr string) int {
+		s, ok := transport.SchemeOf(addr)
+		switch {
+		case s.TLS:
+			return 2
+		case !ok:
+			return 1
+		}
+		return 0
+	}
+	most := 0
 	for _, addr := range all {
-		l := transport.ListenConfig{TLS: cfg, ProxyProtocol: c.proxied()}
-		if mixed && transport.Plain(addr) != "" {
-			l.TLS = nil
+		most = max(most, rank(addr))
+	}
+	secure := make([]bool, len(all))
+	for i, addr := range all {
+		secure[i] = cert && rank(addr) == most || rank(addr) == 2 // without a certificate it is refused
+	}
+	return secure
+}
+
+// listen opens a listener for each address, or none.
+func (c *Connection) listen(ctx context.Context, all []string, secure []bool, cfg *tls.Config) (lns []net.Listener, err error) {
+	for i, addr := range all {
+		l := transport.ListenConfig{ProxyProtocol: c.proxied(), Origins: c.inv.Values.Strings("serve-origin")}
+		if secure[i] {
+			l.TLS = cfg
 		}
 		ln, err := l.Listen(ctx, addr)
 		if err != nil {
@@ -139,15 +176,32 @@ func (c *Connection) listen(ctx context.Context, cfg *tls.Config) (lns []net.Lis
 
 // checkOpen refuses to let everybody in by one address where another asks for
 // certificates.
-func (c *Connection) checkOpen(cfg *tls.Config) error {
+func (c *Connection) checkOpen(cfg *tls.Config, all []string, secure []bool) error {
 	v := c.inv.Values
 	if cfg == nil || cfg.ClientCAs == nil || v.IsSet("serve-users") {
 		return nil
 	}
-	for _, addr := range v.Strings("serve") {
-		if transport.Plain(addr) == "tcp" { // a socket's file is this user's alone
+	for i, addr := range all {
+		if s, _ := transport.SchemeOf(addr); !secure[i] && s.Network != "unix" { // a socket's file is this user's alone
 			return Usagef("%s leaves %s %s open to everybody", v.Name("serve-client-ca"), v.Name("serve"), addr).WithHint("say with --serve-users who may come by it")
 		}
+	}
+	return nil
+}
+
+// checkOrigins judges --serve-origin.
+func (c *Connection) checkOrigins(all []string) error {
+	v := c.inv.Values
+	for _, origin := range v.Strings("serve-origin") {
+		if err := transport.CheckOrigin(origin); err != nil {
+			return Usagef("%s: %q %v", v.Label("serve-origin"), origin, err)
+		}
+	}
+	if v.Origin("serve-origin") == OriginFlag && !slices.ContainsFunc(all, func(addr string) bool {
+		s, _ := transport.SchemeOf(addr)
+		return s.WebSocket
+	}) {
+		return Usagef("%s is of no use without WebSocket", v.Name("serve-origin")).WithHint("add --serve ws://127.0.0.1:9001")
 	}
 	return nil
 }

@@ -7,9 +7,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // TestHeldClientsWait has a client at the broker of --serve that is first there
@@ -83,5 +86,34 @@ func TestHeldClientsWait(t *testing.T) {
 	}
 	if _, err := os.Stat(path); err == nil {
 		t.Error("the socket is left")
+	}
+}
+
+func TestTheCertificateIsForWhoSaysTLS(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		addrs string
+		want  []bool // with a certificate
+	}{
+		{":1883", []bool{true}},
+		{"127.0.0.1:0 [::1]:0", []bool{true, true}},
+		{":1883 mqtts://:8883", []bool{false, true}},
+		{"wss://:0 :1883 ws://:0 unix:/x", []bool{true, false, false, false}},
+		{"MQTTS://:0 :1883", []bool{true, false}},
+		{":8883 mqtt://:1883 unix:/x", []bool{true, false, false}},
+		{"mqtt:1883 tls://:0", []bool{false, true}}, // a host of that name
+		{"unix:/x", []bool{true}},
+		{"mqtt://:1883", []bool{true}}, // which Listen refuses
+	} {
+		got := secured(strings.Fields(c.addrs), true)
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %v, want %v", c.addrs, got, c.want)
+		}
+		for i, addr := range strings.Fields(c.addrs) {
+			s, _ := transport.SchemeOf(addr)
+			if got := secured(strings.Fields(c.addrs), false); got[i] != s.TLS {
+				t.Errorf("%s without a certificate: got %v", c.addrs, got)
+			}
+		}
 	}
 }

@@ -141,6 +141,10 @@ func TestServeListensOnSeveralAddresses(t *testing.T) {
 		{[]string{"--serve", "mqtt://127.0.0.1:0", "--serve-cert", certs.Server.CertFile, "--serve-key", certs.Server.KeyFile}, 3, "without TLS"},
 		{[]string{"--serve", "127.0.0.1:0", "--serve", "mqtt://127.0.0.1:0", "--serve-cert", certs.Server.CertFile, "--serve-key", certs.Server.KeyFile,
 			"--serve-client-ca", certs.CA.CertFile}, 2, "open to everybody"},
+		{[]string{"--serve", "127.0.0.1:0", "--serve", "mqtts://127.0.0.1:0", "--serve-cert", certs.Server.CertFile, "--serve-key", certs.Server.KeyFile,
+			"--serve-client-ca", certs.CA.CertFile}, 2, "open to everybody"},
+		{[]string{"--serve", "ws://127.0.0.1:0", "--serve-origin", "app.example"}, 2, `--serve-origin: "app.example" is not an origin`},
+		{[]string{"--serve", "127.0.0.1:0", "--serve-origin", "*"}, 2, "--serve-origin is of no use without WebSocket"},
 	} {
 		if r := run(t, "", "mqsub", append(c.args, "-t", "a")...); r.code != c.code || !strings.Contains(r.err, c.says) {
 			t.Errorf("%q: %+v, want %d and %q", c.args, r, c.code, c.says)
@@ -283,6 +287,36 @@ func TestServeSpeaksTLS(t *testing.T) {
 		}
 	}
 	if r := run(t, "", "mqsub", "--serve", "127.0.0.1:0", "--serve-key", certs.Server.KeyFile, "-t", "a"); r.code != 2 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// An address without a scheme is plain beside one that says TLS.
+func TestServeWithoutASchemeIsPlainBesideTLS(t *testing.T) {
+	t.Parallel()
+	certs := certtest.New(t)
+	s := start(t, nil, "mqsub", "--serve", "127.0.0.1:0", "--serve", "mqtts://127.0.0.1:0", "--serve-cert", certs.Server.CertFile, "--serve-key", certs.Server.KeyFile,
+		"-t", "a", "-C", "1")
+	ok(t, "", "mqpub", "--url", "mqtt://"+s.listening(t), "-t", "a", "-m", "x", "-q", "1")
+	if r := s.wait(); r.code != 0 || r.out != "x\n" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A browser's page from elsewhere is not let in, and the warning says so once.
+func TestServeAsksWhosePageItIs(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, "mqsub", "--serve", "ws://127.0.0.1:0/mqtt", "--serve-origin", "https://app.example", "-t", "a", "-C", "1")
+	url := s.listening(t)
+	for range 3 {
+		r := run(t, "", "mqpub", "--url", url, "--ws-header", "Origin: https://evil.example", "-t", "a", "-m", "x")
+		if r.code != 3 || !strings.Contains(r.err, "403 Forbidden: web pages of this origin may not speak to this broker") {
+			t.Errorf("%+v", r)
+		}
+	}
+	ok(t, "", "mqpub", "--url", url+"?token=x", "--ws-header", "Origin: https://app.example", "-t", "a", "-m", "x", "-q", "1")
+	if r := s.wait(); r.code != 0 || r.out != "x\n" ||
+		strings.Count(r.err, `rejected: WebSocket: a web page of "https://evil.example" may not connect: --serve-origin lets pages of an origin in`) != 1 {
 		t.Errorf("%+v", r)
 	}
 }

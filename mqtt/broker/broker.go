@@ -63,6 +63,8 @@ type Broker struct {
 	logins     turns
 	failed     ledger // logins
 
+	origins map[transport.OriginError]struct{} // refused and told; guarded by connMu
+
 	pace   ledger       // of connections
 	queued atomic.Int64 // bytes of the messages that wait in queues
 
@@ -171,6 +173,23 @@ func (b *Broker) ServeConn(nc net.Conn) {
 		b.log(Event{Kind: EventRejected, Remote: remoteName(oldest.nc), Err: errEarly})
 	}
 	go c.run()
+}
+
+// originsTold bounds the origins of web pages whose refusal is told.
+const originsTold = 100
+
+// firstOf tells whether an origin is refused for the first time.
+func (b *Broker) firstOf(origin transport.OriginError) bool {
+	b.connMu.Lock()
+	defer b.connMu.Unlock()
+	if _, told := b.origins[origin]; told || len(b.origins) >= originsTold {
+		return false
+	}
+	if b.origins == nil {
+		b.origins = map[transport.OriginError]struct{}{}
+	}
+	b.origins[origin] = struct{}{}
+	return true
 }
 
 func (b *Broker) forget(c *conn) {

@@ -588,7 +588,9 @@ func (c *conn) reject(err error) {
 	if !errors.As(err, &refused) {
 		c.sc.Fail(err)
 		e := Event{Kind: EventRejected, Remote: c.remote, Err: err}
+		tell := true
 		var pe *packet.Error
+		var page transport.OriginError
 		var noTLS tls.RecordHeaderError
 		switch {
 		case errors.As(err, &pe): // whatever type the first byte happens to be
@@ -599,9 +601,11 @@ func (c *conn) reject(err error) {
 			if p := transport.Sniff(noTLS.RecordHeader[:]); p > transport.ProtocolUnknown {
 				e.Text = "this looks like " + p.String() + ", and the port is one of TLS"
 			}
+		case errors.As(err, &page): // which may try again and again
+			e.Text, tell = "--serve-origin lets pages of an origin in", c.b.firstOf(page)
 		}
 		// Neither who leaves without a word nor who is cut off by Close is of interest.
-		if !errors.Is(err, errBye) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) && (!errors.Is(err, io.EOF) || c.w > 0) {
+		if tell && !errors.Is(err, errBye) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) && (!errors.Is(err, io.EOF) || c.w > 0) {
 			c.b.log(e)
 		}
 	} else {

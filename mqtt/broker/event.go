@@ -14,7 +14,7 @@ const (
 	EventConnected    EventKind = iota + 1 // a client was accepted
 	EventRefused                           // a CONNECT was answered with Reason
 	EventDisconnected                      // a connection ended; Err is nil after a DISCONNECT of the client
-	EventRejected                          // a connection that was not MQTT, or broken before CONNECT
+	EventRejected                          // a connection that was not MQTT, broken before CONNECT, or of a web page of a foreign origin, which is told once
 	EventSubscribed                        // Topic was subscribed to, or refused with Reason
 	EventDropped                           // a message for the client was given up; Text says why
 	EventAcceptFailed                      // the listener reported Err

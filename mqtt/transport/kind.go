@@ -43,6 +43,7 @@ const (
 	UpgradeRefused                       // the server answers HTTP, and no upgrade to WebSocket
 	NotWebSocket                         // the server does not answer HTTP at all
 	WebSocketClosed                      // the peer closed the WebSocket and said why
+	OriginRefused                        // a web page of a foreign origin may not connect
 	WebSocketBroken                      // the peer broke the rules of WebSocket
 )
 
@@ -84,6 +85,7 @@ var kindText = [...]string{
 	UpgradeRefused:           "upgrade to WebSocket refused",
 	NotWebSocket:             "the peer does not speak WebSocket",
 	WebSocketClosed:          "closed by the peer",
+	OriginRefused:            "web pages of this origin may not connect",
 	WebSocketBroken:          "the peer broke the rules of WebSocket",
 }
 

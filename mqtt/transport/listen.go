@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -29,6 +30,13 @@ type ListenConfig struct {
 	// a connection is the client's by the header, for which it waits. Only the
 	// proxy should be able to connect: anybody who can chooses an address.
 	ProxyProtocol bool
+
+	// Origins are those whose web pages may open a WebSocket to the listener,
+	// as CheckOrigin wants them: scheme://host[:port], null, or * for all. Pages
+	// of this machine's loopback names and addresses, and of the address or the
+	// name that is listened on, may at any port. Who sends no Origin is no
+	// browser, and not asked.
+	Origins []string
 }
 
 // Listen is ListenConfig{TLS: cfg}.Listen.
@@ -39,7 +47,7 @@ func Listen(ctx context.Context, addr string, cfg *tls.Config) (net.Listener, er
 // Listen opens a listener on addr: an MQTT URL without user and topic, or
 // host:port. The port may be 0, which lets the system choose, and the host
 // empty, which means all addresses. A WebSocket's path, if there is one, is the
-// only one that clients may ask for. A scheme of TLS needs a configuration, and
+// only one that clients may ask for, with any query. A scheme of TLS needs a configuration, and
 // a plain TCP scheme refuses one; host:port and unix: go by the configuration.
 //
 // A Unix socket's file is removed by Close, if it is still the same. A stale
@@ -77,7 +85,11 @@ func (l ListenConfig) Listen(ctx context.Context, addr string) (net.Listener, er
 		ln = tls.NewListener(ln, l.TLS)
 	}
 	if t.WebSocket {
-		ln = wsListener{ln, t.Resource}
+		ws := &wsListener{Listener: ln, resource: t.Resource, origins: l.Origins}
+		if _, err := netip.ParseAddr(t.Host); err != nil {
+			ws.host = t.Host
+		}
+		ln = ws
 	}
 	return ln, nil
 }
@@ -86,7 +98,7 @@ func (l ListenConfig) Listen(ctx context.Context, addr string) (net.Listener, er
 // listens on.
 func Reach(ln net.Listener) *Target {
 	t := &Target{Network: "tcp"}
-	if ws, ok := ln.(wsListener); ok {
+	if ws, ok := ln.(*wsListener); ok {
 		t.WebSocket, t.Resource = true, ws.resource
 		if t.Resource == "" {
 			t.Resource = DefaultResource
@@ -129,6 +141,8 @@ func (l ListenConfig) Target(addr string) (*Target, error) {
 		return nil, err
 	case t.hasUser():
 		return nil, p.fail("a user name in an address to listen on", "users belong in the broker's configuration")
+	case strings.Contains(t.Resource, "?"):
+		return nil, p.fail("a query in an address to listen on", "leave it out: clients may ask with any")
 	case t.Topic != "":
 		return nil, p.fail("a topic in an address to listen on", "")
 	case t.TLS && l.TLS == nil:

@@ -126,14 +126,19 @@ func TestListenTargets(t *testing.T) {
 	}
 }
 
-func TestPlain(t *testing.T) {
-	for addr, want := range map[string]string{
-		"1883": "", ":1883": "", "localhost:1883": "", "tcp:1883": "", "ws:80": "", // hosts of these names
-		"mqtt://:1883": "tcp", "WS://:80/x": "tcp", "mqtts://:8883": "", "wss://:443": "", "http://:80": "",
-		"unix:rel": "unix", "unix:///run/s": "unix", "mqtt+unix:///run/s": "unix",
+func TestSchemeOf(t *testing.T) {
+	for _, addr := range []string{"1883", ":1883", "localhost:1883", "tcp:1883", "ws:80", "http://:80", ""} { // tcp and ws are hosts of these names
+		if got, ok := SchemeOf(addr); ok || got != (Scheme{}) {
+			t.Errorf("%q: got %+v, want none", addr, got)
+		}
+	}
+	for addr, want := range map[string]Scheme{
+		"mqtt://:1883": {"tcp", false, false}, "tcp://:1": {"tcp", false, false}, "MQTTS://:8883": {"tcp", true, false}, "ssl://:1": {"tcp", true, false},
+		"WS://:80/x": {"tcp", false, true}, "wss://:443": {"tcp", true, true},
+		"unix:rel": {"unix", false, false}, "unix:///run/s": {"unix", false, false}, "mqtt+unix:///run/s": {"unix", false, false},
 	} {
-		if got := Plain(addr); got != want {
-			t.Errorf("%s: got %q, want %q", addr, got, want)
+		if got, ok := SchemeOf(addr); !ok || got != want {
+			t.Errorf("%s: got %+v, %v, want %+v", addr, got, ok, want)
 		}
 	}
 }

@@ -36,15 +36,20 @@ func findScheme(name string) (scheme, bool) {
 	return scheme{}, false
 }
 
-// Plain is the network, tcp or unix, of an address to listen on that has a
-// scheme without TLS; empty for others.
-func Plain(addr string) (network string) {
+// Scheme is what the scheme of an address says.
+type Scheme struct {
+	Network        string // tcp or unix
+	TLS, WebSocket bool
+}
+
+// SchemeOf is the scheme of an address to listen on; host:port has none.
+func SchemeOf(addr string) (s Scheme, ok bool) {
 	name, rest, ok := strings.Cut(addr, ":")
-	s, known := findScheme(name)
-	if !ok || !known || s.tls || s.network == "tcp" && !strings.HasPrefix(rest, "//") {
-		return ""
+	row, known := findScheme(name)
+	if !ok || !known || row.network == "tcp" && !strings.HasPrefix(rest, "//") {
+		return Scheme{}, false
 	}
-	return s.network
+	return Scheme{row.network, row.tls, row.webSocket}, true
 }
 
 // schemeNames lists all schemes.

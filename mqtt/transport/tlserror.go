@@ -61,4 +61,12 @@ func closed(err error) bool {
 		systemKind("tcp", err) == Reset
 }
 
+// quoteSome quotes what a peer sent, which may be long.
+func quoteSome(s string) string {
+	if len(s) > 100 {
+		return strconv.QuoteToASCII(s[:100]) + "..."
+	}
+	return strconv.QuoteToASCII(s)
+}
+
 func quoteBytes(b []byte) string { return strconv.QuoteToASCII(string(b)) }

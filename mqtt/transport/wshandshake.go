@@ -271,6 +271,16 @@ func (h *httpHead) get(name string) string {
 	return ""
 }
 
+// all are the values of a field that may come more than once.
+func (h *httpHead) all(name string) (values []string) {
+	for _, f := range h.fields {
+		if strings.EqualFold(f.Name, name) {
+			values = append(values, f.Value)
+		}
+	}
+	return values
+}
+
 // hasToken looks for a word in the comma-separated lists of a field.
 func (h *httpHead) hasToken(name, token string) bool {
 	for _, f := range h.fields {
@@ -292,15 +302,17 @@ func hasHeader(fields []Header, name string) bool {
 // wsListener makes WebSockets of what another listener accepts.
 type wsListener struct {
 	net.Listener
-	resource string // path that clients must ask for; empty: any
+	resource string   // path that clients must ask for; empty: any
+	host     string   // that the listener was given; empty: an address
+	origins  []string // whose web pages may connect beside this machine's
 }
 
-func (l wsListener) Accept() (net.Conn, error) {
+func (l *wsListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return &wsServer{Conn: c, ws: newWSConn(c, false, nil), resource: l.resource}, nil
+	return &wsServer{Conn: c, ws: newWSConn(c, false, nil), of: l}, nil
 }
 
 // wsServer is the server's end of a WebSocket. The handshake is made by the
@@ -308,10 +320,10 @@ func (l wsListener) Accept() (net.Conn, error) {
 // nobody but itself.
 type wsServer struct {
 	net.Conn
-	ws       *wsConn
-	resource string
-	once     sync.Once
-	err      error
+	ws   *wsConn
+	of   *wsListener
+	once sync.Once
+	err  error
 }
 
 // NetConn is the connection below: TLS or TCP.
@@ -361,8 +373,22 @@ func (s *wsServer) answerUpgrade() error {
 		return err
 	case head.method != "GET" || !head.hasToken("Upgrade", "websocket") || !head.hasToken("Connection", "Upgrade"):
 		return fail("426 Upgrade Required", "this is an MQTT broker: connect by WebSocket", "Upgrade: websocket\r\n")
-	case s.resource != "" && head.resource != s.resource:
-		return fail("404 Not Found", "MQTT is at "+s.resource, "")
+	}
+	if path, ok := requestPath(head.resource); !ok {
+		return fail("400 Bad Request", "the request is not for a path", "")
+	} else if s.of.resource != "" && path != plainPath(s.of.resource) {
+		return fail("404 Not Found", "MQTT is at "+s.of.resource, "")
+	}
+	// Without the field it is no browser. Two are none either, and no good one.
+	switch origins := head.all("Origin"); {
+	case len(origins) > 1:
+		return fail("400 Bad Request", "more than one Origin", "")
+	case len(origins) == 1 && !mayConnect(origins[0], s.Conn.LocalAddr(), s.of.host, s.of.origins):
+		_ = fail("403 Forbidden", "web pages of this origin may not speak to this broker", "")
+		return &Error{Op: OpWebSocket, Kind: OriginRefused, Err: OriginError(origins[0]),
+			Text: "a web page of " + quoteSome(origins[0]) + " may not connect"}
+	}
+	switch {
 	case head.get("Sec-WebSocket-Version") != "13":
 		return fail("426 Upgrade Required", "only version 13 of WebSocket is known", "Sec-WebSocket-Version: 13\r\n")
 	}
