@@ -338,7 +338,7 @@ func (c *Client) continues(v packet.Version, first bool) bool {
 	case o.Resume && !(first && c.publishesAnew()):
 		return true
 	case v >= packet.V5:
-		return o.NewClientID || !first && o.SessionExpiry > 0
+		return o.NewClientID || !first && o.Properties.UintOr(packet.SessionExpiryInterval, seconds32(o.SessionExpiry)) > 0
 	}
 	return c.keeps(v)
 }
@@ -380,9 +380,13 @@ func (c *Client) part(ctx context.Context, nc net.Conn) {
 	nc.SetDeadline(time.Now().Add(time.Second))
 	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if _, err := nc.Write(out); err == nil {
-		_, _ = io.Copy(io.Discard, nc)
+	if _, err := nc.Write(out); err != nil {
+		return
 	}
+	if half, ok := nc.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	_, _ = io.Copy(io.Discard, nc)
 }
 
 // DiscardSession has the server forget the session of a client that has ended: it

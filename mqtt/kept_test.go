@@ -161,8 +161,16 @@ func TestAKeptSessionBefore5BeginsAndEndsClean(t *testing.T) {
 				p := b.accept(connects[0])
 				p.send(connack4)
 				p.expect(disconn)
-				p.silent() // until the server has closed, too
-				p = b.accept(connects[1])
+				p.expectEnd()
+				next := accepted(b.net)
+				select {
+				case <-next:
+					t.Error("the next connection does not wait until the server has closed this one")
+				case <-time.After(500 * time.Millisecond):
+				}
+				p.nc.Close()
+				p = &peer{b.t, <-next}
+				p.expect(connects[1])
 				p.send(connack4)
 				c := b.connected()
 				synctest.Wait()

@@ -376,6 +376,7 @@ func (c *Connection) readID() error {
 		o.ClientID = v.String("id-prefix") + strconv.Itoa(os.Getpid())
 	}
 	if o.ClientID == "" && o.Version == packet.V31 {
+		o.NewClientID = true
 		o.ClientID = "mq-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(time.Now().UnixNano()&0xffffff, 36)
 	}
 	return nil
@@ -390,6 +391,9 @@ func (c *Connection) readSession() error {
 	}
 	o.MaxPacket = int(v.Int64("max-packet-size"))
 	o.MaxInflight = v.Int("max-inflight")
+	if !v.IsSet("max-inflight") {
+		o.OldInflight = oldInflight
+	}
 	o.ReceiveMaximum = uint16(v.Int("receive-maximum"))
 	o.TopicAliasMaximum = uint16(v.Int("topic-alias-maximum"))
 	o.Resume = v.Bool("disable-clean-session")
@@ -398,6 +402,7 @@ func (c *Connection) readSession() error {
 		if o.Version != packet.V5 && o.Version != 0 {
 			return Usagef("%s needs MQTT 5", v.Label("session-expiry-interval"))
 		}
+		o.Keep = !o.Resume && o.SessionExpiry > 0
 	} else if o.Resume {
 		o.SessionExpiry = 4294967295 * time.Second
 	}
@@ -406,6 +411,10 @@ func (c *Connection) readSession() error {
 	}
 	return nil
 }
+
+// oldInflight is how many messages at QoS 2 are in flight to a broker that cannot
+// say how many it takes: mosquitto ends the connection at one more.
+const oldInflight = 20
 
 func (c *Connection) readWill() error {
 	v := c.inv.Values
@@ -656,6 +665,16 @@ func (c *Connection) Leave(client *mqtt.Client, early bool) {
 	_ = client.CloseWith(ctx, &bye)
 }
 
+// DiscardSession has the broker forget the session of a client that has ended, and
+// warns if it may not have.
+func (c *Connection) DiscardSession(client *mqtt.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	if err := client.DiscardSession(ctx); err != nil {
+		c.inv.Warnf("%s may still have the session of %q, until that connects clean: %v", c.Broker(), client.ClientID(), bareError(err))
+	}
+}
+
 // Close ends what Connect started beside the client.
 func (c *Connection) Close() {
 	if c.stop != nil {
@@ -689,6 +708,8 @@ func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
 			c.inform("%v; connecting again", bareError(e.Err))
 		case mqtt.EventRetry:
 			c.inform("%v; trying again in %s", bareError(e.Err), e.Wait.Round(100*time.Millisecond))
+		case mqtt.EventFallback:
+			c.fellBack(e.Err)
 		case mqtt.EventNarrowed:
 			c.inv.Infof("the broker may not take so many messages at once: at most %d are on the way from now on", e.Count)
 		case mqtt.EventUp:
@@ -708,6 +729,38 @@ func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
 		if next != nil {
 			next(e)
 		}
+	}
+}
+
+// fellBack tells that the broker's MQTT is 3.1.1, and what that takes away from what
+// the user asked for. A broker that says so itself is heard with --debug only.
+func (c *Connection) fellBack(why error) {
+	if errors.Is(why, packet.UnsupportedProtocolVersion) {
+		c.inv.Debugf("%s does not support MQTT 5: using MQTT 3.1.1", c.Broker())
+	} else {
+		c.inv.Infof("%s closes connections that speak MQTT 5: using MQTT 3.1.1; -V 311 spares the attempts", c.Broker())
+	}
+	v, o := c.inv.Values, &c.Options
+	var names []string
+	for _, opt := range Table(c.inv.Tool.Bit) {
+		if opt.needsV5() && v.Has(opt.Name) && v.IsSet(opt.Name) && opt.Name != "session-expiry-interval" && !(opt.Type == TypeBool && !v.Bool(opt.Name)) {
+			names = append(names, v.Name(opt.Name))
+		}
+	}
+	if len(names) > 0 {
+		have := "have"
+		if len(names) == 1 {
+			have = "has"
+		}
+		c.inv.Warnf("%s speaks MQTT 3.1.1: %s %s no effect", c.Broker(), strings.Join(names, ", "), have)
+	}
+	if !v.Has("receive-maximum") || !v.IsSet("session-expiry-interval") || o.SessionExpiry == 0 {
+		return
+	}
+	if o.Resume || o.Keep && o.ClientID != "" && !o.NewClientID {
+		c.inv.Warnf("%s speaks MQTT 3.1.1: the session does not expire, the broker keeps it until %q connects clean", c.Broker(), o.ClientID)
+	} else {
+		c.inv.Warnf("%s speaks MQTT 3.1.1: %s has no effect without --id", c.Broker(), v.Name("session-expiry-interval"))
 	}
 }
 
@@ -762,7 +815,7 @@ func (c *Connection) connectError(err error) error {
 				exit.Help = "the broker wants another way to authenticate, or none"
 			}
 		case packet.UnsupportedProtocolVersion:
-			exit.Help = "try another --protocol-version"
+			exit.Help = c.otherVersion()
 		case packet.ClientIdentifierNotValid:
 			exit.Help = "choose another --id"
 		}
@@ -777,9 +830,36 @@ func (c *Connection) connectError(err error) error {
 		if t.Network == "tcp" && !t.TLS {
 			exit.Help = "the port may be one for TLS: add --tls, or --cafile"
 		}
+		if c.Options.Version == packet.V5 || c.Options.Authenticate != nil {
+			help := "the broker may not support MQTT 5: " + c.otherVersion()
+			if exit.Help != "" {
+				help += "; or " + exit.Help
+			}
+			exit.Help = help
+		}
 		return exit
 	}
+	if bad, ok := errors.AsType[*packet.Error](err); ok && bad.Type == packet.CONNACK && bad.Rule == "MQTT-3.2.2-2" {
+		return &Exit{Code: ExitUnreached, Err: fmt.Errorf("connect to %s: the broker has a session of %q after a clean start, which breaks MQTT: %w", c.Broker(), c.Options.ClientID, bad),
+			Help: "pass another --id, or end that session at the broker"}
+	}
 	return &Exit{Code: ExitUnreached, Err: bareError(err)}
+}
+
+// otherVersion says what to try when the broker does not speak this one.
+func (c *Connection) otherVersion() string {
+	v := c.inv.Values
+	switch o := &c.Options; {
+	case o.Authenticate != nil && v.Has("auth"):
+		return v.Name("auth") + " needs MQTT 5"
+	case o.Version == packet.V5 && v.Version() == 0:
+		return v.Name("property") + " needs MQTT 5"
+	case o.Version == packet.V5:
+		return "try -V 311"
+	case o.Version == 0:
+		return "try -V 31"
+	}
+	return "try another -V, or -V auto"
 }
 
 // refusedConnect words a CONNACK that refuses.

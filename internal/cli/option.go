@@ -186,3 +186,6 @@ func orList(words []string) string {
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
+
+// needsV5 tells whether the option is one of MQTT 5, which its help says.
+func (o *Option) needsV5() bool { return strings.HasSuffix(o.Help, "(MQTT 5)") }

@@ -144,7 +144,7 @@ var connectionOptions = []Option{
 	{
 		Name: "max-inflight", Short: "M", Tools: PubSub, Group: GroupConnection, Type: TypeInt,
 		Placeholder: "N", Default: "1024", Min: 1, Max: 65534,
-		Help: "most QoS 1 and 2 messages sent and not yet acknowledged; 20 at QoS 2 with -V 311 or 31",
+		Help: "most QoS 1 and 2 messages sent and not yet acknowledged; 20 at QoS 2 before MQTT 5",
 	},
 	{
 		Name: "receive-maximum", Tools: PubSub, Group: GroupConnection, Type: TypeInt,

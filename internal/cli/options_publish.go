@@ -61,7 +61,7 @@ var publishOptions = []Option{
 	{
 		Name: "response-topic", Short: "e", Tools: Pub, Group: GroupPublish, Type: TypeString,
 		Placeholder: "TOPIC", Complete: CompleteTopic,
-		Help: "topic of the reply; implies --request, which without it makes one (MQTT 5)",
+		Help: "topic of the reply; implies --request, which in MQTT 5 makes one without it",
 	},
 	{
 		Name: "replies", Tools: Pub, Group: GroupPublish, Type: TypeInt,

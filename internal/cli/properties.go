@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -125,8 +126,11 @@ func (c *Connection) readProperties() error {
 	if len(all) > 0 {
 		c.Options.Version = packet.V5
 	}
-	if _, has := p.Connect.Uint(packet.SessionExpiryInterval); has && v.IsSet("session-expiry-interval") {
-		return Usagef("--session-expiry-interval and --property connect session-expiry-interval exclude each other")
+	if seconds, has := p.Connect.Uint(packet.SessionExpiryInterval); has {
+		if v.IsSet("session-expiry-interval") {
+			return Usagef("--session-expiry-interval and --property connect session-expiry-interval exclude each other")
+		}
+		c.Options.SessionExpiry = time.Duration(seconds) * time.Second
 	}
 	return nil
 }

@@ -75,6 +75,11 @@ func (j *job) request(ctx context.Context) error {
 	if _, has := o.Properties.Uint(packet.RequestResponseInformation); !has && x.topic == "" {
 		o.Properties, _ = append(packet.Properties(nil), o.Properties...).AppendUint(packet.RequestResponseInformation, 1)
 	}
+	// Who publishes begins a new session, here as in publish: under the packet
+	// identifiers of an old one a request could be taken for an old message.
+	if o.Resume {
+		o.Resume, o.Keep = false, true
+	}
 	if j.client, err = j.conn.Connect(ctx, false); err != nil {
 		return err
 	}

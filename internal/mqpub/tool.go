@@ -39,10 +39,6 @@ const drainTime = 10 * time.Second
 // at QoS 1 and 2 over a lost connection.
 const resumeTime = 5 * time.Minute
 
-// oldWindow is how many QoS 2 messages are on the way to a broker that cannot
-// say how many it takes: mosquitto ends the connection at one more.
-const oldWindow = 20
-
 // job is one run: what is published, where to, and what became of it.
 type job struct {
 	inv    *cli.Invocation
@@ -102,12 +98,12 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	o := &j.conn.Options
 	o.PublishOnly = true
 	o.OnEvent = j.report.event
-	if j.msg.QoS == 2 && (o.Version == packet.V31 || o.Version == packet.V311) && !j.inv.Values.IsSet("max-inflight") {
-		o.MaxInflight = oldWindow
-	}
 	endSession := false
 	if streams && !o.Resume && o.SessionExpiry == 0 && j.mayNeedSession() {
 		o.SessionExpiry = resumeTime
+		// Before 5.0 it is worth two more connections where messages shall not
+		// come twice.
+		o.Keep = j.mayBeQoS2()
 		endSession = true
 		if o.ClientID == "" && o.Version != packet.V31 && o.Version != packet.V311 {
 			o.ClientID, o.NewClientID = fmt.Sprintf("mqpub-%016x", rand.Uint64()), true
@@ -118,6 +114,12 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		return err
 	}
 	j.client = client
+	// Before 5.0 a session is kept under a name that the user chose, or not at all.
+	old := client.Version() < packet.V5
+	kept := old && o.Keep && o.ClientID != "" && !o.NewClientID
+	if old && streams && j.msg.QoS == 2 && !kept && !o.Resume && o.Reconnect != nil && j.inv.As == nil {
+		j.inv.Warnf("without --id MQTT %s keeps no session: QoS 2 messages may be delivered twice after a lost connection", client.Version())
+	}
 	j.inv.Service.Ready()
 	feedErr := feed(ctx)
 	if ctx.Err() != nil {
@@ -141,6 +143,9 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		bye.Properties, _ = append(packet.Properties(nil), bye.Properties...).AppendUint(packet.SessionExpiryInterval, 0)
 	}
 	closeErr := client.CloseWith(last, &bye)
+	if endSession && kept {
+		j.conn.DiscardSession(client)
+	}
 	verdict := j.report.verdict(client.Stats(), streams)
 	if ctx.Err() != nil {
 		if verdict != nil {
@@ -165,6 +170,9 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 
 // mayNeedSession tells whether messages above QoS 0 may come.
 func (j *job) mayNeedSession() bool { return j.msg.QoS > 0 || j.inv.Values.IsSet("input") }
+
+// mayBeQoS2 tells whether messages at QoS 2 may come.
+func (j *job) mayBeQoS2() bool { return j.msg.QoS == 2 || j.inv.Values.IsSet("input") }
 
 // modes are the options that say what to publish.
 var modes = [...]string{"message", "file", "stdin-file", "null-message", "stdin-line", "input"}

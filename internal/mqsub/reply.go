@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"time"
 
-	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/process"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -45,16 +44,9 @@ func (j *job) reply(m *mqtt.Message) error {
 	if data, has := m.Properties.Bytes(packet.CorrelationData); has {
 		answer.Properties, _ = answer.Properties.AppendBytes(packet.CorrelationData, data)
 	}
-	j.sent = true
-	err := j.client.Send(context.Background(), answer, 0)
-	if err != nil && j.client.Err() == nil {
+	return j.publish(answer, "reply", func(err error) {
 		j.inv.Warnf("no reply to a request on %s: %v", topic.Quote(m.Topic), err)
-		return nil
-	}
-	if err != nil {
-		return cli.WorkError(err)
-	}
-	return nil
+	})
 }
 
 // ask runs the command in the shell, with the payload as its standard input

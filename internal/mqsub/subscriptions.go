@@ -166,10 +166,7 @@ func (j *job) remove(m *mqtt.Message) error {
 	if !j.removeRetained || !m.Retain || len(m.Payload) == 0 {
 		return nil
 	}
-	j.sent = true
-	err := j.client.Send(context.Background(), &mqtt.Message{Topic: m.Topic, QoS: 1, Retain: true}, 0)
-	if err != nil {
-		return cli.WorkError(err)
-	}
-	return nil
+	return j.publish(&mqtt.Message{Topic: m.Topic, QoS: 1, Retain: true}, "removal", func(err error) {
+		j.inv.Warnf("cannot remove the retained message on %s: %v", topic.Quote(m.Topic), err)
+	})
 }

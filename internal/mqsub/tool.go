@@ -56,6 +56,7 @@ type job struct {
 	echo           bool
 	replyCommand   string
 	sent           bool // something was published, and may not be acknowledged yet
+	published      published
 	view           view // nil: each message is written
 
 	count int64     // messages written, or taken by the view
@@ -184,6 +185,8 @@ func (j *job) readView() error {
 // otherwise why it ended.
 func (j *job) subscribeAndWrite(ctx context.Context) error {
 	j.conn.Hold = true
+	j.published.inv = j.inv
+	j.conn.Options.OnEvent = j.published.event
 	client, err := j.conn.Connect(ctx, true)
 	if err != nil {
 		return err
@@ -193,7 +196,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	if j.conn.Options.Resume && client.SessionPresent() {
 		j.inv.Debugf("the broker kept the session")
 	}
-	if j.conn.Options.Version == 0 && client.Version() < packet.V5 && j.wantsV5() {
+	if j.conn.Options.Version == 0 && client.Version() < packet.V5 && j.inv.Values.IsSet("sub") && j.wantsV5() { // the others are told of by name
 		j.inv.Warnf("the connection speaks MQTT %s: the options of subscriptions are left out", client.Version())
 	}
 	codes, err := client.Subscribe(ctx, j.subs...)
@@ -448,6 +451,19 @@ func (j *job) retained(ctx context.Context) error {
 
 // result turns the end of the work into the tool's error.
 func (j *job) result(err error) error {
+	err = j.ended(err)
+	denied := j.published.verdict()
+	switch {
+	case denied == nil:
+		return err
+	case err == nil || cli.CodeOf(context.Background(), err) == cli.ExitTimeLimit:
+		return denied
+	}
+	j.inv.Errorf("%v", denied)
+	return err
+}
+
+func (j *job) ended(err error) error {
 	_, signalled := errors.AsType[*cli.SignalError](err)
 	switch {
 	case err == nil, errors.Is(err, errDone), errors.Is(err, errPipe), signalled && j.client != nil && j.inv.Habits().WillAtEnd:

@@ -1,0 +1,123 @@
+// Package bytebroker plays brokers of hand-written bytes to the tools in tests.
+package bytebroker
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/cli"
+)
+
+// Step is what the broker expects and what it answers, in hexadecimal digits with
+// blanks between. An expectation that ends with "..." is the beginning of a packet.
+// The answer "reset" ends the connection by RST, "close" in good order.
+type Step [2]string
+
+// Broker is one that runs.
+type Broker struct {
+	Port string
+	t    *testing.T
+	ln   net.Listener
+	done chan struct{}
+}
+
+// Start plays the steps, a list for each connection, and closes each connection
+// behind its last step. After the last connection nobody listens any more.
+func Start(t *testing.T, conns ...[]Step) *Broker {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	b := &Broker{t: t, ln: ln, done: make(chan struct{})}
+	_, b.Port, _ = net.SplitHostPort(ln.Addr().String())
+	go func() {
+		defer close(b.done)
+		defer ln.Close()
+		for i, steps := range conns {
+			nc, err := ln.Accept()
+			if err != nil {
+				t.Errorf("connection %d of %d has not come", i+1, len(conns))
+				return
+			}
+			b.play(nc, i+1, steps)
+		}
+	}()
+	return b
+}
+
+func (b *Broker) play(nc net.Conn, number int, steps []Step) {
+	defer nc.Close()
+	_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
+	for i, s := range steps {
+		expect, answer := s[0], s[1]
+		digits, open := strings.CutSuffix(expect, "...")
+		want := unhex(b.t, digits)
+		got := make([]byte, len(want))
+		if n, err := io.ReadFull(nc, got); err != nil || !bytes.Equal(got, want) {
+			b.t.Errorf("connection %d, step %d: the tool sent %x (%v), want %x", number, i+1, got[:n], err, want)
+			return
+		}
+		if open { // the rest of the packet, which is short
+			if len(got) == 1 {
+				got = append(got, 0)
+				_, _ = io.ReadFull(nc, got[1:])
+			}
+			_, _ = io.CopyN(io.Discard, nc, int64(got[1])+2-int64(len(got)))
+		}
+		switch answer {
+		case "reset":
+			_ = nc.(*net.TCPConn).SetLinger(0)
+			return
+		case "close":
+			return
+		}
+		if _, err := nc.Write(unhex(b.t, answer)); err != nil {
+			b.t.Errorf("connection %d, step %d: %v", number, i+1, err)
+			return
+		}
+	}
+	// The tool ends the connection that has no step left.
+	if n, err := nc.Read(make([]byte, 1)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		b.t.Errorf("connection %d: the tool goes on (%v) behind the last step", number, err)
+	}
+}
+
+// Result is what became of a tool.
+type Result struct {
+	Code           int
+	Stdout, Stderr string
+}
+
+// Run runs a tool against the broker, without configuration and keep alive, and
+// waits for the broker's end, too.
+func (b *Broker) Run(ctx context.Context, tool cli.Tool, stdin string, args ...string) Result {
+	return b.RunWith(ctx, tool, strings.NewReader(stdin), args...)
+}
+
+// RunWith is Run with any standard input.
+func (b *Broker) RunWith(ctx context.Context, tool cli.Tool, stdin io.Reader, args ...string) Result {
+	var out, errs strings.Builder
+	args = append([]string{"--config", "none", "-h", "127.0.0.1", "-p", b.Port, "-k", "0", "--reconnect-delay", "0.01"}, args...)
+	code := cli.Run(ctx, cli.Env{Args: args, Stdin: stdin, Stdout: &out, Stderr: &errs, Lookup: cli.MapEnv(nil)}, tool)
+	b.ln.Close() // it may wait for connections that do not come
+	<-b.done
+	return Result{code, out.String(), strings.ReplaceAll(errs.String(), b.Port, "PORT")}
+}
+
+func unhex(t *testing.T, s string) []byte {
+	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
+	if err != nil {
+		t.Errorf("%q: %v", s, err)
+	}
+	return b
+}

@@ -1,0 +1,112 @@
+package mqsub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// published is what a subscriber publishes, replies and removals, and what became
+// of it. Its methods may be called from any goroutine.
+type published struct {
+	mu      sync.Mutex
+	inv     *cli.Invocation
+	number  uint64
+	recent  [1024]note // of those that may be in flight, by number
+	refused uint64
+	told    int // one by one
+	lowered bool
+}
+
+// note is what is said of a message that is refused.
+type note struct {
+	number uint64
+	what   string // reply or removal
+	topic  string
+}
+
+// mostTold is how many refusals are told one by one.
+const mostTold = 10
+
+// publish sends a message of the subscriber's own. One that this broker cannot be
+// sent is told by unsent, and the work goes on; an error means that nothing can be
+// sent any more.
+func (j *job) publish(m *mqtt.Message, what string, unsent func(error)) error {
+	j.sent = true
+	p := &j.published
+	p.mu.Lock()
+	p.number++
+	number := p.number
+	p.recent[number%uint64(len(p.recent))] = note{number, what, m.Topic}
+	p.mu.Unlock()
+	err := j.client.Send(context.Background(), m, number)
+	if errors.Is(err, mqtt.ErrInherited) {
+		// The session is an earlier program's, whose packet identifiers nobody
+		// knows. At QoS 1 they do no harm.
+		if !p.lowered {
+			p.lowered = true
+			j.inv.Warnf("the session is from an earlier run: replies at QoS 2 go out at QoS 1")
+		}
+		at1 := *m
+		at1.QoS = 1
+		err = j.client.Send(context.Background(), &at1, number)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case j.client.Err() != nil:
+		return cli.WorkError(err)
+	}
+	if mqtt.Unsupported(err) { // the broker has refused it before it was sent
+		p.mu.Lock()
+		p.refused++
+		p.mu.Unlock()
+	}
+	unsent(err)
+	return nil
+}
+
+// event is the client's OnEvent.
+func (p *published) event(e mqtt.Event) {
+	switch e.Kind {
+	case mqtt.EventUnwritten:
+		p.inv.Warnf("the connection was lost: %s at QoS 0 may not have been delivered", count(uint64(e.Count), "message"))
+	case mqtt.EventRefused:
+		p.mu.Lock()
+		p.refused++
+		p.told++
+		told, n := p.told, p.recent[e.Tag%uint64(len(p.recent))]
+		p.mu.Unlock()
+		switch {
+		case told == mostTold+1:
+			p.inv.Errorf("more errors follow; they are counted, not printed")
+		case told > mostTold:
+		case n.number == e.Tag:
+			p.inv.Errorf("%s on %s: %v", n.what, topic.Quote(n.topic), e.Err)
+		default:
+			p.inv.Errorf("%v", e.Err)
+		}
+	}
+}
+
+// verdict is the error that says how much was refused, or nil.
+func (p *published) verdict() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.refused == 0 {
+		return nil
+	}
+	return cli.Failed(cli.ExitDenied, fmt.Errorf("%d of %s refused by the broker", p.refused, count(p.number, "published message")))
+}
+
+func count(n uint64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
