@@ -119,7 +119,7 @@ func (c *conn) admit(p *packet.Connect, proof packet.Properties) error {
 	if o.ReceiveMaximum < 65535 {
 		add(packet.ReceiveMaximum, uint32(o.ReceiveMaximum))
 	}
-	add(packet.MaximumPacketSize, uint32(o.MaxPacketSize))
+	add(packet.MaximumPacketSize, uint32(min(o.MaxPacketSize, packet.MaxSize)))
 	if o.TopicAliasMaximum > 0 {
 		add(packet.TopicAliasMaximum, uint32(o.TopicAliasMaximum))
 	}

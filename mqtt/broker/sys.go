@@ -72,17 +72,17 @@ func sysMessage(name, value string) *message {
 
 // sysValues are the topics and their values at this moment. Broker.mu is held.
 func (b *Broker) sysValues() map[string]string {
-	number := func(n int) string { return strconv.Itoa(n) }
+	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return map[string]string{
 		"$SYS/broker/version":                  b.opts.Version,
-		"$SYS/broker/uptime":                   number(int(b.now()/time.Second)) + " seconds",
-		"$SYS/broker/clients/connected":        number(int(b.stats.connected.Load())),
-		"$SYS/broker/clients/total":            number(len(b.sessions)),
-		"$SYS/broker/messages/received":        number(int(b.stats.received.Load())),
-		"$SYS/broker/messages/sent":            number(int(b.stats.sent.Load())),
-		"$SYS/broker/publish/messages/dropped": number(int(b.stats.dropped.Load())),
-		"$SYS/broker/retained messages/count":  number(b.retained.Len()),
-		"$SYS/broker/subscriptions/count":      number(b.subCount),
+		"$SYS/broker/uptime":                   number(int64(b.now()/time.Second)) + " seconds",
+		"$SYS/broker/clients/connected":        number(int64(b.stats.connected.Load())),
+		"$SYS/broker/clients/total":            number(int64(len(b.sessions))),
+		"$SYS/broker/messages/received":        number(int64(b.stats.received.Load())),
+		"$SYS/broker/messages/sent":            number(int64(b.stats.sent.Load())),
+		"$SYS/broker/publish/messages/dropped": number(int64(b.stats.dropped.Load())),
+		"$SYS/broker/retained messages/count":  number(int64(b.retained.Len())),
+		"$SYS/broker/subscriptions/count":      number(int64(b.subCount)),
 	}
 }
 

@@ -111,5 +111,9 @@ type Packet interface {
 // bytes (MQTT 5.0 section 2.1.4).
 const MaxRemainingLength = 268435455
 
+// MaxSize is the size of the largest packet, in bytes. Sizes that a peer may
+// announce go up to 4,294,967,295, which an int need not hold: they are cut to it.
+const MaxSize = MaxRemainingLength + 5
+
 // MaxString is the largest length of a string or of binary data, in bytes.
 const MaxString = 65535

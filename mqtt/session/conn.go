@@ -115,7 +115,7 @@ func (c *Conn) reset(cfg Config, server bool, now time.Duration) {
 		a.in = a.in[:0]
 		clear(a.out)
 	}
-	c.peer = Peer{65535, 0, packet.MaxRemainingLength + 5, 2, true, true, true, true}
+	c.peer = Peer{65535, 0, packet.MaxSize, 2, true, true, true, true}
 	if c.cfg.ReceiveMaximum == 0 {
 		c.cfg.ReceiveMaximum = 65535
 	}
@@ -142,10 +142,10 @@ func (c *Conn) Open(s *Session, p *packet.Connect, cfg Config, now time.Duration
 		q.Properties = p.Properties[:len(p.Properties):len(p.Properties)] // announce copies, not p's to change
 		q.Properties = announce(q.Properties, packet.ReceiveMaximum, uint32(cfg.ReceiveMaximum))
 		q.Properties = announce(q.Properties, packet.TopicAliasMaximum, uint32(cfg.TopicAliasMaximum))
-		q.Properties = announce(q.Properties, packet.MaximumPacketSize, uint32(cfg.MaxPacket))
+		q.Properties = announce(q.Properties, packet.MaximumPacketSize, uint32(min(max(cfg.MaxPacket, 0), packet.MaxSize)))
 		c.cfg.ReceiveMaximum = uint16(q.Properties.UintOr(packet.ReceiveMaximum, 65535))
 		c.cfg.TopicAliasMaximum = uint16(q.Properties.UintOr(packet.TopicAliasMaximum, 0))
-		c.cfg.MaxPacket = int(q.Properties.UintOr(packet.MaximumPacketSize, 0))
+		c.cfg.MaxPacket = int(min(q.Properties.UintOr(packet.MaximumPacketSize, 0), packet.MaxSize))
 	} else {
 		c.cfg.ReceiveMaximum = 65535
 	}

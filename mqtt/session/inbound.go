@@ -207,7 +207,7 @@ func (c *Conn) limits(p packet.Properties) {
 		case packet.TopicAliasMaximum:
 			c.peer.TopicAliasMaximum = uint16(q.Uint)
 		case packet.MaximumPacketSize:
-			c.peer.MaximumPacketSize = int(q.Uint)
+			c.peer.MaximumPacketSize = int(min(q.Uint, packet.MaxSize))
 		case packet.MaximumQoS:
 			c.peer.MaximumQoS = packet.QoS(q.Uint)
 		case packet.RetainAvailable:

@@ -180,3 +180,65 @@ func TestAnAuthKeepsToThePeersMaximum(t *testing.T) {
 	}
 	c.out("")
 }
+
+// Whatever a peer announces, up to 4,294,967,295, there is room for a message:
+// in an int of 32 bits, which the tests run with too, most of it is negative.
+func TestAMaximumPacketSizeIsCutToTheProtocols(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		said string
+		want int
+	}{
+		{"0000000f", 15}, {"10000003", packet.MaxSize - 1}, {"10000004", packet.MaxSize}, {"10000005", packet.MaxSize},
+		{"7fffffff", packet.MaxSize}, {"80000000", packet.MaxSize}, {"ffffffff", packet.MaxSize},
+	} {
+		c := &client{t: t}
+		c.open(packet.V5, Config{})
+		c.in("20 08 00 00 05 27 "+row.said, "")
+		if got := c.Peer().MaximumPacketSize; got != row.want {
+			t.Errorf("a server's %s: %d, want %d", row.said, got, row.want)
+		}
+		c.publish(1, "", 1)
+		c.out("32 06 0001 74 0001 00")
+		v := serve(t, Config{}, "10 13 0004 4d515454 05 02 0000 05 27 "+row.said+" 0001 61")
+		if got := v.Peer().MaximumPacketSize; got != row.want {
+			t.Errorf("a client's %s: %d, want %d", row.said, got, row.want)
+		}
+		// What the caller has put into CONNECT itself.
+		o := &client{t: t}
+		p := &packet.Connect{Version: packet.V5, ClientID: []byte("c"), Properties: unhex(t, "27 "+row.said)}
+		if err := o.Open(&o.s, p, Config{}, 0); err != nil {
+			t.Fatal(err)
+		}
+		if got := o.limit(); got != row.want {
+			t.Errorf("our own %s: %d, want %d", row.said, got, row.want)
+		}
+	}
+}
+
+// A limit that no packet reaches is announced as the largest, and one that is
+// none as none.
+func TestALimitOfOursIsAnnouncedAsItHolds(t *testing.T) {
+	t.Parallel()
+	huge := int64(1)<<32 + 5 // in 32 bits: 5
+	for _, row := range []struct {
+		limit int64
+		want  string
+	}{
+		{-1, "10 0e 0004 4d515454 05 00 0000 00 0001 63"},
+		{0, "10 0e 0004 4d515454 05 00 0000 00 0001 63"},
+		{1, "10 13 0004 4d515454 05 00 0000 05 27 00000001 0001 63"},
+		{packet.MaxSize, "10 13 0004 4d515454 05 00 0000 05 27 10000004 0001 63"},
+		{packet.MaxSize + 1, "10 13 0004 4d515454 05 00 0000 05 27 10000004 0001 63"},
+		{huge, "10 13 0004 4d515454 05 00 0000 05 27 10000004 0001 63"},
+	} {
+		if int64(int(row.limit)) != row.limit {
+			continue // not on this machine
+		}
+		c := &client{t: t}
+		if err := c.Open(&c.s, &packet.Connect{Version: packet.V5, ClientID: []byte("c")}, Config{MaxPacket: int(row.limit)}, 0); err != nil {
+			t.Fatal(err)
+		}
+		c.out(row.want)
+	}
+}
