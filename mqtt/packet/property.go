@@ -254,6 +254,8 @@ func (r *reader) validate(t Type) {
 			why = " is " + strconv.Itoa(int(p.Uint)) + ", not 0 or 1"
 		case in.nonzero && p.Uint == 0:
 			why = " is 0"
+		case p.ID == ResponseTopic && len(p.Bytes) == 0:
+			why, rule = " is empty", "MQTT-4.7.3-1"
 		case p.ID == ResponseTopic:
 			if _, w := checkTopicName(p.Bytes); w != "" {
 				why, rule = " "+w, "MQTT-3.3.2-14"

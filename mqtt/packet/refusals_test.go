@@ -174,6 +174,11 @@ var refusals = []refusal{
 	{"PUBLISH without topic name and alias", V5, "30 03 0000 00", pro, "MQTT-3.3.2.1", "neither topic name nor topic alias"},
 	{"topic alias 0", V5, "30 07 0001 61 03 23 0000", TopicAliasInvalid, "MQTT-3.3.2-8", "topic-alias is 0"},
 	{"response topic with a wildcard", V5, "30 08 0001 61 04 08 0001 2b", pro, "MQTT-3.3.2-14", "response-topic contains the wildcard +"},
+	{"response topic with the other wildcard", V5, "30 0a 0001 61 06 08 0003 612f23", pro, "MQTT-3.3.2-14", "response-topic contains the wildcard #"},
+	{"empty response topic", V5, "30 07 0001 61 03 08 0000", pro, "MQTT-4.7.3-1", "response-topic is empty"},
+	{"empty response topic behind another property", V5, "30 09 0001 61 05 01 01 08 0000", pro, "MQTT-4.7.3-1", "response-topic is empty"},
+	{"empty response topic of a will", V5, "10 17 0004 4d515454 05 06 0000 00 0001 61 03 08 0000 0001 77 0000", pro, "MQTT-4.7.3-1", "response-topic is empty"},
+	{"response topic of a will with a wildcard", V5, "10 18 0004 4d515454 05 06 0000 00 0001 61 04 08 0001 2b 0001 77 0000", pro, "MQTT-3.3.2-14", "response-topic contains the wildcard +"},
 
 	// 2.2.2 properties
 	{"property length past the end", V5, "30 05 0001 61 02 01", mal, "MQTT-2.2.2.1", "property length 2 with 1 bytes left"},
