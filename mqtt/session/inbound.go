@@ -126,10 +126,9 @@ func (c *Conn) handle(f packet.Frame, ev *Event) error {
 			return err
 		}
 		if f.Type == packet.PINGREQ {
-			c.out, _ = (&packet.Ping{Type: packet.PINGRESP}).AppendTo(c.out, c.version)
-		} else {
-			ev.Kind = Pong
+			return c.put(&packet.Ping{Type: packet.PINGRESP})
 		}
+		ev.Kind = Pong
 		return nil
 	case packet.DISCONNECT:
 		if err := ev.Disconnect.Parse(f, c.version); err != nil {
@@ -241,12 +240,25 @@ func (c *Conn) connack(f packet.Frame, ev *Event) error {
 		return illegal(f.Type, "MQTT-3.2.2-2", "session present after a clean start")
 	}
 	c.limits(p.Properties)
+	if c.peer.MaximumPacketSize < minPeer {
+		return &packet.Error{Type: f.Type, Reason: packet.PacketTooLarge, Rule: "MQTT-3.2.2-15",
+			Text: "the server takes packets of at most " + strconv.Itoa(c.peer.MaximumPacketSize) + " bytes, fewer than an acknowledgement has", Offset: -1}
+	}
 	c.phase = accepted
 	if !p.SessionPresent && !(c.version == packet.V31 && !c.clean) {
 		c.s.forgotten = true
 	}
 	return nil
 }
+
+// minPeer is the smallest maximum packet size, in bytes, with which a peer can be
+// spoken to: that of an acknowledgement. A client does not accept a server that
+// allows less, because it could not acknowledge what comes nor end what is in
+// flight; a client that allows less than the 5 bytes of CONNACK gets none.
+const minPeer = 4
+
+// minReason is the size, in bytes, of an acknowledgement with a reason code.
+const minReason = 5
 
 // publish is the receiver's side of section 4.3.
 func (c *Conn) publish(f packet.Frame, ev *Event) error {
@@ -351,7 +363,9 @@ func (c *Conn) Ack(qos packet.QoS, id uint16, reason packet.ReasonCode) {
 }
 
 // AckWith is Ack with properties for MQTT 5.0, which are left out where the
-// peer's maximum packet size forbids them (MQTT-3.4.2-2, -3, MQTT-3.5.2-2, -3).
+// peer's maximum packet size forbids them (MQTT-3.4.2-2, -3, MQTT-3.5.2-2, -3). If
+// it forbids the failing reason, too, nothing is sent (MQTT-3.2.2-15): the message
+// stays unacknowledged, for success would not be true.
 func (c *Conn) AckWith(qos packet.QoS, id uint16, reason packet.ReasonCode, props packet.Properties) {
 	if c.phase != up {
 		c.AckLate(qos, id)
@@ -359,6 +373,12 @@ func (c *Conn) AckWith(qos packet.QoS, id uint16, reason packet.ReasonCode, prop
 	}
 	if qos == 0 {
 		return
+	}
+	if c.peer.MaximumPacketSize < minReason {
+		if reason.Failed() {
+			return
+		}
+		reason = packet.Success
 	}
 	t := packet.PUBACK
 	if qos == 2 {
@@ -377,10 +397,17 @@ func (c *Conn) AckWith(qos packet.QoS, id uint16, reason packet.ReasonCode, prop
 		c.out = packet.AppendAck(c.out, t, id)
 		return
 	}
-	if len(props) > 0 && c.put(&packet.Ack{Type: t, PacketID: id, Reason: reason, Properties: props}) == nil {
-		return
+	if len(props) == 0 || c.put(&packet.Ack{Type: t, PacketID: id, Reason: reason, Properties: props}) != nil {
+		_ = c.put(&packet.Ack{Type: t, PacketID: id, Reason: reason})
 	}
-	c.out, _ = (&packet.Ack{Type: t, PacketID: id, Reason: reason}).AppendTo(c.out, c.version)
+}
+
+// answer appends a PUBREL or PUBCOMP: with the reason that the identifier is
+// unknown where that fits, and without it where it does not.
+func (c *Conn) answer(t packet.Type, id uint16, reason packet.ReasonCode) {
+	if reason == packet.Success || c.version < packet.V5 || c.put(&packet.Ack{Type: t, PacketID: id, Reason: reason}) != nil {
+		c.out = packet.AppendAck(c.out, t, id)
+	}
 }
 
 // AckLate acknowledges a message that came on an earlier connection of this
@@ -414,8 +441,7 @@ func (c *Conn) ack(p *packet.Ack, ev *Event) error {
 		// A slot that waits to be resent gets another PUBREC then. PUBREL now
 		// would let the receiver take the repetition for a new message.
 		if p.Type == packet.PUBREC && !p.Reason.Failed() && !(ok && c.s.at(n).sent) {
-			rel := packet.Ack{Type: packet.PUBREL, PacketID: p.PacketID, Reason: packet.PacketIdentifierNotFound}
-			c.out, _ = rel.AppendTo(c.out, c.version)
+			c.answer(packet.PUBREL, p.PacketID, packet.PacketIdentifierNotFound)
 		}
 		return nil
 	}
@@ -451,11 +477,11 @@ func (c *Conn) ack(p *packet.Ack, ev *Event) error {
 
 func (c *Conn) pubrel(p *packet.Ack) error {
 	st, known := c.s.inbound[p.PacketID]
-	comp := packet.Ack{Type: packet.PUBCOMP, PacketID: p.PacketID}
+	reason := packet.Success
 	switch {
 	case !known:
 		if !p.Reason.Failed() {
-			comp.Reason = packet.PacketIdentifierNotFound
+			reason = packet.PacketIdentifierNotFound
 		}
 		c.Stray++
 	case st&inboundAcked == 0:
@@ -467,7 +493,7 @@ func (c *Conn) pubrel(p *packet.Ack) error {
 			c.waiting--
 		}
 	}
-	c.out, _ = comp.AppendTo(c.out, c.version)
+	c.answer(packet.PUBCOMP, p.PacketID, reason)
 	return nil
 }
 

@@ -260,24 +260,13 @@ func (c *Conn) Auth(p *packet.Auth) error {
 	return c.put(p)
 }
 
-func (c *Conn) send(p packet.Packet) error {
-	if c.phase != up {
-		return ErrNotUp
-	}
-	out, err := p.AppendTo(c.out, c.version)
-	if err == nil {
-		c.out = out
-	}
-	return err
-}
-
 // Ping sends a PINGREQ, which a Pong event answers.
 func (c *Conn) Ping(now time.Duration) error {
 	if c.phase != up {
 		return ErrNotUp
 	}
 	c.pinging, c.pingAt = true, now
-	return c.send(&packet.Ping{Type: packet.PINGREQ})
+	return c.put(&packet.Ping{Type: packet.PINGREQ})
 }
 
 // Disconnect says goodbye, of a client also before CONNACK; nothing may be sent
