@@ -22,7 +22,7 @@ shoot() { # PAGE WIDTH HEIGHT PICTURE
 port=$((RANDOM % 10000 + 40000))
 tmux new-session -d -x 92 -y 31 "PS1='\$ ' PATH=$PATH bash --norc"
 tmux set -g status off
-tmux send-keys "clear" Enter "mqsub --serve :$port --pretty -q 2 -t '#'" Enter
+tmux send-keys "clear" Enter "mqsub --serve 127.0.0.1:$port --pretty -q 2 -t '#'" Enter
 until mqpub -p $port -t home/hall/lamp -m on -r 2>/dev/null; do sleep 0.1; done
 mqpub -p $port -t home/boiler/temp -m 61.5 -q 1
 mqpub -p $port -t zigbee2mqtt/kitchen -m '{"temperature":21.4,"humidity":48,"battery":97,"window":"open"}'

@@ -15,6 +15,10 @@ type limit struct {
 	set  func(o *broker.Options, n int)
 }
 
+// DefaultSessionExpiry is how long a session of an absent client stays with
+// --serve unless a file says otherwise: nobody cleans up after a broker's users.
+const DefaultSessionExpiry = 7 * 24 * time.Hour
+
 const many = 1<<31 - 1
 
 var limits = [...]limit{

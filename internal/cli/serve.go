@@ -35,7 +35,7 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 			return Usagef("--serve and --%s exclude each other", other)
 		}
 	}
-	o := broker.Options{Version: VersionLine("mqtools"), ReasonStrings: true, Log: c.logBroker}
+	o := broker.Options{Version: VersionLine("mqtools"), ReasonStrings: true, MaxSessionExpiry: brokerfile.DefaultSessionExpiry, Log: c.logBroker()}
 	cfg, err := c.serveTLS(&o)
 	if err != nil {
 		return err
@@ -88,16 +88,54 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 		at.TLS = secure[i]
 		c.inv.Infof("broker listens on %s", at)
 	}
+	if users == nil {
+		c.warnOpen(secure)
+	}
 	return nil
 }
 
 // logBroker tells what happens in the broker of --serve.
-func (c *Connection) logBroker(e broker.Event) {
-	if errors.Is(e.Err, transport.OriginRefused) { // a page in a browser has nowhere to say so
-		c.inv.Warnf("broker: %v", e)
+func (c *Connection) logBroker() func(broker.Event) {
+	refused := refusals{talk: c.inv.Talk}
+	return func(e broker.Event) {
+		c.inv.Debugf("broker: %v", e)
+		refused.take(e)
+	}
+}
+
+// ServeAlone is the broker of --serve without a connection of this process's
+// own, until ctx ends.
+func (c *Connection) ServeAlone(ctx context.Context) error {
+	if err := c.serve(ctx, nil); err != nil {
+		return err
+	}
+	c.inv.CatchSignals()
+	c.inv.Service.Ready()
+	defer c.inv.Service.Stopping()
+	for {
+		var due <-chan time.Time // of the service manager's watchdog
+		if wait := c.inv.Service.Alive(); wait > 0 {
+			due = time.After(wait)
+		}
+		select {
+		case <-due:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// warnOpen warns of a listener that is not for this machine alone and lets
+// everybody in.
+func (c *Connection) warnOpen(secure []bool) {
+	for i, ln := range c.serving.lns {
+		tcp, ok := ln.Addr().(*net.TCPAddr)
+		if !ok || tcp.IP.IsLoopback() || secure[i] && c.inv.Values.IsSet("serve-client-ca") {
+			continue
+		}
+		c.inv.Warnf("whoever reaches this machine can use the broker on %s: give --serve 127.0.0.1:%d to keep it to this machine, or --serve-users to say who may", ln.Addr(), tcp.Port)
 		return
 	}
-	c.inv.Debugf("broker: %v", e)
 }
 
 // Serves is how this process will reach the broker of --serve, but for the port. The

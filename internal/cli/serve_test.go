@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/transport"
+	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
 // TestHeldClientsWait has a client at the broker of --serve that is first there
@@ -114,6 +115,52 @@ func TestTheCertificateIsForWhoSaysTLS(t *testing.T) {
 			if got := secured(strings.Fields(c.addrs), false); got[i] != s.TLS {
 				t.Errorf("%s without a certificate: got %v", c.addrs, got)
 			}
+		}
+	}
+}
+
+// A broker that is reached from elsewhere and lets everybody in is one warning,
+// which names the ways to restrict it.
+func TestAnOpenBrokerIsWarnedOfOnce(t *testing.T) {
+	t.Parallel()
+	certs := certtest.New(t)
+	users := filepath.Join(t.TempDir(), "users.yaml")
+	if err := os.WriteFile(users, []byte("anonymous: true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mutual := []string{"--serve-cert", certs.Server.CertFile, "--serve-key", certs.Server.KeyFile, "--serve-client-ca", certs.CA.CertFile}
+	for _, c := range []struct {
+		args []string
+		want int
+	}{
+		{[]string{"--serve", ":0"}, 1},
+		{[]string{"--serve", "0.0.0.0:0"}, 1},
+		{[]string{"--serve", "[::]:0"}, 1},
+		{[]string{"--serve", "ws://0.0.0.0:0"}, 1},
+		{[]string{"--serve", ":0", "--serve", "ws://:0"}, 1},
+		{[]string{"--serve", "127.0.0.1:0", "--serve", ":0"}, 1},
+		{[]string{"--serve", "127.0.0.1:0"}, 0},
+		{[]string{"--serve", "ws://127.0.0.1:0"}, 0},
+		{[]string{"--serve", "unix:" + filepath.Join(t.TempDir(), "s")}, 0},
+		{[]string{"--serve", ":0", "--serve-users", users}, 0},
+		{append(mutual, "--serve", "mqtts://:0"), 0},
+	} {
+		tool := Tool{Name: "mqsub", Bit: Sub, Run: func(ctx context.Context, inv *Invocation) error {
+			conn, err := inv.Connection()
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			return conn.serve(ctx, nil)
+		}}
+		var stderr strings.Builder
+		env := Env{Args: c.args, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr}
+		code := Run(t.Context(), env, tool)
+		if got := strings.Count(stderr.String(), "mqsub: warning: whoever reaches this machine can use the broker on "); code != 0 || got != c.want {
+			t.Errorf("%q: status %d, %d warnings, want %d:\n%s", c.args, code, got, c.want, stderr.String())
+		}
+		if c.want > 0 && (!strings.Contains(stderr.String(), "--serve 127.0.0.1:") || !strings.Contains(stderr.String(), "--serve-users")) {
+			t.Errorf("%q: %s names no way out", c.args, stderr.String())
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 var readmeRecipes = []recipe{
-	{name: "serve", before: `unset MQ_UNIX; : > out`, swap: []string{":1883", `"unix://$PWD/b" --quiet`, "-t '#'", "-t '#' -C 1 > out & p=$!"},
+	{name: "serve", before: `unset MQ_UNIX; : > out`, swap: []string{"--serve", `--serve "unix://$PWD/b" --quiet`, "-t '#'", "-t '#' -C 1 > out & p=$!"},
 		// The broker ends with its message, before mqpub perhaps.
 		after: `until [ -s out ] || mqpub --unix "$PWD/b" --no-reconnect -t hello -m world 2> /dev/null; do :; done; wait $p; cat out`, want: "hello world\n"},
 	{name: "publish", before: programs + `program tail 'echo line'

@@ -51,6 +51,41 @@ func TestServeSubscribesFirst(t *testing.T) {
 	}
 }
 
+// Without -t mqsub is a broker and nothing else: it has no login of its own to its
+// broker, and writes nothing to stdout.
+func TestServeAloneServes(t *testing.T) {
+	t.Parallel()
+	keys, err := auth.KeysOf("SCRAM-SHA-512", "pencil", []byte("salt"), 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	users := usersFile(t, "users: {al: '"+keys.String()+"'}\nacl:\n- {topic: '#', access: readwrite}\n")
+	bin, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := startDaemon(t, exec.Command(bin+"/mqsub", "--config", "none", "--serve", "127.0.0.1:0", "--serve-users", users))
+	d.await("address", func() bool { return strings.HasSuffix(d.log.String(), "\n") })
+	_, addr, _ := strings.Cut(strings.TrimSpace(d.log.String()), "broker listens on ")
+	for range 2 {
+		ok(t, "", "mqpub", "-h", addr, "-u", "al", "-P", "pencil", "-q", "1", "-r", "-t", "t", "-m", "kept")
+		if out := ok(t, "", "mqsub", "-h", addr, "-u", "al", "-P", "pencil", "-t", "#", "-C", "1"); out != "kept\n" {
+			t.Errorf("got %q", out)
+		}
+	}
+	if r := run(t, "", "mqpub", "-h", addr, "-t", "t", "-m", "x"); r.code != 4 {
+		t.Errorf("without a login: %+v", r)
+	}
+	if r := run(t, "", "mqsub", "--serve", "127.0.0.1:0", "-W", "0.2"); r.code != 27 || r.out != "" {
+		t.Errorf("with a time limit: %+v", r)
+	}
+	for _, more := range [][]string{{"-E"}, {"-C", "1"}, {"--retained-only"}} {
+		if r := run(t, "", "mqsub", append(more, "--serve", "127.0.0.1:0")...); r.code != 2 || !strings.Contains(r.err, "no topic filter") {
+			t.Errorf("%q: %+v", more, r)
+		}
+	}
+}
+
 func TestServeHasUsers(t *testing.T) {
 	t.Parallel()
 	keys, err := auth.KeysOf("SCRAM-SHA-512", "pencil", []byte("salt"), 4096)

@@ -75,6 +75,10 @@ func (j *job) readSubscriptions() error {
 		}
 		j.unsubs = append(j.unsubs, f)
 	}
+	if j.alone = len(j.subs) == 0 && len(j.unsubs) == 0 && v.IsSet("serve") && !v.Bool("exit-after-subscribe") && !j.retainedOnly &&
+		!v.IsSet("count") && !v.IsSet("idle-timeout") && !v.Bool("watch") && !v.Bool("message-rate"); j.alone {
+		return nil
+	}
 	if len(j.subs) == 0 && len(j.unsubs) == 0 {
 		return cli.Usagef("no topic filter").WithHint("give one with -t, as -t 'a/#'")
 	}

@@ -29,6 +29,7 @@ func Tool() cli.Tool {
 			{Command: "mqsub -v -t 'sensors/#'", Text: "follow everything below sensors, with topics"},
 			{Command: "mqsub --json -t 'z2m/#' | jq .topic", Text: "one JSON record per message, for jq"},
 			{Command: "value=$(mqsub -t boiler/temp -C 1 -W 5)", Text: "one message, or status 27 after 5 seconds"},
+			{Command: "mqsub --serve", Text: "a broker, and nothing else"},
 			{Command: "mqsub --serve -v -t '#'", Text: "a broker that shows everything published to it"},
 		},
 		Personalities: mosquitto.Subscribers(),
@@ -50,6 +51,7 @@ type job struct {
 	limit        int64 // messages to write, 0 for no limit
 	idle         time.Duration
 	unsubs       []string
+	alone        bool    // the broker of --serve is all that is wanted
 	part         float64 // of the messages to write, by chance; 0 for all
 
 	removeRetained bool
@@ -184,6 +186,9 @@ func (j *job) readView() error {
 // subscribeAndWrite is the work: it returns nil when the work is done, and
 // otherwise why it ended.
 func (j *job) subscribeAndWrite(ctx context.Context) error {
+	if j.alone {
+		return j.conn.ServeAlone(ctx)
+	}
 	j.conn.Hold = true
 	j.published.inv = j.inv
 	j.conn.Options.OnEvent = j.published.event

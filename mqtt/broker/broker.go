@@ -48,6 +48,7 @@ type Broker struct {
 	retainedBytes int
 	swept         time.Duration // when expired retained messages were removed last
 	sessions      map[string]*client
+	away          list.List // sessions without a connection, the longest first
 
 	// waitMu guards client.waitsFor and client.waiting.
 	waitMu sync.Mutex
@@ -94,7 +95,7 @@ var ErrClosed = errors.New("broker is closed")
 
 // New makes a broker that listens nowhere yet.
 func New(o Options) *Broker {
-	o.fill()
+	o.Fill()
 	b := &Broker{
 		opts: o, start: time.Now(), done: make(chan struct{}),
 		shares: make(map[string]*share), sharesBy: make(map[uint64]*share), sessions: make(map[string]*client),

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"container/list"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ type client struct {
 
 	// Guarded by Broker.mu.
 	subs map[string]subscription // by whole filter
+	away *list.Element           // of Broker.away; nil while connected
 
 	// Guarded by Broker.waitMu.
 	waitsFor *client // whose queue this client's reader waits for

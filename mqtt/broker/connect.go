@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -172,10 +173,17 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 	b.mu.Lock()
 	cl := b.sessions[id]
 	if cl == nil && len(b.sessions) >= b.opts.MaxSessions {
-		b.mu.Unlock()
-		return c.refuse(id, packet.QuotaExceeded, "too many sessions")
+		will, ok := b.evict()
+		if !ok {
+			b.mu.Unlock()
+			return c.refuse(id, packet.QuotaExceeded, "too many sessions")
+		}
+		if will != nil {
+			wills = append(wills, will)
+		}
 	}
 	if cl != nil {
+		b.back(cl)
 		cl.mu.Lock()
 		cl.stopTimer()
 		if old := cl.conn; old != nil {
@@ -290,6 +298,7 @@ func (cl *client) reencode() {
 // when cl.mu is not.
 func (b *Broker) discard(cl *client) {
 	cl.stopTimer()
+	b.back(cl)
 	for filter := range cl.subs {
 		b.remove(cl, filter)
 	}
@@ -301,6 +310,33 @@ func (b *Broker) discard(cl *client) {
 	if b.sessions[cl.id] == cl {
 		delete(b.sessions, cl.id)
 	}
+}
+
+// back takes a session off those without a connection. Broker.mu is held.
+func (b *Broker) back(cl *client) {
+	if cl.away != nil {
+		b.away.Remove(cl.away)
+		cl.away = nil
+	}
+}
+
+// evict ends the session that has been without a connection for longest, as its
+// expiry would; false if all have one. The result is its will, which is due.
+// Broker.mu is held and no client.mu; adopt is to be called.
+func (b *Broker) evict() (will *message, ok bool) {
+	oldest := b.away.Front()
+	if oldest == nil {
+		return nil, false
+	}
+	cl := oldest.Value.(*client)
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	will, cl.will = cl.will, nil // MQTT-3.1.2-8: the session ends
+	lost, shared := cl.queue.n+cl.sess.Open(), len(b.orphans)
+	b.discard(cl)
+	b.stats.dropped.Add(uint64(lost - (len(b.orphans) - shared)))
+	b.log(Event{Kind: EventEvicted, ClientID: cl.id, Text: "it was away for longest, and " + strconv.Itoa(b.opts.MaxSessions) + " are the limit"})
+	return will, true
 }
 
 // disconnected handles DISCONNECT; the engine has refused a session expiry
@@ -369,6 +405,7 @@ func (b *Broker) absent(cl *client) (due *message) {
 		b.discard(cl)
 		return due
 	}
+	cl.away = b.away.PushBack(cl)
 	b.await(cl, b.now())
 	return due
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
 // EventKind says what an Event reports.
@@ -20,6 +21,7 @@ const (
 	EventAcceptFailed                      // the listener reported Err
 	EventPanic                             // a bug of the broker closed the connection; Text is the trace
 	EventNotPublished                      // a message or a will of the client was refused with Reason
+	EventEvicted                           // the session of an absent client was ended to make room; Text says for what
 )
 
 // Event is something that happened in the broker.
@@ -33,13 +35,14 @@ type Event struct {
 	Err      error
 }
 
-// String is the event as a line of text without a newline.
+// String is the event as a line of text without a newline. What a client chose
+// itself is quoted, and cut where it is long.
 func (e Event) String() string {
 	who := e.ClientID
 	if who == "" {
 		who = e.Remote
 	} else {
-		who = strconv.Quote(who)
+		who = topic.Quote(who)
 	}
 	switch e.Kind {
 	case EventConnected:
@@ -55,15 +58,17 @@ func (e Event) String() string {
 		return e.Remote + " rejected: " + e.Err.Error() + e.suffix()
 	case EventSubscribed:
 		if e.Reason.Failed() {
-			return who + " may not subscribe to " + strconv.Quote(e.Topic) + ": " + e.Reason.Error()
+			return who + " may not subscribe to " + topic.Quote(e.Topic) + ": " + e.Reason.Error()
 		}
-		return who + " subscribed to " + strconv.Quote(e.Topic)
+		return who + " subscribed to " + topic.Quote(e.Topic)
 	case EventDropped:
-		return "message for " + who + " on " + strconv.Quote(e.Topic) + " dropped" + e.suffix()
+		return "message for " + who + " on " + topic.Quote(e.Topic) + " dropped" + e.suffix()
 	case EventAcceptFailed:
 		return "accept failed: " + e.Err.Error()
 	case EventNotPublished:
-		return who + " may not publish to " + strconv.Quote(e.Topic) + ": " + e.Reason.Error() + e.suffix()
+		return who + " may not publish to " + topic.Quote(e.Topic) + ": " + e.Reason.Error() + e.suffix()
+	case EventEvicted:
+		return "session of " + who + " ended to make room for another" + e.suffix()
 	case EventPanic:
 		return who + ": bug: " + e.Text
 	}

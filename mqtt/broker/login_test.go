@@ -117,6 +117,7 @@ func TestLoginsTakeTurns(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		if want := "1a1 1a2 2c1 3d1 1b1 2d1 1a3 2c2 1b2 "; order != want {
 			t.Errorf("the order was %s, want %s", order, want)
 		}

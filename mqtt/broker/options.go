@@ -53,7 +53,11 @@ type Options struct {
 	MaxRetained      int           // retained messages; 100,000
 	MaxRetainedBytes int           // bytes, with 160 for each level of a topic name; 256 MiB
 	MaxSessionExpiry time.Duration // longer ones become this; no limit
-	MaxSessions      int           // connected or not; 100,000
+	MaxSessions      int           // connected or not, see below; 100,000
+
+	// One more than MaxSessions ends the session whose client has been away for
+	// longest, as if it had expired; if none is away, the CONNECT is refused with
+	// 0x97, quota exceeded.
 
 	// MaxSubscriptionBytes is a limit of the memory for all subscriptions,
 	// roughly: the bytes of a topic filter and 160 for each of its levels;
@@ -165,7 +169,8 @@ func (r *Redirect) properties() (p packet.Properties) {
 	return p
 }
 
-func (o *Options) fill() {
+// Fill gives settings that are zero their defaults, as New does.
+func (o *Options) Fill() {
 	set := func(p *int, n int) {
 		if *p <= 0 {
 			*p = n

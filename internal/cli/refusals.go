@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"errors"
+	"net"
+	"sync"
+
+	"github.com/mqtools/mqtools/mqtt/broker"
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+// refusals tells on stderr what the broker of --serve does not do: once for each
+// client and kind, and of so many at most, since a client chooses how often and by
+// what name it asks. --debug tells everything.
+type refusals struct {
+	talk *Talk
+
+	mu   sync.Mutex
+	told map[refusedKind]struct{}
+}
+
+type refusedKind struct {
+	kind   broker.EventKind
+	who    string // client identifier; the host where there is none, or where it is a client's own choice
+	reason packet.ReasonCode
+}
+
+// maxRefusals is how many are told: no more than a pipe takes that nobody reads,
+// because the broker waits for the line to be written.
+const maxRefusals = 100
+
+func (r *refusals) take(e broker.Event) {
+	key := refusedKind{kind: e.Kind, who: e.ClientID, reason: e.Reason}
+	switch e.Kind {
+	case broker.EventSubscribed:
+		if !e.Reason.Failed() {
+			return
+		}
+	case broker.EventRefused, broker.EventRejected:
+		key.who = hostOf(e.Remote)
+		if errors.Is(e.Err, transport.OriginRefused) { // a page in a browser has nowhere to say so
+			key.who = e.Err.Error()
+		}
+	case broker.EventEvicted, broker.EventAcceptFailed:
+		key.who = ""
+	case broker.EventNotPublished, broker.EventDropped, broker.EventPanic:
+	default:
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, known := r.told[key]; known || len(r.told) > maxRefusals || r.talk.Debugging() { // which has told it
+		return
+	}
+	if r.told == nil {
+		r.told = make(map[refusedKind]struct{})
+	}
+	r.told[key] = struct{}{}
+	if len(r.told) > maxRefusals {
+		r.talk.Warnf("broker: further refusals are told with --debug only")
+		return
+	}
+	r.talk.Warnf("broker: %v", e)
+}
+
+// hostOf is an address without its port.
+func hostOf(addr string) string {
+	if host, _, err := net.SplitHostPort(addr); err == nil {
+		return host
+	}
+	return addr
+}
