@@ -74,15 +74,8 @@ func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
 		}
 	}
 	nd := net.Dialer{Resolver: d.Resolver}
-	timeout := d.Timeout
-	if timeout == 0 {
-		timeout = DefaultTimeout
-	}
-	if timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
-	}
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
 	start := time.Now()
 	if t.SRV {
 		return d.dialService(ctx, t, start)
@@ -121,6 +114,17 @@ func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
 		return d.upgrade(ctx, conn, t, start)
 	}
 	return conn, nil
+}
+
+// bounded is ctx with the limit of Timeout.
+func (d *Dialer) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	switch {
+	case d.Timeout < 0:
+		return context.WithCancel(ctx)
+	case d.Timeout == 0:
+		return context.WithTimeout(ctx, DefaultTimeout)
+	}
+	return context.WithTimeout(ctx, d.Timeout)
 }
 
 // dialService connects to the first broker of a domain's SRV records that

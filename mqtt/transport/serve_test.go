@@ -6,6 +6,7 @@ import (
 	"net"
 	"strconv"
 	"testing"
+	"time"
 )
 
 // serve answers each connection to a loopback port with f, and ends with the
@@ -24,6 +25,8 @@ func serve(t *testing.T, f func(net.Conn)) int {
 			if err != nil {
 				return
 			}
+			// A client that waits for ever fails its test, and not the package by its time.
+			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
 			f(c)
 			_ = c.Close()
 		}
