@@ -80,7 +80,7 @@ func runContext(ctx context.Context, env Env, tool Tool, talk *Talk) int {
 	case err != nil:
 		return fail(err)
 	case p.has("help"):
-		return env.writePage(contextHelp(tool), talk)
+		return env.writePage(tool.Bit, contextHelp(tool), talk)
 	case command == nil && len(p.positional) == 0:
 		return fail(Usagef("context: add, list, use, show or remove is missing"))
 	case command == nil:
@@ -443,7 +443,7 @@ func (j *contextJob) save(f *yamlfile.File, private bool) error {
 }
 
 func (j *contextJob) write(text string) error {
-	if code := j.writePage(text, j.Talk); code != ExitDone {
+	if code := j.writePage(j.Tool.Bit, text, j.Talk); code != ExitDone {
 		return Quietly(code)
 	}
 	return nil

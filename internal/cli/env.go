@@ -27,10 +27,11 @@ type Env struct {
 	// askSecret asks a user for a secret; nil: there is nobody.
 	askSecret func(prompt string) ([]byte, error)
 
-	unset func(string)  // takes a variable out of the environment of children; nil: cannot
-	exit  func(int)     // ends the process; nil: cannot
-	catch func()        // catches signals; nil: they are
-	grace time.Duration // until then without; 0 is the usual time, negative: for ever
+	unset   func(string)  // takes a variable out of the environment of children; nil: cannot
+	exit    func(int)     // ends the process; nil: cannot
+	signals *signals      // nil: none come
+	catch   func()        // catches them; nil: they are
+	grace   time.Duration // until then without; 0 is the usual time, negative: for ever
 }
 
 // CatchSignals makes signals, SIGPIPE among them, what Tool.Run expects. Until

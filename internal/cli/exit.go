@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
@@ -23,8 +24,11 @@ const (
 	ExitSaturated  = 7
 	ExitTimeLimit  = 27
 	ExitNothing    = 28
-	ExitInterrupt  = 130
-	ExitTerminated = 143
+	ExitHangup     = signaled + 1 // and so on for other signals
+	ExitInterrupt  = signaled + 2
+	ExitQuit       = signaled + 3
+	ExitPipe       = signaled + 13
+	ExitTerminated = signaled + 15
 )
 
 // ExitStatus is one row of the table of exit codes.
@@ -38,22 +42,25 @@ type ExitStatus struct {
 // ExitCodes is the table of exit codes of a tool, in ascending order.
 func ExitCodes(tools ToolSet) []ExitStatus {
 	all := [...]ExitStatus{
-		{ExitDone, "done", "the work asked for was done", All},
-		{ExitFailure, "failure", "any other failure", All},
-		{ExitUsage, "usage", "usage or configuration", All},
-		{ExitUnreached, "not reached", "broker not reached: name, TCP, proxy, TLS, WebSocket", All},
-		{ExitThreshold, "threshold", "a threshold was missed", Bench},
-		{ExitRefused, "refused", "broker refused the connection (CONNACK)", PubSub},
-		{ExitLoss, "loss", "messages were lost, duplicated, reordered or corrupted", Bench},
-		{ExitDenied, "denied", "broker refused an operation (SUBACK, PUBACK, PUBREC)", PubSub},
-		{ExitGenerator, "generator limited", "this machine was the limit, not the broker", Bench},
-		{ExitLocalIO, "local i/o", "local input or output failed", PubSub},
-		{ExitSaturated, "saturated", "the broker did not keep up with the load", Bench},
-		{ExitLost, "lost", "connection lost and not recovered; unacknowledged messages remain", PubSub},
-		{ExitTimeLimit, "time limit", "a time limit was reached", PubSub},
-		{ExitNothing, "nothing", "nothing matched", PubSub},
-		{ExitInterrupt, "interrupted", "SIGINT before the work was done", All},
-		{ExitTerminated, "terminated", "SIGTERM before the work was done", All},
+		{ExitDone, "done", "success", All},
+		{ExitFailure, "failure", "other error", All},
+		{ExitUsage, "usage", "invalid command line or configuration", All},
+		{ExitUnreached, "not reached", "cannot reach the broker (DNS, TCP, proxy, TLS or WebSocket)", All},
+		{ExitThreshold, "threshold", "threshold not met (--fail-on, --gate, --slo)", Bench},
+		{ExitRefused, "refused", "broker refused the connection", PubSub},
+		{ExitLoss, "loss", "messages lost, duplicated, reordered or corrupted", Bench},
+		{ExitDenied, "denied", "broker refused a subscription or a message", PubSub},
+		{ExitGenerator, "generator limited", "the load generator was the limit (--strict; search)", Bench},
+		{ExitLocalIO, "local i/o", "cannot read the input or write the output", PubSub},
+		{ExitSaturated, "saturated", "the broker fell behind the load (--strict)", Bench},
+		{ExitLost, "lost", "connection lost; some messages may not have been delivered", PubSub},
+		{ExitTimeLimit, "time limit", "timed out", PubSub},
+		{ExitNothing, "nothing", "no retained message matched", PubSub},
+		{ExitHangup, "hung up", "killed by SIGHUP (the terminal was closed)", All},
+		{ExitInterrupt, "interrupted", "interrupted (SIGINT)", All},
+		{ExitQuit, "quit", "killed by SIGQUIT", All},
+		{ExitPipe, "closed pipe", "nobody reads standard output any more (SIGPIPE)", All},
+		{ExitTerminated, "terminated", "terminated (SIGTERM)", All},
 	}
 	rows := make([]ExitStatus, 0, len(all))
 	for _, row := range all {
@@ -82,6 +89,24 @@ type Exit struct {
 // Failed wraps err so that the program ends with code.
 func Failed(code int, err error) error { return &Exit{Code: code, Err: err} }
 
+// ErrPipe ends a tool whose standard output nobody reads any more, as SIGPIPE ends
+// others: without a word.
+var ErrPipe = Quietly(ExitPipe)
+
+// OutputError returns the error that a failed write to standard output ends a tool
+// with: ErrPipe if nobody reads it any more, or that local output failed.
+func (tools ToolSet) OutputError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case transport.IsClosedPipe(err):
+		return ErrPipe
+	case tools&Bench != 0: // whose code ExitLocalIO has another meaning
+		return Failed(ExitFailure, fmt.Errorf("standard output: %w", err))
+	}
+	return Failed(ExitLocalIO, fmt.Errorf("standard output: %w", err))
+}
+
 // Quietly ends the program with code and without a word.
 func Quietly(code int) error { return &Exit{Code: code} }
 
@@ -107,11 +132,14 @@ func (e *Exit) Hint() string {
 }
 
 // CodeOf maps an error to an exit code: 0 for nil, what the outermost
-// ExitCoder in its chain says, the code of the signal that cancelled ctx when
-// err is that cancellation, and 1 for everything else.
+// ExitCoder in its chain says, the code of the signal that canceled ctx when
+// err is that cancellation or a closed pipe, and 1 for everything else.
 func CodeOf(ctx context.Context, err error) int {
 	if err == nil {
 		return ExitDone
+	}
+	if signal, ok := errors.AsType[*SignalError](context.Cause(ctx)); ok && (errors.Is(err, context.Canceled) || errors.Is(err, ErrPipe)) {
+		return signal.ExitCode()
 	}
 	for e := err; ; {
 		var coder ExitCoder
@@ -128,11 +156,6 @@ func CodeOf(ctx context.Context, err error) int {
 		}
 		if e = errors.Unwrap(coder); e == nil {
 			break
-		}
-	}
-	if errors.Is(err, context.Canceled) {
-		if signal, ok := errors.AsType[*SignalError](context.Cause(ctx)); ok {
-			return signal.ExitCode()
 		}
 	}
 	return ExitFailure

@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mqtools/mqtools/mqtt/transport"
 	"go.uber.org/goleak"
 )
 
@@ -54,12 +52,14 @@ func childTool(name string) Tool {
 			inv.CatchSignals()
 			for {
 				if _, err := fmt.Fprintln(inv.Stdout, "line"); err != nil {
-					if transport.IsClosedPipe(err) {
-						return Failed(ExitLocalIO, errors.New("pipe closed"))
-					}
-					return err
+					return Sub.OutputError(err)
 				}
 			}
+		}
+	case "panic":
+		tool.Run = func(_ context.Context, inv *Invocation) error {
+			fmt.Fprintln(inv.Stdout, "ready")
+			panic("a mistake of ours")
 		}
 	}
 	return tool
@@ -68,6 +68,7 @@ func childTool(name string) Tool {
 // child is the test binary running as a tool.
 type child struct {
 	*exec.Cmd
+	in     io.WriteCloser
 	pipe   io.Closer
 	out    *bufio.Reader
 	stderr strings.Builder // complete after Wait
@@ -76,14 +77,30 @@ type child struct {
 // startChild starts the test binary as a tool and waits for its first line.
 func startChild(t *testing.T, name string) *child {
 	t.Helper()
-	c := &child{Cmd: exec.Command(os.Args[0])}
-	c.Env = []string{childVar + "=" + name, "MQ_CONFIG=none", "GOCOVERDIR=" + t.TempDir()}
+	return start(t, exec.Command(os.Args[0]), name)
+}
+
+// startShell has a shell start the test binary, "$0" to it, as a tool, and waits for
+// its first line.
+func startShell(t *testing.T, script, name string) *child {
+	t.Helper()
+	return start(t, exec.Command("sh", "-c", script, os.Args[0]), name)
+}
+
+func start(t *testing.T, cmd *exec.Cmd, name string) *child {
+	t.Helper()
+	c := &child{Cmd: cmd}
+	c.Env = []string{childVar + "=" + name, "MQ_CONFIG=none", "GOCOVERDIR=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}
 	c.Stderr = &c.stderr
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	pipe, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.pipe, c.out = pipe, bufio.NewReader(pipe)
+	c.in, c.pipe, c.out = in, pipe, bufio.NewReader(pipe)
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}

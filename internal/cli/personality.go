@@ -147,7 +147,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 	var err error
 	if inv.Values, err = decode(c.Table, c.uses, 0, secretsOnly(c, lookup), nil); err == nil {
 		if inv.Values.Bool("show-config") {
-			return env.writePage(ShowConfig(inv.Values, c.Table), inv.Talk)
+			return env.writePage(tool.Bit, ShowConfig(inv.Values, c.Table), inv.Talk)
 		}
 		late := env.catchLater()
 		err = tool.Run(ctx, inv)

@@ -4,28 +4,35 @@ package cli
 
 import (
 	"errors"
+	"io"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 )
 
-// status waits for a child and returns its exit code, -1 for a death by signal.
-func (c *child) status() int {
-	if exit, ok := errors.AsType[*exec.ExitError](c.Wait()); ok {
-		return exit.ExitCode()
+// end waits for a child and returns the signal that ended it, or else its exit
+// code.
+func (c *child) end() (syscall.Signal, int) {
+	exit, ok := errors.AsType[*exec.ExitError](c.Wait())
+	if !ok {
+		return 0, 0
 	}
-	return 0
+	if st := exit.Sys().(syscall.WaitStatus); st.Signaled() {
+		return st.Signal(), -1
+	}
+	return 0, exit.ExitCode()
 }
 
-func TestFirstSignalAsksAndSecondEndsTheProcess(t *testing.T) {
+func TestTheLastSignalEndsAProcessThatDoesNotEnd(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		first, second syscall.Signal
 		cause         string
-		code          int
 	}{
-		{syscall.SIGINT, syscall.SIGTERM, "interrupted", 143},
-		{syscall.SIGTERM, syscall.SIGINT, "terminated", 130},
+		{syscall.SIGINT, syscall.SIGTERM, "interrupted"},
+		{syscall.SIGTERM, syscall.SIGINT, "terminated"},
+		{syscall.SIGHUP, syscall.SIGTERM, "hung up"},
 	} {
 		t.Run(c.cause, func(t *testing.T) {
 			t.Parallel()
@@ -35,8 +42,8 @@ func TestFirstSignalAsksAndSecondEndsTheProcess(t *testing.T) {
 				t.Errorf("cause: got %q, %v, want %q", line, err, c.cause)
 			}
 			_ = tool.Process.Signal(c.second)
-			if code := tool.status(); code != c.code {
-				t.Errorf("exit code: got %d, want %d", code, c.code)
+			if sig, code := tool.end(); sig != c.second {
+				t.Errorf("ended by %v, code %d, want by %v", sig, code, c.second)
 			}
 			if tool.stderr.Len() > 0 {
 				t.Errorf("stderr: got %q, want nothing", &tool.stderr)
@@ -45,23 +52,72 @@ func TestFirstSignalAsksAndSecondEndsTheProcess(t *testing.T) {
 	}
 }
 
-func TestOneSignalGivesItsCodeWithoutAWord(t *testing.T) {
+// A shell ends its loop at Ctrl-C only if the program died by the signal.
+func TestAToolThatHasCleanedUpDiesByItsSignalWithoutAWord(t *testing.T) {
 	t.Parallel()
-	for signal, want := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
+	for _, want := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
 		tool := startChild(t, "leave")
-		_ = tool.Process.Signal(signal)
-		if code := tool.status(); code != want || tool.stderr.Len() > 0 {
-			t.Errorf("%v: got code %d, stderr %q, want %d and nothing", signal, code, &tool.stderr, want)
+		_ = tool.Process.Signal(want)
+		if sig, code := tool.end(); sig != want || tool.stderr.Len() > 0 {
+			t.Errorf("%v: ended by %v, code %d, stderr %q, want the signal and nothing", want, sig, code, &tool.stderr)
 		}
 	}
 }
 
-func TestClosedStdoutIsAnErrorAndNotDeath(t *testing.T) {
+func TestAClosedPipeIsTheDeathOfAWriter(t *testing.T) {
 	t.Parallel()
 	tool := startChild(t, "write")
 	_ = tool.pipe.Close()
-	code := tool.status()
-	if want := "mqsub: pipe closed\n"; code != ExitLocalIO || tool.stderr.String() != want {
-		t.Errorf("got code %d, stderr %q, want %d, %q", code, &tool.stderr, ExitLocalIO, want)
+	if sig, code := tool.end(); sig != syscall.SIGPIPE || tool.stderr.Len() > 0 {
+		t.Errorf("ended by %v, code %d, stderr %q, want SIGPIPE and nothing", sig, code, &tool.stderr)
+	}
+}
+
+// Neither a panic nor the watchdog's SIGABRT may look like a usage error, status
+// 2, after which a service manager does not start the tool again.
+func TestAPanicAndSIGABRTEndBySIGABRTWithATrace(t *testing.T) {
+	t.Parallel()
+	for it, end := range map[string]func(*child){
+		"panic": func(*child) {}, // at once
+		"drain": func(c *child) { _ = c.Process.Signal(syscall.SIGABRT) },
+	} {
+		tool := startChild(t, it)
+		end(tool)
+		if sig, code := tool.end(); sig != syscall.SIGABRT || !strings.Contains(tool.stderr.String(), "goroutine ") {
+			t.Errorf("%s: ended by %v, code %d, stderr %q, want SIGABRT and a trace", it, sig, code, &tool.stderr)
+		}
+	}
+}
+
+// nohup and a shell's "&" start a program with signals ignored.
+func TestASignalThatIsIgnoredAtTheStartStaysIgnored(t *testing.T) {
+	t.Parallel()
+	for name, sig := range map[string]syscall.Signal{"INT": syscall.SIGINT, "HUP": syscall.SIGHUP} {
+		tool := startShell(t, "trap '' "+name+"; exec \"$0\"", "leave")
+		_ = tool.Process.Signal(sig)
+		_ = tool.Process.Signal(syscall.SIGTERM)
+		if got, code := tool.end(); got != syscall.SIGTERM {
+			t.Errorf("SIG%s and SIGTERM: ended by %v, code %d, want by SIGTERM", name, got, code)
+		}
+	}
+}
+
+// The kernel keeps the first process of a PID namespace from dying by a signal of
+// its own.
+func TestTheFirstProcessOfANamespaceExitsWithTheSignalsCode(t *testing.T) {
+	t.Parallel()
+	if err := exec.Command("unshare", "--user", "--map-root-user", "--pid", "--fork", "true").Run(); err != nil {
+		t.Skip("no PID namespaces here:", err)
+	}
+	for sig, want := range map[string]int{"TERM": 143, "HUP": 129} { // a shell's "&" ignores the others
+		// The shell that remains outside finds the child of unshare, and signals it.
+		tool := startShell(t, `unshare --user --map-root-user --pid --fork --kill-child "$0" & u=$!
+			read go
+			kill -`+sig+` $(cat /proc/$u/task/$u/children)
+			wait $u`, "leave")
+		_, _ = io.WriteString(tool.in, "go\n")
+		if got, code := tool.end(); code != want {
+			t.Errorf("SIG%s: ended by %v, code %d, want code %d", sig, got, code, want)
+		}
 	}
 }

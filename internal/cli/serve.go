@@ -66,7 +66,7 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 	}
 	s := &server{b: broker.New(o), lns: lns, piped: secure[0] || c.proxied() || c.Hold}
 	if users != nil {
-		s.hangup = onHangup(func() {
+		s.hangup = c.inv.onHangup(func() {
 			if err := users.Reload(s.b); err != nil {
 				c.inv.Warnf("%v; the users and rules stay as they were", readable(err))
 			} else {

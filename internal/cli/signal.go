@@ -2,73 +2,146 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
-	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 )
 
-// SignalError is the cause of a context that a signal has cancelled.
+// SignalError is the cause of a context that a signal has canceled.
 type SignalError struct{ Signal os.Signal }
 
 func (e *SignalError) Error() string {
-	if e.Signal == syscall.SIGTERM {
+	switch e.Signal {
+	case syscall.SIGTERM:
 		return "terminated"
+	case syscall.SIGHUP:
+		return "hung up"
+	case syscall.SIGQUIT:
+		return "quit"
 	}
 	return "interrupted"
 }
 
-// ExitCode is 130 for SIGINT and 143 for SIGTERM.
+// ExitCode returns 128 and the signal's number, which is what a shell calls a
+// death by it.
 func (e *SignalError) ExitCode() int {
-	if e.Signal == syscall.SIGTERM {
-		return ExitTerminated
+	if n, ok := e.Signal.(syscall.Signal); ok {
+		return signaled + int(n)
 	}
 	return ExitInterrupt
 }
 
-// signals returns a context that the first SIGINT or SIGTERM cancels, with a
-// *SignalError as its cause. The tool then drains: it starts nothing new, waits
-// for what is under way (with a context of its own, context.WithoutCancel and
-// a time limit) and returns. The second signal ends the process at once with
-// 130 or 143.
-//
-// All this is in force from the first call of catch on. From then on, too, a
-// write to a closed pipe on stdout returns EPIPE; by default the Go runtime
-// kills the process by SIGPIPE. The signal is caught, not ignored, so that
-// child processes start with its usual meaning.
-func signals(parent context.Context) (ctx context.Context, catch func()) {
-	ctx, cancel := context.WithCancelCause(parent)
-	return ctx, sync.OnceFunc(func() {
-		asks := make(chan os.Signal, 2)
-		pipes := make(chan os.Signal, 1) // never read; being notified is enough
-		signal.Notify(asks, os.Interrupt, syscall.SIGTERM)
-		signal.Notify(pipes, syscall.SIGPIPE)
-		go watchSignals(asks, cancel, os.Exit)
-	})
+// AskedToEnd reports whether err is SIGINT or SIGTERM.
+func AskedToEnd(err error) bool {
+	s, ok := errors.AsType[*SignalError](err)
+	return ok && (s.Signal == os.Interrupt || s.Signal == syscall.SIGTERM)
 }
 
-// onHangup calls f at each SIGHUP until stop.
-func onHangup(f func()) (stop func()) {
-	hangups, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(hangups, syscall.SIGHUP)
-	go func() {
-		for {
-			select {
-			case <-hangups:
-				f()
-			case <-done:
-				return
-			}
+// signaled is what the exit codes of signals begin behind.
+const signaled = 128
+
+// ending returns the signals that end a tool: those that a terminal or a service
+// manager sends for it, but for those that whoever started the tool has it ignore,
+// as nohup and a shell's "&" do. (Go's runtime keeps no record of that but for
+// SIGINT and SIGHUP.)
+func ending() (all []os.Signal) {
+	for _, s := range [...]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
+		if !signal.Ignored(s) {
+			all = append(all, s)
 		}
-	}()
-	return func() {
-		signal.Stop(hangups)
-		close(done)
 	}
+	return all
 }
 
-// watchSignals is signals without the operating system.
-func watchSignals(asks <-chan os.Signal, cancel context.CancelCauseFunc, exit func(int)) {
-	cancel(&SignalError{<-asks})
-	exit((&SignalError{<-asks}).ExitCode())
+// signals is what signals do to a tool.
+type signals struct {
+	ctx    context.Context // ends with the first, with a *SignalError as its cause
+	cancel context.CancelCauseFunc
+	hurry  chan struct{} // closed by the second
+	hangup atomic.Pointer[func()]
+}
+
+// newSignals returns what is in force from the first call of its catch on.
+//
+// The first signal cancels ctx. The tool then drains: it starts nothing new, waits
+// for what is under way (with a context of its own, context.WithoutCancel and a time
+// limit) and returns; then the process dies by the signal, see die. The second
+// closes hurry: the tool waits for nothing more. If it is still there hurryTime
+// later, or at the third, the process dies nevertheless.
+//
+// From catch on, too, a write to a closed pipe on stdout returns EPIPE; by default
+// the Go runtime kills the process by SIGPIPE. The signal is caught, not ignored, so
+// that child processes start with its usual meaning.
+func newSignals(parent context.Context) *signals {
+	s := &signals{hurry: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancelCause(parent)
+	return s
+}
+
+// catch begins to catch signals.
+func (s *signals) catch(exit func(code int)) {
+	asks := make(chan os.Signal, 3)
+	pipes := make(chan os.Signal, 1)   // never read; being notified is enough
+	if all := ending(); len(all) > 0 { // Notify means every signal by none
+		signal.Notify(asks, all...)
+	}
+	signal.Notify(pipes, syscall.SIGPIPE)
+	go s.watch(asks, exit)
+}
+
+// hurryTime is how long a tool may take to end after the second signal.
+const hurryTime = 500 * time.Millisecond
+
+// watch handles the signals that come.
+func (s *signals) watch(asks <-chan os.Signal, exit func(code int)) {
+	next := func() *SignalError {
+		for {
+			got := <-asks
+			if f := s.hangup.Load(); f != nil && got == syscall.SIGHUP {
+				(*f)()
+				continue
+			}
+			return &SignalError{got}
+		}
+	}
+	s.cancel(next())
+	second := next()
+	close(s.hurry)
+	time.AfterFunc(hurryTime, func() { exit(second.ExitCode()) })
+	exit(next().ExitCode())
+}
+
+// onHangup makes SIGHUP call f, and not end the tool, until stop. The signals of
+// nohup and of background jobs are none: who starts a tool with SIGHUP ignored has
+// no use for f.
+func (e *Env) onHangup(f func()) (stop func()) {
+	if e.signals == nil {
+		return func() {}
+	}
+	e.CatchSignals()
+	e.signals.hangup.Store(&f)
+	return func() { e.signals.hangup.Store(nil) }
+}
+
+// Hurry returns a channel that the second signal closes: what a tool still waits
+// for is to be given up, and counted.
+func (e *Env) Hurry() <-chan struct{} {
+	if e.signals == nil {
+		return nil
+	}
+	return e.signals.hurry
+}
+
+// dieBy ends the process as code says that Run returned: by the signal, if it is
+// that of one, so that a shell's loop ends at Ctrl-C and a service manager sees
+// what happened. Where that does not end it, as for the first process of a PID
+// namespace, or where there are no signals, code is the exit status.
+func dieBy(code int) int {
+	if code > signaled {
+		die(syscall.Signal(code - signaled))
+	}
+	return code
 }

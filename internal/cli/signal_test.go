@@ -8,22 +8,82 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
-func TestFirstSignalIsTheCauseAndSecondExits(t *testing.T) {
+func TestSignalsOneAfterTheOther(t *testing.T) {
 	t.Parallel()
-	asks, exits := make(chan os.Signal), make(chan int, 1)
-	ctx, cancel := context.WithCancelCause(context.Background())
-	go watchSignals(asks, cancel, func(code int) { exits <- code })
-	asks <- syscall.SIGINT
-	<-ctx.Done()
-	cause, ok := errors.AsType[*SignalError](context.Cause(ctx))
-	if !ok || cause.Signal != syscall.SIGINT || cause.ExitCode() != 130 {
-		t.Errorf("cause: got %v, want SIGINT with 130", context.Cause(ctx))
+	synctest.Test(t, func(t *testing.T) {
+		asks, exits := make(chan os.Signal), make(chan int, 2)
+		s := newSignals(t.Context())
+		env := Env{signals: s, catch: func() {}}
+		ended := make(chan struct{})
+		go func() {
+			s.watch(asks, func(code int) { exits <- code })
+			close(ended)
+		}()
+		hangups := 0
+		stop := env.onHangup(func() { hangups++ })
+		asks <- syscall.SIGHUP
+		synctest.Wait()
+		if hangups != 1 || s.ctx.Err() != nil {
+			t.Errorf("SIGHUP that has another use: %d, %v", hangups, s.ctx.Err())
+		}
+		stop()
+
+		asks <- syscall.SIGHUP
+		synctest.Wait()
+		cause, ok := errors.AsType[*SignalError](context.Cause(s.ctx))
+		if !ok || cause.Signal != syscall.SIGHUP || cause.ExitCode() != 129 {
+			t.Errorf("the first: got %v, want SIGHUP with 129", context.Cause(s.ctx))
+		}
+		select {
+		case <-env.Hurry():
+			t.Error("there is a hurry at the first signal")
+		case <-exits:
+			t.Error("it ends at the first signal")
+		default:
+		}
+
+		asks <- syscall.SIGTERM
+		synctest.Wait()
+		select {
+		case <-env.Hurry():
+		default:
+			t.Error("no hurry at the second signal")
+		}
+		time.Sleep(hurryTime - 1)
+		synctest.Wait()
+		if len(exits) > 0 {
+			t.Error("it ends before the time is up")
+		}
+		time.Sleep(1)
+		if code := <-exits; code != 143 {
+			t.Errorf("when the time is up: got exit %d, want 143", code)
+		}
+		asks <- os.Interrupt
+		if code := <-exits; code != 130 {
+			t.Errorf("the third: got exit %d, want 130", code)
+		}
+		<-ended
+	})
+}
+
+func TestASignalBeatsAClosedPipe(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	if code := CodeOf(ctx, ErrPipe); code != 141 {
+		t.Errorf("a closed pipe: got %d, want 141", code)
 	}
-	asks <- syscall.SIGTERM
-	if code := <-exits; code != 143 {
-		t.Errorf("second signal: got exit %d, want 143", code)
+	cancel(&SignalError{syscall.SIGQUIT})
+	for _, err := range []error{ErrPipe, context.Canceled, context.Cause(ctx)} {
+		if code := CodeOf(ctx, err); code != 131 {
+			t.Errorf("%v after SIGQUIT: got %d, want 131", err, code)
+		}
+	}
+	if code := CodeOf(ctx, nil); code != 0 {
+		t.Errorf("success after SIGQUIT: got %d, want 0", code)
 	}
 }
 

@@ -3,14 +3,14 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
+	"sync"
 
 	"github.com/mqtools/mqtools/internal/notify"
 	_ "github.com/mqtools/mqtools/internal/stack" // for its effect on start-up
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // Tool is one program.
@@ -70,13 +70,18 @@ func (inv *Invocation) Habits() Habits {
 }
 
 // Main runs a tool in this process, with its streams, environment and
-// signals, and returns the exit code.
+// signals, and returns the exit code; or does not return, where the tool was ended
+// by a signal.
 func Main(tool Tool) int {
-	ctx, catch := signals(context.Background())
+	// A panic and SIGABRT end the process by that signal, after the trace: by
+	// default they would with status 2, which means a mistake of the caller's.
+	debug.SetTraceback("crash")
+	exit := func(code int) { os.Exit(dieBy(code)) }
 	env := OSEnv()
-	env.catch, env.exit = catch, os.Exit
+	env.signals, env.exit = newSignals(context.Background()), exit
+	env.catch = sync.OnceFunc(func() { env.signals.catch(exit) })
 	env.unset = func(name string) { _ = os.Unsetenv(name) }
-	return Run(ctx, env, tool)
+	return dieBy(Run(env.signals.ctx, env, tool))
 }
 
 // Run runs a tool and returns its exit code. It touches nothing of the process
@@ -109,7 +114,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		{"version", func() string { return VersionLine(tool.Name) + "\n" }},
 	} {
 		if words.has(page.name) {
-			return env.writePage(page.text(), talk)
+			return env.writePage(tool.Bit, page.text(), talk)
 		}
 	}
 
@@ -139,10 +144,10 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		return CodeOf(ctx, err)
 	}
 	if inv.Values.Bool("show-config") {
-		return env.writePage(ShowConfig(inv.Values, words.table), talk)
+		return env.writePage(tool.Bit, ShowConfig(inv.Values, words.table), talk)
 	}
 	if shell := inv.Values.String("completion"); shell != "" {
-		return env.writePage(CompletionScript(shell, tool), talk)
+		return env.writePage(tool.Bit, CompletionScript(shell, tool), talk)
 	}
 	if inv.Values.Bool("hash-password") {
 		env.CatchSignals() // it may ask on the terminal
@@ -151,7 +156,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 			talk.problem(err, "")
 			return CodeOf(ctx, err)
 		}
-		return env.writePage(line, talk)
+		return env.writePage(tool.Bit, line, talk)
 	}
 	when := inv.Values.String("color")
 	inv.StdoutColor = UseColor(when, env.Lookup, env.StdoutIsTerminal)
@@ -234,13 +239,13 @@ func (t *Tool) checkArgs(args []string) error {
 	return err
 }
 
-// writePage writes help or version to stdout. A reader that went away, as
-// head does, has seen what it wanted.
-func (e *Env) writePage(text string, talk *Talk) int {
+// writePage writes help or version to stdout.
+func (e *Env) writePage(tools ToolSet, text string, talk *Talk) int {
 	e.CatchSignals()
-	if _, err := io.WriteString(e.Stdout, text); err != nil && !transport.IsClosedPipe(err) {
-		talk.problem(fmt.Errorf("standard output: %w", err), "")
-		return ExitLocalIO
+	_, err := io.WriteString(e.Stdout, text)
+	err = tools.OutputError(err)
+	if tells(context.Background(), err) {
+		talk.problem(err, "")
 	}
-	return ExitDone
+	return CodeOf(context.Background(), err)
 }

@@ -131,11 +131,21 @@ func TestHelpAndVersionComeBeforeBadValues(t *testing.T) {
 
 func TestHelpThatCannotBeWrittenIsALocalError(t *testing.T) {
 	t.Parallel()
-	for err, want := range map[error]int{io.ErrShortWrite: ExitLocalIO, syscall.ENOSPC: ExitLocalIO, syscall.EPIPE: ExitDone} {
+	for _, c := range []struct {
+		bit  ToolSet
+		err  error
+		want int
+	}{
+		{Pub, io.ErrShortWrite, ExitLocalIO},
+		{Sub, syscall.ENOSPC, ExitLocalIO},
+		{Bench, syscall.ENOSPC, ExitFailure}, // 6 has another meaning there
+		{Pub, syscall.EPIPE, ExitPipe},
+		{Bench, syscall.EPIPE, ExitPipe},
+	} {
 		var stderr bytes.Buffer
-		code := Run(context.Background(), Env{Args: []string{"--help"}, Stdout: failingWriter{err}, Stderr: &stderr}, Tool{Name: "mqpub", Bit: Pub})
-		if code != want || (stderr.Len() > 0) != (want != 0) {
-			t.Errorf("%v: got code %d, stderr %q, want %d", err, code, &stderr, want)
+		code := Run(context.Background(), Env{Args: []string{"--help"}, Stdout: failingWriter{c.err}, Stderr: &stderr}, Tool{Name: "mqpub", Bit: c.bit})
+		if code != c.want || (stderr.Len() > 0) != (c.want != ExitPipe) {
+			t.Errorf("%v: got code %d, stderr %q, want %d", c.err, code, &stderr, c.want)
 		}
 	}
 }

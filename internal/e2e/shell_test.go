@@ -111,10 +111,12 @@ func TestShellLoopsPipesAndStatuses(t *testing.T) {
 			mqsub --json --json-payload -t 'a/b' --retained-only | jq -r '.payload.ok'`, "21.5\ntrue\n", 0, "jq"},
 		{"head ends it although no further message comes", `
 			mqpub -r -t t -m one
-			mqsub -t t | head -n 1`, "one\n", 0, ""},
-		{"a closed pipe is no failure", `
+			mqsub -t t | head -n 1`, "one\n", 141, ""},
+		{"a reader that goes away ends it as it ends cat", `
 			seq 1000 | mqpub -l -r -q 1 -t t/1
-			mqsub -v -t 't/#' | head -c 3; echo " $?"`, "t/1 0\n", 0, ""},
+			mqsub -v -t 't/#' | head -c 3; echo " ${PIPESTATUS[*]}"
+			mqsub -t t/1 | (exit 3); echo "${PIPESTATUS[*]}"
+			mqsub --help | (exit 3); echo "${PIPESTATUS[*]}"`, "t/1 141 0\n141 3\n141 3\n", 0, ""},
 		{"a value with a limit", `
 			value=$(mqsub -t nothing -C 1 -W 0.2); echo "$? <$value>"`, "mqsub: no end after 200ms: 0 messages written\n27 <>\n", 0, ""},
 		{"a full disk", `
@@ -124,9 +126,16 @@ func TestShellLoopsPipesAndStatuses(t *testing.T) {
 			head -c 5000000 /dev/zero | mqpub -r -t t -s
 			(mqsub -t t -W 0.5; echo $? >&3) 3>status | sleep 8
 			cat status`, "mqsub: no end after 500ms: standard output takes nothing more\n27\n", 0, ""},
-		{"SIGINT", `
+		{"SIGTERM", `
 			mqsub -t t & p=$!
 			mqpub -q 1 -t x -m x; kill -TERM $p; wait $p; echo $?`, "143\n", 0, ""},
+		{"Ctrl-C ends the loop around it", `
+			mqpub -r -t t -m retained
+			set -m # the loop is a process group of its own, as at a prompt
+			bash -c 'for i in 1 2 3; do echo $i; mqsub -q 1 -t t > out; done' & p=$!
+			set +m
+			until [ -s out ]; do :; done
+			kill -INT -- -$p; wait $p; echo $?`, "1\n130\n", 0, ""},
 		{"mqpub after a producer that fails", `
 			mqsub -E -q 1 -c -i s -t t
 			(echo one; exit 3) | mqpub -l -q 1 -t t; echo $?

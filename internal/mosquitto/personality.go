@@ -113,6 +113,8 @@ func verdict(inv *cli.Invocation, in client, err error, native int) (line string
 			return "", 255
 		}
 		return "", native
+	case cli.ExitHangup, cli.ExitQuit, cli.ExitPipe:
+		return "", native
 	case cli.ExitRefused:
 		if !isError {
 			break

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -13,6 +12,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench"
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/cli"
 )
 
 // The objects of --json, one a line. Their members are stable: new ones may
@@ -88,7 +88,7 @@ func (j *jsonLines) write(object any) {
 		_, err = j.w.Write(b.Bytes())
 	}
 	if err != nil {
-		j.err = fmt.Errorf("standard output: %w", err)
+		j.err = cli.Bench.OutputError(err)
 		j.fail(j.err)
 	}
 }

@@ -480,7 +480,11 @@ func (o *output) Close() error {
 	if o.f != nil {
 		err = o.f.Close()
 	}
-	if err = cmp.Or(o.failed, err); err != nil {
+	err = cmp.Or(o.failed, err)
+	if pipe := cli.Bench.OutputError(err); o.standard && errors.Is(pipe, cli.ErrPipe) {
+		return pipe
+	}
+	if err != nil {
 		return cli.Failed(cli.ExitFailure, fmt.Errorf("the result is not whole: %w", err))
 	}
 	return nil
@@ -497,7 +501,7 @@ func (o *output) watch(ctx context.Context, inv *cli.Invocation) {
 	go func() {
 		select {
 		case <-closed:
-			inv.Abandon(ctx, cli.Failed(cli.ExitFailure, errors.New("standard output: nobody reads the result")))
+			inv.Abandon(ctx, cli.ErrPipe)
 		case <-ctx.Done():
 		}
 	}()
@@ -517,10 +521,8 @@ func writeLine(inv *cli.Invocation, res *result.Result) error {
 
 // write writes to standard output.
 func write(inv *cli.Invocation, b []byte) error {
-	if _, err := inv.Stdout.Write(b); err != nil {
-		return cli.Failed(cli.ExitFailure, fmt.Errorf("standard output: %w", err))
-	}
-	return nil
+	_, err := inv.Stdout.Write(b)
+	return cli.Bench.OutputError(err)
 }
 
 // writeReport writes a report in the format that was asked for.

@@ -112,10 +112,7 @@ func (r *runner) report(s *report.Summary, checks []report.Check) error {
 		return writeReport(r.inv, s, checks)
 	}
 	r.lines.report(s, checks)
-	if err := r.lines.failed(); err != nil {
-		return cli.Failed(cli.ExitFailure, err)
-	}
-	return nil
+	return r.lines.failed()
 }
 
 // tellError tells an error of the run to the reader of --json, too.

@@ -210,10 +210,8 @@ func (j *job) tellLatency(d time.Duration) error {
 
 // write writes to standard output.
 func (j *job) write(b []byte) error {
-	if _, err := j.inv.Stdout.Write(b); err != nil {
-		return cli.Failed(cli.ExitLocalIO, fmt.Errorf("standard output: %w", err))
-	}
-	return nil
+	_, err := j.inv.Stdout.Write(b)
+	return cli.Pub.OutputError(err)
 }
 
 // answers tells whether a message on the response topic belongs to the

@@ -1,23 +1,16 @@
 package mqsub
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"sync/atomic"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
-	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // flushSize is how many bytes of output are collected at most before they are
 // written.
 const flushSize = 64 << 10
-
-// errPipe is a reader of stdout that has gone away: the end of the work, and
-// no failure.
-var errPipe = errors.New("standard output is closed")
 
 // output writes to stdout, one write for all messages of one read.
 type output struct {
@@ -39,11 +32,5 @@ func (o *output) write(b []byte) error {
 	o.since.Store(time.Now().UnixNano())
 	_, err := o.w.Write(b)
 	o.since.Store(0)
-	if err == nil {
-		return nil
-	}
-	if transport.IsClosedPipe(err) {
-		return errPipe
-	}
-	return cli.Failed(cli.ExitLocalIO, fmt.Errorf("standard output: %w", err))
+	return cli.Sub.OutputError(err)
 }

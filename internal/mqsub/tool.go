@@ -94,7 +94,7 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 		go func() {
 			select {
 			case <-closed:
-				cancel(errPipe)
+				cancel(cli.ErrPipe)
 			case <-ctx.Done():
 			}
 		}()
@@ -469,9 +469,10 @@ func (j *job) result(err error) error {
 }
 
 func (j *job) ended(err error) error {
-	_, signalled := errors.AsType[*cli.SignalError](err)
 	switch {
-	case err == nil, errors.Is(err, errDone), errors.Is(err, errPipe), signalled && j.client != nil && j.inv.Habits().WillAtEnd:
+	case err == nil, errors.Is(err, errDone):
+		return nil
+	case j.client != nil && j.inv.Habits().WillAtEnd && cli.AskedToEnd(err): // as mosquitto_sub, which catches these signals only
 		return nil
 	case errors.Is(err, errTimeout):
 		return cli.Failed(cli.ExitTimeLimit, fmt.Errorf("no end after %s: %d messages written", j.inv.Values.Duration("timeout"), j.count))

@@ -1,0 +1,21 @@
+//go:build unix && !linux
+
+package cli
+
+import (
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// die ends the process by sig where Go's runtime does what the kernel would: it
+// prints a trace for SIGQUIT, and does nothing for SIGPIPE.
+func die(sig syscall.Signal) {
+	switch sig {
+	case syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP:
+		signal.Reset(sig)
+		if syscall.Kill(syscall.Getpid(), sig) == nil {
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+}
