@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
@@ -97,7 +98,13 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 func (j *job) publish(ctx context.Context, feed func(context.Context) error, streams bool) error {
 	o := &j.conn.Options
 	o.PublishOnly = true
-	o.OnEvent = j.report.event
+	var twice atomic.Bool // messages may come twice after a loss, and that is not said yet
+	o.OnEvent = func(e mqtt.Event) {
+		if e.Kind == mqtt.EventDown && twice.CompareAndSwap(true, false) {
+			j.inv.Warnf("before MQTT 5 there is no session without --id: QoS 2 messages may be delivered twice")
+		}
+		j.report.event(e)
+	}
 	endSession := false
 	if streams && !o.Resume && o.SessionExpiry == 0 && j.mayNeedSession() {
 		o.SessionExpiry = resumeTime
@@ -117,9 +124,7 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	// Before 5.0 a session is kept under a name that the user chose, or not at all.
 	old := client.Version() < packet.V5
 	kept := old && o.Keep && o.ClientID != "" && !o.NewClientID
-	if old && streams && j.msg.QoS == 2 && !kept && !o.Resume && o.Reconnect != nil && j.inv.As == nil {
-		j.inv.Warnf("without --id MQTT %s keeps no session: QoS 2 messages may be delivered twice after a lost connection", client.Version())
-	}
+	twice.Store(old && streams && j.msg.QoS == 2 && !kept && !o.Resume)
 	j.inv.Service.Ready()
 	feedErr := feed(ctx)
 	if ctx.Err() != nil {
