@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/plan"
@@ -38,6 +39,10 @@ func (w *worker) connectPacket(cl *client, p *packet.Connect) {
 	g := cl.g
 	cl.begun = w.loop.Now()
 	p.Version, p.CleanStart, p.KeepAlive = g.Version, g.CleanStart, uint16(g.KeepAlive/time.Second)
+	if cl.origin == anybodys && g.Version == packet.V31 && g.publishesQoS2() { // it does not tell
+		cl.origin = cleaning
+	}
+	p.CleanStart = p.CleanStart || cl.origin == cleaning
 	w.id = g.AppendClientID(w.id[:0], cl.index)
 	w.user, p.HasUsername = g.AppendUsername(w.user[:0], cl.index)
 	w.password, p.HasPassword = g.AppendPassword(w.password[:0], cl.index)
@@ -102,6 +107,11 @@ func (w *worker) connect(cl *client, due time.Duration) {
 func (w *worker) Connected(c *swarm.Client, ack *packet.Connack, t *swarm.Timing) {
 	cl := &w.clients[c.User]
 	now, g := w.loop.Now(), cl.g
+	if w.cleans(cl, c, ack) {
+		cl.again = true
+		c.Disconnect(nil)
+		return
+	}
 	rec := w.rec(cl.due)
 	rec.Record(result.ConnectTCP, result.Service, g.Number, t.TCP)
 	if t.TLS > 0 {
@@ -119,6 +129,30 @@ func (w *worker) Connected(c *swarm.Client, ack *packet.Connack, t *swarm.Timing
 		w.isReady(cl)
 	}
 	w.beginLife(cl, now)
+}
+
+// cleans tells whether a connection has done its work by being made, and another
+// one is to follow. To a broker that has a session of an earlier run a new message at
+// QoS 2 may be an old one, by its packet identifier: such a session is ended first,
+// before 5.0 by a connection of its own.
+func (w *worker) cleans(cl *client, c *swarm.Client, ack *packet.Connack) bool {
+	switch {
+	case c != cl.c || cl.origin == own:
+		return false
+	case cl.origin == anybodys && ack.SessionPresent && cl.g.publishesQoS2():
+		cl.origin = cleaning
+		return true
+	case cl.origin == cleaning && cl.g.Version < packet.V5:
+		cl.origin = own
+		return true
+	}
+	cl.origin = own
+	return false
+}
+
+// publishesQoS2 tells whether its clients may publish at QoS 2.
+func (g *group) publishesQoS2() bool {
+	return g.Respond != nil || slices.ContainsFunc(g.Publish, func(p *plan.Publish) bool { return p.QoS == 2 })
 }
 
 // subscribe asks for a group's subscriptions, the deferred ones or the others;
@@ -253,6 +287,16 @@ func (w *worker) Closed(c *swarm.Client, err error) {
 	}
 	if w.leaving || c != cl.c { // thrown out by a takeover, as it was to be
 		w.forget(c)
+		return
+	}
+	if cl.again {
+		cl.again, cl.state = false, away
+		w.later(now, func(now time.Duration) {
+			if !w.leaving && cl.state == away && cl.c.Idle() {
+				cl.state, cl.due = underway, now
+				_ = cl.c.Connect(&cl.g.specs[(cl.g.Base+cl.index)%uint32(len(cl.g.specs))]) // it is idle
+			}
+		})
 		return
 	}
 	rec := w.rec(now)

@@ -66,6 +66,8 @@ type client struct {
 	state   state
 	awaited bool // by the start
 	alive   bool // is connected, or will be
+	again   bool // it connects again as soon as it has disconnected
+	origin  origin
 
 	due    time.Duration // when it was to connect
 	begun  time.Duration // when its CONNECT was sent
@@ -80,6 +82,15 @@ const (
 	underway              // connecting or subscribing
 	ready
 	gone // will not come back
+)
+
+// origin is whose session a client has.
+type origin uint8
+
+const (
+	anybodys origin = iota // an earlier run may have left it
+	cleaning               // the next connection, or this one, ends that one
+	own
 )
 
 // more is what only some clients have.
