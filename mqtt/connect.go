@@ -31,7 +31,7 @@ func (c *Client) establish(ctx context.Context, first bool) error {
 		if again && ctx.Err() == nil && tries < 10 { // addresses may be many
 			continue
 		}
-		if s != nil && endedUnanswered(err) && s.told {
+		if s != nil && endedUnanswered(err) && s.told && !s.older {
 			err = s.why // in words, which this one is not
 		}
 		return err

@@ -33,6 +33,11 @@ func (s *server) version() packet.Version {
 func (s *server) heard(v packet.Version, err error, took time.Duration) (again bool) {
 	switch {
 	case v < packet.V5:
+		// Where 3.1.1 was never taken, one end may be anything too.
+		if s.told && !s.older && endedUnanswered(err) {
+			s.ends++
+			return s.ends < 2
+		}
 		return false
 	case errors.Is(err, packet.UnsupportedProtocolVersion):
 		s.told, s.why = true, err

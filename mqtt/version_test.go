@@ -220,10 +220,44 @@ func accepted(m *script.Memory) chan net.Conn {
 	return ch
 }
 
+// That a server refused 5.0 once is no answer to a later connection in 3.1.1 that it
+// ends, as one that stops does: that is lost, and tried again.
+func TestAnEndBeforeConnackIsNoRefusalOf311(t *testing.T) {
+	for how, end := range ends {
+		t.Run("at first, it "+how, func(t *testing.T) {
+			inBubble(t, Options{}, func(b *bubble) {
+				b.accept(connect5).send("20 03 00 84 00")
+				end(b.accept(connect4))
+				b.accept(connect4).send(connack4)
+				if v := b.connected().Version(); v != packet.V311 {
+					t.Errorf("version %v, want 3.1.1", v)
+				}
+			})
+		})
+		t.Run("later, it "+how, func(t *testing.T) {
+			inBubble(t, Options{Reconnect: atOnce}, func(b *bubble) {
+				b.accept(connect5).send("20 03 00 84 00")
+				p := b.accept(connect4)
+				p.send(connack4)
+				c := b.connected()
+				p.reset()
+				for range 5 {
+					end(b.accept(connect4))
+				}
+				b.accept(connect4).send(connack4)
+				if synctest.Wait(); c.Err() != nil {
+					t.Errorf("ended with %v, want to be connected", c.Err())
+				}
+			})
+		})
+	}
+}
+
 // A server that takes neither version says more by its words than by its silence.
 func TestAServerThatTakesNoVersionSaysWhyByItsWords(t *testing.T) {
 	inBubble(t, Options{}, func(b *bubble) {
 		b.accept(connect5).send("20 03 00 84 00")
+		b.accept(connect4).nc.Close()
 		b.accept(connect4).nc.Close()
 		if <-b.done; !errors.Is(b.err, packet.UnsupportedProtocolVersion) {
 			t.Errorf("got %v, want the refusal", b.err)
