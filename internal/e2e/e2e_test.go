@@ -25,7 +25,7 @@ import (
 )
 
 // patience is how long a tool may take before its test fails.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // result is what a tool left behind.
 type result struct {
