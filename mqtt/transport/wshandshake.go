@@ -207,7 +207,7 @@ func readHead(r io.Reader) (head *httpHead, rest []byte, err error) {
 		if len(b) == cap(b) {
 			b = append(b, make([]byte, cap(b))...)[:len(b)]
 		}
-		n, err := r.Read(b[len(b):cap(b)])
+		n, err := r.Read(b[len(b):min(cap(b), wsHeaderMost)])
 		if b = b[:len(b)+n]; n == 0 && err != nil {
 			if err == io.EOF && len(b) > 0 {
 				err = io.ErrUnexpectedEOF
