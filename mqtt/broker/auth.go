@@ -27,6 +27,8 @@ func (c *conn) continueAuth(p *packet.Auth) error {
 	if c.asking == nil {
 		return strayAuth(packet.ProtocolError, "MQTT-4.12.0-7", "there was no authentication method in CONNECT")
 	}
+	c.b.comers.enter(c, string(c.asking.ClientID), string(c.asking.Username))
+	defer c.b.comers.leave(c)
 	if p.Reason != packet.ContinueAuthentication {
 		return strayAuth(packet.ProtocolError, "MQTT-4.12.0-3", "it does not continue the authentication")
 	}

@@ -66,7 +66,8 @@ type Broker struct {
 
 	origins map[transport.OriginError]struct{} // refused and told; guarded by connMu
 
-	pace   ledger       // of connections
+	pace   ledger // of connections
+	comers comers
 	queued atomic.Int64 // bytes of the messages that wait in queues
 
 	done  chan struct{} // closed by Close

@@ -51,7 +51,7 @@ const forever = 0xFFFFFFFF
 const outSoft = 256 << 10
 
 // online tells whether messages can be written to the client now.
-func (cl *client) online() bool { return cl.conn != nil && !cl.conn.over }
+func (cl *client) online() bool { return cl.conn != nil && !cl.conn.over && cl.conn.mute == nil }
 
 // queueBytes is what may wait for the client: less when all queues together
 // are full.

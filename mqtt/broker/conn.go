@@ -43,6 +43,9 @@ type conn struct {
 	timer    *time.Timer   // of wait; nil until the first
 	heard    time.Duration // when something came last; broker time
 	deep     bool          // go on in another goroutine, with a fresh stack
+	comer    string        // its place in comers; empty without one
+	listens  bool          // it reads only what the socket has, for hearing
+	left     int           // bytes that it may still read then
 
 	// Guarded by client.mu once that is set.
 	sc       session.Conn
@@ -57,7 +60,11 @@ type conn struct {
 	over     bool
 	kicked   packet.ReasonCode // why over was set by us
 	why      string
-	bye      bool // the client has said DISCONNECT
+	bye      bool          // the client has said DISCONNECT
+	hearing  chan struct{} // somebody waits until what the socket has is handled; nil while nobody does
+	urgent   bool          // and has waited for long: subscribers that are behind are not waited for
+	urged    chan struct{} // closed when that comes to be, for run; nil while it does not wait
+	mute     error         // why nothing can be written anymore; what the socket has is heard out still
 	writing  bool
 	touch    bool              // in some touched list
 	by       uint64            // number of the connection that published to it alone last
@@ -189,7 +196,13 @@ func (c *conn) loop() (err error) {
 			return err
 		}
 		n, err := c.read()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			// By the clock, or by somebody who wants something. What has come
+			// in time is in the socket, whenever this goroutine gets to run.
+			n, err = c.readNow(c.listens)
+		}
 		if n > 0 {
+			c.left -= n
 			if err := c.consume(); err != nil {
 				return err
 			}
@@ -203,7 +216,7 @@ func (c *conn) loop() (err error) {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
-		c.deadline = 0
+		c.deadline, c.left = 0, 0
 	}
 }
 
@@ -214,7 +227,7 @@ func (c *conn) ready() error {
 	if cl != nil {
 		cl.mu.Lock()
 		defer cl.mu.Unlock()
-		for !c.over && c.sc.Pending() > 4*outSoft {
+		for !c.over && !c.urgent && c.sc.Pending() > 4*outSoft {
 			// The client reads too little of what it causes. The writer's
 			// deadline bounds this.
 			ch := make(chan struct{})
@@ -228,6 +241,12 @@ func (c *conn) ready() error {
 		}
 		if c.over {
 			return errOver
+		}
+		if c.hears() {
+			return nil // with a deadline that is over
+		}
+		if c.mute != nil {
+			return c.mute
 		}
 	}
 	if c.deadline != 0 {
@@ -403,6 +422,8 @@ func (cl *client) untouch(write func(c *conn)) {
 func (c *conn) startWriter() {
 	switch {
 	case c.writing:
+	case c.mute != nil:
+		c.hush()
 	case c.sc.Pending() > 0:
 		c.writing = true
 		go func() {
@@ -418,7 +439,7 @@ func (c *conn) startWriter() {
 // flush writes what the network takes at once and leaves the rest to a writer.
 // client.mu is held, and is let go meanwhile.
 func (c *conn) flush() {
-	if c.writing || c.raw == nil || c.sc.Pending() == 0 {
+	if c.writing || c.raw == nil || c.sc.Pending() == 0 || c.mute != nil {
 		c.startWriter()
 		return
 	}
@@ -481,11 +502,12 @@ func (c *conn) take(cl *client, spare *output) *output {
 	return c.next(cl, spare)
 }
 
-// broken ends a connection that cannot be written to, and its writer.
+// broken ends the writer of a connection that cannot be written to, and the
+// connection when what its socket has is heard out, at once if that is not to
+// be.
 func (c *conn) broken(cl *client, err error) {
 	cl.mu.Lock()
 	c.writing = false
-	c.over = true
 	switch {
 	case c.why != "":
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -493,12 +515,22 @@ func (c *conn) broken(cl *client, err error) {
 	case err == errBug:
 		c.why = err.Error()
 	}
-	c.sc.Lost(nil)
+	now := c.over || err == errBug
+	if now {
+		c.over = true
+		c.sc.Lost(nil)
+		c.checkFlushed()
+	} else {
+		c.mute = err
+		c.hush()
+		c.hearOut()
+	}
 	c.drained()
-	c.checkFlushed()
 	cl.wakeWaiters()
 	cl.mu.Unlock()
-	_ = c.nc.Close() // ends the read
+	if now {
+		_ = c.nc.Close() // ends the read
+	}
 }
 
 // writeOut writes in pieces, for each of which the client has the stall
@@ -629,7 +661,7 @@ const lingerTime = time.Second
 // packet that tells why.
 func (c *conn) linger() {
 	half, ok := c.nc.(interface{ CloseWrite() error })
-	if !ok || c.bye || half.CloseWrite() != nil {
+	if !ok || c.bye || c.mute != nil || half.CloseWrite() != nil {
 		return
 	}
 	_ = c.nc.SetReadDeadline(time.Now().Add(lingerTime))
@@ -680,7 +712,8 @@ func (c *conn) wait(cl *client) {
 		ch = cl.waiters
 	}
 	cl.mu.Unlock()
-	if ch != nil {
+	urged := c.impatience(self)
+	if ch != nil && urged != nil {
 		limit := b.opts.StallTimeout
 		if c.keepAlive() > 0 {
 			limit = min(limit, c.keepAlive()/2)
@@ -698,6 +731,7 @@ func (c *conn) wait(cl *client) {
 				cl.conn.kickFor(packet.QuotaExceeded, "it does not keep up")
 			}
 			cl.mu.Unlock()
+		case <-urged: // somebody waits for this connection in turn
 		case <-c.flushed: // the publisher's own connection is over
 		case <-b.done:
 		}

@@ -50,7 +50,10 @@ func (c *conn) connect(p *packet.Connect) error {
 		c.sc.Refuse(&ack)
 		return &refusal{id, r.Reason, r.Reference}
 	}
-	c.username, c.asked = string(p.Username), c.b.now()
+	b := c.b
+	c.username, c.asked = string(p.Username), b.now()
+	b.comers.enter(c, id, c.username)
+	defer b.comers.leave(c)
 	if o.CertificateUser {
 		if name := commonName(c.nc); name != "" {
 			c.username = name
@@ -168,10 +171,9 @@ func plainLevel(id string) string {
 
 // accept finds or makes the session and joins the connection to it.
 func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, keepAlive time.Duration, ack *packet.Connack) error {
+	cl := b.claim(c, id)
 	now := b.now()
 	var wills []*message
-	b.mu.Lock()
-	cl := b.sessions[id]
 	if cl == nil && len(b.sessions) >= b.opts.MaxSessions {
 		will, ok := b.evict()
 		if !ok {
@@ -184,7 +186,6 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 	}
 	if cl != nil {
 		b.back(cl)
-		cl.mu.Lock()
 		cl.stopTimer()
 		if old := cl.conn; old != nil {
 			// MQTT-3.1.4-3: the older connection goes.
@@ -368,6 +369,7 @@ func (c *conn) end(err error) {
 		}
 		c.over = true
 	}
+	c.heardOut()
 	var will *message
 	if cl.conn == c {
 		cl.conn = nil

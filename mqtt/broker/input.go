@@ -2,10 +2,15 @@ package broker
 
 import (
 	"bytes"
+	"errors"
 	"net"
+	"os"
 	"sync"
+	"syscall"
+	"time"
 
 	"github.com/mqtools/mqtools/mqtt/session"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // What a connection needs only while bytes move comes from pools, so that an
@@ -65,6 +70,67 @@ func (i *input) read() (n int, err error) {
 	}
 	i.w += n
 	return n, err
+}
+
+// readNow is read without waiting; if nothing is there, the error is
+// os.ErrDeadlineExceeded. What cannot tell whether something is there has a
+// moment to show it, if there is one. The read deadline is undefined then.
+func (i *input) readNow(oneMoment bool) (n int, err error) {
+	if i.raw != nil {
+		if err = i.raw.Control(func(fd uintptr) {
+			if !i.tryRead(fd) {
+				i.got, i.fail = 0, os.ErrDeadlineExceeded
+			}
+		}); err == nil {
+			n, err = i.got, i.fail
+		}
+		i.w += n
+		return n, err
+	}
+	// A deadline that is over keeps nobody from what the layers above the
+	// socket hold, but from the socket itself. A goroutine that gets to run
+	// only when its moment is over tries again.
+	i.fill()
+	until := time.Unix(1, 0)
+	for wait := time.Duration(0); ; wait = max(2*wait, moment) {
+		_ = i.nc.SetReadDeadline(until)
+		if n, err = i.nc.Read(i.in[i.w:]); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			i.w += n
+			return n, err
+		}
+		has, known := has(i.nc)
+		if !known {
+			has = oneMoment && (wait == 0 || time.Since(until) > wait)
+		}
+		if !has || wait > maxMoment {
+			return 0, err
+		}
+		until = time.Now().Add(max(2*wait, moment))
+	}
+}
+
+// How long a socket has to show what it has.
+const (
+	moment    = 10 * time.Millisecond
+	maxMoment = time.Second
+)
+
+// has tells whether the socket below a connection has anything to read, the
+// end or an error included; known is false if it cannot be asked.
+func has(nc net.Conn) (has, known bool) {
+	nc = transport.Raw(nc)
+	if nc.LocalAddr().Network() == "pipe" {
+		return false, true // net.Pipe keeps nothing: what was written was read
+	}
+	below, ok := nc.(syscall.Conn)
+	if !ok || !canTry {
+		return false, false
+	}
+	raw, err := below.SyscallConn()
+	if err != nil || raw.Control(func(fd uintptr) { has = hasNow(fd) }) != nil {
+		return true, true // reading will tell
+	}
+	return has, true
 }
 
 // tryRead reads what is there, and tells whether there was anything.

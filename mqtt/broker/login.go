@@ -35,6 +35,7 @@ func (c *conn) ask(p *packet.Connect) packet.ReasonCode {
 // how long the judgement took tells nothing then, and guessing is slow. Each
 // failed login makes the next ones from its address slower, and a good one never.
 func (c *conn) deny(id string, reason packet.ReasonCode) error {
+	c.b.comers.leave(c)
 	o, now := &c.b.opts, c.b.now()
 	if o.DenyTime > 0 {
 		late := c.b.failed.charge(hostOf(c.nc.RemoteAddr()), o.DenyTime/8, o.ConnectTimeout, now)

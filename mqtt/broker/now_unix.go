@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// canTry tells whether there are readNow and writeNow.
+// canTry tells whether there are readNow, hasNow and writeNow.
 const canTry = true
 
 // readNow reads from a socket without waiting; again means that nothing was
@@ -26,6 +26,18 @@ func readNow(fd uintptr, p []byte) (n int, again bool, err error) {
 			return 0, false, io.EOF
 		default:
 			return n, false, nil
+		}
+	}
+}
+
+// hasNow tells whether readNow would find anything, the end or an error
+// included.
+func hasNow(fd uintptr) bool {
+	var b [1]byte
+	for {
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+		if err != syscall.EINTR {
+			return err != syscall.EAGAIN
 		}
 	}
 }

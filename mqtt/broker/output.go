@@ -52,3 +52,11 @@ func (c *conn) settle() {
 		c.out = nil
 	}
 }
+
+// hush throws away what nobody takes anymore. client.mu is held.
+func (c *conn) hush() {
+	if c.out == nil {
+		c.sc.Swap(nil, 0)
+	}
+	c.settle()
+}

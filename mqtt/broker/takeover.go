@@ -1,0 +1,201 @@
+package broker
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// A client that has said DISCONNECT and closed its socket is through, and may
+// connect again at once. What it has sent is in the socket then, and was sent:
+// so a connection hears out what its socket has before another takes its place
+// (MQTT-3.1.4-3), and so it does when it can no longer be written to. Else
+// messages would be lost without anybody's fault, and the will of a client
+// that has said goodbye would be published (MQTT-3.14.4-3).
+
+const (
+	// hearSize is how much a connection still reads then, in bytes: one whose
+	// client goes on sending must not keep its successor waiting.
+	hearSize = 1 << 20
+
+	// hearTime is how long the successor waits while subscribers of what is
+	// heard are behind. Then they are not waited for.
+	hearTime = time.Second
+
+	// orderTime is how long it waits for the login of an earlier connection.
+	orderTime = 250 * time.Millisecond
+)
+
+// hearOut has the connection handle what its socket has. The channel is closed
+// when it has, or is over. client.mu is held.
+func (c *conn) hearOut() <-chan struct{} {
+	if c.hearing == nil {
+		c.hearing = make(chan struct{})
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // ends the read
+	}
+	return c.hearing
+}
+
+// hears tells whether the connection is to read only what there is. It ends
+// the hearing when that is over. client.mu is held.
+func (c *conn) hears() bool {
+	switch {
+	case c.hearing == nil:
+	case !c.listens: // asked since it has looked into the socket last
+		c.listens, c.left = true, hearSize
+	case c.left <= 0:
+		c.heardOut()
+		c.deadline = 0 // that of the socket has been moved
+	}
+	return c.hearing != nil
+}
+
+// heardOut tells who waits for it. client.mu is held.
+func (c *conn) heardOut() {
+	c.listens = false
+	if c.hearing != nil {
+		close(c.hearing)
+		c.hearing = nil
+	}
+}
+
+// urge has the connection wait for nobody. client.mu is held.
+func (c *conn) urge() {
+	c.urgent = true
+	c.drained()
+	if c.urged != nil {
+		close(c.urged)
+		c.urged = nil
+	}
+}
+
+// impatience is closed when the connection is to wait for nobody; nil if that
+// is so already. No lock is held.
+func (c *conn) impatience(cl *client) <-chan struct{} {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	if c.urgent {
+		return nil
+	}
+	if c.urged == nil {
+		c.urged = make(chan struct{})
+	}
+	return c.urged
+}
+
+// claim waits until the identifier is the connection's to take, and returns
+// its session, if it has one. Broker.mu is held then, and client.mu of that
+// session.
+func (b *Broker) claim(c *conn, id string) *client {
+	began := b.now()
+	b.comers.wait(c, b.done)
+	var heard *conn
+	for {
+		b.mu.Lock()
+		cl := b.sessions[id]
+		if cl == nil {
+			return nil
+		}
+		cl.mu.Lock()
+		old := cl.conn
+		if old == nil || old.over || old == heard || b.now()-began >= b.opts.StallTimeout {
+			return cl
+		}
+		done := old.hearOut()
+		cl.mu.Unlock()
+		b.mu.Unlock()
+		b.heed(cl, old, done)
+		heard = old
+	}
+}
+
+// heed waits until a connection is heard out. It has StallTimeout for that,
+// however busy the machine or slow Authorize.
+func (b *Broker) heed(cl *client, old *conn, done <-chan struct{}) {
+	timer := time.NewTimer(hearTime)
+	defer timer.Stop()
+	for range 2 {
+		select {
+		case <-done:
+			return
+		case <-b.done:
+			return
+		case <-timer.C:
+			cl.mu.Lock()
+			old.urge()
+			cl.mu.Unlock()
+			timer.Reset(b.opts.StallTimeout)
+		}
+	}
+}
+
+// comers are the connections whose CONNECT is being judged, by who they say
+// they are, in the order in which they came: a login that takes long is not
+// overtaken by that of the connection which the client has made after it. Who
+// has another address or user name stands elsewhere, and is in nobody's way.
+type comers struct {
+	mu sync.Mutex
+	of map[string][]place
+}
+
+type place struct {
+	c    *conn
+	turn chan struct{} // closed when the place is the first; nil while nobody waits for that
+}
+
+// enter is for a CONNECT that has come; one without an identifier gets its own.
+func (l *comers) enter(c *conn, id, username string) {
+	if id == "" {
+		return
+	}
+	c.comer = id + "\x00" + username + "\x00" + c.host() // the first two have no null characters
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of == nil {
+		l.of = make(map[string][]place)
+	}
+	l.of[c.comer] = append(l.of[c.comer], place{c: c})
+}
+
+// leave is for one that is accepted, or is not going to be. It may be called
+// again.
+func (l *comers) leave(c *conn) {
+	if c.comer == "" {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	places := slices.DeleteFunc(l.of[c.comer], func(p place) bool { return p.c == c })
+	if len(places) == 0 {
+		delete(l.of, c.comer)
+	} else {
+		l.of[c.comer] = places
+		if first := &places[0]; first.turn != nil {
+			close(first.turn)
+			first.turn = nil
+		}
+	}
+	c.comer = ""
+}
+
+// wait waits until the connection is the first of its kind, for orderTime at
+// most: whoever cannot log in must not keep others from it.
+func (l *comers) wait(c *conn, done <-chan struct{}) {
+	l.mu.Lock()
+	places := l.of[c.comer]
+	i := slices.IndexFunc(places, func(p place) bool { return p.c == c })
+	if i <= 0 {
+		l.mu.Unlock()
+		return
+	}
+	turn := make(chan struct{})
+	places[i].turn = turn
+	l.mu.Unlock()
+	timer := time.NewTimer(orderTime)
+	defer timer.Stop()
+	select {
+	case <-turn:
+	case <-timer.C:
+	case <-done:
+	}
+}
