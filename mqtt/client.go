@@ -37,7 +37,10 @@ type Client struct {
 	born    uint64   // gen of the one with which the server's session began
 	fail    error    // why nc was given up, until the reader has seen it
 	ended   error    // the client is over; nothing will be sent any more
+	leaving bool     // Close awaits what was sent, and nothing more is taken
 	closing bool
+	parted  chan struct{} // closed when Close has written DISCONNECT, or failed to; nil before it begins
+	bye     bool          // it was written
 
 	version   packet.Version // agreed on last; 0 before the first connection of an open choice
 	fixed     bool           // it is not open
@@ -57,10 +60,13 @@ type Client struct {
 	exchange *exchange // re-authentication under way on this connection
 	judged   bool      // the latest connection ended while there was one
 
-	writing    bool // somebody is in Write
+	writing    bool // somebody is in Write, or there is rest
 	writerIdle bool
-	slow       bool // the last write took its time: the next may, too
+	torn       bool       // a write to nc failed: what follows would stand in the middle of a packet
+	raw        *rawWriter // writes to nc without waiting; nil if it cannot
+	rest       []byte     // what such a write has left to the writer
 	spare      []byte
+	patience   patience
 
 	waiters   []waiter // by index; see waiter.go
 	free      []uint32
@@ -93,6 +99,7 @@ type Client struct {
 	stats     Stats
 	q0        uint64 // QoS 0 messages accepted
 	q0sure    uint64 // of these: known to have arrived, or given up
+	unproven  uint64 // of these: not known to have arrived when the latest connection ended
 	early     int    // connections in a row that broke within 30 s
 
 	topicScratch []byte
@@ -132,14 +139,7 @@ func Dial(ctx context.Context, url string, opt *Options) (*Client, error) {
 // with the cause, which then matches ErrUnreached if there was no MQTT server
 // to talk to.
 func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) {
-	withDeadlines := func(ctx context.Context) (net.Conn, error) {
-		nc, err := dial(ctx)
-		if err == nil {
-			nc = transport.WithDeadlines(nc)
-		}
-		return nc, err
-	}
-	c := &Client{dial: withDeadlines, epoch: time.Now(),
+	c := &Client{dial: dial, epoch: time.Now(),
 		wakeWriter: make(chan struct{}, 1), readerGo: make(chan struct{}, 1), done: make(chan struct{})}
 	if opt != nil {
 		c.opt = *opt
@@ -159,6 +159,8 @@ func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) 
 	}
 	c.fixed = c.version != 0
 	c.ctx, c.stop = context.WithCancelCause(context.Background())
+	c.patience.timer = time.AfterFunc(time.Hour, c.stalled)
+	c.patience.timer.Stop()
 	if err := c.establish(ctx, true); err != nil {
 		c.stop(ErrClosed)
 		return nil, err
@@ -239,14 +241,20 @@ func (c *Client) breakConn(gen uint64, err error) {
 	c.mu.Lock()
 	var nc net.Conn
 	if c.gen == gen && c.nc != nil {
-		if c.fail == nil {
-			c.fail = err
-		}
+		c.failLocked(err)
 		nc = c.nc
 	}
 	c.mu.Unlock()
 	if nc != nil {
 		nc.Close()
+	}
+}
+
+// failLocked makes err the reason for which the connection is given up, unless
+// there is one, or the client itself has closed it. Called with mu.
+func (c *Client) failLocked(err error) {
+	if c.fail == nil && c.ctx.Err() == nil {
+		c.fail = err
 	}
 }
 
@@ -262,9 +270,7 @@ func (c *Client) tick() {
 	if err != nil {
 		c.conn.Fail(err)
 		err = &Error{Op: "connection", Class: ErrInDoubt, Err: err}
-		if c.fail == nil {
-			c.fail = err // whatever the reader may come upon until it is closed
-		}
+		c.failLocked(err) // whatever the reader may come upon until it is closed
 		c.mu.Unlock()
 		c.lastWords(gen, nc, true)
 		c.breakConn(gen, err)

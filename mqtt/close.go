@@ -11,13 +11,17 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Close ends the client: the acknowledgements of messages sent are awaited
-// until ctx ends, DISCONNECT is sent, and the stream is closed in good order,
-// which waits at most a second for the server to close its side. The error
-// tells if messages stay unacknowledged, or the reason of a server that
-// disconnects meanwhile; Stats.Unwritten counts messages at
-// QoS 0 if the server's end was not seen. Close may be called again and then
-// only waits.
+// Close ends the client. It takes no more messages, waits for the
+// acknowledgements of those that were sent until ctx ends, sends DISCONNECT and
+// closes the stream in good order, for which it waits a second at most, or five
+// while a message at QoS 0 hangs on it.
+//
+// The error says if messages stay unacknowledged, or has the reason of a server
+// that disconnects instead. At QoS 0, where nothing is acknowledged, a server that
+// closes the stream behind DISCONNECT has read everything before it
+// (MQTT-3.14.4-2); otherwise the error is ErrInDoubt with the number of messages
+// that may not have arrived, which Stats.Unwritten counts too. A PINGRESP is such
+// a proof as well: see Flush. Close may be called again and then only waits.
 func (c *Client) Close(ctx context.Context) error {
 	return c.CloseWith(ctx, &packet.Disconnect{})
 }
@@ -25,6 +29,11 @@ func (c *Client) Close(ctx context.Context) error {
 // CloseWith is Close with a DISCONNECT of the caller's: in 5.0 reason
 // DisconnectWithWill lets the server publish the will.
 func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
+	c.mu.Lock()
+	c.leaving = true
+	c.answerAll(&c.roomers)
+	c.answerAll(&c.drainers)
+	c.mu.Unlock()
 	flushErr := c.flush(ctx, false)
 	c.mu.Lock()
 	if c.closing {
@@ -47,28 +56,40 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	for c.writing && c.awaitBatch(ctx) {
 	}
 	var out []byte
-	if nc != nil && c.nc == nc && !c.writing {
+	last := nc != nil && c.nc == nc && !c.writing && !c.torn
+	if last {
 		out = c.conn.Swap(nil, c.now())
 		c.writing = true // for good
+		c.parted = make(chan struct{})
 	}
 	version := c.conn.Version()
 	c.mu.Unlock()
 	var lastErr error
-	if nc != nil {
+	if last {
 		if c.opt.Trace != nil {
 			c.traceOut(out, version)
 		}
-		if out != nil && c.sync() == nil {
-			if lastErr = c.writeLast(ctx, nc, out); lastErr == nil {
-				lastErr = c.goodbye(ctx, nc)
-			}
+		if lastErr = c.sync(); lastErr == nil {
+			lastErr = writeLast(ctx, nc, out)
+		}
+		c.mu.Lock()
+		c.bye = lastErr == nil
+		patience := time.Second
+		if c.q0 > c.q0sure {
+			patience = 5 * time.Second
+		}
+		c.mu.Unlock()
+		close(c.parted)
+		if lastErr == nil {
+			lastErr = c.goodbye(ctx, nc, patience)
 		}
 	}
+	early := ctx.Err() // if it was not waited for the server's end
 	c.stop(ErrClosed)
 	if nc != nil {
 		nc.Close()
 	}
-	<-c.done
+	c.awaitEnd(ctx)
 	if open > 0 {
 		class := ErrInDoubt
 		if c.opt.Journal != nil {
@@ -79,61 +100,119 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	if flushErr != nil && !errors.Is(flushErr, ErrClosed) {
 		return flushErr
 	}
-	// The server's own DISCONNECT, or a connection that broke before or under
-	// the last words; that a server does not close in time is no sign of either.
-	err := c.Err()
-	if errors.Is(err, ErrClosed) && lastErr != nil {
-		err = &Error{Op: "close", Class: ErrInDoubt, Err: c.writeError(nc, lastErr, 5*time.Second)}
+	if lastErr != nil && !errors.Is(lastErr, ErrJournal) {
+		lastErr = c.writeError(nc, lastErr)
 	}
-	if !errors.Is(err, ErrClosed) && (nc != nil && lastErr == nil || c.Stats().Unwritten > 0) {
+	return c.outcome(nc != nil, lastErr, early)
+}
+
+// outcome is what is to be said of an end without unacknowledged messages: the
+// server's own DISCONNECT, a connection that broke before or under the last words,
+// or messages at QoS 0 of which nothing says that they have arrived. had says that
+// there was a connection, lastErr why the last words could not be said, and early why
+// the server's end was not awaited.
+func (c *Client) outcome(had bool, lastErr, early error) error {
+	err := c.Err()
+	c.mu.Lock()
+	unproven, unwritten := c.unproven, c.stats.Unwritten
+	c.mu.Unlock()
+	var e *Error
+	broke := err != nil && !errors.Is(err, ErrClosed)
+	switch {
+	case broke && errors.As(err, &e) && e.Reason.Failed():
 		return err
+	case unproven > 0:
+		switch {
+		case broke:
+			err = causeOf(err)
+		case lastErr != nil:
+			err = lastErr
+		case early != nil:
+			err = early
+		default:
+			err = errNoEnd
+		}
+		text := "1 message at QoS 0 may not have arrived"
+		if unproven > 1 {
+			text = strconv.FormatUint(unproven, 10) + " messages at QoS 0 may not have arrived"
+		}
+		return &Error{Op: "close", Class: ErrInDoubt, Text: text, Err: err}
+	case broke && (had || unwritten > 0):
+		return err
+	case lastErr != nil && unwritten > 0:
+		return &Error{Op: "close", Class: ErrInDoubt, Err: lastErr}
 	}
 	return nil
 }
 
+var errNoEnd = errors.New("the server did not close the connection behind DISCONNECT")
+
+// awaitEnd waits for reader and writer, a second more than ctx lasts: they end
+// with the connection, but a DialFunc may not notice its context.
+func (c *Client) awaitEnd(ctx context.Context) {
+	select {
+	case <-c.done:
+		return
+	case <-ctx.Done():
+	}
+	patience := time.NewTimer(time.Second)
+	defer patience.Stop()
+	select {
+	case <-c.done:
+	case <-patience.C:
+	}
+}
+
 // writeLast writes the last output, in five seconds and as long as ctx lasts; a
 // WebSocket's end goes with it.
-func (c *Client) writeLast(ctx context.Context, nc net.Conn, out []byte) error {
-	stop := context.AfterFunc(ctx, func() { nc.SetWriteDeadline(time.Unix(1, 0)) })
-	defer stop()
+func writeLast(ctx context.Context, nc net.Conn, out []byte) error {
 	last, ok := nc.(interface{ WriteLast([]byte) (int, error) })
-	if !ok || len(out) > highWater {
-		return writeAll(nc, out, 5*time.Second)
+	for len(out) > 0 {
+		piece := out[:min(len(out), highWater)]
+		write := nc.Write
+		if ok && len(piece) == len(out) {
+			write = last.WriteLast
+		}
+		err := bounded(ctx, nc, 5*time.Second, func() error {
+			_, err := write(piece)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		out = out[len(piece):]
 	}
-	if err := nc.SetWriteDeadline(time.Now().Add(5 * time.Second)); err != nil {
-		return err
-	}
-	_, err := last.WriteLast(out)
-	return err
+	return nil
 }
 
 // goodbye half-closes the stream and lets the reader see the server's end of
-// it, at most a second, so that closing does not reset what was written. With
+// it, for as long as patience, so that closing does not reset what was written. With
 // TLS the end is bytes too, close_notify, and a server that closes as soon as it
 // has read the DISCONNECT would reset the connection over them: it comes after
 // the server's end, unless that takes long.
-func (c *Client) goodbye(ctx context.Context, nc net.Conn) error {
+func (c *Client) goodbye(ctx context.Context, nc net.Conn, patience time.Duration) error {
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
 	half, ok := nc.(interface{ CloseWrite() error })
-	if !ok {
-		return nil
-	}
-	nc.SetReadDeadline(time.Now().Add(time.Second))
 	if _, secure := nc.(*tls.Conn); secure {
-		patience := time.NewTimer(500 * time.Millisecond)
-		defer patience.Stop()
+		while := time.NewTimer(500 * time.Millisecond)
+		defer while.Stop()
 		select {
 		case <-c.done:
 			return nil
 		case <-ctx.Done():
-		case <-patience.C:
+		case <-while.C:
 		}
 	}
-	if err := half.CloseWrite(); err != nil {
-		return err
+	if ok {
+		if err := bounded(ctx, nc, patience, half.CloseWrite); err != nil {
+			return err
+		}
 	}
 	select {
 	case <-c.done:
 	case <-ctx.Done():
+	case <-limit.C:
 	}
 	return nil
 }

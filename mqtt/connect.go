@@ -97,14 +97,11 @@ func (c *Client) attempt(ctx context.Context, first bool) (s *server, again bool
 
 // shake is the handshake that ends with ctx. nc is closed if it fails.
 func (c *Client) shake(ctx context.Context, nc net.Conn, p *packet.Connect) error {
-	// The end of ctx interrupts the handshake's reads and writes.
-	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
+	stop := interrupt(ctx, nc)
 	err := c.handshake(ctx, nc, p)
+	_ = nc.SetDeadline(time.Time{}) // one that dial may have left; a connection may have none
 	if !stop() && err == nil {
 		err = ctx.Err()
-	}
-	if err == nil {
-		err = nc.SetDeadline(time.Time{})
 	}
 	if err == nil {
 		return nil
@@ -140,14 +137,17 @@ func (c *Client) leaveUnused(nc net.Conn) {
 	if c.opt.Trace != nil {
 		c.traceOut(out, v)
 	}
-	_ = nc.SetDeadline(time.Now().Add(time.Second))
-	if _, err := nc.Write(out); err != nil {
-		return // nobody waits for it
-	}
-	// To close with input unread would reset the connection, and the DISCONNECT.
-	if half, ok := nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		_, _ = io.Copy(io.Discard, nc)
-	}
+	_ = nc.SetDeadline(time.Now().Add(time.Second)) // in place of the one that interrupted the handshake
+	_ = bounded(context.Background(), nc, time.Second, func() error {
+		if _, err := nc.Write(out); err != nil {
+			return err // nobody waits for it
+		}
+		// To close with input unread would reset the connection, and the DISCONNECT.
+		if half, ok := nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+			_, _ = io.Copy(io.Discard, nc)
+		}
+		return nil
+	})
 }
 
 // unreached marks errors of dialling.
@@ -197,8 +197,11 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) 
 	}
 	if _, err := nc.Write(out); err != nil {
 		// What the server said before it closed tells more.
-		nc.SetReadDeadline(time.Now().Add(time.Second))
-		if _, said := nc.Read(make([]byte, 1)); said != nil && isExplained(c.transportErrorOf(nc, said)) {
+		said := bounded(ctx, nc, time.Second, func() error {
+			_, err := nc.Read(make([]byte, 1))
+			return err
+		})
+		if said != nil && isExplained(c.transportErrorOf(nc, said)) {
 			err = said
 		}
 		return c.handshakeError(nc, err)
@@ -266,8 +269,10 @@ func (c *Client) failHandshake(nc net.Conn, v packet.Version, err error) {
 	if c.opt.Trace != nil {
 		c.traceOut(out, v)
 	}
-	nc.SetWriteDeadline(time.Now().Add(time.Second))
-	_, _ = nc.Write(out) // last words: nobody waits for them
+	_ = bounded(c.ctx, nc, time.Second, func() error {
+		_, err := nc.Write(out) // last words: nobody waits for them
+		return err
+	})
 }
 
 // handshakeError says why reading or writing failed before CONNACK.
@@ -377,16 +382,16 @@ func (c *Client) part(ctx context.Context, nc net.Conn) {
 		c.traceOut(out, v)
 	}
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(time.Second))
-	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	if _, err := nc.Write(out); err != nil {
-		return
-	}
-	if half, ok := nc.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite()
-	}
-	_, _ = io.Copy(io.Discard, nc)
+	_ = bounded(ctx, nc, time.Second, func() error {
+		if _, err := nc.Write(out); err != nil {
+			return err
+		}
+		if half, ok := nc.(interface{ CloseWrite() error }); ok {
+			_ = half.CloseWrite()
+		}
+		_, err := io.Copy(io.Discard, nc)
+		return err
+	})
 }
 
 // DiscardSession has the server forget the session of a client that has ended: it
@@ -455,7 +460,8 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	// 3.1 does not say whether the server has a session.
 	old := c.present || p.Version == packet.V31 && !p.CleanStart
 	c.inherited = old && (c.inherited || c.gen == 1 && c.opt.Journal == nil && !c.cleaned)
-	c.nc, c.fail = nc, nil
+	c.nc, c.fail, c.torn, c.unproven = nc, nil, false, 0
+	c.raw = newRawWriter(nc)
 	c.ackedBefore = c.stats.Acked
 	if !c.conn.Resume(c.present, func(tag uint64, reason packet.ReasonCode) {
 		events = c.completed(events, tag, reason, nil)
@@ -476,9 +482,7 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	events = c.tellRenewals(events)
 	c.answerAll(&c.roomers)
 	c.answerAll(&c.drainers)
-	if c.sess.Open() == 0 {
-		c.answerAll(&c.flushers)
-	}
+	c.flushedLocked()
 	wake := c.wakeLocked()
 	c.mu.Unlock()
 	c.wake(wake)
@@ -513,6 +517,10 @@ func (c *Client) down(err error, life time.Duration) (narrowed bool) {
 	c.mu.Lock()
 	nc := c.nc
 	c.nc, c.reading = nil, false
+	if len(c.rest) > 0 { // nobody has it under way
+		c.rest, c.writing = nil, false
+		c.answerAll(&c.idlers)
+	}
 	x := c.exchange
 	c.exchange, c.judged = nil, x != nil
 	c.conn.Lost(func(tag uint64) { lost = append(lost, tag) })
@@ -528,6 +536,7 @@ func (c *Client) down(err error, life time.Duration) (narrowed bool) {
 	unsure := c.q0 - c.q0sure
 	c.q0sure = c.q0
 	c.stats.Unwritten += unsure
+	c.unproven = unsure
 	if !c.closing {
 		if narrowed = c.narrow(err); !narrowed {
 			events = c.suspect(err, life)
@@ -642,10 +651,10 @@ func mayBePoison(err error) bool {
 // again restores the connection, or ends the client and returns false.
 func (c *Client) again(err error, start time.Time) bool {
 	c.mu.Lock()
-	closing := c.closing
+	closing, unproven := c.closing, c.unproven
 	c.mu.Unlock()
 	if closing || c.ctx.Err() != nil {
-		if e, ok := err.(*Error); !ok || !e.Reason.Failed() && !transport.IsReset(err) {
+		if e, ok := err.(*Error); !ok || !e.Reason.Failed() && !transport.IsReset(err) && unproven == 0 {
 			err = ErrClosed
 		}
 		c.end(err)

@@ -9,8 +9,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/store"
 )
 
-// DialFunc opens the byte stream of a connection, which need not have
-// deadlines. It is called again for each reconnect.
+// DialFunc opens the byte stream of a connection. It is called again for each
+// reconnect. The stream need not have deadlines: the client closes what it does
+// not want to wait for.
 type DialFunc func(ctx context.Context) (net.Conn, error)
 
 // Options describes a client. The zero value connects with MQTT 5.0, falls

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/session"
@@ -41,7 +42,7 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 	c.mu.Lock()
 	var me uint32
 	for {
-		if c.ended != nil || c.closing {
+		if c.ended != nil || c.leaving || c.closing {
 			err := c.endedLocked()
 			c.mu.Unlock()
 			return &Error{Op: "publish", Class: ErrNotSent, Err: err}
@@ -140,41 +141,55 @@ func (c *Client) endedLocked() error {
 
 // Flush waits until every message sent before it has its outcome: at QoS 1
 // and 2 the acknowledgement, at QoS 0 a PINGRESP that comes after it, which
-// tells that the server has read that far.
+// tells that the server has read that far. It does not wait for what other
+// goroutines send meanwhile.
 func (c *Client) Flush(ctx context.Context) error { return c.flush(ctx, true) }
 
 // flush is Flush, with or without the PINGRESP.
 func (c *Client) flush(ctx context.Context, ping bool) error {
+	c.mu.Lock()
+	mark, q0 := c.sess.Mark(), c.q0
 	for {
-		c.mu.Lock()
-		if c.ended != nil {
+		open, unsure := c.sess.OpenBefore(mark), ping && q0 > c.q0sure
+		switch {
+		case !open && !unsure:
+			c.mu.Unlock()
+			return nil
+		case c.ended != nil:
 			err := c.ended
-			open, unsure := c.sess.Open(), c.q0 > c.q0sure
 			c.mu.Unlock()
-			if open == 0 && !unsure {
-				return nil
-			}
 			return &Error{Op: "flush", Class: ErrInDoubt, Err: err}
-		}
-		if c.sess.Open() == 0 {
-			unsure := c.q0 > c.q0sure
+		case !open:
 			c.mu.Unlock()
-			if !unsure || !ping {
-				return nil
-			}
 			if err := c.Ping(ctx); err != nil && ctx.Err() != nil {
 				return &Error{Op: "flush", Class: ErrInDoubt, Err: ctx.Err()}
 			}
-			continue
-		}
-		me := c.park()
-		c.flushers = append(c.flushers, me)
-		answered, err := c.awaitAnswer(ctx, me)
-		c.mu.Unlock()
-		if !answered {
-			return &Error{Op: "flush", Class: ErrKept, Err: err}
+			c.mu.Lock()
+		default:
+			me := c.park()
+			c.waiters[me].mark = mark
+			c.flushers = append(c.flushers, me)
+			if answered, err := c.awaitAnswer(ctx, me); !answered {
+				c.mu.Unlock()
+				return &Error{Op: "flush", Class: ErrKept, Err: err}
+			}
 		}
 	}
+}
+
+// flushedLocked answers the calls of Flush whose messages are over. Called with
+// mu.
+func (c *Client) flushedLocked() {
+	if len(c.flushers) == 0 {
+		return
+	}
+	c.flushers = slices.DeleteFunc(c.flushers, func(i uint32) bool {
+		over := !c.sess.OpenBefore(c.waiters[i].mark)
+		if over {
+			c.answer(i, nil)
+		}
+		return over
+	})
 }
 
 // Ping sends a PINGREQ and waits for the answer. While the connection is being

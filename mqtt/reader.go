@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -87,21 +88,45 @@ func (c *Client) readConn() error {
 // readError is why reading ended: what another part of the client found
 // first, or the stream's own error.
 func (c *Client) readError(nc net.Conn, err error) error {
+	end := errors.Is(err, io.EOF)
 	c.mu.Lock()
-	fail, closing := c.fail, c.closing
-	if fail == nil && closing && errors.Is(err, io.EOF) {
+	parted := c.parted
+	c.mu.Unlock()
+	if end && parted != nil {
+		<-parted
+		err = endBelow(nc, err)
+		end = errors.Is(err, io.EOF)
+	}
+	c.mu.Lock()
+	fail, closing, bye := c.fail, c.closing, c.bye && arrived(nc)
+	if fail == nil && bye && end {
 		c.q0sure = c.q0 // the server closed after reading DISCONNECT
 	}
 	c.mu.Unlock()
 	switch {
 	case fail != nil:
 		return fail
-	case closing && !transport.IsReset(err):
+	case c.ctx.Err() != nil, bye && end, closing && errors.Is(err, os.ErrDeadlineExceeded): // this client's end
 		return ErrClosed
-	case errors.Is(err, io.EOF):
+	case end:
 		return &Error{Op: "connection", Class: ErrInDoubt, Err: ErrLost}
 	}
 	return &Error{Op: "connection", Class: ErrInDoubt, Err: lost{c.transportErrorOf(nc, err)}}
+}
+
+// endBelow is how the stream below TLS or WebSocket ends, which have an end of
+// their own: a peer that closes with input unread says that one, and resets the
+// connection behind it.
+func endBelow(nc net.Conn, err error) error {
+	below := transport.Raw(nc)
+	if below == nc {
+		return err
+	}
+	for {
+		if _, err := below.Read(make([]byte, 512)); err != nil {
+			return err
+		}
+	}
 }
 
 // chunk handles the packets in b's buffer under one lock, hands over the
@@ -162,9 +187,7 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 		}
 	}
 	c.roomLocked()
-	if c.sess.Open() == 0 && len(c.flushers) > 0 {
-		c.answerAll(&c.flushers)
-	}
+	c.flushedLocked()
 	events = c.tellRenewals(events)
 	wake := c.wakeLocked()
 	gen, nc := c.gen, c.nc
@@ -229,7 +252,7 @@ func (c *Client) lastWords(gen uint64, nc net.Conn, failed bool) {
 	c.mu.Lock()
 	for failed && c.gen == gen && c.writing && !c.closing && c.awaitBatch(ctx) {
 	}
-	if c.gen != gen || c.writing || c.conn.Pending() == 0 {
+	if c.gen != gen || c.writing || c.torn || c.conn.Pending() == 0 {
 		c.mu.Unlock()
 		return
 	}
@@ -242,8 +265,10 @@ func (c *Client) lastWords(gen uint64, nc net.Conn, failed bool) {
 	if c.sync() != nil {
 		return // an acknowledgement that is not on disk must not leave
 	}
-	nc.SetWriteDeadline(time.Now().Add(time.Second))
-	_, _ = nc.Write(buf) // nobody waits for them
+	_ = bounded(ctx, nc, time.Second, func() error {
+		_, err := nc.Write(buf) // nobody waits for them
+		return err
+	})
 }
 
 // take adds a received message to the batch. Called with mu.

@@ -114,7 +114,7 @@ func (c *Client) UnsubscribeWith(ctx context.Context, props packet.Properties, f
 func (c *Client) request(ctx context.Context, op string, w waiter, send func(tag uint64) error) ([]packet.ReasonCode, error) {
 	for {
 		c.mu.Lock()
-		if c.ended != nil || c.closing {
+		if c.ended != nil || c.leaving || c.closing {
 			err := c.endedLocked()
 			c.mu.Unlock()
 			return nil, &Error{Op: op, Class: ErrNotSent, Err: err}

@@ -15,6 +15,7 @@ type waiter struct {
 	codes []packet.ReasonCode // answer to SUBSCRIBE and UNSUBSCRIBE
 	subs  []Subscription      // of SUBSCRIBE: what to renew when it is granted
 	ends  []string            // of UNSUBSCRIBE: what not to renew any more
+	mark  uint32              // of Flush: the session's
 }
 
 const none = ^uint32(0)

@@ -2,17 +2,13 @@ package mqtt
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"os"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
-
-// slowWrite is how long a write takes that had to wait for the peer.
-const slowWrite = 10 * time.Millisecond
 
 // keepBuffer is the largest output buffer, in bytes, that is kept for the
 // next batch.
@@ -21,7 +17,7 @@ const keepBuffer = 1 << 20
 // wakeLocked tells whether the writer must be woken, which the caller does
 // with wake after unlocking. Whoever is writing looks for more afterwards.
 func (c *Client) wakeLocked() bool {
-	if c.writerIdle && !c.writing && c.conn.Pending() > 0 && c.nc != nil {
+	if c.writerIdle && (len(c.rest) > 0 || !c.writing && !c.torn && c.conn.Pending() > 0 && c.nc != nil) {
 		c.writerIdle = false
 		return true
 	}
@@ -47,7 +43,7 @@ func (c *Client) write() {
 			c.mu.Unlock()
 			return
 		}
-		if c.writing || c.nc == nil || c.conn.Pending() == 0 {
+		if len(c.rest) == 0 && (c.writing || c.torn || c.nc == nil || c.conn.Pending() == 0) {
 			c.writerIdle = true
 			c.mu.Unlock()
 			select {
@@ -61,67 +57,92 @@ func (c *Client) write() {
 	}
 }
 
-// inlineMost is how many bytes a calling goroutine writes itself at most.
-const inlineMost = 64 << 10
-
 // flushInline writes what there is from the calling goroutine, unless
 // somebody else is writing: a call that is going to wait anyway saves the
-// switch to the writer. What may take time is left to the writer, because no
-// context interrupts a write. It is called with mu and unlocks it.
+// switch to the writer. It writes as much as goes without waiting, because no
+// context interrupts a write, and leaves the rest to the writer; so it does
+// with connections that cannot write without waiting, and with a journal, whose
+// Sync takes its time. It is called with mu and unlocks it.
 func (c *Client) flushInline() {
-	if c.writing || c.nc == nil || c.conn.Pending() == 0 {
+	if c.writing || c.torn || c.nc == nil || c.conn.Pending() == 0 {
 		c.mu.Unlock()
 		return
 	}
-	if c.slow || c.conn.Pending() > inlineMost {
+	if c.raw == nil || c.opt.Journal != nil {
 		wake := c.wakeLocked()
 		c.mu.Unlock()
 		c.wake(wake)
 		return
 	}
-	c.writeBatch()
+	buf := c.takeOutput()
+	nc, raw, gen, version := c.nc, c.raw, c.gen, c.version
+	c.mu.Unlock()
+	if c.opt.Trace != nil {
+		c.traceOut(buf, version)
+	}
+	n, err := raw.write(buf)
+	if err != nil {
+		err = &Error{Op: "connection", Class: ErrInDoubt, Err: c.writeError(nc, err)}
+	}
+	c.wrote(gen, buf, n, err)
 	c.mu.Lock()
 	wake := c.wakeLocked()
 	c.mu.Unlock()
 	c.wake(wake)
 }
 
-// writeBatch swaps the buffers and writes. Called with mu, which it unlocks.
-func (c *Client) writeBatch() {
+// takeOutput swaps the buffers for a write. Called with mu.
+func (c *Client) takeOutput() []byte {
 	c.writing = true
 	buf := c.conn.Swap(c.spare, c.now())
 	c.spare = nil
-	nc, gen := c.nc, c.gen
-	version := c.version
-	limit := c.conn.KeepAlive()
 	c.roomLocked()
+	return buf
+}
+
+// writeBatch writes what there is, and waits for it. Called with mu, which it
+// unlocks.
+func (c *Client) writeBatch() {
+	buf, begun := c.rest, len(c.rest) > 0
+	c.rest = nil
+	if !begun {
+		buf = c.takeOutput()
+	}
+	nc, gen, version := c.nc, c.gen, c.version
+	limit := max(c.conn.KeepAlive(), 30*time.Second)
 	c.mu.Unlock()
 
-	if c.opt.Trace != nil {
+	if c.opt.Trace != nil && !begun {
 		c.traceOut(buf, version)
 	}
-	if limit < 30*time.Second {
-		limit = 30 * time.Second
-	}
-	start := time.Now()
 	err := c.sync()
 	if err == nil {
-		if err = writeAll(nc, buf, limit); err != nil {
-			err = &Error{Op: "connection", Class: ErrInDoubt, Err: c.writeError(nc, err, limit)}
+		if err = c.writeAll(gen, nc, buf, limit); err != nil {
+			err = &Error{Op: "connection", Class: ErrInDoubt, Err: c.writeError(nc, err)}
 		}
 	}
+	c.wrote(gen, buf, len(buf), err)
+}
 
+// wrote is the end of a write: of n bytes of buf, or with an error.
+func (c *Client) wrote(gen uint64, buf []byte, n int, err error) {
+	c.mu.Lock()
+	current := gen == c.gen && c.nc != nil
+	switch {
+	case err != nil && current:
+		c.torn = true
+		c.failLocked(err)
+	case n < len(buf) && current:
+		c.rest = buf[n:]
+		c.mu.Unlock()
+		return
+	}
 	if cap(buf) > keepBuffer {
 		buf = nil
 	}
-	c.mu.Lock()
-	c.slow = time.Since(start) > slowWrite
 	c.spare = buf[:0]
 	c.writing = false
 	c.answerAll(&c.idlers)
-	if c.sess.Open() == 0 && len(c.flushers) > 0 {
-		c.answerAll(&c.flushers)
-	}
 	c.mu.Unlock()
 	if err != nil {
 		c.breakConn(gen, err)
@@ -143,28 +164,92 @@ func (c *Client) awaitBatch(ctx context.Context) bool {
 }
 
 // writeError says why a write of this client's failed.
-func (c *Client) writeError(nc net.Conn, err error, limit time.Duration) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return lost{fmt.Errorf("the server has not read for %v", limit)}
-	}
+func (c *Client) writeError(nc net.Conn, err error) error {
 	return lost{c.transportErrorOf(nc, err)}
+}
+
+// patience is how long a write may wait for the peer. It is no deadline of the
+// connection's, which not every net.Conn has.
+type patience struct {
+	timer *time.Timer
+	limit time.Duration // 0 while nobody writes
+	until time.Duration // in the client's time
+	gen   uint64        // of the connection
+}
+
+// bePatient begins a write with a limit, or with 0 ends one.
+func (c *Client) bePatient(gen uint64, limit time.Duration) {
+	c.mu.Lock()
+	p := &c.patience
+	p.gen, p.limit, p.until = gen, limit, c.now()+limit
+	if limit > 0 {
+		p.timer.Reset(limit)
+	} else {
+		p.timer.Stop()
+	}
+	c.mu.Unlock()
+}
+
+// stalled runs when a write has taken too long.
+func (c *Client) stalled() {
+	c.mu.Lock()
+	p := c.patience
+	over := p.limit > 0 && c.now() >= p.until
+	c.mu.Unlock()
+	if over {
+		c.breakConn(p.gen, &Error{Op: "connection", Class: ErrInDoubt, Err: lost{fmt.Errorf("the server has not read for %v", p.limit)}})
+	}
 }
 
 // writeAll writes buf in pieces of at most 256 KiB, each within the limit, so
 // that a slow peer that still reads is not taken for a dead one.
-func writeAll(nc net.Conn, buf []byte, limit time.Duration) error {
+func (c *Client) writeAll(gen uint64, nc net.Conn, buf []byte, limit time.Duration) error {
 	for len(buf) > 0 {
-		piece := buf[:min(len(buf), highWater)]
-		if err := nc.SetWriteDeadline(time.Now().Add(limit)); err != nil {
-			return err
-		}
-		n, err := nc.Write(piece)
-		if err != nil {
+		c.bePatient(gen, limit)
+		n, err := nc.Write(buf[:min(len(buf), highWater)])
+		if err != nil || n == len(buf) {
+			c.bePatient(gen, 0)
 			return err
 		}
 		buf = buf[n:]
 	}
 	return nil
+}
+
+// bounded runs f, and interrupts its use of nc when that takes longer than d or
+// than ctx lasts.
+func bounded(ctx context.Context, nc net.Conn, d time.Duration, f func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	defer interrupt(ctx, nc)()
+	return f()
+}
+
+// interrupt ends what waits for nc when ctx ends: by a deadline, after which
+// something may still be said, or where there is none, or it does not help, by
+// closing; below TLS, whose own goodbye might have to wait. stop ends that, and
+// reports whether it came before ctx's end.
+func interrupt(ctx context.Context, nc net.Conn) (stop func() bool) {
+	stopped, ended := make(chan struct{}), make(chan struct{})
+	before := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		if nc.SetDeadline(time.Unix(1, 0)) == nil {
+			select {
+			case <-stopped:
+				return
+			case <-time.After(time.Second):
+			}
+		}
+		_ = transport.Raw(nc).Close()
+	})
+	return func() bool {
+		close(stopped)
+		if before() {
+			return true
+		}
+		<-ended
+		return false
+	}
 }
 
 func (c *Client) traceOut(buf []byte, v packet.Version) {

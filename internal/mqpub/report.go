@@ -93,7 +93,7 @@ func (r *report) verdict(st mqtt.Stats, streams bool) error {
 		what string
 	}{
 		{r.denied, "were refused by the broker"}, {r.doubt, "were given up"}, {r.local, "could not be sent"}, {open, "were not acknowledged"},
-		{r.left, "were not sent"}, {st.Unwritten, "at QoS 0 may be lost"},
+		{r.left, "were not sent"}, {st.Unwritten, "at QoS 0 may not have arrived"},
 	} {
 		if part.n > 0 {
 			text += sep + fmt.Sprintf("%d %s", part.n, part.what)

@@ -168,7 +168,11 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		return feedErr
 	}
 	if st := client.Stats(); closeErr != nil && !errors.Is(closeErr, mqtt.ErrClosed) && (st.Unfinished > 0 || st.Unwritten > 0) {
-		return fmt.Errorf("topic %q: the message may be lost: %w", j.msg.Topic, cli.WorkError(closeErr))
+		what := "the message"
+		if st.Sent > 1 {
+			what = fmt.Sprintf("%d of %d messages", uint64(st.Unfinished)+st.Unwritten, st.Sent)
+		}
+		return fmt.Errorf("topic %q: %s may not have arrived: %w", j.msg.Topic, what, cli.WorkError(closeErr))
 	}
 	return nil
 }

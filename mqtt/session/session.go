@@ -290,7 +290,7 @@ func (s *Session) renumber(over func(tag uint64, reason packet.ReasonCode)) {
 	s.changed(ChangeCleared, 0, 0, nil)
 	old := *s
 	s.slots, s.log = nil, nil
-	s.head, s.tail, s.open, s.open2, s.base = 0, 0, 0, 0, 0
+	s.tail, s.open, s.open2, s.base = s.head, 0, 0, 0 // from the old head on, for the sake of Mark
 	for n := old.head; n != old.tail; n++ {
 		sl := old.at(n)
 		switch sl.state {
@@ -354,6 +354,23 @@ func (s *Session) Oldest() (tag uint64, place uint32, ok bool) {
 	return 0, 0, false
 }
 
+// Mark is a place behind everything that has been published so far, for
+// OpenBefore.
+func (s *Session) Mark() uint32 { return s.tail }
+
+// OpenBefore reports whether a message that was published before a Mark has not
+// been acknowledged to the end. Once the server has lost the session, some
+// messages behind the mark may count too.
+func (s *Session) OpenBefore(mark uint32) bool {
+	for n := s.head; n != s.tail && int32(n-mark) < 0; n++ {
+		switch s.at(n).state {
+		case slotPuback, slotPubrec, slotPubcomp:
+			return true
+		}
+	}
+	return false
+}
+
 // Drop gives up the message at a place that Oldest returned. It is for use
 // between connections.
 func (s *Session) Drop(place uint32) {
@@ -381,7 +398,7 @@ func (s *Session) Clear(drop func(tag uint64)) {
 		}
 	}
 	s.changed(ChangeCleared, 0, 0, nil)
-	*s = Session{lastID: s.lastID, Changed: s.Changed}
+	*s = Session{head: s.tail, tail: s.tail, lastID: s.lastID, Changed: s.Changed}
 }
 
 // Tags calls yield with the tag of every unfinished packet, in sending order.

@@ -1,0 +1,255 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/transport"
+	"github.com/mqtools/mqtools/mqtt/transport/certtest"
+)
+
+// overWebSocket makes connections of WebSockets over loopback TCP.
+func overWebSocket(t *testing.T) (DialFunc, func() *peer) {
+	t.Helper()
+	ln, err := transport.Listen(t.Context(), "ws://127.0.0.1:0/mqtt", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	target, err := transport.ParseURL("ws://" + ln.Addr().String() + "/mqtt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d transport.Dialer
+	return func(ctx context.Context) (net.Conn, error) { return d.Dial(ctx, target) }, func() *peer {
+		nc, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		return &peer{t, nc}
+	}
+}
+
+// eachStream runs f over every kind of stream.
+func eachStream(t *testing.T, f func(t *testing.T, dial DialFunc, accept func() *peer)) {
+	certs := certtest.New(t)
+	for _, name := range []string{"TCP", "TLS", "WebSocket"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dial, accept := tcpPair(t)
+			switch name {
+			case "TLS":
+				dial, accept = overTLS(certs, dial, accept)
+			case "WebSocket":
+				dial, accept = overWebSocket(t)
+			}
+			f(t, dial, accept)
+		})
+	}
+}
+
+// take reads n bytes, whatever they are.
+func (p *peer) take(n int) {
+	p.t.Helper()
+	p.nc.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.CopyN(io.Discard, p.nc, int64(n)); err != nil {
+		p.t.Errorf("the client's bytes: %v", err)
+	}
+}
+
+// Nothing acknowledges a message at QoS 0; but a server that ends the connection
+// before it has read the DISCONNECT may not have read the message either.
+func TestTheLastMessageIsInDoubtUnlessTheServerReadDisconnect(t *testing.T) {
+	t.Parallel()
+	const bye = 2 // bytes of DISCONNECT
+	eachStream(t, func(t *testing.T, dial DialFunc, accept func() *peer) {
+		for _, size := range []int{50_000, 700_000} { // in one write that the system takes whole, and in several that it does not
+			total := 1 + 3 + 3 + size // of PUBLISH
+			for _, read := range []int{0, 1, 10, 64 << 10, 256<<10 - 1, 256 << 10, 256<<10 + 1, 512 << 10, total - 1, total, total + 1, total + bye} {
+				if left := total + bye - read; left < 0 || left > 0 && left < 20<<10 && strings.HasSuffix(t.Name(), "TLS") {
+					continue // what TLS of the server's has in its hands is read, for all that anybody can tell
+				}
+				for _, version := range []packet.Version{packet.V311, packet.V5} {
+					name := fmt.Sprintf("%d bytes, read %d, %v", size, read, version)
+					connect, connack, extra := connect4, connack4, 0
+					if version == packet.V5 {
+						connect, connack, extra = connect5, connack5, 1 // the length of no properties
+					}
+					c, p := connectedOver(t, dial, accept, Options{Version: version}, connect, connack)
+					errs := make(chan error, 2)
+					go func() {
+						errs <- c.Publish(t.Context(), &Message{Topic: "t", Payload: make([]byte, size)})
+						errs <- c.Close(t.Context())
+					}()
+					p.take(read + extra)
+					whole := read == total+bye
+					if size < 64<<10 && !whole {
+						locked(t, c, func() bool { return c.bye || c.nc == nil }) // as after 0.2 s
+					}
+					if end, ok := p.nc.(interface{ CloseWrite() error }); ok && whole {
+						_ = end.CloseWrite()
+						if strings.HasSuffix(t.Name(), "WebSocket") {
+							_, _ = io.Copy(io.Discard, p.nc) // the Close frame
+						}
+					}
+					p.nc.Close()
+					published, err := <-errs, <-errs
+					unwritten := c.Stats().Unwritten
+					switch {
+					case whole && (published != nil || err != nil || unwritten != 0):
+						t.Errorf("%s: Publish %v, Close %v, %d unwritten; want success", name, published, err, unwritten)
+					case !whole && published == nil && (!errors.Is(err, ErrInDoubt) || unwritten != 1):
+						t.Errorf("%s: Close %v, %d unwritten; want ErrInDoubt and 1", name, err, unwritten)
+					case !whole && published == nil && !errors.Is(c.Err(), ErrLost) && !strings.Contains(fmt.Sprint(err), "1 message at QoS 0 may not have arrived"):
+						t.Errorf("%s: Close %v, ended with %v", name, err, c.Err())
+					}
+				}
+			}
+		}
+	})
+}
+
+// It closes its own side, and reads on: that is no answer to the DISCONNECT.
+func TestAServerThatClosedItsSideBeforeHasNotAnswered(t *testing.T) {
+	t.Parallel()
+	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
+	if err := c.Publish(t.Context(), &Message{Topic: "t"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.nc.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	<-c.Done()
+	if err := c.Close(t.Context()); !errors.Is(err, ErrInDoubt) || c.Stats().Unwritten != 1 {
+		t.Errorf("Close: %v, %+v, want ErrInDoubt and one message", err, c.Stats())
+	}
+}
+
+func TestAResetBehindDisconnectIsNoProof(t *testing.T) {
+	t.Parallel()
+	c, p, _ := connected(t, Options{Version: packet.V5}, connect5, connack5)
+	errs := make(chan error, 1)
+	for range 2 {
+		if err := c.Publish(t.Context(), &Message{Topic: "t"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.expect("30 04 0001 74 00  30 04 0001 74 00")
+	go func() { errs <- c.Close(t.Context()) }()
+	p.expect(disconn)
+	transport.Abort(p.nc)
+	err := <-errs
+	if !errors.Is(err, ErrInDoubt) || !strings.Contains(err.Error(), "close: in doubt: 2 messages at QoS 0 may not have arrived") || c.Stats().Unwritten != 2 {
+		t.Errorf("Close: %v, %+v", err, c.Stats())
+	}
+}
+
+// A server that says nothing more has not shown that it read the last message.
+func TestAServerThatNeverClosesLeavesTheLastMessageInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, row := range []struct {
+			it      string
+			message *Message
+			answer  string
+			within  time.Duration
+			want    string
+		}{
+			{"nothing", nil, "", time.Second, ""},
+			{"QoS 1 that is acknowledged", &Message{Topic: "t", QoS: 1}, "40 02 0001", time.Second, ""},
+			{"QoS 0", &Message{Topic: "t"}, "", 5 * time.Second, "close: in doubt: 1 message at QoS 0 may not have arrived: the server did not close the connection behind DISCONNECT"},
+		} {
+			ps := newPipes()
+			clients := make(chan *Client, 1)
+			go func() {
+				c, err := Connect(t.Context(), ps.dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: time.Hour})
+				if err != nil {
+					t.Error(err)
+				}
+				clients <- c
+			}()
+			p := &peer{t, <-ps.conns}
+			p.expect("10 0d 0004 4d515454 04 02 0e10 0001 61")
+			p.send(connack4)
+			c := <-clients
+			if m := row.message; m != nil {
+				errs := make(chan error, 1)
+				go func() { errs <- c.Publish(t.Context(), m) }()
+				p.take(5 + 2*int(m.QoS))
+				p.send(row.answer)
+				if err := <-errs; err != nil {
+					t.Error(err)
+				}
+			}
+			errs := make(chan error, 1)
+			start := time.Now()
+			go func() { errs <- c.Close(context.Background()) }()
+			p.expect(disconn)
+			err := <-errs
+			if took := time.Since(start); took != row.within {
+				t.Errorf("%s: Close took %v, want %v", row.it, took, row.within)
+			}
+			if got := fmt.Sprint(err); row.want == "" && err != nil || row.want != "" && got != row.want {
+				t.Errorf("%s: Close: %q, want %q", row.it, got, row.want)
+			}
+			if got, want := c.Stats().Unwritten, uint64(min(1, len(row.want))); got != want {
+				t.Errorf("%s: %d unwritten, want %d", row.it, got, want)
+			}
+			p.nc.Close()
+		}
+	})
+}
+
+// What Close did not wait for is in doubt, too.
+func TestCloseSaysWhatItsContextLeftUnwritten(t *testing.T) {
+	t.Parallel()
+	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
+	if err := c.Publish(t.Context(), &Message{Topic: "t", Payload: make([]byte, 20<<20)}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err := c.Close(ctx)
+	if !errors.Is(err, ErrInDoubt) || !errors.Is(err, context.DeadlineExceeded) || c.Stats().Unwritten != 1 {
+		t.Errorf("Close: %v, %+v, want ErrInDoubt with the context's error", err, c.Stats())
+	}
+	p.nc.Close()
+}
+
+// Close ends the taking of messages first, so that it waits for no others.
+func TestCloseTakesNoMoreMessages(t *testing.T) {
+	t.Parallel()
+	c, p, _ := connected(t, Options{Version: packet.V311, MaxInflight: 1}, connect4, connack4)
+	if err := c.Send(t.Context(), &Message{Topic: "t", QoS: 1}, 0); err != nil {
+		t.Fatal(err)
+	}
+	p.expect("32 05 0001 74 0001")
+	waits := make(chan error, 1)
+	go func() { waits <- c.Send(t.Context(), &Message{Topic: "t", QoS: 1}, 0) }()
+	locked(t, c, func() bool { return len(c.roomers) == 1 })
+	errs := make(chan error, 1)
+	go func() { errs <- c.Close(t.Context()) }()
+	if err := <-waits; !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrClosed) {
+		t.Errorf("a message that waited: %v, want ErrNotSent and ErrClosed", err)
+	}
+	if err := c.Publish(t.Context(), &Message{Topic: "t"}); !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrClosed) {
+		t.Errorf("Publish: %v, want ErrNotSent and ErrClosed", err)
+	}
+	if _, err := c.Subscribe(t.Context(), Subscription{Filter: "t"}); !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrClosed) {
+		t.Errorf("Subscribe: %v, want ErrNotSent and ErrClosed", err)
+	}
+	p.send("40 02 0001")
+	p.expect(disconn)
+	p.nc.Close()
+	if err := <-errs; err != nil {
+		t.Error(err)
+	}
+}
