@@ -167,6 +167,7 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 			c.take(b, &ev.Publish)
 		case session.Done:
 			events = c.completed(events, ev.Tag, ev.Reason, ev.Properties)
+			c.widen()
 		case session.Suback:
 			c.suback(ev)
 		case session.Pong:
@@ -318,7 +319,6 @@ func (c *Client) completed(events []Event, tag uint64, reason packet.ReasonCode,
 	} else {
 		c.stats.Acked++
 	}
-	c.widen()
 	if tag&syncTag != 0 {
 		c.answer(uint32(tag), err)
 	} else if err != nil {

@@ -52,6 +52,9 @@ func (s *server) heard(v packet.Version, err error, took time.Duration) (again b
 	return false
 }
 
+// maxServers is how many addresses are remembered: a name may lead to ever others.
+const maxServers = 100
+
 // rightAfter is how soon after CONNECT a server ends the connection that does not
 // know the version: it has read one packet.
 const rightAfter = 5 * time.Second
@@ -70,7 +73,7 @@ func (c *Client) serverAt(nc net.Conn) *server {
 	}
 	s := c.servers[addr]
 	if s == nil {
-		if c.servers == nil {
+		if len(c.servers) >= maxServers || c.servers == nil {
 			c.servers = make(map[string]*server)
 		}
 		s = &server{}

@@ -1,10 +1,15 @@
 package mqtt
 
 import (
+	"bufio"
 	"context"
+	"crypto/sha1"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -535,4 +540,73 @@ func TestTheWindowIsThatOfTheVersionSpoken(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A broker behind WebSocket says that it does not take 5.0 by a Close frame.
+func TestACloseFrameFallsBackOverWebSocket(t *testing.T) {
+	t.Parallel()
+	dial, accept := tcpPair(t)
+	var d transport.Dialer
+	target, err := transport.ParseURL("ws://127.0.0.1/mqtt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe, err := dial(t.Context()) // for the address
+	if err != nil {
+		t.Fatal(err)
+	}
+	target.Port = probe.RemoteAddr().(*net.TCPAddr).Port
+	probe.Close()
+	accept().nc.Close()
+	upgraded := func() *peer {
+		p := accept()
+		p.nc.SetDeadline(time.Now().Add(10 * time.Second))
+		req, err := http.ReadRequest(bufio.NewReader(p.nc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha1.Sum([]byte(req.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+		fmt.Fprintf(p.nc, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n",
+			base64.StdEncoding.EncodeToString(sum[:]))
+		return p
+	}
+	// version reads a masked frame with a CONNECT and returns its level.
+	version := func(p *peer) byte {
+		head := make([]byte, 6)
+		if _, err := io.ReadFull(p.nc, head); err != nil || head[1]&0x80 == 0 {
+			t.Fatalf("frame % x, %v", head, err)
+		}
+		body := make([]byte, head[1]&0x7f)
+		if _, err := io.ReadFull(p.nc, body); err != nil {
+			t.Fatal(err)
+		}
+		return body[8] ^ head[2+8%4]
+	}
+	done := make(chan error, 1)
+	var c *Client
+	go func() {
+		var err error
+		c, err = Connect(t.Context(), func(ctx context.Context) (net.Conn, error) { return d.Dial(ctx, target) }, &Options{ClientID: "a"})
+		done <- err
+	}()
+	for range 2 {
+		p := upgraded()
+		if v := version(p); v != 5 {
+			t.Errorf("level %d, want 5", v)
+		}
+		p.send("88 02 03f3 (status 1011)")
+		p.nc.Close()
+	}
+	p := upgraded()
+	if v := version(p); v != 4 {
+		t.Errorf("level %d, want 4", v)
+	}
+	p.send("82 04 20020000")
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if v := c.Version(); v != packet.V311 {
+		t.Errorf("version %v, want 3.1.1", v)
+	}
+	c.Abort()
 }

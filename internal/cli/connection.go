@@ -711,7 +711,7 @@ func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
 		case mqtt.EventFallback:
 			c.fellBack(e.Err)
 		case mqtt.EventNarrowed:
-			c.inv.Infof("the broker may not take so many messages at once: at most %d are on the way from now on", e.Count)
+			c.inv.Infof("connection lost with many messages in flight; sending at most %d at a time, and more as they are acknowledged", e.Count)
 		case mqtt.EventUp:
 			c.connected()
 			select {
