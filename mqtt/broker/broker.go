@@ -35,20 +35,20 @@ type Broker struct {
 	// mu guards everything about subscriptions, retained messages and the
 	// set of sessions. Publishing a message that is not retained takes it
 	// for reading. Lock order: mu, then client.mu; of two clients never both.
-	mu            sync.RWMutex
-	subs          topic.Trie[subscriber, subscription]
-	shares        map[string]*share // by whole filter, $share/group/filter
-	sharesBy      map[uint64]*share // by number
-	lastShare     uint32
-	orphans       []orphan
-	subCount      int // subscriptions of all sessions
-	subBytes      int // and their weights
-	sys           system
-	retained      topic.Names[*message]
-	retainedBytes int
-	swept         time.Duration // when expired retained messages were removed last
-	sessions      map[string]*client
-	away          list.List // sessions without a connection, the longest first
+	mu          sync.RWMutex
+	subs        topic.Trie[subscriber, subscription]
+	shares      map[string]*share // by whole filter, $share/group/filter
+	sharesBy    map[uint64]*share // by number
+	lastShare   uint32
+	orphans     []orphan
+	subCount    int // subscriptions of all sessions
+	subOwn      int // what they take outside of subs and shares; bytes
+	sys         system
+	retained    topic.Names[*message]
+	retainedOwn int           // what they take outside of retained; bytes
+	swept       time.Duration // when expired retained messages were removed last
+	sessions    map[string]*client
+	away        list.List // sessions without a connection, the longest first
 
 	// waitMu guards client.waitsFor and client.waiting.
 	waitMu sync.Mutex

@@ -19,6 +19,7 @@ type client struct {
 
 	// Guarded by Broker.mu.
 	subs map[string]subscription // by whole filter
+	most int                     // subscriptions that subs has had at once
 	away *list.Element           // of Broker.away; nil while connected
 
 	// Guarded by Broker.waitMu.
@@ -27,20 +28,22 @@ type client struct {
 
 	written atomic.Uint64 // bytes that the network has taken: a sign of progress
 
-	mu      sync.Mutex // guards the rest, and the engine of the connection
-	user    string     // of the last connection
-	sess    session.Session
-	version packet.Version // in which sess has encoded its messages
-	conn    *conn          // nil while absent
-	queue   queue
-	popped  uint64        // messages that have left the queue: a sign of progress
-	waiters chan struct{} // closed when publishers that wait for room may go on; nil while none does
-	expiry  uint32        // session expiry interval, seconds
-	will    *message
-	delay   time.Duration // will delay interval
-	timer   *time.Timer   // of session expiry or the delayed will
-	gone    bool          // the session has ended
-	full    bool          // a drop has been logged since the queue was last below its limit
+	mu       sync.Mutex // guards the rest, and the engine of the connection
+	user     string     // of the last connection
+	sess     session.Session
+	version  packet.Version // in which sess has encoded its messages
+	conn     *conn          // nil while absent
+	queue    queue
+	held     int           // bytes of sess that Broker.queued has
+	popped   uint64        // messages that have left the queue: a sign of progress
+	waiters  chan struct{} // closed when publishers that wait for room may go on; nil while none does
+	expiry   uint32        // session expiry interval, seconds
+	will     *message
+	willSize int           // of will, as Broker.queued has it
+	delay    time.Duration // will delay interval
+	timer    *time.Timer   // of session expiry or the delayed will
+	gone     bool          // the session has ended
+	full     bool          // a drop has been logged since the queue was last below its limit
 }
 
 // forever is the session expiry interval that never ends (section 3.1.2.11.2).
@@ -89,7 +92,23 @@ func (cl *client) excess(m *message) string {
 // room tells whether the engine may take another message at QoS 1 or 2.
 func (cl *client) room(size int) bool {
 	c := cl.conn
+	cl.account()
+	if cl.held > heldStep && cl.b.queuesFull() {
+		return false
+	}
 	return cl.sess.Open() < c.window && c.sc.Room(size)
+}
+
+// heldStep is how exactly the messages are counted that wait for acknowledgements.
+// They are copies, and come and go too often for a count of each.
+const heldStep = 16 << 10
+
+// account counts what waits for acknowledgements. cl.mu is held.
+func (cl *client) account() {
+	if d := cl.sess.Held() - cl.held; d >= heldStep || d <= -heldStep || d != 0 && cl.sess.Held() == 0 {
+		cl.held += d
+		cl.b.queued.Add(int64(d))
+	}
 }
 
 // offer gives a message to the client: at once if nothing is before it, else
@@ -162,6 +181,7 @@ func (cl *client) drop(topic, why string) {
 // pump moves messages from the queue to the engine as far as there is room.
 // cl.mu is held.
 func (cl *client) pump(now time.Duration) {
+	cl.account()
 	if !cl.online() {
 		return
 	}

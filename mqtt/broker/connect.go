@@ -93,6 +93,8 @@ func (c *conn) admit(p *packet.Connect, proof packet.Properties) error {
 		switch {
 		case reason != packet.Success:
 			return c.refuse(id, reason, "the will: "+words)
+		case b.queuesFull() && len(p.Will.Payload)+len(p.Will.Topic)+len(p.Will.Properties) > smallWill:
+			return c.refuse(id, packet.QuotaExceeded, "the will: too much waits already")
 		case o.LimitQoS && p.Will.QoS > o.MaximumQoS:
 			return c.refuse(id, packet.QoSNotSupported, "the will's QoS") // MQTT-3.2.2-12
 		case o.DisableRetain && p.Will.Retain:
@@ -156,6 +158,20 @@ func (c *conn) admit(p *packet.Connect, proof packet.Properties) error {
 		}
 	}
 	return b.accept(c, p, id, expiry, keepAlive, &ack)
+}
+
+// smallWill is what a will may have when no more may wait, in bytes.
+const smallWill = 1 << 10
+
+// countWill counts the will among what waits, until the session has another or
+// ends. cl.mu is held.
+func (cl *client) countWill() {
+	size := 0
+	if cl.will != nil {
+		size = cl.will.size()
+	}
+	cl.b.queued.Add(int64(size - cl.willSize))
+	cl.willSize = size
 }
 
 // fits tells whether a CONNACK of MQTT 5.0 has at most so many bytes.
@@ -234,6 +250,7 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 		cl.will.user = c.username
 		cl.delay = time.Duration(p.Will.Properties.UintOr(packet.WillDelayInterval, 0)) * time.Second
 	}
+	cl.countWill()
 	if cl.version != c.sc.Version() {
 		cl.reencode()
 		cl.version = c.sc.Version()
@@ -293,6 +310,8 @@ func (cl *client) reencode() {
 		cl.queue.push(*old.front())
 		old.pop()
 	}
+	old.clear()
+	cl.account()
 }
 
 // discard ends a session. Broker.mu and cl.mu are held; adopt is to be called
@@ -305,6 +324,9 @@ func (b *Broker) discard(cl *client) {
 	}
 	b.orphan(cl)
 	cl.sess.Clear(nil)
+	cl.account()
+	b.queued.Add(-int64(cl.willSize))
+	cl.willSize = 0
 	cl.queue.clear()
 	cl.gone = true
 	cl.wakeWaiters()

@@ -3,6 +3,7 @@ package broker
 import (
 	"net"
 	"time"
+	"unsafe"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/topic"
@@ -24,9 +25,29 @@ func (o *Options) judge(name []byte, p packet.Properties) (reason packet.ReasonC
 	return packet.Success, ""
 }
 
-// weight is about what a topic name or filter takes in memory: each level may
-// be a node of its own.
-func weight[S string | []byte](name S) int { return len(name) + overhead*topic.Levels(name) }
+// What things take in memory beside their texts. A map's entry has room to grow.
+const (
+	mapSlot     = 2 * 24 // of a text and a word
+	shareBytes  = int(unsafe.Sizeof(share{})) + 2*mapSlot
+	memberBytes = int(unsafe.Sizeof(member{})) * 3 / 2
+)
+
+// subscriptionBytes is what all subscriptions take. Broker.mu is held.
+func (b *Broker) subscriptionBytes() int {
+	return b.subs.Bytes() + b.subOwn + len(b.shares)*shareBytes
+}
+
+// ownBytes is what a session's subscription takes outside of the trie.
+func ownBytes(filter string) int {
+	n := mapSlot + topic.TextBytes(len(filter))
+	if _, _, shared := topic.ParseShare(filter); shared {
+		n += memberBytes
+	}
+	return n
+}
+
+// retainedBytes is what all retained messages take. Broker.mu is held.
+func (b *Broker) retainedBytes() int { return b.retained.Bytes() + b.retainedOwn }
 
 // crammed tells whether there are more user properties than MaxUserProperties.
 func (o *Options) crammed(p packet.Properties) bool {

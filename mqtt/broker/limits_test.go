@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -38,6 +39,15 @@ func (j *journal) of(kind broker.EventKind) (all []string) {
 		}
 	}
 	return all
+}
+
+// wide is what takes so many bytes where a word has 64 bits; with 32 the same
+// takes about two thirds.
+func wide(bytes int) int {
+	if strconv.IntSize == 32 {
+		return bytes * 2 / 3
+	}
+	return bytes
 }
 
 func TestLimitsHaveTheirReasonsAndEvents(t *testing.T) {
@@ -110,16 +120,16 @@ func TestLimitsHaveTheirReasonsAndEvents(t *testing.T) {
 			a< 20 28 00 97 25 1f 0022 "the will: too many user properties"
 			a< x`,
 			map[broker.EventKind][]string{broker.EventRefused: {`"a" refused: quota exceeded (0x97): the will: too many user properties`}}},
-		{"subscriptions of more bytes", broker.Options{MaxSubscriptionBytes: 2*(160+1) + 3*160 + 5}, a5 + `
-			a> 82 1d 0001 00 0001 "t" 00 0007 "a/b/c/d" 00 0005 "a/b/c" 00 0001 "u" 00
+		{"subscriptions of more bytes", broker.Options{MaxSubscriptionBytes: wide(2*300 + 692)}, a5 + `
+			a> 82 1f 0001 00 0001 "t" 00 0009 "a/b/c/d/e" 00 0005 "a/b/c" 00 0001 "u" 00
 			a< 90 07 0001 00 00 97 00 00
 			# Once more the same, and what an ended one leaves.
 			a> 82 07 0002 00 0001 "t" 01 82 07 0003 00 0001 "v" 00 a2 06 0004 00 0001 "u" 82 07 0005 00 0001 "v" 00
 			a< 90 04 0002 00 01 90 04 0003 00 97 b0 04 0004 00 00 90 04 0005 00 00`,
-			map[broker.EventKind][]string{broker.EventSubscribed: {`"a" subscribed to "t"`, `"a" may not subscribe to "a/b/c/d": quota exceeded (0x97)`,
+			map[broker.EventKind][]string{broker.EventSubscribed: {`"a" subscribed to "t"`, `"a" may not subscribe to "a/b/c/d/e": quota exceeded (0x97)`,
 				`"a" subscribed to "a/b/c"`, `"a" subscribed to "u"`, `"a" subscribed to "t"`, `"a" may not subscribe to "v": quota exceeded (0x97)`,
 				`"a" subscribed to "v"`}}},
-		{"a retained message of many levels", broker.Options{MaxRetainedBytes: 160 + 4 + 3 + 3 + 1 + 2*160}, a5 + `
+		{"a retained message of many levels", broker.Options{MaxRetainedBytes: wide(448)}, a5 + `
 			a> 33 0b 0005 "a/b/c" 0001 00 "x" 33 09 0003 "a/b" 0002 00 "x"
 			a< 40 03 0001 97 40 03 0002 10`,
 			map[broker.EventKind][]string{broker.EventNotPublished: {`"a" may not publish to "a/b/c": quota exceeded (0x97): too many retained messages`}}},
@@ -338,5 +348,100 @@ func TestACrowdIsClosedUnread(t *testing.T) {
 		first.expect("{ok5}")
 		_, _ = first.nc.Close(), second.nc.Close()
 		synctest.Wait()
+	})
+}
+
+// What connected clients do not acknowledge counts too, each copy of it; when all
+// is full the rest waits once for all, and its publisher too.
+func TestWhatIsNotAcknowledgedCounts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const limit, subscribers = 1 << 20, 20
+		b := broker.New(broker.Options{MaxQueuedBytes: limit})
+		defer closeBroker(t, b)
+		var all []*pipePeer
+		for n := range subscribers {
+			p := connectPipe(t, b)
+			p.send(fmt.Sprintf(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "%c"`, 'a'+n))
+			p.expect("{ok5}")
+			p.send(`82 07 0001 00 0001 "t" 01`)
+			p.expect("90 04 0001 00 01")
+			go func() { _, _ = io.Copy(io.Discard, p.nc) }() // and acknowledges nothing
+			all = append(all, p)
+		}
+		pub := connectPipe(t, b)
+		pub.send(`10 0f 0004 "MQTT" 05 02 0000 00 0002 "zz"`)
+		pub.expect("{ok5}")
+		go func() { _, _ = io.Copy(io.Discard, pub.nc) }()
+		go func() {
+			for n := range 1000 { // 200 of them would be 20 MB
+				if _, err := pub.nc.Write(wireBytes(t, fmt.Sprintf(`32 8e27 0001 "t" %04x 00 5000*"x"`, n+1))); err != nil {
+					return
+				}
+			}
+		}()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := b.Stats().Queued; n < limit || n > limit*3/2 {
+			t.Errorf("%d bytes are counted, want about %d", n, limit)
+		}
+		for _, p := range append(all, pub) {
+			_ = p.nc.Close()
+		}
+		synctest.Wait()
+		if st := b.Stats(); st.Queued != 0 || st.Sessions != 0 {
+			t.Errorf("%+v; want nothing left", st)
+		}
+	})
+}
+
+// Before it is accepted a client may send a CONNECT of a megabyte.
+func TestAClientThatIsNotAcceptedSendsLittle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var j journal
+		b := broker.New(broker.Options{Log: j.log})
+		defer closeBroker(t, b)
+		p, q := connectPipe(t, b), connectPipe(t, b)
+		p.send(`10 fcff3f 0004 "MQTT" 05`) // 1,048,576 bytes with its head
+		q.send(`10 fdff3f 0004 "MQTT" 05`)
+		synctest.Wait()
+		if got := j.of(broker.EventRejected); len(got) != 1 || !strings.Contains(got[0], "packet of 1048577 bytes, limit 1048576") {
+			t.Errorf("logged %q", got)
+		}
+		_, _ = p.nc.Close(), q.nc.Close()
+		synctest.Wait()
+	})
+}
+
+// Wills count as what waits, until their sessions end.
+func TestWillsCount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.New(broker.Options{MaxQueuedBytes: 4000})
+		defer closeBroker(t, b)
+		const will = ` 10 a017 0004 "MQTT" 05 06 0000 00 0001 `
+		first := connectPipe(t, b)
+		first.send(strings.Replace(will, "a017", "9a27", 1) + `"a" 00 0001 "w" 1386 4998*"x"`)
+		first.expect("{ok5}")
+		if n := b.Stats().Queued; n < 4998 || n > 5600 {
+			t.Errorf("%d bytes are counted, want about 5,000", n)
+		}
+		for payload, want := range map[string]string{`0410 1040*"x"`: "97", `03e8 1000*"x"`: "00"} {
+			length := map[string]string{"97": "a408", "00": "fc07"}[want]
+			p := connectPipe(t, b)
+			p.send(strings.Replace(will, "a017", length, 1) + `"b" 00 0001 "w" ` + payload)
+			ack := p.packet()
+			if fmt.Sprintf("%02x", ack[3]) != want {
+				t.Errorf("a will of %s is answered with % x, want %s", payload, ack, want)
+			}
+			_ = p.nc.Close()
+			synctest.Wait()
+		}
+		_ = first.nc.Close()
+		synctest.Wait()
+		if n := b.Stats().Queued; n != 0 {
+			t.Errorf("%d bytes are left", n)
+		}
 	})
 }

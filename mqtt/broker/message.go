@@ -3,8 +3,10 @@ package broker
 import (
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
 // message is an application message that the broker keeps. It is immutable
@@ -19,16 +21,35 @@ type message struct {
 	sys     bool          // of a $SYS topic: retained, but not in the store
 	user    string        // of a will: the user name that it came with
 	expires time.Duration // broker time; 0 for never
-	queues  atomic.Int32  // in which it waits
+	queues  atomic.Int32  // in which it waits, and one for the retained messages
 }
 
-// overhead is what a message costs beside its own bytes, roughly.
-const overhead = 160
+// What a message takes in memory beside its own bytes: itself, and its place in a
+// queue, which has room to grow.
+const (
+	messageBytes = int(unsafe.Sizeof(message{}))
+	placeBytes   = int(unsafe.Sizeof(pending{})) * 3 / 2
+	overhead     = messageBytes + placeBytes
+)
 
-func (m *message) size() int { return overhead + len(m.topic) + len(m.payload) + len(m.props) }
+// size is what it takes in memory, without its places in queues.
+func (m *message) size() int {
+	return messageBytes + topic.TextBytes(len(m.topic)+len(m.payload)+len(m.props))
+}
 
-// weight is what it takes as a retained one.
-func (m *message) weight() int { return m.size() + weight(m.topic) }
+// enter and leave count a queue in which it waits, and itself once, whatever the
+// number of queues.
+func (m *message) enter(total *atomic.Int64) {
+	if m.queues.Add(1) == 1 {
+		total.Add(int64(m.size()))
+	}
+}
+
+func (m *message) leave(total *atomic.Int64) {
+	if m.queues.Add(-1) == 0 {
+		total.Add(-int64(m.size()))
+	}
+}
 
 // keep copies a received message.
 func keep(p *packet.Publish, from *client, now time.Duration) *message {
@@ -90,42 +111,52 @@ type queue struct {
 
 func (q *queue) push(p pending) {
 	if q.n == len(q.ring) {
-		bigger := make([]pending, max(16, 2*q.n))
-		for i := range q.n {
-			bigger[i] = q.ring[(q.head+i)%len(q.ring)]
-		}
-		q.ring, q.head = bigger, 0
+		q.resize(max(minRing, 2*q.n))
 	}
 	q.ring[(q.head+q.n)%len(q.ring)] = p
 	q.n++
 	if e := p.m.expires; e != 0 && (q.expires == 0 || e < q.expires) {
 		q.expires = e
 	}
+	q.total.Add(int64(placeBytes))
+	p.m.enter(q.total)
 	if !p.exempt {
 		q.count++
-		q.bytes += p.m.size()
-		if p.m.queues.Add(1) == 1 {
-			q.total.Add(int64(p.m.size()))
-		}
+		q.bytes += p.m.size() + placeBytes
 	}
+}
+
+// minRing is the length of a small ring, which stays.
+const minRing = 16
+
+// resize moves the messages to a ring of another length.
+func (q *queue) resize(n int) {
+	ring := make([]pending, n)
+	for i := range q.n {
+		ring[i] = q.ring[(q.head+i)%len(q.ring)]
+	}
+	q.ring, q.head = ring, 0
 }
 
 func (q *queue) front() *pending { return &q.ring[q.head] }
 
 func (q *queue) pop() {
 	p := &q.ring[q.head]
+	q.total.Add(-int64(placeBytes))
+	p.m.leave(q.total)
 	if !p.exempt {
 		q.count--
-		q.bytes -= p.m.size()
-		if p.m.queues.Add(-1) == 0 {
-			q.total.Add(-int64(p.m.size()))
-		}
+		q.bytes -= p.m.size() + placeBytes
 	}
 	*p = pending{}
 	q.head = (q.head + 1) % len(q.ring)
 	q.n--
-	if q.n == 0 && len(q.ring) > 1024 {
+	switch size := len(q.ring); {
+	case size <= 4*minRing: // which a client that is there may keep
+	case q.n == 0:
 		q.ring, q.head = nil, 0
+	case q.n < size/4: // else the ring stays as large as it ever was
+		q.resize(size / 2)
 	}
 }
 

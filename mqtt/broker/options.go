@@ -35,8 +35,9 @@ type Options struct {
 	QueueMessages int // 1000
 	QueueBytes    int // bytes, and again of what is sent and not acknowledged; 4 MiB
 
-	// MaxQueuedBytes is a limit of the messages that wait for clients, of all
-	// queues together; a message that waits in several counts once; 256 MiB.
+	// MaxQueuedBytes is a limit of the memory for messages that wait for clients, or
+	// for their acknowledgement, of all together; 256 MiB. A message that waits in
+	// several queues counts once, and in each its place in it does.
 	// Beyond it further messages for absent clients are dropped, and those
 	// that are connected have a sixteenth of QueueBytes.
 	MaxQueuedBytes int // bytes
@@ -51,7 +52,7 @@ type Options struct {
 	// Limits of the whole broker.
 	MaxConnections   int           // 50,000
 	MaxRetained      int           // retained messages; 100,000
-	MaxRetainedBytes int           // bytes, with 160 for each level of a topic name; 256 MiB
+	MaxRetainedBytes int           // bytes of memory, which is more than that of the messages; 256 MiB
 	MaxSessionExpiry time.Duration // longer ones become this; no limit
 	MaxSessions      int           // connected or not, see below; 100,000
 
@@ -59,9 +60,9 @@ type Options struct {
 	// longest, as if it had expired; if none is away, the CONNECT is refused with
 	// 0x97, quota exceeded.
 
-	// MaxSubscriptionBytes is a limit of the memory for all subscriptions,
-	// roughly: the bytes of a topic filter and 160 for each of its levels;
-	// 256 MiB. Beyond it further ones are refused with 0x97, quota exceeded.
+	// MaxSubscriptionBytes is a limit of the memory for all subscriptions; 256 MiB.
+	// It is what they take, about: some hundred bytes for each, and again for each
+	// level of a topic filter that is in no other. Beyond it further ones are refused with 0x97, quota exceeded.
 	MaxSubscriptionBytes int // bytes
 
 	DisableRetain       bool       // announce and enforce that there are no retained messages

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -142,7 +143,7 @@ func (c *conn) subscribe(cl *client, p *packet.Subscribe, now time.Duration) {
 				if s.s.id != 0 {
 					e.ids = []uint32{s.s.id}
 				}
-				if cl.queue.n-cl.queue.count < b.opts.MaxRetained {
+				if cl.queue.n-cl.queue.count < b.opts.MaxRetained && (cl.queue.n < b.opts.QueueMessages || !b.queuesFull()) {
 					cl.queue.push(e)
 				} else {
 					c.kickFor(packet.QuotaExceeded, "it subscribes faster than it takes the retained messages")
@@ -190,7 +191,7 @@ func (b *Broker) add(c *conn, cl *client, filter string, s subscription, again b
 	if o.Authorize != nil && !o.Authorize(cl.id, c.username, inner, false) { // not the group
 		return packet.NotAuthorized
 	}
-	if !again && (len(cl.subs) >= o.MaxSubscriptions || b.subBytes+weight(filter) > o.MaxSubscriptionBytes) {
+	if !again && len(cl.subs) >= o.MaxSubscriptions {
 		return packet.QuotaExceeded
 	}
 	if o.LimitQoS && s.options.QoS() > o.MaximumQoS {
@@ -215,8 +216,13 @@ func (b *Broker) add(c *conn, cl *client, filter string, s subscription, again b
 		return packet.TopicFilterInvalid
 	}
 	cl.subs[filter] = s
+	cl.most = max(cl.most, len(cl.subs))
 	if !again {
 		b.counted(filter, 1)
+		if b.subscriptionBytes() > o.MaxSubscriptionBytes {
+			b.remove(cl, filter) // what it takes depends on what is there already
+			return packet.QuotaExceeded
+		}
 	}
 	return packet.ReasonCode(s.options.QoS())
 }
@@ -227,6 +233,9 @@ func (b *Broker) remove(cl *client, filter string) bool {
 		return false
 	}
 	delete(cl.subs, filter)
+	if cl.most > 64 && len(cl.subs) < cl.most/4 { // else the map stays as large as it ever was
+		cl.subs, cl.most = maps.Clone(cl.subs), len(cl.subs)
+	}
 	b.counted(filter, -1)
 	g := b.shares[filter]
 	if g == nil {
@@ -234,6 +243,9 @@ func (b *Broker) remove(cl *client, filter string) bool {
 		return true
 	}
 	g.members = slices.DeleteFunc(g.members, func(m member) bool { return m.cl == cl })
+	if cap(g.members) > 64 && len(g.members) < cap(g.members)/4 {
+		g.members = slices.Clone(g.members)
+	}
 	if len(g.members) == 0 {
 		b.subs.Remove(g.inner, subscriber{share: g})
 		delete(b.shares, filter)

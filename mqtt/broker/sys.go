@@ -27,7 +27,7 @@ func (s *system) stop() {
 // is held.
 func (b *Broker) counted(filter string, n int) {
 	b.subCount += n
-	b.subBytes += n * weight(filter)
+	b.subOwn += n * ownBytes(filter)
 	_, inner, _ := topic.ParseShare(filter)
 	if !strings.HasPrefix(inner, "$SYS/") || b.opts.SysInterval < 0 {
 		return

@@ -12,6 +12,7 @@ type edge[N any] struct {
 type children[N any] struct {
 	few  []edge[N]
 	many map[string]*N
+	most int // children that many has had at once
 }
 
 const fewChildren = 8
@@ -33,6 +34,7 @@ func (c *children[N]) add(level string, n *N) {
 	switch {
 	case c.many != nil:
 		c.many[level] = n
+		c.most = max(c.most, len(c.many))
 	case len(c.few) < fewChildren:
 		c.few = append(c.few, edge[N]{level, n})
 	default:
@@ -47,8 +49,16 @@ func (c *children[N]) add(level string, n *N) {
 
 func (c *children[N]) remove(level string) {
 	if c.many != nil {
-		if delete(c.many, level); len(c.many) == 0 {
-			c.many = nil
+		delete(c.many, level)
+		switch {
+		case len(c.many) == 0:
+			c.many, c.most = nil, 0
+		case roomy(len(c.many), c.most):
+			less := make(map[string]*N, len(c.many))
+			for level, n := range c.many {
+				less[level] = n
+			}
+			c.many, c.most = less, len(less)
 		}
 		return
 	}

@@ -1,5 +1,7 @@
 package topic
 
+import "unsafe"
+
 // entry is one subscription of a filter.
 type entry[K comparable, V any] struct {
 	key K
@@ -41,12 +43,26 @@ func (e *entries[K, V]) set(key K, v V) (replaced bool) {
 	case e.index != nil:
 		e.index[key] = len(e.list) - 1
 	case len(e.list) > indexFrom:
-		e.index = make(map[K]int, 2*indexFrom)
-		for i := range e.list {
-			e.index[e.list[i].key] = i
-		}
+		e.reindex()
 	}
 	return false
+}
+
+func (e *entries[K, V]) reindex() {
+	e.index = make(map[K]int, 2*len(e.list))
+	for i := range e.list {
+		e.index[e.list[i].key] = i
+	}
+}
+
+// bytes is what they take.
+func (e *entries[K, V]) bytes() int {
+	n := slack(len(e.list) * int(unsafe.Sizeof(entry[K, V]{})))
+	if e.index != nil {
+		var k K
+		n += len(e.list) * 2 * int(unsafe.Sizeof(k)+unsafe.Sizeof(0))
+	}
+	return n
 }
 
 func (e *entries[K, V]) remove(key K) bool {
@@ -62,8 +78,14 @@ func (e *entries[K, V]) remove(key K) bool {
 	e.list[i] = e.list[last]
 	e.list[last] = entry[K, V]{}
 	e.list = e.list[:last]
-	if last == 0 {
+	switch {
+	case last == 0:
 		*e = entries[K, V]{}
+	case roomy(last, cap(e.list)):
+		e.list = append(make([]entry[K, V], 0, last), e.list...)
+		if e.index = nil; last > indexFrom {
+			e.reindex()
+		}
 	}
 	return true
 }

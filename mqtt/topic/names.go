@@ -1,6 +1,9 @@
 package topic
 
-import "strings"
+import (
+	"strings"
+	"unsafe"
+)
 
 // Names holds one value per topic name and finds those that a filter matches,
 // as a broker does for its retained messages. The zero value is empty and
@@ -15,8 +18,9 @@ type Names[V any] struct {
 	// DefaultMaxLevels. It is also the depth of recursion of Match.
 	MaxLevels int
 
-	root nameNode[V]
-	len  int
+	root  nameNode[V]
+	len   int
+	bytes int
 }
 
 type nameNode[V any] struct {
@@ -45,6 +49,7 @@ func (s *Names[V]) Set(name string, v V) (replaced bool, err error) {
 		if next == nil {
 			next = &nameNode[V]{parent: n, level: strings.Clone(level)}
 			n.children.add(next.level, next)
+			s.bytes += next.bytes()
 		}
 		n = next
 	}
@@ -53,6 +58,7 @@ func (s *Names[V]) Set(name string, v V) (replaced bool, err error) {
 		return true, nil
 	}
 	n.name = strings.Clone(name)
+	s.bytes += TextBytes(len(name))
 	s.len++
 	return false, nil
 }
@@ -92,9 +98,11 @@ func (s *Names[V]) Delete(name string) bool {
 	}
 	var zero V
 	n.val, n.name = zero, ""
+	s.bytes -= TextBytes(len(name))
 	s.len--
 	for n.parent != nil && n.name == "" && n.children.empty() {
 		n.parent.children.remove(n.level)
+		s.bytes -= n.bytes()
 		n = n.parent
 	}
 	return true
@@ -102,6 +110,14 @@ func (s *Names[V]) Delete(name string) bool {
 
 // Len is the number of names.
 func (s *Names[V]) Len() int { return s.len }
+
+// Bytes is about what the store takes in memory, without what its values refer to.
+func (s *Names[V]) Bytes() int { return s.bytes }
+
+// bytes is what the node takes, without the whole name.
+func (n *nameNode[V]) bytes() int {
+	return int(unsafe.Sizeof(*n)) + edgeBytes + TextBytes(len(n.level))
+}
 
 // Match calls visit for each name that filter matches, as [Match] defines it
 // (also for a shared subscription's filter), in no particular order. The

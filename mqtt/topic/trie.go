@@ -3,6 +3,7 @@ package topic
 import (
 	"strconv"
 	"strings"
+	"unsafe"
 )
 
 // Trie holds subscriptions: under each topic filter, at most one value per
@@ -20,8 +21,9 @@ type Trie[K comparable, V any] struct {
 	// DefaultMaxLevels. It is also the depth of recursion of Match.
 	MaxLevels int
 
-	root trieNode[K, V]
-	len  int
+	root  trieNode[K, V]
+	len   int
+	bytes int
 }
 
 type trieNode[K comparable, V any] struct {
@@ -47,7 +49,10 @@ func (t *Trie[K, V]) Insert(filter string, key K, v V) (replaced bool, err error
 	if err := checkLevels(filter, t.MaxLevels, filterError); err != nil {
 		return false, err
 	}
-	replaced = t.reach(filter).set(key, v)
+	e := t.reach(filter)
+	t.bytes -= e.bytes()
+	replaced = e.set(key, v)
+	t.bytes += e.bytes()
 	if !replaced {
 		t.len++
 	}
@@ -67,6 +72,7 @@ func (t *Trie[K, V]) reach(filter string) *entries[K, V] {
 		case "+":
 			if n.plus == nil {
 				n.plus = &trieNode[K, V]{parent: n, level: "+"}
+				t.bytes += n.plus.bytes()
 			}
 			next = n.plus
 		default:
@@ -74,6 +80,7 @@ func (t *Trie[K, V]) reach(filter string) *entries[K, V] {
 				// A copy: a level must not keep a whole filter alive.
 				next = &trieNode[K, V]{parent: n, level: strings.Clone(level)}
 				n.children.add(next.level, next)
+				t.bytes += next.bytes()
 			}
 		}
 		n = next
@@ -116,12 +123,18 @@ func (t *Trie[K, V]) Get(filter string, key K) (v V, ok bool) {
 // whether there was one.
 func (t *Trie[K, V]) Remove(filter string, key K) bool {
 	n, e := t.lookup(filter)
-	if e == nil || !e.remove(key) {
+	if e == nil {
 		return false
 	}
+	was := e.bytes()
+	if !e.remove(key) {
+		return false
+	}
+	t.bytes += e.bytes() - was
 	t.len--
 	for n.parent != nil && n.plus == nil && n.children.empty() && n.here.list == nil && n.below.list == nil {
 		p := n.parent
+		t.bytes -= n.bytes()
 		if n == p.plus {
 			p.plus = nil
 		} else {
@@ -134,6 +147,14 @@ func (t *Trie[K, V]) Remove(filter string, key K) bool {
 
 // Len is the number of subscriptions.
 func (t *Trie[K, V]) Len() int { return t.len }
+
+// Bytes is about what the trie takes in memory, without what its values refer to.
+func (t *Trie[K, V]) Bytes() int { return t.bytes }
+
+// bytes is what the node takes, without what ends there.
+func (n *trieNode[K, V]) bytes() int {
+	return int(unsafe.Sizeof(*n)) + edgeBytes + TextBytes(len(n.level))
+}
 
 // Match calls visit for each subscription whose filter matches name, as
 // [Match] defines it: once per filter, so possibly several times for a key, in
