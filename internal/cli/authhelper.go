@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"strconv"
 	"sync/atomic"
@@ -62,8 +61,8 @@ type helper struct {
 // startHelper runs the command. It ends with ctx, and Close waits for that.
 func (c *Connection) startHelper(ctx context.Context, method, command string) (mqtt.Authenticator, error) {
 	c.inv.CatchSignals() // the command does not get them
-	cmd := process.Shell(context.Background(), command)
-	cmd.Env = append(os.Environ(), c.helperEnv(method)...)
+	cmd := process.Shell(command)
+	cmd.Env = append(cmd.Env, c.helperEnv(method)...)
 	cmd.Stderr = c.inv.Stderr
 	cmd.WaitDelay = helperGrace // for a descendant that keeps standard error open
 	p, err := process.Start(cmd)
@@ -207,7 +206,7 @@ func (h *helper) wait() error {
 		return h.orTime(h.ctx.Err())
 	}
 	if err := h.p.Err(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
-		return helperErrorf("the command ended with %v", err)
+		return helperErrorf("%v", err)
 	}
 	return nil
 }
@@ -218,7 +217,7 @@ func (h *helper) orTime(err error) error {
 	case err == nil || h.ctx.Err() == nil:
 		return err
 	case errors.Is(h.ctx.Err(), context.DeadlineExceeded):
-		return helperErrorf("the command has not answered in time")
+		return helperErrorf("timed out: the command has not answered")
 	}
 	return context.Cause(h.ctx)
 }

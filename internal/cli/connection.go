@@ -33,6 +33,7 @@ type Connection struct {
 	Hold bool
 
 	inv     *Invocation
+	ctx     context.Context // of what is run to find options
 	targets []*transport.Target
 	last    atomic.Int32 // the index of the target that answered last
 	dialer  transport.Dialer
@@ -45,9 +46,10 @@ type Connection struct {
 	children sync.WaitGroup // what runs beside the client
 }
 
-// Connection reads and checks the connection options.
-func (inv *Invocation) Connection() (*Connection, error) {
-	c := &Connection{inv: inv}
+// Connection reads and checks the connection options. The end of ctx ends the
+// commands that it runs for them.
+func (inv *Invocation) Connection(ctx context.Context) (*Connection, error) {
+	c := &Connection{inv: inv, ctx: ctx}
 	for _, step := range []func() error{c.readTargets, c.readTLS, c.readWay, c.readIdentity, c.readSession, c.readProperties, c.readWill} {
 		if err := step(); err != nil {
 			return nil, err

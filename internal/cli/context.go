@@ -182,7 +182,7 @@ func (j *contextJob) add() error {
 	if len(pairs) == 0 {
 		return Usagef("context add: no options to keep").WithHint("as in '%s context add home -h broker.home -u me'", j.Tool.Name)
 	}
-	if _, err := j.Connection(); err != nil {
+	if _, err := j.Connection(context.Background()); err != nil {
 		return err
 	}
 	f, err := j.own()

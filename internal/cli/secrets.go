@@ -45,8 +45,11 @@ func (c *Connection) findPassword() ([]byte, error) {
 		}
 		return b, nil
 	case "password-command":
-		b, err := runForSecret(v.String(source))
+		b, err := runForSecret(c.ctx, v.String(source), true, os.Stderr)
 		if err != nil {
+			if c.ctx.Err() != nil {
+				return nil, context.Cause(c.ctx)
+			}
 			return nil, Usagef("%s: %v", v.Label(source), err)
 		}
 		return b, nil
@@ -119,24 +122,23 @@ func trimLine(b []byte) []byte {
 const secretTime = 2 * time.Minute
 
 // runForSecret runs a command in the shell and returns what it prints. The
-// error has nothing of that.
-func runForSecret(command string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), secretTime)
+// error has nothing of that. With asks, the command may ask on the terminal.
+func runForSecret(ctx context.Context, command string, asks bool, stderr io.Writer) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, secretTime, errSecretTime)
 	defer cancel()
-	cmd := process.Shell(ctx, command)
-	cmd.Stdin, cmd.Stderr = os.Stdin, os.Stderr
-	out, err := cmd.Output()
-	switch {
-	case ctx.Err() != nil:
-		return nil, fmt.Errorf("the command has not ended in %v", secretTime)
-	case err != nil:
-		return nil, fmt.Errorf("the command ended with %v", err)
+	cmd, run := process.Shell(command), process.Output
+	if asks {
+		cmd.Stdin, run = os.Stdin, process.Ask
 	}
-	if out = trimLine(out); len(out) == 0 {
-		return nil, errors.New("the command printed nothing")
+	cmd.Stderr = stderr
+	out, err := run(ctx, cmd, packet.MaxString+len("\r\n"))
+	if out = trimLine(out); err == nil && len(out) == 0 {
+		err = errors.New("the command printed nothing")
 	}
-	return out, nil
+	return out, err
 }
+
+var errSecretTime = fmt.Errorf("timed out after %s", "2m")
 
 // refuseOpenSSL refuses what only OpenSSL can do, after the checks that the
 // mosquitto clients make.

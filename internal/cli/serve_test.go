@@ -27,7 +27,7 @@ func TestHeldClientsWait(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	path := filepath.Join(dir, "s")
 	tool := Tool{Name: "mqsub", Bit: Sub, Run: func(ctx context.Context, inv *Invocation) error {
-		c, err := inv.Connection()
+		c, err := inv.Connection(context.Background())
 		if err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func TestHeldClientsWait(t *testing.T) {
 	}
 	// One that ends before Admit leaves nothing either.
 	tool.Run = func(ctx context.Context, inv *Invocation) error {
-		c, err := inv.Connection()
+		c, err := inv.Connection(context.Background())
 		if err != nil {
 			return err
 		}
@@ -146,7 +146,7 @@ func TestAnOpenBrokerIsWarnedOfOnce(t *testing.T) {
 		{append(mutual, "--serve", "mqtts://:0"), 0},
 	} {
 		tool := Tool{Name: "mqsub", Bit: Sub, Run: func(ctx context.Context, inv *Invocation) error {
-			conn, err := inv.Connection()
+			conn, err := inv.Connection(context.Background())
 			if err != nil {
 				return err
 			}

@@ -92,8 +92,8 @@ func TestAuthCommand(t *testing.T) {
 		{"asks and answers", `echo 1; read -r w d; echo "$w,$d"; read -r w d; echo "base64:$d"; read -r w d; test "$w,$d" = success,NA==`,
 			"1", []string{"2", "continue,Mg==", "\x00\xff", "\x00\xff"}, "4", "", 0, ""},
 		{"says when there are no data", `echo 1; read -r w d; test "$w,$d" = success,`, "1", nil, "-", "", 0, ""},
-		{"judges the broker by its status", "echo 1; read -r w d; exit 3", "1", nil, "4", "", 2, "--auth-command: the command ended with exit status 3"},
-		{"may fail at once", "echo why >&2; exit 5", "", nil, "", "", 2, "--auth-command: the command ended with exit status 5"},
+		{"judges the broker by its status", "echo 1; read -r w d; exit 3", "1", nil, "4", "", 2, "--auth-command: exit status 3"},
+		{"may fail at once", "echo why >&2; exit 5", "", nil, "", "", 2, "--auth-command: exit status 5"},
 		{"passes standard error on", "echo why >&2; exit 5", "", nil, "", "", 2, "why\n"},
 		{"must print something", "true", "", nil, "", "", 2, "--auth-command: the command printed nothing"},
 		{"must be there", "/does/not/exist", "", nil, "", "", 2, "exit status 127"},
@@ -105,8 +105,8 @@ func TestAuthCommand(t *testing.T) {
 		{"must not fail at a question", "echo 1; read -r x; exit 7", "1", []string{"2"}, "", "", 2, "exit status 7"},
 		{"must not print more", "echo 1; echo s3cr3t", "1", nil, "4", "", 2, "--auth-command: the command printed more than it was asked for"},
 		{"may end with blank lines", "echo 1; echo; echo", "1", nil, "4", "", 0, ""},
-		{"must be in time", "sleep 100", "", nil, "", "--connect-timeout 300ms", 2, "--auth-command: the command has not answered in time"},
-		{"must end in time", "echo 1; sleep 100", "1", nil, "4", "--connect-timeout 500ms", 2, "--auth-command: the command has not answered in time"},
+		{"must be in time", "sleep 100", "", nil, "", "--connect-timeout 300ms", 2, "--auth-command: timed out: the command has not answered"},
+		{"must end in time", "echo 1; sleep 100", "1", nil, "4", "--connect-timeout 500ms", 2, "--auth-command: timed out: the command has not answered"},
 		{"is refused", "echo s3cr3t", "s3cr3t", nil, "refused", "", 4, "not authorized (0x87)\nmqpub: check what --auth-command prints"},
 		{"is not known", "echo 1", "1", nil, "unknown", "", 4, "the broker has no such --auth"},
 	} {
@@ -187,7 +187,7 @@ func TestAnAuthCommandDiesWithItsProcessGroup(t *testing.T) {
 				p.drain()
 			})
 			r := run(t, "", "mqpub", append(addr, "-t", "t", "-m", "x", "--auth", "M", "--auth-command", fmt.Sprintf(command, fifo), "--connect-timeout", "1s")...)
-			if r.code != 2 || !strings.Contains(r.err, "in time") {
+			if r.code != 2 || !strings.Contains(r.err, "timed out") {
 				t.Errorf("code %d, %q", r.code, r.err)
 			}
 			_ = held.SetReadDeadline(time.Now().Add(patience))
@@ -341,7 +341,7 @@ func TestReauthenticationThatCannotBeginIsTriedAgain(t *testing.T) {
 		p.drain()
 	})
 	r := run(t, "", "mqsub", append(addr, "-t", "t", "-C", "1", "--auth", "M", "--auth-command", counting(t)+" | grep -v 2", "--reauthenticate-every", "100ms")...)
-	want := "mqsub: warning: cannot authenticate again: --auth-command: the command ended with exit status 1; trying again in 100ms\n"
+	want := "mqsub: warning: cannot authenticate again: --auth-command: exit status 1; trying again in 100ms\n"
 	if r.code != 0 || r.out != "hi\n" || r.err != want {
 		t.Errorf("code %d, stdout %q, stderr %q", r.code, r.out, r.err)
 	}

@@ -136,6 +136,21 @@ func TestShellLoopsPipesAndStatuses(t *testing.T) {
 			set +m
 			until [ -s out ]; do :; done
 			kill -INT -- -$p; wait $p; echo $?`, "1\n130\n", 0, ""},
+		{"a command for a password ends with the tool", `
+			mqpub -t t -m x -u joe --password-command 'echo up >&2; sleep 76; true' 2> log & p=$!
+			until [ -s log ]; do :; done
+			kill $p; wait $p; echo $?`, "143\n", 0, ""},
+		{"a command for a reply ends with the tool, and its request is not acknowledged", `
+			mqsub -E -q 1 -c -i s -t ask
+			mqsub -q 1 -c -i s -t ask --reply-command 'echo up >&2; sleep 76; true' 2> log & p=$!
+			mqpub -q 1 -t ask -m question -D publish response-topic answer
+			until [ -s log ]; do :; done
+			kill $p; wait $p; echo $?
+			mqsub -q 1 -c -i s -t ask -C 1`, "143\nquestion\n", 0, ""},
+		{"a reply is written although the command left somebody behind", `
+			mqsub -t ask --reply-command 'sleep 76 & echo here' > /dev/null & p=$!
+			until mqpub -q 1 -t ask -m x --request -W 2 2>/dev/null; do :; done
+			kill $p`, "here\n", 0, ""},
 		{"mqpub after a producer that fails", `
 			mqsub -E -q 1 -c -i s -t t
 			(echo one; exit 3) | mqpub -l -q 1 -t t; echo $?

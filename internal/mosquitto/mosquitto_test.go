@@ -30,7 +30,7 @@ func play(t *testing.T, name string, vars map[string]string, args ...string) (o 
 	}
 	tool.Run = func(_ context.Context, inv *cli.Invocation) error {
 		o.ran, o.values = true, inv.Values
-		_, err := inv.Connection()
+		_, err := inv.Connection(context.Background())
 		return err
 	}
 	var out, err bytes.Buffer

@@ -9,9 +9,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/process"
 )
 
 // collect does "mqbench collect": it finds the results of shards in files, in
@@ -101,19 +103,20 @@ func readJob(ctx context.Context, inv *cli.Invocation, args []string) ([]saved, 
 		return nil, &cli.Exit{Code: cli.ExitFailure, Err: errors.New("kubectl is not to be found"),
 			Help: "where it is: kubectl " + strings.Join(words, " ") + " | mqbench collect - --out FILE"}
 	}
-	cmd := exec.CommandContext(ctx, kubectl, words...)
+	cmd := exec.Command(kubectl, words...)
 	var said bytes.Buffer
-	cmd.Stderr = &said
-	logs, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
+	cmd.Stderr, cmd.WaitDelay = &said, time.Second
+	p, err := process.Start(cmd)
 	if err != nil {
 		return nil, cli.Failed(cli.ExitFailure, err)
 	}
-	all, readErr := readFrom(logs, "logs of job/"+name)
-	_ = logs.Close()
-	switch err := cmd.Wait(); {
+	_ = p.In.Close()
+	stop := context.AfterFunc(ctx, p.Kill)
+	all, readErr := readFrom(p.Out, "logs of job/"+name)
+	p.Close()
+	<-p.Exited()
+	stop()
+	switch err := p.Err(); {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case err != nil && (readErr == nil || errors.Is(readErr, result.ErrNoResult)):

@@ -2,6 +2,7 @@ package mqbench
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"text/tabwriter"
 
@@ -14,7 +15,7 @@ const maxFit = 1 << 24
 
 // doctor compares what a plan needs with what the machine has; without a plan it
 // tells how many clients fit.
-func doctor(inv *cli.Invocation) error {
+func doctor(ctx context.Context, inv *cli.Invocation) error {
 	r := &runner{inv: inv, procs: inv.Values.Int("procs")}
 	var b bytes.Buffer
 	var findings []bench.Finding
@@ -24,7 +25,7 @@ func doctor(inv *cli.Invocation) error {
 				return cli.Usagef("%s belongs to a plan, and none is named", inv.Values.Label(name)).WithHint("as in 'mqbench doctor conn --clients 10000'")
 			}
 		}
-		if err := r.readWay(); err != nil {
+		if err := r.readWay(ctx); err != nil {
 			return err
 		}
 		defer r.conn.Close()
@@ -34,7 +35,7 @@ func doctor(inv *cli.Invocation) error {
 		}
 		writeFit(&b, n, bound)
 	} else {
-		if err := r.readUse(); err != nil {
+		if err := r.readUse(ctx); err != nil {
 			return err
 		}
 		defer r.conn.Close()

@@ -1,6 +1,7 @@
 package mqbench
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -34,9 +35,9 @@ const (
 )
 
 // k8s prints the objects that run a plan as a Kubernetes Indexed Job.
-func k8s(inv *cli.Invocation) error {
+func k8s(ctx context.Context, inv *cli.Invocation) error {
 	j := &job{inv: inv, name: inv.Values.String("name"), shards: inv.Values.Int("shards")}
-	if err := j.read(); err != nil {
+	if err := j.read(ctx); err != nil {
 		return err
 	}
 	text, err := yamlfile.Encode(j.objects()...)
@@ -67,7 +68,7 @@ type podFile struct {
 	data []byte
 }
 
-func (j *job) read() error {
+func (j *job) read(ctx context.Context) error {
 	inv, v := j.inv, j.inv.Values
 	if index := len(strconv.Itoa(j.shards - 1)); !isDNSLabel(j.name) || len(j.name)+1+index > 63 {
 		return cli.Usagef("%s: %q is no name of a job with %d pods", v.Label("name"), j.name, j.shards).WithHint("small letters, digits and hyphens, so that name and number have at most 63")
@@ -95,7 +96,7 @@ func (j *job) read() error {
 	if err := j.readOptions(); err != nil {
 		return err
 	}
-	if err := r.readWay(); err != nil {
+	if err := r.readWay(ctx); err != nil {
 		return err
 	}
 	defer r.conn.Close()

@@ -138,7 +138,7 @@ func verdict(inv *cli.Invocation, s *report.Summary, checks []report.Check) erro
 
 // read reads the plan and how to run it, and reaches the broker.
 func (r *runner) read(ctx context.Context) error {
-	if err := r.readUse(); err != nil {
+	if err := r.readUse(ctx); err != nil {
 		return err
 	}
 	var err error
@@ -160,10 +160,10 @@ func (r *runner) read(ctx context.Context) error {
 }
 
 // readUse reads the plan and what it is to use of this machine.
-func (r *runner) readUse() (err error) {
+func (r *runner) readUse(ctx context.Context) (err error) {
 	inv, v := r.inv, r.inv.Values
 	r.procs = v.Int("procs")
-	if r.conn, err = inv.Connection(); err != nil {
+	if r.conn, err = inv.Connection(ctx); err != nil {
 		return err
 	}
 	if r.plan, err = readPlan(inv, inv.Args, r.conn, r.change); err != nil {
@@ -172,14 +172,14 @@ func (r *runner) readUse() (err error) {
 	if r.shard, r.indexed, err = readShard(inv, r.plan); err != nil {
 		return err
 	}
-	return r.readWay()
+	return r.readWay(ctx)
 }
 
 // readWay reads where the connections lead and where they come from.
-func (r *runner) readWay() (err error) {
+func (r *runner) readWay(ctx context.Context) (err error) {
 	inv, v := r.inv, r.inv.Values
 	if r.conn == nil { // without a plan
-		if r.conn, err = inv.Connection(); err != nil {
+		if r.conn, err = inv.Connection(ctx); err != nil {
 			return err
 		}
 	}

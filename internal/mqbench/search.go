@@ -43,7 +43,7 @@ func searchCommand(ctx context.Context, inv *cli.Invocation) error {
 	}
 	defer stop()
 	s.change = s.load(search.From)
-	if err := s.readUse(); err != nil {
+	if err := s.readUse(ctx); err != nil {
 		return err
 	}
 	defer s.conn.Close()

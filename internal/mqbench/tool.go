@@ -158,11 +158,11 @@ func Tool() cli.Tool {
 			case cli.CommandPlay:
 				return play(ctx, inv, inv.Args)
 			case cli.CommandDoctor:
-				return doctor(inv)
+				return doctor(ctx, inv)
 			case cli.CommandCalibrate:
 				return calibrate(ctx, inv)
 			case cli.CommandK8s:
-				return k8s(inv)
+				return k8s(ctx, inv)
 			case cli.CommandPresets:
 				return presets(inv)
 			case cli.CommandReport:

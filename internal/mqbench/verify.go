@@ -34,7 +34,7 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 	if slices.Contains(o.Faults, bench.Restart) && !inv.Values.IsSet("serve") {
 		return cli.Usagef("%s: only the broker of --serve can be restarted", inv.Values.Label("faults"))
 	}
-	conn, err := inv.Connection()
+	conn, err := inv.Connection(ctx)
 	if err != nil {
 		return err
 	}

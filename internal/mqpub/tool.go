@@ -59,7 +59,7 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 			inv.Warnf("--%s has no effect with --%s", name, mode)
 		}
 	}
-	conn, err := inv.Connection()
+	conn, err := inv.Connection(ctx)
 	if err != nil {
 		return err
 	}

@@ -3,10 +3,7 @@ package mqsub
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/process"
@@ -24,7 +21,7 @@ const (
 
 // reply answers a request: a message with a response topic (section 4.10). The
 // answer carries its correlation data and comes with its QoS.
-func (j *job) reply(m *mqtt.Message) error {
+func (j *job) reply(ctx context.Context, m *mqtt.Message) error {
 	if !j.echo && j.replyCommand == "" {
 		return nil
 	}
@@ -35,7 +32,10 @@ func (j *job) reply(m *mqtt.Message) error {
 	payload := m.Payload
 	if j.replyCommand != "" {
 		var err error
-		if payload, err = j.ask(m); err != nil {
+		if payload, err = j.ask(ctx, m); err != nil {
+			if ctx.Err() != nil { // it is for whoever takes the message next
+				return context.Cause(ctx)
+			}
 			j.inv.Warnf("no reply to a request on %s: %v", topic.Quote(m.Topic), err)
 			return nil
 		}
@@ -51,24 +51,14 @@ func (j *job) reply(m *mqtt.Message) error {
 
 // ask runs the command in the shell, with the payload as its standard input
 // and the topic in the environment. What it prints is the reply.
-func (j *job) ask(m *mqtt.Message) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), replyTime)
+func (j *job) ask(ctx context.Context, m *mqtt.Message) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, replyTime, errReplyTime)
 	defer cancel()
-	cmd := process.Shell(ctx, j.replyCommand)
+	cmd := process.Shell(j.replyCommand)
 	cmd.Stdin = bytes.NewReader(m.Payload)
-	cmd.Env = append(os.Environ(), "MQ_MESSAGE_TOPIC="+m.Topic)
+	cmd.Env = append(cmd.Env, "MQ_MESSAGE_TOPIC="+m.Topic)
 	cmd.Stderr = j.inv.Stderr
-	out, err := cmd.Output()
-	var exit *exec.ExitError
-	switch {
-	case ctx.Err() != nil:
-		return nil, fmt.Errorf("the command has not ended in %v", replyTime)
-	case errors.As(err, &exit):
-		return nil, fmt.Errorf("the command ended with %v", err)
-	case err != nil:
-		return nil, err
-	case len(out) > replyMost:
-		return nil, fmt.Errorf("the command printed more than %d bytes", replyMost)
-	}
-	return out, nil
+	return process.Output(ctx, cmd, replyMost)
 }
+
+var errReplyTime = fmt.Errorf("--reply-command: timed out after %v", replyTime)

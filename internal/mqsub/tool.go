@@ -74,7 +74,7 @@ var (
 
 func run(ctx context.Context, inv *cli.Invocation) error {
 	j := &job{inv: inv}
-	if err := j.configure(); err != nil {
+	if err := j.configure(ctx); err != nil {
 		return err
 	}
 	defer j.conn.Close()
@@ -123,10 +123,10 @@ func (j *job) blocked(cause error) error {
 }
 
 // configure reads and checks the options.
-func (j *job) configure() error {
+func (j *job) configure(ctx context.Context) error {
 	v := j.inv.Values
 	var err error
-	if j.conn, err = j.inv.Connection(); err != nil {
+	if j.conn, err = j.inv.Connection(ctx); err != nil {
 		return err
 	}
 	if err := j.readSubscriptions(); err != nil {
@@ -282,7 +282,7 @@ func (j *job) follow(ctx context.Context) error {
 		case err == nil && ctx.Err() != nil: // messages may wait without end
 			err = context.Cause(ctx)
 		case err == nil:
-			err = j.batch(b)
+			err = j.batch(ctx, b)
 		}
 		if j.view != nil {
 			j.out.buf = j.view.draw(j.out.buf[:0], err != nil)
@@ -330,7 +330,7 @@ func (j *job) receive(ctx context.Context, limit time.Duration, why error) (*mqt
 // batch writes the messages of one read, or gives them to the view, and
 // acknowledges them once they are written, so that a full disk or a closed pipe
 // loses nothing that the broker keeps.
-func (j *job) batch(b *mqtt.Batch) error {
+func (j *job) batch(ctx context.Context, b *mqtt.Batch) error {
 	now := time.Now()
 	buf := j.out.buf[:0]
 	taken := 0
@@ -341,7 +341,7 @@ func (j *job) batch(b *mqtt.Batch) error {
 		if !j.wanted(m) {
 			continue
 		}
-		if err := j.reply(m); err != nil {
+		if err := j.reply(ctx, m); err != nil {
 			return err
 		}
 		if j.part > 0 && rand.Float64() >= j.part {
@@ -448,7 +448,7 @@ func (j *job) retained(ctx context.Context) error {
 				latest = time.Now()
 			}
 		}
-		if err := j.batch(b); err != nil {
+		if err := j.batch(ctx, b); err != nil {
 			return err
 		}
 	}

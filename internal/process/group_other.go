@@ -2,8 +2,20 @@
 
 package process
 
-import "os/exec"
+import (
+	"os"
+	"os/exec"
+)
 
 func ownGroup(*exec.Cmd) {}
 
-func killGroup(cmd *exec.Cmd) { _ = cmd.Process.Kill() }
+func groupOf(cmd *exec.Cmd) ender { return aloneOf(cmd) }
+
+// alone is a command alone: this system has no groups that can be ended.
+type alone struct{ p *os.Process }
+
+func (a alone) terminate() { a.kill() }
+
+func (a alone) kill() { _ = a.p.Kill() }
+
+func aloneOf(cmd *exec.Cmd) ender { return alone{cmd.Process} }

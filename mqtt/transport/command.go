@@ -30,7 +30,7 @@ func dialCommand(ctx context.Context, command string, t *Target) (net.Conn, erro
 	if err := ctx.Err(); err != nil {
 		return nil, fail(err.Error(), err)
 	}
-	cmd := process.Shell(context.Background(), line) // ctx bounds the start, not the connection
+	cmd := process.Shell(line) // ctx bounds the start, not the connection
 	cmd.Stderr = os.Stderr
 	p, err := process.Start(cmd)
 	if err != nil {
