@@ -239,6 +239,8 @@ func (p *Proxy) socksError(err error, dest string) error {
 	text = strings.TrimPrefix(text, "unknown error ")
 	e := p.failure(text, err)
 	switch {
+	case IsReset(err):
+		e.Text, e.temporary = "the proxy closed the connection", true
 	case strings.Contains(text, "authentication"):
 		e.Hint = p.credentialsHint()
 	case strings.Contains(text, "unreachable"), strings.Contains(text, "refused"), strings.Contains(text, "TTL"), strings.Contains(text, "general"):

@@ -318,3 +318,17 @@ func TestProxyCommand(t *testing.T) {
 		t.Errorf("quoted %s", got)
 	}
 }
+
+// A proxy that goes down is no proxy of another kind: trying again may help.
+func TestAProxyThatResetsIsTemporary(t *testing.T) {
+	for _, scheme := range []string{"socks5h", "http"} {
+		port := serve(t, func(c net.Conn) {
+			_, _ = c.Read(make([]byte, 1)) // the rest is unread, and so it is a reset
+			_ = c.(*net.TCPConn).SetLinger(0)
+		})
+		_, err := (&Dialer{Proxy: &Proxy{Kind: scheme, Host: "127.0.0.1", Port: port}}).Dial(t.Context(), &Target{Network: "tcp", Host: "broker", Port: 1883})
+		if e := wantError(t, err, OpProxy, ProxyFailed, "the proxy closed the connection"); !e.Temporary() {
+			t.Errorf("%s: %v is permanent", scheme, err)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
@@ -98,45 +99,47 @@ func TestWebSocketReads(t *testing.T) {
 		for _, way := range []string{"whole", "byte by byte"} {
 			t.Run(c.it+" "+way, func(t *testing.T) {
 				t.Parallel()
-				w, raw := wsPair(t, c.client)
-				var ends sync.WaitGroup
-				ends.Go(func() {
-					in := fromHex(t, c.in)
-					if way == "whole" {
-						_, _ = raw.Write(in)
-					} else {
-						for i := range in {
-							_, _ = raw.Write(in[i : i+1])
+				synctest.Test(t, func(t *testing.T) {
+					w, raw := wsPair(t, c.client)
+					var ends sync.WaitGroup
+					ends.Go(func() {
+						in := fromHex(t, c.in)
+						if way == "whole" {
+							_, _ = raw.Write(in)
+						} else {
+							for i := range in {
+								_, _ = raw.Write(in[i : i+1])
+							}
 						}
+					})
+					answered := make(chan []byte, 1)
+					ends.Go(func() {
+						b := make([]byte, len(strings.ReplaceAll(strings.ReplaceAll(c.answer, "MASK", "00000000"), " ", ""))/2)
+						_, _ = io.ReadFull(raw, b)
+						answered <- b
+					})
+					go func() {
+						ends.Wait()
+						_ = raw.Close()
+					}()
+					got, err := io.ReadAll(w)
+					if string(got) != c.want {
+						t.Errorf("got %q, want %q", got, c.want)
+					}
+					if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
+						t.Errorf("ended with %v, want %q", err, c.err)
+					}
+					b := <-answered
+					if before, after, masked := strings.Cut(c.answer, "MASK"); masked {
+						head, tail := fromHex(t, before), fromHex(t, after)
+						maskBytes(b[len(head)+4:], [4]byte(b[len(head):]), 0)
+						if !bytes.Equal(b[:len(head)], head) || !bytes.Equal(b[len(head)+4:], tail) {
+							t.Errorf("answered % x unmasked, want %s", b, c.answer)
+						}
+					} else if !bytes.Equal(b, fromHex(t, c.answer)) {
+						t.Errorf("answered % x, want %s", b, c.answer)
 					}
 				})
-				answered := make(chan []byte, 1)
-				ends.Go(func() {
-					b := make([]byte, len(strings.ReplaceAll(strings.ReplaceAll(c.answer, "MASK", "00000000"), " ", ""))/2)
-					_, _ = io.ReadFull(raw, b)
-					answered <- b
-				})
-				go func() {
-					ends.Wait()
-					_ = raw.Close()
-				}()
-				got, err := io.ReadAll(w)
-				if string(got) != c.want {
-					t.Errorf("got %q, want %q", got, c.want)
-				}
-				if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
-					t.Errorf("ended with %v, want %q", err, c.err)
-				}
-				b := <-answered
-				if before, after, masked := strings.Cut(c.answer, "MASK"); masked {
-					head, tail := fromHex(t, before), fromHex(t, after)
-					maskBytes(b[len(head)+4:], [4]byte(b[len(head):]), 0)
-					if !bytes.Equal(b[:len(head)], head) || !bytes.Equal(b[len(head)+4:], tail) {
-						t.Errorf("answered % x unmasked, want %s", b, c.answer)
-					}
-				} else if !bytes.Equal(b, fromHex(t, c.answer)) {
-					t.Errorf("answered % x, want %s", b, c.answer)
-				}
 			})
 		}
 	}
