@@ -341,9 +341,19 @@ func (c *conn) handle() error {
 				now = c.b.now()
 			}
 		case session.Subscribe:
+			for i := range c.ev.Subscribe.Subscriptions {
+				if err := c.wellFormed(packet.SUBSCRIBE, c.ev.Subscribe.Subscriptions[i].Filter); err != nil {
+					return err
+				}
+			}
 			c.deep = true
 			c.subscribe(cl, &c.ev.Subscribe, now)
 		case session.Unsubscribe:
+			for _, filter := range c.ev.Unsubscribe.Filters {
+				if err := c.wellFormed(packet.UNSUBSCRIBE, filter); err != nil {
+					return err
+				}
+			}
 			c.unsubscribe(cl, &c.ev.Unsubscribe)
 		case session.Disconnect:
 			return c.disconnected(cl, &c.ev.Disconnect)

@@ -90,20 +90,20 @@ func TestSettings(t *testing.T) {
 			b< {ok4}
 			b> 82 06 0001 0001 "#" 00
 			b< 90 03 0001 80`},
-		{"reason strings", broker.Options{ReasonStrings: true}, a5 + `
+		{"reason strings", broker.Options{ReasonStrings: true, MaxTopicBytes: 6}, a5 + `
 			a> 32 0b 0006 "$SYS/a" 0001 00
 			a< 40 27 0001 87 23 1f 0020 "$SYS topics are the server's own"
-			a> 82 0c 0002 00 0006 "a/#/b/" 00
-			a< 90 28 0002 24 1f 0021 22 "a/#/b/" 22 " is no valid topic filter" 8f
+			a> 82 0d 0002 00 0007 "a/b/c/d" 00
+			a< 90 3b 0002 37 1f 0034 22 "a/b/c/d" 22 " is longer than this server's topic filters" 8f
 			a> 30 06 0001 "t" 02 0b01
 			a< e0 4c 82 4a 1f 0047 "illegal PUBLISH: a subscription identifier from a client [MQTT-3.3.4-6]"
 			a< x`},
-		{"no reason strings in acknowledgements for who does not want them", broker.Options{ReasonStrings: true}, `
+		{"no reason strings in acknowledgements for who does not want them", broker.Options{ReasonStrings: true, MaxTopicBytes: 6}, `
 			a> 10 10 0004 "MQTT" 05 02 0000 02 1700 0001 "a"
 			a< {ok5}
 			a> 32 0b 0006 "$SYS/a" 0001 00
 			a< 40 03 0001 87
-			a> 82 0c 0002 00 0006 "a/#/b/" 00
+			a> 82 0d 0002 00 0007 "a/b/c/d" 00
 			a< 90 04 0002 00 8f`},
 		{"a retained message of the client's own is no exception to no local", broker.Options{}, a5 + b5 + `
 			a> 31 06 0001 "t" 00 "me"

@@ -162,11 +162,31 @@ func (c *conn) suback(p *packet.Suback) {
 	}
 }
 
+// wellFormed is the error of a packet with a topic filter that is none. Such a
+// packet is malformed and ends the connection (MQTT-4.8.0-1 of 3.1.1,
+// MQTT-4.13.1-1 of 5.0): 0x8F is for filters that are correctly formed and not
+// accepted. Share names are of 5.0. Before, $share/g is a filter like any
+// other, and one that is refused, as it means nothing here.
+func (c *conn) wellFormed(t packet.Type, filter []byte) error {
+	err := topic.ValidateFilterBytes(filter)
+	if err == nil {
+		return nil
+	}
+	if c.sc.Version() < packet.V5 && len(filter) > 0 && topic.ValidateFilterBytes(filter[1:]) == nil && filter[0] == '$' {
+		return nil
+	}
+	bad := packet.Error{Type: t, Reason: packet.MalformedPacket, Text: err.Error(), Offset: -1}
+	if te := (*topic.Error)(nil); errors.As(err, &te) {
+		bad.Rule, bad.Text = te.Rule, "topic filter "+topic.Quote(te.Topic)+": "+te.Reason
+	}
+	return &bad
+}
+
 // refusedFilter says why a filter was refused.
 func refusedFilter(filter string, reason packet.ReasonCode) string {
 	switch reason {
 	case packet.TopicFilterInvalid:
-		return strconv.Quote(filter) + " is no valid topic filter"
+		return strconv.Quote(filter) + " is longer than this server's topic filters"
 	case packet.NotAuthorized:
 		return "the client may not subscribe to " + strconv.Quote(filter)
 	}

@@ -473,8 +473,8 @@ func TestBadClientsAreTold(t *testing.T) {
 		{"no filter", a5 + "a> 82 03 0001 00\na< e0 01 82\na< x"},
 		{"cut before the options", a5 + "a> 82 06 0001 00 0001 \"t\"\na< e0 01 81\na< x"},
 		{"retain handling 3", a5 + "a> 82 07 0001 00 0001 \"t\" 30\na< e0 01 82\na< x"},
-		{"a bad filter is refused alone", a5 + "a> 82 0e 0001 00 0004 \"a/#b\" 00 0001 \"t\" 01\na< 90 05 0001 00 8f 01\na> {ping}\na< {pong}"},
-		{"an empty share name", a5 + "a> 82 0f 0001 00 0009 \"$share//t\" 00\na< 90 04 0001 00 8f\na> {ping}\na< {pong}"},
+		{"a bad filter ends the connection", a5 + "a> 82 0e 0001 00 0004 \"a/#b\" 00 0001 \"t\" 01\na< e0 01 81\na< x"},
+		{"an empty share name", a5 + "a> 82 0f 0001 00 0009 \"$share//t\" 00\na< e0 01 81\na< x"},
 		// Group 9: acknowledgements.
 		{"stray acknowledgements are harmless", a5 + "a> 40 02 0007 70 02 0008 50 02 0009\na< 62 03 0009 92\na> {ping}\na< {pong}"},
 		{"PUBREL that was never due", a5 + "a> 62 02 0007\na< 70 03 0007 92\na> {ping}\na< {pong}"},
