@@ -237,3 +237,45 @@ func TestAMessageInHandIsAcknowledgedOnTheNextConnection(t *testing.T) {
 		})
 	}
 }
+
+// TestIdentifiersThatAreUsedAgainAreCounted and told, for nothing else shows that
+// the server has lost its session.
+func TestIdentifiersThatAreUsedAgainAreCounted(t *testing.T) {
+	t.Parallel()
+	events := make(chan Event, 8)
+	c, p, accept := connected(t, Options{Version: packet.V311, Resume: true, Reconnect: atOnce, OnEvent: func(e Event) {
+		if e.Kind == EventReused {
+			events <- e
+		}
+	}}, connect4c, connack4)
+	took := func(want string) {
+		t.Helper()
+		b, err := c.Receive(t.Context())
+		if err != nil || len(b.Messages) != 1 || string(b.Messages[0].Payload) != want {
+			t.Fatalf("received %+v, %v; want %q", b, err, want)
+		}
+		b.Ack(1)
+		b.Release()
+		p.expect("50 02 0007")
+	}
+	p.send("34 06 0001 74 0007 31")
+	took("1")
+	p.nc.Close()
+	for i := range 2 { // on two connections: the counts add up
+		p = accept()
+		p.expect(connect4c)
+		p.send(resumed4)
+		p.send("34 06 0001 74 0007 " + string(rune('3')) + string(rune('2'+i)))
+		took(string(rune('2' + i)))
+		if e := <-events; e.Count != 1 {
+			t.Errorf("event %+v", e)
+		}
+		if i == 0 {
+			p.nc.Close()
+		}
+	}
+	if st := c.Stats(); st.Reused != 2 || st.Received != 3 {
+		t.Errorf("stats %+v", st)
+	}
+	closed(t, c, p)
+}

@@ -136,6 +136,7 @@ const (
 	EventSubscribed                      // a renewed subscription was refused: Err
 	EventNarrowed                        // at most Count messages are in flight from now on: the server seems to take no more
 	EventFallback                        // the server does not take 5.0, and Err is how it showed that: the connection speaks 3.1.1
+	EventReused                          // Count new messages at QoS 2 came under packet identifiers that the server had not released: it has lost its session
 )
 
 // Event is a change that no call reports.
@@ -144,7 +145,7 @@ type Event struct {
 	Err            error
 	Wait           time.Duration
 	Tag            uint64
-	Count          int  // of EventUnwritten; of EventUp the messages under way
+	Count          int  // of EventUnwritten and EventReused; of EventUp the messages under way
 	SessionPresent bool // of EventUp
 }
 
@@ -156,6 +157,7 @@ type Stats struct {
 	Unwritten  uint64 // messages at QoS 0 that may not have reached the server
 	Unfinished int    // messages at QoS 1 and 2 not acknowledged yet
 	Received   uint64 // messages taken off the connection
+	Reused     uint64 // of these at QoS 2: new under a packet identifier that the server had not released
 	Unread     uint64 // messages that a publish-only client left alone
 	Reconnects uint64
 }

@@ -141,6 +141,7 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 	now := c.now()
 	c.conn.Heard(now)
 	b.gen = c.gen
+	reused := c.conn.Reused
 	for off < len(b.buf) {
 		n, err := c.conn.Next(b.buf[off:], now, ev)
 		if errors.Is(err, session.ErrNotUp) && c.closing {
@@ -186,6 +187,10 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 		if fatal != nil {
 			break
 		}
+	}
+	if reused = c.conn.Reused - reused; reused > 0 {
+		c.stats.Reused += uint64(reused)
+		events = append(events, Event{Kind: EventReused, Count: reused})
 	}
 	c.roomLocked()
 	c.flushedLocked()

@@ -42,6 +42,7 @@ type Connection struct {
 	serving *server
 
 	up       chan struct{}  // 1 slot: a connection was restored; nil unless somebody wants to know
+	reused   bool           // it has been told that the broker uses packet identifiers again
 	stop     func()         // ends what runs beside the client; nil when nothing does
 	children sync.WaitGroup // what runs beside the client
 }
@@ -712,6 +713,11 @@ func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
 			c.inform("%v; trying again in %s", bareError(e.Err), e.Wait.Round(100*time.Millisecond))
 		case mqtt.EventFallback:
 			c.fellBack(e.Err)
+		case mqtt.EventReused:
+			if !c.reused {
+				c.reused = true
+				c.inv.Warnf("the broker began new QoS 2 messages under packet identifiers still in use: it seems to have lost its session; they are printed as new")
+			}
 		case mqtt.EventNarrowed:
 			c.inv.Infof("connection lost with many messages in flight; sending at most %d at a time, and more as they are acknowledged", e.Count)
 		case mqtt.EventUp:

@@ -250,3 +250,34 @@ func TestFewMessagesAtQoS2AreOnTheWayToOldBrokers(t *testing.T) {
 		t.Errorf("%d at once, want %d; code %d, %q", n, window, r.code, r.err)
 	}
 }
+
+// A broker that has lost its session uses packet identifiers again: every message
+// is printed, and the loss is reported once.
+func TestIdentifiersThatAreUsedAgainAreReported(t *testing.T) {
+	t.Parallel()
+	addr := peer(t, func(p *rawPeer, _ []byte) {
+		p.connack()
+		if _, body, ok := p.next(); !ok {
+			return
+		} else if p.v5 {
+			p.say(0x90, 4, body[0], body[1], 0, 2)
+		} else {
+			p.say(0x90, 3, body[0], body[1], 2)
+		}
+		for _, c := range []byte("123") {
+			if p.v5 {
+				p.say(0x34, 7, 0, 1, 't', 0, 7, 0, c)
+			} else {
+				p.say(0x34, 6, 0, 1, 't', 0, 7, c)
+			}
+			p.next() // PUBREC
+		}
+		p.next() // DISCONNECT
+	})
+	for _, v := range []string{"5", "311"} {
+		got := run(t, "", "mqsub", append(addr, "-V", v, "-q", "2", "-t", "t", "-C", "3")...)
+		if n := strings.Count(got.err, "packet identifiers still in use"); got.code != 0 || got.out != "1\n2\n3\n" || n != 1 {
+			t.Errorf("-V %s: code %d, printed %q, reported %d times: %q", v, got.code, got.out, n, got.err)
+		}
+	}
+}

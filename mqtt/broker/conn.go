@@ -55,6 +55,7 @@ type conn struct {
 	exchange Exchange        // under way; of run alone
 	asking   *packet.Connect // that waits for exchange; of run alone
 	authBy   time.Duration   // when the exchange of a re-authentication must have ended; 0 for none; of run alone
+	reused   bool            // it has been told that the client uses packet identifiers again
 	judging  bool            // a PUBLISH is being handled; of run alone
 	quiet    bool            // no reason strings in acknowledgements (MQTT-3.1.2-29)
 	over     bool

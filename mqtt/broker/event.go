@@ -22,6 +22,7 @@ const (
 	EventPanic                             // a bug of the broker closed the connection; Text is the trace
 	EventNotPublished                      // a message or a will of the client was refused with Reason
 	EventEvicted                           // the session of an absent client was ended to make room; Text says for what
+	EventReused                            // the client, once per connection, began a QoS 2 message under a packet identifier that it had not released
 )
 
 // Event is something that happened in the broker.
@@ -69,6 +70,8 @@ func (e Event) String() string {
 		return who + " may not publish to " + topic.Quote(e.Topic) + ": " + e.Reason.Error() + e.suffix()
 	case EventEvicted:
 		return "session of " + who + " ended to make room for another" + e.suffix()
+	case EventReused:
+		return who + " began a QoS 2 message on " + topic.Quote(e.Topic) + " under a packet identifier still in use: it has lost its session, and the message is taken as new"
 	case EventPanic:
 		return who + ": bug: " + e.Text
 	}

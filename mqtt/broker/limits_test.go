@@ -147,6 +147,17 @@ func TestLimitsHaveTheirReasonsAndEvents(t *testing.T) {
 			map[broker.EventKind][]string{broker.EventRefused: {
 				`"b" refused: client identifier not valid (0x85): a keep alive of at most 1m0s is wanted`,
 				`"c" refused: client identifier not valid (0x85): a keep alive of at most 1m0s is wanted`}}},
+		{"an identifier that is used again, told once", broker.Options{}, a5 + `
+			a> 34 07 0001 "t" 0007 00 "1"
+			a< 50 03 0007 10
+			a> 34 07 0001 "t" 0007 00 "2"
+			a< 50 03 0007 10
+			a> 34 07 0001 "u" 0007 00 "3"
+			a< 50 03 0007 10
+			a> 62 02 0007
+			a< 70 02 0007`,
+			map[broker.EventKind][]string{broker.EventReused: {
+				`"a" began a QoS 2 message on "t" under a packet identifier still in use: it has lost its session, and the message is taken as new`}}},
 		{"a will that has no place among the retained ones", broker.Options{MaxRetained: 1}, a5 + `
 			a> 33 07 0001 "r" 0001 00 "x"
 			a< 40 03 0001 10

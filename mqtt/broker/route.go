@@ -49,6 +49,10 @@ func (c *conn) publish(cl *client, p *packet.Publish, now time.Duration) (slow b
 	b := c.b
 	b.stats.received.Add(1)
 	qos, id := p.QoS, p.PacketID
+	if c.sc.Reused > 0 && !c.reused {
+		c.reused = true
+		b.log(Event{Kind: EventReused, ClientID: cl.id, Remote: c.remote, Topic: string(p.Topic)})
+	}
 	c.judging = true
 	reason, words := c.deliver(cl, p, now)
 	c.judging = false

@@ -88,6 +88,10 @@ type Conn struct {
 	pingAt          time.Duration
 	pinging         bool
 
+	// Reused counts PUBLISH packets at QoS 2 without DUP under a packet identifier
+	// whose PUBREL had not come: their sender has lost its session. They are new
+	// messages (MQTT-3.3.1-1), and delivered, but for copies on one connection.
+	Reused int
 	// Stray counts acknowledgements for packet identifiers that are not
 	// open. They are legal after a resume and otherwise harmless.
 	Stray int
@@ -265,8 +269,8 @@ func (c *Conn) Resume(sessionPresent bool, over func(tag uint64, reason packet.R
 func (c *Conn) begin(over func(tag uint64, reason packet.ReasonCode)) {
 	s := c.s
 	c.sent, c.waiting = 0, 0
-	for id, st := range s.inbound {
-		s.inbound[id] = st & inboundAcked
+	for id, m := range s.inbound {
+		s.inbound[id] = inbound{state: m.state & inboundAcked, sum: m.sum, late: max(m.late, m.late+m.now)}
 	}
 	for n, end := s.head, s.tail; n != end; n++ {
 		sl := s.at(n)

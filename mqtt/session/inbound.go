@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"errors"
+	"hash/crc32"
 	"strconv"
 	"time"
 
@@ -18,6 +19,16 @@ const (
 	inboundCounted                          // counts against our Receive Maximum on this connection
 	inboundAgain                            // came again on this connection before the owner's Ack
 )
+
+// inbound is an inbound QoS 2 message, and what the peer has forgotten before it:
+// messages under the same packet identifier that the owner still has in hand.
+// Their Acks come before its own (MQTT-4.6.0-3), and have nobody to be sent to.
+type inbound struct {
+	state inboundState
+	sum   uint32 // of its content
+	now   uint16 // that came on this connection, and have a place of our Receive Maximum
+	late  uint16 // that came on earlier ones
+}
 
 // Next handles the first packet of in and reports it in ev. n is its length;
 // n == 0 with a nil error means that in holds only a part of a packet, and
@@ -280,33 +291,78 @@ func (c *Conn) publish(f packet.Frame, ev *Event) error {
 			Text: "QoS " + strconv.Itoa(int(p.QoS)), Offset: -1}
 	}
 	if p.QoS == 2 {
-		st, known := c.s.inbound[p.PacketID]
-		if known {
+		m, known := c.s.inbound[p.PacketID]
+		sum := contentSum(p)
+		if known && (p.Dup || m.state&inboundCounted != 0 && m.sum == sum) {
 			ev.Kind = None
-			if st&inboundAcked != 0 {
-				c.out = packet.AppendAck(c.out, packet.PUBREC, p.PacketID)
-			} else {
-				st |= inboundAgain
-			}
-			if st&inboundCounted == 0 {
-				if err := c.takeQuota(); err != nil {
-					return err
-				}
-				st |= inboundCounted
-			}
-			c.s.inbound[p.PacketID] = st
-			return nil
+			return c.again(p.PacketID, m)
+		}
+		if known {
+			m = c.reused(p.PacketID, m)
 		}
 		if err := c.takeQuota(); err != nil {
 			return err
 		}
 		if c.s.inbound == nil {
-			c.s.inbound = make(map[uint16]inboundState)
+			c.s.inbound = make(map[uint16]inbound)
 		}
-		c.s.inbound[p.PacketID] = inboundCounted
+		m.state, m.sum = inboundCounted, sum
+		c.s.inbound[p.PacketID] = m
 		return nil
 	}
 	return c.takeQuota()
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// contentSum tells a copy of a message from another message.
+func contentSum(p *packet.Publish) uint32 {
+	sum := crc32.Checksum(p.Topic, castagnoli)
+	sum = crc32.Update(sum, castagnoli, p.Properties)
+	return crc32.Update(sum, castagnoli, p.Payload)
+}
+
+// again takes a message that has been delivered and comes once more, before its
+// PUBREL (MQTT-4.3.3-10). DUP says so (MQTT-3.3.1-1), or on one connection that it
+// is the same to the byte.
+func (c *Conn) again(id uint16, m inbound) error {
+	if m.state&inboundCounted == 0 {
+		if err := c.takeQuota(); err != nil {
+			return err
+		}
+		m.state |= inboundCounted
+		if m.state&inboundAcked == 0 {
+			m.state |= inboundAgain
+		}
+	}
+	if m.state&inboundAcked != 0 {
+		c.out = packet.AppendAck(c.out, packet.PUBREC, id)
+	}
+	c.s.inbound[id] = m
+	return nil
+}
+
+// reused takes a new message under an identifier whose PUBREL
+// has not come: the peer has forgotten the old one. A journal must not take the
+// new one for acknowledged.
+func (c *Conn) reused(id uint16, m inbound) inbound {
+	c.Reused++
+	switch {
+	case m.state&inboundAcked != 0:
+		c.s.changed(ChangeReleased, id, 0, nil)
+		if m.state&inboundCounted != 0 {
+			c.waiting--
+		}
+	case m.state&(inboundCounted|inboundAgain) == inboundCounted:
+		m.now++
+	default:
+		if m.state&inboundCounted != 0 { // for the repetition
+			c.waiting--
+		}
+		m.late = max(m.late, m.late+1)
+	}
+	delete(c.s.inbound, id) // until the new one has its place
+	return m
 }
 
 // takeQuota counts an inbound message against our Receive Maximum
@@ -383,11 +439,21 @@ func (c *Conn) AckWith(qos packet.QoS, id uint16, reason packet.ReasonCode, prop
 	t := packet.PUBACK
 	if qos == 2 {
 		t = packet.PUBREC
-		if reason.Failed() && c.version >= packet.V5 {
+		m, known := c.s.inbound[id]
+		switch {
+		case !known:
+			return
+		case m.now > 0:
+			m.now--
+			c.waiting--
+			c.s.inbound[id] = m
+			return
+		case reason.Failed() && c.version >= packet.V5:
 			delete(c.s.inbound, id)
 			c.waiting--
-		} else {
-			c.s.inbound[id] |= inboundAcked
+		default:
+			m.state |= inboundAcked
+			c.s.inbound[id] = m
 			c.s.changed(ChangeArrived, id, 0, nil)
 		}
 	} else {
@@ -419,13 +485,25 @@ func (c *Conn) AckLate(qos packet.QoS, id uint16) {
 	if qos != 2 || c.s == nil {
 		return
 	}
-	st, known := c.s.inbound[id]
-	if !known || st&inboundAcked != 0 {
+	m, known := c.s.inbound[id]
+	switch {
+	case !known:
+		return
+	case m.late > 0: // its identifier has been used again
+		m.late--
+	case m.now > 0 && c.phase != up:
+		m.now--
+	case m.state&inboundAcked != 0 || c.phase == up && m.state&inboundCounted != 0 && m.state&inboundAgain == 0:
+		return // the message is one of this connection's
+	default:
+		m.state |= inboundAcked
+	}
+	c.s.inbound[id] = m
+	if m.state&inboundAcked == 0 {
 		return
 	}
-	c.s.inbound[id] = st | inboundAcked
 	c.s.changed(ChangeArrived, id, 0, nil)
-	if st&inboundAgain != 0 && c.phase == up {
+	if m.state&inboundAgain != 0 && c.phase == up {
 		c.out = packet.AppendAck(c.out, packet.PUBREC, id)
 	}
 }
@@ -476,7 +554,7 @@ func (c *Conn) ack(p *packet.Ack, ev *Event) error {
 }
 
 func (c *Conn) pubrel(p *packet.Ack) error {
-	st, known := c.s.inbound[p.PacketID]
+	m, known := c.s.inbound[p.PacketID]
 	reason := packet.Success
 	switch {
 	case !known:
@@ -484,12 +562,12 @@ func (c *Conn) pubrel(p *packet.Ack) error {
 			reason = packet.PacketIdentifierNotFound
 		}
 		c.Stray++
-	case st&inboundAcked == 0:
+	case m.state&inboundAcked == 0:
 		return illegal(p.Type, "MQTT-4.3.3-5", "before PUBREC was sent")
 	default:
 		delete(c.s.inbound, p.PacketID)
 		c.s.changed(ChangeReleased, p.PacketID, 0, nil)
-		if st&inboundCounted != 0 {
+		if m.state&inboundCounted != 0 {
 			c.waiting--
 		}
 	}

@@ -102,7 +102,7 @@ func (m *model) restart() {
 	m.cut()
 	x := &m.c
 	for _, u := range x.todo {
-		if u.qos == 2 && x.sess.inbound[u.id]&inboundAcked == 0 {
+		if u.qos == 2 && x.sess.inbound[u.id].state&inboundAcked == 0 {
 			x.got[u.n]--
 		}
 	}

@@ -39,7 +39,7 @@ type Session struct {
 
 	// inbound holds the QoS 2 packet identifiers between PUBLISH and PUBREL;
 	// nil until the first.
-	inbound map[uint16]inboundState
+	inbound map[uint16]inbound
 
 	// forgotten: a server has accepted us without this session, and nobody has
 	// resumed since. The next CONNACK may well speak of a session: a new one.
@@ -82,9 +82,9 @@ func (s *Session) Restore(kind Change, id uint16, tag uint64, publish []byte) er
 	switch kind {
 	case ChangeArrived:
 		if s.inbound == nil {
-			s.inbound = make(map[uint16]inboundState)
+			s.inbound = make(map[uint16]inbound)
 		}
-		s.inbound[id] = inboundAcked
+		s.inbound[id] = inbound{state: inboundAcked}
 		return nil
 	case ChangeSent, ChangeReceived:
 	default:
