@@ -12,10 +12,12 @@
 //	  connections: 5000
 //
 // The first rule that is about a client and a topic decides, and what no rule
-// is about is denied; without acl everything is allowed.
+// is about is denied; without acl everything is allowed. The files of mosquitto's
+// password_file and acl_file are read too.
 package brokerfile
 
 import (
+	"fmt"
 	"strings"
 	"sync/atomic"
 
@@ -27,7 +29,7 @@ import (
 
 // File is a file in force. Its methods may be called from any goroutine.
 type File struct {
-	path  string
+	paths []string
 	rules atomic.Pointer[rules]
 }
 
@@ -35,6 +37,8 @@ type File struct {
 type rules struct {
 	anonymous bool
 	users     map[string][]auth.Keys
+	hashed    map[string]hashed // users of mosquitto's files
+	foreign   bool              // there is a list of rules of mosquitto's
 	hasACL    bool
 	acl       []rule
 	limits    []func(*broker.Options)
@@ -42,14 +46,14 @@ type rules struct {
 	judged    *verdicts
 }
 
-// Open reads a file. The error of one that is not understood has its place,
-// path:line:column.
-func Open(path string) (*File, error) {
-	r, err := load(path)
+// Open reads one file, or several that together are one. The error of one that is
+// not understood has its place, path:line:column.
+func Open(paths ...string) (*File, error) {
+	r, err := load(paths)
 	if err != nil {
 		return nil, err
 	}
-	f := &File{path: path}
+	f := &File{paths: paths}
 	f.rules.Store(r)
 	return f, nil
 }
@@ -81,7 +85,7 @@ func (f *File) Apply(o *broker.Options) error {
 // have another password, and the subscriptions that are no longer allowed. The
 // limits stay as they were.
 func (f *File) Reload(b *broker.Broker) error {
-	r, err := load(f.path)
+	r, err := load(f.paths)
 	if err != nil {
 		return err
 	}
@@ -90,14 +94,27 @@ func (f *File) Reload(b *broker.Broker) error {
 		if username == "" {
 			return r.anonymous
 		}
-		keys, had := old.users[username]
-		return !had || same(keys, r.users[username]) // others came by a certificate
+		return !old.knows(username) || old.hashed[username] == r.hashed[username] && same(old.users[username], r.users[username]) // others came by a certificate
 	})
 	return nil
 }
 
+// knows tells whether there is a user.
+func (r *rules) knows(name string) bool {
+	_, has := r.hashed[name]
+	return has || len(r.users[name]) > 0
+}
+
+// matches tells whether a user that is known has a password.
+func (r *rules) matches(name, password string) bool {
+	if h, has := r.hashed[name]; has {
+		return h.matches(password)
+	}
+	return r.users[name][0].Matches(password)
+}
+
 func same(a, b []auth.Keys) bool {
-	if len(a) == 0 || len(a) != len(b) {
+	if len(a) != len(b) {
 		return false
 	}
 	for i := range a {
@@ -119,41 +136,77 @@ func (r *rules) keys(user, method string) (auth.Keys, bool) {
 	return r.decoy, false
 }
 
-func load(path string) (*rules, error) {
-	f, err := yamlfile.Read(path)
-	if err != nil {
-		return nil, err
+func load(paths []string) (*rules, error) {
+	r := newRules()
+	for _, path := range paths {
+		if err := r.read(path); err != nil {
+			return nil, err
+		}
 	}
-	return parse(f)
+	if r.hasACL && !r.anonymous && len(r.users)+len(r.hashed) == 0 && r.foreign {
+		return nil, fmt.Errorf("%s: rules without users let nobody in: give the file of passwords too, or one with 'anonymous: true'", paths[0])
+	}
+	return r, nil
 }
 
-func parse(f *yamlfile.File) (*rules, error) {
-	r := &rules{users: make(map[string][]auth.Keys), judged: newVerdicts(),
+func newRules() *rules {
+	return &rules{users: make(map[string][]auth.Keys), hashed: make(map[string]hashed), judged: newVerdicts(),
 		decoy: auth.Keys{Method: "SCRAM-SHA-512", Salt: []byte("nobody"), Iterations: auth.DefaultIterations, StoredKey: make([]byte, 64), ServerKey: make([]byte, 64)}}
+}
+
+// read adds what a file says.
+func (r *rules) read(path string) error {
+	data, err := yamlfile.ReadText(path)
+	if err != nil {
+		return err
+	}
+	switch kindOf(data) {
+	case passwordFile:
+		return r.readPasswords(path, data)
+	case aclFile:
+		r.foreign = true
+		return r.readMosquittoACL(path, data)
+	case mosquittoConf:
+		return fmt.Errorf("%s: this is a configuration of mosquitto: give the files that its password_file and acl_file name", path)
+	}
+	f, err := yamlfile.Parse(path, data)
+	if err != nil {
+		return err
+	}
+	return r.add(f)
+}
+
+// parse is the rules of one YAML file.
+func parse(f *yamlfile.File) (*rules, error) {
+	r := newRules()
+	return r, r.add(f)
+}
+
+func (r *rules) add(f *yamlfile.File) error {
 	for _, e := range f.Root.Entries {
 		switch e.Key.Text {
 		case "anonymous":
 			if !e.Value.Bool {
-				return nil, f.Errorf(e.Value, "anonymous is %s, and true or false is wanted", e.Value.What())
+				return f.Errorf(e.Value, "anonymous is %s, and true or false is wanted", e.Value.What())
 			}
 			r.anonymous = e.Value.Text == "true"
 		case "users":
 			if err := r.readUsers(f, e.Value); err != nil {
-				return nil, err
+				return err
 			}
 		case "acl":
 			if err := r.readACL(f, e.Value); err != nil {
-				return nil, err
+				return err
 			}
 		case "limits":
 			if err := r.readLimits(f, e.Value); err != nil {
-				return nil, err
+				return err
 			}
 		default:
-			return nil, f.Errorf(e.Key, "key %q is none of anonymous, users, acl, limits", yamlfile.ShownKey(e.Key.Text))
+			return f.Errorf(e.Key, "key %q is none of anonymous, users, acl, limits", yamlfile.ShownKey(e.Key.Text))
 		}
 	}
-	return r, nil
+	return nil
 }
 
 func (r *rules) readUsers(f *yamlfile.File, n *yamlfile.Node) error {
@@ -164,6 +217,9 @@ func (r *rules) readUsers(f *yamlfile.File, n *yamlfile.Node) error {
 		name, list := e.Key.Text, e.Value.AsList()
 		if name == "" {
 			return f.Errorf(e.Key, "a user without a name")
+		}
+		if r.knows(name) {
+			return f.Errorf(e.Key, "user %q is there already", name)
 		}
 		if len(list) == 0 {
 			return f.Errorf(e.Value, "user %q has no password", name)

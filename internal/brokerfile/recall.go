@@ -94,13 +94,12 @@ func (f *File) authenticate(p *packet.Connect, _ net.Addr) packet.ReasonCode {
 		}
 		return packet.NotAuthorized
 	}
-	all := r.users[string(p.Username)]
-	if !p.HasPassword || len(all) == 0 {
+	if !p.HasPassword || !r.knows(string(p.Username)) {
 		return packet.BadUserNameOrPassword
 	}
 	good, known := r.judged.of(p)
 	if !known {
-		good = all[0].Matches(string(p.Password))
+		good = r.matches(string(p.Username), string(p.Password))
 		r.judged.note(p, good)
 	}
 	if !good {
@@ -115,6 +114,9 @@ func (r *rules) denyTime() time.Duration {
 	most := auth.DefaultIterations
 	for _, all := range r.users {
 		most = max(most, all[0].Iterations)
+	}
+	for _, h := range r.hashed {
+		most = max(most, h.iterations)
 	}
 	return 500 * time.Millisecond * time.Duration(most) / auth.DefaultIterations
 }

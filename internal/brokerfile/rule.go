@@ -22,6 +22,7 @@ var accesses = map[string]access{"deny": deny, "read": read, "write": write, "re
 type rule struct {
 	user, client *string // nil: any
 	filter       string  // may have %u and %c
+	plain        bool    // they are nothing else in it
 	access       access
 }
 
@@ -34,7 +35,7 @@ func (r *rule) filterFor(clientID, username string) (filter string, ok bool) {
 	}
 	f := r.filter
 	for _, p := range [...]struct{ mark, name string }{{"%u", username}, {"%c", clientID}} {
-		if !strings.Contains(f, p.mark) {
+		if r.plain || !strings.Contains(f, p.mark) {
 			continue
 		}
 		if p.name == "" || strings.ContainsAny(p.name, "/+#%") {

@@ -195,9 +195,9 @@ var connectionOptions = []Option{
 		Help: "start the development broker on PORT, HOST:PORT or a URL and connect to it; alone on " + DefaultServeAddr + "; may be repeated",
 	},
 	{
-		Name: "serve-users", Tools: All, Group: GroupConnection, Type: TypeString,
+		Name: "serve-users", Tools: All, Group: GroupConnection, Type: TypeString, Repeat: true,
 		Placeholder: "FILE", Complete: CompleteFile,
-		Help: "users and access rules of --serve, see mqtools(5); SIGHUP reads FILE again",
+		Help: "users and access rules of --serve, see mqtools(5), or mosquitto's files of them; SIGHUP reads FILE again; may be repeated",
 	},
 	{
 		Name: "serve-cert", Tools: All, Group: GroupConnection, Type: TypeString,

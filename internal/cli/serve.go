@@ -49,8 +49,8 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 		return err
 	}
 	var users *brokerfile.File
-	if path := v.String("serve-users"); path != "" {
-		if users, err = brokerfile.Open(path); err == nil {
+	if paths := v.Strings("serve-users"); len(paths) > 0 {
+		if users, err = brokerfile.Open(paths...); err == nil {
 			err = users.Apply(&o)
 		}
 		if err != nil {

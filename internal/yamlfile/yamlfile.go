@@ -141,19 +141,7 @@ func (f *File) Errorf(n *Node, format string, args ...any) *Error {
 // Read reads a file. The error of a file that cannot be read is the system's,
 // that of one that is not understood an *Error.
 func Read(path string) (*File, error) {
-	r, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	st, err := r.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if st.IsDir() {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("is a directory")}
-	}
-	data, err := io.ReadAll(io.LimitReader(r, MaxSize+1))
+	data, st, err := readText(path)
 	if err != nil {
 		return nil, err
 	}
@@ -163,6 +151,33 @@ func Read(path string) (*File, error) {
 	}
 	f.Mode, f.read = st.Mode(), data
 	return f, nil
+}
+
+// ReadText reads a file of a size that Parse takes, for who is to see first what it
+// is.
+func ReadText(path string) ([]byte, error) {
+	data, _, err := readText(path)
+	return data, err
+}
+
+func readText(path string) ([]byte, fs.FileInfo, error) {
+	r, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer r.Close()
+	st, err := r.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	if st.IsDir() {
+		return nil, nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("is a directory")}
+	}
+	data, err := io.ReadAll(io.LimitReader(r, MaxSize+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	return data, st, nil
 }
 
 // Parse reads the text of a file called path.
