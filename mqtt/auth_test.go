@@ -47,6 +47,7 @@ const (
 	erring    = "e0 01 82 (protocol error)"
 )
 
+// It shows MQTT-3.1.2-30, MQTT-3.15.2-1, MQTT-4.12.0-3.
 func TestEnhancedAuthentication(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -180,6 +181,7 @@ func reauthenticating(c *Client, ctx context.Context) <-chan error {
 	return errs
 }
 
+// It shows MQTT-3.15.2-1, MQTT-4.12.0-5, MQTT-4.12.1-1.
 func TestReauthenticate(t *testing.T) {
 	t.Parallel()
 	c, p, _ := upM(t, Options{})
@@ -219,6 +221,7 @@ func TestReauthenticate(t *testing.T) {
 	closed(t, c, p)
 }
 
+// It shows MQTT-4.12.1-2.
 func TestReauthenticationThatFails(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -319,6 +322,8 @@ func TestUnaskedAuthEndsTheConnection(t *testing.T) {
 }
 
 // Where it is not allowed nothing is sent, and the connection stays.
+//
+// It shows MQTT-3.15.2-2, MQTT-3.15.2-3.
 func TestReauthenticationThatIsNotBegun(t *testing.T) {
 	t.Parallel()
 	ended, cancel := context.WithCancel(t.Context())
@@ -385,6 +390,8 @@ func (token) Finish([]byte) error             { return nil }
 
 // A server that does not answer in time has failed; the next connection
 // brings a fresh authentication.
+//
+// It shows MQTT-4.12.1-2.
 func TestReauthenticationThatIsGivenUp(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32

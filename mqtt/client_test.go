@@ -90,6 +90,8 @@ func TestConnectRefused(t *testing.T) {
 }
 
 // Nothing is dialled for a CONNECT that no server may accept.
+//
+// It shows MQTT-3.1.2-12, and MQTT-3.1.2-14 of 3.1.1.
 func TestAConnectThatNoServerAcceptsIsNotSent(t *testing.T) {
 	t.Parallel()
 	name := "\xff"

@@ -508,6 +508,7 @@ func TestAServerThatTakesNoMoreAtOnceGetsLess(t *testing.T) {
 	closed(t, c, p)
 }
 
+// It shows MQTT-1.5.7-1.
 func TestIllegalPropertiesAreNotSent(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V5}, connect5, connack5)

@@ -78,6 +78,7 @@ func TestLoopsThatAreLeftUseUpNoReceiveMaximum(t *testing.T) {
 	closed(t, c, p)
 }
 
+// It shows MQTT-4.6.0-2.
 func TestReceiveReturnsWhatALoopHasLeft(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)

@@ -94,6 +94,9 @@ func (r *Record) claims(root fs.FS) (names [roles]map[string]bool, by map[shown]
 			name := strings.TrimSuffix(path.Base(p), ".yaml")
 			names[role][name] = true
 			for _, v := range s.Versions {
+				if s.KnownFailure != "" && len(s.Shows[v]) > 0 {
+					problems = append(problems, fmt.Sprintf("%s is known to fail, and shows nothing", p))
+				}
 				for _, id := range s.Shows[v] {
 					if st := r.Find(v, id); st == nil || !st.Binds[role] {
 						problems = append(problems, fmt.Sprintf("%s shows %s: MQTT %s has no such statement that binds a %s", p, id, v, Role(role)))
@@ -134,7 +137,8 @@ func (r *Record) Fill(root fs.FS) error {
 
 // Check tells what is wrong with the record of a repository: statements that
 // are missing or unknown, that have neither a proof nor a reason, scripts and
-// tests that do not exist, scripts that claim another thing than the record.
+// tests that do not exist, that claim another thing than the record, or that are
+// known to fail.
 // The error is of reading.
 func (r *Record) Check(root fs.FS) (problems []string, err error) {
 	return r.check(root, sections)
@@ -210,8 +214,11 @@ func (r *Record) check(root fs.FS, sections map[packet.Version]string) ([]string
 						wrong("%s: %s/%s.yaml shows it, and is not in the record", at, folders[role], name)
 					}
 				}
-				for _, name := range p.Tests {
-					if err := tests.find(name); err != nil {
+				for i, name := range p.Tests {
+					if slices.Contains(p.Tests[:i], name) {
+						wrong("%s: it has %s twice", at, name)
+					}
+					if err := tests.find(name, s.ID); err != nil {
 						wrong("%s: %v", at, err)
 					}
 				}
@@ -233,8 +240,10 @@ type tests struct {
 	found map[string]string
 }
 
-// find tells what is wrong with the name of a test, as mqtt/broker.TestScripts.
-func (t *tests) find(name string) error {
+// find tells what is wrong with a test, as mqtt/broker.TestScripts, that is to show
+// a statement: there is one of just that name, and it names the statement, as
+// scripts do, so that who changes it knows what hangs on it.
+func (t *tests) find(name, id string) error {
 	i := strings.LastIndexByte(name, '.')
 	folder, test := name[:i], name[i+1:]
 	if _, has := t.found[folder]; !has {
@@ -252,8 +261,28 @@ func (t *tests) find(name string) error {
 		}
 		t.found[folder] = all.String()
 	}
-	if !strings.HasPrefix(test, "Test") || !strings.Contains(t.found[folder], "\nfunc "+test+"(t *testing.T) {") {
+	before, body, has := strings.Cut(t.found[folder], "\nfunc "+test+"(t *testing.T) {")
+	if !strings.HasPrefix(test, "Test") || !has {
 		return fmt.Errorf("there is no test %s in %s", test, folder)
 	}
+	body, _, _ = strings.Cut(body, "\n}\n")
+	if comment := before[strings.LastIndex(before, "\n\n")+1:]; !names(comment+body, id) {
+		return fmt.Errorf("%s does not name it", name)
+	}
 	return nil
+}
+
+// names tells whether a text has an identifier, and not only as the beginning of
+// another.
+func names(text, id string) bool {
+	for rest := text; ; {
+		_, after, has := strings.Cut(rest, id)
+		if !has {
+			return false
+		}
+		if after == "" || after[0] < '0' || after[0] > '9' {
+			return true
+		}
+		rest = after
+	}
 }

@@ -52,7 +52,7 @@ func tree() map[string]string {
 		"scripts/client/first.yaml":   clientScript("version: 3.1.1\nshows: [MQTT-3.1.0-1]"),
 		"scripts/broker/publish.yaml": serverScript("version: 5.0\nshows: [MQTT-2.2.1-2]"),
 		"scripts/broker/twice.yaml":   serverScript("version: 3.1.1\nbreaks: [MQTT-3.1.0-1]"),
-		"mqtt/first_test.go":          "package mqtt\n\nfunc TestFirst(t *testing.T) {\n}\n",
+		"mqtt/first_test.go":          "package mqtt\n\n// TestFirst shows MQTT-3.1.0-1.\nfunc TestFirst(t *testing.T) {\n}\n",
 	}
 }
 
@@ -88,6 +88,9 @@ func TestARecord(t *testing.T) {
 		{"leaves out a script", [3]string{Path, "[connect, first,", "[connect,"}, "MQTT 3.1.1: MQTT-3.1.0-1, client: scripts/client/first.yaml shows it, and is not in the record"},
 		{"names a test that does not exist", [3]string{Path, "mqtt.TestFirst", "mqtt.TestSecond"}, "MQTT 3.1.1: MQTT-3.1.0-1, client: there is no test TestSecond in mqtt"},
 		{"names a test that is only the beginning of one", [3]string{Path, "mqtt.TestFirst", "mqtt.TestFir"}, "MQTT 3.1.1: MQTT-3.1.0-1, client: there is no test TestFir in mqtt"},
+		{"names a test that does not name the statement", [3]string{"mqtt/first_test.go", "MQTT-3.1.0-1.", "MQTT-3.1.0-11."}, "MQTT 3.1.1: MQTT-3.1.0-1, client: mqtt.TestFirst does not name it"},
+		{"names a test twice", [3]string{Path, "mqtt.TestFirst", "mqtt.TestFirst, mqtt.TestFirst"}, "MQTT 3.1.1: MQTT-3.1.0-1, client: it has mqtt.TestFirst twice"},
+		{"has a script that is known to fail", [3]string{"scripts/client/first.yaml", "version: 3.1.1", "version: 3.1.1\nknown-failure: alas"}, "scripts/client/first.yaml is known to fail, and shows nothing"},
 		{"names a function that is no test", [3]string{"mqtt/first_test.go", "(t *testing.T)", "()"}, "MQTT 3.1.1: MQTT-3.1.0-1, client: there is no test TestFirst in mqtt"},
 		{"has a script that shows an unknown statement", [3]string{"scripts/broker/publish.yaml", "[MQTT-2.2.1-2]", "[MQTT-2.2.1-2, MQTT-9.9.9-9]"},
 			"scripts/broker/publish.yaml shows MQTT-9.9.9-9: MQTT 5.0 has no such statement that binds a server"},

@@ -31,6 +31,8 @@ func (counting) Step(data []byte) ([]byte, bool, error) {
 }
 func (c counting) User() string { return c.user }
 
+// It shows MQTT-3.15.2-1, MQTT-3.15.2-2, MQTT-3.15.2-3, MQTT-4.12.0-2,
+// MQTT-4.12.0-5, MQTT-4.12.1-2.
 func TestEnhancedAuthentication(t *testing.T) {
 	t.Parallel()
 	const (

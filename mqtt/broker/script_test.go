@@ -112,6 +112,8 @@ func TestScripts(t *testing.T) {
 
 // TestScriptsOverTCP plays those that do not wait, and those below WebSocket,
 // over sockets.
+//
+// It shows MQTT-4.2-1, and MQTT-7.1.1-1 of 3.1.1.
 func TestScriptsOverTCP(t *testing.T) {
 	t.Parallel()
 	n := 0

@@ -10,6 +10,8 @@ import (
 
 // TestAMemberOfASharedSubscriptionDies has two members, a and b; a ends while
 // it owes an answer (section 4.8.2).
+//
+// It shows MQTT-3.3.2-6.
 func TestAMemberOfASharedSubscriptionDies(t *testing.T) {
 	t.Parallel()
 	const (

@@ -162,6 +162,7 @@ func TestRestoreRefusesWhatIsNoPublish(t *testing.T) {
 	}
 }
 
+// It shows MQTT-3.15.2-2, MQTT-3.15.2-3.
 func TestAnAuthKeepsToThePeersMaximum(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}
