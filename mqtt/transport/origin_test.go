@@ -70,6 +70,10 @@ func TestOriginsOfThisMachineAndThoseAllowedMayConnect(t *testing.T) {
 		{"http://[::1%25eth0]", false},
 		{"http://0.0.0.0", false},
 		{"http://192.0.2.8", false},
+		{"http://192.168.0.1", false}, // a neighbour is not this machine
+		{"http://10.0.0.1", false},
+		{"http://169.254.1.1", false},
+		{"http://[fd00::1]", false},
 		{"http://192.0.2.70", false},
 		{"http://broker.lan.evil.example", false},
 		{"http://localho\u017ft", false}, // a long s folds to s

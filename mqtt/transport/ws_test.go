@@ -461,6 +461,9 @@ func TestWebSocketServerAnswers(t *testing.T) {
 		{"the handshake", "GET /mqtt HTTP/1.1\r\nHost: h\r\n" + up + key + "Sec-WebSocket-Protocol: chat, mqtt\r\n\r\n",
 			"HTTP/1.1 101 Switching Protocols", "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"},
 		{"MQTT 3.1's name", "GET /mqtt HTTP/1.1\r\n" + up + key + "Sec-WebSocket-Protocol: mqttv3.1\r\n\r\n", "HTTP/1.1 101", "Protocol: mqttv3.1\r\n\r\n"},
+		{"both names", "GET /mqtt HTTP/1.1\r\n" + up + key + "Sec-WebSocket-Protocol: mqtt, mqttv3.1\r\n\r\n", "HTTP/1.1 101", "Protocol: mqtt\r\n\r\n"},
+		{"both names, the old one first", "GET /mqtt HTTP/1.1\r\n" + up + key + "Sec-WebSocket-Protocol: mqttv3.1,mqtt\r\n\r\n", "HTTP/1.1 101", "Protocol: mqtt\r\n\r\n"},
+		{"a key of 15 bytes", "GET /mqtt HTTP/1.1\r\n" + up + "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAA\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n", "HTTP/1.1 400", "not 16 bytes"},
 		{"a frame behind it at once", "GET /mqtt HTTP/1.1\r\n" + up + key + "Sec-WebSocket-Protocol: mqtt\r\n\r\n\x82\x82\x00\x00\x00\x00\xc0\x00",
 			"HTTP/1.1 101", "\x82\x02\xc0\x00"},
 		{"a browser", "GET / HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 426 Upgrade Required", "connect by WebSocket"},
@@ -477,7 +480,7 @@ func TestWebSocketServerAnswers(t *testing.T) {
 		}
 		_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
 		_, _ = io.WriteString(nc, c.request)
-		if strings.HasSuffix(c.request, "mqtt\r\n\r\n") || strings.HasSuffix(c.request, "3.1\r\n\r\n") {
+		if strings.HasSuffix(c.request, "mqtt\r\n\r\n") || strings.HasSuffix(c.request, "3.1\r\n\r\n") || strings.HasSuffix(c.request, ",mqtt\r\n\r\n") {
 			_ = nc.(*net.TCPConn).CloseWrite()
 		}
 		got, _ := io.ReadAll(nc)
