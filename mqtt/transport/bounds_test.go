@@ -62,10 +62,13 @@ func TestFrameLengthsAreTheShortest(t *testing.T) {
 				t.Errorf("%d bytes, client %v: header % x, want % x; payload equal %v", c.n, client, header, want, bytes.Equal(got, payload))
 			}
 			if client && c.n == 126 {
-				_, second, _, _ := frameOf(t, w.frame(nil, wsPong, payload))
-				_, third, _, _ := frameOf(t, w.frame(nil, wsPong, payload))
-				if mask == second && second == third {
-					t.Errorf("three frames have the mask % x", mask)
+				masks := map[[4]byte]bool{mask: true} // each frame has a fresh one (section 5.3)
+				for range 63 {
+					_, mask, _, _ := frameOf(t, w.frame(nil, wsPong, payload))
+					masks[mask] = true
+				}
+				if len(masks) < 60 { // of 2^32: two alike are one in two million
+					t.Errorf("64 frames have %d masks", len(masks))
 				}
 			}
 		}
