@@ -77,7 +77,9 @@ type Client struct {
 	pings     []ping
 	acksAwait int // calls that wait for the reader to make progress
 
-	subs []Subscription
+	subs      []renewable
+	asks      []*ask // without an answer yet, in order
+	askSerial uint32 // of the latest
 
 	queue    []*Batch
 	queued   int // bytes in queue
@@ -94,13 +96,14 @@ type Client struct {
 	narrowings  int    // how often the window was made smaller
 	widenAt     uint64 // settled messages at which it grows
 
-	suspected uint32 // place of the message that may end connections
-	deaths    int    // connections in a row that it has ended
-	stats     Stats
-	q0        uint64 // QoS 0 messages accepted
-	q0sure    uint64 // of these: known to have arrived, or given up
-	unproven  uint64 // of these: not known to have arrived when the latest connection ended
-	early     int    // connections in a row that broke within 30 s
+	doubt      suspicion
+	doubtTimer *time.Timer
+	exposed    time.Duration // since when the oldest message in flight is the oldest
+	stats      Stats
+	q0         uint64 // QoS 0 messages accepted
+	q0sure     uint64 // of these: known to have arrived, or given up
+	unproven   uint64 // of these: not known to have arrived when the latest connection ended
+	early      int    // connections in a row that broke within 30 s
 
 	topicScratch []byte
 	lastTopic    string

@@ -630,41 +630,6 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	<-c.Done()
 }
 
-// TestPoisonedMessageIsGivenUpAndTheRestGoesOn has a server that closes the
-// connection whenever it gets one certain message.
-func TestPoisonedMessageIsGivenUpAndTheRestGoesOn(t *testing.T) {
-	t.Parallel()
-	at := func(int, error) (time.Duration, bool) { return 0, true }
-	c, p, accept := connected(t, Options{Version: packet.V311, Resume: true, Reconnect: at}, connect4c, connack4)
-	const poison, good = "32 06 0001 74 0001 78", "32 06 0001 74 0002 79"
-	failed := make(chan error, 1)
-	go func() { failed <- c.Publish(t.Context(), &Message{Topic: "t", QoS: 1, Payload: []byte("x")}) }()
-	p.expect(poison)
-	sent := make(chan error, 1)
-	go func() { sent <- c.Publish(t.Context(), &Message{Topic: "t", QoS: 1, Payload: []byte("y")}) }()
-	p.expect(good)
-	p.nc.Close()
-	for range 2 {
-		p = accept()
-		p.expect(connect4c)
-		p.send(resumed4)
-		p.expect("3a 06 0001 74 0001 78  3a 06 0001 74 0002 79")
-		p.nc.Close()
-	}
-	p = accept()
-	p.expect(connect4c)
-	p.send(resumed4)
-	p.expect("3a 06 0001 74 0002 79")
-	p.send("40 02 0002")
-	if err := <-sent; err != nil {
-		t.Errorf("the message behind it: %v", err)
-	}
-	if err := <-failed; !errors.Is(err, ErrPoison) || !errors.Is(err, ErrInDoubt) {
-		t.Errorf("the message itself: %v", err)
-	}
-	closed(t, c, p)
-}
-
 // A late acknowledgement counts for the session that it belongs to.
 func TestALateAcknowledgementOfALostSessionIsForgotten(t *testing.T) {
 	t.Parallel()

@@ -24,8 +24,8 @@ import (
 //	publishing in a handler deadlocks      TestPublishInsideTheReceivingLoopDoesNotDeadlock
 //	both sides wait to write               TestAPeerThatWritesEverythingBeforeItReads
 //	resent messages out of order           TestResumeSendsAgainInOrderWithDup
-//	a poisoned message ends every connection
-//	                                       TestPoisonedMessageIsGivenUpAndTheRestGoesOn
+//	one message ends every connection
+//	                                       TestAnUndeliverableMessageIsFoundAndTheRestArrives
 //	subscriptions gone after a reconnect   TestALostSessionIsPublishedAnew
 //	refused for good, and tried again      TestOnlyRefusalsArePermanent
 //	a huge allocation from a tiny input    TestAClaimedLengthAllocatesNothing

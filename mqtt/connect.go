@@ -3,7 +3,6 @@ package mqtt
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"time"
@@ -463,6 +462,7 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	c.nc, c.fail, c.torn, c.unproven = nc, nil, false, 0
 	c.raw = newRawWriter(nc)
 	c.ackedBefore = c.stats.Acked
+	c.cautious()
 	if !c.conn.Resume(c.present, func(tag uint64, reason packet.ReasonCode) {
 		events = c.completed(events, tag, reason, nil)
 	}) {
@@ -470,10 +470,11 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	}
 	// A server that had lost the session may have said so in a CONNACK that did
 	// not arrive, and now speaks of the one that it began then.
-	if (!c.present || c.unanswered > 0) && len(c.subs) > 0 {
+	if !c.present || c.unanswered > 0 {
 		c.resubscribe()
 	}
 	c.unanswered = 0
+	c.sendAsks()
 	c.reading = true
 	if c.timer == nil {
 		c.timer = time.AfterFunc(time.Hour, c.tick)
@@ -499,8 +500,13 @@ func (c *Client) run() {
 	for {
 		start := time.Now()
 		err := c.readConn()
-		narrowed := c.down(err, time.Since(start))
-		if !c.again(err, start) {
+		narrowed, named, u := c.down(err)
+		stop := c.settle(u)
+		if stop != nil {
+			c.end(stop)
+			return
+		}
+		if !c.again(err, start, named) {
 			return
 		}
 		if narrowed {
@@ -510,10 +516,9 @@ func (c *Client) run() {
 }
 
 // down takes the connection's end: requests are answered, QoS 0 messages
-// that may be lost are counted. It tells whether the window is narrower now.
-func (c *Client) down(err error, life time.Duration) (narrowed bool) {
-	var lost []uint64
-	var events []Event
+// that may be lost are counted. It tells whether the window is narrower now, whether
+// the broker's reason was about a packet, and which packet is proven undeliverable.
+func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 	c.mu.Lock()
 	nc := c.nc
 	c.nc, c.reading = nil, false
@@ -523,12 +528,13 @@ func (c *Client) down(err error, life time.Duration) (narrowed bool) {
 	}
 	x := c.exchange
 	c.exchange, c.judged = nil, x != nil
-	c.conn.Lost(func(tag uint64) { lost = append(lost, tag) })
-	for _, tag := range lost {
-		if tag&syncTag != 0 {
-			c.answer(uint32(tag), ErrLost)
+	if !c.closing {
+		if narrowed = c.doubt.phase == free && c.narrow(err); !narrowed {
+			u, named = c.suspects(err)
 		}
 	}
+	c.conn.Lost(nil)
+	c.unsend()
 	for _, p := range c.pings {
 		c.answer(p.waiter, ErrLost)
 	}
@@ -537,11 +543,6 @@ func (c *Client) down(err error, life time.Duration) (narrowed bool) {
 	c.q0sure = c.q0
 	c.stats.Unwritten += unsure
 	c.unproven = unsure
-	if !c.closing {
-		if narrowed = c.narrow(err); !narrowed {
-			events = c.suspect(err, life)
-		}
-	}
 	c.mu.Unlock()
 	if nc != nil {
 		nc.Close()
@@ -552,10 +553,7 @@ func (c *Client) down(err error, life time.Duration) (narrowed bool) {
 	if unsure > 0 {
 		c.event(Event{Kind: EventUnwritten, Count: int(unsure), Err: err})
 	}
-	for _, e := range events {
-		c.event(e)
-	}
-	return narrowed
+	return narrowed, named, u
 }
 
 // narrowWindow is how many messages any server takes at once; it is the usual
@@ -570,7 +568,7 @@ func (c *Client) narrow(err error) bool {
 		c.stats.Acked != c.ackedBefore || !errors.Is(err, ErrLost) {
 		return false
 	}
-	c.window, c.deaths = narrowWindow, 0
+	c.window = narrowWindow
 	c.widenAt = c.settled() + narrowWindow<<min(3*c.narrowings, 30)
 	c.narrowings++
 	return true
@@ -592,38 +590,6 @@ func (c *Client) widen() {
 // settled counts the messages at QoS 1 and 2 that have their outcome.
 func (c *Client) settled() uint64 { return c.stats.Acked + c.stats.Refused }
 
-// A message is given up when poisonDeaths connections in a row have ended
-// within poisonTime and none of them has acknowledged it, the oldest.
-const (
-	poisonDeaths = 3
-	poisonTime   = 2 * time.Second
-)
-
-// suspect looks for a message at which the server ends every connection: sent
-// again for ever, it would hold up all others. Called with mu.
-func (c *Client) suspect(err error, life time.Duration) (events []Event) {
-	tag, place, ok := c.sess.Oldest()
-	if !ok || life > poisonTime || !mayBePoison(err) {
-		c.deaths = 0
-		return nil
-	}
-	if c.deaths == 0 || place != c.suspected {
-		c.suspected, c.deaths = place, 0
-	}
-	if c.deaths++; c.deaths < poisonDeaths {
-		return nil
-	}
-	c.deaths = 0
-	c.sess.Drop(place)
-	c.stats.Refused++
-	failure := &Error{Op: "publish", Class: ErrInDoubt, Err: fmt.Errorf("%w: %w", ErrPoison, causeOf(err))}
-	if tag&syncTag != 0 {
-		c.answer(uint32(tag), failure)
-		return nil
-	}
-	return []Event{{Kind: EventRefused, Tag: tag, Err: failure}}
-}
-
 // causeOf is an error without the frame of the connection's.
 func causeOf(err error) error {
 	if e, ok := err.(*Error); ok && e.Op == "connection" && e.Err != nil && !e.Reason.Failed() {
@@ -632,24 +598,9 @@ func causeOf(err error) error {
 	return err
 }
 
-// mayBePoison tells whether a message may be why a connection has ended: not
-// when the server had other reasons, or nothing was sent.
-func mayBePoison(err error) bool {
-	var e *Error
-	if !errors.As(err, &e) || !errors.Is(err, ErrLost) && !e.Reason.Failed() {
-		return false
-	}
-	switch e.Reason {
-	case packet.ServerUnavailable, packet.ServerBusy, packet.ServerShuttingDown, packet.KeepAliveTimeout, packet.SessionTakenOver,
-		packet.ConnectionRateExceeded, packet.MaximumConnectTime, packet.AdministrativeAction, packet.UseAnotherServer, packet.ServerMoved,
-		packet.MessageRateTooHigh, packet.ReceiveMaximumExceeded, packet.Banned:
-		return false
-	}
-	return true
-}
-
-// again restores the connection, or ends the client and returns false.
-func (c *Client) again(err error, start time.Time) bool {
+// again restores the connection, or ends the client and returns false. named tells
+// that the broker ended it because of a packet.
+func (c *Client) again(err error, start time.Time, named bool) bool {
 	c.mu.Lock()
 	closing, unproven := c.closing, c.unproven
 	c.mu.Unlock()
@@ -668,6 +619,9 @@ func (c *Client) again(err error, start time.Time) bool {
 	attempt := 0
 	if time.Since(start) < 30*time.Second {
 		c.mu.Lock()
+		if c.doubt.tried { // it had stood the control: the broker is well
+			c.early = 0
+		}
 		c.early++
 		attempt = c.early - 1 // a broker that accepts and then kicks is not hammered
 		c.mu.Unlock()
@@ -677,6 +631,11 @@ func (c *Client) again(err error, start time.Time) bool {
 		c.mu.Unlock()
 	}
 	err = c.mayHaveExpired(err)
+	if e, ok := err.(*Error); ok && named {
+		marked := *e
+		marked.Err = errAtPacket
+		err = &marked
+	}
 	for {
 		attempt++
 		wait, ok := c.opt.Reconnect(attempt, err)
@@ -722,12 +681,16 @@ func (c *Client) end(err error) {
 			c.answer(uint32(tag), &Error{Op: "publish", Class: ErrInDoubt, Err: c.ended})
 		}
 	})
+	c.endAsks()
 	c.answerAll(&c.roomers) // they look at c.ended
 	c.answerAll(&c.drainers)
 	c.answerAll(&c.flushers)
 	c.answerAll(&c.recv)
 	if c.timer != nil {
 		c.timer.Stop()
+	}
+	if c.doubtTimer != nil {
+		c.doubtTimer.Stop()
 	}
 	c.mu.Unlock()
 	c.stop(err)

@@ -26,7 +26,6 @@ var (
 	ErrLost       = errors.New("connection lost")
 	ErrUnreached  = errors.New("broker not reached")
 	ErrBacklog    = errors.New("received messages pile up while a call waits for its acknowledgement")
-	ErrPoison     = errors.New("three connections in a row ended when it was sent")
 	ErrJournal    = errors.New("the journal cannot be written")
 	ErrUnreceived = errors.New("a publish-only client does not receive")
 	ErrReceiving  = errors.New("a loop over Messages is receiving already")
@@ -153,9 +152,10 @@ func Unsupported(err error) bool {
 
 // Permanent tells whether trying the same connection again cannot help: the
 // credentials, the client identifier or the protocol were refused, or the
-// peer's certificate was. An authentication that may have expired is not.
+// peer's certificate was. An authentication that may have expired is not, nor is
+// what a server says of a message or a subscription.
 func Permanent(err error) bool {
-	if errors.Is(err, ErrExpired) {
+	if errors.Is(err, ErrExpired) || errors.Is(err, errAtPacket) {
 		return false
 	}
 	var e *Error

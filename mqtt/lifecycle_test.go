@@ -523,30 +523,6 @@ func TestIllegalPropertiesAreNotSent(t *testing.T) {
 	closed(t, c, p)
 }
 
-func TestAPoisonedMessageSaysWhyInOneLine(t *testing.T) {
-	t.Parallel()
-	c, p, accept := connected(t, Options{Version: packet.V311, Resume: true, Reconnect: atOnce}, connect4c, connack4)
-	errs := make(chan error, 1)
-	go func() { errs <- c.Publish(t.Context(), &Message{Topic: "t", QoS: 1}) }()
-	p.expect("32 05 0001 74 0001")
-	p.nc.Close()
-	for range 2 {
-		p = accept()
-		p.expect(connect4c)
-		p.send(resumed4)
-		p.expect("3a 05 0001 74 0001")
-		p.nc.Close()
-	}
-	p = accept()
-	p.expect(connect4c)
-	p.send(resumed4)
-	if got, want := (<-errs).Error(), "publish: in doubt: three connections in a row ended when it was sent: connection lost"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	waitFor(t, func() bool { return c.Stats().Reconnects == 3 })
-	closed(t, c, p)
-}
-
 // fullDisk is a journal that cannot be written.
 type fullDisk struct{ store.Memory }
 

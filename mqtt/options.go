@@ -95,6 +95,12 @@ type Options struct {
 	// at QoS 1 and 2, and ignored at QoS 0.
 	PublishOnly bool
 
+	// Undeliverable decides what becomes of a packet that is proven to end every
+	// connection on which it is sent. It is called as OnEvent is. Without it a
+	// call gets the error, and a message given to Send or a renewed subscription
+	// ends the client.
+	Undeliverable func(*Undeliverable) Disposition
+
 	// OnEvent is told of changes of the connection and of refused messages.
 	// It runs in the client's own goroutine without locks: it must return
 	// soon and must not wait for this client.
@@ -128,15 +134,16 @@ type EventKind uint8
 
 // The events.
 const (
-	EventUp         EventKind = iota + 1 // a connection was accepted again after a loss
-	EventDown                            // the connection was lost: Err, and Wait until the next attempt
-	EventRetry                           // an attempt failed: Err, and Wait until the next
-	EventRefused                         // a message given to Send was refused: Tag, Err
-	EventUnwritten                       // QoS 0 messages may be lost with a connection: Count
-	EventSubscribed                      // a renewed subscription was refused: Err
-	EventNarrowed                        // at most Count messages are in flight from now on: the server seems to take no more
-	EventFallback                        // the server does not take 5.0, and Err is how it showed that: the connection speaks 3.1.1
-	EventReused                          // Count new messages at QoS 2 came under packet identifiers that the server had not released: it has lost its session
+	EventUp            EventKind = iota + 1 // a connection was accepted again after a loss
+	EventDown                               // the connection was lost: Err, and Wait until the next attempt
+	EventRetry                              // an attempt failed: Err, and Wait until the next
+	EventRefused                            // a message given to Send was refused: Tag, Err
+	EventUnwritten                          // QoS 0 messages may be lost with a connection: Count
+	EventSubscribed                         // a renewed subscription was refused: Err
+	EventNarrowed                           // at most Count messages are in flight from now on: the server seems to take no more
+	EventFallback                           // the server does not take 5.0, and Err is how it showed that: the connection speaks 3.1.1
+	EventReused                             // Count new messages at QoS 2 came under packet identifiers that the server had not released: it has lost its session
+	EventUndeliverable                      // a packet ends every connection on which it is sent: Tag, Err (an *Undeliverable), Dropped
 )
 
 // Event is a change that no call reports.
@@ -147,6 +154,7 @@ type Event struct {
 	Tag            uint64
 	Count          int  // of EventUnwritten and EventReused; of EventUp the messages under way
 	SessionPresent bool // of EventUp
+	Dropped        bool // of EventUndeliverable: it is not sent again
 }
 
 // Stats counts what a client did.

@@ -55,7 +55,8 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 		c.topicScratch = p.Topic
 		err := session.ErrQuota
 		full := c.conn.Pending() >= highWater && (c.nc != nil || m.QoS == 0)
-		if !full && !(c.choosing && m.QoS > 0) {
+		held := m.QoS == 0 && c.doubt.phase != free // it might be why the connection ends
+		if !full && !held && !(c.choosing && m.QoS > 0) {
 			t := tag
 			if wait {
 				me = c.park()
@@ -95,6 +96,8 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 	c.stats.Sent++
 	if m.QoS == 0 {
 		c.q0++
+	} else if c.sess.Open() == 1 {
+		c.exposed = c.now()
 	}
 	if !wait {
 		if sync {

@@ -137,6 +137,7 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 	var fatal error
 	failed := false // there is a DISCONNECT of ours to be written
 	off, need := 0, 0
+	answered := 0
 	c.mu.Lock()
 	now := c.now()
 	c.conn.Heard(now)
@@ -167,9 +168,11 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 		case session.Publish:
 			c.take(b, &ev.Publish)
 		case session.Done:
+			answered++
 			events = c.completed(events, ev.Tag, ev.Reason, ev.Properties)
 			c.widen()
 		case session.Suback:
+			answered++
 			c.suback(ev)
 		case session.Pong:
 			c.pong()
@@ -191,6 +194,14 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 	if reused = c.conn.Reused - reused; reused > 0 {
 		c.stats.Reused += uint64(reused)
 		events = append(events, Event{Kind: EventReused, Count: reused})
+	}
+	if answered > 0 {
+		c.exposed = now
+	}
+	if fatal == nil && c.doubt.watching() {
+		oldest, _, _ := c.onTheWay()
+		c.doubt.answered(answered, oldest)
+		c.loosen()
 	}
 	c.roomLocked()
 	c.flushedLocked()
@@ -340,5 +351,11 @@ func (c *Client) pong() {
 	p := c.pings[0]
 	c.pings = append(c.pings[:0], c.pings[1:]...)
 	c.q0sure = max(c.q0sure, p.mark)
+	if p.control {
+		if c.doubt.pong(c.now()) {
+			c.pingForControl()
+		}
+		c.loosen()
+	}
 	c.answer(p.waiter, nil)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/session"
@@ -57,9 +56,7 @@ func (c *Client) Subscribe(ctx context.Context, subs ...Subscription) ([]packet.
 			end++
 		}
 		part := subs[start:end]
-		codes, err := c.request(ctx, "subscribe", waiter{subs: part}, func(tag uint64) error {
-			return c.conn.Subscribe(subscribePacket(part, c.conn.Version()), tag)
-		})
+		codes, err := c.request(ctx, &ask{subs: part})
 		if err != nil {
 			return all, err
 		}
@@ -83,17 +80,12 @@ func (c *Client) Unsubscribe(ctx context.Context, filters ...string) ([]packet.R
 // UnsubscribeWith is Unsubscribe with user properties, which versions before
 // 5.0 do not get.
 func (c *Client) UnsubscribeWith(ctx context.Context, props packet.Properties, filters ...string) ([]packet.ReasonCode, error) {
-	p := &packet.Unsubscribe{}
-	if c.Version() >= packet.V5 {
-		p.Properties = props
-	}
 	for _, f := range filters {
 		if err := topic.ValidateFilter(f); err != nil {
 			return nil, &Error{Op: "unsubscribe", Class: ErrNotSent, Err: err}
 		}
-		p.Filters = append(p.Filters, []byte(f))
 	}
-	codes, err := c.request(ctx, "unsubscribe", waiter{ends: filters}, func(tag uint64) error { return c.conn.Unsubscribe(p, tag) })
+	codes, err := c.request(ctx, &ask{ends: filters, props: props})
 	if err != nil {
 		return nil, err
 	}
@@ -108,52 +100,32 @@ func (c *Client) UnsubscribeWith(ctx context.Context, props packet.Properties, f
 	return codes, nil
 }
 
-// request sends a SUBSCRIBE or UNSUBSCRIBE and waits for its answer; if the
-// connection is lost in between and will be restored, it sends it again. The
-// answer changes what is renewed as w says.
-func (c *Client) request(ctx context.Context, op string, w waiter, send func(tag uint64) error) ([]packet.ReasonCode, error) {
-	for {
-		c.mu.Lock()
-		if c.ended != nil || c.leaving || c.closing {
-			err := c.endedLocked()
-			c.mu.Unlock()
-			return nil, &Error{Op: op, Class: ErrNotSent, Err: err}
-		}
-		me := c.park()
-		c.waiters[me].subs, c.waiters[me].ends = w.subs, w.ends
-		err := send(syncTag | uint64(me))
-		if errors.Is(err, session.ErrNotUp) && c.opt.Reconnect != nil {
-			c.roomers = append(c.roomers, me) // until the connection is back
-		} else if err != nil {
-			c.freeLocked(me)
-			c.mu.Unlock()
-			return nil, &Error{Op: op, Class: ErrNotSent, Err: err}
-		}
-		sent := err == nil
-		answered, err := c.awaitAnswer(ctx, me)
-		codes := c.waiters[me].codes
+// request has a SUBSCRIBE or UNSUBSCRIBE sent and waits for its answer, over
+// connections that are lost and restored.
+func (c *Client) request(ctx context.Context, a *ask) ([]packet.ReasonCode, error) {
+	c.mu.Lock()
+	if c.ended != nil || c.leaving || c.closing {
+		err := c.endedLocked()
 		c.mu.Unlock()
-		if !answered && !sent {
-			return nil, &Error{Op: op, Class: ErrNotSent, Err: err}
-		}
-		if !answered {
-			return nil, &Error{Op: op, Class: ErrInDoubt, Err: err}
-		}
-		if err == nil && sent {
-			return codes, nil
-		}
-		if err != nil && !errors.Is(err, ErrLost) {
-			return nil, &Error{Op: op, Class: ErrInDoubt, Err: err}
-		}
-		if c.opt.Reconnect == nil {
-			c.mu.Lock()
-			if c.ended != nil {
-				err = c.ended
-			}
-			c.mu.Unlock()
-			return nil, &Error{Op: op, Class: ErrInDoubt, Err: err}
-		}
+		return nil, &Error{Op: a.op(), Class: ErrNotSent, Err: err}
 	}
+	a.waiter = c.park()
+	c.queueAsk(a)
+	c.sendAsks()
+	answered, err := c.awaitAnswer(ctx, a.waiter)
+	codes := c.waiters[a.waiter].codes
+	if !answered {
+		class := ErrInDoubt
+		if !a.sent && c.takeAsk(a.serial) != nil { // nor will it be
+			c.freeLocked(a.waiter)
+		}
+		if !a.ever {
+			class = ErrNotSent
+		}
+		err = &Error{Op: a.op(), Class: class, Err: err}
+	}
+	c.mu.Unlock()
+	return codes, err
 }
 
 // subscribePacket is SUBSCRIBE for filters that share an identifier.
@@ -175,48 +147,6 @@ func subscribePacket(subs []Subscription, v packet.Version) *packet.Subscribe {
 	return p
 }
 
-// remember keeps a subscription for renewal. Called with mu.
-func (c *Client) remember(s Subscription) {
-	for i := range c.subs {
-		if c.subs[i].Filter == s.Filter {
-			c.subs[i] = s
-			return
-		}
-	}
-	c.subs = append(c.subs, s)
-}
-
-// renewTag marks the SUBSCRIBE packets of resubscribe; the lower bits are the
-// index of the first of their filters in c.subs.
-const renewTag = 1 << 62
-
-// resubscribe sends all subscriptions again. Called with mu.
-func (c *Client) resubscribe() {
-	const most = 256 // filters per packet
-	for start := 0; start < len(c.subs); {
-		end := start + 1
-		for end < len(c.subs) && c.subs[end].together(&c.subs[start]) && end-start < most {
-			end++
-		}
-		c.renew(start, end)
-		start = end
-	}
-}
-
-// renew subscribes to c.subs[start:end] in one packet, or in several where
-// the server takes no such packet any more. Called with mu.
-func (c *Client) renew(start, end int) {
-	err := c.conn.Subscribe(subscribePacket(c.subs[start:end], c.conn.Version()), renewTag|uint64(start))
-	switch {
-	case err != nil && end-start > 1: // for one of them, or for their size
-		middle := (start + end) / 2
-		c.renew(start, middle)
-		c.renew(middle, end)
-	case err != nil:
-		c.renewals = append(c.renewals, &Error{Op: "subscribe", Class: ErrNotSent, Err: err, Text: c.subs[start].Filter})
-	}
-}
-
 // tellRenewals appends the renewals that have failed. Called with mu.
 func (c *Client) tellRenewals(events []Event) []Event {
 	for _, err := range c.renewals {
@@ -229,31 +159,36 @@ func (c *Client) tellRenewals(events []Event) []Event {
 // suback takes the answer to a SUBSCRIBE or UNSUBSCRIBE. Called with mu.
 func (c *Client) suback(ev *session.Event) {
 	p := &ev.Suback
-	if ev.Tag&syncTag == 0 {
-		for i := range p.Codes {
-			if at := int(ev.Tag&^renewTag) + i; p.Reason(i).Failed() && at < len(c.subs) {
-				c.renewals = append(c.renewals, &Error{Op: "subscribe", Class: ErrRefused, Reason: p.Reason(i), Text: c.subs[at].Filter})
-			}
-		}
+	a := c.takeAsk(uint32(ev.Tag))
+	if a == nil {
 		return
 	}
-	i := uint32(ev.Tag)
+	if a.waiter == none {
+		for i := range p.Codes {
+			if p.Reason(i).Failed() {
+				c.renewals = append(c.renewals, &Error{Op: "subscribe", Class: ErrRefused, Reason: p.Reason(i), Text: a.subs[i].Filter})
+			}
+		}
+		c.sendAsks()
+		return
+	}
 	codes := make([]packet.ReasonCode, len(p.Codes))
 	for j := range codes {
 		codes[j] = p.Reason(j)
 	}
-	w := &c.waiters[i]
+	w := &c.waiters[a.waiter]
 	w.codes = codes
 	// Here, before anything else can happen to the connection.
-	for j, sub := range w.subs {
+	for j, sub := range a.subs {
 		if j < len(codes) && !codes[j].Failed() && !w.left {
-			c.remember(sub)
+			c.remember(sub, a.serial)
 		}
 	}
-	for j, filter := range w.ends {
+	for j, filter := range a.ends {
 		if j >= len(codes) || !codes[j].Failed() { // before 5.0 there are no codes
-			c.subs = slices.DeleteFunc(c.subs, func(s Subscription) bool { return s.Filter == filter })
+			c.forget(filter)
 		}
 	}
-	c.answer(i, nil)
+	c.answer(a.waiter, nil)
+	c.sendAsks()
 }

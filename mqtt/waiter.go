@@ -13,8 +13,6 @@ type waiter struct {
 	ch    chan error          // 1 slot
 	left  bool                // the call has gone; free the waiter when its answer comes
 	codes []packet.ReasonCode // answer to SUBSCRIBE and UNSUBSCRIBE
-	subs  []Subscription      // of SUBSCRIBE: what to renew when it is granted
-	ends  []string            // of UNSUBSCRIBE: what not to renew any more
 	mark  uint32              // of Flush: the session's
 }
 
@@ -24,8 +22,9 @@ const none = ^uint32(0)
 const syncTag = 1 << 63
 
 type ping struct {
-	mark   uint64 // QoS 0 messages accepted before it
-	waiter uint32
+	mark    uint64 // QoS 0 messages accepted before it
+	waiter  uint32
+	control bool // of the rule in undeliverable.go
 }
 
 // park takes a waiter. Called with mu.

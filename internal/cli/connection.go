@@ -733,6 +733,10 @@ func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
 			}
 		case mqtt.EventSubscribed:
 			c.inv.Warnf("%v", e.Err)
+		case mqtt.EventUndeliverable:
+			if u, ok := errors.AsType[*mqtt.Undeliverable](e.Err); ok && len(u.Filters) > 0 {
+				c.inv.Warnf("%v; still trying", u)
+			}
 		}
 		if next != nil {
 			next(e)
@@ -887,12 +891,18 @@ func (r *refusedConnect) Error() string {
 func (r *refusedConnect) Unwrap() error { return r.e }
 
 // WorkError gives an error of a running client its exit code: 5 for a
-// refusal, 7 for a connection that was lost or that the broker has ended.
+// refusal, 7 for a connection that was lost or that the broker has ended. A
+// subscription that ends every connection is refused in that way.
 func WorkError(err error) error {
 	var e *mqtt.Error
+	u, undeliverable := errors.AsType[*mqtt.Undeliverable](err)
 	switch {
 	case err == nil:
 		return nil
+	case undeliverable && len(u.Filters) > 0:
+		return &Exit{Code: ExitDenied, Err: u, Help: "check the broker's access rules"}
+	case undeliverable:
+		return &Exit{Code: ExitLost, Err: u, Help: "check the broker's access rules, and which messages it takes"}
 	case !errors.As(err, &e):
 		return err
 	case e.Reason.Failed() && e.Op != "connection":

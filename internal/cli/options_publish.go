@@ -55,6 +55,11 @@ var publishOptions = []Option{
 		Help: "pause between two repetitions",
 	},
 	{
+		Name: "on-undeliverable", Tools: Pub, Group: GroupPublish, Type: TypeChoice, Default: "stop",
+		Placeholder: "ACTION", Choices: []Choice{{"stop", nil}, {"skip", nil}, {"wait", nil}}, Complete: CompleteChoice,
+		Help: "at a message that ends every connection: stop, skip or wait",
+	},
+	{
 		Name: "request", Tools: Pub, Group: GroupPublish, Type: TypeBool,
 		Help: "make the message a request: wait for the reply and write it to standard output",
 	},

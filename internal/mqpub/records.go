@@ -70,7 +70,7 @@ func (j *job) records(ctx context.Context) error {
 			continue
 		}
 		m.Dup = false
-		if err := j.send(ctx, m, number); err != nil {
+		if err := j.send(ctx, m, uint64(rec.Line)); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,6 @@
 package mqpub
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 
@@ -16,7 +15,7 @@ type report struct {
 	inv    *cli.Invocation
 	told   int    // messages told one by one
 	denied uint64 // refused by the broker
-	doubt  uint64 // given up by the client
+	lost   uint64 // undeliverable, and skipped
 	cut    bool   // the input was not read to its end
 	local  uint64 // could not be sent at all
 	left   uint64 // taken from the input and not sent when the end came
@@ -27,15 +26,27 @@ const tellMost = 10
 
 // event is the client's OnEvent.
 func (r *report) event(e mqtt.Event) {
-	if e.Kind == mqtt.EventRefused {
+	switch e.Kind {
+	case mqtt.EventRefused:
 		r.mu.Lock()
-		if errors.Is(e.Err, mqtt.ErrRefused) {
-			r.denied++
-		} else {
-			r.doubt++
-		}
+		r.denied++
 		r.mu.Unlock()
 		r.tell(e.Tag, e.Err)
+	case mqtt.EventUndeliverable:
+		u := asUndeliverable(e.Err)
+		if u == nil || len(u.Filters) > 0 {
+			return // of a subscription
+		}
+		if !e.Dropped {
+			r.inv.Warnf("%s; still trying", describe(u))
+			return
+		}
+		if u.Count == 0 { // others are counted as unwritten
+			r.mu.Lock()
+			r.lost++
+			r.mu.Unlock()
+		}
+		r.print(describe(u))
 	}
 }
 
@@ -53,7 +64,10 @@ func (r *report) unsent(n uint64) {
 	r.mu.Unlock()
 }
 
-func (r *report) tell(number uint64, err error) {
+func (r *report) tell(number uint64, err error) { r.print(fmt.Sprintf("message %d: %v", number, err)) }
+
+// print tells of a message, unless there were many.
+func (r *report) print(text string) {
 	r.mu.Lock()
 	r.told++
 	told, inv := r.told, r.inv
@@ -62,7 +76,7 @@ func (r *report) tell(number uint64, err error) {
 		return
 	}
 	if told <= tellMost {
-		inv.Errorf("message %d: %v", number, err)
+		inv.Errorf("%s", text)
 	} else if told == tellMost+1 {
 		inv.Errorf("further messages that fail are only counted")
 	}
@@ -71,7 +85,7 @@ func (r *report) tell(number uint64, err error) {
 func (r *report) failed() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.denied > 0 || r.doubt > 0 || r.local > 0
+	return r.denied > 0 || r.lost > 0 || r.local > 0
 }
 
 // verdict is the error that says how many messages did not arrive, or nil.
@@ -83,7 +97,7 @@ func (r *report) verdict(st mqtt.Stats, streams bool) error {
 	defer r.mu.Unlock()
 	total := st.Sent + r.local + r.left
 	open := uint64(st.Unfinished)
-	if open == 0 && r.denied == 0 && r.doubt == 0 && r.local == 0 && r.left == 0 && st.Unwritten == 0 {
+	if open == 0 && r.denied == 0 && r.lost == 0 && r.local == 0 && r.left == 0 && st.Unwritten == 0 {
 		return nil
 	}
 	text := fmt.Sprintf("of %d messages", total)
@@ -92,7 +106,7 @@ func (r *report) verdict(st mqtt.Stats, streams bool) error {
 		n    uint64
 		what string
 	}{
-		{r.denied, "were refused by the broker"}, {r.doubt, "were given up"}, {r.local, "could not be sent"}, {open, "were not acknowledged"},
+		{r.denied, "were refused by the broker"}, {r.lost, "were undeliverable"}, {r.local, "could not be sent"}, {open, "were not acknowledged"},
 		{r.left, "were not sent"}, {st.Unwritten, "at QoS 0 may not have arrived"},
 	} {
 		if part.n > 0 {
@@ -104,7 +118,7 @@ func (r *report) verdict(st mqtt.Stats, streams bool) error {
 		text += "; the rest of the input was not read"
 	}
 	code := cli.ExitLost
-	if open == 0 && r.doubt == 0 && r.left == 0 && st.Unwritten == 0 {
+	if open == 0 && r.lost == 0 && r.left == 0 && st.Unwritten == 0 {
 		code = cli.ExitDenied
 	}
 	return cli.Failed(code, fmt.Errorf("%s", text))

@@ -80,6 +80,7 @@ func (j *job) request(ctx context.Context) error {
 	if o.Resume {
 		o.Resume, o.Keep = false, true
 	}
+	o.OnEvent, o.Undeliverable = j.report.event, j.disposition
 	if j.client, err = j.conn.Connect(ctx, false); err != nil {
 		return err
 	}

@@ -98,6 +98,7 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 func (j *job) publish(ctx context.Context, feed func(context.Context) error, streams bool) error {
 	o := &j.conn.Options
 	o.PublishOnly = true
+	o.Undeliverable = j.disposition
 	var twice atomic.Bool // messages may come twice after a loss, and that is not said yet
 	o.OnEvent = func(e mqtt.Event) {
 		if e.Kind == mqtt.EventDown && twice.CompareAndSwap(true, false) {
@@ -159,7 +160,11 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		return context.Cause(ctx)
 	}
 	if verdict != nil {
-		if cause := client.Err(); cause != nil && !errors.Is(cause, mqtt.ErrClosed) {
+		cause := client.Err()
+		if u := asUndeliverable(cause); u != nil {
+			return j.stopped(u, verdict)
+		}
+		if cause != nil && !errors.Is(cause, mqtt.ErrClosed) {
 			j.inv.Errorf("%v", cause) // why, before how much
 		}
 		return verdict
@@ -249,6 +254,7 @@ func (j *job) readMessage(mode string) error {
 // once publishes the one message as often as --repeat says.
 func (j *job) once(ctx context.Context) error {
 	n, delay := j.inv.Values.Int64("repeat"), j.inv.Values.Duration("repeat-delay")
+	skipped := int64(0)
 	for i := int64(0); i < n; i++ {
 		if i > 0 && delay > 0 {
 			select {
@@ -259,11 +265,22 @@ func (j *job) once(ctx context.Context) error {
 			}
 		}
 		if err := j.client.Publish(ctx, &j.msg); err != nil {
-			if ctx.Err() != nil {
+			u := asUndeliverable(err)
+			switch {
+			case ctx.Err() != nil:
 				return nil
+			case u != nil && n > 1 && j.client.Err() == nil:
+				skipped++
+				j.report.print(u.Error())
+				continue
+			case u != nil:
+				return cli.WorkError(err) // which names the topic
 			}
 			return fmt.Errorf("topic %q: %w", j.msg.Topic, cli.WorkError(err))
 		}
+	}
+	if skipped > 0 {
+		return cli.Failed(cli.ExitLost, fmt.Errorf("%d of %d messages were undeliverable", skipped, n))
 	}
 	return nil
 }

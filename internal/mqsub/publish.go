@@ -76,7 +76,10 @@ func (p *published) event(e mqtt.Event) {
 	switch e.Kind {
 	case mqtt.EventUnwritten:
 		p.inv.Warnf("the connection was lost: %s at QoS 0 may not have been delivered", count(uint64(e.Count), "message"))
-	case mqtt.EventRefused:
+	case mqtt.EventRefused, mqtt.EventUndeliverable:
+		if u, ok := errors.AsType[*mqtt.Undeliverable](e.Err); ok && len(u.Filters) > 0 {
+			return // a subscription, which the connection tells of
+		}
 		p.mu.Lock()
 		p.refused++
 		p.told++

@@ -192,6 +192,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	j.conn.Hold = true
 	j.published.inv = j.inv
 	j.conn.Options.OnEvent = j.published.event
+	j.conn.Options.Undeliverable = j.undeliverable
 	client, err := j.conn.Connect(ctx, true)
 	if err != nil {
 		return err
@@ -233,6 +234,20 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// undeliverable decides about a packet that ends every connection. A run that is to
+// end has no use for a subscription that cannot be renewed; others wait for it. A
+// reply is not worth the subscriptions.
+func (j *job) undeliverable(u *mqtt.Undeliverable) mqtt.Disposition {
+	v := j.inv.Values
+	switch {
+	case u.Call, len(u.Filters) == 0:
+		return mqtt.UndeliverableSkip
+	case j.limit > 0, j.idle > 0, j.retainedOnly, v.IsSet("timeout"), v.Bool("exit-after-subscribe"):
+		return mqtt.UndeliverableStop
+	}
+	return mqtt.UndeliverableWait
 }
 
 // tellDenied names every filter that was refused.

@@ -79,6 +79,8 @@ type Conn struct {
 	out     []byte
 	cursor  uint32 // next slot of the session to write
 	sent    int    // PUBLISH slots that count against the peer's Receive Maximum
+	held    bool   // Hold is in force
+	most    uint32 // what Hold allows
 	waiting int    // inbound messages that count against ours
 
 	alias *aliases // nil until the first topic alias

@@ -95,6 +95,9 @@ func (c *Conn) pump() {
 		c.cursor = s.head
 	}
 	for ; c.cursor != s.tail; c.cursor++ {
+		if c.held && c.cursor-s.head >= c.most {
+			return
+		}
 		sl := s.at(c.cursor)
 		switch sl.state {
 		case slotPuback, slotPubrec:
@@ -108,6 +111,47 @@ func (c *Conn) pump() {
 			c.out = packet.AppendAck(c.out, packet.PUBREL, sl.id)
 		}
 	}
+}
+
+// Hold lets PUBLISH and PUBREL leave for the most oldest unfinished packets only, of
+// 0 for none; a negative number ends that. It is for a driver that looks for the
+// packet at which the peer ends its connections. It holds for this connection, and
+// may be called before Resume.
+func (c *Conn) Hold(most int) {
+	held, before := c.held, c.most
+	c.held, c.most = most >= 0, uint32(max(most, 0))
+	if more := held && (!c.held || c.most > before); more && c.phase == up {
+		c.pump()
+	}
+}
+
+// Outstanding is a message that was sent on a connection and is not acknowledged
+// to the end.
+type Outstanding struct {
+	Tag      uint64
+	Serial   uint32 // stays the same, whatever packet identifiers the message gets
+	Released bool   // PUBREL was sent, and PUBCOMP is awaited
+	Publish  []byte // the encoded packet, a view; empty if only its identifier was restored
+}
+
+// Oldest returns the oldest message that was sent on this connection and is not
+// acknowledged to the end, and how many of them there are. It may be called once
+// the connection is over.
+func (c *Conn) Oldest() (o Outstanding, n int) {
+	s := c.s
+	if s == nil {
+		return o, 0
+	}
+	for at := s.head; int32(at-c.cursor) < 0; at++ {
+		sl := s.at(at)
+		if sl.state < slotPuback || sl.state > slotPubcomp {
+			continue
+		}
+		if n++; n == 1 {
+			o = Outstanding{Tag: sl.tag, Serial: sl.serial, Released: sl.state == slotPubcomp, Publish: s.bytes(sl)}
+		}
+	}
+	return o, n
 }
 
 // write copies a slot's PUBLISH into the output.

@@ -243,3 +243,75 @@ func TestALimitOfOursIsAnnouncedAsItHolds(t *testing.T) {
 		c.out(row.want)
 	}
 }
+
+// Hold lets the oldest packets leave only, PUBREL among them, and the next when one
+// of them is done.
+func TestHoldLetsTheOldestPacketsLeaveOnly(t *testing.T) {
+	t.Parallel()
+	c := &client{t: t}
+	c.open(packet.V311, Config{})
+	c.in("20 02 00 00", "")
+	c.publish(2, "", 1)
+	c.in("50 02 0001", "34 05 0001 74 0001 62 02 0001")
+	c.publish(1, "", 2)
+	c.publish(1, "", 3)
+	c.out("32 05 0001 74 0002 32 05 0001 74 0003")
+	c.Lost(nil)
+	if o, n := c.Oldest(); n != 3 || o.Tag != 1 || !o.Released || o.Serial != 0 {
+		t.Errorf("%d on the way, the oldest is %+v", n, o)
+	}
+
+	c.open(packet.V311, Config{})
+	if _, err := c.Next(unhex(t, "20 02 01 00"), 0, &c.ev); err != nil {
+		t.Fatal(err)
+	}
+	c.Hold(0)
+	c.Resume(true, nil)
+	c.publish(1, "", 4)
+	c.out("")
+	if _, n := c.Oldest(); n != 0 {
+		t.Errorf("%d on the way, want none", n)
+	}
+	c.Hold(1)
+	c.out("62 02 0001")
+	c.Hold(1)
+	c.in("70 02 0001", "3a 05 0001 74 0002")
+	if o, n := c.Oldest(); n != 1 || o.Tag != 2 || o.Released || o.Serial != 1 || string(o.Publish) != "\x32\x05\x00\x01t\x00\x02" {
+		t.Errorf("%d on the way, the oldest is %+v", n, o)
+	}
+	c.Hold(-1)
+	c.out("3a 05 0001 74 0003 32 05 0001 74 0004")
+}
+
+// A message keeps its serial number when a session that the server has lost begins
+// anew, and is dropped by it.
+func TestASerialNumberOutlivesPacketIdentifiers(t *testing.T) {
+	t.Parallel()
+	c := &client{t: t}
+	c.open(packet.V311, Config{})
+	c.in("20 02 00 00", "")
+	for tag := uint64(1); tag <= 3; tag++ {
+		c.publish(1, "", tag)
+	}
+	c.Swap(nil, 0)
+	c.in("40 02 0001", "")
+	c.Lost(nil)
+	c.open(packet.V311, Config{})
+	c.in("20 02 00 00", "32 05 0001 74 0004 32 05 0001 74 0005")
+	c.Lost(nil)
+	if o, n := c.Oldest(); n != 2 || o.Tag != 2 || o.Serial != 1 {
+		t.Errorf("%d on the way, the oldest is %+v", n, o)
+	}
+	for _, drop := range []struct {
+		serial uint32
+		tag    uint64
+		ok     bool
+	}{{0, 0, false}, {1, 2, true}, {1, 0, false}, {9, 0, false}} {
+		if tag, ok := c.s.Drop(drop.serial); tag != drop.tag || ok != drop.ok {
+			t.Errorf("Drop(%d) = %d, %v; want %d, %v", drop.serial, tag, ok, drop.tag, drop.ok)
+		}
+	}
+	if c.s.Open() != 1 {
+		t.Errorf("%d open, want 1", c.s.Open())
+	}
+}

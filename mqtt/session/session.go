@@ -32,6 +32,7 @@ type Session struct {
 	slots      []slot // ring, length a power of two or 0
 	head, tail uint32 // absolute slot numbers; tail - head is the ring's length
 	lastID     uint16 // identifier of slot tail-1
+	serial     uint32 // of the next slot
 	open       int    // unfinished PUBLISH slots
 	open2      int    // those at QoS 2
 	log        []byte
@@ -149,6 +150,7 @@ type slot struct {
 	tag     uint64
 	off     uint64 // of the encoded PUBLISH in the log, absolute
 	size    uint32 // of the encoded PUBLISH; of a request the number of its filters
+	serial  uint32 // stays with the message when renumber gives it another identifier
 	id      uint16
 	state   slotState
 	sent    bool // a resend carries DUP
@@ -205,7 +207,8 @@ func (s *Session) push(tag uint64, state slotState) *slot {
 	}
 	s.lastID = nextID(s.lastID)
 	sl := s.at(s.tail)
-	*sl = slot{tag: tag, off: s.base + uint64(len(s.log)), id: s.lastID, state: state}
+	*sl = slot{tag: tag, off: s.base + uint64(len(s.log)), id: s.lastID, state: state, serial: s.serial}
+	s.serial++
 	s.tail++
 	return sl
 }
@@ -301,7 +304,7 @@ func (s *Session) renumber(over func(tag uint64, reason packet.ReasonCode)) {
 				continue
 			}
 			fresh := s.push(sl.tag, min(sl.state, slotPubrec))
-			fresh.size = sl.size
+			fresh.size, fresh.serial = sl.size, sl.serial
 			s.log = append(s.log, old.bytes(sl)...)
 			patchID(s.bytes(fresh), fresh.id)
 			s.opened(fresh.state)
@@ -342,16 +345,17 @@ func (s *Session) Range(yield func(id uint16, tag uint64, publish []byte) bool) 
 	}
 }
 
-// Oldest returns the tag and the place of the oldest PUBLISH that has been
-// sent and not acknowledged at all.
-func (s *Session) Oldest() (tag uint64, place uint32, ok bool) {
+// Drop gives up the message with this serial number and returns its tag, if it is
+// unfinished. It is for use between connections.
+func (s *Session) Drop(serial uint32) (tag uint64, ok bool) {
 	for n := s.head; n != s.tail; n++ {
-		switch sl := s.at(n); sl.state {
-		case slotPuback, slotPubrec:
-			return sl.tag, n, sl.sent
+		if sl := s.at(n); sl.serial == serial && slotPuback <= sl.state && sl.state <= slotPubcomp {
+			tag = sl.tag
+			s.finish(sl)
+			return tag, true
 		}
 	}
-	return 0, 0, false
+	return 0, false
 }
 
 // Mark is a place behind everything that has been published so far, for
@@ -369,14 +373,6 @@ func (s *Session) OpenBefore(mark uint32) bool {
 		}
 	}
 	return false
-}
-
-// Drop gives up the message at a place that Oldest returned. It is for use
-// between connections.
-func (s *Session) Drop(place uint32) {
-	if sl := s.at(place); sl.state == slotPuback || sl.state == slotPubrec {
-		s.finish(sl)
-	}
 }
 
 // Inbound calls yield for the identifier of every inbound QoS 2 message whose
@@ -398,7 +394,7 @@ func (s *Session) Clear(drop func(tag uint64)) {
 		}
 	}
 	s.changed(ChangeCleared, 0, 0, nil)
-	*s = Session{head: s.tail, tail: s.tail, lastID: s.lastID, Changed: s.Changed}
+	*s = Session{head: s.tail, tail: s.tail, lastID: s.lastID, serial: s.serial, Changed: s.Changed}
 }
 
 // Tags calls yield with the tag of every unfinished packet, in sending order.

@@ -1,0 +1,50 @@
+package mqpub
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// dispositions are the values of --on-undeliverable.
+var dispositions = map[string]mqtt.Disposition{
+	"stop": mqtt.UndeliverableStop,
+	"skip": mqtt.UndeliverableSkip,
+	"wait": mqtt.UndeliverableWait,
+}
+
+// disposition is the client's Undeliverable.
+func (j *job) disposition(*mqtt.Undeliverable) mqtt.Disposition {
+	return dispositions[j.inv.Values.String("on-undeliverable")]
+}
+
+// describe words an undeliverable message of a stream, whose number is its tag.
+func describe(u *mqtt.Undeliverable) string {
+	if u.Count > 0 || u.Tag == 0 {
+		return u.Error() // nobody knows which
+	}
+	if u.Topic == "" {
+		return fmt.Sprintf("message %d %s", u.Tag, u.Why())
+	}
+	return fmt.Sprintf("message %d (topic %s) %s", u.Tag, topic.Quote(u.Topic), u.Why())
+}
+
+// stopped gives the verdict of a stream that an undeliverable message has stopped
+// its place in the input.
+func (j *job) stopped(u *mqtt.Undeliverable, verdict error) error {
+	j.inv.Errorf("%s", describe(u))
+	exit := &cli.Exit{Code: cli.ExitLost, Err: verdict, Help: "--on-undeliverable skip goes on without it, wait keeps trying"}
+	if u.Tag > 0 {
+		exit.Help = fmt.Sprintf("stopped at line %d; %s", u.Tag, exit.Help)
+	}
+	return exit
+}
+
+// asUndeliverable is the undeliverable message in err, or nil.
+func asUndeliverable(err error) *mqtt.Undeliverable {
+	u, _ := errors.AsType[*mqtt.Undeliverable](err)
+	return u
+}
