@@ -500,6 +500,12 @@ func TestTheWindowOf5IsNotNarrowed(t *testing.T) {
 		for i := range 30 {
 			p.expect(fmt.Sprintf("3a 06 0001 61 %04x 00", i+1))
 		}
+		synctest.Wait()
+		for _, e := range b.events {
+			if e.Kind == EventNarrowed {
+				t.Errorf("event %+v", e)
+			}
+		}
 	})
 }
 

@@ -39,20 +39,24 @@ func TestTheWindowAtQoS2CountsWhatIsOpenAtQoS2(t *testing.T) {
 	c.in("50 02 0001", "62 02 0001")
 	full(true) // until PUBCOMP
 	c.in("70 02 0001", "")
-	full(false) // 4
+	if err := publish(1); err != nil { // 4, which takes no place of theirs
+		t.Fatal(err)
+	}
+	full(false) // 5
 	full(true)
 	c.Swap(nil, 0)
+	c.in("40 02 0004", "")
 	c.in("50 03 0002 97", "") // a PUBREC that refuses
-	full(false)               // 5
+	full(false)               // 6
 	full(true)
 	c.Swap(nil, 0)
 	// A server that has lost the session gets them again, as many.
 	c.Lost(nil)
 	c.open(packet.V5, cfg)
-	c.in("20 03 00 00 00", "34 06 0001 74 0006 00 34 06 0001 74 0007 00")
+	c.in("20 03 00 00 00", "34 06 0001 74 0007 00 34 06 0001 74 0008 00")
 	full(true)
-	c.in("50 02 0006", "62 02 0006")
-	c.in("70 02 0006", "")
+	c.in("50 02 0007", "62 02 0007")
+	c.in("70 02 0007", "")
 	full(false)
 	full(true)
 	c.Lost(nil)
