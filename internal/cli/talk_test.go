@@ -34,16 +34,19 @@ func TestTalkSurvivesAClosedStderr(t *testing.T) {
 func TestEscape(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"plain text":                "plain text",
-		"grüße 測試 🙂":                "grüße 測試 🙂",
-		"\x1b]52;c;eA==\x07":        `\x1b]52;c;eA==\x07`,
-		"a\nb\r\tc\x00\x7f":         `a\nb\r\tc\x00\x7f`,
-		"\u009b2J":                  `\u009b2J`,
-		"\x9b2J":                    `\x9b2J`,
-		"\u202eevil\u2066\u200b":    `\u202eevil\u2066\u200b`,
-		"\u2028\ufeff\U000e0041":    `\u2028\ufeff\ue0041`,
-		"bad \xff\xc3\x28 \xed\xa0": `bad \xff\xc3( \xed\xa0`,
-		"\ufffd":                    "\ufffd",
+		"plain text":                     "plain text",
+		"grüße 測試 🙂":                     "grüße 測試 🙂",
+		"\x1b]52;c;eA==\x07":             `\x1b]52;c;eA==\x07`,
+		"a\nb\r\tc\x00\x7f":              `a\nb\r\tc\x00\x7f`,
+		"\u009b2J":                       `\u009b2J`,
+		"\x9b2J":                         `\x9b2J`,
+		"\u202eevil\u2066\u200b":         `\u202eevil\u2066\u200b`,
+		"\u2028\ufeff\U000e0041":         `\u2028\ufeff\udb40\udc41`,
+		"\u180e\u2800\u3164\u115f\u1160": `\u180e\u2800\u3164\u115f\u1160`, // blank, and no blanks
+		"a\U000e0100":                    `a\udb40\udd00`,                  // a variation selector
+		"\U0001f469\u200d\U0001f4bb":     "\U0001f469\u200d\U0001f4bb",     // joined
+		"bad \xff\xc3\x28 \xed\xa0":      `bad \xff\xc3( \xed\xa0`,
+		"\ufffd":                         "\ufffd",
 	} {
 		if got := escape(in); got != want {
 			t.Errorf("%q: got %s, want %s", in, got, want)

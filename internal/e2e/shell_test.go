@@ -148,7 +148,7 @@ func TestShellLoopsPipesAndStatuses(t *testing.T) {
 			kill $p; wait $p; echo $?
 			mqsub -q 1 -c -i s -t ask -C 1`, "143\nquestion\n", 0, ""},
 		{"a reply is written although the command left somebody behind", `
-			mqsub -t ask --reply-command 'sleep 76 & echo here' > /dev/null & p=$!
+			mqsub -t ask --reply-command 'sleep 76 & printf here' > /dev/null & p=$!
 			until mqpub -q 1 -t ask -m x --request -W 2 2>/dev/null; do :; done
 			kill $p`, "here\n", 0, ""},
 		{"mqpub after a producer that fails", `
