@@ -278,7 +278,7 @@ func TestTerminalOutputSteersNothing(t *testing.T) {
 	if got := draw(t, &Escaped{Topic: true, End: "\n"}, m); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	for _, f := range []Formatter{&Pretty{}, &Escaped{Topic: true, End: "\n"}, &Record{Terminal: true}, &Record{Terminal: true, Indent: true}} {
+	for _, f := range []Formatter{&Pretty{}, &Escaped{Topic: true, End: "\n"}, &Record{Terminal: true}} {
 		if got := draw(t, f, m); strings.ContainsAny(got, "\x1b\a\r\u202e\u009b") || !utf8.ValidString(got) {
 			t.Errorf("%T: %q", f, got)
 		}

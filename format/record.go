@@ -32,10 +32,8 @@ type Record struct {
 	// byte but for white space around them and line ends within.
 	JSONPayload bool
 	// Terminal is for output that people see: what steers a terminal is
-	// escaped, the parts have the palette's colours, and with Indent an
-	// object takes several lines.
+	// escaped, and the parts have the palette's colours.
 	Terminal bool
-	Indent   bool
 	Palette  Palette
 
 	scratch []byte
@@ -44,11 +42,11 @@ type Record struct {
 
 // Append draws one message.
 func (f *Record) Append(dst []byte, m *mqtt.Message, at time.Time) ([]byte, error) {
-	if !f.Indent && !f.Terminal {
+	if !f.Terminal {
 		return append(f.object(dst, m, at), '\n'), nil
 	}
 	f.scratch = f.object(f.scratch[:0], m, at)
-	return append(appendIndented(dst, f.scratch, "", !f.Indent, &f.Palette), '\n'), nil
+	return append(appendIndented(dst, f.scratch, "", true, &f.Palette), '\n'), nil
 }
 
 func (f *Record) object(dst []byte, m *mqtt.Message, at time.Time) []byte {

@@ -27,6 +27,8 @@ type Env struct {
 	// askSecret asks a user for a secret; nil: there is nobody.
 	askSecret func(prompt string) ([]byte, error)
 
+	lostZone string // the value of TZ that names no time zone of this machine's
+
 	unset   func(string)  // takes a variable out of the environment of children; nil: cannot
 	exit    func(int)     // ends the process; nil: cannot
 	signals *signals      // nil: none come

@@ -10,7 +10,7 @@ import (
 func (inv *Invocation) Formatter() (format.Formatter, error) {
 	v := inv.Values
 	print0 := v.Has("print0") && v.Bool("print0")
-	for _, pair := range [...][2]string{{"format", "json"}, {"format", "pretty"}, {"json", "verbose"}, {"no-newline", "print0"},
+	for _, pair := range [...][2]string{{"format", "json"}, {"format", "pretty"}, {"json", "pretty"}, {"json", "verbose"}, {"no-newline", "print0"},
 		{"json", "no-newline"}, {"json", "print0"}, {"pretty", "no-newline"}, {"pretty", "print0"}} {
 		if v.Has(pair[0]) && v.Has(pair[1]) {
 			v.Yield(pair[0], pair[1])
@@ -24,7 +24,7 @@ func (inv *Invocation) Formatter() (format.Formatter, error) {
 		a, b string
 		both bool
 	}{
-		{"format", "json", pattern && record}, {"format", "pretty", pattern && pretty},
+		{"format", "json", pattern && record}, {"format", "pretty", pattern && pretty}, {"json", "pretty", record && pretty},
 		{"json", "verbose", record && v.Bool("verbose")},
 		{"no-newline", "print0", v.Bool("no-newline") && print0},
 		{"json", "no-newline", record && v.Bool("no-newline")}, {"json", "print0", record && print0},
@@ -36,6 +36,9 @@ func (inv *Invocation) Formatter() (format.Formatter, error) {
 	}
 	if v.Bool("json-payload") && !record && v.Origin("json-payload") >= OriginFile {
 		return nil, Usagef("--json-payload goes with --json")
+	}
+	if inv.lostZone != "" && (pattern || record || pretty) {
+		inv.Warnf("TZ=%q: this machine has no such time zone; times are in UTC", inv.lostZone)
 	}
 	end := "\n"
 	switch {
@@ -63,7 +66,7 @@ func (inv *Invocation) Formatter() (format.Formatter, error) {
 		p.Terminal, p.Indent = escape, indent
 		return p, nil
 	case record:
-		return &format.Record{JSONPayload: v.Bool("json-payload"), Terminal: escape || inv.StdoutColor, Indent: pretty, Palette: palette}, nil
+		return &format.Record{JSONPayload: v.Bool("json-payload"), Terminal: escape || inv.StdoutColor, Palette: palette}, nil
 	case pretty:
 		return &format.Pretty{Palette: palette}, nil
 	case escape || inv.StdoutColor && v.Bool("verbose"):

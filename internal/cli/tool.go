@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/mqtools/mqtools/internal/notify"
 	_ "github.com/mqtools/mqtools/internal/stack" // for its effect on start-up
@@ -81,6 +82,14 @@ func Main(tool Tool) int {
 	env.signals, env.exit = newSignals(context.Background()), exit
 	env.catch = sync.OnceFunc(func() { env.signals.catch(exit) })
 	env.unset = func(name string) { _ = os.Unsetenv(name) }
+	if tz, has := os.LookupEnv("TZ"); has {
+		switch l, ok := timeZone(tz); {
+		case !ok:
+			env.lostZone = tz
+		case l != nil:
+			time.Local = l
+		}
+	}
 	return dieBy(Run(env.signals.ctx, env, tool))
 }
 
