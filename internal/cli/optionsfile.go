@@ -10,6 +10,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/mqtools/mqtools/internal/textfile"
 )
 
 // optionsFile is the option that names a file of options.
@@ -97,7 +99,7 @@ func OptionsLines(path string) iter.Seq2[OptionsLine, error] {
 			return
 		}
 		defer f.Close()
-		r := bufio.NewReaderSize(f, 4096)
+		r := bufio.NewReaderSize(textfile.NewReader(f), 4096)
 		for number := 1; ; number++ {
 			text, err := readOptionsLine(r)
 			line := OptionsLine{path + ":" + strconv.Itoa(number), text}

@@ -18,7 +18,7 @@ func optionsIn(t *testing.T, text string) string {
 
 func TestOptionsFile(t *testing.T) {
 	t.Parallel()
-	path := optionsIn(t, "# comment\n\n-h from.file\r\n  --port 1884\n-t a b \n--topic  c\n-v\n-q 1\n--retain-handling=new\n"+
+	path := optionsIn(t, "\ufeff# comment\n\n-h from.file\r\n  --port 1884\n-t a b \n--topic  c\n-v\n-q 1\n--retain-handling=new\n"+
 		"-D subscribe user-property key some value\n-u me\n-P secret\n-i last")
 	v, _, err := Parse(Table(Sub), []string{"-o", path, "-h", "from.argv", "-t", "d"}, MapEnv(map[string]string{"MQ_PORT": "1", "MQ_KEEPALIVE": "5"}))
 	if err != nil {

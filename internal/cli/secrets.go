@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/process"
+	"github.com/mqtools/mqtools/internal/textfile"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
@@ -100,7 +101,7 @@ func (c *Connection) readSecret(what, name string) ([]byte, error) {
 		}
 		r = f
 	}
-	b, err := io.ReadAll(io.LimitReader(r, packet.MaxString+3))
+	b, err := io.ReadAll(io.LimitReader(textfile.NewReader(r), packet.MaxString+3))
 	return trimLine(b), err
 }
 

@@ -42,6 +42,8 @@ func TestPasswordsFromEverywhere(t *testing.T) {
 		{"a file", []string{"--password-file", file}, "", 0, ""},
 		{"a file that others can read", []string{"--password-file", open}, "", 0, "can be read by others"},
 		{"standard input", []string{"--password-file", "-"}, secret + "\n", 0, ""},
+		{"standard input with a byte order mark", []string{"--password-file", "-"}, "\ufeff" + secret + "\r\n", 0, ""},
+		{"UTF-16", []string{"--password-file", "-"}, "\xff\xfes\x00", 2, "the text is UTF-16; save it as UTF-8"},
 		{"a command", []string{"--password-command", "cat " + file}, "", 0, ""},
 		{"a wrong one", []string{"--password-command", "echo s3cr3t wrong"}, "", 4, "bad user name or password"},
 		{"a command that fails", []string{"--password-command", "echo s3cr3t; exit 3"}, "", 2, "exit status 3"},

@@ -15,6 +15,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/textfile"
 )
 
 // saved is a result and the file that it is from.
@@ -67,7 +68,7 @@ func readFile(inv *cli.Invocation, path string) ([]saved, error) {
 }
 
 func readFrom(r io.Reader, path string) ([]saved, error) {
-	results, err := result.Read(r, path)
+	results, err := result.Read(textfile.NewReader(r), path)
 	if err != nil {
 		return nil, err
 	}

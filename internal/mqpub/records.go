@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/mqtools/mqtools/format"
+	"github.com/mqtools/mqtools/internal/textfile"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/topic"
@@ -16,7 +17,7 @@ import (
 // place and counted, and the stream goes on.
 func (j *job) records(ctx context.Context) error {
 	in := newInput(ctx, j.inv.Stdin, j.client.Done(), j.inv.Service.Alive)
-	r := format.NewRecordReader(in, 0)
+	r := format.NewRecordReader(textfile.NewReader(in), 0)
 	number := uint64(0)
 	warned := false
 	known := "" // the topic that was checked last

@@ -109,6 +109,17 @@ func TestCADirectorySkipsWhatIsNoCertificate(t *testing.T) {
 	}
 }
 
+func TestAByteOrderMarkBeforeACertificateIsNoPartOfIt(t *testing.T) {
+	t.Parallel()
+	text := certtest.New(t).CA.CertPEM
+	if certs, err := readCertificates(writeFile(t, append([]byte("\ufeff"), text...)), true); len(certs) != 1 || err != nil {
+		t.Errorf("got %d certificates, %v", len(certs), err)
+	}
+	if _, err := readCertificates(writeFile(t, append([]byte("\xff\xfe"), text...)), true); err == nil || !strings.Contains(err.Error(), "UTF-16") {
+		t.Errorf("UTF-16: got %v", err)
+	}
+}
+
 func TestCertificateAndKeyInOneFile(t *testing.T) {
 	s := certtest.New(t)
 	both := writeFile(t, append(append([]byte("Bag Attributes\n"), s.Client.KeyPEM...), s.Client.CertPEM...))

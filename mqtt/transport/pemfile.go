@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/mqtools/mqtools/internal/textfile"
 )
 
 // maxFile bounds what is read of a certificate or key file, in bytes. The
@@ -93,7 +95,7 @@ func readPEM(path string) ([]*pem.Block, error) {
 		return nil, fileError(path, err)
 	}
 	defer func() { _ = f.Close() }()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	data, err := io.ReadAll(io.LimitReader(textfile.NewReader(f), maxFile+1))
 	if err != nil {
 		return nil, fileError(path, err)
 	}
