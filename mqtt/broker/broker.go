@@ -66,9 +66,10 @@ type Broker struct {
 
 	origins map[transport.OriginError]struct{} // refused and told; guarded by connMu
 
-	pace   ledger // of connections
-	comers comers
-	queued atomic.Int64 // bytes of the messages that wait in queues
+	pace     ledger // of connections
+	comers   comers
+	dueLater func(uint64, packet.Version, []byte, bool) bool // due
+	queued   atomic.Int64                                    // bytes of the messages that wait in queues
 
 	done  chan struct{} // closed by Close
 	stats counters
@@ -103,6 +104,7 @@ func New(o Options) *Broker {
 		listeners: make(map[net.Listener]struct{}), conns: make(map[*conn]struct{}),
 	}
 	b.logins.free = o.Logins
+	b.dueLater = b.due
 	b.subs.MaxLevels, b.retained.MaxLevels = o.MaxTopicLevels, o.MaxTopicLevels
 	return b
 }

@@ -136,7 +136,7 @@ func (cl *client) offer(r *route, h *hit) (wait bool) {
 		q := packet.Publish{Topic: p.Topic, Payload: p.Payload, QoS: qos, Retain: h.retain}
 		q.Properties = c.properties(p.Properties, h.ids, 0)
 		c.lend()
-		if cl.write(&q, tag(h.share, r.now)) {
+		if cl.write(&q, tag(h.share, r.expires)) {
 			return false
 		}
 	}
@@ -204,7 +204,7 @@ func (cl *client) pump(now time.Duration) {
 				left = m.expires - now
 			}
 			q.Properties = c.properties(m.props, e.ids, left)
-			if !cl.write(&q, tag(e.share, now)) {
+			if !cl.write(&q, tag(e.share, m.expires)) {
 				break
 			}
 		}
@@ -254,11 +254,7 @@ func (c *conn) properties(p packet.Properties, ids []uint32, left time.Duration)
 	}
 	q := c.props[:0]
 	if left != 0 {
-		q = p.Without(q, packet.MessageExpiryInterval)
-		seconds := uint32((left + time.Second - 1) / time.Second)
-		if with, err := q.AppendUint(packet.MessageExpiryInterval, seconds); err == nil {
-			q = with
-		}
+		q = withExpiry(q, p, left)
 	} else {
 		q = append(q, p...)
 	}

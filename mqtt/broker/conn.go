@@ -158,7 +158,7 @@ func (c *conn) begin() bool {
 	c.sc.Serve(session.Config{
 		MaxPacket: c.b.opts.MaxPacketSize, ReceiveMaximum: c.b.opts.ReceiveMaximum, TopicAliasMaximum: c.b.opts.TopicAliasMaximum,
 		LimitQoS: c.b.opts.LimitQoS, MaximumQoS: c.b.opts.MaximumQoS, SendAliases: uint16(c.b.opts.SendAliases), ConnectTimeout: c.b.opts.ConnectTimeout,
-		Explain: c.b.opts.ReasonStrings, SendBytes: c.b.opts.QueueBytes,
+		Explain: c.b.opts.ReasonStrings, SendBytes: c.b.opts.QueueBytes, Due: c.b.dueLater,
 	}, now)
 	return true
 }

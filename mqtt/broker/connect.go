@@ -296,7 +296,7 @@ func (cl *client) reencode() {
 	now := cl.b.now()
 	cl.sess.Range(func(_ uint16, tag uint64, b []byte) bool {
 		if m := decode(b, cl.version, tag, now); m != nil {
-			cl.queue.push(pending{m: m, qos: m.qos, retain: m.retain, exempt: true, share: tag >> 32})
+			cl.queue.push(pending{m: m, qos: m.qos, retain: m.retain, exempt: true, share: shareOf(tag)})
 		}
 		return true
 	})
@@ -312,6 +312,18 @@ func (cl *client) reencode() {
 	}
 	old.clear()
 	cl.account()
+}
+
+// owes tells whether a message to a topic that which names has been sent and not
+// been acknowledged.
+func (cl *client) owes(which func(topic []byte) bool) (owes bool) {
+	cl.sess.Range(func(_ uint16, _ uint64, b []byte) bool {
+		var p packet.Publish
+		f, n, err := packet.Split(b, cl.version, 0)
+		owes = err == nil && n > 0 && p.Parse(f, cl.version) == nil && which(p.Topic)
+		return !owes
+	})
+	return owes
 }
 
 // discard ends a session. Broker.mu and cl.mu are held; adopt is to be called

@@ -60,14 +60,23 @@ func keep(p *packet.Publish, from *client, now time.Duration) *message {
 	k := len(b)
 	b = append(b, p.Payload...)
 	m := &message{topic: b[:n:n], props: packet.Properties(b[n:k:k]), payload: b[k:], qos: p.QoS, retain: p.Retain, from: from}
-	if s, ok := m.props.Uint(packet.MessageExpiryInterval); ok {
-		m.expires = now + max(time.Duration(s)*time.Second, 1)
-	}
+	m.expires = expires(m.props, now)
 	return m
 }
 
-// decode is a message of a session's log again. Its tag has the time at which
-// the session took it.
+// expires is when a message that comes with these properties expires; 0 for
+// never.
+func expires(p packet.Properties, now time.Duration) time.Duration {
+	if len(p) == 0 {
+		return 0
+	}
+	if s, ok := p.Uint(packet.MessageExpiryInterval); ok {
+		return now + max(time.Duration(s)*time.Second, 1)
+	}
+	return 0
+}
+
+// decode is a message of a session's log again.
 func decode(b []byte, v packet.Version, tag uint64, now time.Duration) *message {
 	var p packet.Publish
 	f, n, err := packet.Split(b, v, 0)
@@ -75,15 +84,61 @@ func decode(b []byte, v packet.Version, tag uint64, now time.Duration) *message 
 		return nil
 	}
 	m := keep(&p, nil, now)
-	if m.expires != 0 {
-		m.expires -= now - time.Duration(uint32(tag))*time.Second
-	}
+	m.expires = expiryOf(tag)
 	return m
 }
 
-// tag is what a session keeps beside a message: the shared subscription that
-// it came by, and the time in seconds.
-func tag(share uint64, now time.Duration) uint64 { return share<<32 | uint64(uint32(now/time.Second)) }
+// A tag is what a session keeps beside a message that it has taken: the number
+// of the shared subscription that it came by, and in the lower bits when it
+// expires, in ticks of broker time; 0 for never. The packet itself cannot tell:
+// before 5.0 it has no room for that, and later only for what was left then.
+const (
+	tagBits = 36
+	tick    = time.Second / 8
+)
+
+func tag(share uint64, expires time.Duration) uint64 {
+	if expires == 0 {
+		return share << tagBits
+	}
+	return share<<tagBits | uint64(max(expires/tick, 1))&(1<<tagBits-1)
+}
+
+func shareOf(tag uint64) uint64 { return tag >> tagBits }
+
+func expiryOf(tag uint64) time.Duration { return time.Duration(tag&(1<<tagBits-1)) * tick }
+
+// due is for a message that goes out later than its session has taken it: it
+// tells whether it still may, and sets what is left of its expiry interval
+// (MQTT-3.3.2-6). One at QoS 2 that has been sent is finished (MQTT-4.3.3-7).
+// There is no such rule for QoS 1: who has not got it needs it no more.
+func (b *Broker) due(tag uint64, v packet.Version, publish []byte, sent bool) bool {
+	at := expiryOf(tag)
+	if at == 0 {
+		return true
+	}
+	left := at - b.now()
+	if left <= 0 && !(sent && publish[0]&6 == 4) {
+		b.stats.dropped.Add(1)
+		return false
+	}
+	var p packet.Publish
+	if f, _, err := packet.Split(publish, v, 0); err == nil && p.Parse(f, v) == nil && len(p.Properties) > 0 {
+		copy(p.Properties, withExpiry(nil, p.Properties, left)) // which is as long
+	}
+	return true
+}
+
+// withExpiry appends properties to dst with what is left of the message expiry
+// interval.
+func withExpiry(dst, p packet.Properties, left time.Duration) packet.Properties {
+	dst = p.Without(dst, packet.MessageExpiryInterval)
+	seconds := uint32((max(left, 0) + time.Second - 1) / time.Second)
+	if with, err := dst.AppendUint(packet.MessageExpiryInterval, seconds); err == nil {
+		dst = with
+	}
+	return dst
+}
 
 func (m *message) expired(now time.Duration) bool { return m.expires != 0 && now >= m.expires }
 

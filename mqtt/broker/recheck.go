@@ -26,7 +26,8 @@ func (b *Broker) allows(clientID, username, topic string, write bool) (ok bool) 
 // Recheck asks Authorize again about all that it has allowed, for when its
 // answers have changed. A subscription that is no longer allowed ends, and
 // with it the connection, so that the client learns of it; messages that wait
-// for a client that may no longer read their topic are dropped. admit, unless
+// for a client that may no longer read their topic are dropped, those that it
+// has not acknowledged included when it is not connected. admit, unless
 // nil, is asked about each connection, and one that it does not admit ends
 // too. They end with reason 0x87, not authorized. Admit must not call the
 // broker.
@@ -38,6 +39,7 @@ func (b *Broker) Recheck(admit func(clientID, username string) bool) {
 		ok := b.recheck(cl, cl.user)
 		if cl.conn != nil && (!ok || admit != nil && !admit(cl.id, cl.conn.username)) {
 			cl.conn.kickFor(packet.NotAuthorized, "the rules have changed")
+			b.recheck(cl, cl.user) // what it has not acknowledged
 		}
 		cl.mu.Unlock()
 	}
@@ -55,6 +57,9 @@ func (b *Broker) recheck(cl *client, username string) (ok bool) {
 			b.remove(cl, filter)
 			ok = false
 		}
+	}
+	if !cl.online() && cl.owes(func(topic []byte) bool { return !b.allows(cl.id, username, string(topic), false) }) {
+		cl.reencode() // into the queue
 	}
 	removed := cl.queue.keep(func(p *pending) bool { return b.allows(cl.id, username, string(p.m.topic), false) })
 	b.stats.dropped.Add(uint64(removed))

@@ -9,14 +9,15 @@ import (
 
 // route is the way of one message to its subscribers. It is reused.
 type route struct {
-	pub  packet.Publish // a view
-	from *client
-	now  time.Duration
-	kept *message // the copy, made when the first subscriber needs one
-	hits []hit
-	at   map[*client]int // index into hits; used when there are many
-	wait []*client       // subscribers that the publisher should wait for now
-	late *client         // one that it should wait for after the messages of this read
+	pub     packet.Publish // a view
+	from    *client
+	now     time.Duration
+	expires time.Duration // 0 for never
+	kept    *message      // the copy, made when the first subscriber needs one
+	hits    []hit
+	at      map[*client]int // index into hits; used when there are many
+	wait    []*client       // subscribers that the publisher should wait for now
+	late    *client         // one that it should wait for after the messages of this read
 }
 
 // hit is a client that gets the message.
@@ -126,7 +127,7 @@ func (c *conn) deliver(cl *client, p *packet.Publish, now time.Duration) (reason
 		return packet.NotAuthorized, "the client may not publish to this topic"
 	}
 	r := &c.route
-	r.pub, r.from, r.now, r.kept = *p, cl, now, nil
+	r.pub, r.from, r.now, r.expires, r.kept = *p, cl, now, expires(p.Properties, now), nil
 	if p.Retain {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -172,6 +173,7 @@ func (b *Broker) publishKept(m *message, now time.Duration) {
 	if m.expires != 0 { // the interval starts when the will is published
 		r.kept = keep(&r.pub, m.from, now)
 	}
+	r.expires = r.kept.expires
 	if m.retain && !m.sys {
 		if reason := b.retain(&r); reason != packet.Success {
 			b.notPublished(m, reason)

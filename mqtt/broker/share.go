@@ -24,7 +24,7 @@ func (b *Broker) orphan(cl *client) {
 	}
 	now := b.now()
 	cl.sess.Range(func(_ uint16, tag uint64, publish []byte) bool {
-		if share := tag >> 32; share != 0 && publish != nil && publish[0]&6 == 2 {
+		if share := shareOf(tag); share != 0 && publish != nil && publish[0]&6 == 2 {
 			if m := decode(publish, cl.version, tag, now); m != nil {
 				m.props = m.props.Without(nil, packet.SubscriptionIdentifier)
 				b.orphans = append(b.orphans, orphan{m, share})

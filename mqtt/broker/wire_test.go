@@ -99,6 +99,17 @@ func talk(t *testing.T, addr, script string) {
 func talkOver(t *testing.T, dial func() (net.Conn, error), script string) {
 	t.Helper()
 	peers := map[string]net.Conn{}
+	defer func() {
+		for _, nc := range peers {
+			_ = nc.Close()
+		}
+	}()
+	talkWith(t, peers, dial, script)
+}
+
+// talkWith is a part of a conversation of peers.
+func talkWith(t *testing.T, peers map[string]net.Conn, dial func() (net.Conn, error), script string) {
+	t.Helper()
 	for n, line := range strings.Split(script, "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
@@ -111,7 +122,6 @@ func talkOver(t *testing.T, dial func() (net.Conn, error), script string) {
 			if nc, err = dial(); err != nil {
 				t.Fatal(err)
 			}
-			defer nc.Close()
 			_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
 			peers[name] = nc
 		}

@@ -38,6 +38,13 @@ type Config struct {
 	SendBytes         int           // bytes held for resending; 16 MiB; one message always fits
 	SendAliases       uint16        // outbound topic aliases used, if the peer allows; none
 	ConnectTimeout    time.Duration // for the first packet of the peer; none
+
+	// Due, unless nil, is shown each message that is written not at once but
+	// later, because the Receive Maximum was used up or, with sent, because an
+	// earlier connection has sent it: whoever has messages that expire gives
+	// one up by false. It may change the packet, a PUBLISH of version v, but
+	// for its length.
+	Due func(tag uint64, v packet.Version, publish []byte, sent bool) bool
 }
 
 // Peer is what the other side announced in CONNECT or CONNACK.
@@ -287,7 +294,7 @@ func (c *Conn) begin(over func(tag uint64, reason packet.ReasonCode)) {
 		}
 	}
 	c.cursor = s.head
-	c.pump()
+	c.pump(true)
 }
 
 // unsendable tells why the peer's limits, which may have changed since Publish,
@@ -384,7 +391,7 @@ func (c *Conn) Window() int {
 func (c *Conn) SetSendWindow(n int) {
 	c.cfg.SendWindow = min(n, maxSpan-1)
 	if c.phase == up {
-		c.pump()
+		c.pump(true)
 	}
 }
 

@@ -547,7 +547,7 @@ func (c *Conn) ack(p *packet.Ack, ev *Event) error {
 			c.sent--
 		}
 		c.s.finish(sl)
-		c.pump()
+		c.pump(true)
 		return nil
 	}
 	return illegal(p.Type, "MQTT-4.3.3-1", "not the answer that packet identifier "+strconv.Itoa(int(p.PacketID))+" awaits")

@@ -74,7 +74,7 @@ func (c *Conn) Publish(p *packet.Publish, tag uint64) error {
 	s.opened(state)
 	s.changed(ChangeSent, sl.id, tag, s.bytes(sl))
 	if c.phase == up {
-		c.pump()
+		c.pump(false)
 	}
 	return nil
 }
@@ -89,7 +89,8 @@ func (c *Conn) Room(size int) bool {
 // pump writes the slots from the cursor on, as far as the window and the peer's
 // Receive Maximum reach: new publishes for the first time, and after a resume those
 // of earlier connections with DUP, and PUBREL (MQTT-4.4.0-1, MQTT-3.3.4-9).
-func (c *Conn) pump() {
+// Late is false for what Publish has added just now.
+func (c *Conn) pump(late bool) {
 	s := c.s
 	if int32(c.cursor-s.head) < 0 {
 		c.cursor = s.head
@@ -101,6 +102,10 @@ func (c *Conn) pump() {
 		sl := s.at(c.cursor)
 		switch sl.state {
 		case slotPuback, slotPubrec:
+			if late && c.cfg.Due != nil && !c.cfg.Due(sl.tag, c.version, s.bytes(sl), sl.sent) {
+				s.finish(sl)
+				continue
+			}
 			if c.sent >= min(int(c.peer.ReceiveMaximum), c.cfg.SendWindow) {
 				return
 			}
@@ -121,7 +126,7 @@ func (c *Conn) Hold(most int) {
 	held, before := c.held, c.most
 	c.held, c.most = most >= 0, uint32(max(most, 0))
 	if more := held && (!c.held || c.most > before); more && c.phase == up {
-		c.pump()
+		c.pump(true)
 	}
 }
 

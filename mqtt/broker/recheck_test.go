@@ -1,0 +1,140 @@
+package broker_test
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/mqtools/mqtools/mqtt/broker"
+)
+
+// TestRecheckStopsWhatWaits forbids a topic while messages to it wait for
+// clients: in the queue of one that is away, unacknowledged, and of one that is
+// there.
+func TestRecheckStopsWhatWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var strict atomic.Bool
+		b := broker.New(broker.Options{MaxInflight: 2, Authorize: func(_, _, topic string, write bool) bool {
+			return write || !strict.Load() || !strings.HasPrefix(topic, "secret")
+		}})
+		defer closeBroker(t, b)
+		const connect = `10 13 0004 "MQTT" 05 00 0000 05 11 0000003c 0001 "a"`
+		a := connectPipe(t, b)
+		a.send(connect)
+		a.expect("{ok5}")
+		a.send(`82 10 0001 00 0006 "secret" 01 0001 "t" 01`)
+		a.expect("90 05 0001 00 01 01")
+		p := connectPipe(t, b)
+		p.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "p"`)
+		p.expect("{ok5}")
+		// Two are sent, the others are in the queue.
+		for range 2 {
+			p.send(`32 0c 0006 "secret" 0001 00 "1" 32 07 0001 "t" 0002 00 "2"`)
+			p.expect("40 02 0001 40 02 0002")
+		}
+		a.expect(`32 0c 0006 "secret" 0001 00 "1" 32 07 0001 "t" 0002 00 "2"`)
+		strict.Store(true)
+		b.Recheck(nil)
+		a.expect("e0 01 87")
+		a.end()
+		synctest.Wait()
+		if st := b.Stats(); st.Dropped != 2 {
+			t.Errorf("%d messages were dropped, want 2", st.Dropped)
+		}
+		a = connectPipe(t, b)
+		a.send(connect)
+		a.expect(`{ok5 present} 32 07 0001 "t" 0003 00 "2" 32 07 0001 "t" 0004 00 "2"`)
+		a.send("40 02 0003 40 02 0004 {ping}")
+		a.expect("{pong}")
+		_, _ = a.nc.Close(), p.nc.Close()
+		synctest.Wait()
+	})
+}
+
+// TestRecheckLeavesWhatIsAllowed has nothing change.
+func TestRecheckLeavesWhatIsAllowed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.New(broker.Options{Authorize: func(_, _, _ string, _ bool) bool { return true }})
+		defer closeBroker(t, b)
+		const connect = `10 13 0004 "MQTT" 05 00 0000 05 11 0000003c 0001 "a"`
+		a, p := connectPipe(t, b), connectPipe(t, b)
+		a.send(connect)
+		a.expect("{ok5}")
+		a.send(`82 07 0001 00 0001 "t" 02`)
+		a.expect("90 04 0001 00 02")
+		p.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "p"`)
+		p.expect("{ok5}")
+		p.send(`34 07 0001 "t" 0001 00 "1"`)
+		p.expect("50 02 0001")
+		a.expect(`34 07 0001 "t" 0001 00 "1"`)
+		b.Recheck(func(_, _ string) bool { return true })
+		_ = a.nc.Close()
+		synctest.Wait()
+		p.send(`34 07 0001 "t" 0002 00 "2"`)
+		p.expect("50 02 0002")
+		b.Recheck(func(_, _ string) bool { return false }) // for who is connected: p
+		p.expect("e0 01 87")
+		a = connectPipe(t, b)
+		a.send(connect)
+		a.expect(`{ok5 present} 3c 07 0001 "t" 0001 00 "1" 34 07 0001 "t" 0002 00 "2"`)
+		_, _ = a.nc.Close(), p.nc.Close()
+		synctest.Wait()
+	})
+}
+
+// TestRetainedMessagesAreCountedOnce updates and removes topics again and again
+// where there is room for two.
+func TestRetainedMessagesAreCountedOnce(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		o    broker.Options
+	}{
+		{"by number", broker.Options{MaxRetained: 2}},
+		// 322 and the payload for each.
+		{"by bytes", broker.Options{MaxRetainedBytes: 2*322 + 150}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := broker.New(c.o)
+				defer closeBroker(t, b)
+				p := connectPipe(t, b)
+				p.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "p"`)
+				p.expect("{ok5}")
+				set := func(topic string, size int, answer string, retained int) {
+					t.Helper()
+					p.send(fmt.Sprintf(`33 %02x 0001 "%s" 0001 00 %d*78`, 6+size, topic, size))
+					p.expect("40 03 0001 " + answer)
+					if n := b.Stats().Retained; n != retained {
+						t.Fatalf("%d are retained, want %d", n, retained)
+					}
+				}
+				set("t", 100, "10", 1)
+				for i := range 100 {
+					set("t", 1+i, "10", 1) // larger, and smaller than the first
+				}
+				set("u", 50, "10", 2)
+				set("v", 1, "97", 2)
+				for range 100 {
+					p.send(`33 06 0001 "t" 0001 00`)
+					p.expect("40 03 0001 10")
+					p.send(`33 06 0001 "t" 0001 00`) // there is none
+					p.expect("40 03 0001 10")
+					set("v", 100, "10", 2)
+					set("t", 1, "97", 2)
+					p.send(`33 06 0001 "v" 0001 00`)
+					p.expect("40 03 0001 10")
+					set("t", 100, "10", 2)
+					set("v", 1, "97", 2)
+				}
+				_ = p.nc.Close()
+				synctest.Wait()
+			})
+		})
+	}
+}
