@@ -100,7 +100,7 @@ func TestEnhancedAuthentication(t *testing.T) {
 func authenticated(t *testing.T, opt Options, serve func(*peer)) (*Client, *peer, error) {
 	t.Helper()
 	dial, accept := tcpPair(t)
-	opt.ClientID = "a"
+	opt.ClientID, opt.KeepAlive = "a", NoKeepAlive
 	type result struct {
 		c   *Client
 		err error
@@ -122,7 +122,7 @@ func TestAnUnaskedAuthenticationIsRefused(t *testing.T) {
 	dial, accept := tcpPair(t)
 	errs := make(chan error, 1)
 	go func() {
-		_, err := Connect(t.Context(), dial, &Options{ClientID: "a", Version: packet.V5})
+		_, err := Connect(t.Context(), dial, &Options{ClientID: "a", KeepAlive: NoKeepAlive, Version: packet.V5})
 		errs <- err
 	}()
 	p := accept()

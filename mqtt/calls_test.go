@@ -248,7 +248,7 @@ func TestTimeIsUpWithoutDeadlines(t *testing.T) {
 				ps := newPipes()
 				dial := bareOver(ps.dial, noDeadline)
 				connect := func(o Options) (chan *Client, *peer) {
-					o.Version, o.ClientID = packet.V311, "a"
+					o.Version, o.ClientID, o.KeepAlive = packet.V311, "a", NoKeepAlive
 					clients := make(chan *Client, 1)
 					go func() {
 						c, _ := Connect(t.Context(), dial, &o)

@@ -147,15 +147,10 @@ func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) 
 	if opt != nil {
 		c.opt = *opt
 	}
-	if c.opt.MaxInflight <= 0 {
-		c.opt.MaxInflight = 1024
+	if err := c.opt.check(); err != nil {
+		return nil, &Error{Op: "connect", Class: ErrNotSent, Err: err}
 	}
-	if c.opt.MaxHeld <= 0 {
-		c.opt.MaxHeld = 8 << 20
-	}
-	if c.opt.ConnectTimeout <= 0 {
-		c.opt.ConnectTimeout = 30 * time.Second
-	}
+	c.opt.defaults()
 	c.version, c.clientID, c.window = c.opt.Version, c.opt.ClientID, c.opt.MaxInflight
 	if err := c.restore(); err != nil {
 		return nil, err

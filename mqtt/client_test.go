@@ -75,7 +75,7 @@ func TestConnectRefused(t *testing.T) {
 			ps := newPipes()
 			errs := make(chan error, 1)
 			go func() {
-				_, err := Connect(t.Context(), ps.dial, &Options{Version: row.version, ClientID: "a"})
+				_, err := Connect(t.Context(), ps.dial, &Options{Version: row.version, ClientID: "a", KeepAlive: NoKeepAlive})
 				errs <- err
 			}()
 			p := ps.accept(t)
@@ -136,7 +136,7 @@ func TestAnOpenVersionFallsBackTo311(t *testing.T) {
 			}
 			done := make(chan result, 1)
 			go func() {
-				c, err := Connect(t.Context(), ps.dial, &Options{ClientID: "a"})
+				c, err := Connect(t.Context(), ps.dial, &Options{ClientID: "a", KeepAlive: NoKeepAlive})
 				done <- result{c, err}
 			}()
 			for range row.times {
@@ -174,7 +174,7 @@ func TestNotAnMQTTServer(t *testing.T) {
 			ps := newPipes()
 			errs := make(chan error, 1)
 			go func() {
-				_, err := Connect(t.Context(), ps.dial, &Options{Version: packet.V311, ClientID: "a"})
+				_, err := Connect(t.Context(), ps.dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: NoKeepAlive})
 				errs <- err
 			}()
 			p := ps.accept(t)
@@ -197,7 +197,7 @@ func TestAClaimedLengthAllocatesNothing(t *testing.T) {
 	}()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err := Connect(t.Context(), dial, &Options{Version: packet.V311, ClientID: "a"})
+	_, err := Connect(t.Context(), dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: NoKeepAlive})
 	runtime.ReadMemStats(&after)
 	if err == nil {
 		t.Fatal("connected")
@@ -553,7 +553,7 @@ func TestAssignedClientIDAndServerKeepAlive(t *testing.T) {
 	dial, accept := tcpPair(t)
 	done := make(chan *Client, 1)
 	go func() {
-		c, err := Connect(t.Context(), dial, &Options{Version: packet.V5})
+		c, err := Connect(t.Context(), dial, &Options{Version: packet.V5, KeepAlive: NoKeepAlive})
 		if err != nil {
 			t.Error(err)
 		}

@@ -344,7 +344,7 @@ func TestQoS0WhileDownWaitsOrSaysSo(t *testing.T) {
 		}
 	}
 	down := make(chan struct{}, 1)
-	opt := Options{Version: packet.V311, ClientID: "a", Reconnect: atOnce, OnEvent: func(e Event) {
+	opt := Options{Version: packet.V311, ClientID: "a", KeepAlive: NoKeepAlive, Reconnect: atOnce, OnEvent: func(e Event) {
 		if e.Kind == EventDown {
 			down <- struct{}{}
 		}
@@ -437,7 +437,7 @@ func TestAServerThatAcceptsAndClosesIsNotHammered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ps := newPipes()
 		var attempts []int
-		opt := Options{Version: packet.V311, ClientID: "a", Reconnect: func(attempt int, _ error) (time.Duration, bool) {
+		opt := Options{Version: packet.V311, ClientID: "a", KeepAlive: NoKeepAlive, Reconnect: func(attempt int, _ error) (time.Duration, bool) {
 			attempts = append(attempts, attempt)
 			return time.Second, len(attempts) < 8
 		}}
@@ -733,7 +733,7 @@ func TestOneWriterWritesManyPacketsAtOnce(t *testing.T) {
 		}
 		got <- n
 	}()
-	c, err := Connect(t.Context(), dial, &Options{Version: packet.V311, ClientID: "a"})
+	c, err := Connect(t.Context(), dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: NoKeepAlive})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -309,7 +309,7 @@ func explainFirst(b []byte, err error) error {
 func (c *Client) connectPacket(v packet.Version, first bool) *packet.Connect {
 	o := &c.opt
 	p := &packet.Connect{Version: v, CleanStart: !c.continues(v, first), ClientID: []byte(c.clientID),
-		KeepAlive: uint16(min(o.KeepAlive/time.Second, 65535))}
+		KeepAlive: uint16(max(o.KeepAlive, 0) / time.Second)}
 	if o.Username != nil {
 		p.HasUsername, p.Username = true, []byte(*o.Username)
 	}

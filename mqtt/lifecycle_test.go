@@ -238,7 +238,7 @@ func TestTheWriterRestsWhileTheEndWaitsForADial(t *testing.T) {
 		}
 		clients := make(chan *Client, 1)
 		go func() {
-			c, err := Connect(t.Context(), dial, &Options{Version: packet.V311, ClientID: "a", Reconnect: atOnce})
+			c, err := Connect(t.Context(), dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: NoKeepAlive, Reconnect: atOnce})
 			if err != nil {
 				t.Error(err)
 			}
@@ -427,7 +427,7 @@ func TestASubscriptionIsRenewedHoweverSoonTheLossComes(t *testing.T) {
 			}()
 			return a, nil
 		}
-		c, err := Connect(t.Context(), dial, &Options{Version: packet.V311, ClientID: "a",
+		c, err := Connect(t.Context(), dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: NoKeepAlive,
 			Reconnect: func(int, error) (time.Duration, bool) { return 0, dials.Load() < 2 }})
 		if err != nil {
 			t.Fatal(err)

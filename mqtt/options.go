@@ -2,6 +2,8 @@ package mqtt
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"net"
 	"time"
 
@@ -46,11 +48,14 @@ type Options struct {
 	// connection ends, in whole seconds; above 4294967294 s is for ever.
 	// MQTT 5.0 only.
 	SessionExpiry time.Duration
-	KeepAlive     time.Duration // whole seconds up to 65,535; 0 for none
-	Username      *string
-	Password      []byte // nil for none
-	Will          *Will
-	Properties    packet.Properties // further CONNECT properties
+	// KeepAlive is the longest silence before a PINGREQ, in whole seconds up to
+	// 65,535; default 60 s. NoKeepAlive sends none, and then only a write that
+	// stalls shows that the server has gone without a word.
+	KeepAlive  time.Duration
+	Username   *string
+	Password   []byte // nil for none
+	Will       *Will
+	Properties packet.Properties // further CONNECT properties
 
 	// MaxInflight bounds the unacknowledged messages at QoS 1 and 2;
 	// default 1024. The server's Receive Maximum bounds them too.
@@ -108,6 +113,77 @@ type Options struct {
 	// Trace sees every packet; the frame is valid during the call only.
 	// Calls for received packets come in order, as do those for sent ones.
 	Trace func(sent bool, f packet.Frame, v packet.Version)
+}
+
+// NoKeepAlive is the Options.KeepAlive of a client that sends no PINGREQ.
+const NoKeepAlive time.Duration = -1
+
+// defaults puts in what 0 stands for.
+func (o *Options) defaults() {
+	if o.KeepAlive == 0 {
+		o.KeepAlive = time.Minute
+	}
+	if o.MaxInflight == 0 {
+		o.MaxInflight = 1024
+	}
+	if o.MaxHeld == 0 {
+		o.MaxHeld = 8 << 20
+	}
+	if o.ConnectTimeout == 0 {
+		o.ConnectTimeout = 30 * time.Second
+	}
+}
+
+// check refuses what MQTT cannot say, as numbers that were meant in another
+// unit: KeepAlive: 30 is 30 ns.
+func (o *Options) check() error {
+	const never = math.MaxUint32 * time.Second
+	keepAlive := o.KeepAlive
+	if keepAlive == NoKeepAlive {
+		keepAlive = 0
+	}
+	for _, d := range [...]struct {
+		name  string
+		value time.Duration
+		most  time.Duration
+	}{
+		{"KeepAlive", keepAlive, math.MaxUint16 * time.Second},
+		{"SessionExpiry", o.SessionExpiry, math.MaxInt64},
+		{"Will.Delay", o.willDelay(), never},
+	} {
+		switch {
+		case d.value < 0:
+			return fmt.Errorf("%s of %v: it is negative", d.name, d.value)
+		case d.value > d.most:
+			return fmt.Errorf("%s of %v: the most is %v", d.name, d.value, d.most)
+		case d.value%time.Second != 0 && d.value < never:
+			return fmt.Errorf("%s of %v: MQTT counts in whole seconds", d.name, d.value)
+		}
+	}
+	for _, n := range [...]struct {
+		name  string
+		value int64
+		most  int64
+	}{
+		{"MaxInflight", int64(o.MaxInflight), math.MaxInt64}, {"OldInflight", int64(o.OldInflight), math.MaxInt64},
+		{"MaxHeld", int64(o.MaxHeld), math.MaxInt64}, {"MaxPacket", int64(o.MaxPacket), math.MaxUint32},
+		{"ConnectTimeout", int64(o.ConnectTimeout), math.MaxInt64},
+	} {
+		switch {
+		case n.value < 0:
+			return fmt.Errorf("%s is negative", n.name)
+		case n.value > n.most:
+			return fmt.Errorf("%s of %d: the most is %d", n.name, n.value, n.most)
+		}
+	}
+	return nil
+}
+
+func (o *Options) willDelay() time.Duration {
+	if o.Will == nil {
+		return 0
+	}
+	return o.Will.Delay
 }
 
 // Authenticator is one enhanced authentication (section 4.12). Its methods are

@@ -160,6 +160,9 @@ func connected(t *testing.T, opt Options, connect, connack string) (*Client, *pe
 func connectedOver(t *testing.T, dial DialFunc, accept func() *peer, opt Options, connect, connack string) (*Client, *peer) {
 	t.Helper()
 	opt.ClientID = "a"
+	if opt.KeepAlive == 0 {
+		opt.KeepAlive = NoKeepAlive
+	}
 	type result struct {
 		c   *Client
 		err error

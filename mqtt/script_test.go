@@ -174,6 +174,9 @@ func (a *actor) connect(ctx context.Context, act *script.Action) error {
 		o.SessionExpiry = time.Duration(seconds) * time.Second
 		o.Properties = p.Properties.Without(nil, packet.SessionExpiryInterval)
 	}
+	if p.KeepAlive == 0 {
+		o.KeepAlive = mqtt.NoKeepAlive
+	}
 	if act.Fallback {
 		o.Version = 0
 	}

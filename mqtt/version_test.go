@@ -34,7 +34,7 @@ func inBubble(t *testing.T, o Options, f func(b *bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubble{t: t, net: script.NewMemory(), done: make(chan struct{})}
-		o.ClientID = "a"
+		o.ClientID, o.KeepAlive = "a", NoKeepAlive
 		o.OnEvent = func(e Event) { b.events = append(b.events, e) }
 		go func() {
 			b.c, b.err = Connect(t.Context(), b.net.Dial, &o)
@@ -326,7 +326,7 @@ func TestTheVersionIsRememberedByAddress(t *testing.T) {
 		}
 		b := &bubble{t: t, net: old, done: make(chan struct{})}
 		go func() {
-			b.c, b.err = Connect(t.Context(), dial, &Options{ClientID: "a", Reconnect: atOnce})
+			b.c, b.err = Connect(t.Context(), dial, &Options{ClientID: "a", KeepAlive: NoKeepAlive, Reconnect: atOnce})
 			close(b.done)
 		}()
 		b.accept(connect5).send("20 02 00 01")

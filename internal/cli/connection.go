@@ -388,6 +388,9 @@ func (c *Connection) readID() error {
 func (c *Connection) readSession() error {
 	v, o := c.inv.Values, &c.Options
 	o.KeepAlive = v.Duration("keepalive")
+	if o.KeepAlive == 0 {
+		o.KeepAlive = mqtt.NoKeepAlive
+	}
 	o.ConnectTimeout = v.Duration("connect-timeout")
 	if !v.Has("receive-maximum") {
 		return nil
