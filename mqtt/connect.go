@@ -127,7 +127,7 @@ func (c *Client) leaveUnused(nc net.Conn) {
 	defer nc.Close()
 	c.mu.Lock()
 	out, v := c.conn.Swap(nil, c.now()), c.conn.Version()
-	greeted := c.greeted
+	greeted, closing := c.greeted, c.closing
 	c.conn.Lost(nil)
 	c.mu.Unlock()
 	if len(out) == 0 || !greeted {
@@ -142,7 +142,7 @@ func (c *Client) leaveUnused(nc net.Conn) {
 			return err // nobody waits for it
 		}
 		// To close with input unread would reset the connection, and the DISCONNECT.
-		if half, ok := nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		if half, ok := nc.(interface{ CloseWrite() error }); ok && closing && half.CloseWrite() == nil {
 			_, _ = io.Copy(io.Discard, nc)
 		}
 		return nil
@@ -228,7 +228,7 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) 
 		}
 		c.mu.Unlock()
 		if err != nil {
-			c.failHandshake(nc, v, err)
+			c.failHandshake(err)
 			return explainFirst(buf, err)
 		}
 		if n == 0 {
@@ -240,7 +240,7 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) 
 				return refusal("connect", ev.Reason, ev.Properties)
 			}
 			if err := finishAuth(proof, ev.Connack.Properties); err != nil {
-				c.failHandshake(nc, v, err)
+				c.failHandshake(err)
 				return &Error{Op: "connect", Class: ErrNotSent, Err: err}
 			}
 			c.accepted(&ev.Connack, proof)
@@ -248,7 +248,7 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) 
 			return nil
 		case session.Auth:
 			if err := c.continueAuth(nc, v, proof, &ev.Auth); err != nil {
-				c.failHandshake(nc, v, err)
+				c.failHandshake(err)
 				return &Error{Op: "connect", Class: ErrNotSent, Err: err}
 			}
 		}
@@ -256,22 +256,12 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) 
 	}
 }
 
-// failHandshake tells the server why the client goes, as far as 5.0 can.
-func (c *Client) failHandshake(nc net.Conn, v packet.Version, err error) {
+// failHandshake has leaveUnused tell the server why the client goes, as far as 5.0
+// can.
+func (c *Client) failHandshake(err error) {
 	c.mu.Lock()
 	c.conn.Fail(err)
-	out := c.conn.Swap(nil, c.now())
 	c.mu.Unlock()
-	if len(out) == 0 {
-		return
-	}
-	if c.opt.Trace != nil {
-		c.traceOut(out, v)
-	}
-	_ = bounded(c.ctx, nc, time.Second, func() error {
-		_, err := nc.Write(out) // last words: nobody waits for them
-		return err
-	})
 }
 
 // handshakeError says why reading or writing failed before CONNACK.

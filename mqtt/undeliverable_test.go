@@ -207,6 +207,9 @@ func (j *judge) client(opt Options) *Client {
 	if opt.Reconnect == nil {
 		opt.Reconnect = Backoff(500*time.Millisecond, 30*time.Second)
 	}
+	if opt.KeepAlive == 0 {
+		opt.KeepAlive = NoKeepAlive
+	}
 	c, err := Connect(j.t.Context(), j.net.Dial, &opt)
 	if err != nil {
 		j.t.Fatal(err)
