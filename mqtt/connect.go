@@ -31,7 +31,7 @@ func (c *Client) establish(ctx context.Context, first bool) error {
 			continue
 		}
 		if s != nil && endedUnanswered(err) && s.told && !s.older {
-			err = s.why // in words, which this one is not
+			err = unanswered{s.why} // in words, which this one is not
 		}
 		return err
 	}

@@ -158,6 +158,10 @@ func Permanent(err error) bool {
 	if errors.Is(err, ErrExpired) || errors.Is(err, errAtPacket) {
 		return false
 	}
+	var silent unanswered
+	if errors.As(err, &silent) {
+		return false
+	}
 	var e *Error
 	if errors.As(err, &e) && e.Reason.Failed() {
 		switch e.Reason {

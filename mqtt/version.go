@@ -55,6 +55,12 @@ func (s *server) heard(v packet.Version, err error, took time.Duration) (again b
 // maxServers is how many addresses are remembered: a name may lead to ever others.
 const maxServers = 100
 
+// unanswered is the refusal of 5.0 of a server that ended 3.1.1 without a word then:
+// it may know neither, or be about to stop.
+type unanswered struct{ error }
+
+func (u unanswered) Unwrap() error { return u.error }
+
 // rightAfter is how soon after CONNECT a server ends the connection that does not
 // know the version: it has read one packet.
 const rightAfter = 5 * time.Second

@@ -264,8 +264,8 @@ func TestAServerThatTakesNoVersionSaysWhyByItsWords(t *testing.T) {
 		b.accept(connect5).send("20 03 00 84 00")
 		b.accept(connect4).nc.Close()
 		b.accept(connect4).nc.Close()
-		if <-b.done; !errors.Is(b.err, packet.UnsupportedProtocolVersion) {
-			t.Errorf("got %v, want the refusal", b.err)
+		if <-b.done; !errors.Is(b.err, packet.UnsupportedProtocolVersion) || Permanent(b.err) {
+			t.Errorf("got %v, permanent: %v; want the refusal, and that a server that stops may do so", b.err, Permanent(b.err))
 		}
 	})
 	inBubble(t, Options{}, func(b *bubble) {
