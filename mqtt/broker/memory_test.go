@@ -21,18 +21,18 @@ func heap() int {
 	return int(m.HeapAlloc)
 }
 
-// loaded fills a broker until it refuses, and says how far the memory that it
-// takes is from the limit, if that is too far: no more than one and a half times,
-// and not so little that the limit means nothing.
-func loaded(t *testing.T, limit int, fill func(t *testing.T) (keep any)) {
+// loaded fills a broker from begin on until it refuses, and wants the memory that
+// this takes to be near the limit: no more than one and a half times, and not so
+// little that the limit means nothing.
+func loaded(t *testing.T, limit int, fill func(begin func()) (keep any)) {
 	t.Helper()
 	if strconv.IntSize == 32 {
 		t.Skip("sizes are those of 64 bits")
 	}
 	far := ""
 	for range 5 { // what the runtime does meanwhile only adds to it
-		before := heap()
-		keep := fill(t)
+		before := 0
+		keep := fill(func() { before = heap() })
 		got := heap() - before
 		runtime.KeepAlive(keep)
 		if got <= limit*3/2 && got >= limit/2 {
@@ -73,16 +73,14 @@ func TestTheLimitOfSubscriptionsIsMemory(t *testing.T) {
 		{"shared ones of long names", 1, func(n int) string { return fmt.Sprint("$share/", strings.Repeat("g", 3000), n, "/t") }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := New(Options{})
+			var b *Broker
 			conns, clients := make([]*conn, c.clients), make([]*client, c.clients)
-			for i := range conns { // which are not subscriptions
-				conns[i], clients[i] = absentClient(b, i)
-			}
-			loaded(t, limit, func(t *testing.T) any {
-				*b = *New(Options{MaxSubscriptionBytes: limit, MaxSubscriptions: 1 << 30})
-				for _, cl := range clients {
-					cl.subs, cl.most = make(map[string]subscription), 0
+			loaded(t, limit, func(begin func()) any {
+				b = New(Options{MaxSubscriptionBytes: limit, MaxSubscriptions: 1 << 30})
+				for i := range conns { // which are not subscriptions
+					conns[i], clients[i] = absentClient(b, i)
 				}
+				begin()
 				for n := 0; ; n++ {
 					i := n % c.clients
 					switch reason := b.add(conns[i], clients[i], c.filter(n), subscription{}, false); {
@@ -121,8 +119,9 @@ func TestTheLimitOfRetainedMessagesIsMemory(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var b *Broker
 			payload := make([]byte, c.size)
-			loaded(t, limit, func(t *testing.T) any {
+			loaded(t, limit, func(begin func()) any {
 				b = New(Options{MaxRetainedBytes: limit, MaxRetained: 1 << 30})
+				begin()
 				for n := 0; ; n++ {
 					for range 2 { // the second in the place of the first
 						r := route{pub: packet.Publish{Topic: []byte(c.topic(n)), Payload: payload, Retain: true}}
@@ -163,20 +162,15 @@ func TestTheLimitOfQueuesIsMemory(t *testing.T) {
 		{"large messages for many", 1000, true, 50_000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := New(Options{})
-			clients := make([]*client, c.clients)
-			for i := range clients {
-				_, clients[i] = absentClient(b, i)
-			}
 			payload := make([]byte, c.size)
-			loaded(t, limit, func(t *testing.T) any {
-				b.opts.MaxQueuedBytes, b.opts.QueueBytes, b.opts.QueueMessages = limit, 1<<40, 1<<30
-				for _, cl := range clients {
-					cl.queue.clear()
+			clients := make([]*client, c.clients)
+			var b *Broker
+			loaded(t, limit, func(begin func()) any {
+				b = New(Options{MaxQueuedBytes: limit, QueueBytes: 1 << 30, QueueMessages: 1 << 30})
+				for i := range clients {
+					_, clients[i] = absentClient(b, i)
 				}
-				if n := b.queued.Load(); n != 0 {
-					t.Fatalf("nothing waits, and %d bytes are counted", n)
-				}
+				begin()
 				for n := 0; !b.queuesFull(); n++ {
 					r := route{pub: packet.Publish{Topic: []byte("t"), Payload: payload, QoS: 1}}
 					for i, cl := range clients {
@@ -187,6 +181,12 @@ func TestTheLimitOfQueuesIsMemory(t *testing.T) {
 				}
 				return clients
 			})
+			for _, cl := range clients {
+				cl.queue.clear()
+			}
+			if n := b.queued.Load(); n != 0 {
+				t.Errorf("nothing waits, and %d bytes are counted", n)
+			}
 		})
 	}
 }
@@ -194,8 +194,9 @@ func TestTheLimitOfQueuesIsMemory(t *testing.T) {
 // A queue that was long once takes no more than it has.
 func TestAQueueGetsSmallerAgain(t *testing.T) {
 	const limit = 1 << 20
-	b := New(Options{})
-	loaded(t, limit, func(*testing.T) any {
+	loaded(t, limit, func(begin func()) any {
+		b := New(Options{})
+		begin()
 		clients := make([]*client, 200)
 		for i := range clients {
 			_, clients[i] = absentClient(b, i)
@@ -209,4 +210,39 @@ func TestAQueueGetsSmallerAgain(t *testing.T) {
 		}
 		return append(clients, &client{will: &message{payload: make([]byte, limit/2)}}) // so that it is not too little
 	})
+}
+
+// What takes the limit fits, and a byte less does not.
+func TestALimitOfMemoryItselfFits(t *testing.T) {
+	t.Parallel()
+	filters := []string{"a", "a/+/b", "$share/g/a", "c/#"}
+	full := func(limit int) (b *Broker, last packet.ReasonCode) {
+		b = New(Options{MaxSubscriptionBytes: limit, MaxRetainedBytes: limit})
+		c, cl := absentClient(b, 0)
+		for _, f := range filters {
+			last = b.add(c, cl, f, subscription{}, false)
+		}
+		return b, last
+	}
+	b, _ := full(1 << 20)
+	if _, got := full(b.subscriptionBytes()); got.Failed() {
+		t.Errorf("at the limit of subscriptions: %v", got)
+	}
+	if _, got := full(b.subscriptionBytes() - 1); got != packet.QuotaExceeded {
+		t.Errorf("above the limit of subscriptions: %v", got)
+	}
+	retained := func(limit int) (b *Broker, last packet.ReasonCode) {
+		b = New(Options{MaxRetainedBytes: limit})
+		for _, name := range []string{"a", "a/b", "c"} {
+			last = b.retain(&route{pub: packet.Publish{Topic: []byte(name), Payload: []byte("x"), Retain: true}})
+		}
+		return b, last
+	}
+	b, _ = retained(1 << 20)
+	if _, got := retained(b.retainedBytes()); got.Failed() {
+		t.Errorf("at the limit of retained messages: %v", got)
+	}
+	if less, got := retained(b.retainedBytes() - 1); got != packet.QuotaExceeded || less.retained.Len() != 2 {
+		t.Errorf("above the limit of retained messages: %v, and %d are there", got, less.retained.Len())
+	}
 }
