@@ -91,12 +91,18 @@ func (f *File) Reload(b *broker.Broker) error {
 	}
 	old := f.rules.Swap(r)
 	b.Recheck(func(_, username string) bool {
-		if username == "" {
-			return r.anonymous
-		}
-		return !old.knows(username) || old.hashed[username] == r.hashed[username] && same(old.users[username], r.users[username]) // others came by a certificate
+		return r.keeps(old, username)
 	})
 	return nil
+}
+
+// keeps tells whether a user of older rules is one of these.
+func (r *rules) keeps(old *rules, username string) bool {
+	if username == "" {
+		return r.anonymous
+	}
+	// Who was not there came by a certificate.
+	return !old.knows(username) || old.hashed[username] == r.hashed[username] && same(old.users[username], r.users[username])
 }
 
 // knows tells whether there is a user.

@@ -218,3 +218,53 @@ func TestSeveralFilesAreOne(t *testing.T) {
 		t.Errorf("a user twice: %v", err)
 	}
 }
+
+// A user stays who is as before; mosquitto's and ours alike.
+func TestWhoStaysAtAReload(t *testing.T) {
+	t.Parallel()
+	rulesOf := func(text string) *rules {
+		t.Helper()
+		f, _, _ := opened(t, text)
+		return f.rules.Load()
+	}
+	theirs, ours := rulesOf(passwords), rulesOf("users: {bob: "+keysOf(t, "b")+"}")
+	swapped := rulesOf(strings.NewReplacer("bob:", "al:", "al:", "bob:").Replace(passwords))
+	for i, c := range []struct {
+		old, now *rules
+		user     string
+		want     bool
+	}{
+		{theirs, rulesOf(passwords), "bob", true},
+		{theirs, swapped, "bob", false},
+		{theirs, ours, "bob", false},
+		{theirs, ours, "al", false},
+		{ours, theirs, "bob", false},
+		{ours, rulesOf("users: {bob: " + keysOf(t, "b") + "}"), "bob", true},
+		{ours, rulesOf("users: {bob: " + keysOf(t, "c") + "}"), "bob", false},
+		{ours, theirs, "by certificate", true},
+		{ours, theirs, "", false},
+		{ours, rulesOf("anonymous: true"), "", true},
+	} {
+		if got := c.now.keeps(c.old, c.user); got != c.want {
+			t.Errorf("%d: %q stays is %v", i, c.user, got)
+		}
+	}
+}
+
+// Rules of mosquitto's serve with clients that need no name, if that is said.
+func TestRulesAloneNeedAWord(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ours, acl := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	for path, text := range map[string]string{ours: "anonymous: true", acl: mosquittoACL} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Open(acl, ours); err != nil {
+		t.Error(err)
+	}
+	if _, err := Open(acl); err == nil {
+		t.Error("rules alone are taken")
+	}
+}

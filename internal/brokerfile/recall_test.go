@@ -134,3 +134,22 @@ func TestRefusalsHaveTime(t *testing.T) {
 		t.Errorf("10,000 names took %v", d)
 	}
 }
+
+// What is remembered is of a name and a password, not of both in one.
+func TestWhatIsRememberedIsOfOneUser(t *testing.T) {
+	t.Parallel()
+	_, o, _ := opened(t, "users: {al: "+keysOf(t, "right")+", alr: "+keysOf(t, "other")+", em: "+keysOf(t, "")+"}")
+	for _, c := range []struct {
+		user, password string
+		want           packet.ReasonCode
+	}{{"alr", "ight", packet.BadUserNameOrPassword}, {"al", "right", packet.Success}, {"em", "", packet.Success}} {
+		if got := o.Authenticate(connect(c.user, c.password), nil); got != c.want {
+			t.Errorf("%s, %s: %v, want %v", c.user, c.password, got, c.want)
+		}
+	}
+	if p := connect("em", ""); !o.Recall(p, nil) {
+		t.Error("an empty password is not known")
+	} else if p.HasPassword = false; o.Recall(p, nil) {
+		t.Error("who sends no password is known by an empty one")
+	}
+}
