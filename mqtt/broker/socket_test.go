@@ -33,14 +33,7 @@ func TestWhatATriedWriteTakes(t *testing.T) {
 	if n := s.writeSome([]byte("abc")); n != 3 {
 		t.Errorf("an empty socket takes %d bytes of 3", n)
 	}
-	large := make([]byte, 64<<20)
-	if n := s.writeSome(large); n <= 0 || n >= len(large) {
-		t.Errorf("a socket takes %d bytes of %d", n, len(large))
-	}
-	if n := s.writeSome([]byte("abc")); n < 0 || n > 3 {
-		t.Errorf("a full socket takes %d bytes of 3", n)
-	}
-	_ = mine.Close()
+	_ = mine.Close() // which can only be told by an error
 	if n := s.writeSome([]byte("abc")); n != 0 {
 		t.Errorf("a closed socket takes %d bytes", n)
 	}
