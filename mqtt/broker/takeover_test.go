@@ -78,6 +78,11 @@ func TestWhatTheOldConnectionHasReceivedIsHeard(t *testing.T) {
 			` + again + `a< x
 			` + heard + `
 			w< ` + one + two + "\n" + alive},
+		{"more than one read takes", watch + will + `
+			a> ` + hold + ` 5000*300400017431 ` + hold + two + ` e0 00
+			a> x
+			` + again + heard + `
+			w< 5000*300400017431 ` + hold + two + "\n" + alive},
 		{"messages, and it closes without a goodbye", watch + will + `
 			a> ` + hold + one + two + `
 			a> x
@@ -188,6 +193,9 @@ func TestAConnectionThatCannotBeWrittenToIsHeardOut(t *testing.T) {
 		for i := range n {
 			out = append(out, 0x32, 20, 0, 1, 't', byte((i+1)>>8), byte(i+1))
 			out = fmt.Appendf(out, "message %7d", i)
+			if i == n/2 { // time for the writer to fail
+				out = append(out, wireBytes(t, `30 06 0004 "hold"`)...)
+			}
 		}
 		if _, err := a.nc.Write(append(out, 0xe0, 0)); err != nil {
 			t.Fatal(err)
@@ -196,6 +204,9 @@ func TestAConnectionThatCannotBeWrittenToIsHeardOut(t *testing.T) {
 		w.expect(`30 06 0004 "hold"`)
 		for i := range n {
 			w.expect(fmt.Sprintf(`30 12 0001 "t" "message %7d"`, i))
+			if i == n/2 {
+				w.expect(`30 06 0004 "hold"`)
+			}
 		}
 		synctest.Wait()
 		if st := b.Stats(); st.Clients != 1 || st.Sessions != 1 {
