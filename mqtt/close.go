@@ -206,6 +206,12 @@ func (c *Client) goodbye(ctx context.Context, nc net.Conn, patience time.Duratio
 	}
 	if ok {
 		if err := bounded(ctx, nc, patience, half.CloseWrite); err != nil {
+			c.mu.Lock()
+			ended := c.nc != nc
+			c.mu.Unlock()
+			if ended { // the server was faster, and the reader says how
+				return nil
+			}
 			return err
 		}
 	}
