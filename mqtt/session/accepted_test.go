@@ -180,3 +180,18 @@ func TestASessionOnceLostStaysLost(t *testing.T) {
 	c.open(packet.V5, Config{})
 	c.in("20 03 01 00 00", "3c 07 0001 74 0003 00 31  3c 07 0001 74 0004 00 32")
 }
+
+// TestAnEmptySessionIsNotLentOutBeforeResume, which needs it.
+func TestAnEmptySessionIsNotLentOutBeforeResume(t *testing.T) {
+	t.Parallel()
+	c := &client{t: t}
+	c.open(packet.V5, Config{})
+	c.accepted("20 03 00 00 00")
+	if c.Detach() != nil {
+		t.Error("it is lent out")
+	}
+	c.Resume(false, nil)
+	if c.Detach() != &c.s || c.s.forgotten {
+		t.Error("it is not lent out, or remembers another connection")
+	}
+}

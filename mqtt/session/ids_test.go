@@ -65,6 +65,13 @@ func TestAnswersBesideTheWindowFindNothing(t *testing.T) {
 	if _, ok := c.s.find(0); ok {
 		t.Error("identifier 0 is open")
 	}
+	// Where the ring is full its first slot follows the last.
+	for c.s.span() < uint32(len(c.s.slots)) {
+		c.publish(1, "", 3)
+	}
+	if n, ok := c.s.find(c.s.lastID + 1); ok {
+		t.Errorf("the next identifier is open, in slot %d of %d", n, c.s.span())
+	}
 }
 
 // TestARefusedPublishGivesItsIdentifierBack, the first after the wrap too.
