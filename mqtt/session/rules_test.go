@@ -315,31 +315,3 @@ func TestASerialNumberOutlivesPacketIdentifiers(t *testing.T) {
 		t.Errorf("%d open, want 1", c.s.Open())
 	}
 }
-
-// TestEveryAcknowledgementGivesAPlaceOfOurReceiveMaximumBack when it ends the
-// message: the peer counts it so, too.
-func TestEveryAcknowledgementGivesAPlaceOfOurReceiveMaximumBack(t *testing.T) {
-	t.Parallel()
-	for _, row := range []struct {
-		name, first string
-		end         func(c *client)
-		wire        string
-	}{
-		{"PUBACK", "32 06 0001 74 0001 00", func(c *client) { c.Ack(1, 1, packet.Success) }, "40 02 0001"},
-		{"a refusing PUBACK", "32 06 0001 74 0001 00", func(c *client) { c.Ack(1, 1, packet.QuotaExceeded) }, "40 03 0001 97"},
-		{"a refusing PUBREC", "34 06 0001 74 0001 00", func(c *client) { c.Ack(2, 1, packet.QuotaExceeded) }, "50 03 0001 97"},
-		{"PUBCOMP", "34 06 0001 74 0001 00", func(c *client) { c.Ack(2, 1, packet.Success); c.feed("62 02 0001") }, "50 02 0001 70 02 0001"},
-	} {
-		c := &client{t: t}
-		c.open(packet.V5, Config{ReceiveMaximum: 1})
-		c.in("20 03 00 00 00", "")
-		c.in(row.first, "")
-		row.end(c)
-		c.out(row.wire)
-		c.in("34 06 0001 74 0002 00", "")
-		if c.ev.Kind != Publish {
-			t.Errorf("%s: the next message is event %d", row.name, c.ev.Kind)
-		}
-		c.refuses("32 06 0001 74 0003 00", packet.ReceiveMaximumExceeded, "e0 01 93")
-	}
-}
