@@ -509,6 +509,7 @@ func (c *Client) run() {
 // that may be lost are counted. It tells whether the window is narrower now, whether
 // the broker's reason was about a packet, and which packet is proven undeliverable.
 func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
+	var hint error
 	c.mu.Lock()
 	nc := c.nc
 	c.nc, c.reading = nil, false
@@ -520,7 +521,7 @@ func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 	c.exchange, c.judged = nil, x != nil
 	if !c.closing {
 		if narrowed = c.doubt.phase == free && c.narrow(err); !narrowed {
-			u, named = c.suspects(err)
+			u, named, hint = c.suspects(err)
 		}
 	}
 	c.conn.Lost(nil)
@@ -542,6 +543,9 @@ func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 	}
 	if unsure > 0 {
 		c.event(Event{Kind: EventUnwritten, Count: int(unsure), Err: err})
+	}
+	if hint != nil {
+		c.event(Event{Kind: EventSuspected, Err: hint})
 	}
 	return narrowed, named, u
 }

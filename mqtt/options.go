@@ -219,6 +219,7 @@ const (
 	EventNarrowed                           // at most Count messages are in flight from now on: the server seems to take no more
 	EventFallback                           // the server does not take 5.0, and Err is how it showed that: the connection speaks 3.1.1
 	EventReused                             // Count new messages at QoS 2 came under packet identifiers that the server had not released: it has lost its session
+	EventSuspected                          // several connections have ended at one packet: Err names it
 	EventUndeliverable                      // a packet ends every connection on which it is sent: Tag, Err (an *Undeliverable), Dropped
 )
 

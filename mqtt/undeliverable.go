@@ -183,6 +183,7 @@ type suspicion struct {
 	crowd   int           // packets that were on the way with it
 	singles int           // packets that are to be sent one at a time
 	told    subject       // proven and kept: connections end at it
+	hinted  subject       // the suspect that was told of last
 	unfit   int           // signs that connections end by themselves
 
 	// Of the connection:
@@ -360,13 +361,22 @@ func (s *suspicion) ended(e ending) (proven bool) {
 	return false
 }
 
+// hint reports, once for each suspect, that connections in a row have ended at it.
+func (s *suspicion) hint() bool {
+	if s.deaths < suspectEnds || s.hinted == s.suspect {
+		return false
+	}
+	s.hinted = s.suspect
+	return true
+}
+
 // settled is told that the suspect is proven, and whether it is kept all the same.
 func (s *suspicion) settled(kept bool) {
 	rest, told := max(s.singles, s.crowd)-1, s.told
 	if kept {
 		rest, told = max(rest, 1), s.suspect
 	}
-	*s = suspicion{singles: max(rest, 0), told: told, tried: !kept, unfit: s.unfit}
+	*s = suspicion{singles: max(rest, 0), told: told, hinted: s.hinted, tried: !kept, unfit: s.unfit}
 }
 
 // namesPacket reports whether a DISCONNECT with this reason is about a packet of
@@ -482,8 +492,9 @@ func (c *Client) onTheWay() (subject, session.Outstanding, int) {
 
 // suspects takes the end of the connection, and returns the packet that is proven
 // to be its reason, if one is. named reports whether the broker's reason code was about
-// a packet. Called with mu, before the session is told.
-func (c *Client) suspects(err error) (u *Undeliverable, named bool) {
+// a packet, and hint is what there is to tell of a suspect. Called with mu, before the
+// session is told.
+func (c *Client) suspects(err error) (u *Undeliverable, named bool, hint error) {
 	oldest, message, n := c.onTheWay()
 	unsure := c.q0 - c.q0sure
 	kind := oldest.kind
@@ -499,18 +510,29 @@ func (c *Client) suspects(err error) (u *Undeliverable, named bool) {
 	e := ending{at: c.now(), exposed: c.exposed, oldest: oldest, n: n, unsure: unsure > 0, blind: saysNothing(err), named: named}
 	proven := c.doubt.ended(e)
 	if named && n == 0 {
-		return &Undeliverable{Packet: packet.PUBLISH, Count: int(unsure), Reason: reason, Err: err}, true
+		return &Undeliverable{Packet: packet.PUBLISH, Count: int(unsure), Reason: reason, Err: err}, true, nil
 	}
 	if !proven {
-		return nil, named
+		if n > 0 && c.doubt.hint() {
+			hint = fmt.Errorf("connections end at the same packet (%s): looking for the reason", c.describe(oldest, message).name())
+		}
+		return nil, named, hint
 	}
-	u = &Undeliverable{Packet: oldest.kind, Err: causeOf(err)}
+	u = c.describe(oldest, message)
+	u.Err = causeOf(err)
 	if named {
 		u.Reason = reason
 	}
+	return u, named, nil
+}
+
+// describe says what a packet on the way is; message is the oldest message. Called
+// with mu.
+func (c *Client) describe(oldest subject, message session.Outstanding) *Undeliverable {
+	u := &Undeliverable{Packet: oldest.kind}
 	if a := c.askOf(oldest.serial); a != nil && oldest == a.subject() {
 		u.Call, u.Filters = a.waiter != none, a.filters()
-		return u, named
+		return u
 	}
 	u.Call, u.Tag, u.Size, u.QoS = message.Tag&syncTag != 0, message.Tag&^syncTag, len(message.Publish), 2
 	if u.Call {
@@ -520,7 +542,7 @@ func (c *Client) suspects(err error) (u *Undeliverable, named bool) {
 	if f, size, err := packet.Split(message.Publish, c.conn.Version(), 0); err == nil && size > 0 && p.Parse(f, c.conn.Version()) == nil {
 		u.Topic, u.QoS = string(p.Topic), p.QoS
 	}
-	return u, named
+	return u
 }
 
 // settle does with an undeliverable packet as the options say. stop is why the

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,15 +32,13 @@ type judge struct {
 
 	reason packet.ReasonCode // of deny
 
-	conns    int
-	taken    []string   // payloads of messages, in the order of their acknowledgements
-	granted  []string   // topic filters, in the order of SUBACK
-	lives    []lived    // of the connections that have ended
-	packets  [][]string // what came, by connection
-	released map[uint16]bool
+	// mu guards all of this, and what verdict looks at: see do.
+	mu      sync.Mutex
+	conns   int
+	taken   []string   // payloads of messages, in the order of their acknowledgements
+	granted []string   // topic filters, in the order of SUBACK
+	packets [][]string // what came, by connection
 }
-
-type lived struct{ from, to time.Time }
 
 // heard is a packet that a client has sent.
 type heard struct {
@@ -76,11 +75,11 @@ func newJudge(t *testing.T) *judge {
 
 func (j *judge) serve(nc net.Conn) {
 	defer nc.Close()
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	conn := j.conns
 	j.conns++
 	j.packets = append(j.packets, nil)
-	from := time.Now()
-	defer func() { j.lives = append(j.lives, lived{from, time.Now()}) }()
 	v := packet.V311
 	if j.v5 {
 		v = packet.V5
@@ -94,7 +93,9 @@ func (j *judge) serve(nc net.Conn) {
 			return
 		}
 		if n == 0 {
+			j.mu.Unlock()
 			m, err := nc.Read(chunk)
+			j.mu.Lock()
 			if err != nil {
 				return
 			}
@@ -196,6 +197,32 @@ func (j *judge) serve(nc net.Conn) {
 	}
 }
 
+// do calls f while no packet is being judged.
+func (j *judge) do(f func()) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	f()
+}
+
+// latest is what came on the latest connection.
+func (j *judge) latest() (p []string) {
+	j.do(func() { p = j.packets[len(j.packets)-1] })
+	return p
+}
+
+// connections is how many there were.
+func (j *judge) connections() (n int) {
+	j.do(func() { n = j.conns })
+	return n
+}
+
+// flush is Flush, and whatever comes of it.
+func flush(t *testing.T, c *Client) error {
+	err := c.Flush(t.Context())
+	synctest.Wait()
+	return err
+}
+
 // client connects to the judge.
 func (j *judge) client(opt Options) *Client {
 	j.t.Helper()
@@ -246,6 +273,9 @@ func numbers(n int, but ...int) (list []string) {
 
 func (j *judge) wantTaken(want []string) {
 	j.t.Helper()
+	synctest.Wait()
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	var got []string
 	for _, p := range j.taken { // what comes again, because an acknowledgement was lost, counts once
 		if !slices.Contains(got, p) {
@@ -259,11 +289,14 @@ func (j *judge) wantTaken(want []string) {
 
 // dropped collects the tags of messages that are dropped or told.
 type dropped struct {
+	mu   sync.Mutex
 	tags []uint64
 	errs []error
 }
 
 func (d *dropped) event(e Event) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if e.Kind == EventUndeliverable {
 		d.tags, d.errs = append(d.tags, e.Tag), append(d.errs, e.Err)
 	}
@@ -306,7 +339,7 @@ func TestAnUndeliverableMessageIsFoundAndTheRestArrives(t *testing.T) {
 						c := j.client(Options{Undeliverable: always(UndeliverableSkip), OnEvent: d.event})
 						sendAll(t, c, 7, qos)
 						start := time.Now()
-						if err := c.Flush(t.Context()); err != nil {
+						if err := flush(t, c); err != nil {
 							t.Error(err)
 						}
 						j.wantTaken(numbers(7, bad...))
@@ -408,7 +441,7 @@ func TestAServerThatFailsCostsNoMessage(t *testing.T) {
 				var d dropped
 				c := j.client(Options{Undeliverable: always(UndeliverableSkip), OnEvent: d.event})
 				sendAll(t, c, 20, 1)
-				if err := c.Flush(t.Context()); err != nil {
+				if err := flush(t, c); err != nil {
 					t.Error(err)
 				}
 				j.wantTaken(numbers(20))
@@ -427,7 +460,7 @@ func TestRandomFlapsCostNoMessage(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			forms(t, func(t *testing.T, j *judge) {
-				r := rand.New(rand.NewPCG(seed, 13))
+				r, pace := rand.New(rand.NewPCG(seed, 13)), rand.New(rand.NewPCG(seed, 14))
 				const flaps = 200
 				fate := map[int]int{}
 				seen := map[int]int{}
@@ -448,20 +481,26 @@ func TestRandomFlapsCostNoMessage(t *testing.T) {
 				var d dropped
 				c := j.client(Options{Undeliverable: always(UndeliverableSkip), OnEvent: d.event})
 				n := 0
-				for ; j.conns < flaps; n++ {
+				for ; j.connections() < flaps; n++ {
 					if err := c.Send(t.Context(), &Message{Topic: "t", QoS: 1, Payload: []byte(fmt.Sprint(n + 1))}, uint64(n+1)); err != nil {
 						t.Fatal(err)
 					}
-					time.Sleep(time.Duration(r.IntN(300)) * time.Millisecond)
+					time.Sleep(time.Duration(pace.IntN(3000)) * time.Millisecond)
 				}
-				if err := c.Flush(t.Context()); err != nil {
+				if err := flush(t, c); err != nil {
 					t.Error(err)
 				}
-				for i := range n {
-					if !slices.Contains(j.taken, fmt.Sprint(i+1)) {
-						t.Errorf("message %d did not arrive", i+1)
+				j.do(func() {
+					arrived := map[string]bool{}
+					for _, p := range j.taken {
+						arrived[p] = true
 					}
-				}
+					for i := range n {
+						if !arrived[fmt.Sprint(i+1)] {
+							t.Errorf("message %d did not arrive", i+1)
+						}
+					}
+				})
 				if len(d.tags) > 0 {
 					t.Errorf("messages %v were given up", d.tags)
 				}
@@ -490,15 +529,15 @@ func TestAReasonCodeAboutTheMessageProvesItAtOnce(t *testing.T) {
 					var d dropped
 					c := j.client(Options{Undeliverable: always(UndeliverableSkip), OnEvent: d.event})
 					sendAll(t, c, bad+2, 1)
-					if err := c.Flush(t.Context()); err != nil {
+					if err := flush(t, c); err != nil {
 						t.Error(err)
 					}
 					j.wantTaken(numbers(bad+2, bad))
 					if len(d.tags) != 1 || d.tags[0] != uint64(bad) || !errors.Is(d.errs[0], ErrRefused) || !strings.Contains(d.errs[0].Error(), reason.Error()) {
 						t.Errorf("dropped %v: %v", d.tags, d.errs)
 					}
-					if j.conns > 3 {
-						t.Errorf("%d connections, want at most 3", j.conns)
+					if n := j.connections(); n > 3 {
+						t.Errorf("%d connections, want at most 3", n)
 					}
 					j.end(c)
 				})
@@ -529,7 +568,7 @@ func TestAServersOwnReasonProvesNothing(t *testing.T) {
 				c := j.client(Options{Undeliverable: always(UndeliverableSkip), OnEvent: d.event,
 					Reconnect: func(int, error) (time.Duration, bool) { return time.Second, true }})
 				sendAll(t, c, 3, 1)
-				if err := c.Flush(t.Context()); err != nil || len(d.tags) > 0 {
+				if err := flush(t, c); err != nil || len(d.tags) > 0 {
 					t.Errorf("%v; given up: %v", err, d.errs)
 				}
 				j.end(c)
@@ -595,17 +634,18 @@ func TestWaitGoesOnWhenTheServerTakesTheMessage(t *testing.T) {
 		c := j.client(Options{Undeliverable: always(UndeliverableWait), OnEvent: d.event})
 		sendAll(t, c, 4, 1)
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if len(d.tags) != 1 || d.tags[0] != 2 {
 			t.Errorf("told %v: %v", d.tags, d.errs)
 		}
-		if j.conns > 400 || j.conns < 100 {
-			t.Errorf("%d connections in an hour", j.conns)
+		if n := j.connections(); n > 400 || n < 100 {
+			t.Errorf("%d connections in an hour", n)
 		}
-		if last := j.packets[len(j.packets)-1]; !slices.Equal(last, []string{"CONNECT", "PUBLISH 2"}) {
+		if last := j.latest(); !slices.Equal(last, []string{"CONNECT", "PUBLISH 2"}) {
 			t.Errorf("the latest connection brought %q", last)
 		}
-		allowed = true
-		if err := c.Flush(t.Context()); err != nil {
+		j.do(func() { allowed = true })
+		if err := flush(t, c); err != nil {
 			t.Error(err)
 		}
 		j.wantTaken(numbers(4))
@@ -651,7 +691,7 @@ func TestAPubrelThatEndsConnectionsIsFound(t *testing.T) {
 			if err := c.Send(t.Context(), &Message{Topic: "t", QoS: 1, Payload: []byte("2")}, 2); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.Flush(t.Context()); err != nil {
+			if err := flush(t, c); err != nil {
 				t.Error(err)
 			}
 			j.wantTaken(numbers(2))
@@ -691,7 +731,7 @@ func TestMessagesAtQoS0BlameNoOther(t *testing.T) {
 			}
 		}()
 		sendAll(t, c, 3, 1)
-		if err := c.Flush(t.Context()); err != nil || len(d.tags) > 0 {
+		if err := flush(t, c); err != nil || len(d.tags) > 0 {
 			t.Errorf("%v; given up: %v", err, d.errs)
 		}
 		close(stop)
@@ -782,15 +822,17 @@ func TestAnUndeliverableRenewal(t *testing.T) {
 						}
 					}
 					down := true
-					j.verdict = func(conn int, p heard) outcome {
-						if down || slices.Contains(p.filters, "a") {
-							return hangUp
+					j.do(func() {
+						j.verdict = func(conn int, p heard) outcome {
+							if down || slices.Contains(p.filters, "a") {
+								return hangUp
+							}
+							return take
 						}
-						return take
-					}
+					})
 					go func() { _ = c.Ping(t.Context()) }()
 					synctest.Wait()
-					down = false
+					j.do(func() { down = false })
 					switch what {
 					case UndeliverableStop:
 						<-c.Done()
@@ -799,21 +841,25 @@ func TestAnUndeliverableRenewal(t *testing.T) {
 						}
 					case UndeliverableSkip:
 						time.Sleep(10 * time.Minute)
-						last := j.packets[len(j.packets)-1]
+						synctest.Wait()
+						last := j.latest()
 						if !slices.Equal(last, []string{"CONNECT", "SUBSCRIBE b", "SUBSCRIBE c"}) || len(d.errs) != 1 {
 							t.Errorf("the latest connection brought %q; told %v", last, d.errs)
 						}
 					case UndeliverableWait:
 						time.Sleep(10 * time.Minute)
-						last := j.packets[len(j.packets)-1]
+						synctest.Wait()
+						last := j.latest()
 						if !slices.Equal(last, []string{"CONNECT", "SUBSCRIBE b", "SUBSCRIBE c", "SUBSCRIBE a"}) || len(d.errs) != 1 {
 							t.Errorf("the latest connection brought %q; told %v", last, d.errs)
 						}
-						j.verdict = nil
+						j.do(func() { j.verdict = nil })
 						time.Sleep(time.Minute)
-						if n := j.conns; !slices.Contains(j.granted[3:], "a") {
-							t.Errorf("%d connections, granted %v", n, j.granted)
-						}
+						j.do(func() {
+							if !slices.Contains(j.granted[3:], "a") {
+								t.Errorf("%d connections, granted %v", j.conns, j.granted)
+							}
+						})
 					}
 					j.end(c)
 				})
@@ -842,16 +888,18 @@ func TestSubscriptionsAreRenewedAsTheyWereAskedFor(t *testing.T) {
 			if _, err := c.Unsubscribe(t.Context(), "f"); err != nil {
 				t.Fatal(err)
 			}
-			j.verdict = func(conn int, p heard) outcome {
-				if conn == 0 {
-					return reset
+			j.do(func() {
+				j.verdict = func(conn int, p heard) outcome {
+					if conn == 0 {
+						return reset
+					}
+					return take
 				}
-				return take
-			}
+			})
 			go func() { _ = c.Ping(t.Context()) }()
 			time.Sleep(time.Second)
 			want := []string{"CONNECT", "SUBSCRIBE a", "SUBSCRIBE b d", "SUBSCRIBE e", "SUBSCRIBE c", "SUBSCRIBE g"}
-			if got := j.packets[1]; !slices.Equal(got, want) {
+			if got := j.latest(); !slices.Equal(got, want) {
 				t.Errorf("renewed as %q, want %q", got, want)
 			}
 			j.end(c)
@@ -871,17 +919,21 @@ func TestManySubscriptionsAreRenewed(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		j.verdict = func(conn int, p heard) outcome {
-			if conn == 0 {
-				return reset
+		j.do(func() {
+			j.verdict = func(conn int, p heard) outcome {
+				if conn == 0 {
+					return reset
+				}
+				return take
 			}
-			return take
-		}
+		})
 		go func() { _ = c.Ping(t.Context()) }()
 		time.Sleep(time.Second)
-		if got := j.granted[n:]; len(got) != n || !slices.Equal(got, j.granted[:n]) {
-			t.Errorf("%d renewed, want %d in order", len(got), n)
-		}
+		j.do(func() {
+			if got := j.granted[n:]; len(got) != n || !slices.Equal(got, j.granted[:n]) {
+				t.Errorf("%d renewed, want %d in order", len(got), n)
+			}
+		})
 		j.end(c)
 	})
 }
@@ -942,12 +994,14 @@ func TestASubscriptionWhoseCallHasLeftIsNotSentAgain(t *testing.T) {
 			t.Errorf("got %v, want in doubt", err)
 		}
 		time.Sleep(time.Minute)
-		if got := j.packets[1]; !slices.Equal(got, []string{"CONNECT"}) {
+		if got := j.latest(); !slices.Equal(got, []string{"CONNECT"}) {
 			t.Errorf("the second connection brought %q", got)
 		}
+		c.mu.Lock()
 		if n := len(c.asks) + len(c.waiters) - len(c.free); n > 0 {
 			t.Errorf("%d waiters are left", n)
 		}
+		c.mu.Unlock()
 		j.end(c)
 	})
 }

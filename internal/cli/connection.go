@@ -736,6 +736,8 @@ func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
 			}
 		case mqtt.EventSubscribed:
 			c.inv.Warnf("%v", e.Err)
+		case mqtt.EventSuspected:
+			c.inform("%v", e.Err)
 		case mqtt.EventUndeliverable:
 			if u, ok := errors.AsType[*mqtt.Undeliverable](e.Err); ok && len(u.Filters) > 0 {
 				c.inv.Warnf("%v; still trying", u)

@@ -61,6 +61,9 @@ func TestASubscriptionThatEndsConnectionsIsDenied(t *testing.T) {
 			if len(args) > 0 && args[0] == "-t" {
 				want = `one of the subscriptions to "secret/#", "b" ends every connection`
 			}
+			if n := strings.Count(stderr.String(), "connections end at the same packet"); n != 1 {
+				t.Errorf("a suspicion was told %d times, want once:\n%s", n, stderr)
+			}
 			if code != 5 || !strings.Contains(stderr.String(), want) {
 				t.Errorf("code %d, want 5 and %q:\n%s", code, want, stderr)
 			}
