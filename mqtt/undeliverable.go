@@ -67,6 +67,7 @@ type Undeliverable struct {
 	Filters []string    // of SUBSCRIBE and UNSUBSCRIBE
 	Count   int         // of messages at QoS 0
 
+	NoQoS2 bool              // the broker answered it as if it were at QoS 1
 	Reason packet.ReasonCode // why, if the broker said it
 	Err    error             // how the last connection ended
 }
@@ -95,6 +96,9 @@ func (u *Undeliverable) name() string {
 
 // Why says in words what the packet does and what the reason may be.
 func (u *Undeliverable) Why() string {
+	if u.NoQoS2 {
+		return "was acknowledged as if it were at QoS 1: the broker seems to have no QoS 2"
+	}
 	if u.Reason.Failed() {
 		return "ends the connection: " + u.Reason.Error()
 	}
@@ -508,6 +512,10 @@ func (c *Client) suspects(err error) (u *Undeliverable, named bool, hint error) 
 	// Of an authentication "not authorized" may mean that it has expired.
 	named = (n > 0 || unsure > 0 && c.opt.Undeliverable != nil) && namesPacket(kind, reason) && (reason != packet.NotAuthorized || c.method == "")
 	e := ending{at: c.now(), exposed: c.exposed, oldest: oldest, n: n, unsure: unsure > 0, blind: saysNothing(err), named: named}
+	noQoS2 := c.conn.NoQoS2 && oldest.kind == packet.PUBLISH
+	if noQoS2 { // it is an answer, and says which
+		e.blind, e.named, e.n, e.unsure = false, true, 1, false
+	}
 	proven := c.doubt.ended(e)
 	if named && n == 0 {
 		return &Undeliverable{Packet: packet.PUBLISH, Count: int(unsure), Reason: reason, Err: err}, true, nil
@@ -519,7 +527,7 @@ func (c *Client) suspects(err error) (u *Undeliverable, named bool, hint error) 
 		return nil, named, hint
 	}
 	u = c.describe(oldest, message)
-	u.Err = causeOf(err)
+	u.Err, u.NoQoS2 = causeOf(err), noQoS2
 	if named {
 		u.Reason = reason
 	}

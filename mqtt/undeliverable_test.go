@@ -1005,3 +1005,28 @@ func TestASubscriptionWhoseCallHasLeftIsNotSentAgain(t *testing.T) {
 		j.end(c)
 	})
 }
+
+// A server without QoS 2 may answer with PUBACK. The message is not sent again and
+// again, and the error says what to do.
+func TestAPubackForQoS2IsNotAskedForTwice(t *testing.T) {
+	t.Parallel()
+	for _, v5 := range []bool{true, false} {
+		for _, reconnect := range []func(int, error) (time.Duration, bool){nil, atOnce} {
+			connect, connack, publish, puback := connect4c, connack4, "34 05 0001 74 0001", "40 02 0001"
+			opt := Options{Version: packet.V311, Resume: true, Reconnect: reconnect, Undeliverable: always(UndeliverableStop)}
+			if v5 {
+				opt.Version, connect, connack, publish = packet.V5, "10 0e 0004 4d515454 05 00 0000 00 0001 61", connack5, "34 06 0001 74 0001 00"
+			}
+			c, p, _ := connected(t, opt, connect, connack)
+			errs := make(chan error, 1)
+			go func() { errs <- c.Publish(t.Context(), &Message{Topic: "t", QoS: 2}) }()
+			p.expect(publish)
+			p.send(puback)
+			err := <-errs
+			if u, ok := errors.AsType[*Undeliverable](err); !ok || !u.NoQoS2 || !strings.Contains(err.Error(), "the broker seems to have no QoS 2") {
+				t.Errorf("5.0 %v: got %v", v5, err)
+			}
+			<-c.Done()
+		}
+	}
+}

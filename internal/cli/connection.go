@@ -906,6 +906,8 @@ func WorkError(err error) error {
 		return nil
 	case undeliverable && len(u.Filters) > 0:
 		return &Exit{Code: ExitDenied, Err: u, Help: "check the broker's access rules"}
+	case undeliverable && u.NoQoS2:
+		return &Exit{Code: ExitLost, Err: u, Help: "use -q 1"}
 	case undeliverable:
 		return &Exit{Code: ExitLost, Err: u, Help: "check the broker's access rules, and which messages it takes"}
 	case !errors.As(err, &e):

@@ -37,7 +37,9 @@ func describe(u *mqtt.Undeliverable) string {
 func (j *job) stopped(u *mqtt.Undeliverable, verdict error) error {
 	j.inv.Errorf("%s", describe(u))
 	exit := &cli.Exit{Code: cli.ExitLost, Err: verdict, Help: "--on-undeliverable skip goes on without it, wait keeps trying"}
-	if u.Tag > 0 {
+	if u.NoQoS2 {
+		exit.Help = "use -q 1"
+	} else if u.Tag > 0 {
 		exit.Help = fmt.Sprintf("stopped at line %d; %s", u.Tag, exit.Help)
 	}
 	return exit

@@ -101,6 +101,10 @@ type Conn struct {
 	// whose PUBREL had not come: their sender has lost its session. They are new
 	// messages (MQTT-3.3.1-1), and delivered, but for copies on one connection.
 	Reused int
+	// NoQoS2 is set when PUBACK has answered the oldest message, which is at QoS 2:
+	// some servers take that for QoS 1.
+	NoQoS2 bool
+
 	// Stray counts acknowledgements for packet identifiers that are not
 	// open. They are legal after a resume and otherwise harmless.
 	Stray int

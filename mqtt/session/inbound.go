@@ -550,6 +550,7 @@ func (c *Conn) ack(p *packet.Ack, ev *Event) error {
 		c.pump(true)
 		return nil
 	}
+	c.NoQoS2 = p.Type == packet.PUBACK && sl.state == slotPubrec && n == c.s.head
 	return illegal(p.Type, "MQTT-4.3.3-1", "not the answer that packet identifier "+strconv.Itoa(int(p.PacketID))+" awaits")
 }
 
