@@ -163,10 +163,21 @@ func (c *Client) awaitEnd(ctx context.Context) {
 	}
 }
 
+// secure tells whether nc is TLS, or leads over it as a WebSocket does.
+func secure(nc net.Conn) bool {
+	if _, ok := nc.(*tls.Conn); ok {
+		return true
+	}
+	over, ok := nc.(interface{ NetConn() net.Conn })
+	return ok && secure(over.NetConn())
+}
+
 // writeLast writes the last output, in five seconds and as long as ctx lasts; a
-// WebSocket's end goes with it.
+// WebSocket's end goes with it, but not over TLS: a server that takes one frame from
+// a record, as mosquitto does, would see the other when more comes.
 func writeLast(ctx context.Context, nc net.Conn, out []byte) error {
 	last, ok := nc.(interface{ WriteLast([]byte) (int, error) })
+	ok = ok && !secure(nc)
 	for len(out) > 0 {
 		piece := out[:min(len(out), highWater)]
 		write := nc.Write
@@ -194,7 +205,7 @@ func (c *Client) goodbye(ctx context.Context, nc net.Conn, patience time.Duratio
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
 	half, ok := nc.(interface{ CloseWrite() error })
-	if _, secure := nc.(*tls.Conn); secure {
+	if secure(nc) {
 		while := time.NewTimer(500 * time.Millisecond)
 		defer while.Stop()
 		select {
