@@ -26,7 +26,7 @@ var layers = []struct {
 	{"internal/cli", 4}, {"internal/bench", 4}, {"internal/bench/report", 4}, {"internal/bench/metrics", 4},
 	{"internal/mosquitto", 5},
 	{"internal/mqpub", 6}, {"internal/mqsub", 6}, {"internal/mqbench", 6},
-	{"internal/tools/compare", 7}, {"internal/tools/conformance", 7}, {"internal/tools/brokerbench", 7},
+	{"internal/tools/compare", 7}, {"internal/tools/conformance", 7}, {"internal/tools/brokerbench", 7}, {"internal/tools/mutate", 7},
 	{"cmd/mqpub", 7}, {"cmd/mqsub", 7}, {"cmd/mqbench", 7},
 }
 
