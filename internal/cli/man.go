@@ -49,7 +49,7 @@ func ManExitStatus(tools ToolSet) string {
 // of its value.
 func ManProperties() string {
 	var b strings.Builder
-	b.WriteString(".Bl -column \"request-response-information\" \"publish subscribe unsubscribe\" \"name and text\"\n")
+	b.WriteString(".Bl -column \"request-response-information\" \"connect disconnect\" \"name and text\"\n")
 	for n := range 256 {
 		id := packet.PropertyID(n)
 		var words []string
@@ -57,6 +57,9 @@ func ManProperties() string {
 			if p := &propertyPackets[i]; p.takes(id) {
 				words = append(words, p.word)
 			}
+		}
+		if len(words) == len(propertyPackets) {
+			words = []string{"all"} // the row of six words is wider than a terminal
 		}
 		if len(words) > 0 {
 			fmt.Fprintf(&b, ".It Cm %s Ta %s Ta %s\n", id, strings.Join(words, " "), manValue(id.Type()))

@@ -61,7 +61,7 @@ func words(t *testing.T, file, function string) []string {
 }
 
 // page is the manual: the items of each list by section and, behind a slash,
-// subsection, and the rows of tables.
+// subsection, and the packets of FIELDS.
 type page struct {
 	items map[string][]string
 	rows  map[string][]string // fields by packet
@@ -74,7 +74,7 @@ func readManual(t *testing.T) page {
 		t.Fatal(err)
 	}
 	p := page{items: map[string][]string{}, rows: map[string][]string{}}
-	section, part := "", ""
+	section, part, packet := "", "", ""
 	for line := range strings.Lines(string(b)) {
 		line = strings.TrimSpace(line)
 		if title, ok := strings.CutPrefix(line, ".Sh "); ok {
@@ -84,11 +84,14 @@ func readManual(t *testing.T) page {
 			part = section + "/" + title
 		}
 		item, ok := strings.CutPrefix(line, ".It ")
+		if packet != "" {
+			p.rows[packet], packet = strings.Fields(line), ""
+		}
 		if !ok {
 			continue
 		}
-		if name, fields, ok := strings.Cut(item, " Ta "); ok {
-			p.rows[name] = strings.Fields(fields)
+		if part == "FIELDS" {
+			packet = item // its fields are in the next line
 			continue
 		}
 		// Cm WORD , WORD ... and what does not belong to the names
