@@ -97,7 +97,10 @@ type Option struct {
 	Optional bool
 	Implied  string
 
-	Repeat      bool // every use adds a value; otherwise the last one wins
+	Repeat   bool // every use adds a value; otherwise the last one wins
+	Override bool // with Repeat: the command line replaces what an options file says
+	Once     bool // a second use in one place is an error: one of the values would be lost in silence
+
 	Placeholder string
 	Help        string
 	Default     string // in the form a user would write it; empty: none

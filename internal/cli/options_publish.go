@@ -4,17 +4,17 @@ import "time"
 
 var publishOptions = []Option{
 	{
-		Name: "topic", Short: "t", Tools: Pub, Group: GroupPublish, Type: TypeString,
+		Name: "topic", Short: "t", Tools: Pub, Group: GroupPublish, Type: TypeString, Repeat: true, Override: true,
 		Placeholder: "TOPIC", Complete: CompleteTopic,
-		Help: "topic to publish to",
+		Help: "publish to TOPIC (repeatable)",
 	},
 	{
-		Name: "message", Short: "m", Tools: Pub, Group: GroupPublish, Type: TypeString,
+		Name: "message", Short: "m", Tools: Pub, Group: GroupPublish, Type: TypeString, Once: true,
 		Placeholder: "MESSAGE",
 		Help:        "publish MESSAGE",
 	},
 	{
-		Name: "file", Short: "f", Tools: Pub, Group: GroupPublish, Type: TypeString,
+		Name: "file", Short: "f", Tools: Pub, Group: GroupPublish, Type: TypeString, Once: true,
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "publish the contents of FILE as one message",
 	},
@@ -64,7 +64,7 @@ var publishOptions = []Option{
 		Help: "make the message a request: wait for the reply and write it to standard output",
 	},
 	{
-		Name: "response-topic", Short: "e", Tools: Pub, Group: GroupPublish, Type: TypeString,
+		Name: "response-topic", Short: "e", Tools: Pub, Group: GroupPublish, Type: TypeString, Once: true,
 		Placeholder: "TOPIC", Complete: CompleteTopic,
 		Help: "topic of the reply; implies --request, which in MQTT 5 makes one without it",
 	},

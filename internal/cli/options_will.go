@@ -2,12 +2,12 @@ package cli
 
 var willOptions = []Option{
 	{
-		Name: "will-topic", Tools: PubSub, Group: GroupWill, Type: TypeString,
+		Name: "will-topic", Tools: PubSub, Group: GroupWill, Type: TypeString, Once: true,
 		Placeholder: "TOPIC", Complete: CompleteTopic,
 		Help: "topic of the message the broker sends when this client is lost",
 	},
 	{
-		Name: "will-payload", Tools: PubSub, Group: GroupWill, Type: TypeString,
+		Name: "will-payload", Tools: PubSub, Group: GroupWill, Type: TypeString, Once: true,
 		Placeholder: "PAYLOAD",
 		Help:        "payload of the will; unless given it is empty",
 	},

@@ -160,11 +160,17 @@ func decode(table Options, uses []given, bits Commands, lookup LookupFunc, confi
 	}
 	for _, use := range uses {
 		val := v.byName[use.opt.Name]
-		val.origin, val.place = OriginFlag, use.place
-		where := use.opt.Label()
+		before, origin, where := val.origin, OriginFlag, use.opt.Label()
 		if use.place != "" {
-			val.origin, where = OriginFile, use.place+": "+where
+			origin, where = OriginFile, use.place+": "+where
 		}
+		if use.opt.Once && origin == before {
+			return nil, Usagef("%s is given twice", where).WithHint("give one %s; an options file and the command line may have one each", use.opt.Placeholder)
+		}
+		if use.opt.Override && origin != before {
+			*val = value{opt: val.opt}
+		}
+		val.origin, val.place = origin, use.place
 		val.count++
 		if err := val.set(where, use.raw); err != nil {
 			return nil, err

@@ -86,8 +86,8 @@ func TestValuesHaveTheirTypes(t *testing.T) {
 
 func TestScalarKeepsTheLastAndListKeepsAll(t *testing.T) {
 	t.Parallel()
-	if got := parseOK(t, Pub, nil, "-t", "a", "-t", "b").Strings("topic"); !slices.Equal(got, []string{"b"}) {
-		t.Errorf("mqpub -t a -t b: got %q, want b alone", got)
+	if got := parseOK(t, Pub, nil, "-h", "a", "-h", "b").Strings("host"); !slices.Equal(got, []string{"b"}) {
+		t.Errorf("mqpub -h a -h b: got %q, want b alone", got)
 	}
 	if got := parseOK(t, Sub, nil, "-t", "a", "-t", "b").Strings("topic"); !slices.Equal(got, []string{"a", "b"}) {
 		t.Errorf("mqsub -t a -t b: got %q, want both", got)

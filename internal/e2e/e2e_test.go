@@ -342,8 +342,8 @@ func TestUsageErrorsRepeatTheValueAndHint(t *testing.T) {
 		{"pub -t a/# -m x", `"a/#"`},
 		{"pub -t a -m x --qqos 1", "--qqos"},
 		{"pub -t a -m x -q 3", `"3"`},
-		{"pub -t a -m x -l", "exclude each other"},
-		{"pub -t a", "nothing to publish"},
+		{"pub -t a -m x -l", "cannot be used together"},
+		{"pub -t a", "no message given"},
 		{"pub -m x", "no topic"},
 		{"pub -t a -f /does/not/exist", "/does/not/exist"},
 		{"pub -t a -m x --will-retain", "--will-topic"},
@@ -517,7 +517,7 @@ func TestTheCommandLineWinsOverVariablesThatItExcludes(t *testing.T) {
 	var stderr buffer
 	env := cli.Env{Args: []string{"-h", addr, "-t", "t"}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr,
 		Lookup: cli.MapEnv(map[string]string{"MQ_MESSAGE": "hi", "MQ_NULL_MESSAGE": "1"})}
-	if code := cli.Run(t.Context(), env, tool("mqpub")); code != 2 || !strings.Contains(stderr.String(), "MQ_MESSAGE and MQ_NULL_MESSAGE exclude each other") {
+	if code := cli.Run(t.Context(), env, tool("mqpub")); code != 2 || !strings.Contains(stderr.String(), "MQ_MESSAGE and MQ_NULL_MESSAGE cannot be used together") {
 		t.Errorf("two variables: code %d, %q", code, stderr.String())
 	}
 }

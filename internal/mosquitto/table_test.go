@@ -36,7 +36,7 @@ func TestTableAgreesWithOurs(t *testing.T) {
 				t.Errorf("%s: takes a value: %v, but ours", o.label(), o.takesValue())
 			case ours != nil && (o.short != "" && !slices.Contains(ours.Spellings(), o.short) || o.long != "" && !slices.Contains(ours.Spellings(), o.long)):
 				t.Errorf("%s: is spelled %q with ours", o.label(), ours.Spellings()) // the manual says that it is not
-			case ours != nil && ours.Repeat != (o.adds&c.in != 0) && o.name != "tls-alpn":
+			case ours != nil && ours.Repeat != (o.adds&c.in != 0) && o.name != "tls-alpn" && !(o.name == "topic" && c.tools == cli.Pub): // the manual says so
 				t.Errorf("%s: adds up: %v, but ours", o.label(), o.adds&c.in != 0)
 			}
 		}

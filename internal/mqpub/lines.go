@@ -35,7 +35,12 @@ func (j *job) lines(ctx context.Context) error {
 			return nil
 		}
 		j.msg.Payload = line
-		return j.send(ctx, &j.msg, number)
+		for _, j.msg.Topic = range j.topics {
+			if err := j.send(ctx, &j.msg, number); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	cut := splitter{delim: delim}
 	for {

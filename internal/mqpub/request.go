@@ -54,6 +54,9 @@ type exchange struct {
 // request publishes the message and writes the replies.
 func (j *job) request(ctx context.Context) error {
 	v, o := j.inv.Values, &j.conn.Options
+	if len(j.topics) > 1 {
+		return cli.Usagef("--request takes one topic, not %d", len(j.topics)).WithHint("a request is one message; without --request it is published to every -t")
+	}
 	form, err := j.inv.Formatter()
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -45,7 +46,8 @@ type job struct {
 	inv    *cli.Invocation
 	conn   *cli.Connection
 	client *mqtt.Client
-	msg    mqtt.Message // the topic, QoS, retain flag and properties of every message
+	topics []string     // of every message, each once; empty with --input
+	msg    mqtt.Message // the QoS, retain flag and properties of every message, and its first topic
 	report report
 }
 
@@ -200,12 +202,12 @@ func modeOf(v *cli.Values) (string, error) {
 			continue
 		}
 		if mode != "" {
-			return "", cli.Usagef("%s and %s exclude each other", v.Name(mode), v.Name(m)).WithHint("only one kind of message can be sent at once")
+			return "", cli.Usagef("%s and %s cannot be used together", v.Name(mode), v.Name(m)).WithHint("publish one message at a time")
 		}
 		mode = m
 	}
 	if mode == "" {
-		return "", cli.Usagef("nothing to publish").WithHint("give a message with -m, -f, -s, -n, -l or --input")
+		return "", cli.Usagef("no message given").WithHint("pass -m TEXT, -f FILE, -l, ... (see --help)")
 	}
 	stream := mode == "stdin-line"
 	for _, name := range [...]string{"delimiter", "null", "skip-blank"} {
@@ -231,30 +233,43 @@ func (j *job) readMessage(mode string) error {
 	v.Yield("retain", "request", "response-topic")
 	v.Yield("request", "retain")
 	v.Yield("response-topic", "retain")
-	t := v.String("topic")
-	if u := j.conn.URLTopic(); u != "" && (t == "" || v.Origin("url") > v.Origin("topic")) {
-		t = u
+	topics := v.Strings("topic")
+	if u := j.conn.URLTopic(); u != "" {
+		switch {
+		case v.Origin("url") > v.Origin("topic"):
+			topics = []string{u}
+		case v.Origin("url") == v.Origin("topic"):
+			topics = append(topics, u)
+		}
 	}
 	switch {
 	case mode == "input":
 		if v.Origin("topic") == cli.OriginFlag {
 			return cli.Usagef("--topic does not go with --input").WithHint("every record names its own topic")
 		}
-	case t == "" && !v.IsSet("topic"):
-		return cli.Usagef("no topic").WithHint("give one with -t")
+	case len(topics) == 0:
+		return cli.Usagef("no topic given").WithHint("pass one, e.g. -t a/b")
 	default:
-		if err := cli.CheckTopic(v.Label("topic"), t); err != nil {
-			return err
+		for _, t := range topics {
+			if err := cli.CheckTopic(v.Label("topic"), t); err != nil {
+				return err
+			}
+			if !slices.Contains(j.topics, t) {
+				j.topics = append(j.topics, t)
+			}
 		}
 	}
-	j.msg = mqtt.Message{Topic: t, QoS: packet.QoS(v.Int("qos")), Retain: v.Bool("retain"), Properties: j.conn.Properties.Publish}
+	j.msg = mqtt.Message{QoS: packet.QoS(v.Int("qos")), Retain: v.Bool("retain"), Properties: j.conn.Properties.Publish}
+	if len(j.topics) > 0 {
+		j.msg.Topic = j.topics[0]
+	}
 	return nil
 }
 
-// once publishes the one message as often as --repeat says.
+// once publishes the one message to every topic, as often as --repeat says.
 func (j *job) once(ctx context.Context) error {
 	n, delay := j.inv.Values.Int64("repeat"), j.inv.Values.Duration("repeat-delay")
-	skipped := int64(0)
+	total, skipped := n*int64(len(j.topics)), int64(0)
 	for i := int64(0); i < n; i++ {
 		if i > 0 && delay > 0 {
 			select {
@@ -264,23 +279,36 @@ func (j *job) once(ctx context.Context) error {
 			case <-j.client.Done():
 			}
 		}
-		if err := j.client.Publish(ctx, &j.msg); err != nil {
+		var failed error
+		for _, j.msg.Topic = range j.topics {
+			err := j.client.Publish(ctx, &j.msg)
 			u := asUndeliverable(err)
 			switch {
+			case err == nil:
+				continue
 			case ctx.Err() != nil:
 				return nil
-			case u != nil && n > 1 && j.client.Err() == nil:
+			case u != nil && total > 1 && j.client.Err() == nil:
 				skipped++
 				j.report.print(u.Error())
 				continue
-			case u != nil:
-				return cli.WorkError(err) // which names the topic
 			}
-			return fmt.Errorf("topic %q: %w", j.msg.Topic, cli.WorkError(err))
+			if failed != nil {
+				j.inv.Errorf("%v", failed)
+			}
+			if failed = cli.WorkError(err); u == nil { // which names the topic
+				failed = fmt.Errorf("topic %q: %w", j.msg.Topic, failed)
+			}
+			if j.client.Err() != nil {
+				break
+			}
+		}
+		if failed != nil {
+			return failed
 		}
 	}
 	if skipped > 0 {
-		return cli.Failed(cli.ExitLost, fmt.Errorf("%d of %d messages were undeliverable", skipped, n))
+		return cli.Failed(cli.ExitLost, fmt.Errorf("%d of %d messages were undeliverable", skipped, total))
 	}
 	return nil
 }
