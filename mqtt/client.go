@@ -39,7 +39,7 @@ type Client struct {
 	ended   error    // the client is over; nothing will be sent any more
 	leaving bool     // Close awaits what was sent, and nothing more is taken
 	closing bool
-	parted  chan struct{} // closed when Close has written DISCONNECT, or failed to; nil before it begins
+	parted  chan struct{} // closed when Close has written DISCONNECT, or failed to; nil before it says so
 	bye     bool          // it was written
 
 	version   packet.Version // agreed on last; 0 before the first connection of an open choice

@@ -46,6 +46,9 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 		}
 	}
 	c.closing = true
+	// From here on the reader, which may see the server's end of the stream before
+	// we get back from the write, waits for what we know of it.
+	c.parted = make(chan struct{})
 	open := c.sess.Open()
 	c.letReaderLocked()
 	// Disconnect goes behind everything that is still to be written.
@@ -60,7 +63,8 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	if last {
 		out = c.conn.Swap(nil, c.now())
 		c.writing = true // for good
-		c.parted = make(chan struct{})
+	} else {
+		close(c.parted)
 	}
 	version := c.conn.Version()
 	c.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -252,4 +253,93 @@ func TestCloseTakesNoMoreMessages(t *testing.T) {
 	if err := <-errs; err != nil {
 		t.Error(err)
 	}
+}
+
+// gated lets a Write return when the test says so, after the peer has had the bytes.
+type gated struct {
+	net.Conn
+	shut atomic.Bool
+	gate chan struct{}
+	over context.Context // of a Write that is waiting
+	end  context.CancelFunc
+}
+
+// gatedPipe dials one such connection.
+func gatedPipe() (*gated, *pipes, DialFunc) {
+	g, pipes := &gated{gate: make(chan struct{})}, newPipes()
+	g.over, g.end = context.WithCancel(context.Background())
+	return g, pipes, func(ctx context.Context) (nc net.Conn, err error) {
+		g.Conn, err = pipes.dial(ctx)
+		return g, err
+	}
+}
+
+func (g *gated) Close() error {
+	g.end()
+	return g.Conn.Close()
+}
+
+func (g *gated) Write(p []byte) (int, error) {
+	n, err := g.Conn.Write(p)
+	if g.shut.Load() {
+		select {
+		case <-g.gate:
+		case <-g.over.Done():
+			return n, net.ErrClosed
+		}
+	}
+	return n, err
+}
+
+// The DISCONNECT may leave with a batch of the writer's, and the server's end be
+// here before the writer has come back.
+func TestADisconnectInABatchIsAnsweredByTheServersEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, pipes, dial := gatedPipe()
+		c, p := connectedOver(t, dial, func() *peer { return pipes.accept(t) }, Options{Version: packet.V311}, connect4, connack4)
+		g.shut.Store(true)
+		if err := c.Send(t.Context(), &Message{Topic: "t"}, 0); err != nil {
+			t.Fatal(err)
+		}
+		p.expect("30 03 0001 74")
+		errs := make(chan error, 1)
+		go func() { errs <- c.Close(t.Context()) }()
+		synctest.Wait()
+		g.gate <- struct{}{} // of the message
+		p.expect(disconn)
+		p.nc.Close()
+		synctest.Wait() // the reader has seen that
+		g.gate <- struct{}{}
+		g.shut.Store(false)
+		if err := <-errs; err != nil || c.Stats().Unwritten != 0 {
+			t.Errorf("Close: %v, %d unwritten", err, c.Stats().Unwritten)
+		}
+	})
+}
+
+// A server that reads no more is not waited for once it has closed its side.
+func TestAServerThatEndsBeforeTheBatchIsReadIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, pipes, dial := gatedPipe()
+		c, p := connectedOver(t, dial, func() *peer { return pipes.accept(t) }, Options{Version: packet.V311}, connect4, connack4)
+		g.shut.Store(true)
+		if err := c.Send(t.Context(), &Message{Topic: "t"}, 0); err != nil {
+			t.Fatal(err)
+		}
+		p.expect("30 03 0001 74")
+		errs := make(chan error, 1)
+		go func() { errs <- c.Close(t.Context()) }()
+		synctest.Wait()
+		start := time.Now()
+		p.nc.Close()
+		<-c.done
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("took %v", took)
+		}
+		if err := <-errs; !errors.Is(err, ErrInDoubt) {
+			t.Errorf("Close: %v", err)
+		}
+	})
 }

@@ -93,7 +93,12 @@ func (c *Client) readError(nc net.Conn, err error) error {
 	parted := c.parted
 	c.mu.Unlock()
 	if end && parted != nil {
-		<-parted
+		limit := time.NewTimer(time.Second)
+		select {
+		case <-parted:
+		case <-limit.C: // nobody reads what stands before the DISCONNECT
+		}
+		limit.Stop()
 		err = endBelow(nc, err)
 		end = errors.Is(err, io.EOF)
 	}
