@@ -184,11 +184,28 @@ func TestDialLongestUnixPath(t *testing.T) {
 }
 
 func TestDialSilentPeer(t *testing.T) {
-	port := serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
-	_, err := (&Dialer{Timeout: 50 * time.Millisecond}).Dial(t.Context(), loopback(port, true))
+	ctx, port := silent(t)
+	_, err := (&Dialer{}).Dial(ctx, loopback(port, true))
 	e := wantError(t, err, OpTLS, Timeout, "stayed silent", "may not speak TLS")
 	if e.Hint == "" || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got hint %q inner %v", e.Hint, e.Err)
+	}
+}
+
+// Timeout is the limit of everything behind the connection, too. Whether a busy
+// machine has got so far is not asked.
+func TestDialTimesOut(t *testing.T) {
+	port := serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	for it, target := range map[string]*Target{"TLS": loopback(port, true), "WebSocket": {Network: "tcp", Host: "localhost", Port: port, WebSocket: true, Resource: "/"}} {
+		if _, err := (&Dialer{Timeout: 50 * time.Millisecond}).Dial(t.Context(), target); !errors.Is(err, Timeout) {
+			t.Errorf("%s: got %v", it, err)
+		}
+	}
+	for _, scheme := range []string{"socks5h", "http"} {
+		p := &Proxy{Kind: scheme, Host: "localhost", Port: port}
+		if _, err := (&Dialer{Proxy: p, Timeout: 50 * time.Millisecond}).Dial(t.Context(), &Target{Network: "tcp", Host: "h", Port: 1}); !errors.Is(err, Timeout) {
+			t.Errorf("%s: got %v", scheme, err)
+		}
 	}
 }
 
@@ -213,7 +230,7 @@ func TestDialTellsWhenTheStreamIsOpen(t *testing.T) {
 	}
 	defer ln.Close()
 	opened := 0
-	d := Dialer{Opened: func() { opened++; ln.Close() }, Timeout: 5 * time.Second, TLS: &TLSOptions{Insecure: true}}
+	d := Dialer{Opened: func() { opened++; ln.Close() }, TLS: &TLSOptions{Insecure: true}}
 	// The handshake, which nobody answers, comes after that.
 	_, err = d.Dial(t.Context(), &Target{Network: "tcp", Host: "127.0.0.1", Port: ln.Addr().(*net.TCPAddr).Port, TLS: true})
 	if err == nil || opened != 1 {

@@ -196,9 +196,9 @@ func TestProxies(t *testing.T) {
 	for _, scheme := range []string{"socks5h", "http"} {
 		t.Run("silence of "+scheme, func(t *testing.T) {
 			t.Parallel()
-			port := serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+			ctx, port := silent(t)
 			p := &Proxy{Kind: scheme, Host: "127.0.0.1", Port: port}
-			_, err := (&Dialer{Proxy: p, Timeout: 50 * time.Millisecond}).Dial(t.Context(), &Target{Network: "tcp", Host: "h", Port: 1})
+			_, err := (&Dialer{Proxy: p}).Dial(ctx, &Target{Network: "tcp", Host: "h", Port: 1})
 			wantError(t, err, OpProxy, Timeout, "no answer of the proxy within")
 		})
 		t.Run("no "+scheme, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -36,6 +37,36 @@ func serve(t *testing.T, f func(net.Conn)) int {
 		<-done
 	})
 	return ln.Addr().(*net.TCPAddr).Port
+}
+
+// silent listens on a port whose connections are never answered. The time of the
+// context is up when the first byte has come: not sooner on a machine that is busy.
+func silent(t *testing.T) (ctx context.Context, port int) {
+	t.Helper()
+	c := &outOfTime{t.Context(), make(chan struct{})}
+	return c, serve(t, func(nc net.Conn) {
+		if readByte(nc) == nil {
+			close(c.up)
+		}
+		_, _ = io.Copy(io.Discard, nc)
+	})
+}
+
+// outOfTime is a context whose deadline is an event.
+type outOfTime struct {
+	context.Context
+	up chan struct{}
+}
+
+func (c *outOfTime) Done() <-chan struct{} { return c.up }
+
+func (c *outOfTime) Err() error {
+	select {
+	case <-c.up:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
 }
 
 // serveTLS greets whoever passes the handshake with one byte, then waits for

@@ -417,8 +417,8 @@ func TestWebSocketUpgradeRefused(t *testing.T) {
 	}
 	t.Run("silence", func(t *testing.T) {
 		t.Parallel()
-		port := serve(t, func(nc net.Conn) { _, _ = io.Copy(io.Discard, nc) })
-		_, err := (&Dialer{Timeout: 50 * time.Millisecond}).Dial(t.Context(), &Target{Network: "tcp", Host: "127.0.0.1", Port: port, WebSocket: true, Resource: "/"})
+		ctx, port := silent(t)
+		_, err := (&Dialer{}).Dial(ctx, &Target{Network: "tcp", Host: "127.0.0.1", Port: port, WebSocket: true, Resource: "/"})
 		wantError(t, err, OpWebSocket, Timeout, "no answer to the upgrade within")
 	})
 	t.Run("cancelled", func(t *testing.T) {
