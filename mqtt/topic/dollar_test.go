@@ -22,3 +22,23 @@ func TestADollarAloneIsHiddenFromWildcards(t *testing.T) {
 		}
 	}
 }
+
+// Anywhere else it is a character like others.
+func TestADollarElsewhereIsACharacter(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"a$", "a$b", "a/$", "/$SYS", "a$/b", " $a"} {
+		for filter, levels := range map[string]int{"#": 0, "+": 1, "+/#": 0, "+/+": 2, name: 0} {
+			want := levels == 0 || levels == Levels(name)
+			var trie Trie[int, int]
+			var names Names[int]
+			_, _ = trie.Insert(filter, 1, 1)
+			_, _ = names.Set(name, 1)
+			inTrie, inNames := 0, 0
+			trie.Match(name, func(int, int) { inTrie++ })
+			names.Match(filter, func(string, int) { inNames++ })
+			if Match(filter, name) != want || (inTrie == 1) != want || (inNames == 1) != want {
+				t.Errorf("%s reaches %s: %v, in the trie %d, in the names %d; want %v", name, filter, !want, inTrie, inNames, want)
+			}
+		}
+	}
+}
