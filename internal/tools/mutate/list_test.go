@@ -41,8 +41,8 @@ func TestEveryMutantFitsTheCode(t *testing.T) {
 			seen[m.File+"\x00"+mutated] = m.List
 		}
 	}
-	if count < 120 {
-		t.Errorf("%d mutants, want at least 120", count)
+	if count < 500 {
+		t.Errorf("%d mutants, want at least 500", count)
 	}
 }
 
