@@ -69,6 +69,11 @@ var subscribeOptions = []Option{
 		Help: "only retained messages; ends when the broker has sent them all",
 	},
 	{
+		Name: "retained-quiet", Tools: Sub, Group: GroupSubscribe, Type: TypeDuration,
+		Placeholder: "DURATION", Default: "200ms", Min: int64(time.Millisecond),
+		Help: "with --retained-only: end when none came for this long, or four round trips",
+	},
+	{
 		Name: "count", Short: "C", Tools: Sub, Group: GroupSubscribe, Type: TypeInt,
 		Placeholder: "N", Min: 1, Max: maxCount,
 		Help: "end after N messages",

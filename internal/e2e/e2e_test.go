@@ -299,7 +299,7 @@ func TestRecordsAreAFaithfulCopy(t *testing.T) {
 func TestRetainedOnlyEndsByItself(t *testing.T) {
 	t.Parallel()
 	h := newHub(t, broker.Options{})
-	if r := run(t, "", "mqsub", append([]string{"-t", "#", "--retained-only"}, h.addr...)...); r.code != 28 {
+	if r := run(t, "", "mqsub", append([]string{"-t", "#", "--retained-only"}, h.addr...)...); r.code != 28 || r.err != "mqsub: no retained message matches \"#\"\n" {
 		t.Errorf("nothing retained: code %d, stderr %q", r.code, r.err)
 	}
 	<-h.subscribed

@@ -48,7 +48,8 @@ type job struct {
 	filterOut    []string
 	skipRetained bool
 	retainedOnly bool
-	limit        int64 // messages to write, 0 for no limit
+	quiet        time.Duration // without retained messages, at their end
+	limit        int64         // messages to write, 0 for no limit
 	idle         time.Duration
 	unsubs       []string
 	alone        bool    // the broker of --serve is all that is wanted
@@ -138,7 +139,10 @@ func (j *job) configure(ctx context.Context) error {
 		}
 		j.filterOut = append(j.filterOut, f)
 	}
-	j.limit, j.idle = v.Int64("count"), v.Duration("idle-timeout")
+	j.limit, j.idle, j.quiet = v.Int64("count"), v.Duration("idle-timeout"), v.Duration("retained-quiet")
+	if !j.retainedOnly && v.Origin("retained-quiet") >= cli.OriginFile {
+		return cli.Usagef("--retained-quiet needs --retained-only")
+	}
 	if j.form, err = j.inv.Formatter(); err != nil {
 		return err
 	}
@@ -404,69 +408,6 @@ func (j *job) wanted(m *mqtt.Message) bool {
 		}
 	}
 	return true
-}
-
-// quietTime is how long after the PINGRESP that follows the SUBACK, or after
-// the latest retained message, the retained messages are taken to be
-// complete.
-const quietTime = 200 * time.Millisecond
-
-var errQuiet = errors.New("quiet")
-
-// retained writes the retained messages and ends when the broker has sent
-// them all: it answers a PINGREQ behind them, and no further one comes for a
-// while, whatever else does.
-func (j *job) retained(ctx context.Context) error {
-	pong := make(chan error, 1)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	ping := func() { pong <- j.client.Ping(ctx) }
-	go ping()
-	barrier := false
-	var latest time.Time // when the PINGRESP or the last retained message came
-	for {
-		select {
-		case err := <-pong:
-			switch {
-			case err == nil:
-				barrier, latest = true, time.Now()
-			case errors.Is(err, mqtt.ErrLost) && j.client.Err() == nil && ctx.Err() == nil:
-				go ping() // on the next connection
-			case ctx.Err() != nil:
-				return context.Cause(ctx)
-			default:
-				return cli.WorkError(err)
-			}
-		default:
-		}
-		left := quietTime
-		if barrier {
-			left -= time.Since(latest)
-		}
-		if left <= 0 && j.count == 0 {
-			return cli.Quietly(cli.ExitNothing)
-		}
-		if left <= 0 {
-			return nil
-		}
-		b, err := j.receive(ctx, left, errQuiet)
-		switch {
-		case errors.Is(err, errQuiet):
-			continue
-		case err != nil:
-			return err
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		}
-		for i := range b.Messages {
-			if b.Messages[i].Retain {
-				latest = time.Now()
-			}
-		}
-		if err := j.batch(ctx, b); err != nil {
-			return err
-		}
-	}
 }
 
 // result turns the end of the work into the tool's error.

@@ -1,0 +1,129 @@
+package mqsub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+var (
+	errQuiet    = errors.New("quiet")
+	errAnswered = errors.New("the broker has answered a PINGREQ")
+)
+
+// quietTrips is how many round trips the quiet time has at least. A broker whose
+// window is full sends the next message at QoS 2 two of them after the last:
+// PUBREC and PUBREL, PUBCOMP and PUBLISH.
+const quietTrips = 4
+
+// endPings is how many PINGREQs in a row are answered with nothing retained before
+// the answer. Behind the answer to the first, every PUBREL that our PUBRECs brought
+// has come and has its PUBCOMP; the second is sent behind those.
+const endPings = 2
+
+// retained writes the retained messages and ends when the broker has sent them all.
+// MQTT has no mark for that. It has ended when PINGREQs that were sent behind our
+// last acknowledgement are answered with nothing retained before, and when nothing
+// retained came for the quiet time: servers of a cluster answer a PINGREQ before
+// what they collect from the others has come.
+func (j *job) retained(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var (
+		latest  = time.Now()  // when a retained message came
+		trip    time.Duration // the longest of the pings that count
+		clean   int           // pings that count: nothing retained came since the first was sent
+		asked   int           // clean when the one under way was sent; -1 if something came since
+		pinging bool
+		taken   uint64 // messages that were taken
+		mark    uint64 // as many have come before the latest answer
+		answer  = make(chan error, 1)
+		waiting = ctx // ends when the ping under way is answered
+		sent    time.Time
+	)
+	again := func() { latest, trip, clean, asked = time.Now(), 0, 0, -1 }
+	for {
+		select {
+		case err := <-answer:
+			pinging, waiting = false, ctx
+			switch {
+			case ctx.Err() != nil:
+				return context.Cause(ctx)
+			case err == nil && asked == clean:
+				clean, trip = clean+1, max(trip, time.Since(sent))
+				mark = j.client.Stats().Received
+			case err == nil:
+			case errors.Is(err, mqtt.ErrLost) && j.client.Err() == nil:
+				again() // on the next connection, which brings them again
+			default:
+				return cli.WorkError(err)
+			}
+		default:
+		}
+		quiet := max(j.quiet, quietTrips*trip)
+		left := quiet - time.Since(latest)
+		switch {
+		case clean < endPings:
+			left = 0 // until the answer
+		case left <= 0 && taken >= mark:
+			return j.foundRetained()
+		case left <= 0: // what came before the answer is on its way here
+			left = quiet
+		}
+		if !pinging && clean < endPings && !j.client.Waiting() {
+			var wake context.CancelCauseFunc
+			waiting, wake = context.WithCancelCause(ctx)
+			pinging, asked, sent = true, clean, time.Now()
+			go func() {
+				answer <- j.client.Ping(ctx)
+				wake(errAnswered)
+			}()
+		}
+		b, err := j.receive(waiting, left, errQuiet)
+		switch {
+		case errors.Is(err, errAnswered):
+			continue
+		case errors.Is(err, errQuiet):
+			if left == quiet {
+				taken = mark // nothing is on its way: it was lost with its connection
+			}
+			continue
+		case err != nil:
+			return err
+		case ctx.Err() != nil: // messages may wait without end
+			return context.Cause(ctx)
+		}
+		taken += uint64(len(b.Messages))
+		retained := false
+		for i := range b.Messages {
+			retained = retained || b.Messages[i].Retain
+		}
+		if err := j.batch(ctx, b); err != nil {
+			return err
+		}
+		if retained {
+			again()
+		}
+	}
+}
+
+// foundRetained is the end of the retained messages.
+func (j *job) foundRetained() error {
+	if j.count > 0 {
+		return nil
+	}
+	if j.inv.As != nil { // the status is what it makes of it
+		return cli.Quietly(cli.ExitNothing)
+	}
+	filters := make([]string, len(j.subs))
+	for i, s := range j.subs {
+		filters[i] = topic.Quote(s.Filter)
+	}
+	return cli.Failed(cli.ExitNothing, fmt.Errorf("no retained message matches %s", strings.Join(filters, " or ")))
+}
