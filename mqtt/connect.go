@@ -16,6 +16,11 @@ import (
 // session on it. Where the version is open, a server that does not know 5.0 is
 // asked again in 3.1.1.
 func (c *Client) establish(ctx context.Context, first bool) error {
+	if !first && c.opt.NewPassword != nil {
+		if password, err := c.opt.NewPassword(ctx); err == nil {
+			c.opt.Password = password
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.opt.ConnectTimeout)
 	defer cancel()
 	for _, s := range c.servers {

@@ -51,11 +51,15 @@ type Options struct {
 	// KeepAlive is the longest silence before a PINGREQ, in whole seconds up to
 	// 65,535; default 60 s. NoKeepAlive sends none, and then only a write that
 	// stalls shows that the server has gone without a word.
-	KeepAlive  time.Duration
-	Username   *string
-	Password   []byte // nil for none
-	Will       *Will
-	Properties packet.Properties // further CONNECT properties
+	KeepAlive time.Duration
+	Username  *string
+	Password  []byte // nil for none
+	// NewPassword, unless nil, is asked before each attempt to restore a lost
+	// connection for the password from then on, for those that expire. An error
+	// keeps the one before. ctx ends with the client.
+	NewPassword func(ctx context.Context) ([]byte, error)
+	Will        *Will
+	Properties  packet.Properties // further CONNECT properties
 
 	// MaxInflight bounds the unacknowledged messages at QoS 1 and 2;
 	// default 1024. The server's Receive Maximum bounds them too.

@@ -18,7 +18,8 @@ import (
 
 // Step is what the broker expects and what it answers, in hexadecimal digits with
 // blanks between. An expectation that ends with "..." is the beginning of a packet.
-// The answer "reset" ends the connection by RST, "close" in good order.
+// The answer "reset" ends the connection by RST, "close" in good order, and "hold"
+// leaves its end to the tool, whatever that still sends.
 type Step [2]string
 
 // Broker is one that runs.
@@ -75,6 +76,9 @@ func (b *Broker) play(nc net.Conn, number int, steps []Step) {
 			_, _ = io.CopyN(io.Discard, nc, int64(got[1])+2-int64(len(got)))
 		}
 		switch answer {
+		case "hold":
+			_, _ = io.Copy(io.Discard, nc)
+			return
 		case "reset":
 			_ = nc.(*net.TCPConn).SetLinger(0)
 			return

@@ -15,6 +15,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -613,8 +614,9 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 	most := v.Duration("reconnect-delay")
 	backoff := mqtt.Backoff(min(500*time.Millisecond, most), most)
 	if (reconnect || v.Bool("retry")) && !v.Bool("no-reconnect") {
-		o.Reconnect = backoff
+		o.Reconnect = c.retrying(backoff)
 	}
+	o.NewPassword = c.newPassword()
 	if reconnect {
 		c.inv.CatchSignals()
 	}
@@ -645,12 +647,41 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 		if !v.Bool("retry") {
 			wait = min(wait, left)
 		}
-		c.inform("%v; trying again", bareError(err))
+		if refused, ok := errors.AsType[*mqtt.Error](err); ok && refused.Reason.Failed() && o.NewPassword != nil {
+			if b, err := o.NewPassword(ctx); err == nil {
+				o.Password = b
+			}
+		}
+		if v.Bool("retry") {
+			c.inform("%v; retrying in %s", bareError(err), wait.Round(100*time.Millisecond))
+		} else {
+			c.inform("%v; retrying in %s (until %s, --wait-for)", bareError(err), wait.Round(100*time.Millisecond), deadline.Format(time.TimeOnly))
+		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
+	}
+}
+
+// retrying returns the policy for connections that are lost. What the first connect
+// takes for permanent is not so any more: a broker that has let this client in and
+// refuses it now may have lost its users for a while. It is tried again for
+// --retry-for, and for ever with --retry.
+func (c *Connection) retrying(backoff func(int, error) (time.Duration, bool)) func(int, error) (time.Duration, bool) {
+	limit, forever := c.inv.Values.Duration("retry-for"), c.inv.Values.Bool("retry")
+	var since time.Time // when that began
+	return func(attempt int, err error) (time.Duration, bool) {
+		if e, ok := errors.AsType[*mqtt.Error](err); !mqtt.Permanent(err) || ok && e.Op == "connection" { // which was let in
+			since = time.Time{}
+			return backoff(attempt, err)
+		}
+		if since.IsZero() {
+			since = time.Now()
+		}
+		wait, _ := backoff(attempt, nil)
+		return wait, forever || time.Since(since)+wait <= limit
 	}
 }
 
@@ -711,9 +742,9 @@ func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
 	return func(e mqtt.Event) {
 		switch e.Kind {
 		case mqtt.EventDown:
-			c.inform("%v; connecting again", bareError(e.Err))
+			c.inform("%s; reconnecting", c.lossOf(e.Err))
 		case mqtt.EventRetry:
-			c.inform("%v; trying again in %s", bareError(e.Err), e.Wait.Round(100*time.Millisecond))
+			c.inform("%v; retrying in %s", c.connectError(e.Err), e.Wait.Round(100*time.Millisecond))
 		case mqtt.EventFallback:
 			c.fellBack(e.Err)
 		case mqtt.EventReused:
@@ -729,10 +760,13 @@ func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
 			case c.up <- struct{}{}:
 			default:
 			}
-			if e.Count > 0 && !e.SessionPresent {
-				c.inv.Infof("connected again; the broker has lost the session: %d messages under way may arrive twice", e.Count)
-			} else {
-				c.inv.Infof("connected again")
+			switch {
+			case e.Count > 0 && !e.SessionPresent:
+				c.inv.Infof("reconnected to %s; it lost our session: %s may be delivered twice", c.Broker(), units.Count(e.Count, "message"))
+			case c.Options.Resume && !c.Options.PublishOnly && !e.SessionPresent:
+				c.inv.Warnf("reconnected to %s; it lost our session: messages published meanwhile may be missing", c.Broker())
+			default:
+				c.inv.Infof("reconnected to %s", c.Broker())
 			}
 		case mqtt.EventSubscribed:
 			c.inv.Warnf("%v", e.Err)
@@ -800,6 +834,15 @@ func (c *Connection) trace(sent bool, f packet.Frame, v packet.Version) {
 		verb = "sent"
 	}
 	c.inv.Debugf("%s %s", verb, packet.AppendSummary(nil, f, v))
+}
+
+// lossOf words the loss of a connection.
+func (c *Connection) lossOf(err error) string {
+	text := bareError(err).Error()
+	if rest, ok := strings.CutPrefix(text, "connection "); ok { // lost, or ended by the broker
+		return "connection to " + c.Broker() + " " + rest
+	}
+	return "connection to " + c.Broker() + " lost: " + text
 }
 
 // bareError strips the engine's frames off errors that speak for themselves.
@@ -897,8 +940,9 @@ func (r *refusedConnect) Unwrap() error { return r.e }
 
 // WorkError gives an error of a running client its exit code: 5 for a
 // refusal, 7 for a connection that was lost or that the broker has ended. A
-// subscription that ends every connection is refused in that way.
-func WorkError(err error) error {
+// subscription that ends every connection is refused in that way. A connection that
+// was refused, or not made, has the words and the code of the first one.
+func (c *Connection) WorkError(err error) error {
 	var e *mqtt.Error
 	u, undeliverable := errors.AsType[*mqtt.Undeliverable](err)
 	switch {
@@ -912,6 +956,8 @@ func WorkError(err error) error {
 		return &Exit{Code: ExitLost, Err: u, Help: "check the broker's access rules, and which messages it takes"}
 	case !errors.As(err, &e):
 		return err
+	case c.NotReconnected(err):
+		return c.connectError(bareError(err))
 	case e.Reason.Failed() && e.Op != "connection":
 		return Failed(ExitDenied, err)
 	case mqtt.Unsupported(err):
@@ -920,4 +966,10 @@ func WorkError(err error) error {
 		return Failed(ExitLost, fmt.Errorf("not acknowledged: %w", bareError(err)))
 	}
 	return Failed(ExitLost, bareError(err))
+}
+
+// NotReconnected reports whether err is that the broker refused a later connection.
+func (c *Connection) NotReconnected(err error) bool {
+	e, ok := bareError(err).(*mqtt.Error)
+	return ok && e.Op == "connect" && e.Reason.Failed()
 }

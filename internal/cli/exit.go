@@ -107,6 +107,22 @@ func (tools ToolSet) OutputError(err error) error {
 	return Failed(ExitLocalIO, fmt.Errorf("standard output: %w", err))
 }
 
+// ErrTimeout is the cause of a context that --timeout has ended.
+var ErrTimeout = errors.New("timed out")
+
+// Limit returns ctx with the end that --timeout sets, which bounds all of a command.
+func (inv *Invocation) Limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if limit := inv.Values.Duration("timeout"); limit > 0 {
+		return context.WithTimeoutCause(ctx, limit, ErrTimeout)
+	}
+	return ctx, func() {}
+}
+
+// TimedOut returns the error of a command whose time is up. detail says how far it came.
+func (inv *Invocation) TimedOut(detail string) error {
+	return Failed(ExitTimeLimit, fmt.Errorf("timed out after %s (%s)", inv.Values.Duration("timeout"), detail))
+}
+
 // Quietly ends the program with code and without a word.
 func Quietly(code int) error { return &Exit{Code: code} }
 

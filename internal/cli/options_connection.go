@@ -178,7 +178,12 @@ var connectionOptions = []Option{
 	},
 	{
 		Name: "retry", Tools: PubSub, Group: GroupConnection, Type: TypeBool,
-		Help: "try again after every temporary error, from the first connect on",
+		Help: "retry temporary errors, even at startup",
+	},
+	{
+		Name: "retry-for", Tools: PubSub, Group: GroupConnection, Type: TypeDuration,
+		Placeholder: "DURATION", Default: "5m",
+		Help: "keep trying a broker that refuses a reconnect",
 	},
 	{
 		Name: "no-reconnect", Tools: PubSub, Group: GroupConnection, Type: TypeBool,

@@ -76,7 +76,12 @@ var publishOptions = []Option{
 	{
 		Name: "timeout", Short: "W", Tools: Pub, Group: GroupPublish, Type: TypeDuration,
 		Placeholder: "DURATION", Min: int64(time.Millisecond),
-		Help: "wait no longer for replies, and end with status 27",
+		Help: "exit after DURATION (exit 27)",
+	},
+	{
+		Name: "drain-timeout", Tools: Pub, Group: GroupPublish, Type: TypeDuration,
+		Placeholder: "DURATION", Default: "5s",
+		Help: "after a signal, wait for acknowledgements this long",
 	},
 	{
 		Name: "latency", Tools: Pub, Group: GroupPublish, Type: TypeBool,

@@ -81,7 +81,7 @@ var subscribeOptions = []Option{
 	{
 		Name: "timeout", Short: "W", Tools: Sub, Group: GroupSubscribe, Type: TypeDuration,
 		Placeholder: "DURATION", Min: int64(time.Millisecond),
-		Help: "end after this long, with status 27",
+		Help: "exit after DURATION (exit 27)",
 	},
 	{
 		Name: "idle-timeout", Tools: Sub, Group: GroupSubscribe, Type: TypeDuration,

@@ -64,6 +64,24 @@ func (c *Connection) findPassword() ([]byte, error) {
 	return nil, nil
 }
 
+// newPassword returns what gets a password that may have expired again, for a later
+// connection: without a terminal, as nobody may be there any more. nil is nothing.
+func (c *Connection) newPassword() func(context.Context) ([]byte, error) {
+	v := c.inv.Values
+	const source = "password-command"
+	if !v.Has(source) || !v.IsSet(source) || c.Options.Password == nil {
+		return nil
+	}
+	command := v.String(source)
+	return func(ctx context.Context) ([]byte, error) {
+		b, err := runForSecret(ctx, command, false, c.inv.Stderr)
+		if err != nil && ctx.Err() == nil {
+			c.inv.Warnf("--%s: %v; using the password that it printed before", source, err)
+		}
+		return b, err
+	}
+}
+
 // readKeyPassword gets the password of an encrypted private key.
 func (c *Connection) readKeyPassword(o *transport.TLSOptions) error {
 	v := c.inv.Values

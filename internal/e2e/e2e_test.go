@@ -428,7 +428,7 @@ func TestRefusalsHaveTheirCodes(t *testing.T) {
 		{"TLS to a plain port", "mqpub", append([]string{"-t", "a", "-m", "x", "--tls", "--insecure"}, h.addr...), "", 3, "TLS"},
 		{"PUBACK denied", "mqpub", append([]string{"-t", "secret", "-m", "x", "-u", "joe", "-q", "1"}, h.addr...), "", 5, "not authorized"},
 		{"PUBREC denied", "mqpub", append([]string{"-t", "secret", "-m", "x", "-u", "joe", "-q", "2"}, h.addr...), "", 5, "not authorized"},
-		{"line denied", "mqpub", append([]string{"-t", "secret", "-l", "-u", "joe", "-q", "1"}, h.addr...), "a\nb\n", 5, "of 2 messages 2 were refused"},
+		{"line denied", "mqpub", append([]string{"-t", "secret", "-l", "-u", "joe", "-q", "1"}, h.addr...), "a\nb\n", 5, "2 of 2 messages not delivered: 2 refused"},
 		{"SUBACK denied", "mqsub", append([]string{"-t", "secret", "-u", "joe"}, h.addr...), "", 5, "not authorized"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -529,7 +529,7 @@ func TestABadPropertyOfARecordIsToldWithItsLine(t *testing.T) {
 	sub := h.sub(t, "-t", "k/#", "-v", "-q", "1")
 	in := `{"topic":"k/1","payload":"x"}` + "\n" + `{"topic":"k/2","payload":"x","properties":{"response-topic":"a/#"}}` + "\n" + `{"topic":"k/3","payload":"x"}` + "\n"
 	r := run(t, in, "mqpub", append(slices.Clone(h.addr), "--input", "jsonl", "-q", "1")...)
-	if r.code != 5 || !strings.Contains(r.err, "line 2: ") || !strings.Contains(r.err, "wildcard") || !strings.Contains(r.err, "of 3 messages 1 could not be sent") {
+	if r.code != 6 || !strings.Contains(r.err, "line 2: ") || !strings.Contains(r.err, "wildcard") || !strings.Contains(r.err, "1 of 3 messages not delivered: 1 invalid") {
 		t.Errorf("code %d, %q", r.code, r.err)
 	}
 	sub.until(t, "k/1 x\nk/3 x\n")

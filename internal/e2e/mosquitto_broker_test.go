@@ -191,7 +191,7 @@ func TestMosquittoUsers(t *testing.T) {
 				}
 			}
 			r := run(t, "a\nb\n", "mqpub", joe.with("-t", version+"/x", "-l", "-q", "1")...)
-			if r.code != denied || denied != 0 && !strings.Contains(r.err, "of 2 messages 2 were refused") {
+			if r.code != denied || denied != 0 && !strings.Contains(r.err, "2 of 2 messages not delivered: 2 refused") {
 				t.Errorf("lines: code %d, stderr %q; want code %d", r.code, r.err, denied)
 			}
 			name.pub(t, "", "-t", "client/own/"+version, "-m", "by name", "-q", "1")

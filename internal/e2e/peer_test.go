@@ -111,7 +111,7 @@ func TestASignalWhileAcknowledgementsAreDueEndsInTime(t *testing.T) {
 	<-published
 	r.cancel(&cli.SignalError{Signal: syscall.SIGTERM})
 	got := r.wait()
-	if want := "interrupted: of 1 messages 1 were not acknowledged"; got.code != 143 || !strings.Contains(got.err, want) {
+	if want := "terminated: 1 of 1 message not delivered: 1 unacknowledged"; got.code != 143 || !strings.Contains(got.err, want) {
 		t.Errorf("code %d, %q; want 143 and %q", got.code, got.err, want)
 	}
 }
@@ -144,7 +144,7 @@ func TestAMessageThatEndsConnectionsIsNotDenied(t *testing.T) {
 		}
 	})
 	got := run(t, "a\n", "mqpub", append(addr, "-l", "-q", "1", "-t", "t", "--reconnect-delay", "10ms")...)
-	if want := "of 1 messages 1 were not acknowledged"; got.code != 7 || !strings.Contains(got.err, want) {
+	if want := "1 of 1 message not delivered: 1 unacknowledged"; got.code != 7 || !strings.Contains(got.err, want) {
 		t.Errorf("code %d, %q; want 7 and %q", got.code, got.err, want)
 	}
 }

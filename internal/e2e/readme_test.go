@@ -23,7 +23,7 @@ var readmeRecipes = []recipe{
 	{name: "subscribe", tools: "jq", before: `mqpub -r -t lamp/hall -m on; export MQ_COUNT=1; exec > >(sed 's/[0-9][0-9]:[0-9.:]*/TIME/') 2>&1`,
 		swap:  []string{"-W 5", "-W 0.2", "mqsub --json", "(until [ -e over ]; do mqpub -t z2m/x -m '{}'; done) & p=$!\nmqsub --json"},
 		after: `touch over; wait $p`, want: "lamp/hall on\nlamp/hall  TIME  QoS 0  retained  2 bytes\n  on\nlamp/hall on\n" +
-			"mqsub: no end after 200ms: 0 messages written\nno value in five seconds\nz2m/x\n"},
+			"mqsub: timed out after 200ms (no messages received)\nno value in five seconds\nz2m/x\n"},
 	{name: "bench", before: `exec 3>&1 > out 2>&1`, swap: []string{
 		"--serve --rate", `--serve "unix://$PWD/own" --rate`, "--duration 5s", "--duration 500ms --warm-up 0s",
 		"'p99>10ms' -h broker", "'loss>0' --scale 0.01 --duration 500ms --warm-up 0s",

@@ -118,14 +118,14 @@ func TestShellLoopsPipesAndStatuses(t *testing.T) {
 			mqsub -t t/1 | (exit 3); echo "${PIPESTATUS[*]}"
 			mqsub --help | (exit 3); echo "${PIPESTATUS[*]}"`, "t/1 141 0\n141 3\n141 3\n", 0, ""},
 		{"a value with a limit", `
-			value=$(mqsub -t nothing -C 1 -W 0.2); echo "$? <$value>"`, "mqsub: no end after 200ms: 0 messages written\n27 <>\n", 0, ""},
+			value=$(mqsub -t nothing -C 1 -W 0.2); echo "$? <$value>"`, "mqsub: timed out after 200ms (no messages received)\n27 <>\n", 0, ""},
 		{"a full disk", `
 			mqpub -r -t t -m x
 			mqsub -t t -C 1 >/dev/full; echo $?`, "mqsub: standard output: write /dev/stdout: no space left on device\n6\n", 0, ""},
 		{"a reader of the pipe that does not read", `
 			head -c 5000000 /dev/zero | mqpub -r -t t -s
 			(mqsub -t t -W 0.5; echo $? >&3) 3>status | sleep 8
-			cat status`, "mqsub: no end after 500ms: standard output takes nothing more\n27\n", 0, ""},
+			cat status`, "mqsub: timed out after 500ms (standard output is blocked)\n27\n", 0, ""},
 		{"SIGTERM", `
 			mqsub -t t & p=$!
 			mqpub -q 1 -t x -m x; kill -TERM $p; wait $p; echo $?`, "143\n", 0, ""},

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 )
 
@@ -50,10 +51,15 @@ func (r *report) event(e mqtt.Event) {
 	}
 }
 
-// rejected notes a message that the client could not send.
+// rejected notes a message that the client could not send, for what it is or because
+// the broker has said that it takes no such messages.
 func (r *report) rejected(number uint64, err error) {
 	r.mu.Lock()
-	r.local++
+	if mqtt.Unsupported(err) {
+		r.denied++
+	} else {
+		r.local++
+	}
 	r.mu.Unlock()
 	r.tell(number, err)
 }
@@ -78,7 +84,7 @@ func (r *report) print(text string) {
 	if told <= tellMost {
 		inv.Errorf("%s", text)
 	} else if told == tellMost+1 {
-		inv.Errorf("further messages that fail are only counted")
+		inv.Errorf("more errors follow; they are counted, not printed")
 	}
 }
 
@@ -89,10 +95,7 @@ func (r *report) failed() bool {
 }
 
 // verdict is the error that says how many messages did not arrive, or nil.
-func (r *report) verdict(st mqtt.Stats, streams bool) error {
-	if !streams {
-		return nil
-	}
+func (r *report) verdict(st mqtt.Stats) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	total := st.Sent + r.local + r.left
@@ -100,14 +103,15 @@ func (r *report) verdict(st mqtt.Stats, streams bool) error {
 	if open == 0 && r.denied == 0 && r.lost == 0 && r.local == 0 && r.left == 0 && st.Unwritten == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("of %d messages", total)
-	sep := " "
+	failed := open + r.denied + r.lost + r.local + r.left + st.Unwritten
+	text := fmt.Sprintf("%d of %s not delivered", failed, units.Count(total, "message"))
+	sep := ": "
 	for _, part := range [...]struct {
 		n    uint64
 		what string
 	}{
-		{r.denied, "were refused by the broker"}, {r.lost, "were undeliverable"}, {r.local, "could not be sent"}, {open, "were not acknowledged"},
-		{r.left, "were not sent"}, {st.Unwritten, "at QoS 0 may not have arrived"},
+		{r.denied, "refused"}, {r.lost, "undeliverable"}, {r.local, "invalid"}, {open, "unacknowledged (may have arrived)"},
+		{r.left, "not sent"}, {st.Unwritten, "at QoS 0 that may not have arrived"},
 	} {
 		if part.n > 0 {
 			text += sep + fmt.Sprintf("%d %s", part.n, part.what)
@@ -118,8 +122,12 @@ func (r *report) verdict(st mqtt.Stats, streams bool) error {
 		text += "; the rest of the input was not read"
 	}
 	code := cli.ExitLost
-	if open == 0 && r.lost == 0 && r.left == 0 && st.Unwritten == 0 {
+	switch {
+	case open > 0 || r.lost > 0 || r.left > 0 || st.Unwritten > 0:
+	case r.denied > 0:
 		code = cli.ExitDenied
+	default:
+		code = cli.ExitLocalIO
 	}
 	return cli.Failed(code, fmt.Errorf("%s", text))
 }

@@ -11,12 +11,14 @@ import (
 
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
 // outputOptions shape replies, and mean nothing without --request.
-var outputOptions = [...]string{"verbose", "no-newline", "format", "json", "pretty", "json-payload", "raw", "replies", "timeout", "latency"}
+var outputOptions = [...]string{"verbose", "no-newline", "format", "json", "pretty", "json-payload", "raw", "replies", "latency"}
 
 // wantsReply tells whether the message is a request, and refuses options that
 // do not fit.
@@ -39,8 +41,6 @@ func wantsReply(v *cli.Values, mode string) (bool, error) {
 	}
 	return false, nil
 }
-
-var errNoReply = errors.New("no reply in time")
 
 // exchange is a request under way.
 type exchange struct {
@@ -84,7 +84,9 @@ func (j *job) request(ctx context.Context) error {
 		o.Resume, o.Keep = false, true
 	}
 	o.OnEvent, o.Undeliverable = j.report.event, j.disposition
-	if j.client, err = j.conn.Connect(ctx, false); err != nil {
+	if j.client, err = j.conn.Connect(ctx, false); errors.Is(err, cli.ErrTimeout) {
+		return j.inv.TimedOut("not connected")
+	} else if err != nil {
 		return err
 	}
 	j.inv.CatchSignals() // before the first reply is written
@@ -104,13 +106,8 @@ func (j *job) request(ctx context.Context) error {
 	if err := j.client.Publish(ctx, &j.msg); err != nil {
 		return j.ended(ctx, err)
 	}
-	if limit := v.Duration("timeout"); limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, limit, errNoReply)
-		defer cancel()
-	}
 	err = j.replies(ctx, x, start)
-	late = errors.Is(context.Cause(ctx), errNoReply)
+	late = errors.Is(context.Cause(ctx), cli.ErrTimeout)
 	return err
 }
 
@@ -154,12 +151,8 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 	want, got, foreign := j.inv.Values.Int64("replies"), int64(0), 0
 	for {
 		b, err := j.client.Receive(ctx)
-		if errors.Is(context.Cause(ctx), errNoReply) && err != nil {
-			text := fmt.Sprintf("%d of %d replies after %s", got, want, j.inv.Values.Duration("timeout"))
-			if foreign > 0 {
-				text += fmt.Sprintf("; %d messages without the request's correlation data were left out", foreign)
-			}
-			return cli.Failed(cli.ExitTimeLimit, errors.New(text))
+		if errors.Is(context.Cause(ctx), cli.ErrTimeout) && err != nil {
+			return j.noReply(x, got, want, foreign)
 		}
 		if err != nil {
 			return j.ended(ctx, err)
@@ -194,6 +187,18 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 		b.Ack(len(b.Messages))
 		b.Release()
 	}
+}
+
+// noReply is the error of a request whose time is up.
+func (j *job) noReply(x *exchange, got, want int64, foreign int) error {
+	text := fmt.Sprintf("no reply within %s", j.inv.Values.Duration("timeout"))
+	if want > 1 {
+		text = fmt.Sprintf("timed out after %s (%d of %d replies)", j.inv.Values.Duration("timeout"), got, want)
+	}
+	if foreign > 0 {
+		text += fmt.Sprintf("; %s without the correlation data of the request filtered out", units.Count(foreign, "message"))
+	}
+	return &cli.Exit{Code: cli.ExitTimeLimit, Err: errors.New(text), Help: "is a responder subscribed to " + topic.Quote(j.msg.Topic) + "?"}
 }
 
 // tellLatency tells how long a reply took.
@@ -231,8 +236,10 @@ func (x *exchange) answers(m *mqtt.Message) bool {
 
 // ended is an error of the running client.
 func (j *job) ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if cause := context.Cause(ctx); errors.Is(cause, cli.ErrTimeout) {
+		return j.inv.TimedOut("request not acknowledged")
+	} else if cause != nil {
+		return cause
 	}
-	return cli.WorkError(err)
+	return j.conn.WorkError(err)
 }

@@ -121,8 +121,8 @@ func TestASessionBefore5EndsWithTheRun(t *testing.T) {
 			[]Step{{kept4, ok4}, {"34 06 0001 74 0001 78", "reset"}},
 			[]Step{{kept4, "20 02 00 05"}},
 			cleaning(clean4),
-		).Run(t.Context(), Tool(), "x\n", "-i", "a", "-V", "311", "-t", "t", "-l", "-q", "2", "--quiet")
-		if r.Code != cli.ExitLost && r.Code != cli.ExitDenied {
+		).Run(t.Context(), Tool(), "x\n", "-i", "a", "-V", "311", "-t", "t", "-l", "-q", "2", "--quiet", "--retry-for", "0")
+		if r.Code != cli.ExitRefused {
 			t.Errorf("status %d, stderr %q", r.Code, r.Stderr)
 		}
 	})

@@ -2,6 +2,7 @@
 package mqpub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/mosquitto"
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -34,9 +36,6 @@ func Tool() cli.Tool {
 	}
 }
 
-// drainTime is how long acknowledgements are awaited after a signal.
-const drainTime = 10 * time.Second
-
 // resumeTime is how long the broker is asked to keep the session of a stream
 // at QoS 1 and 2 over a lost connection.
 const resumeTime = 5 * time.Minute
@@ -56,6 +55,8 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := inv.Limit(ctx)
+	defer stop()
 	for _, name := range [...]string{"repeat", "repeat-delay"} {
 		if inv.Values.Origin(name) == cli.OriginFlag && (mode == "stdin-line" || mode == "input") {
 			inv.Warnf("--%s has no effect with --%s", name, mode)
@@ -120,6 +121,9 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		}
 	}
 	client, err := j.conn.Connect(ctx, streams)
+	if errors.Is(err, cli.ErrTimeout) {
+		return j.inv.TimedOut("not connected")
+	}
 	if err != nil {
 		return err
 	}
@@ -135,14 +139,12 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	}
 	j.report.cut = streams && (ctx.Err() != nil || feedErr != nil)
 
-	// The first signal stops the feed; what was taken is still delivered, if
-	// that takes no longer than drainTime.
 	last, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, cancel) })()
+	defer context.AfterFunc(ctx, func() { j.drain(ctx, last, cancel) })()
 	if streams || j.msg.QoS > 0 {
 		if err := j.turning(last, client.Flush); err != nil && feedErr == nil && !j.report.failed() {
-			feedErr = cli.WorkError(err)
+			feedErr = j.conn.WorkError(err)
 		}
 	}
 	j.inv.Service.Stopping()
@@ -154,17 +156,17 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	if endSession && kept {
 		j.conn.DiscardSession(client)
 	}
-	verdict := j.report.verdict(client.Stats(), streams)
 	if ctx.Err() != nil {
-		if verdict != nil {
-			j.inv.Errorf("interrupted: %v", verdict)
-		}
-		return context.Cause(ctx)
+		return j.cutShort(context.Cause(ctx), streams)
 	}
-	if verdict != nil {
+	if verdict := j.report.verdict(client.Stats()); streams && verdict != nil {
 		cause := client.Err()
 		if u := asUndeliverable(cause); u != nil {
 			return j.stopped(u, verdict)
+		}
+		if j.conn.NotReconnected(cause) {
+			j.inv.Errorf("%v", verdict)
+			return j.conn.WorkError(cause)
 		}
 		if cause != nil && !errors.Is(cause, mqtt.ErrClosed) {
 			j.inv.Errorf("%v", cause) // why, before how much
@@ -179,9 +181,54 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		if st.Sent > 1 {
 			what = fmt.Sprintf("%d of %d messages", uint64(st.Unfinished)+st.Unwritten, st.Sent)
 		}
-		return fmt.Errorf("topic %q: %s may not have arrived: %w", j.msg.Topic, what, cli.WorkError(closeErr))
+		return fmt.Errorf("topic %q: %s may not have arrived: %w", j.msg.Topic, what, j.conn.WorkError(closeErr))
 	}
 	return nil
+}
+
+// drain ends last when what was taken has had its time to be acknowledged. The first
+// signal stops the feed; what was taken is still delivered, if that takes no longer
+// than --drain-timeout and there is no second one. The end of --timeout leaves no time.
+func (j *job) drain(ctx, last context.Context, cancel context.CancelFunc) {
+	defer cancel()
+	if errors.Is(context.Cause(ctx), cli.ErrTimeout) {
+		return
+	}
+	limit := j.inv.Values.Duration("drain-timeout")
+	if n := j.client.Stats().Unfinished; n > 0 && limit > 0 {
+		j.inv.Infof("waiting up to %s for %s to be acknowledged; another signal exits at once", limit, units.Count(n, "message"))
+	}
+	select {
+	case <-time.After(limit):
+	case <-j.inv.Hurry():
+	case <-last.Done():
+	}
+}
+
+// cutShort is the error of a run that a signal or the end of its time has ended, and
+// says what was not delivered.
+func (j *job) cutShort(cause error, streams bool) error {
+	st := j.client.Stats()
+	verdict, detail := j.report.verdict(st), ""
+	switch {
+	case streams && verdict != nil:
+		detail = verdict.Error()
+	case streams:
+		detail = units.Count(st.Sent, "message") + " delivered; the rest of the input was not read"
+	case st.Sent == 0:
+		detail = "message not sent"
+	case st.Unfinished > 0:
+		detail = "message not acknowledged: it may have arrived"
+	case st.Unwritten > 0:
+		detail = "message may not have arrived"
+	}
+	if errors.Is(cause, cli.ErrTimeout) {
+		return j.inv.TimedOut(cmp.Or(detail, units.Count(st.Sent, "message")+" sent"))
+	}
+	if verdict != nil || !streams && detail != "" {
+		j.inv.Errorf("%v: %s", cause, detail)
+	}
+	return cause
 }
 
 // mayNeedSession tells whether messages above QoS 0 may come.
@@ -296,7 +343,7 @@ func (j *job) once(ctx context.Context) error {
 			if failed != nil {
 				j.inv.Errorf("%v", failed)
 			}
-			if failed = cli.WorkError(err); u == nil { // which names the topic
+			if failed = j.conn.WorkError(err); u == nil { // which names the topic
 				failed = fmt.Errorf("topic %q: %w", j.msg.Topic, failed)
 			}
 			if j.client.Err() != nil {

@@ -60,7 +60,7 @@ func (j *job) publish(m *mqtt.Message, what string, unsent func(error)) error {
 	case err == nil:
 		return nil
 	case j.client.Err() != nil:
-		return cli.WorkError(err)
+		return j.conn.WorkError(err)
 	}
 	if mqtt.Unsupported(err) { // the broker has refused it before it was sent
 		p.mu.Lock()

@@ -62,7 +62,7 @@ func (j *job) retained(ctx context.Context) error {
 			case errors.Is(err, mqtt.ErrLost) && j.client.Err() == nil:
 				again() // on the next connection, which brings them again
 			default:
-				return cli.WorkError(err)
+				return j.conn.WorkError(err)
 			}
 		default:
 		}

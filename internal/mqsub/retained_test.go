@@ -309,9 +309,9 @@ func TestWithoutAnAnswerThereIsNoEnd(t *testing.T) {
 		}
 		defer client.Abort()
 		j := &job{inv: &cli.Invocation{}, client: client, quiet: 200 * time.Millisecond, retainedOnly: true}
-		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Hour, errTimeout)
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Hour, cli.ErrTimeout)
 		defer cancel()
-		if err := j.retained(ctx); !errors.Is(err, errTimeout) {
+		if err := j.retained(ctx); !errors.Is(err, cli.ErrTimeout) {
 			t.Errorf("got %v, want the end of the time", err)
 		}
 	})

@@ -155,7 +155,7 @@ func (j *job) unsubscribe(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return cli.WorkError(err)
+		return j.conn.WorkError(err)
 	}
 	for i, code := range codes {
 		if code == packet.NoSubscriptionExisted && i < len(j.unsubs) {

@@ -13,6 +13,7 @@ import (
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/mosquitto"
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/topic"
@@ -68,23 +69,18 @@ type job struct {
 }
 
 var (
-	errIdle    = errors.New("no message in time")
-	errTimeout = errors.New("time is up")
-	errDone    = errors.New("done")
+	errIdle = errors.New("no message in time")
+	errDone = errors.New("done")
 )
 
 func run(ctx context.Context, inv *cli.Invocation) error {
 	j := &job{inv: inv}
+	ctx, stop := inv.Limit(ctx)
+	defer stop()
 	if err := j.configure(ctx); err != nil {
 		return err
 	}
 	defer j.conn.Close()
-	v := inv.Values
-	if v.IsSet("timeout") {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, v.Duration("timeout"), errTimeout)
-		defer cancel()
-	}
 	// A reader of stdout that has gone away ends the program, also while no
 	// message comes.
 	if f, ok := inv.Stdout.(*os.File); ok && !inv.StdoutIsTerminal {
@@ -116,10 +112,10 @@ const blockedTime = 2 * time.Second
 
 // blocked is the error of an end that stdout holds up.
 func (j *job) blocked(cause error) error {
-	if errors.Is(cause, errTimeout) {
-		return cli.Failed(cli.ExitTimeLimit, fmt.Errorf("no end after %s: standard output takes nothing more", j.inv.Values.Duration("timeout")))
+	if errors.Is(cause, cli.ErrTimeout) {
+		return j.inv.TimedOut("standard output is blocked")
 	}
-	j.inv.Errorf("standard output takes nothing more; messages are left unwritten")
+	j.inv.Errorf("standard output is blocked; QoS 1 and 2 messages not written are left unacknowledged")
 	return cause
 }
 
@@ -215,7 +211,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		j.tellDenied(codes)
-		return cli.WorkError(err)
+		return j.conn.WorkError(err)
 	}
 	j.tellGranted(codes)
 	j.conn.Admit()
@@ -234,7 +230,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	err = work(ctx)
 	if j.sent && (err == nil || errors.Is(err, errDone)) {
 		if flushErr := client.Flush(ctx); flushErr != nil {
-			return cli.WorkError(flushErr)
+			return j.conn.WorkError(flushErr)
 		}
 	}
 	return err
@@ -338,7 +334,7 @@ func (j *job) receive(ctx context.Context, limit time.Duration, why error) (*mqt
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, cli.WorkError(err)
+		return nil, j.conn.WorkError(err)
 	}
 	if j.idle > 0 {
 		j.heard = time.Now()
@@ -424,16 +420,31 @@ func (j *job) result(err error) error {
 	return err
 }
 
+// received says how far the work came.
+func (j *job) received() string {
+	switch {
+	case j.client == nil:
+		return "not connected"
+	case j.inv.Values.Bool("exit-after-subscribe"):
+		return "subscription not confirmed"
+	case j.count == 0:
+		return "no messages received"
+	case j.limit > 0:
+		return fmt.Sprintf("%d of %s received", j.count, units.Count(j.limit, "message"))
+	}
+	return units.Count(j.count, "message") + " received"
+}
+
 func (j *job) ended(err error) error {
 	switch {
 	case err == nil, errors.Is(err, errDone):
 		return nil
 	case j.client != nil && j.inv.Habits().WillAtEnd && cli.AskedToEnd(err): // as mosquitto_sub, which catches these signals only
 		return nil
-	case errors.Is(err, errTimeout):
-		return cli.Failed(cli.ExitTimeLimit, fmt.Errorf("no end after %s: %d messages written", j.inv.Values.Duration("timeout"), j.count))
+	case errors.Is(err, cli.ErrTimeout):
+		return j.inv.TimedOut(j.received())
 	case errors.Is(err, errIdle):
-		return cli.Failed(cli.ExitTimeLimit, fmt.Errorf("no message for %s", j.idle))
+		return cli.Failed(cli.ExitTimeLimit, fmt.Errorf("timed out: no message for %s (--idle-timeout)", j.idle))
 	}
 	return err
 }

@@ -20,6 +20,14 @@ var (
 	ErrTooLarge    = errors.New("is too large")
 )
 
+// Count returns a number with its noun: 1 message, 2 messages.
+func Count[N int | int64 | uint64](n N, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return strconv.FormatInt(int64(n), 10) + " " + noun
+}
+
 // Duration reads a duration: a plain number is seconds (5, 1.5), otherwise
 // numbers with the units ns, us, ms, s, m, h (250ms, 1h30m). It is never
 // negative.
