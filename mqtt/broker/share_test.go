@@ -91,6 +91,47 @@ func TestAMemberOfASharedSubscriptionDies(t *testing.T) {
 	}
 }
 
+// A message that moves has the subscription identifier of the member that gets it,
+// and never that of the one that did not take it (MQTT-3.3.4-3), whether it was sent
+// or waited; retained as published holds by the new member's word too.
+func TestAMovedMessageIsTheNewMembers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, id, moved string }{
+		{"with an identifier", "02 0b07", `32 09 0001 "t" 0001 02 0b07 "1" 32 09 0001 "t" 0002 02 0b07 "3"`},
+		{"without one", "00", `32 07 0001 "t" 0001 00 "1" 32 07 0001 "t" 0002 00 "3"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := broker.New(broker.Options{})
+				defer closeBroker(t, b)
+				a, other, pub := connectPipe(t, b), connectPipe(t, b), connectPipe(t, b)
+				a.send(`10 11 0004 "MQTT" 05 02 0000 03 21 0001 0001 "a"`) // receive maximum 1
+				a.expect("{ok5}")
+				a.send(`82 12 0001 02 0b05 000a "$share/g/t" 09`)
+				a.expect("90 04 0001 00 01")
+				other.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "b"`)
+				other.expect("{ok5}")
+				size := map[string]string{"00": "10", "02 0b07": "12"}[c.id]
+				other.send(`82 ` + size + ` 0001 ` + c.id + ` 000a "$share/g/t" 01`)
+				other.expect("90 04 0001 00 01")
+				pub.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "p"`)
+				pub.expect("{ok5}")
+				pub.send(`33 07 0001 "t" 0001 00 "1"`) // a's
+				pub.expect("40 02 0001")
+				a.expect(`33 09 0001 "t" 0001 02 0b05 "1"`)
+				pub.send(`30 05 0001 "t" 00 "2"`) // b's
+				other.expect(map[string]string{"00": `30 05 0001 "t" 00 "2"`, "02 0b07": `30 07 0001 "t" 02 0b07 "2"`}[c.id])
+				pub.send(`33 07 0001 "t" 0003 00 "3"`) // a's, and waits
+				pub.expect("40 02 0003")
+				_ = a.nc.Close()
+				other.expect(c.moved)
+				_, _ = other.nc.Close(), pub.nc.Close()
+				synctest.Wait()
+			})
+		})
+	}
+}
+
 func TestTheBrokerTellsOfItself(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

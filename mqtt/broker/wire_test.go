@@ -263,6 +263,21 @@ func TestConversations(t *testing.T) {
 			b< 40 02 0001
 			a> {ping}
 			a< {pong}`},
+		{"overlapping subscriptions: retained as published if one of them has it", a5 + b5 + `
+			a> 82 0b 0001 00 0001 "t" 20 0001 "#" 28
+			a< 90 05 0001 00 00 00
+			b> 31 06 0001 "t" 00 "v1"
+			a< 31 06 0001 "t" 00 "v1"
+			a> 82 0b 0002 00 0001 "t" 28 0001 "#" 20
+			a< 90 05 0002 00 00 00
+			b> 31 06 0001 "t" 00 "v2" 30 06 0001 "t" 00 "v3"
+			a< 31 06 0001 "t" 00 "v2" 30 06 0001 "t" 00 "v3"
+			a> 82 07 0003 00 0001 "t" 20
+			a< 90 04 0003 00 00
+			b> 31 06 0001 "t" 00 "v4"
+			a< 30 06 0001 "t" 00 "v4"
+			a> {ping}
+			a< {pong}`},
 		{"properties pass through, in order", a5 + b5 + `
 			a> 82 07 0001 00 0001 "t" 00
 			a< 90 04 0001 00 00
