@@ -43,6 +43,7 @@ type client struct {
 	delay    time.Duration // will delay interval
 	timer    *time.Timer   // of session expiry or the delayed will
 	gone     bool          // the session has ended
+	stale    bool          // the rules have changed since what is unacknowledged was sent
 	full     bool          // a drop has been logged since the queue was last below its limit
 }
 

@@ -237,9 +237,9 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 		cl.mu.Lock()
 		b.sessions[id] = cl
 	}
-	if cl.user != c.username && ack.SessionPresent && b.opts.Authorize != nil {
-		cl.reencode() // what another user may read is not for this one
-		b.recheck(cl, c.username)
+	if cl.stale || cl.user != c.username && ack.SessionPresent {
+		b.recheck(cl, c.username) // what another user may read is not for this one
+		cl.stale = false
 	}
 	cl.user, cl.expiry = c.username, expiry
 	cl.will, cl.delay = nil, 0

@@ -26,8 +26,8 @@ func (b *Broker) allows(clientID, username, topic string, write bool) (ok bool) 
 // Recheck asks Authorize again about all that it has allowed, for when its
 // answers have changed. A subscription that is no longer allowed ends, and
 // with it the connection, so that the client learns of it; messages that wait
-// for a client that may no longer read their topic are dropped, those that it
-// has not acknowledged included when it is not connected. admit, unless
+// for a client that may no longer read their topic are dropped, and so are those
+// that it has not acknowledged before they would be sent again. admit, unless
 // nil, is asked about each connection, and one that it does not admit ends
 // too. They end with reason 0x87, not authorized. Admit must not call the
 // broker.
@@ -41,6 +41,7 @@ func (b *Broker) Recheck(admit func(clientID, username string) bool) {
 			cl.conn.kickFor(packet.NotAuthorized, "the rules have changed")
 			b.recheck(cl, cl.user) // what it has not acknowledged
 		}
+		cl.stale = cl.online() // what it has now is sent already, and is looked at when it would be again
 		cl.mu.Unlock()
 	}
 }

@@ -54,6 +54,67 @@ func TestRecheckStopsWhatWaits(t *testing.T) {
 	})
 }
 
+// TestRecheckStopsWhatWouldComeAgain forbids a topic while a client that has it
+// unacknowledged stays connected, its subscription having ended before.
+func TestRecheckStopsWhatWouldComeAgain(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{"it goes and comes back", "it comes by another connection", "it comes back allowed again"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var strict atomic.Bool
+				b := broker.New(broker.Options{Authorize: func(_, _, topic string, write bool) bool {
+					return write || !strict.Load() || topic != "secret"
+				}})
+				defer closeBroker(t, b)
+				const connect = `10 13 0004 "MQTT" 05 00 0000 05 11 0000003c 0001 "a"`
+				a, p := connectPipe(t, b), connectPipe(t, b)
+				a.send(connect)
+				a.expect("{ok5}")
+				a.send(`82 10 0001 00 0006 "secret" 02 0001 "t" 02`)
+				a.expect("90 05 0001 00 02 02")
+				p.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "p"`)
+				p.expect("{ok5}")
+				p.send(`32 0c 0006 "secret" 0001 00 "1" 34 07 0001 "t" 0002 00 "2" 34 0c 0006 "secret" 0003 00 "3"`)
+				p.expect("40 02 0001 50 02 0002 50 02 0003")
+				a.expect(`32 0c 0006 "secret" 0001 00 "1" 34 07 0001 "t" 0002 00 "2" 34 0c 0006 "secret" 0003 00 "3"`)
+				a.send(`a2 0b 0002 00 0006 "secret"`)
+				a.expect("b0 04 0002 00 00")
+				strict.Store(true)
+				b.Recheck(nil)
+				a.send("{ping}") // it is there still
+				a.expect("{pong}")
+				again, dropped := `{ok5 present} 34 07 0001 "t" 0004 00 "2"`, uint64(2)
+				old := a
+				a = connectPipe(t, b)
+				switch way[3:8] {
+				case "goes ":
+					_ = old.nc.Close()
+					synctest.Wait()
+				case "comes":
+					if way[len(way)-5:] != "again" {
+						go old.expect("e0 01 8e")
+						break
+					}
+					_ = old.nc.Close()
+					synctest.Wait()
+					strict.Store(false)
+					again, dropped = `{ok5 present} 3a 0c 0006 "secret" 0001 00 "1" 3c 07 0001 "t" 0002 00 "2" 3c 0c 0006 "secret" 0003 00 "3"`, 0
+				}
+				a.send(connect)
+				a.expect(again)
+				a.send("{ping}")
+				a.expect("{pong}")
+				if st := b.Stats(); st.Dropped != dropped {
+					t.Errorf("%d messages were dropped, want %d", st.Dropped, dropped)
+				}
+				_, _, _ = a.nc.Close(), old.nc.Close(), p.nc.Close()
+				synctest.Wait()
+			})
+		})
+	}
+}
+
 // TestRecheckLeavesWhatIsAllowed has nothing change.
 func TestRecheckLeavesWhatIsAllowed(t *testing.T) {
 	t.Parallel()
