@@ -34,6 +34,7 @@ type conn struct {
 
 	// Guarded by Broker.connMu.
 	place *list.Element // among the connections that are not accepted yet
+	spoke bool          // its CONNECT has come
 	cut   chan struct{} // closed when it is no longer there; made when somebody waits for that
 
 	// Of run alone.
@@ -624,6 +625,7 @@ func (c *conn) kickFor(reason packet.ReasonCode, why string) {
 // reject ends a connection that has not been accepted: it writes the refusal,
 // if there is one, and says in the log what the client may have meant.
 func (c *conn) reject(err error) {
+	c.hasSpoken()
 	if err == nil {
 		err = errOver
 	}

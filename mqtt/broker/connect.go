@@ -54,6 +54,7 @@ func (c *conn) connect(p *packet.Connect) error {
 	c.username, c.asked = string(p.Username), b.now()
 	b.comers.enter(c, id, c.username)
 	defer b.comers.leave(c)
+	c.hasSpoken()
 	if o.CertificateUser {
 		if name := commonName(c.nc); name != "" {
 			c.username = name

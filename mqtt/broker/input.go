@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -48,15 +49,18 @@ type input struct {
 	lent *[]byte // in, if that comes from a pool
 	much bool    // the last read filled its buffer
 
-	try  func(fd uintptr) bool // tryRead, if there is raw
+	try  func(fd uintptr) bool // tryFirst, and tryRead after CONNECT, if there is raw
 	got  int                   // its result
 	fail error                 // its result
+
+	busy atomic.Bool // before CONNECT and with raw: it has not found the socket empty since it has read last
 }
 
 func (i *input) init(nc net.Conn) {
 	i.socket.init(nc)
 	if i.raw != nil {
-		i.try = i.tryRead
+		i.try = i.tryFirst
+		i.busy.Store(true)
 	}
 }
 
@@ -143,6 +147,21 @@ func (i *input) tryRead(fd uintptr) bool {
 		i.much = i.w+i.got == len(i.in)
 	}
 	return !again
+}
+
+// tryFirst is tryRead, and tells others about it.
+func (i *input) tryFirst(fd uintptr) bool {
+	i.busy.Store(true)
+	some := i.tryRead(fd)
+	i.busy.Store(some)
+	return some
+}
+
+// unread tells whether the socket, or the reader, has something that has not been
+// handled, as far as is known. Anybody may ask before CONNECT.
+func (i *input) unread() bool {
+	has, known := has(i.nc)
+	return i.busy.Load() || has && known
 }
 
 // fill makes room to read into.

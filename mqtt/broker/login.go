@@ -12,7 +12,7 @@ func (c *conn) authenticate(p *packet.Connect) error {
 	if o.Recall != nil && o.Recall(p, c.nc.RemoteAddr()) {
 		return c.admit(p, nil)
 	}
-	if !c.b.logins.enter(c.host(), string(p.Username), c.begun+o.ConnectTimeout-c.b.now(), c.waits()) {
+	if !c.b.logins.enter(c.host(), string(p.Username), string(p.ClientID), c.begun+o.ConnectTimeout-c.b.now(), c.waits()) {
 		return c.refuse(string(p.ClientID), packet.ServerBusy, "too many logins at once")
 	}
 	reason := c.ask(p)

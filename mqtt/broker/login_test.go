@@ -25,8 +25,11 @@ func connectFrom(t *testing.T, b *broker.Broker, addr string) *pipePeer {
 }
 
 // login is a CONNECT of MQTT 3.1.1 by user name and password, of one character.
-func login(user, password string) string {
-	return fmt.Sprintf(`10 13 0004 "MQTT" 04 c2 0000 0001 "c" 0001 %q 0001 %q`, user, password)
+func login(user, password string) string { return loginAs("c", user, password) }
+
+// loginAs has a client identifier too, of one character.
+func loginAs(id, user, password string) string {
+	return fmt.Sprintf(`10 13 0004 "MQTT" 04 c2 0000 0001 %q 0001 %q 0001 %q`, id, user, password)
 }
 
 // slowJudge takes 75 ms for a password, and wants "g".
@@ -67,13 +70,15 @@ func TestAGoodLoginGetsThroughWrongOnes(t *testing.T) {
 		user     func(int) string
 		logins   int
 		denyTime time.Duration
+		id       string // of the good one
 	}{
-		{"from another address", "192.0.2.1:1", "192.0.2.2:1", one, 2, 0},
-		{"from another address with the same user name", "192.0.2.1:1", "192.0.2.2:1", func(int) string { return "u" }, 1, 0},
-		{"from the same address", "127.0.0.1:1", "127.0.0.1:2", one, 1, 0},
-		{"from the same address with more names", "127.0.0.1:1", "127.0.0.1:2", ten, 1, time.Second},
-		{"from another prefix", "[2001:db8::1]:1", "[2001:db8:0:1::1]:1", one, 1, time.Second},
-		{"from another zone of a machine", "127.0.0.1:1", "[::1]:1", one, 1, 0},
+		{"from another address", "192.0.2.1:1", "192.0.2.2:1", one, 2, 0, "c"},
+		{"from another address with the same user name", "192.0.2.1:1", "192.0.2.2:1", func(int) string { return "u" }, 1, 0, "c"},
+		{"from the same address", "127.0.0.1:1", "127.0.0.1:2", one, 1, 0, "c"},
+		{"from the same address with more names", "127.0.0.1:1", "127.0.0.1:2", ten, 1, time.Second, "c"},
+		{"from the same address with another client identifier", "127.0.0.1:1", "127.0.0.1:2", func(int) string { return "u" }, 1, time.Second, "g"},
+		{"from another prefix", "[2001:db8::1]:1", "[2001:db8:0:1::1]:1", one, 1, time.Second, "c"},
+		{"from another zone of a machine", "127.0.0.1:1", "[::1]:1", one, 1, 0, "c"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -86,7 +91,7 @@ func TestAGoodLoginGetsThroughWrongOnes(t *testing.T) {
 				for range 5 {
 					start := time.Now()
 					p := connectFrom(t, b, c.from)
-					p.send(login("u", "g"))
+					p.send(loginAs(c.id, "u", "g"))
 					p.expect("{ok4}")
 					if d := time.Since(start); d > time.Second {
 						t.Errorf("the good login took %v", d)

@@ -106,9 +106,10 @@ type Options struct {
 	Recall func(p *packet.Connect, remote net.Addr) bool
 
 	// Logins is how many calls of Authenticate there may be at once; half the number
-	// of processors that Go uses, so that messages have the others. Others wait in a bounded queue, in which addresses
-	// take turns, and the user names of each, until ConnectTimeout after they
-	// connected; they are refused with 0x89, server busy, then.
+	// of processors that Go uses, so that messages have the others. Others wait in a
+	// bounded queue, in which addresses take turns, the user names of each, and the
+	// client identifiers of those, until ConnectTimeout after they connected; they are
+	// refused with 0x89, server busy, then.
 	Logins int
 
 	// DenyTime is how long after its CONNECT a client is told at the earliest that

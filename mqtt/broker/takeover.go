@@ -1,9 +1,13 @@
 package broker
 
 import (
+	"cmp"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // A client that has said DISCONNECT and closed its socket is through, and may
@@ -22,8 +26,12 @@ const (
 	// heard are behind. Then they are not waited for.
 	hearTime = time.Second
 
-	// orderTime is how long it waits for the login of an earlier connection.
+	// orderTime is how long it waits for the CONNECT and for the login of an
+	// earlier connection.
 	orderTime = 250 * time.Millisecond
+
+	// precedeMost is how many earlier connections are looked at for that.
+	precedeMost = 16
 )
 
 // hearOut has the connection handle what its socket has. The channel is closed
@@ -88,7 +96,10 @@ func (c *conn) impatience(cl *client) <-chan struct{} {
 // session.
 func (b *Broker) claim(c *conn, id string) *client {
 	began := b.now()
-	b.comers.wait(c, b.done)
+	for b.preceded(c) && b.now()-began < orderTime {
+		time.Sleep(time.Millisecond) // seldom: its reader is about to run
+	}
+	b.comers.wait(c, began+orderTime-b.now(), b.done)
 	var heard *conn
 	for {
 		b.mu.Lock()
@@ -129,8 +140,37 @@ func (b *Broker) heed(cl *client, old *conn, done <-chan struct{}) {
 	}
 }
 
+// preceded tells whether a connection that came before c from the same address has
+// a CONNECT in its socket still, as far as can be told. A client that sends all it
+// has and closes, without waiting for CONNACK, may be here again before anybody has
+// read that; it must not be taken over by its own past. Who is silent is in nobody's
+// way.
+func (b *Broker) preceded(c *conn) bool {
+	from := func(c *conn) netip.Addr { return hostOf(transport.Raw(c.nc).RemoteAddr()) } // which is there at once
+	b.connMu.Lock()
+	defer b.connMu.Unlock()
+	if c.place == nil || b.closing {
+		return false
+	}
+	e := c.place.Prev()
+	for n := 0; e != nil && n < precedeMost; e, n = e.Prev(), n+1 {
+		if old := e.Value.(*conn); !old.spoke && from(old) == from(c) && old.unread() {
+			return true
+		}
+	}
+	return false
+}
+
+// hasSpoken notes that nobody needs to wait for the connection's CONNECT.
+func (c *conn) hasSpoken() {
+	c.try = c.tryRead
+	c.b.connMu.Lock()
+	defer c.b.connMu.Unlock()
+	c.spoke = true
+}
+
 // comers are the connections whose CONNECT is being judged, by who they say
-// they are, in the order in which they came: a login that takes long is not
+// they are, in the order in which the connections came: a login that takes long is not
 // overtaken by that of the connection which the client has made after it. Who
 // has another address or user name stands elsewhere, and is in nobody's way.
 type comers struct {
@@ -154,7 +194,9 @@ func (l *comers) enter(c *conn, id, username string) {
 	if l.of == nil {
 		l.of = make(map[string][]place)
 	}
-	l.of[c.comer] = append(l.of[c.comer], place{c: c})
+	places := l.of[c.comer]
+	i, _ := slices.BinarySearchFunc(places, c.number, func(p place, n uint64) int { return cmp.Compare(p.c.number, n) })
+	l.of[c.comer] = slices.Insert(places, i, place{c: c})
 }
 
 // leave is for one that is accepted, or is not going to be. It may be called
@@ -178,9 +220,9 @@ func (l *comers) leave(c *conn) {
 	c.comer = ""
 }
 
-// wait waits until the connection is the first of its kind, for orderTime at
-// most: whoever cannot log in must not keep others from it.
-func (l *comers) wait(c *conn, done <-chan struct{}) {
+// wait waits until the connection is the first of its kind, but not for longer
+// than most: whoever cannot log in must not keep others from it.
+func (l *comers) wait(c *conn, most time.Duration, done <-chan struct{}) {
 	l.mu.Lock()
 	places := l.of[c.comer]
 	i := slices.IndexFunc(places, func(p place) bool { return p.c == c })
@@ -191,7 +233,7 @@ func (l *comers) wait(c *conn, done <-chan struct{}) {
 	turn := make(chan struct{})
 	places[i].turn = turn
 	l.mu.Unlock()
-	timer := time.NewTimer(orderTime)
+	timer := time.NewTimer(most)
 	defer timer.Stop()
 	select {
 	case <-turn:

@@ -354,6 +354,76 @@ func TestConnectionsOfOneIdentifierComeInOrder(t *testing.T) {
 	}
 }
 
+// held is a connection whose address is known late, as that of one through a proxy
+// is: its reader does not begin before that.
+type held struct {
+	net.Conn
+	known chan struct{}
+}
+
+func (h held) NetConn() net.Conn    { return h.Conn }
+func (h held) RemoteAddr() net.Addr { <-h.known; return h.Conn.RemoteAddr() }
+
+// TestAnEarlierConnectTakesNothingOver has a client send all it has and go, and
+// come again before the broker has read any of it.
+func TestAnEarlierConnectTakesNothingOver(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	for range 100 {
+		known := make(chan struct{})
+		b := broker.New(broker.Options{Authenticate: func(p *packet.Connect, _ net.Addr) packet.ReasonCode {
+			if p.KeepAlive == 7 { // the later one has come
+				close(known)
+			}
+			return packet.Success
+		}})
+		dial := func(over func(net.Conn) net.Conn) *pipePeer {
+			t.Helper()
+			nc, err := net.Dial("tcp", ln.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = nc.SetDeadline(time.Now().Add(time.Minute))
+			accepted, err := ln.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.ServeConn(over(accepted))
+			return &pipePeer{t, nc}
+		}
+		plain := func(nc net.Conn) net.Conn { return nc }
+		w := dial(plain)
+		w.send(`10 0d 0004 "MQTT" 04 02 0000 0001 "w" 82 06 0001 0001 "#" 00`)
+		w.expect("{ok4} 90 03 0001 00")
+		silent := dial(plain) // in nobody's way
+		first := dial(func(nc net.Conn) net.Conn { return held{nc, known} })
+		first.send(`10 16 0004 "MQTT" 04 06 0000 0001 "a" 0001 "w" 0004 "gone" 30 04 0001 "t" "1" e0 00`)
+		_ = first.nc.Close()
+		second := dial(plain)
+		start := time.Now()
+		second.send(`10 0d 0004 "MQTT" 04 02 0007 0001 "a"`)
+		second.expect("{ok4}")
+		inTime := time.Since(start) < 250*time.Millisecond // no bound of ours is over
+		if inTime {
+			w.expect(`30 04 0001 "t" "1"`)
+			second.send("{ping}")
+			second.expect("{pong}")
+			w.send("{ping}")
+			w.expect("{pong}") // and no will
+		}
+		_, _, _ = second.nc.Close(), silent.nc.Close(), w.nc.Close()
+		closeBroker(t, b)
+		if inTime {
+			return
+		}
+	}
+	t.Log("the machine is too slow for this test")
+}
+
 // TestAStormOfOneIdentifier has clients that connect again as soon as they have
 // closed, or before. What each of them sent is there, once and in order, and
 // behind it the will of those that have not said goodbye, and of no other.

@@ -9,29 +9,30 @@ import (
 )
 
 // turns has those wait who want to do something that costs much, as judging a
-// password does. Addresses take turns, and of one address the user names do: who
-// asks again and again waits for nobody but itself. The queue is bounded; what
-// goes beyond is the newest of the longest line.
+// password does. Addresses take turns, of one address the user names do, and of one
+// user name the client identifiers: who asks again and again waits for nobody but
+// itself. The queue is bounded; what goes beyond is the newest of the longest line.
 type turns struct {
-	mu      sync.Mutex
-	free    int     // places that nobody has
-	waiting int     // tickets in lines
-	lines   []*line // of addresses, the next first
+	mu   sync.Mutex
+	free int  // places that nobody has
+	line line // all tickets, by address
 }
 
-// line is the tickets of one address, and in it of one user name.
+// line is tickets, in lines by something that they differ in, or in the end one
+// after the other.
 type line struct {
+	in    *line // nil for all
 	key   string
-	names []*line   // of an address, the next first
-	queue []*ticket // of a user name
 	n     int       // tickets
+	lines []*line   // the next first
+	queue []*ticket // if there are no lines
 }
 
 // ticket is one that waits.
 type ticket struct {
-	addr, name *line
-	called     chan struct{} // closed when the wait is over
-	mine       bool          // it has its turn; guarded by turns.mu
+	line   *line
+	called chan struct{} // closed when the wait is over
+	mine   bool          // it has its turn; guarded by turns.mu
 }
 
 // maxWaiting is how many tickets there are at most.
@@ -39,17 +40,17 @@ const maxWaiting = 256
 
 // enter waits for a turn, at most for so long or until gone is closed, and
 // tells whether it has come. Who has it calls leave.
-func (q *turns) enter(addr, name string, wait time.Duration, gone <-chan struct{}) bool {
+func (q *turns) enter(addr, name, id string, wait time.Duration, gone <-chan struct{}) bool {
 	q.mu.Lock()
 	if q.free > 0 {
 		q.free--
 		q.mu.Unlock()
 		return true
 	}
-	t := q.add(addr, name)
-	if q.waiting > maxWaiting {
-		last := q.longest()
-		q.drop(last)
+	t := q.line.add(addr, name, id)
+	if q.line.n > maxWaiting {
+		last := q.line.longest()
+		last.drop()
 		close(last.called)
 	}
 	q.mu.Unlock()
@@ -63,7 +64,7 @@ func (q *turns) enter(addr, name string, wait time.Duration, gone <-chan struct{
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !t.mine {
-		q.drop(t)
+		t.drop()
 	}
 	return t.mine
 }
@@ -72,64 +73,63 @@ func (q *turns) enter(addr, name string, wait time.Duration, gone <-chan struct{
 func (q *turns) leave() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.waiting == 0 {
+	if q.line.n == 0 {
 		q.free++
 		return
 	}
-	a := q.lines[0]
-	n := a.names[0]
-	t := n.queue[0]
-	// Both go behind the others of their kind, if there is more of them.
-	q.lines = append(q.lines[1:], a)
-	a.names = append(a.names[1:], n)
-	q.drop(t)
+	l := &q.line
+	for len(l.lines) > 0 {
+		next := l.lines[0]
+		l.lines = append(l.lines[1:], next) // behind the others of its kind, if there is more of it
+		l = next
+	}
+	t := l.queue[0]
+	t.drop()
 	t.mine = true
 	close(t.called)
 }
 
-func (q *turns) add(addr, name string) *ticket {
-	a := lineOf(&q.lines, addr)
-	n := lineOf(&a.names, name)
-	t := &ticket{addr: a, name: n, called: make(chan struct{})}
-	n.queue = append(n.queue, t)
-	n.n++
-	a.n++
-	q.waiting++
+// add is for a ticket at the end of its line.
+func (l *line) add(keys ...string) *ticket {
+	for _, key := range keys {
+		i := slices.IndexFunc(l.lines, func(x *line) bool { return x.key == key })
+		if i < 0 {
+			i = len(l.lines)
+			l.lines = append(l.lines, &line{in: l, key: key})
+		}
+		l = l.lines[i]
+	}
+	t := &ticket{line: l, called: make(chan struct{})}
+	l.queue = append(l.queue, t)
+	for ; l != nil; l = l.in {
+		l.n++
+	}
 	return t
 }
 
-func lineOf(lines *[]*line, key string) *line {
-	if i := slices.IndexFunc(*lines, func(l *line) bool { return l.key == key }); i >= 0 {
-		return (*lines)[i]
+// longest is the newest ticket of the longest line of the longest, and so on.
+func (l *line) longest() *ticket {
+	for len(l.lines) > 0 {
+		l = slices.MaxFunc(l.lines, func(a, b *line) int { return a.n - b.n })
 	}
-	l := &line{key: key}
-	*lines = append(*lines, l)
-	return l
+	return l.queue[len(l.queue)-1]
 }
 
-// longest is the newest ticket of the user name that has most, of the address
-// that has most.
-func (q *turns) longest() *ticket {
-	most := func(a, b *line) int { return a.n - b.n }
-	n := slices.MaxFunc(slices.MaxFunc(q.lines, most).names, most)
-	return n.queue[len(n.queue)-1]
-}
-
-// drop takes a ticket out of its lines, if it is in them.
-func (q *turns) drop(t *ticket) {
-	i := slices.Index(t.name.queue, t)
+// drop takes a ticket out of its line, if it is in it.
+func (t *ticket) drop() {
+	l := t.line
+	i := slices.Index(l.queue, t)
 	if i < 0 {
 		return
 	}
-	t.name.queue = slices.Delete(t.name.queue, i, i+1)
-	t.name.n--
-	t.addr.n--
-	q.waiting--
-	without := func(lines []*line, l *line) []*line {
-		return slices.DeleteFunc(lines, func(x *line) bool { return x == l && l.n == 0 })
+	l.queue = slices.Delete(l.queue, i, i+1)
+	for l.n--; l.in != nil; l.n-- {
+		empty := l
+		l = l.in
+		if empty.n == 0 {
+			l.lines = slices.DeleteFunc(l.lines, func(x *line) bool { return x == empty })
+		}
 	}
-	t.addr.names = without(t.addr.names, t.name)
-	q.lines = without(q.lines, t.addr)
 }
 
 // hostOf is who a client is for limits of one address: its IP address, or of
