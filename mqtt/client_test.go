@@ -499,7 +499,7 @@ func TestReceivedGarbageEndsTheConnectionWithTheRule(t *testing.T) {
 		{"a PINGREQ", "c0 00", "e0 01 82", "not a packet for a client"},
 		{"second CONNACK", connack5, "e0 01 82", "MQTT-3.2.0-2"},
 		// Strings, topics and properties.
-		{"topic with a wildcard", "30 04 0001 23 00", "e0 01 90", "MQTT-3.3.2-2"},
+		{"topic with a wildcard", "30 04 0001 23 00", "e0 01 81", "MQTT-3.3.2-2"},
 		{"topic with NUL", "30 04 0001 00 00", "e0 01 81", "MQTT-1.5.4-2"},
 		{"topic that is not UTF-8", "30 05 0002 c0af 00", "e0 01 81", "MQTT-1.5.4-1"},
 		{"an unknown property", "30 06 0001 61 02 7f 00", "e0 01 81", "0x7f"},

@@ -90,8 +90,8 @@ func TestMoreBadClientsAreTold(t *testing.T) {
 		{"an empty share name of UNSUBSCRIBE", a5 + "a> a2 0e 0001 00 0009 \"$share//x\"\na< e0 01 81\na< x"},
 		{"share names are nothing of 3.1.1", a4 + "a> 82 1d 0001 0009 \"$share//x\" 00 0008 \"$share/g\" 00 0001 \"u\" 00\na< 90 05 0001 80 80 00\na> a2 0d 0002 0009 \"$share//x\"\na< b0 02 0002\na> {ping}\na< {pong}"},
 		{"a wildcard in a level of 3.1.1", a4 + "a> 82 10 0001 000b \"$share/g+/x\" 00\na< x"},
-		{"a hash in a topic name", a5 + "a> 30 05 0002 \"a#\" 00\na< e0 01 90\na< x"},
-		{"a will topic with a wildcard", "a> 10 15 0004 \"MQTT\" 05 06 0000 00 0001 \"a\" 00 0001 \"+\" 0001 \"x\"\na< 20 03 00 90 00\na< x"},
+		{"a hash in a topic name", a5 + "a> 30 05 0002 \"a#\" 00\na< e0 01 81\na< x"},
+		{"a will topic with a wildcard", "a> 10 15 0004 \"MQTT\" 05 06 0000 00 0001 \"a\" 00 0001 \"+\" 0001 \"x\"\na< 20 03 00 81 00\na< x"},
 		{"an empty will topic", "a> 10 14 0004 \"MQTT\" 05 06 0000 00 0001 \"a\" 00 0000 0001 \"x\"\na< 20 03 00 81 00\na< x"},
 		{"a will topic with a wildcard in 3.1.1", "a> 10 13 0004 \"MQTT\" 04 06 0000 0001 \"a\" 0001 \"#\" 0001 \"x\"\na< x"},
 		// PUBLISH.

@@ -486,7 +486,7 @@ func TestBadClientsAreTold(t *testing.T) {
 		// Groups 5 to 7: strings, topics, PUBLISH.
 		{"bad UTF-8 in the topic", a5 + "a> 30 04 0001 ff 00\na< e0 01 81\na< x"},
 		{"NUL in the topic", a5 + "a> 30 04 0001 00 00\na< e0 01 81\na< x"},
-		{"wildcard in the topic", a5 + "a> 30 04 0001 \"#\" 00\na< e0 01 90\na< x"},
+		{"wildcard in the topic", a5 + "a> 30 04 0001 \"#\" 00\na< e0 01 81\na< x"},
 		{"QoS 3", a5 + "a> 36 06 0001 \"t\" 0001 00\na< e0 01 81\na< x"},
 		{"packet identifier 0", a5 + "a> 32 06 0001 \"t\" 0000 00\na< e0 01 82\na< x"},
 		{"alias 0", a5 + "a> 30 07 0001 \"t\" 03 23 0000\na< e0 01 94\na< x"},

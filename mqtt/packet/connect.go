@@ -179,7 +179,7 @@ func (p *Connect) Parse(f Frame, _ Version) error {
 			if len(p.Will.Topic) == 0 {
 				r.fail("MQTT-4.7.3-1", "the will topic is empty")
 			} else if rule, why := checkTopicName(p.Will.Topic); rule != "" {
-				r.err = &Error{Type: CONNECT, Reason: topicReason(rule), Rule: rule, Text: "the will topic " + why, Offset: r.off}
+				r.err = malformed(CONNECT, rule, "the will topic "+why, r.off)
 			}
 		}
 		p.Will.Payload = r.binary("the will payload")

@@ -87,7 +87,7 @@ func (p *Publish) Parse(f Frame, v Version) error {
 	}
 	p.Topic = b[2:n:n]
 	if rule, why := checkTopicName(p.Topic); rule != "" {
-		return &Error{Type: PUBLISH, Reason: topicReason(rule), Rule: rule, Text: "the topic name " + why, Offset: 2}
+		return malformed(PUBLISH, rule, "the topic name "+why, 2)
 	}
 	if p.QoS > 0 || v >= V5 {
 		r := reader{b: b, off: n, typ: PUBLISH}
@@ -116,12 +116,4 @@ func (p *Publish) Parse(f Frame, v Version) error {
 		}
 	}
 	return nil
-}
-
-// topicReason is the reason code for a bad topic name.
-func topicReason(rule string) ReasonCode {
-	if rule == "MQTT-3.3.2-2" {
-		return TopicNameInvalid
-	}
-	return MalformedPacket
 }

@@ -34,7 +34,6 @@ const (
 	mal = MalformedPacket
 	pro = ProtocolError
 	ver = UnsupportedProtocolVersion
-	top = TopicNameInvalid
 )
 
 var refusals = []refusal{
@@ -121,7 +120,7 @@ var refusals = []refusal{
 	{"no client identifier with clean session 0", V311, "10 0c 0004 4d515454 04 00 0000 0000", ClientIdentifierNotValid, "MQTT-3.1.3-8", "no client identifier with clean session 0"},
 	{"no client identifier in 3.1", V31, "10 0e 0006 4d5149736470 03 02 0000 0000", ClientIdentifierNotValid, "MQTT-3.1.3-9", "MQTT 3.1 needs a client identifier"},
 	{"empty will topic", V311, "10 11 0004 4d515454 04 06 0000 0001 61 0000 0000", mal, "MQTT-4.7.3-1", "the will topic is empty"},
-	{"wildcard in the will topic", V311, "10 12 0004 4d515454 04 06 0000 0001 61 0001 23 0000", top, "MQTT-3.3.2-2", "the will topic contains the wildcard #"},
+	{"wildcard in the will topic", V311, "10 12 0004 4d515454 04 06 0000 0001 61 0001 23 0000", mal, "MQTT-3.3.2-2", "the will topic contains the wildcard #"},
 	{"will without payload", V311, "10 10 0004 4d515454 04 06 0000 0001 61 0001 77", mal, "", "ends before the will payload"},
 
 	// 1.5.4 strings
@@ -164,11 +163,11 @@ var refusals = []refusal{
 	{"PUBLISH of QoS 3 in 3.1", V31, "36 05 0001 61 0001", mal, "MQTT-3.3.1-4", "QoS 3"},
 	{"PUBLISH of QoS 0 with DUP", V311, "38 03 0001 61", mal, "MQTT-3.3.1-2", "DUP is set at QoS 0"},
 	{"PUBLISH of QoS 0 with DUP in 5.0", V5, "38 04 0001 61 00", mal, "MQTT-3.3.1-2", "DUP is set at QoS 0"},
-	{"PUBLISH to a + wildcard", V311, "30 05 0003 612f2b", top, "MQTT-3.3.2-2", "the topic name contains the wildcard +"},
-	{"PUBLISH to a # wildcard", V5, "30 04 0001 23 00", top, "MQTT-3.3.2-2", "the topic name contains the wildcard #"},
-	{"PUBLISH to a # wildcard far in", V311, "30 0c 000a 61616161616161612f23", top, "MQTT-3.3.2-2", "the topic name contains the wildcard #"},
-	{"PUBLISH to a wildcard among the first eight bytes", V311, "30 0a 0008 6161612b61616161", top, "MQTT-3.3.2-2", "the topic name contains the wildcard +"},
-	{"PUBLISH with a wildcard beside other characters", V311, "30 05 0003 c3a92b", top, "MQTT-3.3.2-2", "the topic name contains the wildcard +"},
+	{"PUBLISH to a + wildcard", V311, "30 05 0003 612f2b", mal, "MQTT-3.3.2-2", "the topic name contains the wildcard +"},
+	{"PUBLISH to a # wildcard", V5, "30 04 0001 23 00", mal, "MQTT-3.3.2-2", "the topic name contains the wildcard #"},
+	{"PUBLISH to a # wildcard far in", V311, "30 0c 000a 61616161616161612f23", mal, "MQTT-3.3.2-2", "the topic name contains the wildcard #"},
+	{"PUBLISH to a wildcard among the first eight bytes", V311, "30 0a 0008 6161612b61616161", mal, "MQTT-3.3.2-2", "the topic name contains the wildcard +"},
+	{"PUBLISH with a wildcard beside other characters", V311, "30 05 0003 c3a92b", mal, "MQTT-3.3.2-2", "the topic name contains the wildcard +"},
 	{"PUBLISH to an empty topic", V311, "30 02 0000", mal, "MQTT-4.7.3-1", "the topic name is empty"},
 	{"PUBLISH to an empty topic in 3.1", V31, "30 02 0000", mal, "MQTT-4.7.3-1", "the topic name is empty"},
 	{"PUBLISH without topic name and alias", V5, "30 03 0000 00", pro, "MQTT-3.3.2.1", "neither topic name nor topic alias"},

@@ -44,7 +44,8 @@ func checkUTF8(s []byte) (rule, why string) {
 }
 
 // checkTopicName is checkUTF8 for a topic name, which in addition has no
-// wildcard characters (MQTT-3.3.2-2). An empty name passes: MQTT 5.0 allows it
+// wildcard characters (MQTT-3.3.2-2): with one it is malformed, and not one that is
+// "correctly formed, but is not accepted" (reason 0x90). An empty name passes: MQTT 5.0 allows it
 // beside a topic alias.
 func checkTopicName(s []byte) (rule, why string) {
 	odd := uint64(0)
