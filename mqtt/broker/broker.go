@@ -48,7 +48,7 @@ type Broker struct {
 	retainedOwn int           // what they take outside of retained; bytes
 	swept       time.Duration // when expired retained messages were removed last
 	sessions    map[string]*client
-	away        list.List // sessions without a connection, the longest first
+	away        absentees
 
 	// waitMu guards client.waitsFor and client.waiting.
 	waitMu sync.Mutex

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"container/list"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -20,7 +19,7 @@ type client struct {
 	// Guarded by Broker.mu.
 	subs map[string]subscription // by whole filter
 	most int                     // subscriptions that subs has had at once
-	away *list.Element           // of Broker.away; nil while connected
+	away absence                 // its place in Broker.away
 
 	// Guarded by Broker.waitMu.
 	waitsFor *client // whose queue this client's reader waits for

@@ -202,7 +202,7 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 		}
 	}
 	if cl != nil {
-		b.back(cl)
+		b.away.remove(cl)
 		cl.stopTimer()
 		if old := cl.conn; old != nil {
 			// MQTT-3.1.4-3: the older connection goes.
@@ -331,7 +331,7 @@ func (cl *client) owes(which func(topic []byte) bool) (owes bool) {
 // when cl.mu is not.
 func (b *Broker) discard(cl *client) {
 	cl.stopTimer()
-	b.back(cl)
+	b.away.remove(cl)
 	for filter := range cl.subs {
 		b.remove(cl, filter)
 	}
@@ -348,23 +348,14 @@ func (b *Broker) discard(cl *client) {
 	}
 }
 
-// back takes a session off those without a connection. Broker.mu is held.
-func (b *Broker) back(cl *client) {
-	if cl.away != nil {
-		b.away.Remove(cl.away)
-		cl.away = nil
-	}
-}
-
-// evict ends the session that has been without a connection for longest, as its
-// expiry would; false if all have one. The result is its will, which is due.
+// evict ends a session without a connection, as its expiry would; false if all
+// have one. The result is its will, which is due.
 // Broker.mu is held and no client.mu; adopt is to be called.
 func (b *Broker) evict() (will *message, ok bool) {
-	oldest := b.away.Front()
-	if oldest == nil {
+	cl := b.away.first()
+	if cl == nil {
 		return nil, false
 	}
-	cl := oldest.Value.(*client)
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	will, cl.will = cl.will, nil // MQTT-3.1.2-8: the session ends
@@ -408,7 +399,7 @@ func (c *conn) end(err error) {
 	var will *message
 	if cl.conn == c {
 		cl.conn = nil
-		will = b.absent(cl)
+		will = b.absent(cl, c)
 	}
 	cl.wakeWaiters()
 	c.startWriter()
@@ -432,8 +423,8 @@ func (c *conn) end(err error) {
 }
 
 // absent starts the timers of a session that has lost its connection, or ends
-// it. The result is a will that is due at once. Broker.mu and cl.mu are held.
-func (b *Broker) absent(cl *client) (due *message) {
+// it; c is that connection. The result is a will that is due at once. Broker.mu and cl.mu are held.
+func (b *Broker) absent(cl *client, c *conn) (due *message) {
 	expiry := time.Duration(cl.expiry) * time.Second
 	if expiry == 0 || cl.will != nil && cl.delay == 0 {
 		due, cl.will = cl.will, nil // MQTT-3.1.2-8
@@ -442,7 +433,7 @@ func (b *Broker) absent(cl *client) (due *message) {
 		b.discard(cl)
 		return due
 	}
-	cl.away = b.away.PushBack(cl)
+	b.away.add(cl, hostOf(c.nc.RemoteAddr()))
 	b.await(cl, b.now())
 	return due
 }

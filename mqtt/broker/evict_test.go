@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,6 +97,71 @@ func TestTheOldestAbsentSessionMakesRoom(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who leaves many sessions behind makes room with its own, and an address with
+// fewer keeps those that are older.
+func TestTheAddressWithMostAbsentSessionsMakesRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var gone []string
+		b := broker.New(broker.Options{MaxSessions: 8, ConnectRate: -1, Log: func(e broker.Event) {
+			if e.Kind == broker.EventEvicted {
+				gone = append(gone, e.ClientID)
+			}
+		}})
+		defer closeBroker(t, b)
+		visit := func(addr, id string) {
+			t.Helper()
+			p := connectFrom(t, b, addr+":1")
+			p.send(stays(id))
+			if ack := p.packet(); ack[3] != 0 {
+				t.Fatalf("%s is refused: % x", id, ack)
+			}
+			_ = p.nc.Close()
+			synctest.Wait()
+		}
+		check := func(want string) {
+			t.Helper()
+			if got := strings.Join(gone, ""); got != want {
+				t.Fatalf("%q have made room, want %q", got, want)
+			}
+		}
+		visit("192.0.2.1", "a")
+		visit("192.0.2.2", "b")
+		visit("192.0.2.2", "c")
+		for _, id := range "hijkl" { // one host, by its prefix
+			visit("[2001:db8::1]", string(id))
+		}
+		for _, id := range "mnop" {
+			visit("[2001:db8::2]", string(id))
+		}
+		check("hijk")
+		visit("192.0.2.1", "d")
+		visit("192.0.2.1", "e")
+		check("hijklm")         // n, o, p; a, d, e; b, c
+		visit("192.0.2.3", "f") // of three and three, who is away for longest
+		check("hijklma")
+		visit("192.0.2.3", "f") // known
+		visit("192.0.2.4", "n") // moves
+		check("hijklma")
+		visit("192.0.2.5", "g") // b, c; d, e; o, p; f; n
+		check("hijklmab")
+		stay := connectFrom(t, b, "192.0.2.1:1")
+		stay.send(stays("d"))
+		stay.packet()
+		visit("192.0.2.6", "q") // o, p have two; d is there
+		check("hijklmabo")
+		for _, id := range "rstuvw" { // each address has one, or the newcomer two
+			visit("192.0.2.9", string(id))
+		}
+		check("hijklmabo" + "cprstu")
+		_ = stay.nc.Close()
+		synctest.Wait()
+		if n := b.Stats().Sessions; n != 8 {
+			t.Errorf("%d sessions, want 8", n)
+		}
+	})
 }
 
 // A session that makes room ends as one that expires: its will is published, its

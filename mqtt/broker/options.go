@@ -56,9 +56,9 @@ type Options struct {
 	MaxSessionExpiry time.Duration // longer ones become this; no limit
 	MaxSessions      int           // connected or not, see below; 100,000
 
-	// One more than MaxSessions ends the session whose client has been away for
-	// longest, as if it had expired; if none is away, the CONNECT is refused with
-	// 0x97, quota exceeded.
+	// One more than MaxSessions ends a session as if it had expired: of the address
+	// from which most absent clients were connected last, the one that has been away
+	// for longest. If none is away, the CONNECT is refused with 0x97, quota exceeded.
 
 	// MaxSubscriptionBytes is a limit of the memory for all subscriptions; 256 MiB.
 	// It is what they take, about: some hundred bytes for each, and again for each
