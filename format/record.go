@@ -2,6 +2,7 @@ package format
 
 import (
 	"encoding/base64"
+	"io"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -49,7 +50,65 @@ func (f *Record) Append(dst []byte, m *mqtt.Message, at time.Time) ([]byte, erro
 	return append(appendIndented(dst, f.scratch, "", true, &f.Palette), '\n'), nil
 }
 
+// pieceSize is how much of a payload WriteMessage draws at once: a multiple of 3, so
+// that base64 has no padding within.
+const pieceSize = 48 << 10
+
+// WriteMessage writes to w what Append appends, a piece at a time: a payload may
+// grow sixfold in JSON. An error is that of w.
+func (f *Record) WriteMessage(w io.Writer, m *mqtt.Message, at time.Time) error {
+	if f.Terminal {
+		b, _ := f.Append(nil, m, at)
+		_, err := w.Write(b)
+		return err
+	}
+	b := f.head(f.scratch[:0], m, at)
+	form, rest := f.formOf(m.Payload), m.Payload
+	b = append(b, form.open...)
+	for len(rest) > pieceSize {
+		b = form.append(b, rest[:pieceSize])
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+		b, rest = b[:0], rest[pieceSize:]
+	}
+	b = append(f.tail(append(form.append(b, rest), form.end...), m), '\n')
+	f.scratch = b
+	_, err := w.Write(b)
+	return err
+}
+
+// payloadForm is how a payload stands in an object. What append does to the pieces
+// of a payload is what it does to the whole.
+type payloadForm struct {
+	open, end string
+	append    func(dst, b []byte) []byte
+}
+
+var (
+	asJSON   = payloadForm{"", `,"payload_encoding":"json"`, func(dst, b []byte) []byte { return append(dst, b...) }}
+	asText   = payloadForm{`"`, `"`, appendEscapedString[[]byte]}
+	asBase64 = payloadForm{`"`, `","payload_encoding":"base64"`, appendBase64}
+)
+
+func (f *Record) formOf(payload []byte) *payloadForm {
+	switch {
+	case f.JSONPayload && oneLineJSON(payload):
+		return &asJSON
+	case utf8.Valid(payload):
+		return &asText
+	}
+	return &asBase64
+}
+
 func (f *Record) object(dst []byte, m *mqtt.Message, at time.Time) []byte {
+	form := f.formOf(m.Payload)
+	dst = form.append(append(f.head(dst, m, at), form.open...), m.Payload)
+	return f.tail(append(dst, form.end...), m)
+}
+
+// head is what stands before the payload, and tail what stands behind it.
+func (f *Record) head(dst []byte, m *mqtt.Message, at time.Time) []byte {
 	dst = append(dst, `{"tst":"`...)
 	dst = f.stamp.append(dst, at)
 	dst = append(dst, `","topic":`...)
@@ -66,16 +125,10 @@ func (f *Record) object(dst []byte, m *mqtt.Message, at time.Time) []byte {
 	}
 	dst = append(dst, `,"payloadlen":`...)
 	dst = strconv.AppendInt(dst, int64(len(m.Payload)), 10)
-	dst = append(dst, `,"payload":`...)
-	switch {
-	case f.JSONPayload && oneLineJSON(m.Payload):
-		dst = append(append(dst, m.Payload...), `,"payload_encoding":"json"`...)
-	case utf8.Valid(m.Payload):
-		dst = appendString(dst, m.Payload)
-	default:
-		dst = appendBase64(append(dst, '"'), m.Payload)
-		dst = append(dst, `","payload_encoding":"base64"`...)
-	}
+	return append(dst, `,"payload":`...)
+}
+
+func (f *Record) tail(dst []byte, m *mqtt.Message) []byte {
 	if len(m.Properties) > 0 {
 		dst = appendProperties(append(dst, `,"properties":`...), m.Properties)
 	}
@@ -168,7 +221,12 @@ func appendBase64(dst, b []byte) []byte { return base64.StdEncoding.AppendEncode
 
 // appendString appends valid UTF-8 as a JSON string.
 func appendString[T string | []byte](dst []byte, s T) []byte {
-	dst = append(dst, '"')
+	return append(appendEscapedString(append(dst, '"'), s), '"')
+}
+
+// appendEscapedString appends what stands between the quotes of a JSON string. It
+// takes any part of UTF-8.
+func appendEscapedString[T string | []byte](dst []byte, s T) []byte {
 	start := 0
 	for i := 0; i < len(s); i++ {
 		c := s[i]
@@ -194,7 +252,7 @@ func appendString[T string | []byte](dst []byte, s T) []byte {
 			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 		}
 	}
-	return append(append(dst, s[start:]...), '"')
+	return append(dst, s[start:]...)
 }
 
 // stamp draws times of arrival and keeps the second it drew last: the

@@ -24,6 +24,8 @@ type Env struct {
 	StdoutIsTerminal bool
 	StderrIsTerminal bool
 
+	stdoutClosed bool // it was when the process started, and is /dev/null now
+
 	// askSecret asks a user for a secret; nil: there is nobody.
 	askSecret func(prompt string) ([]byte, error)
 
@@ -83,6 +85,7 @@ func OSEnv() Env {
 		StderrIsTerminal: isTerminal(os.Stderr),
 		SystemConfig:     systemConfig(os.LookupEnv),
 	}
+	env.stdoutClosed = !env.StdoutIsTerminal && closedAtStart(1)
 	if env.StderrIsTerminal || env.StdinIsTerminal {
 		env.askSecret = askTerminal
 	}

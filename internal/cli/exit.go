@@ -123,6 +123,18 @@ func (inv *Invocation) TimedOut(detail string) error {
 	return Failed(ExitTimeLimit, fmt.Errorf("timed out after %s (%s)", inv.Values.Duration("timeout"), detail))
 }
 
+// CheckOutput returns the error of standard output that was closed at the start. A
+// tool calls it before it takes what is to be written there.
+func (inv *Invocation) CheckOutput() error {
+	if !inv.stdoutClosed {
+		return nil
+	}
+	return &Exit{Code: CodeOf(context.Background(), inv.Tool.Bit.OutputError(errClosed)), Err: errClosed,
+		Help: "to discard the output, write it to /dev/null (>/dev/null)"}
+}
+
+var errClosed = errors.New("standard output is closed")
+
 // Quietly ends the program with code and without a word.
 func Quietly(code int) error { return &Exit{Code: code} }
 

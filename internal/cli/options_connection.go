@@ -154,7 +154,7 @@ var connectionOptions = []Option{
 	{
 		Name: "max-packet-size", Tools: PubSub, Group: GroupConnection, Type: TypeSize,
 		Placeholder: "SIZE", Min: 1, Max: 268435460,
-		Help: "largest packet accepted from the broker, as 64k or 1MiB",
+		Help: "largest packet accepted from the broker, as 64k or 1MiB; without it MQTT's limit, 256MiB",
 	},
 	{
 		Name: "topic-alias-maximum", Tools: PubSub, Group: GroupConnection, Type: TypeInt,

@@ -152,6 +152,9 @@ func Tool() cli.Tool {
 			},
 		},
 		Run: func(ctx context.Context, inv *cli.Invocation) error {
+			if err := inv.CheckOutput(); err != nil {
+				return err
+			}
 			switch inv.Tool.Command.Bit {
 			case cli.CommandSearch:
 				return searchCommand(ctx, inv)

@@ -57,6 +57,9 @@ func (j *job) request(ctx context.Context) error {
 	if len(j.topics) > 1 {
 		return cli.Usagef("--request takes one topic, not %d", len(j.topics)).WithHint("a request is one message; without --request it is published to every -t")
 	}
+	if err := j.inv.CheckOutput(); err != nil {
+		return err
+	}
 	form, err := j.inv.Formatter()
 	if err != nil {
 		return err
@@ -167,12 +170,18 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 				foreign++
 				continue
 			}
-			out, err := x.form.Append(nil, m, now)
-			if err != nil {
-				j.inv.Warnf("%v", err)
-			}
-			if err := j.write(out); err != nil {
-				return err
+			if r, ok := x.form.(*format.Record); ok { // which may be much larger than the payload
+				if err := cli.Pub.OutputError(r.WriteMessage(j.inv.Stdout, m, now)); err != nil {
+					return err
+				}
+			} else {
+				out, err := x.form.Append(nil, m, now)
+				if err != nil {
+					j.inv.Warnf("%v", err)
+				}
+				if err := j.write(out); err != nil {
+					return err
+				}
 			}
 			if j.inv.Values.Bool("latency") {
 				if err := j.tellLatency(now.Sub(start)); err != nil {

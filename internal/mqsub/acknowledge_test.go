@@ -7,10 +7,16 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/script"
 )
 
 // full is an output that takes the first n bytes.
@@ -20,11 +26,11 @@ type full struct {
 }
 
 func (w *full) Write(b []byte) (int, error) {
-	if len(b) > w.n {
-		return 0, errors.New("no space left on device")
+	n, _ := w.Buffer.Write(b[:min(len(b), w.n)])
+	if w.n -= n; n < len(b) {
+		return n, errors.New("no space left on device")
 	}
-	w.n -= len(b)
-	return w.Buffer.Write(b)
+	return n, nil
 }
 
 // peer serves one connection by hand: behind SUBACK it sends messages 1 to 3 at QoS 1
@@ -70,12 +76,17 @@ func TestOnlyWhatIsWrittenIsAcknowledged(t *testing.T) {
 		out    string
 		acked  int // of the three messages
 		status int
+		says   string
 	}{
-		{"-C 1", []string{"-C", "1"}, 100, "1\n", 1, 0},
-		{"-C 2", []string{"-C", "2"}, 100, "1\n2\n", 2, 0},
-		{"-C 3", []string{"-C", "3"}, 100, "1\n2\n3\n", 3, 0},
-		{"-C 1 to a full disk", []string{"-C", "1"}, 0, "", 0, cli.ExitLocalIO},
-		{"no limit and a full disk", nil, 3, "", 0, cli.ExitLocalIO},
+		{"-C 1", []string{"-C", "1"}, 100, "1\n", 1, 0, ""},
+		{"-C 2", []string{"-C", "2"}, 100, "1\n2\n", 2, 0, ""},
+		{"-C 3", []string{"-C", "3"}, 100, "1\n2\n3\n", 3, 0, ""},
+		{"-C 1 to a full disk", []string{"-C", "1"}, 0, "", 0, cli.ExitLocalIO, "mqsub: standard output: no space left on device\n"},
+		{"a disk that is full within the second", nil, 3, "1\n2", 1, cli.ExitLocalIO,
+			"mqsub: standard output: the last message is cut off: byte 3 to 3 of what was written; it is not acknowledged\nmqsub: standard output: no space left on device\n"},
+		{"a disk that is full behind the second", nil, 4, "1\n2\n", 2, cli.ExitLocalIO, "mqsub: standard output: no space left on device\n"},
+		{"a disk that is full within the first", []string{"-C", "2", "-v"}, 3, "a 1", 0, cli.ExitLocalIO,
+			"mqsub: standard output: the last message is cut off: byte 1 to 3 of what was written; it is not acknowledged\nmqsub: standard output: no space left on device\n"},
 	} {
 		t.Run(row.it, func(t *testing.T) {
 			t.Parallel()
@@ -83,6 +94,9 @@ func TestOnlyWhatIsWrittenIsAcknowledged(t *testing.T) {
 			stdout, stderr := &full{n: row.room}, &bytes.Buffer{}
 			args := append([]string{"-V", "311", "-L", "mqtt://" + addr, "-q", "1", "-t", "a"}, row.args...)
 			status := cli.Run(context.Background(), cli.Env{Args: args, Stdout: stdout, Stderr: stderr, Lookup: cli.MapEnv(nil)}, Tool())
+			if stderr.String() != row.says {
+				t.Errorf("it said %q, want %q", stderr.String(), row.says)
+			}
 			if status != row.status || stdout.String() != row.out {
 				t.Errorf("status %d, output %q, want %d, %q; %s", status, stdout.String(), row.status, row.out, stderr)
 			}
@@ -92,6 +106,64 @@ func TestOnlyWhatIsWrittenIsAcknowledged(t *testing.T) {
 			}
 			if got := string(<-said); got != want+"\xe0\x00" {
 				t.Errorf("the client said %x, want %x and DISCONNECT", got, want)
+			}
+		})
+	}
+}
+
+// A large record goes out in pieces, and what goes before it goes out first.
+func TestALargeRecordIsAcknowledgedWhenItIsWhole(t *testing.T) {
+	t.Parallel()
+	large := bytes.Repeat([]byte{1}, 100<<10)
+	for _, row := range []struct {
+		it    string
+		room  int
+		acked int
+		count string
+	}{
+		{"whole", 10 << 20, 3, ""},
+		{"cut off in the large one", 500 << 10, 1, "the last message is cut off: byte "},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			network := script.NewMemory()
+			defer network.Close()
+			heard := make(chan []byte, 1)
+			go func() {
+				nc, err := network.Accept()
+				if err != nil {
+					return
+				}
+				defer nc.Close()
+				b := make([]byte, 14)
+				_, _ = io.ReadFull(nc, b[:2])
+				_, _ = io.ReadFull(nc, b[:b[1]])
+				p := []byte{0x20, 2, 0, 0, 0x32, 6, 0, 1, 'a', 0, 1, '1'}
+				n := len(large) + 5
+				p = append(p, 0x32, byte(n)|0x80, byte(n>>7)|0x80, byte(n>>14), 0, 1, 'a', 0, 2)
+				p = append(append(p, large...), 0x32, 6, 0, 1, 'a', 0, 3, '3')
+				go func() { _, _ = nc.Write(p) }()
+				rest, _ := io.ReadAll(nc)
+				heard <- rest
+			}()
+			client, err := mqtt.Connect(t.Context(), network.Dial, &mqtt.Options{Version: packet.V311, KeepAlive: mqtt.NoKeepAlive})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var stderr bytes.Buffer
+			stdout := &full{n: row.room}
+			j := &job{inv: &cli.Invocation{Talk: cli.NewTalk(&stderr, "mqsub", false, false, false)}, client: client, form: &format.Record{}, limit: 3}
+			j.out.w = stdout
+			err = j.follow(t.Context())
+			if whole := errors.Is(err, errDone); whole != (row.count == "") || !strings.Contains(stderr.String(), row.count) || j.count != int64(row.acked) {
+				t.Errorf("%s: %v, %d messages, %s", row.it, err, j.count, &stderr)
+			}
+			_ = client.Close(t.Context())
+			want := ""
+			for i := range row.acked {
+				want += fmt.Sprintf("\x40\x02\x00%c", i+1)
+			}
+			if got := string(<-heard); got != want+"\xe0\x00" {
+				t.Errorf("%s: the client said %x, want %x and DISCONNECT", row.it, got, want)
 			}
 		})
 	}

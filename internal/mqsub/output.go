@@ -14,9 +14,10 @@ const flushSize = 64 << 10
 
 // output writes to stdout, one write for all messages of one read.
 type output struct {
-	w     io.Writer
-	buf   []byte       // reused
-	since atomic.Int64 // when the write under way began, Unix nanoseconds; 0 without
+	w       io.Writer
+	buf     []byte       // reused
+	written int64        // bytes
+	since   atomic.Int64 // when the write under way began, Unix nanoseconds; 0 without
 }
 
 // blocked tells whether a write is under way that has taken long.
@@ -25,12 +26,15 @@ func (o *output) blocked() bool {
 	return since != 0 && time.Now().UnixNano()-since > int64(blockedTime/2)
 }
 
-func (o *output) write(b []byte) error {
+// Write writes b, and returns how many bytes of it stand in the output. Its error
+// ends the tool.
+func (o *output) Write(b []byte) (int, error) {
 	if len(b) == 0 {
-		return nil
+		return 0, nil
 	}
 	o.since.Store(time.Now().UnixNano())
-	_, err := o.w.Write(b)
+	n, err := o.w.Write(b)
 	o.since.Store(0)
-	return cli.Sub.OutputError(err)
+	o.written += int64(n)
+	return n, cli.Sub.OutputError(err)
 }

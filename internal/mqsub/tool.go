@@ -64,6 +64,7 @@ type job struct {
 	view           view // nil: each message is written
 
 	count int64     // messages written, or taken by the view
+	ends  []end     // reused
 	heard time.Time // when the latest message came
 	out   output
 }
@@ -81,6 +82,11 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	defer j.conn.Close()
+	if len(j.subs) > 0 && !inv.Values.Bool("exit-after-subscribe") {
+		if err := inv.CheckOutput(); err != nil {
+			return err
+		}
+	}
 	// A reader of stdout that has gone away ends the program, also while no
 	// message comes.
 	if f, ok := inv.Stdout.(*os.File); ok && !inv.StdoutIsTerminal {
@@ -301,7 +307,7 @@ func (j *job) follow(ctx context.Context) error {
 		}
 		if j.view != nil {
 			j.out.buf = j.view.draw(j.out.buf[:0], err != nil)
-			if err := j.out.write(j.out.buf); err != nil {
+			if _, err := j.out.Write(j.out.buf); err != nil {
 				return err
 			}
 		}
@@ -347,7 +353,7 @@ func (j *job) receive(ctx context.Context, limit time.Duration, why error) (*mqt
 // loses nothing that the broker keeps.
 func (j *job) batch(ctx context.Context, b *mqtt.Batch) error {
 	now := time.Now()
-	buf := j.out.buf[:0]
+	buf, ends := j.out.buf[:0], j.ends[:0]
 	taken := 0
 	var err error
 	for i := range b.Messages {
@@ -365,25 +371,38 @@ func (j *job) batch(ctx context.Context, b *mqtt.Batch) error {
 		if err := j.remove(m); err != nil {
 			return err
 		}
-		if j.view != nil {
+		if r, ok := j.form.(*format.Record); ok && j.view == nil && len(m.Payload) > flushSize { // in pieces
+			if err := j.writeWhole(b, buf, ends, taken-1); err != nil {
+				return err
+			}
+			b.Ack(taken - 1)
+			buf, ends = buf[:0], ends[:0]
+			before := j.out.written
+			if err := r.WriteMessage(&j.out, m, now); err != nil {
+				return j.cutOff(j.out.written-before, err)
+			}
+			b.Ack(taken)
+		} else if j.view != nil {
 			j.view.take(m)
 		} else if buf, err = j.form.Append(buf, m, now); err != nil {
 			j.inv.Warnf("topic %s: %v", topic.Quote(m.Topic), err)
 		}
+		ends = append(ends, end{taken, len(buf)})
 		if j.count++; j.limit > 0 && j.count >= j.limit {
 			break
 		}
 		if len(buf) >= flushSize {
-			if err := j.out.write(buf); err != nil {
+			if err := j.writeWhole(b, buf, ends, taken); err != nil {
 				return err
 			}
 			b.Ack(taken)
-			buf = buf[:0]
+			buf, ends = buf[:0], ends[:0]
 		}
 	}
-	if err := j.out.write(buf); err != nil {
+	if err := j.writeWhole(b, buf, ends, taken); err != nil {
 		return err
 	}
+	j.ends = ends[:0]
 	j.out.buf = buf[:0]
 	b.Ack(taken)
 	b.Release()
@@ -391,6 +410,38 @@ func (j *job) batch(ctx context.Context, b *mqtt.Batch) error {
 		return errDone
 	}
 	return nil
+}
+
+// end is where a message ends in the bytes to be written: the first taken messages
+// of the batch are in the first size bytes.
+type end struct{ taken, size int }
+
+// writeWhole writes the messages of which taken are the last, and acknowledges those
+// that stand whole where not all could be written.
+func (j *job) writeWhole(b *mqtt.Batch, buf []byte, ends []end, taken int) error {
+	n, err := j.out.Write(buf)
+	if err == nil || j.view != nil || errors.Is(err, cli.ErrPipe) { // what is in a pipe nobody may have read
+		return err
+	}
+	whole, torn := 0, n
+	for ; whole < len(ends) && ends[whole].size <= n; whole++ {
+		torn = n - ends[whole].size
+	}
+	if whole > 0 {
+		b.Ack(ends[whole-1].taken)
+	}
+	j.count -= int64(len(ends) - whole)
+	return j.cutOff(int64(torn), err)
+}
+
+// cutOff tells of a message of which only the first bytes are written, and returns
+// err. It is not for us to take them back: the output may have other writers.
+func (j *job) cutOff(torn int64, err error) error {
+	if torn > 0 && !errors.Is(err, cli.ErrPipe) {
+		j.inv.Errorf("standard output: the last message is cut off: byte %d to %d of what was written; it is not acknowledged",
+			j.out.written-torn+1, j.out.written)
+	}
+	return err
 }
 
 // wanted applies the filters of this side.
