@@ -59,8 +59,8 @@ func TestRepliesInAnOldSessionAreNotTakenForOldOnes(t *testing.T) {
 	b := Start(t, []Step{
 		{"10 13 0004 4d515454 05 00 0000 05 11 ffffffff 0001 61", "20 03 01 00 00"},
 		{subscribe, suback + request2},
-		{"32 07 0001 72 0002 00 78", "40 02 0002"},
-		{"50 02 0007", "62 02 0007"}, {"70 02 0007", ""}, {bye, ""},
+		{"32 07 0001 72 0002 00 78", ""},
+		{"50 02 0007", "62 02 0007"}, {"70 02 0007", "40 02 0002"}, {bye, ""}, // the reply's answer last: it is what the end waits for
 	})
 	r := b.Run(t.Context(), Tool(), "", "-i", "a", "-V", "5", "-c", "-q", "2", "-t", "q", "--echo", "-C", "1")
 	if want := "mqsub: warning: the session is from an earlier run: replies at QoS 2 go out at QoS 1\n"; r.Code != 0 || r.Stderr != want {
