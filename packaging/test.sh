@@ -9,42 +9,15 @@
 # release builds them.
 set -eu
 cd "$(dirname "$0")/.."
-# The newest that Go 1.26 builds and whose dependencies are all to be had. A
-# release is made by the same one.
-pin=github.com/goreleaser/goreleaser/v2@v2.16.0
-
-fail() { echo "packaging: $*" >&2; exit 1; }
-skip() { echo "packaging: $1 is missing, so $2" >&2; }
-has() { command -v "$1" >/dev/null; }
-quietly() { "$@" >"$tmp/log" 2>&1 || { cat "$tmp/log" >&2; fail "failed: $*"; }; }
-
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+. packaging/build.sh
 
 grep -q "GORELEASER: $pin\$" .github/workflows/release.yml || fail "the workflow of the release has another goreleaser than $pin"
-GOBIN=$tmp/bin quietly go install $pin
-goreleaser=$tmp/bin/goreleaser
+prepare
 quietly "$goreleaser" check
-if ! git rev-parse -q --verify HEAD >/dev/null 2>&1; then
+if ! git rev-parse -q --verify HEAD >/dev/null; then
 	skip 'a commit' 'no package is built'
 	exit
 fi
-
-# The configuration with one target; what is made of those of Windows and macOS
-# goes too.
-sed -e '/^      - [a-z]*_[a-z0-9_]*$/{/linux_amd64$/!d;}' -e '/^  - {<<: .*armv7/d' goreleaser.yaml >"$tmp/one.yaml"
-[ "$(grep -c 'linux_\|darwin_\|windows_\|freebsd_' "$tmp/one.yaml")" = 1 ] || fail 'more than one target is left'
-without=docker,homebrew,sbom,scoop,sign
-
-# build REPOSITORY DIRECTORY builds the packages of the repository's last commit
-# there.
-build() (
-	git clone -q "$1" "$2"
-	cd "$2"
-	quietly "$goreleaser" release --snapshot --clean --parallelism 1 --skip=$without -f "$tmp/one.yaml"
-)
 build . "$tmp/a"
 # Another time zone, locale, umask and cache: nothing of the first build is used.
 (umask 077 && TZ=Asia/Kathmandu LC_ALL=C.UTF-8 GOCACHE=$tmp/cache build "$tmp/a" "$tmp/another/place")
@@ -55,6 +28,14 @@ for file in "$tmp"/a/dist/mqtools*; do
 	[ -f "$file" ] || continue
 	cmp "$file" "$tmp/another/place/dist/${file##*/}" || fail "${file##*/} is not the same in two builds"
 done
+
+if has rpm; then
+	paths() { rpm -qp "$@" "$tmp"/a/dist/*.x86_64.rpm | grep -e '^/usr/share/man/.*/' -e '^/usr/share/doc/.*/' | sort; }
+	[ "$(paths -l | grep -c '\.[157]\.gz$')" = "$(find man -name '*.[157]' | wc -l)" ] || fail 'the rpm does not have all pages'
+	[ "$(paths -l)" = "$(paths -d)" ] || fail 'the rpm does not mark all of its documentation'
+else
+	skip rpm 'its package is not looked at'
+fi
 
 deb=$(echo "$tmp"/a/dist/*_amd64.deb)
 if ! has dpkg; then

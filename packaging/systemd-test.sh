@@ -1,0 +1,160 @@
+#!/bin/sh
+# Tests the unit that packages bring under a real systemd: boots a container with
+# Debian and the package, and wants the service to start and to be ready when it is;
+# to be started again after kill -9, after a crash, after a hang and after five seconds
+# in which the broker refuses its password; and not to be after a usage error.
+#
+#   packaging/systemd-test.sh [DEB]      as root; without DEB it is built
+#
+# The unit runs as it is in the package but for its broker and a watchdog of 2 s.
+# ROOT=DIRECTORY keeps Debian there for another run: to bring it together takes most of
+# the time. Nothing is changed in it, and the container has no network but a loopback.
+set -eu
+
+# What follows runs inside, as a service of the container.
+unit=mqsub-recorder
+broker=mqtt://127.0.0.1:1883
+say() { echo "$(cut -d. -f1 /proc/uptime) s: $*"; }
+show() { systemctl show --value -p "$1" $unit; }
+journal() { journalctl -q -o cat -u $unit --no-pager; }
+wrong() { say "WRONG: $*"; systemctl status --no-pager $unit; journalctl -q -b -n 60 --no-pager; exit 1; }
+
+# await SECONDS TEXT COMMAND ... waits until a command succeeds.
+await() {
+	end=$(($(cut -d. -f1 /proc/uptime) + $1)) what=$2
+	shift 2
+	until "$@" >/dev/null 2>&1; do
+		[ "$(cut -d. -f1 /proc/uptime)" -lt "$end" ] || wrong "in vain waited for: $what"
+		sleep 0.1
+	done
+}
+is() { [ "$(show "$1")" = "$2" ]; }
+gone() { ! is MainPID "$pid"; }
+restarted() { is ActiveState active && [ "$(show MainPID)" != "$pid" ]; }
+told() { journal | grep -qi "$1"; }
+recorded() { journal | grep -q "\"payload\": *\"$1\""; }
+publish() { mqpub -L $broker -u writer -P writer -q 1 -t "$unit" -m "$1" --quiet || wrong "mqpub: status $?"; }
+
+heard() { publish again && recorded again; }
+
+# dies TEXT END COMMAND ... ends the service by a command, and wants systemd to have seen
+# that END, another process, and no message lost that came in between.
+dies() {
+	by=$1 seen=$2
+	shift 2
+	pid=$(show MainPID) restarts=$(show NRestarts)
+	"$@" "$pid"
+	await 20 "the end of the process, $by" gone
+	publish "after-$restarts"
+	await 30 "a restart after $by" restarted
+	is NRestarts $((restarts + 1)) || wrong "restarts: $(show NRestarts)"
+	await 10 'the message that came while it was away' recorded "after-$restarts"
+	told "$seen" || wrong "the journal does not say: $seen"
+	say "started again after $by: $seen"
+}
+
+# users NAME:PASSWORD ... writes the file of the broker's users.
+users() {
+	{
+		echo users:
+		for user; do echo "  ${user%%:*}: $(echo "${user#*:}" | mqsub --hash-password)"; done
+	} >/run/users.new
+	mv /run/users.new /run/users.yaml
+}
+
+inside() {
+	dpkg -i /share/mqtools.deb >/dev/null
+	cp /usr/share/doc/mqtools/examples/$unit.service /etc/systemd/system/
+	mkdir -p /etc/mqtools /etc/systemd/system/$unit.service.d
+	(umask 077 && echo secret >/etc/mqtools/recorder.password)
+	printf '[Service]\nEnvironment=MQ_URL=%s\nWatchdogSec=2s\n' $broker >/etc/systemd/system/$unit.service.d/test.conf
+	printf '[Service]\nType=notify\nExecStart=/usr/bin/mqsub --serve=%s --serve-users=/run/users.yaml\n' ${broker#mqtt://} >/run/systemd/system/broker.service
+	users recorder:secret writer:writer
+	systemctl daemon-reload
+
+	systemctl start --no-block $unit
+	await 20 'the first attempt' told refused
+	is ActiveState activating || wrong "without a broker it is $(show ActiveState)"
+	say 'without a broker it is activating'
+	systemctl start broker
+	await 40 'readiness' is ActiveState active
+	is NRestarts 0 || wrong 'it needed another start'
+	say "active: $(show StatusText)"
+	publish first
+	await 10 'a message in the journal' recorded first
+
+	dies 'kill -9' 'code=killed, status=9/KILL' kill -9
+	# What a fault of its own gets from the kernel, and ends as every panic does.
+	dies 'a crash' 'status=6/ABRT' kill -SEGV
+	dies 'a hang' 'Watchdog timeout' kill -STOP
+	told '^goroutine .*:$' || wrong 'no trace'
+	say 'crash and hang have left their traces in the journal'
+
+	# Its password is refused for five seconds, then as good as before.
+	users recorder:other writer:writer
+	systemctl restart broker
+	await 30 'a refusal' told 'user name or password'
+	sleep 5
+	users recorder:secret writer:writer
+	systemctl restart broker
+	await 60 'the end of the outage' heard
+	say "records again after its password was refused for 5 s; restarts: $(show NRestarts), refusals: $(journal | grep -ci 'user name or password')"
+
+	systemctl stop $unit
+	[ "$(show Result) $(show ActiveState)" = 'success inactive' ] || wrong "stopped: $(show Result), $(show ActiveState)"
+	say 'stopped by SIGTERM: success'
+
+	printf '[Service]\nEnvironment=MQ_QOS=3\n' >/etc/systemd/system/$unit.service.d/usage.conf
+	systemctl daemon-reload
+	systemctl start $unit && wrong 'it starts with a usage error'
+	await 10 'failure' is ActiveState failed
+	sleep 6 # longer than RestartSec=
+	end="$(show ActiveState), restarts: $(show NRestarts), status $(show ExecMainStatus)"
+	[ "$end" = 'failed, restarts: 0, status 2' ] || wrong "$end"
+	say 'not started again after a usage error, status 2'
+}
+
+if [ "${1-}" = inside ]; then
+	trap 'systemctl exit' EXIT
+	inside
+	echo DONE
+	exit
+fi
+
+# What follows runs outside.
+deb=${1:+$(realpath "$1")}
+cd "$(dirname "$0")/.."
+. packaging/build.sh
+me=systemd-test
+# To be skipped is not to be right: 77, as automake has it.
+[ "$(id -u)" = 0 ] || { echo "$me: skipped: a container needs root" >&2; exit 77; }
+for pair in debootstrap:debootstrap systemd-nspawn:systemd-container; do
+	has "${pair%%:*}" || { echo "$me: skipped: ${pair%%:*} is missing, of the Debian package ${pair#*:}" >&2; exit 77; }
+done
+if [ -z "$deb" ]; then
+	prepare
+	build . "$tmp/a"
+	deb=$(echo "$tmp"/a/dist/*_amd64.deb)
+fi
+root=${ROOT:-$tmp/root}
+[ -x "$root/lib/systemd/systemd" ] || quietly debootstrap --variant=minbase --include=systemd,systemd-sysv bookworm "$root"
+
+mkdir "$tmp/share"
+cp "$deb" "$tmp/share/mqtools.deb"
+cp packaging/systemd-test.sh "$tmp/share/test.sh"
+cat >"$tmp/share/test.service" <<'U'
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /share/test.sh inside
+StandardOutput=file:/share/log
+StandardError=file:/share/log
+U
+: >"$tmp/share/log"
+# Neither registered with nor started by a systemd of this machine, which need not have
+# one. Changes to the root go to memory.
+timeout -k 5 300 systemd-nspawn --quiet --register=no --keep-unit --private-network --volatile=overlay \
+	--directory="$root" --bind="$tmp/share:/share" --bind-ro="$tmp/share/test.service:/etc/systemd/system/test.service" --console=pipe --boot \
+	systemd.unit=multi-user.target systemd.wants=test.service \
+	</dev/null >"$tmp/console" 2>&1 || true
+cat "$tmp/share/log"
+grep -q '^DONE$' "$tmp/share/log" || { tail -n 40 "$tmp/console" >&2; fail 'the test did not come to its end'; }
