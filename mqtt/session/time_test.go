@@ -130,3 +130,23 @@ func TestADrippingConnectDoesNotExtendItsTimeout(t *testing.T) {
 	tick(t, &v.Conn, 4*sec, true, 5*sec, nil, "")
 	tick(t, &v.Conn, 5*sec, true, 0, ErrConnectTimeout, "")
 }
+
+// What a client has not written nobody can answer. An AUTH of the server's in place
+// of the CONNACK moves nothing.
+func TestTheWaitForConnackBeginsWhenConnectIsWritten(t *testing.T) {
+	t.Parallel()
+	c := &client{t: t}
+	p := packet.Connect{Version: packet.V5, ClientID: []byte("c"), Properties: packet.Properties("\x15\x00\x01m")}
+	if err := c.Open(&c.s, &p, Config{ConnectTimeout: 5 * sec}, 0); err != nil {
+		t.Fatal(err)
+	}
+	c.Swap(nil, 3*sec)
+	tick(t, &c.Conn, 4*sec, true, 8*sec, nil, "")
+	var ev Event
+	b := unhex(t, "f0 06 18 04 15 0001 6d")
+	if n, err := c.Next(b, 6*sec, &ev); n != len(b) || err != nil || ev.Kind != Auth {
+		t.Fatalf("%d, %v, kind %v", n, err, ev.Kind)
+	}
+	tick(t, &c.Conn, 6*sec, true, 8*sec, nil, "")
+	tick(t, &c.Conn, 8*sec, true, 0, ErrConnectTimeout, "")
+}
