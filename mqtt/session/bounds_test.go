@@ -1,6 +1,7 @@
 package session
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -77,5 +78,52 @@ func TestEveryAcknowledgementGivesAPlaceOfOurReceiveMaximumBack(t *testing.T) {
 			t.Errorf("%s: the next message is event %d", row.name, c.ev.Kind)
 		}
 		c.refuses("32 06 0001 74 0003 00", packet.ReceiveMaximumExceeded, "e0 01 93")
+	}
+}
+
+// A PUBREL whose PUBLISH came on an earlier connection took no place on this one, and
+// gives none.
+func TestAPUBRELOfAnEarlierConnectionGivesNoPlaceBack(t *testing.T) {
+	t.Parallel()
+	c := &client{t: t}
+	c.open(packet.V5, Config{ReceiveMaximum: 1})
+	c.in("20 03 00 00 00", "")
+	c.in("34 06 0001 74 0001 00", "")
+	c.Ack(2, 1, packet.Success)
+	c.out("50 02 0001")
+	c.Lost(nil)
+	c.open(packet.V5, Config{ReceiveMaximum: 1})
+	c.in("20 03 01 00 00", "")
+	c.in("62 02 0001", "70 02 0001")
+	c.in("32 06 0001 74 0002 00", "")
+	c.refuses("32 06 0001 74 0003 00", packet.ReceiveMaximumExceeded, "e0 01 93")
+}
+
+// As many bytes as SendBytes are held, and one message of any size; Room says the same.
+func TestSendBytesAreHeldAndNoMore(t *testing.T) {
+	t.Parallel()
+	const size = 8 // of 32 06 0001 74 0001 00
+	for limit := 1; limit <= 4*size; limit++ {
+		c := &client{t: t}
+		c.open(packet.V5, Config{SendBytes: limit})
+		c.in("20 03 00 00 00", "")
+		want := max(1, limit/size)
+		for n := 1; n <= want+1; n++ {
+			room := c.Room(size)
+			err := c.Publish(&packet.Publish{QoS: 1, Topic: []byte("t")}, 0)
+			if fits := n <= want; room != fits || (err == nil) != fits || !fits && err != ErrQuota {
+				t.Errorf("limit %d, message %d: room %v, %v", limit, n, room, err)
+			}
+		}
+	}
+	c := &client{t: t}
+	c.open(packet.V5, Config{SendBytes: 10})
+	c.in("20 03 00 00 00", "")
+	if !c.Room(1000) {
+		t.Error("no room for one large message")
+	}
+	c.publish(1, strings.Repeat("x", 100), 0)
+	if c.Room(1) {
+		t.Error("room beside it")
 	}
 }

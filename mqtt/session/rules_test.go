@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -313,5 +314,107 @@ func TestASerialNumberOutlivesPacketIdentifiers(t *testing.T) {
 	}
 	if c.s.Open() != 1 {
 		t.Errorf("%d open, want 1", c.s.Open())
+	}
+}
+
+// Every reason code of every acknowledgement (table 2-6), and what the sender of the
+// message is told.
+func TestWhatAcknowledgementsSay(t *testing.T) {
+	t.Parallel()
+	for code := range 256 {
+		reason := packet.ReasonCode(code)
+		for _, typ := range []packet.Type{packet.PUBACK, packet.PUBREC, packet.PUBCOMP} {
+			if !reason.AllowedIn(typ) {
+				continue
+			}
+			name := fmt.Sprintf("%v %v", typ, reason)
+			c := &client{t: t}
+			c.open(packet.V5, Config{})
+			c.in("20 03 00 00 00", "")
+			qos, first := packet.QoS(2), "34"
+			if typ == packet.PUBACK {
+				qos, first = 1, "32"
+			}
+			c.publish(qos, "", 7)
+			c.out(first + " 06 0001 74 0001 00")
+			if typ == packet.PUBCOMP {
+				c.in("50 02 0001", "62 02 0001")
+			}
+			ack := fmt.Sprintf("%x0 03 0001 %02x", byte(typ), code)
+			if typ == packet.PUBREC && !reason.Failed() {
+				c.in(ack, "62 02 0001")
+				if c.ev.Kind != None || c.s.Open() != 1 {
+					t.Errorf("%s: event %d, %d open", name, c.ev.Kind, c.s.Open())
+				}
+				continue
+			}
+			c.in(ack, "")
+			if typ == packet.PUBCOMP { // 0x92: the receiver had completed it before
+				reason = packet.Success
+			}
+			if c.ev.Kind != Done || c.ev.Tag != 7 || c.ev.QoS != qos || c.ev.Reason != reason || c.s.Open() != 0 {
+				t.Errorf("%s: event %d of %d at QoS %d: %v, %d open", name, c.ev.Kind, c.ev.Tag, c.ev.QoS, c.ev.Reason, c.s.Open())
+			}
+		}
+	}
+}
+
+// MQTT-3.8.4-5 and MQTT-3.11.3-1: a code for each filter, no fewer and no more.
+func TestARequestHasACodeForEachFilter(t *testing.T) {
+	t.Parallel()
+	filters := [][]byte{[]byte("a"), []byte("b")}
+	for version, props := range map[packet.Version]string{packet.V31: "", packet.V311: "", packet.V5: "00"} {
+		for codes := 1; codes <= 3; codes++ {
+			for _, unsubscribe := range []bool{false, true} {
+				if unsubscribe && version < packet.V5 {
+					continue // its UNSUBACK has none
+				}
+				c := &client{t: t}
+				c.open(version, Config{})
+				c.in(map[bool]string{false: "20 02 00 00", true: "20 03 00 00 00"}[version == packet.V5], "")
+				answer := fmt.Sprintf("90 %02x 0001 %s %s", 2+len(props)/2+codes, props, strings.Repeat("00", codes))
+				var err error
+				if unsubscribe {
+					answer = "b" + answer[1:]
+					err = c.Unsubscribe(&packet.Unsubscribe{Filters: filters}, 5)
+				} else {
+					err = c.Subscribe(&packet.Subscribe{Subscriptions: []packet.Subscription{{Filter: filters[0]}, {Filter: filters[1]}}}, 5)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.Swap(nil, 0)
+				if codes == 2 {
+					c.in(answer, "")
+					if c.ev.Kind != Suback || c.ev.Tag != 5 {
+						t.Errorf("%v, %s: event %d of %d", version, answer, c.ev.Kind, c.ev.Tag)
+					}
+				} else {
+					c.refuses(answer, packet.ProtocolError, map[bool]string{true: "e0 01 82"}[version == packet.V5])
+				}
+			}
+		}
+	}
+}
+
+// MQTT-3.2.2-2: after a clean start there is no session. MQTT 3.1 has no flag for it.
+func TestNoSessionIsPresentAfterACleanStart(t *testing.T) {
+	t.Parallel()
+	for version, connack := range map[packet.Version]string{packet.V31: "20 02 01 00", packet.V311: "20 02 01 00", packet.V5: "20 03 01 00 00"} {
+		for _, clean := range []bool{false, true} {
+			c := &client{t: t}
+			if err := c.Open(&c.s, &packet.Connect{Version: version, ClientID: []byte("c"), CleanStart: clean}, Config{}, 0); err != nil {
+				t.Fatal(err)
+			}
+			c.Swap(nil, 0)
+			if clean && version != packet.V31 {
+				c.refuses(connack, packet.ProtocolError, map[bool]string{true: "e0 01 82"}[version == packet.V5])
+				continue
+			}
+			c.in(connack, "")
+			if want := version != packet.V31; c.ev.Kind != Connack || c.ev.Connack.SessionPresent != want {
+				t.Errorf("%v, clean %v: event %d, session present %v", version, clean, c.ev.Kind, c.ev.Connack.SessionPresent)
+			}
+		}
 	}
 }

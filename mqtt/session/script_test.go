@@ -257,3 +257,26 @@ func TestTheFirstPacketIsCONNACK(t *testing.T) {
 		}
 	}
 }
+
+// Section 3.3.2.3.4: a sender may give an alias to another topic. A message that the
+// application has in hand keeps the topic that it came with.
+func TestATopicAliasMayBeSetAnew(t *testing.T) {
+	t.Parallel()
+	c := &client{t: t}
+	c.open(packet.V5, Config{TopicAliasMaximum: 3})
+	c.in("20 03 00 00 00", "")
+	c.in("30 07 0001 61 03 23 0002", "")
+	c.in("30 06 0000 03 23 0002", "")
+	held := c.ev.Publish.Topic
+	c.in("30 07 0001 62 03 23 0002", "")
+	c.in("30 06 0000 03 23 0002", "")
+	if got := string(c.ev.Publish.Topic); got != "b" || string(held) != "a" {
+		t.Errorf("the alias gives %q, and the message in hand is of %q", got, held)
+	}
+	c.in("30 07 0001 63 03 23 0003", "") // the highest
+	c.in("30 06 0000 03 23 0003", "")
+	if got := string(c.ev.Publish.Topic); got != "c" {
+		t.Errorf("the highest alias gives %q", got)
+	}
+	c.refuses("30 06 0000 03 23 0001", packet.ProtocolError, "e0 01 82")
+}
