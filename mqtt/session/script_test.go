@@ -280,3 +280,41 @@ func TestATopicAliasMayBeSetAnew(t *testing.T) {
 	}
 	c.refuses("30 06 0000 03 23 0001", packet.ProtocolError, "e0 01 82")
 }
+
+// An alias has three bytes as a property: a server, which nobody asks for aliases,
+// has them for longer topics.
+func TestAServerHasAliasesWhereTheySaveBytes(t *testing.T) {
+	t.Parallel()
+	for topic, want := range map[string]string{
+		"abc":  "30 06 0003 616263 00  30 06 0003 616263 00",
+		"abcd": "30 0a 0004 61626364 03 23 0001  30 06 0000 03 23 0001",
+	} {
+		v := serve(t, Config{SendAliases: 5}, "10 11 0004 4d515454 05 02 0000 03 22 000a 0001 63")
+		v.Swap(nil, 0)
+		for range 2 {
+			if err := v.Publish(&packet.Publish{Topic: []byte(topic)}, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		v.out(want)
+	}
+}
+
+// An alias is the peer's to know when it was sent, and a message that it did not fit
+// into has not sent it. There are as many as the peer allows.
+func TestAnAliasIsAssignedWhenItIsSent(t *testing.T) {
+	t.Parallel()
+	c := &client{t: t}
+	c.open(packet.V5, Config{SendAliases: 5})
+	c.in("20 0b 00 00 08 22 0001 27 0000000a", "") // one alias, ten bytes
+	c.publish(0, "1234", 0)
+	c.out("30 08 0001 74 00 31323334")
+	c.publish(0, "", 0)
+	c.out("30 07 0001 74 03 23 0001")
+	c.publish(0, "", 0)
+	c.out("30 06 0000 03 23 0001")
+	if err := c.Publish(&packet.Publish{Topic: []byte("u")}, 0); err != nil {
+		t.Fatal(err)
+	}
+	c.out("30 04 0001 75 00")
+}
