@@ -127,3 +127,32 @@ func TestSendBytesAreHeldAndNoMore(t *testing.T) {
 		t.Error("room beside it")
 	}
 }
+
+// A request that cannot be sent leaves nothing behind: the next packet has its
+// identifier, and nothing waits for an answer.
+func TestARequestThatIsNotSentGivesItsIdentifierBack(t *testing.T) {
+	t.Parallel()
+	long := []byte(strings.Repeat("f", 20))
+	for name, request := range map[string]func(c *client) error{
+		"SUBSCRIBE, too large": func(c *client) error {
+			return c.Subscribe(&packet.Subscribe{Subscriptions: []packet.Subscription{{Filter: long}}}, 1)
+		},
+		"UNSUBSCRIBE, too large":      func(c *client) error { return c.Unsubscribe(&packet.Unsubscribe{Filters: [][]byte{long}}, 1) },
+		"SUBSCRIBE without filters":   func(c *client) error { return c.Subscribe(&packet.Subscribe{}, 1) },
+		"UNSUBSCRIBE without filters": func(c *client) error { return c.Unsubscribe(&packet.Unsubscribe{}, 1) },
+		"SUBSCRIBE at QoS 3": func(c *client) error {
+			return c.Subscribe(&packet.Subscribe{Subscriptions: []packet.Subscription{{Filter: []byte("f"), Options: 3}}}, 1)
+		},
+	} {
+		c := &client{t: t}
+		c.open(packet.V5, Config{})
+		c.in("20 08 00 00 05 27 00000010", "")
+		if err := request(c); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		c.out("")
+		c.publish(1, "", 2)
+		c.out("32 06 0001 74 0001 00")
+		c.Lost(func(tag uint64) { t.Errorf("%s: dropped %d", name, tag) })
+	}
+}
