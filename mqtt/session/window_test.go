@@ -92,3 +92,35 @@ func TestAWiderWindowSendsWhatWaitedForIt(t *testing.T) {
 	c.SetSendWindow(5)
 	c.out("")
 }
+
+// What was restored counts, in each of its states, until it is over; and no longer.
+func TestTheWindowAtQoS2CountsWhatWasRestored(t *testing.T) {
+	t.Parallel()
+	for name, restore := range map[string]struct {
+		kind    Change
+		publish string
+		resent  string
+		answers string
+		wire    string
+	}{
+		"PUBREL awaited":                  {ChangeReceived, "", "62 02 0001", "70 02 0001", ""},
+		"PUBREL awaited, with its packet": {ChangeReceived, "34 06 0001 74 0001 00", "62 02 0001", "70 02 0001", ""},
+		"PUBREC awaited":                  {ChangeSent, "34 06 0001 74 0001 00", "3c 06 0001 74 0001 00", "50 02 0001 70 02 0001", "62 02 0001"},
+	} {
+		c := &client{t: t}
+		if err := c.s.Restore(restore.kind, 1, 1, unhex(t, restore.publish)); err != nil {
+			t.Fatal(err)
+		}
+		c.open(packet.V5, Config{QoS2Window: 1})
+		c.in("20 03 01 00 00", restore.resent)
+		message := packet.Publish{QoS: 2, Topic: []byte("t")}
+		if err := c.Publish(&message, 2); err != ErrQuota {
+			t.Errorf("%s: beside it: %v", name, err)
+		}
+		c.in(restore.answers, restore.wire)
+		first, second := c.Publish(&message, 2), c.Publish(&message, 3)
+		if first != nil || second != ErrQuota {
+			t.Errorf("%s: behind it: %v, %v", name, first, second)
+		}
+	}
+}
