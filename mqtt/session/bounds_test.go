@@ -156,3 +156,31 @@ func TestARequestThatIsNotSentGivesItsIdentifierBack(t *testing.T) {
 		c.Lost(func(tag uint64) { t.Errorf("%s: dropped %d", name, tag) })
 	}
 }
+
+// A limit that CONNECT's properties have is the one that holds: announced once, and
+// enforced, whatever the Config says.
+func TestTheLimitsOfConnectsOwnPropertiesHold(t *testing.T) {
+	t.Parallel()
+	const props = "21 0001 22 0001 27 00000014"
+	for _, cfg := range []Config{{}, {ReceiveMaximum: 7, TopicAliasMaximum: 7, MaxPacket: 700}} {
+		up := func() *client {
+			c := &client{t: t}
+			p := packet.Connect{Version: packet.V5, ClientID: []byte("c"), Properties: unhex(t, props)}
+			if err := c.Open(&c.s, &p, cfg, 0); err != nil {
+				t.Fatal(err)
+			}
+			c.out("10 19 0004 4d515454 05 00 0000 0b " + props + " 0001 63")
+			c.in("20 03 00 00 00", "")
+			return c
+		}
+		c := up()
+		c.in("32 06 0001 74 0001 00", "")
+		c.refuses("32 06 0001 74 0002 00", packet.ReceiveMaximumExceeded, "e0 01 93")
+		c = up()
+		c.in("30 07 0001 61 03 23 0001", "")
+		c.refuses("30 07 0001 61 03 23 0002", packet.TopicAliasInvalid, "e0 01 94")
+		c = up()
+		c.in("30 12 0001 74 00 30313233343536373839616263 64", "") // twenty bytes
+		c.refuses("30 13", packet.PacketTooLarge, "e0 01 95")
+	}
+}
