@@ -194,7 +194,7 @@ func (c *Connection) readTLS() error {
 		return err
 	}
 	if v.IsSet("cert") != v.IsSet("key") {
-		return Usagef("--cert and --key go together")
+		return Usagef("%s needs %s", map[bool]string{true: "--cert", false: "--key"}[v.IsSet("cert")], map[bool]string{true: "--key", false: "--cert"}[v.IsSet("cert")])
 	}
 	for _, p := range v.Strings("tls-alpn") {
 		if p == "" || len(p) > 255 {
@@ -211,7 +211,7 @@ func (c *Connection) readTLS() error {
 	}
 	if !secure {
 		if v.Bool("insecure") && v.Origin("insecure") >= OriginFile {
-			return Usagef("--insecure is of no use without TLS").WithHint("add --tls")
+			return Usagef("--insecure needs TLS").WithHint("add --tls, or use mqtts://")
 		}
 		return nil
 	}
@@ -238,16 +238,28 @@ func (c *Connection) readTLS() error {
 		}
 		o.Pins = append(o.Pins, pin)
 	}
-	o.KeyLogFile = v.String("tls-keylog")
+	if o.KeyLogFile = v.String("tls-keylog"); o.KeyLogFile == "" {
+		if o.KeyLogFile = c.inv.getenv("SSLKEYLOGFILE"); o.KeyLogFile != "" {
+			c.inv.Infof("SSLKEYLOGFILE: appending the secrets of TLS connections to %s", o.KeyLogFile)
+		}
+	}
+	if o.Insecure && c.inv.As != nil { // mosquitto drops the name only
+		o.UseSystemRoots = o.UseSystemRoots || o.CAFile == "" && o.CAPath == ""
+	}
 	if err := c.readKeyPassword(o); err != nil {
 		return err
 	}
 	if _, err := o.Config(c.targets[0].Host); err != nil {
 		return &UsageError{Text: err.Error(), Help: hintOf(err)}
 	}
-	if o.Insecure {
-		if len(o.Pins) == 0 {
-			c.inv.Warnf("--insecure: the broker's certificate is not verified")
+	if o.Insecure && c.inv.As == nil {
+		switch {
+		case o.CAFile != "" || o.CAPath != "" || o.UseSystemRoots:
+			c.inv.Infof("--insecure: the broker's certificate may be for another name; who signed it is verified")
+		case len(o.Pins) > 0:
+			c.inv.Infof("--insecure: the broker's certificate is verified by its pin alone")
+		default:
+			c.inv.Warnf("--insecure: anyone on the network can pose as the broker")
 		}
 	}
 	c.dialer.TLS = o
@@ -552,6 +564,7 @@ func (c *Connection) Way(ctx context.Context, connections int) ([]*transport.Tar
 			o = *d.TLS
 		}
 		o.Insecure, d.TLS = true, &o
+		o.CAFile, o.CAPath, o.UseSystemRoots = "", "", false
 		c.targets[0].TLS = true
 	}
 	return c.targets, &d, nil
@@ -699,7 +712,23 @@ func (c *Connection) Leave(client *mqtt.Client, early bool) {
 	if early && client.Version() >= packet.V5 && c.inv.Habits().WillAtEnd {
 		bye.Reason = packet.DisconnectWithWill
 	}
-	_ = client.CloseWith(ctx, &bye)
+	if err := client.CloseWith(ctx, &bye); Disapproved(err) {
+		c.inv.farewell = Failed(ExitLost, bareError(err))
+	}
+}
+
+// Disapproved tells whether a broker answered our DISCONNECT with an error that is
+// about what we sent. That it stops or is busy says nothing of us.
+func Disapproved(err error) bool {
+	e, ok := errors.AsType[*mqtt.Error](err)
+	if !ok {
+		return false
+	}
+	switch e.Reason {
+	case packet.MalformedPacket, packet.ProtocolError, packet.ImplementationSpecificError, packet.NotAuthorized, packet.PacketTooLarge:
+		return true
+	}
+	return false
 }
 
 // DiscardSession has the broker forget the session of a client that has ended, and

@@ -32,7 +32,7 @@ var tlsOptions = []Option{
 	},
 	{
 		Name: "insecure", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeBool,
-		Help: "do not verify the broker's certificate at all; for tests only",
+		Help: "don't verify the broker's certificate; with a CA file or directory, only its name",
 	},
 	{
 		Name: "tls-server-name", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeString,
@@ -56,7 +56,7 @@ var tlsOptions = []Option{
 	{
 		Name: "tls-pin", Tools: All, Group: GroupTLS, Type: TypeString, Repeat: true,
 		Placeholder: "SHA256",
-		Help:        "accept this certificate only: its SHA-256 in hex, or sha256//BASE64 of its public key; may be repeated",
+		Help:        "trust this certificate alone: its SHA-256 in hex, or sha256//BASE64 of its public key; may be repeated",
 	},
 	{
 		Name: "tls-keylog", Tools: All, Group: GroupTLS, Type: TypeString,

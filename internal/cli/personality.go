@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -150,7 +151,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 			return env.writePage(tool.Bit, ShowConfig(inv.Values, c.Table), inv.Talk)
 		}
 		late := env.catchLater()
-		err = tool.Run(ctx, inv)
+		err = cmp.Or(tool.Run(ctx, inv), inv.farewell)
 		late.Stop()
 	}
 	line, code := p.Verdict(inv, err, CodeOf(ctx, err))

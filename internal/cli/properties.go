@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -122,6 +123,9 @@ func (c *Connection) readProperties() error {
 	if method && c.Options.Authenticate != nil {
 		return Usagef("--auth and %s connect authentication-method exclude each other", v.Label("property"))
 	}
+	if err := c.checkUse(all); err != nil {
+		return err
+	}
 	c.Options.Properties = p.Connect
 	if len(all) > 0 {
 		c.Options.Version = packet.V5
@@ -131,6 +135,48 @@ func (c *Connection) readProperties() error {
 			return Usagef("--session-expiry-interval and --property connect session-expiry-interval exclude each other")
 		}
 		c.Options.SessionExpiry = time.Duration(seconds) * time.Second
+	}
+	// A DISCONNECT cannot make a session of none (MQTT 5.0, 3.14.2.2.2).
+	if seconds, has := p.Disconnect.Uint(packet.SessionExpiryInterval); has && seconds > 0 && c.Options.SessionExpiry == 0 {
+		return Usagef("%s disconnect session-expiry-interval: the connection has no session to keep", v.Label("property")).
+			WithHint("keep one from the beginning: -x %d", seconds)
+	}
+	return nil
+}
+
+// checkUse refuses what would not be sent, or promises of a payload what it is
+// not.
+func (c *Connection) checkUse(all []Property) error {
+	v := c.inv.Values
+	if c.inv.As != nil { // mosquitto's clients ignore what they do not send
+		return nil
+	}
+	for _, q := range all {
+		if v.Origin("property") < OriginFile {
+			break // a configuration may be that of both tools
+		}
+		need := ""
+		switch pub := c.inv.Tool.Bit == Pub; {
+		case q.Command == "subscribe" && pub && !v.Bool("request") && !v.IsSet("response-topic"):
+			need = "--request"
+		case q.Command == "unsubscribe" && pub:
+			return Usagef("%s unsubscribe: mqpub sends no UNSUBSCRIBE", v.Label("property"))
+		case q.Command == "publish" && c.inv.Tool.Bit == Sub:
+			return Usagef("%s publish: mqsub publishes nothing of its own", v.Label("property")).WithHint("replies have the properties of their requests")
+		case q.Command == "unsubscribe" && c.inv.Tool.Bit == Sub && !v.IsSet("unsubscribe"):
+			need = "--unsubscribe"
+		}
+		if need != "" {
+			return Usagef("%s %s needs %s", v.Label("property"), q.Command, need)
+		}
+	}
+	for _, text := range [...]struct {
+		word, option string
+		block        packet.Properties
+	}{{"publish", "message", c.Properties.Publish}, {"will", "will-payload", c.Properties.Will}} {
+		if n, _ := text.block.Uint(packet.PayloadFormatIndicator); n == 1 && v.Has(text.option) && !utf8.ValidString(v.String(text.option)) {
+			return Usagef("%s %s payload-format-indicator: %s is not UTF-8 text", v.Label("property"), text.word, v.Name(text.option))
+		}
 	}
 	return nil
 }
@@ -144,7 +190,7 @@ func (p Property) problem(label string, id packet.PropertyID, err error) error {
 		}
 	}
 	if errors.Is(err, packet.ErrPropertyValue) {
-		most := map[packet.PropertyType]string{packet.TypeByte: "1", packet.TypeUint16: "65535", packet.TypeUint32: "4294967295", packet.TypeVarint: "268435455"}[id.Type()]
+		most := map[packet.PropertyType]string{packet.TypeBool: "1", packet.TypeByte: "1", packet.TypeUint16: "65535", packet.TypeUint32: "4294967295", packet.TypeVarint: "268435455"}[id.Type()]
 		if most != "" {
 			least := "0"
 			if id == packet.ReceiveMaximum || id == packet.MaximumPacketSize || id == packet.SubscriptionIdentifier {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -53,6 +54,8 @@ type Invocation struct {
 	As     *Personality // the program it stands in for; nil: none
 
 	Service *notify.Service // nil: no service manager is to be told anything
+
+	farewell error // the broker answered our DISCONNECT with an error; the run fails with it
 
 	dry bool // options are checked, and nothing is asked, run or reached
 
@@ -182,7 +185,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 
 	inv.findService()
 	late := env.catchLater()
-	err = tool.Run(ctx, inv)
+	err = cmp.Or(tool.Run(ctx, inv), inv.farewell)
 	late.Stop()
 	code := CodeOf(ctx, err)
 	if tells(ctx, err) {

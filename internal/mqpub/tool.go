@@ -176,6 +176,9 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	if feedErr != nil {
 		return feedErr
 	}
+	if cli.Disapproved(closeErr) {
+		return fmt.Errorf("topic %q: %w", j.msg.Topic, cli.WorkError(closeErr))
+	}
 	if st := client.Stats(); closeErr != nil && !errors.Is(closeErr, mqtt.ErrClosed) && (st.Unfinished > 0 || st.Unwritten > 0) {
 		what := "the message"
 		if st.Sent > 1 {

@@ -25,9 +25,17 @@ type TLSOptions struct {
 
 	ServerName string   // expected in the certificate and sent as SNI; empty: the host dialed
 	ALPN       []string // application protocols to offer, best first
-	Insecure   bool     // accept any certificate: no protection against who is in between
 
-	Pins         []Pin    // fingerprints of which the server's certificate must have one
+	// Insecure accepts a certificate for any name. Without CAFile, CAPath,
+	// UseSystemRoots and Pins it accepts every certificate: no protection against
+	// who is in between.
+	Insecure bool
+
+	// Pins are fingerprints of which the server's certificate must have one. Without
+	// CAFile, CAPath and UseSystemRoots they are all that is trusted, and the
+	// certificate's name, its dates and who has signed it do not matter.
+	Pins []Pin
+
 	CipherSuites []uint16 // of TLS 1.2, as ParseCiphers gives them; nil is crypto/tls's choice
 
 	// KeyLogFile is appended the secrets of every connection, in the format
@@ -62,20 +70,17 @@ func (o TLSOptions) Config(serverName string) (*tls.Config, error) {
 	cfg := &tls.Config{
 		ServerName:         serverName,
 		NextProtos:         slices.Clone(o.ALPN),
-		InsecureSkipVerify: o.Insecure,
+		InsecureSkipVerify: o.Insecure || len(o.Pins) > 0 && !o.namesRoots(), // the checks below come in its place
 		MinVersion:         max(o.MinVersion, tls.VersionTLS12),
 		MaxVersion:         o.MaxVersion,
 		CipherSuites:       o.CipherSuites,
-	}
-	if len(o.Pins) > 0 {
-		cfg.VerifyConnection = verifyPins(o.Pins)
 	}
 	switch {
 	case o.MinVersion != 0 && o.MinVersion < tls.VersionTLS12, o.MaxVersion != 0 && o.MaxVersion < tls.VersionTLS12:
 		return nil, badOption("TLS before 1.2 is not spoken here")
 	case o.MaxVersion != 0 && o.MaxVersion < cfg.MinVersion:
 		return nil, badOption("the lowest TLS version is above the highest")
-	case serverName == "" && !o.Insecure:
+	case serverName == "" && !cfg.InsecureSkipVerify:
 		return nil, badOption("no server name to verify the certificate against")
 	case o.CertFile == "" && o.KeyFile != "":
 		return nil, badOption("a key file without a certificate file")
@@ -83,6 +88,23 @@ func (o TLSOptions) Config(serverName string) (*tls.Config, error) {
 	var err error
 	if cfg.RootCAs, err = o.roots(); err != nil {
 		return nil, err
+	}
+	var checks []func(tls.ConnectionState) error
+	if o.Insecure && o.namesRoots() {
+		checks = append(checks, verifyChain(cfg.RootCAs))
+	}
+	if len(o.Pins) > 0 {
+		checks = append(checks, verifyPins(o.Pins))
+	}
+	if len(checks) > 0 {
+		cfg.VerifyConnection = func(state tls.ConnectionState) error {
+			for _, check := range checks {
+				if err := check(state); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
 	}
 	if o.CertFile != "" {
 		cert, err := LoadCertificate(o.CertFile, o.KeyFile, o.KeyPassword)
@@ -99,6 +121,24 @@ func (o TLSOptions) Config(serverName string) (*tls.Config, error) {
 		cfg.KeyLogWriter = log
 	}
 	return cfg, nil
+}
+
+// namesRoots tells whether it is said which authorities are trusted.
+func (o TLSOptions) namesRoots() bool { return o.CAFile != "" || o.CAPath != "" || o.UseSystemRoots }
+
+// verifyChain accepts a server whose certificate leads to one of the roots, nil
+// being the system's, whatever its name is.
+func verifyChain(roots *x509.CertPool) func(tls.ConnectionState) error {
+	return func(state tls.ConnectionState) error {
+		o := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
+		for _, cert := range state.PeerCertificates[1:] {
+			o.Intermediates.AddCert(cert)
+		}
+		if _, err := state.PeerCertificates[0].Verify(o); err != nil {
+			return &tls.CertificateVerificationError{UnverifiedCertificates: state.PeerCertificates, Err: err}
+		}
+		return nil
+	}
 }
 
 // keyLog is a file that each Write opens anew and appends to.

@@ -38,7 +38,7 @@ func ParsePin(s string) (Pin, error) {
 }
 
 // verifyPins accepts a server whose own certificate has one of the pins. It
-// comes after the usual verification, and is all there is with Insecure.
+// comes after the usual verification, if there is one.
 func verifyPins(pins []Pin) func(tls.ConnectionState) error {
 	return func(state tls.ConnectionState) error {
 		leaf := state.PeerCertificates[0]

@@ -99,6 +99,9 @@ func TestPins(t *testing.T) {
 		{[]string{"sha256//" + base64.StdEncoding.EncodeToString(key[:])}, false, s.CA.CertFile, 0},
 		{[]string{other, digits}, false, s.CA.CertFile, 0},
 		{[]string{digits}, true, "", 0}, // the pin is all there is
+		{[]string{digits}, false, "", 0},
+		{[]string{other}, false, "", WrongPin},
+		{[]string{digits}, true, s.OtherCA.CertFile, UnknownAuthority},
 		{[]string{other}, false, s.CA.CertFile, WrongPin},
 		{[]string{other}, true, "", WrongPin},
 		{[]string{digits}, false, s.OtherCA.CertFile, UnknownAuthority}, // a pin is no authority
