@@ -177,7 +177,7 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		return feedErr
 	}
 	if cli.Disapproved(closeErr) {
-		return fmt.Errorf("topic %q: %w", j.msg.Topic, cli.WorkError(closeErr))
+		return fmt.Errorf("topic %q: %w", j.msg.Topic, j.conn.WorkError(closeErr))
 	}
 	if st := client.Stats(); closeErr != nil && !errors.Is(closeErr, mqtt.ErrClosed) && (st.Unfinished > 0 || st.Unwritten > 0) {
 		what := "the message"
