@@ -47,7 +47,6 @@ type modelServer struct {
 	sess  session.Session
 	known bool // it has a session
 	calm  bool // no cuts any more
-	short bool // the last accepted connection was short
 	got   map[uint64]int
 	first []uint64 // at QoS 1 and 2
 	next  uint64   // number of the next message to the client
@@ -71,10 +70,10 @@ func (s *modelServer) plan() (c cut, never bool) {
 		return c, true
 	case n == 0: // within the handshake
 		c.bytes = s.rng.IntN(4)
-	case n == 1 && !s.short:
-		c.bytes, s.short = 5+s.rng.IntN(200), true
+	case n == 1:
+		c.bytes = 5 + s.rng.IntN(200)
 	default:
-		c.at, c.bytes, s.short = time.Now().Add(2100*time.Millisecond+time.Duration(s.rng.IntN(2000))*time.Millisecond), s.rng.IntN(20), false
+		c.at, c.bytes = time.Now().Add(2100*time.Millisecond+time.Duration(s.rng.IntN(2000))*time.Millisecond), s.rng.IntN(20)
 	}
 	return c, false
 }
@@ -157,7 +156,7 @@ func (s *modelServer) serve(nc net.Conn) {
 			}
 			out = out[n:]
 		}
-		wake := time.Now().Add(10 * time.Millisecond)
+		wake := time.Now().Add(50 * time.Millisecond)
 		if len(due) > 0 && due[0].at.Before(wake) {
 			wake = due[0].at
 		}

@@ -739,6 +739,46 @@ func TestMessagesAtQoS0BlameNoOther(t *testing.T) {
 	})
 }
 
+// Messages at QoS 0 wait while another packet is tried, and go on behind it.
+func TestNothingAtQoS0LeavesBesideASuspect(t *testing.T) {
+	t.Parallel()
+	forms(t, func(t *testing.T, j *judge) {
+		proven, beside, sent := false, 0, 0
+		j.verdict = func(conn int, p heard) outcome {
+			switch {
+			case p.payload == "1":
+				return reset
+			case p.kind == packet.PUBLISH && conn >= suspectEnds && !proven:
+				beside++
+			}
+			return take
+		}
+		c := j.client(Options{Undeliverable: func(*Undeliverable) Disposition {
+			j.do(func() { proven = true })
+			return UndeliverableSkip
+		}})
+		sendAll(t, c, 1, 1)
+		var calls sync.WaitGroup
+		calls.Go(func() {
+			for over := false; !over; j.do(func() { over = proven }) {
+				time.Sleep(50 * time.Millisecond)
+				if err := c.Publish(t.Context(), &Message{Topic: "t", Payload: []byte("beside")}); err != nil {
+					t.Error(err)
+				}
+				sent++
+			}
+		})
+		if err := flush(t, c); err != nil {
+			t.Error(err)
+		}
+		calls.Wait()
+		if beside > 0 || sent == 0 {
+			t.Errorf("%d of %d messages at QoS 0 left on the connections that try another", beside, sent)
+		}
+		j.end(c)
+	})
+}
+
 // A DISCONNECT because of a message at QoS 0 is put to the application, which knows
 // nothing of it otherwise.
 func TestADisconnectBecauseOfAMessageAtQoS0(t *testing.T) {
@@ -934,6 +974,37 @@ func TestManySubscriptionsAreRenewed(t *testing.T) {
 				t.Errorf("%d renewed, want %d in order", len(got), n)
 			}
 		})
+		j.end(c)
+	})
+}
+
+// However many are to be renewed, askMost are on the way without an answer.
+func TestRenewalsOnTheWayAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		j := newJudge(t)
+		c := j.client(Options{Reconnect: atOnce})
+		for i := range askMost + 1 {
+			if _, err := c.Subscribe(t.Context(), Subscription{Filter: fmt.Sprint(i)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		j.do(func() {
+			j.verdict = func(conn int, p heard) outcome {
+				switch {
+				case conn == 0:
+					return reset
+				case p.kind == packet.SUBSCRIBE:
+					return ignore
+				}
+				return take
+			}
+		})
+		_ = c.Ping(t.Context())
+		time.Sleep(time.Second)
+		if got := len(j.latest()) - 1; got != askMost { // beside CONNECT
+			t.Errorf("%d SUBSCRIBEs without an answer, want %d", got, askMost)
+		}
 		j.end(c)
 	})
 }
