@@ -134,6 +134,54 @@ func TestAGoodbyeMayComeBeforeResume(t *testing.T) {
 	}
 }
 
+// What is called while Resume tells what is over comes behind the session, which
+// goes out once.
+func TestWhatIsCalledWithinResumeOnlyQueues(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, connack, want string
+		call                func(c *client)
+		up                  bool
+		open                int
+	}{
+		{"Publish, the session is kept", "20 08 01 00 05 27 00000010", "3a 07 0001 74 0002 00 32  32 07 0001 74 0003 00 33",
+			func(c *client) { c.publish(1, "3", 3) }, true, 2},
+		{"Publish, the session is lost", "20 08 00 00 05 27 00000010", "32 07 0001 74 0004 00 32  32 07 0001 74 0005 00 33",
+			func(c *client) { c.publish(1, "3", 3) }, true, 2},
+		{"Publish at QoS 0", "20 08 01 00 05 27 00000010", "3a 07 0001 74 0002 00 32",
+			func(c *client) {
+				if err := c.Publish(&packet.Publish{Topic: []byte("t")}, 3); !errors.Is(err, ErrNotUp) {
+					c.t.Errorf("%v, want %v", err, ErrNotUp)
+				}
+			}, true, 1},
+		{"Disconnect", "20 08 01 00 05 27 00000010", "e0 00", func(c *client) { c.Disconnect(&packet.Disconnect{}) }, false, 1},
+		{"Lost", "20 08 01 00 05 27 00000010", "", func(c *client) { c.Lost(nil) }, false, 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c := &client{t: t}
+			c.open(packet.V5, Config{})
+			c.in("20 03 00 00 00", "")
+			c.publish(1, "too large for the limit to come", 1)
+			c.publish(1, "2", 2)
+			c.Swap(nil, 0)
+			c.Lost(nil)
+			c.open(packet.V5, Config{})
+			c.accepted(row.connack)
+			over := 0
+			c.Resume(c.ev.Connack.SessionPresent, func(tag uint64, reason packet.ReasonCode) {
+				if over++; tag != 1 || reason != packet.PacketTooLarge || over > 1 {
+					t.Errorf("message %d is over: %v", tag, reason)
+				}
+				row.call(c)
+			})
+			c.out(row.want)
+			if over != 1 || c.Up() != row.up || c.s.Open() != row.open {
+				t.Errorf("%d messages over, up %v, %d open", over, c.Up(), c.s.Open())
+			}
+		})
+	}
+}
+
 // Of the peer's limits nothing is known yet, and of a session neither.
 func TestAClientMayLeaveBeforeCONNACK(t *testing.T) {
 	t.Parallel()

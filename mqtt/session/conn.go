@@ -66,7 +66,7 @@ const (
 	connecting       // C: CONNECT written, CONNACK awaited
 	opening          // S: CONNECT awaited
 	deciding         // S: CONNECT seen, Accept or Refuse awaited
-	accepted         // C: CONNACK seen, Resume awaited: nothing leaves but a goodbye
+	accepted         // CONNACK seen or sent, before the session is resumed: nothing leaves but a goodbye
 	up
 	closed
 )
@@ -202,7 +202,7 @@ func (c *Conn) Accept(s *Session, ack *packet.Connack, keepAlive, now time.Durat
 	if err := c.put(ack); err != nil {
 		return err
 	}
-	c.s, c.phase = s, up
+	c.s, c.phase = s, accepted
 	c.keepAlive = keepAlive
 	c.lastIn = now
 	c.begin(func(uint64, packet.ReasonCode) {})
@@ -257,8 +257,9 @@ func (c *Conn) put(p packet.Packet) error {
 // Until Resume the connection is accepted and not up: Publish at QoS 1 and 2
 // only queues, Ack is AckLate, Disconnect and Fail say goodbye, and what does
 // not outlive a connection is refused with ErrNotUp, as while there is none.
-// Next must not be called. Once the connection is over, Resume does nothing;
-// that the server had no session is remembered for the next.
+// That goes for calls within over, too. Next must not be called. Once the
+// connection is over, Resume does nothing; that the server had no session is
+// remembered for the next.
 func (c *Conn) Resume(sessionPresent bool, over func(tag uint64, reason packet.ReasonCode)) (kept bool) {
 	if c.version == packet.V31 && !c.clean {
 		sessionPresent = true
@@ -266,7 +267,6 @@ func (c *Conn) Resume(sessionPresent bool, over func(tag uint64, reason packet.R
 	if c.phase != accepted {
 		return sessionPresent
 	}
-	c.phase = up
 	if over == nil {
 		over = func(uint64, packet.ReasonCode) {}
 	}
@@ -278,7 +278,8 @@ func (c *Conn) Resume(sessionPresent bool, over func(tag uint64, reason packet.R
 }
 
 // begin sets the cursor to the first slot and writes what the peer's limits
-// allow.
+// allow. Only then the connection is up: over may publish, which queues, or say
+// goodbye.
 func (c *Conn) begin(over func(tag uint64, reason packet.ReasonCode)) {
 	s := c.s
 	c.sent, c.waiting = 0, 0
@@ -297,7 +298,10 @@ func (c *Conn) begin(over func(tag uint64, reason packet.ReasonCode)) {
 			over(tag, reason)
 		}
 	}
-	c.cursor = s.head
+	if c.phase != accepted {
+		return
+	}
+	c.phase, c.cursor = up, s.head
 	c.pump(true)
 }
 

@@ -294,13 +294,18 @@ func (s *Session) renumber(over func(tag uint64, reason packet.ReasonCode)) {
 	old := *s
 	s.slots, s.log = nil, nil
 	s.tail, s.open, s.open2, s.base = s.head, 0, 0, 0 // from the old head on, for the sake of Mark
+	type gone struct {
+		tag    uint64
+		reason packet.ReasonCode
+	}
+	var lost []gone // told at the end: over may publish, and that goes behind
 	for n := old.head; n != old.tail; n++ {
 		sl := old.at(n)
 		switch sl.state {
 		case slotDone:
 		case slotPuback, slotPubrec, slotPubcomp:
 			if sl.size == 0 { // restored without its packet
-				over(sl.tag, packet.Success)
+				lost = append(lost, gone{sl.tag, packet.Success})
 				continue
 			}
 			fresh := s.push(sl.tag, min(sl.state, slotPubrec))
@@ -310,10 +315,13 @@ func (s *Session) renumber(over func(tag uint64, reason packet.ReasonCode)) {
 			s.opened(fresh.state)
 			s.changed(ChangeSent, fresh.id, fresh.tag, s.bytes(fresh))
 		default: // a request that Lost should have dropped
-			over(sl.tag, packet.UnspecifiedError)
+			lost = append(lost, gone{sl.tag, packet.UnspecifiedError})
 		}
 	}
 	clear(s.inbound)
+	for _, g := range lost {
+		over(g.tag, g.reason)
+	}
 }
 
 // patchID overwrites the packet identifier of an encoded PUBLISH.

@@ -391,13 +391,16 @@ func (l *Loop) connack(c *Client, p *packet.Connack) {
 	}
 	t := &c.timing
 	t.Connack = l.now - t.Begun - t.TCP - t.TLS
+	l.resuming = c
+	c.conn.Resume(p.SessionPresent, l.resumed)
+	if c.state != opening {
+		return // Acked has given the attempt up
+	}
 	c.state = up
 	l.half--
 	l.stats.Connecting--
 	l.stats.Connected++
 	l.wheel.disarm(l, c)
-	l.resuming = c
-	c.conn.Resume(p.SessionPresent, l.resumed)
 	if k := c.conn.KeepAlive(); k > 0 {
 		l.wheel.arm(l, c, l.now+k)
 	}

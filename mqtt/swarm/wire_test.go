@@ -449,6 +449,69 @@ func TestOpenMessagesAreSentAgain(t *testing.T) {
 	})
 }
 
+// Acked tells during the resumption what cannot be sent again. What is called there
+// must not send the session twice, and an attempt may be given up there.
+func TestCallsFromAckedDuringTheResumption(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		call func(h *probe, c *Client)
+		more []string // notes
+		wire string
+	}{
+		{"Publish", func(h *probe, c *Client) {
+			if err := c.Publish(publish(1, "c", ""), 3); !errors.Is(err, session.ErrNotUp) {
+				h.note("Publish: %v", err)
+			}
+			if n, b := c.Room(); n != 0 || b != 0 || c.Up() {
+				h.note("room for %d, %d bytes, up %v", n, b, c.Up())
+			}
+		}, []string{"0 connected present=true"}, "3a 06 0001 62 0002 00"},
+		{"Reset", func(h *probe, c *Client) { c.Reset() }, []string{"0 failed: given up"}, ""},
+		{"Disconnect", func(h *probe, c *Client) { c.Disconnect(nil) }, []string{"0 failed: given up"}, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			spec := &Spec{Connect: func(c *Client, p *packet.Connect) {
+				p.Version, p.ClientID = packet.V5, []byte("c0")
+			}}
+			connect := "10 0f 00 04 4d515454 05 00 0000 00 0002 6330"
+			eachEngine(t, func(t *testing.T, o Options) {
+				p, h := newPeer(t), newProbe()
+				h.acked = func(c *Client, tag uint64) {
+					h.note("acked %d", tag)
+					row.call(h, c)
+				}
+				c := connectOne(start(t, o, h, p.target()), spec)
+				p.accept()
+				p.expect(connect)
+				p.send("20 03 00 00 00")
+				h.want(t, "0 connected present=false")
+				do(c, func() {
+					_ = c.Publish(publish(1, "a", "too large"), 1)
+					_ = c.Publish(publish(1, "b", ""), 2)
+				})
+				p.expect("32 0f 0001 61 0001 00 746f6f206c61726765   32 06 0001 62 0002 00")
+				p.conn.Close()
+				h.want(t, "0 closed: eof")
+				do(c, func() { _ = c.Connect(spec) })
+				p.accept()
+				p.expect(connect)
+				p.send("20 08 01 00 05 27 0000000a")
+				h.want(t, append([]string{"acked 1"}, row.more...)...)
+				if row.wire != "" {
+					p.expect(row.wire)
+					do(c, func() { c.Disconnect(nil) })
+					p.expect("e0 00")
+				}
+				do(c, func() {
+					if c.loop.half != 0 || c.loop.stats.Connecting != 0 || c.loop.stats.Connected != 0 || c.Open() != 1 {
+						t.Errorf("%d half open, %+v, %d open", c.loop.half, c.loop.stats, c.Open())
+					}
+				})
+			})
+		})
+	}
+}
+
 func TestKeepAlivePingsAndNoticesSilence(t *testing.T) {
 	spec := &Spec{Connect: func(c *Client, p *packet.Connect) {
 		p.Version, p.CleanStart, p.ClientID, p.KeepAlive = packet.V311, true, []byte("c0"), 60
