@@ -601,33 +601,68 @@ func TestDialFailureIsUnreached(t *testing.T) {
 }
 
 func TestSteadyStateAllocatesNothing(t *testing.T) {
-	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
-	stop := make(chan struct{})
-	go func() { // acknowledges QoS 1 publishes of 11 bytes
-		defer close(stop)
-		b, out := make([]byte, 11), make([]byte, 4)
-		p.nc.SetDeadline(time.Now().Add(time.Minute))
-		for {
-			if _, err := io.ReadFull(p.nc, b[:2]); err != nil || b[0] == 0xe0 {
-				return
+	for _, v := range []packet.Version{packet.V311, packet.V5} {
+		connect, connack := connect4, connack4
+		if v == packet.V5 {
+			connect, connack = connect5, connack5
+		}
+		for qos := range packet.QoS(3) {
+			c, p, _ := connected(t, Options{Version: v}, connect, connack)
+			p.nc.SetDeadline(time.Now().Add(time.Minute))
+			over := make(chan struct{})
+			go func() { // sends each message back at its QoS, when its own handshake is over
+				defer close(over)
+				in, echo, out := make([]byte, 64), make([]byte, 64), make([]byte, 4)
+				n := 0
+				for {
+					if _, err := io.ReadFull(p.nc, in[:2]); err != nil || in[0] == 0xe0 {
+						return
+					}
+					io.ReadFull(p.nc, in[2:2+int(in[1])])
+					done := false
+					switch in[0] >> 4 {
+					case 3:
+						n = copy(echo, in[:2+int(in[1])])
+						switch in[0] >> 1 & 3 {
+						case 0:
+							done = true
+						case 1:
+							p.nc.Write(append(out[:0], 0x40, 2, in[5], in[6]))
+							done = true
+						case 2:
+							p.nc.Write(append(out[:0], 0x50, 2, in[5], in[6]))
+						}
+					case 5:
+						p.nc.Write(append(out[:0], 0x62, 2, in[2], in[3]))
+					case 6:
+						p.nc.Write(append(out[:0], 0x70, 2, in[2], in[3]))
+						done = true
+					}
+					if done {
+						p.nc.Write(echo[:n])
+					}
+				}
+			}()
+			m := &Message{Topic: "a", QoS: qos, Payload: []byte("abcd")}
+			if n := testing.AllocsPerRun(2000, func() {
+				if err := c.Publish(context.Background(), m); err != nil {
+					t.Fatal(err)
+				}
+				b, err := c.Receive(context.Background())
+				if err != nil || len(b.Messages) != 1 || b.Messages[0].QoS != qos || len(b.Messages[0].Payload) != 4 {
+					t.Fatalf("%+v, %v", b, err)
+				}
+				b.Ack(1)
+				b.Release()
+			}); n > 0 {
+				t.Errorf("MQTT %v, QoS %d: %v allocations to publish and receive a message", v, qos, n)
 			}
-			io.ReadFull(p.nc, b[2:2+int(b[1])])
-			copy(out, []byte{0x40, 2, b[5], b[6]})
-			p.nc.Write(out)
+			go c.Close(context.Background())
+			<-over
+			p.nc.Close()
+			<-c.Done()
 		}
-	}()
-	m := &Message{Topic: "a", QoS: 1, Payload: []byte("abcd")}
-	if n := testing.AllocsPerRun(2000, func() {
-		if err := c.Publish(context.Background(), m); err != nil {
-			t.Fatal(err)
-		}
-	}); n > 0 {
-		t.Errorf("QoS 1 publish: %v allocations", n)
 	}
-	go c.Close(context.Background())
-	<-stop
-	p.nc.Close()
-	<-c.Done()
 }
 
 // A late acknowledgement counts for the session that it belongs to, however late.

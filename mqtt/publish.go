@@ -38,7 +38,8 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 	if err := CheckProperties(m.Properties); err != nil {
 		return &Error{Op: "publish", Class: ErrNotSent, Err: err}
 	}
-	p := packet.Publish{QoS: m.QoS, Retain: m.Retain, Payload: m.Payload, Properties: m.Properties}
+	var p packet.Publish // a literal would be copied
+	p.QoS, p.Retain, p.Payload, p.Properties = m.QoS, m.Retain, m.Payload, m.Properties
 	c.mu.Lock()
 	var me uint32
 	for {

@@ -24,7 +24,8 @@ func (c *Conn) Publish(p *packet.Publish, tag uint64) error {
 			return ErrAlias
 		}
 	}
-	q := packet.Publish{QoS: p.QoS, Retain: p.Retain, Topic: p.Topic, Properties: p.Properties, Payload: p.Payload}
+	var q packet.Publish // a literal would be copied
+	q.QoS, q.Retain, q.Topic, q.Properties, q.Payload = p.QoS, p.Retain, p.Topic, p.Properties, p.Payload
 	if q.QoS == 0 {
 		if c.phase != up {
 			return ErrNotUp
