@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -67,6 +68,11 @@ func TestNoCallOutlastsItsContextWhenTheServerStopsReading(t *testing.T) {
 func TestWhatIsWrittenInPiecesIsWhole(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
+	// More than a socket takes, before anything is read.
+	large := bytes.Repeat([]byte("0123456789abcde"), 1<<20)
+	if err := c.Publish(t.Context(), &Message{Topic: "t", Payload: large}); err != nil {
+		t.Fatal(err)
+	}
 	const n, size = 40, 300_000
 	go func() {
 		for i := range n {
@@ -79,8 +85,12 @@ func TestWhatIsWrittenInPiecesIsWhole(t *testing.T) {
 			}
 		}
 	}()
-	b := make([]byte, 7+size)
 	p.nc.SetReadDeadline(time.Now().Add(20 * time.Second))
+	first := make([]byte, 8+len(large))
+	if _, err := io.ReadFull(p.nc, first); err != nil || !bytes.Equal(first[8:], large) {
+		t.Fatalf("the first message arrives as %x ... (%v)", first[:16], err)
+	}
+	b := make([]byte, 7+size)
 	for i := range n {
 		if _, err := io.ReadFull(p.nc, b); err != nil {
 			t.Fatal(err)

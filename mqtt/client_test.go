@@ -592,6 +592,29 @@ func TestQoS0MessagesThatMayBeLostAreCounted(t *testing.T) {
 	}
 }
 
+// What one connection may have lost is not forgotten over the next.
+func TestUnwrittenAddsUp(t *testing.T) {
+	t.Parallel()
+	c, p, accept := connected(t, Options{Version: packet.V311, Reconnect: atOnce}, connect4, connack4)
+	for i := range uint64(3) {
+		for range 2 {
+			if err := c.Publish(t.Context(), &Message{Topic: "a"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.expect("30 03 0001 61 30 03 0001 61")
+		p.nc.Close()
+		p = accept()
+		p.expect(connect4)
+		p.send(connack4)
+		waitFor(t, func() bool { return c.Stats().Reconnects == i+1 })
+		if got := c.Stats().Unwritten; got != 2*(i+1) {
+			t.Errorf("%d messages in doubt, want %d", got, 2*(i+1))
+		}
+	}
+	closed(t, c, p)
+}
+
 func TestDialFailureIsUnreached(t *testing.T) {
 	boom := errors.New("boom")
 	_, err := Connect(t.Context(), func(context.Context) (net.Conn, error) { return nil, boom }, nil)

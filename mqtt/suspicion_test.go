@@ -44,7 +44,7 @@ func TestTheRuleOfMessageOrLink(t *testing.T) {
 		{"an idle end acquits", then(with(idle, func(l *life) { l.control = 0 })), free},
 		{"an end before the PINGRESP acquits", then(with(idle, func(l *life) { l.control = 1 })), free},
 		{"an end without a packet acquits", []life{first[0], first[1], idle, first[0], first[1]}, free},
-		{"an end that says nothing acquits", []life{first[0], first[1], with(at(one, s), func(l *life) { l.blind = true })}, free},
+		{"an end that says nothing acquits", []life{first[0], first[1], with(at(one, s), func(l *life) { l.blind = true }), first[0]}, free},
 		{"a life of more than a minute acquits", []life{first[0], first[1], at(one, time.Minute+1)}, free},
 		{"a life of a minute does not", []life{first[0], first[1], at(one, time.Minute)}, quiet},
 
