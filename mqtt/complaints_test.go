@@ -638,6 +638,9 @@ func TestWhatIsHeldWhileDownIsBounded(t *testing.T) {
 // paho.golang holds 529 KB for an idle client: everything is sized for the
 // worst case. What the runtime does meanwhile only adds to it.
 func TestAnIdleClientIsSmall(t *testing.T) { // not parallel: it measures
+	if runtime.GOOS == "windows" {
+		t.Skip("without writes of its own, a connection holds more")
+	}
 	const limit = 20 << 10
 	got := idleClient(t)
 	for range 4 {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/process"
@@ -114,8 +115,9 @@ func (c *Connection) readSecret(what, name string) ([]byte, error) {
 			return nil, err
 		}
 		defer f.Close()
-		if st, err := f.Stat(); err == nil && st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 && !c.isCredential(name) {
-			c.inv.Warnf("%s %q can be read by others", what, name)
+		// On Windows the bits of a mode are made up.
+		if st, err := f.Stat(); err == nil && runtime.GOOS != "windows" && st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 && !c.isCredential(name) {
+			c.inv.Warnf("%s %s can be read by others", what, transport.QuotePath(name))
 		}
 		r = f
 	}

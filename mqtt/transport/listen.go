@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 )
@@ -214,7 +213,7 @@ func removeStale(ctx context.Context, t *Target) error {
 	case err != nil:
 		return listenError(t, err)
 	case info.Mode().Type() != fs.ModeSocket:
-		return &Error{Op: OpListen, Addr: strconv.Quote(t.Path), Kind: NotSocket,
+		return &Error{Op: OpListen, Addr: QuotePath(t.Path), Kind: NotSocket,
 			Text: "the path exists and is not a socket", Hint: "choose another path; nothing was removed"}
 	}
 	var d net.Dialer
@@ -226,7 +225,7 @@ func removeStale(ctx context.Context, t *Target) error {
 	case err != nil && (ctx.Err() != nil || kind == Permission):
 		return listenError(t, err)
 	case kind != Refused:
-		return &Error{Op: OpListen, Addr: strconv.Quote(t.Path), Kind: AddrInUse, Err: err,
+		return &Error{Op: OpListen, Addr: QuotePath(t.Path), Kind: AddrInUse, Err: err,
 			Text: "the socket is in use", Hint: "stop the program that listens on it, or choose another path"}
 	}
 	if err := os.Remove(t.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -18,9 +19,21 @@ func checkPath(op string, t *Target) error {
 	if t.Network != "unix" || len(t.Path) <= maxPath {
 		return nil
 	}
-	return &Error{Op: op, Addr: strconv.Quote(t.Path), Kind: PathTooLong,
+	return &Error{Op: op, Addr: QuotePath(t.Path), Kind: PathTooLong,
 		Text: "socket path of " + strconv.Itoa(len(t.Path)) + " bytes, the system's limit is " + strconv.Itoa(maxPath),
 		Hint: "use a shorter path, or a relative one"}
+}
+
+// QuotePath quotes the path of a file for a message. On Windows a backslash stands
+// between names, and is not doubled: the path can be copied.
+func QuotePath(path string) string { return quotePath(runtime.GOOS, path) }
+
+func quotePath(goos, path string) string {
+	quoted := strconv.Quote(path)
+	if goos == "windows" {
+		return strings.ReplaceAll(quoted, `\\`, `\`)
+	}
+	return quoted
 }
 
 // What the numbers of the systems mean stands here and nowhere else: code that
@@ -128,6 +141,7 @@ const (
 	winNetGone    = 64  // ERROR_NETNAME_DELETED: what overlapped reads of a reset socket may get
 	winBrokenPipe = 109 // ERROR_BROKEN_PIPE: the other end of a pipe is closed
 	winNoData     = 232 // ERROR_NO_DATA: what a write to such a pipe gets
+	winNoPipe     = 233 // ERROR_PIPE_NOT_CONNECTED: the same where the pipe was taken apart
 )
 
 // windowsKinds are Windows' own numbers, those from 10000 up Winsock's.
@@ -135,6 +149,7 @@ var windowsKinds = [...]errnoKind{
 	{winNetGone, Reset},
 	{winBrokenPipe, Reset},
 	{winNoData, Reset},
+	{winNoPipe, Reset},
 	{10013, Permission},       // WSAEACCES
 	{10024, TooManyFiles},     // WSAEMFILE
 	{10038, NotSocket},        // WSAENOTSOCK
@@ -170,5 +185,5 @@ func errnoKindOf(goos string, errno syscall.Errno) Kind {
 // closedPipe tells whether a number means that nobody reads any more. A reset on
 // a socket is no such: the reader may have crashed.
 func closedPipe(goos string, errno syscall.Errno) bool {
-	return errno == syscall.EPIPE || goos == "windows" && (errno == winBrokenPipe || errno == winNoData)
+	return errno == syscall.EPIPE || goos == "windows" && (errno == winBrokenPipe || errno == winNoData || errno == winNoPipe)
 }

@@ -23,6 +23,7 @@ func TestNumbersOfWindowsMeanWhatTheyDoElsewhere(t *testing.T) {
 	}{
 		{109, "ERROR_BROKEN_PIPE", Reset, true},
 		{232, "ERROR_NO_DATA", Reset, true},
+		{233, "ERROR_PIPE_NOT_CONNECTED", Reset, true},
 		{10013, "WSAEACCES", Permission, false},
 		{10024, "WSAEMFILE", TooManyFiles, false},
 		{10038, "WSAENOTSOCK", NotSocket, false},
@@ -55,8 +56,8 @@ func TestNumbersOfWindowsMeanWhatTheyDoElsewhere(t *testing.T) {
 			t.Errorf("%s: a number of Windows is known on Linux", c.name)
 		}
 	}
-	// On Linux 109 and 232 mean something else, or nothing.
-	for _, n := range []syscall.Errno{109, 232} {
+	// On Linux 109, 232 and 233 mean something else, or nothing.
+	for _, n := range []syscall.Errno{109, 232, 233} {
 		if closedPipe("linux", n) {
 			t.Errorf("%d is a closed pipe on Linux", n)
 		}

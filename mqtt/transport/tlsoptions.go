@@ -179,7 +179,7 @@ func badOption(text string) error {
 // badFile is an error of a file; err may be nil. The system's errors have the
 // path in them, once is enough.
 func badFile(path, text string, err error, hint string) error {
-	return &Error{Op: OpTLS, Addr: "file " + strconv.Quote(path), Kind: BadFile, Text: text, Err: err, Hint: hint}
+	return &Error{Op: OpTLS, Addr: "file " + QuotePath(path), Kind: BadFile, Text: text, Err: err, Hint: hint}
 }
 
 var errNotPEM = errors.New("no PEM block")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"runtime"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -77,6 +78,9 @@ func (p *urlParser) hierarchical(sch scheme, rest string) (*Target, error) {
 		host = host[i+1:]
 	}
 	if sch.network == "unix" {
+		if whole := drivePath(runtime.GOOS, host+path); whole != "" {
+			return p.socket(sch, t, whole)
+		}
 		if host != "" {
 			return nil, p.fail("a Unix socket has no host, and "+strconv.Quote(host)+" stands where one would",
 				"write unix:///absolute/path, or unix:path for a relative one")
@@ -133,6 +137,17 @@ func CheckResource(s string) error {
 		}
 	}
 	return nil
+}
+
+// drivePath is the path that begins with a drive of Windows, C:\dir or /C:/dir as URLs
+// have it, or "".
+func drivePath(goos, s string) string {
+	s = strings.TrimPrefix(s, "/")
+	if goos != "windows" || len(s) < 3 || s[1] != ':' || s[2] != '\\' && s[2] != '/' ||
+		(s[0]|0x20) < 'a' || (s[0]|0x20) > 'z' {
+		return ""
+	}
+	return s
 }
 
 // socket reads the path of a Unix socket.

@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+// WatchClosedPipe returns a channel that is closed when nobody can read any
+// more what is written to f, without writing to it: for `mqsub | head -1`, which
+// must end when head does and not at the next message. It applies to pipes; for
+// anything else, and when f cannot be watched, the channel stays open. The
+// goroutine behind it ends with ctx.
+//
+// Windows wakes nobody when a reader goes, so the pipe is asked what it knows. Not
+// by a write of nothing, which a reader takes for the end.
+func WatchClosedPipe(ctx context.Context, f *os.File) <-chan struct{} {
+	closed := make(chan struct{})
+	h, ok := duplicatePipe(f)
+	if !ok {
+		return closed
+	}
+	go func() {
+		defer windows.CloseHandle(h)
+		tick := time.NewTicker(pipeInterval)
+		defer tick.Stop()
+		for {
+			state, ok := pipeState(h)
+			switch {
+			case !ok:
+				return
+			case state == pipeClosing:
+				close(closed)
+				return
+			}
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return closed
+}
+
+// pipeInterval is how long a reader may be gone unseen.
+const pipeInterval = 200 * time.Millisecond
+
+// duplicatePipe duplicates the handle of a pipe.
+func duplicatePipe(f *os.File) (h windows.Handle, ok bool) {
+	if f == nil {
+		return 0, false
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	controlErr := raw.Control(func(orig uintptr) {
+		if kind, err := windows.GetFileType(windows.Handle(orig)); err != nil || kind != windows.FILE_TYPE_PIPE {
+			return
+		}
+		self := windows.CurrentProcess()
+		ok = windows.DuplicateHandle(self, windows.Handle(orig), self, &h, 0, false, windows.DUPLICATE_SAME_ACCESS) == nil
+	})
+	return h, ok && controlErr == nil
+}
+
+// pipeClosing is FILE_PIPE_CLOSING_STATE: the other end is closed.
+const pipeClosing = 4
+
+// pipeState asks for the state of a pipe, which needs no right to read it. It is not
+// known for sockets.
+func pipeState(h windows.Handle) (state uint32, ok bool) {
+	// FILE_PIPE_LOCAL_INFORMATION: type, configuration, greatest number and number
+	// of instances, inbound quota, data to read, outbound quota, room to write,
+	// state, end.
+	var info [10]uint32
+	var iosb windows.IO_STATUS_BLOCK
+	const filePipeLocalInformation = 24
+	err := windows.NtQueryInformationFile(h, &iosb, (*byte)(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info)), filePipeLocalInformation)
+	return info[8], err == nil
+}
