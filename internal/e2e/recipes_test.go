@@ -35,7 +35,7 @@ const programs = `
 // recipes has one for each example, in the order of the page.
 var recipes = []recipe{
 	{name: "value", before: `mqpub -r -t boiler/temp -m 61`, want: "the boiler has 61 degrees\n"},
-	{name: "default", after: `echo $rate; mqpub -r -t config/rate -m 5; rate=$(mqsub --retained-only -t config/rate); echo $rate`, want: "10\n5\n"},
+	{name: "default", after: `echo $rate; mqpub -r -t config/rate -m 5; rate=$(mqsub --retained-only -t config/rate); echo $rate`, want: "mqsub: no retained message matches \"config/rate\"\n10\n5\n"},
 	{name: "until", before: `(until [ -e over ]; do printf '%s\n' configured half-done done | mqpub -l -t build/state; done) & p=$!`, after: `touch over; wait $p`, want: "built\n"},
 	{name: "loop", before: `mqpub -r -t sensors/a -m $'two\nlines'; mqpub -r -t 'sensors/in the hall' -m '"x"  y '; mqpub -r -t sensors/b -m 1; export MQ_COUNT=3`,
 		want: "sensors/a says $'two\\nlines'\nsensors/in the hall says \\\"x\\\"\\ \\ y\\ \nsensors/b says 1\n"},

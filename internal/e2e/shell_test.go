@@ -85,7 +85,7 @@ func TestShellTutorialPair(t *testing.T) {
 	need(t, "awk")
 	out, code := shell(t, `
 		while awk 'BEGIN { srand(); print 1 + int(100 * rand()) }'; do sleep 2; done 2>/dev/null | mqpub -l -r -t example/basic >/dev/null 2>&1 & pair=$! # mqpub's
-		until mqsub -t example/basic --retained-only; do :; done
+		until mqsub -t example/basic --retained-only 2>/dev/null; do :; done
 		mqsub -t example/basic -C 2 -W 20
 		kill $pair`)
 	if !regexp.MustCompile(`^(([1-9][0-9]?|100)\n){3}`).MatchString(out) {
