@@ -28,13 +28,13 @@ type conn struct {
 	remote  string                 // the client's address; set by run
 	surplus bool                   // above MaxConnections: CONNECT will be refused
 	hasty   bool                   // above ConnectRate: the same
+	spoke   bool                   // its CONNECT has come; guarded by Broker.connMu
 	client  atomic.Pointer[client] // set once, by run, when CONNECT is accepted
 	begun   time.Duration          // when it came; broker time; set by run
 	asked   time.Duration          // when CONNECT came; broker time; of run alone
 
 	// Guarded by Broker.connMu.
 	place *list.Element // among the connections that are not accepted yet
-	spoke bool          // its CONNECT has come
 	cut   chan struct{} // closed when it is no longer there; made when somebody waits for that
 
 	// Of run alone.

@@ -45,15 +45,14 @@ type input struct {
 	socket
 	in   []byte // in[r:w] is not parsed yet
 	r, w int
-	need int     // how long in[r:w] must become to be a packet; 0 if nothing is known
-	lent *[]byte // in, if that comes from a pool
-	much bool    // the last read filled its buffer
+	need int         // how long in[r:w] must become to be a packet; 0 if nothing is known
+	lent *[]byte     // in, if that comes from a pool
+	much bool        // the last read filled its buffer
+	busy atomic.Bool // before CONNECT and with raw: it has not found the socket empty since it has read last
 
 	try  func(fd uintptr) bool // tryFirst, and tryRead after CONNECT, if there is raw
 	got  int                   // its result
 	fail error                 // its result
-
-	busy atomic.Bool // before CONNECT and with raw: it has not found the socket empty since it has read last
 }
 
 func (i *input) init(nc net.Conn) {
