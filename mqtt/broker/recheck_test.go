@@ -115,6 +115,44 @@ func TestRecheckStopsWhatWouldComeAgain(t *testing.T) {
 	}
 }
 
+// TestAnotherUserReadsNothingOfTheFirst has a session come back with another user
+// name, who may read one of the two topics that the first one could.
+func TestAnotherUserReadsNothingOfTheFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.New(broker.Options{MaxInflight: 2, Authorize: func(_, user, topic string, write bool) bool {
+			return write || user != "y" || topic != "x"
+		}})
+		defer closeBroker(t, b)
+		as := func(user string) string {
+			return `10 16 0004 "MQTT" 05 80 0000 05 11 0000003c 0001 "a" 0001 "` + user + `"`
+		}
+		a, p := connectPipe(t, b), connectPipe(t, b)
+		a.send(as("x"))
+		a.expect("{ok5}")
+		a.send(`82 0b 0001 00 0001 "x" 01 0001 "t" 01`)
+		a.expect("90 05 0001 00 01 01")
+		p.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "p"`)
+		p.expect("{ok5}")
+		for range 2 { // two are sent, two wait
+			p.send(`32 07 0001 "x" 0001 00 "1" 32 07 0001 "t" 0002 00 "2"`)
+			p.expect("40 02 0001 40 02 0002")
+		}
+		a.expect(`32 07 0001 "x" 0001 00 "1" 32 07 0001 "t" 0002 00 "2"`)
+		_ = a.nc.Close()
+		synctest.Wait()
+		a = connectPipe(t, b)
+		a.send(as("y"))
+		a.expect(`{ok5 present} 32 07 0001 "t" 0003 00 "2" 32 07 0001 "t" 0004 00 "2"`)
+		p.send(`32 07 0001 "x" 0003 00 "3"`) // its subscription is gone
+		p.expect("40 03 0003 10")
+		a.send("{ping}")
+		a.expect("{pong}")
+		_, _ = a.nc.Close(), p.nc.Close()
+		synctest.Wait()
+	})
+}
+
 // TestRecheckLeavesWhatIsAllowed has nothing change.
 func TestRecheckLeavesWhatIsAllowed(t *testing.T) {
 	t.Parallel()
