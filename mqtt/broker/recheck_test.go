@@ -108,6 +108,7 @@ func TestRecheckStopsWhatWouldComeAgain(t *testing.T) {
 				if st := b.Stats(); st.Dropped != dropped {
 					t.Errorf("%d messages were dropped, want %d", st.Dropped, dropped)
 				}
+				synctest.Wait() // old has its goodbye
 				_, _, _ = a.nc.Close(), old.nc.Close(), p.nc.Close()
 				synctest.Wait()
 			})
