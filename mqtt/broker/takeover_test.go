@@ -424,6 +424,23 @@ func TestAnEarlierConnectTakesNothingOver(t *testing.T) {
 	t.Log("the machine is too slow for this test")
 }
 
+// TestASilentConnectionHoldsNobodyUp has one come before another and say nothing.
+func TestASilentConnectionHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.New(broker.Options{})
+		defer closeBroker(t, b)
+		silent, p := connectPipe(t, b), connectPipe(t, b)
+		start := time.Now()
+		p.send(`10 0d 0004 "MQTT" 04 02 0000 0001 "a"`)
+		p.expect("{ok4}")
+		if d := time.Since(start); d != 0 {
+			t.Errorf("CONNACK came after %v", d)
+		}
+		_, _ = silent.nc.Close(), p.nc.Close()
+	})
+}
+
 // TestAStormOfOneIdentifier has clients that connect again as soon as they have
 // closed, or before. What each of them sent is there, once and in order, and
 // behind it the will of those that have not said goodbye, and of no other.
