@@ -240,7 +240,7 @@ func TestBrokenRecordsAreToldWithTheirPlace(t *testing.T) {
 		{`{}`, `line 1:3: the topic is missing`},
 		{`{"topic":"a"}{}`, `line 1:14: more than one value in the line`},
 		{`{"topic":1}`, `line 1:10: no string where one is expected`},
-		{`{"topic":"a","topc":1}`, `line 1:21: unknown member "topc"`},
+		{`{"topic":"a","topc":1}`, `line 1:21: unknown key "topc"; did you mean topic?`},
 		{`{"topic":"a","topic":"b"}`, `line 1:22: member "topic" appears twice`},
 		{`{"topic":"a","qos":3}`, `line 1:20: qos is 3, not a whole number from 0 to 2`},
 		{`{"topic":"a","qos":1.0}`, `line 1:20: qos is 1.0, not a whole number from 0 to 2`},

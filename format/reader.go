@@ -5,9 +5,12 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
+	"github.com/mqtools/mqtools/internal/spelling"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -17,9 +20,13 @@ import (
 // there. A payload that is null or missing is empty, and one that is another
 // JSON value than a string is taken as it is written. Also read are the
 // variants of mosquitto_sub's %j: retain as 0 or 1, mid, and the names
-// user-properties and subscription-identifier. Unknown members are refused:
-// a misspelt one would be lost in silence.
+// user-properties and subscription-identifier, and HiveMQ's names of the levels
+// of qos. Other members are passed over, for recorders and filters have their own,
+// and Unknown names them; but one that may be a known one misspelt is refused.
 type RecordReader struct {
+	// Strict refuses every member that is not known.
+	Strict bool
+
 	r     io.Reader
 	limit int
 	buf   []byte
@@ -28,7 +35,9 @@ type RecordReader struct {
 	skip  bool // the rest of a line that is too long comes next
 	line  int
 	rec   InputRecord
-	arena []byte // decoded strings of the current record
+	known []string // names of members that were passed over, each once
+	fresh int      // known[fresh:] is new to the caller of Unknown
+	arena []byte   // decoded strings of the current record
 	props packet.Properties
 }
 
@@ -85,6 +94,53 @@ func (r *RecordReader) Next() (*InputRecord, error) {
 		}
 		return &r.rec, nil
 	}
+}
+
+// maxUnknown is how many names of unknown members are remembered.
+const maxUnknown = 10
+
+// Unknown returns the names of members that were passed over since it was called
+// last, each once in the life of the reader, and ten at most.
+func (r *RecordReader) Unknown() []string {
+	names := r.known[r.fresh:]
+	r.fresh = len(r.known)
+	return names
+}
+
+// passOver notes a member that is not known.
+func (r *RecordReader) passOver(name []byte) {
+	if len(r.known) < maxUnknown && !slices.Contains(r.known, string(name)) {
+		r.known = append(r.known, string(name))
+	}
+}
+
+// misspelt returns the member that a name may be meant for, of those that change
+// the message; "" when there is none.
+func misspelt(name []byte) string {
+	if len(name) > 32 {
+		return ""
+	}
+	bare := bareName(string(name))
+	for _, known := range [...]string{"topic", "qos", "retain", "payload", "payload_encoding", "properties"} {
+		want := bareName(known)
+		d := spelling.Distance(bare, want)
+		switch {
+		case d == 0, len(want) > 5 && d <= 2, len(want) == 5 && d == 1:
+			return known
+		case d == 1 && len(bare) == len(want): // of three letters two that have changed places
+			a, b := []byte(bare), []byte(want)
+			slices.Sort(a)
+			slices.Sort(b)
+			if bytes.Equal(a, b) {
+				return known
+			}
+		}
+	}
+	return ""
+}
+
+func bareName(s string) string {
+	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
 }
 
 // readLine returns the next line without its end. A last line without one
@@ -327,6 +383,18 @@ func (p *parser) number(name string, most uint64) (uint64, error) {
 	return n, nil
 }
 
+// qos reads 0, 1 or 2, or what HiveMQ's client calls them.
+func (p *parser) qos() (packet.QoS, error) {
+	for n, word := range [...]string{`"AT_MOST_ONCE"`, `"AT_LEAST_ONCE"`, `"EXACTLY_ONCE"`} {
+		if bytes.HasPrefix(p.b[p.i:], []byte(word)) {
+			_, err := p.value()
+			return packet.QoS(n), err
+		}
+	}
+	n, err := p.number("qos", 2)
+	return packet.QoS(n), err
+}
+
 // truth reads true, false, 0 or 1.
 func (p *parser) truth(name string) (bool, error) {
 	start := p.i
@@ -400,7 +468,16 @@ func (p *parser) record(rec *InputRecord) error {
 	err := p.members(func(name []byte) (err error) {
 		bit := memberBit(name)
 		if bit == 0 {
-			return p.fail("unknown member %q", name)
+			meant := misspelt(name)
+			switch {
+			case meant != "":
+				return p.fail("unknown key %q; did you mean %s?", name, meant)
+			case p.r.Strict:
+				return p.fail("unknown key %q", name)
+			}
+			p.r.passOver(name)
+			_, err := p.value()
+			return err
 		}
 		if seen&bit != 0 {
 			return p.fail("member %q appears twice", name)
@@ -413,9 +490,8 @@ func (p *parser) record(rec *InputRecord) error {
 				rec.Topic = string(t)
 			}
 		case hasQoS:
-			var n uint64
-			n, err = p.number("qos", 2)
-			rec.QoS, rec.HasQoS = packet.QoS(n), true
+			rec.QoS, err = p.qos()
+			rec.HasQoS = true
 		case hasRetain:
 			rec.Retain, err = p.truth("retain")
 			rec.HasRetain = true

@@ -60,11 +60,11 @@ feed() {
 }
 
 say '# tail a feed; the session was made before, so that not even the first message is missed'
-echo "mqsub -v -q 1 -c -i tail -t 'home/+/climate'"
+echo "mqsub -v -q 1 -c -i tail --retain-handling new -t 'home/+/climate'"
 mqsub --wait-for 5s --quiet -E -q 1 -c -i tail -t 'home/+/climate'
 feed 24 | mqpub -q 1 --input jsonl &
 pids="$pids $!"
-mqsub -v -q 1 -c -i tail -t 'home/+/climate' -C 24
+mqsub -v -q 1 -c -i tail --retain-handling new -t 'home/+/climate' -C 24
 
 if command -v jq >/dev/null 2>&1; then
 	say '# the retained values as JSON Lines, through jq'

@@ -133,6 +133,14 @@ func (c *Connection) readTargets() error {
 	if host == "" {
 		return Usagef("%s is empty", v.Label("host"))
 	}
+	if strings.Contains(host, "://") {
+		if t, err := transport.ParseURL(host); err == nil {
+			host = t.Redacted() // it may have a password
+		} else {
+			host = host[:strings.Index(host, "://")+3] + "..."
+		}
+		return Usagef("%s takes a host, not a URL: %q", v.Label("host"), host).WithHint("use -L %s", host)
+	}
 	// HOST:PORT and [IPV6]:PORT; a bare IPv6 address has several colons.
 	if strings.HasPrefix(host, "[") || strings.Count(host, ":") == 1 {
 		h, p, err := net.SplitHostPort(host)

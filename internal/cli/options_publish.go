@@ -36,6 +36,10 @@ var publishOptions = []Option{
 		Help: "publish the records on standard input: jsonl, as mqsub --json writes them",
 	},
 	{
+		Name: "strict", Tools: Pub, Group: GroupPublish, Type: TypeBool,
+		Help: "with --input: refuse records with unknown keys",
+	},
+	{
 		Name: "qos", Short: "q", Tools: Pub, Group: GroupPublish, Type: TypeInt,
 		Placeholder: "QOS", Default: "0", Min: 0, Max: 2,
 		Help: "quality of service",

@@ -18,6 +18,7 @@ import (
 func (j *job) records(ctx context.Context) error {
 	in := newInput(ctx, j.inv.Stdin, j.client.Done(), j.inv.Service.Alive)
 	r := format.NewRecordReader(textfile.NewReader(in), 0)
+	r.Strict = j.inv.Values.Bool("strict")
 	number := uint64(0)
 	warned := false
 	known := "" // the topic that was checked last
@@ -36,6 +37,9 @@ func (j *job) records(ctx context.Context) error {
 			return j.inputEnd(err)
 		}
 		number++
+		for _, name := range r.Unknown() {
+			j.inv.Warnf("standard input: line %d: the key %s has no effect; --strict refuses it", rec.Line, topic.Quote(name))
+		}
 		m := &rec.Message
 		if m.Topic != known {
 			if err := topic.ValidateName(m.Topic); err != nil {

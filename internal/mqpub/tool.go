@@ -265,6 +265,9 @@ func modeOf(v *cli.Values) (string, error) {
 			return "", cli.Usagef("--%s goes with --stdin-line", name)
 		}
 	}
+	if v.Origin("strict") == cli.OriginFlag && mode != "input" {
+		return "", cli.Usagef("--strict needs --input")
+	}
 	v.Yield("delimiter", "null")
 	v.Yield("null", "delimiter")
 	if v.IsSet("delimiter") && v.Bool("null") {
