@@ -30,6 +30,7 @@ type retainer struct {
 	live   time.Duration // between live messages at QoS 0, for ever; 0: none
 	freed  byte          // the packet that makes room in the window: PUBREC or PUBCOMP
 	busy   bool          // it answers nothing during a pause
+	slow   time.Duration // how long it takes, and answers nothing, to fill the window again
 }
 
 type later struct {
@@ -147,6 +148,7 @@ func (r *retainer) serve(nc net.Conn) {
 			}
 			if b[0]>>4 == r.freed {
 				flying--
+				time.Sleep(r.slow)
 			}
 			publish()
 		case n := <-due:
@@ -255,6 +257,7 @@ func TestTheEndNeedsBothAnswersAndQuiet(t *testing.T) {
 	for name, r := range map[string]*retainer{
 		"four round trips":   {trip: 300 * time.Millisecond, number: 3, pause: 1100 * time.Millisecond},
 		"no answer for 10 s": {trip: 300 * time.Millisecond, number: 3, pause: 10 * time.Second, busy: true},
+		"behind PUBCOMP":     {trip: 10 * time.Millisecond, number: 5, qos: 2, window: 1, freed: 7, slow: time.Second},
 		"in the middle":      {trip: 300 * time.Millisecond, number: 300, qos: 2, window: 20, freed: 7, pause: time.Second, busy: true},
 	} {
 		t.Run(name, func(t *testing.T) {
