@@ -46,6 +46,7 @@ type conn struct {
 	deep     bool          // go on in another goroutine, with a fresh stack
 	comer    string        // its place in comers; empty without one
 	listens  bool          // it reads only what the socket has, for hearing
+	guessed  time.Duration // how long it has waited for that
 	left     int           // bytes that it may still read then
 
 	// Guarded by client.mu once that is set.
@@ -197,11 +198,18 @@ func (c *conn) loop() (err error) {
 		if err := c.ready(); err != nil {
 			return err
 		}
+		began := time.Duration(0)
+		if c.listens {
+			began = c.b.now()
+		}
 		n, err := c.read()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			// By the clock, or by somebody who wants something. What has come
 			// in time is in the socket, whenever this goroutine gets to run.
 			n, err = c.readNow(c.listens)
+		}
+		if c.listens {
+			c.guessed += c.b.now() - began
 		}
 		if n > 0 {
 			c.left -= n

@@ -22,6 +22,10 @@ const (
 	// client goes on sending must not keep its successor waiting.
 	hearSize = 1 << 20
 
+	// guessTime is how long it waits in all for what a connection may have that
+	// cannot be asked, and gets a moment to show it each time.
+	guessTime = 30 * time.Millisecond
+
 	// hearTime is how long the successor waits while subscribers of what is
 	// heard are behind. Then they are not waited for.
 	hearTime = time.Second
@@ -50,8 +54,8 @@ func (c *conn) hears() bool {
 	switch {
 	case c.hearing == nil:
 	case !c.listens: // asked since it has looked into the socket last
-		c.listens, c.left = true, hearSize
-	case c.left <= 0:
+		c.listens, c.left, c.guessed = true, hearSize, 0
+	case c.left <= 0 || c.guessed >= guessTime:
 		c.heardOut()
 		c.deadline = 0 // that of the socket has been moved
 	}
