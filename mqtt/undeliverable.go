@@ -576,7 +576,7 @@ func (c *Client) settle(u *Undeliverable) (stop error) {
 		suspect := c.doubt.suspect
 		c.doubt.settled(what == UndeliverableWait)
 		if what == UndeliverableSkip {
-			event = !c.giveUp(suspect, u, failure)
+			event = !c.giveUp(suspect, failure)
 		}
 	}
 	c.mu.Unlock()
@@ -587,7 +587,7 @@ func (c *Client) settle(u *Undeliverable) (stop error) {
 }
 
 // giveUp drops a packet, and reports whether a call was told. Called with mu.
-func (c *Client) giveUp(s subject, u *Undeliverable, failure *Error) (told bool) {
+func (c *Client) giveUp(s subject, failure *Error) (told bool) {
 	if s.kind == packet.SUBSCRIBE || s.kind == packet.UNSUBSCRIBE {
 		a := c.takeAsk(s.serial)
 		c.forgetPacket(s.serial)

@@ -155,7 +155,7 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 	for {
 		b, err := j.client.Receive(ctx)
 		if errors.Is(context.Cause(ctx), cli.ErrTimeout) && err != nil {
-			return j.noReply(x, got, want, foreign)
+			return j.noReply(got, want, foreign)
 		}
 		if err != nil {
 			return j.ended(ctx, err)
@@ -199,7 +199,7 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 }
 
 // noReply is the error of a request whose time is up.
-func (j *job) noReply(x *exchange, got, want int64, foreign int) error {
+func (j *job) noReply(got, want int64, foreign int) error {
 	text := fmt.Sprintf("no reply within %s", j.inv.Values.Duration("timeout"))
 	if want > 1 {
 		text = fmt.Sprintf("timed out after %s (%d of %d replies)", j.inv.Values.Duration("timeout"), got, want)

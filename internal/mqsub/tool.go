@@ -372,7 +372,7 @@ func (j *job) batch(ctx context.Context, b *mqtt.Batch) error {
 			return err
 		}
 		if r, ok := j.form.(*format.Record); ok && j.view == nil && len(m.Payload) > flushSize { // in pieces
-			if err := j.writeWhole(b, buf, ends, taken-1); err != nil {
+			if err := j.writeWhole(b, buf, ends); err != nil {
 				return err
 			}
 			b.Ack(taken - 1)
@@ -392,14 +392,14 @@ func (j *job) batch(ctx context.Context, b *mqtt.Batch) error {
 			break
 		}
 		if len(buf) >= flushSize {
-			if err := j.writeWhole(b, buf, ends, taken); err != nil {
+			if err := j.writeWhole(b, buf, ends); err != nil {
 				return err
 			}
 			b.Ack(taken)
 			buf, ends = buf[:0], ends[:0]
 		}
 	}
-	if err := j.writeWhole(b, buf, ends, taken); err != nil {
+	if err := j.writeWhole(b, buf, ends); err != nil {
 		return err
 	}
 	j.ends = ends[:0]
@@ -416,9 +416,9 @@ func (j *job) batch(ctx context.Context, b *mqtt.Batch) error {
 // of the batch are in the first size bytes.
 type end struct{ taken, size int }
 
-// writeWhole writes the messages of which taken are the last, and acknowledges those
-// that stand whole where not all could be written.
-func (j *job) writeWhole(b *mqtt.Batch, buf []byte, ends []end, taken int) error {
+// writeWhole writes messages, and acknowledges those that stand whole where not all
+// could be written.
+func (j *job) writeWhole(b *mqtt.Batch, buf []byte, ends []end) error {
 	n, err := j.out.Write(buf)
 	if err == nil || j.view != nil || errors.Is(err, cli.ErrPipe) { // what is in a pipe nobody may have read
 		return err

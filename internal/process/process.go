@@ -80,10 +80,14 @@ func output(ctx context.Context, cmd *exec.Cmd, most int, of func(*exec.Cmd) end
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	var err error
+	go func() {
+		err = cmd.Wait()
+		close(ended)
+	}()
 	select {
-	case err := <-ended:
+	case <-ended:
 		if out.over {
 			return nil, context.Cause(ctx)
 		}

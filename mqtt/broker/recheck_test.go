@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -86,6 +87,7 @@ func TestRecheckStopsWhatWouldComeAgain(t *testing.T) {
 				a.expect("{pong}")
 				again, dropped := `{ok5 present} 34 07 0001 "t" 0004 00 "2"`, uint64(2)
 				old := a
+				var goodbye []byte
 				a = connectPipe(t, b)
 				switch way[3:8] {
 				case "goes ":
@@ -93,7 +95,8 @@ func TestRecheckStopsWhatWouldComeAgain(t *testing.T) {
 					synctest.Wait()
 				case "comes":
 					if way[len(way)-5:] != "again" {
-						go old.expect("e0 01 8e")
+						goodbye = make([]byte, 3)
+						go func() { _, _ = io.ReadFull(old.nc, goodbye) }()
 						break
 					}
 					_ = old.nc.Close()
@@ -109,6 +112,9 @@ func TestRecheckStopsWhatWouldComeAgain(t *testing.T) {
 					t.Errorf("%d messages were dropped, want %d", st.Dropped, dropped)
 				}
 				synctest.Wait() // old has its goodbye
+				if goodbye != nil && string(goodbye) != "\xe0\x01\x8e" {
+					t.Errorf("the old connection got % x, want DISCONNECT with 0x8E", goodbye)
+				}
 				_, _, _ = a.nc.Close(), old.nc.Close(), p.nc.Close()
 				synctest.Wait()
 			})

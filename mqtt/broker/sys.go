@@ -76,7 +76,7 @@ func (b *Broker) sysValues() map[string]string {
 	return map[string]string{
 		"$SYS/broker/version":                  b.opts.Version,
 		"$SYS/broker/uptime":                   number(int64(b.now()/time.Second)) + " seconds",
-		"$SYS/broker/clients/connected":        number(int64(b.stats.connected.Load())),
+		"$SYS/broker/clients/connected":        number(b.stats.connected.Load()),
 		"$SYS/broker/clients/total":            number(int64(len(b.sessions))),
 		"$SYS/broker/messages/received":        number(int64(b.stats.received.Load())),
 		"$SYS/broker/messages/sent":            number(int64(b.stats.sent.Load())),

@@ -112,14 +112,14 @@ func TestDeadlinesOfAConnectionWithoutThem(t *testing.T) {
 func TestCloseEndsAReadWithoutDeadlines(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		below, peer := barePair(t)
+		below, _ := barePair(t)
 		c := WithDeadlines(below)
 		go func() { time.Sleep(time.Second); _ = c.Close() }()
 		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("got %v", err)
 		}
 		// And the peer's end is read as ever.
-		below, peer = barePair(t)
+		below, peer := barePair(t)
 		c = WithDeadlines(below)
 		_ = peer.Close()
 		for range 2 {

@@ -383,7 +383,7 @@ func (s *wsServer) answerUpgrade() error {
 	switch origins := head.all("Origin"); {
 	case len(origins) > 1:
 		return fail("400 Bad Request", "more than one Origin", "")
-	case len(origins) == 1 && !mayConnect(origins[0], s.Conn.LocalAddr(), s.of.host, s.of.origins):
+	case len(origins) == 1 && !mayConnect(origins[0], s.LocalAddr(), s.of.host, s.of.origins):
 		_ = fail("403 Forbidden", "web pages of this origin may not speak to this broker", "")
 		return &Error{Op: OpWebSocket, Kind: OriginRefused, Err: OriginError(origins[0]),
 			Text: "a web page of " + quoteSome(origins[0]) + " may not connect"}

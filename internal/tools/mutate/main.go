@@ -188,7 +188,7 @@ func try(root string, m Mutant, limit time.Duration) result {
 	if err != nil {
 		return result{err: err}
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	mutant, overlay := filepath.Join(dir, filepath.Base(path)), filepath.Join(dir, "overlay.json")
 	replace, err := json.Marshal(map[string]map[string]string{"Replace": {path: mutant}})
 	if err == nil {
