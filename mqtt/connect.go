@@ -71,9 +71,12 @@ func (c *Client) attempt(ctx context.Context, first bool) (s *server, again bool
 		} else {
 			err = c.shake(ctx, nc, p)
 		}
-		if err == nil && cleaned && c.present {
-			nc.Close()
-			err = &Error{Op: "connect", Class: ErrNotSent, Err: errNotCleaned}
+		if err == nil && cleaned {
+			// Some servers keep the session that the clean connection began, in
+			// which nothing was sent: it is as new as any.
+			c.mu.Lock()
+			c.present = false
+			c.mu.Unlock()
 		}
 		if s != nil && s.heard(v, err, time.Since(start)) {
 			c.unchosen()
@@ -359,8 +362,6 @@ func (c *Client) keeps(v packet.Version) bool {
 // cleansFirst tells whether a connection is to be made that does nothing but end
 // an old session: before 5.0 one that begins clean also ends clean (MQTT-3.1.2-6).
 func (c *Client) cleansFirst(v packet.Version) bool { return c.keeps(v) && !c.cleaned }
-
-var errNotCleaned = errors.New("the server still has the session that a clean connection has ended")
 
 // part ends the connection that has cleaned the session, and waits until the server
 // has closed it, too, so that it does not end the next one with it.
