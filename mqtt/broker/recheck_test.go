@@ -206,6 +206,9 @@ func TestRetainedMessagesAreCountedOnce(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			if c.o.MaxRetainedBytes > 0 {
+				only64(t)
+			}
 			synctest.Test(t, func(t *testing.T) {
 				b := broker.New(c.o)
 				defer closeBroker(t, b)
