@@ -140,8 +140,16 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	j.report.cut = streams && (ctx.Err() != nil || feedErr != nil)
 
 	last, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	defer context.AfterFunc(ctx, func() { j.drain(ctx, last, cancel) })()
+	drained := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(drained)
+		j.drain(ctx, last, cancel)
+	})
+	defer func() {
+		if cancel(); !stop() {
+			<-drained // it may be saying something
+		}
+	}()
 	if streams || j.msg.QoS > 0 {
 		if err := j.turning(last, client.Flush); err != nil && feedErr == nil && !j.report.failed() {
 			feedErr = j.conn.WorkError(err)
