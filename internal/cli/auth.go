@@ -28,9 +28,6 @@ func (c *Connection) readAuth() error {
 		}
 		return nil
 	}
-	if o.Version != 0 && o.Version != packet.V5 {
-		return Usagef("--auth needs MQTT 5")
-	}
 	if command != "" {
 		if len(name) > packet.MaxString || !validText(name) {
 			return Usagef("%s %q is no name of an authentication method", v.Label("auth"), name)

@@ -40,6 +40,7 @@ type Connection struct {
 	dialer  transport.Dialer
 	proxies []*transport.Proxy // of the environment, one for each target; nil without
 	reached bool               // a first connection was made
+	needs   string             // the option that needs MQTT 5 where the version is open; "" without
 	serving *server
 
 	up       chan struct{}  // 1 slot: a connection was restored; nil unless somebody wants to know
@@ -52,7 +53,7 @@ type Connection struct {
 // commands that it runs for them.
 func (inv *Invocation) Connection(ctx context.Context) (*Connection, error) {
 	c := &Connection{inv: inv, ctx: ctx}
-	for _, step := range []func() error{c.readTargets, c.readTLS, c.readWay, c.readIdentity, c.readSession, c.readProperties, c.readWill} {
+	for _, step := range []func() error{c.readTargets, c.readTLS, c.readWay, c.readVersion, c.readIdentity, c.readSession, c.readProperties, c.readWill} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -323,9 +324,45 @@ func (c *Connection) readWay() error {
 	return nil
 }
 
+// readVersion reads the version of MQTT, and refuses options that it does not know.
+// Those of a weaker origin have no effect then, which is told.
+func (c *Connection) readVersion() error {
+	const version = "protocol-version"
+	v, o := c.inv.Values, &c.Options
+	if o.Version = v.Version(); o.Version == 0 || o.Version >= packet.V5 {
+		return nil
+	}
+	for _, name := range c.of5() {
+		if v.Origin(name) >= v.Origin(version) {
+			return Usagef("%s needs MQTT 5, not %s", v.Label(name), o.Version).WithHint("drop it, or pass -V 5")
+		}
+		c.inv.Warnf("%s has no effect with MQTT %s", v.Name(name), o.Version)
+		v.Yield(name, version)
+	}
+	return nil
+}
+
+// of5 are the options in use that MQTT knows only since 5.0.
+func (c *Connection) of5() (names []string) {
+	v := c.inv.Values
+	for _, opt := range Table(c.inv.Tool.Bit) {
+		if opt.needsV5() && v.given(opt.Name) && !(opt.Type == TypeChoice && v.String(opt.Name) == opt.Default) {
+			names = append(names, opt.Name)
+		}
+	}
+	return names
+}
+
+// Require5 has the connection speak MQTT 5 or none: without it an option would do
+// nothing at all.
+func (c *Connection) Require5(option string) {
+	if c.Options.Version == 0 {
+		c.Options.Version, c.needs = packet.V5, option
+	}
+}
+
 func (c *Connection) readIdentity() error {
 	v, o := c.inv.Values, &c.Options
-	o.Version = v.Version()
 	if err := c.readID(); err != nil {
 		return err
 	}
@@ -426,9 +463,6 @@ func (c *Connection) readSession() error {
 	o.Resume = v.Bool("disable-clean-session")
 	if v.IsSet("session-expiry-interval") {
 		o.SessionExpiry = v.Duration("session-expiry-interval")
-		if o.Version != packet.V5 && o.Version != 0 {
-			return Usagef("%s needs MQTT 5", v.Label("session-expiry-interval"))
-		}
 		o.Keep = !o.Resume && o.SessionExpiry > 0
 	} else if o.Resume {
 		o.SessionExpiry = 4294967295 * time.Second
@@ -830,9 +864,9 @@ func (c *Connection) fellBack(why error) {
 	}
 	v, o := c.inv.Values, &c.Options
 	var names []string
-	for _, opt := range Table(c.inv.Tool.Bit) {
-		if opt.needsV5() && v.Has(opt.Name) && v.IsSet(opt.Name) && opt.Name != "session-expiry-interval" && !(opt.Type == TypeBool && !v.Bool(opt.Name)) {
-			names = append(names, v.Name(opt.Name))
+	for _, name := range c.of5() {
+		if name != "session-expiry-interval" {
+			names = append(names, v.Name(name))
 		}
 	}
 	if len(names) > 0 {
@@ -924,15 +958,11 @@ func (c *Connection) connectError(err error) error {
 	if errors.Is(err, mqtt.ErrNoAnswer) {
 		t := c.targets[c.last.Load()]
 		exit := &Exit{Code: ExitUnreached, Err: fmt.Errorf("connect to %s: %w", t.Address(), mqtt.ErrNoAnswer)}
-		if t.Network == "tcp" && !t.TLS {
-			exit.Help = "the port may be one for TLS: add --tls, or --cafile"
-		}
-		if c.Options.Version == packet.V5 || c.Options.Authenticate != nil {
-			help := "the broker may not support MQTT 5: " + c.otherVersion()
-			if exit.Help != "" {
-				help += "; or " + exit.Help
-			}
-			exit.Help = help
+		switch {
+		case c.Options.Version == packet.V5 || c.Options.Authenticate != nil: // others have been tried in 3.1.1, too
+			exit.Help = "the broker may not support MQTT 5: " + c.otherVersion()
+		case t.Network == "tcp" && !t.TLS:
+			exit.Help = "if the port expects TLS, add --tls or --cafile FILE"
 		}
 		return exit
 	}
@@ -949,8 +979,8 @@ func (c *Connection) otherVersion() string {
 	switch o := &c.Options; {
 	case o.Authenticate != nil && v.Has("auth"):
 		return v.Name("auth") + " needs MQTT 5"
-	case o.Version == packet.V5 && v.Version() == 0:
-		return v.Name("property") + " needs MQTT 5"
+	case c.needs != "":
+		return v.Name(c.needs) + " needs MQTT 5"
 	case o.Version == packet.V5:
 		return "try -V 311"
 	case o.Version == 0:

@@ -72,9 +72,6 @@ func (c *Connection) readProperties() error {
 	}
 	p := &c.Properties
 	all := v.Properties("property")
-	if len(all) > 0 && c.Options.Version != 0 && c.Options.Version != packet.V5 {
-		return Usagef("--property needs MQTT 5")
-	}
 	for _, q := range all {
 		label := v.Label("property") + " " + q.Command + " " + q.Name
 		at := slices.IndexFunc(propertyPackets[:], func(to propertyPacket) bool { return to.word == q.Command })
@@ -128,7 +125,7 @@ func (c *Connection) readProperties() error {
 	}
 	c.Options.Properties = p.Connect
 	if len(all) > 0 {
-		c.Options.Version = packet.V5
+		c.Require5("property")
 	}
 	if seconds, has := p.Connect.Uint(packet.SessionExpiryInterval); has {
 		if v.IsSet("session-expiry-interval") {

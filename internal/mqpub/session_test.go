@@ -222,7 +222,7 @@ func TestAChosenVersionThatIsRefusedSaysWhatToTry(t *testing.T) {
 	for _, row := range []struct{ version, connect, answer, says string }{
 		{"5", "10 0e 0004 4d515454 05 02 0000 00 0001 61", "20 03 00 84 00", "mqpub: try -V 311\n"},
 		{"5", "10 0e 0004 4d515454 05 02 0000 00 0001 61", "20 02 00 01", "mqpub: try -V 311\n"},
-		{"5", "10 0e 0004 4d515454 05 02 0000 00 0001 61", "close", "mqpub: the broker may not support MQTT 5: try -V 311; or the port may be one for TLS: add --tls, or --cafile\n"},
+		{"5", "10 0e 0004 4d515454 05 02 0000 00 0001 61", "close", "mqpub: the broker may not support MQTT 5: try -V 311\n"},
 		{"311", clean4, "20 02 00 01", "mqpub: try another -V, or -V auto\n"},
 		{"31", clean3, "20 02 00 01", "mqpub: try another -V, or -V auto\n"},
 		{"5", "10 0e 0004 4d515454 05 02 0000 00 0001 61", "20 03 01 00 00", "mqpub: pass another --id, or end that session at the broker\n"},

@@ -155,6 +155,11 @@ func (j *job) configure(ctx context.Context) error {
 	if j.echo && j.replyCommand != "" {
 		return cli.Usagef("%s and %s exclude each other", v.Name("echo"), v.Name("reply-command"))
 	}
+	if j.echo {
+		j.conn.Require5("echo")
+	} else if j.replyCommand != "" {
+		j.conn.Require5("reply-command")
+	}
 	j.removeRetained = v.Bool("remove-retained")
 	if text := v.String("random-filter"); text != "" {
 		percent, err := strconv.ParseFloat(text, 64)

@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"strings"
+	"testing"
+)
+
+// An option that MQTT knows since 5.0 would do nothing before, and none is left out.
+func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
+	t.Parallel()
+	values := map[Type]string{TypeDuration: "60", TypeInt: "5", TypeString: "x", TypeProperty: "connect user-property k v"}
+	for _, tool := range []Tool{{Name: "mqpub", Bit: Pub}, {Name: "mqsub", Bit: Sub}, {Name: "mqbench", Bit: Bench, MaxArgs: -1}} {
+		tool.Run = func(ctx context.Context, inv *Invocation) error {
+			_, err := inv.Connection(ctx)
+			return err
+		}
+		run := func(lookup LookupFunc, args ...string) (int, string) {
+			var stderr strings.Builder
+			code := Run(t.Context(), Env{Args: append([]string{"--config", "none"}, args...), Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr, Lookup: lookup}, tool)
+			return code, stderr.String()
+		}
+		n := 0
+		for _, o := range Table(tool.Bit) {
+			if !o.needsV5() {
+				continue
+			}
+			n++
+			arg := "--" + o.Name
+			if value := values[o.Type]; value != "" {
+				arg += "=" + value
+			} else if o.Type == TypeChoice {
+				arg += "=" + o.Choices[1].Value
+			}
+			for _, version := range []string{"3.1.1", "3.1"} {
+				code, stderr := run(nil, "-V", version, arg)
+				if want := o.Label() + " needs MQTT 5, not " + version + "\n"; code != ExitUsage || !strings.Contains(stderr, want) {
+					t.Errorf("%s -V %s %s: status %d, %q; want %d and %q", tool.Name, version, arg, code, stderr, ExitUsage, want)
+				}
+			}
+			if env := o.Env(); env != "" { // a weaker origin yields
+				_, value, _ := strings.Cut(arg, "=")
+				if o.Type == TypeBool {
+					value = "true"
+				}
+				code, stderr := run(MapEnv(map[string]string{env: value}), "-V", "311")
+				if want := "warning: " + env + " has no effect with MQTT 3.1.1\n"; code != ExitDone || !strings.Contains(stderr, want) {
+					t.Errorf("%s=%s %s -V 311: status %d, %q; want 0 and %q", env, value, tool.Name, code, stderr, want)
+				}
+			}
+		}
+		if n == 0 {
+			t.Errorf("%s has no option of MQTT 5", tool.Name)
+		}
+	}
+}
