@@ -46,8 +46,9 @@ type conn struct {
 	deep     bool          // go on in another goroutine, with a fresh stack
 	comer    string        // its place in comers; empty without one
 	listens  bool          // it reads only what the socket has, for hearing
-	guessed  time.Duration // how long it has waited for that
-	left     int           // bytes that it may still read then
+	found    bool          // the last look into it has found something
+	quietBy  time.Duration // until when it waits to find nothing; broker time
+	left     int           // bytes that it may still read
 
 	// Guarded by client.mu once that is set.
 	sc       session.Conn
@@ -198,19 +199,13 @@ func (c *conn) loop() (err error) {
 		if err := c.ready(); err != nil {
 			return err
 		}
-		began := time.Duration(0)
-		if c.listens {
-			began = c.b.now()
-		}
 		n, err := c.read()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			// By the clock, or by somebody who wants something. What has come
 			// in time is in the socket, whenever this goroutine gets to run.
 			n, err = c.readNow(c.listens)
 		}
-		if c.listens {
-			c.guessed += c.b.now() - began
-		}
+		c.found = n > 0
 		if n > 0 {
 			c.left -= n
 			if err := c.consume(); err != nil {
@@ -226,7 +221,7 @@ func (c *conn) loop() (err error) {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
-		c.deadline, c.left = 0, 0
+		c.deadline = 0
 	}
 }
 
@@ -253,7 +248,7 @@ func (c *conn) ready() error {
 			return errOver
 		}
 		if c.hears() {
-			return nil // with a deadline that is over
+			return nil
 		}
 		if c.mute != nil {
 			return c.mute

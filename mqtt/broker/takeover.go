@@ -12,8 +12,9 @@ import (
 
 // A client that has said DISCONNECT and closed its socket is through, and may
 // connect again at once. What it has sent is in the socket then, and was sent:
-// so a connection hears out what its socket has before another takes its place
-// (MQTT-3.1.4-3), and so it does when it can no longer be written to. Else
+// so a connection hears out what its socket has, and what was on the way to it,
+// before another takes its place (MQTT-3.1.4-3), and so it does when it can no
+// longer be written to. Else
 // messages would be lost without anybody's fault, and the will of a client
 // that has said goodbye would be published (MQTT-3.14.4-3).
 
@@ -22,9 +23,13 @@ const (
 	// client goes on sending must not keep its successor waiting.
 	hearSize = 1 << 20
 
-	// guessTime is how long it waits in all for what a connection may have that
-	// cannot be asked, and gets a moment to show it each time.
-	guessTime = 30 * time.Millisecond
+	// quietTime is how long its socket must have been empty: what the client has
+	// written may be on the way still when the socket has been read empty.
+	quietTime = 100 * time.Millisecond
+
+	// quietMost is how long it waits for that, if its client goes on sending a
+	// little at a time. What is in the socket then is read all the same.
+	quietMost = 500 * time.Millisecond
 
 	// hearTime is how long the successor waits while subscribers of what is
 	// heard are behind. Then they are not waited for.
@@ -48,18 +53,31 @@ func (c *conn) hearOut() <-chan struct{} {
 	return c.hearing
 }
 
-// hears tells whether the connection is to read only what there is. It ends
-// the hearing when that is over. client.mu is held.
+// hears tells whether the connection is being heard out, and sets the read
+// deadline for that. It ends the hearing when that is over. client.mu is held.
 func (c *conn) hears() bool {
+	if c.hearing == nil {
+		return false
+	}
+	now := c.b.now()
+	if !c.listens { // asked since it has looked into the socket last
+		c.listens, c.found, c.left, c.quietBy = true, true, hearSize, now+quietMost
+	}
+	wait := time.Duration(0)
+	if !c.found {
+		wait = min(c.heard+quietTime, c.quietBy) - now
+	}
 	switch {
-	case c.hearing == nil:
-	case !c.listens: // asked since it has looked into the socket last
-		c.listens, c.left, c.guessed = true, hearSize, 0
-	case c.left <= 0 || c.guessed >= guessTime:
+	case c.left <= 0, !c.found && wait <= 0:
 		c.heardOut()
 		c.deadline = 0 // that of the socket has been moved
+		return false
+	case c.found: // there may be more
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	default:
+		_ = c.nc.SetReadDeadline(c.b.start.Add(now + wait))
 	}
-	return c.hearing != nil
+	return true
 }
 
 // heardOut tells who waits for it. client.mu is held.

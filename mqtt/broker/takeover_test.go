@@ -262,6 +262,70 @@ func TestATakeoverIsNotStalled(t *testing.T) {
 	})
 }
 
+// TestWhatIsOnTheWayIsHeard has the old connection's bytes come in pieces, after
+// the CONNECT of the new one.
+func TestWhatIsOnTheWayIsHeard(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		idle   time.Duration // of the old connection when the new one comes
+		pieces int           // of the old one's messages, that come behind that
+		apart  time.Duration
+		bye    bool          // its DISCONNECT comes with the last
+		waits  time.Duration // until the CONNACK of the new one
+		heard  int
+	}{
+		{"many pieces and a goodbye", 0, 20, 20 * time.Millisecond, true, 400 * time.Millisecond, 20},
+		{"a late goodbye", 50 * time.Millisecond, 1, 40 * time.Millisecond, true, 40 * time.Millisecond, 1},
+		{"nothing more", 50 * time.Millisecond, 0, 0, false, 50 * time.Millisecond, 0},
+		{"nothing for a while", time.Minute, 0, 0, false, 0, 0},
+		{"a piece now and then, for ever", 0, 1000, 30 * time.Millisecond, false, 500 * time.Millisecond, 16},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			inMemory(t, broker.Options{}, func(t *testing.T, b *broker.Broker, dial func() (net.Conn, error)) {
+				w := memoryPeer(t, dial)
+				w.send(`10 0d 0004 "MQTT" 04 02 0000 0001 "w" 82 06 0001 0001 "#" 00`)
+				w.expect("{ok4} 90 03 0001 00")
+				old := memoryPeer(t, dial)
+				old.send(`10 16 0004 "MQTT" 04 06 0000 0001 "a" 0001 "w" 0004 "gone"`)
+				old.expect("{ok4}")
+				time.Sleep(c.idle)
+				start := time.Now()
+				young := memoryPeer(t, dial)
+				young.send(`10 0d 0004 "MQTT" 04 02 0000 0001 "a"`)
+				var rest sync.WaitGroup
+				rest.Go(func() {
+					for i := range c.pieces {
+						time.Sleep(c.apart)
+						out := wireBytes(t, `30 04 0001 "t" "x"`)
+						if c.bye && i == c.pieces-1 {
+							out = append(out, 0xe0, 0)
+						}
+						if _, err := old.nc.Write(out); err != nil {
+							return
+						}
+					}
+				})
+				young.expect("{ok4}")
+				if d := time.Since(start); d < c.waits || d > c.waits+50*time.Millisecond {
+					t.Errorf("CONNACK came after %v, want %v", d, c.waits)
+				}
+				rest.Wait()
+				for range c.heard {
+					w.expect(`30 04 0001 "t" "x"`)
+				}
+				if !c.bye {
+					w.expect(`30 07 0001 "w" "gone"`)
+				}
+				w.send("{ping}")
+				w.expect("{pong}") // and nothing else
+				_, _, _ = young.nc.Close(), old.nc.Close(), w.nc.Close()
+			})
+		})
+	}
+}
+
 // TestATakeoverWaitsForSubscribersASecond has an old connection whose messages
 // are for a subscriber that acknowledges none.
 func TestATakeoverWaitsForSubscribersASecond(t *testing.T) {
