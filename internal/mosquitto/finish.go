@@ -60,6 +60,7 @@ func (c *config) settle() {
 		c.drop("max-inflight")
 	}
 	switch n, _ := strconv.Atoi(c.get("count")); {
+	case c.get("protocol-version") != "5": // nothing can be announced
 	case c.client == rr:
 		c.set("receive-maximum", "1")
 	case n > 0 && n < 20: // no more than are written

@@ -169,8 +169,9 @@ func TestWordsBecomeOptions(t *testing.T) {
 	for _, test := range []struct{ words, want string }{ // want: NAME=VALUE..., or !NAME for what must not be given
 		{p, "protocol-version=311 port=1883 color=never topic=t message=m !quiet !unix !max-inflight !receive-maximum"},
 		{r, "protocol-version=5 receive-maximum=1 response-topic=r"},
-		{s + " -C 5", "count=5 receive-maximum=5"},
-		{s + " -C 50", "count=50 !receive-maximum"},
+		{s + " -V 5 -C 5", "count=5 receive-maximum=5"},
+		{s + " -V 5 -C 50", "count=50 !receive-maximum"},
+		{s + " -C 5", "count=5 !receive-maximum"},
 		{s + " -t u -t v", "topic=t,u,v"},
 		{p + " -t u", "topic=u"},
 		{p + " -q 1 -q 2", "qos=2"},
