@@ -38,15 +38,17 @@ func (w *worker) specs(g *group) []swarm.Spec {
 func (w *worker) connectPacket(cl *client, p *packet.Connect) {
 	g := cl.g
 	cl.begun = w.loop.Now()
-	p.Version, p.CleanStart, p.KeepAlive = g.Version, g.CleanStart, uint16(g.KeepAlive/time.Second)
+	if w.removing {
+		w.removePacket(cl, p)
+		return
+	}
+	p.CleanStart = g.CleanStart
 	if cl.origin == anybodys && g.Version == packet.V31 && g.publishesQoS2() { // it does not tell
 		cl.origin = cleaning
 	}
 	p.CleanStart = p.CleanStart || cl.origin == cleaning
-	w.id = g.AppendClientID(w.id[:0], cl.index)
-	w.user, p.HasUsername = g.AppendUsername(w.user[:0], cl.index)
-	w.password, p.HasPassword = g.AppendPassword(w.password[:0], cl.index)
-	p.ClientID, p.Username, p.Password = w.id, w.user, w.password
+	cl.kept = cl.kept || g.Persistent() && !(cl.origin == cleaning && g.Version < packet.V5)
+	w.identify(cl, p)
 	if g.Version >= packet.V5 && g.SessionExpiry > 0 {
 		p.Properties, _ = p.Properties.AppendUint(packet.SessionExpiryInterval, uint32(g.SessionExpiry/time.Second))
 	}
@@ -62,6 +64,21 @@ func (w *worker) connectPacket(cl *client, p *packet.Connect) {
 			p.Will.Properties, _ = p.Will.Properties.AppendUint(packet.WillDelayInterval, uint32(will.Delay/time.Second))
 		}
 	}
+}
+
+// identify fills in what a client's CONNECT has whatever its session.
+func (w *worker) identify(cl *client, p *packet.Connect) {
+	g := cl.g
+	p.Version, p.KeepAlive = g.Version, uint16(g.KeepAlive/time.Second)
+	w.id = g.AppendClientID(w.id[:0], cl.index)
+	w.user, p.HasUsername = g.AppendUsername(w.user[:0], cl.index)
+	w.password, p.HasPassword = g.AppendPassword(w.password[:0], cl.index)
+	p.ClientID, p.Username, p.Password = w.id, w.user, w.password
+}
+
+// spec is how a client connects to its broker.
+func (cl *client) spec() *swarm.Spec {
+	return &cl.g.specs[(cl.g.Base+cl.index)%uint32(len(cl.g.specs))]
 }
 
 // connectAll has the clients connect, at the rate of the plan.
@@ -100,13 +117,18 @@ func (w *worker) connect(cl *client, due time.Duration) {
 	rec := w.rec(due)
 	rec.Count(result.Attempts, cl.g.Number, result.NoQoS, 1)
 	rec.Record(result.Connect, result.Lag, cl.g.Number, max(w.loop.Now()-due, 0))
-	_ = cl.c.Connect(&cl.g.specs[(cl.g.Base+cl.index)%uint32(len(cl.g.specs))]) // it is idle
+	_ = cl.c.Connect(cl.spec()) // it is idle
 }
 
 // Connected notes how long the parts took, and subscribes.
 func (w *worker) Connected(c *swarm.Client, ack *packet.Connack, t *swarm.Timing) {
 	cl := &w.clients[c.User]
 	now, g := w.loop.Now(), cl.g
+	if w.removing {
+		cl.kept = false
+		c.Disconnect(nil)
+		return
+	}
 	if w.cleans(cl, c, ack) {
 		cl.again = true
 		c.Disconnect(nil)
@@ -125,16 +147,17 @@ func (w *worker) Connected(c *swarm.Client, ack *packet.Connack, t *swarm.Timing
 	if cl.more != nil {
 		cl.more.acked = 0
 	}
-	if ack.SessionPresent || !w.subscribe(cl, false) {
+	if ack.SessionPresent && cl.asked || !w.subscribe(cl, false) {
 		w.isReady(cl)
 	}
 	w.beginLife(cl, now)
 }
 
 // cleans tells whether a connection has done its work by being made, and another
-// one is to follow. To a broker that has a session of an earlier run a new message at
-// QoS 2 may be an old one, by its packet identifier: such a session is ended first,
-// before 5.0 by a connection of its own.
+// one is to follow: before 5.0 a session is begun clean, which would end with its
+// connection, and then taken up. With Options.Resume the session of an earlier run is
+// taken up at once, unless its client publishes at QoS 2: to a broker that has it a
+// new message may be an old one, by its packet identifier.
 func (w *worker) cleans(cl *client, c *swarm.Client, ack *packet.Connack) bool {
 	switch {
 	case c != cl.c || cl.origin == own:
@@ -235,6 +258,7 @@ func (w *worker) Subscribed(c *swarm.Client, tag uint64, p *packet.Suback) {
 		cl.more.churning--
 		w.asking--
 	case tag == tagSubscribe && cl.state == underway:
+		cl.asked = true
 		w.isReady(cl)
 	}
 }
@@ -259,6 +283,7 @@ func (w *worker) Failed(c *swarm.Client, err error) {
 	cl := &w.clients[c.User]
 	if w.leaving {
 		w.present--
+		w.notRemoved(cl, err)
 		return
 	}
 	if c != cl.c {
@@ -294,7 +319,7 @@ func (w *worker) Closed(c *swarm.Client, err error) {
 		w.later(now, func(now time.Duration) {
 			if !w.leaving && cl.state == away && cl.c.Idle() {
 				cl.state, cl.due = underway, now
-				_ = cl.c.Connect(&cl.g.specs[(cl.g.Base+cl.index)%uint32(len(cl.g.specs))]) // it is idle
+				_ = cl.c.Connect(cl.spec()) // it is idle
 			}
 		})
 		return

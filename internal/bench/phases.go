@@ -23,6 +23,17 @@ func (r *run) play(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+	err := r.test(ctx, c)
+	for _, w := range r.workers {
+		w.loop.Do(w.leave)
+	}
+	r.wait(r.now()+2*time.Second, r.left)
+	r.removeSessions(ctx)
+	return err
+}
+
+// test goes through the phases until the end of the drain.
+func (r *run) test(ctx context.Context, c *collector) error {
 	publishing, fixed := r.publishingAt()
 	r.enter(c, plan.PhaseConnect, r.now(), 0)
 	for _, w := range r.workers {
@@ -41,13 +52,21 @@ func (r *run) play(ctx context.Context) error {
 	for _, w := range r.workers {
 		w.loop.Do(w.stopPublishing)
 	}
-	drain := context.WithoutCancel(ctx)
-	derr := r.until(drain, r.since+r.p.Phases.Drain, r.drained)
-	for _, w := range r.workers {
-		w.loop.Do(w.leave)
+	derr := r.until(context.WithoutCancel(ctx), r.since+r.p.Phases.Drain, r.drained)
+	return cmp.Or(err, derr)
+}
+
+// left tells that no client is connected any more, or about to be.
+func (r *run) left() bool {
+	return r.sum(func(w *worker) int64 { return w.present }) == 0
+}
+
+// wait waits for a time, or earlier for something to become true, whatever else has
+// ended the run.
+func (r *run) wait(at time.Duration, done func() bool) {
+	for !done() && r.now() < at {
+		time.Sleep(min(at-r.now(), 5*time.Millisecond))
 	}
-	lerr := r.until(drain, r.now()+2*time.Second, func() bool { return r.sum(func(w *worker) int64 { return w.present }) == 0 })
-	return cmp.Or(err, derr, lerr)
 }
 
 // startDuring starts Options.During; r.during ends it.

@@ -39,6 +39,14 @@ type Options struct {
 	Tell   func(result.Note)
 	Status func(Status)
 
+	// Sessions that outlive their connections are begun clean and removed at the
+	// end. Resume takes up those that an earlier run has left, KeepSessions leaves
+	// them. Left, unless nil, is told in place of Tell how many could not be
+	// removed, and why.
+	Resume, KeepSessions bool
+	Left                 func(sessions int, err error)
+	proven               bool // a CONNACK proves that a session is removed; a DISCONNECT does not do
+
 	// During, unless nil, goes on while the clients publish, in a goroutine of its
 	// own: from the beginning of the warm-up until ctx ends, with the last
 	// message. The drain begins when it has returned. tell notes something.

@@ -41,13 +41,15 @@ func Verify(ctx context.Context, o VerifyOptions) (*Verdict, error) {
 	defer proxy.Close()
 	h := &haunting{o: &o, proxy: proxy, begun: map[Fault]int{}}
 	ro := o.Run
-	ro.Swarm, ro.During = by, h.haunt
-	res, err := o.play(ctx, false, ro)
+	ro.Swarm, ro.During, ro.proven = by, h.haunt, true
+	var left error
+	ro.Left = func(n int, err error) { left = fmt.Errorf("%s: %w", counted(int64(n), "session"), err) }
+	res, err := o.play(ctx, ro)
 	if res == nil || errors.Is(err, ErrNotReached) {
 		return nil, err // and there are no sessions
 	}
 	v := o.judge(res, h.begun)
-	v.Leftover = o.tidy(ctx, by)
+	v.Leftover = left
 	return v, cmp.Or(err, h.failed, o.subscribed(res))
 }
 
@@ -84,9 +86,9 @@ func (o *VerifyOptions) subscribed(r *result.Result) error {
 	return err
 }
 
-// play runs the scenario, or with tidy the one that removes the sessions.
-func (o *VerifyOptions) play(ctx context.Context, tidy bool, ro Options) (*result.Result, error) {
-	p, err := o.plan(tidy)
+// play runs the scenario.
+func (o *VerifyOptions) play(ctx context.Context, ro Options) (*result.Result, error) {
+	p, err := o.plan()
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +112,8 @@ type VerifyOptions struct {
 	Seed     uint64        // of the faults
 	Faults   []Fault
 	Token    string // in client identifiers and topics, so that no other run is in the way
+
+	TopicPrefix string // before all topics
 
 	Username, Password string // both empty for none
 
@@ -167,9 +171,8 @@ func (o *VerifyOptions) copies() int64 {
 	return 1
 }
 
-// scenario is the plan's text. To tidy up, it has the same clients begin new
-// sessions that end with them.
-func (o *VerifyOptions) scenario(tidy bool) string {
+// scenario is the plan's text.
+func (o *VerifyOptions) scenario() string {
 	var b strings.Builder
 	drain := o.Drain
 	if o.QoS == 0 || slices.Contains(o.Faults, Restart) {
@@ -179,15 +182,9 @@ func (o *VerifyOptions) scenario(tidy bool) string {
 	if o.Version == packet.V5 {
 		session += ", session-expiry: 1h"
 	}
-	if tidy {
-		phases, session = "measure: 1ms, drain: 1ms", "clean-start: true"
-	}
 	fmt.Fprintf(&b, "name: verify-%s-qos%d\nseed: %d\nkeepalive: 30s\n", cmp.Or(o.Shape, Pairs), o.QoS, o.Seed)
 	fmt.Fprintf(&b, "phases: {connect: {rate: 1000/s, timeout: 10s}, settle: 0s, warm-up: 0s, %s}\ngroups:\n", phases)
 	group := func(name string, clients int, what string) {
-		if tidy {
-			what = ""
-		}
 		fmt.Fprintf(&b, "  %s: {clients: %d, client-id: \"%s-%d%c%%i\", %s, reconnect: {first: 50ms, max: 400ms}%s}\n", name, clients, o.Token, o.QoS, name[0], session, what)
 	}
 	prefix := fmt.Sprintf("%s/%d/", o.Token, o.QoS)
@@ -198,8 +195,8 @@ func (o *VerifyOptions) scenario(tidy bool) string {
 }
 
 // plan is the plan that the scenario and the options make.
-func (o *VerifyOptions) plan(tidy bool) (*plan.Plan, error) {
-	po := plan.Options{Version: o.Version}
+func (o *VerifyOptions) plan() (*plan.Plan, error) {
+	po := plan.Options{Version: o.Version, TopicPrefix: o.TopicPrefix}
 	if o.Username != "" {
 		user := strings.ReplaceAll(o.Username, "%", "%%")
 		po.Username = &user
@@ -207,23 +204,5 @@ func (o *VerifyOptions) plan(tidy bool) (*plan.Plan, error) {
 	if o.Password != "" {
 		po.Password = &o.Password
 	}
-	return plan.Parse("verify", []byte(o.scenario(tidy)), po)
-}
-
-// tidyTime is how long the removal of the sessions may take.
-const tidyTime = 20 * time.Second
-
-// tidy removes the sessions at the broker, also when ctx is over, and says why it
-// could not.
-func (o *VerifyOptions) tidy(ctx context.Context, by swarm.Options) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
-	defer cancel()
-	res, err := o.play(ctx, true, Options{Swarm: by})
-	if err != nil {
-		return err
-	}
-	if n, all := res.Sum().Totals().Of(result.Connects), int64(o.Publishers()+o.Subscribers()); n < all {
-		return fmt.Errorf("%d of %d clients could not connect any more", all-n, all)
-	}
-	return nil
+	return plan.Parse("verify", []byte(o.scenario()), po)
 }

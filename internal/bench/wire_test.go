@@ -131,31 +131,31 @@ func TestRefusalsAreCountedAsWhatTheyAre(t *testing.T) {
 		}{
 			"PUBACK": {1, func(p *peer) []func() {
 				return []func(){func() {
-					p.expect("10 13 0004 4d515454 05 00 003c 05 11 0000003c 0001 63")
+					p.expect("10 13 0004 4d515454 05 02 003c 05 11 0000003c 0001 63")
 					p.send("20 03 00 00 00")
 					p.expect("32 07 0001 74 0001 00 78")
 					p.send("40 03 0001 97")
-					p.expect("e0 00")
+					p.expect("e0 07 00 05 11 00000000")
 				}}
 			}, map[string]int64{"refused": 1, "acked": 0, "reason.puback.0x97": 1}},
 			"PUBREC": {2, func(p *peer) []func() {
 				return []func(){func() {
-					p.expect("10 13 0004 4d515454 05 00 003c 05 11 0000003c 0001 63")
+					p.expect("10 13 0004 4d515454 05 02 003c 05 11 0000003c 0001 63")
 					p.send("20 03 00 00 00")
 					p.expect("34 07 0001 74 0001 00 78")
 					p.send("50 03 0001 97")
-					p.expect("e0 00")
+					p.expect("e0 07 00 05 11 00000000")
 				}}
 			}, map[string]int64{"refused": 1, "acked": 0, "reason.puback.0x97": 0, "reason.pubrec.0x97": 1}},
 			"CONNACK": {2, func(p *peer) []func() {
 				return []func(){func() {
-					p.expect("10 13 0004 4d515454 05 00 003c 05 11 0000003c 0001 63")
+					p.expect("10 13 0004 4d515454 05 02 003c 05 11 0000003c 0001 63")
 					p.send("20 03 00 00 00")
 					p.expect("34 07 0001 74 0001 00 78")
 				}, func() {
 					p.expect("10 13 0004 4d515454 05 00 003c 05 11 0000003c 0001 63")
 					p.send("20 05 00 00 02 24 01")
-					p.expect("e0 00")
+					p.expect("e0 07 00 05 11 00000000")
 				}}
 			}, map[string]int64{"refused": 1, "acked": 0, "reason.puback.0x9b": 0, "error.resume.QoS not supported": 1}},
 		} {

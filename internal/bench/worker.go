@@ -30,6 +30,8 @@ type worker struct {
 
 	publishing bool  // drain has not begun
 	leaving    bool  // goodbyes have begun
+	removing   bool  // the goodbyes are over, and sessions are removed
+	unremoved  error // why a session could not be removed, the last time
 	present    int64 // clients whose connection or attempt is not over, while leaving
 
 	queued, flying     int64 // messages that are due and wait; without an acknowledgement
@@ -67,6 +69,8 @@ type client struct {
 	awaited bool // by the start
 	alive   bool // is connected, or will be
 	again   bool // it connects again as soon as it has disconnected
+	asked   bool // its subscriptions have been answered, in a session of this run
+	kept    bool // the broker may have its session when it is gone
 	origin  origin
 
 	due    time.Duration // when it was to connect
@@ -88,7 +92,7 @@ const (
 type origin uint8
 
 const (
-	anybodys origin = iota // an earlier run may have left it
+	anybodys origin = iota // an earlier run may have left it, and it is taken up
 	cleaning               // the next connection, or this one, ends that one
 	own
 )
@@ -158,6 +162,9 @@ func (w *worker) addClients(loops int) {
 		for index := range s.Own(pg, w.loop.Number(), loops) {
 			cl := client{g: g, awaited: !g.Deferred, alive: !g.Deferred, index: index, number: s.Publisher(pg, index), c: w.loop.Add(g.Base + index)}
 			cl.c.User = uint32(len(w.clients))
+			if g.Persistent() && !w.run.o.Resume {
+				cl.origin = cleaning
+			}
 			if len(g.Publish) > 0 || g.Respond != nil || g.SubChurn != nil || g.Slow != nil || g.Churn != nil {
 				cl.more = newMore(g)
 			}
@@ -245,7 +252,7 @@ func (w *worker) leave() {
 		for _, c := range cl.both() {
 			if c != nil && !c.Idle() {
 				w.present++
-				c.Disconnect(nil)
+				c.Disconnect(w.goodbye(cl, c))
 			}
 		}
 	}

@@ -66,7 +66,7 @@ var loadOptions = []Option{
 	},
 	{
 		Name: "id", Short: "i", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeString,
-		Placeholder: "TEMPLATE", Help: "client identifiers; unless given mqbench-%g-%i",
+		Placeholder: "TEMPLATE", Help: "client identifiers; unless given mqbench-%{run}-%g-%i",
 	},
 	{
 		Name: "first", Short: "n", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeInt, Max: 1 << 40,
@@ -78,7 +78,23 @@ var loadOptions = []Option{
 	},
 	{
 		Name: "session-expiry-interval", Short: "x", Aliases: []string{"session-expiry"}, Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeDuration,
-		Placeholder: "DURATION", Help: "how long the broker keeps a session (MQTT 5)",
+		Placeholder: "DURATION", Help: "how long the broker keeps a session (MQTT 5); unless given 1h with -c",
+	},
+	{
+		Name: "run-id", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeString,
+		Placeholder: "NAME", Help: "name of the run, %{run} in client identifiers; unless given drawn, or made of the plan and --start-at",
+	},
+	{
+		Name: "resume", Tools: Bench, For: CommandRun | CommandK8s, Group: GroupLoad, Type: TypeBool,
+		Help: "take up the sessions that an earlier run with --keep-sessions has left, in place of beginning new ones",
+	},
+	{
+		Name: "keep-sessions", Tools: Bench, For: CommandRun | CommandK8s, Group: GroupLoad, Type: TypeBool,
+		Help: "leave the clients' sessions at the broker when the run ends",
+	},
+	{
+		Name: "topic-prefix", Tools: Bench, For: commandsLoad | CommandVerify, Group: GroupLoad, Type: TypeString,
+		Placeholder: "TEMPLATE", Help: "put this before all topics and topic filters, as bench/%u/",
 	},
 	{
 		Name: "scale", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeString,

@@ -1,6 +1,7 @@
 package mqbench
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"slices"
@@ -122,8 +123,56 @@ func planOptions(inv *cli.Invocation) (o plan.Options, err error) {
 			*to = &d
 		}
 	}
-	o.Version = v.Version()
-	return o, nil
+	o.Version, o.TopicPrefix = v.Version(), v.String("topic-prefix")
+	o.Run, err = runNamer(inv)
+	return o, err
+}
+
+// runNamer names runs. Processes that are parts of one must come to the same name:
+// they have the plan and the time of their start in common, or are told the name.
+func runNamer(inv *cli.Invocation) (func(hash string) string, error) {
+	v := inv.Values
+	if v.IsSet("run-id") {
+		name := v.String("run-id")
+		if !plan.IsRunName(name) {
+			return nil, cli.Usagef("%s: invalid name %q (want up to 32 letters, digits, - and _)", v.Label("run-id"), name)
+		}
+		return func(string) string { return name }, nil
+	}
+	if v.Has("start-at") && v.IsSet("start-at") {
+		start, err := readStart(v.String("start-at"))
+		if err != nil {
+			return nil, cli.Usagef("%s: %v", v.Label("start-at"), err)
+		}
+		return func(hash string) string { return plan.RunName(hash, start.UTC().Format(time.RFC3339Nano)) }, nil
+	}
+	drawn := plan.NewRunName()
+	return func(string) string { return drawn }, nil
+}
+
+// readSessions reads what becomes of the clients' sessions.
+func (r *runner) readSessions() error {
+	v, o := r.inv.Values, &r.opts
+	if !v.Has("resume") {
+		return nil
+	}
+	o.Resume, o.KeepSessions = v.Bool("resume"), v.Bool("keep-sessions")
+	kept, renamed := false, ""
+	for _, g := range r.plan.Groups {
+		kept = kept || g.Persistent()
+		if g.Persistent() && g.NamesRun() {
+			renamed = g.Name
+		}
+	}
+	for _, name := range [...]string{"resume", "keep-sessions"} {
+		if v.Bool(name) && !kept {
+			return cli.Usagef("%s has no effect: no session outlives its connection", v.Label(name)).WithHint("give -c, or clean-start: false in a scenario, and a session-expiry in MQTT 5")
+		}
+	}
+	if o.Resume && renamed != "" && !v.IsSet("run-id") {
+		return cli.Usagef("%s: the client IDs of group %s are new in every run", v.Label("resume"), renamed).WithHint("give both runs the same --run-id, or client IDs of your own")
+	}
+	return nil
 }
 
 // factor reads a number above zero.
@@ -157,6 +206,9 @@ func short(inv *cli.Invocation) (s plan.Short, err error) {
 		WarmUp: v.Duration("warm-up"), Duration: v.Duration("duration"),
 		ClientID: v.String("id"), First: uint64(v.Int64("first")),
 		Persistent: v.Bool("disable-clean-session"), SessionExpiry: v.Duration("session-expiry-interval"),
+	}
+	if s.Persistent && !v.IsSet("session-expiry-interval") && cmp.Or(v.Version(), packet.V5) >= packet.V5 {
+		s.SessionExpiry = time.Hour // without one nothing is kept; not for ever, in case a run cannot tidy up
 	}
 	if size := int(v.Int64("size")); s.Payload == "" {
 		s.Size = &size

@@ -97,7 +97,7 @@ func shardClients(s *plan.Shard) (n int) {
 
 // ofParent are the options that a child does not get: the parent does what they
 // say, or gives the child its share.
-var ofParent = []string{"procs", "shard", "start-at", "source-ip", "out", "format", "json", "metrics", "hold", "fail-on", "strict", "repeat", "quiet", "color"}
+var ofParent = []string{"procs", "shard", "start-at", "run-id", "source-ip", "out", "format", "json", "metrics", "hold", "fail-on", "strict", "repeat", "quiet", "color"}
 
 // onceCrew is once in several processes.
 func (r *runner) onceCrew(ctx context.Context, repeat int, out io.Writer) (*result.Result, error) {
@@ -151,7 +151,7 @@ func (c *crew) start(at time.Time) error {
 		}
 		c.clients += shardClients(shard)
 		args := append([]string{r.inv.Tool.Command.Name}, options...)
-		args = append(args, fmt.Sprintf("--shard=%d/%d", shard.Index, shard.Count), "--start-at="+at.Format(time.RFC3339Nano), "--out=-", "--quiet")
+		args = append(args, fmt.Sprintf("--shard=%d/%d", shard.Index, shard.Count), "--start-at="+at.Format(time.RFC3339Nano), "--run-id="+r.plan.Run, "--out=-", "--quiet")
 		for _, a := range sources[i*len(sources)/r.procs : (i+1)*len(sources)/r.procs] {
 			args = append(args, "--source-ip="+a.String())
 		}

@@ -172,6 +172,9 @@ func (r *runner) readUse(ctx context.Context) (err error) {
 	if r.shard, r.indexed, err = readShard(inv, r.plan); err != nil {
 		return err
 	}
+	if err = r.readSessions(); err != nil {
+		return err
+	}
 	return r.readWay(ctx)
 }
 

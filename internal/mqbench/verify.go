@@ -151,6 +151,7 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	if v.IsSet("seed") {
 		o.Seed = uint64(v.Int64("seed"))
 	}
+	o.TopicPrefix = v.String("topic-prefix")
 	if o.Size = int(v.Int64("size")); o.Size < result.HeaderSize {
 		return o, cli.Usagef("%s: %d bytes have no room for the header of %d that is checked", v.Label("size"), o.Size, result.HeaderSize)
 	}

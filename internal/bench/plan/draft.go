@@ -27,6 +27,8 @@ type draft struct {
 	actions map[*Action]*actionDraft
 	places  map[any]*yamlfile.Node // where things stand in the file
 	before  map[*Group]uint64      // the numbers of clients before scaling
+	bound   []*Template
+	prefix  string // of topics
 	salt    uint64
 	random  []byte
 }
@@ -82,6 +84,9 @@ func (f *flaw) Error() string { return f.text }
 func flawf(about any, format string, args ...any) error {
 	return &flaw{about, fmt.Sprintf(format, args...)}
 }
+
+// defaultClientID is the template of client ids unless a plan has another.
+const defaultClientID = "mqbench-%{run}-%g-%i"
 
 func newDraft() *draft {
 	return &draft{
@@ -199,7 +204,7 @@ func (d *draft) finish(o Options) (*Plan, error) {
 	if err := d.scale(o.Scale); err != nil {
 		return nil, err
 	}
-	d.random = randomFiller(p.Seed)
+	d.random, d.prefix = randomFiller(p.Seed), o.TopicPrefix
 	for _, g := range p.Groups {
 		if err := d.bindGroup(g, load); err != nil {
 			return nil, err
@@ -209,6 +214,13 @@ func (d *draft) finish(o Options) (*Plan, error) {
 		if err := d.resolveAction(a); err != nil {
 			return nil, err
 		}
+	}
+	if o.Run == nil {
+		o.Run = func(hash string) string { return RunName(hash) }
+	}
+	p.Run = o.Run(p.Hash())
+	for _, t := range d.bound {
+		t.name(p.Run)
 	}
 	if err := p.check(); err != nil {
 		return nil, err
@@ -302,7 +314,34 @@ func (d *draft) bind(t *Template, g *Group, about any, what, without string) err
 	if err := t.bind(g, d.plan.Groups, d.plan.Seed, d.salt); err != nil {
 		return flawf(about, "%s %q %v", what, t.source, err)
 	}
+	d.bound = append(d.bound, t)
 	return nil
+}
+
+// bindTopic is bind for a topic or a topic filter, which gets the prefix.
+func (d *draft) bindTopic(t **Template, g *Group, about any, what, without string) error {
+	if *t != nil && d.prefix != "" {
+		p, err := parseTemplate(withPrefix((*t).source, d.prefix))
+		if err != nil {
+			return flawf(about, "%s %q with the prefix %q %v", what, (*t).source, d.prefix, err)
+		}
+		*t = p
+	}
+	return d.bind(*t, g, about, what, without)
+}
+
+// withPrefix puts a prefix before a topic or a topic filter. What begins with a
+// dollar sign is the broker's own (section 4.7.2), but for shared subscriptions.
+func withPrefix(s, prefix string) string {
+	if inner, shared := strings.CutPrefix(s, "$share/"); shared {
+		if name, filter, ok := strings.Cut(inner, "/"); ok {
+			return "$share/" + name + "/" + prefix + filter
+		}
+	}
+	if strings.HasPrefix(s, "$") {
+		return s
+	}
+	return prefix + s
 }
 
 func (d *draft) bindPayload(p *Payload, g *Group, about any) error {
@@ -314,17 +353,20 @@ func (d *draft) bindPayload(p *Payload, g *Group, about any) error {
 			return flawf(about, "payload sizes from %d to %d: with and without room for the header of %d bytes; choose one", p.sizes.low, p.sizes.high, HeaderSize)
 		}
 	}
+	if err := d.bind(p.template, g, about, "payload", ""); err != nil { // before it is made use of
+		return err
+	}
 	if p.Max() > MaxPayload {
 		return flawf(about, "a payload of %d bytes is above %d", p.Max(), MaxPayload)
 	}
-	return d.bind(p.template, g, about, "payload", "")
+	return nil
 }
 
 func (d *draft) bindGroup(g *Group, load ratio) error {
 	// Defaults are shared by the groups until here.
 	g.ClientID, g.Username, g.Password = g.ClientID.clone(), g.Username.clone(), g.Password.clone()
 	if g.ClientID == nil {
-		g.ClientID, _ = parseTemplate("mqbench-%g-%i")
+		g.ClientID, _ = parseTemplate(defaultClientID)
 	}
 	if err := d.bind(g.Username, g, g, "username", "sjtu"); err != nil {
 		return err
@@ -340,11 +382,12 @@ func (d *draft) bindGroup(g *Group, load ratio) error {
 		if g.Password.bind(g, d.plan.Groups, d.plan.Seed, d.salt) != nil {
 			return flawf(g, "the password has %%u, and there is no user name")
 		}
+		d.bound = append(d.bound, g.Password)
 	}
 	for _, p := range g.Publish {
 		p.Group = g
-		for _, t := range p.Topics {
-			if err := d.bind(t, g, p, "topic", "t"); err != nil {
+		for i := range p.Topics {
+			if err := d.bindTopic(&p.Topics[i], g, p, "topic", "t"); err != nil {
 				return err
 			}
 		}
@@ -352,7 +395,7 @@ func (d *draft) bindGroup(g *Group, load ratio) error {
 			return err
 		}
 		if p.Request != nil {
-			if err := d.bind(p.Request.ResponseTopic, g, p, "response-topic", "sjt"); err != nil {
+			if err := d.bindTopic(&p.Request.ResponseTopic, g, p, "response-topic", "sjt"); err != nil {
 				return err
 			}
 		}
@@ -370,12 +413,12 @@ func (d *draft) bindGroup(g *Group, load ratio) error {
 	}
 	for _, s := range g.Subscribe {
 		s.Group = g
-		if err := d.bind(s.Filter, g, s, "filter", "sjt"); err != nil {
+		if err := d.bindTopic(&s.Filter, g, s, "filter", "sjt"); err != nil {
 			return err
 		}
 	}
 	if w := g.Will; w != nil {
-		if err := d.bind(w.Topic, g, g, "topic of the will", "sjt"); err != nil {
+		if err := d.bindTopic(&w.Topic, g, g, "topic of the will", "sjt"); err != nil {
 			return err
 		}
 		if err := d.bindPayload(w.Payload, g, g); err != nil {
@@ -383,7 +426,7 @@ func (d *draft) bindGroup(g *Group, load ratio) error {
 		}
 	}
 	if s := g.SubChurn; s != nil {
-		if err := d.bind(s.Filter, g, s, "filter", "t"); err != nil {
+		if err := d.bindTopic(&s.Filter, g, s, "filter", "t"); err != nil {
 			return err
 		}
 		var err error

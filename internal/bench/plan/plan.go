@@ -41,6 +41,11 @@ type Plan struct {
 	Preset string
 	Scale  float64
 
+	// Run is the name of the run that %{run} stands for in templates: client ids
+	// have it, so that two runs of one plan do not take each other over. The
+	// canonical text, and with it the hash, leave it out.
+	Run string
+
 	Seed    uint64   // of everything random
 	Brokers []string // URLs; client k of the plan uses Brokers[k % len]. May be empty: the command line's
 

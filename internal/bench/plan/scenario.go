@@ -35,6 +35,13 @@ type Options struct {
 	Username, Password *string
 	WarmUp             *time.Duration
 	Measure            *time.Duration
+	// TopicPrefix, a template, is put before all topics, topic filters, response
+	// topics and topics of wills, except those that begin with a dollar sign; in
+	// shared subscriptions it follows the share name. "" for none.
+	TopicPrefix string
+	// Run names the run of a plan with this hash, by letters, digits, - and _; nil
+	// makes a name of the hash, the same in every run.
+	Run func(hash string) string
 	// ReadFile reads the files that a scenario names; nil is os.ReadFile, with
 	// relative names looked up beside the scenario.
 	ReadFile func(name string) ([]byte, error)

@@ -125,7 +125,7 @@ func TestDefaults(t *testing.T) {
 	if g.Connection != (Connection{Version: packet.V5, KeepAlive: time.Minute, CleanStart: true}) || g.Persistent() {
 		t.Errorf("got %+v", g.Connection)
 	}
-	if id := string(g.AppendClientID(nil, 1)); id != "mqbench-g-1" {
+	if id := string(g.AppendClientID(nil, 1)); id != "mqbench-"+p.Run+"-g-1" {
 		t.Errorf("the client id is %q", id)
 	}
 	s := g.Publish[0]

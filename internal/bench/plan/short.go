@@ -32,7 +32,7 @@ type Short struct {
 	WarmUp    time.Duration // 0, so that a limit counts from the first message
 	Duration  time.Duration // of the measurement; 0: until Limit, or 30s without one
 
-	ClientID      string         // "mqbench-%g-%i"
+	ClientID      string         // "mqbench-%{run}-%g-%i"
 	First         uint64         // what %i begins with
 	Username      string         // "" for none
 	Password      string         // "" for none

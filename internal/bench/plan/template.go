@@ -17,6 +17,7 @@ import (
 //	%c        the client id
 //	%u        the user name
 //	%g        the name of the group
+//	%{run}    the name of the run, which no other run has
 //	%t        the time in nanoseconds since 1970, in payloads only
 //	%rand_100 a random number from 1 to 100
 //	%%        a percent sign
@@ -35,7 +36,7 @@ type Template struct {
 
 // part is a literal (base 0) or a field.
 type part struct {
-	base    byte   // i, s, j, r, t; c, u, g, n before bind; 'U' is a user name of the group's credentials
+	base    byte   // i, s, j, r, t; c, u, g, n before bind; R, the run, before name; 'U' is a user name of the group's credentials
 	literal string // base 0
 	add     uint64 // of i: the group's First; of j: its clients
 	ops     []op
@@ -118,6 +119,10 @@ func (t *Template) field(s string) (n int, err error) {
 	if !closed {
 		return 0, fmt.Errorf("has a %%{ without }")
 	}
+	if inner == "run" {
+		t.parts = append(t.parts, part{base: 'R'})
+		return len("{run}"), nil
+	}
 	p, err := parseField(inner)
 	if err != nil {
 		return 0, err
@@ -146,7 +151,7 @@ func parseField(inner string) (part, error) {
 		p.width = int(w)
 	}
 	if expr == "" || !strings.Contains("insjrt", expr[:1]) {
-		return bad("which begins with none of i, n, s, j, r, t")
+		return bad("which begins with none of i, n, s, j, r, t and is not run")
 	}
 	p.base = expr[0]
 	for expr = expr[1:]; expr != ""; {
@@ -235,6 +240,22 @@ func (t *Template) take(parts []part, g *Group, groups []*Group, depth int) erro
 		}
 	}
 	return nil
+}
+
+// name gives a template that is bound the name of the run.
+func (t *Template) name(run string) {
+	named := &Template{}
+	for _, p := range t.parts {
+		switch p.base {
+		case 'R':
+			named.literal(run)
+		case 0:
+			named.literal(p.literal)
+		default:
+			named.parts = append(named.parts, p)
+		}
+	}
+	t.parts = named.parts
 }
 
 // resolve gives an operand its number.

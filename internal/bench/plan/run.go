@@ -1,0 +1,41 @@
+package plan
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"strings"
+)
+
+// runDigits are what made names of runs consist of, and runLength is how many: with
+// the words around it a client id of a thousand clients has at most 23 bytes, which
+// every broker takes (MQTT-3.1.3-5).
+const (
+	runDigits = "0123456789abcdefghijklmnopqrstuvwxyz"
+	runLength = 5
+	maxRun    = 32
+)
+
+// NewRunName is a name that no other run has.
+func NewRunName() string {
+	return RunName(rand.Text())
+}
+
+// RunName is the name of a run that all shards make of the same facts.
+func RunName(facts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(facts, "\n")))
+	n := binary.BigEndian.Uint64(sum[:])
+	var b [runLength]byte
+	for i := range b {
+		b[i] = runDigits[n%uint64(len(runDigits))]
+		n /= uint64(len(runDigits))
+	}
+	return string(b[:])
+}
+
+// IsRunName tells whether a word may name a run: it becomes part of client ids and,
+// where a scenario says so, of topics.
+func IsRunName(s string) bool { return s != "" && len(s) <= maxRun && isName(s) }
+
+// NamesRun tells whether the client ids of a group are others in each run.
+func (g *Group) NamesRun() bool { return strings.Contains(g.ClientID.source, "%{run}") }
