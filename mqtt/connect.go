@@ -219,12 +219,21 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) 
 	c.mu.Unlock()
 	var ev session.Event
 	buf := make([]byte, 0, 4096)
-	for {
+	for first := true; ; {
 		if len(buf) == cap(buf) { // to which what was read belongs no more
 			buf = append(make([]byte, 0, max(2*len(buf), 4096)), buf...)
 		}
 		n, err := nc.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
+		if first && len(buf) > 0 {
+			wait, foreign := foreign(nc, buf, v, n > 0)
+			if foreign != nil {
+				return &Error{Op: "connect", Class: ErrNotSent, Err: foreign}
+			}
+			if wait {
+				continue
+			}
+		}
 		if n == 0 && err != nil {
 			return c.handshakeError(nc, err)
 		}
@@ -237,11 +246,12 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) 
 		c.mu.Unlock()
 		if err != nil {
 			c.failHandshake(err)
-			return explainFirst(buf, err)
+			return err
 		}
 		if n == 0 {
 			continue
 		}
+		first = false
 		switch ev.Kind {
 		case session.Connack:
 			if ev.Reason.Failed() {
@@ -288,18 +298,42 @@ func isExplained(err error) bool {
 	return errors.As(err, &e)
 }
 
-// explainFirst recognises peers that are no MQTT servers by their first
-// bytes.
-func explainFirst(b []byte, err error) error {
-	switch {
-	case len(b) >= 5 && string(b[:5]) == "HTTP/":
-		return errors.New("the peer speaks HTTP, not MQTT")
-	case len(b) >= 4 && string(b[:4]) == "SSH-":
-		return errors.New("the peer speaks SSH, not MQTT")
-	case len(b) >= 2 && b[0] == 0x15 && b[1] == 3:
-		return errors.New("the peer speaks TLS, not plain MQTT")
+// foreign finds out by its first bytes whether a peer is no MQTT server, whose first
+// packet is CONNACK, or AUTH (MQTT-3.2.0-1, section 4.12), or DISCONNECT of one that
+// has none. more tells whether further bytes may come, and wait that they are needed.
+func foreign(nc net.Conn, b []byte, v packet.Version, more bool) (wait bool, err error) {
+	switch b[0] {
+	case byte(packet.CONNACK) << 4, byte(packet.AUTH) << 4, byte(packet.DISCONNECT) << 4:
+		return false, nil
 	}
-	return err
+	speaks := transport.SniffServer(b)
+	if speaks == transport.ProtocolUndecided && more {
+		return true, nil
+	}
+	if more && speaks <= transport.ProtocolUnknown && !isText(b) && isPacket(b[0], v) {
+		return false, nil // a packet, which comes too early
+	}
+	addr := ""
+	if a := nc.RemoteAddr(); a != nil {
+		addr = a.String()
+	}
+	return false, transport.NoMQTT(addr, b)
+}
+
+// isPacket tells whether a packet begins so. MQTT 3.1 has CONNACK with any flags.
+func isPacket(first byte, v packet.Version) bool {
+	_, _, err := packet.Split([]byte{first}, packet.V5, 0)
+	return err == nil || v == packet.V31 && packet.Type(first>>4) == packet.CONNACK
+}
+
+// isText tells whether b may be the beginning of a protocol of lines.
+func isText(b []byte) bool {
+	for _, c := range b {
+		if c >= 0x7f || c < ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return false
+		}
+	}
+	return len(b) >= 4
 }
 
 // connectPacket is CONNECT for the first or for a later connection. A later

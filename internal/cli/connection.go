@@ -970,7 +970,21 @@ func (c *Connection) connectError(err error) error {
 		return &Exit{Code: ExitUnreached, Err: fmt.Errorf("connect to %s: the broker has a session of %q after a clean start, which breaks MQTT: %w", c.Broker(), c.Options.ClientID, bad),
 			Help: "pass another --id, or end that session at the broker"}
 	}
-	return &Exit{Code: ExitUnreached, Err: bareError(err)}
+	return &Exit{Code: ExitUnreached, Err: c.dialed(bareError(err))}
+}
+
+// dialed is err with the address that the user has given, where the engine only knows
+// what it led to.
+func (c *Connection) dialed(err error) error {
+	e, ok := err.(*transport.Error)
+	if !ok || e.Kind != transport.NotMQTT {
+		return err
+	}
+	named := *e
+	if named.Addr = c.Broker(); e.Addr != "" && e.Addr != named.Addr {
+		named.Addr += " (" + e.Addr + ")"
+	}
+	return &named
 }
 
 // otherVersion says what to try when the broker does not speak this one.

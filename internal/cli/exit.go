@@ -201,9 +201,8 @@ func hintOf(err error) string {
 	if errors.Is(err, transport.ErrKeyEncrypted) {
 		return "give its password with --key-password-file, or decrypt it: openssl pkey -in old.pem -out new.pem"
 	}
-	var te *transport.Error
-	if errors.As(err, &te) {
-		return te.Hint
+	if te, ok := errors.AsType[*transport.Error](err); ok {
+		return remedyOf(te)
 	}
 	return ""
 }

@@ -237,3 +237,19 @@ func TestAChosenVersionThatIsRefusedSaysWhatToTry(t *testing.T) {
 		}
 	}
 }
+
+// A peer that is no broker is told by how it answers, with the way out.
+func TestAPeerThatIsNoBroker(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ answer, says string }{
+		{"494e464f207b7d0d0a", "mqpub: 127.0.0.1:PORT speaks NATS, not MQTT (it answered \"INFO {}\\r\\n\")\nmqpub: use the MQTT port (usually 1883): check -h, -p or -L\n"},
+		{"414d515000000901", "mqpub: 127.0.0.1:PORT speaks AMQP, not MQTT (it answered \"AMQP\\x00\\x00\\t\\x01\")\nmqpub: use the MQTT port (usually 1883): check -h, -p or -L\n"},
+		{"485454502f312e3120343030", "mqpub: 127.0.0.1:PORT speaks HTTP, not MQTT (it answered \"HTTP/1.1 400\")\nmqpub: use --ws for WebSocket, or the MQTT port (usually 1883)\n"},
+		{"1503010002022a", "mqpub: 127.0.0.1:PORT speaks TLS, not MQTT (it answered \"\\x15\\x03\\x01\\x00\\x02\\x02*\")\nmqpub: add --tls or --cafile FILE\n"},
+	} {
+		r := Start(t, []Step{{"10 ...", row.answer}}).Run(t.Context(), Tool(), "", "-t", "t", "-m", "x")
+		if r.Code != 3 || r.Stderr != row.says {
+			t.Errorf("a peer that answers %s: status %d, %q; want 3 and %q", row.answer, r.Code, r.Stderr, row.says)
+		}
+	}
+}

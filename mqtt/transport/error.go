@@ -22,7 +22,10 @@ type Error struct {
 	Err  error  // what the system or crypto/tls said; may be nil
 	Hint string // one thing that the user can do; not part of Error(); may be empty
 
+	Speaks Protocol // what the peer speaks instead, of the kinds that say it is not the right one; or 0
+
 	temporary bool // although the kind is not
+	follows   bool // Text is a verb, and Addr its subject
 }
 
 // opText introduces the address in an error text.
@@ -49,6 +52,9 @@ func opText(op string) string {
 }
 
 func (e *Error) Error() string {
+	if e.follows {
+		return e.Addr + " " + e.Text
+	}
 	s := opText(e.Op)
 	if e.Addr != "" {
 		s += " " + e.Addr

@@ -27,6 +27,7 @@ const (
 	BadFile                              // a certificate, key or CA file cannot be used
 	BadOption                            // options that contradict each other
 	NotTLS                               // the peer does not speak TLS on this port
+	NotMQTT                              // the peer does not speak MQTT on this port
 	UnknownAuthority                     // certificate signed by nobody we trust
 	SelfSigned                           // certificate signed by itself
 	Expired                              // certificate no longer valid
@@ -69,6 +70,7 @@ var kindText = [...]string{
 	BadFile:                  "file not usable",
 	BadOption:                "options contradict each other",
 	NotTLS:                   "the peer does not speak TLS",
+	NotMQTT:                  "the peer does not speak MQTT",
 	UnknownAuthority:         "certificate signed by an unknown authority",
 	SelfSigned:               "self-signed certificate",
 	Expired:                  "certificate expired",

@@ -273,11 +273,13 @@ func connectThrough(ctx context.Context, conn net.Conn, p *Proxy, t *Target, sta
 		return nil, e
 	}
 	e := p.failure("", err)
+	var other *noHTTP
 	switch {
 	case timedOut(err) || ctx.Err() != nil:
 		ended(ctx, e, time.Since(start), "no answer of the proxy")
-	case err == errNoHTTP:
-		e.Text, e.Hint = "the peer does not speak HTTP", "check the proxy's port"
+	case errors.As(err, &other):
+		said := foreign(OpProxy, "", ProxyFailed, "HTTP", other.begin)
+		e.Text, e.Speaks, e.Hint = "the peer "+said.Text, said.Speaks, "check the proxy's port"
 	default:
 		e.Text, e.temporary = "the proxy closed the connection", true
 	}

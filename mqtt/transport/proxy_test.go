@@ -155,7 +155,7 @@ func TestProxies(t *testing.T) {
 		{"a password that is wrong, as tinyproxy says it", "http://u:pw@", "broker", []string{"CONNECT ", "HTTP/1.0 401 Unauthorized\r\n\r\n"}, ProxyFailed, "answers 401 Unauthorized", "check user and password", false},
 		{"a port that is forbidden", "http://", "broker", []string{"CONNECT ", "HTTP/1.1 403 Forbidden\r\n\r\n<html>"}, ProxyFailed, "answers 403 Forbidden", "443", false},
 		{"a gateway error", "http://", "broker", []string{"CONNECT ", "HTTP/1.1 502 Bad Gateway\r\n\r\n"}, ProxyFailed, "answers 502", "", true},
-		{"a peer that is no HTTP proxy", "http://", "broker", []string{"CONNECT ", "\x20\x02\x00\x00 and more"}, ProxyFailed, "does not speak HTTP", "port", false},
+		{"a peer that is no HTTP proxy", "http://", "broker", []string{"CONNECT ", "\x20\x02\x00\x00 and more"}, ProxyFailed, "the peer speaks MQTT, not HTTP (it answered", "port", false},
 	} {
 		t.Run(c.it, func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,9 @@
 package transport
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Protocol is what the first bytes of a connection look like.
 type Protocol uint8
@@ -14,23 +17,42 @@ const (
 	ProtocolHTTP                      // an HTTP request, or the preface of HTTP/2
 	ProtocolProxy                     // a PROXY protocol header, version 1 or 2
 	ProtocolSSH                       // an SSH banner
+	ProtocolNATS                      // the rest are those of other servers
+	ProtocolAMQP
+	ProtocolMail // SMTP, FTP and others that greet with 220
+	ProtocolPOP3
+	ProtocolIMAP
+	ProtocolRedis
+	ProtocolSTOMP
+	ProtocolXMPP
+	ProtocolVNC
+	ProtocolZMTP
 )
+
+var protocolNames = [...]string{
+	ProtocolUndecided: "undecided",
+	ProtocolUnknown:   "unknown",
+	ProtocolMQTT:      "MQTT",
+	ProtocolTLS:       "TLS",
+	ProtocolHTTP:      "HTTP",
+	ProtocolProxy:     "PROXY",
+	ProtocolSSH:       "SSH",
+	ProtocolNATS:      "NATS",
+	ProtocolAMQP:      "AMQP",
+	ProtocolMail:      "SMTP or FTP",
+	ProtocolPOP3:      "POP3",
+	ProtocolIMAP:      "IMAP",
+	ProtocolRedis:     "Redis",
+	ProtocolSTOMP:     "STOMP",
+	ProtocolXMPP:      "XMPP",
+	ProtocolVNC:       "VNC",
+	ProtocolZMTP:      "ZeroMQ",
+}
 
 // String names the protocol.
 func (p Protocol) String() string {
-	switch p {
-	case ProtocolUndecided:
-		return "undecided"
-	case ProtocolMQTT:
-		return "MQTT"
-	case ProtocolTLS:
-		return "TLS"
-	case ProtocolHTTP:
-		return "HTTP"
-	case ProtocolProxy:
-		return "PROXY"
-	case ProtocolSSH:
-		return "SSH"
+	if int(p) < len(protocolNames) {
+		return protocolNames[p]
 	}
 	return "unknown"
 }
@@ -41,7 +63,8 @@ type signature struct {
 	protocol Protocol
 }
 
-var signatures = [...]signature{
+// clients are how clients begin.
+var clients = [...]signature{
 	{"\x10", ProtocolMQTT}, // CONNECT with its reserved flags 0 (MQTT-3.1.2-3)
 	{"\x16\x03", ProtocolTLS},
 	{"GET ", ProtocolHTTP},
@@ -55,12 +78,44 @@ var signatures = [...]signature{
 	{"PROXY ", ProtocolProxy},
 	{"\r\n\r\n\x00\r\nQUIT\n", ProtocolProxy},
 	{"SSH-", ProtocolSSH},
+	{"AMQP", ProtocolAMQP},
+	{"STOMP\n", ProtocolSTOMP},
+}
+
+// servers are how servers begin: with a greeting, or with what they make of CONNECT.
+var servers = [...]signature{
+	{"\x20", ProtocolMQTT}, // CONNACK
+	{"HTTP/", ProtocolHTTP},
+	{"\x15\x03", ProtocolTLS}, // an alert
+	{"\x16\x03", ProtocolTLS},
+	{"SSH-", ProtocolSSH},
+	{"INFO ", ProtocolNATS},
+	{"AMQP", ProtocolAMQP},
+	{"220 ", ProtocolMail},
+	{"220-", ProtocolMail},
+	{"+OK", ProtocolPOP3},
+	{"* OK", ProtocolIMAP},
+	{"* BYE", ProtocolIMAP},
+	{"-ERR", ProtocolRedis},
+	{"-NOAUTH", ProtocolRedis},
+	{"-DENIED", ProtocolRedis},
+	{"ERROR\n", ProtocolSTOMP},
+	{"<?xml", ProtocolXMPP},
+	{"<stream:", ProtocolXMPP},
+	{"RFB 00", ProtocolVNC},
+	{"\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f", ProtocolZMTP},
 }
 
 // Sniff recognises what a client speaks from the first bytes that it sent, so
 // that a server can say what is wrong with "TLS on the plain port". Twelve
 // bytes always suffice. It looks at bytes only and keeps none.
-func Sniff(b []byte) Protocol {
+func Sniff(b []byte) Protocol { return recognise(clients[:], b) }
+
+// SniffServer recognises what a server speaks from the first bytes that it sent, as
+// Sniff does with clients. Ten bytes always suffice.
+func SniffServer(b []byte) Protocol { return recognise(servers[:], b) }
+
+func recognise(signatures []signature, b []byte) Protocol {
 	undecided := false
 	for _, s := range signatures {
 		switch {
@@ -76,4 +131,31 @@ func Sniff(b []byte) Protocol {
 		return ProtocolUndecided
 	}
 	return ProtocolUnknown
+}
+
+// NoMQTT is the error of a server whose first bytes are b, and no MQTT.
+func NoMQTT(addr string, b []byte) *Error {
+	return foreign(OpStream, addr, NotMQTT, "MQTT", b)
+}
+
+// foreign is the error of a peer that speaks something else than it should; b is how
+// it began.
+func foreign(op, addr string, kind Kind, wanted string, b []byte) *Error {
+	e := &Error{Op: op, Addr: addr, Kind: kind, follows: true}
+	if p := SniffServer(b); p > ProtocolUnknown && p.String() != wanted {
+		e.Speaks, e.Text = p, "speaks "+p.String()+", not "+wanted
+	} else {
+		e.Text = "does not speak " + wanted
+	}
+	e.Text += " (it answered " + quoteFirst(b) + ")"
+	return e
+}
+
+// quoteFirst quotes the first bytes of what a peer sent.
+func quoteFirst(b []byte) string {
+	const most = 32
+	if len(b) > most {
+		return strconv.QuoteToASCII(string(b[:most])) + "..."
+	}
+	return strconv.QuoteToASCII(string(b))
 }

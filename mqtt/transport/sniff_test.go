@@ -30,7 +30,7 @@ func TestSniff(t *testing.T) {
 			t.Errorf("it %s: got %v, want %v", c.it, got, c.want)
 		}
 	}
-	for _, s := range signatures {
+	for _, s := range clients {
 		if len(s.start) > 12 {
 			t.Errorf("%q needs %d bytes, the comment promises 12", s.start, len(s.start))
 		}
@@ -42,5 +42,45 @@ func TestSniff(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { Sniff([]byte("OPTIONX /")) }); n != 0 {
 		t.Errorf("got %v allocations, want 0", n)
+	}
+}
+
+func TestSniffServer(t *testing.T) {
+	for _, c := range []struct {
+		it, bytes string
+		want      Protocol
+	}{
+		{"waits for bytes", "", ProtocolUndecided},
+		{"knows CONNACK by one byte", "\x20", ProtocolMQTT},
+		{"knows a response", "HTTP/1.1 400 Bad Request\r\n", ProtocolHTTP},
+		{"knows an alert", "\x15\x03\x01\x00\x02\x02\x46", ProtocolTLS},
+		{"waits for an alert's second byte", "\x15", ProtocolUndecided},
+		{"knows NATS", "INFO {\"server_id\":\"N\"}\r\n", ProtocolNATS},
+		{"knows AMQP", "AMQP\x00\x00\x09\x01", ProtocolAMQP},
+		{"knows a mail server", "220 mx.example ESMTP\r\n", ProtocolMail},
+		{"knows POP3", "+OK ready\r\n", ProtocolPOP3},
+		{"knows IMAP", "* OK [CAPABILITY IMAP4rev1]\r\n", ProtocolIMAP},
+		{"knows Redis", "-ERR unknown command\r\n", ProtocolRedis},
+		{"knows SSH", "SSH-2.0-OpenSSH_9.2\r\n", ProtocolSSH},
+		{"knows a greeting of VNC", "RFB 003.008\n", ProtocolVNC},
+		{"knows when it is none", "hello\r\n", ProtocolUnknown},
+		{"does not take a request for a response", "GET / HTTP/1.1", ProtocolUnknown},
+	} {
+		if got := SniffServer([]byte(c.bytes)); got != c.want {
+			t.Errorf("it %s: got %v, want %v", c.it, got, c.want)
+		}
+	}
+	for _, s := range servers {
+		if len(s.start) > 10 {
+			t.Errorf("%q needs %d bytes, the comment promises 10", s.start, len(s.start))
+		}
+		for i := range len(s.start) {
+			if got := SniffServer([]byte(s.start[:i])); got != ProtocolUndecided {
+				t.Errorf("%q: got %v, want undecided", s.start[:i], got)
+			}
+		}
+		if s.protocol.String() == "" || s.protocol.String() == "unknown" {
+			t.Errorf("%q has no name", s.start)
+		}
 	}
 }

@@ -165,8 +165,8 @@ func TestDialTLSToPlainPort(t *testing.T) {
 		text       string
 	}{
 		{"knows an MQTT answer", "\x20\x02\x00\x01", "closed the connection"},
-		{"knows an answer of five bytes", "\x20\x03\x00\x84\x00", `starts with " \x03\x00\x84\x00"`},
-		{"knows an HTTP answer", "HTTP/1.1 400 Bad Request\r\n\r\n", `starts with "HTTP/"`},
+		{"knows an answer of five bytes", "\x20\x03\x00\x84\x00", `speaks MQTT, not TLS (it answered " \x03\x00\x84\x00")`},
+		{"knows an HTTP answer", "HTTP/1.1 400 Bad Request\r\n\r\n", `speaks HTTP, not TLS (it answered "HTTP/")`},
 		{"knows a peer that closes", "", "closed the connection when TLS began"},
 	} {
 		t.Run(c.it, func(t *testing.T) {

@@ -34,8 +34,8 @@ func (h hello) explain(ctx context.Context, addr string, err error, took time.Du
 			e.Hint = "use the TLS port, usually 8883, or mqtt:// for a port without TLS"
 		}
 	case errors.As(err, &record):
-		e.Kind, e.Hint = NotTLS, "use the TLS port, usually 8883, or mqtt:// for a port without TLS"
-		e.Text = "the peer does not speak TLS on this port: its answer starts with " + quoteBytes(record.RecordHeader[:])
+		e = foreign(OpTLS, addr, NotTLS, "TLS", record.RecordHeader[:])
+		e.Err, e.Hint = err, "use the TLS port, usually 8883, or mqtt:// for a port without TLS"
 	case errors.As(err, &pin):
 		e.Kind, e.Text, e.Hint = WrongPin, pin.Error(), "if the server has a new certificate, pin that"
 	case errors.As(err, &verify):
@@ -68,5 +68,3 @@ func quoteSome(s string) string {
 	}
 	return strconv.QuoteToASCII(s)
 }
-
-func quoteBytes(b []byte) string { return strconv.QuoteToASCII(string(b)) }

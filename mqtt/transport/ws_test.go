@@ -386,8 +386,8 @@ func TestWebSocketUpgradeRefused(t *testing.T) {
 		{"no subprotocol", ok + "\r\n", NotWebSocket, "does not agree to the subprotocol mqtt [MQTT-6.0.0-4]", "", false},
 		{"an extension", ok + "Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n", NotWebSocket, "extension", "", false},
 		{"another upgrade", "HTTP/1.1 101 X\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", NotWebSocket, "another protocol", "", false},
-		{"an MQTT broker", "\x20\x02\x00\x00", NotWebSocket, "does not speak HTTP", "plain MQTT", false},
-		{"a header that is none", "HTTP/1.1 101\r\nUpgrade\r\n\r\n", NotWebSocket, "does not speak HTTP", "", false},
+		{"an MQTT broker", "\x20\x02\x00\x00", NotWebSocket, `speaks MQTT, not WebSocket (it answered " \x02\x00\x00")`, "plain MQTT", false},
+		{"a header that is none", "HTTP/1.1 101\r\nUpgrade\r\n\r\n", NotWebSocket, "speaks HTTP, not WebSocket", "", false},
 		{"an endless header", "HTTP/1.1 101 X\r\n" + strings.Repeat("A: b\r\n", 4000), Other, "16 KiB", "", false},
 		{"a hang-up", "", NotWebSocket, "without an answer", "port", false},
 	} {

@@ -114,8 +114,10 @@ func (d *Dialer) askUpgrade(conn net.Conn, t *Target) (net.Conn, error) {
 		return &Error{Op: OpWebSocket, Addr: t.String(), Kind: NotWebSocket, Text: text, Hint: hint}
 	}
 	head, rest, err := readHead(conn)
-	if err == errNoHTTP {
-		return nil, refuse("the peer does not speak HTTP", "check the port: this one may be for plain MQTT, or for TLS")
+	if other, ok := errors.AsType[*noHTTP](err); ok {
+		e := foreign(OpWebSocket, t.String(), NotWebSocket, "WebSocket", other.begin)
+		e.Hint = "check the port: this one may be for plain MQTT, or for TLS"
+		return nil, e
 	}
 	if err != nil {
 		return nil, err
@@ -184,10 +186,12 @@ type httpHead struct {
 	fields           []Header
 }
 
-var (
-	errNoHTTP   = errors.New("not HTTP")
-	errLongHTTP = errors.New("the HTTP header is above 16 KiB")
-)
+// noHTTP is the error of a peer that began otherwise.
+type noHTTP struct{ begin []byte }
+
+func (*noHTTP) Error() string { return "not HTTP" }
+
+var errLongHTTP = errors.New("the HTTP header is above 16 KiB")
 
 // readHead reads up to the empty line, and returns what came behind it.
 func readHead(r io.Reader) (head *httpHead, rest []byte, err error) {
@@ -195,14 +199,17 @@ func readHead(r io.Reader) (head *httpHead, rest []byte, err error) {
 	for {
 		end := bytes.Index(b, []byte("\r\n\r\n"))
 		if end >= 0 {
-			head, err := parseHead(string(b[:end]))
-			return head, b[end+4:], err
+			head := parseHead(string(b[:end]))
+			if head == nil {
+				return nil, nil, &noHTTP{b}
+			}
+			return head, b[end+4:], nil
 		}
 		if len(b) >= wsHeaderMost {
 			return nil, nil, errLongHTTP
 		}
 		if !looksLikeHTTP(b) {
-			return nil, nil, errNoHTTP
+			return nil, nil, &noHTTP{b}
 		}
 		if len(b) == cap(b) {
 			b = append(b, make([]byte, cap(b))...)[:len(b)]
@@ -228,7 +235,8 @@ func looksLikeHTTP(b []byte) bool {
 	return p == ProtocolHTTP || p == ProtocolUndecided
 }
 
-func parseHead(s string) (*httpHead, error) {
+// parseHead reads the lines of a head; nil if they are none.
+func parseHead(s string) *httpHead {
 	line, s, _ := strings.Cut(s, "\r\n")
 	h := &httpHead{}
 	first, more, _ := strings.Cut(line, " ")
@@ -237,23 +245,23 @@ func parseHead(s string) (*httpHead, error) {
 	case strings.HasPrefix(first, "HTTP/1."):
 		status, err := strconv.Atoi(second)
 		if err != nil || status < 100 || status > 999 {
-			return nil, errNoHTTP
+			return nil
 		}
 		h.status, h.reason = status, third
 	case strings.HasPrefix(third, "HTTP/1."):
 		h.method, h.resource = first, second
 	default:
-		return nil, errNoHTTP
+		return nil
 	}
 	for s != "" {
 		line, s, _ = strings.Cut(s, "\r\n")
 		name, value, ok := strings.Cut(line, ":")
 		if !ok || name == "" || strings.ContainsAny(name, " \t") {
-			return nil, errNoHTTP
+			return nil
 		}
 		h.fields = append(h.fields, Header{name, strings.Trim(value, " \t")})
 	}
-	return h, nil
+	return h
 }
 
 // temporary tells whether the same request may succeed later.
@@ -365,7 +373,7 @@ func (s *wsServer) answerUpgrade() error {
 		return &Error{Op: OpWebSocket, Addr: s.Conn.RemoteAddr().String(), Kind: NotWebSocket, Text: text}
 	}
 	switch {
-	case err == errNoHTTP:
+	case errors.As(err, new(*noHTTP)):
 		return &Error{Op: OpWebSocket, Addr: s.Conn.RemoteAddr().String(), Kind: NotWebSocket, Text: "the peer does not speak HTTP"}
 	case err == errLongHTTP:
 		return fail("431 Request Header Fields Too Large", err.Error(), "")
