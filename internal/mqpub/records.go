@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/mqtools/mqtools/format"
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/textfile"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -13,12 +14,13 @@ import (
 )
 
 // records publishes the JSON records of standard input. What a record does
-// not say, the options decide. A line that is no record is told with its
+// not say, the options decide, and the command line decides for all. A line that is no record is told with its
 // place and counted, and the stream goes on.
 func (j *job) records(ctx context.Context) error {
 	in := newInput(ctx, j.inv.Stdin, j.client.Done(), j.inv.Service.Alive)
 	r := format.NewRecordReader(textfile.NewReader(in), 0)
 	r.Strict = j.inv.Values.Bool("strict")
+	allQoS, allRetain := j.forEvery("qos"), j.forEvery("retain")
 	number := uint64(0)
 	warned := false
 	known := "" // the topic that was checked last
@@ -48,10 +50,10 @@ func (j *job) records(ctx context.Context) error {
 			}
 			known = m.Topic
 		}
-		if !rec.HasQoS {
+		if allQoS || !rec.HasQoS {
 			m.QoS = j.msg.QoS
 		}
-		if !rec.HasRetain {
+		if allRetain || !rec.HasRetain {
 			m.Retain = j.msg.Retain
 		}
 		if len(m.Properties) == 0 {
@@ -79,4 +81,10 @@ func (j *job) records(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// forEvery tells whether an option is said of every record, whatever that says itself:
+// on the command line, and not in a configuration that is about many runs.
+func (j *job) forEvery(option string) bool {
+	return j.inv.Values.Origin(option) >= cli.OriginFile
 }
