@@ -3,7 +3,6 @@ package cli
 import (
 	"runtime"
 	"slices"
-	"strings"
 
 	"github.com/mqtools/mqtools/internal/spelling"
 	"github.com/mqtools/mqtools/internal/yamlfile"
@@ -213,26 +212,15 @@ func (f configFile) holdsSecret() bool {
 	for _, p := range parts {
 		for _, e := range p.Value.Entries {
 			rows := table.rows(e.Key.Text)
-			if len(rows) == 0 || !rows[0].Secret {
+			if len(rows) == 0 {
 				continue
 			}
 			for _, n := range append([]*yamlfile.Node{e.Value}, e.Value.Items...) {
-				if n.Kind == yamlfile.Scalar && isSecret(rows[0], n.Text) {
+				if n.Kind == yamlfile.Scalar && rows[0].HoldsSecret(n.Text) {
 					return true
 				}
 			}
 		}
 	}
 	return false
-}
-
-// isSecret tells whether a value of a secret option holds a secret: a URL only
-// does with a password in it, or a query.
-func isSecret(o *Option, text string) bool {
-	if o.Name != "url" && o.Name != "proxy" {
-		return true
-	}
-	before, _, user := strings.Cut(text, "@")
-	_, rest, _ := strings.Cut(before, "://")
-	return user && strings.Contains(rest, ":") || strings.Contains(text, "?")
 }

@@ -220,7 +220,7 @@ func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
 		case !utf8.ValidString(raw):
 			return nil, "", Usagef("%s: %s is not UTF-8, and cannot be kept in a context", o.Label(), o.shown(raw))
 		}
-		if o.Secret && isSecret(o, raw) && secret == "" {
+		if o.HoldsSecret(raw) && secret == "" {
 			secret = o.Name
 		}
 		// A path would mean another file in another directory.
@@ -286,8 +286,8 @@ func (f configFile) broker(n *yamlfile.Node) string {
 	}
 	switch host, port := text("host"), text("port"); {
 	case text("url") != "":
-		words := redacted(Table(All).find("--url"), []string{text("url")})
-		return strings.Trim(words, `"`)
+		shown, _ := Table(All).find("--url").mask(text("url"))
+		return shown
 	case text("unix") != "":
 		return text("unix")
 	case port != "":

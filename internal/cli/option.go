@@ -114,7 +114,7 @@ type Option struct {
 	Specials []Special
 
 	Complete Completion
-	Secret   bool // never shown in errors
+	Secret   bool // may hold a secret; mask knows which part
 
 	NoEnv       bool   // has no environment variable
 	NoKey       bool   // cannot stand in a configuration file, as all with NoEnv

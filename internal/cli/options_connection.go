@@ -33,8 +33,8 @@ var connectionOptions = []Option{
 	},
 	{
 		Name: "ws-path", Tools: All, Group: GroupConnection, Type: TypeString,
-		Placeholder: "PATH",
-		Help:        "path of the WebSocket with its query, unless given /mqtt; implies --ws",
+		Placeholder: "PATH", Secret: true,
+		Help: "path of the WebSocket with its query, unless given /mqtt; implies --ws",
 	},
 	{
 		Name: "ws-header", Tools: All, Group: GroupConnection, Type: TypeString, Repeat: true,
@@ -163,7 +163,7 @@ var connectionOptions = []Option{
 	},
 	{
 		Name: "property", Short: "D", Tools: PubSub, Group: GroupConnection, Type: TypeProperty, Repeat: true,
-		Placeholder: "CMD PROP [KEY] VALUE", Complete: CompleteProperty,
+		Placeholder: "CMD PROP [KEY] VALUE", Secret: true, Complete: CompleteProperty,
 		Help: "add property PROP to packet CMD; user-property takes KEY and VALUE, the others only VALUE (MQTT 5)",
 	},
 	{

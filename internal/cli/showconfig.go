@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // ShowConfig lists the value of every option and where it comes from, without
@@ -34,26 +32,8 @@ func ShowConfig(v *Values, table Options) string {
 	return b.String()
 }
 
-// redacted is the value of a secret option: *** and of a URL what is no secret.
-func redacted(o *Option, texts []string) string {
-	if o.Name != "url" {
-		return "***"
-	}
-	words := make([]string, len(texts))
-	for i, text := range texts {
-		words[i] = "***"
-		if t, err := transport.ParseURL(text); err == nil {
-			words[i] = strconv.Quote(t.Redacted())
-		}
-	}
-	return strings.Join(words, " ")
-}
-
 // shown is the value as a user would write it.
 func (val *value) shown() string {
-	if val.opt.Secret && val.origin != OriginDefault {
-		return redacted(val.opt, val.texts)
-	}
 	switch val.opt.Type {
 	case TypeBool:
 		if val.origin == OriginDefault {
@@ -73,13 +53,22 @@ func (val *value) shown() string {
 	case TypeProperty:
 		words := make([]string, len(val.props))
 		for i, p := range val.props {
-			words[i] = strconv.Quote(p.word())
+			words[i] = val.opt.quoted(p.word())
 		}
 		return strings.Join(words, " ")
 	}
 	words := make([]string, len(val.texts))
 	for i, t := range val.texts {
-		words[i] = strconv.Quote(t)
+		words[i] = val.opt.quoted(t)
 	}
 	return strings.Join(words, " ")
+}
+
+// quoted is a value in quotes, without the secret in it.
+func (o *Option) quoted(text string) string {
+	shown, _ := o.mask(text)
+	if shown == hidden {
+		return hidden
+	}
+	return strconv.Quote(shown)
 }

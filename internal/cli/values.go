@@ -259,7 +259,7 @@ func (val *value) set(where, raw string) error {
 
 // shown is a value as messages show it.
 func (o *Option) shown(raw string) string {
-	if o.Secret {
+	if o.HoldsSecret(raw) {
 		return "the value"
 	}
 	return strconv.Quote(raw)

@@ -152,7 +152,7 @@ func (j *job) readOptions() (err error) {
 		case refusal != nil:
 		case o.Name == "serve":
 			refusal = cli.Usagef("%s: a run of several pods needs a broker outside of them", v.Name(o.Name))
-		case o.Secret && !isPublic(v.Strings(o.Name)):
+		case o.Type == cli.TypeString && o.HoldsSecret(v.Strings(o.Name)...):
 			refusal = cli.Usagef("%s: a secret has no place in a manifest", v.Name(o.Name)).
 				WithHint("put %s into a Kubernetes Secret, and name that with --secret", o.Env())
 		case o.Complete == cli.CompleteFile || o.Complete == cli.CompleteDir:
@@ -165,11 +165,6 @@ func (j *job) readOptions() (err error) {
 		return true
 	})
 	return errors.Join(refusal, err)
-}
-
-// isPublic tells whether texts, which are URLs if anything, have no secret.
-func isPublic(texts []string) bool {
-	return !slices.ContainsFunc(texts, func(s string) bool { return !strings.Contains(s, "://") || strings.Contains(s, "@") })
 }
 
 // command makes the command line of the pods.
