@@ -113,7 +113,9 @@ var ErrTimeout = errors.New("timed out")
 // Limit returns ctx with the end that --timeout sets, which bounds all of a command.
 func (inv *Invocation) Limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	if limit := inv.Values.Duration("timeout"); limit > 0 {
-		return context.WithTimeoutCause(ctx, limit, ErrTimeout)
+		ctx, cancel := context.WithTimeoutCause(ctx, limit, ErrTimeout)
+		inv.endInTime(ctx)
+		return ctx, cancel
 	}
 	return ctx, func() {}
 }

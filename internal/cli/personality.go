@@ -127,7 +127,7 @@ func (t *Tool) personality(env *Env) (p *Personality, name string) {
 
 // runAs runs a tool in place of another program.
 func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string) int {
-	env.Stderr = &catchFirst{&env, env.Stderr}
+	env.streams()
 	c := &CommandLine{Name: name, Args: env.Args, Env: &env, Table: Table(tool.Bit)}
 	if page := p.Read(c); page != nil {
 		env.CatchSignals()
@@ -150,6 +150,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 		if inv.Values.Bool("show-config") {
 			return env.writePage(tool.Bit, ShowConfig(inv.Values, c.Table), inv.Talk)
 		}
+		inv.endInTime(ctx)
 		late := env.catchLater()
 		err = cmp.Or(tool.Run(ctx, inv), inv.farewell)
 		late.Stop()

@@ -84,6 +84,9 @@ func Main(tool Tool) int {
 	env := OSEnv()
 	env.signals, env.exit = newSignals(context.Background()), exit
 	env.catch = sync.OnceFunc(func() { env.signals.catch(exit) })
+	if os.Getpid() == 1 { // whom the kernel lets no signal end by default
+		env.CatchSignals()
+	}
 	env.unset = func(name string) { _ = os.Unsetenv(name) }
 	if tz, has := os.LookupEnv("TZ"); has {
 		switch l, ok := timeZone(tz); {
@@ -102,7 +105,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	if p, name := tool.personality(&env); p != nil {
 		return runAs(ctx, env, tool, p, name)
 	}
-	env.Stderr = &catchFirst{&env, env.Stderr}
+	env.streams()
 	talk := NewTalk(env.Stderr, tool.Name, false, false, UseColor("auto", env.Lookup, env.StderrIsTerminal))
 	tryHelp := "try '" + tool.Name + " --help'"
 	if tool.command(env.Args); tool.Command != nil {
@@ -184,6 +187,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	}
 
 	inv.findService()
+	inv.endInTime(ctx)
 	late := env.catchLater()
 	err = cmp.Or(tool.Run(ctx, inv), inv.farewell)
 	late.Stop()

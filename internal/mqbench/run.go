@@ -496,11 +496,10 @@ func (o *output) Close() error {
 // watch ends this process when nobody reads its result any more: it may be a
 // child whose parent was killed.
 func (o *output) watch(ctx context.Context, inv *cli.Invocation) {
-	f, ok := inv.Stdout.(*os.File)
-	if !o.standard || !ok {
+	if !o.standard {
 		return
 	}
-	closed := cli.WatchClosedPipe(ctx, f)
+	closed := cli.WatchClosedPipe(ctx, inv.StdoutFile())
 	go func() {
 		select {
 		case <-closed:

@@ -177,7 +177,7 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 			return j.conn.WorkError(cause)
 		}
 		if cause != nil && !errors.Is(cause, mqtt.ErrClosed) {
-			j.inv.Errorf("%v", cause) // why, before how much
+			j.inv.Errorf("%v", j.conn.WorkError(cause)) // why, before how much
 		}
 		return verdict
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"time"
 
@@ -82,14 +81,15 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	defer j.conn.Close()
-	if len(j.subs) > 0 && !inv.Values.Bool("exit-after-subscribe") {
+	writes := len(j.subs) > 0 && !inv.Values.Bool("exit-after-subscribe")
+	if writes {
 		if err := inv.CheckOutput(); err != nil {
 			return err
 		}
 	}
 	// A reader of stdout that has gone away ends the program, also while no
 	// message comes.
-	if f, ok := inv.Stdout.(*os.File); ok && !inv.StdoutIsTerminal {
+	if f := inv.StdoutFile(); writes && f != nil && !inv.StdoutIsTerminal {
 		var cancel context.CancelCauseFunc
 		ctx, cancel = context.WithCancelCause(ctx)
 		defer cancel(nil)
@@ -102,27 +102,7 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 			}
 		}()
 	}
-	// One that stays and reads nothing must not hold the end up for ever.
-	defer context.AfterFunc(ctx, func() {
-		time.AfterFunc(blockedTime, func() {
-			if j.out.blocked() {
-				inv.Abandon(ctx, j.blocked(context.Cause(ctx)))
-			}
-		})
-	})()
 	return j.result(j.subscribeAndWrite(ctx))
-}
-
-// blockedTime is how long stdout may hold up the end.
-const blockedTime = 2 * time.Second
-
-// blocked is the error of an end that stdout holds up.
-func (j *job) blocked(cause error) error {
-	if errors.Is(cause, cli.ErrTimeout) {
-		return j.inv.TimedOut("standard output is blocked")
-	}
-	j.inv.Errorf("standard output is blocked; QoS 1 and 2 messages not written are left unacknowledged")
-	return cause
 }
 
 // configure reads and checks the options.
@@ -187,7 +167,7 @@ func (j *job) readView() error {
 	case rate && j.retainedOnly:
 		return cli.Usagef("%s and %s exclude each other", v.Name("message-rate"), v.Name("retained-only"))
 	case watch:
-		j.view = newWatch(j.conn.Broker, j.inv.Stdout)
+		j.view = newWatch(j.conn.Broker, j.inv.StdoutFile())
 	case rate:
 		j.view = &rates{}
 	}
@@ -479,6 +459,8 @@ func (j *job) result(err error) error {
 // received says how far the work came.
 func (j *job) received() string {
 	switch {
+	case j.alone:
+		return "the broker stopped"
 	case j.client == nil:
 		return "not connected"
 	case j.inv.Values.Bool("exit-after-subscribe"):

@@ -3,7 +3,6 @@ package mqsub
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"time"
 	"unicode/utf8"
@@ -35,10 +34,10 @@ const (
 	watchMost = 10_000 // topics that are kept
 )
 
-func newWatch(broker func() string, stdout io.Writer) *watch {
+func newWatch(broker func() string, stdout *os.File) *watch {
 	w := &watch{broker: broker, at: map[string]int{}, dirty: true, size: func() (int, int) { return 80, 24 }}
-	if f, ok := stdout.(*os.File); ok {
-		w.size = func() (int, int) { return cli.TerminalSize(f) }
+	if stdout != nil {
+		w.size = func() (int, int) { return cli.TerminalSize(stdout) }
 	}
 	return w
 }

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// stream is standard output or standard error, and knows whether a write is under
+// way: whoever reads may stay and read nothing.
+type stream struct {
+	w       io.Writer
+	writing atomic.Int32 // writes under way
+	since   atomic.Int64 // when the first of them began, Unix nanoseconds
+}
+
+func (s *stream) Write(b []byte) (int, error) {
+	if s.writing.Add(1) == 1 {
+		s.since.Store(time.Now().UnixNano())
+	}
+	defer s.writing.Add(-1)
+	return s.w.Write(b)
+}
+
+// blocked reports whether a write is under way that has taken long.
+func (s *stream) blocked() bool {
+	return s.writing.Load() > 0 && time.Now().UnixNano()-s.since.Load() > int64(blockedTime/2)
+}
+
+// blockedTime is how long a stream may hold up the end.
+const blockedTime = 2 * time.Second
+
+// streams puts an eye on the streams that are written to.
+func (e *Env) streams() {
+	if e.Stdout != nil {
+		e.Stdout = &stream{w: e.Stdout}
+	}
+	e.Stderr = &stream{w: &catchFirst{e, e.Stderr}}
+}
+
+// StdoutFile returns the file behind Stdout, nil if there is none.
+func (e *Env) StdoutFile() *os.File {
+	w := e.Stdout
+	if s, ok := w.(*stream); ok {
+		w = s.w
+	}
+	f, _ := w.(*os.File)
+	return f
+}
+
+// endInTime ends the process some time after ctx was ended by a signal or by the time
+// limit, if a stream that nobody reads still holds up the end then.
+func (inv *Invocation) endInTime(ctx context.Context) {
+	context.AfterFunc(ctx, func() {
+		if context.Cause(ctx) != context.Canceled { // the work is done
+			time.AfterFunc(blockedTime, func() { inv.unblock(ctx) })
+		}
+	})
+}
+
+// unblock ends the process if one of its streams is blocked.
+func (inv *Invocation) unblock(ctx context.Context) {
+	cause := context.Cause(ctx)
+	if s, ok := inv.Stderr.(*stream); ok && s.blocked() { // there is nobody to tell
+		if errors.Is(cause, ErrTimeout) {
+			cause = Quietly(ExitTimeLimit)
+		}
+		if inv.exit != nil {
+			inv.exit(CodeOf(ctx, cause))
+		}
+		return
+	}
+	s, ok := inv.Stdout.(*stream)
+	switch {
+	case !ok || !s.blocked():
+	case errors.Is(cause, ErrTimeout):
+		inv.Abandon(ctx, inv.TimedOut("standard output is blocked"))
+	case inv.Tool.Bit&PubSub != 0:
+		inv.Errorf("standard output is blocked; QoS 1 and 2 messages not written are left unacknowledged")
+		inv.Abandon(ctx, cause)
+	default:
+		inv.Errorf("standard output is blocked; the rest was not written")
+		inv.Abandon(ctx, cause)
+	}
+}

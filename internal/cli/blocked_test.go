@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Whoever stays and reads nothing holds the end of a tool up for a while, and not for
+// ever: neither that of a signal nor that of the time limit.
+func TestAReaderThatReadsNothingHoldsNoEndUpForEver(t *testing.T) {
+	t.Parallel()
+	const pending = "mqsub: standard output is blocked; QoS 1 and 2 messages not written are left unacknowledged\n"
+	for _, c := range []struct {
+		it       string
+		args     []string
+		bit      ToolSet
+		toStderr bool
+		signal   syscall.Signal // 5 seconds after the start; 0: none comes
+		exits    time.Duration  // after the start; 0: it does not
+		code     int
+		says     string
+	}{
+		{"a signal", nil, Sub, false, syscall.SIGTERM, 7 * time.Second, 143, pending},
+		{"another signal", nil, Pub, false, syscall.SIGHUP, 7 * time.Second, 129, pending},
+		{"of mqbench", nil, Bench, false, syscall.SIGTERM, 7 * time.Second, 143, "mqsub: standard output is blocked; the rest was not written\n"},
+		{"the time limit", []string{"-W", "3"}, Sub, false, 0, 5 * time.Second, 27, "mqsub: timed out after 3s (standard output is blocked)\n"},
+		{"a signal, and standard error is blocked", nil, Sub, true, syscall.SIGQUIT, 7 * time.Second, 131, ""},
+		{"the time limit, and standard error is blocked", []string{"-W", "3"}, Sub, true, 0, 5 * time.Second, 27, ""},
+		{"nothing, and it waits as others do", nil, Sub, false, 0, 0, 0, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r, w := io.Pipe() // which nobody reads
+			defer r.Close()
+			var stderr bytes.Buffer
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			start, code, after := time.Now(), -1, time.Duration(0)
+			env := Env{Args: c.args, Stdout: w, Stderr: &stderr, Lookup: MapEnv(map[string]string{"MQ_CONFIG": "none"})}
+			if c.toStderr {
+				env.Stdout, env.Stderr = io.Discard, w
+			}
+			exited := make(chan struct{})
+			env.exit = func(n int) { code, after = n, time.Since(start); close(exited) }
+			go Run(ctx, env, Tool{Name: "mqsub", Bit: c.bit, MaxArgs: -1, Run: func(ctx context.Context, inv *Invocation) error {
+				if c.bit != Bench {
+					var stop context.CancelFunc
+					ctx, stop = inv.Limit(ctx)
+					defer stop()
+				}
+				if c.toStderr {
+					inv.Errorf("a line")
+				}
+				_, err := io.WriteString(inv.Stdout, "a line\n")
+				return err
+			}})
+			if c.signal != 0 {
+				time.Sleep(5 * time.Second)
+				cancel(&SignalError{c.signal})
+			}
+			select {
+			case <-exited:
+			case <-time.After(time.Hour):
+			}
+			if (code == -1) != (c.exits == 0) || after != c.exits || code > 0 && code != c.code || stderr.String() != c.says {
+				t.Errorf("%s: status %d after %v, %q; want %d after %v, %q", c.it, code, after, stderr.String(), c.code, c.exits, c.says)
+			}
+		})
+	}
+}
