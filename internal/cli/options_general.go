@@ -43,7 +43,7 @@ var generalOptions = []Option{
 	{
 		Name: "compat", Tools: PubSub, Group: GroupGeneral, Type: TypeChoice, NoEnv: true,
 		Placeholder: "PROGRAM", Complete: CompleteChoice,
-		Choices: []Choice{{"mosquitto", nil}, {"mosquitto_rr", nil}},
+		Choices: []Choice{{"mosquitto", nil}, {"mosquitto_pub", nil}, {"mosquitto_sub", nil}, {"mosquitto_rr", nil}},
 		Help:    "as the first word: read the rest and end as mosquitto_pub, mosquitto_sub or mosquitto_rr; a link of that name does the same",
 	},
 	{

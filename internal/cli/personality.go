@@ -18,7 +18,7 @@ import (
 // word is --compat.
 type Personality struct {
 	Name string // of the program, and of the link: mosquitto_sub
-	Flag string // what --compat calls it: mosquitto
+	Flag string // what --compat calls it beside that: mosquitto
 
 	Habits
 
@@ -117,7 +117,7 @@ func (t *Tool) personality(env *Env) (p *Personality, name string) {
 		flag, rest = env.Args[1], env.Args[2:]
 	}
 	for i := range t.Personalities {
-		if p := &t.Personalities[i]; p.Flag == flag {
+		if p := &t.Personalities[i]; p.Flag == flag || p.Name == flag {
 			env.Args = rest
 			return p, t.Name + " --" + compat + " " + flag
 		}

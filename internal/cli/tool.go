@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -153,6 +154,9 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	}
 	if err == nil && inv.Values.Has(compat) && inv.Values.IsSet(compat) {
 		err = Usagef("--%s stands before all other words", compat)
+		if len(env.Args) > 0 && strings.HasPrefix(env.Args[0], "--"+compat) {
+			err = Usagef("--%s: %s does not stand in for %s", compat, tool.Name, inv.Values.String(compat))
+		}
 	}
 	if err != nil {
 		talk.problem(err, tryHelp)

@@ -344,6 +344,12 @@ func TestCompatIsTheSameByFlag(t *testing.T) {
 	if code := run("-t", "a", "--compat", "mosquitto"); code != cli.ExitUsage || !strings.Contains(err.String(), "before all other words") {
 		t.Errorf("not first: %d %q", code, err.String())
 	}
+	if code := run("--compat", "mosquitto_pub", "-q", "7"); code != 1 || !strings.Contains(err.String(), "Invalid QoS given: 7") {
+		t.Errorf("%d, %q", code, err.String())
+	}
+	if code := run("--compat", "mosquitto_sub", "-t", "a"); code != cli.ExitUsage || !strings.Contains(err.String(), "mqpub does not stand in for mosquitto_sub") {
+		t.Errorf("%d, %q", code, err.String())
+	}
 	if code := run("--compat", "nonsense"); code != cli.ExitUsage {
 		t.Errorf("unknown program: %d %q", code, err.String())
 	}

@@ -9,6 +9,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -72,10 +73,13 @@ func compare(verbose bool, only string) error {
 				}
 			}
 			c.ours = c.run(daemon, ours[c.program()], filepath.Join(at, "o"))
+			if tool := natives[c.program()]; tool != "" {
+				c.native = c.run(daemon, filepath.Join(dir, "bin", tool), filepath.Join(at, "n"))
+			}
 		}()
 	}
 	wait.Wait()
-	return report(chosen, verbose)
+	return errors.Join(report(chosen, verbose), reportNatively(chosen, only == ""))
 }
 
 // build makes our tools and the links.

@@ -48,6 +48,7 @@ type scenario struct {
 	why string // the reason of a difference
 
 	theirs, ours outcome
+	native       outcome // of mqpub or mqsub under its own name
 }
 
 func (c *scenario) program() string { return c.words[0] }
