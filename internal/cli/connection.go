@@ -346,7 +346,7 @@ func (c *Connection) readVersion() error {
 func (c *Connection) of5() (names []string) {
 	v := c.inv.Values
 	for _, opt := range Table(c.inv.Tool.Bit) {
-		if opt.needsV5() && v.given(opt.Name) && !(opt.Type == TypeChoice && v.String(opt.Name) == opt.Default) {
+		if opt.V5 && v.given(opt.Name) && !(opt.Type == TypeChoice && v.String(opt.Name) == opt.Default) {
 			names = append(names, opt.Name)
 		}
 	}

@@ -23,7 +23,7 @@ func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 		}
 		n := 0
 		for _, o := range Table(tool.Bit) {
-			if !o.needsV5() {
+			if !o.V5 {
 				continue
 			}
 			n++

@@ -115,6 +115,7 @@ type Option struct {
 
 	Complete Completion
 	Secret   bool // may hold a secret; mask knows which part
+	V5       bool // means nothing before MQTT 5
 
 	NoEnv       bool   // has no environment variable
 	NoKey       bool   // cannot stand in a configuration file, as all with NoEnv
@@ -189,6 +190,3 @@ func orList(words []string) string {
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
-
-// needsV5 tells whether the option is one of MQTT 5, which its help says.
-func (o *Option) needsV5() bool { return strings.HasSuffix(o.Help, "(MQTT 5)") }

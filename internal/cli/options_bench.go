@@ -77,7 +77,7 @@ var loadOptions = []Option{
 		Help: "have the broker keep the clients' sessions",
 	},
 	{
-		Name: "session-expiry-interval", Short: "x", Aliases: []string{"session-expiry"}, Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeDuration,
+		Name: "session-expiry-interval", Short: "x", Aliases: []string{"session-expiry"}, V5: true, Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeDuration,
 		Placeholder: "DURATION", Help: "how long the broker keeps a session (MQTT 5); unless given 1h with -c",
 	},
 	{

@@ -77,18 +77,18 @@ var connectionOptions = []Option{
 	},
 	{
 		// Not a TypeChoice: with --auth-command any name is right.
-		Name: "auth", Tools: PubSub, Group: GroupConnection, Type: TypeString,
+		Name: "auth", V5: true, Tools: PubSub, Group: GroupConnection, Type: TypeString,
 		Placeholder: "METHOD", Complete: CompleteChoice,
 		Choices: []Choice{{"scram-sha-1", nil}, {"scram-sha-256", nil}, {"scram-sha-512", nil}},
 		Help:    "authenticate by scram-sha-1, scram-sha-256 or scram-sha-512, or by any METHOD with --auth-command (MQTT 5)",
 	},
 	{
-		Name: "auth-command", Tools: PubSub, Group: GroupConnection, Type: TypeString,
+		Name: "auth-command", V5: true, Tools: PubSub, Group: GroupConnection, Type: TypeString,
 		Placeholder: "COMMAND",
 		Help:        "run COMMAND in the shell for every authentication by --auth, which may be any method; what it prints goes to the broker (MQTT 5)",
 	},
 	{
-		Name: "reauthenticate-every", Tools: PubSub, Group: GroupConnection, Type: TypeDuration,
+		Name: "reauthenticate-every", V5: true, Tools: PubSub, Group: GroupConnection, Type: TypeDuration,
 		Placeholder: "DURATION", Min: int64(100 * time.Millisecond),
 		Help: "authenticate again on the connection after this long, by --auth, before a token expires (MQTT 5)",
 	},
@@ -112,7 +112,7 @@ var connectionOptions = []Option{
 		Help: "resume the session of this client identifier and keep it after the end",
 	},
 	{
-		Name: "session-expiry-interval", Short: "x", Tools: PubSub, Group: GroupConnection, Type: TypeDuration,
+		Name: "session-expiry-interval", Short: "x", V5: true, Tools: PubSub, Group: GroupConnection, Type: TypeDuration,
 		Placeholder: "DURATION", Min: 0, Max: int64(4294967295 * time.Second), Step: time.Second,
 		Specials: []Special{
 			{"never", 4294967295 * time.Second},
@@ -147,7 +147,7 @@ var connectionOptions = []Option{
 		Help: "most QoS 1 and 2 messages sent and not yet acknowledged; 20 at QoS 2 before MQTT 5",
 	},
 	{
-		Name: "receive-maximum", Tools: PubSub, Group: GroupConnection, Type: TypeInt,
+		Name: "receive-maximum", V5: true, Tools: PubSub, Group: GroupConnection, Type: TypeInt,
 		Placeholder: "N", Min: 1, Max: 65535,
 		Help: "most QoS 1 and 2 messages the broker may send unacknowledged (MQTT 5)",
 	},
@@ -157,12 +157,12 @@ var connectionOptions = []Option{
 		Help: "largest packet accepted from the broker, as 64k or 1MiB; without it MQTT's limit, 256MiB",
 	},
 	{
-		Name: "topic-alias-maximum", Tools: PubSub, Group: GroupConnection, Type: TypeInt,
+		Name: "topic-alias-maximum", V5: true, Tools: PubSub, Group: GroupConnection, Type: TypeInt,
 		Placeholder: "N", Min: 0, Max: 65535,
 		Help: "most topic aliases the broker may use (MQTT 5)",
 	},
 	{
-		Name: "property", Short: "D", Tools: PubSub, Group: GroupConnection, Type: TypeProperty, Repeat: true,
+		Name: "property", Short: "D", V5: true, Tools: PubSub, Group: GroupConnection, Type: TypeProperty, Repeat: true,
 		Placeholder: "CMD PROP [KEY] VALUE", Secret: true, Complete: CompleteProperty,
 		Help: "add property PROP to packet CMD; user-property takes KEY and VALUE, the others only VALUE (MQTT 5)",
 	},

@@ -29,25 +29,25 @@ var subscribeOptions = []Option{
 		Help: "end the subscription to FILTER that a kept session has; may be repeated",
 	},
 	{
-		Name: "no-local", Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
+		Name: "no-local", V5: true, Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
 		Help: "leave out what this client identifier publishes itself (MQTT 5)",
 	},
 	{
-		Name: "retain-as-published", Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
+		Name: "retain-as-published", V5: true, Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
 		Help: "keep the retain flag of live messages as the publisher set it (MQTT 5)",
 	},
 	{
-		Name: "retain-handling", Tools: Sub, Group: GroupSubscribe, Type: TypeChoice,
+		Name: "retain-handling", V5: true, Tools: Sub, Group: GroupSubscribe, Type: TypeChoice,
 		Placeholder: "WHEN", Default: "always", Complete: CompleteChoice,
 		Choices: []Choice{{"always", nil}, {"new", nil}, {"never", nil}},
 		Help:    "send retained messages always, for new subscriptions, or never (MQTT 5)",
 	},
 	{
-		Name: "echo", Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
+		Name: "echo", V5: true, Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
 		Help: "answer every request with its own payload (MQTT 5)",
 	},
 	{
-		Name: "reply-command", Tools: Sub, Group: GroupSubscribe, Type: TypeString,
+		Name: "reply-command", V5: true, Tools: Sub, Group: GroupSubscribe, Type: TypeString,
 		Placeholder: "COMMAND",
 		Help:        "answer every request with what COMMAND prints; the request is its standard input (MQTT 5)",
 	},

@@ -55,6 +55,7 @@ func TestTableRowsAreComplete(t *testing.T) {
 			claim(len(o.Short) <= 1, "has a short form of more than a letter")
 			claim(o.Env() != "" || o.Name == "help" || o.Name == "version" || o.Name == "completion" || o.Name == "show-config" || o.Name == "options-file" || o.Name == "ask-password" || o.Name == "hash-password" || o.Name == "compat", "has no environment variable")
 			claim((o.Env() == "") == (o.Key() == "") || o.Name == "config" || o.Name == "context", "has a variable or a configuration key but not both")
+			claim(o.V5 == strings.Contains(o.Help, "(MQTT 5)"), "does not say in its help that it needs MQTT 5, or says so and does not")
 			claim(o.Group != "", "has no group")
 			claim((o.Type == TypeBool) == (o.Placeholder == ""), "needs a placeholder exactly when it takes a value")
 			claim(o.Type != TypeInt && o.Type != TypeSize || o.Max > o.Min, "has no range")
