@@ -253,6 +253,12 @@ func TestAnEndBeforeConnackIsNoRefusalOf311(t *testing.T) {
 				if synctest.Wait(); c.Err() != nil {
 					t.Errorf("ended with %v, want to be connected", c.Err())
 				}
+				// It has taken 3.1.1: that it refused 5.0 is no reason of these ends.
+				for _, e := range b.events {
+					if e.Kind != EventFallback && errors.Is(e.Err, packet.UnsupportedProtocolVersion) {
+						t.Errorf("event %v: %v", e.Kind, e.Err)
+					}
+				}
 			})
 		})
 	}
@@ -615,4 +621,31 @@ func TestACloseFrameFallsBackOverWebSocket(t *testing.T) {
 		t.Errorf("version %v, want 3.1.1", v)
 	}
 	c.Abort()
+}
+
+// A server that does not look at the protocol level accepts in the form that it knows.
+func TestAnAcceptanceInTheFormOf311FallsBack(t *testing.T) {
+	for _, form := range []string{"20 02 00 00", "20 02 01 00"} {
+		inBubble(t, Options{}, func(b *bubble) {
+			b.accept(connect5).send(form)
+			b.accept(connect4).send(connack4)
+			if v := b.connected().Version(); v != packet.V311 || b.fellBack() != 1 {
+				t.Errorf("%s: version %v, %d fallbacks; want 3.1.1 and one", form, v, b.fellBack())
+			}
+		})
+		inBubble(t, Options{Version: packet.V5}, func(b *bubble) {
+			b.accept(connect5).send(form)
+			const want = "connect refused: unsupported protocol version (0x84): it answers in the form of MQTT 3.1.1"
+			if <-b.done; !errors.Is(b.err, packet.UnsupportedProtocolVersion) || b.err.Error() != want {
+				t.Errorf("%s: got %v, want %s", form, b.err, want)
+			}
+		})
+	}
+	inBubble(t, Options{}, func(b *bubble) { // no form of anything
+		b.accept(connect5).send("20 02 00 87")
+		var bad *packet.Error
+		if <-b.done; !errors.As(b.err, &bad) {
+			t.Errorf("got %v, want a malformed packet", b.err)
+		}
+	})
 }

@@ -240,7 +240,11 @@ func (c *Conn) connack(f packet.Frame, ev *Event) error {
 	}
 	p := &ev.Connack
 	if err := p.Parse(f, c.version); err != nil {
-		return err
+		if !acceptsIn311(f, c.version) {
+			return err
+		}
+		words, _ := packet.Properties(nil).AppendBytes(packet.ReasonString, []byte("it answers in the form of MQTT 3.1.1"))
+		*p = packet.Connack{Reason: packet.UnsupportedProtocolVersion, Properties: words}
 	}
 	ev.Kind, ev.Reason, ev.Properties = Connack, p.Reason, p.Properties
 	if p.Reason.Failed() {
@@ -260,6 +264,12 @@ func (c *Conn) connack(f packet.Frame, ev *Event) error {
 		c.s.forgotten = true
 	}
 	return nil
+}
+
+// acceptsIn311 tells whether a CONNACK accepts, in the two bytes of 3.1.1, what was
+// asked in 5.0: the server has not looked at the protocol level, and speaks 3.1.1.
+func acceptsIn311(f packet.Frame, v packet.Version) bool {
+	return v >= packet.V5 && len(f.Body) == 2 && f.Body[0] <= 1 && f.Body[1] == 0
 }
 
 // minPeer is the smallest maximum packet size, in bytes, with which a peer can be
