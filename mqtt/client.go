@@ -61,6 +61,7 @@ type Client struct {
 	judged   bool      // the latest connection ended while there was one
 
 	writing    bool // somebody is in Write, or there is rest
+	pingUnder  bool // with a PINGREQ among it
 	writerIdle bool
 	torn       bool       // a write to nc failed: what follows would stand in the middle of a packet
 	raw        *rawWriter // writes to nc without waiting; nil if it cannot
@@ -283,6 +284,14 @@ func (c *Client) tick() {
 // deadline. Called with mu.
 func (c *Client) tickLocked() error {
 	before, now := c.conn.Pending(), c.now()
+	if c.writing && (c.pingUnder || c.conn.PingWaits()) {
+		// The server cannot answer what it has not got. That it takes what is
+		// being written is for patience to see.
+		if wait := c.conn.KeepAlive(); wait > 0 {
+			c.timer.Reset(wait)
+		}
+		return nil
+	}
 	next, err := c.conn.Tick(now, c.reading)
 	if c.conn.Pending() > before {
 		c.pings = append(c.pings, ping{mark: c.q0, waiter: none})

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"runtime"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/script"
+	"github.com/mqtools/mqtools/mqtt/session"
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
@@ -168,7 +171,7 @@ func TestNotAnMQTTServer(t *testing.T) {
 		{"TLS alert", "15 03 03 00 02 02 28", "TLS"},
 		{"a CONNECT", "10 0d 0004 4d515454 04 02 0000 0001 61", "MQTT-3.2.0-1"},
 		{"a PUBLISH first", "30 03 0001 61", "MQTT-3.2.0-1"},
-		{"a reserved type", "00 00", "MQTT-3.2.0-1"},
+		{"a reserved type", "00 00", "does not speak MQTT"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			ps := newPipes()
@@ -476,6 +479,64 @@ func TestKeepAlive(t *testing.T) {
 			t.Errorf("ended with %v", err)
 		}
 	})
+}
+
+// A message that takes many times the keep alive to write ends no connection: the
+// PINGREQ stands behind it. Once that is written, the server has the keep alive for
+// its answer.
+func TestALongMessageOutlastsTheKeepAlive(t *testing.T) {
+	const size, rate, keepAlive = 600_000, 4000, 30 * time.Second // 150 s
+	for _, answers := range []bool{true, false} {
+		t.Run(fmt.Sprintf("answered: %v", answers), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := script.NewMemory()
+				defer n.Close()
+				done := make(chan *Client, 1)
+				go func() {
+					c, err := Connect(t.Context(), n.Dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: keepAlive})
+					if err != nil {
+						t.Error(err)
+					}
+					done <- c
+				}()
+				nc, err := n.Accept()
+				if err != nil {
+					t.Fatal(err)
+				}
+				p := &peer{t, nc}
+				p.expect("10 0d 0004 4d515454 04 02 001e 0001 61")
+				p.send(connack4)
+				_ = nc.SetDeadline(time.Time{})
+				c := <-done
+				published := make(chan error, 1)
+				start := time.Now()
+				go func() {
+					published <- c.Publish(t.Context(), &Message{Topic: "t", QoS: 1, Payload: make([]byte, size)})
+				}()
+				buf := make([]byte, rate)
+				for left := 1 + 3 + 3 + 2 + size; left > 0; {
+					time.Sleep(time.Second)
+					k, err := io.ReadFull(nc, buf[:min(left, rate)])
+					if left -= k; err != nil {
+						t.Fatalf("with %d bytes to come, after %v: %v", left, time.Since(start), err)
+					}
+				}
+				p.expect("c0 00")
+				if answers {
+					p.send("d0 00 40 02 0001")
+					if err := <-published; err != nil {
+						t.Error(err)
+					}
+				} else if err := <-published; !errors.Is(err, session.ErrKeepAlive) {
+					t.Errorf("got %v, want %v", err, session.ErrKeepAlive)
+				} else if d := time.Since(start); d < 150*time.Second || d > 185*time.Second {
+					t.Errorf("gave up after %v", d)
+				}
+				nc.Close()
+				c.Abort()
+			})
+		})
+	}
 }
 
 // TestReceivedGarbageEndsTheConnectionWithTheRule is the client's half of the

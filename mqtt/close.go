@@ -183,7 +183,7 @@ func writeLast(ctx context.Context, nc net.Conn, out []byte) error {
 	last, ok := nc.(interface{ WriteLast([]byte) (int, error) })
 	ok = ok && !secure(nc)
 	for len(out) > 0 {
-		piece := out[:min(len(out), highWater)]
+		piece := out[:min(len(out), writePiece)]
 		write := nc.Write
 		if ok && len(piece) == len(out) {
 			write = last.WriteLast

@@ -93,7 +93,7 @@ func (c *Client) flushInline() {
 
 // takeOutput swaps the buffers for a write. Called with mu.
 func (c *Client) takeOutput() []byte {
-	c.writing = true
+	c.writing, c.pingUnder = true, c.conn.PingWaits()
 	buf := c.conn.Swap(c.spare, c.now())
 	c.spare = nil
 	c.roomLocked()
@@ -136,6 +136,9 @@ func (c *Client) wrote(gen uint64, buf []byte, n int, err error) {
 		c.rest = buf[n:]
 		c.mu.Unlock()
 		return
+	}
+	if c.pingUnder && current {
+		c.conn.Pinged(c.now())
 	}
 	if cap(buf) > keepBuffer {
 		buf = nil
@@ -201,12 +204,16 @@ func (c *Client) stalled() {
 	}
 }
 
-// writeAll writes buf in pieces of at most 256 KiB, each within the limit, so
-// that a slow peer that still reads is not taken for a dead one.
+// writePiece is how many bytes a peer must take within the limit of a write: with
+// 30 s a link may be as slow as some 2 kB/s.
+const writePiece = 64 << 10
+
+// writeAll writes buf in pieces, each within the limit, so that a slow peer that
+// still reads is not taken for a dead one.
 func (c *Client) writeAll(gen uint64, nc net.Conn, buf []byte, limit time.Duration) error {
 	for len(buf) > 0 {
 		c.bePatient(gen, limit)
-		n, err := nc.Write(buf[:min(len(buf), highWater)])
+		n, err := nc.Write(buf[:min(len(buf), writePiece)])
 		if err != nil || n == len(buf) {
 			c.bePatient(gen, 0)
 			return err

@@ -327,6 +327,9 @@ func (c *conn) handle() error {
 			return err
 		}
 		if n == 0 {
+			if c.ev.Need-(c.w-c.r) > longPacket {
+				c.sc.Heard(now)
+			}
 			break
 		}
 		c.r += n
@@ -379,6 +382,12 @@ func (c *conn) handle() error {
 	}
 	return nil
 }
+
+// longPacket is how many bytes of a packet must still be to come, for those that
+// have come to be a sign of life: it may take longer than the keep alive, and no
+// PINGREQ can come in its middle. By the letter of MQTT-3.1.2-22 its client would
+// never get it through.
+const longPacket = 1000
 
 // fanSize is how many clients one goroutine writes to.
 const fanSize = 64
@@ -553,7 +562,7 @@ func (c *conn) broken(cl *client, err error) {
 func (c *conn) writeOut(cl *client, out []byte) error {
 	for len(out) > 0 {
 		_ = c.nc.SetWriteDeadline(time.Now().Add(c.b.opts.StallTimeout))
-		n, err := c.nc.Write(out[:min(len(out), 64<<10)])
+		n, err := c.nc.Write(out[:min(len(out), 16<<10)])
 		if err != nil {
 			return err
 		}

@@ -1,12 +1,90 @@
 package broker_test
 
 import (
+	"fmt"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/broker"
 )
+
+// A packet that takes longer than the keep alive is no silence, as long as it gets
+// on; its last kilobyte, which any link brings in that time, is not waited for.
+func TestALongPacketIsNoSilence(t *testing.T) {
+	t.Parallel()
+	for _, v := range []struct{ connect, ok, publish, answer, bye string }{
+		{`10 0d 0004 "MQTT" 04 02 000a 0001 "a"`, "{ok4}", `32 85a006 0001 "t" 0001`, "40 02 0001", ""},
+		{`10 0e 0004 "MQTT" 05 02 000a 00 0001 "a"`, "{ok5}", `32 86a006 0001 "t" 0001 00`, "40 03 0001 10", "e0 01 8d"},
+	} {
+		for _, whole := range []bool{true, false} {
+			synctest.Test(t, func(t *testing.T) {
+				b := broker.New(broker.Options{})
+				defer closeBroker(t, b)
+				p := connectPipe(t, b)
+				p.send(v.connect)
+				p.expect(v.ok)
+				p.send(v.publish)
+				piece := make([]byte, 1024)
+				for range 99 {
+					time.Sleep(9 * time.Second)
+					if _, err := p.nc.Write(piece); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if whole {
+					time.Sleep(14 * time.Second)
+					if _, err := p.nc.Write(piece); err != nil {
+						t.Fatal(err)
+					}
+					p.expect(v.answer)
+				} else {
+					start := time.Now()
+					time.Sleep(9 * time.Second)
+					if _, err := p.nc.Write(piece[:100]); err != nil {
+						t.Fatal(err)
+					}
+					p.expect(v.bye)
+					p.end()
+					if d := time.Since(start); d != 15*time.Second {
+						t.Errorf("cut off %v after the last but 1 kB, want 15 s", d)
+					}
+				}
+				_ = p.nc.Close()
+			})
+		}
+	}
+}
+
+// A subscriber that reads 2 kB a second reads.
+func TestASlowLinkIsNotStalled(t *testing.T) {
+	t.Parallel()
+	const size = 100_000
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.New(broker.Options{StallTimeout: 10 * time.Second})
+		defer closeBroker(t, b)
+		slow, fast := connectPipe(t, b), connectPipe(t, b)
+		for i, p := range []*pipePeer{slow, fast} {
+			p.send(fmt.Sprintf(`10 0d 0004 "MQTT" 04 02 0000 0001 "%d"`, i))
+			p.expect("{ok4}")
+		}
+		slow.send(`82 06 0001 0001 "t" 00`)
+		slow.expect("90 03 0001 00")
+		fast.send(`30 a38d06 0001 "t"`)
+		if _, err := fast.nc.Write(make([]byte, size)); err != nil {
+			t.Fatal(err)
+		}
+		for left := 7 + size; left > 0; left -= min(left, 2000) {
+			time.Sleep(time.Second)
+			if _, err := io.ReadFull(slow.nc, make([]byte, min(left, 2000))); err != nil {
+				t.Fatalf("with %d bytes to come: %v", left, err)
+			}
+		}
+		_ = slow.nc.Close()
+		_ = fast.nc.Close()
+	})
+}
 
 // A silent client is cut off one and a half times its keep alive after its last
 // packet, and not before; the server's own keep alive goes before the client's

@@ -94,7 +94,8 @@ type Conn struct {
 
 	keepAlive       time.Duration
 	lastIn, lastOut time.Duration
-	pingAt          time.Duration
+	pingAt          time.Duration // when PINGREQ was written, or queued while it waits in out
+	pingOut         int           // bytes of out up to its end; 0 when it is not there
 	pinging         bool
 
 	// Reused counts PUBLISH packets at QoS 2 without DUP under a packet identifier
@@ -411,7 +412,17 @@ func (c *Conn) Output() []byte { return c.out }
 func (c *Conn) Wrote(n int, now time.Duration) {
 	if n > 0 {
 		c.out = c.out[:copy(c.out, c.out[n:])]
-		c.lastOut = now
+		c.left(n, now)
+	}
+}
+
+// left notes that n bytes have gone, and with them perhaps the PINGREQ.
+func (c *Conn) left(n int, now time.Duration) {
+	c.lastOut = now
+	if c.pingOut > 0 {
+		if c.pingOut -= n; c.pingOut <= 0 {
+			c.pingOut, c.pingAt = 0, now
+		}
 	}
 }
 
@@ -421,7 +432,14 @@ func (c *Conn) Swap(spare []byte, now time.Duration) []byte {
 	b := c.out
 	c.out = spare[:0]
 	if len(b) > 0 {
-		c.lastOut = now
+		c.left(len(b), now)
 	}
 	return b
 }
+
+// PingWaits reports whether a PINGREQ is among the bytes that wait to be written.
+func (c *Conn) PingWaits() bool { return c.pingOut > 0 }
+
+// Pinged notes that a PINGREQ has been written only now: the peer has its time
+// from then on. It is for drivers whose writes of what Swap returns take long.
+func (c *Conn) Pinged(now time.Duration) { c.pingAt = now }

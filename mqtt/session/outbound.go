@@ -315,8 +315,9 @@ func (c *Conn) Ping(now time.Duration) error {
 	if c.phase != up {
 		return ErrNotUp
 	}
-	c.pinging, c.pingAt = true, now
-	return c.put(&packet.Ping{Type: packet.PINGREQ})
+	err := c.put(&packet.Ping{Type: packet.PINGREQ})
+	c.pinging, c.pingAt, c.pingOut = true, now, len(c.out)
+	return err
 }
 
 // Disconnect says goodbye, of a client also before CONNACK; nothing may be sent

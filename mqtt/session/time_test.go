@@ -49,6 +49,48 @@ func TestAClientPingsWhenItIsSilent(t *testing.T) {
 	tick(t, &c.Conn, 39*sec, true, 0, ErrKeepAlive, "")
 }
 
+// Behind a long packet the PINGREQ has not been written yet: the peer has its time
+// when it was, as long as the packet gets on.
+func TestAPingBehindALongPacketWaitsForIt(t *testing.T) {
+	t.Parallel()
+	long := packet.Publish{Topic: []byte("t"), Payload: make([]byte, 1000)}
+	queued := func() *client {
+		c := alive(t)
+		if err := c.Publish(&long, 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Tick(10*sec, true); err != nil || !c.PingWaits() {
+			t.Fatalf("%v, PINGREQ waits %v", err, c.PingWaits())
+		}
+		return c
+	}
+	is := func(c *client, now, want time.Duration, wantErr error) {
+		t.Helper()
+		if next, err := c.Tick(now, true); next != want || err != wantErr {
+			t.Errorf("at %v: next %v, %v; want %v, %v", now, next, err, want, wantErr)
+		}
+	}
+	c := queued()
+	c.Wrote(500, 19*sec)
+	is(c, 20*sec, 29*sec, nil)
+	c.Wrote(500, 28*sec)
+	is(c, 29*sec, 38*sec, nil)
+	c.Wrote(len(c.Output()), 37*sec)
+	is(c, 38*sec, 47*sec, nil)
+	is(c, 47*sec, never, ErrKeepAlive)
+
+	c = queued()
+	c.Wrote(500, 19*sec)
+	is(c, 29*sec, never, ErrKeepAlive) // the peer takes nothing
+
+	c = queued()
+	c.Swap(nil, 15*sec)
+	is(c, 20*sec, 25*sec, nil)
+	c.Pinged(24 * sec) // it took so long to write
+	is(c, 25*sec, 34*sec, nil)
+	is(c, 34*sec, never, ErrKeepAlive)
+}
+
 func TestAServerGivesUpASilentClient(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ connect, bye string }{{connect311, ""}, {connect5, "e0 01 8d"}} {
