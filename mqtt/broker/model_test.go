@@ -434,6 +434,10 @@ func (r *rig) do(s step) error {
 func (r *rig) connect(s step) error {
 	i := s.Client
 	c := r.m.clients[i]
+	if r.peers[i] != nil { // else the broker waits for what may be on the way to the old connection
+		time.Sleep(100 * time.Millisecond)
+		r.m.pass(time.Now())
+	}
 	now := time.Now()
 	clean := s.Flag
 	connect := packet.Connect{Version: packet.V5, CleanStart: clean, ClientID: fmt.Appendf(nil, "c%d", i)}
