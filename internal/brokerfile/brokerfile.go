@@ -18,6 +18,7 @@ package brokerfile
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"sync/atomic"
 
@@ -29,8 +30,9 @@ import (
 
 // File is a file in force. Its methods may be called from any goroutine.
 type File struct {
-	paths []string
-	rules atomic.Pointer[rules]
+	paths  []string
+	limits map[string]int // in force, those of the start
+	rules  atomic.Pointer[rules]
 }
 
 // rules are the content of a file; never changed.
@@ -41,7 +43,7 @@ type rules struct {
 	foreign   bool              // there is a list of rules of mosquitto's
 	hasACL    bool
 	acl       []rule
-	limits    []func(*broker.Options)
+	limits    map[string]int
 	decoy     auth.Keys // for SCRAM by users that there are not
 	judged    *verdicts
 }
@@ -53,7 +55,7 @@ func Open(paths ...string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{paths: paths}
+	f := &File{paths: paths, limits: r.limits}
 	f.rules.Store(r)
 	return f, nil
 }
@@ -61,8 +63,10 @@ func Open(paths ...string) (*File, error) {
 // Apply sets the hooks of o: Authenticate and Recall, AuthMethods and Authorize;
 // DenyTime; and the limits of the file.
 func (f *File) Apply(o *broker.Options) error {
-	for _, set := range f.rules.Load().limits {
-		set(o)
+	for _, l := range limits {
+		if n, has := f.limits[l.key]; has {
+			l.set(o, n)
+		}
 	}
 	o.Authenticate, o.Recall = f.authenticate, f.recall
 	o.DenyTime = f.rules.Load().denyTime()
@@ -83,17 +87,18 @@ func (f *File) Apply(o *broker.Options) error {
 // Reload reads the file again. If it is not understood, the rules stay as
 // they were. Else b ends the connections of users that are no longer there or
 // have another password, and the subscriptions that are no longer allowed. The
-// limits stay as they were.
-func (f *File) Reload(b *broker.Broker) error {
+// limits stay as they were, and kept tells that the file has others: they are for
+// the next start.
+func (f *File) Reload(b *broker.Broker) (kept bool, err error) {
 	r, err := load(f.paths)
 	if err != nil {
-		return err
+		return false, err
 	}
 	old := f.rules.Swap(r)
 	b.Recheck(func(_, username string) bool {
 		return r.keeps(old, username)
 	})
-	return nil
+	return !maps.Equal(f.limits, r.limits), nil
 }
 
 // keeps tells whether a user of older rules is one of these.

@@ -220,13 +220,13 @@ func TestReloadEndsWhatIsNoLongerAllowed(t *testing.T) {
 	stays, reader, gone := client("al", "a", "x/1"), client("al", "a", "y/1"), client("bo", "b", "")
 	certified := client("device", "", "x/2") // the file never had it
 	write("users: {")
-	if err := f.Reload(b); err == nil || !strings.Contains(err.Error(), path+":1") {
+	if _, err := f.Reload(b); err == nil || !strings.Contains(err.Error(), path+":1") {
 		t.Errorf("a broken file: %v", err)
 	}
 	client("bo", "b", "").Abort() // the old rules are in force
 	write("users:\n" + al + fmt.Sprintf(rule, "x/#"))
-	if err := f.Reload(b); err != nil {
-		t.Fatal(err)
+	if kept, err := f.Reload(b); err != nil || kept {
+		t.Fatal(kept, err)
 	}
 	for name, c := range map[string]*mqtt.Client{"a subscription to y": reader, "bo": gone} {
 		if err := ended(c); err == nil || !strings.Contains(err.Error(), packet.NotAuthorized.String()) {
@@ -251,9 +251,12 @@ func TestLimitsAreSet(t *testing.T) {
 			t.Fatal(err)
 		}
 		var o broker.Options
-		for _, set := range r.limits {
-			set(&o)
+		f := &File{limits: r.limits}
+		f.rules.Store(r)
+		if err := f.Apply(&o); err != nil {
+			t.Fatal(err)
 		}
+		o.Authenticate, o.Recall, o.Authorize, o.AuthMethods, o.DenyTime = nil, nil, nil, nil, 0
 		v, field := reflect.ValueOf(o), ""
 		for i := range v.NumField() {
 			f := v.Field(i)
@@ -285,4 +288,34 @@ func FuzzParse(f *testing.F) {
 			r.allows("c", "u", "a/#", false)
 		}
 	})
+}
+
+// Limits are read at the start alone; that a file has others is told, until it has
+// those of the start again.
+func TestAReloadTellsOfLimitsThatWait(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "f")
+	b := broker.New(broker.Options{})
+	var f *File
+	for i, c := range []struct {
+		text string
+		kept bool
+	}{
+		{"limits: {sessions: 3}", false}, {"limits: {sessions: 4}", true}, {"limits: {sessions: 4}\nanonymous: true", true},
+		{"anonymous: true", true}, {"limits: {sessions: 3}", false}, {"limits: {sessions: 3, retained: 2}", true},
+	} {
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			var err error
+			if f, err = Open(path); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if kept, err := f.Reload(b); err != nil || kept != c.kept {
+			t.Errorf("%q: %v, %v, want %v", c.text, kept, err, c.kept)
+		}
+	}
 }

@@ -55,7 +55,10 @@ func (r *rules) readLimits(f *yamlfile.File, n *yamlfile.Node) error {
 		if e.Value.Kind != yamlfile.Scalar || err != nil || number < 1 || number > l.most {
 			return f.Errorf(e.Value, "the limit %s is not a whole number from 1 to %d", l.key, l.most)
 		}
-		r.limits = append(r.limits, func(o *broker.Options) { l.set(o, number) })
+		if r.limits == nil {
+			r.limits = make(map[string]int)
+		}
+		r.limits[l.key] = number
 	}
 	return nil
 }

@@ -204,7 +204,7 @@ func TestSeveralFilesAreOne(t *testing.T) {
 		t.Error("limits and rules are not those of all files")
 	}
 	write(theirs, strings.ReplaceAll(passwords, "bob:", "eve:"))
-	if err := f.Reload(broker.New(o)); err != nil {
+	if _, err := f.Reload(broker.New(o)); err != nil {
 		t.Fatal(err)
 	}
 	if o.Authenticate(connect("bob", "bobpw"), nil) == packet.Success || o.Recall(connect("bob", "bobpw"), nil) || o.Authenticate(connect("eve", "bobpw"), nil) != packet.Success {

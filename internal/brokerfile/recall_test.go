@@ -82,7 +82,7 @@ func TestAPasswordIsJudgedOnce(t *testing.T) {
 	if err := os.WriteFile(path, []byte("users: {al: "+keysOf(t, "new")+"}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Reload(broker.New(broker.Options{})); err != nil {
+	if _, err := f.Reload(broker.New(broker.Options{})); err != nil {
 		t.Fatal(err)
 	}
 	if o.Recall(connect("al", "right"), nil) {

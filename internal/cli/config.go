@@ -114,7 +114,7 @@ func (c *config) contextUses(env *Env, uses []given, tool ToolSet) ([]given, err
 		if e == nil {
 			return nil, nil
 		}
-		name, label = e.Value.Text, f.place(e.Value)+": "+keyCurrent
+		name, label = c.inUse(env)
 		// So that --show-config tells which one is in use.
 		origin := OriginUser
 		if f.system {
@@ -140,6 +140,18 @@ func (c *config) current() (configFile, *yamlfile.Entry) {
 		}
 	}
 	return configFile{}, nil
+}
+
+// inUse is the name of the context that a run without --context takes, and where
+// that stands; "" is none.
+func (c *config) inUse(env *Env) (name, where string) {
+	if name, label, set := chosen(env, nil, contextOption); set {
+		return name, label
+	}
+	if f, e := c.current(); e != nil {
+		return e.Value.Text, f.place(e.Value) + ": " + keyCurrent
+	}
+	return "", ""
 }
 
 // contexts are the contexts of a file.

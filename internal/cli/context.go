@@ -34,7 +34,7 @@ var (
 func contextCommands() []contextCommand {
 	return []contextCommand{
 		{"add", "NAME OPTION...", "keep the options as context NAME; --force replaces one", []Option{contextForce}, true, 1, 1, (*contextJob).add},
-		{"list", "[--names]", "list the contexts and their brokers; * marks the current one", []Option{contextNames}, false, 0, 0, (*contextJob).list},
+		{"list", "[--names]", "list the contexts and their brokers; * marks the current one, that of MQ_CONTEXT if set", []Option{contextNames}, false, 0, 0, (*contextJob).list},
 		{"use", "NAME|--none", "make NAME the current context, or none", []Option{contextNone}, false, 0, 1, (*contextJob).use},
 		{"show", "[NAME]", "show the options of a context, of the current one unless named", nil, false, 0, 1, (*contextJob).show},
 		{"remove", "NAME", "take a context out of the file", nil, false, 1, 1, (*contextJob).remove},
@@ -224,6 +224,12 @@ func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
 			secret = o.Name
 		}
 		// A path would mean another file in another directory.
+		if path, is := strings.CutPrefix(raw, "unix:"); o.Name == "url" && is && !strings.HasPrefix(path, "/") {
+			if path, err = filepath.Abs(path); err != nil {
+				return nil, "", err
+			}
+			raw = "unix://" + path
+		}
 		if (o.Complete == CompleteFile || o.Complete == CompleteDir) && raw != "-" {
 			if raw, err = filepath.Abs(raw); err != nil {
 				return nil, "", err
@@ -253,10 +259,7 @@ func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
 // list writes the contexts.
 func (j *contextJob) list() error {
 	var b strings.Builder
-	current := ""
-	if _, e := j.conf.current(); e != nil {
-		current = e.Value.Text
-	}
+	current, _ := j.conf.inUse(&j.Env)
 	width := 0
 	for _, name := range j.conf.names() {
 		width = max(width, len(name))
@@ -302,12 +305,12 @@ func (j *contextJob) show() error {
 	var f configFile
 	var e *yamlfile.Entry
 	if len(j.Args) == 0 {
-		from, current := j.conf.current()
-		if current == nil || current.Value.Text == none {
+		current, from := j.conf.inUse(&j.Env)
+		if current == "" || current == none {
 			return Usagef("context show: no context is the current one").WithHint("name one, or choose it with '%s context use NAME'", j.Tool.Name)
 		}
-		if f, e = j.conf.context(current.Value.Text); e == nil {
-			return j.conf.unknownContext(from.place(current.Value)+": "+keyCurrent, current.Value.Text)
+		if f, e = j.conf.context(current); e == nil {
+			return j.conf.unknownContext(from, current)
 		}
 	} else if f, e = j.conf.context(j.Args[0]); e == nil {
 		return j.conf.unknownContext("context show", j.Args[0])

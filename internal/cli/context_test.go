@@ -273,3 +273,40 @@ func TestTheSystemsContextsAreSeenAndNotEdited(t *testing.T) {
 		t.Errorf("the user's file: %q", got)
 	}
 }
+
+// MQ_CONTEXT is the current context of a shell: for list, and for show without a name.
+func TestTheContextOfTheEnvironmentIsTheCurrentOne(t *testing.T) {
+	t.Parallel()
+	env, _ := homeWith(t, "contexts:\n  a:\n    host: a\n  b:\n    host: b\ncurrent-context: a\n")
+	env["MQ_CONTEXT"] = "b"
+	if got := contextTool(env, "list"); got.stdout != "  a  a\n* b  b\n" {
+		t.Errorf("list: %+v", got)
+	}
+	if got := contextTool(env, "show"); got.code != 0 || !strings.Contains(got.stdout, `"b"`) {
+		t.Errorf("show: %+v", got)
+	}
+	env["MQ_CONTEXT"] = "c"
+	if got := contextTool(env, "show"); got.code != ExitUsage || !strings.Contains(got.stderr, `MQ_CONTEXT: there is no context "c"`) {
+		t.Errorf("show of none: %+v", got)
+	}
+	env["MQ_CONTEXT"] = "none"
+	if got := contextTool(env, "show"); got.code != ExitUsage || !strings.Contains(got.stderr, "no context is the current one") {
+		t.Errorf("show of none: %+v", got)
+	}
+}
+
+// A relative path in a context would be another socket in another directory.
+func TestSocketsOfContextsAreAbsolute(t *testing.T) {
+	t.Parallel()
+	env, _ := homeWith(t, "")
+	here, err := filepath.Abs("sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, words := range [][]string{{"-L", "unix:sock"}, {"--unix", "sock"}, {"-L", "unix:./sock"}} {
+		got := contextTool(env, append([]string{"add", "x", "--force"}, words...)...)
+		if show := contextTool(env, "show", "x"); got.code != 0 || !strings.Contains(show.stdout, here) {
+			t.Errorf("%q: %+v, %+v", words, got, show)
+		}
+	}
+}

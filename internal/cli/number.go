@@ -95,10 +95,10 @@ func parseEscaped(s string) (string, error) {
 	return string(b), nil
 }
 
-// parseListen reads PORT, HOST:PORT or the path of a socket (one with a slash)
+// parseListen reads PORT, HOST:PORT, a URL or the path of a socket (one with a slash)
 // and makes HOST:PORT of a bare port, on the loopback address.
 func parseListen(s string) (string, error) {
-	if strings.ContainsRune(s, '/') {
+	if strings.ContainsRune(s, '/') || strings.HasPrefix(strings.ToLower(s), "unix:") {
 		return s, nil
 	}
 	host, port := "127.0.0.1", s

@@ -67,9 +67,12 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 	s := &server{b: broker.New(o), lns: lns, piped: secure[0] || c.proxied() || c.Hold}
 	if users != nil {
 		s.hangup = c.inv.onHangup(func() {
-			if err := users.Reload(s.b); err != nil {
+			switch kept, err := users.Reload(s.b); {
+			case err != nil:
 				c.inv.Warnf("%v; the users and rules stay as they were", readable(err))
-			} else {
+			case kept:
+				c.inv.Warnf("users and rules read again; the limits stay as they were until the broker is started again")
+			default:
 				c.inv.Infof("users and rules read again")
 			}
 		})

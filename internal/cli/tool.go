@@ -153,7 +153,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		err = tool.checkCommand(words)
 	}
 	if err == nil && inv.Values.Has(compat) && inv.Values.IsSet(compat) {
-		err = Usagef("--%s stands before all other words", compat)
+		err = Usagef("%s stands before all other words", inv.Values.Name(compat))
 		if len(env.Args) > 0 && strings.HasPrefix(env.Args[0], "--"+compat) {
 			err = Usagef("--%s: %s does not stand in for %s", compat, tool.Name, inv.Values.String(compat))
 		}
