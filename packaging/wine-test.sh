@@ -57,7 +57,7 @@ at="-h 127.0.0.1 -p $port"
 
 	wants 'a file that is missing' "$(status pub $at --cafile 'C:\no\ca.pem' -t a -m x)" 2
 	grep -q '"C:.no.ca.pem"' "$tmp/err" || fail "the path is shown as: $(cat "$tmp/err")"
-	wants 'nobody listens' "$(status pub -h 127.0.0.1 -p 1 -t a -m x)" 3
+	wants 'connection refused' "$(status pub -h 127.0.0.1 -p 1 -t a -m x)" 3
 }
 
 # A peer that resets the connection at DISCONNECT.

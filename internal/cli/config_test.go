@@ -279,14 +279,14 @@ func TestFilesAndContextsThatAreNotThere(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		{[]string{"--config", dir + "/none"}, nil, "mqsub: --config: open " + dir + "/none: "},
-		{nil, map[string]string{"MQ_CONFIG": dir + "/none"}, "mqsub: MQ_CONFIG: open " + dir + "/none: "},
-		{[]string{"--config", dir}, nil, "mqsub: --config: read " + dir + ": is a directory\n"},
+		{[]string{"--config", dir + "/none"}, nil, "mqsub: --config: cannot read \"" + dir + "/none\": no such file\nmqsub: --config none uses no file\n"},
+		{nil, map[string]string{"MQ_CONFIG": dir + "/none"}, "mqsub: MQ_CONFIG: cannot read \"" + dir + "/none\": no such file\n"},
+		{[]string{"--config", dir}, nil, "mqsub: --config: cannot read \"" + dir + "\": is a directory\n"},
 		{[]string{"--config="}, nil, "mqsub: --config: \"\" is empty\n"},
 		{[]string{"--context", "x"}, nil, "mqsub: --context: there is no context \"x\"\nmqsub: there are no contexts yet"},
 		{[]string{"--config", contexts, "--context", "prdo"}, nil, "mqsub: --context: there is no context \"prdo\"\nmqsub: did you mean prod?\n"},
 		{[]string{"--config", contexts}, map[string]string{"MQ_CONTEXT": "zzzzzz"}, "mqsub: MQ_CONTEXT: there is no context \"zzzzzz\"\nmqsub: the contexts are prod or lab\n"},
-		{[]string{"--config", fileWith(t, strings.Repeat("#", 1<<20+1))}, nil, "mqsub: --config: read "},
+		{[]string{"--config", fileWith(t, strings.Repeat("#", 1<<20+1))}, nil, "mqsub: --config: cannot read "},
 	} {
 		_, got := valuesOf(t, Env{Args: c.args, Lookup: MapEnv(c.env)}, Sub)
 		if got.code != ExitUsage || !strings.HasPrefix(got.stderr, c.want) {

@@ -139,7 +139,7 @@ func asUsage(label string, err error) error {
 	if u, ok := errors.AsType[*UsageError](err); ok {
 		return u
 	}
-	u := Usagef("%s: %v", label, err).WithHint("--config names another file, --config none reads none")
+	u := Usagef("%s: %v", label, err).WithHint("--config none uses no file")
 	u.cause = err
 	return u
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/mqtools/mqtools/internal/fileerror"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/broker"
@@ -259,7 +260,7 @@ func (c *Connection) readTLS() error {
 		return err
 	}
 	if _, err := o.Config(c.targets[0].Host); err != nil {
-		return &UsageError{Text: err.Error(), Help: hintOf(err)}
+		return c.inv.fileOf(err, "cafile", "capath", "cert", "key", "tls-keylog")
 	}
 	if o.Insecure && c.inv.As == nil {
 		switch {
@@ -273,6 +274,16 @@ func (c *Connection) readTLS() error {
 	}
 	c.dialer.TLS = o
 	return nil
+}
+
+// fileOf is an error of loading files, with the one of options that names the file.
+func (inv *Invocation) fileOf(err error, options ...string) *UsageError {
+	for _, name := range options {
+		if path := inv.Values.String(name); path != "" && strings.Contains(err.Error(), fileerror.Quote(path)) {
+			return Usagef("%s: %v", inv.Values.Label(name), err)
+		}
+	}
+	return Usagef("%v", err)
 }
 
 // readWay reads how the connections are made: headers of WebSocket, proxies.

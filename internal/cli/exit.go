@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
@@ -96,6 +97,9 @@ var ErrPipe = Quietly(ExitPipe)
 // OutputError returns the error that a failed write to standard output ends a tool
 // with: ErrPipe if nobody reads it any more, or that local output failed.
 func (tools ToolSet) OutputError(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok { // of /dev/stdout
+		err = e.Err
+	}
 	switch {
 	case err == nil:
 		return nil

@@ -1,18 +1,84 @@
 package cli
 
-import "github.com/mqtools/mqtools/mqtt/transport"
+import (
+	"crypto/x509"
+	"errors"
 
-// remedyOf returns what the user of a tool can do about an error of the transport,
-// which as a library knows no options: its own hint is for programs.
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+// remedies are what the user of a tool can do about errors of the transport, which as
+// a library knows no options. Where a kind alone does not tell what to do, its own
+// hint does.
+var remedies = [...]struct {
+	op     string // "": any
+	kind   transport.Kind
+	speaks transport.Protocol // 0: whatever it is
+	help   string
+}{
+	{transport.OpConnect, transport.Refused, 0, "is a broker running there? check -h, -p or -L"},
+	{transport.OpLookup, transport.NotFound, 0, "check the spelling of -h or -L"},
+	{transport.OpLookup, transport.Timeout, 0, "try again, or use an IP address; --connect-timeout sets the limit"},
+	{transport.OpConnect, transport.Timeout, 0, "check the address and any firewall; --connect-timeout sets the limit"},
+	{transport.OpConnect, transport.SocketMissing, 0, "is the broker running? check --unix"},
+	{transport.OpConnect, transport.AddrNotAvailable, 0, "check --bind-address"},
+	{transport.OpTLS, transport.Timeout, 0, "try again; --connect-timeout sets the limit"},
+	{"", transport.NotTLS, 0, "use the TLS port (usually 8883), or drop --tls and --cafile"},
+	{"", transport.UnknownAuthority, 0, "pass that CA's certificate: --cafile FILE"},
+	{"", transport.SelfSigned, 0, "if you trust it, pass it: --cafile FILE"},
+	{"", transport.ClientCertificateMissing, 0, "pass --cert FILE and --key FILE"},
+	{"", transport.NotMQTT, transport.ProtocolHTTP, "use --ws for WebSocket, or the MQTT port (usually 1883)"},
+	{"", transport.NotMQTT, transport.ProtocolTLS, "add --tls or --cafile FILE"},
+	{"", transport.NotMQTT, 0, "use the MQTT port (usually 1883): check -h, -p or -L"},
+	{"", transport.UpgradeRefused, 0, "check --ws-path; many brokers use /mqtt"},
+	{"", transport.NotWebSocket, 0, speaksWebSocket},
+	{transport.OpWebSocket, transport.Reset, 0, speaksWebSocket},
+	{transport.OpWebSocket, transport.Timeout, 0, speaksWebSocket},
+	{transport.OpListen, transport.AddrInUse, 0, "stop that program, or pass --serve another port"},
+	{transport.OpListen, transport.BadOption, 0, "add --serve-cert FILE"},
+}
+
+const speaksWebSocket = "does this port speak WebSocket? for plain MQTT drop --ws"
+
+// remedyOf returns what to do about an error of the transport, or "".
 func remedyOf(e *transport.Error) string {
-	if e.Kind == transport.NotMQTT {
-		switch e.Speaks {
-		case transport.ProtocolHTTP:
-			return "use --ws for WebSocket, or the MQTT port (usually 1883)"
-		case transport.ProtocolTLS:
-			return "add --tls or --cafile FILE"
-		}
-		return "use the MQTT port (usually 1883): check -h, -p or -L"
+	if e.Hint != "" {
+		return e.Hint
 	}
-	return e.Hint
+	if host, ok := errors.AsType[x509.HostnameError](e); ok && e.Kind == transport.WrongHost {
+		if name := nameOf(host.Certificate); name != "" {
+			return "connect to " + name + ", or pass --tls-server-name " + name
+		}
+		return "the certificate names no host; --insecure with --cafile FILE verifies all but the name"
+	}
+	for _, r := range remedies {
+		if r.kind == e.Kind && (r.op == "" || r.op == e.Op) && (r.speaks == 0 || r.speaks == e.Speaks) {
+			return r.help
+		}
+	}
+	return ""
+}
+
+// nameOf is one name that a certificate is for, which can be pasted; or "".
+func nameOf(c *x509.Certificate) string {
+	for _, name := range c.DNSNames {
+		if isHostName(name) {
+			return name
+		}
+	}
+	if len(c.IPAddresses) > 0 {
+		return c.IPAddresses[0].String()
+	}
+	return ""
+}
+
+// isHostName tells whether a name is one of letters, digits, dots and hyphens: one of
+// a certificate may be anything.
+func isHostName(name string) bool {
+	for _, c := range []byte(name) {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '-') {
+			return false
+		}
+	}
+	return name != ""
 }

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/fileerror"
 	"github.com/mqtools/mqtools/internal/process"
 	"github.com/mqtools/mqtools/internal/textfile"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -117,7 +118,7 @@ func (c *Connection) readSecret(what, name string) ([]byte, error) {
 		defer f.Close()
 		// On Windows the bits of a mode are made up.
 		if st, err := f.Stat(); err == nil && runtime.GOOS != "windows" && st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 && !c.isCredential(name) {
-			c.inv.Warnf("%s %s can be read by others", what, transport.QuotePath(name))
+			c.inv.Warnf("%s %s can be read by others", what, fileerror.Quote(name))
 		}
 		r = f
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"io/fs"
 	"net"
 	"slices"
 	"sync"
@@ -54,7 +52,7 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 			err = users.Apply(&o)
 		}
 		if err != nil {
-			return Usagef("%s: %v", v.Label("serve-users"), readable(err))
+			return Usagef("%s: %v", v.Label("serve-users"), err)
 		}
 	}
 	if adjust != nil {
@@ -69,7 +67,7 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 		s.hangup = c.inv.onHangup(func() {
 			switch kept, err := users.Reload(s.b); {
 			case err != nil:
-				c.inv.Warnf("%v; the users and rules stay as they were", readable(err))
+				c.inv.Warnf("%v; the users and rules stay as they were", err)
 			case kept:
 				c.inv.Warnf("users and rules read again; the limits stay as they were until the broker is started again")
 			default:
@@ -260,7 +258,7 @@ func (c *Connection) serveTLS(o *broker.Options) (*tls.Config, error) {
 	}
 	cert, err := transport.LoadCertificate(v.String("serve-cert"), v.String("serve-key"), "")
 	if err != nil {
-		return nil, Usagef("%s: %v", v.Label("serve-cert"), err)
+		return nil, c.inv.fileOf(err, "serve-cert", "serve-key")
 	}
 	cfg := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 	if file := v.String("serve-client-ca"); file != "" {
@@ -271,14 +269,6 @@ func (c *Connection) serveTLS(o *broker.Options) (*tls.Config, error) {
 		o.CertificateUser = true
 	}
 	return cfg, nil
-}
-
-// readable is a file's error without the name of the system call.
-func readable(err error) error {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return errors.New(pe.Path + ": " + pe.Err.Error())
-	}
-	return err
 }
 
 // dial connects this process to its broker, past TLS and its certificates.

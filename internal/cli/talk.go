@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/fatih/color"
+	"github.com/mqtools/mqtools/internal/fileerror"
 )
 
 // Talk is what a tool says on stderr: whole lines that begin with its name,
@@ -80,6 +81,7 @@ func (t *Talk) Red(text string) string { return t.red.Sprint(text) }
 func (t *Talk) Debugging() bool { return t.debug }
 
 func (t *Talk) line(begin string, c *color.Color, format string, args []any) {
+	explainFiles(args)
 	text := escape(fmt.Sprintf(format, args...))
 	if c != nil {
 		text = c.Sprint(text)
@@ -93,6 +95,9 @@ func (t *Talk) line(begin string, c *color.Color, format string, args []any) {
 func (t *Talk) problem(err error, fallback string) {
 	t.Errorf("%s", err)
 	hint := hintOf(err)
+	if hint == "" {
+		hint = hintOf(fileerror.Explain(err))
+	}
 	if hint == "" {
 		hint = fallback
 	}

@@ -1,6 +1,10 @@
 package cli
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/mqtools/mqtools/internal/fileerror"
+)
 
 // UsageError is a command line, an environment variable or a combination of
 // options that cannot work. It is shown as one line and one hint line, and the
@@ -13,9 +17,27 @@ type UsageError struct {
 	cause error
 }
 
-// Usagef makes a usage error: lower case, no full stop.
+// Usagef makes a usage error: lower case, no full stop. Its hint is that of the last
+// error among args.
 func Usagef(format string, args ...any) *UsageError {
-	return &UsageError{Text: fmt.Sprintf(format, args...)}
+	e := &UsageError{}
+	for _, err := range explainFiles(args) {
+		e.Help = hintOf(err)
+	}
+	e.Text = fmt.Sprintf(format, args...)
+	return e
+}
+
+// explainFiles puts what the system says of files into our words, in place, and
+// returns the errors among args.
+func explainFiles(args []any) (errs []error) {
+	for i, a := range args {
+		if err, ok := a.(error); ok {
+			err = fileerror.Explain(err)
+			args[i], errs = err, append(errs, err)
+		}
+	}
+	return errs
 }
 
 // WithHint sets the hint line and returns e.

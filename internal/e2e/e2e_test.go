@@ -595,11 +595,11 @@ func TestTheHintsOfTheTransportAreShown(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"-h", "127.0.0.1:1"}, "mqpub: check that the broker runs, and the port\n"},
-		{[]string{"-h", addr, "--tls"}, "mqpub: use the TLS port, usually 8883"},
-		{[]string{"-L", "mqtt://broker.invalid"}, "mqpub: "},
+		{[]string{"-h", "127.0.0.1:1"}, "mqpub: is a broker running there? check -h, -p or -L\n"},
+		{[]string{"-h", addr, "--tls"}, "mqpub: does this port speak TLS? the usual TLS port is 8883\n"},
+		{[]string{"-L", "mqtt://broker.invalid"}, "mqpub: "}, // by the name service of this machine
 		{[]string{"-L", "ftp://x"}, "mqpub: use one of mqtt, tcp"},
-		{[]string{"--unix", "/nowhere/s"}, "mqpub: check the path, and that the broker runs\n"},
+		{[]string{"--unix", "/nowhere/s"}, "mqpub: is the broker running? check --unix\n"},
 	} {
 		r := run(t, "", "mqpub", append([]string{"-t", "t", "-m", "x"}, c.args...)...)
 		if lines := strings.SplitAfter(r.err, "\n"); len(lines) != 3 || !strings.HasPrefix(lines[1], c.says) {

@@ -80,13 +80,13 @@ func TestExchangeOverEjabberd(t *testing.T) {
 		{"wrong password, 3.1.1", at(e.plain, "-u", "joe@localhost", "-P", "hunter22", "-V", "311"), 4, "check --username and --password-file"},
 		{"nobody", at(e.plain), 4, "not authorized"},
 		{"wrong password, ws", way{"-L", "ws://joe%40localhost:hunter22@127.0.0.1:" + e.http + "/broker"}, 4, "not authorized"},
-		{"path of ws", way{"-L", "ws://127.0.0.1:" + e.http + "/mqtt"}, 3, "/mqtt: the server answers 404 Not Found"},
-		{"path of wss", append(way{"-L", "wss://127.0.0.1:" + e.https + "/other"}, ca...), 3, "check the path; many brokers want /mqtt"},
-		{"ws at the port of MQTT", way{"-L", "ws://127.0.0.1:" + e.plain}, 3, "this one may not speak WebSocket"},
+		{"path of ws", way{"-L", "ws://127.0.0.1:" + e.http + "/mqtt"}, 3, "/mqtt: broker answered 404 Not Found"},
+		{"path of wss", append(way{"-L", "wss://127.0.0.1:" + e.https + "/other"}, ca...), 3, "check --ws-path; many brokers use /mqtt"},
+		{"ws at the port of MQTT", way{"-L", "ws://127.0.0.1:" + e.plain}, 3, "does this port speak WebSocket?"},
 		{"no TLS", at(e.secure, joe...), 3, "127.0.0.1:" + e.secure},
-		{"TLS at the plain port", at(e.plain, append(joe, ca...)...), 3, "TLS 127.0.0.1:" + e.plain},
-		{"another authority", at(e.secure, append(joe, "--cafile", certs.OtherCA.CertFile)...), 3, "unknown authority"},
-		{"another authority, wss", way{"-L", "wss://localhost:" + e.https, "--cafile", certs.OtherCA.CertFile}, 3, "unknown authority"},
+		{"TLS at the plain port", at(e.plain, append(joe, ca...)...), 3, "127.0.0.1:" + e.plain + " closed the connection during the TLS handshake"},
+		{"another authority", at(e.secure, append(joe, "--cafile", certs.OtherCA.CertFile)...), 3, "unknown CA"},
+		{"another authority, wss", way{"-L", "wss://localhost:" + e.https, "--cafile", certs.OtherCA.CertFile}, 3, "unknown CA"},
 	} {
 		t.Run(a.name, func(t *testing.T) {
 			t.Parallel()

@@ -81,7 +81,7 @@ func TestMosquittoClientsEndAsTheyDo(t *testing.T) {
 		{"3.1.1 refused, not authorized", "mosquitto_sub", refuse(0x20, 2, 0, 5), "-t t", "", "", "Connection error: Connection Refused: not authorised.\n", 5},
 		{"5.0 refused", "mosquitto_pub", refuse(0x20, 3, 0, 0x87, 0), "-t t -m x -V 5", "", "", "Connection error: Not authorized\n", 0x87},
 		{"5.0 refused, quietly", "mosquitto_rr", refuse(0x20, 3, 0, 0x86, 0), "-t t -e r -m x --quiet", "", "", "", 0x86},
-		{"nobody there", "mosquitto_pub", dead, "-t t -m x", "", "", "Error: connect to *: connection refused*", 1},
+		{"nobody there", "mosquitto_pub", dead, "-t t -m x", "", "", "Error: cannot connect to *: connection refused*", 1},
 		{"nobody there, quietly", "mosquitto_sub", dead, "-t t --quiet", "", "", "", 1},
 		{"denied subscription", "mosquitto_sub", granted(0x80), "-t t", "", "", "*refused*", 5},
 		{"denied response topic", "mosquitto_rr", granted(0x80), "-t t -e r -m x", "", "", "*refused*", 5},

@@ -139,9 +139,9 @@ func TestProxiesTellWhatFails(t *testing.T) {
 		{name: "SOCKS to tinyproxy", proxy: func(t *testing.T) string { return newTinyproxy(t) }, url: "socks5h://127.0.0.1:PORT", port: good,
 			args: []string{"--connect-timeout", "0.5"}, says: "proxy socks5h://127.0.0.1:PORT: no answer of the proxy within "},
 		{name: "HTTP to microsocks", proxy: func(t *testing.T) string { return newMicrosocks(t, "", "") }, url: "http://127.0.0.1:PORT", port: good,
-			says: "proxy http://127.0.0.1:PORT: the peer does not speak HTTP\nmqpub: check the proxy's port\n"},
+			says: "proxy http://127.0.0.1:PORT: the peer does not speak HTTP (it answered \"\\x05\\xff\")\nmqpub: check the proxy's port\n"},
 		{name: "no proxy", proxy: func(*testing.T) string { return dead }, url: "http://127.0.0.1:PORT", port: good,
-			says: "connect to 127.0.0.1:PORT: connection refused: nobody listens there\nmqpub: check the proxy, http://127.0.0.1:PORT\n"},
+			says: "cannot connect to 127.0.0.1:PORT: connection refused\nmqpub: check the proxy, http://127.0.0.1:PORT\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

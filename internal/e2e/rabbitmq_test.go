@@ -82,7 +82,7 @@ func TestExchangeOverRabbitMQ(t *testing.T) {
 			{"wrong password", way{"-h", "127.0.0.1", "-p", r.plain, "-u", "joe", "-P", "hunter22"}, 4, "user name or password"},
 			{"wrong password, ws", way{"-L", "ws://joe:hunter22@127.0.0.1:" + r.ws + "/mqtt"}, 3, "unauthenticated"},
 			{"nobody", way{"-h", "127.0.0.1", "-p", r.plain}, 4, "user name or password"},
-			{"path", way{"-L", "ws://127.0.0.1:" + r.ws + "/other"}, 3, "the server answers 404 Not Found"},
+			{"path", way{"-L", "ws://127.0.0.1:" + r.ws + "/other"}, 3, "broker answered 404 Not Found"},
 		} {
 			t.Run(a.name, func(t *testing.T) {
 				t.Parallel()

@@ -152,7 +152,7 @@ func TestTheFirstConnectIsTold(t *testing.T) {
 	t.Parallel()
 	m := newManager(t)
 	r := startIn(t, m.env([]string{"-h", "127.0.0.1:1", "-t", "t", "--retry", "--quiet"}), "mqsub")
-	if got := m.next(); !strings.HasPrefix(got, "STATUS=connect to 127.0.0.1:1: ") || !strings.Contains(got, "; retrying in ") {
+	if got := m.next(); !strings.HasPrefix(got, "STATUS=cannot connect to 127.0.0.1:1: ") || !strings.Contains(got, "; retrying in ") {
 		t.Errorf("the service manager is told %q", got)
 	}
 	r.cancel(&cli.SignalError{Signal: syscall.SIGTERM})

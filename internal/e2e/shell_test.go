@@ -116,12 +116,12 @@ func TestShellLoopsPipesAndStatuses(t *testing.T) {
 			seq 1000 | mqpub -l -r -q 1 -t t/1
 			mqsub -v -t 't/#' | head -c 3; echo " ${PIPESTATUS[*]}"
 			mqsub -t t/1 | (exit 3); echo "${PIPESTATUS[*]}"
-			mqsub --help | (exit 3); echo "${PIPESTATUS[*]}"`, "t/1 141 0\n141 3\n141 3\n", 0, ""},
+			exec 3> >(exit 3); wait $!; mqsub --help >&3; echo $?`, "t/1 141 0\n141 3\n141\n", 0, ""},
 		{"a value with a limit", `
 			value=$(mqsub -t nothing -C 1 -W 0.2); echo "$? <$value>"`, "mqsub: timed out after 200ms (no messages received)\n27 <>\n", 0, ""},
 		{"a full disk", `
 			mqpub -r -t t -m x
-			mqsub -t t -C 1 >/dev/full; echo $?`, "mqsub: standard output: write /dev/stdout: no space left on device\n6\n", 0, ""},
+			mqsub -t t -C 1 >/dev/full; echo $?`, "mqsub: standard output: no space left on device\n6\n", 0, ""},
 		{"a reader of the pipe that does not read", `
 			head -c 5000000 /dev/zero | mqpub -r -t t -s
 			(mqsub -t t -W 0.5; echo $? >&3) 3>status | sleep 8

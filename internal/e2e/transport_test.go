@@ -96,8 +96,8 @@ func TestEveryWayToTheBroker(t *testing.T) {
 			code int
 			says string
 		}{
-			{[]string{"-L", "ws://" + ws + "/other"}, 3, "the server answers 404 Not Found: MQTT is at /broker"},
-			{[]string{"-L", "ws://" + plain}, 3, "WebSocket ws://" + plain + "/mqtt"},
+			{[]string{"-L", "ws://" + ws + "/other"}, 3, "broker answered 404 Not Found: MQTT is at /broker"},
+			{[]string{"-L", "ws://" + plain}, 3, "ws://" + plain + "/mqtt: connection "},
 			{[]string{"-h", plain, "--proxy", "socks5h://" + plain}, 3, "does not speak SOCKS 5"},
 			{[]string{"-h", "127.0.0.1:1", "--proxy", "socks5h://" + socks}, 3, "no connection to 127.0.0.1:1: connection refused"},
 			{[]string{"-h", plain, "--proxy", "socks4://" + socks}, 2, "unknown kind of proxy"},

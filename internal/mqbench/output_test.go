@@ -15,7 +15,7 @@ func TestFullDisk(t *testing.T) {
 		t.Skip("there is no " + full)
 	}
 	got := mqbench(t, words(short1s+"--quiet --out "+full)...)
-	if got.code != 1 || !strings.Contains(got.err, "the result is not whole: write "+full+": no space left on device") {
+	if got.code != 1 || !strings.Contains(got.err, `the result is not whole: cannot write "`+full+`": no space left on device`) {
 		t.Errorf("%d %q", got.code, got.err)
 	}
 	if !strings.Contains(got.out, "Latency") {

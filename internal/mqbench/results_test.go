@@ -123,7 +123,7 @@ func TestMergeRefuses(t *testing.T) {
 	refused(t, "a run of 3 shards and one of 2", "merge", files[0], few, "--out", "-")
 	refused(t, "shard 0 is there twice: in "+files[0]+" and in "+files[0], "merge", files[0], files[0], "--out", "-")
 	refused(t, text+": no result in it", "merge", text, "--out", "-")
-	refused(t, "open "+dir+"/none:", "merge", dir+"/none", "--out", "-")
+	refused(t, `cannot read "`+dir+`/none": no such file`, "merge", dir+"/none", "--out", "-")
 }
 
 func TestDiff(t *testing.T) {
@@ -170,7 +170,7 @@ func TestCollect(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	same(t, out, all)
-	refused(t, "open "+dir+"/none: ", "collect", dir+"/none", "--out", out)
+	refused(t, `cannot read "`+dir+`/none": no such file`, "collect", dir+"/none", "--out", out)
 	empty := t.TempDir()
 	refused(t, empty+": no file with a result is in it", "collect", empty, "--out", out)
 	refused(t, "--namespace has no effect on files", "collect", dir, "--out", out, "--namespace", "x")

@@ -21,6 +21,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/fileerror"
 	"github.com/mqtools/mqtools/mqtt/swarm"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
@@ -471,7 +472,7 @@ func openOut(inv *cli.Invocation) (*output, error) {
 	default:
 		f, err := os.Create(path)
 		if err != nil {
-			return nil, cli.Failed(cli.ExitFailure, err)
+			return nil, cli.Failed(cli.ExitFailure, fileerror.Writing(err))
 		}
 		return &output{f: f, w: f}, nil
 	}

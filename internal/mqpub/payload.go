@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 
 	"github.com/mqtools/mqtools/internal/cli"
@@ -58,21 +57,13 @@ func (j *job) payload(ctx context.Context, mode string) ([]byte, error) {
 func readFile(label, name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, cli.Usagef("%s: cannot read %q: %v", label, name, reason(err))
+		return nil, cli.Usagef("%s: %v", label, err)
 	}
 	defer f.Close()
 	if st, err := f.Stat(); err == nil && st.IsDir() {
 		return nil, cli.Usagef("%s %q is a directory", label, name)
 	}
 	return readAll(f, fmt.Sprintf("file %q", name))
-}
-
-// reason is why a file cannot be read, without its name.
-func reason(err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err
-	}
-	return err
 }
 
 // readAll reads everything, but not more than a message can hold.

@@ -73,7 +73,8 @@ func alertError(e *Error, code uint8, missing, sent bool) {
 		versionMismatch(e)
 		return
 	case alertNoApplicationProtocol:
-		e.Kind, e.Text, e.Hint = ProtocolMismatch, "the peer speaks none of the ALPN protocols offered", "check the ALPN option; often it is \"mqtt\" or none"
+		e.Kind, e.Text, e.Hint = ProtocolMismatch, "speaks none of the ALPN protocols offered", "often it is \"mqtt\", or none"
+		e.form = formVerb
 		return
 	case alertCertificateRequired:
 		clientCertificateMissing(e)
@@ -86,25 +87,26 @@ func alertError(e *Error, code uint8, missing, sent bool) {
 			return
 		}
 		if sent && code != alertHandshakeFailure {
-			e.Kind, e.Text = ClientCertificateRefused, "the peer refused the client certificate: "+alert
-			e.Hint = "use a certificate signed by the authority that the broker trusts for clients"
+			e.Kind, e.Text = ClientCertificateRefused, "refused the client certificate: "+alert
+			e.form = formVerb
+			e.Hint = "use one signed by a CA that the broker trusts for clients"
 			return
 		}
 	}
-	e.Kind, e.Text = PeerAlert, "the peer ended TLS: "+alert
+	e.Kind, e.Text = PeerAlert, "ended the TLS handshake: "+alert
+	e.form = formVerb
 	if code == alertHandshakeFailure || code == alertInsufficientSecurity {
 		e.Text += " (no cipher or parameter in common)"
 	}
 }
 
 func clientCertificateMissing(e *Error) {
-	e.Kind, e.Text = ClientCertificateMissing, "the peer wants a client certificate"
-	e.Hint = "give a certificate file and its key file"
+	e.Kind, e.form, e.Text = ClientCertificateMissing, formVerb, "requires a client certificate"
 }
 
 func versionMismatch(e *Error) {
-	e.Kind, e.Text = VersionMismatch, "the peer and this side have no TLS version in common; TLS 1.2 is the oldest spoken here"
-	e.Hint = "enable TLS 1.2 or 1.3 on the broker, and check limits on the version here"
+	e.Kind, e.Text = VersionMismatch, "no TLS version in common; TLS 1.2 is the oldest supported"
+	e.Hint = "enable TLS 1.2 or 1.3 on the broker"
 }
 
 // rootText is the text of the innermost error.

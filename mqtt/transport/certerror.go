@@ -16,46 +16,43 @@ func certificateError(e *Error, v *tls.CertificateVerificationError, name string
 	var unknown x509.UnknownAuthorityError
 	switch {
 	case errors.As(v.Err, &host):
-		e.Kind, e.Text = WrongHost, "the certificate is for "+names(host.Certificate)+", not for "+strconv.Quote(name)
-		e.Hint = "connect by a name that the certificate has, or set the server name to expect"
+		e.Kind, e.Text = WrongHost, "certificate is for "+names(host.Certificate)+", not for "+strconv.Quote(name)
 	case errors.As(v.Err, &invalid) && invalid.Reason == x509.Expired:
 		dateError(e, v, invalid.Cert)
 	case errors.As(v.Err, &unknown):
 		authorityError(e, v.UnverifiedCertificates)
 	default:
-		e.Kind, e.Text = BadCertificate, "the certificate is not acceptable: "+strings.TrimPrefix(v.Err.Error(), "x509: ")
+		e.Kind, e.Text = BadCertificate, "certificate not acceptable: "+strings.TrimPrefix(v.Err.Error(), "x509: ")
 	}
 }
 
 const dateFormat = "2006-01-02 15:04:05 UTC"
 
 func dateError(e *Error, v *tls.CertificateVerificationError, c *x509.Certificate) {
-	what := "the certificate"
+	what := "certificate"
 	if len(v.UnverifiedCertificates) > 0 && !c.Equal(v.UnverifiedCertificates[0]) {
-		what = "the authority certificate " + strconv.Quote(c.Subject.String())
+		what = "certificate of the CA " + strconv.Quote(c.Subject.String())
 	}
 	if time.Now().Before(c.NotBefore) {
-		e.Kind, e.Text = NotYetValid, what+" is not valid before "+c.NotBefore.UTC().Format(dateFormat)
-		e.Hint = "check the clock of this machine"
+		e.Kind, e.Text = NotYetValid, what+" not valid before "+c.NotBefore.UTC().Format(dateFormat)
+		e.Hint = "check this machine's clock"
 		return
 	}
 	e.Kind, e.Text = Expired, what+" expired on "+c.NotAfter.UTC().Format(dateFormat)
-	e.Hint = "renew it, or check the clock of this machine"
+	e.Hint = "renew it, or check this machine's clock"
 }
 
 func authorityError(e *Error, chain []*x509.Certificate) {
 	if len(chain) == 0 {
-		e.Kind, e.Text = UnknownAuthority, "the certificate is signed by an unknown authority"
+		e.Kind, e.Text = UnknownAuthority, "certificate signed by an unknown CA"
 		return
 	}
 	leaf, last := chain[0], chain[len(chain)-1]
 	if selfSigned(leaf) {
-		e.Kind, e.Text = SelfSigned, "the certificate is self-signed by "+strconv.Quote(leaf.Subject.String())
-		e.Hint = "if you trust it, give the certificate itself as the CA file"
+		e.Kind, e.Text = SelfSigned, "self-signed certificate "+strconv.Quote(leaf.Subject.String())
 		return
 	}
-	e.Kind, e.Text = UnknownAuthority, "the certificate is signed by an unknown authority, "+strconv.Quote(last.Issuer.String())
-	e.Hint = "give that authority's certificate as the CA file"
+	e.Kind, e.Text = UnknownAuthority, "certificate signed by unknown CA "+strconv.Quote(last.Issuer.String())
 }
 
 func selfSigned(c *x509.Certificate) bool {

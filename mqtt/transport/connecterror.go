@@ -3,7 +3,6 @@ package transport
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -21,7 +20,7 @@ func SystemError(op string, t *Target, err error) *Error {
 
 // connectError says what went wrong before TLS.
 func connectError(ctx context.Context, t *Target, err error, took time.Duration) *Error {
-	e := &Error{Op: OpConnect, Addr: t.Address(), Err: err}
+	e := &Error{Op: OpConnect, Addr: t.Address(), Err: err, Unix: t.Network == "unix"}
 	var dns *net.DNSError
 	var op *net.OpError
 	switch {
@@ -40,7 +39,7 @@ func connectError(ctx context.Context, t *Target, err error, took time.Duration)
 		e.Kind, e.Text = Refused, "the listener's queue is full"
 		return e
 	case timedOut(err) || ctx.Err() != nil:
-		ended(ctx, e, took, "no answer")
+		ended(ctx, e, took, "")
 	}
 	if e.Kind == Other && strings.Contains(err.Error(), "no suitable address") {
 		e.Kind, e.Text = AddrNotAvailable, "no address of it is of the same family, IPv4 or IPv6, as the local address"
@@ -48,17 +47,11 @@ func connectError(ctx context.Context, t *Target, err error, took time.Duration)
 	}
 	switch e.Kind {
 	case Refused:
-		e.Text = "connection refused: nobody listens there"
-		e.Hint = "check that the broker runs, and the port"
-		if t.Network == "unix" {
-			e.Hint = "the socket file is left over: check that the broker runs"
+		if e.Unix {
+			e.Hint = "the socket file is stale; start the broker"
 		}
-	case Timeout:
-		e.Hint = "check the address, and firewalls on the way"
 	case NoRoute:
 		e.Hint = "check the network connection and the address"
-	case SocketMissing:
-		e.Hint = "check the path, and that the broker runs"
 	case NotSocket:
 		e.Text = "the file is not a socket that accepts streams"
 	case Permission:
@@ -67,9 +60,12 @@ func connectError(ctx context.Context, t *Target, err error, took time.Duration)
 			e.Hint = "check the permissions of the socket and its directory"
 		}
 	case AddrNotAvailable:
-		e.Text = "the local address is not one of this machine, or its ports are used up"
+		e.Text = "not a local address, or no free port"
+		if op != nil && op.Source != nil {
+			e.form, e.Text = formText, "cannot connect from "+op.Source.String()+": "+e.Text
+		}
 	case TooManyFiles:
-		e.Hint = "raise the limit (ulimit -n) or open fewer connections"
+		e.Hint = "raise the limit with ulimit -n, or use fewer clients"
 	case NoMemory:
 		e.Hint = "the system has no memory for more sockets: open fewer connections"
 	}
@@ -80,16 +76,16 @@ func lookupError(e *Error, t *Target, dns *net.DNSError) {
 	e.Op, e.Addr = OpLookup, strconv.Quote(t.Host)
 	switch {
 	case dns.IsNotFound:
-		e.Kind, e.Text, e.Hint = NotFound, "no such host name", "check the spelling of the host name"
+		e.Kind, e.Text, e.Hint = NotFound, "no such host", ""
 	case dns.IsTimeout:
 		e.Kind = Timeout
 	default:
-		e.Kind, e.Text, e.Hint = LookupFailed, "the name service failed: "+dns.Err, "try again, or use an IP address"
+		e.Kind, e.Text, e.Hint = LookupFailed, dns.Err, "try again, or use an IP address"
 	}
 }
 
 // ended makes e a matter of time or of cancellation, whatever ctx says. It took 0 if
-// that is not known.
+// that is not known. What is what did not happen in time, or "".
 func ended(ctx context.Context, e *Error, took time.Duration, what string) {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		e.Kind, e.Text, e.Hint = Canceled, "canceled", ""
@@ -97,9 +93,12 @@ func ended(ctx context.Context, e *Error, took time.Duration, what string) {
 		e.Err = errors.Join(context.Canceled, e.Err)
 		return
 	}
-	e.Kind, e.Text = Timeout, what
+	word := " within "
+	if e.Kind, e.Text = Timeout, what; what == "" {
+		e.Text, word = "timed out", " after "
+	}
 	if took > 0 {
-		e.Text += fmt.Sprintf(" within %v", took.Round(time.Millisecond))
+		e.Text += word + took.Round(time.Millisecond).String()
 	}
 }
 

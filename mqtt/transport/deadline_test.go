@@ -143,7 +143,7 @@ func TestAContextEndsHandshakesWithoutDeadlines(t *testing.T) {
 		{"TLS", OpTLS, "stayed silent for 10s", func(ctx context.Context, conn net.Conn) (net.Conn, error) {
 			return handshake(ctx, conn, &tls.Config{ServerName: "h"}, target, time.Now())
 		}},
-		{"WebSocket", OpWebSocket, "no answer to the upgrade within 10s", func(ctx context.Context, conn net.Conn) (net.Conn, error) {
+		{"WebSocket", OpWebSocket, "no answer to the WebSocket handshake within 10s", func(ctx context.Context, conn net.Conn) (net.Conn, error) {
 			return (&Dialer{}).upgrade(ctx, conn, target, time.Now())
 		}},
 		{"an HTTP proxy", OpProxy, "no answer of the proxy within 10s", func(ctx context.Context, conn net.Conn) (net.Conn, error) {

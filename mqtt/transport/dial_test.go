@@ -52,15 +52,15 @@ func TestDialLocalhost(t *testing.T) {
 		_ = ln.Close()
 	}
 	_, err := (&Dialer{}).Dial(t.Context(), &Target{Network: "tcp", Host: "localhost", Port: unusedPort(t)})
-	wantError(t, err, OpConnect, Refused, "connect to localhost:", "(127.0.0.1:", "connection refused")
+	wantError(t, err, OpConnect, Refused, "cannot connect to localhost:", "(127.0.0.1:", "connection refused")
 }
 
 func TestDialRefused(t *testing.T) {
 	port := unusedPort(t)
 	_, err := (&Dialer{}).Dial(t.Context(), &Target{Network: "tcp", Host: "127.0.0.1", Port: port})
-	e := wantError(t, err, OpConnect, Refused, "connect to 127.0.0.1:", "connection refused")
-	if e.Hint == "" || !e.Temporary() || e.Timeout() {
-		t.Errorf("got hint %q temporary %v timeout %v", e.Hint, e.Temporary(), e.Timeout())
+	e := wantError(t, err, OpConnect, Refused, "cannot connect to 127.0.0.1:", "connection refused")
+	if !e.Temporary() || e.Timeout() {
+		t.Errorf("got temporary %v timeout %v", e.Temporary(), e.Timeout())
 	}
 }
 
@@ -68,7 +68,7 @@ func TestDialNotFound(t *testing.T) {
 	// RFC 6761: never exists. Without a name service the lookup fails.
 	_, err := (&Dialer{Timeout: 5 * time.Second}).Dial(t.Context(), &Target{Network: "tcp", Host: "broker.invalid", Port: 1883})
 	var e *Error
-	if !errors.As(err, &e) || e.Op != OpLookup || !strings.Contains(err.Error(), `look up "broker.invalid"`) {
+	if !errors.As(err, &e) || e.Op != OpLookup || !strings.Contains(err.Error(), `cannot resolve "broker.invalid"`) {
 		t.Fatalf("got %v, want a lookup error with the name", err)
 	}
 	if e.Kind != NotFound && e.Kind != LookupFailed && e.Kind != Timeout {
@@ -83,8 +83,8 @@ func TestLookupErrors(t *testing.T) {
 		kind Kind
 		text string
 	}{
-		{"knows a missing name", net.DNSError{Err: "no such host", IsNotFound: true}, NotFound, "no such host name"},
-		{"knows a slow server", net.DNSError{Err: "i/o timeout", IsTimeout: true}, Timeout, "no answer within 2s"},
+		{"knows a missing name", net.DNSError{Err: "no such host", IsNotFound: true}, NotFound, `cannot resolve "localhost": no such host`},
+		{"knows a slow server", net.DNSError{Err: "i/o timeout", IsTimeout: true}, Timeout, "timed out after 2s"},
 		{"knows a broken server", net.DNSError{Err: "server misbehaving", IsTemporary: true}, LookupFailed, "server misbehaving"},
 	} {
 		err := connectError(t.Context(), loopback(1, false), &net.OpError{Op: "dial", Err: &c.dns}, 2*time.Second)
@@ -106,7 +106,7 @@ func TestDialDeadline(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), -1)
 	defer cancel()
 	_, err := (&Dialer{}).Dial(ctx, &Target{Network: "tcp", Host: "127.0.0.1", Port: unusedPort(t)})
-	e := wantError(t, err, OpConnect, Timeout, "no answer within")
+	e := wantError(t, err, OpConnect, Timeout, "timed out after")
 	if !e.Timeout() || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v (inner %v), want a timeout", err, e.Err)
 	}
@@ -115,7 +115,7 @@ func TestDialDeadline(t *testing.T) {
 func TestDialBadLocalAddr(t *testing.T) {
 	var e *Error
 	_, err := (&Dialer{LocalAddr: "nobody.invalid", Timeout: 5 * time.Second}).Dial(t.Context(), loopback(1, false))
-	if !errors.As(err, &e) || e.Op != OpLookup || !strings.Contains(err.Error(), `look up "nobody.invalid"`) {
+	if !errors.As(err, &e) || e.Op != OpLookup || !strings.Contains(err.Error(), `cannot resolve "nobody.invalid"`) {
 		t.Errorf("a name that does not exist: got %v", err)
 	}
 	_, err = (&Dialer{LocalAddr: "::1"}).Dial(t.Context(), &Target{Network: "tcp", Host: "127.0.0.1", Port: 1})
@@ -186,7 +186,7 @@ func TestDialLongestUnixPath(t *testing.T) {
 func TestDialSilentPeer(t *testing.T) {
 	ctx, port := silent(t)
 	_, err := (&Dialer{}).Dial(ctx, loopback(port, true))
-	e := wantError(t, err, OpTLS, Timeout, "stayed silent", "may not speak TLS")
+	e := wantError(t, err, OpTLS, Timeout, " accepted the connection and stayed silent for ")
 	if e.Hint == "" || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got hint %q inner %v", e.Hint, e.Err)
 	}
@@ -268,10 +268,10 @@ func TestASystemErrorIsToldForItsOperation(t *testing.T) {
 	if e := SystemError(OpStream, target, syscall.ECONNRESET); e.Kind != Reset || !strings.HasPrefix(e.Error(), "connection to 192.0.2.7:1883: ") {
 		t.Errorf("%v", e)
 	}
-	if e := SystemError(OpStream, target, syscall.ETIMEDOUT); e.Kind != Timeout || e.Error() != "connection to 192.0.2.7:1883: no answer" {
+	if e := SystemError(OpStream, target, syscall.ETIMEDOUT); e.Kind != Timeout || e.Error() != "connection to 192.0.2.7:1883: timed out" {
 		t.Errorf("it tells a time that nobody took: %v", e)
 	}
-	if e := SystemError(OpConnect, target, syscall.EMFILE); e.Kind != TooManyFiles || e.Hint == "" || !strings.HasPrefix(e.Error(), "connect to ") {
+	if e := SystemError(OpConnect, target, syscall.EMFILE); e.Kind != TooManyFiles || e.Hint == "" || !strings.HasPrefix(e.Error(), "cannot connect to ") {
 		t.Errorf("%v", e)
 	}
 }

@@ -1,5 +1,7 @@
 package transport
 
+import "strings"
+
 // The operations of an Error.
 const (
 	OpURL     = "url"     // reading an address
@@ -20,13 +22,23 @@ type Error struct {
 	Kind Kind   // the cause, to branch on
 	Text string // the cause in words; empty means that of Kind and Err
 	Err  error  // what the system or crypto/tls said; may be nil
-	Hint string // one thing that the user can do; not part of Error(); may be empty
+	Hint string // one thing to do that Kind does not tell; not part of Error(); may be empty
 
+	Unix   bool     // Addr is the path of a Unix socket
 	Speaks Protocol // what the peer speaks instead, of the kinds that say it is not the right one; or 0
 
 	temporary bool // although the kind is not
-	follows   bool // Text is a verb, and Addr its subject
+	form      form
 }
+
+// form is how the text of an Error is made.
+type form uint8
+
+const (
+	formPlace form = iota // where: Text
+	formVerb              // Addr Text, a sentence
+	formText              // Text
+)
 
 // opText introduces the address in an error text.
 func opText(op string) string {
@@ -34,15 +46,15 @@ func opText(op string) string {
 	case OpURL:
 		return "address"
 	case OpLookup:
-		return "look up"
+		return "cannot resolve"
 	case OpConnect:
-		return "connect to"
+		return "cannot connect to"
 	case OpStream:
 		return "connection to"
 	case OpTLS:
 		return "TLS"
 	case OpListen:
-		return "listen on"
+		return "cannot listen on"
 	case OpProxy:
 		return "proxy"
 	case OpWebSocket:
@@ -52,11 +64,16 @@ func opText(op string) string {
 }
 
 func (e *Error) Error() string {
-	if e.follows {
-		return e.Addr + " " + e.Text
+	switch e.form {
+	case formVerb:
+		return strings.TrimSpace(e.Addr + " " + e.Text)
+	case formText:
+		return e.Text
 	}
 	s := opText(e.Op)
-	if e.Addr != "" {
+	if (e.Op == OpTLS || e.Op == OpWebSocket) && e.Addr != "" { // which says where
+		s = e.Addr
+	} else if e.Addr != "" {
 		s += " " + e.Addr
 	}
 	switch {

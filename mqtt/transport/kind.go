@@ -71,7 +71,7 @@ var kindText = [...]string{
 	BadOption:                "options contradict each other",
 	NotTLS:                   "the peer does not speak TLS",
 	NotMQTT:                  "the peer does not speak MQTT",
-	UnknownAuthority:         "certificate signed by an unknown authority",
+	UnknownAuthority:         "certificate signed by an unknown CA",
 	SelfSigned:               "self-signed certificate",
 	Expired:                  "certificate expired",
 	NotYetValid:              "certificate not yet valid",

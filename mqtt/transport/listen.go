@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"sync"
+
+	"github.com/mqtools/mqtools/internal/fileerror"
 )
 
 // ListenConfig opens listeners. The zero value is ready.
@@ -145,12 +147,12 @@ func (l ListenConfig) Target(addr string) (*Target, error) {
 	case t.Topic != "":
 		return nil, p.fail("a topic in an address to listen on", "")
 	case t.TLS && l.TLS == nil:
-		return nil, &Error{Op: OpListen, Addr: t.String(), Kind: BadOption, Text: "TLS without a certificate", Hint: "give a certificate and a key"}
+		return nil, &Error{Op: OpListen, Addr: t.String(), Kind: BadOption, Text: "TLS without a certificate"}
 	case t.Network == "tcp" && !t.TLS && l.TLS != nil:
 		return nil, &Error{Op: OpListen, Addr: t.String(), Kind: BadOption, Text: "a TLS configuration for an address without TLS", Hint: "write mqtts:// or wss://"}
 	}
 	if c := l.TLS; c != nil && len(c.Certificates) == 0 && c.GetCertificate == nil && c.GetConfigForClient == nil {
-		return nil, &Error{Op: OpListen, Addr: t.String(), Kind: BadOption, Text: "TLS without a certificate", Hint: "give a certificate and a key"}
+		return nil, &Error{Op: OpListen, Addr: t.String(), Kind: BadOption, Text: "TLS without a certificate"}
 	}
 	return t, nil
 }
@@ -213,7 +215,7 @@ func removeStale(ctx context.Context, t *Target) error {
 	case err != nil:
 		return listenError(t, err)
 	case info.Mode().Type() != fs.ModeSocket:
-		return &Error{Op: OpListen, Addr: QuotePath(t.Path), Kind: NotSocket,
+		return &Error{Op: OpListen, Addr: fileerror.Quote(t.Path), Kind: NotSocket,
 			Text: "the path exists and is not a socket", Hint: "choose another path; nothing was removed"}
 	}
 	var d net.Dialer
@@ -225,7 +227,7 @@ func removeStale(ctx context.Context, t *Target) error {
 	case err != nil && (ctx.Err() != nil || kind == Permission):
 		return listenError(t, err)
 	case kind != Refused:
-		return &Error{Op: OpListen, Addr: QuotePath(t.Path), Kind: AddrInUse, Err: err,
+		return &Error{Op: OpListen, Addr: fileerror.Quote(t.Path), Kind: AddrInUse, Err: err,
 			Text: "the socket is in use", Hint: "stop the program that listens on it, or choose another path"}
 	}
 	if err := os.Remove(t.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -245,7 +247,7 @@ func listenError(t *Target, err error) error {
 	case errors.As(err, &dns):
 		lookupError(e, t, dns)
 	case e.Kind == AddrInUse:
-		e.Text, e.Hint = "somebody listens there already", "stop that program, or choose another port"
+		e.Text, e.Hint = "address already in use", ""
 	case e.Kind == AddrNotAvailable:
 		e.Hint = "write an IP address of this machine, or none for all"
 	case e.Kind == Permission && t.Network == "tcp" && t.Port < 1024:

@@ -4,14 +4,13 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
+	"github.com/mqtools/mqtools/internal/fileerror"
 	"github.com/mqtools/mqtools/internal/textfile"
 )
 
@@ -39,7 +38,7 @@ func AddAuthorities(pool *x509.CertPool, file, dir string) error {
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return fileError(dir, err)
+		return fileError(err)
 	}
 	n := 0
 	for _, e := range entries {
@@ -92,12 +91,12 @@ func readCertificates(path string, strict bool) ([]*x509.Certificate, error) {
 func readPEM(path string) ([]*pem.Block, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fileError(path, err)
+		return nil, fileError(err)
 	}
 	defer func() { _ = f.Close() }()
 	data, err := io.ReadAll(io.LimitReader(textfile.NewReader(f), maxFile+1))
 	if err != nil {
-		return nil, fileError(path, err)
+		return nil, fileError(err)
 	}
 	if len(data) > maxFile {
 		return nil, badFile(path, "above 8 MiB, which is no certificate or key", nil, "")
@@ -140,18 +139,12 @@ func describe(blocks []*pem.Block) string {
 	return strings.Join(types, ", ")
 }
 
-func fileError(path string, err error) error {
-	text := err.Error()
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		text = pe.Err.Error()
+// fileError is the error of a file that the system does not give.
+func fileError(err error) error {
+	err = fileerror.Explain(err)
+	e := &Error{Op: OpTLS, Kind: BadFile, form: formText, Text: err.Error(), Err: err}
+	if h, ok := err.(interface{ Hint() string }); ok {
+		e.Hint = h.Hint()
 	}
-	hint := ""
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		text, hint = "no such file", "check the path"
-	case errors.Is(err, fs.ErrPermission):
-		text, hint = "permission denied", "check who may read it"
-	}
-	return badFile(path, text, err, hint)
+	return e
 }

@@ -141,7 +141,7 @@ func NoMQTT(addr string, b []byte) *Error {
 // foreign is the error of a peer that speaks something else than it should; b is how
 // it began.
 func foreign(op, addr string, kind Kind, wanted string, b []byte) *Error {
-	e := &Error{Op: op, Addr: addr, Kind: kind, follows: true}
+	e := &Error{Op: op, Addr: addr, Kind: kind, form: formVerb}
 	if p := SniffServer(b); p > ProtocolUnknown && p.String() != wanted {
 		e.Speaks, e.Text = p, "speaks "+p.String()+", not "+wanted
 	} else {

@@ -7,8 +7,9 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
+
+	"github.com/mqtools/mqtools/internal/fileerror"
 )
 
 // maxPath is the longest path of a Unix socket here, in bytes: its array in
@@ -19,21 +20,9 @@ func checkPath(op string, t *Target) error {
 	if t.Network != "unix" || len(t.Path) <= maxPath {
 		return nil
 	}
-	return &Error{Op: op, Addr: QuotePath(t.Path), Kind: PathTooLong,
+	return &Error{Op: op, Addr: fileerror.Quote(t.Path), Kind: PathTooLong,
 		Text: "socket path of " + strconv.Itoa(len(t.Path)) + " bytes, the system's limit is " + strconv.Itoa(maxPath),
 		Hint: "use a shorter path, or a relative one"}
-}
-
-// QuotePath quotes the path of a file for a message. On Windows a backslash stands
-// between names, and is not doubled: the path can be copied.
-func QuotePath(path string) string { return quotePath(runtime.GOOS, path) }
-
-func quotePath(goos, path string) string {
-	quoted := strconv.Quote(path)
-	if goos == "windows" {
-		return strings.ReplaceAll(quoted, `\\`, `\`)
-	}
-	return quoted
 }
 
 // What the numbers of the systems mean stands here and nowhere else: code that

@@ -28,14 +28,17 @@ func (h hello) explain(ctx context.Context, addr string, err error, took time.Du
 	code, isAlert := peerAlert(err)
 	switch {
 	case ctx.Err() != nil || timedOut(err):
-		ended(ctx, e, took, "the peer accepted the connection and did not finish the TLS handshake")
+		ended(ctx, e, took, "accepted the connection and did not finish the TLS handshake")
+		if e.Kind == Timeout {
+			e.form = formVerb
+		}
 		if e.Kind == Timeout && !h.heard {
-			e.Text = fmt.Sprintf("the peer accepted the connection and stayed silent for %v; it may not speak TLS on this port", took.Round(time.Millisecond))
-			e.Hint = "use the TLS port, usually 8883, or mqtt:// for a port without TLS"
+			e.Text = fmt.Sprintf("accepted the connection and stayed silent for %v", took.Round(time.Millisecond))
+			e.Hint = doesItSpeakTLS
 		}
 	case errors.As(err, &record):
 		e = foreign(OpTLS, addr, NotTLS, "TLS", record.RecordHeader[:])
-		e.Err, e.Hint = err, "use the TLS port, usually 8883, or mqtt:// for a port without TLS"
+		e.Err = err
 	case errors.As(err, &pin):
 		e.Kind, e.Text, e.Hint = WrongPin, pin.Error(), "if the server has a new certificate, pin that"
 	case errors.As(err, &verify):
@@ -43,18 +46,20 @@ func (h hello) explain(ctx context.Context, addr string, err error, took time.Du
 	case isAlert:
 		alertError(e, code, h.asked && !h.sent, h.sent)
 	case closed(err) && !h.heard:
-		e.Kind, e.Hint = NotTLS, "use the TLS port, usually 8883, or mqtt:// for a port without TLS"
-		e.Text = "the peer closed the connection when TLS began; it may not speak TLS on this port"
+		e.Kind, e.Hint = NotTLS, doesItSpeakTLS
+		e.form, e.Text = formVerb, "closed the connection during the TLS handshake"
 	case closed(err) && h.asked && !h.sent:
 		clientCertificateMissing(e)
 		e.Text += ", and closed the connection without one"
 	case closed(err):
-		e.Kind, e.Text = Reset, "the peer closed the connection during the TLS handshake"
+		e.Kind, e.form, e.Text = Reset, formVerb, "closed the connection during the TLS handshake"
 	case strings.Contains(err.Error(), "unsupported protocol version"):
 		versionMismatch(e)
 	}
 	return e
 }
+
+const doesItSpeakTLS = "does this port speak TLS? the usual TLS port is 8883"
 
 func closed(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||

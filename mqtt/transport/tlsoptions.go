@@ -7,6 +7,9 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/mqtools/mqtools/internal/fileerror"
 )
 
 // TLSOptions are the TLS settings of a client. The zero value verifies the
@@ -116,7 +119,7 @@ func (o TLSOptions) Config(serverName string) (*tls.Config, error) {
 	if o.KeyLogFile != "" {
 		log := keyLog(o.KeyLogFile)
 		if _, err := log.Write(nil); err != nil {
-			return nil, badFile(o.KeyLogFile, "cannot be written", err, "")
+			return nil, fileError(fileerror.Writing(err))
 		}
 		cfg.KeyLogWriter = log
 	}
@@ -162,7 +165,7 @@ func (o TLSOptions) roots() (*x509.CertPool, error) {
 	if o.UseSystemRoots {
 		system, err := x509.SystemCertPool()
 		if err != nil {
-			return nil, &Error{Op: OpTLS, Kind: BadFile, Err: err, Text: "the system's authorities cannot be read: " + err.Error()}
+			return nil, &Error{Op: OpTLS, Kind: BadFile, Err: err, form: formText, Text: "cannot read the system's CA certificates: " + strings.TrimPrefix(err.Error(), "x509: ")}
 		}
 		pool = system
 	}
@@ -179,7 +182,7 @@ func badOption(text string) error {
 // badFile is an error of a file; err may be nil. The system's errors have the
 // path in them, once is enough.
 func badFile(path, text string, err error, hint string) error {
-	return &Error{Op: OpTLS, Addr: "file " + QuotePath(path), Kind: BadFile, Text: text, Err: err, Hint: hint}
+	return &Error{Op: OpTLS, Addr: fileerror.Quote(path), Kind: BadFile, Text: text, Err: err, Hint: hint}
 }
 
 var errNotPEM = errors.New("no PEM block")

@@ -157,5 +157,5 @@ func TestKeyLog(t *testing.T) {
 		t.Errorf("permissions %v", st.Mode())
 	}
 	_, err = TLSOptions{KeyLogFile: t.TempDir()}.Config("h")
-	wantError(t, err, OpTLS, BadFile, "cannot be written")
+	wantError(t, err, OpTLS, BadFile, "cannot write ")
 }

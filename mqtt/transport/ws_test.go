@@ -377,19 +377,19 @@ func TestWebSocketUpgradeRefused(t *testing.T) {
 		hint       string
 		temporary  bool
 	}{
-		{"401", "HTTP/1.1 401 Unauthorized\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\nno token\n", UpgradeRefused, "answers 401 Unauthorized: no token", "--ws-header", false},
-		{"404", "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>", UpgradeRefused, "answers 404 Not Found", "/mqtt", false},
-		{"200", "HTTP/1.1 200 OK\r\n\r\n", UpgradeRefused, "answers 200 OK", "path", false},
+		{"401", "HTTP/1.1 401 Unauthorized\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\nno token\n", UpgradeRefused, ": broker answered 401 Unauthorized: no token", "--ws-header", false},
+		{"404", "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>", UpgradeRefused, ": broker answered 404 Not Found", "", false},
+		{"200", "HTTP/1.1 200 OK\r\n\r\n", UpgradeRefused, ": broker answered 200 OK", "", false},
 		{"a redirection", "HTTP/1.1 308 Permanent Redirect\r\nLocation: wss://other/\r\n\r\n", UpgradeRefused, "points to wss://other/", "connect there", false},
 		{"an overloaded proxy", "HTTP/1.1 503 Service Unavailable\r\n\r\n", UpgradeRefused, "503", "", true},
 		{"another subprotocol", ok + "Sec-WebSocket-Protocol: chat\r\n\r\n", NotWebSocket, `wants the subprotocol "chat"`, "", false},
 		{"no subprotocol", ok + "\r\n", NotWebSocket, "does not agree to the subprotocol mqtt [MQTT-6.0.0-4]", "", false},
 		{"an extension", ok + "Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n", NotWebSocket, "extension", "", false},
 		{"another upgrade", "HTTP/1.1 101 X\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", NotWebSocket, "another protocol", "", false},
-		{"an MQTT broker", "\x20\x02\x00\x00", NotWebSocket, `speaks MQTT, not WebSocket (it answered " \x02\x00\x00")`, "plain MQTT", false},
+		{"an MQTT broker", "\x20\x02\x00\x00", NotWebSocket, `speaks MQTT, not WebSocket (it answered " \x02\x00\x00")`, "", false},
 		{"a header that is none", "HTTP/1.1 101\r\nUpgrade\r\n\r\n", NotWebSocket, "speaks HTTP, not WebSocket", "", false},
 		{"an endless header", "HTTP/1.1 101 X\r\n" + strings.Repeat("A: b\r\n", 4000), Other, "16 KiB", "", false},
-		{"a hang-up", "", NotWebSocket, "without an answer", "port", false},
+		{"a hang-up", "", NotWebSocket, ": connection closed during the WebSocket handshake", "", false},
 	} {
 		t.Run(c.it, func(t *testing.T) {
 			t.Parallel()
@@ -419,7 +419,7 @@ func TestWebSocketUpgradeRefused(t *testing.T) {
 		t.Parallel()
 		ctx, port := silent(t)
 		_, err := (&Dialer{}).Dial(ctx, &Target{Network: "tcp", Host: "127.0.0.1", Port: port, WebSocket: true, Resource: "/"})
-		wantError(t, err, OpWebSocket, Timeout, "no answer to the upgrade within")
+		wantError(t, err, OpWebSocket, Timeout, "no answer to the WebSocket handshake within")
 	})
 	t.Run("cancelled", func(t *testing.T) {
 		t.Parallel()

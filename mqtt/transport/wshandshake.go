@@ -62,12 +62,13 @@ func (d *Dialer) upgrade(ctx context.Context, conn net.Conn, t *Target, start ti
 	if !ok {
 		e = &Error{Op: OpWebSocket, Addr: t.String(), Err: err, Kind: systemKind(t.Network, err)}
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			e.Kind, e.Text = NotWebSocket, "the peer closed the connection without an answer"
-			e.Hint = "check the port: this one may not speak WebSocket"
+			e.Kind, e.Text = NotWebSocket, "connection closed during the WebSocket handshake"
+		}
+		if e.Kind == Reset {
+			e.Text = "connection reset during the WebSocket handshake"
 		}
 		if timedOut(err) || ctx.Err() != nil {
-			ended(ctx, e, time.Since(start), "no answer to the upgrade")
-			e.Hint = "check the port: this one may not speak WebSocket"
+			ended(ctx, e, time.Since(start), "no answer to the WebSocket handshake")
 		}
 	}
 	return nil, e
@@ -116,7 +117,6 @@ func (d *Dialer) askUpgrade(conn net.Conn, t *Target) (net.Conn, error) {
 	head, rest, err := readHead(conn)
 	if other, ok := errors.AsType[*noHTTP](err); ok {
 		e := foreign(OpWebSocket, t.String(), NotWebSocket, "WebSocket", other.begin)
-		e.Hint = "check the port: this one may be for plain MQTT, or for TLS"
 		return nil, e
 	}
 	if err != nil {
@@ -126,15 +126,15 @@ func (d *Dialer) askUpgrade(conn net.Conn, t *Target) (net.Conn, error) {
 	case head.status != 101:
 		return nil, refuseUpgrade(t, head, rest, conn)
 	case !head.hasToken("Upgrade", "websocket") || !head.hasToken("Connection", "Upgrade"):
-		return nil, refuse("the server switches to another protocol than WebSocket", "")
+		return nil, refuse("broker switches to another protocol than WebSocket", "")
 	case head.get("Sec-WebSocket-Accept") != wsAccept(key):
-		return nil, refuse("the server's answer does not fit the question (Sec-WebSocket-Accept)", "a proxy on the way may answer from its cache")
+		return nil, refuse("broker's answer does not fit the question (Sec-WebSocket-Accept)", "a proxy on the way may answer from its cache")
 	case head.get("Sec-WebSocket-Extensions") != "":
-		return nil, refuse("the server uses a WebSocket extension that was not offered", "")
+		return nil, refuse("broker uses a WebSocket extension that was not offered", "")
 	case head.get("Sec-WebSocket-Protocol") == "":
-		return nil, refuse("the server does not agree to the subprotocol mqtt [MQTT-6.0.0-4]", "check the path: another service may listen there")
+		return nil, refuse("broker does not agree to the subprotocol mqtt [MQTT-6.0.0-4]", "check the path: another service may listen there")
 	case head.get("Sec-WebSocket-Protocol") != wsProtocol:
-		return nil, refuse(fmt.Sprintf("the server wants the subprotocol %q, not mqtt [MQTT-6.0.0-4]", head.get("Sec-WebSocket-Protocol")), "")
+		return nil, refuse(fmt.Sprintf("broker wants the subprotocol %q, not mqtt [MQTT-6.0.0-4]", head.get("Sec-WebSocket-Protocol")), "")
 	}
 	return newWSConn(conn, true, rest), nil
 }
@@ -142,15 +142,13 @@ func (d *Dialer) askUpgrade(conn net.Conn, t *Target) (net.Conn, error) {
 // refuseUpgrade is the error of an HTTP answer other than 101.
 func refuseUpgrade(t *Target, head *httpHead, rest []byte, conn net.Conn) error {
 	e := &Error{Op: OpWebSocket, Addr: t.String(), Kind: UpgradeRefused, temporary: head.temporary()}
-	e.Text = "the server answers " + strconv.Itoa(head.status)
+	e.Text = "broker answered " + strconv.Itoa(head.status)
 	if head.reason != "" {
 		e.Text += " " + head.reason
 	}
 	switch s := head.status; {
 	case s == 401 || s == 403:
-		e.Hint = "give the header that the server wants, with --ws-header"
-	case s == 404 || s == 405 || s == 200:
-		e.Hint = "check the path; many brokers want /mqtt"
+		e.Hint = "add the header field that it wants: --ws-header 'NAME: VALUE'"
 	case s >= 300 && s < 400 && head.get("Location") != "":
 		e.Text += ", and points to " + head.get("Location")
 		e.Hint = "connect there"

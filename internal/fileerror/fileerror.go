@@ -1,0 +1,95 @@
+// Package fileerror words what an operating system says of files. Package os says it
+// with the name of a call, and in words that differ between systems.
+package fileerror
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// Quote quotes the path of a file for a message. On Windows a backslash stands
+// between names, and is not doubled: the path can be copied.
+func Quote(path string) string { return quote(runtime.GOOS, path) }
+
+func quote(goos, path string) string {
+	quoted := strconv.Quote(path)
+	if goos == "windows" {
+		return strings.ReplaceAll(quoted, `\\`, `\`)
+	}
+	return quoted
+}
+
+// Explain returns err with the words of package os in it replaced by such as "cannot
+// read "x": no such file". It returns an error without any as it is.
+func Explain(err error) error {
+	if _, done := errors.AsType[*explained](err); done || err == nil {
+		return err
+	}
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return explain(err, e, e.Op, e.Path, e.Err)
+	}
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
+		return explain(err, e, e.Op, e.New, e.Err)
+	}
+	return err
+}
+
+// Writing is Explain for a file that was to be made.
+func Writing(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok && e.Op == "open" {
+		return explain(err, e, "create", e.Path, e.Err)
+	}
+	return Explain(err)
+}
+
+func explain(err, part error, op, path string, cause error) error {
+	verb := "write"
+	switch op {
+	case "open", "read", "stat", "lstat", "readlink", "seek":
+		verb = "read"
+	}
+	reason, hint := Reason(cause), "check the path"
+	switch {
+	case errors.Is(cause, fs.ErrNotExist) && verb == "write":
+		reason, hint = "no such directory", "make the directory first"
+	case errors.Is(cause, fs.ErrNotExist):
+	case errors.Is(cause, fs.ErrPermission):
+		hint = "check the permissions of the file and its directory"
+	default:
+		hint = ""
+	}
+	text := "cannot " + verb + " " + Quote(path) + ": " + reason
+	return &explained{strings.ReplaceAll(err.Error(), part.Error(), text), hint, err}
+}
+
+// Reason returns what the system said, less the call and the path around it.
+func Reason(err error) string {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "no such file"
+	case errors.Is(err, fs.ErrPermission):
+		return "permission denied"
+	}
+	return err.Error()
+}
+
+// explained is an error in other words.
+type explained struct {
+	text string
+	hint string
+	err  error
+}
+
+func (e *explained) Error() string { return e.text }
+
+func (e *explained) Unwrap() error { return e.err }
+
+// Hint is the way out, or "".
+func (e *explained) Hint() string { return e.hint }
