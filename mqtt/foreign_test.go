@@ -28,12 +28,12 @@ func TestAPeerThatIsNoServerIsToldByItsFirstBytes(t *testing.T) {
 		for _, v := range []packet.Version{0, packet.V5, packet.V311, packet.V31} {
 			for _, end := range []string{"closes", "stays", "sends it in bytes", "closes in its middle"} {
 				greeting, says := row.greeting, row.says
-				switch {
-				case end == "sends it in bytes":
+				switch end {
+				case "sends it in bytes":
 					if says, _, _ = strings.Cut(says, " (it"); !strings.Contains(says, "speaks") {
 						continue // its first bytes are all there is to show
 					}
-				case end == "closes in its middle":
+				case "closes in its middle":
 					greeting, says = greeting[:2], "MQTT (it answered "
 				}
 				// A pipe has no queue: what the client reads at once was written at once.

@@ -48,8 +48,7 @@ func TestAReaderThatReadsNothingHoldsNoEndUpForEver(t *testing.T) {
 			env.exit = func(n int) { code, after = n, time.Since(start); close(exited) }
 			go Run(ctx, env, Tool{Name: "mqsub", Bit: c.bit, MaxArgs: -1, Run: func(ctx context.Context, inv *Invocation) error {
 				if c.bit != Bench {
-					var stop context.CancelFunc
-					ctx, stop = inv.Limit(ctx)
+					_, stop := inv.Limit(ctx)
 					defer stop()
 				}
 				if c.toStderr {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -229,7 +230,7 @@ func (e *end) run(t *testing.T, words []string, dir string) (status int, says st
 			_ = f.Close()
 		}
 	}()
-	if errors.Is(err, syscall.EPERM) && e.first {
+	if errors.Is(err, fs.ErrPermission) && e.first {
 		t.Skip("no PID namespace may be made here")
 	}
 	if err != nil {
