@@ -167,15 +167,7 @@ func (u unreached) Is(target error) bool { return target == ErrUnreached }
 // (MQTT-3.1.3-4) and, before 5.0, a password without a user name
 // (MQTT-3.1.2-22) and a session without a client identifier (MQTT-3.1.3-7).
 func check(p *packet.Connect) error {
-	b, err := p.AppendTo(nil, p.Version)
-	if err != nil {
-		return err
-	}
-	f, _, err := packet.Split(b, p.Version, 0)
-	if err != nil {
-		return err
-	}
-	return new(packet.Connect).Parse(f, p.Version)
+	return legal(p, &packet.Connect{}, p.Version)
 }
 
 // handshake sends the CONNECT p and reads up to CONNACK. What comes behind it stays
@@ -504,7 +496,7 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 		c.resubscribe()
 	}
 	c.unanswered = 0
-	c.sendAsks()
+	c.loosen()
 	c.reading = true
 	if c.timer == nil {
 		c.timer = time.AfterFunc(time.Hour, c.tick)

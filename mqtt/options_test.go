@@ -73,3 +73,52 @@ func TestTheKeepAliveOnTheWire(t *testing.T) {
 		p.nc.Close()
 	}
 }
+
+// What a server would end the connection for, and with it what others do on it, is
+// not sent: nor is anything else in its place.
+func TestARequestThatNoServerTakesIsNotSent(t *testing.T) {
+	t.Parallel()
+	user, _ := packet.Properties(nil).AppendUser([]byte("k"), []byte("v"))
+	for _, row := range []struct {
+		name string
+		call func(c *Client, ctx context.Context) error
+		want string
+	}{
+		{"no filter", subscribing(), packet.ErrNoFilters.Error()},
+		{"QoS 3", subscribing(Subscription{Filter: "a", QoS: 3}), packet.ErrQoS.Error()},
+		{"a subscription identifier of 2^28", subscribing(Subscription{Filter: "a", ID: 1 << 28}), "the largest is 268435455"},
+		{"retain handling 3", subscribing(Subscription{Filter: "a", Options: 0x30}), "MQTT-3.8.3.1"},
+		{"reserved options", subscribing(Subscription{Filter: "a", Options: 0x40}), "MQTT-3.8.3-5"},
+		{"no local on a shared subscription", subscribing(Subscription{Filter: "$share/g/a", Options: packet.NoLocal}), "MQTT-3.8.3-4"},
+		{"a property of another packet", subscribing(Subscription{Filter: "a", Properties: packet.Properties{1, 1}}), "payload-format-indicator"},
+		{"properties that are none", subscribing(Subscription{Filter: "a", Properties: packet.Properties{38, 0}}), "SUBSCRIBE"},
+		{"the second of two", subscribing(Subscription{Filter: "a", Properties: user}, Subscription{Filter: "b", ID: 1 << 28}), "the largest is"},
+		{"no filter to end", func(c *Client, ctx context.Context) error { _, err := c.Unsubscribe(ctx); return err }, packet.ErrNoFilters.Error()},
+		{"a property of another packet than UNSUBSCRIBE", func(c *Client, ctx context.Context) error {
+			_, err := c.UnsubscribeWith(ctx, packet.Properties{1, 1}, "a")
+			return err
+		}, "payload-format-indicator"},
+		{"a message at QoS 3", func(c *Client, ctx context.Context) error { return c.Publish(ctx, &Message{Topic: "t", QoS: 3}) }, packet.ErrQoS.Error()},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			inBubble(t, Options{Version: packet.V5}, func(b *bubble) {
+				p := b.accept(connect5)
+				p.send(connack5)
+				c := b.connected()
+				ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
+				defer cancel()
+				if err := row.call(c, ctx); !errors.Is(err, ErrNotSent) || !strings.Contains(err.Error(), row.want) || Unsupported(err) {
+					t.Errorf("got %v, want it not sent for %q", err, row.want)
+				}
+				p.silent()
+			})
+		})
+	}
+}
+
+func subscribing(subs ...Subscription) func(c *Client, ctx context.Context) error {
+	return func(c *Client, ctx context.Context) error {
+		_, err := c.Subscribe(ctx, subs...)
+		return err
+	}
+}

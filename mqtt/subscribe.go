@@ -3,7 +3,7 @@ package mqtt
 import (
 	"bytes"
 	"context"
-	"errors"
+	"fmt"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/session"
@@ -28,7 +28,22 @@ func (s *Subscription) together(o *Subscription) bool {
 	return s.ID == o.ID && bytes.Equal(s.Properties, o.Properties)
 }
 
-var errSharedNoLocal = errors.New("a shared subscription has no 'no local' [MQTT-3.8.3-4]")
+// maxSubscriptionID is the largest subscription identifier (section 3.8.2.1.2).
+const maxSubscriptionID = 268435455
+
+// legal refuses a request for which a server would end the connection, and with it
+// what others do on it: it reads the packet as the server would.
+func legal(p, read packet.Packet, v packet.Version) error {
+	b, err := p.AppendTo(nil, v)
+	if err != nil {
+		return err
+	}
+	f, _, err := packet.Split(b, v, 0)
+	if err != nil {
+		return err
+	}
+	return read.Parse(f, v)
+}
 
 // Subscribe subscribes to all filters in one packet per subscription
 // identifier and waits for the answers: one reason code per filter, in order.
@@ -36,13 +51,23 @@ var errSharedNoLocal = errors.New("a shared subscription has no 'no local' [MQTT
 // failing code. Granted filters are subscribed again whenever the server has
 // lost the session.
 func (c *Client) Subscribe(ctx context.Context, subs ...Subscription) ([]packet.ReasonCode, error) {
-	for _, s := range subs {
+	if len(subs) == 0 {
+		return nil, &Error{Op: "subscribe", Class: ErrNotSent, Err: packet.ErrNoFilters}
+	}
+	v := c.Version()
+	for i := range subs {
+		s := &subs[i]
 		err := topic.ValidateFilter(s.Filter)
-		if _, _, shared := topic.ParseShare(s.Filter); shared && s.Options&packet.NoLocal != 0 && c.Version() >= packet.V5 {
-			err = errSharedNoLocal
-		}
-		if err == nil && s.QoS > 2 {
+		switch {
+		case err != nil:
+		case s.QoS > 2:
 			err = packet.ErrQoS
+		case s.ID > maxSubscriptionID:
+			err = fmt.Errorf("subscription identifier %d: the largest is %d", s.ID, maxSubscriptionID)
+		default:
+			p := subscribePacket(subs[i:i+1], v)
+			p.PacketID = 1
+			err = legal(p, &packet.Subscribe{}, v)
 		}
 		if err != nil {
 			return nil, &Error{Op: "subscribe", Class: ErrNotSent, Err: err}
@@ -85,6 +110,9 @@ func (c *Client) UnsubscribeWith(ctx context.Context, props packet.Properties, f
 			return nil, &Error{Op: "unsubscribe", Class: ErrNotSent, Err: err}
 		}
 	}
+	if _, err := packet.ParseProperties(props, packet.UNSUBSCRIBE); err != nil {
+		return nil, &Error{Op: "unsubscribe", Class: ErrNotSent, Err: err}
+	}
 	codes, err := c.request(ctx, &ask{ends: filters, props: props})
 	if err != nil {
 		return nil, err
@@ -118,6 +146,7 @@ func (c *Client) request(ctx context.Context, a *ask) ([]packet.ReasonCode, erro
 		class := ErrInDoubt
 		if !a.sent && c.takeAsk(a.serial) != nil { // nor will it be
 			c.freeLocked(a.waiter)
+			c.loosen()
 		}
 		if !a.ever {
 			class = ErrNotSent

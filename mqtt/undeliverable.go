@@ -294,6 +294,14 @@ func (s *suspicion) answered(done int, oldest subject) {
 	}
 }
 
+// emptied is told that nothing is left that awaits an answer: calls may have gone, or
+// messages been refused for the limits of a new connection.
+func (s *suspicion) emptied() {
+	if s.phase == single {
+		s.phase, s.singles = free, 0
+	}
+}
+
 // acquit takes the blame off the suspect. How long connections lived stays known.
 func (s *suspicion) acquit() { s.deaths, s.trials = 0, 0 }
 
@@ -463,6 +471,9 @@ func (c *Client) pingForControl() {
 
 // loosen lets leave what the rule allows now. Called with mu.
 func (c *Client) loosen() {
+	if c.sess.Open() == 0 && len(c.asks) == 0 {
+		c.doubt.emptied()
+	}
 	c.conn.Hold(c.doubt.most())
 	c.sendAsks()
 	c.watchDoubt()

@@ -1101,3 +1101,50 @@ func TestAPubackForQoS2IsNotAskedForTwice(t *testing.T) {
 		}
 	}
 }
+
+// One at a time goes what was on the way when a packet was named. When nothing of
+// that is left, because its calls have gone or the server's limits forbid it now, the
+// connection is as free as any: messages at QoS 0 waited for ever.
+func TestNothingLeftToSendOneAtATime(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name    string
+		begin   func(c *Client, ctx context.Context) error
+		sent    string
+		connack string
+	}{
+		{"the calls have gone", func(c *Client, ctx context.Context) error {
+			_, err := c.Subscribe(ctx, Subscription{Filter: "a"})
+			return err
+		}, "82 07 0001 00 0001 61 00  82 07 0002 00 0001 61 00", connack5},
+		{"the limits forbid the messages", func(c *Client, ctx context.Context) error {
+			return c.Publish(ctx, &Message{Topic: "a", QoS: 1})
+		}, "32 06 0001 61 0001 00  32 06 0001 61 0002 00", "20 05 00 00 02 24 00"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			inBubble(t, Options{Version: packet.V5, Reconnect: atOnce}, func(b *bubble) {
+				p := b.accept(connect5)
+				p.send(connack5)
+				c := b.connected()
+				ctx, cancel := context.WithCancel(b.t.Context())
+				for range 2 {
+					go row.begin(c, ctx)
+					synctest.Wait()
+				}
+				p.expect(row.sent)
+				p.send("e0 01 81")
+				p.nc.Close()
+				cancel()
+				synctest.Wait()
+				p = b.accept(connect5)
+				p.send(row.connack)
+				ctx, cancel = context.WithTimeout(b.t.Context(), time.Hour)
+				defer cancel()
+				if err := c.Publish(ctx, &Message{Topic: "t"}); err != nil {
+					t.Error(err)
+				}
+				p.expect("30 04 0001 74 00")
+			})
+		})
+	}
+}

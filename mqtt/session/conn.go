@@ -78,7 +78,7 @@ type Conn struct {
 	server  bool
 	phase   phase
 	clean   bool // C: CONNECT asked for a clean start
-	brief   bool // S: CONNECT had a session expiry interval of 0 or none
+	brief   bool // CONNECT had a session expiry interval of 0 or none
 	cfg     Config
 	peer    Peer
 	s       *Session
@@ -164,6 +164,7 @@ func (c *Conn) Open(s *Session, p *packet.Connect, cfg Config, now time.Duration
 		c.cfg.ReceiveMaximum = uint16(q.Properties.UintOr(packet.ReceiveMaximum, 65535))
 		c.cfg.TopicAliasMaximum = uint16(q.Properties.UintOr(packet.TopicAliasMaximum, 0))
 		c.cfg.MaxPacket = int(min(q.Properties.UintOr(packet.MaximumPacketSize, 0), packet.MaxSize))
+		c.brief = q.Properties.UintOr(packet.SessionExpiryInterval, 0) == 0
 	} else {
 		c.cfg.ReceiveMaximum = 65535
 	}

@@ -13,6 +13,9 @@ import (
 // one Done event with tag; that also works while the connection is down.
 // p.PacketID and p.Dup are ignored. p is not kept.
 func (c *Conn) Publish(p *packet.Publish, tag uint64) error {
+	if p.QoS > 2 {
+		return packet.ErrQoS
+	}
 	if p.QoS > c.peer.MaximumQoS {
 		return ErrQoS
 	}
@@ -41,9 +44,6 @@ func (c *Conn) Publish(p *packet.Publish, tag uint64) error {
 			c.out = out
 		}
 		return err
-	}
-	if q.QoS > 2 {
-		return packet.ErrQoS
 	}
 	s := c.s
 	if s == nil {
@@ -322,14 +322,20 @@ func (c *Conn) Ping(now time.Duration) error {
 
 // Disconnect says goodbye, of a client also before CONNACK; nothing may be sent
 // afterwards. Properties that the
-// version or the peer's maximum packet size forbid are left out. Before 5.0 a
+// version or the peer's maximum packet size forbid are left out, and so is a session
+// expiry interval after one of 0 in CONNECT (section 3.14.2.2.2), for which the server
+// would publish the will. Before 5.0 a
 // server has no DISCONNECT, and nothing is appended.
 func (c *Conn) Disconnect(p *packet.Disconnect) {
 	if c.phase != up && c.phase != accepted && c.phase != connecting {
 		return
 	}
 	if !c.server || c.version >= packet.V5 {
-		for _, q := range [...]packet.Disconnect{*p, {Reason: p.Reason}} {
+		full := *p
+		if c.brief && !c.server {
+			full.Properties = p.Properties.Without(nil, packet.SessionExpiryInterval)
+		}
+		for _, q := range [...]packet.Disconnect{full, {Reason: p.Reason}} {
 			if c.put(&q) == nil {
 				break
 			}

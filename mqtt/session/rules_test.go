@@ -418,3 +418,38 @@ func TestNoSessionIsPresentAfterACleanStart(t *testing.T) {
 		}
 	}
 }
+
+// Section 3.14.2.2.2: after a session expiry interval of 0 in CONNECT another one in
+// DISCONNECT is a protocol error, for which the server would publish the will.
+func TestAGoodbyeKeepsToTheSessionExpiryOfConnect(t *testing.T) {
+	t.Parallel()
+	expiry := func(n uint32) (p packet.Properties) {
+		p, _ = p.AppendUint(packet.SessionExpiryInterval, n)
+		return p
+	}
+	for _, row := range []struct {
+		name    string
+		connect packet.Properties
+		bye     packet.Properties
+		want    string
+	}{
+		{"none, then 9", nil, expiry(9), "e0 00"},
+		{"0, then 9", expiry(0), expiry(9), "e0 00"},
+		{"none, then 0", nil, expiry(0), "e0 00"}, // which says nothing new
+		{"1, then 9", expiry(1), expiry(9), "e0 07 00 05 11 00000009"},
+		{"1, then 0", expiry(1), expiry(0), "e0 07 00 05 11 00000000"},
+		{"none, then 9 and more", nil, append(expiry(9), 0x1f, 0, 1, 'x'), "e0 06 00 04 1f 0001 78"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			c := &client{t: t}
+			if err := c.Open(&c.s, &packet.Connect{Version: packet.V5, CleanStart: true, ClientID: []byte("a"), Properties: row.connect}, Config{}, 0); err != nil {
+				t.Fatal(err)
+			}
+			c.Swap(nil, 0)
+			c.in("20 03 00 00 00", "")
+			c.Disconnect(&packet.Disconnect{Properties: row.bye})
+			c.out(row.want)
+		})
+	}
+}
