@@ -290,42 +290,18 @@ func isExplained(err error) bool {
 	return errors.As(err, &e)
 }
 
-// foreign finds out by its first bytes whether a peer is no MQTT server, whose first
-// packet is CONNACK, or AUTH (MQTT-3.2.0-1, section 4.12), or DISCONNECT of one that
-// has none. more tells whether further bytes may come, and wait that they are needed.
+// foreign is the error of a peer whose first bytes say that it is no MQTT server; nil
+// if they do not. wait says that further bytes are needed; more that they may come.
 func foreign(nc net.Conn, b []byte, v packet.Version, more bool) (wait bool, err error) {
-	switch b[0] {
-	case byte(packet.CONNACK) << 4, byte(packet.AUTH) << 4, byte(packet.DISCONNECT) << 4:
-		return false, nil
-	}
-	speaks := transport.SniffServer(b)
-	if speaks == transport.ProtocolUndecided && more {
-		return true, nil
-	}
-	if more && speaks <= transport.ProtocolUnknown && !isText(b) && isPacket(b[0], v) {
-		return false, nil // a packet, which comes too early
+	is, wait := transport.IsForeign(b, v, more)
+	if !is {
+		return wait, nil
 	}
 	addr := ""
 	if a := nc.RemoteAddr(); a != nil {
 		addr = a.String()
 	}
 	return false, transport.NoMQTT(addr, b)
-}
-
-// isPacket tells whether a packet begins so. MQTT 3.1 has CONNACK with any flags.
-func isPacket(first byte, v packet.Version) bool {
-	_, _, err := packet.Split([]byte{first}, packet.V5, 0)
-	return err == nil || v == packet.V31 && packet.Type(first>>4) == packet.CONNACK
-}
-
-// isText tells whether b may be the beginning of a protocol of lines.
-func isText(b []byte) bool {
-	for _, c := range b {
-		if c >= 0x7f || c < ' ' && c != '\t' && c != '\r' && c != '\n' {
-			return false
-		}
-	}
-	return len(b) >= 4
 }
 
 // connectPacket is CONNECT for the first or for a later connection. A later

@@ -29,7 +29,8 @@ var (
 	ErrJournal    = errors.New("the journal cannot be written")
 	ErrUnreceived = errors.New("a publish-only client does not receive")
 	ErrReceiving  = errors.New("a loop over Messages is receiving already")
-	ErrNoAnswer   = errors.New("connection closed before CONNACK")
+	ErrNoAnswer   = session.ErrNoAnswer
+	ErrNoQoS2     = session.ErrNoQoS2
 	ErrNoConnack  = errors.New("no CONNACK in time")
 	// ErrInherited refuses messages at QoS 2; see Options.Resume.
 	ErrInherited = errors.New("QoS 2 needs a new session or a journal: this session has packet identifiers that an earlier program used")

@@ -97,7 +97,7 @@ func (u *Undeliverable) name() string {
 // Why says in words what the packet does and what the reason may be.
 func (u *Undeliverable) Why() string {
 	if u.NoQoS2 {
-		return "was acknowledged as if it were at QoS 1: the broker seems to have no QoS 2"
+		return "was " + session.ErrNoQoS2.Error()
 	}
 	if u.Reason.Failed() {
 		return "ends the connection: " + u.Reason.Error()

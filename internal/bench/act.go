@@ -206,7 +206,7 @@ func (w *worker) churn(cl *client, seq uint32, due time.Duration) {
 	}
 	if err != nil {
 		w.rec(due).CountError(cl.g.Number, "subscribe", swarm.Kind(err))
-		w.run.note(err)
+		w.run.note(failSubscribe, err)
 		return
 	}
 	cl.more.churning++
@@ -310,7 +310,7 @@ func (w *worker) sendReplies(cl *client) {
 			return
 		case err != nil:
 			w.rec(now).CountError(cl.g.Number, "reply", swarm.Kind(err))
-			w.run.note(err)
+			w.run.note(failPublish, err)
 		}
 		if err != nil || reply.QoS == 0 {
 			w.flying--

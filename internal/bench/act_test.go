@@ -38,12 +38,12 @@ actions:
 	{"takeovers", `
 clean-start: false
 session-expiry: 60s
-phases: {settle: 0s, warm-up: 0s, measure: 1s, drain: 10s}
+phases: {settle: 0s, warm-up: 0s, measure: 4s, drain: 10s}
 groups:
   subs: {clients: 4, subscribe: {filter: t/%i, qos: 2}}
-  pubs: {clients: 4, publish: {topic: t/%i, qos: 2, payload: 64, rate: 400/s}}
+  pubs: {clients: 4, publish: {topic: t/%i, qos: 2, payload: 64, rate: 100/s}}
 actions:
-  - {at: measure+200ms, do: takeover, group: subs, over: 100ms, times: 2, every: 400ms}
+  - {at: measure+200ms, do: takeover, group: subs, over: 100ms, times: 2, every: 2s}
 `, func(o *outcome) {
 		if f := o.Total; f.Lost+f.Duplicates+f.Reordered+f.Corrupt != 0 || len(o.Errors()) > 0 {
 			o.Errorf("%+v, %v", f, o.Errors())

@@ -6,7 +6,6 @@ import (
 
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/result"
-	"github.com/mqtools/mqtools/mqtt/swarm"
 )
 
 // collector makes an interval of what the workers recorded, each step and where a
@@ -19,7 +18,7 @@ type collector struct {
 	from    time.Duration // of the interval under way
 	until   time.Duration // of the phase; 0: not known
 	begun   bool
-	told    map[string]bool
+	reused  bool // it has been told that the broker uses packet identifiers again
 
 	ticks   *time.Ticker
 	cuts    chan cutting
@@ -35,12 +34,9 @@ type cutting struct {
 	done   chan struct{}
 }
 
-// maxTold is how many kinds of errors are told.
-const maxTold = 20
-
 // collect starts collecting.
 func (r *run) collect(step time.Duration) *collector {
-	c := &collector{r: r, step: step, machine: newMachine(), told: map[string]bool{}, ticks: time.NewTicker(step), cuts: make(chan cutting),
+	c := &collector{r: r, step: step, machine: newMachine(), ticks: time.NewTicker(step), cuts: make(chan cutting),
 		stopped: make(chan struct{}), done: make(chan struct{})}
 	go c.loop()
 	return c
@@ -62,6 +58,8 @@ func (c *collector) cut(phase plan.Phase, at, length time.Duration) {
 func (c *collector) loop() {
 	defer close(c.done)
 	defer c.ticks.Stop()
+	troubles := time.NewTicker(troubleTime)
+	defer troubles.Stop()
 	for {
 		select {
 		case <-c.ticks.C:
@@ -84,12 +82,10 @@ func (c *collector) loop() {
 			}
 			c.ticks.Reset(c.step)
 			close(cut.done)
-		case err := <-c.r.news:
-			if kind := swarm.Kind(err); !c.told[kind] && len(c.told) < maxTold {
-				c.told[kind] = true
-				c.r.tell(result.NoteError, err.Error())
-			}
+		case <-troubles.C:
+			c.r.tellTroubles()
 		case <-c.stopped:
+			c.r.tellTroubles()
 			if c.begun {
 				c.interval(c.r.now(), true)
 			}
@@ -108,7 +104,7 @@ func (c *collector) interval(now time.Duration, last bool) {
 	r := c.r
 	main := result.NewInterval(phaseNames[c.phase], c.from, now)
 	early := result.NewInterval(result.PhaseWarmUp, c.from, now)
-	connected, flying, queued := 0, int64(0), int64(0)
+	connected, flying, queued, reused := 0, int64(0), int64(0), int64(0)
 	for _, w := range r.workers {
 		var batches [len(w.recs)]*result.Batch
 		w.loop.Do(func() {
@@ -120,6 +116,7 @@ func (c *collector) interval(now time.Duration, last bool) {
 				}
 			}
 			connected += w.loop.Stats().Connected
+			reused += w.loop.Stats().Reused
 			flying, queued = flying+w.flying, queued+w.queued
 		})
 		for i, b := range batches {
@@ -132,6 +129,10 @@ func (c *collector) interval(now time.Duration, last bool) {
 			}
 			into.Take(b)
 		}
+	}
+	if reused > 0 && !c.reused {
+		c.reused = true
+		r.tell(result.NoteError, "the broker began new QoS 2 messages under packet identifiers still in use: it seems to have lost its session")
 	}
 	main.Gauges[result.GaugeConnected] = int64(connected)
 	main.Gauges[result.GaugeInFlight] = flying + queued

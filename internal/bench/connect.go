@@ -139,6 +139,9 @@ func (w *worker) Connected(c *swarm.Client, ack *packet.Connack, t *swarm.Timing
 	if t.TLS > 0 {
 		rec.Record(result.ConnectTLS, result.Service, g.Number, t.TLS)
 	}
+	if t.Upgrade > 0 {
+		rec.Record(result.ConnectUpgrade, result.Service, g.Number, t.Upgrade)
+	}
 	rec.Record(result.ConnectConnack, result.Service, g.Number, t.Connack)
 	rec.Record(result.Connect, result.Service, g.Number, t.Total())
 	rec.Record(result.Connect, result.Response, g.Number, t.Begun+t.Total()-cl.due)
@@ -207,7 +210,7 @@ func (w *worker) subscribe(cl *client, deferred bool) bool {
 	cl.subbed = w.loop.Now()
 	if err := cl.c.Subscribe(&w.sub, tagSubscribe); err != nil {
 		w.rec(cl.subbed).CountError(cl.g.Number, "subscribe", swarm.Kind(err))
-		w.run.note(err)
+		w.run.note(failSubscribe, err)
 		return false
 	}
 	return true
@@ -247,7 +250,7 @@ func (w *worker) Subscribed(c *swarm.Client, tag uint64, p *packet.Suback) {
 		code := p.Reason(i)
 		if code.Failed() {
 			rec.CountReason(cl.g.Number, p.Type, code)
-			w.run.note(&swarm.Refusal{Type: p.Type, Reason: code})
+			w.run.note(failSubscribe, &swarm.Refusal{Type: p.Type, Reason: code})
 			continue
 		}
 		rec.Count(counter, cl.g.Number, result.NoQoS, 1)
@@ -331,12 +334,23 @@ func (w *worker) Closed(c *swarm.Client, err error) {
 		if err == io.EOF {
 			err = hungUp{}
 		}
-		w.run.note(err)
+		w.run.note(failLost, err)
 	}
 	if !cl.g.Persistent() {
 		w.forget(c)
 	}
+	cl.ended(now, err)
 	w.lost(cl, err)
+}
+
+// ended counts the connections in a row that were of no use, so that a broker that
+// accepts and then ends them is not hammered with what it does not take.
+func (cl *client) ended(now time.Duration, err error) {
+	if r := cl.g.Reconnect; err == nil || cl.c.Useful() || r != nil && now-cl.begun >= r.Max {
+		cl.vain = 0
+		return
+	}
+	cl.vain++
 }
 
 // forget gives up what a client has under way.
@@ -367,7 +381,7 @@ func (w *worker) lost(cl *client, err error) {
 		cl.more.next = 0
 		w.later(at, func(time.Duration) { w.connect(cl, at) })
 	case r != nil:
-		at := now + cl.g.Backoff(cl.index, uint32(cl.tries))
+		at := now + cl.g.Backoff(cl.index, uint32(max(int(cl.tries), int(cl.vain)-1, 0)))
 		cl.tries++
 		w.later(at, func(time.Duration) { w.connect(cl, at) })
 	case cl.alive:

@@ -3,7 +3,6 @@ package bench
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"runtime/debug"
 	"time"
 
@@ -142,7 +141,7 @@ func (r *run) awaitReady(ctx context.Context, latest time.Duration, fixed bool) 
 		}
 	}
 	if first := r.first.Load(); first != nil && !r.reached.Load() {
-		return fmt.Errorf("%w: %w", ErrNotReached, *first)
+		return &NotReached{*first}
 	}
 	return nil
 }

@@ -47,6 +47,10 @@ type Options struct {
 	Left                 func(sessions int, err error)
 	proven               bool // a CONNACK proves that a session is removed; a DISCONNECT does not do
 
+	// Explain, unless nil, words what Tell is told of an error; else it is the
+	// error's own text.
+	Explain func(what Failure, err error) string
+
 	// During, unless nil, goes on while the clients publish, in a goroutine of its
 	// own: from the beginning of the warm-up until ctx ends, with the last
 	// message. The drain begins when it has returned. tell notes something.
@@ -68,6 +72,13 @@ const Step = time.Second
 
 // ErrNotReached says that no client could connect; the cause is wrapped.
 var ErrNotReached = errors.New("no client could connect")
+
+// NotReached is ErrNotReached with the first error of a client.
+type NotReached struct{ Err error }
+
+func (n *NotReached) Error() string        { return ErrNotReached.Error() + ": " + n.Err.Error() }
+func (n *NotReached) Is(target error) bool { return target == ErrNotReached }
+func (n *NotReached) Unwrap() error        { return n.Err }
 
 // ErrLate says that a shard was not connected when the publishing began.
 var ErrLate = errors.New("the clients were not all connected in time")
@@ -113,7 +124,7 @@ type run struct {
 	first   atomic.Pointer[error]
 	giveUp  atomic.Pointer[error]
 	gaveUp  chan struct{} // closed behind giveUp
-	news    chan error    // errors to tell; others than the first of their kind are left out
+	news    troubles      // errors to tell
 }
 
 // Run runs the shard. The result is what Out was told, complete unless ctx was
@@ -141,7 +152,7 @@ func Run(ctx context.Context, o Options) (*result.Result, error) {
 
 func newRun(o Options) *run {
 	return &run{o: o, p: o.Shard.Plan, shard: o.Shard, during: func() {},
-		ready: make(chan struct{}), gaveUp: make(chan struct{}), news: make(chan error, 64)}
+		ready: make(chan struct{}), gaveUp: make(chan struct{})}
 }
 
 func (r *run) now() time.Duration { return r.swarm.Now() }
@@ -231,18 +242,10 @@ func (r *run) tell(kind result.NoteKind, text string) {
 	}
 }
 
-// note has an error told, unless too many are.
-func (r *run) note(err error) {
-	select {
-	case r.news <- err:
-	default:
-	}
-}
-
 // firstError keeps the first reason why a client could not connect.
 func (r *run) firstError(err error) {
 	r.first.CompareAndSwap(nil, &err)
-	r.note(err)
+	r.note(failConnect, err)
 }
 
 // isLost counts a client that will not come back; the run ends with the last one,

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/swarm"
 )
@@ -60,16 +61,8 @@ func (r *run) removeSessions(ctx context.Context) {
 			r.o.Left(int(n), err)
 			return
 		}
-		r.tell(result.NoteError, fmt.Sprintf("%s may be left at the broker: %v", counted(n, "session"), err))
+		r.tell(result.NoteError, fmt.Sprintf("%s may be left at the broker: %v", units.Count(n, "session"), err))
 	}
-}
-
-// counted is a number of things, in words.
-func counted(n int64, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // remaining is how many sessions of the loop's clients are not removed.

@@ -209,7 +209,7 @@ func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool 
 		return false
 	default:
 		rec.CountError(s.g.Number, "publish", swarm.Kind(err))
-		w.run.note(err)
+		w.run.note(failPublish, err)
 		s.over()
 		return true
 	}

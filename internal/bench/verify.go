@@ -13,6 +13,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/fault"
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/swarm"
 	"github.com/mqtools/mqtools/mqtt/transport"
@@ -43,7 +44,7 @@ func Verify(ctx context.Context, o VerifyOptions) (*Verdict, error) {
 	ro := o.Run
 	ro.Swarm, ro.During, ro.proven = by, h.haunt, true
 	var left error
-	ro.Left = func(n int, err error) { left = fmt.Errorf("%s: %w", counted(int64(n), "session"), err) }
+	ro.Left = func(n int, err error) { left = fmt.Errorf("%s: %w", units.Count(n, "session"), err) }
 	res, err := o.play(ctx, ro)
 	if res == nil || errors.Is(err, ErrNotReached) {
 		return nil, err // and there are no sessions

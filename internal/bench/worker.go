@@ -65,6 +65,7 @@ type client struct {
 	number  uint32 // for headers
 	seq     uint32 // of its next message's header
 	tries   uint16 // of connecting, in a row
+	vain    uint16 // connections in a row that the broker ended without any progress
 	state   state
 	awaited bool // by the start
 	alive   bool // is connected, or will be

@@ -628,40 +628,77 @@ func (c *Connection) Direct() bool {
 	return c.dialer.Command == "" && c.dialer.Proxy == nil && (len(c.proxies) == 0 || c.proxies[0] == nil)
 }
 
-// BrokerVersion asks the broker for $SYS/broker/version, by a connection of its
-// own that shows whether the broker can be reached at all: else the error is that
-// of Connect. A broker that refuses this client, or says nothing in time, has the
-// version "".
-func (c *Connection) BrokerVersion(ctx context.Context) (string, error) {
+// Probed is what a connection of its own has shown of a broker.
+type Probed struct {
+	Version  string         // of the program, as $SYS/broker/version says; "" if it does not
+	Protocol packet.Version // that it takes; 0 where no connection came about
+}
+
+// Probe makes a connection as username and password, which may be nil, and says what
+// it has shown: whether the broker can be reached at all, else the error is that of
+// Connect, and which version of MQTT it takes where the options leave that open. What
+// else a broker may have against this client is not told: it may let others in. A
+// broker that says nothing is told of while it does.
+func (c *Connection) Probe(ctx context.Context, username *string, password []byte) (p Probed, err error) {
 	o := c.Options
 	o.ClientID, o.NewClientID = fmt.Sprintf("mqbench-%016x", rand.Uint64()), true
+	o.Username, o.Password = username, password
+	o.OnEvent = func(e mqtt.Event) {
+		if e.Kind == mqtt.EventFallback {
+			c.fellBack(e.Err)
+		}
+	}
+	silence := time.AfterFunc(silentTime, func() {
+		c.inv.Warnf("%s has not answered yet; waiting for up to %v", c.Broker(), o.ConnectTimeout)
+	})
 	client, err := mqtt.Connect(ctx, c.dial, &o)
+	silence.Stop()
 	var unreached *transport.Error
 	switch {
+	case ctx.Err() != nil:
+		return p, context.Cause(ctx)
 	case errors.As(err, &unreached):
-		return "", c.connectError(err)
+		return p, c.connectError(err)
+	case errors.Is(err, mqtt.ErrNoConnack):
+		c.inv.Warnf("%s accepts connections and does not answer: no CONNACK within %v; is it an MQTT broker?", c.Broker(), o.ConnectTimeout)
+		return p, nil
 	case err != nil:
 		c.inv.Debugf("%v", err)
-		return "", nil
+		return p, nil
 	}
+	p.Protocol = client.Version()
 	defer c.Leave(client, false)
 	ctx, cancel := context.WithTimeout(ctx, versionTime)
 	defer cancel()
 	if _, err := client.Subscribe(ctx, mqtt.Subscription{Filter: "$SYS/broker/version"}); err != nil {
-		return "", nil
+		return p, nil
 	}
 	for {
 		b, err := client.Receive(ctx)
 		if err != nil {
-			return "", nil
+			return p, nil
 		}
 		for i := range b.Messages {
 			if text := string(b.Messages[i].Payload); utf8.ValidString(text) && len(text) < 256 {
-				return text, nil
+				p.Version = text
+				return p, nil
 			}
 		}
 		b.Release()
 	}
+}
+
+// silentTime is how long a broker may take to answer CONNECT before that is told.
+const silentTime = 3 * time.Second
+
+// Explain words an error of a connection that a tool has made itself, in one line
+// with the way out: a *mqtt.Error, a *transport.Error, mqtt.ErrNoAnswer.
+func (c *Connection) Explain(err error) string {
+	err = c.connectError(err)
+	if hint := hintOf(err); hint != "" {
+		return fmt.Sprintf("%v (%s)", err, hint)
+	}
+	return err.Error()
 }
 
 // versionTime is how long a broker may take to tell its version.
@@ -948,12 +985,12 @@ func (c *Connection) connectError(err error) error {
 		switch e.Reason {
 		case packet.BadUserNameOrPassword, packet.NotAuthorized:
 			exit.Help = "check --username and --password-file"
-			if c.inv.Values.IsSet("auth-command") {
+			if c.isSet("auth-command") {
 				exit.Help = "check what --auth-command prints"
 			}
 		case packet.BadAuthenticationMethod:
 			exit.Help = "the broker has no such --auth"
-			if !c.inv.Values.IsSet("auth") {
+			if !c.isSet("auth") {
 				exit.Help = "the broker wants another way to authenticate, or none"
 			}
 		case packet.UnsupportedProtocolVersion:
@@ -996,6 +1033,11 @@ func (c *Connection) dialed(err error) error {
 		named.Addr += " (" + e.Addr + ")"
 	}
 	return &named
+}
+
+// isSet tells whether an option is set that the tool may not have.
+func (c *Connection) isSet(name string) bool {
+	return c.inv.Values.Has(name) && c.inv.Values.IsSet(name)
 }
 
 // otherVersion says what to try when the broker does not speak this one.

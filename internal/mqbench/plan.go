@@ -53,7 +53,7 @@ func readPlan(inv *cli.Invocation, words []string, conn *cli.Connection, change 
 	var p *plan.Plan
 	switch {
 	case form != nil:
-		s, serr := short(inv)
+		s, serr := short(inv, cmp.Or(o.Version, o.Default, packet.V5))
 		if serr != nil {
 			return nil, serr
 		}
@@ -122,6 +122,10 @@ func planOptions(inv *cli.Invocation) (o plan.Options, err error) {
 			d := v.Duration(name)
 			*to = &d
 		}
+	}
+	if v.Has("connect-timeout") && v.IsSet("connect-timeout") {
+		d := v.Duration("connect-timeout")
+		o.ConnectTimeout = &d
 	}
 	o.Version, o.TopicPrefix = v.Version(), v.String("topic-prefix")
 	o.Run, err = runNamer(inv)
@@ -196,8 +200,8 @@ func rate(v *cli.Values, name string) (plan.Rate, error) {
 	return r, nil
 }
 
-// short are the settings of a short form.
-func short(inv *cli.Invocation) (s plan.Short, err error) {
+// short are the settings of a short form for a version of MQTT.
+func short(inv *cli.Invocation, version packet.Version) (s plan.Short, err error) {
 	v := inv.Values
 	s = plan.Short{
 		Clients: v.Int("clients"), Subscribers: v.Int("subscribers"), ConnectRate: plan.Rate{Events: 1000, Per: time.Second},
@@ -207,7 +211,7 @@ func short(inv *cli.Invocation) (s plan.Short, err error) {
 		ClientID: v.String("id"), First: uint64(v.Int64("first")),
 		Persistent: v.Bool("disable-clean-session"), SessionExpiry: v.Duration("session-expiry-interval"),
 	}
-	if s.Persistent && !v.IsSet("session-expiry-interval") && cmp.Or(v.Version(), packet.V5) >= packet.V5 {
+	if s.Persistent && !v.IsSet("session-expiry-interval") && version >= packet.V5 {
 		s.SessionExpiry = time.Hour // without one nothing is kept; not for ever, in case a run cannot tidy up
 	}
 	if size := int(v.Int64("size")); s.Payload == "" {

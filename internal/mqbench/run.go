@@ -22,6 +22,8 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/fileerror"
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/swarm"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
@@ -39,7 +41,8 @@ type runner struct {
 
 	indexed bool // a scheduler has told the shard's number: what the process writes is a log
 
-	broker      string // its version
+	broker      string         // its version
+	speaks      packet.Version // what it takes, where nobody has chosen; 0: 5.0
 	calibration result.Calibration
 
 	lines    *jsonLines        // of --json; nil: not wanted
@@ -167,16 +170,31 @@ func (r *runner) readUse(ctx context.Context) (err error) {
 	if r.conn, err = inv.Connection(ctx); err != nil {
 		return err
 	}
-	if r.plan, err = readPlan(inv, inv.Args, r.conn, r.change); err != nil {
-		return err
-	}
-	if r.shard, r.indexed, err = readShard(inv, r.plan); err != nil {
-		return err
-	}
-	if err = r.readSessions(); err != nil {
+	if err = r.readShard(); err != nil {
 		return err
 	}
 	return r.readWay(ctx)
+}
+
+// readShard reads the plan and the part of it that this process runs.
+func (r *runner) readShard() (err error) {
+	if r.plan, err = r.readPlan(r.change); err != nil {
+		return err
+	}
+	if r.shard, r.indexed, err = readShard(r.inv, r.plan); err != nil {
+		return err
+	}
+	return r.readSessions()
+}
+
+// readPlan reads the plan with a change.
+func (r *runner) readPlan(change func(*plan.Options)) (*plan.Plan, error) {
+	return readPlan(r.inv, r.inv.Args, r.conn, func(o *plan.Options) {
+		o.Default = r.speaks
+		if change != nil {
+			change(o)
+		}
+	})
 }
 
 // readWay reads where the connections lead and where they come from.
@@ -232,11 +250,49 @@ func (r *runner) reach(ctx context.Context) error {
 		return err
 	}
 	o.Dialer = dialer
-	if o.Targets == nil {
-		o.Targets = targets
-		r.broker, err = r.conn.BrokerVersion(ctx)
+	if o.Targets != nil { // the plan's
+		return nil
 	}
-	return err
+	o.Targets = targets
+	return r.probe(ctx)
+}
+
+// probe asks the broker what it is, as the plan's first client. Where nobody has
+// chosen a version of MQTT, the run speaks what the broker takes.
+func (r *runner) probe(ctx context.Context) error {
+	g := r.plan.Groups[0]
+	var username *string
+	if b, ok := g.AppendUsername(nil, 0); ok {
+		name := string(b)
+		username = &name
+	}
+	password, _ := g.AppendPassword(nil, 0)
+	p, err := r.conn.Probe(ctx, username, password)
+	if err != nil {
+		return err
+	}
+	r.broker = p.Version
+	if p.Protocol == 0 || p.Protocol == packet.V5 || !r.plan.Open {
+		return nil
+	}
+	r.speaks = p.Protocol
+	return r.readShard()
+}
+
+// explain words an error of a client, as for the client of the other tools.
+func (r *runner) explain(what bench.Failure, err error) string {
+	refusal, refused := errors.AsType[*swarm.Refusal](err)
+	switch {
+	case refused && refusal.Type == packet.CONNACK:
+		return r.conn.Explain(&mqtt.Error{Op: "connect", Class: mqtt.ErrRefused, Reason: refusal.Reason, Text: refusal.Text})
+	case errors.Is(err, mqtt.ErrNoQoS2):
+		return err.Error() + " (use QoS 1)"
+	case what == bench.FailConnect:
+		return r.conn.Explain(err)
+	case what == bench.FailLost && refused:
+		return r.conn.Explain(&mqtt.Error{Op: "connection", Class: mqtt.ErrInDoubt, Reason: refusal.Reason, Text: refusal.Text})
+	}
+	return err.Error()
 }
 
 // targets are the addresses to connect to, as far as they are known yet.
@@ -313,7 +369,7 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 		Plan: result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: p.Scale, Closed: p.Closed(), Header: p.HasHeader()}}
 	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: r.broker, Calibration: r.calibration}
 	s := r.audience(repeat)
-	o.Tell, o.Status = s.tell, s.show
+	o.Tell, o.Status, o.Explain = s.tell, s.show, r.explain
 	o.Out = out
 	s.begin(r.opts.Swarm.Targets)
 	res, err := bench.Run(ctx, o)
@@ -326,12 +382,15 @@ func (r *runner) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	var refusal *swarm.Refusal
-	switch {
-	case errors.Is(err, bench.ErrNotReached) && !errors.As(err, &refusal):
-		return cli.Failed(cli.ExitUnreached, err)
-	case err == nil:
+	if err == nil {
 		return nil
+	}
+	if nobody, ok := errors.AsType[*bench.NotReached](err); ok {
+		code := cli.ExitUnreached
+		if _, refused := errors.AsType[*swarm.Refusal](err); refused {
+			code = cli.ExitFailure
+		}
+		return cli.Failed(code, fmt.Errorf("%w: %s", bench.ErrNotReached, r.explain(bench.FailConnect, nobody.Err)))
 	}
 	if exit, ok := errors.AsType[*cli.Exit](err); ok {
 		return exit

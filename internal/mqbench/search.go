@@ -129,7 +129,7 @@ func (s *searcher) load(factor float64) func(*plan.Options) {
 // step runs the plan at a load.
 func (s *searcher) step(ctx context.Context, load float64) (bench.Outcome, error) {
 	var err error
-	if s.plan, err = readPlan(s.inv, s.inv.Args, s.conn, s.load(load)); err != nil {
+	if s.plan, err = s.readPlan(s.load(load)); err != nil {
 		return 0, err
 	}
 	if s.shard, err = s.plan.Shard(0, 1); err != nil {

@@ -27,8 +27,11 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 	if err != nil {
 		return err
 	}
-	shapes, err := verifyShapes(inv, o.Version)
+	shapes, err := verifyShapes(inv)
 	if err != nil {
+		return err
+	}
+	if err := sharable(inv, shapes, cmp.Or(o.Version, packet.V5)); err != nil {
 		return err
 	}
 	if slices.Contains(o.Faults, bench.Restart) && !inv.Values.IsSet("serve") {
@@ -49,9 +52,12 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 	}
 	o.Dial = way.dial
 	o.Restart = func() error { return way.restart(ctx) }
-	version, err := conn.BrokerVersion(ctx)
+	probed, err := conn.Probe(ctx, conn.Options.Username, conn.Options.Password)
 	if err != nil {
 		return err
+	}
+	if o.Version == 0 {
+		o.Version = cmp.Or(probed.Protocol, packet.V5)
 	}
 	out, err := openOut(inv)
 	if err != nil {
@@ -62,12 +68,15 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 	defer stopWatching()
 	out.watch(watching, inv)
 	inv.Infof("verify on %s: %v for each quality of service, seed %d", way.address(), o.Duration, o.Seed)
+	if err := sharable(inv, shapes, o.Version); err != nil {
+		return err
+	}
 	o.Run = bench.Options{Run: result.Run{Tool: cli.Version(), Shards: 1}, Out: out.writer(), Tell: func(n result.Note) {
 		if n.Kind == result.NoteFault {
 			inv.Infof("%6s %s", clock(n.At), n.Text)
 		}
 	}}
-	o.Run.Header = result.Shard{Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: version}
+	o.Run.Header = result.Shard{Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: probed.Version}
 	levels := []packet.QoS{0, 1, 2}
 	if inv.Values.IsSet("qos") {
 		levels = []packet.QoS{packet.QoS(inv.Values.Int("qos"))}
@@ -135,7 +144,7 @@ func tellVerdict(inv *cli.Invocation, v *bench.Verdict) error {
 // verifyOptions reads what is verified, and under which faults.
 func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	v := inv.Values
-	o = bench.VerifyOptions{Version: cmp.Or(v.Version(), packet.V5), Clients: 10, Duration: 10 * time.Second, Drain: 30 * time.Second,
+	o = bench.VerifyOptions{Version: v.Version(), Clients: 10, Duration: 10 * time.Second, Drain: 30 * time.Second,
 		Seed: uint64(time.Now().UnixNano() % 1_000_000)}
 	if v.IsSet("clients") {
 		o.Clients = v.Int("clients")
@@ -169,19 +178,25 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 }
 
 // verifyShapes reads the shapes.
-func verifyShapes(inv *cli.Invocation, version packet.Version) (all []bench.Shape, err error) {
+func verifyShapes(inv *cli.Invocation) (all []bench.Shape, err error) {
 	label := inv.Values.Label("shapes")
 	for word := range strings.SplitSeq(inv.Values.String("shapes"), ",") {
 		s := bench.Shape(strings.TrimSpace(word))
 		switch {
 		case !slices.Contains(bench.Shapes(), s):
 			return nil, cli.Usagef("%s: %q is none of pairs, fan-in, fan-out and shared", label, word)
-		case s == bench.Shared && version < packet.V5:
-			return nil, cli.Usagef("%s: before MQTT 5 there are no shared subscriptions", label)
 		}
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+// sharable refuses shared subscriptions where there are none.
+func sharable(inv *cli.Invocation, shapes []bench.Shape, version packet.Version) error {
+	if version < packet.V5 && slices.Contains(shapes, bench.Shared) {
+		return cli.Usagef("%s: before MQTT 5 there are no shared subscriptions", inv.Values.Label("shapes"))
+	}
+	return nil
 }
 
 // verifyRate is the rate of a shape unless one is given: with ten clients, a hundred

@@ -18,6 +18,14 @@ var (
 	ErrPeerCan  = errors.New("server does not support this kind of subscription")
 )
 
+// What clients of any kind say of a server.
+var (
+	// ErrNoAnswer is the end of a connection where CONNACK was due.
+	ErrNoAnswer = errors.New("connection closed before CONNACK")
+	// ErrNoQoS2 is Conn.NoQoS2 in words.
+	ErrNoQoS2 = errors.New("acknowledged as if it were at QoS 1: the broker seems to have no QoS 2")
+)
+
 // ErrKeepAlive is Tick's error when the peer has been silent for too long.
 var ErrKeepAlive = errors.New("no answer within the keep alive time")
 

@@ -55,6 +55,7 @@ type Client struct {
 	paused  bool
 	leaving bool // Disconnect or Reset was called: Closed reports nil
 	abrupt  bool // closing is by RST
+	useful  bool // a message came, or one of ours was acknowledged
 
 	first uint8 // of Lite: which address of a local target is tried first
 }
@@ -70,6 +71,10 @@ func (c *Client) Spec() *Spec { return c.spec }
 
 // Up tells whether the client is connected and may publish.
 func (c *Client) Up() bool { return c.state == up }
+
+// Useful tells whether the connection, or the last one, has brought a message or the
+// acknowledgement of one.
+func (c *Client) Useful() bool { return c.useful }
 
 // Idle tells whether Connect may be called.
 func (c *Client) Idle() bool { return c.state == idle }
@@ -94,7 +99,7 @@ func (c *Client) Connect(spec *Spec) error {
 	}
 	l := c.loop
 	c.spec, c.state = spec, queued
-	c.try, c.paused, c.full, c.leaving, c.abrupt = 0, false, false, false, false
+	c.try, c.paused, c.full, c.leaving, c.abrupt, c.useful = 0, false, false, false, false, false
 	l.queue = append(l.queue, c)
 	l.stats.Connecting++
 	return nil

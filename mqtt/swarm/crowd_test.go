@@ -427,6 +427,7 @@ func TestOtherTransports(t *testing.T) {
 	_, plain := brokertest.Start(t)
 	_, secure := brokertest.StartOn(t, "127.0.0.1:0", certs.ServerConfig(), broker.Options{})
 	_, ws := brokertest.StartOn(t, "ws://127.0.0.1:0/mqtt", nil, broker.Options{})
+	_, wss := brokertest.StartOn(t, "wss://127.0.0.1:0/mqtt", certs.ServerConfig(), broker.Options{})
 	dir, err := os.MkdirTemp("", "swarm") // t.TempDir's is too long for a socket
 	if err != nil {
 		t.Fatal(err)
@@ -435,10 +436,10 @@ func TestOtherTransports(t *testing.T) {
 	path := dir + "/s"
 	brokertest.StartOn(t, "unix:"+path, nil, broker.Options{})
 	for _, w := range []struct {
-		url string
-		tls bool
+		url     string
+		tls, ws bool
 	}{
-		{"mqtt://" + plain, false}, {"mqtts://" + secure, true}, {"ws://" + ws + "/mqtt", true}, {"unix:" + path, false},
+		{"mqtt://" + plain, false, false}, {"mqtts://" + secure, true, false}, {"ws://" + ws + "/mqtt", false, true}, {"wss://" + wss + "/mqtt", true, true}, {"unix:" + path, false, false},
 	} {
 		t.Run(w.url, func(t *testing.T) {
 			target, err := transport.ParseURL(w.url)
@@ -450,7 +451,7 @@ func TestOtherTransports(t *testing.T) {
 			c := connectOne(start(t, o, h, target), specOf(packet.V5))
 			h.want(t, "0 connected present=false")
 			do(c, func() {
-				if h.timing.TCP <= 0 || h.timing.Connack <= 0 || (h.timing.TLS > 0) != w.tls || h.timing.Total() != h.timing.TCP+h.timing.TLS+h.timing.Connack {
+				if h.timing.TCP <= 0 || h.timing.Connack <= 0 || (h.timing.TLS > 0) != w.tls || (h.timing.Upgrade > 0) != w.ws || h.timing.Total() != h.timing.TCP+h.timing.TLS+h.timing.Upgrade+h.timing.Connack {
 					t.Errorf("%+v", h.timing)
 				}
 				_ = c.Subscribe(&packet.Subscribe{Subscriptions: []packet.Subscription{{Filter: []byte("a"), Options: 1}}}, 0)

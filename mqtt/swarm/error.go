@@ -28,6 +28,25 @@ var ErrClosed = errors.New("given up")
 // the clients did not ask for (MQTT-4.12.0-6).
 var errAuth = &packet.Error{Type: packet.AUTH, Reason: packet.ProtocolError, Rule: "MQTT-4.12.0-6", Text: "no authentication method was asked for", Offset: -1}
 
+// noAnswer is the end of a connection where CONNACK was due.
+type noAnswer struct {
+	addr string
+	end  error // io.EOF, or a *transport.Error
+}
+
+func (n *noAnswer) Error() string {
+	return "cannot connect to " + n.addr + ": " + session.ErrNoAnswer.Error()
+}
+func (n *noAnswer) Unwrap() error        { return n.end }
+func (n *noAnswer) Is(target error) bool { return target == session.ErrNoAnswer }
+
+// noQoS2 is a PUBACK to a message at QoS 2.
+type noQoS2 struct{ error }
+
+func (n noQoS2) Error() string        { return "a message was " + session.ErrNoQoS2.Error() }
+func (n noQoS2) Unwrap() error        { return n.error }
+func (n noQoS2) Is(target error) bool { return target == session.ErrNoQoS2 }
+
 // Refusal is a CONNACK that refuses, or a DISCONNECT of the server.
 type Refusal struct {
 	Type   packet.Type // CONNACK or DISCONNECT
@@ -59,6 +78,8 @@ func Kind(err error) string {
 		return ""
 	case errors.As(err, &refusal):
 		return fmt.Sprintf("%s 0x%02X", strings.ToLower(refusal.Type.String()), byte(refusal.Reason))
+	case errors.Is(err, session.ErrNoQoS2):
+		return "no QoS 2"
 	case errors.As(err, &broken):
 		return "protocol"
 	case errors.Is(err, session.ErrKeepAlive):
@@ -85,6 +106,20 @@ func Kind(err error) string {
 	return "other"
 }
 
+// unanswered is err, the end of an attempt that was to be answered by CONNACK, in
+// words that say so. first are the bytes that have come.
+func (c *Client) unanswered(first []byte, err error) error {
+	if len(first) > 0 {
+		if is, _ := transport.IsForeign(first, c.conn.Version(), false); is {
+			return transport.NoMQTT(c.target().Address(), first)
+		}
+	}
+	if transport.IsEnd(err) {
+		return &noAnswer{c.target().Address(), err}
+	}
+	return err
+}
+
 // explain makes a system's error in an operation on the client's connection one of
 // transport's, with the hints that matter to many clients.
 func (c *Client) explain(op string, err error) error {
@@ -106,7 +141,7 @@ func (l *Loop) tooLate(c *Client) error {
 	what := "no TCP connection"
 	hint := "the server's queue of connections may be full: connect more slowly, with fewer half-open attempts"
 	if c.state == opening {
-		what, hint = "no CONNACK", "the server accepts more connections than it serves: connect more slowly"
+		what, hint = "no CONNACK", "it may be no MQTT broker; one that accepts more connections than it serves wants fewer at a time"
 	}
 	return &transport.Error{Op: transport.OpConnect, Addr: c.target().Address(), Kind: transport.Timeout,
 		Text: fmt.Sprintf("%s within %v", what, l.swarm.opts.ConnectTimeout), Hint: hint}

@@ -269,6 +269,9 @@ func (l *Loop) fail(c *Client, err error) {
 	l.touch(c)
 	c.conn.Fail(err)
 	l.driver.flush(c)
+	if c.conn.NoQoS2 {
+		err = noQoS2{err}
+	}
 	l.lose(c, err)
 }
 
@@ -289,7 +292,7 @@ func (l *Loop) lose(c *Client, err error) {
 	case closing:
 		kind = newsClosed
 	}
-	if c.leaving {
+	if c.leaving && !(c.state == closing && transport.IsReset(err)) {
 		err = nil
 	}
 	l.wheel.disarm(l, c)
@@ -351,7 +354,18 @@ func (l *Loop) input(c *Client, b []byte) {
 // packet handles the first packet of b and returns its length, 0 if b holds only a
 // part of one. After ok == false the connection is over.
 func (l *Loop) packet(c *Client, b []byte) (n int, ok bool) {
-	ev := &l.event
+	if c.state == opening {
+		is, wait := transport.IsForeign(b, c.conn.Version(), true)
+		switch {
+		case is:
+			l.fail(c, transport.NoMQTT(c.target().Address(), b))
+			return 0, false
+		case wait:
+			c.need = len(b) + 1
+			return 0, true
+		}
+	}
+	ev, reused := &l.event, c.conn.Reused
 	n, err := c.conn.Next(b, l.now, ev)
 	if err != nil {
 		l.fail(c, err)
@@ -363,14 +377,17 @@ func (l *Loop) packet(c *Client, b []byte) (n int, ok bool) {
 	}
 	switch ev.Kind {
 	case session.Publish:
+		c.useful = true
 		p := &ev.Publish
 		qos, id := p.QoS, p.PacketID
+		l.stats.Reused += int64(c.conn.Reused - reused)
 		l.hold = false
 		l.handler.Message(c, p, l.now)
 		if qos > 0 && !l.hold && c.state == up {
 			c.conn.Ack(qos, id, packet.Success)
 		}
 	case session.Done:
+		c.useful = true
 		l.handler.Acked(c, ev.Tag, ev.QoS, ev.Reason)
 	case session.Suback:
 		l.handler.Subscribed(c, ev.Tag, &ev.Suback)
@@ -390,7 +407,7 @@ func (l *Loop) connack(c *Client, p *packet.Connack) {
 		return
 	}
 	t := &c.timing
-	t.Connack = l.now - t.Begun - t.TCP - t.TLS
+	t.Connack = l.now - t.Begun - t.TCP - t.TLS - t.Upgrade
 	l.resuming = c
 	c.conn.Resume(p.SessionPresent, l.resumed)
 	if c.state != opening {
@@ -424,6 +441,9 @@ func (l *Loop) hungUp(c *Client, err error) {
 		if err = transport.Explain(c.target().Address(), err); !errors.As(err, &known) {
 			err = c.explain(transport.OpStream, err)
 		}
+	}
+	if c.state == opening {
+		err = c.unanswered(c.part, err)
 	}
 	l.lose(c, err)
 }

@@ -85,13 +85,16 @@ type Handler interface {
 	Connected(c *Client, ack *packet.Connack, t *Timing)
 
 	// Failed reports an attempt that ended without one: a [*transport.Error]
-	// with a hint, a [*Refusal], or what Closed may report, too.
+	// with a hint, a [*Refusal], session.ErrNoAnswer when the connection ended
+	// where CONNACK was due, or what Closed may report, too.
 	Failed(c *Client, err error)
 
 	// Closed reports the end of a connection that was up. err is nil after
-	// Disconnect and Reset, a *Refusal after the server's DISCONNECT, io.EOF when
-	// the server just closed, session.ErrKeepAlive, a *packet.Error when it broke
-	// the rules, or a *transport.Error.
+	// Disconnect and Reset, except where the server answers DISCONNECT by a reset,
+	// and what was sent before it may not have arrived. It is a *Refusal after the
+	// server's DISCONNECT, io.EOF when the server just closed, session.ErrKeepAlive,
+	// session.ErrNoQoS2, a *packet.Error when it broke the rules, or a
+	// *transport.Error.
 	Closed(c *Client, err error)
 
 	// Acked reports the end of a message published at QoS 1 or 2: PUBACK,
@@ -131,9 +134,10 @@ type Spec struct {
 type Timing struct {
 	Begun   time.Duration // when the socket was opened
 	TCP     time.Duration // until it was connected; with a name, its lookup included (Std)
-	TLS     time.Duration // of the TLS handshake and the upgrade to WebSocket; else 0
+	TLS     time.Duration // of the TLS handshake; else 0
+	Upgrade time.Duration // of the upgrade to WebSocket; else 0
 	Connack time.Duration // from CONNECT to CONNACK
 }
 
 // Total is how long the whole took.
-func (t *Timing) Total() time.Duration { return t.TCP + t.TLS + t.Connack }
+func (t *Timing) Total() time.Duration { return t.TCP + t.TLS + t.Upgrade + t.Connack }

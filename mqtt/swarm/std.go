@@ -77,7 +77,7 @@ func (e *std) start(c *Client) {
 	k.write = func() { e.writer(c, k) }
 	c.link = k
 	begun, target, dial := c.timing.Begun, c.target(), o.Dial
-	var tcp time.Duration
+	var took Timing
 	if dial == nil {
 		d := *o.Dialer
 		d.Timeout = o.ConnectTimeout
@@ -85,18 +85,19 @@ func (e *std) start(c *Client) {
 			d.LocalAddr = o.Sources[e.next%len(o.Sources)].String()
 			e.next++
 		}
-		d.Opened = func() { tcp = o.now() - begun }
+		d.Opened = func() { took.TCP = o.now() - begun }
+		d.Secured = func() { took.TLS = o.now() - begun - took.TCP }
 		dial = d.Dial
 	}
 	e.loop.swarm.wg.Go(func() {
 		defer cancel()
 		conn, err := dial(ctx, target)
-		e.dialed(c, k, conn, err, tcp)
+		e.dialed(c, k, conn, err, &took)
 	})
 }
 
 // dialed goes on when a connection has been opened, or not.
-func (e *std) dialed(c *Client, k *link, conn net.Conn, err error, tcp time.Duration) {
+func (e *std) dialed(c *Client, k *link, conn net.Conn, err error, took *Timing) {
 	l := e.loop
 	l.enter()
 	if c.link != k {
@@ -112,10 +113,17 @@ func (e *std) dialed(c *Client, k *link, conn net.Conn, err error, tcp time.Dura
 		return
 	}
 	k.conn, k.cancel = conn, nil
-	c.timing.TCP = tcp
-	c.timing.TLS = l.now - c.timing.Begun - tcp
-	if conn == transport.Raw(conn) {
-		c.timing.TCP, c.timing.TLS = tcp+c.timing.TLS, 0
+	// What is left behind the last part is its too: the loop was busy.
+	t := &c.timing
+	t.TCP, t.TLS = took.TCP, took.TLS
+	rest := l.now - t.Begun - t.TCP - t.TLS
+	switch target := c.target(); {
+	case target.WebSocket:
+		t.Upgrade = rest
+	case t.TLS > 0:
+		t.TLS += rest
+	default:
+		t.TCP += rest
 	}
 	l.opened(c)
 	l.swarm.wg.Go(func() { e.reader(c, k) }) // on a stack that has not grown to dial

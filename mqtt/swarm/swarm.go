@@ -179,6 +179,9 @@ type Stats struct {
 	Reads, Writes         int64 // system calls that moved bytes
 	BytesRead, BytesSent  int64
 	Connecting, Connected int // clients now
+	// Reused counts messages at QoS 2 that came as new ones under a packet
+	// identifier still in use: the server has lost its session.
+	Reused int64
 }
 
 // driver is what an engine does for its loop. All methods but run and wake are

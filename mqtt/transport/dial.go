@@ -48,6 +48,10 @@ type Dialer struct {
 	// upgrade to WebSocket: with a proxy, when the proxy has opened it.
 	Opened func()
 
+	// Secured, unless nil, is called when TLS is there, before the upgrade to
+	// WebSocket.
+	Secured func()
+
 	// Headers are further fields of the upgrade to WebSocket, which
 	// CheckHeader has no objection to. Host replaces the default.
 	Headers []Header
@@ -108,6 +112,9 @@ func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
 	if cfg != nil {
 		if conn, err = handshake(ctx, conn, cfg, t, start); err != nil {
 			return nil, err
+		}
+		if d.Secured != nil {
+			d.Secured()
 		}
 	}
 	if t.WebSocket {

@@ -3,6 +3,8 @@ package transport
 import (
 	"strconv"
 	"strings"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
 // Protocol is what the first bytes of a connection look like.
@@ -131,6 +133,38 @@ func recognise(signatures []signature, b []byte) Protocol {
 		return ProtocolUndecided
 	}
 	return ProtocolUnknown
+}
+
+// IsForeign finds out by its first bytes whether a peer is no MQTT server, whose first
+// packet is CONNACK, or AUTH (MQTT-3.2.0-1, section 4.12), or DISCONNECT of one that
+// has none. more tells whether further bytes may come, and wait that they are needed.
+func IsForeign(b []byte, v packet.Version, more bool) (is, wait bool) {
+	switch b[0] {
+	case byte(packet.CONNACK) << 4, byte(packet.AUTH) << 4, byte(packet.DISCONNECT) << 4:
+		return false, false
+	}
+	speaks := SniffServer(b)
+	if speaks == ProtocolUndecided && more {
+		return false, true
+	}
+	// Else it may be a packet, which comes too early.
+	return !(more && speaks <= ProtocolUnknown && !isText(b) && isPacket(b[0], v)), false
+}
+
+// isPacket tells whether a packet begins so. MQTT 3.1 has CONNACK with any flags.
+func isPacket(first byte, v packet.Version) bool {
+	_, _, err := packet.Split([]byte{first}, packet.V5, 0)
+	return err == nil || v == packet.V31 && packet.Type(first>>4) == packet.CONNACK
+}
+
+// isText tells whether b may be the beginning of a protocol of lines.
+func isText(b []byte) bool {
+	for _, c := range b {
+		if c >= 0x7f || c < ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return false
+		}
+	}
+	return len(b) >= 4
 }
 
 // NoMQTT is the error of a server whose first bytes are b, and no MQTT.

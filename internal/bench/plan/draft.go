@@ -3,6 +3,7 @@ package plan
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -245,9 +246,13 @@ func (d *draft) override(o Options) error {
 	if o.Measure != nil {
 		p.Phases.Measure = *o.Measure
 	}
-	if o.Version != 0 {
-		for _, g := range p.Groups {
-			g.Version = o.Version
+	if o.ConnectTimeout != nil {
+		p.Phases.ConnectTimeout = *o.ConnectTimeout
+	}
+	for _, g := range p.Groups {
+		if g.Version = cmp.Or(o.Version, g.Version); g.Version == 0 {
+			p.Open = true
+			g.Version = cmp.Or(o.Default, packet.V5)
 		}
 	}
 	return nil

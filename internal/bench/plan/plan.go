@@ -46,6 +46,9 @@ type Plan struct {
 	// canonical text, and with it the hash, leave it out.
 	Run string
 
+	// Open tells that there are groups whose version nobody has chosen.
+	Open bool
+
 	Seed    uint64   // of everything random
 	Brokers []string // URLs; client k of the plan uses Brokers[k % len]. May be empty: the command line's
 

@@ -30,6 +30,9 @@ type Options struct {
 	Seed    *uint64
 	Brokers []string       // in place of those of the plan
 	Version packet.Version // of all groups; 0: as the plan says
+	// Default is the version of groups whose plan does not say; 0 is 5.0.
+	Default        packet.Version
+	ConnectTimeout *time.Duration // of the phases
 	// Username, a template, and Password, a text as it is, are those of the groups
 	// that have no credentials of their own; nil: none.
 	Username, Password *string
@@ -316,7 +319,7 @@ func (r *reader) data(n *yamlfile.Node, what string, use func(data []byte) (dige
 
 func (r *reader) scenario() {
 	p := r.draft.plan
-	r.defaults = Group{Together: 1, Connection: Connection{Version: packet.V5, KeepAlive: 60 * time.Second, CleanStart: true}}
+	r.defaults = Group{Together: 1, Connection: Connection{KeepAlive: 60 * time.Second, CleanStart: true}}
 	for _, e := range r.file.Root.Entries {
 		if k := r.groupDefaults(&r.defaults)[e.Key.Text]; k != nil {
 			k(e.Value)

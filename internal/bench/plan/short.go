@@ -127,9 +127,6 @@ func (s *Short) group(name string, clients int) (*Group, error) {
 	}
 	g := &Group{Name: name, Clients: clients, First: s.First, Together: 1,
 		Connection: Connection{Version: s.Version, KeepAlive: keepAlive, CleanStart: !s.Persistent, SessionExpiry: s.SessionExpiry}}
-	if g.Version == 0 {
-		g.Version = packet.V5
-	}
 	for _, x := range [...]struct {
 		what, text string
 		to         **Template

@@ -101,7 +101,7 @@ func (s *Summary) acked() string {
 // wholeRun are the operations whose latencies are of all phases.
 func wholeRun(op result.Op) bool {
 	switch op {
-	case result.ConnectTCP, result.ConnectTLS, result.ConnectConnack, result.Connect, result.Subscribe, result.Unsubscribe:
+	case result.ConnectTCP, result.ConnectTLS, result.ConnectUpgrade, result.ConnectConnack, result.Connect, result.Subscribe, result.Unsubscribe:
 		return true
 	}
 	return false

@@ -23,12 +23,14 @@ const (
 	Replay                   // a retained message, from the SUBSCRIBE packet
 	Backlog                  // a message older than the connection, from its CONNECT packet
 	Will                     // from the cut of the connection to the will's arrival
+	ConnectUpgrade           // the upgrade to WebSocket
 	numOps
 )
 
 var opNames = [numOps]string{
 	"connect.tcp", "connect.tls", "connect.connack", "connect", "subscribe", "unsubscribe",
 	"puback", "pubcomp", "delivery", "rtt", "replay", "backlog", "will",
+	"connect.upgrade",
 }
 
 // Ops are all operations, in the order of reports.

@@ -1,0 +1,98 @@
+package bench
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/units"
+	"github.com/mqtools/mqtools/mqtt/swarm"
+)
+
+// Failure is what has failed.
+type Failure uint8
+
+// The failures.
+const (
+	failConnect   Failure = iota
+	failLost              // a connection that was up
+	failSubscribe         // a subscription, or taking it back
+	failPublish
+)
+
+const (
+	FailConnect = failConnect
+	FailLost    = failLost
+)
+
+// troubles are errors that are to be told: of each kind the first one, with how many
+// there were until it was.
+type troubles struct {
+	mu   sync.Mutex
+	all  map[string]*trouble
+	news []*trouble
+}
+
+type trouble struct {
+	what  Failure
+	err   error
+	count int
+}
+
+const (
+	maxTold     = 20                     // kinds of errors
+	troubleTime = 250 * time.Millisecond // in which equal errors become one line
+)
+
+// note has an error told, unless one of its kind is.
+func (r *run) note(what Failure, err error) {
+	t := &r.news
+	kind := fmt.Sprint(what, swarm.Kind(err))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if x := t.all[kind]; x != nil {
+		x.count++
+		return
+	}
+	if len(t.all) >= maxTold {
+		return
+	}
+	if t.all == nil {
+		t.all = map[string]*trouble{}
+	}
+	x := &trouble{what, err, 1}
+	t.all[kind] = x
+	t.news = append(t.news, x)
+}
+
+// tellTroubles tells what has not been told yet.
+func (r *run) tellTroubles() {
+	t := &r.news
+	t.mu.Lock()
+	var lines []string
+	for _, x := range t.news {
+		lines = append(lines, r.line(x))
+	}
+	t.news = nil
+	t.mu.Unlock()
+	for _, line := range lines {
+		r.tell(result.NoteError, line)
+	}
+}
+
+func (r *run) line(x *trouble) string {
+	text := r.explain(x.what, x.err)
+	if x.count > 1 {
+		text = fmt.Sprintf("%s: %s", units.Count(x.count, [...]string{failConnect: "client", failLost: "client", failSubscribe: "subscription", failPublish: "message"}[x.what]), text)
+	}
+	return text
+}
+
+// explain is an error in words for the user.
+func (r *run) explain(what Failure, err error) string {
+	if r.o.Explain != nil {
+		return r.o.Explain(what, err)
+	}
+	return err.Error()
+}

@@ -1,0 +1,168 @@
+package mqbench
+
+import (
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/mqtt/broker"
+	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
+)
+
+// answering listens, and has do answer each connection whose CONNECT it has read. The
+// port is returned.
+func answering(t *testing.T, do func(nc net.Conn, connect []byte)) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer nc.Close()
+				b := make([]byte, 512)
+				n, err := nc.Read(b)
+				if err != nil {
+					return
+				}
+				do(nc, b[:n])
+			}()
+		}
+	}()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	return port
+}
+
+// only311 is the port of a broker that ends connections of MQTT 5, with an answer or
+// none, and how many of them there were.
+func only311(t *testing.T, answer string) (port string, fives *atomic.Int64) {
+	t.Helper()
+	_, addr := brokertest.StartWith(t, broker.Options{})
+	fives = new(atomic.Int64)
+	return answering(t, func(nc net.Conn, connect []byte) {
+		if len(connect) > 8 && connect[8] == 5 {
+			fives.Add(1)
+			_, _ = io.WriteString(nc, answer)
+			return
+		}
+		back, err := net.Dial("tcp", addr)
+		if err != nil {
+			return
+		}
+		defer back.Close()
+		_, _ = back.Write(connect)
+		go func() { _, _ = io.Copy(back, nc); _ = back.(*net.TCPConn).CloseWrite() }()
+		_, _ = io.Copy(nc, back)
+	}), fives
+}
+
+// TestTheVersionIsDecidedOncePerRun: -V auto falls back to 3.1.1 where the broker does
+// not take 5.0, and the clients of the plan do not try.
+func TestTheVersionIsDecidedOncePerRun(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{"in words": "\x20\x03\x00\x84\x00", "in words of 3.1.1": "\x20\x02\x00\x01", "by closing": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, line := range []string{"pubsub --clients 10 --rate 100 -q 2 --duration 0.3 -c", "run FILE", "verify --clients 2 --duration 0.5 -q 1 --faults none"} {
+				port, fives := only311(t, answer)
+				line = strings.Replace(line, "FILE", file(t, "x.yaml", "phases: {settle: 0s, warm-up: 0s, measure: 300ms}\ngroups: {g: {clients: 10}}"), 1)
+				r := mqbench(t, append(words(line), "-p", port)...)
+				if n := fives.Load(); r.code != cli.ExitDone || n < 1 || n > 2 {
+					t.Errorf("%s: status %d, %d connections of MQTT 5: %s", line, r.code, n, r.err)
+				}
+			}
+		})
+	}
+	port, _ := only311(t, "\x20\x03\x00\x84\x00")
+	chosen := file(t, "five.yaml", "version: 5.0\ngroups: {g: {clients: 10}}")
+	for _, line := range []string{"conn --clients 10 -V 5", "run " + chosen} {
+		r := mqbench(t, append(words(line), "-p", port, "--duration", "0.1")...)
+		if r.code != cli.ExitFailure || !strings.Contains(r.err, "10 clients: broker refused the connection: unsupported protocol version (0x84)") {
+			t.Errorf("%s: status %d, %s", line, r.code, r.err)
+		}
+	}
+	// What the version of the broker does not have is refused.
+	port, _ = only311(t, "\x20\x03\x00\x84\x00")
+	refused(t, "session-expiry: needs MQTT 5, and group \"sub\" speaks 3.1.1\n", "sub", "-x", "60", "-p", port)
+}
+
+// TestWhatIsWrongWithAServerIsToldOnce: with its address, the cause and the way out,
+// for however many clients.
+func TestWhatIsWrongWithAServerIsToldOnce(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, answer, options string
+		code                  int
+		says                  []string
+	}{
+		{"a web server", "HTTP/1.1 400 Bad Request\r\n\r\n", "", cli.ExitUnreached, []string{"127.0.0.1:PORT speaks HTTP, not MQTT (it answered \"HTTP/1.1 400", "use --ws"}},
+		{"TLS on a plain port", "\x15\x03\x03\x00\x02\x02\x46", "", cli.ExitUnreached, []string{"127.0.0.1:PORT speaks TLS, not MQTT (it answered", "add --tls"}},
+		{"TLS to a plain port", "\x20\x02\x00\x01", "--tls --insecure", cli.ExitUnreached, []string{"127.0.0.1:PORT closed the connection during the TLS handshake\n", "does this port speak TLS?"}},
+		{"WebSocket to a plain port", "\x20\x02\x00\x01", "--ws", cli.ExitUnreached, []string{"speaks MQTT, not WebSocket", "plain MQTT"}},
+		{"NATS", "INFO {\"server_id\"}\r\n", "", cli.ExitUnreached, []string{"127.0.0.1:PORT speaks NATS, not MQTT (it answered \"INFO {"}},
+		{"a wrong password", "\x20\x02\x00\x04", "-V 311", cli.ExitFailure, []string{"40 clients: broker refused the connection: bad user name or password (0x86) (check --username and --password-file)\n"}},
+		{"nothing at all", "", "-V 311", cli.ExitUnreached, []string{"40 clients: connect to 127.0.0.1:PORT: connection closed before CONNACK (if the port expects TLS, add --tls"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			port := answering(t, func(nc net.Conn, _ []byte) { _, _ = io.WriteString(nc, c.answer) })
+			r := mqbench(t, append(words("conn --clients 40 --duration 0.1 -h 127.0.0.1 "+c.options), "-p", port)...)
+			if r.code != c.code {
+				t.Errorf("status %d, want %d", r.code, c.code)
+			}
+			for _, says := range c.says {
+				if says = strings.ReplaceAll(says, "PORT", port); !strings.Contains(r.err, says) {
+					t.Errorf("it does not say %q:\n%s", says, r.err)
+				}
+			}
+			if n := strings.Count(r.err, "\n"); n > 5 {
+				t.Errorf("%d lines:\n%s", n, r.err)
+			}
+		})
+	}
+}
+
+// TestASilentServerIsToldOfSoon: long before the time for connecting is over.
+func TestASilentServerIsToldOfSoon(t *testing.T) {
+	t.Parallel()
+	port := answering(t, func(nc net.Conn, _ []byte) { _, _ = io.Copy(io.Discard, nc) })
+	start := time.Now()
+	r := mqbench(t, "conn", "--clients", "40", "--duration", "0.1", "-h", "127.0.0.1", "-p", port, "--connect-timeout", "1s", "-V", "311")
+	if r.code != cli.ExitUnreached || !strings.Contains(r.err, "127.0.0.1:"+port+" accepts connections and does not answer: no CONNACK within 1s; is it an MQTT broker?") ||
+		!strings.Contains(r.err, "40 clients: cannot connect to 127.0.0.1:"+port+": no CONNACK within 1s") {
+		t.Errorf("status %d after %v, %s", r.code, time.Since(start), r.err)
+	}
+}
+
+// TestABrokerThatAcceptsAndEndsIsNotHammered: connections that end without progress
+// come back ever more slowly.
+func TestABrokerThatAcceptsAndEndsIsNotHammered(t *testing.T) {
+	t.Parallel()
+	var connects atomic.Int64
+	port := answering(t, func(nc net.Conn, _ []byte) {
+		connects.Add(1)
+		_, _ = io.WriteString(nc, "\x20\x02\x00\x00")
+		b := make([]byte, 512)
+		_, _ = nc.Read(b) // the message, which it does not take
+	})
+	plan := file(t, "x.yaml", `phases: {settle: 0s, warm-up: 0s, measure: 2s, drain: 0s}
+groups: {p: {clients: 1, version: 3.1.1, reconnect: {first: 10ms, max: 10s}, publish: {topic: a, qos: 2, rate: 10/s}}}`)
+	r := mqbench(t, "run", plan, "-p", port)
+	// 10 ms, 20, 40 ... 1.28 s, each up to a half less: at most ten in two seconds, and the probe.
+	if n := connects.Load(); n > 11 || n < 3 {
+		t.Errorf("%d connections in two seconds: %s", n, r.err)
+	}
+	if n := strings.Count(r.err, "closed the connection"); n != 1 {
+		t.Errorf("told %d times: %s", n, r.err)
+	}
+}
