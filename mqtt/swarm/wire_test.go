@@ -155,7 +155,7 @@ func TestSilenceAtConnectTimesOut(t *testing.T) {
 		do(c, func() {})
 		h.none(t)
 		ck.forward(c.loop, time.Second)
-		h.want(t, "connect to "+p.ln.Addr().String()+": no CONNACK within 30s")
+		h.want(t, "cannot connect to "+p.ln.Addr().String()+": no CONNACK within 30s")
 		p.expectEnd()
 	})
 }
