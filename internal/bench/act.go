@@ -67,7 +67,8 @@ func (w *worker) part(cl *client, end plan.End) {
 	if cl.c.Idle() {
 		return
 	}
-	cl.state = away // it publishes nothing more
+	cl.state, cl.parted, cl.called = away, true, false // it publishes nothing more
+	w.suspend(cl)
 	switch end {
 	case plan.EndDisconnect:
 		cl.c.Disconnect(nil)
@@ -80,10 +81,52 @@ func (w *worker) part(cl *client, end plan.End) {
 	}
 }
 
-// noteCut keeps when a connection with a will ended without a goodbye.
+// noteCut keeps when a connection with a will ended without a goodbye: the broker
+// owes its will to those who have subscribed to it (MQTT-3.1.2-8).
 func (w *worker) noteCut(cl *client) {
-	if w.run.cut != nil && cl.g.Will != nil {
-		w.run.cut[cl.number].Store(int64(w.loop.Now()))
+	will, now := cl.g.Will, w.loop.Now()
+	if will == nil || w.run.cut == nil {
+		return
+	}
+	w.run.cut[cl.number].Store(int64(now) + 1)
+	if !will.Payload.HasHeader() {
+		return
+	}
+	owed := func(time.Duration) {
+		name := will.Topic.Append(nil, cl.index, 0, 0)
+		w.find(&w.scratch, name, cl.g.Group, cl.index)
+		n, last := int64(0), (*account)(nil)
+		tick := w.run.ledger.clock.Load()
+		for _, r := range w.scratch.list {
+			if r.account != last && r.grant.of(min(will.QoS, packet.QoS(r.grant.qos.Load())), tick) == owes {
+				n++
+				last = r.account
+			}
+		}
+		w.rec(w.loop.Now()).Count(result.WillsDue, cl.g.Number, result.NoQoS, n)
+		w.run.willing.Add(n)
+	}
+	if will.Delay == 0 {
+		owed(now)
+		return
+	}
+	begun := cl.begun
+	w.asking++ // the drain waits for it
+	w.later(now+will.Delay, func(now time.Duration) {
+		w.asking--
+		if cl.begun == begun { // it has not come back (MQTT 5.0 section 3.1.3.2.2)
+			owed(now)
+		}
+	})
+}
+
+// will enters a will that came.
+func (w *worker) will(cl *client, publisher uint32, now time.Duration) {
+	if at := w.run.cutTime(publisher); at > 0 {
+		rec := w.rec(now)
+		rec.Count(result.Wills, cl.g.Number, result.NoQoS, 1)
+		rec.Record(result.Will, result.Response, cl.g.Number, now-(at-1))
+		w.run.willing.Add(-1)
 	}
 }
 
@@ -104,9 +147,49 @@ func (w *worker) takeOver(cl *client, due time.Duration) {
 		return
 	}
 	cl.c, cl.more.other = cl.more.other, cl.c
-	cl.state = away
+	cl.more.stage = overBegun
+	cl.state, cl.parted = away, true
+	w.suspend(cl)
 	w.forgetChurn(cl)
 	w.connect(cl, due)
+}
+
+// tookOver notes that a second connection was accepted.
+func (w *worker) tookOver(cl *client) {
+	if cl.more == nil {
+		return
+	}
+	switch cl.more.stage {
+	case overBegun:
+		cl.more.stage = overAccepted
+		w.run.succeeded.Add(1)
+	case overEnded:
+		cl.more.stage = overNone
+	default:
+		return
+	}
+	w.rec(w.loop.Now()).Count(result.Takeovers, cl.g.Number, result.NoQoS, 1)
+}
+
+// takenOver notes that the first connection ended.
+func (w *worker) takenOver(cl *client, err error) {
+	now := w.loop.Now()
+	switch cl.more.stage {
+	case overBegun:
+		cl.more.stage = overEnded
+	case overAccepted:
+		cl.more.stage = overNone
+		w.run.succeeded.Add(-1)
+	default:
+		return
+	}
+	rec := w.rec(now)
+	rec.Count(result.TakenOver, cl.g.Number, result.NoQoS, 1)
+	rec.Record(result.Takeover, result.Response, cl.g.Number, now-cl.begun)
+	var why *swarm.Refusal
+	if cl.g.Version >= packet.V5 && !(errors.As(err, &why) && why.Reason == packet.SessionTakenOver) { // (MQTT-3.1.4-3)
+		rec.Count(result.Unannounced, cl.g.Number, result.NoQoS, 1)
+	}
 }
 
 // unsubscribe takes a group's subscriptions back.
@@ -125,6 +208,9 @@ func (w *worker) unsubscribe(cl *client) {
 		return
 	}
 	cl.subbed = w.loop.Now()
+	if b := cl.g.book; b != nil {
+		b.each(int(cl.place), func(_ int, g *grant, sh *share) { w.run.ledger.suspend(g, sh, true) })
+	}
 	if err := cl.c.Unsubscribe(&u, tagUnsubscribe); err != nil {
 		w.rec(cl.subbed).CountError(cl.g.Number, "unsubscribe", swarm.Kind(err))
 	}

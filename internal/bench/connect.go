@@ -109,7 +109,7 @@ func (w *worker) connect(cl *client, due time.Duration) {
 	if w.leaving || cl.state != away || !cl.c.Idle() {
 		return
 	}
-	cl.state, cl.due = underway, due
+	cl.state, cl.due, cl.called = underway, due, true
 	if !cl.alive {
 		cl.alive = true
 		w.run.alive.Add(1)
@@ -150,7 +150,9 @@ func (w *worker) Connected(c *swarm.Client, ack *packet.Connack, t *swarm.Timing
 	if cl.more != nil {
 		cl.more.acked = 0
 	}
-	if ack.SessionPresent && cl.asked || !w.subscribe(cl, false) {
+	w.resumed(cl, ack.SessionPresent)
+	w.tookOver(cl)
+	if cl.held && ack.SessionPresent || !w.subscribe(cl, false) {
 		w.isReady(cl)
 	}
 	w.beginLife(cl, now)
@@ -187,6 +189,10 @@ func (g *group) publishesQoS2() bool {
 func (w *worker) subscribe(cl *client, deferred bool) bool {
 	w.sub = packet.Subscribe{Subscriptions: w.sub.Subscriptions[:0]}
 	w.filters = w.filters[:0]
+	tag := uint64(tagSubscribe)
+	if deferred {
+		tag = tagDeferred
+	}
 	add := func(t *plan.Template, q packet.QoS, o packet.SubscribeOptions) {
 		from := len(w.filters)
 		w.filters = t.Append(w.filters, cl.index, 0, 0)
@@ -208,7 +214,8 @@ func (w *worker) subscribe(cl *client, deferred bool) bool {
 		return false
 	}
 	cl.subbed = w.loop.Now()
-	if err := cl.c.Subscribe(&w.sub, tagSubscribe); err != nil {
+	w.ask(cl, deferred)
+	if err := cl.c.Subscribe(&w.sub, tag); err != nil {
 		w.rec(cl.subbed).CountError(cl.g.Number, "subscribe", swarm.Kind(err))
 		w.run.note(failSubscribe, err)
 		return false
@@ -219,6 +226,7 @@ func (w *worker) subscribe(cl *client, deferred bool) bool {
 // What a SUBACK or UNSUBACK answers.
 const (
 	tagSubscribe = iota
+	tagDeferred
 	tagUnsubscribe
 	tagChurn
 )
@@ -255,20 +263,91 @@ func (w *worker) Subscribed(c *swarm.Client, tag uint64, p *packet.Suback) {
 		}
 		rec.Count(counter, cl.g.Number, result.NoQoS, 1)
 	}
+	w.granted(c, cl, tag, p)
 	switch {
 	case c != cl.c: // it has been taken over
 	case tag == tagChurn:
 		cl.more.churning--
 		w.asking--
 	case tag == tagSubscribe && cl.state == underway:
-		cl.asked = true
 		w.isReady(cl)
+	}
+}
+
+// ask notes that subscriptions of a client, the deferred ones or the others, are
+// asked for.
+func (w *worker) ask(cl *client, deferred bool) {
+	if b := cl.g.book; b != nil {
+		b.each(int(cl.place), func(at int, g *grant, sh *share) {
+			if b.Subscribe[at].Deferred == deferred {
+				w.run.ledger.ask(g, sh)
+			}
+		})
+	}
+}
+
+// granted enters what a SUBACK or UNSUBACK says in the ledger.
+func (w *worker) granted(c *swarm.Client, cl *client, tag uint64, p *packet.Suback) {
+	b, l := cl.g.book, w.run.ledger
+	switch {
+	case b == nil || c != cl.c || tag == tagChurn:
+		return
+	case tag == tagUnsubscribe:
+		w.void(cl, true)
+		return
+	}
+	i := 0
+	b.each(int(cl.place), func(at int, g *grant, sh *share) {
+		s := b.Subscribe[at]
+		if s.Deferred != (tag == tagDeferred) {
+			return
+		}
+		if i < len(p.Codes) && !p.Reason(i).Failed() {
+			for q, n := range l.allow(cl.account(), g, sh, packet.QoS(min(p.Codes[i], 2)), s.RetainHandling != 2) {
+				if n > 0 {
+					w.rec(cl.subbed).Count(result.Expected, cl.g.Number, packet.QoS(q), n)
+					w.expected += n
+				}
+			}
+		} else {
+			l.suspend(g, sh, true)
+			l.over(g, sh)
+		}
+		i++
+	})
+	if tag == tagSubscribe {
+		cl.held = true
+	}
+}
+
+// resumed notes that a client is connected, to the session it had or to a new one.
+func (w *worker) resumed(cl *client, present bool) {
+	kept := present && cl.held
+	if cl.held && cl.keeps() && !present {
+		w.rec(w.loop.Now()).Count(result.SessionsLost, cl.g.Number, result.NoQoS, 1)
+	}
+	w.void(cl, !kept)
+	if !kept {
+		cl.held = false
+		return
+	}
+	if b := cl.g.book; b != nil {
+		b.each(int(cl.place), func(_ int, g *grant, sh *share) { w.run.ledger.live(g, sh) })
 	}
 }
 
 // isReady lets a client that is connected and subscribed do its work.
 func (w *worker) isReady(cl *client) {
-	cl.state, cl.tries = ready, 0
+	cl.state, cl.tries, cl.parted = ready, 0, false
+	if cl.went > 0 {
+		now := w.loop.Now()
+		rec := w.rec(now)
+		rec.Count(result.Returns, cl.g.Number, result.NoQoS, 1)
+		rec.Record(result.Return, result.Response, cl.g.Number, now+1-cl.went)
+		if cl.went = 0; w.run.gone.Add(-1) == 0 {
+			rec.Record(result.AllBack, result.Response, cl.g.Number, now-time.Duration(w.run.goneSince.Load()))
+		}
+	}
 	w.release(cl)
 	cl.pump(w)
 }
@@ -314,10 +393,13 @@ func (w *worker) Closed(c *swarm.Client, err error) {
 		w.present--
 	}
 	if w.leaving || c != cl.c { // thrown out by a takeover, as it was to be
+		if !w.leaving {
+			w.takenOver(cl, err)
+		}
 		w.forget(c)
 		return
 	}
-	if cl.again {
+	if cl.again { // of the session nothing was taken
 		cl.again, cl.state = false, away
 		w.later(now, func(now time.Duration) {
 			if !w.leaving && cl.state == away && cl.c.Idle() {
@@ -340,6 +422,13 @@ func (w *worker) Closed(c *swarm.Client, err error) {
 		w.forget(c)
 	}
 	cl.ended(now, err)
+	w.void(cl, !cl.keeps())
+	if cl.g.Reconnect != nil && cl.g.Churn == nil && cl.went == 0 {
+		cl.went = now + 1
+		if w.run.gone.Add(1) == 1 {
+			w.run.goneSince.Store(int64(now))
+		}
+	}
 	w.lost(cl, err)
 }
 

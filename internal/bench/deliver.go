@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"hash/crc64"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/result"
@@ -11,25 +12,35 @@ import (
 // Acked notes how long it took.
 func (w *worker) Acked(c *swarm.Client, tag uint64, qos packet.QoS, reason packet.ReasonCode) {
 	cl := &w.clients[c.User]
+	if w.settled {
+		return
+	}
 	w.flying--
 	intended, lag := readTag(tag)
 	rec := w.rec(intended)
 	resumed := qos == 0 // it was given up while the connection was resumed
-	if resumed {
+	p, ok := cl.settle(tag)
+	switch {
+	case ok:
+		qos = cl.g.streams[p.stream].QoS
+	case resumed:
 		qos = cl.g.highest()
 	}
+	w.answered = w.loop.Now()
 	switch {
-	case !reason.Failed():
+	case !reason.Failed() && ok:
 		rec.Count(result.Acked, cl.g.Number, qos, 1)
-		cl.settle(tag)
-	case resumed:
-		rec.Count(result.Refused, cl.g.Number, qos, 1)
-		rec.CountError(cl.g.Number, "resume", reason.String())
-		w.unaccepted(cl, tag)
-	default:
-		rec.Count(result.Refused, cl.g.Number, qos, 1)
-		rec.CountReason(cl.g.Number, refusing(qos), reason)
-		w.unaccepted(cl, tag)
+		w.rec(w.answered).Count(result.Answered, cl.g.Number, qos, 1)
+		w.owe(rec, cl, p.sending, true)
+	case reason.Failed():
+		if ok {
+			rec.Count(result.Refused, cl.g.Number, qos, 1)
+		} // else it is a reply
+		if resumed {
+			rec.CountError(cl.g.Number, "resume", reason.String())
+		} else {
+			rec.CountReason(cl.g.Number, refusing(qos), reason)
+		}
 	}
 	if !resumed {
 		took := w.loop.Now() - intended
@@ -72,6 +83,10 @@ func (w *worker) Writable(c *swarm.Client) {
 func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) {
 	cl := &w.clients[c.User]
 	g := cl.g
+	if w.settled {
+		return
+	}
+	w.heard.beat(now)
 	if g.Slow != nil {
 		w.slow(cl, c, p, now)
 	}
@@ -87,8 +102,7 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 		rec = w.rec(now)
 	}
 	if err != nil {
-		rec.Count(result.Delivered, g.Number, p.QoS, 1)
-		rec.Count(result.Corrupt, g.Number, p.QoS, 1)
+		w.corrupt(rec, cl, p, now)
 		return
 	}
 	if h.Kind == result.KindReply {
@@ -101,16 +115,14 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 	rec.Count(result.DeliveredBytes, g.Number, p.QoS, int64(len(p.Payload)))
 	if h.Kind == result.KindWill {
 		if own {
-			if at := w.run.cutTime(h.Publisher); at > 0 {
-				rec.Record(result.Will, result.Response, g.Number, now-at)
-			}
+			w.will(cl, h.Publisher, now)
 		}
 		return
 	}
 	if h.Kind == result.KindRequest && g.Respond != nil {
 		w.respond(cl, p, h, now)
 	}
-	if first := w.judge(rec, cl, p, h, c != cl.c); !first {
+	if first := w.judge(rec, cl, p, h, c != cl.c, now); !first {
 		return
 	}
 	switch {
@@ -132,37 +144,102 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 	}
 }
 
+// corrupt counts a delivery with a wrong body. It stands for one that is owed; the
+// same bytes once more are a repetition.
+func (w *worker) corrupt(rec *result.Recorder, cl *client, p *packet.Publish, now time.Duration) {
+	g := cl.g
+	rec.Count(result.Delivered, g.Number, p.QoS, 1)
+	if len(w.spoilt) >= maxSpoilt {
+		clear(w.spoilt)
+	}
+	hash := crc64.Checksum(p.Payload, w.run.crc) + uint64(g.Base+cl.index)*0x9E3779B97F4A7C15
+	if w.spoilt[hash] > 0 {
+		rec.Count(result.Duplicates, g.Number, p.QoS, 1)
+		return
+	}
+	w.spoilt[hash]++
+	rec.Count(result.Corrupt, g.Number, p.QoS, 1)
+	a := cl.account()
+	if e := w.entitle(cl, p.Topic); e.plain == 0 && len(e.shares) > 0 {
+		a = &e.shares[0].account
+		if w.run.shard.Count > 1 {
+			a = nil
+		}
+	}
+	if a != nil {
+		a.corrupt[p.QoS].Add(1)
+		w.distinct++
+	}
+}
+
+// maxSpoilt bounds what is remembered of corrupt payloads.
+const maxSpoilt = 1 << 14
+
 // judge counts what is wrong with a delivery, and tells whether it is the first
 // of its message. old: it came by a connection that has been taken over.
-func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h result.Header, old bool) bool {
+func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h result.Header, old bool, now time.Duration) bool {
 	g := cl.g
-	var outcome result.Outcome
-	publisher := h.Publisher
-	if g.shared != nil {
-		outcome = g.shared.Check(publisher, h.Seq)
-	} else {
-		outcome = w.check.Check(g.Base+cl.index, publisher, h.Seq)
+	e, a := w.entitle(cl, p.Topic), cl.account()
+	outcome, at := result.Duplicate, 0
+	if e.plain > 0 || len(e.shares) == 0 {
+		outcome = w.check.Check(g.Base+cl.index, h.Publisher, h.Seq)
+		for at = 1; outcome == result.Duplicate && at < e.plain; at++ {
+			if o := w.copy(at).Check(g.Base+cl.index, h.Publisher, h.Seq); o != result.Duplicate && o != result.Unknown {
+				rec.Count(result.Copies, g.Number, p.QoS, 1)
+				return false
+			}
+		}
 	}
+	away := int(h.Shard) != w.run.shard.Index
+	for i := 0; outcome == result.Duplicate && i < len(e.shares); i++ {
+		if outcome = e.shares[i].check.Check(h.Publisher, h.Seq); outcome != result.Duplicate {
+			a, away = &e.shares[i].account, away || w.run.shard.Count > 1
+		}
+	}
+	replayed := p.Retain && h.Intended < cl.subbed
 	switch outcome {
 	case result.Duplicate:
+		switch {
+		case replayed: // each subscription may have the retained message sent (MQTT 5.0 section 3.8.4)
+			rec.Count(result.Copies, g.Number, p.QoS, 1)
 		// Who was taken over has lost what QoS 2 needs to know of redeliveries.
-		if p.QoS == 2 && (old || p.Dup) && cl.more != nil && cl.more.other != nil {
+		case p.QoS == 2 && (old || p.Dup) && cl.more != nil && cl.more.other != nil:
 			rec.Count(result.Unjudged, g.Number, p.QoS, 1)
-			return false
+		default:
+			rec.Count(result.Duplicates, g.Number, p.QoS, 1)
 		}
-		rec.Count(result.Duplicates, g.Number, p.QoS, 1)
 		return false
 	case result.Unknown:
 		rec.Count(result.Unjudged, g.Number, p.QoS, 1)
 		return false
 	case result.Late:
-		if !old && !p.Retain && w.run.ordered(publisher) {
+		if !old && !p.Retain && e.plain == 1 && w.run.ordered(h.Publisher) {
 			rec.Count(result.Reordered, g.Number, p.QoS, 1)
 		}
 	}
 	rec.Count(result.Distinct, g.Number, p.QoS, 1)
-	w.distinct++
+	w.rec(now).Count(result.Arrived, g.Number, p.QoS, 1)
+	if away {
+		rec.Count(result.DistinctAway, g.Number, p.QoS, 1)
+		a = nil
+	}
+	unowed := p.QoS == 0 && h.Intended < cl.begun // nothing is owed at QoS 0 to who is away
+	if replayed && a != nil {
+		if unowed = a.replays.Load() == 0; !unowed {
+			a.replays.Add(-1)
+		}
+	}
+	w.came(rec, cl, a, p.QoS, unowed)
 	return true
+}
+
+// copy is the checker of the copies of a message beyond the first: one for each
+// further filter of a client that matches.
+func (w *worker) copy(n int) *result.Checker {
+	for len(w.copies) < n {
+		w.copies = append(w.copies, result.NewChecker(64, maxRanges))
+	}
+	return w.copies[n-1]
 }
 
 // foreign counts a delivery without header.
@@ -174,7 +251,48 @@ func (w *worker) foreign(cl *client, p *packet.Publish, now time.Duration) {
 	}
 	rec.Count(result.Delivered, cl.g.Number, p.QoS, 1)
 	rec.Count(result.Distinct, cl.g.Number, p.QoS, 1)
+	rec.Count(result.Arrived, cl.g.Number, p.QoS, 1)
 	rec.Count(result.Untimed, cl.g.Number, p.QoS, 1)
 	rec.Count(result.DeliveredBytes, cl.g.Number, p.QoS, int64(len(p.Payload)))
-	w.distinct++
+	a := cl.account()
+	switch e := w.entitle(cl, p.Topic); {
+	case e.plain == 0 && len(e.shares) > 0 && w.run.shard.Count == 1:
+		a = &e.shares[0].account
+	case w.run.shard.Count > 1:
+		rec.Count(result.DistinctAway, cl.g.Number, p.QoS, 1)
+		a = nil // whose it is, nobody knows
+	}
+	w.came(rec, cl, a, p.QoS, false)
+}
+
+// pulse is when something last came, and how long nothing came in between.
+type pulse struct {
+	last time.Duration
+	at   [8]int64 // seconds
+	gaps [8]time.Duration
+	any  bool
+}
+
+func (p *pulse) beat(now time.Duration) {
+	gap := now - p.last
+	second := int64(now / time.Second)
+	i := second & 7
+	if p.at[i] != second {
+		p.at[i], p.gaps[i] = second, 0
+	}
+	if p.any {
+		p.gaps[i] = max(p.gaps[i], gap)
+	}
+	p.last, p.any = now, true
+}
+
+// gap is the longest of the last seconds.
+func (p *pulse) gap() (longest time.Duration) {
+	const seconds = 5
+	for i, at := range p.at {
+		if at >= int64(p.last/time.Second)-seconds {
+			longest = max(longest, p.gaps[i])
+		}
+	}
+	return longest
 }

@@ -80,7 +80,9 @@ groups:
 					what      string
 					got, want int
 				}{
-					{"lost, or not received as sent", int(f.Lost), c.Dropped + c.Corrupted + c.Held},
+					{"lost", int(f.Lost + f.Dropped), c.Dropped + c.Held},
+					{"under way", int(f.UnderWay), 0},
+					{"received", int(f.Received), messages - c.Dropped - c.Held - c.Corrupted},
 					{"duplicates", int(f.Duplicates), c.Duplicated},
 					{"out of order", int(f.Reordered), c.Reordered},
 					{"corrupt", int(f.Corrupt), c.Corrupted},
@@ -96,8 +98,8 @@ groups:
 				for _, m := range o.Result.Ends[0].Missing {
 					missing += result.Span{From: m.From, To: m.To}.Len()
 				}
-				if missing != f.Lost {
-					t.Errorf("%d missing messages are named, and %d are lost", missing, f.Lost)
+				if n := f.Lost + f.Dropped + f.Corrupt; missing != n {
+					t.Errorf("%d missing messages are named, and %d are lost or corrupt", missing, n)
 				}
 				if !o.Has(report.Violated) {
 					t.Errorf("verdicts: %v", o.Verdicts)
@@ -119,7 +121,7 @@ groups:
   pubs: {clients: 2, publish: {topic: t/%i, payload: 8, rate: 500/s}}
 `, within(network.Dial))
 		f := o.Total
-		if lost := b.Counts().Dropped; f.Expected != 500 || int(f.Lost) != lost || f.Received != int64(500-lost) {
+		if lost := b.Counts().Dropped; f.Expected != 500 || int(f.Dropped) != lost || f.Received != int64(500-lost) {
 			t.Errorf("%d were dropped: %+v", lost, f)
 		}
 		if !o.Has(report.NoHeader) || o.Has(report.Violated) {

@@ -51,7 +51,8 @@ func (r *run) test(ctx context.Context, c *collector) error {
 	for _, w := range r.workers {
 		w.loop.Do(w.stopPublishing)
 	}
-	derr := r.until(context.WithoutCancel(ctx), r.since+r.p.Phases.Drain, r.drained)
+	quiet, derr := r.drain(context.WithoutCancel(ctx), r.since+r.p.Phases.Drain)
+	r.settle(quiet)
 	return cmp.Or(err, derr)
 }
 
@@ -179,9 +180,104 @@ func (r *run) abandon(err error) {
 	}
 }
 
-// drained tells that nothing is under way any more.
-func (r *run) drained() bool {
-	return r.sum(func(w *worker) int64 { return w.queued + w.flying + w.asking }) == 0 && r.sum(func(w *worker) int64 { return w.expected - w.distinct }) <= 0
+// drain waits until all that is owed has come, or until nothing comes any more, which
+// is the end of all that is to be waited for: quiet tells that. Where something still
+// comes it ends at a time.
+func (r *run) drain(ctx context.Context, latest time.Duration) (quiet bool, err error) {
+	begun := r.now()
+	var probed, counted time.Duration
+	err = r.until(ctx, swarm.Never, func() bool {
+		now := r.now()
+		last, gap, busy, asking, owed := begun, time.Duration(0), int64(0), int64(0), int64(0)
+		for _, w := range r.workers {
+			w.loop.Do(func() {
+				last = max(last, w.heard.last, w.answered)
+				gap = max(gap, w.heard.gap())
+				asking += w.asking
+				busy += w.queued + w.flying + w.asking
+				owed += w.expected - w.expectedAway - w.distinct - w.voided
+			})
+		}
+		busy += max(owed, 0) + max(r.willing.Load(), 0) + r.succeeded.Load()
+		if (r.shard.Count == 1 || !r.owing) && busy <= 0 && now-counted >= r.ledger.pause() {
+			// What came unexpectedly may hide what is missing.
+			if counted = now; r.ledger.outstanding() == 0 {
+				quiet = true
+				return true
+			}
+		}
+		if now >= latest && last > latest {
+			return true
+		}
+		if now-last < quietTime(gap) || asking > 0 && now < latest {
+			return false
+		}
+		if probed <= last {
+			probed = now
+			r.probe()
+		}
+		dead := r.sum(func(w *worker) int64 { return w.dead() })
+		quiet = dead == 0 || now >= latest && now-probed >= probeTime
+		return quiet
+	})
+	return quiet && err == nil, err
+}
+
+// probeTime is how long the answer to a PINGREQ may take at the end of a drain.
+const probeTime = 2 * time.Second
+
+// probe has those to whom something is owed show that their sessions live.
+func (r *run) probe() {
+	for _, w := range r.workers {
+		w.loop.Do(func() {
+			for i := range w.clients {
+				cl := &w.clients[i]
+				if w.waits(cl) && cl.c.Ping() == nil {
+					cl.pinged = true
+				}
+			}
+		})
+	}
+}
+
+// waits reports whether something is owed to a client, or to one of its shares.
+func (w *worker) waits(cl *client) bool {
+	b := cl.g.book
+	if b == nil {
+		return false
+	}
+	any := cl.account().outstanding() > 0
+	if b.shares != nil {
+		b.each(int(cl.place), func(_ int, g *grant, sh *share) {
+			any = any || sh != nil && g.kept.Load() != 0 && sh.outstanding() > 0
+		})
+	}
+	return any
+}
+
+// dead counts the clients to whom something is owed, and whose sessions are not known
+// to live.
+func (w *worker) dead() (n int64) {
+	for i := range w.clients {
+		if cl := &w.clients[i]; w.waits(cl) && !w.lives(cl) {
+			n++
+		}
+	}
+	return n
+}
+
+// Pong notes that a connection lives.
+func (w *worker) Pong(c *swarm.Client, took time.Duration) {
+	cl := &w.clients[c.User]
+	if c != cl.c {
+		return
+	}
+	cl.pinged = false
+	if !w.settled {
+		rec := w.rec(w.loop.Now())
+		rec.Count(result.Pongs, cl.g.Number, result.NoQoS, 1)
+		rec.Record(result.Ping, result.Service, cl.g.Number, took)
+	}
 }
 
 // enter begins a phase.

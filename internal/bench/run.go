@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc64"
 	"io"
 	"slices"
 	"sync"
@@ -17,7 +18,6 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/mqtt/swarm"
-	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
 // Options are how a shard of a plan is run.
@@ -100,8 +100,10 @@ type run struct {
 	shard   *plan.Shard
 	swarm   *swarm.Swarm
 	workers []*worker
-	shared  []*result.SharedChecker // by the group's number; nil: not shared
+	ledger  *ledger
+	owing   bool // there are subscribers
 	fan     *plan.FanOut
+	crc     *crc64.Table
 	lags    *lagTable      // nil: all loops are closed
 	cut     []atomic.Int64 // by publisher, when its connection was cut; nil without wills
 	header  bool           // all messages have one
@@ -115,6 +117,12 @@ type run struct {
 	mu  sync.Mutex // of what follows
 	out *result.Writer
 	res *result.Result
+
+	willing   atomic.Int64 // wills that are owed, and have not come
+	succeeded atomic.Int64 // takeovers whose old connection has not ended
+
+	gone      atomic.Int64 // clients whose connection ended, and that have not come back
+	goneSince atomic.Int64 // when the first of them went
 
 	during  func()        // ends Options.During
 	waiting atomic.Int64  // clients that have not come to their first readiness, or failed for good
@@ -203,7 +211,7 @@ func (r *run) prepareStreams() {
 	r.header, r.fan = r.p.HasHeader(), r.p.FanOut()
 	r.whole = len(r.fan.Reasons()) == 0
 	r.returns = slices.ContainsFunc(r.p.Actions, func(a *plan.Action) bool { return a.Do == plan.Connect })
-	r.shared = make([]*result.SharedChecker, len(r.p.Groups))
+	r.ledger, r.crc = newLedger(r), crc64.MakeTable(crc64.ECMA)
 	for _, g := range r.p.Groups {
 		r.whole = r.whole && len(g.Publish) <= 1 && len(g.Subscribe) <= 1
 		for _, p := range g.Publish {
@@ -212,19 +220,12 @@ func (r *run) prepareStreams() {
 				r.lags = new(lagTable)
 			}
 		}
-		for _, s := range g.Subscribe {
-			if _, _, shared := topic.ParseShare(string(s.AppendFilter(nil, 0))); shared && r.shared[g.Number] == nil {
-				r.shared[g.Number] = result.NewSharedChecker(r.p.Clients(), maxPages)
-			}
-		}
+		r.owing = r.owing || len(g.Subscribe) > 0
 		if g.Will != nil {
 			r.cut = make([]atomic.Int64, r.p.Clients())
 		}
 	}
 }
-
-// maxPages bounds what is remembered of the messages of a shared subscription.
-const maxPages = 1 << 20
 
 // tell notes an event in the result and for the user.
 func (r *run) tell(kind result.NoteKind, text string) {
@@ -317,9 +318,9 @@ func (r *run) finish(end *result.End) {
 			}
 		})
 	}
-	for _, s := range r.shared {
-		if s != nil && r.whole && r.subscribers() == 1 {
-			add(s.Missing(of, result.MaxExamples))
+	for _, s := range r.ledger.shares {
+		if r.whole && r.subscribers() == 1 && len(r.ledger.shares) == 1 {
+			add(s.check.Missing(of, result.MaxExamples))
 		}
 	}
 }

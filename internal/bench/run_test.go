@@ -205,7 +205,10 @@ func (o *outcome) wantValues(op result.Op, kind result.Kind, want int64) {
 func (o *outcome) clean() {
 	o.Helper()
 	f := o.Total
-	if f.Expected == 0 || f.Lost != 0 || f.Duplicates+f.Reordered+f.Corrupt+f.Foreign+f.Unjudged+f.Refused != 0 {
+	if err := o.Err(); err != nil {
+		o.Error(err)
+	}
+	if f.Expected == 0 || f.Lost+f.Dropped+f.UnderWay != 0 || f.Duplicates+f.Reordered+f.Corrupt+f.Foreign+f.Unjudged+f.Refused != 0 {
 		o.Errorf("not clean: %+v", f)
 	}
 	if e := o.Errors(); len(e) > 0 {

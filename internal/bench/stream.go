@@ -18,7 +18,6 @@ type stream struct {
 	w     *worker
 	g     *group
 	at    int            // in the group
-	to    packet.QoS     // with which the messages arrive
 	sched *plan.Schedule // nil for a closed loop
 	start time.Duration  // swarm.Never before
 	open  bool           // of a closed loop: it has started
@@ -39,7 +38,7 @@ const maxQueued = 8 << 20
 var errBehind = errors.New("the broker is so far behind that the messages that wait for it fill the memory meant for them")
 
 func newStream(w *worker, g *group, p *plan.Publish, loops int) *stream {
-	s := &stream{Publish: p, w: w, g: g, at: len(g.streams), start: swarm.Never, to: arriving(w.run.p, p.QoS)}
+	s := &stream{Publish: p, w: w, g: g, at: len(g.streams), start: swarm.Never}
 	if !p.Closed() {
 		s.sched = w.run.shard.Schedule(p, w.loop.Number(), loops)
 	}
@@ -56,18 +55,6 @@ func newStream(w *worker, g *group, p *plan.Publish, loops int) *stream {
 		}
 	}
 	return s
-}
-
-// arriving is the QoS with which messages of a QoS arrive: no higher than that
-// of the plan's subscriptions. Where these differ it is that of the highest.
-func arriving(p *plan.Plan, q packet.QoS) packet.QoS {
-	highest := packet.QoS(0)
-	for _, g := range p.Groups {
-		for _, s := range g.Subscribe {
-			highest = max(highest, s.QoS)
-		}
-	}
-	return min(q, highest)
 }
 
 // share is how many messages of the stream a client sends.
@@ -133,6 +120,10 @@ func (s *stream) run(now time.Duration) time.Duration {
 // offer sends a message that is due, or has it wait for room. Messages of a
 // client that is not connected are not sent.
 func (s *stream) offer(cl *client, seq uint32, at, now time.Duration) {
+	if cl.parted { // nothing is due while the plan has it away
+		s.over()
+		return
+	}
 	rec := s.w.rec(at)
 	rec.Count(result.Offered, s.g.Number, s.QoS, 1)
 	rec.Record(ackOp(s.QoS), result.Lag, s.g.Number, now-at)
@@ -209,11 +200,13 @@ func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool 
 		return false
 	default:
 		rec.CountError(s.g.Number, "publish", swarm.Kind(err))
+		rec.Count(result.Skipped, s.g.Number, s.QoS, 1)
 		w.run.note(failPublish, err)
 		s.over()
 		return true
 	}
 	if s.Request != nil {
+		rec.Count(result.Requests, s.g.Number, result.NoQoS, 1)
 		s.ask(cl, now)
 	}
 	if w.run.lags != nil && s.Payload.HasHeader() {
@@ -222,15 +215,12 @@ func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool 
 	cl.seq++
 	rec.Count(result.Sent, s.g.Number, s.QoS, 1)
 	rec.Count(result.SentBytes, s.g.Number, s.QoS, int64(len(w.payload)))
-	if n := int64(w.fan.Expected(s.Publish, cl.index, seq)); n > 0 {
-		rec.Count(result.Expected, s.g.Number, s.to, n)
-		w.expected += n
-		if s.QoS > 0 {
-			cl.more.owed.push(owed{tag, int32(n), s.to})
-		}
-	}
+	m := sending{uint16(s.at), cl.seq - 1, seq, w.run.ledger.clock.Load()}
 	if s.QoS > 0 {
+		cl.more.sent.push(pending{tag, m})
 		w.flying++
+	} else {
+		w.owe(rec, cl, m, true)
 	}
 	s.over()
 	return true
@@ -280,6 +270,7 @@ func (s *stream) expire(now time.Duration) {
 			return
 		}
 		if a.cl.answered(s.w, a.seq) {
+			s.w.rec(now).Count(result.Unreplied, s.g.Number, result.NoQoS, 1)
 			s.w.rec(now).CountError(s.g.Number, "request", "timeout")
 		}
 	}

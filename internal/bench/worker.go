@@ -34,10 +34,15 @@ type worker struct {
 	unremoved  error // why a session could not be removed, the last time
 	present    int64 // clients whose connection or attempt is not over, while leaving
 
-	queued, flying     int64 // messages that are due and wait; without an acknowledgement
-	asking             int64 // requests without a reply; of churn, without SUBACK or UNSUBACK
-	expected, distinct int64 // deliveries
-	filling, counting  int64 // streams that prepare, and that have an end, and are not over
+	queued, flying     int64         // messages that are due and wait; without an acknowledgement
+	asking             int64         // requests without a reply; of churn, without SUBACK or UNSUBACK
+	expected, distinct int64         // deliveries
+	expectedAway       int64         // of expected, those in any shard
+	voided             int64         // of expected, those that are not owed any more
+	settled            bool          // the accounts are closed: nothing counts any more
+	heard              pulse         // deliveries
+	answered           time.Duration // when the last acknowledgement came
+	filling, counting  int64         // streams that prepare, and that have an end, and are not over
 
 	pub            packet.Publish // scratch, as are the next
 	topic, payload []byte
@@ -46,6 +51,12 @@ type worker struct {
 	sub            packet.Subscribe
 	filters        []byte
 	props          packet.Properties
+	scratch        routes
+	distant        map[uint32]packet.QoS // subscribers in other shards
+	entitled       []*share
+	lasting        string            // the topic of the last retained message that waits for subscribers
+	spoilt         map[uint64]uint32 // corrupt payloads that came, by their hash: who got them
+	copies         []*result.Checker // of the second copy, the third ...
 }
 
 // group is a worker's clients of a group of the plan.
@@ -54,7 +65,7 @@ type group struct {
 	specs   []swarm.Spec // by target
 	clients []client
 	streams []*stream
-	shared  *result.SharedChecker // nil: each client gets all
+	book    *book // nil: it subscribes to nothing
 }
 
 // client is one client. There may be very many.
@@ -64,18 +75,23 @@ type client struct {
 	index   uint32 // in the group
 	number  uint32 // for headers
 	seq     uint32 // of its next message's header
+	place   uint32 // in the shard's part of the group
 	tries   uint16 // of connecting, in a row
 	vain    uint16 // connections in a row that the broker ended without any progress
 	state   state
 	awaited bool // by the start
 	alive   bool // is connected, or will be
 	again   bool // it connects again as soon as it has disconnected
-	asked   bool // its subscriptions have been answered, in a session of this run
 	kept    bool // the broker may have its session when it is gone
+	called  bool // it is to be connected
+	parted  bool // the plan ended its connection, and it has not come back
+	held    bool // its session has the group's subscriptions
+	pinged  bool // it is to show that its session lives
 	origin  origin
 
 	due    time.Duration // when it was to connect
 	begun  time.Duration // when its CONNECT was sent
+	went   time.Duration // when the connection ended that it is to make again; 0: none
 	subbed time.Duration // when its SUBSCRIBE was sent
 	more   *more         // nil: it does nothing special
 }
@@ -103,29 +119,40 @@ type more struct {
 	streams  []clientStream      // by the group's streams
 	asked    map[uint32]struct{} // requests without a reply, by the header's number
 	replies  queue[*packet.Publish]
-	owed     queue[owed]
+	sent     queue[pending]
 	churning int64 // requests of subscription churn without an answer
 	acked    int   // of this connection, for churn
 	lives    uint32
 	next     time.Duration // when a life that has ended begins again; 0: none has
 	busy     time.Duration // until then a slow one is busy
+	stage    takeover
 	other    *swarm.Client // the one that a takeover throws out, or another that is free
 }
+
+// takeover is how far a takeover is.
+type takeover uint8
+
+const (
+	overNone     takeover = iota
+	overBegun             // the second connection is under way, and the first one is there
+	overAccepted          // both are there
+	overEnded             // the first one has ended before the second was accepted
+)
 
 func newMore(g *group) *more { return &more{streams: make([]clientStream, len(g.Publish))} }
 
 // clientStream is a client's part of a stream.
 type clientStream struct {
-	seq   uint32 // of the next message of a closed loop
-	burst uint32 // messages of bursts
-	queue queue[waiting]
+	seq    uint32 // of the next message of a closed loop
+	burst  uint32 // messages of bursts
+	queue  queue[waiting]
+	routes []*routes // by topic, where they do not change
 }
 
-// owed are deliveries of a message that is not acknowledged yet.
-type owed struct {
+// pending is a message that has no answer yet.
+type pending struct {
 	tag uint64
-	n   int32
-	qos packet.QoS // with which they arrive
+	sending
 }
 
 // waiting is a message that is due and for which there is no room yet.
@@ -136,7 +163,7 @@ type waiting struct {
 
 func newWorker(r *run, l *swarm.Loop, groups []string) *worker {
 	w := &worker{run: r, loop: l, warm: swarm.Never, measure: swarm.Never, end: swarm.Never, publishing: true,
-		check: result.NewChecker(1024, maxRanges), fan: r.fan.Fork()}
+		check: result.NewChecker(1024, maxRanges), fan: r.fan.Fork(), distant: map[uint32]packet.QoS{}, spoilt: map[uint64]uint32{}}
 	for i := range w.recs {
 		w.recs[i] = result.NewRecorder(groups...)
 	}
@@ -157,7 +184,7 @@ func (w *worker) addClients(loops int) {
 	}
 	w.clients = make([]client, 0, total) // it does not move
 	for _, pg := range w.run.p.Groups {
-		g := &group{Group: pg, shared: w.run.shared[pg.Number]}
+		g := &group{Group: pg, book: w.run.ledger.books[pg.Number]}
 		g.specs = w.specs(g)
 		from := len(w.clients)
 		for index := range s.Own(pg, w.loop.Number(), loops) {
@@ -166,6 +193,8 @@ func (w *worker) addClients(loops int) {
 			if g.Persistent() && !w.run.o.Resume {
 				cl.origin = cleaning
 			}
+			place, _ := s.Place(pg, index) // it is one of the shard's
+			cl.place = uint32(place)
 			if len(g.Publish) > 0 || g.Respond != nil || g.SubChurn != nil || g.Slow != nil || g.Churn != nil {
 				cl.more = newMore(g)
 			}
@@ -248,8 +277,8 @@ func (w *worker) leave() {
 	w.timers = timers{}
 	for i := range w.clients {
 		cl := &w.clients[i]
+		w.notReady(cl)
 		cl.state = gone
-		w.giveUp(cl)
 		for _, c := range cl.both() {
 			if c != nil && !c.Idle() {
 				w.present++
@@ -259,38 +288,61 @@ func (w *worker) leave() {
 	}
 }
 
+// notReady counts a client that should be connected and subscribed, and is not.
+func (w *worker) notReady(cl *client) {
+	now := w.loop.Now()
+	if cl.called && cl.state != ready && (cl.state == away || now-cl.due >= time.Second) {
+		w.rec(now).Count(result.Unready, cl.g.Number, result.NoQoS, 1)
+	}
+}
+
 // giveUp counts the messages of a client that it does not send any more, and those
-// that nobody will acknowledge.
-func (w *worker) giveUp(cl *client) {
+// that nobody has answered: with quiet, though there was time enough.
+func (w *worker) giveUp(cl *client, quiet bool) {
 	if cl.more == nil {
 		return
 	}
 	for i, s := range cl.g.streams {
+		what, n := result.Unsent, int64(1)
+		switch {
+		case cl.parted:
+			what, n = result.Offered, -1
+		case cl.state != ready:
+			what = result.Skipped
+		}
 		for q := &cl.more.streams[i].queue; q.len() > 0; q.pop() {
-			w.rec(q.first().at).Count(result.Skipped, cl.g.Number, s.QoS, 1)
+			w.rec(q.first().at).Count(what, cl.g.Number, s.QoS, n)
 			w.queued--
 		}
 	}
-	for q := &cl.more.owed; q.len() > 0; {
+	if n := int64(len(cl.more.asked)); n > 0 {
+		w.rec(w.loop.Now()).Count(result.Unreplied, cl.g.Number, result.NoQoS, n)
+	}
+	for q := &cl.more.sent; q.len() > 0; {
+		if p := q.first(); quiet && cl.c.Up() {
+			w.rec(w.loop.Now()).Count(result.Ignored, cl.g.Number, cl.g.streams[p.stream].QoS, 1)
+		}
 		w.unaccepted(cl, q.first().tag)
 	}
 }
 
-// unaccepted counts the deliveries of a message that the broker has not accepted.
+// unaccepted counts a message that has had no answer.
 func (w *worker) unaccepted(cl *client, tag uint64) {
-	if o, ok := cl.settle(tag); ok {
+	if p, ok := cl.settle(tag); ok {
 		intended, _ := readTag(tag)
-		w.rec(intended).Count(result.Unaccepted, cl.g.Number, o.qos, int64(o.n))
+		rec := w.rec(intended)
+		rec.Count(result.Unaccepted, cl.g.Number, cl.g.streams[p.stream].QoS, 1)
+		w.owe(rec, cl, p.sending, false)
 	}
 }
 
-// settle takes a message off those without an acknowledgement; false if no
-// deliveries are expected of it.
-func (cl *client) settle(tag uint64) (owed, bool) {
+// settle takes a message off those without an answer; false if it is none of a
+// stream.
+func (cl *client) settle(tag uint64) (pending, bool) {
 	if cl.more == nil {
-		return owed{}, false
+		return pending{}, false
 	}
-	return cl.more.owed.take(func(o owed) bool { return o.tag == tag })
+	return cl.more.sent.take(func(p pending) bool { return p.tag == tag })
 }
 
 // both are a client and its other one; nil if there is none.

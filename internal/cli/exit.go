@@ -19,10 +19,11 @@ const (
 	ExitDenied     = 5
 	ExitLocalIO    = 6
 	ExitLost       = 7
-	ExitThreshold  = 4 // of mqbench, as the next three
+	ExitThreshold  = 4 // of mqbench, as the next four
 	ExitLoss       = 5
 	ExitGenerator  = 6
 	ExitSaturated  = 7
+	ExitIncomplete = 8
 	ExitTimeLimit  = 27
 	ExitNothing    = 28
 	ExitHangup     = signaled + 1 // and so on for other signals
@@ -54,6 +55,7 @@ func ExitCodes(tools ToolSet) []ExitStatus {
 		{ExitGenerator, "generator limited", "the load generator was the limit (--strict; search)", Bench},
 		{ExitLocalIO, "local i/o", "cannot read the input or write the output", PubSub},
 		{ExitSaturated, "saturated", "the broker fell behind the load (--strict)", Bench},
+		{ExitIncomplete, "incomplete", "the plan was not carried out (refusals, lost connections)", Bench},
 		{ExitLost, "lost", "connection lost; some messages may not have been delivered", PubSub},
 		{ExitTimeLimit, "time limit", "timed out", PubSub},
 		{ExitNothing, "nothing", "no retained message matched", PubSub},

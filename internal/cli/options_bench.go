@@ -175,7 +175,7 @@ var measureOptions = []Option{
 	},
 	{
 		Name: "strict", Tools: Bench, For: CommandRun | CommandReport | CommandPlay, Group: GroupMeasure, Type: TypeBool,
-		Help: "end with status 5, 6 or 7 for loss, a limited generator and saturation; of play: expect also what the specification says should be",
+		Help: "end with status 6 or 7 for a limited generator and saturation; of play: expect also what the specification says should be",
 	},
 	{
 		Name: "repeat", Tools: Bench, For: CommandRun, Group: GroupMeasure, Type: TypeInt, Min: 1, Max: 1000,

@@ -20,8 +20,8 @@ func TestEveryCommandHasItsEnds(t *testing.T) {
 	}
 	dir := t.TempDir()
 	writeFile(t, dir+"/line", "x")
-	const refused = "127.0.0.1:PORT refused the connection: not authorized (0x87)"
-	const checkLogin = "check --username and --password-file, and the broker's access rules"
+	const refused = "broker refused the connection: not authorized (0x87)"
+	const checkLogin = "check --username and --password-file"
 	type row struct {
 		command string // in words
 		stdin   string // of its ends that have none

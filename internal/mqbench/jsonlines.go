@@ -138,7 +138,7 @@ func (j *jsonLines) interval(st bench.Status, i *result.Interval) *intervalObjec
 	}
 	o.Rates = report.Rates{
 		Offered: rate(result.Offered), Sent: rate(result.Sent), Acked: rate(result.Acked),
-		Expected: rate(result.Expected), Delivered: rate(result.Distinct), Connects: rate(result.Connects),
+		Expected: rate(result.Expected), Delivered: rate(result.Arrived), Connects: rate(result.Connects),
 	}
 	merged := result.Interval{Histograms: i.Merged()}
 	for _, k := range merged.Keys() {

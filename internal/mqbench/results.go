@@ -218,12 +218,13 @@ func reportCommand(inv *cli.Invocation) error {
 	}
 	var end error
 	for _, s := range sums {
+		s.Strict = inv.Values.Bool("strict")
 		checks := report.CheckFailOn(s, conditions)
 		if err := writeReport(inv, s, checks); err != nil {
 			return err
 		}
 		if end == nil {
-			end = verdict(inv, s, checks)
+			end = verdict(s, checks)
 		}
 	}
 	return end

@@ -93,6 +93,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 			last = r.tellError(ctx, r.failed(ctx, err))
 		}
 		sum = report.Summarize(res)
+		sum.Strict, sum.Part = inv.Values.Bool("strict"), len(res.Shards) < res.Run.Shards
 		checks = report.CheckFailOn(sum, conditions)
 		if !out.standard {
 			if err := r.report(sum, checks); err != nil {
@@ -116,7 +117,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	if last != nil {
 		return last
 	}
-	return verdict(inv, sum, checks)
+	return verdict(sum, checks)
 }
 
 // failOn reads the conditions of --fail-on.
@@ -131,10 +132,9 @@ func failOn(inv *cli.Invocation) (all []report.Condition, err error) {
 	return all, nil
 }
 
-// verdict is the exit status of a report that was written. Only who asks for a
-// judgement gets one: with --fail-on or --strict.
-func verdict(inv *cli.Invocation, s *report.Summary, checks []report.Check) error {
-	if code := s.ExitCode(checks); code != cli.ExitDone && (len(checks) > 0 || inv.Values.Bool("strict")) {
+// verdict is the exit status of a report that was written.
+func verdict(s *report.Summary, checks []report.Check) error {
+	if code := s.ExitCode(checks); code != cli.ExitDone {
 		return cli.Quietly(code)
 	}
 	return nil

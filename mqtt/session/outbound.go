@@ -320,6 +320,9 @@ func (c *Conn) Ping(now time.Duration) error {
 	return err
 }
 
+// PingTime returns when the last PINGREQ was sent.
+func (c *Conn) PingTime() time.Duration { return c.pingAt }
+
 // Disconnect says goodbye, of a client also before CONNACK; nothing may be sent
 // afterwards. Properties that the
 // version or the peer's maximum packet size forbid are left out, and so is a session

@@ -184,8 +184,8 @@ func (c *Client) Unsubscribe(p *packet.Unsubscribe, tag uint64) error {
 	return c.conn.Unsubscribe(p, tag)
 }
 
-// Ping sends a PINGREQ besides those of the keep alive time. Nobody is told of the
-// answer, and if there is none, the keep alive time notices.
+// Ping sends a PINGREQ besides those of the keep alive time. A Handler that is a
+// Ponger is told of the answer; if there is none, the keep alive time notices.
 func (c *Client) Ping() error {
 	if c.state != up {
 		return session.ErrNotUp

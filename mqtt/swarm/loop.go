@@ -395,6 +395,10 @@ func (l *Loop) packet(c *Client, b []byte) (n int, ok bool) {
 		l.connack(c, &ev.Connack)
 	case session.Disconnect:
 		l.lose(c, &Refusal{packet.DISCONNECT, ev.Disconnect.Reason, ev.Disconnect.Properties.Text(packet.ReasonString)})
+	case session.Pong:
+		if l.ponger != nil {
+			l.ponger.Pong(c, l.now-c.conn.PingTime())
+		}
 	case session.Auth:
 		l.fail(c, errAuth)
 	}

@@ -141,3 +141,9 @@ type Timing struct {
 
 // Total is how long the whole took.
 func (t *Timing) Total() time.Duration { return t.TCP + t.TLS + t.Upgrade + t.Connack }
+
+// A Ponger is a Handler that is told of answers to PINGREQ, those of the keep alive
+// time included: took is how long after it the PINGRESP came.
+type Ponger interface {
+	Pong(c *Client, took time.Duration)
+}

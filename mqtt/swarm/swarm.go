@@ -71,6 +71,7 @@ func New(ctx context.Context, o Options) (*Swarm, error) {
 		}
 		s.loops = append(s.loops, l)
 		l.handler = o.Handler(l)
+		l.ponger, _ = l.handler.(Ponger)
 	}
 	for _, l := range s.loops {
 		s.wg.Go(l.driver.run)
@@ -144,6 +145,7 @@ type Loop struct {
 	swarm   *Swarm
 	number  int
 	handler Handler
+	ponger  Ponger // the handler, if it is one
 	driver  driver
 	closed  bool
 

@@ -92,7 +92,7 @@ const defaultClientID = "mqbench-%{run}-%g-%i"
 func newDraft() *draft {
 	return &draft{
 		plan: &Plan{Seed: 1, Scale: 1, Phases: Phases{HalfOpen: 1000, ConnectTimeout: 30 * time.Second, Settle: time.Second,
-			WarmUp: 5 * time.Second, Measure: 30 * time.Second, Drain: 10 * time.Second}},
+			WarmUp: 5 * time.Second, Measure: 30 * time.Second, Drain: 30 * time.Second}},
 		streams: map[any]*stream{}, actions: map[*Action]*actionDraft{}, places: map[any]*yamlfile.Node{}, before: map[*Group]uint64{},
 	}
 }

@@ -3,7 +3,6 @@ package plan
 import (
 	"bytes"
 	"fmt"
-	"hash/maphash"
 	"math"
 	"slices"
 	"strings"
@@ -11,17 +10,17 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// FanOut tells how many deliveries a message must cause. The rules:
+// FanOut finds the subscriptions that a message matches, of all clients of the
+// plan. The rules:
 //
 //   - Each client with a matching subscription that is not shared gets one. A
 //     broker may send a client whose subscriptions overlap one copy for each
-//     (MQTT-3.3.4-2); the copies count as duplicates, not as expected.
+//     (MQTT-3.3.4-2).
 //   - Each shared subscription that matches, a share name with a filter, gets one
 //     for all of its subscribers.
 //   - A client does not get its own message through a no-local subscription.
 //
-// Subscriptions count as if they were there all the time. Reasons tells where
-// the plan makes that untrue.
+// Which of the subscriptions are there when a message comes, it does not know.
 //
 // Filters are not kept one by one where their template can be calculated
 // backwards: of 50 million filters bench/%i the number in a topic name tells
@@ -31,14 +30,15 @@ import (
 type FanOut struct {
 	plan    *Plan
 	table   *fanTable
-	tables  map[*Publish][]uint32 // by client and topic, of streams whose topics have no number of the message
-	uniform map[*Publish]int      // where all of them are equal
 	reasons []string
+	hits    []hit
+}
 
-	buf   []byte
-	memo  []memo
-	hits  []hit
-	found map[uint32]struct{}
+// Recipient is a subscription that a message matches.
+type Recipient struct {
+	Sub    *Subscribe // nil: a shared one
+	Client uint32     // its index in the group
+	Share  string     // of a shared one: the whole filter, $share/name/filter
 }
 
 // hit is filters of which some match, and what their field must be.
@@ -49,47 +49,38 @@ type hit struct {
 
 const (
 	maxStored = 200_000   // filters in the tree
-	maxTable  = 1 << 20   // entries of a stream's table
 	maxValues = 1 << 20   // entries of a field's histogram
-	maxMemory = 16 << 20  // entries of all tables and histograms, of 4 bytes
+	maxMemory = 16 << 20  // entries of all histograms, of 4 bytes
 	maxWork   = 200 << 20 // clients gone through to build a FanOut
-	memoSize  = 1 << 12
 )
-
-type memo struct {
-	hash  uint64
-	count int
-	set   bool
-}
 
 // fanTable is the subscriptions of a plan.
 type fanTable struct {
-	groups  []groupFilters
-	tree    topic.Trie[uint64, struct{}] // of clients, by group<<32 | index
-	shared  topic.Trie[string, struct{}] // of shared subscriptions
-	noLocal bool
-	work    int // clients gone through
-	memory  int // entries made
-	seed    maphash.Seed
+	groups []groupFilters
+	tree   topic.Trie[leaf, struct{}]
+	shared topic.Trie[string, struct{}] // of shared subscriptions
+	shares []string
+	work   int // clients gone through
+	memory int // entries made
+}
+
+// leaf is a filter in the tree.
+type leaf struct {
+	sub    *Subscribe
+	client uint32
 }
 
 // groupFilters are the filters of a group that are not in the tree.
 type groupFilters struct {
 	group   *Group
 	filters []*matcher
-	inTree  bool
 }
 
-// FanOut calculates the deliveries of the plan's streams.
+// FanOut takes in the subscriptions of the plan.
 func (p *Plan) FanOut() *FanOut {
-	f := &FanOut{plan: p, table: &fanTable{seed: maphash.MakeSeed()}, tables: map[*Publish][]uint32{}, uniform: map[*Publish]int{}, found: map[uint32]struct{}{}, memo: make([]memo, memoSize)}
+	f := &FanOut{plan: p, table: &fanTable{}}
 	for _, g := range p.Groups {
 		f.addGroup(g)
-	}
-	for _, g := range p.Groups {
-		for _, s := range g.Publish {
-			f.addStream(s)
-		}
 	}
 	f.findReasons()
 	return f
@@ -98,51 +89,58 @@ func (p *Plan) FanOut() *FanOut {
 // Fork is a FanOut for another goroutine.
 func (f *FanOut) Fork() *FanOut {
 	c := *f
-	c.buf, c.hits, c.memo, c.found = nil, nil, make([]memo, memoSize), map[uint32]struct{}{}
+	c.hits = nil
 	return &c
 }
 
-// Reasons are why the numbers of Expected are not exact, one sentence each; none
-// if they are.
+// Reasons are why a subscriber may get a part of what its filters match only, one
+// sentence each; none if there is nothing of the kind.
 func (f *FanOut) Reasons() []string { return f.reasons }
 
-// Expected is the number of deliveries of a client's message in a stream.
-func (f *FanOut) Expected(p *Publish, index, seq uint32) int {
-	if n, ok := f.uniform[p]; ok {
-		return n
+// Shares are the shared subscriptions, each once.
+func (f *FanOut) Shares() []string { return f.table.shares }
+
+// Recipients calls visit with the subscriptions that a message to a topic matches,
+// which client index of a group publishes. A client comes once for each of its
+// filters that matches.
+func (f *FanOut) Recipients(name []byte, from *Group, index uint32, visit func(Recipient)) {
+	t := f.table
+	if t.shared.Len() > 0 {
+		t.shared.MatchBytes(name, func(filter string, _ struct{}) { visit(Recipient{Share: filter}) })
 	}
-	if t := f.tables[p]; t != nil {
-		return int(t[int(index)*len(p.Topics)+int(seq)%len(p.Topics)])
+	own := func(s *Subscribe, client uint32) bool { return s.NoLocal && s.Group == from && client == index }
+	for i := range t.groups {
+		for _, m := range t.groups[i].filters {
+			value, ok := m.matches(name)
+			if !ok {
+				continue
+			}
+			m.each(value, func(client uint32) {
+				if !own(m.sub, client) {
+					visit(Recipient{Sub: m.sub, Client: client})
+				}
+			})
+		}
 	}
-	f.buf = p.AppendTopic(f.buf[:0], index, seq)
-	if f.table.noLocal {
-		return f.count(f.buf, p.Group, index)
+	if t.tree.Len() > 0 {
+		t.tree.MatchBytes(name, func(l leaf, _ struct{}) {
+			if !own(l.sub, l.client) {
+				visit(Recipient{Sub: l.sub, Client: l.client})
+			}
+		})
 	}
-	h := maphash.Bytes(f.table.seed, f.buf)
-	m := &f.memo[h%memoSize]
-	if !m.set || m.hash != h {
-		*m = memo{h, f.count(f.buf, p.Group, index), true}
-	}
-	return m.count
 }
 
 // addGroup takes a group's subscriptions in.
 func (f *FanOut) addGroup(g *Group) {
 	gf := groupFilters{group: g}
-	filters := g.Subscribe
-	for _, s := range g.Publish {
-		if s.Request != nil {
-			filters = append(slices.Clip(filters), &Subscribe{Group: g, Filter: s.Request.ResponseTopic, QoS: s.Request.QoS})
-		}
-	}
-	for _, s := range filters {
-		f.table.noLocal = f.table.noLocal || s.NoLocal
+	for _, s := range g.Subscribe {
 		if strings.HasPrefix(string(s.AppendFilter(nil, 0)), "$share/") {
 			f.addShared(s)
 		} else if m := f.matcher(s); m != nil {
 			gf.filters = append(gf.filters, m)
-		} else if f.store(s) {
-			gf.inTree = true
+		} else {
+			f.store(s)
 		}
 	}
 	f.table.groups = append(f.table.groups, gf)
@@ -173,111 +171,32 @@ func (f *FanOut) each(s *Subscribe, have int, add func(filter string, index uint
 
 func (f *FanOut) addShared(s *Subscribe) {
 	f.each(s, f.table.shared.Len(), func(filter string, _ uint32) {
-		if _, inner, shared := topic.ParseShare(filter); shared {
-			if _, err := f.table.shared.Insert(inner, filter, struct{}{}); err != nil {
-				f.reason("%v", err)
-			}
+		_, inner, shared := topic.ParseShare(filter)
+		if !shared {
+			return
+		}
+		replaced, err := f.table.shared.Insert(inner, filter, struct{}{})
+		if err != nil {
+			f.reason("%v", err)
+		} else if !replaced {
+			f.table.shares = append(f.table.shares, filter)
 		}
 	})
 }
 
-// store puts the filters of a subscription into the tree.
-func (f *FanOut) store(s *Subscribe) bool {
-	return f.each(s, f.table.tree.Len(), func(filter string, i uint32) {
-		if _, err := f.table.tree.Insert(filter, uint64(s.Group.Number)<<32|uint64(i), struct{}{}); err != nil {
+// store puts the filters of a subscription into the tree. One that all clients have
+// is there for each of them.
+func (f *FanOut) store(s *Subscribe) {
+	have := f.table.tree.Len()
+	if have+s.Group.Clients > maxStored {
+		f.reason("group %s: more than %d filters of the form %q, which cannot be calculated backwards.", s.Group.Name, maxStored, s.Filter)
+		return
+	}
+	for i := range uint32(s.Group.Clients) {
+		if _, err := f.table.tree.Insert(string(s.AppendFilter(nil, i)), leaf{s, i}, struct{}{}); err != nil {
 			f.reason("%v", err)
 		}
-	})
-}
-
-// addStream makes the table of a stream, if it has one.
-func (f *FanOut) addStream(s *Publish) {
-	entries := s.Group.Clients * len(s.Topics)
-	fixedTopics := !slices.ContainsFunc(s.Topics, func(t *Template) bool { return t.uses("sjr") })
-	if !fixedTopics || entries > maxTable || f.table.memory+entries > maxMemory {
-		return
 	}
-	f.table.memory += entries
-	table := make([]uint32, entries)
-	same := true
-	for k := range table {
-		f.buf = s.Topics[k%len(s.Topics)].Append(f.buf[:0], uint32(k/len(s.Topics)), 0, 0)
-		table[k] = uint32(f.count(f.buf, s.Group, uint32(k/len(s.Topics))))
-		same = same && table[k] == table[0]
-	}
-	if same {
-		f.uniform[s] = int(table[0])
-		return
-	}
-	f.tables[s] = table
-}
-
-// count is the deliveries of one topic name published by a client.
-func (f *FanOut) count(name []byte, from *Group, index uint32) int {
-	t := f.table
-	n := 0
-	t.shared.MatchBytes(name, func(string, struct{}) { n++ })
-	for i := range t.groups {
-		n += f.countGroup(&t.groups[i], name, from, index)
-	}
-	return n
-}
-
-// countGroup is how many clients of a group get a message.
-func (f *FanOut) countGroup(gf *groupFilters, name []byte, from *Group, index uint32) int {
-	g := gf.group
-	hits := f.hits[:0]
-	for _, m := range gf.filters {
-		if v, ok := m.matches(name); ok {
-			hits = append(hits, hit{m, v})
-		}
-	}
-	f.hits = hits
-	self := 0 // the publisher does not get its own
-	if from == g && f.table.noLocal && f.onlyNoLocal(gf, name, index) {
-		self = 1
-	}
-	if !gf.inTree {
-		switch len(hits) {
-		case 0:
-			return 0
-		case 1:
-			return max(hits[0].count(hits[0].value)-self, 0)
-		}
-	}
-	for _, m := range hits {
-		if m.field == nil {
-			return max(g.Clients-self, 0)
-		}
-	}
-	clear(f.found)
-	for _, m := range hits {
-		m.each(m.value, func(i uint32) { f.found[i] = struct{}{} })
-	}
-	if gf.inTree {
-		f.table.tree.MatchBytes(name, func(key uint64, _ struct{}) {
-			if int(key>>32) == g.Number {
-				f.found[uint32(key)] = struct{}{}
-			}
-		})
-	}
-	return max(len(f.found)-self, 0)
-}
-
-// onlyNoLocal tells whether a client has matching subscriptions, and all of them
-// are no-local.
-func (f *FanOut) onlyNoLocal(gf *groupFilters, name []byte, index uint32) bool {
-	any := false
-	for _, s := range gf.group.Subscribe {
-		filter := string(s.AppendFilter(nil, index))
-		if _, _, shared := topic.ParseShare(filter); !shared && topic.MatchBytes(filter, name) {
-			if !s.NoLocal {
-				return false
-			}
-			any = true
-		}
-	}
-	return any
 }
 
 // findReasons finds what makes subscriptions come and go.
@@ -347,7 +266,7 @@ func (t *Template) prefix() string {
 // the field of a matching name must have a value, and from that the clients
 // follow. It is immutable.
 type matcher struct {
-	group  *Group
+	sub    *Subscribe
 	levels []level
 	field  *field // nil: all clients have the same filter
 }
@@ -371,7 +290,7 @@ type field struct {
 // several fields, or digits beside the field, so that it is not clear where it
 // begins.
 func (f *FanOut) matcher(s *Subscribe) *matcher {
-	m := &matcher{group: s.Group, levels: []level{{}}}
+	m := &matcher{sub: s, levels: []level{{}}}
 	for i := range s.Filter.parts {
 		p := &s.Filter.parts[i]
 		switch {
@@ -536,31 +455,25 @@ func (l *level) read(text []byte) (value uint64, ok bool) {
 	return value, true
 }
 
-// count is how many clients have the value.
-func (m *matcher) count(value uint64) int {
-	x := m.field
-	switch {
-	case x == nil:
-		return m.group.Clients
-	case x.counts != nil && value < uint64(len(x.counts)):
-		return int(x.counts[value])
-	case x.counts != nil:
-		return 0
-	}
-	from, to := x.solve(value)
-	return int(to + 1 - from)
-}
-
 // each calls visit with the clients that have the value.
 func (m *matcher) each(value uint64, visit func(index uint32)) {
 	x := m.field
+	if x == nil {
+		for i := range uint32(m.sub.Group.Clients) {
+			visit(i)
+		}
+		return
+	}
 	if x.counts == nil {
 		for from, to := x.solve(value); from <= to; from++ {
 			visit(uint32(from))
 		}
 		return
 	}
-	for i := range uint32(m.group.Clients) {
+	if value >= uint64(len(x.counts)) || x.counts[value] == 0 {
+		return
+	}
+	for i := range uint32(m.sub.Group.Clients) {
 		if x.part.value(x.part.add+uint64(i)) == value {
 			visit(i)
 		}

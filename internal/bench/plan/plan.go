@@ -25,6 +25,7 @@ package plan
 
 import (
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -196,6 +197,12 @@ func (p *Publish) Closed() bool { return p.Pacer.Unlimited() }
 
 // OneTopic tells whether all messages of a client go to the same topic.
 func (p *Publish) OneTopic() bool { return len(p.Topics) == 1 && !p.Topics[0].uses("sjr") }
+
+// FixedTopics tells whether the topic of a client's message follows from the
+// message's number modulo the number of topics.
+func (p *Publish) FixedTopics() bool {
+	return !slices.ContainsFunc(p.Topics, func(t *Template) bool { return t.uses("sjr") })
+}
 
 // Request is how a stream awaits replies (MQTT 5 section 4.10).
 type Request struct {

@@ -58,7 +58,7 @@ func (s *Summary) csvRow(i *result.Interval) []string {
 	}
 	return []string{
 		decimal(i.Start.Seconds(), 3), decimal(i.End.Seconds(), 3), string(i.Phase),
-		rate(result.Offered), rate(result.Sent), rate(result.Acked), rate(result.Expected), rate(result.Distinct),
+		rate(result.Offered), rate(result.Sent), rate(result.Acked), rate(result.Expected), rate(result.Arrived),
 		strconv.FormatInt(totals.Of(result.Duplicates), 10), strconv.FormatInt(errorsIn(totals), 10),
 		rate(result.Connects), gauge(result.GaugeConnected, 1, 0),
 		name, values, cell(at.main.Known(50)), cell(at.main.Known(99)), highest(at.main), cell(at.lag.Known(99)), highest(at.lag),

@@ -119,6 +119,9 @@ func latencyJSON(op, kind, group string, h *result.Histogram) LatencyJSON {
 
 // JSON writes a Document, indented.
 func JSON(w io.Writer, s *Summary, checks []Check) error {
+	if err := s.Err(); err != nil {
+		return err
+	}
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)

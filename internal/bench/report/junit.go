@@ -50,7 +50,7 @@ func JUnit(w io.Writer, s *Summary, checks []Check) error {
 	for _, v := range []struct {
 		name  string
 		label Label
-	}{{"no violation of the protocol", Violated}, {"the generator was not the limit", GeneratorLimited}, {"not saturated", Saturated}, {"the whole run", PartialRun}} {
+	}{{"no violation of the protocol", Violated}, {"the plan was carried out", Incomplete}, {"the generator was not the limit", GeneratorLimited}, {"not saturated", Saturated}, {"the whole run", PartialRun}} {
 		failure := ""
 		for _, have := range s.Verdicts {
 			if have.Label == v.label {

@@ -9,6 +9,9 @@ import (
 
 // Markdown writes the figures as tables, for an issue or a README.
 func Markdown(w io.Writer, s *Summary, checks []Check) error {
+	if err := s.Err(); err != nil {
+		return err
+	}
 	var b bytes.Buffer
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	run := s.Result.Run

@@ -25,8 +25,9 @@ const (
 //	[OP.[KIND.]]STAT    a latency: delivery.p99.9, puback.service.p50, connect.max
 //	lag.STAT            of sending messages late
 //	rate.NAME           offered, sent, acked, expected, delivered, connects; per second
-//	NAME[.qosN]         lost (or loss), duplicates, reordered, corrupt, unjudged, refused,
-//	                    sent, acked, expected, received, unaccepted: messages of the whole run
+//	NAME[.qosN]         lost (QoS 1 and 2), dropped (QoS 0), loss (both), under-way, duplicates, reordered,
+//	                    corrupt, unjudged, refused, due, skipped, unsent, sent, acked, expected,
+//	                    received, copies, unaccepted, foreign: messages of the whole run
 //	errors              all errors, failed connection attempts and lost connections
 //	COUNTER             any other counter by its name, such as skipped or reason.connack.0x87
 //	cpu                 mean share of the generator's processors
@@ -63,7 +64,7 @@ const (
 var mainOps = []result.Op{result.Delivery, result.RTT, result.Puback, result.Pubcomp, result.Connect, result.Replay, result.Backlog, result.Will}
 
 var (
-	flowNames = []string{"lost", "duplicates", "reordered", "corrupt", "unjudged", "refused", "sent", "acked", "expected", "received", "foreign", "unaccepted"}
+	flowNames = []string{"loss", "lost", "dropped", "under-way", "duplicates", "reordered", "corrupt", "unjudged", "refused", "due", "skipped", "unsent", "sent", "acked", "expected", "received", "copies", "foreign", "unaccepted"}
 	rateNames = []string{"offered", "sent", "acked", "expected", "delivered", "connects"}
 	statNames = []string{"max", "min", "mean", "stddev", "count"}
 )
@@ -95,9 +96,6 @@ func parseMetric(name string) (*metric, error) {
 		if base, ok := strings.CutSuffix(name, suffix); ok {
 			flow, m.qos = base, packet.QoS(q)
 		}
-	}
-	if flow == "loss" {
-		flow = "lost"
 	}
 	if slices.Contains(flowNames, flow) {
 		m.flow = flow
@@ -241,13 +239,16 @@ func (m *metric) rateValue(s *Summary) (float64, error) {
 
 func (m *metric) flowValue(s *Summary) (float64, error) {
 	f := s.flow(m.qos)
-	if m.flow == "lost" {
+	if m.flow == "lost" || m.flow == "loss" || m.flow == "dropped" {
 		if err := s.lossUnknown(); err != nil {
 			return 0, err
 		}
+		if f.UnderWay > 0 {
+			return 0, fmt.Errorf("%s messages are under way", integer(f.UnderWay))
+		}
 	}
 	return float64(map[string]int64{
-		"lost": f.Lost, "duplicates": f.Duplicates, "reordered": f.Reordered, "corrupt": f.Corrupt, "unjudged": f.Unjudged,
+		"loss": f.Lost + f.Dropped, "lost": f.Lost, "dropped": f.Dropped, "under-way": f.UnderWay, "due": f.Due, "skipped": f.Skipped, "unsent": f.Unsent, "copies": f.Copies, "duplicates": f.Duplicates, "reordered": f.Reordered, "corrupt": f.Corrupt, "unjudged": f.Unjudged,
 		"refused": f.Refused, "sent": f.Sent, "acked": f.Acked, "expected": f.Expected, "received": f.Received, "foreign": f.Foreign,
 		"unaccepted": f.Unaccepted,
 	}[m.flow]), nil

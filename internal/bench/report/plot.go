@@ -289,7 +289,7 @@ func (p *plotRun) add(i *result.Interval, n int, step time.Duration) {
 		v  int64
 	}{
 		{&p.Offered, totals.Of(result.Offered)}, {&p.Sent, totals.Of(result.Sent)}, {&p.Acked, totals.Of(result.Acked)},
-		{&p.Expected, totals.Of(result.Expected)}, {&p.Delivered, totals.Of(result.Distinct)}, {&p.Duplicates, totals.Of(result.Duplicates)},
+		{&p.Expected, totals.Of(result.Expected)}, {&p.Delivered, totals.Of(result.Arrived)}, {&p.Duplicates, totals.Of(result.Duplicates)},
 		{&p.Errors, errorsIn(totals)}, {&p.Skipped, totals.Of(result.Skipped)}, {&p.Connects, totals.Of(result.Connects)},
 	} {
 		*c.to = append(*c.to, rate(c.v))

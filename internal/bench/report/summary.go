@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/result"
-	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
 // Summary is what a result comes to.
@@ -33,7 +32,6 @@ type Summary struct {
 	Measured time.Duration // the measure phase; 0: the run never got there
 
 	Rates     Rates
-	owed      float64 // of Rates.Expected, without the unaccepted
 	toAck     float64 // of Rates.Sent, at QoS 1 and 2
 	Flows     []Flow  // per QoS that had messages, ascending
 	Total     Flow    // over all QoS
@@ -45,37 +43,27 @@ type Summary struct {
 	CPU      float64 // of the generator while measuring: mean share of its processors, 0 to 1
 	CPUMax   float64 // the highest of an interval
 	Peak     map[result.Gauge]int64
-	Backlog  int64   // deliveries outstanding when measuring ended
-	Growth   float64 // of the backlog while measuring, messages per second
+	Backlog  int64   // what waited when measuring ended, on the side where more did
+	Growth   float64 // of it while measuring, messages per second
 	Verdicts []Verdict
+
+	// Strict is what --strict asks for: that whatever limited the run fails it.
+	Strict bool
+	// Part is that this is a shard by itself, and the others have reports of their own.
+	Part bool
+
+	wrong error // figures that contradict each other
 }
 
 // Rates are messages per second while measuring.
 type Rates struct {
 	Offered   float64 `json:"offered"`   // due by the plan
-	Sent      float64 `json:"sent"`      // handed to connections
-	Acked     float64 `json:"acked"`     // acknowledged with success, QoS 1 and 2
-	Expected  float64 `json:"expected"`  // deliveries the sent messages must cause
-	Delivered float64 `json:"delivered"` // received, repetitions not counted
+	Sent      float64 `json:"sent"`      // of those, handed to connections
+	Acked     float64 `json:"acked"`     // acknowledged with success, QoS 1 and 2, whenever they were due
+	Expected  float64 `json:"expected"`  // deliveries that the messages due are owed, as far as they were accepted then
+	Delivered float64 `json:"delivered"` // received for the first time, whenever they were due
+	DueShare  float64 `json:"due_share"` // of the deliveries owed by messages due then, the share that came, then or in the drain; 0: none were owed
 	Connects  float64 `json:"connects"`  // accepted, while connecting
-}
-
-// Flow is what became of the messages of one QoS over the whole run.
-type Flow struct {
-	QoS        packet.QoS `json:"qos"`
-	Sent       int64      `json:"sent"`
-	Acked      int64      `json:"acked"`
-	Refused    int64      `json:"refused"`
-	Expected   int64      `json:"expected"`
-	Received   int64      `json:"received"`   // for the first time
-	Unaccepted int64      `json:"unaccepted"` // expected of messages that the broker did not accept: refused, or not acknowledged when their connection was lost
-	Lost       int64      `json:"lost"`       // expected and not received, if more than the unaccepted; below 0 when more came than expected
-	Skipped    int64      `json:"skipped"`    // messages due that were not sent
-	Duplicates int64      `json:"duplicates"`
-	Reordered  int64      `json:"reordered"`
-	Unjudged   int64      `json:"unjudged"`
-	Corrupt    int64      `json:"corrupt"`
-	Foreign    int64      `json:"foreign"`
 }
 
 // Latency is the distribution of one operation over all groups, and of each
@@ -116,12 +104,16 @@ func Summarize(r *result.Result) *Summary {
 	}
 	whole := add(slices.Collect(maps.Values(phase))...)
 	s.Whole = whole.End
-	s.counters(whole)
-	s.rates(phase[result.PhaseConnect], phase[result.PhaseMeasure])
-	s.latencies(whole, add(phase[result.PhaseMeasure], phase[result.PhaseDrain]))
+	s.Counters = whole.Totals()
+	answered := add(phase[result.PhaseMeasure], phase[result.PhaseDrain])
+	s.rates(phase[result.PhaseConnect], phase[result.PhaseMeasure], answered)
+	s.latencies(whole, answered)
 	s.gauges()
-	s.backlog()
+	s.balance(whole)
 	s.judge()
+	if s.wrong == nil {
+		s.wrong = s.agree()
+	}
 	return s
 }
 
@@ -132,27 +124,6 @@ func add(intervals ...*result.Interval) *result.Interval {
 		sum.Add(i)
 	}
 	return sum
-}
-
-func (s *Summary) counters(whole *result.Interval) {
-	s.Counters = whole.Totals()
-	var flows [result.NoQoS + 1]Flow
-	for k, n := range whole.Counters {
-		for _, f := range []*Flow{&flows[k.QoS], &s.Total} {
-			f.add(k.Name, n)
-		}
-	}
-	for q := range flows {
-		f := &flows[q]
-		f.QoS = packet.QoS(q)
-		f.Lost = min(f.missing(), max(f.missing()-f.Unaccepted, 0))
-		s.Total.Lost += f.Lost
-		if *f != (Flow{QoS: f.QoS}) && f.QoS != result.NoQoS {
-			s.Flows = append(s.Flows, *f)
-		}
-	}
-	s.Total.QoS = result.NoQoS
-	s.Total.Skipped -= flows[result.NoQoS].Skipped // subscriptions that were to come or go
 }
 
 // lossUnknown says why the losses of a run are not known; nil if they are.
@@ -166,39 +137,6 @@ func (s *Summary) lossUnknown() error {
 	return nil
 }
 
-// missing are the deliveries that were expected and did not come, below 0 when
-// more came.
-func (f *Flow) missing() int64 { return f.Expected - f.Received }
-
-func (f *Flow) add(counter string, n int64) {
-	switch counter {
-	case result.Sent.String():
-		f.Sent += n
-	case result.Acked.String():
-		f.Acked += n
-	case result.Refused.String():
-		f.Refused += n
-	case result.Expected.String():
-		f.Expected += n
-	case result.Distinct.String():
-		f.Received += n
-	case result.Duplicates.String():
-		f.Duplicates += n
-	case result.Reordered.String():
-		f.Reordered += n
-	case result.Unjudged.String():
-		f.Unjudged += n
-	case result.Corrupt.String():
-		f.Corrupt += n
-	case result.Foreign.String():
-		f.Foreign += n
-	case result.Unaccepted.String():
-		f.Unaccepted += n
-	case result.Skipped.String():
-		f.Skipped += n
-	}
-}
-
 func perSecond(n int64, d time.Duration) float64 {
 	if d <= 0 {
 		return 0
@@ -206,16 +144,18 @@ func perSecond(n int64, d time.Duration) float64 {
 	return float64(n) / d.Seconds()
 }
 
-func (s *Summary) rates(connect, measure *result.Interval) {
+func (s *Summary) rates(connect, measure, answered *result.Interval) {
 	s.Measured = measure.End - measure.Start
-	totals := measure.Totals()
+	totals, later := measure.Totals(), answered.Totals()
 	rate := func(c result.Counter) float64 { return perSecond(totals.Of(c), s.Measured) }
 	s.Rates = Rates{
-		Offered: rate(result.Offered), Sent: rate(result.Sent), Acked: rate(result.Acked),
-		Expected: rate(result.Expected), Delivered: rate(result.Distinct),
+		Offered: rate(result.Offered), Sent: rate(result.Sent), Acked: rate(result.Answered),
+		Expected: rate(result.Expected), Delivered: rate(result.Arrived),
 		Connects: perSecond(connect.Totals().Of(result.Connects), connect.End-connect.Start),
 	}
-	s.owed = s.Rates.Expected - rate(result.Unaccepted)
+	if owed := later.Of(result.Expected) - later.Of(result.Voided) + later.Of(result.Surplus); owed > 0 {
+		s.Rates.DueShare = min(float64(later.Of(result.Distinct))/float64(owed), 1)
+	}
 	for k, n := range measure.Counters {
 		if k.Name == result.Sent.String() && (k.QoS == 1 || k.QoS == 2) {
 			s.toAck += perSecond(n, s.Measured)
@@ -284,48 +224,6 @@ func (s *Summary) gauges() {
 	if span > 0 {
 		s.CPU = float64(busy) / float64(span) / 1000
 	}
-}
-
-// backlog follows the deliveries that are outstanding while measuring. Its
-// growth is the slope of a straight line through it, less what was lost for good.
-func (s *Summary) backlog() {
-	var outstanding int64
-	var x, y []float64
-	for _, i := range s.Result.Intervals {
-		if i.Phase == result.PhaseDrain {
-			break
-		}
-		t := i.Totals()
-		outstanding += t.Of(result.Expected) - t.Of(result.Unaccepted, result.Distinct)
-		if i.Phase == result.PhaseMeasure {
-			x, y = append(x, i.End.Seconds()), append(y, float64(outstanding))
-		}
-	}
-	s.Backlog = outstanding
-	if len(x) < 5 {
-		return
-	}
-	s.Growth = slope(x, y)
-	if s.Result.Partial() == "" {
-		s.Growth -= perSecond(max(s.Total.Lost, 0), s.Measured)
-	}
-}
-
-// slope is that of the line through the points with the least squares.
-func slope(x, y []float64) float64 {
-	var mx, my, xy, xx float64
-	for i := range x {
-		mx += x[i] / float64(len(x))
-		my += y[i] / float64(len(x))
-	}
-	for i := range x {
-		xy += (x[i] - mx) * (y[i] - my)
-		xx += (x[i] - mx) * (x[i] - mx)
-	}
-	if xx == 0 {
-		return 0
-	}
-	return xy / xx
 }
 
 // Errors are the counters of errors and of reason codes, by name.

@@ -102,11 +102,13 @@ func (l load) shard(n int) *result.Result {
 		i.Count(result.Sent, "pub", qos, l.rate)
 		if qos > 0 {
 			i.Count(result.Acked, "pub", qos, l.rate)
+			i.Count(result.Answered, "pub", qos, l.rate)
 		}
 		i.Count(result.Expected, "sub", qos, l.rate)
 		got := int64(float64(l.rate) * l.share)
 		i.Count(result.Delivered, "sub", qos, got)
 		i.Count(result.Distinct, "sub", qos, got)
+		i.Count(result.Arrived, "sub", qos, got)
 		for k := range got {
 			extra := exponential(l.mean)
 			if l.mode > 0 && random.IntN(20) == 0 {
@@ -144,6 +146,13 @@ func (l load) shard(n int) *result.Result {
 	rest := (l.rate-int64(float64(l.rate)*l.share))*int64(l.seconds+1) - l.lost
 	drain.Count(result.Delivered, "sub", qos, rest)
 	drain.Count(result.Distinct, "sub", qos, rest)
+	drain.Count(result.Arrived, "sub", qos, rest)
+	if qos > 0 {
+		drain.Count(result.Lost, "sub", qos, l.lost)
+	} else {
+		drain.Count(result.Dropped, "sub", qos, l.lost)
+	}
+	drain.Count(result.Settled, "pub", result.NoQoS, 1)
 	if rest > 0 {
 		drain.Histogram(result.Key{Op: result.Delivery, Kind: result.Response, Group: "sub"}).Record(l.base+time.Duration(l.seconds)*time.Second/10, rest)
 	}

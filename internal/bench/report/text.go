@@ -18,6 +18,9 @@ import (
 // has the colours; the zero value is none. What comes from the run, such as
 // names and errors, is escaped.
 func Text(w io.Writer, s *Summary, checks []Check, palette format.Palette) error {
+	if err := s.Err(); err != nil {
+		return err
+	}
 	t := &text{palette: palette}
 	t.title(s)
 	t.verdicts(s)
@@ -181,7 +184,7 @@ func (t *text) rates(s *Summary) {
 			{"offered", r.Offered, 0, "", "due by the plan"},
 			{"sent", r.Sent, r.Offered, "of offered", ""},
 			{"acknowledged", r.Acked, s.toAck, ofAcked, ""},
-			{"expected", r.Expected, 0, "", "deliveries that the messages sent must cause"},
+			{"expected", r.Expected, 0, "", "deliveries owed by the messages accepted"},
 			{"delivered", r.Delivered, r.Expected, "of expected", ""},
 		} {
 			if row.rate == 0 && row.of == 0 {
@@ -195,6 +198,9 @@ func (t *text) rates(s *Summary) {
 				about = "  " + t.color(t.palette.Meta, about)
 			}
 			t.line("  %-14s %12s%s", row.name, number(row.rate), about)
+		}
+		if r.DueShare > 0 {
+			t.line("  %-14s %12s  %s", "of those due", percent(r.DueShare), t.color(t.palette.Meta, "were delivered, while measuring or draining"))
 		}
 	}
 	attempts := s.Counters[result.Attempts.String()]
@@ -285,24 +291,24 @@ func (t *text) flows(s *Summary) {
 			t.line("%s", line)
 		}
 	}
+	row("due", false, func(f Flow) int64 { return f.Due })
+	row("not connected", false, func(f Flow) int64 { return f.Skipped })
+	row("no room", false, func(f Flow) int64 { return f.Unsent })
 	row("sent", true, func(f Flow) int64 { return f.Sent })
 	row("acknowledged", false, func(f Flow) int64 { return f.Acked })
 	row("refused", false, func(f Flow) int64 { return f.Refused })
-	row("not sent", false, func(f Flow) int64 { return f.Skipped })
-	row("expected", false, func(f Flow) int64 { return f.Expected })
 	row("not accepted", false, func(f Flow) int64 { return f.Unaccepted })
+	row("expected", false, func(f Flow) int64 { return f.Expected })
+	judged := s.Total.Expected > 0 && s.lossUnknown() == nil
+	row("received", false, func(f Flow) int64 { return f.Received })
+	row("corrupt", judged, func(f Flow) int64 { return f.Corrupt })
+	row("lost", judged, func(f Flow) int64 { return f.Lost })
+	row("dropped", false, func(f Flow) int64 { return f.Dropped })
+	row("under way", false, func(f Flow) int64 { return f.UnderWay })
 	if s.Result.Run.Plan.Header {
-		row("received", false, func(f Flow) int64 { return f.Received })
-		if s.Total.Expected > 0 && s.lossUnknown() == nil {
-			row("lost", true, func(f Flow) int64 { return f.Lost })
-			row("duplicates", true, func(f Flow) int64 { return f.Duplicates })
-			row("out of order", true, func(f Flow) int64 { return f.Reordered })
-			row("corrupt", true, func(f Flow) int64 { return f.Corrupt })
-		} else {
-			row("duplicates", false, func(f Flow) int64 { return f.Duplicates })
-			row("out of order", false, func(f Flow) int64 { return f.Reordered })
-			row("corrupt", false, func(f Flow) int64 { return f.Corrupt })
-		}
+		row("duplicates", judged, func(f Flow) int64 { return f.Duplicates })
+		row("copies", false, func(f Flow) int64 { return f.Copies })
+		row("out of order", judged, func(f Flow) int64 { return f.Reordered })
 		row("not judged", false, func(f Flow) int64 { return f.Unjudged })
 	}
 	row("without header", false, func(f Flow) int64 { return f.Foreign })

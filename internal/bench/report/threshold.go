@@ -183,27 +183,33 @@ func AllOK(checks []Check) bool {
 // The exit codes that a result decides; 0 is ok, and 1 (failure), 2 (usage) and
 // 3 (broker not reached) are the command line's.
 const (
+	ExitFailure          = 1
 	ExitThreshold        = 4
 	ExitViolation        = 5
 	ExitGeneratorLimited = 6
 	ExitSaturated        = 7
+	ExitIncomplete       = 8
 )
 
 // ExitCode is the exit status of a run that ended by itself. The first of these
-// counts: a violation of the protocol is a fact, whoever was the limit; what the
-// generator was too slow to measure says nothing about thresholds; a threshold
-// that was asked for is more to the point than the reason it was missed; and a
-// saturated run that kept its thresholds is still not what was planned.
+// counts: a violation of the protocol is a fact, whoever was the limit; what was not
+// carried out says nothing about thresholds; a threshold that was asked for is more
+// to the point than the reason it was missed. What limited the run fails it only if
+// that was asked for.
 func (s *Summary) ExitCode(checks []Check) int {
 	switch {
+	case s.wrong != nil:
+		return ExitFailure
 	case s.Has(Violated):
 		return ExitViolation
-	case s.Has(GeneratorLimited):
-		return ExitGeneratorLimited
+	case s.Has(Incomplete) || s.Has(NoData) || s.Has(PartialRun) && !(s.Part && s.Result.Whole()):
+		return ExitIncomplete
 	case !AllOK(checks):
 		return ExitThreshold
-	case s.Has(Saturated):
+	case s.Strict && s.Has(Saturated):
 		return ExitSaturated
+	case s.Strict && s.Has(GeneratorLimited):
+		return ExitGeneratorLimited
 	}
 	return 0
 }

@@ -127,22 +127,32 @@ func TestExitCodes(t *testing.T) {
 	for _, c := range []struct {
 		labels []Label
 		checks []Check
+		strict bool
 		want   int
 	}{
-		{nil, nil, 0},
-		{[]Label{ClosedLoop, Scaled, PartialRun, NoHeader, Hint}, []Check{{OK: true}}, 0},
-		{[]Label{Saturated}, nil, 7},
-		{[]Label{Saturated}, missed, 4},
-		{nil, missed, 4},
-		{[]Label{Saturated, GeneratorLimited}, missed, 6},
-		{[]Label{Saturated, GeneratorLimited, Violated}, missed, 5},
+		{nil, nil, true, 0},
+		{[]Label{ClosedLoop, Scaled, NoHeader, Hint}, []Check{{OK: true}}, true, 0},
+		{[]Label{Saturated}, nil, false, 0},
+		{[]Label{Saturated}, nil, true, 7},
+		{[]Label{GeneratorLimited}, nil, false, 0},
+		{[]Label{GeneratorLimited}, nil, true, 6},
+		{[]Label{Saturated, GeneratorLimited}, nil, true, 7},
+		{[]Label{Saturated}, missed, true, 4},
+		{nil, missed, false, 4},
+		{[]Label{GeneratorLimited}, missed, true, 4},
+		{[]Label{Incomplete}, nil, false, 8},
+		{[]Label{PartialRun}, nil, false, 8},
+		{[]Label{NoData}, nil, false, 8},
+		{[]Label{Incomplete, Saturated, GeneratorLimited}, missed, true, 8},
+		{[]Label{Violated}, nil, false, 5},
+		{[]Label{Incomplete, Saturated, GeneratorLimited, Violated}, missed, true, 5},
 	} {
-		s := &Summary{}
+		s := &Summary{Strict: c.strict}
 		for _, l := range c.labels {
 			s.Verdicts = append(s.Verdicts, Verdict{Label: l})
 		}
 		if got := s.ExitCode(c.checks); got != c.want {
-			t.Errorf("%v, %v: got %d, want %d", c.labels, c.checks, got, c.want)
+			t.Errorf("strict %v, %v, %v: got %d, want %d", c.strict, c.labels, c.checks, got, c.want)
 		}
 	}
 }

@@ -3,6 +3,8 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/result"
@@ -11,15 +13,16 @@ import (
 // Label is the kind of a verdict.
 type Label string
 
-// The labels. Saturated and GeneratorLimited are about what limited the run;
-// the others qualify its figures.
+// The labels, in the order of precedence. Those up to GeneratorLimited are about
+// the run; the others qualify its figures.
 const (
+	NoData           Label = "NO DATA"
 	Violated         Label = "VIOLATION"
+	Incomplete       Label = "INCOMPLETE"
 	Saturated        Label = "SATURATED"
 	GeneratorLimited Label = "GENERATOR LIMITED"
 	ClosedLoop       Label = "CLOSED LOOP"
 	Scaled           Label = "SCALED"
-	Skipped          Label = "SKIPPED"
 	PartialRun       Label = "PARTIAL"
 	NoHeader         Label = "NO HEADER"
 	Hint             Label = "HINT"
@@ -33,15 +36,17 @@ type Verdict struct {
 
 // The bounds of the verdicts.
 const (
-	enough     = 0.99  // of the expected deliveries
-	growing    = 0.005 // of the expected deliveries are added to the backlog
-	queued     = 0.1   // seconds' worth that a growing backlog has at least
+	enough     = 0.99  // of what was due
+	growing    = 0.005 // of what was due is added to what waits
+	queued     = 0.1   // seconds' worth that waits at least
+	kept       = 0.3   // of the growth that a growing queue lets expect, the latency has at least
 	lagBound   = time.Millisecond
+	lagShare   = 10 // of the response, one in so many may be lag
 	cpuBound   = 0.85
 	modeFactor = 8 // by which a mode stands out of its neighbourhood
 )
 
-// Has tells whether a summary has a verdict of a label.
+// Has reports whether a summary has a verdict of a label.
 func (s *Summary) Has(l Label) bool {
 	for _, v := range s.Verdicts {
 		if v.Label == l {
@@ -58,18 +63,26 @@ func (s *Summary) verdict(l Label, format string, args ...any) {
 func (s *Summary) judge() {
 	plan := s.Result.Run.Plan
 	partial := s.Result.Partial()
-	if partial == "" {
-		s.violations()
+	if s.Measured == 0 {
+		s.verdict(NoData, "nothing was measured")
 	}
-	s.limits()
+	for _, text := range s.violated() {
+		s.verdict(Violated, "%s", text)
+	}
+	for _, text := range s.incomplete() {
+		s.verdict(Incomplete, "%s", text)
+	}
+	s.saturated()
+	s.limited()
 	if plan.Closed {
-		s.verdict(ClosedLoop, "publishers wait for acknowledgements: the broker set the rate, and latencies do not show what an arrival would have waited")
+		what := "publishers wait for acknowledgements"
+		if !s.acks() {
+			what = "publishers send as fast as their connections take it"
+		}
+		s.verdict(ClosedLoop, "%s: the broker set the rate, and latencies do not show what an arrival would have waited", what)
 	}
 	if plan.Scale != 1 && plan.Scale != 0 {
 		s.verdict(Scaled, "%s of the clients of %s; not comparable with results of the preset", number(plan.Scale), plan.Name)
-	}
-	if n := s.Total.Skipped; n > 0 {
-		s.verdict(Skipped, "%s messages that were due were not sent: their publishers were not connected, or the broker took no more", integer(n))
 	}
 	if partial != "" {
 		s.verdict(PartialRun, "%s", partial)
@@ -80,41 +93,327 @@ func (s *Summary) judge() {
 	s.hints()
 }
 
-// violations are what the protocol forbids: loss at QoS 1 and 2, repetition at
+// violated are what the protocol forbids: loss at QoS 1 and 2, repetition at
 // QoS 0 and 2, another order, and changed payloads. QoS 0 may lose (MQTT 5.0
 // section 4.3.1) and QoS 1 may repeat (4.3.2).
-func (s *Summary) violations() {
-	add := func(n int64, what string, f Flow) {
+func (s *Summary) violated() (texts []string) {
+	if s.Result.Partial() != "" {
+		return nil
+	}
+	add := func(n int64, f Flow, what, advice string) {
 		if n > 0 {
-			s.verdict(Violated, "%s %s at QoS %d", integer(n), what, f.QoS)
+			texts = append(texts, fmt.Sprintf("%s %s at QoS %d, which MQTT forbids: %s", integer(n), what, f.QoS, advice))
 		}
 	}
+	const when = "run 'mqbench verify' to see when"
 	for _, f := range s.Flows {
-		if f.QoS > 0 && s.Result.Run.Plan.Header {
-			add(f.Lost-f.Unjudged, "lost", f) // some of those not judged were not received before
+		if s.Result.Run.Plan.Header {
+			// Some of those not judged were not received before.
+			add(f.Lost-f.Unjudged, f, "of "+integer(f.Expected)+" messages were lost", "check the broker's queue limits")
 		}
 		if f.QoS != 1 {
-			add(f.Duplicates, "received twice", f)
+			add(f.Duplicates, f, "messages were received twice", when)
 		}
-		add(f.Reordered, "out of order", f)
-		add(f.Corrupt, "corrupt", f)
+		add(f.Reordered, f, "messages came out of order", when)
+		add(f.Corrupt, f, "messages were corrupt", "check what stands between, such as proxies and rules that change payloads")
+	}
+	return texts
+}
+
+// incomplete are what the plan asked for and did not come to pass.
+func (s *Summary) incomplete() (texts []string) {
+	add := func(n int64, format string, args ...any) {
+		if n > 0 {
+			texts = append(texts, integer(n)+" "+fmt.Sprintf(format, args...))
+		}
+	}
+	n := func(c result.Counter) int64 { return s.Counters.Of(c) }
+	add(n(result.Unready), "%s not connected and subscribed at the end, of %s planned: see Errors", were(n(result.Unready), "client", "clients"), s.planned())
+	add(s.reasons("suback"), "subscriptions were refused%s: check the broker's permissions", s.codes("suback"))
+	add(s.Total.Refused, "of %s messages were refused%s: check the broker's permissions and quotas", integer(s.Total.Sent), s.codes("puback", "pubrec"))
+	add(s.Total.Skipped, "of %s messages due were not sent, because their publishers were not connected: see Errors", integer(s.Total.Due))
+	add(n(result.Ignored), "messages were never acknowledged, on connections that lived")
+	add(n(result.SessionsLost), "sessions were not there any more when their clients came back: check the broker's session limits")
+	add(n(result.Unreplied), "of %s requests had no reply", integer(n(result.Requests)))
+	add(n(result.WillsDue)-n(result.Wills), "of %s wills did not come", integer(n(result.WillsDue)))
+	add(n(result.Takeovers)-n(result.TakenOver), "of %s connections that were taken over did not end (MQTT-3.1.4-3)", integer(n(result.Takeovers)))
+	add(n(result.Unannounced), "of %s connections that were taken over ended without DISCONNECT 0x8E (MQTT-3.1.4-3)", integer(n(result.TakenOver)))
+	if t := s.Total; t.Expected > 0 && t.Received+t.Corrupt == 0 {
+		texts = append(texts, fmt.Sprintf("nothing was delivered of %s messages expected", integer(t.Expected)))
+	}
+	return texts
+}
+
+func were(n int64, one, many string) string {
+	if n == 1 {
+		return one + " was"
+	}
+	return many + " were"
+}
+
+// planned is how many clients were to be connected: those that were and those that
+// were not.
+func (s *Summary) planned() string {
+	return integer(max(s.Peak[result.GaugeConnected]+s.Counters.Of(result.Unready), s.Counters.Of(result.Unready)))
+}
+
+// reasons are how many times packets of a kind refused.
+func (s *Summary) reasons(packets ...string) (n int64) {
+	for name, count := range s.Counters {
+		if p, code, ok := result.ParseReason(name); ok && code.Failed() && slices.Contains(packets, p) {
+			n += count
+		}
+	}
+	return n
+}
+
+// codes names the reason codes with which packets of some kinds refused.
+func (s *Summary) codes(packets ...string) string {
+	var codes []string
+	for name := range s.Counters {
+		if p, code, ok := result.ParseReason(name); ok && code.Failed() && slices.Contains(packets, p) {
+			codes = append(codes, fmt.Sprintf("0x%02X", byte(code)))
+		}
+	}
+	if slices.Sort(codes); len(codes) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(slices.Compact(codes), ", ") + ")"
+}
+
+// queue is one of the two places where messages wait: before the broker accepts
+// them, and before it delivers them.
+type queue struct {
+	due, through float64 // per second while measuring
+	waiting      []float64
+	at           []float64 // seconds
+	op           []result.Op
+	left         int64   // that waited when measuring ended
+	held         float64 // through, per second, in the second half of the measurement
+	passed       []float64
+}
+
+// queues follows what waits while measuring. What is lost does not wait: it counts as
+// gone at the rate at which the others come.
+func (s *Summary) queues() (accept, deliver queue) {
+	accept.op = []result.Op{result.Puback, result.Pubcomp, result.Delivery}
+	deliver.op = []result.Op{result.Delivery, result.Backlog}
+	gone := 0.0
+	if t := s.Total; t.Expected > 0 {
+		gone = float64(t.Lost+t.Dropped) / float64(t.Expected)
+	}
+	var waits [2]float64 // for acceptance, for delivery
+	var from, until time.Duration
+	for at, i := range s.Result.Intervals {
+		if i.Phase == result.PhaseDrain {
+			break
+		}
+		measuring := i.Phase == result.PhaseMeasure
+		if measuring && until == 0 {
+			from = i.Start
+		}
+		due, through, owed, came := 0.0, 0.0, 0.0, 0.0
+		for k, v := range i.Counters {
+			n := float64(v)
+			switch k.Name {
+			case result.Offered.String():
+				due += n
+			case result.Skipped.String():
+				if k.QoS != result.NoQoS {
+					due -= n
+				}
+			case result.Sent.String():
+				if k.QoS == 0 {
+					through += n
+				}
+			case result.Acked.String(), result.Refused.String(), result.Unaccepted.String():
+				through += n
+			case result.Expected.String(), result.Surplus.String():
+				owed += n
+			case result.Voided.String():
+				owed -= n
+			case result.Distinct.String(), result.Corrupt.String():
+				came += n
+			}
+		}
+		owed *= 1 - gone
+		waits[0] += due - through
+		waits[1] += owed - came
+		// Of one time there may be two intervals: of what was due in the warm-up,
+		// and of the rest, which is the last.
+		within := measuring || until > 0 && i.Start >= from
+		if !within {
+			continue
+		}
+		until = max(until, i.End)
+		accept.due, deliver.due = accept.due+due, deliver.due+owed
+		accept.through, deliver.through = accept.through+through, deliver.through+came
+		if next := at + 1; next < len(s.Result.Intervals) && s.Result.Intervals[next].End == i.End && s.Result.Intervals[next].Phase != result.PhaseDrain {
+			continue
+		}
+		for n, x := range []*queue{&accept, &deliver} {
+			x.at, x.waiting, x.passed = append(x.at, i.End.Seconds()), append(x.waiting, max(waits[n], 0)), append(x.passed, x.through)
+		}
+	}
+	for n, x := range []*queue{&accept, &deliver} {
+		x.left = int64(max(waits[n], 0) + 0.5)
+		if span := (until - from).Seconds(); span > 0 {
+			x.due, x.through = x.due/span, x.through/span
+			x.held = x.through
+		}
+		if last := len(x.at) - 1; last > 0 {
+			half := last / 2
+			x.held = (x.passed[last] - x.passed[half]) / (x.at[last] - x.at[half])
+		}
+	}
+	return accept, deliver
+}
+
+// growth is by how much the least that waits in the second half of the measurement
+// is above that of the first, per second: a broker that pauses now and then has both
+// at 0. With few values it is the whole growth.
+func (x *queue) growth() float64 {
+	n := len(x.waiting)
+	if n == 0 {
+		return 0
+	}
+	span := x.at[n-1] - x.at[0]
+	if n < few {
+		return float64(x.left) / (span + 1)
+	}
+	middle := n / 2
+	first, second := slices.Min(x.waiting[:middle]), slices.Min(x.waiting[middle:])
+	return (second - first) / (x.at[slices.Index(x.waiting[middle:], second)+middle] - x.at[slices.Index(x.waiting[:middle], first)])
+}
+
+// few is how many intervals say little about how a queue grows.
+const few = 4
+
+// slower is by how much the response times of the end are above those of the
+// beginning; with known false there are none.
+func (s *Summary) slower(ops []result.Op) (d time.Duration, known bool) {
+	var all []*result.Histogram
+	for _, i := range s.Result.Intervals {
+		if i.Phase != result.PhaseMeasure && i.Phase != result.PhaseDrain {
+			continue
+		}
+		merged := i.Merged()
+		for _, op := range ops {
+			if h := merged[result.Key{Op: op, Kind: result.Response}]; h != nil {
+				all = append(all, h)
+				break
+			}
+		}
+	}
+	switch n := len(all); n {
+	case 0:
+		return 0, false
+	case 1: // its slowest against its fastest
+		return all[0].PercentileOfFew(95) - all[0].PercentileOfFew(5), true
+	default:
+		return max(all[n-1].Mean(), all[n-2].Mean()) - all[0].Mean(), true
 	}
 }
 
-func (s *Summary) limits() {
-	r := s.Rates
+// stuck reports whether ever more waits on a side, and what comes through takes ever
+// longer.
+func (s *Summary) stuck(x *queue) bool {
+	growth := x.growth()
 	switch {
-	case s.owed > 0 && r.Delivered < enough*s.owed:
-		s.verdict(Saturated, "%s/s delivered of %s/s expected (%s): latencies depend on how long the run is", number(r.Delivered), number(s.owed), percent(r.Delivered/s.owed))
-	case r.Expected > 0 && s.Growth > growing*r.Expected && float64(s.Backlog) > queued*r.Expected:
-		s.verdict(Saturated, "the backlog grew by %s messages a second, to %s: latencies depend on how long the run is", number(s.Growth), integer(s.Backlog))
+	case x.due <= 0 || float64(x.left) <= queued*x.due || x.left < 2 || growth <= growing*x.due:
+		return false
+	case len(x.waiting) < few && x.through >= enough*x.due:
+		return false
 	}
-	if p99 := s.Lag.Known(99); p99 != nil && *p99 > lagBound && !s.Result.Run.Plan.Closed {
-		s.verdict(GeneratorLimited, "messages were sent late: lag p99 %s, the bound is %s", duration(*p99), duration(lagBound))
+	d, known := s.slower(x.op)
+	return !known || d.Seconds() >= kept*min(growth/x.due, 1)*s.Measured.Seconds()
+}
+
+// saturated is said when what was due did not get through, on whichever side it
+// waits.
+func (s *Summary) saturated() {
+	accept, deliver := s.queues()
+	x := &deliver
+	if accept.left > deliver.left {
+		x = &accept
+	}
+	s.Backlog, s.Growth = x.left, x.growth()
+	say := func(x *queue, did, who string) {
+		s.verdict(Saturated, "%s %s/s of %s/s due (%s): %s, and what waits grew by %s/s to %s; latencies grow with the length of the run; the broker held %s/s: ask for no more",
+			did, number(x.through), number(x.due), percent(x.through/x.due), who, number(x.growth()), integer(x.left), number(x.held))
+	}
+	if s.stuck(&accept) {
+		who := "the publishers waited for the broker's acknowledgements"
+		if !s.acks() {
+			who = "the publishers waited for room on their connections"
+		}
+		say(&accept, "accepted", who)
+	}
+	if s.stuck(&deliver) {
+		say(&deliver, "delivered", "the subscribers waited for the broker")
+	}
+}
+
+// limited is said when this machine made the result, and the broker does not explain
+// it.
+func (s *Summary) limited() {
+	if !s.Result.Run.Plan.Closed {
+		response, service := s.main(result.Response), s.main(result.Service)
+		if s.Lag != nil {
+			s.late("messages were sent late", s.Lag, response, service)
+		} else { // the run is about connections
+			find := func(kind result.Kind) *result.Histogram { return s.Latency(result.Connect, kind) }
+			s.late("connections were begun late", find(result.Lag), find(result.Response), find(result.Service))
+		}
 	}
 	if s.CPU > cpuBound {
-		s.verdict(GeneratorLimited, "the generator used %s of its processors, the bound is %s", percent(s.CPU), percent(cpuBound))
+		s.verdict(GeneratorLimited, "the generator used %s of its processors (limit %s); use fewer clients, --procs or a faster machine", percent(s.CPU), percent(cpuBound))
 	}
+}
+
+// main is the latency that the run is about.
+func (s *Summary) main(kind result.Kind) *result.Histogram {
+	for _, op := range []result.Op{result.Delivery, result.RTT, result.Puback, result.Pubcomp} {
+		if h := s.Latency(op, kind); h != nil {
+			return h
+		}
+	}
+	return nil
+}
+
+// late judges the lag at the highest percentile that the values allow.
+func (s *Summary) late(what string, lag, response, service *result.Histogram) {
+	if lag == nil || lag.Count() == 0 {
+		return
+	}
+	name, at := "max", func(h *result.Histogram) time.Duration { return h.Max() }
+	for _, p := range []float64{99, 99.9, 99.99} {
+		if _, ok := lag.Percentile(p); ok {
+			name, at = percentileName(p), func(h *result.Histogram) time.Duration { return h.PercentileOfFew(p) }
+		}
+	}
+	bound := lagBound
+	if response != nil {
+		bound = max(bound, at(response)/lagShare)
+	}
+	got := at(lag)
+	if got <= bound {
+		return
+	}
+	if service != nil && above(service, bound)*lag.Count() >= above(lag, bound)*service.Count() {
+		return // as many were as slow when they had been sent: it is the broker
+	}
+	s.verdict(GeneratorLimited, "%s (lag %s %s, limit %s); use fewer clients, --procs or a faster machine", what, name, duration(got), duration(bound))
+}
+
+// above is how many values lie above a bound.
+func above(h *result.Histogram, bound time.Duration) (n int64) {
+	for d, count := range h.Buckets {
+		if d > bound {
+			n += count
+		}
+	}
+	return n
 }
 
 // hints name the causes that some shapes of a distribution have. A queue that

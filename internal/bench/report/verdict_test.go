@@ -1,11 +1,13 @@
 package report
 
 import (
+	"io"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -55,7 +57,7 @@ func TestGrowingBacklogIsSaturation(t *testing.T) {
 	l.seconds, l.share = 60, 0.992
 	r := l.result()
 	s := Summarize(r)
-	if s.Rates.Delivered < 0.99*s.Rates.Expected || !s.Has(Saturated) || s.Has(Violated) || !strings.Contains(s.Verdicts[0].Text, "backlog grew") {
+	if s.Rates.Delivered < 0.99*s.Rates.Expected || !s.Has(Saturated) || s.Has(Violated) || !strings.Contains(s.Verdicts[0].Text, "what waits grew by 8/s") {
 		t.Errorf("delivered %v of %v, growth %v, backlog %d: %v", s.Rates.Delivered, s.Rates.Expected, s.Growth, s.Backlog, s.Verdicts)
 	}
 }
@@ -101,22 +103,30 @@ func TestSYNRetriesAreHinted(t *testing.T) {
 func TestWhatTheProtocolForbids(t *testing.T) {
 	for _, c := range []struct {
 		counter result.Counter
+		owed    bool
 		want    [3]bool // by QoS
 	}{
-		{result.Expected, [3]bool{false, true, true}}, // one more than received: lost
-		{result.Duplicates, [3]bool{true, false, true}},
-		{result.Reordered, [3]bool{true, true, true}},
-		{result.Corrupt, [3]bool{true, true, true}},
-		{result.Unjudged, [3]bool{}},
-		{result.Foreign, [3]bool{}},
+		{result.Lost, true, [3]bool{true, true, true}}, // at QoS 0 it is called dropped
+		{result.Dropped, true, [3]bool{}},
+		{result.UnderWay, true, [3]bool{}},
+		{result.Duplicates, false, [3]bool{true, false, true}},
+		{result.Copies, false, [3]bool{}},
+		{result.Reordered, false, [3]bool{true, true, true}},
+		{result.Corrupt, true, [3]bool{true, true, true}},
+		{result.Unjudged, false, [3]bool{}},
+		{result.Foreign, false, [3]bool{}},
 	} {
 		for q, want := range c.want {
 			l := steady()
 			l.seconds, l.rate = 3, 100
 			r := l.result()
 			r.Intervals[5].Count(c.counter, "sub", packet.QoS(q), 1)
-			if s := Summarize(r); s.Has(Violated) != want || (s.ExitCode(nil) == ExitViolation) != want {
-				t.Errorf("%s at QoS %d: %v, want a violation: %v", c.counter, q, s.Verdicts, want)
+			if c.owed {
+				r.Intervals[5].Count(result.Expected, "sub", packet.QoS(q), 1)
+			}
+			s := Summarize(r)
+			if s.Err() != nil || s.Has(Violated) != want || (s.ExitCode(nil) == ExitViolation) != want {
+				t.Errorf("%s at QoS %d: %v, %v, want a violation: %v", c.counter, q, s.Err(), s.Verdicts, want)
 			}
 		}
 	}
@@ -135,40 +145,135 @@ func TestLossThatIsNotCertain(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotAcceptedIsNotLost: what is missing may be a message that the broker
-// never accepted.
-func TestWhatIsNotAcceptedIsNotLost(t *testing.T) {
-	for _, c := range []struct{ missing, unaccepted, lost int64 }{{2, 0, 2}, {2, 1, 1}, {2, 2, 0}, {2, 5, 0}, {0, 5, 0}, {-3, 5, -3}} {
+// TestColumnsAddUp: figures that contradict each other are no report.
+func TestColumnsAddUp(t *testing.T) {
+	for _, c := range []struct {
+		counter result.Counter
+		n       int64
+		want    string // "" : they agree
+	}{
+		{result.Expected, 1, "QoS 1: expected is 301"},
+		{result.Expected, -1, "QoS 1: expected is 299"},
+		{result.Voided, 1, "QoS 1: expected is 299"},
+		{result.Surplus, 1, "QoS 1: expected is 301"},
+		{result.Lost, 1, "received 300, corrupt 0, lost 1"},
+		{result.Lost, -1, "QoS 1: lost is -1"},
+		{result.UnderWay, 1, "under way 1"},
+		{result.Corrupt, 1, "corrupt 1"},
+		{result.Offered, 1, "QoS 1: due is 301, and sent 300"},
+		{result.Skipped, 1, "not connected 1"},
+		{result.Unsent, 1, "no room 1"},
+		{result.Sent, 1, "QoS 1: due is 300, and sent 301"},
+		{result.Acked, 1, "QoS 1: sent is 300, and acknowledged 301"},
+		{result.Refused, 1, "refused 1"},
+		{result.Unaccepted, 1, "not accepted 1"},
+		{result.Arrived, 1, "301 deliveries are counted when they came, and 300 when they were due"},
+		{result.Duplicates, -1, "duplicates is -1"},
+		{result.Foreign, 1, ""},
+	} {
 		l := steady()
-		l.seconds, l.rate, l.lost = 3, 100, c.missing
+		l.seconds, l.rate = 2, 100
 		r := l.result()
-		r.Intervals[5].Count(result.Unaccepted, "sub", 1, c.unaccepted)
+		r.Intervals[4].Count(c.counter, "sub", 1, c.n)
 		s := Summarize(r)
-		if s.Total.Lost != c.lost || s.Flows[0].Lost != c.lost || s.Flows[0].Unaccepted != c.unaccepted || s.Has(Violated) != (c.lost > 0) {
-			t.Errorf("%+v: got %+v, %v", c, s.Total, s.Verdicts)
+		err := s.Err()
+		if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "internal error: ")) {
+			t.Errorf("%s %+d: %v, want %q", c.counter, c.n, err, c.want)
 		}
-	}
-	l := steady()
-	l.share = 0.9
-	r := l.result()
-	for _, i := range r.Intervals {
-		if i.Phase == result.PhaseMeasure {
-			i.Count(result.Unaccepted, "sub", 1, l.rate/10)
+		for name, write := range map[string]func() error{
+			"text":     func() error { return Text(io.Discard, s, nil, format.Palette{}) },
+			"JSON":     func() error { return JSON(io.Discard, s, nil) },
+			"Markdown": func() error { return Markdown(io.Discard, s, nil) },
+		} {
+			if werr := write(); (werr == nil) != (err == nil) {
+				t.Errorf("%s %+d: %s is written: %v", c.counter, c.n, name, werr)
+			}
 		}
-	}
-	if s := Summarize(r); s.Has(Saturated) {
-		t.Errorf("a broker that delivers all it has accepted: %v", s.Verdicts)
+		if code := s.ExitCode(nil); (code == ExitFailure) != (err != nil) {
+			t.Errorf("%s %+d: status %d", c.counter, c.n, code)
+		}
 	}
 }
 
-// TestMessagesThatWereNotSentAreTold: subscriptions that were not are none.
-func TestMessagesThatWereNotSentAreTold(t *testing.T) {
-	for _, qos := range []packet.QoS{0, 1, 2, result.NoQoS} {
-		r := steady().result()
-		r.Intervals[5].Count(result.Skipped, "pub", qos, 7)
+// TestWhatCrossesShards: it has one account over all shards, and is lost only if all
+// subscriptions stood.
+func TestWhatCrossesShards(t *testing.T) {
+	for _, c := range []struct {
+		name                 string
+		owed, came           [3]int64
+		also                 result.Counter // result.Offered: none
+		lost, dropped, under int64
+	}{
+		{"all came", [3]int64{5, 5, 5}, [3]int64{5, 5, 5}, result.Offered, 0, 0, 0},
+		{"QoS 0 dropped", [3]int64{5, 0, 0}, [3]int64{3, 0, 0}, result.Offered, 0, 2, 0},
+		{"QoS 1 and 2 lost", [3]int64{0, 5, 5}, [3]int64{0, 4, 3}, result.Offered, 3, 0, 0},
+		{"at another QoS", [3]int64{0, 0, 5}, [3]int64{2, 3, 0}, result.Offered, 0, 0, 0},
+		{"more than was owed", [3]int64{0, 5, 0}, [3]int64{0, 7, 0}, result.Offered, 0, 0, 0},
+		{"a drain that did not end quiet", [3]int64{0, 5, 0}, [3]int64{0, 3, 0}, result.Restless, 0, 0, 2},
+		{"a subscriber that was lost", [3]int64{0, 5, 0}, [3]int64{0, 3, 0}, result.Losses, 0, 0, 2},
+		{"a subscriber that was not there", [3]int64{3, 5, 0}, [3]int64{0, 5, 0}, result.Unready, 0, 0, 3},
+	} {
+		l := steady()
+		l.seconds, l.rate = 2, 100
+		r := l.result()
+		i := r.Intervals[4]
+		for q := range packet.QoS(3) {
+			i.Count(result.Expected, "pub", q, c.owed[q])
+			i.Count(result.ExpectedAway, "pub", q, c.owed[q])
+			i.Count(result.Distinct, "sub", q, c.came[q])
+			i.Count(result.DistinctAway, "sub", q, c.came[q])
+			i.Count(result.Arrived, "sub", q, c.came[q])
+		}
+		if c.also != result.Offered {
+			i.Count(c.also, "sub", result.NoQoS, 1)
+		}
 		s := Summarize(r)
-		if want := qos != result.NoQoS; s.Has(Skipped) != want || (s.Total.Skipped == 7) != want || s.ExitCode(nil) != 0 {
-			t.Errorf("7 at QoS %d: %d, %v", qos, s.Total.Skipped, s.Verdicts)
+		if f := s.Total; s.Err() != nil || f.Lost != c.lost || f.Dropped != c.dropped || f.UnderWay != c.under || s.Has(Violated) != (c.lost > 0) {
+			t.Errorf("%s: %v, %+v, %v", c.name, s.Err(), f, s.Verdicts)
+		}
+	}
+}
+
+// TestWhatWasNotCarriedOutIsIncomplete: and the status says so without options.
+func TestWhatWasNotCarriedOutIsIncomplete(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		counts map[result.CounterKey]int64
+		want   string // "": nothing
+	}{
+		{"skipped", map[result.CounterKey]int64{{Name: "offered", QoS: 1}: 7, {Name: "skipped", QoS: 1}: 7}, "7 of 11,007 messages due were not sent"},
+		{"skipped subscriptions", map[result.CounterKey]int64{{Name: "skipped", QoS: result.NoQoS}: 7}, ""},
+		{"refused messages", map[result.CounterKey]int64{{Name: "offered", QoS: 1}: 7, {Name: "sent", QoS: 1}: 7, {Name: "refused", QoS: 1}: 7, {Name: "reason.puback.0x97", QoS: result.NoQoS}: 7}, "7 of 11,007 messages were refused (0x97)"},
+		{"refused subscriptions", map[result.CounterKey]int64{{Name: "reason.suback.0x87", QoS: result.NoQoS}: 2}, "2 subscriptions were refused (0x87)"},
+		{"a success by another name", map[result.CounterKey]int64{{Name: "reason.suback.0x01", QoS: result.NoQoS}: 2}, ""},
+		{"clients", map[result.CounterKey]int64{{Name: "unready", QoS: result.NoQoS}: 1}, "1 client was not connected and subscribed"},
+		{"messages without an answer", map[result.CounterKey]int64{{Name: "ignored", QoS: 1}: 4}, "4 messages were never acknowledged"},
+		{"messages that a lost connection took along", map[result.CounterKey]int64{{Name: "offered", QoS: 1}: 4, {Name: "sent", QoS: 1}: 4, {Name: "unaccepted", QoS: 1}: 4}, ""},
+		{"sessions", map[result.CounterKey]int64{{Name: "sessions.lost", QoS: result.NoQoS}: 3}, "3 sessions were not there any more"},
+		{"requests", map[result.CounterKey]int64{{Name: "requests", QoS: result.NoQoS}: 30, {Name: "unreplied", QoS: result.NoQoS}: 3}, "3 of 30 requests had no reply"},
+		{"wills", map[result.CounterKey]int64{{Name: "wills.due", QoS: result.NoQoS}: 30, {Name: "wills", QoS: result.NoQoS}: 29}, "1 of 30 wills did not come"},
+		{"all wills", map[result.CounterKey]int64{{Name: "wills.due", QoS: result.NoQoS}: 30, {Name: "wills", QoS: result.NoQoS}: 30}, ""},
+		{"takeovers", map[result.CounterKey]int64{{Name: "takeovers", QoS: result.NoQoS}: 30, {Name: "taken-over", QoS: result.NoQoS}: 29}, "1 of 30 connections that were taken over did not end"},
+		{"takeovers without a word", map[result.CounterKey]int64{{Name: "takeovers", QoS: result.NoQoS}: 30, {Name: "taken-over", QoS: result.NoQoS}: 30, {Name: "takeovers.unannounced", QoS: result.NoQoS}: 30}, "ended without DISCONNECT 0x8E"},
+	} {
+		r := steady().result()
+		for k, n := range c.counts {
+			k.Group = "pub"
+			r.Intervals[5].Counters[k] += n
+		}
+		s := Summarize(r)
+		got := ""
+		for _, v := range s.Verdicts {
+			if v.Label == Incomplete {
+				got += v.Text
+			}
+		}
+		code := 0
+		if c.want != "" {
+			code = ExitIncomplete
+		}
+		if s.Err() != nil || !strings.Contains(got, c.want) || (got == "") != (c.want == "") || s.ExitCode(nil) != code {
+			t.Errorf("%s: %v, %q, status %d; want %q", c.name, s.Err(), got, s.ExitCode(nil), c.want)
 		}
 	}
 }

@@ -129,6 +129,23 @@ func (c *Checker) Check(subscriber, publisher, seq uint32) Outcome {
 	return c.late(&c.faults[s.fault-1], seq)
 }
 
+// Has reports whether a subscriber has received a message for certain: what the
+// bound made the checker forget it has not.
+func (c *Checker) Has(subscriber, publisher, seq uint32) bool {
+	s := c.slot((uint64(subscriber)<<24 | uint64(publisher)) + 1)
+	switch {
+	case s.key == 0 || seq >= s.next:
+		return false
+	case s.fault == 0:
+		return true
+	}
+	f := &c.faults[s.fault-1]
+	if f.has && f.forgot.From <= seq && seq <= f.forgot.To {
+		return false
+	}
+	return !slices.ContainsFunc(f.spans, func(s Span) bool { return s.From <= seq && seq <= s.To })
+}
+
 func (c *Checker) fault(s *stream) *fault {
 	if s.fault == 0 {
 		c.faults = append(c.faults, fault{})

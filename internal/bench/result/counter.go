@@ -14,7 +14,8 @@ type Counter uint8
 
 // The counters. Those that count messages are kept per QoS: for publishers that
 // of the PUBLISH packet sent, for subscribers that of the one received, and for
-// Expected and Unaccepted that with which it is to arrive. The others have no QoS.
+// Expected and what becomes of it that with which it is to arrive. The others have
+// no QoS.
 const (
 	Offered        Counter = iota // messages that were due, by the plan
 	Sent                          // PUBLISH packets handed to the connection
@@ -30,22 +31,49 @@ const (
 	Untimed                       // no latency recorded: another shard's clock, or no header
 	Corrupt                       // the header's check is wrong
 	Foreign                       // PUBLISH packets received without our header
-	Expected                      // deliveries that the sent messages must cause
+	Expected                      // deliveries owed by accepted messages to granted, living subscriptions
 	Attempts                      // connection attempts begun
 	Connects                      // connections accepted
 	Failures                      // attempts that failed or were refused
 	Losses                        // connections that ended and were not to
 	Subscribes                    // subscriptions accepted
 	Unsubscribes                  // UNSUBACK packets received
-	Skipped                       // messages due that were not sent: their publisher was not connected, or had no room to the end
-	Unaccepted                    // of Expected, those of messages that were refused, or not acknowledged when their connection was lost
+	Skipped                       // messages due that were not sent: their publisher was not connected, and not by the plan
+	Unaccepted                    // messages sent that had no answer when their connection ended
+	Answered                      // Acked, counted when it came and not when it was due
+	Arrived                       // Distinct, counted when it came and not when it was due
+	Copies                        // received again as MQTT allows: for another filter that matches, or as a retained message
+	Unsent                        // messages due that were not sent: there was no room for them to the end
+	Voided                        // of Expected, those of subscriptions that ended before the delivery
+	Surplus                       // Distinct and Corrupt that were not in Expected
+	Lost                          // of Expected at QoS 1 and 2, those not there at the end of a drain that ended quiet
+	Dropped                       // the same at QoS 0
+	UnderWay                      // of Expected, those not there where the drain did not end quiet, or the session did not live
+	ExpectedAway                  // of Expected, those of subscriptions in any shard; they are judged after the merge
+	DistinctAway                  // of Distinct, those of messages that other shards published, or of a shared subscription of several
+	Ignored                       // of Unaccepted, those whose connection lived to a quiet end
+	Unready                       // clients that were to be connected and subscribed when the run ended, and were not
+	SessionsLost                  // sessions that were to be kept and were not there any more
+	Requests                      // requests sent
+	Unreplied                     // requests that had no reply in time
+	WillsDue                      // deliveries of wills that are owed
+	Wills                         // those that came
+	Takeovers                     // second connections that were accepted
+	TakenOver                     // old connections that the broker ended then
+	Unannounced                   // of them, those of MQTT 5 without DISCONNECT 0x8e
+	Returns                       // clients that were connected again after their connection was cut or lost
+	Pongs                         // PINGRESP packets received
+	Restless                      // shards whose drain did not end quiet
+	Settled                       // shards that came to the end of their accounts
 	numCounters
 )
 
 var counterNames = [numCounters]string{
 	"offered", "sent", "sent.bytes", "acked", "refused", "delivered", "delivered.bytes", "distinct", "duplicates", "reordered",
 	"unjudged", "untimed", "corrupt", "foreign", "expected", "attempts", "connects", "failures", "losses",
-	"subscribes", "unsubscribes", "skipped", "unaccepted",
+	"subscribes", "unsubscribes", "skipped", "unaccepted", "answered", "arrived", "copies", "unsent", "voided", "surplus", "lost", "dropped",
+	"under-way", "expected.away", "distinct.away", "ignored", "unready", "sessions.lost", "requests", "unreplied", "wills.due", "wills",
+	"takeovers", "taken-over", "takeovers.unannounced", "returns", "pongs", "restless", "settled",
 }
 
 // String is the counter's name in files and metrics.

@@ -45,6 +45,13 @@ func (r *Result) Partial() string {
 	return strings.Join(append(why, r.Lost...), "; ")
 }
 
+// Whole reports whether the shards that are present ran to the end of the plan.
+func (r *Result) Whole() bool {
+	part := *r
+	part.Run.Shards = 0 // nobody is absent
+	return part.Partial() == ""
+}
+
 // Absent are the shards of the run that the result does not contain.
 func (r *Result) Absent() []int {
 	var absent []int

@@ -24,6 +24,10 @@ const (
 	Backlog                  // a message older than the connection, from its CONNECT packet
 	Will                     // from the cut of the connection to the will's arrival
 	ConnectUpgrade           // the upgrade to WebSocket
+	Takeover                 // from the CONNECT packet of a second connection to the end of the first
+	Return                   // from the end of a connection to the next one being ready
+	AllBack                  // from the first such end to the last client's return
+	Ping                     // from a PINGREQ packet to its PINGRESP packet
 	numOps
 )
 
@@ -31,6 +35,7 @@ var opNames = [numOps]string{
 	"connect.tcp", "connect.tls", "connect.connack", "connect", "subscribe", "unsubscribe",
 	"puback", "pubcomp", "delivery", "rtt", "replay", "backlog", "will",
 	"connect.upgrade",
+	"takeover", "return", "all-back", "ping",
 }
 
 // Ops are all operations, in the order of reports.

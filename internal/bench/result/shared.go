@@ -72,6 +72,15 @@ func (c *SharedChecker) Check(publisher, seq uint32) Outcome {
 	return Next
 }
 
+// Has reports whether some member has received a message.
+func (c *SharedChecker) Has(publisher, seq uint32) bool {
+	if int64(publisher) >= int64(len(c.publishers)) {
+		return false
+	}
+	p := c.publishers[publisher].page(seq)
+	return p == &full || p != nil && p.words[seq%pageBits/64].Load()&(1<<(seq%64)) != 0
+}
+
 func (b *bitmap) page(seq uint32) *page {
 	dir := b.dir.Load()
 	if dir == nil || int(seq/pageBits) >= len(*dir) {

@@ -1,0 +1,711 @@
+package bench
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench/plan"
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// The life of a message:
+//
+//	due -> sent | skipped (its publisher is not connected) | unsent (no room to the end)
+//	sent -> accepted (QoS 0: sent) | refused | unaccepted (no answer)
+//	accepted -> for each subscription that was granted then: owed
+//	owed -> received | corrupt | voided (the subscription has ended) | lost | dropped | under way
+//
+// A message is in one state at a time, and so is each of its deliveries. The ledger
+// has an account for each subscriber, and one for each shared subscription: what an
+// accepted message owes it is entered by the publisher's worker, what comes by the
+// subscriber's.
+//
+// A message owes a subscription that was granted before the message was sent, and
+// still stood when it was accepted. Where the subscription, or the connection, came
+// or went in between, and where the broker never answered, nobody knows; such a
+// claim is kept, and entered in the end if the message came. So nothing that comes
+// unexpectedly stands for something that is lost.
+type ledger struct {
+	run     *run
+	books   []*book // by the group's number; nil: it subscribes to nothing
+	entries map[*plan.Subscribe]int
+	shares  map[string]*share
+	clock   atomic.Int64 // ticks with each change of a grant
+	cached  atomic.Int64 // routes that are kept
+
+	mu       sync.Mutex // of what follows
+	claims   []claim
+	retained map[string]struct{} // topics of retained messages that wait for subscribers
+}
+
+// book is the accounts of a group's clients, by their place in the shard.
+type book struct {
+	*plan.Group
+	accounts []account
+	grants   []grant  // of each client one for each of the group's subscriptions
+	shares   []*share // likewise; nil: not shared
+	plain    bool     // there is one subscription, and it is not shared
+}
+
+// account is what is owed to a subscriber, and what has come, by QoS.
+type account struct {
+	owed, got, corrupt, void [3]atomic.Int64
+	replays                  atomic.Int64 // of what is owed: retained messages, since the grant
+}
+
+// grant is a subscription at the broker. Its times are ticks of the ledger's clock.
+type grant struct {
+	kept    atomic.Int64 // since when messages at QoS 1 and 2 are owed; 0: they are not
+	live    atomic.Int64 // likewise at QoS 0: the subscriber is connected
+	changed atomic.Int64 // when one of these last changed; changing: it does
+	qos     atomic.Uint32
+	replays [3]atomic.Int64 // retained messages that are owed when it is granted
+}
+
+const changing = -1
+
+// standing is what a message owes a subscription.
+type standing uint8
+
+const (
+	owesNothing standing = iota
+	owesPerhaps
+	owes
+)
+
+// of is the standing of a message that was sent at a tick.
+func (g *grant) of(q packet.QoS, sent int64) standing {
+	since := g.kept.Load()
+	if q == 0 {
+		since = g.live.Load()
+	}
+	switch c := g.changed.Load(); {
+	case since != 0 && since <= sent:
+		return owes
+	case c == changing || c > sent:
+		return owesPerhaps
+	}
+	return owesNothing
+}
+
+// share is a shared subscription, of members in whatever loop.
+type share struct {
+	account
+	grant
+	filter  string
+	inner   string
+	group   int                   // the first that has it
+	check   *result.SharedChecker // perhaps of others, too
+	members sync.Mutex            // guards what follows
+	kept    int                   // members whose sessions live
+	live    int                   // of them, those that are connected
+}
+
+// claim is a delivery that is owed if it came.
+type claim struct {
+	*account
+	group      int
+	share      *share // nil: subscriber is meant
+	subscriber uint32
+	publisher  uint32
+	seq        uint32
+	qos        packet.QoS
+}
+
+// maxClaims bounds what is remembered of claims.
+const maxClaims = 1 << 20
+
+// newLedger opens the accounts of a shard.
+func newLedger(r *run) *ledger {
+	l := &ledger{run: r, books: make([]*book, len(r.p.Groups)), entries: map[*plan.Subscribe]int{}, shares: map[string]*share{}, retained: map[string]struct{}{}}
+	l.clock.Store(1)
+	filters := r.fan.Shares()
+	own := int64(len(filters))*int64(r.p.Clients()) <= maxShareChecks
+	checks := map[*plan.Subscribe]*result.SharedChecker{}
+	for _, g := range r.p.Groups {
+		n := len(g.Subscribe)
+		if n == 0 {
+			continue
+		}
+		clients := r.shard.Clients(g)
+		b := &book{Group: g, accounts: make([]account, clients), grants: make([]grant, clients*n), plain: n == 1}
+		l.books[g.Number] = b
+		for at, s := range g.Subscribe {
+			l.entries[s] = at
+			if _, _, shared := topic.ParseShare(string(s.AppendFilter(nil, 0))); !shared {
+				continue
+			}
+			b.plain = false
+			if b.shares == nil {
+				b.shares = make([]*share, clients*n)
+			}
+			for index := range uint32(g.Clients) {
+				filter := string(s.AppendFilter(nil, index))
+				sh := l.shares[filter]
+				if sh == nil {
+					sh = &share{filter: filter, group: g.Number}
+					_, sh.inner, _ = topic.ParseShare(filter)
+					l.shares[filter] = sh
+					if own || checks[s] == nil {
+						checks[s] = result.NewSharedChecker(r.p.Clients(), max(maxPages/max(len(filters), 1), 1<<10))
+					}
+					sh.check = checks[s]
+				}
+				if place, ok := r.shard.Place(g, index); ok {
+					b.shares[place*n+at] = sh
+				}
+			}
+		}
+	}
+	return l
+}
+
+// maxShareChecks bounds the memory of the checkers of shared subscriptions: beyond,
+// those of one form have one together.
+const maxShareChecks = 1 << 23
+
+// maxPages bounds what is remembered of the messages of shared subscriptions.
+const maxPages = 1 << 20
+
+// each calls f with the grants of a client's subscriptions, and the share where it is
+// a shared one.
+func (b *book) each(place int, f func(at int, g *grant, sh *share)) {
+	n := len(b.Subscribe)
+	for at := range n {
+		var sh *share
+		if b.shares != nil {
+			sh = b.shares[place*n+at]
+		}
+		f(at, &b.grants[place*n+at], sh)
+	}
+}
+
+// ask notes that a subscription is being asked for, or taken back.
+func (l *ledger) ask(g *grant, sh *share) {
+	g.changed.Store(changing)
+	if sh != nil {
+		sh.changed.Store(changing)
+	}
+}
+
+// allow notes that a subscription was granted.
+// What else it is owed now, retained messages, is returned by QoS.
+func (l *ledger) allow(a *account, g *grant, sh *share, qos packet.QoS, replays bool) (more [3]int64) {
+	tick := l.clock.Add(1)
+	if sh != nil {
+		sh.join(g, qos, tick)
+		a = nil // retained messages are not sent (MQTT 5.0 section 4.8.2)
+	}
+	g.qos.Store(uint32(qos))
+	g.kept.Store(tick)
+	g.live.Store(tick)
+	g.changed.Store(tick)
+	for q := range g.replays {
+		if n := g.replays[q].Swap(0); n > 0 && replays && a != nil {
+			a.owed[min(packet.QoS(q), qos)].Add(n)
+			a.replays.Add(n)
+			more[min(packet.QoS(q), qos)] += n
+		}
+	}
+	return more
+}
+
+// join takes a member in.
+func (s *share) join(g *grant, qos packet.QoS, tick int64) {
+	s.members.Lock()
+	defer s.members.Unlock()
+	if g.kept.Load() == 0 {
+		if s.kept++; s.kept == 1 {
+			s.grant.kept.Store(tick)
+		}
+	}
+	if g.live.Load() == 0 {
+		if s.live++; s.live == 1 {
+			s.grant.live.Store(tick)
+		}
+	}
+	if uint32(qos) > s.qos.Load() {
+		s.qos.Store(uint32(qos))
+	}
+	s.changed.Store(tick)
+}
+
+// suspend notes that a subscriber's connection, or with all its session or
+// subscription, is about to end, or has.
+func (l *ledger) suspend(g *grant, sh *share, all bool) {
+	kept, live := g.kept.Load() != 0, g.live.Load() != 0
+	if !kept && !live && g.changed.Load() != changing {
+		return
+	}
+	if sh != nil {
+		sh.members.Lock()
+		if live {
+			if sh.live--; sh.live == 0 {
+				sh.grant.live.Store(0)
+			}
+		}
+		if all && kept {
+			if sh.kept--; sh.kept == 0 {
+				sh.grant.kept.Store(0)
+			}
+		}
+		sh.changed.Store(changing)
+		sh.members.Unlock()
+	}
+	g.live.Store(0)
+	if all {
+		g.kept.Store(0)
+	}
+	g.changed.Store(changing)
+}
+
+// over notes that what suspend has begun is over.
+func (l *ledger) over(g *grant, sh *share) {
+	if g.changed.Load() != changing {
+		return
+	}
+	tick := l.clock.Add(1)
+	g.changed.Store(tick)
+	if sh != nil {
+		sh.changed.Store(tick)
+	}
+}
+
+// live notes that a subscriber with a session is connected again.
+func (l *ledger) live(g *grant, sh *share) {
+	if g.kept.Load() == 0 {
+		return
+	}
+	tick := l.clock.Add(1)
+	if sh != nil {
+		sh.join(g, packet.QoS(sh.qos.Load()), tick)
+	}
+	g.live.Store(tick)
+	g.changed.Store(tick)
+}
+
+// missing is what is owed at a QoS, and has not come.
+func (a *account) missing(q int) int64 {
+	return a.owed[q].Load() - a.void[q].Load() - a.got[q].Load() - a.corrupt[q].Load()
+}
+
+// outstanding is what is owed at all QoS, and has not come at any.
+func (a *account) outstanding() int64 {
+	return max(a.missing(0)+a.missing(1)+a.missing(2), 0)
+}
+
+// cancel voids what is outstanding at some QoS, and returns how much.
+func (a *account) cancel(q int) int64 {
+	n := max(a.missing(q), 0)
+	a.void[q].Add(n)
+	return n
+}
+
+// route leads to a recipient.
+type route struct {
+	*account
+	grant      *grant
+	share      *share
+	subscriber uint32
+	group      int
+}
+
+// routes are the recipients of a message: those of the same account stand together.
+type routes struct {
+	list []route
+	away [3]int32 // recipients in other shards, by their QoS
+}
+
+// maxRoutes bounds the routes that are kept, of 40 bytes.
+const maxRoutes = 2 << 20
+
+// find finds the recipients of a message of a client to a topic.
+func (w *worker) find(to *routes, name []byte, from *plan.Group, index uint32) {
+	r, l := w.run, w.run.ledger
+	to.list, to.away = to.list[:0], [3]int32{}
+	clear(w.distant)
+	w.fan.Recipients(name, from, index, func(rc plan.Recipient) {
+		if rc.Sub == nil {
+			sh := l.shares[rc.Share]
+			if sh == nil || r.shard.Count > 1 {
+				to.away[2]++ // the publisher's QoS is the lower one
+				return
+			}
+			to.list = append(to.list, route{&sh.account, &sh.grant, sh, 0, sh.group})
+			return
+		}
+		g := rc.Sub.Group
+		subscriber := g.Base + rc.Client
+		place, ok := r.shard.Place(g, rc.Client)
+		if !ok {
+			if q, known := w.distant[subscriber]; !known || rc.Sub.QoS > q {
+				w.distant[subscriber] = rc.Sub.QoS
+			}
+			return
+		}
+		b := l.books[g.Number]
+		to.list = append(to.list, route{&b.accounts[place], &b.grants[place*len(g.Subscribe)+l.entries[rc.Sub]], nil, subscriber, g.Number})
+	})
+	for _, q := range w.distant {
+		to.away[q]++
+	}
+	slices.SortStableFunc(to.list, func(a, b route) int {
+		switch {
+		case a.share == nil && b.share == nil:
+			return int(int64(a.subscriber) - int64(b.subscriber))
+		case a.share == nil:
+			return -1
+		case b.share == nil:
+			return 1
+		}
+		return 0
+	})
+}
+
+// routes are the recipients of a client's message.
+func (w *worker) routes(cl *client, s *stream, seq uint32) *routes {
+	l := w.run.ledger
+	keep := s.FixedTopics()
+	if keep {
+		cs := &cl.more.streams[s.at]
+		slot := int(seq) % len(s.Topics)
+		if cs.routes == nil && l.cached.Load() < maxRoutes {
+			cs.routes = make([]*routes, len(s.Topics))
+		}
+		if cs.routes != nil {
+			if cs.routes[slot] == nil && l.cached.Load() < maxRoutes {
+				to := &routes{}
+				w.topic = s.AppendTopic(w.topic[:0], cl.index, seq)
+				w.find(to, w.topic, cl.g.Group, cl.index)
+				to.list = slices.Clip(to.list)
+				l.cached.Add(int64(len(to.list)) + 1)
+				cs.routes[slot] = to
+			}
+			if to := cs.routes[slot]; to != nil {
+				return to
+			}
+		}
+	}
+	w.topic = s.AppendTopic(w.topic[:0], cl.index, seq)
+	w.find(&w.scratch, w.topic, cl.g.Group, cl.index)
+	return &w.scratch
+}
+
+// sending is a message that was sent.
+type sending struct {
+	stream uint16
+	header uint32 // the number in its header
+	seq    uint32
+	tick   int64 // when it was sent
+}
+
+// owe enters what an accepted message owes its recipients, or claims it for one that
+// was not accepted.
+func (w *worker) owe(rec *result.Recorder, cl *client, m sending, accepted bool) {
+	if !w.run.owing {
+		return
+	}
+	s := cl.g.streams[m.stream]
+	to := w.routes(cl, s, m.seq)
+	var n [3]int64
+	for i := 0; i < len(to.list); {
+		r := &to.list[i]
+		best, at, perhaps := -1, packet.QoS(0), false
+		for ; i < len(to.list) && to.list[i].account == r.account; i++ {
+			g := to.list[i].grant
+			q := min(s.QoS, packet.QoS(g.qos.Load()))
+			st := g.of(q, m.tick)
+			switch {
+			case st == owes && accepted:
+				best = max(best, int(q))
+			case st != owesNothing:
+				perhaps, at = true, max(at, q)
+			case s.Fill && s.Retain && accepted && to.list[i].share == nil && w.run.ledger.lasts(w, cl, s, m.seq):
+				g.replays[s.QoS].Add(1)
+			}
+		}
+		switch {
+		case best >= 0:
+			r.owed[best].Add(1)
+			n[best]++
+		case perhaps:
+			w.run.ledger.claim(claim{r.account, r.group, r.share, r.subscriber, cl.number, m.header, at})
+		}
+	}
+	if !accepted {
+		return
+	}
+	for q, away := range to.away {
+		if away > 0 {
+			q := min(packet.QoS(q), s.QoS)
+			rec.Count(result.ExpectedAway, cl.g.Number, q, int64(away))
+			n[q] += int64(away)
+			w.expectedAway += int64(away)
+		}
+	}
+	for q, n := range n {
+		if n > 0 {
+			rec.Count(result.Expected, cl.g.Number, packet.QoS(q), n)
+			w.expected += n
+		}
+	}
+}
+
+// lasts reports whether a retained message is the first to its topic: a later one
+// takes its place, and those who subscribe then get one.
+func (l *ledger) lasts(w *worker, cl *client, s *stream, seq uint32) bool {
+	name := s.AppendTopic(nil, cl.index, seq)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w.lasting == string(name) { // of the same message, for another recipient
+		return true
+	}
+	if _, ok := l.retained[string(name)]; ok || len(l.retained) >= maxClaims {
+		return false
+	}
+	l.retained[string(name)] = struct{}{}
+	w.lasting = string(name)
+	return true
+}
+
+func (l *ledger) claim(c claim) {
+	l.mu.Lock()
+	if len(l.claims) < maxClaims {
+		l.claims = append(l.claims, c)
+	}
+	l.mu.Unlock()
+}
+
+// entitled is who a delivery to a client may be for.
+type entitled struct {
+	plain  int // of its subscriptions that are not shared, those that match
+	shares []*share
+}
+
+// entitle finds who a delivery to a client may be for.
+func (w *worker) entitle(cl *client, name []byte) (e entitled) {
+	b := cl.g.book
+	switch {
+	case b == nil:
+		return
+	case b.plain:
+		e.plain = 1
+		return
+	}
+	w.entitled = w.entitled[:0]
+	b.each(int(cl.place), func(at int, _ *grant, sh *share) {
+		if sh != nil {
+			if topic.MatchBytes(sh.inner, name) {
+				w.entitled = append(w.entitled, sh)
+			}
+			return
+		}
+		w.filters = b.Subscribe[at].AppendFilter(w.filters[:0], cl.index)
+		if topic.MatchBytes(string(w.filters), name) {
+			e.plain++
+		}
+	})
+	e.shares = w.entitled
+	return e
+}
+
+// account is the client's own one; nil if it subscribes to nothing.
+func (cl *client) account() *account {
+	if cl.g.book == nil {
+		return nil
+	}
+	return &cl.g.book.accounts[cl.place]
+}
+
+// came enters a delivery: the account is nil where it is judged after the merge.
+func (w *worker) came(rec *result.Recorder, cl *client, a *account, q packet.QoS, unowed bool) {
+	w.distinct++
+	if a == nil {
+		return
+	}
+	a.got[q].Add(1)
+	if unowed {
+		a.owed[q].Add(1)
+		rec.Count(result.Surplus, cl.g.Number, q, 1)
+		w.expected++
+	}
+}
+
+// suspend notes that a client's connection ends, or has ended.
+func (w *worker) suspend(cl *client) {
+	if cl.g.book == nil {
+		return
+	}
+	l, all := w.run.ledger, !cl.keeps()
+	cl.g.book.each(int(cl.place), func(_ int, g *grant, sh *share) { l.suspend(g, sh, all) })
+}
+
+// keeps reports whether a client's session outlives its connection.
+func (cl *client) keeps() bool {
+	return cl.g.Persistent() && !cl.g.CleanStart && cl.origin != cleaning
+}
+
+// void gives up what a client's connection took with it: with all, its session has
+// ended.
+func (w *worker) void(cl *client, all bool) {
+	if cl.g.book == nil {
+		return
+	}
+	l := w.run.ledger
+	now := w.rec(w.loop.Now())
+	cancel := func(a *account, group int) {
+		for q := range 3 {
+			if q == 0 || all {
+				if n := a.cancel(q); n > 0 {
+					now.Count(result.Voided, group, packet.QoS(q), n)
+					w.voided += n
+				}
+			}
+		}
+	}
+	cancel(cl.account(), cl.g.Number)
+	if all {
+		cl.account().replays.Store(0)
+	}
+	cl.g.book.each(int(cl.place), func(_ int, g *grant, sh *share) {
+		had := g.changed.Load() == changing || g.kept.Load() != 0
+		l.suspend(g, sh, all)
+		l.over(g, sh)
+		if sh != nil && had {
+			cancel(&sh.account, sh.group)
+		}
+	})
+}
+
+// outstanding is what is owed to all, and has not come.
+func (l *ledger) outstanding() (n int64) {
+	for _, b := range l.books {
+		if b != nil {
+			for i := range b.accounts {
+				n += b.accounts[i].outstanding()
+			}
+		}
+	}
+	for _, sh := range l.shares {
+		n += sh.outstanding()
+	}
+	return n
+}
+
+// pause is how often outstanding may be called.
+func (l *ledger) pause() time.Duration {
+	n := len(l.shares)
+	for _, b := range l.books {
+		if b != nil {
+			n += len(b.accounts)
+		}
+	}
+	return time.Duration(n) * time.Microsecond
+}
+
+// settle closes an account: what is missing is lost if it was waited for to a quiet
+// end, and the session lives.
+func (a *account) settle(rec *result.Recorder, group int, quiet bool) {
+	var short, more [3]int64
+	for q := range 3 {
+		n := a.missing(q)
+		short[q], more[q] = max(n, 0), max(-n, 0)
+	}
+	// A broker whose subscriptions overlap may send the copy of a lower one first:
+	// what came at another QoS than it was owed stands for that.
+	spare := more
+	for q := 2; q >= 0; q-- {
+		for x := 2; x >= 0; x-- {
+			if n := min(short[q], spare[x]); n > 0 {
+				short[q] -= n
+				spare[x] -= n
+				rec.Count(result.Voided, group, packet.QoS(q), n)
+			}
+		}
+	}
+	for q, n := range more {
+		if n > 0 {
+			rec.Count(result.Surplus, group, packet.QoS(q), n)
+		}
+	}
+	for q, n := range short {
+		what := result.Lost
+		switch {
+		case !quiet:
+			what = result.UnderWay
+		case q == 0:
+			what = result.Dropped
+		}
+		if n > 0 {
+			rec.Count(what, group, packet.QoS(q), n)
+		}
+	}
+}
+
+// settle closes all accounts: the workers count nothing any more.
+func (r *run) settle(quiet bool) {
+	l := r.ledger
+	for _, w := range r.workers {
+		w.loop.Do(func() {
+			w.settled = true
+			for i := range w.clients {
+				w.giveUp(&w.clients[i], quiet)
+			}
+		})
+	}
+	has := make([]bool, len(l.claims))
+	for _, w := range r.workers {
+		w.loop.Do(func() {
+			for i, c := range l.claims {
+				has[i] = has[i] || c.share == nil && w.check.Has(c.subscriber, c.publisher, c.seq) || c.share != nil && c.share.check.Has(c.publisher, c.seq)
+			}
+		})
+	}
+	for n, w := range r.workers {
+		w.loop.Do(func() {
+			rec := w.rec(w.loop.Now())
+			for i, c := range l.claims {
+				if n == 0 && has[i] {
+					c.owed[c.qos].Add(1)
+					rec.Count(result.Surplus, c.group, c.qos, 1)
+				}
+			}
+		})
+	}
+	for n, w := range r.workers {
+		w.loop.Do(func() {
+			rec := w.rec(w.loop.Now())
+			for i := range w.clients {
+				cl := &w.clients[i]
+				if a := cl.account(); a != nil {
+					a.settle(rec, cl.g.Number, quiet && w.lives(cl))
+				}
+			}
+			if n > 0 {
+				return
+			}
+			for _, sh := range l.shares {
+				sh.settle(rec, sh.group, quiet && sh.kept == sh.live)
+			}
+			rec.Count(result.Settled, 0, result.NoQoS, 1)
+			if !quiet {
+				rec.Count(result.Restless, 0, result.NoQoS, 1)
+			}
+		})
+	}
+}
+
+// lives reports whether a client's session is known to be alive at the end.
+func (w *worker) lives(cl *client) bool {
+	return cl.state == ready && cl.c.Up() && !cl.pinged
+}
+
+// quietTime is how long nothing may come before a drain has ended quiet: a broker
+// that has paused for a while may do so again.
+func quietTime(gap time.Duration) time.Duration {
+	return min(max(2*time.Second, 4*gap), 10*time.Second)
+}

@@ -1,0 +1,190 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// Flow is what became of the messages of one QoS over the whole run: of those that
+// were due, and of the deliveries that those accepted are owed. Each is in one
+// state:
+//
+//	due      = sent + skipped + unsent
+//	sent     = acked + refused + unaccepted, at QoS 1 and 2
+//	expected = received + corrupt + lost + dropped + under way
+type Flow struct {
+	QoS        packet.QoS `json:"qos"`
+	Due        int64      `json:"due"`
+	Skipped    int64      `json:"skipped"` // not sent: the publisher was not connected
+	Unsent     int64      `json:"unsent"`  // not sent: there was no room for it to the end
+	Sent       int64      `json:"sent"`
+	Acked      int64      `json:"acked"`
+	Refused    int64      `json:"refused"`
+	Unaccepted int64      `json:"unaccepted"` // no answer came before the connection ended
+
+	Expected int64 `json:"expected"` // owed to subscriptions that were granted and lived
+	Received int64 `json:"received"` // for the first time, and as it was sent
+	Corrupt  int64 `json:"corrupt"`
+	Lost     int64 `json:"lost"`      // QoS 1 and 2, at the end of a drain that ended quiet
+	Dropped  int64 `json:"dropped"`   // the same at QoS 0
+	UnderWay int64 `json:"under_way"` // not there, and not known to be lost
+
+	Duplicates int64 `json:"duplicates"`
+	Copies     int64 `json:"copies"` // received again as MQTT allows
+	Reordered  int64 `json:"reordered"`
+	Unjudged   int64 `json:"unjudged"`
+	Foreign    int64 `json:"foreign"`
+}
+
+// missing are the deliveries that did not come.
+func (f *Flow) missing() int64 { return f.Lost + f.Dropped + f.UnderWay }
+
+// balance makes the flows of a whole run. All that reports say of messages, in
+// figures, thresholds, verdicts and statuses, is from here.
+func (s *Summary) balance(whole *result.Interval) {
+	settled := s.Counters.Of(result.Settled) >= int64(len(s.Result.Shards)) && s.Result.Partial() == ""
+	var of [result.NoQoS + 1]map[string]int64
+	for q := range of {
+		of[q] = map[string]int64{}
+	}
+	for k, n := range whole.Counters {
+		of[k.QoS][k.Name] += n
+	}
+	var flows [result.NoQoS]Flow
+	var short, more [result.NoQoS]int64
+	for q := range flows {
+		n := func(c result.Counter) int64 { return of[q][c.String()] }
+		flows[q] = Flow{QoS: packet.QoS(q), Due: n(result.Offered), Skipped: n(result.Skipped), Unsent: n(result.Unsent), Sent: n(result.Sent),
+			Acked: n(result.Acked), Refused: n(result.Refused), Unaccepted: n(result.Unaccepted),
+			Expected: n(result.Expected) - n(result.Voided) + n(result.Surplus), Received: n(result.Distinct), Corrupt: n(result.Corrupt),
+			Lost: n(result.Lost), Dropped: n(result.Dropped), UnderWay: n(result.UnderWay),
+			Duplicates: n(result.Duplicates), Copies: n(result.Copies), Reordered: n(result.Reordered), Unjudged: n(result.Unjudged), Foreign: n(result.Foreign)}
+		away := n(result.ExpectedAway) - n(result.DistinctAway)
+		short[q], more[q] = max(away, 0), max(-away, 0)
+	}
+	// What crosses shards has one account over all of them.
+	for q := range flows {
+		flows[q].Expected += more[q]
+	}
+	for q := 2; q >= 0; q-- {
+		for x := 2; x >= 0; x-- {
+			n := min(short[q], more[x])
+			short[q], more[x] = short[q]-n, more[x]-n
+			flows[q].Expected -= n
+		}
+		f := &flows[q]
+		switch {
+		case !settled || !s.steady():
+			f.UnderWay += short[q]
+		case q == 0:
+			f.Dropped += short[q]
+		default:
+			f.Lost += short[q]
+		}
+	}
+	s.Flows, s.Total = nil, Flow{QoS: result.NoQoS}
+	for q := range flows {
+		f := &flows[q]
+		if !settled { // nobody has closed the accounts
+			f.Lost, f.Dropped = 0, 0
+			f.Expected = max(f.Expected, f.Received+f.Corrupt)
+			f.UnderWay = f.Expected - f.Received - f.Corrupt
+		}
+		s.Total.add(f)
+		if *f != (Flow{QoS: f.QoS}) {
+			s.Flows = append(s.Flows, *f)
+		}
+	}
+	s.wrong = s.check(settled)
+}
+
+// steady reports whether all subscriptions stood through the run, and all shards
+// ended quiet: then what crosses shards and is missing is lost.
+func (s *Summary) steady() bool {
+	refused := false
+	for name := range s.Counters {
+		refused = refused || strings.HasPrefix(name, "reason.suback.")
+	}
+	return !refused && s.Counters.Of(result.Restless, result.Voided, result.Losses, result.Unready, result.SessionsLost, result.Unsubscribes, result.Returns) == 0
+}
+
+func (f *Flow) add(g *Flow) {
+	for _, c := range [...]struct {
+		to *int64
+		n  int64
+	}{
+		{&f.Due, g.Due}, {&f.Skipped, g.Skipped}, {&f.Unsent, g.Unsent}, {&f.Sent, g.Sent}, {&f.Acked, g.Acked}, {&f.Refused, g.Refused},
+		{&f.Unaccepted, g.Unaccepted}, {&f.Expected, g.Expected}, {&f.Received, g.Received}, {&f.Corrupt, g.Corrupt}, {&f.Lost, g.Lost},
+		{&f.Dropped, g.Dropped}, {&f.UnderWay, g.UnderWay}, {&f.Duplicates, g.Duplicates}, {&f.Copies, g.Copies}, {&f.Reordered, g.Reordered},
+		{&f.Unjudged, g.Unjudged}, {&f.Foreign, g.Foreign},
+	} {
+		*c.to += c.n
+	}
+}
+
+// check is the invariant of the flows: no figure is below 0, and each column adds up.
+func (s *Summary) check(settled bool) error {
+	for _, f := range s.Flows {
+		for _, c := range [...]struct {
+			name string
+			n    int64
+		}{
+			{"due", f.Due}, {"skipped", f.Skipped}, {"unsent", f.Unsent}, {"sent", f.Sent}, {"acknowledged", f.Acked}, {"refused", f.Refused},
+			{"not accepted", f.Unaccepted}, {"expected", f.Expected}, {"received", f.Received}, {"corrupt", f.Corrupt}, {"lost", f.Lost},
+			{"dropped", f.Dropped}, {"under way", f.UnderWay}, {"duplicates", f.Duplicates}, {"copies", f.Copies}, {"out of order", f.Reordered},
+			{"not judged", f.Unjudged}, {"without header", f.Foreign},
+		} {
+			if c.n < 0 {
+				return fmt.Errorf("QoS %d: %s is %d", f.QoS, c.name, c.n)
+			}
+		}
+		if sum := f.Received + f.Corrupt + f.missing(); f.Expected != sum {
+			return fmt.Errorf("QoS %d: expected is %d, and received %d, corrupt %d, lost %d, dropped %d and under way %d are %d together",
+				f.QoS, f.Expected, f.Received, f.Corrupt, f.Lost, f.Dropped, f.UnderWay, sum)
+		}
+		if !settled {
+			continue
+		}
+		if sum := f.Sent + f.Skipped + f.Unsent; f.Due != sum {
+			return fmt.Errorf("QoS %d: due is %d, and sent %d, not connected %d and no room %d are %d together", f.QoS, f.Due, f.Sent, f.Skipped, f.Unsent, sum)
+		}
+		if sum := f.Acked + f.Refused + f.Unaccepted; f.QoS > 0 && f.Sent != sum {
+			return fmt.Errorf("QoS %d: sent is %d, and acknowledged %d, refused %d and not accepted %d are %d together", f.QoS, f.Sent, f.Acked, f.Refused, f.Unaccepted, sum)
+		}
+	}
+	if arrived, received := s.Counters.Of(result.Arrived), s.Total.Received; settled && arrived != received {
+		return fmt.Errorf("%d deliveries are counted when they came, and %d when they were due", arrived, received)
+	}
+	return nil
+}
+
+// agree checks that verdicts, thresholds and status say the same.
+func (s *Summary) agree() error {
+	lost := false
+	for _, f := range s.Flows {
+		lost = lost || f.Lost > 0
+	}
+	known := s.lossUnknown() == nil && s.Total.UnderWay == 0
+	v, err := (&metric{flow: "lost", qos: result.NoQoS}).value(s)
+	switch {
+	case known && (err != nil || (v > 0) != lost):
+		return fmt.Errorf("lost is %d, and the threshold's loss %v", s.Total.Lost, v)
+	case known && lost && s.Total.Unjudged == 0 && !s.Has(Violated):
+		return fmt.Errorf("lost is %d, and there is no violation", s.Total.Lost)
+	case s.Has(Violated) != (s.ExitCode(nil) == ExitViolation):
+		return fmt.Errorf("the verdicts and the exit status %d differ", s.ExitCode(nil))
+	}
+	return nil
+}
+
+// Err is an internal error: figures contradict each other, and no report is to be
+// made of them.
+func (s *Summary) Err() error {
+	if s.wrong == nil {
+		return nil
+	}
+	return fmt.Errorf("internal error: the columns of the report do not add up: %w", s.wrong)
+}
