@@ -6,15 +6,17 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
 // stream is standard output or standard error, and knows whether a write is under
 // way: whoever reads may stay and read nothing.
 type stream struct {
-	w       io.Writer
-	writing atomic.Int32 // writes under way
-	since   atomic.Int64 // when the first of them began, Unix nanoseconds
+	w        io.Writer
+	terminal bool
+	writing  atomic.Int32 // writes under way
+	since    atomic.Int64 // when the first of them began, Unix nanoseconds
 }
 
 func (s *stream) Write(b []byte) (int, error) {
@@ -22,7 +24,11 @@ func (s *stream) Write(b []byte) (int, error) {
 		s.since.Store(time.Now().UnixNano())
 	}
 	defer s.writing.Add(-1)
-	return s.w.Write(b)
+	n, err := s.w.Write(b)
+	if s.terminal && errors.Is(err, syscall.EIO) {
+		err = errHungUp
+	}
+	return n, err
 }
 
 // blocked reports whether a write is under way that has taken long.
@@ -36,7 +42,7 @@ const blockedTime = 2 * time.Second
 // streams puts an eye on the streams that are written to.
 func (e *Env) streams() {
 	if e.Stdout != nil {
-		e.Stdout = &stream{w: e.Stdout}
+		e.Stdout = &stream{w: e.Stdout, terminal: e.StdoutIsTerminal}
 	}
 	e.Stderr = &stream{w: &catchFirst{e, e.Stderr}}
 }

@@ -71,3 +71,29 @@ func TestAReaderThatReadsNothingHoldsNoEndUpForEver(t *testing.T) {
 		})
 	}
 }
+
+// A terminal that is closed ends a tool as SIGHUP does, whichever of both is seen first.
+func TestATerminalThatIsClosedIsAHangup(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		it       string
+		err      error
+		terminal bool
+		code     int
+		says     string
+	}{
+		{"a terminal", syscall.EIO, true, 129, ""},
+		{"a disk", syscall.EIO, false, 6, "mqsub: standard output: input/output error\n"},
+		{"a terminal with another error", syscall.ENOSPC, true, 6, "mqsub: standard output: no space left on device\n"},
+	} {
+		var stderr bytes.Buffer
+		env := Env{Stdout: failingWriter{c.err}, StdoutIsTerminal: c.terminal, Stderr: &stderr, Lookup: MapEnv(map[string]string{"MQ_CONFIG": "none"})}
+		code := Run(t.Context(), env, Tool{Name: "mqsub", Bit: Sub, Run: func(_ context.Context, inv *Invocation) error {
+			_, err := io.WriteString(inv.Stdout, "a line\n")
+			return Sub.OutputError(err)
+		}})
+		if code != c.code || stderr.String() != c.says {
+			t.Errorf("%s: status %d, %q; want %d, %q", c.it, code, stderr.String(), c.code, c.says)
+		}
+	}
+}

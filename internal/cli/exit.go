@@ -96,8 +96,16 @@ func Failed(code int, err error) error { return &Exit{Code: code, Err: err} }
 // others: without a word.
 var ErrPipe = Quietly(ExitPipe)
 
+// errHungUp ends a tool whose standard output was a terminal that is closed, as SIGHUP
+// does, which comes at the same time.
+var errHungUp = Quietly(ExitHangup)
+
+// NobodyReads reports whether err is that of standard output that has lost its reader:
+// what went there last may have been read by nobody.
+func NobodyReads(err error) bool { return errors.Is(err, ErrPipe) || errors.Is(err, errHungUp) }
+
 // OutputError returns the error that a failed write to standard output ends a tool
-// with: ErrPipe if nobody reads it any more, or that local output failed.
+// with: one of NobodyReads, or that local output failed.
 func (tools ToolSet) OutputError(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok { // of /dev/stdout
 		err = e.Err
@@ -105,6 +113,8 @@ func (tools ToolSet) OutputError(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, errHungUp):
+		return errHungUp
 	case transport.IsClosedPipe(err):
 		return ErrPipe
 	case tools&Bench != 0: // whose code ExitLocalIO has another meaning
@@ -129,6 +139,24 @@ func (inv *Invocation) Limit(ctx context.Context) (context.Context, context.Canc
 // TimedOut returns the error of a command whose time is up. detail says how far it came.
 func (inv *Invocation) TimedOut(detail string) error {
 	return Failed(ExitTimeLimit, fmt.Errorf("timed out after %s (%s)", inv.Values.Duration("timeout"), detail))
+}
+
+// WhileRead returns ctx with the end, ErrPipe, when nobody reads standard output any
+// more, also while nothing is written there.
+func (inv *Invocation) WhileRead(ctx context.Context) (context.Context, context.CancelFunc) {
+	if inv.StdoutIsTerminal {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	closed := WatchClosedPipe(ctx, inv.StdoutFile())
+	go func() {
+		select {
+		case <-closed:
+			cancel(ErrPipe)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // CheckOutput returns the error of standard output that was closed at the start. A
@@ -169,12 +197,12 @@ func (e *Exit) Hint() string {
 
 // CodeOf maps an error to an exit code: 0 for nil, what the outermost
 // ExitCoder in its chain says, the code of the signal that canceled ctx when
-// err is that cancellation or a closed pipe, and 1 for everything else.
+// err is that cancellation or one of NobodyReads, and 1 for everything else.
 func CodeOf(ctx context.Context, err error) int {
 	if err == nil {
 		return ExitDone
 	}
-	if signal, ok := errors.AsType[*SignalError](context.Cause(ctx)); ok && (errors.Is(err, context.Canceled) || errors.Is(err, ErrPipe)) {
+	if signal, ok := errors.AsType[*SignalError](context.Cause(ctx)); ok && (errors.Is(err, context.Canceled) || NobodyReads(err)) {
 		return signal.ExitCode()
 	}
 	for e := err; ; {

@@ -13,10 +13,12 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,15 +26,17 @@ import (
 // A server is what a command meets. The zero server does all that it is asked for,
 // and knows no message.
 type server struct {
+	away   bool   // nobody listens there
 	refuse string // numbers of the connections that it refuses: "1", "2+", "1+"
 	cut    string // of those that it resets at the first SUBSCRIBE or PUBLISH
 	last   int    // the connection after which nobody listens any more; 0: none
+	nth    int    // the connection by which it is reached; 0 is the first
 	mute   bool   // it acknowledges no message
 	denies bool   // it refuses each subscription and each message
 	deaf   bool   // it answers nothing but CONNECT
 	stalls bool   // it reads nothing behind its first SUBSCRIBE or PUBLISH
 	floods bool   // messages without end follow each SUBACK
-	tells  string // a message that follows each SUBACK
+	tells  string // a message that follows each SUBACK and PUBLISH
 }
 
 // among tells whether connection n is one of those.
@@ -52,6 +56,9 @@ func (s server) start(t *testing.T) (args []string, reached <-chan struct{}) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ln.Close() })
+	if s.away {
+		_ = ln.Close()
+	}
 	at1st := make(chan struct{})
 	work := sync.OnceFunc(func() { close(at1st) })
 	over := make(chan struct{})
@@ -75,7 +82,7 @@ func (s server) start(t *testing.T) (args []string, reached <-chan struct{}) {
 }
 
 // serve is connection n.
-func (s server) serve(p *rawPeer, n int, work func(), over <-chan struct{}) {
+func (s server) serve(p *rawPeer, n int, reached func(), over <-chan struct{}) {
 	first, body, ok := p.next()
 	if !ok || first != 0x10 {
 		return
@@ -94,6 +101,11 @@ func (s server) serve(p *rawPeer, n int, work func(), over <-chan struct{}) {
 		return
 	}
 	p.connack()
+	tell := func() {
+		if s.tells != "" {
+			p.say([]byte("\x30" + string([]byte{byte(3 + len(none) + len(s.tells))}) + "\x00\x01t" + none + s.tells)...)
+		}
+	}
 	for {
 		first, body, ok := p.next()
 		if !ok || first == 0xe0 {
@@ -101,7 +113,9 @@ func (s server) serve(p *rawPeer, n int, work func(), over <-chan struct{}) {
 		}
 		kind, qos := first>>4, first>>1&3
 		if kind == 3 || kind == 8 || kind == 10 {
-			work()
+			if n >= s.nth {
+				reached()
+			}
 			switch {
 			case among(s.cut, n):
 				_ = p.SetLinger(0)
@@ -119,10 +133,7 @@ func (s server) serve(p *rawPeer, n int, work func(), over <-chan struct{}) {
 				code = "\x80"
 			}
 			p.say([]byte(string([]byte{0x90, byte(3 + len(none)), body[0], body[1]}) + none + code)...)
-			message := []byte("\x30" + string(byte(3+len(none)+len(s.tells))) + "\x00\x01t" + none + s.tells)
-			if s.tells != "" {
-				p.say(message...)
-			}
+			tell()
 			if s.floods {
 				go func() {
 					for block := bytes.Repeat(append([]byte("\x30\x0a\x00\x01t"+none), "1234567"[len(none):]...), 1000); ; {
@@ -143,6 +154,8 @@ func (s server) serve(p *rawPeer, n int, work func(), over <-chan struct{}) {
 			} else {
 				p.say([]byte{0, 0x40, 0x50}[qos], 2, id[0], id[1])
 			}
+		case kind == 3:
+			tell()
 		case first == 0x62:
 			p.say(0x70, 2, body[0], body[1])
 		}
@@ -157,11 +170,12 @@ type end struct {
 	words   string   // further ones of the command
 	stdin   string   // what comes from there; an end that is "..." leaves it open
 	stdout  string   // what it is: "" is read, "stalled" not (a pipe, which has to be full before the signals), "terminal"
+	typed   string   // at the terminal, at once
 	signals []any    // sent in turn once the server is reached: a syscall.Signal, or what is typed
 	started string   // or once standard error has this
 	first   bool     // the command is the first process of a PID namespace
 	status  int      // as a shell says it
-	says    []string // the lines of standard error, but for --debug's; an end that is "*" is any
+	says    []string // the lines of standard error, but for --debug's; an end that is "*" is any, and the line "..." any lines
 }
 
 // command is one run of a command.
@@ -175,20 +189,24 @@ type command struct {
 // run runs words to the end.
 func (e *end) run(t *testing.T, words []string, dir string) (status int, says string) {
 	t.Helper()
-	words = append(words, strings.Fields(e.words)...)
 	args, reached := e.server.start(t)
-	words = append(words, args...)
+	if !slices.ContainsFunc(words, func(w string) bool { return w == "--serve" || w == "presets" || w == "play" }) {
+		words = append(words, args...)
+	}
+	words = append(words, strings.Fields(e.words)...)
 	script := e.script
 	if script == "" {
 		script = `exec "$@"`
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
 	c := &command{Cmd: exec.CommandContext(ctx, "bash", append([]string{"-c", script, "bash"}, words...)...), over: make(chan struct{})}
 	c.Env = []string{"MQ_CONFIG=none", "PATH=/usr/bin:/bin"}
 	c.Dir = dir
 	c.Stdout, c.Stderr = &c.out, &c.err
-	c.SysProcAttr = &syscall.SysProcAttr{}
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
+	c.WaitDelay = time.Second
 	if e.first {
 		c.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
 	}
@@ -215,10 +233,11 @@ func (e *end) run(t *testing.T, words []string, dir string) (status int, says st
 		master, slave := openTerminal(t)
 		if c.Stdout, c.terminal = slave, master; e.stdin == "" {
 			c.Stdin = slave
-			c.SysProcAttr.Setsid, c.SysProcAttr.Setctty = true, true
+			c.SysProcAttr.Setsid, c.SysProcAttr.Setctty, c.SysProcAttr.Setpgid = true, true, false
 		}
 		theirs = append(theirs, slave)
 		go func() { _, _ = io.Copy(&c.out, master) }()
+		_, _ = io.WriteString(master, e.typed)
 		defer master.Close()
 	}
 	err := c.Start()
@@ -266,6 +285,9 @@ func (e *end) run(t *testing.T, words []string, dir string) (status int, says st
 	}()
 	err = c.Wait()
 	close(c.over)
+	if ctx.Err() != nil {
+		t.Error("it does not end")
+	}
 	if ee := new(exec.ExitError); err != nil && !errors.As(err, &ee) {
 		t.Fatal(err)
 	}
@@ -289,7 +311,13 @@ func (e *end) run(t *testing.T, words []string, dir string) (status int, says st
 
 // said tells whether lines are as they should.
 func said(lines string, want []string) bool {
-	for _, w := range want {
+	for i, w := range want {
+		if w == "..." {
+			for lines != "" && !said(lines, want[i+1:]) {
+				_, lines, _ = strings.Cut(lines, "\n")
+			}
+			return said(lines, want[i+1:])
+		}
 		line, rest, _ := strings.Cut(lines, "\n")
 		if begin, open := strings.CutSuffix(w, "*"); open && !strings.HasPrefix(line, begin) || !open && line != w {
 			return false

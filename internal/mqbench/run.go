@@ -544,7 +544,7 @@ func (o *output) Close() error {
 		err = o.f.Close()
 	}
 	err = cmp.Or(o.failed, err)
-	if pipe := cli.Bench.OutputError(err); o.standard && errors.Is(pipe, cli.ErrPipe) {
+	if pipe := cli.Bench.OutputError(err); o.standard && cli.NobodyReads(pipe) {
 		return pipe
 	}
 	if err != nil {

@@ -60,6 +60,8 @@ func (j *job) request(ctx context.Context) error {
 	if err := j.inv.CheckOutput(); err != nil {
 		return err
 	}
+	ctx, stop := j.inv.WhileRead(ctx)
+	defer stop()
 	form, err := j.inv.Formatter()
 	if err != nil {
 		return err

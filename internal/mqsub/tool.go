@@ -81,26 +81,12 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	defer j.conn.Close()
-	writes := len(j.subs) > 0 && !inv.Values.Bool("exit-after-subscribe")
-	if writes {
+	if len(j.subs) > 0 && !inv.Values.Bool("exit-after-subscribe") {
 		if err := inv.CheckOutput(); err != nil {
 			return err
 		}
-	}
-	// A reader of stdout that has gone away ends the program, also while no
-	// message comes.
-	if f := inv.StdoutFile(); writes && f != nil && !inv.StdoutIsTerminal {
-		var cancel context.CancelCauseFunc
-		ctx, cancel = context.WithCancelCause(ctx)
-		defer cancel(nil)
-		closed := cli.WatchClosedPipe(ctx, f)
-		go func() {
-			select {
-			case <-closed:
-				cancel(cli.ErrPipe)
-			case <-ctx.Done():
-			}
-		}()
+		ctx, stop = inv.WhileRead(ctx)
+		defer stop()
 	}
 	return j.result(j.subscribeAndWrite(ctx))
 }
@@ -405,7 +391,7 @@ type end struct{ taken, size int }
 // could be written.
 func (j *job) writeWhole(b *mqtt.Batch, buf []byte, ends []end) error {
 	n, err := j.out.Write(buf)
-	if err == nil || j.view != nil || errors.Is(err, cli.ErrPipe) { // what is in a pipe nobody may have read
+	if err == nil || j.view != nil || cli.NobodyReads(err) {
 		return err
 	}
 	whole, torn := 0, n
@@ -422,7 +408,7 @@ func (j *job) writeWhole(b *mqtt.Batch, buf []byte, ends []end) error {
 // cutOff tells of a message of which only the first bytes are written, and returns
 // err. It is not for us to take them back: the output may have other writers.
 func (j *job) cutOff(torn int64, err error) error {
-	if torn > 0 && !errors.Is(err, cli.ErrPipe) {
+	if torn > 0 && !cli.NobodyReads(err) {
 		j.inv.Errorf("standard output: the last message is cut off: byte %d to %d of what was written; it is not acknowledged",
 			j.out.written-torn+1, j.out.written)
 	}
