@@ -182,15 +182,9 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	if j.conn.Options.Version == 0 && client.Version() < packet.V5 && j.inv.Values.IsSet("sub") && j.wantsV5() { // the others are told of by name
 		j.inv.Warnf("the connection speaks MQTT %s: the options of subscriptions are left out", client.Version())
 	}
-	codes, err := client.Subscribe(ctx, j.subs...)
-	if err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		j.tellDenied(codes)
-		return j.conn.WorkError(err)
+	if err := j.subscribe(ctx); err != nil {
+		return err
 	}
-	j.tellGranted(codes)
 	j.conn.Admit()
 	if err := j.unsubscribe(ctx); err != nil || len(j.subs) == 0 {
 		return err
@@ -211,6 +205,23 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// subscribe makes the subscriptions, if there are any.
+func (j *job) subscribe(ctx context.Context) error {
+	if len(j.subs) == 0 {
+		return nil
+	}
+	codes, err := j.client.Subscribe(ctx, j.subs...)
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		j.tellDenied(codes)
+		return j.conn.WorkError(err)
+	}
+	j.tellGranted(codes)
+	return nil
 }
 
 // undeliverable decides about a packet that ends every connection. A run that is to
