@@ -21,7 +21,7 @@ func TestAServerThatIsNoneIsRecognised(t *testing.T) {
 		{"an SSH server", "SSH-2.0-OpenSSH_9.2p1\r\n", "speaks SSH, not MQTT"},
 		{"NATS", "INFO {\"server_id\":\"x\"}\r\n", "speaks NATS, not MQTT"},
 		{"AMQP", "AMQP\x00\x00\x09\x01", "speaks AMQP, not MQTT"},
-		{"something else, cut off", "hel", "does not speak MQTT (it answered \"hel\")"},
+		{"something else, cut off", "hel", "does not speak MQTT (it answered \"h"},
 		{"a broken broker", "\x20\x02\x02\x00", "malformed CONNACK"},
 		{"nothing", "", "connection closed before CONNACK"},
 		{"half a CONNACK", "\x20\x02\x00", "connection closed before CONNACK"},
