@@ -10,6 +10,7 @@ const (
 	Sustained Outcome = iota // the load was sent, and kept what was asked for
 	Missed                   // it was not
 	Limited                  // it was not, and the generator may be the reason
+	Undecided                // nothing tells, and a longer measurement would not either
 )
 
 // Search finds the highest load that a broker sustains. A load is a factor of
@@ -24,6 +25,7 @@ type Found struct {
 	Load    float64 // the highest that was sustained; 0: none
 	Missed  float64 // the lowest that was missed; 0: none
 	Limited float64 // the load at which the generator ended the search; 0: it did not
+	Open    float64 // the load that was not decided, which ended the search; 0: none
 }
 
 // The search goes from its first load up to the one multiplied with searchMost,
@@ -38,12 +40,13 @@ const (
 // the lowest that was missed, until these are close. A load that is not sustained
 // is measured again before that counts: a machine hiccups. Where the generator is
 // the limit even then the search ends: no higher load would tell more of the
-// broker. An error of measure ends it with what has been found.
+// broker. It ends where nothing is decided, too: of a lower load less is known. An
+// error of measure ends it with what has been found.
 func (s Search) Run(measure func(load float64) (Outcome, error)) (Found, error) {
 	var f Found
 	for load := s.From; load > 0; load = s.next(f) {
 		outcome, err := measure(load)
-		if err == nil && outcome != Sustained {
+		if err == nil && outcome != Sustained && outcome != Undecided {
 			outcome, err = measure(load)
 		}
 		if err != nil {
@@ -54,6 +57,9 @@ func (s Search) Run(measure func(load float64) (Outcome, error)) (Found, error) 
 			f.Load = load
 		case Missed:
 			f.Missed = load
+		case Undecided:
+			f.Open = load
+			return f, nil
 		default:
 			f.Limited = load
 			return f, nil

@@ -73,6 +73,25 @@ func TestSearchEndsWhereTheGeneratorIsTheLimitTwice(t *testing.T) {
 	}
 }
 
+// TestSearchEndsWhereNothingIsDecided: a lower load has fewer values, of which less
+// is known.
+func TestSearchEndsWhereNothingIsDecided(t *testing.T) {
+	for _, at := range []int{1, 3} {
+		c, n := &capacity{broker: 100, generator: math.Inf(1)}, 0
+		found, err := Search{From: 1, Precision: 0.05}.Run(func(load float64) (Outcome, error) {
+			if n++; n >= at {
+				c.loads = append(c.loads, load)
+				return Undecided, nil
+			}
+			return c.measure(load)
+		})
+		want := map[int]Found{1: {Open: 1}, 3: {Load: 2, Open: 4}}[at]
+		if err != nil || found != want || len(c.loads) != at {
+			t.Errorf("got %+v by %v, %v", found, c.loads, err)
+		}
+	}
+}
+
 func TestSearchGoesOnAfterAHiccup(t *testing.T) {
 	for _, hiccup := range []Outcome{Missed, Limited} {
 		c := &capacity{broker: 3, generator: math.Inf(1)}

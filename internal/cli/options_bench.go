@@ -182,8 +182,8 @@ var measureOptions = []Option{
 		Placeholder: "N", Default: "1", Help: "run this many times; diff judges by their spread",
 	},
 	{
-		Name: "slo", Tools: Bench, For: CommandSearch, Group: GroupMeasure, Type: TypeString,
-		Placeholder: "CONDS", Default: "p99<10ms,loss=0", Help: "what a rate must meet to count as sustained, as p99<10ms,loss=0",
+		Name: "slo", Tools: Bench, For: CommandSearch, Group: GroupMeasure, Type: TypeString, Repeat: true,
+		Placeholder: "CONDS", Default: "p99<10ms,loss=0", Help: "what a rate must meet to count as sustained, as p99<10ms,loss=0; may be repeated",
 	},
 	{
 		Name: "from-load", Tools: Bench, For: CommandSearch, Group: GroupMeasure, Type: TypeString,
@@ -194,12 +194,12 @@ var measureOptions = []Option{
 		Placeholder: "FACTOR", Default: "0.05", Help: "end when the highest rate that is met and the lowest that is not are this close",
 	},
 	{
-		Name: "shapes", Tools: Bench, For: CommandVerify, Group: GroupMeasure, Type: TypeString,
-		Placeholder: "LIST", Default: "pairs", Help: "who subscribes to whose messages, one after another: pairs, fan-in, fan-out, shared",
+		Name: "shapes", Tools: Bench, For: CommandVerify, Group: GroupMeasure, Type: TypeString, Repeat: true,
+		Placeholder: "LIST", Default: "pairs", Help: "who subscribes to whose messages, one after another: pairs, fan-in, fan-out, shared; may be repeated",
 	},
 	{
-		Name: "faults", Tools: Bench, For: CommandVerify, Group: GroupMeasure, Type: TypeString,
-		Placeholder: "LIST", Default: "delay,stall,split,cut,refuse", Help: "what a proxy before the broker does: delay, stall, split, cut, refuse; with --serve also restart; or none",
+		Name: "faults", Tools: Bench, For: CommandVerify, Group: GroupMeasure, Type: TypeString, Repeat: true,
+		Placeholder: "LIST", Default: "delay,stall,split,cut,refuse", Help: "what a proxy before the broker does: delay, stall, split, cut, refuse; with --serve also restart; or none; may be repeated",
 	},
 	{
 		Name: "gate", Tools: Bench, For: CommandDiff, Group: GroupMeasure, Type: TypeString, Repeat: true,

@@ -27,6 +27,7 @@ type searcher struct {
 	slo  []report.Condition
 	out  *output
 	runs int
+	need time.Duration // how long load 1 has to be measured for the percentiles asked for
 	doc  report.Search
 }
 
@@ -60,7 +61,7 @@ func searchCommand(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	inv.CatchSignals()
-	s.doc = report.Search{Format: 1, Tool: cli.Version(), Plan: s.plan.Name, SLO: inv.Values.String("slo"), Precision: search.Precision, Steps: []report.Step{}}
+	s.doc = report.Search{Format: 1, Tool: cli.Version(), Plan: s.plan.Name, SLO: strings.Join(inv.Values.Strings("slo"), ","), Precision: search.Precision, Steps: []report.Step{}}
 	found, err := search.Run(func(load float64) (bench.Outcome, error) { return s.step(ctx, load) })
 	if cerr := s.out.Close(); err == nil {
 		err = cerr
@@ -74,7 +75,7 @@ func searchCommand(ctx context.Context, inv *cli.Invocation) error {
 // readSearch reads the options of search itself.
 func (s *searcher) readSearch() (search bench.Search, err error) {
 	v := s.inv.Values
-	if s.slo, err = report.ParseConditions(v.String("slo")); err != nil {
+	if s.slo, err = report.ParseConditions(strings.Join(v.Strings("slo"), ",")); err != nil {
 		return search, cli.Usagef("%s: %v", v.Label("slo"), err)
 	}
 	if v.IsSet("load") {
@@ -123,40 +124,67 @@ func (s *searcher) load(factor float64) func(*plan.Options) {
 			d := searchMeasure
 			o.Measure = &d
 		}
+		// A lower load has fewer values in the same time.
+		if d := time.Duration(float64(s.need) / factor).Round(time.Second); d > *o.Measure {
+			o.Measure = &d
+		}
 	}
 }
 
-// step runs the plan at a load.
+// longestStep is the longest measurement of a step that the search chooses.
+const longestStep = 10 * time.Minute
+
+// step runs the plan at a load, and again for longer where the values are too few for
+// a percentile.
 func (s *searcher) step(ctx context.Context, load float64) (bench.Outcome, error) {
-	var err error
+	for {
+		outcome, more, err := s.try(ctx, load)
+		if err != nil || outcome != bench.Undecided {
+			return outcome, err
+		}
+		const spare = 1.1 // not all of what is sent arrives in time
+		need := float64(s.plan.Phases.Measure) * more * spare
+		if need > float64(longestStep) {
+			return bench.Undecided, nil
+		}
+		s.need = max(time.Duration(need*load), s.need+time.Second)
+		s.inv.Infof("step %d: again, for long enough to decide", s.runs)
+	}
+}
+
+// try runs the plan once at a load; more is how many times as long it has to be
+// where nothing was decided.
+func (s *searcher) try(ctx context.Context, load float64) (_ bench.Outcome, more float64, err error) {
 	if s.plan, err = s.readPlan(s.load(load)); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if s.shard, err = s.plan.Shard(0, 1); err != nil {
-		return 0, cli.Usagef("%v", err)
+		return 0, 0, cli.Usagef("%v", err)
 	}
 	s.inv.Infof("step %d: load %s", s.runs+1, strconv.FormatFloat(load, 'g', 4, 64))
 	res, err := s.once(ctx, s.runs, s.out.writer())
 	s.runs++
 	if res == nil || ctx.Err() != nil || errors.Is(err, bench.ErrNotReached) {
-		return 0, s.failed(ctx, err)
+		return 0, 0, s.failed(ctx, err)
 	}
 	step := report.JudgeStep(report.Summarize(res), load, s.slo, err)
 	s.doc.Steps = append(s.doc.Steps, step)
 	s.inv.Infof("step %d: %s %s", s.runs, step.Verdict, strings.Join(step.Why, "; "))
 	switch step.Verdict {
 	case report.StepSustained:
-		return bench.Sustained, nil
+		return bench.Sustained, 0, nil
 	case report.StepLimited:
-		return bench.Limited, nil
+		return bench.Limited, 0, nil
+	case report.StepUndecided:
+		return bench.Undecided, step.More, nil
 	}
-	return bench.Missed, nil
+	return bench.Missed, 0, nil
 }
 
 // answer writes the report; err is what ended the search early, or nil.
 func (s *searcher) answer(ctx context.Context, found bench.Found, err error) error {
 	d := &s.doc
-	d.Load, d.Missed, d.Limited = found.Load, found.Missed, found.Limited > 0
+	d.Load, d.Missed, d.Limited, d.Open = found.Load, found.Missed, found.Limited > 0, found.Open
 	if best := d.Best(); best != nil {
 		d.Sent, d.Delivered = best.Sent, best.Delivered
 	}
@@ -165,6 +193,8 @@ func (s *searcher) answer(ctx context.Context, found bench.Found, err error) err
 		d.Partial, d.ExitCode = bareError(ctx, err).Error(), cli.CodeOf(ctx, err)
 	case d.Limited:
 		d.ExitCode = cli.ExitGenerator
+	case d.Open > 0:
+		d.ExitCode = cli.ExitFailure
 	case d.Load == 0:
 		d.ExitCode = cli.ExitThreshold
 	}

@@ -116,3 +116,27 @@ func TestSearchOfABrokerThatIsNotThere(t *testing.T) {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out, stderr)
 	}
 }
+
+// TestSearchMeasuresForLongEnough: 50 messages a second for a second do not tell a p90,
+// and half of the rate would less so; several --slo add up.
+func TestSearchMeasuresForLongEnough(t *testing.T) {
+	t.Parallel()
+	out, stderr, code := mqbench(t, words("search pubsub --serve 127.0.0.1:0 --clients 2 --rate 50 --duration 1s --warm-up 100ms --slo p90<10s --slo rate.sent<75 --precision 0.9 --format json")...).parts()
+	var s report.Search
+	if err := json.Unmarshal([]byte(out), &s); err != nil {
+		t.Fatalf("%v: stdout %q, stderr %q", err, out, stderr)
+	}
+	if s.SLO != "p90<10s,rate.sent<75" || len(s.Steps) < 2 || s.Steps[0].Verdict != report.StepUndecided || s.Load != 1 || code != cli.ExitDone {
+		t.Errorf("code %d, stderr %q: %s", code, stderr, out)
+	}
+	for _, st := range s.Steps {
+		if st.Load < 1 {
+			t.Errorf("load %v was tried", st.Load)
+		}
+	}
+	// What cannot be decided in any time that is reasonable is said to be so.
+	out, _, code = mqbench(t, words("search pubsub --serve 127.0.0.1:0 --clients 2 --rate 50 --duration 0.3 --warm-up 0 --slo p99.99<10s")...).parts()
+	if code != cli.ExitFailure || !strings.Contains(strings.Join(strings.Fields(out), " "), "Nothing was decided. Load 1 could not be decided: the values are too few for a percentile.") {
+		t.Errorf("code %d: %s", code, out)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"iter"
 	"net"
 	"slices"
 	"strings"
@@ -164,10 +165,10 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	if o.Size = int(v.Int64("size")); o.Size < result.HeaderSize {
 		return o, cli.Usagef("%s: %d bytes have no room for the header of %d that is checked", v.Label("size"), o.Size, result.HeaderSize)
 	}
-	for word := range strings.SplitSeq(v.String("faults"), ",") {
-		f := bench.Fault(strings.TrimSpace(word))
+	for word := range listed(v, "faults") {
+		f := bench.Fault(word)
 		switch {
-		case f == "none" || f == "":
+		case f == "none" || f == "" || slices.Contains(o.Faults, f):
 		case slices.Contains(bench.Faults(), f):
 			o.Faults = append(o.Faults, f)
 		default:
@@ -180,15 +181,30 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 // verifyShapes reads the shapes.
 func verifyShapes(inv *cli.Invocation) (all []bench.Shape, err error) {
 	label := inv.Values.Label("shapes")
-	for word := range strings.SplitSeq(inv.Values.String("shapes"), ",") {
-		s := bench.Shape(strings.TrimSpace(word))
+	for word := range listed(inv.Values, "shapes") {
+		s := bench.Shape(word)
 		switch {
+		case slices.Contains(all, s):
+			continue
 		case !slices.Contains(bench.Shapes(), s):
 			return nil, cli.Usagef("%s: %q is none of pairs, fan-in, fan-out and shared", label, word)
 		}
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+// listed yields the words of a list, of all the times that it was given.
+func listed(v *cli.Values, name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, list := range v.Strings(name) {
+			for word := range strings.SplitSeq(list, ",") {
+				if !yield(strings.TrimSpace(word)) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // sharable refuses shared subscriptions where there are none.

@@ -137,3 +137,16 @@ func TestVerifyRefuses(t *testing.T) {
 		t.Errorf("status %d: %s", code, talk)
 	}
 }
+
+// TestListsAddUp: what is given twice is not replaced, nor done twice.
+func TestListsAddUp(t *testing.T) {
+	t.Parallel()
+	out, talk, code := verifying(t, "--serve 127.0.0.1:0 --clients 2 --shapes pairs --shapes fan-in,pairs --faults none --duration 0.2 -q 0")
+	if code != cli.ExitDone || strings.Count(out, "ok ") != 2 || strings.Count(out, "fan-in") != 1 {
+		t.Errorf("status %d, %s%s", code, out, talk)
+	}
+	out, talk, code = verifying(t, "--serve 127.0.0.1:0 --clients 2 --seed 5 --faults split --faults delay --duration 2 -q 0")
+	if code != cli.ExitDone || !strings.Contains(out, " delay") || !strings.Contains(out, " split") {
+		t.Errorf("status %d, %s%s", code, out, talk)
+	}
+}

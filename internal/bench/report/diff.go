@@ -5,51 +5,10 @@ import (
 	"io"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/mqtools/mqtools/format"
 )
-
-// Gate bounds how a metric may change: p99=+10% fails when it grows by more,
-// rate=-5% when it falls by more.
-type Gate struct {
-	metric *metric
-	bound  float64 // a share, with its sign
-	text   string
-}
-
-// String is the gate as it was written.
-func (g Gate) String() string { return g.text }
-
-// ParseGates reads gates, separated by commas: METRIC=+N% or METRIC=-N%. The
-// metrics are those of ParseConditions, and rate is rate.delivered, or
-// rate.sent where nothing was to be delivered.
-func ParseGates(s string) ([]Gate, error) {
-	var gates []Gate
-	for part := range strings.SplitSeq(s, ",") {
-		part = strings.TrimSpace(part)
-		name, bound, ok := strings.Cut(part, "=")
-		bound, isPercent := strings.CutSuffix(strings.TrimSpace(bound), "%")
-		v, err := strconv.ParseFloat(bound, 64)
-		if !ok || !isPercent || err != nil || !strings.ContainsAny(bound[:1], "+-") || math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, fmt.Errorf("%q is no gate such as p99=+10%%", part)
-		}
-		m, err := parseDiffMetric(strings.TrimSpace(name))
-		if err != nil {
-			return nil, err
-		}
-		gates = append(gates, Gate{m, v / 100, part})
-	}
-	return gates, nil
-}
-
-func parseDiffMetric(name string) (*metric, error) {
-	if name == "rate" {
-		return &metric{name: "rate", rate: "rate"}, nil
-	}
-	return parseMetric(name)
-}
 
 // significance is the probability, were both sides alike, below which a
 // difference of several runs counts as one (Mann-Whitney, two-sided). Three runs
@@ -74,8 +33,10 @@ type DiffRow struct {
 	Unknown string  // why there is no value
 	Gate    string
 	Failed  bool
+	Open    bool // the runs do not decide the gate
 
 	metric *metric
+	x, y   []float64 // the values of the runs, sorted; nil: unknown
 }
 
 // diffMetrics are always compared.
@@ -97,24 +58,7 @@ func Diff(a, b []*Summary, gates []Gate) (*Comparison, error) {
 			c.Rows = append(c.Rows, row)
 		}
 	}
-	for _, g := range gates {
-		at := slices.IndexFunc(c.Rows, func(r DiffRow) bool { return r.Metric == g.metric.name && r.Gate == "" })
-		if at < 0 {
-			c.Rows = append(c.Rows, compare(g.metric, a, b))
-			at = len(c.Rows) - 1
-		}
-		row := &c.Rows[at]
-		row.Gate = g.text
-		beyond := g.bound >= 0 && row.Change > g.bound || g.bound < 0 && row.Change < g.bound
-		switch {
-		case row.Unknown != "":
-			row.Failed = true
-			c.Failed = append(c.Failed, g.text+": "+row.Unknown)
-		case beyond && !row.Noise:
-			row.Failed = true
-			c.Failed = append(c.Failed, g.text+": "+changed(row.Change))
-		}
-	}
+	c.apply(gates, a, b)
 	return c, nil
 }
 
@@ -167,6 +111,7 @@ func compare(m *metric, a, b []*Summary) DiffRow {
 	if row.Unknown != "" {
 		return row
 	}
+	row.x, row.y = x, y
 	row.A, row.B = median(x), median(y)
 	row.Spread = max(spread(x), spread(y))
 	switch {
@@ -265,6 +210,8 @@ func (c *Comparison) Text(w io.Writer, palette format.Palette) error {
 		}
 		verdict := ""
 		switch {
+		case r.Open:
+			verdict = t.color(palette.Number, "UNDECIDED "+r.Gate)
 		case r.Failed:
 			verdict = t.color(palette.Number, "FAILED "+r.Gate)
 		case r.Noise:

@@ -219,9 +219,24 @@ func (m *metric) latencyValue(s *Summary) (float64, error) {
 	}
 	d, ok := h.Percentile(m.p)
 	if !ok {
-		return 0, fmt.Errorf("%s values are too few for p%v", integer(h.Count()), m.p)
+		return 0, &tooFewError{h.Count(), m.p}
 	}
 	return float64(d), nil
+}
+
+// tooFewError says that a percentile is not known from so many values.
+type tooFewError struct {
+	n int64
+	p float64
+}
+
+func (e *tooFewError) Error() string {
+	return fmt.Sprintf("%s values are too few for p%v", integer(e.n), e.p)
+}
+
+// more is what the number of values has to be multiplied with.
+func (e *tooFewError) more() float64 {
+	return float64(result.Enough(e.p)) / float64(max(e.n, 1))
 }
 
 func (m *metric) rateValue(s *Summary) (float64, error) {

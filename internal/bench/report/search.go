@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -22,6 +23,9 @@ type Step struct {
 	P99       *time.Duration `json:"p99_ns"`
 	Lost      *int64         `json:"lost"` // null: not known
 	Why       []string       `json:"why"`  // it was not sustained; why the generator is the limit
+
+	// More is how many times as long the step has to measure to be decided; 0 if it is.
+	More float64 `json:"-"`
 }
 
 // StepVerdict is what a step came to.
@@ -32,6 +36,7 @@ const (
 	StepSustained StepVerdict = "sustained"
 	StepMissed    StepVerdict = "missed"
 	StepLimited   StepVerdict = "generator limited"
+	StepUndecided StepVerdict = "undecided" // the values were too few for a percentile
 )
 
 // JudgeStep judges a run: a load is sustained that was sent, whose deliveries
@@ -49,9 +54,16 @@ func JudgeStep(s *Summary, load float64, slo []Condition, err error) Step {
 		lost := s.Total.Lost
 		step.Lost = &lost
 	}
+	more := 0.0
+	var open []string
 	for _, c := range CheckSLO(s, slo) {
-		if !c.OK {
-			step.Why = append(step.Why, fmt.Sprintf("%s: %s", c.Condition, c.Got))
+		why := fmt.Sprintf("%s: %s", c.Condition, c.Got)
+		switch few, ok := errors.AsType[*tooFewError](c.unknown); {
+		case ok:
+			more = max(more, few.more())
+			open = append(open, why)
+		case !c.OK:
+			step.Why = append(step.Why, why)
 		}
 	}
 	if step.Sent < enough*step.Offered {
@@ -65,10 +77,15 @@ func JudgeStep(s *Summary, load float64, slo []Condition, err error) Step {
 	if err != nil {
 		step.Why = append(step.Why, err.Error())
 	}
-	if len(step.Why) == 0 {
+	switch {
+	case len(step.Why) > 0: // whatever the rest is
+	case more > 0:
+		step.Verdict, step.Why, step.More = StepUndecided, open, more
+		return step
+	default:
 		return step
 	}
-	step.Verdict = StepMissed
+	step.Verdict, step.Why = StepMissed, append(step.Why, open...)
 	for _, v := range s.Verdicts {
 		if v.Label == GeneratorLimited {
 			step.Verdict = StepLimited
@@ -93,7 +110,8 @@ type Search struct {
 	Sent      float64 `json:"sent"`
 	Delivered float64 `json:"delivered"`
 	Missed    float64 `json:"missed"`
-	Limited   bool    `json:"limited"` // the generator ended the search: the broker may sustain more
+	Limited   bool    `json:"limited"`             // the generator ended the search: the broker may sustain more
+	Open      float64 `json:"undecided,omitempty"` // the load that could not be decided, and ended the search; 0: none
 	Partial   string  `json:"partial,omitempty"`
 	ExitCode  int     `json:"exit_code"`
 }
@@ -174,6 +192,8 @@ func (s *Search) Answer() string {
 	switch best := s.Best(); {
 	case best != nil:
 		a = fmt.Sprintf("Sustained: %s messages/s sent, %s/s delivered (load %s).", number(best.Sent), number(best.Delivered), strconv.FormatFloat(best.Load, 'g', 4, 64))
+	case s.Open > 0 && s.Missed == 0:
+		a = "Nothing was decided."
 	case len(s.Steps) > 0:
 		a = "No load was sustained."
 	default:
@@ -184,6 +204,8 @@ func (s *Search) Answer() string {
 		a += " The search ended early: " + s.Partial + "."
 	case s.Limited:
 		a += " This machine, not the broker, was the limit above that: the broker may sustain more."
+	case s.Open > 0:
+		a += fmt.Sprintf(" Load %s could not be decided: the values are too few for a percentile. Give a longer --duration, or a higher rate.", strconv.FormatFloat(s.Open, 'g', 4, 64))
 	case s.Missed == 0 && s.Load > 0:
 		a += " Every load was sustained."
 	}

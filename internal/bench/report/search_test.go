@@ -38,6 +38,8 @@ func TestJudgeStep(t *testing.T) {
 		{"all is met", "p99<10ms,loss=0", steady(), nil, StepSustained, ""},
 		{"a latency is missed", "p99<1us,loss=0", steady(), nil, StepMissed, "p99<1us: "},
 		{"what is not known is missed", "rtt.p99<1s", steady(), nil, StepMissed, "rtt.p99<1s: the run has no such latency"},
+		{"values too few for a percentile decide nothing", "p99.99<10ms,loss=0", steady(), nil, StepUndecided, "p99.99<10ms: 10,000 values are too few for p99.99"},
+		{"what is missed besides is missed", "p99.99<10ms,p99<1us", steady(), nil, StepMissed, "p99<1us: "},
 		{"a saturated broker meets conditions and is at its limit", "loss=0", slow, nil, StepMissed, "saturated: "},
 		{"a late generator is no excuse where all is met", "loss=0", late, nil, StepSustained, ""},
 		{"a late generator may be the reason", "p99<10ms", late, nil, StepLimited, "messages were sent late"},
@@ -49,6 +51,16 @@ func TestJudgeStep(t *testing.T) {
 		}
 		if got.Load != 2 || got.Sent < 900 || got.P50 == nil || got.P99 == nil || *got.P50 > *got.P99 {
 			t.Errorf("%s: odd figures %+v", c.name, got)
+		}
+	}
+}
+
+// TestAnUndecidedStepSaysHowLongItTakes: as many times as long as it takes to have ten
+// values above the percentile.
+func TestAnUndecidedStepSaysHowLongItTakes(t *testing.T) {
+	for slo, want := range map[string]float64{"p99.99<10ms": 10, "p99.999<10ms": 100, "p99.99<10ms,p99.995<1s": 20, "p99<10ms": 0, "p99.99<10ms,p50<1us": 0} {
+		if step := judged(t, slo, steady(), nil); step.More != want {
+			t.Errorf("%s: %v times, want %v: %+v", slo, step.More, want, step)
 		}
 	}
 }

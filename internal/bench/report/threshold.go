@@ -1,6 +1,7 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -114,19 +115,22 @@ type Check struct {
 	Condition Condition
 	Got       string // the metric's value; why it is not known
 	OK        bool
+
+	unknown error // why the metric's value is not known
 }
 
 // eval compares the metric with the value.
-func (c Condition) eval(s *Summary) (holds, known bool, got string) {
+func (c Condition) eval(s *Summary) (holds bool, got string, unknown error) {
 	v, err := c.metric.value(s)
 	if err != nil {
-		return false, false, err.Error()
+		return false, err.Error(), err
 	}
 	got = c.metric.text(v)
 	if c.share {
 		all := s.flow(c.metric.qos).Expected
 		if all == 0 {
-			return false, false, "no messages were expected"
+			err := errors.New("no messages were expected")
+			return false, err.Error(), err
 		}
 		v /= float64(all)
 		got = percent(v)
@@ -145,7 +149,7 @@ func (c Condition) eval(s *Summary) (holds, known bool, got string) {
 	case "!=":
 		holds = v != c.value
 	}
-	return holds, true, got
+	return holds, got, nil
 }
 
 // CheckSLO checks conditions that are to hold. One whose metric is not known,
@@ -153,8 +157,8 @@ func (c Condition) eval(s *Summary) (holds, known bool, got string) {
 func CheckSLO(s *Summary, conditions []Condition) []Check {
 	var checks []Check
 	for _, c := range conditions {
-		holds, known, got := c.eval(s)
-		checks = append(checks, Check{c, got, holds && known})
+		holds, got, unknown := c.eval(s)
+		checks = append(checks, Check{c, got, holds && unknown == nil, unknown})
 	}
 	return checks
 }
@@ -164,8 +168,8 @@ func CheckSLO(s *Summary, conditions []Condition) []Check {
 func CheckFailOn(s *Summary, conditions []Condition) []Check {
 	var checks []Check
 	for _, c := range conditions {
-		holds, known, got := c.eval(s)
-		checks = append(checks, Check{c, got, known && !holds})
+		holds, got, unknown := c.eval(s)
+		checks = append(checks, Check{c, got, unknown == nil && !holds, unknown})
 	}
 	return checks
 }

@@ -2,6 +2,7 @@ package result
 
 import (
 	"io"
+	"math"
 	"time"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
@@ -101,6 +102,9 @@ func (h *Histogram) Mean() time.Duration {
 func (h *Histogram) Percentile(p float64) (d time.Duration, ok bool) {
 	return h.PercentileOfFew(p), float64(h.Count())*(100-p)/100 >= tail-1e-9
 }
+
+// Enough is how many values make a percentile known.
+func Enough(p float64) int64 { return int64(math.Ceil((tail - 1e-9) * 100 / (100 - p))) }
 
 // Known is Percentile, or nil where it is not known; without a histogram nothing
 // is.

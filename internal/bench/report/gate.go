@@ -1,0 +1,177 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Gate bounds how a metric may change: p99=+10% fails when it grows by more,
+// rate=-5% when it falls by more.
+type Gate struct {
+	metric *metric
+	bound  float64 // a share, with its sign
+	text   string
+}
+
+// String is the gate as it was written.
+func (g Gate) String() string { return g.text }
+
+// ParseGates reads gates, separated by commas: METRIC=+N% or METRIC=-N%. The
+// metrics are those of ParseConditions, and rate is rate.delivered, or
+// rate.sent where nothing was to be delivered.
+func ParseGates(s string) ([]Gate, error) {
+	var gates []Gate
+	for part := range strings.SplitSeq(s, ",") {
+		part = strings.TrimSpace(part)
+		name, bound, ok := strings.Cut(part, "=")
+		bound, isPercent := strings.CutSuffix(strings.TrimSpace(bound), "%")
+		v, err := strconv.ParseFloat(bound, 64)
+		if !ok || !isPercent || err != nil || !strings.ContainsAny(bound[:1], "+-") || math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("%q is no gate such as p99=+10%%", part)
+		}
+		m, err := parseDiffMetric(strings.TrimSpace(name))
+		if err != nil {
+			return nil, err
+		}
+		gates = append(gates, Gate{m, v / 100, part})
+	}
+	return gates, nil
+}
+
+func parseDiffMetric(name string) (*metric, error) {
+	if name == "rate" {
+		return &metric{name: "rate", rate: "rate"}, nil
+	}
+	return parseMetric(name)
+}
+
+// gateVerdict is what the runs say of a gate.
+type gateVerdict uint8
+
+const (
+	gateKept gateVerdict = iota
+	gateMissed
+	gateOpen // they do not say
+)
+
+// judge says whether the sorted values y of B keep the gate beside those of A, and if
+// they do not tell, how many runs of each side would; 0: no number would, as far as
+// can be told.
+//
+// What is compared is B with the gate, which is A moved by the bound. It is kept when
+// no run of B is beyond A's median so moved, or the median of B is further within
+// than the errors of both medians. It is missed when B is beyond it by the medians and
+// no run of B is as good as any of A, or as any of A so moved, however few there are.
+// Else the runs must be enough to tell (Mann-Whitney). The rest is open, and an open
+// gate fails: a regression that the runs cannot exclude passes none.
+func (g Gate) judge(x, y []float64) (v gateVerdict, runs int) {
+	if g.bound < 0 { // to fall is worse: seen from below, it is to grow
+		x, y = negated(x), negated(y)
+	}
+	at := make([]float64, len(x))
+	for i := range x {
+		at[i] = x[i] + math.Abs(x[i])*math.Abs(g.bound)
+	}
+	beyond := median(y) > median(at)
+	switch {
+	case y[len(y)-1] <= median(at), median(y)+medianError(y) <= median(at)-medianError(at):
+		return gateKept, 0
+	case y[0] > at[len(at)-1], beyond && y[0] > x[len(x)-1]:
+		return gateMissed, 0
+	case mannWhitney(at, y) > significance:
+		return gateOpen, repetitions(at, y)
+	case beyond:
+		return gateMissed, 0
+	}
+	return gateKept, 0
+}
+
+// medianError is about how far the median of a few values may be off.
+func medianError(sorted []float64) float64 {
+	n := len(sorted)
+	return (sorted[n-1] - sorted[0]) / 2 / math.Sqrt(float64(n))
+}
+
+// negated are the values with the other sign, sorted again.
+func negated(sorted []float64) []float64 {
+	list := make([]float64, 0, len(sorted))
+	for _, v := range slices.Backward(sorted) {
+		list = append(list, -v)
+	}
+	return list
+}
+
+// manyRuns are more than anybody repeats.
+const manyRuns = 1000
+
+// repetitions estimates how many runs of each side tell x and y apart, if further
+// ones are like these: the rank sum of n and n runs has the standard deviation
+// n*sqrt((2n+1)/12), and the middle is to be 1.645 of them away for a significance of
+// 0.1.
+func repetitions(x, y []float64) int {
+	above := 0.0
+	for _, a := range x {
+		for _, b := range y {
+			switch {
+			case b > a:
+				above++
+			case b == a:
+				above += 0.5
+			}
+		}
+	}
+	off := math.Abs(above/float64(len(x)*len(y)) - 0.5)
+	if off == 0 {
+		return 0
+	}
+	const far = 1.645
+	n := int(math.Ceil(far * far / (6 * off * off)))
+	if n = max(n, 3, max(len(x), len(y))+1); n > manyRuns { // three of each is the least that can be told apart
+		return 0
+	}
+	return n
+}
+
+// apply judges the rows of a comparison by gates.
+func (c *Comparison) apply(gates []Gate, a, b []*Summary) {
+	for _, g := range gates {
+		at := slices.IndexFunc(c.Rows, func(r DiffRow) bool { return r.Metric == g.metric.name && r.Gate == "" })
+		if at < 0 {
+			c.Rows = append(c.Rows, compare(g.metric, a, b))
+			at = len(c.Rows) - 1
+		}
+		row := &c.Rows[at]
+		row.Gate = g.text
+		why := row.Unknown
+		if why == "" {
+			switch v, runs := g.judge(row.x, row.y); v {
+			case gateMissed:
+				why = changed(row.Change)
+			case gateOpen:
+				row.Open = true
+				why = fmt.Sprintf("%s, which %d and %d runs do not decide: %s", changed(row.Change), len(row.x), len(row.y), atLeast(runs))
+			}
+		}
+		if row.Failed = why != ""; row.Failed {
+			c.Failed = append(c.Failed, g.text+": "+why)
+		}
+	}
+	if len(gates) == 0 {
+		return
+	}
+	for _, s := range slices.Concat(a, b) {
+		if why := s.Result.Partial(); why != "" && !slices.Contains(c.Failed, "a run is partial: "+why) {
+			c.Failed = append(c.Failed, "a run is partial: "+why)
+		}
+	}
+}
+
+func atLeast(runs int) string {
+	if runs == 0 {
+		return "it is too close to the gate for any number of them"
+	}
+	return fmt.Sprintf("it takes about %d of each", runs)
+}
