@@ -151,6 +151,9 @@ func (cl *client) offer(r *route, h *hit) (wait bool) {
 	return cl.crowded()
 }
 
+// tooLarge is why a client does not get a message.
+const tooLarge = "it is larger than the client's maximum packet size"
+
 // write hands a message to the engine; false if that has no room for it after
 // all, with all its properties.
 func (cl *client) write(q *packet.Publish, tag uint64) bool {
@@ -161,7 +164,7 @@ func (cl *client) write(q *packet.Publish, tag uint64) bool {
 		return false
 	case errors.Is(err, session.ErrTooLarge):
 		// MQTT-3.1.2-25: acts as if it had been sent.
-		cl.drop(string(q.Topic), "it is larger than the client's maximum packet size")
+		cl.drop(string(q.Topic), tooLarge)
 	default:
 		cl.drop(string(q.Topic), err.Error())
 	}

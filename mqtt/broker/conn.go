@@ -45,6 +45,7 @@ type conn struct {
 	heard    time.Duration // when something came last; broker time
 	deep     bool          // go on in another goroutine, with a fresh stack
 	comer    string        // its place in comers; empty without one
+	rules    uint64        // Broker.rules by which it is judged
 	listens  bool          // it reads only what the socket has, for hearing
 	found    bool          // the last look into it has found something
 	quietBy  time.Duration // until when it waits to find nothing; broker time

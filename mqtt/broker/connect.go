@@ -55,6 +55,23 @@ func (c *conn) connect(p *packet.Connect) error {
 	b.comers.enter(c, id, c.username)
 	defer b.comers.leave(c)
 	c.hasSpoken()
+	for {
+		b.mu.RLock()
+		c.rules = b.rules
+		b.mu.RUnlock()
+		if err := c.judge(p); err != errRules {
+			return err
+		}
+	}
+}
+
+// errRules says that the rules by which a client was let in have changed before it had
+// its place, where Recheck would have found it.
+var errRules = errors.New("the rules have changed")
+
+// judge finds out who the client is, and lets it in if it may.
+func (c *conn) judge(p *packet.Connect) error {
+	o := &c.b.opts
 	if o.CertificateUser {
 		if name := commonName(c.nc); name != "" {
 			c.username = name
@@ -189,6 +206,16 @@ func plainLevel(id string) string {
 // accept finds or makes the session and joins the connection to it.
 func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, keepAlive time.Duration, ack *packet.Connack) error {
 	cl := b.claim(c, id)
+	if c.rules != b.rules {
+		if cl != nil {
+			cl.mu.Unlock()
+		}
+		b.mu.Unlock()
+		if c.method != "" { // its exchange is over
+			return c.refuse(id, packet.ServerBusy, "the rules have changed meanwhile")
+		}
+		return errRules
+	}
 	now := b.now()
 	var wills []*message
 	if cl == nil && len(b.sessions) >= b.opts.MaxSessions {
@@ -256,6 +283,7 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 		cl.reencode()
 		cl.version = c.sc.Version()
 	}
+	cl.dropUnfit(c)
 	err := c.sc.Accept(&cl.sess, ack, keepAlive, now)
 	c.window = min(b.opts.MaxInflight, int(c.sc.Peer().ReceiveMaximum))
 	cl.conn, c.deadline = c, 0
@@ -315,13 +343,28 @@ func (cl *client) reencode() {
 	cl.account()
 }
 
-// owes tells whether a message to a topic that which names has been sent and not
-// been acknowledged.
-func (cl *client) owes(which func(topic []byte) bool) (owes bool) {
+// dropUnfit counts and logs the unacknowledged messages that a connection drops because
+// its client takes smaller packets than the last time (MQTT-3.1.2-25). cl.mu is held.
+func (cl *client) dropUnfit(c *conn) {
+	most := c.sc.Peer().MaximumPacketSize
+	if most >= packet.MaxSize {
+		return
+	}
+	cl.owes(func(topic []byte, size int) bool {
+		if size > most {
+			cl.drop(string(topic), tooLarge)
+		}
+		return false
+	})
+}
+
+// owes tells whether a message that which names, by its topic and the size of its packet
+// in bytes, has been sent and not been acknowledged.
+func (cl *client) owes(which func(topic []byte, size int) bool) (owes bool) {
 	cl.sess.Range(func(_ uint16, _ uint64, b []byte) bool {
 		var p packet.Publish
 		f, n, err := packet.Split(b, cl.version, 0)
-		owes = err == nil && n > 0 && p.Parse(f, cl.version) == nil && which(p.Topic)
+		owes = err == nil && n > 0 && p.Parse(f, cl.version) == nil && which(p.Topic, n)
 		return !owes
 	})
 	return owes

@@ -479,3 +479,43 @@ func TestWillsCount(t *testing.T) {
 		}
 	})
 }
+
+// What a session has sent and its client takes no more, because it comes back with a
+// smaller Maximum Packet Size, is counted and told as what waits in a queue is.
+func TestWhatNoLongerFitsIsTold(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var told []string
+	inMemory(t, broker.Options{MaxInflight: 2, Log: func(e broker.Event) {
+		if e.Kind == broker.EventDropped {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, e.String())
+		}
+	}}, func(t *testing.T, b *broker.Broker, dial func() (net.Conn, error)) {
+		a, p := memoryPeer(t, dial), memoryPeer(t, dial)
+		a.send(`10 13 0004 "MQTT" 05 00 0000 05 11 0000003c 0001 "a" 82 07 0001 00 0001 "t" 02`)
+		a.expect("{ok5} 90 04 0001 00 02")
+		p.send(`10 0d 0004 "MQTT" 04 02 0000 0001 "p"`)
+		p.expect("{ok4}")
+		for range 2 { // one of them for the queue
+			p.send(`32 19 0001 "t" 0001 "01234567890123456789" 32 06 0001 "t" 0001 "1"`)
+			p.expect("40 02 0001 40 02 0001")
+		}
+		a.expect(`32 1a 0001 "t" 0001 00 "01234567890123456789" 32 07 0001 "t" 0002 00 "1"`)
+		_ = a.nc.Close()
+		synctest.Wait()
+		a = memoryPeer(t, dial)
+		a.send(`10 18 0004 "MQTT" 05 00 0000 0a 11 0000003c 27 00000018 0001 "a"`)
+		a.expect(`{ok5 present} 3a 07 0001 "t" 0002 00 "1" 32 07 0001 "t" 0003 00 "1"`)
+		if st := b.Stats(); st.Dropped != 2 {
+			t.Errorf("%d messages were dropped, want 2", st.Dropped)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if want := `message for "a" on "t" dropped: it is larger than the client's maximum packet size`; len(told) == 0 || told[0] != want {
+			t.Errorf("told %q, want %q", told, want)
+		}
+		_, _ = a.nc.Close(), p.nc.Close()
+	})
+}

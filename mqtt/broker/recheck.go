@@ -29,11 +29,14 @@ func (b *Broker) allows(clientID, username, topic string, write bool) (ok bool) 
 // for a client that may no longer read their topic are dropped, and so are those
 // that it has not acknowledged before they would be sent again. admit, unless
 // nil, is asked about each connection, and one that it does not admit ends
-// too. They end with reason 0x87, not authorized. Admit must not call the
+// too; a client whose CONNECT is being judged is judged again. They end with reason 0x87, not authorized. Admit must not call the
 // broker.
 func (b *Broker) Recheck(admit func(clientID, username string) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if admit != nil {
+		b.rules++
+	}
 	for _, cl := range b.sessions {
 		cl.mu.Lock()
 		ok := b.recheck(cl, cl.user)
@@ -59,7 +62,7 @@ func (b *Broker) recheck(cl *client, username string) (ok bool) {
 			ok = false
 		}
 	}
-	if !cl.online() && cl.owes(func(topic []byte) bool { return !b.allows(cl.id, username, string(topic), false) }) {
+	if !cl.online() && cl.owes(func(topic []byte, _ int) bool { return !b.allows(cl.id, username, string(topic), false) }) {
 		cl.reencode() // into the queue
 	}
 	removed := cl.queue.keep(func(p *pending) bool { return b.allows(cl.id, username, string(p.m.topic), false) })

@@ -3,12 +3,15 @@ package broker_test
 import (
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/mqtools/mqtools/mqtt/broker"
+	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
 // TestRecheckStopsWhatWaits forbids a topic while messages to it wait for
@@ -247,3 +250,79 @@ func TestRetainedMessagesAreCountedOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestRecheckHoldsForLoginsUnderWay changes who may come in while a login waits: for
+// its judgement, for what the old connection of the same client has said still, or for
+// the next step of an exchange. Whoever was let in by the old rules would stay.
+func TestRecheckHoldsForLoginsUnderWay(t *testing.T) {
+	t.Parallel()
+	const (
+		connect = `10 14 0004 "MQTT" 05 82 0000 00 0001 "a" 0004 "user"`
+		old     = `10 0e 0004 "MQTT" 05 02 0000 00 0001 "a"`
+		refused = "20 03 00 87 00"
+	)
+	for _, row := range []struct {
+		name   string
+		still  bool // the user may come in by the new rules, too
+		old    bool // the client has a connection, whose end is waited for
+		slow   bool // the judgement takes a second
+		answer string
+	}{
+		{"slow judgement", false, false, true, refused},
+		{"slow judgement, still allowed", true, false, true, "{ok5}"},
+		{"takeover", false, true, false, refused},
+		{"takeover, still allowed", true, true, false, "{ok5}"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			var strict atomic.Bool
+			inMemory(t, broker.Options{Authenticate: func(p *packet.Connect, _ net.Addr) packet.ReasonCode {
+				bad := strict.Load() && !row.still && p.HasUsername
+				if row.slow {
+					time.Sleep(time.Second)
+				}
+				if bad {
+					return packet.NotAuthorized
+				}
+				return packet.Success
+			}}, func(t *testing.T, b *broker.Broker, dial func() (net.Conn, error)) {
+				if row.old {
+					p := memoryPeer(t, dial)
+					p.send(old)
+					p.expect("{ok5}")
+					defer p.nc.Close()
+				}
+				a := memoryPeer(t, dial)
+				a.send(connect)
+				time.Sleep(50 * time.Millisecond)
+				strict.Store(true)
+				b.Recheck(func(_, username string) bool { return row.still || username != "user" })
+				a.expect(row.answer)
+				_ = a.nc.Close()
+			})
+		})
+	}
+	t.Run("exchange", func(t *testing.T) {
+		t.Parallel()
+		inMemory(t, broker.Options{AuthMethods: map[string]func() broker.Exchange{"m": func() broker.Exchange { return new(twoSteps) }}},
+			func(t *testing.T, b *broker.Broker, dial func() (net.Conn, error)) {
+				a := memoryPeer(t, dial)
+				a.send(`10 12 0004 "MQTT" 05 02 0000 04 15 0001 "m" 0001 "a"`)
+				a.expect(`f0 06 18 04 15 0001 "m"`)
+				b.Recheck(func(_, _ string) bool { return true })
+				a.send(`f0 06 18 04 15 0001 "m"`)
+				a.expect(`20 26 00 89 23 1f 0020 "the rules have changed meanwhile"`)
+				_ = a.nc.Close()
+			})
+	})
+}
+
+// twoSteps takes whoever answers.
+type twoSteps struct{ asked bool }
+
+func (x *twoSteps) Step([]byte) (answer []byte, done bool, err error) {
+	done, x.asked = x.asked, true
+	return nil, done, nil
+}
+
+func (x *twoSteps) User() string { return "user" }
