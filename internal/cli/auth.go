@@ -51,10 +51,13 @@ func (c *Connection) readAuth() error {
 
 // authError is a first connection that this side's part of the authentication
 // has ended: a command that fails is a matter of configuration, a server that
-// proves nothing is one that refuses.
+// proves nothing, also by the judgement of a command, is one that refuses.
 func authError(err error) error {
 	var local *helperError
 	if errors.As(err, &local) {
+		if local.denies {
+			return &Exit{Code: ExitRefused, Err: local, Help: "the broker has accepted us, and the command did not accept the broker"}
+		}
 		return &Exit{Code: ExitUsage, Err: local}
 	}
 	return &Exit{Code: ExitRefused, Err: bareError(err)}

@@ -39,14 +39,18 @@ const (
 	helperGrace = 200 * time.Millisecond
 )
 
-// helperError says what is wrong with an --auth-command. It has nothing of what
+// helperError says what is wrong with an --auth-command, or with the broker by its
+// judgement. It has nothing of what
 // the command prints.
-type helperError struct{ text string }
+type helperError struct {
+	text   string
+	denies bool // it does not accept the broker, which has accepted us
+}
 
 func (e *helperError) Error() string { return "--auth-command: " + e.text }
 
 func helperErrorf(format string, args ...any) error {
-	return &helperError{fmt.Sprintf(format, args...)}
+	return &helperError{text: fmt.Sprintf(format, args...)}
 }
 
 // helper is a running command as an authenticator.
@@ -139,7 +143,11 @@ func (h *helper) Finish(data []byte) error {
 	for {
 		line, err := h.line()
 		if errors.Is(err, io.EOF) {
-			return h.wait()
+			err := h.wait()
+			if e, ok := errors.AsType[*helperError](err); ok && h.ctx.Err() == nil {
+				e.denies = true
+			}
+			return err
 		}
 		if err != nil {
 			return err

@@ -756,9 +756,9 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 			}
 		}
 		if v.Bool("retry") {
-			c.inform("%v; retrying in %s", bareError(err), wait.Round(100*time.Millisecond))
+			c.inform("%v; retrying in %s", c.connectError(err), wait.Round(100*time.Millisecond))
 		} else {
-			c.inform("%v; retrying in %s (until %s, --wait-for)", bareError(err), wait.Round(100*time.Millisecond), deadline.Format(time.TimeOnly))
+			c.inform("%v; retrying in %s (until %s, --wait-for)", c.connectError(err), wait.Round(100*time.Millisecond), deadline.Format(time.TimeOnly))
 		}
 		select {
 		case <-time.After(wait):
@@ -981,31 +981,14 @@ func bareError(err error) error {
 func (c *Connection) connectError(err error) error {
 	var e *mqtt.Error
 	if errors.As(err, &e) && e.Reason.Failed() {
-		exit := &Exit{Code: ExitRefused, Err: &refusedConnect{e}}
-		switch e.Reason {
-		case packet.BadUserNameOrPassword, packet.NotAuthorized:
-			exit.Help = "check --username and --password-file"
-			if c.isSet("auth-command") {
-				exit.Help = "check what --auth-command prints"
-			}
-		case packet.BadAuthenticationMethod:
-			exit.Help = "the broker has no such --auth"
-			if !c.isSet("auth") {
-				exit.Help = "the broker wants another way to authenticate, or none"
-			}
-		case packet.UnsupportedProtocolVersion:
-			exit.Help = c.otherVersion()
-		case packet.ClientIdentifierNotValid:
-			exit.Help = "choose another --id"
-		}
-		return exit
+		return c.refused(e)
 	}
 	if errors.Is(err, mqtt.ErrAuthentication) {
 		return authError(err)
 	}
 	if errors.Is(err, mqtt.ErrNoAnswer) {
 		t := c.targets[c.last.Load()]
-		exit := &Exit{Code: ExitUnreached, Err: fmt.Errorf("connect to %s: %w", t.Address(), mqtt.ErrNoAnswer)}
+		exit := &Exit{Code: ExitUnreached, Err: reworded(mqtt.ErrNoAnswer, "%s closed the connection before CONNACK", t.Address())}
 		switch {
 		case c.Options.Version == packet.V5 || c.Options.Authenticate != nil: // others have been tried in 3.1.1, too
 			exit.Help = "the broker may not support MQTT 5: " + c.otherVersion()
@@ -1013,6 +996,10 @@ func (c *Connection) connectError(err error) error {
 			exit.Help = "if the port expects TLS, add --tls or --cafile FILE"
 		}
 		return exit
+	}
+	if errors.Is(err, mqtt.ErrNoConnack) {
+		return &Exit{Code: ExitUnreached, Help: "is it an MQTT port? --connect-timeout sets the limit",
+			Err: reworded(mqtt.ErrNoConnack, "%s accepted the connection but sent no CONNACK within %s", c.Broker(), shortDuration(int64(c.Options.ConnectTimeout)))}
 	}
 	if bad, ok := errors.AsType[*packet.Error](err); ok && bad.Type == packet.CONNACK && bad.Rule == "MQTT-3.2.2-2" {
 		return &Exit{Code: ExitUnreached, Err: fmt.Errorf("connect to %s: the broker has a session of %q after a clean start, which breaks MQTT: %w", c.Broker(), c.Options.ClientID, bad),
@@ -1056,21 +1043,65 @@ func (c *Connection) otherVersion() string {
 	return "try another -V, or -V auto"
 }
 
-// refusedConnect words a CONNACK that refuses.
-type refusedConnect struct{ e *mqtt.Error }
-
-func (r *refusedConnect) Error() string {
-	text := "broker refused the connection: " + r.e.Reason.Error()
-	if r.e.Text != "" {
-		text += ": " + r.e.Text
+// refused words a CONNACK that refuses.
+func (c *Connection) refused(e *mqtt.Error) *Exit {
+	v, o := c.inv.Values, &c.Options
+	exit := &Exit{Code: ExitRefused}
+	text := c.Broker() + " refused the connection: " + e.Reason.Error()
+	code := fmt.Sprintf(" (0x%02x)", byte(e.Reason))
+	switch e.Reason {
+	case packet.BadUserNameOrPassword:
+		exit.Help = "check --username and --password-file"
+	case packet.NotAuthorized:
+		exit.Help = "check --username and --password-file, and the broker's access rules"
+	case packet.BadAuthenticationMethod:
+		exit.Help = "it wants another way to authenticate, or none"
+		if c.isSet("auth") {
+			text = c.Broker() + " does not support --auth " + v.String("auth") + code
+			exit.Help = "drop --auth, or ask the broker's operator which methods it has"
+		} else if v.Has("auth") {
+			exit.Help = "it may want --auth METHOD"
+		}
+	case packet.UnsupportedProtocolVersion:
+		version := "MQTT 5 and 3.1.1" // of auto
+		if o.Version != 0 {
+			version = "MQTT " + strings.TrimSuffix(o.Version.String(), ".0")
+		}
+		text = c.Broker() + " refused the connection: " + version + " not supported" + code
+		exit.Help = c.otherVersion()
+	case packet.ClientIdentifierNotValid:
+		text = c.Broker() + " refused the client ID " + strconv.Quote(o.ClientID) + code
+		if exit.Help = "pass another --id"; o.ClientID == "" {
+			text = c.Broker() + " wants a client ID" + code
+			exit.Help = "pass --id NAME"
+		}
 	}
-	if r.e.Ref != "" {
-		text += ": use " + r.e.Ref
+	if c.isSet("auth-command") && (e.Reason == packet.BadUserNameOrPassword || e.Reason == packet.NotAuthorized) {
+		exit.Help = "check what --auth-command prints"
 	}
-	return text
+	if e.Text != "" {
+		text += ": " + e.Text
+	}
+	if e.Ref != "" {
+		text += ": use " + e.Ref
+	}
+	exit.Err = reworded(e, "%s", text)
+	return exit
 }
 
-func (r *refusedConnect) Unwrap() error { return r.e }
+// reworded is err with a text of its own.
+func reworded(err error, format string, args ...any) error {
+	return &wording{fmt.Sprintf(format, args...), err}
+}
+
+type wording struct {
+	text string
+	err  error
+}
+
+func (w *wording) Error() string { return w.text }
+
+func (w *wording) Unwrap() error { return w.err }
 
 // WorkError gives an error of a running client its exit code: 5 for a
 // refusal, 7 for a connection that was lost or that the broker has ended. A

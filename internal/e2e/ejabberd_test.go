@@ -75,7 +75,7 @@ func TestExchangeOverEjabberd(t *testing.T) {
 	at := func(port string, more ...string) way { return append(way{"-h", "127.0.0.1", "-p", port}, more...) }
 	for _, a := range []attempt{
 		{"the version is agreed on", at(e.plain, joe...), 0, ""},
-		{"3.1", at(e.plain, append(joe, "-V", "31")...), 4, "unsupported protocol version"},
+		{"3.1", at(e.plain, append(joe, "-V", "31")...), 4, "not supported (0x84)"},
 		{"wrong password", at(e.plain, "-u", "joe@localhost", "-P", "hunter22"), 4, "not authorized"},
 		{"wrong password, 3.1.1", at(e.plain, "-u", "joe@localhost", "-P", "hunter22", "-V", "311"), 4, "check --username and --password-file"},
 		{"nobody", at(e.plain), 4, "not authorized"},

@@ -25,8 +25,8 @@ func TestEveryCommandHasItsEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeFile(t, dir+"/line", "x")
-	const refused = "broker refused the connection: not authorized (0x87)"
-	const checkLogin = "check --username and --password-file"
+	const refused = "127.0.0.1:PORT refused the connection: not authorized (0x87)"
+	const checkLogin = "check --username and --password-file, and the broker's access rules"
 	type row struct {
 		command string // in words
 		stdin   string // of its ends that have none

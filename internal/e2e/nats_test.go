@@ -58,8 +58,8 @@ func TestExchangeOverNATS(t *testing.T) {
 		}
 		for _, a := range []attempt{
 			{"the version is agreed on", tcp, 0, ""},
-			{"5.0", append(way{"-V", "5"}, tcp...), 4, "unsupported protocol version"},
-			{"3.1", append(way{"-V", "31"}, tcp...), 3, "closed before CONNACK"},
+			{"5.0", append(way{"-V", "5"}, tcp...), 4, "not supported (0x84)"},
+			{"3.1", append(way{"-V", "31"}, tcp...), 3, "closed the connection before CONNACK"},
 			{"wrong password", way{"-h", "127.0.0.1", "-p", n.plain, "-u", "joe", "-P", "hunter22"}, 4, "not authorized"},
 			{"wrong password, ws", way{"-L", "ws://joe:hunter22@127.0.0.1:" + n.ws + "/mqtt"}, 4, "not authorized"},
 			{"nobody", way{"-h", "127.0.0.1", "-p", n.plain}, 4, "not authorized"},

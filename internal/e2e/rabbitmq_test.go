@@ -77,7 +77,7 @@ func TestExchangeOverRabbitMQ(t *testing.T) {
 		for _, a := range []attempt{
 			{"the version is agreed on", tcp, 0, "closes connections that speak MQTT 5: using MQTT 3.1.1"},
 			{"the version is agreed on, ws", ws, 0, "closes connections that speak MQTT 5: using MQTT 3.1.1"},
-			{"5.0", append(way{"-V", "5"}, tcp...), 3, "closed before CONNACK"},
+			{"5.0", append(way{"-V", "5"}, tcp...), 3, "closed the connection before CONNACK"},
 			{"5.0, ws", append(way{"-V", "5"}, ws...), 3, "closed by the peer with status 1011"},
 			{"wrong password", way{"-h", "127.0.0.1", "-p", r.plain, "-u", "joe", "-P", "hunter22"}, 4, "user name or password"},
 			{"wrong password, ws", way{"-L", "ws://joe:hunter22@127.0.0.1:" + r.ws + "/mqtt"}, 3, "unauthenticated"},

@@ -52,7 +52,7 @@ func TestARefusedReconnect(t *testing.T) {
 	clean, accepted, refused := "10 0d 0004 4d515454 04 02 0000 0001 61", "20 02 00 00", "20 02 00 05"
 	message := "32 06 0001 74 0001 78"
 	args := []string{"-i", "a", "-V", "311", "-t", "t", "-q", "1", "--reconnect-delay", "10ms", "-W", "20"}
-	const says = "broker refused the connection: not authorized (0x87)\nmqpub: check --username and --password-file\n"
+	const says = "127.0.0.1:PORT refused the connection: not authorized (0x87)\nmqpub: check --username and --password-file, and the broker's access rules\n"
 
 	r := Start(t, []Step{{clean, refused}}).Run(t.Context(), Tool(), "x\n", append(args, "-l")...)
 	if r.Code != cli.ExitRefused || !strings.HasSuffix(r.Stderr, says) {
