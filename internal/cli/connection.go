@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -79,8 +80,37 @@ func (c *Connection) URLTopic() string {
 	return ""
 }
 
+// checkServe refuses options that need --serve, and with it those about a broker that
+// is another program: this process reaches its own one as it wants.
+func (c *Connection) checkServe() error {
+	v := c.inv.Values
+	serving := v.IsSet("serve")
+	for _, o := range Table(c.inv.Tool.Bit) {
+		if v.Origin(o.Name) < OriginFile || !v.given(o.Name) {
+			continue
+		}
+		switch {
+		case !serving && strings.HasPrefix(o.Name, "serve-"):
+			return Usagef("%s needs --serve", v.Label(o.Name)).WithHint("add --serve, which runs a broker on %s", DefaultServeAddr)
+		case serving && o.Name == "insecure":
+			return Usagef("%s has no effect with --serve", v.Label(o.Name)).WithHint("drop it: the broker of --serve is this program, and needs no verifying")
+		case serving && o.Group == GroupTLS:
+			return Usagef("%s has no effect with --serve", v.Label(o.Name)).WithHint("to serve TLS: --serve mqtts://127.0.0.1 --serve-cert FILE --serve-key FILE")
+		case serving && slices.Contains(reaching[:], o.Name):
+			return Usagef("%s has no effect with --serve", v.Label(o.Name)).WithHint("drop it: the broker of --serve is this program")
+		}
+	}
+	return nil
+}
+
+// reaching are options for the way to another broker.
+var reaching = [...]string{"srv", "ws", "ws-path", "ws-header", "proxy", "proxy-command", "bind-address"}
+
 func (c *Connection) readTargets() error {
 	v := c.inv.Values
+	if err := c.checkServe(); err != nil {
+		return err
+	}
 	v.Yield("serve", "host", "port", "url", "unix")
 	if v.Has("srv") {
 		v.Yield("srv", "port", "url", "unix", "ws", "ws-path")
@@ -944,7 +974,7 @@ func (c *Connection) connected() {
 // inform tells a change of the connection, and the service manager too.
 func (c *Connection) inform(format string, args ...any) {
 	c.inv.Infof(format, args...)
-	c.inv.Service.Status(format, args...)
+	c.inv.Service.Status("%s", shorten(fmt.Sprintf(format, args...)))
 }
 
 func (c *Connection) trace(sent bool, f packet.Frame, v packet.Version) {
@@ -1064,8 +1094,11 @@ func (c *Connection) refused(e *mqtt.Error) *Exit {
 		}
 	case packet.UnsupportedProtocolVersion:
 		version := "MQTT 5 and 3.1.1" // of auto
-		if o.Version != 0 {
+		switch {
+		case o.Version != 0:
 			version = "MQTT " + strings.TrimSuffix(o.Version.String(), ".0")
+		case c.inv.Tool.Bit == Bench: // where a scenario may say
+			version = "this version of MQTT"
 		}
 		text = c.Broker() + " refused the connection: " + version + " not supported" + code
 		exit.Help = c.otherVersion()

@@ -22,7 +22,8 @@ func suggest(table Options, word string) string {
 		}
 		return ""
 	}
-	best, bestDistance := "", 1+max(1, len(bare)/3)
+	// One edit of three letters: of a word of two letters every other one is near.
+	best, bestDistance := "", 1+len(bare)/3
 	for s := range table.longSpellings() {
 		// Ties go to the first in the alphabet, so that the answer is stable.
 		d := spelling.Distance(bare, s[2:])

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/fatih/color"
 	"github.com/mqtools/mqtools/internal/fileerror"
@@ -82,13 +83,33 @@ func (t *Talk) Debugging() bool { return t.debug }
 
 func (t *Talk) line(begin string, c *color.Color, format string, args []any) {
 	explainFiles(args)
-	text := escape(fmt.Sprintf(format, args...))
+	text := escape(shorten(fmt.Sprintf(format, args...)))
 	if c != nil {
 		text = c.Sprint(text)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	_, _ = io.WriteString(t.w, begin+text+"\n")
+}
+
+// mostText is the longest text of a line, in bytes: what a broker says may have 64 KiB,
+// and so may a topic.
+const mostText = 1000
+
+// shorten leaves out the middle of a long text, whose beginning says what it is about
+// and whose end what is wrong.
+func shorten(text string) string {
+	if len(text) <= mostText {
+		return text
+	}
+	head, tail := mostText*3/4, len(text)-mostText/4
+	for head > 0 && !utf8.RuneStart(text[head]) {
+		head--
+	}
+	for tail < len(text) && !utf8.RuneStart(text[tail]) {
+		tail++
+	}
+	return fmt.Sprintf("%s... (%d bytes) ...%s", text[:head], tail-head, text[tail:])
 }
 
 // problem tells an error and its hint.

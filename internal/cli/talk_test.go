@@ -70,3 +70,20 @@ func FuzzEscape(f *testing.F) {
 		}
 	})
 }
+
+// What a broker says may have 64 KiB: its middle is left out.
+func TestLongTextsAreShortened(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{strings.Repeat("x", 60_000), strings.Repeat("\u00e9", 30_000), strings.Repeat("\U0001f600", 1000)} {
+		var b strings.Builder
+		NewTalk(&b, "mqsub", false, false, false).Errorf("refused: %s: not authorized (0x87)", text)
+		got := b.String()
+		if len(got) > mostText+100 || !strings.HasPrefix(got, "mqsub: refused: "+text[:300]) || !strings.Contains(got, " bytes) ...") || !strings.HasSuffix(got, text[len(text)-200:]+": not authorized (0x87)\n") {
+			t.Errorf("%d bytes: %q", len(got), got)
+		}
+	}
+	whole := strings.Repeat("y", mostText)
+	if shorten(whole) != whole {
+		t.Error("a text of exactly the most is shortened")
+	}
+}

@@ -122,7 +122,7 @@ func TestServeHasLimits(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil, "mqsub", "--serve", "127.0.0.1:0", "--serve-users", usersFile(t, "anonymous: true\nlimits: {packet-bytes: 1000}\n"), "-t", "a", "-C", "1")
 	host := []string{"-h", s.listening(t), "-t", "a", "-q", "1", "-r"}
-	if r := run(t, "", "mqpub", append(host, "-m", strings.Repeat("x", 1000))...); r.code != 5 || !strings.Contains(r.err, "maximum packet size") {
+	if r := run(t, "", "mqpub", append(host, "-m", strings.Repeat("x", 1000))...); r.code != 5 || !strings.Contains(r.err, "a packet of 1009 bytes is too large: at most 1000 are accepted") {
 		t.Errorf("%+v", r)
 	}
 	if r := run(t, "", "mqpub", append(host, "-m", "x")...); r.code != 0 {

@@ -19,6 +19,7 @@ type report struct {
 	lost   uint64 // undeliverable, and skipped
 	cut    bool   // the input was not read to its end
 	local  uint64 // could not be sent at all
+	barred uint64 // of the denied, those that were never sent
 	left   uint64 // taken from the input and not sent when the end came
 }
 
@@ -57,6 +58,7 @@ func (r *report) rejected(number uint64, err error) {
 	r.mu.Lock()
 	if mqtt.Unsupported(err) {
 		r.denied++
+		r.barred++
 	} else {
 		r.local++
 	}
@@ -98,7 +100,7 @@ func (r *report) failed() bool {
 func (r *report) verdict(st mqtt.Stats) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	total := st.Sent + r.local + r.left
+	total := st.Sent + r.local + r.barred + r.left
 	open := uint64(st.Unfinished)
 	if open == 0 && r.denied == 0 && r.lost == 0 && r.local == 0 && r.left == 0 && st.Unwritten == 0 {
 		return nil

@@ -253,3 +253,18 @@ func TestAPeerThatIsNoBroker(t *testing.T) {
 		}
 	}
 }
+
+// A message that is too large says by how much, and counts among all.
+func TestAMessageThatIsTooLargeSaysItsSize(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"-m", "0123456789abcdef"}, {"-l"}} {
+		r := Start(t, []Step{{"10 ...", "20 08 00 00 05 27 00000014"}, {"e0 ...", ""}}).Run(t.Context(), Tool(), "0123456789abcdef\n", append(args, "-t", "t", "-q", "1")...)
+		says := "a packet of 24 bytes is too large: at most 20 are accepted\n"
+		if args[0] == "-l" {
+			says += "mqpub: 1 of 1 message not delivered: 1 refused\n"
+		}
+		if r.Code != cli.ExitDenied || !strings.HasSuffix(r.Stderr, says) {
+			t.Errorf("%q: status %d, %q; want %q", args, r.Code, r.Stderr, says)
+		}
+	}
+}

@@ -38,7 +38,7 @@ func TestRepliesThatTheBrokerRefusesAreToldAndCounted(t *testing.T) {
 			{"32 07 0001 72 0002 00 78", "40 04 0002 10 00"}, {"40 02 0007", ""}, {bye, ""},
 		}, 0, ""},
 		{"a broker that takes no such reply at all", "20 08 00 00 05 27 00000009", request0, []Step{{bye, ""}},
-			5, "mqsub: warning: no reply to a request on \"q\": publish: not sent: message is larger than the peer's maximum packet size\n" +
+			5, "mqsub: warning: no reply to a request on \"q\": publish: not sent: a packet of 11 bytes is too large: at most 9 are accepted\n" +
 				"mqsub: 1 of 1 published message refused by the broker\n"},
 	} {
 		t.Run(row.it, func(t *testing.T) {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -31,6 +32,19 @@ var ErrKeepAlive = errors.New("no answer within the keep alive time")
 
 // ErrConnectTimeout is Tick's error when no CONNECT or CONNACK came in time.
 var ErrConnectTimeout = errors.New("no CONNECT or CONNACK in time")
+
+// TooLarge is an ErrTooLarge, with the sizes in bytes.
+type TooLarge struct {
+	Size int // of the packet
+	Most int // that the peer accepts
+}
+
+func (e *TooLarge) Error() string {
+	return "a packet of " + strconv.Itoa(e.Size) + " bytes is too large: at most " + strconv.Itoa(e.Most) + " are accepted"
+}
+
+// Is makes errors.Is(err, ErrTooLarge) work.
+func (e *TooLarge) Is(target error) bool { return target == ErrTooLarge }
 
 // Config is what this side announces to its peer and enforces, and how much
 // it lets itself send. Zero values are the defaults named.
@@ -246,8 +260,8 @@ func (c *Conn) put(p packet.Packet) error {
 	if err != nil {
 		return err
 	}
-	if len(out)-len(c.out) > c.peer.MaximumPacketSize {
-		return ErrTooLarge
+	if n := len(out) - len(c.out); n > c.peer.MaximumPacketSize {
+		return &TooLarge{n, c.peer.MaximumPacketSize}
 	}
 	c.out = out
 	return nil

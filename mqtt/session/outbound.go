@@ -33,8 +33,8 @@ func (c *Conn) Publish(p *packet.Publish, tag uint64) error {
 		if c.phase != up {
 			return ErrNotUp
 		}
-		if q.Size(c.version) > c.peer.MaximumPacketSize {
-			return ErrTooLarge
+		if n := q.Size(c.version); n > c.peer.MaximumPacketSize {
+			return &TooLarge{n, c.peer.MaximumPacketSize}
 		}
 		if c.cfg.SendAliases > 0 {
 			return c.appendAliased(&q)
@@ -51,7 +51,7 @@ func (c *Conn) Publish(p *packet.Publish, tag uint64) error {
 	}
 	size := q.Size(c.version)
 	if size > c.peer.MaximumPacketSize {
-		return ErrTooLarge
+		return &TooLarge{size, c.peer.MaximumPacketSize}
 	}
 	if q.QoS == 2 && s.open2 >= c.cfg.QoS2Window {
 		return ErrQuota

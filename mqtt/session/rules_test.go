@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -177,7 +178,7 @@ func TestAnAuthKeepsToThePeersMaximum(t *testing.T) {
 	}
 	c.out("f0 0a 19 08 15 0001 6d 16 0001 64")
 	c.in("20 08 00 00 05 27 0000000b", "")
-	if err := c.Auth(p); err != ErrTooLarge {
+	if err := c.Auth(p); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("12 bytes where 11 are allowed: got %v, want %v", err, ErrTooLarge)
 	}
 	c.out("")

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"strings"
 	"testing"
 
@@ -194,7 +195,7 @@ func TestAMessageAboveTheServersNewLimitIsGivenUp(t *testing.T) {
 	if len(c.over) != 1 || c.over[0] != 1 {
 		t.Errorf("given up: %d", c.over)
 	}
-	if err := c.Publish(&packet.Publish{Topic: []byte("t"), Payload: make([]byte, 50)}, 0); err != ErrTooLarge {
+	if err := c.Publish(&packet.Publish{Topic: []byte("t"), Payload: make([]byte, 50)}, 0); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("a large message: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -40,7 +41,7 @@ func TestAClientThatTakesNoConnackGetsNone(t *testing.T) {
 				v.out(row.refusal)
 				continue
 			}
-			if err := v.Accept(&v.s, &packet.Connack{}, 0, 0); err != row.want || v.Up() != (err == nil) {
+			if err := v.Accept(&v.s, &packet.Connack{}, 0, 0); !errors.Is(err, row.want) || v.Up() != (err == nil) {
 				t.Errorf("%s: accepted: %v, up %v; want %v", row.size, err, v.Up(), row.want)
 			}
 		}

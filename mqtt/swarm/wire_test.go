@@ -323,7 +323,7 @@ func TestTheMaximumPacketSizeOfBothSidesIsRespected(t *testing.T) {
 		p.send("20 08 00 00 05 27 0000000a")
 		h.want(t, "0 connected present=false")
 		do(c, func() {
-			if err := c.Publish(publish(0, "a", "12345"), 0); err != session.ErrTooLarge {
+			if err := c.Publish(publish(0, "a", "12345"), 0); !errors.Is(err, session.ErrTooLarge) {
 				t.Errorf("11 bytes: %v", err)
 			}
 			if err := c.Publish(publish(0, "a", "1234"), 0); err != nil {
