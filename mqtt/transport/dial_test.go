@@ -51,6 +51,22 @@ func TestDialLocalhost(t *testing.T) {
 		}
 		_ = ln.Close()
 	}
+	// An address of our own decides which of the two is meant, whoever listens.
+	for _, from := range []string{"127.0.0.1", "::1"} {
+		ln, err := net.Listen("tcp", net.JoinHostPort(from, "0"))
+		if err != nil {
+			t.Logf("%s: %v", from, err)
+			continue
+		}
+		nd := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		c, err := dial(t.Context(), nd, &Target{Network: "tcp", Host: "localhost", Port: ln.Addr().(*net.TCPAddr).Port})
+		if err != nil {
+			t.Errorf("from %s: %v", from, err)
+		} else {
+			_ = c.Close()
+		}
+		_ = ln.Close()
+	}
 	_, err := (&Dialer{}).Dial(t.Context(), &Target{Network: "tcp", Host: "localhost", Port: unusedPort(t)})
 	wantError(t, err, OpConnect, Refused, "cannot connect to localhost:", "(127.0.0.1:", "connection refused")
 }

@@ -232,3 +232,16 @@ func FuzzParseURL(f *testing.F) {
 		}
 	})
 }
+
+func TestAResourceHasNoBlankAndNoControlCharacter(t *testing.T) {
+	for _, bad := range []string{"/a b", "/\x7f", "/\t", "/\x00", "/\u00e4", "/a#b"} {
+		if err := CheckResource(bad); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+	for _, good := range []string{"/", "/!", "/~", "/a%20b?c=d&e"} {
+		if err := CheckResource(good); err != nil {
+			t.Errorf("%q: %v", good, err)
+		}
+	}
+}
