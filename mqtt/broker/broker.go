@@ -44,7 +44,7 @@ type Broker struct {
 	subCount    int // subscriptions of all sessions
 	subOwn      int // what they take outside of subs and shares; bytes
 	sys         system
-	rules       uint64 // how often Recheck has changed who may come in
+	rules       atomic.Uint64 // how often Recheck has changed who may come in; written with mu
 	retained    topic.Names[*message]
 	retainedOwn int           // what they take outside of retained; bytes
 	swept       time.Duration // when expired retained messages were removed last

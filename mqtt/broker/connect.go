@@ -56,9 +56,7 @@ func (c *conn) connect(p *packet.Connect) error {
 	defer b.comers.leave(c)
 	c.hasSpoken()
 	for {
-		b.mu.RLock()
-		c.rules = b.rules
-		b.mu.RUnlock()
+		c.rules = b.rules.Load()
 		if err := c.judge(p); err != errRules {
 			return err
 		}
@@ -206,7 +204,7 @@ func plainLevel(id string) string {
 // accept finds or makes the session and joins the connection to it.
 func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, keepAlive time.Duration, ack *packet.Connack) error {
 	cl := b.claim(c, id)
-	if c.rules != b.rules {
+	if c.rules != b.rules.Load() {
 		if cl != nil {
 			cl.mu.Unlock()
 		}

@@ -35,7 +35,7 @@ func (b *Broker) Recheck(admit func(clientID, username string) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if admit != nil {
-		b.rules++
+		b.rules.Add(1)
 	}
 	for _, cl := range b.sessions {
 		cl.mu.Lock()
