@@ -258,7 +258,7 @@ func (w *worker) Subscribed(c *swarm.Client, tag uint64, p *packet.Suback) {
 		code := p.Reason(i)
 		if code.Failed() {
 			rec.CountReason(cl.g.Number, p.Type, code)
-			w.run.note(failSubscribe, &swarm.Refusal{Type: p.Type, Reason: code})
+			w.run.note(failSubscribe, &Denied{&swarm.Refusal{Type: p.Type, Reason: code}, w.filterOf(cl, tag, i)})
 			continue
 		}
 		rec.Count(counter, cl.g.Number, result.NoQoS, 1)
@@ -272,6 +272,32 @@ func (w *worker) Subscribed(c *swarm.Client, tag uint64, p *packet.Suback) {
 	case tag == tagSubscribe && cl.state == underway:
 		w.isReady(cl)
 	}
+}
+
+// filterOf is the filter that code i of a SUBACK is about.
+func (w *worker) filterOf(cl *client, tag uint64, i int) string {
+	if tag == tagChurn && cl.g.SubChurn != nil {
+		return cl.g.SubChurn.Filter.String()
+	}
+	for _, s := range cl.g.Subscribe {
+		if s.Deferred != (tag == tagDeferred) && tag != tagUnsubscribe {
+			continue
+		}
+		if i == 0 {
+			return string(s.AppendFilter(nil, cl.index))
+		}
+		i--
+	}
+	for _, s := range cl.g.streams {
+		if s.Request == nil {
+			continue
+		}
+		if i == 0 {
+			return string(s.Request.ResponseTopic.Append(nil, cl.index, 0, 0))
+		}
+		i--
+	}
+	return ""
 }
 
 // ask notes that subscriptions of a client, the deferred ones or the others, are

@@ -45,7 +45,9 @@ type Options struct {
 	// removed, and why.
 	Resume, KeepSessions bool
 	Left                 func(sessions int, err error)
-	proven               bool // a CONNACK proves that a session is removed; a DISCONNECT does not do
+	fatal                func(what Failure, err error) error // what an error ends the run with; nil: nothing
+	expected             func(what Failure) bool             // failures that are not told; nil: none
+	proven               bool                                // a CONNACK proves that a session is removed; a DISCONNECT does not do
 
 	// Explain, unless nil, words what Tell is told of an error; else it is the
 	// error's own text.

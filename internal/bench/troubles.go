@@ -7,7 +7,9 @@ import (
 
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/units"
+	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/swarm"
+	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
 // Failure is what has failed.
@@ -25,6 +27,23 @@ const (
 	FailConnect = failConnect
 	FailLost    = failLost
 )
+
+// Denied is a refusal of what a client asked for: a subscription, which it names, or a
+// message.
+type Denied struct {
+	*swarm.Refusal
+	Filter string
+}
+
+func (d *Denied) Error() string {
+	what := "a message"
+	if d.Type == packet.SUBACK || d.Type == packet.UNSUBACK {
+		what = "the subscription " + topic.Quote(d.Filter)
+	}
+	return fmt.Sprintf("broker refused %s: %v", what, d.Reason)
+}
+
+func (d *Denied) Unwrap() error { return d.Refusal }
 
 // troubles are errors that are to be told: of each kind the first one, with how many
 // there were until it was.
@@ -48,6 +67,15 @@ const (
 // note has an error told, unless one of its kind is.
 func (r *run) note(what Failure, err error) {
 	t := &r.news
+	if r.o.fatal != nil {
+		if end := r.o.fatal(what, err); end != nil {
+			r.abandon(end)
+			return
+		}
+	}
+	if r.o.expected != nil && r.o.expected(what) {
+		return
+	}
 	kind := fmt.Sprint(what, swarm.Kind(err))
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -27,6 +27,7 @@ type Verdict struct {
 	Faults     map[Fault]int    `json:"faults"`  // those that began
 	Connects   int64            `json:"connects"`
 	Violations []string         `json:"violations"`
+	Incomplete []string         `json:"incomplete"` // what was not judged
 	Remarks    []string         `json:"remarks"`
 	Missing    []result.Missing `json:"missing"` // examples
 
@@ -34,12 +35,12 @@ type Verdict struct {
 	Result   *result.Result `json:"-"`
 }
 
-// OK tells that nothing was violated.
-func (v *Verdict) OK() bool { return len(v.Violations) == 0 }
+// OK tells that all was judged and nothing was violated.
+func (v *Verdict) OK() bool { return len(v.Violations) == 0 && len(v.Incomplete) == 0 }
 
 // judge finds what MQTT does not allow, under the faults that have begun.
 func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
-	v := &Verdict{Shape: cmp.Or(o.Shape, Pairs), QoS: o.QoS, Result: r, Faults: faults, Violations: []string{}, Remarks: []string{}, Missing: []result.Missing{}}
+	v := &Verdict{Shape: cmp.Or(o.Shape, Pairs), QoS: o.QoS, Result: r, Faults: faults, Violations: []string{}, Incomplete: []string{}, Remarks: []string{}, Missing: []result.Missing{}}
 	totals := r.Sum().Totals()
 	of := func(c result.Counter) int64 { return totals.Of(c) }
 	v.Sent, v.Acked, v.Refused = of(result.Sent), of(result.Acked), of(result.Refused)
@@ -79,7 +80,15 @@ func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
 	add(&v.Violations, v.Reordered, "out of order (MQTT-4.6.0-5, MQTT-4.6.0-6)")
 	add(&v.Violations, v.Corrupt, "not as they were sent")
 	add(&v.Violations, v.Foreign, "that this run did not send")
-	add(&v.Remarks, v.Refused, "refused by the broker, with a reason code")
+	add(&v.Incomplete, v.Refused, "refused by the broker, with a reason code")
+	switch { // a check that has checked nothing does not pass
+	case v.Sent == 0:
+		v.Incomplete = append(v.Incomplete, "nothing was sent")
+	case o.QoS > 0 && v.Acked == 0:
+		v.Incomplete = append(v.Incomplete, "nothing was acknowledged with success")
+	case v.Received == 0:
+		v.Incomplete = append(v.Incomplete, "nothing was received: check that these clients may publish and subscribe there")
+	}
 	if v.Faults[Restart] > 0 {
 		v.Remarks = append(v.Remarks, "the broker was restarted, and has its sessions in memory: loss and repetition are told, not judged")
 	}
@@ -90,8 +99,11 @@ func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
 func (v *Verdict) Text() string {
 	var b bytes.Buffer
 	word := "ok  "
-	if !v.OK() {
+	switch {
+	case len(v.Violations) > 0:
 		word = "FAIL"
+	case !v.OK():
+		word = "PART"
 	}
 	fmt.Fprintf(&b, "%s QoS %d", word, v.QoS)
 	if v.Shape != Pairs {
@@ -113,6 +125,9 @@ func (v *Verdict) Text() string {
 	}
 	for _, s := range v.Violations {
 		fmt.Fprintf(&b, "     VIOLATION: %s\n", s)
+	}
+	for _, s := range v.Incomplete {
+		fmt.Fprintf(&b, "     INCOMPLETE: %s\n", s)
 	}
 	for _, s := range v.Remarks {
 		fmt.Fprintf(&b, "     %s\n", s)

@@ -15,6 +15,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/session"
 	"github.com/mqtools/mqtools/mqtt/swarm"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
@@ -42,7 +43,8 @@ func Verify(ctx context.Context, o VerifyOptions) (*Verdict, error) {
 	defer proxy.Close()
 	h := &haunting{o: &o, proxy: proxy, begun: map[Fault]int{}}
 	ro := o.Run
-	ro.Swarm, ro.During, ro.proven = by, h.haunt, true
+	ro.Swarm, ro.During, ro.proven, ro.fatal = by, h.haunt, true, o.fatal
+	ro.expected = func(what Failure) bool { return len(o.Faults) > 0 && (what == failConnect || what == failLost) }
 	var left error
 	ro.Left = func(n int, err error) { left = fmt.Errorf("%s: %w", units.Count(n, "session"), err) }
 	res, err := o.play(ctx, ro)
@@ -69,8 +71,27 @@ func (o *VerifyOptions) front() (net.Listener, swarm.Options, error) {
 	return ln, by, err
 }
 
-// ErrSubscriptions says that the broker did not take the subscriptions.
-var ErrSubscriptions = errors.New("there are subscribers without a subscription")
+// Why there is nothing to judge: the broker does not take the subscriptions, or the
+// messages.
+var (
+	ErrSubscriptions = errors.New("there are subscribers without a subscription")
+	ErrMessages      = errors.New("the broker does not take the messages")
+)
+
+// fatal ends a verification of which nothing can come. What a broker refuses for a
+// reason of its own, as a quota, is told and counted.
+func (o *VerifyOptions) fatal(what Failure, err error) error {
+	denied, refused := errors.AsType[*Denied](err)
+	announced := errors.Is(err, session.ErrPeerCan) || errors.Is(err, session.ErrQoS) || errors.Is(err, session.ErrTooLarge) // by CONNACK
+	switch {
+	case what == failSubscribe && (refused || announced):
+		return fmt.Errorf("%w: %w", ErrSubscriptions, err)
+	case what == failPublish && (announced || refused && (denied.Reason == packet.NotAuthorized || denied.Reason == packet.TopicNameInvalid)),
+		errors.Is(err, session.ErrNoQoS2):
+		return fmt.Errorf("%w: %w", ErrMessages, err)
+	}
+	return nil
+}
 
 // subscribed says why not all subscribers were.
 func (o *VerifyOptions) subscribed(r *result.Result) error {

@@ -341,3 +341,78 @@ func TestTheLoginOfAVerificationIsTakenAsItIs(t *testing.T) {
 		t.Errorf("the password is in\n%s", text)
 	}
 }
+
+// TestRefusalsEndAVerificationAtOnce: nothing that comes later would tell more.
+func TestRefusalsEndAVerificationAtOnce(t *testing.T) {
+	for _, version := range []packet.Version{packet.V5, packet.V311} {
+		for name, c := range map[string]struct {
+			o    broker.Options
+			qos  packet.QoS
+			want error
+			says string
+		}{
+			"all subscriptions": {broker.Options{Authorize: func(_, _, _ string, write bool) bool { return write }}, 1, ErrSubscriptions, "broker refused the subscription \"test/1/"},
+			"all messages":      {broker.Options{Authorize: func(_, _, _ string, write bool) bool { return !write }}, 1, ErrMessages, "broker refused a message: not authorized"},
+			"messages at QoS 2": {broker.Options{LimitQoS: true, MaximumQoS: 1}, 2, ErrMessages, "QoS"},
+		} {
+			t.Run(fmt.Sprint(version, " ", name), func(t *testing.T) {
+				if version < packet.V5 && c.want == ErrMessages {
+					t.Skip("before 5.0 a broker cannot say it")
+				}
+				inBubble(t, func(t *testing.T) {
+					_, network := ours(t, c.o)
+					o := checks(t, c.qos, network, gentle...)
+					o.Version, o.Duration = version, time.Hour
+					start := time.Now()
+					_, err := Verify(t.Context(), o)
+					if took := time.Since(start); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) || took > 10*time.Second {
+						t.Errorf("after %v: %v", took, err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestACheckOfNothingDoesNotPass: messages that are refused, or vanish, are not judged.
+func TestACheckOfNothingDoesNotPass(t *testing.T) {
+	for name, c := range map[string]struct {
+		sent, acked, refused, received int64
+		qos                            packet.QoS
+		ok                             bool
+		want                           string
+	}{
+		"all is well":                {10, 10, 0, 10, 1, true, ""},
+		"nothing was sent":           {0, 0, 0, 0, 1, false, "nothing was sent"},
+		"all was refused":            {10, 0, 10, 0, 1, false, "nothing was acknowledged"},
+		"a quarter was refused":      {100, 75, 25, 75, 1, false, "25 refused by the broker"},
+		"nothing came at QoS 0":      {10, 0, 0, 0, 0, false, "nothing was received"},
+		"little came at QoS 0":       {10, 0, 0, 1, 0, true, ""},
+		"nothing came at QoS 1":      {10, 10, 0, 0, 1, false, "nothing was received"},
+		"nothing was even asked for": {0, 0, 0, 0, 0, false, "nothing was sent"},
+	} {
+		i := result.NewInterval(result.PhaseMeasure, 0, time.Second)
+		for counter, n := range map[result.Counter]int64{result.Sent: c.sent, result.Acked: c.acked, result.Refused: c.refused, result.Distinct: c.received} {
+			i.Count(counter, "g", c.qos, n)
+		}
+		o := VerifyOptions{QoS: c.qos, Clients: 1}
+		v := o.judge(&result.Result{Intervals: []*result.Interval{i}}, nil)
+		if v.OK() != c.ok || !strings.Contains(strings.Join(v.Incomplete, "; "), c.want) || strings.HasPrefix(v.Text(), "ok") != c.ok {
+			t.Errorf("%s: %s", name, v.Text())
+		}
+	}
+}
+
+// TestABrokerWithoutQoS2EndsAVerification: it sent 200 messages 132,053 times.
+func TestABrokerWithoutQoS2EndsAVerification(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		_, network := flawed(t, badbroker.Flaws{NoQoS2: true})
+		o := checks(t, 2, network)
+		o.Duration = time.Hour
+		start := time.Now()
+		_, err := Verify(t.Context(), o)
+		if took := time.Since(start); !errors.Is(err, ErrMessages) || !strings.Contains(err.Error(), "no QoS 2") || took > 10*time.Second {
+			t.Errorf("after %v: %v", took, err)
+		}
+	})
+}

@@ -73,8 +73,11 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	o.Run = bench.Options{Run: result.Run{Tool: cli.Version(), Shards: 1}, Out: out.writer(), Tell: func(n result.Note) {
-		if n.Kind == result.NoteFault {
+		switch n.Kind {
+		case result.NoteFault:
 			inv.Infof("%6s %s", clock(n.At), n.Text)
+		case result.NoteError:
+			inv.Errorf("%s", n.Text)
 		}
 	}}
 	o.Run.Header = result.Shard{Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: probed.Version}
@@ -82,7 +85,7 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 	if inv.Values.IsSet("qos") {
 		levels = []packet.QoS{packet.QoS(inv.Values.Int("qos"))}
 	}
-	failed := false
+	status := cli.ExitDone
 	for _, shape := range shapes {
 		o.Shape = shape
 		if !inv.Values.IsSet("rate") {
@@ -90,25 +93,27 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 		}
 		for _, q := range levels {
 			o.QoS = q
-			ok, err := verifyOne(ctx, inv, o, out.standard)
+			one, err := verifyOne(ctx, inv, o, out.standard)
 			if err != nil {
 				return cmp.Or(err, out.Close())
 			}
-			failed = failed || !ok
+			if status != cli.ExitLoss && one != cli.ExitDone { // a violation counts most
+				status = one
+			}
 		}
 	}
 	if err := out.Close(); err != nil {
 		return err
 	}
-	if failed {
-		return cli.Quietly(cli.ExitLoss)
+	if status != cli.ExitDone {
+		return cli.Quietly(status)
 	}
 	return nil
 }
 
-// verifyOne judges the broker at one QoS and for one shape. With aside, standard
-// output is not the place of the verdict.
-func verifyOne(ctx context.Context, inv *cli.Invocation, o bench.VerifyOptions, aside bool) (ok bool, err error) {
+// verifyOne judges the broker at one QoS and for one shape, and returns the status that
+// comes of it. With aside, standard output is not the place of the verdict.
+func verifyOne(ctx context.Context, inv *cli.Invocation, o bench.VerifyOptions, aside bool) (status int, err error) {
 	inv.Infof("%s at QoS %d, publishers: %d, subscribers: %d", o.Shape, o.QoS, o.Publishers(), o.Subscribers())
 	o.Token = newToken()
 	v, err := bench.Verify(ctx, o)
@@ -117,16 +122,23 @@ func verifyOne(ctx context.Context, inv *cli.Invocation, o bench.VerifyOptions, 
 	}
 	switch {
 	case ctx.Err() != nil:
-		return false, context.Cause(ctx)
+		return status, context.Cause(ctx)
 	case errors.Is(err, bench.ErrNotReached):
-		return false, cli.Failed(cli.ExitUnreached, err)
+		return status, cli.Failed(cli.ExitUnreached, err)
+	case errors.Is(err, bench.ErrSubscriptions), errors.Is(err, bench.ErrMessages):
+		return status, &cli.Exit{Code: cli.ExitIncomplete, Err: err, Help: "check the broker's access rules, and what it supports; --topic-prefix says where the topics are"}
 	case err != nil:
-		return false, cli.Failed(cli.ExitFailure, err)
-	case aside:
-		_, _ = inv.Stderr.Write([]byte(v.Text()))
-		return v.OK(), nil
+		return status, cli.Failed(cli.ExitFailure, err)
+	case len(v.Violations) > 0:
+		status = cli.ExitLoss
+	case !v.OK():
+		status = cli.ExitIncomplete
 	}
-	return v.OK(), tellVerdict(inv, v)
+	if aside {
+		_, _ = inv.Stderr.Write([]byte(v.Text()))
+		return status, nil
+	}
+	return status, tellVerdict(inv, v)
 }
 
 // tellVerdict writes a verdict to standard output.

@@ -43,6 +43,9 @@ type Flaws struct {
 	// follow behind it. nil: none.
 	Delay func(n int) time.Duration
 
+	// NoQoS2 answers messages at QoS 2 with PUBACK, as RabbitMQ does.
+	NoQoS2 bool
+
 	// Refuse answers CONNECT with this code.
 	Refuse packet.ReasonCode
 }
@@ -369,6 +372,10 @@ func (c *conn) handle(f packet.Frame) bool {
 		case 1:
 			c.send(&packet.Ack{Type: packet.PUBACK, PacketID: p.PacketID})
 		case 2:
+			if c.b.flaws.NoQoS2 {
+				c.send(&packet.Ack{Type: packet.PUBACK, PacketID: p.PacketID})
+				break
+			}
 			c.send(&packet.Ack{Type: packet.PUBREC, PacketID: p.PacketID})
 			if s.in[p.PacketID] {
 				return true

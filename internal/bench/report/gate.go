@@ -163,7 +163,7 @@ func (c *Comparison) apply(gates []Gate, a, b []*Summary) {
 		return
 	}
 	for _, s := range slices.Concat(a, b) {
-		if why := s.Result.Partial(); why != "" && !slices.Contains(c.Failed, "a run is partial: "+why) {
+		if why := s.Result.Partial(); !s.Result.Whole() && !slices.Contains(c.Failed, "a run is partial: "+why) {
 			c.Failed = append(c.Failed, "a run is partial: "+why)
 		}
 	}
