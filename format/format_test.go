@@ -94,6 +94,7 @@ func TestPatterns(t *testing.T) {
 			"Sat Saturday Mar March Mar 20 26 03/07/26 03/07/26 2026-03-07 09:05:03 09:05:03 09:05 09:05:03 AM  7  9  9 09 AM am \n\t066 6 6 09 09 10 2026 26 Sat Mar  7 09:05:03 2026 %"},
 		{"%I", m, "2026-03-07T09:05:03-0330"},
 		{"%U @s", m, "1772886903.012345678 1772886903"},
+		{"%j", aliased(m), `{"tst":"2026-03-07T09:05:03.012345-0330","topic":"top/ic","qos":1,"retain":true,"payloadlen":5,"mid":42,"properties":{"payload-format-indicator":1,"user-properties":[{"k":"v 1"},{"k":""}],"message-expiry-interval":3000000000,"content-type":"text/plain","correlation-data":{"base64":"AP8="},"response-topic":"r/t","subscription-identifier":7,"topic-alias":3},"payload":"hello"}`},
 		{"%j", m, `{"tst":"2026-03-07T09:05:03.012345-0330","topic":"top/ic","qos":1,"retain":true,"payloadlen":5,"mid":42,"properties":{"payload-format-indicator":1,"user-properties":[{"k":"v 1"},{"k":""}],"message-expiry-interval":3000000000,"content-type":"text/plain","correlation-data":{"base64":"AP8="},"response-topic":"r/t","subscription-identifier":7},"payload":"hello"}`},
 		{"%J", bare, `{"tst":"2026-03-07T09:05:03.012345-0330","topic":"t","qos":0,"retain":false,"payloadlen":0,"payload":null}`},
 		{"%J", &mqtt.Message{Topic: "t", Payload: []byte(" { \"a b\" : [ 1.50 , 1e400 ] } ")}, `{"tst":"2026-03-07T09:05:03.012345-0330","topic":"t","qos":0,"retain":false,"payloadlen":30,"payload":{"a b":[1.50,1e400]}}`},
@@ -392,4 +393,11 @@ func TestRawIsRawBesideColours(t *testing.T) {
 	if got, want := draw(t, f, m), "\x1b[36mt\u202e\x1b[0m a\x1b[2J\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+}
+
+// aliased is m as it comes with a topic alias.
+func aliased(m *mqtt.Message) *mqtt.Message {
+	c := m.Clone()
+	c.TopicAlias = 3
+	return c
 }

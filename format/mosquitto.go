@@ -29,8 +29,8 @@ func (mosquittoJSON) append(dst []byte, m *mqtt.Message, at time.Time, inline bo
 	if m.QoS > 0 {
 		dst = strconv.AppendUint(append(dst, `,"mid":`...), uint64(m.PacketID), 10)
 	}
-	if len(m.Properties) > 0 {
-		dst = appendMosquittoProperties(append(dst, `,"properties":`...), m.Properties)
+	if len(m.Properties) > 0 || m.TopicAlias > 0 {
+		dst = appendMosquittoProperties(append(dst, `,"properties":`...), m)
 	}
 	dst = append(dst, `,"payload":`...)
 	switch {
@@ -57,7 +57,8 @@ func appendText(dst, b []byte) []byte {
 	return append(appendBase64(append(dst, `{"base64":"`...), b), `"}`...)
 }
 
-func appendMosquittoProperties(dst []byte, p packet.Properties) []byte {
+func appendMosquittoProperties(dst []byte, m *mqtt.Message) []byte {
+	p := m.Properties
 	dst = append(dst, '{')
 	users, sep := false, false
 	for q := range p.All() {
@@ -80,6 +81,12 @@ func appendMosquittoProperties(dst []byte, p packet.Properties) []byte {
 		default:
 			dst = strconv.AppendUint(dst, uint64(q.Uint), 10)
 		}
+	}
+	if m.TopicAlias > 0 {
+		if sep {
+			dst = append(dst, ',')
+		}
+		dst = strconv.AppendUint(append(dst, `"topic-alias":`...), uint64(m.TopicAlias), 10)
 	}
 	return append(dst, '}')
 }

@@ -19,6 +19,10 @@ type Message struct {
 	// 2, otherwise 0. It is ignored when publishing.
 	PacketID uint16
 
+	// TopicAlias is the alias that a received message came with, 0 without one. It
+	// means nothing beyond its connection and is ignored when publishing.
+	TopicAlias uint16
+
 	// Properties is the encoded PUBLISH property block, empty before MQTT
 	// 5.0. The topic alias is removed from received messages.
 	Properties packet.Properties

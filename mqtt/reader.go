@@ -171,7 +171,7 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 		off += n
 		switch ev.Kind {
 		case session.Publish:
-			c.take(b, &ev.Publish)
+			c.take(b, ev)
 		case session.Done:
 			answered++
 			events = c.completed(events, ev.Tag, ev.Reason, ev.Properties)
@@ -294,7 +294,7 @@ func (c *Client) lastWords(gen uint64, nc net.Conn, failed bool) {
 }
 
 // take adds a received message to the batch. Called with mu.
-func (c *Client) take(b *Batch, p *packet.Publish) {
+func (c *Client) take(b *Batch, ev *session.Event) {
 	if c.opt.PublishOnly {
 		c.stats.Unread++
 		return
@@ -306,8 +306,9 @@ func (c *Client) take(b *Batch, p *packet.Publish) {
 		b.Messages = b.Messages[:len(b.Messages)+1]
 	}
 	m := &b.Messages[len(b.Messages)-1]
+	p := &ev.Publish
 	*m = Message{Topic: c.intern(p.Topic), Payload: p.Payload, QoS: p.QoS, Retain: p.Retain, Dup: p.Dup,
-		PacketID: p.PacketID, Properties: p.Properties}
+		PacketID: p.PacketID, TopicAlias: ev.TopicAlias, Properties: p.Properties}
 }
 
 // intern turns a topic name into a string; the names of late are not

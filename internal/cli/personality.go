@@ -43,6 +43,8 @@ type Habits struct {
 	// A request carries no correlation data of its own making, and a reply
 	// without any is one. Latencies go to standard output.
 	PlainRequest bool
+	// A retained message may be a reply.
+	RetainedReplies bool
 	// --pretty is about the JSON of --format.
 	PrettyFormat bool
 }
@@ -61,6 +63,8 @@ type CommandLine struct {
 	Table Options  // of the tool
 	Quiet bool     // errors of the run are not told
 	Debug bool     // packets are told
+
+	RetainedReplies bool // the habit of that name, which is then that of the run
 
 	uses []given
 }
@@ -136,6 +140,11 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 			return 1
 		}
 		return page.Code
+	}
+	if c.RetainedReplies {
+		own := *p
+		own.RetainedReplies = true
+		p = &own
 	}
 	lookup := env.Lookup
 	env.Lookup = nil // the other program knows nothing of ours, nor of a proxy's

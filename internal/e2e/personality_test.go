@@ -239,3 +239,26 @@ func TestMosquittoPubReadsItsOwnFile(t *testing.T) {
 		t.Errorf("code %d, %q, seen %q", r.code, r.err, seen)
 	}
 }
+
+// mosquitto_rr takes a retained message for the reply where it is asked for.
+func TestMosquittoRRTakesRetainedRepliesIfAsked(t *testing.T) {
+	t.Parallel()
+	_, addr := brokertest.Start(t)
+	ok(t, "", "mqpub", append(at(addr), "-t", "r", "-m", "old", "-r")...)
+	for _, c := range []struct {
+		args string
+		out  string
+		code int
+	}{
+		{"", "", 27},
+		{"--retain-handling never", "", 27},
+		{"--retain-handling always", "old\n", 0},
+		{"--retain-handling new", "old\n", 0},
+		{"-R --retain-handling always", "", 27},
+	} {
+		r := as(t, nil, "mosquitto_rr", append(at(addr), strings.Fields("-t q -e r -m x -W 1 "+c.args)...)...).wait()
+		if r.code != c.code || r.out != c.out {
+			t.Errorf("%q: code %d, %q, %q; want %d and %q", c.args, r.code, r.out, r.err, c.code, c.out)
+		}
+	}
+}

@@ -66,7 +66,9 @@ func (c *config) settle() {
 	case n > 0 && n < 20: // no more than are written
 		c.set("receive-maximum", strconv.Itoa(n))
 	}
-	if c.client == rr { // whose replies are never retained messages
+	if c.client == rr { // whose replies are no retained messages, unless those are asked for
+		h := c.get("retain-handling")
+		c.line.RetainedReplies = (h == "always" || h == "new") && c.get("skip-retained") != "true"
 		c.drop("skip-retained")
 		c.drop("retain-handling")
 		c.drop("retain-as-published")

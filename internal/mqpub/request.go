@@ -104,6 +104,9 @@ func (j *job) request(ctx context.Context) error {
 	}
 	filter := j.conn.Properties.Subscription()
 	filter.Filter, filter.QoS, filter.Options = x.topic, j.msg.QoS, packet.RetainHandlingNone
+	if j.inv.Habits().RetainedReplies {
+		filter.Options = 0
+	}
 	if _, err := j.client.Subscribe(ctx, filter); err != nil {
 		return j.ended(ctx, err)
 	}
@@ -165,7 +168,7 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 		now := time.Now()
 		for i := range b.Messages {
 			m := &b.Messages[i]
-			if m.Retain || m.Topic != x.topic {
+			if m.Retain && !j.inv.Habits().RetainedReplies || m.Topic != x.topic {
 				continue
 			}
 			if !x.answers(m) {

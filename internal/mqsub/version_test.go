@@ -29,3 +29,19 @@ func TestRepliesNeedMQTT5(t *testing.T) {
 		}
 	}
 }
+
+// A topic alias is no property any more when a message is taken, and mosquitto's JSON
+// has it all the same.
+func TestAReceivedTopicAliasIsInMosquittosJSON(t *testing.T) {
+	t.Parallel()
+	r := bytebroker.Start(t, []bytebroker.Step{
+		{"10 10 0004 4d515454 05 02 0000 03 22 0005 0000", "20 06 00 00 03 12 0000"},
+		{"82 07 0001 00 0001 61 00", "90 04 0001 00 00  30 08 0001 61 03 23 0002 78  30 07 0000 03 23 0002 79  30 05 0001 62 00 7a"},
+		{"e0 ...", ""},
+	}).Run(t.Context(), Tool(), "", "-t", "a", "--topic-alias-maximum", "5", "-C", "3", "-F", "%j")
+	lines := strings.Split(r.Stdout, "\n")
+	if r.Code != 0 || len(lines) != 4 || !strings.Contains(lines[0], `"topic":"a"`) || !strings.Contains(lines[0], `"properties":{"topic-alias":2},"payload":"x"`) ||
+		!strings.Contains(lines[1], `"topic":"a"`) || !strings.Contains(lines[1], `{"topic-alias":2},"payload":"y"`) || strings.Contains(lines[2], "alias") {
+		t.Errorf("status %d, %q, %q", r.Code, r.Stdout, r.Stderr)
+	}
+}

@@ -32,6 +32,7 @@ type Event struct {
 	Properties packet.Properties // of the acknowledgement behind Done
 
 	Publish     packet.Publish
+	TopicAlias  uint16 // that Publish came with, which is no property of it any more; 0 without
 	Connect     packet.Connect
 	Connack     packet.Connack
 	Suback      packet.Suback // SUBACK and UNSUBACK

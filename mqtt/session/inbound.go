@@ -287,8 +287,9 @@ func (c *Conn) publish(f packet.Frame, ev *Event) error {
 	if err := p.Parse(f, c.version); err != nil {
 		return err
 	}
+	ev.TopicAlias = 0
 	if len(p.Properties) > 0 {
-		if err := c.inboundProperties(p); err != nil {
+		if err := c.inboundProperties(p, ev); err != nil {
 			return err
 		}
 	}
@@ -389,13 +390,14 @@ func (c *Conn) takeQuota() error {
 // inboundProperties resolves a topic alias (section 3.3.2.3.4) and refuses
 // what only a server may send. The alias is cut out of the property block in
 // place.
-func (c *Conn) inboundProperties(p *packet.Publish) error {
+func (c *Conn) inboundProperties(p *packet.Publish, ev *Event) error {
 	alias, has := p.Properties.Uint(packet.TopicAlias)
 	if has {
 		if alias == 0 || alias > uint32(c.cfg.TopicAliasMaximum) {
 			return &packet.Error{Type: packet.PUBLISH, Reason: packet.TopicAliasInvalid, Rule: "MQTT-3.3.2-8",
 				Text: "topic alias " + strconv.Itoa(int(alias)) + ", maximum " + strconv.Itoa(int(c.cfg.TopicAliasMaximum)), Offset: -1}
 		}
+		ev.TopicAlias = uint16(alias)
 		p.Properties = p.Properties.Without(p.Properties[:0], packet.TopicAlias)
 		i, a := int(alias)-1, c.aliases()
 		if len(p.Topic) > 0 {
