@@ -37,7 +37,7 @@ func (c *conn) connect(p *packet.Connect) error {
 	o := &c.b.opts
 	id := string(p.ClientID)
 	switch {
-	case c.surplus:
+	case c.surplus && !c.b.connected(id):
 		return c.refuse(id, packet.ServerBusy, "too many connections")
 	case c.hasty:
 		return c.refuse(id, packet.ConnectionRateExceeded, "too many connections a second from this address")
@@ -201,6 +201,21 @@ func plainLevel(id string) string {
 	return strings.NewReplacer("%", "%25", "/", "%2F", "+", "%2B", "#", "%23").Replace(id)
 }
 
+// connected tells whether the identifier has a connection, which one more would end:
+// then it is not one too many. Else the client of a dead connection would be kept out
+// by that.
+func (b *Broker) connected(id string) bool {
+	b.mu.RLock()
+	cl := b.sessions[id]
+	b.mu.RUnlock()
+	if cl == nil {
+		return false
+	}
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	return cl.conn != nil
+}
+
 // accept finds or makes the session and joins the connection to it.
 func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, keepAlive time.Duration, ack *packet.Connack) error {
 	cl := b.claim(c, id)
@@ -213,6 +228,13 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 			return c.refuse(id, packet.ServerBusy, "the rules have changed meanwhile")
 		}
 		return errRules
+	}
+	if c.surplus && (cl == nil || cl.conn == nil) {
+		if cl != nil {
+			cl.mu.Unlock()
+		}
+		b.mu.Unlock()
+		return c.refuse(id, packet.ServerBusy, "too many connections")
 	}
 	now := b.now()
 	var wills []*message

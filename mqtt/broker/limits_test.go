@@ -519,3 +519,43 @@ func TestWhatNoLongerFitsIsTold(t *testing.T) {
 		_, _ = a.nc.Close(), p.nc.Close()
 	})
 }
+
+// At the limit of connections a client may take its own over, and nobody else may come.
+func TestATakeoverIsNoSurplus(t *testing.T) {
+	t.Parallel()
+	for _, kept := range []bool{true, false} {
+		inMemory(t, broker.Options{MaxConnections: 2}, func(t *testing.T, b *broker.Broker, dial func() (net.Conn, error)) {
+			connect := func(id string) string { return fmt.Sprintf(`10 0d 0004 "MQTT" 04 02 0000 0001 %q`, id) }
+			answer := "{ok4}"
+			if kept {
+				connect = func(id string) string { return fmt.Sprintf(`10 0d 0004 "MQTT" 04 00 0000 0001 %q`, id) }
+			}
+			var old []*pipePeer
+			for _, id := range []string{"a", "b"} {
+				p := memoryPeer(t, dial)
+				p.send(connect(id))
+				p.expect(answer)
+				old = append(old, p)
+			}
+			time.Sleep(time.Second)
+			if kept {
+				answer = "20 02 01 00"
+			}
+			for _, row := range []struct{ id, answer string }{{"c", "20 02 00 03"}, {"a", answer}, {"c", "20 02 00 03"}, {"b", answer}} {
+				p := memoryPeer(t, dial)
+				defer p.nc.Close()
+				p.send(connect(row.id))
+				p.expect(row.answer)
+				time.Sleep(2 * time.Second) // what was refused or taken over has gone
+				synctest.Wait()
+			}
+			for _, p := range old {
+				p.end()
+				_ = p.nc.Close()
+			}
+			if st := b.Stats(); st.Clients != 2 {
+				t.Errorf("%d clients, want 2", st.Clients)
+			}
+		})
+	}
+}

@@ -50,7 +50,7 @@ type Options struct {
 	ConnectRate int
 
 	// Limits of the whole broker.
-	MaxConnections   int           // 50,000
+	MaxConnections   int           // 50,000; one that takes the place of another is not one more
 	MaxRetained      int           // retained messages; 100,000
 	MaxRetainedBytes int           // bytes of memory, which is more than that of the messages; 256 MiB
 	MaxSessionExpiry time.Duration // longer ones become this; no limit
