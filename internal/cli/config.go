@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"runtime"
 	"slices"
 
 	"github.com/mqtools/mqtools/internal/spelling"
@@ -199,13 +198,13 @@ func (c *config) unknownContext(label, name string) error {
 }
 
 // exposed are the files that hold a secret and can be read by others.
-func (c *config) exposed() []string {
-	if c == nil || runtime.GOOS == "windows" {
+func (c *config) exposed(env *Env) []string {
+	if c == nil {
 		return nil
 	}
 	var paths []string
 	for _, f := range c.files {
-		if f.Mode.IsRegular() && f.Mode.Perm()&0o077 != 0 && f.holdsSecret() {
+		if env.isExposed(f.Path, f.Mode, ownersOnly) && f.holdsSecret() {
 			paths = append(paths, f.Path)
 		}
 	}

@@ -327,7 +327,7 @@ func TestAFileWithSecretsThatOthersCanReadIsToldOf(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, got := valuesOf(t, Env{Args: []string{"--config", path}}, Sub)
-			if told := strings.Contains(got.stderr, "can be read by others"); told != (tells && open) || got.code != 0 {
+			if told := strings.Contains(got.stderr, "other users can read it"); told != (tells && open) || got.code != 0 {
 				t.Errorf("%q, mode %o: got %+v", text, mode, got)
 			}
 			if _, got = valuesOf(t, Env{Args: []string{"--config", path, "--quiet"}}, Sub); got.stderr != "" {

@@ -292,6 +292,9 @@ func (c *Connection) readTLS() error {
 	if _, err := o.Config(c.targets[0].Host); err != nil {
 		return c.inv.fileOf(err, "cafile", "capath", "cert", "key", "tls-keylog")
 	}
+	if o.CertFile != "" && o.KeyPassword == "" {
+		c.warnKey(v.String("key"))
+	}
 	if o.Insecure && c.inv.As == nil {
 		switch {
 		case o.CAFile != "" || o.CAPath != "" || o.UseSystemRoots:
@@ -304,6 +307,14 @@ func (c *Connection) readTLS() error {
 	}
 	c.dialer.TLS = o
 	return nil
+}
+
+// warnKey warns of a private key that everybody can read. In place of another program
+// there is no such warning.
+func (c *Connection) warnKey(path string) {
+	if c.inv.As == nil && !c.inv.dry {
+		c.inv.warnExposed(c.inv.Talk, path, "a private key", notPublic)
+	}
 }
 
 // fileOf is an error of loading files, with the one of options that names the file.

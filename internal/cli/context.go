@@ -439,8 +439,8 @@ func (j *contextJob) save(f *yamlfile.File, private bool) error {
 	if err := f.Write(private); err != nil {
 		return Failed(ExitLocalIO, err)
 	}
-	for _, path := range (&config{files: []configFile{{f, false}}}).exposed() {
-		j.Warnf("configuration file %q holds a secret and can be read by others", path)
+	for _, path := range (&config{files: []configFile{{f, false}}}).exposed(&j.Env) {
+		j.warnExposed(j.Talk, path, "a secret", ownersOnly)
 	}
 	return nil
 }

@@ -221,7 +221,7 @@ func TestSecretsOfContextsAreKeptAndNotShown(t *testing.T) {
 		if got.code != 0 || strings.Contains(got.stdout+got.stderr, secret) || strings.Contains(got.stderr, "in plain text now") != c.warn {
 			t.Errorf("%q: got %+v, want a warning %v", c.args, got, c.warn)
 		}
-		if strings.Contains(got.stderr, "can be read by others") {
+		if strings.Contains(got.stderr, "other users can read it") {
 			t.Errorf("%q: left open: %q", c.args, got.stderr)
 		}
 	}

@@ -136,6 +136,21 @@ func parseWords(table Options, argv []string) (*parsed, error) {
 	return &parsed{table, uses, positional}, nil
 }
 
+// secretFile is the options file, if there is a secret in it, or "".
+func (p *parsed) secretFile() string {
+	path, secret := "", false
+	for _, use := range p.uses {
+		if use.opt.Name == optionsFile {
+			path = use.raw
+		}
+		secret = secret || use.place != "" && use.opt.HoldsSecret(use.raw)
+	}
+	if !secret {
+		return ""
+	}
+	return path
+}
+
 // has tells whether a switch is on after all its uses.
 func (p *parsed) has(name string) bool {
 	on := false

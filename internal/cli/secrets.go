@@ -7,11 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"runtime"
 	"time"
 
-	"github.com/mqtools/mqtools/internal/fileerror"
 	"github.com/mqtools/mqtools/internal/process"
 	"github.com/mqtools/mqtools/internal/textfile"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -42,7 +39,7 @@ func (c *Connection) findPassword() ([]byte, error) {
 	case "password":
 		return []byte(v.String(source)), nil
 	case "password-file":
-		b, err := c.readSecret("password file", v.String(source))
+		b, err := c.readSecret(v.String(source))
 		if err != nil {
 			return nil, Usagef("%s: %v", v.Label(source), err)
 		}
@@ -88,7 +85,7 @@ func (c *Connection) newPassword() func(context.Context) ([]byte, error) {
 func (c *Connection) readKeyPassword(o *transport.TLSOptions) error {
 	v := c.inv.Values
 	if name := v.String("key-password-file"); name != "" {
-		b, err := c.readSecret("key password file", name)
+		b, err := c.readSecret(name)
 		if err != nil {
 			return Usagef("%s: %v", v.Label("key-password-file"), err)
 		}
@@ -108,7 +105,7 @@ func (c *Connection) readKeyPassword(o *transport.TLSOptions) error {
 }
 
 // readSecret reads a file, or standard input, less one newline at its end.
-func (c *Connection) readSecret(what, name string) ([]byte, error) {
+func (c *Connection) readSecret(name string) ([]byte, error) {
 	r := c.inv.Stdin
 	if name != "-" {
 		f, err := os.Open(name)
@@ -116,22 +113,11 @@ func (c *Connection) readSecret(what, name string) ([]byte, error) {
 			return nil, err
 		}
 		defer f.Close()
-		// On Windows the bits of a mode are made up.
-		if st, err := f.Stat(); err == nil && runtime.GOOS != "windows" && st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 && !c.isCredential(name) {
-			c.inv.Warnf("%s %s can be read by others", what, fileerror.Quote(name))
-		}
+		c.inv.warnExposed(c.inv.Talk, name, "a password", ownersOnly)
 		r = f
 	}
 	b, err := io.ReadAll(io.LimitReader(textfile.NewReader(r), packet.MaxString+3))
 	return trimLine(b), err
-}
-
-// isCredential tells whether a file is one that systemd has put there for this
-// service alone: by an access control list, whose mask looks like the rights of
-// a group.
-func (c *Connection) isCredential(name string) bool {
-	dir := c.inv.getenv("CREDENTIALS_DIRECTORY")
-	return dir != "" && filepath.Dir(name) == filepath.Clean(dir)
 }
 
 // trimLine takes one newline off the end.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -38,6 +39,9 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 	if err != nil {
 		return err
 	}
+	if cfg != nil {
+		c.warnKey(cmp.Or(v.String("serve-key"), v.String("serve-cert")))
+	}
 	all := v.Strings("serve")
 	secure := secured(all, cfg != nil)
 	if err := c.checkOpen(cfg, all, secure); err != nil {
@@ -48,6 +52,9 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 	}
 	var users *brokerfile.File
 	if paths := v.Strings("serve-users"); len(paths) > 0 {
+		for _, path := range paths {
+			c.inv.warnExposed(c.inv.Talk, path, "hashes of passwords", notPublic)
+		}
 		if users, err = brokerfile.Open(paths...); err == nil {
 			err = users.Apply(&o)
 		}

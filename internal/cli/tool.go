@@ -186,8 +186,11 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 			inv.Debugf("configuration file %s", f.Path)
 		}
 	}
-	for _, path := range conf.exposed() {
-		inv.Warnf("configuration file %q holds a secret and can be read by others", path)
+	for _, path := range conf.exposed(&env) {
+		inv.tellExposed(path, "a secret")
+	}
+	if path := words.secretFile(); path != "" {
+		env.warnExposed(inv.Talk, path, "a secret", ownersOnly)
 	}
 
 	inv.findService()

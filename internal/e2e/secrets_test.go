@@ -40,7 +40,7 @@ func TestPasswordsFromEverywhere(t *testing.T) {
 	}{
 		{"an option", []string{"-P", secret}, "", 0, ""},
 		{"a file", []string{"--password-file", file}, "", 0, ""},
-		{"a file that others can read", []string{"--password-file", open}, "", 0, "can be read by others"},
+		{"a file that others can read", []string{"--password-file", open}, "", 0, "other users can read it"},
 		{"standard input", []string{"--password-file", "-"}, secret + "\n", 0, ""},
 		{"standard input with a byte order mark", []string{"--password-file", "-"}, "\ufeff" + secret + "\r\n", 0, ""},
 		{"UTF-16", []string{"--password-file", "-"}, "\xff\xfes\x00", 2, "the text is UTF-16; save it as UTF-8"},

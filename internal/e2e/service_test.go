@@ -288,7 +288,7 @@ func TestACredentialIsNobodyElses(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, addr := brokertest.StartWith(t, broker.Options{Authenticate: onlyUser("joe")})
-	for credentials, says := range map[string]string{dir: "", dir + "/": "", t.TempDir(): "can be read by others", "": "can be read by others"} {
+	for credentials, says := range map[string]string{dir: "", dir + "/": "", t.TempDir(): "other users can read it", "": "other users can read it"} {
 		env := cli.Env{Args: append(at(addr), "-t", "t", "-m", "x", "-u", "joe"),
 			Lookup: cli.MapEnv(map[string]string{"MQ_PASSWORD_FILE": file, "CREDENTIALS_DIRECTORY": credentials})}
 		if got := startIn(t, env, "mqpub").wait(); got.code != 0 || !strings.Contains(got.err, says) || says == "" && got.err != "" {

@@ -3,9 +3,13 @@ package e2e
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
@@ -75,4 +79,43 @@ func TestTLSWorksAndItsFailuresSayWhy(t *testing.T) {
 func fingerprint(der []byte) string {
 	sum := sha256.Sum256(der)
 	return hex.EncodeToString(sum[:])
+}
+
+// SSLKEYLOGFILE is --tls-keylog from the environment, is told of, and yields to it; a
+// run without TLS has nothing to log.
+func TestTheEnvironmentMayNameAKeyLog(t *testing.T) {
+	t.Parallel()
+	certs := certtest.New(t)
+	_, addr := brokertest.StartOn(t, "127.0.0.1:0", certs.ServerConfig(), broker.Options{})
+	_, plain := brokertest.Start(t)
+	secure := append(at(addr), "--cafile", certs.CA.CertFile)
+	for _, c := range []struct {
+		it          string
+		args        []string
+		named, flag bool // the files that hold secrets then
+	}{
+		{"over TLS", secure, true, false},
+		{"beside --tls-keylog", append(slices.Clone(secure), "--tls-keylog", "FLAG"), false, true},
+		{"without TLS", at(plain), false, false},
+	} {
+		dir := t.TempDir()
+		named, flag := filepath.Join(dir, "named"), filepath.Join(dir, "flag")
+		args := append([]string{"-t", "t", "-m", "x"}, c.args...)
+		for i, a := range args {
+			if a == "FLAG" {
+				args[i] = flag
+			}
+		}
+		env := map[string]string{"SSLKEYLOGFILE": named}
+		r := startIn(t, cli.Env{Args: args, Lookup: cli.MapEnv(env)}, "mqpub").wait()
+		for path, want := range map[string]bool{named: c.named, flag: c.flag} {
+			b, _ := os.ReadFile(path)
+			if got := strings.Contains(string(b), "CLIENT_TRAFFIC_SECRET_0 "); got != want {
+				t.Errorf("%s: secrets in %s: %v, want %v", c.it, path, got, want)
+			}
+		}
+		if told := strings.Contains(r.err, "SSLKEYLOGFILE: appending the secrets of TLS connections to "+named); r.code != 0 || told != c.named {
+			t.Errorf("%s: code %d, %q", c.it, r.code, r.err)
+		}
+	}
 }
