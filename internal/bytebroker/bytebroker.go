@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/mqtt/script"
 )
 
 // Step is what the broker expects and what it answers, in hexadecimal digits with
@@ -24,10 +25,17 @@ type Step [2]string
 
 // Broker is one that runs.
 type Broker struct {
-	Port string
-	t    *testing.T
-	ln   net.Listener
-	done chan struct{}
+	Port     string
+	t        *testing.T
+	ln       listener
+	dial     func(context.Context) (net.Conn, error) // nil: over the network
+	patience time.Duration
+	done     chan struct{}
+}
+
+type listener interface {
+	Accept() (net.Conn, error)
+	Close() error
 }
 
 // Start plays the steps, a list for each connection, and closes each connection
@@ -39,26 +47,37 @@ func Start(t *testing.T, conns ...[]Step) *Broker {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
-	b := &Broker{t: t, ln: ln, done: make(chan struct{})}
+	b := &Broker{t: t, ln: ln, patience: 20 * time.Second, done: make(chan struct{})}
 	_, b.Port, _ = net.SplitHostPort(ln.Addr().String())
-	go func() {
-		defer close(b.done)
-		defer ln.Close()
-		for i, steps := range conns {
-			nc, err := ln.Accept()
-			if err != nil {
-				t.Errorf("connection %d of %d has not come", i+1, len(conns))
-				return
-			}
-			b.play(nc, i+1, steps)
-		}
-	}()
+	go b.serve(conns)
 	return b
+}
+
+// InMemory is Start without a network, for a bubble of testing/synctest.
+func InMemory(t *testing.T, conns ...[]Step) *Broker {
+	t.Helper()
+	network := script.NewMemory()
+	b := &Broker{t: t, Port: "1883", ln: network, dial: network.Dial, patience: 24 * time.Hour, done: make(chan struct{})}
+	go b.serve(conns)
+	return b
+}
+
+func (b *Broker) serve(conns [][]Step) {
+	defer close(b.done)
+	defer b.ln.Close()
+	for i, steps := range conns {
+		nc, err := b.ln.Accept()
+		if err != nil {
+			b.t.Errorf("connection %d of %d has not come", i+1, len(conns))
+			return
+		}
+		b.play(nc, i+1, steps)
+	}
 }
 
 func (b *Broker) play(nc net.Conn, number int, steps []Step) {
 	defer nc.Close()
-	_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = nc.SetDeadline(time.Now().Add(b.patience))
 	for i, s := range steps {
 		expect, answer := s[0], s[1]
 		digits, open := strings.CutSuffix(expect, "...")
@@ -80,7 +99,7 @@ func (b *Broker) play(nc net.Conn, number int, steps []Step) {
 			_, _ = io.Copy(io.Discard, nc)
 			return
 		case "reset":
-			_ = nc.(*net.TCPConn).SetLinger(0)
+			_ = nc.(interface{ SetLinger(int) error }).SetLinger(0)
 			return
 		case "close":
 			return
@@ -112,7 +131,7 @@ func (b *Broker) Run(ctx context.Context, tool cli.Tool, stdin string, args ...s
 func (b *Broker) RunWith(ctx context.Context, tool cli.Tool, stdin io.Reader, args ...string) Result {
 	var out, errs strings.Builder
 	args = append([]string{"--config", "none", "-h", "127.0.0.1", "-p", b.Port, "-k", "0", "--reconnect-delay", "0.01"}, args...)
-	code := cli.Run(ctx, cli.Env{Args: args, Stdin: stdin, Stdout: &out, Stderr: &errs, Lookup: cli.MapEnv(nil)}, tool)
+	code := cli.Run(ctx, cli.Env{Args: args, Stdin: stdin, Stdout: &out, Stderr: &errs, Lookup: cli.MapEnv(nil), Dial: b.dial}, tool)
 	b.ln.Close() // it may wait for connections that do not come
 	<-b.done
 	return Result{code, out.String(), strings.ReplaceAll(errs.String(), b.Port, "PORT")}

@@ -601,6 +601,9 @@ func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
 	if c.serving != nil && c.serving.piped {
 		return c.serving.dial(), nil
 	}
+	if c.inv.Dial != nil {
+		return c.inv.Dial(ctx)
+	}
 	var errs []error
 	for i := range c.targets {
 		n := (int(c.last.Load()) + i) % len(c.targets)

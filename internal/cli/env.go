@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"io"
+	"net"
 	"os"
 	"time"
 
@@ -17,6 +19,9 @@ type Env struct {
 	Stdout io.Writer
 	Stderr io.Writer
 	Lookup LookupFunc // nil: no environment
+
+	// Dial connects to the broker, whatever its address; nil: over the network.
+	Dial func(context.Context) (net.Conn, error)
 
 	SystemConfig string // path of the system's configuration file; empty: none
 
