@@ -19,7 +19,7 @@ import (
 
 // Step is what the broker expects and what it answers, in hexadecimal digits with
 // blanks between. An expectation that ends with "..." is the beginning of a packet.
-// The answer "reset" ends the connection by RST, "close" in good order, and "hold"
+// An answer that begins with a duration and a colon comes so much later. The answer "reset" ends the connection by RST, "close" in good order, and "hold"
 // leaves its end to the tool, whatever that still sends.
 type Step [2]string
 
@@ -80,6 +80,10 @@ func (b *Broker) play(nc net.Conn, number int, steps []Step) {
 	_ = nc.SetDeadline(time.Now().Add(b.patience))
 	for i, s := range steps {
 		expect, answer := s[0], s[1]
+		wait, late, isLate := strings.Cut(answer, ": ")
+		if isLate {
+			answer = late
+		}
 		digits, open := strings.CutSuffix(expect, "...")
 		want := unhex(b.t, digits)
 		got := make([]byte, len(want))
@@ -93,6 +97,13 @@ func (b *Broker) play(nc net.Conn, number int, steps []Step) {
 				_, _ = io.ReadFull(nc, got[1:])
 			}
 			_, _ = io.CopyN(io.Discard, nc, int64(got[1])+2-int64(len(got)))
+		}
+		if isLate {
+			d, err := time.ParseDuration(wait)
+			if err != nil {
+				b.t.Errorf("%q: %v", s[1], err)
+			}
+			time.Sleep(d)
 		}
 		switch answer {
 		case "hold":

@@ -67,21 +67,20 @@ func (inv *Invocation) endInTime(ctx context.Context) {
 	})
 }
 
-// unblock ends the process if one of its streams is blocked.
+// unblock ends the process if one of its streams is blocked, and looks again later if
+// none is: the work may write yet.
 func (inv *Invocation) unblock(ctx context.Context) {
 	cause := context.Cause(ctx)
-	if s, ok := inv.Stderr.(*stream); ok && s.blocked() { // there is nobody to tell
+	stdout, ok := inv.Stdout.(*stream)
+	switch stderr := inv.Stderr.(*stream); {
+	case inv.exit == nil: // no process to end
+	case stderr.blocked(): // there is nobody to tell
 		if errors.Is(cause, ErrTimeout) {
 			cause = Quietly(ExitTimeLimit)
 		}
-		if inv.exit != nil {
-			inv.exit(CodeOf(ctx, cause))
-		}
-		return
-	}
-	s, ok := inv.Stdout.(*stream)
-	switch {
-	case !ok || !s.blocked():
+		inv.exit(CodeOf(ctx, cause))
+	case !ok || !stdout.blocked():
+		time.AfterFunc(blockedTime/2, func() { inv.unblock(ctx) })
 	case errors.Is(cause, ErrTimeout):
 		inv.Abandon(ctx, inv.TimedOut("standard output is blocked"))
 	case inv.Tool.Bit&PubSub != 0:

@@ -20,18 +20,21 @@ func TestAReaderThatReadsNothingHoldsNoEndUpForEver(t *testing.T) {
 		args     []string
 		bit      ToolSet
 		toStderr bool
+		later    time.Duration  // the write begins so long after the start
 		signal   syscall.Signal // 5 seconds after the start; 0: none comes
 		exits    time.Duration  // after the start; 0: it does not
 		code     int
 		says     string
 	}{
-		{"a signal", nil, Sub, false, syscall.SIGTERM, 7 * time.Second, 143, pending},
-		{"another signal", nil, Pub, false, syscall.SIGHUP, 7 * time.Second, 129, pending},
-		{"of mqbench", nil, Bench, false, syscall.SIGTERM, 7 * time.Second, 143, "mqsub: standard output is blocked; the rest was not written\n"},
-		{"the time limit", []string{"-W", "3"}, Sub, false, 0, 5 * time.Second, 27, "mqsub: timed out after 3s (standard output is blocked)\n"},
-		{"a signal, and standard error is blocked", nil, Sub, true, syscall.SIGQUIT, 7 * time.Second, 131, ""},
-		{"the time limit, and standard error is blocked", []string{"-W", "3"}, Sub, true, 0, 5 * time.Second, 27, ""},
-		{"nothing, and it waits as others do", nil, Sub, false, 0, 0, 0, ""},
+		{"a signal", nil, Sub, false, 0, syscall.SIGTERM, 7 * time.Second, 143, pending},
+		{"another signal", nil, Pub, false, 0, syscall.SIGHUP, 7 * time.Second, 129, pending},
+		{"of mqbench", nil, Bench, false, 0, syscall.SIGTERM, 7 * time.Second, 143, "mqsub: standard output is blocked; the rest was not written\n"},
+		{"the time limit", []string{"-W", "3"}, Sub, false, 0, 0, 5 * time.Second, 27, "mqsub: timed out after 3s (standard output is blocked)\n"},
+		{"a signal, and standard error is blocked", nil, Sub, true, 0, syscall.SIGQUIT, 7 * time.Second, 131, ""},
+		{"the time limit, and standard error is blocked", []string{"-W", "3"}, Sub, true, 0, 0, 5 * time.Second, 27, ""},
+		{"a signal, and the last write begins behind it", nil, Sub, false, 6500 * time.Millisecond, syscall.SIGTERM, 8 * time.Second, 143, pending},
+		{"a signal, and the last write begins long behind it", nil, Sub, false, 20500 * time.Millisecond, syscall.SIGTERM, 22 * time.Second, 143, pending},
+		{"nothing, and it waits as others do", nil, Sub, false, 0, 0, 0, 0, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r, w := io.Pipe() // which nobody reads
@@ -51,6 +54,7 @@ func TestAReaderThatReadsNothingHoldsNoEndUpForEver(t *testing.T) {
 					_, stop := inv.Limit(ctx)
 					defer stop()
 				}
+				time.Sleep(c.later)
 				if c.toStderr {
 					inv.Errorf("a line")
 				}

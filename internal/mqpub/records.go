@@ -76,7 +76,6 @@ func (j *job) records(ctx context.Context) error {
 			j.report.rejected(number, fmt.Errorf("standard input: line %d: %w", rec.Line, err))
 			continue
 		}
-		m.Dup = false
 		if err := j.send(ctx, m, uint64(rec.Line)); err != nil {
 			return err
 		}

@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// A broker that has let a client in and refuses it now may do so for --retry-for, which
+// counts from the first refusal of those in a row, and with --retry for ever.
+func TestRetryForCountsFromTheFirstRefusalInARow(t *testing.T) {
+	t.Parallel()
+	refused := &mqtt.Error{Op: "connect", Reason: packet.NotAuthorized}
+	ended := &mqtt.Error{Op: "connection", Reason: packet.NotAuthorized} // which was let in
+	passing := errors.New("connection refused")
+	for _, c := range []struct {
+		it     string
+		args   []string
+		errs   []error // one each second
+		passes int     // that are retried
+	}{
+		{"refused", []string{"--retry-for", "3"}, []error{refused, refused, refused, refused, refused}, 3},
+		{"refused, with a time of 0", []string{"--retry-for", "0"}, []error{refused}, 0},
+		{"refused, for ever", []string{"--retry-for", "3", "--retry"}, []error{refused, refused, refused, refused, refused, refused}, 6},
+		{"not reached", []string{"--retry-for", "3"}, []error{passing, passing, passing, passing, passing, passing}, 6},
+		{"not reached in between", []string{"--retry-for", "3"}, []error{refused, refused, passing, refused, refused, refused, refused}, 6},
+		{"let in between", []string{"--retry-for", "3"}, []error{refused, refused, ended, refused, refused, refused, refused}, 6},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var stderr bytes.Buffer
+			Run(t.Context(), Env{Args: c.args, Stderr: &stderr, Lookup: MapEnv(map[string]string{"MQ_CONFIG": "none"})}, Tool{Name: "mqsub", Bit: Sub, MaxArgs: -1,
+				Run: func(_ context.Context, inv *Invocation) error {
+					policy := (&Connection{inv: inv}).retrying(func(int, error) (time.Duration, bool) { return time.Second, true })
+					passes := 0
+					for i, err := range c.errs {
+						wait, again := policy(i+1, err)
+						if !again {
+							break
+						}
+						passes++
+						time.Sleep(wait)
+					}
+					if passes != c.passes {
+						t.Errorf("%s: retried %d times, want %d", c.it, passes, c.passes)
+					}
+					return nil
+				}})
+			if stderr.Len() > 0 {
+				t.Errorf("%s: %s", c.it, &stderr)
+			}
+		})
+	}
+}
