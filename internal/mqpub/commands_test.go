@@ -133,6 +133,7 @@ func TestWhatIsDueHasItsTime(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
 			over := make(chan struct{})
 			defer close(over)
 			start := time.Now()
