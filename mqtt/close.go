@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // Close ends the client. It takes no more messages, waits for the
@@ -21,7 +22,8 @@ import (
 // closes the stream behind DISCONNECT has read everything before it
 // (MQTT-3.14.4-2); otherwise the error is ErrInDoubt with the number of messages
 // that may not have arrived, which Stats.Unwritten counts too. A PINGRESP is such
-// a proof as well: see Flush. Close may be called again and then only waits.
+// a proof as well: see Flush. It is waited for where the connection leads through a
+// proxy, which may end it in good order when the server has died. Close may be called again and then only waits.
 func (c *Client) Close(ctx context.Context) error {
 	return c.CloseWith(ctx, &packet.Disconnect{})
 }
@@ -31,10 +33,11 @@ func (c *Client) Close(ctx context.Context) error {
 func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	c.mu.Lock()
 	c.leaving = true
+	relayed := c.nc != nil && transport.Relayed(c.nc)
 	c.answerAll(&c.roomers)
 	c.answerAll(&c.drainers)
 	c.mu.Unlock()
-	flushErr := c.flush(ctx, false)
+	flushErr := c.flush(ctx, relayed)
 	c.mu.Lock()
 	if c.closing {
 		c.mu.Unlock()

@@ -343,3 +343,66 @@ func TestAServerThatEndsBeforeTheBatchIsReadIsNotWaitedFor(t *testing.T) {
 		}
 	})
 }
+
+// A proxy may end a connection in good order when the server has died, and nothing in
+// the stream tells: through one, only a PINGRESP proves that a message has arrived.
+func TestThroughAProxyItsEndProvesNothing(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		answer string // to PINGREQ
+		want   error
+	}{
+		{"the server answers", "d0 00", nil},
+		{"the server is gone", "", ErrInDoubt},
+	} {
+		for _, kind := range []string{"http", "socks5h"} {
+			t.Run(kind+", "+row.name, func(t *testing.T) {
+				t.Parallel()
+				toProxy, accept := tcpPair(t)
+				probe, err := toProxy(t.Context()) // for the address
+				if err != nil {
+					t.Fatal(err)
+				}
+				accept().nc.Close()
+				at := probe.RemoteAddr().(*net.TCPAddr)
+				probe.Close()
+				d := transport.Dialer{Proxy: &transport.Proxy{Kind: kind, Host: at.IP.String(), Port: at.Port}}
+				dial := func(ctx context.Context) (net.Conn, error) {
+					return d.Dial(ctx, &transport.Target{Network: "tcp", Host: "broker", Port: 1883})
+				}
+				c, p := connectedOver(t, dial, func() *peer {
+					p := accept()
+					if kind == "http" {
+						p.take(len("CONNECT broker:1883 HTTP/1.1\r\nHost: broker:1883\r\n\r\n"))
+						_, _ = io.WriteString(p.nc, "HTTP/1.1 200 OK\r\n\r\n")
+					} else {
+						p.expect("05 01 00")
+						p.send("05 00")
+						p.expect("05 01 00 03 06 62726f6b6572 075b")
+						p.send("05 00 00 01 00000000 0000")
+					}
+					return p
+				}, Options{Version: packet.V311}, connect4, connack4)
+				if err := c.Publish(t.Context(), &Message{Topic: "t"}); err != nil {
+					t.Fatal(err)
+				}
+				closed := make(chan error, 1)
+				go func() { closed <- c.Close(t.Context()) }()
+				p.expect("30 03 0001 74 c0 00")
+				if row.answer != "" {
+					p.send(row.answer)
+					p.expect(disconn)
+				}
+				p.nc.Close()
+				lost := uint64(0)
+				if row.want != nil {
+					lost = 1
+				}
+				if err := <-closed; !errors.Is(err, row.want) || c.Stats().Unwritten != lost {
+					t.Errorf("got %v, %d unwritten; want %v, %d", err, c.Stats().Unwritten, row.want, lost)
+				}
+			})
+		}
+	}
+}

@@ -174,7 +174,11 @@ func (d *Dialer) stream(ctx context.Context, nd *net.Dialer, t *Target, start ti
 	case d.Command != "":
 		return dialCommand(ctx, d.Command, t)
 	case d.Proxy != nil && t.Network == "tcp":
-		return d.dialProxy(ctx, nd, d.Proxy, t)
+		conn, err := d.dialProxy(ctx, nd, d.Proxy, t)
+		if err != nil {
+			return nil, err
+		}
+		return &relayed{conn}, nil
 	}
 	conn, err := dial(ctx, nd, t)
 	if err != nil {

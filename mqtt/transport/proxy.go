@@ -313,6 +313,40 @@ func askTunnel(conn net.Conn, p *Proxy, t *Target) (rest []byte, err error) {
 	return nil, e
 }
 
+// relayed is a connection through a proxy.
+type relayed struct{ net.Conn }
+
+// NetConn is the connection below.
+func (c *relayed) NetConn() net.Conn { return c.Conn }
+
+// CloseWrite is that of the connection below.
+func (c *relayed) CloseWrite() error { return closeWrite(c.Conn) }
+
+// Relayed reports whether a connection leads through a proxy or a command. What
+// happens at its other end then shows only as far as that tells: many end both sides
+// in good order, however one of them ended.
+func Relayed(conn net.Conn) bool {
+	for {
+		switch conn.(type) {
+		case *relayed, *commandConn:
+			return true
+		}
+		over, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			return false
+		}
+		conn = over.NetConn()
+	}
+}
+
+// closeWrite ends the stream to the peer, where that can be.
+func closeWrite(conn net.Conn) error {
+	if half, ok := conn.(halfCloser); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
 // prefixed is a connection of which some bytes have been read already.
 type prefixed struct {
 	net.Conn
@@ -332,9 +366,4 @@ func (c *prefixed) Read(p []byte) (int, error) {
 func (c *prefixed) NetConn() net.Conn { return c.Conn }
 
 // CloseWrite is that of the connection below.
-func (c *prefixed) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
+func (c *prefixed) CloseWrite() error { return closeWrite(c.Conn) }

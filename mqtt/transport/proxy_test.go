@@ -256,6 +256,9 @@ func TestTLSThroughAProxy(t *testing.T) {
 	if err := readByte(conn); err != nil {
 		t.Error(err)
 	}
+	if !Relayed(conn) {
+		t.Error("TLS through a proxy is said to be direct")
+	}
 	_ = conn.Close()
 	d.TLS = &TLSOptions{CAFile: certs.OtherCA.CertFile}
 	_, err = d.Dial(t.Context(), loopback(broker, true))
@@ -270,6 +273,9 @@ func TestProxyCommand(t *testing.T) {
 	conn, err := (&Dialer{Command: "echo %h:%p %%; cat"}).Dial(t.Context(), target)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !Relayed(conn) {
+		t.Error("a command is said to be direct")
 	}
 	want := "broker.example:1883 %\nping"
 	go func() { _, _ = conn.Write([]byte("ping")) }()
