@@ -107,9 +107,18 @@ func (r *run) publish(ctx context.Context, c *collector, settled time.Duration) 
 	r.enter(c, plan.PhaseMeasure, warm, r.p.Phases.Measure)
 	if r.p.Phases.Measure > 0 {
 		end = r.since + r.p.Phases.Measure
-		return end, r.until(ctx, end, nil)
+		if !r.p.UntilDone {
+			return end, r.until(ctx, end, nil)
+		}
+		err = r.until(ctx, end, r.counted)
+		return min(end, r.now()), err
 	}
-	return swarm.Never, r.until(ctx, swarm.Never, func() bool { return r.sum(func(w *worker) int64 { return w.counting }) == 0 })
+	return swarm.Never, r.until(ctx, swarm.Never, r.counted)
+}
+
+// counted tells whether all streams with a number of messages are done.
+func (r *run) counted() bool {
+	return r.sum(func(w *worker) int64 { return w.counting }) == 0
 }
 
 // publishingAt is when the publishing of one of several shards begins: all begin

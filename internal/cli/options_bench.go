@@ -144,7 +144,7 @@ var measureOptions = []Option{
 		Placeholder: "FILE", Complete: CompleteFile, Help: "write the result, or the page, into FILE; - is standard output",
 	},
 	{
-		Name: "format", Short: "F", Tools: Bench, For: CommandRun | CommandSearch | CommandReport, Group: GroupMeasure, Type: TypeChoice,
+		Name: "format", Short: "F", Tools: Bench, For: CommandRun | CommandSearch | CommandReport | CommandDiff, Group: GroupMeasure, Type: TypeChoice,
 		Placeholder: "FORMAT", Default: "text", Complete: CompleteChoice,
 		Choices: []Choice{{"text", nil}, {"json", nil}, {"csv", nil}, {"markdown", []string{"md"}}, {"junit", nil}, {"hgrm", nil}, {"hlog", nil}},
 		Help:    "format of the report: text, json, csv, markdown, junit, hgrm or hlog",
@@ -158,11 +158,11 @@ var measureOptions = []Option{
 		Help: "write JSON Lines to standard output, one an interval, and the report as the last",
 	},
 	{
-		Name: "metrics", Tools: Bench, For: CommandRun | CommandSearch, Group: GroupMeasure, Type: TypeString,
+		Name: "metrics", Tools: Bench, For: CommandRun | CommandSearch | CommandK8s, Group: GroupMeasure, Type: TypeString,
 		Placeholder: "ADDR", Complete: CompleteHost, Help: "serve the figures for Prometheus on PORT or HOST:PORT under /metrics while the run lasts",
 	},
 	{
-		Name: "hold", Tools: Bench, For: CommandRun, Group: GroupMeasure, Type: TypeDuration,
+		Name: "hold", Tools: Bench, For: CommandRun | CommandK8s, Group: GroupMeasure, Type: TypeDuration,
 		Placeholder: "DURATION", Help: "go on serving --metrics this long after the run, for the last scrape",
 	},
 	{

@@ -122,7 +122,7 @@ func (b *board) lines(width int) (lines []string, errors bool) {
 	}
 	if h := f.latency; h != nil {
 		lines = append(lines, b.line(w, f.op.String(), b.p99s,
-			"p50 "+shortTime(h.PercentileOfFew(50)), "p99 "+shortTime(h.PercentileOfFew(99)), "max "+shortTime(h.Max())))
+			b.latency(h)...))
 	}
 	lines = append(lines, b.line(w, "generator", nil, b.generator()...))
 	var wrong []string
@@ -137,6 +137,16 @@ func (b *board) lines(width int) (lines []string, errors bool) {
 	return lines, len(wrong) > 0
 }
 
+// latency are the percentiles that are known, and the maximum.
+func (b *board) latency(h *result.Histogram) (parts []string) {
+	for _, p := range [...]float64{50, 99} {
+		if d := h.Known(p); d != nil {
+			parts = append(parts, fmt.Sprintf("p%g %s", p, shortTime(*d)))
+		}
+	}
+	return append(parts, "max "+shortTime(h.Max()))
+}
+
 // generator is how this process fares.
 func (b *board) generator() (parts []string) {
 	f := b.latest
@@ -144,7 +154,11 @@ func (b *board) generator() (parts []string) {
 		parts = append(parts, fmt.Sprintf("CPU %d%%", cpu/10))
 	}
 	if f.lag != nil {
-		parts = append(parts, "lag p99 "+shortTime(f.lag.PercentileOfFew(99)))
+		lag := "max " + shortTime(f.lag.Max())
+		if d := f.lag.Known(99); d != nil {
+			lag = "p99 " + shortTime(*d)
+		}
+		parts = append(parts, "lag "+lag)
 	}
 	if rss := f.Interval.Gauges[result.GaugeRSS]; rss > 0 {
 		parts = append(parts, fmt.Sprintf("%d MiB", rss>>20))

@@ -78,12 +78,27 @@ func (f *figures) line() string {
 		line += "  out " + human(f.rate(result.Sent)) + "/s in " + human(f.rate(result.Delivered, result.Foreign)) + "/s"
 	}
 	if h := f.latency; h != nil {
-		line += fmt.Sprintf("  p50 %s p99 %s", shortTime(h.PercentileOfFew(50)), shortTime(h.PercentileOfFew(99)))
+		line += "  " + percentiles(h)
 	}
 	if n := f.count(result.Failures, result.Losses); n > 0 {
 		line += fmt.Sprintf("  %d failed", n)
 	}
 	return line
+}
+
+// percentiles are what the values of an interval are enough for, and the maximum where
+// they are too few for a p99.
+func percentiles(h *result.Histogram) string {
+	var parts []string
+	for _, p := range [...]float64{50, 99} {
+		if d := h.Known(p); d != nil {
+			parts = append(parts, fmt.Sprintf("p%g %s", p, shortTime(*d)))
+		}
+	}
+	if len(parts) < 2 {
+		parts = append(parts, "max "+shortTime(h.Max()))
+	}
+	return strings.Join(parts, " ")
 }
 
 // clock is a time in the run: 0:07, 1:02:03.

@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"path"
 	"path/filepath"
@@ -52,6 +54,7 @@ type job struct {
 	inv    *cli.Invocation
 	name   string
 	shards int
+	port   int // of --metrics; 0: none
 
 	plan   *plan.Plan
 	budget plan.Budget
@@ -93,6 +96,9 @@ func (j *job) read(ctx context.Context) error {
 	if j.budget, err = j.plan.Budget(j.shards); err != nil {
 		return cli.Usagef("%v", err)
 	}
+	if err := j.readMetrics(); err != nil {
+		return err
+	}
 	if err := j.readOptions(); err != nil {
 		return err
 	}
@@ -106,6 +112,25 @@ func (j *job) read(ctx context.Context) error {
 		inv.Warnf("the broker's address is that of each pod itself: name another with -h or -L")
 	}
 	return j.command()
+}
+
+// readMetrics reads the port on which each pod serves its figures. PORT alone is that
+// of 127.0.0.1, which nobody reaches in a pod.
+func (j *job) readMetrics() error {
+	v := j.inv.Values
+	if !v.IsSet("metrics") {
+		if v.IsSet("hold") {
+			return cli.Usagef("%s has no effect without --metrics", v.Label("hold"))
+		}
+		return nil
+	}
+	host, port, err := net.SplitHostPort(v.String("metrics"))
+	n, perr := strconv.ParseUint(port, 10, 16)
+	if addr, aerr := netip.ParseAddr(host); err != nil || perr != nil || n == 0 || host == "localhost" || aerr == nil && addr.IsLoopback() {
+		return cli.Usagef("%s: %q is not reached from outside of a pod", v.Label("metrics"), v.String("metrics")).WithHint("give :PORT, as --metrics :9090")
+	}
+	j.port = int(n)
+	return nil
 }
 
 // keepFiles has the scenario, and what it reads, kept for the pods.
@@ -258,6 +283,9 @@ func (j *job) pod() object {
 		"securityContext": object{
 			"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": object{"drop": []string{"ALL"}},
 		},
+	}
+	if j.port > 0 {
+		container["ports"] = list{object{"name": "metrics", "containerPort": j.port}}
 	}
 	if j.inv.Values.IsSet("secret") {
 		container["envFrom"] = list{object{"secretRef": object{"name": j.inv.Values.String("secret")}}}

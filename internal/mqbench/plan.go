@@ -25,6 +25,36 @@ var shortForms = map[string]func(plan.Short, plan.Options) (*plan.Plan, error){
 var ofShortForms = [...]string{"clients", "subscribers", "topic", "filter", "qos", "retain", "size", "message", "rate", "interval", "limit",
 	"max-inflight", "connect-rate", "id", "first", "disable-clean-session", "session-expiry-interval", "keepalive"}
 
+// withoutEffect are the options of short forms that have none on some of them.
+var withoutEffect = map[string][]string{
+	"conn": {"subscribers", "topic", "filter", "qos", "retain", "size", "message", "rate", "interval", "limit", "max-inflight", "load", "topic-prefix"},
+	"pub":  {"subscribers", "filter"},
+	"sub":  {"subscribers", "filter", "retain", "size", "message", "rate", "interval", "limit", "max-inflight", "load"},
+}
+
+// checkShort refuses options of the command line that have no effect on a short form,
+// and those that another one makes void.
+func checkShort(v *cli.Values, form string) error {
+	for _, name := range withoutEffect[form] {
+		if v.Origin(name) == cli.OriginFlag {
+			e := cli.Usagef("%s has no effect on %s", v.Label(name), form)
+			switch {
+			case form == "sub" && name == "filter":
+				return e.WithHint("the topic filters of sub are its -t")
+			case form == "pub", form == "sub":
+				return e.WithHint("pubsub publishes and subscribes")
+			}
+			return e
+		}
+	}
+	for _, x := range [...]struct{ name, by string }{{"size", "message"}} {
+		if v.Origin(x.name) == cli.OriginFlag && v.IsSet(x.by) {
+			return cli.Usagef("%s has no effect with %s", v.Label(x.name), v.Label(x.by))
+		}
+	}
+	return nil
+}
+
 // readPlan makes the plan of a command line: of a short form, or of the preset
 // or scenario that is named. The user and the password are those of conn, unless
 // it is nil.
@@ -43,9 +73,10 @@ func readPlan(inv *cli.Invocation, words []string, conn *cli.Connection, change 
 	if change != nil {
 		change(&o)
 	}
-	form := shortForms[inv.Tool.Command.Name]
+	name := inv.Tool.Command.Name
+	form := shortForms[name]
 	if form == nil && len(words) > 0 && shortForms[words[0]] != nil {
-		form, words = shortForms[words[0]], words[1:]
+		name, form, words = words[0], shortForms[words[0]], words[1:]
 		if len(words) > 0 {
 			return nil, cli.Usagef("unexpected argument %q", words[0])
 		}
@@ -53,6 +84,9 @@ func readPlan(inv *cli.Invocation, words []string, conn *cli.Connection, change 
 	var p *plan.Plan
 	switch {
 	case form != nil:
+		if err := checkShort(inv.Values, name); err != nil {
+			return nil, err
+		}
 		s, serr := short(inv, cmp.Or(o.Version, o.Default, packet.V5))
 		if serr != nil {
 			return nil, serr

@@ -320,6 +320,6 @@ func (c *crew) merge(repeat int) (*result.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	res.Run.Repeat = repeat
+	res.Run.Repeat, res.Run.Repeats = repeat, c.r.repeats()
 	return res, nil
 }

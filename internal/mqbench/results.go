@@ -15,6 +15,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/fileerror"
 	"github.com/mqtools/mqtools/internal/textfile"
 )
 
@@ -61,7 +62,7 @@ func readFile(inv *cli.Invocation, path string) ([]saved, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, fileerror.Explain(err)
 	}
 	defer f.Close()
 	return readFrom(f, path)
@@ -212,22 +213,22 @@ func reportCommand(inv *cli.Invocation) error {
 	if err != nil {
 		return err
 	}
+	if inv.Values.IsSet("metric") && inv.Values.String("format") != "hgrm" {
+		return cli.Usagef("%s has no effect without -F hgrm", inv.Values.Label("metric"))
+	}
 	sums, err := summaries(inv, inv.Args)
 	if err != nil {
 		return err
 	}
-	var end error
+	runs := make([]report.Judged, 0, len(sums))
 	for _, s := range sums {
 		s.Strict = inv.Values.Bool("strict")
-		checks := report.CheckFailOn(s, conditions)
-		if err := writeReport(inv, s, checks); err != nil {
-			return err
-		}
-		if end == nil {
-			end = verdict(s, checks)
-		}
+		runs = append(runs, report.Judged{Summary: s, Checks: report.CheckFailOn(s, conditions)})
 	}
-	return end
+	if err := writeReports(inv, runs); err != nil {
+		return err
+	}
+	return verdict(runs)
 }
 
 // summaries are those of the runs in some files.
@@ -253,6 +254,9 @@ func diff(inv *cli.Invocation) error {
 	if len(inv.Args) != 2 {
 		return cli.Usagef("diff: two result files are wanted").WithHint("as in 'mqbench diff before.jsonl after.jsonl --gate p99=+10%%'")
 	}
+	if f := inv.Values.String("format"); !slices.Contains([]string{"text", "json", "junit"}, f) {
+		return cli.Usagef("%s: diff has no report as %s", inv.Values.Label("format"), f).WithHint("it has text, json and junit")
+	}
 	var gates []report.Gate
 	for _, text := range inv.Values.Strings("gate") {
 		g, err := report.ParseGates(text)
@@ -273,7 +277,15 @@ func diff(inv *cli.Invocation) error {
 		return cli.Failed(cli.ExitFailure, err)
 	}
 	var b bytes.Buffer
-	if err := c.Text(&b, palette(inv)); err != nil {
+	switch inv.Values.String("format") {
+	case "json":
+		err = c.JSON(&b)
+	case "junit":
+		err = c.JUnit(&b)
+	default:
+		err = c.Text(&b, palette(inv))
+	}
+	if err != nil {
 		return cli.Failed(cli.ExitFailure, err)
 	}
 	if err := write(inv, b.Bytes()); err != nil {

@@ -85,7 +85,7 @@ func TestMergeIsExact(t *testing.T) {
 	if r := mqbench(t, "report", out, "--fail-on", "loss>0", "--strict"); r.code != 0 || !strings.Contains(r.out, "3 of 3 shards") {
 		t.Errorf("report: status %d, stderr %q, stdout\n%s", r.code, r.err, r.out)
 	}
-	one, three := mqbench(t, "report", out, "-F", "json"), mqbench(t, append([]string{"report", "-F", "json"}, files...)...)
+	one, three := mqbench(t, "report", out, "-F", "csv"), mqbench(t, append([]string{"report", "-F", "json"}, files...)...)
 	if one != three || one.out == "" {
 		t.Error("the report of the merged file is not that of its parts")
 	}
@@ -134,7 +134,7 @@ func TestDiff(t *testing.T) {
 	}
 	refused(t, "diff: two result files are wanted", "diff", files[0])
 	refused(t, "--gate: ", "diff", files[0], files[1], "--gate", "p50")
-	refused(t, "-F/--format has no effect on diff", "diff", files[0], files[1], "-F", "json")
+	refused(t, "-F/--format: diff has no report as csv", "diff", files[0], files[1], "-F", "csv")
 }
 
 // logs are the lines of three pods, among others.

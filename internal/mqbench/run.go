@@ -59,6 +59,9 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	}
 	defer stop()
 	conditions, err := failOn(inv)
+	if f := inv.Values.String("format"); err == nil && (f == "hgrm" || f == "hlog") && r.repeats() > 1 {
+		err = cli.Usagef("%s: %s is of one run, and there are %d", inv.Values.Label("format"), f, r.repeats())
+	}
 	if err != nil {
 		return r.tellError(ctx, err)
 	}
@@ -75,8 +78,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	defer stopWatching()
 	out.watch(watching, inv)
 	var last error
-	var sum *report.Summary
-	var checks []report.Check
+	var runs []report.Judged
 	for n := range inv.Values.Int("repeat") {
 		once := r.once
 		if r.procs > 1 {
@@ -92,11 +94,12 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 			}
 			last = r.tellError(ctx, r.failed(ctx, err))
 		}
-		sum = report.Summarize(res)
+		sum := report.Summarize(res)
 		sum.Strict, sum.Part = inv.Values.Bool("strict"), len(res.Shards) < res.Run.Shards
-		checks = report.CheckFailOn(sum, conditions)
-		if !out.standard {
-			if err := r.report(sum, checks); err != nil {
+		one := report.Judged{Summary: sum, Checks: report.CheckFailOn(sum, conditions)}
+		runs = append(runs, one)
+		if !out.standard && (r.lines != nil || !isDocument(inv)) {
+			if err := r.report(one); err != nil {
 				return err
 			}
 		}
@@ -109,6 +112,11 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 			break
 		}
 	}
+	if !out.standard && r.lines == nil && isDocument(inv) {
+		if err := writeReports(inv, runs); err != nil {
+			return err
+		}
+	}
 	err = out.Close()
 	r.hold(ctx)
 	if err != nil {
@@ -117,7 +125,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	if last != nil {
 		return last
 	}
-	return verdict(sum, checks)
+	return verdict(runs)
 }
 
 // failOn reads the conditions of --fail-on.
@@ -132,9 +140,9 @@ func failOn(inv *cli.Invocation) (all []report.Condition, err error) {
 	return all, nil
 }
 
-// verdict is the exit status of a report that was written.
-func verdict(s *report.Summary, checks []report.Check) error {
-	if code := s.ExitCode(checks); code != cli.ExitDone {
+// verdict is the exit status of reports that were written.
+func verdict(runs []report.Judged) error {
+	if code := report.WorstExit(runs); code != cli.ExitDone {
 		return cli.Quietly(code)
 	}
 	return nil
@@ -365,7 +373,7 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 		o.Start = time.Now()
 	}
 	p := r.plan
-	o.Run = result.Run{Tool: cli.Version(), Shards: r.shard.Count, Repeat: repeat, Step: bench.Step,
+	o.Run = result.Run{Tool: cli.Version(), Shards: r.shard.Count, Repeat: repeat, Repeats: r.repeats(), Step: bench.Step,
 		Plan: result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: p.Scale, Closed: p.Closed(), Header: p.HasHeader()}}
 	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: r.broker, Calibration: r.calibration}
 	s := r.audience(repeat)
@@ -375,6 +383,14 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 	res, err := bench.Run(ctx, o)
 	s.end()
 	return res, err
+}
+
+// repeats is how many runs follow each other; 0: one, or as many as a search needs.
+func (r *runner) repeats() int {
+	if v := r.inv.Values; v.Has("repeat") && v.Int("repeat") > 1 {
+		return v.Int("repeat")
+	}
+	return 0
 }
 
 // failed gives an error of the run its exit status.
@@ -587,38 +603,57 @@ func write(inv *cli.Invocation, b []byte) error {
 	return cli.Bench.OutputError(err)
 }
 
-// writeReport writes a report in the format that was asked for.
-func writeReport(inv *cli.Invocation, s *report.Summary, checks []report.Check) error {
+// writeReports writes the reports of runs in the format that was asked for, as one
+// document where the format is one.
+func writeReports(inv *cli.Invocation, runs []report.Judged) error {
 	var b bytes.Buffer
-	if err := renderReport(&b, inv, s, checks); err != nil {
+	if err := renderReports(&b, inv, runs); err != nil {
 		return err
 	}
 	return write(inv, b.Bytes())
 }
 
-func renderReport(w io.Writer, inv *cli.Invocation, s *report.Summary, checks []report.Check) error {
+// isDocument tells whether a format has one document for however many runs.
+func isDocument(inv *cli.Invocation) bool {
+	f := inv.Values.String("format")
+	return f != "text" && f != "markdown"
+}
+
+func renderReports(w io.Writer, inv *cli.Invocation, runs []report.Judged) error {
+	usage := func(err error) error {
+		if err != nil {
+			return cli.Usagef("%v", err)
+		}
+		return nil
+	}
 	switch inv.Values.String("format") {
 	case "json":
-		return report.JSON(w, s, checks)
+		return report.JSONOf(w, runs)
 	case "csv":
-		return report.CSV(w, s)
-	case "markdown":
-		return report.Markdown(w, s, checks)
+		return report.CSVOf(w, runs)
 	case "junit":
-		return report.JUnit(w, s, checks)
+		return report.JUnitOf(w, runs)
 	case "hgrm":
 		metric := ""
 		if inv.Values.Has("metric") {
 			metric = inv.Values.String("metric")
 		}
-		if err := report.HGRM(w, s, metric); err != nil {
-			return cli.Usagef("%v", err)
-		}
-		return nil
+		return usage(report.HGRMOf(w, runs, metric))
 	case "hlog":
-		return report.HLog(w, s.Result)
+		return usage(report.HLogOf(w, runs))
 	}
-	return report.Text(w, s, checks, palette(inv))
+	for _, j := range runs {
+		var err error
+		if inv.Values.String("format") == "markdown" {
+			err = report.Markdown(w, j.Summary, j.Checks)
+		} else {
+			err = report.Text(w, j.Summary, j.Checks, palette(inv))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // palette has the colours of standard output.

@@ -107,11 +107,11 @@ func (r *runner) hold(ctx context.Context) {
 }
 
 // report writes the report of a run.
-func (r *runner) report(s *report.Summary, checks []report.Check) error {
+func (r *runner) report(j report.Judged) error {
 	if r.lines == nil {
-		return writeReport(r.inv, s, checks)
+		return writeReports(r.inv, []report.Judged{j})
 	}
-	r.lines.report(s, checks)
+	r.lines.report(j.Summary, j.Checks)
 	return r.lines.failed()
 }
 

@@ -52,6 +52,9 @@ func (o object) with(key string, value any) object {
 	return append(o, pair{key, value})
 }
 
+// and appends a pair.
+func (o object) and(key string, value any) object { return append(o, pair{key, value}) }
+
 // Canonical is the plan as a scenario file in JSON, with every default filled
 // in. Equal plans have equal texts. Passwords are not in it: those of templates
 // and files are left out, and so is what broker URLs have before the @.
@@ -79,7 +82,7 @@ func (p *Plan) Canonical() []byte {
 	connect = append(connect, pair{"half-open", ph.HalfOpen}, pair{"timeout", ph.ConnectTimeout.String()})
 	o := object{{"name", p.Name}}.with("description", p.Description).with("source", p.Source)
 	o = append(o, pair{"origin", object{}.with("preset", p.Preset).with("scale", strconv.FormatFloat(p.Scale, 'g', -1, 64))}, pair{"seed", strconv.FormatUint(p.Seed, 10)})
-	o = append(o.with("brokers", brokers), pair{"phases", object{{"connect", connect}, {"settle", ph.Settle.String()}, {"warm-up", ph.WarmUp.String()}, {"measure", ph.Measure.String()}, {"drain", ph.Drain.String()}}},
+	o = append(o.with("brokers", brokers), pair{"phases", object{{"connect", connect}, {"settle", ph.Settle.String()}, {"warm-up", ph.WarmUp.String()}, {"measure", ph.Measure.String()}}.with("until-done", p.UntilDone).and("drain", ph.Drain.String())},
 		pair{"groups", groups})
 	text, err := json.Marshal(o.with("actions", actions))
 	if err != nil {

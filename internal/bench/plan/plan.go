@@ -53,9 +53,12 @@ type Plan struct {
 	Seed    uint64   // of everything random
 	Brokers []string // URLs; client k of the plan uses Brokers[k % len]. May be empty: the command line's
 
-	Phases  Phases
-	Groups  []*Group // at least one
-	Actions []*Action
+	Phases Phases
+	// UntilDone ends the measurement when all streams with a count are done, and after
+	// Phases.Measure at the latest.
+	UntilDone bool
+	Groups    []*Group // at least one
+	Actions   []*Action
 
 	// Notes are remarks on what the plan cannot measure, one sentence each.
 	Notes []string

@@ -401,10 +401,11 @@ func (r *reader) phases(n *yamlfile.Node) {
 				"timeout":   func(n *yamlfile.Node) { ph.ConnectTimeout = r.duration(n, "timeout", time.Millisecond) },
 			})
 		},
-		"settle":  func(n *yamlfile.Node) { ph.Settle = r.duration(n, "settle", 0) },
-		"warm-up": func(n *yamlfile.Node) { ph.WarmUp = r.duration(n, "warm-up", 0) },
-		"measure": func(n *yamlfile.Node) { ph.Measure = r.duration(n, "measure", 0) },
-		"drain":   func(n *yamlfile.Node) { ph.Drain = r.duration(n, "drain", 0) },
+		"settle":     func(n *yamlfile.Node) { ph.Settle = r.duration(n, "settle", 0) },
+		"warm-up":    func(n *yamlfile.Node) { ph.WarmUp = r.duration(n, "warm-up", 0) },
+		"measure":    func(n *yamlfile.Node) { ph.Measure = r.duration(n, "measure", 0) },
+		"until-done": func(n *yamlfile.Node) { r.draft.plan.UntilDone = r.bool(n, "until-done") },
+		"drain":      func(n *yamlfile.Node) { ph.Drain = r.duration(n, "drain", 0) },
 	})
 }
 

@@ -66,6 +66,7 @@ func (s Short) plan(name string, o Options, publish, subscribe bool) (*Plan, err
 	if s.Duration > 0 || s.Limit > 0 {
 		p.Phases.Measure = s.Duration
 	}
+	p.UntilDone = publish && s.Limit > 0 && s.Duration > 0
 	if s.Clients == 0 {
 		s.Clients = 200
 	}

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"encoding/json"
 	"io"
 	"time"
 
@@ -122,8 +121,5 @@ func JSON(w io.Writer, s *Summary, checks []Check) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(NewDocument(s, checks))
+	return writeJSON(w, NewDocument(s, checks))
 }

@@ -12,7 +12,7 @@ type (
 		Name     string      `xml:"name,attr"`
 		Tests    int         `xml:"tests,attr"`
 		Failures int         `xml:"failures,attr"`
-		Time     string      `xml:"time,attr"` // seconds
+		Time     string      `xml:"time,attr,omitempty"` // seconds
 		Cases    []junitCase `xml:"testcase"`
 	}
 	junitCase struct {
@@ -29,23 +29,28 @@ type (
 // for what decides the exit status without a threshold: violations, the
 // generator's limit, saturation, and being the whole run.
 func JUnit(w io.Writer, s *Summary, checks []Check) error {
+	return writeXML(w, s.junit(checks))
+}
+
+func (s *junitSuite) add(class, name, failure string) {
+	c := junitCase{Class: class, Name: name}
+	if failure != "" {
+		c.Failure = &junitFailure{failure}
+		s.Failures++
+	}
+	s.Cases = append(s.Cases, c)
+	s.Tests++
+}
+
+func (s *Summary) junit(checks []Check) junitSuite {
 	plan := s.Result.Run.Plan
 	suite := junitSuite{Name: "mqbench " + plan.Name, Time: fmt.Sprintf("%.3f", s.Whole.Seconds())}
-	add := func(name, failure string) {
-		c := junitCase{Class: "mqbench." + plan.Name, Name: name}
-		if failure != "" {
-			c.Failure = &junitFailure{failure}
-			suite.Failures++
-		}
-		suite.Cases = append(suite.Cases, c)
-		suite.Tests++
-	}
 	for _, c := range checks {
 		failure := ""
 		if !c.OK {
 			failure = "measured: " + c.Got
 		}
-		add(c.Condition.String(), failure)
+		suite.add("mqbench."+plan.Name, c.Condition.String(), failure)
 	}
 	for _, v := range []struct {
 		name  string
@@ -57,18 +62,9 @@ func JUnit(w io.Writer, s *Summary, checks []Check) error {
 				failure = join(failure, have.Text)
 			}
 		}
-		add(v.name, failure)
+		suite.add("mqbench."+plan.Name, v.name, failure)
 	}
-	e := xml.NewEncoder(w)
-	e.Indent("", "  ")
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return err
-	}
-	if err := e.Encode(suite); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, "\n")
-	return err
+	return suite
 }
 
 func join(a, b string) string {

@@ -109,13 +109,16 @@ type decoder struct {
 	dense *hdr.Histogram // faster to fill than a sparse one
 }
 
+// errBroken is the error of what cannot be unpacked.
+var errBroken = errors.New("cut off or damaged")
+
 // decode decodes a histogram of our layout and refuses any other.
 func (d *decoder) decode(encoded string) (*Histogram, error) {
 	d.text.Reset(encoded)
 	packed := base64.NewDecoder(base64.StdEncoding, &d.text)
 	var b [codecHeader]byte
 	if _, err := io.ReadFull(packed, b[:8]); err != nil {
-		return nil, err
+		return nil, errBroken
 	}
 	// Some writers have another word size in the cookie's upper digit.
 	if c := binary.BigEndian.Uint32(b[:]) &^ 0xf0; c != compressedCookie&^0xf0 {
@@ -128,10 +131,10 @@ func (d *decoder) decode(encoded string) (*Histogram, error) {
 		err = d.z.(zlib.Resetter).Reset(packed, nil)
 	}
 	if err != nil {
-		return nil, err
+		return nil, errBroken
 	}
 	if _, err := io.ReadFull(d.z, b[:]); err != nil {
-		return nil, err
+		return nil, errBroken
 	}
 	length := int64(binary.BigEndian.Uint32(b[4:]))
 	digitCount, low, high := int32(binary.BigEndian.Uint32(b[12:])), int64(binary.BigEndian.Uint64(b[16:])), int64(binary.BigEndian.Uint64(b[24:]))
@@ -146,7 +149,7 @@ func (d *decoder) decode(encoded string) (*Histogram, error) {
 	d.plain.Reset()
 	n, err := io.Copy(&d.plain, io.LimitReader(d.z, length+1))
 	if err != nil {
-		return nil, err
+		return nil, errBroken
 	}
 	if n != length {
 		return nil, fmt.Errorf("the counts take %d bytes or more, not %d", n, length)

@@ -3,8 +3,10 @@ package result
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -40,17 +42,17 @@ func unpack(line []byte, place string, file *fileReader) (*Result, error) {
 	line, _, _ = bytes.Cut(line, []byte("\r"))
 	packed, err := base64.StdEncoding.DecodeString(string(bytes.TrimRight(line, " \t")))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", place, err)
+		return nil, fmt.Errorf("%s: %w", place, errDamaged)
 	}
 	z, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", place, err)
+		return nil, fmt.Errorf("%s: %w", place, errDamaged)
 	}
 	text := io.LimitReader(z, maxUnpacked)
 	lines := &lineReader{r: bufio.NewReaderSize(text, 64<<10), path: place + ", unpacked"}
 	header, err := lines.next()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", place, err)
+		return nil, fmt.Errorf("%s: %w", place, errDamaged)
 	}
 	file.lines = lines
 	r, err := file.read(header)
@@ -60,8 +62,20 @@ func unpack(line []byte, place string, file *fileReader) (*Result, error) {
 			return r, nil
 		}
 		if err == nil {
-			err = lines.errorf("a line after the last one")
+			return nil, lines.errorf("a line after the last one")
 		}
 	}
+	if packing(err) {
+		err = fmt.Errorf("%s: %w", place, errDamaged)
+	}
 	return nil, err
+}
+
+// errDamaged says that the line of a result is not as it was written.
+var errDamaged = errors.New("the line of the result is cut off or damaged")
+
+// packing tells whether an error is of the packing, and not of what is packed.
+func packing(err error) bool {
+	_, corrupt := errors.AsType[flate.CorruptInputError](err)
+	return corrupt || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader)
 }

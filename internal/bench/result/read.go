@@ -76,7 +76,37 @@ func read(r io.Reader, path string, memory int64) ([]*Result, error) {
 	if len(results) == 0 {
 		return nil, fmt.Errorf("%s: %w", path, ErrNoResult)
 	}
+	repeated(results)
 	return results, nil
+}
+
+// repeated notes repetitions that were to be in a file and are not.
+func repeated(results []*Result) {
+	type part struct {
+		hash   string
+		shards string
+	}
+	have := map[part]map[int]*Result{}
+	for _, r := range results {
+		if r.Run.Repeats < 2 {
+			continue
+		}
+		p := part{r.Run.Plan.Hash, fmt.Sprint(r.Run.Shards)}
+		for _, s := range r.Shards {
+			p.shards += fmt.Sprint(" ", s.Shard)
+		}
+		if have[p] == nil {
+			have[p] = map[int]*Result{}
+		}
+		have[p][r.Run.Repeat] = r
+	}
+	for _, runs := range have {
+		for _, r := range runs {
+			if n := r.Run.Repeats; len(runs) < n {
+				r.Lost = append(r.Lost, fmt.Sprintf("%d of %d repetitions are missing", n-len(runs), n))
+			}
+		}
+	}
 }
 
 // lineReader cuts lines and knows their numbers.
@@ -130,6 +160,7 @@ type fileReader struct {
 	notes   int
 	ended   bool
 	sum     endLine // of what was read, to compare with the end
+	check   lineSum // likewise
 	decoder decoder
 }
 
@@ -159,6 +190,9 @@ func (f *fileReader) next() (Line, error) {
 	if err := json.Unmarshal(line, &kind); err != nil && f.lines.torn {
 		f.result.Lost = append(f.result.Lost, "the last line is cut off")
 		return Line{}, io.EOF
+	}
+	if kind.Type != "end" && kind.Type != "header" {
+		f.check.add(line)
 	}
 	var read Line
 	switch kind.Type {
@@ -195,12 +229,27 @@ func (f *fileReader) strict(line []byte, v any) error {
 	if err := d.Decode(v); errors.Is(err, io.ErrUnexpectedEOF) {
 		return f.lines.errorf("the line is cut off")
 	} else if err != nil {
-		return f.lines.errorf("%s", strings.TrimPrefix(err.Error(), "json: "))
+		return f.lines.errorf("%s", damage(err))
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return f.lines.errorf("text after the object")
 	}
 	return nil
+}
+
+// damage words an error of package json, which speaks of types of Go.
+func damage(err error) string {
+	text := strings.TrimPrefix(err.Error(), "json: ")
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Sprintf("damaged at byte %d: it is not JSON there", syntax.Offset)
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Sprintf("damaged at byte %d: a %s does not belong into member %q", wrong.Offset, wrong.Value, wrong.Field)
+	}
+	if strings.HasPrefix(text, "unknown field ") {
+		return text
+	}
+	return "damaged"
 }
 
 func (f *fileReader) header(line []byte) error {
@@ -220,6 +269,8 @@ func (f *fileReader) header(line []byte) error {
 		return f.lines.errorf("step_ns %d is not from %v to %v", h.StepNS, minStep, maxStep)
 	case h.Count < 1 || h.Count > MaxShards:
 		return f.lines.errorf("shards %d is not from 1 to %d", h.Count, MaxShards)
+	case h.Of < 0 || h.Of > 0 && h.Repeat >= h.Of:
+		return f.lines.errorf("repeat %d of %d is out of range", h.Repeat, h.Of)
 	case h.Repeat < 0:
 		return f.lines.errorf("repeat %d is negative", h.Repeat)
 	case len(h.Shards) == 0:
@@ -230,7 +281,8 @@ func (f *fileReader) header(line []byte) error {
 			return f.lines.errorf("shard %d of %d is out of range or order", s.Shard, h.Count)
 		}
 	}
-	f.result.Run = Run{h.Tool, h.Plan, h.Count, h.Repeat, step}
+	f.check.add(line)
+	f.result.Run = Run{h.Tool, h.Plan, h.Count, h.Repeat, h.Of, step}
 	f.result.Shards = h.Shards
 	f.sum.Totals = make(map[string]map[string]int64)
 	return nil
@@ -367,8 +419,11 @@ func (f *fileReader) end(line []byte) error {
 		f.result.Ends = append(f.result.Ends, End{s.Shard, time.Duration(s.AtNS), s.Complete, s.Reason, s.Forgotten, s.Missing})
 	}
 	f.result.Lost = append(f.result.Lost, l.Lost...)
-	if l.Samples != f.sum.Samples || !equalTotals(l.Totals, f.sum.Totals) {
+	switch {
+	case l.Samples != f.sum.Samples || !equalTotals(l.Totals, f.sum.Totals):
 		f.result.Lost = append(f.result.Lost, "intervals do not add up to the totals: lines are missing")
+	case l.Check != "" && l.Check != f.check.String():
+		f.result.Lost = append(f.result.Lost, "lines are missing, there twice, in another order or changed")
 	}
 	return nil
 }

@@ -10,11 +10,12 @@ const Format = 1
 
 // Run is what all shards of a run have in common.
 type Run struct {
-	Tool   string        // the version of mqtools
-	Plan   Plan          // what was run
-	Shards int           // how many there are; 1: the run is not divided
-	Repeat int           // which of several runs of one plan, from 0
-	Step   time.Duration // an interval's length, one second unless results were coarsened
+	Tool    string        // the version of mqtools
+	Plan    Plan          // what was run
+	Shards  int           // how many there are; 1: the run is not divided
+	Repeat  int           // which of several runs of one plan, from 0
+	Repeats int           // how many were to follow each other in the file; 0: not told
+	Step    time.Duration // an interval's length, one second unless results were coarsened
 }
 
 // Plan tells what was run. Package result knows nothing of plans: it carries

@@ -1,8 +1,10 @@
 package result
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"io"
 )
 
@@ -16,6 +18,7 @@ type (
 		Plan   Plan    `json:"plan"`
 		Count  int     `json:"shards"`
 		Repeat int     `json:"repeat"`
+		Of     int     `json:"repeats,omitempty"` // Run.Repeats
 		StepNS int64   `json:"step_ns"`
 		Shards []Shard `json:"present"`
 	}
@@ -50,6 +53,7 @@ type (
 		Totals   map[string]map[string]int64 `json:"totals"`  // the intervals' counters added up
 		Samples  int64                       `json:"samples"` // in all their histograms
 		Lost     []string                    `json:"lost,omitempty"`
+		Check    string                      `json:"check,omitempty"` // of all lines before this one
 	}
 	shardEnd struct {
 		Shard     int       `json:"shard"`
@@ -72,8 +76,23 @@ type Writer struct {
 	err     error
 	total   *Interval // counters only
 	sample  int64
+	sum     lineSum
 	encoder encoder
 }
+
+// lineSum is a check of the lines of a result, whatever ends them: their number, and a
+// CRC-32C of what is in them.
+type lineSum struct {
+	lines int
+	crc   uint32
+}
+
+func (s *lineSum) add(line []byte) {
+	s.lines++
+	s.crc = crc32.Update(crc32.Update(s.crc, castagnoli(), bytes.TrimSuffix(line, []byte("\r"))), castagnoli(), []byte{'\n'})
+}
+
+func (s *lineSum) String() string { return fmt.Sprintf("%d-%08x", s.lines, s.crc) }
 
 // NewWriter starts the result file of one shard. The writer is usable even when
 // that fails: it does nothing, as after any error.
@@ -83,7 +102,7 @@ func NewWriter(w io.Writer, run Run, shard Shard) (*Writer, error) {
 
 func newWriter(w io.Writer, run Run, shards []Shard) (*Writer, error) {
 	writer := &Writer{w: w, total: NewInterval("", 0, 0)}
-	return writer, writer.line(headerLine{"header", Format, run.Tool, run.Plan, run.Shards, run.Repeat, int64(run.Step), shards})
+	return writer, writer.line(headerLine{"header", Format, run.Tool, run.Plan, run.Shards, run.Repeat, run.Repeats, int64(run.Step), shards})
 }
 
 // Err is the error that ended the writing, or nil.
@@ -95,6 +114,7 @@ func (w *Writer) line(v any) error {
 	}
 	line, err := json.Marshal(v)
 	if err == nil {
+		w.sum.add(line)
 		_, err = w.w.Write(append(line, '\n'))
 	}
 	w.err = err
@@ -128,7 +148,7 @@ func (w *Writer) Note(n Note) error {
 func (w *Writer) End(end End) error { return w.end(end.Complete, []End{end}, nil) }
 
 func (w *Writer) end(complete bool, ends []End, lost []string) error {
-	line := endLine{"end", complete, []shardEnd{}, groupCounters(w.total.Counters), w.sample, lost}
+	line := endLine{"end", complete, []shardEnd{}, groupCounters(w.total.Counters), w.sample, lost, w.sum.String()}
 	for _, e := range ends {
 		missing := e.Missing[:min(len(e.Missing), MaxExamples)]
 		line.Shards = append(line.Shards, shardEnd{e.Shard, int64(e.At), e.Complete, e.Reason, e.Forgotten, missing})

@@ -1,0 +1,232 @@
+package report
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// Judged is a run with what became of its thresholds.
+type Judged struct {
+	*Summary
+	Checks []Check
+}
+
+// label names a run among several.
+func (j *Judged) label(n int) string {
+	s := "run " + strconv.Itoa(n+1)
+	if j.File != "" {
+		s += ", " + j.File
+	}
+	return s
+}
+
+// JSONOf writes the reports of several runs as one document, a list.
+func JSONOf(w io.Writer, runs []Judged) error {
+	if len(runs) == 1 {
+		return JSON(w, runs[0].Summary, runs[0].Checks)
+	}
+	list := make([]*Document, 0, len(runs))
+	for _, j := range runs {
+		if err := j.Err(); err != nil {
+			return err
+		}
+		list = append(list, NewDocument(j.Summary, j.Checks))
+	}
+	return writeJSON(w, list)
+}
+
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// CSVOf writes a row for each interval of several runs, with one heading, and the
+// number of the run, from 1, before the other columns.
+func CSVOf(w io.Writer, runs []Judged) error {
+	if len(runs) == 1 {
+		return CSV(w, runs[0].Summary)
+	}
+	rows := [][]string{append([]string{"run"}, csvColumns...)}
+	for n, j := range runs {
+		for _, i := range j.Result.Intervals {
+			rows = append(rows, append([]string{strconv.Itoa(n + 1)}, j.csvRow(i)...))
+		}
+	}
+	return csv.NewWriter(w).WriteAll(rows)
+}
+
+// junitSuites are the suites of several runs.
+type junitSuites struct {
+	XMLName  xml.Name     `xml:"testsuites"`
+	Name     string       `xml:"name,attr"`
+	Tests    int          `xml:"tests,attr"`
+	Failures int          `xml:"failures,attr"`
+	Suites   []junitSuite `xml:"testsuite"`
+}
+
+// JUnitOf writes the reports of several runs as one document, each as a test suite.
+func JUnitOf(w io.Writer, runs []Judged) error {
+	if len(runs) == 1 {
+		return JUnit(w, runs[0].Summary, runs[0].Checks)
+	}
+	all := junitSuites{Name: "mqbench"}
+	for n, j := range runs {
+		suite := j.junit(j.Checks)
+		suite.Name += " (" + j.label(n) + ")"
+		all.add(suite)
+	}
+	return writeXML(w, all)
+}
+
+func (all *junitSuites) add(s junitSuite) {
+	all.Tests, all.Failures = all.Tests+s.Tests, all.Failures+s.Failures
+	all.Suites = append(all.Suites, s)
+}
+
+func writeXML(w io.Writer, v any) error {
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	e := xml.NewEncoder(w)
+	e.Indent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+// WorstExit is the exit status of several runs: that of the one that comes first in
+// the order of ExitCode.
+func WorstExit(runs []Judged) int {
+	worst := 0
+	for _, j := range runs {
+		if code := j.ExitCode(j.Checks); worst == 0 || code != 0 && rank(code) < rank(worst) {
+			worst = code
+		}
+	}
+	return worst
+}
+
+// rank is the place of a status in the order of precedence.
+func rank(code int) int {
+	for i, c := range [...]int{ExitViolation, ExitIncomplete, ExitThreshold, ExitSaturated, ExitGeneratorLimited} {
+		if c == code {
+			return i
+		}
+	}
+	return -1
+}
+
+// diffDocument is a comparison as JSON. Its members are stable.
+type diffDocument struct {
+	Format   int       `json:"format"` // 1
+	A        int       `json:"a"`      // runs
+	B        int       `json:"b"`
+	Rows     []diffRow `json:"rows"`
+	Remarks  []string  `json:"remarks"`
+	Failed   []string  `json:"failed"`
+	ExitCode int       `json:"exit_code"`
+}
+
+type diffRow struct {
+	Metric  string    `json:"metric"`
+	Unit    string    `json:"unit"`    // ns, share, or empty
+	A       *float64  `json:"a"`       // the median; null: not known
+	B       *float64  `json:"b"`       //
+	RunsA   []float64 `json:"runs_a"`  // sorted
+	RunsB   []float64 `json:"runs_b"`  //
+	Change  *float64  `json:"change"`  // B to A, as a share; null: from 0, or not known
+	Spread  float64   `json:"spread"`  // half of highest less lowest, as a share of the median
+	Noise   bool      `json:"noise"`   // the difference may be chance
+	Unknown string    `json:"unknown"` // why there is no value
+	Gate    string    `json:"gate"`
+	Verdict string    `json:"verdict"` // of the gate: ok, failed, undecided; empty without one
+}
+
+// verdict is what became of a row's gate.
+func (r *DiffRow) verdict() string {
+	switch {
+	case r.Gate == "":
+		return ""
+	case r.Open:
+		return "undecided"
+	case r.Failed:
+		return "failed"
+	}
+	return "ok"
+}
+
+// JSON writes the comparison as one document.
+func (c *Comparison) JSON(w io.Writer) error {
+	d := diffDocument{Format: 1, A: c.A, B: c.B, Rows: []diffRow{}, Remarks: append([]string{}, c.Remarks...), Failed: append([]string{}, c.Failed...), ExitCode: c.ExitCode()}
+	for _, r := range c.Rows {
+		row := diffRow{Metric: r.Metric, Unit: [...]string{units: "", durations: "ns", shares: "share"}[r.metric.unit], RunsA: append([]float64{}, r.x...), RunsB: append([]float64{}, r.y...),
+			Spread: r.Spread, Noise: r.Noise, Unknown: r.Unknown, Gate: r.Gate, Verdict: r.verdict()}
+		if r.Unknown == "" {
+			row.A, row.B = &r.A, &r.B
+			if r.A != 0 || r.B == 0 {
+				row.Change = &r.Change
+			}
+		}
+		d.Rows = append(d.Rows, row)
+	}
+	return writeJSON(w, d)
+}
+
+// JUnit writes the gates as test cases, and one for what fails them all.
+func (c *Comparison) JUnit(w io.Writer) error {
+	suite := junitSuite{Name: "mqbench diff"}
+	told := map[string]bool{}
+	for _, r := range c.Rows {
+		if r.Gate == "" {
+			continue
+		}
+		failure := ""
+		for _, f := range c.Failed {
+			if why, ok := strings.CutPrefix(f, r.Gate+": "); ok && r.Failed {
+				failure, told[f] = why, true
+			}
+		}
+		suite.add("mqbench.diff", r.Gate, failure)
+	}
+	rest := ""
+	for _, f := range c.Failed {
+		if !told[f] {
+			rest = join(rest, f)
+		}
+	}
+	suite.add("mqbench.diff", "both sides are whole runs", rest)
+	return writeXML(w, suite)
+}
+
+// onlyOne refuses several runs where a format has place for one.
+func onlyOne(runs []Judged, name string) error {
+	if len(runs) != 1 {
+		return fmt.Errorf("%s is of one run, and there are %d", name, len(runs))
+	}
+	return nil
+}
+
+// HGRMOf is HGRM for the only run of a list.
+func HGRMOf(w io.Writer, runs []Judged, metric string) error {
+	if err := onlyOne(runs, "hgrm"); err != nil {
+		return err
+	}
+	return HGRM(w, runs[0].Summary, metric)
+}
+
+// HLogOf is HLog for the only run of a list.
+func HLogOf(w io.Writer, runs []Judged) error {
+	if err := onlyOne(runs, "hlog"); err != nil {
+		return err
+	}
+	return HLog(w, runs[0].Result)
+}
