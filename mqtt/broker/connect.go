@@ -370,24 +370,21 @@ func (cl *client) dropUnfit(c *conn) {
 	if most >= packet.MaxSize {
 		return
 	}
-	cl.owes(func(topic []byte, size int) bool {
-		if size > most {
-			cl.drop(string(topic), tooLarge)
+	cl.sess.Range(func(_ uint16, _ uint64, publish []byte) bool {
+		if len(publish) > most {
+			cl.drop(string(topicOf(publish, cl.version)), tooLarge)
 		}
-		return false
+		return true
 	})
 }
 
-// owes tells whether a message that which names, by its topic and the size of its packet
-// in bytes, has been sent and not been acknowledged.
-func (cl *client) owes(which func(topic []byte, size int) bool) (owes bool) {
-	cl.sess.Range(func(_ uint16, _ uint64, b []byte) bool {
-		var p packet.Publish
-		f, n, err := packet.Split(b, cl.version, 0)
-		owes = err == nil && n > 0 && p.Parse(f, cl.version) == nil && which(p.Topic, n)
-		return !owes
-	})
-	return owes
+// topicOf is the topic name of a PUBLISH in a session.
+func topicOf(publish []byte, v packet.Version) []byte {
+	var p packet.Publish
+	if f, n, err := packet.Split(publish, v, 0); err != nil || n == 0 || p.Parse(f, v) != nil {
+		return nil
+	}
+	return p.Topic
 }
 
 // discard ends a session. Broker.mu and cl.mu are held; adopt is to be called

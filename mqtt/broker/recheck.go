@@ -62,10 +62,13 @@ func (b *Broker) recheck(cl *client, username string) (ok bool) {
 			ok = false
 		}
 	}
-	if !cl.online() && cl.owes(func(topic []byte, _ int) bool { return !b.allows(cl.id, username, string(topic), false) }) {
-		cl.reencode() // into the queue
+	allowed := func(topic []byte) bool { return b.allows(cl.id, username, string(topic), false) }
+	removed := 0
+	if !cl.online() {
+		removed = cl.sess.DropIf(func(publish []byte) bool { return !allowed(topicOf(publish, cl.version)) })
+		cl.account()
 	}
-	removed := cl.queue.keep(func(p *pending) bool { return b.allows(cl.id, username, string(p.m.topic), false) })
+	removed += cl.queue.keep(func(p *pending) bool { return allowed(p.m.topic) })
 	b.stats.dropped.Add(uint64(removed))
 	return ok
 }

@@ -50,8 +50,8 @@ func TestRecheckStopsWhatWaits(t *testing.T) {
 		}
 		a = connectPipe(t, b)
 		a.send(connect)
-		a.expect(`{ok5 present} 32 07 0001 "t" 0003 00 "2" 32 07 0001 "t" 0004 00 "2"`)
-		a.send("40 02 0003 40 02 0004 {ping}")
+		a.expect(`{ok5 present} 3a 07 0001 "t" 0002 00 "2" 32 07 0001 "t" 0003 00 "2"`)
+		a.send("40 02 0002 40 02 0003 {ping}")
 		a.expect("{pong}")
 		_, _ = a.nc.Close(), p.nc.Close()
 		synctest.Wait()
@@ -88,7 +88,7 @@ func TestRecheckStopsWhatWouldComeAgain(t *testing.T) {
 				b.Recheck(nil)
 				a.send("{ping}") // it is there still
 				a.expect("{pong}")
-				again, dropped := `{ok5 present} 34 07 0001 "t" 0004 00 "2"`, uint64(2)
+				again, dropped := `{ok5 present} 3c 07 0001 "t" 0002 00 "2"`, uint64(2) // the same message at QoS 2 (MQTT-4.3.3-4)
 				old := a
 				var goodbye []byte
 				a = connectPipe(t, b)
@@ -153,7 +153,7 @@ func TestAnotherUserReadsNothingOfTheFirst(t *testing.T) {
 		synctest.Wait()
 		a = connectPipe(t, b)
 		a.send(as("y"))
-		a.expect(`{ok5 present} 32 07 0001 "t" 0003 00 "2" 32 07 0001 "t" 0004 00 "2"`)
+		a.expect(`{ok5 present} 3a 07 0001 "t" 0002 00 "2" 32 07 0001 "t" 0003 00 "2"`)
 		p.send(`32 07 0001 "x" 0003 00 "3"`) // its subscription is gone
 		p.expect("40 03 0003 10")
 		a.send("{ping}")

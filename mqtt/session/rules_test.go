@@ -318,6 +318,39 @@ func TestASerialNumberOutlivesPacketIdentifiers(t *testing.T) {
 	}
 }
 
+// What is dropped by its content leaves the others as they are: with their identifiers,
+// and PUBREL of what the peer has received.
+func TestWhatIsDroppedLeavesTheOthers(t *testing.T) {
+	t.Parallel()
+	for drop := range 1 << 3 {
+		c := &client{t: t}
+		c.open(packet.V311, Config{})
+		c.in("20 02 00 00", "")
+		for i, qos := range []packet.QoS{1, 2, 2, 2} {
+			if err := c.Publish(&packet.Publish{QoS: qos, Topic: []byte{'a' + byte(i)}}, uint64(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.Swap(nil, 0)
+		c.in("50 02 0004", "62 02 0004")
+		c.Lost(nil)
+		want, most := "", 0
+		for i, again := range []string{"3a 05 0001 61 0001", "3c 05 0001 62 0002", "3c 05 0001 63 0003"} {
+			if drop>>i&1 == 1 {
+				most++
+			} else {
+				want += again
+			}
+		}
+		n := c.s.DropIf(func(publish []byte) bool { return publish[4] <= 'c' && drop>>(publish[4]-'a')&1 == 1 })
+		if n != most || c.s.Open() != 4-most {
+			t.Errorf("drop %b: %d dropped, %d open; want %d, %d", drop, n, c.s.Open(), most, 4-most)
+		}
+		c.open(packet.V311, Config{})
+		c.in("20 02 01 00", want+"62 02 0004")
+	}
+}
+
 // Every reason code of every acknowledgement (table 2-6), and what the sender of the
 // message is told.
 func TestWhatAcknowledgementsSay(t *testing.T) {

@@ -366,6 +366,19 @@ func (s *Session) Drop(serial uint32) (tag uint64, ok bool) {
 	return 0, false
 }
 
+// DropIf gives up the unacknowledged messages that which names by their encoded packets,
+// and returns how many. The others keep their identifiers and their order. It is for use
+// between connections.
+func (s *Session) DropIf(which func(publish []byte) bool) (n int) {
+	for at := s.head; at != s.tail; at++ {
+		if sl := s.at(at); (sl.state == slotPuback || sl.state == slotPubrec) && which(s.bytes(sl)) {
+			s.finish(sl)
+			n++
+		}
+	}
+	return n
+}
+
 // Mark is a place behind everything that has been published so far, for
 // OpenBefore.
 func (s *Session) Mark() uint32 { return s.tail }
