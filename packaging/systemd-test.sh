@@ -98,6 +98,8 @@ inside() {
 	users recorder:secret writer:writer
 	systemctl restart broker
 	await 60 'the end of the outage' heard
+	# One for each of the deaths above, and none for the outage, which it sat out.
+	is NRestarts 3 || wrong "restarts: $(show NRestarts), want 3"
 	say "records again after its password was refused for 5 s; restarts: $(show NRestarts), refusals: $(journal | grep -ci 'user name or password')"
 
 	systemctl stop $unit
