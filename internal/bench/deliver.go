@@ -181,27 +181,39 @@ const maxSpoilt = 1 << 14
 func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h result.Header, old bool, now time.Duration) bool {
 	g := cl.g
 	e, a := w.entitle(cl, p.Topic), cl.account()
-	outcome, at := result.Duplicate, 0
+	outcome, away, copies := result.Duplicate, int(h.Shard) != w.run.shard.Index, false
 	if e.plain > 0 || len(e.shares) == 0 {
 		outcome = w.check.Check(g.Base+cl.index, h.Publisher, h.Seq)
-		for at = 1; outcome == result.Duplicate && at < e.plain; at++ {
-			if o := w.copy(at).Check(g.Base+cl.index, h.Publisher, h.Seq); o != result.Duplicate && o != result.Unknown {
-				rec.Count(result.Copies, g.Number, p.QoS, 1)
-				return false
-			}
+	}
+	for i := 0; outcome == result.Duplicate && i < len(e.shares); i++ {
+		sh := e.shares[i]
+		copies = copies || sh.copies
+		if outcome = sh.check.Check(h.Publisher, h.Seq); outcome != result.Duplicate {
+			a, away = &sh.account, away || w.run.shard.Count > 1
 		}
 	}
-	away := int(h.Shard) != w.run.shard.Index
-	for i := 0; outcome == result.Duplicate && i < len(e.shares); i++ {
-		if outcome = e.shares[i].check.Check(h.Publisher, h.Seq); outcome != result.Duplicate {
-			a, away = &e.shares[i].account, away || w.run.shard.Count > 1
+	if outcome == result.Duplicate && len(e.shares) > 0 {
+		if sh := w.run.ledger.among(p.Topic, h.Publisher, h.Seq); sh != nil {
+			outcome, a, away = result.Next, &sh.account, away || w.run.shard.Count > 1
+		}
+	}
+	if outcome == result.Duplicate && e.plain == 0 && e.gone {
+		outcome, a, away = w.check.Check(g.Base+cl.index, h.Publisher, h.Seq), cl.account(), int(h.Shard) != w.run.shard.Index
+	}
+	for at := 1; outcome == result.Duplicate && at < e.plain; at++ {
+		o := w.copy(at).Check(g.Base+cl.index, h.Publisher, h.Seq)
+		copies = copies || o != result.Duplicate && o != result.Unknown
+		if copies {
+			break
 		}
 	}
 	replayed := p.Retain && h.Intended < cl.subbed
 	switch outcome {
 	case result.Duplicate:
 		switch {
-		case replayed: // each subscription may have the retained message sent (MQTT 5.0 section 3.8.4)
+		// Each subscription may have the retained message sent (MQTT 5.0 section
+		// 3.8.4), and each that matches a copy (section 3.3.4).
+		case replayed || copies:
 			rec.Count(result.Copies, g.Number, p.QoS, 1)
 		// Who was taken over has lost what QoS 2 needs to know of redeliveries.
 		case p.QoS == 2 && (old || p.Dup) && cl.more != nil && cl.more.other != nil:
@@ -224,7 +236,7 @@ func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h re
 		rec.Count(result.DistinctAway, g.Number, p.QoS, 1)
 		a = nil
 	}
-	unowed := p.QoS == 0 && h.Intended < cl.begun // nothing is owed at QoS 0 to who is away
+	unowed := false
 	if replayed && a != nil {
 		if unowed = a.replays.Load() == 0; !unowed {
 			a.replays.Add(-1)

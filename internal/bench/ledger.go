@@ -54,7 +54,8 @@ type book struct {
 // account is what is owed to a subscriber, and what has come, by QoS.
 type account struct {
 	owed, got, corrupt, void [3]atomic.Int64
-	replays                  atomic.Int64 // of what is owed: retained messages, since the grant
+	closed                   [3]atomic.Int64 // the tick at which it was last balanced
+	replays                  atomic.Int64    // of what is owed: retained messages, since the grant
 }
 
 // grant is a subscription at the broker. Its times are ticks of the ledger's clock.
@@ -86,7 +87,7 @@ func (g *grant) of(q packet.QoS, sent int64) standing {
 	switch c := g.changed.Load(); {
 	case since != 0 && since <= sent:
 		return owes
-	case c == changing || c > sent:
+	case c == changing || c > sent, g.kept.Load() != 0: // a broker may keep messages at QoS 0, too
 		return owesPerhaps
 	}
 	return owesNothing
@@ -100,7 +101,9 @@ type share struct {
 	inner   string
 	group   int                   // the first that has it
 	check   *result.SharedChecker // perhaps of others, too
+	copies  bool                  // a copy for another filter of a member may be taken for one of it
 	members sync.Mutex            // guards what follows
+	joined  bool                  // somebody has
 	kept    int                   // members whose sessions live
 	live    int                   // of them, those that are connected
 }
@@ -114,6 +117,7 @@ type claim struct {
 	publisher  uint32
 	seq        uint32
 	qos        packet.QoS
+	sent       int64 // the tick
 }
 
 // maxClaims bounds what is remembered of claims.
@@ -143,6 +147,12 @@ func newLedger(r *run) *ledger {
 			if b.shares == nil {
 				b.shares = make([]*share, clients*n)
 			}
+			plain := 0
+			for _, other := range g.Subscribe {
+				if _, _, shared := topic.ParseShare(string(other.AppendFilter(nil, 0))); !shared {
+					plain++
+				}
+			}
 			for index := range uint32(g.Clients) {
 				filter := string(s.AppendFilter(nil, index))
 				sh := l.shares[filter]
@@ -155,6 +165,7 @@ func newLedger(r *run) *ledger {
 					}
 					sh.check = checks[s]
 				}
+				sh.copies = sh.copies || plain > 1
 				if place, ok := r.shard.Place(g, index); ok {
 					b.shares[place*n+at] = sh
 				}
@@ -228,7 +239,8 @@ func (s *share) join(g *grant, qos packet.QoS, tick int64) {
 			s.grant.live.Store(tick)
 		}
 	}
-	if uint32(qos) > s.qos.Load() {
+	if !s.joined || uint32(qos) < s.qos.Load() { // the broker may choose the member with the lowest
+		s.joined = true
 		s.qos.Store(uint32(qos))
 	}
 	s.changed.Store(tick)
@@ -298,11 +310,19 @@ func (a *account) outstanding() int64 {
 	return max(a.missing(0)+a.missing(1)+a.missing(2), 0)
 }
 
-// cancel voids what is outstanding at some QoS, and returns how much.
-func (a *account) cancel(q int) int64 {
-	n := max(a.missing(q), 0)
-	a.void[q].Add(n)
-	return n
+// balance closes an account at a QoS: what is outstanding is not owed any more, and
+// with whole, when all of the account is closed, what came unexpectedly is taken for
+// owed. Claims of what was sent before are void.
+func (a *account) balance(q int, tick int64, whole bool) (voided, surplus int64) {
+	n := a.missing(q)
+	voided = max(n, 0)
+	if whole {
+		surplus = max(-n, 0)
+	}
+	a.void[q].Add(voided)
+	a.owed[q].Add(surplus)
+	a.closed[q].Store(tick)
+	return voided, surplus
 }
 
 // route leads to a recipient.
@@ -433,7 +453,7 @@ func (w *worker) owe(rec *result.Recorder, cl *client, m sending, accepted bool)
 			r.owed[best].Add(1)
 			n[best]++
 		case perhaps:
-			w.run.ledger.claim(claim{r.account, r.group, r.share, r.subscriber, cl.number, m.header, at})
+			w.run.ledger.claim(claim{r.account, r.group, r.share, r.subscriber, cl.number, m.header, at, m.tick})
 		}
 	}
 	if !accepted {
@@ -480,9 +500,27 @@ func (l *ledger) claim(c claim) {
 	l.mu.Unlock()
 }
 
+// among finds a share to which a delivery may belong that its member's own shares
+// have had: a copy for one of them may have been taken for one of another.
+func (l *ledger) among(name []byte, publisher, seq uint32) *share {
+	if len(l.shares) < 2 || len(l.shares) > maxAmong {
+		return nil
+	}
+	for _, sh := range l.shares {
+		if topic.MatchBytes(sh.inner, name) && sh.check.Check(publisher, seq) == result.Next {
+			return sh
+		}
+	}
+	return nil
+}
+
+// maxAmong bounds the shares that are looked through for that.
+const maxAmong = 64
+
 // entitled is who a delivery to a client may be for.
 type entitled struct {
-	plain  int // of its subscriptions that are not shared, those that match
+	plain  int  // of its subscriptions that are not shared, those that match
+	gone   bool // one has matched, and is not there any more
 	shares []*share
 }
 
@@ -497,15 +535,23 @@ func (w *worker) entitle(cl *client, name []byte) (e entitled) {
 		return
 	}
 	w.entitled = w.entitled[:0]
-	b.each(int(cl.place), func(at int, _ *grant, sh *share) {
+	b.each(int(cl.place), func(at int, g *grant, sh *share) {
 		if sh != nil {
 			if topic.MatchBytes(sh.inner, name) {
 				w.entitled = append(w.entitled, sh)
 			}
 			return
 		}
+		changed := g.changed.Load()
+		if g.kept.Load() == 0 && changed == 0 { // it was never asked for
+			return
+		}
 		w.filters = b.Subscribe[at].AppendFilter(w.filters[:0], cl.index)
-		if topic.MatchBytes(string(w.filters), name) {
+		switch {
+		case !topic.MatchBytes(string(w.filters), name):
+		case g.kept.Load() == 0 && changed != changing:
+			e.gone = true
+		default:
 			e.plain++
 		}
 	})
@@ -557,17 +603,17 @@ func (w *worker) void(cl *client, all bool) {
 	}
 	l := w.run.ledger
 	now := w.rec(w.loop.Now())
-	cancel := func(a *account, group int) {
+	cancel := func(a *account, group int, whole bool) {
 		for q := range 3 {
 			if q == 0 || all {
-				if n := a.cancel(q); n > 0 {
-					now.Count(result.Voided, group, packet.QoS(q), n)
-					w.voided += n
-				}
+				voided, surplus := a.balance(q, l.clock.Load(), whole)
+				now.Count(result.Voided, group, packet.QoS(q), voided)
+				now.Count(result.Surplus, group, packet.QoS(q), surplus)
+				w.voided, w.expected = w.voided+voided, w.expected+surplus
 			}
 		}
 	}
-	cancel(cl.account(), cl.g.Number)
+	cancel(cl.account(), cl.g.Number, all)
 	if all {
 		cl.account().replays.Store(0)
 	}
@@ -576,7 +622,7 @@ func (w *worker) void(cl *client, all bool) {
 		l.suspend(g, sh, all)
 		l.over(g, sh)
 		if sh != nil && had {
-			cancel(&sh.account, sh.group)
+			cancel(&sh.account, sh.group, false) // it may have other members
 		}
 	})
 }
@@ -646,6 +692,45 @@ func (a *account) settle(rec *result.Recorder, group int, quiet bool) {
 	}
 }
 
+// resolve enters the claims of what came.
+func (r *run) resolve() {
+	l := r.ledger
+	l.mu.Lock()
+	claims := l.claims
+	l.claims = nil
+	l.mu.Unlock()
+	if len(claims) == 0 {
+		return
+	}
+	has := make([]bool, len(claims))
+	for _, w := range r.workers {
+		w.loop.Do(func() {
+			for i, c := range claims {
+				has[i] = has[i] || c.share == nil && w.check.Has(c.subscriber, c.publisher, c.seq) || c.share != nil && c.share.check.Has(c.publisher, c.seq)
+			}
+		})
+	}
+	open := claims[:0]
+	w := r.workers[0]
+	w.loop.Do(func() {
+		rec := w.rec(w.loop.Now())
+		for i, c := range claims {
+			switch {
+			case c.sent <= c.closed[c.qos].Load():
+			case !has[i]:
+				open = append(open, c)
+			default:
+				c.owed[c.qos].Add(1)
+				rec.Count(result.Surplus, c.group, c.qos, 1)
+				w.expected++
+			}
+		}
+	})
+	l.mu.Lock()
+	l.claims = append(l.claims, open...)
+	l.mu.Unlock()
+}
+
 // settle closes all accounts: the workers count nothing any more.
 func (r *run) settle(quiet bool) {
 	l := r.ledger
@@ -657,25 +742,7 @@ func (r *run) settle(quiet bool) {
 			}
 		})
 	}
-	has := make([]bool, len(l.claims))
-	for _, w := range r.workers {
-		w.loop.Do(func() {
-			for i, c := range l.claims {
-				has[i] = has[i] || c.share == nil && w.check.Has(c.subscriber, c.publisher, c.seq) || c.share != nil && c.share.check.Has(c.publisher, c.seq)
-			}
-		})
-	}
-	for n, w := range r.workers {
-		w.loop.Do(func() {
-			rec := w.rec(w.loop.Now())
-			for i, c := range l.claims {
-				if n == 0 && has[i] {
-					c.owed[c.qos].Add(1)
-					rec.Count(result.Surplus, c.group, c.qos, 1)
-				}
-			}
-		})
-	}
+	r.resolve()
 	for n, w := range r.workers {
 		w.loop.Do(func() {
 			rec := w.rec(w.loop.Now())

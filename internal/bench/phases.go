@@ -210,7 +210,8 @@ func (r *run) drain(ctx context.Context, latest time.Duration) (quiet bool, err 
 		busy += max(owed, 0) + max(r.willing.Load(), 0) + r.succeeded.Load()
 		if (r.shard.Count == 1 || !r.owing) && busy <= 0 && now-counted >= r.ledger.pause() {
 			// What came unexpectedly may hide what is missing.
-			if counted = now; r.ledger.outstanding() == 0 {
+			counted = now
+			if r.resolve(); r.ledger.outstanding() == 0 {
 				quiet = true
 				return true
 			}

@@ -291,6 +291,9 @@ func (w *worker) leave() {
 // notReady counts a client that should be connected and subscribed, and is not.
 func (w *worker) notReady(cl *client) {
 	now := w.loop.Now()
+	if cl.called || cl.parted {
+		w.rec(now).Count(result.Planned, cl.g.Number, result.NoQoS, 1)
+	}
 	if cl.called && cl.state != ready && (cl.state == away || now-cl.due >= time.Second) {
 		w.rec(now).Count(result.Unready, cl.g.Number, result.NoQoS, 1)
 	}

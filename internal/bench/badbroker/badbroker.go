@@ -48,6 +48,20 @@ type Flaws struct {
 
 	// Refuse answers CONNECT with this code.
 	Refuse packet.ReasonCode
+
+	// Each of these is done to one in so many, with 0x97 where MQTT 5 has a code.
+	RefuseConnect, RefuseSubscribe, RefusePublish int
+	Kill                                          int // at so many messages, the publisher's connection ends in place of the acknowledgement
+	Foreign                                       int // behind so many deliveries comes one that nobody has published
+	NoAck                                         int // of so many messages at QoS 1 and 2, one has no acknowledgement
+
+	AckDelay, ConnackDelay, SubackDelay time.Duration
+	Capacity                            int // deliveries per second, of all clients; the others wait
+
+	Deaf       bool // PINGREQ has no answer
+	NoTakeover bool // a second connection with a client identifier leaves the first one alone
+	Amnesia    bool // sessions end with their connections
+	Dead       bool // after the first connections of all clients, CONNECT has no answer
 }
 
 // Counts are how often a broker did what.
@@ -57,6 +71,10 @@ type Counts struct {
 	Dropped, Duplicated, Reordered, Corrupted int
 	Held                                      int // not delivered yet: nothing has come behind which they could go
 	Forgotten, Repeated, Reversed             int
+	RefusedConnects, RefusedSubscribes        int
+	RefusedPublishes, Kills, Foreigns         int
+	Ignored                                   int             // messages without an acknowledgement
+	Connects                                  int             // CONNECT packets
 	Delays                                    []time.Duration // how long each delivery really took, in the order of delivery
 }
 
@@ -71,7 +89,10 @@ type Broker struct {
 	sessions map[string]*session
 	conns    map[*conn]struct{}
 	counts   Counts
-	seen     int           // deliveries
+	seen     int       // deliveries
+	asked    int       // subscriptions
+	next     time.Time // when the next delivery may be, by Capacity
+	known    map[string]bool
 	still    chan struct{} // closed when the stall ends; nil: none
 }
 
@@ -88,7 +109,7 @@ func Start(t testing.TB, f Flaws) *Broker {
 // Serve runs a broker on a listener, which it closes, for the time of a test. It
 // waits only in ways that a bubble of testing/synctest understands.
 func Serve(t testing.TB, ln net.Listener, f Flaws) *Broker {
-	b := &Broker{ln: ln, flaws: f, done: make(chan struct{}), sessions: map[string]*session{}, conns: map[*conn]struct{}{}}
+	b := &Broker{ln: ln, flaws: f, done: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, conns: map[*conn]struct{}{}}
 	b.wait.Go(b.accept)
 	if f.Stall > 0 {
 		b.wait.Go(b.stall)
@@ -368,21 +389,37 @@ func (c *conn) handle(f packet.Frame) bool {
 		if p.Parse(f, v) != nil {
 			return false
 		}
-		switch p.QoS {
-		case 1:
-			c.send(&packet.Ack{Type: packet.PUBACK, PacketID: p.PacketID})
-		case 2:
-			if c.b.flaws.NoQoS2 {
-				c.send(&packet.Ack{Type: packet.PUBACK, PacketID: p.PacketID})
-				break
-			}
+		if p.QoS == 2 && s.in[p.PacketID] {
 			c.send(&packet.Ack{Type: packet.PUBREC, PacketID: p.PacketID})
-			if s.in[p.PacketID] {
-				return true
-			}
+			return true
+		}
+		b := c.b
+		b.counts.Published++
+		due := func(one int) bool { return one > 0 && b.counts.Published%one == 0 }
+		ack := packet.Ack{Type: packet.PUBACK, PacketID: p.PacketID}
+		twice := p.QoS == 2 && !b.flaws.NoQoS2
+		if twice {
+			ack.Type = packet.PUBREC
+		}
+		late := parcel{due: time.Now().Add(b.flaws.AckDelay)}
+		switch {
+		case due(b.flaws.Kill):
+			b.counts.Kills++
+			return false
+		case due(b.flaws.RefusePublish) && p.QoS > 0 && v == packet.V5:
+			b.counts.RefusedPublishes++
+			ack.Reason = packet.QuotaExceeded
+			c.push(&ack, late)
+			return true
+		case due(b.flaws.NoAck) && p.QoS > 0:
+			b.counts.Ignored++
+		case p.QoS > 0:
+			c.push(&ack, late)
+		}
+		if twice {
 			s.in[p.PacketID] = true
 		}
-		c.b.route(&p)
+		b.route(&p)
 	case packet.PUBREL:
 		var a packet.Ack
 		if a.Parse(f, v) != nil {
@@ -414,11 +451,16 @@ func (c *conn) handle(f packet.Frame) bool {
 		ack := packet.Suback{Type: packet.SUBACK, PacketID: p.PacketID}
 		for _, x := range p.Subscriptions {
 			filter := string(x.Filter)
+			if c.b.asked++; c.b.flaws.RefuseSubscribe > 0 && c.b.asked%c.b.flaws.RefuseSubscribe == 0 {
+				c.b.counts.RefusedSubscribes++
+				ack.Codes = append(ack.Codes, byte(packet.NotAuthorized))
+				continue
+			}
 			s.subs = slices.DeleteFunc(s.subs, func(old subscription) bool { return old.filter == filter })
 			s.subs = append(s.subs, subscription{filter, x.Options.QoS()})
 			ack.Codes = append(ack.Codes, byte(x.Options.QoS()))
 		}
-		c.send(&ack)
+		c.push(&ack, parcel{due: time.Now().Add(c.b.flaws.SubackDelay)})
 	case packet.UNSUBSCRIBE:
 		var p packet.Unsubscribe
 		if p.Parse(f, v) != nil {
@@ -433,6 +475,9 @@ func (c *conn) handle(f packet.Frame) bool {
 		}
 		c.send(&ack)
 	case packet.PINGREQ:
+		if c.b.flaws.Deaf {
+			return true
+		}
 		c.send(&packet.Ping{Type: packet.PINGRESP})
 	default:
 		return false
@@ -446,13 +491,22 @@ func (c *conn) connect(f packet.Frame) bool {
 		return false
 	}
 	b, id := c.b, string(p.ClientID)
+	b.counts.Connects++
+	if b.flaws.Dead && b.known[id] {
+		return true
+	}
+	b.known[id] = true
 	s := b.sessions[id]
+	if s != nil && s.conn != nil && b.flaws.NoTakeover {
+		s.conn.s = &session{version: s.version, in: map[uint16]bool{}, conn: s.conn}
+		s.conn = nil
+	}
 	if s != nil && s.conn != nil {
 		s.conn.reset()
 		s.conn.end()
 		s = b.sessions[id]
 	}
-	present := s != nil && !p.CleanStart
+	present := s != nil && !p.CleanStart && !b.flaws.Amnesia
 	if !present {
 		s = &session{in: map[uint16]bool{}}
 	}
@@ -466,8 +520,13 @@ func (c *conn) connect(f packet.Frame) bool {
 		c.send(&packet.Connack{Reason: b.flaws.Refuse})
 		return true
 	}
+	if b.flaws.RefuseConnect > 0 && b.counts.Connects%b.flaws.RefuseConnect == 0 {
+		b.counts.RefusedConnects++
+		c.send(&packet.Connack{Reason: packet.QuotaExceeded})
+		return true
+	}
 	b.sessions[id], s.conn = s, c
-	c.send(&packet.Connack{SessionPresent: present})
+	c.push(&packet.Connack{SessionPresent: present}, parcel{due: time.Now().Add(b.flaws.ConnackDelay)})
 	s.resume()
 	return true
 }
@@ -527,7 +586,15 @@ func (s *session) freeID() uint16 {
 
 func (c *conn) deliver(o *outgoing, dup bool) {
 	p := packet.Publish{Dup: dup, QoS: o.qos, PacketID: o.id, Topic: o.topic, Payload: o.payload}
-	c.push(&p, parcel{due: o.come.Add(c.b.delay()), delivery: o.come})
+	at := parcel{due: o.come.Add(c.b.delay()), delivery: o.come}
+	if b := c.b; b.flaws.Capacity > 0 {
+		if b.next.Before(at.due) {
+			b.next = at.due
+		}
+		at.due = b.next
+		b.next = b.next.Add(time.Second / time.Duration(b.flaws.Capacity))
+	}
+	c.push(&p, at)
 }
 
 func (b *Broker) delay() time.Duration {
@@ -539,7 +606,6 @@ func (b *Broker) delay() time.Duration {
 
 // route delivers a message to all who want it.
 func (b *Broker) route(p *packet.Publish) {
-	b.counts.Published++
 	for _, s := range b.sessions {
 		qos, wanted := packet.QoS(0), false
 		for _, sub := range s.subs {
@@ -559,6 +625,12 @@ func (s *session) accept(b *Broker, m *message) {
 	b.counts.Delivered++
 	due := func(one int) bool { return one > 0 && b.seen%one == 0 }
 	f := &b.flaws
+	if due(f.Foreign) {
+		defer func() {
+			b.counts.Foreigns++
+			s.put(&message{m.topic, []byte("hello"), 0, time.Now()})
+		}()
+	}
 	switch {
 	case due(f.Drop):
 		b.counts.Dropped++

@@ -134,6 +134,7 @@ var counterHelp = map[result.Counter]string{
 	result.DistinctAway:   "Messages received for the first time that other shards may have sent.",
 	result.Ignored:        "Messages without an answer on connections that lived to the end.",
 	result.Unready:        "Clients that were not connected and subscribed at the end.",
+	result.Planned:        "Clients that were to be connected at some time.",
 	result.SessionsLost:   "Sessions that were not there any more.",
 	result.Requests:       "Requests sent.",
 	result.Unreplied:      "Requests without a reply in time.",

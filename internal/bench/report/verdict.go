@@ -40,6 +40,7 @@ const (
 	growing    = 0.005 // of what was due is added to what waits
 	queued     = 0.1   // seconds' worth that waits at least
 	kept       = 0.3   // of the growth that a growing queue lets expect, the latency has at least
+	rush       = 1.3   // a broker that had paused gets through so much more afterwards
 	lagBound   = time.Millisecond
 	lagShare   = 10 // of the response, one in so many may be lag
 	cpuBound   = 0.85
@@ -128,7 +129,7 @@ func (s *Summary) incomplete() (texts []string) {
 		}
 	}
 	n := func(c result.Counter) int64 { return s.Counters.Of(c) }
-	add(n(result.Unready), "%s not connected and subscribed at the end, of %s planned: see Errors", were(n(result.Unready), "client", "clients"), s.planned())
+	add(n(result.Unready), "of %s clients were not connected and subscribed at the end: see Errors", integer(max(n(result.Planned), n(result.Unready))))
 	add(s.reasons("suback"), "subscriptions were refused%s: check the broker's permissions", s.codes("suback"))
 	add(s.Total.Refused, "of %s messages were refused%s: check the broker's permissions and quotas", integer(s.Total.Sent), s.codes("puback", "pubrec"))
 	add(s.Total.Skipped, "of %s messages due were not sent, because their publishers were not connected: see Errors", integer(s.Total.Due))
@@ -142,19 +143,6 @@ func (s *Summary) incomplete() (texts []string) {
 		texts = append(texts, fmt.Sprintf("nothing was delivered of %s messages expected", integer(t.Expected)))
 	}
 	return texts
-}
-
-func were(n int64, one, many string) string {
-	if n == 1 {
-		return one + " was"
-	}
-	return many + " were"
-}
-
-// planned is how many clients were to be connected: those that were and those that
-// were not.
-func (s *Summary) planned() string {
-	return integer(max(s.Peak[result.GaugeConnected]+s.Counters.Of(result.Unready), s.Counters.Of(result.Unready)))
 }
 
 // reasons are how many times packets of a kind refused.
@@ -190,6 +178,7 @@ type queue struct {
 	op           []result.Op
 	left         int64   // that waited when measuring ended
 	held         float64 // through, per second, in the second half of the measurement
+	after        float64 // through, per second, in the first moment of the drain
 	passed       []float64
 }
 
@@ -203,15 +192,16 @@ func (s *Summary) queues() (accept, deliver queue) {
 		gone = float64(t.Lost+t.Dropped) / float64(t.Expected)
 	}
 	var waits [2]float64 // for acceptance, for delivery
-	var from, until time.Duration
+	from, until := time.Duration(-1), time.Duration(0)
+	for _, i := range s.Result.Intervals {
+		if i.Phase == result.PhaseMeasure {
+			if from < 0 {
+				from = i.Start
+			}
+			until = max(until, i.End)
+		}
+	}
 	for at, i := range s.Result.Intervals {
-		if i.Phase == result.PhaseDrain {
-			break
-		}
-		measuring := i.Phase == result.PhaseMeasure
-		if measuring && until == 0 {
-			from = i.Start
-		}
 		due, through, owed, came := 0.0, 0.0, 0.0, 0.0
 		for k, v := range i.Counters {
 			n := float64(v)
@@ -237,18 +227,22 @@ func (s *Summary) queues() (accept, deliver queue) {
 			}
 		}
 		owed *= 1 - gone
-		waits[0] += due - through
-		waits[1] += owed - came
-		// Of one time there may be two intervals: of what was due in the warm-up,
-		// and of the rest, which is the last.
-		within := measuring || until > 0 && i.Start >= from
-		if !within {
+		if i.Start >= until { // the first moment of the drain
+			if len(accept.at) > 0 && i.Start == until && i.End > i.Start {
+				span := (i.End - i.Start).Seconds()
+				accept.after, deliver.after = accept.after+through/span, deliver.after+came/span
+			}
 			continue
 		}
-		until = max(until, i.End)
+		// Of one time there may be two intervals: what was due in the warm-up has one of its own.
+		waits[0] += due - through
+		waits[1] += owed - came
+		if i.Start < from {
+			continue
+		}
 		accept.due, deliver.due = accept.due+due, deliver.due+owed
 		accept.through, deliver.through = accept.through+through, deliver.through+came
-		if next := at + 1; next < len(s.Result.Intervals) && s.Result.Intervals[next].End == i.End && s.Result.Intervals[next].Phase != result.PhaseDrain {
+		if next := at + 1; next < len(s.Result.Intervals) && s.Result.Intervals[next].End == i.End {
 			continue
 		}
 		for n, x := range []*queue{&accept, &deliver} {
@@ -322,8 +316,8 @@ func (s *Summary) stuck(x *queue) bool {
 	switch {
 	case x.due <= 0 || float64(x.left) <= queued*x.due || x.left < 2 || growth <= growing*x.due:
 		return false
-	case len(x.waiting) < few && x.through >= enough*x.due:
-		return false
+	case len(x.waiting) < few && (x.through >= enough*x.due || x.after > rush*max(x.held, x.through)):
+		return false // so few intervals show how a queue grows only with what comes after them
 	}
 	d, known := s.slower(x.op)
 	return !known || d.Seconds() >= kept*min(growth/x.due, 1)*s.Measured.Seconds()

@@ -53,6 +53,7 @@ const (
 	DistinctAway                  // of Distinct, those of messages that other shards published, or of a shared subscription of several
 	Ignored                       // of Unaccepted, those whose connection lived to a quiet end
 	Unready                       // clients that were to be connected and subscribed when the run ended, and were not
+	Planned                       // clients that were to be connected at some time
 	SessionsLost                  // sessions that were to be kept and were not there any more
 	Requests                      // requests sent
 	Unreplied                     // requests that had no reply in time
@@ -72,7 +73,7 @@ var counterNames = [numCounters]string{
 	"offered", "sent", "sent.bytes", "acked", "refused", "delivered", "delivered.bytes", "distinct", "duplicates", "reordered",
 	"unjudged", "untimed", "corrupt", "foreign", "expected", "attempts", "connects", "failures", "losses",
 	"subscribes", "unsubscribes", "skipped", "unaccepted", "answered", "arrived", "copies", "unsent", "voided", "surplus", "lost", "dropped",
-	"under-way", "expected.away", "distinct.away", "ignored", "unready", "sessions.lost", "requests", "unreplied", "wills.due", "wills",
+	"under-way", "expected.away", "distinct.away", "ignored", "unready", "planned", "sessions.lost", "requests", "unreplied", "wills.due", "wills",
 	"takeovers", "taken-over", "takeovers.unannounced", "returns", "pongs", "restless", "settled",
 }
 
