@@ -183,7 +183,7 @@ var measureOptions = []Option{
 	},
 	{
 		Name: "slo", Tools: Bench, For: CommandSearch, Group: GroupMeasure, Type: TypeString, Repeat: true,
-		Placeholder: "CONDS", Default: "p99<10ms,loss=0", Help: "what a rate must meet to count as sustained, as p99<10ms,loss=0; may be repeated",
+		Placeholder: "CONDS", Help: "what a rate must meet to count as sustained; may be repeated; unless given p99<10ms,loss=0",
 	},
 	{
 		Name: "from-load", Tools: Bench, For: CommandSearch, Group: GroupMeasure, Type: TypeString,
@@ -195,11 +195,11 @@ var measureOptions = []Option{
 	},
 	{
 		Name: "shapes", Tools: Bench, For: CommandVerify, Group: GroupMeasure, Type: TypeString, Repeat: true,
-		Placeholder: "LIST", Default: "pairs", Help: "who subscribes to whose messages, one after another: pairs, fan-in, fan-out, shared; may be repeated",
+		Placeholder: "LIST", Help: "who subscribes to whose messages, one after another: pairs, fan-in, fan-out, shared; may be repeated; unless given pairs",
 	},
 	{
 		Name: "faults", Tools: Bench, For: CommandVerify, Group: GroupMeasure, Type: TypeString, Repeat: true,
-		Placeholder: "LIST", Default: "delay,stall,split,cut,refuse", Help: "what a proxy before the broker does: delay, stall, split, cut, refuse; with --serve also restart; or none; may be repeated",
+		Placeholder: "LIST", Help: "what a proxy before the broker does: delay, stall, split, cut, refuse, which is all unless given; with --serve also restart; or none; may be repeated",
 	},
 	{
 		Name: "gate", Tools: Bench, For: CommandDiff, Group: GroupMeasure, Type: TypeString, Repeat: true,

@@ -24,11 +24,12 @@ const (
 // searcher is a run of search.
 type searcher struct {
 	runner
-	slo  []report.Condition
-	out  *output
-	runs int
-	need time.Duration // how long load 1 has to be measured for the percentiles asked for
-	doc  report.Search
+	slo        []report.Condition
+	conditions string // slo as it was written
+	out        *output
+	runs       int
+	need       time.Duration // how long load 1 has to be measured for the percentiles asked for
+	doc        report.Search
 }
 
 // searchCommand does "mqbench search".
@@ -61,7 +62,7 @@ func searchCommand(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	inv.CatchSignals()
-	s.doc = report.Search{Format: 1, Tool: cli.Version(), Plan: s.plan.Name, SLO: strings.Join(inv.Values.Strings("slo"), ","), Precision: search.Precision, Steps: []report.Step{}}
+	s.doc = report.Search{Format: 1, Tool: cli.Version(), Plan: s.plan.Name, SLO: s.conditions, Precision: search.Precision, Steps: []report.Step{}}
 	found, err := search.Run(func(load float64) (bench.Outcome, error) { return s.step(ctx, load) })
 	if cerr := s.out.Close(); err == nil {
 		err = cerr
@@ -75,7 +76,11 @@ func searchCommand(ctx context.Context, inv *cli.Invocation) error {
 // readSearch reads the options of search itself.
 func (s *searcher) readSearch() (search bench.Search, err error) {
 	v := s.inv.Values
-	if s.slo, err = report.ParseConditions(strings.Join(v.Strings("slo"), ",")); err != nil {
+	s.conditions = "p99<10ms,loss=0"
+	if given := v.Strings("slo"); len(given) > 0 {
+		s.conditions = strings.Join(given, ",")
+	}
+	if s.slo, err = report.ParseConditions(s.conditions); err != nil {
 		return search, cli.Usagef("%s: %v", v.Label("slo"), err)
 	}
 	if v.IsSet("load") {

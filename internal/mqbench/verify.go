@@ -177,7 +177,7 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	if o.Size = int(v.Int64("size")); o.Size < result.HeaderSize {
 		return o, cli.Usagef("%s: %d bytes have no room for the header of %d that is checked", v.Label("size"), o.Size, result.HeaderSize)
 	}
-	for word := range listed(v, "faults") {
+	for word := range listed(v, "faults", "delay,stall,split,cut,refuse") {
 		f := bench.Fault(word)
 		switch {
 		case f == "none" || f == "" || slices.Contains(o.Faults, f):
@@ -193,7 +193,7 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 // verifyShapes reads the shapes.
 func verifyShapes(inv *cli.Invocation) (all []bench.Shape, err error) {
 	label := inv.Values.Label("shapes")
-	for word := range listed(inv.Values, "shapes") {
+	for word := range listed(inv.Values, "shapes", string(bench.Pairs)) {
 		s := bench.Shape(word)
 		switch {
 		case slices.Contains(all, s):
@@ -206,10 +206,15 @@ func verifyShapes(inv *cli.Invocation) (all []bench.Shape, err error) {
 	return all, nil
 }
 
-// listed yields the words of a list, of all the times that it was given.
-func listed(v *cli.Values, name string) iter.Seq[string] {
+// listed yields the words of a list, of all the times that it was given, or of what
+// it is unless given.
+func listed(v *cli.Values, name, unless string) iter.Seq[string] {
+	lists := v.Strings(name)
+	if len(lists) == 0 {
+		lists = []string{unless}
+	}
 	return func(yield func(string) bool) {
-		for _, list := range v.Strings(name) {
+		for _, list := range lists {
 			for word := range strings.SplitSeq(list, ",") {
 				if !yield(strings.TrimSpace(word)) {
 					return
