@@ -118,7 +118,7 @@ func (c *Connection) readTargets() error {
 	if v.Has("srv") && v.Bool("srv") {
 		for _, other := range [...]string{"port", "url", "unix", "ws", "ws-path"} {
 			if v.clash("srv", other) {
-				return Usagef("%s and %s exclude each other", v.Name("srv"), v.Name(other))
+				return Usagef("%s and %s cannot be used together", v.Name("srv"), v.Name(other))
 			}
 		}
 		host := v.String("host")
@@ -137,7 +137,7 @@ func (c *Connection) readTargets() error {
 	if v.IsSet("url") {
 		for _, other := range [...]string{"host", "port", "unix", "ws", "ws-path"} {
 			if v.clash("url", other) || other != "host" && v.above(other, "url") {
-				return Usagef("%s and %s exclude each other", v.Name("url"), v.Name(other))
+				return Usagef("%s and %s cannot be used together", v.Name("url"), v.Name(other))
 			}
 		}
 		for _, s := range v.Strings("url") {
@@ -228,7 +228,7 @@ func (c *Connection) readTLS() error {
 	v.Yield("tls", "no-tls")
 	v.Yield("no-tls", "tls")
 	if v.Bool("no-tls") && v.Bool("tls") {
-		return Usagef("%s and %s exclude each other", v.Name("tls"), v.Name("no-tls"))
+		return Usagef("%s and %s cannot be used together", v.Name("tls"), v.Name("no-tls"))
 	}
 	if err := c.refuseOpenSSL(); err != nil {
 		return err
@@ -353,7 +353,7 @@ func (c *Connection) readWay() error {
 	c.dialer.Command = v.String("proxy-command")
 	proxy := v.String("proxy")
 	if proxy != "" && c.dialer.Command != "" {
-		return Usagef("%s and %s exclude each other", v.Name("proxy"), v.Name("proxy-command"))
+		return Usagef("%s and %s cannot be used together", v.Name("proxy"), v.Name("proxy-command"))
 	}
 	if c.dialer.Command != "" || proxy == "none" {
 		return nil
@@ -482,7 +482,7 @@ func (c *Connection) readID() error {
 	v.Yield("id", "id-prefix")
 	v.Yield("id-prefix", "id")
 	if v.IsSet("id") && v.IsSet("id-prefix") {
-		return Usagef("%s and %s exclude each other", v.Name("id"), v.Name("id-prefix"))
+		return Usagef("%s and %s cannot be used together", v.Name("id"), v.Name("id-prefix"))
 	}
 	o.ClientID = v.String("id")
 	if v.IsSet("id-prefix") {
@@ -520,7 +520,7 @@ func (c *Connection) readSession() error {
 		o.SessionExpiry = 4294967295 * time.Second
 	}
 	if o.Resume && o.ClientID == "" {
-		return Usagef("%s needs a client identifier", v.Name("disable-clean-session")).WithHint("choose one with --id")
+		return Usagef("%s needs a client ID", v.Name("disable-clean-session")).WithHint("add --id NAME")
 	}
 	return nil
 }
@@ -566,7 +566,7 @@ func CheckTopic(label, name string) error {
 	}
 	e := Usagef("%s %s: %s", label, topic.Quote(name), reasonOf(err))
 	if strings.ContainsAny(name, "+#") {
-		return e.WithHint("wildcards are for subscribing; a message is published to one topic")
+		return Usagef("%s %s: cannot publish to a wildcard", label, topic.Quote(name)).WithHint("publish to one topic; + and # are for subscribing")
 	}
 	return e
 }

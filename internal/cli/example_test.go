@@ -15,7 +15,7 @@ func ExampleRun() {
 		Run: func(_ context.Context, inv *cli.Invocation) error {
 			v := inv.Values
 			if !v.IsSet("topic") {
-				return cli.Usagef("no topic filter").WithHint("give one with -t, as -t 'a/#'")
+				return cli.Usagef("no topic filter given").WithHint("pass one, e.g. -t 'a/#'")
 			}
 			for _, filter := range v.Strings("topic") {
 				if _, err := fmt.Fprintln(inv.Stdout, filter, v.Int("qos"), v.Duration("keepalive"), v.Origin("host")); err != nil {
@@ -34,7 +34,7 @@ func ExampleRun() {
 	// a/# 1 2m0s environment
 	// b 1 2m0s environment
 	// 0
-	// mqsub: no topic filter
-	// mqsub: give one with -t, as -t 'a/#'
+	// mqsub: no topic filter given
+	// mqsub: pass one, e.g. -t 'a/#'
 	// 2
 }

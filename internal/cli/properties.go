@@ -118,7 +118,7 @@ func (c *Connection) readProperties() error {
 		return Usagef("%s connect authentication-data needs an authentication-method", v.Label("property"))
 	}
 	if method && c.Options.Authenticate != nil {
-		return Usagef("--auth and %s connect authentication-method exclude each other", v.Label("property"))
+		return Usagef("--auth and %s connect authentication-method cannot be used together", v.Label("property"))
 	}
 	if err := c.checkUse(all); err != nil {
 		return err
@@ -129,7 +129,7 @@ func (c *Connection) readProperties() error {
 	}
 	if seconds, has := p.Connect.Uint(packet.SessionExpiryInterval); has {
 		if v.IsSet("session-expiry-interval") {
-			return Usagef("--session-expiry-interval and --property connect session-expiry-interval exclude each other")
+			return Usagef("--session-expiry-interval and --property connect session-expiry-interval cannot be used together")
 		}
 		c.Options.SessionExpiry = time.Duration(seconds) * time.Second
 	}

@@ -28,7 +28,7 @@ func (c *Connection) findPassword() ([]byte, error) {
 			continue
 		}
 		if source != "" {
-			return nil, Usagef("%s and %s exclude each other", v.Name(source), v.Name(name))
+			return nil, Usagef("%s and %s cannot be used together", v.Name(source), v.Name(name))
 		}
 		source = name
 	}
@@ -157,7 +157,7 @@ func (c *Connection) refuseOpenSSL() error {
 	case v.IsSet("psk") && (v.IsSet("cafile") || v.IsSet("capath")):
 		return Usagef("--psk excludes --cafile and --capath")
 	case v.IsSet("psk") != v.IsSet("psk-identity"):
-		return Usagef("--psk and --psk-identity go together")
+		return Usagef("--psk needs --psk-identity, and --psk-identity needs --psk")
 	case v.IsSet("psk"):
 		return Usagef("TLS with pre-shared keys is not spoken here: Go's TLS has none").WithHint("%s", wayOut)
 	case v.IsSet("keyform") && !v.IsSet("key"):

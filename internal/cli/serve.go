@@ -31,7 +31,7 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 	v := c.inv.Values
 	for _, other := range [...]string{"host", "port", "url", "unix"} {
 		if v.Origin(other) == OriginFlag {
-			return Usagef("--serve and --%s exclude each other", other)
+			return Usagef("--serve and --%s cannot be used together", other)
 		}
 	}
 	o := broker.Options{Version: VersionLine("mqtools"), ReasonStrings: true, MaxSessionExpiry: brokerfile.DefaultSessionExpiry, Log: c.logBroker()}
@@ -141,7 +141,8 @@ func (c *Connection) warnOpen(secure []bool) {
 		if !ok || tcp.IP.IsLoopback() || secure[i] && c.inv.Values.IsSet("serve-client-ca") {
 			continue
 		}
-		c.inv.Warnf("whoever reaches this machine can use the broker on %s: give --serve 127.0.0.1:%d to keep it to this machine, or --serve-users to say who may", ln.Addr(), tcp.Port)
+		c.inv.Warnf("anyone on the network can use the broker on %s", ln.Addr())
+		c.inv.Infof("add --serve-users FILE, or --serve 127.0.0.1:%d", tcp.Port)
 		return
 	}
 }

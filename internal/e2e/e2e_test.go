@@ -356,7 +356,7 @@ func TestUsageErrorsRepeatTheValueAndHint(t *testing.T) {
 		{"sub -t a/#/b", `"a/#/b"`},
 		{"sub -t a -F %z", `"%z"`},
 		{"sub -t a -F %", "incomplete"},
-		{"sub -t a --json -v", "exclude each other"},
+		{"sub -t a --json -v", "cannot be used together"},
 		{"sub -t a -C 0", `"0"`},
 		{"sub -t a -c", "--id"},
 		{"sub -t a -p 65536", "65536"},
@@ -411,7 +411,7 @@ func TestUsageErrorsRepeatTheValueAndHint(t *testing.T) {
 		{"sub -t a --auth-command c", "--auth-command needs --auth"},
 		{"sub -t a --reauthenticate-every 60", "--reauthenticate-every needs --auth"},
 		{"sub -t a --auth m --auth-command c --reauthenticate-every 1ms", "1ms"},
-		{"sub -t a --auth m --auth-command c -D connect authentication-method m", "exclude each other"},
+		{"sub -t a --auth m --auth-command c -D connect authentication-method m", "cannot be used together"},
 		{"sub -t a -S -p 1883", "--srv and --port"},
 		{"sub -t a -S -h a:1", "no domain"},
 	} {

@@ -75,7 +75,7 @@ func TestEveryCommandHasItsEnds(t *testing.T) {
 			{name: "disk full", server: server{tells: "x"}, script: `exec "$@" >/dev/full`, status: 6, says: told("mqsub", "standard output: *")},
 			{name: "deaf broker, time", server: server{deaf: true}, words: "-W 0.05", status: 27, says: told("mqsub", "timed out after 50ms (*")},
 			{name: "deaf broker, SIGTERM", server: server{deaf: true}, signals: one(syscall.SIGTERM), status: 143},
-			{name: "denied", server: server{denies: true}, status: 5, says: told("mqsub", "*")},
+			{name: "denied", server: server{denies: true}, status: 5, says: told("mqsub", `broker refused the subscription "none": *`, "check the broker's access rules")},
 		}, more)}
 	}
 	stalled := []end{
@@ -173,7 +173,7 @@ func TestEveryCommandHasItsEnds(t *testing.T) {
 			{name: "reader gone", script: `{ "$@"; echo "status $?" >&2; } | (exit 3)`, status: 3, says: []string{"status 0"}},
 			{name: "time", server: server{deaf: true}, words: "-W 0.05", status: 27, says: told("mqsub", "timed out after 50ms (*")},
 			{name: "refused", server: server{refuse: "1"}, status: 4, says: told("mqsub", refused, checkLogin)},
-			{name: "denied", server: server{denies: true}, status: 5, says: told("mqsub", "*")},
+			{name: "denied", server: server{denies: true}, status: 5, says: told("mqsub", `broker refused the subscription "none": *`, "check the broker's access rules")},
 			{name: "broker gone for good", server: server{cut: "1", last: 1}, words: "-W 0.3 --quiet", status: 27, says: told("mqsub", "timed out after 300ms (subscription not confirmed)")},
 		})},
 		{"mqsub -U none", "", slices.Concat(signals(server{deaf: true}, nothing), []end{
@@ -187,7 +187,7 @@ func TestEveryCommandHasItsEnds(t *testing.T) {
 			{name: "time", server: server{deaf: true}, words: "-W 0.05", status: 27, says: told("mqsub", "timed out after 50ms (*")},
 			{name: "reader gone", server: server{deaf: true}, script: `{ "$@"; echo "status $?" >&2; } | (exit 3)`, status: 3, says: []string{"status 141"}},
 			{name: "refused", server: server{refuse: "1"}, status: 4, says: told("mqsub", refused, checkLogin)},
-			{name: "denied", server: server{denies: true}, status: 5, says: told("mqsub", "*")},
+			{name: "denied", server: server{denies: true}, status: 5, says: told("mqsub", `broker refused the subscription "none": *`, "check the broker's access rules")},
 		})},
 		{"mqsub --serve 127.0.0.1:0", "", slices.Concat(serving("broker listens on", signals(server{}, listens)), []end{
 			{name: "time", words: "-W 0.05", status: 27, says: told("mqsub", "broker listens on *", "timed out after 50ms (the broker stopped)")},

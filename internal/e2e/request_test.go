@@ -33,11 +33,11 @@ func TestRequestsAndReplies(t *testing.T) {
 		{"too few answers", []string{"-t", "ask/echo", "-m", "x", "--request", "--replies", "2", "-W", "5"}, "x\n", 27, "1 of 2 replies"},
 		{"3.1.1 asks in vain", []string{"-t", "ask/echo", "-m", "x", "-V", "311", "-e", "r", "-W", "0.1"}, "", 27, "no reply within "},
 		{"3.1.1 without a topic", []string{"-t", "ask/echo", "-m", "x", "-V", "311", "--request"}, "", 2, "needs MQTT 5"},
-		{"lines", []string{"-t", "ask/echo", "-l", "--request"}, "", 2, "does not go with --stdin-line"},
-		{"retained", []string{"-t", "ask/echo", "-m", "x", "-r", "--request"}, "", 2, "exclude each other"},
-		{"a format without request", []string{"-t", "ask/echo", "-m", "x", "-F", "%p"}, "", 2, "goes with --request"},
+		{"lines", []string{"-t", "ask/echo", "-l", "--request"}, "", 2, "--request and --stdin-line cannot be used together"},
+		{"retained", []string{"-t", "ask/echo", "-m", "x", "-r", "--request"}, "", 2, "cannot be used together"},
+		{"a format without request", []string{"-t", "ask/echo", "-m", "x", "-F", "%p"}, "", 2, "needs --request"},
 		{"two topics", []string{"-t", "ask/echo", "-m", "x", "-e", "a", "-D", "publish", "response-topic", "b"}, "", 2, "disagree"},
-		{"a filter", []string{"-t", "ask/echo", "-m", "x", "-e", "a/#"}, "", 2, "wildcards"},
+		{"a filter", []string{"-t", "ask/echo", "-m", "x", "-e", "a/#"}, "", 2, "wildcard"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := run(t, "", "mqpub", append(slices.Clone(h.addr), c.args...)...)

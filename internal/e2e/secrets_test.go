@@ -50,7 +50,7 @@ func TestPasswordsFromEverywhere(t *testing.T) {
 		{"a command that says nothing", []string{"--password-command", "true"}, "", 2, "printed nothing"},
 		{"a file that is not there", []string{"--password-file", dir + "/none"}, "", 2, "/none"},
 		{"nobody to ask", []string{"--ask-password"}, "", 2, "no terminal"},
-		{"two", []string{"-P", secret, "--password-file", file}, "", 2, "--password and --password-file exclude each other"},
+		{"two", []string{"-P", secret, "--password-file", file}, "", 2, "--password and --password-file cannot be used together"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -60,7 +60,7 @@ func TestUnsubscribingFromAKeptSession(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	r := run(t, "", "mqsub", append(session, "-U", "never")...)
-	if r.code != 0 || !strings.Contains(r.err, "there was no subscription to") {
+	if r.code != 0 || !strings.Contains(r.err, "the session had no subscription to") {
 		t.Errorf("code %d, %q", r.code, r.err)
 	}
 }

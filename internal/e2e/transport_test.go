@@ -102,12 +102,12 @@ func TestEveryWayToTheBroker(t *testing.T) {
 			{[]string{"-h", "127.0.0.1:1", "--proxy", "socks5h://" + socks}, 3, "no connection to 127.0.0.1:1: connection refused"},
 			{[]string{"-h", plain, "--proxy", "socks4://" + socks}, 2, "unknown kind of proxy"},
 			{[]string{"-h", plain, "--proxy-command", "false"}, 3, "ended with exit status 1"},
-			{[]string{"-h", plain, "--proxy", "http://x", "--proxy-command", "false"}, 2, "exclude each other"},
+			{[]string{"-h", plain, "--proxy", "http://x", "--proxy-command", "false"}, 2, "cannot be used together"},
 			{[]string{"-h", plain, "--ws-header", "A: b"}, 2, "no use without WebSocket"},
 			{[]string{"-h", ws, "--ws", "--ws-header", "secret"}, 2, "no colon"},
 			{[]string{"-h", ws, "--ws", "--ws-header", "Sec-WebSocket-Key: secret"}, 2, "of the handshake itself"},
 			{[]string{"-h", ws, "--ws-path", "a b"}, 2, "percent-encoded"},
-			{[]string{"-L", "ws://" + ws, "--ws"}, 2, "exclude each other"},
+			{[]string{"-L", "ws://" + ws, "--ws"}, 2, "cannot be used together"},
 			{[]string{"--unix", "/x", "--ws"}, 2, "--unix excludes"},
 		} {
 			r := run(t, "", "mqpub", append([]string{"-t", "t", "-m", "x"}, c.args...)...)

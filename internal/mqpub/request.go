@@ -26,17 +26,17 @@ func wantsReply(v *cli.Values, mode string) (bool, error) {
 	if v.Bool("request") || v.IsSet("response-topic") {
 		switch {
 		case mode == "stdin-line" || mode == "input":
-			return false, cli.Usagef("--request does not go with --%s", mode).WithHint("a request is one message")
+			return false, cli.Usagef("--request and --%s cannot be used together", mode).WithHint("a request is one message")
 		case v.Origin("repeat") == cli.OriginFlag:
-			return false, cli.Usagef("--request and --repeat exclude each other")
+			return false, cli.Usagef("--request and --repeat cannot be used together")
 		case v.Bool("retain"):
-			return false, cli.Usagef("--request and %s exclude each other", v.Name("retain")).WithHint("a retained request would be answered again and again")
+			return false, cli.Usagef("--request and %s cannot be used together", v.Name("retain")).WithHint("a retained request would be answered again and again")
 		}
 		return true, nil
 	}
 	for _, name := range outputOptions {
 		if v.Origin(name) == cli.OriginFlag {
-			return false, cli.Usagef("--%s goes with --request", name)
+			return false, cli.Usagef("--%s needs --request", name)
 		}
 	}
 	return false, nil

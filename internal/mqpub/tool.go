@@ -273,7 +273,7 @@ func modeOf(v *cli.Values) (string, error) {
 	stream := mode == "stdin-line"
 	for _, name := range [...]string{"delimiter", "null", "skip-blank"} {
 		if v.Origin(name) == cli.OriginFlag && !stream {
-			return "", cli.Usagef("--%s goes with --stdin-line", name)
+			return "", cli.Usagef("--%s needs --stdin-line", name)
 		}
 	}
 	if v.Origin("strict") == cli.OriginFlag && mode != "input" {
@@ -282,7 +282,7 @@ func modeOf(v *cli.Values) (string, error) {
 	v.Yield("delimiter", "null")
 	v.Yield("null", "delimiter")
 	if v.IsSet("delimiter") && v.Bool("null") {
-		return "", cli.Usagef("%s and %s exclude each other", v.Name("delimiter"), v.Name("null"))
+		return "", cli.Usagef("%s and %s cannot be used together", v.Name("delimiter"), v.Name("null"))
 	}
 	return mode, nil
 }
@@ -309,7 +309,7 @@ func (j *job) readMessage(mode string) error {
 	switch {
 	case mode == "input":
 		if v.Origin("topic") == cli.OriginFlag {
-			return cli.Usagef("--topic does not go with --input").WithHint("every record names its own topic")
+			return cli.Usagef("--topic and --input cannot be used together").WithHint("every record names its own topic")
 		}
 	case len(topics) == 0:
 		return cli.Usagef("no topic given").WithHint("pass one, e.g. -t a/b")

@@ -77,10 +77,12 @@ func TestWhatIsWritten(t *testing.T) {
 		{"only retained ones, and none comes", "--retained-only", "", "", message("74", "32"), []Step{{"c0 00", "d0 00"}, {"c0 00", "d0 00"}},
 			200 * time.Millisecond, 28, "", "mqsub: no retained message matches \"t\"\n"},
 		{"the subscription alone", "-E", "", "", all, nil, 0, 0, "", ""},
-		{"a lower QoS than was asked for", "-q 2 -C 1", "82 06 0001 0001 74 02", "90 03 0001 01", all, nil, 0, 0, "1\n", "mqsub: warning: broker grants QoS 1 for \"t\"\n"},
+		{"a lower QoS than was asked for", "-q 2 -C 1", "82 06 0001 0001 74 02", "90 03 0001 01", all, nil, 0, 0, "1\n", "mqsub: warning: broker granted QoS 1, not 2, for \"t\"\n"},
 		{"the QoS that was asked for", "-q 1 -C 1", "82 06 0001 0001 74 01", "90 03 0001 01", all, nil, 0, 0, "1\n", ""},
 		{"two filters, of which one is refused", "-t u", "82 0a 0001 0001 74 00 0001 75 00", "90 04 0001 00 80", "", nil, 0, 5, "",
-			"mqsub: broker refused topic filter \"u\": unspecified error (0x80)\nmqsub: *"},
+			"mqsub: broker refused the subscription \"u\": unspecified error (0x80)\nmqsub: check the broker's access rules\n"},
+		{"two filters that are refused", "-t u", "82 0a 0001 0001 74 00 0001 75 00", "90 04 0001 80 80", "", nil, 0, 5, "",
+			"mqsub: broker refused the subscription \"t\": unspecified error (0x80)\nmqsub: broker refused the subscription \"u\": unspecified error (0x80)\nmqsub: check the broker's access rules\n"},
 		{"a filter that is refused", "", "", "90 03 0001 80", "", nil, 0, 5, "", "mqsub: *"},
 		{"messages that are taken off", "--remove-retained -C 3", "", "", retained("74", "31") + message("74", "32") + "31 03 0001 74",
 			[]Step{{"33 05 0001 74 0002", "40 02 0002"}}, 0, 0, "1\n2\n", ""},
@@ -127,7 +129,7 @@ func TestTheOptionsOfSubscriptions(t *testing.T) {
 func TestUnsubscribingAlone(t *testing.T) {
 	t.Parallel()
 	r, _ := virtual(t, 0, "-V 5 -U u -U v", []Step{{connect, connack}, {"a2 09 0001 00 0001 75 0001 76", "b0 05 0001 00 00 11"}, {bye, ""}})
-	if want := "mqsub: warning: there was no subscription to \"v\"\n"; r.Code != 0 || r.Stderr != want {
+	if want := "mqsub: warning: the session had no subscription to \"v\"\n"; r.Code != 0 || r.Stderr != want {
 		t.Errorf("status %d, stderr %q; want 0 and %q", r.Code, r.Stderr, want)
 	}
 	r, _ = virtual(t, 0, "-V 5 -U u", []Step{{connect, connack}, {"a2 06 0001 00 0001 75", "b0 04 0001 00 87"}, {bye, ""}})

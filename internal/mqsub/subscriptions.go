@@ -18,7 +18,7 @@ func (j *job) readSubscriptions() error {
 	v.Yield("retained-only", "skip-retained", "watch", "message-rate")
 	j.skipRetained, j.retainedOnly = v.Bool("skip-retained"), v.Bool("retained-only")
 	if j.skipRetained && j.retainedOnly {
-		return cli.Usagef("%s and %s exclude each other", v.Name("skip-retained"), v.Name("retained-only"))
+		return cli.Usagef("%s and %s cannot be used together", v.Name("skip-retained"), v.Name("retained-only"))
 	}
 	var options packet.SubscribeOptions
 	switch h := v.String("retain-handling"); {
@@ -80,7 +80,7 @@ func (j *job) readSubscriptions() error {
 		return nil
 	}
 	if len(j.subs) == 0 && len(j.unsubs) == 0 {
-		return cli.Usagef("no topic filter").WithHint("give one with -t, as -t 'a/#'")
+		return cli.Usagef("no topic filter given").WithHint("pass one, e.g. -t 'a/#'")
 	}
 	if o := j.conn.Options.Version; (o == packet.V31 || o == packet.V311) && j.wantsV5() {
 		return cli.Usagef("the options of subscriptions need MQTT 5").WithHint("they are --no-local, --retain-as-published, --retain-handling and those of --sub but qos")
@@ -159,7 +159,7 @@ func (j *job) unsubscribe(ctx context.Context) error {
 	}
 	for i, code := range codes {
 		if code == packet.NoSubscriptionExisted && i < len(j.unsubs) {
-			j.inv.Warnf("there was no subscription to %s", topic.Quote(j.unsubs[i]))
+			j.inv.Warnf("the session had no subscription to %s", topic.Quote(j.unsubs[i]))
 		}
 	}
 	return nil

@@ -119,7 +119,7 @@ func (j *job) configure(ctx context.Context) error {
 	v.Yield("reply-command", "echo")
 	j.echo, j.replyCommand = v.Bool("echo"), v.String("reply-command")
 	if j.echo && j.replyCommand != "" {
-		return cli.Usagef("%s and %s exclude each other", v.Name("echo"), v.Name("reply-command"))
+		return cli.Usagef("%s and %s cannot be used together", v.Name("echo"), v.Name("reply-command"))
 	}
 	if j.echo {
 		j.conn.Require5("echo")
@@ -147,11 +147,11 @@ func (j *job) readView() error {
 	case watch && !j.inv.StdoutIsTerminal:
 		return cli.Usagef("%s needs a terminal as standard output", v.Name("watch"))
 	case watch && rate:
-		return cli.Usagef("%s and %s exclude each other", v.Name("watch"), v.Name("message-rate"))
+		return cli.Usagef("%s and %s cannot be used together", v.Name("watch"), v.Name("message-rate"))
 	case watch && j.retainedOnly:
-		return cli.Usagef("%s and %s exclude each other", v.Name("watch"), v.Name("retained-only"))
+		return cli.Usagef("%s and %s cannot be used together", v.Name("watch"), v.Name("retained-only"))
 	case rate && j.retainedOnly:
-		return cli.Usagef("%s and %s exclude each other", v.Name("message-rate"), v.Name("retained-only"))
+		return cli.Usagef("%s and %s cannot be used together", v.Name("message-rate"), v.Name("retained-only"))
 	case watch:
 		j.view = newWatch(j.conn.Broker, j.inv.StdoutFile())
 	case rate:
@@ -217,8 +217,7 @@ func (j *job) subscribe(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		j.tellDenied(codes)
-		return j.conn.WorkError(err)
+		return j.denied(codes, err)
 	}
 	j.tellGranted(codes)
 	return nil
@@ -238,23 +237,30 @@ func (j *job) undeliverable(u *mqtt.Undeliverable) mqtt.Disposition {
 	return mqtt.UndeliverableWait
 }
 
-// tellDenied names every filter that was refused.
-func (j *job) tellDenied(codes []packet.ReasonCode) {
-	if len(codes) < 2 {
-		return // the error itself says it
-	}
+// denied is the error of subscriptions that were refused: it names the last one, after
+// the others were told.
+func (j *job) denied(codes []packet.ReasonCode, err error) error {
+	var last error
 	for i, c := range codes {
-		if c.Failed() {
-			j.inv.Errorf("broker refused topic filter %s: %v", topic.Quote(j.subs[i].Filter), c)
+		if !c.Failed() || i >= len(j.subs) {
+			continue
 		}
+		if last != nil {
+			j.inv.Errorf("%v", last)
+		}
+		last = fmt.Errorf("broker refused the subscription %s: %w", topic.Quote(j.subs[i].Filter), c)
 	}
+	if last == nil {
+		return j.conn.WorkError(err)
+	}
+	return &cli.Exit{Code: cli.ExitDenied, Err: last, Help: "check the broker's access rules"}
 }
 
 // tellGranted warns of a lower QoS than asked for.
 func (j *job) tellGranted(codes []packet.ReasonCode) {
 	for i, c := range codes {
 		if i < len(j.subs) && packet.QoS(c) < j.subs[i].QoS {
-			j.inv.Warnf("broker grants QoS %d for %s", c, topic.Quote(j.subs[i].Filter))
+			j.inv.Warnf("broker granted QoS %d, not %d, for %s", c, j.subs[i].QoS, topic.Quote(j.subs[i].Filter))
 		}
 	}
 }
