@@ -45,7 +45,7 @@ func within(t *testing.T, what string, f func()) {
 	select {
 	case <-done:
 	case <-time.After(5 * time.Second):
-		buf := make([]byte, 1<<20)
+		buf := make([]byte, 16<<20)
 		t.Fatalf("%s hangs:\n%s", what, buf[:runtime.Stack(buf, true)])
 	}
 }

@@ -64,7 +64,6 @@ func TestTableRowsAreComplete(t *testing.T) {
 			claim(o.Type != TypeChoice || o.Complete == CompleteChoice, "does not complete its choices")
 			claim(o.Type == TypeDuration || o.Step == 0 && o.Specials == nil, "has parts of a duration")
 			claim(!o.Optional || o.Type == TypeListen && o.Implied != "", "has an optional value and no implied one")
-			claim(!o.Repeat || o.Default == "", "is repeatable and has a default")
 			for _, word := range o.Choices {
 				claim(o.Default == "" || strings.Contains(o.Help, word.Value), "does not mention its choice "+word.Value)
 			}

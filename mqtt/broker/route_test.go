@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -136,7 +137,7 @@ func TestSubscribingForMoreThanIsTakenEnds(t *testing.T) {
 
 // lockedIn tells whether a goroutine waits for a lock in a function.
 func lockedIn(function string) bool {
-	buf := make([]byte, 1<<20)
+	buf := make([]byte, 16<<20)
 	for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
 		if strings.Contains(g, function+"(") && strings.Contains(g, "sync.(*RWMutex).Lock") {
 			return true
@@ -150,25 +151,27 @@ func lockedIn(function string) bool {
 func TestATakenOverSessionDoesNotSubscribe(t *testing.T) { // not parallel: it looks at all goroutines
 	var hold atomic.Bool
 	held, release := make(chan struct{}), make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(release) })
 	_, addr := brokertest.StartWith(t, broker.Options{Log: func(e broker.Event) {
 		if e.Kind == broker.EventSubscribed && e.Topic == "hold" && hold.CompareAndSwap(true, false) {
 			close(held)
 			<-release
 		}
 	}})
+	t.Cleanup(goOn) // else the broker would not close
 	raw := func(s string) net.Conn {
 		nc, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { nc.Close() })
-		_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = nc.SetDeadline(time.Now().Add(time.Minute))
 		_, _ = nc.Write(wireBytes(t, s))
 		return nc
 	}
 	waitFor := func(function string) {
 		t.Helper()
-		for end := time.Now().Add(10 * time.Second); !lockedIn(function); runtime.Gosched() {
+		for end := time.Now().Add(30 * time.Second); !lockedIn(function); runtime.Gosched() {
 			if time.Now().After(end) {
 				t.Fatalf("%s does not wait", function)
 			}
@@ -191,7 +194,7 @@ func TestATakenOverSessionDoesNotSubscribe(t *testing.T) { // not parallel: it l
 	waitFor("broker.(*Broker).accept")
 	_, _ = old.Write(wireBytes(t, `82 0a 0001 0005 "ghost" 01`))
 	waitFor("broker.(*conn).subscribe")
-	close(release)
+	goOn()
 	<-done
 	for _, nc := range []net.Conn{old, taking} {
 		_ = nc.(*net.TCPConn).CloseWrite()

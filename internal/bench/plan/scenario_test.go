@@ -119,7 +119,7 @@ func TestDefaults(t *testing.T) {
 	t.Parallel()
 	p := mustParse(t, "groups: {g: {clients: 2, publish: {topic: a, rate: 1}, subscribe: [a, {filter: b, qos: 2}]}}", Options{})
 	g := p.Groups[0]
-	if p.Name != "test" || p.Seed != 1 || p.Scale != 1 || p.Phases != (Phases{Rate{}, 1000, 30 * time.Second, time.Second, 5 * time.Second, 30 * time.Second, 10 * time.Second}) {
+	if p.Name != "test" || p.Seed != 1 || p.Scale != 1 || p.Phases != (Phases{Rate{}, 1000, 30 * time.Second, time.Second, 5 * time.Second, 30 * time.Second, 30 * time.Second}) {
 		t.Errorf("got %+v", p)
 	}
 	if g.Connection != (Connection{Version: packet.V5, KeepAlive: time.Minute, CleanStart: true}) || g.Persistent() {
