@@ -299,10 +299,7 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 		cl.delay = time.Duration(p.Will.Properties.UintOr(packet.WillDelayInterval, 0)) * time.Second
 	}
 	cl.countWill()
-	if cl.version != c.sc.Version() {
-		cl.reencode()
-		cl.version = c.sc.Version()
-	}
+	cl.reencode(c.sc.Version())
 	cl.dropUnfit(c)
 	err := c.sc.Accept(&cl.sess, ack, keepAlive, now)
 	c.window = min(b.opts.MaxInflight, int(c.sc.Peer().ReceiveMaximum))
@@ -332,35 +329,32 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 	return err
 }
 
-// reencode moves the session's unacknowledged messages back into the queue,
-// for a client that comes back with another protocol version. A QoS 2 message
-// whose PUBREC was lost may reach it twice then; there is no other way to
-// change its encoding.
-func (cl *client) reencode() {
-	if cl.version == 0 || cl.sess.Open() == 0 {
-		return
+// reencode has the session's unacknowledged messages in version v, for a client that
+// comes back with another one. They keep their packet identifiers: a message at QoS 2
+// would reach it twice under another.
+func (cl *client) reencode(v packet.Version) {
+	if cl.version != 0 && cl.version != v && cl.sess.Open() > 0 {
+		now := cl.b.now()
+		cl.sess.Reencode(func(dst []byte, tag uint64, publish []byte) []byte {
+			var p packet.Publish
+			f, n, err := packet.Split(publish, cl.version, 0)
+			if err != nil || n == 0 || p.Parse(f, cl.version) != nil {
+				return append(dst, publish...) // never: we have encoded it
+			}
+			if v < packet.V5 {
+				p.Properties = nil
+			} else if at := expiryOf(tag); at != 0 {
+				p.Properties = withExpiry(nil, p.Properties, at-now)
+			}
+			with, err := p.AppendTo(dst, v)
+			if err != nil {
+				return append(dst, publish...)
+			}
+			return with
+		})
+		cl.account()
 	}
-	old := cl.queue
-	cl.queue = queue{total: old.total}
-	now := cl.b.now()
-	cl.sess.Range(func(_ uint16, tag uint64, b []byte) bool {
-		if m := decode(b, cl.version, tag, now); m != nil {
-			cl.queue.push(pending{m: m, qos: m.qos, retain: m.retain, exempt: true, share: shareOf(tag)})
-		}
-		return true
-	})
-	var inbound []uint16 // stay known: what they name has been published
-	cl.sess.Inbound(func(id uint16) bool { inbound = append(inbound, id); return true })
-	cl.sess.Clear(nil)
-	for _, id := range inbound {
-		_ = cl.sess.Restore(session.ChangeArrived, id, 0, nil) // an identifier above 0 is no error
-	}
-	for old.n > 0 {
-		cl.queue.push(*old.front())
-		old.pop()
-	}
-	old.clear()
-	cl.account()
+	cl.version = v
 }
 
 // dropUnfit counts and logs the unacknowledged messages that a connection drops because

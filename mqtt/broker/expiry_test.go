@@ -94,7 +94,7 @@ func TestMessageExpiryCountsDownInFlight(t *testing.T) {
 			a< 32 06 0001 "t" 0001 "2" 32 06 0001 "t" 0002 "1"
 			11s
 			` + again + `
-			a< 32 0c 0001 "t" 0003 05 02 00000031 "1"
+			a< 3a 0c 0001 "t" 0002 05 02 00000031 "1"
 			` + ends},
 		{"over a shared subscription's lost member", b5 + `
 			a> 10 0e 0004 "MQTT" 05 02 0000 00 0001 "a"

@@ -487,3 +487,59 @@ func TestAGoodbyeKeepsToTheSessionExpiryOfConnect(t *testing.T) {
 		})
 	}
 }
+
+// Another encoding changes the packets and nothing else, as often as it comes, whatever
+// has been acknowledged between.
+func TestAnotherEncodingKeepsIdentifiers(t *testing.T) {
+	t.Parallel()
+	c := &client{t: t}
+	c.open(packet.V311, Config{})
+	c.in("20 02 00 00", "")
+	for i, qos := range []packet.QoS{1, 2, 1, 2} {
+		if err := c.Publish(&packet.Publish{QoS: qos, Topic: []byte("t")}, uint64(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Swap(nil, 0)
+	c.in("40 02 0003 50 02 0004", "62 02 0004")
+	c.Lost(nil)
+	to := func(v packet.Version, want string) {
+		t.Helper()
+		from := c.Version()
+		c.s.Reencode(func(dst []byte, _ uint64, publish []byte) []byte {
+			var p packet.Publish
+			f, _, err := packet.Split(publish, from, 0)
+			if err == nil {
+				err = p.Parse(f, from)
+			}
+			if err == nil {
+				dst, err = p.AppendTo(dst, v)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			return dst
+		})
+		c.open(v, Config{})
+		connack := "20 02 01 00"
+		if v == packet.V5 {
+			connack = "20 03 01 00 00"
+		}
+		c.in(connack, want)
+	}
+	to(packet.V5, "3a 06 0001 74 0001 00 3c 06 0001 74 0002 00 62 02 0004")
+	c.in("40 02 0001", "")
+	if err := c.Publish(&packet.Publish{QoS: 1, Topic: []byte("u")}, 9); err != nil {
+		t.Fatal(err)
+	}
+	c.out("32 06 0001 75 0005 00")
+	c.Lost(nil)
+	to(packet.V311, "3c 05 0001 74 0002 62 02 0004 3a 05 0001 75 0005")
+	c.in("70 02 0004 50 02 0002", "62 02 0002")
+	c.Lost(nil)
+	to(packet.V5, "62 02 0002 3a 06 0001 75 0005 00")
+	c.in("70 02 0002 40 02 0005", "")
+	if c.s.Open() != 0 || c.s.Held() != 0 {
+		t.Errorf("%d open, %d bytes held", c.s.Open(), c.s.Held())
+	}
+}

@@ -379,6 +379,24 @@ func (s *Session) DropIf(which func(publish []byte) bool) (n int) {
 	return n
 }
 
+// Reencode has encode append the packet of each unacknowledged message anew to dst, for
+// a peer that comes back with another protocol version: packet identifiers, order and
+// what has been acknowledged stay. It is for use between connections.
+func (s *Session) Reencode(encode func(dst []byte, tag uint64, publish []byte) []byte) {
+	log := make([]byte, 0, len(s.log))
+	for at := s.head; at != s.tail; at++ {
+		sl := s.at(at)
+		off := s.base + uint64(len(log))
+		if slotPuback <= sl.state && sl.state <= slotPubcomp && sl.size > 0 {
+			before := len(log)
+			log = encode(log, sl.tag, s.bytes(sl))
+			sl.size = uint32(len(log) - before)
+		}
+		sl.off = off
+	}
+	s.log = log
+}
+
 // Mark is a place behind everything that has been published so far, for
 // OpenBefore.
 func (s *Session) Mark() uint32 { return s.tail }
