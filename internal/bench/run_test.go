@@ -105,6 +105,11 @@ func runScenario(ctx context.Context, yaml string, o Options) (*result.Result, e
 	if err != nil {
 		return nil, err
 	}
+	return runPlan(ctx, p, o)
+}
+
+// runPlan runs a plan as the only shard, on two loops.
+func runPlan(ctx context.Context, p *plan.Plan, o Options) (r *result.Result, err error) {
 	if o.Shard, err = p.Shard(0, 1); err != nil {
 		return nil, err
 	}
@@ -116,6 +121,16 @@ func runScenario(ctx context.Context, yaml string, o Options) (*result.Result, e
 // attempt runs a scenario.
 func attempt(ctx context.Context, t testing.TB, yaml string, o Options) *outcome {
 	t.Helper()
+	p, err := plan.Parse("test.yaml", []byte(yaml), plan.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return attemptPlan(ctx, t, p, o)
+}
+
+// attemptPlan runs a plan.
+func attemptPlan(ctx context.Context, t testing.TB, p *plan.Plan, o Options) *outcome {
+	t.Helper()
 	tell := o.Tell
 	o.Tell = func(n result.Note) {
 		t.Log(n.At, n.Kind, n.Text)
@@ -123,7 +138,7 @@ func attempt(ctx context.Context, t testing.TB, yaml string, o Options) *outcome
 			tell(n)
 		}
 	}
-	r, err := runScenario(ctx, yaml, o)
+	r, err := runPlan(ctx, p, o)
 	if r == nil {
 		t.Fatal(err)
 	}

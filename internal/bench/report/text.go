@@ -28,6 +28,7 @@ func Text(w io.Writer, s *Summary, checks []Check, palette format.Palette) error
 	t.rates(s)
 	t.latencies(s)
 	t.flows(s)
+	t.events(s)
 	t.missing(s)
 	t.errors(s)
 	t.generator(s)
@@ -312,6 +313,39 @@ func (t *text) flows(s *Summary) {
 		row("not judged", false, func(f Flow) int64 { return f.Unjudged })
 	}
 	row("without header", false, func(f Flow) int64 { return f.Foreign })
+}
+
+// events are what happened besides messages, and what the plan expected of the
+// broker then.
+func (t *text) events(s *Summary) {
+	n := func(c result.Counter) int64 { return s.Counters.Of(c) }
+	begun := false
+	row := func(name string, count int64, about string) {
+		if count == 0 {
+			return
+		}
+		if !begun {
+			begun = true
+			t.head("Events", "whole run")
+		}
+		t.line("  %-14s %12s  %s", name, integer(count), t.color(t.palette.Meta, about))
+	}
+	row("requests", n(result.Requests), integer(n(result.Unreplied))+" without a reply")
+	row("wills", n(result.WillsDue), "due; "+integer(n(result.Wills))+" came")
+	row("takeovers", n(result.Takeovers), integer(n(result.TakenOver))+" first connections ended, "+integer(n(result.TakenOver)-n(result.Unannounced))+" with DISCONNECT 0x8E")
+	back := "of clients that were cut or lost"
+	if h := s.Latency(result.AllBack, result.Response); h != nil {
+		back += "; all were back after " + duration(h.Max()) + " at most"
+	}
+	row("returns", n(result.Returns), back)
+	row("sessions lost", n(result.SessionsLost), "not there any more when their clients came back")
+	row("pings", n(result.Pongs), "answered")
+	if h := s.Latency(result.Replay, result.Response); h != nil {
+		row("retained", h.Count(), "messages received after subscribing, within "+duration(h.Max()))
+	}
+	if h := s.Latency(result.Backlog, result.Response); h != nil {
+		row("backlog", h.Count(), "messages received after connecting again, within "+duration(h.Max()))
+	}
 }
 
 // Calibration writes what the tool itself can do at most.
