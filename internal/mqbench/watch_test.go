@@ -230,12 +230,11 @@ func TestMetricsOfARunAndTheirHold(t *testing.T) {
 		}
 	}
 	var want, received int64
-	d := json.NewDecoder(&stdout)
-	for range 2 {
-		var doc report.Document
-		if err := d.Decode(&doc); err != nil {
-			t.Fatal(err)
-		}
+	var docs []report.Document
+	if err := json.Unmarshal(stdout.Bytes(), &docs); err != nil || len(docs) != 2 {
+		t.Fatalf("%d documents, %v", len(docs), err)
+	}
+	for _, doc := range docs {
 		want += doc.Total.Sent
 		received += doc.Total.Received
 	}
