@@ -199,7 +199,7 @@ var measureOptions = []Option{
 	},
 	{
 		Name: "faults", Tools: Bench, For: CommandVerify, Group: GroupMeasure, Type: TypeString, Repeat: true,
-		Placeholder: "LIST", Help: "what a proxy before the broker does: delay, stall, split, cut, refuse (all unless given); with --serve restart; none; may be repeated",
+		Placeholder: "LIST", Help: "what a proxy before the broker does: delay, stall, split, cut, refuse, or none; with --serve restart; may be repeated",
 	},
 	{
 		Name: "gate", Tools: Bench, For: CommandDiff, Group: GroupMeasure, Type: TypeString, Repeat: true,
