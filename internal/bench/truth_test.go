@@ -13,6 +13,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/mqtt/broker"
+	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/swarm"
 )
 
@@ -366,4 +367,50 @@ groups:
 	if s.Strict = true; s.ExitCode(nil) != report.ExitGeneratorLimited {
 		t.Errorf("status %d with --strict", s.ExitCode(nil))
 	}
+}
+
+func TestHowLongADrainWaits(t *testing.T) {
+	for gap, want := range map[time.Duration]time.Duration{
+		0: 2 * time.Second, 499 * time.Millisecond: 2 * time.Second, 600 * time.Millisecond: 2400 * time.Millisecond,
+		2 * time.Second: 8 * time.Second, 3 * time.Second: 10 * time.Second,
+	} {
+		if got := quietTime(gap); got != want {
+			t.Errorf("with gaps of %v: %v, want %v", gap, got, want)
+		}
+	}
+}
+
+// One client whose filters overlap is owed one message, at the QoS of the highest.
+func TestWhatOverlapsIsOwedOnceAtTheHighestQoS(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		_, network := ours(t, broker.Options{})
+		o := play(t, `
+phases: {settle: 100ms, warm-up: 0s, measure: 1s, drain: 1s}
+groups:
+  subs: {clients: 2, subscribe: [{filter: t/1, qos: 2}, {filter: t/+, qos: 1}, {filter: t/#, qos: 0}]}
+  pubs: {clients: 1, publish: {topic: t/1, qos: 2, payload: 64, rate: 50/s}}
+`, within(network.Dial))
+		o.says()
+		for k, n := range o.Result.Sum().Counters {
+			if k.Name == "expected" && (k.QoS != 2 || n != 100) {
+				t.Errorf("%d are expected at QoS %d, want 100 at QoS 2", n, k.QoS)
+			}
+		}
+	})
+}
+
+// The same wrong bytes once more are a repetition.
+func TestACorruptMessageThatComesTwiceIsOne(t *testing.T) {
+	t.Parallel()
+	r := idle(t, "groups: {a: {clients: 1, subscribe: {filter: a, qos: 1}, publish: {topic: a, qos: 1, payload: 16, rate: 1/s}}}")
+	w := r.workers[0]
+	w.loop.Do(func() {
+		cl := &w.clients[0]
+		for _, payload := range []string{"one", "two", "one", "one"} {
+			w.corrupt(w.recs[0], cl, &packet.Publish{Topic: []byte("a"), QoS: 1, Payload: []byte(payload)}, 0)
+		}
+		if got := cl.account().corrupt[1].Load(); got != 2 {
+			t.Errorf("%d stand for what is owed, want 2", got)
+		}
+	})
 }

@@ -304,3 +304,69 @@ func TestNumbers(t *testing.T) {
 		}
 	}
 }
+
+// TestALossIsNoBacklog: what is lost does not wait, however much it is.
+func TestALossIsNoBacklog(t *testing.T) {
+	l := steady()
+	l.seconds, l.rate = 10, 1000
+	r := l.result()
+	for _, i := range r.Intervals {
+		if i.Phase == result.PhaseMeasure || i.Phase == result.PhaseWarmUp {
+			for _, c := range []result.Counter{result.Distinct, result.Arrived} {
+				i.Count(c, "sub", 1, -200)
+			}
+		}
+	}
+	r.Intervals[len(r.Intervals)-1].Count(result.Lost, "sub", 1, 200*11)
+	if s := Summarize(r); s.Err() != nil || s.Has(Saturated) || !s.Has(Violated) {
+		t.Errorf("%v: %v", s.Err(), s.Verdicts)
+	}
+}
+
+// TestAPauseIsNoBacklog: nor is it one that the last moment of the measurement falls
+// into a pause, after which all comes.
+func TestAPauseIsNoBacklog(t *testing.T) {
+	l := steady()
+	l.seconds, l.rate = 10, 1000
+	r := l.result()
+	last, drain := r.Intervals[len(r.Intervals)-2], r.Intervals[len(r.Intervals)-1]
+	for _, c := range []result.Counter{result.Distinct, result.Arrived} {
+		last.Count(c, "sub", 1, -800)
+		drain.Count(c, "sub", 1, 800)
+	}
+	drain.Histogram(result.Key{Op: result.Delivery, Kind: result.Response, Group: "sub"}).Record(5*time.Second, 800)
+	if s := Summarize(r); s.Err() != nil || s.Has(Saturated) || s.Backlog != 800 {
+		t.Errorf("%v: %d wait, %v", s.Err(), s.Backlog, s.Verdicts)
+	}
+}
+
+// TestALagThatTheBrokerExplains: the generator is the limit only where its lag made the
+// result.
+func TestALagThatTheBrokerExplains(t *testing.T) {
+	for _, c := range []struct {
+		name                   string
+		lag, service, response time.Duration
+		n                      int64 // values of each
+		want                   bool
+	}{
+		{"a lag that is the response", 20 * time.Millisecond, 100 * time.Microsecond, 20 * time.Millisecond, 50, true},
+		{"the same, of fewer than 1,000 values", 20 * time.Millisecond, 100 * time.Microsecond, 20 * time.Millisecond, 1, true},
+		{"a lag of less than 1 ms", 900 * time.Microsecond, 100 * time.Microsecond, time.Millisecond, 50, false},
+		{"a lag of a twentieth of the response", 20 * time.Millisecond, 100 * time.Microsecond, 400 * time.Millisecond, 50, false},
+		{"a lag beside a service time as long", 20 * time.Millisecond, 30 * time.Millisecond, 50 * time.Millisecond, 50, false},
+	} {
+		l := steady()
+		l.seconds, l.rate, l.lag = 3, 10*c.n, time.Microsecond
+		r := l.result()
+		i := r.Intervals[5]
+		h := func(op result.Op, kind result.Kind, group string) *result.Histogram {
+			return i.Histogram(result.Key{Op: op, Kind: kind, Group: group})
+		}
+		h(result.Puback, result.Lag, "pub").Record(c.lag, c.n)
+		h(result.Delivery, result.Service, "sub").Record(c.service, c.n)
+		h(result.Delivery, result.Response, "sub").Record(c.response, c.n)
+		if s := Summarize(r); s.Has(GeneratorLimited) != c.want {
+			t.Errorf("%s: %v", c.name, s.Verdicts)
+		}
+	}
+}

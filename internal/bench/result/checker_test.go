@@ -176,3 +176,28 @@ func BenchmarkCheck(b *testing.B) {
 		})
 	}
 }
+
+func TestCheckerHas(t *testing.T) {
+	c := NewChecker(4, 10)
+	for _, seq := range []uint32{0, 1, 4, 3} {
+		c.Check(1, 2, seq)
+	}
+	for seq, want := range []bool{true, true, false, true, true, false, false} {
+		if got := c.Has(1, 2, uint32(seq)); got != want {
+			t.Errorf("message %d: %v, want %v", seq, got, want)
+		}
+	}
+	if c.Has(2, 2, 0) || c.Has(1, 1, 0) {
+		t.Error("others have what they did not get")
+	}
+	bounded := NewChecker(4, 0)
+	bounded.Check(1, 2, 5)
+	if bounded.Has(1, 2, 3) || !bounded.Has(1, 2, 5) {
+		t.Error("what was forgotten has come, or what came has not")
+	}
+	shared := NewSharedChecker(4, 10)
+	shared.Check(2, 1)
+	if !shared.Has(2, 1) || shared.Has(2, 0) || shared.Has(2, 9999) || shared.Has(9, 1) {
+		t.Error("a shared subscription has what it did not get, or has not what it got")
+	}
+}
