@@ -339,13 +339,14 @@ func TestAFileWithSecretsThatOthersCanReadIsToldOf(t *testing.T) {
 
 func TestShowConfigNamesTheLineAndThePart(t *testing.T) {
 	t.Parallel()
-	path := fileWith(t, "defaults:\n  password: hunter2\n  qos: 1\nmqsub:\n  verbose: true\ncontexts:\n  prod:\n    url: mqtts://joe:hunter2@prod\ncurrent-context: prod\n")
+	path := fileWith(t, "defaults:\n  password: hunter2\n  qos: 1\nmqsub:\n  verbose: true\ncontexts:\n  prod:\n    url: mqtts://joe@prod\ncurrent-context: prod\n")
 	_, got := valuesOf(t, Env{Args: []string{"--config", path, "--show-config"}}, Sub)
 	for _, want := range []string{
 		"password                 ***                              " + path + ":2 (defaults)\n",
 		"qos                      1                                " + path + ":3 (defaults)\n",
 		"verbose                  true                             " + path + ":5 (mqsub)\n",
-		"url                      \"mqtts://joe:***@prod:8883\"      " + path + ":8 (context prod)\n",
+		"broker                   \"mqtts://joe@prod:8883\"          --url\n",
+		"url                      \"mqtts://joe@prod:8883\"          " + path + ":8 (context prod)\n",
 		"context                  \"prod\"                           " + path + ":9 (current-context)\n",
 	} {
 		if !strings.Contains(got.stdout, want) {

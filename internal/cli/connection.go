@@ -139,6 +139,9 @@ func (c *Connection) readTargets() error {
 			if v.clash("url", other) || other != "host" && v.above(other, "url") {
 				return Usagef("%s and %s cannot be used together", v.Name("url"), v.Name(other))
 			}
+			if v.given(other) {
+				c.inv.Warnf("%s has no effect beside %s", v.Name(other), v.Name("url"))
+			}
 		}
 		for _, s := range v.Strings("url") {
 			t, err := transport.ParseURL(s)
@@ -278,7 +281,9 @@ func (c *Connection) readTLS() error {
 		}
 		o.Pins = append(o.Pins, pin)
 	}
-	if o.KeyLogFile = v.String("tls-keylog"); o.KeyLogFile == "" {
+	if o.KeyLogFile = v.String("tls-keylog"); c.inv.dry {
+		o.KeyLogFile = "" // which would be made
+	} else if o.KeyLogFile == "" {
 		if o.KeyLogFile = c.inv.getenv("SSLKEYLOGFILE"); o.KeyLogFile != "" {
 			c.inv.Infof("SSLKEYLOGFILE: appending the secrets of TLS connections to %s", o.KeyLogFile)
 		}

@@ -163,7 +163,12 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		return CodeOf(ctx, err)
 	}
 	if inv.Values.Bool("show-config") {
-		return env.writePage(tool.Bit, ShowConfig(inv.Values, words.table), talk)
+		page, err := inv.showConfig(ctx, words.table)
+		if err != nil {
+			talk.problem(err, tryHelp)
+			return CodeOf(ctx, err)
+		}
+		return env.writePage(tool.Bit, page, talk)
 	}
 	if shell := inv.Values.String("completion"); shell != "" {
 		return env.writePage(tool.Bit, CompletionScript(shell, tool), talk)
