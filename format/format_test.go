@@ -86,6 +86,7 @@ func TestPatterns(t *testing.T) {
 		{"%3p|%8p|%-8p|%08p|", m, "hel|   hello|hello   |000hello|"},
 		{"%10t|%-10t|%.3t|%8.3t|%010t|", m, "    top/ic|top/ic    |top|     top|    top/ic|"},
 		{"%5l|%-5l|%05l|", m, "    5|5    |00005|"},
+		{"%A|%3A|%03A", aliased(m), "3|  3|003"},
 		{"%C %R %E %F %S %A|%D|%P", m, "text/plain r/t 3000000000 1 7 |\x00\xff|k:v 1 k:"},
 		{"%C|%R|%E|%3F|%03S|%D|%P|%p|%x", bare, "||||   |000||||"[1:]},
 		{"100%% @@ \\\\ \\t\\n\\r\\a\\e\\0\\v", m, "100% @ \\ \t\n\r\a\x1b\x00\v"},

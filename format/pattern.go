@@ -228,7 +228,10 @@ func (p *Pattern) op(dst []byte, o *op, m *mqtt.Message, at time.Time) ([]byte, 
 		}
 		return append(dst, '0'), nil
 	case 'A':
-		return o.pad(dst, 0, func(b []byte) []byte { return b }), nil // aliases are resolved
+		if m.TopicAlias > 0 {
+			return o.integer(dst, int64(m.TopicAlias)), nil
+		}
+		return o.pad(dst, 0, func(b []byte) []byte { return b }), nil
 	case 'E':
 		return o.property(dst, m, packet.MessageExpiryInterval), nil
 	case 'F':
