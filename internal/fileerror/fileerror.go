@@ -54,6 +54,8 @@ func explain(err, part error, op, path string, cause error) error {
 	}
 	reason, hint := Reason(cause), "check the path"
 	switch {
+	case verb == "read" && isUnnamedDirectory(path):
+		reason = "is a directory"
 	case errors.Is(cause, fs.ErrNotExist) && verb == "write":
 		reason, hint = "no such directory", "make the directory first"
 	case errors.Is(cause, fs.ErrNotExist):
@@ -64,6 +66,16 @@ func explain(err, part error, op, path string, cause error) error {
 	}
 	text := "cannot " + verb + " " + Quote(path) + ": " + reason
 	return &explained{strings.ReplaceAll(err.Error(), part.Error(), text), hint, err}
+}
+
+// isUnnamedDirectory reports whether a path is that of a directory, on Windows, which
+// says of reading one that the function is incorrect.
+func isUnnamedDirectory(path string) bool {
+	if runtime.GOOS != "windows" {
+		return false
+	}
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
 }
 
 // Reason returns what the system said, less the call and the path around it.

@@ -122,7 +122,7 @@ func TestDialDeadline(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), -1)
 	defer cancel()
 	_, err := (&Dialer{}).Dial(ctx, &Target{Network: "tcp", Host: "127.0.0.1", Port: unusedPort(t)})
-	e := wantError(t, err, OpConnect, Timeout, "timed out after")
+	e := wantError(t, err, OpConnect, Timeout, "timed out") // after nothing, where the clock stands still so long
 	if !e.Timeout() || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v (inner %v), want a timeout", err, e.Err)
 	}
