@@ -60,6 +60,13 @@ func Open(paths ...string) (*File, error) {
 	return f, nil
 }
 
+// HoldsHashes tells whether there are users, whose passwords can be guessed by whoever
+// reads their hashes.
+func (f *File) HoldsHashes() bool {
+	r := f.rules.Load()
+	return len(r.users)+len(r.hashed) > 0
+}
+
 // Apply sets the hooks of o: Authenticate and Recall, AuthMethods and Authorize;
 // DenyTime; and the limits of the file.
 func (f *File) Apply(o *broker.Options) error {

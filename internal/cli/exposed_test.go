@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mqtools/mqtools/mqtt/auth"
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
@@ -31,6 +32,10 @@ func TestFilesOfSecretsThatOthersCanReadAreWarnedOf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keys, err := auth.NewKeys("SCRAM-SHA-512", "pencil")
+	if err != nil {
+		t.Fatal(err)
+	}
 	client := "--cafile " + certs.CA.CertFile + " --cert " + certs.Client.CertFile + " --key FILE"
 	for _, row := range []struct {
 		it, text, args, holds string
@@ -42,7 +47,8 @@ func TestFilesOfSecretsThatOthersCanReadAreWarnedOf(t *testing.T) {
 		{"an options file without a secret", "-u me\n-L mqtt://localhost\n", "-o FILE", "", false},
 		{"a password file", "hunter2\n", "-u me --password-file FILE", "a password", false},
 		{"a configuration file", "defaults: {password: hunter2}\n", "--config FILE", "a secret", false},
-		{"a users file", "anonymous: true\n", "--serve=127.0.0.1:0 --serve-users FILE", "hashes of passwords", true},
+		{"a users file", "users: {joe: '" + keys.String() + "'}\n", "--serve=127.0.0.1:0 --serve-users FILE", "hashes of passwords", true},
+		{"a file of rules without users", "anonymous: true\n", "--serve=127.0.0.1:0 --serve-users FILE", "", true},
 		{"a key", string(key), client, "a private key", true},
 		{"a key of the broker", string(serverKey), "--serve=mqtts://127.0.0.1:0 --serve-cert " + certs.Server.CertFile + " --serve-key FILE", "a private key", true},
 		{"a key with its certificate", string(cert) + string(serverKey), "--serve=mqtts://127.0.0.1:0 --serve-cert FILE", "a private key", true},

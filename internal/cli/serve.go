@@ -52,14 +52,16 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 	}
 	var users *brokerfile.File
 	if paths := v.Strings("serve-users"); len(paths) > 0 {
-		for _, path := range paths {
-			c.inv.warnExposed(c.inv.Talk, path, "hashes of passwords", notPublic)
-		}
 		if users, err = brokerfile.Open(paths...); err == nil {
 			err = users.Apply(&o)
 		}
 		if err != nil {
 			return Usagef("%s: %v", v.Label("serve-users"), err)
+		}
+	}
+	if users != nil && users.HoldsHashes() {
+		for _, path := range v.Strings("serve-users") {
+			c.inv.warnExposed(c.inv.Talk, path, "hashes of passwords", notPublic)
 		}
 	}
 	if adjust != nil {

@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"strings"
+	"testing"
+
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+// Every kind that tells what to do has its way out, and a hint of the transport's own,
+// which knows more, goes before it.
+func TestErrorsOfTheTransportHaveAWayOut(t *testing.T) {
+	t.Parallel()
+	wrongHost := func(names ...string) error {
+		return &tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{DNSNames: names}, Host: "h"}}
+	}
+	for _, row := range []struct {
+		e    transport.Error
+		want string
+	}{
+		{transport.Error{Op: transport.OpConnect, Kind: transport.Refused}, "is a broker running there? check -h, -p or -L"},
+		{transport.Error{Op: transport.OpConnect, Kind: transport.Refused, Unix: true, Hint: "start it"}, "start it"},
+		{transport.Error{Op: transport.OpLookup, Kind: transport.NotFound}, "check the spelling of -h or -L"},
+		{transport.Error{Op: transport.OpConnect, Kind: transport.Timeout}, "check the address and any firewall; --connect-timeout sets the limit"},
+		{transport.Error{Op: transport.OpWebSocket, Kind: transport.Timeout}, speaksWebSocket},
+		{transport.Error{Op: transport.OpTLS, Kind: transport.UnknownAuthority}, "pass that CA's certificate: --cafile FILE"},
+		{transport.Error{Op: transport.OpTLS, Kind: transport.SelfSigned}, "if you trust it, pass it: --cafile FILE"},
+		{transport.Error{Op: transport.OpTLS, Kind: transport.ClientCertificateMissing}, "pass --cert FILE and --key FILE"},
+		{transport.Error{Op: transport.OpTLS, Kind: transport.WrongHost, Err: wrongHost("a.example", "b")}, "connect to a.example, or pass --tls-server-name a.example"},
+		{transport.Error{Op: transport.OpTLS, Kind: transport.WrongHost, Err: wrongHost("*.example", "x; rm -rf ~", "\x1b[31m", "c.example")}, "connect to c.example, or pass --tls-server-name c.example"},
+		{transport.Error{Op: transport.OpTLS, Kind: transport.WrongHost, Err: wrongHost()}, "the certificate names no host; --insecure with --cafile FILE verifies all but the name"},
+		{transport.Error{Kind: transport.NotMQTT, Speaks: transport.ProtocolHTTP}, "use --ws for WebSocket, or the MQTT port (usually 1883)"},
+		{transport.Error{Kind: transport.NotMQTT, Speaks: transport.ProtocolNATS}, "use the MQTT port (usually 1883): check -h, -p or -L"},
+		{transport.Error{Op: transport.OpListen, Kind: transport.AddrInUse}, "stop that program, or pass --serve another port"},
+		{transport.Error{Op: transport.OpConnect, Kind: transport.Canceled}, ""},
+	} {
+		if got := remedyOf(&row.e); got != row.want {
+			t.Errorf("%s, %v: %q, want %q", row.e.Op, row.e.Kind, got, row.want)
+		}
+	}
+	// What they name are options of every tool.
+	for _, tools := range []ToolSet{Pub, Sub, Bench} {
+		for _, r := range remedies {
+			for _, word := range strings.Fields(r.help) {
+				if word = strings.Trim(word, ",;:?()"); strings.HasPrefix(word, "-") && Table(tools).find(word) == nil && word != "--bind-address" {
+					t.Errorf("tool %d has no %s: %q", tools, word, r.help)
+				}
+			}
+		}
+	}
+}
