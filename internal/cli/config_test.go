@@ -395,7 +395,7 @@ func TestWhatExcludesAnotherWinsByOrigin(t *testing.T) {
 		{"url", []string{"--unix", "/f"}, nil, "mqtt+unix:///f|unix:///f"},
 		{"url", nil, map[string]string{"MQ_HOST": "e"}, "mqtts://e:7"},
 		{"url", nil, map[string]string{"MQTT_URL": "mqtt://e"}, "mqtts://e:1883"},
-		{"url", nil, map[string]string{"MQ_PORT": "9"}, "mqtts://c:1"},
+		{"url", nil, map[string]string{"MQ_PORT": "9"}, "warning: MQ_PORT has no effect beside "},
 		{"url", []string{"-p", "9"}, nil, "url and --port cannot be used together"},
 		{"url", []string{"--ws=false"}, nil, "mqtts://c:1"},
 		{"unix", []string{"-h", "f"}, nil, "mqtts://f:7"},
