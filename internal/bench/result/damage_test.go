@@ -134,3 +134,26 @@ func TestADamagedLineOfALogIsNeverWhole(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsMissingOfAShardIsMissingOfTheRun: a merge does not make it whole.
+func TestWhatIsMissingOfAShardIsMissingOfTheRun(t *testing.T) {
+	t.Parallel()
+	shard := func(n int, lost ...string) *Result {
+		return &Result{Run: Run{Plan: Plan{Hash: "h"}, Shards: 2, Step: time.Second}, Shards: []Shard{{Shard: n}}, Ends: []End{{Shard: n, Complete: true}}, Lost: lost}
+	}
+	whole, err := Merge(shard(0), shard(1))
+	if err != nil || !whole.Whole() {
+		t.Fatalf("%v, %q", err, whole.Partial())
+	}
+	damaged, err := Merge(shard(0), shard(1, "lines are missing"))
+	if err != nil || damaged.Whole() || damaged.Partial() != "lines are missing" {
+		t.Fatalf("%v, %q", err, damaged.Partial())
+	}
+	var b bytes.Buffer
+	if err := Write(&b, damaged); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := readOne(b.String()); err != nil || again.Partial() != "lines are missing" {
+		t.Errorf("written and read again: %v, %q", err, again.Partial())
+	}
+}
