@@ -103,7 +103,7 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 		rec = w.rec(now)
 	}
 	if err != nil {
-		w.corrupt(rec, cl, p, now)
+		w.corrupt(rec, cl, p)
 		return
 	}
 	if h.Kind == result.KindReply {
@@ -147,7 +147,7 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 
 // corrupt counts a delivery with a wrong body. It stands for one that is owed; the
 // same bytes once more are a repetition.
-func (w *worker) corrupt(rec *result.Recorder, cl *client, p *packet.Publish, now time.Duration) {
+func (w *worker) corrupt(rec *result.Recorder, cl *client, p *packet.Publish) {
 	g := cl.g
 	rec.Count(result.Delivered, g.Number, p.QoS, 1)
 	if len(w.spoilt) >= maxSpoilt {

@@ -407,7 +407,7 @@ func TestACorruptMessageThatComesTwiceIsOne(t *testing.T) {
 	w.loop.Do(func() {
 		cl := &w.clients[0]
 		for _, payload := range []string{"one", "two", "one", "one"} {
-			w.corrupt(w.recs[0], cl, &packet.Publish{Topic: []byte("a"), QoS: 1, Payload: []byte(payload)}, 0)
+			w.corrupt(w.recs[0], cl, &packet.Publish{Topic: []byte("a"), QoS: 1, Payload: []byte(payload)})
 		}
 		if got := cl.account().corrupt[1].Load(); got != 2 {
 			t.Errorf("%d stand for what is owed, want 2", got)

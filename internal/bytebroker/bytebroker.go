@@ -64,7 +64,7 @@ func InMemory(t *testing.T, conns ...[]Step) *Broker {
 
 func (b *Broker) serve(conns [][]Step) {
 	defer close(b.done)
-	defer b.ln.Close()
+	defer func() { _ = b.ln.Close() }()
 	for i, steps := range conns {
 		nc, err := b.ln.Accept()
 		if err != nil {
@@ -143,7 +143,7 @@ func (b *Broker) RunWith(ctx context.Context, tool cli.Tool, stdin io.Reader, ar
 	var out, errs strings.Builder
 	args = append([]string{"--config", "none", "-h", "127.0.0.1", "-p", b.Port, "-k", "0", "--reconnect-delay", "0.01"}, args...)
 	code := cli.Run(ctx, cli.Env{Args: args, Stdin: stdin, Stdout: &out, Stderr: &errs, Lookup: cli.MapEnv(nil), Dial: b.dial}, tool)
-	b.ln.Close() // it may wait for connections that do not come
+	_ = b.ln.Close() // it may wait for connections that do not come
 	<-b.done
 	return Result{code, out.String(), strings.ReplaceAll(errs.String(), b.Port, "PORT")}
 }

@@ -31,7 +31,6 @@ type FanOut struct {
 	plan    *Plan
 	table   *fanTable
 	reasons []string
-	hits    []hit
 }
 
 // Recipient is a subscription that a message matches.
@@ -39,12 +38,6 @@ type Recipient struct {
 	Sub    *Subscribe // nil: a shared one
 	Client uint32     // its index in the group
 	Share  string     // of a shared one: the whole filter, $share/name/filter
-}
-
-// hit is filters of which some match, and what their field must be.
-type hit struct {
-	*matcher
-	value uint64
 }
 
 const (
@@ -89,7 +82,6 @@ func (p *Plan) FanOut() *FanOut {
 // Fork is a FanOut for another goroutine.
 func (f *FanOut) Fork() *FanOut {
 	c := *f
-	c.hits = nil
 	return &c
 }
 
