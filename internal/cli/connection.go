@@ -823,17 +823,21 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 // --retry-for, and for ever with --retry.
 func (c *Connection) retrying(backoff func(int, error) (time.Duration, bool)) func(int, error) (time.Duration, bool) {
 	limit, forever := c.inv.Values.Duration("retry-for"), c.inv.Values.Bool("retry")
-	var since time.Time // when that began
+	var since, latest time.Time // when such refusals in a row began, and the latest
 	return func(attempt int, err error) (time.Duration, bool) {
-		if e, ok := errors.AsType[*mqtt.Error](err); !mqtt.Permanent(err) || ok && e.Op == "connection" { // which was let in
+		e, ok := errors.AsType[*mqtt.Error](err)
+		letIn := ok && e.Op == "connection"
+		if !mqtt.Permanent(err) || letIn && e.Reason != packet.NotAuthorized { // as when its password has expired
 			since = time.Time{}
 			return backoff(attempt, err)
 		}
-		if since.IsZero() {
-			since = time.Now()
+		now := time.Now()
+		if since.IsZero() || letIn && now.Sub(latest) > limit { // and was up in between
+			since = now
 		}
+		latest = now
 		wait, _ := backoff(attempt, nil)
-		return wait, forever || time.Since(since)+wait <= limit
+		return wait, forever || now.Sub(since)+wait <= limit
 	}
 }
 

@@ -17,7 +17,9 @@ import (
 func TestRetryForCountsFromTheFirstRefusalInARow(t *testing.T) {
 	t.Parallel()
 	refused := &mqtt.Error{Op: "connect", Reason: packet.NotAuthorized}
-	ended := &mqtt.Error{Op: "connection", Reason: packet.NotAuthorized} // which was let in
+	ended := &mqtt.Error{Op: "connection", Reason: packet.SessionTakenOver} // which was let in
+	expired := &mqtt.Error{Op: "connection", Reason: packet.NotAuthorized}
+	stays := errors.New("stays for 10 s") // connected
 	passing := errors.New("connection refused")
 	for _, c := range []struct {
 		it     string
@@ -30,6 +32,9 @@ func TestRetryForCountsFromTheFirstRefusalInARow(t *testing.T) {
 		{"refused, for ever", []string{"--retry-for", "3", "--retry"}, []error{refused, refused, refused, refused, refused, refused}, 6},
 		{"not reached", []string{"--retry-for", "3"}, []error{passing, passing, passing, passing, passing, passing}, 6},
 		{"not reached in between", []string{"--retry-for", "3"}, []error{refused, refused, passing, refused, refused, refused, refused}, 6},
+		{"let in, and its password expires", []string{"--retry-for", "3"}, []error{expired, stays, expired, stays, expired}, 5},
+		{"let in, and thrown out at once", []string{"--retry-for", "3"}, []error{expired, expired, expired, expired, expired, expired}, 3},
+		{"let in, and refused as its password has expired", []string{"--retry-for", "3"}, []error{expired, refused, refused, refused, refused}, 3},
 		{"let in between", []string{"--retry-for", "3"}, []error{refused, refused, ended, refused, refused, refused, refused}, 6},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -39,6 +44,11 @@ func TestRetryForCountsFromTheFirstRefusalInARow(t *testing.T) {
 					policy := (&Connection{inv: inv}).retrying(func(int, error) (time.Duration, bool) { return time.Second, true })
 					passes := 0
 					for i, err := range c.errs {
+						if err == stays {
+							passes++
+							time.Sleep(10 * time.Second)
+							continue
+						}
 						wait, again := policy(i+1, err)
 						if !again {
 							break

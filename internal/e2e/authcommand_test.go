@@ -311,7 +311,8 @@ func TestAStreamIsReauthenticated(t *testing.T) {
 	}
 }
 
-// A refused re-authentication is told, and the broker's reason ends the tool.
+// A refused re-authentication is told, and the broker's reason ends the tool that has
+// no time to try again.
 func TestReauthenticationRefused(t *testing.T) {
 	t.Parallel()
 	addr := peer(t, func(p *rawPeer, _ []byte) {
@@ -321,7 +322,7 @@ func TestReauthenticationRefused(t *testing.T) {
 		p.say(0xe0, 9, 0x87, 7, 0x1f, 0, 4, 'n', 'o', 'p', 'e')
 		p.drain()
 	})
-	r := run(t, "", "mqsub", append(addr, "-t", "t", "--auth", "M", "--auth-command", counting(t), "--reauthenticate-every", "100ms")...)
+	r := run(t, "", "mqsub", append(addr, "-t", "t", "--auth", "M", "--auth-command", counting(t), "--reauthenticate-every", "100ms", "--retry-for", "0")...)
 	want := "mqsub: warning: reauthenticate refused: not authorized (0x87): nope\nmqsub: connection ended by the broker: not authorized (0x87): nope\n"
 	if r.code != 7 || r.err != want {
 		t.Errorf("code %d, %q; want 7 and %q", r.code, r.err, want)
