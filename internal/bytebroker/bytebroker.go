@@ -142,6 +142,11 @@ func (b *Broker) Run(ctx context.Context, tool cli.Tool, stdin string, args ...s
 func (b *Broker) RunWith(ctx context.Context, tool cli.Tool, stdin io.Reader, args ...string) Result {
 	var out, errs strings.Builder
 	args = append([]string{"--config", "none", "-h", "127.0.0.1", "-p", b.Port, "-k", "0", "--reconnect-delay", "0.01"}, args...)
+	if b.dial != nil { // or a tool that looks for a broker that has ended does so for ever
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 2*b.patience)
+		defer cancel()
+	}
 	code := cli.Run(ctx, cli.Env{Args: args, Stdin: stdin, Stdout: &out, Stderr: &errs, Lookup: cli.MapEnv(nil), Dial: b.dial}, tool)
 	_ = b.ln.Close() // it may wait for connections that do not come
 	<-b.done
