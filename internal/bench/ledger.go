@@ -389,8 +389,7 @@ func (w *worker) find(to *routes, name []byte, from *plan.Group, index uint32) {
 // routes are the recipients of a client's message.
 func (w *worker) routes(cl *client, s *stream, seq uint32) *routes {
 	l := w.run.ledger
-	keep := s.FixedTopics()
-	if keep {
+	if s.fixed {
 		cs := &cl.more.streams[s.at]
 		slot := int(seq) % len(s.Topics)
 		if cs.routes == nil && l.cached.Load() < maxRoutes {

@@ -18,6 +18,7 @@ type stream struct {
 	w     *worker
 	g     *group
 	at    int            // in the group
+	fixed bool           // its topics do not depend on the message
 	sched *plan.Schedule // nil for a closed loop
 	start time.Duration  // swarm.Never before
 	open  bool           // of a closed loop: it has started
@@ -38,7 +39,7 @@ const maxQueued = 8 << 20
 var errBehind = errors.New("the broker is so far behind that the messages that wait for it fill the memory meant for them")
 
 func newStream(w *worker, g *group, p *plan.Publish, loops int) *stream {
-	s := &stream{Publish: p, w: w, g: g, at: len(g.streams), start: swarm.Never}
+	s := &stream{Publish: p, w: w, g: g, at: len(g.streams), start: swarm.Never, fixed: p.FixedTopics()}
 	if !p.Closed() {
 		s.sched = w.run.shard.Schedule(p, w.loop.Number(), loops)
 	}
