@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// closedAtStart tells whether descriptor fd, 1 or 2, was closed when this process
+// closedAtStart tells whether descriptor fd, 0, 1 or 2, was closed when this process
 // started. Go's runtime then has opened /dev/null in its place, for reading and
-// writing, which a shell's >/dev/null is not. Others start programs with such a
+// writing, which a shell's >/dev/null and </dev/null are not. Others start programs with such a
 // /dev/null, too: daemon(3), Python and most have it at several descriptors, and what
 // is shared with standard input was not opened by the runtime. What is left is a
 // parent that has discarded this one descriptor by O_RDWR. That cannot be told from

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -91,6 +92,9 @@ func OSEnv() Env {
 		SystemConfig:     systemConfig(os.LookupEnv),
 	}
 	env.stdoutClosed = !env.StdoutIsTerminal && closedAtStart(1)
+	if !env.StdinIsTerminal && closedAtStart(0) {
+		env.Stdin = closedInput{}
+	}
 	if env.StderrIsTerminal || env.StdinIsTerminal {
 		env.askSecret = askTerminal
 	}
@@ -98,6 +102,14 @@ func OSEnv() Env {
 		env.Name, env.Args = os.Args[0], os.Args[1:]
 	}
 	return env
+}
+
+// closedInput is standard input that was closed when the process started: whoever
+// reads it learns that, and does not take it for an empty file.
+type closedInput struct{}
+
+func (closedInput) Read([]byte) (int, error) {
+	return 0, errors.New("closed when the program started; </dev/null is empty")
 }
 
 func isTerminal(f *os.File) (yes bool) {

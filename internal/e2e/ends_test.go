@@ -106,6 +106,7 @@ func TestEveryCommandHasItsEnds(t *testing.T) {
 			{name: "refused for a while", server: server{cut: "1", refuse: "2"}, words: "--reconnect-delay 0.01 --quiet", stdin: stdin},
 			{name: "denied", server: server{denies: true}, stdin: stdin, status: 5, says: told("mqpub", "message 1: publish refused: not authorized (0x87)", "1 of 1 message not delivered: 1 refused")},
 			{name: "input that cannot be read", script: `exec "$@" </`, status: 6, says: told("mqpub", "standard input: *")},
+			{name: "stdin closed", script: `exec "$@" <&-`, status: 6, says: told("mqpub", "standard input: closed when the program started; </dev/null is empty")},
 		}, more)}
 	}
 	debug := func(ends []end) []end { // what is told shows that signals are caught
@@ -211,6 +212,7 @@ func TestEveryCommandHasItsEnds(t *testing.T) {
 			{name: "broker stalled, time", server: server{stalls: true}, script: `exec "$@" < <(yes)`, words: "-W 0.3", status: 27, says: told("mqpub", "timed out after 300ms (*")},
 		}},
 		{"mqpub -t a -s", "", []end{
+			{name: "stdin closed", script: `exec "$@" <&-`, status: 6, says: told("mqpub", "standard input: closed when the program started; </dev/null is empty")},
 			{name: "broker stalled, SIGTERM", server: server{stalls: true}, script: `exec "$@" < <(head -c 30000000 /dev/zero)`, words: "--drain-timeout 0", signals: one(syscall.SIGTERM), status: 143, says: told("mqpub", "terminated: message may not have arrived")},
 			{name: "broker stalled, time", server: server{stalls: true}, script: `exec "$@" < <(head -c 30000000 /dev/zero)`, words: "-W 0.3", status: 27, says: told("mqpub", "timed out after 300ms (*")},
 		}},
