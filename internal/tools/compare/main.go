@@ -66,15 +66,18 @@ func compare(verbose bool, only string) error {
 		go func() {
 			defer func() { <-slots; wait.Done() }()
 			at := filepath.Join(dir, fmt.Sprint(i))
-			for try := range 3 { // a signal at a bad moment hangs 2.0.11
-				c.theirs = c.run(daemon, theirs[c.program()], filepath.Join(at, "t", fmt.Sprint(try)))
-				if c.theirs.status != -1 {
+			// On a busy machine 2.0.11 hangs at a signal that comes at a bad moment, or
+			// ends before it has sent all: what is no accident comes again.
+			for try := range 3 {
+				at := filepath.Join(at, fmt.Sprint(try))
+				c.theirs = c.run(daemon, theirs[c.program()], filepath.Join(at, "t"))
+				c.ours = c.run(daemon, ours[c.program()], filepath.Join(at, "o"))
+				if tool := natives[c.program()]; tool != "" {
+					c.native = c.run(daemon, filepath.Join(dir, "bin", tool), filepath.Join(at, "n"))
+				}
+				if c.theirs.status != -1 && c.explained() {
 					break
 				}
-			}
-			c.ours = c.run(daemon, ours[c.program()], filepath.Join(at, "o"))
-			if tool := natives[c.program()]; tool != "" {
-				c.native = c.run(daemon, filepath.Join(dir, "bin", tool), filepath.Join(at, "n"))
 			}
 		}()
 	}
