@@ -141,3 +141,70 @@ func TestSettingsThatAreZeroGetTheirDefaults(t *testing.T) {
 		t.Errorf("what is off is on: %+v", off)
 	}
 }
+
+func TestASubscriptionIsReplacedAtTheLimit(t *testing.T) {
+	t.Parallel()
+	inBubble(t, broker.Options{MaxSubscriptions: 1}, func(_ *broker.Broker, w *pipePeer) {
+		w.send(`82 07 0001 00 0001 "t" 00`)
+		w.expect("90 04 0001 00 00")
+		w.send(`82 07 0002 00 0001 "u" 00`)
+		w.expect("90 04 0002 00 97")
+		w.send(`82 07 0003 00 0001 "t" 01`)
+		w.expect("90 04 0003 00 01")
+	})
+}
+
+func TestAMemberThatSubscribesAgainIsThereOnce(t *testing.T) {
+	t.Parallel()
+	inBubble(t, broker.Options{}, func(_ *broker.Broker, w *pipePeer) {
+		w.send(`82 10 0001 00 000a "$share/g/t" 00`)
+		w.expect("90 04 0001 00 00")
+		w.send(`82 10 0002 00 000a "$share/g/t" 00`)
+		w.expect("90 04 0002 00 00")
+		w.send(`a2 0f 0003 00 000a "$share/g/t"`)
+		w.expect("b0 04 0003 00 00")
+		w.send(`32 07 0001 "t" 0004 00 "x"`)
+		w.expect("40 03 0004 10") // there is no member left
+	})
+}
+
+func TestAnAdoptedMessageHasTheQoSOfItsNewMember(t *testing.T) {
+	t.Parallel()
+	inBubble(t, broker.Options{}, func(b *broker.Broker, w *pipePeer) {
+		a := connectPipe(t, b)
+		a.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "a"`)
+		a.expect("{ok5}")
+		a.send(`82 10 0001 00 000a "$share/g/t" 01`)
+		a.expect("90 04 0001 00 01")
+		w.send(`32 07 0001 "t" 0001 00 "x"`)
+		w.expect("40 02 0001")
+		a.expect(`32 07 0001 "t" 0001 00 "x"`)
+		w.send(`82 10 0002 00 000a "$share/g/t" 00`)
+		w.expect("90 04 0002 00 00")
+		_ = a.nc.Close() // unacknowledged
+		w.expect(`30 05 0001 "t" 00 "x"`)
+	})
+}
+
+func TestAnExpiryOf0IsAtOnce(t *testing.T) {
+	t.Parallel()
+	inBubble(t, broker.Options{}, func(b *broker.Broker, w *pipePeer) {
+		const keep = `10 13 0004 "MQTT" 05 00 0000 05 11 00000e10 0001 "a"`
+		a := connectPipe(t, b)
+		a.send(keep)
+		a.expect("{ok5}")
+		a.send(`82 07 0001 00 0001 "t" 01`)
+		a.expect("90 04 0001 00 01")
+		_ = a.nc.Close()
+		synctest.Wait()
+		w.send(`32 0c 0001 "t" 0002 05 02 00000000 "1"`)
+		w.expect("40 02 0002")
+		time.Sleep(time.Second)
+		a = connectPipe(t, b)
+		a.send(keep)
+		a.expect("{ok5 present}")
+		a.send("{ping}")
+		a.expect("{pong}")
+		_ = a.nc.Close()
+	})
+}

@@ -242,12 +242,13 @@ type outgoing struct {
 
 // conn is a connection. Its fields are guarded by the broker's lock.
 type conn struct {
-	b    *Broker
-	nc   net.Conn
-	s    *session // nil before CONNECT
-	out  []parcel
-	more chan struct{} // a slot: there is something to write
-	gone chan struct{} // closed by the reader
+	b       *Broker
+	nc      net.Conn
+	s       *session       // nil before CONNECT; guarded by Broker.mu, as others change it
+	version packet.Version // of the reader alone
+	out     []parcel
+	more    chan struct{} // a slot: there is something to write
+	gone    chan struct{} // closed by the reader
 }
 
 // parcel is what is to be written at a time.
@@ -268,6 +269,7 @@ func (c *conn) read() {
 		_ = c.nc.Close()
 	}()
 	buf := make([]byte, 0, 64<<10)
+	c.version = packet.V5
 	for {
 		if len(buf) == cap(buf) {
 			buf = slices.Grow(buf, cap(buf))
@@ -275,11 +277,7 @@ func (c *conn) read() {
 		n, err := c.nc.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		for {
-			version := packet.V5
-			if c.s != nil {
-				version = c.s.version
-			}
-			f, used, ferr := packet.Split(buf, version, 16<<20)
+			f, used, ferr := packet.Split(buf, c.version, 16<<20)
 			if ferr != nil {
 				return
 			}
@@ -515,7 +513,7 @@ func (c *conn) connect(f packet.Frame) bool {
 		s.window = int(p.Properties.UintOr(packet.ReceiveMaximum, 65535))
 		s.lasts = p.Properties.UintOr(packet.SessionExpiryInterval, 0) > 0
 	}
-	c.s = s
+	c.s, c.version = s, p.Version
 	if b.flaws.Refuse != 0 {
 		c.send(&packet.Connack{Reason: b.flaws.Refuse})
 		return true
