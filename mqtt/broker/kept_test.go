@@ -208,3 +208,24 @@ func TestAnExpiryOf0IsAtOnce(t *testing.T) {
 		_ = a.nc.Close()
 	})
 }
+
+func TestAMemberThatSubscribesAgainHasOneTurn(t *testing.T) {
+	t.Parallel()
+	inBubble(t, broker.Options{}, func(b *broker.Broker, w *pipePeer) {
+		a := connectPipe(t, b)
+		a.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "a"`)
+		a.expect("{ok5}")
+		w.send(`82 10 0001 00 000a "$share/g/t" 00`)
+		w.expect("90 04 0001 00 00")
+		a.send(`82 10 0001 00 000a "$share/g/t" 00`)
+		a.expect("90 04 0001 00 00")
+		w.send(`82 10 0002 00 000a "$share/g/t" 00`)
+		w.expect("90 04 0002 00 00")
+		for _, n := range []int{1, 3, 5} {
+			w.send(fmt.Sprintf(`30 05 0001 "t" 00 "%d" 30 05 0001 "t" 00 "%d"`, n, n+1))
+			w.expect(fmt.Sprintf(`30 05 0001 "t" 00 "%d"`, n))
+			a.expect(fmt.Sprintf(`30 05 0001 "t" 00 "%d"`, n+1))
+		}
+		_ = a.nc.Close()
+	})
+}

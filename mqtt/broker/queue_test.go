@@ -67,3 +67,25 @@ func BenchmarkDropExpired(b *testing.B) {
 		}
 	}
 }
+
+// Retained messages of a new subscription wait beside the queue's limits, and leave
+// its count and its bytes alone when they go.
+func TestExemptMessagesAreNotCounted(t *testing.T) {
+	t.Parallel()
+	q := queue{total: new(atomic.Int64)}
+	m := func() *message { return &message{topic: []byte("t"), payload: []byte("x")} }
+	q.push(pending{m: m(), exempt: true})
+	q.push(pending{m: m()})
+	q.push(pending{m: m(), exempt: true})
+	for i, want := range []int{1, 1, 0, 0} {
+		if q.count != want || (q.bytes > 0) != (want > 0) {
+			t.Errorf("%d gone: %d messages of %d bytes are counted, want %d", i, q.count, q.bytes, want)
+		}
+		if i < 3 {
+			q.pop()
+		}
+	}
+	if q.total.Load() != 0 {
+		t.Errorf("%d bytes are left", q.total.Load())
+	}
+}
