@@ -9,6 +9,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/mqtt/broker"
+	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
 // TestShellContexts has a user with a home of their own.
@@ -72,14 +73,16 @@ func TestTheFilesOfTheManual(t *testing.T) {
 		t.Errorf("%d examples, want 3", len(page))
 	}
 	dir := t.TempDir()
-	config := writeFile(t, filepath.Join(dir, "config.yaml"), page["config"])
+	const site = "/etc/ssl/site.pem" // which --show-config reads, as a run does
+	ca := certtest.New(t).CA.CertFile
+	config := writeFile(t, filepath.Join(dir, "config.yaml"), strings.ReplaceAll(page["config"], site, ca))
 	options := writeFile(t, filepath.Join(dir, "options"), page["options"])
 	for _, c := range []struct {
 		args []string
 		want []string // words of --show-config
 	}{
 		{[]string{"--config", config}, []string{"context lab", "host lab", "port 1884", "property connect user-property bench seven", "keepalive 30s", "verbose true"}},
-		{[]string{"--config", config, "--context", "prod"}, []string{"url mqtts://broker.example:8883", "username joe", "cafile /etc/ssl/site.pem", "password-command pass show mqtt"}},
+		{[]string{"--config", config, "--context", "prod"}, []string{"url mqtts://broker.example:8883", "username joe", "cafile " + ca, "password-command pass show mqtt"}},
 		{[]string{"--config", "none", "-o", options}, []string{"host cellar.example", "username sensor-log", "tls true",
 			"password-file /home/me/secrets/cellar password", "property connect user-property site cellar"}},
 	} {
