@@ -11,6 +11,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/spelling"
 	"github.com/mqtools/mqtools/internal/yamlfile"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // contextCommand is one word after "context".
@@ -223,17 +224,8 @@ func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
 		if o.HoldsSecret(raw) && secret == "" {
 			secret = o.Name
 		}
-		// A path would mean another file in another directory.
-		if path, is := strings.CutPrefix(raw, "unix:"); o.Name == "url" && is && !strings.HasPrefix(path, "/") {
-			if path, err = filepath.Abs(path); err != nil {
-				return nil, "", err
-			}
-			raw = "unix://" + path
-		}
-		if (o.Complete == CompleteFile || o.Complete == CompleteDir) && raw != "-" {
-			if raw, err = filepath.Abs(raw); err != nil {
-				return nil, "", err
-			}
+		if raw, err = o.absolute(raw); err != nil {
+			return nil, "", err
 		}
 		if o.Optional && raw == "" {
 			raw = o.Implied
@@ -254,6 +246,23 @@ func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
 		pairs[i].List = len(pairs[i].Values) > 1
 	}
 	return pairs, secret, nil
+}
+
+// absolute is a value whose path means the same file in every directory. A name that
+// begins with @ is that of an abstract socket, which is no file.
+func (o *Option) absolute(raw string) (string, error) {
+	switch {
+	case o.Name == "url":
+		t, err := transport.ParseURL(raw)
+		if err != nil || t.Network != "unix" || strings.HasPrefix(t.Path, "@") || filepath.IsAbs(t.Path) {
+			return raw, nil
+		}
+		t.Path, err = filepath.Abs(t.Path)
+		return t.String(), err // which has no password: a relative path comes without a user
+	case o.Name == "unix" && strings.HasPrefix(raw, "@"), raw == "-", o.Complete != CompleteFile && o.Complete != CompleteDir:
+		return raw, nil
+	}
+	return filepath.Abs(raw)
 }
 
 // list writes the contexts.

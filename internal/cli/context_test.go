@@ -303,10 +303,13 @@ func TestSocketsOfContextsAreAbsolute(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, words := range [][]string{{"-L", "unix:sock"}, {"--unix", "sock"}, {"-L", "unix:./sock"}} {
-		got := contextTool(env, append([]string{"add", "x", "--force"}, words...)...)
-		if show := contextTool(env, "show", "x"); got.code != 0 || !strings.Contains(show.stdout, here) {
-			t.Errorf("%q: %+v, %+v", words, got, show)
+	for _, c := range [][3]string{
+		{"-L", "unix:sock", here}, {"--unix", "sock", here}, {"-L", "unix:./sock", here}, {"-L", "mqtt+unix:sock", here}, {"-L", "UNIX:sock", here},
+		{"-L", "unix:%40mqtt", `"unix:%40mqtt"`}, {"--unix", "@mqtt", `"@mqtt"`}, // these are no files
+	} {
+		got := contextTool(env, "add", "x", "--force", c[0], c[1])
+		if show := contextTool(env, "show", "x"); got.code != 0 || !strings.Contains(show.stdout, c[2]) {
+			t.Errorf("%q: %+v, %+v", c, got, show)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mqtools/mqtools/internal/units"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // The parsers below are strict: base 10, no sign where none makes sense, no
@@ -98,7 +99,7 @@ func parseEscaped(s string) (string, error) {
 // parseListen reads PORT, HOST:PORT, a URL or the path of a socket (one with a slash)
 // and makes HOST:PORT of a bare port, on the loopback address.
 func parseListen(s string) (string, error) {
-	if strings.ContainsRune(s, '/') || strings.HasPrefix(strings.ToLower(s), "unix:") {
+	if strings.ContainsRune(s, '/') || transport.IsURL(s) {
 		return s, nil
 	}
 	host, port := "127.0.0.1", s

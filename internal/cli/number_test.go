@@ -40,7 +40,7 @@ func TestParseEscaped(t *testing.T) {
 func TestParseListen(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]string{
-		"unix:s": "unix:s", "UNIX:s": "UNIX:s",
+		"unix:s": "unix:s", "UNIX:s": "UNIX:s", "mqtt+unix:s": "mqtt+unix:s",
 		"1884": "127.0.0.1:1884", "0": "127.0.0.1:0", ":1884": ":1884", "localhost:1": "localhost:1", "[::1]:1884": "[::1]:1884", "/run/x.sock": "/run/x.sock",
 	} {
 		if got, err := parseListen(s); err != nil || got != want {

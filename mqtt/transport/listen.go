@@ -121,11 +121,9 @@ func Reach(ln net.Listener) *Target {
 // configuration. The error is an [*Error].
 func (l ListenConfig) Target(addr string) (*Target, error) {
 	p := urlParser{url: addr, listen: true}
-	plain := !strings.Contains(addr, "://") && !strings.HasPrefix(strings.ToLower(addr), "unix:") &&
-		!strings.HasPrefix(strings.ToLower(addr), "mqtt+unix:")
 	t := &Target{Network: "tcp", TLS: l.TLS != nil}
 	var err error
-	if plain {
+	if !IsURL(addr) {
 		if strings.ContainsAny(addr, "/?#@") {
 			return nil, p.fail("not host:port", "write 127.0.0.1:1883 or mqtt://127.0.0.1:1883")
 		}

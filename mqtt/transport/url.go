@@ -59,6 +59,13 @@ type urlParser struct {
 	listen bool
 }
 
+// IsURL tells whether an address is written as a URL, and not as host:port: only the
+// schemes of Unix sockets go without "//".
+func IsURL(addr string) bool {
+	scheme, _, _ := strings.Cut(addr, ":")
+	return strings.Contains(addr, "://") || len(scheme) < len(addr) && (strings.EqualFold(scheme, "unix") || strings.EqualFold(scheme, "mqtt+unix"))
+}
+
 // hierarchical reads what follows scheme://.
 func (p *urlParser) hierarchical(sch scheme, rest string) (*Target, error) {
 	host, path := rest, ""
