@@ -23,7 +23,8 @@ import (
 // (MQTT-3.14.4-2); otherwise the error is ErrInDoubt with the number of messages
 // that may not have arrived, which Stats.Unwritten counts too. A PINGRESP is such
 // a proof as well: see Flush. It is waited for where the connection leads through a
-// proxy, which may end it in good order when the server has died. Close may be called again and then only waits.
+// proxy, which may end it in good order when the server has died. Close may be called
+// again and then only waits.
 func (c *Client) Close(ctx context.Context) error {
 	return c.CloseWith(ctx, &packet.Disconnect{})
 }

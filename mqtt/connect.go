@@ -297,11 +297,15 @@ func foreign(nc net.Conn, b []byte, v packet.Version, more bool) (wait bool, err
 	if !is {
 		return wait, nil
 	}
-	addr := ""
+	return false, transport.NoMQTT(remoteOf(nc), b)
+}
+
+// remoteOf is the address of the other end, "" if the connection knows none.
+func remoteOf(nc net.Conn) string {
 	if a := nc.RemoteAddr(); a != nil {
-		addr = a.String()
+		return a.String()
 	}
-	return false, transport.NoMQTT(addr, b)
+	return ""
 }
 
 // connectPacket is CONNECT for the first or for a later connection. A later

@@ -25,11 +25,7 @@ const (
 
 // transportErrorOf is err in the transport's words, if it has any.
 func (c *Client) transportErrorOf(nc net.Conn, err error) error {
-	addr := ""
-	if a := nc.RemoteAddr(); a != nil {
-		addr = a.String()
-	}
-	explained := transport.Explain(addr, err)
+	explained := transport.Explain(remoteOf(nc), err)
 	var te *transport.Error
 	if errors.As(explained, &te) {
 		return explained

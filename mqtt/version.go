@@ -73,10 +73,7 @@ func endedUnanswered(err error) bool {
 
 // serverAt is what is known of the server that nc leads to.
 func (c *Client) serverAt(nc net.Conn) *server {
-	addr := ""
-	if a := nc.RemoteAddr(); a != nil {
-		addr = a.String()
-	}
+	addr := remoteOf(nc)
 	s := c.servers[addr]
 	if s == nil {
 		if len(c.servers) >= maxServers || c.servers == nil {

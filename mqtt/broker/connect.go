@@ -38,7 +38,7 @@ func (c *conn) connect(p *packet.Connect) error {
 	id := string(p.ClientID)
 	switch {
 	case c.surplus && !c.b.connected(id):
-		return c.refuse(id, packet.ServerBusy, "too many connections")
+		return c.refuse(id, packet.ServerBusy, tooMany)
 	case c.hasty:
 		return c.refuse(id, packet.ConnectionRateExceeded, "too many connections a second from this address")
 	}
@@ -62,6 +62,9 @@ func (c *conn) connect(p *packet.Connect) error {
 		}
 	}
 }
+
+// tooMany is why a connection above MaxConnections is refused.
+const tooMany = "too many connections"
 
 // errRules says that the rules by which a client was let in have changed before it had
 // its place, where Recheck would have found it.
@@ -219,22 +222,20 @@ func (b *Broker) connected(id string) bool {
 // accept finds or makes the session and joins the connection to it.
 func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, keepAlive time.Duration, ack *packet.Connack) error {
 	cl := b.claim(c, id)
-	if c.rules != b.rules.Load() {
+	stale, surplus := c.rules != b.rules.Load(), c.surplus && (cl == nil || cl.conn == nil)
+	if stale || surplus {
 		if cl != nil {
 			cl.mu.Unlock()
 		}
 		b.mu.Unlock()
-		if c.method != "" { // its exchange is over
-			return c.refuse(id, packet.ServerBusy, "the rules have changed meanwhile")
-		}
-		return errRules
 	}
-	if c.surplus && (cl == nil || cl.conn == nil) {
-		if cl != nil {
-			cl.mu.Unlock()
-		}
-		b.mu.Unlock()
-		return c.refuse(id, packet.ServerBusy, "too many connections")
+	switch {
+	case stale && c.method == "":
+		return errRules
+	case stale: // its exchange is over
+		return c.refuse(id, packet.ServerBusy, "the rules have changed meanwhile")
+	case surplus:
+		return c.refuse(id, packet.ServerBusy, tooMany)
 	}
 	now := b.now()
 	var wills []*message

@@ -29,8 +29,8 @@ func (b *Broker) allows(clientID, username, topic string, write bool) (ok bool) 
 // for a client that may no longer read their topic are dropped, and so are those
 // that it has not acknowledged before they would be sent again. admit, unless
 // nil, is asked about each connection, and one that it does not admit ends
-// too; a client whose CONNECT is being judged is judged again. They end with reason 0x87, not authorized. Admit must not call the
-// broker.
+// too, all with reason 0x87, not authorized; a client whose CONNECT is being judged is
+// judged again. Admit must not call the broker.
 func (b *Broker) Recheck(admit func(clientID, username string) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

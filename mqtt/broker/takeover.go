@@ -14,9 +14,8 @@ import (
 // connect again at once. What it has sent is in the socket then, and was sent:
 // so a connection hears out what its socket has, and what was on the way to it,
 // before another takes its place (MQTT-3.1.4-3), and so it does when it can no
-// longer be written to. Else
-// messages would be lost without anybody's fault, and the will of a client
-// that has said goodbye would be published (MQTT-3.14.4-3).
+// longer be written to. Else messages would be lost without anybody's fault, and
+// the will of a client that has said goodbye would be published (MQTT-3.14.4-3).
 
 const (
 	// hearSize is how much a connection still reads then, in bytes: one whose

@@ -8,8 +8,9 @@ const never = time.Duration(1<<63 - 1)
 // Tick looks at the deadlines and returns the time of the next one. A client
 // pings when it has sent or heard nothing for the keep alive time
 // (MQTT-3.1.2-20), and fails with ErrKeepAlive when the answer takes as long
-// again from when the PINGREQ was written: it may stand behind a long packet. A server fails when the client was silent for one and a half times
-// that (MQTT-3.1.2-22). Any received packet is a sign of life.
+// again from when the PINGREQ was written: it may stand behind a long packet. A
+// server fails when the client was silent for one and a half times that
+// (MQTT-3.1.2-22). Any received packet is a sign of life.
 //
 // reading is false while the driver does not read because its application is
 // behind: silence means nothing then, and only pings go out. Tick takes it for

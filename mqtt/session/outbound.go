@@ -324,11 +324,10 @@ func (c *Conn) Ping(now time.Duration) error {
 func (c *Conn) PingTime() time.Duration { return c.pingAt }
 
 // Disconnect says goodbye, of a client also before CONNACK; nothing may be sent
-// afterwards. Properties that the
-// version or the peer's maximum packet size forbid are left out, and so is a session
-// expiry interval after one of 0 in CONNECT (section 3.14.2.2.2), for which the server
-// would publish the will. Before 5.0 a
-// server has no DISCONNECT, and nothing is appended.
+// afterwards. Properties that the version or the peer's maximum packet size forbid are
+// left out, and so is a session expiry interval after one of 0 in CONNECT (section
+// 3.14.2.2.2), for which the server would publish the will. Before 5.0 a server has no
+// DISCONNECT, and nothing is appended.
 func (c *Conn) Disconnect(p *packet.Disconnect) {
 	if c.phase != up && c.phase != accepted && c.phase != connecting {
 		return
