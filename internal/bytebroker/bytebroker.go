@@ -19,8 +19,9 @@ import (
 
 // Step is what the broker expects and what it answers, in hexadecimal digits with
 // blanks between. An expectation that ends with "..." is the beginning of a packet.
-// An answer that begins with a duration and a colon comes so much later. The answer "reset" ends the connection by RST, "close" in good order, and "hold"
-// leaves its end to the tool, whatever that still sends.
+// An answer that begins with a duration and a colon comes so much later. The answer
+// "reset" ends the connection by RST, "close" in good order, and "hold" leaves its end
+// to the tool, whatever that still sends.
 type Step [2]string
 
 // Broker is one that runs.

@@ -83,11 +83,12 @@ func (inv *Invocation) unblock(ctx context.Context) {
 		time.AfterFunc(blockedTime/2, func() { inv.unblock(ctx) })
 	case errors.Is(cause, ErrTimeout):
 		inv.Abandon(ctx, inv.TimedOut("standard output is blocked"))
-	case inv.Tool.Bit&PubSub != 0:
-		inv.Errorf("standard output is blocked; QoS 1 and 2 messages not written are left unacknowledged")
-		inv.Abandon(ctx, cause)
 	default:
-		inv.Errorf("standard output is blocked; the rest was not written")
+		left := "the rest was not written"
+		if inv.Tool.Bit&PubSub != 0 {
+			left = "QoS 1 and 2 messages not written are left unacknowledged"
+		}
+		inv.Errorf("standard output is blocked; %s", left)
 		inv.Abandon(ctx, cause)
 	}
 }

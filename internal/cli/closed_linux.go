@@ -8,12 +8,12 @@ import (
 
 // closedAtStart tells whether descriptor fd, 0, 1 or 2, was closed when this process
 // started. Go's runtime then has opened /dev/null in its place, for reading and
-// writing, which a shell's >/dev/null and </dev/null are not. Others start programs with such a
-// /dev/null, too: daemon(3), Python and most have it at several descriptors, and what
-// is shared with standard input was not opened by the runtime. What is left is a
-// parent that has discarded this one descriptor by O_RDWR. That cannot be told from
-// a closed one, and counts as one: it is told so before anything is lost, and can
-// open /dev/null for writing, while messages written nowhere would not be missed.
+// writing, which a shell's >/dev/null and </dev/null are not. Others start programs
+// with such a /dev/null, too: daemon(3), Python and most have it at several
+// descriptors, and what two share was not opened by the runtime. What is left is a
+// parent that has discarded this one descriptor by O_RDWR. That cannot be told from a
+// closed one, and counts as one: it is told so before anything is lost, and can open
+// /dev/null for one direction, while messages written nowhere would not be missed.
 func closedAtStart(fd int) bool {
 	var st unix.Stat_t
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)

@@ -106,14 +106,10 @@ func (f configFile) append(all []given, e *yamlfile.Entry, name string, tool Too
 
 // contextUses finds the context in use and reads it.
 func (c *config) contextUses(env *Env, uses []given, tool ToolSet) ([]given, error) {
-	name, label, set := chosen(env, uses, contextOption)
+	name, label := c.inUse(env, uses)
 	var all []given
-	if !set {
-		f, e := c.current()
-		if e == nil {
-			return nil, nil
-		}
-		name, label = c.inUse(env)
+	f, e := c.current()
+	if _, _, set := chosen(env, uses, contextOption); !set && e != nil {
 		// So that --show-config tells which one is in use.
 		origin := OriginUser
 		if f.system {
@@ -124,8 +120,7 @@ func (c *config) contextUses(env *Env, uses []given, tool ToolSet) ([]given, err
 	if name == none || name == "" {
 		return all, nil
 	}
-	f, e := c.context(name)
-	if e == nil {
+	if f, e = c.context(name); e == nil {
 		return nil, c.unknownContext(label, name)
 	}
 	return f.append(all, e, contextOption+" "+name, tool, OriginContext)
@@ -141,10 +136,10 @@ func (c *config) current() (configFile, *yamlfile.Entry) {
 	return configFile{}, nil
 }
 
-// inUse is the name of the context that a run without --context takes, and where
-// that stands; "" is none.
-func (c *config) inUse(env *Env) (name, where string) {
-	if name, label, set := chosen(env, nil, contextOption); set {
+// inUse is the name of the context that a run takes, and where that stands; "" is
+// none.
+func (c *config) inUse(env *Env, uses []given) (name, where string) {
+	if name, label, set := chosen(env, uses, contextOption); set {
 		return name, label
 	}
 	if f, e := c.current(); e != nil {

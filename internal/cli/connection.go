@@ -236,8 +236,11 @@ func (c *Connection) readTLS() error {
 	if err := c.refuseOpenSSL(); err != nil {
 		return err
 	}
-	if v.IsSet("cert") != v.IsSet("key") {
-		return Usagef("%s needs %s", map[bool]string{true: "--cert", false: "--key"}[v.IsSet("cert")], map[bool]string{true: "--key", false: "--cert"}[v.IsSet("cert")])
+	switch cert, key := v.IsSet("cert"), v.IsSet("key"); {
+	case cert && !key:
+		return Usagef("--cert needs --key")
+	case key && !cert:
+		return Usagef("--key needs --cert")
 	}
 	for _, p := range v.Strings("tls-alpn") {
 		if p == "" || len(p) > 255 {

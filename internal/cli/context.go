@@ -268,7 +268,7 @@ func (o *Option) absolute(raw string) (string, error) {
 // list writes the contexts.
 func (j *contextJob) list() error {
 	var b strings.Builder
-	current, _ := j.conf.inUse(&j.Env)
+	current, _ := j.conf.inUse(&j.Env, nil)
 	width := 0
 	for _, name := range j.conf.names() {
 		width = max(width, len(name))
@@ -314,7 +314,7 @@ func (j *contextJob) show() error {
 	var f configFile
 	var e *yamlfile.Entry
 	if len(j.Args) == 0 {
-		current, from := j.conf.inUse(&j.Env)
+		current, from := j.conf.inUse(&j.Env, nil)
 		if current == "" || current == none {
 			return Usagef("context show: no context is the current one").WithHint("name one, or choose it with '%s context use NAME'", j.Tool.Name)
 		}

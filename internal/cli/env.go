@@ -112,16 +112,8 @@ func (closedInput) Read([]byte) (int, error) {
 	return 0, errors.New("closed when the program started; </dev/null is empty")
 }
 
-func isTerminal(f *os.File) (yes bool) {
-	conn, err := f.SyscallConn()
-	if err != nil {
-		return false
-	}
-	// Not f.Fd, which may put a file shared with other processes into blocking mode.
-	_ = conn.Control(func(fd uintptr) {
-		yes = isatty.IsTerminal(fd) || isatty.IsCygwinTerminal(fd)
-	})
-	return yes
+func isTerminal(f *os.File) bool {
+	return controls(f, func(fd uintptr) bool { return isatty.IsTerminal(fd) || isatty.IsCygwinTerminal(fd) })
 }
 
 // MapEnv makes a LookupFunc of a map, for tests.

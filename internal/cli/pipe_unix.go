@@ -11,24 +11,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// WatchClosedPipe returns a channel that is closed when nobody can read any
-// more what is written to f, without writing to it: for `mqsub | head -1`, which
-// must end when head does and not at the next message. It applies to pipes and
-// sockets; for anything else, and when f cannot be watched, the channel stays
-// open. The goroutine behind it sleeps in poll(2) and ends with ctx.
+// watchPipe closes closed when nobody can read from the pipe or socket f any more. Its
+// goroutine sleeps in poll(2).
 //
 // It polls a duplicate of the descriptor, so a reader sees the end of the data
 // only when f is closed and ctx is done.
-func WatchClosedPipe(ctx context.Context, f *os.File) <-chan struct{} {
-	closed := make(chan struct{})
+func watchPipe(ctx context.Context, f *os.File, closed chan<- struct{}) {
 	fd, ok := duplicatePipe(f)
 	if !ok {
-		return closed
+		return
 	}
 	awake, wake, err := os.Pipe()
 	if err != nil {
 		_ = unix.Close(fd)
-		return closed
+		return
 	}
 	var once sync.Once
 	endWait := func() { once.Do(func() { _ = wake.Close() }) }
@@ -42,31 +38,23 @@ func WatchClosedPipe(ctx context.Context, f *os.File) <-chan struct{} {
 		_ = awake.Close()
 		_ = unix.Close(fd)
 	}()
-	return closed
 }
 
 // duplicatePipe duplicates the descriptor of a pipe or socket.
 func duplicatePipe(f *os.File) (fd int, ok bool) {
-	if f == nil {
-		return 0, false
-	}
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return 0, false
-	}
-	// Not f.Fd, which would put the file into blocking mode.
-	controlErr := raw.Control(func(orig uintptr) {
+	ok = controls(f, func(orig uintptr) bool {
 		var st unix.Stat_t
-		if err = unix.Fstat(int(orig), &st); err != nil {
-			return
+		if unix.Fstat(int(orig), &st) != nil {
+			return false
 		}
 		if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFIFO && kind != unix.S_IFSOCK {
-			return
+			return false
 		}
+		var err error
 		fd, err = unix.FcntlInt(orig, unix.F_DUPFD_CLOEXEC, 3)
-		ok = err == nil
+		return err == nil
 	})
-	return fd, ok && controlErr == nil
+	return fd, ok
 }
 
 // pollClosed sleeps until the reader of fd is gone (true) or wake is readable

@@ -9,19 +9,13 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// WatchClosedPipe returns a channel that is closed when nobody can read any
-// more what is written to f, without writing to it: for `mqsub | head -1`, which
-// must end when head does and not at the next message. It applies to pipes; for
-// anything else, and when f cannot be watched, the channel stays open. The
-// goroutine behind it ends with ctx.
-//
-// Windows wakes nobody when a reader goes, so the pipe is asked what it knows. Not
-// by a write of nothing, which a reader takes for the end.
-func WatchClosedPipe(ctx context.Context, f *os.File) <-chan struct{} {
-	closed := make(chan struct{})
+// watchPipe closes closed when nobody can read from the pipe f any more. Windows wakes
+// nobody when a reader goes, so the pipe is asked what it knows. Not by a write of
+// nothing, which a reader takes for the end.
+func watchPipe(ctx context.Context, f *os.File, closed chan<- struct{}) {
 	h, ok := duplicatePipe(f)
 	if !ok {
-		return closed
+		return
 	}
 	go func() {
 		defer windows.CloseHandle(h)
@@ -43,7 +37,6 @@ func WatchClosedPipe(ctx context.Context, f *os.File) <-chan struct{} {
 			}
 		}
 	}()
-	return closed
 }
 
 // pipeInterval is how long a reader may be gone unseen.
@@ -51,21 +44,14 @@ const pipeInterval = 200 * time.Millisecond
 
 // duplicatePipe duplicates the handle of a pipe.
 func duplicatePipe(f *os.File) (h windows.Handle, ok bool) {
-	if f == nil {
-		return 0, false
-	}
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return 0, false
-	}
-	controlErr := raw.Control(func(orig uintptr) {
+	ok = controls(f, func(orig uintptr) bool {
 		if kind, err := windows.GetFileType(windows.Handle(orig)); err != nil || kind != windows.FILE_TYPE_PIPE {
-			return
+			return false
 		}
 		self := windows.CurrentProcess()
-		ok = windows.DuplicateHandle(self, windows.Handle(orig), self, &h, 0, false, windows.DUPLICATE_SAME_ACCESS) == nil
+		return windows.DuplicateHandle(self, windows.Handle(orig), self, &h, 0, false, windows.DUPLICATE_SAME_ACCESS) == nil
 	})
-	return h, ok && controlErr == nil
+	return h, ok
 }
 
 // pipeClosing is FILE_PIPE_CLOSING_STATE: the other end is closed.

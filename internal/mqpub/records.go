@@ -14,8 +14,8 @@ import (
 )
 
 // records publishes the JSON records of standard input. What a record does
-// not say, the options decide, and the command line decides for all. A line that is no record is told with its
-// place and counted, and the stream goes on.
+// not say, the options decide, and the command line decides for all. A line that is
+// no record is told with its place and counted, and the stream goes on.
 func (j *job) records(ctx context.Context) error {
 	in := newInput(ctx, j.inv.Stdin, j.client.Done(), j.inv.Service.Alive)
 	r := format.NewRecordReader(textfile.NewReader(in), 0)
