@@ -217,7 +217,7 @@ func (w *worker) subscribe(cl *client, deferred bool) bool {
 	w.ask(cl, deferred)
 	if err := cl.c.Subscribe(&w.sub, tag); err != nil {
 		w.rec(cl.subbed).CountError(cl.g.Number, "subscribe", swarm.Kind(err))
-		w.run.note(failSubscribe, err)
+		w.run.note(FailSubscribe, err)
 		return false
 	}
 	return true
@@ -258,7 +258,7 @@ func (w *worker) Subscribed(c *swarm.Client, tag uint64, p *packet.Suback) {
 		code := p.Reason(i)
 		if code.Failed() {
 			rec.CountReason(cl.g.Number, p.Type, code)
-			w.run.note(failSubscribe, &Denied{&swarm.Refusal{Type: p.Type, Reason: code}, w.filterOf(cl, tag, i)})
+			w.run.note(FailSubscribe, &Denied{&swarm.Refusal{Type: p.Type, Reason: code}, w.filterOf(cl, tag, i)})
 			continue
 		}
 		rec.Count(counter, cl.g.Number, result.NoQoS, 1)
@@ -442,7 +442,7 @@ func (w *worker) Closed(c *swarm.Client, err error) {
 		if err == io.EOF {
 			err = hungUp{}
 		}
-		w.run.note(failLost, err)
+		w.run.note(FailLost, err)
 	}
 	if !cl.g.Persistent() {
 		w.forget(c)

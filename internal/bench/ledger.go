@@ -348,7 +348,7 @@ func (w *worker) find(to *routes, name []byte, from *plan.Group, index uint32) {
 	r, l := w.run, w.run.ledger
 	to.list, to.away = to.list[:0], [3]int32{}
 	clear(w.distant)
-	w.fan.Recipients(name, from, index, func(rc plan.Recipient) {
+	r.fan.Recipients(name, from, index, func(rc plan.Recipient) {
 		if rc.Sub == nil {
 			sh := l.shares[rc.Share]
 			if sh == nil || r.shard.Count > 1 {
@@ -660,21 +660,14 @@ func (a *account) settle(rec *result.Recorder, group int, quiet bool) {
 		n := a.missing(q)
 		short[q], more[q] = max(n, 0), max(-n, 0)
 	}
-	// A broker whose subscriptions overlap may send the copy of a lower one first:
-	// what came at another QoS than it was owed stands for that.
-	spare := more
-	for q := 2; q >= 0; q-- {
-		for x := 2; x >= 0; x-- {
-			if n := min(short[q], spare[x]); n > 0 {
-				short[q] -= n
-				spare[x] -= n
-				rec.Count(result.Voided, group, packet.QoS(q), n)
-			}
-		}
-	}
 	for q, n := range more {
 		if n > 0 {
 			rec.Count(result.Surplus, group, packet.QoS(q), n)
+		}
+	}
+	for q, n := range result.Offset(&short, &more) {
+		if n > 0 {
+			rec.Count(result.Voided, group, packet.QoS(q), n)
 		}
 	}
 	for q, n := range short {

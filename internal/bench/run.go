@@ -248,7 +248,7 @@ func (r *run) tell(kind result.NoteKind, text string) {
 // firstError keeps the first reason why a client could not connect.
 func (r *run) firstError(err error) {
 	r.first.CompareAndSwap(nil, &err)
-	r.note(failConnect, err)
+	r.note(FailConnect, err)
 }
 
 // isLost counts a client that will not come back; the run ends with the last one,

@@ -17,15 +17,10 @@ type Failure uint8
 
 // The failures.
 const (
-	failConnect   Failure = iota
-	failLost              // a connection that was up
-	failSubscribe         // a subscription, or taking it back
-	failPublish
-)
-
-const (
-	FailConnect = failConnect
-	FailLost    = failLost
+	FailConnect   Failure = iota
+	FailLost              // a connection that was up
+	FailSubscribe         // a subscription, or taking it back
+	FailPublish
 )
 
 // Denied is a refusal of what a client asked for: a subscription, which it names, or a
@@ -112,7 +107,7 @@ func (r *run) tellTroubles() {
 func (r *run) line(x *trouble) string {
 	text := r.explain(x.what, x.err)
 	if x.count > 1 {
-		text = fmt.Sprintf("%s: %s", units.Count(x.count, [...]string{failConnect: "client", failLost: "client", failSubscribe: "subscription", failPublish: "message"}[x.what]), text)
+		text = fmt.Sprintf("%s: %s", units.Count(x.count, [...]string{FailConnect: "client", FailLost: "client", FailSubscribe: "subscription", FailPublish: "message"}[x.what]), text)
 	}
 	return text
 }

@@ -44,7 +44,7 @@ func Verify(ctx context.Context, o VerifyOptions) (*Verdict, error) {
 	h := &haunting{o: &o, proxy: proxy, begun: map[Fault]int{}}
 	ro := o.Run
 	ro.Swarm, ro.During, ro.proven, ro.fatal = by, h.haunt, true, o.fatal
-	ro.expected = func(what Failure) bool { return len(o.Faults) > 0 && (what == failConnect || what == failLost) }
+	ro.expected = func(what Failure) bool { return len(o.Faults) > 0 && (what == FailConnect || what == FailLost) }
 	var left error
 	ro.Left = func(n int, err error) { left = fmt.Errorf("%s: %w", units.Count(n, "session"), err) }
 	res, err := o.play(ctx, ro)
@@ -84,9 +84,9 @@ func (o *VerifyOptions) fatal(what Failure, err error) error {
 	denied, refused := errors.AsType[*Denied](err)
 	announced := errors.Is(err, session.ErrPeerCan) || errors.Is(err, session.ErrQoS) || errors.Is(err, session.ErrTooLarge) // by CONNACK
 	switch {
-	case what == failSubscribe && (refused || announced):
+	case what == FailSubscribe && (refused || announced):
 		return fmt.Errorf("%w: %w", ErrSubscriptions, err)
-	case what == failPublish && (announced || refused && (denied.Reason == packet.NotAuthorized || denied.Reason == packet.TopicNameInvalid)),
+	case what == FailPublish && (announced || refused && (denied.Reason == packet.NotAuthorized || denied.Reason == packet.TopicNameInvalid)),
 		errors.Is(err, session.ErrNoQoS2):
 		return fmt.Errorf("%w: %w", ErrMessages, err)
 	}

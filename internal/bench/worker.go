@@ -21,7 +21,6 @@ type worker struct {
 	warm, measure time.Duration // when these begin; swarm.Never before it is known
 	end           time.Duration // of the measurement
 	check         *result.Checker
-	fan           *plan.FanOut
 
 	groups  []*group
 	clients []client
@@ -163,7 +162,7 @@ type waiting struct {
 
 func newWorker(r *run, l *swarm.Loop, groups []string) *worker {
 	w := &worker{run: r, loop: l, warm: swarm.Never, measure: swarm.Never, end: swarm.Never, publishing: true,
-		check: result.NewChecker(1024, maxRanges), fan: r.fan.Fork(), distant: map[uint32]packet.QoS{}, spoilt: map[uint64]uint32{}}
+		check: result.NewChecker(1024, maxRanges), distant: map[uint32]packet.QoS{}, spoilt: map[uint64]uint32{}}
 	for i := range w.recs {
 		w.recs[i] = result.NewRecorder(groups...)
 	}

@@ -121,8 +121,7 @@ func (b *board) lines(width int) (lines []string, errors bool) {
 		lines = append(lines, b.line(w, "received", spark, parts...))
 	}
 	if h := f.latency; h != nil {
-		lines = append(lines, b.line(w, f.op.String(), b.p99s,
-			b.latency(h)...))
+		lines = append(lines, b.line(w, f.op.String(), b.p99s, append(percentiles(h), "max "+shortTime(h.Max()))...))
 	}
 	lines = append(lines, b.line(w, "generator", nil, b.generator()...))
 	var wrong []string
@@ -135,16 +134,6 @@ func (b *board) lines(width int) (lines []string, errors bool) {
 		lines = append(lines, b.line(w, "errors", nil, wrong...))
 	}
 	return lines, len(wrong) > 0
-}
-
-// latency are the percentiles that are known, and the maximum.
-func (b *board) latency(h *result.Histogram) (parts []string) {
-	for _, p := range [...]float64{50, 99} {
-		if d := h.Known(p); d != nil {
-			parts = append(parts, fmt.Sprintf("p%g %s", p, shortTime(*d)))
-		}
-	}
-	return append(parts, "max "+shortTime(h.Max()))
 }
 
 // generator is how this process fares.

@@ -78,7 +78,11 @@ func (f *figures) line() string {
 		line += "  out " + human(f.rate(result.Sent)) + "/s in " + human(f.rate(result.Delivered, result.Foreign)) + "/s"
 	}
 	if h := f.latency; h != nil {
-		line += "  " + percentiles(h)
+		parts := percentiles(h)
+		if len(parts) < 2 { // the maximum where they are too few for a p99
+			parts = append(parts, "max "+shortTime(h.Max()))
+		}
+		line += "  " + strings.Join(parts, " ")
 	}
 	if n := f.count(result.Failures, result.Losses); n > 0 {
 		line += fmt.Sprintf("  %d failed", n)
@@ -86,19 +90,14 @@ func (f *figures) line() string {
 	return line
 }
 
-// percentiles are what the values of an interval are enough for, and the maximum where
-// they are too few for a p99.
-func percentiles(h *result.Histogram) string {
-	var parts []string
+// percentiles are p50 and p99, where the values are enough for them.
+func percentiles(h *result.Histogram) (parts []string) {
 	for _, p := range [...]float64{50, 99} {
 		if d := h.Known(p); d != nil {
 			parts = append(parts, fmt.Sprintf("p%g %s", p, shortTime(*d)))
 		}
 	}
-	if len(parts) < 2 {
-		parts = append(parts, "max "+shortTime(h.Max()))
-	}
-	return strings.Join(parts, " ")
+	return parts
 }
 
 // clock is a time in the run: 0:07, 1:02:03.

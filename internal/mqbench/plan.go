@@ -47,10 +47,8 @@ func checkShort(v *cli.Values, form string) error {
 			return e
 		}
 	}
-	for _, x := range [...]struct{ name, by string }{{"size", "message"}} {
-		if v.Origin(x.name) == cli.OriginFlag && v.IsSet(x.by) {
-			return cli.Usagef("%s has no effect with %s", v.Label(x.name), v.Label(x.by))
-		}
+	if v.Origin("size") == cli.OriginFlag && v.IsSet("message") {
+		return cli.Usagef("%s has no effect with %s", v.Label("size"), v.Label("message"))
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ import (
 // backwards: of 50 million filters bench/%i the number in a topic name tells
 // which one matches. The others are kept in a tree, at most maxStored of them.
 //
-// A FanOut is for one goroutine; Fork makes another one that shares what is big.
+// A FanOut does not change once it is made, and may be asked from any goroutine.
 type FanOut struct {
 	plan    *Plan
 	table   *fanTable
@@ -77,12 +77,6 @@ func (p *Plan) FanOut() *FanOut {
 	}
 	f.findReasons()
 	return f
-}
-
-// Fork is a FanOut for another goroutine.
-func (f *FanOut) Fork() *FanOut {
-	c := *f
-	return &c
 }
 
 // Reasons are why a subscriber may get a part of what its filters match only, one

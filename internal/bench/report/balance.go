@@ -54,7 +54,7 @@ func (s *Summary) balance(whole *result.Interval) {
 		of[k.QoS][k.Name] += n
 	}
 	var flows [result.NoQoS]Flow
-	var short, more [result.NoQoS]int64
+	var short, more [3]int64
 	for q := range flows {
 		n := func(c result.Counter) int64 { return of[q][c.String()] }
 		flows[q] = Flow{QoS: packet.QoS(q), Due: n(result.Offered), Skipped: n(result.Skipped), Unsent: n(result.Unsent), Sent: n(result.Sent),
@@ -69,13 +69,10 @@ func (s *Summary) balance(whole *result.Interval) {
 	for q := range flows {
 		flows[q].Expected += more[q]
 	}
-	for q := 2; q >= 0; q-- {
-		for x := 2; x >= 0; x-- {
-			n := min(short[q], more[x])
-			short[q], more[x] = short[q]-n, more[x]-n
-			flows[q].Expected -= n
-		}
+	instead := result.Offset(&short, &more)
+	for q := range flows {
 		f := &flows[q]
+		f.Expected -= instead[q]
 		switch {
 		case !settled || !s.steady():
 			f.UnderWay += short[q]
@@ -111,34 +108,35 @@ func (s *Summary) steady() bool {
 	return !refused && s.Counters.Of(result.Restless, result.Voided, result.Losses, result.Unready, result.SessionsLost, result.Unsubscribes, result.Returns) == 0
 }
 
+// figure is one of a flow's, by the name that reports give it.
+type figure struct {
+	name string
+	n    *int64
+}
+
+// figures are all of a flow's.
+func (f *Flow) figures() [18]figure {
+	return [...]figure{
+		{"due", &f.Due}, {"skipped", &f.Skipped}, {"unsent", &f.Unsent}, {"sent", &f.Sent}, {"acknowledged", &f.Acked}, {"refused", &f.Refused},
+		{"not accepted", &f.Unaccepted}, {"expected", &f.Expected}, {"received", &f.Received}, {"corrupt", &f.Corrupt}, {"lost", &f.Lost},
+		{"dropped", &f.Dropped}, {"under way", &f.UnderWay}, {"duplicates", &f.Duplicates}, {"copies", &f.Copies}, {"out of order", &f.Reordered},
+		{"not judged", &f.Unjudged}, {"without header", &f.Foreign},
+	}
+}
+
 func (f *Flow) add(g *Flow) {
-	for _, c := range [...]struct {
-		to *int64
-		n  int64
-	}{
-		{&f.Due, g.Due}, {&f.Skipped, g.Skipped}, {&f.Unsent, g.Unsent}, {&f.Sent, g.Sent}, {&f.Acked, g.Acked}, {&f.Refused, g.Refused},
-		{&f.Unaccepted, g.Unaccepted}, {&f.Expected, g.Expected}, {&f.Received, g.Received}, {&f.Corrupt, g.Corrupt}, {&f.Lost, g.Lost},
-		{&f.Dropped, g.Dropped}, {&f.UnderWay, g.UnderWay}, {&f.Duplicates, g.Duplicates}, {&f.Copies, g.Copies}, {&f.Reordered, g.Reordered},
-		{&f.Unjudged, g.Unjudged}, {&f.Foreign, g.Foreign},
-	} {
-		*c.to += c.n
+	from := g.figures()
+	for i, to := range f.figures() {
+		*to.n += *from[i].n
 	}
 }
 
 // check is the invariant of the flows: no figure is below 0, and each column adds up.
 func (s *Summary) check(settled bool) error {
 	for _, f := range s.Flows {
-		for _, c := range [...]struct {
-			name string
-			n    int64
-		}{
-			{"due", f.Due}, {"skipped", f.Skipped}, {"unsent", f.Unsent}, {"sent", f.Sent}, {"acknowledged", f.Acked}, {"refused", f.Refused},
-			{"not accepted", f.Unaccepted}, {"expected", f.Expected}, {"received", f.Received}, {"corrupt", f.Corrupt}, {"lost", f.Lost},
-			{"dropped", f.Dropped}, {"under way", f.UnderWay}, {"duplicates", f.Duplicates}, {"copies", f.Copies}, {"out of order", f.Reordered},
-			{"not judged", f.Unjudged}, {"without header", f.Foreign},
-		} {
-			if c.n < 0 {
-				return fmt.Errorf("QoS %d: %s is %d", f.QoS, c.name, c.n)
+		for _, c := range f.figures() {
+			if *c.n < 0 {
+				return fmt.Errorf("QoS %d: %s is %d", f.QoS, c.name, *c.n)
 			}
 		}
 		if sum := f.Received + f.Corrupt + f.missing(); f.Expected != sum {

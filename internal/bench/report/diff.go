@@ -136,10 +136,8 @@ func spread(sorted []float64) float64 {
 	return 0
 }
 
-// mannWhitney is the exact two-sided probability of a rank sum at least as far
-// from the middle as that of x and y, were they drawn alike. Ties count half.
-func mannWhitney(x, y []float64) float64 {
-	u := 0.0
+// rankSum is how many pairs of x and y have the higher value in x. Ties count half.
+func rankSum(x, y []float64) (u float64) {
 	for _, a := range x {
 		for _, b := range y {
 			switch {
@@ -150,6 +148,13 @@ func mannWhitney(x, y []float64) float64 {
 			}
 		}
 	}
+	return u
+}
+
+// mannWhitney is the exact two-sided probability of a rank sum at least as far
+// from the middle as that of x and y, were they drawn alike.
+func mannWhitney(x, y []float64) float64 {
+	u := rankSum(x, y)
 	n, m := len(x), len(y)
 	// ways[i][v] counts the orders of i values of x and j of y with the rank sum
 	// v. The highest of all is of y, and then it adds nothing, or of x, and then it

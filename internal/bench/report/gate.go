@@ -112,18 +112,7 @@ const manyRuns = 1000
 // n*sqrt((2n+1)/12), and the middle is to be 1.645 of them away for a significance of
 // 0.1.
 func repetitions(x, y []float64) int {
-	above := 0.0
-	for _, a := range x {
-		for _, b := range y {
-			switch {
-			case b > a:
-				above++
-			case b == a:
-				above += 0.5
-			}
-		}
-	}
-	off := math.Abs(above/float64(len(x)*len(y)) - 0.5)
+	off := math.Abs(rankSum(x, y)/float64(len(x)*len(y)) - 0.5)
 	if off == 0 {
 		return 0
 	}

@@ -130,8 +130,10 @@ func (s *Summary) incomplete() (texts []string) {
 	}
 	n := func(c result.Counter) int64 { return s.Counters.Of(c) }
 	add(n(result.Unready), "of %s clients were not connected and subscribed at the end: see Errors", integer(max(n(result.Planned), n(result.Unready))))
-	add(s.reasons("suback"), "subscriptions were refused%s: check the broker's permissions", s.codes("suback"))
-	add(s.Total.Refused, "of %s messages were refused%s: check the broker's permissions and quotas", integer(s.Total.Sent), s.codes("puback", "pubrec"))
+	subscriptions, codes := s.refusals("suback")
+	add(subscriptions, "subscriptions were refused%s: check the broker's permissions", codes)
+	_, codes = s.refusals("puback", "pubrec")
+	add(s.Total.Refused, "of %s messages were refused%s: check the broker's permissions and quotas", integer(s.Total.Sent), codes)
 	add(s.Total.Skipped, "of %s messages due were not sent, because their publishers were not connected: see Errors", integer(s.Total.Due))
 	add(n(result.Ignored), "messages were never acknowledged, on connections that lived")
 	add(n(result.SessionsLost), "sessions were not there any more when their clients came back: check the broker's session limits")
@@ -145,28 +147,20 @@ func (s *Summary) incomplete() (texts []string) {
 	return texts
 }
 
-// reasons are how many times packets of a kind refused.
-func (s *Summary) reasons(packets ...string) (n int64) {
+// refusals are how many times packets of some kinds refused, and the reason codes of
+// that in brackets.
+func (s *Summary) refusals(packets ...string) (n int64, codes string) {
+	var list []string
 	for name, count := range s.Counters {
 		if p, code, ok := result.ParseReason(name); ok && code.Failed() && slices.Contains(packets, p) {
 			n += count
+			list = append(list, fmt.Sprintf("0x%02X", byte(code)))
 		}
 	}
-	return n
-}
-
-// codes names the reason codes with which packets of some kinds refused.
-func (s *Summary) codes(packets ...string) string {
-	var codes []string
-	for name := range s.Counters {
-		if p, code, ok := result.ParseReason(name); ok && code.Failed() && slices.Contains(packets, p) {
-			codes = append(codes, fmt.Sprintf("0x%02X", byte(code)))
-		}
+	if slices.Sort(list); len(list) == 0 {
+		return n, ""
 	}
-	if slices.Sort(codes); len(codes) == 0 {
-		return ""
-	}
-	return " (" + strings.Join(slices.Compact(codes), ", ") + ")"
+	return n, " (" + strings.Join(slices.Compact(list), ", ") + ")"
 }
 
 // queue is one of the two places where messages wait: before the broker accepts

@@ -88,6 +88,19 @@ func (c Counter) String() string {
 // NoQoS is the QoS of what has none.
 const NoQoS packet.QoS = 3
 
+// Offset sets what is missing at one QoS against what came unexpectedly at another, the
+// highest first, and returns how much of each QoS that was: a broker whose subscriptions
+// overlap may send the copy of a lower one, which then stands for what was owed.
+func Offset(missing, unexpected *[NoQoS]int64) (instead [NoQoS]int64) {
+	for q := len(missing) - 1; q >= 0; q-- {
+		for x := len(unexpected) - 1; x >= 0; x-- {
+			n := min(missing[q], unexpected[x])
+			missing[q], unexpected[x], instead[q] = missing[q]-n, unexpected[x]-n, instead[q]+n
+		}
+	}
+	return instead
+}
+
 // CounterKey names a counter: one of the Counter names, reason.PACKET.0xNN for
 // reason codes that are not Success, or error.WHAT.KIND.
 type CounterKey struct {
