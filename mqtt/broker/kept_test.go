@@ -27,6 +27,29 @@ func inBubble(t *testing.T, o broker.Options, f func(b *broker.Broker, w *pipePe
 	})
 }
 
+// connectKept connects a client that keeps its session, which there is or is not.
+func connectKept(t *testing.T, b *broker.Broker, present bool) *pipePeer {
+	t.Helper()
+	p := connectPipe(t, b)
+	p.send(`10 13 0004 "MQTT" 05 00 0000 05 11 00000e10 0001 "a"`)
+	if present {
+		p.expect("{ok5 present}")
+	} else {
+		p.expect("{ok5}")
+	}
+	return p
+}
+
+// leaveSubscribed has a client with a session subscribe to t at QoS 1 and go.
+func leaveSubscribed(t *testing.T, b *broker.Broker) {
+	t.Helper()
+	p := connectKept(t, b, false)
+	p.send(`82 07 0001 00 0001 "t" 01`)
+	p.expect("90 04 0001 00 01")
+	_ = p.nc.Close()
+	synctest.Wait()
+}
+
 func TestAFullStoreReplacesWhatATopicHas(t *testing.T) {
 	t.Parallel()
 	inBubble(t, broker.Options{MaxRetained: 1}, func(_ *broker.Broker, w *pipePeer) {
@@ -69,23 +92,15 @@ func TestTopicsBesideSysAreTheClients(t *testing.T) {
 func TestTheExpiryOfADelayedWillBeginsLate(t *testing.T) {
 	t.Parallel()
 	inBubble(t, broker.Options{}, func(b *broker.Broker, _ *pipePeer) {
-		const keep = `10 13 0004 "MQTT" 05 00 0000 05 11 00000e10 0001 "s"`
-		s := connectPipe(t, b)
-		s.send(keep)
-		s.expect("{ok5}")
-		s.send(`82 07 0001 00 0001 "g" 01`)
-		s.expect("90 04 0001 00 01")
-		_ = s.nc.Close()
-		a := connectPipe(t, b)
-		a.send(`10 24 0004 "MQTT" 05 0e 0000 05 11 0000003c 0001 "a" 0a 18 0000000a 02 00000005 0001 "g" 0001 "x"`)
-		a.expect("{ok5}")
-		_ = a.nc.Close()
+		leaveSubscribed(t, b)
+		v := connectPipe(t, b)
+		v.send(`10 24 0004 "MQTT" 05 0e 0000 05 11 0000003c 0001 "v" 0a 18 0000000a 02 00000005 0001 "t" 0001 "x"`)
+		v.expect("{ok5}")
+		_ = v.nc.Close()
 		time.Sleep(13 * time.Second)
-		s = connectPipe(t, b)
-		s.send(keep)
-		s.expect("{ok5 present}")
-		s.expect(`32 0c 0001 "g" 0001 05 02 00000002 "x"`)
-		_ = s.nc.Close()
+		a := connectKept(t, b, true)
+		a.expect(`32 0c 0001 "t" 0001 05 02 00000002 "x"`)
+		_ = a.nc.Close()
 	})
 }
 
@@ -93,20 +108,11 @@ func TestAMessageExpiresWhenItsTimeHasCome(t *testing.T) {
 	t.Parallel()
 	for waits, comes := range map[time.Duration]bool{4 * time.Second: true, 5 * time.Second: false} {
 		inBubble(t, broker.Options{}, func(b *broker.Broker, w *pipePeer) {
-			const keep = `10 13 0004 "MQTT" 05 00 0000 05 11 00000e10 0001 "a"`
-			a := connectPipe(t, b)
-			a.send(keep)
-			a.expect("{ok5}")
-			a.send(`82 07 0001 00 0001 "t" 01`)
-			a.expect("90 04 0001 00 01")
-			_ = a.nc.Close()
-			synctest.Wait()
+			leaveSubscribed(t, b)
 			w.send(`32 0c 0001 "t" 0002 05 02 00000005 "1"`)
 			w.expect("40 02 0002")
 			time.Sleep(waits)
-			a = connectPipe(t, b)
-			a.send(keep)
-			a.expect("{ok5 present}")
+			a := connectKept(t, b, true)
 			if comes {
 				a.expect(`32 0c 0001 "t" 0001 05 02 00000001 "1"`)
 			}
@@ -189,20 +195,11 @@ func TestAnAdoptedMessageHasTheQoSOfItsNewMember(t *testing.T) {
 func TestAnExpiryOf0IsAtOnce(t *testing.T) {
 	t.Parallel()
 	inBubble(t, broker.Options{}, func(b *broker.Broker, w *pipePeer) {
-		const keep = `10 13 0004 "MQTT" 05 00 0000 05 11 00000e10 0001 "a"`
-		a := connectPipe(t, b)
-		a.send(keep)
-		a.expect("{ok5}")
-		a.send(`82 07 0001 00 0001 "t" 01`)
-		a.expect("90 04 0001 00 01")
-		_ = a.nc.Close()
-		synctest.Wait()
+		leaveSubscribed(t, b)
 		w.send(`32 0c 0001 "t" 0002 05 02 00000000 "1"`)
 		w.expect("40 02 0002")
 		time.Sleep(time.Second)
-		a = connectPipe(t, b)
-		a.send(keep)
-		a.expect("{ok5 present}")
+		a := connectKept(t, b, true)
 		a.send("{ping}")
 		a.expect("{pong}")
 		_ = a.nc.Close()

@@ -2,11 +2,38 @@ package transport
 
 import "testing"
 
+// sniffed is what some first bytes are to be recognised as.
+type sniffed struct {
+	it, bytes string
+	want      Protocol
+}
+
+// testSniff tries a table, and that each signature is undecided until its end, within
+// the bytes that the comment promises.
+func testSniff(t *testing.T, sniff func([]byte) Protocol, signatures []signature, most int, table []sniffed) {
+	t.Helper()
+	for _, c := range table {
+		if got := sniff([]byte(c.bytes)); got != c.want {
+			t.Errorf("it %s: got %v, want %v", c.it, got, c.want)
+		}
+	}
+	for _, s := range signatures {
+		if len(s.start) > most {
+			t.Errorf("%q needs %d bytes, the comment promises %d", s.start, len(s.start), most)
+		}
+		for i := range len(s.start) {
+			if got := sniff([]byte(s.start[:i])); got != ProtocolUndecided {
+				t.Errorf("%q: got %v, want undecided", s.start[:i], got)
+			}
+		}
+		if name := s.protocol.String(); name == "" || name == "unknown" {
+			t.Errorf("%q has no name", s.start)
+		}
+	}
+}
+
 func TestSniff(t *testing.T) {
-	for _, c := range []struct {
-		it, bytes string
-		want      Protocol
-	}{
+	testSniff(t, Sniff, clients[:], 12, []sniffed{
 		{"waits for bytes", "", ProtocolUndecided},
 		{"knows CONNECT by one byte", "\x10", ProtocolMQTT},
 		{"knows CONNECT", "\x10\x0c\x00\x04MQTT", ProtocolMQTT},
@@ -25,31 +52,14 @@ func TestSniff(t *testing.T) {
 		{"does not take other packets for CONNECT", "\x30\x00", ProtocolUnknown},
 		{"does not take CONNECT with flags for CONNECT", "\x11\x00", ProtocolUnknown},
 		{"does not take a bare line for HTTP", "hello\r\n", ProtocolUnknown},
-	} {
-		if got := Sniff([]byte(c.bytes)); got != c.want {
-			t.Errorf("it %s: got %v, want %v", c.it, got, c.want)
-		}
-	}
-	for _, s := range clients {
-		if len(s.start) > 12 {
-			t.Errorf("%q needs %d bytes, the comment promises 12", s.start, len(s.start))
-		}
-		for i := range len(s.start) {
-			if got := Sniff([]byte(s.start[:i])); got != ProtocolUndecided {
-				t.Errorf("%q: got %v, want undecided", s.start[:i], got)
-			}
-		}
-	}
+	})
 	if n := testing.AllocsPerRun(100, func() { Sniff([]byte("OPTIONX /")) }); n != 0 {
 		t.Errorf("got %v allocations, want 0", n)
 	}
 }
 
 func TestSniffServer(t *testing.T) {
-	for _, c := range []struct {
-		it, bytes string
-		want      Protocol
-	}{
+	testSniff(t, SniffServer, servers[:], 10, []sniffed{
 		{"waits for bytes", "", ProtocolUndecided},
 		{"knows CONNACK by one byte", "\x20", ProtocolMQTT},
 		{"knows a response", "HTTP/1.1 400 Bad Request\r\n", ProtocolHTTP},
@@ -65,22 +75,5 @@ func TestSniffServer(t *testing.T) {
 		{"knows a greeting of VNC", "RFB 003.008\n", ProtocolVNC},
 		{"knows when it is none", "hello\r\n", ProtocolUnknown},
 		{"does not take a request for a response", "GET / HTTP/1.1", ProtocolUnknown},
-	} {
-		if got := SniffServer([]byte(c.bytes)); got != c.want {
-			t.Errorf("it %s: got %v, want %v", c.it, got, c.want)
-		}
-	}
-	for _, s := range servers {
-		if len(s.start) > 10 {
-			t.Errorf("%q needs %d bytes, the comment promises 10", s.start, len(s.start))
-		}
-		for i := range len(s.start) {
-			if got := SniffServer([]byte(s.start[:i])); got != ProtocolUndecided {
-				t.Errorf("%q: got %v, want undecided", s.start[:i], got)
-			}
-		}
-		if s.protocol.String() == "" || s.protocol.String() == "unknown" {
-			t.Errorf("%q has no name", s.start)
-		}
-	}
+	})
 }
