@@ -162,11 +162,13 @@ func (r *runner) read(ctx context.Context) error {
 			return cli.Usagef("%s: %v", r.inv.Values.Label("calibration"), err)
 		}
 	}
-	if err := r.fits(); err != nil {
-		return err
-	}
 	if r.procs > 1 {
-		return r.checkCrew()
+		if err := r.checkCrew(); err != nil {
+			return err
+		}
+	}
+	if err := r.fits(); err != nil || r.procs > 1 {
+		return err
 	}
 	return r.reach(ctx)
 }
