@@ -558,13 +558,21 @@ func (c *conn) broken(cl *client, err error) {
 	}
 }
 
-// writeOut writes in pieces, for each of which the client has the stall
-// timeout: it may be slow, as long as it reads.
+// writePiece is how many bytes a client must take within the stall timeout: it may be
+// slow, as long as it reads.
+const writePiece = 16 << 10
+
+// writeOut writes in pieces. A socket tells how many bytes of a large one it has taken
+// when the time is over; TLS and WebSocket cannot go on then, and get small ones.
 func (c *conn) writeOut(cl *client, out []byte) error {
+	most := writePiece
+	if c.raw != nil {
+		most = 4 * writePiece
+	}
 	for len(out) > 0 {
 		_ = c.nc.SetWriteDeadline(time.Now().Add(c.b.opts.StallTimeout))
-		n, err := c.nc.Write(out[:min(len(out), 16<<10)])
-		if err != nil {
+		n, err := c.nc.Write(out[:min(len(out), most)])
+		if err != nil && !(c.raw != nil && n >= writePiece && errors.Is(err, os.ErrDeadlineExceeded)) {
 			return err
 		}
 		cl.written.Add(uint64(n))
