@@ -844,14 +844,14 @@ func (c *Connection) retrying(backoff func(int, error) (time.Duration, bool)) fu
 	}
 }
 
-// leaveTime is how long a client may take to say goodbye.
-const leaveTime = 2 * time.Second
+// LeaveTime is how long a client may take to say goodbye.
+const LeaveTime = 2 * time.Second
 
 // Leave says goodbye for a client that has nothing left to lose. early tells
 // that a signal or a time limit ended its work, for tools that then want the
 // will to be published.
 func (c *Connection) Leave(client *mqtt.Client, early bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	ctx, cancel := context.WithTimeout(context.Background(), LeaveTime)
 	defer cancel()
 	c.inv.Service.Stopping()
 	bye := c.Properties.Bye(client.Version())
@@ -880,7 +880,7 @@ func Disapproved(err error) bool {
 // DiscardSession has the broker forget the session of a client that has ended, and
 // warns if it may not have.
 func (c *Connection) DiscardSession(client *mqtt.Client) {
-	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	ctx, cancel := context.WithTimeout(context.Background(), LeaveTime)
 	defer cancel()
 	if err := client.DiscardSession(ctx); err != nil {
 		c.inv.Warnf("%s may still have the session of %q, until that connects clean: %v", c.Broker(), client.ClientID(), bareError(err))

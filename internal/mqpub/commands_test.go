@@ -128,6 +128,9 @@ func TestWhatIsDueHasItsTime(t *testing.T) {
 			"mqpub: timed out after 3s (message not acknowledged: it may have arrived)\n"},
 		{"the end of -W between two", "-m x --repeat 2 --repeat-delay 10 -W 3", false, []Step{{clean4, ok4}, {"30 04 0001 74 78", ""}, {bye, ""}}, 3 * time.Second, 27,
 			"mqpub: timed out after 3s (1 message sent)\n"},
+		{"the end of -W, and the server never ends", "-m x --repeat 2 --repeat-delay 10 -W 3", false, []Step{{clean4, ok4}, {"30 04 0001 74 78", ""}, {bye, "2100ms: close"}}, 5100 * time.Millisecond, 27,
+			"mqpub: timed out after 3s (message may not have arrived)\n"},
+		{"a signal, no time, and QoS 0", "-l --drain-timeout 0", true, []Step{{clean4, ok4}, {"30 04 0001 74 78", ""}, {ping, pong}, {bye, ""}}, 0, 143, ""},
 		{"the end of -W, and nothing is due", "-l -q 1 -W 3", false, []Step{{clean4, ok4}, {"32 06 0001 74 0001 78", "40 02 0001"}, {bye, ""}}, 3 * time.Second, 27,
 			"mqpub: timed out after 3s (1 message delivered; the rest of the input was not read)\n"},
 	} {

@@ -197,16 +197,20 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	return nil
 }
 
-// drain ends last when what was taken has had its time to be acknowledged. The first
-// signal stops the feed; what was taken is still delivered, if that takes no longer
-// than --drain-timeout and there is no second one. The end of --timeout leaves no time.
+// drain ends last when what was taken has had its time. The first signal stops the
+// feed; what was taken is still acknowledged, if that takes no longer than
+// --drain-timeout and there is no second signal. The end of --timeout leaves no time
+// for acknowledgements. If none is due, the goodbye has its own time all the same:
+// whether messages at QoS 0 have arrived shows only in the server's end.
 func (j *job) drain(ctx, last context.Context, cancel context.CancelFunc) {
 	defer cancel()
-	if errors.Is(context.Cause(ctx), cli.ErrTimeout) {
-		return
-	}
 	limit := j.inv.Values.Duration("drain-timeout")
-	if n := j.client.Stats().Unfinished; n > 0 && limit > 0 {
+	if errors.Is(context.Cause(ctx), cli.ErrTimeout) {
+		limit = 0
+	}
+	if n := j.client.Stats().Unfinished; n == 0 {
+		limit = max(limit, cli.LeaveTime)
+	} else if limit > 0 {
 		j.inv.Infof("waiting up to %s for %s to be acknowledged; another signal exits at once", limit, units.Count(n, "message"))
 	}
 	select {
