@@ -361,7 +361,7 @@ func (w *worker) slow(cl *client, c *swarm.Client, p *packet.Publish, now time.D
 }
 
 // respond answers a request.
-func (w *worker) respond(cl *client, p *packet.Publish, h result.Header, now time.Duration) {
+func (w *worker) respond(cl *client, p *packet.Publish, now time.Duration) {
 	to, ok := p.Properties.Bytes(packet.ResponseTopic)
 	if !ok {
 		return
@@ -370,9 +370,7 @@ func (w *worker) respond(cl *client, p *packet.Publish, h result.Header, now tim
 	if data, ok := p.Properties.Bytes(packet.CorrelationData); ok {
 		reply.Properties, _ = reply.Properties.AppendBytes(packet.CorrelationData, data)
 	}
-	h.Kind = result.KindReply
-	h.AppendTo(reply.Payload[:0])
-	result.Seal(reply.Payload)
+	result.Answer(reply.Payload)
 	w.flying++
 	send := func(time.Duration) {
 		cl.more.replies.push(&reply)

@@ -57,7 +57,7 @@ func (w *worker) connectPacket(cl *client, p *packet.Connect) {
 		p.Will = packet.Will{QoS: will.QoS, Retain: will.Retain, Topic: will.Topic.Append(nil, cl.index, 0, 0),
 			Payload: will.Payload.Append(nil, cl.index, 0, 0)}
 		if will.Payload.HasHeader() {
-			result.Header{Kind: result.KindWill, Shard: uint16(w.run.shard.Index), Publisher: cl.number, Intended: max(cl.begun, 0)}.AppendTo(p.Will.Payload[:0])
+			result.Header{Kind: result.KindWill, Shard: uint16(w.run.shard.Index), Publisher: cl.number, Intended: max(cl.begun, 0)}.AppendTo(p.Will.Payload[:0], w.run.mark)
 			result.Seal(p.Will.Payload)
 		}
 		if g.Version >= packet.V5 && will.Delay > 0 {

@@ -91,10 +91,19 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 	if g.Slow != nil {
 		w.slow(cl, c, p, now)
 	}
-	h, err := result.ParseHeader(p.Payload)
-	// Where payloads without a header are sent, one may begin like a header.
-	if err == result.ErrForeign || err != nil && !w.run.header {
-		w.foreign(cl, p, now)
+	h, err := result.ParseHeader(p.Payload, w.run.mark)
+	if err == nil && h.Kind == result.KindRequest && g.Respond != nil {
+		w.respond(cl, p, now)
+	}
+	switch {
+	case err == result.ErrForeign, !w.run.sending:
+		w.foreign(cl, p, now, w.run.header && w.run.sending)
+		return
+	case !w.run.sent(h): // it is of another run, or of another make and begins like a header
+		w.foreign(cl, p, now, w.run.header || err == nil)
+		return
+	case err != nil && !w.run.header:
+		w.foreign(cl, p, now, false)
 		return
 	}
 	rec := w.rec(h.Intended)
@@ -119,9 +128,6 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 			w.will(cl, h.Publisher, now)
 		}
 		return
-	}
-	if h.Kind == result.KindRequest && g.Respond != nil {
-		w.respond(cl, p, h, now)
 	}
 	if first := w.judge(rec, cl, p, h, c != cl.c, now); !first {
 		return
@@ -255,10 +261,12 @@ func (w *worker) copy(n int) *result.Checker {
 	return w.copies[n-1]
 }
 
-// foreign counts a delivery without header.
-func (w *worker) foreign(cl *client, p *packet.Publish, now time.Duration) {
+// foreign counts a delivery without a header of this run. Where not all of the run's
+// own messages have one, and where it has none, it is one of those that are counted
+// alone; others says that it is not.
+func (w *worker) foreign(cl *client, p *packet.Publish, now time.Duration, others bool) {
 	rec := w.rec(now)
-	if w.run.header {
+	if others {
 		rec.Count(result.Foreign, cl.g.Number, p.QoS, 1)
 		return
 	}
@@ -269,6 +277,8 @@ func (w *worker) foreign(cl *client, p *packet.Publish, now time.Duration) {
 	rec.Count(result.DeliveredBytes, cl.g.Number, p.QoS, int64(len(p.Payload)))
 	a := cl.account()
 	switch e := w.entitle(cl, p.Topic); {
+	case !w.run.sending: // nothing is owed
+		a = nil
 	case e.plain == 0 && len(e.shares) > 0 && w.run.shard.Count == 1:
 		a = &e.shares[0].account
 	case w.run.shard.Count > 1:

@@ -28,6 +28,9 @@ func (r *run) play(ctx context.Context) error {
 	}
 	r.wait(r.now()+2*time.Second, r.left)
 	r.removeSessions(ctx)
+	if err != nil {
+		r.sumTroubles()
+	}
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/crc64"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,6 +28,10 @@ type Options struct {
 
 	// Start is the run's epoch: connecting begins then. Zero is now.
 	Start time.Time
+
+	// Mark is in the headers of all shards' messages, and in those of no other run.
+	// 0: it is drawn.
+	Mark result.Mark
 
 	Run    result.Run   // but Step
 	Header result.Shard // but Shard, Epoch and Engine
@@ -103,7 +108,9 @@ type run struct {
 	swarm   *swarm.Swarm
 	workers []*worker
 	ledger  *ledger
-	owing   bool // there are subscribers
+	mark    result.Mark
+	sending bool // there are publishers, or wills
+	owing   bool // and subscribers
 	fan     *plan.FanOut
 	crc     *crc64.Table
 	lags    *lagTable      // nil: all loops are closed
@@ -161,7 +168,7 @@ func Run(ctx context.Context, o Options) (*result.Result, error) {
 }
 
 func newRun(o Options) *run {
-	return &run{o: o, p: o.Shard.Plan, shard: o.Shard, during: func() {},
+	return &run{o: o, p: o.Shard.Plan, shard: o.Shard, mark: cmp.Or(o.Mark, result.Mark(rand.Uint64())), during: func() {},
 		ready: make(chan struct{}), gaveUp: make(chan struct{})}
 }
 
@@ -223,10 +230,17 @@ func (r *run) prepareStreams() {
 			}
 		}
 		r.owing = r.owing || len(g.Subscribe) > 0
+		r.sending = r.sending || len(g.Publish) > 0 || g.Will != nil
 		if g.Will != nil {
 			r.cut = make([]atomic.Int64, r.p.Clients())
 		}
 	}
+	r.owing = r.owing && r.sending
+}
+
+// sent reports whether a message with such a header is one of this run's.
+func (r *run) sent(h result.Header) bool {
+	return int(h.Shard) < r.shard.Count && int(h.Publisher) < r.p.Clients()
 }
 
 // tell notes an event in the result and for the user.

@@ -2,6 +2,8 @@ package bench
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,6 +54,7 @@ type trouble struct {
 	what  Failure
 	err   error
 	count int
+	told  int // the count that was
 }
 
 const (
@@ -84,7 +87,7 @@ func (r *run) note(what Failure, err error) {
 	if t.all == nil {
 		t.all = map[string]*trouble{}
 	}
-	x := &trouble{what, err, 1}
+	x := &trouble{what: what, err: err, count: 1}
 	t.all[kind] = x
 	t.news = append(t.news, x)
 }
@@ -96,12 +99,29 @@ func (r *run) tellTroubles() {
 	var lines []string
 	for _, x := range t.news {
 		lines = append(lines, r.line(x))
+		x.told = x.count
 	}
 	t.news = nil
 	t.mu.Unlock()
 	for _, line := range lines {
 		r.tell(result.NoteError, line)
 	}
+}
+
+// sumTroubles tells of a run that has failed, and of which there is no report, how
+// many errors there were in all where it was fewer when they were told.
+func (r *run) sumTroubles() {
+	r.tellTroubles()
+	t := &r.news
+	t.mu.Lock()
+	t.news = nil
+	for _, kind := range slices.Sorted(maps.Keys(t.all)) {
+		if x := t.all[kind]; x.count > x.told {
+			t.news = append(t.news, x)
+		}
+	}
+	t.mu.Unlock()
+	r.tellTroubles()
 }
 
 func (r *run) line(x *trouble) string {

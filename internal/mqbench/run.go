@@ -377,6 +377,9 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 	p := r.plan
 	o.Run = result.Run{Tool: cli.Version(), Shards: r.shard.Count, Repeat: repeat, Repeats: r.repeats(), Step: bench.Step,
 		Plan: result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: p.Scale, Closed: p.Closed(), Header: p.HasHeader()}}
+	if r.shard.Count > 1 {
+		o.Mark = r.mark(repeat)
+	}
 	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: r.broker, Calibration: r.calibration}
 	s := r.audience(repeat)
 	o.Tell, o.Status, o.Explain = s.tell, s.show, r.explain
@@ -385,6 +388,15 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 	res, err := bench.Run(ctx, o)
 	s.end()
 	return res, err
+}
+
+// mark is what the shards of a run, and no other run, have in their headers.
+func (r *runner) mark(repeat int) result.Mark {
+	run := ""
+	if r.inv.Values.IsSet("run-id") {
+		run = r.plan.Run
+	}
+	return result.MarkOf(r.plan.Hash(), run, r.start.UTC().Format(time.RFC3339Nano), strconv.Itoa(repeat))
 }
 
 // repeats is how many runs follow each other; 0: one, or as many as a search needs.
