@@ -146,7 +146,7 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 			break
 		}
 		if lag, known := w.run.lags.get(h.Publisher, h.Seq); known {
-			rec.Record(result.Delivery, result.Service, g.Number, took-lag)
+			rec.Record(result.Delivery, result.Service, g.Number, took-unpackLag(lag))
 		}
 	}
 }
@@ -188,6 +188,7 @@ func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h re
 	g := cl.g
 	e, a := w.entitle(cl, p.Topic), cl.account()
 	outcome, away, copies := result.Duplicate, int(h.Shard) != w.run.shard.Index, false
+	var of *share
 	if e.plain > 0 || len(e.shares) == 0 {
 		outcome = w.check.Check(g.Base+cl.index, h.Publisher, h.Seq)
 	}
@@ -195,16 +196,16 @@ func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h re
 		sh := e.shares[i]
 		copies = copies || sh.copies
 		if outcome = sh.check.Check(h.Publisher, h.Seq); outcome != result.Duplicate {
-			a, away = &sh.account, away || w.run.shard.Count > 1
+			of, away = sh, away || w.run.shard.Count > 1
 		}
 	}
 	if outcome == result.Duplicate && len(e.shares) > 0 {
 		if sh := w.run.ledger.among(p.Topic, h.Publisher, h.Seq); sh != nil {
-			outcome, a, away = result.Next, &sh.account, away || w.run.shard.Count > 1
+			outcome, of, away = result.Next, sh, away || w.run.shard.Count > 1
 		}
 	}
 	if outcome == result.Duplicate && e.plain == 0 && e.gone {
-		outcome, a, away = w.check.Check(g.Base+cl.index, h.Publisher, h.Seq), cl.account(), int(h.Shard) != w.run.shard.Index
+		outcome, of, away = w.check.Check(g.Base+cl.index, h.Publisher, h.Seq), nil, int(h.Shard) != w.run.shard.Index
 	}
 	for at := 1; outcome == result.Duplicate && at < e.plain; at++ {
 		o := w.copy(at).Check(g.Base+cl.index, h.Publisher, h.Seq)
@@ -238,9 +239,18 @@ func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h re
 	}
 	rec.Count(result.Distinct, g.Number, p.QoS, 1)
 	w.rec(now).Count(result.Arrived, g.Number, p.QoS, 1)
+	if of != nil {
+		a = &of.account
+	}
 	if away {
 		rec.Count(result.DistinctAway, g.Number, p.QoS, 1)
-		a = nil
+		a, of = nil, nil
+	}
+	if of != nil && w.outlives(of, h, p.QoS) {
+		of.members.Lock() // not in the middle of a balance
+		defer of.members.Unlock()
+		w.came(rec, cl, a, p.QoS, true)
+		return true
 	}
 	unowed := false
 	if replayed && a != nil {
@@ -250,6 +260,18 @@ func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h re
 	}
 	w.came(rec, cl, a, p.QoS, unowed)
 	return true
+}
+
+// outlives reports whether a delivery is of a message that was sent before the latest
+// member of a shared subscription went. Such a message is not owed any more, as it may
+// have gone with the member, but may come.
+func (w *worker) outlives(sh *share, h result.Header, q packet.QoS) bool {
+	closed := sh.closed[min(q, packet.QoS(sh.qos.Load()))].Load()
+	if closed == 0 || w.run.ticks == nil {
+		return false
+	}
+	tick, known := w.run.ticks.get(h.Publisher, h.Seq)
+	return known && before(tick, closed)
 }
 
 // copy is the checker of the copies of a message beyond the first: one for each

@@ -113,7 +113,8 @@ type run struct {
 	owing   bool // and subscribers
 	fan     *plan.FanOut
 	crc     *crc64.Table
-	lags    *lagTable      // nil: all loops are closed
+	lags    *latest        // nil: all loops are closed
+	ticks   *latest        // of the ledger's clock; nil: no subscription is shared
 	cut     []atomic.Int64 // by publisher, when its connection was cut; nil without wills
 	header  bool           // all messages have one
 	whole   bool           // a subscriber gets all messages of a publisher, or none
@@ -226,7 +227,7 @@ func (r *run) prepareStreams() {
 		for _, p := range g.Publish {
 			r.whole = r.whole && p.OneTopic()
 			if !p.Closed() && r.lags == nil {
-				r.lags = new(lagTable)
+				r.lags = new(latest)
 			}
 		}
 		r.owing = r.owing || len(g.Subscribe) > 0
@@ -236,6 +237,9 @@ func (r *run) prepareStreams() {
 		}
 	}
 	r.owing = r.owing && r.sending
+	if len(r.ledger.shares) > 0 {
+		r.ticks = new(latest)
+	}
 }
 
 // sent reports whether a message with such a header is one of this run's.
