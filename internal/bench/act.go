@@ -292,7 +292,7 @@ func (w *worker) churn(cl *client, seq uint32, due time.Duration) {
 	}
 	if err != nil {
 		w.rec(due).CountError(cl.g.Number, "subscribe", swarm.Kind(err))
-		w.run.note(FailSubscribe, err)
+		w.note(cl, FailSubscribe, err)
 		return
 	}
 	cl.more.churning++
@@ -394,7 +394,7 @@ func (w *worker) sendReplies(cl *client) {
 			return
 		case err != nil:
 			w.rec(now).CountError(cl.g.Number, "reply", swarm.Kind(err))
-			w.run.note(FailPublish, err)
+			w.note(cl, FailPublish, err)
 		}
 		if err != nil || reply.QoS == 0 {
 			w.flying--

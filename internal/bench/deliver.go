@@ -40,7 +40,7 @@ func (w *worker) Acked(c *swarm.Client, tag uint64, qos packet.QoS, reason packe
 			rec.CountError(cl.g.Number, "resume", reason.String())
 		} else {
 			rec.CountReason(cl.g.Number, refusing(qos), reason)
-			w.run.note(FailPublish, &Denied{Refusal: &swarm.Refusal{Type: refusing(qos), Reason: reason}})
+			w.note(cl, FailPublish, &Denied{Refusal: &swarm.Refusal{Type: refusing(qos), Reason: reason}})
 		}
 	}
 	if !resumed {

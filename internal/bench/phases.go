@@ -154,7 +154,7 @@ func (r *run) awaitReady(ctx context.Context, latest time.Duration, fixed bool) 
 		}
 	}
 	if first := r.first.Load(); first != nil && !r.reached.Load() {
-		return &NotReached{*first}
+		return first
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/mqtt/swarm"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // Options are how a shard of a plan is run.
@@ -54,9 +55,9 @@ type Options struct {
 	expected             func(what Failure) bool             // failures that are not told; nil: none
 	proven               bool                                // a CONNACK proves that a session is removed; a DISCONNECT does not do
 
-	// Explain, unless nil, words what Tell is told of an error; else it is the
-	// error's own text.
-	Explain func(what Failure, err error) string
+	// Explain, unless nil, words what Tell is told of an error, which is about a
+	// server; else it is the error's own text.
+	Explain func(what Failure, err error, at *transport.Target) string
 
 	// During, unless nil, goes on while the clients publish, in a goroutine of its
 	// own: from the beginning of the warm-up until ctx ends, with the last
@@ -80,8 +81,12 @@ const Step = time.Second
 // ErrNotReached says that no client could connect; the cause is wrapped.
 var ErrNotReached = errors.New("no client could connect")
 
-// NotReached is ErrNotReached with the first error of a client.
-type NotReached struct{ Err error }
+// NotReached is ErrNotReached with the first error of a client, and the server that it
+// is about.
+type NotReached struct {
+	Err    error
+	Target *transport.Target
+}
 
 func (n *NotReached) Error() string        { return ErrNotReached.Error() + ": " + n.Err.Error() }
 func (n *NotReached) Is(target error) bool { return target == ErrNotReached }
@@ -139,7 +144,7 @@ type run struct {
 	alive   atomic.Int64  // clients that are connected, or will be
 	reached atomic.Bool   // one has been connected
 	ready   chan struct{} // closed when waiting has become 0
-	first   atomic.Pointer[error]
+	first   atomic.Pointer[NotReached]
 	giveUp  atomic.Pointer[error]
 	gaveUp  chan struct{} // closed behind giveUp
 	news    troubles      // errors to tell
@@ -264,9 +269,9 @@ func (r *run) tell(kind result.NoteKind, text string) {
 }
 
 // firstError keeps the first reason why a client could not connect.
-func (r *run) firstError(err error) {
-	r.first.CompareAndSwap(nil, &err)
-	r.note(FailConnect, err)
+func (w *worker) firstError(cl *client, err error) {
+	w.run.first.CompareAndSwap(nil, &NotReached{err, cl.c.Target()})
+	w.note(cl, FailConnect, err)
 }
 
 // isLost counts a client that will not come back; the run ends with the last one,

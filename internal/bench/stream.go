@@ -206,7 +206,7 @@ func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool 
 	default:
 		rec.CountError(s.g.Number, "publish", swarm.Kind(err))
 		rec.Count(result.Skipped, s.g.Number, s.QoS, 1)
-		w.run.note(FailPublish, err)
+		w.note(cl, FailPublish, err)
 		s.over()
 		return true
 	}

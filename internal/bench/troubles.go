@@ -12,6 +12,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/swarm"
 	"github.com/mqtools/mqtools/mqtt/topic"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // Failure is what has failed.
@@ -53,6 +54,7 @@ type troubles struct {
 type trouble struct {
 	what  Failure
 	err   error
+	at    *transport.Target
 	count int
 	told  int // the count that was
 }
@@ -62,8 +64,9 @@ const (
 	troubleTime = 250 * time.Millisecond // in which equal errors become one line
 )
 
-// note has an error told, unless one of its kind is.
-func (r *run) note(what Failure, err error) {
+// note has an error of a client told, unless one of its kind is.
+func (w *worker) note(cl *client, what Failure, err error) {
+	r, at := w.run, cl.c.Target()
 	t := &r.news
 	if r.o.fatal != nil {
 		if end := r.o.fatal(what, err); end != nil {
@@ -74,7 +77,7 @@ func (r *run) note(what Failure, err error) {
 	if r.o.expected != nil && r.o.expected(what) {
 		return
 	}
-	kind := fmt.Sprint(what, swarm.Kind(err))
+	kind := fmt.Sprint(what, at.Address(), swarm.Kind(err))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if x := t.all[kind]; x != nil {
@@ -87,7 +90,7 @@ func (r *run) note(what Failure, err error) {
 	if t.all == nil {
 		t.all = map[string]*trouble{}
 	}
-	x := &trouble{what: what, err: err, count: 1}
+	x := &trouble{what: what, err: err, at: at, count: 1}
 	t.all[kind] = x
 	t.news = append(t.news, x)
 }
@@ -125,7 +128,7 @@ func (r *run) sumTroubles() {
 }
 
 func (r *run) line(x *trouble) string {
-	text := r.explain(x.what, x.err)
+	text := r.explain(x)
 	if x.count > 1 {
 		text = fmt.Sprintf("%s: %s", units.Count(x.count, [...]string{FailConnect: "client", FailLost: "client", FailSubscribe: "subscription", FailPublish: "message"}[x.what]), text)
 	}
@@ -133,9 +136,9 @@ func (r *run) line(x *trouble) string {
 }
 
 // explain is an error in words for the user.
-func (r *run) explain(what Failure, err error) string {
+func (r *run) explain(x *trouble) string {
 	if r.o.Explain != nil {
-		return r.o.Explain(what, err)
+		return r.o.Explain(x.what, x.err, x.at)
 	}
-	return err.Error()
+	return x.err.Error()
 }
