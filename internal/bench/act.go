@@ -15,6 +15,9 @@ import (
 func (w *worker) beginAction(a *plan.Action, at time.Duration) {
 	g := w.groups[a.Group.Number]
 	for round := range a.Times {
+		if w == w.run.workers[0] {
+			w.later(at+a.At.Offset+time.Duration(round)*a.Every, func(now time.Duration) { w.run.noteAction(a, round, now) })
+		}
 		next := 0
 		var step func(now time.Duration)
 		step = func(now time.Duration) {

@@ -254,7 +254,10 @@ func (r *run) sent(h result.Header) bool {
 
 // tell notes an event in the result and for the user.
 func (r *run) tell(kind result.NoteKind, text string) {
-	n := result.Note{At: r.now(), Shard: r.shard.Index, Kind: kind, Text: text}
+	r.tellNote(result.Note{At: r.now(), Shard: r.shard.Index, Kind: kind, Text: text})
+}
+
+func (r *run) tellNote(n result.Note) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.res.Notes = append(r.res.Notes, n)

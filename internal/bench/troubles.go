@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -44,11 +45,12 @@ func (d *Denied) Error() string {
 func (d *Denied) Unwrap() error { return d.Refusal }
 
 // troubles are errors that are to be told: of each kind the first one, with how many
-// there were until it was.
+// there were until it was. Actions are told with them.
 type troubles struct {
-	mu   sync.Mutex
-	all  map[string]*trouble
-	news []*trouble
+	mu      sync.Mutex
+	all     map[string]*trouble
+	news    []*trouble
+	actions []result.Note
 }
 
 type trouble struct {
@@ -95,19 +97,34 @@ func (w *worker) note(cl *client, what Failure, err error) {
 	t.news = append(t.news, x)
 }
 
+// noteAction has an action told that begins.
+func (r *run) noteAction(a *plan.Action, round int, at time.Duration) {
+	text := fmt.Sprintf("%s: %s of %s", a.Do, units.Count(a.Clients, "client"), a.Group.Name)
+	if a.Do == plan.Burst {
+		text += fmt.Sprintf(", %s each", units.Count(a.Messages, "message"))
+	}
+	if a.Times > 1 {
+		text += fmt.Sprintf(" (%d of %d)", round+1, a.Times)
+	}
+	t := &r.news
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.actions = append(t.actions, result.Note{At: at, Shard: r.shard.Index, Kind: result.NoteAction, Text: text})
+}
+
 // tellTroubles tells what has not been told yet.
 func (r *run) tellTroubles() {
 	t := &r.news
 	t.mu.Lock()
-	var lines []string
+	notes := t.actions
 	for _, x := range t.news {
-		lines = append(lines, r.line(x))
+		notes = append(notes, result.Note{At: r.now(), Shard: r.shard.Index, Kind: result.NoteError, Text: r.line(x)})
 		x.told = x.count
 	}
-	t.news = nil
+	t.news, t.actions = nil, nil
 	t.mu.Unlock()
-	for _, line := range lines {
-		r.tell(result.NoteError, line)
+	for _, n := range notes {
+		r.tellNote(n)
 	}
 }
 
