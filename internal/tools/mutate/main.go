@@ -174,7 +174,8 @@ func unbroken(root string, all []Mutant, limit time.Duration) error {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("the tests fail without any mutant: %w\n%s", err, out)
+		short, _, _ := strings.Cut(string(out), "\ngoroutine ") // of a panic
+		return fmt.Errorf("the tests fail without any mutant, or take longer than %v: %s: %w\n%s", limit, firstFailure(short), err, short)
 	}
 	return nil
 }

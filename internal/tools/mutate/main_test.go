@@ -42,7 +42,7 @@ func TestARunSaysWhatIsNotKilled(t *testing.T) {
 		"one's file has moved":         {"== a/z.go: it adds\n- a + b\n+ a - b\n", "no such file or directory"},
 		"one does not compile":         {killed + "== a/a.go: it multiplies\n- a * b\n+ c * b\n", "1 mutants could not be tried"},
 		"one is malformed":             {killed + "== a/a.go: it multiplies\n- a * b\n", "x.txt:4: a/a.go: it multiplies: needs at least one line that begins with - and one with +"},
-		"the tests fail by themselves": {"== b/b.go: one\n- return 1\n+ return 2\n", "the tests fail without any mutant: exit status 1"},
+		"the tests fail by themselves": {"== b/b.go: one\n- return 1\n+ return 2\n", "the tests fail without any mutant, or take longer than 1m0s: TestB: exit status 1"},
 		"there is none":                {"# nothing\n", "no mutant to try"},
 	} {
 		write("internal/tools/mutate/mutants/x.txt", c.list)
