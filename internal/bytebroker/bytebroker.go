@@ -32,6 +32,7 @@ type Broker struct {
 	dial     func(context.Context) (net.Conn, error) // nil: over the network
 	patience time.Duration
 	done     chan struct{}
+	wrong    chan struct{} // closed when the tool has not done what the steps say
 }
 
 type listener interface {
@@ -48,7 +49,7 @@ func Start(t *testing.T, conns ...[]Step) *Broker {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
-	b := &Broker{t: t, ln: ln, patience: 20 * time.Second, done: make(chan struct{})}
+	b := &Broker{t: t, ln: ln, patience: 20 * time.Second, done: make(chan struct{}), wrong: make(chan struct{})}
 	_, b.Port, _ = net.SplitHostPort(ln.Addr().String())
 	go b.serve(conns)
 	return b
@@ -58,7 +59,7 @@ func Start(t *testing.T, conns ...[]Step) *Broker {
 func InMemory(t *testing.T, conns ...[]Step) *Broker {
 	t.Helper()
 	network := script.NewMemory()
-	b := &Broker{t: t, Port: "1883", ln: network, dial: network.Dial, patience: 24 * time.Hour, done: make(chan struct{})}
+	b := &Broker{t: t, Port: "1883", ln: network, dial: network.Dial, patience: 24 * time.Hour, done: make(chan struct{}), wrong: make(chan struct{})}
 	go b.serve(conns)
 	return b
 }
@@ -72,11 +73,15 @@ func (b *Broker) serve(conns [][]Step) {
 			b.t.Errorf("connection %d of %d has not come", i+1, len(conns))
 			return
 		}
-		b.play(nc, i+1, steps)
+		if !b.play(nc, i+1, steps) {
+			close(b.wrong)
+			return
+		}
 	}
 }
 
-func (b *Broker) play(nc net.Conn, number int, steps []Step) {
+// play plays the steps of a connection and reports whether the tool did its part.
+func (b *Broker) play(nc net.Conn, number int, steps []Step) bool {
 	defer nc.Close()
 	_ = nc.SetDeadline(time.Now().Add(b.patience))
 	for i, s := range steps {
@@ -90,7 +95,7 @@ func (b *Broker) play(nc net.Conn, number int, steps []Step) {
 		got := make([]byte, len(want))
 		if n, err := io.ReadFull(nc, got); err != nil || !bytes.Equal(got, want) {
 			b.t.Errorf("connection %d, step %d: the tool sent %x (%v), want %x", number, i+1, got[:n], err, want)
-			return
+			return false
 		}
 		if open { // the rest of the packet, which is short
 			if len(got) == 1 {
@@ -109,22 +114,24 @@ func (b *Broker) play(nc net.Conn, number int, steps []Step) {
 		switch answer {
 		case "hold":
 			_, _ = io.Copy(io.Discard, nc)
-			return
+			return true
 		case "reset":
 			_ = nc.(interface{ SetLinger(int) error }).SetLinger(0)
-			return
+			return true
 		case "close":
-			return
+			return true
 		}
 		if _, err := nc.Write(unhex(b.t, answer)); err != nil {
 			b.t.Errorf("connection %d, step %d: %v", number, i+1, err)
-			return
+			return false
 		}
 	}
 	// The tool ends the connection that has no step left.
 	if n, err := nc.Read(make([]byte, 1)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 		b.t.Errorf("connection %d: the tool goes on (%v) behind the last step", number, err)
+		return false
 	}
+	return true
 }
 
 // Result is what became of a tool.
@@ -143,11 +150,19 @@ func (b *Broker) Run(ctx context.Context, tool cli.Tool, stdin string, args ...s
 func (b *Broker) RunWith(ctx context.Context, tool cli.Tool, stdin io.Reader, args ...string) Result {
 	var out, errs strings.Builder
 	args = append([]string{"--config", "none", "-h", "127.0.0.1", "-p", b.Port, "-k", "0", "--reconnect-delay", "0.01"}, args...)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	if b.dial != nil { // or a tool that looks for a broker that has ended does so for ever
-		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, 2*b.patience)
 		defer cancel()
 	}
+	go func() {
+		select {
+		case <-b.wrong:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	code := cli.Run(ctx, cli.Env{Args: args, Stdin: stdin, Stdout: &out, Stderr: &errs, Lookup: cli.MapEnv(nil), Dial: b.dial}, tool)
 	_ = b.ln.Close() // it may wait for connections that do not come
 	<-b.done

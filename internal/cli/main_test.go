@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -24,6 +26,12 @@ func TestMain(m *testing.M) {
 		name, _, _ = strings.Cut(name, "=")
 		if strings.HasPrefix(name, "MQ") || strings.Contains(name, "COLOR") || name == "TERM" {
 			_ = os.Unsetenv(name)
+		}
+	}
+	// What nohup or a shell's "&" has the tests ignore their children would ignore, too.
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
 		}
 	}
 	goleak.VerifyTestMain(m)

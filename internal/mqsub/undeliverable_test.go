@@ -96,8 +96,10 @@ func TestARenewalThatEndsConnectionsEndsABoundedRun(t *testing.T) {
 		t.Run(args[0], func(t *testing.T) {
 			t.Parallel()
 			s := brokertest.StartClosing(t, (&denyingLater{}).deny)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
 			stderr := &talk{}
-			code := mqsub(t.Context(), s.Addr, stderr, append([]string{"-t", "a", "-k", "1"}, args...)...)
+			code := mqsub(ctx, s.Addr, stderr, append([]string{"-t", "a", "-k", "1"}, args...)...)
 			if code != 5 || !strings.Contains(stderr.String(), `subscription to "a" ends every connection`) {
 				t.Errorf("code %d, want 5:\n%s", code, stderr)
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -39,11 +40,24 @@ func TestEveryMutantFitsTheCode(t *testing.T) {
 				t.Errorf("%s is the mutant of %s", m, first)
 			}
 			seen[m.File+"\x00"+mutated] = m.List
+			if !hasTest(filepath.Join("../../..", filepath.Dir(m.File)), m.Killer) {
+				t.Errorf("%s: its package has no test %s", m, m.Killer)
+			}
 		}
 	}
 	if count < 500 {
 		t.Errorf("%d mutants, want at least 500", count)
 	}
+}
+
+// hasTest reports whether a directory has a test; its subtests are not looked for.
+func hasTest(dir, name string) bool {
+	name, _, _ = strings.Cut(name, "/")
+	files, _ := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	return name == "" || slices.ContainsFunc(files, func(path string) bool {
+		text, _ := os.ReadFile(path)
+		return strings.Contains(string(text), "func "+name+"(")
+	})
 }
 
 func TestAMutantIsReadAndPutInPlace(t *testing.T) {

@@ -78,7 +78,10 @@ func run(only string, sample int, seed uint64, jobs int, limit time.Duration, ve
 	if len(all) == 0 {
 		return errors.New("no mutant to try")
 	}
-	if err := unbroken(root, all); err != nil {
+	if err := fit(root, all); err != nil {
+		return err
+	}
+	if err := unbroken(root, all, limit); err != nil {
 		return err
 	}
 
@@ -137,10 +140,31 @@ func moduleRoot() (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// unbroken checks that the tests pass as long as nothing is broken; they would
-// kill everything otherwise.
-func unbroken(root string, all []Mutant) error {
-	args, seen := []string{"test", "-vet=off"}, map[string]bool{}
+// fit checks that every mutant can be put in place, before an hour is spent on others.
+func fit(root string, all []Mutant) error {
+	var errs []error
+	for _, m := range all {
+		_, _, err := m.read(root)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// read is the text of the mutant's file with the mutant in place.
+func (m Mutant) read(root string) (path, text string, err error) {
+	path = filepath.Join(root, m.File)
+	source, err := os.ReadFile(path)
+	if err != nil {
+		return "", "", fmt.Errorf("%s: %w", m, err)
+	}
+	text, err = m.Apply(string(source))
+	return path, text, err
+}
+
+// unbroken checks that the tests pass in time as long as nothing is broken; they
+// would kill everything otherwise.
+func unbroken(root string, all []Mutant, limit time.Duration) error {
+	args, seen := []string{"test", "-vet=off", "-timeout", limit.String()}, map[string]bool{}
 	for _, m := range all {
 		if pkg := m.Package(); !seen[pkg] {
 			seen[pkg] = true
@@ -150,7 +174,8 @@ func unbroken(root string, all []Mutant) error {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("the tests fail without any mutant: %w\n%s", err, out)
+		short, _, _ := strings.Cut(string(out), "\ngoroutine ") // of a panic
+		return fmt.Errorf("the tests fail without any mutant, or take longer than %v: %s: %w\n%s", limit, firstFailure(short), err, short)
 	}
 	return nil
 }
@@ -175,12 +200,7 @@ func (r result) String() string {
 
 // try runs the tests of m's package with m in place.
 func try(root string, m Mutant, limit time.Duration) result {
-	path := filepath.Join(root, m.File)
-	source, err := os.ReadFile(path)
-	if err != nil {
-		return result{err: err}
-	}
-	text, err := m.Apply(string(source))
+	path, text, err := m.read(root)
 	if err != nil {
 		return result{err: err}
 	}
@@ -226,6 +246,8 @@ func test(root, overlay, pkg, names string, limit time.Duration) result {
 		return result{}
 	case strings.Contains(string(out), "[build failed]"), strings.Contains(string(out), "[setup failed]"):
 		return result{err: fmt.Errorf("does not compile: %s", out)}
+	case !strings.Contains(string(out), "FAIL\t"):
+		return result{err: fmt.Errorf("no test was run: %w: %s", err, out)}
 	}
 	return result{killed: true, by: firstFailure(string(out))}
 }
