@@ -143,3 +143,22 @@ func TestAFailedRunTellsHowManyClientsFailed(t *testing.T) {
 		}
 	})
 }
+
+// A header is one of the run's if the run has its shard and its publisher.
+func TestWhatARunHasSent(t *testing.T) {
+	p := parse(t, "groups: {a: {clients: 2}, b: {clients: 4, publish: {topic: t, rate: 1}}}")
+	s, err := p.Shard(1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRun(Options{Shard: s})
+	for _, c := range []struct {
+		shard     uint16
+		publisher uint32
+		want      bool
+	}{{0, 0, true}, {1, 5, true}, {2, 0, false}, {0, 6, false}, {result.MaxShards - 1, result.MaxPublishers - 1, false}} {
+		if got := r.sent(result.Header{Kind: result.KindMessage, Shard: c.shard, Publisher: c.publisher}); got != c.want {
+			t.Errorf("shard %d, publisher %d: %v", c.shard, c.publisher, got)
+		}
+	}
+}
