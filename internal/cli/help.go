@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -26,12 +25,8 @@ func Help(t Tool) string {
 			writeColumns(&b, "  "+c.Name, c.Summary, 14)
 		}
 	}
-	table := Table(t.Bit).of(t.bits())
-	if len(t.Commands) > 0 && t.Command == nil {
-		table = slices.DeleteFunc(table, func(o *Option) bool { return o.Group != GroupGeneral })
-	}
 	var group Group
-	for _, o := range table {
+	for _, o := range t.obeyed(nil) {
 		if o.Group != group {
 			group = o.Group
 			fmt.Fprintf(&b, "\n%s:\n", group)
