@@ -72,7 +72,7 @@ type Command struct {
 	MaxArgs  int // as Tool.MaxArgs, without Name
 
 	Words func() []string // words that can stand for its arguments; nil: none
-	Files []string        // the patterns of files that can; nil: none
+	Files []string        // the patterns of files that can, and at the end "*" if others can too; nil: none
 }
 
 // form returns the form of the command's plan; 0 without one, or before args name it.

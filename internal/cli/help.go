@@ -53,6 +53,14 @@ func Help(t Tool) string {
 	return b.String()
 }
 
+// contextProgram is the tool that lists the contexts of a tool.
+func contextProgram(tool string, bit ToolSet) string {
+	if bit&PubSub == 0 {
+		return "mqpub"
+	}
+	return tool
+}
+
 // helpSpelling is the left column: "-h, --host HOST".
 func helpSpelling(o *Option) string {
 	s := strings.Join(o.Spellings(), ", ")

@@ -192,8 +192,7 @@ func (o *Option) choiceWords() string {
 	return orList(words)
 }
 
-// takes lists the values of the option with a command, or nil unless they are few
-// and each has one name.
+// takes lists the values that the option takes with a command; nil unless they are few.
 func (o *Option) takes(c Commands) []string {
 	for _, few := range o.Fewer {
 		if few.For&c != 0 {

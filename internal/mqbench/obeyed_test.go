@@ -83,13 +83,23 @@ func TestHelpShowsWhatACommandObeys(t *testing.T) {
 			}
 		}
 	}
-	// What has an effect on some plans.
+	// What has an effect on some plans, and is completed behind their names.
 	for _, command := range []string{"search", "doctor", "k8s"} {
 		shown := shownOptions(t, command)
+		some := map[string]bool{}
+		for _, plan := range []string{"rr", "conn", "pub", "sub", "pubsub"} {
+			offered := strings.Fields(mqbench(t, "--completion", "bash", "--", command, plan, "--").out)
+			for _, o := range table {
+				want := !o.Hidden && obeys(t, o, command, plan)
+				some[o.Name] = some[o.Name] || want
+				if slices.Contains(offered, "--"+o.Name) != want {
+					t.Errorf("%s %s: --%s is obeyed: %v, and is completed: %v", command, plan, o.Name, want, !want)
+				}
+			}
+		}
 		for _, o := range table {
-			want := !o.Hidden && slices.ContainsFunc([]string{"rr", "conn", "pub", "sub", "pubsub"}, func(plan string) bool { return obeys(t, o, command, plan) })
-			if slices.Contains(shown, o.Name) != want {
-				t.Errorf("%s: --%s is obeyed: %v, and is in the help: %v", command, o.Name, want, !want)
+			if slices.Contains(shown, o.Name) != some[o.Name] {
+				t.Errorf("%s: --%s is obeyed: %v, and is in the help: %v", command, o.Name, some[o.Name], !some[o.Name])
 			}
 		}
 	}
