@@ -92,8 +92,8 @@ func (c *Client) askOf(serial uint32) *ask {
 	return nil
 }
 
-// sendAsks sends the requests that may leave now. Called with mu.
-func (c *Client) sendAsks() {
+// sendAsksLocked sends the requests that may leave now.
+func (c *Client) sendAsksLocked() {
 	if c.nc == nil || len(c.asks) == 0 {
 		return
 	}
@@ -113,7 +113,7 @@ func (c *Client) sendAsks() {
 		if a.sent || !c.doubt.mayAsk(a.subject(), onTheWay+asked) || a.subject() == c.doubt.told && len(c.asks) > 1 {
 			continue
 		}
-		err := c.sendAsk(a)
+		err := c.sendAskLocked(a)
 		switch {
 		case err == nil:
 			a.sent, a.ever = true, true
@@ -137,7 +137,7 @@ func (c *Client) sendAsks() {
 	}
 }
 
-func (c *Client) sendAsk(a *ask) error {
+func (c *Client) sendAskLocked(a *ask) error {
 	tag := askTag | uint64(a.serial)
 	if len(a.subs) > 0 {
 		return c.conn.Subscribe(subscribePacket(a.subs, c.conn.Version()), tag)
@@ -167,9 +167,9 @@ func (c *Client) splitAsk(i int) {
 	c.asks = slices.Insert(c.asks, i+1, rest)
 }
 
-// unsend takes the loss of the connection: what had no answer will be sent again,
-// but for calls that have left. Called with mu.
-func (c *Client) unsend() {
+// unsendLocked takes the loss of the connection: what had no answer will be sent again,
+// but for calls that have left.
+func (c *Client) unsendLocked() {
 	c.asks = slices.DeleteFunc(c.asks, func(a *ask) bool {
 		a.sent = false
 		if a.waiter == none || !c.waiters[a.waiter].left {
@@ -180,8 +180,8 @@ func (c *Client) unsend() {
 	})
 }
 
-// endAsks answers all requests when the client is over. Called with mu.
-func (c *Client) endAsks() {
+// endAsksLocked answers all requests when the client is over.
+func (c *Client) endAsksLocked() {
 	for _, a := range c.asks {
 		class := ErrNotSent
 		if a.ever {

@@ -273,12 +273,12 @@ func (c *Client) sayAuth(x *exchange, p *packet.Auth) error {
 	}
 	x.asked = true
 	c.letReaderLocked()
-	c.flushInline() // unlocks
+	c.flushInlineLocked() // unlocks
 	return nil
 }
 
-// hearAuth takes an AUTH of the server's. Called with mu.
-func (c *Client) hearAuth(p *packet.Auth) error {
+// hearAuthLocked takes an AUTH of the server's.
+func (c *Client) hearAuthLocked(p *packet.Auth) error {
 	x := c.exchange
 	switch {
 	case c.method == "":

@@ -28,7 +28,8 @@ type Client struct {
 	timer      *time.Timer
 
 	// mu guards everything below. It is never held across I/O, a channel
-	// operation that can block, or a callback.
+	// operation that can block, or a callback. Functions that are called with it
+	// end in Locked; those that let it go meanwhile, or for good, say so.
 	mu      sync.Mutex
 	conn    session.Conn
 	sess    session.Session
@@ -250,7 +251,7 @@ func (c *Client) breakConn(gen uint64, err error) {
 }
 
 // failLocked makes err the reason for which the connection is given up, unless
-// there is one, or the client itself has closed it. Called with mu.
+// there is one, or the client itself has closed it.
 func (c *Client) failLocked(err error) {
 	if c.fail == nil && c.ctx.Err() == nil {
 		c.fail = err
@@ -281,7 +282,7 @@ func (c *Client) tick() {
 }
 
 // tickLocked shows the session the clock and sets the timer for its next
-// deadline. Called with mu.
+// deadline.
 func (c *Client) tickLocked() error {
 	before, now := c.conn.Pending(), c.now()
 	if c.writing && (c.pingUnder || c.conn.PingWaits()) {

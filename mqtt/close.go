@@ -60,7 +60,7 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	nc := c.nc
 	// Wait for the batch under way, and again if the writer was faster in
 	// taking the next.
-	for c.writing && c.awaitBatch(ctx) {
+	for c.writing && c.awaitBatchLocked(ctx) {
 	}
 	var out []byte
 	last := nc != nil && c.nc == nc && !c.writing && !c.torn

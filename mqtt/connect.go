@@ -181,7 +181,7 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) 
 		return &Error{Op: "connect", Class: ErrNotSent, Err: err}
 	}
 	c.mu.Lock()
-	err = c.conn.Open(&c.sess, p, c.config(v), c.now())
+	err = c.conn.Open(&c.sess, p, c.configLocked(v), c.now())
 	var out []byte
 	if err == nil {
 		out = c.conn.Swap(nil, c.now())
@@ -415,8 +415,8 @@ func (c *Client) DiscardSession(ctx context.Context) error {
 	return nil
 }
 
-// config is what the session is to keep to on a connection in version v.
-func (c *Client) config(v packet.Version) session.Config {
+// configLocked is what the session is to keep to on a connection in version v.
+func (c *Client) configLocked(v packet.Version) session.Config {
 	o := &c.opt
 	cfg := session.Config{
 		MaxPacket: o.MaxPacket, ReceiveMaximum: o.ReceiveMaximum, TopicAliasMaximum: o.TopicAliasMaximum,
@@ -464,9 +464,9 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	c.nc, c.fail, c.torn, c.unproven = nc, nil, false, 0
 	c.raw = newRawWriter(nc)
 	c.ackedBefore = c.stats.Acked
-	c.cautious()
+	c.cautiousLocked()
 	if !c.conn.Resume(c.present, func(tag uint64, reason packet.ReasonCode) {
-		events = c.completed(events, tag, reason, nil)
+		events = c.completedLocked(events, tag, reason, nil)
 	}) {
 		c.born, c.present = c.gen, false
 	}
@@ -476,7 +476,7 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 		c.resubscribe()
 	}
 	c.unanswered = 0
-	c.loosen()
+	c.loosenLocked()
 	c.reading = true
 	if c.timer == nil {
 		c.timer = time.AfterFunc(time.Hour, c.tick)
@@ -532,12 +532,12 @@ func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 	x := c.exchange
 	c.exchange, c.judged = nil, x != nil
 	if !c.closing {
-		if narrowed = c.doubt.phase == free && c.narrow(err); !narrowed {
-			u, named, hint = c.suspects(err)
+		if narrowed = c.doubt.phase == free && c.narrowLocked(err); !narrowed {
+			u, named, hint = c.suspectsLocked(err)
 		}
 	}
 	c.conn.Lost(nil)
-	c.unsend()
+	c.unsendLocked()
 	for _, p := range c.pings {
 		c.answer(p.waiter, ErrLost)
 	}
@@ -566,10 +566,10 @@ func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 // limit of servers before 5.0, which have no way to announce theirs.
 const narrowWindow = 20
 
-// narrow makes the window smaller when a connection before 5.0 has ended with more
+// narrowLocked makes the window smaller when a connection before 5.0 has ended with more
 // than that on the way and nothing acknowledged: some servers close rather than
-// read on. Called with mu.
-func (c *Client) narrow(err error) bool {
+// read on.
+func (c *Client) narrowLocked(err error) bool {
 	if c.conn.Version() >= packet.V5 || c.window <= narrowWindow || c.sess.Open() <= narrowWindow ||
 		c.stats.Acked != c.ackedBefore || !errors.Is(err, ErrLost) {
 		return false
@@ -580,11 +580,11 @@ func (c *Client) narrow(err error) bool {
 	return true
 }
 
-// widen doubles a narrow window when as many messages as it holds have been
+// widenLocked doubles a narrow window when as many messages as it holds have been
 // acknowledged, up to what was asked for: the connection may have ended for another
 // reason. After each further loss that takes eight times as many, so that a server
-// with a limit is not driven into it again and again. Called with mu.
-func (c *Client) widen() {
+// with a limit is not driven into it again and again.
+func (c *Client) widenLocked() {
 	if c.window >= c.opt.MaxInflight || c.settled() < c.widenAt || c.conn.Version() >= packet.V5 {
 		return
 	}
@@ -687,7 +687,7 @@ func (c *Client) end(err error) {
 			c.answer(uint32(tag), &Error{Op: "publish", Class: ErrInDoubt, Err: c.ended})
 		}
 	})
-	c.endAsks()
+	c.endAsksLocked()
 	c.answerAll(&c.roomers) // they look at c.ended
 	c.answerAll(&c.drainers)
 	c.answerAll(&c.flushers)

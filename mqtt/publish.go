@@ -102,7 +102,7 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 	}
 	if !wait {
 		if sync {
-			c.flushInline() // unlocks
+			c.flushInlineLocked() // unlocks
 			return nil
 		}
 		wake := c.wakeLocked()
@@ -110,7 +110,7 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 		c.wake(wake)
 		return nil
 	}
-	answered, err := c.awaitAnswer(ctx, me)
+	answered, err := c.awaitAnswerLocked(ctx, me)
 	c.mu.Unlock()
 	if !answered {
 		return &Error{Op: "publish", Class: ErrKept, Err: err}
@@ -173,7 +173,7 @@ func (c *Client) flush(ctx context.Context, ping bool) error {
 			me := c.park()
 			c.waiters[me].mark = mark
 			c.flushers = append(c.flushers, me)
-			if answered, err := c.awaitAnswer(ctx, me); !answered {
+			if answered, err := c.awaitAnswerLocked(ctx, me); !answered {
 				c.mu.Unlock()
 				return &Error{Op: "flush", Class: ErrKept, Err: err}
 			}
@@ -181,8 +181,7 @@ func (c *Client) flush(ctx context.Context, ping bool) error {
 	}
 }
 
-// flushedLocked answers the calls of Flush whose messages are over. Called with
-// mu.
+// flushedLocked answers the calls of Flush whose messages are over.
 func (c *Client) flushedLocked() {
 	if len(c.flushers) == 0 {
 		return
@@ -213,7 +212,7 @@ func (c *Client) Ping(ctx context.Context) error {
 		} else {
 			c.roomers = append(c.roomers, me)
 		}
-		_, err := c.awaitAnswer(ctx, me)
+		_, err := c.awaitAnswerLocked(ctx, me)
 		c.mu.Unlock()
 		switch {
 		case err != nil && sent:

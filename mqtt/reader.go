@@ -167,23 +167,23 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 		off += n
 		switch ev.Kind {
 		case session.Publish:
-			c.take(b, ev)
+			c.takeLocked(b, ev)
 		case session.Done:
 			answered++
-			events = c.completed(events, ev.Tag, ev.Reason, ev.Properties)
-			c.widen()
+			events = c.completedLocked(events, ev.Tag, ev.Reason, ev.Properties)
+			c.widenLocked()
 		case session.Suback:
 			answered++
-			c.suback(ev)
+			c.subackLocked(ev)
 		case session.Pong:
-			c.pong()
+			c.pongLocked()
 		case session.Disconnect:
 			fatal = refusal("connection", ev.Disconnect.Reason, ev.Disconnect.Properties)
 			if !ev.Disconnect.Reason.Failed() {
 				fatal = &Error{Op: "connection", Class: ErrInDoubt, Err: ErrLost, Text: "the server disconnected"}
 			}
 		case session.Auth:
-			if err := c.hearAuth(&ev.Auth); err != nil {
+			if err := c.hearAuthLocked(&ev.Auth); err != nil {
 				c.conn.Fail(err)
 				fatal, failed = &Error{Op: "connection", Class: ErrInDoubt, Err: err}, true
 			}
@@ -200,9 +200,9 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 		c.exposed = now
 	}
 	if fatal == nil && c.doubt.watching() {
-		oldest, _, _ := c.onTheWay()
+		oldest, _, _ := c.onTheWayLocked()
 		c.doubt.answered(answered, oldest)
-		c.loosen()
+		c.loosenLocked()
 	}
 	c.roomLocked()
 	c.flushedLocked()
@@ -268,7 +268,7 @@ func (c *Client) lastWords(gen uint64, nc net.Conn, failed bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	c.mu.Lock()
-	for failed && c.gen == gen && c.writing && !c.closing && c.awaitBatch(ctx) {
+	for failed && c.gen == gen && c.writing && !c.closing && c.awaitBatchLocked(ctx) {
 	}
 	if c.gen != gen || c.writing || c.torn || c.conn.Pending() == 0 {
 		c.mu.Unlock()
@@ -289,8 +289,8 @@ func (c *Client) lastWords(gen uint64, nc net.Conn, failed bool) {
 	})
 }
 
-// take adds a received message to the batch. Called with mu.
-func (c *Client) take(b *Batch, ev *session.Event) {
+// takeLocked adds a received message to the batch.
+func (c *Client) takeLocked(b *Batch, ev *session.Event) {
 	if c.opt.PublishOnly {
 		c.stats.Unread++
 		return
@@ -327,9 +327,9 @@ func (c *Client) intern(name []byte) string {
 	return s
 }
 
-// completed books the outcome of a publish. Called with mu; the events it
-// appends are told after unlocking.
-func (c *Client) completed(events []Event, tag uint64, reason packet.ReasonCode, p packet.Properties) []Event {
+// completedLocked books the outcome of a publish. The events that it appends are
+// told after unlocking.
+func (c *Client) completedLocked(events []Event, tag uint64, reason packet.ReasonCode, p packet.Properties) []Event {
 	var err error
 	if reason.Failed() {
 		c.stats.Refused++
@@ -345,8 +345,8 @@ func (c *Client) completed(events []Event, tag uint64, reason packet.ReasonCode,
 	return events
 }
 
-// pong answers the oldest PINGREQ. Called with mu.
-func (c *Client) pong() {
+// pongLocked answers the oldest PINGREQ.
+func (c *Client) pongLocked() {
 	if len(c.pings) == 0 {
 		return
 	}
@@ -355,9 +355,9 @@ func (c *Client) pong() {
 	c.q0sure = max(c.q0sure, p.mark)
 	if p.control {
 		if c.doubt.pong(c.now()) {
-			c.pingForControl()
+			c.pingForControlLocked()
 		}
-		c.loosen()
+		c.loosenLocked()
 	}
 	c.answer(p.waiter, nil)
 }

@@ -89,7 +89,7 @@ func (c *Client) deliver(b *Batch) error {
 	return nil
 }
 
-// letReaderLocked lets a waiting reader look again. Called with mu.
+// letReaderLocked lets a waiting reader look again.
 func (c *Client) letReaderLocked() {
 	if c.readWait {
 		select {

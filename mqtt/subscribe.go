@@ -139,14 +139,14 @@ func (c *Client) request(ctx context.Context, a *ask) ([]packet.ReasonCode, erro
 	}
 	a.waiter = c.park()
 	c.queueAsk(a)
-	c.sendAsks()
-	answered, err := c.awaitAnswer(ctx, a.waiter)
+	c.sendAsksLocked()
+	answered, err := c.awaitAnswerLocked(ctx, a.waiter)
 	codes := c.waiters[a.waiter].codes
 	if !answered {
 		class := ErrInDoubt
 		if !a.sent && c.takeAsk(a.serial) != nil { // nor will it be
 			c.freeLocked(a.waiter)
-			c.loosen()
+			c.loosenLocked()
 		}
 		if !a.ever {
 			class = ErrNotSent
@@ -185,8 +185,8 @@ func (c *Client) tellRenewals(events []Event) []Event {
 	return events
 }
 
-// suback takes the answer to a SUBSCRIBE or UNSUBSCRIBE. Called with mu.
-func (c *Client) suback(ev *session.Event) {
+// subackLocked takes the answer to a SUBSCRIBE or UNSUBSCRIBE.
+func (c *Client) subackLocked(ev *session.Event) {
 	p := &ev.Suback
 	a := c.takeAsk(uint32(ev.Tag))
 	if a == nil {
@@ -198,7 +198,7 @@ func (c *Client) suback(ev *session.Event) {
 				c.renewals = append(c.renewals, &Error{Op: "subscribe", Class: ErrRefused, Reason: p.Reason(i), Text: a.subs[i].Filter})
 			}
 		}
-		c.sendAsks()
+		c.sendAsksLocked()
 		return
 	}
 	codes := make([]packet.ReasonCode, len(p.Codes))
@@ -219,5 +219,5 @@ func (c *Client) suback(ev *session.Event) {
 		}
 	}
 	c.answer(a.waiter, nil)
-	c.sendAsks()
+	c.sendAsksLocked()
 }

@@ -105,7 +105,7 @@ func (c *Client) choose(nc net.Conn) (v packet.Version, s *server) {
 	return v, s
 }
 
-// idleLocked tells whether nothing of the session is under way. Called with mu.
+// idleLocked tells whether nothing of the session is under way.
 func (c *Client) idleLocked() bool {
 	if c.sess.Open() > 0 {
 		return false
@@ -125,7 +125,7 @@ func (c *Client) unchosen() {
 		return
 	}
 	c.choosing = false
-	_ = c.conn.Open(&c.sess, c.connectPacket(c.version, false), c.config(c.version), c.now()) // as it was opened before
+	_ = c.conn.Open(&c.sess, c.connectPacket(c.version, false), c.configLocked(c.version), c.now()) // as it was opened before
 	c.conn.Lost(nil)
 	c.answerAll(&c.roomers)
 }

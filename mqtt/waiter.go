@@ -83,13 +83,13 @@ func (c *Client) await(ctx context.Context, i uint32) (answered bool, err error)
 	return true, err
 }
 
-// awaitAnswer writes what there is and awaits the server's answer to waiter i,
+// awaitAnswerLocked writes what there is and awaits the server's answer to waiter i,
 // which it frees. While it waits, the reader reads ahead of the application.
-// Called with mu, which it gives up meanwhile.
-func (c *Client) awaitAnswer(ctx context.Context, i uint32) (answered bool, err error) {
+// It gives mu up meanwhile.
+func (c *Client) awaitAnswerLocked(ctx context.Context, i uint32) (answered bool, err error) {
 	c.acksAwait++
 	c.letReaderLocked()
-	c.flushInline() // unlocks
+	c.flushInlineLocked() // unlocks
 	answered, err = c.await(ctx, i)
 	c.mu.Lock()
 	c.acksAwait--
@@ -111,7 +111,7 @@ func (c *Client) unlist(i uint32) bool {
 	return false
 }
 
-// freeLocked returns an answered waiter to the table. Called with mu.
+// freeLocked returns an answered waiter to the table.
 func (c *Client) freeLocked(i uint32) { c.free = append(c.free, i) }
 
 // answerAll wakes a list of waiters and empties it. Called with mu.

@@ -53,17 +53,17 @@ func (c *Client) write() {
 			}
 			continue
 		}
-		c.writeBatch() // unlocks
+		c.writeBatchLocked() // unlocks
 	}
 }
 
-// flushInline writes what there is from the calling goroutine, unless
+// flushInlineLocked writes what there is from the calling goroutine, unless
 // somebody else is writing: a call that is going to wait anyway saves the
 // switch to the writer. It writes as much as goes without waiting, because no
 // context interrupts a write, and leaves the rest to the writer; so it does
 // with connections that cannot write without waiting, and with a journal, whose
-// Sync takes its time. It is called with mu and unlocks it.
-func (c *Client) flushInline() {
+// Sync takes its time. It unlocks mu.
+func (c *Client) flushInlineLocked() {
 	if c.writing || c.torn || c.nc == nil || c.conn.Pending() == 0 {
 		c.mu.Unlock()
 		return
@@ -74,7 +74,7 @@ func (c *Client) flushInline() {
 		c.wake(wake)
 		return
 	}
-	buf := c.takeOutput()
+	buf := c.takeOutputLocked()
 	nc, raw, gen, version := c.nc, c.raw, c.gen, c.version
 	c.mu.Unlock()
 	if c.opt.Trace != nil {
@@ -91,8 +91,8 @@ func (c *Client) flushInline() {
 	c.wake(wake)
 }
 
-// takeOutput swaps the buffers for a write. Called with mu.
-func (c *Client) takeOutput() []byte {
+// takeOutputLocked swaps the buffers for a write.
+func (c *Client) takeOutputLocked() []byte {
 	c.writing, c.pingUnder = true, c.conn.PingWaits()
 	buf := c.conn.Swap(c.spare, c.now())
 	c.spare = nil
@@ -100,13 +100,12 @@ func (c *Client) takeOutput() []byte {
 	return buf
 }
 
-// writeBatch writes what there is, and waits for it. Called with mu, which it
-// unlocks.
-func (c *Client) writeBatch() {
+// writeBatchLocked writes what there is, and waits for it. It unlocks mu.
+func (c *Client) writeBatchLocked() {
 	buf, begun := c.rest, len(c.rest) > 0
 	c.rest = nil
 	if !begun {
-		buf = c.takeOutput()
+		buf = c.takeOutputLocked()
 	}
 	nc, gen, version := c.nc, c.gen, c.version
 	limit := max(c.conn.KeepAlive(), 30*time.Second)
@@ -152,9 +151,9 @@ func (c *Client) wrote(gen uint64, buf []byte, n int, err error) {
 	}
 }
 
-// awaitBatch waits for the batch under way to be written; false says that ctx has
-// ended first. Called with mu, which it unlocks meanwhile.
-func (c *Client) awaitBatch(ctx context.Context) bool {
+// awaitBatchLocked waits for the batch under way to be written; false says that ctx has
+// ended first. It unlocks mu meanwhile.
+func (c *Client) awaitBatchLocked(ctx context.Context) bool {
 	me := c.park()
 	c.idlers = append(c.idlers, me)
 	c.mu.Unlock()
