@@ -89,9 +89,9 @@ func (c *conn) step(p packet.Properties) (answer packet.Properties, done bool, r
 	return answer, done, packet.Success
 }
 
-// reauth handles an AUTH of a connection that is up (section 4.12.1). cl.mu
+// reauthLocked handles an AUTH of a connection that is up (section 4.12.1). cl.mu
 // is held, and is let go meanwhile.
-func (c *conn) reauth(cl *client, p *packet.Auth) error {
+func (c *conn) reauthLocked(cl *client, p *packet.Auth) error {
 	switch {
 	case c.method == "":
 		return strayAuth(packet.ProtocolError, "MQTT-4.12.0-7", "there was no authentication method in CONNECT")
@@ -103,7 +103,7 @@ func (c *conn) reauth(cl *client, p *packet.Auth) error {
 	if err := c.sameMethod(p); err != nil { // MQTT-4.12.1-1
 		return err
 	}
-	answer, done, reason := c.stepUnlocked(cl, p)
+	answer, done, reason := c.stepAuthLocked(cl, p)
 	if reason != packet.Success { // MQTT-4.12.1-2
 		if !reason.AllowedIn(packet.DISCONNECT) {
 			reason = packet.NotAuthorized
@@ -123,7 +123,7 @@ func (c *conn) reauth(cl *client, p *packet.Auth) error {
 	return nil
 }
 
-func (c *conn) stepUnlocked(cl *client, p *packet.Auth) (answer packet.Properties, done bool, reason packet.ReasonCode) {
+func (c *conn) stepAuthLocked(cl *client, p *packet.Auth) (answer packet.Properties, done bool, reason packet.ReasonCode) {
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
 	if c.exchange == nil {

@@ -42,9 +42,9 @@ const (
 	precedeMost = 16
 )
 
-// hearOut has the connection handle what its socket has. The channel is closed
+// hearOutLocked has the connection handle what its socket has. The channel is closed
 // when it has, or is over. client.mu is held.
-func (c *conn) hearOut() <-chan struct{} {
+func (c *conn) hearOutLocked() <-chan struct{} {
 	if c.hearing == nil {
 		c.hearing = make(chan struct{})
 		_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // ends the read
@@ -52,9 +52,9 @@ func (c *conn) hearOut() <-chan struct{} {
 	return c.hearing
 }
 
-// hears tells whether the connection is being heard out, and sets the read
+// hearsLocked tells whether the connection is being heard out, and sets the read
 // deadline for that. It ends the hearing when that is over. client.mu is held.
-func (c *conn) hears() bool {
+func (c *conn) hearsLocked() bool {
 	if c.hearing == nil {
 		return false
 	}
@@ -68,7 +68,7 @@ func (c *conn) hears() bool {
 	}
 	switch {
 	case c.left <= 0, !c.found && wait <= 0:
-		c.heardOut()
+		c.heardOutLocked()
 		c.deadline = 0 // that of the socket has been moved
 		return false
 	case c.found: // there may be more
@@ -79,8 +79,8 @@ func (c *conn) hears() bool {
 	return true
 }
 
-// heardOut tells who waits for it. client.mu is held.
-func (c *conn) heardOut() {
+// heardOutLocked tells who waits for it. client.mu is held.
+func (c *conn) heardOutLocked() {
 	c.listens = false
 	if c.hearing != nil {
 		close(c.hearing)
@@ -88,10 +88,10 @@ func (c *conn) heardOut() {
 	}
 }
 
-// urge has the connection wait for nobody. client.mu is held.
-func (c *conn) urge() {
+// urgeLocked has the connection wait for nobody. client.mu is held.
+func (c *conn) urgeLocked() {
 	c.urgent = true
-	c.drained()
+	c.drainedLocked()
 	if c.urged != nil {
 		close(c.urged)
 		c.urged = nil
@@ -113,7 +113,7 @@ func (c *conn) impatience(cl *client) <-chan struct{} {
 }
 
 // claim waits until the identifier is the connection's to take, and returns
-// its session, if it has one. Broker.mu is held then, and client.mu of that
+// its session, if it has one. Broker.mu is locked then, and client.mu of that
 // session.
 func (b *Broker) claim(c *conn, id string) *client {
 	began := b.now()
@@ -133,7 +133,7 @@ func (b *Broker) claim(c *conn, id string) *client {
 		if old == nil || old.over || old == heard || b.now()-began >= b.opts.StallTimeout {
 			return cl
 		}
-		done := old.hearOut()
+		done := old.hearOutLocked()
 		cl.mu.Unlock()
 		b.mu.Unlock()
 		b.heed(cl, old, done)
@@ -154,7 +154,7 @@ func (b *Broker) heed(cl *client, old *conn, done <-chan struct{}) {
 			return
 		case <-timer.C:
 			cl.mu.Lock()
-			old.urge()
+			old.urgeLocked()
 			cl.mu.Unlock()
 			timer.Reset(b.opts.StallTimeout)
 		}
