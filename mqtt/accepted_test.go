@@ -37,7 +37,7 @@ func betweenAcceptAndResume(t *testing.T, opt Options, first, again, connack1, c
 // parked waits until n calls of the client's wait for something.
 func parked(t *testing.T, c *Client, n int) {
 	t.Helper()
-	locked(t, c, func() bool { return len(c.waiters)-len(c.free) >= n })
+	locked(t, c, func() bool { return len(c.waiters.all)-len(c.waiters.free) >= n })
 }
 
 // TestCallsBetweenAcceptAndResume: what is called in that moment goes out once,

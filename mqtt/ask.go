@@ -131,7 +131,7 @@ func (c *Client) sendAsksLocked() {
 				failure.Text = a.subs[0].Filter
 				c.renewals = append(c.renewals, failure)
 			} else {
-				c.answer(a.waiter, failure)
+				c.waiters.answer(a.waiter, failure)
 			}
 		}
 	}
@@ -172,10 +172,10 @@ func (c *Client) splitAsk(i int) {
 func (c *Client) unsendLocked() {
 	c.asks = slices.DeleteFunc(c.asks, func(a *ask) bool {
 		a.sent = false
-		if a.waiter == none || !c.waiters[a.waiter].left {
+		if a.waiter == none || !c.waiters.all[a.waiter].left {
 			return false
 		}
-		c.answer(a.waiter, ErrLost) // frees it
+		c.waiters.answer(a.waiter, ErrLost) // frees it
 		return true
 	})
 }
@@ -188,7 +188,7 @@ func (c *Client) endAsksLocked() {
 			class = ErrInDoubt
 		}
 		if a.waiter != none {
-			c.answer(a.waiter, &Error{Op: a.op(), Class: class, Err: c.ended})
+			c.waiters.answer(a.waiter, &Error{Op: a.op(), Class: class, Err: c.ended})
 		}
 	}
 	c.asks = nil

@@ -221,13 +221,13 @@ func (c *Client) beginExchange(x *exchange) error {
 		return errors.New("a re-authentication is under way")
 	}
 	c.exchange = x
-	c.acksAwait++
+	c.waiters.onReader++
 	return nil
 }
 
 func (c *Client) endExchange(x *exchange) {
 	c.mu.Lock()
-	c.acksAwait--
+	c.waiters.onReader--
 	if c.exchange == x {
 		c.exchange = nil
 	}

@@ -46,7 +46,7 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 		ours, theirs := net.Pipe()
 		defer theirs.Close()
 		defer ours.Close()
-		c := &Client{nc: ours, acksAwait: 1, ctx: t.Context()}
+		c := &Client{nc: ours, waiters: waiters{onReader: 1}, ctx: t.Context()}
 		batch := func() *Batch {
 			return &Batch{c: c, buf: make([]byte, 0, 1<<20), Messages: make([]Message, 1)}
 		}
@@ -103,8 +103,8 @@ func TestReadingAheadEndsWithTheCall(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.mu.Lock()
-	if c.acksAwait != 0 {
-		t.Errorf("%d calls are said to wait", c.acksAwait)
+	if c.waiters.onReader != 0 {
+		t.Errorf("%d calls are said to wait", c.waiters.onReader)
 	}
 	c.mu.Unlock()
 	closed(t, c, p)

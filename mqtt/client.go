@@ -70,14 +70,8 @@ type Client struct {
 	spare      []byte
 	patience   patience
 
-	waiters   []waiter // by index; see waiter.go
-	free      []uint32
-	roomers   []uint32 // waiting for the window or the connection
-	drainers  []uint32 // waiting for the output buffer
-	flushers  []uint32
-	idlers    []uint32 // waiting for a write under way
-	pings     []ping
-	acksAwait int // calls that wait for the reader to make progress
+	waiters waiters
+	pings   []ping
 
 	subs      []renewable
 	asks      []*ask // without an answer yet, in order
@@ -86,9 +80,8 @@ type Client struct {
 	queue    []*Batch
 	queued   int // bytes in queue
 	pool     []*Batch
-	recv     []uint32 // waiting in Receive
-	cursor   *Batch   // what the loop over Messages last left had in hand; nil while one runs
-	looping  bool     // a loop over Messages runs
+	cursor   *Batch // what the loop over Messages last left had in hand; nil while one runs
+	looping  bool   // a loop over Messages runs
 	reading  bool
 	readWait bool // the reader waits for readerGo
 	rbuf     []byte

@@ -35,8 +35,8 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	c.mu.Lock()
 	c.leaving = true
 	relayed := c.nc != nil && transport.Relayed(c.nc)
-	c.answerAll(&c.roomers)
-	c.answerAll(&c.drainers)
+	c.waiters.answerAll(&c.waiters.roomers)
+	c.waiters.answerAll(&c.waiters.drainers)
 	c.mu.Unlock()
 	flushErr := c.flush(ctx, relayed)
 	c.mu.Lock()

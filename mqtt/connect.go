@@ -483,8 +483,8 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	}
 	_ = c.tickLocked() // a deadline that has passed comes again
 	events = c.tellRenewals(events)
-	c.answerAll(&c.roomers)
-	c.answerAll(&c.drainers)
+	c.waiters.answerAll(&c.waiters.roomers)
+	c.waiters.answerAll(&c.waiters.drainers)
 	c.flushedLocked()
 	wake := c.wakeLocked()
 	c.mu.Unlock()
@@ -527,7 +527,7 @@ func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 	c.nc, c.reading = nil, false
 	if len(c.rest) > 0 { // nobody has it under way
 		c.rest, c.writing = nil, false
-		c.answerAll(&c.idlers)
+		c.waiters.answerAll(&c.waiters.idlers)
 	}
 	x := c.exchange
 	c.exchange, c.judged = nil, x != nil
@@ -539,7 +539,7 @@ func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 	c.conn.Lost(nil)
 	c.unsendLocked()
 	for _, p := range c.pings {
-		c.answer(p.waiter, ErrLost)
+		c.waiters.answer(p.waiter, ErrLost)
 	}
 	c.pings = c.pings[:0]
 	unsure := c.q0 - c.q0sure
@@ -684,14 +684,14 @@ func (c *Client) end(err error) {
 	}
 	c.sess.Tags(func(tag uint64) {
 		if tag&syncTag != 0 {
-			c.answer(uint32(tag), &Error{Op: "publish", Class: ErrInDoubt, Err: c.ended})
+			c.waiters.answer(uint32(tag), &Error{Op: "publish", Class: ErrInDoubt, Err: c.ended})
 		}
 	})
 	c.endAsksLocked()
-	c.answerAll(&c.roomers) // they look at c.ended
-	c.answerAll(&c.drainers)
-	c.answerAll(&c.flushers)
-	c.answerAll(&c.recv)
+	c.waiters.answerAll(&c.waiters.roomers) // they look at c.ended
+	c.waiters.answerAll(&c.waiters.drainers)
+	c.waiters.answerAll(&c.waiters.flushers)
+	c.waiters.answerAll(&c.waiters.receivers)
 	if c.timer != nil {
 		c.timer.Stop()
 	}

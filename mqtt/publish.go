@@ -60,11 +60,11 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 		if !full && !held && !(c.choosing && m.QoS > 0) {
 			t := tag
 			if wait {
-				me = c.park()
+				me = c.waiters.park()
 				t = syncTag | uint64(me)
 			}
 			if err = c.conn.Publish(&p, t); err != nil && wait {
-				c.freeLocked(me)
+				c.waiters.release(me)
 			}
 		}
 		if err == nil {
@@ -74,25 +74,25 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 			c.mu.Unlock()
 			return &Error{Op: "publish", Class: ErrNotSent, Err: err}
 		}
-		room := c.park()
+		room := c.waiters.park()
 		if full && c.nc != nil {
-			c.drainers = append(c.drainers, room)
+			c.waiters.drainers = append(c.waiters.drainers, room)
 		} else {
-			c.roomers = append(c.roomers, room)
+			c.waiters.roomers = append(c.waiters.roomers, room)
 		}
-		c.acksAwait++
+		c.waiters.onReader++
 		c.letReaderLocked()
 		wake := c.wakeLocked()
 		c.mu.Unlock()
 		c.wake(wake)
 		answered, err := c.await(ctx, room)
 		c.mu.Lock()
-		c.acksAwait--
+		c.waiters.onReader--
 		if !answered {
 			c.mu.Unlock()
 			return &Error{Op: "publish", Class: ErrNotSent, Err: err}
 		}
-		c.freeLocked(room)
+		c.waiters.release(room)
 	}
 	c.stats.Sent++
 	if m.QoS == 0 {
@@ -170,9 +170,9 @@ func (c *Client) flush(ctx context.Context, ping bool) error {
 			}
 			c.mu.Lock()
 		default:
-			me := c.park()
-			c.waiters[me].mark = mark
-			c.flushers = append(c.flushers, me)
+			me := c.waiters.park()
+			c.waiters.all[me].mark = mark
+			c.waiters.flushers = append(c.waiters.flushers, me)
 			if answered, err := c.awaitAnswerLocked(ctx, me); !answered {
 				c.mu.Unlock()
 				return &Error{Op: "flush", Class: ErrKept, Err: err}
@@ -183,13 +183,13 @@ func (c *Client) flush(ctx context.Context, ping bool) error {
 
 // flushedLocked answers the calls of Flush whose messages are over.
 func (c *Client) flushedLocked() {
-	if len(c.flushers) == 0 {
+	if len(c.waiters.flushers) == 0 {
 		return
 	}
-	c.flushers = slices.DeleteFunc(c.flushers, func(i uint32) bool {
-		over := !c.sess.OpenBefore(c.waiters[i].mark)
+	c.waiters.flushers = slices.DeleteFunc(c.waiters.flushers, func(i uint32) bool {
+		over := !c.sess.OpenBefore(c.waiters.all[i].mark)
 		if over {
-			c.answer(i, nil)
+			c.waiters.answer(i, nil)
 		}
 		return over
 	})
@@ -205,12 +205,12 @@ func (c *Client) Ping(ctx context.Context) error {
 			c.mu.Unlock()
 			return &Error{Op: "ping", Class: ErrNotSent, Err: err}
 		}
-		me := c.park()
+		me := c.waiters.park()
 		sent := c.conn.Ping(c.now()) == nil
 		if sent {
 			c.pings = append(c.pings, ping{mark: c.q0, waiter: me})
 		} else {
-			c.roomers = append(c.roomers, me)
+			c.waiters.roomers = append(c.waiters.roomers, me)
 		}
 		_, err := c.awaitAnswerLocked(ctx, me)
 		c.mu.Unlock()
@@ -230,10 +230,10 @@ func (c *Client) roomLocked() {
 	if c.conn.Pending() >= highWater/2 {
 		return
 	}
-	if len(c.drainers) > 0 {
-		c.answerAll(&c.drainers)
+	if len(c.waiters.drainers) > 0 {
+		c.waiters.answerAll(&c.waiters.drainers)
 	}
-	if len(c.roomers) > 0 && (c.nc == nil || c.conn.Room(0)) {
-		c.answerAll(&c.roomers)
+	if len(c.waiters.roomers) > 0 && (c.nc == nil || c.conn.Room(0)) {
+		c.waiters.answerAll(&c.waiters.roomers)
 	}
 }

@@ -338,7 +338,7 @@ func (c *Client) completedLocked(events []Event, tag uint64, reason packet.Reaso
 		c.stats.Acked++
 	}
 	if tag&syncTag != 0 {
-		c.answer(uint32(tag), err)
+		c.waiters.answer(uint32(tag), err)
 	} else if err != nil {
 		events = append(events, Event{Kind: EventRefused, Tag: tag, Err: err})
 	}
@@ -359,5 +359,5 @@ func (c *Client) pongLocked() {
 		}
 		c.loosenLocked()
 	}
-	c.answer(p.waiter, nil)
+	c.waiters.answer(p.waiter, nil)
 }

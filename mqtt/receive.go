@@ -61,7 +61,7 @@ func (c *Client) takeBatch(need int) *Batch {
 func (c *Client) deliver(b *Batch) error {
 	c.mu.Lock()
 	for len(c.queue) >= queueLow && c.ended == nil && !c.closing && c.nc != nil {
-		if c.acksAwait > 0 {
+		if c.waiters.onReader > 0 {
 			if c.queued < spillLimit {
 				break
 			}
@@ -80,10 +80,10 @@ func (c *Client) deliver(b *Batch) error {
 	}
 	c.queue = append(c.queue, b)
 	c.queued += cap(b.buf)
-	if n := len(c.recv); n > 0 {
-		i := c.recv[0]
-		c.recv = append(c.recv[:0], c.recv[1:]...)
-		c.answer(i, nil)
+	if n := len(c.waiters.receivers); n > 0 {
+		i := c.waiters.receivers[0]
+		c.waiters.receivers = append(c.waiters.receivers[:0], c.waiters.receivers[1:]...)
+		c.waiters.answer(i, nil)
 	}
 	c.mu.Unlock()
 	return nil
@@ -175,15 +175,15 @@ func (c *Client) receive(ctx context.Context) (*Batch, error) {
 			c.mu.Unlock()
 			return nil, err
 		}
-		me := c.park()
-		c.recv = append(c.recv, me)
+		me := c.waiters.park()
+		c.waiters.receivers = append(c.waiters.receivers, me)
 		c.mu.Unlock()
 		answered, err := c.await(ctx, me)
 		if !answered {
 			return nil, err
 		}
 		c.mu.Lock()
-		c.freeLocked(me)
+		c.waiters.release(me)
 	}
 }
 

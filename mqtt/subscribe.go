@@ -137,15 +137,15 @@ func (c *Client) request(ctx context.Context, a *ask) ([]packet.ReasonCode, erro
 		c.mu.Unlock()
 		return nil, &Error{Op: a.op(), Class: ErrNotSent, Err: err}
 	}
-	a.waiter = c.park()
+	a.waiter = c.waiters.park()
 	c.queueAsk(a)
 	c.sendAsksLocked()
 	answered, err := c.awaitAnswerLocked(ctx, a.waiter)
-	codes := c.waiters[a.waiter].codes
+	codes := c.waiters.all[a.waiter].codes
 	if !answered {
 		class := ErrInDoubt
 		if !a.sent && c.takeAsk(a.serial) != nil { // nor will it be
-			c.freeLocked(a.waiter)
+			c.waiters.release(a.waiter)
 			c.loosenLocked()
 		}
 		if !a.ever {
@@ -205,7 +205,7 @@ func (c *Client) subackLocked(ev *session.Event) {
 	for j := range codes {
 		codes[j] = p.Reason(j)
 	}
-	w := &c.waiters[a.waiter]
+	w := &c.waiters.all[a.waiter]
 	w.codes = codes
 	// Here, before anything else can happen to the connection.
 	for j, sub := range a.subs {
@@ -218,6 +218,6 @@ func (c *Client) subackLocked(ev *session.Event) {
 			c.forget(filter)
 		}
 	}
-	c.answer(a.waiter, nil)
+	c.waiters.answer(a.waiter, nil)
 	c.sendAsksLocked()
 }

@@ -478,7 +478,7 @@ func (c *Client) loosenLocked() {
 	c.sendAsksLocked()
 	c.watchDoubtLocked()
 	if c.doubt.phase == free {
-		c.answerAll(&c.roomers)
+		c.waiters.answerAll(&c.waiters.roomers)
 	}
 }
 
@@ -604,7 +604,7 @@ func (c *Client) giveUpLocked(s subject, failure *Error) (told bool) {
 		if a == nil || a.waiter == none {
 			return false
 		}
-		c.answer(a.waiter, failure)
+		c.waiters.answer(a.waiter, failure)
 		return true
 	}
 	tag, ok := c.sess.Drop(s.serial)
@@ -616,6 +616,6 @@ func (c *Client) giveUpLocked(s subject, failure *Error) (told bool) {
 	if tag&syncTag == 0 {
 		return false
 	}
-	c.answer(uint32(tag), failure)
+	c.waiters.answer(uint32(tag), failure)
 	return true
 }

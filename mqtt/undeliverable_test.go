@@ -1069,7 +1069,7 @@ func TestASubscriptionWhoseCallHasLeftIsNotSentAgain(t *testing.T) {
 			t.Errorf("the second connection brought %q", got)
 		}
 		c.mu.Lock()
-		if n := len(c.asks) + len(c.waiters) - len(c.free); n > 0 {
+		if n := len(c.asks) + len(c.waiters.all) - len(c.waiters.free); n > 0 {
 			t.Errorf("%d waiters are left", n)
 		}
 		c.mu.Unlock()

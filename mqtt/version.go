@@ -127,5 +127,5 @@ func (c *Client) unchosen() {
 	c.choosing = false
 	_ = c.conn.Open(&c.sess, c.connectPacket(c.version, false), c.configLocked(c.version), c.now()) // as it was opened before
 	c.conn.Lost(nil)
-	c.answerAll(&c.roomers)
+	c.waiters.answerAll(&c.waiters.roomers)
 }

@@ -144,7 +144,7 @@ func (c *Client) wrote(gen uint64, buf []byte, n int, err error) {
 	}
 	c.spare = buf[:0]
 	c.writing = false
-	c.answerAll(&c.idlers)
+	c.waiters.answerAll(&c.waiters.idlers)
 	c.mu.Unlock()
 	if err != nil {
 		c.breakConn(gen, err)
@@ -154,13 +154,13 @@ func (c *Client) wrote(gen uint64, buf []byte, n int, err error) {
 // awaitBatchLocked waits for the batch under way to be written; false says that ctx has
 // ended first. It unlocks mu meanwhile.
 func (c *Client) awaitBatchLocked(ctx context.Context) bool {
-	me := c.park()
-	c.idlers = append(c.idlers, me)
+	me := c.waiters.park()
+	c.waiters.idlers = append(c.waiters.idlers, me)
 	c.mu.Unlock()
 	answered, _ := c.await(ctx, me)
 	c.mu.Lock()
 	if answered {
-		c.freeLocked(me)
+		c.waiters.release(me)
 	}
 	return answered
 }
