@@ -115,7 +115,7 @@ func TestFlushWaitsForWhatWasSentBeforeIt(t *testing.T) {
 	}
 	flush := func() chan error {
 		errs := make(chan error, 1)
-		before := func() int { c.mu.Lock(); defer c.mu.Unlock(); return len(c.waiters.flushers) + len(c.pings) }
+		before := func() int { c.mu.Lock(); defer c.mu.Unlock(); return len(c.waiters.flushers) + len(c.proof.pings) }
 		n := before()
 		go func() { errs <- c.Flush(t.Context()) }()
 		waitFor(t, func() bool { return before() > n })

@@ -71,7 +71,7 @@ type Client struct {
 	patience   patience
 
 	waiters waiters
-	pings   []ping
+	proof   proof
 
 	subs      []renewable
 	asks      []*ask // without an answer yet, in order
@@ -95,10 +95,7 @@ type Client struct {
 	doubtTimer *time.Timer
 	exposed    time.Duration // since when the oldest message in flight is the oldest
 	stats      Stats
-	q0         uint64 // QoS 0 messages accepted
-	q0sure     uint64 // of these: known to have arrived, or given up
-	unproven   uint64 // of these: not known to have arrived when the latest connection ended
-	early      int    // connections in a row that broke within 30 s
+	early      int // connections in a row that broke within 30 s
 
 	topicScratch []byte
 	lastTopic    string
@@ -288,7 +285,7 @@ func (c *Client) tickLocked() error {
 	}
 	next, err := c.conn.Tick(now, c.reading)
 	if c.conn.Pending() > before {
-		c.pings = append(c.pings, ping{mark: c.q0, waiter: none})
+		c.proof.ping(none, false)
 	}
 	if wait := next - now; err == nil && wait < 365*24*time.Hour {
 		c.timer.Reset(max(wait, time.Millisecond))

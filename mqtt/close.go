@@ -83,7 +83,7 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 		c.mu.Lock()
 		c.bye = lastErr == nil
 		patience := time.Second
-		if c.q0 > c.q0sure {
+		if c.proof.unsure() > 0 {
 			patience = 5 * time.Second
 		}
 		c.mu.Unlock()
@@ -122,7 +122,7 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 func (c *Client) outcome(had bool, lastErr, early error) error {
 	err := c.Err()
 	c.mu.Lock()
-	unproven, unwritten := c.unproven, c.stats.Unwritten
+	unproven, unwritten := c.proof.unproven, c.stats.Unwritten
 	c.mu.Unlock()
 	var e *Error
 	broke := err != nil && !errors.Is(err, ErrClosed)

@@ -461,7 +461,7 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	// 3.1 does not say whether the server has a session.
 	old := c.present || p.Version == packet.V31 && !p.CleanStart
 	c.inherited = old && (c.inherited || c.gen == 1 && c.opt.Journal == nil && !c.cleaned)
-	c.nc, c.fail, c.torn, c.unproven = nc, nil, false, 0
+	c.nc, c.fail, c.torn, c.proof.unproven = nc, nil, false, 0
 	c.raw = newRawWriter(nc)
 	c.ackedBefore = c.stats.Acked
 	c.cautiousLocked()
@@ -538,14 +538,11 @@ func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 	}
 	c.conn.Lost(nil)
 	c.unsendLocked()
-	for _, p := range c.pings {
+	for _, p := range c.proof.pings {
 		c.waiters.answer(p.waiter, ErrLost)
 	}
-	c.pings = c.pings[:0]
-	unsure := c.q0 - c.q0sure
-	c.q0sure = c.q0
+	unsure := c.proof.lost()
 	c.stats.Unwritten += unsure
-	c.unproven = unsure
 	c.mu.Unlock()
 	if nc != nil {
 		nc.Close()
@@ -608,7 +605,7 @@ func causeOf(err error) error {
 // that the broker ended it because of a packet.
 func (c *Client) again(err error, start time.Time, named bool) bool {
 	c.mu.Lock()
-	closing, unproven := c.closing, c.unproven
+	closing, unproven := c.closing, c.proof.unproven
 	c.mu.Unlock()
 	if closing || c.ctx.Err() != nil {
 		if e, ok := err.(*Error); !ok || !e.Reason.Failed() && !transport.IsReset(err) && unproven == 0 {

@@ -96,7 +96,7 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 	}
 	c.stats.Sent++
 	if m.QoS == 0 {
-		c.q0++
+		c.proof.accepted++
 	} else if c.sess.Open() == 1 {
 		c.exposed = c.now()
 	}
@@ -152,9 +152,9 @@ func (c *Client) Flush(ctx context.Context) error { return c.flush(ctx, true) }
 // flush is Flush, with or without the PINGRESP.
 func (c *Client) flush(ctx context.Context, ping bool) error {
 	c.mu.Lock()
-	mark, q0 := c.sess.Mark(), c.q0
+	mark, q0 := c.sess.Mark(), c.proof.accepted
 	for {
-		open, unsure := c.sess.OpenBefore(mark), ping && q0 > c.q0sure
+		open, unsure := c.sess.OpenBefore(mark), ping && q0 > c.proof.sure
 		switch {
 		case !open && !unsure:
 			c.mu.Unlock()
@@ -193,36 +193,6 @@ func (c *Client) flushedLocked() {
 		}
 		return over
 	})
-}
-
-// Ping sends a PINGREQ and waits for the answer. While the connection is being
-// restored it waits for that first.
-func (c *Client) Ping(ctx context.Context) error {
-	for {
-		c.mu.Lock()
-		if c.ended != nil {
-			err := c.ended
-			c.mu.Unlock()
-			return &Error{Op: "ping", Class: ErrNotSent, Err: err}
-		}
-		me := c.waiters.park()
-		sent := c.conn.Ping(c.now()) == nil
-		if sent {
-			c.pings = append(c.pings, ping{mark: c.q0, waiter: me})
-		} else {
-			c.waiters.roomers = append(c.waiters.roomers, me)
-		}
-		_, err := c.awaitAnswerLocked(ctx, me)
-		c.mu.Unlock()
-		switch {
-		case err != nil && sent:
-			return &Error{Op: "ping", Class: ErrInDoubt, Err: err}
-		case err != nil:
-			return &Error{Op: "ping", Class: ErrNotSent, Err: err}
-		case sent:
-			return nil
-		}
-	}
 }
 
 // roomLocked wakes the calls that wait for room, if there may be some.

@@ -101,7 +101,7 @@ func (c *Client) readError(nc net.Conn, err error) error {
 	c.mu.Lock()
 	fail, closing, bye := c.fail, c.closing, c.bye && arrived(nc)
 	if fail == nil && bye && end {
-		c.q0sure = c.q0 // the server closed after reading DISCONNECT
+		c.proof.sure = c.proof.accepted // the server closed after reading DISCONNECT
 	}
 	c.mu.Unlock()
 	switch {
@@ -343,21 +343,4 @@ func (c *Client) completedLocked(events []Event, tag uint64, reason packet.Reaso
 		events = append(events, Event{Kind: EventRefused, Tag: tag, Err: err})
 	}
 	return events
-}
-
-// pongLocked answers the oldest PINGREQ.
-func (c *Client) pongLocked() {
-	if len(c.pings) == 0 {
-		return
-	}
-	p := c.pings[0]
-	c.pings = append(c.pings[:0], c.pings[1:]...)
-	c.q0sure = max(c.q0sure, p.mark)
-	if p.control {
-		if c.doubt.pong(c.now()) {
-			c.pingForControlLocked()
-		}
-		c.loosenLocked()
-	}
-	c.waiters.answer(p.waiter, nil)
 }

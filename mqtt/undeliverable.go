@@ -465,7 +465,7 @@ func (c *Client) doubtTick() {
 // pingForControlLocked sends a PINGREQ of the rule's.
 func (c *Client) pingForControlLocked() {
 	if c.conn.Ping(c.now()) == nil {
-		c.pings = append(c.pings, ping{mark: c.q0, waiter: none, control: true})
+		c.proof.ping(none, true)
 	}
 }
 
@@ -510,7 +510,7 @@ func (c *Client) onTheWayLocked() (subject, session.Outstanding, int) {
 // session is told.
 func (c *Client) suspectsLocked(err error) (u *Undeliverable, named bool, hint error) {
 	oldest, message, n := c.onTheWayLocked()
-	unsure := c.q0 - c.q0sure
+	unsure := c.proof.unsure()
 	kind := oldest.kind
 	if n == 0 && unsure > 0 {
 		kind = packet.PUBLISH

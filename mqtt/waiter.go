@@ -21,12 +21,6 @@ const none = ^uint32(0)
 // syncTag marks session tags that name a waiter; other tags are Send's.
 const syncTag = 1 << 63
 
-type ping struct {
-	mark    uint64 // QoS 0 messages accepted before it
-	waiter  uint32
-	control bool // of the rule in undeliverable.go
-}
-
 // waiters are the calls that wait, and what each of them waits for. Guarded by Client.mu.
 type waiters struct {
 	all  []waiter // by index
