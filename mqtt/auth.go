@@ -272,7 +272,7 @@ func (c *Client) sayAuth(x *exchange, p *packet.Auth) error {
 		return err
 	}
 	x.asked = true
-	c.letReaderLocked()
+	c.inbox.letReader()
 	c.flushInlineLocked() // unlocks
 	return nil
 }

@@ -33,10 +33,10 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 		for range 100 {
 			(&Batch{c: c, buf: make([]byte, 0, 64*largeBuffer)}).Release()
 		}
-		if len(c.pool) > 2*queueLow {
-			t.Errorf("%d batches are kept", len(c.pool))
+		if len(c.inbox.pool) > 2*queueLow {
+			t.Errorf("%d batches are kept", len(c.inbox.pool))
 		}
-		for _, b := range c.pool {
+		for _, b := range c.inbox.pool {
 			if cap(b.buf) > 4*largeBuffer {
 				t.Errorf("a buffer of %d bytes is kept", cap(b.buf))
 			}
@@ -69,8 +69,8 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 			}
 			b.Release()
 		}
-		if c.queued != 0 {
-			t.Errorf("%d bytes are counted with nothing there", c.queued)
+		if c.inbox.bytes != 0 {
+			t.Errorf("%d bytes are counted with nothing there", c.inbox.bytes)
 		}
 	})
 }
@@ -81,7 +81,7 @@ func TestWaitingTellsOfTheRestOfALoop(t *testing.T) {
 	t.Parallel()
 	for taken, want := range map[int]bool{0: true, 1: true, 2: false} {
 		c := &Client{}
-		c.cursor = &Batch{c: c, Messages: make([]Message, 2), taken: taken}
+		c.inbox.cursor = &Batch{c: c, Messages: make([]Message, 2), taken: taken}
 		if got := c.Waiting(); got != want {
 			t.Errorf("%d of 2 taken: Waiting is %v", taken, got)
 		}

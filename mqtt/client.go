@@ -22,10 +22,10 @@ type Client struct {
 	stop  context.CancelCauseFunc
 
 	wakeWriter chan struct{} // 1 slot
-	readerGo   chan struct{} // 1 slot: the delivery queue has room again
 	done       chan struct{} // closed when reader and writer have ended
 	living     atomic.Int32  // of the two goroutines
 	timer      *time.Timer
+	rbuf       []byte // what came behind CONNACK; of the goroutine that connects and reads
 
 	// mu guards everything below. It is never held across I/O, a channel
 	// operation that can block, or a callback. Functions that are called with it
@@ -77,14 +77,8 @@ type Client struct {
 	asks      []*ask // without an answer yet, in order
 	askSerial uint32 // of the latest
 
-	queue    []*Batch
-	queued   int // bytes in queue
-	pool     []*Batch
-	cursor   *Batch // what the loop over Messages last left had in hand; nil while one runs
-	looping  bool   // a loop over Messages runs
-	reading  bool
-	readWait bool // the reader waits for readerGo
-	rbuf     []byte
+	inbox inbox
+	names names
 
 	window      int    // messages in flight at most
 	ackedBefore uint64 // stats.Acked when the connection began
@@ -98,8 +92,6 @@ type Client struct {
 	early      int // connections in a row that broke within 30 s
 
 	topicScratch []byte
-	lastTopic    string
-	topics       map[string]string
 	renewals     []error // refused renewals of subscriptions, to be told
 }
 
@@ -135,7 +127,7 @@ func Dial(ctx context.Context, url string, opt *Options) (*Client, error) {
 // to talk to.
 func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) {
 	c := &Client{dial: dial, epoch: time.Now(),
-		wakeWriter: make(chan struct{}, 1), readerGo: make(chan struct{}, 1), done: make(chan struct{})}
+		wakeWriter: make(chan struct{}, 1), inbox: inbox{readerGo: make(chan struct{}, 1)}, done: make(chan struct{})}
 	if opt != nil {
 		c.opt = *opt
 	}
@@ -283,7 +275,7 @@ func (c *Client) tickLocked() error {
 		}
 		return nil
 	}
-	next, err := c.conn.Tick(now, c.reading)
+	next, err := c.conn.Tick(now, c.inbox.reading)
 	if c.conn.Pending() > before {
 		c.proof.ping(none, false)
 	}

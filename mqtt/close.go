@@ -54,7 +54,7 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	// we get back from the write, waits for what we know of it.
 	c.parted = make(chan struct{})
 	open := c.sess.Open()
-	c.letReaderLocked()
+	c.inbox.letReader()
 	// Disconnect goes behind everything that is still to be written.
 	c.conn.Disconnect(p)
 	nc := c.nc
@@ -248,7 +248,7 @@ func (c *Client) Abort() {
 	c.mu.Lock()
 	c.closing = true
 	nc := c.nc
-	c.letReaderLocked()
+	c.inbox.letReader()
 	c.mu.Unlock()
 	c.stop(ErrClosed)
 	if nc != nil {

@@ -477,7 +477,7 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	}
 	c.unanswered = 0
 	c.loosenLocked()
-	c.reading = true
+	c.inbox.reading = true
 	if c.timer == nil {
 		c.timer = time.AfterFunc(time.Hour, c.tick)
 	}
@@ -524,7 +524,7 @@ func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 	var hint error
 	c.mu.Lock()
 	nc := c.nc
-	c.nc, c.reading = nil, false
+	c.nc, c.inbox.reading = nil, false
 	if len(c.rest) > 0 { // nobody has it under way
 		c.rest, c.writing = nil, false
 		c.waiters.answerAll(&c.waiters.idlers)

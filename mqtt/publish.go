@@ -81,7 +81,7 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 			c.waiters.roomers = append(c.waiters.roomers, room)
 		}
 		c.waiters.onReader++
-		c.letReaderLocked()
+		c.inbox.letReader()
 		wake := c.wakeLocked()
 		c.mu.Unlock()
 		c.wake(wake)

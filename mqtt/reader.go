@@ -303,27 +303,33 @@ func (c *Client) takeLocked(b *Batch, ev *session.Event) {
 	}
 	m := &b.Messages[len(b.Messages)-1]
 	p := &ev.Publish
-	*m = Message{Topic: c.intern(p.Topic), Payload: p.Payload, QoS: p.QoS, Retain: p.Retain, Dup: p.Dup,
+	*m = Message{Topic: c.names.intern(p.Topic), Payload: p.Payload, QoS: p.QoS, Retain: p.Retain, Dup: p.Dup,
 		PacketID: p.PacketID, TopicAlias: ev.TopicAlias, Properties: p.Properties}
 }
 
-// intern turns a topic name into a string; the names of late are not
-// allocated again. Called with mu.
-func (c *Client) intern(name []byte) string {
-	if c.lastTopic == string(name) {
-		return c.lastTopic
+// names are the topic names of late. Guarded by Client.mu.
+type names struct {
+	last  string
+	known map[string]string
+}
+
+// intern turns a topic name into a string; the names of late are not allocated
+// again.
+func (n *names) intern(name []byte) string {
+	if n.last == string(name) {
+		return n.last
 	}
-	s, ok := c.topics[string(name)]
+	s, ok := n.known[string(name)]
 	if !ok {
-		if c.topics == nil || len(c.topics) >= 4096 {
-			c.topics = make(map[string]string)
+		if n.known == nil || len(n.known) >= 4096 {
+			n.known = make(map[string]string)
 		}
 		s = string(name)
 		if len(s) <= 1024 {
-			c.topics[s] = s
+			n.known[s] = s
 		}
 	}
-	c.lastTopic = s
+	n.last = s
 	return s
 }
 

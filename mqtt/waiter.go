@@ -119,7 +119,7 @@ func (c *Client) await(ctx context.Context, i uint32) (answered bool, err error)
 // It gives mu up meanwhile.
 func (c *Client) awaitAnswerLocked(ctx context.Context, i uint32) (answered bool, err error) {
 	c.waiters.onReader++
-	c.letReaderLocked()
+	c.inbox.letReader()
 	c.flushInlineLocked() // unlocks
 	answered, err = c.await(ctx, i)
 	c.mu.Lock()
