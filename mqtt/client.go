@@ -80,10 +80,7 @@ type Client struct {
 	inbox inbox
 	names names
 
-	window      int    // messages in flight at most
-	ackedBefore uint64 // stats.Acked when the connection began
-	narrowings  int    // how often the window was made smaller
-	widenAt     uint64 // settled messages at which it grows
+	window window
 
 	doubt      suspicion
 	doubtTimer *time.Timer
@@ -135,7 +132,7 @@ func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) 
 		return nil, &Error{Op: "connect", Class: ErrNotSent, Err: err}
 	}
 	c.opt.defaults()
-	c.version, c.clientID, c.window = c.opt.Version, c.opt.ClientID, c.opt.MaxInflight
+	c.version, c.clientID, c.window.size = c.opt.Version, c.opt.ClientID, c.opt.MaxInflight
 	if err := c.restore(); err != nil {
 		return nil, err
 	}

@@ -423,7 +423,7 @@ func (c *Client) configLocked(v packet.Version) session.Config {
 		SendWindow: o.MaxInflight, SendBytes: o.MaxHeld, SendAliases: o.SendAliases,
 	}
 	if v < packet.V5 { // the server cannot say how many it takes
-		cfg.SendWindow, cfg.QoS2Window = c.window, o.OldInflight
+		cfg.SendWindow, cfg.QoS2Window = c.window.size, o.OldInflight
 	}
 	return cfg
 }
@@ -463,7 +463,7 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	c.inherited = old && (c.inherited || c.gen == 1 && c.opt.Journal == nil && !c.cleaned)
 	c.nc, c.fail, c.torn, c.proof.unproven = nc, nil, false, 0
 	c.raw = newRawWriter(nc)
-	c.ackedBefore = c.stats.Acked
+	c.window.ackedBefore = c.stats.Acked
 	c.cautiousLocked()
 	if !c.conn.Resume(c.present, func(tag uint64, reason packet.ReasonCode) {
 		events = c.completedLocked(events, tag, reason, nil)
@@ -558,40 +558,6 @@ func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 	}
 	return narrowed, named, u
 }
-
-// narrowWindow is how many messages any server takes at once; it is the usual
-// limit of servers before 5.0, which have no way to announce theirs.
-const narrowWindow = 20
-
-// narrowLocked makes the window smaller when a connection before 5.0 has ended with more
-// than that on the way and nothing acknowledged: some servers close rather than
-// read on.
-func (c *Client) narrowLocked(err error) bool {
-	if c.conn.Version() >= packet.V5 || c.window <= narrowWindow || c.sess.Open() <= narrowWindow ||
-		c.stats.Acked != c.ackedBefore || !errors.Is(err, ErrLost) {
-		return false
-	}
-	c.window = narrowWindow
-	c.widenAt = c.settled() + narrowWindow<<min(3*c.narrowings, 30)
-	c.narrowings++
-	return true
-}
-
-// widenLocked doubles a narrow window when as many messages as it holds have been
-// acknowledged, up to what was asked for: the connection may have ended for another
-// reason. After each further loss that takes eight times as many, so that a server
-// with a limit is not driven into it again and again.
-func (c *Client) widenLocked() {
-	if c.window >= c.opt.MaxInflight || c.settled() < c.widenAt || c.conn.Version() >= packet.V5 {
-		return
-	}
-	c.window = min(2*c.window, c.opt.MaxInflight)
-	c.widenAt = c.settled() + uint64(c.window)<<min(3*max(c.narrowings-1, 0), 30)
-	c.conn.SetSendWindow(c.window)
-}
-
-// settled counts the messages at QoS 1 and 2 that have their outcome.
-func (c *Client) settled() uint64 { return c.stats.Acked + c.stats.Refused }
 
 // causeOf is an error without the frame of the connection's.
 func causeOf(err error) error {
