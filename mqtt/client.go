@@ -73,10 +73,7 @@ type Client struct {
 	waiters waiters
 	proof   proof
 
-	subs      []renewable
-	asks      []*ask // without an answer yet, in order
-	askSerial uint32 // of the latest
-
+	subs  subscriptions
 	inbox inbox
 	names names
 
@@ -89,7 +86,6 @@ type Client struct {
 	early      int // connections in a row that broke within 30 s
 
 	topicScratch []byte
-	renewals     []error // refused renewals of subscriptions, to be told
 }
 
 // highWater is the size of the output buffer, in bytes, at which publishing

@@ -473,7 +473,7 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	// A server that had lost the session may have said so in a CONNACK that did
 	// not arrive, and now speaks of the one that it began then.
 	if !c.present || c.unanswered > 0 {
-		c.resubscribe()
+		c.subs.renew()
 	}
 	c.unanswered = 0
 	c.loosenLocked()
@@ -482,7 +482,7 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 		c.timer = time.AfterFunc(time.Hour, c.tick)
 	}
 	_ = c.tickLocked() // a deadline that has passed comes again
-	events = c.tellRenewals(events)
+	events = c.subs.tell(events)
 	c.waiters.answerAll(&c.waiters.roomers)
 	c.waiters.answerAll(&c.waiters.drainers)
 	c.flushedLocked()

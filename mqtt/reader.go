@@ -206,7 +206,7 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 	}
 	c.roomLocked()
 	c.flushedLocked()
-	events = c.tellRenewals(events)
+	events = c.subs.tell(events)
 	wake := c.wakeLocked()
 	gen, nc := c.gen, c.nc
 	c.mu.Unlock()

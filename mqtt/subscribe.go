@@ -138,13 +138,13 @@ func (c *Client) request(ctx context.Context, a *ask) ([]packet.ReasonCode, erro
 		return nil, &Error{Op: a.op(), Class: ErrNotSent, Err: err}
 	}
 	a.waiter = c.waiters.park()
-	c.queueAsk(a)
+	c.subs.queue(a)
 	c.sendAsksLocked()
 	answered, err := c.awaitAnswerLocked(ctx, a.waiter)
 	codes := c.waiters.all[a.waiter].codes
 	if !answered {
 		class := ErrInDoubt
-		if !a.sent && c.takeAsk(a.serial) != nil { // nor will it be
+		if !a.sent && c.subs.take(a.serial) != nil { // nor will it be
 			c.waiters.release(a.waiter)
 			c.loosenLocked()
 		}
@@ -176,26 +176,17 @@ func subscribePacket(subs []Subscription, v packet.Version) *packet.Subscribe {
 	return p
 }
 
-// tellRenewals appends the renewals that have failed. Called with mu.
-func (c *Client) tellRenewals(events []Event) []Event {
-	for _, err := range c.renewals {
-		events = append(events, Event{Kind: EventSubscribed, Err: err})
-	}
-	c.renewals = c.renewals[:0]
-	return events
-}
-
 // subackLocked takes the answer to a SUBSCRIBE or UNSUBSCRIBE.
 func (c *Client) subackLocked(ev *session.Event) {
 	p := &ev.Suback
-	a := c.takeAsk(uint32(ev.Tag))
+	a := c.subs.take(uint32(ev.Tag))
 	if a == nil {
 		return
 	}
 	if a.waiter == none {
 		for i := range p.Codes {
 			if p.Reason(i).Failed() {
-				c.renewals = append(c.renewals, &Error{Op: "subscribe", Class: ErrRefused, Reason: p.Reason(i), Text: a.subs[i].Filter})
+				c.subs.failed = append(c.subs.failed, &Error{Op: "subscribe", Class: ErrRefused, Reason: p.Reason(i), Text: a.subs[i].Filter})
 			}
 		}
 		c.sendAsksLocked()
@@ -210,12 +201,12 @@ func (c *Client) subackLocked(ev *session.Event) {
 	// Here, before anything else can happen to the connection.
 	for j, sub := range a.subs {
 		if j < len(codes) && !codes[j].Failed() && !w.left {
-			c.remember(sub, a.serial)
+			c.subs.remember(sub, a.serial)
 		}
 	}
 	for j, filter := range a.ends {
 		if j >= len(codes) || !codes[j].Failed() { // before 5.0 there are no codes
-			c.forget(filter)
+			c.subs.forget(filter)
 		}
 	}
 	c.waiters.answer(a.waiter, nil)

@@ -471,7 +471,7 @@ func (c *Client) pingForControlLocked() {
 
 // loosenLocked lets leave what the rule allows now.
 func (c *Client) loosenLocked() {
-	if c.sess.Open() == 0 && len(c.asks) == 0 {
+	if c.sess.Open() == 0 && len(c.subs.asks) == 0 {
 		c.doubt.emptied()
 	}
 	c.conn.Hold(c.doubt.most())
@@ -491,7 +491,7 @@ func (c *Client) onTheWayLocked() (subject, session.Outstanding, int) {
 		oldest.kind = packet.PUBREL
 	}
 	messages := n
-	for _, a := range c.asks {
+	for _, a := range c.subs.asks {
 		if a.sent {
 			if n++; n == 1 {
 				oldest = a.subject()
@@ -548,7 +548,7 @@ func (c *Client) suspectsLocked(err error) (u *Undeliverable, named bool, hint e
 // with mu.
 func (c *Client) describeLocked(oldest subject, message session.Outstanding) *Undeliverable {
 	u := &Undeliverable{Packet: oldest.kind}
-	if a := c.askOf(oldest.serial); a != nil && oldest == a.subject() {
+	if a := c.subs.ask(oldest.serial); a != nil && oldest == a.subject() {
 		u.Call, u.Filters = a.waiter != none, a.filters()
 		return u
 	}
@@ -599,8 +599,8 @@ func (c *Client) settle(u *Undeliverable) (stop error) {
 // giveUpLocked drops a packet, and reports whether a call was told.
 func (c *Client) giveUpLocked(s subject, failure *Error) (told bool) {
 	if s.kind == packet.SUBSCRIBE || s.kind == packet.UNSUBSCRIBE {
-		a := c.takeAsk(s.serial)
-		c.forgetPacket(s.serial)
+		a := c.subs.take(s.serial)
+		c.subs.forgetPacket(s.serial)
 		if a == nil || a.waiter == none {
 			return false
 		}
