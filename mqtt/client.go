@@ -21,11 +21,10 @@ type Client struct {
 	ctx   context.Context // ends with the client
 	stop  context.CancelCauseFunc
 
-	wakeWriter chan struct{} // 1 slot
-	done       chan struct{} // closed when reader and writer have ended
-	living     atomic.Int32  // of the two goroutines
-	timer      *time.Timer
-	rbuf       []byte // what came behind CONNACK; of the goroutine that connects and reads
+	done   chan struct{} // closed when reader and writer have ended
+	living atomic.Int32  // of the two goroutines
+	timer  *time.Timer
+	rbuf   []byte // what came behind CONNACK; of the goroutine that connects and reads
 
 	// mu guards everything below. It is never held across I/O, a channel
 	// operation that can block, or a callback. Functions that are called with it
@@ -61,15 +60,7 @@ type Client struct {
 	exchange *exchange // re-authentication under way on this connection
 	judged   bool      // the latest connection ended while there was one
 
-	writing    bool // somebody is in Write, or there is rest
-	pingUnder  bool // with a PINGREQ among it
-	writerIdle bool
-	torn       bool       // a write to nc failed: what follows would stand in the middle of a packet
-	raw        *rawWriter // writes to nc without waiting; nil if it cannot
-	rest       []byte     // what such a write has left to the writer
-	spare      []byte
-	patience   patience
-
+	out     output
 	waiters waiters
 	proof   proof
 
@@ -120,7 +111,7 @@ func Dial(ctx context.Context, url string, opt *Options) (*Client, error) {
 // to talk to.
 func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) {
 	c := &Client{dial: dial, epoch: time.Now(),
-		wakeWriter: make(chan struct{}, 1), inbox: inbox{readerGo: make(chan struct{}, 1)}, done: make(chan struct{})}
+		out: output{wakeWriter: make(chan struct{}, 1)}, inbox: inbox{readerGo: make(chan struct{}, 1)}, done: make(chan struct{})}
 	if opt != nil {
 		c.opt = *opt
 	}
@@ -134,8 +125,8 @@ func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) 
 	}
 	c.fixed = c.version != 0
 	c.ctx, c.stop = context.WithCancelCause(context.Background())
-	c.patience.timer = time.AfterFunc(time.Hour, c.stalled)
-	c.patience.timer.Stop()
+	c.out.patience.timer = time.AfterFunc(time.Hour, c.stalled)
+	c.out.patience.timer.Stop()
 	if err := c.establish(ctx, true); err != nil {
 		c.stop(ErrClosed)
 		return nil, err
@@ -253,14 +244,14 @@ func (c *Client) tick() {
 	}
 	wake := c.wakeLocked()
 	c.mu.Unlock()
-	c.wake(wake)
+	c.out.wake(wake)
 }
 
 // tickLocked shows the session the clock and sets the timer for its next
 // deadline.
 func (c *Client) tickLocked() error {
 	before, now := c.conn.Pending(), c.now()
-	if c.writing && (c.pingUnder || c.conn.PingWaits()) {
+	if c.out.writing && (c.out.pingUnder || c.conn.PingWaits()) {
 		// The server cannot answer what it has not got. That it takes what is
 		// being written is for patience to see.
 		if wait := c.conn.KeepAlive(); wait > 0 {

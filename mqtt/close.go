@@ -60,13 +60,13 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	nc := c.nc
 	// Wait for the batch under way, and again if the writer was faster in
 	// taking the next.
-	for c.writing && c.awaitBatchLocked(ctx) {
+	for c.out.writing && c.awaitBatchLocked(ctx) {
 	}
 	var out []byte
-	last := nc != nil && c.nc == nc && !c.writing && !c.torn
+	last := nc != nil && c.nc == nc && !c.out.writing && !c.out.torn
 	if last {
 		out = c.conn.Swap(nil, c.now())
-		c.writing = true // for good
+		c.out.writing = true // for good
 	} else {
 		close(c.parted)
 	}

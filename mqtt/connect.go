@@ -461,8 +461,8 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	// 3.1 does not say whether the server has a session.
 	old := c.present || p.Version == packet.V31 && !p.CleanStart
 	c.inherited = old && (c.inherited || c.gen == 1 && c.opt.Journal == nil && !c.cleaned)
-	c.nc, c.fail, c.torn, c.proof.unproven = nc, nil, false, 0
-	c.raw = newRawWriter(nc)
+	c.nc, c.fail, c.out.torn, c.proof.unproven = nc, nil, false, 0
+	c.out.raw = newRawWriter(nc)
 	c.window.ackedBefore = c.stats.Acked
 	c.cautiousLocked()
 	if !c.conn.Resume(c.present, func(tag uint64, reason packet.ReasonCode) {
@@ -488,7 +488,7 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	c.flushedLocked()
 	wake := c.wakeLocked()
 	c.mu.Unlock()
-	c.wake(wake)
+	c.out.wake(wake)
 	for _, e := range events {
 		c.event(e)
 	}
@@ -525,8 +525,8 @@ func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 	c.mu.Lock()
 	nc := c.nc
 	c.nc, c.inbox.reading = nil, false
-	if len(c.rest) > 0 { // nobody has it under way
-		c.rest, c.writing = nil, false
+	if len(c.out.rest) > 0 { // nobody has it under way
+		c.out.rest, c.out.writing = nil, false
 		c.waiters.answerAll(&c.waiters.idlers)
 	}
 	x := c.exchange
@@ -663,5 +663,5 @@ func (c *Client) end(err error) {
 	}
 	c.mu.Unlock()
 	c.stop(err)
-	c.wake(true)
+	c.out.wake(true)
 }

@@ -192,7 +192,7 @@ func TestCloseEndsWithItsContextThoughTheServerDoesNotRead(t *testing.T) {
 			if err := c.Send(t.Context(), &Message{Topic: "t", QoS: 1, Payload: make([]byte, 20<<20)}, 1); err != nil {
 				t.Fatal(err)
 			}
-			locked(t, c, func() bool { return c.writing })
+			locked(t, c, func() bool { return c.out.writing })
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
 			within(t, "Close", func() {

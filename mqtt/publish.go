@@ -84,7 +84,7 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 		c.inbox.letReader()
 		wake := c.wakeLocked()
 		c.mu.Unlock()
-		c.wake(wake)
+		c.out.wake(wake)
 		answered, err := c.await(ctx, room)
 		c.mu.Lock()
 		c.waiters.onReader--
@@ -107,7 +107,7 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 		}
 		wake := c.wakeLocked()
 		c.mu.Unlock()
-		c.wake(wake)
+		c.out.wake(wake)
 		return nil
 	}
 	answered, err := c.awaitAnswerLocked(ctx, me)

@@ -210,7 +210,7 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 	wake := c.wakeLocked()
 	gen, nc := c.gen, c.nc
 	c.mu.Unlock()
-	c.wake(wake)
+	c.out.wake(wake)
 	for _, e := range events {
 		c.event(e)
 	}
@@ -268,9 +268,9 @@ func (c *Client) lastWords(gen uint64, nc net.Conn, failed bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	c.mu.Lock()
-	for failed && c.gen == gen && c.writing && !c.closing && c.awaitBatchLocked(ctx) {
+	for failed && c.gen == gen && c.out.writing && !c.closing && c.awaitBatchLocked(ctx) {
 	}
-	if c.gen != gen || c.writing || c.torn || c.conn.Pending() == 0 {
+	if c.gen != gen || c.out.writing || c.out.torn || c.conn.Pending() == 0 {
 		c.mu.Unlock()
 		return
 	}

@@ -259,7 +259,7 @@ func (b *Batch) Ack(n int) {
 	if !first {
 		wake := c.wakeLocked()
 		c.mu.Unlock()
-		c.wake(wake)
+		c.out.wake(wake)
 	}
 }
 

@@ -459,7 +459,7 @@ func (c *Client) doubtTick() {
 	c.loosenLocked()
 	wake := c.wakeLocked()
 	c.mu.Unlock()
-	c.wake(wake)
+	c.out.wake(wake)
 }
 
 // pingForControlLocked sends a PINGREQ of the rule's.

@@ -14,20 +14,34 @@ import (
 // next batch.
 const keepBuffer = 1 << 20
 
+// output is the state of writing: who does it, and what is left of it. Guarded by
+// Client.mu, but for wakeWriter, which stays what it is.
+type output struct {
+	writing    bool       // somebody is in Write, or there is rest
+	pingUnder  bool       // with a PINGREQ among it
+	idle       bool       // the writer waits for wakeWriter
+	torn       bool       // a write to nc failed: what follows would stand in the middle of a packet
+	raw        *rawWriter // writes to nc without waiting; nil if it cannot
+	rest       []byte     // what such a write has left to the writer
+	spare      []byte     // the buffer to swap for the engine's
+	patience   patience
+	wakeWriter chan struct{} // 1 slot
+}
+
 // wakeLocked tells whether the writer must be woken, which the caller does
 // with wake after unlocking. Whoever is writing looks for more afterwards.
 func (c *Client) wakeLocked() bool {
-	if c.writerIdle && (len(c.rest) > 0 || !c.writing && !c.torn && c.conn.Pending() > 0 && c.nc != nil) {
-		c.writerIdle = false
+	if c.out.idle && (len(c.out.rest) > 0 || !c.out.writing && !c.out.torn && c.conn.Pending() > 0 && c.nc != nil) {
+		c.out.idle = false
 		return true
 	}
 	return false
 }
 
-func (c *Client) wake(needed bool) {
+func (o *output) wake(needed bool) {
 	if needed {
 		select {
-		case c.wakeWriter <- struct{}{}:
+		case o.wakeWriter <- struct{}{}:
 		default:
 		}
 	}
@@ -43,13 +57,13 @@ func (c *Client) write() {
 			c.mu.Unlock()
 			return
 		}
-		if len(c.rest) == 0 && (c.writing || c.torn || c.nc == nil || c.conn.Pending() == 0) {
-			c.writerIdle = true
+		if len(c.out.rest) == 0 && (c.out.writing || c.out.torn || c.nc == nil || c.conn.Pending() == 0) {
+			c.out.idle = true
 			c.mu.Unlock()
 			select {
-			case <-c.wakeWriter:
+			case <-c.out.wakeWriter:
 			case <-c.ctx.Done():
-				<-c.wakeWriter // of end
+				<-c.out.wakeWriter // of end
 			}
 			continue
 		}
@@ -64,18 +78,18 @@ func (c *Client) write() {
 // with connections that cannot write without waiting, and with a journal, whose
 // Sync takes its time. It unlocks mu.
 func (c *Client) flushInlineLocked() {
-	if c.writing || c.torn || c.nc == nil || c.conn.Pending() == 0 {
+	if c.out.writing || c.out.torn || c.nc == nil || c.conn.Pending() == 0 {
 		c.mu.Unlock()
 		return
 	}
-	if c.raw == nil || c.opt.Journal != nil {
+	if c.out.raw == nil || c.opt.Journal != nil {
 		wake := c.wakeLocked()
 		c.mu.Unlock()
-		c.wake(wake)
+		c.out.wake(wake)
 		return
 	}
 	buf := c.takeOutputLocked()
-	nc, raw, gen, version := c.nc, c.raw, c.gen, c.version
+	nc, raw, gen, version := c.nc, c.out.raw, c.gen, c.version
 	c.mu.Unlock()
 	if c.opt.Trace != nil {
 		c.traceOut(buf, version)
@@ -88,22 +102,22 @@ func (c *Client) flushInlineLocked() {
 	c.mu.Lock()
 	wake := c.wakeLocked()
 	c.mu.Unlock()
-	c.wake(wake)
+	c.out.wake(wake)
 }
 
 // takeOutputLocked swaps the buffers for a write.
 func (c *Client) takeOutputLocked() []byte {
-	c.writing, c.pingUnder = true, c.conn.PingWaits()
-	buf := c.conn.Swap(c.spare, c.now())
-	c.spare = nil
+	c.out.writing, c.out.pingUnder = true, c.conn.PingWaits()
+	buf := c.conn.Swap(c.out.spare, c.now())
+	c.out.spare = nil
 	c.roomLocked()
 	return buf
 }
 
 // writeBatchLocked writes what there is, and waits for it. It unlocks mu.
 func (c *Client) writeBatchLocked() {
-	buf, begun := c.rest, len(c.rest) > 0
-	c.rest = nil
+	buf, begun := c.out.rest, len(c.out.rest) > 0
+	c.out.rest = nil
 	if !begun {
 		buf = c.takeOutputLocked()
 	}
@@ -129,21 +143,21 @@ func (c *Client) wrote(gen uint64, buf []byte, n int, err error) {
 	current := gen == c.gen && c.nc != nil
 	switch {
 	case err != nil && current:
-		c.torn = true
+		c.out.torn = true
 		c.failLocked(err)
 	case n < len(buf) && current:
-		c.rest = buf[n:]
+		c.out.rest = buf[n:]
 		c.mu.Unlock()
 		return
 	}
-	if c.pingUnder && current {
+	if c.out.pingUnder && current {
 		c.conn.Pinged(c.now())
 	}
 	if cap(buf) > keepBuffer {
 		buf = nil
 	}
-	c.spare = buf[:0]
-	c.writing = false
+	c.out.spare = buf[:0]
+	c.out.writing = false
 	c.waiters.answerAll(&c.waiters.idlers)
 	c.mu.Unlock()
 	if err != nil {
@@ -182,7 +196,7 @@ type patience struct {
 // bePatient begins a write with a limit, or with 0 ends one.
 func (c *Client) bePatient(gen uint64, limit time.Duration) {
 	c.mu.Lock()
-	p := &c.patience
+	p := &c.out.patience
 	p.gen, p.limit, p.until = gen, limit, c.now()+limit
 	if limit > 0 {
 		p.timer.Reset(limit)
@@ -195,7 +209,7 @@ func (c *Client) bePatient(gen uint64, limit time.Duration) {
 // stalled runs when a write has taken too long.
 func (c *Client) stalled() {
 	c.mu.Lock()
-	p := c.patience
+	p := c.out.patience
 	over := p.limit > 0 && c.now() >= p.until
 	c.mu.Unlock()
 	if over {
