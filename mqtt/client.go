@@ -56,10 +56,7 @@ type Client struct {
 	greeted    bool              // CONNECT is written on the connection that is being made
 	props      packet.Properties // of the latest CONNACK
 
-	method   string    // of the connection's enhanced authentication; "" without
-	exchange *exchange // re-authentication under way on this connection
-	judged   bool      // the latest connection ended while there was one
-
+	auth    authentication
 	out     output
 	waiters waiters
 	proof   proof

@@ -435,9 +435,9 @@ func seconds32(d time.Duration) uint32 { return uint32(min(d/time.Second, 1<<32-
 func (c *Client) accepted(p *packet.Connack, proof Authenticator) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.method = ""
+	c.auth.method = ""
 	if proof != nil {
-		c.method = proof.Method()
+		c.auth.method = proof.Method()
 	}
 	c.present = p.SessionPresent
 	c.props = append(c.props[:0], p.Properties...)
@@ -529,8 +529,7 @@ func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 		c.out.rest, c.out.writing = nil, false
 		c.waiters.answerAll(&c.waiters.idlers)
 	}
-	x := c.exchange
-	c.exchange, c.judged = nil, x != nil
+	x := c.auth.lost()
 	if !c.closing {
 		if narrowed = c.doubt.phase == free && c.narrowLocked(err); !narrowed {
 			u, named, hint = c.suspectsLocked(err)

@@ -520,7 +520,7 @@ func (c *Client) suspectsLocked(err error) (u *Undeliverable, named bool, hint e
 		reason = e.Reason
 	}
 	// Of an authentication "not authorized" may mean that it has expired.
-	named = (n > 0 || unsure > 0 && c.opt.Undeliverable != nil) && namesPacket(kind, reason) && (reason != packet.NotAuthorized || c.method == "")
+	named = (n > 0 || unsure > 0 && c.opt.Undeliverable != nil) && namesPacket(kind, reason) && (reason != packet.NotAuthorized || c.auth.method == "")
 	e := ending{at: c.now(), exposed: c.exposed, oldest: oldest, n: n, unsure: unsure > 0, blind: saysNothing(err), named: named}
 	noQoS2 := c.conn.NoQoS2 && oldest.kind == packet.PUBLISH
 	if noQoS2 { // it is an answer, and says which
