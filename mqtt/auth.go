@@ -223,7 +223,7 @@ func (c *Client) beginExchange(x *exchange) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.ended != nil || c.closing:
+	case c.ended != nil || c.farewell.closing:
 		return c.endedLocked()
 	case c.opt.Authenticate == nil && c.version < packet.V5:
 		return fmt.Errorf("re-authentication needs MQTT 5.0, and the connection speaks %v", c.version)
@@ -273,9 +273,9 @@ func (c *Client) askAgain(ctx context.Context, x *exchange) (Authenticator, erro
 // sayAuth sends an AUTH and gives the server the word.
 func (c *Client) sayAuth(x *exchange, p *packet.Auth) error {
 	c.mu.Lock()
-	if c.auth.exchange != x || c.closing {
+	if c.auth.exchange != x || c.farewell.closing {
 		err := ErrLost
-		if c.closing {
+		if c.farewell.closing {
 			err = ErrClosed
 		}
 		c.mu.Unlock()
@@ -319,7 +319,7 @@ func (c *Client) hearAuthLocked(p *packet.Auth) error {
 // unless that is over already, and words the error.
 func (c *Client) failExchange(x *exchange, err error) error {
 	c.mu.Lock()
-	if c.auth.exchange != x || c.closing {
+	if c.auth.exchange != x || c.farewell.closing {
 		c.mu.Unlock()
 		var end *Error
 		if errors.As(err, &end) && end.Reason.Failed() {

@@ -29,18 +29,14 @@ type Client struct {
 	// mu guards everything below. It is never held across I/O, a channel
 	// operation that can block, or a callback. Functions that are called with it
 	// end in Locked; those that let it go meanwhile, or for good, say so.
-	mu      sync.Mutex
-	conn    session.Conn
-	sess    session.Session
-	nc      net.Conn // nil while down
-	gen     uint64   // counts connections
-	born    uint64   // gen of the one with which the server's session began
-	fail    error    // why nc was given up, until the reader has seen it
-	ended   error    // the client is over; nothing will be sent any more
-	leaving bool     // Close awaits what was sent, and nothing more is taken
-	closing bool
-	parted  chan struct{} // closed when Close has written DISCONNECT, or failed to; nil before it says so
-	bye     bool          // it was written
+	mu    sync.Mutex
+	conn  session.Conn
+	sess  session.Session
+	nc    net.Conn // nil while down
+	gen   uint64   // counts connections
+	born  uint64   // gen of the one with which the server's session began
+	fail  error    // why nc was given up, until the reader has seen it
+	ended error    // the client is over; nothing will be sent any more
 
 	version   packet.Version // agreed on last; 0 before the first connection of an open choice
 	fixed     bool           // it is not open
@@ -56,10 +52,11 @@ type Client struct {
 	greeted    bool              // CONNECT is written on the connection that is being made
 	props      packet.Properties // of the latest CONNACK
 
-	auth    authentication
-	out     output
-	waiters waiters
-	proof   proof
+	farewell farewell
+	auth     authentication
+	out      output
+	waiters  waiters
+	proof    proof
 
 	subs  subscriptions
 	inbox inbox

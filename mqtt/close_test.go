@@ -94,7 +94,7 @@ func TestTheLastMessageIsInDoubtUnlessTheServerReadDisconnect(t *testing.T) {
 					p.take(read + extra)
 					whole := read == total+bye
 					if size < 64<<10 && !whole {
-						locked(t, c, func() bool { return c.bye || c.nc == nil }) // as after 0.2 s
+						locked(t, c, func() bool { return c.farewell.bye || c.nc == nil }) // as after 0.2 s
 					}
 					if end, ok := p.nc.(interface{ CloseWrite() error }); ok && whole {
 						_ = end.CloseWrite()

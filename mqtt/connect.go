@@ -135,7 +135,7 @@ func (c *Client) leaveUnused(nc net.Conn) {
 	defer nc.Close()
 	c.mu.Lock()
 	out, v := c.conn.Swap(nil, c.now()), c.conn.Version()
-	greeted, closing := c.greeted, c.closing
+	greeted, closing := c.greeted, c.farewell.closing
 	c.conn.Lost(nil)
 	c.mu.Unlock()
 	if len(out) == 0 || !greeted {
@@ -452,7 +452,7 @@ func (c *Client) accepted(p *packet.Connack, proof Authenticator) {
 func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	var events []Event
 	c.mu.Lock()
-	if c.closing {
+	if c.farewell.closing {
 		c.mu.Unlock()
 		return false
 	}
@@ -530,7 +530,7 @@ func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 		c.waiters.answerAll(&c.waiters.idlers)
 	}
 	x := c.auth.lost()
-	if !c.closing {
+	if !c.farewell.closing {
 		if narrowed = c.doubt.phase == free && c.narrowLocked(err); !narrowed {
 			u, named, hint = c.suspectsLocked(err)
 		}
@@ -570,7 +570,7 @@ func causeOf(err error) error {
 // that the broker ended it because of a packet.
 func (c *Client) again(err error, start time.Time, named bool) bool {
 	c.mu.Lock()
-	closing, unproven := c.closing, c.proof.unproven
+	closing, unproven := c.farewell.closing, c.proof.unproven
 	c.mu.Unlock()
 	if closing || c.ctx.Err() != nil {
 		if e, ok := err.(*Error); !ok || !e.Reason.Failed() && !transport.IsReset(err) && unproven == 0 {
@@ -628,7 +628,7 @@ func (c *Client) again(err error, start time.Time, named bool) bool {
 			return true
 		}
 		c.mu.Lock()
-		closing = c.closing
+		closing = c.farewell.closing
 		c.mu.Unlock()
 		if closing || c.ctx.Err() != nil {
 			c.end(ErrClosed)

@@ -43,7 +43,7 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 	c.mu.Lock()
 	var me uint32
 	for {
-		if c.ended != nil || c.leaving || c.closing {
+		if c.ended != nil || c.farewell.leaving || c.farewell.closing {
 			err := c.endedLocked()
 			c.mu.Unlock()
 			return &Error{Op: "publish", Class: ErrNotSent, Err: err}

@@ -86,7 +86,7 @@ func (c *Client) readConn() error {
 func (c *Client) readError(nc net.Conn, err error) error {
 	end := errors.Is(err, io.EOF)
 	c.mu.Lock()
-	parted := c.parted
+	parted := c.farewell.parted
 	c.mu.Unlock()
 	if end && parted != nil {
 		limit := time.NewTimer(time.Second)
@@ -99,7 +99,7 @@ func (c *Client) readError(nc net.Conn, err error) error {
 		end = errors.Is(err, io.EOF)
 	}
 	c.mu.Lock()
-	fail, closing, bye := c.fail, c.closing, c.bye && arrived(nc)
+	fail, closing, bye := c.fail, c.farewell.closing, c.farewell.bye && arrived(nc)
 	if fail == nil && bye && end {
 		c.proof.sure = c.proof.accepted // the server closed after reading DISCONNECT
 	}
@@ -146,7 +146,7 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 	reused := c.conn.Reused
 	for off < len(b.buf) {
 		n, err := c.conn.Next(b.buf[off:], now, ev)
-		if errors.Is(err, session.ErrNotUp) && c.closing {
+		if errors.Is(err, session.ErrNotUp) && c.farewell.closing {
 			n, need, fatal = parting(b.buf[off:], c.conn.Version())
 			off += n
 			break
@@ -268,7 +268,7 @@ func (c *Client) lastWords(gen uint64, nc net.Conn, failed bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	c.mu.Lock()
-	for failed && c.gen == gen && c.out.writing && !c.closing && c.awaitBatchLocked(ctx) {
+	for failed && c.gen == gen && c.out.writing && !c.farewell.closing && c.awaitBatchLocked(ctx) {
 	}
 	if c.gen != gen || c.out.writing || c.out.torn || c.conn.Pending() == 0 {
 		c.mu.Unlock()

@@ -116,7 +116,7 @@ func (c *Client) takeBatch(need int) *Batch {
 // behind, unless a call waits for what has not been read yet.
 func (c *Client) deliver(b *Batch) error {
 	c.mu.Lock()
-	for len(c.inbox.queue) >= queueLow && c.ended == nil && !c.closing && c.nc != nil {
+	for len(c.inbox.queue) >= queueLow && c.ended == nil && !c.farewell.closing && c.nc != nil {
 		if c.waiters.onReader > 0 {
 			if c.inbox.bytes < spillLimit {
 				break

@@ -132,7 +132,7 @@ func (c *Client) UnsubscribeWith(ctx context.Context, props packet.Properties, f
 // connections that are lost and restored.
 func (c *Client) request(ctx context.Context, a *ask) ([]packet.ReasonCode, error) {
 	c.mu.Lock()
-	if c.ended != nil || c.leaving || c.closing {
+	if c.ended != nil || c.farewell.leaving || c.farewell.closing {
 		err := c.endedLocked()
 		c.mu.Unlock()
 		return nil, &Error{Op: a.op(), Class: ErrNotSent, Err: err}
