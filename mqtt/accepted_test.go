@@ -153,7 +153,7 @@ func TestACloseBeforeCONNACKSaysGoodbye(t *testing.T) {
 		p.nc.Close()
 		p = accept()
 		p.expect(connect4)
-		locked(t, c, func() bool { return c.greeted })
+		locked(t, c, func() bool { return c.agreed.greeted })
 		closed := make(chan error, 1)
 		go func() { closed <- c.Close(context.Background()) }()
 		<-c.ctx.Done()

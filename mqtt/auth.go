@@ -225,8 +225,8 @@ func (c *Client) beginExchange(x *exchange) error {
 	switch {
 	case c.ended != nil || c.farewell.closing:
 		return c.endedLocked()
-	case c.opt.Authenticate == nil && c.version < packet.V5:
-		return fmt.Errorf("re-authentication needs MQTT 5.0, and the connection speaks %v", c.version)
+	case c.opt.Authenticate == nil && c.agreed.version < packet.V5:
+		return fmt.Errorf("re-authentication needs MQTT 5.0, and the connection speaks %v", c.agreed.version)
 	case c.opt.Authenticate == nil:
 		return errors.New("the connection was not made by enhanced authentication [MQTT-4.12.0-7]")
 	case c.nc == nil || !c.conn.Up():

@@ -38,20 +38,8 @@ type Client struct {
 	fail  error    // why nc was given up, until the reader has seen it
 	ended error    // the client is over; nothing will be sent any more
 
-	version   packet.Version // agreed on last; 0 before the first connection of an open choice
-	fixed     bool           // it is not open
-	choosing  bool           // an attempt in another one is under way
-	servers   map[string]*server
-	cleaned   bool // before 5.0: the session that is kept began with this client
-	inherited bool // the server's session has identifiers that an earlier program used
-	clientID  string
-	present   bool
-	// unanswered counts CONNECTs since a session was begun for which no CONNACK
-	// came.
-	unanswered int
-	greeted    bool              // CONNECT is written on the connection that is being made
-	props      packet.Properties // of the latest CONNACK
-
+	agreed   agreement
+	choice   choice
 	farewell farewell
 	auth     authentication
 	out      output
@@ -113,11 +101,11 @@ func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) 
 		return nil, &Error{Op: "connect", Class: ErrNotSent, Err: err}
 	}
 	c.opt.defaults()
-	c.version, c.clientID, c.window.size = c.opt.Version, c.opt.ClientID, c.opt.MaxInflight
+	c.agreed.version, c.agreed.clientID, c.window.size = c.opt.Version, c.opt.ClientID, c.opt.MaxInflight
 	if err := c.restore(); err != nil {
 		return nil, err
 	}
-	c.fixed = c.version != 0
+	c.choice.fixed = c.agreed.version != 0
 	c.ctx, c.stop = context.WithCancelCause(context.Background())
 	c.out.patience.timer = time.AfterFunc(time.Hour, c.stalled)
 	c.out.patience.timer.Stop()
@@ -144,14 +132,14 @@ func (c *Client) now() time.Duration { return time.Since(c.epoch) }
 func (c *Client) Version() packet.Version {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.version
+	return c.agreed.version
 }
 
 // ClientID is the client identifier in use, which may be the server's choice.
 func (c *Client) ClientID() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.clientID
+	return c.agreed.clientID
 }
 
 // SessionPresent tells whether the server had a session at the latest
@@ -159,14 +147,14 @@ func (c *Client) ClientID() string {
 func (c *Client) SessionPresent() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.present
+	return c.agreed.present
 }
 
 // ConnackProperties is a copy of the properties of the latest CONNACK.
 func (c *Client) ConnackProperties() packet.Properties {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append(packet.Properties(nil), c.props...)
+	return append(packet.Properties(nil), c.agreed.props...)
 }
 
 // Stats is what the client did so far.

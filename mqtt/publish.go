@@ -48,7 +48,7 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 			c.mu.Unlock()
 			return &Error{Op: "publish", Class: ErrNotSent, Err: err}
 		}
-		if c.inherited && m.QoS == 2 {
+		if c.agreed.inherited && m.QoS == 2 {
 			c.mu.Unlock()
 			return &Error{Op: "publish", Class: ErrNotSent, Err: ErrInherited}
 		}
@@ -57,7 +57,7 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 		err := session.ErrQuota
 		full := c.conn.Pending() >= highWater && (c.nc != nil || m.QoS == 0)
 		held := m.QoS == 0 && c.doubt.phase != free // it might be why the connection ends
-		if !full && !held && !(c.choosing && m.QoS > 0) {
+		if !full && !held && !(c.choice.open && m.QoS > 0) {
 			t := tag
 			if wait {
 				me = c.waiters.park()

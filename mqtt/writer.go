@@ -89,7 +89,7 @@ func (c *Client) flushInlineLocked() {
 		return
 	}
 	buf := c.takeOutputLocked()
-	nc, raw, gen, version := c.nc, c.out.raw, c.gen, c.version
+	nc, raw, gen, version := c.nc, c.out.raw, c.gen, c.agreed.version
 	c.mu.Unlock()
 	if c.opt.Trace != nil {
 		c.traceOut(buf, version)
@@ -121,7 +121,7 @@ func (c *Client) writeBatchLocked() {
 	if !begun {
 		buf = c.takeOutputLocked()
 	}
-	nc, gen, version := c.nc, c.gen, c.version
+	nc, gen, version := c.nc, c.gen, c.agreed.version
 	limit := max(c.conn.KeepAlive(), 30*time.Second)
 	c.mu.Unlock()
 
