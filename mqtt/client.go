@@ -23,42 +23,38 @@ type Client struct {
 
 	done   chan struct{} // closed when reader and writer have ended
 	living atomic.Int32  // of the two goroutines
-	timer  *time.Timer
-	rbuf   []byte // what came behind CONNACK; of the goroutine that connects and reads
+	rbuf   []byte        // what came behind CONNACK; of the goroutine that connects and reads
 
 	// mu guards everything below. It is never held across I/O, a channel
 	// operation that can block, or a callback. Functions that are called with it
 	// end in Locked; those that let it go meanwhile, or for good, say so.
-	mu    sync.Mutex
-	conn  session.Conn
-	sess  session.Session
-	nc    net.Conn // nil while down
-	gen   uint64   // counts connections
-	born  uint64   // gen of the one with which the server's session began
-	fail  error    // why nc was given up, until the reader has seen it
-	ended error    // the client is over; nothing will be sent any more
-
-	agreed   agreement
-	choice   choice
-	farewell farewell
-	auth     authentication
-	out      output
-	waiters  waiters
-	proof    proof
-
-	subs  subscriptions
-	inbox inbox
-	names names
-
-	window window
-
-	doubt      suspicion
-	doubtTimer *time.Timer
-	exposed    time.Duration // since when the oldest message in flight is the oldest
-	stats      Stats
-	early      int // connections in a row that broke within 30 s
-
+	mu           sync.Mutex
+	conn         session.Conn
+	sess         session.Session
+	nc           net.Conn // nil while down
+	gen          uint64   // counts connections
+	born         uint64   // gen of the one with which the server's session began
+	fail         error    // why nc was given up, until the reader has seen it
+	ended        error    // the client is over; nothing will be sent any more
+	early        int      // connections in a row that broke within 30 s
+	timer        *time.Timer
+	stats        Stats
 	topicScratch []byte
+
+	// The parts, each in a file with its methods. These know of no lock, and are
+	// called with mu if they do not say otherwise.
+	agreed   agreement      // connect.go
+	choice   choice         // version.go
+	auth     authentication // auth.go
+	farewell farewell       // close.go
+	out      output         // writer.go
+	waiters  waiters        // waiter.go
+	window   window         // window.go
+	proof    proof          // ping.go
+	subs     subscriptions  // ask.go
+	inbox    inbox          // receive.go
+	names    names          // reader.go
+	doubt    doubt          // undeliverable.go
 }
 
 // highWater is the size of the output buffer, in bytes, at which publishing

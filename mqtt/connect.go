@@ -673,8 +673,8 @@ func (c *Client) end(err error) {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
-	if c.doubtTimer != nil {
-		c.doubtTimer.Stop()
+	if c.doubt.timer != nil {
+		c.doubt.timer.Stop()
 	}
 	c.mu.Unlock()
 	c.stop(err)

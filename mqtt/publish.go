@@ -98,7 +98,7 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 	if m.QoS == 0 {
 		c.proof.accepted++
 	} else if c.sess.Open() == 1 {
-		c.exposed = c.now()
+		c.doubt.exposed = c.now()
 	}
 	if !wait {
 		if sync {

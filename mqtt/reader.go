@@ -197,7 +197,7 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 		events = append(events, Event{Kind: EventReused, Count: reused})
 	}
 	if answered > 0 {
-		c.exposed = now
+		c.doubt.exposed = now
 	}
 	if fatal == nil && c.doubt.watching() {
 		oldest, _, _ := c.onTheWayLocked()

@@ -199,6 +199,13 @@ type suspicion struct {
 	tried   bool          // it ended as a control, behind its PINGRESP
 }
 
+// doubt is the rule at work in a client. Guarded by Client.mu.
+type doubt struct {
+	suspicion
+	timer   *time.Timer
+	exposed time.Duration // since when the oldest packet on the way is the oldest
+}
+
 // begin takes a new connection.
 func (s *suspicion) begin(now time.Duration) {
 	s.phase, s.since, s.began, s.tried = free, now, now, false
@@ -428,7 +435,7 @@ func saysNothing(err error) bool {
 func (c *Client) cautiousLocked() {
 	now := c.now()
 	c.doubt.begin(now)
-	c.exposed = now
+	c.doubt.exposed = now
 	c.conn.Hold(c.doubt.most())
 	c.watchDoubtLocked()
 }
@@ -437,12 +444,12 @@ func (c *Client) cautiousLocked() {
 func (c *Client) watchDoubtLocked() {
 	at, ok := c.doubt.due()
 	switch {
-	case !ok && c.doubtTimer != nil:
-		c.doubtTimer.Stop()
-	case ok && c.doubtTimer == nil:
-		c.doubtTimer = time.AfterFunc(at-c.now(), c.doubtTick)
+	case !ok && c.doubt.timer != nil:
+		c.doubt.timer.Stop()
+	case ok && c.doubt.timer == nil:
+		c.doubt.timer = time.AfterFunc(at-c.now(), c.doubtTick)
 	case ok:
-		c.doubtTimer.Reset(at - c.now())
+		c.doubt.timer.Reset(at - c.now())
 	}
 }
 
@@ -521,7 +528,7 @@ func (c *Client) suspectsLocked(err error) (u *Undeliverable, named bool, hint e
 	}
 	// Of an authentication "not authorized" may mean that it has expired.
 	named = (n > 0 || unsure > 0 && c.opt.Undeliverable != nil) && namesPacket(kind, reason) && (reason != packet.NotAuthorized || c.auth.method == "")
-	e := ending{at: c.now(), exposed: c.exposed, oldest: oldest, n: n, unsure: unsure > 0, blind: saysNothing(err), named: named}
+	e := ending{at: c.now(), exposed: c.doubt.exposed, oldest: oldest, n: n, unsure: unsure > 0, blind: saysNothing(err), named: named}
 	noQoS2 := c.conn.NoQoS2 && oldest.kind == packet.PUBLISH
 	if noQoS2 { // it is an answer, and says which
 		e.blind, e.named, e.n, e.unsure = false, true, 1, false

@@ -38,6 +38,7 @@ func (c *Client) wakeLocked() bool {
 	return false
 }
 
+// wake wakes the writer if that is needed. It needs no lock.
 func (o *output) wake(needed bool) {
 	if needed {
 		select {
