@@ -37,7 +37,10 @@ type conn struct {
 	place *list.Element // among the connections that are not accepted yet
 	cut   chan struct{} // closed when it is no longer there; made when somebody waits for that
 
+	hearing hearing // takeover.go
+
 	// Of run alone.
+	auth authentication // auth.go
 	input
 	*work                  // nil while it reads
 	deadline time.Duration // of reading, as set; broker time
@@ -46,30 +49,18 @@ type conn struct {
 	deep     bool          // go on in another goroutine, with a fresh stack
 	comer    string        // its place in comers; empty without one
 	rules    uint64        // Broker.rules by which it is judged
-	listens  bool          // it reads only what the socket has, for hearing
-	found    bool          // the last look into it has found something
-	quietBy  time.Duration // until when it waits to find nothing; broker time
-	left     int           // bytes that it may still read
 
 	// Guarded by client.mu once that is set.
 	sc       session.Conn
 	window   int // outbound messages in flight at most
 	username string
-	method   string          // of enhanced authentication; empty for none
-	exchange Exchange        // under way; of run alone
-	asking   *packet.Connect // that waits for exchange; of run alone
-	authBy   time.Duration   // when the exchange of a re-authentication must have ended; 0 for none; of run alone
-	reused   bool            // it has been told that the client uses packet identifiers again
-	judging  bool            // a PUBLISH is being handled; of run alone
-	quiet    bool            // no reason strings in acknowledgements (MQTT-3.1.2-29)
+	reused   bool // it has been told that the client uses packet identifiers again
+	judging  bool // a PUBLISH is being handled; of run alone
+	quiet    bool // no reason strings in acknowledgements (MQTT-3.1.2-29)
 	over     bool
-	kicked   packet.ReasonCode // why over was set by us
-	why      string
-	bye      bool          // the client has said DISCONNECT
-	hearing  chan struct{} // somebody waits until what the socket has is handled; nil while nobody does
-	urgent   bool          // and has waited for long: subscribers that are behind are not waited for
-	urged    chan struct{} // closed when that comes to be, for run; nil while it does not wait
-	mute     error         // why nothing can be written anymore; what the socket has is heard out still
+	why      string // it ends, if that is known
+	bye      bool   // the client has said DISCONNECT
+	mute     error  // why nothing can be written anymore; what the socket has is heard out still
 	writing  bool
 	touch    bool              // in some touched list
 	by       uint64            // number of the connection that published to it alone last
@@ -204,11 +195,11 @@ func (c *conn) loop() (err error) {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			// By the clock, or by somebody who wants something. What has come
 			// in time is in the socket, whenever this goroutine gets to run.
-			n, err = c.readNow(c.listens)
+			n, err = c.readNow(c.hearing.listens)
 		}
-		c.found = n > 0
+		c.hearing.found = n > 0
 		if n > 0 {
-			c.left -= n
+			c.hearing.left -= n
 			if err := c.consume(); err != nil {
 				return err
 			}
@@ -233,7 +224,7 @@ func (c *conn) ready() error {
 	if cl != nil {
 		cl.mu.Lock()
 		defer cl.mu.Unlock()
-		for !c.over && !c.urgent && c.sc.Pending() > 4*outSoft {
+		for !c.over && !c.hearing.urgent && c.sc.Pending() > 4*outSoft {
 			// The client reads too little of what it causes. The writer's
 			// deadline bounds this.
 			ch := make(chan struct{})
@@ -263,11 +254,11 @@ func (c *conn) ready() error {
 	if err != nil {
 		return err
 	}
-	if c.authBy != 0 {
-		if now >= c.authBy {
+	if c.auth.by != 0 {
+		if now >= c.auth.by {
 			return strayAuth(packet.NotAuthorized, "MQTT-4.12.1-2", "re-authentication has taken too long")
 		}
-		next = min(next, c.authBy)
+		next = min(next, c.auth.by)
 	}
 	c.deadline = next
 	if next-now > 1<<60 {
@@ -633,7 +624,7 @@ func (c *conn) kickForLocked(reason packet.ReasonCode, why string) {
 		bye.Properties = reasonString(why)
 	}
 	c.sc.Disconnect(&bye)
-	c.over, c.kicked, c.why = true, reason, why
+	c.over, c.why = true, why
 	c.startWriterLocked()
 	c.checkFlushedLocked()
 	c.drainedLocked()

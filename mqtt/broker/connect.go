@@ -230,7 +230,7 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 		b.mu.Unlock()
 	}
 	switch {
-	case stale && c.method == "":
+	case stale && c.auth.method == "":
 		return errRules
 	case stale: // its exchange is over
 		return c.refuse(id, packet.ServerBusy, "the rules have changed meanwhile")
@@ -450,7 +450,7 @@ func (c *conn) end(err error) {
 		}
 		c.over = true
 	}
-	c.heardOutLocked()
+	c.hearing.end()
 	var will *message
 	if cl.conn == c {
 		cl.conn = nil
