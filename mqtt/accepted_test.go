@@ -37,7 +37,7 @@ func betweenAcceptAndResume(t *testing.T, opt Options, first, again, connack1, c
 // parked waits until n calls of the client's wait for something.
 func parked(t *testing.T, c *Client, n int) {
 	t.Helper()
-	locked(t, c, func() bool { return len(c.waiters)-len(c.free) >= n })
+	locked(t, c, func() bool { return len(c.waiters.all)-len(c.waiters.free) >= n })
 }
 
 // TestCallsBetweenAcceptAndResume: what is called in that moment goes out once,
@@ -153,7 +153,7 @@ func TestACloseBeforeCONNACKSaysGoodbye(t *testing.T) {
 		p.nc.Close()
 		p = accept()
 		p.expect(connect4)
-		locked(t, c, func() bool { return c.greeted })
+		locked(t, c, func() bool { return c.agreed.greeted })
 		closed := make(chan error, 1)
 		go func() { closed <- c.Close(context.Background()) }()
 		<-c.ctx.Done()

@@ -28,6 +28,15 @@ type renewable struct {
 	serial uint32
 }
 
+// subscriptions are those that were granted, and the requests without an answer.
+// Guarded by Client.mu.
+type subscriptions struct {
+	granted []renewable
+	asks    []*ask  // without an answer yet, in order
+	serial  uint32  // of the latest request
+	failed  []error // refused renewals, to be told
+}
+
 func (a *ask) op() string {
 	if len(a.subs) > 0 {
 		return "subscribe"
@@ -60,21 +69,21 @@ const askTag = 1 << 62
 // askMost is how many requests are on the way at once.
 const askMost = 1024
 
-// queueAsk adds a request of a call. Called with mu.
-func (c *Client) queueAsk(a *ask) {
-	c.askSerial++
-	a.serial = c.askSerial
-	c.asks = append(c.asks, a)
+// queue adds a request of a call.
+func (set *subscriptions) queue(a *ask) {
+	set.serial++
+	a.serial = set.serial
+	set.asks = append(set.asks, a)
 }
 
-// takeAsk takes a request off the list, if it is on it. Called with mu.
-func (c *Client) takeAsk(serial uint32) *ask {
-	for i, a := range c.asks {
+// take takes a request off the list, if it is on it.
+func (set *subscriptions) take(serial uint32) *ask {
+	for i, a := range set.asks {
 		if a.serial == serial {
 			if i == 0 {
-				c.asks = c.asks[1:]
+				set.asks = set.asks[1:]
 			} else {
-				c.asks = slices.Delete(c.asks, i, i+1)
+				set.asks = slices.Delete(set.asks, i, i+1)
 			}
 			return a
 		}
@@ -82,9 +91,9 @@ func (c *Client) takeAsk(serial uint32) *ask {
 	return nil
 }
 
-// askOf returns a request on the list, or nil. Called with mu.
-func (c *Client) askOf(serial uint32) *ask {
-	for _, a := range c.asks {
+// ask returns a request on the list, or nil.
+func (set *subscriptions) ask(serial uint32) *ask {
+	for _, a := range set.asks {
 		if a.serial == serial {
 			return a
 		}
@@ -92,28 +101,28 @@ func (c *Client) askOf(serial uint32) *ask {
 	return nil
 }
 
-// sendAsks sends the requests that may leave now. Called with mu.
-func (c *Client) sendAsks() {
-	if c.nc == nil || len(c.asks) == 0 {
+// sendAsksLocked sends the requests that may leave now.
+func (c *Client) sendAsksLocked() {
+	if c.nc == nil || len(c.subs.asks) == 0 {
 		return
 	}
 	_, onTheWay := c.conn.Oldest()
 	asked := 0
-	for _, a := range c.asks {
+	for _, a := range c.subs.asks {
 		if a.sent {
 			asked++
 		}
 	}
-	if asked == len(c.asks) {
+	if asked == len(c.subs.asks) {
 		return
 	}
-	for i := 0; i < len(c.asks) && asked < askMost; i++ {
-		a := c.asks[i]
+	for i := 0; i < len(c.subs.asks) && asked < askMost; i++ {
+		a := c.subs.asks[i]
 		// What ends the connection goes last.
-		if a.sent || !c.doubt.mayAsk(a.subject(), onTheWay+asked) || a.subject() == c.doubt.told && len(c.asks) > 1 {
+		if a.sent || !c.doubt.mayAsk(a.subject(), onTheWay+asked) || a.subject() == c.doubt.told && len(c.subs.asks) > 1 {
 			continue
 		}
-		err := c.sendAsk(a)
+		err := c.sendAskLocked(a)
 		switch {
 		case err == nil:
 			a.sent, a.ever = true, true
@@ -121,23 +130,23 @@ func (c *Client) sendAsks() {
 		case errors.Is(err, session.ErrNotUp), errors.Is(err, session.ErrQuota):
 			return
 		case a.waiter == none && len(a.subs) > 1: // for one of them, or for their size
-			c.splitAsk(i)
+			c.subs.split(i)
 			i--
 		default:
-			c.takeAsk(a.serial)
+			c.subs.take(a.serial)
 			i--
 			failure := &Error{Op: a.op(), Class: ErrNotSent, Err: err}
 			if a.waiter == none {
 				failure.Text = a.subs[0].Filter
-				c.renewals = append(c.renewals, failure)
+				c.subs.failed = append(c.subs.failed, failure)
 			} else {
-				c.answer(a.waiter, failure)
+				c.waiters.answer(a.waiter, failure)
 			}
 		}
 	}
 }
 
-func (c *Client) sendAsk(a *ask) error {
+func (c *Client) sendAskLocked(a *ask) error {
 	tag := askTag | uint64(a.serial)
 	if len(a.subs) > 0 {
 		return c.conn.Subscribe(subscribePacket(a.subs, c.conn.Version()), tag)
@@ -152,93 +161,102 @@ func (c *Client) sendAsk(a *ask) error {
 	return c.conn.Unsubscribe(p, tag)
 }
 
-// splitAsk makes two renewals of one, for good. Called with mu.
-func (c *Client) splitAsk(i int) {
-	a := c.asks[i]
+// split makes two renewals of one, for good.
+func (set *subscriptions) split(i int) {
+	a := set.asks[i]
 	middle := len(a.subs) / 2
-	c.askSerial++
-	rest := &ask{serial: c.askSerial, subs: a.subs[middle:], waiter: none}
+	set.serial++
+	rest := &ask{serial: set.serial, subs: a.subs[middle:], waiter: none}
 	a.subs = a.subs[:middle]
-	for j := range c.subs {
-		if c.subs[j].serial == a.serial && slices.ContainsFunc(rest.subs, func(s Subscription) bool { return s.Filter == c.subs[j].Filter }) {
-			c.subs[j].serial = rest.serial
+	for j := range set.granted {
+		if set.granted[j].serial == a.serial && slices.ContainsFunc(rest.subs, func(s Subscription) bool { return s.Filter == set.granted[j].Filter }) {
+			set.granted[j].serial = rest.serial
 		}
 	}
-	c.asks = slices.Insert(c.asks, i+1, rest)
+	set.asks = slices.Insert(set.asks, i+1, rest)
 }
 
-// unsend takes the loss of the connection: what had no answer will be sent again,
-// but for calls that have left. Called with mu.
-func (c *Client) unsend() {
-	c.asks = slices.DeleteFunc(c.asks, func(a *ask) bool {
+// unsendLocked takes the loss of the connection: what had no answer will be sent again,
+// but for calls that have left.
+func (c *Client) unsendLocked() {
+	c.subs.asks = slices.DeleteFunc(c.subs.asks, func(a *ask) bool {
 		a.sent = false
-		if a.waiter == none || !c.waiters[a.waiter].left {
+		if a.waiter == none || !c.waiters.all[a.waiter].left {
 			return false
 		}
-		c.answer(a.waiter, ErrLost) // frees it
+		c.waiters.answer(a.waiter, ErrLost) // frees it
 		return true
 	})
 }
 
-// endAsks answers all requests when the client is over. Called with mu.
-func (c *Client) endAsks() {
-	for _, a := range c.asks {
+// endAsksLocked answers all requests when the client is over.
+func (c *Client) endAsksLocked() {
+	for _, a := range c.subs.asks {
 		class := ErrNotSent
 		if a.ever {
 			class = ErrInDoubt
 		}
 		if a.waiter != none {
-			c.answer(a.waiter, &Error{Op: a.op(), Class: class, Err: c.ended})
+			c.waiters.answer(a.waiter, &Error{Op: a.op(), Class: class, Err: c.ended})
 		}
 	}
-	c.asks = nil
+	c.subs.asks = nil
 }
 
-// remember keeps a subscription for renewal. Called with mu.
-func (c *Client) remember(s Subscription, serial uint32) {
-	for i := range c.subs {
-		if c.subs[i].Filter == s.Filter {
-			if c.subs[i].serial == serial {
-				c.subs[i].Subscription = s
+// remember keeps a subscription for renewal.
+func (set *subscriptions) remember(s Subscription, serial uint32) {
+	for i := range set.granted {
+		if set.granted[i].Filter == s.Filter {
+			if set.granted[i].serial == serial {
+				set.granted[i].Subscription = s
 				return
 			}
-			c.subs = slices.Delete(c.subs, i, i+1)
+			set.granted = slices.Delete(set.granted, i, i+1)
 			break
 		}
 	}
-	c.subs = append(c.subs, renewable{s, serial})
+	set.granted = append(set.granted, renewable{s, serial})
 }
 
-// forget ends the renewal of a subscription. Called with mu.
-func (c *Client) forget(filter string) {
-	c.subs = slices.DeleteFunc(c.subs, func(s renewable) bool { return s.Filter == filter })
+// forget ends the renewal of a subscription.
+func (set *subscriptions) forget(filter string) {
+	set.granted = slices.DeleteFunc(set.granted, func(s renewable) bool { return s.Filter == filter })
 }
 
-// forgetPacket ends the renewal of what a SUBSCRIBE asked for. Called with mu.
-func (c *Client) forgetPacket(serial uint32) {
-	c.subs = slices.DeleteFunc(c.subs, func(s renewable) bool { return s.serial == serial })
+// forgetPacket ends the renewal of what a SUBSCRIBE asked for.
+func (set *subscriptions) forgetPacket(serial uint32) {
+	set.granted = slices.DeleteFunc(set.granted, func(s renewable) bool { return s.serial == serial })
 }
 
-// resubscribe queues all subscriptions for a server that has none, as they were
-// asked for, before the requests of calls. Called with mu.
-func (c *Client) resubscribe() {
+// renew queues all subscriptions for a server that has none, as they were
+// asked for, before the requests of calls.
+func (set *subscriptions) renew() {
 	var asks []*ask
-	for start := 0; start < len(c.subs); {
+	for start := 0; start < len(set.granted); {
 		end := start + 1
-		for end < len(c.subs) && c.subs[end].serial == c.subs[start].serial {
+		for end < len(set.granted) && set.granted[end].serial == set.granted[start].serial {
 			end++
 		}
-		a := &ask{serial: c.subs[start].serial, waiter: none, subs: make([]Subscription, 0, end-start)}
-		for _, s := range c.subs[start:end] {
+		a := &ask{serial: set.granted[start].serial, waiter: none, subs: make([]Subscription, 0, end-start)}
+		for _, s := range set.granted[start:end] {
 			a.subs = append(a.subs, s.Subscription)
 		}
 		asks = append(asks, a)
 		start = end
 	}
-	for _, a := range c.asks {
+	for _, a := range set.asks {
 		if a.waiter != none {
 			asks = append(asks, a)
 		}
 	}
-	c.asks = asks
+	set.asks = asks
+}
+
+// tell appends the renewals that have failed.
+func (set *subscriptions) tell(events []Event) []Event {
+	for _, err := range set.failed {
+		events = append(events, Event{Kind: EventSubscribed, Err: err})
+	}
+	set.failed = set.failed[:0]
+	return events
 }

@@ -10,6 +10,20 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
+// authentication is the enhanced authentication of the connection. Guarded by Client.mu.
+type authentication struct {
+	method   string    // "" without
+	exchange *exchange // re-authentication under way on this connection
+	judged   bool      // the latest connection ended while there was one
+}
+
+// lost takes the end of the connection, and returns the exchange that was under way.
+func (a *authentication) lost() *exchange {
+	x := a.exchange
+	a.exchange, a.judged = nil, x != nil
+	return x
+}
+
 // unproven marks errors of an Authenticator.
 type unproven struct{ error }
 
@@ -209,27 +223,27 @@ func (c *Client) beginExchange(x *exchange) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.ended != nil || c.closing:
+	case c.ended != nil || c.farewell.closing:
 		return c.endedLocked()
-	case c.opt.Authenticate == nil && c.version < packet.V5:
-		return fmt.Errorf("re-authentication needs MQTT 5.0, and the connection speaks %v", c.version)
+	case c.opt.Authenticate == nil && c.agreed.version < packet.V5:
+		return fmt.Errorf("re-authentication needs MQTT 5.0, and the connection speaks %v", c.agreed.version)
 	case c.opt.Authenticate == nil:
 		return errors.New("the connection was not made by enhanced authentication [MQTT-4.12.0-7]")
 	case c.nc == nil || !c.conn.Up():
 		return ErrLost // the next connection brings an authentication of its own
-	case c.exchange != nil:
+	case c.auth.exchange != nil:
 		return errors.New("a re-authentication is under way")
 	}
-	c.exchange = x
-	c.acksAwait++
+	c.auth.exchange = x
+	c.waiters.onReader++
 	return nil
 }
 
 func (c *Client) endExchange(x *exchange) {
 	c.mu.Lock()
-	c.acksAwait--
-	if c.exchange == x {
-		c.exchange = nil
+	c.waiters.onReader--
+	if c.auth.exchange == x {
+		c.auth.exchange = nil
 	}
 	c.mu.Unlock()
 }
@@ -244,7 +258,7 @@ func (c *Client) askAgain(ctx context.Context, x *exchange) (Authenticator, erro
 		return nil, err
 	}
 	c.mu.Lock()
-	method := c.method
+	method := c.auth.method
 	c.mu.Unlock()
 	if a.Method() != method {
 		return nil, fmt.Errorf("the authentication method is %q, and the connection was made by %q [MQTT-4.12.1-1]", a.Method(), method)
@@ -259,9 +273,9 @@ func (c *Client) askAgain(ctx context.Context, x *exchange) (Authenticator, erro
 // sayAuth sends an AUTH and gives the server the word.
 func (c *Client) sayAuth(x *exchange, p *packet.Auth) error {
 	c.mu.Lock()
-	if c.exchange != x || c.closing {
+	if c.auth.exchange != x || c.farewell.closing {
 		err := ErrLost
-		if c.closing {
+		if c.farewell.closing {
 			err = ErrClosed
 		}
 		c.mu.Unlock()
@@ -272,16 +286,16 @@ func (c *Client) sayAuth(x *exchange, p *packet.Auth) error {
 		return err
 	}
 	x.asked = true
-	c.letReaderLocked()
-	c.flushInline() // unlocks
+	c.inbox.letReader()
+	c.flushInlineLocked() // unlocks
 	return nil
 }
 
-// hearAuth takes an AUTH of the server's. Called with mu.
-func (c *Client) hearAuth(p *packet.Auth) error {
-	x := c.exchange
+// hearAuthLocked takes an AUTH of the server's.
+func (c *Client) hearAuthLocked(p *packet.Auth) error {
+	x := c.auth.exchange
 	switch {
-	case c.method == "":
+	case c.auth.method == "":
 		return strayAuth("MQTT-4.12.0-6", "there was no authentication method in CONNECT")
 	case x == nil || !x.asked:
 		return strayAuth("MQTT-4.12.1", "it answers nothing")
@@ -291,7 +305,7 @@ func (c *Client) hearAuth(p *packet.Auth) error {
 	// The shortest form, which the format has although it cannot name the
 	// method, says "success" without data.
 	if p.Reason != packet.Success || len(p.Properties) > 0 {
-		if err := checkMethod(packet.AUTH, p.Properties, c.method); err != nil {
+		if err := checkMethod(packet.AUTH, p.Properties, c.auth.method); err != nil {
 			return err
 		}
 	}
@@ -305,7 +319,7 @@ func (c *Client) hearAuth(p *packet.Auth) error {
 // unless that is over already, and words the error.
 func (c *Client) failExchange(x *exchange, err error) error {
 	c.mu.Lock()
-	if c.exchange != x || c.closing {
+	if c.auth.exchange != x || c.farewell.closing {
 		c.mu.Unlock()
 		var end *Error
 		if errors.As(err, &end) && end.Reason.Failed() {
@@ -336,7 +350,7 @@ func (c *Client) mayHaveExpired(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := err.(*Error)
-	if !ok || e.Op != "connection" || e.Reason != packet.NotAuthorized || c.method == "" || c.judged || c.early > expiries {
+	if !ok || e.Op != "connection" || e.Reason != packet.NotAuthorized || c.auth.method == "" || c.auth.judged || c.early > expiries {
 		return err
 	}
 	marked := *e

@@ -470,7 +470,7 @@ func TestReauthenticationWhileTheApplicationIsBehind(t *testing.T) {
 	c, p, _ := upM(t, Options{})
 	for range 2 * queueLow {
 		p.send("30 06 0001 74 00 7878")
-		waitFor(t, func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.readWait || len(c.queue) > 0 })
+		waitFor(t, func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.inbox.waiting || len(c.inbox.queue) > 0 })
 	}
 	errs := reauthenticating(c, t.Context())
 	p.expect(reauthM)

@@ -33,10 +33,10 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 		for range 100 {
 			(&Batch{c: c, buf: make([]byte, 0, 64*largeBuffer)}).Release()
 		}
-		if len(c.pool) > 2*queueLow {
-			t.Errorf("%d batches are kept", len(c.pool))
+		if len(c.inbox.pool) > 2*queueLow {
+			t.Errorf("%d batches are kept", len(c.inbox.pool))
 		}
-		for _, b := range c.pool {
+		for _, b := range c.inbox.pool {
 			if cap(b.buf) > 4*largeBuffer {
 				t.Errorf("a buffer of %d bytes is kept", cap(b.buf))
 			}
@@ -46,7 +46,7 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 		ours, theirs := net.Pipe()
 		defer theirs.Close()
 		defer ours.Close()
-		c := &Client{nc: ours, acksAwait: 1, ctx: t.Context()}
+		c := &Client{nc: ours, waiters: waiters{onReader: 1}, ctx: t.Context()}
 		batch := func() *Batch {
 			return &Batch{c: c, buf: make([]byte, 0, 1<<20), Messages: make([]Message, 1)}
 		}
@@ -69,8 +69,8 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 			}
 			b.Release()
 		}
-		if c.queued != 0 {
-			t.Errorf("%d bytes are counted with nothing there", c.queued)
+		if c.inbox.bytes != 0 {
+			t.Errorf("%d bytes are counted with nothing there", c.inbox.bytes)
 		}
 	})
 }
@@ -81,7 +81,7 @@ func TestWaitingTellsOfTheRestOfALoop(t *testing.T) {
 	t.Parallel()
 	for taken, want := range map[int]bool{0: true, 1: true, 2: false} {
 		c := &Client{}
-		c.cursor = &Batch{c: c, Messages: make([]Message, 2), taken: taken}
+		c.inbox.cursor = &Batch{c: c, Messages: make([]Message, 2), taken: taken}
 		if got := c.Waiting(); got != want {
 			t.Errorf("%d of 2 taken: Waiting is %v", taken, got)
 		}
@@ -103,8 +103,8 @@ func TestReadingAheadEndsWithTheCall(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.mu.Lock()
-	if c.acksAwait != 0 {
-		t.Errorf("%d calls are said to wait", c.acksAwait)
+	if c.waiters.onReader != 0 {
+		t.Errorf("%d calls are said to wait", c.waiters.onReader)
 	}
 	c.mu.Unlock()
 	closed(t, c, p)

@@ -115,7 +115,7 @@ func TestFlushWaitsForWhatWasSentBeforeIt(t *testing.T) {
 	}
 	flush := func() chan error {
 		errs := make(chan error, 1)
-		before := func() int { c.mu.Lock(); defer c.mu.Unlock(); return len(c.flushers) + len(c.pings) }
+		before := func() int { c.mu.Lock(); defer c.mu.Unlock(); return len(c.waiters.flushers) + len(c.proof.pings) }
 		n := before()
 		go func() { errs <- c.Flush(t.Context()) }()
 		waitFor(t, func() bool { return before() > n })
@@ -176,7 +176,7 @@ func TestFlushWaitsOverALostSession(t *testing.T) {
 	waitFor(t, func() bool { return c.Stats().Acked == 1 })
 	errs := make(chan error, 1)
 	go func() { errs <- c.Flush(t.Context()) }()
-	locked(t, c, func() bool { return len(c.flushers) == 1 })
+	locked(t, c, func() bool { return len(c.waiters.flushers) == 1 })
 	p.nc.Close()
 	p = accept()
 	p.expect(connect4)

@@ -21,95 +21,40 @@ type Client struct {
 	ctx   context.Context // ends with the client
 	stop  context.CancelCauseFunc
 
-	wakeWriter chan struct{} // 1 slot
-	readerGo   chan struct{} // 1 slot: the delivery queue has room again
-	done       chan struct{} // closed when reader and writer have ended
-	living     atomic.Int32  // of the two goroutines
-	timer      *time.Timer
+	done   chan struct{} // closed when reader and writer have ended
+	living atomic.Int32  // of the two goroutines
+	rbuf   []byte        // what came behind CONNACK; of the goroutine that connects and reads
 
 	// mu guards everything below. It is never held across I/O, a channel
-	// operation that can block, or a callback.
-	mu      sync.Mutex
-	conn    session.Conn
-	sess    session.Session
-	nc      net.Conn // nil while down
-	gen     uint64   // counts connections
-	born    uint64   // gen of the one with which the server's session began
-	fail    error    // why nc was given up, until the reader has seen it
-	ended   error    // the client is over; nothing will be sent any more
-	leaving bool     // Close awaits what was sent, and nothing more is taken
-	closing bool
-	parted  chan struct{} // closed when Close has written DISCONNECT, or failed to; nil before it says so
-	bye     bool          // it was written
-
-	version   packet.Version // agreed on last; 0 before the first connection of an open choice
-	fixed     bool           // it is not open
-	choosing  bool           // an attempt in another one is under way
-	servers   map[string]*server
-	cleaned   bool // before 5.0: the session that is kept began with this client
-	inherited bool // the server's session has identifiers that an earlier program used
-	clientID  string
-	present   bool
-	// unanswered counts CONNECTs since a session was begun for which no CONNACK
-	// came.
-	unanswered int
-	greeted    bool              // CONNECT is written on the connection that is being made
-	props      packet.Properties // of the latest CONNACK
-
-	method   string    // of the connection's enhanced authentication; "" without
-	exchange *exchange // re-authentication under way on this connection
-	judged   bool      // the latest connection ended while there was one
-
-	writing    bool // somebody is in Write, or there is rest
-	pingUnder  bool // with a PINGREQ among it
-	writerIdle bool
-	torn       bool       // a write to nc failed: what follows would stand in the middle of a packet
-	raw        *rawWriter // writes to nc without waiting; nil if it cannot
-	rest       []byte     // what such a write has left to the writer
-	spare      []byte
-	patience   patience
-
-	waiters   []waiter // by index; see waiter.go
-	free      []uint32
-	roomers   []uint32 // waiting for the window or the connection
-	drainers  []uint32 // waiting for the output buffer
-	flushers  []uint32
-	idlers    []uint32 // waiting for a write under way
-	pings     []ping
-	acksAwait int // calls that wait for the reader to make progress
-
-	subs      []renewable
-	asks      []*ask // without an answer yet, in order
-	askSerial uint32 // of the latest
-
-	queue    []*Batch
-	queued   int // bytes in queue
-	pool     []*Batch
-	recv     []uint32 // waiting in Receive
-	cursor   *Batch   // what the loop over Messages last left had in hand; nil while one runs
-	looping  bool     // a loop over Messages runs
-	reading  bool
-	readWait bool // the reader waits for readerGo
-	rbuf     []byte
-
-	window      int    // messages in flight at most
-	ackedBefore uint64 // stats.Acked when the connection began
-	narrowings  int    // how often the window was made smaller
-	widenAt     uint64 // settled messages at which it grows
-
-	doubt      suspicion
-	doubtTimer *time.Timer
-	exposed    time.Duration // since when the oldest message in flight is the oldest
-	stats      Stats
-	q0         uint64 // QoS 0 messages accepted
-	q0sure     uint64 // of these: known to have arrived, or given up
-	unproven   uint64 // of these: not known to have arrived when the latest connection ended
-	early      int    // connections in a row that broke within 30 s
-
+	// operation that can block, or a callback. Functions that are called with it
+	// end in Locked; those that let it go meanwhile, or for good, say so.
+	mu           sync.Mutex
+	conn         session.Conn
+	sess         session.Session
+	nc           net.Conn // nil while down
+	gen          uint64   // counts connections
+	born         uint64   // gen of the one with which the server's session began
+	fail         error    // why nc was given up, until the reader has seen it
+	ended        error    // the client is over; nothing will be sent any more
+	early        int      // connections in a row that broke within 30 s
+	timer        *time.Timer
+	stats        Stats
 	topicScratch []byte
-	lastTopic    string
-	topics       map[string]string
-	renewals     []error // refused renewals of subscriptions, to be told
+
+	// The parts, each in a file with its methods. These know of no lock, and are
+	// called with mu if they do not say otherwise.
+	agreed   agreement      // connect.go
+	choice   choice         // version.go
+	auth     authentication // auth.go
+	farewell farewell       // close.go
+	out      output         // writer.go
+	waiters  waiters        // waiter.go
+	window   window         // window.go
+	proof    proof          // ping.go
+	subs     subscriptions  // ask.go
+	inbox    inbox          // receive.go
+	names    names          // reader.go
+	doubt    doubt          // undeliverable.go
 }
 
 // highWater is the size of the output buffer, in bytes, at which publishing
@@ -144,7 +89,7 @@ func Dial(ctx context.Context, url string, opt *Options) (*Client, error) {
 // to talk to.
 func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) {
 	c := &Client{dial: dial, epoch: time.Now(),
-		wakeWriter: make(chan struct{}, 1), readerGo: make(chan struct{}, 1), done: make(chan struct{})}
+		out: output{wakeWriter: make(chan struct{}, 1)}, inbox: inbox{readerGo: make(chan struct{}, 1)}, done: make(chan struct{})}
 	if opt != nil {
 		c.opt = *opt
 	}
@@ -152,14 +97,14 @@ func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) 
 		return nil, &Error{Op: "connect", Class: ErrNotSent, Err: err}
 	}
 	c.opt.defaults()
-	c.version, c.clientID, c.window = c.opt.Version, c.opt.ClientID, c.opt.MaxInflight
+	c.agreed.version, c.agreed.clientID, c.window.size = c.opt.Version, c.opt.ClientID, c.opt.MaxInflight
 	if err := c.restore(); err != nil {
 		return nil, err
 	}
-	c.fixed = c.version != 0
+	c.choice.fixed = c.agreed.version != 0
 	c.ctx, c.stop = context.WithCancelCause(context.Background())
-	c.patience.timer = time.AfterFunc(time.Hour, c.stalled)
-	c.patience.timer.Stop()
+	c.out.patience.timer = time.AfterFunc(time.Hour, c.stalled)
+	c.out.patience.timer.Stop()
 	if err := c.establish(ctx, true); err != nil {
 		c.stop(ErrClosed)
 		return nil, err
@@ -183,14 +128,14 @@ func (c *Client) now() time.Duration { return time.Since(c.epoch) }
 func (c *Client) Version() packet.Version {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.version
+	return c.agreed.version
 }
 
 // ClientID is the client identifier in use, which may be the server's choice.
 func (c *Client) ClientID() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.clientID
+	return c.agreed.clientID
 }
 
 // SessionPresent tells whether the server had a session at the latest
@@ -198,14 +143,14 @@ func (c *Client) ClientID() string {
 func (c *Client) SessionPresent() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.present
+	return c.agreed.present
 }
 
 // ConnackProperties is a copy of the properties of the latest CONNACK.
 func (c *Client) ConnackProperties() packet.Properties {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append(packet.Properties(nil), c.props...)
+	return append(packet.Properties(nil), c.agreed.props...)
 }
 
 // Stats is what the client did so far.
@@ -250,7 +195,7 @@ func (c *Client) breakConn(gen uint64, err error) {
 }
 
 // failLocked makes err the reason for which the connection is given up, unless
-// there is one, or the client itself has closed it. Called with mu.
+// there is one, or the client itself has closed it.
 func (c *Client) failLocked(err error) {
 	if c.fail == nil && c.ctx.Err() == nil {
 		c.fail = err
@@ -277,14 +222,14 @@ func (c *Client) tick() {
 	}
 	wake := c.wakeLocked()
 	c.mu.Unlock()
-	c.wake(wake)
+	c.out.wake(wake)
 }
 
 // tickLocked shows the session the clock and sets the timer for its next
-// deadline. Called with mu.
+// deadline.
 func (c *Client) tickLocked() error {
 	before, now := c.conn.Pending(), c.now()
-	if c.writing && (c.pingUnder || c.conn.PingWaits()) {
+	if c.out.writing && (c.out.pingUnder || c.conn.PingWaits()) {
 		// The server cannot answer what it has not got. That it takes what is
 		// being written is for patience to see.
 		if wait := c.conn.KeepAlive(); wait > 0 {
@@ -292,9 +237,9 @@ func (c *Client) tickLocked() error {
 		}
 		return nil
 	}
-	next, err := c.conn.Tick(now, c.reading)
+	next, err := c.conn.Tick(now, c.inbox.reading)
 	if c.conn.Pending() > before {
-		c.pings = append(c.pings, ping{mark: c.q0, waiter: none})
+		c.proof.ping(none, false)
 	}
 	if wait := next - now; err == nil && wait < 365*24*time.Hour {
 		c.timer.Reset(max(wait, time.Millisecond))

@@ -12,6 +12,14 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
+// farewell is how far Close or Abort has come. Guarded by Client.mu.
+type farewell struct {
+	leaving bool          // Close awaits what was sent, and nothing more is taken
+	closing bool          // nothing is awaited any more, and the connection ends
+	parted  chan struct{} // closed when Close has written DISCONNECT, or failed to; nil before it says so
+	bye     bool          // it was written
+}
+
 // Close ends the client. It takes no more messages, waits for the
 // acknowledgements of those that were sent until ctx ends, sends DISCONNECT and
 // closes the stream in good order, for which it waits a second at most, or five
@@ -33,14 +41,14 @@ func (c *Client) Close(ctx context.Context) error {
 // DisconnectWithWill lets the server publish the will.
 func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	c.mu.Lock()
-	c.leaving = true
+	c.farewell.leaving = true
 	relayed := c.nc != nil && transport.Relayed(c.nc)
-	c.answerAll(&c.roomers)
-	c.answerAll(&c.drainers)
+	c.waiters.answerAll(&c.waiters.roomers)
+	c.waiters.answerAll(&c.waiters.drainers)
 	c.mu.Unlock()
 	flushErr := c.flush(ctx, relayed)
 	c.mu.Lock()
-	if c.closing {
+	if c.farewell.closing {
 		c.mu.Unlock()
 		select {
 		case <-c.done:
@@ -49,26 +57,26 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 			return &Error{Op: "close", Class: ErrInDoubt, Err: ctx.Err()}
 		}
 	}
-	c.closing = true
+	c.farewell.closing = true
 	// From here on the reader, which may see the server's end of the stream before
 	// we get back from the write, waits for what we know of it.
-	c.parted = make(chan struct{})
+	c.farewell.parted = make(chan struct{})
 	open := c.sess.Open()
-	c.letReaderLocked()
+	c.inbox.letReader()
 	// Disconnect goes behind everything that is still to be written.
 	c.conn.Disconnect(p)
 	nc := c.nc
 	// Wait for the batch under way, and again if the writer was faster in
 	// taking the next.
-	for c.writing && c.awaitBatch(ctx) {
+	for c.out.writing && c.awaitBatchLocked(ctx) {
 	}
 	var out []byte
-	last := nc != nil && c.nc == nc && !c.writing && !c.torn
+	last := nc != nil && c.nc == nc && !c.out.writing && !c.out.torn
 	if last {
 		out = c.conn.Swap(nil, c.now())
-		c.writing = true // for good
+		c.out.writing = true // for good
 	} else {
-		close(c.parted)
+		close(c.farewell.parted)
 	}
 	version := c.conn.Version()
 	c.mu.Unlock()
@@ -81,13 +89,13 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 			lastErr = writeLast(ctx, nc, out)
 		}
 		c.mu.Lock()
-		c.bye = lastErr == nil
+		c.farewell.bye = lastErr == nil
 		patience := time.Second
-		if c.q0 > c.q0sure {
+		if c.proof.unsure() > 0 {
 			patience = 5 * time.Second
 		}
 		c.mu.Unlock()
-		close(c.parted)
+		close(c.farewell.parted)
 		if lastErr == nil {
 			lastErr = c.goodbye(ctx, nc, patience)
 		}
@@ -122,7 +130,7 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 func (c *Client) outcome(had bool, lastErr, early error) error {
 	err := c.Err()
 	c.mu.Lock()
-	unproven, unwritten := c.unproven, c.stats.Unwritten
+	unproven, unwritten := c.proof.unproven, c.stats.Unwritten
 	c.mu.Unlock()
 	var e *Error
 	broke := err != nil && !errors.Is(err, ErrClosed)
@@ -246,9 +254,9 @@ func (c *Client) goodbye(ctx context.Context, nc net.Conn, patience time.Duratio
 // will.
 func (c *Client) Abort() {
 	c.mu.Lock()
-	c.closing = true
+	c.farewell.closing = true
 	nc := c.nc
-	c.letReaderLocked()
+	c.inbox.letReader()
 	c.mu.Unlock()
 	c.stop(ErrClosed)
 	if nc != nil {

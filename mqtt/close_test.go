@@ -94,7 +94,7 @@ func TestTheLastMessageIsInDoubtUnlessTheServerReadDisconnect(t *testing.T) {
 					p.take(read + extra)
 					whole := read == total+bye
 					if size < 64<<10 && !whole {
-						locked(t, c, func() bool { return c.bye || c.nc == nil }) // as after 0.2 s
+						locked(t, c, func() bool { return c.farewell.bye || c.nc == nil }) // as after 0.2 s
 					}
 					if end, ok := p.nc.(interface{ CloseWrite() error }); ok && whole {
 						_ = end.CloseWrite()
@@ -235,7 +235,7 @@ func TestCloseTakesNoMoreMessages(t *testing.T) {
 	p.expect("32 05 0001 74 0001")
 	waits := make(chan error, 1)
 	go func() { waits <- c.Send(t.Context(), &Message{Topic: "t", QoS: 1}, 0) }()
-	locked(t, c, func() bool { return len(c.roomers) == 1 })
+	locked(t, c, func() bool { return len(c.waiters.roomers) == 1 })
 	errs := make(chan error, 1)
 	go func() { errs <- c.Close(t.Context()) }()
 	if err := <-waits; !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrClosed) {

@@ -12,6 +12,22 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
+// agreement is what CONNECT and CONNACK have said, and what follows from it of the
+// session that the server has. Guarded by Client.mu; the goroutine that connects, which
+// alone changes version, clientID and cleaned, reads these without it.
+type agreement struct {
+	version   packet.Version // agreed on last; 0 before the first connection of an open choice
+	clientID  string
+	present   bool              // the server had a session at the latest connect
+	props     packet.Properties // of the latest CONNACK
+	cleaned   bool              // before 5.0: the session that is kept began with this client
+	inherited bool              // the server's session has identifiers that an earlier program used
+	greeted   bool              // CONNECT is written on the connection that is being made
+	// unanswered counts CONNECTs since a session was begun for which no CONNACK
+	// came.
+	unanswered int
+}
+
 // establish makes one connection, from dial to CONNACK, and starts the
 // session on it. Where the version is open, a server that does not know 5.0 is
 // asked again in 3.1.1.
@@ -23,7 +39,7 @@ func (c *Client) establish(ctx context.Context, first bool) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.opt.ConnectTimeout)
 	defer cancel()
-	for _, s := range c.servers {
+	for _, s := range c.choice.servers {
 		// The ends that count are those in a row. A server that has then taken
 		// 3.1.1 needs one only.
 		if s.ends = 0; s.older {
@@ -46,7 +62,7 @@ func (c *Client) establish(ctx context.Context, first bool) error {
 // first. again says that another version, or this one once more, is to be tried at
 // once. s is what is known of the server, if the version was open.
 func (c *Client) attempt(ctx context.Context, first bool) (s *server, again bool, err error) {
-	v := c.version // of which no other goroutine is told before the first connection, and which none but this one changes
+	v := c.agreed.version // of which no other goroutine is told before the first connection, and which none but this one changes
 	if v == 0 {
 		v = packet.V5
 	}
@@ -75,7 +91,7 @@ func (c *Client) attempt(ctx context.Context, first bool) (s *server, again bool
 			// Some servers keep the session that the clean connection began, in
 			// which nothing was sent: it is as new as any.
 			c.mu.Lock()
-			c.present = false
+			c.agreed.present = false
 			c.mu.Unlock()
 		}
 		if s != nil && s.heard(v, err, time.Since(start)) {
@@ -135,7 +151,7 @@ func (c *Client) leaveUnused(nc net.Conn) {
 	defer nc.Close()
 	c.mu.Lock()
 	out, v := c.conn.Swap(nil, c.now()), c.conn.Version()
-	greeted, closing := c.greeted, c.closing
+	greeted, closing := c.agreed.greeted, c.farewell.closing
 	c.conn.Lost(nil)
 	c.mu.Unlock()
 	if len(out) == 0 || !greeted {
@@ -181,12 +197,12 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) 
 		return &Error{Op: "connect", Class: ErrNotSent, Err: err}
 	}
 	c.mu.Lock()
-	err = c.conn.Open(&c.sess, p, c.config(v), c.now())
+	err = c.conn.Open(&c.sess, p, c.configLocked(v), c.now())
 	var out []byte
 	if err == nil {
 		out = c.conn.Swap(nil, c.now())
 	}
-	c.greeted = false
+	c.agreed.greeted = false
 	c.mu.Unlock()
 	if err != nil {
 		return &Error{Op: "connect", Class: ErrNotSent, Err: err}
@@ -206,8 +222,8 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) 
 		return c.handshakeError(nc, err)
 	}
 	c.mu.Lock()
-	c.greeted = true
-	c.unanswered++
+	c.agreed.greeted = true
+	c.agreed.unanswered++
 	c.mu.Unlock()
 	var ev session.Event
 	buf := make([]byte, 0, 4096)
@@ -233,7 +249,7 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) 
 		c.mu.Lock()
 		n, err = c.conn.Next(buf, c.now(), &ev)
 		if err == nil && ev.Kind == session.Connack {
-			c.unanswered--
+			c.agreed.unanswered--
 		}
 		c.mu.Unlock()
 		if err != nil {
@@ -312,7 +328,7 @@ func remoteOf(nc net.Conn) string {
 // one continues the session wherever the server may have kept it.
 func (c *Client) connectPacket(v packet.Version, first bool) *packet.Connect {
 	o := &c.opt
-	p := &packet.Connect{Version: v, CleanStart: !c.continues(v, first), ClientID: []byte(c.clientID),
+	p := &packet.Connect{Version: v, CleanStart: !c.continues(v, first), ClientID: []byte(c.agreed.clientID),
 		KeepAlive: uint16(max(o.KeepAlive, 0) / time.Second)}
 	if o.Username != nil {
 		p.HasUsername, p.Username = true, []byte(*o.Username)
@@ -362,12 +378,12 @@ func (c *Client) publishesAnew() bool { return c.opt.PublishOnly && c.opt.Journa
 // ever end it (MQTT-3.1.3-8).
 func (c *Client) keeps(v packet.Version) bool {
 	o := &c.opt
-	return v < packet.V5 && c.clientID != "" && !o.NewClientID && (o.Keep && !o.Resume || o.Resume && c.publishesAnew())
+	return v < packet.V5 && c.agreed.clientID != "" && !o.NewClientID && (o.Keep && !o.Resume || o.Resume && c.publishesAnew())
 }
 
 // cleansFirst tells whether a connection is to be made that does nothing but end
 // an old session: before 5.0 one that begins clean also ends clean (MQTT-3.1.2-6).
-func (c *Client) cleansFirst(v packet.Version) bool { return c.keeps(v) && !c.cleaned }
+func (c *Client) cleansFirst(v packet.Version) bool { return c.keeps(v) && !c.agreed.cleaned }
 
 // part ends the connection that has cleaned the session, and waits until the server
 // has closed it, too, so that it does not end the next one with it.
@@ -376,7 +392,7 @@ func (c *Client) part(ctx context.Context, nc net.Conn) {
 	c.conn.Disconnect(&packet.Disconnect{})
 	out, v := c.conn.Swap(nil, c.now()), c.conn.Version()
 	c.conn.Lost(nil)
-	c.cleaned = true
+	c.agreed.cleaned = true
 	c.mu.Unlock()
 	c.rbuf = nil
 	if c.opt.Trace != nil {
@@ -415,15 +431,15 @@ func (c *Client) DiscardSession(ctx context.Context) error {
 	return nil
 }
 
-// config is what the session is to keep to on a connection in version v.
-func (c *Client) config(v packet.Version) session.Config {
+// configLocked is what the session is to keep to on a connection in version v.
+func (c *Client) configLocked(v packet.Version) session.Config {
 	o := &c.opt
 	cfg := session.Config{
 		MaxPacket: o.MaxPacket, ReceiveMaximum: o.ReceiveMaximum, TopicAliasMaximum: o.TopicAliasMaximum,
 		SendWindow: o.MaxInflight, SendBytes: o.MaxHeld, SendAliases: o.SendAliases,
 	}
 	if v < packet.V5 { // the server cannot say how many it takes
-		cfg.SendWindow, cfg.QoS2Window = c.window, o.OldInflight
+		cfg.SendWindow, cfg.QoS2Window = c.window.size, o.OldInflight
 	}
 	return cfg
 }
@@ -435,14 +451,14 @@ func seconds32(d time.Duration) uint32 { return uint32(min(d/time.Second, 1<<32-
 func (c *Client) accepted(p *packet.Connack, proof Authenticator) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.method = ""
+	c.auth.method = ""
 	if proof != nil {
-		c.method = proof.Method()
+		c.auth.method = proof.Method()
 	}
-	c.present = p.SessionPresent
-	c.props = append(c.props[:0], p.Properties...)
-	if id, ok := p.Properties.Bytes(packet.AssignedClientIdentifier); ok && c.clientID == "" {
-		c.clientID = string(id)
+	c.agreed.present = p.SessionPresent
+	c.agreed.props = append(c.agreed.props[:0], p.Properties...)
+	if id, ok := p.Properties.Bytes(packet.AssignedClientIdentifier); ok && c.agreed.clientID == "" {
+		c.agreed.clientID = string(id)
 	}
 }
 
@@ -452,43 +468,43 @@ func (c *Client) accepted(p *packet.Connack, proof Authenticator) {
 func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	var events []Event
 	c.mu.Lock()
-	if c.closing {
+	if c.farewell.closing {
 		c.mu.Unlock()
 		return false
 	}
 	c.gen++
-	c.version, c.choosing = p.Version, false
+	c.agreed.version, c.choice.open = p.Version, false
 	// 3.1 does not say whether the server has a session.
-	old := c.present || p.Version == packet.V31 && !p.CleanStart
-	c.inherited = old && (c.inherited || c.gen == 1 && c.opt.Journal == nil && !c.cleaned)
-	c.nc, c.fail, c.torn, c.unproven = nc, nil, false, 0
-	c.raw = newRawWriter(nc)
-	c.ackedBefore = c.stats.Acked
-	c.cautious()
-	if !c.conn.Resume(c.present, func(tag uint64, reason packet.ReasonCode) {
-		events = c.completed(events, tag, reason, nil)
+	old := c.agreed.present || p.Version == packet.V31 && !p.CleanStart
+	c.agreed.inherited = old && (c.agreed.inherited || c.gen == 1 && c.opt.Journal == nil && !c.agreed.cleaned)
+	c.nc, c.fail, c.out.torn, c.proof.unproven = nc, nil, false, 0
+	c.out.raw = newRawWriter(nc)
+	c.window.ackedBefore = c.stats.Acked
+	c.cautiousLocked()
+	if !c.conn.Resume(c.agreed.present, func(tag uint64, reason packet.ReasonCode) {
+		events = c.completedLocked(events, tag, reason, nil)
 	}) {
-		c.born, c.present = c.gen, false
+		c.born, c.agreed.present = c.gen, false
 	}
 	// A server that had lost the session may have said so in a CONNACK that did
 	// not arrive, and now speaks of the one that it began then.
-	if !c.present || c.unanswered > 0 {
-		c.resubscribe()
+	if !c.agreed.present || c.agreed.unanswered > 0 {
+		c.subs.renew()
 	}
-	c.unanswered = 0
-	c.loosen()
-	c.reading = true
+	c.agreed.unanswered = 0
+	c.loosenLocked()
+	c.inbox.reading = true
 	if c.timer == nil {
 		c.timer = time.AfterFunc(time.Hour, c.tick)
 	}
 	_ = c.tickLocked() // a deadline that has passed comes again
-	events = c.tellRenewals(events)
-	c.answerAll(&c.roomers)
-	c.answerAll(&c.drainers)
+	events = c.subs.tell(events)
+	c.waiters.answerAll(&c.waiters.roomers)
+	c.waiters.answerAll(&c.waiters.drainers)
 	c.flushedLocked()
 	wake := c.wakeLocked()
 	c.mu.Unlock()
-	c.wake(wake)
+	c.out.wake(wake)
 	for _, e := range events {
 		c.event(e)
 	}
@@ -524,28 +540,24 @@ func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 	var hint error
 	c.mu.Lock()
 	nc := c.nc
-	c.nc, c.reading = nil, false
-	if len(c.rest) > 0 { // nobody has it under way
-		c.rest, c.writing = nil, false
-		c.answerAll(&c.idlers)
+	c.nc, c.inbox.reading = nil, false
+	if len(c.out.rest) > 0 { // nobody has it under way
+		c.out.rest, c.out.writing = nil, false
+		c.waiters.answerAll(&c.waiters.idlers)
 	}
-	x := c.exchange
-	c.exchange, c.judged = nil, x != nil
-	if !c.closing {
-		if narrowed = c.doubt.phase == free && c.narrow(err); !narrowed {
-			u, named, hint = c.suspects(err)
+	x := c.auth.lost()
+	if !c.farewell.closing {
+		if narrowed = c.doubt.phase == free && c.narrowLocked(err); !narrowed {
+			u, named, hint = c.suspectsLocked(err)
 		}
 	}
 	c.conn.Lost(nil)
-	c.unsend()
-	for _, p := range c.pings {
-		c.answer(p.waiter, ErrLost)
+	c.unsendLocked()
+	for _, p := range c.proof.pings {
+		c.waiters.answer(p.waiter, ErrLost)
 	}
-	c.pings = c.pings[:0]
-	unsure := c.q0 - c.q0sure
-	c.q0sure = c.q0
+	unsure := c.proof.lost()
 	c.stats.Unwritten += unsure
-	c.unproven = unsure
 	c.mu.Unlock()
 	if nc != nil {
 		nc.Close()
@@ -562,40 +574,6 @@ func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 	return narrowed, named, u
 }
 
-// narrowWindow is how many messages any server takes at once; it is the usual
-// limit of servers before 5.0, which have no way to announce theirs.
-const narrowWindow = 20
-
-// narrow makes the window smaller when a connection before 5.0 has ended with more
-// than that on the way and nothing acknowledged: some servers close rather than
-// read on. Called with mu.
-func (c *Client) narrow(err error) bool {
-	if c.conn.Version() >= packet.V5 || c.window <= narrowWindow || c.sess.Open() <= narrowWindow ||
-		c.stats.Acked != c.ackedBefore || !errors.Is(err, ErrLost) {
-		return false
-	}
-	c.window = narrowWindow
-	c.widenAt = c.settled() + narrowWindow<<min(3*c.narrowings, 30)
-	c.narrowings++
-	return true
-}
-
-// widen doubles a narrow window when as many messages as it holds have been
-// acknowledged, up to what was asked for: the connection may have ended for another
-// reason. After each further loss that takes eight times as many, so that a server
-// with a limit is not driven into it again and again. Called with mu.
-func (c *Client) widen() {
-	if c.window >= c.opt.MaxInflight || c.settled() < c.widenAt || c.conn.Version() >= packet.V5 {
-		return
-	}
-	c.window = min(2*c.window, c.opt.MaxInflight)
-	c.widenAt = c.settled() + uint64(c.window)<<min(3*max(c.narrowings-1, 0), 30)
-	c.conn.SetSendWindow(c.window)
-}
-
-// settled counts the messages at QoS 1 and 2 that have their outcome.
-func (c *Client) settled() uint64 { return c.stats.Acked + c.stats.Refused }
-
 // causeOf is an error without the frame of the connection's.
 func causeOf(err error) error {
 	if e, ok := err.(*Error); ok && e.Op == "connection" && e.Err != nil && !e.Reason.Failed() {
@@ -608,7 +586,7 @@ func causeOf(err error) error {
 // that the broker ended it because of a packet.
 func (c *Client) again(err error, start time.Time, named bool) bool {
 	c.mu.Lock()
-	closing, unproven := c.closing, c.unproven
+	closing, unproven := c.farewell.closing, c.proof.unproven
 	c.mu.Unlock()
 	if closing || c.ctx.Err() != nil {
 		if e, ok := err.(*Error); !ok || !e.Reason.Failed() && !transport.IsReset(err) && unproven == 0 {
@@ -660,13 +638,13 @@ func (c *Client) again(err error, start time.Time, named bool) bool {
 		if err = c.establish(c.ctx, false); err == nil {
 			c.mu.Lock()
 			c.stats.Reconnects++
-			present, open := c.present, c.sess.Open()
+			present, open := c.agreed.present, c.sess.Open()
 			c.mu.Unlock()
 			c.event(Event{Kind: EventUp, SessionPresent: present, Count: open})
 			return true
 		}
 		c.mu.Lock()
-		closing = c.closing
+		closing = c.farewell.closing
 		c.mu.Unlock()
 		if closing || c.ctx.Err() != nil {
 			c.end(ErrClosed)
@@ -684,21 +662,21 @@ func (c *Client) end(err error) {
 	}
 	c.sess.Tags(func(tag uint64) {
 		if tag&syncTag != 0 {
-			c.answer(uint32(tag), &Error{Op: "publish", Class: ErrInDoubt, Err: c.ended})
+			c.waiters.answer(uint32(tag), &Error{Op: "publish", Class: ErrInDoubt, Err: c.ended})
 		}
 	})
-	c.endAsks()
-	c.answerAll(&c.roomers) // they look at c.ended
-	c.answerAll(&c.drainers)
-	c.answerAll(&c.flushers)
-	c.answerAll(&c.recv)
+	c.endAsksLocked()
+	c.waiters.answerAll(&c.waiters.roomers) // they look at c.ended
+	c.waiters.answerAll(&c.waiters.drainers)
+	c.waiters.answerAll(&c.waiters.flushers)
+	c.waiters.answerAll(&c.waiters.receivers)
 	if c.timer != nil {
 		c.timer.Stop()
 	}
-	if c.doubtTimer != nil {
-		c.doubtTimer.Stop()
+	if c.doubt.timer != nil {
+		c.doubt.timer.Stop()
 	}
 	c.mu.Unlock()
 	c.stop(err)
-	c.wake(true)
+	c.out.wake(true)
 }

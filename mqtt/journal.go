@@ -16,11 +16,11 @@ func (c *Client) restore() error {
 	}
 	err := j.Load(func(r journal.Record) error {
 		if r.Kind == journal.Sent {
-			if c.version == 0 {
-				c.version = r.Version
+			if c.agreed.version == 0 {
+				c.agreed.version = r.Version
 			}
-			if c.version != r.Version {
-				return fmt.Errorf("a message encoded for MQTT %v, and the connection is to speak %v", r.Version, c.version)
+			if c.agreed.version != r.Version {
+				return fmt.Errorf("a message encoded for MQTT %v, and the connection is to speak %v", r.Version, c.agreed.version)
 			}
 		}
 		return c.sess.Restore(session.Change(r.Kind), r.PacketID, r.Tag, r.Packet)
@@ -32,7 +32,7 @@ func (c *Client) restore() error {
 		if tag&syncTag != 0 {
 			tag = 0 // a call that waits in this process
 		}
-		j.Append(journal.Record{Kind: journal.Kind(kind), PacketID: id, Tag: tag, Version: c.version, Packet: publish})
+		j.Append(journal.Record{Kind: journal.Kind(kind), PacketID: id, Tag: tag, Version: c.agreed.version, Packet: publish})
 	}
 	return nil
 }

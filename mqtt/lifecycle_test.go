@@ -88,7 +88,7 @@ func TestAPingIsAnsweredByItsOwnPingrespOnly(t *testing.T) {
 		<-down
 		errs := make(chan error, 1)
 		go func() { errs <- c.Ping(t.Context()) }()
-		locked(t, c, func() bool { return len(c.roomers) == 1 })
+		locked(t, c, func() bool { return len(c.waiters.roomers) == 1 })
 		close(release)
 		p = accept()
 		p.expect(connect4)
@@ -115,7 +115,7 @@ func TestAPingIsAnsweredByItsOwnPingrespOnly(t *testing.T) {
 		<-down
 		errs := make(chan error, 1)
 		go func() { errs <- c.Ping(t.Context()) }()
-		locked(t, c, func() bool { return len(c.roomers) == 1 })
+		locked(t, c, func() bool { return len(c.waiters.roomers) == 1 })
 		close(release)
 		if err := <-errs; !errors.Is(err, ErrNotSent) {
 			t.Errorf("got %v, want ErrNotSent", err)
@@ -192,7 +192,7 @@ func TestCloseEndsWithItsContextThoughTheServerDoesNotRead(t *testing.T) {
 			if err := c.Send(t.Context(), &Message{Topic: "t", QoS: 1, Payload: make([]byte, 20<<20)}, 1); err != nil {
 				t.Fatal(err)
 			}
-			locked(t, c, func() bool { return c.writing })
+			locked(t, c, func() bool { return c.out.writing })
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
 			within(t, "Close", func() {
@@ -268,7 +268,7 @@ func TestWaitersDoNotPileUp(t *testing.T) {
 		_, _ = c.Receive(ctx)
 	}
 	c.mu.Lock()
-	if n := len(c.waiters); n > 4 {
+	if n := len(c.waiters.all); n > 4 {
 		t.Errorf("%d waiters for no call", n)
 	}
 	c.mu.Unlock()

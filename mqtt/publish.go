@@ -43,12 +43,12 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 	c.mu.Lock()
 	var me uint32
 	for {
-		if c.ended != nil || c.leaving || c.closing {
+		if c.ended != nil || c.farewell.leaving || c.farewell.closing {
 			err := c.endedLocked()
 			c.mu.Unlock()
 			return &Error{Op: "publish", Class: ErrNotSent, Err: err}
 		}
-		if c.inherited && m.QoS == 2 {
+		if c.agreed.inherited && m.QoS == 2 {
 			c.mu.Unlock()
 			return &Error{Op: "publish", Class: ErrNotSent, Err: ErrInherited}
 		}
@@ -57,14 +57,14 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 		err := session.ErrQuota
 		full := c.conn.Pending() >= highWater && (c.nc != nil || m.QoS == 0)
 		held := m.QoS == 0 && c.doubt.phase != free // it might be why the connection ends
-		if !full && !held && !(c.choosing && m.QoS > 0) {
+		if !full && !held && !(c.choice.open && m.QoS > 0) {
 			t := tag
 			if wait {
-				me = c.park()
+				me = c.waiters.park()
 				t = syncTag | uint64(me)
 			}
 			if err = c.conn.Publish(&p, t); err != nil && wait {
-				c.freeLocked(me)
+				c.waiters.release(me)
 			}
 		}
 		if err == nil {
@@ -74,43 +74,43 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 			c.mu.Unlock()
 			return &Error{Op: "publish", Class: ErrNotSent, Err: err}
 		}
-		room := c.park()
+		room := c.waiters.park()
 		if full && c.nc != nil {
-			c.drainers = append(c.drainers, room)
+			c.waiters.drainers = append(c.waiters.drainers, room)
 		} else {
-			c.roomers = append(c.roomers, room)
+			c.waiters.roomers = append(c.waiters.roomers, room)
 		}
-		c.acksAwait++
-		c.letReaderLocked()
+		c.waiters.onReader++
+		c.inbox.letReader()
 		wake := c.wakeLocked()
 		c.mu.Unlock()
-		c.wake(wake)
+		c.out.wake(wake)
 		answered, err := c.await(ctx, room)
 		c.mu.Lock()
-		c.acksAwait--
+		c.waiters.onReader--
 		if !answered {
 			c.mu.Unlock()
 			return &Error{Op: "publish", Class: ErrNotSent, Err: err}
 		}
-		c.freeLocked(room)
+		c.waiters.release(room)
 	}
 	c.stats.Sent++
 	if m.QoS == 0 {
-		c.q0++
+		c.proof.accepted++
 	} else if c.sess.Open() == 1 {
-		c.exposed = c.now()
+		c.doubt.exposed = c.now()
 	}
 	if !wait {
 		if sync {
-			c.flushInline() // unlocks
+			c.flushInlineLocked() // unlocks
 			return nil
 		}
 		wake := c.wakeLocked()
 		c.mu.Unlock()
-		c.wake(wake)
+		c.out.wake(wake)
 		return nil
 	}
-	answered, err := c.awaitAnswer(ctx, me)
+	answered, err := c.awaitAnswerLocked(ctx, me)
 	c.mu.Unlock()
 	if !answered {
 		return &Error{Op: "publish", Class: ErrKept, Err: err}
@@ -152,9 +152,9 @@ func (c *Client) Flush(ctx context.Context) error { return c.flush(ctx, true) }
 // flush is Flush, with or without the PINGRESP.
 func (c *Client) flush(ctx context.Context, ping bool) error {
 	c.mu.Lock()
-	mark, q0 := c.sess.Mark(), c.q0
+	mark, q0 := c.sess.Mark(), c.proof.accepted
 	for {
-		open, unsure := c.sess.OpenBefore(mark), ping && q0 > c.q0sure
+		open, unsure := c.sess.OpenBefore(mark), ping && q0 > c.proof.sure
 		switch {
 		case !open && !unsure:
 			c.mu.Unlock()
@@ -170,10 +170,10 @@ func (c *Client) flush(ctx context.Context, ping bool) error {
 			}
 			c.mu.Lock()
 		default:
-			me := c.park()
-			c.waiters[me].mark = mark
-			c.flushers = append(c.flushers, me)
-			if answered, err := c.awaitAnswer(ctx, me); !answered {
+			me := c.waiters.park()
+			c.waiters.all[me].mark = mark
+			c.waiters.flushers = append(c.waiters.flushers, me)
+			if answered, err := c.awaitAnswerLocked(ctx, me); !answered {
 				c.mu.Unlock()
 				return &Error{Op: "flush", Class: ErrKept, Err: err}
 			}
@@ -181,49 +181,18 @@ func (c *Client) flush(ctx context.Context, ping bool) error {
 	}
 }
 
-// flushedLocked answers the calls of Flush whose messages are over. Called with
-// mu.
+// flushedLocked answers the calls of Flush whose messages are over.
 func (c *Client) flushedLocked() {
-	if len(c.flushers) == 0 {
+	if len(c.waiters.flushers) == 0 {
 		return
 	}
-	c.flushers = slices.DeleteFunc(c.flushers, func(i uint32) bool {
-		over := !c.sess.OpenBefore(c.waiters[i].mark)
+	c.waiters.flushers = slices.DeleteFunc(c.waiters.flushers, func(i uint32) bool {
+		over := !c.sess.OpenBefore(c.waiters.all[i].mark)
 		if over {
-			c.answer(i, nil)
+			c.waiters.answer(i, nil)
 		}
 		return over
 	})
-}
-
-// Ping sends a PINGREQ and waits for the answer. While the connection is being
-// restored it waits for that first.
-func (c *Client) Ping(ctx context.Context) error {
-	for {
-		c.mu.Lock()
-		if c.ended != nil {
-			err := c.ended
-			c.mu.Unlock()
-			return &Error{Op: "ping", Class: ErrNotSent, Err: err}
-		}
-		me := c.park()
-		sent := c.conn.Ping(c.now()) == nil
-		if sent {
-			c.pings = append(c.pings, ping{mark: c.q0, waiter: me})
-		} else {
-			c.roomers = append(c.roomers, me)
-		}
-		_, err := c.awaitAnswer(ctx, me)
-		c.mu.Unlock()
-		switch {
-		case err != nil && sent:
-			return &Error{Op: "ping", Class: ErrInDoubt, Err: err}
-		case err != nil:
-			return &Error{Op: "ping", Class: ErrNotSent, Err: err}
-		case sent:
-			return nil
-		}
-	}
 }
 
 // roomLocked wakes the calls that wait for room, if there may be some.
@@ -231,10 +200,10 @@ func (c *Client) roomLocked() {
 	if c.conn.Pending() >= highWater/2 {
 		return
 	}
-	if len(c.drainers) > 0 {
-		c.answerAll(&c.drainers)
+	if len(c.waiters.drainers) > 0 {
+		c.waiters.answerAll(&c.waiters.drainers)
 	}
-	if len(c.roomers) > 0 && (c.nc == nil || c.conn.Room(0)) {
-		c.answerAll(&c.roomers)
+	if len(c.waiters.roomers) > 0 && (c.nc == nil || c.conn.Room(0)) {
+		c.waiters.answerAll(&c.waiters.roomers)
 	}
 }

@@ -86,7 +86,7 @@ func (c *Client) readConn() error {
 func (c *Client) readError(nc net.Conn, err error) error {
 	end := errors.Is(err, io.EOF)
 	c.mu.Lock()
-	parted := c.parted
+	parted := c.farewell.parted
 	c.mu.Unlock()
 	if end && parted != nil {
 		limit := time.NewTimer(time.Second)
@@ -99,9 +99,9 @@ func (c *Client) readError(nc net.Conn, err error) error {
 		end = errors.Is(err, io.EOF)
 	}
 	c.mu.Lock()
-	fail, closing, bye := c.fail, c.closing, c.bye && arrived(nc)
+	fail, closing, bye := c.fail, c.farewell.closing, c.farewell.bye && arrived(nc)
 	if fail == nil && bye && end {
-		c.q0sure = c.q0 // the server closed after reading DISCONNECT
+		c.proof.sure = c.proof.accepted // the server closed after reading DISCONNECT
 	}
 	c.mu.Unlock()
 	switch {
@@ -146,7 +146,7 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 	reused := c.conn.Reused
 	for off < len(b.buf) {
 		n, err := c.conn.Next(b.buf[off:], now, ev)
-		if errors.Is(err, session.ErrNotUp) && c.closing {
+		if errors.Is(err, session.ErrNotUp) && c.farewell.closing {
 			n, need, fatal = parting(b.buf[off:], c.conn.Version())
 			off += n
 			break
@@ -167,23 +167,23 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 		off += n
 		switch ev.Kind {
 		case session.Publish:
-			c.take(b, ev)
+			c.takeLocked(b, ev)
 		case session.Done:
 			answered++
-			events = c.completed(events, ev.Tag, ev.Reason, ev.Properties)
-			c.widen()
+			events = c.completedLocked(events, ev.Tag, ev.Reason, ev.Properties)
+			c.widenLocked()
 		case session.Suback:
 			answered++
-			c.suback(ev)
+			c.subackLocked(ev)
 		case session.Pong:
-			c.pong()
+			c.pongLocked()
 		case session.Disconnect:
 			fatal = refusal("connection", ev.Disconnect.Reason, ev.Disconnect.Properties)
 			if !ev.Disconnect.Reason.Failed() {
 				fatal = &Error{Op: "connection", Class: ErrInDoubt, Err: ErrLost, Text: "the server disconnected"}
 			}
 		case session.Auth:
-			if err := c.hearAuth(&ev.Auth); err != nil {
+			if err := c.hearAuthLocked(&ev.Auth); err != nil {
 				c.conn.Fail(err)
 				fatal, failed = &Error{Op: "connection", Class: ErrInDoubt, Err: err}, true
 			}
@@ -197,20 +197,20 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 		events = append(events, Event{Kind: EventReused, Count: reused})
 	}
 	if answered > 0 {
-		c.exposed = now
+		c.doubt.exposed = now
 	}
 	if fatal == nil && c.doubt.watching() {
-		oldest, _, _ := c.onTheWay()
+		oldest, _, _ := c.onTheWayLocked()
 		c.doubt.answered(answered, oldest)
-		c.loosen()
+		c.loosenLocked()
 	}
 	c.roomLocked()
 	c.flushedLocked()
-	events = c.tellRenewals(events)
+	events = c.subs.tell(events)
 	wake := c.wakeLocked()
 	gen, nc := c.gen, c.nc
 	c.mu.Unlock()
-	c.wake(wake)
+	c.out.wake(wake)
 	for _, e := range events {
 		c.event(e)
 	}
@@ -268,9 +268,9 @@ func (c *Client) lastWords(gen uint64, nc net.Conn, failed bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	c.mu.Lock()
-	for failed && c.gen == gen && c.writing && !c.closing && c.awaitBatch(ctx) {
+	for failed && c.gen == gen && c.out.writing && !c.farewell.closing && c.awaitBatchLocked(ctx) {
 	}
-	if c.gen != gen || c.writing || c.torn || c.conn.Pending() == 0 {
+	if c.gen != gen || c.out.writing || c.out.torn || c.conn.Pending() == 0 {
 		c.mu.Unlock()
 		return
 	}
@@ -289,8 +289,8 @@ func (c *Client) lastWords(gen uint64, nc net.Conn, failed bool) {
 	})
 }
 
-// take adds a received message to the batch. Called with mu.
-func (c *Client) take(b *Batch, ev *session.Event) {
+// takeLocked adds a received message to the batch.
+func (c *Client) takeLocked(b *Batch, ev *session.Event) {
 	if c.opt.PublishOnly {
 		c.stats.Unread++
 		return
@@ -303,33 +303,39 @@ func (c *Client) take(b *Batch, ev *session.Event) {
 	}
 	m := &b.Messages[len(b.Messages)-1]
 	p := &ev.Publish
-	*m = Message{Topic: c.intern(p.Topic), Payload: p.Payload, QoS: p.QoS, Retain: p.Retain, Dup: p.Dup,
+	*m = Message{Topic: c.names.intern(p.Topic), Payload: p.Payload, QoS: p.QoS, Retain: p.Retain, Dup: p.Dup,
 		PacketID: p.PacketID, TopicAlias: ev.TopicAlias, Properties: p.Properties}
 }
 
-// intern turns a topic name into a string; the names of late are not
-// allocated again. Called with mu.
-func (c *Client) intern(name []byte) string {
-	if c.lastTopic == string(name) {
-		return c.lastTopic
+// names are the topic names of late. Guarded by Client.mu.
+type names struct {
+	last  string
+	known map[string]string
+}
+
+// intern turns a topic name into a string; the names of late are not allocated
+// again.
+func (n *names) intern(name []byte) string {
+	if n.last == string(name) {
+		return n.last
 	}
-	s, ok := c.topics[string(name)]
+	s, ok := n.known[string(name)]
 	if !ok {
-		if c.topics == nil || len(c.topics) >= 4096 {
-			c.topics = make(map[string]string)
+		if n.known == nil || len(n.known) >= 4096 {
+			n.known = make(map[string]string)
 		}
 		s = string(name)
 		if len(s) <= 1024 {
-			c.topics[s] = s
+			n.known[s] = s
 		}
 	}
-	c.lastTopic = s
+	n.last = s
 	return s
 }
 
-// completed books the outcome of a publish. Called with mu; the events it
-// appends are told after unlocking.
-func (c *Client) completed(events []Event, tag uint64, reason packet.ReasonCode, p packet.Properties) []Event {
+// completedLocked books the outcome of a publish. The events that it appends are
+// told after unlocking.
+func (c *Client) completedLocked(events []Event, tag uint64, reason packet.ReasonCode, p packet.Properties) []Event {
 	var err error
 	if reason.Failed() {
 		c.stats.Refused++
@@ -338,26 +344,9 @@ func (c *Client) completed(events []Event, tag uint64, reason packet.ReasonCode,
 		c.stats.Acked++
 	}
 	if tag&syncTag != 0 {
-		c.answer(uint32(tag), err)
+		c.waiters.answer(uint32(tag), err)
 	} else if err != nil {
 		events = append(events, Event{Kind: EventRefused, Tag: tag, Err: err})
 	}
 	return events
-}
-
-// pong answers the oldest PINGREQ. Called with mu.
-func (c *Client) pong() {
-	if len(c.pings) == 0 {
-		return
-	}
-	p := c.pings[0]
-	c.pings = append(c.pings[:0], c.pings[1:]...)
-	c.q0sure = max(c.q0sure, p.mark)
-	if p.control {
-		if c.doubt.pong(c.now()) {
-			c.pingForControl()
-		}
-		c.loosen()
-	}
-	c.answer(p.waiter, nil)
 }

@@ -18,6 +18,66 @@ type Batch struct {
 	full  bool // the last read filled the buffer
 }
 
+// inbox is what has been read and not been received yet. Guarded by Client.mu, but for
+// readerGo, which stays what it is.
+type inbox struct {
+	queue   []*Batch
+	bytes   int      // in queue
+	pool    []*Batch // to be read into
+	cursor  *Batch   // what the loop over Messages last left in hand; nil while one runs
+	looping bool     // a loop over Messages runs
+
+	reading  bool          // there is a connection, and the reader does not wait for readerGo
+	waiting  bool          // the reader waits for readerGo
+	readerGo chan struct{} // 1 slot: the queue has room again
+}
+
+// put adds a batch to the queue.
+func (in *inbox) put(b *Batch) {
+	in.queue = append(in.queue, b)
+	in.bytes += cap(b.buf)
+}
+
+// next takes the first batch off the queue; nil if there is none.
+func (in *inbox) next() *Batch {
+	if len(in.queue) == 0 {
+		return nil
+	}
+	b := in.queue[0]
+	in.queue[copy(in.queue, in.queue[1:])] = nil
+	in.queue = in.queue[:len(in.queue)-1]
+	in.bytes -= cap(b.buf)
+	return b
+}
+
+// letReader lets a waiting reader look again.
+func (in *inbox) letReader() {
+	if in.waiting {
+		select {
+		case in.readerGo <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// spare is a batch of the pool; nil if that is empty.
+func (in *inbox) spare() *Batch {
+	n := len(in.pool)
+	if n == 0 {
+		return nil
+	}
+	b := in.pool[n-1]
+	in.pool = in.pool[:n-1]
+	return b
+}
+
+// keep gives a batch to the pool, if that has room.
+func (in *inbox) keep(b *Batch) {
+	if len(in.pool) < 2*queueLow {
+		in.pool = append(in.pool, b)
+	}
+}
+
 // grow makes room for a packet of need bytes, at most doubling the buffer, so
 // that memory follows the bytes that have come and not a length that was
 // claimed.
@@ -40,11 +100,7 @@ func (b *Batch) grow(need int) {
 // bytes, or for as much of it as may be claimed at once.
 func (c *Client) takeBatch(need int) *Batch {
 	c.mu.Lock()
-	var b *Batch
-	if n := len(c.pool); n > 0 {
-		b = c.pool[n-1]
-		c.pool = c.pool[:n-1]
-	}
+	b := c.inbox.spare()
 	c.mu.Unlock()
 	if b == nil {
 		b = &Batch{c: c, buf: make([]byte, 0, smallBuffer)}
@@ -60,43 +116,32 @@ func (c *Client) takeBatch(need int) *Batch {
 // behind, unless a call waits for what has not been read yet.
 func (c *Client) deliver(b *Batch) error {
 	c.mu.Lock()
-	for len(c.queue) >= queueLow && c.ended == nil && !c.closing && c.nc != nil {
-		if c.acksAwait > 0 {
-			if c.queued < spillLimit {
+	for len(c.inbox.queue) >= queueLow && c.ended == nil && !c.farewell.closing && c.nc != nil {
+		if c.waiters.onReader > 0 {
+			if c.inbox.bytes < spillLimit {
 				break
 			}
 			c.mu.Unlock()
 			return &Error{Op: "connection", Class: ErrInDoubt, Err: ErrBacklog}
 		}
-		c.readWait, c.reading = true, false
+		c.inbox.waiting, c.inbox.reading = true, false
 		c.mu.Unlock()
 		select {
-		case <-c.readerGo:
+		case <-c.inbox.readerGo:
 		case <-c.ctx.Done():
 		}
 		c.mu.Lock()
-		c.readWait, c.reading = false, true
+		c.inbox.waiting, c.inbox.reading = false, true
 		c.conn.Heard(c.now())
 	}
-	c.queue = append(c.queue, b)
-	c.queued += cap(b.buf)
-	if n := len(c.recv); n > 0 {
-		i := c.recv[0]
-		c.recv = append(c.recv[:0], c.recv[1:]...)
-		c.answer(i, nil)
+	c.inbox.put(b)
+	if n := len(c.waiters.receivers); n > 0 {
+		i := c.waiters.receivers[0]
+		c.waiters.receivers = append(c.waiters.receivers[:0], c.waiters.receivers[1:]...)
+		c.waiters.answer(i, nil)
 	}
 	c.mu.Unlock()
 	return nil
-}
-
-// letReaderLocked lets a waiting reader look again. Called with mu.
-func (c *Client) letReaderLocked() {
-	if c.readWait {
-		select {
-		case c.readerGo <- struct{}{}:
-		default:
-		}
-	}
 }
 
 // Receive waits for messages and returns what one read of the connection
@@ -129,11 +174,11 @@ func (c *Client) takeCursor(ctx context.Context, loop bool) (*Batch, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.looping {
+	if c.inbox.looping {
 		return nil, ErrReceiving
 	}
-	b := c.cursor
-	c.cursor, c.looping = nil, loop
+	b := c.inbox.cursor
+	c.inbox.cursor, c.inbox.looping = nil, loop
 	return b, nil
 }
 
@@ -161,12 +206,8 @@ func (c *Client) receive(ctx context.Context) (*Batch, error) {
 	}
 	c.mu.Lock()
 	for {
-		if len(c.queue) > 0 {
-			b := c.queue[0]
-			c.queue[copy(c.queue, c.queue[1:])] = nil
-			c.queue = c.queue[:len(c.queue)-1]
-			c.queued -= cap(b.buf)
-			c.letReaderLocked()
+		if b := c.inbox.next(); b != nil {
+			c.inbox.letReader()
 			c.mu.Unlock()
 			return b, nil
 		}
@@ -175,15 +216,15 @@ func (c *Client) receive(ctx context.Context) (*Batch, error) {
 			c.mu.Unlock()
 			return nil, err
 		}
-		me := c.park()
-		c.recv = append(c.recv, me)
+		me := c.waiters.park()
+		c.waiters.receivers = append(c.waiters.receivers, me)
 		c.mu.Unlock()
 		answered, err := c.await(ctx, me)
 		if !answered {
 			return nil, err
 		}
 		c.mu.Lock()
-		c.freeLocked(me)
+		c.waiters.release(me)
 	}
 }
 
@@ -191,7 +232,7 @@ func (c *Client) receive(ctx context.Context) (*Batch, error) {
 func (c *Client) Waiting() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.queue) > 0 || c.cursor != nil && c.cursor.taken < len(c.cursor.Messages)
+	return len(c.inbox.queue) > 0 || c.inbox.cursor != nil && c.inbox.cursor.taken < len(c.inbox.cursor.Messages)
 }
 
 // Ack acknowledges the first n messages of the batch, as far as that has not
@@ -218,7 +259,7 @@ func (b *Batch) Ack(n int) {
 	if !first {
 		wake := c.wakeLocked()
 		c.mu.Unlock()
-		c.wake(wake)
+		c.out.wake(wake)
 	}
 }
 
@@ -230,9 +271,7 @@ func (b *Batch) Release() {
 	}
 	clear(b.Messages)
 	c.mu.Lock()
-	if len(c.pool) < 2*queueLow {
-		c.pool = append(c.pool, b)
-	}
+	c.inbox.keep(b)
 	c.mu.Unlock()
 }
 
@@ -252,7 +291,7 @@ func (c *Client) Messages(ctx context.Context) iter.Seq2[*Message, error] {
 		}
 		defer func() { // however the body ends it
 			c.mu.Lock()
-			c.cursor, c.looping = b, false
+			c.inbox.cursor, c.inbox.looping = b, false
 			c.mu.Unlock()
 		}()
 		for {

@@ -132,21 +132,21 @@ func (c *Client) UnsubscribeWith(ctx context.Context, props packet.Properties, f
 // connections that are lost and restored.
 func (c *Client) request(ctx context.Context, a *ask) ([]packet.ReasonCode, error) {
 	c.mu.Lock()
-	if c.ended != nil || c.leaving || c.closing {
+	if c.ended != nil || c.farewell.leaving || c.farewell.closing {
 		err := c.endedLocked()
 		c.mu.Unlock()
 		return nil, &Error{Op: a.op(), Class: ErrNotSent, Err: err}
 	}
-	a.waiter = c.park()
-	c.queueAsk(a)
-	c.sendAsks()
-	answered, err := c.awaitAnswer(ctx, a.waiter)
-	codes := c.waiters[a.waiter].codes
+	a.waiter = c.waiters.park()
+	c.subs.queue(a)
+	c.sendAsksLocked()
+	answered, err := c.awaitAnswerLocked(ctx, a.waiter)
+	codes := c.waiters.all[a.waiter].codes
 	if !answered {
 		class := ErrInDoubt
-		if !a.sent && c.takeAsk(a.serial) != nil { // nor will it be
-			c.freeLocked(a.waiter)
-			c.loosen()
+		if !a.sent && c.subs.take(a.serial) != nil { // nor will it be
+			c.waiters.release(a.waiter)
+			c.loosenLocked()
 		}
 		if !a.ever {
 			class = ErrNotSent
@@ -176,48 +176,39 @@ func subscribePacket(subs []Subscription, v packet.Version) *packet.Subscribe {
 	return p
 }
 
-// tellRenewals appends the renewals that have failed. Called with mu.
-func (c *Client) tellRenewals(events []Event) []Event {
-	for _, err := range c.renewals {
-		events = append(events, Event{Kind: EventSubscribed, Err: err})
-	}
-	c.renewals = c.renewals[:0]
-	return events
-}
-
-// suback takes the answer to a SUBSCRIBE or UNSUBSCRIBE. Called with mu.
-func (c *Client) suback(ev *session.Event) {
+// subackLocked takes the answer to a SUBSCRIBE or UNSUBSCRIBE.
+func (c *Client) subackLocked(ev *session.Event) {
 	p := &ev.Suback
-	a := c.takeAsk(uint32(ev.Tag))
+	a := c.subs.take(uint32(ev.Tag))
 	if a == nil {
 		return
 	}
 	if a.waiter == none {
 		for i := range p.Codes {
 			if p.Reason(i).Failed() {
-				c.renewals = append(c.renewals, &Error{Op: "subscribe", Class: ErrRefused, Reason: p.Reason(i), Text: a.subs[i].Filter})
+				c.subs.failed = append(c.subs.failed, &Error{Op: "subscribe", Class: ErrRefused, Reason: p.Reason(i), Text: a.subs[i].Filter})
 			}
 		}
-		c.sendAsks()
+		c.sendAsksLocked()
 		return
 	}
 	codes := make([]packet.ReasonCode, len(p.Codes))
 	for j := range codes {
 		codes[j] = p.Reason(j)
 	}
-	w := &c.waiters[a.waiter]
+	w := &c.waiters.all[a.waiter]
 	w.codes = codes
 	// Here, before anything else can happen to the connection.
 	for j, sub := range a.subs {
 		if j < len(codes) && !codes[j].Failed() && !w.left {
-			c.remember(sub, a.serial)
+			c.subs.remember(sub, a.serial)
 		}
 	}
 	for j, filter := range a.ends {
 		if j >= len(codes) || !codes[j].Failed() { // before 5.0 there are no codes
-			c.forget(filter)
+			c.subs.forget(filter)
 		}
 	}
-	c.answer(a.waiter, nil)
-	c.sendAsks()
+	c.waiters.answer(a.waiter, nil)
+	c.sendAsksLocked()
 }

@@ -199,6 +199,13 @@ type suspicion struct {
 	tried   bool          // it ended as a control, behind its PINGRESP
 }
 
+// doubt is the rule at work in a client. Guarded by Client.mu.
+type doubt struct {
+	suspicion
+	timer   *time.Timer
+	exposed time.Duration // since when the oldest packet on the way is the oldest
+}
+
 // begin takes a new connection.
 func (s *suspicion) begin(now time.Duration) {
 	s.phase, s.since, s.began, s.tried = free, now, now, false
@@ -423,26 +430,26 @@ func saysNothing(err error) bool {
 	return false
 }
 
-// cautious begins a connection with what the rule wants of it. Called with mu, before
+// cautiousLocked begins a connection with what the rule wants of it, before
 // the session is resumed.
-func (c *Client) cautious() {
+func (c *Client) cautiousLocked() {
 	now := c.now()
 	c.doubt.begin(now)
-	c.exposed = now
+	c.doubt.exposed = now
 	c.conn.Hold(c.doubt.most())
-	c.watchDoubt()
+	c.watchDoubtLocked()
 }
 
-// watchDoubt sets the timer of the rule. Called with mu.
-func (c *Client) watchDoubt() {
+// watchDoubtLocked sets the timer of the rule.
+func (c *Client) watchDoubtLocked() {
 	at, ok := c.doubt.due()
 	switch {
-	case !ok && c.doubtTimer != nil:
-		c.doubtTimer.Stop()
-	case ok && c.doubtTimer == nil:
-		c.doubtTimer = time.AfterFunc(at-c.now(), c.doubtTick)
+	case !ok && c.doubt.timer != nil:
+		c.doubt.timer.Stop()
+	case ok && c.doubt.timer == nil:
+		c.doubt.timer = time.AfterFunc(at-c.now(), c.doubtTick)
 	case ok:
-		c.doubtTimer.Reset(at - c.now())
+		c.doubt.timer.Reset(at - c.now())
 	}
 }
 
@@ -454,45 +461,44 @@ func (c *Client) doubtTick() {
 		return
 	}
 	if c.doubt.tick(c.now()) {
-		c.pingForControl()
+		c.pingForControlLocked()
 	}
-	c.loosen()
+	c.loosenLocked()
 	wake := c.wakeLocked()
 	c.mu.Unlock()
-	c.wake(wake)
+	c.out.wake(wake)
 }
 
-// pingForControl sends a PINGREQ of the rule's. Called with mu.
-func (c *Client) pingForControl() {
+// pingForControlLocked sends a PINGREQ of the rule's.
+func (c *Client) pingForControlLocked() {
 	if c.conn.Ping(c.now()) == nil {
-		c.pings = append(c.pings, ping{mark: c.q0, waiter: none, control: true})
+		c.proof.ping(none, true)
 	}
 }
 
-// loosen lets leave what the rule allows now. Called with mu.
-func (c *Client) loosen() {
-	if c.sess.Open() == 0 && len(c.asks) == 0 {
+// loosenLocked lets leave what the rule allows now.
+func (c *Client) loosenLocked() {
+	if c.sess.Open() == 0 && len(c.subs.asks) == 0 {
 		c.doubt.emptied()
 	}
 	c.conn.Hold(c.doubt.most())
-	c.sendAsks()
-	c.watchDoubt()
+	c.sendAsksLocked()
+	c.watchDoubtLocked()
 	if c.doubt.phase == free {
-		c.answerAll(&c.roomers)
+		c.waiters.answerAll(&c.waiters.roomers)
 	}
 }
 
-// onTheWay returns the oldest packet of this connection that awaits an answer, and
+// onTheWayLocked returns the oldest packet of this connection that awaits an answer, and
 // how many do: messages come before requests, as they do when they are sent again.
-// Called with mu.
-func (c *Client) onTheWay() (subject, session.Outstanding, int) {
+func (c *Client) onTheWayLocked() (subject, session.Outstanding, int) {
 	o, n := c.conn.Oldest()
 	oldest := subject{packet.PUBLISH, o.Serial}
 	if o.Released {
 		oldest.kind = packet.PUBREL
 	}
 	messages := n
-	for _, a := range c.asks {
+	for _, a := range c.subs.asks {
 		if a.sent {
 			if n++; n == 1 {
 				oldest = a.subject()
@@ -505,13 +511,13 @@ func (c *Client) onTheWay() (subject, session.Outstanding, int) {
 	return oldest, o, n
 }
 
-// suspects takes the end of the connection, and returns the packet that is proven
+// suspectsLocked takes the end of the connection, and returns the packet that is proven
 // to be its reason, if one is. named reports whether the broker's reason code was about
-// a packet, and hint is what there is to tell of a suspect. Called with mu, before the
+// a packet, and hint is what there is to tell of a suspect. It is called before the
 // session is told.
-func (c *Client) suspects(err error) (u *Undeliverable, named bool, hint error) {
-	oldest, message, n := c.onTheWay()
-	unsure := c.q0 - c.q0sure
+func (c *Client) suspectsLocked(err error) (u *Undeliverable, named bool, hint error) {
+	oldest, message, n := c.onTheWayLocked()
+	unsure := c.proof.unsure()
 	kind := oldest.kind
 	if n == 0 && unsure > 0 {
 		kind = packet.PUBLISH
@@ -521,8 +527,8 @@ func (c *Client) suspects(err error) (u *Undeliverable, named bool, hint error) 
 		reason = e.Reason
 	}
 	// Of an authentication "not authorized" may mean that it has expired.
-	named = (n > 0 || unsure > 0 && c.opt.Undeliverable != nil) && namesPacket(kind, reason) && (reason != packet.NotAuthorized || c.method == "")
-	e := ending{at: c.now(), exposed: c.exposed, oldest: oldest, n: n, unsure: unsure > 0, blind: saysNothing(err), named: named}
+	named = (n > 0 || unsure > 0 && c.opt.Undeliverable != nil) && namesPacket(kind, reason) && (reason != packet.NotAuthorized || c.auth.method == "")
+	e := ending{at: c.now(), exposed: c.doubt.exposed, oldest: oldest, n: n, unsure: unsure > 0, blind: saysNothing(err), named: named}
 	noQoS2 := c.conn.NoQoS2 && oldest.kind == packet.PUBLISH
 	if noQoS2 { // it is an answer, and says which
 		e.blind, e.named, e.n, e.unsure = false, true, 1, false
@@ -533,11 +539,11 @@ func (c *Client) suspects(err error) (u *Undeliverable, named bool, hint error) 
 	}
 	if !proven {
 		if n > 0 && c.doubt.hint() {
-			hint = fmt.Errorf("connections end at the same packet (%s): looking for the reason", c.describe(oldest, message).name())
+			hint = fmt.Errorf("connections end at the same packet (%s): looking for the reason", c.describeLocked(oldest, message).name())
 		}
 		return nil, named, hint
 	}
-	u = c.describe(oldest, message)
+	u = c.describeLocked(oldest, message)
 	u.Err, u.NoQoS2 = causeOf(err), noQoS2
 	if named {
 		u.Reason = reason
@@ -545,11 +551,11 @@ func (c *Client) suspects(err error) (u *Undeliverable, named bool, hint error) 
 	return u, named, nil
 }
 
-// describe says what a packet on the way is; message is the oldest message. Called
+// describeLocked says what a packet on the way is; message is the oldest message. Called
 // with mu.
-func (c *Client) describe(oldest subject, message session.Outstanding) *Undeliverable {
+func (c *Client) describeLocked(oldest subject, message session.Outstanding) *Undeliverable {
 	u := &Undeliverable{Packet: oldest.kind}
-	if a := c.askOf(oldest.serial); a != nil && oldest == a.subject() {
+	if a := c.subs.ask(oldest.serial); a != nil && oldest == a.subject() {
 		u.Call, u.Filters = a.waiter != none, a.filters()
 		return u
 	}
@@ -565,7 +571,7 @@ func (c *Client) describe(oldest subject, message session.Outstanding) *Undelive
 }
 
 // settle does with an undeliverable packet as the options say. stop is why the
-// client must end, if it must. Called without mu.
+// client must end, if it must.
 func (c *Client) settle(u *Undeliverable) (stop error) {
 	if u == nil {
 		return nil
@@ -587,7 +593,7 @@ func (c *Client) settle(u *Undeliverable) (stop error) {
 		suspect := c.doubt.suspect
 		c.doubt.settled(what == UndeliverableWait)
 		if what == UndeliverableSkip {
-			event = !c.giveUp(suspect, failure)
+			event = !c.giveUpLocked(suspect, failure)
 		}
 	}
 	c.mu.Unlock()
@@ -597,15 +603,15 @@ func (c *Client) settle(u *Undeliverable) (stop error) {
 	return nil
 }
 
-// giveUp drops a packet, and reports whether a call was told. Called with mu.
-func (c *Client) giveUp(s subject, failure *Error) (told bool) {
+// giveUpLocked drops a packet, and reports whether a call was told.
+func (c *Client) giveUpLocked(s subject, failure *Error) (told bool) {
 	if s.kind == packet.SUBSCRIBE || s.kind == packet.UNSUBSCRIBE {
-		a := c.takeAsk(s.serial)
-		c.forgetPacket(s.serial)
+		a := c.subs.take(s.serial)
+		c.subs.forgetPacket(s.serial)
 		if a == nil || a.waiter == none {
 			return false
 		}
-		c.answer(a.waiter, failure)
+		c.waiters.answer(a.waiter, failure)
 		return true
 	}
 	tag, ok := c.sess.Drop(s.serial)
@@ -617,6 +623,6 @@ func (c *Client) giveUp(s subject, failure *Error) (told bool) {
 	if tag&syncTag == 0 {
 		return false
 	}
-	c.answer(uint32(tag), failure)
+	c.waiters.answer(uint32(tag), failure)
 	return true
 }

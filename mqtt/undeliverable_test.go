@@ -1039,7 +1039,7 @@ func TestARefusedRenewalIsNamedWhateverHasChanged(t *testing.T) {
 	waitFor(t, func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return len(c.asks) == 0
+		return len(c.subs.asks) == 0
 	})
 	closed(t, c, p)
 	if len(events) != 1 || !strings.Contains(events[0].Err.Error(), ": b") {
@@ -1069,7 +1069,7 @@ func TestASubscriptionWhoseCallHasLeftIsNotSentAgain(t *testing.T) {
 			t.Errorf("the second connection brought %q", got)
 		}
 		c.mu.Lock()
-		if n := len(c.asks) + len(c.waiters) - len(c.free); n > 0 {
+		if n := len(c.subs.asks) + len(c.waiters.all) - len(c.waiters.free); n > 0 {
 			t.Errorf("%d waiters are left", n)
 		}
 		c.mu.Unlock()

@@ -9,6 +9,14 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
+// choice is that of the version. Guarded by Client.mu; servers are of the goroutine
+// that connects.
+type choice struct {
+	fixed   bool // there is none
+	open    bool // an attempt in another version than the last is under way
+	servers map[string]*server
+}
+
 // server is what is known of the server at one address, where the version is
 // open.
 type server struct {
@@ -71,8 +79,8 @@ func endedUnanswered(err error) bool {
 	return errors.Is(err, ErrNoAnswer) || errors.Is(err, transport.WebSocketClosed) && !errors.Is(err, ErrUnreached)
 }
 
-// serverAt is what is known of the server that nc leads to.
-func (c *Client) serverAt(nc net.Conn) *server {
+// server is what is known of the server that nc leads to.
+func (c *choice) server(nc net.Conn) *server {
 	addr := remoteOf(nc)
 	s := c.servers[addr]
 	if s == nil {
@@ -92,20 +100,20 @@ func (c *Client) choose(nc net.Conn) (v packet.Version, s *server) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.fixed:
-		return c.version, nil
+	case c.choice.fixed:
+		return c.agreed.version, nil
 	case c.opt.Authenticate != nil:
 		return packet.V5, nil
-	case c.version != 0 && !c.idleLocked():
-		return c.version, nil
+	case c.agreed.version != 0 && !c.idleLocked():
+		return c.agreed.version, nil
 	}
-	s = c.serverAt(nc)
+	s = c.choice.server(nc)
 	v = s.version()
-	c.choosing = c.version != 0 && v != c.version
+	c.choice.open = c.agreed.version != 0 && v != c.agreed.version
 	return v, s
 }
 
-// idleLocked tells whether nothing of the session is under way. Called with mu.
+// idleLocked tells whether nothing of the session is under way.
 func (c *Client) idleLocked() bool {
 	if c.sess.Open() > 0 {
 		return false
@@ -121,11 +129,11 @@ func (c *Client) idleLocked() bool {
 func (c *Client) unchosen() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.choosing {
+	if !c.choice.open {
 		return
 	}
-	c.choosing = false
-	_ = c.conn.Open(&c.sess, c.connectPacket(c.version, false), c.config(c.version), c.now()) // as it was opened before
+	c.choice.open = false
+	_ = c.conn.Open(&c.sess, c.connectPacket(c.agreed.version, false), c.configLocked(c.agreed.version), c.now()) // as it was opened before
 	c.conn.Lost(nil)
-	c.answerAll(&c.roomers)
+	c.waiters.answerAll(&c.waiters.roomers)
 }

@@ -21,43 +21,74 @@ const none = ^uint32(0)
 // syncTag marks session tags that name a waiter; other tags are Send's.
 const syncTag = 1 << 63
 
-type ping struct {
-	mark    uint64 // QoS 0 messages accepted before it
-	waiter  uint32
-	control bool // of the rule in undeliverable.go
+// waiters are the calls that wait, and what each of them waits for. Guarded by Client.mu.
+type waiters struct {
+	all  []waiter // by index
+	free []uint32
+
+	roomers   []uint32 // waiting for the window or the connection
+	drainers  []uint32 // for the output buffer
+	flushers  []uint32 // for the outcome of messages, in Flush
+	idlers    []uint32 // for a write under way
+	receivers []uint32 // for messages, in Receive
+
+	onReader int // calls that wait for the reader to make progress
 }
 
-// park takes a waiter. Called with mu.
-func (c *Client) park() uint32 {
-	if n := len(c.free); n > 0 {
-		i := c.free[n-1]
-		c.free = c.free[:n-1]
-		c.waiters[i] = waiter{ch: c.waiters[i].ch}
+// park takes a waiter.
+func (w *waiters) park() uint32 {
+	if n := len(w.free); n > 0 {
+		i := w.free[n-1]
+		w.free = w.free[:n-1]
+		w.all[i] = waiter{ch: w.all[i].ch}
 		return i
 	}
-	c.waiters = append(c.waiters, waiter{ch: make(chan error, 1)})
-	return uint32(len(c.waiters) - 1)
+	w.all = append(w.all, waiter{ch: make(chan error, 1)})
+	return uint32(len(w.all) - 1)
 }
 
 // answer wakes a waiter; the slot of its channel is free, for each waiter is
-// answered once. Called with mu, which is no danger: the send cannot block.
-func (c *Client) answer(i uint32, err error) {
+// answered once. The lock is no danger: the send cannot block.
+func (w *waiters) answer(i uint32, err error) {
 	if i == none {
 		return
 	}
-	w := &c.waiters[i]
-	if w.left {
-		c.freeLocked(i)
+	one := &w.all[i]
+	if one.left {
+		w.release(i)
 		return
 	}
-	w.ch <- err
+	one.ch <- err
 }
 
+// answerAll wakes a list of waiters and empties it.
+func (w *waiters) answerAll(list *[]uint32) {
+	for _, i := range *list {
+		w.answer(i, nil)
+	}
+	*list = (*list)[:0]
+}
+
+// unlist takes a waiter off the list in which it stands, if it is on one; then
+// no answer will come.
+func (w *waiters) unlist(i uint32) bool {
+	for _, list := range [...]*[]uint32{&w.roomers, &w.drainers, &w.flushers, &w.idlers, &w.receivers} {
+		if at := slices.Index(*list, i); at >= 0 {
+			*list = slices.Delete(*list, at, at+1)
+			return true
+		}
+	}
+	return false
+}
+
+// release returns an answered waiter to the table.
+func (w *waiters) release(i uint32) { w.free = append(w.free, i) }
+
 // await waits for the answer to waiter i. On ctx's end it leaves, and
-// answered is false. Called without mu.
+// answered is false.
 func (c *Client) await(ctx context.Context, i uint32) (answered bool, err error) {
 	c.mu.Lock()
-	ch := c.waiters[i].ch
+	ch := c.waiters.all[i].ch
 	c.mu.Unlock()
 	select {
 	case err = <-ch:
@@ -70,10 +101,10 @@ func (c *Client) await(ctx context.Context, i uint32) (answered bool, err error)
 			case err = <-ch:
 				c.mu.Unlock()
 			default:
-				if c.unlist(i) {
-					c.freeLocked(i)
+				if c.waiters.unlist(i) {
+					c.waiters.release(i)
 				} else {
-					c.waiters[i].left = true
+					c.waiters.all[i].left = true
 				}
 				c.mu.Unlock()
 				return false, ctx.Err()
@@ -83,41 +114,18 @@ func (c *Client) await(ctx context.Context, i uint32) (answered bool, err error)
 	return true, err
 }
 
-// awaitAnswer writes what there is and awaits the server's answer to waiter i,
+// awaitAnswerLocked writes what there is and awaits the server's answer to waiter i,
 // which it frees. While it waits, the reader reads ahead of the application.
-// Called with mu, which it gives up meanwhile.
-func (c *Client) awaitAnswer(ctx context.Context, i uint32) (answered bool, err error) {
-	c.acksAwait++
-	c.letReaderLocked()
-	c.flushInline() // unlocks
+// It gives mu up meanwhile.
+func (c *Client) awaitAnswerLocked(ctx context.Context, i uint32) (answered bool, err error) {
+	c.waiters.onReader++
+	c.inbox.letReader()
+	c.flushInlineLocked() // unlocks
 	answered, err = c.await(ctx, i)
 	c.mu.Lock()
-	c.acksAwait--
+	c.waiters.onReader--
 	if answered {
-		c.freeLocked(i)
+		c.waiters.release(i)
 	}
 	return answered, err
-}
-
-// unlist takes a waiter off the list in which it stands, if it is on one; then
-// no answer will come. Called with mu.
-func (c *Client) unlist(i uint32) bool {
-	for _, list := range [...]*[]uint32{&c.roomers, &c.drainers, &c.flushers, &c.idlers, &c.recv} {
-		if at := slices.Index(*list, i); at >= 0 {
-			*list = slices.Delete(*list, at, at+1)
-			return true
-		}
-	}
-	return false
-}
-
-// freeLocked returns an answered waiter to the table. Called with mu.
-func (c *Client) freeLocked(i uint32) { c.free = append(c.free, i) }
-
-// answerAll wakes a list of waiters and empties it. Called with mu.
-func (c *Client) answerAll(list *[]uint32) {
-	for _, i := range *list {
-		c.answer(i, nil)
-	}
-	*list = (*list)[:0]
 }

@@ -14,20 +14,35 @@ import (
 // next batch.
 const keepBuffer = 1 << 20
 
+// output is the state of writing: who does it, and what is left of it. Guarded by
+// Client.mu, but for wakeWriter, which stays what it is.
+type output struct {
+	writing    bool       // somebody is in Write, or there is rest
+	pingUnder  bool       // with a PINGREQ among it
+	idle       bool       // the writer waits for wakeWriter
+	torn       bool       // a write to nc failed: what follows would stand in the middle of a packet
+	raw        *rawWriter // writes to nc without waiting; nil if it cannot
+	rest       []byte     // what such a write has left to the writer
+	spare      []byte     // the buffer to swap for the engine's
+	patience   patience
+	wakeWriter chan struct{} // 1 slot
+}
+
 // wakeLocked tells whether the writer must be woken, which the caller does
 // with wake after unlocking. Whoever is writing looks for more afterwards.
 func (c *Client) wakeLocked() bool {
-	if c.writerIdle && (len(c.rest) > 0 || !c.writing && !c.torn && c.conn.Pending() > 0 && c.nc != nil) {
-		c.writerIdle = false
+	if c.out.idle && (len(c.out.rest) > 0 || !c.out.writing && !c.out.torn && c.conn.Pending() > 0 && c.nc != nil) {
+		c.out.idle = false
 		return true
 	}
 	return false
 }
 
-func (c *Client) wake(needed bool) {
+// wake wakes the writer if that is needed. It needs no lock.
+func (o *output) wake(needed bool) {
 	if needed {
 		select {
-		case c.wakeWriter <- struct{}{}:
+		case o.wakeWriter <- struct{}{}:
 		default:
 		}
 	}
@@ -43,39 +58,39 @@ func (c *Client) write() {
 			c.mu.Unlock()
 			return
 		}
-		if len(c.rest) == 0 && (c.writing || c.torn || c.nc == nil || c.conn.Pending() == 0) {
-			c.writerIdle = true
+		if len(c.out.rest) == 0 && (c.out.writing || c.out.torn || c.nc == nil || c.conn.Pending() == 0) {
+			c.out.idle = true
 			c.mu.Unlock()
 			select {
-			case <-c.wakeWriter:
+			case <-c.out.wakeWriter:
 			case <-c.ctx.Done():
-				<-c.wakeWriter // of end
+				<-c.out.wakeWriter // of end
 			}
 			continue
 		}
-		c.writeBatch() // unlocks
+		c.writeBatchLocked() // unlocks
 	}
 }
 
-// flushInline writes what there is from the calling goroutine, unless
+// flushInlineLocked writes what there is from the calling goroutine, unless
 // somebody else is writing: a call that is going to wait anyway saves the
 // switch to the writer. It writes as much as goes without waiting, because no
 // context interrupts a write, and leaves the rest to the writer; so it does
 // with connections that cannot write without waiting, and with a journal, whose
-// Sync takes its time. It is called with mu and unlocks it.
-func (c *Client) flushInline() {
-	if c.writing || c.torn || c.nc == nil || c.conn.Pending() == 0 {
+// Sync takes its time. It unlocks mu.
+func (c *Client) flushInlineLocked() {
+	if c.out.writing || c.out.torn || c.nc == nil || c.conn.Pending() == 0 {
 		c.mu.Unlock()
 		return
 	}
-	if c.raw == nil || c.opt.Journal != nil {
+	if c.out.raw == nil || c.opt.Journal != nil {
 		wake := c.wakeLocked()
 		c.mu.Unlock()
-		c.wake(wake)
+		c.out.wake(wake)
 		return
 	}
-	buf := c.takeOutput()
-	nc, raw, gen, version := c.nc, c.raw, c.gen, c.version
+	buf := c.takeOutputLocked()
+	nc, raw, gen, version := c.nc, c.out.raw, c.gen, c.agreed.version
 	c.mu.Unlock()
 	if c.opt.Trace != nil {
 		c.traceOut(buf, version)
@@ -88,27 +103,26 @@ func (c *Client) flushInline() {
 	c.mu.Lock()
 	wake := c.wakeLocked()
 	c.mu.Unlock()
-	c.wake(wake)
+	c.out.wake(wake)
 }
 
-// takeOutput swaps the buffers for a write. Called with mu.
-func (c *Client) takeOutput() []byte {
-	c.writing, c.pingUnder = true, c.conn.PingWaits()
-	buf := c.conn.Swap(c.spare, c.now())
-	c.spare = nil
+// takeOutputLocked swaps the buffers for a write.
+func (c *Client) takeOutputLocked() []byte {
+	c.out.writing, c.out.pingUnder = true, c.conn.PingWaits()
+	buf := c.conn.Swap(c.out.spare, c.now())
+	c.out.spare = nil
 	c.roomLocked()
 	return buf
 }
 
-// writeBatch writes what there is, and waits for it. Called with mu, which it
-// unlocks.
-func (c *Client) writeBatch() {
-	buf, begun := c.rest, len(c.rest) > 0
-	c.rest = nil
+// writeBatchLocked writes what there is, and waits for it. It unlocks mu.
+func (c *Client) writeBatchLocked() {
+	buf, begun := c.out.rest, len(c.out.rest) > 0
+	c.out.rest = nil
 	if !begun {
-		buf = c.takeOutput()
+		buf = c.takeOutputLocked()
 	}
-	nc, gen, version := c.nc, c.gen, c.version
+	nc, gen, version := c.nc, c.gen, c.agreed.version
 	limit := max(c.conn.KeepAlive(), 30*time.Second)
 	c.mu.Unlock()
 
@@ -130,38 +144,38 @@ func (c *Client) wrote(gen uint64, buf []byte, n int, err error) {
 	current := gen == c.gen && c.nc != nil
 	switch {
 	case err != nil && current:
-		c.torn = true
+		c.out.torn = true
 		c.failLocked(err)
 	case n < len(buf) && current:
-		c.rest = buf[n:]
+		c.out.rest = buf[n:]
 		c.mu.Unlock()
 		return
 	}
-	if c.pingUnder && current {
+	if c.out.pingUnder && current {
 		c.conn.Pinged(c.now())
 	}
 	if cap(buf) > keepBuffer {
 		buf = nil
 	}
-	c.spare = buf[:0]
-	c.writing = false
-	c.answerAll(&c.idlers)
+	c.out.spare = buf[:0]
+	c.out.writing = false
+	c.waiters.answerAll(&c.waiters.idlers)
 	c.mu.Unlock()
 	if err != nil {
 		c.breakConn(gen, err)
 	}
 }
 
-// awaitBatch waits for the batch under way to be written; false says that ctx has
-// ended first. Called with mu, which it unlocks meanwhile.
-func (c *Client) awaitBatch(ctx context.Context) bool {
-	me := c.park()
-	c.idlers = append(c.idlers, me)
+// awaitBatchLocked waits for the batch under way to be written; false says that ctx has
+// ended first. It unlocks mu meanwhile.
+func (c *Client) awaitBatchLocked(ctx context.Context) bool {
+	me := c.waiters.park()
+	c.waiters.idlers = append(c.waiters.idlers, me)
 	c.mu.Unlock()
 	answered, _ := c.await(ctx, me)
 	c.mu.Lock()
 	if answered {
-		c.freeLocked(me)
+		c.waiters.release(me)
 	}
 	return answered
 }
@@ -183,7 +197,7 @@ type patience struct {
 // bePatient begins a write with a limit, or with 0 ends one.
 func (c *Client) bePatient(gen uint64, limit time.Duration) {
 	c.mu.Lock()
-	p := &c.patience
+	p := &c.out.patience
 	p.gen, p.limit, p.until = gen, limit, c.now()+limit
 	if limit > 0 {
 		p.timer.Reset(limit)
@@ -196,7 +210,7 @@ func (c *Client) bePatient(gen uint64, limit time.Duration) {
 // stalled runs when a write has taken too long.
 func (c *Client) stalled() {
 	c.mu.Lock()
-	p := c.patience
+	p := c.out.patience
 	over := p.limit > 0 && c.now() >= p.until
 	c.mu.Unlock()
 	if over {

@@ -11,23 +11,31 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
+// authentication is the enhanced authentication of a connection. Of run alone.
+type authentication struct {
+	method   string          // empty for none
+	exchange Exchange        // under way
+	asking   *packet.Connect // that waits for exchange
+	by       time.Duration   // when the exchange of a re-authentication must have ended; 0 for none
+}
+
 // startAuth begins the enhanced authentication that a CONNECT asks for.
 func (c *conn) startAuth(p *packet.Connect) error {
-	c.method = p.Properties.Text(packet.AuthenticationMethod)
-	begin := c.b.opts.AuthMethods[c.method]
+	c.auth.method = p.Properties.Text(packet.AuthenticationMethod)
+	begin := c.b.opts.AuthMethods[c.auth.method]
 	if begin == nil { // MQTT-4.12.0-1
-		return c.refuse(string(p.ClientID), packet.BadAuthenticationMethod, "no such authentication method here: "+strconv.Quote(c.method))
+		return c.refuse(string(p.ClientID), packet.BadAuthenticationMethod, "no such authentication method here: "+strconv.Quote(c.auth.method))
 	}
-	c.exchange, c.asking = begin(), keepConnect(p)
+	c.auth.exchange, c.auth.asking = begin(), keepConnect(p)
 	return c.stepConnect(p.Properties)
 }
 
 // continueAuth handles an AUTH before CONNACK.
 func (c *conn) continueAuth(p *packet.Auth) error {
-	if c.asking == nil {
+	if c.auth.asking == nil {
 		return strayAuth(packet.ProtocolError, "MQTT-4.12.0-7", "there was no authentication method in CONNECT")
 	}
-	c.b.comers.enter(c, string(c.asking.ClientID), string(c.asking.Username))
+	c.b.comers.enter(c, string(c.auth.asking.ClientID), string(c.auth.asking.Username))
 	defer c.b.comers.leave(c)
 	if p.Reason != packet.ContinueAuthentication {
 		return strayAuth(packet.ProtocolError, "MQTT-4.12.0-3", "it does not continue the authentication")
@@ -47,14 +55,14 @@ func (c *conn) stepConnect(p packet.Properties) error {
 		if !reason.AllowedIn(packet.CONNACK) {
 			reason = packet.NotAuthorized
 		}
-		return c.deny(string(c.asking.ClientID), reason)
+		return c.deny(string(c.auth.asking.ClientID), reason)
 	case done:
-		asking := c.asking
-		c.asking, c.exchange = nil, nil
+		asking := c.auth.asking
+		c.auth.asking, c.auth.exchange = nil, nil
 		return c.admit(asking, answer) // MQTT-4.12.0-5
 	}
 	if err := c.sc.Auth(&packet.Auth{Reason: packet.ContinueAuthentication, Properties: answer}); err != nil { // MQTT-4.12.0-2
-		return c.refuse(string(c.asking.ClientID), packet.PacketTooLarge, "AUTH is larger than the client accepts")
+		return c.refuse(string(c.auth.asking.ClientID), packet.PacketTooLarge, "AUTH is larger than the client accepts")
 	}
 	_ = c.nc.SetWriteDeadline(time.Now().Add(c.b.opts.ConnectTimeout))
 	_, err := c.nc.Write(c.sc.Swap(nil, c.b.now()))
@@ -65,7 +73,7 @@ func (c *conn) stepConnect(p packet.Properties) error {
 // server's data.
 func (c *conn) step(p packet.Properties) (answer packet.Properties, done bool, reason packet.ReasonCode) {
 	data, _ := p.Bytes(packet.AuthenticationData)
-	out, done, err := c.exchange.Step(data)
+	out, done, err := c.auth.exchange.Step(data)
 	if err != nil {
 		reason = packet.NotAuthorized
 		if code := packet.ReasonCode(0); errors.As(err, &code) && code.Failed() {
@@ -73,14 +81,14 @@ func (c *conn) step(p packet.Properties) (answer packet.Properties, done bool, r
 		}
 		return nil, false, reason
 	}
-	answer, _ = answer.AppendBytes(packet.AuthenticationMethod, []byte(c.method)) // which has come as a valid string
+	answer, _ = answer.AppendBytes(packet.AuthenticationMethod, []byte(c.auth.method)) // which has come as a valid string
 	if out != nil {
 		answer, err = answer.AppendBytes(packet.AuthenticationData, out)
 	}
 	if err != nil {
 		return nil, false, packet.ImplementationSpecificError
 	}
-	if name := c.exchange.User(); done && name != "" {
+	if name := c.auth.exchange.User(); done && name != "" {
 		if c.client.Load() != nil && name != c.username {
 			return nil, false, packet.NotAuthorized
 		}
@@ -89,21 +97,21 @@ func (c *conn) step(p packet.Properties) (answer packet.Properties, done bool, r
 	return answer, done, packet.Success
 }
 
-// reauth handles an AUTH of a connection that is up (section 4.12.1). cl.mu
+// reauthLocked handles an AUTH of a connection that is up (section 4.12.1). cl.mu
 // is held, and is let go meanwhile.
-func (c *conn) reauth(cl *client, p *packet.Auth) error {
+func (c *conn) reauthLocked(cl *client, p *packet.Auth) error {
 	switch {
-	case c.method == "":
+	case c.auth.method == "":
 		return strayAuth(packet.ProtocolError, "MQTT-4.12.0-7", "there was no authentication method in CONNECT")
 	case p.Reason == packet.Success:
 		return strayAuth(packet.ProtocolError, "MQTT-3.15.2-1", "only a server says success")
-	case (p.Reason == packet.ReAuthenticate) != (c.exchange == nil):
+	case (p.Reason == packet.ReAuthenticate) != (c.auth.exchange == nil):
 		return strayAuth(packet.ProtocolError, "MQTT-4.12.1", "it answers nothing, or an authentication is under way")
 	}
 	if err := c.sameMethod(p); err != nil { // MQTT-4.12.1-1
 		return err
 	}
-	answer, done, reason := c.stepUnlocked(cl, p)
+	answer, done, reason := c.stepAuthLocked(cl, p)
 	if reason != packet.Success { // MQTT-4.12.1-2
 		if !reason.AllowedIn(packet.DISCONNECT) {
 			reason = packet.NotAuthorized
@@ -112,7 +120,7 @@ func (c *conn) reauth(cl *client, p *packet.Auth) error {
 	}
 	auth := packet.Auth{Reason: packet.ContinueAuthentication, Properties: answer}
 	if done {
-		c.exchange, c.authBy, auth.Reason = nil, 0, packet.Success
+		c.auth.exchange, c.auth.by, auth.Reason = nil, 0, packet.Success
 	}
 	if c.over {
 		return errOver
@@ -123,21 +131,21 @@ func (c *conn) reauth(cl *client, p *packet.Auth) error {
 	return nil
 }
 
-func (c *conn) stepUnlocked(cl *client, p *packet.Auth) (answer packet.Properties, done bool, reason packet.ReasonCode) {
+func (c *conn) stepAuthLocked(cl *client, p *packet.Auth) (answer packet.Properties, done bool, reason packet.ReasonCode) {
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
-	if c.exchange == nil {
-		begin := c.b.opts.AuthMethods[c.method]
-		c.exchange = begin()
-		c.authBy, c.deadline = c.b.now()+c.b.opts.ConnectTimeout, 0
+	if c.auth.exchange == nil {
+		begin := c.b.opts.AuthMethods[c.auth.method]
+		c.auth.exchange = begin()
+		c.auth.by, c.deadline = c.b.now()+c.b.opts.ConnectTimeout, 0
 	}
 	return c.step(p.Properties)
 }
 
 // sameMethod wants the method of CONNECT (MQTT-4.12.0-5).
 func (c *conn) sameMethod(p *packet.Auth) error {
-	if method := p.Properties.Text(packet.AuthenticationMethod); method != c.method {
-		return strayAuth(packet.BadAuthenticationMethod, "MQTT-4.12.0-5", "the authentication method is "+strconv.Quote(method)+", in CONNECT it was "+strconv.Quote(c.method))
+	if method := p.Properties.Text(packet.AuthenticationMethod); method != c.auth.method {
+		return strayAuth(packet.BadAuthenticationMethod, "MQTT-4.12.0-5", "the authentication method is "+strconv.Quote(method)+", in CONNECT it was "+strconv.Quote(c.auth.method))
 	}
 	return nil
 }

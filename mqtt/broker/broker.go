@@ -35,6 +35,8 @@ type Broker struct {
 	// mu guards everything about subscriptions, retained messages and the
 	// set of sessions. Publishing a message that is not retained takes it
 	// for reading. Lock order: mu, then client.mu; of two clients never both.
+	// Functions of Broker that are called with it end in Locked, as do those that are
+	// called with connMu, which say so.
 	mu          sync.RWMutex
 	subs        topic.Trie[subscriber, subscription]
 	shares      map[string]*share // by whole filter, $share/group/filter
@@ -170,7 +172,7 @@ func (b *Broker) ServeConn(nc net.Conn) {
 	b.lastConn++
 	c.number = b.lastConn
 	b.conns[c] = struct{}{}
-	oldest := b.early(c)
+	oldest := b.earlyLocked(c)
 	b.running.Add(1)
 	b.connMu.Unlock()
 	if oldest != nil {
@@ -200,7 +202,7 @@ func (b *Broker) firstOf(origin transport.OriginError) bool {
 func (b *Broker) forget(c *conn) {
 	b.connMu.Lock()
 	delete(b.conns, c)
-	b.accepted(c)
+	b.acceptedLocked(c)
 	b.connMu.Unlock()
 	b.running.Done()
 }
@@ -226,14 +228,14 @@ func (b *Broker) Close(ctx context.Context) error {
 	conns := make([]*conn, 0, len(b.conns))
 	for c := range b.conns {
 		conns = append(conns, c)
-		b.accepted(c) // who waits for a login waits no longer
+		b.acceptedLocked(c) // who waits for a login waits no longer
 	}
 	b.connMu.Unlock()
 	for _, c := range conns {
 		if cl := c.client.Load(); cl != nil {
 			cl.mu.Lock()
 			cl.will = nil
-			c.kick(packet.ServerShuttingDown)
+			c.kickLocked(packet.ServerShuttingDown)
 			cl.mu.Unlock()
 		} else {
 			_ = c.nc.Close()
@@ -253,7 +255,7 @@ func (b *Broker) Close(ctx context.Context) error {
 	b.sys.stop()
 	for _, cl := range b.sessions {
 		cl.mu.Lock()
-		cl.stopTimer()
+		cl.stopTimerLocked()
 		cl.mu.Unlock()
 	}
 	b.mu.Unlock()

@@ -27,8 +27,10 @@ type client struct {
 
 	written atomic.Uint64 // bytes that the network has taken: a sign of progress
 
-	mu       sync.Mutex // guards the rest, and the engine of the connection
-	user     string     // of the last connection
+	// mu guards the rest, and the engine of the connection. Functions of client and
+	// conn that are called with it end in Locked.
+	mu       sync.Mutex
+	user     string // of the last connection
 	sess     session.Session
 	version  packet.Version // in which sess has encoded its messages
 	conn     *conn          // nil while absent
@@ -53,8 +55,8 @@ const forever = 0xFFFFFFFF
 // stay in the queue.
 const outSoft = 256 << 10
 
-// online tells whether messages can be written to the client now.
-func (cl *client) online() bool { return cl.conn != nil && !cl.conn.over && cl.conn.mute == nil }
+// onlineLocked tells whether messages can be written to the client now.
+func (cl *client) onlineLocked() bool { return cl.conn != nil && !cl.conn.over && cl.conn.mute == nil }
 
 // queueBytes is what may wait for the client: less when all queues together
 // are full.
@@ -67,21 +69,21 @@ func (cl *client) queueBytes() int {
 
 func (b *Broker) queuesFull() bool { return b.queued.Load() >= int64(b.opts.MaxQueuedBytes) }
 
-// crowded tells whether publishers should wait for the client.
-func (cl *client) crowded() bool {
+// crowdedLocked tells whether publishers should wait for the client.
+func (cl *client) crowdedLocked() bool {
 	return cl.queue.count >= cl.b.opts.QueueMessages || cl.queue.bytes >= cl.queueBytes()
 }
 
-// roomy tells whether they may go on.
-func (cl *client) roomy() bool {
-	return !cl.online() || cl.queue.count <= cl.b.opts.QueueMessages/2 && cl.queue.bytes <= cl.queueBytes()/2
+// roomyLocked tells whether they may go on.
+func (cl *client) roomyLocked() bool {
+	return !cl.onlineLocked() || cl.queue.count <= cl.b.opts.QueueMessages/2 && cl.queue.bytes <= cl.queueBytes()/2
 }
 
-// excess tells why a message may not wait for an absent client; empty if it
+// excessLocked tells why a message may not wait for an absent client; empty if it
 // may. m is nil for one that waits for nobody yet.
-func (cl *client) excess(m *message) string {
+func (cl *client) excessLocked(m *message) string {
 	switch {
-	case cl.crowded():
+	case cl.crowdedLocked():
 		return "its queue is full"
 	case cl.b.queuesFull() && (m == nil || m.queues.Load() == 0):
 		return "all queues together are full"
@@ -89,10 +91,10 @@ func (cl *client) excess(m *message) string {
 	return ""
 }
 
-// room tells whether the engine may take another message at QoS 1 or 2.
-func (cl *client) room(size int) bool {
+// roomLocked tells whether the engine may take another message at QoS 1 or 2.
+func (cl *client) roomLocked(size int) bool {
 	c := cl.conn
-	cl.account()
+	cl.accountLocked()
 	if cl.held > heldStep && cl.b.queuesFull() {
 		return false
 	}
@@ -103,60 +105,60 @@ func (cl *client) room(size int) bool {
 // They are copies, and come and go too often for a count of each.
 const heldStep = 16 << 10
 
-// account counts what waits for acknowledgements. cl.mu is held.
-func (cl *client) account() {
+// accountLocked counts what waits for acknowledgements. cl.mu is held.
+func (cl *client) accountLocked() {
 	if d := cl.sess.Held() - cl.held; d >= heldStep || d <= -heldStep || d != 0 && cl.sess.Held() == 0 {
 		cl.held += d
 		cl.b.queued.Add(int64(d))
 	}
 }
 
-// offer gives a message to the client: at once if nothing is before it, else
+// offerLocked gives a message to the client: at once if nothing is before it, else
 // into the queue. It tells whether the publisher should wait before its next
 // message. cl.mu is held.
-func (cl *client) offer(r *route, h *hit) (wait bool) {
+func (cl *client) offerLocked(r *route, h *hit) (wait bool) {
 	p := &r.pub
 	qos := min(p.QoS, h.qos)
 	c := cl.conn
-	if !cl.online() {
+	if !cl.onlineLocked() {
 		if qos == 0 || cl.gone {
 			return false // MQTT-3.1.2-5 obliges for QoS 1 and 2 only
 		}
-		if cl.excess(r.kept) != "" {
+		if cl.excessLocked(r.kept) != "" {
 			cl.b.stats.dropped.Add(uint64(cl.queue.dropExpired(r.now)))
 		}
-		if why := cl.excess(r.kept); why != "" {
-			cl.drop(string(p.Topic), why)
+		if why := cl.excessLocked(r.kept); why != "" {
+			cl.dropLocked(string(p.Topic), why)
 			return false
 		}
 		cl.queue.push(pending{m: r.keep(), qos: qos, retain: h.retain, ids: h.keepIDs(), share: h.share})
 		return false
 	}
-	if cl.queue.n == 0 && c.sc.Pending() < outSoft && (qos == 0 || cl.room(len(p.Payload)+len(p.Topic)+len(p.Properties)+64)) {
+	if cl.queue.n == 0 && c.sc.Pending() < outSoft && (qos == 0 || cl.roomLocked(len(p.Payload)+len(p.Topic)+len(p.Properties)+64)) {
 		q := packet.Publish{Topic: p.Topic, Payload: p.Payload, QoS: qos, Retain: h.retain}
-		q.Properties = c.properties(p.Properties, h.ids, 0)
-		c.lend()
-		if cl.write(&q, tag(h.share, r.expires)) {
+		q.Properties = c.propertiesLocked(p.Properties, h.ids, 0)
+		c.lendLocked()
+		if cl.writeLocked(&q, tag(h.share, r.expires)) {
 			return false
 		}
 	}
 	if cl.queue.bytes >= 4*cl.queueBytes() { // each message counts its overhead
 		if qos == 0 {
-			cl.drop(string(p.Topic), "its queue is full")
+			cl.dropLocked(string(p.Topic), "its queue is full")
 			return true
 		}
-		c.kickFor(packet.QuotaExceeded, "it does not keep up")
+		c.kickForLocked(packet.QuotaExceeded, "it does not keep up")
 	}
 	cl.queue.push(pending{m: r.keep(), qos: qos, retain: h.retain, ids: h.keepIDs(), share: h.share})
-	return cl.crowded()
+	return cl.crowdedLocked()
 }
 
 // tooLarge is why a client does not get a message.
 const tooLarge = "it is larger than the client's maximum packet size"
 
-// write hands a message to the engine; false if that has no room for it after
+// writeLocked hands a message to the engine; false if that has no room for it after
 // all, with all its properties.
-func (cl *client) write(q *packet.Publish, tag uint64) bool {
+func (cl *client) writeLocked(q *packet.Publish, tag uint64) bool {
 	switch err := cl.conn.sc.Publish(q, tag); {
 	case err == nil:
 		cl.b.stats.sent.Add(1)
@@ -164,15 +166,15 @@ func (cl *client) write(q *packet.Publish, tag uint64) bool {
 		return false
 	case errors.Is(err, session.ErrTooLarge):
 		// MQTT-3.1.2-25: acts as if it had been sent.
-		cl.drop(string(q.Topic), tooLarge)
+		cl.dropLocked(string(q.Topic), tooLarge)
 	default:
-		cl.drop(string(q.Topic), err.Error())
+		cl.dropLocked(string(q.Topic), err.Error())
 	}
 	return true
 }
 
-// drop counts and logs a message that the client does not get.
-func (cl *client) drop(topic, why string) {
+// dropLocked counts and logs a message that the client does not get.
+func (cl *client) dropLocked(topic, why string) {
 	cl.b.stats.dropped.Add(1)
 	if cl.full {
 		return
@@ -181,21 +183,21 @@ func (cl *client) drop(topic, why string) {
 	cl.b.log(Event{Kind: EventDropped, ClientID: cl.id, Topic: topic, Text: why})
 }
 
-// pump moves messages from the queue to the engine as far as there is room.
+// pumpLocked moves messages from the queue to the engine as far as there is room.
 // cl.mu is held.
-func (cl *client) pump(now time.Duration) {
-	cl.account()
-	if !cl.online() {
+func (cl *client) pumpLocked(now time.Duration) {
+	cl.accountLocked()
+	if !cl.onlineLocked() {
 		return
 	}
 	c := cl.conn
 	if cl.queue.n > 0 {
-		c.lend()
+		c.lendLocked()
 	}
 	for cl.queue.n > 0 && c.sc.Pending() < outSoft {
 		e := cl.queue.front()
 		m := e.m
-		if e.qos > 0 && !cl.room(m.size()) {
+		if e.qos > 0 && !cl.roomLocked(m.size()) {
 			break
 		}
 		if m.expired(now) {
@@ -206,8 +208,8 @@ func (cl *client) pump(now time.Duration) {
 			if m.expires != 0 {
 				left = m.expires - now
 			}
-			q.Properties = c.properties(m.props, e.ids, left)
-			if !cl.write(&q, tag(e.share, m.expires)) {
+			q.Properties = c.propertiesLocked(m.props, e.ids, left)
+			if !cl.writeLocked(&q, tag(e.share, m.expires)) {
 				break
 			}
 		}
@@ -215,12 +217,12 @@ func (cl *client) pump(now time.Duration) {
 		cl.popped++
 		cl.full = false
 	}
-	if cl.roomy() {
-		cl.wakeWaiters()
+	if cl.roomyLocked() {
+		cl.wakeWaitersLocked()
 	}
 }
 
-func (cl *client) wakeWaiters() {
+func (cl *client) wakeWaitersLocked() {
 	if cl.waiters != nil {
 		close(cl.waiters)
 		cl.waiters = nil
@@ -237,18 +239,18 @@ func (cl *client) shrink() {
 	}
 }
 
-func (cl *client) stopTimer() {
+func (cl *client) stopTimerLocked() {
 	if cl.timer != nil {
 		cl.timer.Stop()
 		cl.timer = nil
 	}
 }
 
-// properties are the PUBLISH properties that go to this connection: those of
+// propertiesLocked are the PUBLISH properties that go to this connection: those of
 // the publisher (MQTT-3.3.2-4, -15, -17, -18, -20), the subscription
 // identifiers (MQTT-3.3.4-3 to -5), and what is left of the message expiry
 // interval (MQTT-3.3.2-6) unless left is 0. The result is valid until the next call.
-func (c *conn) properties(p packet.Properties, ids []uint32, left time.Duration) packet.Properties {
+func (c *conn) propertiesLocked(p packet.Properties, ids []uint32, left time.Duration) packet.Properties {
 	if c.sc.Version() < packet.V5 {
 		return nil
 	}

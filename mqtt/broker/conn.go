@@ -37,7 +37,10 @@ type conn struct {
 	place *list.Element // among the connections that are not accepted yet
 	cut   chan struct{} // closed when it is no longer there; made when somebody waits for that
 
+	hearing hearing // takeover.go
+
 	// Of run alone.
+	auth authentication // auth.go
 	input
 	*work                  // nil while it reads
 	deadline time.Duration // of reading, as set; broker time
@@ -46,30 +49,18 @@ type conn struct {
 	deep     bool          // go on in another goroutine, with a fresh stack
 	comer    string        // its place in comers; empty without one
 	rules    uint64        // Broker.rules by which it is judged
-	listens  bool          // it reads only what the socket has, for hearing
-	found    bool          // the last look into it has found something
-	quietBy  time.Duration // until when it waits to find nothing; broker time
-	left     int           // bytes that it may still read
 
 	// Guarded by client.mu once that is set.
 	sc       session.Conn
 	window   int // outbound messages in flight at most
 	username string
-	method   string          // of enhanced authentication; empty for none
-	exchange Exchange        // under way; of run alone
-	asking   *packet.Connect // that waits for exchange; of run alone
-	authBy   time.Duration   // when the exchange of a re-authentication must have ended; 0 for none; of run alone
-	reused   bool            // it has been told that the client uses packet identifiers again
-	judging  bool            // a PUBLISH is being handled; of run alone
-	quiet    bool            // no reason strings in acknowledgements (MQTT-3.1.2-29)
+	reused   bool // it has been told that the client uses packet identifiers again
+	judging  bool // a PUBLISH is being handled; of run alone
+	quiet    bool // no reason strings in acknowledgements (MQTT-3.1.2-29)
 	over     bool
-	kicked   packet.ReasonCode // why over was set by us
-	why      string
-	bye      bool          // the client has said DISCONNECT
-	hearing  chan struct{} // somebody waits until what the socket has is handled; nil while nobody does
-	urgent   bool          // and has waited for long: subscribers that are behind are not waited for
-	urged    chan struct{} // closed when that comes to be, for run; nil while it does not wait
-	mute     error         // why nothing can be written anymore; what the socket has is heard out still
+	why      string // it ends, if that is known
+	bye      bool   // the client has said DISCONNECT
+	mute     error  // why nothing can be written anymore; what the socket has is heard out still
 	writing  bool
 	touch    bool              // in some touched list
 	by       uint64            // number of the connection that published to it alone last
@@ -204,11 +195,11 @@ func (c *conn) loop() (err error) {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			// By the clock, or by somebody who wants something. What has come
 			// in time is in the socket, whenever this goroutine gets to run.
-			n, err = c.readNow(c.listens)
+			n, err = c.readNow(c.hearing.listens)
 		}
-		c.found = n > 0
+		c.hearing.found = n > 0
 		if n > 0 {
-			c.left -= n
+			c.hearing.left -= n
 			if err := c.consume(); err != nil {
 				return err
 			}
@@ -233,12 +224,12 @@ func (c *conn) ready() error {
 	if cl != nil {
 		cl.mu.Lock()
 		defer cl.mu.Unlock()
-		for !c.over && !c.urgent && c.sc.Pending() > 4*outSoft {
+		for !c.over && !c.hearing.urgent && c.sc.Pending() > 4*outSoft {
 			// The client reads too little of what it causes. The writer's
 			// deadline bounds this.
 			ch := make(chan struct{})
 			c.drain = ch
-			c.startWriter()
+			c.startWriterLocked()
 			cl.mu.Unlock()
 			c.park()
 			<-ch
@@ -248,7 +239,7 @@ func (c *conn) ready() error {
 		if c.over {
 			return errOver
 		}
-		if c.hears() {
+		if c.hearsLocked() {
 			return nil
 		}
 		if c.mute != nil {
@@ -263,11 +254,11 @@ func (c *conn) ready() error {
 	if err != nil {
 		return err
 	}
-	if c.authBy != 0 {
-		if now >= c.authBy {
+	if c.auth.by != 0 {
+		if now >= c.auth.by {
 			return strayAuth(packet.NotAuthorized, "MQTT-4.12.1-2", "re-authentication has taken too long")
 		}
-		next = min(next, c.authBy)
+		next = min(next, c.auth.by)
 	}
 	c.deadline = next
 	if next-now > 1<<60 {
@@ -311,8 +302,8 @@ func (c *conn) handle() error {
 	cl := c.client.Load()
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
-	defer c.startTouched()
-	c.lend()
+	defer c.startTouchedLocked()
+	c.lendLocked()
 	now := c.b.now()
 	if now-c.heard > time.Second {
 		c.deep = true
@@ -339,14 +330,14 @@ func (c *conn) handle() error {
 			acked = true
 		case session.Publish:
 			if acked {
-				cl.pump(now)
+				cl.pumpLocked(now)
 				acked = false
 			}
 			if c.ev.Publish.Retain && c.b.opts.DisableRetain {
 				return &packet.Error{Type: packet.PUBLISH, Reason: packet.RetainNotSupported, Rule: "MQTT-3.2.2-14",
 					Text: "a retained message", Offset: -1}
 			}
-			if c.publish(cl, &c.ev.Publish, now) {
+			if c.publishLocked(cl, &c.ev.Publish, now) {
 				now = c.b.now()
 			}
 		case session.Subscribe:
@@ -356,29 +347,29 @@ func (c *conn) handle() error {
 				}
 			}
 			c.deep = true
-			c.subscribe(cl, &c.ev.Subscribe, now)
+			c.subscribeLocked(cl, &c.ev.Subscribe, now)
 		case session.Unsubscribe:
 			for _, filter := range c.ev.Unsubscribe.Filters {
 				if err := c.wellFormed(packet.UNSUBSCRIBE, filter); err != nil {
 					return err
 				}
 			}
-			c.unsubscribe(cl, &c.ev.Unsubscribe)
+			c.unsubscribeLocked(cl, &c.ev.Unsubscribe)
 		case session.Disconnect:
-			return c.disconnected(cl, &c.ev.Disconnect)
+			return c.disconnectedLocked(cl, &c.ev.Disconnect)
 		case session.Auth:
-			if err := c.reauth(cl, &c.ev.Auth); err != nil {
+			if err := c.reauthLocked(cl, &c.ev.Auth); err != nil {
 				return err
 			}
 		}
 	}
 	if acked {
-		cl.pump(now)
+		cl.pumpLocked(now)
 	}
-	c.flush()
+	c.flushLocked()
 	if c.mustWait() { // the last packet was no PUBLISH
-		c.startTouched()
-		c.waitAll(cl)
+		c.startTouchedLocked()
+		c.waitAllLocked(cl)
 		c.sc.Heard(c.b.now())
 	}
 	return nil
@@ -393,10 +384,10 @@ const longPacket = 1000
 // fanSize is how many clients one goroutine writes to.
 const fanSize = 64
 
-// startTouched starts the writers of the clients that this connection has
+// startTouchedLocked starts the writers of the clients that this connection has
 // published to. The connection's own client.mu is held, and is let go
 // meanwhile.
-func (c *conn) startTouched() {
+func (c *conn) startTouchedLocked() {
 	n := len(c.touched)
 	if n == 0 {
 		return
@@ -408,10 +399,10 @@ func (c *conn) startTouched() {
 		c.touched[0].untouch(func(oc *conn) {
 			// Of several publishers, those that have input already add theirs.
 			if oc.by == c.number {
-				oc.flush()
+				oc.flushLocked()
 			} else {
 				oc.by = c.number
-				oc.startWriter()
+				oc.startWriterLocked()
 			}
 		})
 	} else {
@@ -427,7 +418,7 @@ func (c *conn) startTouched() {
 func fan(list []*client) {
 	runtime.Gosched()
 	for _, cl := range list {
-		cl.untouch((*conn).flush)
+		cl.untouch((*conn).flushLocked)
 	}
 }
 
@@ -442,13 +433,13 @@ func (cl *client) untouch(write func(c *conn)) {
 	}
 }
 
-// startWriter makes sure that what waits for writing gets written. client.mu
+// startWriterLocked makes sure that what waits for writing gets written. client.mu
 // is held.
-func (c *conn) startWriter() {
+func (c *conn) startWriterLocked() {
 	switch {
 	case c.writing:
 	case c.mute != nil:
-		c.hush()
+		c.hushLocked()
 	case c.sc.Pending() > 0:
 		c.writing = true
 		go func() {
@@ -457,20 +448,20 @@ func (c *conn) startWriter() {
 			c.write(outputs.Get().(*output), 0)
 		}()
 	default:
-		c.settle()
+		c.settleLocked()
 	}
 }
 
-// flush writes what the network takes at once and leaves the rest to a writer.
+// flushLocked writes what the network takes at once and leaves the rest to a writer.
 // client.mu is held, and is let go meanwhile.
-func (c *conn) flush() {
+func (c *conn) flushLocked() {
 	if c.writing || c.raw == nil || c.sc.Pending() == 0 || c.mute != nil {
-		c.startWriter()
+		c.startWriterLocked()
 		return
 	}
 	c.writing = true
 	cl := c.client.Load()
-	full, n := c.next(cl, outputs.Get().(*output)), 0
+	full, n := c.nextLocked(cl, outputs.Get().(*output)), 0
 	if full == nil {
 		return
 	}
@@ -479,29 +470,29 @@ func (c *conn) flush() {
 	cl.written.Add(uint64(n))
 	cl.mu.Lock()
 	if n == len(full.b) {
-		full, n = c.next(cl, full), 0
+		full, n = c.nextLocked(cl, full), 0
 	}
 	if full != nil {
 		go c.write(full, n)
 	}
 }
 
-// next takes the output that is to be written now, and leaves the empty buffer
+// nextLocked takes the output that is to be written now, and leaves the empty buffer
 // spare in its place. If there is none it ends the writing. client.mu is held.
-func (c *conn) next(cl *client, spare *output) (full *output) {
+func (c *conn) nextLocked(cl *client, spare *output) (full *output) {
 	now := c.b.now()
-	cl.pumpOf(c, now)
+	cl.pumpOfLocked(c, now)
 	if c.sc.Pending() > 0 {
-		full = c.swap(spare, now)
-		c.drained()
+		full = c.swapLocked(spare, now)
+		c.drainedLocked()
 	} else {
 		c.writing = false
-		c.settle()
+		c.settleLocked()
 		spare.release()
-		c.checkFlushed()
+		c.checkFlushedLocked()
 	}
-	if cl.roomy() {
-		cl.wakeWaiters()
+	if cl.roomyLocked() {
+		cl.wakeWaitersLocked()
 	}
 	return full
 }
@@ -520,11 +511,11 @@ func (c *conn) write(full *output, n int) {
 	}
 }
 
-// take is next without client.mu.
+// take is nextLocked for who does not hold client.mu.
 func (c *conn) take(cl *client, spare *output) *output {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
-	return c.next(cl, spare)
+	return c.nextLocked(cl, spare)
 }
 
 // broken ends the writer of a connection that cannot be written to, and the
@@ -544,14 +535,14 @@ func (c *conn) broken(cl *client, err error) {
 	if now {
 		c.over = true
 		c.sc.Lost(nil)
-		c.checkFlushed()
+		c.checkFlushedLocked()
 	} else {
 		c.mute = err
-		c.hush()
-		c.hearOut()
+		c.hushLocked()
+		c.hearOutLocked()
 	}
-	c.drained()
-	cl.wakeWaiters()
+	c.drainedLocked()
+	cl.wakeWaitersLocked()
 	cl.mu.Unlock()
 	if now {
 		_ = c.nc.Close() // ends the read
@@ -581,23 +572,23 @@ func (c *conn) writeOut(cl *client, out []byte) error {
 	return nil
 }
 
-// drained wakes run. client.mu is held.
-func (c *conn) drained() {
+// drainedLocked wakes run. client.mu is held.
+func (c *conn) drainedLocked() {
 	if c.drain != nil {
 		close(c.drain)
 		c.drain = nil
 	}
 }
 
-// pumpOf is pump for a writer whose connection may have been superseded.
-func (cl *client) pumpOf(c *conn, now time.Duration) {
+// pumpOfLocked is pumpLocked for a writer whose connection may have been superseded.
+func (cl *client) pumpOfLocked(c *conn, now time.Duration) {
 	if cl.conn == c {
-		cl.pump(now)
+		cl.pumpLocked(now)
 	}
 }
 
-// checkFlushed closes flushed at the right time. client.mu is held.
-func (c *conn) checkFlushed() {
+// checkFlushedLocked closes flushed at the right time. client.mu is held.
+func (c *conn) checkFlushedLocked() {
 	if c.over && !c.writing && c.sc.Pending() == 0 && !c.isClosed {
 		c.isClosed = true
 		close(c.flushed)
@@ -618,11 +609,11 @@ func (c *conn) explain(words string) packet.Properties {
 	return reasonString(words)
 }
 
-// kick ends the connection from our side: with a DISCONNECT in MQTT 5.0.
+// kickLocked ends the connection from our side: with a DISCONNECT in MQTT 5.0.
 // client.mu is held; the session's state is left to the caller or to end.
-func (c *conn) kick(reason packet.ReasonCode) { c.kickFor(reason, reason.String()) }
+func (c *conn) kickLocked(reason packet.ReasonCode) { c.kickForLocked(reason, reason.String()) }
 
-func (c *conn) kickFor(reason packet.ReasonCode, why string) {
+func (c *conn) kickForLocked(reason packet.ReasonCode, why string) {
 	if c.over {
 		return
 	}
@@ -633,12 +624,12 @@ func (c *conn) kickFor(reason packet.ReasonCode, why string) {
 		bye.Properties = reasonString(why)
 	}
 	c.sc.Disconnect(&bye)
-	c.over, c.kicked, c.why = true, reason, why
-	c.startWriter()
-	c.checkFlushed()
-	c.drained()
+	c.over, c.why = true, why
+	c.startWriterLocked()
+	c.checkFlushedLocked()
+	c.drainedLocked()
 	if cl := c.client.Load(); cl != nil {
-		cl.wakeWaiters()
+		cl.wakeWaitersLocked()
 	}
 	_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // ends the read
 }
@@ -728,7 +719,7 @@ func (c *conn) wait(cl *client) {
 			// Everybody in the circle goes on, so that all of them come to
 			// the acknowledgements that empty their queues.
 			self.mu.Lock()
-			self.wakeWaiters()
+			self.wakeWaitersLocked()
 			self.mu.Unlock()
 			return
 		}
@@ -739,7 +730,7 @@ func (c *conn) wait(cl *client) {
 	cl.mu.Lock()
 	before := cl.popped + cl.written.Load()
 	var ch chan struct{}
-	if !cl.roomy() {
+	if !cl.roomyLocked() {
 		if cl.waiters == nil {
 			cl.waiters = make(chan struct{})
 		}
@@ -761,8 +752,8 @@ func (c *conn) wait(cl *client) {
 		case <-ch:
 		case <-c.timer.C:
 			cl.mu.Lock()
-			if cl.popped+cl.written.Load() == before && cl.online() && limit == b.opts.StallTimeout {
-				cl.conn.kickFor(packet.QuotaExceeded, "it does not keep up")
+			if cl.popped+cl.written.Load() == before && cl.onlineLocked() && limit == b.opts.StallTimeout {
+				cl.conn.kickForLocked(packet.QuotaExceeded, "it does not keep up")
 			}
 			cl.mu.Unlock()
 		case <-urged: // somebody waits for this connection in turn

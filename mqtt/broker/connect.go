@@ -182,9 +182,9 @@ func (c *conn) admit(p *packet.Connect, proof packet.Properties) error {
 // smallWill is what a will may have when no more may wait, in bytes.
 const smallWill = 1 << 10
 
-// countWill counts the will among what waits, until the session has another or
+// countWillLocked counts the will among what waits, until the session has another or
 // ends. cl.mu is held.
-func (cl *client) countWill() {
+func (cl *client) countWillLocked() {
 	size := 0
 	if cl.will != nil {
 		size = cl.will.size()
@@ -230,7 +230,7 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 		b.mu.Unlock()
 	}
 	switch {
-	case stale && c.method == "":
+	case stale && c.auth.method == "":
 		return errRules
 	case stale: // its exchange is over
 		return c.refuse(id, packet.ServerBusy, "the rules have changed meanwhile")
@@ -240,7 +240,7 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 	now := b.now()
 	var wills []*message
 	if cl == nil && len(b.sessions) >= b.opts.MaxSessions {
-		will, ok := b.evict()
+		will, ok := b.evictLocked()
 		if !ok {
 			b.mu.Unlock()
 			return c.refuse(id, packet.QuotaExceeded, "too many sessions")
@@ -251,17 +251,17 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 	}
 	if cl != nil {
 		b.away.remove(cl)
-		cl.stopTimer()
+		cl.stopTimerLocked()
 		if old := cl.conn; old != nil {
 			// MQTT-3.1.4-3: the older connection goes.
-			old.kick(packet.SessionTakenOver)
+			old.kickLocked(packet.SessionTakenOver)
 			cl.conn = nil
 			if cl.will != nil && (cl.delay == 0 || p.CleanStart || cl.expiry == 0) {
 				wills = append(wills, cl.will)
 			}
 			cl.will = nil
 			if cl.expiry == 0 { // the session ended with its connection
-				b.discard(cl)
+				b.discardLocked(cl)
 				cl.mu.Unlock()
 				cl = nil
 			}
@@ -273,7 +273,7 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 				wills = append(wills, cl.will)
 				cl.will = nil
 			}
-			b.discard(cl)
+			b.discardLocked(cl)
 			cl.mu.Unlock()
 			cl = nil
 		} else {
@@ -287,7 +287,7 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 		b.sessions[id] = cl
 	}
 	if cl.stale || cl.user != c.username && ack.SessionPresent {
-		b.recheck(cl, c.username) // what another user may read is not for this one
+		b.recheckLocked(cl, c.username) // what another user may read is not for this one
 		cl.stale = false
 	}
 	cl.user, cl.expiry = c.username, expiry
@@ -299,30 +299,30 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 		cl.will.user = c.username
 		cl.delay = time.Duration(p.Will.Properties.UintOr(packet.WillDelayInterval, 0)) * time.Second
 	}
-	cl.countWill()
-	cl.reencode(c.sc.Version())
-	cl.dropUnfit(c)
+	cl.countWillLocked()
+	cl.reencodeLocked(c.sc.Version())
+	cl.dropUnfitLocked(c)
 	err := c.sc.Accept(&cl.sess, ack, keepAlive, now)
 	c.window = min(b.opts.MaxInflight, int(c.sc.Peer().ReceiveMaximum))
 	cl.conn, c.deadline = c, 0
 	c.client.Store(cl)
 	b.stats.connected.Add(1)
-	cl.pump(now)
-	c.startWriter()
+	cl.pumpLocked(now)
+	c.startWriterLocked()
 	cl.mu.Unlock()
 	b.connMu.Lock()
-	b.accepted(c)
+	b.acceptedLocked(c)
 	b.connMu.Unlock()
-	b.adopt(now)
+	b.adoptLocked(now)
 	for _, w := range wills {
-		b.publishKept(w, now)
+		b.publishKeptLocked(w, now)
 	}
 	b.mu.Unlock()
 	select {
 	case <-b.done: // Close may have looked at this connection too early
 		cl.mu.Lock()
 		cl.will = nil // as Close does
-		c.kick(packet.ServerShuttingDown)
+		c.kickLocked(packet.ServerShuttingDown)
 		cl.mu.Unlock()
 	default:
 	}
@@ -330,10 +330,10 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 	return err
 }
 
-// reencode has the session's unacknowledged messages in version v, for a client that
+// reencodeLocked has the session's unacknowledged messages in version v, for a client that
 // comes back with another one. They keep their packet identifiers: a message at QoS 2
 // would reach it twice under another.
-func (cl *client) reencode(v packet.Version) {
+func (cl *client) reencodeLocked(v packet.Version) {
 	if cl.version != 0 && cl.version != v && cl.sess.Open() > 0 {
 		now := cl.b.now()
 		cl.sess.Reencode(func(dst []byte, tag uint64, publish []byte) []byte {
@@ -353,21 +353,21 @@ func (cl *client) reencode(v packet.Version) {
 			}
 			return with
 		})
-		cl.account()
+		cl.accountLocked()
 	}
 	cl.version = v
 }
 
-// dropUnfit counts and logs the unacknowledged messages that a connection drops because
+// dropUnfitLocked counts and logs the unacknowledged messages that a connection drops because
 // its client takes smaller packets than the last time (MQTT-3.1.2-25). cl.mu is held.
-func (cl *client) dropUnfit(c *conn) {
+func (cl *client) dropUnfitLocked(c *conn) {
 	most := c.sc.Peer().MaximumPacketSize
 	if most >= packet.MaxSize {
 		return
 	}
 	cl.sess.Range(func(_ uint16, _ uint64, publish []byte) bool {
 		if len(publish) > most {
-			cl.drop(string(topicOf(publish, cl.version)), tooLarge)
+			cl.dropLocked(string(topicOf(publish, cl.version)), tooLarge)
 		}
 		return true
 	})
@@ -382,31 +382,31 @@ func topicOf(publish []byte, v packet.Version) []byte {
 	return p.Topic
 }
 
-// discard ends a session. Broker.mu and cl.mu are held; adopt is to be called
-// when cl.mu is not.
-func (b *Broker) discard(cl *client) {
-	cl.stopTimer()
+// discardLocked ends a session. Broker.mu and cl.mu are held;
+// adoptLocked is to be called when cl.mu is not.
+func (b *Broker) discardLocked(cl *client) {
+	cl.stopTimerLocked()
 	b.away.remove(cl)
 	for filter := range cl.subs {
-		b.remove(cl, filter)
+		b.removeLocked(cl, filter)
 	}
-	b.orphan(cl)
+	b.orphanLocked(cl)
 	cl.sess.Clear(nil)
-	cl.account()
+	cl.accountLocked()
 	b.queued.Add(-int64(cl.willSize))
 	cl.willSize = 0
 	cl.queue.clear()
 	cl.gone = true
-	cl.wakeWaiters()
+	cl.wakeWaitersLocked()
 	if b.sessions[cl.id] == cl {
 		delete(b.sessions, cl.id)
 	}
 }
 
-// evict ends a session without a connection, as its expiry would; false if all
+// evictLocked ends a session without a connection, as its expiry would; false if all
 // have one. The result is its will, which is due.
-// Broker.mu is held and no client.mu; adopt is to be called.
-func (b *Broker) evict() (will *message, ok bool) {
+// Broker.mu is held and no client.mu; adoptLocked is to be called.
+func (b *Broker) evictLocked() (will *message, ok bool) {
 	cl := b.away.first()
 	if cl == nil {
 		return nil, false
@@ -415,15 +415,15 @@ func (b *Broker) evict() (will *message, ok bool) {
 	defer cl.mu.Unlock()
 	will, cl.will = cl.will, nil // MQTT-3.1.2-8: the session ends
 	lost, shared := cl.queue.n+cl.sess.Open(), len(b.orphans)
-	b.discard(cl)
+	b.discardLocked(cl)
 	b.stats.dropped.Add(uint64(lost - (len(b.orphans) - shared)))
 	b.log(Event{Kind: EventEvicted, ClientID: cl.id, Text: "it was away for longest, and " + strconv.Itoa(b.opts.MaxSessions) + " are the limit"})
 	return will, true
 }
 
-// disconnected handles DISCONNECT; the engine has refused a session expiry
+// disconnectedLocked handles DISCONNECT; the engine has refused a session expiry
 // interval after one of 0. cl.mu is held.
-func (c *conn) disconnected(cl *client, p *packet.Disconnect) error {
+func (c *conn) disconnectedLocked(cl *client, p *packet.Disconnect) error {
 	if expiry, has := p.Properties.Uint(packet.SessionExpiryInterval); has {
 		cl.expiry = expiry
 		if most := c.b.opts.MaxSessionExpiry; most > 0 {
@@ -450,21 +450,21 @@ func (c *conn) end(err error) {
 		}
 		c.over = true
 	}
-	c.heardOut()
+	c.hearing.end()
 	var will *message
 	if cl.conn == c {
 		cl.conn = nil
-		will = b.absent(cl, c)
+		will = b.absentLocked(cl, c)
 	}
-	cl.wakeWaiters()
-	c.startWriter()
-	c.checkFlushed()
+	cl.wakeWaitersLocked()
+	c.startWriterLocked()
+	c.checkFlushedLocked()
 	why := c.why
 	cl.mu.Unlock()
 	b.stats.connected.Add(-1)
-	b.adopt(now)
+	b.adoptLocked(now)
 	if will != nil {
-		b.publishKept(will, now)
+		b.publishKeptLocked(will, now)
 	}
 	b.mu.Unlock()
 	e := Event{Kind: EventDisconnected, ClientID: cl.id, Remote: c.remote, Err: err}
@@ -477,25 +477,26 @@ func (c *conn) end(err error) {
 	b.log(e)
 }
 
-// absent starts the timers of a session that has lost its connection, or ends
-// it; c is that connection. The result is a will that is due at once. Broker.mu and cl.mu are held.
-func (b *Broker) absent(cl *client, c *conn) (due *message) {
+// absentLocked starts the timers of a session that has lost its connection, or ends
+// it; c is that connection. The result is a will that is due at once. Broker.mu and
+// cl.mu are held.
+func (b *Broker) absentLocked(cl *client, c *conn) (due *message) {
 	expiry := time.Duration(cl.expiry) * time.Second
 	if expiry == 0 || cl.will != nil && cl.delay == 0 {
 		due, cl.will = cl.will, nil // MQTT-3.1.2-8
 	}
 	if expiry == 0 {
-		b.discard(cl)
+		b.discardLocked(cl)
 		return due
 	}
 	b.away.add(cl, hostOf(c.nc.RemoteAddr()))
-	b.await(cl, b.now())
+	b.awaitLocked(cl, b.now())
 	return due
 }
 
-// await sets the timer of an absent session: for its delayed will first, for
-// its end then.
-func (b *Broker) await(cl *client, since time.Duration) {
+// awaitLocked sets the timer of an absent session: for its delayed will first, for
+// its end then. Broker.mu and cl.mu are held.
+func (b *Broker) awaitLocked(cl *client, since time.Duration) {
 	expiry := time.Duration(cl.expiry) * time.Second
 	wait := expiry
 	if cl.will != nil && cl.delay < expiry {
@@ -518,14 +519,14 @@ func (b *Broker) await(cl *client, since time.Duration) {
 		will := cl.will
 		cl.will = nil
 		if will == nil || cl.delay >= expiry {
-			b.discard(cl)
+			b.discardLocked(cl)
 		} else {
-			b.await(cl, since)
+			b.awaitLocked(cl, since)
 		}
 		cl.mu.Unlock()
-		b.adopt(b.now())
+		b.adoptLocked(b.now())
 		if will != nil {
-			b.publishKept(will, b.now())
+			b.publishKeptLocked(will, b.now())
 		}
 	})
 	cl.timer = timer

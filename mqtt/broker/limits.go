@@ -32,8 +32,8 @@ const (
 	memberBytes = int(unsafe.Sizeof(member{})) * 3 / 2
 )
 
-// subscriptionBytes is what all subscriptions take. Broker.mu is held.
-func (b *Broker) subscriptionBytes() int {
+// subscriptionBytesLocked is what all subscriptions take. Broker.mu is held.
+func (b *Broker) subscriptionBytesLocked() int {
 	return b.subs.Bytes() + b.subOwn + len(b.shares)*shareBytes
 }
 
@@ -46,8 +46,8 @@ func ownBytes(filter string) int {
 	return n
 }
 
-// retainedBytes is what all retained messages take. Broker.mu is held.
-func (b *Broker) retainedBytes() int { return b.retained.Bytes() + b.retainedOwn }
+// retainedBytesLocked is what all retained messages take. Broker.mu is held.
+func (b *Broker) retainedBytesLocked() int { return b.retained.Bytes() + b.retainedOwn }
 
 // crammed tells whether there are more user properties than MaxUserProperties.
 func (o *Options) crammed(p packet.Properties) bool {

@@ -80,22 +80,22 @@ func (c *conn) waits() <-chan struct{} {
 // yet.
 const minEarly = 256
 
-// early counts a connection that is not accepted yet, and returns one that must
+// earlyLocked counts a connection that is not accepted yet, and returns one that must
 // go in its place: nil, or the oldest, so that who opens many and says nothing is
 // in nobody's way. connMu is held.
-func (b *Broker) early(c *conn) (oldest *conn) {
+func (b *Broker) earlyLocked(c *conn) (oldest *conn) {
 	c.place = b.unaccepted.PushBack(c)
 	if b.unaccepted.Len() <= max(b.opts.MaxConnections/4, minEarly) {
 		return nil
 	}
 	oldest = b.unaccepted.Front().Value.(*conn)
-	b.accepted(oldest)
+	b.acceptedLocked(oldest)
 	delete(b.conns, oldest)
 	return oldest
 }
 
-// accepted takes a connection off those that are not. connMu is held.
-func (b *Broker) accepted(c *conn) {
+// acceptedLocked takes a connection off those that are not. connMu is held.
+func (b *Broker) acceptedLocked(c *conn) {
 	if c.place == nil {
 		return
 	}

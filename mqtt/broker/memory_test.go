@@ -83,7 +83,7 @@ func TestTheLimitOfSubscriptionsIsMemory(t *testing.T) {
 				begin()
 				for n := 0; ; n++ {
 					i := n % c.clients
-					switch reason := b.add(conns[i], clients[i], c.filter(n), subscription{}, false); {
+					switch reason := b.addLocked(conns[i], clients[i], c.filter(n), subscription{}, false); {
 					case reason == packet.QuotaExceeded:
 						return b
 					case reason.Failed():
@@ -93,10 +93,10 @@ func TestTheLimitOfSubscriptionsIsMemory(t *testing.T) {
 			})
 			for _, cl := range clients {
 				for filter := range cl.subs {
-					b.remove(cl, filter)
+					b.removeLocked(cl, filter)
 				}
 			}
-			if n := b.subscriptionBytes(); n != 0 {
+			if n := b.subscriptionBytesLocked(); n != 0 {
 				t.Errorf("nothing is left, and it takes %d bytes", n)
 			}
 		})
@@ -125,7 +125,7 @@ func TestTheLimitOfRetainedMessagesIsMemory(t *testing.T) {
 				for n := 0; ; n++ {
 					for range 2 { // the second in the place of the first
 						r := route{pub: packet.Publish{Topic: []byte(c.topic(n)), Payload: payload, Retain: true}}
-						switch reason := b.retain(&r); {
+						switch reason := b.retainLocked(&r); {
 						case reason == packet.QuotaExceeded:
 							return b
 						case reason.Failed():
@@ -138,9 +138,9 @@ func TestTheLimitOfRetainedMessagesIsMemory(t *testing.T) {
 				t.Errorf("they count %d as waiting, and none waits", b.queued.Load())
 			}
 			for n := range b.retained.Len() {
-				b.retain(&route{pub: packet.Publish{Topic: []byte(c.topic(n)), Retain: true}})
+				b.retainLocked(&route{pub: packet.Publish{Topic: []byte(c.topic(n)), Retain: true}})
 			}
-			if n := b.retainedBytes(); n != 0 || b.queued.Load() != 0 {
+			if n := b.retainedBytesLocked(); n != 0 || b.queued.Load() != 0 {
 				t.Errorf("nothing is left, and it takes %d bytes, %d waiting", n, b.queued.Load())
 			}
 		})
@@ -175,7 +175,7 @@ func TestTheLimitOfQueuesIsMemory(t *testing.T) {
 					r := route{pub: packet.Publish{Topic: []byte("t"), Payload: payload, QoS: 1}}
 					for i, cl := range clients {
 						if c.same || i == n%c.clients {
-							cl.offer(&r, &hit{cl: cl, qos: 1})
+							cl.offerLocked(&r, &hit{cl: cl, qos: 1})
 						}
 					}
 				}
@@ -220,29 +220,29 @@ func TestALimitOfMemoryItselfFits(t *testing.T) {
 		b = New(Options{MaxSubscriptionBytes: limit, MaxRetainedBytes: limit})
 		c, cl := absentClient(b, 0)
 		for _, f := range filters {
-			last = b.add(c, cl, f, subscription{}, false)
+			last = b.addLocked(c, cl, f, subscription{}, false)
 		}
 		return b, last
 	}
 	b, _ := full(1 << 20)
-	if _, got := full(b.subscriptionBytes()); got.Failed() {
+	if _, got := full(b.subscriptionBytesLocked()); got.Failed() {
 		t.Errorf("at the limit of subscriptions: %v", got)
 	}
-	if _, got := full(b.subscriptionBytes() - 1); got != packet.QuotaExceeded {
+	if _, got := full(b.subscriptionBytesLocked() - 1); got != packet.QuotaExceeded {
 		t.Errorf("above the limit of subscriptions: %v", got)
 	}
 	retained := func(limit int) (b *Broker, last packet.ReasonCode) {
 		b = New(Options{MaxRetainedBytes: limit})
 		for _, name := range []string{"a", "a/b", "c"} {
-			last = b.retain(&route{pub: packet.Publish{Topic: []byte(name), Payload: []byte("x"), Retain: true}})
+			last = b.retainLocked(&route{pub: packet.Publish{Topic: []byte(name), Payload: []byte("x"), Retain: true}})
 		}
 		return b, last
 	}
 	b, _ = retained(1 << 20)
-	if _, got := retained(b.retainedBytes()); got.Failed() {
+	if _, got := retained(b.retainedBytesLocked()); got.Failed() {
 		t.Errorf("at the limit of retained messages: %v", got)
 	}
-	if less, got := retained(b.retainedBytes() - 1); got != packet.QuotaExceeded || less.retained.Len() != 2 {
+	if less, got := retained(b.retainedBytesLocked() - 1); got != packet.QuotaExceeded || less.retained.Len() != 2 {
 		t.Errorf("above the limit of retained messages: %v, and %d are there", got, less.retained.Len())
 	}
 }

@@ -24,18 +24,18 @@ func (o *output) release() {
 	}
 }
 
-// lend gives the engine a buffer for its output if it has none. client.mu is
+// lendLocked gives the engine a buffer for its output if it has none. client.mu is
 // held.
-func (c *conn) lend() {
+func (c *conn) lendLocked() {
 	if c.out == nil && c.sc.Pending() == 0 {
 		c.out = outputs.Get().(*output)
 		_ = c.sc.Swap(c.out.b, 0) // nothing
 	}
 }
 
-// swap takes the output of the engine and leaves it another buffer; what it
+// swapLocked takes the output of the engine and leaves it another buffer; what it
 // returns is the one with the output. client.mu is held.
-func (c *conn) swap(spare *output, now time.Duration) *output {
+func (c *conn) swapLocked(spare *output, now time.Duration) *output {
 	full := c.out
 	if full == nil {
 		full = new(output) // the engine has made it
@@ -44,8 +44,8 @@ func (c *conn) swap(spare *output, now time.Duration) *output {
 	return full
 }
 
-// settle takes the engine's empty buffer away. client.mu is held.
-func (c *conn) settle() {
+// settleLocked takes the engine's empty buffer away. client.mu is held.
+func (c *conn) settleLocked() {
 	if c.out != nil {
 		c.out.b = c.sc.Swap(nil, 0)
 		c.out.release()
@@ -53,10 +53,10 @@ func (c *conn) settle() {
 	}
 }
 
-// hush throws away what nobody takes anymore. client.mu is held.
-func (c *conn) hush() {
+// hushLocked throws away what nobody takes anymore. client.mu is held.
+func (c *conn) hushLocked() {
 	if c.out == nil {
 		c.sc.Swap(nil, 0)
 	}
-	c.settle()
+	c.settleLocked()
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // allows asks Authorize where there is no connection to end when it panics;
-// that is a no then. Locks are held.
+// that is a no then: nobody would unlock what is locked.
 func (b *Broker) allows(clientID, username, topic string, write bool) (ok bool) {
 	if b.opts.Authorize == nil {
 		return true
@@ -39,34 +39,34 @@ func (b *Broker) Recheck(admit func(clientID, username string) bool) {
 	}
 	for _, cl := range b.sessions {
 		cl.mu.Lock()
-		ok := b.recheck(cl, cl.user)
+		ok := b.recheckLocked(cl, cl.user)
 		if cl.conn != nil && (!ok || admit != nil && !admit(cl.id, cl.conn.username)) {
-			cl.conn.kickFor(packet.NotAuthorized, "the rules have changed")
-			b.recheck(cl, cl.user) // what it has not acknowledged
+			cl.conn.kickForLocked(packet.NotAuthorized, "the rules have changed")
+			b.recheckLocked(cl, cl.user) // what it has not acknowledged
 		}
-		cl.stale = cl.online() // what it has now is sent already, and is looked at when it would be again
+		cl.stale = cl.onlineLocked() // what it has now is sent already, and is looked at when it would be again
 		cl.mu.Unlock()
 	}
 }
 
-// recheck removes what a session may no longer have; false if there was such
+// recheckLocked removes what a session may no longer have; false if there was such
 // a subscription. Broker.mu and cl.mu are held.
-func (b *Broker) recheck(cl *client, username string) (ok bool) {
+func (b *Broker) recheckLocked(cl *client, username string) (ok bool) {
 	if b.opts.Authorize == nil {
 		return true
 	}
 	ok = true
 	for filter := range cl.subs {
 		if _, inner, _ := topic.ParseShare(filter); !b.allows(cl.id, username, inner, false) {
-			b.remove(cl, filter)
+			b.removeLocked(cl, filter)
 			ok = false
 		}
 	}
 	allowed := func(topic []byte) bool { return b.allows(cl.id, username, string(topic), false) }
 	removed := 0
-	if !cl.online() {
+	if !cl.onlineLocked() {
 		removed = cl.sess.DropIf(func(publish []byte) bool { return !allowed(topicOf(publish, cl.version)) })
-		cl.account()
+		cl.accountLocked()
 	}
 	removed += cl.queue.keep(func(p *pending) bool { return allowed(p.m.topic) })
 	b.stats.dropped.Add(uint64(removed))

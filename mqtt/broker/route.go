@@ -44,9 +44,9 @@ func (r *route) keep() *message {
 	return r.kept
 }
 
-// publish handles an inbound PUBLISH and acknowledges it. cl.mu is held, and
+// publishLocked handles an inbound PUBLISH and acknowledges it. cl.mu is held, and
 // is let go meanwhile. It tells whether that took noticeable time.
-func (c *conn) publish(cl *client, p *packet.Publish, now time.Duration) (slow bool) {
+func (c *conn) publishLocked(cl *client, p *packet.Publish, now time.Duration) (slow bool) {
 	b := c.b
 	b.stats.received.Add(1)
 	qos, id := p.QoS, p.PacketID
@@ -55,16 +55,16 @@ func (c *conn) publish(cl *client, p *packet.Publish, now time.Duration) (slow b
 		b.log(Event{Kind: EventReused, ClientID: cl.id, Remote: c.remote, Topic: string(p.Topic)})
 	}
 	c.judging = true
-	reason, words := c.deliver(cl, p, now)
+	reason, words := c.deliverLocked(cl, p, now)
 	c.judging = false
 	if reason.Failed() {
 		b.log(Event{Kind: EventNotPublished, ClientID: cl.id, Remote: c.remote, Topic: string(p.Topic), Reason: reason, Text: words})
 	}
 	if c.mustWait() {
 		slow = true
-		c.startTouched()
-		c.flush() // the earlier messages' acknowledgements do not wait along
-		c.waitAll(cl)
+		c.startTouchedLocked()
+		c.flushLocked() // the earlier messages' acknowledgements do not wait along
+		c.waitAllLocked(cl)
 		c.sc.Heard(b.now())
 	}
 	switch {
@@ -72,16 +72,16 @@ func (c *conn) publish(cl *client, p *packet.Publish, now time.Duration) (slow b
 		c.sc.AckWith(qos, id, reason, c.explain(words))
 	case qos == 2 && cl.conn != nil: // taken over meanwhile
 		cl.conn.sc.AckLate(qos, id)
-		cl.conn.startWriter()
+		cl.conn.startWriterLocked()
 	case qos == 2:
 		c.sc.AckLate(qos, id)
 	}
 	return slow
 }
 
-// waitAll waits for crowded subscribers. cl.mu is held, and is let go
+// waitAllLocked waits for crowded subscribers. cl.mu is held, and is let go
 // meanwhile.
-func (c *conn) waitAll(cl *client) {
+func (c *conn) waitAllLocked(cl *client) {
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
 	c.park()
@@ -114,9 +114,9 @@ func (c *conn) mustWait() bool {
 	return len(r.wait) > 0
 }
 
-// deliver judges a message and sends it to its subscribers. cl.mu is held,
+// deliverLocked judges a message and sends it to its subscribers. cl.mu is held,
 // and is let go meanwhile.
-func (c *conn) deliver(cl *client, p *packet.Publish, now time.Duration) (reason packet.ReasonCode, words string) {
+func (c *conn) deliverLocked(cl *client, p *packet.Publish, now time.Duration) (reason packet.ReasonCode, words string) {
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
 	b, o := c.b, &c.b.opts
@@ -131,14 +131,14 @@ func (c *conn) deliver(cl *client, p *packet.Publish, now time.Duration) (reason
 	if p.Retain {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if reason := b.retain(r); reason != packet.Success {
+		if reason := b.retainLocked(r); reason != packet.Success {
 			return reason, "too many retained messages"
 		}
 	} else {
 		b.mu.RLock()
 		defer b.mu.RUnlock()
 	}
-	b.match(r)
+	b.matchLocked(r)
 	if len(r.hits) == 0 {
 		return packet.NoMatchingSubscribers, ""
 	}
@@ -146,7 +146,7 @@ func (c *conn) deliver(cl *client, p *packet.Publish, now time.Duration) (reason
 		h := &r.hits[i]
 		to := h.cl
 		to.mu.Lock()
-		if to.offer(r, h) && to != cl {
+		if to.offerLocked(r, h) && to != cl {
 			r.crowds(to)
 		}
 		if oc := to.conn; oc != nil && !oc.touch && !oc.writing && oc.sc.Pending() > 0 {
@@ -161,9 +161,9 @@ func (c *conn) deliver(cl *client, p *packet.Publish, now time.Duration) (reason
 // ownTopic tells whether a topic name is the broker's.
 func ownTopic(name []byte) bool { return len(name) > 4 && string(name[:5]) == "$SYS/" }
 
-// publishKept sends a message of the broker's own making, a will. Broker.mu
+// publishKeptLocked sends a message of the broker's own making, a will. Broker.mu
 // is held.
-func (b *Broker) publishKept(m *message, now time.Duration) {
+func (b *Broker) publishKeptLocked(m *message, now time.Duration) {
 	r := route{from: m.from, now: now, kept: m}
 	r.pub = packet.Publish{Topic: m.topic, Payload: m.payload, QoS: m.qos, Retain: m.retain, Properties: m.props}
 	if m.from != nil && !b.allows(m.from.id, m.user, string(m.topic), true) {
@@ -175,18 +175,18 @@ func (b *Broker) publishKept(m *message, now time.Duration) {
 	}
 	r.expires = r.kept.expires
 	if m.retain && !m.sys {
-		if reason := b.retain(&r); reason != packet.Success {
+		if reason := b.retainLocked(&r); reason != packet.Success {
 			b.notPublished(m, reason)
 			return
 		}
 	}
-	b.match(&r)
+	b.matchLocked(&r)
 	for i := range r.hits {
 		h := &r.hits[i]
 		h.cl.mu.Lock()
-		h.cl.offer(&r, h)
+		h.cl.offerLocked(&r, h)
 		if h.cl.conn != nil {
-			h.cl.conn.startWriter()
+			h.cl.conn.startWriterLocked()
 		}
 		h.cl.mu.Unlock()
 	}
@@ -200,10 +200,10 @@ func (b *Broker) notPublished(m *message, reason packet.ReasonCode) {
 // manyHits is the number from which a client is looked up in a map.
 const manyHits = 16
 
-// match collects who gets the message: each client once, with the highest QoS
+// matchLocked collects who gets the message: each client once, with the highest QoS
 // and all subscription identifiers of its matching subscriptions (section
 // 3.3.4). Broker.mu is held for reading at least.
-func (b *Broker) match(r *route) {
+func (b *Broker) matchLocked(r *route) {
 	r.hits = r.hits[:0]
 	clear(r.at)
 	b.subs.MatchBytes(r.pub.Topic, func(key subscriber, s subscription) {

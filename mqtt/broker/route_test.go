@@ -193,7 +193,7 @@ func TestATakenOverSessionDoesNotSubscribe(t *testing.T) { // not parallel: it l
 	taking := raw(connect)
 	waitFor("broker.(*Broker).accept")
 	_, _ = old.Write(wireBytes(t, `82 0a 0001 0005 "ghost" 01`))
-	waitFor("broker.(*conn).subscribe")
+	waitFor("broker.(*conn).subscribeLocked")
 	goOn()
 	<-done
 	for _, nc := range []net.Conn{old, taking} {

@@ -13,12 +13,12 @@ type orphan struct {
 	share uint64
 }
 
-// orphan collects the messages of shared subscriptions that a session leaves
+// orphanLocked collects the messages of shared subscriptions that a session leaves
 // behind: those whose delivery has not begun, and those at QoS 1 without an
 // acknowledgement. A begun delivery at QoS 2 ends with the session
 // (MQTT-4.8.2-5), and so does a message that the client has refused
 // (MQTT-4.8.2-6), which is in no session anymore. Broker.mu and cl.mu are held.
-func (b *Broker) orphan(cl *client) {
+func (b *Broker) orphanLocked(cl *client) {
 	if len(b.shares) == 0 {
 		return
 	}
@@ -39,9 +39,9 @@ func (b *Broker) orphan(cl *client) {
 	}
 }
 
-// adopt gives orphans to other members of their shared subscriptions, if
+// adoptLocked gives orphans to other members of their shared subscriptions, if
 // there are any. Broker.mu is held and no client.mu.
-func (b *Broker) adopt(now time.Duration) {
+func (b *Broker) adoptLocked(now time.Duration) {
 	if len(b.orphans) == 0 {
 		return
 	}
@@ -59,16 +59,16 @@ func (b *Broker) adopt(now time.Duration) {
 		switch {
 		case o.m.expired(now):
 			b.stats.dropped.Add(1)
-		case !cl.online() && e.qos == 0:
-		case !cl.online() && cl.excess(o.m) != "":
-			cl.drop(string(o.m.topic), cl.excess(o.m))
+		case !cl.onlineLocked() && e.qos == 0:
+		case !cl.onlineLocked() && cl.excessLocked(o.m) != "":
+			cl.dropLocked(string(o.m.topic), cl.excessLocked(o.m))
 		case cl.queue.bytes >= 4*cl.queueBytes():
-			cl.drop(string(o.m.topic), "its queue is full")
+			cl.dropLocked(string(o.m.topic), "its queue is full")
 		default:
 			cl.queue.push(e)
-			cl.pump(now)
+			cl.pumpLocked(now)
 			if cl.conn != nil {
-				cl.conn.startWriter()
+				cl.conn.startWriterLocked()
 			}
 		}
 		cl.mu.Unlock()

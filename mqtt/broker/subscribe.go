@@ -53,9 +53,9 @@ func (g *share) pick() (*client, subscription) {
 		cl := g.members[n].cl
 		cl.mu.Lock()
 		k := 1
-		if cl.online() {
+		if cl.onlineLocked() {
 			k = 2
-			if !cl.crowded() {
+			if !cl.crowdedLocked() {
 				k = 3
 			}
 		}
@@ -72,8 +72,8 @@ func (g *share) pick() (*client, subscription) {
 	return m.cl, m.s
 }
 
-// subscribe handles SUBSCRIBE. cl.mu is held, and is let go meanwhile.
-func (c *conn) subscribe(cl *client, p *packet.Subscribe, now time.Duration) {
+// subscribeLocked handles SUBSCRIBE. cl.mu is held, and is let go meanwhile.
+func (c *conn) subscribeLocked(cl *client, p *packet.Subscribe, now time.Duration) {
 	b := c.b
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
@@ -106,7 +106,7 @@ func (c *conn) subscribe(cl *client, p *packet.Subscribe, now time.Duration) {
 		_, again := cl.subs[filter]
 		reason := packet.QuotaExceeded
 		if !crammed {
-			reason = b.add(c, cl, filter, s, again)
+			reason = b.addLocked(c, cl, filter, s, again)
 		}
 		if reason.Failed() && words == "" {
 			words = refusedFilter(filter, reason)
@@ -133,9 +133,9 @@ func (c *conn) subscribe(cl *client, p *packet.Subscribe, now time.Duration) {
 	defer cl.mu.Unlock()
 	if !c.over {
 		ack.Properties = c.explain(words)
-		c.suback(&ack)
+		c.subackLocked(&ack)
 		for _, s := range sends {
-			b.retainedOf(s.filter, func(m *message) {
+			b.retainedOfLocked(s.filter, func(m *message) {
 				if m.expired(now) || s.s.options&packet.NoLocal != 0 && m.from != nil && m.from.id == cl.id { // MQTT-3.8.3-3
 					return
 				}
@@ -146,19 +146,19 @@ func (c *conn) subscribe(cl *client, p *packet.Subscribe, now time.Duration) {
 				if cl.queue.n-cl.queue.count < b.opts.MaxRetained && (cl.queue.n < b.opts.QueueMessages || !b.queuesFull()) {
 					cl.queue.push(e)
 				} else {
-					c.kickFor(packet.QuotaExceeded, "it subscribes faster than it takes the retained messages")
+					c.kickForLocked(packet.QuotaExceeded, "it subscribes faster than it takes the retained messages")
 				}
 			})
 		}
-		cl.pump(now)
+		cl.pumpLocked(now)
 	}
 }
 
-// suback answers a request; a client that cannot take the answer is gone
+// subackLocked answers a request; a client that cannot take the answer is gone
 // (MQTT-3.1.2-24). client.mu is held.
-func (c *conn) suback(p *packet.Suback) {
+func (c *conn) subackLocked(p *packet.Suback) {
 	if errors.Is(c.sc.Suback(p), session.ErrTooLarge) {
-		c.kick(packet.PacketTooLarge)
+		c.kickLocked(packet.PacketTooLarge)
 	}
 }
 
@@ -193,8 +193,8 @@ func refusedFilter(filter string, reason packet.ReasonCode) string {
 	return strconv.Quote(filter) + ": " + reason.String()
 }
 
-// add makes or replaces a subscription. Broker.mu is held.
-func (b *Broker) add(c *conn, cl *client, filter string, s subscription, again bool) packet.ReasonCode {
+// addLocked makes or replaces a subscription. Broker.mu is held.
+func (b *Broker) addLocked(c *conn, cl *client, filter string, s subscription, again bool) packet.ReasonCode {
 	o := &b.opts
 	if topic.ValidateFilter(filter) != nil || len(filter) > o.MaxTopicBytes {
 		return packet.TopicFilterInvalid
@@ -238,17 +238,17 @@ func (b *Broker) add(c *conn, cl *client, filter string, s subscription, again b
 	cl.subs[filter] = s
 	cl.most = max(cl.most, len(cl.subs))
 	if !again {
-		b.counted(filter, 1)
-		if b.subscriptionBytes() > o.MaxSubscriptionBytes {
-			b.remove(cl, filter) // what it takes depends on what is there already
+		b.countedLocked(filter, 1)
+		if b.subscriptionBytesLocked() > o.MaxSubscriptionBytes {
+			b.removeLocked(cl, filter) // what it takes depends on what is there already
 			return packet.QuotaExceeded
 		}
 	}
 	return packet.ReasonCode(s.options.QoS())
 }
 
-// remove ends a subscription. Broker.mu is held.
-func (b *Broker) remove(cl *client, filter string) bool {
+// removeLocked ends a subscription. Broker.mu is held.
+func (b *Broker) removeLocked(cl *client, filter string) bool {
 	if _, has := cl.subs[filter]; !has {
 		return false
 	}
@@ -256,7 +256,7 @@ func (b *Broker) remove(cl *client, filter string) bool {
 	if cl.most > 64 && len(cl.subs) < cl.most/4 { // else the map stays as large as it ever was
 		cl.subs, cl.most = maps.Clone(cl.subs), len(cl.subs)
 	}
-	b.counted(filter, -1)
+	b.countedLocked(filter, -1)
 	g := b.shares[filter]
 	if g == nil {
 		b.subs.Remove(filter, subscriber{cl: cl})
@@ -274,16 +274,16 @@ func (b *Broker) remove(cl *client, filter string) bool {
 	return true
 }
 
-// unsubscribe handles UNSUBSCRIBE. cl.mu is held, and is let go meanwhile.
-func (c *conn) unsubscribe(cl *client, p *packet.Unsubscribe) {
+// unsubscribeLocked handles UNSUBSCRIBE. cl.mu is held, and is let go meanwhile.
+func (c *conn) unsubscribeLocked(cl *client, p *packet.Unsubscribe) {
 	ack := packet.Suback{Type: packet.UNSUBACK, PacketID: p.PacketID, Codes: make([]byte, len(p.Filters))}
-	c.removeAll(cl, p, &ack)
+	c.removeAllLocked(cl, p, &ack)
 	if !c.over {
-		c.suback(&ack)
+		c.subackLocked(&ack)
 	}
 }
 
-func (c *conn) removeAll(cl *client, p *packet.Unsubscribe, ack *packet.Suback) {
+func (c *conn) removeAllLocked(cl *client, p *packet.Unsubscribe, ack *packet.Suback) {
 	b := c.b
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
@@ -292,7 +292,7 @@ func (c *conn) removeAll(cl *client, p *packet.Unsubscribe, ack *packet.Suback) 
 	for i, f := range p.Filters {
 		if topic.ValidateFilterBytes(f) != nil {
 			ack.Codes[i] = byte(packet.TopicFilterInvalid)
-		} else if !b.remove(cl, string(f)) {
+		} else if !b.removeLocked(cl, string(f)) {
 			ack.Codes[i] = byte(packet.NoSubscriptionExisted)
 		}
 	}

@@ -23,9 +23,9 @@ func (s *system) stop() {
 	}
 }
 
-// counted notes that a subscription was added (1) or removed (-1). Broker.mu
+// countedLocked notes that a subscription was added (1) or removed (-1). Broker.mu
 // is held.
-func (b *Broker) counted(filter string, n int) {
+func (b *Broker) countedLocked(filter string, n int) {
 	b.subCount += n
 	b.subOwn += n * ownBytes(filter)
 	_, inner, _ := topic.ParseShare(filter)
@@ -37,12 +37,12 @@ func (b *Broker) counted(filter string, n int) {
 	case b.sys.subs == 0:
 		b.sys.stop()
 	case b.sys.timer == nil:
-		b.sys.last = b.sysValues()
-		b.tickLater()
+		b.sys.last = b.sysValuesLocked()
+		b.tickLaterLocked()
 	}
 }
 
-func (b *Broker) tickLater() {
+func (b *Broker) tickLaterLocked() {
 	var timer *time.Timer
 	ready := make(chan struct{})
 	timer = time.AfterFunc(b.opts.SysInterval, func() {
@@ -52,14 +52,14 @@ func (b *Broker) tickLater() {
 		if b.sys.timer != timer {
 			return
 		}
-		now, values := b.now(), b.sysValues()
+		now, values := b.now(), b.sysValuesLocked()
 		for name, value := range values {
 			if b.sys.last[name] != value {
-				b.publishKept(sysMessage(name, value), now)
+				b.publishKeptLocked(sysMessage(name, value), now)
 			}
 		}
 		b.sys.last = values
-		b.tickLater()
+		b.tickLaterLocked()
 	})
 	b.sys.timer = timer
 	close(ready)
@@ -70,8 +70,8 @@ func sysMessage(name, value string) *message {
 	return &message{topic: []byte(name), payload: []byte(value), retain: true, sys: true}
 }
 
-// sysValues are the topics and their values at this moment. Broker.mu is held.
-func (b *Broker) sysValues() map[string]string {
+// sysValuesLocked are the topics and their values at this moment. Broker.mu is held.
+func (b *Broker) sysValuesLocked() map[string]string {
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return map[string]string{
 		"$SYS/broker/version":                  b.opts.Version,
@@ -86,9 +86,9 @@ func (b *Broker) sysValues() map[string]string {
 	}
 }
 
-// retainedOf calls visit for the retained messages of a filter; those of $SYS
+// retainedOfLocked calls visit for the retained messages of a filter; those of $SYS
 // are made at this moment. Broker.mu is held.
-func (b *Broker) retainedOf(filter string, visit func(m *message)) {
+func (b *Broker) retainedOfLocked(filter string, visit func(m *message)) {
 	if !strings.HasPrefix(filter, "$SYS/") {
 		b.retained.Match(filter, func(_ string, m *message) { visit(m) })
 		return
@@ -96,7 +96,7 @@ func (b *Broker) retainedOf(filter string, visit func(m *message)) {
 	if b.opts.SysInterval < 0 {
 		return
 	}
-	for name, value := range b.sysValues() {
+	for name, value := range b.sysValuesLocked() {
 		if topic.Match(filter, name) {
 			visit(sysMessage(name, value))
 		}

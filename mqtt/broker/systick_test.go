@@ -15,7 +15,7 @@ func TestSysTicksWhileSomebodySubscribes(t *testing.T) {
 	}{
 		{"a/#", 1, false}, {"$SYS/#", 1, true}, {"$share/g/$SYS/a", 1, true}, {"$SYS/#", -1, true}, {"$share/g/$SYS/a", -1, false}, {"$SYS/a", 1, true}, {"$SYS/a", -1, false},
 	} {
-		if b.counted(c.filter, c.n); (b.sys.timer != nil) != c.ticks {
+		if b.countedLocked(c.filter, c.n); (b.sys.timer != nil) != c.ticks {
 			t.Errorf("%s %+d: it ticks: %v", c.filter, c.n, !c.ticks)
 		}
 	}

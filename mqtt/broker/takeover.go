@@ -42,36 +42,60 @@ const (
 	precedeMost = 16
 )
 
-// hearOut has the connection handle what its socket has. The channel is closed
-// when it has, or is over. client.mu is held.
-func (c *conn) hearOut() <-chan struct{} {
-	if c.hearing == nil {
-		c.hearing = make(chan struct{})
-		_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // ends the read
-	}
-	return c.hearing
+// hearing is how a connection is heard out.
+type hearing struct {
+	// Guarded by client.mu.
+	done   chan struct{} // somebody waits until what the socket has is handled; nil while nobody does
+	urgent bool          // and has waited for long: subscribers that are behind are not waited for
+	urged  chan struct{} // closed when that comes to be, for run; nil while it does not wait
+
+	// Of run alone.
+	listens bool          // it reads only what the socket has
+	found   bool          // the last look into it has found something
+	left    int           // bytes that it may still read
+	quietBy time.Duration // until when it waits to find nothing; broker time
 }
 
-// hears tells whether the connection is being heard out, and sets the read
+// end tells who waits for it. It is called by run, with client.mu.
+func (h *hearing) end() {
+	h.listens = false
+	if h.done != nil {
+		close(h.done)
+		h.done = nil
+	}
+}
+
+// hearOutLocked has the connection handle what its socket has. The channel is closed
+// when it has, or is over. client.mu is held.
+func (c *conn) hearOutLocked() <-chan struct{} {
+	if c.hearing.done == nil {
+		c.hearing.done = make(chan struct{})
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // ends the read
+	}
+	return c.hearing.done
+}
+
+// hearsLocked tells whether the connection is being heard out, and sets the read
 // deadline for that. It ends the hearing when that is over. client.mu is held.
-func (c *conn) hears() bool {
-	if c.hearing == nil {
+func (c *conn) hearsLocked() bool {
+	h := &c.hearing
+	if h.done == nil {
 		return false
 	}
 	now := c.b.now()
-	if !c.listens { // asked since it has looked into the socket last
-		c.listens, c.found, c.left, c.quietBy = true, true, hearSize, now+quietMost
+	if !h.listens { // asked since it has looked into the socket last
+		h.listens, h.found, h.left, h.quietBy = true, true, hearSize, now+quietMost
 	}
 	wait := time.Duration(0)
-	if !c.found {
-		wait = min(c.heard+quietTime, c.quietBy) - now
+	if !h.found {
+		wait = min(c.heard+quietTime, h.quietBy) - now
 	}
 	switch {
-	case c.left <= 0, !c.found && wait <= 0:
-		c.heardOut()
+	case h.left <= 0, !h.found && wait <= 0:
+		h.end()
 		c.deadline = 0 // that of the socket has been moved
 		return false
-	case c.found: // there may be more
+	case h.found: // there may be more
 		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
 	default:
 		_ = c.nc.SetReadDeadline(c.b.start.Add(now + wait))
@@ -79,22 +103,14 @@ func (c *conn) hears() bool {
 	return true
 }
 
-// heardOut tells who waits for it. client.mu is held.
-func (c *conn) heardOut() {
-	c.listens = false
-	if c.hearing != nil {
-		close(c.hearing)
-		c.hearing = nil
-	}
-}
-
-// urge has the connection wait for nobody. client.mu is held.
-func (c *conn) urge() {
-	c.urgent = true
-	c.drained()
-	if c.urged != nil {
-		close(c.urged)
-		c.urged = nil
+// urgeLocked has the connection wait for nobody. client.mu is held.
+func (c *conn) urgeLocked() {
+	h := &c.hearing
+	h.urgent = true
+	c.drainedLocked()
+	if h.urged != nil {
+		close(h.urged)
+		h.urged = nil
 	}
 }
 
@@ -103,17 +119,17 @@ func (c *conn) urge() {
 func (c *conn) impatience(cl *client) <-chan struct{} {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
-	if c.urgent {
+	if c.hearing.urgent {
 		return nil
 	}
-	if c.urged == nil {
-		c.urged = make(chan struct{})
+	if c.hearing.urged == nil {
+		c.hearing.urged = make(chan struct{})
 	}
-	return c.urged
+	return c.hearing.urged
 }
 
 // claim waits until the identifier is the connection's to take, and returns
-// its session, if it has one. Broker.mu is held then, and client.mu of that
+// its session, if it has one. Broker.mu is locked then, and client.mu of that
 // session.
 func (b *Broker) claim(c *conn, id string) *client {
 	began := b.now()
@@ -133,7 +149,7 @@ func (b *Broker) claim(c *conn, id string) *client {
 		if old == nil || old.over || old == heard || b.now()-began >= b.opts.StallTimeout {
 			return cl
 		}
-		done := old.hearOut()
+		done := old.hearOutLocked()
 		cl.mu.Unlock()
 		b.mu.Unlock()
 		b.heed(cl, old, done)
@@ -154,7 +170,7 @@ func (b *Broker) heed(cl *client, old *conn, done <-chan struct{}) {
 			return
 		case <-timer.C:
 			cl.mu.Lock()
-			old.urge()
+			old.urgeLocked()
 			cl.mu.Unlock()
 			timer.Reset(b.opts.StallTimeout)
 		}

@@ -66,7 +66,7 @@ func (p *peer) read() {
 			err = nil
 		}
 		if !p.closed && n > 0 {
-			p.take(chunk[:n])
+			p.takeLocked(chunk[:n])
 		}
 		if err != nil && p.err == nil {
 			p.err = err
@@ -82,8 +82,8 @@ func (p *peer) read() {
 	}
 }
 
-// take adds bytes to the buffer. p.mu is held.
-func (p *peer) take(b []byte) {
+// takeLocked adds bytes to the buffer. p.mu is held.
+func (p *peer) takeLocked(b []byte) {
 	if p.frames == nil {
 		p.buf = append(p.buf, b...)
 		return

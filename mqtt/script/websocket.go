@@ -150,7 +150,7 @@ func (p *peer) framed() {
 	p.mu.Lock()
 	early := p.buf
 	p.buf, p.frames = nil, &deframer{}
-	p.take(early)
+	p.takeLocked(early)
 	p.mu.Unlock()
 }
 

@@ -173,7 +173,7 @@ func (d *deadline) set(at time.Time) {
 	}
 	left := time.Until(at)
 	if left <= 0 {
-		d.pass()
+		d.passLocked()
 		return
 	}
 	var timer *time.Timer
@@ -181,11 +181,11 @@ func (d *deadline) set(at time.Time) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if d.timer == timer { // else it was set anew meanwhile
-			d.pass()
+			d.passLocked()
 		}
 	})
 	d.timer = timer
 }
 
-// pass closes the channel. Called with mu.
-func (d *deadline) pass() { d.gone = true; close(d.passed) }
+// passLocked closes the channel. Called with mu.
+func (d *deadline) passLocked() { d.gone = true; close(d.passed) }

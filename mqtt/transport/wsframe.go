@@ -296,15 +296,15 @@ func (w *wsConn) sendSoon() {
 			w.sending = false
 			w.cmu.Unlock()
 			if w.open == 0 { // else the frame's end takes them along
-				_ = w.flush(nil)
+				_ = w.flushLocked(nil)
 			}
 		}()
 	}
 }
 
-// flush writes b and, when no frame is under way, what control frames are due.
+// flushLocked writes b and, when no frame is under way, what control frames are due.
 // Called with wmu.
-func (w *wsConn) flush(b []byte) error {
+func (w *wsConn) flushLocked(b []byte) error {
 	if w.open == 0 {
 		w.cmu.Lock()
 		if w.ponging {
@@ -408,7 +408,7 @@ func (w *wsConn) write(p []byte, last bool) (int, error) {
 			w.held, p = append([]byte(nil), p...), nil
 		}
 	}
-	err := w.flush(b)
+	err := w.flushLocked(b)
 	if cap(b) <= 1<<20 {
 		w.wbuf = b
 	} else {
@@ -465,7 +465,7 @@ func (w *wsConn) CloseWrite() error {
 	w.close(normalClose[:])
 	w.wmu.Lock()
 	defer w.wmu.Unlock()
-	return w.flush(nil)
+	return w.flushLocked(nil)
 }
 
 // maskBytes XORs b with the mask from place at on, and returns the place
