@@ -695,6 +695,7 @@ func (c *Connection) Probe(ctx context.Context, username *string, password []byt
 	o := c.Options
 	o.ClientID, o.NewClientID = fmt.Sprintf("mqbench-%016x", rand.Uint64()), true
 	o.Username, o.Password = username, password
+	c.inv.CatchSignals()
 	o.OnEvent = func(e mqtt.Event) {
 		if e.Kind == mqtt.EventFallback {
 			c.fellBack(e.Err)
@@ -772,8 +773,8 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 		o.Reconnect = c.retrying(backoff)
 	}
 	o.NewPassword = c.newPassword()
-	if reconnect {
-		c.inv.CatchSignals()
+	if c.inv.begin(); reconnect {
+		c.inv.catchNow()
 	}
 	o.OnEvent = c.tell(o.OnEvent)
 	switch {

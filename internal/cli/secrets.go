@@ -45,6 +45,7 @@ func (c *Connection) findPassword() ([]byte, error) {
 		}
 		return b, nil
 	case "password-command":
+		defer c.inv.Begin()()
 		b, err := runForSecret(c.ctx, v.String(source), true, os.Stderr)
 		if err != nil {
 			if c.ctx.Err() != nil {

@@ -36,9 +36,9 @@ type Tool struct {
 	// excess are usage errors.
 	MaxArgs int
 
-	// Run does the work. It calls CatchSignals before it writes to stdout or
-	// begins what should not just be broken off. The error, if any, is told on
-	// stderr with its hint and decides on the exit code, see CodeOf and Failed.
+	// Run does the work. It calls Begin or CatchSignals before it begins what should
+	// not just be broken off. The error, if any, is told on stderr with its hint and
+	// decides on the exit code, see CodeOf and Failed.
 	Run func(ctx context.Context, inv *Invocation) error
 }
 
@@ -86,7 +86,7 @@ func Main(tool Tool) int {
 	env.signals, env.exit = newSignals(context.Background()), exit
 	env.catch = sync.OnceFunc(func() { env.signals.catch(exit) })
 	if os.Getpid() == 1 { // whom the kernel lets no signal end by default
-		env.CatchSignals()
+		env.catchNow()
 	}
 	env.unset = func(name string) { _ = os.Unsetenv(name) }
 	if tz, has := os.LookupEnv("TZ"); has {
@@ -103,6 +103,7 @@ func Main(tool Tool) int {
 // Run runs a tool and returns its exit code. It touches nothing of the process
 // but what env holds.
 func Run(ctx context.Context, env Env, tool Tool) int {
+	defer env.catchLater().Stop()
 	if p, name := tool.personality(&env); p != nil {
 		return runAs(ctx, env, tool, p, name)
 	}
@@ -174,7 +175,6 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		return env.writePage(tool.Bit, CompletionScript(shell, tool), talk)
 	}
 	if inv.Values.Bool("hash-password") {
-		env.CatchSignals() // it may ask on the terminal
 		line, err := inv.hashPassword()
 		if err != nil {
 			talk.problem(err, "")
@@ -200,9 +200,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 
 	inv.findService()
 	inv.endInTime(ctx)
-	late := env.catchLater()
-	err = cmp.Or(tool.Run(ctx, inv), inv.farewell)
-	late.Stop()
+	err = inv.run(ctx)
 	code := CodeOf(ctx, err)
 	if tells(ctx, err) {
 		fallback := ""
@@ -212,6 +210,17 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		inv.problem(err, fallback)
 	}
 	return code
+}
+
+// run is Tool.Run. A time limit that ends it before anything is under way ends it
+// everywhere in the same words.
+func (inv *Invocation) run(ctx context.Context) error {
+	err := cmp.Or(inv.Tool.Run(ctx, inv), inv.farewell)
+	inv.begin() // telling how it went
+	if err == ErrTimeout {
+		return inv.TimedOut("not connected")
+	}
+	return err
 }
 
 // findService finds the service manager of a tool that is a service by itself.
@@ -269,7 +278,7 @@ func (t *Tool) checkArgs(args []string) error {
 
 // writePage writes help or version to stdout.
 func (e *Env) writePage(tools ToolSet, text string, talk *Talk) int {
-	e.CatchSignals()
+	e.catchNow()
 	_, err := io.WriteString(e.Stdout, text)
 	err = tools.OutputError(err)
 	if tells(context.Background(), err) {
