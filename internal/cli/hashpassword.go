@@ -11,6 +11,9 @@ import (
 // hashPassword is the line that --hash-password writes: of a password that is
 // typed twice, or that standard input has.
 func (inv *Invocation) hashPassword() (string, error) {
+	if err := inv.CheckOutput(); err != nil {
+		return "", err
+	}
 	var password []byte
 	var err error
 	if inv.StdinIsTerminal {

@@ -276,7 +276,9 @@ func (t *Tool) checkArgs(args []string) error {
 	return err
 }
 
-// writePage writes help or version to stdout.
+// writePage writes a page to stdout. That of help and the like may go nowhere: whoever
+// discards it, as Python does with both directions of /dev/null, cannot be told from one
+// who has closed stdout.
 func (e *Env) writePage(tools ToolSet, text string, talk *Talk) int {
 	e.catchNow()
 	_, err := io.WriteString(e.Stdout, text)
