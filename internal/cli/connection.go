@@ -792,7 +792,7 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 			c.keepAuthenticated(client)
 			return client, nil
 		}
-		if ctx.Err() != nil {
+		if hasEnded(ctx) {
 			return nil, context.Cause(ctx)
 		}
 		wait, again := backoff(attempt, err)
@@ -819,6 +819,15 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// hasEnded reports whether ctx has ended, or ends now: package net keeps its deadline
+// by a timer of its own, which may be the first.
+func hasEnded(ctx context.Context) bool {
+	if deadline, has := ctx.Deadline(); has && !time.Now().Before(deadline) {
+		<-ctx.Done()
+	}
+	return ctx.Err() != nil
 }
 
 // retrying returns the policy for connections that are lost. What the first connect

@@ -33,7 +33,7 @@ type Env struct {
 	stdoutClosed bool // it was when the process started, and is /dev/null now
 
 	// askSecret asks a user for a secret; nil: there is nobody.
-	askSecret func(prompt string) ([]byte, error)
+	askSecret func(ctx context.Context, prompt string) ([]byte, error)
 
 	lostZone string // the value of TZ that names no time zone of this machine's
 

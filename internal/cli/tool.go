@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/notify"
@@ -84,7 +85,11 @@ func Main(tool Tool) int {
 	exit := func(code int) { os.Exit(dieBy(code)) }
 	env := OSEnv()
 	env.signals, env.exit = newSignals(context.Background()), exit
-	env.catch = sync.OnceFunc(func() { env.signals.catch(exit) })
+	undo, _ := byDefault(syscall.SIGQUIT) // else Go's runtime prints what every goroutine does
+	env.catch = sync.OnceFunc(func() {
+		env.signals.catch(exit)
+		undo()
+	})
 	if os.Getpid() == 1 { // whom the kernel lets no signal end by default
 		env.catchNow()
 	}
@@ -175,9 +180,11 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		return env.writePage(tool.Bit, CompletionScript(shell, tool), talk)
 	}
 	if inv.Values.Bool("hash-password") {
-		line, err := inv.hashPassword()
+		line, err := inv.hashPassword(ctx)
 		if err != nil {
-			talk.problem(err, "")
+			if tells(ctx, err) {
+				talk.problem(err, "")
+			}
 			return CodeOf(ctx, err)
 		}
 		return env.writePage(tool.Bit, line, talk)
