@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
 	"runtime"
+	"syscall"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -15,31 +18,68 @@ var errNoTerminal = errors.New("there is no terminal to ask on")
 // canAsk tells whether ask has somebody to ask.
 func (e *Env) canAsk() bool { return e.askSecret != nil }
 
-// ask asks a user for a secret, which is not shown.
-func (e *Env) ask(prompt string) ([]byte, error) {
+// ask asks a user for a secret, which is not shown, until ctx ends; its cause is then
+// the error. When the terminal is closed it is that of the hangup.
+func (e *Env) ask(ctx context.Context, prompt string) ([]byte, error) {
 	if e.askSecret == nil {
 		return nil, errNoTerminal
 	}
-	return e.askSecret(prompt)
+	defer e.Begin()()
+	b, err := e.askSecret(ctx, prompt)
+	if errors.Is(err, syscall.EIO) {
+		err = errHungUp
+	}
+	return b, err
+}
+
+// askFor is ask for an option, which the error names.
+func (inv *Invocation) askFor(ctx context.Context, option, prompt string) ([]byte, error) {
+	b, err := inv.ask(ctx, prompt)
+	if err != nil && ctx.Err() == nil && err != errHungUp {
+		err = Usagef("--%s: %v", option, err)
+	}
+	return b, err
 }
 
 // askTerminal asks on the terminal of the process, wherever its streams go.
-func askTerminal(prompt string) ([]byte, error) {
+func askTerminal(ctx context.Context, prompt string) ([]byte, error) {
 	in, out := os.Stdin, os.Stderr
 	if runtime.GOOS != "windows" {
 		tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 		if err != nil {
 			return nil, errNoTerminal
 		}
-		defer tty.Close()
 		in, out = tty, tty
 	} else if !term.IsTerminal(int(in.Fd())) {
 		return nil, errNoTerminal
 	}
+	fd := int(in.Fd())
+	modes, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
 	_, _ = io.WriteString(out, prompt)
-	b, err := term.ReadPassword(int(in.Fd()))
+	b, err := Await(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+	if ctx.Err() != nil {
+		restore(fd, modes)
+	}
 	_, _ = io.WriteString(out, "\n")
+	if in != os.Stdin && ctx.Err() == nil { // else it is still read
+		_ = in.Close()
+	}
 	return b, err
+}
+
+// restore gives a terminal back the modes that it had before somebody began to read a
+// password there, who may be about to change them.
+func restore(fd int, modes *term.State) {
+	for range 20 {
+		if now, err := term.GetState(fd); err != nil || *now != *modes {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	_ = term.Restore(fd, modes)
 }
 
 // TerminalSize is how many columns and lines a terminal has; 80 and 24 for what

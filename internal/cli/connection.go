@@ -730,6 +730,7 @@ func (c *Connection) probe(ctx context.Context, n int, username *string, passwor
 	o := c.Options
 	o.ClientID, o.NewClientID = fmt.Sprintf("mqbench-%016x", rand.Uint64()), true
 	o.Username, o.Password = username, password
+	c.inv.CatchSignals()
 	o.OnEvent = func(e mqtt.Event) {
 		if e.Kind == mqtt.EventFallback {
 			c.fellBack(e.Err)
@@ -807,8 +808,8 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 		o.Reconnect = c.retrying(backoff)
 	}
 	o.NewPassword = c.newPassword()
-	if reconnect {
-		c.inv.CatchSignals()
+	if c.inv.begin(); reconnect {
+		c.inv.catchNow()
 	}
 	o.OnEvent = c.tell(o.OnEvent)
 	switch {
@@ -826,7 +827,7 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 			c.keepAuthenticated(client)
 			return client, nil
 		}
-		if ctx.Err() != nil {
+		if hasEnded(ctx) {
 			return nil, context.Cause(ctx)
 		}
 		wait, again := backoff(attempt, err)
@@ -853,6 +854,15 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// hasEnded reports whether ctx has ended, or ends now: package net keeps its deadline
+// by a timer of its own, which may be the first.
+func hasEnded(ctx context.Context) bool {
+	if deadline, has := ctx.Deadline(); has && !time.Now().Before(deadline) {
+		<-ctx.Done()
+	}
+	return ctx.Err() != nil
 }
 
 // retrying returns the policy for connections that are lost. What the first connect

@@ -468,6 +468,9 @@ func (j *contextJob) save(f *yamlfile.File, private bool) error {
 }
 
 func (j *contextJob) write(text string) error {
+	if err := j.CheckOutput(); err != nil {
+		return err
+	}
 	if code := j.writePage(j.Tool.Bit, text, j.Talk); code != ExitDone {
 		return Quietly(code)
 	}

@@ -33,7 +33,7 @@ type Env struct {
 	stdoutClosed bool // it was when the process started, and is /dev/null now
 
 	// askSecret asks a user for a secret; nil: there is nobody.
-	askSecret func(prompt string) ([]byte, error)
+	askSecret func(ctx context.Context, prompt string) ([]byte, error)
 
 	lostZone string // the value of TZ that names no time zone of this machine's
 
@@ -44,19 +44,37 @@ type Env struct {
 	grace   time.Duration // until then without; 0 is the usual time, negative: for ever
 }
 
-// CatchSignals makes signals, SIGPIPE among them, what Tool.Run expects. Until
-// then they have their usual meaning and end the process, which is right for a
-// tool that has nothing under way. It is called by itself before the first line
-// on stderr, by Connection.Connect for connections that are to last, and some
-// milliseconds after the start: a one-shot tool is done by then, and saves the
-// two threads and the tenth of its time that catching signals costs.
-func (e *Env) CatchSignals() {
+// CatchSignals is Begin without an end.
+func (e *Env) CatchSignals() { e.Begin() }
+
+// Begin says that something is under way, until end: a connection, a child process, a
+// terminal without echo, a file that is half written. The first signal then ends the
+// context of Tool.Run. Else it ends the process: whatever that does may last for ever,
+// as the reading of a named pipe does.
+func (e *Env) Begin() (end func()) {
+	e.catchNow()
+	return e.begin()
+}
+
+// begin is Begin for what may be over before it is worth catching signals.
+func (e *Env) begin() (end func()) {
+	if e.signals == nil {
+		return func() {}
+	}
+	return e.signals.begin()
+}
+
+// catchNow catches signals, SIGPIPE among them. Until then they have their usual
+// meaning. It is called by itself before the first line on stderr, and some
+// milliseconds after the start: a one-shot tool is done by then, and saves the two
+// threads and the tenth of its time that catching signals costs.
+func (e *Env) catchNow() {
 	if e.catch != nil {
 		e.catch()
 	}
 }
 
-// catchLater is CatchSignals when the time comes.
+// catchLater is catchNow when the time comes.
 func (e *Env) catchLater() *time.Timer {
 	grace := e.grace
 	if grace == 0 {
@@ -65,7 +83,7 @@ func (e *Env) catchLater() *time.Timer {
 	if grace < 0 {
 		grace = 1<<63 - 1
 	}
-	return time.AfterFunc(grace, e.CatchSignals)
+	return time.AfterFunc(grace, e.catchNow)
 }
 
 // catchFirst is a stream that signals are caught for before it is written.
@@ -75,7 +93,7 @@ type catchFirst struct {
 }
 
 func (c *catchFirst) Write(p []byte) (int, error) {
-	c.env.CatchSignals()
+	c.env.catchNow()
 	return c.w.Write(p)
 }
 

@@ -130,6 +130,11 @@ var ErrTimeout = errors.New("timed out")
 func (inv *Invocation) Limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	if limit := inv.Values.Duration("timeout"); limit > 0 {
 		ctx, cancel := context.WithTimeoutCause(ctx, limit, ErrTimeout)
+		context.AfterFunc(ctx, func() {
+			if s := inv.signals; s != nil && context.Cause(ctx) == ErrTimeout {
+				s.unlessUnderway(func() { inv.Abandon(ctx, inv.TimedOut("not connected")) })
+			}
+		})
 		inv.endInTime(ctx)
 		return ctx, cancel
 	}

@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"errors"
+	"context"
 	"io"
 
 	"github.com/mqtools/mqtools/mqtt/auth"
@@ -10,24 +10,26 @@ import (
 
 // hashPassword is the line that --hash-password writes: of a password that is
 // typed twice, or that standard input has.
-func (inv *Invocation) hashPassword() (string, error) {
+func (inv *Invocation) hashPassword(ctx context.Context) (string, error) {
+	if err := inv.CheckOutput(); err != nil {
+		return "", err
+	}
 	var password []byte
 	var err error
 	if inv.StdinIsTerminal {
 		var again []byte
-		if password, err = inv.ask("password: "); err == nil {
-			again, err = inv.ask("the same again: ")
+		if password, err = inv.askFor(ctx, "hash-password", "password: "); err == nil {
+			again, err = inv.askFor(ctx, "hash-password", "the same again: ")
 		}
 		if err == nil && string(password) != string(again) {
-			err = errors.New("they are not the same")
+			err = Usagef("--hash-password: they are not the same")
 		}
-	} else {
-		password, err = io.ReadAll(io.LimitReader(inv.Stdin, packet.MaxString+3))
-		password = trimLine(password)
+	} else if password, err = io.ReadAll(io.LimitReader(inv.Stdin, packet.MaxString+3)); err != nil {
+		err = Usagef("--hash-password: %v", err)
 	}
-	switch {
+	switch password = trimLine(password); {
 	case err != nil:
-		return "", Usagef("--hash-password: %v", err)
+		return "", err
 	case len(password) == 0 || len(password) > packet.MaxString:
 		return "", Usagef("--hash-password: a password of %d bytes", len(password))
 	}

@@ -55,6 +55,21 @@ func childTool(name string) Tool {
 			<-ctx.Done()
 			return ctx.Err()
 		}
+	case "read": // a tool that reads what it is to do, and gets nothing
+		tool.Run = func(_ context.Context, inv *Invocation) error {
+			inv.catchNow()
+			fmt.Fprintln(inv.Stdout, "ready")
+			return readNothing()
+		}
+	case "work and read": // a tool with something under way, and then not
+		tool.Run = func(ctx context.Context, inv *Invocation) error {
+			end := inv.Begin()
+			fmt.Fprintln(inv.Stdout, "ready")
+			<-ctx.Done()
+			fmt.Fprintln(inv.Stdout, context.Cause(ctx))
+			end()
+			return readNothing()
+		}
 	case "write": // a tool that writes until it cannot
 		tool.Run = func(_ context.Context, inv *Invocation) error {
 			inv.CatchSignals()
@@ -71,6 +86,16 @@ func childTool(name string) Tool {
 		}
 	}
 	return tool
+}
+
+// readNothing reads a pipe that nobody writes to, and does not end.
+func readNothing() error {
+	r, w, err := os.Pipe()
+	if err == nil {
+		defer w.Close()
+		_, err = io.ReadAll(r)
+	}
+	return err
 }
 
 // child is the test binary running as a tool.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -134,7 +133,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 	env.streams()
 	c := &CommandLine{Name: name, Args: env.Args, Env: &env, Table: Table(tool.Bit)}
 	if page := p.Read(c); page != nil {
-		env.CatchSignals()
+		env.catchNow()
 		_, _ = io.WriteString(env.Stderr, page.Err)
 		if _, err := io.WriteString(env.Stdout, page.Out); err != nil {
 			return 1
@@ -160,9 +159,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 			return env.writePage(tool.Bit, ShowConfig(inv.Values, c.Table), inv.Talk)
 		}
 		inv.endInTime(ctx)
-		late := env.catchLater()
-		err = cmp.Or(tool.Run(ctx, inv), inv.farewell)
-		late.Stop()
+		err = inv.run(ctx)
 	}
 	line, code := p.Verdict(inv, err, CodeOf(ctx, err))
 	_, wrong := errors.AsType[*UsageError](err)

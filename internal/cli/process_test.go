@@ -64,6 +64,24 @@ func TestAToolThatHasCleanedUpDiesByItsSignalWithoutAWord(t *testing.T) {
 	}
 }
 
+// Whatever the first file that is read is, a named pipe that nobody writes to has no end.
+func TestTheFirstSignalEndsAToolThatHasNothingUnderWay(t *testing.T) {
+	t.Parallel()
+	for _, it := range []string{"read", "work and read"} {
+		for _, want := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
+			tool := startChild(t, it)
+			_ = tool.Process.Signal(want)
+			rest, _ := io.ReadAll(tool.out)
+			if sig, code := tool.end(); sig != want || tool.stderr.Len() > 0 {
+				t.Errorf("%s, %v: ended by %v, code %d, stderr %q, want the signal and nothing", it, want, sig, code, &tool.stderr)
+			}
+			if cause := (&SignalError{want}).Error() + "\n"; (string(rest) == cause) != (it != "read") {
+				t.Errorf("%s, %v: %q was written on", it, want, rest)
+			}
+		}
+	}
+}
+
 func TestAClosedPipeIsTheDeathOfAWriter(t *testing.T) {
 	t.Parallel()
 	tool := startChild(t, "write")
@@ -110,14 +128,16 @@ func TestTheFirstProcessOfANamespaceExitsWithTheSignalsCode(t *testing.T) {
 		t.Skip("no PID namespaces here:", err)
 	}
 	for sig, want := range map[string]int{"TERM": 143, "HUP": 129} { // a shell's "&" ignores the others
-		// The shell that remains outside finds the child of unshare, and signals it.
-		tool := startShell(t, `unshare --user --map-root-user --pid --fork --kill-child "$0" & u=$!
+		for _, it := range []string{"leave", "read"} {
+			// The shell that remains outside finds the child of unshare, and signals it.
+			tool := startShell(t, `unshare --user --map-root-user --pid --fork --kill-child "$0" & u=$!
 			read go
 			kill -`+sig+` $(cat /proc/$u/task/$u/children)
-			wait $u`, "leave")
-		_, _ = io.WriteString(tool.in, "go\n")
-		if got, code := tool.end(); code != want {
-			t.Errorf("SIG%s: ended by %v, code %d, want code %d", sig, got, code, want)
+			wait $u`, it)
+			_, _ = io.WriteString(tool.in, "go\n")
+			if got, code := tool.end(); code != want {
+				t.Errorf("%s, SIG%s: ended by %v, code %d, want code %d", it, sig, got, code, want)
+			}
 		}
 	}
 }

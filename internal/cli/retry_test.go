@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,4 +68,34 @@ func TestRetryForCountsFromTheFirstRefusalInARow(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lateContext is at its deadline, and has not noticed.
+type lateContext struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
+
+// The network may notice first that the time is up, which is no fault of the broker's.
+func TestAnErrorAtTheTimeLimitIsThatOfTheTimeLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dial := func(context.Context) (net.Conn, error) { return nil, os.ErrDeadlineExceeded }
+		var stderr bytes.Buffer
+		Run(t.Context(), Env{Stderr: &stderr, Dial: dial, Lookup: MapEnv(map[string]string{"MQ_CONFIG": "none"})}, Tool{Name: "mqsub", Bit: Sub,
+			Run: func(ctx context.Context, inv *Invocation) error {
+				conn, err := inv.Connection(ctx)
+				if err != nil {
+					return err
+				}
+				limited, cancel := context.WithTimeoutCause(ctx, time.Second, ErrTimeout)
+				defer cancel()
+				if _, err := conn.Connect(lateContext{limited, time.Now()}, false); err != ErrTimeout {
+					t.Errorf("got %v, want %v", err, ErrTimeout)
+				}
+				return nil
+			}})
+	})
 }

@@ -45,6 +45,7 @@ func (c *Connection) findPassword() ([]byte, error) {
 		}
 		return b, nil
 	case "password-command":
+		defer c.inv.Begin()()
 		b, err := runForSecret(c.ctx, v.String(source), true, os.Stderr)
 		if err != nil {
 			if c.ctx.Err() != nil {
@@ -54,11 +55,7 @@ func (c *Connection) findPassword() ([]byte, error) {
 		}
 		return b, nil
 	case "ask-password":
-		b, err := c.inv.ask("password: ")
-		if err != nil {
-			return nil, Usagef("--ask-password: %v", err)
-		}
-		return b, nil
+		return c.inv.askFor(c.ctx, source, "password: ")
 	}
 	return nil, nil
 }
@@ -99,7 +96,7 @@ func (c *Connection) readKeyPassword(o *transport.TLSOptions) error {
 	if !errors.Is(err, transport.ErrKeyEncrypted) {
 		return nil // Config says what else is wrong
 	}
-	b, err := c.inv.ask(fmt.Sprintf("password of the key %s: ", v.String("key")))
+	b, err := c.inv.ask(c.ctx, fmt.Sprintf("password of the key %s: ", v.String("key")))
 	o.KeyPassword = string(b)
 	return err
 }

@@ -67,8 +67,12 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 	if adjust != nil {
 		adjust(&o)
 	}
+	c.inv.CatchSignals()
 	lns, err := c.listen(ctx, all, secure, cfg)
 	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		return Failed(ExitUnreached, err)
 	}
 	s := &server{b: broker.New(o), lns: lns, piped: secure[0] || c.proxied() || c.Hold}
@@ -119,7 +123,6 @@ func (c *Connection) ServeAlone(ctx context.Context) error {
 	if err := c.serve(ctx, nil); err != nil {
 		return err
 	}
-	c.inv.CatchSignals()
 	c.inv.Service.Ready()
 	defer c.inv.Service.Stopping()
 	for {

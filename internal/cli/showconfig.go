@@ -11,6 +11,9 @@ import (
 // the same way and refused with the same error, and the options of which some have
 // given way to others then.
 func (inv *Invocation) showConfig(ctx context.Context, table Options) (string, error) {
+	if err := inv.CheckOutput(); err != nil {
+		return "", err
+	}
 	broker := ""
 	if inv.Tool.Bit&PubSub != 0 {
 		inv.dry = true

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -62,15 +63,20 @@ type signals struct {
 	cancel context.CancelCauseFunc
 	hurry  chan struct{} // closed by the second
 	hangup atomic.Pointer[func()]
+
+	mu       sync.Mutex
+	underway int // what has begun and not ended
+	exit     func(code int)
 }
 
 // newSignals returns what is in force from the first call of its catch on.
 //
-// The first signal cancels ctx. The tool then drains: it starts nothing new, waits
-// for what is under way (with a context of its own, context.WithoutCancel and a time
-// limit) and returns; then the process dies by the signal, see die. The second
-// closes hurry: the tool waits for nothing more. If it is still there hurryTime
-// later, or at the third, the process dies nevertheless.
+// The first signal ends the process if nothing is under way, see Env.Begin. Else it
+// cancels ctx. The tool then drains: it starts nothing new, waits for what is under way
+// (with a context of its own, context.WithoutCancel and a time limit) and returns; then
+// the process dies by the signal, see die. The second closes hurry: the tool waits for
+// nothing more. If it is still there hurryTime later, or at the third, the process dies
+// nevertheless.
 //
 // From catch on, too, a write to a closed pipe on stdout returns EPIPE; by default
 // the Go runtime kills the process by SIGPIPE. The signal is caught, not ignored, so
@@ -89,14 +95,50 @@ func (s *signals) catch(exit func(code int)) {
 		signal.Notify(asks, all...)
 	}
 	signal.Notify(pipes, syscall.SIGPIPE)
-	go s.watch(asks, exit)
+	s.exit = exit
+	go s.watch(asks)
+}
+
+// begin says that something is under way, until end. If a signal has come meanwhile,
+// the end of the last is that of the process.
+func (s *signals) begin() (end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.underway++
+	return sync.OnceFunc(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.underway--
+		if sig, ok := errors.AsType[*SignalError](context.Cause(s.ctx)); ok && s.underway == 0 {
+			s.exit(sig.ExitCode())
+		}
+	})
+}
+
+// first is what the first signal does.
+func (s *signals) first(sig *SignalError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.underway == 0 {
+		s.exit(sig.ExitCode())
+	}
+	s.cancel(sig)
+}
+
+// unlessUnderway calls f if nothing is under way. Nothing begins before f returns.
+func (s *signals) unlessUnderway(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.underway == 0 {
+		f()
+	}
 }
 
 // hurryTime is how long a tool may take to end after the second signal.
 const hurryTime = 500 * time.Millisecond
 
 // watch handles the signals that come.
-func (s *signals) watch(asks <-chan os.Signal, exit func(code int)) {
+func (s *signals) watch(asks <-chan os.Signal) {
 	next := func() *SignalError {
 		for {
 			got := <-asks
@@ -107,11 +149,32 @@ func (s *signals) watch(asks <-chan os.Signal, exit func(code int)) {
 			return &SignalError{got}
 		}
 	}
-	s.cancel(next())
+	s.first(next())
 	second := next()
 	close(s.hurry)
-	time.AfterFunc(hurryTime, func() { exit(second.ExitCode()) })
-	exit(next().ExitCode())
+	time.AfterFunc(hurryTime, func() { s.exit(second.ExitCode()) })
+	s.exit(next().ExitCode())
+}
+
+// Await returns what f does, or the cause of ctx if that ends first: f may hang until
+// the process ends, as in the opening or reading of a named pipe.
+func Await[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type result struct {
+		v   T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := f()
+		done <- result{v, err}
+	}()
+	select {
+	case r := <-done:
+		return r.v, r.err
+	case <-ctx.Done():
+		var none T
+		return none, context.Cause(ctx)
+	}
 }
 
 // onHangup makes SIGHUP call f, and not end the tool, until stop. The signals of

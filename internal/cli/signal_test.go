@@ -18,9 +18,10 @@ func TestSignalsOneAfterTheOther(t *testing.T) {
 		asks, exits := make(chan os.Signal), make(chan int, 2)
 		s := newSignals(t.Context())
 		env := Env{signals: s, catch: func() {}}
+		s.exit = func(code int) { exits <- code }
 		ended := make(chan struct{})
 		go func() {
-			s.watch(asks, func(code int) { exits <- code })
+			s.watch(asks)
 			close(ended)
 		}()
 		hangups := 0

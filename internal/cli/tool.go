@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/notify"
@@ -36,9 +37,9 @@ type Tool struct {
 	// excess are usage errors.
 	MaxArgs int
 
-	// Run does the work. It calls CatchSignals before it writes to stdout or
-	// begins what should not just be broken off. The error, if any, is told on
-	// stderr with its hint and decides on the exit code, see CodeOf and Failed.
+	// Run does the work. It calls Begin or CatchSignals before it begins what should
+	// not just be broken off. The error, if any, is told on stderr with its hint and
+	// decides on the exit code, see CodeOf and Failed.
 	Run func(ctx context.Context, inv *Invocation) error
 }
 
@@ -84,9 +85,13 @@ func Main(tool Tool) int {
 	exit := func(code int) { os.Exit(dieBy(code)) }
 	env := OSEnv()
 	env.signals, env.exit = newSignals(context.Background()), exit
-	env.catch = sync.OnceFunc(func() { env.signals.catch(exit) })
+	undo, _ := byDefault(syscall.SIGQUIT) // else Go's runtime prints what every goroutine does
+	env.catch = sync.OnceFunc(func() {
+		env.signals.catch(exit)
+		undo()
+	})
 	if os.Getpid() == 1 { // whom the kernel lets no signal end by default
-		env.CatchSignals()
+		env.catchNow()
 	}
 	env.unset = func(name string) { _ = os.Unsetenv(name) }
 	if tz, has := os.LookupEnv("TZ"); has {
@@ -103,6 +108,7 @@ func Main(tool Tool) int {
 // Run runs a tool and returns its exit code. It touches nothing of the process
 // but what env holds.
 func Run(ctx context.Context, env Env, tool Tool) int {
+	defer env.catchLater().Stop()
 	if p, name := tool.personality(&env); p != nil {
 		return runAs(ctx, env, tool, p, name)
 	}
@@ -177,10 +183,11 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		return env.writePage(tool.Bit, completionScript(shell, tool.Name), talk)
 	}
 	if inv.Values.Bool("hash-password") {
-		env.CatchSignals() // it may ask on the terminal
-		line, err := inv.hashPassword()
+		line, err := inv.hashPassword(ctx)
 		if err != nil {
-			talk.problem(err, "")
+			if tells(ctx, err) {
+				talk.problem(err, "")
+			}
 			return CodeOf(ctx, err)
 		}
 		return env.writePage(tool.Bit, line, talk)
@@ -203,9 +210,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 
 	inv.findService()
 	inv.endInTime(ctx)
-	late := env.catchLater()
-	err = cmp.Or(tool.Run(ctx, inv), inv.farewell)
-	late.Stop()
+	err = inv.run(ctx)
 	code := CodeOf(ctx, err)
 	if tells(ctx, err) {
 		fallback := ""
@@ -215,6 +220,17 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		inv.problem(err, fallback)
 	}
 	return code
+}
+
+// run is Tool.Run. A time limit that ends it before anything is under way ends it
+// everywhere in the same words.
+func (inv *Invocation) run(ctx context.Context) error {
+	err := cmp.Or(inv.Tool.Run(ctx, inv), inv.farewell)
+	inv.begin() // telling how it went
+	if err == ErrTimeout {
+		return inv.TimedOut("not connected")
+	}
+	return err
 }
 
 // findService finds the service manager of a tool that is a service by itself.
@@ -270,9 +286,11 @@ func (t *Tool) checkArgs(args []string) error {
 	return err
 }
 
-// writePage writes help or version to stdout.
+// writePage writes a page to stdout. That of help and the like may go nowhere: whoever
+// discards it, as Python does with both directions of /dev/null, cannot be told from one
+// who has closed stdout.
 func (e *Env) writePage(tools ToolSet, text string, talk *Talk) int {
-	e.CatchSignals()
+	e.catchNow()
 	_, err := io.WriteString(e.Stdout, text)
 	err = tools.OutputError(err)
 	if tells(context.Background(), err) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -217,5 +218,26 @@ func TestColorIsDecidedPerStream(t *testing.T) {
 			}
 			return nil
 		}})
+	}
+}
+
+func TestWhatIsWantedIsNotWrittenToAClosedOutput(t *testing.T) {
+	t.Parallel()
+	conf := t.TempDir() + "/conf"
+	for args, code := range map[string]int{
+		"--show-config": 6, "--hash-password": 6, "context list": 6, "context show x": 6,
+		"context use x": 0, "--version": 0, "--help": 0, "--completion bash": 0, "context --help": 0,
+	} {
+		if err := os.WriteFile(conf, []byte("contexts:\n  x:\n    host: h\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out, errs bytes.Buffer
+		env := Env{Args: strings.Fields(args), Stdin: strings.NewReader("secret"), Stdout: &out, Stderr: &errs, stdoutClosed: true,
+			Lookup: MapEnv(map[string]string{"MQ_CONFIG": conf})}
+		got := Run(t.Context(), env, Tool{Name: "mqsub", Bit: Sub})
+		const says = "mqsub: standard output is closed\nmqsub: to discard the output, write it to /dev/null (>/dev/null)\n"
+		if got != code || code != 0 && (errs.String() != says || out.Len() > 0) || code == 0 && errs.Len() > 0 {
+			t.Errorf("%s: status %d, %q, %q; want %d", args, got, out.String(), errs.String(), code)
+		}
 	}
 }

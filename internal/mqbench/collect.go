@@ -106,6 +106,7 @@ func readJob(ctx context.Context, inv *cli.Invocation, args []string) ([]saved, 
 	cmd := exec.Command(kubectl, words...)
 	var said bytes.Buffer
 	cmd.Stderr, cmd.WaitDelay = &said, time.Second
+	defer inv.Begin()()
 	p, err := process.Start(cmd)
 	if err != nil {
 		return nil, cli.Failed(cli.ExitFailure, err)

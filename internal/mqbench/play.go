@@ -49,8 +49,12 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 		if err := p.target(v.String("connect")); err != nil {
 			return err
 		}
-	} else if err := p.listen(ctx, v.String("listen"), scripts); err != nil {
-		return err
+	}
+	inv.CatchSignals()
+	if v.IsSet("listen") {
+		if err := p.listen(ctx, v.String("listen"), scripts); err != nil {
+			return err
+		}
 	}
 	defer p.close()
 	played, failed := 0, 0
@@ -125,6 +129,11 @@ func (p *player) target(addr string) error {
 	p.dialer = transport.Dialer{Timeout: v.Duration("connect-timeout"), TLS: &transport.TLSOptions{
 		CAFile: v.String("cafile"), CAPath: v.String("capath"), UseSystemRoots: v.Bool("tls-use-os-certs"),
 		CertFile: v.String("cert"), KeyFile: v.String("key"), ServerName: v.String("tls-server-name"), Insecure: v.Bool("insecure")}}
+	if t.TLS {
+		if _, err := p.dialer.TLS.Config(t.Host); err != nil {
+			return cli.Usagef("%v", err)
+		}
+	}
 	return nil
 }
 
@@ -145,7 +154,10 @@ func (p *player) listen(ctx context.Context, addr string, scripts []*script.Scri
 		}
 	}
 	ln, err := transport.Listen(ctx, addr, nil)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
 		return cli.Failed(cli.ExitFailure, err)
 	}
 	p.ln = newLasting(ln)

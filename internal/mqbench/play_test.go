@@ -61,3 +61,11 @@ connections:
 		}
 	}
 }
+
+// What no script can do anything about is no verdict on the broker.
+func TestPlayRefusesCertificatesThatItCannotRead(t *testing.T) {
+	t.Parallel()
+	script := file(t, "short.yaml", "name: a connection\nrole: client\nversion: 5.0\nconnections:\n  - a:\n      - send: CONNECT\n")
+	refused(t, `cannot read "/nowhere/ca.pem": no such file`, "play", script, "--connect", "mqtts://127.0.0.1:1", "--cafile", "/nowhere/ca.pem")
+	refused(t, `"`+script+`": is not PEM`, "play", script, "--connect", "mqtts://127.0.0.1:1", "--cafile", script)
+}

@@ -165,7 +165,6 @@ func Tool() cli.Tool {
 			},
 		},
 		Run: func(ctx context.Context, inv *cli.Invocation) error {
-			inv.CatchSignals() // none of its commands is done at once
 			if err := inv.CheckOutput(); err != nil {
 				return err
 			}

@@ -34,24 +34,13 @@ func (j *job) payload(ctx context.Context, mode string) ([]byte, error) {
 	default:
 		read = func() ([]byte, error) { return readFile(v.Label("file"), v.String("file")) }
 	}
-	type result struct {
-		b   []byte
-		err error
-	}
-	done := make(chan result, 1)
-	go func() { // which may hang in Read until the process ends
+	return cli.Await(ctx, func() ([]byte, error) {
 		b, err := read()
 		if err == nil && len(b) == 0 && mode == "stdin-file" && j.inv.Habits().NeedsInput {
 			err = cli.Failed(cli.ExitLocalIO, errors.New("standard input is empty"))
 		}
-		done <- result{b, err}
-	}()
-	select {
-	case r := <-done:
-		return r.b, r.err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
+		return b, err
+	})
 }
 
 func readFile(label, name string) ([]byte, error) {

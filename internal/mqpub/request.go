@@ -89,9 +89,7 @@ func (j *job) request(ctx context.Context) error {
 		o.Resume, o.Keep = false, true
 	}
 	o.OnEvent, o.Undeliverable = j.report.event, j.disposition
-	if j.client, err = j.conn.Connect(ctx, false); errors.Is(err, cli.ErrTimeout) {
-		return j.inv.TimedOut("not connected")
-	} else if err != nil {
+	if j.client, err = j.conn.Connect(ctx, false); err != nil {
 		return err
 	}
 	j.inv.CatchSignals() // before the first reply is written

@@ -121,9 +121,6 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		}
 	}
 	client, err := j.conn.Connect(ctx, streams)
-	if errors.Is(err, cli.ErrTimeout) {
-		return j.inv.TimedOut("not connected")
-	}
 	if err != nil {
 		return err
 	}
