@@ -58,21 +58,14 @@ type conn struct {
 	judging  bool // a PUBLISH is being handled; of run alone
 	quiet    bool // no reason strings in acknowledgements (MQTT-3.1.2-29)
 	over     bool
-	why      string // it ends, if that is known
-	bye      bool   // the client has said DISCONNECT
-	mute     error  // why nothing can be written anymore; what the socket has is heard out still
-	writing  bool
-	touch    bool              // in some touched list
-	by       uint64            // number of the connection that published to it alone last
-	drain    chan struct{}     // run waits for the writer to take the output
-	out      *output           // has the engine's buffer; nil while that has none or made it itself
+	why      string            // it ends, if that is known
+	bye      bool              // the client has said DISCONNECT
 	props    packet.Properties // scratch
-	flushed  chan struct{}     // closed when over and nothing is left to write
-	isClosed bool              // flushed is closed
+	out      outlet            // output.go
 }
 
 func newConn(b *Broker, nc net.Conn) *conn {
-	c := &conn{b: b, flushed: make(chan struct{})}
+	c := &conn{b: b, out: outlet{flushed: make(chan struct{})}}
 	c.init(nc)
 	return c
 }
@@ -133,7 +126,7 @@ func (c *conn) run() {
 		return
 	}
 	c.end(err)
-	<-c.flushed
+	<-c.out.flushed
 	c.linger()
 }
 
@@ -228,7 +221,7 @@ func (c *conn) ready() error {
 			// The client reads too little of what it causes. The writer's
 			// deadline bounds this.
 			ch := make(chan struct{})
-			c.drain = ch
+			c.out.drain = ch
 			c.startWriterLocked()
 			cl.mu.Unlock()
 			c.park()
@@ -242,8 +235,8 @@ func (c *conn) ready() error {
 		if c.hearsLocked() {
 			return nil
 		}
-		if c.mute != nil {
-			return c.mute
+		if c.out.mute != nil {
+			return c.out.mute
 		}
 	}
 	if c.deadline != 0 {
@@ -398,10 +391,10 @@ func (c *conn) startTouchedLocked() {
 	if n == 1 {
 		c.touched[0].untouch(func(oc *conn) {
 			// Of several publishers, those that have input already add theirs.
-			if oc.by == c.number {
+			if oc.out.by == c.number {
 				oc.flushLocked()
 			} else {
-				oc.by = c.number
+				oc.out.by = c.number
 				oc.startWriterLocked()
 			}
 		})
@@ -428,7 +421,7 @@ func (cl *client) untouch(write func(c *conn)) {
 	defer cl.mu.Unlock()
 	if c := cl.conn; c != nil {
 		defer c.rescue(func() { go c.broken(cl, errBug) }) // cl.mu is held still
-		c.touch = false
+		c.out.touched = false
 		write(c)
 	}
 }
@@ -437,11 +430,11 @@ func (cl *client) untouch(write func(c *conn)) {
 // is held.
 func (c *conn) startWriterLocked() {
 	switch {
-	case c.writing:
-	case c.mute != nil:
+	case c.out.writing:
+	case c.out.mute != nil:
 		c.hushLocked()
 	case c.sc.Pending() > 0:
-		c.writing = true
+		c.out.writing = true
 		go func() {
 			// The connections that have input already add theirs.
 			runtime.Gosched()
@@ -455,11 +448,11 @@ func (c *conn) startWriterLocked() {
 // flushLocked writes what the network takes at once and leaves the rest to a writer.
 // client.mu is held, and is let go meanwhile.
 func (c *conn) flushLocked() {
-	if c.writing || c.raw == nil || c.sc.Pending() == 0 || c.mute != nil {
+	if c.out.writing || c.raw == nil || c.sc.Pending() == 0 || c.out.mute != nil {
 		c.startWriterLocked()
 		return
 	}
-	c.writing = true
+	c.out.writing = true
 	cl := c.client.Load()
 	full, n := c.nextLocked(cl, outputs.Get().(*output)), 0
 	if full == nil {
@@ -484,9 +477,9 @@ func (c *conn) nextLocked(cl *client, spare *output) (full *output) {
 	cl.pumpOfLocked(c, now)
 	if c.sc.Pending() > 0 {
 		full = c.swapLocked(spare, now)
-		c.drainedLocked()
+		c.out.drained()
 	} else {
-		c.writing = false
+		c.out.writing = false
 		c.settleLocked()
 		spare.release()
 		c.checkFlushedLocked()
@@ -523,7 +516,7 @@ func (c *conn) take(cl *client, spare *output) *output {
 // be.
 func (c *conn) broken(cl *client, err error) {
 	cl.mu.Lock()
-	c.writing = false
+	c.out.writing = false
 	switch {
 	case c.why != "":
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -537,11 +530,11 @@ func (c *conn) broken(cl *client, err error) {
 		c.sc.Lost(nil)
 		c.checkFlushedLocked()
 	} else {
-		c.mute = err
+		c.out.mute = err
 		c.hushLocked()
 		c.hearOutLocked()
 	}
-	c.drainedLocked()
+	c.out.drained()
 	cl.wakeWaitersLocked()
 	cl.mu.Unlock()
 	if now {
@@ -572,14 +565,6 @@ func (c *conn) writeOut(cl *client, out []byte) error {
 	return nil
 }
 
-// drainedLocked wakes run. client.mu is held.
-func (c *conn) drainedLocked() {
-	if c.drain != nil {
-		close(c.drain)
-		c.drain = nil
-	}
-}
-
 // pumpOfLocked is pumpLocked for a writer whose connection may have been superseded.
 func (cl *client) pumpOfLocked(c *conn, now time.Duration) {
 	if cl.conn == c {
@@ -589,9 +574,9 @@ func (cl *client) pumpOfLocked(c *conn, now time.Duration) {
 
 // checkFlushedLocked closes flushed at the right time. client.mu is held.
 func (c *conn) checkFlushedLocked() {
-	if c.over && !c.writing && c.sc.Pending() == 0 && !c.isClosed {
-		c.isClosed = true
-		close(c.flushed)
+	if c.over && !c.out.writing && c.sc.Pending() == 0 && !c.out.isClosed {
+		c.out.isClosed = true
+		close(c.out.flushed)
 	}
 }
 
@@ -627,7 +612,7 @@ func (c *conn) kickForLocked(reason packet.ReasonCode, why string) {
 	c.over, c.why = true, why
 	c.startWriterLocked()
 	c.checkFlushedLocked()
-	c.drainedLocked()
+	c.out.drained()
 	if cl := c.client.Load(); cl != nil {
 		cl.wakeWaitersLocked()
 	}
@@ -686,7 +671,7 @@ const lingerTime = time.Second
 // packet that tells why.
 func (c *conn) linger() {
 	half, ok := c.nc.(interface{ CloseWrite() error })
-	if !ok || c.bye || c.mute != nil || half.CloseWrite() != nil {
+	if !ok || c.bye || c.out.mute != nil || half.CloseWrite() != nil {
 		return
 	}
 	_ = c.nc.SetReadDeadline(time.Now().Add(lingerTime))
@@ -757,7 +742,7 @@ func (c *conn) wait(cl *client) {
 			}
 			cl.mu.Unlock()
 		case <-urged: // somebody waits for this connection in turn
-		case <-c.flushed: // the publisher's own connection is over
+		case <-c.out.flushed: // the publisher's own connection is over
 		case <-b.done:
 		}
 		c.timer.Stop()

@@ -107,7 +107,7 @@ func (c *conn) hearsLocked() bool {
 func (c *conn) urgeLocked() {
 	h := &c.hearing
 	h.urgent = true
-	c.drainedLocked()
+	c.out.drained()
 	if h.urged != nil {
 		close(h.urged)
 		h.urged = nil
