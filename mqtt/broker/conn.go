@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"container/list"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -23,45 +22,36 @@ import (
 // closes. Whoever has something for it writes as much as the network takes at
 // once; a second goroutine writes the rest, and exists only while there is one.
 type conn struct {
-	b       *Broker
-	number  uint64                 // among all connections
-	remote  string                 // the client's address; set by run
-	surplus bool                   // above MaxConnections: CONNECT will be refused
-	hasty   bool                   // above ConnectRate: the same
-	spoke   bool                   // its CONNECT has come; guarded by Broker.connMu
-	client  atomic.Pointer[client] // set once, by run, when CONNECT is accepted
-	begun   time.Duration          // when it came; broker time; set by run
-	asked   time.Duration          // when CONNECT came; broker time; of run alone
+	b      *Broker
+	number uint64                 // among all connections
+	remote string                 // the client's address; set by run
+	client atomic.Pointer[client] // set once, by run, when CONNECT is accepted
 
-	// Guarded by Broker.connMu.
-	place *list.Element // among the connections that are not accepted yet
-	cut   chan struct{} // closed when it is no longer there; made when somebody waits for that
-
-	hearing hearing // takeover.go
+	// The parts say themselves what guards them.
+	entry   entry          // connect.go
+	hearing hearing        // takeover.go
+	out     outlet         // output.go
+	auth    authentication // auth.go
 
 	// Of run alone.
-	auth authentication // auth.go
 	input
 	*work                  // nil while it reads
 	deadline time.Duration // of reading, as set; broker time
 	timer    *time.Timer   // of wait; nil until the first
 	heard    time.Duration // when something came last; broker time
 	deep     bool          // go on in another goroutine, with a fresh stack
-	comer    string        // its place in comers; empty without one
-	rules    uint64        // Broker.rules by which it is judged
+	judging  bool          // a PUBLISH is being handled
 
 	// Guarded by client.mu once that is set.
 	sc       session.Conn
 	window   int // outbound messages in flight at most
 	username string
 	reused   bool // it has been told that the client uses packet identifiers again
-	judging  bool // a PUBLISH is being handled; of run alone
 	quiet    bool // no reason strings in acknowledgements (MQTT-3.1.2-29)
 	over     bool
 	why      string            // it ends, if that is known
 	bye      bool              // the client has said DISCONNECT
 	props    packet.Properties // scratch
-	out      outlet            // output.go
 }
 
 func newConn(b *Broker, nc net.Conn) *conn {
@@ -135,13 +125,13 @@ func (c *conn) run() {
 func (c *conn) begin() bool {
 	c.remote = remoteName(c.nc)
 	now := c.b.now()
-	c.begun = now
+	c.entry.begun = now
 	switch late := c.b.tooSoon(c.nc.RemoteAddr(), now); {
 	case late > time.Second:
 		c.b.log(Event{Kind: EventRejected, Remote: c.remote, Err: errRate})
 		return false
 	case late > 0:
-		c.hasty = true
+		c.entry.hasty = true
 	}
 	c.sc.Serve(session.Config{
 		MaxPacket: c.b.opts.MaxPacketSize, ReceiveMaximum: c.b.opts.ReceiveMaximum, TopicAliasMaximum: c.b.opts.TopicAliasMaximum,
