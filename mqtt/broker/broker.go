@@ -168,7 +168,7 @@ func (b *Broker) ServeConn(nc net.Conn) {
 		}
 		return
 	}
-	c.surplus = open >= b.opts.MaxConnections
+	c.entry.surplus = open >= b.opts.MaxConnections
 	b.lastConn++
 	c.number = b.lastConn
 	b.conns[c] = struct{}{}

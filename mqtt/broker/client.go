@@ -56,7 +56,9 @@ const forever = 0xFFFFFFFF
 const outSoft = 256 << 10
 
 // onlineLocked tells whether messages can be written to the client now.
-func (cl *client) onlineLocked() bool { return cl.conn != nil && !cl.conn.over && cl.conn.mute == nil }
+func (cl *client) onlineLocked() bool {
+	return cl.conn != nil && !cl.conn.over && cl.conn.out.mute == nil
+}
 
 // queueBytes is what may wait for the client: less when all queues together
 // are full.

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"container/list"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -23,56 +22,40 @@ import (
 // closes. Whoever has something for it writes as much as the network takes at
 // once; a second goroutine writes the rest, and exists only while there is one.
 type conn struct {
-	b       *Broker
-	number  uint64                 // among all connections
-	remote  string                 // the client's address; set by run
-	surplus bool                   // above MaxConnections: CONNECT will be refused
-	hasty   bool                   // above ConnectRate: the same
-	spoke   bool                   // its CONNECT has come; guarded by Broker.connMu
-	client  atomic.Pointer[client] // set once, by run, when CONNECT is accepted
-	begun   time.Duration          // when it came; broker time; set by run
-	asked   time.Duration          // when CONNECT came; broker time; of run alone
+	b      *Broker
+	number uint64                 // among all connections
+	remote string                 // the client's address; set by run
+	client atomic.Pointer[client] // set once, by run, when CONNECT is accepted
 
-	// Guarded by Broker.connMu.
-	place *list.Element // among the connections that are not accepted yet
-	cut   chan struct{} // closed when it is no longer there; made when somebody waits for that
-
-	hearing hearing // takeover.go
+	// The parts say themselves what guards them.
+	entry   entry          // connect.go
+	hearing hearing        // takeover.go
+	out     outlet         // output.go
+	auth    authentication // auth.go
 
 	// Of run alone.
-	auth authentication // auth.go
 	input
 	*work                  // nil while it reads
 	deadline time.Duration // of reading, as set; broker time
 	timer    *time.Timer   // of wait; nil until the first
 	heard    time.Duration // when something came last; broker time
 	deep     bool          // go on in another goroutine, with a fresh stack
-	comer    string        // its place in comers; empty without one
-	rules    uint64        // Broker.rules by which it is judged
+	judging  bool          // a PUBLISH is being handled
 
 	// Guarded by client.mu once that is set.
 	sc       session.Conn
 	window   int // outbound messages in flight at most
 	username string
 	reused   bool // it has been told that the client uses packet identifiers again
-	judging  bool // a PUBLISH is being handled; of run alone
 	quiet    bool // no reason strings in acknowledgements (MQTT-3.1.2-29)
 	over     bool
-	why      string // it ends, if that is known
-	bye      bool   // the client has said DISCONNECT
-	mute     error  // why nothing can be written anymore; what the socket has is heard out still
-	writing  bool
-	touch    bool              // in some touched list
-	by       uint64            // number of the connection that published to it alone last
-	drain    chan struct{}     // run waits for the writer to take the output
-	out      *output           // has the engine's buffer; nil while that has none or made it itself
+	why      string            // it ends, if that is known
+	bye      bool              // the client has said DISCONNECT
 	props    packet.Properties // scratch
-	flushed  chan struct{}     // closed when over and nothing is left to write
-	isClosed bool              // flushed is closed
 }
 
 func newConn(b *Broker, nc net.Conn) *conn {
-	c := &conn{b: b, flushed: make(chan struct{})}
+	c := &conn{b: b, out: outlet{flushed: make(chan struct{})}}
 	c.init(nc)
 	return c
 }
@@ -133,7 +116,7 @@ func (c *conn) run() {
 		return
 	}
 	c.end(err)
-	<-c.flushed
+	<-c.out.flushed
 	c.linger()
 }
 
@@ -142,13 +125,13 @@ func (c *conn) run() {
 func (c *conn) begin() bool {
 	c.remote = remoteName(c.nc)
 	now := c.b.now()
-	c.begun = now
+	c.entry.begun = now
 	switch late := c.b.tooSoon(c.nc.RemoteAddr(), now); {
 	case late > time.Second:
 		c.b.log(Event{Kind: EventRejected, Remote: c.remote, Err: errRate})
 		return false
 	case late > 0:
-		c.hasty = true
+		c.entry.hasty = true
 	}
 	c.sc.Serve(session.Config{
 		MaxPacket: c.b.opts.MaxPacketSize, ReceiveMaximum: c.b.opts.ReceiveMaximum, TopicAliasMaximum: c.b.opts.TopicAliasMaximum,
@@ -228,7 +211,7 @@ func (c *conn) ready() error {
 			// The client reads too little of what it causes. The writer's
 			// deadline bounds this.
 			ch := make(chan struct{})
-			c.drain = ch
+			c.out.drain = ch
 			c.startWriterLocked()
 			cl.mu.Unlock()
 			c.park()
@@ -242,8 +225,8 @@ func (c *conn) ready() error {
 		if c.hearsLocked() {
 			return nil
 		}
-		if c.mute != nil {
-			return c.mute
+		if c.out.mute != nil {
+			return c.out.mute
 		}
 	}
 	if c.deadline != 0 {
@@ -398,10 +381,10 @@ func (c *conn) startTouchedLocked() {
 	if n == 1 {
 		c.touched[0].untouch(func(oc *conn) {
 			// Of several publishers, those that have input already add theirs.
-			if oc.by == c.number {
+			if oc.out.by == c.number {
 				oc.flushLocked()
 			} else {
-				oc.by = c.number
+				oc.out.by = c.number
 				oc.startWriterLocked()
 			}
 		})
@@ -428,7 +411,7 @@ func (cl *client) untouch(write func(c *conn)) {
 	defer cl.mu.Unlock()
 	if c := cl.conn; c != nil {
 		defer c.rescue(func() { go c.broken(cl, errBug) }) // cl.mu is held still
-		c.touch = false
+		c.out.touched = false
 		write(c)
 	}
 }
@@ -437,11 +420,11 @@ func (cl *client) untouch(write func(c *conn)) {
 // is held.
 func (c *conn) startWriterLocked() {
 	switch {
-	case c.writing:
-	case c.mute != nil:
+	case c.out.writing:
+	case c.out.mute != nil:
 		c.hushLocked()
 	case c.sc.Pending() > 0:
-		c.writing = true
+		c.out.writing = true
 		go func() {
 			// The connections that have input already add theirs.
 			runtime.Gosched()
@@ -455,11 +438,11 @@ func (c *conn) startWriterLocked() {
 // flushLocked writes what the network takes at once and leaves the rest to a writer.
 // client.mu is held, and is let go meanwhile.
 func (c *conn) flushLocked() {
-	if c.writing || c.raw == nil || c.sc.Pending() == 0 || c.mute != nil {
+	if c.out.writing || c.raw == nil || c.sc.Pending() == 0 || c.out.mute != nil {
 		c.startWriterLocked()
 		return
 	}
-	c.writing = true
+	c.out.writing = true
 	cl := c.client.Load()
 	full, n := c.nextLocked(cl, outputs.Get().(*output)), 0
 	if full == nil {
@@ -484,9 +467,9 @@ func (c *conn) nextLocked(cl *client, spare *output) (full *output) {
 	cl.pumpOfLocked(c, now)
 	if c.sc.Pending() > 0 {
 		full = c.swapLocked(spare, now)
-		c.drainedLocked()
+		c.out.drained()
 	} else {
-		c.writing = false
+		c.out.writing = false
 		c.settleLocked()
 		spare.release()
 		c.checkFlushedLocked()
@@ -523,7 +506,7 @@ func (c *conn) take(cl *client, spare *output) *output {
 // be.
 func (c *conn) broken(cl *client, err error) {
 	cl.mu.Lock()
-	c.writing = false
+	c.out.writing = false
 	switch {
 	case c.why != "":
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -537,11 +520,11 @@ func (c *conn) broken(cl *client, err error) {
 		c.sc.Lost(nil)
 		c.checkFlushedLocked()
 	} else {
-		c.mute = err
+		c.out.mute = err
 		c.hushLocked()
 		c.hearOutLocked()
 	}
-	c.drainedLocked()
+	c.out.drained()
 	cl.wakeWaitersLocked()
 	cl.mu.Unlock()
 	if now {
@@ -572,14 +555,6 @@ func (c *conn) writeOut(cl *client, out []byte) error {
 	return nil
 }
 
-// drainedLocked wakes run. client.mu is held.
-func (c *conn) drainedLocked() {
-	if c.drain != nil {
-		close(c.drain)
-		c.drain = nil
-	}
-}
-
 // pumpOfLocked is pumpLocked for a writer whose connection may have been superseded.
 func (cl *client) pumpOfLocked(c *conn, now time.Duration) {
 	if cl.conn == c {
@@ -589,9 +564,9 @@ func (cl *client) pumpOfLocked(c *conn, now time.Duration) {
 
 // checkFlushedLocked closes flushed at the right time. client.mu is held.
 func (c *conn) checkFlushedLocked() {
-	if c.over && !c.writing && c.sc.Pending() == 0 && !c.isClosed {
-		c.isClosed = true
-		close(c.flushed)
+	if c.over && !c.out.writing && c.sc.Pending() == 0 && !c.out.isClosed {
+		c.out.isClosed = true
+		close(c.out.flushed)
 	}
 }
 
@@ -627,7 +602,7 @@ func (c *conn) kickForLocked(reason packet.ReasonCode, why string) {
 	c.over, c.why = true, why
 	c.startWriterLocked()
 	c.checkFlushedLocked()
-	c.drainedLocked()
+	c.out.drained()
 	if cl := c.client.Load(); cl != nil {
 		cl.wakeWaitersLocked()
 	}
@@ -686,7 +661,7 @@ const lingerTime = time.Second
 // packet that tells why.
 func (c *conn) linger() {
 	half, ok := c.nc.(interface{ CloseWrite() error })
-	if !ok || c.bye || c.mute != nil || half.CloseWrite() != nil {
+	if !ok || c.bye || c.out.mute != nil || half.CloseWrite() != nil {
 		return
 	}
 	_ = c.nc.SetReadDeadline(time.Now().Add(lingerTime))
@@ -757,7 +732,7 @@ func (c *conn) wait(cl *client) {
 			}
 			cl.mu.Unlock()
 		case <-urged: // somebody waits for this connection in turn
-		case <-c.flushed: // the publisher's own connection is over
+		case <-c.out.flushed: // the publisher's own connection is over
 		case <-b.done:
 		}
 		c.timer.Stop()

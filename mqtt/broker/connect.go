@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"container/list"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -11,6 +12,22 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/session"
 )
+
+// entry is how a connection gets in.
+type entry struct {
+	// Guarded by Broker.connMu.
+	place *list.Element // among the connections that are not accepted yet
+	cut   chan struct{} // closed when it is no longer there; made when somebody waits for that
+	spoke bool          // its CONNECT has come
+
+	// Of run alone, but for surplus, which is set before that begins.
+	surplus bool          // above MaxConnections: CONNECT will be refused
+	hasty   bool          // above ConnectRate: the same
+	begun   time.Duration // when it came; broker time
+	asked   time.Duration // when CONNECT came; broker time
+	comer   string        // its place in comers; empty without one
+	rules   uint64        // Broker.rules by which it is judged
+}
 
 // refusal is a CONNECT that was answered with a failure.
 type refusal struct {
@@ -37,9 +54,9 @@ func (c *conn) connect(p *packet.Connect) error {
 	o := &c.b.opts
 	id := string(p.ClientID)
 	switch {
-	case c.surplus && !c.b.connected(id):
+	case c.entry.surplus && !c.b.connected(id):
 		return c.refuse(id, packet.ServerBusy, tooMany)
-	case c.hasty:
+	case c.entry.hasty:
 		return c.refuse(id, packet.ConnectionRateExceeded, "too many connections a second from this address")
 	}
 	if r := o.Redirect; r != nil {
@@ -51,12 +68,12 @@ func (c *conn) connect(p *packet.Connect) error {
 		return &refusal{id, r.Reason, r.Reference}
 	}
 	b := c.b
-	c.username, c.asked = string(p.Username), b.now()
+	c.username, c.entry.asked = string(p.Username), b.now()
 	b.comers.enter(c, id, c.username)
 	defer b.comers.leave(c)
 	c.hasSpoken()
 	for {
-		c.rules = b.rules.Load()
+		c.entry.rules = b.rules.Load()
 		if err := c.judge(p); err != errRules {
 			return err
 		}
@@ -222,7 +239,7 @@ func (b *Broker) connected(id string) bool {
 // accept finds or makes the session and joins the connection to it.
 func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, keepAlive time.Duration, ack *packet.Connack) error {
 	cl := b.claim(c, id)
-	stale, surplus := c.rules != b.rules.Load(), c.surplus && (cl == nil || cl.conn == nil)
+	stale, surplus := c.entry.rules != b.rules.Load(), c.entry.surplus && (cl == nil || cl.conn == nil)
 	if stale || surplus {
 		if cl != nil {
 			cl.mu.Unlock()

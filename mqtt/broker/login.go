@@ -12,14 +12,14 @@ func (c *conn) authenticate(p *packet.Connect) error {
 	if o.Recall != nil && o.Recall(p, c.nc.RemoteAddr()) {
 		return c.admit(p, nil)
 	}
-	if !c.b.logins.enter(c.host(), string(p.Username), string(p.ClientID), c.begun+o.ConnectTimeout-c.b.now(), c.waits()) {
+	if !c.b.logins.enter(c.host(), string(p.Username), string(p.ClientID), c.entry.begun+o.ConnectTimeout-c.b.now(), c.waits()) {
 		return c.refuse(string(p.ClientID), packet.ServerBusy, "too many logins at once")
 	}
 	reason := c.ask(p)
 	switch {
 	case reason != packet.Success:
 		return c.deny(string(p.ClientID), reason)
-	case c.b.now() >= c.begun+o.ConnectTimeout:
+	case c.b.now() >= c.entry.begun+o.ConnectTimeout:
 		return c.refuse(string(p.ClientID), packet.ServerBusy, "the login has taken too long")
 	}
 	return c.admit(p, nil)
@@ -39,7 +39,7 @@ func (c *conn) deny(id string, reason packet.ReasonCode) error {
 	o, now := &c.b.opts, c.b.now()
 	if o.DenyTime > 0 {
 		late := c.b.failed.charge(hostOf(c.nc.RemoteAddr()), o.DenyTime/8, o.ConnectTimeout, now)
-		c.pause(min(c.asked+o.DenyTime+late, c.begun+o.ConnectTimeout) - now)
+		c.pause(min(c.entry.asked+o.DenyTime+late, c.entry.begun+o.ConnectTimeout) - now)
 	}
 	return c.refuse(id, reason, "")
 }
@@ -67,13 +67,13 @@ func (c *conn) host() string {
 func (c *conn) waits() <-chan struct{} {
 	c.b.connMu.Lock()
 	defer c.b.connMu.Unlock()
-	if c.cut == nil {
-		c.cut = make(chan struct{})
-		if c.b.closing || c.place == nil {
-			close(c.cut)
+	if c.entry.cut == nil {
+		c.entry.cut = make(chan struct{})
+		if c.b.closing || c.entry.place == nil {
+			close(c.entry.cut)
 		}
 	}
-	return c.cut
+	return c.entry.cut
 }
 
 // minEarly is how many connections may always be there that are not accepted
@@ -84,7 +84,7 @@ const minEarly = 256
 // go in its place: nil, or the oldest, so that who opens many and says nothing is
 // in nobody's way. connMu is held.
 func (b *Broker) earlyLocked(c *conn) (oldest *conn) {
-	c.place = b.unaccepted.PushBack(c)
+	c.entry.place = b.unaccepted.PushBack(c)
 	if b.unaccepted.Len() <= max(b.opts.MaxConnections/4, minEarly) {
 		return nil
 	}
@@ -96,12 +96,12 @@ func (b *Broker) earlyLocked(c *conn) (oldest *conn) {
 
 // acceptedLocked takes a connection off those that are not. connMu is held.
 func (b *Broker) acceptedLocked(c *conn) {
-	if c.place == nil {
+	if c.entry.place == nil {
 		return
 	}
-	b.unaccepted.Remove(c.place)
-	c.place = nil
-	if c.cut != nil {
-		close(c.cut)
+	b.unaccepted.Remove(c.entry.place)
+	c.entry.place = nil
+	if c.entry.cut != nil {
+		close(c.entry.cut)
 	}
 }

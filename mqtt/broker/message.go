@@ -29,7 +29,6 @@ type message struct {
 const (
 	messageBytes = int(unsafe.Sizeof(message{}))
 	placeBytes   = int(unsafe.Sizeof(pending{})) * 3 / 2
-	overhead     = messageBytes + placeBytes
 )
 
 // size is what it takes in memory, without its places in queues.

@@ -43,7 +43,7 @@ func TestQueueDropsWhatHasExpired(t *testing.T) {
 					want = want[1:]
 				}
 			}
-			if q.n != len(want) || q.count != len(want) || q.bytes != overhead*len(want) || total.Load() != int64(q.bytes) {
+			if q.n != len(want) || q.count != len(want) || q.bytes != (messageBytes+placeBytes)*len(want) || total.Load() != int64(q.bytes) {
 				t.Fatalf("%d messages, count %d, %d bytes, %d in all, of %d", q.n, q.count, q.bytes, total.Load(), len(want))
 			}
 			for i, m := range want {

@@ -149,8 +149,8 @@ func (c *conn) deliverLocked(cl *client, p *packet.Publish, now time.Duration) (
 		if to.offerLocked(r, h) && to != cl {
 			r.crowds(to)
 		}
-		if oc := to.conn; oc != nil && !oc.touch && !oc.writing && oc.sc.Pending() > 0 {
-			oc.touch = true
+		if oc := to.conn; oc != nil && !oc.out.touched && !oc.out.writing && oc.sc.Pending() > 0 {
+			oc.out.touched = true
 			c.touched = append(c.touched, to)
 		}
 		to.mu.Unlock()

@@ -107,7 +107,7 @@ func (c *conn) hearsLocked() bool {
 func (c *conn) urgeLocked() {
 	h := &c.hearing
 	h.urgent = true
-	c.drainedLocked()
+	c.out.drained()
 	if h.urged != nil {
 		close(h.urged)
 		h.urged = nil
@@ -186,12 +186,12 @@ func (b *Broker) preceded(c *conn) bool {
 	from := func(c *conn) netip.Addr { return hostOf(transport.Raw(c.nc).RemoteAddr()) } // which is there at once
 	b.connMu.Lock()
 	defer b.connMu.Unlock()
-	if c.place == nil || b.closing {
+	if c.entry.place == nil || b.closing {
 		return false
 	}
-	e := c.place.Prev()
+	e := c.entry.place.Prev()
 	for n := 0; e != nil && n < precedeMost; e, n = e.Prev(), n+1 {
-		if old := e.Value.(*conn); !old.spoke && from(old) == from(c) && old.unread() {
+		if old := e.Value.(*conn); !old.entry.spoke && from(old) == from(c) && old.unread() {
 			return true
 		}
 	}
@@ -203,7 +203,7 @@ func (c *conn) hasSpoken() {
 	c.try = c.tryRead
 	c.b.connMu.Lock()
 	defer c.b.connMu.Unlock()
-	c.spoke = true
+	c.entry.spoke = true
 }
 
 // comers are the connections whose CONNECT is being judged, by who they say
@@ -225,43 +225,43 @@ func (l *comers) enter(c *conn, id, username string) {
 	if id == "" {
 		return
 	}
-	c.comer = id + "\x00" + username + "\x00" + c.host() // the first two have no null characters
+	c.entry.comer = id + "\x00" + username + "\x00" + c.host() // the first two have no null characters
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.of == nil {
 		l.of = make(map[string][]place)
 	}
-	places := l.of[c.comer]
+	places := l.of[c.entry.comer]
 	i, _ := slices.BinarySearchFunc(places, c.number, func(p place, n uint64) int { return cmp.Compare(p.c.number, n) })
-	l.of[c.comer] = slices.Insert(places, i, place{c: c})
+	l.of[c.entry.comer] = slices.Insert(places, i, place{c: c})
 }
 
 // leave is for one that is accepted, or is not going to be. It may be called
 // again.
 func (l *comers) leave(c *conn) {
-	if c.comer == "" {
+	if c.entry.comer == "" {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	places := slices.DeleteFunc(l.of[c.comer], func(p place) bool { return p.c == c })
+	places := slices.DeleteFunc(l.of[c.entry.comer], func(p place) bool { return p.c == c })
 	if len(places) == 0 {
-		delete(l.of, c.comer)
+		delete(l.of, c.entry.comer)
 	} else {
-		l.of[c.comer] = places
+		l.of[c.entry.comer] = places
 		if first := &places[0]; first.turn != nil {
 			close(first.turn)
 			first.turn = nil
 		}
 	}
-	c.comer = ""
+	c.entry.comer = ""
 }
 
 // wait waits until the connection is the first of its kind, but not for longer
 // than most: whoever cannot log in must not keep others from it.
 func (l *comers) wait(c *conn, most time.Duration, done <-chan struct{}) {
 	l.mu.Lock()
-	places := l.of[c.comer]
+	places := l.of[c.entry.comer]
 	i := slices.IndexFunc(places, func(p place) bool { return p.c == c })
 	if i <= 0 {
 		l.mu.Unlock()
