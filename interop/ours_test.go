@@ -10,7 +10,7 @@ import (
 
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/store"
+	"github.com/mqtools/mqtools/mqtt/journal"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
@@ -25,7 +25,7 @@ var ours = &kind{
 
 type ourClient struct {
 	tell      func(event)
-	journal   store.Journal
+	journal   journal.Journal
 	c         *mqtt.Client
 	responses chan []byte
 	read      chan struct{}
@@ -161,7 +161,7 @@ func (o *ourClient) connect(ctx context.Context, c command) error {
 		<-o.read
 	}
 	if c.Clean || o.journal == nil {
-		o.journal = new(store.Memory)
+		o.journal = new(journal.Memory)
 	}
 	target, err := transport.ParseURL(c.URL)
 	if err != nil {

@@ -3,8 +3,8 @@ package mqtt
 import (
 	"fmt"
 
+	"github.com/mqtools/mqtools/mqtt/journal"
 	"github.com/mqtools/mqtools/mqtt/session"
-	"github.com/mqtools/mqtools/mqtt/store"
 )
 
 // restore takes over what the journal holds, and lets it follow the session
@@ -14,8 +14,8 @@ func (c *Client) restore() error {
 	if j == nil {
 		return nil
 	}
-	err := j.Load(func(r store.Record) error {
-		if r.Kind == store.Sent {
+	err := j.Load(func(r journal.Record) error {
+		if r.Kind == journal.Sent {
 			if c.version == 0 {
 				c.version = r.Version
 			}
@@ -32,7 +32,7 @@ func (c *Client) restore() error {
 		if tag&syncTag != 0 {
 			tag = 0 // a call that waits in this process
 		}
-		j.Append(store.Record{Kind: store.Kind(kind), PacketID: id, Tag: tag, Version: c.version, Packet: publish})
+		j.Append(journal.Record{Kind: journal.Kind(kind), PacketID: id, Tag: tag, Version: c.version, Packet: publish})
 	}
 	return nil
 }
@@ -51,4 +51,4 @@ func (c *Client) sync() error {
 
 // The kinds of the session's changes and of the journal's records are the
 // same numbers.
-var _ = [1]struct{}{}[int(session.ChangeCleared)-int(store.Cleared)]
+var _ = [1]struct{}{}[int(session.ChangeCleared)-int(journal.Cleared)]

@@ -8,8 +8,8 @@ import (
 
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
+	"github.com/mqtools/mqtools/mqtt/journal"
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/store"
 )
 
 // mute accepts one MQTT 5.0 connection and reads on without an answer until
@@ -45,7 +45,7 @@ func mute(t *testing.T, n int) (addr string, seen <-chan struct{}) {
 
 func TestAJournalCarriesMessagesToTheNextProgram(t *testing.T) {
 	t.Parallel()
-	var journal store.Memory
+	var journal journal.Memory
 	// CONNECT of 15 bytes, and PUBLISH of 9 to 11 bytes each.
 	addr, seen := mute(t, 15+10+10+12)
 	first, err := mqtt.Dial(t.Context(), "mqtt://"+addr, &mqtt.Options{ClientID: "c", Journal: &journal})
@@ -101,7 +101,7 @@ func TestAJournalCarriesMessagesToTheNextProgram(t *testing.T) {
 }
 
 // broken is a journal on a full disk.
-type broken struct{ store.Memory }
+type broken struct{ journal.Memory }
 
 func (*broken) Sync() error { return errors.New("no space left on device") }
 
@@ -121,11 +121,11 @@ func TestNothingIsWrittenThatTheJournalCouldNotKeep(t *testing.T) {
 
 func TestAJournalOfAnotherVersionIsRefused(t *testing.T) {
 	t.Parallel()
-	var journal store.Memory
-	journal.Append(store.Record{Kind: store.Sent, PacketID: 1, Version: packet.V5, Packet: []byte{0x32, 6, 0, 1, 't', 0, 1, 0}})
+	var j journal.Memory
+	j.Append(journal.Record{Kind: journal.Sent, PacketID: 1, Version: packet.V5, Packet: []byte{0x32, 6, 0, 1, 't', 0, 1, 0}})
 	_, addr := brokertest.Start(t)
-	_, err := mqtt.Dial(t.Context(), "mqtt://"+addr, &mqtt.Options{Version: packet.V311, Journal: &journal})
-	if !errors.Is(err, mqtt.ErrKept) || journal.Len() != 1 {
-		t.Errorf("%v, %d messages", err, journal.Len())
+	_, err := mqtt.Dial(t.Context(), "mqtt://"+addr, &mqtt.Options{Version: packet.V311, Journal: &j})
+	if !errors.Is(err, mqtt.ErrKept) || j.Len() != 1 {
+		t.Errorf("%v, %d messages", err, j.Len())
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mqtools/mqtools/mqtt/journal"
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/store"
 )
 
 const (
@@ -63,7 +63,7 @@ func TestAPublisherWithoutAJournalBeginsANewSession(t *testing.T) {
 		})
 	}
 	t.Run("but one with a journal goes on", func(t *testing.T) {
-		inBubble(t, Options{Version: packet.V311, Resume: true, PublishOnly: true, Journal: &store.Memory{}}, func(b *bubble) {
+		inBubble(t, Options{Version: packet.V311, Resume: true, PublishOnly: true, Journal: &journal.Memory{}}, func(b *bubble) {
 			p := b.accept(connect4c)
 			p.send(resumed4)
 			c := b.connected()

@@ -12,8 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mqtools/mqtools/mqtt/journal"
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/store"
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
@@ -524,7 +524,7 @@ func TestIllegalPropertiesAreNotSent(t *testing.T) {
 }
 
 // fullDisk is a journal that cannot be written.
-type fullDisk struct{ store.Memory }
+type fullDisk struct{ journal.Memory }
 
 func (*fullDisk) Sync() error { return errors.New("no space left on device") }
 

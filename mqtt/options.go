@@ -7,8 +7,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/mqtools/mqtools/mqtt/journal"
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/store"
 )
 
 // DialFunc opens the byte stream of a connection. It is called again for each
@@ -91,7 +91,7 @@ type Options struct {
 	// this client: Connect restores what it holds, and sends it again. nil
 	// keeps them in memory until the client ends. What is restored was encoded
 	// for one protocol version, which becomes this client's.
-	Journal store.Journal
+	Journal journal.Journal
 
 	// Authenticate, unless nil, begins one enhanced authentication (section
 	// 4.12): for each connection, and for each Reauthenticate. ctx ends when

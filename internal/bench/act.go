@@ -15,6 +15,9 @@ import (
 func (w *worker) beginAction(a *plan.Action, at time.Duration) {
 	g := w.groups[a.Group.Number]
 	for round := range a.Times {
+		if w == w.run.workers[0] {
+			w.later(at+a.At.Offset+time.Duration(round)*a.Every, func(now time.Duration) { w.run.noteAction(a, round, now) })
+		}
 		next := 0
 		var step func(now time.Duration)
 		step = func(now time.Duration) {
@@ -292,7 +295,7 @@ func (w *worker) churn(cl *client, seq uint32, due time.Duration) {
 	}
 	if err != nil {
 		w.rec(due).CountError(cl.g.Number, "subscribe", swarm.Kind(err))
-		w.run.note(FailSubscribe, err)
+		w.note(cl, FailSubscribe, err)
 		return
 	}
 	cl.more.churning++
@@ -361,7 +364,7 @@ func (w *worker) slow(cl *client, c *swarm.Client, p *packet.Publish, now time.D
 }
 
 // respond answers a request.
-func (w *worker) respond(cl *client, p *packet.Publish, h result.Header, now time.Duration) {
+func (w *worker) respond(cl *client, p *packet.Publish, now time.Duration) {
 	to, ok := p.Properties.Bytes(packet.ResponseTopic)
 	if !ok {
 		return
@@ -370,9 +373,7 @@ func (w *worker) respond(cl *client, p *packet.Publish, h result.Header, now tim
 	if data, ok := p.Properties.Bytes(packet.CorrelationData); ok {
 		reply.Properties, _ = reply.Properties.AppendBytes(packet.CorrelationData, data)
 	}
-	h.Kind = result.KindReply
-	h.AppendTo(reply.Payload[:0])
-	result.Seal(reply.Payload)
+	result.Answer(reply.Payload)
 	w.flying++
 	send := func(time.Duration) {
 		cl.more.replies.push(&reply)
@@ -396,7 +397,7 @@ func (w *worker) sendReplies(cl *client) {
 			return
 		case err != nil:
 			w.rec(now).CountError(cl.g.Number, "reply", swarm.Kind(err))
-			w.run.note(FailPublish, err)
+			w.note(cl, FailPublish, err)
 		}
 		if err != nil || reply.QoS == 0 {
 			w.flying--

@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -28,6 +30,7 @@ actions:
   - {at: measure+700ms, do: disconnect, group: pubs, clients: 2}
 `, func(o *outcome) {
 		o.clean()
+		o.did("300ms cut: 4 clients of subs", "500ms close: 4 clients of pubs", "700ms disconnect: 2 clients of pubs")
 		o.want("subs", map[string]int64{"attempts": 8, "connects": 8, "subscribes": 4, "losses": 0, "failures": 0})
 		// Each is away for 5 to 10 ms, and has a message due each 10 ms: not while the
 		// plan has it away.
@@ -46,6 +49,7 @@ groups:
 actions:
   - {at: measure+200ms, do: takeover, group: subs, over: 100ms, times: 2, every: 2s}
 `, func(o *outcome) {
+		o.did("200ms takeover: 4 clients of subs (1 of 2)", "2.2s takeover: 4 clients of subs (2 of 2)")
 		if f := o.Total; f.Lost+f.Duplicates+f.Reordered+f.Corrupt != 0 || len(o.Errors()) > 0 {
 			o.Errorf("%+v, %v", f, o.Errors())
 		}
@@ -331,4 +335,23 @@ actions:
 			}
 		}
 	})
+}
+
+// did claims that these are the actions that the run tells, with the time since the
+// measurement began, to 10 ms.
+func (o *outcome) did(actions ...string) {
+	o.Helper()
+	var measure time.Duration
+	var got []string
+	for _, n := range o.Result.Notes {
+		switch {
+		case n.Kind == result.NotePhase && n.Text == "measure":
+			measure = n.At
+		case n.Kind == result.NoteAction:
+			got = append(got, fmt.Sprint((n.At - measure).Round(10*time.Millisecond), " ", n.Text))
+		}
+	}
+	if !slices.Equal(got, actions) {
+		o.Errorf("actions: %q, want %q", got, actions)
+	}
 }

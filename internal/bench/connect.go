@@ -57,7 +57,7 @@ func (w *worker) connectPacket(cl *client, p *packet.Connect) {
 		p.Will = packet.Will{QoS: will.QoS, Retain: will.Retain, Topic: will.Topic.Append(nil, cl.index, 0, 0),
 			Payload: will.Payload.Append(nil, cl.index, 0, 0)}
 		if will.Payload.HasHeader() {
-			result.Header{Kind: result.KindWill, Shard: uint16(w.run.shard.Index), Publisher: cl.number, Intended: max(cl.begun, 0)}.AppendTo(p.Will.Payload[:0])
+			result.Header{Kind: result.KindWill, Shard: uint16(w.run.shard.Index), Publisher: cl.number, Intended: max(cl.begun, 0)}.AppendTo(p.Will.Payload[:0], w.run.mark)
 			result.Seal(p.Will.Payload)
 		}
 		if g.Version >= packet.V5 && will.Delay > 0 {
@@ -217,7 +217,7 @@ func (w *worker) subscribe(cl *client, deferred bool) bool {
 	w.ask(cl, deferred)
 	if err := cl.c.Subscribe(&w.sub, tag); err != nil {
 		w.rec(cl.subbed).CountError(cl.g.Number, "subscribe", swarm.Kind(err))
-		w.run.note(FailSubscribe, err)
+		w.note(cl, FailSubscribe, err)
 		return false
 	}
 	return true
@@ -258,7 +258,7 @@ func (w *worker) Subscribed(c *swarm.Client, tag uint64, p *packet.Suback) {
 		code := p.Reason(i)
 		if code.Failed() {
 			rec.CountReason(cl.g.Number, p.Type, code)
-			w.run.note(FailSubscribe, &Denied{&swarm.Refusal{Type: p.Type, Reason: code}, w.filterOf(cl, tag, i)})
+			w.note(cl, FailSubscribe, &Denied{&swarm.Refusal{Type: p.Type, Reason: code}, w.filterOf(cl, tag, i)})
 			continue
 		}
 		rec.Count(counter, cl.g.Number, result.NoQoS, 1)
@@ -404,7 +404,7 @@ func (w *worker) Failed(c *swarm.Client, err error) {
 	rec := w.rec(cl.due)
 	rec.Count(result.Failures, cl.g.Number, result.NoQoS, 1)
 	w.countCause(rec, cl, "connect", err)
-	w.run.firstError(err)
+	w.firstError(cl, err)
 	w.lost(cl, err)
 }
 
@@ -442,7 +442,7 @@ func (w *worker) Closed(c *swarm.Client, err error) {
 		if err == io.EOF {
 			err = hungUp{}
 		}
-		w.run.note(FailLost, err)
+		w.note(cl, FailLost, err)
 	}
 	if !cl.g.Persistent() {
 		w.forget(c)

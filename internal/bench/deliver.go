@@ -40,7 +40,7 @@ func (w *worker) Acked(c *swarm.Client, tag uint64, qos packet.QoS, reason packe
 			rec.CountError(cl.g.Number, "resume", reason.String())
 		} else {
 			rec.CountReason(cl.g.Number, refusing(qos), reason)
-			w.run.note(FailPublish, &Denied{Refusal: &swarm.Refusal{Type: refusing(qos), Reason: reason}})
+			w.note(cl, FailPublish, &Denied{Refusal: &swarm.Refusal{Type: refusing(qos), Reason: reason}})
 		}
 	}
 	if !resumed {
@@ -91,10 +91,19 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 	if g.Slow != nil {
 		w.slow(cl, c, p, now)
 	}
-	h, err := result.ParseHeader(p.Payload)
-	// Where payloads without a header are sent, one may begin like a header.
-	if err == result.ErrForeign || err != nil && !w.run.header {
-		w.foreign(cl, p, now)
+	h, err := result.ParseHeader(p.Payload, w.run.mark)
+	if err == nil && h.Kind == result.KindRequest && g.Respond != nil {
+		w.respond(cl, p, now)
+	}
+	switch {
+	case err == result.ErrForeign, !w.run.sending:
+		w.foreign(cl, p, now, w.run.header && w.run.sending)
+		return
+	case !w.run.sent(h): // it is of another run, or of another make and begins like a header
+		w.foreign(cl, p, now, w.run.header || err == nil)
+		return
+	case err != nil && !w.run.header:
+		w.foreign(cl, p, now, false)
 		return
 	}
 	rec := w.rec(h.Intended)
@@ -120,9 +129,6 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 		}
 		return
 	}
-	if h.Kind == result.KindRequest && g.Respond != nil {
-		w.respond(cl, p, h, now)
-	}
 	if first := w.judge(rec, cl, p, h, c != cl.c, now); !first {
 		return
 	}
@@ -140,7 +146,7 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 			break
 		}
 		if lag, known := w.run.lags.get(h.Publisher, h.Seq); known {
-			rec.Record(result.Delivery, result.Service, g.Number, took-lag)
+			rec.Record(result.Delivery, result.Service, g.Number, took-unpackLag(lag))
 		}
 	}
 }
@@ -182,6 +188,7 @@ func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h re
 	g := cl.g
 	e, a := w.entitle(cl, p.Topic), cl.account()
 	outcome, away, copies := result.Duplicate, int(h.Shard) != w.run.shard.Index, false
+	var of *share
 	if e.plain > 0 || len(e.shares) == 0 {
 		outcome = w.check.Check(g.Base+cl.index, h.Publisher, h.Seq)
 	}
@@ -189,16 +196,16 @@ func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h re
 		sh := e.shares[i]
 		copies = copies || sh.copies
 		if outcome = sh.check.Check(h.Publisher, h.Seq); outcome != result.Duplicate {
-			a, away = &sh.account, away || w.run.shard.Count > 1
+			of, away = sh, away || w.run.shard.Count > 1
 		}
 	}
 	if outcome == result.Duplicate && len(e.shares) > 0 {
 		if sh := w.run.ledger.among(p.Topic, h.Publisher, h.Seq); sh != nil {
-			outcome, a, away = result.Next, &sh.account, away || w.run.shard.Count > 1
+			outcome, of, away = result.Next, sh, away || w.run.shard.Count > 1
 		}
 	}
 	if outcome == result.Duplicate && e.plain == 0 && e.gone {
-		outcome, a, away = w.check.Check(g.Base+cl.index, h.Publisher, h.Seq), cl.account(), int(h.Shard) != w.run.shard.Index
+		outcome, of, away = w.check.Check(g.Base+cl.index, h.Publisher, h.Seq), nil, int(h.Shard) != w.run.shard.Index
 	}
 	for at := 1; outcome == result.Duplicate && at < e.plain; at++ {
 		o := w.copy(at).Check(g.Base+cl.index, h.Publisher, h.Seq)
@@ -232,9 +239,18 @@ func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h re
 	}
 	rec.Count(result.Distinct, g.Number, p.QoS, 1)
 	w.rec(now).Count(result.Arrived, g.Number, p.QoS, 1)
+	if of != nil {
+		a = &of.account
+	}
 	if away {
 		rec.Count(result.DistinctAway, g.Number, p.QoS, 1)
-		a = nil
+		a, of = nil, nil
+	}
+	if of != nil && w.outlives(of, h, p.QoS) {
+		of.members.Lock() // not in the middle of a balance
+		defer of.members.Unlock()
+		w.came(rec, cl, a, p.QoS, true)
+		return true
 	}
 	unowed := false
 	if replayed && a != nil {
@@ -246,6 +262,18 @@ func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h re
 	return true
 }
 
+// outlives reports whether a delivery is of a message that was sent before the latest
+// member of a shared subscription went. Such a message is not owed any more, as it may
+// have gone with the member, but may come.
+func (w *worker) outlives(sh *share, h result.Header, q packet.QoS) bool {
+	closed := sh.closed[min(q, packet.QoS(sh.qos.Load()))].Load()
+	if closed == 0 || w.run.ticks == nil {
+		return false
+	}
+	tick, known := w.run.ticks.get(h.Publisher, h.Seq)
+	return known && before(tick, closed)
+}
+
 // copy is the checker of the copies of a message beyond the first: one for each
 // further filter of a client that matches.
 func (w *worker) copy(n int) *result.Checker {
@@ -255,10 +283,12 @@ func (w *worker) copy(n int) *result.Checker {
 	return w.copies[n-1]
 }
 
-// foreign counts a delivery without header.
-func (w *worker) foreign(cl *client, p *packet.Publish, now time.Duration) {
+// foreign counts a delivery without a header of this run. Where not all of the run's
+// own messages have one, and where it has none, it is one of those that are counted
+// alone; others says that it is not.
+func (w *worker) foreign(cl *client, p *packet.Publish, now time.Duration, others bool) {
 	rec := w.rec(now)
-	if w.run.header {
+	if others {
 		rec.Count(result.Foreign, cl.g.Number, p.QoS, 1)
 		return
 	}
@@ -269,6 +299,8 @@ func (w *worker) foreign(cl *client, p *packet.Publish, now time.Duration) {
 	rec.Count(result.DeliveredBytes, cl.g.Number, p.QoS, int64(len(p.Payload)))
 	a := cl.account()
 	switch e := w.entitle(cl, p.Topic); {
+	case !w.run.sending: // nothing is owed
+		a = nil
 	case e.plain == 0 && len(e.shares) > 0 && w.run.shard.Count == 1:
 		a = &e.shares[0].account
 	case w.run.shard.Count > 1:

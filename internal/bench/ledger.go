@@ -54,7 +54,7 @@ type book struct {
 // account is what is owed to a subscriber, and what has come, by QoS.
 type account struct {
 	owed, got, corrupt, void [3]atomic.Int64
-	closed                   [3]atomic.Int64 // the tick at which it was last balanced
+	closed                   [3]atomic.Int64 // the first tick since it was last balanced
 	replays                  atomic.Int64    // of what is owed: retained messages, since the grant
 }
 
@@ -102,7 +102,7 @@ type share struct {
 	group   int                   // the first that has it
 	check   *result.SharedChecker // perhaps of others, too
 	copies  bool                  // a copy for another filter of a member may be taken for one of it
-	members sync.Mutex            // guards what follows
+	members sync.Mutex            // guards what follows, and balances of the account
 	joined  bool                  // somebody has
 	kept    int                   // members whose sessions live
 	live    int                   // of them, those that are connected
@@ -312,7 +312,7 @@ func (a *account) outstanding() int64 {
 
 // balance closes an account at a QoS: what is outstanding is not owed any more, and
 // with whole, when all of the account is closed, what came unexpectedly is taken for
-// owed. Claims of what was sent before are void.
+// owed. Claims of what was sent before the tick are void.
 func (a *account) balance(q int, tick int64, whole bool) (voided, surplus int64) {
 	n := a.missing(q)
 	voided = max(n, 0)
@@ -434,11 +434,15 @@ func (w *worker) owe(rec *result.Recorder, cl *client, m sending, accepted bool)
 	for i := 0; i < len(to.list); {
 		r := &to.list[i]
 		best, at, perhaps := -1, packet.QoS(0), false
+		if r.share != nil {
+			r.share.members.Lock() // not in the middle of a balance
+		}
 		for ; i < len(to.list) && to.list[i].account == r.account; i++ {
 			g := to.list[i].grant
 			q := min(s.QoS, packet.QoS(g.qos.Load()))
 			st := g.of(q, m.tick)
 			switch {
+			case r.share != nil && m.tick < r.closed[q].Load(): // see outlives
 			case st == owes && accepted:
 				best = max(best, int(q))
 			case st != owesNothing:
@@ -447,10 +451,15 @@ func (w *worker) owe(rec *result.Recorder, cl *client, m sending, accepted bool)
 				g.replays[s.QoS].Add(1)
 			}
 		}
-		switch {
-		case best >= 0:
+		if best >= 0 {
 			r.owed[best].Add(1)
 			n[best]++
+		}
+		if r.share != nil {
+			r.share.members.Unlock()
+		}
+		switch {
+		case best >= 0:
 		case perhaps:
 			w.run.ledger.claim(claim{r.account, r.group, r.share, r.subscriber, cl.number, m.header, at, m.tick})
 		}
@@ -602,17 +611,17 @@ func (w *worker) void(cl *client, all bool) {
 	}
 	l := w.run.ledger
 	now := w.rec(w.loop.Now())
-	cancel := func(a *account, group int, whole bool) {
+	balance := func(a *account, group int, whole bool) {
 		for q := range 3 {
 			if q == 0 || all {
-				voided, surplus := a.balance(q, l.clock.Load(), whole)
+				voided, surplus := a.balance(q, l.clock.Add(1), whole)
 				now.Count(result.Voided, group, packet.QoS(q), voided)
 				now.Count(result.Surplus, group, packet.QoS(q), surplus)
 				w.voided, w.expected = w.voided+voided, w.expected+surplus
 			}
 		}
 	}
-	cancel(cl.account(), cl.g.Number, all)
+	balance(cl.account(), cl.g.Number, all)
 	if all {
 		cl.account().replays.Store(0)
 	}
@@ -621,7 +630,11 @@ func (w *worker) void(cl *client, all bool) {
 		l.suspend(g, sh, all)
 		l.over(g, sh)
 		if sh != nil && had {
-			cancel(&sh.account, sh.group, false) // it may have other members
+			// It may have other members. What they get of what was sent until now is
+			// left out of the account: see outlives.
+			sh.members.Lock()
+			balance(&sh.account, sh.group, true)
+			sh.members.Unlock()
 		}
 	})
 }
@@ -708,7 +721,7 @@ func (r *run) resolve() {
 		rec := w.rec(w.loop.Now())
 		for i, c := range claims {
 			switch {
-			case c.sent <= c.closed[c.qos].Load():
+			case c.sent < c.closed[c.qos].Load():
 			case !has[i]:
 				open = append(open, c)
 			default:

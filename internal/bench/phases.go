@@ -28,6 +28,9 @@ func (r *run) play(ctx context.Context) error {
 	}
 	r.wait(r.now()+2*time.Second, r.left)
 	r.removeSessions(ctx)
+	if err != nil {
+		r.sumTroubles()
+	}
 	return err
 }
 
@@ -151,7 +154,7 @@ func (r *run) awaitReady(ctx context.Context, latest time.Duration, fixed bool) 
 		}
 	}
 	if first := r.first.Load(); first != nil && !r.reached.Load() {
-		return &NotReached{*first}
+		return first
 	}
 	return nil
 }

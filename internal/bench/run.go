@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/crc64"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/mqtt/swarm"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // Options are how a shard of a plan is run.
@@ -27,6 +29,10 @@ type Options struct {
 
 	// Start is the run's epoch: connecting begins then. Zero is now.
 	Start time.Time
+
+	// Mark is in the headers of all shards' messages, and in those of no other run.
+	// 0: it is drawn.
+	Mark result.Mark
 
 	Run    result.Run   // but Step
 	Header result.Shard // but Shard, Epoch and Engine
@@ -49,9 +55,9 @@ type Options struct {
 	expected             func(what Failure) bool             // failures that are not told; nil: none
 	proven               bool                                // a CONNACK proves that a session is removed; a DISCONNECT does not do
 
-	// Explain, unless nil, words what Tell is told of an error; else it is the
-	// error's own text.
-	Explain func(what Failure, err error) string
+	// Explain, unless nil, words what Tell is told of an error, which is about a
+	// server; else it is the error's own text.
+	Explain func(what Failure, err error, at *transport.Target) string
 
 	// During, unless nil, goes on while the clients publish, in a goroutine of its
 	// own: from the beginning of the warm-up until ctx ends, with the last
@@ -75,8 +81,12 @@ const Step = time.Second
 // ErrNotReached says that no client could connect; the cause is wrapped.
 var ErrNotReached = errors.New("no client could connect")
 
-// NotReached is ErrNotReached with the first error of a client.
-type NotReached struct{ Err error }
+// NotReached is ErrNotReached with the first error of a client, and the server that it
+// is about.
+type NotReached struct {
+	Err    error
+	Target *transport.Target
+}
 
 func (n *NotReached) Error() string        { return ErrNotReached.Error() + ": " + n.Err.Error() }
 func (n *NotReached) Is(target error) bool { return target == ErrNotReached }
@@ -103,10 +113,13 @@ type run struct {
 	swarm   *swarm.Swarm
 	workers []*worker
 	ledger  *ledger
-	owing   bool // there are subscribers
+	mark    result.Mark
+	sending bool // there are publishers, or wills
+	owing   bool // and subscribers
 	fan     *plan.FanOut
 	crc     *crc64.Table
-	lags    *lagTable      // nil: all loops are closed
+	lags    *latest        // nil: all loops are closed
+	ticks   *latest        // of the ledger's clock; nil: no subscription is shared
 	cut     []atomic.Int64 // by publisher, when its connection was cut; nil without wills
 	header  bool           // all messages have one
 	whole   bool           // a subscriber gets all messages of a publisher, or none
@@ -131,7 +144,7 @@ type run struct {
 	alive   atomic.Int64  // clients that are connected, or will be
 	reached atomic.Bool   // one has been connected
 	ready   chan struct{} // closed when waiting has become 0
-	first   atomic.Pointer[error]
+	first   atomic.Pointer[NotReached]
 	giveUp  atomic.Pointer[error]
 	gaveUp  chan struct{} // closed behind giveUp
 	news    troubles      // errors to tell
@@ -161,7 +174,7 @@ func Run(ctx context.Context, o Options) (*result.Result, error) {
 }
 
 func newRun(o Options) *run {
-	return &run{o: o, p: o.Shard.Plan, shard: o.Shard, during: func() {},
+	return &run{o: o, p: o.Shard.Plan, shard: o.Shard, mark: cmp.Or(o.Mark, result.Mark(rand.Uint64())), during: func() {},
 		ready: make(chan struct{}), gaveUp: make(chan struct{})}
 }
 
@@ -219,19 +232,32 @@ func (r *run) prepareStreams() {
 		for _, p := range g.Publish {
 			r.whole = r.whole && p.OneTopic()
 			if !p.Closed() && r.lags == nil {
-				r.lags = new(lagTable)
+				r.lags = new(latest)
 			}
 		}
 		r.owing = r.owing || len(g.Subscribe) > 0
+		r.sending = r.sending || len(g.Publish) > 0 || g.Will != nil
 		if g.Will != nil {
 			r.cut = make([]atomic.Int64, r.p.Clients())
 		}
 	}
+	r.owing = r.owing && r.sending
+	if len(r.ledger.shares) > 0 {
+		r.ticks = new(latest)
+	}
+}
+
+// sent reports whether a message with such a header is one of this run's.
+func (r *run) sent(h result.Header) bool {
+	return int(h.Shard) < r.shard.Count && int(h.Publisher) < r.p.Clients()
 }
 
 // tell notes an event in the result and for the user.
 func (r *run) tell(kind result.NoteKind, text string) {
-	n := result.Note{At: r.now(), Shard: r.shard.Index, Kind: kind, Text: text}
+	r.tellNote(result.Note{At: r.now(), Shard: r.shard.Index, Kind: kind, Text: text})
+}
+
+func (r *run) tellNote(n result.Note) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.res.Notes = append(r.res.Notes, n)
@@ -246,9 +272,9 @@ func (r *run) tell(kind result.NoteKind, text string) {
 }
 
 // firstError keeps the first reason why a client could not connect.
-func (r *run) firstError(err error) {
-	r.first.CompareAndSwap(nil, &err)
-	r.note(FailConnect, err)
+func (w *worker) firstError(cl *client, err error) {
+	w.run.first.CompareAndSwap(nil, &NotReached{err, cl.c.Target()})
+	w.note(cl, FailConnect, err)
 }
 
 // isLost counts a client that will not come back; the run ends with the last one,

@@ -41,7 +41,7 @@ func runShard(t *testing.T, p *plan.Plan, i, n int, start time.Time, network *sc
 	}
 	var file bytes.Buffer
 	o := within(network.Dial)
-	o.Shard, o.Start, o.Out = s, start, &file
+	o.Shard, o.Start, o.Out, o.Mark = s, start, &file, 7
 	o.Swarm.Loops = 2
 	o.Run = result.Run{Plan: result.Plan{Name: p.Name, Hash: p.Hash()}, Shards: n}
 	if _, err = Run(t.Context(), o); err != nil {

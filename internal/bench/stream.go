@@ -188,12 +188,16 @@ func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool 
 	w.payload = s.Payload.Append(w.payload[:0], cl.index, seq, w.run.unix(intended))
 	if s.Payload.HasHeader() {
 		h := result.Header{Kind: s.kind(), Shard: uint16(w.run.shard.Index), Publisher: cl.number, Seq: cl.seq, Intended: intended}
-		h.AppendTo(w.payload[:0])
+		h.AppendTo(w.payload[:0], w.run.mark)
 		result.Seal(w.payload)
 	}
 	w.pub = packet.Publish{QoS: s.QoS, Retain: s.Retain, Topic: w.topic, Payload: w.payload, Properties: s.properties(cl)}
 	rec := w.rec(intended)
 	tag := newTag(intended, now-intended)
+	tick := w.run.ledger.clock.Load()
+	if w.run.ticks != nil && s.Payload.HasHeader() {
+		w.run.ticks.put(cl.number, cl.seq, uint64(tick))
+	}
 	err := cl.c.Publish(&w.pub, tag)
 	switch {
 	case err == nil:
@@ -202,7 +206,7 @@ func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool 
 	default:
 		rec.CountError(s.g.Number, "publish", swarm.Kind(err))
 		rec.Count(result.Skipped, s.g.Number, s.QoS, 1)
-		w.run.note(FailPublish, err)
+		w.note(cl, FailPublish, err)
 		s.over()
 		return true
 	}
@@ -211,12 +215,12 @@ func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool 
 		s.ask(cl, now)
 	}
 	if w.run.lags != nil && s.Payload.HasHeader() {
-		w.run.lags.put(cl.number, cl.seq, now-intended)
+		w.run.lags.put(cl.number, cl.seq, packLag(now-intended))
 	}
 	cl.seq++
 	rec.Count(result.Sent, s.g.Number, s.QoS, 1)
 	rec.Count(result.SentBytes, s.g.Number, s.QoS, int64(len(w.payload)))
-	m := sending{uint16(s.at), cl.seq - 1, seq, w.run.ledger.clock.Load()}
+	m := sending{uint16(s.at), cl.seq - 1, seq, tick}
 	if s.QoS > 0 {
 		cl.more.sent.push(pending{tag, m})
 		w.flying++

@@ -37,27 +37,31 @@ func unpackLag(v uint64) time.Duration {
 	return time.Duration(v) * time.Microsecond
 }
 
-// lagTable knows how late the latest messages were sent, for those who receive
-// them: the header has no room for that. A message's place is taken by another
-// one some ten thousand messages later; its lag is unknown then.
-type lagTable [lagSlots]atomic.Uint64
+// latest are 24 bits about each of the latest messages, from those who send them to
+// those who receive them: the header has no room for that. A message's place is taken
+// by another one some ten thousand messages later; of the first nothing is known then.
+type latest [latestSlots]atomic.Uint64
 
-const lagSlots = 1 << 16
+const latestSlots = 1 << 16
 
-// place is where a message's lag is kept, with the 40 bits that tell it from the
+// place is where a message's bits are kept, with the 40 bits that tell it from the
 // others there.
-func (t *lagTable) place(publisher, seq uint32) (slot *atomic.Uint64, key uint64) {
+func (t *latest) place(publisher, seq uint32) (slot *atomic.Uint64, key uint64) {
 	h := (uint64(publisher)<<32 | uint64(seq)) * 0x9E3779B97F4A7C15
 	return &t[h>>48], (uint64(publisher)<<16 | uint64(seq)&0xFFFF) << 24
 }
 
-func (t *lagTable) put(publisher, seq uint32, lag time.Duration) {
+func (t *latest) put(publisher, seq uint32, bits uint64) {
 	slot, key := t.place(publisher, seq)
-	slot.Store(key | packLag(lag))
+	slot.Store(key | bits&lagMask)
 }
 
-func (t *lagTable) get(publisher, seq uint32) (lag time.Duration, ok bool) {
+func (t *latest) get(publisher, seq uint32) (bits uint64, ok bool) {
 	slot, key := t.place(publisher, seq)
 	v := slot.Load()
-	return unpackLag(v & lagMask), v&^lagMask == key
+	return v & lagMask, v&^lagMask == key
 }
+
+// before reports whether a tick, of which bits are the last 24, is earlier than another
+// one. The two are no more than eight million ticks apart.
+func before(bits uint64, tick int64) bool { return (uint64(tick)-1-bits)&lagMask < 1<<23 }

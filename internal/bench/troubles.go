@@ -2,14 +2,18 @@ package bench
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/swarm"
 	"github.com/mqtools/mqtools/mqtt/topic"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // Failure is what has failed.
@@ -41,17 +45,20 @@ func (d *Denied) Error() string {
 func (d *Denied) Unwrap() error { return d.Refusal }
 
 // troubles are errors that are to be told: of each kind the first one, with how many
-// there were until it was.
+// there were until it was. Actions are told with them.
 type troubles struct {
-	mu   sync.Mutex
-	all  map[string]*trouble
-	news []*trouble
+	mu      sync.Mutex
+	all     map[string]*trouble
+	news    []*trouble
+	actions []result.Note
 }
 
 type trouble struct {
 	what  Failure
 	err   error
+	at    *transport.Target
 	count int
+	told  int // the count that was
 }
 
 const (
@@ -59,8 +66,9 @@ const (
 	troubleTime = 250 * time.Millisecond // in which equal errors become one line
 )
 
-// note has an error told, unless one of its kind is.
-func (r *run) note(what Failure, err error) {
+// note has an error of a client told, unless one of its kind is.
+func (w *worker) note(cl *client, what Failure, err error) {
+	r, at := w.run, cl.c.Target()
 	t := &r.news
 	if r.o.fatal != nil {
 		if end := r.o.fatal(what, err); end != nil {
@@ -71,7 +79,7 @@ func (r *run) note(what Failure, err error) {
 	if r.o.expected != nil && r.o.expected(what) {
 		return
 	}
-	kind := fmt.Sprint(what, swarm.Kind(err))
+	kind := fmt.Sprint(what, at.Address(), swarm.Kind(err))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if x := t.all[kind]; x != nil {
@@ -84,28 +92,60 @@ func (r *run) note(what Failure, err error) {
 	if t.all == nil {
 		t.all = map[string]*trouble{}
 	}
-	x := &trouble{what, err, 1}
+	x := &trouble{what: what, err: err, at: at, count: 1}
 	t.all[kind] = x
 	t.news = append(t.news, x)
+}
+
+// noteAction has an action told that begins.
+func (r *run) noteAction(a *plan.Action, round int, at time.Duration) {
+	text := fmt.Sprintf("%s: %s of %s", a.Do, units.Count(a.Clients, "client"), a.Group.Name)
+	if a.Do == plan.Burst {
+		text += fmt.Sprintf(", %s each", units.Count(a.Messages, "message"))
+	}
+	if a.Times > 1 {
+		text += fmt.Sprintf(" (%d of %d)", round+1, a.Times)
+	}
+	t := &r.news
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.actions = append(t.actions, result.Note{At: at, Shard: r.shard.Index, Kind: result.NoteAction, Text: text})
 }
 
 // tellTroubles tells what has not been told yet.
 func (r *run) tellTroubles() {
 	t := &r.news
 	t.mu.Lock()
-	var lines []string
+	notes := t.actions
 	for _, x := range t.news {
-		lines = append(lines, r.line(x))
+		notes = append(notes, result.Note{At: r.now(), Shard: r.shard.Index, Kind: result.NoteError, Text: r.line(x)})
+		x.told = x.count
 	}
-	t.news = nil
+	t.news, t.actions = nil, nil
 	t.mu.Unlock()
-	for _, line := range lines {
-		r.tell(result.NoteError, line)
+	for _, n := range notes {
+		r.tellNote(n)
 	}
 }
 
+// sumTroubles tells of a run that has failed, and of which there is no report, how
+// many errors there were in all where it was fewer when they were told.
+func (r *run) sumTroubles() {
+	r.tellTroubles()
+	t := &r.news
+	t.mu.Lock()
+	t.news = nil
+	for _, kind := range slices.Sorted(maps.Keys(t.all)) {
+		if x := t.all[kind]; x.count > x.told {
+			t.news = append(t.news, x)
+		}
+	}
+	t.mu.Unlock()
+	r.tellTroubles()
+}
+
 func (r *run) line(x *trouble) string {
-	text := r.explain(x.what, x.err)
+	text := r.explain(x)
 	if x.count > 1 {
 		text = fmt.Sprintf("%s: %s", units.Count(x.count, [...]string{FailConnect: "client", FailLost: "client", FailSubscribe: "subscription", FailPublish: "message"}[x.what]), text)
 	}
@@ -113,9 +153,9 @@ func (r *run) line(x *trouble) string {
 }
 
 // explain is an error in words for the user.
-func (r *run) explain(what Failure, err error) string {
+func (r *run) explain(x *trouble) string {
 	if r.o.Explain != nil {
-		return r.o.Explain(what, err)
+		return r.o.Explain(x.what, x.err, x.at)
 	}
-	return err.Error()
+	return x.err.Error()
 }

@@ -18,7 +18,8 @@ import (
 )
 
 // Step is what the broker expects and what it answers, in hexadecimal digits with
-// blanks between. An expectation that ends with "..." is the beginning of a packet.
+// blanks between. An expectation that ends with "..." is the beginning of a packet; one
+// that ends with "+" is a packet that may come again, and has its answer each time.
 // An answer that begins with a duration and a colon comes so much later. The answer
 // "reset" ends the connection by RST, "close" in good order, and "hold" leaves its end
 // to the tool, whatever that still sends.
@@ -91,9 +92,21 @@ func (b *Broker) play(nc net.Conn, number int, steps []Step) bool {
 			answer = late
 		}
 		digits, open := strings.CutSuffix(expect, "...")
-		want := unhex(b.t, digits)
+		want := unhex(b.t, strings.TrimSuffix(digits, "+"))
 		got := make([]byte, len(want))
-		if n, err := io.ReadFull(nc, got); err != nil || !bytes.Equal(got, want) {
+		n, err := io.ReadFull(nc, got)
+		for i > 0 && strings.HasSuffix(steps[i-1][0], "+") && err == nil {
+			same := unhex(b.t, strings.TrimSuffix(steps[i-1][0], "+"))
+			if !bytes.HasPrefix(got, same) || bytes.HasPrefix(want, same) {
+				break
+			}
+			_, _ = nc.Write(unhex(b.t, steps[i-1][1]))
+			n = copy(got, got[len(same):])
+			var more int
+			more, err = io.ReadFull(nc, got[n:])
+			n += more
+		}
+		if err != nil || !bytes.Equal(got, want) {
 			b.t.Errorf("connection %d, step %d: the tool sent %x (%v), want %x", number, i+1, got[:n], err, want)
 			return false
 		}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/mqtools/mqtools/internal/spelling"
@@ -30,6 +31,37 @@ const (
 	commandsConnect = CommandRun | CommandSearch | CommandVerify
 )
 
+// Forms is a set of what a plan is made of, as a bit mask.
+type Forms uint8
+
+// The forms: a preset or a scenario by its name, and the short forms, of options alone.
+const (
+	FormNamed Forms = 1 << iota
+	FormConn
+	FormPub
+	FormSub
+	FormPubSub
+
+	formsShort   = FormConn | FormPub | FormSub | FormPubSub
+	formsPublish = FormPub | FormPubSub
+)
+
+// shortForms are the words for the short forms.
+var shortForms = [...]struct {
+	word string
+	form Forms
+}{{"conn", FormConn}, {"pub", FormPub}, {"sub", FormSub}, {"pubsub", FormPubSub}}
+
+// formOf returns the form of the plan that a word names.
+func formOf(word string) Forms {
+	for _, f := range shortForms {
+		if f.word == word {
+			return f.form
+		}
+	}
+	return FormNamed
+}
+
 // Command is what a tool does when the word Name comes first.
 type Command struct {
 	Name     string
@@ -38,6 +70,22 @@ type Command struct {
 	Usage    string // the words after the name
 	Examples []Example
 	MaxArgs  int // as Tool.MaxArgs, without Name
+
+	Words func() []string // words that can stand for its arguments; nil: none
+	Files []string        // the patterns of files that can, and at the end "*" if others can too; nil: none
+}
+
+// form returns the form of the command's plan; 0 without one, or before args name it.
+func (c *Command) form(args []string) Forms {
+	switch {
+	case c.Bit == CommandRun && c.Name == "run":
+		return FormNamed
+	case c.Bit == CommandRun:
+		return formOf(c.Name)
+	case c.Bit&commandsPlan != 0 && len(args) > 0:
+		return formOf(args[0])
+	}
+	return 0
 }
 
 // goesWith tells whether an option has a use for a command; all have where the
@@ -52,18 +100,53 @@ func (o *Option) goesWith(c Commands) bool {
 	return c&commandsPlan != 0
 }
 
-// of leaves the options that have a use for a command.
-func (t Options) of(c Commands) Options {
-	if c == 0 {
-		return t
+// obeyed returns the options that have an effect on what the tool does: with its
+// command on a plan of the form that args name.
+func (t *Tool) obeyed(args []string) Options {
+	var form Forms
+	if t.Command != nil {
+		form = t.Command.form(args)
 	}
-	var kept Options
-	for _, o := range t {
-		if o.goesWith(c) {
-			kept = append(kept, o)
+	return slices.DeleteFunc(Table(t.Bit), func(o *Option) bool {
+		switch {
+		case o.Hidden:
+			return true
+		case t.Command == nil:
+			return len(t.Commands) > 0 && o.Group != GroupGeneral
+		case !o.goesWith(t.Command.Bit), t.Command.Bit == CommandK8s && o.local():
+			return true
+		}
+		return form != 0 && o.Forms != 0 && o.Forms&form == 0
+	})
+}
+
+// local reports whether the option is about the machine that it is given on, or a
+// secret, so that k8s refuses to hand it on.
+func (o *Option) local() bool {
+	switch {
+	case o.Group == GroupGeneral || o.Name == "hash-password":
+		return false
+	case o.Complete == CompleteFile || o.Complete == CompleteDir || o.HoldsSecret("x"):
+		return true
+	}
+	return o.Name == "serve" || strings.HasPrefix(o.Name, "serve-") || strings.HasSuffix(o.Name, "-command") || o.Name == "ask-password"
+}
+
+// Takes returns the choices of an option that the command takes.
+func (inv *Invocation) Takes(name string) []string {
+	return inv.Values.get(name).opt.takes(inv.Tool.bits())
+}
+
+// Idle returns the name of the first option of the command line that has no effect on
+// the form of plan that a word names, or "".
+func (inv *Invocation) Idle(word string) string {
+	form := formOf(word)
+	for _, o := range Table(inv.Tool.Bit) {
+		if o.Forms != 0 && o.Forms&form == 0 && inv.Values.Origin(o.Name) == OriginFlag {
+			return o.Name
 		}
 	}
-	return kept
+	return ""
 }
 
 // command finds the command that the first word names, and narrows the tool to

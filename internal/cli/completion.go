@@ -1,293 +1,151 @@
 package cli
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
-// CompletionScript is the script that teaches a shell the options of a tool. All
-// words are in the script but the names of contexts, for which the tool runs:
-// "TOOL context list --names". Nothing that is typed or printed is evaluated.
-func CompletionScript(shell string, t Tool) string {
-	c := completion{tool: t.Name, table: Table(t.Bit), lister: contextProgram(t.Name, t.Bit)}
-	for _, command := range t.Commands {
-		c.first = append(c.first, command.Name)
-	}
-	if t.Bit&PubSub != 0 {
-		c.first, c.contexts = append(c.first, contextOption), contextWords()
-	}
-	switch shell {
-	case "bash":
-		return c.bash()
-	case "zsh":
-		return c.zsh()
-	case "fish":
-		return c.fish()
-	}
-	return c.powershell()
+// completionOption writes a script, and answers it.
+const completionOption = "completion"
+
+// completionScript returns the script that has a shell ask a tool, by
+// "TOOL --completion SHELL -- WORD...", what the word at the cursor can become. Nothing
+// that is typed or printed is evaluated. TOOL is the program as it was typed if that
+// names a file, else the one in PATH.
+func completionScript(shell, tool string) string {
+	return strings.ReplaceAll(completionScripts[shell], "TOOL", tool)
 }
 
-// completion is what the scripts know of a tool.
-type completion struct {
-	tool     string
-	lister   string // the tool that lists the contexts
-	table    Options
-	first    []string // what the first word may be
-	contexts []string // what may follow context; nil where that is no command
-}
-
-// takeName are the context commands that take the name of one there is.
-const takeName = "use|show|remove"
-
-// contextProgram is the tool that lists the contexts of a tool.
-func contextProgram(tool string, bit ToolSet) string {
-	if bit&PubSub == 0 {
-		return "mqpub"
-	}
-	return tool
-}
-
-// takesValue tells whether the next word belongs to an option.
-func (o *Option) takesValue() bool { return o.Type != TypeBool && !o.Optional }
-
-// values are the words that complete the value of an option.
-func (o *Option) values() string {
-	var words []string
-	for _, c := range o.Choices {
-		words = append(words, c.Value)
-	}
-	return strings.Join(words, " ")
-}
-
-// singleQuoted is s for shells in which nothing but ' is special in quotes.
-func singleQuoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-
-func (c *completion) bash() string {
-	var b strings.Builder
-	name := "_" + c.tool
-	fmt.Fprintf(&b, "# bash completion for %s: source it, or put it into\n# ~/.local/share/bash-completion/completions/%[1]s\n", c.tool)
-	fmt.Fprintf(&b, `%s_contexts() {
-	local line
-	while IFS= read -r line; do
-		if [[ $line == "$cur"* ]]; then COMPREPLY+=("$line"); fi
-	done < <(%s context list --names 2>/dev/null)
-}
-`, name, c.lister)
-	fmt.Fprintf(&b, "%s() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n\tCOMPREPLY=()\n", name)
-	if c.first != nil {
-		fmt.Fprintf(&b, `	if ((COMP_CWORD == 1)) && [[ $cur != -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W %s -- "$cur")
-		return
+// completionScripts are the scripts by shell. The answer is, in lines: what the shell
+// offers of its own, "words" for nothing, or files, directories or hosts, and behind
+// files their patterns, of which a * at the end is for when no other matches; the stem,
+// which is what of the word stays; and the words.
+var completionScripts = map[string]string{
+	"bash": `# bash completion for TOOL: source it, or put it into
+# ~/.local/share/bash-completion/completions/TOOL
+_TOOL() {
+	local IFS=$' \t\n' program=${COMP_WORDS[0]/#'~/'/$HOME/} line=${COMP_LINE:0:COMP_POINT}
+	local words=() word='' whole='' kept how stem offers files=() i
+	[[ $program == */* ]] || program=TOOL
+	if [[ ! $line ]]; then # called without bash
+		line="${COMP_WORDS[*]:0:COMP_CWORD+1}"
+		for word in = : @; do line=${line//" $word"/$word}; line=${line//"$word "/$word}; done
 	fi
-`, singleQuoted(strings.Join(c.first, " ")))
-	}
-	if c.contexts != nil {
-		fmt.Fprintf(&b, `	if [[ ${COMP_WORDS[1]} == context ]]; then
-		if ((COMP_CWORD == 2)); then
-			mapfile -t COMPREPLY < <(compgen -W %s -- "$cur")
-			return
+	# Bash splits at = and : too: what has no blank between it is one word.
+	for ((i = 0; i <= COMP_CWORD; i++)); do
+		if ((i > 0)) && [[ $line == [[:space:]]* ]]; then
+			words+=("${whole/#'~/'/$HOME/}")
+			whole='' line=${line#"${line%%[![:space:]]*}"}
 		fi
-		case ${COMP_WORDS[2]} in
-		%s)
-			if [[ $cur != -* && $prev != --config ]]; then
-				%s_contexts
-				return
-			fi ;;
-		esac
-	fi
-`, singleQuoted(strings.Join(c.contexts, " ")), takeName, name)
-	}
-	b.WriteString("\tcase $prev in\n")
-	kinds := []struct {
-		pick   func(o *Option) bool
-		action string
-	}{
-		{func(o *Option) bool { return o.Complete == CompleteFile }, "compopt -o filenames 2>/dev/null\n\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")"},
-		{func(o *Option) bool { return o.Complete == CompleteDir }, "compopt -o filenames 2>/dev/null\n\t\tmapfile -t COMPREPLY < <(compgen -d -- \"$cur\")"},
-		{func(o *Option) bool { return o.Complete == CompleteHost }, "mapfile -t COMPREPLY < <(compgen -A hostname -- \"$cur\")"},
-		{func(o *Option) bool { return o.Complete == CompleteContext }, name + "_contexts"},
-		{func(o *Option) bool {
-			return o.Complete != CompleteContext && o.Complete != CompleteFile && o.Complete != CompleteDir && o.Complete != CompleteHost && len(o.Choices) == 0
-		}, ""},
-	}
-	for _, k := range kinds {
-		var words []string
-		for _, o := range c.table {
-			if o.takesValue() && k.pick(o) {
-				words = append(words, o.Spellings()...)
-			}
-		}
-		if len(words) > 0 {
-			fmt.Fprintf(&b, "\t%s)\n", strings.Join(words, "|"))
-			if k.action != "" {
-				fmt.Fprintf(&b, "\t\t%s\n", k.action)
-			}
-			b.WriteString("\t\treturn ;;\n")
-		}
-	}
-	var all []string
-	for _, o := range c.table {
-		all = append(all, o.Spellings()...)
-		if len(o.Choices) > 0 {
-			fmt.Fprintf(&b, "\t%s)\n\t\tmapfile -t COMPREPLY < <(compgen -W %s -- \"$cur\")\n\t\treturn ;;\n", strings.Join(o.Spellings(), "|"), singleQuoted(o.values()))
-		}
-	}
-	fmt.Fprintf(&b, "\tesac\n\tif [[ $cur == -* ]]; then\n\t\tmapfile -t COMPREPLY < <(compgen -W %s -- \"$cur\")\n\tfi\n}\ncomplete -F %s %s\n",
-		singleQuoted(strings.Join(all, " ")), name, c.tool)
-	return b.String()
+		word=${COMP_WORDS[i]}
+		((i < COMP_CWORD)) || word=$line
+		line=${line#"$word"}
+		word=${word#[\'\"]}
+		whole+=$word
+	done
+	word=${2-$word} # what bash puts our word in place of
+	[[ $word =~ ^[=:]+$ ]] && word=
+	kept=${whole%"$word"}
+	{ read -ra how; IFS= read -r stem; mapfile -t offers; } < <("$program" --completion bash -- "${words[@]:1}" "$whole" 2>/dev/null)
+	word=${whole#"$stem"}
+	case ${how[0]} in
+	files)
+		compopt -o filenames 2>/dev/null
+		for i in "${how[@]:1}"; do
+			[[ $i == '*' ]] || mapfile -t -O ${#files[@]} files < <(compgen -f -X "!$i" -- "$word")
+		done
+		if [[ ${files-} || ${how[-1]} != '*' ]]; then
+			mapfile -t -O ${#files[@]} files < <(compgen -d -- "$word")
+		else
+			mapfile -t files < <(compgen -f -- "$word")
+		fi
+		offers+=("${files[@]}") ;;
+	directories)
+		compopt -o filenames 2>/dev/null
+		mapfile -t offers < <(compgen -d -- "$word") ;;
+	hosts) mapfile -t offers < <(compgen -A hostname -- "$word") ;;
+	esac
+	COMPREPLY=()
+	for word in "${offers[@]}"; do
+		word=$stem$word
+		COMPREPLY+=("${word#"$kept"}")
+	done
 }
-
-func (c *completion) zsh() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "#compdef %s\n# zsh completion for %[1]s: put it as _%[1]s into a directory of $fpath\n", c.tool)
-	fmt.Fprintf(&b, `_%s_contexts() {
-	local -a names
-	names=(${(f)"$(%s context list --names 2>/dev/null)"})
-	compadd -a names
+complete -F _TOOL TOOL
+`,
+	"zsh": `#compdef TOOL
+# zsh completion for TOOL: put it as _TOOL into a directory of $fpath
+local program=${${(Q)words[1]}/#\~\//$HOME/} how ret=1
+local -a lines asked
+[[ $program == */* ]] || program=TOOL
+asked=("${(@)${(@Q)words[2,CURRENT-1]}/#\~\//$HOME/}" "${(Q)PREFIX}")
+lines=("${(@f)$("$program" --completion zsh -- "${asked[@]}" 2>/dev/null)}")
+how=$lines[1]
+compset -P "${(b)lines[2]}"
+lines=("${(@)lines[3,-1]}")
+(( $#lines )) && _describe -t values TOOL lines && ret=0
+case $how in
+files\ \*) _files && ret=0 ;;
+files\ *\ \*) _files -g "${${how#files }% \*}" && ret=0 ;;
+files\ *) _path_files -g "${how#files } *(-/)" && ret=0 ;;
+directories) _files -/ && ret=0 ;;
+hosts) _hosts && ret=0 ;;
+esac
+return ret
+`,
+	"fish": `# fish completion for TOOL: put it as TOOL.fish into ~/.config/fish/completions
+function __TOOL_complete
+	set -l words (string replace -r '^~/' "$HOME/" -- (commandline -opc))
+	set -l typed (commandline -ct)
+	string match -q '*/*' -- $words[1]; or set words[1] TOOL
+	set -l lines ($words[1] --completion fish -- $words[2..-1] (string unescape -- "$typed"; or echo) 2>/dev/null)
+	set -l how (string split ' ' -- $lines[1])
+	set -l files
+	switch "$how[1]"
+		case files directories
+			# What fish offers to a command that it does not know.
+			set -l all (complete -C "__TOOL_none "(string sub -s (math 1 + (string length -- "$lines[2]")) -- "$typed"))
+			set files (string match -r '^.*/(?:\t.*)?$' -- $all)
+			set -l some
+			for pattern in $how[2..-1]
+				if test $pattern != '*'
+					set -a some (string match -- $pattern (string replace -r '\t.*' '' -- $all))
+				else if not set -q some[1]
+					set files $all
+				end
+			end
+			set -a files $some
+		case hosts
+			set files (__fish_print_hostnames)
+	end
+	set -q files[1]; and printf '%s\n' "$lines[2]"$files
+	set -q lines[3]; and printf '%s\n' $lines[3..-1]
+end
+complete -c TOOL -f -a '(__TOOL_complete)'
+`,
+	"powershell": `# PowerShell completion for TOOL: dot-source it from $PROFILE
+Register-ArgumentCompleter -Native -CommandName TOOL -ScriptBlock {
+	param($word, $ast, $cursor)
+	$words = @($ast.CommandElements | Where-Object { $_.Extent.EndOffset -lt $cursor } | ForEach-Object {
+		if ($_ -is [System.Management.Automation.Language.StringConstantExpressionAst]) { $_.Value } else { $_.ToString() }
+	})
+	$program = if ($words[0] -match '[/\\]') { $words[0] } else { 'TOOL' }
+	# The = before the word is for versions that drop empty words.
+	$asked = @('--completion', 'powershell', '--') + @($words | Select-Object -Skip 1) + "=$word"
+	$how, $stem, $offers = @(& $program @asked 2>$null)
+	$results = @(foreach ($offer in $offers) {
+		$text, $help = $offer -split [char]9, 2
+		[System.Management.Automation.CompletionResult]::new($text, $text, 'ParameterValue', $(if ($help) { $help } else { $text }))
+	})
+	if ($how -match '^(files|directories)') {
+		$patterns = @(-split $how | Select-Object -Skip 1)
+		$all = @([System.Management.Automation.CompletionCompleters]::CompleteFilename($word.Substring($stem.Length)))
+		$directories = @($all | Where-Object { $_.ResultType -eq 'ProviderContainer' })
+		$files = @($all | Where-Object { $_.ResultType -ne 'ProviderContainer' -and $how -ne 'directories' })
+		$some = @($files | Where-Object { $name = $_.ListItemText; $patterns | Where-Object { $_ -ne '*' -and $name -like $_ } })
+		if ($some -or $patterns -notcontains '*') { $files = $some }
+		$results += @(foreach ($file in $files + $directories) {
+			[System.Management.Automation.CompletionResult]::new($stem + $file.CompletionText, $file.ListItemText, $file.ResultType, $file.ToolTip)
+		})
+	}
+	if ($results) { $results } else { '' } # without any it offers files
 }
-`, c.tool, c.lister)
-	if c.contexts != nil {
-		fmt.Fprintf(&b, `if (( CURRENT == 3 )) && [[ $words[2] == context ]]; then
-	compadd %s
-	return
-fi
-if (( CURRENT > 3 )) && [[ $words[2] == context && $words[3] == (%s) && $words[CURRENT] != -* && $words[CURRENT-1] != --config ]]; then
-	_%s_contexts
-	return
-fi
-`, strings.Join(c.contexts, " "), takeName, c.tool)
-	}
-	b.WriteString("_arguments -s -S \\\n")
-	if c.first != nil {
-		fmt.Fprintf(&b, "\t'1::command:(%s)' \\\n", strings.Join(c.first, " "))
-	}
-	special := strings.NewReplacer(`\`, `\\`, `[`, `\[`, `]`, `\]`, `:`, `\:`)
-	for _, o := range c.table {
-		value := ""
-		if o.Type != TypeBool {
-			action := ""
-			switch {
-			case len(o.Choices) > 0:
-				action = "(" + o.values() + ")"
-			case o.Complete == CompleteFile:
-				action = "_files"
-			case o.Complete == CompleteDir:
-				action = "_files -/"
-			case o.Complete == CompleteHost:
-				action = "_hosts"
-			case o.Complete == CompleteContext:
-				action = "_" + c.tool + "_contexts"
-			}
-			colon := ":"
-			if o.Optional {
-				colon = "::"
-			}
-			value = colon + special.Replace(o.Placeholder) + ":" + action
-		}
-		for _, s := range o.Spellings() {
-			star := ""
-			if o.Repeat {
-				star = "*"
-			}
-			if len(s) > 2 && o.Type != TypeBool {
-				s += "=" // also --name=VALUE
-			}
-			fmt.Fprintf(&b, "\t%s \\\n", singleQuoted(star+s+"["+special.Replace(o.Help)+"]"+value))
-		}
-	}
-	return strings.TrimSuffix(b.String(), " \\\n") + "\n"
-}
-
-func (c *completion) fish() string {
-	var b strings.Builder
-	quote := func(s string) string { return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'" }
-	fmt.Fprintf(&b, "# fish completion for %s: put it as %[1]s.fish into ~/.config/fish/completions\ncomplete -c %[1]s -f\n", c.tool)
-	names := c.lister + " context list --names 2>/dev/null"
-	if c.first != nil {
-		fmt.Fprintf(&b, "complete -c %s -n __fish_is_first_arg -a %s\n", c.tool, quote(strings.Join(c.first, " ")))
-	}
-	if c.contexts != nil {
-		fmt.Fprintf(&b, "complete -c %s -n '__fish_seen_subcommand_from context; and not __fish_seen_subcommand_from %s' -a %s\n",
-			c.tool, strings.Join(c.contexts, " "), quote(strings.Join(c.contexts, " ")))
-		fmt.Fprintf(&b, "complete -c %s -n '__fish_seen_subcommand_from context; and __fish_seen_subcommand_from %s' -a %s\n",
-			c.tool, strings.ReplaceAll(takeName, "|", " "), quote("("+names+")"))
-	}
-	for _, o := range c.table {
-		fmt.Fprintf(&b, "complete -c %s", c.tool)
-		for _, s := range o.Spellings() {
-			if len(s) == 2 {
-				b.WriteString(" -s " + s[1:])
-			} else {
-				b.WriteString(" -l " + s[2:])
-			}
-		}
-		b.WriteString(" -d " + quote(o.Help))
-		switch {
-		case len(o.Choices) > 0:
-			b.WriteString(" -x -a " + quote(o.values()))
-		case o.Complete == CompleteFile || o.Complete == CompleteDir:
-			b.WriteString(" -r -F")
-		case o.Complete == CompleteHost:
-			b.WriteString(" -x -a '(__fish_print_hostnames)'")
-		case o.Complete == CompleteContext:
-			b.WriteString(" -x -a " + quote("("+names+")"))
-		case o.takesValue():
-			b.WriteString(" -x")
-		}
-		b.WriteString("\n")
-	}
-	return b.String()
-}
-
-func (c *completion) powershell() string {
-	var b strings.Builder
-	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
-	fmt.Fprintf(&b, "# PowerShell completion for %s: dot-source it from $PROFILE\n", c.tool)
-	fmt.Fprintf(&b, "Register-ArgumentCompleter -Native -CommandName %s -ScriptBlock {\n\tparam($word, $ast, $cursor)\n\t$options = @(\n", c.tool)
-	for _, o := range c.table {
-		for _, s := range o.Spellings() {
-			fmt.Fprintf(&b, "\t\t@(%s, %s)\n", quote(s), quote(o.Help))
-		}
-	}
-	fmt.Fprintf(&b, "\t)\n\t$program = %s\n\t$first = %s -split ' '\n\t$commands = %s -split ' '\n", quote(c.lister), quote(strings.Join(c.first, " ")), quote(strings.Join(c.contexts, " ")))
-	b.WriteString("\t$values = @{\n")
-	for _, o := range c.table {
-		if len(o.Choices) > 0 {
-			for _, s := range o.Spellings() {
-				// A hash table knows no case; the letters of options do.
-				if len(s) > 2 {
-					fmt.Fprintf(&b, "\t\t%s = %s -split ' '\n", quote(s), quote(o.values()))
-				}
-			}
-		}
-	}
-	b.WriteString(`	}
-	$before = @($ast.CommandElements | Where-Object { $_.Extent.EndOffset -lt $cursor } | ForEach-Object { $_.ToString() })
-	$inContext = $before.Count -gt 1 -and $before[1] -ceq 'context'
-	if ($inContext -and $before.Count -eq 2) {
-		$commands | Where-Object { $_.StartsWith($word) } | ForEach-Object { [System.Management.Automation.CompletionResult]::new($_) }
-		return
-	}
-	if ($before.Count -gt 0 -and $before[-1] -ceq '--context' -or $inContext -and $before[2] -cmatch '^(use|show|remove)$' -and -not $word.StartsWith('-')) {
-		& $program context list --names 2>$null | Where-Object { $_.StartsWith($word) } | ForEach-Object {
-			[System.Management.Automation.CompletionResult]::new($_)
-		}
-		return
-	}
-	if ($before.Count -eq 1 -and $word -cmatch '^[a-z]') {
-		$first | Where-Object { $_.StartsWith($word) } | ForEach-Object { [System.Management.Automation.CompletionResult]::new($_) }
-		return
-	}
-	if ($before.Count -gt 0 -and $values.ContainsKey($before[-1])) {
-		$values[$before[-1]] | Where-Object { $_.StartsWith($word) } | ForEach-Object {
-			[System.Management.Automation.CompletionResult]::new($_)
-		}
-		return
-	}
-	$options | Where-Object { $_[0].StartsWith($word) } | ForEach-Object {
-		[System.Management.Automation.CompletionResult]::new($_[0], $_[0], 'ParameterName', $_[1])
-	}
-}
-`)
-	return b.String()
+`,
 }

@@ -1,179 +1,368 @@
-package cli
+package cli_test
 
 import (
+	"bytes"
+	"cmp"
+	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/mqbench"
+	"github.com/mqtools/mqtools/internal/mqpub"
+	"github.com/mqtools/mqtools/internal/mqsub"
 )
 
-func TestEveryShellLearnsEveryOption(t *testing.T) {
+var tools = map[string]func() cli.Tool{"mqpub": mqpub.Tool, "mqsub": mqsub.Tool, "mqbench": mqbench.Tool}
+
+// tool runs a tool, and returns what it writes.
+func tool(t *testing.T, name string, words ...string) string {
+	t.Helper()
+	var out, errs bytes.Buffer
+	env := cli.Env{Args: words, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Lookup: cli.MapEnv(map[string]string{"MQ_CONFIG": "testdata/contexts.yaml"})}
+	if code := cli.Run(t.Context(), env, tools[name]()); code != 0 || errs.Len() > 0 {
+		t.Errorf("%s %q: status %d, %s", name, words, code, &errs)
+	}
+	return out.String()
+}
+
+// answer is what a tool answers to a script.
+type answer struct {
+	kind, stem string
+	words      []string
+}
+
+func ask(t *testing.T, words ...string) answer {
+	t.Helper()
+	lines := strings.Split(tool(t, words[0], append([]string{"--completion", "bash", "--"}, words[1:]...)...), "\n")
+	if len(lines) < 3 || lines[len(lines)-1] != "" {
+		t.Fatalf("%q: %q", words, lines)
+	}
+	a := answer{kind: lines[0], stem: lines[1], words: lines[2 : len(lines)-1]}
+	for i := range a.words {
+		a.words[i] = a.stem + a.words[i]
+	}
+	return a
+}
+
+// helpLine is the first line about an option in a help.
+var helpLine = regexp.MustCompile(`^  (?:    )?(-[^ ,\n]+(?:, --[^ ,\n]+)*)`)
+
+// commands calls a function for each tool and command, with its words and its options:
+// those that its help shows.
+func commands(t *testing.T, each func(line []string, options []*cli.Option)) {
+	t.Helper()
+	for name, of := range tools {
+		lines := [][]string{{name}}
+		for _, c := range of().Commands {
+			lines = append(lines, []string{name, c.Name})
+		}
+		for _, line := range lines {
+			var options []*cli.Option
+			for l := range strings.Lines(tool(t, name, append(line[1:len(line):len(line)], "--help")...)) {
+				if m := helpLine.FindStringSubmatch(l); m != nil {
+					spellings := strings.Split(m[1], ", ")
+					options = append(options, cli.Table(of().Bit).Long(spellings[len(spellings)-1]))
+				}
+			}
+			if len(options) < 10 || slices.Contains(options, nil) {
+				t.Fatalf("%s: the help has options that are none, or too few: %d, %d", line, len(options), slices.Index(options, nil))
+			}
+			each(line, options)
+		}
+	}
+}
+
+func TestCompletionOffersTheOptionsThatTheHelpShows(t *testing.T) {
 	t.Parallel()
-	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		for name, bit := range map[string]ToolSet{"mqpub": Pub, "mqsub": Sub, "mqbench": Bench} {
-			script := CompletionScript(shell, Tool{Name: name, Bit: bit})
-			for _, o := range Table(bit) {
-				for _, s := range o.Spellings() {
-					want := s
-					if shell == "fish" {
-						want = " -l " + strings.TrimLeft(s, "-")
-						if len(s) == 2 {
-							want = " -s " + s[1:]
+	commands(t, func(line []string, options []*cli.Option) {
+		var short, long []string
+		for _, o := range options {
+			for _, s := range o.Spellings() {
+				if short = append(short, s); strings.HasPrefix(s, "--") {
+					long = append(long, s)
+				}
+			}
+		}
+		for word, want := range map[string][]string{"-": short, "--": long} {
+			if got := ask(t, append(line, word)...); !slices.Equal(got.words, want) || got.kind != "words" {
+				t.Errorf("%s %s: got %+v, want %q", line, word, got, want)
+			}
+		}
+	})
+}
+
+// few are the choices of options of which a command takes some only.
+var few = map[string][]string{
+	"mqpub --compat": {"mosquitto", "mosquitto_pub", "mosquitto_rr"}, "mqsub --compat": {"mosquitto", "mosquitto_sub"},
+	"mqbench search --format": {"text", "json", "csv"}, "mqbench diff --format": {"text", "json", "junit"},
+}
+
+// valuesOf are the values of an option, where they are few.
+func valuesOf(line []string, o *cli.Option) (values []string) {
+	if values = few[strings.Join(line, " ")+" --"+o.Name]; values != nil {
+		return values
+	}
+	if o.Name == "context" {
+		return []string{"prod", "lab/2", "a@b"}
+	}
+	if o.Type == cli.TypeInt && o.Max == o.Min+2 {
+		return []string{fmt.Sprint(o.Min), fmt.Sprint(o.Min + 1), fmt.Sprint(o.Max)}
+	}
+	for _, c := range o.Choices {
+		values = append(values, c.Value)
+	}
+	return values
+}
+
+// TestCompletionOffersTheValuesOfEachOption walks all options of all commands, in all
+// spellings and in one word with the value and in two.
+func TestCompletionOffersTheValuesOfEachOption(t *testing.T) {
+	t.Parallel()
+	kinds := map[cli.Completion]string{cli.CompleteFile: "files *", cli.CompleteDir: "directories", cli.CompleteHost: "hosts"}
+	seen := map[string]int{}
+	commands(t, func(line []string, options []*cli.Option) {
+		for _, o := range options {
+			values, kind := valuesOf(line, o), cmp.Or(kinds[o.Complete], "words")
+			seen[kind] += 1 + len(values)
+			for _, s := range o.Spellings() {
+				joined := s + "="
+				if len(s) == 2 {
+					joined = s
+				}
+				want := []string{}
+				switch {
+				case len(s) == 2: // the letter itself, and what can follow it at once
+					want = append(want, s)
+					for _, v := range values {
+						if _, err := cli.Normalize(cli.Table(tools[line[0]]().Bit), []string{s + v}); err == nil {
+							want = append(want, s+v)
 						}
 					}
-					if !strings.Contains(script, want) {
-						t.Errorf("%s for %s does not know %s", shell, name, s)
+				case o.Type == cli.TypeBool:
+					want = append(want, s+"=true", s+"=false")
+				default:
+					for _, v := range values {
+						want = append(want, joined+v)
+					}
+				}
+				got := ask(t, append(line, joined)...)
+				if !slices.Equal(got.words, want) || len(s) > 2 && (got.kind != kind || got.stem != joined) {
+					t.Errorf("%s %s: got %+v, want %s and %q", line, joined, got, kind, want)
+				}
+				if o.Type == cli.TypeBool || o.Optional { // which take no next word
+					continue
+				}
+				next := values
+				if o.Type == cli.TypeProperty {
+					next = packets[line[0]]
+				}
+				if got := ask(t, append(line, s, "")...); !slices.Equal(got.words, next) || got.kind != kind || got.stem != "" {
+					t.Errorf("%s %s: got %+v, want %s and %q", line, s, got, kind, next)
+				}
+				for _, v := range values {
+					if _, _, err := cli.Parse(cli.Table(tools[line[0]]().Bit), []string{s, v}, nil); err != nil {
+						t.Errorf("%s %s %s is offered: %v", line, s, v, err)
 					}
 				}
 			}
-			if strings.Contains(script, "eval") {
+		}
+	})
+	for _, kind := range []string{"words", "files *", "directories", "hosts"} {
+		if seen[kind] < 5 {
+			t.Errorf("only %d of %s", seen[kind], kind)
+		}
+	}
+}
+
+// packets are those that get properties.
+var packets = map[string][]string{
+	"mqpub": {"connect", "publish", "subscribe", "disconnect", "will"},
+	"mqsub": {"connect", "subscribe", "unsubscribe", "disconnect", "will"},
+}
+
+// TestContextCompletionOffersWhatIsObeyed tries every option on every context command.
+func TestContextCompletionOffersWhatIsObeyed(t *testing.T) {
+	t.Parallel()
+	config := filepath.Join(t.TempDir(), "c.yaml")
+	for word, args := range map[string][]string{"add": {"x"}, "list": nil, "use": {"prod"}, "show": {"prod"}, "remove": {"prod"}, "": nil} {
+		line := append([]string{"mqsub", "context", word}, args...)
+		if word == "" {
+			line = line[:2]
+		}
+		offered := ask(t, append(line, "--")...).words
+		spellings := []string{"--force", "--names", "--none"}
+		for _, o := range cli.Table(cli.Sub) {
+			spellings = append(spellings, o.Spellings()...)
+		}
+		for _, s := range spellings {
+			o := cli.Table(cli.Sub).Long(s)
+			if len(s) == 2 || o != nil && o.Hidden {
+				if slices.Contains(offered, s) {
+					t.Errorf("%s: %s is offered", line, s)
+				}
+				continue
+			}
+			data, err := os.ReadFile("testdata/contexts.yaml")
+			if err == nil {
+				err = os.WriteFile(config, data, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			words := append(line[1:len(line):len(line)], s+value(o))
+			var out, errs bytes.Buffer
+			cli.Run(t.Context(), cli.Env{
+				Args: words, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
+				Lookup: cli.MapEnv(map[string]string{"MQ_CONFIG": config}),
+			}, mqsub.Tool())
+			obeyed := !regexp.MustCompile(`unknown option|cannot be kept|add, list, use, show or remove is missing`).MatchString(errs.String())
+			if obeyed != slices.Contains(offered, s) {
+				t.Errorf("mqsub %q is obeyed: %v, and is offered: %v: %s", words, obeyed, !obeyed, &errs)
+			}
+		}
+	}
+}
+
+// value is one that an option could have, behind =.
+func value(o *cli.Option) string {
+	switch {
+	case o == nil || o.Type == cli.TypeBool:
+		return ""
+	case len(o.Choices) > 0:
+		return "=" + o.Choices[0].Value
+	}
+	return "=1"
+}
+
+func TestCompletionKnowsWhereItIs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ line, want string }{
+		{"mqsub |", "words: context"},
+		{"mqsub -v |", "words:"},
+		{"mqsub con", "words: context"},
+		{"mqsub context |", "words: add list use show remove"},
+		{"mqsub context r", "words: remove"},
+		{"mqsub context use |", "words: prod lab/2 a@b"},
+		{"mqsub context use l", "words: lab/2"},
+		{"mqsub context use prod |", "words:"},
+		{"mqsub context show --quiet |", "words: prod lab/2 a@b"},
+		{"mqsub context remove a@", "words: a@b"},
+		{"mqsub context list |", "words:"},
+		{"mqsub context add |", "words:"},
+		{"mqsub context add x --retain-h", "words: --retain-handling"},
+		{"mqsub context show --config |", "files *:"},
+		{"mqsub context use --config none |", "words:"},
+		{"mqsub context nonsense --", "words:"},
+		{"mqsub --config=none --context |", "words:"},
+		{"mqbench pub --context p", "words: prod"},
+		{"mqsub -t |", "words:"},
+		{"mqsub -t --", "words:"},
+		{"mqsub -t a:b/ --col", "words: --color"},
+		{"mqsub -t a -m --col", "words: --color"},
+		{"mqsub --topic=a:b/c", "words:"},
+		{"mqsub -- --col", "words:"},
+		{"mqsub -t -- --col", "words: --color"},
+		{"mqsub --will-topic= --col", "words: --color"},
+		{"mqsub --nonsense --col", "words: --color"},
+		{"mqsub -vq", "words: -vq0 -vq1 -vq2"},
+		{"mqsub -vq2", "words: -vq2"},
+		{"mqsub -qx", "words:"},
+		{"mqsub -V3", "words: -V311 -V31"},
+		{"mqpub -fa/", "files *: -f"},
+		{"mqpub -f", "words: -f"},
+		{"mqsub -D |", "words: connect subscribe unsubscribe disconnect will"},
+		{"mqsub -D connect request-", "words: request-problem-information request-response-information"},
+		{"mqsub -D connect request-problem-information |", "words: 0 1"},
+		{"mqpub -D publish content-type |", "words:"},
+		{"mqpub -D publish user-property k |", "words:"},
+		{"mqpub -D publish user-property k v --col", "words: --color"},
+		{"mqpub -D publish server", "words:"},
+		{"mqsub --serve --col", "words: --color"},
+		{"mqsub --serve 1884 --col", "words: --color"},
+		{"mqsub --comp", "words: --completion --compat"},
+		{"mqsub -v --comp", "words: --completion"},
+		{"mqsub --compat=m", "words: --compat=mosquitto --compat=mosquitto_sub"},
+		{"mqsub --compat mosquitto --", "words:"},
+		{"mqsub --compat=mosquitto -", "words:"},
+		{"mqsub --psk", "words:"},
+		{"mqbench ru", "words: run"},
+		{"mqbench p", "words: presets pub pubsub plot play"},
+		{"mqbench --quiet |", "words:"},
+		{"mqbench --listen |", "words:"},
+		{"mqbench run tbmq-p", "files *.yaml *.yml: tbmq-p2p"},
+		{"mqbench run rr |", "words:"},
+		{"mqbench run -h b tbmq-p", "files *.yaml *.yml: tbmq-p2p"},
+		{"mqbench run rr --top", "words: --topic-prefix"},
+		{"mqbench presets tbmq-p", "words: tbmq-p2p"},
+		{"mqbench search p", "files *.yaml *.yml: pub pubsub pairs-90s"},
+		{"mqbench doctor con", "files *.yaml *.yml: conn conn-churn"},
+		{"mqbench k8s --subs", "words: --subscribers"},
+		{"mqbench k8s pubsub --subs", "words: --subscribers"},
+		{"mqbench k8s pub --subs", "words:"},
+		{"mqbench k8s rr --cl", "words:"},
+		{"mqbench conn |", "words:"},
+		{"mqbench report |", "files *.jsonl *:"},
+		{"mqbench report a.jsonl |", "files *.jsonl *:"},
+		{"mqbench merge |", "files *.jsonl *:"},
+		{"mqbench plot |", "files *.jsonl *:"},
+		{"mqbench diff a |", "files *.jsonl *:"},
+		{"mqbench diff a b |", "words:"},
+		{"mqbench collect |", "files *.jsonl *: k8s"},
+		{"mqbench collect a |", "files *.jsonl *:"},
+		{"mqbench collect k8s |", "words:"},
+		{"mqbench play |", "files *.yaml *.yml *:"},
+		{"mqbench verify --shapes pairs,fan", "words: pairs,fan-in pairs,fan-out"},
+		{"mqbench verify --faults=cut,no", "words: --faults=cut,none"},
+		{"mqbench verify --qos |", "words: 0 1 2"},
+		{"mqbench plot --qos |", "words:"},
+		{"mqbench plot --qos=", "words:"},
+	} {
+		words := strings.Split(strings.TrimSuffix(c.line, "|"), " ")
+		a := ask(t, words...)
+		got := a.kind + ": " + strings.Join(a.words, " ")
+		if len(a.words) == 0 && strings.HasPrefix(a.kind, "files") {
+			got = a.kind + ": " + a.stem
+		}
+		if strings.TrimSpace(got) != c.want {
+			t.Errorf("%s: got %q, want %q", c.line, got, c.want)
+		}
+	}
+}
+
+// The scripts have nothing evaluated, and PowerShell, which few have here, gets the same
+// answers as fish.
+func TestScriptsAndAnswers(t *testing.T) {
+	t.Parallel()
+	for name := range tools {
+		for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+			script := tool(t, name, "--completion", shell)
+			if !strings.Contains(script, "--completion") || !strings.Contains(script, name) || strings.Contains(script, "TOOL") {
+				t.Errorf("%s for %s:\n%s", shell, name, script)
+			}
+			if regexp.MustCompile(`(?i)\beval\b|invoke-expression`).MatchString(script) {
 				t.Errorf("%s for %s evaluates", shell, name)
 			}
 		}
 	}
-}
-
-// listsContexts makes a directory with tools that know the names of two
-// contexts, and one name that must not be believed.
-func listsContexts(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	script := "#!/bin/sh\n[ \"$*\" = 'context list --names' ] && printf '%s\\n' prod lab 'p$(touch x)'\n"
-	for _, name := range []string{"mqpub", "mqsub"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-// complete has bash complete the last of some words.
-func complete(t *testing.T, words ...string) []string {
-	t.Helper()
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		t.Skip("bash is not installed")
-	}
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "a file"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	script := filepath.Join(t.TempDir(), "script")
-	if err := os.WriteFile(script, []byte(CompletionScript("bash", Tool{Name: "mqsub", Bit: Sub})), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(bash, append([]string{"-c", `. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _mqsub; printf '%s\n' "${COMPREPLY[@]}"`, script, "mqsub"}, words...)...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PATH="+listsContexts(t)+string(os.PathListSeparator)+os.Getenv("PATH"))
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
-		t.Errorf("%q made files: %v", words, entries)
-	}
-	return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
-}
-
-func TestBashCompletes(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		words []string
-		want  string
-	}{
-		{[]string{"--retain-h"}, "--retain-handling"},
-		{[]string{"--will-"}, "--will-topic --will-payload --will-qos --will-retain"},
-		{[]string{"--color", "a"}, "auto always"},
-		{[]string{"-V", "3"}, "311 31"},
-		{[]string{"--cafile", "a"}, "a file"},
-		{[]string{"-t", "-"}, ""},
-		{[]string{"-t", "$(touch x)"}, ""},
-		{[]string{"$(touch x)", "-"}, "*"},
-		{[]string{"--cafile", "$(touch x)"}, ""},
-		{[]string{"--color", "`touch x`"}, ""},
-		{[]string{"plain"}, ""},
-		{[]string{"--context", ""}, "prod lab p$(touch x)"},
-		{[]string{"--context", "l"}, "lab"},
-		{[]string{"--context", "$(touch x)"}, ""},
-		{[]string{""}, "context"},
-		{[]string{"con"}, "context"},
-		{[]string{"context", ""}, "add list use show remove"},
-		{[]string{"context", "r"}, "remove"},
-		{[]string{"context", "use", "p"}, "prod p$(touch x)"},
-		{[]string{"context", "remove", ""}, "prod lab p$(touch x)"},
-		{[]string{"context", "show", "--config", "a"}, "a file"},
-		{[]string{"context", "add", "p"}, ""},
-		{[]string{"context", "add", "x", "--retain-h"}, "--retain-handling"},
+	for _, c := range []struct{ shell, word, want string }{
+		{"bash", "--color=al", "words\n--color=\nalways\n"},
+		{"zsh", "--color=al", "words\n--color=\nauto\nalways\nnever\n"},
+		{"fish", "--color=al", "words\n--color=\n--color=auto\t\n--color=always\t\n--color=never\t\n"},
+		{"powershell", "=--color=al", "words\n--color=\n--color=always\t\n"},
+		{"powershell", "=", "words\n\ncontext\tnamed sets of options in the configuration file\n"},
+		{"bash", "", "words\n\ncontext\n"},
+		{"zsh", "", "words\n\ncontext:named sets of options in the configuration file\n"},
 	} {
-		got := strings.Join(complete(t, c.words...), " ")
-		if c.want == "*" && len(got) > 100 {
-			continue
-		}
-		if got != c.want {
-			t.Errorf("%q: got %q, want %q", c.words, got, c.want)
+		if got := tool(t, "mqsub", "--completion", c.shell, "--", c.word); got != c.want {
+			t.Errorf("%s, %q: got %q, want %q", c.shell, c.word, got, c.want)
 		}
 	}
-}
-
-// fish can be asked what it would offer.
-func TestFishCompletesContexts(t *testing.T) {
-	t.Parallel()
-	fish, err := exec.LookPath("fish")
-	if err != nil {
-		t.Skip("fish is not installed")
-	}
-	dir := t.TempDir()
-	script := filepath.Join(dir, "script")
-	if err := os.WriteFile(script, []byte(CompletionScript("fish", Tool{Name: "mqsub", Bit: Sub})), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for line, want := range map[string]string{
-		"mqsub con":            "context",
-		"mqsub context ":       "add list remove show use",
-		"mqsub context use ":   "lab p$(touch x) prod",
-		"mqsub context list p": "",
-		"mqsub --context l":    "lab",
-		"mqsub --context=p":    "--context=p$(touch x) --context=prod",
-	} {
-		cmd := exec.Command(fish, "--no-config", "-c", "source $argv[1]; complete -C $argv[2]", script, line)
-		cmd.Dir = t.TempDir()
-		cmd.Env = append(os.Environ(), "HOME="+dir, "PATH="+listsContexts(t)+string(os.PathListSeparator)+os.Getenv("PATH"))
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-		var words []string
-		for offer := range strings.Lines(string(out)) {
-			word, _, _ := strings.Cut(strings.TrimSuffix(offer, "\n"), "\t")
-			words = append(words, word)
-		}
-		slices.Sort(words)
-		if got := strings.Join(words, " "); got != want {
-			t.Errorf("%s: got %q, want %q", line, got, want)
-		}
-		if entries, _ := os.ReadDir(cmd.Dir); len(entries) != 0 {
-			t.Errorf("%s made files: %v", line, entries)
-		}
-	}
-}
-
-// The other shells at least understand their scripts.
-func TestShellsReadTheirScripts(t *testing.T) {
-	t.Parallel()
-	for shell, args := range map[string][]string{"bash": {"-n"}, "zsh": {"-n"}, "fish": {"--no-execute"}} {
-		path, err := exec.LookPath(shell)
-		if err != nil {
-			t.Logf("%s is not installed", shell)
-			continue
-		}
-		file := filepath.Join(t.TempDir(), "script")
-		if err := os.WriteFile(file, []byte(CompletionScript(shell, Tool{Name: "mqpub", Bit: Pub})), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if out, err := exec.Command(path, append(args, file)...).CombinedOutput(); err != nil {
-			t.Errorf("%s: %v: %s", shell, err, out)
-		}
+	if got := tool(t, "mqbench", "--completion", "bash", "--", "verify", "--faults=a\nb,c"); got != "" {
+		t.Errorf("a word of two lines: got %q", got)
 	}
 }

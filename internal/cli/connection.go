@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -54,13 +55,26 @@ type Connection struct {
 // Connection reads and checks the connection options. The end of ctx ends the
 // commands that it runs for them.
 func (inv *Invocation) Connection(ctx context.Context) (*Connection, error) {
-	c := &Connection{inv: inv, ctx: ctx}
+	return inv.ConnectionTo(ctx, nil)
+}
+
+// ConnectionTo is Connection to brokers that the options do not name; nil: those of the
+// options.
+func (inv *Invocation) ConnectionTo(ctx context.Context, brokers []*transport.Target) (*Connection, error) {
+	c := &Connection{inv: inv, ctx: ctx, targets: brokers}
 	for _, step := range []func() error{c.readTargets, c.readTLS, c.readWay, c.readVersion, c.readIdentity, c.readSession, c.readProperties, c.readWill} {
 		if err := step(); err != nil {
 			return nil, err
 		}
 	}
 	return c, nil
+}
+
+// Answered notes which of the targets has answered: errors are about it.
+func (c *Connection) Answered(t *transport.Target) {
+	if n := slices.Index(c.targets, t); n >= 0 {
+		c.last.Store(int32(n))
+	}
 }
 
 // Broker is the address that was reached last, for a heading.
@@ -108,7 +122,7 @@ var reaching = [...]string{"srv", "ws", "ws-path", "ws-header", "proxy", "proxy-
 
 func (c *Connection) readTargets() error {
 	v := c.inv.Values
-	if err := c.checkServe(); err != nil {
+	if err := c.checkServe(); err != nil || c.targets != nil {
 		return err
 	}
 	v.Yield("serve", "host", "port", "url", "unix")
@@ -606,20 +620,10 @@ func reasonOf(err error) string {
 // dial opens the stream: the target that answered last first, then the
 // others. Of several failures it returns one that may pass, and tells the rest.
 func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
-	if c.serving != nil && c.serving.piped {
-		return c.serving.dial(), nil
-	}
-	if c.inv.Dial != nil {
-		return c.inv.Dial(ctx)
-	}
 	var errs []error
 	for i := range c.targets {
 		n := (int(c.last.Load()) + i) % len(c.targets)
-		d := c.dialer
-		if c.proxies != nil {
-			d.Proxy = c.proxies[n]
-		}
-		nc, err := d.Dial(ctx, c.targets[n])
+		nc, err := c.dialTarget(ctx, n)
 		if err == nil {
 			for _, e := range errs {
 				c.inv.Infof("%v", e)
@@ -644,6 +648,21 @@ func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
 		}
 	}
 	return nil, errs[chosen]
+}
+
+// dialTarget opens the stream to one of the targets.
+func (c *Connection) dialTarget(ctx context.Context, n int) (net.Conn, error) {
+	if c.serving != nil && c.serving.piped {
+		return c.serving.dial(), nil
+	}
+	if c.inv.Dial != nil {
+		return c.inv.Dial(ctx)
+	}
+	d := c.dialer
+	if c.proxies != nil {
+		d.Proxy = c.proxies[n]
+	}
+	return d.Dial(ctx, c.targets[n])
 }
 
 // Way is how tools reach the broker that make many connections of their own. It
@@ -686,12 +705,28 @@ type Probed struct {
 	Protocol packet.Version // that it takes; 0 where no connection came about
 }
 
-// Probe makes a connection as username and password, which may be nil, and says what
-// it has shown: whether the broker can be reached at all, else the error is that of
-// Connect, and which version of MQTT it takes where the options leave that open. What
-// else a broker may have against this client is not told: it may let others in. A
-// broker that says nothing is told of while it does.
+// Probe makes a connection to each broker as username and password, which may be nil,
+// and says what they have shown: whether they can be reached at all, else the error is
+// that of Connect, and which version of MQTT all of them take where the options leave
+// that open. What else a broker may have against this client is not told: it may let
+// others in. A broker that says nothing is told of while it does.
 func (c *Connection) Probe(ctx context.Context, username *string, password []byte) (p Probed, err error) {
+	for n := range c.targets {
+		one, err := c.probe(ctx, n, username, password)
+		if err != nil {
+			return p, err
+		}
+		p.Version = cmp.Or(p.Version, one.Version)
+		if p.Protocol == 0 || one.Protocol != 0 && one.Protocol < p.Protocol {
+			p.Protocol = one.Protocol
+		}
+	}
+	return p, nil
+}
+
+// probe is Probe for one broker.
+func (c *Connection) probe(ctx context.Context, n int, username *string, password []byte) (p Probed, err error) {
+	c.last.Store(int32(n))
 	o := c.Options
 	o.ClientID, o.NewClientID = fmt.Sprintf("mqbench-%016x", rand.Uint64()), true
 	o.Username, o.Password = username, password
@@ -703,7 +738,7 @@ func (c *Connection) Probe(ctx context.Context, username *string, password []byt
 	silence := time.AfterFunc(silentTime, func() {
 		c.inv.Warnf("%s has not answered yet; waiting for up to %v", c.Broker(), o.ConnectTimeout)
 	})
-	client, err := mqtt.Connect(ctx, c.dial, &o)
+	client, err := mqtt.Connect(ctx, func(ctx context.Context) (net.Conn, error) { return c.dialTarget(ctx, n) }, &o)
 	silence.Stop()
 	var unreached *transport.Error
 	switch {

@@ -23,6 +23,7 @@ type contextCommand struct {
 	whole bool     // takes all options of the tool
 	min   int      // positional words
 	max   int
+	names bool // they are contexts that there are
 	run   func(*contextJob) error
 }
 
@@ -34,11 +35,11 @@ var (
 
 func contextCommands() []contextCommand {
 	return []contextCommand{
-		{"add", "NAME OPTION...", "keep the options as context NAME; --force replaces one", []Option{contextForce}, true, 1, 1, (*contextJob).add},
-		{"list", "[--names]", "list the contexts and their brokers; * marks the current one, that of MQ_CONTEXT if set", []Option{contextNames}, false, 0, 0, (*contextJob).list},
-		{"use", "NAME|--none", "make NAME the current context, or none", []Option{contextNone}, false, 0, 1, (*contextJob).use},
-		{"show", "[NAME]", "show the options of a context, of the current one unless named", nil, false, 0, 1, (*contextJob).show},
-		{"remove", "NAME", "take a context out of the file", nil, false, 1, 1, (*contextJob).remove},
+		{"add", "NAME OPTION...", "keep the options as context NAME; --force replaces one", []Option{contextForce}, true, 1, 1, false, (*contextJob).add},
+		{"list", "[--names]", "list the contexts and their brokers; * marks the current one, that of MQ_CONTEXT if set", []Option{contextNames}, false, 0, 0, false, (*contextJob).list},
+		{"use", "NAME|--none", "make NAME the current context, or none", []Option{contextNone}, false, 0, 1, true, (*contextJob).use},
+		{"show", "[NAME]", "show the options of a context, of the current one unless named", nil, false, 0, 1, true, (*contextJob).show},
+		{"remove", "NAME", "take a context out of the file", nil, false, 1, 1, true, (*contextJob).remove},
 	}
 }
 
@@ -207,6 +208,18 @@ func (j *contextJob) add() error {
 	return nil
 }
 
+// aboutFile reports whether an option of context add says which file and how, and is
+// not for the context.
+func aboutFile(o *Option) bool {
+	return o.Name == contextForce.Name || o.Name == configOption || o.Name == optionsFile
+}
+
+// obeys reports whether an option of the command's table has an effect on it: those
+// that cannot be kept are in it for the error.
+func (c *contextCommand) obeys(o *Option) bool {
+	return !o.Hidden && (!c.whole || o.Key() != "" || aboutFile(o) || o.Name == "help")
+}
+
 // pairs turns the options given into lines of the file, and names the first
 // secret among them.
 func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
@@ -214,7 +227,7 @@ func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
 	for _, use := range j.uses {
 		o, raw := use.opt, use.raw
 		switch {
-		case o.Name == contextForce.Name || o.Name == configOption || o.Name == optionsFile:
+		case aboutFile(o):
 			continue
 		case o.Key() == "":
 			return nil, "", Usagef("%s cannot be kept in a context", o.Label())

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -26,12 +25,8 @@ func Help(t Tool) string {
 			writeColumns(&b, "  "+c.Name, c.Summary, 14)
 		}
 	}
-	table := Table(t.Bit).of(t.bits())
-	if len(t.Commands) > 0 && t.Command == nil {
-		table = slices.DeleteFunc(table, func(o *Option) bool { return o.Group != GroupGeneral })
-	}
 	var group Group
-	for _, o := range table {
+	for _, o := range t.obeyed(nil) {
 		if o.Group != group {
 			group = o.Group
 			fmt.Fprintf(&b, "\n%s:\n", group)
@@ -56,6 +51,14 @@ func Help(t Tool) string {
 		}
 	}
 	return b.String()
+}
+
+// contextProgram is the tool that lists the contexts of a tool.
+func contextProgram(tool string, bit ToolSet) string {
+	if bit&PubSub == 0 {
+		return "mqpub"
+	}
+	return tool
 }
 
 // helpSpelling is the left column: "-h, --host HOST".

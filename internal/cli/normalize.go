@@ -33,21 +33,7 @@ func Normalize(table Options, argv []string) ([]string, error) {
 	n := normalizer{table: table, argv: argv}
 	n.out = make([]string, 0, len(argv)+1)
 	for n.next < len(n.argv) {
-		w := n.argv[n.next]
-		n.next++
-		var err *UsageError
-		switch {
-		case w == "--":
-			n.positional = append(n.positional, n.argv[n.next:]...)
-			n.next = len(n.argv)
-		case len(w) < 2 || w[0] != '-':
-			n.positional = append(n.positional, w)
-		case strings.HasPrefix(w, "--"):
-			err = n.long(w)
-		default:
-			err = n.short(w)
-		}
-		if err != nil {
+		if err := n.word(); err != nil {
 			return nil, err
 		}
 	}
@@ -63,6 +49,28 @@ type normalizer struct {
 	next       int // the word of argv to read next
 	out        []string
 	positional []string
+
+	ended bool     // "--" was read
+	wants *Option  // the option whose value argv ends before
+	begun []string // the words that --property has already
+}
+
+// word reads the next word, and with it those that it takes.
+func (n *normalizer) word() *UsageError {
+	w := n.argv[n.next]
+	n.next++
+	switch {
+	case w == "--":
+		n.positional = append(n.positional, n.argv[n.next:]...)
+		n.next, n.ended = len(n.argv), true
+	case len(w) < 2 || w[0] != '-':
+		n.positional = append(n.positional, w)
+	case strings.HasPrefix(w, "--"):
+		return n.long(w)
+	default:
+		return n.short(w)
+	}
+	return nil
 }
 
 // long handles --name and --name=value.
@@ -182,6 +190,7 @@ func (n *normalizer) option(o *Option, spelling string) *UsageError {
 		return nil
 	}
 	if n.next == len(n.argv) {
+		n.wants = o
 		return Usagef("%s needs a value: %s", spelling, o.Placeholder)
 	}
 	n.emit(o, n.argv[n.next])
@@ -196,6 +205,7 @@ func (n *normalizer) property(o *Option, spelling string) *UsageError {
 		want = 4
 	}
 	if len(words) < want {
+		n.wants, n.begun, n.next = o, words, len(n.argv)
 		return Usagef("%s needs %d words, not %d: %s", spelling, want, len(words), o.Placeholder).
 			WithHint("write %s CMD PROP VALUE, or %s CMD user-property KEY VALUE", spelling, spelling)
 	}

@@ -74,6 +74,12 @@ type Choice struct {
 	Also  []string
 }
 
+// Fewer are the choices that a command takes of an option's.
+type Fewer struct {
+	For    Commands
+	Values []string
+}
+
 // Special is a word that a TypeDuration option takes in place of a number.
 type Special struct {
 	Word  string
@@ -90,6 +96,8 @@ type Option struct {
 	Aliases []string // further long names
 	Tools   ToolSet
 	For     Commands // those of mqbench that have a use for it; 0: those with a plan
+	Forms   Forms    // of plans: those that it has an effect on; 0: all
+	Hidden  bool     // does nothing, or is refused: --help and completion leave it out
 	Group   Group
 	Type    Type
 
@@ -111,6 +119,8 @@ type Option struct {
 	// Step is what a TypeDuration must be a multiple of; zero: anything.
 	Step     time.Duration
 	Choices  []Choice
+	Fewer    []Fewer // commands that take some of the choices only
+	List     bool    // the value is choices with commas between them
 	Specials []Special
 
 	Complete Completion
@@ -180,6 +190,28 @@ func (o *Option) choiceWords() string {
 		words[i] = c.Value
 	}
 	return orList(words)
+}
+
+// takes lists the values that the option takes with a command; nil unless they are few.
+func (o *Option) takes(c Commands) []string {
+	for _, few := range o.Fewer {
+		if few.For&c != 0 {
+			return few.Values
+		}
+	}
+	var words []string
+	switch {
+	case o.Type == TypeBool:
+		return []string{"true", "false"}
+	case o.Type == TypeInt && o.Max-o.Min < 10:
+		for n := o.Min; n <= o.Max; n++ {
+			words = append(words, plain(n))
+		}
+	}
+	for _, c := range o.Choices {
+		words = append(words, c.Value)
+	}
+	return words
 }
 
 // orList joins words as "a, b or c".

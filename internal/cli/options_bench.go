@@ -5,51 +5,51 @@ const commandsLoad = CommandRun | CommandSearch | CommandDoctor | CommandK8s
 
 var loadOptions = []Option{
 	{
-		Name: "clients", Tools: Bench, For: commandsLoad | CommandVerify, Group: GroupLoad, Type: TypeInt, Min: 1, Max: 100_000_000,
+		Name: "clients", Tools: Bench, For: commandsLoad | CommandVerify, Forms: formsShort, Group: GroupLoad, Type: TypeInt, Min: 1, Max: 100_000_000,
 		Placeholder: "N", Help: "clients of conn and sub, publishers of pub, pubsub and verify; unless given 200, of verify 10",
 	},
 	{
-		Name: "subscribers", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeInt, Min: 1, Max: 100_000_000,
+		Name: "subscribers", Tools: Bench, For: commandsLoad, Forms: FormPubSub, Group: GroupLoad, Type: TypeInt, Min: 1, Max: 100_000_000,
 		Placeholder: "N", Help: "subscribers of pubsub; unless given as many as publishers",
 	},
 	{
-		Name: "topic", Short: "t", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeString, Repeat: true,
+		Name: "topic", Short: "t", Tools: Bench, For: commandsLoad, Forms: formsShort &^ FormConn, Group: GroupLoad, Type: TypeString, Repeat: true,
 		Placeholder: "TEMPLATE", Complete: CompleteTopic, Help: "topic, or filter of sub; %i is the client's number, %c its identifier, %s the message's number; unless given bench/%i",
 	},
 	{
-		Name: "filter", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeString, Repeat: true,
+		Name: "filter", Tools: Bench, For: commandsLoad, Forms: FormPubSub, Group: GroupLoad, Type: TypeString, Repeat: true,
 		Placeholder: "TEMPLATE", Complete: CompleteTopic, Help: "topic filter of the subscribers of pubsub; unless given the topics",
 	},
 	{
-		Name: "qos", Short: "q", Tools: Bench, For: commandsLoad | CommandVerify, Group: GroupLoad, Type: TypeInt, Max: 2,
+		Name: "qos", Short: "q", Tools: Bench, For: commandsLoad | CommandVerify, Forms: formsShort &^ FormConn, Group: GroupLoad, Type: TypeInt, Max: 2,
 		Placeholder: "QOS", Help: "quality of service: 0, 1 or 2; unless given 0, and of verify all of them in turn",
 	},
 	{
-		Name: "retain", Short: "r", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeBool,
+		Name: "retain", Short: "r", Tools: Bench, For: commandsLoad, Forms: formsPublish, Group: GroupLoad, Type: TypeBool,
 		Help: "publish retained messages",
 	},
 	{
-		Name: "size", Tools: Bench, For: commandsLoad | CommandVerify, Group: GroupLoad, Type: TypeSize, Max: 256_000_000,
+		Name: "size", Tools: Bench, For: commandsLoad | CommandVerify, Forms: formsPublish, Group: GroupLoad, Type: TypeSize, Max: 256_000_000,
 		Placeholder: "SIZE", Default: "256", Help: "bytes of a payload; below 16 there is no room for the header that times and checks deliveries",
 	},
 	{
-		Name: "message", Short: "m", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeString,
+		Name: "message", Short: "m", Tools: Bench, For: commandsLoad, Forms: formsPublish, Group: GroupLoad, Type: TypeString,
 		Placeholder: "TEMPLATE", Help: "the whole payload, in place of --size; without header",
 	},
 	{
-		Name: "rate", Tools: Bench, For: commandsLoad | CommandVerify, Group: GroupLoad, Type: TypeString,
+		Name: "rate", Tools: Bench, For: commandsLoad | CommandVerify, Forms: formsPublish, Group: GroupLoad, Type: TypeString,
 		Placeholder: "RATE", Help: "messages of all publishers together, as 5000 or 5000/s or 10/m; or unlimited, as many as the window allows; of verify as its shape",
 	},
 	{
-		Name: "interval", Short: "I", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeDuration,
+		Name: "interval", Short: "I", Tools: Bench, For: commandsLoad, Forms: formsPublish, Group: GroupLoad, Type: TypeDuration,
 		Placeholder: "DURATION", Help: "time from message to message of one publisher, in place of --rate; unless given 1s",
 	},
 	{
-		Name: "limit", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeInt, Min: 1, Max: 1 << 50,
+		Name: "limit", Tools: Bench, For: commandsLoad, Forms: formsPublish, Group: GroupLoad, Type: TypeInt, Min: 1, Max: 1 << 50,
 		Placeholder: "N", Help: "messages of all publishers together, and end then",
 	},
 	{
-		Name: "max-inflight", Short: "M", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeInt, Min: 1, Max: 65535,
+		Name: "max-inflight", Short: "M", Tools: Bench, For: commandsLoad, Forms: formsPublish, Group: GroupLoad, Type: TypeInt, Min: 1, Max: 65535,
 		Placeholder: "N", Default: "64", Help: "unacknowledged messages of one publisher at QoS 1 and 2",
 	},
 	{
@@ -61,23 +61,23 @@ var loadOptions = []Option{
 		Placeholder: "DURATION", Help: "publish this long before the measurement; unless given what a scenario says",
 	},
 	{
-		Name: "connect-rate", Short: "R", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeString,
+		Name: "connect-rate", Short: "R", Tools: Bench, For: commandsLoad, Forms: formsShort, Group: GroupLoad, Type: TypeString,
 		Placeholder: "RATE", Help: "new connections, as 1000 or 1000/s; unless given 1000",
 	},
 	{
-		Name: "id", Short: "i", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeString,
+		Name: "id", Short: "i", Tools: Bench, For: commandsLoad, Forms: formsShort, Group: GroupLoad, Type: TypeString,
 		Placeholder: "TEMPLATE", Help: "client identifiers; unless given mqbench-%{run}-%g-%i",
 	},
 	{
-		Name: "first", Short: "n", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeInt, Max: 1 << 40,
+		Name: "first", Short: "n", Tools: Bench, For: commandsLoad, Forms: formsShort, Group: GroupLoad, Type: TypeInt, Max: 1 << 40,
 		Placeholder: "N", Help: "what %i is for the first client",
 	},
 	{
-		Name: "disable-clean-session", Short: "c", Aliases: []string{"persistent"}, Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeBool,
+		Name: "disable-clean-session", Short: "c", Aliases: []string{"persistent"}, Tools: Bench, For: commandsLoad, Forms: formsShort, Group: GroupLoad, Type: TypeBool,
 		Help: "have the broker keep the clients' sessions",
 	},
 	{
-		Name: "session-expiry-interval", Short: "x", Aliases: []string{"session-expiry"}, V5: true, Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeDuration,
+		Name: "session-expiry-interval", Short: "x", Aliases: []string{"session-expiry"}, V5: true, Tools: Bench, For: commandsLoad, Forms: formsShort, Group: GroupLoad, Type: TypeDuration,
 		Placeholder: "DURATION", Help: "how long the broker keeps a session (MQTT 5); unless given 1h with -c",
 	},
 	{
@@ -93,7 +93,7 @@ var loadOptions = []Option{
 		Help: "leave the clients' sessions at the broker when the run ends",
 	},
 	{
-		Name: "topic-prefix", Tools: Bench, For: commandsLoad | CommandVerify, Group: GroupLoad, Type: TypeString,
+		Name: "topic-prefix", Tools: Bench, For: commandsLoad | CommandVerify, Forms: ^FormConn, Group: GroupLoad, Type: TypeString,
 		Placeholder: "TEMPLATE", Help: "put this before all topics and topic filters, as bench/%u/",
 	},
 	{
@@ -101,7 +101,7 @@ var loadOptions = []Option{
 		Placeholder: "FACTOR", Help: "multiply the clients of a preset or scenario, and with them its messages; the report says so",
 	},
 	{
-		Name: "load", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeString,
+		Name: "load", Tools: Bench, For: commandsLoad &^ CommandSearch, Forms: FormNamed | formsPublish, Group: GroupLoad, Type: TypeString,
 		Placeholder: "FACTOR", Help: "multiply the rates of a preset or scenario",
 	},
 	{
@@ -147,6 +147,7 @@ var measureOptions = []Option{
 		Name: "format", Short: "F", Tools: Bench, For: CommandRun | CommandSearch | CommandReport | CommandDiff, Group: GroupMeasure, Type: TypeChoice,
 		Placeholder: "FORMAT", Default: "text", Complete: CompleteChoice,
 		Choices: []Choice{{"text", nil}, {"json", nil}, {"csv", nil}, {"markdown", []string{"md"}}, {"junit", nil}, {"hgrm", nil}, {"hlog", nil}},
+		Fewer:   []Fewer{{CommandSearch, []string{"text", "json", "csv"}}, {CommandDiff, []string{"text", "json", "junit"}}},
 		Help:    "format of the report: text, json, csv, markdown, junit, hgrm or hlog",
 	},
 	{
@@ -159,7 +160,7 @@ var measureOptions = []Option{
 	},
 	{
 		Name: "metrics", Tools: Bench, For: CommandRun | CommandSearch | CommandK8s, Group: GroupMeasure, Type: TypeString,
-		Placeholder: "ADDR", Complete: CompleteHost, Help: "serve the figures for Prometheus on PORT or HOST:PORT under /metrics while the run lasts",
+		Placeholder: "ADDR", Help: "serve the figures for Prometheus on PORT or HOST:PORT under /metrics while the run lasts",
 	},
 	{
 		Name: "hold", Tools: Bench, For: CommandRun | CommandK8s, Group: GroupMeasure, Type: TypeDuration,
@@ -195,11 +196,14 @@ var measureOptions = []Option{
 	},
 	{
 		Name: "shapes", Tools: Bench, For: CommandVerify, Group: GroupMeasure, Type: TypeString, Repeat: true,
-		Placeholder: "LIST", Help: "who subscribes to whose messages, one after another: pairs, fan-in, fan-out, shared; may be repeated; unless given pairs",
+		Placeholder: "LIST", List: true, Complete: CompleteChoice, Choices: []Choice{{"pairs", nil}, {"fan-in", nil}, {"fan-out", nil}, {"shared", nil}},
+		Help: "who subscribes to whose messages, one after another: pairs, fan-in, fan-out, shared; may be repeated; unless given pairs",
 	},
 	{
 		Name: "faults", Tools: Bench, For: CommandVerify, Group: GroupMeasure, Type: TypeString, Repeat: true,
-		Placeholder: "LIST", Help: "what a proxy before the broker does: delay, stall, split, cut, refuse, or none; with --serve restart; may be repeated",
+		Placeholder: "LIST", List: true, Complete: CompleteChoice,
+		Choices: []Choice{{"delay", nil}, {"stall", nil}, {"split", nil}, {"cut", nil}, {"refuse", nil}, {"restart", nil}, {"none", nil}},
+		Help:    "what a proxy before the broker does: delay, stall, split, cut, refuse, or none; with --serve restart; may be repeated",
 	},
 	{
 		Name: "gate", Tools: Bench, For: CommandDiff, Group: GroupMeasure, Type: TypeString, Repeat: true,

@@ -103,7 +103,7 @@ var connectionOptions = []Option{
 		Help:        "make the client identifier from PREFIX and the process id",
 	},
 	{
-		Name: "keepalive", Short: "k", Tools: All, Group: GroupConnection, Type: TypeDuration,
+		Name: "keepalive", Short: "k", Tools: All, Forms: formsShort, Group: GroupConnection, Type: TypeDuration,
 		Placeholder: "DURATION", Default: "60s", Min: 0, Max: int64(65535 * time.Second), Step: time.Second,
 		Help: "longest silence on the connection before a PINGREQ; 0 turns it off",
 	},
@@ -138,7 +138,7 @@ var connectionOptions = []Option{
 		Help: "connect from this local address or host name",
 	},
 	{
-		Name: "nodelay", Tools: PubSub, Group: GroupConnection, Type: TypeBool,
+		Name: "nodelay", Tools: PubSub, Hidden: true, Group: GroupConnection, Type: TypeBool,
 		Help: "set TCP_NODELAY; it is always set, the option is accepted for old scripts",
 	},
 	{
@@ -196,7 +196,7 @@ var connectionOptions = []Option{
 	},
 	{
 		Name: "serve", Tools: All, Group: GroupConnection, Type: TypeListen, Optional: true, Repeat: true,
-		Placeholder: "ADDR", Implied: DefaultServeAddr, Complete: CompleteHost,
+		Placeholder: "ADDR", Implied: DefaultServeAddr,
 		Help: "start the development broker on PORT, HOST:PORT or a URL and connect to it; alone on " + DefaultServeAddr + "; may be repeated",
 	},
 	{

@@ -3,8 +3,8 @@ package cli
 var playOptions = []Option{
 	{
 		Name: "listen", Tools: Bench, For: CommandPlay, Group: GroupPlay, Type: TypeListen,
-		Placeholder: "ADDR", Complete: CompleteHost,
-		Help: "play a broker on PORT, HOST:PORT or a URL to the client under test",
+		Placeholder: "ADDR",
+		Help:        "play a broker on PORT, HOST:PORT or a URL to the client under test",
 	},
 	{
 		Name: "connect", Tools: Bench, For: CommandPlay, Group: GroupPlay, Type: TypeString,

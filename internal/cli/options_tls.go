@@ -77,28 +77,28 @@ var tlsOptions = []Option{
 		Help: "never use TLS, not even on port 8883",
 	},
 	{
-		Name: "psk", Tools: All, Group: GroupTLS, Type: TypeString,
+		Name: "psk", Tools: All, Hidden: true, Group: GroupTLS, Type: TypeString,
 		Placeholder: "KEY", Secret: true,
 		Help: "known from mosquitto and refused: there is no TLS with pre-shared keys here",
 	},
 	{
-		Name: "psk-identity", Tools: All, Group: GroupTLS, Type: TypeString,
+		Name: "psk-identity", Tools: All, Hidden: true, Group: GroupTLS, Type: TypeString,
 		Placeholder: "IDENTITY",
 		Help:        "goes with --psk",
 	},
 	{
-		Name: "keyform", Tools: All, Group: GroupTLS, Type: TypeChoice,
+		Name: "keyform", Tools: All, Hidden: true, Group: GroupTLS, Type: TypeChoice,
 		Placeholder: "FORM", Complete: CompleteChoice,
 		Choices: []Choice{{"pem", nil}, {"engine", nil}},
 		Help:    "form of --key: pem; engine is known from mosquitto and refused",
 	},
 	{
-		Name: "tls-engine", Tools: All, Group: GroupTLS, Type: TypeString,
+		Name: "tls-engine", Tools: All, Hidden: true, Group: GroupTLS, Type: TypeString,
 		Placeholder: "ENGINE",
 		Help:        "known from mosquitto and refused: there are no engines of OpenSSL here",
 	},
 	{
-		Name: "tls-engine-kpass-sha1", Tools: All, Group: GroupTLS, Type: TypeString,
+		Name: "tls-engine-kpass-sha1", Tools: All, Hidden: true, Group: GroupTLS, Type: TypeString,
 		Placeholder: "SHA1", Secret: true,
 		Help: "goes with --tls-engine and --keyform engine",
 	},

@@ -44,16 +44,17 @@ func (p *PacketProperties) Bye(v packet.Version) (bye packet.Disconnect) {
 type propertyPacket struct {
 	word  string
 	in    packet.Type
+	tools ToolSet // those that send it
 	block func(*PacketProperties) *packet.Properties
 }
 
 var propertyPackets = [...]propertyPacket{
-	{"connect", packet.CONNECT, func(p *PacketProperties) *packet.Properties { return &p.Connect }},
-	{"publish", packet.PUBLISH, func(p *PacketProperties) *packet.Properties { return &p.Publish }},
-	{"subscribe", packet.SUBSCRIBE, func(p *PacketProperties) *packet.Properties { return &p.Subscribe }},
-	{"unsubscribe", packet.UNSUBSCRIBE, func(p *PacketProperties) *packet.Properties { return &p.Unsubscribe }},
-	{"disconnect", packet.DISCONNECT, func(p *PacketProperties) *packet.Properties { return &p.Disconnect }},
-	{"will", packet.WillProperties, func(p *PacketProperties) *packet.Properties { return &p.Will }},
+	{"connect", packet.CONNECT, PubSub, func(p *PacketProperties) *packet.Properties { return &p.Connect }},
+	{"publish", packet.PUBLISH, Pub, func(p *PacketProperties) *packet.Properties { return &p.Publish }},
+	{"subscribe", packet.SUBSCRIBE, PubSub, func(p *PacketProperties) *packet.Properties { return &p.Subscribe }},
+	{"unsubscribe", packet.UNSUBSCRIBE, Sub, func(p *PacketProperties) *packet.Properties { return &p.Unsubscribe }},
+	{"disconnect", packet.DISCONNECT, PubSub, func(p *PacketProperties) *packet.Properties { return &p.Disconnect }},
+	{"will", packet.WillProperties, PubSub, func(p *PacketProperties) *packet.Properties { return &p.Will }},
 }
 
 // takes tells whether a client may give the packet a property: some are there
@@ -153,12 +154,13 @@ func (c *Connection) checkUse(all []Property) error {
 			break // a configuration may be that of both tools
 		}
 		need := ""
+		sends := slices.ContainsFunc(propertyPackets[:], func(to propertyPacket) bool { return to.word == q.Command && to.tools&c.inv.Tool.Bit != 0 })
 		switch pub := c.inv.Tool.Bit == Pub; {
 		case q.Command == "subscribe" && pub && !v.Bool("request") && !v.IsSet("response-topic"):
 			need = "--request"
-		case q.Command == "unsubscribe" && pub:
+		case !sends && pub:
 			return Usagef("%s unsubscribe: mqpub sends no UNSUBSCRIBE", v.Label("property"))
-		case q.Command == "publish" && c.inv.Tool.Bit == Sub:
+		case !sends:
 			return Usagef("%s publish: mqsub publishes nothing of its own", v.Label("property")).WithHint("replies have the properties of their requests")
 		case q.Command == "unsubscribe" && c.inv.Tool.Bit == Sub && !v.IsSet("unsubscribe"):
 			need = "--unsubscribe"

@@ -46,12 +46,12 @@ func suggest(table Options, word string) string {
 	return best
 }
 
-// longSpellings are --name and the aliases of every option.
+// longSpellings are --name and the aliases of every option that is not hidden.
 func (t Options) longSpellings() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, o := range t {
 			for _, s := range o.Spellings() {
-				if len(s) > 2 && !yield(s) {
+				if len(s) > 2 && !o.Hidden && !yield(s) {
 					return
 				}
 			}

@@ -108,6 +108,9 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	}
 	env.streams()
 	talk := NewTalk(env.Stderr, tool.Name, false, false, UseColor("auto", env.Lookup, env.StderrIsTerminal))
+	if shell, words := asks(env.Args); len(words) > 0 {
+		return env.writePage(tool.Bit, tool.offers(&env, words).text(shell, words[len(words)-1]), talk)
+	}
 	tryHelp := "try '" + tool.Name + " --help'"
 	if tool.command(env.Args); tool.Command != nil {
 		tryHelp = "try '" + tool.Name + " " + tool.Command.Name + " --help'"
@@ -140,7 +143,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	}
 	var conf *config
 	var fromFiles []given
-	if !words.gives("completion") { // whose script must come whatever a file says
+	if !words.gives(completionOption) { // whose script must come whatever a file says
 		conf, fromFiles, err = configured(&env, words.uses, tool.Bit)
 	}
 	if err == nil {
@@ -149,7 +152,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	if err == nil {
 		err = tool.checkArgs(words.positional)
 	}
-	if err == nil && !words.gives("completion") && !words.has("show-config") && !words.has("hash-password") {
+	if err == nil && !words.gives(completionOption) && !words.has("show-config") && !words.has("hash-password") {
 		err = tool.checkCommand(words)
 	}
 	if err == nil && inv.Values.Has(compat) && inv.Values.IsSet(compat) {
@@ -170,8 +173,8 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		}
 		return env.writePage(tool.Bit, page, talk)
 	}
-	if shell := inv.Values.String("completion"); shell != "" {
-		return env.writePage(tool.Bit, CompletionScript(shell, tool), talk)
+	if shell := inv.Values.String(completionOption); shell != "" {
+		return env.writePage(tool.Bit, completionScript(shell, tool.Name), talk)
 	}
 	if inv.Values.Bool("hash-password") {
 		env.CatchSignals() // it may ask on the terminal

@@ -20,9 +20,9 @@ func doctor(ctx context.Context, inv *cli.Invocation) error {
 	var b bytes.Buffer
 	var findings []bench.Finding
 	if len(inv.Args) == 0 {
-		for _, name := range append(ofShortForms[:], "scale", "load", "duration", "warm-up", "seed", "shard") {
-			if inv.Values.Origin(name) == cli.OriginFlag {
-				return cli.Usagef("%s belongs to a plan, and none is named", inv.Values.Label(name)).WithHint("as in 'mqbench doctor conn --clients 10000'")
+		for _, o := range cli.Table(cli.Bench) {
+			if (o.Group == cli.GroupLoad || o.Forms != 0 || o.Name == "shard") && inv.Values.Origin(o.Name) == cli.OriginFlag {
+				return cli.Usagef("%s belongs to a plan, and none is named", inv.Values.Label(o.Name)).WithHint("as in 'mqbench doctor conn --clients 10000'")
 			}
 		}
 		if err := r.readWay(ctx); err != nil {

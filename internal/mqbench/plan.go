@@ -20,32 +20,19 @@ var shortForms = map[string]func(plan.Short, plan.Options) (*plan.Plan, error){
 	"conn": plan.Conn, "pub": plan.Pub, "sub": plan.Sub, "pubsub": plan.PubSub,
 }
 
-// ofShortForms are the options that have no effect on a preset or a scenario,
-// which say all that themselves.
-var ofShortForms = [...]string{"clients", "subscribers", "topic", "filter", "qos", "retain", "size", "message", "rate", "interval", "limit",
-	"max-inflight", "connect-rate", "id", "first", "disable-clean-session", "session-expiry-interval", "keepalive"}
-
-// withoutEffect are the options of short forms that have none on some of them.
-var withoutEffect = map[string][]string{
-	"conn": {"subscribers", "topic", "filter", "qos", "retain", "size", "message", "rate", "interval", "limit", "max-inflight", "load", "topic-prefix"},
-	"pub":  {"subscribers", "filter"},
-	"sub":  {"subscribers", "filter", "retain", "size", "message", "rate", "interval", "limit", "max-inflight", "load"},
-}
-
 // checkShort refuses options of the command line that have no effect on a short form,
 // and those that another one makes void.
-func checkShort(v *cli.Values, form string) error {
-	for _, name := range withoutEffect[form] {
-		if v.Origin(name) == cli.OriginFlag {
-			e := cli.Usagef("%s has no effect on %s", v.Label(name), form)
-			switch {
-			case form == "sub" && name == "filter":
-				return e.WithHint("the topic filters of sub are its -t")
-			case form == "pub", form == "sub":
-				return e.WithHint("pubsub publishes and subscribes")
-			}
-			return e
+func checkShort(inv *cli.Invocation, form string) error {
+	v := inv.Values
+	if name := inv.Idle(form); name != "" {
+		e := cli.Usagef("%s has no effect on %s", v.Label(name), form)
+		switch {
+		case form == "sub" && name == "filter":
+			return e.WithHint("the topic filters of sub are its -t")
+		case form == "pub", form == "sub":
+			return e.WithHint("pubsub publishes and subscribes")
 		}
+		return e
 	}
 	if v.Origin("size") == cli.OriginFlag && v.IsSet("message") {
 		return cli.Usagef("%s has no effect with %s", v.Label("size"), v.Label("message"))
@@ -82,7 +69,7 @@ func readPlan(inv *cli.Invocation, words []string, conn *cli.Connection, change 
 	var p *plan.Plan
 	switch {
 	case form != nil:
-		if err := checkShort(inv.Values, name); err != nil {
+		if err := checkShort(inv, name); err != nil {
 			return nil, err
 		}
 		s, serr := short(inv, cmp.Or(o.Version, o.Default, packet.V5))
@@ -93,10 +80,8 @@ func readPlan(inv *cli.Invocation, words []string, conn *cli.Connection, change 
 	case len(words) == 0:
 		return nil, cli.Usagef("no preset and no scenario is named").WithHint(listPresets)
 	default:
-		for _, name := range ofShortForms {
-			if inv.Values.Origin(name) == cli.OriginFlag {
-				return nil, cli.Usagef("%s has no effect on a preset or a scenario", inv.Values.Label(name)).WithHint("--scale, --load, --duration, --warm-up and --seed have; or write a scenario of your own")
-			}
+		if name := inv.Idle(words[0]); name != "" {
+			return nil, cli.Usagef("%s has no effect on a preset or a scenario", inv.Values.Label(name)).WithHint("--scale, --load, --duration, --warm-up and --seed have; or write a scenario of your own")
 		}
 		p, err = namedPlan(words[0], o)
 	}

@@ -106,7 +106,7 @@ func (r *runner) onceCrew(ctx context.Context, repeat int, out io.Writer) (*resu
 	if start.IsZero() || repeat > 0 {
 		start = time.Now().Add(headStart(r.procs))
 	}
-	c.status.begin(r.targets())
+	c.status.begin(r.conn.Targets())
 	if err := c.start(start); err != nil {
 		c.stop(os.Kill)
 		c.wait(ctx)

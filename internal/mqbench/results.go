@@ -254,7 +254,7 @@ func diff(inv *cli.Invocation) error {
 	if len(inv.Args) != 2 {
 		return cli.Usagef("diff: two result files are wanted").WithHint("as in 'mqbench diff before.jsonl after.jsonl --gate p99=+10%%'")
 	}
-	if f := inv.Values.String("format"); !slices.Contains([]string{"text", "json", "junit"}, f) {
+	if f := inv.Values.String("format"); !slices.Contains(inv.Takes("format"), f) {
 		return cli.Usagef("%s: diff has no report as %s", inv.Values.Label("format"), f).WithHint("it has text, json and junit")
 	}
 	var gates []report.Gate

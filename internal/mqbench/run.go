@@ -177,13 +177,38 @@ func (r *runner) read(ctx context.Context) error {
 func (r *runner) readUse(ctx context.Context) (err error) {
 	inv, v := r.inv, r.inv.Values
 	r.procs = v.Int("procs")
-	if r.conn, err = inv.Connection(ctx); err != nil {
+	brokers, err := r.brokers()
+	if err != nil {
+		return err
+	}
+	if r.conn, err = inv.ConnectionTo(ctx, brokers); err != nil {
 		return err
 	}
 	if err = r.readShard(); err != nil {
 		return err
 	}
 	return r.readWay(ctx)
+}
+
+// brokers are those that a scenario names; nil if it names none, or the command line
+// names others.
+func (r *runner) brokers() (brokers []*transport.Target, err error) {
+	v := r.inv.Values
+	if len(r.inv.Args) == 0 || !isScenario(r.inv.Args[0]) || v.IsSet("url") || v.IsSet("host") || v.IsSet("serve") {
+		return nil, nil
+	}
+	p, err := readPlan(r.inv, r.inv.Args, nil, r.change)
+	if err != nil {
+		return nil, err
+	}
+	for _, url := range p.Brokers {
+		t, err := transport.ParseURL(url)
+		if err != nil {
+			return nil, cli.Usagef("%v", err)
+		}
+		brokers = append(brokers, t)
+	}
+	return brokers, nil
 }
 
 // readShard reads the plan and the part of it that this process runs.
@@ -216,15 +241,6 @@ func (r *runner) readWay(ctx context.Context) (err error) {
 		}
 	}
 	o := &r.opts.Swarm
-	if r.plan != nil && !v.IsSet("url") && !v.IsSet("host") && !v.IsSet("serve") {
-		for _, url := range r.plan.Brokers {
-			t, err := transport.ParseURL(url)
-			if err != nil {
-				return cli.Usagef("%v", err)
-			}
-			o.Targets = append(o.Targets, t)
-		}
-	}
 	o.Loops, o.Engine = readLoops(v), readEngine(v)
 	if o.Sources, err = readSources(v.Strings("source-ip")); err != nil {
 		return cli.Usagef("%s: %v", v.Label("source-ip"), err)
@@ -259,11 +275,7 @@ func (r *runner) reach(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o.Dialer = dialer
-	if o.Targets != nil { // the plan's
-		return nil
-	}
-	o.Targets = targets
+	o.Dialer, o.Targets = dialer, targets
 	return r.probe(ctx)
 }
 
@@ -290,7 +302,8 @@ func (r *runner) probe(ctx context.Context) error {
 }
 
 // explain words an error of a client, as for the client of the other tools.
-func (r *runner) explain(what bench.Failure, err error) string {
+func (r *runner) explain(what bench.Failure, err error, at *transport.Target) string {
+	r.conn.Answered(at)
 	refusal, refused := errors.AsType[*swarm.Refusal](err)
 	switch {
 	case refused && refusal.Type == packet.CONNACK:
@@ -305,14 +318,6 @@ func (r *runner) explain(what bench.Failure, err error) string {
 	return err.Error()
 }
 
-// targets are the addresses to connect to, as far as they are known yet.
-func (r *runner) targets() []*transport.Target {
-	if r.opts.Swarm.Targets != nil {
-		return r.opts.Swarm.Targets
-	}
-	return r.conn.Targets()
-}
-
 // use is what the run uses of this machine.
 func (r *runner) use() bench.Use {
 	u := bench.Use{Shards: 1, Procs: r.procs, Serving: r.inv.Values.IsSet("serve"),
@@ -320,7 +325,7 @@ func (r *runner) use() bench.Use {
 	if r.shard != nil {
 		u.Shards = r.shard.Count
 	}
-	targets := r.targets()
+	targets := r.conn.Targets()
 	if u.Serving {
 		targets = nil
 		if t, err := r.conn.Serves(); err == nil { // else the run ends there
@@ -377,6 +382,9 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 	p := r.plan
 	o.Run = result.Run{Tool: cli.Version(), Shards: r.shard.Count, Repeat: repeat, Repeats: r.repeats(), Step: bench.Step,
 		Plan: result.Plan{Name: p.Name, Hash: p.Hash(), Text: string(p.Canonical()), Scale: p.Scale, Closed: p.Closed(), Header: p.HasHeader()}}
+	if r.shard.Count > 1 {
+		o.Mark = r.mark(repeat)
+	}
 	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: r.broker, Calibration: r.calibration}
 	s := r.audience(repeat)
 	o.Tell, o.Status, o.Explain = s.tell, s.show, r.explain
@@ -385,6 +393,15 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 	res, err := bench.Run(ctx, o)
 	s.end()
 	return res, err
+}
+
+// mark is what the shards of a run, and no other run, have in their headers.
+func (r *runner) mark(repeat int) result.Mark {
+	run := ""
+	if r.inv.Values.IsSet("run-id") {
+		run = r.plan.Run
+	}
+	return result.MarkOf(r.plan.Hash(), run, r.start.UTC().Format(time.RFC3339Nano), strconv.Itoa(repeat))
 }
 
 // repeats is how many runs follow each other; 0: one, or as many as a search needs.
@@ -408,7 +425,7 @@ func (r *runner) failed(ctx context.Context, err error) error {
 		if _, refused := errors.AsType[*swarm.Refusal](err); refused {
 			code = cli.ExitFailure
 		}
-		return cli.Failed(code, fmt.Errorf("%w: %s", bench.ErrNotReached, r.explain(bench.FailConnect, nobody.Err)))
+		return cli.Failed(code, fmt.Errorf("%w: %s", bench.ErrNotReached, r.explain(bench.FailConnect, nobody.Err, nobody.Target)))
 	}
 	if exit, ok := errors.AsType[*cli.Exit](err); ok {
 		return exit

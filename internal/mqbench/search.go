@@ -83,9 +83,6 @@ func (s *searcher) readSearch() (search bench.Search, err error) {
 	if s.slo, err = report.ParseConditions(s.conditions); err != nil {
 		return search, cli.Usagef("%s: %v", v.Label("slo"), err)
 	}
-	if v.IsSet("load") {
-		return search, cli.Usagef("%s has no effect on search, which sets it", v.Label("load")).WithHint("--from-load is the one to begin with")
-	}
 	if search.From, err = factor(v, "from-load"); err != nil {
 		return search, err
 	}
@@ -96,7 +93,7 @@ func (s *searcher) readSearch() (search bench.Search, err error) {
 	if v.String("out") == "-" {
 		return search, cli.Usagef("%s: standard output has the report", v.Label("out"))
 	}
-	if f := v.String("format"); !slices.Contains([]string{"text", "json", "csv"}, f) {
+	if f := v.String("format"); !slices.Contains(s.inv.Takes("format"), f) {
 		return search, cli.Usagef("%s: search has no report as %s", v.Label("format"), f).WithHint("it has text, json and csv; --out keeps the result of each step for mqbench report")
 	}
 	return search, nil

@@ -57,7 +57,7 @@ func (s *status) begin(targets []*transport.Target) {
 	}
 }
 
-// tell tells errors and faults; phases show in the lines.
+// tell tells errors, faults and actions; phases show in the lines.
 func (s *status) tell(n result.Note) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,7 +65,7 @@ func (s *status) tell(n result.Note) {
 	case result.NoteError:
 		s.clear()
 		s.inv.Errorf("%s", n.Text)
-	case result.NoteFault, result.NoteInfo:
+	case result.NoteFault, result.NoteAction, result.NoteInfo:
 		s.clear()
 		s.inv.Infof("%s", n.Text)
 	default:

@@ -4,8 +4,21 @@ package mqbench
 import (
 	"context"
 
+	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/cli"
 )
+
+// The patterns of files that commands read: of scripts and results there can be others.
+var (
+	scenarioFiles = []string{"*.yaml", "*.yml"}
+	scriptFiles   = []string{"*.yaml", "*.yml", "*"}
+	resultFiles   = []string{"*.jsonl", "*"}
+)
+
+// planNames returns what lists the presets behind the words for short forms.
+func planNames(short ...string) func() []string {
+	return func() []string { return append(short, plan.Presets()...) }
+}
 
 // Tool is mqbench.
 func Tool() cli.Tool {
@@ -16,7 +29,7 @@ func Tool() cli.Tool {
 		Usage:   "COMMAND [OPTION]...",
 		Commands: []cli.Command{
 			{
-				Name: "run", Bit: cli.CommandRun, MaxArgs: 1,
+				Name: "run", Bit: cli.CommandRun, MaxArgs: 1, Words: plan.Presets, Files: scenarioFiles,
 				Summary: "run a preset ('mqbench presets' lists them) or a scenario, and report what was measured",
 				Usage:   "PRESET|FILE.yaml [OPTION]...",
 				Examples: []cli.Example{
@@ -25,7 +38,7 @@ func Tool() cli.Tool {
 				},
 			},
 			{
-				Name: "presets", Bit: cli.CommandPresets, MaxArgs: 1,
+				Name: "presets", Bit: cli.CommandPresets, MaxArgs: 1, Words: plan.Presets,
 				Summary: "list the presets, or show the scenario of one",
 				Usage:   "[PRESET]",
 				Examples: []cli.Example{
@@ -61,7 +74,7 @@ func Tool() cli.Tool {
 				},
 			},
 			{
-				Name: "report", Bit: cli.CommandReport, MaxArgs: -1,
+				Name: "report", Bit: cli.CommandReport, MaxArgs: -1, Files: resultFiles,
 				Summary: "report saved results",
 				Usage:   "FILE... [OPTION]...",
 				Examples: []cli.Example{
@@ -70,13 +83,13 @@ func Tool() cli.Tool {
 				},
 			},
 			{
-				Name: "diff", Bit: cli.CommandDiff, MaxArgs: 2,
+				Name: "diff", Bit: cli.CommandDiff, MaxArgs: 2, Files: resultFiles,
 				Summary:  "compare two saved runs, or repetitions",
 				Usage:    "A B [OPTION]...",
 				Examples: []cli.Example{{Command: "mqbench diff before.jsonl after.jsonl --gate p99=+10%", Text: "status 4 if the latency has grown by more than a tenth"}},
 			},
 			{
-				Name: "merge", Bit: cli.CommandMerge, MaxArgs: -1,
+				Name: "merge", Bit: cli.CommandMerge, MaxArgs: -1, Files: resultFiles,
 				Summary:  "merge the results of a run's shards, exactly",
 				Usage:    "FILE... --out FILE",
 				Examples: []cli.Example{{Command: "mqbench merge shard-*.jsonl --out run.jsonl", Text: "one result of all shards"}},
@@ -90,13 +103,13 @@ func Tool() cli.Tool {
 				},
 			},
 			{
-				Name: "k8s", Bit: cli.CommandK8s, MaxArgs: 1,
+				Name: "k8s", Bit: cli.CommandK8s, MaxArgs: 1, Words: planNames("conn", "pub", "sub", "pubsub"), Files: scenarioFiles,
 				Summary:  "print a Kubernetes job that runs a plan in several pods",
 				Usage:    "PRESET|FILE.yaml|conn|pub|sub|pubsub [OPTION]...",
 				Examples: []cli.Example{{Command: "mqbench k8s my.yaml --shards 40 -h broker.lan | kubectl apply -f -", Text: "the scenario in 40 pods, which begin 90 seconds from now"}},
 			},
 			{
-				Name: "collect", Bit: cli.CommandCollect, MaxArgs: -1,
+				Name: "collect", Bit: cli.CommandCollect, MaxArgs: -1, Words: func() []string { return []string{"k8s"} }, Files: resultFiles,
 				Summary: "find the results of shards in directories and logs, and merge them",
 				Usage:   "FILE|DIRECTORY|-... --out FILE | k8s job/NAME --out FILE",
 				Examples: []cli.Example{
@@ -105,7 +118,7 @@ func Tool() cli.Tool {
 				},
 			},
 			{
-				Name: "doctor", Bit: cli.CommandDoctor, MaxArgs: 1,
+				Name: "doctor", Bit: cli.CommandDoctor, MaxArgs: 1, Words: planNames("conn", "pub", "sub", "pubsub"), Files: scenarioFiles,
 				Summary: "compare what a run needs with what the machine has",
 				Usage:   "[PRESET|FILE.yaml|conn|pub|sub|pubsub] [OPTION]...",
 				Examples: []cli.Example{
@@ -114,7 +127,7 @@ func Tool() cli.Tool {
 				},
 			},
 			{
-				Name: "plot", Bit: cli.CommandPlot, MaxArgs: -1,
+				Name: "plot", Bit: cli.CommandPlot, MaxArgs: -1, Files: resultFiles,
 				Summary: "draw results on a page that needs no network",
 				Usage:   "FILE... --out PAGE.html",
 				Examples: []cli.Example{
@@ -122,7 +135,7 @@ func Tool() cli.Tool {
 				},
 			},
 			{
-				Name: "search", Bit: cli.CommandSearch, MaxArgs: 1,
+				Name: "search", Bit: cli.CommandSearch, MaxArgs: 1, Words: planNames("pub", "pubsub"), Files: scenarioFiles,
 				Summary: "find the highest load that a broker sustains",
 				Usage:   "PRESET|FILE.yaml|pub|pubsub [OPTION]...",
 				Examples: []cli.Example{
@@ -141,7 +154,7 @@ func Tool() cli.Tool {
 				},
 			},
 			{
-				Name: "play", Bit: cli.CommandPlay, MaxArgs: -1,
+				Name: "play", Bit: cli.CommandPlay, MaxArgs: -1, Files: scriptFiles,
 				Summary: "play scripted conversations to a client or a broker",
 				Usage:   "SCRIPT... --listen ADDR | --connect ADDR",
 				Examples: []cli.Example{

@@ -9,8 +9,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/mqtools/mqtools/mqtt/journal"
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/store"
 )
 
 // side is one end of the model: an engine, its session, and the application
@@ -53,7 +53,7 @@ type model struct {
 	up        bool
 	epoch     int
 	forgotten bool // the server has lost its session at least once
-	journal   store.Memory
+	journal   journal.Memory
 	forget    bool // it will have lost it at the next connection
 }
 
@@ -108,7 +108,7 @@ func (m *model) restart() {
 	}
 	x.todo = nil
 	x.sess, x.conn = Session{}, Conn{}
-	if err := m.journal.Load(func(r store.Record) error {
+	if err := m.journal.Load(func(r journal.Record) error {
 		return x.sess.Restore(Change(r.Kind), r.PacketID, r.Tag, r.Packet)
 	}); err != nil {
 		m.t.Fatal(err)
@@ -119,7 +119,7 @@ func (m *model) restart() {
 
 func (m *model) keepJournal() {
 	m.c.sess.Changed = func(kind Change, id uint16, tag uint64, publish []byte) {
-		m.journal.Append(store.Record{Kind: store.Kind(kind), PacketID: id, Tag: tag, Packet: publish})
+		m.journal.Append(journal.Record{Kind: journal.Kind(kind), PacketID: id, Tag: tag, Packet: publish})
 	}
 }
 

@@ -85,8 +85,8 @@ func (c *Client) Peer() *session.Peer { return c.conn.Peer() }
 // KeepAlive is the time in force, 0 for none.
 func (c *Client) KeepAlive() time.Duration { return c.conn.KeepAlive() }
 
-// target is the server of the client.
-func (c *Client) target() *transport.Target { return c.loop.swarm.opts.Targets[c.spec.Target] }
+// Target is the server that the client connects to, or did last.
+func (c *Client) Target() *transport.Target { return c.loop.swarm.opts.Targets[c.spec.Target] }
 
 // Connect has the client connect as soon as its turn comes. The outcome comes to
 // the Handler. The error is ErrBusy unless the client is idle, or ErrTarget.

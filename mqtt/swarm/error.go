@@ -111,11 +111,11 @@ func Kind(err error) string {
 func (c *Client) unanswered(first []byte, err error) error {
 	if len(first) > 0 {
 		if is, _ := transport.IsForeign(first, c.conn.Version(), false); is {
-			return transport.NoMQTT(c.target().Address(), first)
+			return transport.NoMQTT(c.Target().Address(), first)
 		}
 	}
 	if transport.IsEnd(err) {
-		return &noAnswer{c.target().Address(), err}
+		return &noAnswer{c.Target().Address(), err}
 	}
 	return err
 }
@@ -123,7 +123,7 @@ func (c *Client) unanswered(first []byte, err error) error {
 // explain makes a system's error in an operation on the client's connection one of
 // transport's, with the hints that matter to many clients.
 func (c *Client) explain(op string, err error) error {
-	e := transport.SystemError(op, c.target(), err)
+	e := transport.SystemError(op, c.Target(), err)
 	switch e.Kind {
 	case transport.AddrNotAvailable, transport.AddrInUse:
 		e.Text = "no free port to connect from, or the source address is not one of this machine"
@@ -143,6 +143,6 @@ func (l *Loop) tooLate(c *Client) error {
 	if c.state == opening {
 		what, hint = "no CONNACK", "it may be no MQTT broker; one that accepts more connections than it serves wants fewer at a time"
 	}
-	return &transport.Error{Op: transport.OpConnect, Addr: c.target().Address(), Kind: transport.Timeout,
+	return &transport.Error{Op: transport.OpConnect, Addr: c.Target().Address(), Kind: transport.Timeout,
 		Text: fmt.Sprintf("%s within %v", what, l.swarm.opts.ConnectTimeout), Hint: hint}
 }

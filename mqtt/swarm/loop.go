@@ -358,7 +358,7 @@ func (l *Loop) packet(c *Client, b []byte) (n int, ok bool) {
 		is, wait := transport.IsForeign(b, c.conn.Version(), true)
 		switch {
 		case is:
-			l.fail(c, transport.NoMQTT(c.target().Address(), b))
+			l.fail(c, transport.NoMQTT(c.Target().Address(), b))
 			return 0, false
 		case wait:
 			c.need = len(b) + 1
@@ -442,7 +442,7 @@ const maxAnswers = 512 << 10
 func (l *Loop) hungUp(c *Client, err error) {
 	if err != io.EOF {
 		var known *transport.Error
-		if err = transport.Explain(c.target().Address(), err); !errors.As(err, &known) {
+		if err = transport.Explain(c.Target().Address(), err); !errors.As(err, &known) {
 			err = c.explain(transport.OpStream, err)
 		}
 	}

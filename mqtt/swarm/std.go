@@ -76,7 +76,7 @@ func (e *std) start(c *Client) {
 	k := &link{cancel: cancel, resume: make(chan struct{}, 1)}
 	k.write = func() { e.writer(c, k) }
 	c.link = k
-	begun, target, dial := c.timing.Begun, c.target(), o.Dial
+	begun, target, dial := c.timing.Begun, c.Target(), o.Dial
 	var took Timing
 	if dial == nil {
 		d := *o.Dialer
@@ -117,7 +117,7 @@ func (e *std) dialed(c *Client, k *link, conn net.Conn, err error, took *Timing)
 	t := &c.timing
 	t.TCP, t.TLS = took.TCP, took.TLS
 	rest := l.now - t.Begun - t.TCP - t.TLS
-	switch target := c.target(); {
+	switch target := c.Target(); {
 	case target.WebSocket:
 		t.Upgrade = rest
 	case t.TLS > 0:

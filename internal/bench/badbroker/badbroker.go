@@ -1,12 +1,13 @@
 // Package badbroker is a small MQTT server for tests that breaks the rules as it
 // is told to, and counts how often it did. Without flaws it keeps them: QoS 0 to
 // 2, sessions that survive their connections, resumption. It has no retained
-// messages and wills, and takes shared subscriptions for a mistake: each member gets
-// all messages.
+// messages and wills, and without Share takes shared subscriptions for a mistake: each
+// member gets all messages.
 package badbroker
 
 import (
 	"cmp"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -58,6 +59,7 @@ type Flaws struct {
 	AckDelay, ConnackDelay, SubackDelay time.Duration
 	Capacity                            int // deliveries per second, of all clients; the others wait
 
+	Share      bool // a message goes to one member of a shared subscription, in turns
 	Deaf       bool // PINGREQ has no answer
 	NoTakeover bool // a second connection with a client identifier leaves the first one alone
 	Amnesia    bool // sessions end with their connections
@@ -87,6 +89,7 @@ type Broker struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session
+	turn     int // of the members of shared subscriptions
 	conns    map[*conn]struct{}
 	counts   Counts
 	seen     int       // deliveries
@@ -604,16 +607,29 @@ func (b *Broker) delay() time.Duration {
 
 // route delivers a message to all who want it.
 func (b *Broker) route(p *packet.Publish) {
-	for _, s := range b.sessions {
+	members := map[string][]*session{} // of shared subscriptions
+	for _, id := range slices.Sorted(maps.Keys(b.sessions)) {
+		s := b.sessions[id]
 		qos, wanted := packet.QoS(0), false
 		for _, sub := range s.subs {
-			if _, filter, _ := topic.ParseShare(sub.filter); topic.MatchBytes(filter, p.Topic) {
+			_, filter, shared := topic.ParseShare(sub.filter)
+			switch {
+			case !topic.MatchBytes(filter, p.Topic):
+			case shared && b.flaws.Share:
+				members[sub.filter] = append(members[sub.filter], s)
+			default:
 				qos, wanted = max(qos, sub.qos), true
 			}
 		}
 		if wanted {
 			s.accept(b, &message{slices.Clone(p.Topic), slices.Clone(p.Payload), min(qos, p.QoS), time.Now()})
 		}
+	}
+	for filter, of := range members {
+		s := of[b.turn%len(of)]
+		b.turn++
+		at := slices.IndexFunc(s.subs, func(sub subscription) bool { return sub.filter == filter })
+		s.accept(b, &message{slices.Clone(p.Topic), slices.Clone(p.Payload), min(s.subs[at].qos, p.QoS), time.Now()})
 	}
 }
 

@@ -241,9 +241,11 @@ func (d *draft) override(o Options) error {
 		p.Brokers = o.Brokers
 	}
 	if o.WarmUp != nil {
+		d.shorten(PhaseWarmUp, p.Phases.WarmUp, *o.WarmUp)
 		p.Phases.WarmUp = *o.WarmUp
 	}
 	if o.Measure != nil {
+		d.shorten(PhaseMeasure, p.Phases.Measure, *o.Measure)
 		p.Phases.Measure = *o.Measure
 	}
 	if o.ConnectTimeout != nil {
@@ -256,6 +258,32 @@ func (d *draft) override(o Options) error {
 		}
 	}
 	return nil
+}
+
+// shorten has what a scenario says of the times in a phase keep its share of the phase,
+// where that is to be shorter: else some of them would not come.
+func (d *draft) shorten(ph Phase, from, to time.Duration) {
+	if to >= from {
+		return
+	}
+	keep := func(t *time.Duration) { *t = mulDiv(uint64(*t), uint64(to), uint64(from)) }
+	for _, a := range d.plan.Actions {
+		if a.At.Phase == ph {
+			keep(&a.At.Offset)
+			keep(&a.Every)
+			keep(&a.Over)
+		}
+	}
+	for _, g := range d.plan.Groups {
+		if c := g.SubChurn; c != nil && c.Start.Phase == ph {
+			keep(&c.Start.Offset)
+		}
+		for _, s := range g.Publish {
+			if s.Start.Phase == ph {
+				keep(&s.Start.Offset)
+			}
+		}
+	}
 }
 
 // login gives the groups without credentials a user name and a password.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -342,4 +343,39 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Times in a phase keep their share of it when the command line makes it shorter; a
+// longer one leaves them alone.
+func TestTimesInAPhaseThatIsShorter(t *testing.T) {
+	const text = `
+phases: {warm-up: 10s, measure: 2m}
+groups:
+  a: {clients: 4, publish: {topic: a, rate: 1, start: warm-up+5s}, subscription-churn: {filter: b/%i, rate: 1/s, start: measure+1m}}
+actions:
+  - {at: measure+30s, do: cut, group: a, times: 3, every: 40s, over: 8s}
+  - {at: measure+1m, do: disconnect, group: a, rate: 2/s}
+  - {at: warm-up+4s, do: burst, group: a, messages: 1}
+  - {at: settle+1s, do: close, group: a}
+`
+	as := "warm-up+5s measure+1m0s, measure+30s 40s 8s, measure+1m0s 0s 2s, warm-up+4s 0s 0s, settle+1s 0s 0s"
+	for _, c := range []struct {
+		warmUp, measure time.Duration
+		want            string
+	}{
+		{10 * time.Second, 2 * time.Minute, as},
+		{time.Minute, time.Hour, as},
+		{2 * time.Second, 3 * time.Second, "warm-up+1s measure+1.5s, measure+750ms 1s 200ms, measure+1.5s 0s 2s, warm-up+800ms 0s 0s, settle+1s 0s 0s"},
+		{0, 24 * time.Second, "warm-up measure+12s, measure+6s 8s 1.6s, measure+12s 0s 2s, warm-up 0s 0s, settle+1s 0s 0s"},
+	} {
+		p := mustParse(t, text, Options{WarmUp: &c.warmUp, Measure: &c.measure})
+		g := p.Groups[0]
+		got := g.Publish[0].Start.String() + " " + g.SubChurn.Start.String()
+		for _, a := range p.Actions {
+			got += fmt.Sprintf(", %v %v %v", a.At, a.Every, a.Over)
+		}
+		if got != c.want {
+			t.Errorf("%v, %v:\n got %s\nwant %s", c.warmUp, c.measure, got, c.want)
+		}
+	}
 }

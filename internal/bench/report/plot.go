@@ -64,7 +64,7 @@ type plotRun struct {
 	Lag        []*float64     `json:"lag"`
 	Heat       plotHeat       `json:"heat"`
 	Spectra    []plotSpectrum `json:"spectra"`
-	Marks      [][3]any       `json:"marks"` // time, text, whether it is a fault
+	Marks      [][3]any       `json:"marks"` // time, text, whether it is no phase
 }
 
 // plotHeat counts values by interval and logarithmic bin: [interval, bin, count],
@@ -245,8 +245,8 @@ func newPlotRun(s *Summary, label string) plotRun {
 	for k, n := range r.Notes {
 		next := slices.IndexFunc(r.Notes[k+1:], func(m result.Note) bool { return m.Kind == result.NotePhase })
 		passed := n.Kind == result.NotePhase && next >= 0 && r.Notes[k+1+next].At-n.At < step/100 // a phase without length
-		if n.Kind == result.NotePhase && !passed || n.Kind == result.NoteFault {
-			p.Marks = append(p.Marks, [3]any{n.At.Seconds(), escaped(n.Text), n.Kind == result.NoteFault})
+		if n.Kind == result.NotePhase && !passed || n.Kind == result.NoteAction || n.Kind == result.NoteFault {
+			p.Marks = append(p.Marks, [3]any{n.At.Seconds(), escaped(n.Text), n.Kind != result.NotePhase})
 		}
 	}
 	for _, l := range s.Latencies {

@@ -43,18 +43,18 @@ const latencyAxis = (label, o) => valueAxis(label, ms, Object.assign({ splits: l
 const logScale = { distr: 3, range: (u, min, max) => min == null || min <= 0 ? [0.001, 1000] : [Math.pow(10, Math.floor(Math.log10(min) * 4) / 4), Math.pow(10, Math.ceil(Math.log10(Math.max(max, min * 1.5)) * 4) / 4)] };
 const fromZero = { range: (u, min, max) => [0, max > 0 ? max * 1.08 : 1] };
 
-// marks draws phases and faults as upright lines on charts over time.
+// marks draws phases, actions and faults as upright lines on charts over time.
 const marks = u => {
   if (several) return;
   const c = u.ctx; c.save();
   c.beginPath(); c.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height); c.clip();
   c.font = 11 * devicePixelRatio + "px system-ui, sans-serif"; c.textBaseline = "top"; c.textAlign = "left";
   let until = -1e9;
-  for (const [at, text, fault] of runs[0].marks) {
+  for (const [at, text, solid] of runs[0].marks) {
     const x = Math.round(u.valToPos(at, "x", true)) + 0.5;
     if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) continue;
-    c.strokeStyle = c.fillStyle = css(fault ? "--c6" : "--dim"); c.lineWidth = devicePixelRatio;
-    c.setLineDash(fault ? [] : [4 * devicePixelRatio, 3 * devicePixelRatio]);
+    c.strokeStyle = c.fillStyle = css(solid ? "--c6" : "--dim"); c.lineWidth = devicePixelRatio;
+    c.setLineDash(solid ? [] : [4 * devicePixelRatio, 3 * devicePixelRatio]);
     c.beginPath(); c.moveTo(x, u.bbox.top); c.lineTo(x, u.bbox.top + u.bbox.height); c.stroke();
     const width = c.measureText(text).width, gap = 4 * devicePixelRatio;
     const left = x + gap + width < u.bbox.left + u.bbox.width ? x + gap : x - gap - width;

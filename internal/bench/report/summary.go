@@ -131,6 +131,8 @@ func (s *Summary) lossUnknown() error {
 	switch {
 	case !s.Result.Run.Plan.Header:
 		return errors.New("payloads have no header to tell")
+	case !sends(s.Flows):
+		return errors.New("the run sends nothing")
 	case s.Result.Partial() != "":
 		return errors.New("the run is partial")
 	}

@@ -312,7 +312,7 @@ func (t *text) flows(s *Summary) {
 		row("out of order", judged, func(f Flow) int64 { return f.Reordered })
 		row("not judged", false, func(f Flow) int64 { return f.Unjudged })
 	}
-	row("without header", false, func(f Flow) int64 { return f.Foreign })
+	row("not this run's", false, func(f Flow) int64 { return f.Foreign })
 }
 
 // events are what happened besides messages, and what the plan expected of the

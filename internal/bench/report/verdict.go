@@ -407,6 +407,12 @@ func above(h *result.Histogram, bound time.Duration) (n int64) {
 // hints name the causes that some shapes of a distribution have. A queue that
 // grows has humps of its own.
 func (s *Summary) hints() {
+	if !sends(s.Flows) && s.Total.Received > 0 {
+		s.verdict(Hint, "this run sends nothing: what others send is counted, neither timed nor checked")
+	}
+	if n := s.Total.Foreign; n > 0 {
+		s.verdict(Hint, "others sent to this run's topics, and %s of theirs came: they do not count; --topic-prefix keeps runs apart", integer(n))
+	}
 	if s.Has(Saturated) {
 		return
 	}

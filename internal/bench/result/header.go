@@ -1,9 +1,11 @@
 package result
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"strings"
 	"sync"
 	"time"
 )
@@ -55,11 +57,25 @@ var (
 	ErrCorrupt = errors.New("the payload's check is wrong")
 )
 
+// Mark is what the headers of a run are told from those of other runs by: shard and
+// publisher are written XORed with its lower 36 bits, so that hardly any header of
+// another run names a shard and a publisher that this run has.
+type Mark uint64
+
+// MarkOf is the mark that all shards make of the same facts.
+func MarkOf(facts ...string) Mark {
+	sum := sha256.Sum256([]byte(strings.Join(facts, "\n")))
+	return Mark(binary.BigEndian.Uint64(sum[:]))
+}
+
+// put puts the mark into a header's first half, or takes it out.
+func (m Mark) put(half uint64) uint64 { return half ^ uint64(m&(1<<36-1))<<24 }
+
 // AppendTo appends the header without its check. When the rest of the payload
 // has been appended, too, Seal puts the check in. Numbers that are out of bounds
 // are cut.
-func (h Header) AppendTo(dst []byte) []byte {
-	dst = binary.BigEndian.AppendUint64(dst, uint64(h.Kind)<<60|uint64(h.Shard&(MaxShards-1))<<48|uint64(h.Publisher&(MaxPublishers-1))<<24|uint64(h.Seq>>8))
+func (h Header) AppendTo(dst []byte, m Mark) []byte {
+	dst = binary.BigEndian.AppendUint64(dst, m.put(uint64(h.Kind)<<60|uint64(h.Shard&(MaxShards-1))<<48|uint64(h.Publisher&(MaxPublishers-1))<<24|uint64(h.Seq>>8)))
 	return binary.BigEndian.AppendUint64(dst, uint64(h.Seq&0xff)<<56|(uint64(h.Intended/time.Microsecond)&(1<<40-1))<<16)
 }
 
@@ -71,11 +87,12 @@ func Seal(payload []byte) {
 
 // ParseHeader reads the header of a payload and compares the check: the error is
 // ErrForeign or ErrCorrupt, and with ErrCorrupt the header is what the bytes say.
-func ParseHeader(payload []byte) (Header, error) {
+// Whether the run has the shard and the publisher is for the caller to see.
+func ParseHeader(payload []byte, m Mark) (Header, error) {
 	if len(payload) < HeaderSize {
 		return Header{}, ErrForeign
 	}
-	a, b := binary.BigEndian.Uint64(payload), binary.BigEndian.Uint64(payload[8:])
+	a, b := m.put(binary.BigEndian.Uint64(payload)), binary.BigEndian.Uint64(payload[8:])
 	h := Header{
 		Kind:      MessageKind(a >> 60),
 		Shard:     uint16(a>>48) & (MaxShards - 1),
@@ -90,6 +107,13 @@ func ParseHeader(payload []byte) (Header, error) {
 		return h, ErrCorrupt
 	}
 	return h, nil
+}
+
+// Answer makes a request's payload that of its reply: the header stays the requester's.
+func Answer(payload []byte) {
+	payload[0] = byte(KindReply)<<4 | payload[0]&0x0f
+	payload[14], payload[15] = 0, 0
+	Seal(payload)
 }
 
 // check is what Seal wrote: the check of the payload as if its own two bytes

@@ -85,10 +85,11 @@ type NoteKind string
 
 // The kinds of notes.
 const (
-	NotePhase NoteKind = "phase" // a phase begins; its name is the text
-	NoteError NoteKind = "error"
-	NoteFault NoteKind = "fault" // a fault was injected
-	NoteInfo  NoteKind = "info"
+	NotePhase  NoteKind = "phase"  // a phase begins; its name is the text
+	NoteAction NoteKind = "action" // an action of the plan begins
+	NoteError  NoteKind = "error"
+	NoteFault  NoteKind = "fault" // a fault was injected
+	NoteInfo   NoteKind = "info"
 )
 
-var noteKinds = []NoteKind{NotePhase, NoteError, NoteFault, NoteInfo}
+var noteKinds = []NoteKind{NotePhase, NoteAction, NoteError, NoteFault, NoteInfo}

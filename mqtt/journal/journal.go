@@ -1,7 +1,7 @@
-// Package store keeps what must outlive a connection or a program: the
+// Package journal keeps what must outlive a connection or a program: the
 // unacknowledged messages and the open packet identifiers of an MQTT session
 // (MQTT 5.0 section 4.1).
-package store
+package journal
 
 import (
 	"slices"

@@ -1,0 +1,89 @@
+package broker
+
+import (
+	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// retain stores or removes the retained message of a topic (MQTT-3.3.1-5 to
+// -7). Broker.mu is held.
+func (b *Broker) retain(r *route) packet.ReasonCode {
+	old, had := b.retained.GetBytes(r.pub.Topic)
+	if len(r.pub.Payload) == 0 {
+		if had {
+			b.retained.Delete(string(r.pub.Topic))
+			b.unstore(old)
+		}
+		return packet.Success
+	}
+	m := r.keep()
+	reason := b.put(m)
+	if reason == packet.QuotaExceeded && b.forgetExpired(r.now) {
+		reason = b.put(m)
+	}
+	return reason
+}
+
+// put stores a retained message in place of the one that its topic has, if the
+// limits allow it. Broker.mu is held.
+func (b *Broker) put(m *message) packet.ReasonCode {
+	name := string(m.topic)
+	old, had := b.retained.Get(name)
+	if !had && b.retained.Len() >= b.opts.MaxRetained {
+		return packet.QuotaExceeded
+	}
+	if _, err := b.retained.Set(name, m); err != nil {
+		return packet.TopicNameInvalid
+	}
+	b.store(m)
+	if had {
+		b.unstore(old)
+	}
+	if b.retainedBytes() <= b.opts.MaxRetainedBytes {
+		return packet.Success
+	}
+	if had { // what it takes depends on what is there already
+		_, _ = b.retained.Set(name, old)
+		b.store(old)
+	} else {
+		b.retained.Delete(name)
+	}
+	b.unstore(m)
+	return packet.QuotaExceeded
+}
+
+// store and unstore count a retained message. It may wait in queues too, and is
+// of theirs when it is retained no longer. Broker.mu is held.
+func (b *Broker) store(m *message) {
+	b.retainedOwn += m.size()
+	m.enter(&b.queued)
+	b.queued.Add(-int64(m.size()))
+}
+
+func (b *Broker) unstore(m *message) {
+	b.retainedOwn -= m.size()
+	b.queued.Add(int64(m.size()))
+	m.leave(&b.queued)
+}
+
+// forgetExpired removes the retained messages whose time is over
+// (MQTT-3.3.2-5), at most once a second: it looks at all. It tells whether there
+// were any. Broker.mu is held.
+func (b *Broker) forgetExpired(now time.Duration) bool {
+	if b.swept != 0 && now-b.swept < time.Second {
+		return false
+	}
+	b.swept = now
+	var gone []*message
+	b.retained.Match("#", func(_ string, m *message) {
+		if m.expired(now) {
+			gone = append(gone, m)
+		}
+	})
+	for _, m := range gone {
+		b.retained.Delete(string(m.topic))
+		b.unstore(m)
+	}
+	return len(gone) > 0
+}
