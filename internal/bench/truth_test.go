@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -348,14 +349,15 @@ groups:
 		t.Fatal(err)
 	}
 	o.Swarm.Loops, o.Run = 1, result.Run{Plan: result.Plan{Name: "test", Scale: 1, Header: true}, Shards: 1}
-	r := newRun(o)
+	var r *run
+	o.During = func(context.Context, func(result.NoteKind, string)) {
+		r.workers[0].loop.Do(func() { time.Sleep(time.Second) })
+	}
+	r = newRun(o)
 	if err := r.prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	defer r.swarm.Close()
-	time.AfterFunc(500*time.Millisecond, func() {
-		r.workers[0].loop.Do(func() { time.Sleep(time.Second) })
-	})
 	if err := r.play(t.Context()); err != nil {
 		t.Fatal(err)
 	}
