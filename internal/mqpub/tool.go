@@ -319,7 +319,7 @@ func (j *job) readMessage(mode string) error {
 		return cli.Usagef("no topic given").WithHint("pass one, e.g. -t a/b")
 	default:
 		for _, t := range topics {
-			if err := cli.CheckTopic(v.Label("topic"), t); err != nil {
+			if err := cli.CheckTopic(v.Name("topic"), t); err != nil {
 				return err
 			}
 			if !slices.Contains(j.topics, t) {
@@ -358,7 +358,7 @@ func (j *job) once(ctx context.Context) error {
 				return nil
 			case u != nil && total > 1 && j.client.Err() == nil:
 				skipped++
-				j.report.print(u.Error())
+				j.report.print(u)
 				continue
 			}
 			if failed != nil {
