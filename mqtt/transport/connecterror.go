@@ -98,8 +98,22 @@ func ended(ctx context.Context, e *Error, took time.Duration, what string) {
 		e.Text, word = "timed out", " after "
 	}
 	if took > 0 {
-		e.Text += word + took.Round(time.Millisecond).String()
+		e.Text += word + took.String()
 	}
+}
+
+// spent is how long an attempt has taken, or the limit that has ended it, to two
+// digits: ten seconds are 10s, whenever exactly the clock was looked at.
+func spent(ctx context.Context, start time.Time) time.Duration {
+	took := time.Since(start)
+	if end, has := ctx.Deadline(); has && ctx.Err() != nil {
+		took = min(took, end.Sub(start))
+	}
+	unit := time.Millisecond
+	for took >= 100*unit {
+		unit *= 10
+	}
+	return took.Round(unit)
 }
 
 func timedOut(err error) bool {
