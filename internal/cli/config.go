@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/mqtools/mqtools/internal/spelling"
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/internal/yamlfile"
 )
 
@@ -189,7 +190,7 @@ func (c *config) unknownContext(label, name string) error {
 	if len(c.names()) == 0 {
 		return u.WithHint("there are no contexts yet; 'mqpub context add NAME ...' makes one")
 	}
-	return u.WithHint("the contexts are %s", orList(c.names()))
+	return u.WithHint("the contexts are %s", units.AndList(c.names()...))
 }
 
 // exposed are the files that hold a secret and can be read by others.

@@ -91,13 +91,13 @@ func (c *Connection) checkServe() error {
 		}
 		switch {
 		case !serving && strings.HasPrefix(o.Name, "serve-"):
-			return Usagef("%s needs --serve", v.Label(o.Name)).WithHint("add --serve, which runs a broker on %s", DefaultServeAddr)
+			return Usagef("%s needs --serve", v.Name(o.Name)).WithHint("add --serve, which runs a broker on %s", DefaultServeAddr)
 		case serving && o.Name == "insecure":
-			return Usagef("%s has no effect with --serve", v.Label(o.Name)).WithHint("drop it: the broker of --serve is this program, and needs no verifying")
+			return Usagef("%s has no effect with --serve", v.Name(o.Name)).WithHint("drop it: the broker of --serve is this program, and needs no verifying")
 		case serving && o.Group == GroupTLS:
-			return Usagef("%s has no effect with --serve", v.Label(o.Name)).WithHint("to serve TLS: --serve mqtts://127.0.0.1 --serve-cert FILE --serve-key FILE")
+			return Usagef("%s has no effect with --serve", v.Name(o.Name)).WithHint("to serve TLS: --serve mqtts://127.0.0.1 --serve-cert FILE --serve-key FILE")
 		case serving && slices.Contains(reaching[:], o.Name):
-			return Usagef("%s has no effect with --serve", v.Label(o.Name)).WithHint("drop it: the broker of --serve is this program")
+			return Usagef("%s has no effect with --serve", v.Name(o.Name)).WithHint("drop it: the broker of --serve is this program")
 		}
 	}
 	return nil
@@ -123,7 +123,7 @@ func (c *Connection) readTargets() error {
 		}
 		host := v.String("host")
 		if strings.ContainsAny(host, "/: \t\n") {
-			return Usagef("%s %q is no domain, as --srv wants it", v.Label("host"), host)
+			return v.Invalid("host", "value", host, "want a domain, with --srv")
 		}
 		c.targets = []*transport.Target{{Network: "tcp", Host: host, SRV: true, TLS: !v.Bool("no-tls") && c.wantsTLS()}}
 		return nil
@@ -146,10 +146,10 @@ func (c *Connection) readTargets() error {
 		for _, s := range v.Strings("url") {
 			t, err := transport.ParseURL(s)
 			if err != nil {
-				return &UsageError{Text: v.Label("url") + ": " + err.Error(), Help: hintOf(err)}
+				return &UsageError{Text: v.Name("url") + ": " + err.Error(), Help: hintOf(err)}
 			}
 			if t.TLS && v.Bool("no-tls") && v.Origin("no-tls") >= v.Origin("url") {
-				return Usagef("%s excludes the URL %s", v.Name("no-tls"), t.Redacted())
+				return Usagef("%s and the URL %s cannot be used together", v.Name("no-tls"), t.Redacted())
 			}
 			c.targets = append(c.targets, t)
 		}
@@ -158,7 +158,7 @@ func (c *Connection) readTargets() error {
 	if path := v.String("unix"); path != "" {
 		for _, other := range [...]string{"host", "port", "ws", "ws-path"} {
 			if v.given(other) && (other != "host" || v.clash("unix", other)) {
-				return Usagef("%s excludes %s", v.Name("unix"), v.Name(other))
+				return Usagef("%s and %s cannot be used together", v.Name("unix"), v.Name(other))
 			}
 		}
 		c.targets = []*transport.Target{{Network: "unix", Path: path}}
@@ -166,7 +166,7 @@ func (c *Connection) readTargets() error {
 	}
 	host, port := v.String("host"), v.Int("port")
 	if host == "" {
-		return Usagef("%s is empty", v.Label("host"))
+		return v.Invalid("host", "value", host, "%v", errEmpty)
 	}
 	if strings.Contains(host, "://") {
 		if t, err := transport.ParseURL(host); err == nil {
@@ -174,7 +174,7 @@ func (c *Connection) readTargets() error {
 		} else {
 			host = host[:strings.Index(host, "://")+3] + "..."
 		}
-		return Usagef("%s takes a host, not a URL: %q", v.Label("host"), host).WithHint("use -L %s", host)
+		return Usagef("%s takes a host, not a URL: %q", v.Name("host"), host).WithHint("use -L %s", host)
 	}
 	// HOST:PORT and [IPV6]:PORT; a bare IPv6 address has several colons.
 	if strings.HasPrefix(host, "[") || strings.Count(host, ":") == 1 {
@@ -182,23 +182,23 @@ func (c *Connection) readTargets() error {
 		if err == nil {
 			n, err := strconv.Atoi(p)
 			if err != nil || n < 1 || n > 65535 {
-				return Usagef("%s %q: port %q is not a number from 1 to 65535", v.Label("host"), host, p)
+				return v.Invalid("host", "value", host, "want a port from 1 to 65535")
 			}
 			switch {
 			case !v.IsSet("port") || n == port || v.Origin("host") > v.Origin("port"):
 				port = n
 			case v.Origin("host") == v.Origin("port"):
-				return Usagef("%s %q and %s %d disagree", v.Label("host"), host, v.Name("port"), port)
+				return Usagef("%s %q and %s %d disagree", v.Name("host"), host, v.Name("port"), port)
 			}
 			host = h
 		} else if strings.HasSuffix(host, "]") {
 			host = strings.Trim(host, "[]")
 		} else {
-			return Usagef("%s %q is no address: %v", v.Label("host"), host, err)
+			return v.Invalid("host", "value", host, "want HOST, HOST:PORT or [IPV6]:PORT")
 		}
 	}
 	if strings.ContainsAny(host, "/ \t\n") {
-		return Usagef("%s %q is not a host name", v.Label("host"), host).WithHint("a URL goes after --url, a socket's path after --unix")
+		return v.Invalid("host", "value", host, "want a host name or address").WithHint("a URL goes after --url, a socket's path after --unix")
 	}
 	t := &transport.Target{Network: "tcp", Host: host, TLS: !v.Bool("no-tls") && (port == 8883 || c.wantsTLS())}
 	if v.Bool("ws") || v.IsSet("ws-path") {
@@ -210,7 +210,7 @@ func (c *Connection) readTargets() error {
 			t.Resource = "/" + t.Resource
 		}
 		if err := transport.CheckResource(t.Resource); err != nil {
-			return Usagef("%s %q %v", v.Label("ws-path"), v.String("ws-path"), err)
+			return v.Invalid("ws-path", "value", v.String("ws-path"), "it %v", err)
 		}
 	}
 	if t.Port = port; port == 0 {
@@ -244,7 +244,7 @@ func (c *Connection) readTLS() error {
 	}
 	for _, p := range v.Strings("tls-alpn") {
 		if p == "" || len(p) > 255 {
-			return Usagef("%s %q is not a name of 1 to 255 bytes", v.Label("tls-alpn"), p)
+			return v.Invalid("tls-alpn", "value", p, "want a name of 1 to 255 bytes")
 		}
 	}
 	c.dialer = transport.Dialer{Timeout: v.Duration("connect-timeout"), LocalAddr: v.String("bind-address")}
@@ -270,17 +270,17 @@ func (c *Connection) readTLS() error {
 	if list := v.String("ciphers"); list != "" {
 		ids, err := transport.ParseCiphers(list)
 		if err != nil {
-			return &UsageError{Text: v.Label("ciphers") + ": " + err.Error(), Help: hintOf(err)}
+			return &UsageError{Text: v.Name("ciphers") + ": " + err.Error(), Help: hintOf(err)}
 		}
 		if o.MinVersion == tls.VersionTLS13 {
-			return Usagef("%s is of no use with --tls-version 1.3, whose suites cannot be chosen", v.Label("ciphers"))
+			return Usagef("%s and --tls-version 1.3 cannot be used together", v.Name("ciphers")).WithHint("the suites of TLS 1.3 cannot be chosen")
 		}
 		o.CipherSuites = ids
 	}
 	for _, s := range v.Strings("tls-pin") {
 		pin, err := transport.ParsePin(s)
 		if err != nil {
-			return Usagef("%s %q %v", v.Label("tls-pin"), s, err).WithHint("openssl x509 -in server.pem -noout -fingerprint -sha256 prints it")
+			return v.Invalid("tls-pin", "value", s, "want SHA-256: 64 hex digits, or sha256// and base64").WithHint("openssl x509 -in server.pem -noout -fingerprint -sha256 prints it")
 		}
 		o.Pins = append(o.Pins, pin)
 	}
@@ -329,7 +329,7 @@ func (c *Connection) warnKey(path string) {
 func (inv *Invocation) fileOf(err error, options ...string) *UsageError {
 	for _, name := range options {
 		if path := inv.Values.String(name); path != "" && strings.Contains(err.Error(), fileerror.Quote(path)) {
-			return Usagef("%s: %v", inv.Values.Label(name), err)
+			return Usagef("%s: %v", inv.Values.Name(name), err)
 		}
 	}
 	return Usagef("%v", err)
@@ -346,15 +346,15 @@ func (c *Connection) readWay() error {
 		name, value, ok := strings.Cut(s, ":")
 		h := transport.Header{Name: name, Value: strings.TrimSpace(value)}
 		if !ok {
-			return Usagef("%s: no colon between name and value", v.Label("ws-header")).WithHint("write --ws-header 'Authorization: Bearer TOKEN'")
+			return Usagef("%s: invalid value (want NAME: VALUE)", v.Name("ws-header"))
 		}
 		if err := transport.CheckHeader(h); err != nil {
-			return Usagef("%s %q %v", v.Label("ws-header"), name, err)
+			return v.Invalid("ws-header", "name", name, "it %v", err)
 		}
 		c.dialer.Headers = append(c.dialer.Headers, h)
 	}
 	if v.Origin("ws-header") == OriginFlag && !webSocket {
-		return Usagef("--ws-header is of no use without WebSocket").WithHint("add --ws, or use a ws: or wss: URL")
+		return Usagef("--ws-header needs WebSocket").WithHint("add --ws, or use a ws: or wss: URL")
 	}
 	v.Yield("proxy", "proxy-command")
 	v.Yield("proxy-command", "proxy")
@@ -369,7 +369,7 @@ func (c *Connection) readWay() error {
 	if proxy != "" {
 		p, err := transport.ParseProxy(proxy)
 		if err != nil {
-			return &UsageError{Text: v.Label("proxy") + ": " + err.Error(), Help: hintOf(err)}
+			return &UsageError{Text: v.Name("proxy") + ": " + err.Error(), Help: hintOf(err)}
 		}
 		c.dialer.Proxy = p
 		return nil
@@ -394,7 +394,7 @@ func (c *Connection) readVersion() error {
 	}
 	for _, name := range c.of5() {
 		if v.Origin(name) >= v.Origin(version) {
-			return Usagef("%s needs MQTT 5, not %s", v.Label(name), o.Version).WithHint("drop it, or pass -V 5")
+			return Usagef("%s needs MQTT 5, not %s", v.Name(name), o.Version).WithHint("drop it, or pass -V 5")
 		}
 		c.inv.Warnf("%s has no effect with MQTT %s", v.Name(name), o.Version)
 		v.Yield(name, version)
@@ -453,10 +453,10 @@ func (c *Connection) readIdentity() error {
 	}
 	for _, f := range [...]struct{ name, value string }{{"id", o.ClientID}, {"username", deref(o.Username)}, {"password", string(o.Password)}} {
 		if len(f.value) > packet.MaxString {
-			return Usagef("%s has %d bytes, at most 65535 fit", v.Label(f.name), len(f.value))
+			return Usagef("%s has %d bytes; MQTT carries at most 65535", v.Name(f.name), len(f.value))
 		}
 		if f.name != "password" && !validText(f.value) {
-			return Usagef("%s %q is not well-formed UTF-8 text", v.Label(f.name), f.value)
+			return v.Invalid(f.name, "value", f.value, "want UTF-8 text")
 		}
 	}
 	if err := c.readAuth(); err != nil || o.Authenticate != nil {
@@ -549,17 +549,17 @@ func (c *Connection) readWill() error {
 			}
 		}
 		if len(c.Properties.Will) > 0 {
-			return Usagef("%s will needs --will-topic", v.Label("property"))
+			return Usagef("%s will needs --will-topic", v.Name("property"))
 		}
 		return nil
 	}
 	t := v.String("will-topic")
-	if err := CheckTopic(v.Label("will-topic"), t); err != nil {
+	if err := CheckTopic(v.Name("will-topic"), t); err != nil {
 		return err
 	}
 	payload := v.String("will-payload")
 	if len(payload) > packet.MaxString {
-		return Usagef("%s has %d bytes, at most 65535 fit", v.Label("will-payload"), len(payload))
+		return Usagef("%s has %d bytes; MQTT carries at most 65535", v.Name("will-payload"), len(payload))
 	}
 	c.Options.Will = &mqtt.Will{Message: mqtt.Message{Topic: t, Payload: []byte(payload), QoS: packet.QoS(v.Int("will-qos")),
 		Retain: v.Bool("will-retain"), Properties: c.Properties.Will}}

@@ -207,6 +207,9 @@ func (j *contextJob) add() error {
 	return nil
 }
 
+// errNotUTF8 is why a value cannot be kept in a context.
+var errNotUTF8 = errors.New("want UTF-8 text to keep in a context")
+
 // pairs turns the options given into lines of the file, and names the first
 // secret among them.
 func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
@@ -217,9 +220,9 @@ func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
 		case o.Name == contextForce.Name || o.Name == configOption || o.Name == optionsFile:
 			continue
 		case o.Key() == "":
-			return nil, "", Usagef("%s cannot be kept in a context", o.Label())
+			return nil, "", Usagef("--%s cannot be kept in a context", o.Name)
 		case !utf8.ValidString(raw):
-			return nil, "", Usagef("%s: %s is not UTF-8, and cannot be kept in a context", o.Label(), o.shown(raw))
+			return nil, "", o.invalid("--"+o.Name, raw, errNotUTF8)
 		}
 		if o.HoldsSecret(raw) && secret == "" {
 			secret = o.Name

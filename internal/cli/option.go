@@ -1,8 +1,9 @@
 package cli
 
 import (
-	"strings"
 	"time"
+
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 // ToolSet is a set of tools, as a bit mask.
@@ -162,14 +163,6 @@ func (o *Option) Spellings() []string {
 	return s
 }
 
-// Label is how errors name the option: -q/--qos.
-func (o *Option) Label() string {
-	if o.Short != "" {
-		return "-" + o.Short + "/--" + o.Name
-	}
-	return "--" + o.Name
-}
-
 func (o *Option) numeric() bool {
 	return o.Type == TypeInt || o.Type == TypeDuration || o.Type == TypeSize
 }
@@ -179,14 +172,5 @@ func (o *Option) choiceWords() string {
 	for i, c := range o.Choices {
 		words[i] = c.Value
 	}
-	return orList(words)
-}
-
-// orList joins words as "a, b or c".
-func orList(words []string) string {
-	if len(words) < 2 {
-		return strings.Join(words, "")
-	}
-	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " or " + words[last]
+	return units.OrList(words...)
 }

@@ -41,7 +41,7 @@ func (c *Connection) findPassword() ([]byte, error) {
 	case "password-file":
 		b, err := c.readSecret(v.String(source))
 		if err != nil {
-			return nil, Usagef("%s: %v", v.Label(source), err)
+			return nil, Usagef("%s: %v", v.Name(source), err)
 		}
 		return b, nil
 	case "password-command":
@@ -50,7 +50,7 @@ func (c *Connection) findPassword() ([]byte, error) {
 			if c.ctx.Err() != nil {
 				return nil, context.Cause(c.ctx)
 			}
-			return nil, Usagef("%s: %v", v.Label(source), err)
+			return nil, Usagef("%s: %v", v.Name(source), err)
 		}
 		return b, nil
 	case "ask-password":
@@ -87,7 +87,7 @@ func (c *Connection) readKeyPassword(o *transport.TLSOptions) error {
 	if name := v.String("key-password-file"); name != "" {
 		b, err := c.readSecret(name)
 		if err != nil {
-			return Usagef("%s: %v", v.Label("key-password-file"), err)
+			return Usagef("%s: %v", v.Name("key-password-file"), err)
 		}
 		o.KeyPassword = string(b)
 		return nil

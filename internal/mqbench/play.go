@@ -1,6 +1,7 @@
 package mqbench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +38,8 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 			if errors.As(err, &sys) {
 				return cli.Usagef("script %v", err)
 			}
-			return cli.Usagef("%v", err).WithHint("mqtools-script(5) describes the language")
+			u := cli.Usagef("%v", err)
+			return u.WithHint("%s", cmp.Or(u.Help, "mqtools-script(5) describes the language"))
 		}
 		if want := map[bool]script.Role{true: script.Broker, false: script.Client}[v.IsSet("listen")]; scripts[i].Role != want {
 			return cli.Usagef("%s: the script plays a %s: it goes with --%s", path, scripts[i].Role,
@@ -119,7 +121,7 @@ func (p *player) target(addr string) error {
 	}
 	t, err := transport.ParseURL(url)
 	if err != nil {
-		return cli.Usagef("%s: %v", v.Label("connect"), err)
+		return cli.Usagef("%s: %v", v.Name("connect"), err)
 	}
 	p.to = t
 	p.dialer = transport.Dialer{Timeout: v.Duration("connect-timeout"), TLS: &transport.TLSOptions{

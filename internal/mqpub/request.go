@@ -74,7 +74,7 @@ func (j *job) request(ctx context.Context) error {
 		x.topic = string(given)
 	}
 	if x.topic != "" {
-		if err := cli.CheckTopic(v.Label("response-topic"), x.topic); err != nil {
+		if err := cli.CheckTopic(v.Name("response-topic"), x.topic); err != nil {
 			return err
 		}
 	} else if o.Version == packet.V31 || o.Version == packet.V311 {
