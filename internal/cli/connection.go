@@ -169,10 +169,11 @@ func (c *Connection) readTargets() error {
 		return v.Invalid("host", "value", host, "%v", errEmpty)
 	}
 	if strings.Contains(host, "://") {
-		if t, err := transport.ParseURL(host); err == nil {
-			host = t.Redacted() // it may have a password
-		} else {
+		switch t, err := transport.ParseURL(host); {
+		case err != nil:
 			host = host[:strings.Index(host, "://")+3] + "..."
+		case t.HasPassword:
+			host = t.Redacted()
 		}
 		return Usagef("%s takes a host, not a URL: %q", v.Name("host"), host).WithHint("use -L %s", host)
 	}
@@ -701,7 +702,7 @@ func (c *Connection) Probe(ctx context.Context, username *string, password []byt
 		}
 	}
 	silence := time.AfterFunc(silentTime, func() {
-		c.inv.Warnf("%s has not answered yet; waiting for up to %v", c.Broker(), o.ConnectTimeout)
+		c.inv.Warnf("%s has not answered yet; waiting for up to %s", c.Broker(), units.Short(o.ConnectTimeout))
 	})
 	client, err := mqtt.Connect(ctx, c.dial, &o)
 	silence.Stop()
@@ -712,7 +713,7 @@ func (c *Connection) Probe(ctx context.Context, username *string, password []byt
 	case errors.As(err, &unreached):
 		return p, c.connectError(err)
 	case errors.Is(err, mqtt.ErrNoConnack):
-		c.inv.Warnf("%s accepts connections and does not answer: no CONNACK within %v; is it an MQTT broker?", c.Broker(), o.ConnectTimeout)
+		c.inv.Warnf("%s accepts connections and does not answer: no CONNACK within %s; is it an MQTT broker?", c.Broker(), units.Short(o.ConnectTimeout))
 		return p, nil
 	case err != nil:
 		c.inv.Debugf("%v", err)
@@ -808,9 +809,9 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 			}
 		}
 		if v.Bool("retry") {
-			c.inform("%v; retrying in %s", c.connectError(err), wait.Round(100*time.Millisecond))
+			c.inform("%v; retrying in %s", c.connectError(err), units.Short(wait.Round(100*time.Millisecond)))
 		} else {
-			c.inform("%v; retrying in %s (until %s, --wait-for)", c.connectError(err), wait.Round(100*time.Millisecond), deadline.Format(time.TimeOnly))
+			c.inform("%v; retrying in %s (until %s, --wait-for)", c.connectError(err), units.Short(wait.Round(100*time.Millisecond)), deadline.Format(time.TimeOnly))
 		}
 		select {
 		case <-time.After(wait):
@@ -919,7 +920,7 @@ func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
 		case mqtt.EventDown:
 			c.inform("%s; reconnecting", c.lossOf(e.Err))
 		case mqtt.EventRetry:
-			c.inform("%v; retrying in %s", c.connectError(e.Err), e.Wait.Round(100*time.Millisecond))
+			c.inform("%v; retrying in %s", c.connectError(e.Err), units.Short(e.Wait.Round(100*time.Millisecond)))
 		case mqtt.EventFallback:
 			c.fellBack(e.Err)
 		case mqtt.EventReused:
@@ -1055,7 +1056,7 @@ func (c *Connection) connectError(err error) error {
 	}
 	if errors.Is(err, mqtt.ErrNoConnack) {
 		return &Exit{Code: ExitUnreached, Help: "is it an MQTT port? --connect-timeout sets the limit",
-			Err: reworded(mqtt.ErrNoConnack, "%s accepted the connection but sent no CONNACK within %s", c.Broker(), shortDuration(int64(c.Options.ConnectTimeout)))}
+			Err: reworded(mqtt.ErrNoConnack, "%s accepted the connection but sent no CONNACK within %s", c.Broker(), units.Short(c.Options.ConnectTimeout))}
 	}
 	if bad, ok := errors.AsType[*packet.Error](err); ok && bad.Type == packet.CONNACK && bad.Rule == "MQTT-3.2.2-2" {
 		return &Exit{Code: ExitUnreached, Err: fmt.Errorf("connect to %s: the broker has a session of %q after a clean start, which breaks MQTT: %w", c.Broker(), c.Options.ClientID, bad),
@@ -1187,7 +1188,7 @@ func (c *Connection) WorkError(err error) error {
 	case mqtt.Unsupported(err):
 		return Failed(ExitDenied, bareError(err))
 	case e.Op == "publish" && errors.Is(err, mqtt.ErrInDoubt):
-		return Failed(ExitLost, fmt.Errorf("not acknowledged: %w", bareError(err)))
+		return &Exit{Code: ExitLost, Err: fmt.Errorf("message not acknowledged: %w", bareError(err)), Help: "it may have been delivered"}
 	}
 	return Failed(ExitLost, bareError(err))
 }

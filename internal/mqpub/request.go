@@ -205,7 +205,7 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 
 // noReply is the error of a request whose time is up.
 func (j *job) noReply(got, want int64, foreign int) error {
-	text := fmt.Sprintf("no reply within %s", j.inv.Values.Duration("timeout"))
+	text := fmt.Sprintf("no reply within %s", units.Short(j.inv.Values.Duration("timeout")))
 	if want > 1 {
 		text = fmt.Sprintf("timed out after %s (%d of %d replies)", j.inv.Values.Duration("timeout"), got, want)
 	}

@@ -211,7 +211,7 @@ func (j *job) drain(ctx, last context.Context, cancel context.CancelFunc) {
 	if n := j.client.Stats().Unfinished; n == 0 {
 		limit = max(limit, cli.LeaveTime)
 	} else if limit > 0 {
-		j.inv.Infof("waiting up to %s for %s to be acknowledged; another signal exits at once", limit, units.Count(n, "message"))
+		j.inv.Infof("waiting up to %s for %s to be acknowledged; another signal exits at once", units.Short(limit), units.Count(n, "message"))
 	}
 	select {
 	case <-time.After(limit):
@@ -364,7 +364,7 @@ func (j *job) once(ctx context.Context) error {
 			if failed != nil {
 				j.inv.Errorf("%v", failed)
 			}
-			if failed = j.conn.WorkError(err); u == nil { // which names the topic
+			if failed = j.conn.WorkError(err); u == nil && len(j.topics) > 1 { // u names it
 				failed = fmt.Errorf("topic %q: %w", j.msg.Topic, failed)
 			}
 			if j.client.Err() != nil {

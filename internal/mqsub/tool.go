@@ -485,7 +485,7 @@ func (j *job) ended(err error) error {
 	case errors.Is(err, cli.ErrTimeout):
 		return j.inv.TimedOut(j.received())
 	case errors.Is(err, errIdle):
-		return cli.Failed(cli.ExitTimeLimit, fmt.Errorf("timed out: no message for %s (--idle-timeout)", j.idle))
+		return cli.Failed(cli.ExitTimeLimit, fmt.Errorf("timed out: no message for %s (--idle-timeout)", units.Short(j.idle)))
 	}
 	return err
 }

@@ -28,6 +28,17 @@ func Count[N int | int64 | uint64](n N, noun string) string {
 	return strconv.FormatInt(int64(n), 10) + " " + noun
 }
 
+// Short writes a duration for people: 1m and not 1m0s.
+func Short(d time.Duration) string {
+	s := d.String()
+	for _, zero := range [...]string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
+}
+
 // Invalid returns the text about a value that is refused, the same for options and
 // files: invalid value "5" (want 0, 1 or 2). what is "value", or more exactly
 // "duration"; the value is as it is to be shown, or "" if it is not.
