@@ -183,7 +183,7 @@ func (c *config) names() []string {
 }
 
 func (c *config) unknownContext(label, name string) error {
-	u := Usagef("%s: there is no context %q", label, name)
+	u := Usagef("%s: unknown context %q", label, name)
 	if s := spelling.Nearest(name, c.names()); s != "" {
 		return u.WithHint("did you mean %s?", s)
 	}

@@ -584,7 +584,7 @@ func CheckTopic(label, name string) error {
 func CheckFilter(label, filter string) error {
 	if err := topic.ValidateFilter(filter); err != nil {
 		return Usagef("%s %s: %s", label, topic.Quote(filter), reasonOf(err)).
-			WithHint("+ and # stand for whole levels, and # comes last, as in 'a/+/b/#'")
+			WithHint("+ and # stand for whole levels, and # comes last, e.g. 'a/+/b/#'")
 	}
 	return checkCharacters(label, filter)
 }

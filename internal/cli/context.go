@@ -181,7 +181,7 @@ func (j *contextJob) add() error {
 		return err
 	}
 	if len(pairs) == 0 {
-		return Usagef("context add: no options to keep").WithHint("as in '%s context add home -h broker.home -u me'", j.Tool.Name)
+		return Usagef("context add: no options to keep").WithHint("e.g. '%s context add home -h broker.home -u me'", j.Tool.Name)
 	}
 	if _, err := j.Connection(context.Background()); err != nil {
 		return err
@@ -353,7 +353,7 @@ func (j *contextJob) show() error {
 func (j *contextJob) use() error {
 	noContext := j.Values.Bool(contextNone.Name)
 	if noContext == (len(j.Args) > 0) {
-		return Usagef("context use: the name of a context is wanted, or --none")
+		return Usagef("context use needs the name of a context, or --none")
 	}
 	name := none
 	if !noContext {

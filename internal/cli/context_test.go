@@ -56,7 +56,7 @@ func TestContextsFromTheFirstToTheLast(t *testing.T) {
 		{"use lab --quiet", outcome{}, "contexts:\n  lab:\n    host: there\ncurrent-context: lab\n"},
 		{"use --none", outcome{}, "contexts:\n  lab:\n    host: there\n"},
 		{"remove lab", outcome{}, ""},
-		{"remove lab", outcome{2, "", "mqpub: context remove: there is no context \"lab\"\nmqpub: there are no contexts yet; 'mqpub context add NAME ...' makes one\n"}, ""},
+		{"remove lab", outcome{2, "", "mqpub: context remove: unknown context \"lab\"\nmqpub: there are no contexts yet; 'mqpub context add NAME ...' makes one\n"}, ""},
 	} {
 		got := contextTool(env, strings.Fields(c.args)...)
 		if c.want.stdout == "*" {
@@ -135,10 +135,10 @@ func TestContextCommandsThatAreRefused(t *testing.T) {
 		{[]string{"list", "x"}, `unexpected argument "x"`},
 		{[]string{"list", "-h", "x"}, `unknown option "-h"`},
 		{[]string{"list", "--config", "/nonexistent"}, `--config: cannot read "/nonexistent": no such file`},
-		{[]string{"use"}, "context use: the name of a context is wanted, or --none"},
-		{[]string{"use", "x", "--none"}, "context use: the name of a context is wanted, or --none"},
-		{[]string{"use", "x"}, `context use: there is no context "x"`},
-		{[]string{"show", "x"}, `context show: there is no context "x"`},
+		{[]string{"use"}, "context use needs the name of a context, or --none"},
+		{[]string{"use", "x", "--none"}, "context use needs the name of a context, or --none"},
+		{[]string{"use", "x"}, `context use: unknown context "x"`},
+		{[]string{"show", "x"}, `context show: unknown context "x"`},
 		{[]string{"remove"}, "context remove: the name of the context is missing"},
 	} {
 		got := contextTool(nil, c.args...)
@@ -286,7 +286,7 @@ func TestTheContextOfTheEnvironmentIsTheCurrentOne(t *testing.T) {
 		t.Errorf("show: %+v", got)
 	}
 	env["MQ_CONTEXT"] = "c"
-	if got := contextTool(env, "show"); got.code != ExitUsage || !strings.Contains(got.stderr, `MQ_CONTEXT: there is no context "c"`) {
+	if got := contextTool(env, "show"); got.code != ExitUsage || !strings.Contains(got.stderr, `MQ_CONTEXT: unknown context "c"`) {
 		t.Errorf("show of none: %+v", got)
 	}
 	env["MQ_CONTEXT"] = "none"

@@ -109,8 +109,7 @@ type Option struct {
 	// Min and Max bound numbers, both inclusive: TypeInt plain, TypeSize bytes,
 	// TypeDuration nanoseconds. A Max of zero is no upper bound.
 	Min, Max int64
-	// Step is what a TypeDuration must be a multiple of; zero: anything.
-	Step     time.Duration
+	Whole    bool // of a TypeDuration: whole seconds only
 	Choices  []Choice
 	Specials []Special
 

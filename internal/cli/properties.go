@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -210,7 +211,7 @@ func appendValue(p packet.Properties, id packet.PropertyID, q Property) (packet.
 	case packet.TypeBinary:
 		b, err := parseBinary(q.Value)
 		if err != nil {
-			return p, err
+			return p, fmt.Errorf("it %w", err)
 		}
 		return p.AppendBytes(id, b)
 	}

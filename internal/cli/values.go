@@ -367,12 +367,14 @@ func wantNumber(least, most int64) string {
 func (val *value) parseDuration(raw string) error {
 	o := val.opt
 	examples := "e.g. 5, 250ms, 2m"
-	for _, s := range o.Specials {
+	for i, s := range o.Specials {
 		if strings.EqualFold(raw, s.Word) {
 			val.span = s.Value
 			return nil
 		}
-		examples += ", " + s.Word
+		if i == 0 {
+			examples += ", " + s.Word
+		}
 	}
 	d, err := units.Duration(raw)
 	switch {
@@ -382,8 +384,8 @@ func (val *value) parseDuration(raw string) error {
 		return errors.New("want " + o.rangeText(shortDuration))
 	case err != nil:
 		return errors.New(examples)
-	case o.Step != 0 && d%o.Step != 0:
-		return errors.New("want a multiple of " + shortDuration(int64(o.Step)))
+	case o.Whole && d%time.Second != 0:
+		return errors.New("want whole seconds")
 	}
 	val.span = d
 	return nil

@@ -142,7 +142,7 @@ func TestRefusedValues(t *testing.T) {
 		{Sub, nil, []string{"-W", "0"}, `--timeout: invalid duration "0" (want at least 1ms)`},
 		{Sub, nil, []string{"-W", "-5"}, `--timeout: invalid duration "-5" (e.g. 5, 250ms, 2m)`},
 		{Sub, nil, []string{"-k", "65536"}, `--keepalive: invalid duration "65536" (want 0s to 65535s)`},
-		{Sub, nil, []string{"-k", "250ms"}, `--keepalive: invalid duration "250ms" (want a multiple of 1s)`},
+		{Sub, nil, []string{"-k", "250ms"}, `--keepalive: invalid duration "250ms" (want whole seconds)`},
 		{Sub, nil, []string{"-x", "99999999999"}, `--session-expiry-interval: invalid duration "99999999999" (want 0s to 4294967295s)`},
 		{Sub, nil, []string{"--max-packet-size", "1GiB"}, `--max-packet-size: invalid size "1GiB" (want 1 to 268435460 bytes)`},
 		{Sub, nil, []string{"-V", "4"}, `--protocol-version: invalid value "4" (want auto, 5, 311 or 31)`},

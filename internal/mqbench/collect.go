@@ -30,7 +30,7 @@ func collect(ctx context.Context, inv *cli.Invocation) error {
 		return writeMerged(inv, all)
 	}
 	if inv.Values.IsSet("namespace") {
-		return cli.Usagef("%s has no effect on files", inv.Values.Name("namespace")).WithHint("as in 'mqbench collect k8s job/mqbench'")
+		return cli.Usagef("%s has no effect on files", inv.Values.Name("namespace")).WithHint("e.g. 'mqbench collect k8s job/mqbench'")
 	}
 	if len(inv.Args) == 0 {
 		return errNoFile

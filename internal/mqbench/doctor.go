@@ -22,7 +22,7 @@ func doctor(ctx context.Context, inv *cli.Invocation) error {
 	if len(inv.Args) == 0 {
 		for _, name := range append(ofShortForms[:], "scale", "load", "duration", "warm-up", "seed", "shard") {
 			if inv.Values.Origin(name) == cli.OriginFlag {
-				return cli.Usagef("%s belongs to a plan, and none is named", inv.Values.Name(name)).WithHint("as in 'mqbench doctor conn --clients 10000'")
+				return cli.Usagef("%s needs a plan", inv.Values.Name(name)).WithHint("e.g. 'mqbench doctor conn --clients 10000'")
 			}
 		}
 		if err := r.readWay(ctx); err != nil {

@@ -98,7 +98,7 @@ func TestSoftLimitIsRaised(t *testing.T) {
 
 func TestDoctorRefuses(t *testing.T) {
 	t.Parallel()
-	refused(t, "--clients belongs to a plan, and none is named", "doctor", "--clients", "3")
+	refused(t, "--clients needs a plan", "doctor", "--clients", "3")
 	refused(t, `unknown preset "x"`, "doctor", "x")
 	refused(t, `--source-ip: invalid address "x" (e.g. 10.0.0.10 or 10.0.0.10-20)`, "doctor", "conn", "--source-ip", "x")
 	refused(t, `--shard: invalid value "4" (want I/N, e.g. 0/4)`, "doctor", "conn", "--shard", "4")

@@ -22,12 +22,12 @@ import (
 func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 	v := inv.Values
 	if len(paths) == 0 {
-		return cli.Usagef("play: no script is named").WithHint("as in 'mqbench play scripts/broker/*.yaml --connect localhost'")
+		return cli.Usagef("no script given").WithHint("e.g. 'mqbench play scripts/broker/*.yaml --connect localhost'")
 	}
 	v.Yield("listen", "connect")
 	v.Yield("connect", "listen")
 	if v.IsSet("listen") == v.IsSet("connect") {
-		return cli.Usagef("play: one of --listen and --connect is wanted").
+		return cli.Usagef("play needs --listen or --connect").
 			WithHint("--listen plays a broker to a client, --connect plays clients to a broker")
 	}
 	scripts := make([]*script.Script, len(paths))
@@ -42,7 +42,7 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 			return u.WithHint("%s", cmp.Or(u.Help, "mqtools-script(5) describes the language"))
 		}
 		if want := map[bool]script.Role{true: script.Broker, false: script.Client}[v.IsSet("listen")]; scripts[i].Role != want {
-			return cli.Usagef("%s: the script plays a %s: it goes with --%s", path, scripts[i].Role,
+			return cli.Usagef("%s: the script plays a %s, and needs --%s", path, scripts[i].Role,
 				map[script.Role]string{script.Broker: "listen", script.Client: "connect"}[scripts[i].Role])
 		}
 	}

@@ -64,7 +64,7 @@ func (j *job) readSubscriptions() error {
 	for _, text := range v.Strings("sub") {
 		filter, s, err := parseSub(text, base)
 		if err != nil {
-			return v.Invalid("sub", "value", text, "%v", err).WithHint("as in --sub 'a/#;qos=1;nl;rap;rh=2;id=7'")
+			return v.Invalid("sub", "value", text, "%v", err).WithHint("e.g. --sub 'a/#;qos=1;nl;rap;rh=2;id=7'")
 		}
 		if err := add(v.Name("sub"), filter, s); err != nil {
 			return err
