@@ -77,6 +77,6 @@ func ExampleRecordReader() {
 	}
 	// Output:
 	// a on
-	// line 2:26: unknown key "pyload"; did you mean payload?
+	// line 2:16: unknown key "pyload"; did you mean payload?
 	// c {"n": 1}
 }

@@ -236,14 +236,16 @@ func TestRecordsOfOthersAreRead(t *testing.T) {
 func TestBrokenRecordsAreToldWithTheirPlace(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ line, want string }{
-		{`x`, `line 1:1: 'x' where '{' is expected`},
+		{`x`, `line 1:1: not a JSON object`},
+		{`[{"topic":"a"}]`, `line 1:1: not a JSON object`},
+		{` "x"`, `line 1:2: not a JSON object`},
 		{`{`, `line 1:2: no string where one is expected`},
 		{`{"topic":"a"`, `line 1:13: ends early: ',' is missing`},
 		{`{}`, `line 1:3: the topic is missing`},
 		{`{"topic":"a"}{}`, `line 1:14: more than one value in the line`},
 		{`{"topic":1}`, `line 1:10: no string where one is expected`},
-		{`{"topic":"a","topc":1}`, `line 1:21: unknown key "topc"; did you mean topic?`},
-		{`{"topic":"a","topic":"b"}`, `line 1:22: member "topic" appears twice`},
+		{`{"topic":"a","topc":1}`, `line 1:14: unknown key "topc"; did you mean topic?`},
+		{`{"topic":"a","topic":"b"}`, `line 1:22: key "topic" appears twice`},
 		{`{"topic":"a","qos":3}`, `line 1:20: qos is 3, not a whole number from 0 to 2`},
 		{`{"topic":"a","qos":1.0}`, `line 1:20: qos is 1.0, not a whole number from 0 to 2`},
 		{`{"topic":"a","retain":"yes"}`, `line 1:23: retain is "yes", not true or false`},

@@ -55,10 +55,15 @@ type RecordError struct {
 	Line   int // counted from 1
 	Column int // in bytes, counted from 1
 	Text   string
+	Hint   string // what may be meant, or ""
 }
 
 func (e *RecordError) Error() string {
-	return "line " + strconv.Itoa(e.Line) + ":" + strconv.Itoa(e.Column) + ": " + e.Text
+	text := "line " + strconv.Itoa(e.Line) + ":" + strconv.Itoa(e.Column) + ": " + e.Text
+	if e.Hint != "" {
+		text += "; " + e.Hint
+	}
+	return text
 }
 
 // NewRecordReader reads from r records of at most limit bytes, 0 for 512 MiB.
@@ -173,7 +178,7 @@ func (r *RecordReader) readLine() ([]byte, error) {
 		if r.n-r.at > r.limit {
 			r.line++
 			r.at, r.skip = r.n, true
-			return nil, &RecordError{r.line, 1, "longer than " + strconv.Itoa(r.limit) + " bytes"}
+			return nil, &RecordError{Line: r.line, Column: 1, Text: "longer than " + strconv.Itoa(r.limit) + " bytes"}
 		}
 		if r.at > 0 {
 			r.n = copy(r.buf, r.buf[r.at:r.n])
@@ -213,8 +218,18 @@ type parser struct {
 	r *RecordReader
 }
 
-func (p *parser) fail(format string, args ...any) error {
-	return &RecordError{p.r.line, p.i + 1, fmt.Sprintf(format, args...)}
+func (p *parser) fail(format string, args ...any) *RecordError {
+	return &RecordError{Line: p.r.line, Column: p.i + 1, Text: fmt.Sprintf(format, args...)}
+}
+
+// unknown is the error of a key that is not known.
+func (p *parser) unknown(name []byte, at int, meant string) error {
+	e := p.fail("unknown key %q", name)
+	e.Column = at + 1
+	if meant != "" {
+		e.Hint = "did you mean " + meant + "?"
+	}
+	return e
 }
 
 func (p *parser) blank() { p.i = skipBlank(p.b, p.i) }
@@ -233,8 +248,8 @@ func (p *parser) next(c byte) error {
 }
 
 // members calls each for every member of the object that starts here, with
-// the parser at the value.
-func (p *parser) members(each func(name []byte) error) error {
+// the parser at the value and the place of the name.
+func (p *parser) members(each func(name []byte, at int) error) error {
 	if err := p.next('{'); err != nil {
 		return err
 	}
@@ -245,6 +260,7 @@ func (p *parser) members(each func(name []byte) error) error {
 	}
 	for {
 		p.blank()
+		at := p.i
 		name, err := p.text()
 		if err != nil {
 			return err
@@ -253,7 +269,7 @@ func (p *parser) members(each func(name []byte) error) error {
 			return err
 		}
 		p.blank()
-		if err := each(name); err != nil {
+		if err := each(name, at); err != nil {
 			return err
 		}
 		p.blank()
@@ -465,22 +481,23 @@ func (p *parser) record(rec *InputRecord) error {
 	length, length64 := -1, uint64(0)
 	var raw, encoding []byte // the payload as written
 	payloadAt := 0
-	err := p.members(func(name []byte) (err error) {
+	if p.i < len(p.b) && p.b[p.i] != '{' {
+		return p.fail("not a JSON object")
+	}
+	err := p.members(func(name []byte, at int) (err error) {
 		bit := memberBit(name)
 		if bit == 0 {
 			meant := misspelt(name)
 			switch {
-			case meant != "":
-				return p.fail("unknown key %q; did you mean %s?", name, meant)
-			case p.r.Strict:
-				return p.fail("unknown key %q", name)
+			case meant != "", p.r.Strict:
+				return p.unknown(name, at, meant)
 			}
 			p.r.passOver(name)
 			_, err := p.value()
 			return err
 		}
 		if seen&bit != 0 {
-			return p.fail("member %q appears twice", name)
+			return p.fail("key %q appears twice", name)
 		}
 		seen |= bit
 		switch bit {
@@ -578,7 +595,7 @@ func (p *parser) base64(b []byte) ([]byte, error) {
 // properties reads the object of properties into the reader's block.
 func (p *parser) properties() error {
 	seen := uint64(0)
-	return p.members(func(name []byte) error {
+	return p.members(func(name []byte, _ int) error {
 		switch string(name) {
 		case "user-properties", "user-property":
 			return p.pairs()
@@ -624,9 +641,9 @@ func (p *parser) located(err error, at int) error {
 // bytes reads a string or {"base64": "..."}.
 func (p *parser) bytes() (b []byte, err error) {
 	if p.i < len(p.b) && p.b[p.i] == '{' {
-		err = p.members(func(name []byte) error {
+		err = p.members(func(name []byte, at int) error {
 			if string(name) != "base64" || b != nil {
-				return p.fail("unknown member %q", name)
+				return p.unknown(name, at, "")
 			}
 			t, err := p.text()
 			if err == nil {
@@ -642,7 +659,7 @@ func (p *parser) bytes() (b []byte, err error) {
 // pairs reads user properties: an array of objects, or one object.
 func (p *parser) pairs() error {
 	object := func() error {
-		return p.members(func(name []byte) error {
+		return p.members(func(name []byte, _ int) error {
 			at := p.i
 			value, err := p.text()
 			if err == nil {

@@ -139,7 +139,7 @@ func TestBrowserAndTools(t *testing.T) {
 	ended := make(chan error, 1)
 	t.Cleanup(func() { _ = sub.Process.Kill() })
 	line, err := bufio.NewReader(talk).ReadString('\n')
-	_, url, ok := strings.Cut(strings.TrimSpace(line), "broker listens on ")
+	_, url, ok := strings.Cut(strings.TrimSpace(line), "serving MQTT on ")
 	if err != nil || !ok {
 		t.Fatalf("mqsub --serve says %q, %v", line, err)
 	}

@@ -15,8 +15,8 @@ awk -v n="$messages" 'BEGIN { for (i = 1; i <= n; i++) printf "%064d\n", i }' >"
 
 : >"$tmp/log"
 mqsub --serve 127.0.0.1:0 -t none 2>"$tmp/log" & pids+=($!)
-until grep -q 'listens on' "$tmp/log"; do sleep 0.05; done
-port=$(sed -n 's/.*listens on 127.0.0.1:\([0-9]*\).*/\1/p' "$tmp/log")
+until grep -q 'serving MQTT on' "$tmp/log"; do sleep 0.05; done
+port=$(sed -n 's/.*serving MQTT on 127.0.0.1:\([0-9]*\).*/\1/p' "$tmp/log")
 
 TIMEFORMAT='%U %S'
 # cost NAME COMMAND... notes the processor time of a command.

@@ -348,7 +348,7 @@ func (o *outcome) did(actions ...string) {
 		case n.Kind == result.NotePhase && n.Text == "measure":
 			measure = n.At
 		case n.Kind == result.NoteAction:
-			got = append(got, fmt.Sprint((n.At - measure).Round(10*time.Millisecond), " ", n.Text))
+			got = append(got, fmt.Sprint((n.At-measure).Round(10*time.Millisecond), " ", n.Text))
 		}
 	}
 	if !slices.Equal(got, actions) {

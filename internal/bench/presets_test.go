@@ -40,7 +40,7 @@ var presets = []struct {
 	{"hive-reconnect-storm", 0.002, 0, map[string]int64{"returns": 40, "unready": 0}, result.AllBack, 2,
 		badbroker.Flaws{Dead: true}, report.Incomplete, "20 of 20 clients were not connected and subscribed at the end"},
 	{"retained-flood", 0.05, 0, map[string]int64{"subscribes": 1}, result.Replay, 5000,
-		badbroker.Flaws{}, report.Violated, "5,000 of 5,000 messages were lost at QoS 1"}, // it retains nothing
+		badbroker.Flaws{}, report.Violated, "5,000 of 5,000 messages lost at QoS 1"}, // it retains nothing
 	{"session-resume", 0.01, 0, map[string]int64{"sessions.lost": 0, "distinct": 10000}, result.Backlog, 10000,
 		badbroker.Flaws{Amnesia: true}, report.Incomplete, "10 sessions were not there any more"},
 	{"sub-churn", 0.01, 10 * time.Second, nil, result.Unsubscribe, -1,

@@ -19,6 +19,7 @@ package brokerfile
 import (
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -205,7 +206,7 @@ func (r *rules) add(f *yamlfile.File) error {
 		switch e.Key.Text {
 		case "anonymous":
 			if !e.Value.Bool {
-				return f.Errorf(e.Value, "anonymous is %s, and true or false is wanted", e.Value.What())
+				return f.Want(e.Value, "anonymous", "true or false")
 			}
 			r.anonymous = e.Value.Text == "true"
 		case "users":
@@ -221,7 +222,7 @@ func (r *rules) add(f *yamlfile.File) error {
 				return err
 			}
 		default:
-			return f.Errorf(e.Key, "key %q is none of anonymous, users, acl, limits", yamlfile.ShownKey(e.Key.Text))
+			return f.UnknownKey(e.Key, "anonymous", "users", "acl", "limits")
 		}
 	}
 	return nil
@@ -229,7 +230,7 @@ func (r *rules) add(f *yamlfile.File) error {
 
 func (r *rules) readUsers(f *yamlfile.File, n *yamlfile.Node) error {
 	if n.Kind != yamlfile.Mapping {
-		return f.Errorf(n, "users are %s, and a mapping of names is wanted", n.What())
+		return f.Want(n, "users", "a mapping of names")
 	}
 	for _, e := range n.Entries {
 		name, list := e.Key.Text, e.Value.AsList()
@@ -244,7 +245,7 @@ func (r *rules) readUsers(f *yamlfile.File, n *yamlfile.Node) error {
 		}
 		for _, item := range list {
 			if item.Kind != yamlfile.Scalar || item.Null {
-				return f.Errorf(item, "the password of %q is %s, and what --hash-password prints is wanted", name, item.What())
+				return f.Want(item, "password of "+strconv.Quote(name), "what --hash-password prints")
 			}
 			k, err := auth.ParseKeys(item.Text)
 			if err != nil { // which does not repeat what may be a password
@@ -259,7 +260,7 @@ func (r *rules) readUsers(f *yamlfile.File, n *yamlfile.Node) error {
 
 func (r *rules) readACL(f *yamlfile.File, n *yamlfile.Node) error {
 	if n.Kind != yamlfile.List {
-		return f.Errorf(n, "acl is %s, and a list of rules is wanted", n.What())
+		return f.Want(n, "acl", "a list of rules")
 	}
 	r.hasACL = true
 	for _, item := range n.Items {
@@ -274,12 +275,12 @@ func (r *rules) readACL(f *yamlfile.File, n *yamlfile.Node) error {
 
 func readRule(f *yamlfile.File, n *yamlfile.Node) (x rule, err error) {
 	if n.Kind != yamlfile.Mapping {
-		return x, f.Errorf(n, "the rule is %s, and a mapping is wanted", n.What())
+		return x, f.Want(n, "rule", "a mapping")
 	}
 	for _, e := range n.Entries {
 		v := e.Value
 		if v.Kind != yamlfile.Scalar || v.Null {
-			return x, f.Errorf(v, "%s is %s, and a text is wanted", yamlfile.ShownKey(e.Key.Text), v.What())
+			return x, f.Want(v, yamlfile.ShownKey(e.Key.Text), "a text")
 		}
 		switch e.Key.Text {
 		case "user":
@@ -290,22 +291,22 @@ func readRule(f *yamlfile.File, n *yamlfile.Node) (x rule, err error) {
 			plain := strings.NewReplacer("%u", "u", "%c", "c").Replace(v.Text)
 			_, _, shared := topic.ParseShare(plain)
 			if err := topic.ValidateFilter(plain); err != nil || shared {
-				return x, f.Errorf(v, "%q is no topic filter for a rule", v.Text)
+				return x, f.Invalid(v, "topic", "value", "want a topic filter without $share")
 			}
 			x.filter = v.Text
 		case "access":
 			a, ok := accesses[v.Text]
 			if !ok {
-				return x, f.Errorf(v, "access %q is none of read, write, readwrite, deny", v.Text)
+				return x, f.Invalid(v, "access", "value", "want read, write, readwrite or deny")
 			}
 			x.access = a
 		default:
-			return x, f.Errorf(e.Key, "key %q is none of user, client, topic, access", yamlfile.ShownKey(e.Key.Text))
+			return x, f.UnknownKey(e.Key, "user", "client", "topic", "access")
 		}
 	}
 	for _, key := range [...]string{"topic", "access"} {
 		if n.Get(key) == nil {
-			return x, f.Errorf(n, "the rule has no %s", key)
+			return x, f.Errorf(n, "rule: %s is missing", key)
 		}
 	}
 	return x, nil

@@ -1,6 +1,7 @@
 package brokerfile
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -44,7 +45,7 @@ var limits = [...]limit{
 
 func (r *rules) readLimits(f *yamlfile.File, n *yamlfile.Node) error {
 	if n.Kind != yamlfile.Mapping {
-		return f.Errorf(n, "limits are %s, and a mapping is wanted", n.What())
+		return f.Want(n, "limits", "a mapping")
 	}
 	for _, e := range n.Entries {
 		l, err := findLimit(f, e.Key)
@@ -53,7 +54,7 @@ func (r *rules) readLimits(f *yamlfile.File, n *yamlfile.Node) error {
 		}
 		number, err := strconv.Atoi(e.Value.Text)
 		if e.Value.Kind != yamlfile.Scalar || err != nil || number < 1 || number > l.most {
-			return f.Errorf(e.Value, "the limit %s is not a whole number from 1 to %d", l.key, l.most)
+			return f.Invalid(e.Value, l.key, "value", fmt.Sprintf("want a whole number from 1 to %d", l.most))
 		}
 		if r.limits == nil {
 			r.limits = make(map[string]int)
@@ -69,5 +70,9 @@ func findLimit(f *yamlfile.File, key *yamlfile.Node) (*limit, error) {
 			return &limits[i], nil
 		}
 	}
-	return nil, f.Errorf(key, "key %q is no limit", yamlfile.ShownKey(key.Text))
+	var known []string
+	for _, l := range limits {
+		known = append(known, l.key)
+	}
+	return nil, f.UnknownKey(key, known...)
 }

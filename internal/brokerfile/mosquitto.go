@@ -165,7 +165,7 @@ func (r *rules) readMosquittoACL(path string, data []byte) error {
 			x.user, x.plain = &name, true
 		case "pattern":
 		default:
-			return placed(path, n, "%q is none of user, topic, pattern", word)
+			return placed(path, n, "unknown word %q (want user, topic or pattern)", word)
 		}
 		plain := x.filter
 		if !x.plain {
@@ -173,7 +173,7 @@ func (r *rules) readMosquittoACL(path string, data []byte) error {
 		}
 		_, _, shared := topic.ParseShare(plain)
 		if topic.ValidateFilter(plain) != nil || shared {
-			return placed(path, n, "%q is no topic filter for a rule", x.filter)
+			return placed(path, n, "topic: invalid value %q (want a topic filter without $share)", x.filter)
 		}
 		switch {
 		case x.access == deny:

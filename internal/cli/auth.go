@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/auth"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -30,7 +31,7 @@ func (c *Connection) readAuth() error {
 	}
 	if command != "" {
 		if len(name) > packet.MaxString || !validText(name) {
-			return Usagef("%s %q is no name of an authentication method", v.Label("auth"), name)
+			return v.Invalid("auth", "value", name, "want UTF-8 text of up to 65535 bytes")
 		}
 		o.Authenticate = func(ctx context.Context) (mqtt.Authenticator, error) { return c.startHelper(ctx, name, command) }
 		return nil
@@ -38,7 +39,7 @@ func (c *Connection) readAuth() error {
 	method := strings.ToUpper(name)
 	switch {
 	case !slices.Contains(auth.Methods(), method):
-		return Usagef("%s %q is not one of %s", v.Label("auth"), name, strings.ToLower(orList(auth.Methods()))).
+		return v.Invalid("auth", "value", name, "want %s", strings.ToLower(units.OrList(auth.Methods()...))).
 			WithHint("--auth-command makes any other")
 	case o.Username == nil || o.Password == nil:
 		return Usagef("--auth needs a user name and a password").WithHint("give them with -u and --password-file")

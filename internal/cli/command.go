@@ -187,7 +187,7 @@ func (t *Tool) checkCommand(words *parsed) error {
 			names = append(names, c.Name)
 		}
 		if len(words.positional) == 0 {
-			return Usagef("a command is missing").WithHint("they are %s", strings.Join(names, ", "))
+			return Usagef("no command given")
 		}
 		for _, name := range names {
 			if name == words.positional[0] {
@@ -198,11 +198,11 @@ func (t *Tool) checkCommand(words *parsed) error {
 		if s := spelling.Nearest(words.positional[0], names); s != "" {
 			return err.WithHint("did you mean %s?", s)
 		}
-		return err.WithHint("they are %s", strings.Join(names, ", "))
+		return err
 	}
 	for _, use := range words.uses {
 		if !use.opt.goesWith(t.Command.Bit) {
-			return Usagef("%s has no effect on %s", use.opt.Label(), t.Command.Name)
+			return Usagef("--%s has no effect on %s", use.opt.Name, t.Command.Name)
 		}
 	}
 	return nil

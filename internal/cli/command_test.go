@@ -39,12 +39,12 @@ func TestCommands(t *testing.T) {
 		{"play a --cafile x", 0, "play a\n", ""},
 		{"run a b", 2, "", "mqbench: unexpected argument \"b\"\nmqbench: try 'mqbench run --help'\n"},
 		{"run --listen 1", 2, "", "mqbench: --listen has no effect on run\nmqbench: try 'mqbench run --help'\n"},
-		{"play a -h there", 2, "", "mqbench: -h/--host has no effect on play\nmqbench: try 'mqbench play --help'\n"},
+		{"play a -h there", 2, "", "mqbench: --host has no effect on play\nmqbench: try 'mqbench play --help'\n"},
 		{"play run", 0, "play run\n", ""},
-		{"", 2, "", "mqbench: a command is missing\nmqbench: they are run, play\n"},
-		{"--quiet", 2, "", "mqbench: a command is missing\nmqbench: they are run, play\n"},
+		{"", 2, "", "mqbench: no command given\nmqbench: try 'mqbench --help'\n"},
+		{"--quiet", 2, "", "mqbench: no command given\nmqbench: try 'mqbench --help'\n"},
 		{"rum", 2, "", "mqbench: unknown command \"rum\"\nmqbench: did you mean run?\n"},
-		{"dance a b", 2, "", "mqbench: unknown command \"dance\"\nmqbench: they are run, play\n"},
+		{"dance a b", 2, "", "mqbench: unknown command \"dance\"\nmqbench: try 'mqbench --help'\n"},
 		{"--quiet run", 2, "", "mqbench: the command run stands before the options\nmqbench: try 'mqbench --help'\n"},
 	} {
 		var out, errs bytes.Buffer

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/mqtools/mqtools/internal/spelling"
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/internal/yamlfile"
 )
 
@@ -182,14 +183,14 @@ func (c *config) names() []string {
 }
 
 func (c *config) unknownContext(label, name string) error {
-	u := Usagef("%s: there is no context %q", label, name)
+	u := Usagef("%s: unknown context %q", label, name)
 	if s := spelling.Nearest(name, c.names()); s != "" {
 		return u.WithHint("did you mean %s?", s)
 	}
 	if len(c.names()) == 0 {
 		return u.WithHint("there are no contexts yet; 'mqpub context add NAME ...' makes one")
 	}
-	return u.WithHint("the contexts are %s", orList(c.names()))
+	return u.WithHint("the contexts are %s", units.AndList(c.names()...))
 }
 
 // exposed are the files that hold a secret and can be read by others.

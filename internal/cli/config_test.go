@@ -64,16 +64,16 @@ func TestEveryOriginGoesBeforeTheWeakerOnes(t *testing.T) {
 		label   string
 		port    int
 	}{
-		{"takes a flag first", []string{"-h", "f", "-o", options}, map[string]string{"MQ_HOST": "e"}, false, "f", OriginFlag, "-h/--host", 6},
-		{"then an options file", []string{"-o", options}, map[string]string{"MQ_HOST": "e"}, false, "o", OriginFile, options + ":1: -h/--host", 6},
+		{"takes a flag first", []string{"-h", "f", "-o", options}, map[string]string{"MQ_HOST": "e"}, false, "f", OriginFlag, "--host", 6},
+		{"then an options file", []string{"-o", options}, map[string]string{"MQ_HOST": "e"}, false, "o", OriginFile, options + ":1: --host", 6},
 		{"then the environment", nil, map[string]string{"MQ_HOST": "e"}, false, "e", OriginEnvironment, "MQ_HOST", 0},
 		{"then the current context", nil, nil, false, "c", OriginContext, user + ":11:16: host", 4},
 		{"then the user's part for the tool", []string{"--context", "none"}, nil, false, "ut", OriginUserTool, user + ":5:9: host", 3},
 		{"takes a context of the system too", []string{"--context", "theirs"}, nil, false, "theirs", OriginContext, system + ":11:18: host", 0},
 		{"takes the context that a variable names", nil, map[string]string{"MQ_CONTEXT": "theirs"}, false, "theirs", OriginContext, system + ":11:18: host", 0},
 		{"takes an empty name for none", []string{"--context="}, map[string]string{"MQ_CONTEXT": "theirs"}, false, "ut", OriginUserTool, user + ":5:9: host", 3},
-		{"takes the default without files", []string{"--config", "none"}, nil, false, "localhost", OriginDefault, "-h/--host", 0},
-		{"reads no file where a variable says so", nil, map[string]string{"MQ_CONFIG": "none"}, false, "localhost", OriginDefault, "-h/--host", 0},
+		{"takes the default without files", []string{"--config", "none"}, nil, false, "localhost", OriginDefault, "--host", 0},
+		{"reads no file where a variable says so", nil, map[string]string{"MQ_CONFIG": "none"}, false, "localhost", OriginDefault, "--host", 0},
 		{"reads a named file in place of both", []string{"--config", system, "--context", "none"}, nil, false, "st", OriginUserTool, system + ":8:9: host", 0},
 		{"takes the system's file for a user without one", nil, map[string]string{"XDG_CONFIG_HOME": t.TempDir(), "AppData": t.TempDir()}, false, "st", OriginSystemTool, system + ":8:9: host", 0},
 	} {
@@ -89,9 +89,9 @@ func TestEveryOriginGoesBeforeTheWeakerOnes(t *testing.T) {
 			if out != (outcome{}) {
 				t.Fatalf("got %+v", out)
 			}
-			if v.String("host") != c.host || v.Origin("host") != c.origin || v.Label("host") != c.label || v.Int("port") != c.port {
+			if v.String("host") != c.host || v.Origin("host") != c.origin || v.Name("host") != c.label || v.Int("port") != c.port {
 				t.Errorf("got %q from %v as %s, port %d; want %q from %v as %s, port %d",
-					v.String("host"), v.Origin("host"), v.Label("host"), v.Int("port"), c.host, c.origin, c.label, c.port)
+					v.String("host"), v.Origin("host"), v.Name("host"), v.Int("port"), c.host, c.origin, c.label, c.port)
 			}
 		})
 	}
@@ -195,10 +195,10 @@ func TestConfigurationFilesAreRefusedByPlace(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
 	for text, want := range map[string]string{
-		"defaults:\n  qos: 3\n":                        `2:8: qos: "3" is not a whole number from 0 to 2`,
-		"mqpub:\n  qos: 3\n":                           `2:8: qos: "3" is not a whole number from 0 to 2`,
-		"contexts:\n  a:\n    qos: one\n":              `3:10: qos: "one" is not a whole number in base 10`,
-		"defaults: {keepalive: 5x}\n":                  `1:23: keepalive: "5x" is not a duration`,
+		"defaults:\n  qos: 3\n":                        `2:8: qos: invalid value "3" (want 0, 1 or 2)`,
+		"mqpub:\n  qos: 3\n":                           `2:8: qos: invalid value "3" (want 0, 1 or 2)`,
+		"contexts:\n  a:\n    qos: one\n":              `3:10: qos: invalid value "one" (want 0, 1 or 2)`,
+		"defaults: {keepalive: 5x}\n":                  `1:23: keepalive: invalid duration "5x" (e.g. 5, 250ms, 2m)`,
 		"defaults:\n  qso: 1\n":                        "2:3: unknown key \"qso\"\nmqsub: did you mean qos?",
 		"defaults:\n  keep_alive: 1\n":                 "2:3: unknown key \"keep_alive\"\nmqsub: did you mean keepalive?",
 		"defaults:\n  pw: x\n":                         "2:3: unknown key \"pw\"\nmqsub: did you mean password?",
@@ -210,31 +210,31 @@ func TestConfigurationFilesAreRefusedByPlace(t *testing.T) {
 		"defaults:\n  help: true\n":                    "2:3: help cannot stand in a configuration file",
 		"defaults:\n  context: x\n":                    "2:3: context cannot stand in a configuration file",
 		"defaults:\n  options-file: x\n":               "2:3: options-file cannot stand in a configuration file",
-		"defaults:\n  host:\n":                         "2:8: host: nothing where HOST belongs",
-		"defaults:\n  host: [a]\n":                     "2:9: host: a list where one HOST belongs",
-		"defaults:\n  host: {a: b}\n":                  "2:9: host: a mapping where HOST belongs",
-		"defaults:\n  host: true\n":                    "2:9: host: true or false where HOST belongs",
-		"mqsub:\n  topic: []\n":                        "2:10: topic: an empty list",
-		"mqsub:\n  topic: [a, [b]]\n":                  "2:14: topic: a list where FILTER belongs",
-		"defaults:\n  verbose: 3\n":                    `2:12: verbose: "3" is neither true nor false`,
+		"defaults:\n  host:\n":                         "2:8: host: want HOST, not nothing",
+		"defaults:\n  host: [a]\n":                     "2:9: host: want one HOST, not a list",
+		"defaults:\n  host: {a: b}\n":                  "2:9: host: want HOST, not a mapping",
+		"defaults:\n  host: true\n":                    "2:9: host: want HOST, not true or false",
+		"mqsub:\n  topic: []\n":                        "2:10: topic: the list is empty",
+		"mqsub:\n  topic: [a, [b]]\n":                  "2:14: topic: want FILTER, not a list",
+		"defaults:\n  verbose: 3\n":                    `2:12: verbose: invalid value "3" (want true or false)`,
 		"defaults:\n  host: a\n  host: b\n":            `3:3: key "host" is already on line 2`,
-		"defaults: x\n":                                "1:11: defaults: a text where options belong",
-		"contexts: [a]\n":                              "1:11: contexts: a list where contexts belong",
-		"contexts:\n  a: 1\n":                          "2:6: context a: a text where options belong",
+		"defaults: x\n":                                "1:11: defaults: want options, not a text",
+		"contexts: [a]\n":                              "1:11: contexts: want a mapping of names, not a list",
+		"contexts:\n  a: 1\n":                          "2:6: context a: want options, not a text",
 		"contexts:\n  none: {}\n":                      "2:3: contexts: the name of a context cannot be none",
 		"contexts:\n  $(x): {}\n":                      "2:3: contexts: the name of a context is letters and digits",
-		"current-context: x\n":                         `1:18: current-context: there is no context "x"`,
-		"current-context:\n":                           "1:17: current-context: nothing where the name",
-		"contexts: {prod: {}}\ncurrent-context: prd\n": "2:18: current-context: there is no context \"prd\"\nmqsub: did you mean prod?",
-		"defaults:\n  property: connect x\n":           `2:13: property: "connect x" has too few words`,
-		"defaults:\n  property: [[connect, a]]\n":      "2:14: property: needs 3 words, not 2",
+		"current-context: x\n":                         `1:18: current-context: unknown context "x"`,
+		"current-context:\n":                           "1:17: current-context: want the name of a context, not nothing",
+		"contexts: {prod: {}}\ncurrent-context: prd\n": "2:18: current-context: unknown context \"prd\"\nmqsub: did you mean prod?",
+		"defaults:\n  property: connect x\n":           `2:13: property: invalid value "connect x" (want CMD PROP VALUE)`,
+		"defaults:\n  property: [[connect, a]]\n":      "2:14: property: want 3 words, not 2",
 		"defaults:\n\tqos: 1\n":                        "2:1: a tab in the indentation",
 		"defaults:\n  qos: 1\n qos: 2\n":               "3:2: did not find expected key",
 		// What is wrong may be a secret, and is not told.
-		"defaults:\n  password:" + secret + "\n":                 "2:3: defaults: a text where options belong",
+		"defaults:\n  password:" + secret + "\n":                 "2:3: defaults: want options, not a text",
 		"defaults: {password:" + secret + "}\n":                  "1:12: unknown key \"password\"\nmqsub: a colon and a blank",
-		"defaults:\n  password: [" + secret + "]\n":              "2:13: password: a list where one PASSWORD belongs",
-		"defaults:\n  password: {" + secret + ": 1}\n":           "2:13: password: a mapping",
+		"defaults:\n  password: [" + secret + "]\n":              "2:13: password: want one PASSWORD, not a list",
+		"defaults:\n  password: {" + secret + ": 1}\n":           "2:13: password: want PASSWORD, not a mapping",
 		"defaults:\n  password=" + secret + ": 1\n":              "2:3: unknown key \"password\"",
 		"defaults:\n  password: " + secret + "\n  qos: 9\n":      "3:8: qos",
 		"defaults:\n  password: \"" + secret + "\n":              "2:",
@@ -283,9 +283,9 @@ func TestFilesAndContextsThatAreNotThere(t *testing.T) {
 		{nil, map[string]string{"MQ_CONFIG": dir + "/none"}, "mqsub: MQ_CONFIG: cannot read \"" + dir + "/none\": no such file\n"},
 		{[]string{"--config", dir}, nil, "mqsub: --config: cannot read \"" + dir + "\": is a directory\n"},
 		{[]string{"--config="}, nil, "mqsub: --config: \"\" is empty\n"},
-		{[]string{"--context", "x"}, nil, "mqsub: --context: there is no context \"x\"\nmqsub: there are no contexts yet"},
-		{[]string{"--config", contexts, "--context", "prdo"}, nil, "mqsub: --context: there is no context \"prdo\"\nmqsub: did you mean prod?\n"},
-		{[]string{"--config", contexts}, map[string]string{"MQ_CONTEXT": "zzzzzz"}, "mqsub: MQ_CONTEXT: there is no context \"zzzzzz\"\nmqsub: the contexts are prod or lab\n"},
+		{[]string{"--context", "x"}, nil, "mqsub: --context: unknown context \"x\"\nmqsub: there are no contexts yet"},
+		{[]string{"--config", contexts, "--context", "prdo"}, nil, "mqsub: --context: unknown context \"prdo\"\nmqsub: did you mean prod?\n"},
+		{[]string{"--config", contexts}, map[string]string{"MQ_CONTEXT": "zzzzzz"}, "mqsub: MQ_CONTEXT: unknown context \"zzzzzz\"\nmqsub: the contexts are prod and lab\n"},
 		{[]string{"--config", fileWith(t, strings.Repeat("#", 1<<20+1))}, nil, "mqsub: --config: cannot read "},
 	} {
 		_, got := valuesOf(t, Env{Args: c.args, Lookup: MapEnv(c.env)}, Sub)
@@ -399,7 +399,7 @@ func TestWhatExcludesAnotherWinsByOrigin(t *testing.T) {
 		{"url", []string{"-p", "9"}, nil, "url and --port cannot be used together"},
 		{"url", []string{"--ws=false"}, nil, "mqtts://c:1"},
 		{"unix", []string{"-h", "f"}, nil, "mqtts://f:7"},
-		{"unix", []string{"-p", "9"}, nil, "unix excludes --port"},
+		{"unix", []string{"-p", "9"}, nil, "unix and --port cannot be used together"},
 		{"host", nil, nil, "mqtts://c:2"},
 		{"host", []string{"-L", "mqtt://f"}, nil, "mqtts://f:1883"},
 		{"host", []string{"-h", "f:5"}, nil, "mqtts://f:5"},

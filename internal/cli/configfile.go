@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -10,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/mqtools/mqtools/internal/spelling"
 	"github.com/mqtools/mqtools/internal/yamlfile"
 )
 
@@ -144,12 +144,21 @@ func asUsage(label string, err error) error {
 	return u
 }
 
+// fileUsage makes a usage error of one of a file that an option names: the place in
+// the file says enough, where there is one.
+func fileUsage(label string, err error) *UsageError {
+	if e, ok := errors.AsType[*yamlfile.Error](err); ok {
+		return usageOf(e)
+	}
+	return Usagef("%s: %v", label, err)
+}
+
 // readConfigFile reads one file. The error is a usage error, or that of a file
 // which cannot be opened.
 func readConfigFile(path string) (*yamlfile.File, error) {
 	f, err := yamlfile.Read(path)
 	if e, ok := errors.AsType[*yamlfile.Error](err); ok {
-		return nil, &UsageError{Text: e.Error(), Help: configHint}
+		return nil, &UsageError{Text: e.Error(), Help: cmp.Or(e.Help, configHint)}
 	}
 	return f, err
 }
@@ -172,8 +181,16 @@ func missing(path string, err error) bool {
 
 // usage makes a usage error at a node.
 func (f configFile) usage(n *yamlfile.Node, format string, args ...any) *UsageError {
-	return &UsageError{Text: f.Errorf(n, format, args...).Error()}
+	return usageOf(f.Errorf(n, format, args...))
 }
+
+// want makes the usage error of a node of another kind than is wanted.
+func (f configFile) want(n *yamlfile.Node, name, want string) *UsageError {
+	return usageOf(f.Want(n, name, want))
+}
+
+// usageOf makes a usage error of one of a YAML file.
+func usageOf(e *yamlfile.Error) *UsageError { return &UsageError{Text: e.Error(), Help: e.Help} }
 
 // place is where a node stands.
 func (f configFile) place(n *yamlfile.Node) string {
@@ -201,17 +218,14 @@ func (f configFile) check() error {
 			err = f.checkContexts(e.Value)
 		case key == keyCurrent:
 			if e.Value.Kind != yamlfile.Scalar || e.Value.Null || e.Value.Text == "" {
-				return f.usage(e.Value, "%s: %s where the name of a context belongs", key, e.Value.What())
+				return f.want(e.Value, key, "the name of a context")
 			}
 		default:
-			u := f.usage(e.Key, "unknown key %q", yamlfile.ShownKey(key))
+			u := usageOf(f.UnknownKey(e.Key, words...))
 			if Table(All).find("--"+key) != nil {
 				return u.WithHint("options go below %s:, the name of a tool, or a context", keyDefaults)
 			}
-			if s := spelling.Nearest(key, words); s != "" {
-				return u.WithHint("did you mean %s?", s)
-			}
-			return u.WithHint("the keys are %s", orList(words))
+			return u
 		}
 		if err != nil {
 			return err
@@ -225,7 +239,7 @@ func (f configFile) checkContexts(n *yamlfile.Node) error {
 		return nil
 	}
 	if n.Kind != yamlfile.Mapping {
-		return f.usage(n, "%s: %s where contexts belong, each with its name and options", keyContexts, n.What())
+		return f.want(n, keyContexts, "a mapping of names")
 	}
 	for _, e := range n.Entries {
 		if why := checkContextName(e.Key.Text); why != "" {
@@ -265,7 +279,7 @@ func (f configFile) part(n *yamlfile.Node, name string, tools, running ToolSet) 
 		return nil, nil
 	}
 	if n.Kind != yamlfile.Mapping {
-		return nil, f.usage(n, "%s: %s where options belong", name, n.What())
+		return nil, f.want(n, name, "options")
 	}
 	table := Table(tools)
 	var all []given
@@ -313,7 +327,7 @@ func (f configFile) unknownOption(table Options, key *yamlfile.Node) error {
 	if o := table.find("--" + word); o != nil && o.Name == word && o.Key() == "" {
 		return f.usage(key, "%s cannot stand in a configuration file", word)
 	}
-	u := f.usage(key, "unknown key %q", word)
+	u := usageOf(f.UnknownKey(key))
 	if word != key.Text && len(table.rows(word)) > 0 {
 		return u.WithHint("a colon and a blank belong behind %s", word)
 	}
@@ -349,16 +363,16 @@ func (f configFile) option(o *Option, n *yamlfile.Node) ([]given, error) {
 	}
 	switch {
 	case n.Kind == yamlfile.Mapping || n.Null:
-		return nil, f.usage(n, "%s: %s where %s belongs", o.Name, n.What(), wants)
+		return nil, f.want(n, o.Name, wants)
 	case o.Optional && n.Bool:
 		if on, _ := parseBool(n.Text); !on {
 			return nil, nil
 		}
 		return uses, add(n, "")
 	case n.Kind == yamlfile.List && len(n.Items) == 0:
-		return nil, f.usage(n, "%s: an empty list", o.Name)
+		return nil, f.usage(n, "%s: the list is empty", o.Name)
 	case n.Kind == yamlfile.List && !o.Repeat:
-		return nil, f.usage(n, "%s: a list where one %s belongs", o.Name, wants)
+		return nil, f.want(n, o.Name, "one "+wants)
 	}
 	items := n.Items
 	if n.Kind == yamlfile.Scalar || o.Type == TypeProperty && isWords(n) {
@@ -374,9 +388,9 @@ func (f configFile) option(o *Option, n *yamlfile.Node) ([]given, error) {
 			}
 			raw = p.word()
 		case item.Kind != yamlfile.Scalar || item.Null:
-			return nil, f.usage(item, "%s: %s where %s belongs", o.Name, item.What(), wants)
+			return nil, f.want(item, o.Name, wants)
 		case item.Bool && o.Type != TypeBool && o.Type != TypeChoice:
-			return nil, f.usage(item, "%s: true or false where %s belongs", o.Name, wants).WithHint("quotes make a text of it")
+			return nil, f.want(item, o.Name, wants).WithHint("quotes make a text of it")
 		}
 		if err := add(item, raw); err != nil {
 			return nil, err
@@ -396,7 +410,7 @@ func (f configFile) propertyWords(o *Option, n *yamlfile.Node) (Property, error)
 	words := make([]string, len(n.Items))
 	for i, item := range n.Items {
 		if item.Kind != yamlfile.Scalar || item.Null {
-			return Property{}, f.usage(item, "%s: %s where a word belongs", o.Name, item.What())
+			return Property{}, f.want(item, o.Name, "a word")
 		}
 		words[i] = item.Text
 	}
@@ -405,7 +419,7 @@ func (f configFile) propertyWords(o *Option, n *yamlfile.Node) (Property, error)
 		want = 4
 	}
 	if len(words) != want {
-		return Property{}, f.usage(n, "%s: needs %d words, not %d: %s", o.Name, want, len(words), o.Placeholder)
+		return Property{}, f.usage(n, "%s: want %d words, not %d: %s", o.Name, want, len(words), o.Placeholder)
 	}
 	key := ""
 	if want == 4 {
@@ -413,7 +427,7 @@ func (f configFile) propertyWords(o *Option, n *yamlfile.Node) (Property, error)
 	}
 	p, err := makeProperty(words[0], words[1], key, words[want-1])
 	if err != nil {
-		return Property{}, f.usage(n, "%s: %q %v", o.Name, strings.Join(words, " "), err)
+		return Property{}, o.invalid(f.place(n)+": "+o.Name, strings.Join(words, " "), err)
 	}
 	return p, nil
 }

@@ -105,13 +105,13 @@ func (c *Connection) checkServe() error {
 		}
 		switch {
 		case !serving && strings.HasPrefix(o.Name, "serve-"):
-			return Usagef("%s needs --serve", v.Label(o.Name)).WithHint("add --serve, which runs a broker on %s", DefaultServeAddr)
+			return Usagef("%s needs --serve", v.Name(o.Name)).WithHint("add --serve, which runs a broker on %s", DefaultServeAddr)
 		case serving && o.Name == "insecure":
-			return Usagef("%s has no effect with --serve", v.Label(o.Name)).WithHint("drop it: the broker of --serve is this program, and needs no verifying")
+			return Usagef("%s has no effect with --serve", v.Name(o.Name)).WithHint("drop it: the broker of --serve is this program, and needs no verifying")
 		case serving && o.Group == GroupTLS:
-			return Usagef("%s has no effect with --serve", v.Label(o.Name)).WithHint("to serve TLS: --serve mqtts://127.0.0.1 --serve-cert FILE --serve-key FILE")
+			return Usagef("%s has no effect with --serve", v.Name(o.Name)).WithHint("to serve TLS: --serve mqtts://127.0.0.1 --serve-cert FILE --serve-key FILE")
 		case serving && slices.Contains(reaching[:], o.Name):
-			return Usagef("%s has no effect with --serve", v.Label(o.Name)).WithHint("drop it: the broker of --serve is this program")
+			return Usagef("%s has no effect with --serve", v.Name(o.Name)).WithHint("drop it: the broker of --serve is this program")
 		}
 	}
 	return nil
@@ -137,7 +137,7 @@ func (c *Connection) readTargets() error {
 		}
 		host := v.String("host")
 		if strings.ContainsAny(host, "/: \t\n") {
-			return Usagef("%s %q is no domain, as --srv wants it", v.Label("host"), host)
+			return v.Invalid("host", "value", host, "want a domain, with --srv")
 		}
 		c.targets = []*transport.Target{{Network: "tcp", Host: host, SRV: true, TLS: !v.Bool("no-tls") && c.wantsTLS()}}
 		return nil
@@ -160,10 +160,10 @@ func (c *Connection) readTargets() error {
 		for _, s := range v.Strings("url") {
 			t, err := transport.ParseURL(s)
 			if err != nil {
-				return &UsageError{Text: v.Label("url") + ": " + err.Error(), Help: hintOf(err)}
+				return &UsageError{Text: v.Name("url") + ": " + err.Error(), Help: hintOf(err)}
 			}
 			if t.TLS && v.Bool("no-tls") && v.Origin("no-tls") >= v.Origin("url") {
-				return Usagef("%s excludes the URL %s", v.Name("no-tls"), t.Redacted())
+				return Usagef("%s and the URL %s cannot be used together", v.Name("no-tls"), t.Redacted())
 			}
 			c.targets = append(c.targets, t)
 		}
@@ -172,7 +172,7 @@ func (c *Connection) readTargets() error {
 	if path := v.String("unix"); path != "" {
 		for _, other := range [...]string{"host", "port", "ws", "ws-path"} {
 			if v.given(other) && (other != "host" || v.clash("unix", other)) {
-				return Usagef("%s excludes %s", v.Name("unix"), v.Name(other))
+				return Usagef("%s and %s cannot be used together", v.Name("unix"), v.Name(other))
 			}
 		}
 		c.targets = []*transport.Target{{Network: "unix", Path: path}}
@@ -180,15 +180,16 @@ func (c *Connection) readTargets() error {
 	}
 	host, port := v.String("host"), v.Int("port")
 	if host == "" {
-		return Usagef("%s is empty", v.Label("host"))
+		return v.Invalid("host", "value", host, "%v", errEmpty)
 	}
 	if strings.Contains(host, "://") {
-		if t, err := transport.ParseURL(host); err == nil {
-			host = t.Redacted() // it may have a password
-		} else {
+		switch t, err := transport.ParseURL(host); {
+		case err != nil:
 			host = host[:strings.Index(host, "://")+3] + "..."
+		case t.HasPassword:
+			host = t.Redacted()
 		}
-		return Usagef("%s takes a host, not a URL: %q", v.Label("host"), host).WithHint("use -L %s", host)
+		return Usagef("%s takes a host, not a URL: %q", v.Name("host"), host).WithHint("use -L %s", host)
 	}
 	// HOST:PORT and [IPV6]:PORT; a bare IPv6 address has several colons.
 	if strings.HasPrefix(host, "[") || strings.Count(host, ":") == 1 {
@@ -196,23 +197,23 @@ func (c *Connection) readTargets() error {
 		if err == nil {
 			n, err := strconv.Atoi(p)
 			if err != nil || n < 1 || n > 65535 {
-				return Usagef("%s %q: port %q is not a number from 1 to 65535", v.Label("host"), host, p)
+				return v.Invalid("host", "value", host, "want a port from 1 to 65535")
 			}
 			switch {
 			case !v.IsSet("port") || n == port || v.Origin("host") > v.Origin("port"):
 				port = n
 			case v.Origin("host") == v.Origin("port"):
-				return Usagef("%s %q and %s %d disagree", v.Label("host"), host, v.Name("port"), port)
+				return Usagef("%s %q and %s %d disagree", v.Name("host"), host, v.Name("port"), port)
 			}
 			host = h
 		} else if strings.HasSuffix(host, "]") {
 			host = strings.Trim(host, "[]")
 		} else {
-			return Usagef("%s %q is no address: %v", v.Label("host"), host, err)
+			return v.Invalid("host", "value", host, "want HOST, HOST:PORT or [IPV6]:PORT")
 		}
 	}
 	if strings.ContainsAny(host, "/ \t\n") {
-		return Usagef("%s %q is not a host name", v.Label("host"), host).WithHint("a URL goes after --url, a socket's path after --unix")
+		return v.Invalid("host", "value", host, "want a host name or address").WithHint("a URL goes after --url, a socket's path after --unix")
 	}
 	t := &transport.Target{Network: "tcp", Host: host, TLS: !v.Bool("no-tls") && (port == 8883 || c.wantsTLS())}
 	if v.Bool("ws") || v.IsSet("ws-path") {
@@ -224,7 +225,7 @@ func (c *Connection) readTargets() error {
 			t.Resource = "/" + t.Resource
 		}
 		if err := transport.CheckResource(t.Resource); err != nil {
-			return Usagef("%s %q %v", v.Label("ws-path"), v.String("ws-path"), err)
+			return v.Invalid("ws-path", "value", v.String("ws-path"), "it %v", err)
 		}
 	}
 	if t.Port = port; port == 0 {
@@ -258,7 +259,7 @@ func (c *Connection) readTLS() error {
 	}
 	for _, p := range v.Strings("tls-alpn") {
 		if p == "" || len(p) > 255 {
-			return Usagef("%s %q is not a name of 1 to 255 bytes", v.Label("tls-alpn"), p)
+			return v.Invalid("tls-alpn", "value", p, "want a name of 1 to 255 bytes")
 		}
 	}
 	c.dialer = transport.Dialer{Timeout: v.Duration("connect-timeout"), LocalAddr: v.String("bind-address")}
@@ -284,17 +285,17 @@ func (c *Connection) readTLS() error {
 	if list := v.String("ciphers"); list != "" {
 		ids, err := transport.ParseCiphers(list)
 		if err != nil {
-			return &UsageError{Text: v.Label("ciphers") + ": " + err.Error(), Help: hintOf(err)}
+			return &UsageError{Text: v.Name("ciphers") + ": " + err.Error(), Help: hintOf(err)}
 		}
 		if o.MinVersion == tls.VersionTLS13 {
-			return Usagef("%s is of no use with --tls-version 1.3, whose suites cannot be chosen", v.Label("ciphers"))
+			return Usagef("%s and --tls-version 1.3 cannot be used together", v.Name("ciphers")).WithHint("the suites of TLS 1.3 cannot be chosen")
 		}
 		o.CipherSuites = ids
 	}
 	for _, s := range v.Strings("tls-pin") {
 		pin, err := transport.ParsePin(s)
 		if err != nil {
-			return Usagef("%s %q %v", v.Label("tls-pin"), s, err).WithHint("openssl x509 -in server.pem -noout -fingerprint -sha256 prints it")
+			return v.Invalid("tls-pin", "value", s, "want SHA-256: 64 hex digits, or sha256// and base64").WithHint("openssl x509 -in server.pem -noout -fingerprint -sha256 prints it")
 		}
 		o.Pins = append(o.Pins, pin)
 	}
@@ -343,7 +344,7 @@ func (c *Connection) warnKey(path string) {
 func (inv *Invocation) fileOf(err error, options ...string) *UsageError {
 	for _, name := range options {
 		if path := inv.Values.String(name); path != "" && strings.Contains(err.Error(), fileerror.Quote(path)) {
-			return Usagef("%s: %v", inv.Values.Label(name), err)
+			return Usagef("%s: %v", inv.Values.Name(name), err)
 		}
 	}
 	return Usagef("%v", err)
@@ -360,15 +361,15 @@ func (c *Connection) readWay() error {
 		name, value, ok := strings.Cut(s, ":")
 		h := transport.Header{Name: name, Value: strings.TrimSpace(value)}
 		if !ok {
-			return Usagef("%s: no colon between name and value", v.Label("ws-header")).WithHint("write --ws-header 'Authorization: Bearer TOKEN'")
+			return Usagef("%s: invalid value (want NAME: VALUE)", v.Name("ws-header"))
 		}
 		if err := transport.CheckHeader(h); err != nil {
-			return Usagef("%s %q %v", v.Label("ws-header"), name, err)
+			return v.Invalid("ws-header", "name", name, "it %v", err)
 		}
 		c.dialer.Headers = append(c.dialer.Headers, h)
 	}
 	if v.Origin("ws-header") == OriginFlag && !webSocket {
-		return Usagef("--ws-header is of no use without WebSocket").WithHint("add --ws, or use a ws: or wss: URL")
+		return Usagef("--ws-header needs WebSocket").WithHint("add --ws, or use a ws: or wss: URL")
 	}
 	v.Yield("proxy", "proxy-command")
 	v.Yield("proxy-command", "proxy")
@@ -383,7 +384,7 @@ func (c *Connection) readWay() error {
 	if proxy != "" {
 		p, err := transport.ParseProxy(proxy)
 		if err != nil {
-			return &UsageError{Text: v.Label("proxy") + ": " + err.Error(), Help: hintOf(err)}
+			return &UsageError{Text: v.Name("proxy") + ": " + err.Error(), Help: hintOf(err)}
 		}
 		c.dialer.Proxy = p
 		return nil
@@ -408,7 +409,7 @@ func (c *Connection) readVersion() error {
 	}
 	for _, name := range c.of5() {
 		if v.Origin(name) >= v.Origin(version) {
-			return Usagef("%s needs MQTT 5, not %s", v.Label(name), o.Version).WithHint("drop it, or pass -V 5")
+			return Usagef("%s needs MQTT 5, not %s", v.Name(name), o.Version).WithHint("drop it, or pass -V 5")
 		}
 		c.inv.Warnf("%s has no effect with MQTT %s", v.Name(name), o.Version)
 		v.Yield(name, version)
@@ -467,10 +468,10 @@ func (c *Connection) readIdentity() error {
 	}
 	for _, f := range [...]struct{ name, value string }{{"id", o.ClientID}, {"username", deref(o.Username)}, {"password", string(o.Password)}} {
 		if len(f.value) > packet.MaxString {
-			return Usagef("%s has %d bytes, at most 65535 fit", v.Label(f.name), len(f.value))
+			return Usagef("%s has %d bytes; MQTT carries at most 65535", v.Name(f.name), len(f.value))
 		}
 		if f.name != "password" && !validText(f.value) {
-			return Usagef("%s %q is not well-formed UTF-8 text", v.Label(f.name), f.value)
+			return v.Invalid(f.name, "value", f.value, "want UTF-8 text")
 		}
 	}
 	if err := c.readAuth(); err != nil || o.Authenticate != nil {
@@ -563,17 +564,17 @@ func (c *Connection) readWill() error {
 			}
 		}
 		if len(c.Properties.Will) > 0 {
-			return Usagef("%s will needs --will-topic", v.Label("property"))
+			return Usagef("%s will needs --will-topic", v.Name("property"))
 		}
 		return nil
 	}
 	t := v.String("will-topic")
-	if err := CheckTopic(v.Label("will-topic"), t); err != nil {
+	if err := CheckTopic(v.Name("will-topic"), t); err != nil {
 		return err
 	}
 	payload := v.String("will-payload")
 	if len(payload) > packet.MaxString {
-		return Usagef("%s has %d bytes, at most 65535 fit", v.Label("will-payload"), len(payload))
+		return Usagef("%s has %d bytes; MQTT carries at most 65535", v.Name("will-payload"), len(payload))
 	}
 	c.Options.Will = &mqtt.Will{Message: mqtt.Message{Topic: t, Payload: []byte(payload), QoS: packet.QoS(v.Int("will-qos")),
 		Retain: v.Bool("will-retain"), Properties: c.Properties.Will}}
@@ -597,7 +598,7 @@ func CheckTopic(label, name string) error {
 func CheckFilter(label, filter string) error {
 	if err := topic.ValidateFilter(filter); err != nil {
 		return Usagef("%s %s: %s", label, topic.Quote(filter), reasonOf(err)).
-			WithHint("+ and # stand for whole levels, and # comes last, as in 'a/+/b/#'")
+			WithHint("+ and # stand for whole levels, and # comes last, e.g. 'a/+/b/#'")
 	}
 	return checkCharacters(label, filter)
 }
@@ -737,7 +738,7 @@ func (c *Connection) probe(ctx context.Context, n int, username *string, passwor
 		}
 	}
 	silence := time.AfterFunc(silentTime, func() {
-		c.inv.Warnf("%s has not answered yet; waiting for up to %v", c.Broker(), o.ConnectTimeout)
+		c.inv.Warnf("%s has not answered yet; waiting for up to %s", c.Broker(), units.Short(o.ConnectTimeout))
 	})
 	client, err := mqtt.Connect(ctx, func(ctx context.Context) (net.Conn, error) { return c.dialTarget(ctx, n) }, &o)
 	silence.Stop()
@@ -748,7 +749,7 @@ func (c *Connection) probe(ctx context.Context, n int, username *string, passwor
 	case errors.As(err, &unreached):
 		return p, c.connectError(err)
 	case errors.Is(err, mqtt.ErrNoConnack):
-		c.inv.Warnf("%s accepts connections and does not answer: no CONNACK within %v; is it an MQTT broker?", c.Broker(), o.ConnectTimeout)
+		c.inv.Warnf("%s accepts connections and does not answer: no CONNACK within %s; is it an MQTT broker?", c.Broker(), units.Short(o.ConnectTimeout))
 		return p, nil
 	case err != nil:
 		c.inv.Debugf("%v", err)
@@ -844,9 +845,9 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 			}
 		}
 		if v.Bool("retry") {
-			c.inform("%v; retrying in %s", c.connectError(err), wait.Round(100*time.Millisecond))
+			c.inform("%v; retrying in %s", c.connectError(err), units.Short(wait.Round(100*time.Millisecond)))
 		} else {
-			c.inform("%v; retrying in %s (until %s, --wait-for)", c.connectError(err), wait.Round(100*time.Millisecond), deadline.Format(time.TimeOnly))
+			c.inform("%v; retrying in %s (until %s, --wait-for)", c.connectError(err), units.Short(wait.Round(100*time.Millisecond)), deadline.Format(time.TimeOnly))
 		}
 		select {
 		case <-time.After(wait):
@@ -964,7 +965,7 @@ func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
 		case mqtt.EventDown:
 			c.inform("%s; reconnecting", c.lossOf(e.Err))
 		case mqtt.EventRetry:
-			c.inform("%v; retrying in %s", c.connectError(e.Err), e.Wait.Round(100*time.Millisecond))
+			c.inform("%v; retrying in %s", c.connectError(e.Err), units.Short(e.Wait.Round(100*time.Millisecond)))
 		case mqtt.EventFallback:
 			c.fellBack(e.Err)
 		case mqtt.EventReused:
@@ -1100,7 +1101,7 @@ func (c *Connection) connectError(err error) error {
 	}
 	if errors.Is(err, mqtt.ErrNoConnack) {
 		return &Exit{Code: ExitUnreached, Help: "is it an MQTT port? --connect-timeout sets the limit",
-			Err: reworded(mqtt.ErrNoConnack, "%s accepted the connection but sent no CONNACK within %s", c.Broker(), shortDuration(int64(c.Options.ConnectTimeout)))}
+			Err: reworded(mqtt.ErrNoConnack, "%s accepted the connection but sent no CONNACK within %s", c.Broker(), units.Short(c.Options.ConnectTimeout))}
 	}
 	if bad, ok := errors.AsType[*packet.Error](err); ok && bad.Type == packet.CONNACK && bad.Rule == "MQTT-3.2.2-2" {
 		return &Exit{Code: ExitUnreached, Err: fmt.Errorf("connect to %s: the broker has a session of %q after a clean start, which breaks MQTT: %w", c.Broker(), c.Options.ClientID, bad),
@@ -1232,7 +1233,7 @@ func (c *Connection) WorkError(err error) error {
 	case mqtt.Unsupported(err):
 		return Failed(ExitDenied, bareError(err))
 	case e.Op == "publish" && errors.Is(err, mqtt.ErrInDoubt):
-		return Failed(ExitLost, fmt.Errorf("not acknowledged: %w", bareError(err)))
+		return &Exit{Code: ExitLost, Err: fmt.Errorf("message not acknowledged: %w", bareError(err)), Help: "it may have been delivered"}
 	}
 	return Failed(ExitLost, bareError(err))
 }

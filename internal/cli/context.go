@@ -182,7 +182,7 @@ func (j *contextJob) add() error {
 		return err
 	}
 	if len(pairs) == 0 {
-		return Usagef("context add: no options to keep").WithHint("as in '%s context add home -h broker.home -u me'", j.Tool.Name)
+		return Usagef("context add: no options to keep").WithHint("e.g. '%s context add home -h broker.home -u me'", j.Tool.Name)
 	}
 	if _, err := j.Connection(context.Background()); err != nil {
 		return err
@@ -220,6 +220,9 @@ func (c *contextCommand) obeys(o *Option) bool {
 	return !o.Hidden && (!c.whole || o.Key() != "" || aboutFile(o) || o.Name == "help")
 }
 
+// errNotUTF8 is why a value cannot be kept in a context.
+var errNotUTF8 = errors.New("want UTF-8 text to keep in a context")
+
 // pairs turns the options given into lines of the file, and names the first
 // secret among them.
 func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
@@ -230,9 +233,9 @@ func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
 		case aboutFile(o):
 			continue
 		case o.Key() == "":
-			return nil, "", Usagef("%s cannot be kept in a context", o.Label())
+			return nil, "", Usagef("--%s cannot be kept in a context", o.Name)
 		case !utf8.ValidString(raw):
-			return nil, "", Usagef("%s: %s is not UTF-8, and cannot be kept in a context", o.Label(), o.shown(raw))
+			return nil, "", o.invalid("--"+o.Name, raw, errNotUTF8)
 		}
 		if o.HoldsSecret(raw) && secret == "" {
 			secret = o.Name
@@ -363,7 +366,7 @@ func (j *contextJob) show() error {
 func (j *contextJob) use() error {
 	noContext := j.Values.Bool(contextNone.Name)
 	if noContext == (len(j.Args) > 0) {
-		return Usagef("context use: the name of a context is wanted, or --none")
+		return Usagef("context use needs the name of a context, or --none")
 	}
 	name := none
 	if !noContext {

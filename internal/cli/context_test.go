@@ -56,7 +56,7 @@ func TestContextsFromTheFirstToTheLast(t *testing.T) {
 		{"use lab --quiet", outcome{}, "contexts:\n  lab:\n    host: there\ncurrent-context: lab\n"},
 		{"use --none", outcome{}, "contexts:\n  lab:\n    host: there\n"},
 		{"remove lab", outcome{}, ""},
-		{"remove lab", outcome{2, "", "mqpub: context remove: there is no context \"lab\"\nmqpub: there are no contexts yet; 'mqpub context add NAME ...' makes one\n"}, ""},
+		{"remove lab", outcome{2, "", "mqpub: context remove: unknown context \"lab\"\nmqpub: there are no contexts yet; 'mqpub context add NAME ...' makes one\n"}, ""},
 	} {
 		got := contextTool(env, strings.Fields(c.args)...)
 		if c.want.stdout == "*" {
@@ -120,13 +120,13 @@ func TestContextCommandsThatAreRefused(t *testing.T) {
 		{[]string{"add", "a b", "-h", "z"}, `context add: "a b": the name of a context is letters`},
 		{[]string{"add", strings.Repeat("x", 65), "-h", "z"}, `the name of a context has 1 to 64 bytes`},
 		{[]string{"add", "", "-h", "z"}, `context add: "": the name`},
-		{[]string{"add", "x", "-q", "3"}, `-q/--qos: "3" is not a whole number from 0 to 2`},
+		{[]string{"add", "x", "-q", "3"}, `--qos: invalid value "3" (want 0, 1 or 2)`},
 		{[]string{"add", "x", "-h", "a", "-L", "mqtt://u:" + secret + "@h"}, "--url and --host cannot be used together"},
 		{[]string{"add", "x", "-P", secret, "--password-file", "x"}, "--password and --password-file cannot be used together"},
 		{[]string{"add", "x", "--cafile", "/nonexistent"}, "--cafile: cannot read \"/nonexistent\": no such file\nmqpub: check the path\n"},
-		{[]string{"add", "x", "-h", "a/b"}, `-h/--host "a/b" is not a host name`},
-		{[]string{"add", "x", "-P", secret + "\xff"}, "-P/--password"},
-		{[]string{"add", "x", "-u", "\xff"}, `-u/--username: "\xff" is not UTF-8`},
+		{[]string{"add", "x", "-h", "a/b"}, `--host: invalid value "a/b" (want a host name or address)`},
+		{[]string{"add", "x", "-P", secret + "\xff"}, "--password: invalid value (want UTF-8 text to keep in a context)"},
+		{[]string{"add", "x", "-u", "\xff"}, `--username: invalid value "\xff" (want UTF-8 text to keep in a context)`},
 		{[]string{"add", "x", "--ask-password"}, "--ask-password cannot be kept in a context"},
 		{[]string{"add", "x", "--context", "y"}, "--context cannot be kept in a context"},
 		{[]string{"add", "x", "--force"}, "context add: no options to keep"},
@@ -135,10 +135,10 @@ func TestContextCommandsThatAreRefused(t *testing.T) {
 		{[]string{"list", "x"}, `unexpected argument "x"`},
 		{[]string{"list", "-h", "x"}, `unknown option "-h"`},
 		{[]string{"list", "--config", "/nonexistent"}, `--config: cannot read "/nonexistent": no such file`},
-		{[]string{"use"}, "context use: the name of a context is wanted, or --none"},
-		{[]string{"use", "x", "--none"}, "context use: the name of a context is wanted, or --none"},
-		{[]string{"use", "x"}, `context use: there is no context "x"`},
-		{[]string{"show", "x"}, `context show: there is no context "x"`},
+		{[]string{"use"}, "context use needs the name of a context, or --none"},
+		{[]string{"use", "x", "--none"}, "context use needs the name of a context, or --none"},
+		{[]string{"use", "x"}, `context use: unknown context "x"`},
+		{[]string{"show", "x"}, `context show: unknown context "x"`},
 		{[]string{"remove"}, "context remove: the name of the context is missing"},
 	} {
 		got := contextTool(nil, c.args...)
@@ -286,7 +286,7 @@ func TestTheContextOfTheEnvironmentIsTheCurrentOne(t *testing.T) {
 		t.Errorf("show: %+v", got)
 	}
 	env["MQ_CONTEXT"] = "c"
-	if got := contextTool(env, "show"); got.code != ExitUsage || !strings.Contains(got.stderr, `MQ_CONTEXT: there is no context "c"`) {
+	if got := contextTool(env, "show"); got.code != ExitUsage || !strings.Contains(got.stderr, `MQ_CONTEXT: unknown context "c"`) {
 		t.Errorf("show of none: %+v", got)
 	}
 	env["MQ_CONTEXT"] = "none"

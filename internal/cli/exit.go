@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
@@ -143,7 +144,7 @@ func (inv *Invocation) Limit(ctx context.Context) (context.Context, context.Canc
 
 // TimedOut returns the error of a command whose time is up. detail says how far it came.
 func (inv *Invocation) TimedOut(detail string) error {
-	return Failed(ExitTimeLimit, fmt.Errorf("timed out after %s (%s)", inv.Values.Duration("timeout"), detail))
+	return Failed(ExitTimeLimit, fmt.Errorf("timed out after %s (%s)", units.Short(inv.Values.Duration("timeout")), detail))
 }
 
 // WhileRead returns ctx with the end, ErrPipe, when nobody reads standard output any

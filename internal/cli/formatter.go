@@ -57,7 +57,7 @@ func (inv *Invocation) Formatter() (format.Formatter, error) {
 		p, err := format.Compile(v.String("format"), end)
 		var pe *format.PatternError
 		if errors.As(err, &pe) {
-			return nil, Usagef("%s %q: %s", v.Label("format"), v.String("format"), pe.Text).
+			return nil, v.Invalid("format", "format", v.String("format"), "%s", pe.Text).
 				WithHint("the specifiers are listed in the manual, under FORMAT")
 		}
 		if err != nil {

@@ -176,7 +176,7 @@ func CheckManPage(page []byte, tools ToolSet) []string {
 			case o == nil:
 				complain(number, "-%s is not an option", words[2])
 			case optionAt[o] != 0:
-				complain(number, "%s is already on line %d", o.Label(), optionAt[o])
+				complain(number, "%s is already on line %d", "--"+o.Name, optionAt[o])
 			case got != manItem(o):
 				optionAt[o] = number
 				complain(number, "have %q, want %q", got, manItem(o))

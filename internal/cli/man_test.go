@@ -46,7 +46,7 @@ func TestCheckManPageFinds(t *testing.T) {
 		want     string // end of the first problem
 	}{
 		{"a missing option", host, "", `no item ".It Fl h , Fl -host Ar HOST"`},
-		{"an option twice", host, host + host, "-h/--host is already on line"},
+		{"an option twice", host, host + host, "--host is already on line"},
 		{"a missing spelling", host, ".It Fl -host Ar HOST\n", `want ".It Fl h , Fl -host Ar HOST"`},
 		{"another placeholder", host, ".It Fl h , Fl -host Ar NAME\n", `want ".It Fl h , Fl -host Ar HOST"`},
 		{"an unknown option", host, host + ".It Fl -hsot\n", "--hsot is not an option"},

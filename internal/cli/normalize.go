@@ -87,7 +87,7 @@ func (n *normalizer) long(w string) *UsageError {
 	case TypeBool:
 		on, err := parseBool(value)
 		if err != nil {
-			return Usagef("%s: %q %s", o.Label(), value, err)
+			return o.invalid("--"+o.Name, value, err)
 		}
 		if on {
 			n.out = append(n.out, "--"+o.Name)
@@ -97,7 +97,7 @@ func (n *normalizer) long(w string) *UsageError {
 	case TypeProperty:
 		p, err := parseProperty(value)
 		if err != nil {
-			return Usagef("%s: %q %s", o.Label(), value, err)
+			return o.invalid("--"+o.Name, value, err)
 		}
 		n.emit(o, p.word())
 	default:
@@ -215,7 +215,7 @@ func (n *normalizer) property(o *Option, spelling string) *UsageError {
 	}
 	p, err := makeProperty(words[0], words[1], key, words[want-1])
 	if err != nil {
-		return Usagef("%s: %q %s", o.Label(), strings.Join(words[:want], " "), err).
+		return o.invalid("--"+o.Name, strings.Join(words[:want], " "), err).
 			WithHint("write %s CMD PROP VALUE, or %s CMD user-property KEY VALUE", spelling, spelling)
 	}
 	n.next += want

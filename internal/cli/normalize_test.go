@@ -86,16 +86,16 @@ func TestNormalizeRefuses(t *testing.T) {
 		{"an attached value after =", Sub, []string{"-q=1"}, `"-q=1" is ambiguous`, "write -q QOS or --qos=QOS"},
 		{"an attached value made of options", Sub, []string{"-td"}, `"-td" is ambiguous`, "write -t FILTER or --topic=FILTER"},
 		{"a switch with an attached =", Sub, []string{"-v=1"}, `-v takes no value in "-v=1"`, "write --verbose=false to turn it off"},
-		{"a switch with a strange value", Sub, []string{"--debug=maybe"}, `-d/--debug: "maybe" is neither true nor false`, ""},
+		{"a switch with a strange value", Sub, []string{"--debug=maybe"}, `--debug: invalid value "maybe" (want true or false)`, ""},
 		{"a property with too few words", Pub, []string{"-D", "publish", "content-type"},
 			"-D needs 3 words, not 2: CMD PROP [KEY] VALUE", "write -D CMD PROP VALUE, or -D CMD user-property KEY VALUE"},
 		{"a user property with too few words", Pub, []string{"-D", "publish", "USER-property", "k"},
 			"-D needs 4 words, not 3: CMD PROP [KEY] VALUE", "write -D CMD PROP VALUE, or -D CMD user-property KEY VALUE"},
 		{"an option where a property's name belongs", Pub, []string{"-D", "publish", "-t", "x"},
-			`-D/--property: "publish -t x" has "-t" where a packet or property name belongs`, "write -D CMD PROP VALUE, or -D CMD user-property KEY VALUE"},
+			`--property: invalid value "publish -t x" ("-t" is no name of a packet or property)`, "write -D CMD PROP VALUE, or -D CMD user-property KEY VALUE"},
 		{"an attached property", Pub, []string{"-Dpublish"}, "-D needs its words separate: CMD PROP [KEY] VALUE", ""},
 		{"a broken property word", Pub, []string{"--property=publish user-property k"},
-			`-D/--property: "publish user-property k" has too few words, want CMD user-property KEY VALUE`, ""},
+			`--property: invalid value "publish user-property k" (want CMD user-property KEY VALUE)`, ""},
 	} {
 		t.Run(c.it, func(t *testing.T) {
 			t.Parallel()

@@ -11,12 +11,16 @@ import (
 )
 
 // The parsers below are strict: base 10, no sign where none makes sense, no
-// blanks, no exponents. Their errors complete a sentence that begins with the
-// quoted value: "5x" is not a whole number.
+// blanks, no exponents. Their errors are what stands in parentheses behind the
+// value, see invalid.
 
 var (
-	errNotBool = errors.New("is neither true nor false")
-	errNotInt  = errors.New("is not a whole number in base 10")
+	errNotBool  = errors.New("want true or false")
+	errNotInt   = errors.New("want a whole number")
+	errEscape   = errors.New(`want two hexadecimal digits behind \x`)
+	errEmpty    = errors.New("must not be empty")
+	errListen   = errors.New("want PORT, HOST:PORT or a path, with a port from 0 to 65535")
+	errBrackets = errors.New("want an IPv6 address in brackets")
 )
 
 // parseBool reads the value of a switch in --name=value and the environment.
@@ -56,7 +60,7 @@ func allDigits(s string) bool {
 // byte.
 func parseEscaped(s string) (string, error) {
 	if s == "" {
-		return "", errors.New("is empty")
+		return "", errEmpty
 	}
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
@@ -66,7 +70,7 @@ func parseEscaped(s string) (string, error) {
 		}
 		i++
 		if i == len(s) {
-			return "", errors.New(`ends in a lone \`)
+			return "", errors.New(`want \\ for a backslash`)
 		}
 		switch s[i] {
 		case 'n':
@@ -81,16 +85,16 @@ func parseEscaped(s string) (string, error) {
 			b = append(b, '\\')
 		case 'x':
 			if i+2 >= len(s) {
-				return "", errors.New(`has a \x without two hexadecimal digits`)
+				return "", errEscape
 			}
 			n, err := strconv.ParseUint(s[i+1:i+3], 16, 8)
 			if err != nil {
-				return "", errors.New(`has a \x without two hexadecimal digits`)
+				return "", errEscape
 			}
 			b = append(b, byte(n))
 			i += 2
 		default:
-			return "", fmt.Errorf(`has the unknown escape \%c`, s[i])
+			return "", fmt.Errorf(`unknown escape \%c`, s[i])
 		}
 	}
 	return string(b), nil
@@ -106,11 +110,11 @@ func parseListen(s string) (string, error) {
 	if i := strings.LastIndexByte(s, ':'); i >= 0 {
 		host, port = s[:i], s[i+1:]
 		if strings.ContainsRune(host, ':') && !(strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]")) {
-			return "", errors.New("has an IPv6 address without brackets")
+			return "", errBrackets
 		}
 	}
 	if n, err := parseInt(port); err != nil || n < 0 || n > 65535 {
-		return "", errors.New("is not PORT, HOST:PORT or a path, with a port from 0 to 65535")
+		return "", errListen
 	}
 	return host + ":" + port, nil
 }

@@ -35,7 +35,7 @@ func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 			}
 			for _, version := range []string{"3.1.1", "3.1"} {
 				code, stderr := run(nil, "-V", version, arg)
-				if want := o.Label() + " needs MQTT 5, not " + version + "\n"; code != ExitUsage || !strings.Contains(stderr, want) {
+				if want := "--" + o.Name + " needs MQTT 5, not " + version + "\n"; code != ExitUsage || !strings.Contains(stderr, want) {
 					t.Errorf("%s -V %s %s: status %d, %q; want %d and %q", tool.Name, version, arg, code, stderr, ExitUsage, want)
 				}
 			}

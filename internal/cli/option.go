@@ -1,8 +1,9 @@
 package cli
 
 import (
-	"strings"
 	"time"
+
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 // ToolSet is a set of tools, as a bit mask.
@@ -116,8 +117,7 @@ type Option struct {
 	// Min and Max bound numbers, both inclusive: TypeInt plain, TypeSize bytes,
 	// TypeDuration nanoseconds. A Max of zero is no upper bound.
 	Min, Max int64
-	// Step is what a TypeDuration must be a multiple of; zero: anything.
-	Step     time.Duration
+	Whole    bool // of a TypeDuration: whole seconds only
 	Choices  []Choice
 	Fewer    []Fewer // commands that take some of the choices only
 	List     bool    // the value is choices with commas between them
@@ -172,14 +172,6 @@ func (o *Option) Spellings() []string {
 	return s
 }
 
-// Label is how errors name the option: -q/--qos.
-func (o *Option) Label() string {
-	if o.Short != "" {
-		return "-" + o.Short + "/--" + o.Name
-	}
-	return "--" + o.Name
-}
-
 func (o *Option) numeric() bool {
 	return o.Type == TypeInt || o.Type == TypeDuration || o.Type == TypeSize
 }
@@ -189,7 +181,7 @@ func (o *Option) choiceWords() string {
 	for i, c := range o.Choices {
 		words[i] = c.Value
 	}
-	return orList(words)
+	return units.OrList(words...)
 }
 
 // takes lists the values that the option takes with a command; nil unless they are few.
@@ -212,13 +204,4 @@ func (o *Option) takes(c Commands) []string {
 		words = append(words, c.Value)
 	}
 	return words
-}
-
-// orList joins words as "a, b or c".
-func orList(words []string) string {
-	if len(words) < 2 {
-		return strings.Join(words, "")
-	}
-	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " or " + words[last]
 }

@@ -104,7 +104,7 @@ var connectionOptions = []Option{
 	},
 	{
 		Name: "keepalive", Short: "k", Tools: All, Forms: formsShort, Group: GroupConnection, Type: TypeDuration,
-		Placeholder: "DURATION", Default: "60s", Min: 0, Max: int64(65535 * time.Second), Step: time.Second,
+		Placeholder: "DURATION", Default: "60s", Min: 0, Max: int64(65535 * time.Second), Whole: true,
 		Help: "longest silence on the connection before a PINGREQ; 0 turns it off",
 	},
 	{
@@ -113,7 +113,7 @@ var connectionOptions = []Option{
 	},
 	{
 		Name: "session-expiry-interval", Short: "x", V5: true, Tools: PubSub, Group: GroupConnection, Type: TypeDuration,
-		Placeholder: "DURATION", Min: 0, Max: int64(4294967295 * time.Second), Step: time.Second,
+		Placeholder: "DURATION", Min: 0, Max: int64(4294967295 * time.Second), Whole: true,
 		Specials: []Special{
 			{"never", 4294967295 * time.Second},
 			{"-1", 4294967295 * time.Second},

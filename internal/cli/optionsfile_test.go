@@ -36,8 +36,8 @@ func TestOptionsFile(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
-	if v.Int("port") != 1884 || v.Origin("port") != OriginFile || v.Label("port") != path+":4: -p/--port" || !v.Bool("verbose") {
-		t.Errorf("port %d from %v as %s", v.Int("port"), v.Origin("port"), v.Label("port"))
+	if v.Int("port") != 1884 || v.Origin("port") != OriginFile || v.Name("port") != path+":4: --port" || !v.Bool("verbose") {
+		t.Errorf("port %d from %v as %s", v.Int("port"), v.Origin("port"), v.Name("port"))
 	}
 	shown := ShowConfig(v, Table(Sub))
 	for _, want := range []string{`"from.argv"`, path + ":4", "MQ_KEEPALIVE", "***", "default"} {
@@ -54,7 +54,7 @@ func TestOptionsFilesAreRefusedByPathAndLine(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"-h x\n--nonsense 1": `:2: unknown option "--nonsense"`,
-		"-q 3":               `:1: -q/--qos: "3"`,
+		"-q 3":               `:1: --qos: invalid value "3" (want 0, 1 or 2)`,
 		"-v yes":             `:1: -v takes no value, and has "yes"`,
 		"host x":             `:1: "host" is no option`,
 		"-o other":           ":1: --options-file cannot stand in a file",

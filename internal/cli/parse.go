@@ -121,7 +121,7 @@ func parseWords(table Options, argv []string) (*parsed, error) {
 	for _, use := range uses {
 		if use.opt.Name == optionsFile {
 			if path != "" {
-				return nil, Usagef("%s is given twice", use.opt.Label())
+				return nil, Usagef("--%s is given twice", use.opt.Name)
 			}
 			path = use.raw
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
 // PacketProperties are the -D options, by packet.
@@ -74,19 +74,18 @@ func (c *Connection) readProperties() error {
 	p := &c.Properties
 	all := v.Properties("property")
 	for _, q := range all {
-		label := v.Label("property") + " " + q.Command + " " + q.Name
+		label := v.Name("property") + " " + q.Command + " " + q.Name
 		at := slices.IndexFunc(propertyPackets[:], func(to propertyPacket) bool { return to.word == q.Command })
 		if at < 0 {
-			return Usagef("%s: no properties can be given for %q", label, q.Command).
-				WithHint("the packets are connect, publish, subscribe, unsubscribe, disconnect and will")
+			return Invalid(v.Name("property"), "packet", q.Command, "want connect, publish, subscribe, unsubscribe, disconnect or will")
 		}
 		id, ok := packet.PropertyByName(q.Name)
 		if !ok {
-			return Usagef("%s: %q is not a property of MQTT 5", label, q.Name)
+			return Usagef("%s: unknown property %q", v.Name("property"), q.Name)
 		}
 		to := &propertyPackets[at]
 		if !to.takes(id) {
-			return Usagef("%s: %s is not allowed for %s", label, q.Name, q.Command)
+			return Usagef("%s: not a property of this packet", label)
 		}
 		if id == packet.TopicAlias { // which the client assigns, as far as the broker allows
 			if c.Options.SendAliases != 0 {
@@ -94,7 +93,7 @@ func (c *Connection) readProperties() error {
 			}
 			n, err := strconv.ParseUint(q.Value, 10, 16)
 			if err != nil || n == 0 {
-				return Usagef("%s: value %s is not a whole number from 1 to 65535", label, topic.Quote(q.Value))
+				return Invalid(label, "value", q.Value, "%s", wantNumber(1, 65535))
 			}
 			c.Options.SendAliases = uint16(n)
 			continue
@@ -116,10 +115,10 @@ func (c *Connection) readProperties() error {
 	}
 	_, method := p.Connect.Bytes(packet.AuthenticationMethod)
 	if _, data := p.Connect.Bytes(packet.AuthenticationData); data && !method {
-		return Usagef("%s connect authentication-data needs an authentication-method", v.Label("property"))
+		return Usagef("%s connect authentication-data needs an authentication-method", v.Name("property"))
 	}
 	if method && c.Options.Authenticate != nil {
-		return Usagef("--auth and %s connect authentication-method cannot be used together", v.Label("property"))
+		return Usagef("--auth and %s connect authentication-method cannot be used together", v.Name("property"))
 	}
 	if err := c.checkUse(all); err != nil {
 		return err
@@ -136,7 +135,7 @@ func (c *Connection) readProperties() error {
 	}
 	// A DISCONNECT cannot make a session of none (MQTT 5.0, 3.14.2.2.2).
 	if seconds, has := p.Disconnect.Uint(packet.SessionExpiryInterval); has && seconds > 0 && c.Options.SessionExpiry == 0 {
-		return Usagef("%s disconnect session-expiry-interval: the connection has no session to keep", v.Label("property")).
+		return Usagef("%s disconnect session-expiry-interval: the connection has no session to keep", v.Name("property")).
 			WithHint("keep one from the beginning: -x %d", seconds)
 	}
 	return nil
@@ -159,14 +158,14 @@ func (c *Connection) checkUse(all []Property) error {
 		case q.Command == "subscribe" && pub && !v.Bool("request") && !v.IsSet("response-topic"):
 			need = "--request"
 		case !sends && pub:
-			return Usagef("%s unsubscribe: mqpub sends no UNSUBSCRIBE", v.Label("property"))
+			return Usagef("%s unsubscribe: mqpub sends no UNSUBSCRIBE", v.Name("property"))
 		case !sends:
-			return Usagef("%s publish: mqsub publishes nothing of its own", v.Label("property")).WithHint("replies have the properties of their requests")
+			return Usagef("%s publish: mqsub publishes nothing of its own", v.Name("property")).WithHint("replies have the properties of their requests")
 		case q.Command == "unsubscribe" && c.inv.Tool.Bit == Sub && !v.IsSet("unsubscribe"):
 			need = "--unsubscribe"
 		}
 		if need != "" {
-			return Usagef("%s %s needs %s", v.Label("property"), q.Command, need)
+			return Usagef("%s %s needs %s", v.Name("property"), q.Command, need)
 		}
 	}
 	for _, text := range [...]struct {
@@ -174,7 +173,7 @@ func (c *Connection) checkUse(all []Property) error {
 		block        packet.Properties
 	}{{"publish", "message", c.Properties.Publish}, {"will", "will-payload", c.Properties.Will}} {
 		if n, _ := text.block.Uint(packet.PayloadFormatIndicator); n == 1 && v.Has(text.option) && !utf8.ValidString(v.String(text.option)) {
-			return Usagef("%s %s payload-format-indicator: %s is not UTF-8 text", v.Label("property"), text.word, v.Name(text.option))
+			return Usagef("%s %s payload-format-indicator: %s is not UTF-8 text", v.Name("property"), text.word, v.Name(text.option))
 		}
 	}
 	return nil
@@ -189,20 +188,20 @@ func (p Property) problem(label string, id packet.PropertyID, err error) error {
 		}
 	}
 	if errors.Is(err, packet.ErrPropertyValue) {
-		most := map[packet.PropertyType]string{packet.TypeBool: "1", packet.TypeByte: "1", packet.TypeUint16: "65535", packet.TypeUint32: "4294967295", packet.TypeVarint: "268435455"}[id.Type()]
-		if most != "" {
-			least := "0"
+		most := map[packet.PropertyType]int64{packet.TypeBool: 1, packet.TypeByte: 1, packet.TypeUint16: 65535, packet.TypeUint32: 4294967295, packet.TypeVarint: 268435455}[id.Type()]
+		if most > 0 {
+			least := int64(0)
 			if id == packet.ReceiveMaximum || id == packet.MaximumPacketSize || id == packet.SubscriptionIdentifier {
-				least = "1"
+				least = 1
 			}
-			return Usagef("%s: %s %s is not a whole number from %s to %s", label, what, topic.Quote(value), least, most)
+			return Invalid(label, what, value, "%s", wantNumber(least, most))
 		}
 	}
 	var e *packet.Error
 	if errors.As(err, &e) {
-		return Usagef("%s: %s %s: %s", label, what, topic.Quote(value), e.Text)
+		return Invalid(label, what, value, "%s", e.Text)
 	}
-	return Usagef("%s: %s %s: %v", label, what, topic.Quote(value), err)
+	return Invalid(label, what, value, "%v", err)
 }
 
 func appendValue(p packet.Properties, id packet.PropertyID, q Property) (packet.Properties, error) {
@@ -214,7 +213,7 @@ func appendValue(p packet.Properties, id packet.PropertyID, q Property) (packet.
 	case packet.TypeBinary:
 		b, err := parseBinary(q.Value)
 		if err != nil {
-			return p, err
+			return p, fmt.Errorf("it %w", err)
 		}
 		return p.AppendBytes(id, b)
 	}

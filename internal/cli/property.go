@@ -35,7 +35,7 @@ func (p Property) word() string {
 func makeProperty(command, name, key, value string) (Property, error) {
 	for _, w := range [...]string{command, name} {
 		if !isPropertyWord(w) {
-			return Property{}, fmt.Errorf("has %q where a packet or property name belongs", w)
+			return Property{}, fmt.Errorf("%q is no name of a packet or property", w)
 		}
 	}
 	return Property{strings.ToLower(command), strings.ToLower(name), key, value}, nil
@@ -58,7 +58,7 @@ func parseProperty(s string) (Property, error) {
 	command, rest, ok1 := strings.Cut(s, " ")
 	name, rest, ok2 := strings.Cut(rest, " ")
 	if !ok1 || !ok2 {
-		return Property{}, errors.New("has too few words, want CMD PROP VALUE")
+		return Property{}, errors.New("want CMD PROP VALUE")
 	}
 	if !strings.EqualFold(name, userProperty) {
 		return makeProperty(command, name, "", rest)
@@ -75,5 +75,5 @@ func parseProperty(s string) (Property, error) {
 			key = append(key, c)
 		}
 	}
-	return Property{}, errors.New("has too few words, want CMD user-property KEY VALUE")
+	return Property{}, errors.New("want CMD user-property KEY VALUE")
 }

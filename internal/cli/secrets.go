@@ -11,6 +11,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/process"
 	"github.com/mqtools/mqtools/internal/textfile"
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
@@ -41,7 +42,7 @@ func (c *Connection) findPassword() ([]byte, error) {
 	case "password-file":
 		b, err := c.readSecret(v.String(source))
 		if err != nil {
-			return nil, Usagef("%s: %v", v.Label(source), err)
+			return nil, Usagef("%s: %v", v.Name(source), err)
 		}
 		return b, nil
 	case "password-command":
@@ -51,7 +52,7 @@ func (c *Connection) findPassword() ([]byte, error) {
 			if c.ctx.Err() != nil {
 				return nil, context.Cause(c.ctx)
 			}
-			return nil, Usagef("%s: %v", v.Label(source), err)
+			return nil, Failed(ExitUsage, fmt.Errorf("%s: %w", v.Name(source), err))
 		}
 		return b, nil
 	case "ask-password":
@@ -84,7 +85,7 @@ func (c *Connection) readKeyPassword(o *transport.TLSOptions) error {
 	if name := v.String("key-password-file"); name != "" {
 		b, err := c.readSecret(name)
 		if err != nil {
-			return Usagef("%s: %v", v.Label("key-password-file"), err)
+			return Usagef("%s: %v", v.Name("key-password-file"), err)
 		}
 		o.KeyPassword = string(b)
 		return nil
@@ -143,7 +144,7 @@ func runForSecret(ctx context.Context, command string, asks bool, stderr io.Writ
 	return out, err
 }
 
-var errSecretTime = fmt.Errorf("timed out after %s", "2m")
+var errSecretTime = errors.New("timed out after " + units.Short(secretTime))
 
 // refuseOpenSSL refuses what only OpenSSL can do, after the checks that the
 // mosquitto clients make.
@@ -152,7 +153,7 @@ func (c *Connection) refuseOpenSSL() error {
 	const wayOut = "--proxy-command 'openssl s_client -quiet -connect %h:%p ...' can do it"
 	switch {
 	case v.IsSet("psk") && (v.IsSet("cafile") || v.IsSet("capath")):
-		return Usagef("--psk excludes --cafile and --capath")
+		return Usagef("--psk cannot be used with --cafile or --capath")
 	case v.IsSet("psk") != v.IsSet("psk-identity"):
 		return Usagef("--psk needs --psk-identity, and --psk-identity needs --psk")
 	case v.IsSet("psk"):

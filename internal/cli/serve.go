@@ -56,7 +56,7 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 			err = users.Apply(&o)
 		}
 		if err != nil {
-			return Usagef("%s: %v", v.Label("serve-users"), err)
+			return fileUsage(v.Name("serve-users"), err)
 		}
 	}
 	if users != nil && users.HoldsHashes() {
@@ -96,11 +96,11 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 	for i, ln := range lns {
 		at := transport.Reach(ln)
 		if !at.WebSocket {
-			c.inv.Infof("broker listens on %s", ln.Addr())
+			c.inv.Infof("serving MQTT on %s", ln.Addr())
 			continue
 		}
 		at.TLS = secure[i]
-		c.inv.Infof("broker listens on %s", at)
+		c.inv.Infof("serving MQTT on %s", at)
 	}
 	if users == nil {
 		c.warnOpen(secure)
@@ -146,7 +146,7 @@ func (c *Connection) warnOpen(secure []bool) {
 		if !ok || tcp.IP.IsLoopback() || secure[i] && c.inv.Values.IsSet("serve-client-ca") {
 			continue
 		}
-		c.inv.Warnf("anyone on the network can use the broker on %s", ln.Addr())
+		c.inv.Warnf("anyone on the network can use this broker")
 		c.inv.Infof("add --serve-users FILE, or --serve 127.0.0.1:%d", tcp.Port)
 		return
 	}
@@ -246,14 +246,14 @@ func (c *Connection) checkOrigins(all []string) error {
 	v := c.inv.Values
 	for _, origin := range v.Strings("serve-origin") {
 		if err := transport.CheckOrigin(origin); err != nil {
-			return Usagef("%s: %q %v", v.Label("serve-origin"), origin, err)
+			return v.Invalid("serve-origin", "value", origin, "want scheme://HOST or scheme://HOST:PORT, null or *")
 		}
 	}
 	if v.Origin("serve-origin") == OriginFlag && !slices.ContainsFunc(all, func(addr string) bool {
 		s, _ := transport.SchemeOf(addr)
 		return s.WebSocket
 	}) {
-		return Usagef("%s is of no use without WebSocket", v.Name("serve-origin")).WithHint("add --serve ws://127.0.0.1:9001")
+		return Usagef("%s needs WebSocket", v.Name("serve-origin")).WithHint("add --serve ws://127.0.0.1:9001")
 	}
 	return nil
 }
@@ -264,7 +264,7 @@ func (c *Connection) serveTLS(o *broker.Options) (*tls.Config, error) {
 	if !v.IsSet("serve-cert") {
 		for _, name := range [...]string{"serve-key", "serve-client-ca"} {
 			if v.IsSet(name) {
-				return nil, Usagef("%s is of no use without --serve-cert", v.Name(name))
+				return nil, Usagef("%s needs --serve-cert", v.Name(name))
 			}
 		}
 		return nil, nil
@@ -277,7 +277,7 @@ func (c *Connection) serveTLS(o *broker.Options) (*tls.Config, error) {
 	if file := v.String("serve-client-ca"); file != "" {
 		cfg.ClientCAs, cfg.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
 		if err := transport.AddAuthorities(cfg.ClientCAs, file, ""); err != nil {
-			return nil, Usagef("%s: %v", v.Label("serve-client-ca"), err)
+			return nil, Usagef("%s: %v", v.Name("serve-client-ca"), err)
 		}
 		o.CertificateUser = true
 	}

@@ -156,7 +156,7 @@ func TestAnOpenBrokerIsWarnedOfOnce(t *testing.T) {
 		var stderr strings.Builder
 		env := Env{Args: c.args, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr}
 		code := Run(t.Context(), env, tool)
-		if got := strings.Count(stderr.String(), "mqsub: warning: anyone on the network can use the broker on "); code != 0 || got != c.want {
+		if got := strings.Count(stderr.String(), "mqsub: warning: anyone on the network can use this broker\n"); code != 0 || got != c.want {
 			t.Errorf("%q: status %d, %d warnings, want %d:\n%s", c.args, code, got, c.want, stderr.String())
 		}
 		if c.want > 0 && (!strings.Contains(stderr.String(), "--serve 127.0.0.1:") || !strings.Contains(stderr.String(), "--serve-users")) {

@@ -112,17 +112,22 @@ func shorten(text string) string {
 	return fmt.Sprintf("%s... (%d bytes) ...%s", text[:head], tail-head, text[tail:])
 }
 
-// problem tells an error and its hint.
-func (t *Talk) problem(err error, fallback string) {
+// Problem tells an error and its hint, unless that is the one told last, and returns
+// the hint.
+func (t *Talk) Problem(err error, last string) (hint string) {
 	t.Errorf("%s", err)
-	hint := hintOf(err)
-	if hint == "" {
+	if hint = hintOf(err); hint == "" {
 		hint = hintOf(fileerror.Explain(err))
 	}
-	if hint == "" {
-		hint = fallback
-	}
-	if hint != "" {
+	if hint != "" && hint != last {
 		t.line(t.name+": ", nil, "%s", []any{hint})
+	}
+	return hint
+}
+
+// problem tells an error and its hint, or else fallback.
+func (t *Talk) problem(err error, fallback string) {
+	if t.Problem(err, "") == "" && fallback != "" {
+		t.line(t.name+": ", nil, "%s", []any{fallback})
 	}
 }

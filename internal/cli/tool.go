@@ -214,7 +214,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	code := CodeOf(ctx, err)
 	if tells(ctx, err) {
 		fallback := ""
-		if code == ExitUsage {
+		if _, usage := errors.AsType[*UsageError](err); usage {
 			fallback = tryHelp
 		}
 		inv.problem(err, fallback)

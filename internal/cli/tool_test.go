@@ -84,10 +84,10 @@ func TestUsageErrorsAreTwoLinesAndTheToolDoesNotRun(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"-q", "7"}, "mqsub: -q/--qos: \"7\" is not a whole number from 0 to 2\nmqsub: try 'mqsub --help'\n"},
+		{[]string{"-q", "7"}, "mqsub: --qos: invalid value \"7\" (want 0, 1 or 2)\nmqsub: try 'mqsub --help'\n"},
 		{[]string{"--topci", "a"}, "mqsub: unknown option \"--topci\"\nmqsub: did you mean --topic?\n"},
 		{[]string{"stray"}, "mqsub: unexpected argument \"stray\"\nmqsub: a topic goes after -t, and words that belong together go in quotes\n"},
-		{[]string{"--quiet", "-q", "\x1b[2J"}, "mqsub: -q/--qos: \"\\x1b[2J\" is not a whole number in base 10\nmqsub: try 'mqsub --help'\n"},
+		{[]string{"--quiet", "-q", "\x1b[2J"}, "mqsub: --qos: invalid value \"\\x1b[2J\" (want 0, 1 or 2)\nmqsub: try 'mqsub --help'\n"},
 		{[]string{"help"}, "mqsub: unexpected argument \"help\"\nmqsub: a topic goes after -t, and words that belong together go in quotes\n"},
 	} {
 		want := outcome{ExitUsage, "", c.want}
@@ -101,7 +101,7 @@ func TestSecretsAreInNoError(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
 	ran := func(_ context.Context, inv *Invocation) error {
-		return Usagef("%s needs a user name", inv.Values.Label("password"))
+		return Usagef("%s needs a user name", inv.Values.Name("password"))
 	}
 	for _, args := range [][]string{
 		{"-P", secret}, {"-P", secret, "-q", "9"}, {"-pwd=" + secret}, {"-vP" + secret, "-q9"}, {"-L", "mqtt://u:" + secret + "@h", "-zz"},

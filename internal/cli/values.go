@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -160,7 +161,7 @@ func decode(table Options, uses []given, bits Commands, lookup LookupFunc, confi
 	}
 	for _, use := range uses {
 		val := v.byName[use.opt.Name]
-		before, origin, where := val.origin, OriginFlag, use.opt.Label()
+		before, origin, where := val.origin, OriginFlag, "--"+use.opt.Name
 		if use.place != "" {
 			origin, where = OriginFile, use.place+": "+where
 		}
@@ -193,7 +194,7 @@ func decode(table Options, uses []given, bits Commands, lookup LookupFunc, confi
 			}
 		}
 		if val.origin == OriginDefault && val.opt.Default != "" {
-			if err := val.set("the default of "+val.opt.Label(), val.opt.Default); err != nil {
+			if err := val.set("the default of "+"--"+val.opt.Name, val.opt.Default); err != nil {
 				return nil, err
 			}
 		}
@@ -248,7 +249,7 @@ func (val *value) setFromEnvironment(lookup LookupFunc) error {
 // set checks one value. Where names the option or the variable for errors.
 func (val *value) set(where, raw string) error {
 	if err := val.parse(raw); err != nil {
-		return Usagef("%s: %s %s", where, val.opt.shown(raw), err)
+		return val.opt.invalid(where, raw, err)
 	}
 	if !val.opt.Repeat {
 		val.raw = val.raw[:0]
@@ -257,12 +258,33 @@ func (val *value) set(where, raw string) error {
 	return nil
 }
 
-// shown is a value as messages show it.
-func (o *Option) shown(raw string) string {
-	if o.HoldsSecret(raw) {
-		return "the value"
+// invalid is the error of a value that the option does not take: --qos: invalid value
+// "5" (want 0, 1 or 2). why is what stands in the parentheses.
+func (o *Option) invalid(where, raw string, why error) *UsageError {
+	what := "value"
+	switch o.Type {
+	case TypeDuration:
+		what = "duration"
+	case TypeSize:
+		what = "size"
 	}
-	return strconv.Quote(raw)
+	shown := ""
+	if !o.HoldsSecret(raw) {
+		shown = strconv.Quote(raw)
+	}
+	return &UsageError{Text: where + ": " + units.Invalid(what, shown, why.Error())}
+}
+
+// Invalid is the error of a value that an option does not take, for tools that know
+// more of it than its type: --run-id: invalid name "a b" (want up to 32 letters). what
+// is "value" or what it should be; hint says what is wanted.
+func (v *Values) Invalid(name, what, value, hint string, args ...any) *UsageError {
+	return Invalid(v.Name(name), what, value, hint, args...)
+}
+
+// Invalid is that of Values for a value that is found somewhere in an option.
+func Invalid(where, what, value, hint string, args ...any) *UsageError {
+	return &UsageError{Text: where + ": " + units.Invalid(what, strconv.Quote(value), fmt.Sprintf(hint, args...))}
 }
 
 func (val *value) parse(raw string) (err error) {
@@ -273,17 +295,19 @@ func (val *value) parse(raw string) (err error) {
 		val.on, err = parseBool(raw)
 		return err
 	case TypeInt:
-		val.number, err = parseInt(raw)
-		if err == units.ErrTooLarge || err == nil && !o.inRange(val.number) {
-			return fmt.Errorf("is not a whole number %s", o.rangeText(plain))
+		if val.number, err = parseInt(raw); err != nil || !o.inRange(val.number) {
+			return o.wantNumber(err)
 		}
-		return err
+		return nil
 	case TypeSize:
 		val.number, err = units.Size(raw)
-		if err == units.ErrTooLarge || err == nil && !o.inRange(val.number) {
-			return fmt.Errorf("is not a size %s bytes", o.rangeText(plain))
+		switch {
+		case err == units.ErrNotSize:
+			return errors.New("e.g. 512, 64k, 1MiB")
+		case err != nil || !o.inRange(val.number):
+			return errors.New("want " + o.rangeText(plain) + " bytes")
 		}
-		return err
+		return nil
 	case TypeDuration:
 		return val.parseDuration(raw)
 	case TypeProperty:
@@ -304,7 +328,7 @@ func (val *value) parse(raw string) (err error) {
 		text, err = parseListen(raw)
 	}
 	if err == nil && text == "" && (o.Complete == CompleteFile || o.Complete == CompleteDir || o.Complete == CompleteHost) {
-		err = errors.New("is empty")
+		err = errEmpty
 	}
 	if err != nil {
 		return err
@@ -316,26 +340,52 @@ func (val *value) parse(raw string) (err error) {
 	return nil
 }
 
+// wantNumber says which whole numbers the option takes, or that err is of one that is
+// too large for any.
+func (o *Option) wantNumber(err error) error {
+	if err == units.ErrTooLarge && o.Max == 0 {
+		return errors.New("want at most " + plain(math.MaxInt64))
+	}
+	if o.Max == 0 {
+		return errors.New("want a whole number of " + o.rangeText(plain))
+	}
+	return errors.New(wantNumber(o.Min, o.Max))
+}
+
+// wantNumber says which whole numbers there are from least to most.
+func wantNumber(least, most int64) string {
+	if most-least > 2 {
+		return fmt.Sprintf("want a whole number from %d to %d", least, most)
+	}
+	var all []string
+	for n := least; n <= most; n++ {
+		all = append(all, plain(n))
+	}
+	return "want " + units.OrList(all...)
+}
+
 func (val *value) parseDuration(raw string) error {
 	o := val.opt
-	for _, s := range o.Specials {
+	examples := "e.g. 5, 250ms, 2m"
+	for i, s := range o.Specials {
 		if strings.EqualFold(raw, s.Word) {
 			val.span = s.Value
 			return nil
 		}
+		if i == 0 {
+			examples += ", " + s.Word
+		}
 	}
 	d, err := units.Duration(raw)
-	if err == units.ErrTooLarge && o.Max == 0 {
-		return errors.New("is too long a duration; at most 292 years fit")
-	}
-	if err == units.ErrTooLarge || err == nil && !o.inRange(int64(d)) {
-		return fmt.Errorf("is not a duration %s", o.rangeText(shortDuration))
-	}
-	if err != nil {
-		return err
-	}
-	if o.Step != 0 && d%o.Step != 0 {
-		return fmt.Errorf("is not a multiple of %s", shortDuration(int64(o.Step)))
+	switch {
+	case err == units.ErrTooLarge && o.Max == 0:
+		return errors.New("want at most 292 years")
+	case err == units.ErrTooLarge || err == nil && !o.inRange(int64(d)):
+		return errors.New("want " + o.rangeText(shortDuration))
+	case err != nil:
+		return errors.New(examples)
+	case o.Whole && d%time.Second != 0:
+		return errors.New("want whole seconds")
 	}
 	val.span = d
 	return nil
@@ -349,16 +399,16 @@ func (o *Option) choose(raw string) (string, error) {
 			return c.Value, nil
 		}
 	}
-	return "", fmt.Errorf("is not %s", o.choiceWords())
+	return "", fmt.Errorf("want %s", o.choiceWords())
 }
 
 func (o *Option) inRange(n int64) bool { return n >= o.Min && (o.Max == 0 || n <= o.Max) }
 
 func (o *Option) rangeText(show func(int64) string) string {
 	if o.Max == 0 {
-		return "of at least " + show(o.Min)
+		return "at least " + show(o.Min)
 	}
-	return "from " + show(o.Min) + " to " + show(o.Max)
+	return show(o.Min) + " to " + show(o.Max)
 }
 
 func plain(n int64) string { return fmt.Sprint(n) }
@@ -443,20 +493,3 @@ func (v *Values) Count(name string) int { return v.get(name).count }
 
 // Has tells whether the tool has an option of that name.
 func (v *Values) Has(name string) bool { return v.byName[name] != nil }
-
-// Label is how to name the option in an error: -q/--qos, or its environment
-// variable when the value came from there.
-func (v *Values) Label(name string) string {
-	val := v.get(name)
-	switch val.origin {
-	case OriginEnvironment:
-		return val.env
-	case OriginFile:
-		return val.place + ": " + val.opt.Label()
-	default:
-		if val.origin.configured() {
-			return val.place + ": " + val.opt.Name
-		}
-	}
-	return val.opt.Label()
-}

@@ -25,18 +25,18 @@ func TestFlagGoesBeforeEnvironmentBeforeDefault(t *testing.T) {
 		origin Origin
 		label  string
 	}{
-		{"uses the default", nil, nil, "localhost", OriginDefault, "-h/--host"},
+		{"uses the default", nil, nil, "localhost", OriginDefault, "--host"},
 		{"uses the environment", map[string]string{"MQ_HOST": "e"}, nil, "e", OriginEnvironment, "MQ_HOST"},
-		{"uses the flag", map[string]string{"MQ_HOST": "e"}, []string{"-h", "f"}, "f", OriginFlag, "-h/--host"},
-		{"uses the last flag", nil, []string{"-h", "f", "--host=g"}, "g", OriginFlag, "-h/--host"},
-		{"takes an empty variable as none", map[string]string{"MQ_HOST": ""}, nil, "localhost", OriginDefault, "-h/--host"},
-		{"does not look at a bad variable that a flag overrides", map[string]string{"MQ_QOS": "9"}, []string{"-h", "f", "-q", "1"}, "f", OriginFlag, "-h/--host"},
+		{"uses the flag", map[string]string{"MQ_HOST": "e"}, []string{"-h", "f"}, "f", OriginFlag, "--host"},
+		{"uses the last flag", nil, []string{"-h", "f", "--host=g"}, "g", OriginFlag, "--host"},
+		{"takes an empty variable as none", map[string]string{"MQ_HOST": ""}, nil, "localhost", OriginDefault, "--host"},
+		{"does not look at a bad variable that a flag overrides", map[string]string{"MQ_QOS": "9"}, []string{"-h", "f", "-q", "1"}, "f", OriginFlag, "--host"},
 	} {
 		t.Run(c.it, func(t *testing.T) {
 			t.Parallel()
 			v := parseOK(t, Sub, c.env, c.argv...)
-			if got := v.String("host"); got != c.want || v.Origin("host") != c.origin || v.Label("host") != c.label {
-				t.Errorf("got %q from %v as %s, want %q from %v as %s", got, v.Origin("host"), v.Label("host"), c.want, c.origin, c.label)
+			if got := v.String("host"); got != c.want || v.Origin("host") != c.origin || v.Name("host") != c.label {
+				t.Errorf("got %q from %v as %s, want %q from %v as %s", got, v.Origin("host"), v.Name("host"), c.want, c.origin, c.label)
 			}
 			if v.IsSet("host") != (c.origin != OriginDefault) {
 				t.Errorf("IsSet: got %v with origin %v", v.IsSet("host"), c.origin)
@@ -115,12 +115,12 @@ func TestListsInTheEnvironmentAreLines(t *testing.T) {
 func TestFallbackVariable(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"MQTT_URL": "mqtt://a"}
-	if v := parseOK(t, Sub, env); v.String("url") != "mqtt://a" || v.Label("url") != "MQTT_URL" {
-		t.Errorf("got %q as %s, want mqtt://a as MQTT_URL", v.String("url"), v.Label("url"))
+	if v := parseOK(t, Sub, env); v.String("url") != "mqtt://a" || v.Name("url") != "MQTT_URL" {
+		t.Errorf("got %q as %s, want mqtt://a as MQTT_URL", v.String("url"), v.Name("url"))
 	}
 	env["MQ_URL"] = "mqtt://b"
-	if v := parseOK(t, Sub, env); v.String("url") != "mqtt://b" || v.Label("url") != "MQ_URL" {
-		t.Errorf("got %q as %s, want mqtt://b as MQ_URL", v.String("url"), v.Label("url"))
+	if v := parseOK(t, Sub, env); v.String("url") != "mqtt://b" || v.Name("url") != "MQ_URL" {
+		t.Errorf("got %q as %s, want mqtt://b as MQ_URL", v.String("url"), v.Name("url"))
 	}
 }
 
@@ -132,27 +132,27 @@ func TestRefusedValues(t *testing.T) {
 		argv []string
 		want string
 	}{
-		{Sub, nil, []string{"-q", "3"}, `-q/--qos: "3" is not a whole number from 0 to 2`},
-		{Sub, nil, []string{"-q", "-1"}, `-q/--qos: "-1" is not a whole number from 0 to 2`},
-		{Sub, nil, []string{"-q", "0x1"}, `-q/--qos: "0x1" is not a whole number in base 10`},
-		{Sub, nil, []string{"-q", ""}, `-q/--qos: "" is not a whole number in base 10`},
-		{Sub, nil, []string{"-p", "99999999999999999999"}, `-p/--port: "99999999999999999999" is not a whole number from 1 to 65535`},
-		{Sub, nil, []string{"-p", "0"}, `-p/--port: "0" is not a whole number from 1 to 65535`},
-		{Sub, nil, []string{"-C", "0"}, `-C/--count: "0" is not a whole number from 1 to 9007199254740992`},
-		{Sub, nil, []string{"-W", "0"}, `-W/--timeout: "0" is not a duration of at least 1ms`},
-		{Sub, nil, []string{"-W", "-5"}, `-W/--timeout: "-5" is not a duration such as 5, 1.5, 250ms, 5s or 2m`},
-		{Sub, nil, []string{"-k", "65536"}, `-k/--keepalive: "65536" is not a duration from 0s to 65535s`},
-		{Sub, nil, []string{"-k", "250ms"}, `-k/--keepalive: "250ms" is not a multiple of 1s`},
-		{Sub, nil, []string{"-x", "99999999999"}, `-x/--session-expiry-interval: "99999999999" is not a duration from 0s to 4294967295s`},
-		{Sub, nil, []string{"--max-packet-size", "1GiB"}, `--max-packet-size: "1GiB" is not a size from 1 to 268435460 bytes`},
-		{Sub, nil, []string{"-V", "4"}, `-V/--protocol-version: "4" is not auto, 5, 311 or 31`},
-		{Sub, nil, []string{"--color=yes"}, `--color: "yes" is not auto, always or never`},
-		{Sub, nil, []string{"--serve=host"}, `--serve: "host" is not PORT, HOST:PORT or a path, with a port from 0 to 65535`},
-		{Pub, nil, []string{"--delimiter", `\q`}, `--delimiter: "\\q" has the unknown escape \q`},
-		{Pub, nil, []string{"--input", "xml"}, `--input: "xml" is not jsonl`},
-		{Sub, map[string]string{"MQ_QOS": "one"}, nil, `MQ_QOS: "one" is not a whole number in base 10`},
-		{Sub, map[string]string{"MQ_DEBUG": "maybe"}, nil, `MQ_DEBUG: "maybe" is neither true nor false`},
-		{Sub, map[string]string{"MQ_PROPERTY": "connect"}, nil, `MQ_PROPERTY: "connect" has too few words, want CMD PROP VALUE`},
+		{Sub, nil, []string{"-q", "3"}, `--qos: invalid value "3" (want 0, 1 or 2)`},
+		{Sub, nil, []string{"-q", "-1"}, `--qos: invalid value "-1" (want 0, 1 or 2)`},
+		{Sub, nil, []string{"-q", "0x1"}, `--qos: invalid value "0x1" (want 0, 1 or 2)`},
+		{Sub, nil, []string{"-q", ""}, `--qos: invalid value "" (want 0, 1 or 2)`},
+		{Sub, nil, []string{"-p", "99999999999999999999"}, `--port: invalid value "99999999999999999999" (want a whole number from 1 to 65535)`},
+		{Sub, nil, []string{"-p", "0"}, `--port: invalid value "0" (want a whole number from 1 to 65535)`},
+		{Sub, nil, []string{"-C", "0"}, `--count: invalid value "0" (want a whole number from 1 to 9007199254740992)`},
+		{Sub, nil, []string{"-W", "0"}, `--timeout: invalid duration "0" (want at least 1ms)`},
+		{Sub, nil, []string{"-W", "-5"}, `--timeout: invalid duration "-5" (e.g. 5, 250ms, 2m)`},
+		{Sub, nil, []string{"-k", "65536"}, `--keepalive: invalid duration "65536" (want 0s to 65535s)`},
+		{Sub, nil, []string{"-k", "250ms"}, `--keepalive: invalid duration "250ms" (want whole seconds)`},
+		{Sub, nil, []string{"-x", "99999999999"}, `--session-expiry-interval: invalid duration "99999999999" (want 0s to 4294967295s)`},
+		{Sub, nil, []string{"--max-packet-size", "1GiB"}, `--max-packet-size: invalid size "1GiB" (want 1 to 268435460 bytes)`},
+		{Sub, nil, []string{"-V", "4"}, `--protocol-version: invalid value "4" (want auto, 5, 311 or 31)`},
+		{Sub, nil, []string{"--color=yes"}, `--color: invalid value "yes" (want auto, always or never)`},
+		{Sub, nil, []string{"--serve=host"}, `--serve: invalid value "host" (want PORT, HOST:PORT or a path, with a port from 0 to 65535)`},
+		{Pub, nil, []string{"--delimiter", `\q`}, `--delimiter: invalid value "\\q" (unknown escape \q)`},
+		{Pub, nil, []string{"--input", "xml"}, `--input: invalid value "xml" (want jsonl)`},
+		{Sub, map[string]string{"MQ_QOS": "one"}, nil, `MQ_QOS: invalid value "one" (want 0, 1 or 2)`},
+		{Sub, map[string]string{"MQ_DEBUG": "maybe"}, nil, `MQ_DEBUG: invalid value "maybe" (want true or false)`},
+		{Sub, map[string]string{"MQ_PROPERTY": "connect"}, nil, `MQ_PROPERTY: invalid value "connect" (want CMD PROP VALUE)`},
 	} {
 		_, _, err := Parse(Table(c.tool), c.argv, MapEnv(c.env))
 		if _, ok := err.(*UsageError); !ok || err.Error() != c.want {
@@ -170,7 +170,7 @@ func TestAbsurdNumbersAreRefusedByEveryOption(t *testing.T) {
 				continue
 			}
 			for _, raw := range []string{"99999999999999999999999", "-99999999999999999999999", "1e9", "0x7f", "NaN", " 1", "1 ", "+1", "--1", "\x00", "1\n"} {
-				if err := (&value{opt: o}).set(o.Label(), raw); err == nil {
+				if err := (&value{opt: o}).set("--"+o.Name, raw); err == nil {
 					t.Errorf("--%s %q: no error", o.Name, raw)
 				}
 			}

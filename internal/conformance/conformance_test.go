@@ -126,8 +126,8 @@ func TestParseRefuses(t *testing.T) {
 		{"no reasons", "reasons:", "raisins:", "3:1: reasons come first"},
 		{"another version", "5.0:", "5.1:", "16:1: \"5.1\" is neither 3.1.1 nor 5.0"},
 		{"an unknown key", "    says:", "    sais:", "8:5: unknown key \"sais\""},
-		{"an unknown role", "binds: client", "binds: clients", "9:12: binds: \"clients\" is none of"},
-		{"words without a reason", "{choice: \"no reason\"}", "\"no reason\"", "14:13: server: a list of scripts and tests, or {REASON: words}"},
+		{"an unknown role", "binds: client", "binds: clients", "9:12: binds: invalid value \"clients\" (want client, server or both)"},
+		{"words without a reason", "{choice: \"no reason\"}", "\"no reason\"", "14:13: server: want a list of scripts and tests, or {REASON: words}"},
 		{"a statement twice", "MQTT-3.1.0-2", "MQTT-3.1.0-1", "11:3: "},
 	} {
 		_, err := Parse(Path, []byte(strings.Replace(record, c.old, c.new, 1)))

@@ -122,7 +122,7 @@ func comment(s string) string {
 func statement(f *yamlfile.File, e *yamlfile.Entry) (Statement, error) {
 	s := Statement{ID: e.Key.Text}
 	if e.Value.Kind != yamlfile.Mapping {
-		return s, f.Errorf(e.Value, "%s: says, binds and proofs are wanted, not %s", s.ID, e.Value.What())
+		return s, f.Want(e.Value, s.ID, "says, binds and proofs")
 	}
 	for i := range e.Value.Entries {
 		key, v := e.Value.Entries[i].Key, e.Value.Entries[i].Value
@@ -135,9 +135,9 @@ func statement(f *yamlfile.File, e *yamlfile.Entry) (Statement, error) {
 		case key.Text == "binds" && slices.Contains(roleNames[:], v.Text):
 			s.Binds[slices.Index(roleNames[:], v.Text)] = true
 		case key.Text == "binds":
-			return s, f.Errorf(v, "binds: %q is none of client, server and both", v.Text)
+			return s, f.Invalid(v, "binds", "value", "want client, server or both")
 		case role < 0:
-			return s, f.Errorf(key, "unknown key %q; says, binds, client and server are known here", key.Text)
+			return s, f.UnknownKey(key, "says", "binds", "client", "server")
 		case v.Kind == yamlfile.List:
 			for _, item := range v.Items {
 				p := &s.Proofs[role]
@@ -150,7 +150,7 @@ func statement(f *yamlfile.File, e *yamlfile.Entry) (Statement, error) {
 		case v.Kind == yamlfile.Mapping && len(v.Entries) == 1:
 			s.Proofs[role].Reason, s.Proofs[role].Why = v.Entries[0].Key.Text, v.Entries[0].Value.Text
 		default:
-			return s, f.Errorf(v, "%s: a list of scripts and tests, or {REASON: words}, is wanted", key.Text)
+			return s, f.Want(v, key.Text, "a list of scripts and tests, or {REASON: words}")
 		}
 	}
 	return s, nil

@@ -56,7 +56,7 @@ func TestEveryCommandHasItsEnds(t *testing.T) {
 		)
 	}
 	nothing := func(string) []string { return nil }
-	listens := func(string) []string { return told("mqsub", "broker listens on *") }
+	listens := func(string) []string { return told("mqsub", "serving MQTT on *") }
 	anything := func(string) []string { return []string{"..."} }
 	// What waits for messages ends by what ends it.
 	follower := func(command string, more ...end) row {
@@ -190,13 +190,13 @@ func TestEveryCommandHasItsEnds(t *testing.T) {
 			{name: "refused", server: server{refuse: "1"}, status: 4, says: told("mqsub", refused, checkLogin)},
 			{name: "denied", server: server{denies: true}, status: 5, says: told("mqsub", `broker refused the subscription "none": *`, "check the broker's access rules")},
 		})},
-		{"mqsub --serve 127.0.0.1:0", "", slices.Concat(serving("broker listens on", signals(server{}, listens)), []end{
-			{name: "time", words: "-W 0.05", status: 27, says: told("mqsub", "broker listens on *", "timed out after 50ms (the broker stopped)")},
-			{name: "stdout closed", script: `exec "$@" -W 0.05 >&-`, status: 27, says: told("mqsub", "broker listens on *", "timed out after 50ms (the broker stopped)")},
+		{"mqsub --serve 127.0.0.1:0", "", slices.Concat(serving("serving MQTT on", signals(server{}, listens)), []end{
+			{name: "time", words: "-W 0.05", status: 27, says: told("mqsub", "serving MQTT on *", "timed out after 50ms (the broker stopped)")},
+			{name: "stdout closed", script: `exec "$@" -W 0.05 >&-`, status: 27, says: told("mqsub", "serving MQTT on *", "timed out after 50ms (the broker stopped)")},
 			{name: "reader gone", script: `{ "$@" -W 0.05; echo "status $?" >&2; } | (exit 3)`, status: 3, says: []string{"...", "status 27"}},
 		})},
-		{"mqsub --serve 127.0.0.1:0 -t none", "", slices.Concat(serving("broker listens on", signals(server{}, listens)), []end{
-			{name: "time", words: "-W 0.05", status: 27, says: told("mqsub", "broker listens on *", "timed out after 50ms (*")},
+		{"mqsub --serve 127.0.0.1:0 -t none", "", slices.Concat(serving("serving MQTT on", signals(server{}, listens)), []end{
+			{name: "time", words: "-W 0.05", status: 27, says: told("mqsub", "serving MQTT on *", "timed out after 50ms (*")},
 			{name: "stdout closed", script: `exec "$@" >&-`, status: 6, says: told("mqsub", "standard output is closed", "to discard*")},
 			{name: "reader gone", script: `{ "$@"; echo "status $?" >&2; } | (exit 3)`, status: 3, says: []string{"...", "status 141"}},
 		})},
@@ -285,7 +285,7 @@ func TestEveryCommandHasItsEnds(t *testing.T) {
 		{"mqbench k8s pubsub", "", page},
 		stream("mqpub -t a -q 1 -l", "x\n"),
 		stream("mqpub -t a -q 2 -l", "x\n"),
-		stream("mqpub --input jsonl -q 1", `{"topic": "a"}`+"\n", end{name: "input bad", stdin: "x\n", status: 6, says: told("mqpub", "message 1: standard input: line 1*", "1 of 1 message not delivered: 1 invalid")}),
+		stream("mqpub --input jsonl -q 1", `{"topic": "a"}`+"\n", end{name: "input bad", stdin: "x\n", status: 6, says: told("mqpub", "standard input:1:1: not a JSON object", "--input jsonl reads what mqsub --json prints", "1 of 1 message not delivered: 1 invalid")}),
 		single("mqpub -t a -q 1 -m x"),
 		single("mqpub -t a -q 2 -m x"),
 		single("mqpub -t a -q 1 -s"),

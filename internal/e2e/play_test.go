@@ -132,13 +132,13 @@ func TestPlayRefuses(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "a command is missing"},
+		{nil, "no command given"},
 		{[]string{"paly", "x.yaml"}, "unknown command \"paly\""},
-		{[]string{"play", "--connect", "x"}, "no script is named"},
-		{[]string{"play", "../../scripts/broker/ping.yaml"}, "one of --listen and --connect is wanted"},
-		{[]string{"play", "../../scripts/broker/ping.yaml", "--listen", "0", "--connect", "x"}, "one of --listen and --connect is wanted"},
-		{[]string{"play", "../../scripts/broker/ping.yaml", "--listen", "0"}, "the script plays a client: it goes with --connect"},
-		{[]string{"play", "../../scripts/broker/ping.yaml", "--connect", "x", "-u", "me"}, "-u/--username has no effect on play"},
+		{[]string{"play", "--connect", "x"}, "no script given"},
+		{[]string{"play", "../../scripts/broker/ping.yaml"}, "play needs --listen or --connect"},
+		{[]string{"play", "../../scripts/broker/ping.yaml", "--listen", "0", "--connect", "x"}, "play needs --listen or --connect"},
+		{[]string{"play", "../../scripts/broker/ping.yaml", "--listen", "0"}, "the script plays a client, and needs --connect"},
+		{[]string{"play", "../../scripts/broker/ping.yaml", "--connect", "x", "-u", "me"}, "--username has no effect on play"},
 		{[]string{"play", "missing.yaml", "--listen", "0"}, "missing.yaml"},
 		{[]string{"play", "../../go.mod", "--listen", "0"}, "go.mod:1"},
 		{[]string{"play", "../../scripts/broker/ping.yaml", "--connect", "ftp://x"}, "unknown scheme"},

@@ -21,11 +21,11 @@ func (r *running) listening(t *testing.T) string {
 	said := ""
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		said = r.err.String()
-		if _, rest, ok := strings.Cut(said, "broker listens on "); ok && strings.Contains(rest, "\n") {
+		if _, rest, ok := strings.Cut(said, "serving MQTT on "); ok && strings.Contains(rest, "\n") {
 			break
 		}
 	}
-	_, addr, _ := strings.Cut(said, "broker listens on ")
+	_, addr, _ := strings.Cut(said, "serving MQTT on ")
 	addr, _, _ = strings.Cut(addr, "\n")
 	return addr
 }
@@ -66,7 +66,7 @@ func TestServeAloneServes(t *testing.T) {
 	}
 	d := startDaemon(t, exec.Command(bin+"/mqsub", "--config", "none", "--serve", "127.0.0.1:0", "--serve-users", users))
 	d.await("address", func() bool { return strings.HasSuffix(d.log.String(), "\n") })
-	_, addr, _ := strings.Cut(strings.TrimSpace(d.log.String()), "broker listens on ")
+	_, addr, _ := strings.Cut(strings.TrimSpace(d.log.String()), "serving MQTT on ")
 	for range 2 {
 		ok(t, "", "mqpub", "-h", addr, "-u", "al", "-P", "pencil", "-q", "1", "-r", "-t", "t", "-m", "kept")
 		if out := ok(t, "", "mqsub", "-h", addr, "-u", "al", "-P", "pencil", "-t", "#", "-C", "1"); out != "kept\n" {
@@ -154,7 +154,7 @@ func TestServeListensOnSeveralAddresses(t *testing.T) {
 			said = s.err.String()
 		}
 		for i, line := range strings.Split(strings.TrimSpace(said), "\n") {
-			_, addr, _ := strings.Cut(line, "broker listens on ")
+			_, addr, _ := strings.Cut(line, "serving MQTT on ")
 			to := []string{"--url", []string{"mqtt://", "", "mqtts://", "", "unix://"}[i] + addr}
 			if i == 2 || i == 3 {
 				to = append(to, "--cafile", certs.CA.CertFile)
@@ -178,8 +178,8 @@ func TestServeListensOnSeveralAddresses(t *testing.T) {
 			"--serve-client-ca", certs.CA.CertFile}, 2, "open to everybody"},
 		{[]string{"--serve", "127.0.0.1:0", "--serve", "mqtts://127.0.0.1:0", "--serve-cert", certs.Server.CertFile, "--serve-key", certs.Server.KeyFile,
 			"--serve-client-ca", certs.CA.CertFile}, 2, "open to everybody"},
-		{[]string{"--serve", "ws://127.0.0.1:0", "--serve-origin", "app.example"}, 2, `--serve-origin: "app.example" is not an origin`},
-		{[]string{"--serve", "127.0.0.1:0", "--serve-origin", "*"}, 2, "--serve-origin is of no use without WebSocket"},
+		{[]string{"--serve", "ws://127.0.0.1:0", "--serve-origin", "app.example"}, 2, `--serve-origin: invalid value "app.example" (want scheme://HOST`},
+		{[]string{"--serve", "127.0.0.1:0", "--serve-origin", "*"}, 2, "--serve-origin needs WebSocket"},
 	} {
 		if r := run(t, "", "mqsub", append(c.args, "-t", "a")...); r.code != c.code || !strings.Contains(r.err, c.says) {
 			t.Errorf("%q: %+v, want %d and %q", c.args, r, c.code, c.says)
@@ -237,7 +237,7 @@ func TestServeReadsItsUsersAgain(t *testing.T) {
 		_ = d.cmd.Process.Signal(syscall.SIGHUP)
 		d.await(says, func() bool { return strings.Contains(d.log.String()[before:], says+"\n") })
 	}
-	const listens = "broker listens on "
+	const listens = "serving MQTT on "
 	d.await("address", func() bool {
 		_, rest, ok := strings.Cut(d.log.String(), listens)
 		return ok && strings.Contains(rest, "\n")

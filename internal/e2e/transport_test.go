@@ -103,12 +103,12 @@ func TestEveryWayToTheBroker(t *testing.T) {
 			{[]string{"-h", plain, "--proxy", "socks4://" + socks}, 2, "unknown kind of proxy"},
 			{[]string{"-h", plain, "--proxy-command", "false"}, 3, "ended with exit status 1"},
 			{[]string{"-h", plain, "--proxy", "http://x", "--proxy-command", "false"}, 2, "cannot be used together"},
-			{[]string{"-h", plain, "--ws-header", "A: b"}, 2, "no use without WebSocket"},
-			{[]string{"-h", ws, "--ws", "--ws-header", "secret"}, 2, "no colon"},
+			{[]string{"-h", plain, "--ws-header", "A: b"}, 2, "--ws-header needs WebSocket"},
+			{[]string{"-h", ws, "--ws", "--ws-header", "secret"}, 2, "--ws-header: invalid value (want NAME: VALUE)"},
 			{[]string{"-h", ws, "--ws", "--ws-header", "Sec-WebSocket-Key: secret"}, 2, "of the handshake itself"},
 			{[]string{"-h", ws, "--ws-path", "a b"}, 2, "percent-encoded"},
 			{[]string{"-L", "ws://" + ws, "--ws"}, 2, "cannot be used together"},
-			{[]string{"--unix", "/x", "--ws"}, 2, "--unix excludes"},
+			{[]string{"--unix", "/x", "--ws"}, 2, "--unix and --ws cannot be used together"},
 		} {
 			r := run(t, "", "mqpub", append([]string{"-t", "t", "-m", "x"}, c.args...)...)
 			if r.code != c.code || !strings.Contains(r.err, c.says) || strings.Count(r.err, "\n") > 2 || strings.Contains(r.err, "secret") {

@@ -40,7 +40,7 @@ func calibrate(ctx context.Context, inv *cli.Invocation) error {
 		length = v.Duration("duration")
 	}
 	if length < 100*time.Millisecond {
-		return cli.Usagef("%s: %v is too short to measure anything", v.Label("duration"), length)
+		return cli.Usagef("%s: %v is too short to measure anything", v.Name("duration"), length)
 	}
 	clients := calibrationClients
 	// Both ends are in this process, and half of the files are left alone.

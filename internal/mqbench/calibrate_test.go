@@ -36,5 +36,5 @@ func TestCalibrationFiles(t *testing.T) {
 	refused(t, "--calibration: "+text+" is not what", "conn", "--calibration", text)
 	refused(t, "--calibration: cannot read ", "conn", "--calibration", text+"x")
 	refused(t, "--duration: 1ms is too short to measure anything", "calibrate", "--duration", "1ms")
-	refused(t, "-h/--host has no effect on calibrate", "calibrate", "-h", "x")
+	refused(t, "--host has no effect on calibrate", "calibrate", "-h", "x")
 }

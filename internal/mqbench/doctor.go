@@ -22,7 +22,7 @@ func doctor(ctx context.Context, inv *cli.Invocation) error {
 	if len(inv.Args) == 0 {
 		for _, o := range cli.Table(cli.Bench) {
 			if (o.Group == cli.GroupLoad || o.Forms != 0 || o.Name == "shard") && inv.Values.Origin(o.Name) == cli.OriginFlag {
-				return cli.Usagef("%s belongs to a plan, and none is named", inv.Values.Label(o.Name)).WithHint("as in 'mqbench doctor conn --clients 10000'")
+				return cli.Usagef("%s needs a plan", inv.Values.Name(o.Name)).WithHint("e.g. 'mqbench doctor conn --clients 10000'")
 			}
 		}
 		if err := r.readWay(ctx); err != nil {

@@ -98,10 +98,10 @@ func TestSoftLimitIsRaised(t *testing.T) {
 
 func TestDoctorRefuses(t *testing.T) {
 	t.Parallel()
-	refused(t, "--clients belongs to a plan, and none is named", "doctor", "--clients", "3")
-	refused(t, `"x" is no preset`, "doctor", "x")
-	refused(t, `--source-ip: "x" is no address`, "doctor", "conn", "--source-ip", "x")
-	refused(t, `--shard: "4" is not I/N, as 0/4`, "doctor", "conn", "--shard", "4")
+	refused(t, "--clients needs a plan", "doctor", "--clients", "3")
+	refused(t, `unknown preset "x"`, "doctor", "x")
+	refused(t, `--source-ip: invalid address "x" (e.g. 10.0.0.10 or 10.0.0.10-20)`, "doctor", "conn", "--source-ip", "x")
+	refused(t, `--shard: invalid value "4" (want I/N, e.g. 0/4)`, "doctor", "conn", "--shard", "4")
 	refused(t, "JOB_COMPLETION_INDEX is set, and MQBENCH_SHARDS", "JOB_COMPLETION_INDEX=1", "doctor", "conn")
 	refused(t, "--out has no effect on doctor", "doctor", "conn", "--out", "x")
 }

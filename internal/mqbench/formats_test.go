@@ -70,7 +70,7 @@ func TestRepetitionsAreOneDocument(t *testing.T) {
 	if r := mqbench(t, "diff", out, out, "--gate", "p50=+100000%", "-F", "json"); r.code != cli.ExitDone || !json.Valid([]byte(r.out)) {
 		t.Errorf("status %d, %s%s", r.code, r.out, r.err)
 	}
-	refused(t, "-F/--format: hgrm is of one run, and there are 2\n", "pubsub", "--repeat", "2", "-F", "hgrm")
+	refused(t, "--format: hgrm is of one run, and there are 2\n", "pubsub", "--repeat", "2", "-F", "hgrm")
 	if r := mqbench(t, "report", one, "-F", "hgrm", "--metric", "puback.response"); !strings.HasPrefix(r.out, "#[mqbench pubsub; values are milliseconds]\n") {
 		t.Errorf("%+v", r)
 	}
@@ -157,7 +157,7 @@ func TestPodsServeTheirFigures(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	for _, addr := range []string{"9090", "127.0.0.1:9090", "[::1]:9090", "localhost:9090", ":0", ":x"} {
-		refused(t, "--metrics: \""+addr+"\" is not reached from outside of a pod\n", "k8s", "conn", "-h", "broker.lan", "--metrics", addr)
+		refused(t, "--metrics: invalid value \""+addr+"\" (want :PORT, which is reached from outside the pod)\n", "k8s", "conn", "-h", "broker.lan", "--metrics", addr)
 	}
 	refused(t, "--hold has no effect without --metrics\n", "k8s", "conn", "-h", "broker.lan", "--hold", "5s")
 }

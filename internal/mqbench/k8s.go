@@ -74,13 +74,13 @@ type podFile struct {
 func (j *job) read(ctx context.Context) error {
 	inv, v := j.inv, j.inv.Values
 	if index := len(strconv.Itoa(j.shards - 1)); !isDNSLabel(j.name) || len(j.name)+1+index > 63 {
-		return cli.Usagef("%s: %q is no name of a job with %d pods", v.Label("name"), j.name, j.shards).WithHint("small letters, digits and hyphens, so that name and number have at most 63")
+		return v.Invalid("name", "name", j.name, "want up to %d lower-case letters, digits and hyphens", 62-index)
 	}
 	if ns := v.String("namespace"); v.IsSet("namespace") && !isDNSLabel(ns) {
-		return cli.Usagef("%s: %q is no namespace", v.Label("namespace"), ns)
+		return v.Invalid("namespace", "name", ns, "want up to 63 lower-case letters, digits and hyphens")
 	}
 	if image := v.String("image"); image == "" || strings.ContainsAny(image, " \t\r\n") {
-		return cli.Usagef("%s: %q is no image", v.Label("image"), image)
+		return v.Invalid("image", "name", image, "want one without blanks")
 	}
 	r := &runner{inv: inv, procs: 1}
 	var err error
@@ -90,7 +90,7 @@ func (j *job) read(ctx context.Context) error {
 	if j.plan = r.plan; j.size > maxFiles {
 		return cli.Usagef("the scenario and its files have %d bytes, and Kubernetes keeps at most %d", j.size, maxFiles).WithHint("put them into the image")
 	}
-	if err := checkShards(j.plan, j.shards-1, j.shards, v.Label("shards"), fmt.Sprintf("%d pods", j.shards)); err != nil {
+	if err := checkShards(j.plan, j.shards-1, j.shards, v.Name("shards"), fmt.Sprintf("%d pods", j.shards)); err != nil {
 		return err
 	}
 	if j.budget, err = j.plan.Budget(j.shards); err != nil {
@@ -120,14 +120,14 @@ func (j *job) readMetrics() error {
 	v := j.inv.Values
 	if !v.IsSet("metrics") {
 		if v.IsSet("hold") {
-			return cli.Usagef("%s has no effect without --metrics", v.Label("hold"))
+			return cli.Usagef("%s has no effect without --metrics", v.Name("hold"))
 		}
 		return nil
 	}
 	host, port, err := net.SplitHostPort(v.String("metrics"))
 	n, perr := strconv.ParseUint(port, 10, 16)
 	if addr, aerr := netip.ParseAddr(host); err != nil || perr != nil || n == 0 || host == "localhost" || aerr == nil && addr.IsLoopback() {
-		return cli.Usagef("%s: %q is not reached from outside of a pod", v.Label("metrics"), v.String("metrics")).WithHint("give :PORT, as --metrics :9090")
+		return v.Invalid("metrics", "value", v.String("metrics"), "want :PORT, which is reached from outside the pod")
 	}
 	j.port = int(n)
 	return nil

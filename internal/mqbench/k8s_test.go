@@ -143,7 +143,7 @@ func TestManifestWithCredentials(t *testing.T) {
 
 func TestManifestRefuses(t *testing.T) {
 	t.Parallel()
-	refused(t, "no preset and no scenario is named", "k8s")
+	refused(t, "no preset or scenario given", "k8s")
 	refused(t, "--password: a secret has no place in a manifest", "k8s", "conn", "-P", "x")
 	refused(t, "MQ_PASSWORD: a secret has no place in a manifest", "MQ_PASSWORD=x", "k8s", "conn")
 	refused(t, "--url: a secret has no place in a manifest", "k8s", "conn", "-L", "mqtt://u:p@broker.lan")
@@ -151,10 +151,10 @@ func TestManifestRefuses(t *testing.T) {
 	refused(t, "--password-command: the pods are not this machine", "k8s", "conn", "--password-command", "x")
 	refused(t, "--serve: a run of several pods needs a broker outside of them", "k8s", "conn", "--serve")
 	refused(t, "--shards: there are not enough clients for 3 pods", "k8s", "conn", "--clients", "2", "--shards", "3")
-	refused(t, `--name: "A" is no name of a job with 1 pods`, "k8s", "conn", "--name", "A")
-	refused(t, `--name: "`+strings.Repeat("a", 62)+`" is no name of a job`, "k8s", "conn", "--name", strings.Repeat("a", 62))
-	refused(t, `--namespace: "a_b" is no namespace`, "k8s", "conn", "--namespace", "a_b")
-	refused(t, `--image: "a b" is no image`, "k8s", "conn", "--image", "a b")
+	refused(t, `--name: invalid name "A" (want up to 61 lower-case letters, digits and hyphens)`, "k8s", "conn", "--name", "A")
+	refused(t, `--name: invalid name "`+strings.Repeat("a", 62)+`" (want up to 61`, "k8s", "conn", "--name", strings.Repeat("a", 62))
+	refused(t, `--namespace: invalid name "a_b" (want`, "k8s", "conn", "--namespace", "a_b")
+	refused(t, `--image: invalid name "a b" (want`, "k8s", "conn", "--image", "a b")
 	refused(t, "--out has no effect on k8s", "k8s", "conn", "--out", "x")
 	outside := file(t, "f.yaml", "groups: {pubs: {clients: 5, publish: {topic: t, payload: {lines: /etc/hostname}, rate: 1/s}}}\n")
 	if r := mqbench(t, "k8s", outside); r.code != 2 || !strings.Contains(r.err, "a file for the pods must be beside the scenario or below") {

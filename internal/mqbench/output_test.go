@@ -28,6 +28,6 @@ func TestFullDisk(t *testing.T) {
 
 func TestARateIsAboveZero(t *testing.T) {
 	t.Parallel()
-	refused(t, "--rate: \"0\" is not above 0\n", "pubsub", "--rate", "0")
-	refused(t, "-R/--connect-rate: \"0/s\" is not above 0\n", "conn", "--connect-rate", "0/s")
+	refused(t, "--rate: invalid rate \"0\" (want more than 0)\n", "pubsub", "--rate", "0")
+	refused(t, "--connect-rate: invalid rate \"0/s\" (want more than 0)\n", "conn", "--connect-rate", "0/s")
 }

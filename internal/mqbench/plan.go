@@ -25,7 +25,7 @@ var shortForms = map[string]func(plan.Short, plan.Options) (*plan.Plan, error){
 func checkShort(inv *cli.Invocation, form string) error {
 	v := inv.Values
 	if name := inv.Idle(form); name != "" {
-		e := cli.Usagef("%s has no effect on %s", v.Label(name), form)
+		e := cli.Usagef("%s has no effect on %s", v.Name(name), form)
 		switch {
 		case form == "sub" && name == "filter":
 			return e.WithHint("the topic filters of sub are its -t")
@@ -35,7 +35,7 @@ func checkShort(inv *cli.Invocation, form string) error {
 		return e
 	}
 	if v.Origin("size") == cli.OriginFlag && v.IsSet("message") {
-		return cli.Usagef("%s has no effect with %s", v.Label("size"), v.Label("message"))
+		return cli.Usagef("%s has no effect with %s", v.Name("size"), v.Name("message"))
 	}
 	return nil
 }
@@ -78,10 +78,10 @@ func readPlan(inv *cli.Invocation, words []string, conn *cli.Connection, change 
 		}
 		p, err = form(s, o)
 	case len(words) == 0:
-		return nil, cli.Usagef("no preset and no scenario is named").WithHint(listPresets)
+		return nil, cli.Usagef("no preset or scenario given").WithHint(listPresets)
 	default:
 		if name := inv.Idle(words[0]); name != "" {
-			return nil, cli.Usagef("%s has no effect on a preset or a scenario", inv.Values.Label(name)).WithHint("--scale, --load, --duration, --warm-up and --seed have; or write a scenario of your own")
+			return nil, cli.Usagef("%s has no effect on a preset or a scenario", inv.Values.Name(name)).WithHint("--scale, --load, --duration, --warm-up and --seed have; or write a scenario of your own")
 		}
 		p, err = namedPlan(words[0], o)
 	}
@@ -101,18 +101,31 @@ func readPlan(inv *cli.Invocation, words []string, conn *cli.Connection, change 
 
 // namedPlan is a preset, or the scenario in a file.
 func namedPlan(name string, o plan.Options) (*plan.Plan, error) {
-	p, err := plan.Preset(name, o)
-	if err == nil || slices.Contains(plan.Presets(), name) || strings.HasPrefix(name, "bifro:") {
-		return p, err
+	if isPreset(name) {
+		return plan.Preset(name, o)
 	}
 	if isScenario(name) {
 		return plan.Read(name, o)
 	}
-	unknown := cli.Usagef("%q is no preset, and no scenario, whose name ends in .yaml", name)
+	return nil, unknownPreset(name)
+}
+
+// unknownPreset is the error of a word that is neither a preset nor the name of a
+// scenario's file.
+func unknownPreset(name string) error {
+	unknown := cli.Usagef("unknown preset %q", name)
 	if s := spelling.Nearest(name, plan.Presets()); s != "" {
-		return nil, unknown.WithHint("did you mean %s?", s)
+		return unknown.WithHint("did you mean %s?", s)
 	}
-	return nil, unknown.WithHint(listPresets)
+	return unknown.WithHint(listPresets)
+}
+
+// listPresets is the hint where a preset is missing or unknown.
+const listPresets = "'mqbench presets' lists them; scenario files end in .yaml"
+
+// isPreset reports whether a word is the name of a preset.
+func isPreset(word string) bool {
+	return slices.Contains(plan.Presets(), word) || strings.HasPrefix(word, "bifro:")
 }
 
 // isScenario tells whether a word names a scenario's file.
@@ -156,14 +169,14 @@ func runNamer(inv *cli.Invocation) (func(hash string) string, error) {
 	if v.IsSet("run-id") {
 		name := v.String("run-id")
 		if !plan.IsRunName(name) {
-			return nil, cli.Usagef("%s: invalid name %q (want up to 32 letters, digits, - and _)", v.Label("run-id"), name)
+			return nil, v.Invalid("run-id", "name", name, "want up to 32 letters, digits, - and _")
 		}
 		return func(string) string { return name }, nil
 	}
 	if v.Has("start-at") && v.IsSet("start-at") {
-		start, err := readStart(v.String("start-at"))
+		start, err := startAt(v)
 		if err != nil {
-			return nil, cli.Usagef("%s: %v", v.Label("start-at"), err)
+			return nil, err
 		}
 		return func(hash string) string { return plan.RunName(hash, start.UTC().Format(time.RFC3339Nano)) }, nil
 	}
@@ -187,11 +200,11 @@ func (r *runner) readSessions() error {
 	}
 	for _, name := range [...]string{"resume", "keep-sessions"} {
 		if v.Bool(name) && !kept {
-			return cli.Usagef("%s has no effect: no session outlives its connection", v.Label(name)).WithHint("give -c, or clean-start: false in a scenario, and a session-expiry in MQTT 5")
+			return cli.Usagef("%s has no effect: no session outlives its connection", v.Name(name)).WithHint("give -c, or clean-start: false in a scenario, and a session-expiry in MQTT 5")
 		}
 	}
 	if o.Resume && renamed != "" && !v.IsSet("run-id") {
-		return cli.Usagef("%s: the client IDs of group %s are new in every run", v.Label("resume"), renamed).WithHint("give both runs the same --run-id, or client IDs of your own")
+		return cli.Usagef("%s: the client IDs of group %s are new in every run", v.Name("resume"), renamed).WithHint("give both runs the same --run-id, or client IDs of your own")
 	}
 	return nil
 }
@@ -200,7 +213,7 @@ func (r *runner) readSessions() error {
 func factor(v *cli.Values, name string) (float64, error) {
 	f, err := strconv.ParseFloat(v.String(name), 64)
 	if err != nil || !(f > 0 && f <= 1e9) {
-		return 0, cli.Usagef("%s: %q is not a number above 0", v.Label(name), v.String(name))
+		return 0, v.Invalid(name, "value", v.String(name), "want a number above 0")
 	}
 	return f, nil
 }
@@ -208,11 +221,11 @@ func factor(v *cli.Values, name string) (float64, error) {
 // rate reads a rate.
 func rate(v *cli.Values, name string) (plan.Rate, error) {
 	r, err := plan.ParseRate(v.String(name))
-	if err == nil && r.Events == 0 {
-		err = errors.New("is not above 0")
-	}
-	if err != nil {
-		return r, cli.Usagef("%s: %q %v", v.Label(name), v.String(name), err).WithHint("as 1000, 1000/s or 10/m")
+	switch {
+	case err != nil:
+		return r, v.Invalid(name, "rate", v.String(name), "e.g. 1000, 1000/s, 10/m")
+	case r.Events == 0:
+		return r, v.Invalid(name, "rate", v.String(name), "want more than 0")
 	}
 	return r, nil
 }

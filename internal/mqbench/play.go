@@ -1,6 +1,7 @@
 package mqbench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,12 +22,12 @@ import (
 func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 	v := inv.Values
 	if len(paths) == 0 {
-		return cli.Usagef("play: no script is named").WithHint("as in 'mqbench play scripts/broker/*.yaml --connect localhost'")
+		return cli.Usagef("no script given").WithHint("e.g. 'mqbench play scripts/broker/*.yaml --connect localhost'")
 	}
 	v.Yield("listen", "connect")
 	v.Yield("connect", "listen")
 	if v.IsSet("listen") == v.IsSet("connect") {
-		return cli.Usagef("play: one of --listen and --connect is wanted").
+		return cli.Usagef("play needs --listen or --connect").
 			WithHint("--listen plays a broker to a client, --connect plays clients to a broker")
 	}
 	scripts := make([]*script.Script, len(paths))
@@ -37,10 +38,11 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 			if errors.As(err, &sys) {
 				return cli.Usagef("script %v", err)
 			}
-			return cli.Usagef("%v", err).WithHint("mqtools-script(5) describes the language")
+			u := cli.Usagef("%v", err)
+			return u.WithHint("%s", cmp.Or(u.Help, "mqtools-script(5) describes the language"))
 		}
 		if want := map[bool]script.Role{true: script.Broker, false: script.Client}[v.IsSet("listen")]; scripts[i].Role != want {
-			return cli.Usagef("%s: the script plays a %s: it goes with --%s", path, scripts[i].Role,
+			return cli.Usagef("%s: the script plays a %s, and needs --%s", path, scripts[i].Role,
 				map[script.Role]string{script.Broker: "listen", script.Client: "connect"}[scripts[i].Role])
 		}
 	}
@@ -123,7 +125,7 @@ func (p *player) target(addr string) error {
 	}
 	t, err := transport.ParseURL(url)
 	if err != nil {
-		return cli.Usagef("%s: %v", v.Label("connect"), err)
+		return cli.Usagef("%s: %v", v.Name("connect"), err)
 	}
 	p.to = t
 	p.dialer = transport.Dialer{Timeout: v.Duration("connect-timeout"), TLS: &transport.TLSOptions{

@@ -11,6 +11,9 @@ import (
 // presets lists the presets, one a line, or shows the scenario of one.
 func presets(inv *cli.Invocation) error {
 	if len(inv.Args) > 0 {
+		if !isPreset(inv.Args[0]) {
+			return unknownPreset(inv.Args[0])
+		}
 		text, err := plan.PresetText(inv.Args[0])
 		if err != nil {
 			return cli.Usagef("%v", err).WithHint(listPresets)
@@ -28,6 +31,3 @@ func presets(inv *cli.Invocation) error {
 	fmt.Fprintf(&b, "%-30s %s\n", plan.BifroForm, "a workload of BifroMQ's test reports by its name there")
 	return write(inv, b.Bytes())
 }
-
-// listPresets is the hint where a preset is missing or unknown.
-const listPresets = "'mqbench presets' lists the presets"

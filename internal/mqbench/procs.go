@@ -69,9 +69,9 @@ func (r *runner) checkCrew() error {
 	case v.Bool("ask-password"):
 		return cli.Usagef("--ask-password: several processes cannot ask").WithHint("use --password-file, or leave out --procs")
 	case sources > 0 && sources < r.procs:
-		return cli.Usagef("%s: %d addresses for %d processes: each needs one of its own", v.Label("source-ip"), sources, r.procs)
+		return cli.Usagef("%s: %d addresses for %d processes: each needs one of its own", v.Name("source-ip"), sources, r.procs)
 	}
-	return checkShards(r.plan, r.shard.Index*r.procs+r.procs-1, r.shard.Count*r.procs, v.Label("procs"), fmt.Sprintf("%d processes", r.procs))
+	return checkShards(r.plan, r.shard.Index*r.procs+r.procs-1, r.shard.Count*r.procs, v.Name("procs"), fmt.Sprintf("%d processes", r.procs))
 }
 
 // checkShards refuses to divide a plan so that a shard, the last that is wanted, has

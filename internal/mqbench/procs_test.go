@@ -153,7 +153,7 @@ func TestRunsThatCannotBeDivided(t *testing.T) {
 	refused(t, "--serve: a run of several processes needs a broker outside of them", "conn", "--procs", "2", "--serve=127.0.0.1:0")
 	refused(t, "--source-ip: 1 addresses for 2 processes", "conn", "--procs", "2", "--source-ip", "127.0.0.2")
 	refused(t, "--procs: there are not enough clients for 2 processes", "conn", "--clients", "1", "--procs", "2")
-	refused(t, "--start-at: 2020-01-01T00:00:00Z is over", "conn", "--procs", "2", "--start-at", "2020-01-01T00:00:00Z")
+	refused(t, "--start-at: invalid time \"2020-01-01T00:00:00Z\" (it has passed)", "conn", "--procs", "2", "--start-at", "2020-01-01T00:00:00Z")
 }
 
 func TestLastWords(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/report"
@@ -214,7 +215,7 @@ func reportCommand(inv *cli.Invocation) error {
 		return err
 	}
 	if inv.Values.IsSet("metric") && inv.Values.String("format") != "hgrm" {
-		return cli.Usagef("%s has no effect without -F hgrm", inv.Values.Label("metric"))
+		return cli.Usagef("%s has no effect without -F hgrm", inv.Values.Name("metric"))
 	}
 	sums, err := summaries(inv, inv.Args)
 	if err != nil {
@@ -249,19 +250,34 @@ func summaries(inv *cli.Invocation, paths []string) ([]*report.Summary, error) {
 	return sums, nil
 }
 
+// readGates reads gates, separated by commas.
+func readGates(v *cli.Values, text string) (all []report.Gate, err error) {
+	for one := range strings.SplitSeq(text, ",") {
+		g, err := report.ParseGates(one)
+		switch one = strings.TrimSpace(one); {
+		case err != nil && (!strings.ContainsAny(one, "+-") || !strings.Contains(one, "=") || !strings.HasSuffix(one, "%")):
+			return nil, v.Invalid("gate", "gate", one, "e.g. p99=+10%%")
+		case err != nil:
+			return nil, v.Invalid("gate", "gate", one, "%v", err)
+		}
+		all = append(all, g...)
+	}
+	return all, nil
+}
+
 // diff does "mqbench diff".
 func diff(inv *cli.Invocation) error {
 	if len(inv.Args) != 2 {
-		return cli.Usagef("diff: two result files are wanted").WithHint("as in 'mqbench diff before.jsonl after.jsonl --gate p99=+10%%'")
+		return cli.Usagef("diff: two result files are needed").WithHint("e.g. 'mqbench diff before.jsonl after.jsonl --gate p99=+10%%'")
 	}
 	if f := inv.Values.String("format"); !slices.Contains(inv.Takes("format"), f) {
-		return cli.Usagef("%s: diff has no report as %s", inv.Values.Label("format"), f).WithHint("it has text, json and junit")
+		return inv.Values.Invalid("format", "value", f, "want text, json or junit for diff")
 	}
 	var gates []report.Gate
 	for _, text := range inv.Values.Strings("gate") {
-		g, err := report.ParseGates(text)
+		g, err := readGates(inv.Values, text)
 		if err != nil {
-			return cli.Usagef("%s: %v", inv.Values.Label("gate"), err)
+			return err
 		}
 		gates = append(gates, g...)
 	}

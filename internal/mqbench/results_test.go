@@ -132,9 +132,9 @@ func TestDiff(t *testing.T) {
 	if r := mqbench(t, "diff", files[0], files[0], "--gate", "p50=+1%"); r.code != 0 || !strings.Contains(r.out, "ok p50=+1%") {
 		t.Errorf("%+v", r)
 	}
-	refused(t, "diff: two result files are wanted", "diff", files[0])
+	refused(t, "diff: two result files are needed", "diff", files[0])
 	refused(t, "--gate: ", "diff", files[0], files[1], "--gate", "p50")
-	refused(t, "-F/--format: diff has no report as csv", "diff", files[0], files[1], "-F", "csv")
+	refused(t, "--format: invalid value \"csv\" (want text, json or junit for diff)", "diff", files[0], files[1], "-F", "csv")
 }
 
 // logs are the lines of three pods, among others.
@@ -174,9 +174,9 @@ func TestCollect(t *testing.T) {
 	empty := t.TempDir()
 	refused(t, empty+": no file with a result is in it", "collect", empty, "--out", out)
 	refused(t, "--namespace has no effect on files", "collect", dir, "--out", out, "--namespace", "x")
-	refused(t, "collect k8s: one job is wanted", "collect", "k8s", "--out", out)
-	refused(t, `"job/A B" is no name of a job`, "collect", "k8s", "job/A B", "--out", out)
-	refused(t, `"--all" is no name of a job`, "collect", "--out", out, "--", "k8s", "--all")
+	refused(t, "collect k8s: one job is needed", "collect", "k8s", "--out", out)
+	refused(t, `collect k8s: invalid name of a job "job/A B" (want`, "collect", "k8s", "job/A B", "--out", out)
+	refused(t, `collect k8s: invalid name of a job "--all" (want`, "collect", "--out", out, "--", "k8s", "--all")
 	refused(t, "--out is missing", "collect", "k8s", "job/x")
 }
 

@@ -60,7 +60,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	defer stop()
 	conditions, err := failOn(inv)
 	if f := inv.Values.String("format"); err == nil && (f == "hgrm" || f == "hlog") && r.repeats() > 1 {
-		err = cli.Usagef("%s: %s is of one run, and there are %d", inv.Values.Label("format"), f, r.repeats())
+		err = cli.Usagef("%s: %s is of one run, and there are %d", inv.Values.Name("format"), f, r.repeats())
 	}
 	if err != nil {
 		return r.tellError(ctx, err)
@@ -131,9 +131,24 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 // failOn reads the conditions of --fail-on.
 func failOn(inv *cli.Invocation) (all []report.Condition, err error) {
 	for _, text := range inv.Values.Strings("fail-on") {
-		c, err := report.ParseConditions(text)
+		c, err := conditions(inv.Values, "fail-on", text)
 		if err != nil {
-			return nil, cli.Usagef("%s: %v", inv.Values.Label("fail-on"), err)
+			return nil, err
+		}
+		all = append(all, c...)
+	}
+	return all, nil
+}
+
+// conditions reads those of an option, separated by commas.
+func conditions(v *cli.Values, name, text string) (all []report.Condition, err error) {
+	for one := range strings.SplitSeq(text, ",") {
+		c, err := report.ParseConditions(one)
+		switch one = strings.TrimSpace(one); {
+		case err != nil && !strings.ContainsAny(one, "<>="):
+			return nil, v.Invalid(name, "condition", one, "e.g. p99<10ms")
+		case err != nil:
+			return nil, v.Invalid(name, "condition", one, "%s", strings.TrimPrefix(err.Error(), one+": "))
 		}
 		all = append(all, c...)
 	}
@@ -154,12 +169,12 @@ func (r *runner) read(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if r.start, err = readStart(r.inv.Values.String("start-at")); err != nil {
-		return cli.Usagef("%s: %v", r.inv.Values.Label("start-at"), err)
+	if r.start, err = startAt(r.inv.Values); err != nil {
+		return err
 	}
 	if path := r.inv.Values.String("calibration"); path != "" {
 		if r.calibration, err = readCalibration(path); err != nil {
-			return cli.Usagef("%s: %v", r.inv.Values.Label("calibration"), err)
+			return cli.Usagef("%s: %v", r.inv.Values.Name("calibration"), err)
 		}
 	}
 	if r.procs > 1 {
@@ -242,8 +257,8 @@ func (r *runner) readWay(ctx context.Context) (err error) {
 	}
 	o := &r.opts.Swarm
 	o.Loops, o.Engine = readLoops(v), readEngine(v)
-	if o.Sources, err = readSources(v.Strings("source-ip")); err != nil {
-		return cli.Usagef("%s: %v", v.Label("source-ip"), err)
+	if o.Sources, err = readSources(v); err != nil {
+		return err
 	}
 	if len(o.Sources) > 0 || r.plan != nil && r.plan.Clients() > manyPorts {
 		o.FirstPort, o.LastPort = 1024, 65535
@@ -451,7 +466,7 @@ func readShard(inv *cli.Invocation, p *plan.Plan) (s *plan.Shard, indexed bool, 
 		i, err1 = strconv.Atoi(a)
 		n, err2 = strconv.Atoi(b)
 		if !ok || err1 != nil || err2 != nil {
-			return nil, false, cli.Usagef("%s: %q is not I/N, as 0/4", inv.Values.Label("shard"), text)
+			return nil, false, inv.Values.Invalid("shard", "value", text, "want I/N, e.g. 0/4")
 		}
 	} else if inv.Lookup != nil {
 		ei, en, ok, err := plan.ShardFromEnv(inv.Lookup)
@@ -469,42 +484,51 @@ func readShard(inv *cli.Invocation, p *plan.Plan) (s *plan.Shard, indexed bool, 
 	return s, indexed, nil
 }
 
-// readStart reads a time: RFC 3339, or @ and seconds since 1970.
-func readStart(s string) (time.Time, error) {
-	if s == "" {
+// startAt is the time of --start-at.
+func startAt(v *cli.Values) (time.Time, error) {
+	const name = "start-at"
+	if !v.IsSet(name) {
 		return time.Time{}, nil
 	}
+	t, err := readStart(v.String(name))
+	if err != nil {
+		return t, v.Invalid(name, "time", v.String(name), "%v", err)
+	}
+	return t, nil
+}
+
+var (
+	errNotTime = errors.New("e.g. 2026-11-21T09:30:00Z, or @ and seconds since 1970")
+	errPast    = errors.New("it has passed")
+)
+
+// readStart reads a time to come: RFC 3339, or @ and seconds since 1970.
+func readStart(s string) (t time.Time, err error) {
 	if secs, ok := strings.CutPrefix(s, "@"); ok {
 		n, err := strconv.ParseInt(secs, 10, 64)
 		if err != nil || n < 0 || n > 1<<40 {
-			return time.Time{}, fmt.Errorf("%q is not @ and seconds since 1970", s)
+			return t, errNotTime
 		}
-		return inFuture(time.Unix(n, 0))
+		t = time.Unix(n, 0)
+	} else if t, err = time.Parse(time.RFC3339, s); err != nil {
+		return t, errNotTime
 	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%q is no time: write 2026-11-21T09:30:00Z, or @ and seconds since 1970", s)
-	}
-	return inFuture(t)
-}
-
-// inFuture is a time on this process's monotonic clock, too.
-func inFuture(t time.Time) (time.Time, error) {
+	// On this process's monotonic clock, too.
 	now := time.Now()
-	wait := t.Sub(now)
-	if wait <= 0 {
-		return time.Time{}, fmt.Errorf("%s is over", t.Format(time.RFC3339))
+	if wait := t.Sub(now); wait > 0 {
+		return now.Add(wait), nil
 	}
-	return now.Add(wait), nil
+	return time.Time{}, errPast
 }
 
 // readSources reads addresses and ranges of them: 10.0.0.1, 10.0.0.1-20.
-func readSources(list []string) (all []netip.Addr, err error) {
-	for _, s := range list {
+func readSources(v *cli.Values) (all []netip.Addr, err error) {
+	const name = "source-ip"
+	for _, s := range v.Strings(name) {
 		first, last, isRange := strings.Cut(s, "-")
 		a, err := netip.ParseAddr(first)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no address", first)
+			return nil, v.Invalid(name, "address", first, "e.g. 10.0.0.10 or 10.0.0.10-20")
 		}
 		if !isRange {
 			all = append(all, a)
@@ -512,7 +536,7 @@ func readSources(list []string) (all []netip.Addr, err error) {
 		}
 		n, err := strconv.ParseUint(last, 10, 8)
 		if err != nil || !a.Is4() || uint64(a.As4()[3]) > n {
-			return nil, fmt.Errorf("%q is no range, as 10.0.0.10-20", s)
+			return nil, v.Invalid(name, "range", s, "e.g. 10.0.0.10-20")
 		}
 		for {
 			all = append(all, a)
@@ -560,7 +584,7 @@ func openOut(inv *cli.Invocation) (*output, error) {
 		return &output{}, nil
 	case "-":
 		if inv.Values.Bool("json") {
-			return nil, cli.Usagef("%s - and --json exclude each other: both write to standard output", inv.Values.Label("out"))
+			return nil, cli.Usagef("%s - and --json cannot be used together", inv.Values.Name("out")).WithHint("both write to standard output")
 		}
 		return &output{w: inv.Stdout, standard: true}, nil
 	default:

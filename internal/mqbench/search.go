@@ -80,21 +80,21 @@ func (s *searcher) readSearch() (search bench.Search, err error) {
 	if given := v.Strings("slo"); len(given) > 0 {
 		s.conditions = strings.Join(given, ",")
 	}
-	if s.slo, err = report.ParseConditions(s.conditions); err != nil {
-		return search, cli.Usagef("%s: %v", v.Label("slo"), err)
+	if s.slo, err = conditions(v, "slo", s.conditions); err != nil {
+		return search, err
 	}
 	if search.From, err = factor(v, "from-load"); err != nil {
 		return search, err
 	}
 	search.Precision, err = strconv.ParseFloat(v.String("precision"), 64)
 	if err != nil || !(search.Precision >= 0.001 && search.Precision <= 1) {
-		return search, cli.Usagef("%s: %q is not from 0.001 to 1", v.Label("precision"), v.String("precision"))
+		return search, v.Invalid("precision", "value", v.String("precision"), "want a number from 0.001 to 1")
 	}
 	if v.String("out") == "-" {
-		return search, cli.Usagef("%s: standard output has the report", v.Label("out"))
+		return search, cli.Usagef("%s: standard output has the report", v.Name("out"))
 	}
 	if f := v.String("format"); !slices.Contains(s.inv.Takes("format"), f) {
-		return search, cli.Usagef("%s: search has no report as %s", v.Label("format"), f).WithHint("it has text, json and csv; --out keeps the result of each step for mqbench report")
+		return search, v.Invalid("format", "value", f, "want text, json or csv for search").WithHint("--out keeps the result of each step for mqbench report")
 	}
 	return search, nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
@@ -36,7 +37,7 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	if slices.Contains(o.Faults, bench.Restart) && !inv.Values.IsSet("serve") {
-		return cli.Usagef("%s: only the broker of --serve can be restarted", inv.Values.Label("faults"))
+		return cli.Usagef("%s: only the broker of --serve can be restarted", inv.Values.Name("faults"))
 	}
 	conn, err := inv.Connection(ctx)
 	if err != nil {
@@ -175,7 +176,7 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	}
 	o.TopicPrefix = v.String("topic-prefix")
 	if o.Size = int(v.Int64("size")); o.Size < result.HeaderSize {
-		return o, cli.Usagef("%s: %d bytes have no room for the header of %d that is checked", v.Label("size"), o.Size, result.HeaderSize)
+		return o, cli.Usagef("%s: %d bytes have no room for the header of %d that is checked", v.Name("size"), o.Size, result.HeaderSize)
 	}
 	for word := range listed(v, "faults", "delay,stall,split,cut,refuse") {
 		f := bench.Fault(word)
@@ -184,7 +185,7 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 		case slices.Contains(bench.Faults(), f):
 			o.Faults = append(o.Faults, f)
 		default:
-			return o, cli.Usagef("%s: %q is none of delay, stall, split, cut, refuse, restart and none", v.Label("faults"), word)
+			return o, v.Invalid("faults", "value", word, "want %s", units.OrList(append(wordsOf(bench.Faults()), "none")...))
 		}
 	}
 	return o, nil
@@ -192,18 +193,26 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 
 // verifyShapes reads the shapes.
 func verifyShapes(inv *cli.Invocation) (all []bench.Shape, err error) {
-	label := inv.Values.Label("shapes")
 	for word := range listed(inv.Values, "shapes", string(bench.Pairs)) {
 		s := bench.Shape(word)
 		switch {
 		case slices.Contains(all, s):
 			continue
 		case !slices.Contains(bench.Shapes(), s):
-			return nil, cli.Usagef("%s: %q is none of pairs, fan-in, fan-out and shared", label, word)
+			return nil, inv.Values.Invalid("shapes", "value", word, "want %s", units.OrList(wordsOf(bench.Shapes())...))
 		}
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+// wordsOf are texts of another type.
+func wordsOf[S ~string](all []S) []string {
+	words := make([]string, len(all))
+	for i, s := range all {
+		words[i] = string(s)
+	}
+	return words
 }
 
 // listed yields the words of a list, of all the times that it was given, or of what
@@ -227,7 +236,7 @@ func listed(v *cli.Values, name, unless string) iter.Seq[string] {
 // sharable refuses shared subscriptions where there are none.
 func sharable(inv *cli.Invocation, shapes []bench.Shape, version packet.Version) error {
 	if version < packet.V5 && slices.Contains(shapes, bench.Shared) {
-		return cli.Usagef("%s: before MQTT 5 there are no shared subscriptions", inv.Values.Label("shapes"))
+		return cli.Usagef("%s: before MQTT 5 there are no shared subscriptions", inv.Values.Name("shapes"))
 	}
 	return nil
 }

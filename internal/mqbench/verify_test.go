@@ -123,9 +123,9 @@ func TestVerifyRefuses(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
 		"--size 15":                     "no room for the header",
-		"--shapes pairs,star":           `"star" is none of`,
+		"--shapes pairs,star":           `--shapes: invalid value "star" (want pairs, fan-in, fan-out or shared)`,
 		"--shapes shared -V 3.1.1":      "before MQTT 5",
-		"--faults cut,melt":             `"melt" is none of`,
+		"--faults cut,melt":             `--faults: invalid value "melt" (want delay, stall, split, cut, refuse, restart or none)`,
 		"--faults restart -h 127.0.0.1": "only the broker of --serve",
 		"--rate fast -h 127.0.0.1":      `"fast"`,
 	} {

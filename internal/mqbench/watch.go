@@ -29,23 +29,23 @@ func (r *runner) watch(ctx context.Context) (watched context.Context, stop func(
 	v.Yield("format", "json")
 	if v.Bool("json") {
 		if v.IsSet("format") {
-			return nil, nil, cli.Usagef("--json and --format exclude each other").WithHint("--format json writes the report alone")
+			return nil, nil, cli.Usagef("--json and --format cannot be used together").WithHint("--format json writes the report alone")
 		}
 		if v.String("out") == "-" {
-			return nil, nil, cli.Usagef("--json and --out - exclude each other")
+			return nil, nil, cli.Usagef("--json and --out - cannot be used together")
 		}
 		r.lines = &jsonLines{w: r.inv.Stdout, fail: cancel}
 		r.watchers = append(r.watchers, r.lines)
 	}
 	if !v.IsSet("metrics") {
 		if v.IsSet("hold") {
-			return nil, nil, cli.Usagef("%s has no effect without --metrics", v.Label("hold"))
+			return nil, nil, cli.Usagef("%s has no effect without --metrics", v.Name("hold"))
 		}
 		return watched, stop, nil
 	}
 	ln, err := metrics.Listen(ctx, v.String("metrics"))
 	if err != nil {
-		return nil, nil, cli.Usagef("%s: %v", v.Label("metrics"), err)
+		return nil, nil, cli.Usagef("%s: %v", v.Name("metrics"), err)
 	}
 	r.exporter = metrics.New()
 	r.watchers = append(r.watchers, exporting{r.exporter})

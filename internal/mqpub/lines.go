@@ -24,7 +24,7 @@ func (j *job) lines(ctx context.Context) error {
 		delim = []byte{0}
 	}
 	if len(delim) == 0 {
-		return cli.Usagef("%s is empty", v.Label("delimiter"))
+		return v.Invalid("delimiter", "value", "", "must not be empty")
 	}
 	skip := v.Bool("skip-blank")
 	in := newInput(ctx, j.inv.Stdin, j.client.Done(), j.inv.Service.Alive)

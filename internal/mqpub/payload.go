@@ -32,7 +32,7 @@ func (j *job) payload(ctx context.Context, mode string) ([]byte, error) {
 	case mode == "stdin-file" || v.String("file") == "-":
 		read = func() ([]byte, error) { return readAll(j.inv.Stdin, "standard input") }
 	default:
-		read = func() ([]byte, error) { return readFile(v.Label("file"), v.String("file")) }
+		read = func() ([]byte, error) { return readFile(v.Name("file"), v.String("file")) }
 	}
 	return cli.Await(ctx, func() ([]byte, error) {
 		b, err := read()

@@ -29,7 +29,7 @@ func (j *job) records(ctx context.Context) error {
 		var bad *format.RecordError
 		if errors.As(err, &bad) {
 			number++
-			j.report.rejected(number, fmt.Errorf("standard input: %w", bad))
+			j.report.invalid(badRecord(bad))
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -40,12 +40,12 @@ func (j *job) records(ctx context.Context) error {
 		}
 		number++
 		for _, name := range r.Unknown() {
-			j.inv.Warnf("standard input: line %d: the key %s has no effect; --strict refuses it", rec.Line, topic.Quote(name))
+			j.inv.Warnf("standard input:%d: unknown key %s has no effect; --strict refuses it", rec.Line, topic.Quote(name))
 		}
 		m := &rec.Message
 		if m.Topic != known {
-			if err := topic.ValidateName(m.Topic); err != nil {
-				j.report.rejected(number, fmt.Errorf("standard input: line %d: %w", rec.Line, err))
+			if topic.ValidateName(m.Topic) != nil {
+				j.report.invalid(cli.CheckTopic(fmt.Sprintf("standard input:%d: topic", rec.Line), m.Topic))
 				continue
 			}
 			known = m.Topic
@@ -61,7 +61,7 @@ func (j *job) records(ctx context.Context) error {
 		} else if len(j.msg.Properties) > 0 {
 			m.Properties = append(m.Properties, j.msg.Properties...)
 			if m.Properties, err = packet.ParseProperties(m.Properties, packet.PUBLISH); err != nil {
-				j.report.rejected(number, fmt.Errorf("standard input: line %d: with -D: %w", rec.Line, err))
+				j.report.invalid(fmt.Errorf("standard input:%d: with -D: %w", rec.Line, err))
 				continue
 			}
 		}
@@ -73,13 +73,22 @@ func (j *job) records(ctx context.Context) error {
 			m.Properties = nil
 		}
 		if err := mqtt.CheckProperties(m.Properties); err != nil {
-			j.report.rejected(number, fmt.Errorf("standard input: line %d: %w", rec.Line, err))
+			j.report.invalid(fmt.Errorf("standard input:%d: %w", rec.Line, err))
 			continue
 		}
 		if err := j.send(ctx, m, uint64(rec.Line)); err != nil {
 			return err
 		}
 	}
+}
+
+// badRecord words a line that is no record.
+func badRecord(e *format.RecordError) error {
+	hint := e.Hint
+	if hint == "" {
+		hint = "--input jsonl reads what mqsub --json prints"
+	}
+	return &cli.Exit{Code: cli.ExitLocalIO, Err: fmt.Errorf("standard input:%d:%d: %s", e.Line, e.Column, e.Text), Help: hint}
 }
 
 // forEvery tells whether an option is said of every record, whatever that says itself:

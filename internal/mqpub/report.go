@@ -1,6 +1,7 @@
 package mqpub
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -15,6 +16,7 @@ type report struct {
 	mu     sync.Mutex
 	inv    *cli.Invocation
 	told   int    // messages told one by one
+	hint   string // told last
 	denied uint64 // refused by the broker
 	lost   uint64 // undeliverable, and skipped
 	cut    bool   // the input was not read to its end
@@ -48,7 +50,7 @@ func (r *report) event(e mqtt.Event) {
 			r.lost++
 			r.mu.Unlock()
 		}
-		r.print(describe(u))
+		r.print(errors.New(describe(u)))
 	}
 }
 
@@ -66,27 +68,38 @@ func (r *report) rejected(number uint64, err error) {
 	r.tell(number, err)
 }
 
+// invalid notes input that is no message.
+func (r *report) invalid(err error) {
+	r.mu.Lock()
+	r.local++
+	r.mu.Unlock()
+	r.print(err)
+}
+
 func (r *report) unsent(n uint64) {
 	r.mu.Lock()
 	r.left += n
 	r.mu.Unlock()
 }
 
-func (r *report) tell(number uint64, err error) { r.print(fmt.Sprintf("message %d: %v", number, err)) }
+func (r *report) tell(number uint64, err error) { r.print(fmt.Errorf("message %d: %w", number, err)) }
 
-// print tells of a message, unless there were many.
-func (r *report) print(text string) {
+// print tells of a message, unless there were many, and what to do about it, unless
+// that has just been told.
+func (r *report) print(err error) {
 	r.mu.Lock()
 	r.told++
-	told, inv := r.told, r.inv
+	told, inv, hint := r.told, r.inv, r.hint
 	r.mu.Unlock()
-	if inv == nil {
-		return
-	}
-	if told <= tellMost {
-		inv.Errorf("%s", text)
-	} else if told == tellMost+1 {
+	switch {
+	case inv == nil || told > tellMost+1:
+	case told > tellMost:
 		inv.Errorf("more errors follow; they are counted, not printed")
+	default:
+		hint = inv.Problem(err, hint)
+		r.mu.Lock()
+		r.hint = hint
+		r.mu.Unlock()
 	}
 }
 

@@ -74,7 +74,7 @@ func (j *job) request(ctx context.Context) error {
 		x.topic = string(given)
 	}
 	if x.topic != "" {
-		if err := cli.CheckTopic(v.Label("response-topic"), x.topic); err != nil {
+		if err := cli.CheckTopic(v.Name("response-topic"), x.topic); err != nil {
 			return err
 		}
 	} else if o.Version == packet.V31 || o.Version == packet.V311 {
@@ -203,7 +203,7 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 
 // noReply is the error of a request whose time is up.
 func (j *job) noReply(got, want int64, foreign int) error {
-	text := fmt.Sprintf("no reply within %s", j.inv.Values.Duration("timeout"))
+	text := fmt.Sprintf("no reply within %s", units.Short(j.inv.Values.Duration("timeout")))
 	if want > 1 {
 		text = fmt.Sprintf("timed out after %s (%d of %d replies)", j.inv.Values.Duration("timeout"), got, want)
 	}

@@ -208,7 +208,7 @@ func (j *job) drain(ctx, last context.Context, cancel context.CancelFunc) {
 	if n := j.client.Stats().Unfinished; n == 0 {
 		limit = max(limit, cli.LeaveTime)
 	} else if limit > 0 {
-		j.inv.Infof("waiting up to %s for %s to be acknowledged; another signal exits at once", limit, units.Count(n, "message"))
+		j.inv.Infof("waiting up to %s for %s to be acknowledged; another signal exits at once", units.Short(limit), units.Count(n, "message"))
 	}
 	select {
 	case <-time.After(limit):
@@ -316,7 +316,7 @@ func (j *job) readMessage(mode string) error {
 		return cli.Usagef("no topic given").WithHint("pass one, e.g. -t a/b")
 	default:
 		for _, t := range topics {
-			if err := cli.CheckTopic(v.Label("topic"), t); err != nil {
+			if err := cli.CheckTopic(v.Name("topic"), t); err != nil {
 				return err
 			}
 			if !slices.Contains(j.topics, t) {
@@ -355,13 +355,13 @@ func (j *job) once(ctx context.Context) error {
 				return nil
 			case u != nil && total > 1 && j.client.Err() == nil:
 				skipped++
-				j.report.print(u.Error())
+				j.report.print(u)
 				continue
 			}
 			if failed != nil {
 				j.inv.Errorf("%v", failed)
 			}
-			if failed = j.conn.WorkError(err); u == nil { // which names the topic
+			if failed = j.conn.WorkError(err); u == nil && len(j.topics) > 1 { // u names it
 				failed = fmt.Errorf("topic %q: %w", j.msg.Topic, failed)
 			}
 			if j.client.Err() != nil {

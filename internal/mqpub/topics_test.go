@@ -82,14 +82,14 @@ func TestASecondMessageIsRefused(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"-t", "a", "-m", "1", "-m", "2"}, "-m/--message is given twice"},
-		{[]string{"-t", "a", "-m", "1", "-m", "1"}, "-m/--message is given twice"},
-		{[]string{"-t", "a", "-m1", "--message=2"}, "-m/--message is given twice"},
-		{[]string{"-t", "a", "-f", "x", "-f", "y"}, "-f/--file is given twice"},
+		{[]string{"-t", "a", "-m", "1", "-m", "2"}, "--message is given twice"},
+		{[]string{"-t", "a", "-m", "1", "-m", "1"}, "--message is given twice"},
+		{[]string{"-t", "a", "-m1", "--message=2"}, "--message is given twice"},
+		{[]string{"-t", "a", "-f", "x", "-f", "y"}, "--file is given twice"},
 		{[]string{"-t", "a", "-m", "1", "-f", "y"}, "cannot be used together"},
 		{[]string{"-t", "a", "-l", "-s"}, "cannot be used together"},
-		{[]string{"-t", "a", "-o", file}, file + ":2: -m/--message is given twice"},
-		{[]string{"-t", "a", "-m", "x", "-e", "r", "-e", "s"}, "-e/--response-topic is given twice"},
+		{[]string{"-t", "a", "-o", file}, file + ":2: --message is given twice"},
+		{[]string{"-t", "a", "-m", "x", "-e", "r", "-e", "s"}, "--response-topic is given twice"},
 		{[]string{"-t", "a", "-t", "b", "-m", "x", "--request"}, "--request takes one topic, not 2"},
 		{[]string{"-t", "a", "-t", "b", "-m", "x", "-e", "r"}, "--request takes one topic, not 2"},
 		{[]string{"-t", "a", "-t", "b/#", "-m", "x"}, `"b/#"`},

@@ -2,6 +2,7 @@ package mqsub
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -56,21 +57,21 @@ func (j *job) readSubscriptions() error {
 		}
 	}
 	for _, f := range filters {
-		if err := add(v.Label("topic"), f, base); err != nil {
+		if err := add(v.Name("topic"), f, base); err != nil {
 			return err
 		}
 	}
 	for _, text := range v.Strings("sub") {
 		filter, s, err := parseSub(text, base)
 		if err != nil {
-			return cli.Usagef("%s %q: %v", v.Label("sub"), text, err).WithHint("as in --sub 'a/#;qos=1;nl;rap;rh=2;id=7'")
+			return v.Invalid("sub", "value", text, "%v", err).WithHint("e.g. --sub 'a/#;qos=1;nl;rap;rh=2;id=7'")
 		}
-		if err := add(v.Label("sub"), filter, s); err != nil {
+		if err := add(v.Name("sub"), filter, s); err != nil {
 			return err
 		}
 	}
 	for _, f := range v.Strings("unsubscribe") {
-		if err := cli.CheckFilter(v.Label("unsubscribe"), f); err != nil {
+		if err := cli.CheckFilter(v.Name("unsubscribe"), f); err != nil {
 			return err
 		}
 		j.unsubs = append(j.unsubs, f)
@@ -111,32 +112,30 @@ func parseSub(text string, s mqtt.Subscription) (filter string, _ mqtt.Subscript
 		var option string
 		option, rest, has = strings.Cut(rest, ";")
 		name, value, hasValue := strings.Cut(option, "=")
-		number := func(most uint64) (uint64, error) {
+		number := func(least, most uint64) (uint64, error) {
 			n, err := strconv.ParseUint(value, 10, 32)
-			if err != nil || n > most {
-				return 0, cli.Usagef("%q is not a number up to %d", option, most)
+			if err != nil || n < least || n > most {
+				return 0, fmt.Errorf("want %s from %d to %d", name, least, most)
 			}
 			return n, nil
 		}
 		var n uint64
 		switch {
 		case name == "qos" && hasValue:
-			n, err = number(2)
+			n, err = number(0, 2)
 			s.QoS = packet.QoS(n)
 		case name == "rh" && hasValue:
-			n, err = number(2)
+			n, err = number(0, 2)
 			s.Options = s.Options&^(3<<4) | packet.SubscribeOptions(n<<4)
 		case name == "id" && hasValue:
-			if n, err = number(268435455); err == nil && n == 0 {
-				err = cli.Usagef("identifier 0")
-			}
+			n, err = number(1, 268435455)
 			s.ID = uint32(n)
 		case option == "nl":
 			s.Options |= packet.NoLocal
 		case option == "rap":
 			s.Options |= packet.RetainAsPublished
 		default:
-			err = cli.Usagef("unknown option %q", option)
+			err = fmt.Errorf("unknown option %q", option)
 		}
 		if err != nil {
 			return "", s, err

@@ -28,8 +28,8 @@ func TestParseSub(t *testing.T) {
 		}
 	}
 	for text, says := range map[string]string{
-		"a;qos=3": `"qos=3"`, "a;qos": `unknown option "qos"`, "a;rh=3": "up to 2", "a;id=0": "identifier 0", "a;id=268435456": "268435455",
-		"a;qoz=1": `"qoz=1"`, "a;": `unknown option ""`, "a;nl=1": `"nl=1"`, "a;qos=+1": `"qos=+1"`,
+		"a;qos=3": "want qos from 0 to 2", "a;qos": `unknown option "qos"`, "a;rh=3": "want rh from 0 to 2", "a;id=0": "want id from 1 to 268435455", "a;id=268435456": "268435455",
+		"a;qoz=1": `"qoz=1"`, "a;": `unknown option ""`, "a;nl=1": `"nl=1"`, "a;qos=+1": "want qos from",
 	} {
 		if _, _, err := parseSub(text, base); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: got %v, want %q", text, err, says)

@@ -102,7 +102,7 @@ func (j *job) configure(ctx context.Context) error {
 		return err
 	}
 	for _, f := range v.Strings("filter-out") {
-		if err := cli.CheckFilter(v.Label("filter-out"), f); err != nil {
+		if err := cli.CheckFilter(v.Name("filter-out"), f); err != nil {
 			return err
 		}
 		j.filterOut = append(j.filterOut, f)
@@ -130,7 +130,7 @@ func (j *job) configure(ctx context.Context) error {
 	if text := v.String("random-filter"); text != "" {
 		percent, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(percent >= 0.1 && percent <= 100) {
-			return cli.Usagef("%s %q is not a percentage from 0.1 to 100", v.Label("random-filter"), text)
+			return v.Invalid("random-filter", "value", text, "want a percentage from 0.1 to 100")
 		}
 		j.part = percent / 100
 	}
@@ -485,7 +485,7 @@ func (j *job) ended(err error) error {
 	case errors.Is(err, cli.ErrTimeout):
 		return j.inv.TimedOut(j.received())
 	case errors.Is(err, errIdle):
-		return cli.Failed(cli.ExitTimeLimit, fmt.Errorf("timed out: no message for %s (--idle-timeout)", j.idle))
+		return cli.Failed(cli.ExitTimeLimit, fmt.Errorf("timed out: no message for %s (--idle-timeout)", units.Short(j.idle)))
 	}
 	return err
 }

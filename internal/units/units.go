@@ -1,5 +1,5 @@
 // Package units reads durations and sizes as people write them, on the command
-// line and in files.
+// line and in files, and words what is wrong with a value.
 //
 // The parsers are strict: base 10, no sign, no blanks, no exponents. Their errors
 // complete a sentence that begins with the quoted value: "5x" is not a duration.
@@ -26,6 +26,41 @@ func Count[N int | int64 | uint64](n N, noun string) string {
 		noun += "s"
 	}
 	return strconv.FormatInt(int64(n), 10) + " " + noun
+}
+
+// Short writes a duration for people: 1m and not 1m0s.
+func Short(d time.Duration) string {
+	s := d.String()
+	for _, zero := range [...]string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
+}
+
+// Invalid returns the text about a value that is refused, the same for options and
+// files: invalid value "5" (want 0, 1 or 2). what is "value", or more exactly
+// "duration"; the value is as it is to be shown, or "" if it is not.
+func Invalid(what, shown, hint string) string {
+	if shown != "" {
+		shown = " " + shown
+	}
+	return "invalid " + what + shown + " (" + hint + ")"
+}
+
+// OrList joins words as "a, b or c".
+func OrList(words ...string) string { return list(words, " or ") }
+
+// AndList joins words as "a, b and c".
+func AndList(words ...string) string { return list(words, " and ") }
+
+func list(words []string, last string) string {
+	n := len(words) - 1
+	if n < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:n], ", ") + last + words[n]
 }
 
 // Duration reads a duration: a plain number is seconds (5, 1.5), otherwise

@@ -23,7 +23,7 @@ func checkText(path string, data []byte) error {
 			text = "a byte order mark that is not the first character"
 		}
 		if text != "" {
-			return &Error{path, line, column, text}
+			return &Error{Path: path, Line: line, Column: column, Text: text}
 		}
 		i += size
 		column++
@@ -63,7 +63,7 @@ func located(path string, data []byte, err error) *Error {
 	}
 	at := all[line-1]
 	blank := len(at) - len(strings.TrimLeft(at, " \t"))
-	e := &Error{path, line, 1 + blank, text}
+	e := &Error{Path: path, Line: line, Column: 1 + blank, Text: text}
 	if tab := strings.IndexByte(at[:blank], '\t'); tab >= 0 {
 		e.Column, e.Text = 1+tab, "a tab in the indentation, which YAML makes of blanks only"
 	}

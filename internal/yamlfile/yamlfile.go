@@ -13,9 +13,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/mqtools/mqtools/internal/spelling"
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 const (
@@ -121,9 +126,13 @@ type Error struct {
 	Path         string
 	Line, Column int
 	Text         string
+	Help         string // what to do, or ""; no part of Error()
 }
 
 func (e *Error) Error() string { return e.Place() + ": " + e.Text }
+
+// Hint returns Help.
+func (e *Error) Hint() string { return e.Help }
 
 // Place is path:line:column.
 func (e *Error) Place() string {
@@ -135,7 +144,51 @@ func (e *Error) Place() string {
 
 // Errorf makes an error at a node.
 func (f *File) Errorf(n *Node, format string, args ...any) *Error {
-	return &Error{f.Path, n.Line, n.Column, fmt.Sprintf(format, args...)}
+	return &Error{Path: f.Path, Line: n.Line, Column: n.Column, Text: fmt.Sprintf(format, args...)}
+}
+
+// maxListed is how many keys a hint lists.
+const maxListed = 16
+
+// UnknownKey makes the error of a key that has no meaning where only known ones have.
+func (f *File) UnknownKey(key *Node, known ...string) *Error {
+	word := ShownKey(key.Text)
+	e := f.Errorf(key, "unknown key %q", word)
+	switch near := spelling.Nearest(word, known); {
+	case word != key.Text && slices.Contains(known, word):
+		e.Help = "a colon and a blank belong behind " + word
+	case near != "":
+		e.Help = "did you mean " + near + "?"
+	case len(known) > 0 && len(known) <= maxListed:
+		e.Help = "the keys here are " + units.AndList(known...)
+	}
+	return e
+}
+
+// Want makes the error of a node of another kind than is wanted. name is the key that
+// it belongs to, or "".
+func (f *File) Want(n *Node, name, want string) *Error {
+	return f.Errorf(n, "%swant %s, not %s", prefix(name), want, n.What())
+}
+
+// Invalid makes the error of a value that is not one of those wanted, see
+// units.Invalid.
+func (f *File) Invalid(n *Node, name, what, hint string) *Error {
+	if n.Kind == Scalar && !n.Null {
+		return f.Errorf(n, "%s%s", prefix(name), units.Invalid(what, strconv.Quote(n.Text), hint))
+	}
+	want, ok := strings.CutPrefix(hint, "want ")
+	if !ok {
+		want = "a " + what
+	}
+	return f.Want(n, name, want)
+}
+
+func prefix(name string) string {
+	if name == "" {
+		return ""
+	}
+	return name + ": "
 }
 
 // Read reads a file. The error of a file that cannot be read is the system's,
@@ -203,7 +256,7 @@ func Parse(path string, data []byte) (*File, error) {
 		return nil, err
 	case root.Kind == Scalar && root.Null:
 	case root.Kind != Mapping:
-		return nil, f.Errorf(root, "the file is %s, and a mapping is wanted: lines of the form 'key: value'", root.What())
+		return nil, f.Want(root, "", "lines of the form 'key: value'")
 	default:
 		f.Root = root
 	}
@@ -280,7 +333,7 @@ func (c *converter) node(y *yaml.Node, depth int) (*Node, error) {
 				return nil, err
 			}
 			if key.Kind != Scalar || key.Null {
-				return nil, c.file.Errorf(key, "%s where a key belongs", key.What())
+				return nil, c.file.Want(key, "", "a key")
 			}
 			if other := n.Get(key.Text); other != nil {
 				return nil, c.file.Errorf(key, "key %q is already on line %d", ShownKey(key.Text), other.Key.Line)

@@ -3,6 +3,7 @@ package script
 import (
 	"time"
 
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/internal/yamlfile"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -63,13 +64,13 @@ func (p *parser) action(n *yamlfile.Node) (Action, error) {
 			a.Packet = &packet.Disconnect{}
 		case "ping", "abort", "ended", "receive":
 		default:
-			return a, p.errorf(n, "%q is no action", n.Text)
+			return a, p.file.Invalid(n, "", "action", "e.g. connect, or a mapping")
 		}
 		a.Verb = n.Text
 		return a, nil
 	}
 	if n.Kind != yamlfile.Mapping || len(n.Entries) == 0 {
-		return a, p.errorf(n, "an action is wanted, not %s", n.What())
+		return a, p.want(n, "", "an action")
 	}
 	for i := range n.Entries {
 		key, v := n.Entries[i].Key, n.Entries[i].Value
@@ -95,7 +96,7 @@ func (p *parser) action(n *yamlfile.Node) (Action, error) {
 			typ = packet.DISCONNECT
 		case "ping", "abort", "ended", "pause":
 		default:
-			return a, p.errorf(key, "unknown action %q", yamlfile.ShownKey(verb))
+			return a, p.file.UnknownKey(key)
 		}
 		if a.Verb != "" {
 			return a, p.errorf(key, "%s and %s are two actions", a.Verb, verb)
@@ -110,7 +111,7 @@ func (p *parser) action(n *yamlfile.Node) (Action, error) {
 		case v.Kind == yamlfile.Scalar && v.Null:
 			err = p.packetAction(&a, verb, typ, &yamlfile.Node{Kind: yamlfile.Mapping, Line: v.Line, Column: v.Column})
 		case v.Kind != yamlfile.Mapping:
-			err = p.errorf(v, "%s takes a mapping of fields, not %s", verb, v.What())
+			err = p.want(v, verb, "a mapping of fields")
 		default:
 			err = p.packetAction(&a, verb, typ, v)
 		}
@@ -133,7 +134,7 @@ func (p *parser) failure(n *yamlfile.Node) (string, error) {
 	if _, ok := reasonByName(n.Text); ok {
 		return n.Text, nil
 	}
-	return "", p.errorf(n, "fails: %q is neither refused, not sent, in doubt, kept, lost nor the name of a reason code", n.Text)
+	return "", p.invalid(n, "fails", units.OrList(append(failures[:], "the name of a reason code")...))
 }
 
 // packetAction reads the fields of an action that is about a packet.
@@ -147,14 +148,14 @@ func (p *parser) packetAction(a *Action, verb string, typ packet.Type, n *yamlfi
 			a.Times, err = p.count(e.Value, maxRounds)
 		case "publish wait":
 			if e.Value.Text != "false" {
-				return p.errorf(e.Value, "wait: only false has a meaning")
+				return p.invalid(e.Value, "wait", "false")
 			}
 			a.Async = true
 		case "connect reconnect":
 			a.Reconnect, err = p.duration(e.Value, e.Key.Text)
 		case "connect fallback":
 			if e.Value.Text != "true" {
-				return p.errorf(e.Value, "fallback: only true has a meaning")
+				return p.invalid(e.Value, "fallback", "true")
 			}
 			a.Fallback = true
 		case "connect send-aliases":

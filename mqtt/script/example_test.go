@@ -22,7 +22,7 @@ steps:
   - {expect: CONNACK, resaon: success}
 `))
 	fmt.Println(err)
-	// Output: hello.yaml:7:23: CONNACK has no field "resaon"
+	// Output: hello.yaml:7:23: unknown key "resaon"
 }
 
 // Two clients that are written down, and a broker that is under test.

@@ -45,7 +45,40 @@ func (r *fieldReader) one(e *yamlfile.Entry) error {
 	if id, ok := packet.PropertyByName(name); ok {
 		return r.property(id, r.typ, "", e)
 	}
-	return r.p.errorf(e.Key, "%s has no field %q", r.typ, yamlfile.ShownKey(name))
+	return r.p.file.UnknownKey(e.Key, r.keys()...)
+}
+
+// keys are those that a packet may have.
+func (r *fieldReader) keys() []string {
+	all := append(names(specs(r.typ)), properties(r.typ)...)
+	switch r.typ {
+	case packet.CONNECT:
+		return append(all, "will")
+	case packet.SUBSCRIBE:
+		return append(append(all, "filters"), names(filterSpecs)...)
+	case packet.UNSUBSCRIBE:
+		return append(all, "filters", "filter")
+	case packet.SUBACK, packet.UNSUBACK:
+		return append(all, "codes")
+	}
+	return all
+}
+
+func names(list []spec) (all []string) {
+	for _, s := range list {
+		all = append(all, s.name)
+	}
+	return all
+}
+
+// properties are the names of those that a packet may have.
+func properties(in packet.Type) (all []string) {
+	for id := packet.PropertyID(1); id < 128; id++ {
+		if id.AllowedIn(in) {
+			all = append(all, id.String())
+		}
+	}
+	return all
 }
 
 // scalar reads a value, or a list of what it may be.
@@ -127,11 +160,11 @@ func (r *fieldReader) userProperties(name string, id packet.PropertyID, n *yamlf
 		return nil
 	}
 	if n.Kind != yamlfile.List {
-		return r.p.errorf(n, "%s is a list of pairs, [[NAME, VALUE], ...], not %s", name, n.What())
+		return r.p.want(n, name, "a list of pairs, [[NAME, VALUE], ...]")
 	}
 	for i, pair := range n.Items {
 		if pair.Kind != yamlfile.List || len(pair.Items) != 2 {
-			return r.p.errorf(pair, "%s: a pair [NAME, VALUE] is wanted", name)
+			return r.p.errorf(pair, "%s: want a pair [NAME, VALUE]", name)
 		}
 		for k, part := range [...]string{".name", ".value"} {
 			v, err := r.p.value(spec{kind: kindText}, name, pair.Items[k])
@@ -139,7 +172,7 @@ func (r *fieldReader) userProperties(name string, id packet.PropertyID, n *yamlf
 				return err
 			}
 			if v.kind == kindAbsent {
-				return r.p.errorf(pair.Items[k], "%s: nothing where a text belongs", name)
+				return r.p.want(pair.Items[k], name, "a text")
 			}
 			r.add(pair.Items[k], indexed(name, i)+part, id, v)
 		}
@@ -159,7 +192,7 @@ func (r *fieldReader) will(e *yamlfile.Entry) error {
 		return nil
 	}
 	if n.Kind != yamlfile.Mapping {
-		return r.p.errorf(n, "will is a mapping, not %s", n.What())
+		return r.p.want(n, "will", "a mapping")
 	}
 	r.add(n, "will", 0, value{kind: kindBool, n: 1})
 	for i := range n.Entries {
@@ -173,7 +206,7 @@ func (r *fieldReader) will(e *yamlfile.Entry) error {
 				return err
 			}
 		} else {
-			return r.p.errorf(sub.Key, "a will has no field %q", yamlfile.ShownKey(sub.Key.Text))
+			return r.p.file.UnknownKey(sub.Key, append(names(willSpecs), properties(packet.WillProperties)...)...)
 		}
 	}
 	return nil
@@ -187,7 +220,7 @@ func (r *fieldReader) filters(e *yamlfile.Entry) error {
 	r.list = true
 	n := e.Value
 	if n.Kind != yamlfile.List || len(n.Items) == 0 {
-		return r.p.errorf(n, "filters is a list, and not empty")
+		return r.p.errorf(n, "filters: want a list, not an empty one")
 	}
 	r.add(n, "filters", 0, value{n: uint64(len(n.Items))})
 	for i, item := range n.Items {
@@ -199,7 +232,7 @@ func (r *fieldReader) filters(e *yamlfile.Entry) error {
 			continue
 		}
 		if item.Kind != yamlfile.Mapping || r.typ == packet.UNSUBSCRIBE {
-			return r.p.errorf(item, "a topic filter is wanted, not %s", item.What())
+			return r.p.want(item, "filters", "a topic filter")
 		}
 		if item.Get("filter") == nil {
 			return r.p.errorf(item, "filter is missing")
@@ -208,7 +241,7 @@ func (r *fieldReader) filters(e *yamlfile.Entry) error {
 			sub := &item.Entries[k]
 			s, ok := findSpec(filterSpecs, sub.Key.Text)
 			if !ok {
-				return r.p.errorf(sub.Key, "a topic filter has no option %q", yamlfile.ShownKey(sub.Key.Text))
+				return r.p.file.UnknownKey(sub.Key, names(filterSpecs)...)
 			}
 			if err := r.scalar(s, prefix+s.name, 0, sub.Value); err != nil {
 				return err
@@ -273,13 +306,13 @@ func (p *parser) value(s spec, name string, n *yamlfile.Node) (value, error) {
 		return value{kind: kindText, b: b}, err
 	}
 	if n.Kind != yamlfile.Scalar {
-		return value{}, p.errorf(n, "%s: %s where a single value belongs", name, n.What())
+		return value{}, p.want(n, name, "a single value")
 	}
 	switch s.kind {
 	case kindVersion:
 		v, ok := packet.ParseVersion(n.Text)
 		if !ok {
-			return value{}, p.errorf(n, "%s: %q is none of 3.1, 3.1.1 and 5.0", name, n.Text)
+			return value{}, p.invalid(n, name, wantVersion)
 		}
 		return value{kind: kindVersion, n: uint64(v)}, nil
 	case kindBool:
@@ -289,7 +322,7 @@ func (p *parser) value(s spec, name string, n *yamlfile.Node) (value, error) {
 		case "false", "0":
 			return value{kind: kindBool}, nil
 		}
-		return value{}, p.errorf(n, "%s: %q is neither true nor false", name, n.Text)
+		return value{}, p.invalid(n, name, "true or false")
 	case kindReason:
 		if r, ok := reasonByName(n.Text); ok {
 			return value{kind: kindReason, n: uint64(r)}, nil
@@ -297,11 +330,11 @@ func (p *parser) value(s spec, name string, n *yamlfile.Node) (value, error) {
 	}
 	u, ok := parseNumber(n.Text)
 	if !ok || u > s.max {
-		what := fmt.Sprintf("a number from 0 to %d", s.max)
+		what := fmt.Sprintf("a whole number from 0 to %d", s.max)
 		if s.kind == kindReason {
-			what = "a reason code: its name in the specification, or a number as 0x87"
+			what = "a reason code: its name in the specification, or a number such as 0x87"
 		}
-		return value{}, p.errorf(n, "%s: %q is not %s", name, n.Text, what)
+		return value{}, p.invalid(n, name, "%s", what)
 	}
 	return value{kind: s.kind, n: u}, nil
 }
@@ -322,7 +355,7 @@ func (p *parser) text(name string, n *yamlfile.Node) ([]byte, error) {
 		return []byte(n.Text), nil
 	}
 	if n.Kind != yamlfile.Mapping {
-		return nil, p.errorf(n, "%s: a text is wanted, not %s", name, n.What())
+		return nil, p.want(n, name, "a text")
 	}
 	if err := p.known(n, "hex", "repeat", "times"); err != nil {
 		return nil, err
@@ -343,7 +376,7 @@ func (p *parser) text(name string, n *yamlfile.Node) ([]byte, error) {
 	}
 	unit, times := n.Get("repeat"), n.Get("times")
 	if unit == nil || times == nil || unit.Value.Kind != yamlfile.Scalar {
-		return nil, p.errorf(n, "%s: a text, {hex: BYTES} or {repeat: TEXT, times: N} is wanted", name)
+		return nil, p.errorf(n, "%s: want a text, {hex: BYTES} or {repeat: TEXT, times: N}", name)
 	}
 	count, err := p.count(times.Value, 1<<24)
 	if err != nil {

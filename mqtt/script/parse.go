@@ -1,6 +1,7 @@
 package script
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -65,16 +66,24 @@ func (p *parser) errorf(n *yamlfile.Node, format string, args ...any) error {
 func (p *parser) known(n *yamlfile.Node, keys ...string) error {
 	for i := range n.Entries {
 		if k := n.Entries[i].Key; !slices.Contains(keys, k.Text) {
-			return p.errorf(k, "unknown key %q; %s are known here", yamlfile.ShownKey(k.Text), strings.Join(keys, ", "))
+			return p.file.UnknownKey(k, keys...)
 		}
 	}
 	return nil
 }
 
+// want is the error of a node of another kind than is wanted.
+func (p *parser) want(n *yamlfile.Node, name, want string) error { return p.file.Want(n, name, want) }
+
+// invalid is the error of a value that is none of those wanted.
+func (p *parser) invalid(n *yamlfile.Node, name, want string, args ...any) error {
+	return p.file.Invalid(n, name, "value", fmt.Sprintf("want "+want, args...))
+}
+
 // word reads a text that is not empty.
 func (p *parser) word(n *yamlfile.Node, what string) (string, error) {
 	if n.Kind != yamlfile.Scalar || n.Text == "" || n.Null {
-		return "", p.errorf(n, "%s is a text, not %s", what, n.What())
+		return "", p.want(n, what, "a text")
 	}
 	return n.Text, nil
 }
@@ -82,16 +91,19 @@ func (p *parser) word(n *yamlfile.Node, what string) (string, error) {
 func (p *parser) count(n *yamlfile.Node, most int) (int, error) {
 	u, ok := parseNumber(n.Text)
 	if n.Kind != yamlfile.Scalar || !ok || u < 1 || u > uint64(most) {
-		return 0, p.errorf(n, "%q is not a number from 1 to %d", n.Text, most)
+		return 0, p.invalid(n, "", "a whole number from 1 to %d", most)
 	}
 	return int(u), nil
 }
+
+// wantVersion says which versions there are.
+const wantVersion = "3.1, 3.1.1 or 5.0"
 
 // duration reads 250ms, 1.5s, 2m or 24h.
 func (p *parser) duration(n *yamlfile.Node, what string) (time.Duration, error) {
 	d, err := time.ParseDuration(n.Text)
 	if n.Kind != yamlfile.Scalar || err != nil || d <= 0 || d > math.MaxInt64/4 {
-		return 0, p.errorf(n, "%s: %q is not a time as 250ms, 1.5s or 2m", what, n.Text)
+		return 0, p.file.Invalid(n, what, "duration", "e.g. 250ms, 1.5s, 2m")
 	}
 	return d, nil
 }
@@ -101,7 +113,7 @@ func (p *parser) versions(n *yamlfile.Node) ([]packet.Version, error) {
 	for _, item := range n.AsList() {
 		v, ok := packet.ParseVersion(item.Text)
 		if !ok {
-			return nil, p.errorf(item, "%q is none of 3.1, 3.1.1 and 5.0", item.Text)
+			return nil, p.invalid(item, "version", wantVersion)
 		}
 		if slices.Contains(all, v) {
 			return nil, p.errorf(item, "%s is there twice", v)
@@ -130,7 +142,7 @@ func (p *parser) header() (err error) {
 	case "client":
 		s.Role = Client
 	default:
-		return p.errorf(role, "role: %q is neither broker nor client", role.Text)
+		return p.invalid(role, "role", "broker or client")
 	}
 	if s.Versions, err = p.versions(p.root.Get("version").Value); err != nil {
 		return err
@@ -142,7 +154,7 @@ func (p *parser) header() (err error) {
 	}
 	if e := p.root.Get("transport"); e != nil {
 		if e.Value.Text != "websocket" {
-			return p.errorf(e.Value, "transport: %q is not websocket", e.Value.Text)
+			return p.invalid(e.Value, "transport", "websocket")
 		}
 		s.WebSocket = true
 	}
@@ -174,7 +186,7 @@ func (p *parser) lists(key string, into map[packet.Version][]string) error {
 			sub := &e.Value.Entries[i]
 			v, ok := packet.ParseVersion(sub.Key.Text)
 			if !ok || !slices.Contains(p.script.Versions, v) {
-				return p.errorf(sub.Key, "%s: %q is not one of the script's versions", key, sub.Key.Text)
+				return p.invalid(sub.Key, key, "one of the script's versions")
 			}
 			list, err := p.list(sub.Value)
 			if err != nil {
@@ -193,11 +205,11 @@ func (p *parser) lists(key string, into map[packet.Version][]string) error {
 
 func (p *parser) list(n *yamlfile.Node) (all []string, err error) {
 	if n.Kind != yamlfile.List {
-		return nil, p.errorf(n, "a list of statements is wanted, as [MQTT-3.3.1-2]")
+		return nil, p.want(n, "", "a list of statements, such as [MQTT-3.3.1-2]")
 	}
 	for _, item := range n.Items {
 		if !strings.HasPrefix(item.Text, "MQTT-") || strings.Count(item.Text, "-") != 2 {
-			return nil, p.errorf(item, "%q is not the identifier of a statement, as MQTT-3.3.1-2", item.Text)
+			return nil, p.file.Invalid(item, "", "statement", "e.g. MQTT-3.3.1-2")
 		}
 		all = append(all, item.Text)
 	}
@@ -240,7 +252,7 @@ func (p *parser) needs() error {
 			n.MaximumExpiry, err = p.duration(v, key.Text)
 		case "retain", "shared", "wildcards":
 			if v.Text != "false" {
-				return p.errorf(v, "%s: only false is something to ask for", key.Text)
+				return p.invalid(v, key.Text, "false")
 			}
 			n.NoRetain = n.NoRetain || key.Text == "retain"
 			n.NoShared = n.NoShared || key.Text == "shared"
@@ -254,7 +266,7 @@ func (p *parser) needs() error {
 		case "refuse-client-id":
 			n.RefuseClientID, err = p.word(v, key.Text)
 		default:
-			return p.errorf(key, "unknown key %q in needs", yamlfile.ShownKey(key.Text))
+			return p.file.UnknownKey(key)
 		}
 		if err != nil {
 			return err
@@ -281,13 +293,13 @@ func (p *parser) task() error {
 		}
 		code, ok := parseNumber(exit.Value.Text)
 		if !ok || code > 255 {
-			return p.errorf(exit.Value, "exit: %q is not a number from 0 to 255", exit.Value.Text)
+			return p.invalid(exit.Value, "exit", "a whole number from 0 to 255")
 		}
 		p.script.Exit = int(code)
 	}
 	if command != nil {
 		if actions != nil {
-			return p.errorf(command.Key, "command and actions exclude each other")
+			return p.errorf(command.Key, "command and actions cannot be used together")
 		}
 		line, err := p.word(command.Value, "command")
 		if err != nil {
@@ -301,7 +313,7 @@ func (p *parser) task() error {
 		return nil
 	}
 	if actions.Value.Kind != yamlfile.List {
-		return p.errorf(actions.Value, "actions is a list, not %s", actions.Value.What())
+		return p.want(actions.Value, "actions", "a list")
 	}
 	for _, item := range actions.Value.Items {
 		a, err := p.action(item)
@@ -342,7 +354,7 @@ func (p *parser) play() error {
 	case steps == nil && connections == nil:
 		return p.errorf(p.root, "steps or connections are missing")
 	case steps != nil && connections != nil:
-		return p.errorf(connections.Key, "steps and connections exclude each other")
+		return p.errorf(connections.Key, "steps and connections cannot be used together")
 	case steps != nil:
 		list, err := p.steps(steps.Value)
 		if err != nil {
@@ -351,15 +363,15 @@ func (p *parser) play() error {
 		p.script.scenes = []scene{{"a", list}}
 		return nil
 	case connections.Value.Kind != yamlfile.List || len(connections.Value.Items) == 0:
-		return p.errorf(connections.Value, "connections is a list of 'NAME: steps', and not empty")
+		return p.errorf(connections.Value, "connections: want a list of 'NAME: steps', not an empty one")
 	}
 	for _, item := range connections.Value.Items {
 		if item.Kind != yamlfile.Mapping || len(item.Entries) != 1 {
-			return p.errorf(item, "one 'NAME: steps' is wanted")
+			return p.errorf(item, "want one 'NAME: steps'")
 		}
 		name := item.Entries[0].Key
 		if !isName(name.Text) {
-			return p.errorf(name, "%q is no name: lower-case letters, digits and hyphens", yamlfile.ShownKey(name.Text))
+			return p.file.Invalid(name, "", "name", "want lower-case letters, digits and hyphens")
 		}
 		list, err := p.steps(item.Entries[0].Value)
 		if err != nil {
@@ -372,7 +384,7 @@ func (p *parser) play() error {
 
 func (p *parser) steps(n *yamlfile.Node) ([]step, error) {
 	if n.Kind != yamlfile.List || len(n.Items) == 0 {
-		return nil, p.errorf(n, "a list of steps is wanted, and not an empty one")
+		return nil, p.errorf(n, "want a list of steps, not an empty one")
 	}
 	list := make([]step, 0, len(n.Items))
 	for _, item := range n.Items {
@@ -412,12 +424,12 @@ func (p *parser) step(n *yamlfile.Node) (step, error) {
 	if n.Kind == yamlfile.Scalar {
 		s.verb, s.text = verbOf(n.Text), n.Text
 		if s.verb != verbClose && s.verb != verbExpectClose {
-			return s, p.errorf(n, "%q is no step", n.Text)
+			return s, p.file.Invalid(n, "", "step", "want a mapping, close or expect-close")
 		}
 		return s, nil
 	}
 	if n.Kind != yamlfile.Mapping {
-		return s, p.errorf(n, "a step is wanted, not %s", n.What())
+		return s, p.want(n, "", "a step")
 	}
 	for i := range n.Entries {
 		e := &n.Entries[i]
@@ -438,7 +450,7 @@ func (p *parser) step(n *yamlfile.Node) (step, error) {
 	case verbExpect, verbSend:
 		var ok bool
 		if s.typ, ok = typeByName(what.Text); !ok || what.Kind != yamlfile.Scalar {
-			return s, p.errorf(what, "%s: %q is no packet, as PUBLISH is", s.text, what.Text)
+			return s, p.file.Invalid(what, s.text, "packet", "e.g. PUBLISH")
 		}
 		s.text += " " + s.typ.String()
 	case verbExpectRaw, verbRaw:
@@ -480,12 +492,12 @@ func (p *parser) step(n *yamlfile.Node) (step, error) {
 // variables reads a list of two or more.
 func (p *parser) variables(n *yamlfile.Node) (names []string, err error) {
 	if n.Kind != yamlfile.List || len(n.Items) < 2 {
-		return nil, p.errorf(n, "distinct: a list of two variables at least is wanted, as [<a>, <b>]")
+		return nil, p.errorf(n, "distinct: want a list of two variables or more, such as [<a>, <b>]")
 	}
 	for _, item := range n.Items {
 		name, ok := variable(item)
 		if !ok {
-			return nil, p.errorf(item, "distinct: %s where a variable belongs, as <a>", item.What())
+			return nil, p.want(item, "distinct", "a variable, such as <a>")
 		}
 		names = append(names, name)
 	}
@@ -507,7 +519,7 @@ func (p *parser) rest(n *yamlfile.Node, s *step) (err error) {
 			}
 			for _, v := range s.only {
 				if !slices.Contains(p.script.Versions, v) {
-					return p.errorf(e.Value, "only: %s is not a version of the script", v)
+					return p.invalid(e.Value, "only", "versions of the script")
 				}
 			}
 		case key == "within" && waits:
@@ -516,7 +528,7 @@ func (p *parser) rest(n *yamlfile.Node, s *step) (err error) {
 			}
 		case (key == "optional" || key == "should") && s.verb == verbExpect:
 			if !e.Value.Bool || e.Value.Text != "true" || s.optional || s.should {
-				return p.errorf(e.Value, "%s: only true has a meaning, and optional and should exclude each other", key)
+				return p.errorf(e.Value, "%s: want true, and optional and should cannot be used together", key)
 			}
 			s.optional, s.should = key == "optional", key == "should"
 		case s.typ != 0:
@@ -524,7 +536,7 @@ func (p *parser) rest(n *yamlfile.Node, s *step) (err error) {
 				return err
 			}
 		default:
-			return p.errorf(e.Key, "%s has no %q", s.text, yamlfile.ShownKey(key))
+			return p.file.UnknownKey(e.Key)
 		}
 	}
 	s.fields = r.out
@@ -557,12 +569,12 @@ func (p *parser) fault(n *yamlfile.Node) (fault, error) {
 			}
 			f.refuse = true
 		default:
-			return f, p.errorf(n, "fault: %q is none of delay, split, truncate, corrupt, stall, duplicate, half-close, reset, refuse and none", n.Text)
+			return f, p.invalid(n, "fault", "duplicate, half-close, reset, refuse or none, or a mapping")
 		}
 		return f, nil
 	}
 	if n.Kind != yamlfile.Mapping || len(n.Entries) == 0 {
-		return f, p.errorf(n, "fault: a word or a mapping is wanted, not %s", n.What())
+		return f, p.want(n, "fault", "a word or a mapping")
 	}
 	for i := range n.Entries {
 		key, v := n.Entries[i].Key, n.Entries[i].Value
@@ -577,7 +589,7 @@ func (p *parser) fault(n *yamlfile.Node) (fault, error) {
 		case "truncate", "corrupt":
 			u, ok := parseNumber(v.Text)
 			if !ok || u > maxRaw {
-				err = p.errorf(v, "%s: %q is not a number of bytes", key.Text, v.Text)
+				err = p.invalid(v, key.Text, "a number of bytes up to %d", maxRaw)
 			}
 			if key.Text == "truncate" {
 				f.truncate = int(u)
@@ -585,14 +597,14 @@ func (p *parser) fault(n *yamlfile.Node) (fault, error) {
 				f.corrupt = int(u)
 			}
 		default:
-			err = p.errorf(key, "unknown fault %q", yamlfile.ShownKey(key.Text))
+			err = p.file.UnknownKey(key)
 		}
 		if err != nil {
 			return f, err
 		}
 	}
 	if len(n.Entries) > 1 && (f.delay == 0 || f.split == 0 || len(n.Entries) > 2) {
-		return f, p.errorf(n, "fault: of these only delay and split go together")
+		return f, p.errorf(n, "fault: only delay and split can be used together")
 	}
 	return f, nil
 }

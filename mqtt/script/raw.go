@@ -25,7 +25,7 @@ const maxRaw = 1 << 24
 // parentheses, and N* before a piece that repeats.
 func (p *parser) raw(n *yamlfile.Node) ([]rawPart, error) {
 	if n.Kind != yamlfile.Scalar || n.Null {
-		return nil, p.errorf(n, "bytes are wanted, as 30 05 0001 \"t\", not %s", n.What())
+		return nil, p.want(n, "", "bytes, such as 30 05 0001 \"t\"")
 	}
 	parts, err := parseRaw(n.Text)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 // SystemError is what an error of the operating system means in an operation on a
@@ -62,7 +64,7 @@ func connectError(ctx context.Context, t *Target, err error, took time.Duration)
 	case AddrNotAvailable:
 		e.Text = "not a local address, or no free port"
 		if op != nil && op.Source != nil {
-			e.form, e.Text = formText, "cannot connect from "+op.Source.String()+": "+e.Text
+			e.form, e.Text = formText, "cannot connect from "+strings.TrimSuffix(op.Source.String(), ":0")+": "+e.Text
 		}
 	case TooManyFiles:
 		e.Hint = "raise the limit with ulimit -n, or use fewer clients"
@@ -98,8 +100,22 @@ func ended(ctx context.Context, e *Error, took time.Duration, what string) {
 		e.Text, word = "timed out", " after "
 	}
 	if took > 0 {
-		e.Text += word + took.Round(time.Millisecond).String()
+		e.Text += word + units.Short(took)
 	}
+}
+
+// spent is how long an attempt has taken, or the limit that has ended it, to two
+// digits: ten seconds are 10s, whenever exactly the clock was looked at.
+func spent(ctx context.Context, start time.Time) time.Duration {
+	took := time.Since(start)
+	if end, has := ctx.Deadline(); has && ctx.Err() != nil && end.After(start) {
+		took = min(took, end.Sub(start))
+	}
+	unit := time.Millisecond
+	for took >= 100*unit {
+		unit *= 10
+	}
+	return max(took.Round(unit), time.Millisecond)
 }
 
 func timedOut(err error) bool {

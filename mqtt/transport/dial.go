@@ -153,7 +153,7 @@ func (d *Dialer) dialService(ctx context.Context, t *Target, start time.Time) (n
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return nil, fail(NotFound, "the domain has no such SRV record", err)
 	case err != nil:
-		return nil, connectError(ctx, t, err, time.Since(start))
+		return nil, connectError(ctx, t, err, spent(ctx, start))
 	case len(records) == 0, len(records) == 1 && records[0].Target == ".":
 		return nil, fail(NotFound, "the domain says that it has no such service", nil)
 	}
@@ -182,7 +182,7 @@ func (d *Dialer) stream(ctx context.Context, nd *net.Dialer, t *Target, start ti
 	}
 	conn, err := dial(ctx, nd, t)
 	if err != nil {
-		return nil, connectError(ctx, t, err, time.Since(start))
+		return nil, connectError(ctx, t, err, spent(ctx, start))
 	}
 	return conn, nil
 }
@@ -219,7 +219,7 @@ func (d *Dialer) Addresses(ctx context.Context, t *Target) ([]netip.AddrPort, er
 	} else if a, err := netip.ParseAddr(t.Host); err == nil {
 		ips = []netip.Addr{a}
 	} else if ips, err = d.Resolver.LookupNetIP(ctx, "ip", t.Host); err != nil {
-		return nil, connectError(ctx, t, err, time.Since(start))
+		return nil, connectError(ctx, t, err, spent(ctx, start))
 	}
 	all := make([]netip.AddrPort, len(ips))
 	for i, ip := range ips {
@@ -268,7 +268,7 @@ func handshake(ctx context.Context, conn net.Conn, cfg *tls.Config, t *Target, s
 		heard := tc.ConnectionState().Version != 0 // a ServerHello came
 		_ = conn.Close()
 		h := hello{heard: heard, asked: asked.Load(), sent: len(certs) > 0, name: cfg.ServerName}
-		return nil, h.explain(ctx, t.Address(), err, time.Since(start))
+		return nil, h.explain(ctx, t.Address(), err, spent(ctx, start))
 	}
 	return tc, nil
 }
@@ -283,7 +283,7 @@ func (d *Dialer) locals(ctx context.Context, start time.Time) ([]*net.TCPAddr, e
 	}
 	ips, err := d.Resolver.LookupNetIP(ctx, "ip", d.LocalAddr)
 	if err != nil {
-		return nil, connectError(ctx, &Target{Network: "tcp", Host: d.LocalAddr}, err, time.Since(start))
+		return nil, connectError(ctx, &Target{Network: "tcp", Host: d.LocalAddr}, err, spent(ctx, start))
 	}
 	locals := make([]*net.TCPAddr, len(ips))
 	for i, ip := range ips {

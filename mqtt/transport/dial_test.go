@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -28,6 +29,29 @@ func TestDialTCP(t *testing.T) {
 			t.Errorf("%+v: read: got %v", d, err)
 		}
 		_ = c.Close()
+	}
+}
+
+// A limit is told as it was set, and not as late as the clock was looked at.
+func TestTheTimeThatIsTold(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ limit, late, want time.Duration }{
+		{10 * time.Second, 9 * time.Millisecond, 10 * time.Second},
+		{10*time.Second - time.Microsecond, 0, 10 * time.Second}, // the caller's, which has begun before
+		{1500 * time.Millisecond, time.Second, 1500 * time.Millisecond},
+		{127345 * time.Millisecond, 0, 130 * time.Second},
+		{34 * time.Millisecond, 0, 34 * time.Millisecond},
+		{time.Hour, -time.Hour + 1234*time.Millisecond, 1200 * time.Millisecond}, // it failed before
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), c.limit)
+			defer cancel()
+			time.Sleep(c.limit + c.late)
+			if got := spent(ctx, start); got != c.want {
+				t.Errorf("%v, %v late: %v, want %v", c.limit, c.late, got, c.want)
+			}
+		})
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 // hostPort reads host:port into t; port is the default.
@@ -43,7 +45,7 @@ func (p *urlParser) hostPort(t *Target, s string, port int) error {
 	if hasPort {
 		var ok bool
 		if port, ok = parsePort(digits, p.listen); !ok {
-			return p.fail("port "+strconv.Quote(digits)+" is not a number from 1 to 65535", "")
+			return p.fail(units.Invalid("port", strconv.Quote(digits), "want 1 to 65535"), "")
 		}
 	}
 	t.Host, t.Port = host, port

@@ -149,7 +149,7 @@ func (d *Dialer) dialProxy(ctx context.Context, nd *net.Dialer, p *Proxy, t *Tar
 	open := func() (net.Conn, error) {
 		conn, err := dial(ctx, nd, reach)
 		if err != nil {
-			err = connectError(ctx, reach, err, time.Since(start))
+			err = connectError(ctx, reach, err, spent(ctx, start))
 			var e *Error
 			if errors.As(err, &e) {
 				e.Hint = "check the proxy, " + p.String()
@@ -173,7 +173,7 @@ func (d *Dialer) dialProxy(ctx context.Context, nd *net.Dialer, p *Proxy, t *Tar
 	if p.Kind == "socks5" {
 		ips, err := nd.Resolver.LookupNetIP(ctx, "ip", t.Host)
 		if err != nil {
-			return nil, connectError(ctx, t, err, time.Since(start))
+			return nil, connectError(ctx, t, err, spent(ctx, start))
 		}
 		dest = net.JoinHostPort(ips[0].Unmap().String(), strconv.Itoa(t.Port))
 	}
@@ -204,7 +204,7 @@ func socksThrough(ctx context.Context, conn net.Conn, p *Proxy, dest string, sta
 	_ = conn.Close()
 	if ctx.Err() != nil || timedOut(err) {
 		e := p.failure("", err)
-		ended(ctx, e, time.Since(start), "no answer of the proxy")
+		ended(ctx, e, spent(ctx, start), "no answer of the proxy")
 		return nil, e
 	}
 	return nil, p.socksError(err, dest)
@@ -276,7 +276,7 @@ func connectThrough(ctx context.Context, conn net.Conn, p *Proxy, t *Target, sta
 	var other *noHTTP
 	switch {
 	case timedOut(err) || ctx.Err() != nil:
-		ended(ctx, e, time.Since(start), "no answer of the proxy")
+		ended(ctx, e, spent(ctx, start), "no answer of the proxy")
 	case errors.As(err, &other):
 		said := foreign(OpProxy, "", ProxyFailed, "HTTP", other.begin)
 		e.Text, e.Speaks, e.Hint = "the peer "+said.Text, said.Speaks, "check the proxy's port"

@@ -33,7 +33,7 @@ func (h hello) explain(ctx context.Context, addr string, err error, took time.Du
 			e.form = formVerb
 		}
 		if e.Kind == Timeout && !h.heard {
-			e.Text = fmt.Sprintf("accepted the connection and stayed silent for %v", took.Round(time.Millisecond))
+			e.Text = fmt.Sprintf("accepted the connection and stayed silent for %v", took)
 			e.Hint = doesItSpeakTLS
 		}
 	case errors.As(err, &record):

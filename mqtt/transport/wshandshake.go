@@ -68,7 +68,7 @@ func (d *Dialer) upgrade(ctx context.Context, conn net.Conn, t *Target, start ti
 			e.Text = "connection reset during the WebSocket handshake"
 		}
 		if timedOut(err) || ctx.Err() != nil {
-			ended(ctx, e, time.Since(start), "no answer to the WebSocket handshake")
+			ended(ctx, e, spent(ctx, start), "no answer to the WebSocket handshake")
 		}
 	}
 	return nil, e

@@ -103,20 +103,21 @@ func (s *Summary) violated() (texts []string) {
 	}
 	add := func(n int64, f Flow, what, advice string) {
 		if n > 0 {
-			texts = append(texts, fmt.Sprintf("%s %s at QoS %d, which MQTT forbids: %s", integer(n), what, f.QoS, advice))
+			texts = append(texts, fmt.Sprintf("%s at QoS %d, which MQTT forbids; %s", what, f.QoS, advice))
 		}
 	}
 	const when = "run 'mqbench verify' to see when"
 	for _, f := range s.Flows {
 		if s.Result.Run.Plan.Header {
 			// Some of those not judged were not received before.
-			add(f.Lost-f.Unjudged, f, "of "+integer(f.Expected)+" messages were lost", "check the broker's queue limits")
+			lost := f.Lost - f.Unjudged
+			add(lost, f, integer(lost)+" of "+counted(f.Expected, "message")+" lost", "check the broker's queue limits")
 		}
 		if f.QoS != 1 {
-			add(f.Duplicates, f, "messages were received twice", when)
+			add(f.Duplicates, f, counted(f.Duplicates, "duplicate"), when)
 		}
-		add(f.Reordered, f, "messages came out of order", when)
-		add(f.Corrupt, f, "messages were corrupt", "check what stands between, such as proxies and rules that change payloads")
+		add(f.Reordered, f, counted(f.Reordered, "message")+" out of order", when)
+		add(f.Corrupt, f, counted(f.Corrupt, "message")+" corrupt", "check what stands between, such as proxies and rules that change payloads")
 	}
 	return texts
 }
@@ -125,26 +126,47 @@ func (s *Summary) violated() (texts []string) {
 func (s *Summary) incomplete() (texts []string) {
 	add := func(n int64, format string, args ...any) {
 		if n > 0 {
-			texts = append(texts, integer(n)+" "+fmt.Sprintf(format, args...))
+			texts = append(texts, fmt.Sprintf(format, args...))
 		}
 	}
 	n := func(c result.Counter) int64 { return s.Counters.Of(c) }
-	add(n(result.Unready), "of %s clients were not connected and subscribed at the end: see Errors", integer(max(n(result.Planned), n(result.Unready))))
+	of := func(n, all int64, noun string) string { return integer(n) + " of " + counted(all, noun) }
+	unready := n(result.Unready)
+	add(unready, "%s %s not connected and subscribed at the end; see Errors", of(unready, max(n(result.Planned), unready), "client"), were(unready))
 	subscriptions, codes := s.refusals("suback")
-	add(subscriptions, "subscriptions were refused%s: check the broker's permissions", codes)
+	add(subscriptions, "%s %s refused%s; check the broker's access rules", counted(subscriptions, "subscription"), were(subscriptions), codes)
 	_, codes = s.refusals("puback", "pubrec")
-	add(s.Total.Refused, "of %s messages were refused%s: check the broker's permissions and quotas", integer(s.Total.Sent), codes)
-	add(s.Total.Skipped, "of %s messages due were not sent, because their publishers were not connected: see Errors", integer(s.Total.Due))
-	add(n(result.Ignored), "messages were never acknowledged, on connections that lived")
-	add(n(result.SessionsLost), "sessions were not there any more when their clients came back: check the broker's session limits")
-	add(n(result.Unreplied), "of %s requests had no reply", integer(n(result.Requests)))
-	add(n(result.WillsDue)-n(result.Wills), "of %s wills did not come", integer(n(result.WillsDue)))
-	add(n(result.Takeovers)-n(result.TakenOver), "of %s connections that were taken over did not end (MQTT-3.1.4-3)", integer(n(result.Takeovers)))
-	add(n(result.Unannounced), "of %s connections that were taken over ended without DISCONNECT 0x8E (MQTT-3.1.4-3)", integer(n(result.TakenOver)))
-	if t := s.Total; t.Expected > 0 && t.Received+t.Corrupt == 0 {
-		texts = append(texts, fmt.Sprintf("nothing was delivered of %s messages expected", integer(t.Expected)))
+	t := s.Total
+	add(t.Refused, "%s %s refused%s; check the broker's access rules and quotas", of(t.Refused, t.Sent, "message"), were(t.Refused), codes)
+	add(t.Skipped, "%s due %s not sent, because their publishers were not connected; see Errors", of(t.Skipped, t.Due, "message"), were(t.Skipped))
+	add(n(result.Ignored), "%s %s never acknowledged, on connections that lived", counted(n(result.Ignored), "message"), were(n(result.Ignored)))
+	lost := n(result.SessionsLost)
+	add(lost, "%s %s not there any more when their clients came back; check the broker's session limits", counted(lost, "session"), were(lost))
+	add(n(result.Unreplied), "%s had no reply", of(n(result.Unreplied), n(result.Requests), "request"))
+	wills, takeovers := n(result.WillsDue)-n(result.Wills), n(result.Takeovers)-n(result.TakenOver)
+	add(wills, "%s did not come", of(wills, n(result.WillsDue), "will"))
+	add(takeovers, "%s that were taken over did not end (MQTT-3.1.4-3)", of(takeovers, n(result.Takeovers), "connection"))
+	add(n(result.Unannounced), "%s that were taken over ended without DISCONNECT 0x8E (MQTT-3.1.4-3)", of(n(result.Unannounced), n(result.TakenOver), "connection"))
+	if t.Expected > 0 && t.Received+t.Corrupt == 0 {
+		texts = append(texts, fmt.Sprintf("nothing was delivered of %s expected", counted(t.Expected, "message")))
 	}
 	return texts
+}
+
+// counted is a number with its noun: 1 message, 2,000 messages.
+func counted(n int64, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return integer(n) + " " + noun
+}
+
+// were is the verb of so many.
+func were(n int64) string {
+	if n == 1 {
+		return "was"
+	}
+	return "were"
 }
 
 // refusals are how many times packets of some kinds refused, and the reason codes of
@@ -327,7 +349,7 @@ func (s *Summary) saturated() {
 	}
 	s.Backlog, s.Growth = x.left, x.growth()
 	say := func(x *queue, did, who string) {
-		s.verdict(Saturated, "%s %s/s of %s/s due (%s): %s, and what waits grew by %s/s to %s; latencies grow with the length of the run; the broker held %s/s: ask for no more",
+		s.verdict(Saturated, "%s %s/s of %s/s due (%s); latencies grow with the length of the run: %s, and the backlog grew by %s/s to %s; ask for no more than the %s/s that the broker held",
 			did, number(x.through), number(x.due), percent(x.through/x.due), who, number(x.growth()), integer(x.left), number(x.held))
 	}
 	if s.stuck(&accept) {

@@ -57,7 +57,7 @@ func TestGrowingBacklogIsSaturation(t *testing.T) {
 	l.seconds, l.share = 60, 0.992
 	r := l.result()
 	s := Summarize(r)
-	if s.Rates.Delivered < 0.99*s.Rates.Expected || !s.Has(Saturated) || s.Has(Violated) || !strings.Contains(s.Verdicts[0].Text, "what waits grew by 8/s") {
+	if s.Rates.Delivered < 0.99*s.Rates.Expected || !s.Has(Saturated) || s.Has(Violated) || !strings.Contains(s.Verdicts[0].Text, "the backlog grew by 8/s") {
 		t.Errorf("delivered %v of %v, growth %v, backlog %d: %v", s.Rates.Delivered, s.Rates.Expected, s.Growth, s.Backlog, s.Verdicts)
 	}
 }
@@ -246,7 +246,7 @@ func TestWhatWasNotCarriedOutIsIncomplete(t *testing.T) {
 		{"refused messages", map[result.CounterKey]int64{{Name: "offered", QoS: 1}: 7, {Name: "sent", QoS: 1}: 7, {Name: "refused", QoS: 1}: 7, {Name: "reason.puback.0x97", QoS: result.NoQoS}: 7}, "7 of 11,007 messages were refused (0x97)"},
 		{"refused subscriptions", map[result.CounterKey]int64{{Name: "reason.suback.0x87", QoS: result.NoQoS}: 2}, "2 subscriptions were refused (0x87)"},
 		{"a success by another name", map[result.CounterKey]int64{{Name: "reason.suback.0x01", QoS: result.NoQoS}: 2}, ""},
-		{"clients", map[result.CounterKey]int64{{Name: "unready", QoS: result.NoQoS}: 1}, "1 of 1 clients were not connected and subscribed"},
+		{"clients", map[result.CounterKey]int64{{Name: "unready", QoS: result.NoQoS}: 1}, "1 of 1 client was not connected and subscribed"},
 		{"messages without an answer", map[result.CounterKey]int64{{Name: "ignored", QoS: 1}: 4}, "4 messages were never acknowledged"},
 		{"messages that a lost connection took along", map[result.CounterKey]int64{{Name: "offered", QoS: 1}: 4, {Name: "sent", QoS: 1}: 4, {Name: "unaccepted", QoS: 1}: 4}, ""},
 		{"sessions", map[result.CounterKey]int64{{Name: "sessions.lost", QoS: result.NoQoS}: 3}, "3 sessions were not there any more"},
