@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/script"
 	"github.com/mqtools/mqtools/mqtt/session"
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
+	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
 func TestPublishSendsTheBytesOfTheSpecification(t *testing.T) {
@@ -489,7 +489,7 @@ func TestALongMessageOutlastsTheKeepAlive(t *testing.T) {
 	for _, answers := range []bool{true, false} {
 		t.Run(fmt.Sprintf("answered: %v", answers), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := script.NewMemory()
+				n := memtest.New()
 				defer n.Close()
 				done := make(chan *Client, 1)
 				go func() {

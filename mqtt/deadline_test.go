@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/script"
+	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
 // bareConn has no deadlines, as channels of SSH and a command's pipes on Windows.
@@ -23,7 +23,7 @@ func (bareConn) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
 func TestAConnectionNeedsNoDeadlines(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := script.NewMemory()
+		m := memtest.New()
 		defer m.Close()
 		go func() {
 			nc, err := m.Accept()
@@ -59,7 +59,7 @@ func TestAConnectionNeedsNoDeadlines(t *testing.T) {
 func TestASilentServerIsBoundedWithoutDeadlines(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := script.NewMemory()
+		m := memtest.New()
 		defer m.Close()
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)

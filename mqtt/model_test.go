@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/script"
 	"github.com/mqtools/mqtools/mqtt/session"
+	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
 // TestTheClientKeepsItsPromisesOverAnyLink has calls, cuts and acknowledgements
@@ -38,7 +38,7 @@ func TestTheClientKeepsItsPromisesOverAnyLink(t *testing.T) {
 // at any byte.
 type modelServer struct {
 	t    *testing.T
-	net  *script.Memory
+	net  *memtest.Network
 	cfg  session.Config
 	turn chan struct{} // one connection at a time has the session
 
@@ -227,7 +227,7 @@ func (s *modelServer) serve(nc net.Conn) {
 func linkModel(t *testing.T, seed uint64) {
 	v := []packet.Version{packet.V5, packet.V311}[seed%2]
 	early := seed%3 == 2 // Close falls into the storm
-	s := &modelServer{t: t, net: script.NewMemory(), turn: make(chan struct{}, 1), rng: rand.New(rand.NewPCG(seed, 1)),
+	s := &modelServer{t: t, net: memtest.New(), turn: make(chan struct{}, 1), rng: rand.New(rand.NewPCG(seed, 1)),
 		cfg: session.Config{ReceiveMaximum: uint16(1 + seed%7)}, got: map[uint64]int{}, sent: map[uint64]packet.QoS{}}
 	var served sync.WaitGroup
 	served.Go(func() {

@@ -15,6 +15,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/script"
 	"github.com/mqtools/mqtools/mqtt/transport"
+	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
 // clientScripts reads the conversations that the client is tested with.
@@ -241,7 +242,7 @@ func TestScripts(t *testing.T) {
 			t.Run(strings.TrimSuffix(filepath.Base(s.Path), ".yaml")+"/"+v.String(), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					m := script.NewMemory()
+					m := memtest.New()
 					perform(t, s, v, m, m.Dial, 5*time.Second)
 				})
 			})

@@ -14,14 +14,14 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/script"
+	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
 // judge is a server in memory that is asked about every packet. Its packets are
 // written by hand.
 type judge struct {
 	t   *testing.T
-	net *script.Memory
+	net *memtest.Network
 	v5  bool
 	// kept makes it keep sessions: CONNACK says so.
 	kept bool
@@ -60,7 +60,7 @@ const (
 )
 
 func newJudge(t *testing.T) *judge {
-	j := &judge{t: t, net: script.NewMemory(), v5: true}
+	j := &judge{t: t, net: memtest.New(), v5: true}
 	go func() {
 		for {
 			nc, err := j.net.Accept()

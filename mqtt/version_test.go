@@ -15,14 +15,14 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/script"
 	"github.com/mqtools/mqtools/mqtt/transport"
+	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
 // bubble is a network in memory and in virtual time, with a client that connects.
 type bubble struct {
 	t      *testing.T
-	net    *script.Memory
+	net    *memtest.Network
 	events []Event // after synctest.Wait
 	c      *Client
 	err    error
@@ -33,7 +33,7 @@ type bubble struct {
 func inBubble(t *testing.T, o Options, f func(b *bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := &bubble{t: t, net: script.NewMemory(), done: make(chan struct{})}
+		b := &bubble{t: t, net: memtest.New(), done: make(chan struct{})}
 		o.ClientID, o.KeepAlive = "a", NoKeepAlive
 		o.OnEvent = func(e Event) { b.events = append(b.events, e) }
 		go func() {
@@ -215,7 +215,7 @@ func TestWhatIsNoRefusalOfTheVersionDoesNotFallBack(t *testing.T) {
 }
 
 // accepted hands out the next connection.
-func accepted(m *script.Memory) chan net.Conn {
+func accepted(m *memtest.Network) chan net.Conn {
 	ch := make(chan net.Conn, 1)
 	go func() {
 		if nc, err := m.Accept(); err == nil {
@@ -323,7 +323,7 @@ func TestAChosenVersionDoesNotFallBack(t *testing.T) {
 // What one server does is no news of another.
 func TestTheVersionIsRememberedByAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		old, young := script.NewMemory(), script.NewMemory()
+		old, young := memtest.New(), memtest.New()
 		at := old
 		name := "old"
 		dial := func(ctx context.Context) (net.Conn, error) {

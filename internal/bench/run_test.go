@@ -20,9 +20,9 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
-	"github.com/mqtools/mqtools/mqtt/script"
 	"github.com/mqtools/mqtools/mqtt/swarm"
 	"github.com/mqtools/mqtools/mqtt/transport"
+	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
 func TestMain(m *testing.M) {
@@ -64,21 +64,21 @@ func within(dial func(context.Context) (net.Conn, error)) Options {
 }
 
 // ours are a broker and its network in memory.
-func ours(t testing.TB, o broker.Options) (*broker.Broker, *script.Memory) {
-	network := script.NewMemory()
+func ours(t testing.TB, o broker.Options) (*broker.Broker, *memtest.Network) {
+	network := memtest.New()
 	return brokertest.Serve(t, network, o), network
 }
 
 // flawed are a bad broker and its network in memory.
-func flawed(t testing.TB, f badbroker.Flaws) (*badbroker.Broker, *script.Memory) {
-	network := script.NewMemory()
+func flawed(t testing.TB, f badbroker.Flaws) (*badbroker.Broker, *memtest.Network) {
+	network := memtest.New()
 	return badbroker.Serve(t, network, f), network
 }
 
 // proxied is a proxy with faults before a server in memory, and the network that leads
 // to it.
-func proxied(t testing.TB, server *script.Memory) (*fault.Proxy, *script.Memory) {
-	front := script.NewMemory()
+func proxied(t testing.TB, server *memtest.Network) (*fault.Proxy, *memtest.Network) {
+	front := memtest.New()
 	p := fault.New(front, server.Dial, 1)
 	t.Cleanup(p.Close)
 	return p, front

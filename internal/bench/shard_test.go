@@ -10,7 +10,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/mqtt/broker"
-	"github.com/mqtools/mqtools/mqtt/script"
+	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
 // divided has pairs, a fan-in and a fan-out, with a number of messages each.
@@ -34,7 +34,7 @@ func parse(t *testing.T, text string) *plan.Plan {
 }
 
 // runShard runs a shard and returns what its file says.
-func runShard(t *testing.T, p *plan.Plan, i, n int, start time.Time, network *script.Memory) *result.Result {
+func runShard(t *testing.T, p *plan.Plan, i, n int, start time.Time, network *memtest.Network) *result.Result {
 	s, err := p.Shard(i, n)
 	if err != nil {
 		t.Fatal(err)

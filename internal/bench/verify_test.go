@@ -19,15 +19,15 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/script"
 	"github.com/mqtools/mqtools/mqtt/transport"
+	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
 // checks are the settings of a short verification of a broker, over networks in
 // memory: it is for a bubble.
-func checks(t testing.TB, q packet.QoS, b *script.Memory, faults ...Fault) VerifyOptions {
+func checks(t testing.TB, q packet.QoS, b *memtest.Network, faults ...Fault) VerifyOptions {
 	return VerifyOptions{QoS: q, Version: packet.V5, Clients: 6, Rate: plan.Rate{Events: 600, Per: time.Second}, Size: 64, Duration: 3 * time.Second, Drain: 30 * time.Second, Seed: 7,
-		Faults: faults, Token: "test", Dial: b.Dial, network: script.NewMemory(),
+		Faults: faults, Token: "test", Dial: b.Dial, network: memtest.New(),
 		Run: Options{Run: result.Run{Shards: 1}, Tell: func(n result.Note) { t.Log(n.At, n.Kind, n.Text) }}}
 }
 
@@ -51,7 +51,7 @@ func TestAVerificationOverSockets(t *testing.T) {
 	t.Parallel()
 	target := serve(t, broker.Options{})
 	d := &transport.Dialer{Timeout: 5 * time.Second}
-	o := checks(t, 2, script.NewMemory(), gentle...)
+	o := checks(t, 2, memtest.New(), gentle...)
 	o.network, o.Dial = nil, func(ctx context.Context) (net.Conn, error) { return d.Dial(ctx, target) }
 	o.Rate.Events = 100
 	if v := verify(t, o); !v.OK() || v.Sent == 0 || v.Received != v.Sent || len(v.Faults) == 0 {

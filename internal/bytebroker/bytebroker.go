@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
-	"github.com/mqtools/mqtools/mqtt/script"
+	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
 // Step is what the broker expects and what it answers, in hexadecimal digits with
@@ -58,7 +58,7 @@ func Start(t *testing.T, conns ...[]Step) *Broker {
 // InMemory is Start without a network, for a bubble of testing/synctest.
 func InMemory(t *testing.T, conns ...[]Step) *Broker {
 	t.Helper()
-	network := script.NewMemory()
+	network := memtest.New()
 	b := &Broker{t: t, Port: "1883", ln: network, dial: network.Dial, patience: 24 * time.Hour, done: make(chan struct{}), wrong: make(chan struct{})}
 	go b.serve(conns)
 	return b

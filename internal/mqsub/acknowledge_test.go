@@ -16,7 +16,7 @@ import (
 	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/script"
+	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
 // full is an output that takes the first n bytes.
@@ -125,7 +125,7 @@ func TestALargeRecordIsAcknowledgedWhenItIsWhole(t *testing.T) {
 		{"cut off in the large one", 500 << 10, 1, "the last message is cut off: byte "},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			network := script.NewMemory()
+			network := memtest.New()
 			defer network.Close()
 			heard := make(chan []byte, 1)
 			go func() {

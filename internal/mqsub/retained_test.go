@@ -16,7 +16,7 @@ import (
 	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/script"
+	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
 // retainer is a broker behind a slow line. What it hears is a trip's half old, and
@@ -163,7 +163,7 @@ func (r *retainer) serve(nc net.Conn) {
 // follow runs --retained-only against it, and says how long that took behind SUBACK.
 func (r *retainer) follow(t *testing.T, quiet time.Duration) (lines int, took time.Duration, err error) {
 	t.Helper()
-	network := script.NewMemory()
+	network := memtest.New()
 	defer network.Close()
 	var served sync.WaitGroup
 	defer served.Wait()
@@ -289,7 +289,7 @@ func TestWithoutRetainedMessagesTheFiltersAreNamed(t *testing.T) {
 func TestWithoutAnAnswerThereIsNoEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		network := script.NewMemory()
+		network := memtest.New()
 		defer network.Close()
 		go func() {
 			nc, err := network.Accept()

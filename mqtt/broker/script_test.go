@@ -14,6 +14,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/script"
 	"github.com/mqtools/mqtools/mqtt/transport"
+	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
 // scripts reads all conversations that the broker is tested with.
@@ -93,7 +94,7 @@ func TestScripts(t *testing.T) {
 			t.Run(strings.TrimSuffix(filepath.Base(s.Path), ".yaml")+"/"+v.String(), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					m := script.NewMemory()
+					m := memtest.New()
 					b := broker.New(options(t, &s.Needs))
 					done := make(chan error, 1)
 					go func() { done <- b.Serve(m) }()
@@ -160,7 +161,7 @@ func TestScriptsOverTCP(t *testing.T) {
 func TestScriptsLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := script.NewMemory()
+		m := memtest.New()
 		b := broker.New(broker.Options{})
 		done := make(chan error, 1)
 		go func() { done <- b.Serve(m) }()

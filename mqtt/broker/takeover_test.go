@@ -17,9 +17,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/script"
 	"github.com/mqtools/mqtools/mqtt/transport"
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
+	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
 // holding is a broker whose reader of a connection takes a tenth of a second
@@ -38,7 +38,7 @@ func holding() broker.Options {
 func inMemory(t *testing.T, o broker.Options, f func(t *testing.T, b *broker.Broker, dial func() (net.Conn, error))) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		m := script.NewMemory()
+		m := memtest.New()
 		b := broker.New(o)
 		done := make(chan error, 1)
 		go func() { done <- b.Serve(m) }()
@@ -151,7 +151,7 @@ func TestWhatTheOldConnectionHasReceivedIsHeard(t *testing.T) {
 				today := time.Now() // which is another day in the bubble
 				own.Time = func() time.Time { return today }
 				synctest.Test(t, func(t *testing.T) {
-					m := script.NewMemory()
+					m := memtest.New()
 					ln, dial := net.Listener(m), func() (net.Conn, error) { return m.Dial(t.Context()) }
 					if secure {
 						ln = tls.NewListener(m, certs.ServerConfig())

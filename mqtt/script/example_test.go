@@ -8,6 +8,7 @@ import (
 
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/script"
+	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
 // What is wrong with a script is told with its place, before it is played.
@@ -47,7 +48,7 @@ connections:
 		fmt.Println(err)
 		return
 	}
-	network, b := script.NewMemory(), broker.New(broker.Options{})
+	network, b := memtest.New(), broker.New(broker.Options{})
 	done := make(chan error)
 	go func() { done <- b.Serve(network) }()
 	fmt.Println(s.Dial(context.Background(), network.Dial, nil))
@@ -73,7 +74,7 @@ steps:
 		fmt.Println(err)
 		return
 	}
-	network := script.NewMemory()
+	network := memtest.New()
 	go func() {
 		nc, err := network.Dial(context.Background())
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/transport"
+	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 	"go.uber.org/goleak"
 )
 
@@ -47,7 +48,7 @@ func serve(t *testing.T, steps, sends string, o *Options) (got []byte, err error
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := parsed(t, head+steps)
-		m := NewMemory()
+		m := memtest.New()
 		done := make(chan error, 1)
 		go func() { done <- s.Serve(t.Context(), m, o) }()
 		nc, dialErr := m.Dial(t.Context())
@@ -159,7 +160,7 @@ func TestFaultsTakeTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := parsed(t, head+"steps: [{fault: {split: 2, delay: 1s}}, {send: CONNACK}, {fault: none}, {send: PINGRESP}, {fault: {stall: 10s}}, {expect: PINGREQ}]\n")
-		m := NewMemory()
+		m := memtest.New()
 		done := make(chan error, 1)
 		go func() { done <- s.Serve(t.Context(), m, nil) }()
 		nc, err := m.Dial(t.Context())
@@ -178,7 +179,7 @@ func TestFaultsTakeTime(t *testing.T) {
 		// Nothing is read for ten seconds: 64 KiB fill the way.
 		nc.SetWriteDeadline(time.Now().Add(9 * time.Second))
 		synctest.Wait()
-		if n, err := nc.Write(make([]byte, 1<<20)); n > memoryBuffer+32<<10 || err == nil {
+		if n, err := nc.Write(make([]byte, 1<<20)); n > 64<<10+32<<10 || err == nil {
 			t.Errorf("wrote %d bytes, %v", n, err)
 		}
 		nc.Close()
@@ -192,7 +193,7 @@ func TestResetAndRefuse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := parsed(t, head+"connections: [{one: [{fault: refuse}]}, {two: [{expect: CONNECT}, {fault: reset}]}]\n")
-		m := NewMemory()
+		m := memtest.New()
 		done := make(chan error, 1)
 		go func() { done <- s.Serve(t.Context(), m, nil) }()
 		for range 2 {
@@ -240,10 +241,10 @@ func TestResetOverTCP(t *testing.T) {
 func TestTheEndIsNotForAWrongRole(t *testing.T) {
 	t.Parallel()
 	s := parsed(t, head+"steps: [close]\n")
-	if err := s.Dial(t.Context(), NewMemory().Dial, nil); err == nil || !strings.Contains(err.Error(), "is for a client") {
+	if err := s.Dial(t.Context(), memtest.New().Dial, nil); err == nil || !strings.Contains(err.Error(), "is for a client") {
 		t.Errorf("Dial: %v", err)
 	}
-	m := NewMemory()
+	m := memtest.New()
 	if err := s.Serve(t.Context(), m, &Options{Version: packet.V31}); err == nil || !strings.Contains(err.Error(), "not for MQTT 3.1") {
 		t.Errorf("another version: %v", err)
 	}
@@ -257,13 +258,13 @@ func TestNobodyConnects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := parsed(t, head+"steps: [{expect: CONNECT}]\n")
 		start := time.Now()
-		err := s.Serve(t.Context(), NewMemory(), &Options{Patience: time.Minute})
+		err := s.Serve(t.Context(), memtest.New(), &Options{Patience: time.Minute})
 		if err == nil || !strings.Contains(err.Error(), "no connection within 1m0s") || time.Since(start) != time.Minute {
 			t.Errorf("got %v after %v", err, time.Since(start))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		err = s.Serve(ctx, NewMemory(), &Options{FirstPatience: -1})
+		err = s.Serve(ctx, memtest.New(), &Options{FirstPatience: -1})
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("with all patience: %v", err)
 		}

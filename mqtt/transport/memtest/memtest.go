@@ -1,4 +1,5 @@
-package script
+// Package memtest is a network in memory for tests.
+package memtest
 
 import (
 	"context"
@@ -10,40 +11,39 @@ import (
 	"time"
 )
 
-// Memory is a network of one address in memory: a listener, and a way to dial
-// it. Its connections buffer 64 KiB in each direction, can be half-closed and
-// reset as TCP can, and wait only in ways that a bubble of testing/synctest
-// understands.
-type Memory struct {
-	backlog chan net.Conn
+// Network is a network of one address: a listener, and a way to dial it. Its
+// connections buffer 64 KiB in each direction, can be half-closed and reset as TCP
+// can, and wait only in ways that a bubble of testing/synctest understands.
+type Network struct {
+	backlog chan *conn
 	done    chan struct{}
 	once    sync.Once
 }
 
-// NewMemory makes a network.
-func NewMemory() *Memory {
-	return &Memory{backlog: make(chan net.Conn, 16), done: make(chan struct{})}
+// New makes a network.
+func New() *Network {
+	return &Network{backlog: make(chan *conn, 16), done: make(chan struct{})}
 }
 
 // Accept waits for the next connection.
-func (m *Memory) Accept() (net.Conn, error) {
+func (n *Network) Accept() (net.Conn, error) {
 	select {
-	case nc := <-m.backlog:
+	case nc := <-n.backlog:
 		return nc, nil
-	case <-m.done:
-		return nil, &net.OpError{Op: "accept", Net: "memory", Addr: memoryAddr{}, Err: net.ErrClosed}
+	case <-n.done:
+		return nil, &net.OpError{Op: "accept", Net: "memory", Addr: addr{}, Err: net.ErrClosed}
 	}
 }
 
 // Close ends Accept and Dial. Connections go on; those that nobody has accepted
 // are reset.
-func (m *Memory) Close() error {
-	m.once.Do(func() {
-		close(m.done)
+func (n *Network) Close() error {
+	n.once.Do(func() {
+		close(n.done)
 		for {
 			select {
-			case nc := <-m.backlog:
-				reset(nc)
+			case nc := <-n.backlog:
+				nc.reset()
 			default:
 				return
 			}
@@ -53,26 +53,26 @@ func (m *Memory) Close() error {
 }
 
 // Addr is "memory".
-func (m *Memory) Addr() net.Addr { return memoryAddr{} }
+func (n *Network) Addr() net.Addr { return addr{} }
 
 // Dial connects. Without a listener it is refused.
-func (m *Memory) Dial(ctx context.Context) (net.Conn, error) {
+func (n *Network) Dial(ctx context.Context) (net.Conn, error) {
 	select {
-	case <-m.done:
+	case <-n.done:
 		return nil, refused()
 	default:
 	}
 	a, b := pipe()
 	select {
-	case m.backlog <- b:
+	case n.backlog <- b:
 		select {
-		case <-m.done: // Close may have looked too early
-			reset(a)
+		case <-n.done: // Close may have looked too early
+			a.reset()
 			return nil, refused()
 		default:
 			return a, nil
 		}
-	case <-m.done:
+	case <-n.done:
 		return nil, refused()
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -80,16 +80,16 @@ func (m *Memory) Dial(ctx context.Context) (net.Conn, error) {
 }
 
 func refused() error {
-	return &net.OpError{Op: "dial", Net: "memory", Addr: memoryAddr{}, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	return &net.OpError{Op: "dial", Net: "memory", Addr: addr{}, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 }
 
-type memoryAddr struct{}
+type addr struct{}
 
-func (memoryAddr) Network() string { return "memory" }
-func (memoryAddr) String() string  { return "memory" }
+func (addr) Network() string { return "memory" }
+func (addr) String() string  { return "memory" }
 
-// memoryBuffer is how many bytes may be under way in one direction.
-const memoryBuffer = 64 << 10
+// bufferSize is how many bytes may be under way in one direction.
+const bufferSize = 64 << 10
 
 // way is one direction of a connection.
 type way struct {
@@ -112,24 +112,24 @@ func newWay() *way {
 }
 
 // pipe makes the two ends of a connection.
-func pipe() (a, b net.Conn) {
+func pipe() (a, b *conn) {
 	x, y := newWay(), newWay()
-	return &memoryConn{in: x, out: y}, &memoryConn{in: y, out: x}
+	return &conn{in: x, out: y}, &conn{in: y, out: x}
 }
 
-type memoryConn struct {
+type conn struct {
 	in, out *way
 	mu      sync.Mutex
 	hard    bool // SetLinger(0)
 	closed  bool
 }
 
-func (c *memoryConn) opError(op string, err error) error {
-	return &net.OpError{Op: op, Net: "memory", Addr: memoryAddr{}, Err: err}
+func (c *conn) opError(op string, err error) error {
+	return &net.OpError{Op: op, Net: "memory", Addr: addr{}, Err: err}
 }
 
 // Read waits for bytes, the peer's end of the stream, or the deadline.
-func (c *memoryConn) Read(p []byte) (int, error) {
+func (c *conn) Read(p []byte) (int, error) {
 	w := c.in
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -156,7 +156,7 @@ func (c *memoryConn) Read(p []byte) (int, error) {
 }
 
 // Write waits for room.
-func (c *memoryConn) Write(p []byte) (n int, err error) {
+func (c *conn) Write(p []byte) (n int, err error) {
 	w := c.out
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -173,7 +173,7 @@ func (c *memoryConn) Write(p []byte) (n int, err error) {
 		case len(p) == 0:
 			return n, nil
 		}
-		if k := min(len(p), memoryBuffer-len(w.buf)); k > 0 {
+		if k := min(len(p), bufferSize-len(w.buf)); k > 0 {
 			w.buf = append(w.buf, p[:k]...)
 			n, p = n+k, p[k:]
 			w.changed.Broadcast()
@@ -184,7 +184,7 @@ func (c *memoryConn) Write(p []byte) (n int, err error) {
 }
 
 // CloseWrite ends the stream to the peer.
-func (c *memoryConn) CloseWrite() error {
+func (c *conn) CloseWrite() error {
 	w := c.out
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -197,7 +197,7 @@ func (c *memoryConn) CloseWrite() error {
 }
 
 // SetLinger with 0 makes Close a reset.
-func (c *memoryConn) SetLinger(sec int) error {
+func (c *conn) SetLinger(sec int) error {
 	c.mu.Lock()
 	c.hard = sec == 0
 	c.mu.Unlock()
@@ -206,7 +206,7 @@ func (c *memoryConn) SetLinger(sec int) error {
 
 // Close ends both directions. What was written stays readable for the peer
 // unless SetLinger says otherwise.
-func (c *memoryConn) Close() error {
+func (c *conn) Close() error {
 	c.mu.Lock()
 	hard, again := c.hard, c.closed
 	c.closed = true
@@ -232,8 +232,14 @@ func (c *memoryConn) Close() error {
 	return nil
 }
 
-func (c *memoryConn) LocalAddr() net.Addr  { return memoryAddr{} }
-func (c *memoryConn) RemoteAddr() net.Addr { return memoryAddr{} }
+// reset closes so that the peer sees a reset.
+func (c *conn) reset() {
+	_ = c.SetLinger(0)
+	_ = c.Close()
+}
+
+func (c *conn) LocalAddr() net.Addr  { return addr{} }
+func (c *conn) RemoteAddr() net.Addr { return addr{} }
 
 func past(t time.Time) bool { return !t.IsZero() && !time.Now().Before(t) }
 
@@ -253,7 +259,7 @@ func (w *way) wakeAt(old *time.Timer, t time.Time) *time.Timer {
 	})
 }
 
-func (c *memoryConn) SetReadDeadline(t time.Time) error {
+func (c *conn) SetReadDeadline(t time.Time) error {
 	w := c.in
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -262,7 +268,7 @@ func (c *memoryConn) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-func (c *memoryConn) SetWriteDeadline(t time.Time) error {
+func (c *conn) SetWriteDeadline(t time.Time) error {
 	w := c.out
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -271,7 +277,7 @@ func (c *memoryConn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-func (c *memoryConn) SetDeadline(t time.Time) error {
+func (c *conn) SetDeadline(t time.Time) error {
 	_ = c.SetReadDeadline(t)
 	return c.SetWriteDeadline(t)
 }

@@ -1,4 +1,4 @@
-package script
+package memtest
 
 import (
 	"context"
@@ -13,10 +13,10 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-func TestMemoryConnections(t *testing.T) {
+func TestConnectionsInMemory(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := NewMemory()
+		m := New()
 		a, err := m.Dial(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -29,7 +29,7 @@ func TestMemoryConnections(t *testing.T) {
 		if _, err := a.Write([]byte("hello")); err != nil {
 			t.Fatal(err)
 		}
-		if err := halfClose(a); err != nil {
+		if err := a.(*conn).CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := io.ReadAll(b); string(got) != "hello" || err != nil {
@@ -58,10 +58,10 @@ func TestMemoryConnections(t *testing.T) {
 		a.SetReadDeadline(time.Time{})
 		// Who does not read lets the other wait.
 		b.SetWriteDeadline(time.Now().Add(time.Minute))
-		if n, err := b.Write([]byte(strings.Repeat("x", memoryBuffer+1))); n != memoryBuffer || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if n, err := b.Write([]byte(strings.Repeat("x", bufferSize+1))); n != bufferSize || !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("wrote %d bytes, %v", n, err)
 		}
-		reset(b)
+		b.(*conn).reset()
 		if _, err := a.Read(make([]byte, 1)); !transport.IsReset(err) {
 			t.Errorf("reset: %v", err)
 		}
