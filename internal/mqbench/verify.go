@@ -60,10 +60,11 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 	if o.Version == 0 {
 		o.Version = cmp.Or(probed.Protocol, packet.V5)
 	}
-	out, err := openOut(inv)
+	out, err := openOut(ctx, inv)
 	if err != nil {
 		return err
 	}
+	defer out.close()
 	inv.CatchSignals()
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWatching()
