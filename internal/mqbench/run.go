@@ -292,17 +292,19 @@ func (r *runner) probe(ctx context.Context) error {
 }
 
 // explain words an error of a client, as for the client of the other tools.
-func (r *runner) explain(what bench.Failure, err error) string {
+func (r *runner) explain(what bench.Failure, err error) string { return explain(r.conn, what, err) }
+
+func explain(c *cli.Connection, what bench.Failure, err error) string {
 	refusal, refused := errors.AsType[*swarm.Refusal](err)
 	switch {
 	case refused && refusal.Type == packet.CONNACK:
-		return r.conn.Explain(&mqtt.Error{Op: "connect", Class: mqtt.ErrRefused, Reason: refusal.Reason, Text: refusal.Text})
+		return c.Explain(&mqtt.Error{Op: "connect", Class: mqtt.ErrRefused, Reason: refusal.Reason, Text: refusal.Text})
 	case errors.Is(err, mqtt.ErrNoQoS2):
 		return err.Error() + " (use QoS 1)"
 	case what == bench.FailConnect:
-		return r.conn.Explain(err)
+		return c.Explain(err)
 	case what == bench.FailLost && refused:
-		return r.conn.Explain(&mqtt.Error{Op: "connection", Class: mqtt.ErrInDoubt, Reason: refusal.Reason, Text: refusal.Text})
+		return c.Explain(&mqtt.Error{Op: "connection", Class: mqtt.ErrInDoubt, Reason: refusal.Reason, Text: refusal.Text})
 	}
 	return err.Error()
 }
@@ -399,6 +401,10 @@ func (r *runner) repeats() int {
 
 // failed gives an error of the run its exit status.
 func (r *runner) failed(ctx context.Context, err error) error {
+	return failed(ctx, err, r.explain)
+}
+
+func failed(ctx context.Context, err error, explain func(bench.Failure, error) string) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -408,12 +414,15 @@ func (r *runner) failed(ctx context.Context, err error) error {
 	if nobody, ok := errors.AsType[*bench.NotReached](err); ok {
 		code := cli.ExitUnreached
 		if _, refused := errors.AsType[*swarm.Refusal](err); refused {
-			code = cli.ExitFailure
+			code = cli.ExitIncomplete
 		}
-		return cli.Failed(code, fmt.Errorf("%w: %s", bench.ErrNotReached, r.explain(bench.FailConnect, nobody.Err)))
+		return cli.Failed(code, fmt.Errorf("%w: %s", bench.ErrNotReached, explain(bench.FailConnect, nobody.Err)))
 	}
 	if exit, ok := errors.AsType[*cli.Exit](err); ok {
 		return exit
+	}
+	if errors.Is(err, bench.ErrLost) || errors.Is(err, bench.ErrLate) {
+		return cli.Failed(cli.ExitIncomplete, err)
 	}
 	return cli.Failed(cli.ExitFailure, err)
 }
