@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -26,10 +25,7 @@ func (e *Env) ask(ctx context.Context, prompt string) ([]byte, error) {
 	}
 	defer e.Begin()()
 	b, err := e.askSecret(ctx, prompt)
-	if errors.Is(err, syscall.EIO) {
-		err = errHungUp
-	}
-	return b, err
+	return b, hangup(err)
 }
 
 // askFor is ask for an option, which the error names.

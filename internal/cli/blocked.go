@@ -25,10 +25,18 @@ func (s *stream) Write(b []byte) (int, error) {
 	}
 	defer s.writing.Add(-1)
 	n, err := s.w.Write(b)
-	if s.terminal && errors.Is(err, syscall.EIO) {
-		err = errHungUp
+	if s.terminal {
+		err = hangup(err)
 	}
 	return n, err
+}
+
+// hangup is an error of a terminal, or that of one that is closed.
+func hangup(err error) error {
+	if errors.Is(err, syscall.EIO) {
+		return errHungUp
+	}
+	return err
 }
 
 // blocked reports whether a write is under way that has taken long.
@@ -45,6 +53,14 @@ func (e *Env) streams() {
 		e.Stdout = &stream{w: e.Stdout, terminal: e.StdoutIsTerminal}
 	}
 	e.Stderr = &stream{w: &catchFirst{e, e.Stderr}}
+}
+
+// Watched returns w with an eye on it: it may be a pipe whose reader reads nothing, and
+// holds up the end no longer than standard output.
+func (inv *Invocation) Watched(w io.Writer) io.Writer {
+	s := &stream{w: w}
+	inv.watched = append(inv.watched, s)
+	return s
 }
 
 // StdoutFile returns the file behind Stdout, nil if there is none.
@@ -70,25 +86,35 @@ func (inv *Invocation) endInTime(ctx context.Context) {
 // unblock ends the process if one of its streams is blocked, and looks again later if
 // none is: the work may write yet.
 func (inv *Invocation) unblock(ctx context.Context) {
+	if inv.exit == nil { // no process to end
+		return
+	}
 	cause := context.Cause(ctx)
-	stdout, ok := inv.Stdout.(*stream)
+	blocked := ""
+	for _, s := range inv.watched {
+		if s.blocked() {
+			blocked = "the file of --out"
+		}
+	}
+	if stdout, ok := inv.Stdout.(*stream); ok && stdout.blocked() {
+		blocked = "standard output"
+	}
 	switch stderr := inv.Stderr.(*stream); {
-	case inv.exit == nil: // no process to end
 	case stderr.blocked(): // there is nobody to tell
 		if errors.Is(cause, ErrTimeout) {
 			cause = Quietly(ExitTimeLimit)
 		}
 		inv.exit(CodeOf(ctx, cause))
-	case !ok || !stdout.blocked():
+	case blocked == "":
 		time.AfterFunc(blockedTime/2, func() { inv.unblock(ctx) })
 	case errors.Is(cause, ErrTimeout):
-		inv.Abandon(ctx, inv.TimedOut("standard output is blocked"))
+		inv.Abandon(ctx, inv.TimedOut(blocked+" is blocked"))
 	default:
 		left := "the rest was not written"
 		if inv.Tool.Bit&PubSub != 0 {
 			left = "QoS 1 and 2 messages not written are left unacknowledged"
 		}
-		inv.Errorf("standard output is blocked; %s", left)
+		inv.Errorf("%s is blocked; %s", blocked, left)
 		inv.Abandon(ctx, cause)
 	}
 }

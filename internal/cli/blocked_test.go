@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -34,6 +35,7 @@ func TestAReaderThatReadsNothingHoldsNoEndUpForEver(t *testing.T) {
 		{"the time limit, and standard error is blocked", []string{"-W", "3"}, Sub, true, 0, 0, 5 * time.Second, 27, ""},
 		{"a signal, and the last write begins behind it", nil, Sub, false, 6500 * time.Millisecond, syscall.SIGTERM, 8 * time.Second, 143, pending},
 		{"a signal, and the last write begins long behind it", nil, Sub, false, 20500 * time.Millisecond, syscall.SIGTERM, 22 * time.Second, 143, pending},
+		{"a signal, and the file of --out is blocked", nil, Bench, false, 0, syscall.SIGTERM, 7 * time.Second, 143, "mqsub: the file of --out is blocked; the rest was not written\n"},
 		{"nothing, and it waits as others do", nil, Sub, false, 0, 0, 0, 0, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -55,6 +57,10 @@ func TestAReaderThatReadsNothingHoldsNoEndUpForEver(t *testing.T) {
 					defer stop()
 				}
 				time.Sleep(c.later)
+				if strings.Contains(c.it, "--out") {
+					_, err := io.WriteString(inv.Watched(w), "a line\n")
+					return err
+				}
 				if c.toStderr {
 					inv.Errorf("a line")
 				}

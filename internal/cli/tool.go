@@ -59,6 +59,8 @@ type Invocation struct {
 
 	farewell error // the broker answered our DISCONNECT with an error; the run fails with it
 
+	watched []*stream // beside stdout and stderr
+
 	dry bool // options are checked, and nothing is asked, run or reached
 
 	StdoutColor bool // colour what goes to stdout

@@ -48,6 +48,15 @@ func calibrate(ctx context.Context, inv *cli.Invocation) error {
 		clients = int(min(uint64(clients), files/4))
 	}
 	inv.CatchSignals()
+	out := v.String("out")
+	var to whole // nil: no file
+	if out != "" && out != "-" {
+		var err error
+		if to, err = openWhole(ctx, out); err != nil {
+			return err
+		}
+		defer to.Discard()
+	}
 	inv.Infof("against a sink in this process, for about %v", 3*length+2*time.Second)
 	c, err := bench.Calibrate(ctx, o, length, clients)
 	switch {
@@ -62,13 +71,12 @@ func calibrate(ctx context.Context, inv *cli.Invocation) error {
 		return cli.Failed(cli.ExitFailure, err)
 	}
 	file = append(file, '\n')
-	out := v.String("out")
-	if out != "" && out != "-" {
-		if err := os.WriteFile(out, file, 0o644); err != nil {
-			return cli.Failed(cli.ExitFailure, err)
+	switch {
+	case to != nil:
+		if err := fill(to, file); err != nil {
+			return err
 		}
-	}
-	if out == "-" {
+	case out == "-":
 		return write(inv, file)
 	}
 	var b bytes.Buffer

@@ -27,7 +27,7 @@ func collect(ctx context.Context, inv *cli.Invocation) error {
 		if err != nil {
 			return err
 		}
-		return writeMerged(inv, all)
+		return writeMerged(ctx, inv, all)
 	}
 	if inv.Values.IsSet("namespace") {
 		return cli.Usagef("%s has no effect on files", inv.Values.Name("namespace")).WithHint("e.g. 'mqbench collect k8s job/mqbench'")
@@ -49,7 +49,7 @@ func collect(ctx context.Context, inv *cli.Invocation) error {
 		}
 		all = append(all, some...)
 	}
-	return writeMerged(inv, all)
+	return writeMerged(ctx, inv, all)
 }
 
 // readDir reads the results in the files of a directory. Others may be there,

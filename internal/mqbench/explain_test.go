@@ -3,6 +3,7 @@ package mqbench
 import (
 	"io"
 	"net"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -87,7 +88,7 @@ func TestTheVersionIsDecidedOncePerRun(t *testing.T) {
 	chosen := file(t, "five.yaml", "version: 5.0\ngroups: {g: {clients: 10}}")
 	for _, line := range []string{"conn --clients 10 -V 5", "run " + chosen} {
 		r := mqbench(t, append(words(line), "-p", port, "--duration", "0.1")...)
-		if r.code != cli.ExitFailure || !strings.Contains(r.err, " not supported (0x84)") {
+		if r.code != cli.ExitIncomplete || !strings.Contains(r.err, " not supported (0x84)") {
 			t.Errorf("%s: status %d, %s", line, r.code, r.err)
 		}
 	}
@@ -110,7 +111,7 @@ func TestWhatIsWrongWithAServerIsToldOnce(t *testing.T) {
 		{"TLS to a plain port", "\x20\x02\x00\x01", "--tls --insecure", cli.ExitUnreached, []string{"127.0.0.1:PORT closed the connection during the TLS handshake\n", "does this port speak TLS?"}},
 		{"WebSocket to a plain port", "\x20\x02\x00\x01", "--ws", cli.ExitUnreached, []string{"speaks MQTT, not WebSocket", "plain MQTT"}},
 		{"NATS", "INFO {\"server_id\"}\r\n", "", cli.ExitUnreached, []string{"127.0.0.1:PORT speaks NATS, not MQTT (it answered \"INFO {"}},
-		{"a wrong password", "\x20\x02\x00\x04", "-V 311", cli.ExitFailure, []string{"40 clients: 127.0.0.1:PORT refused the connection: bad user name or password (0x86) (check --username and --password-file)\n"}},
+		{"a wrong password", "\x20\x02\x00\x04", "-V 311", cli.ExitIncomplete, []string{"40 clients: 127.0.0.1:PORT refused the connection: bad user name or password (0x86) (check --username and --password-file)\n"}},
 		{"nothing at all", "", "-V 311", cli.ExitUnreached, []string{"40 clients: 127.0.0.1:PORT closed the connection before CONNACK (if the port expects TLS, add --tls"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -164,5 +165,39 @@ groups: {p: {clients: 1, version: 3.1.1, reconnect: {first: 10ms, max: 10s}, pub
 	}
 	if n := strings.Count(r.err, "closed the connection"); n != 1 {
 		t.Errorf("told %d times: %s", n, r.err)
+	}
+}
+
+// A plan that nobody let in, or that everybody was thrown out of, was not carried out.
+// verify reaches the broker through a proxy of its own, which nobody wants to hear of.
+func TestAPlanThatNobodyCarriesOutIsIncomplete(t *testing.T) {
+	t.Parallel()
+	const refusal, ok = "\x20\x02\x00\x05", "\x20\x02\x00\x00"
+	for _, c := range []struct {
+		line, answer string
+		code         int
+		says         string
+	}{
+		{"conn --clients 4", refusal, cli.ExitIncomplete, "no client could connect: ADDR refused the connection: not authorized (0x87) (check "},
+		{"search pubsub --clients 4", refusal, cli.ExitIncomplete, "no client could connect: ADDR refused the connection: not authorized (0x87) (check "},
+		{"verify --clients 4", refusal, cli.ExitIncomplete, "no client could connect: ADDR refused the connection: not authorized (0x87) (check "},
+		{"conn --clients 4 --procs 2", refusal, cli.ExitIncomplete, "no client could connect: ADDR refused the connection: not authorized (0x87) (check "},
+		{"verify --clients 4", "", cli.ExitUnreached, "no client could connect: ADDR closed the connection before CONNACK (if "},
+		{"conn --clients 4", ok, cli.ExitIncomplete, "all connections were lost: "},
+		{"sub --clients 4", ok, cli.ExitIncomplete, "all connections were lost: "},
+	} {
+		t.Run(c.line, func(t *testing.T) {
+			t.Parallel()
+			port := answering(t, func(nc net.Conn, _ []byte) { _, _ = io.WriteString(nc, c.answer) })
+			r := mqbench(t, append(words(c.line), "-h", "127.0.0.1", "-p", port, "-V", "311")...)
+			if says := strings.ReplaceAll(c.says, "ADDR", "127.0.0.1:"+port); r.code != c.code || !strings.Contains(r.err, says) {
+				t.Errorf("status %d, want %d with %q:\n%s", r.code, c.code, says, r.err)
+			}
+			for _, addr := range regexp.MustCompile(`127\.0\.0\.1:\d+`).FindAllString(r.err, -1) {
+				if addr != "127.0.0.1:"+port {
+					t.Errorf("it tells of %s:\n%s", addr, r.err)
+				}
+			}
+		})
 	}
 }

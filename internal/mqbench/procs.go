@@ -180,6 +180,9 @@ func (c *crew) follow(m *member) {
 			c.lines <- memberLine{m: m, line: line}
 		}
 	}
+	if err == io.EOF { // of the result: the process may have more to say, and its status
+		_, _ = io.Copy(io.Discard, m.process.Out)
+	}
 	_ = m.process.Out.Close()
 	<-m.process.Exited()
 	c.lines <- memberLine{m, result.Line{}, err}
@@ -234,7 +237,8 @@ func (c *crew) ended(m *member, err error) {
 		return
 	}
 	code := cli.ExitFailure
-	if got := m.cmd.ProcessState.ExitCode(); got == cli.ExitUsage || got == cli.ExitUnreached {
+	switch got := m.cmd.ProcessState.ExitCode(); got {
+	case cli.ExitUsage, cli.ExitUnreached, cli.ExitIncomplete:
 		code = got
 	}
 	text := lastWords(m.said.String(), c.r.inv.Tool.Name)

@@ -169,3 +169,49 @@ func TestLastWords(t *testing.T) {
 		}
 	}
 }
+
+// A process that says why no client could connect is not ended in the middle of it, and
+// its status is that of the whole. Nothing is in the way of a result of another run.
+func TestWhyNoProcessCouldConnect(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = nc.Read(make([]byte, 1000))
+			_ = nc.Close() // before CONNACK
+		}
+	}()
+	away, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = away.Close()
+	old := file(t, "old.mqb", "an older result")
+	for _, c := range []struct {
+		addr, says string
+		out        string
+	}{
+		{ln.Addr().String(), "no client could connect: " + ln.Addr().String() + " closed the connection before CONNACK", ""},
+		{away.Addr().String(), "cannot connect to " + away.Addr().String() + ": connection refused", filepath.Join(t.TempDir(), "new.mqb")},
+		{away.Addr().String(), "cannot connect to " + away.Addr().String() + ": connection refused", old},
+	} {
+		args := []string{"conn", "--clients", "2", "--procs", "2", "-h", c.addr}
+		if c.out != "" {
+			args = append(args, "--out", c.out)
+		}
+		if r := mqbench(t, args...); r.code != cli.ExitUnreached || !strings.Contains(r.err, "the process of shard ") || !strings.Contains(r.err, c.says) {
+			t.Errorf("status %d, %q; want 3 and %q", r.code, r.err, c.says)
+		}
+		if b, err := os.ReadFile(c.out); c.out == old && string(b) != "an older result" || c.out != old && err == nil {
+			t.Errorf("%q is left in %s", b, c.out)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package mqbench
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -59,15 +60,25 @@ func fileError(err error) error {
 
 func readFile(inv *cli.Invocation, path string) ([]saved, error) {
 	if path == "-" {
-		return readFrom(inv.Stdin, "standard input")
+		all, err := readFrom(inv.Stdin, standardInput)
+		if e, ok := errors.AsType[*fs.PathError](err); ok {
+			err = fmt.Errorf("%s: %w", standardInput, e.Err)
+		}
+		return all, err
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fileerror.Explain(err)
 	}
 	defer f.Close()
-	return readFrom(f, path)
+	all, err := readFrom(f, path)
+	if e, ok := errors.AsType[*fs.PathError](err); ok { // which names the file
+		err = e
+	}
+	return all, err
 }
+
+const standardInput = "standard input"
 
 func readFrom(r io.Reader, path string) ([]saved, error) {
 	results, err := result.Read(textfile.NewReader(r), path)
@@ -159,7 +170,7 @@ func mergeAll(all []saved) ([]*result.Result, error) {
 }
 
 // merge does "mqbench merge".
-func merge(inv *cli.Invocation) error {
+func merge(ctx context.Context, inv *cli.Invocation) error {
 	if err := needOut(inv); err != nil {
 		return err
 	}
@@ -167,7 +178,7 @@ func merge(inv *cli.Invocation) error {
 	if err != nil {
 		return err
 	}
-	return writeMerged(inv, all)
+	return writeMerged(ctx, inv, all)
 }
 
 func needOut(inv *cli.Invocation) error {
@@ -179,19 +190,15 @@ func needOut(inv *cli.Invocation) error {
 
 // writeMerged merges results and writes them to --out. A run of which shards are
 // absent is written, and is a failure.
-func writeMerged(inv *cli.Invocation, all []saved) error {
+func writeMerged(ctx context.Context, inv *cli.Invocation, all []saved) error {
 	merged, err := mergeAll(all)
 	if err != nil {
 		return err
 	}
-	out, err := openOut(inv)
-	if err != nil {
-		return err
-	}
+	var b bytes.Buffer
 	absent := false
 	for _, m := range merged {
-		if err := result.Write(out.writer(), m); err != nil {
-			_ = out.Close()
+		if err := result.Write(&b, m); err != nil {
 			return cli.Failed(cli.ExitFailure, err)
 		}
 		if why := m.Partial(); why != "" {
@@ -199,7 +206,7 @@ func writeMerged(inv *cli.Invocation, all []saved) error {
 			absent = absent || len(m.Absent()) > 0
 		}
 	}
-	if err := out.Close(); err != nil {
+	if err := put(ctx, inv, b.Bytes()); err != nil {
 		return err
 	}
 	if absent {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"runtime"
@@ -69,10 +70,11 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 		return r.tellError(ctx, err)
 	}
 	defer r.conn.Close()
-	out, err := openOut(inv)
+	out, err := openOut(ctx, inv)
 	if err != nil {
 		return r.tellError(ctx, err)
 	}
+	defer out.close()
 	inv.CatchSignals()
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWatching()
@@ -318,17 +320,21 @@ func (r *runner) probe(ctx context.Context) error {
 
 // explain words an error of a client, as for the client of the other tools.
 func (r *runner) explain(what bench.Failure, err error, at *transport.Target) string {
-	r.conn.Answered(at)
+	return explain(r.conn, what, err, at)
+}
+
+func explain(c *cli.Connection, what bench.Failure, err error, at *transport.Target) string {
+	c.Answered(at)
 	refusal, refused := errors.AsType[*swarm.Refusal](err)
 	switch {
 	case refused && refusal.Type == packet.CONNACK:
-		return r.conn.Explain(&mqtt.Error{Op: "connect", Class: mqtt.ErrRefused, Reason: refusal.Reason, Text: refusal.Text})
+		return c.Explain(&mqtt.Error{Op: "connect", Class: mqtt.ErrRefused, Reason: refusal.Reason, Text: refusal.Text})
 	case errors.Is(err, mqtt.ErrNoQoS2):
 		return err.Error() + " (use QoS 1)"
 	case what == bench.FailConnect:
-		return r.conn.Explain(err)
+		return c.Explain(err)
 	case what == bench.FailLost && refused:
-		return r.conn.Explain(&mqtt.Error{Op: "connection", Class: mqtt.ErrInDoubt, Reason: refusal.Reason, Text: refusal.Text})
+		return c.Explain(&mqtt.Error{Op: "connection", Class: mqtt.ErrInDoubt, Reason: refusal.Reason, Text: refusal.Text})
 	}
 	return err.Error()
 }
@@ -429,6 +435,10 @@ func (r *runner) repeats() int {
 
 // failed gives an error of the run its exit status.
 func (r *runner) failed(ctx context.Context, err error) error {
+	return failed(ctx, err, r.explain)
+}
+
+func failed(ctx context.Context, err error, explain func(bench.Failure, error, *transport.Target) string) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -438,12 +448,15 @@ func (r *runner) failed(ctx context.Context, err error) error {
 	if nobody, ok := errors.AsType[*bench.NotReached](err); ok {
 		code := cli.ExitUnreached
 		if _, refused := errors.AsType[*swarm.Refusal](err); refused {
-			code = cli.ExitFailure
+			code = cli.ExitIncomplete
 		}
-		return cli.Failed(code, fmt.Errorf("%w: %s", bench.ErrNotReached, r.explain(bench.FailConnect, nobody.Err, nobody.Target)))
+		return cli.Failed(code, fmt.Errorf("%w: %s", bench.ErrNotReached, explain(bench.FailConnect, nobody.Err, nobody.Target)))
 	}
 	if exit, ok := errors.AsType[*cli.Exit](err); ok {
 		return exit
+	}
+	if errors.Is(err, bench.ErrLost) || errors.Is(err, bench.ErrLate) {
+		return cli.Failed(cli.ExitIncomplete, err)
 	}
 	return cli.Failed(cli.ExitFailure, err)
 }
@@ -554,10 +567,13 @@ func commandLine(inv *cli.Invocation) []string {
 	return append([]string{inv.Tool.Name}, cli.RedactArgs(cli.Table(inv.Tool.Bit), inv.Env.Args)...)
 }
 
-// output is where --out leads: a file, standard output, or nothing.
+// output is where --out of a run leads: a file, standard output, or nothing. A file has
+// the result as far as the run has come.
 type output struct {
 	f        *os.File // nil: no file
 	w        io.Writer
+	made     bool  // there was no such file
+	begun    bool  // something was written
 	standard bool  // w is standard output: the result is all that is written there
 	failed   error // the first of writing
 }
@@ -570,15 +586,32 @@ func (o *output) writer() io.Writer {
 	return o
 }
 
-func (o *output) Write(b []byte) (int, error) {
-	n, err := o.w.Write(b)
+func (o *output) Write(b []byte) (n int, err error) {
+	if !o.begun && o.f != nil {
+		err = o.empty()
+	}
+	o.begun = true
+	if err == nil {
+		n, err = o.w.Write(b)
+	}
+	if o.f != nil {
+		err = fileerror.Explain(err)
+	}
 	if o.failed == nil {
 		o.failed = err
 	}
 	return n, err
 }
 
-func openOut(inv *cli.Invocation) (*output, error) {
+// empty takes an older result out of the file.
+func (o *output) empty() error {
+	if st, err := o.f.Stat(); err != nil || !st.Mode().IsRegular() {
+		return err
+	}
+	return o.f.Truncate(0)
+}
+
+func openOut(ctx context.Context, inv *cli.Invocation) (*output, error) {
 	switch path := inv.Values.String("out"); path {
 	case "":
 		return &output{}, nil
@@ -588,21 +621,37 @@ func openOut(inv *cli.Invocation) (*output, error) {
 		}
 		return &output{w: inv.Stdout, standard: true}, nil
 	default:
-		f, err := os.Create(path)
-		if err != nil {
-			return nil, cli.Failed(cli.ExitFailure, fileerror.Writing(err))
+		o := &output{}
+		var err error
+		if o.f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666); err == nil {
+			o.made = true
+		} else if errors.Is(err, fs.ErrExist) {
+			o.f, err = openWaiting(ctx, path)
 		}
-		return &output{f: f, w: f}, nil
+		if err != nil {
+			return nil, outError(ctx, err)
+		}
+		o.w = inv.Watched(o.f)
+		return o, nil
 	}
+}
+
+// openWaiting opens what is there for writing. A named pipe waits for its reader.
+func openWaiting(ctx context.Context, path string) (*os.File, error) {
+	return cli.Await(ctx, func() (*os.File, error) { return os.OpenFile(path, os.O_WRONLY, 0) })
+}
+
+// outError is the error of a file that could not be opened for writing.
+func outError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return cli.Failed(cli.ExitFailure, fileerror.Writing(err))
 }
 
 // Close ends the result. The error says that not all of it is there.
 func (o *output) Close() error {
-	var err error
-	if o.f != nil {
-		err = o.f.Close()
-	}
-	err = cmp.Or(o.failed, err)
+	err := cmp.Or(o.failed, o.close())
 	if pipe := cli.Bench.OutputError(err); o.standard && cli.NobodyReads(pipe) {
 		return pipe
 	}
@@ -610,6 +659,20 @@ func (o *output) Close() error {
 		return cli.Failed(cli.ExitFailure, fmt.Errorf("the result is not whole: %w", err))
 	}
 	return nil
+}
+
+// close closes the file, and removes one that is new and has nothing in it. It may be
+// called again.
+func (o *output) close() error {
+	if o.f == nil {
+		return nil
+	}
+	err := o.f.Close()
+	if o.made && !o.begun {
+		err = os.Remove(o.f.Name())
+	}
+	o.f = nil
+	return err
 }
 
 // watch ends this process when nobody reads its result any more: it may be a

@@ -58,9 +58,10 @@ func searchCommand(ctx context.Context, inv *cli.Invocation) error {
 	if err := s.reach(ctx); err != nil {
 		return err
 	}
-	if s.out, err = openOut(inv); err != nil {
+	if s.out, err = openOut(ctx, inv); err != nil {
 		return err
 	}
+	defer s.out.close()
 	inv.CatchSignals()
 	s.doc = report.Search{Format: 1, Tool: cli.Version(), Plan: s.plan.Name, SLO: s.conditions, Precision: search.Precision, Steps: []report.Step{}}
 	found, err := search.Run(func(load float64) (bench.Outcome, error) { return s.step(ctx, load) })

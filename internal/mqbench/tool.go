@@ -165,8 +165,10 @@ func Tool() cli.Tool {
 			},
 		},
 		Run: func(ctx context.Context, inv *cli.Invocation) error {
-			if err := inv.CheckOutput(); err != nil {
-				return err
+			if !onlyToFile(inv) {
+				if err := inv.CheckOutput(); err != nil {
+					return err
+				}
 			}
 			switch inv.Tool.Command.Bit {
 			case cli.CommandSearch:
@@ -184,9 +186,9 @@ func Tool() cli.Tool {
 			case cli.CommandReport:
 				return reportCommand(inv)
 			case cli.CommandPlot:
-				return plot(inv)
+				return plot(ctx, inv)
 			case cli.CommandMerge:
-				return merge(inv)
+				return merge(ctx, inv)
 			case cli.CommandDiff:
 				return diff(inv)
 			case cli.CommandCollect:
@@ -198,4 +200,14 @@ func Tool() cli.Tool {
 			}
 		},
 	}
+}
+
+// onlyToFile reports whether all that a command writes goes into the file of --out.
+func onlyToFile(inv *cli.Invocation) bool {
+	switch inv.Tool.Command.Bit {
+	case cli.CommandPlot, cli.CommandMerge, cli.CommandCollect:
+		out := inv.Values.String("out")
+		return out != "" && out != "-"
+	}
+	return false
 }

@@ -61,10 +61,11 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 	if o.Version == 0 {
 		o.Version = cmp.Or(probed.Protocol, packet.V5)
 	}
-	out, err := openOut(inv)
+	out, err := openOut(ctx, inv)
 	if err != nil {
 		return err
 	}
+	defer out.close()
 	inv.CatchSignals()
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWatching()
@@ -73,7 +74,7 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 	if err := sharable(inv, shapes, o.Version); err != nil {
 		return err
 	}
-	o.Run = bench.Options{Run: result.Run{Tool: cli.Version(), Shards: 1}, Out: out.writer(), Tell: func(n result.Note) {
+	o.Run = bench.Options{Run: result.Run{Tool: cli.Version(), Shards: 1}, Out: out.writer(), Explain: way.explain, Tell: func(n result.Note) {
 		switch n.Kind {
 		case result.NoteFault:
 			inv.Infof("%6s %s", clock(n.At), n.Text)
@@ -124,12 +125,10 @@ func verifyOne(ctx context.Context, inv *cli.Invocation, o bench.VerifyOptions, 
 	switch {
 	case ctx.Err() != nil:
 		return status, context.Cause(ctx)
-	case errors.Is(err, bench.ErrNotReached):
-		return status, cli.Failed(cli.ExitUnreached, err)
 	case errors.Is(err, bench.ErrSubscriptions), errors.Is(err, bench.ErrMessages):
 		return status, &cli.Exit{Code: cli.ExitIncomplete, Err: err, Help: "check the broker's access rules, and what it supports; --topic-prefix says where the topics are"}
 	case err != nil:
-		return status, cli.Failed(cli.ExitFailure, err)
+		return status, failed(ctx, err, o.Run.Explain)
 	case len(v.Violations) > 0:
 		status = cli.ExitLoss
 	case !v.OK():
@@ -278,6 +277,14 @@ func (w *way) open(ctx context.Context) (err error) {
 }
 
 func (w *way) address() string { return w.targets[0].Address() }
+
+// explain words an error of a client, to which the proxy is the broker.
+func (w *way) explain(what bench.Failure, err error, at *transport.Target) string {
+	if e, ok := errors.AsType[*transport.Error](err); ok && e.Addr != "" {
+		return strings.ReplaceAll(explain(w.conn, what, err, at), e.Addr, w.address())
+	}
+	return explain(w.conn, what, err, at)
+}
 
 // dial connects to the first broker.
 func (w *way) dial(ctx context.Context) (net.Conn, error) {

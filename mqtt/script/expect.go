@@ -57,11 +57,18 @@ func (s *step) match(f packet.Frame, v packet.Version, vars map[string]value) (d
 		return nil, 0, err
 	}
 	want := s.fields
-	if s.typ == packet.CONNECT {
-		b := builder{fields: want}
-		if _, has := b.get("version"); !has {
-			want = append(want[:len(want):len(want)], field{name: "version", vals: []value{{kind: kindVersion, n: uint64(v)}}})
-		}
+	names := func(name string) bool {
+		_, has := (&builder{fields: s.fields}).get(name)
+		return has
+	}
+	unsaid := func(name string, val value) {
+		want = append(want[:len(want):len(want)], field{name: name, vals: []value{val}})
+	}
+	switch {
+	case s.typ == packet.CONNECT && !names("version"):
+		unsaid("version", value{kind: kindVersion, n: uint64(v)})
+	case s.typ == packet.CONNACK && !names("reason") && !names("code"):
+		unsaid("reason", value{kind: kindReason, n: uint64(packet.Success)})
 	}
 	trial := maps.Clone(vars)
 	if diff = compare(want, got, trial); len(diff) == 0 {

@@ -123,6 +123,39 @@ func TestExpectations(t *testing.T) {
 	}
 }
 
+// A broker that lets nobody in passes no script, but one about that.
+func TestAConnackThatRefusesIsExpectedByItsReason(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		version, step, answer, want string
+	}{
+		{"5.0", "expect: CONNACK", "20 03 00 87 00", "reason: want success (0x00), got not authorized (0x87)"},
+		{"3.1.1", "expect: CONNACK", "20 02 00 05", "reason: want success (0x00), got not authorized (0x87)"},
+		{"5.0", "{expect: CONNACK, session-present: false}", "20 03 00 87 00", "reason: want success (0x00), got not authorized (0x87)"},
+		{"5.0", "{expect: CONNACK, session-present: false}", "20 03 00 00 00", ""},
+		{"5.0", "{expect: CONNACK, reason: [not authorized, server busy]}", "20 03 00 87 00", ""},
+		{"5.0", "{expect: CONNACK, reason: server busy}", "20 03 00 87 00", "reason: want server busy (0x89), got not authorized (0x87)"},
+		{"3.1.1", "{expect: CONNACK, code: 5}", "20 02 00 05", ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := parsed(t, "name: n\nrole: client\nversion: "+c.version+"\nsteps: [send: CONNECT, "+c.step+"]\n")
+			err := s.Dial(t.Context(), func(context.Context) (net.Conn, error) {
+				ours, theirs := net.Pipe()
+				go func() {
+					defer theirs.Close()
+					_, _ = theirs.Read(make([]byte, 100))
+					_, _ = theirs.Write(unhex(t, c.answer))
+					_, _ = io.Copy(io.Discard, theirs)
+				}()
+				return ours, nil
+			}, nil)
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("%s to %s (%s): got %v, want %q", c.answer, c.step, c.version, err, c.want)
+			}
+		})
+	}
+}
+
 func TestShouldIsForTheStrict(t *testing.T) {
 	t.Parallel()
 	const steps = "steps: [{expect: PINGREQ, should: true}, {expect: CONNECT}]\n"
