@@ -1,10 +1,10 @@
 package brokerfile
 
 import (
-	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/internal/yamlfile"
 	"github.com/mqtools/mqtools/mqtt/broker"
 )
@@ -54,7 +54,7 @@ func (r *rules) readLimits(f *yamlfile.File, n *yamlfile.Node) error {
 		}
 		number, err := strconv.Atoi(e.Value.Text)
 		if e.Value.Kind != yamlfile.Scalar || err != nil || number < 1 || number > l.most {
-			return f.Invalid(e.Value, l.key, "value", fmt.Sprintf("want a whole number from 1 to %d", l.most))
+			return f.Invalid(e.Value, l.key, "value", units.WantNumber(1, int64(l.most)))
 		}
 		if r.limits == nil {
 			r.limits = make(map[string]int)

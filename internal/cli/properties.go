@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -93,7 +94,7 @@ func (c *Connection) readProperties() error {
 			}
 			n, err := strconv.ParseUint(q.Value, 10, 16)
 			if err != nil || n == 0 {
-				return Invalid(label, "value", q.Value, "%s", wantNumber(1, 65535))
+				return Invalid(label, "value", q.Value, "%s", units.WantNumber(1, 65535))
 			}
 			c.Options.SendAliases = uint16(n)
 			continue
@@ -194,7 +195,7 @@ func (p Property) problem(label string, id packet.PropertyID, err error) error {
 			if id == packet.ReceiveMaximum || id == packet.MaximumPacketSize || id == packet.SubscriptionIdentifier {
 				least = 1
 			}
-			return Invalid(label, what, value, "%s", wantNumber(least, most))
+			return Invalid(label, what, value, "%s", units.WantNumber(least, most))
 		}
 	}
 	var e *packet.Error

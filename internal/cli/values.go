@@ -349,19 +349,7 @@ func (o *Option) wantNumber(err error) error {
 	if o.Max == 0 {
 		return errors.New("want a whole number of " + o.rangeText(plain))
 	}
-	return errors.New(wantNumber(o.Min, o.Max))
-}
-
-// wantNumber says which whole numbers there are from least to most.
-func wantNumber(least, most int64) string {
-	if most-least > 2 {
-		return fmt.Sprintf("want a whole number from %d to %d", least, most)
-	}
-	var all []string
-	for n := least; n <= most; n++ {
-		all = append(all, plain(n))
-	}
-	return "want " + units.OrList(all...)
+	return errors.New(units.WantNumber(o.Min, o.Max))
 }
 
 func (val *value) parseDuration(raw string) error {

@@ -7,6 +7,7 @@ package units
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -47,6 +48,18 @@ func Invalid(what, shown, hint string) string {
 		shown = " " + shown
 	}
 	return "invalid " + what + shown + " (" + hint + ")"
+}
+
+// WantNumber returns the hint of Invalid for whole numbers from least to most.
+func WantNumber(least, most int64) string {
+	if most-least > 2 {
+		return fmt.Sprintf("want a whole number from %d to %d", least, most)
+	}
+	var all []string
+	for n := least; n <= most; n++ {
+		all = append(all, strconv.FormatInt(n, 10))
+	}
+	return "want " + OrList(all...)
 }
 
 // OrList joins words as "a, b or c".

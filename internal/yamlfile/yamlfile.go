@@ -147,9 +147,6 @@ func (f *File) Errorf(n *Node, format string, args ...any) *Error {
 	return &Error{Path: f.Path, Line: n.Line, Column: n.Column, Text: fmt.Sprintf(format, args...)}
 }
 
-// maxListed is how many keys a hint lists.
-const maxListed = 16
-
 // UnknownKey makes the error of a key that has no meaning where only known ones have.
 func (f *File) UnknownKey(key *Node, known ...string) *Error {
 	word := ShownKey(key.Text)
@@ -159,7 +156,7 @@ func (f *File) UnknownKey(key *Node, known ...string) *Error {
 		e.Help = "a colon and a blank belong behind " + word
 	case near != "":
 		e.Help = "did you mean " + near + "?"
-	case len(known) > 0 && len(known) <= maxListed:
+	case len(known) > 0:
 		e.Help = "the keys here are " + units.AndList(known...)
 	}
 	return e

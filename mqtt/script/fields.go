@@ -2,11 +2,12 @@ package script
 
 import (
 	"cmp"
-	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/internal/yamlfile"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -330,11 +331,10 @@ func (p *parser) value(s spec, name string, n *yamlfile.Node) (value, error) {
 	}
 	u, ok := parseNumber(n.Text)
 	if !ok || u > s.max {
-		what := fmt.Sprintf("a whole number from 0 to %d", s.max)
 		if s.kind == kindReason {
-			what = "a reason code: its name in the specification, or a number such as 0x87"
+			return value{}, p.invalid(n, name, "a reason code: its name in the specification, or a number such as 0x87")
 		}
-		return value{}, p.invalid(n, name, "%s", what)
+		return value{}, p.file.Invalid(n, name, "value", units.WantNumber(0, int64(min(s.max, math.MaxInt64))))
 	}
 	return value{kind: s.kind, n: u}, nil
 }

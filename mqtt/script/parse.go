@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/internal/yamlfile"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -91,7 +92,7 @@ func (p *parser) word(n *yamlfile.Node, what string) (string, error) {
 func (p *parser) count(n *yamlfile.Node, most int) (int, error) {
 	u, ok := parseNumber(n.Text)
 	if n.Kind != yamlfile.Scalar || !ok || u < 1 || u > uint64(most) {
-		return 0, p.invalid(n, "", "a whole number from 1 to %d", most)
+		return 0, p.file.Invalid(n, "", "value", units.WantNumber(1, int64(most)))
 	}
 	return int(u), nil
 }
@@ -293,7 +294,7 @@ func (p *parser) task() error {
 		}
 		code, ok := parseNumber(exit.Value.Text)
 		if !ok || code > 255 {
-			return p.invalid(exit.Value, "exit", "a whole number from 0 to 255")
+			return p.file.Invalid(exit.Value, "exit", "value", units.WantNumber(0, 255))
 		}
 		p.script.Exit = int(code)
 	}
