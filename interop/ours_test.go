@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt"
-	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/journal"
+	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
