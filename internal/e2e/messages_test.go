@@ -429,10 +429,11 @@ mqpub: 3 of 3 messages not delivered: 1 refused, 2 unacknowledged (may have arri
 mqpub: message not acknowledged: connection lost
 mqpub: it may have been delivered
 `, 7, ""},
-	{"37", "mqpub -V 5 --input jsonl", with(input("no\n"), play([]Step{{stream5, ok5}, {bye5, ""}})), `
+	{"37", "mqpub -V 5 --input jsonl", with(input("no\n[]\n"), play([]Step{{stream5, ok5}, {bye5, ""}})), `
 mqpub: standard input:1:1: not a JSON object
 mqpub: --input jsonl reads what mqsub --json prints
-mqpub: 1 of 1 message not delivered: 1 invalid
+mqpub: standard input:2:1: not a JSON object
+mqpub: 2 of 2 messages not delivered: 2 invalid
 `, 6, ""},
 	{"38a", "mqpub -V 5 --input jsonl", with(input(`{"topic":"t","payload":"x","retained":true}`), play([]Step{{stream5, ok5}, {bye5, ""}})), `
 mqpub: standard input:1:28: unknown key "retained"
@@ -539,7 +540,7 @@ mqbench: did you mean steps?
 - **GENERATOR LIMITED**: messages were sent late (lag p99 4.00 ms, limit 1.00 ms); use fewer clients, --procs or a faster machine
 `},
 	{"56", "mqbench report FILE -F markdown", measured(figures{qos: 1, came: 500, response: time.Millisecond}), "", 0, `
-- **SATURATED**: delivered 500/s of 1,000/s due (50 %); latencies grow with the length of the run: the subscribers waited for the broker, and the backlog grew by 500/s to 3,000; ask for no more than the 500/s that the broker held
+- **SATURATED**: delivered 500/s of 1,000/s due (50 %); latencies grow with the length of the run: the subscribers waited for the broker, and the backlog grew by 500/s to 3,000; the broker held 500/s: ask for no more
 `},
 	{"57a", "mqbench report FILE -F markdown", measured(figures{qos: 1, came: 998, lost: 12, response: time.Millisecond}), "", 5, `
 - **VIOLATION**: 12 of 6,000 messages lost at QoS 1, which MQTT forbids; check the broker's queue limits

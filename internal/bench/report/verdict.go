@@ -349,7 +349,7 @@ func (s *Summary) saturated() {
 	}
 	s.Backlog, s.Growth = x.left, x.growth()
 	say := func(x *queue, did, who string) {
-		s.verdict(Saturated, "%s %s/s of %s/s due (%s); latencies grow with the length of the run: %s, and the backlog grew by %s/s to %s; ask for no more than the %s/s that the broker held",
+		s.verdict(Saturated, "%s %s/s of %s/s due (%s); latencies grow with the length of the run: %s, and the backlog grew by %s/s to %s; the broker held %s/s: ask for no more",
 			did, number(x.through), number(x.due), percent(x.through/x.due), who, number(x.growth()), integer(x.left), number(x.held))
 	}
 	if s.stuck(&accept) {
