@@ -74,7 +74,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	if err != nil {
 		return r.tellError(ctx, err)
 	}
-	defer out.close()
+	defer out.discard()
 	inv.CatchSignals()
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWatching()
@@ -674,6 +674,9 @@ func (o *output) close() error {
 	o.f = nil
 	return err
 }
+
+// discard is close at the end of a run that is told of otherwise.
+func (o *output) discard() { _ = o.close() }
 
 // watch ends this process when nobody reads its result any more: it may be a
 // child whose parent was killed.

@@ -61,7 +61,7 @@ func searchCommand(ctx context.Context, inv *cli.Invocation) error {
 	if s.out, err = openOut(ctx, inv); err != nil {
 		return err
 	}
-	defer s.out.close()
+	defer s.out.discard()
 	inv.CatchSignals()
 	s.doc = report.Search{Format: 1, Tool: cli.Version(), Plan: s.plan.Name, SLO: s.conditions, Precision: search.Precision, Steps: []report.Step{}}
 	found, err := search.Run(func(load float64) (bench.Outcome, error) { return s.step(ctx, load) })

@@ -65,7 +65,7 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 	if err != nil {
 		return err
 	}
-	defer out.close()
+	defer out.discard()
 	inv.CatchSignals()
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWatching()
