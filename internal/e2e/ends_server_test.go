@@ -5,6 +5,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -27,16 +29,19 @@ import (
 // and knows no message.
 type server struct {
 	away   bool   // nobody listens there
-	refuse string // numbers of the connections that it refuses: "1", "2+", "1+"
+	drops  string // numbers of the connections that it resets behind CONNACK: "1", "2+", "1+"
+	refuse string // of those that it refuses
 	cut    string // of those that it resets at the first SUBSCRIBE or PUBLISH
 	last   int    // the connection after which nobody listens any more; 0: none
 	nth    int    // the connection by which it is reached; 0 is the first
 	mute   bool   // it acknowledges no message
 	denies bool   // it refuses each subscription and each message
 	deaf   bool   // it answers nothing but CONNECT
+	dumb   bool   // it answers nothing at all
 	stalls bool   // it reads nothing behind its first SUBSCRIBE or PUBLISH
 	floods bool   // messages without end follow each SUBACK
 	tells  string // a message that follows each SUBACK and PUBLISH
+	retain bool   // it is a retained one
 }
 
 // among tells whether connection n is one of those.
@@ -92,6 +97,11 @@ func (s server) serve(p *rawPeer, n int, reached func(), over <-chan struct{}) {
 	if p.v5 {
 		none = "\x00" // no properties
 	}
+	if s.dumb {
+		reached()
+		<-over
+		return
+	}
 	if among(s.refuse, n) {
 		if p.v5 {
 			p.say(0x20, 3, 0, 0x87, 0)
@@ -101,9 +111,18 @@ func (s server) serve(p *rawPeer, n int, reached func(), over <-chan struct{}) {
 		return
 	}
 	p.connack()
+	if among(s.drops, n) {
+		_ = p.SetLinger(0)
+		reached()
+		return
+	}
 	tell := func() {
 		if s.tells != "" {
-			p.say([]byte("\x30" + string([]byte{byte(3 + len(none) + len(s.tells))}) + "\x00\x01t" + none + s.tells)...)
+			publish := "\x30"
+			if s.retain {
+				publish = "\x31"
+			}
+			p.say([]byte(publish + string([]byte{byte(3 + len(none) + len(s.tells))}) + "\x00\x01t" + none + s.tells)...)
 		}
 	}
 	for {
@@ -166,86 +185,102 @@ func (s server) serve(p *rawPeer, n int, reached func(), over <-chan struct{}) {
 type end struct {
 	name    string
 	server  server
-	script  string   // what the shell runs; "$@" is the command; empty: the command alone
+	script  string   // what the shell runs, if one does; "$@" is the command
 	words   string   // further ones of the command
+	input   string   // what IN is
 	stdin   string   // what comes from there; an end that is "..." leaves it open
-	stdout  string   // what it is: "" is read, "stalled" not (a pipe, which has to be full before the signals), "terminal"
+	stdout  string   // see startIO
 	typed   string   // at the terminal, at once
 	signals []any    // sent in turn once the server is reached: a syscall.Signal, or what is typed
-	started string   // or once standard error has this
+	started string   // or once it has written this
 	first   bool     // the command is the first process of a PID namespace
 	status  int      // as a shell says it
+	or      int      // another that it may be
 	says    []string // the lines of standard error, but for --debug's; an end that is "*" is any, and the line "..." any lines
+	writes  string   // the file that it changes; others it leaves alone, and makes none
 }
+
+// kind is the end's name in the list of ends, "" for others.
+func (e *end) kind() (kind string) {
+	for _, k := range ends {
+		if rest, ok := strings.CutPrefix(e.name, k); ok && len(k) > len(kind) && (rest == "" || rest[0] == ' ' || rest[0] == ',') {
+			kind = k
+		}
+	}
+	return kind
+}
+
+// fifo is the input that nobody writes to. Every word that begins so means it.
+const fifo = "fifo.yaml"
 
 // command is one run of a command.
 type command struct {
 	*exec.Cmd
 	out, err buffer
-	terminal *os.File // our end of it
+	terminal *os.File   // our end of it
+	ours     []*os.File // closed at the end
+	theirs   []*os.File // closed at the start
+	up       []func() bool
 	over     chan struct{}
 }
 
-// run runs words to the end.
-func (e *end) run(t *testing.T, words []string, dir string) (status int, says string) {
+// run runs the command of a row to this end, in a directory of its own with files.
+func (e *end) run(t *testing.T, r *row, bin string, files map[string][]byte) (status int, says string) {
 	t.Helper()
-	args, reached := e.server.start(t)
-	if !slices.ContainsFunc(words, func(w string) bool { return w == "--serve" || w == "presets" || w == "play" }) {
-		words = append(words, args...)
+	dir := t.TempDir()
+	for name, b := range files {
+		if !strings.Contains(r.command+r.input+e.input+e.words+".", name) {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
-	words = append(words, strings.Fields(e.words)...)
-	script := e.script
-	if script == "" {
-		script = `exec "$@"`
+	addr, reached := e.server.start(t)
+	words := e.line(r, bin, addr)
+	if e.script != "" {
+		words = append([]string{"bash", "-c", e.script, "bash"}, words...)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	c := &command{Cmd: exec.CommandContext(ctx, "bash", append([]string{"-c", script, "bash"}, words...)...), over: make(chan struct{})}
-	c.Env = []string{"MQ_CONFIG=none", "PATH=/usr/bin:/bin"}
+	c := &command{Cmd: exec.CommandContext(ctx, words[0], words[1:]...), over: make(chan struct{})}
 	c.Dir = dir
-	c.Stdout, c.Stderr = &c.out, &c.err
+	c.Env = []string{"MQ_CONFIG=none", "PATH=" + dir + ":/usr/bin:/bin"}
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
 	c.WaitDelay = time.Second
 	if e.first {
 		c.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
 	}
-	var ours, theirs []*os.File // closed at the end, and at the start
-	full := func() bool { return true }
-	text, open := strings.CutSuffix(e.stdin, "...")
-	if c.Stdin = strings.NewReader(text); open {
-		r, w, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.WriteString(w, text)
-		c.Stdin, ours, theirs = r, append(ours, w), append(theirs, r)
-	}
-	switch e.stdout {
-	case "stalled":
-		r, w, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.Stdout, ours = w, append(ours, r, w)
-		full = func() bool { return isFull(w) }
-	case "terminal":
-		master, slave := openTerminal(t)
-		if c.Stdout, c.terminal = slave, master; e.stdin == "" {
-			c.Stdin = slave
-			c.SysProcAttr.Setsid, c.SysProcAttr.Setctty, c.SysProcAttr.Setpgid = true, true, false
-		}
-		theirs = append(theirs, slave)
-		go func() { _, _ = io.Copy(&c.out, master) }()
-		_, _ = io.WriteString(master, e.typed)
-		defer master.Close()
+	c.pipes(t, e, cmp.Or(e.stdin, r.stdin))
+	before, _ := c.modes()
+	alive := c.pipe(t, true) // open as long as one of its processes is
+	c.theirs, c.ExtraFiles = append(c.theirs, alive[1]), []*os.File{alive[1]}
+	opened := c.fifo(t)
+	switch {
+	case e.started != "":
+		c.up = append(c.up, func() bool { return strings.Contains(c.err.String()+c.out.String(), e.started) })
+	case strings.Contains(e.words, "--out "+fifo): // which nobody reads
+		c.up = append(c.up, c.waits(unix.SYS_OPENAT, unix.AT_FDCWD))
+	case slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, "fifo") }):
+		c.up = append(c.up, opened)
+	case e.stdout == "full", strings.HasSuffix(e.stdin, "..."):
+	default:
+		c.up = append(c.up, func() bool {
+			select {
+			case <-reached:
+				return true
+			default:
+				return false
+			}
+		})
 	}
 	err := c.Start()
-	for _, f := range theirs {
+	for _, f := range c.theirs {
 		_ = f.Close()
 	}
 	defer func() {
-		for _, f := range ours {
+		for _, f := range c.ours {
 			_ = f.Close()
 		}
 	}()
@@ -255,36 +290,14 @@ func (e *end) run(t *testing.T, words []string, dir string) (status int, says st
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() { // the signals, when it is at work
-		up := func() bool {
-			if e.started != "" {
-				return strings.Contains(c.err.String(), e.started)
-			}
-			select {
-			case <-reached:
-				return full()
-			default:
-				return false
-			}
-		}
-		if len(e.signals) == 0 || !poll(c.over, up) {
-			return
-		}
-		for _, s := range e.signals {
-			switch s := s.(type) {
-			case syscall.Signal:
-				_ = c.Process.Signal(s)
-			case string:
-				if s == "closed" {
-					_ = c.terminal.Close()
-				} else {
-					_, _ = io.WriteString(c.terminal, s)
-				}
-			}
-		}
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		c.send(e.signals)
 	}()
 	err = c.Wait()
 	close(c.over)
+	<-sent
 	if ctx.Err() != nil {
 		t.Error("it does not end")
 	}
@@ -296,17 +309,199 @@ func (e *end) run(t *testing.T, words []string, dir string) (status int, says st
 		if status = 128 + int(ws.Signal()); e.first {
 			t.Errorf("it died by %v, which the first process cannot", ws.Signal())
 		}
-	} else if len(e.signals) > 0 && e.status > 128 && !e.first && e.script == "" {
+	} else if e.status > 128 && !e.first && e.script == "" {
 		t.Errorf("it has exited with %d, want death by the signal", status)
 	}
+	_ = alive[0].SetReadDeadline(time.Now().Add(patience))
+	if _, err := alive[0].Read(make([]byte, 1)); err != io.EOF {
+		t.Error("it has left a process behind")
+	}
+	if after, there := c.modes(); there && after != before {
+		t.Errorf("it has left the terminal with other modes: %+v, and before %+v", after, before)
+	}
+	e.left(t, dir, files)
 	var kept strings.Builder
 	for line := range strings.Lines(c.err.String()) {
 		if _, rest, _ := strings.Cut(line, ": "); strings.HasPrefix(rest, "sent ") || strings.HasPrefix(rest, "received ") {
 			continue
 		}
-		kept.WriteString(strings.ReplaceAll(line, args[3], "PORT"))
+		kept.WriteString(strings.ReplaceAll(line, addr[3], "PORT"))
 	}
 	return status, kept.String()
+}
+
+// line is the command line.
+func (e *end) line(r *row, bin string, addr []string) (words []string) {
+	for i, w := range strings.Fields(r.command + " " + e.words) {
+		switch {
+		case i == 0:
+			w = bin + "/" + w
+		case w == "ADDR":
+			w = addr[1] + ":" + addr[3]
+		case w == "IN":
+			w = cmp.Or(e.input, r.input)
+		}
+		words = append(words, w)
+	}
+	connects := !slices.ContainsFunc(r.without, func(o omission) bool { return slices.Contains(o.ends, "broker away") })
+	if connects && !strings.Contains(r.command, "ADDR") && !slices.Contains(words, "--serve") {
+		words = append(words, addr...)
+	}
+	return words
+}
+
+// left reports what became of the files.
+func (e *end) left(t *testing.T, dir string, files map[string][]byte) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		if name == fifo {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		was, there := files[name]
+		switch {
+		case err != nil:
+			t.Error(err)
+		case !there:
+			t.Errorf("it has left %s behind: %.100q", name, b)
+		case bytes.Equal(b, was) != (name != e.writes):
+			t.Errorf("%s is now %.100q, %d bytes", name, b, len(b))
+		}
+	}
+}
+
+// send sends the signals, when the command is at work.
+func (c *command) send(signals []any) {
+	up := func() bool { return !slices.ContainsFunc(c.up, func(f func() bool) bool { return !f() }) }
+	if len(signals) == 0 || !poll(c.over, up) {
+		return
+	}
+	for _, s := range signals {
+		switch s := s.(type) {
+		case syscall.Signal:
+			_ = c.Process.Signal(s)
+		case string:
+			if s == "closed" {
+				_ = c.terminal.Close()
+			} else {
+				_, _ = io.WriteString(c.terminal, s)
+			}
+		}
+	}
+}
+
+// pipes opens the streams. Standard output is read unless e.stdout says what it is:
+// "stalled", a pipe that nobody reads, and that has to be full before the signals;
+// "full", one that is full already, and the command has to wait for it; "gone", one
+// whose reader is; "terminal".
+func (c *command) pipes(t *testing.T, e *end, stdin string) {
+	t.Helper()
+	c.Stdout, c.Stderr = &c.out, &c.err
+	text, open := strings.CutSuffix(stdin, "...")
+	if c.Stdin = strings.NewReader(text); open {
+		in := c.pipe(t, false)
+		_, _ = io.WriteString(in[1], text)
+		c.Stdin, c.ours, c.theirs = in[0], append(c.ours, in[1]), append(c.theirs, in[0])
+		if strings.HasSuffix(e.stdin, "...") && e.started == "" {
+			c.up = append(c.up, c.waits(unix.SYS_READ, 0))
+		}
+	}
+	switch e.stdout {
+	case "stalled", "full":
+		out := c.pipe(t, false)
+		c.Stdout, c.ours = out[1], append(c.ours, out[0], out[1])
+		if e.stdout == "stalled" {
+			c.up = append(c.up, func() bool { return isFull(out[1]) })
+			return
+		}
+		for block := make([]byte, 4096); !isFull(out[1]); {
+			_, _ = out[1].Write(block)
+		}
+		c.up = append(c.up, c.waits(unix.SYS_WRITE, 1))
+	case "gone":
+		out := c.pipe(t, false)
+		_ = out[0].Close()
+		c.Stdout, c.theirs = out[1], append(c.theirs, out[1])
+	case "terminal":
+		master, slave := openTerminal(t)
+		if c.Stdout, c.terminal = slave, master; e.stdin == "" {
+			c.Stdin = slave
+			c.SysProcAttr.Setsid, c.SysProcAttr.Setctty, c.SysProcAttr.Setpgid = true, true, false
+		}
+		c.theirs, c.ours = append(c.theirs, slave), append(c.ours, master)
+		go func() { _, _ = io.Copy(&c.out, master) }()
+		_, _ = io.WriteString(master, e.typed)
+	}
+}
+
+// pipe makes a pipe, whose ends are blocking ones for the command.
+func (c *command) pipe(t *testing.T, polled bool) [2]*os.File {
+	t.Helper()
+	var fds [2]int
+	flags := unix.O_CLOEXEC
+	if polled {
+		flags |= unix.O_NONBLOCK
+	}
+	if err := unix.Pipe2(fds[:], flags); err != nil {
+		t.Fatal(err)
+	}
+	return [2]*os.File{os.NewFile(uintptr(fds[0]), "pipe"), os.NewFile(uintptr(fds[1]), "pipe")}
+}
+
+// fifo makes the input that nobody writes to, and tells when it is read.
+func (c *command) fifo(t *testing.T) (read func() bool) {
+	t.Helper()
+	path := filepath.Join(c.Dir, fifo)
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opened := false
+	return func() bool {
+		if opened {
+			return true
+		}
+		w, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if opened = err == nil; opened {
+			c.ours = append(c.ours, w)
+		}
+		return opened
+	}
+}
+
+// waits tells when a thread of the command waits in a system call on a descriptor; at
+// once, where nobody may know.
+func (c *command) waits(call, fd int) func() bool {
+	want := fmt.Sprintf("%d 0x%x ", call, uint64(fd))
+	return func() bool {
+		if c.Process == nil {
+			return false
+		}
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", c.Process.Pid))
+		return slices.ContainsFunc(tasks, func(task string) bool {
+			b, err := os.ReadFile(task)
+			return strings.HasPrefix(string(b), want) || errors.Is(err, fs.ErrPermission)
+		})
+	}
+}
+
+// modes are those of the terminal, if there is one.
+func (c *command) modes() (m unix.Termios, there bool) {
+	if c.terminal == nil {
+		return m, false
+	}
+	if raw, err := c.terminal.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) {
+			if now, err := unix.IoctlGetTermios(int(fd), unix.TCGETS); err == nil {
+				m, there = *now, true
+			}
+		})
+	}
+	return m, there
 }
 
 // said tells whether lines are as they should.
