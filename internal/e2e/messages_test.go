@@ -426,7 +426,7 @@ mqpub: connection lost
 mqpub: 3 of 3 messages not delivered: 1 refused, 2 unacknowledged (may have arrived)
 `, 7, ""},
 	{"36", "mqpub -V 5 -t t -m x -q 1", play([]Step{{clean5, ok5}, {"32 07 0001 74 0001 00 78", "close"}}), `
-mqpub: message not acknowledged: connection lost
+mqpub: topic "t": message not acknowledged: connection lost
 mqpub: it may have been delivered
 `, 7, ""},
 	{"37", "mqpub -V 5 --input jsonl", with(input("no\n[]\n"), play([]Step{{stream5, ok5}, {bye5, ""}})), `

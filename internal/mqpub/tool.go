@@ -361,7 +361,7 @@ func (j *job) once(ctx context.Context) error {
 			if failed != nil {
 				j.inv.Errorf("%v", failed)
 			}
-			if failed = j.conn.WorkError(err); u == nil && len(j.topics) > 1 { // u names it
+			if failed = j.conn.WorkError(err); u == nil { // which names the topic
 				failed = fmt.Errorf("topic %q: %w", j.msg.Topic, failed)
 			}
 			if j.client.Err() != nil {
