@@ -143,7 +143,7 @@ func results() []row {
 		{name: "SIGTERM, standard input", input: "-", stdin: "...", signals: one(syscall.SIGTERM), status: 143},
 		{name: "PID 1, standard input", input: "-", stdin: "...", first: true, signals: one(syscall.SIGTERM), status: 143},
 	}
-	directory := end{name: "bad input, a directory", input: ".", status: 2, says: told("mqbench", `cannot read ".": is a directory`, "*")}
+	directory := end{name: "bad input, a directory", input: ".", status: 2, says: told("mqbench", `cannot read ".": is a directory`)}
 	// What is read to be written to standard output.
 	pages := func(command string) row {
 		return row{command: command, input: "a.mqb", ends: slices.Concat(signals(end{input: fifo}, nothing), reads, paged("mqbench", 1), []end{{name: "success"}, directory}), without: local}
@@ -201,7 +201,7 @@ func results() []row {
 		plans("mqbench k8s IN -h broker.lan"),
 		{command: "mqbench presets", ends: append(paged("mqbench", 1),
 			end{name: "success"},
-			end{name: "bad input", words: "missing", status: 2, says: told("mqbench", "*", "'mqbench presets' lists the presets")},
+			end{name: "bad input", words: "missing", status: 2, says: told("mqbench", `unknown preset "missing"`, "'mqbench presets' lists them; scenario files end in .yaml")},
 		), without: append(slices.Clone(local), instant)},
 	}
 }
