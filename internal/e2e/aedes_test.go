@@ -45,8 +45,8 @@ func TestExchangeOverAedes(t *testing.T) {
 		{"5.0", append(way{"-V", "5"}, tcp...), 4, "not supported (0x84)"},
 		{"wrong password", way{"-h", "127.0.0.1", "-p", plain, "-u", "joe", "-P", "hunter22"}, 4, "user name or password"},
 		{"nobody", way{"-h", "127.0.0.1", "-p", plain, "-V", "311"}, 4, "user name or password"},
-		{"path", way{"-L", "ws://127.0.0.1:" + ws + "/other"}, 3, "the server answers 400 Bad Request"},
-		{"another authority", append(way{"-h", "localhost", "-p", secure, "--cafile", certs.OtherCA.CertFile}, joe...), 3, "unknown authority"},
+		{"path", way{"-L", "ws://127.0.0.1:" + ws + "/other"}, 3, "broker answered 400 Bad Request"},
+		{"another authority", append(way{"-h", "localhost", "-p", secure, "--cafile", certs.OtherCA.CertFile}, joe...), 3, "certificate signed by unknown CA"},
 	} {
 		t.Run(a.name, func(t *testing.T) {
 			t.Parallel()
