@@ -547,6 +547,10 @@ mqsub: did you mean defaults?
 mqbench: FILE:4:1: unknown key "stpes"
 mqbench: did you mean steps?
 `, 2, ""},
+	{"54f", "mqbench run FILE", func(s *scene) { s.file("mine.yaml", "group: {a: {clients: 1}}\n", 0o600) }, `
+mqbench: FILE:1:1: unknown key "group"
+mqbench: did you mean groups?
+`, 2, ""},
 	{"55", "mqbench report FILE -F markdown", measured(figures{qos: 1, came: 1000, lag: 4 * time.Millisecond, response: 5 * time.Millisecond}), "", 0, `
 - **GENERATOR LIMITED**: messages were sent late (lag p99 4.00 ms, limit 1.00 ms); use fewer clients, --procs or a faster machine
 `},

@@ -53,11 +53,12 @@ func TestTheManualHasEveryKey(t *testing.T) {
 		if r.err == nil {
 			t.Fatal("an unknown key is accepted")
 		}
-		_, list, ok := strings.Cut(r.err.Error(), "known here are ")
+		e, _ := r.err.(*yamlfile.Error)
+		list, ok := strings.CutPrefix(e.Help, "the keys here are ")
 		if !ok {
 			t.Fatalf("got %v", r.err)
 		}
-		for _, key := range strings.Split(list, ", ") {
+		for _, key := range strings.Split(strings.Replace(list, " and ", ", ", 1), ", ") {
 			known[key] = true
 		}
 	}

@@ -111,13 +111,20 @@ func (r *reader) fail(n *yamlfile.Node, format string, args ...any) {
 	}
 }
 
+// refuse is fail with an error that is worded as those of other files are.
+func (r *reader) refuse(err *yamlfile.Error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
 // keys are what a mapping may have.
 type keys map[string]func(n *yamlfile.Node)
 
 // mapping reads a mapping, in the order of the file.
 func (r *reader) mapping(n *yamlfile.Node, what string, k keys) {
 	if n.Kind != yamlfile.Mapping {
-		r.fail(n, "%s is %s, and a mapping is wanted", what, n.What())
+		r.refuse(r.file.Want(n, what, "a mapping"))
 		return
 	}
 	for _, e := range n.Entries {
@@ -128,12 +135,7 @@ func (r *reader) mapping(n *yamlfile.Node, what string, k keys) {
 			read(e.Value)
 			continue
 		}
-		known := slices.Sorted(maps.Keys(k))
-		hint := "; known here are " + strings.Join(known, ", ")
-		if s := spelling.Nearest(e.Key.Text, known); s != "" {
-			hint = fmt.Sprintf("; did you mean %s?", s)
-		}
-		r.fail(e.Key, "unknown key %q in %s%s", yamlfile.ShownKey(e.Key.Text), what, hint)
+		r.refuse(r.file.UnknownKey(e.Key, slices.Sorted(maps.Keys(k))...))
 	}
 }
 
@@ -147,7 +149,7 @@ func (r *reader) need(n *yamlfile.Node, what string, names ...string) {
 
 func (r *reader) text(n *yamlfile.Node, what string) string {
 	if n.Kind != yamlfile.Scalar || n.Null {
-		r.fail(n, "%s is %s, and a text is wanted", what, n.What())
+		r.refuse(r.file.Want(n, what, "a text"))
 		return ""
 	}
 	return n.Text
@@ -155,20 +157,16 @@ func (r *reader) text(n *yamlfile.Node, what string) string {
 
 func (r *reader) bool(n *yamlfile.Node, what string) bool {
 	if !n.Bool {
-		r.fail(n, "%s is %s, and true or false is wanted", what, n.What())
+		r.refuse(r.file.Want(n, what, "true or false"))
 	}
 	return n.Text == "true"
 }
 
 func (r *reader) int(n *yamlfile.Node, what string, least, most int64) int64 {
 	s := r.text(n, what)
-	if s == "" || strings.Trim(s, "0123456789") != "" {
-		r.fail(n, "%s: %q is not a whole number", what, s)
-		return least
-	}
 	v, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || v < least || v > most {
-		r.fail(n, "%s: %s is not from %d to %d", what, s, least, most)
+	if err != nil || strings.Trim(s, "0123456789") != "" || v < least || v > most {
+		r.refuse(r.file.Invalid(n, what, "value", units.WantNumber(least, most)))
 		return least
 	}
 	return v
@@ -178,7 +176,7 @@ func (r *reader) float(n *yamlfile.Node, what string, least, most float64) float
 	s := r.text(n, what)
 	v, err := strconv.ParseFloat(s, 64)
 	if err != nil || strings.Trim(s, "0123456789.e-+") != "" || !(v >= least && v <= most) {
-		r.fail(n, "%s: %q is not a number from %g to %g", what, s, least, most)
+		r.refuse(r.file.Invalid(n, what, "value", fmt.Sprintf("want a number from %g to %g", least, most)))
 		return least
 	}
 	return v
@@ -194,7 +192,11 @@ func (r *reader) duration(n *yamlfile.Node, what string, least time.Duration) ti
 		err = units.ErrTooLarge
 	}
 	if err != nil {
-		r.fail(n, "%s: %q %v", what, s, err)
+		hint := "e.g. 5, 250ms, 2m"
+		if err == units.ErrTooLarge {
+			hint = "want at most ten years"
+		}
+		r.refuse(r.file.Invalid(n, what, "duration", hint))
 		return least
 	}
 	if d < least {
@@ -256,11 +258,11 @@ func (r *reader) word(n *yamlfile.Node, what string, words []string) int {
 	s := r.text(n, what)
 	i := slices.Index(words, s)
 	if i < 0 {
-		hint := ""
+		e := r.file.Invalid(n, what, "value", "want "+units.OrList(words...))
 		if near := spelling.Nearest(s, words); near != "" {
-			hint = fmt.Sprintf("; did you mean %s?", near)
+			e.Help = fmt.Sprintf("did you mean %s?", near)
 		}
-		r.fail(n, "%s: %q is none of %s%s", what, s, strings.Join(words, ", "), hint)
+		r.refuse(e)
 		return 0
 	}
 	return i
@@ -443,7 +445,7 @@ func (r *reader) groupDefaults(g *Group) keys {
 			if g.Version, ok = packet.ParseVersion(r.text(n, "version")); n.Text == "5" {
 				g.Version = packet.V5
 			} else if !ok {
-				r.fail(n, "version: %q is none of 3.1, 3.1.1 and 5.0", n.Text)
+				r.refuse(r.file.Invalid(n, "version", "value", "want 3.1, 3.1.1 or 5.0"))
 			}
 		},
 		"keepalive":   func(n *yamlfile.Node) { g.KeepAlive = r.seconds(n, "keepalive", 65535) },

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/yamlfile"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
@@ -19,13 +20,13 @@ func TestScenariosThatAreRefused(t *testing.T) {
 		"":                                      "1:1: the scenario has no groups",
 		"groups: {}":                            "1:9: the scenario has no groups",
 		"groups: [a]":                           "1:9: groups are a list",
-		"group: {a: {clients: 1}}":              `1:1: unknown key "group" in the scenario; did you mean groups?`,
-		"zzzzzz: 1":                             "known here are actions, brokers,",
+		"group: {a: {clients: 1}}":              `1:1: unknown key "group"`,
+		"zzzzzz: 1":                             "\nthe keys here are actions, brokers,",
 		"groups: {a b: {clients: 1}}":           `1:10: "a" is no name of a group`,
 		"groups: {a: {}}":                       "1:13: group a has no clients",
-		"groups: {a: {clients: 0}}":             "1:23: clients: 0 is not from 1 to 1000000000",
-		"groups: {a: {clients: 1e3}}":           `1:23: clients: "1e3" is not a whole number`,
-		"groups: {a: {clients: 1, pubish: {}}}": "did you mean publish?",
+		"groups: {a: {clients: 0}}":             `1:23: clients: invalid value "0" (want a whole number from 1 to 1000000000)`,
+		"groups: {a: {clients: 1e3}}":           `1:23: clients: invalid value "1e3" (want a whole number`,
+		"groups: {a: {clients: 1, pubish: {}}}": "\ndid you mean publish?",
 		"groups: {a: {clients: 1, publish: {topic: a}}}":                                                                                      "1:35: publish has 0 of rate, rate-each and pace, and one is wanted",
 		"groups: {a: {clients: 1, publish: {topic: a, rate: 1, pace: unlimited}}}":                                                            "has 2 of rate",
 		"groups: {a: {clients: 1, publish: {rate: 1}}}":                                                                                       "publish has no topic",
@@ -40,8 +41,8 @@ func TestScenariosThatAreRefused(t *testing.T) {
 		"groups: {a: {clients: 1, publish: {topic: a, rate: fast}}}":                                                                          `rate: "fast" is not a rate`,
 		"groups: {a: {clients: 1, publish: {topic: a, rate: 2000000000}}}":                                                                    "above 1000000000 a second",
 		"groups: {a: {clients: 9, publish: {topic: a, rate-each: 200000000}}}":                                                                "pace: a rate is above 1000000000 a second",
-		"groups: {a: {clients: 1, publish: {topic: a, rate: 1, qos: 3}}}":                                                                     "qos: 3 is not from 0 to 2",
-		"groups: {a: {clients: 1, publish: {topic: a, rate: 1, retain: yes please}}}":                                                         "retain is a text, and true or false is wanted",
+		"groups: {a: {clients: 1, publish: {topic: a, rate: 1, qos: 3}}}":                                                                     `qos: invalid value "3" (want 0, 1 or 2)`,
+		"groups: {a: {clients: 1, publish: {topic: a, rate: 1, retain: yes please}}}":                                                         "retain: want true or false, not a text",
 		"groups: {a: {clients: 1, publish: {topic: a, rate: 1, payload: 300MB}}}":                                                             `payload: "300MB" is above 256000000 bytes`,
 		"groups: {a: {clients: 1, publish: {topic: a, rate: 1, payload: {size: {uniform: [10, 20]}}}}}":                                       "with and without room for the header",
 		"groups: {a: {clients: 1, publish: {topic: a, rate: 1, payload: {size: {uniform: [20, 10]}}}}}":                                       "20 is above 10",
@@ -64,12 +65,12 @@ func TestScenariosThatAreRefused(t *testing.T) {
 		"phases: {measure: 0}\ngroups: {a: {clients: 1, publish: {topic: a, rate: 1}}}":                                                       "1:9: nothing ends the measurement",
 		"phases: {measure: 0}\ngroups: {a: {clients: 1, publish: {topic: a, messages: 9, pace: {ramp: {from: 1, to: 0, for: 2s}}}}}":          "the pace ends before its 9 messages",
 		"phases: {measure: 0, warm-up: 0}\ngroups: {a: {clients: 1, publish: {topic: a, pace: unlimited}}}":                                   "nothing ends",
-		"phases: {measure: forever}\ngroups: {a: {clients: 1}}":                                                                               `1:19: measure: "forever" is not a duration`,
-		"phases: {measure: 99999h}\ngroups: {a: {clients: 1}}":                                                                                `is too large`,
+		"phases: {measure: forever}\ngroups: {a: {clients: 1}}":                                                                               `1:19: measure: invalid duration "forever" (e.g. 5, 250ms, 2m)`,
+		"phases: {measure: 99999h}\ngroups: {a: {clients: 1}}":                                                                                `want at most ten years`,
 		"version: 3.1.1\ngroups: {a: {clients: 1, publish: {topic: a, rate: 1, topic-alias: true}}}":                                          "needs MQTT 5",
 		"version: 3.1.1\ngroups: {a: {clients: 1, subscribe: a, respond: true}}":                                                              "respond: needs MQTT 5",
 		"version: 3.1\ngroups: {a: {clients: 1, client-id: 'a-name-that-is-too-long-%i'}}":                                                    "MQTT 3.1 takes 1 to 23",
-		"version: 6\ngroups: {a: {clients: 1}}":                                                                                               `1:10: version: "6" is none of 3.1, 3.1.1 and 5.0`,
+		"version: 6\ngroups: {a: {clients: 1}}":                                                                                               `1:10: version: invalid value "6" (want 3.1, 3.1.1 or 5.0)`,
 		"keepalive: 1500ms\ngroups: {a: {clients: 1}}":                                                                                        "not a whole number of seconds",
 		"groups: {a: {clients: 1, subscribe: a/#/b}}":                                                                                         `topic filter "a/#/b"`,
 		"groups: {a: {clients: 1, subscribe: {filter: $share/g/a, no-local: true}}}":                                                          "MQTT-3.8.3-4",
@@ -90,7 +91,7 @@ func TestScenariosThatAreRefused(t *testing.T) {
 		"groups: {a: {clients: 1}}\nactions: {}":                                                                                              "2:10: actions are a mapping, and a list is wanted",
 		"groups: {a: {clients: 1}}\nactions: [{at: measure, do: cut}]":                                                                        "2:11: an action has no group",
 		"groups: {a: {clients: 1}}\nactions: [{at: measure, do: cut, group: b}]":                                                              `2:11: there is no group "b"`,
-		"groups: {a: {clients: 1}}\nactions: [{at: measure, do: explode, group: a}]":                                                          `"explode" is none of connect,`,
+		"groups: {a: {clients: 1}}\nactions: [{at: measure, do: explode, group: a}]":                                                          `do: invalid value "explode" (want connect,`,
 		"groups: {a: {clients: 1}}\nactions: [{at: measure, do: cut, group: a, clients: 2}]":                                                  `group "a" has 1 clients, not 2`,
 		"groups: {a: {clients: 1}}\nactions: [{at: measure, do: cut, group: a, fraction: 120%}]":                                              "not above 0 and at most 1",
 		"groups: {a: {clients: 1}}\nactions: [{at: measure, do: burst, group: a, messages: 2}]":                                               "has no stream to burst",
@@ -110,8 +111,12 @@ func TestScenariosThatAreRefused(t *testing.T) {
 		"groups: {a: {clients: 1, publish: {topic: a, rate: 1, request: {response-topic: b}, properties: {correlation-data: x}}}}":            "correlation data of their own",
 	} {
 		_, err := Parse("s.yaml", []byte(text), Options{})
-		if err == nil || !strings.HasPrefix(err.Error(), "s.yaml:") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%q:\n got %v\nwant %s", text, err, want)
+		got := fmt.Sprint(err)
+		if e, ok := err.(*yamlfile.Error); ok {
+			got += "\n" + e.Help
+		}
+		if err == nil || !strings.HasPrefix(got, "s.yaml:") || !strings.Contains(got, want) || strings.Contains(got, "hunter2") {
+			t.Errorf("%q:\n got %s\nwant %s", text, got, want)
 		}
 	}
 }
