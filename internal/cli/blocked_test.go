@@ -51,7 +51,7 @@ func TestAReaderThatReadsNothingHoldsNoEndUpForEver(t *testing.T) {
 			}
 			exited := make(chan struct{})
 			env.exit = func(n int) { code, after = n, time.Since(start); close(exited) }
-			go Run(ctx, env, Tool{Name: "mqsub", Bit: c.bit, MaxArgs: -1, Run: func(ctx context.Context, inv *Invocation) error {
+			go Run(ctx, env, Tool{Program: Program{Name: "mqsub", Bit: c.bit, MaxArgs: -1}, Run: func(ctx context.Context, inv *Invocation) error {
 				if c.bit != Bench {
 					_, stop := inv.Limit(ctx)
 					defer stop()
@@ -98,9 +98,9 @@ func TestATerminalThatIsClosedIsAHangup(t *testing.T) {
 	} {
 		var stderr bytes.Buffer
 		env := Env{Stdout: failingWriter{c.err}, StdoutIsTerminal: c.terminal, Stderr: &stderr, Lookup: MapEnv(map[string]string{"MQ_CONFIG": "none"})}
-		code := Run(t.Context(), env, Tool{Name: "mqsub", Bit: Sub, Run: func(_ context.Context, inv *Invocation) error {
+		code := Run(t.Context(), env, Tool{Program: Program{Name: "mqsub", Bit: Sub}, Run: func(_ context.Context, inv *Invocation) error {
 			_, err := io.WriteString(inv.Stdout, "a line\n")
-			return Sub.OutputError(err)
+			return OutputError(Sub, err)
 		}})
 		if code != c.code || stderr.String() != c.says {
 			t.Errorf("%s: status %d, %q; want %d, %q", c.it, code, stderr.String(), c.code, c.says)

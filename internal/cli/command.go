@@ -102,7 +102,7 @@ func (o *Option) goesWith(c Commands) bool {
 
 // obeyed returns the options that have an effect on what the tool does: with its
 // command on a plan of the form that args name.
-func (t *Tool) obeyed(args []string) Options {
+func (t *Program) obeyed(args []string) Options {
 	var form Forms
 	if t.Command != nil {
 		form = t.Command.form(args)
@@ -132,26 +132,26 @@ func (o *Option) local() bool {
 	return o.Name == "serve" || strings.HasPrefix(o.Name, "serve-") || strings.HasSuffix(o.Name, "-command") || o.Name == "ask-password"
 }
 
-// Takes returns the choices of an option that the command takes.
-func (inv *Invocation) Takes(name string) []string {
-	return inv.Values.get(name).opt.takes(inv.Tool.bits())
+// Takes returns the choices of an option that the program's command takes.
+func (t *Program) Takes(name string) []string {
+	return Table(t.Bit).find("--" + name).takes(t.bits())
 }
 
 // Idle returns the name of the first option of the command line that has no effect on
 // the form of plan that a word names, or "".
-func (inv *Invocation) Idle(word string) string {
+func (t *Program) Idle(v *Values, word string) string {
 	form := formOf(word)
-	for _, o := range Table(inv.Tool.Bit) {
-		if o.Forms != 0 && o.Forms&form == 0 && inv.Values.Origin(o.Name) == OriginFlag {
+	for _, o := range Table(t.Bit) {
+		if o.Forms != 0 && o.Forms&form == 0 && v.Origin(o.Name) == OriginFlag {
 			return o.Name
 		}
 	}
 	return ""
 }
 
-// command finds the command that the first word names, and narrows the tool to
+// Choose finds the command that the first word names, and narrows the tool to
 // it. The word stays among the arguments.
-func (t *Tool) command(args []string) {
+func (t *Program) Choose(args []string) {
 	if len(args) == 0 {
 		return
 	}
@@ -168,7 +168,7 @@ func (t *Tool) command(args []string) {
 }
 
 // bits is the set with the command alone; 0 without one.
-func (t *Tool) bits() Commands {
+func (t *Program) bits() Commands {
 	if t.Command == nil {
 		return 0
 	}
@@ -177,7 +177,7 @@ func (t *Tool) bits() Commands {
 
 // checkCommand refuses options that the command has no use for, and words that
 // name none.
-func (t *Tool) checkCommand(words *parsed) error {
+func (t *Program) checkCommand(words *parsed) error {
 	if len(t.Commands) == 0 {
 		return nil
 	}

@@ -13,10 +13,12 @@ import (
 // commanded is a tool with two commands, and writes which it does.
 func commanded() Tool {
 	return Tool{
-		Name: "mqbench", Bit: Bench, Usage: "COMMAND [OPTION]...", Summary: "does things",
-		Commands: []Command{
-			{Name: "run", Bit: CommandRun, Summary: "runs a plan", Usage: "[FILE]", MaxArgs: 1},
-			{Name: "play", Bit: CommandPlay, Summary: "plays scripts", Usage: "SCRIPT...", MaxArgs: -1},
+		Program: Program{
+			Name: "mqbench", Bit: Bench, Usage: "COMMAND [OPTION]...", Summary: "does things",
+			Commands: []Command{
+				{Name: "run", Bit: CommandRun, Summary: "runs a plan", Usage: "[FILE]", MaxArgs: 1},
+				{Name: "play", Bit: CommandPlay, Summary: "plays scripts", Usage: "SCRIPT...", MaxArgs: -1},
+			},
 		},
 		Run: func(_ context.Context, inv *Invocation) error {
 			_, err := inv.Stdout.Write([]byte(inv.Tool.Command.Name + " " + strings.Join(inv.Args, ",") + "\n"))

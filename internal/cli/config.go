@@ -10,7 +10,7 @@ import (
 
 // configured reads what the configuration files say for a tool: the uses of its
 // options, strongest first.
-func configured(env *Env, uses []given, tool ToolSet) (*config, []given, error) {
+func configured(env *Environment, uses []given, tool ToolSet) (*config, []given, error) {
 	c, err := readConfig(env, uses)
 	if err != nil {
 		return nil, nil, err
@@ -47,14 +47,14 @@ func configured(env *Env, uses []given, tool ToolSet) (*config, []given, error) 
 // that is meant: where a part names a broker, its port, TLS options, user name
 // and password are for that one, and must not go to the broker that a stronger
 // place names.
-func sameBroker(all, uses []given, env *Env) []given {
+func sameBroker(all, uses []given, env *Environment) []given {
 	if len(all) == 0 {
 		return nil // without a look at the environment
 	}
 	named := slices.ContainsFunc(uses, func(u given) bool { return namesBroker(u.opt) })
 	for _, o := range Table(All) {
 		if namesBroker(o) {
-			named = named || env.getenv(o.Env()) != "" || o.EnvFallback != "" && env.getenv(o.EnvFallback) != ""
+			named = named || env.Getenv(o.Env()) != "" || o.EnvFallback != "" && env.Getenv(o.EnvFallback) != ""
 		}
 	}
 	kept := all[:0:0]
@@ -106,7 +106,7 @@ func (f configFile) append(all []given, e *yamlfile.Entry, name string, tool Too
 }
 
 // contextUses finds the context in use and reads it.
-func (c *config) contextUses(env *Env, uses []given, tool ToolSet) ([]given, error) {
+func (c *config) contextUses(env *Environment, uses []given, tool ToolSet) ([]given, error) {
 	name, label := c.inUse(env, uses)
 	var all []given
 	f, e := c.current()
@@ -139,7 +139,7 @@ func (c *config) current() (configFile, *yamlfile.Entry) {
 
 // inUse is the name of the context that a run takes, and where that stands; "" is
 // none.
-func (c *config) inUse(env *Env, uses []given) (name, where string) {
+func (c *config) inUse(env *Environment, uses []given) (name, where string) {
 	if name, label, set := chosen(env, uses, contextOption); set {
 		return name, label
 	}
@@ -193,20 +193,6 @@ func (c *config) unknownContext(label, name string) error {
 	return u.WithHint("the contexts are %s", units.AndList(c.names()...))
 }
 
-// exposed are the files that hold a secret and can be read by others.
-func (c *config) exposed(env *Env) []string {
-	if c == nil {
-		return nil
-	}
-	var paths []string
-	for _, f := range c.files {
-		if env.isExposed(f.Path, f.Mode, ownersOnly) && f.holdsSecret() {
-			paths = append(paths, f.Path)
-		}
-	}
-	return paths
-}
-
 // holdsSecret tells whether a value in the file is one.
 func (f configFile) holdsSecret() bool {
 	parts := f.contexts()
@@ -230,4 +216,30 @@ func (f configFile) holdsSecret() bool {
 		}
 	}
 	return false
+}
+
+// broker says in a few words where a context leads.
+func (f configFile) broker(n *yamlfile.Node) string {
+	text := func(key string) string {
+		if e := n.Get(key); e != nil {
+			return e.Value.AsList()[0].Text
+		}
+		return ""
+	}
+	switch host, port := text("host"), text("port"); {
+	case text("url") != "":
+		shown, _ := Table(All).find("--url").mask(text("url"))
+		return shown
+	case text("unix") != "":
+		return text("unix")
+	case port != "":
+		return host + ":" + port
+	default:
+		return host
+	}
+}
+
+// formError tells an edit that the form of the file does not allow.
+func (f configFile) formError(err error) error {
+	return Usagef("%s: %v", f.Path, err)
 }

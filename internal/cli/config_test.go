@@ -41,7 +41,7 @@ func valuesOf(t *testing.T, env Env, bit ToolSet) (*Values, outcome) {
 	var v *Values
 	var stdout, stderr strings.Builder
 	env.Stdin, env.Stdout, env.Stderr = strings.NewReader(""), &stdout, &stderr
-	code := Run(context.Background(), env, Tool{Name: "mqsub", Bit: bit, Run: func(_ context.Context, inv *Invocation) error {
+	code := Run(context.Background(), env, Tool{Program: Program{Name: "mqsub", Bit: bit}, Resolve: Resolve, Run: func(_ context.Context, inv *Invocation) error {
 		v = inv.Values
 		return nil
 	}})
@@ -113,7 +113,7 @@ func TestTheWayToTheUsersFile(t *testing.T) {
 		{map[string]string{"HOME": "/h", "XDG_CONFIG_HOME": "/x"}, "/x/mqtools/config.yaml"},
 		{map[string]string{"HOME": "h"}, ""},
 	} {
-		if got := (&Env{Lookup: MapEnv(c.env)}).userConfig(); got != c.want {
+		if got := (&Environment{Lookup: MapEnv(c.env)}).userConfig(); got != c.want {
 			t.Errorf("%v: got %q, want %q", c.env, got, c.want)
 		}
 	}
@@ -363,7 +363,7 @@ func connectionOf(t *testing.T, env Env) (target string, c *Connection, err erro
 	t.Helper()
 	var stdout, stderr strings.Builder
 	env.Stdin, env.Stdout, env.Stderr = strings.NewReader(""), &stdout, &stderr
-	Run(context.Background(), env, Tool{Name: "mqsub", Bit: Sub, Run: func(_ context.Context, inv *Invocation) error {
+	Run(context.Background(), env, Tool{Program: Program{Name: "mqsub", Bit: Sub}, Resolve: Resolve, Run: func(_ context.Context, inv *Invocation) error {
 		if c, err = inv.Connection(context.Background()); err == nil {
 			target = c.targets[0].String()
 		}

@@ -52,17 +52,17 @@ func systemConfig(lookup LookupFunc) string {
 // userConfig is the path of the user's configuration file, or "" for a user
 // without a home. A relative directory counts as none, as the XDG specification
 // has it.
-func (e *Env) userConfig() string {
+func (e *Environment) userConfig() string {
 	if runtime.GOOS == "windows" {
-		if dir := e.getenv("AppData"); filepath.IsAbs(dir) {
+		if dir := e.Getenv("AppData"); filepath.IsAbs(dir) {
 			return filepath.Join(dir, "mqtools", "config.yaml")
 		}
 		return ""
 	}
-	if dir := e.getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
+	if dir := e.Getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
 		return dir + "/mqtools/config.yaml"
 	}
-	if dir := e.getenv("HOME"); filepath.IsAbs(dir) {
+	if dir := e.Getenv("HOME"); filepath.IsAbs(dir) {
 		return dir + "/.config/mqtools/config.yaml"
 	}
 	return ""
@@ -81,7 +81,7 @@ type config struct {
 
 // chosen is the value of an option that is needed before all others, and where
 // it is from; "" is neither given nor in the environment.
-func chosen(env *Env, uses []given, name string) (value, label string, set bool) {
+func chosen(env *Environment, uses []given, name string) (value, label string, set bool) {
 	for _, use := range uses {
 		if use.opt.Name == name {
 			value, set, label = use.raw, true, "--"+name
@@ -94,12 +94,12 @@ func chosen(env *Env, uses []given, name string) (value, label string, set bool)
 		return value, label, true
 	}
 	label = (&Option{Name: name}).Env()
-	value = env.getenv(label)
+	value = env.Getenv(label)
 	return value, label, value != ""
 }
 
 // readConfig reads the configuration files and checks their form.
-func readConfig(env *Env, uses []given) (*config, error) {
+func readConfig(env *Environment, uses []given) (*config, error) {
 	c := &config{}
 	if path, label, set := chosen(env, uses, configOption); set {
 		switch path {

@@ -70,6 +70,28 @@ func (inv *Invocation) ConnectionTo(ctx context.Context, brokers []*transport.Ta
 	return c, nil
 }
 
+// Resolve is the broker that the options lead to, as a run would find it, and the
+// option that says so; a cli.Tool's Resolve.
+func Resolve(ctx context.Context, inv *Invocation) (broker, from string, err error) {
+	c, err := inv.Connection(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	var all []string
+	for _, t := range c.targets {
+		all = append(all, strconv.Quote(t.Redacted()))
+	}
+	if from = "default"; inv.Values.IsSet("serve") {
+		all = []string{"this program"}
+	}
+	for _, name := range [...]string{"host", "unix", "url", "serve"} {
+		if inv.Values.Origin(name) != OriginDefault {
+			from = "--" + name
+		}
+	}
+	return strings.Join(all, " "), from, nil
+}
+
 // Answered notes which of the targets has answered: errors are about it.
 func (c *Connection) Answered(t *transport.Target) {
 	if n := slices.Index(c.targets, t); n >= 0 {
@@ -160,7 +182,7 @@ func (c *Connection) readTargets() error {
 		for _, s := range v.Strings("url") {
 			t, err := transport.ParseURL(s)
 			if err != nil {
-				return &UsageError{Text: v.Name("url") + ": " + err.Error(), Help: hintOf(err)}
+				return Usagef("%s: %v", v.Name("url"), err)
 			}
 			if t.TLS && v.Bool("no-tls") && v.Origin("no-tls") >= v.Origin("url") {
 				return Usagef("%s and the URL %s cannot be used together", v.Name("no-tls"), t.Redacted())
@@ -285,7 +307,7 @@ func (c *Connection) readTLS() error {
 	if list := v.String("ciphers"); list != "" {
 		ids, err := transport.ParseCiphers(list)
 		if err != nil {
-			return &UsageError{Text: v.Name("ciphers") + ": " + err.Error(), Help: hintOf(err)}
+			return Usagef("%s: %v", v.Name("ciphers"), err)
 		}
 		if o.MinVersion == tls.VersionTLS13 {
 			return Usagef("%s and --tls-version 1.3 cannot be used together", v.Name("ciphers")).WithHint("the suites of TLS 1.3 cannot be chosen")
@@ -384,7 +406,7 @@ func (c *Connection) readWay() error {
 	if proxy != "" {
 		p, err := transport.ParseProxy(proxy)
 		if err != nil {
-			return &UsageError{Text: v.Name("proxy") + ": " + err.Error(), Help: hintOf(err)}
+			return Usagef("%s: %v", v.Name("proxy"), err)
 		}
 		c.dialer.Proxy = p
 		return nil
@@ -404,7 +426,7 @@ func (c *Connection) readWay() error {
 func (c *Connection) readVersion() error {
 	const version = "protocol-version"
 	v, o := c.inv.Values, &c.Options
-	if o.Version = v.Version(); o.Version == 0 || o.Version >= packet.V5 {
+	if o.Version = ProtocolVersion(v); o.Version == 0 || o.Version >= packet.V5 {
 		return nil
 	}
 	for _, name := range c.of5() {
@@ -415,6 +437,19 @@ func (c *Connection) readVersion() error {
 		v.Yield(name, version)
 	}
 	return nil
+}
+
+// ProtocolVersion is that of --protocol-version; 0: auto.
+func ProtocolVersion(v *Values) packet.Version {
+	switch v.String("protocol-version") {
+	case "5":
+		return packet.V5
+	case "311":
+		return packet.V311
+	case "31":
+		return packet.V31
+	}
+	return 0
 }
 
 // of5 are the options in use that MQTT knows only since 5.0.

@@ -5,41 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/mqtools/mqtools/internal/spelling"
 	"github.com/mqtools/mqtools/internal/yamlfile"
-	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// contextCommand is one word after "context".
-type contextCommand struct {
-	word  string
-	usage string
-	text  string
-	extra []Option // beside those of every command
-	whole bool     // takes all options of the tool
-	min   int      // positional words
-	max   int
-	names bool // they are contexts that there are
-	run   func(*contextJob) error
-}
-
 var (
-	contextForce = Option{Name: "force", Tools: All, Group: GroupGeneral, Type: TypeBool, NoEnv: true, Help: "replace a context of the same name"}
+	contextForce = Option{Name: "force", Tools: All, Group: GroupGeneral, Type: TypeBool, NoEnv: true, AboutFile: true, Help: "replace a context of the same name"}
 	contextNone  = Option{Name: none, Tools: All, Group: GroupGeneral, Type: TypeBool, NoEnv: true, Help: "make no context the current one"}
 	contextNames = Option{Name: "names", Tools: All, Group: GroupGeneral, Type: TypeBool, NoEnv: true, Help: "write the names alone"}
 )
 
-func contextCommands() []contextCommand {
-	return []contextCommand{
-		{"add", "NAME OPTION...", "keep the options as context NAME; --force replaces one", []Option{contextForce}, true, 1, 1, false, (*contextJob).add},
-		{"list", "[--names]", "list the contexts and their brokers; * marks the current one, that of MQ_CONTEXT if set", []Option{contextNames}, false, 0, 0, false, (*contextJob).list},
-		{"use", "NAME|--none", "make NAME the current context, or none", []Option{contextNone}, false, 0, 1, true, (*contextJob).use},
-		{"show", "[NAME]", "show the options of a context, of the current one unless named", nil, false, 0, 1, true, (*contextJob).show},
-		{"remove", "NAME", "take a context out of the file", nil, false, 1, 1, true, (*contextJob).remove},
+// contextVerbs are the words behind "context".
+func contextVerbs() []Verb {
+	return []Verb{
+		{"add", "NAME OPTION...", "keep the options as context NAME; --force replaces one", []Option{contextForce}, true, 1, 1, false},
+		{"list", "[--names]", "list the contexts and their brokers; * marks the current one, that of MQ_CONTEXT if set", []Option{contextNames}, false, 0, 0, false},
+		{"use", "NAME|--none", "make NAME the current context, or none", []Option{contextNone}, false, 0, 1, true},
+		{"show", "[NAME]", "show the options of a context, of the current one unless named", nil, false, 0, 1, true},
+		{"remove", "NAME", "take a context out of the file", nil, false, 1, 1, true},
 	}
 }
 
@@ -64,17 +50,14 @@ func runContext(ctx context.Context, env Env, tool Tool, talk *Talk) int {
 		return code
 	}
 	words := env.Args[1:]
-	var command *contextCommand
-	if len(words) > 0 {
-		commands := contextCommands()
-		for i := range commands {
-			if commands[i].word == words[0] {
-				command = &commands[i]
-			}
+	var verb *Verb
+	for _, v := range contextVerbs() {
+		if len(words) > 0 && v.Word == words[0] {
+			verb = &v
 		}
 	}
-	table := contextTable(tool.Bit, command)
-	if command != nil {
+	table := verb.Table(tool.Bit)
+	if verb != nil {
 		words = words[1:]
 	}
 	p, err := parseWords(table, words)
@@ -83,18 +66,18 @@ func runContext(ctx context.Context, env Env, tool Tool, talk *Talk) int {
 		return fail(err)
 	case p.has("help"):
 		return env.writePage(tool.Bit, contextHelp(tool), talk)
-	case command == nil && len(p.positional) == 0:
+	case verb == nil && len(p.positional) == 0:
 		return fail(Usagef("context: add, list, use, show or remove is missing"))
-	case command == nil:
+	case verb == nil:
 		err := Usagef("context: unknown command %q", p.positional[0])
 		if s := spelling.Nearest(p.positional[0], contextWords()); s != "" {
 			return fail(err.WithHint("did you mean %s?", s))
 		}
 		return fail(err)
-	case len(p.positional) < command.min:
-		return fail(Usagef("context %s: the name of the context is missing", command.word))
-	case len(p.positional) > command.max:
-		return fail(Usagef("unexpected argument %q", p.positional[command.max]))
+	case len(p.positional) < verb.Min:
+		return fail(Usagef("context %s: the name of the context is missing", verb.Word))
+	case len(p.positional) > verb.Max:
+		return fail(Usagef("unexpected argument %q", p.positional[verb.Max]))
 	}
 	job := &contextJob{Invocation: &Invocation{Env: env, Talk: talk, Tool: &tool, Args: p.positional, dry: true}, uses: p.uses}
 	if job.Values, err = decode(table, p.uses, 0, nil, nil); err != nil {
@@ -104,7 +87,7 @@ func runContext(ctx context.Context, env Env, tool Tool, talk *Talk) int {
 	talk = job.Talk
 	// Another may write the file meanwhile, and with patience it is our turn.
 	for range 100 {
-		if err = job.run(command); !errors.Is(err, yamlfile.ErrChanged) {
+		if err = job.run(verb.Word); !errors.Is(err, yamlfile.ErrChanged) {
 			break
 		}
 	}
@@ -115,10 +98,10 @@ func runContext(ctx context.Context, env Env, tool Tool, talk *Talk) int {
 }
 
 // run reads the files and does the work.
-func (j *contextJob) run(command *contextCommand) (err error) {
-	if j.conf, err = readConfig(&j.Env, j.uses); err != nil {
+func (j *contextJob) run(verb string) (err error) {
+	if j.conf, err = readConfig(j.environment(), j.uses); err != nil {
 		// The file that the first context goes into need not be there.
-		if _, _, set := chosen(&j.Env, j.uses, configOption); command.word != "add" || !set || !errors.Is(err, fs.ErrNotExist) {
+		if _, _, set := chosen(j.environment(), j.uses, configOption); verb != "add" || !set || !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		j.conf = &config{}
@@ -128,34 +111,23 @@ func (j *contextJob) run(command *contextCommand) (err error) {
 			return err
 		}
 	}
-	return command.run(j)
-}
-
-// contextTable are the options of a context command.
-func contextTable(bit ToolSet, command *contextCommand) Options {
-	var table Options
-	for _, o := range Table(bit) {
-		switch o.Name {
-		case configOption, "quiet", "color", "help":
-			table = append(table, o)
-		default:
-			if command != nil && command.whole {
-				table = append(table, o)
-			}
-		}
+	switch verb {
+	case "add":
+		return j.add()
+	case "list":
+		return j.list()
+	case "use":
+		return j.use()
+	case "show":
+		return j.show()
 	}
-	if command != nil {
-		for i := range command.extra {
-			table = append(table, &command.extra[i])
-		}
-	}
-	return table
+	return j.remove()
 }
 
 func contextWords() []string {
 	var words []string
-	for _, c := range contextCommands() {
-		words = append(words, c.word)
+	for _, v := range contextVerbs() {
+		words = append(words, v.Word)
 	}
 	return words
 }
@@ -163,8 +135,8 @@ func contextWords() []string {
 func contextHelp(tool Tool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "usage: %s context COMMAND\nnamed sets of options in the configuration file, for %s --context NAME\n\n", tool.Name, tool.Name)
-	for _, c := range contextCommands() {
-		writeColumns(&b, "  "+c.word+" "+c.usage, c.text, helpColumn)
+	for _, v := range contextVerbs() {
+		writeColumns(&b, "  "+v.Word+" "+v.Usage, v.Text, helpColumn)
 	}
 	b.WriteString("\n")
 	writeColumns(&b, "", "--config FILE is another configuration file. The manual page mqtools(5) has its form.", 0)
@@ -184,8 +156,10 @@ func (j *contextJob) add() error {
 	if len(pairs) == 0 {
 		return Usagef("context add: no options to keep").WithHint("e.g. '%s context add home -h broker.home -u me'", j.Tool.Name)
 	}
-	if _, err := j.Connection(context.Background()); err != nil {
-		return err
+	if j.Tool.Resolve != nil {
+		if _, _, err := j.Tool.Resolve(context.Background(), j.Invocation); err != nil {
+			return err
+		}
 	}
 	f, err := j.own()
 	if err != nil {
@@ -208,18 +182,6 @@ func (j *contextJob) add() error {
 	return nil
 }
 
-// aboutFile reports whether an option of context add says which file and how, and is
-// not for the context.
-func aboutFile(o *Option) bool {
-	return o.Name == contextForce.Name || o.Name == configOption || o.Name == optionsFile
-}
-
-// obeys reports whether an option of the command's table has an effect on it: those
-// that cannot be kept are in it for the error.
-func (c *contextCommand) obeys(o *Option) bool {
-	return !o.Hidden && (!c.whole || o.Key() != "" || aboutFile(o) || o.Name == "help")
-}
-
 // errNotUTF8 is why a value cannot be kept in a context.
 var errNotUTF8 = errors.New("want UTF-8 text to keep in a context")
 
@@ -230,7 +192,7 @@ func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
 	for _, use := range j.uses {
 		o, raw := use.opt, use.raw
 		switch {
-		case aboutFile(o):
+		case o.AboutFile:
 			continue
 		case o.Key() == "":
 			return nil, "", Usagef("--%s cannot be kept in a context", o.Name)
@@ -264,27 +226,10 @@ func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
 	return pairs, secret, nil
 }
 
-// absolute is a value whose path means the same file in every directory. A name that
-// begins with @ is that of an abstract socket, which is no file.
-func (o *Option) absolute(raw string) (string, error) {
-	switch {
-	case o.Name == "url":
-		t, err := transport.ParseURL(raw)
-		if err != nil || t.Network != "unix" || strings.HasPrefix(t.Path, "@") || filepath.IsAbs(t.Path) {
-			return raw, nil
-		}
-		t.Path, err = filepath.Abs(t.Path)
-		return t.String(), err // which has no password: a relative path comes without a user
-	case o.Name == "unix" && strings.HasPrefix(raw, "@"), raw == "-", o.Complete != CompleteFile && o.Complete != CompleteDir:
-		return raw, nil
-	}
-	return filepath.Abs(raw)
-}
-
 // list writes the contexts.
 func (j *contextJob) list() error {
 	var b strings.Builder
-	current, _ := j.conf.inUse(&j.Env, nil)
+	current, _ := j.conf.inUse(j.environment(), nil)
 	width := 0
 	for _, name := range j.conf.names() {
 		width = max(width, len(name))
@@ -304,33 +249,12 @@ func (j *contextJob) list() error {
 	return j.write(b.String())
 }
 
-// broker says in a few words where a context leads.
-func (f configFile) broker(n *yamlfile.Node) string {
-	text := func(key string) string {
-		if e := n.Get(key); e != nil {
-			return e.Value.AsList()[0].Text
-		}
-		return ""
-	}
-	switch host, port := text("host"), text("port"); {
-	case text("url") != "":
-		shown, _ := Table(All).find("--url").mask(text("url"))
-		return shown
-	case text("unix") != "":
-		return text("unix")
-	case port != "":
-		return host + ":" + port
-	default:
-		return host
-	}
-}
-
 // show writes the options of a context.
 func (j *contextJob) show() error {
 	var f configFile
 	var e *yamlfile.Entry
 	if len(j.Args) == 0 {
-		current, from := j.conf.inUse(&j.Env, nil)
+		current, from := j.conf.inUse(j.environment(), nil)
 		if current == "" || current == none {
 			return Usagef("context show: no context is the current one").WithHint("name one, or choose it with '%s context use NAME'", j.Tool.Name)
 		}
@@ -437,12 +361,12 @@ func (j *contextJob) remove() error {
 // own is the file that is edited: that of --config or the user's, which may not
 // be there yet.
 func (j *contextJob) own() (configFile, error) {
-	path, label, set := chosen(&j.Env, j.uses, configOption)
+	path, label, set := chosen(j.environment(), j.uses, configOption)
 	switch {
 	case set && path == none:
 		return configFile{}, Usagef("%s: contexts are in a file, and none is none", label)
 	case !set:
-		if path = j.userConfig(); path == "" {
+		if path = j.environment().userConfig(); path == "" {
 			return configFile{}, Usagef("there is no place for a configuration file").WithHint("set HOME, or name a file with --config")
 		}
 	}
@@ -455,16 +379,11 @@ func (j *contextJob) own() (configFile, error) {
 	return configFile{File: f}, err
 }
 
-// formError tells an edit that the form of the file does not allow.
-func (f configFile) formError(err error) error {
-	return Usagef("%s: %v", f.Path, err)
-}
-
 func (j *contextJob) save(f *yamlfile.File, private bool) error {
 	if err := f.Write(private); err != nil {
 		return Failed(ExitLocalIO, err)
 	}
-	for _, path := range (&config{files: []configFile{{f, false}}}).exposed(&j.Env) {
+	for _, path := range j.exposed(&config{files: []configFile{{f, false}}}) {
 		j.warnExposed(j.Talk, path, "a secret", ownersOnly)
 	}
 	return nil

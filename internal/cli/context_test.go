@@ -13,7 +13,7 @@ import (
 func contextTool(env map[string]string, args ...string) outcome {
 	var stdout, stderr strings.Builder
 	code := Run(context.Background(), Env{Args: append([]string{"context"}, args...), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Lookup: MapEnv(env)},
-		Tool{Name: "mqpub", Bit: Pub, Run: returns(Usagef("the tool ran"))})
+		Tool{Program: Program{Name: "mqpub", Bit: Pub}, Resolve: Resolve, Run: returns(Usagef("the tool ran"))})
 	return outcome{code, stdout.String(), stderr.String()}
 }
 
@@ -254,7 +254,7 @@ func TestTheSystemsContextsAreSeenAndNotEdited(t *testing.T) {
 	run := func(args ...string) outcome {
 		var stdout, stderr strings.Builder
 		code := Run(context.Background(), Env{Args: append([]string{"context"}, args...), Stdout: &stdout, Stderr: &stderr, SystemConfig: system,
-			Lookup: MapEnv(map[string]string{"XDG_CONFIG_HOME": dir, "AppData": dir})}, Tool{Name: "mqsub", Bit: Sub})
+			Lookup: MapEnv(map[string]string{"XDG_CONFIG_HOME": dir, "AppData": dir})}, Tool{Program: Program{Name: "mqsub", Bit: Sub}, Resolve: Resolve})
 		return outcome{code, stdout.String(), stderr.String()}
 	}
 	if got := run("list"); got != (outcome{0, "* site  site\n", ""}) {

@@ -134,13 +134,8 @@ func isTerminal(f *os.File) bool {
 	return controls(f, func(fd uintptr) bool { return isatty.IsTerminal(fd) || isatty.IsCygwinTerminal(fd) })
 }
 
-// MapEnv makes a LookupFunc of a map, for tests.
-func MapEnv(vars map[string]string) LookupFunc {
-	return func(name string) (string, bool) {
-		v, ok := vars[name]
-		return v, ok
-	}
-}
+// environment is what options are read from beside the words.
+func (e *Env) environment() *Environment { return &Environment{e.Lookup, e.SystemConfig} }
 
 // lookup finds a variable.
 func (e *Env) lookup(name string) (string, bool) {

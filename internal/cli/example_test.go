@@ -10,8 +10,10 @@ import (
 
 func ExampleRun() {
 	tool := cli.Tool{
-		Name: "mqsub", Bit: cli.Sub, Summary: "subscribe and print", Usage: "[OPTION]... -t FILTER...",
-		Examples: []cli.Example{{Command: "mqsub -v -t 'a/#'", Text: "print all below a, with topics"}},
+		Program: cli.Program{
+			Name: "mqsub", Bit: cli.Sub, Summary: "subscribe and print", Usage: "[OPTION]... -t FILTER...",
+			Examples: []cli.Example{{Command: "mqsub -v -t 'a/#'", Text: "print all below a, with topics"}},
+		},
 		Run: func(_ context.Context, inv *cli.Invocation) error {
 			v := inv.Values
 			if !v.IsSet("topic") {

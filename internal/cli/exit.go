@@ -14,7 +14,7 @@ import (
 const (
 	ExitDone       = 0
 	ExitFailure    = 1
-	ExitUsage      = 2
+	ExitUsage      = UsageStatus
 	ExitUnreached  = 3
 	ExitRefused    = 4
 	ExitDenied     = 5
@@ -33,14 +33,6 @@ const (
 	ExitPipe       = signaled + 13
 	ExitTerminated = signaled + 15
 )
-
-// ExitStatus is one row of the table of exit codes.
-type ExitStatus struct {
-	Code  int
-	Name  string // one or two words, stable, for tests and logs
-	Text  string // when, for --help and the man page
-	Tools ToolSet
-}
 
 // ExitCodes is the table of exit codes of a tool, in ascending order.
 func ExitCodes(tools ToolSet) []ExitStatus {
@@ -107,7 +99,7 @@ func NobodyReads(err error) bool { return errors.Is(err, ErrPipe) || errors.Is(e
 
 // OutputError returns the error that a failed write to standard output ends a tool
 // with: one of NobodyReads, or that local output failed.
-func (tools ToolSet) OutputError(err error) error {
+func OutputError(tools ToolSet, err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok { // of /dev/stdout
 		err = e.Err
 	}
@@ -171,7 +163,7 @@ func (inv *Invocation) CheckOutput() error {
 	if !inv.stdoutClosed {
 		return nil
 	}
-	return &Exit{Code: CodeOf(context.Background(), inv.Tool.Bit.OutputError(errClosed)), Err: errClosed,
+	return &Exit{Code: CodeOf(context.Background(), OutputError(inv.Tool.Bit, errClosed)), Err: errClosed,
 		Help: "to discard the output, write it to /dev/null (>/dev/null)"}
 }
 
@@ -193,12 +185,9 @@ func (e *Exit) Unwrap() error { return e.Err }
 // ExitCode is the status of the program.
 func (e *Exit) ExitCode() int { return e.Code }
 
-// Hint is the hint of e, or else of the error it wraps.
+// Hint is the hint of e, or "": that of the error it wraps counts then.
 func (e *Exit) Hint() string {
-	if e.Help != "" {
-		return e.Help
-	}
-	return hintOf(e.Err)
+	return e.Help
 }
 
 // CodeOf maps an error to an exit code: 0 for nil, what the outermost
@@ -237,8 +226,10 @@ func hintOf(err error) string {
 		error
 		Hint() string
 	}
-	if err != nil && errors.As(err, &hinter) && hinter.Hint() != "" {
-		return hinter.Hint()
+	for e := err; errors.As(e, &hinter); e = errors.Unwrap(hinter) {
+		if hint := hinter.Hint(); hint != "" {
+			return hint
+		}
 	}
 	if errors.Is(err, transport.ErrKeyEncrypted) {
 		return "give its password with --key-password-file, or decrypt it: openssl pkey -in old.pem -out new.pem"

@@ -41,3 +41,17 @@ func (t *Talk) tellExposed(path, holds string) {
 	t.Warnf("%s holds %s and other users can read it", fileerror.Quote(path), holds)
 	t.Infof("chmod 600 %s", path)
 }
+
+// exposed are the configuration files that hold a secret and can be read by others.
+func (e *Env) exposed(c *config) []string {
+	if c == nil {
+		return nil
+	}
+	var paths []string
+	for _, f := range c.files {
+		if e.isExposed(f.Path, f.Mode, ownersOnly) && f.holdsSecret() {
+			paths = append(paths, f.Path)
+		}
+	}
+	return paths
+}

@@ -67,7 +67,7 @@ func TestFilesOfSecretsThatOthersCanReadAreWarnedOf(t *testing.T) {
 			}
 			var stderr strings.Builder
 			code := Run(t.Context(), Env{Args: args, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr, Lookup: MapEnv(nil)},
-				Tool{Name: "mqsub", Bit: Sub, Run: func(ctx context.Context, inv *Invocation) error {
+				Tool{Program: Program{Name: "mqsub", Bit: Sub}, Run: func(ctx context.Context, inv *Invocation) error {
 					c, err := inv.Connection(ctx)
 					if err == nil && inv.Values.IsSet("serve") {
 						err = c.serve(ctx, nil)

@@ -15,9 +15,9 @@ type Variable struct{ Name, Value string }
 // left out, and so are those that say where options come from.
 //
 // A value that another one excludes has no variable once Connection was called.
-func (inv *Invocation) Handover(keep func(*Option) bool) (words []string, vars []Variable, err error) {
-	table := Table(inv.Tool.Bit)
-	all, err := Normalize(table, inv.Env.Args)
+func (t *Program) Handover(v *Values, args []string, keep func(*Option) bool) (words []string, vars []Variable, err error) {
+	table := Table(t.Bit)
+	all, err := Normalize(table, args)
 	if err != nil {
 		return nil, nil, err // cannot happen: it was read before
 	}
@@ -34,7 +34,7 @@ func (inv *Invocation) Handover(keep func(*Option) bool) (words []string, vars [
 		}
 	}
 	for _, o := range table {
-		val := inv.Values.get(o.Name)
+		val := v.get(o.Name)
 		if val.origin == OriginDefault || val.origin == OriginFlag || o.Env() == "" || !wanted(o) {
 			continue
 		}

@@ -13,7 +13,7 @@ const (
 
 // Help is the text of --help: the usage line, the options by group, the exit
 // codes and the examples, at most 80 columns wide.
-func Help(t Tool) string {
+func Help(t *Program) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "usage: %s %s\n", t.Name, t.Usage)
 	if t.Summary != "" {
@@ -40,7 +40,7 @@ func Help(t Tool) string {
 		"a context of the configuration file and its other parts (see '"+contextProgram(t.Name, t.Bit)+" context --help'). "+
 		"A DURATION is seconds or has a unit: 5, 1.5, 250ms, 2m.", 0)
 	b.WriteString("\nExit status:\n")
-	for _, row := range ExitCodes(t.Bit) {
+	for _, row := range t.Exits {
 		writeColumns(&b, fmt.Sprintf("  %3d", row.Code), row.Text, 7)
 	}
 	if len(t.Examples) > 0 {

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -10,10 +8,11 @@ import (
 
 func TestHelpFitsAndIsComplete(t *testing.T) {
 	t.Parallel()
+	exits := []ExitStatus{{0, "done", "success", All}, {127, "far", "something else", All}}
 	for _, bit := range []ToolSet{Pub, Sub, Bench} {
 		table := Table(bit)
-		tool := Tool{
-			Name: "mqx", Bit: bit, Usage: "[OPTION]...", Summary: "does things",
+		tool := &Program{
+			Name: "mqx", Bit: bit, Usage: "[OPTION]...", Summary: "does things", Exits: exits,
 			Examples: []Example{{"mqx -t a", strings.Repeat("explains ", 20)}},
 		}
 		text := Help(tool)
@@ -36,7 +35,7 @@ func TestHelpFitsAndIsComplete(t *testing.T) {
 				t.Errorf("%q is there %d times, want %d", want, n, times)
 			}
 		}
-		for _, row := range ExitCodes(tool.Bit) {
+		for _, row := range exits {
 			if !strings.Contains(text, plain(int64(row.Code))+"  "+row.Text) {
 				t.Errorf("exit code %d is missing", row.Code)
 			}
@@ -59,28 +58,6 @@ func TestWriteColumns(t *testing.T) {
 		writeColumns(&b, c.left, c.text, 6)
 		if b.String() != c.want {
 			t.Errorf("it %s:\n got %q\nwant %q", c.it, b.String(), c.want)
-		}
-	}
-}
-
-func TestVersionLine(t *testing.T) {
-	t.Parallel()
-	info := &debug.BuildInfo{Main: debug.Module{Version: "v1.4.0"}, Settings: []debug.BuildSetting{
-		{Key: "vcs.revision", Value: "0123456789abcdef"}, {Key: "vcs.modified", Value: "true"},
-	}}
-	tail := " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH + ", MQTT 3.1, 3.1.1, 5.0"
-	for _, c := range []struct {
-		set  string
-		info *debug.BuildInfo
-		want string
-	}{
-		{"", nil, "mqsub (devel) (unknown commit)" + tail},
-		{"", info, "mqsub v1.4.0 (0123456789ab, modified)" + tail},
-		{"1.5.0", info, "mqsub 1.5.0 (0123456789ab, modified)" + tail},
-		{"", &debug.BuildInfo{}, "mqsub (devel) (unknown commit)" + tail},
-	} {
-		if got := versionLine("mqsub", c.set, c.info); got != c.want {
-			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 }
 
 func childTool(name string) Tool {
-	tool := Tool{Name: "mqsub", Bit: Sub, MaxArgs: -1}
+	tool := Tool{Program: Program{Name: "mqsub", Bit: Sub, MaxArgs: -1}}
 	switch name {
 	case "drain": // a tool that drains for ever
 		tool.Run = func(ctx context.Context, inv *Invocation) error {
@@ -75,7 +75,7 @@ func childTool(name string) Tool {
 			inv.CatchSignals()
 			for {
 				if _, err := fmt.Fprintln(inv.Stdout, "line"); err != nil {
-					return Sub.OutputError(err)
+					return OutputError(Sub, err)
 				}
 			}
 		}

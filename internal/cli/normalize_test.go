@@ -124,7 +124,7 @@ func TestNormalizeNeverShowsASecret(t *testing.T) {
 				t.Errorf("%q: no error", argv)
 				continue
 			}
-			if strings.Contains(err.Error()+hintOf(err), secret) {
+			if u := err.(*UsageError); strings.Contains(u.Text+u.Help, secret) {
 				t.Errorf("%q: the error shows the secret: %v", argv, err)
 			}
 		}

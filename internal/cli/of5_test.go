@@ -11,7 +11,7 @@ import (
 func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 	t.Parallel()
 	values := map[Type]string{TypeDuration: "60", TypeInt: "5", TypeString: "x", TypeProperty: "connect user-property k v"}
-	for _, tool := range []Tool{{Name: "mqpub", Bit: Pub}, {Name: "mqsub", Bit: Sub}, {Name: "mqbench", Bit: Bench, MaxArgs: -1}} {
+	for _, tool := range []Tool{{Program: Program{Name: "mqpub", Bit: Pub}}, {Program: Program{Name: "mqsub", Bit: Sub}}, {Program: Program{Name: "mqbench", Bit: Bench, MaxArgs: -1}}} {
 		tool.Run = func(ctx context.Context, inv *Invocation) error {
 			_, err := inv.Connection(ctx)
 			return err

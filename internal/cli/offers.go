@@ -74,15 +74,20 @@ func (o *offers) text(shell, typed string) string {
 // completer finds the offers for one word.
 type completer struct {
 	offers
-	env    *Env
-	tool   *Tool
+	env    *Environment
+	tool   *Program
 	typed  string
 	obeyed Options
 	line   normalizer // has read the words before
 }
 
+// Answer is the answer to a completion script: what the last of some words can become.
+func (t *Program) Answer(env *Environment, shell string, words []string) string {
+	return t.offers(env, words).text(shell, words[len(words)-1])
+}
+
 // offers returns what the last of some words can become.
-func (t *Tool) offers(env *Env, words []string) *offers {
+func (t *Program) offers(env *Environment, words []string) *offers {
 	last := len(words) - 1
 	c := &completer{env: env, tool: t, typed: words[last]}
 	c.line = normalizer{table: Table(t.Bit), argv: words[:last]}
@@ -113,7 +118,7 @@ func (c *completer) command() {
 		})
 		return
 	}
-	c.tool.command(c.line.argv)
+	c.tool.Choose(c.line.argv)
 	command := c.tool.Command
 	if command == nil {
 		c.complete(c.tool.obeyed, nil)
@@ -145,26 +150,25 @@ func (c *completer) context() {
 		c.complete(func([]string) Options {
 			return slices.DeleteFunc(c.tool.obeyed(nil), func(o *Option) bool { return o.Name != "help" })
 		}, func([]string) {
-			for _, command := range contextCommands() {
-				c.add(command.word, command.text)
+			for _, verb := range c.tool.Contexts() {
+				c.add(verb.Word, verb.Text)
 			}
 		})
 		return
 	}
-	commands := contextCommands()
-	at := slices.IndexFunc(commands, func(command contextCommand) bool { return command.word == argv[1] })
-	if at < 0 {
-		return
-	}
-	command := &commands[at]
-	c.line.table, c.line.next = contextTable(c.tool.Bit, command), 2
-	c.complete(func([]string) Options {
-		return slices.DeleteFunc(slices.Clone(c.line.table), func(o *Option) bool { return !command.obeys(o) })
-	}, func(args []string) {
-		if command.names && len(args) < command.max {
-			c.addContexts()
+	for _, verb := range c.tool.Contexts() {
+		if verb.Word != argv[1] {
+			continue
 		}
-	})
+		c.line.table, c.line.next = verb.Table(c.tool.Bit), 2
+		c.complete(func([]string) Options {
+			return slices.DeleteFunc(slices.Clone(c.line.table), func(o *Option) bool { return !verb.obeys(o) })
+		}, func(args []string) {
+			if verb.Names && len(args) < verb.Max {
+				c.addContexts()
+			}
+		})
+	}
 }
 
 // complete reads the words before, and then finds out what the last one is: with the
@@ -240,9 +244,7 @@ func (c *completer) value(o *Option, stem string) {
 	}
 	switch {
 	case o.Name == compat:
-		for _, p := range c.tool.Personalities {
-			c.addAll(slices.Compact([]string{p.Flag, p.Name}))
-		}
+		c.addAll(c.tool.Compat)
 	case o.Type == TypeProperty:
 		if stem == "" { // as one word it has blanks in it
 			c.property()

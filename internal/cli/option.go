@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/units"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // ToolSet is a set of tools, as a bit mask.
@@ -128,6 +131,7 @@ type Option struct {
 	V5       bool // means nothing before MQTT 5
 
 	NoEnv       bool   // has no environment variable
+	AboutFile   bool   // says which file and how, and cannot be kept in one
 	NoKey       bool   // cannot stand in a configuration file, as all with NoEnv
 	EnvFallback string // second variable, read when the first is not set
 }
@@ -204,4 +208,21 @@ func (o *Option) takes(c Commands) []string {
 		words = append(words, c.Value)
 	}
 	return words
+}
+
+// absolute is a value whose path means the same file in every directory. A name that
+// begins with @ is that of an abstract socket, which is no file.
+func (o *Option) absolute(raw string) (string, error) {
+	switch {
+	case o.Name == "url":
+		t, err := transport.ParseURL(raw)
+		if err != nil || t.Network != "unix" || strings.HasPrefix(t.Path, "@") || filepath.IsAbs(t.Path) {
+			return raw, nil
+		}
+		t.Path, err = filepath.Abs(t.Path)
+		return t.String(), err // which has no password: a relative path comes without a user
+	case o.Name == "unix" && strings.HasPrefix(raw, "@"), raw == "-", o.Complete != CompleteFile && o.Complete != CompleteDir:
+		return raw, nil
+	}
+	return filepath.Abs(raw)
 }

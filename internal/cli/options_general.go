@@ -21,12 +21,12 @@ var generalOptions = []Option{
 		Help: "take options from this context of the configuration file, in place of the current one; none takes no context",
 	},
 	{
-		Name: "config", Tools: All, Group: GroupGeneral, Type: TypeString, NoKey: true,
+		Name: "config", Tools: All, Group: GroupGeneral, Type: TypeString, NoKey: true, AboutFile: true,
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "read this configuration file in place of the user's and the system's; none reads no file",
 	},
 	{
-		Name: "options-file", Short: "o", Tools: All, Group: GroupGeneral, Type: TypeString, NoEnv: true,
+		Name: "options-file", Short: "o", Tools: All, Group: GroupGeneral, Type: TypeString, NoEnv: true, AboutFile: true,
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "read options from FILE, one a line, as mosquitto's clients do; the command line goes before",
 	},

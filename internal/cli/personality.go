@@ -88,17 +88,6 @@ func (c *CommandLine) Read(words []string, place string) error {
 	return err
 }
 
-// Long finds an option of the tool by its long name, --host.
-func (t Options) Long(word string) *Option {
-	if !strings.HasPrefix(word, "--") {
-		return nil
-	}
-	return t.find(word)
-}
-
-// compat is the option that chooses a personality.
-const compat = "compat"
-
 // personality finds out whether the tool is to stand in for another program,
 // takes the words that say so off args, and tells what the program is called.
 func (t *Tool) personality(env *Env) (p *Personality, name string) {

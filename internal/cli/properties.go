@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,28 +40,21 @@ func (p *PacketProperties) Bye(v packet.Version) (bye packet.Disconnect) {
 	return bye
 }
 
-// propertyPacket is a packet that -D gives properties.
-type propertyPacket struct {
-	word  string
-	in    packet.Type
-	tools ToolSet // those that send it
-	block func(*PacketProperties) *packet.Properties
-}
-
-var propertyPackets = [...]propertyPacket{
-	{"connect", packet.CONNECT, PubSub, func(p *PacketProperties) *packet.Properties { return &p.Connect }},
-	{"publish", packet.PUBLISH, Pub, func(p *PacketProperties) *packet.Properties { return &p.Publish }},
-	{"subscribe", packet.SUBSCRIBE, PubSub, func(p *PacketProperties) *packet.Properties { return &p.Subscribe }},
-	{"unsubscribe", packet.UNSUBSCRIBE, Sub, func(p *PacketProperties) *packet.Properties { return &p.Unsubscribe }},
-	{"disconnect", packet.DISCONNECT, PubSub, func(p *PacketProperties) *packet.Properties { return &p.Disconnect }},
-	{"will", packet.WillProperties, PubSub, func(p *PacketProperties) *packet.Properties { return &p.Will }},
-}
-
-// takes tells whether a client may give the packet a property: some are there
-// for servers only.
-func (p *propertyPacket) takes(id packet.PropertyID) bool {
-	fromServer := id == packet.SubscriptionIdentifier && p.in == packet.PUBLISH || id == packet.ServerReference
-	return id.AllowedIn(p.in) && !fromServer
+// block is the block of the packet that -D calls word.
+func (p *PacketProperties) block(word string) *packet.Properties {
+	switch word {
+	case "connect":
+		return &p.Connect
+	case "publish":
+		return &p.Publish
+	case "subscribe":
+		return &p.Subscribe
+	case "unsubscribe":
+		return &p.Unsubscribe
+	case "disconnect":
+		return &p.Disconnect
+	}
+	return &p.Will
 }
 
 // readProperties turns the -D options into property blocks. Names, types,
@@ -76,15 +68,14 @@ func (c *Connection) readProperties() error {
 	all := v.Properties("property")
 	for _, q := range all {
 		label := v.Name("property") + " " + q.Command + " " + q.Name
-		at := slices.IndexFunc(propertyPackets[:], func(to propertyPacket) bool { return to.word == q.Command })
-		if at < 0 {
+		to := packetOf(q.Command)
+		if to == nil {
 			return Invalid(v.Name("property"), "packet", q.Command, "want connect, publish, subscribe, unsubscribe, disconnect or will")
 		}
 		id, ok := packet.PropertyByName(q.Name)
 		if !ok {
 			return Usagef("%s: unknown property %q", v.Name("property"), q.Name)
 		}
-		to := &propertyPackets[at]
 		if !to.takes(id) {
 			return Usagef("%s: not a property of this packet", label)
 		}
@@ -99,7 +90,7 @@ func (c *Connection) readProperties() error {
 			c.Options.SendAliases = uint16(n)
 			continue
 		}
-		block := to.block(p)
+		block := p.block(to.word)
 		if !id.RepeatableIn(to.in) {
 			if _, has := block.Uint(id); has {
 				return Usagef("%s is given twice", label)
@@ -110,7 +101,7 @@ func (c *Connection) readProperties() error {
 			_, err = packet.ParseProperties(grown[len(*block):], to.in) // rules that types do not say
 		}
 		if err != nil {
-			return q.problem(label, id, err)
+			return problemOf(q, label, id, err)
 		}
 		*block = grown
 	}
@@ -154,7 +145,7 @@ func (c *Connection) checkUse(all []Property) error {
 			break // a configuration may be that of both tools
 		}
 		need := ""
-		sends := slices.ContainsFunc(propertyPackets[:], func(to propertyPacket) bool { return to.word == q.Command && to.tools&c.inv.Tool.Bit != 0 })
+		sends := packetOf(q.Command).tools&c.inv.Tool.Bit != 0
 		switch pub := c.inv.Tool.Bit == Pub; {
 		case q.Command == "subscribe" && pub && !v.Bool("request") && !v.IsSet("response-topic"):
 			need = "--request"
@@ -180,8 +171,8 @@ func (c *Connection) checkUse(all []Property) error {
 	return nil
 }
 
-// problem says which word of a property is wrong, and why.
-func (p Property) problem(label string, id packet.PropertyID, err error) error {
+// problemOf says which word of a property is wrong, and why.
+func problemOf(p Property, label string, id packet.PropertyID, err error) error {
 	what, value := "value", p.Value
 	if id.Type() == packet.TypePair {
 		if _, keyErr := packet.Properties(nil).AppendUser([]byte(p.Key), nil); keyErr != nil {

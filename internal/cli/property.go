@@ -4,7 +4,42 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
 )
+
+// propertyPacket is a packet that -D gives properties.
+type propertyPacket struct {
+	word  string
+	in    packet.Type
+	tools ToolSet // those that send it
+}
+
+var propertyPackets = [...]propertyPacket{
+	{"connect", packet.CONNECT, PubSub},
+	{"publish", packet.PUBLISH, Pub},
+	{"subscribe", packet.SUBSCRIBE, PubSub},
+	{"unsubscribe", packet.UNSUBSCRIBE, Sub},
+	{"disconnect", packet.DISCONNECT, PubSub},
+	{"will", packet.WillProperties, PubSub},
+}
+
+// packetOf returns the packet that -D calls word, or nil.
+func packetOf(word string) *propertyPacket {
+	for i := range propertyPackets {
+		if propertyPackets[i].word == word {
+			return &propertyPackets[i]
+		}
+	}
+	return nil
+}
+
+// takes reports whether a client may give the packet a property: some are there
+// for servers only.
+func (p *propertyPacket) takes(id packet.PropertyID) bool {
+	fromServer := id == packet.SubscriptionIdentifier && p.in == packet.PUBLISH || id == packet.ServerReference
+	return id.AllowedIn(p.in) && !fromServer
+}
 
 // Property is one use of -D CMD PROP [KEY] VALUE: an MQTT 5 property for one
 // of the packets the tool sends. Command and Name are lower case and not

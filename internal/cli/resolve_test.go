@@ -57,7 +57,7 @@ func TestShowConfigSaysWhatARunUses(t *testing.T) {
 					run := func(args ...string) (used string, code int, stdout, stderr string) {
 						var out, errs strings.Builder
 						code = Run(t.Context(), Env{Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Lookup: MapEnv(env)},
-							Tool{Name: "mqsub", Bit: Sub, Run: func(ctx context.Context, inv *Invocation) error {
+							Tool{Program: Program{Name: "mqsub", Bit: Sub}, Resolve: Resolve, Run: func(ctx context.Context, inv *Invocation) error {
 								c, err := inv.Connection(ctx)
 								if err == nil {
 									used = strconv.Quote(c.targets[0].Redacted())

@@ -41,7 +41,7 @@ func TestRetryForCountsFromTheFirstRefusalInARow(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var stderr bytes.Buffer
-			Run(t.Context(), Env{Args: c.args, Stderr: &stderr, Lookup: MapEnv(map[string]string{"MQ_CONFIG": "none"})}, Tool{Name: "mqsub", Bit: Sub, MaxArgs: -1,
+			Run(t.Context(), Env{Args: c.args, Stderr: &stderr, Lookup: MapEnv(map[string]string{"MQ_CONFIG": "none"})}, Tool{Program: Program{Name: "mqsub", Bit: Sub, MaxArgs: -1},
 				Run: func(_ context.Context, inv *Invocation) error {
 					policy := (&Connection{inv: inv}).retrying(func(int, error) (time.Duration, bool) { return time.Second, true })
 					passes := 0
@@ -84,7 +84,7 @@ func TestAnErrorAtTheTimeLimitIsThatOfTheTimeLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dial := func(context.Context) (net.Conn, error) { return nil, os.ErrDeadlineExceeded }
 		var stderr bytes.Buffer
-		Run(t.Context(), Env{Stderr: &stderr, Dial: dial, Lookup: MapEnv(map[string]string{"MQ_CONFIG": "none"})}, Tool{Name: "mqsub", Bit: Sub,
+		Run(t.Context(), Env{Stderr: &stderr, Dial: dial, Lookup: MapEnv(map[string]string{"MQ_CONFIG": "none"})}, Tool{Program: Program{Name: "mqsub", Bit: Sub},
 			Run: func(ctx context.Context, inv *Invocation) error {
 				conn, err := inv.Connection(ctx)
 				if err != nil {

@@ -1,43 +1,10 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
 )
-
-// showConfig is the page of --show-config: the broker that a run would use, found in
-// the same way and refused with the same error, and the options of which some have
-// given way to others then.
-func (inv *Invocation) showConfig(ctx context.Context, table Options) (string, error) {
-	if err := inv.CheckOutput(); err != nil {
-		return "", err
-	}
-	broker := ""
-	if inv.Tool.Bit&PubSub != 0 {
-		inv.dry = true
-		c, err := inv.Connection(ctx)
-		if err != nil {
-			return "", err
-		}
-		var all []string
-		for _, t := range c.targets {
-			all = append(all, strconv.Quote(t.Redacted()))
-		}
-		from := "default"
-		for _, name := range [...]string{"host", "unix", "url", "serve"} {
-			if val := inv.Values.get(name); val.origin != OriginDefault {
-				from = "--" + name
-			}
-		}
-		if inv.Values.IsSet("serve") {
-			all = []string{"this program"}
-		}
-		broker = fmt.Sprintf("%-24s %-32s %s\n", "broker", strings.Join(all, " "), from)
-	}
-	return broker + ShowConfig(inv.Values, table), nil
-}
 
 // ShowConfig lists the value of every option and where it comes from, without
 // secrets.

@@ -1,6 +1,9 @@
 package cli
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // The tables behind Table are literals of constants alone, so that the
 // compiler lays them out in the program's data: to build them at every start
@@ -54,4 +57,12 @@ func (t Options) find(spelling string) *Option {
 		}
 	}
 	return nil
+}
+
+// Long finds an option of the tool by its long name, --host.
+func (t Options) Long(word string) *Option {
+	if !strings.HasPrefix(word, "--") {
+		return nil
+	}
+	return t.find(word)
 }

@@ -82,7 +82,7 @@ func (t *Talk) Red(text string) string { return t.red.Sprint(text) }
 func (t *Talk) Debugging() bool { return t.debug }
 
 func (t *Talk) line(begin string, c *color.Color, format string, args []any) {
-	explainFiles(args)
+	fileerror.ExplainAll(args)
 	text := escape(shorten(fmt.Sprintf(format, args...)))
 	if c != nil {
 		text = c.Sprint(text)

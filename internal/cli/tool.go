@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,32 +21,21 @@ import (
 
 // Tool is one program.
 type Tool struct {
-	Name     string  // mqsub
-	Bit      ToolSet // its bit in the tables
-	Summary  string  // one sentence for --help
-	Usage    string  // the words after the name: "[OPTION]... -t FILTER..."
-	Examples []Example
+	Program
 
 	// Personalities are the programs that it can stand in for.
 	Personalities []Personality
 
-	// Commands are what the first word may name; Command is the one that it
-	// does, which Run sets, and nil for a tool without commands.
-	Commands []Command
-	Command  *Command
-
-	// MaxArgs is the most positional words it takes, -1 any number. Words in
-	// excess are usage errors.
-	MaxArgs int
+	// Resolve checks the options about the connection as a run would, and returns the
+	// broker that it leads to and which option says so, for --show-config and context
+	// add. It reaches nothing. nil: the tool has none.
+	Resolve func(ctx context.Context, inv *Invocation) (broker, from string, err error)
 
 	// Run does the work. It calls Begin or CatchSignals before it begins what should
 	// not just be broken off. The error, if any, is told on stderr with its hint and
 	// decides on the exit code, see CodeOf and Failed.
 	Run func(ctx context.Context, inv *Invocation) error
 }
-
-// Example is a command line that --help shows, and what it does.
-type Example struct{ Command, Text string }
 
 // Invocation is one run of a tool: its streams, its voice and its values.
 type Invocation struct {
@@ -115,12 +106,13 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		return runAs(ctx, env, tool, p, name)
 	}
 	env.streams()
+	tool.describe()
 	talk := NewTalk(env.Stderr, tool.Name, false, false, UseColor("auto", env.Lookup, env.StderrIsTerminal))
 	if shell, words := asks(env.Args); len(words) > 0 {
-		return env.writePage(tool.Bit, tool.offers(&env, words).text(shell, words[len(words)-1]), talk)
+		return env.writePage(tool.Bit, tool.Answer(env.environment(), shell, words), talk)
 	}
 	tryHelp := "try '" + tool.Name + " --help'"
-	if tool.command(env.Args); tool.Command != nil {
+	if tool.Choose(env.Args); tool.Command != nil {
 		tryHelp = "try '" + tool.Name + " " + tool.Command.Name + " --help'"
 	}
 
@@ -137,7 +129,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		name string
 		text func() string
 	}{
-		{"help", func() string { return Help(tool) }},
+		{"help", func() string { return Help(&tool.Program) }},
 		{"version", func() string { return VersionLine(tool.Name) + "\n" }},
 	} {
 		if words.has(page.name) {
@@ -152,7 +144,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	var conf *config
 	var fromFiles []given
 	if !words.gives(completionOption) { // whose script must come whatever a file says
-		conf, fromFiles, err = configured(&env, words.uses, tool.Bit)
+		conf, fromFiles, err = configured(env.environment(), words.uses, tool.Bit)
 	}
 	if err == nil {
 		inv.Values, err = decode(words.table, words.uses, tool.bits(), env.Lookup, fromFiles)
@@ -203,7 +195,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 			inv.Debugf("configuration file %s", f.Path)
 		}
 	}
-	for _, path := range conf.exposed(&env) {
+	for _, path := range env.exposed(conf) {
 		inv.tellExposed(path, "a secret")
 	}
 	if path := words.secretFile(); path != "" {
@@ -224,6 +216,14 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	return code
 }
 
+// describe completes the description of the tool by what this floor knows.
+func (t *Tool) describe() {
+	t.Exits, t.Contexts = ExitCodes(t.Bit), contextVerbs
+	for _, p := range t.Personalities {
+		t.Compat = append(t.Compat, slices.Compact([]string{p.Flag, p.Name})...)
+	}
+}
+
 // run is Tool.Run. A time limit that ends it before anything is under way ends it
 // everywhere in the same words.
 func (inv *Invocation) run(ctx context.Context) error {
@@ -233,6 +233,25 @@ func (inv *Invocation) run(ctx context.Context) error {
 		return inv.TimedOut("not connected")
 	}
 	return err
+}
+
+// showConfig is the page of --show-config: the broker that a run would use, found in
+// the same way and refused with the same error, and the options of which some have
+// given way to others then.
+func (inv *Invocation) showConfig(ctx context.Context, table Options) (string, error) {
+	if err := inv.CheckOutput(); err != nil {
+		return "", err
+	}
+	row := ""
+	if inv.Tool.Resolve != nil {
+		inv.dry = true
+		broker, from, err := inv.Tool.Resolve(ctx, inv)
+		if err != nil {
+			return "", err
+		}
+		row = fmt.Sprintf("%-24s %-32s %s\n", "broker", broker, from)
+	}
+	return row + ShowConfig(inv.Values, table), nil
 }
 
 // findService finds the service manager of a tool that is a service by itself.
@@ -277,24 +296,13 @@ func tells(ctx context.Context, err error) bool {
 	return !(signalled && err == context.Canceled)
 }
 
-func (t *Tool) checkArgs(args []string) error {
-	if t.MaxArgs < 0 || len(t.Commands) > 0 && t.Command == nil || len(args) <= t.MaxArgs {
-		return nil
-	}
-	err := Usagef("unexpected argument %q", args[t.MaxArgs])
-	if t.Bit&PubSub != 0 {
-		return err.WithHint("a topic goes after -t, and words that belong together go in quotes")
-	}
-	return err
-}
-
 // writePage writes a page to stdout. That of help and the like may go nowhere: whoever
 // discards it, as Python does with both directions of /dev/null, cannot be told from one
 // who has closed stdout.
 func (e *Env) writePage(tools ToolSet, text string, talk *Talk) int {
 	e.catchNow()
 	_, err := io.WriteString(e.Stdout, text)
-	err = tools.OutputError(err)
+	err = OutputError(tools, err)
 	if tells(context.Background(), err) {
 		talk.problem(err, "")
 	}

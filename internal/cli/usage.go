@@ -17,27 +17,15 @@ type UsageError struct {
 	cause error
 }
 
-// Usagef makes a usage error: lower case, no full stop. Its hint is that of the last
-// error among args.
+// Usagef makes a usage error: lower case, no full stop. The last error among args is
+// behind it, and may have the hint.
 func Usagef(format string, args ...any) *UsageError {
 	e := &UsageError{}
-	for _, err := range explainFiles(args) {
-		e.Help = hintOf(err)
+	for _, err := range fileerror.ExplainAll(args) {
+		e.cause = err
 	}
 	e.Text = fmt.Sprintf(format, args...)
 	return e
-}
-
-// explainFiles puts what the system says of files into our words, in place, and
-// returns the errors among args.
-func explainFiles(args []any) (errs []error) {
-	for i, a := range args {
-		if err, ok := a.(error); ok {
-			err = fileerror.Explain(err)
-			args[i], errs = err, append(errs, err)
-		}
-	}
-	return errs
 }
 
 // WithHint sets the hint line and returns e.
@@ -51,8 +39,8 @@ func (e *UsageError) Error() string { return e.Text }
 // Unwrap is the error behind it, if there is one.
 func (e *UsageError) Unwrap() error { return e.cause }
 
-// ExitCode is ExitUsage.
-func (e *UsageError) ExitCode() int { return ExitUsage }
+// ExitCode is UsageStatus.
+func (e *UsageError) ExitCode() int { return UsageStatus }
 
 // Hint is the hint line, or "".
 func (e *UsageError) Hint() string { return e.Help }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/units"
-	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
 // Yield takes back the value of an option when one of others, which exclude it,
@@ -451,19 +450,6 @@ func (v *Values) Bool(name string) bool { return v.get(name, TypeBool).on }
 
 // Duration is the value of a duration, zero without one.
 func (v *Values) Duration(name string) time.Duration { return v.get(name, TypeDuration).span }
-
-// Version is that of --protocol-version; 0: auto.
-func (v *Values) Version() packet.Version {
-	switch v.String("protocol-version") {
-	case "5":
-		return packet.V5
-	case "311":
-		return packet.V311
-	case "31":
-		return packet.V31
-	}
-	return 0
-}
 
 // Properties are the uses of a TypeProperty option, in the order given.
 func (v *Values) Properties(name string) []Property {

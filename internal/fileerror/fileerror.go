@@ -38,6 +38,18 @@ func Explain(err error) error {
 	return err
 }
 
+// ExplainAll explains the errors among the arguments of a format, in place, and
+// returns them.
+func ExplainAll(args []any) (errs []error) {
+	for i, a := range args {
+		if err, ok := a.(error); ok {
+			err = Explain(err)
+			args[i], errs = err, append(errs, err)
+		}
+	}
+	return errs
+}
+
 // Writing is Explain for a file that was to be made.
 func Writing(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok && e.Op == "open" {

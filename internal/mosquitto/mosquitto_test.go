@@ -25,9 +25,9 @@ type outcome struct {
 // play runs a program whose work is only to note its options.
 func play(t *testing.T, name string, vars map[string]string, args ...string) (o outcome) {
 	t.Helper()
-	tool := cli.Tool{Name: "mqpub", Bit: cli.Pub, Personalities: mosquitto.Publishers()}
+	tool := cli.Tool{Program: cli.Program{Name: "mqpub", Bit: cli.Pub}, Personalities: mosquitto.Publishers()}
 	if name == "mosquitto_sub" {
-		tool = cli.Tool{Name: "mqsub", Bit: cli.Sub, Personalities: mosquitto.Subscribers()}
+		tool = cli.Tool{Program: cli.Program{Name: "mqsub", Bit: cli.Sub}, Personalities: mosquitto.Subscribers()}
 	}
 	tool.Run = func(_ context.Context, inv *cli.Invocation) error {
 		o.ran, o.values = true, inv.Values
@@ -331,7 +331,7 @@ func TestCompatIsTheSameByFlag(t *testing.T) {
 	run := func(args ...string) int {
 		out.Reset()
 		err.Reset()
-		tool := cli.Tool{Name: "mqpub", Bit: cli.Pub, Personalities: mosquitto.Publishers(),
+		tool := cli.Tool{Program: cli.Program{Name: "mqpub", Bit: cli.Pub}, Personalities: mosquitto.Publishers(),
 			Run: func(context.Context, *cli.Invocation) error { return nil }}
 		return cli.Run(t.Context(), cli.Env{Name: "mqpub", Args: args, Stdout: &out, Stderr: &err}, tool)
 	}

@@ -88,7 +88,7 @@ func (j *jsonLines) write(object any) {
 		_, err = j.w.Write(b.Bytes())
 	}
 	if err != nil {
-		j.err = cli.Bench.OutputError(err)
+		j.err = cli.OutputError(cli.Bench, err)
 		j.fail(j.err)
 	}
 }

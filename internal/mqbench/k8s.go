@@ -169,7 +169,7 @@ var ofManifest = []string{"image", "shards", "name", "namespace", "start-in", "s
 func (j *job) readOptions() (err error) {
 	v := j.inv.Values
 	var refusal error
-	j.args, j.vars, err = j.inv.Handover(func(o *cli.Option) bool {
+	j.args, j.vars, err = j.inv.Tool.Handover(j.inv.Values, j.inv.Env.Args, func(o *cli.Option) bool {
 		if slices.Contains(ofManifest, o.Name) || o.For != 0 && o.For&cli.CommandK8s == 0 {
 			return false
 		}

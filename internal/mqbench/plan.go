@@ -24,7 +24,7 @@ var shortForms = map[string]func(plan.Short, plan.Options) (*plan.Plan, error){
 // and those that another one makes void.
 func checkShort(inv *cli.Invocation, form string) error {
 	v := inv.Values
-	if name := inv.Idle(form); name != "" {
+	if name := inv.Tool.Idle(inv.Values, form); name != "" {
 		e := cli.Usagef("%s has no effect on %s", v.Name(name), form)
 		switch {
 		case form == "sub" && name == "filter":
@@ -80,7 +80,7 @@ func readPlan(inv *cli.Invocation, words []string, conn *cli.Connection, change 
 	case len(words) == 0:
 		return nil, cli.Usagef("no preset or scenario given").WithHint(listPresets)
 	default:
-		if name := inv.Idle(words[0]); name != "" {
+		if name := inv.Tool.Idle(inv.Values, words[0]); name != "" {
 			return nil, cli.Usagef("%s has no effect on a preset or a scenario", inv.Values.Name(name)).WithHint("--scale, --load, --duration, --warm-up and --seed have; or write a scenario of your own")
 		}
 		p, err = namedPlan(words[0], o)
@@ -157,7 +157,7 @@ func planOptions(inv *cli.Invocation) (o plan.Options, err error) {
 		d := v.Duration("connect-timeout")
 		o.ConnectTimeout = &d
 	}
-	o.Version, o.TopicPrefix = v.Version(), v.String("topic-prefix")
+	o.Version, o.TopicPrefix = cli.ProtocolVersion(v), v.String("topic-prefix")
 	o.Run, err = runNamer(inv)
 	return o, err
 }

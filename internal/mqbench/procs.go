@@ -138,7 +138,7 @@ func (c *crew) start(at time.Time) error {
 	if err != nil {
 		return err
 	}
-	options, vars, err := r.inv.Handover(func(o *cli.Option) bool { return !slices.Contains(ofParent, o.Name) })
+	options, vars, err := r.inv.Tool.Handover(r.inv.Values, r.inv.Env.Args, func(o *cli.Option) bool { return !slices.Contains(ofParent, o.Name) })
 	if err != nil {
 		return err
 	}

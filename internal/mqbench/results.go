@@ -277,7 +277,7 @@ func diff(inv *cli.Invocation) error {
 	if len(inv.Args) != 2 {
 		return cli.Usagef("diff: two result files are needed").WithHint("e.g. 'mqbench diff before.jsonl after.jsonl --gate p99=+10%%'")
 	}
-	if f := inv.Values.String("format"); !slices.Contains(inv.Takes("format"), f) {
+	if f := inv.Values.String("format"); !slices.Contains(inv.Tool.Takes("format"), f) {
 		return inv.Values.Invalid("format", "value", f, "want text, json or junit for diff")
 	}
 	var gates []report.Gate

@@ -652,7 +652,7 @@ func outError(ctx context.Context, err error) error {
 // Close ends the result. The error says that not all of it is there.
 func (o *output) Close() error {
 	err := cmp.Or(o.failed, o.close())
-	if pipe := cli.Bench.OutputError(err); o.standard && cli.NobodyReads(pipe) {
+	if pipe := cli.OutputError(cli.Bench, err); o.standard && cli.NobodyReads(pipe) {
 		return pipe
 	}
 	if err != nil {
@@ -709,7 +709,7 @@ func writeLine(inv *cli.Invocation, res *result.Result) error {
 // write writes to standard output.
 func write(inv *cli.Invocation, b []byte) error {
 	_, err := inv.Stdout.Write(b)
-	return cli.Bench.OutputError(err)
+	return cli.OutputError(cli.Bench, err)
 }
 
 // writeReports writes the reports of runs in the format that was asked for, as one

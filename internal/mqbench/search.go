@@ -94,7 +94,7 @@ func (s *searcher) readSearch() (search bench.Search, err error) {
 	if v.String("out") == "-" {
 		return search, cli.Usagef("%s: standard output has the report", v.Name("out"))
 	}
-	if f := v.String("format"); !slices.Contains(s.inv.Takes("format"), f) {
+	if f := v.String("format"); !slices.Contains(s.inv.Tool.Takes("format"), f) {
 		return search, v.Invalid("format", "value", f, "want text, json or csv for search").WithHint("--out keeps the result of each step for mqbench report")
 	}
 	return search, nil

@@ -23,144 +23,146 @@ func planNames(short ...string) func() []string {
 // Tool is mqbench.
 func Tool() cli.Tool {
 	return cli.Tool{
-		Name:    "mqbench",
-		Bit:     cli.Bench,
-		Summary: "measures MQTT brokers, and tests brokers and clients",
-		Usage:   "COMMAND [OPTION]...",
-		Commands: []cli.Command{
-			{
-				Name: "run", Bit: cli.CommandRun, MaxArgs: 1, Words: plan.Presets, Files: scenarioFiles,
-				Summary: "run a preset ('mqbench presets' lists them) or a scenario, and report what was measured",
-				Usage:   "PRESET|FILE.yaml [OPTION]...",
-				Examples: []cli.Example{
-					{Command: "mqbench run oms/p2p-1K-1K-1K-1K -h broker.lan", Text: "a published workload"},
-					{Command: "mqbench run my.yaml --scale 0.1 --fail-on 'p99>10ms'", Text: "a tenth of the clients of a scenario, with a threshold"},
+		Program: cli.Program{
+			Name:    "mqbench",
+			Bit:     cli.Bench,
+			Summary: "measures MQTT brokers, and tests brokers and clients",
+			Usage:   "COMMAND [OPTION]...",
+			Commands: []cli.Command{
+				{
+					Name: "run", Bit: cli.CommandRun, MaxArgs: 1, Words: plan.Presets, Files: scenarioFiles,
+					Summary: "run a preset ('mqbench presets' lists them) or a scenario, and report what was measured",
+					Usage:   "PRESET|FILE.yaml [OPTION]...",
+					Examples: []cli.Example{
+						{Command: "mqbench run oms/p2p-1K-1K-1K-1K -h broker.lan", Text: "a published workload"},
+						{Command: "mqbench run my.yaml --scale 0.1 --fail-on 'p99>10ms'", Text: "a tenth of the clients of a scenario, with a threshold"},
+					},
 				},
-			},
-			{
-				Name: "presets", Bit: cli.CommandPresets, MaxArgs: 1, Words: plan.Presets,
-				Summary: "list the presets, or show the scenario of one",
-				Usage:   "[PRESET]",
-				Examples: []cli.Example{
-					{Command: "mqbench presets", Text: "what there is to run"},
-					{Command: "mqbench presets rr > my.yaml", Text: "one of them as a scenario to change"},
+				{
+					Name: "presets", Bit: cli.CommandPresets, MaxArgs: 1, Words: plan.Presets,
+					Summary: "list the presets, or show the scenario of one",
+					Usage:   "[PRESET]",
+					Examples: []cli.Example{
+						{Command: "mqbench presets", Text: "what there is to run"},
+						{Command: "mqbench presets rr > my.yaml", Text: "one of them as a scenario to change"},
+					},
 				},
-			},
-			{
-				Name: "conn", Bit: cli.CommandRun,
-				Summary:  "open connections and hold them",
-				Usage:    "[OPTION]...",
-				Examples: []cli.Example{{Command: "mqbench conn --clients 10000 -R 2000 -h broker.lan", Text: "10,000 connections, 2,000 new ones a second"}},
-			},
-			{
-				Name: "pub", Bit: cli.CommandRun,
-				Summary:  "publish, and count the acknowledgements",
-				Usage:    "[OPTION]...",
-				Examples: []cli.Example{{Command: "mqbench pub --clients 100 --rate 10000 -q 1 -h broker.lan", Text: "10,000 messages a second of 100 publishers"}},
-			},
-			{
-				Name: "sub", Bit: cli.CommandRun,
-				Summary:  "subscribe, and count what others publish",
-				Usage:    "[OPTION]...",
-				Examples: []cli.Example{{Command: "mqbench sub --clients 100 -t 'bench/#' --duration 10m -h broker.lan", Text: "100 subscribers for ten minutes"}},
-			},
-			{
-				Name: "pubsub", Bit: cli.CommandRun,
-				Summary: "publish and subscribe, and time the deliveries",
-				Usage:   "[OPTION]...",
-				Examples: []cli.Example{
-					{Command: "mqbench pubsub --serve --rate 20000 --duration 5s", Text: "20,000 messages a second through the broker in this process"},
-					{Command: "mqbench pubsub --clients 1 --rate unlimited -q 1 -M 1000", Text: "as fast as the broker acknowledges"},
+				{
+					Name: "conn", Bit: cli.CommandRun,
+					Summary:  "open connections and hold them",
+					Usage:    "[OPTION]...",
+					Examples: []cli.Example{{Command: "mqbench conn --clients 10000 -R 2000 -h broker.lan", Text: "10,000 connections, 2,000 new ones a second"}},
 				},
-			},
-			{
-				Name: "report", Bit: cli.CommandReport, MaxArgs: -1, Files: resultFiles,
-				Summary: "report saved results",
-				Usage:   "FILE... [OPTION]...",
-				Examples: []cli.Example{
-					{Command: "mqbench report run.jsonl -F markdown", Text: "as tables for an issue"},
-					{Command: "mqbench report shard-*.jsonl --fail-on 'p99>10ms'", Text: "one report of all shards, with a threshold"},
+				{
+					Name: "pub", Bit: cli.CommandRun,
+					Summary:  "publish, and count the acknowledgements",
+					Usage:    "[OPTION]...",
+					Examples: []cli.Example{{Command: "mqbench pub --clients 100 --rate 10000 -q 1 -h broker.lan", Text: "10,000 messages a second of 100 publishers"}},
 				},
-			},
-			{
-				Name: "diff", Bit: cli.CommandDiff, MaxArgs: 2, Files: resultFiles,
-				Summary:  "compare two saved runs, or repetitions",
-				Usage:    "A B [OPTION]...",
-				Examples: []cli.Example{{Command: "mqbench diff before.jsonl after.jsonl --gate p99=+10%", Text: "status 4 if the latency has grown by more than a tenth"}},
-			},
-			{
-				Name: "merge", Bit: cli.CommandMerge, MaxArgs: -1, Files: resultFiles,
-				Summary:  "merge the results of a run's shards, exactly",
-				Usage:    "FILE... --out FILE",
-				Examples: []cli.Example{{Command: "mqbench merge shard-*.jsonl --out run.jsonl", Text: "one result of all shards"}},
-			},
-			{
-				Name: "calibrate", Bit: cli.CommandCalibrate,
-				Summary: "measure what this tool can do at most on this machine",
-				Usage:   "[OPTION]...",
-				Examples: []cli.Example{
-					{Command: "mqbench calibrate --out here.json", Text: "about nine seconds; then run with --calibration here.json"},
+				{
+					Name: "sub", Bit: cli.CommandRun,
+					Summary:  "subscribe, and count what others publish",
+					Usage:    "[OPTION]...",
+					Examples: []cli.Example{{Command: "mqbench sub --clients 100 -t 'bench/#' --duration 10m -h broker.lan", Text: "100 subscribers for ten minutes"}},
 				},
-			},
-			{
-				Name: "k8s", Bit: cli.CommandK8s, MaxArgs: 1, Words: planNames("conn", "pub", "sub", "pubsub"), Files: scenarioFiles,
-				Summary:  "print a Kubernetes job that runs a plan in several pods",
-				Usage:    "PRESET|FILE.yaml|conn|pub|sub|pubsub [OPTION]...",
-				Examples: []cli.Example{{Command: "mqbench k8s my.yaml --shards 40 -h broker.lan | kubectl apply -f -", Text: "the scenario in 40 pods, which begin 90 seconds from now"}},
-			},
-			{
-				Name: "collect", Bit: cli.CommandCollect, MaxArgs: -1, Words: func() []string { return []string{"k8s"} }, Files: resultFiles,
-				Summary: "find the results of shards in directories and logs, and merge them",
-				Usage:   "FILE|DIRECTORY|-... --out FILE | k8s job/NAME --out FILE",
-				Examples: []cli.Example{
-					{Command: "mqbench collect k8s job/mqbench --out run.jsonl", Text: "from the logs of a Kubernetes job"},
-					{Command: "mqbench collect logs/ --out run.jsonl", Text: "from all files of a directory"},
+				{
+					Name: "pubsub", Bit: cli.CommandRun,
+					Summary: "publish and subscribe, and time the deliveries",
+					Usage:   "[OPTION]...",
+					Examples: []cli.Example{
+						{Command: "mqbench pubsub --serve --rate 20000 --duration 5s", Text: "20,000 messages a second through the broker in this process"},
+						{Command: "mqbench pubsub --clients 1 --rate unlimited -q 1 -M 1000", Text: "as fast as the broker acknowledges"},
+					},
 				},
-			},
-			{
-				Name: "doctor", Bit: cli.CommandDoctor, MaxArgs: 1, Words: planNames("conn", "pub", "sub", "pubsub"), Files: scenarioFiles,
-				Summary: "compare what a run needs with what the machine has",
-				Usage:   "[PRESET|FILE.yaml|conn|pub|sub|pubsub] [OPTION]...",
-				Examples: []cli.Example{
-					{Command: "mqbench doctor oms/conn-tcp-1M-5K --procs 8 --source-ip 127.0.0.1-20", Text: "whether a million connections fit in eight processes"},
-					{Command: "mqbench doctor", Text: "how many clients fit"},
+				{
+					Name: "report", Bit: cli.CommandReport, MaxArgs: -1, Files: resultFiles,
+					Summary: "report saved results",
+					Usage:   "FILE... [OPTION]...",
+					Examples: []cli.Example{
+						{Command: "mqbench report run.jsonl -F markdown", Text: "as tables for an issue"},
+						{Command: "mqbench report shard-*.jsonl --fail-on 'p99>10ms'", Text: "one report of all shards, with a threshold"},
+					},
 				},
-			},
-			{
-				Name: "plot", Bit: cli.CommandPlot, MaxArgs: -1, Files: resultFiles,
-				Summary: "draw results on a page that needs no network",
-				Usage:   "FILE... --out PAGE.html",
-				Examples: []cli.Example{
-					{Command: "mqbench plot monday.mqb tuesday.mqb --out page.html", Text: "two runs, one over the other"},
+				{
+					Name: "diff", Bit: cli.CommandDiff, MaxArgs: 2, Files: resultFiles,
+					Summary:  "compare two saved runs, or repetitions",
+					Usage:    "A B [OPTION]...",
+					Examples: []cli.Example{{Command: "mqbench diff before.jsonl after.jsonl --gate p99=+10%", Text: "status 4 if the latency has grown by more than a tenth"}},
 				},
-			},
-			{
-				Name: "search", Bit: cli.CommandSearch, MaxArgs: 1, Words: planNames("pub", "pubsub"), Files: scenarioFiles,
-				Summary: "find the highest load that a broker sustains",
-				Usage:   "PRESET|FILE.yaml|pub|pubsub [OPTION]...",
-				Examples: []cli.Example{
-					{Command: "mqbench search pubsub --rate 1000 -q 1 --slo 'p99<10ms,loss=0' -h broker.lan", Text: "from 1,000 messages a second on"},
-					{Command: "mqbench search my.yaml --from-load 0.1 --out steps.jsonl -h broker.lan", Text: "from a tenth of a scenario's rates on"},
+				{
+					Name: "merge", Bit: cli.CommandMerge, MaxArgs: -1, Files: resultFiles,
+					Summary:  "merge the results of a run's shards, exactly",
+					Usage:    "FILE... --out FILE",
+					Examples: []cli.Example{{Command: "mqbench merge shard-*.jsonl --out run.jsonl", Text: "one result of all shards"}},
 				},
-			},
-			{
-				Name: "verify", Bit: cli.CommandVerify,
-				Summary: "test whether a broker keeps what MQTT promises over connections that break",
-				Usage:   "[OPTION]...",
-				Examples: []cli.Example{
-					{Command: "mqbench verify -h broker.lan", Text: "ten seconds of faults at each quality of service"},
-					{Command: "mqbench verify -q 2 --faults cut,refuse --seed 7 -h broker.lan", Text: "one of them again, with the same faults"},
-					{Command: "mqbench verify --shapes fan-in,fan-out,shared --out verify.jsonl -h broker.lan", Text: "beyond pairs, with the results for mqbench report"},
+				{
+					Name: "calibrate", Bit: cli.CommandCalibrate,
+					Summary: "measure what this tool can do at most on this machine",
+					Usage:   "[OPTION]...",
+					Examples: []cli.Example{
+						{Command: "mqbench calibrate --out here.json", Text: "about nine seconds; then run with --calibration here.json"},
+					},
 				},
-			},
-			{
-				Name: "play", Bit: cli.CommandPlay, MaxArgs: -1, Files: scriptFiles,
-				Summary: "play scripted conversations to a client or a broker",
-				Usage:   "SCRIPT... --listen ADDR | --connect ADDR",
-				Examples: []cli.Example{
-					{Command: "mqbench play scripts/broker/*.yaml --connect localhost", Text: "play clients to the broker on this machine"},
-					{Command: "mqbench play scripts/client/connect.yaml --listen 1884", Text: "play a broker to the client that connects to port 1884"},
-					{Command: "mqbench play -d my.yaml --connect mqtts://broker.lan --cafile ca.pem", Text: "over TLS, with every packet"},
+				{
+					Name: "k8s", Bit: cli.CommandK8s, MaxArgs: 1, Words: planNames("conn", "pub", "sub", "pubsub"), Files: scenarioFiles,
+					Summary:  "print a Kubernetes job that runs a plan in several pods",
+					Usage:    "PRESET|FILE.yaml|conn|pub|sub|pubsub [OPTION]...",
+					Examples: []cli.Example{{Command: "mqbench k8s my.yaml --shards 40 -h broker.lan | kubectl apply -f -", Text: "the scenario in 40 pods, which begin 90 seconds from now"}},
+				},
+				{
+					Name: "collect", Bit: cli.CommandCollect, MaxArgs: -1, Words: func() []string { return []string{"k8s"} }, Files: resultFiles,
+					Summary: "find the results of shards in directories and logs, and merge them",
+					Usage:   "FILE|DIRECTORY|-... --out FILE | k8s job/NAME --out FILE",
+					Examples: []cli.Example{
+						{Command: "mqbench collect k8s job/mqbench --out run.jsonl", Text: "from the logs of a Kubernetes job"},
+						{Command: "mqbench collect logs/ --out run.jsonl", Text: "from all files of a directory"},
+					},
+				},
+				{
+					Name: "doctor", Bit: cli.CommandDoctor, MaxArgs: 1, Words: planNames("conn", "pub", "sub", "pubsub"), Files: scenarioFiles,
+					Summary: "compare what a run needs with what the machine has",
+					Usage:   "[PRESET|FILE.yaml|conn|pub|sub|pubsub] [OPTION]...",
+					Examples: []cli.Example{
+						{Command: "mqbench doctor oms/conn-tcp-1M-5K --procs 8 --source-ip 127.0.0.1-20", Text: "whether a million connections fit in eight processes"},
+						{Command: "mqbench doctor", Text: "how many clients fit"},
+					},
+				},
+				{
+					Name: "plot", Bit: cli.CommandPlot, MaxArgs: -1, Files: resultFiles,
+					Summary: "draw results on a page that needs no network",
+					Usage:   "FILE... --out PAGE.html",
+					Examples: []cli.Example{
+						{Command: "mqbench plot monday.mqb tuesday.mqb --out page.html", Text: "two runs, one over the other"},
+					},
+				},
+				{
+					Name: "search", Bit: cli.CommandSearch, MaxArgs: 1, Words: planNames("pub", "pubsub"), Files: scenarioFiles,
+					Summary: "find the highest load that a broker sustains",
+					Usage:   "PRESET|FILE.yaml|pub|pubsub [OPTION]...",
+					Examples: []cli.Example{
+						{Command: "mqbench search pubsub --rate 1000 -q 1 --slo 'p99<10ms,loss=0' -h broker.lan", Text: "from 1,000 messages a second on"},
+						{Command: "mqbench search my.yaml --from-load 0.1 --out steps.jsonl -h broker.lan", Text: "from a tenth of a scenario's rates on"},
+					},
+				},
+				{
+					Name: "verify", Bit: cli.CommandVerify,
+					Summary: "test whether a broker keeps what MQTT promises over connections that break",
+					Usage:   "[OPTION]...",
+					Examples: []cli.Example{
+						{Command: "mqbench verify -h broker.lan", Text: "ten seconds of faults at each quality of service"},
+						{Command: "mqbench verify -q 2 --faults cut,refuse --seed 7 -h broker.lan", Text: "one of them again, with the same faults"},
+						{Command: "mqbench verify --shapes fan-in,fan-out,shared --out verify.jsonl -h broker.lan", Text: "beyond pairs, with the results for mqbench report"},
+					},
+				},
+				{
+					Name: "play", Bit: cli.CommandPlay, MaxArgs: -1, Files: scriptFiles,
+					Summary: "play scripted conversations to a client or a broker",
+					Usage:   "SCRIPT... --listen ADDR | --connect ADDR",
+					Examples: []cli.Example{
+						{Command: "mqbench play scripts/broker/*.yaml --connect localhost", Text: "play clients to the broker on this machine"},
+						{Command: "mqbench play scripts/client/connect.yaml --listen 1884", Text: "play a broker to the client that connects to port 1884"},
+						{Command: "mqbench play -d my.yaml --connect mqtts://broker.lan --cafile ca.pem", Text: "over TLS, with every packet"},
+					},
 				},
 			},
 		},

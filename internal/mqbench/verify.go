@@ -157,7 +157,7 @@ func tellVerdict(inv *cli.Invocation, v *bench.Verdict) error {
 // verifyOptions reads what is verified, and under which faults.
 func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	v := inv.Values
-	o = bench.VerifyOptions{Version: v.Version(), Clients: 10, Duration: 10 * time.Second, Drain: 30 * time.Second,
+	o = bench.VerifyOptions{Version: cli.ProtocolVersion(v), Clients: 10, Duration: 10 * time.Second, Drain: 30 * time.Second,
 		Seed: uint64(time.Now().UnixNano() % 1_000_000)}
 	if v.IsSet("clients") {
 		o.Clients = v.Int("clients")

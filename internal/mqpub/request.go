@@ -174,7 +174,7 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 				continue
 			}
 			if r, ok := x.form.(*format.Record); ok { // which may be much larger than the payload
-				if err := cli.Pub.OutputError(r.WriteMessage(j.inv.Stdout, m, now)); err != nil {
+				if err := cli.OutputError(cli.Pub, r.WriteMessage(j.inv.Stdout, m, now)); err != nil {
 					return err
 				}
 			} else {
@@ -232,7 +232,7 @@ func (j *job) tellLatency(d time.Duration) error {
 // write writes to standard output.
 func (j *job) write(b []byte) error {
 	_, err := j.inv.Stdout.Write(b)
-	return cli.Pub.OutputError(err)
+	return cli.OutputError(cli.Pub, err)
 }
 
 // answers tells whether a message on the response topic belongs to the

@@ -21,18 +21,21 @@ import (
 // Tool is mqpub.
 func Tool() cli.Tool {
 	return cli.Tool{
-		Name:    "mqpub",
-		Bit:     cli.Pub,
-		Summary: "publish messages to an MQTT broker",
-		Usage:   "[OPTION]... -t TOPIC {-m MESSAGE | -f FILE | -s | -n | -l | --input jsonl}",
-		Examples: []cli.Example{
-			{Command: "mqpub -t lamp/hall -m on -r", Text: "set a retained value"},
-			{Command: "mqpub -t lamp/ask -m state --request -W 5", Text: "ask, and write the reply"},
-			{Command: "tail -f app.log | mqpub -l -q 1 -t logs/app", Text: "publish every line, and lose none"},
-			{Command: "mqsub --json -t 'a/#' | mqpub --input jsonl -h other", Text: "copy messages to another broker"},
+		Program: cli.Program{
+			Name:    "mqpub",
+			Bit:     cli.Pub,
+			Summary: "publish messages to an MQTT broker",
+			Usage:   "[OPTION]... -t TOPIC {-m MESSAGE | -f FILE | -s | -n | -l | --input jsonl}",
+			Examples: []cli.Example{
+				{Command: "mqpub -t lamp/hall -m on -r", Text: "set a retained value"},
+				{Command: "mqpub -t lamp/ask -m state --request -W 5", Text: "ask, and write the reply"},
+				{Command: "tail -f app.log | mqpub -l -q 1 -t logs/app", Text: "publish every line, and lose none"},
+				{Command: "mqsub --json -t 'a/#' | mqpub --input jsonl -h other", Text: "copy messages to another broker"},
+			},
 		},
 		Personalities: mosquitto.Publishers(),
 		Run:           run,
+		Resolve:       cli.Resolve,
 	}
 }
 

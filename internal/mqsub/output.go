@@ -25,5 +25,5 @@ func (o *output) Write(b []byte) (int, error) {
 	}
 	n, err := o.w.Write(b)
 	o.written += int64(n)
-	return n, cli.Sub.OutputError(err)
+	return n, cli.OutputError(cli.Sub, err)
 }

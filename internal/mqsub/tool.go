@@ -21,19 +21,22 @@ import (
 // Tool is mqsub.
 func Tool() cli.Tool {
 	return cli.Tool{
-		Name:    "mqsub",
-		Bit:     cli.Sub,
-		Summary: "subscribe to topics of an MQTT broker and write what is published",
-		Usage:   "[OPTION]... -t FILTER...",
-		Examples: []cli.Example{
-			{Command: "mqsub -v -t 'sensors/#'", Text: "follow everything below sensors, with topics"},
-			{Command: "mqsub --json -t 'z2m/#' | jq .topic", Text: "one JSON record per message, for jq"},
-			{Command: "value=$(mqsub -t boiler/temp -C 1 -W 5)", Text: "one message, or status 27 after 5 seconds"},
-			{Command: "mqsub --serve", Text: "a broker, and nothing else"},
-			{Command: "mqsub --serve -v -t '#'", Text: "a broker that shows everything published to it"},
+		Program: cli.Program{
+			Name:    "mqsub",
+			Bit:     cli.Sub,
+			Summary: "subscribe to topics of an MQTT broker and write what is published",
+			Usage:   "[OPTION]... -t FILTER...",
+			Examples: []cli.Example{
+				{Command: "mqsub -v -t 'sensors/#'", Text: "follow everything below sensors, with topics"},
+				{Command: "mqsub --json -t 'z2m/#' | jq .topic", Text: "one JSON record per message, for jq"},
+				{Command: "value=$(mqsub -t boiler/temp -C 1 -W 5)", Text: "one message, or status 27 after 5 seconds"},
+				{Command: "mqsub --serve", Text: "a broker, and nothing else"},
+				{Command: "mqsub --serve -v -t '#'", Text: "a broker that shows everything published to it"},
+			},
 		},
 		Personalities: mosquitto.Subscribers(),
 		Run:           run,
+		Resolve:       cli.Resolve,
 	}
 }
 
