@@ -11,9 +11,10 @@ import (
 	"testing"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
-var pages = map[string]cli.ToolSet{"mqpub.1": cli.Pub, "mqsub.1": cli.Sub, "mqbench.1": cli.Bench}
+var pages = map[string]option.ToolSet{"mqpub.1": option.Pub, "mqsub.1": option.Sub, "mqbench.1": option.Bench}
 
 var update = flag.Bool("update", false, "write the option lists of the pages anew")
 
@@ -84,7 +85,7 @@ func TestThePageHasTheTableOfProperties(t *testing.T) {
 func TestTheWayFromOtherClientsLeadsToOptions(t *testing.T) {
 	t.Parallel()
 	spellings := map[string]bool{}
-	for _, o := range cli.Table(cli.Pub | cli.Sub) {
+	for _, o := range option.Table(option.Pub | option.Sub) {
 		for _, s := range o.Spellings() {
 			spellings[s] = true
 		}
@@ -130,7 +131,7 @@ func TestTheWayFromOtherClientsLeadsToOptions(t *testing.T) {
 func TestThePageKnowsWhatCannotStandInAFile(t *testing.T) {
 	t.Parallel()
 	var variables, none []string // with a variable and no key, and without both
-	for _, o := range cli.Table(cli.All) {
+	for _, o := range option.Table(option.All) {
 		switch {
 		case o.Key() != "":
 		case o.Env() != "":
@@ -164,7 +165,7 @@ func read(t *testing.T, name string) string {
 
 // rewrite puts the lists of options into a page; the text before the first
 // stays.
-func rewrite(t *testing.T, name string, bit cli.ToolSet) {
+func rewrite(t *testing.T, name string, bit option.ToolSet) {
 	before, rest, _ := strings.Cut(read(t, name), ".Sh OPTIONS\n")
 	options, after, ok := strings.Cut(rest, ".Sh ")
 	if !ok {

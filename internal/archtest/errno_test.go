@@ -20,8 +20,8 @@ var flow = regexp.MustCompile(`^(EAGAIN|EWOULDBLOCK|EINTR|EINPROGRESS|ENOSYS)$`)
 
 // errnoElsewhere are the other comparisons, and why they may be.
 var errnoElsewhere = map[string]string{
-	"internal/cli/blocked.go EIO":        "of a terminal that is closed, which Windows does not say by a number",
-	"internal/cli/configfile.go ENOTDIR": "of a file and not of the network; Windows says ERROR_PATH_NOT_FOUND, which is fs.ErrNotExist",
+	"internal/cli/blocked.go EIO":           "of a terminal that is closed, which Windows does not say by a number",
+	"internal/option/configfile.go ENOTDIR": "of a file and not of the network; Windows says ERROR_PATH_NOT_FOUND, which is fs.ErrNotExist",
 }
 
 var errnoName = regexp.MustCompile(`^(E[A-Z0-9]+|WSAE[A-Z]+|ERROR_[A-Z_]+)$`)

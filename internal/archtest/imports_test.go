@@ -23,6 +23,7 @@ var layers = []struct {
 	{"mqtt/auth", 1}, {"mqtt/session", 1}, {"mqtt/journal", 1}, {"mqtt/transport", 1}, {"internal/yamlfile", 1},
 	{"mqtt", 2}, {"mqtt/broker", 2}, {"mqtt/script", 2}, {"mqtt/swarm", 2},
 	{"format", 3}, {"internal/brokerfile", 3}, {"internal/conformance", 3}, {"internal/bench/plan", 3}, {"internal/bench/result", 3}, {"internal/bench/fault", 3},
+	{"internal/option", 2},
 	{"internal/cli", 4}, {"internal/bench", 4}, {"internal/bench/report", 4}, {"internal/bench/metrics", 4},
 	{"internal/mosquitto", 5},
 	{"internal/mqpub", 6}, {"internal/mqsub", 6}, {"internal/mqbench", 6},
@@ -36,7 +37,7 @@ var helpers = map[string]bool{"mqtt/transport/certtest": true, "mqtt/transport/m
 
 // only names the packages that may import a path outside the module.
 var only = map[string][]string{
-	"github.com/urfave/cli/v2":   {"internal/cli"},
+	"github.com/urfave/cli/v2":   {"internal/option"},
 	"github.com/mattn/go-isatty": {"internal/cli"},
 	"golang.org/x/term":          {"internal/cli"},
 	"os/signal":                  {"internal/cli"},

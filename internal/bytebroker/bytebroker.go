@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
@@ -176,7 +177,7 @@ func (b *Broker) RunWith(ctx context.Context, tool cli.Tool, stdin io.Reader, ar
 		case <-ctx.Done():
 		}
 	}()
-	code := cli.Run(ctx, cli.Env{Args: args, Stdin: stdin, Stdout: &out, Stderr: &errs, Lookup: cli.MapEnv(nil), Dial: b.dial}, tool)
+	code := cli.Run(ctx, cli.Env{Args: args, Stdin: stdin, Stdout: &out, Stderr: &errs, Lookup: option.MapEnv(nil), Dial: b.dial}, tool)
 	_ = b.ln.Close() // it may wait for connections that do not come
 	<-b.done
 	return Result{code, out.String(), strings.ReplaceAll(errs.String(), b.Port, "PORT")}

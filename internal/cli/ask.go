@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // errNoTerminal is the answer of ask where nobody can be asked.
@@ -29,10 +31,10 @@ func (e *Env) ask(ctx context.Context, prompt string) ([]byte, error) {
 }
 
 // askFor is ask for an option, which the error names.
-func (inv *Invocation) askFor(ctx context.Context, option, prompt string) ([]byte, error) {
+func (inv *Invocation) askFor(ctx context.Context, name, prompt string) ([]byte, error) {
 	b, err := inv.ask(ctx, prompt)
 	if err != nil && ctx.Err() == nil && err != errHungUp {
-		err = Usagef("--%s: %v", option, err)
+		err = option.Usagef("--%s: %v", name, err)
 	}
 	return b, err
 }

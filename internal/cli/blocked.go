@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // stream is standard output or standard error, and knows whether a write is under
@@ -59,7 +61,9 @@ func (e *Env) streams() {
 // holds up the end no longer than standard output.
 func (inv *Invocation) Watched(w io.Writer) io.Writer {
 	s := &stream{w: w}
-	inv.watched = append(inv.watched, s)
+	inv.watched.Lock()
+	defer inv.watched.Unlock()
+	inv.watched.streams = append(inv.watched.streams, s)
 	return s
 }
 
@@ -91,11 +95,13 @@ func (inv *Invocation) unblock(ctx context.Context) {
 	}
 	cause := context.Cause(ctx)
 	blocked := ""
-	for _, s := range inv.watched {
+	inv.watched.Lock()
+	for _, s := range inv.watched.streams {
 		if s.blocked() {
 			blocked = "the file of --out"
 		}
 	}
+	inv.watched.Unlock()
 	if stdout, ok := inv.Stdout.(*stream); ok && stdout.blocked() {
 		blocked = "standard output"
 	}
@@ -111,7 +117,7 @@ func (inv *Invocation) unblock(ctx context.Context) {
 		inv.Abandon(ctx, inv.TimedOut(blocked+" is blocked"))
 	default:
 		left := "the rest was not written"
-		if inv.Tool.Bit&PubSub != 0 {
+		if inv.Tool.Bit&option.PubSub != 0 {
 			left = "QoS 1 and 2 messages not written are left unacknowledged"
 		}
 		inv.Errorf("%s is blocked; %s", blocked, left)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // Whoever stays and reads nothing holds the end of a tool up for a while, and not for
@@ -19,7 +21,7 @@ func TestAReaderThatReadsNothingHoldsNoEndUpForEver(t *testing.T) {
 	for _, c := range []struct {
 		it       string
 		args     []string
-		bit      ToolSet
+		bit      option.ToolSet
 		toStderr bool
 		later    time.Duration  // the write begins so long after the start
 		signal   syscall.Signal // 5 seconds after the start; 0: none comes
@@ -27,16 +29,16 @@ func TestAReaderThatReadsNothingHoldsNoEndUpForEver(t *testing.T) {
 		code     int
 		says     string
 	}{
-		{"a signal", nil, Sub, false, 0, syscall.SIGTERM, 7 * time.Second, 143, pending},
-		{"another signal", nil, Pub, false, 0, syscall.SIGHUP, 7 * time.Second, 129, pending},
-		{"of mqbench", nil, Bench, false, 0, syscall.SIGTERM, 7 * time.Second, 143, "mqsub: standard output is blocked; the rest was not written\n"},
-		{"the time limit", []string{"-W", "3"}, Sub, false, 0, 0, 5 * time.Second, 27, "mqsub: timed out after 3s (standard output is blocked)\n"},
-		{"a signal, and standard error is blocked", nil, Sub, true, 0, syscall.SIGQUIT, 7 * time.Second, 131, ""},
-		{"the time limit, and standard error is blocked", []string{"-W", "3"}, Sub, true, 0, 0, 5 * time.Second, 27, ""},
-		{"a signal, and the last write begins behind it", nil, Sub, false, 6500 * time.Millisecond, syscall.SIGTERM, 8 * time.Second, 143, pending},
-		{"a signal, and the last write begins long behind it", nil, Sub, false, 20500 * time.Millisecond, syscall.SIGTERM, 22 * time.Second, 143, pending},
-		{"a signal, and the file of --out is blocked", nil, Bench, false, 0, syscall.SIGTERM, 7 * time.Second, 143, "mqsub: the file of --out is blocked; the rest was not written\n"},
-		{"nothing, and it waits as others do", nil, Sub, false, 0, 0, 0, 0, ""},
+		{"a signal", nil, option.Sub, false, 0, syscall.SIGTERM, 7 * time.Second, 143, pending},
+		{"another signal", nil, option.Pub, false, 0, syscall.SIGHUP, 7 * time.Second, 129, pending},
+		{"of mqbench", nil, option.Bench, false, 0, syscall.SIGTERM, 7 * time.Second, 143, "mqsub: standard output is blocked; the rest was not written\n"},
+		{"the time limit", []string{"-W", "3"}, option.Sub, false, 0, 0, 5 * time.Second, 27, "mqsub: timed out after 3s (standard output is blocked)\n"},
+		{"a signal, and standard error is blocked", nil, option.Sub, true, 0, syscall.SIGQUIT, 7 * time.Second, 131, ""},
+		{"the time limit, and standard error is blocked", []string{"-W", "3"}, option.Sub, true, 0, 0, 5 * time.Second, 27, ""},
+		{"a signal, and the last write begins behind it", nil, option.Sub, false, 6500 * time.Millisecond, syscall.SIGTERM, 8 * time.Second, 143, pending},
+		{"a signal, and the last write begins long behind it", nil, option.Sub, false, 20500 * time.Millisecond, syscall.SIGTERM, 22 * time.Second, 143, pending},
+		{"a signal, and the file of --out is blocked", nil, option.Bench, false, 0, syscall.SIGTERM, 7 * time.Second, 143, "mqsub: the file of --out is blocked; the rest was not written\n"},
+		{"nothing, and it waits as others do", nil, option.Sub, false, 0, 0, 0, 0, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r, w := io.Pipe() // which nobody reads
@@ -45,14 +47,14 @@ func TestAReaderThatReadsNothingHoldsNoEndUpForEver(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
 			start, code, after := time.Now(), -1, time.Duration(0)
-			env := Env{Args: c.args, Stdout: w, Stderr: &stderr, Lookup: MapEnv(map[string]string{"MQ_CONFIG": "none"})}
+			env := Env{Args: c.args, Stdout: w, Stderr: &stderr, Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"})}
 			if c.toStderr {
 				env.Stdout, env.Stderr = io.Discard, w
 			}
 			exited := make(chan struct{})
 			env.exit = func(n int) { code, after = n, time.Since(start); close(exited) }
-			go Run(ctx, env, Tool{Program: Program{Name: "mqsub", Bit: c.bit, MaxArgs: -1}, Run: func(ctx context.Context, inv *Invocation) error {
-				if c.bit != Bench {
+			go Run(ctx, env, Tool{Program: option.Program{Name: "mqsub", Bit: c.bit, MaxArgs: -1}, Run: func(ctx context.Context, inv *Invocation) error {
+				if c.bit != option.Bench {
 					_, stop := inv.Limit(ctx)
 					defer stop()
 				}
@@ -97,10 +99,10 @@ func TestATerminalThatIsClosedIsAHangup(t *testing.T) {
 		{"a terminal with another error", syscall.ENOSPC, true, 6, "mqsub: standard output: no space left on device\n"},
 	} {
 		var stderr bytes.Buffer
-		env := Env{Stdout: failingWriter{c.err}, StdoutIsTerminal: c.terminal, Stderr: &stderr, Lookup: MapEnv(map[string]string{"MQ_CONFIG": "none"})}
-		code := Run(t.Context(), env, Tool{Program: Program{Name: "mqsub", Bit: Sub}, Run: func(_ context.Context, inv *Invocation) error {
+		env := Env{Stdout: failingWriter{c.err}, StdoutIsTerminal: c.terminal, Stderr: &stderr, Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"})}
+		code := Run(t.Context(), env, Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Run: func(_ context.Context, inv *Invocation) error {
 			_, err := io.WriteString(inv.Stdout, "a line\n")
-			return OutputError(Sub, err)
+			return OutputError(option.Sub, err)
 		}})
 		if code != c.code || stderr.String() != c.says {
 			t.Errorf("%s: status %d, %q; want %d, %q", c.it, code, stderr.String(), c.code, c.says)

@@ -4,6 +4,8 @@ import (
 	"runtime"
 
 	"github.com/fatih/color"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // UseColor decides whether one stream is coloured. The first that applies
@@ -15,7 +17,7 @@ import (
 //	CLICOLOR=0: never
 //	TERM=dumb, or (not on Windows) no TERM: never
 //	otherwise when the stream is a terminal
-func UseColor(when string, lookup LookupFunc, terminal bool) bool {
+func UseColor(when string, lookup option.LookupFunc, terminal bool) bool {
 	env := Env{Lookup: lookup}
 	force := func(name string) bool {
 		v := env.getenv(name)

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/fatih/color"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 func TestUseColor(t *testing.T) {
@@ -34,7 +36,7 @@ func TestUseColor(t *testing.T) {
 	} {
 		t.Run(c.it, func(t *testing.T) {
 			t.Parallel()
-			if got := UseColor(c.when, MapEnv(c.vars), c.terminal); got != c.want {
+			if got := UseColor(c.when, option.MapEnv(c.vars), c.terminal); got != c.want {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})

@@ -8,16 +8,18 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // commanded is a tool with two commands, and writes which it does.
 func commanded() Tool {
 	return Tool{
-		Program: Program{
-			Name: "mqbench", Bit: Bench, Usage: "COMMAND [OPTION]...", Summary: "does things",
-			Commands: []Command{
-				{Name: "run", Bit: CommandRun, Summary: "runs a plan", Usage: "[FILE]", MaxArgs: 1},
-				{Name: "play", Bit: CommandPlay, Summary: "plays scripts", Usage: "SCRIPT...", MaxArgs: -1},
+		Program: option.Program{
+			Name: "mqbench", Bit: option.Bench, Usage: "COMMAND [OPTION]...", Summary: "does things",
+			Commands: []option.Command{
+				{Name: "run", Bit: option.CommandRun, Summary: "runs a plan", Usage: "[FILE]", MaxArgs: 1},
+				{Name: "play", Bit: option.CommandPlay, Summary: "plays scripts", Usage: "SCRIPT...", MaxArgs: -1},
 			},
 		},
 		Run: func(_ context.Context, inv *Invocation) error {
@@ -90,7 +92,7 @@ func TestCommandsLeaveOptionsOfOthersAlone(t *testing.T) {
 	if err := os.WriteFile(conf, []byte("defaults: {host: from.file}\nmqbench: {strict: true}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	vars := MapEnv(map[string]string{"MQ_CONFIG": conf, "MQ_LISTEN": "1", "MQ_SHARDS": "none", "MQ_CAFILE": "ca.pem"})
+	vars := option.MapEnv(map[string]string{"MQ_CONFIG": conf, "MQ_LISTEN": "1", "MQ_SHARDS": "none", "MQ_CAFILE": "ca.pem"})
 	for _, test := range []struct {
 		command        string
 		given, nowhere []string

@@ -15,6 +15,7 @@ import (
 	"github.com/mqtools/mqtools/internal/mqbench"
 	"github.com/mqtools/mqtools/internal/mqpub"
 	"github.com/mqtools/mqtools/internal/mqsub"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 var tools = map[string]func() cli.Tool{"mqpub": mqpub.Tool, "mqsub": mqsub.Tool, "mqbench": mqbench.Tool}
@@ -23,7 +24,7 @@ var tools = map[string]func() cli.Tool{"mqpub": mqpub.Tool, "mqsub": mqsub.Tool,
 func tool(t *testing.T, name string, words ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
-	env := cli.Env{Args: words, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Lookup: cli.MapEnv(map[string]string{"MQ_CONFIG": "testdata/contexts.yaml"})}
+	env := cli.Env{Args: words, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "testdata/contexts.yaml"})}
 	if code := cli.Run(t.Context(), env, tools[name]()); code != 0 || errs.Len() > 0 {
 		t.Errorf("%s %q: status %d, %s", name, words, code, &errs)
 	}
@@ -54,7 +55,7 @@ var helpLine = regexp.MustCompile(`^  (?:    )?(-[^ ,\n]+(?:, --[^ ,\n]+)*)`)
 
 // commands calls a function for each tool and command, with its words and its options:
 // those that its help shows.
-func commands(t *testing.T, each func(line []string, options []*cli.Option)) {
+func commands(t *testing.T, each func(line []string, options []*option.Option)) {
 	t.Helper()
 	for name, of := range tools {
 		lines := [][]string{{name}}
@@ -62,11 +63,11 @@ func commands(t *testing.T, each func(line []string, options []*cli.Option)) {
 			lines = append(lines, []string{name, c.Name})
 		}
 		for _, line := range lines {
-			var options []*cli.Option
+			var options []*option.Option
 			for l := range strings.Lines(tool(t, name, append(line[1:len(line):len(line)], "--help")...)) {
 				if m := helpLine.FindStringSubmatch(l); m != nil {
 					spellings := strings.Split(m[1], ", ")
-					options = append(options, cli.Table(of().Bit).Long(spellings[len(spellings)-1]))
+					options = append(options, option.Table(of().Bit).Long(spellings[len(spellings)-1]))
 				}
 			}
 			if len(options) < 10 || slices.Contains(options, nil) {
@@ -79,7 +80,7 @@ func commands(t *testing.T, each func(line []string, options []*cli.Option)) {
 
 func TestCompletionOffersTheOptionsThatTheHelpShows(t *testing.T) {
 	t.Parallel()
-	commands(t, func(line []string, options []*cli.Option) {
+	commands(t, func(line []string, options []*option.Option) {
 		var short, long []string
 		for _, o := range options {
 			for _, s := range o.Spellings() {
@@ -103,14 +104,14 @@ var few = map[string][]string{
 }
 
 // valuesOf are the values of an option, where they are few.
-func valuesOf(line []string, o *cli.Option) (values []string) {
+func valuesOf(line []string, o *option.Option) (values []string) {
 	if values = few[strings.Join(line, " ")+" --"+o.Name]; values != nil {
 		return values
 	}
 	if o.Name == "context" {
 		return []string{"prod", "lab/2", "a@b"}
 	}
-	if o.Type == cli.TypeInt && o.Max == o.Min+2 {
+	if o.Type == option.TypeInt && o.Max == o.Min+2 {
 		return []string{fmt.Sprint(o.Min), fmt.Sprint(o.Min + 1), fmt.Sprint(o.Max)}
 	}
 	for _, c := range o.Choices {
@@ -123,9 +124,9 @@ func valuesOf(line []string, o *cli.Option) (values []string) {
 // spellings and in one word with the value and in two.
 func TestCompletionOffersTheValuesOfEachOption(t *testing.T) {
 	t.Parallel()
-	kinds := map[cli.Completion]string{cli.CompleteFile: "files *", cli.CompleteDir: "directories", cli.CompleteHost: "hosts"}
+	kinds := map[option.Completion]string{option.CompleteFile: "files *", option.CompleteDir: "directories", option.CompleteHost: "hosts"}
 	seen := map[string]int{}
-	commands(t, func(line []string, options []*cli.Option) {
+	commands(t, func(line []string, options []*option.Option) {
 		for _, o := range options {
 			values, kind := valuesOf(line, o), cmp.Or(kinds[o.Complete], "words")
 			seen[kind] += 1 + len(values)
@@ -139,11 +140,11 @@ func TestCompletionOffersTheValuesOfEachOption(t *testing.T) {
 				case len(s) == 2: // the letter itself, and what can follow it at once
 					want = append(want, s)
 					for _, v := range values {
-						if _, err := cli.Normalize(cli.Table(tools[line[0]]().Bit), []string{s + v}); err == nil {
+						if _, err := option.Normalize(option.Table(tools[line[0]]().Bit), []string{s + v}); err == nil {
 							want = append(want, s+v)
 						}
 					}
-				case o.Type == cli.TypeBool:
+				case o.Type == option.TypeBool:
 					want = append(want, s+"=true", s+"=false")
 				default:
 					for _, v := range values {
@@ -154,18 +155,18 @@ func TestCompletionOffersTheValuesOfEachOption(t *testing.T) {
 				if !slices.Equal(got.words, want) || len(s) > 2 && (got.kind != kind || got.stem != joined) {
 					t.Errorf("%s %s: got %+v, want %s and %q", line, joined, got, kind, want)
 				}
-				if o.Type == cli.TypeBool || o.Optional { // which take no next word
+				if o.Type == option.TypeBool || o.Optional { // which take no next word
 					continue
 				}
 				next := values
-				if o.Type == cli.TypeProperty {
+				if o.Type == option.TypeProperty {
 					next = packets[line[0]]
 				}
 				if got := ask(t, append(line, s, "")...); !slices.Equal(got.words, next) || got.kind != kind || got.stem != "" {
 					t.Errorf("%s %s: got %+v, want %s and %q", line, s, got, kind, next)
 				}
 				for _, v := range values {
-					if _, _, err := cli.Parse(cli.Table(tools[line[0]]().Bit), []string{s, v}, nil); err != nil {
+					if _, _, err := option.Parse(option.Table(tools[line[0]]().Bit), []string{s, v}, nil); err != nil {
 						t.Errorf("%s %s %s is offered: %v", line, s, v, err)
 					}
 				}
@@ -196,11 +197,11 @@ func TestContextCompletionOffersWhatIsObeyed(t *testing.T) {
 		}
 		offered := ask(t, append(line, "--")...).words
 		spellings := []string{"--force", "--names", "--none"}
-		for _, o := range cli.Table(cli.Sub) {
+		for _, o := range option.Table(option.Sub) {
 			spellings = append(spellings, o.Spellings()...)
 		}
 		for _, s := range spellings {
-			o := cli.Table(cli.Sub).Long(s)
+			o := option.Table(option.Sub).Long(s)
 			if len(s) == 2 || o != nil && o.Hidden {
 				if slices.Contains(offered, s) {
 					t.Errorf("%s: %s is offered", line, s)
@@ -218,7 +219,7 @@ func TestContextCompletionOffersWhatIsObeyed(t *testing.T) {
 			var out, errs bytes.Buffer
 			cli.Run(t.Context(), cli.Env{
 				Args: words, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
-				Lookup: cli.MapEnv(map[string]string{"MQ_CONFIG": config}),
+				Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": config}),
 			}, mqsub.Tool())
 			obeyed := !regexp.MustCompile(`unknown option|cannot be kept|add, list, use, show or remove is missing`).MatchString(errs.String())
 			if obeyed != slices.Contains(offered, s) {
@@ -229,9 +230,9 @@ func TestContextCompletionOffersWhatIsObeyed(t *testing.T) {
 }
 
 // value is one that an option could have, behind =.
-func value(o *cli.Option) string {
+func value(o *option.Option) string {
 	switch {
-	case o == nil || o.Type == cli.TypeBool:
+	case o == nil || o.Type == option.TypeBool:
 		return ""
 	case len(o.Choices) > 0:
 		return "=" + o.Choices[0].Value

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // homeWith makes a home with a configuration file and returns the variables
@@ -36,12 +38,12 @@ func fileWith(t *testing.T, text string) string {
 }
 
 // valuesOf runs a tool as far as its values.
-func valuesOf(t *testing.T, env Env, bit ToolSet) (*Values, outcome) {
+func valuesOf(t *testing.T, env Env, bit option.ToolSet) (*option.Values, outcome) {
 	t.Helper()
-	var v *Values
+	var v *option.Values
 	var stdout, stderr strings.Builder
 	env.Stdin, env.Stdout, env.Stderr = strings.NewReader(""), &stdout, &stderr
-	code := Run(context.Background(), env, Tool{Program: Program{Name: "mqsub", Bit: bit}, Resolve: Resolve, Run: func(_ context.Context, inv *Invocation) error {
+	code := Run(context.Background(), env, Tool{Program: option.Program{Name: "mqsub", Bit: bit}, Resolve: Resolve, Run: func(_ context.Context, inv *Invocation) error {
 		v = inv.Values
 		return nil
 	}})
@@ -60,22 +62,22 @@ func TestEveryOriginGoesBeforeTheWeakerOnes(t *testing.T) {
 		env     map[string]string
 		noFiles bool
 		host    string
-		origin  Origin
+		origin  option.Origin
 		label   string
 		port    int
 	}{
-		{"takes a flag first", []string{"-h", "f", "-o", options}, map[string]string{"MQ_HOST": "e"}, false, "f", OriginFlag, "--host", 6},
-		{"then an options file", []string{"-o", options}, map[string]string{"MQ_HOST": "e"}, false, "o", OriginFile, options + ":1: --host", 6},
-		{"then the environment", nil, map[string]string{"MQ_HOST": "e"}, false, "e", OriginEnvironment, "MQ_HOST", 0},
-		{"then the current context", nil, nil, false, "c", OriginContext, user + ":11:16: host", 4},
-		{"then the user's part for the tool", []string{"--context", "none"}, nil, false, "ut", OriginUserTool, user + ":5:9: host", 3},
-		{"takes a context of the system too", []string{"--context", "theirs"}, nil, false, "theirs", OriginContext, system + ":11:18: host", 0},
-		{"takes the context that a variable names", nil, map[string]string{"MQ_CONTEXT": "theirs"}, false, "theirs", OriginContext, system + ":11:18: host", 0},
-		{"takes an empty name for none", []string{"--context="}, map[string]string{"MQ_CONTEXT": "theirs"}, false, "ut", OriginUserTool, user + ":5:9: host", 3},
-		{"takes the default without files", []string{"--config", "none"}, nil, false, "localhost", OriginDefault, "--host", 0},
-		{"reads no file where a variable says so", nil, map[string]string{"MQ_CONFIG": "none"}, false, "localhost", OriginDefault, "--host", 0},
-		{"reads a named file in place of both", []string{"--config", system, "--context", "none"}, nil, false, "st", OriginUserTool, system + ":8:9: host", 0},
-		{"takes the system's file for a user without one", nil, map[string]string{"XDG_CONFIG_HOME": t.TempDir(), "AppData": t.TempDir()}, false, "st", OriginSystemTool, system + ":8:9: host", 0},
+		{"takes a flag first", []string{"-h", "f", "-o", options}, map[string]string{"MQ_HOST": "e"}, false, "f", option.OriginFlag, "--host", 6},
+		{"then an options file", []string{"-o", options}, map[string]string{"MQ_HOST": "e"}, false, "o", option.OriginFile, options + ":1: --host", 6},
+		{"then the environment", nil, map[string]string{"MQ_HOST": "e"}, false, "e", option.OriginEnvironment, "MQ_HOST", 0},
+		{"then the current context", nil, nil, false, "c", option.OriginContext, user + ":11:16: host", 4},
+		{"then the user's part for the tool", []string{"--context", "none"}, nil, false, "ut", option.OriginUserTool, user + ":5:9: host", 3},
+		{"takes a context of the system too", []string{"--context", "theirs"}, nil, false, "theirs", option.OriginContext, system + ":11:18: host", 0},
+		{"takes the context that a variable names", nil, map[string]string{"MQ_CONTEXT": "theirs"}, false, "theirs", option.OriginContext, system + ":11:18: host", 0},
+		{"takes an empty name for none", []string{"--context="}, map[string]string{"MQ_CONTEXT": "theirs"}, false, "ut", option.OriginUserTool, user + ":5:9: host", 3},
+		{"takes the default without files", []string{"--config", "none"}, nil, false, "localhost", option.OriginDefault, "--host", 0},
+		{"reads no file where a variable says so", nil, map[string]string{"MQ_CONFIG": "none"}, false, "localhost", option.OriginDefault, "--host", 0},
+		{"reads a named file in place of both", []string{"--config", system, "--context", "none"}, nil, false, "st", option.OriginUserTool, system + ":8:9: host", 0},
+		{"takes the system's file for a user without one", nil, map[string]string{"XDG_CONFIG_HOME": t.TempDir(), "AppData": t.TempDir()}, false, "st", option.OriginSystemTool, system + ":8:9: host", 0},
 	} {
 		t.Run(c.it, func(t *testing.T) {
 			t.Parallel()
@@ -85,7 +87,7 @@ func TestEveryOriginGoesBeforeTheWeakerOnes(t *testing.T) {
 					all[k] = v
 				}
 			}
-			v, out := valuesOf(t, Env{Args: c.args, Lookup: MapEnv(all), SystemConfig: system}, Sub)
+			v, out := valuesOf(t, Env{Args: c.args, Lookup: option.MapEnv(all), SystemConfig: system}, option.Sub)
 			if out != (outcome{}) {
 				t.Fatalf("got %+v", out)
 			}
@@ -113,13 +115,13 @@ func TestTheWayToTheUsersFile(t *testing.T) {
 		{map[string]string{"HOME": "/h", "XDG_CONFIG_HOME": "/x"}, "/x/mqtools/config.yaml"},
 		{map[string]string{"HOME": "h"}, ""},
 	} {
-		if got := (&Environment{Lookup: MapEnv(c.env)}).userConfig(); got != c.want {
+		if got := (&option.Environment{Lookup: option.MapEnv(c.env)}).UserConfig(); got != c.want {
 			t.Errorf("%v: got %q, want %q", c.env, got, c.want)
 		}
 	}
 	// A way that ends early leads to no file, as one to nothing does.
 	file := fileWith(t, "")
-	if _, out := valuesOf(t, Env{Lookup: MapEnv(map[string]string{"XDG_CONFIG_HOME": file})}, Sub); out != (outcome{}) {
+	if _, out := valuesOf(t, Env{Lookup: option.MapEnv(map[string]string{"XDG_CONFIG_HOME": file})}, option.Sub); out != (outcome{}) {
 		t.Errorf("a directory that is a file: %+v", out)
 	}
 }
@@ -131,10 +133,10 @@ func TestServeHasSeveralAddresses(t *testing.T) {
 	want := []string{"127.0.0.1:1883", "ws://:8080/mqtt"}
 	for name, env := range map[string]Env{
 		"words":    {Args: []string{"--serve", "--serve", "ws://:8080/mqtt"}},
-		"variable": {Lookup: MapEnv(map[string]string{"MQ_SERVE": "1883\nws://:8080/mqtt"})},
+		"variable": {Lookup: option.MapEnv(map[string]string{"MQ_SERVE": "1883\nws://:8080/mqtt"})},
 		"file":     {Args: []string{"--config", file}},
 	} {
-		for _, bit := range []ToolSet{Pub, Sub, Bench} {
+		for _, bit := range []option.ToolSet{option.Pub, option.Sub, option.Bench} {
 			v, out := valuesOf(t, env, bit)
 			if out != (outcome{}) || !slices.Equal(v.Strings("serve"), want) {
 				t.Errorf("%s: %+v, %q", name, out, v.Strings("serve"))
@@ -164,13 +166,13 @@ mqsub:
   topic: [a/#, "b c"]
   filter-out: d
 `)
-	v, out := valuesOf(t, Env{Args: []string{"--config", path}}, Sub)
+	v, out := valuesOf(t, Env{Args: []string{"--config", path}}, option.Sub)
 	if out != (outcome{}) {
 		t.Fatalf("got %+v", out)
 	}
 	if v.Duration("keepalive").String() != "5s" || v.Int64("max-packet-size") != 65536 || v.String("protocol-version") != "5" ||
-		!v.Bool("verbose") || v.Bool("quiet") || v.String("id") != "0123" || v.String("username") != "true" || v.String("serve") != DefaultServeAddr {
-		t.Errorf("got\n%s", ShowConfig(v, Table(Sub)))
+		!v.Bool("verbose") || v.Bool("quiet") || v.String("id") != "0123" || v.String("username") != "true" || v.String("serve") != option.DefaultServeAddr {
+		t.Errorf("got\n%s", option.ShowConfig(v, option.Table(option.Sub)))
 	}
 	if got := v.Strings("topic"); !slices.Equal(got, []string{"a/#", "b c"}) {
 		t.Errorf("topic: %q", got)
@@ -178,15 +180,15 @@ mqsub:
 	if got := v.Strings("filter-out"); !slices.Equal(got, []string{"d"}) {
 		t.Errorf("filter-out: %q", got)
 	}
-	want := []Property{{"publish", "content-type", "", "text/plain"}, {"connect", "user-property", "a b", "c d"}}
+	want := []option.Property{{Command: "publish", Name: "content-type", Value: "text/plain"}, {Command: "connect", Name: "user-property", Key: "a b", Value: "c d"}}
 	if got := v.Properties("property"); !slices.Equal(got, want) {
 		t.Errorf("property: %+v", got)
 	}
-	if v, _ := valuesOf(t, Env{Args: []string{"--config", path, "-t", "x"}}, Sub); !slices.Equal(v.Strings("topic"), []string{"x"}) {
+	if v, _ := valuesOf(t, Env{Args: []string{"--config", path, "-t", "x"}}, option.Sub); !slices.Equal(v.Strings("topic"), []string{"x"}) {
 		t.Errorf("a flag adds to a list of the file: %q", v.Strings("topic"))
 	}
 	flat := fileWith(t, "mqsub: {property: [publish, content-type, text/plain]}\n")
-	if v, _ := valuesOf(t, Env{Args: []string{"--config", flat}}, Sub); !slices.Equal(v.Properties("property"), want[:1]) {
+	if v, _ := valuesOf(t, Env{Args: []string{"--config", flat}}, option.Sub); !slices.Equal(v.Properties("property"), want[:1]) {
 		t.Errorf("one property by words: %+v", v.Properties("property"))
 	}
 }
@@ -242,7 +244,7 @@ func TestConfigurationFilesAreRefusedByPlace(t *testing.T) {
 		"contexts:\n  a:\n    url: mqtt://u:" + secret + "@h\nx": "4:",
 	} {
 		path := fileWith(t, text)
-		_, got := valuesOf(t, Env{Args: []string{"--config", path}}, Sub)
+		_, got := valuesOf(t, Env{Args: []string{"--config", path}}, option.Sub)
 		if got.code != ExitUsage || got.stdout != "" || !strings.HasPrefix(got.stderr, "mqsub: "+path+":"+want) || strings.Count(got.stderr, "\n") != 2 {
 			t.Errorf("%q: got %+v, want two lines with %s", text, got, want)
 		}
@@ -255,16 +257,16 @@ func TestConfigurationFilesAreRefusedByPlace(t *testing.T) {
 func TestAKeyOfAnotherToolIsFineInWhatAllShare(t *testing.T) {
 	t.Parallel()
 	path := fileWith(t, "defaults: {filter-out: [a, b]}\ncontexts:\n  x: {stdin-line: true, filter-out: a}\n  y: {repeat: 2000}\n")
-	for _, bit := range []ToolSet{Pub, Sub, Bench} {
+	for _, bit := range []option.ToolSet{option.Pub, option.Sub, option.Bench} {
 		if _, out := valuesOf(t, Env{Args: []string{"--config", path, "--context", "x"}}, bit); out != (outcome{}) {
 			t.Errorf("tool %d: got %+v", bit, out)
 		}
 	}
 	// But what is in use must fit.
-	if _, out := valuesOf(t, Env{Args: []string{"--config", path, "--context", "y"}}, Pub); out != (outcome{}) {
+	if _, out := valuesOf(t, Env{Args: []string{"--config", path, "--context", "y"}}, option.Pub); out != (outcome{}) {
 		t.Errorf("got %+v", out)
 	}
-	_, out := valuesOf(t, Env{Args: []string{"--config", path, "--context", "y"}}, Bench)
+	_, out := valuesOf(t, Env{Args: []string{"--config", path, "--context", "y"}}, option.Bench)
 	if want := "mqsub: " + path + ":4:15: repeat: "; out.code != ExitUsage || !strings.HasPrefix(out.stderr, want) {
 		t.Errorf("got %+v, want %q", out, want)
 	}
@@ -288,12 +290,12 @@ func TestFilesAndContextsThatAreNotThere(t *testing.T) {
 		{[]string{"--config", contexts}, map[string]string{"MQ_CONTEXT": "zzzzzz"}, "mqsub: MQ_CONTEXT: unknown context \"zzzzzz\"\nmqsub: the contexts are prod and lab\n"},
 		{[]string{"--config", fileWith(t, strings.Repeat("#", 1<<20+1))}, nil, "mqsub: --config: cannot read "},
 	} {
-		_, got := valuesOf(t, Env{Args: c.args, Lookup: MapEnv(c.env)}, Sub)
+		_, got := valuesOf(t, Env{Args: c.args, Lookup: option.MapEnv(c.env)}, option.Sub)
 		if got.code != ExitUsage || !strings.HasPrefix(got.stderr, c.want) {
 			t.Errorf("%q, %v: got %+v, want %q", c.args, c.env, got, c.want)
 		}
 	}
-	if _, got := valuesOf(t, Env{Args: []string{"--config", contexts, "--context", "none"}}, Sub); got != (outcome{}) {
+	if _, got := valuesOf(t, Env{Args: []string{"--config", contexts, "--context", "none"}}, option.Sub); got != (outcome{}) {
 		t.Errorf("--context none: %+v", got)
 	}
 }
@@ -302,7 +304,7 @@ func TestHelpAndCompletionComeWhateverTheFileSays(t *testing.T) {
 	t.Parallel()
 	path := fileWith(t, "nonsense\n")
 	for _, arg := range []string{"--help", "--version", "--completion=bash"} {
-		if _, got := valuesOf(t, Env{Args: []string{"--config", path, arg}}, Sub); got.code != 0 || got.stderr != "" || got.stdout == "" {
+		if _, got := valuesOf(t, Env{Args: []string{"--config", path, arg}}, option.Sub); got.code != 0 || got.stderr != "" || got.stdout == "" {
 			t.Errorf("%s: got %+v", arg, got)
 		}
 	}
@@ -326,11 +328,11 @@ func TestAFileWithSecretsThatOthersCanReadIsToldOf(t *testing.T) {
 			if err := os.Chmod(path, mode); err != nil {
 				t.Fatal(err)
 			}
-			_, got := valuesOf(t, Env{Args: []string{"--config", path}}, Sub)
+			_, got := valuesOf(t, Env{Args: []string{"--config", path}}, option.Sub)
 			if told := strings.Contains(got.stderr, "other users can read it"); told != (tells && open) || got.code != 0 {
 				t.Errorf("%q, mode %o: got %+v", text, mode, got)
 			}
-			if _, got = valuesOf(t, Env{Args: []string{"--config", path, "--quiet"}}, Sub); got.stderr != "" {
+			if _, got = valuesOf(t, Env{Args: []string{"--config", path, "--quiet"}}, option.Sub); got.stderr != "" {
 				t.Errorf("--quiet: got %q", got.stderr)
 			}
 		}
@@ -340,7 +342,7 @@ func TestAFileWithSecretsThatOthersCanReadIsToldOf(t *testing.T) {
 func TestShowConfigNamesTheLineAndThePart(t *testing.T) {
 	t.Parallel()
 	path := fileWith(t, "defaults:\n  password: hunter2\n  qos: 1\nmqsub:\n  verbose: true\ncontexts:\n  prod:\n    url: mqtts://joe@prod\ncurrent-context: prod\n")
-	_, got := valuesOf(t, Env{Args: []string{"--config", path, "--show-config"}}, Sub)
+	_, got := valuesOf(t, Env{Args: []string{"--config", path, "--show-config"}}, option.Sub)
 	for _, want := range []string{
 		"password                 ***                              " + path + ":2 (defaults)\n",
 		"qos                      1                                " + path + ":3 (defaults)\n",
@@ -363,14 +365,14 @@ func connectionOf(t *testing.T, env Env) (target string, c *Connection, err erro
 	t.Helper()
 	var stdout, stderr strings.Builder
 	env.Stdin, env.Stdout, env.Stderr = strings.NewReader(""), &stdout, &stderr
-	Run(context.Background(), env, Tool{Program: Program{Name: "mqsub", Bit: Sub}, Resolve: Resolve, Run: func(_ context.Context, inv *Invocation) error {
+	Run(context.Background(), env, Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Resolve: Resolve, Run: func(_ context.Context, inv *Invocation) error {
 		if c, err = inv.Connection(context.Background()); err == nil {
 			target = c.targets[0].String()
 		}
 		return nil
 	}})
 	if stderr.Len() > 0 && err == nil {
-		err = Usagef("%s", stderr.String())
+		err = option.Usagef("%s", stderr.String())
 	}
 	return target, c, err
 }
@@ -422,7 +424,7 @@ func TestWhatExcludesAnotherWinsByOrigin(t *testing.T) {
 		{"ws", []string{"--ws=false"}, nil, "mqtts://c:7"},
 		{"jp", nil, nil, "mqtts://d:7"},
 	} {
-		got, conn, err := connectionOf(t, Env{Args: append([]string{"--config", path, "--context", c.context}, c.args...), Lookup: MapEnv(c.env)})
+		got, conn, err := connectionOf(t, Env{Args: append([]string{"--config", path, "--context", c.context}, c.args...), Lookup: option.MapEnv(c.env)})
 		if err != nil {
 			got = err.Error()
 		}
@@ -486,7 +488,7 @@ func TestWhatIsForOneBrokerStaysThere(t *testing.T) {
 		{"who", []string{"-h", "other"}, nil, "mqtt://other:1883", "me", "mine", 0}, // names no broker: is for all
 		{"who", nil, nil, "mqtt://d:4", "me", "mine", 0},
 	} {
-		target, conn, err := connectionOf(t, Env{Args: append([]string{"--config", path, "--context", c.context}, c.args...), Lookup: MapEnv(c.env)})
+		target, conn, err := connectionOf(t, Env{Args: append([]string{"--config", path, "--context", c.context}, c.args...), Lookup: option.MapEnv(c.env)})
 		if err != nil {
 			t.Errorf("%+v: %v", c, err)
 			continue
@@ -510,7 +512,7 @@ func FuzzConfig(f *testing.F) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for _, bit := range []ToolSet{Pub, Sub} {
+		for _, bit := range []option.ToolSet{option.Pub, option.Sub} {
 			_, got := valuesOf(t, Env{Args: []string{"--config", path, "--show-config"}}, bit)
 			if got.code != ExitDone && (got.code != ExitUsage || strings.Count(got.stderr, "\n") != 2) {
 				t.Errorf("%q: got %+v", text, got)

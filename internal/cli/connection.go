@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mqtools/mqtools/internal/fileerror"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/broker"
@@ -85,7 +86,7 @@ func Resolve(ctx context.Context, inv *Invocation) (broker, from string, err err
 		all = []string{"this program"}
 	}
 	for _, name := range [...]string{"host", "unix", "url", "serve"} {
-		if inv.Values.Origin(name) != OriginDefault {
+		if inv.Values.Origin(name) != option.OriginDefault {
 			from = "--" + name
 		}
 	}
@@ -121,19 +122,19 @@ func (c *Connection) URLTopic() string {
 func (c *Connection) checkServe() error {
 	v := c.inv.Values
 	serving := v.IsSet("serve")
-	for _, o := range Table(c.inv.Tool.Bit) {
-		if v.Origin(o.Name) < OriginFile || !v.given(o.Name) {
+	for _, o := range option.Table(c.inv.Tool.Bit) {
+		if v.Origin(o.Name) < option.OriginFile || !v.Given(o.Name) {
 			continue
 		}
 		switch {
 		case !serving && strings.HasPrefix(o.Name, "serve-"):
-			return Usagef("%s needs --serve", v.Name(o.Name)).WithHint("add --serve, which runs a broker on %s", DefaultServeAddr)
+			return option.Usagef("%s needs --serve", v.Name(o.Name)).WithHint("add --serve, which runs a broker on %s", option.DefaultServeAddr)
 		case serving && o.Name == "insecure":
-			return Usagef("%s has no effect with --serve", v.Name(o.Name)).WithHint("drop it: the broker of --serve is this program, and needs no verifying")
-		case serving && o.Group == GroupTLS:
-			return Usagef("%s has no effect with --serve", v.Name(o.Name)).WithHint("to serve TLS: --serve mqtts://127.0.0.1 --serve-cert FILE --serve-key FILE")
+			return option.Usagef("%s has no effect with --serve", v.Name(o.Name)).WithHint("drop it: the broker of --serve is this program, and needs no verifying")
+		case serving && o.Group == option.GroupTLS:
+			return option.Usagef("%s has no effect with --serve", v.Name(o.Name)).WithHint("to serve TLS: --serve mqtts://127.0.0.1 --serve-cert FILE --serve-key FILE")
 		case serving && slices.Contains(reaching[:], o.Name):
-			return Usagef("%s has no effect with --serve", v.Name(o.Name)).WithHint("drop it: the broker of --serve is this program")
+			return option.Usagef("%s has no effect with --serve", v.Name(o.Name)).WithHint("drop it: the broker of --serve is this program")
 		}
 	}
 	return nil
@@ -153,8 +154,8 @@ func (c *Connection) readTargets() error {
 	}
 	if v.Has("srv") && v.Bool("srv") {
 		for _, other := range [...]string{"port", "url", "unix", "ws", "ws-path"} {
-			if v.clash("srv", other) {
-				return Usagef("%s and %s cannot be used together", v.Name("srv"), v.Name(other))
+			if v.Clash("srv", other) {
+				return option.Usagef("%s and %s cannot be used together", v.Name("srv"), v.Name(other))
 			}
 		}
 		host := v.String("host")
@@ -172,20 +173,20 @@ func (c *Connection) readTargets() error {
 	}
 	if v.IsSet("url") {
 		for _, other := range [...]string{"host", "port", "unix", "ws", "ws-path"} {
-			if v.clash("url", other) || other != "host" && v.above(other, "url") {
-				return Usagef("%s and %s cannot be used together", v.Name("url"), v.Name(other))
+			if v.Clash("url", other) || other != "host" && v.Above(other, "url") {
+				return option.Usagef("%s and %s cannot be used together", v.Name("url"), v.Name(other))
 			}
-			if v.given(other) {
+			if v.Given(other) {
 				c.inv.Warnf("%s has no effect beside %s", v.Name(other), v.Name("url"))
 			}
 		}
 		for _, s := range v.Strings("url") {
 			t, err := transport.ParseURL(s)
 			if err != nil {
-				return Usagef("%s: %v", v.Name("url"), err)
+				return option.Usagef("%s: %v", v.Name("url"), err)
 			}
 			if t.TLS && v.Bool("no-tls") && v.Origin("no-tls") >= v.Origin("url") {
-				return Usagef("%s and the URL %s cannot be used together", v.Name("no-tls"), t.Redacted())
+				return option.Usagef("%s and the URL %s cannot be used together", v.Name("no-tls"), t.Redacted())
 			}
 			c.targets = append(c.targets, t)
 		}
@@ -193,8 +194,8 @@ func (c *Connection) readTargets() error {
 	}
 	if path := v.String("unix"); path != "" {
 		for _, other := range [...]string{"host", "port", "ws", "ws-path"} {
-			if v.given(other) && (other != "host" || v.clash("unix", other)) {
-				return Usagef("%s and %s cannot be used together", v.Name("unix"), v.Name(other))
+			if v.Given(other) && (other != "host" || v.Clash("unix", other)) {
+				return option.Usagef("%s and %s cannot be used together", v.Name("unix"), v.Name(other))
 			}
 		}
 		c.targets = []*transport.Target{{Network: "unix", Path: path}}
@@ -202,7 +203,7 @@ func (c *Connection) readTargets() error {
 	}
 	host, port := v.String("host"), v.Int("port")
 	if host == "" {
-		return v.Invalid("host", "value", host, "%v", errEmpty)
+		return v.Invalid("host", "value", host, "%v", option.ErrEmpty)
 	}
 	if strings.Contains(host, "://") {
 		switch t, err := transport.ParseURL(host); {
@@ -211,7 +212,7 @@ func (c *Connection) readTargets() error {
 		case t.HasPassword:
 			host = t.Redacted()
 		}
-		return Usagef("%s takes a host, not a URL: %q", v.Name("host"), host).WithHint("use -L %s", host)
+		return option.Usagef("%s takes a host, not a URL: %q", v.Name("host"), host).WithHint("use -L %s", host)
 	}
 	// HOST:PORT and [IPV6]:PORT; a bare IPv6 address has several colons.
 	if strings.HasPrefix(host, "[") || strings.Count(host, ":") == 1 {
@@ -225,7 +226,7 @@ func (c *Connection) readTargets() error {
 			case !v.IsSet("port") || n == port || v.Origin("host") > v.Origin("port"):
 				port = n
 			case v.Origin("host") == v.Origin("port"):
-				return Usagef("%s %q and %s %d disagree", v.Name("host"), host, v.Name("port"), port)
+				return option.Usagef("%s %q and %s %d disagree", v.Name("host"), host, v.Name("port"), port)
 			}
 			host = h
 		} else if strings.HasSuffix(host, "]") {
@@ -268,16 +269,16 @@ func (c *Connection) readTLS() error {
 	v.Yield("tls", "no-tls")
 	v.Yield("no-tls", "tls")
 	if v.Bool("no-tls") && v.Bool("tls") {
-		return Usagef("%s and %s cannot be used together", v.Name("tls"), v.Name("no-tls"))
+		return option.Usagef("%s and %s cannot be used together", v.Name("tls"), v.Name("no-tls"))
 	}
 	if err := c.refuseOpenSSL(); err != nil {
 		return err
 	}
 	switch cert, key := v.IsSet("cert"), v.IsSet("key"); {
 	case cert && !key:
-		return Usagef("--cert needs --key")
+		return option.Usagef("--cert needs --key")
 	case key && !cert:
-		return Usagef("--key needs --cert")
+		return option.Usagef("--key needs --cert")
 	}
 	for _, p := range v.Strings("tls-alpn") {
 		if p == "" || len(p) > 255 {
@@ -293,8 +294,8 @@ func (c *Connection) readTLS() error {
 		secure = secure || t.TLS
 	}
 	if !secure {
-		if v.Bool("insecure") && v.Origin("insecure") >= OriginFile {
-			return Usagef("--insecure needs TLS").WithHint("add --tls, or use mqtts://")
+		if v.Bool("insecure") && v.Origin("insecure") >= option.OriginFile {
+			return option.Usagef("--insecure needs TLS").WithHint("add --tls, or use mqtts://")
 		}
 		return nil
 	}
@@ -307,10 +308,10 @@ func (c *Connection) readTLS() error {
 	if list := v.String("ciphers"); list != "" {
 		ids, err := transport.ParseCiphers(list)
 		if err != nil {
-			return Usagef("%s: %v", v.Name("ciphers"), err)
+			return option.Usagef("%s: %v", v.Name("ciphers"), err)
 		}
 		if o.MinVersion == tls.VersionTLS13 {
-			return Usagef("%s and --tls-version 1.3 cannot be used together", v.Name("ciphers")).WithHint("the suites of TLS 1.3 cannot be chosen")
+			return option.Usagef("%s and --tls-version 1.3 cannot be used together", v.Name("ciphers")).WithHint("the suites of TLS 1.3 cannot be chosen")
 		}
 		o.CipherSuites = ids
 	}
@@ -363,13 +364,13 @@ func (c *Connection) warnKey(path string) {
 }
 
 // fileOf is an error of loading files, with the one of options that names the file.
-func (inv *Invocation) fileOf(err error, options ...string) *UsageError {
+func (inv *Invocation) fileOf(err error, options ...string) *option.UsageError {
 	for _, name := range options {
 		if path := inv.Values.String(name); path != "" && strings.Contains(err.Error(), fileerror.Quote(path)) {
-			return Usagef("%s: %v", inv.Values.Name(name), err)
+			return option.Usagef("%s: %v", inv.Values.Name(name), err)
 		}
 	}
-	return Usagef("%v", err)
+	return option.Usagef("%v", err)
 }
 
 // readWay reads how the connections are made: headers of WebSocket, proxies.
@@ -383,22 +384,22 @@ func (c *Connection) readWay() error {
 		name, value, ok := strings.Cut(s, ":")
 		h := transport.Header{Name: name, Value: strings.TrimSpace(value)}
 		if !ok {
-			return Usagef("%s: invalid value (want NAME: VALUE)", v.Name("ws-header"))
+			return option.Usagef("%s: invalid value (want NAME: VALUE)", v.Name("ws-header"))
 		}
 		if err := transport.CheckHeader(h); err != nil {
 			return v.Invalid("ws-header", "name", name, "it %v", err)
 		}
 		c.dialer.Headers = append(c.dialer.Headers, h)
 	}
-	if v.Origin("ws-header") == OriginFlag && !webSocket {
-		return Usagef("--ws-header needs WebSocket").WithHint("add --ws, or use a ws: or wss: URL")
+	if v.Origin("ws-header") == option.OriginFlag && !webSocket {
+		return option.Usagef("--ws-header needs WebSocket").WithHint("add --ws, or use a ws: or wss: URL")
 	}
 	v.Yield("proxy", "proxy-command")
 	v.Yield("proxy-command", "proxy")
 	c.dialer.Command = v.String("proxy-command")
 	proxy := v.String("proxy")
 	if proxy != "" && c.dialer.Command != "" {
-		return Usagef("%s and %s cannot be used together", v.Name("proxy"), v.Name("proxy-command"))
+		return option.Usagef("%s and %s cannot be used together", v.Name("proxy"), v.Name("proxy-command"))
 	}
 	if c.dialer.Command != "" || proxy == "none" {
 		return nil
@@ -406,7 +407,7 @@ func (c *Connection) readWay() error {
 	if proxy != "" {
 		p, err := transport.ParseProxy(proxy)
 		if err != nil {
-			return Usagef("%s: %v", v.Name("proxy"), err)
+			return option.Usagef("%s: %v", v.Name("proxy"), err)
 		}
 		c.dialer.Proxy = p
 		return nil
@@ -414,7 +415,7 @@ func (c *Connection) readWay() error {
 	for _, t := range c.targets {
 		p, err := transport.ProxyFromEnvironment(c.inv.lookup, t)
 		if err != nil {
-			return &UsageError{Text: "ALL_PROXY: " + err.Error(), Help: "--proxy none ignores the variable"}
+			return &option.UsageError{Text: "ALL_PROXY: " + err.Error(), Help: "--proxy none ignores the variable"}
 		}
 		c.proxies = append(c.proxies, p)
 	}
@@ -431,7 +432,7 @@ func (c *Connection) readVersion() error {
 	}
 	for _, name := range c.of5() {
 		if v.Origin(name) >= v.Origin(version) {
-			return Usagef("%s needs MQTT 5, not %s", v.Name(name), o.Version).WithHint("drop it, or pass -V 5")
+			return option.Usagef("%s needs MQTT 5, not %s", v.Name(name), o.Version).WithHint("drop it, or pass -V 5")
 		}
 		c.inv.Warnf("%s has no effect with MQTT %s", v.Name(name), o.Version)
 		v.Yield(name, version)
@@ -440,7 +441,7 @@ func (c *Connection) readVersion() error {
 }
 
 // ProtocolVersion is that of --protocol-version; 0: auto.
-func ProtocolVersion(v *Values) packet.Version {
+func ProtocolVersion(v *option.Values) packet.Version {
 	switch v.String("protocol-version") {
 	case "5":
 		return packet.V5
@@ -455,8 +456,8 @@ func ProtocolVersion(v *Values) packet.Version {
 // of5 are the options in use that MQTT knows only since 5.0.
 func (c *Connection) of5() (names []string) {
 	v := c.inv.Values
-	for _, opt := range Table(c.inv.Tool.Bit) {
-		if opt.V5 && v.given(opt.Name) && !(opt.Type == TypeChoice && v.String(opt.Name) == opt.Default) {
+	for _, opt := range option.Table(c.inv.Tool.Bit) {
+		if opt.V5 && v.Given(opt.Name) && !(opt.Type == option.TypeChoice && v.String(opt.Name) == opt.Default) {
 			names = append(names, opt.Name)
 		}
 	}
@@ -503,7 +504,7 @@ func (c *Connection) readIdentity() error {
 	}
 	for _, f := range [...]struct{ name, value string }{{"id", o.ClientID}, {"username", deref(o.Username)}, {"password", string(o.Password)}} {
 		if len(f.value) > packet.MaxString {
-			return Usagef("%s has %d bytes; MQTT carries at most 65535", v.Name(f.name), len(f.value))
+			return option.Usagef("%s has %d bytes; MQTT carries at most 65535", v.Name(f.name), len(f.value))
 		}
 		if f.name != "password" && !validText(f.value) {
 			return v.Invalid(f.name, "value", f.value, "want UTF-8 text")
@@ -513,7 +514,7 @@ func (c *Connection) readIdentity() error {
 		return err
 	}
 	if o.Password != nil && o.Username == nil && o.Version != packet.V5 && o.Version != 0 {
-		return Usagef("a password without --username needs MQTT 5")
+		return option.Usagef("a password without --username needs MQTT 5")
 	}
 	return nil
 }
@@ -540,7 +541,7 @@ func (c *Connection) readID() error {
 	v.Yield("id", "id-prefix")
 	v.Yield("id-prefix", "id")
 	if v.IsSet("id") && v.IsSet("id-prefix") {
-		return Usagef("%s and %s cannot be used together", v.Name("id"), v.Name("id-prefix"))
+		return option.Usagef("%s and %s cannot be used together", v.Name("id"), v.Name("id-prefix"))
 	}
 	o.ClientID = v.String("id")
 	if v.IsSet("id-prefix") {
@@ -578,7 +579,7 @@ func (c *Connection) readSession() error {
 		o.SessionExpiry = 4294967295 * time.Second
 	}
 	if o.Resume && o.ClientID == "" {
-		return Usagef("%s needs a client ID", v.Name("disable-clean-session")).WithHint("add --id NAME")
+		return option.Usagef("%s needs a client ID", v.Name("disable-clean-session")).WithHint("add --id NAME")
 	}
 	return nil
 }
@@ -594,12 +595,12 @@ func (c *Connection) readWill() error {
 	}
 	if !v.IsSet("will-topic") {
 		for _, name := range [...]string{"will-payload", "will-qos", "will-retain"} {
-			if v.Origin(name) == OriginFlag {
-				return Usagef("--%s needs --will-topic", name)
+			if v.Origin(name) == option.OriginFlag {
+				return option.Usagef("--%s needs --will-topic", name)
 			}
 		}
 		if len(c.Properties.Will) > 0 {
-			return Usagef("%s will needs --will-topic", v.Name("property"))
+			return option.Usagef("%s will needs --will-topic", v.Name("property"))
 		}
 		return nil
 	}
@@ -609,7 +610,7 @@ func (c *Connection) readWill() error {
 	}
 	payload := v.String("will-payload")
 	if len(payload) > packet.MaxString {
-		return Usagef("%s has %d bytes; MQTT carries at most 65535", v.Name("will-payload"), len(payload))
+		return option.Usagef("%s has %d bytes; MQTT carries at most 65535", v.Name("will-payload"), len(payload))
 	}
 	c.Options.Will = &mqtt.Will{Message: mqtt.Message{Topic: t, Payload: []byte(payload), QoS: packet.QoS(v.Int("will-qos")),
 		Retain: v.Bool("will-retain"), Properties: c.Properties.Will}}
@@ -622,9 +623,9 @@ func CheckTopic(label, name string) error {
 	if err == nil {
 		return checkCharacters(label, name)
 	}
-	e := Usagef("%s %s: %s", label, topic.Quote(name), reasonOf(err))
+	e := option.Usagef("%s %s: %s", label, topic.Quote(name), reasonOf(err))
 	if strings.ContainsAny(name, "+#") {
-		return Usagef("%s %s: cannot publish to a wildcard", label, topic.Quote(name)).WithHint("publish to one topic; + and # are for subscribing")
+		return option.Usagef("%s %s: cannot publish to a wildcard", label, topic.Quote(name)).WithHint("publish to one topic; + and # are for subscribing")
 	}
 	return e
 }
@@ -632,7 +633,7 @@ func CheckTopic(label, name string) error {
 // CheckFilter judges a topic filter given by the user.
 func CheckFilter(label, filter string) error {
 	if err := topic.ValidateFilter(filter); err != nil {
-		return Usagef("%s %s: %s", label, topic.Quote(filter), reasonOf(err)).
+		return option.Usagef("%s %s: %s", label, topic.Quote(filter), reasonOf(err)).
 			WithHint("+ and # stand for whole levels, and # comes last, e.g. 'a/+/b/#'")
 	}
 	return checkCharacters(label, filter)
@@ -640,7 +641,7 @@ func CheckFilter(label, filter string) error {
 
 func checkCharacters(label, s string) error {
 	if r, at, found := topic.Discouraged(s); found {
-		return Usagef("%s %s: U+%04X at byte %d is a control character or no character", label, topic.Quote(s), r, at)
+		return option.Usagef("%s %s: U+%04X at byte %d is a control character or no character", label, topic.Quote(s), r, at)
 	}
 	return nil
 }
@@ -1204,7 +1205,7 @@ func (c *Connection) refused(e *mqtt.Error) *Exit {
 		switch {
 		case o.Version != 0:
 			version = "MQTT " + strings.TrimSuffix(o.Version.String(), ".0")
-		case c.inv.Tool.Bit == Bench: // where a scenario may say
+		case c.inv.Tool.Bit == option.Bench: // where a scenario may say
 			version = "this version of MQTT"
 		}
 		text = c.Broker() + " refused the connection: " + version + " not supported" + code

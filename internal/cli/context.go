@@ -8,32 +8,33 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/spelling"
 	"github.com/mqtools/mqtools/internal/yamlfile"
 )
 
 var (
-	contextForce = Option{Name: "force", Tools: All, Group: GroupGeneral, Type: TypeBool, NoEnv: true, AboutFile: true, Help: "replace a context of the same name"}
-	contextNone  = Option{Name: none, Tools: All, Group: GroupGeneral, Type: TypeBool, NoEnv: true, Help: "make no context the current one"}
-	contextNames = Option{Name: "names", Tools: All, Group: GroupGeneral, Type: TypeBool, NoEnv: true, Help: "write the names alone"}
+	contextForce = option.Option{Name: "force", Tools: option.All, Group: option.GroupGeneral, Type: option.TypeBool, NoEnv: true, AboutFile: true, Help: "replace a context of the same name"}
+	contextNone  = option.Option{Name: option.None, Tools: option.All, Group: option.GroupGeneral, Type: option.TypeBool, NoEnv: true, Help: "make no context the current one"}
+	contextNames = option.Option{Name: "names", Tools: option.All, Group: option.GroupGeneral, Type: option.TypeBool, NoEnv: true, Help: "write the names alone"}
 )
 
 // contextVerbs are the words behind "context".
-func contextVerbs() []Verb {
-	return []Verb{
-		{"add", "NAME OPTION...", "keep the options as context NAME; --force replaces one", []Option{contextForce}, true, 1, 1, false},
-		{"list", "[--names]", "list the contexts and their brokers; * marks the current one, that of MQ_CONTEXT if set", []Option{contextNames}, false, 0, 0, false},
-		{"use", "NAME|--none", "make NAME the current context, or none", []Option{contextNone}, false, 0, 1, true},
-		{"show", "[NAME]", "show the options of a context, of the current one unless named", nil, false, 0, 1, true},
-		{"remove", "NAME", "take a context out of the file", nil, false, 1, 1, true},
+func contextVerbs() []option.Verb {
+	return []option.Verb{
+		{Word: "add", Usage: "NAME OPTION...", Text: "keep the options as context NAME; --force replaces one", Extra: []option.Option{contextForce}, Whole: true, Min: 1, Max: 1},
+		{Word: "list", Usage: "[--names]", Text: "list the contexts and their brokers; * marks the current one, that of MQ_CONTEXT if set", Extra: []option.Option{contextNames}},
+		{Word: "use", Usage: "NAME|--none", Text: "make NAME the current context, or none", Extra: []option.Option{contextNone}, Max: 1, Names: true},
+		{Word: "show", Usage: "[NAME]", Text: "show the options of a context, of the current one unless named", Max: 1, Names: true},
+		{Word: "remove", Usage: "NAME", Text: "take a context out of the file", Min: 1, Max: 1, Names: true},
 	}
 }
 
 // contextJob is one run of a context command.
 type contextJob struct {
 	*Invocation
-	uses []given
-	conf *config
+	uses []option.Use
+	conf *option.Config
 }
 
 // runContext runs "TOOL context WORD ...".
@@ -50,7 +51,7 @@ func runContext(ctx context.Context, env Env, tool Tool, talk *Talk) int {
 		return code
 	}
 	words := env.Args[1:]
-	var verb *Verb
+	var verb *option.Verb
 	for _, v := range contextVerbs() {
 		if len(words) > 0 && v.Word == words[0] {
 			verb = &v
@@ -60,27 +61,27 @@ func runContext(ctx context.Context, env Env, tool Tool, talk *Talk) int {
 	if verb != nil {
 		words = words[1:]
 	}
-	p, err := parseWords(table, words)
+	p, err := option.ParseWords(table, words)
 	switch {
 	case err != nil:
 		return fail(err)
-	case p.has("help"):
+	case p.Has("help"):
 		return env.writePage(tool.Bit, contextHelp(tool), talk)
-	case verb == nil && len(p.positional) == 0:
-		return fail(Usagef("context: add, list, use, show or remove is missing"))
+	case verb == nil && len(p.Positional) == 0:
+		return fail(option.Usagef("context: add, list, use, show or remove is missing"))
 	case verb == nil:
-		err := Usagef("context: unknown command %q", p.positional[0])
-		if s := spelling.Nearest(p.positional[0], contextWords()); s != "" {
+		err := option.Usagef("context: unknown command %q", p.Positional[0])
+		if s := spelling.Nearest(p.Positional[0], contextWords()); s != "" {
 			return fail(err.WithHint("did you mean %s?", s))
 		}
 		return fail(err)
-	case len(p.positional) < verb.Min:
-		return fail(Usagef("context %s: the name of the context is missing", verb.Word))
-	case len(p.positional) > verb.Max:
-		return fail(Usagef("unexpected argument %q", p.positional[verb.Max]))
+	case len(p.Positional) < verb.Min:
+		return fail(option.Usagef("context %s: the name of the context is missing", verb.Word))
+	case len(p.Positional) > verb.Max:
+		return fail(option.Usagef("unexpected argument %q", p.Positional[verb.Max]))
 	}
-	job := &contextJob{Invocation: &Invocation{Env: env, Talk: talk, Tool: &tool, Args: p.positional, dry: true}, uses: p.uses}
-	if job.Values, err = decode(table, p.uses, 0, nil, nil); err != nil {
+	job := &contextJob{Invocation: &Invocation{Env: env, Talk: talk, Tool: &tool, Args: p.Positional, dry: true}, uses: p.Uses}
+	if job.Values, err = option.Decode(table, p.Uses, 0, nil, nil); err != nil {
 		return fail(err)
 	}
 	job.Talk = NewTalk(env.Stderr, tool.Name, job.Values.Bool("quiet"), false, UseColor(job.Values.String("color"), env.Lookup, env.StderrIsTerminal))
@@ -99,15 +100,15 @@ func runContext(ctx context.Context, env Env, tool Tool, talk *Talk) int {
 
 // run reads the files and does the work.
 func (j *contextJob) run(verb string) (err error) {
-	if j.conf, err = readConfig(j.environment(), j.uses); err != nil {
+	if j.conf, err = option.ReadConfig(j.environment(), j.uses); err != nil {
 		// The file that the first context goes into need not be there.
-		if _, _, set := chosen(j.environment(), j.uses, configOption); verb != "add" || !set || !errors.Is(err, fs.ErrNotExist) {
+		if _, _, set := option.Chosen(j.environment(), j.uses, option.ConfigOption); verb != "add" || !set || !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		j.conf = &config{}
+		j.conf = &option.Config{}
 	}
-	for _, f := range j.conf.files {
-		if err := f.check(); err != nil {
+	for _, f := range j.conf.Files {
+		if err := f.Check(); err != nil {
 			return err
 		}
 	}
@@ -136,25 +137,25 @@ func contextHelp(tool Tool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "usage: %s context COMMAND\nnamed sets of options in the configuration file, for %s --context NAME\n\n", tool.Name, tool.Name)
 	for _, v := range contextVerbs() {
-		writeColumns(&b, "  "+v.Word+" "+v.Usage, v.Text, helpColumn)
+		option.WriteColumns(&b, "  "+v.Word+" "+v.Usage, v.Text, option.HelpColumn)
 	}
 	b.WriteString("\n")
-	writeColumns(&b, "", "--config FILE is another configuration file. The manual page mqtools(5) has its form.", 0)
+	option.WriteColumns(&b, "", "--config FILE is another configuration file. The manual page mqtools(5) has its form.", 0)
 	return b.String()
 }
 
 // add keeps the options given as a context.
 func (j *contextJob) add() error {
 	name := j.Args[0]
-	if why := checkContextName(name); why != "" {
-		return Usagef("context add: %q: the name of a context %s", name, why)
+	if why := option.CheckContextName(name); why != "" {
+		return option.Usagef("context add: %q: the name of a context %s", name, why)
 	}
 	pairs, secret, err := j.pairs()
 	if err != nil {
 		return err
 	}
 	if len(pairs) == 0 {
-		return Usagef("context add: no options to keep").WithHint("e.g. '%s context add home -h broker.home -u me'", j.Tool.Name)
+		return option.Usagef("context add: no options to keep").WithHint("e.g. '%s context add home -h broker.home -u me'", j.Tool.Name)
 	}
 	if j.Tool.Resolve != nil {
 		if _, _, err := j.Tool.Resolve(context.Background(), j.Invocation); err != nil {
@@ -165,12 +166,12 @@ func (j *contextJob) add() error {
 	if err != nil {
 		return err
 	}
-	if e := f.Root.Get(keyContexts); e != nil && e.Value.Get(name) != nil && !j.Values.Bool("force") {
-		return Usagef("%s: context %q is there already", f.place(e.Value.Get(name).Key), name).WithHint("--force replaces it")
+	if e := f.Root.Get(option.KeyContexts); e != nil && e.Value.Get(name) != nil && !j.Values.Bool("force") {
+		return option.Usagef("%s: context %q is there already", f.Place(e.Value.Get(name).Key), name).WithHint("--force replaces it")
 	}
-	edited, err := f.Put(keyContexts, name, pairs)
+	edited, err := f.Put(option.KeyContexts, name, pairs)
 	if err != nil {
-		return f.formError(err)
+		return f.FormError(err)
 	}
 	if err := j.save(edited, secret != ""); err != nil {
 		return err
@@ -188,27 +189,27 @@ var errNotUTF8 = errors.New("want UTF-8 text to keep in a context")
 // pairs turns the options given into lines of the file, and names the first
 // secret among them.
 func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
-	at := map[*Option]int{}
+	at := map[*option.Option]int{}
 	for _, use := range j.uses {
-		o, raw := use.opt, use.raw
+		o, raw := use.Opt, use.Raw
 		switch {
 		case o.AboutFile:
 			continue
 		case o.Key() == "":
-			return nil, "", Usagef("--%s cannot be kept in a context", o.Name)
+			return nil, "", option.Usagef("--%s cannot be kept in a context", o.Name)
 		case !utf8.ValidString(raw):
-			return nil, "", o.invalid("--"+o.Name, raw, errNotUTF8)
+			return nil, "", o.Invalid("--"+o.Name, raw, errNotUTF8)
 		}
 		if o.HoldsSecret(raw) && secret == "" {
 			secret = o.Name
 		}
-		if raw, err = o.absolute(raw); err != nil {
+		if raw, err = o.Absolute(raw); err != nil {
 			return nil, "", err
 		}
 		if o.Optional && raw == "" {
 			raw = o.Implied
 		}
-		pair := yamlfile.Pair{Key: o.Key(), Values: []string{raw}, Bare: o.Type == TypeBool}
+		pair := yamlfile.Pair{Key: o.Key(), Values: []string{raw}, Bare: o.Type == option.TypeBool}
 		i, has := at[o]
 		switch {
 		case !has:
@@ -229,12 +230,12 @@ func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
 // list writes the contexts.
 func (j *contextJob) list() error {
 	var b strings.Builder
-	current, _ := j.conf.inUse(j.environment(), nil)
+	current, _ := j.conf.InUse(j.environment(), nil)
 	width := 0
-	for _, name := range j.conf.names() {
+	for _, name := range j.conf.Names() {
 		width = max(width, len(name))
 	}
-	for _, name := range j.conf.names() {
+	for _, name := range j.conf.Names() {
 		if j.Values.Bool(contextNames.Name) {
 			b.WriteString(name + "\n")
 			continue
@@ -243,45 +244,45 @@ func (j *contextJob) list() error {
 		if name == current {
 			mark = "*"
 		}
-		f, e := j.conf.context(name)
-		fmt.Fprintf(&b, "%s\n", strings.TrimRight(fmt.Sprintf("%s %-*s  %s", mark, width, name, f.broker(e.Value)), " "))
+		f, e := j.conf.Context(name)
+		fmt.Fprintf(&b, "%s\n", strings.TrimRight(fmt.Sprintf("%s %-*s  %s", mark, width, name, f.Broker(e.Value)), " "))
 	}
 	return j.write(b.String())
 }
 
 // show writes the options of a context.
 func (j *contextJob) show() error {
-	var f configFile
+	var f option.ConfigFile
 	var e *yamlfile.Entry
 	if len(j.Args) == 0 {
-		current, from := j.conf.inUse(j.environment(), nil)
-		if current == "" || current == none {
-			return Usagef("context show: no context is the current one").WithHint("name one, or choose it with '%s context use NAME'", j.Tool.Name)
+		current, from := j.conf.InUse(j.environment(), nil)
+		if current == "" || current == option.None {
+			return option.Usagef("context show: no context is the current one").WithHint("name one, or choose it with '%s context use NAME'", j.Tool.Name)
 		}
-		if f, e = j.conf.context(current); e == nil {
-			return j.conf.unknownContext(from, current)
+		if f, e = j.conf.Context(current); e == nil {
+			return j.conf.UnknownContext(from, current)
 		}
-	} else if f, e = j.conf.context(j.Args[0]); e == nil {
-		return j.conf.unknownContext("context show", j.Args[0])
+	} else if f, e = j.conf.Context(j.Args[0]); e == nil {
+		return j.conf.UnknownContext("context show", j.Args[0])
 	}
-	uses, err := f.part(e.Value, contextOption+" "+e.Key.Text, All, 0)
+	uses, err := f.Part(e.Value, option.ContextOption+" "+e.Key.Text, option.All, 0)
 	if err != nil {
 		return err
 	}
 	var b strings.Builder
 	for i, use := range uses {
-		if i > 0 && uses[i-1].opt == use.opt {
+		if i > 0 && uses[i-1].Opt == use.Opt {
 			continue
 		}
-		val := &value{opt: use.opt, origin: OriginContext, place: use.place}
+		val := &option.Value{Opt: use.Opt, Origin: option.OriginContext, Place: use.Place}
 		for _, more := range uses[i:] {
-			if more.opt == use.opt {
-				if err := val.set(more.place, more.raw); err != nil {
+			if more.Opt == use.Opt {
+				if err := val.Set(more.Place, more.Raw); err != nil {
 					return err
 				}
 			}
 		}
-		fmt.Fprintf(&b, "%-24s %-32s %s\n", use.opt.Name, val.shown(), use.place[:strings.LastIndexByte(use.place, ':')])
+		fmt.Fprintf(&b, "%-24s %-32s %s\n", use.Opt.Name, val.Shown(), use.Place[:strings.LastIndexByte(use.Place, ':')])
 	}
 	return j.write(b.String())
 }
@@ -290,13 +291,13 @@ func (j *contextJob) show() error {
 func (j *contextJob) use() error {
 	noContext := j.Values.Bool(contextNone.Name)
 	if noContext == (len(j.Args) > 0) {
-		return Usagef("context use needs the name of a context, or --none")
+		return option.Usagef("context use needs the name of a context, or --none")
 	}
-	name := none
+	name := option.None
 	if !noContext {
 		name = j.Args[0]
-		if _, e := j.conf.context(name); e == nil {
-			return j.conf.unknownContext("context use", name)
+		if _, e := j.conf.Context(name); e == nil {
+			return j.conf.UnknownContext("context use", name)
 		}
 	}
 	f, err := j.own()
@@ -304,21 +305,21 @@ func (j *contextJob) use() error {
 		return err
 	}
 	var edited *yamlfile.File
-	if name == none && !j.elsewhereCurrent(f) {
-		edited, err = f.Unset(keyCurrent)
+	if name == option.None && !j.elsewhereCurrent(f) {
+		edited, err = f.Unset(option.KeyCurrent)
 	} else {
-		edited, err = f.Set(keyCurrent, name)
+		edited, err = f.Set(option.KeyCurrent, name)
 	}
 	if err != nil {
-		return f.formError(err)
+		return f.FormError(err)
 	}
 	return j.save(edited, false)
 }
 
 // elsewhereCurrent tells whether another file has a current context.
-func (j *contextJob) elsewhereCurrent(own configFile) bool {
-	for _, f := range j.conf.files {
-		if f.Path != own.Path && f.Root.Get(keyCurrent) != nil {
+func (j *contextJob) elsewhereCurrent(own option.ConfigFile) bool {
+	for _, f := range j.conf.Files {
+		if f.Path != own.Path && f.Root.Get(option.KeyCurrent) != nil {
 			return true
 		}
 	}
@@ -332,21 +333,21 @@ func (j *contextJob) remove() error {
 	if err != nil {
 		return err
 	}
-	if e := f.Root.Get(keyContexts); e == nil || e.Value.Get(name) == nil {
-		if from, other := j.conf.context(name); other != nil {
-			return Usagef("context remove: %q is in %s", name, from.place(other.Key)).WithHint("--config %s edits that file", from.Path)
+	if e := f.Root.Get(option.KeyContexts); e == nil || e.Value.Get(name) == nil {
+		if from, other := j.conf.Context(name); other != nil {
+			return option.Usagef("context remove: %q is in %s", name, from.Place(other.Key)).WithHint("--config %s edits that file", from.Path)
 		}
-		return j.conf.unknownContext("context remove", name)
+		return j.conf.UnknownContext("context remove", name)
 	}
-	edited, err := f.Remove(keyContexts, name)
+	edited, err := f.Remove(option.KeyContexts, name)
 	if err != nil {
-		return f.formError(err)
+		return f.FormError(err)
 	}
-	e := edited.Root.Get(keyCurrent)
+	e := edited.Root.Get(option.KeyCurrent)
 	wasCurrent := e != nil && e.Value.Text == name
 	if wasCurrent {
-		if edited, err = edited.Unset(keyCurrent); err != nil {
-			return f.formError(err)
+		if edited, err = edited.Unset(option.KeyCurrent); err != nil {
+			return f.FormError(err)
 		}
 	}
 	if err := j.save(edited, false); err != nil {
@@ -360,30 +361,30 @@ func (j *contextJob) remove() error {
 
 // own is the file that is edited: that of --config or the user's, which may not
 // be there yet.
-func (j *contextJob) own() (configFile, error) {
-	path, label, set := chosen(j.environment(), j.uses, configOption)
+func (j *contextJob) own() (option.ConfigFile, error) {
+	path, label, set := option.Chosen(j.environment(), j.uses, option.ConfigOption)
 	switch {
-	case set && path == none:
-		return configFile{}, Usagef("%s: contexts are in a file, and none is none", label)
+	case set && path == option.None:
+		return option.ConfigFile{}, option.Usagef("%s: contexts are in a file, and none is none", label)
 	case !set:
-		if path = j.environment().userConfig(); path == "" {
-			return configFile{}, Usagef("there is no place for a configuration file").WithHint("set HOME, or name a file with --config")
+		if path = j.environment().UserConfig(); path == "" {
+			return option.ConfigFile{}, option.Usagef("there is no place for a configuration file").WithHint("set HOME, or name a file with --config")
 		}
 	}
-	for _, f := range j.conf.files {
+	for _, f := range j.conf.Files {
 		if f.Path == path {
 			return f, nil
 		}
 	}
 	f, err := yamlfile.Parse(path, nil)
-	return configFile{File: f}, err
+	return option.ConfigFile{File: f}, err
 }
 
 func (j *contextJob) save(f *yamlfile.File, private bool) error {
 	if err := f.Write(private); err != nil {
 		return Failed(ExitLocalIO, err)
 	}
-	for _, path := range j.exposed(&config{files: []configFile{{f, false}}}) {
+	for _, path := range j.exposed(&option.Config{Files: []option.ConfigFile{{File: f}}}) {
 		j.warnExposed(j.Talk, path, "a secret", ownersOnly)
 	}
 	return nil

@@ -7,13 +7,15 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // contextTool runs "mqpub context ..." with a home.
 func contextTool(env map[string]string, args ...string) outcome {
 	var stdout, stderr strings.Builder
-	code := Run(context.Background(), Env{Args: append([]string{"context"}, args...), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Lookup: MapEnv(env)},
-		Tool{Program: Program{Name: "mqpub", Bit: Pub}, Resolve: Resolve, Run: returns(Usagef("the tool ran"))})
+	code := Run(context.Background(), Env{Args: append([]string{"context"}, args...), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Lookup: option.MapEnv(env)},
+		Tool{Program: option.Program{Name: "mqpub", Bit: option.Pub}, Resolve: Resolve, Run: returns(option.Usagef("the tool ran"))})
 	return outcome{code, stdout.String(), stderr.String()}
 }
 
@@ -89,17 +91,17 @@ func TestWhatContextAddKeepsIsWhatTheToolsRead(t *testing.T) {
 	if got := contextTool(nil, append([]string{"add", "x", "--config", path}, args...)...); got.code != 0 {
 		t.Fatalf("got %+v", got)
 	}
-	want, _, err := Parse(Table(Pub), args, nil)
+	want, _, err := option.Parse(option.Table(option.Pub), args, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, out := valuesOf(t, Env{Args: []string{"--config", path, "--context", "x"}}, Pub)
+	got, out := valuesOf(t, Env{Args: []string{"--config", path, "--context", "x"}}, option.Pub)
 	if out != (outcome{}) {
 		t.Fatalf("%+v, the file is\n%s", out, contents(t, path))
 	}
-	for _, o := range Table(Pub) {
-		if o.Key() != "" && got.get(o.Name).shown() != want.get(o.Name).shown() {
-			t.Errorf("%s: got %s, want %s", o.Name, got.get(o.Name).shown(), want.get(o.Name).shown())
+	for _, o := range option.Table(option.Pub) {
+		if o.Key() != "" && got.Get(o.Name).Shown() != want.Get(o.Name).Shown() {
+			t.Errorf("%s: got %s, want %s", o.Name, got.Get(o.Name).Shown(), want.Get(o.Name).Shown())
 		}
 	}
 }
@@ -147,7 +149,7 @@ func TestContextCommandsThatAreRefused(t *testing.T) {
 		}
 	}
 	// The word comes first; elsewhere it is a stray one.
-	if got := runTool(context.Background(), Pub, returns(nil), nil, "-d", "context", "list"); got.code != ExitUsage || !strings.Contains(got.stderr, `unexpected argument "context"`) {
+	if got := runTool(context.Background(), option.Pub, returns(nil), nil, "-d", "context", "list"); got.code != ExitUsage || !strings.Contains(got.stderr, `unexpected argument "context"`) {
 		t.Errorf("-d context: %+v", got)
 	}
 	if got := contextTool(nil, "--help"); got.code != 0 || !strings.HasPrefix(got.stdout, "usage: mqpub context COMMAND\n") || got.stderr != "" {
@@ -240,7 +242,7 @@ func TestSecretsOfContextsAreKeptAndNotShown(t *testing.T) {
 		t.Error("context add runs the password command")
 	}
 	for _, args := range [][]string{{"--context", "url", "-q", "7"}, {"--context", "password", "--show-config"}, {"--context", "nix"}, {"--context", "header", "-d"}} {
-		_, got := valuesOf(t, Env{Args: args, Lookup: MapEnv(env)}, Sub)
+		_, got := valuesOf(t, Env{Args: args, Lookup: option.MapEnv(env)}, option.Sub)
 		if strings.Contains(got.stdout+got.stderr, secret) {
 			t.Errorf("%q: the secret is told: %+v", args, got)
 		}
@@ -254,7 +256,7 @@ func TestTheSystemsContextsAreSeenAndNotEdited(t *testing.T) {
 	run := func(args ...string) outcome {
 		var stdout, stderr strings.Builder
 		code := Run(context.Background(), Env{Args: append([]string{"context"}, args...), Stdout: &stdout, Stderr: &stderr, SystemConfig: system,
-			Lookup: MapEnv(map[string]string{"XDG_CONFIG_HOME": dir, "AppData": dir})}, Tool{Program: Program{Name: "mqsub", Bit: Sub}, Resolve: Resolve})
+			Lookup: option.MapEnv(map[string]string{"XDG_CONFIG_HOME": dir, "AppData": dir})}, Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Resolve: Resolve})
 		return outcome{code, stdout.String(), stderr.String()}
 	}
 	if got := run("list"); got != (outcome{0, "* site  site\n", ""}) {

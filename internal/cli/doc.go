@@ -1,7 +1,6 @@
-// Package cli is what mqpub, mqsub and mqbench share on the command line: one
-// table of options, the argument normaliser in front of urfave/cli/v2, typed
-// values, usage errors and exit codes, streams, colour, signals, --help,
-// --version and the check that the man pages agree with the table.
+// Package cli is what mqpub, mqsub and mqbench have in common as processes: streams
+// and colour, signals, exit codes, the words on stderr, --help and --version, contexts,
+// and the programs that a tool stands in for. What options mean is package option's.
 //
 // A tool is a [Tool] value whose Run takes a context and an [Invocation]; its
 // main is
@@ -15,7 +14,4 @@
 //   - Nothing here calls os.Exit but the second signal in [Signals].
 //   - stdout is written by --help and --version only; everything else this
 //     package has to say is lines on stderr, each starting with the tool's name.
-//   - A value of a secret option appears in no error text.
-//   - There is no package state: the tables are functions that return literals,
-//     and urfave's global flags (HelpFlag, VersionFlag) are switched off.
 package cli

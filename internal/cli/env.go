@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/mattn/go-isatty"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // Env is everything a tool gets from outside: its words, its streams, the
@@ -19,7 +21,7 @@ type Env struct {
 	Stdin  io.Reader
 	Stdout io.Writer
 	Stderr io.Writer
-	Lookup LookupFunc // nil: no environment
+	Lookup option.LookupFunc // nil: no environment
 
 	// Dial connects to the broker, whatever its address; nil: over the network.
 	Dial func(context.Context) (net.Conn, error)
@@ -107,7 +109,7 @@ func OSEnv() Env {
 		StdinIsTerminal:  isTerminal(os.Stdin),
 		StdoutIsTerminal: isTerminal(os.Stdout),
 		StderrIsTerminal: isTerminal(os.Stderr),
-		SystemConfig:     systemConfig(os.LookupEnv),
+		SystemConfig:     option.SystemConfig(os.LookupEnv),
 	}
 	env.stdoutClosed = !env.StdoutIsTerminal && closedAtStart(1)
 	if !env.StdinIsTerminal && closedAtStart(0) {
@@ -135,7 +137,9 @@ func isTerminal(f *os.File) bool {
 }
 
 // environment is what options are read from beside the words.
-func (e *Env) environment() *Environment { return &Environment{e.Lookup, e.SystemConfig} }
+func (e *Env) environment() *option.Environment {
+	return &option.Environment{Lookup: e.Lookup, SystemConfig: e.SystemConfig}
+}
 
 // lookup finds a variable.
 func (e *Env) lookup(name string) (string, bool) {

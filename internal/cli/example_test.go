@@ -6,18 +6,19 @@ import (
 	"os"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 func ExampleRun() {
 	tool := cli.Tool{
-		Program: cli.Program{
-			Name: "mqsub", Bit: cli.Sub, Summary: "subscribe and print", Usage: "[OPTION]... -t FILTER...",
-			Examples: []cli.Example{{Command: "mqsub -v -t 'a/#'", Text: "print all below a, with topics"}},
+		Program: option.Program{
+			Name: "mqsub", Bit: option.Sub, Summary: "subscribe and print", Usage: "[OPTION]... -t FILTER...",
+			Examples: []option.Example{{Command: "mqsub -v -t 'a/#'", Text: "print all below a, with topics"}},
 		},
 		Run: func(_ context.Context, inv *cli.Invocation) error {
 			v := inv.Values
 			if !v.IsSet("topic") {
-				return cli.Usagef("no topic filter given").WithHint("pass one, e.g. -t 'a/#'")
+				return option.Usagef("no topic filter given").WithHint("pass one, e.g. -t 'a/#'")
 			}
 			for _, filter := range v.Strings("topic") {
 				if _, err := fmt.Fprintln(inv.Stdout, filter, v.Int("qos"), v.Duration("keepalive"), v.Origin("host")); err != nil {
@@ -27,7 +28,7 @@ func ExampleRun() {
 			return nil
 		},
 	}
-	env := cli.Env{Stdout: os.Stdout, Stderr: os.Stdout, Lookup: cli.MapEnv(map[string]string{"MQ_HOST": "broker"})}
+	env := cli.Env{Stdout: os.Stdout, Stderr: os.Stdout, Lookup: option.MapEnv(map[string]string{"MQ_HOST": "broker"})}
 	env.Args = []string{"-vt", "a/#", "--topic=b", "-q1", "-k", "2m"}
 	fmt.Println(cli.Run(context.Background(), env, tool))
 	env.Args = []string{"-v"}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
@@ -14,7 +15,7 @@ import (
 const (
 	ExitDone       = 0
 	ExitFailure    = 1
-	ExitUsage      = UsageStatus
+	ExitUsage      = option.UsageStatus
 	ExitUnreached  = 3
 	ExitRefused    = 4
 	ExitDenied     = 5
@@ -35,30 +36,30 @@ const (
 )
 
 // ExitCodes is the table of exit codes of a tool, in ascending order.
-func ExitCodes(tools ToolSet) []ExitStatus {
-	all := [...]ExitStatus{
-		{ExitDone, "done", "success", All},
-		{ExitFailure, "failure", "other error", All},
-		{ExitUsage, "usage", "invalid command line or configuration", All},
-		{ExitUnreached, "not reached", "cannot reach the broker (DNS, TCP, proxy, TLS or WebSocket)", All},
-		{ExitThreshold, "threshold", "threshold not met (--fail-on, --gate, --slo)", Bench},
-		{ExitRefused, "refused", "broker refused the connection", PubSub},
-		{ExitLoss, "loss", "messages lost, duplicated, reordered or corrupted", Bench},
-		{ExitDenied, "denied", "broker refused a subscription or a message", PubSub},
-		{ExitGenerator, "generator limited", "the load generator was the limit (--strict; search)", Bench},
-		{ExitLocalIO, "local i/o", "cannot read the input or write the output", PubSub},
-		{ExitSaturated, "saturated", "the broker fell behind the load (--strict)", Bench},
-		{ExitIncomplete, "incomplete", "the plan was not carried out (refusals, lost connections)", Bench},
-		{ExitLost, "lost", "connection lost; some messages may not have been delivered", PubSub},
-		{ExitTimeLimit, "time limit", "timed out", PubSub},
-		{ExitNothing, "nothing", "no retained message matched", PubSub},
-		{ExitHangup, "hung up", "killed by SIGHUP (the terminal was closed)", All},
-		{ExitInterrupt, "interrupted", "interrupted (SIGINT)", All},
-		{ExitQuit, "quit", "killed by SIGQUIT", All},
-		{ExitPipe, "closed pipe", "nobody reads standard output any more (SIGPIPE)", All},
-		{ExitTerminated, "terminated", "terminated (SIGTERM)", All},
+func ExitCodes(tools option.ToolSet) []option.ExitStatus {
+	all := [...]option.ExitStatus{
+		{Code: ExitDone, Name: "done", Text: "success", Tools: option.All},
+		{Code: ExitFailure, Name: "failure", Text: "other error", Tools: option.All},
+		{Code: ExitUsage, Name: "usage", Text: "invalid command line or configuration", Tools: option.All},
+		{Code: ExitUnreached, Name: "not reached", Text: "cannot reach the broker (DNS, TCP, proxy, TLS or WebSocket)", Tools: option.All},
+		{Code: ExitThreshold, Name: "threshold", Text: "threshold not met (--fail-on, --gate, --slo)", Tools: option.Bench},
+		{Code: ExitRefused, Name: "refused", Text: "broker refused the connection", Tools: option.PubSub},
+		{Code: ExitLoss, Name: "loss", Text: "messages lost, duplicated, reordered or corrupted", Tools: option.Bench},
+		{Code: ExitDenied, Name: "denied", Text: "broker refused a subscription or a message", Tools: option.PubSub},
+		{Code: ExitGenerator, Name: "generator limited", Text: "the load generator was the limit (--strict; search)", Tools: option.Bench},
+		{Code: ExitLocalIO, Name: "local i/o", Text: "cannot read the input or write the output", Tools: option.PubSub},
+		{Code: ExitSaturated, Name: "saturated", Text: "the broker fell behind the load (--strict)", Tools: option.Bench},
+		{Code: ExitIncomplete, Name: "incomplete", Text: "the plan was not carried out (refusals, lost connections)", Tools: option.Bench},
+		{Code: ExitLost, Name: "lost", Text: "connection lost; some messages may not have been delivered", Tools: option.PubSub},
+		{Code: ExitTimeLimit, Name: "time limit", Text: "timed out", Tools: option.PubSub},
+		{Code: ExitNothing, Name: "nothing", Text: "no retained message matched", Tools: option.PubSub},
+		{Code: ExitHangup, Name: "hung up", Text: "killed by SIGHUP (the terminal was closed)", Tools: option.All},
+		{Code: ExitInterrupt, Name: "interrupted", Text: "interrupted (SIGINT)", Tools: option.All},
+		{Code: ExitQuit, Name: "quit", Text: "killed by SIGQUIT", Tools: option.All},
+		{Code: ExitPipe, Name: "closed pipe", Text: "nobody reads standard output any more (SIGPIPE)", Tools: option.All},
+		{Code: ExitTerminated, Name: "terminated", Text: "terminated (SIGTERM)", Tools: option.All},
 	}
-	rows := make([]ExitStatus, 0, len(all))
+	rows := make([]option.ExitStatus, 0, len(all))
 	for _, row := range all {
 		if row.Tools&tools != 0 {
 			rows = append(rows, row)
@@ -99,7 +100,7 @@ func NobodyReads(err error) bool { return errors.Is(err, ErrPipe) || errors.Is(e
 
 // OutputError returns the error that a failed write to standard output ends a tool
 // with: one of NobodyReads, or that local output failed.
-func OutputError(tools ToolSet, err error) error {
+func OutputError(tools option.ToolSet, err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok { // of /dev/stdout
 		err = e.Err
 	}
@@ -110,7 +111,7 @@ func OutputError(tools ToolSet, err error) error {
 		return errHungUp
 	case transport.IsClosedPipe(err):
 		return ErrPipe
-	case tools&Bench != 0: // whose code ExitLocalIO has another meaning
+	case tools&option.Bench != 0: // whose code ExitLocalIO has another meaning
 		return Failed(ExitFailure, fmt.Errorf("standard output: %w", err))
 	}
 	return Failed(ExitLocalIO, fmt.Errorf("standard output: %w", err))

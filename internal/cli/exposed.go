@@ -7,6 +7,7 @@ import (
 	"runtime"
 
 	"github.com/mqtools/mqtools/internal/fileerror"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // Who may read a file that holds a secret, as a mask of who may not.
@@ -43,13 +44,13 @@ func (t *Talk) tellExposed(path, holds string) {
 }
 
 // exposed are the configuration files that hold a secret and can be read by others.
-func (e *Env) exposed(c *config) []string {
+func (e *Env) exposed(c *option.Config) []string {
 	if c == nil {
 		return nil
 	}
 	var paths []string
-	for _, f := range c.files {
-		if e.isExposed(f.Path, f.Mode, ownersOnly) && f.holdsSecret() {
+	for _, f := range c.Files {
+		if e.isExposed(f.Path, f.Mode, ownersOnly) && f.HoldsSecret() {
 			paths = append(paths, f.Path)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/auth"
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
@@ -66,8 +67,8 @@ func TestFilesOfSecretsThatOthersCanReadAreWarnedOf(t *testing.T) {
 				args = append([]string{"--config", "none"}, args...)
 			}
 			var stderr strings.Builder
-			code := Run(t.Context(), Env{Args: args, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr, Lookup: MapEnv(nil)},
-				Tool{Program: Program{Name: "mqsub", Bit: Sub}, Run: func(ctx context.Context, inv *Invocation) error {
+			code := Run(t.Context(), Env{Args: args, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr, Lookup: option.MapEnv(nil)},
+				Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Run: func(ctx context.Context, inv *Invocation) error {
 					c, err := inv.Connection(ctx)
 					if err == nil && inv.Values.IsSet("serve") {
 						err = c.serve(ctx, nil)

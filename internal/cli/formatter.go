@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/mqtools/mqtools/format"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // Formatter makes the formatter that the output options ask for.
@@ -31,11 +32,11 @@ func (inv *Invocation) Formatter() (format.Formatter, error) {
 		{"pretty", "no-newline", pretty && v.Bool("no-newline")}, {"pretty", "print0", pretty && print0},
 	} {
 		if x.both {
-			return nil, Usagef("%s and %s cannot be used together", v.Name(x.a), v.Name(x.b))
+			return nil, option.Usagef("%s and %s cannot be used together", v.Name(x.a), v.Name(x.b))
 		}
 	}
-	if v.Bool("json-payload") && !record && v.Origin("json-payload") >= OriginFile {
-		return nil, Usagef("--json-payload needs --json")
+	if v.Bool("json-payload") && !record && v.Origin("json-payload") >= option.OriginFile {
+		return nil, option.Usagef("--json-payload needs --json")
 	}
 	if inv.lostZone != "" && (pattern || record || pretty) {
 		inv.Warnf("TZ=%q: this machine has no such time zone; times are in UTC", inv.lostZone)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/auth"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -22,16 +23,16 @@ func (inv *Invocation) hashPassword(ctx context.Context) (string, error) {
 			again, err = inv.askFor(ctx, "hash-password", "the same again: ")
 		}
 		if err == nil && string(password) != string(again) {
-			err = Usagef("--hash-password: they are not the same")
+			err = option.Usagef("--hash-password: they are not the same")
 		}
 	} else if password, err = io.ReadAll(io.LimitReader(inv.Stdin, packet.MaxString+3)); err != nil {
-		err = Usagef("--hash-password: %v", err)
+		err = option.Usagef("--hash-password: %v", err)
 	}
 	switch password = trimLine(password); {
 	case err != nil:
 		return "", err
 	case len(password) == 0 || len(password) > packet.MaxString:
-		return "", Usagef("--hash-password: a password of %d bytes", len(password))
+		return "", option.Usagef("--hash-password: a password of %d bytes", len(password))
 	}
 	keys, err := auth.NewKeys("SCRAM-SHA-512", string(password))
 	return keys.String() + "\n", err

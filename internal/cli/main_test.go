@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // childVar makes the test binary play a tool, for what only a process shows.
@@ -38,7 +40,7 @@ func TestMain(m *testing.M) {
 }
 
 func childTool(name string) Tool {
-	tool := Tool{Program: Program{Name: "mqsub", Bit: Sub, MaxArgs: -1}}
+	tool := Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub, MaxArgs: -1}}
 	switch name {
 	case "drain": // a tool that drains for ever
 		tool.Run = func(ctx context.Context, inv *Invocation) error {
@@ -75,7 +77,7 @@ func childTool(name string) Tool {
 			inv.CatchSignals()
 			for {
 				if _, err := fmt.Fprintln(inv.Stdout, "line"); err != nil {
-					return OutputError(Sub, err)
+					return OutputError(option.Sub, err)
 				}
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
@@ -13,10 +14,10 @@ import (
 
 // ManOptions is the body of the OPTIONS section for a tool: a list for each
 // group, each item in the one form that CheckManPage accepts.
-func ManOptions(tools ToolSet) string {
+func ManOptions(tools option.ToolSet) string {
 	var b strings.Builder
-	var group Group
-	table := Table(tools)
+	var group option.Group
+	table := option.Table(tools)
 	for _, o := range table {
 		if o.Group != group {
 			if group != "" {
@@ -25,7 +26,7 @@ func ManOptions(tools ToolSet) string {
 			group = o.Group
 			fmt.Fprintf(&b, ".Ss %s\n.Bl -tag -width Ds\n", group)
 		}
-		fmt.Fprintf(&b, "%s\n%s\n", manItem(o), mdocText(sentence(helpSentence(o))))
+		fmt.Fprintf(&b, "%s\n%s\n", manItem(o), mdocText(sentence(option.HelpSentence(o))))
 	}
 	if group != "" {
 		b.WriteString(".El\n")
@@ -34,7 +35,7 @@ func ManOptions(tools ToolSet) string {
 }
 
 // ManExitStatus is the body of the EXIT STATUS section for a tool.
-func ManExitStatus(tools ToolSet) string {
+func ManExitStatus(tools option.ToolSet) string {
 	var b strings.Builder
 	b.WriteString(".Bl -tag -width Ds\n")
 	for _, row := range ExitCodes(tools) {
@@ -53,12 +54,12 @@ func ManProperties() string {
 	for n := range 256 {
 		id := packet.PropertyID(n)
 		var words []string
-		for i := range propertyPackets {
-			if p := &propertyPackets[i]; p.takes(id) {
-				words = append(words, p.word)
+		for i := range option.PropertyPackets {
+			if p := &option.PropertyPackets[i]; p.Takes(id) {
+				words = append(words, p.Word)
 			}
 		}
-		if len(words) == len(propertyPackets) {
+		if len(words) == len(option.PropertyPackets) {
 			words = []string{"all"} // the row of six words is wider than a terminal
 		}
 		if len(words) > 0 {
@@ -89,7 +90,7 @@ func manValue(t packet.PropertyType) string {
 //	.It Fl h , Fl -host Ar HOST
 //	.It Fl -serve Op Ar ADDR
 //	.It Fl D , Fl -property Ar CMD PROP Oo Ar KEY Oc Ar VALUE
-func manItem(o *Option) string {
+func manItem(o *option.Option) string {
 	var b strings.Builder
 	b.WriteString(".It ")
 	for i, s := range o.Spellings() {
@@ -99,7 +100,7 @@ func manItem(o *Option) string {
 		b.WriteString("Fl " + s[1:])
 	}
 	switch {
-	case o.Type == TypeBool:
+	case o.Type == option.TypeBool:
 		return b.String()
 	case o.Optional:
 		return b.String() + " Op Ar " + o.Placeholder
@@ -143,13 +144,13 @@ func mdocText(s string) string {
 // OPTIONS, with all of its spellings and its placeholder, no item names an
 // option that is not in the table, and EXIT STATUS has each code once and no
 // other.
-func CheckManPage(page []byte, tools ToolSet) []string {
+func CheckManPage(page []byte, tools option.ToolSet) []string {
 	var problems []string
 	complain := func(line int, format string, args ...any) {
 		problems = append(problems, fmt.Sprintf("line %d: ", line)+fmt.Sprintf(format, args...))
 	}
-	table := Table(tools)
-	optionAt, codeAt := map[*Option]int{}, map[int]int{}
+	table := option.Table(tools)
+	optionAt, codeAt := map[*option.Option]int{}, map[int]int{}
 	codes := map[int]bool{}
 	for _, row := range ExitCodes(tools) {
 		codes[row.Code] = true
@@ -170,7 +171,7 @@ func CheckManPage(page []byte, tools ToolSet) []string {
 				complain(number, "item without an option")
 				continue
 			}
-			o := table.find("-" + words[2])
+			o := table.Find("-" + words[2])
 			got := strings.Join(words, " ")
 			switch {
 			case o == nil:

@@ -4,15 +4,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
-func manPage(bit ToolSet) string {
+func manPage(bit option.ToolSet) string {
 	return ".Sh NAME\n.Sh OPTIONS\n" + ManOptions(bit) + ".Sh EXIT STATUS\n" + ManExitStatus(bit) + ".Sh SEE ALSO\n"
 }
 
 func TestRenderedManPageAgreesWithItself(t *testing.T) {
 	t.Parallel()
-	for _, bit := range []ToolSet{Pub, Sub, Bench} {
+	for _, bit := range []option.ToolSet{option.Pub, option.Sub, option.Bench} {
 		if problems := CheckManPage([]byte(manPage(bit)), bit); len(problems) > 0 {
 			t.Errorf("tool %d: %q", bit, problems)
 		}
@@ -21,7 +23,7 @@ func TestRenderedManPageAgreesWithItself(t *testing.T) {
 
 func TestManItems(t *testing.T) {
 	t.Parallel()
-	table := Table(Sub)
+	table := option.Table(option.Sub)
 	for spelling, want := range map[string]string{
 		"-h":      ".It Fl h , Fl -host Ar HOST",
 		"-v":      ".It Fl v , Fl -verbose",
@@ -30,7 +32,7 @@ func TestManItems(t *testing.T) {
 		"-D":      ".It Fl D , Fl -property Ar CMD PROP Oo Ar KEY Oc Ar VALUE",
 		"--quiet": ".It Fl -quiet",
 	} {
-		if got := manItem(table.find(spelling)); got != want {
+		if got := manItem(table.Find(spelling)); got != want {
 			t.Errorf("%s: got %q, want %q", spelling, got, want)
 		}
 	}
@@ -38,7 +40,7 @@ func TestManItems(t *testing.T) {
 
 func TestCheckManPageFinds(t *testing.T) {
 	t.Parallel()
-	good := manPage(Sub)
+	good := manPage(option.Sub)
 	const host = ".It Fl h , Fl -host Ar HOST\n"
 	for _, c := range []struct {
 		it       string
@@ -61,17 +63,17 @@ func TestCheckManPageFinds(t *testing.T) {
 			if !strings.Contains(good, c.old) {
 				t.Fatalf("the page has no %q", c.old)
 			}
-			problems := CheckManPage([]byte(strings.Replace(good, c.old, c.new, 1)), Sub)
+			problems := CheckManPage([]byte(strings.Replace(good, c.old, c.new, 1)), option.Sub)
 			if len(problems) != 1 || !strings.Contains(problems[0], c.want) {
 				t.Errorf("got %q, want one problem with %q", problems, c.want)
 			}
 		})
 	}
-	if got := len(CheckManPage(nil, Sub)); got != len(Table(Sub))+len(ExitCodes(Sub)) {
+	if got := len(CheckManPage(nil, option.Sub)); got != len(option.Table(option.Sub))+len(ExitCodes(option.Sub)) {
 		t.Errorf("empty page: got %d problems, want one for each option and code", got)
 	}
 	// Items elsewhere, as in ENVIRONMENT, are none of the check's business.
-	if p := CheckManPage([]byte(good+".Sh ENVIRONMENT\n.It Fl -hsot\n.It Ev MQ_HOST\n"), Sub); len(p) > 0 {
+	if p := CheckManPage([]byte(good+".Sh ENVIRONMENT\n.It Fl -hsot\n.It Ev MQ_HOST\n"), option.Sub); len(p) > 0 {
 		t.Errorf("items of another section: %q", p)
 	}
 }
@@ -79,7 +81,7 @@ func TestCheckManPageFinds(t *testing.T) {
 func TestExitCodesAreTheOnesOfTheManual(t *testing.T) {
 	t.Parallel()
 	want := []int{0, 1, 2, 3, 4, 5, 6, 7, 27, 28, 129, 130, 131, 141, 143}
-	for _, bit := range []ToolSet{Pub, Sub} {
+	for _, bit := range []option.ToolSet{option.Pub, option.Sub} {
 		var got []int
 		for _, row := range ExitCodes(bit) {
 			got = append(got, row.Code)

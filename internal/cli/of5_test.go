@@ -5,24 +5,26 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // An option that MQTT knows since 5.0 would do nothing before, and none is left out.
 func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 	t.Parallel()
-	values := map[Type]string{TypeDuration: "60", TypeInt: "5", TypeString: "x", TypeProperty: "connect user-property k v"}
-	for _, tool := range []Tool{{Program: Program{Name: "mqpub", Bit: Pub}}, {Program: Program{Name: "mqsub", Bit: Sub}}, {Program: Program{Name: "mqbench", Bit: Bench, MaxArgs: -1}}} {
+	values := map[option.Type]string{option.TypeDuration: "60", option.TypeInt: "5", option.TypeString: "x", option.TypeProperty: "connect user-property k v"}
+	for _, tool := range []Tool{{Program: option.Program{Name: "mqpub", Bit: option.Pub}}, {Program: option.Program{Name: "mqsub", Bit: option.Sub}}, {Program: option.Program{Name: "mqbench", Bit: option.Bench, MaxArgs: -1}}} {
 		tool.Run = func(ctx context.Context, inv *Invocation) error {
 			_, err := inv.Connection(ctx)
 			return err
 		}
-		run := func(lookup LookupFunc, args ...string) (int, string) {
+		run := func(lookup option.LookupFunc, args ...string) (int, string) {
 			var stderr strings.Builder
 			code := Run(t.Context(), Env{Args: append([]string{"--config", "none"}, args...), Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr, Lookup: lookup}, tool)
 			return code, stderr.String()
 		}
 		n := 0
-		for _, o := range Table(tool.Bit) {
+		for _, o := range option.Table(tool.Bit) {
 			if !o.V5 {
 				continue
 			}
@@ -30,7 +32,7 @@ func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 			arg := "--" + o.Name
 			if value := values[o.Type]; value != "" {
 				arg += "=" + value
-			} else if o.Type == TypeChoice {
+			} else if o.Type == option.TypeChoice {
 				arg += "=" + o.Choices[1].Value
 			}
 			for _, version := range []string{"3.1.1", "3.1"} {
@@ -41,10 +43,10 @@ func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 			}
 			if env := o.Env(); env != "" { // a weaker origin yields
 				_, value, _ := strings.Cut(arg, "=")
-				if o.Type == TypeBool {
+				if o.Type == option.TypeBool {
 					value = "true"
 				}
-				code, stderr := run(MapEnv(map[string]string{env: value}), "-V", "311")
+				code, stderr := run(option.MapEnv(map[string]string{env: value}), "-V", "311")
 				if want := "warning: " + env + " has no effect with MQTT 3.1.1\n"; code != ExitDone || !strings.Contains(stderr, want) {
 					t.Errorf("%s=%s %s -V 311: status %d, %q; want 0 and %q", env, value, tool.Name, code, stderr, want)
 				}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
@@ -56,33 +57,35 @@ type Page struct {
 
 // CommandLine is what a Personality reads.
 type CommandLine struct {
-	Name  string   // what the program is called in its messages
-	Args  []string // the words
-	Env   *Env     // the tool's
-	Table Options  // of the tool
-	Quiet bool     // errors of the run are not told
-	Debug bool     // packets are told
+	Name  string         // what the program is called in its messages
+	Args  []string       // the words
+	Env   *Env           // the tool's
+	Table option.Options // of the tool
+	Quiet bool           // errors of the run are not told
+	Debug bool           // packets are told
 
 	RetainedReplies bool // the habit of that name, which is then that of the run
 
-	uses []given
+	uses []option.Use
 }
 
 // Use sets an option of the tool to a value; true and false are a switch's.
 // place is the path:line of a file, or "".
 func (c *CommandLine) Use(name, value, place string) {
-	i := slices.IndexFunc(c.Table, func(o *Option) bool { return o.Name == name })
-	c.uses = append(c.uses, given{opt: c.Table[i], raw: value, place: place})
+	i := slices.IndexFunc(c.Table, func(o *option.Option) bool { return o.Name == name })
+	c.uses = append(c.uses, option.Use{Opt: c.Table[i], Raw: value, Place: place})
 }
 
 // UseProperty adds a use of --property.
-func (c *CommandLine) UseProperty(p Property, place string) { c.Use("property", p.word(), place) }
+func (c *CommandLine) UseProperty(p option.Property, place string) {
+	c.Use("property", p.Word(), place)
+}
 
 // Read reads words in the tool's own grammar, as those of one more option.
 func (c *CommandLine) Read(words []string, place string) error {
-	uses, err := readOption(c.Table, words)
+	uses, err := option.ReadOption(c.Table, words)
 	for _, use := range uses {
-		use.place = place
+		use.Place = place
 		c.uses = append(c.uses, use)
 	}
 	return err
@@ -100,8 +103,8 @@ func (t *Tool) personality(env *Env) (p *Personality, name string) {
 	if len(env.Args) == 0 {
 		return nil, ""
 	}
-	flag, used := strings.CutPrefix(env.Args[0], "--"+compat+"=")
-	if !used && (env.Args[0] != "--"+compat || len(env.Args) < 2) {
+	flag, used := strings.CutPrefix(env.Args[0], "--"+option.Compat+"=")
+	if !used && (env.Args[0] != "--"+option.Compat || len(env.Args) < 2) {
 		return nil, ""
 	}
 	rest := env.Args[1:]
@@ -111,7 +114,7 @@ func (t *Tool) personality(env *Env) (p *Personality, name string) {
 	for i := range t.Personalities {
 		if p := &t.Personalities[i]; p.Flag == flag || p.Name == flag {
 			env.Args = rest
-			return p, t.Name + " --" + compat + " " + flag
+			return p, t.Name + " --" + option.Compat + " " + flag
 		}
 	}
 	return nil, ""
@@ -120,7 +123,7 @@ func (t *Tool) personality(env *Env) (p *Personality, name string) {
 // runAs runs a tool in place of another program.
 func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string) int {
 	env.streams()
-	c := &CommandLine{Name: name, Args: env.Args, Env: &env, Table: Table(tool.Bit)}
+	c := &CommandLine{Name: name, Args: env.Args, Env: &env, Table: option.Table(tool.Bit)}
 	if page := p.Read(c); page != nil {
 		env.catchNow()
 		_, _ = io.WriteString(env.Stderr, page.Err)
@@ -143,15 +146,15 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 		inv.trace = p.Trace(env.Stdout)
 	}
 	var err error
-	if inv.Values, err = decode(c.Table, c.uses, 0, secretsOnly(c, lookup), nil); err == nil {
+	if inv.Values, err = option.Decode(c.Table, c.uses, 0, secretsOnly(c, lookup), nil); err == nil {
 		if inv.Values.Bool("show-config") {
-			return env.writePage(tool.Bit, ShowConfig(inv.Values, c.Table), inv.Talk)
+			return env.writePage(tool.Bit, option.ShowConfig(inv.Values, c.Table), inv.Talk)
 		}
 		inv.endInTime(ctx)
 		err = inv.run(ctx)
 	}
 	line, code := p.Verdict(inv, err, CodeOf(ctx, err))
-	_, wrong := errors.AsType[*UsageError](err)
+	_, wrong := errors.AsType[*option.UsageError](err)
 	switch {
 	case !tells(ctx, err) || c.Quiet && !wrong:
 	case wrong: // is told all the same
@@ -170,11 +173,11 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 
 // secretsOnly lets the password come from the environment, where a user name
 // is given and no password.
-func secretsOnly(c *CommandLine, lookup LookupFunc) LookupFunc {
+func secretsOnly(c *CommandLine, lookup option.LookupFunc) option.LookupFunc {
 	user, password := false, false
 	for _, use := range c.uses {
-		user = user || use.opt.Name == "username"
-		password = password || slices.Contains(passwordSources[:], use.opt.Name)
+		user = user || use.Opt.Name == "username"
+		password = password || slices.Contains(passwordSources[:], use.Opt.Name)
 	}
 	if lookup == nil || !user || password {
 		return nil
@@ -189,5 +192,5 @@ func secretsOnly(c *CommandLine, lookup LookupFunc) LookupFunc {
 
 // Given tells whether the words have used an option of the tool.
 func (c *CommandLine) Given(name string) bool {
-	return slices.ContainsFunc(c.uses, func(u given) bool { return u.opt.Name == name })
+	return slices.ContainsFunc(c.uses, func(u option.Use) bool { return u.Opt.Name == name })
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -68,37 +69,37 @@ func (c *Connection) readProperties() error {
 	all := v.Properties("property")
 	for _, q := range all {
 		label := v.Name("property") + " " + q.Command + " " + q.Name
-		to := packetOf(q.Command)
+		to := option.PacketOf(q.Command)
 		if to == nil {
-			return Invalid(v.Name("property"), "packet", q.Command, "want connect, publish, subscribe, unsubscribe, disconnect or will")
+			return option.Invalid(v.Name("property"), "packet", q.Command, "want connect, publish, subscribe, unsubscribe, disconnect or will")
 		}
 		id, ok := packet.PropertyByName(q.Name)
 		if !ok {
-			return Usagef("%s: unknown property %q", v.Name("property"), q.Name)
+			return option.Usagef("%s: unknown property %q", v.Name("property"), q.Name)
 		}
-		if !to.takes(id) {
-			return Usagef("%s: not a property of this packet", label)
+		if !to.Takes(id) {
+			return option.Usagef("%s: not a property of this packet", label)
 		}
 		if id == packet.TopicAlias { // which the client assigns, as far as the broker allows
 			if c.Options.SendAliases != 0 {
-				return Usagef("%s is given twice", label)
+				return option.Usagef("%s is given twice", label)
 			}
 			n, err := strconv.ParseUint(q.Value, 10, 16)
 			if err != nil || n == 0 {
-				return Invalid(label, "value", q.Value, "%s", units.WantNumber(1, 65535))
+				return option.Invalid(label, "value", q.Value, "%s", units.WantNumber(1, 65535))
 			}
 			c.Options.SendAliases = uint16(n)
 			continue
 		}
-		block := p.block(to.word)
-		if !id.RepeatableIn(to.in) {
+		block := p.block(to.Word)
+		if !id.RepeatableIn(to.In) {
 			if _, has := block.Uint(id); has {
-				return Usagef("%s is given twice", label)
+				return option.Usagef("%s is given twice", label)
 			}
 		}
 		grown, err := appendValue(*block, id, q)
 		if err == nil {
-			_, err = packet.ParseProperties(grown[len(*block):], to.in) // rules that types do not say
+			_, err = packet.ParseProperties(grown[len(*block):], to.In) // rules that types do not say
 		}
 		if err != nil {
 			return problemOf(q, label, id, err)
@@ -107,10 +108,10 @@ func (c *Connection) readProperties() error {
 	}
 	_, method := p.Connect.Bytes(packet.AuthenticationMethod)
 	if _, data := p.Connect.Bytes(packet.AuthenticationData); data && !method {
-		return Usagef("%s connect authentication-data needs an authentication-method", v.Name("property"))
+		return option.Usagef("%s connect authentication-data needs an authentication-method", v.Name("property"))
 	}
 	if method && c.Options.Authenticate != nil {
-		return Usagef("--auth and %s connect authentication-method cannot be used together", v.Name("property"))
+		return option.Usagef("--auth and %s connect authentication-method cannot be used together", v.Name("property"))
 	}
 	if err := c.checkUse(all); err != nil {
 		return err
@@ -121,13 +122,13 @@ func (c *Connection) readProperties() error {
 	}
 	if seconds, has := p.Connect.Uint(packet.SessionExpiryInterval); has {
 		if v.IsSet("session-expiry-interval") {
-			return Usagef("--session-expiry-interval and --property connect session-expiry-interval cannot be used together")
+			return option.Usagef("--session-expiry-interval and --property connect session-expiry-interval cannot be used together")
 		}
 		c.Options.SessionExpiry = time.Duration(seconds) * time.Second
 	}
 	// A DISCONNECT cannot make a session of none (MQTT 5.0, 3.14.2.2.2).
 	if seconds, has := p.Disconnect.Uint(packet.SessionExpiryInterval); has && seconds > 0 && c.Options.SessionExpiry == 0 {
-		return Usagef("%s disconnect session-expiry-interval: the connection has no session to keep", v.Name("property")).
+		return option.Usagef("%s disconnect session-expiry-interval: the connection has no session to keep", v.Name("property")).
 			WithHint("keep one from the beginning: -x %d", seconds)
 	}
 	return nil
@@ -135,29 +136,29 @@ func (c *Connection) readProperties() error {
 
 // checkUse refuses what would not be sent, or promises of a payload what it is
 // not.
-func (c *Connection) checkUse(all []Property) error {
+func (c *Connection) checkUse(all []option.Property) error {
 	v := c.inv.Values
 	if c.inv.As != nil { // mosquitto's clients ignore what they do not send
 		return nil
 	}
 	for _, q := range all {
-		if v.Origin("property") < OriginFile {
+		if v.Origin("property") < option.OriginFile {
 			break // a configuration may be that of both tools
 		}
 		need := ""
-		sends := packetOf(q.Command).tools&c.inv.Tool.Bit != 0
-		switch pub := c.inv.Tool.Bit == Pub; {
+		sends := option.PacketOf(q.Command).Tools&c.inv.Tool.Bit != 0
+		switch pub := c.inv.Tool.Bit == option.Pub; {
 		case q.Command == "subscribe" && pub && !v.Bool("request") && !v.IsSet("response-topic"):
 			need = "--request"
 		case !sends && pub:
-			return Usagef("%s unsubscribe: mqpub sends no UNSUBSCRIBE", v.Name("property"))
+			return option.Usagef("%s unsubscribe: mqpub sends no UNSUBSCRIBE", v.Name("property"))
 		case !sends:
-			return Usagef("%s publish: mqsub publishes nothing of its own", v.Name("property")).WithHint("replies have the properties of their requests")
-		case q.Command == "unsubscribe" && c.inv.Tool.Bit == Sub && !v.IsSet("unsubscribe"):
+			return option.Usagef("%s publish: mqsub publishes nothing of its own", v.Name("property")).WithHint("replies have the properties of their requests")
+		case q.Command == "unsubscribe" && c.inv.Tool.Bit == option.Sub && !v.IsSet("unsubscribe"):
 			need = "--unsubscribe"
 		}
 		if need != "" {
-			return Usagef("%s %s needs %s", v.Name("property"), q.Command, need)
+			return option.Usagef("%s %s needs %s", v.Name("property"), q.Command, need)
 		}
 	}
 	for _, text := range [...]struct {
@@ -165,14 +166,14 @@ func (c *Connection) checkUse(all []Property) error {
 		block        packet.Properties
 	}{{"publish", "message", c.Properties.Publish}, {"will", "will-payload", c.Properties.Will}} {
 		if n, _ := text.block.Uint(packet.PayloadFormatIndicator); n == 1 && v.Has(text.option) && !utf8.ValidString(v.String(text.option)) {
-			return Usagef("%s %s payload-format-indicator: %s is not UTF-8 text", v.Name("property"), text.word, v.Name(text.option))
+			return option.Usagef("%s %s payload-format-indicator: %s is not UTF-8 text", v.Name("property"), text.word, v.Name(text.option))
 		}
 	}
 	return nil
 }
 
 // problemOf says which word of a property is wrong, and why.
-func problemOf(p Property, label string, id packet.PropertyID, err error) error {
+func problemOf(p option.Property, label string, id packet.PropertyID, err error) error {
 	what, value := "value", p.Value
 	if id.Type() == packet.TypePair {
 		if _, keyErr := packet.Properties(nil).AppendUser([]byte(p.Key), nil); keyErr != nil {
@@ -186,17 +187,17 @@ func problemOf(p Property, label string, id packet.PropertyID, err error) error 
 			if id == packet.ReceiveMaximum || id == packet.MaximumPacketSize || id == packet.SubscriptionIdentifier {
 				least = 1
 			}
-			return Invalid(label, what, value, "%s", units.WantNumber(least, most))
+			return option.Invalid(label, what, value, "%s", units.WantNumber(least, most))
 		}
 	}
 	var e *packet.Error
 	if errors.As(err, &e) {
-		return Invalid(label, what, value, "%s", e.Text)
+		return option.Invalid(label, what, value, "%s", e.Text)
 	}
-	return Invalid(label, what, value, "%v", err)
+	return option.Invalid(label, what, value, "%v", err)
 }
 
-func appendValue(p packet.Properties, id packet.PropertyID, q Property) (packet.Properties, error) {
+func appendValue(p packet.Properties, id packet.PropertyID, q option.Property) (packet.Properties, error) {
 	switch id.Type() {
 	case packet.TypePair:
 		return p.AppendUser([]byte(q.Key), []byte(q.Value))

@@ -3,6 +3,8 @@ package cli
 import (
 	"strings"
 	"testing"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // TestSecretsAreMaskedEverywhere has a secret in each place that can hold one.
@@ -33,9 +35,9 @@ func TestSecretsAreMaskedEverywhere(t *testing.T) {
 				t.Errorf("%q: %s is %s", c.words, where, text)
 			}
 		}
-		_, got := valuesOf(t, Env{Args: append([]string{"-t", "t", "--show-config"}, c.words...)}, Sub)
+		_, got := valuesOf(t, Env{Args: append([]string{"-t", "t", "--show-config"}, c.words...)}, option.Sub)
 		check("--show-config", got.stdout)
-		check("the record of the command line", strings.Join(RedactArgs(Table(Sub), c.words), " "))
+		check("the record of the command line", strings.Join(option.RedactArgs(option.Table(option.Sub), c.words), " "))
 		env, _ := homeWith(t, "")
 		add := contextTool(env, append([]string{"add", "x"}, c.words...)...)
 		if add.code != 0 || strings.Contains(add.stderr, "secret in plain text") == c.safe {

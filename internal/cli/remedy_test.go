@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
@@ -33,10 +34,10 @@ func TestErrorsOfTheTransportHaveAWayOut(t *testing.T) {
 		}
 	}
 	// What they name are options of every tool.
-	for _, tools := range []ToolSet{Pub, Sub, Bench} {
+	for _, tools := range []option.ToolSet{option.Pub, option.Sub, option.Bench} {
 		for _, r := range remedies {
 			for _, word := range strings.Fields(r.help) {
-				if word = strings.Trim(word, ",;:?()"); strings.HasPrefix(word, "-") && Table(tools).find(word) == nil && word != "--bind-address" {
+				if word = strings.Trim(word, ",;:?()"); strings.HasPrefix(word, "-") && option.Table(tools).Find(word) == nil && word != "--bind-address" {
 					t.Errorf("tool %d has no %s: %q", tools, word, r.help)
 				}
 			}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // What --show-config says is what a run uses, and what it refuses is what a run
@@ -56,8 +58,8 @@ func TestShowConfigSaysWhatARunUses(t *testing.T) {
 					}
 					run := func(args ...string) (used string, code int, stdout, stderr string) {
 						var out, errs strings.Builder
-						code = Run(t.Context(), Env{Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Lookup: MapEnv(env)},
-							Tool{Program: Program{Name: "mqsub", Bit: Sub}, Resolve: Resolve, Run: func(ctx context.Context, inv *Invocation) error {
+						code = Run(t.Context(), Env{Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Lookup: option.MapEnv(env)},
+							Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Resolve: Resolve, Run: func(ctx context.Context, inv *Invocation) error {
 								c, err := inv.Connection(ctx)
 								if err == nil {
 									used = strconv.Quote(c.targets[0].Redacted())

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -41,7 +42,7 @@ func TestRetryForCountsFromTheFirstRefusalInARow(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var stderr bytes.Buffer
-			Run(t.Context(), Env{Args: c.args, Stderr: &stderr, Lookup: MapEnv(map[string]string{"MQ_CONFIG": "none"})}, Tool{Program: Program{Name: "mqsub", Bit: Sub, MaxArgs: -1},
+			Run(t.Context(), Env{Args: c.args, Stderr: &stderr, Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"})}, Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub, MaxArgs: -1},
 				Run: func(_ context.Context, inv *Invocation) error {
 					policy := (&Connection{inv: inv}).retrying(func(int, error) (time.Duration, bool) { return time.Second, true })
 					passes := 0
@@ -84,7 +85,7 @@ func TestAnErrorAtTheTimeLimitIsThatOfTheTimeLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dial := func(context.Context) (net.Conn, error) { return nil, os.ErrDeadlineExceeded }
 		var stderr bytes.Buffer
-		Run(t.Context(), Env{Stderr: &stderr, Dial: dial, Lookup: MapEnv(map[string]string{"MQ_CONFIG": "none"})}, Tool{Program: Program{Name: "mqsub", Bit: Sub},
+		Run(t.Context(), Env{Stderr: &stderr, Dial: dial, Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"})}, Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub},
 			Run: func(ctx context.Context, inv *Invocation) error {
 				conn, err := inv.Connection(ctx)
 				if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/process"
 	"github.com/mqtools/mqtools/internal/textfile"
 	"github.com/mqtools/mqtools/internal/units"
@@ -29,7 +30,7 @@ func (c *Connection) findPassword() ([]byte, error) {
 			continue
 		}
 		if source != "" {
-			return nil, Usagef("%s and %s cannot be used together", v.Name(source), v.Name(name))
+			return nil, option.Usagef("%s and %s cannot be used together", v.Name(source), v.Name(name))
 		}
 		source = name
 	}
@@ -42,7 +43,7 @@ func (c *Connection) findPassword() ([]byte, error) {
 	case "password-file":
 		b, err := c.readSecret(v.String(source))
 		if err != nil {
-			return nil, Usagef("%s: %v", v.Name(source), err)
+			return nil, option.Usagef("%s: %v", v.Name(source), err)
 		}
 		return b, nil
 	case "password-command":
@@ -85,7 +86,7 @@ func (c *Connection) readKeyPassword(o *transport.TLSOptions) error {
 	if name := v.String("key-password-file"); name != "" {
 		b, err := c.readSecret(name)
 		if err != nil {
-			return Usagef("%s: %v", v.Name("key-password-file"), err)
+			return option.Usagef("%s: %v", v.Name("key-password-file"), err)
 		}
 		o.KeyPassword = string(b)
 		return nil
@@ -153,17 +154,17 @@ func (c *Connection) refuseOpenSSL() error {
 	const wayOut = "--proxy-command 'openssl s_client -quiet -connect %h:%p ...' can do it"
 	switch {
 	case v.IsSet("psk") && (v.IsSet("cafile") || v.IsSet("capath")):
-		return Usagef("--psk cannot be used with --cafile or --capath")
+		return option.Usagef("--psk cannot be used with --cafile or --capath")
 	case v.IsSet("psk") != v.IsSet("psk-identity"):
-		return Usagef("--psk needs --psk-identity, and --psk-identity needs --psk")
+		return option.Usagef("--psk needs --psk-identity, and --psk-identity needs --psk")
 	case v.IsSet("psk"):
-		return Usagef("TLS with pre-shared keys is not spoken here: Go's TLS has none").WithHint("%s", wayOut)
+		return option.Usagef("TLS with pre-shared keys is not spoken here: Go's TLS has none").WithHint("%s", wayOut)
 	case v.IsSet("keyform") && !v.IsSet("key"):
-		return Usagef("--keyform needs --key")
+		return option.Usagef("--keyform needs --key")
 	case v.IsSet("tls-engine-kpass-sha1") && (!v.IsSet("tls-engine") || v.String("keyform") != "engine"):
-		return Usagef("--tls-engine-kpass-sha1 needs --tls-engine and --keyform engine")
+		return option.Usagef("--tls-engine-kpass-sha1 needs --tls-engine and --keyform engine")
 	case v.IsSet("tls-engine"), v.String("keyform") == "engine":
-		return Usagef("engines of OpenSSL cannot be used here: this TLS is Go's own").WithHint("%s", wayOut)
+		return option.Usagef("engines of OpenSSL cannot be used here: this TLS is Go's own").WithHint("%s", wayOut)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/brokerfile"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
@@ -30,8 +31,8 @@ type server struct {
 func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) error {
 	v := c.inv.Values
 	for _, other := range [...]string{"host", "port", "url", "unix"} {
-		if v.Origin(other) == OriginFlag {
-			return Usagef("--serve and --%s cannot be used together", other)
+		if v.Origin(other) == option.OriginFlag {
+			return option.Usagef("--serve and --%s cannot be used together", other)
 		}
 	}
 	o := broker.Options{Version: VersionLine("mqtools"), ReasonStrings: true, MaxSessionExpiry: brokerfile.DefaultSessionExpiry, Log: c.logBroker()}
@@ -56,7 +57,7 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 			err = users.Apply(&o)
 		}
 		if err != nil {
-			return fileUsage(v.Name("serve-users"), err)
+			return option.FileUsage(v.Name("serve-users"), err)
 		}
 	}
 	if users != nil && users.HoldsHashes() {
@@ -235,7 +236,7 @@ func (c *Connection) checkOpen(cfg *tls.Config, all []string, secure []bool) err
 	}
 	for i, addr := range all {
 		if s, _ := transport.SchemeOf(addr); !secure[i] && s.Network != "unix" { // a socket's file is this user's alone
-			return Usagef("%s leaves %s %s open to everybody", v.Name("serve-client-ca"), v.Name("serve"), addr).WithHint("say with --serve-users who may come by it")
+			return option.Usagef("%s leaves %s %s open to everybody", v.Name("serve-client-ca"), v.Name("serve"), addr).WithHint("say with --serve-users who may come by it")
 		}
 	}
 	return nil
@@ -249,11 +250,11 @@ func (c *Connection) checkOrigins(all []string) error {
 			return v.Invalid("serve-origin", "value", origin, "want scheme://HOST or scheme://HOST:PORT, null or *")
 		}
 	}
-	if v.Origin("serve-origin") == OriginFlag && !slices.ContainsFunc(all, func(addr string) bool {
+	if v.Origin("serve-origin") == option.OriginFlag && !slices.ContainsFunc(all, func(addr string) bool {
 		s, _ := transport.SchemeOf(addr)
 		return s.WebSocket
 	}) {
-		return Usagef("%s needs WebSocket", v.Name("serve-origin")).WithHint("add --serve ws://127.0.0.1:9001")
+		return option.Usagef("%s needs WebSocket", v.Name("serve-origin")).WithHint("add --serve ws://127.0.0.1:9001")
 	}
 	return nil
 }
@@ -264,7 +265,7 @@ func (c *Connection) serveTLS(o *broker.Options) (*tls.Config, error) {
 	if !v.IsSet("serve-cert") {
 		for _, name := range [...]string{"serve-key", "serve-client-ca"} {
 			if v.IsSet(name) {
-				return nil, Usagef("%s needs --serve-cert", v.Name(name))
+				return nil, option.Usagef("%s needs --serve-cert", v.Name(name))
 			}
 		}
 		return nil, nil
@@ -277,7 +278,7 @@ func (c *Connection) serveTLS(o *broker.Options) (*tls.Config, error) {
 	if file := v.String("serve-client-ca"); file != "" {
 		cfg.ClientCAs, cfg.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
 		if err := transport.AddAuthorities(cfg.ClientCAs, file, ""); err != nil {
-			return nil, Usagef("%s: %v", v.Name("serve-client-ca"), err)
+			return nil, option.Usagef("%s: %v", v.Name("serve-client-ca"), err)
 		}
 		o.CertificateUser = true
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/transport"
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
@@ -26,7 +27,7 @@ func TestHeldClientsWait(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	path := filepath.Join(dir, "s")
-	tool := Tool{Program: Program{Name: "mqsub", Bit: Sub}, Run: func(ctx context.Context, inv *Invocation) error {
+	tool := Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Run: func(ctx context.Context, inv *Invocation) error {
 		c, err := inv.Connection(context.Background())
 		if err != nil {
 			return err
@@ -145,7 +146,7 @@ func TestAnOpenBrokerIsWarnedOfOnce(t *testing.T) {
 		{[]string{"--serve", ":0", "--serve-users", users}, 0},
 		{append(mutual, "--serve", "mqtts://:0"), 0},
 	} {
-		tool := Tool{Program: Program{Name: "mqsub", Bit: Sub}, Run: func(ctx context.Context, inv *Invocation) error {
+		tool := Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Run: func(ctx context.Context, inv *Invocation) error {
 			conn, err := inv.Connection(context.Background())
 			if err != nil {
 				return err

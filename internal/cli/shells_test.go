@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // TestShellsComplete has the shells that are there complete lines, by the tools as they
@@ -238,7 +238,7 @@ func bashCompletes(t *testing.T, bin string) {
 func bashCompletesEveryFixedValue(t *testing.T, bin string) {
 	s := newShell(t, bin, "bash")
 	done := map[string]bool{}
-	commands(t, func(line []string, options []*cli.Option) {
+	commands(t, func(line []string, options []*option.Option) {
 		for _, o := range options {
 			values := valuesOf(line, o)
 			if len(values) == 0 || done[line[0]+o.Name] {

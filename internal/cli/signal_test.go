@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 func TestSignalsOneAfterTheOther(t *testing.T) {
@@ -123,7 +125,7 @@ func TestSignalsAreCaughtInTime(t *testing.T) {
 			if !c.want {
 				env.grace = -1 // never
 			}
-			Run(t.Context(), env, Tool{Program: Program{Name: "mqpub", Bit: Pub}, Run: func(_ context.Context, inv *Invocation) error {
+			Run(t.Context(), env, Tool{Program: option.Program{Name: "mqpub", Bit: option.Pub}, Run: func(_ context.Context, inv *Invocation) error {
 				return c.run(caught, inv)
 			}})
 			if got := isCaught(); got != c.want {

@@ -15,13 +15,14 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/notify"
+	"github.com/mqtools/mqtools/internal/option"
 	_ "github.com/mqtools/mqtools/internal/stack" // for its effect on start-up
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
 // Tool is one program.
 type Tool struct {
-	Program
+	option.Program
 
 	// Personalities are the programs that it can stand in for.
 	Personalities []Personality
@@ -42,7 +43,7 @@ type Invocation struct {
 	Env
 	*Talk
 	Tool   *Tool
-	Values *Values
+	Values *option.Values
 	Args   []string     // positional words
 	As     *Personality // the program it stands in for; nil: none
 
@@ -50,7 +51,10 @@ type Invocation struct {
 
 	farewell error // the broker answered our DISCONNECT with an error; the run fails with it
 
-	watched []*stream // beside stdout and stderr
+	watched struct { // beside stdout and stderr; the end of the time looks at them while the work adds more
+		sync.Mutex
+		streams []*stream
+	}
 
 	dry bool // options are checked, and nothing is asked, run or reached
 
@@ -108,7 +112,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	env.streams()
 	tool.describe()
 	talk := NewTalk(env.Stderr, tool.Name, false, false, UseColor("auto", env.Lookup, env.StderrIsTerminal))
-	if shell, words := asks(env.Args); len(words) > 0 {
+	if shell, words := option.Asks(env.Args); len(words) > 0 {
 		return env.writePage(tool.Bit, tool.Answer(env.environment(), shell, words), talk)
 	}
 	tryHelp := "try '" + tool.Name + " --help'"
@@ -116,10 +120,10 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		tryHelp = "try '" + tool.Name + " " + tool.Command.Name + " --help'"
 	}
 
-	if tool.Bit&PubSub != 0 && len(env.Args) > 0 && env.Args[0] == contextOption {
+	if tool.Bit&option.PubSub != 0 && len(env.Args) > 0 && env.Args[0] == option.ContextOption {
 		return runContext(ctx, env, tool, talk)
 	}
-	words, err := parseWords(Table(tool.Bit), env.Args)
+	words, err := option.ParseWords(option.Table(tool.Bit), env.Args)
 	if err != nil {
 		talk.problem(err, tryHelp)
 		return CodeOf(ctx, err)
@@ -129,36 +133,36 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		name string
 		text func() string
 	}{
-		{"help", func() string { return Help(&tool.Program) }},
+		{"help", func() string { return option.Help(&tool.Program) }},
 		{"version", func() string { return VersionLine(tool.Name) + "\n" }},
 	} {
-		if words.has(page.name) {
+		if words.Has(page.name) {
 			return env.writePage(tool.Bit, page.text(), talk)
 		}
 	}
 
-	inv := &Invocation{Env: env, Talk: talk, Tool: &tool, Args: words.positional}
+	inv := &Invocation{Env: env, Talk: talk, Tool: &tool, Args: words.Positional}
 	if tool.Command != nil {
 		inv.Args = inv.Args[1:]
 	}
-	var conf *config
-	var fromFiles []given
-	if !words.gives(completionOption) { // whose script must come whatever a file says
-		conf, fromFiles, err = configured(env.environment(), words.uses, tool.Bit)
+	var conf *option.Config
+	var fromFiles []option.Use
+	if !words.Gives(option.CompletionOption) { // whose script must come whatever a file says
+		conf, fromFiles, err = option.Configured(env.environment(), words.Uses, tool.Bit)
 	}
 	if err == nil {
-		inv.Values, err = decode(words.table, words.uses, tool.bits(), env.Lookup, fromFiles)
+		inv.Values, err = option.Decode(words.Table, words.Uses, tool.Bits(), env.Lookup, fromFiles)
 	}
 	if err == nil {
-		err = tool.checkArgs(words.positional)
+		err = tool.CheckArgs(words.Positional)
 	}
-	if err == nil && !words.gives(completionOption) && !words.has("show-config") && !words.has("hash-password") {
-		err = tool.checkCommand(words)
+	if err == nil && !words.Gives(option.CompletionOption) && !words.Has("show-config") && !words.Has("hash-password") {
+		err = tool.CheckCommand(words)
 	}
-	if err == nil && inv.Values.Has(compat) && inv.Values.IsSet(compat) {
-		err = Usagef("%s stands before all other words", inv.Values.Name(compat))
-		if len(env.Args) > 0 && strings.HasPrefix(env.Args[0], "--"+compat) {
-			err = Usagef("--%s: %s does not stand in for %s", compat, tool.Name, inv.Values.String(compat))
+	if err == nil && inv.Values.Has(option.Compat) && inv.Values.IsSet(option.Compat) {
+		err = option.Usagef("%s stands before all other words", inv.Values.Name(option.Compat))
+		if len(env.Args) > 0 && strings.HasPrefix(env.Args[0], "--"+option.Compat) {
+			err = option.Usagef("--%s: %s does not stand in for %s", option.Compat, tool.Name, inv.Values.String(option.Compat))
 		}
 	}
 	if err != nil {
@@ -166,15 +170,15 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		return CodeOf(ctx, err)
 	}
 	if inv.Values.Bool("show-config") {
-		page, err := inv.showConfig(ctx, words.table)
+		page, err := inv.showConfig(ctx, words.Table)
 		if err != nil {
 			talk.problem(err, tryHelp)
 			return CodeOf(ctx, err)
 		}
 		return env.writePage(tool.Bit, page, talk)
 	}
-	if shell := inv.Values.String(completionOption); shell != "" {
-		return env.writePage(tool.Bit, completionScript(shell, tool.Name), talk)
+	if shell := inv.Values.String(option.CompletionOption); shell != "" {
+		return env.writePage(tool.Bit, option.CompletionScript(shell, tool.Name), talk)
 	}
 	if inv.Values.Bool("hash-password") {
 		line, err := inv.hashPassword(ctx)
@@ -191,14 +195,14 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	inv.StderrColor = UseColor(when, env.Lookup, env.StderrIsTerminal)
 	inv.Talk = NewTalk(env.Stderr, tool.Name, inv.Values.Bool("quiet"), inv.Values.Bool("debug"), inv.StderrColor)
 	if inv.Debugging() && conf != nil {
-		for _, f := range conf.files {
+		for _, f := range conf.Files {
 			inv.Debugf("configuration file %s", f.Path)
 		}
 	}
 	for _, path := range env.exposed(conf) {
 		inv.tellExposed(path, "a secret")
 	}
-	if path := words.secretFile(); path != "" {
+	if path := words.SecretFile(); path != "" {
 		env.warnExposed(inv.Talk, path, "a secret", ownersOnly)
 	}
 
@@ -208,7 +212,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	code := CodeOf(ctx, err)
 	if tells(ctx, err) {
 		fallback := ""
-		if _, usage := errors.AsType[*UsageError](err); usage {
+		if _, usage := errors.AsType[*option.UsageError](err); usage {
 			fallback = tryHelp
 		}
 		inv.problem(err, fallback)
@@ -238,7 +242,7 @@ func (inv *Invocation) run(ctx context.Context) error {
 // showConfig is the page of --show-config: the broker that a run would use, found in
 // the same way and refused with the same error, and the options of which some have
 // given way to others then.
-func (inv *Invocation) showConfig(ctx context.Context, table Options) (string, error) {
+func (inv *Invocation) showConfig(ctx context.Context, table option.Options) (string, error) {
 	if err := inv.CheckOutput(); err != nil {
 		return "", err
 	}
@@ -251,12 +255,12 @@ func (inv *Invocation) showConfig(ctx context.Context, table Options) (string, e
 		}
 		row = fmt.Sprintf("%-24s %-32s %s\n", "broker", broker, from)
 	}
-	return row + ShowConfig(inv.Values, table), nil
+	return row + option.ShowConfig(inv.Values, table), nil
 }
 
 // findService finds the service manager of a tool that is a service by itself.
 func (inv *Invocation) findService() {
-	if inv.Tool.Bit&PubSub == 0 {
+	if inv.Tool.Bit&option.PubSub == 0 {
 		return
 	}
 	inv.Service = notify.New(inv.lookup, func(err error) { inv.Warnf("%v", err) })
@@ -299,7 +303,7 @@ func tells(ctx context.Context, err error) bool {
 // writePage writes a page to stdout. That of help and the like may go nowhere: whoever
 // discards it, as Python does with both directions of /dev/null, cannot be told from one
 // who has closed stdout.
-func (e *Env) writePage(tools ToolSet, text string, talk *Talk) int {
+func (e *Env) writePage(tools option.ToolSet, text string, talk *Talk) int {
 	e.catchNow()
 	_, err := io.WriteString(e.Stdout, text)
 	err = OutputError(tools, err)

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 type outcome struct {
@@ -17,10 +20,10 @@ type outcome struct {
 	stdout, stderr string
 }
 
-func runTool(ctx context.Context, bit ToolSet, run func(context.Context, *Invocation) error, env map[string]string, args ...string) outcome {
+func runTool(ctx context.Context, bit option.ToolSet, run func(context.Context, *Invocation) error, env map[string]string, args ...string) outcome {
 	var stdout, stderr bytes.Buffer
-	tool := Tool{Program: Program{Name: "mqsub", Bit: bit, Usage: "[OPTION]..."}, Resolve: Resolve, Run: run}
-	code := Run(ctx, Env{Args: args, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Lookup: MapEnv(env)}, tool)
+	tool := Tool{Program: option.Program{Name: "mqsub", Bit: bit, Usage: "[OPTION]..."}, Resolve: Resolve, Run: run}
+	code := Run(ctx, Env{Args: args, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Lookup: option.MapEnv(env)}, tool)
 	return outcome{code, stdout.String(), stderr.String()}
 }
 
@@ -44,8 +47,8 @@ func TestRunMapsErrorsToLinesAndCodes(t *testing.T) {
 		{"takes the code of an error", nil, Failed(ExitDenied, plainErr), outcome{5, "", "mqsub: it broke\n"}},
 		{"finds the code below a wrap", nil, fmt.Errorf("a/b: %w", Failed(ExitDenied, plainErr)), outcome{5, "", "mqsub: a/b: it broke\n"}},
 		{"shows a hint on its own line", nil, &Exit{Code: ExitUnreached, Err: plainErr, Help: "is it up?"}, outcome{3, "", "mqsub: it broke\nmqsub: is it up?\n"}},
-		{"finds the hint of the wrapped error", nil, Failed(ExitUsage, Usagef("no").WithHint("yes")), outcome{2, "", "mqsub: no\nmqsub: yes\n"}},
-		{"gives a usage error of the tool the usual hint", nil, Usagef("no topic"), outcome{2, "", "mqsub: no topic\nmqsub: try 'mqsub --help'\n"}},
+		{"finds the hint of the wrapped error", nil, Failed(ExitUsage, option.Usagef("no").WithHint("yes")), outcome{2, "", "mqsub: no\nmqsub: yes\n"}},
+		{"gives a usage error of the tool the usual hint", nil, option.Usagef("no topic"), outcome{2, "", "mqsub: no topic\nmqsub: try 'mqsub --help'\n"}},
 		{"ends quietly when asked", nil, Quietly(ExitTimeLimit), outcome{27, "", ""}},
 		{"keeps an error on one line", nil, errors.New("a\nb\x1b[31m\u202e\xff"), outcome{1, "", `mqsub: a\nb\x1b[31m\u202e\xff` + "\n"}},
 		{"says nothing of a signal", interrupted, context.Cause(interrupted), outcome{143, "", ""}},
@@ -63,7 +66,7 @@ func TestRunMapsErrorsToLinesAndCodes(t *testing.T) {
 			if ctx == nil {
 				ctx = context.Background()
 			}
-			if got := runTool(ctx, Sub, returns(c.err), nil); got != c.want {
+			if got := runTool(ctx, option.Sub, returns(c.err), nil); got != c.want {
 				t.Errorf("\n got %+v\nwant %+v", got, c.want)
 			}
 		})
@@ -91,7 +94,7 @@ func TestUsageErrorsAreTwoLinesAndTheToolDoesNotRun(t *testing.T) {
 		{[]string{"help"}, "mqsub: unexpected argument \"help\"\nmqsub: a topic goes after -t, and words that belong together go in quotes\n"},
 	} {
 		want := outcome{ExitUsage, "", c.want}
-		if got := runTool(context.Background(), Sub, ran, nil, c.args...); got != want {
+		if got := runTool(context.Background(), option.Sub, ran, nil, c.args...); got != want {
 			t.Errorf("%q:\n got %+v\nwant %+v", c.args, got, want)
 		}
 	}
@@ -101,12 +104,12 @@ func TestSecretsAreInNoError(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
 	ran := func(_ context.Context, inv *Invocation) error {
-		return Usagef("%s needs a user name", inv.Values.Name("password"))
+		return option.Usagef("%s needs a user name", inv.Values.Name("password"))
 	}
 	for _, args := range [][]string{
 		{"-P", secret}, {"-P", secret, "-q", "9"}, {"-pwd=" + secret}, {"-vP" + secret, "-q9"}, {"-L", "mqtt://u:" + secret + "@h", "-zz"},
 	} {
-		got := runTool(context.Background(), Sub, ran, map[string]string{"MQ_PASSWORD": secret}, args...)
+		got := runTool(context.Background(), option.Sub, ran, map[string]string{"MQ_PASSWORD": secret}, args...)
 		if got.code != ExitUsage || strings.Contains(got.stdout+got.stderr, secret) {
 			t.Errorf("%q: got %+v, want a usage error without %q", args, got, secret)
 		}
@@ -116,15 +119,15 @@ func TestSecretsAreInNoError(t *testing.T) {
 func TestHelpAndVersionComeBeforeBadValues(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"MQ_QOS": "bad"}
-	got := runTool(context.Background(), Sub, returns(errors.New("ran")), env, "-q", "9", "stray", "--help")
+	got := runTool(context.Background(), option.Sub, returns(errors.New("ran")), env, "-q", "9", "stray", "--help")
 	if got.code != 0 || got.stderr != "" || !strings.HasPrefix(got.stdout, "usage: mqsub [OPTION]...\n") {
 		t.Errorf("--help: got %+v, want the help on stdout", got)
 	}
-	got = runTool(context.Background(), Sub, returns(errors.New("ran")), env, "--version")
+	got = runTool(context.Background(), option.Sub, returns(errors.New("ran")), env, "--version")
 	if got.code != 0 || got.stderr != "" || strings.Count(got.stdout, "\n") != 1 || !strings.HasPrefix(got.stdout, "mqsub ") {
 		t.Errorf("--version: got %+v, want one line on stdout", got)
 	}
-	got = runTool(context.Background(), Sub, returns(nil), nil, "--help", "--help=false")
+	got = runTool(context.Background(), option.Sub, returns(nil), nil, "--help", "--help=false")
 	if got != (outcome{}) {
 		t.Errorf("--help --help=false: got %+v, want the tool to run", got)
 	}
@@ -133,18 +136,18 @@ func TestHelpAndVersionComeBeforeBadValues(t *testing.T) {
 func TestHelpThatCannotBeWrittenIsALocalError(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		bit  ToolSet
+		bit  option.ToolSet
 		err  error
 		want int
 	}{
-		{Pub, io.ErrShortWrite, ExitLocalIO},
-		{Sub, syscall.ENOSPC, ExitLocalIO},
-		{Bench, syscall.ENOSPC, ExitFailure}, // 6 has another meaning there
-		{Pub, syscall.EPIPE, ExitPipe},
-		{Bench, syscall.EPIPE, ExitPipe},
+		{option.Pub, io.ErrShortWrite, ExitLocalIO},
+		{option.Sub, syscall.ENOSPC, ExitLocalIO},
+		{option.Bench, syscall.ENOSPC, ExitFailure}, // 6 has another meaning there
+		{option.Pub, syscall.EPIPE, ExitPipe},
+		{option.Bench, syscall.EPIPE, ExitPipe},
 	} {
 		var stderr bytes.Buffer
-		code := Run(context.Background(), Env{Args: []string{"--help"}, Stdout: failingWriter{c.err}, Stderr: &stderr}, Tool{Program: Program{Name: "mqpub", Bit: c.bit}, Resolve: Resolve})
+		code := Run(context.Background(), Env{Args: []string{"--help"}, Stdout: failingWriter{c.err}, Stderr: &stderr}, Tool{Program: option.Program{Name: "mqpub", Bit: c.bit}, Resolve: Resolve})
 		if code != c.want || (stderr.Len() > 0) != (c.want != ExitPipe) {
 			t.Errorf("%v: got code %d, stderr %q, want %d", c.err, code, &stderr, c.want)
 		}
@@ -166,7 +169,7 @@ func TestPositionalWordsAreBounded(t *testing.T) {
 		{0, nil, 0, "[]"}, {0, []string{"a"}, 2, ""}, {1, []string{"a", "-d"}, 0, "[a]"}, {1, []string{"a", "b"}, 2, ""}, {-1, []string{"a", "--", "-d"}, 0, "[a -d]"},
 	} {
 		var stdout, stderr bytes.Buffer
-		tool := Tool{Program: Program{Name: "mqpub", Bit: Pub, MaxArgs: c.max}, Resolve: Resolve, Run: func(_ context.Context, inv *Invocation) error {
+		tool := Tool{Program: option.Program{Name: "mqpub", Bit: option.Pub, MaxArgs: c.max}, Resolve: Resolve, Run: func(_ context.Context, inv *Invocation) error {
 			_, err := fmt.Fprint(inv.Stdout, inv.Args)
 			return err
 		}}
@@ -195,7 +198,7 @@ func TestQuietMutesAllButErrors(t *testing.T) {
 		{[]string{"-d"}, "mqsub: info 1\nmqsub: warning: warn\nmqsub: debug\nmqsub: error\n"},
 		{[]string{"--color=always"}, "mqsub: info 1\nmqsub: \x1b[33mwarning: warn\x1b[0m\nmqsub: \x1b[31merror\x1b[0m\n"},
 	} {
-		if got := runTool(context.Background(), Sub, talk, nil, c.args...); got.stderr != c.want {
+		if got := runTool(context.Background(), option.Sub, talk, nil, c.args...); got.stderr != c.want {
 			t.Errorf("%q: got %q, want %q", c.args, got.stderr, c.want)
 		}
 	}
@@ -210,9 +213,9 @@ func TestColorIsDecidedPerStream(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		env := Env{
 			Stdout: &stdout, Stderr: &stderr, StdoutIsTerminal: c.out, StderrIsTerminal: c.err,
-			Lookup: MapEnv(map[string]string{"TERM": "xterm"}),
+			Lookup: option.MapEnv(map[string]string{"TERM": "xterm"}),
 		}
-		Run(context.Background(), env, Tool{Program: Program{Name: "mqsub", Bit: Sub}, Resolve: Resolve, Run: func(_ context.Context, inv *Invocation) error {
+		Run(context.Background(), env, Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Resolve: Resolve, Run: func(_ context.Context, inv *Invocation) error {
 			if inv.StdoutColor != c.out || inv.StderrColor != c.err {
 				t.Errorf("got stdout %v, stderr %v, want %v, %v", inv.StdoutColor, inv.StderrColor, c.out, c.err)
 			}
@@ -233,11 +236,21 @@ func TestWhatIsWantedIsNotWrittenToAClosedOutput(t *testing.T) {
 		}
 		var out, errs bytes.Buffer
 		env := Env{Args: strings.Fields(args), Stdin: strings.NewReader("secret"), Stdout: &out, Stderr: &errs, stdoutClosed: true,
-			Lookup: MapEnv(map[string]string{"MQ_CONFIG": conf})}
-		got := Run(t.Context(), env, Tool{Program: Program{Name: "mqsub", Bit: Sub}, Resolve: Resolve})
+			Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": conf})}
+		got := Run(t.Context(), env, Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Resolve: Resolve})
 		const says = "mqsub: standard output is closed\nmqsub: to discard the output, write it to /dev/null (>/dev/null)\n"
 		if got != code || code != 0 && (errs.String() != says || out.Len() > 0) || code == 0 && errs.Len() > 0 {
 			t.Errorf("%s: status %d, %q, %q; want %d", args, got, out.String(), errs.String(), code)
 		}
 	}
+}
+
+// optionsIn writes an options file.
+func optionsIn(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "options")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

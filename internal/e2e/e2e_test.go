@@ -20,6 +20,7 @@ import (
 	"github.com/mqtools/mqtools/internal/mqbench"
 	"github.com/mqtools/mqtools/internal/mqpub"
 	"github.com/mqtools/mqtools/internal/mqsub"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 )
@@ -532,7 +533,7 @@ func TestTheCommandLineWinsOverVariablesThatItExcludes(t *testing.T) {
 		{map[string]string{"MQ_TLS": "1"}, []string{"-h", addr, "-m", "x", "--no-tls"}},
 	} {
 		var stdout, stderr buffer
-		env := cli.Env{Args: append(c.args, "-t", "t"), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Lookup: cli.MapEnv(c.env)}
+		env := cli.Env{Args: append(c.args, "-t", "t"), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Lookup: option.MapEnv(c.env)}
 		if code := cli.Run(t.Context(), env, tool("mqpub")); code != 0 || stderr.String() != "" {
 			t.Errorf("%v %q: code %d, %q", c.env, c.args, code, stderr.String())
 		}
@@ -540,7 +541,7 @@ func TestTheCommandLineWinsOverVariablesThatItExcludes(t *testing.T) {
 	// Of two variables neither wins, and both are named.
 	var stderr buffer
 	env := cli.Env{Args: []string{"-h", addr, "-t", "t"}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr,
-		Lookup: cli.MapEnv(map[string]string{"MQ_MESSAGE": "hi", "MQ_NULL_MESSAGE": "1"})}
+		Lookup: option.MapEnv(map[string]string{"MQ_MESSAGE": "hi", "MQ_NULL_MESSAGE": "1"})}
 	if code := cli.Run(t.Context(), env, tool("mqpub")); code != 2 || !strings.Contains(stderr.String(), "MQ_MESSAGE and MQ_NULL_MESSAGE cannot be used together") {
 		t.Errorf("two variables: code %d, %q", code, stderr.String())
 	}

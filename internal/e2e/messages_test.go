@@ -22,6 +22,7 @@ import (
 	runs "github.com/mqtools/mqtools/internal/bench/result"
 	. "github.com/mqtools/mqtools/internal/bytebroker"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -220,7 +221,7 @@ func (s *scene) run(args []string) (r result) {
 		})
 		return r
 	}
-	s.env.Args, s.env.Lookup = args[1:], cli.MapEnv(map[string]string{"MQ_CONFIG": "none"})
+	s.env.Args, s.env.Lookup = args[1:], option.MapEnv(map[string]string{"MQ_CONFIG": "none"})
 	p := startIn(s.T, s.env, args[0])
 	if s.last == "" {
 		return p.wait()

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -234,7 +235,7 @@ func TestMosquittoPubReadsItsOwnFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	vars := map[string]string{"XDG_CONFIG_HOME": dir, "MQ_PASSWORD": "pw", "MQ_HOST": "not.there.invalid"}
-	env := cli.Env{Name: "/usr/local/bin/mosquitto_pub", Args: []string{"-t", "t", "-m", "x", "-q", "1"}, Lookup: cli.MapEnv(vars)}
+	env := cli.Env{Name: "/usr/local/bin/mosquitto_pub", Args: []string{"-t", "t", "-m", "x", "-q", "1"}, Lookup: option.MapEnv(vars)}
 	if r := startIn(t, env, "mqpub").wait(); r.code != 0 || r.err != "" || seen != "user/pw" {
 		t.Errorf("code %d, %q, seen %q", r.code, r.err, seen)
 	}

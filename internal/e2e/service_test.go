@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 )
@@ -45,7 +46,7 @@ func (m *manager) env(words []string, pairs ...string) cli.Env {
 	for i := 0; i < len(pairs); i += 2 {
 		vars[pairs[i]] = pairs[i+1]
 	}
-	return cli.Env{Args: words, Lookup: cli.MapEnv(vars)}
+	return cli.Env{Args: words, Lookup: option.MapEnv(vars)}
 }
 
 // next is the next message.
@@ -290,7 +291,7 @@ func TestACredentialIsNobodyElses(t *testing.T) {
 	_, addr := brokertest.StartWith(t, broker.Options{Authenticate: onlyUser("joe")})
 	for credentials, says := range map[string]string{dir: "", dir + "/": "", t.TempDir(): "other users can read it", "": "other users can read it"} {
 		env := cli.Env{Args: append(at(addr), "-t", "t", "-m", "x", "-u", "joe"),
-			Lookup: cli.MapEnv(map[string]string{"MQ_PASSWORD_FILE": file, "CREDENTIALS_DIRECTORY": credentials})}
+			Lookup: option.MapEnv(map[string]string{"MQ_PASSWORD_FILE": file, "CREDENTIALS_DIRECTORY": credentials})}
 		if got := startIn(t, env, "mqpub").wait(); got.code != 0 || !strings.Contains(got.err, says) || says == "" && got.err != "" {
 			t.Errorf("credentials in %q: code %d, %q; want %q", credentials, got.code, got.err, says)
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
@@ -107,7 +108,7 @@ func TestTheEnvironmentMayNameAKeyLog(t *testing.T) {
 			}
 		}
 		env := map[string]string{"SSLKEYLOGFILE": named}
-		r := startIn(t, cli.Env{Args: args, Lookup: cli.MapEnv(env)}, "mqpub").wait()
+		r := startIn(t, cli.Env{Args: args, Lookup: option.MapEnv(env)}, "mqpub").wait()
 		for path, want := range map[string]bool{named: c.named, flag: c.flag} {
 			b, _ := os.ReadFile(path)
 			if got := strings.Contains(string(b), "CLIENT_TRAFFIC_SECRET_0 "); got != want {

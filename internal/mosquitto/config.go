@@ -10,6 +10,7 @@ import (
 
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/topic"
 	"github.com/mqtools/mqtools/mqtt/transport"
@@ -139,7 +140,7 @@ func unknown(word string) *failure {
 }
 
 // mayUse refuses what the words before exclude.
-func (c *config) mayUse(o *option) *failure {
+func (c *config) mayUse(o *row) *failure {
 	switch o.name {
 	case "message", "file", "null-message", "stdin-file", "stdin-line":
 		if c.mode {
@@ -155,7 +156,7 @@ func (c *config) mayUse(o *option) *failure {
 }
 
 // use takes an option with its value.
-func (c *config) use(o *option, value string) (err *failure) {
+func (c *config) use(o *row, value string) (err *failure) {
 	if o.do != nil {
 		return o.do(c, value)
 	}
@@ -192,7 +193,7 @@ func (c *config) ours(argv []string) (int, *failure) {
 		return 0, unknown(argv[0])
 	}
 	n := 1
-	if !attached && o.Type != cli.TypeBool && !o.Optional {
+	if !attached && o.Type != option.TypeBool && !o.Optional {
 		n = 2
 	}
 	if len(argv) < n {
@@ -421,7 +422,7 @@ func (c *config) property(argv []string) (int, *failure) {
 	if len(argv) < 3 {
 		return 0, wrongf(few)
 	}
-	p := cli.Property{Command: strings.ToLower(argv[0]), Name: strings.ToLower(argv[1]), Value: argv[2]}
+	p := option.Property{Command: strings.ToLower(argv[0]), Name: strings.ToLower(argv[1]), Value: argv[2]}
 	in, known := command(p.Command)
 	if !known {
 		return 0, wrongf("Invalid command %s given in --property argument.", argv[0])

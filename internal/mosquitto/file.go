@@ -7,7 +7,7 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // optionsFile finds the value of -o. It stands where an option stands: the
@@ -65,7 +65,7 @@ func defaultFile(name string, lookup func(string) (string, bool)) string {
 // comments. Other than the programs', lines may be long and -D takes its words.
 func (c *config) file(path string, optional bool) *failure {
 	defer func() { c.place = "" }()
-	for line, err := range cli.OptionsLines(path) {
+	for line, err := range option.OptionsLines(path) {
 		switch {
 		case optional && errors.Is(err, fs.ErrNotExist):
 			return nil

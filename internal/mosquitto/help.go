@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // summary says what a program does, and how it is called.
@@ -40,7 +41,7 @@ func help(line *cli.CommandLine, in client, name string) string {
 
 // about says what an option does: what our option of that name does, unless
 // there is none.
-func (o *option) about(table cli.Options) string {
+func (o *row) about(table option.Options) string {
 	switch o.long {
 	case "--help":
 		return "show this text"

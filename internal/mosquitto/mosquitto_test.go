@@ -11,6 +11,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/mosquitto"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // outcome is what a program left behind; config is what it would have run
@@ -19,15 +20,15 @@ type outcome struct {
 	out, err string
 	code     int
 	ran      bool
-	values   *cli.Values
+	values   *option.Values
 }
 
 // play runs a program whose work is only to note its options.
 func play(t *testing.T, name string, vars map[string]string, args ...string) (o outcome) {
 	t.Helper()
-	tool := cli.Tool{Program: cli.Program{Name: "mqpub", Bit: cli.Pub}, Personalities: mosquitto.Publishers()}
+	tool := cli.Tool{Program: option.Program{Name: "mqpub", Bit: option.Pub}, Personalities: mosquitto.Publishers()}
 	if name == "mosquitto_sub" {
-		tool = cli.Tool{Program: cli.Program{Name: "mqsub", Bit: cli.Sub}, Personalities: mosquitto.Subscribers()}
+		tool = cli.Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Personalities: mosquitto.Subscribers()}
 	}
 	tool.Run = func(_ context.Context, inv *cli.Invocation) error {
 		o.ran, o.values = true, inv.Values
@@ -35,7 +36,7 @@ func play(t *testing.T, name string, vars map[string]string, args ...string) (o 
 		return err
 	}
 	var out, err bytes.Buffer
-	env := cli.Env{Name: "/usr/bin/" + name, Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &err, Lookup: cli.MapEnv(vars)}
+	env := cli.Env{Name: "/usr/bin/" + name, Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &err, Lookup: option.MapEnv(vars)}
 	o.code = cli.Run(t.Context(), env, tool)
 	o.out, o.err = out.String(), err.String()
 	return o
@@ -232,7 +233,7 @@ func TestWordsBecomeOptions(t *testing.T) {
 }
 
 // shown is a value as text.
-func shown(v *cli.Values, name string) string {
+func shown(v *option.Values, name string) string {
 	switch name {
 	case "port", "qos", "count", "max-inflight", "receive-maximum":
 		return strings.TrimSpace(strings.Join(strings.Fields(string(appendInt(nil, v.Int64(name)))), ""))
@@ -331,7 +332,7 @@ func TestCompatIsTheSameByFlag(t *testing.T) {
 	run := func(args ...string) int {
 		out.Reset()
 		err.Reset()
-		tool := cli.Tool{Program: cli.Program{Name: "mqpub", Bit: cli.Pub}, Personalities: mosquitto.Publishers(),
+		tool := cli.Tool{Program: option.Program{Name: "mqpub", Bit: option.Pub}, Personalities: mosquitto.Publishers(),
 			Run: func(context.Context, *cli.Invocation) error { return nil }}
 		return cli.Run(t.Context(), cli.Env{Name: "mqpub", Args: args, Stdout: &out, Stderr: &err}, tool)
 	}

@@ -13,8 +13,8 @@ const (
 	readers = sub | rr
 )
 
-// option is one row of what the programs know.
-type option struct {
+// row is one option that the programs know.
+type row struct {
 	short, long string // spellings; one may be empty
 	in          client
 
@@ -38,10 +38,10 @@ type option struct {
 	do    func(c *config, value string) *failure
 }
 
-func (o *option) takesValue() bool { return o.noun != "" }
+func (o *row) takesValue() bool { return o.noun != "" }
 
 // label is how errors name the option.
-func (o *option) label() string {
+func (o *row) label() string {
 	if o.short != "" {
 		return o.short
 	}
@@ -49,7 +49,7 @@ func (o *option) label() string {
 }
 
 // find returns the row of a spelling, or nil.
-func find(word string) *option {
+func find(word string) *row {
 	if len(word) < 2 || word[0] != '-' {
 		return nil
 	}
@@ -65,7 +65,7 @@ const maxInt32 = 1<<31 - 1
 
 // options are what the three programs know as of mosquitto 2.1. The texts are
 // theirs: scripts look for them.
-var options = [...]option{
+var options = [...]row{
 	{short: "-A", in: all, noun: "address", name: "bind-address"},
 	{long: "--cafile", in: all, noun: "file", name: "cafile"},
 	{long: "--capath", in: all, noun: "directory", name: "capath"},

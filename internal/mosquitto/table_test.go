@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 func TestTableAgreesWithOurs(t *testing.T) {
@@ -22,21 +22,21 @@ func TestTableAgreesWithOurs(t *testing.T) {
 		}
 		for _, c := range []struct {
 			in    client
-			tools cli.ToolSet
-		}{{pub, cli.Pub}, {sub, cli.Sub}, {rr, cli.Pub}} {
+			tools option.ToolSet
+		}{{pub, option.Pub}, {sub, option.Sub}, {rr, option.Pub}} {
 			if o.in&c.in == 0 {
 				continue
 			}
-			ours := cli.Table(c.tools).Long("--" + o.name)
+			ours := option.Table(c.tools).Long("--" + o.name)
 			dropped := c.in == rr && (o.name == "skip-retained" || o.name == "retain-handling" || o.name == "retain-as-published")
 			switch {
 			case ours == nil && !dropped:
 				t.Errorf("%s: tool %d has no --%s", o.label(), c.tools, o.name)
-			case ours != nil && o.takesValue() == (ours.Type == cli.TypeBool):
+			case ours != nil && o.takesValue() == (ours.Type == option.TypeBool):
 				t.Errorf("%s: takes a value: %v, but ours", o.label(), o.takesValue())
 			case ours != nil && (o.short != "" && !slices.Contains(ours.Spellings(), o.short) || o.long != "" && !slices.Contains(ours.Spellings(), o.long)):
 				t.Errorf("%s: is spelled %q with ours", o.label(), ours.Spellings()) // the manual says that it is not
-			case ours != nil && ours.Repeat != (o.adds&c.in != 0) && o.name != "tls-alpn" && !(o.name == "topic" && c.tools == cli.Pub): // the manual says so
+			case ours != nil && ours.Repeat != (o.adds&c.in != 0) && o.name != "tls-alpn" && !(o.name == "topic" && c.tools == option.Pub): // the manual says so
 				t.Errorf("%s: adds up: %v, but ours", o.label(), o.adds&c.in != 0)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/swarm"
 )
 
@@ -40,7 +41,7 @@ func calibrate(ctx context.Context, inv *cli.Invocation) error {
 		length = v.Duration("duration")
 	}
 	if length < 100*time.Millisecond {
-		return cli.Usagef("%s: %v is too short to measure anything", v.Name("duration"), length)
+		return option.Usagef("%s: %v is too short to measure anything", v.Name("duration"), length)
 	}
 	clients := calibrationClients
 	// Both ends are in this process, and half of the files are left alone.

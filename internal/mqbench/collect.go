@@ -13,6 +13,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/process"
 )
 
@@ -30,7 +31,7 @@ func collect(ctx context.Context, inv *cli.Invocation) error {
 		return writeMerged(ctx, inv, all)
 	}
 	if inv.Values.IsSet("namespace") {
-		return cli.Usagef("%s has no effect on files", inv.Values.Name("namespace")).WithHint("e.g. 'mqbench collect k8s job/mqbench'")
+		return option.Usagef("%s has no effect on files", inv.Values.Name("namespace")).WithHint("e.g. 'mqbench collect k8s job/mqbench'")
 	}
 	if len(inv.Args) == 0 {
 		return errNoFile
@@ -77,7 +78,7 @@ func readDir(inv *cli.Invocation, dir string) (all []saved, err error) {
 		}
 	}
 	if len(all) == 0 {
-		return nil, cli.Usagef("%s: no file with a result is in it", dir)
+		return nil, option.Usagef("%s: no file with a result is in it", dir)
 	}
 	return all, nil
 }
@@ -85,14 +86,14 @@ func readDir(inv *cli.Invocation, dir string) (all []saved, err error) {
 // readJob reads the logs of a Kubernetes job's pods.
 func readJob(ctx context.Context, inv *cli.Invocation, args []string) ([]saved, error) {
 	if len(args) != 1 {
-		return nil, cli.Usagef("collect k8s: one job is needed").WithHint("e.g. 'mqbench collect k8s job/mqbench --out result.jsonl'")
+		return nil, option.Usagef("collect k8s: one job is needed").WithHint("e.g. 'mqbench collect k8s job/mqbench --out result.jsonl'")
 	}
 	name := args[0]
 	for _, kind := range [...]string{"job/", "jobs/", "job.batch/", "jobs.batch/"} {
 		name = strings.TrimPrefix(name, kind)
 	}
 	if !isDNSLabel(name) {
-		return nil, cli.Invalid("collect k8s", "name of a job", args[0], "want up to 63 lower-case letters, digits and hyphens")
+		return nil, option.Invalid("collect k8s", "name of a job", args[0], "want up to 63 lower-case letters, digits and hyphens")
 	}
 	words := []string{"logs", "--selector=job-name=" + name, "--tail=-1", "--max-log-requests=4096"}
 	if inv.Values.IsSet("namespace") {

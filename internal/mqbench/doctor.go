@@ -8,6 +8,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/bench"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // maxFit is the most clients that doctor looks for: what a shard can tell apart.
@@ -20,9 +21,9 @@ func doctor(ctx context.Context, inv *cli.Invocation) error {
 	var b bytes.Buffer
 	var findings []bench.Finding
 	if len(inv.Args) == 0 {
-		for _, o := range cli.Table(cli.Bench) {
-			if (o.Group == cli.GroupLoad || o.Forms != 0 || o.Name == "shard") && inv.Values.Origin(o.Name) == cli.OriginFlag {
-				return cli.Usagef("%s needs a plan", inv.Values.Name(o.Name)).WithHint("e.g. 'mqbench doctor conn --clients 10000'")
+		for _, o := range option.Table(option.Bench) {
+			if (o.Group == option.GroupLoad || o.Forms != 0 || o.Name == "shard") && inv.Values.Origin(o.Name) == option.OriginFlag {
+				return option.Usagef("%s needs a plan", inv.Values.Name(o.Name)).WithHint("e.g. 'mqbench doctor conn --clients 10000'")
 			}
 		}
 		if err := r.readWay(ctx); err != nil {
@@ -41,7 +42,7 @@ func doctor(ctx context.Context, inv *cli.Invocation) error {
 		defer r.conn.Close()
 		var err error
 		if findings, err = bench.Examine(r.plan, r.limits(), r.use()); err != nil {
-			return cli.Usagef("%v", err)
+			return option.Usagef("%v", err)
 		}
 		writeFindings(&b, findings)
 	}

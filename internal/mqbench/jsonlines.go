@@ -13,6 +13,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // The objects of --json, one a line. Their members are stable: new ones may
@@ -88,7 +89,7 @@ func (j *jsonLines) write(object any) {
 		_, err = j.w.Write(b.Bytes())
 	}
 	if err != nil {
-		j.err = cli.OutputError(cli.Bench, err)
+		j.err = cli.OutputError(option.Bench, err)
 		j.fail(j.err)
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/yamlfile"
 )
 
@@ -62,7 +63,7 @@ type job struct {
 	files  []podFile
 	size   int // of the files
 	args   []string
-	vars   []cli.Variable
+	vars   []option.Variable
 }
 
 // podFile is a file that the pods need.
@@ -88,13 +89,13 @@ func (j *job) read(ctx context.Context) error {
 		return err
 	}
 	if j.plan = r.plan; j.size > maxFiles {
-		return cli.Usagef("the scenario and its files have %d bytes, and Kubernetes keeps at most %d", j.size, maxFiles).WithHint("put them into the image")
+		return option.Usagef("the scenario and its files have %d bytes, and Kubernetes keeps at most %d", j.size, maxFiles).WithHint("put them into the image")
 	}
 	if err := checkShards(j.plan, j.shards-1, j.shards, v.Name("shards"), fmt.Sprintf("%d pods", j.shards)); err != nil {
 		return err
 	}
 	if j.budget, err = j.plan.Budget(j.shards); err != nil {
-		return cli.Usagef("%v", err)
+		return option.Usagef("%v", err)
 	}
 	if err := j.readMetrics(); err != nil {
 		return err
@@ -120,7 +121,7 @@ func (j *job) readMetrics() error {
 	v := j.inv.Values
 	if !v.IsSet("metrics") {
 		if v.IsSet("hold") {
-			return cli.Usagef("%s has no effect without --metrics", v.Name("hold"))
+			return option.Usagef("%s has no effect without --metrics", v.Name("hold"))
 		}
 		return nil
 	}
@@ -169,22 +170,22 @@ var ofManifest = []string{"image", "shards", "name", "namespace", "start-in", "s
 func (j *job) readOptions() (err error) {
 	v := j.inv.Values
 	var refusal error
-	j.args, j.vars, err = j.inv.Tool.Handover(j.inv.Values, j.inv.Env.Args, func(o *cli.Option) bool {
-		if slices.Contains(ofManifest, o.Name) || o.For != 0 && o.For&cli.CommandK8s == 0 {
+	j.args, j.vars, err = j.inv.Tool.Handover(j.inv.Values, j.inv.Env.Args, func(o *option.Option) bool {
+		if slices.Contains(ofManifest, o.Name) || o.For != 0 && o.For&option.CommandK8s == 0 {
 			return false
 		}
 		switch {
 		case refusal != nil:
 		case o.Name == "serve":
-			refusal = cli.Usagef("%s: a run of several pods needs a broker outside of them", v.Name(o.Name))
-		case o.Type == cli.TypeString && o.HoldsSecret(v.Strings(o.Name)...):
-			refusal = cli.Usagef("%s: a secret has no place in a manifest", v.Name(o.Name)).
+			refusal = option.Usagef("%s: a run of several pods needs a broker outside of them", v.Name(o.Name))
+		case o.Type == option.TypeString && o.HoldsSecret(v.Strings(o.Name)...):
+			refusal = option.Usagef("%s: a secret has no place in a manifest", v.Name(o.Name)).
 				WithHint("put %s into a Kubernetes Secret, and name that with --secret", o.Env())
-		case o.Complete == cli.CompleteFile || o.Complete == cli.CompleteDir:
-			refusal = cli.Usagef("%s: the pods do not have the files of this machine", v.Name(o.Name)).
+		case o.Complete == option.CompleteFile || o.Complete == option.CompleteDir:
+			refusal = option.Usagef("%s: the pods do not have the files of this machine", v.Name(o.Name)).
 				WithHint("put the file into the image, and %s into a Kubernetes Secret that --secret names", o.Env())
 		case strings.HasSuffix(o.Name, "-command") || o.Name == "ask-password":
-			refusal = cli.Usagef("%s: the pods are not this machine", v.Name(o.Name)).
+			refusal = option.Usagef("%s: the pods are not this machine", v.Name(o.Name)).
 				WithHint("put MQ_PASSWORD into a Kubernetes Secret, and name that with --secret")
 		}
 		return true

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // toolVar makes the test binary be mqbench, for runs in several processes.
@@ -41,7 +42,7 @@ func mqbench(t *testing.T, words ...string) outcome {
 		vars[name], words = value, words[1:]
 	}
 	var out, errs bytes.Buffer
-	code := cli.Run(t.Context(), cli.Env{Args: words, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Lookup: cli.MapEnv(vars)}, Tool())
+	code := cli.Run(t.Context(), cli.Env{Args: words, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Lookup: option.MapEnv(vars)}, Tool())
 	return outcome{out.String(), errs.String(), code}
 }
 

@@ -10,25 +10,26 @@ import (
 	"testing"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // voidOption is how a command refuses an option whatever its value is.
 var voidOption = regexp.MustCompile(`has no effect on |belongs to a plan|no place in a manifest|the pods do not have|the pods are not this machine|needs a broker outside`)
 
 // plausible is a value that an option takes, or could.
-func plausible(o *cli.Option) string {
+func plausible(o *option.Option) string {
 	switch {
-	case o.Type == cli.TypeBool:
+	case o.Type == option.TypeBool:
 		return "true"
 	case len(o.Choices) > 0:
 		return o.Choices[0].Value
-	case o.Type == cli.TypeInt:
+	case o.Type == option.TypeInt:
 		return fmt.Sprint(max(o.Min, 1))
-	case o.Type == cli.TypeDuration:
+	case o.Type == option.TypeDuration:
 		return "20s"
-	case o.Type == cli.TypeSize:
+	case o.Type == option.TypeSize:
 		return "64"
-	case o.Type == cli.TypeListen:
+	case o.Type == option.TypeListen:
 		return "127.0.0.1:0"
 	case o.Name == "rate" || o.Name == "connect-rate" || o.Name == "scale" || o.Name == "load":
 		return "1"
@@ -37,17 +38,17 @@ func plausible(o *cli.Option) string {
 }
 
 // obeys reports whether a command takes an option with some value.
-func obeys(t *testing.T, o *cli.Option, words ...string) bool {
+func obeys(t *testing.T, o *option.Option, words ...string) bool {
 	t.Helper()
 	if strings.HasPrefix(o.Name, "serve-") { // which need --serve
-		o = cli.Table(cli.Bench).Long("--serve")
+		o = option.Table(option.Bench).Long("--serve")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // nothing is to be reached
 	var out, errs bytes.Buffer
 	cli.Run(ctx, cli.Env{
 		Args: append(slices.Clone(words), "--"+o.Name+"="+plausible(o)), Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
-		Lookup: cli.MapEnv(map[string]string{"MQ_CONFIG": "none"}),
+		Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"}),
 	}, Tool())
 	return !voidOption.MatchString(errs.String())
 }
@@ -71,7 +72,7 @@ func shownOptions(t *testing.T, command string) (names []string) {
 // nothing is said.
 func TestHelpShowsWhatACommandObeys(t *testing.T) {
 	t.Chdir(t.TempDir())
-	table := slices.DeleteFunc(cli.Table(cli.Bench), func(o *cli.Option) bool { return o.Name == "hash-password" })
+	table := slices.DeleteFunc(option.Table(option.Bench), func(o *option.Option) bool { return o.Name == "hash-password" })
 	for command, args := range map[string][]string{
 		"run": {"rr"}, "conn": nil, "pub": nil, "sub": nil, "pubsub": nil, "verify": nil, "calibrate": nil,
 		"play": {"x"}, "report": {"x"}, "diff": {"x", "y"}, "merge": {"x"}, "plot": {"x"}, "collect": {"k8s", "x"}, "presets": nil,

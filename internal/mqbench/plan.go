@@ -11,6 +11,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/spelling"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -25,7 +26,7 @@ var shortForms = map[string]func(plan.Short, plan.Options) (*plan.Plan, error){
 func checkShort(inv *cli.Invocation, form string) error {
 	v := inv.Values
 	if name := inv.Tool.Idle(inv.Values, form); name != "" {
-		e := cli.Usagef("%s has no effect on %s", v.Name(name), form)
+		e := option.Usagef("%s has no effect on %s", v.Name(name), form)
 		switch {
 		case form == "sub" && name == "filter":
 			return e.WithHint("the topic filters of sub are its -t")
@@ -34,8 +35,8 @@ func checkShort(inv *cli.Invocation, form string) error {
 		}
 		return e
 	}
-	if v.Origin("size") == cli.OriginFlag && v.IsSet("message") {
-		return cli.Usagef("%s has no effect with %s", v.Name("size"), v.Name("message"))
+	if v.Origin("size") == option.OriginFlag && v.IsSet("message") {
+		return option.Usagef("%s has no effect with %s", v.Name("size"), v.Name("message"))
 	}
 	return nil
 }
@@ -63,7 +64,7 @@ func readPlan(inv *cli.Invocation, words []string, conn *cli.Connection, change 
 	if form == nil && len(words) > 0 && shortForms[words[0]] != nil {
 		name, form, words = words[0], shortForms[words[0]], words[1:]
 		if len(words) > 0 {
-			return nil, cli.Usagef("unexpected argument %q", words[0])
+			return nil, option.Usagef("unexpected argument %q", words[0])
 		}
 	}
 	var p *plan.Plan
@@ -78,10 +79,10 @@ func readPlan(inv *cli.Invocation, words []string, conn *cli.Connection, change 
 		}
 		p, err = form(s, o)
 	case len(words) == 0:
-		return nil, cli.Usagef("no preset or scenario given").WithHint(listPresets)
+		return nil, option.Usagef("no preset or scenario given").WithHint(listPresets)
 	default:
 		if name := inv.Tool.Idle(inv.Values, words[0]); name != "" {
-			return nil, cli.Usagef("%s has no effect on a preset or a scenario", inv.Values.Name(name)).WithHint("--scale, --load, --duration, --warm-up and --seed have; or write a scenario of your own")
+			return nil, option.Usagef("%s has no effect on a preset or a scenario", inv.Values.Name(name)).WithHint("--scale, --load, --duration, --warm-up and --seed have; or write a scenario of your own")
 		}
 		p, err = namedPlan(words[0], o)
 	}
@@ -90,13 +91,13 @@ func readPlan(inv *cli.Invocation, words []string, conn *cli.Connection, change 
 	case err == nil:
 		return p, nil
 	case errors.As(err, &missing):
-		return nil, cli.Usagef("%v", err)
+		return nil, option.Usagef("%v", err)
 	}
-	var usage *cli.UsageError
+	var usage *option.UsageError
 	if errors.As(err, &usage) {
 		return nil, err
 	}
-	return nil, cli.Usagef("%v", err)
+	return nil, option.Usagef("%v", err)
 }
 
 // namedPlan is a preset, or the scenario in a file.
@@ -113,7 +114,7 @@ func namedPlan(name string, o plan.Options) (*plan.Plan, error) {
 // unknownPreset is the error of a word that is neither a preset nor the name of a
 // scenario's file.
 func unknownPreset(name string) error {
-	unknown := cli.Usagef("unknown preset %q", name)
+	unknown := option.Usagef("unknown preset %q", name)
 	if s := spelling.Nearest(name, plan.Presets()); s != "" {
 		return unknown.WithHint("did you mean %s?", s)
 	}
@@ -200,17 +201,17 @@ func (r *runner) readSessions() error {
 	}
 	for _, name := range [...]string{"resume", "keep-sessions"} {
 		if v.Bool(name) && !kept {
-			return cli.Usagef("%s has no effect: no session outlives its connection", v.Name(name)).WithHint("give -c, or clean-start: false in a scenario, and a session-expiry in MQTT 5")
+			return option.Usagef("%s has no effect: no session outlives its connection", v.Name(name)).WithHint("give -c, or clean-start: false in a scenario, and a session-expiry in MQTT 5")
 		}
 	}
 	if o.Resume && renamed != "" && !v.IsSet("run-id") {
-		return cli.Usagef("%s: the client IDs of group %s are new in every run", v.Name("resume"), renamed).WithHint("give both runs the same --run-id, or client IDs of your own")
+		return option.Usagef("%s: the client IDs of group %s are new in every run", v.Name("resume"), renamed).WithHint("give both runs the same --run-id, or client IDs of your own")
 	}
 	return nil
 }
 
 // factor reads a number above zero.
-func factor(v *cli.Values, name string) (float64, error) {
+func factor(v *option.Values, name string) (float64, error) {
 	f, err := strconv.ParseFloat(v.String(name), 64)
 	if err != nil || !(f > 0 && f <= 1e9) {
 		return 0, v.Invalid(name, "value", v.String(name), "want a number above 0")
@@ -219,7 +220,7 @@ func factor(v *cli.Values, name string) (float64, error) {
 }
 
 // rate reads a rate.
-func rate(v *cli.Values, name string) (plan.Rate, error) {
+func rate(v *option.Values, name string) (plan.Rate, error) {
 	r, err := plan.ParseRate(v.String(name))
 	switch {
 	case err != nil:

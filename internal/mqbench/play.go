@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/script"
 	"github.com/mqtools/mqtools/mqtt/transport"
@@ -22,12 +23,12 @@ import (
 func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 	v := inv.Values
 	if len(paths) == 0 {
-		return cli.Usagef("no script given").WithHint("e.g. 'mqbench play scripts/broker/*.yaml --connect localhost'")
+		return option.Usagef("no script given").WithHint("e.g. 'mqbench play scripts/broker/*.yaml --connect localhost'")
 	}
 	v.Yield("listen", "connect")
 	v.Yield("connect", "listen")
 	if v.IsSet("listen") == v.IsSet("connect") {
-		return cli.Usagef("play needs --listen or --connect").
+		return option.Usagef("play needs --listen or --connect").
 			WithHint("--listen plays a broker to a client, --connect plays clients to a broker")
 	}
 	scripts := make([]*script.Script, len(paths))
@@ -36,13 +37,13 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 		if scripts[i], err = script.Read(path); err != nil {
 			var sys *fs.PathError
 			if errors.As(err, &sys) {
-				return cli.Usagef("script %v", err)
+				return option.Usagef("script %v", err)
 			}
-			u := cli.Usagef("%v", err)
+			u := option.Usagef("%v", err)
 			return u.WithHint("%s", cmp.Or(u.Help, "mqtools-script(5) describes the language"))
 		}
 		if want := map[bool]script.Role{true: script.Broker, false: script.Client}[v.IsSet("listen")]; scripts[i].Role != want {
-			return cli.Usagef("%s: the script plays a %s, and needs --%s", path, scripts[i].Role,
+			return option.Usagef("%s: the script plays a %s, and needs --%s", path, scripts[i].Role,
 				map[script.Role]string{script.Broker: "listen", script.Client: "connect"}[scripts[i].Role])
 		}
 	}
@@ -125,7 +126,7 @@ func (p *player) target(addr string) error {
 	}
 	t, err := transport.ParseURL(url)
 	if err != nil {
-		return cli.Usagef("%s: %v", v.Name("connect"), err)
+		return option.Usagef("%s: %v", v.Name("connect"), err)
 	}
 	p.to = t
 	p.dialer = transport.Dialer{Timeout: v.Duration("connect-timeout"), TLS: &transport.TLSOptions{
@@ -133,7 +134,7 @@ func (p *player) target(addr string) error {
 		CertFile: v.String("cert"), KeyFile: v.String("key"), ServerName: v.String("tls-server-name"), Insecure: v.Bool("insecure")}}
 	if t.TLS {
 		if _, err := p.dialer.TLS.Config(t.Host); err != nil {
-			return cli.Usagef("%v", err)
+			return option.Usagef("%v", err)
 		}
 	}
 	return nil
@@ -152,7 +153,7 @@ func (p *player) dial(ctx context.Context, s *script.Script) (net.Conn, error) {
 func (p *player) listen(ctx context.Context, addr string, scripts []*script.Script) error {
 	for _, s := range scripts {
 		if s.WebSocket && strings.HasPrefix(addr, "ws") {
-			return cli.Usagef("%s: the script makes the WebSocket itself: listen on plain TCP", s.Path)
+			return option.Usagef("%s: the script makes the WebSocket itself: listen on plain TCP", s.Path)
 		}
 	}
 	ln, err := transport.Listen(ctx, addr, nil)

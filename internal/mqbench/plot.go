@@ -6,13 +6,14 @@ import (
 
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // plot makes a page of the runs in some files.
 func plot(ctx context.Context, inv *cli.Invocation) error {
 	out := inv.Values.String("out")
 	if (out == "" || out == "-") && inv.StdoutIsTerminal {
-		return cli.Usagef("the page would go to the terminal").WithHint("add --out page.html")
+		return option.Usagef("the page would go to the terminal").WithHint("add --out page.html")
 	}
 	sums, err := summaries(inv, inv.Args)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // presets lists the presets, one a line, or shows the scenario of one.
@@ -16,7 +17,7 @@ func presets(inv *cli.Invocation) error {
 		}
 		text, err := plan.PresetText(inv.Args[0])
 		if err != nil {
-			return cli.Usagef("%v", err).WithHint(listPresets)
+			return option.Usagef("%v", err).WithHint(listPresets)
 		}
 		return write(inv, text)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/process"
 )
 
@@ -65,24 +66,24 @@ func (r *runner) checkCrew() error {
 	sources := len(r.opts.Swarm.Sources)
 	switch {
 	case v.IsSet("serve"):
-		return cli.Usagef("%s: a run of several processes needs a broker outside of them", v.Name("serve")).WithHint("start one with 'mqsub --serve', or leave out --procs")
+		return option.Usagef("%s: a run of several processes needs a broker outside of them", v.Name("serve")).WithHint("start one with 'mqsub --serve', or leave out --procs")
 	case v.Bool("ask-password"):
-		return cli.Usagef("--ask-password: several processes cannot ask").WithHint("use --password-file, or leave out --procs")
+		return option.Usagef("--ask-password: several processes cannot ask").WithHint("use --password-file, or leave out --procs")
 	case sources > 0 && sources < r.procs:
-		return cli.Usagef("%s: %d addresses for %d processes: each needs one of its own", v.Name("source-ip"), sources, r.procs)
+		return option.Usagef("%s: %d addresses for %d processes: each needs one of its own", v.Name("source-ip"), sources, r.procs)
 	}
 	return checkShards(r.plan, r.shard.Index*r.procs+r.procs-1, r.shard.Count*r.procs, v.Name("procs"), fmt.Sprintf("%d processes", r.procs))
 }
 
 // checkShards refuses to divide a plan so that a shard, the last that is wanted, has
-// no clients. The option is blamed for it, and what is to share them.
-func checkShards(p *plan.Plan, last, count int, option, sharing string) error {
+// no clients. The option named is blamed for it, and what is to share them.
+func checkShards(p *plan.Plan, last, count int, named, sharing string) error {
 	s, err := p.Shard(last, count)
 	if err != nil {
-		return cli.Usagef("%s: %v", option, err)
+		return option.Usagef("%s: %v", named, err)
 	}
 	if shardClients(s) == 0 {
-		return cli.Usagef("%s: there are not enough clients for %s", option, sharing)
+		return option.Usagef("%s: there are not enough clients for %s", named, sharing)
 	}
 	return nil
 }
@@ -138,11 +139,11 @@ func (c *crew) start(at time.Time) error {
 	if err != nil {
 		return err
 	}
-	options, vars, err := r.inv.Tool.Handover(r.inv.Values, r.inv.Env.Args, func(o *cli.Option) bool { return !slices.Contains(ofParent, o.Name) })
+	options, vars, err := r.inv.Tool.Handover(r.inv.Values, r.inv.Env.Args, func(o *option.Option) bool { return !slices.Contains(ofParent, o.Name) })
 	if err != nil {
 		return err
 	}
-	env := cli.Environ(vars)
+	env := option.Environ(vars)
 	sources := r.opts.Swarm.Sources
 	for i := range r.procs {
 		shard, err := r.plan.Shard(r.shard.Index*r.procs+i, r.shard.Count*r.procs)

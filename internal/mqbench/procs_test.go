@@ -11,6 +11,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 )
@@ -94,7 +95,7 @@ func TestSignalEndsAllProcesses(t *testing.T) {
 	done := make(chan int)
 	go func() {
 		done <- cli.Run(ctx, cli.Env{Args: append([]string{"conn", "--clients", "4", "--procs", "2", "--duration", "1h"}, at...),
-			Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Lookup: cli.MapEnv(map[string]string{"MQ_CONFIG": "none"})}, Tool())
+			Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"})}, Tool())
 	}()
 	for range 6 { // two ask for the broker's version
 		<-connected

@@ -18,6 +18,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/fileerror"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/textfile"
 )
 
@@ -27,7 +28,7 @@ type saved struct {
 	path string
 }
 
-var errNoFile = cli.Usagef("no result file is named")
+var errNoFile = option.Usagef("no result file is named")
 
 // readResults reads result files and logs; - is standard input.
 func readResults(inv *cli.Invocation, paths []string) ([]saved, error) {
@@ -183,7 +184,7 @@ func merge(ctx context.Context, inv *cli.Invocation) error {
 
 func needOut(inv *cli.Invocation) error {
 	if inv.Values.String("out") == "" {
-		return cli.Usagef("--out is missing").WithHint("--out FILE; --out - writes to standard output")
+		return option.Usagef("--out is missing").WithHint("--out FILE; --out - writes to standard output")
 	}
 	return nil
 }
@@ -222,7 +223,7 @@ func reportCommand(inv *cli.Invocation) error {
 		return err
 	}
 	if inv.Values.IsSet("metric") && inv.Values.String("format") != "hgrm" {
-		return cli.Usagef("%s has no effect without -F hgrm", inv.Values.Name("metric"))
+		return option.Usagef("%s has no effect without -F hgrm", inv.Values.Name("metric"))
 	}
 	sums, err := summaries(inv, inv.Args)
 	if err != nil {
@@ -258,7 +259,7 @@ func summaries(inv *cli.Invocation, paths []string) ([]*report.Summary, error) {
 }
 
 // readGates reads gates, separated by commas.
-func readGates(v *cli.Values, text string) (all []report.Gate, err error) {
+func readGates(v *option.Values, text string) (all []report.Gate, err error) {
 	for one := range strings.SplitSeq(text, ",") {
 		g, err := report.ParseGates(one)
 		switch one = strings.TrimSpace(one); {
@@ -275,7 +276,7 @@ func readGates(v *cli.Values, text string) (all []report.Gate, err error) {
 // diff does "mqbench diff".
 func diff(inv *cli.Invocation) error {
 	if len(inv.Args) != 2 {
-		return cli.Usagef("diff: two result files are needed").WithHint("e.g. 'mqbench diff before.jsonl after.jsonl --gate p99=+10%%'")
+		return option.Usagef("diff: two result files are needed").WithHint("e.g. 'mqbench diff before.jsonl after.jsonl --gate p99=+10%%'")
 	}
 	if f := inv.Values.String("format"); !slices.Contains(inv.Tool.Takes("format"), f) {
 		return inv.Values.Invalid("format", "value", f, "want text, json or junit for diff")

@@ -23,6 +23,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/fileerror"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/swarm"
@@ -61,7 +62,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	defer stop()
 	conditions, err := failOn(inv)
 	if f := inv.Values.String("format"); err == nil && (f == "hgrm" || f == "hlog") && r.repeats() > 1 {
-		err = cli.Usagef("%s: %s is of one run, and there are %d", inv.Values.Name("format"), f, r.repeats())
+		err = option.Usagef("%s: %s is of one run, and there are %d", inv.Values.Name("format"), f, r.repeats())
 	}
 	if err != nil {
 		return r.tellError(ctx, err)
@@ -143,7 +144,7 @@ func failOn(inv *cli.Invocation) (all []report.Condition, err error) {
 }
 
 // conditions reads those of an option, separated by commas.
-func conditions(v *cli.Values, name, text string) (all []report.Condition, err error) {
+func conditions(v *option.Values, name, text string) (all []report.Condition, err error) {
 	for one := range strings.SplitSeq(text, ",") {
 		c, err := report.ParseConditions(one)
 		switch one = strings.TrimSpace(one); {
@@ -176,7 +177,7 @@ func (r *runner) read(ctx context.Context) error {
 	}
 	if path := r.inv.Values.String("calibration"); path != "" {
 		if r.calibration, err = readCalibration(path); err != nil {
-			return cli.Usagef("%s: %v", r.inv.Values.Name("calibration"), err)
+			return option.Usagef("%s: %v", r.inv.Values.Name("calibration"), err)
 		}
 	}
 	if r.procs > 1 {
@@ -221,7 +222,7 @@ func (r *runner) brokers() (brokers []*transport.Target, err error) {
 	for _, url := range p.Brokers {
 		t, err := transport.ParseURL(url)
 		if err != nil {
-			return nil, cli.Usagef("%v", err)
+			return nil, option.Usagef("%v", err)
 		}
 		brokers = append(brokers, t)
 	}
@@ -268,14 +269,14 @@ func (r *runner) readWay(ctx context.Context) (err error) {
 	return nil
 }
 
-func readLoops(v *cli.Values) int {
+func readLoops(v *option.Values) int {
 	if v.IsSet("loops") {
 		return v.Int("loops")
 	}
 	return result.Processors()
 }
 
-func readEngine(v *cli.Values) swarm.Engine {
+func readEngine(v *option.Values) swarm.Engine {
 	switch v.String("engine") {
 	case "lite":
 		return swarm.Lite
@@ -376,12 +377,12 @@ const manyPorts = 10_000
 func (r *runner) fits() error {
 	findings, err := bench.Examine(r.plan, r.limits(), r.use())
 	if err != nil {
-		return cli.Usagef("%v", err)
+		return option.Usagef("%v", err)
 	}
 	for _, f := range findings {
 		switch {
 		case f.Fatal:
-			return cli.Usagef("%s", f.Text).WithHint("%s", f.Fix)
+			return option.Usagef("%s", f.Text).WithHint("%s", f.Fix)
 		case f.Text != "":
 			r.inv.Warnf("%s: %s", f.Text, f.Fix)
 		}
@@ -484,7 +485,7 @@ func readShard(inv *cli.Invocation, p *plan.Plan) (s *plan.Shard, indexed bool, 
 	} else if inv.Lookup != nil {
 		ei, en, ok, err := plan.ShardFromEnv(inv.Lookup)
 		if err != nil {
-			return nil, false, cli.Usagef("%v", err)
+			return nil, false, option.Usagef("%v", err)
 		}
 		if ok {
 			i, n, indexed = ei, en, true
@@ -492,13 +493,13 @@ func readShard(inv *cli.Invocation, p *plan.Plan) (s *plan.Shard, indexed bool, 
 	}
 	s, err = p.Shard(i, n)
 	if err != nil {
-		return nil, false, cli.Usagef("%v", err)
+		return nil, false, option.Usagef("%v", err)
 	}
 	return s, indexed, nil
 }
 
 // startAt is the time of --start-at.
-func startAt(v *cli.Values) (time.Time, error) {
+func startAt(v *option.Values) (time.Time, error) {
 	const name = "start-at"
 	if !v.IsSet(name) {
 		return time.Time{}, nil
@@ -535,7 +536,7 @@ func readStart(s string) (t time.Time, err error) {
 }
 
 // readSources reads addresses and ranges of them: 10.0.0.1, 10.0.0.1-20.
-func readSources(v *cli.Values) (all []netip.Addr, err error) {
+func readSources(v *option.Values) (all []netip.Addr, err error) {
 	const name = "source-ip"
 	for _, s := range v.Strings(name) {
 		first, last, isRange := strings.Cut(s, "-")
@@ -564,7 +565,7 @@ func readSources(v *cli.Values) (all []netip.Addr, err error) {
 
 // commandLine are the words of the command line, without secrets.
 func commandLine(inv *cli.Invocation) []string {
-	return append([]string{inv.Tool.Name}, cli.RedactArgs(cli.Table(inv.Tool.Bit), inv.Env.Args)...)
+	return append([]string{inv.Tool.Name}, option.RedactArgs(option.Table(inv.Tool.Bit), inv.Env.Args)...)
 }
 
 // output is where --out of a run leads: a file, standard output, or nothing. A file has
@@ -617,7 +618,7 @@ func openOut(ctx context.Context, inv *cli.Invocation) (*output, error) {
 		return &output{}, nil
 	case "-":
 		if inv.Values.Bool("json") {
-			return nil, cli.Usagef("%s - and --json cannot be used together", inv.Values.Name("out")).WithHint("both write to standard output")
+			return nil, option.Usagef("%s - and --json cannot be used together", inv.Values.Name("out")).WithHint("both write to standard output")
 		}
 		return &output{w: inv.Stdout, standard: true}, nil
 	default:
@@ -652,7 +653,7 @@ func outError(ctx context.Context, err error) error {
 // Close ends the result. The error says that not all of it is there.
 func (o *output) Close() error {
 	err := cmp.Or(o.failed, o.close())
-	if pipe := cli.OutputError(cli.Bench, err); o.standard && cli.NobodyReads(pipe) {
+	if pipe := cli.OutputError(option.Bench, err); o.standard && cli.NobodyReads(pipe) {
 		return pipe
 	}
 	if err != nil {
@@ -709,7 +710,7 @@ func writeLine(inv *cli.Invocation, res *result.Result) error {
 // write writes to standard output.
 func write(inv *cli.Invocation, b []byte) error {
 	_, err := inv.Stdout.Write(b)
-	return cli.OutputError(cli.Bench, err)
+	return cli.OutputError(option.Bench, err)
 }
 
 // writeReports writes the reports of runs in the format that was asked for, as one
@@ -731,7 +732,7 @@ func isDocument(inv *cli.Invocation) bool {
 func renderReports(w io.Writer, inv *cli.Invocation, runs []report.Judged) error {
 	usage := func(err error) error {
 		if err != nil {
-			return cli.Usagef("%v", err)
+			return option.Usagef("%v", err)
 		}
 		return nil
 	}

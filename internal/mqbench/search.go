@@ -13,6 +13,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // The phases of a step of search, unless --warm-up and --duration say otherwise.
@@ -92,7 +93,7 @@ func (s *searcher) readSearch() (search bench.Search, err error) {
 		return search, v.Invalid("precision", "value", v.String("precision"), "want a number from 0.001 to 1")
 	}
 	if v.String("out") == "-" {
-		return search, cli.Usagef("%s: standard output has the report", v.Name("out"))
+		return search, option.Usagef("%s: standard output has the report", v.Name("out"))
 	}
 	if f := v.String("format"); !slices.Contains(s.inv.Tool.Takes("format"), f) {
 		return search, v.Invalid("format", "value", f, "want text, json or csv for search").WithHint("--out keeps the result of each step for mqbench report")
@@ -108,9 +109,9 @@ func searchable(p *plan.Plan) error {
 	}
 	switch {
 	case !publishes:
-		return cli.Usagef("%s publishes nothing: there is no rate to search", p.Name)
+		return option.Usagef("%s publishes nothing: there is no rate to search", p.Name)
 	case p.Closed():
-		return cli.Usagef("%s has no rate to search: its publishers send as fast as they are acknowledged", p.Name)
+		return option.Usagef("%s has no rate to search: its publishers send as fast as they are acknowledged", p.Name)
 	}
 	return nil
 }
@@ -162,7 +163,7 @@ func (s *searcher) try(ctx context.Context, load float64) (_ bench.Outcome, more
 		return 0, 0, err
 	}
 	if s.shard, err = s.plan.Shard(0, 1); err != nil {
-		return 0, 0, cli.Usagef("%v", err)
+		return 0, 0, option.Usagef("%v", err)
 	}
 	s.inv.Infof("step %d: load %s", s.runs+1, strconv.FormatFloat(load, 'g', 4, 64))
 	res, err := s.once(ctx, s.runs, s.out.writer())

@@ -15,6 +15,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // TestSearchEndToEnd searches for a bound that does not depend on the machine:
@@ -91,7 +92,7 @@ func TestAnswerOfASearch(t *testing.T) {
 		{"an error", []report.Step{ok}, bench.Found{Load: 2}, cli.Failed(cli.ExitUnreached, errors.New("gone")), 3, "(load 2). The search ended early: gone."},
 	} {
 		var stdout bytes.Buffer
-		env := cli.Env{Args: words("search pub"), Stdout: &stdout, Stderr: io.Discard, Lookup: cli.MapEnv(nil)}
+		env := cli.Env{Args: words("search pub"), Stdout: &stdout, Stderr: io.Discard, Lookup: option.MapEnv(nil)}
 		tool := Tool()
 		tool.Run = func(ctx context.Context, inv *cli.Invocation) error {
 			s := searcher{runner: runner{inv: inv}, doc: report.Search{Plan: "pub", SLO: "p99<1ms", Steps: c.steps}}

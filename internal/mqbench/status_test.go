@@ -12,6 +12,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // second is the status of second n of a measurement with a load.
@@ -141,7 +142,7 @@ func (t *terminal) write(tb testing.TB, s string) {
 func TestBlockIsDrawnInPlaceAndLeavesNothing(t *testing.T) {
 	for _, height := range []int{24, 4, 1} {
 		var out bytes.Buffer
-		inv := &cli.Invocation{Env: cli.Env{Stderr: &out, StderrIsTerminal: true, Lookup: cli.MapEnv(map[string]string{"TERM": "xterm"})},
+		inv := &cli.Invocation{Env: cli.Env{Stderr: &out, StderrIsTerminal: true, Lookup: option.MapEnv(map[string]string{"TERM": "xterm"})},
 			Talk: cli.NewTalk(&out, "mqbench", false, false, false)}
 		s := newStatus(inv, nil, nil)
 		s.size = func() (int, int) { return 80, height }
@@ -188,7 +189,7 @@ func TestNoBlockWhereItHasNoPlace(t *testing.T) {
 		{"with --quiet in a pipe", false, true, false, "xterm", ""},
 	} {
 		var out bytes.Buffer
-		inv := &cli.Invocation{Env: cli.Env{Stderr: &out, StderrIsTerminal: c.terminal, Lookup: cli.MapEnv(map[string]string{"TERM": c.term})},
+		inv := &cli.Invocation{Env: cli.Env{Stderr: &out, StderrIsTerminal: c.terminal, Lookup: option.MapEnv(map[string]string{"TERM": c.term})},
 			Talk: cli.NewTalk(&out, "mqbench", c.quiet, c.debug, false)}
 		s := newStatus(inv, nil, nil)
 		s.show(second(0, 1000))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // The patterns of files that commands read: of scripts and results there can be others.
@@ -23,142 +24,142 @@ func planNames(short ...string) func() []string {
 // Tool is mqbench.
 func Tool() cli.Tool {
 	return cli.Tool{
-		Program: cli.Program{
+		Program: option.Program{
 			Name:    "mqbench",
-			Bit:     cli.Bench,
+			Bit:     option.Bench,
 			Summary: "measures MQTT brokers, and tests brokers and clients",
 			Usage:   "COMMAND [OPTION]...",
-			Commands: []cli.Command{
+			Commands: []option.Command{
 				{
-					Name: "run", Bit: cli.CommandRun, MaxArgs: 1, Words: plan.Presets, Files: scenarioFiles,
+					Name: "run", Bit: option.CommandRun, MaxArgs: 1, Words: plan.Presets, Files: scenarioFiles,
 					Summary: "run a preset ('mqbench presets' lists them) or a scenario, and report what was measured",
 					Usage:   "PRESET|FILE.yaml [OPTION]...",
-					Examples: []cli.Example{
+					Examples: []option.Example{
 						{Command: "mqbench run oms/p2p-1K-1K-1K-1K -h broker.lan", Text: "a published workload"},
 						{Command: "mqbench run my.yaml --scale 0.1 --fail-on 'p99>10ms'", Text: "a tenth of the clients of a scenario, with a threshold"},
 					},
 				},
 				{
-					Name: "presets", Bit: cli.CommandPresets, MaxArgs: 1, Words: plan.Presets,
+					Name: "presets", Bit: option.CommandPresets, MaxArgs: 1, Words: plan.Presets,
 					Summary: "list the presets, or show the scenario of one",
 					Usage:   "[PRESET]",
-					Examples: []cli.Example{
+					Examples: []option.Example{
 						{Command: "mqbench presets", Text: "what there is to run"},
 						{Command: "mqbench presets rr > my.yaml", Text: "one of them as a scenario to change"},
 					},
 				},
 				{
-					Name: "conn", Bit: cli.CommandRun,
+					Name: "conn", Bit: option.CommandRun,
 					Summary:  "open connections and hold them",
 					Usage:    "[OPTION]...",
-					Examples: []cli.Example{{Command: "mqbench conn --clients 10000 -R 2000 -h broker.lan", Text: "10,000 connections, 2,000 new ones a second"}},
+					Examples: []option.Example{{Command: "mqbench conn --clients 10000 -R 2000 -h broker.lan", Text: "10,000 connections, 2,000 new ones a second"}},
 				},
 				{
-					Name: "pub", Bit: cli.CommandRun,
+					Name: "pub", Bit: option.CommandRun,
 					Summary:  "publish, and count the acknowledgements",
 					Usage:    "[OPTION]...",
-					Examples: []cli.Example{{Command: "mqbench pub --clients 100 --rate 10000 -q 1 -h broker.lan", Text: "10,000 messages a second of 100 publishers"}},
+					Examples: []option.Example{{Command: "mqbench pub --clients 100 --rate 10000 -q 1 -h broker.lan", Text: "10,000 messages a second of 100 publishers"}},
 				},
 				{
-					Name: "sub", Bit: cli.CommandRun,
+					Name: "sub", Bit: option.CommandRun,
 					Summary:  "subscribe, and count what others publish",
 					Usage:    "[OPTION]...",
-					Examples: []cli.Example{{Command: "mqbench sub --clients 100 -t 'bench/#' --duration 10m -h broker.lan", Text: "100 subscribers for ten minutes"}},
+					Examples: []option.Example{{Command: "mqbench sub --clients 100 -t 'bench/#' --duration 10m -h broker.lan", Text: "100 subscribers for ten minutes"}},
 				},
 				{
-					Name: "pubsub", Bit: cli.CommandRun,
+					Name: "pubsub", Bit: option.CommandRun,
 					Summary: "publish and subscribe, and time the deliveries",
 					Usage:   "[OPTION]...",
-					Examples: []cli.Example{
+					Examples: []option.Example{
 						{Command: "mqbench pubsub --serve --rate 20000 --duration 5s", Text: "20,000 messages a second through the broker in this process"},
 						{Command: "mqbench pubsub --clients 1 --rate unlimited -q 1 -M 1000", Text: "as fast as the broker acknowledges"},
 					},
 				},
 				{
-					Name: "report", Bit: cli.CommandReport, MaxArgs: -1, Files: resultFiles,
+					Name: "report", Bit: option.CommandReport, MaxArgs: -1, Files: resultFiles,
 					Summary: "report saved results",
 					Usage:   "FILE... [OPTION]...",
-					Examples: []cli.Example{
+					Examples: []option.Example{
 						{Command: "mqbench report run.jsonl -F markdown", Text: "as tables for an issue"},
 						{Command: "mqbench report shard-*.jsonl --fail-on 'p99>10ms'", Text: "one report of all shards, with a threshold"},
 					},
 				},
 				{
-					Name: "diff", Bit: cli.CommandDiff, MaxArgs: 2, Files: resultFiles,
+					Name: "diff", Bit: option.CommandDiff, MaxArgs: 2, Files: resultFiles,
 					Summary:  "compare two saved runs, or repetitions",
 					Usage:    "A B [OPTION]...",
-					Examples: []cli.Example{{Command: "mqbench diff before.jsonl after.jsonl --gate p99=+10%", Text: "status 4 if the latency has grown by more than a tenth"}},
+					Examples: []option.Example{{Command: "mqbench diff before.jsonl after.jsonl --gate p99=+10%", Text: "status 4 if the latency has grown by more than a tenth"}},
 				},
 				{
-					Name: "merge", Bit: cli.CommandMerge, MaxArgs: -1, Files: resultFiles,
+					Name: "merge", Bit: option.CommandMerge, MaxArgs: -1, Files: resultFiles,
 					Summary:  "merge the results of a run's shards, exactly",
 					Usage:    "FILE... --out FILE",
-					Examples: []cli.Example{{Command: "mqbench merge shard-*.jsonl --out run.jsonl", Text: "one result of all shards"}},
+					Examples: []option.Example{{Command: "mqbench merge shard-*.jsonl --out run.jsonl", Text: "one result of all shards"}},
 				},
 				{
-					Name: "calibrate", Bit: cli.CommandCalibrate,
+					Name: "calibrate", Bit: option.CommandCalibrate,
 					Summary: "measure what this tool can do at most on this machine",
 					Usage:   "[OPTION]...",
-					Examples: []cli.Example{
+					Examples: []option.Example{
 						{Command: "mqbench calibrate --out here.json", Text: "about nine seconds; then run with --calibration here.json"},
 					},
 				},
 				{
-					Name: "k8s", Bit: cli.CommandK8s, MaxArgs: 1, Words: planNames("conn", "pub", "sub", "pubsub"), Files: scenarioFiles,
+					Name: "k8s", Bit: option.CommandK8s, MaxArgs: 1, Words: planNames("conn", "pub", "sub", "pubsub"), Files: scenarioFiles,
 					Summary:  "print a Kubernetes job that runs a plan in several pods",
 					Usage:    "PRESET|FILE.yaml|conn|pub|sub|pubsub [OPTION]...",
-					Examples: []cli.Example{{Command: "mqbench k8s my.yaml --shards 40 -h broker.lan | kubectl apply -f -", Text: "the scenario in 40 pods, which begin 90 seconds from now"}},
+					Examples: []option.Example{{Command: "mqbench k8s my.yaml --shards 40 -h broker.lan | kubectl apply -f -", Text: "the scenario in 40 pods, which begin 90 seconds from now"}},
 				},
 				{
-					Name: "collect", Bit: cli.CommandCollect, MaxArgs: -1, Words: func() []string { return []string{"k8s"} }, Files: resultFiles,
+					Name: "collect", Bit: option.CommandCollect, MaxArgs: -1, Words: func() []string { return []string{"k8s"} }, Files: resultFiles,
 					Summary: "find the results of shards in directories and logs, and merge them",
 					Usage:   "FILE|DIRECTORY|-... --out FILE | k8s job/NAME --out FILE",
-					Examples: []cli.Example{
+					Examples: []option.Example{
 						{Command: "mqbench collect k8s job/mqbench --out run.jsonl", Text: "from the logs of a Kubernetes job"},
 						{Command: "mqbench collect logs/ --out run.jsonl", Text: "from all files of a directory"},
 					},
 				},
 				{
-					Name: "doctor", Bit: cli.CommandDoctor, MaxArgs: 1, Words: planNames("conn", "pub", "sub", "pubsub"), Files: scenarioFiles,
+					Name: "doctor", Bit: option.CommandDoctor, MaxArgs: 1, Words: planNames("conn", "pub", "sub", "pubsub"), Files: scenarioFiles,
 					Summary: "compare what a run needs with what the machine has",
 					Usage:   "[PRESET|FILE.yaml|conn|pub|sub|pubsub] [OPTION]...",
-					Examples: []cli.Example{
+					Examples: []option.Example{
 						{Command: "mqbench doctor oms/conn-tcp-1M-5K --procs 8 --source-ip 127.0.0.1-20", Text: "whether a million connections fit in eight processes"},
 						{Command: "mqbench doctor", Text: "how many clients fit"},
 					},
 				},
 				{
-					Name: "plot", Bit: cli.CommandPlot, MaxArgs: -1, Files: resultFiles,
+					Name: "plot", Bit: option.CommandPlot, MaxArgs: -1, Files: resultFiles,
 					Summary: "draw results on a page that needs no network",
 					Usage:   "FILE... --out PAGE.html",
-					Examples: []cli.Example{
+					Examples: []option.Example{
 						{Command: "mqbench plot monday.mqb tuesday.mqb --out page.html", Text: "two runs, one over the other"},
 					},
 				},
 				{
-					Name: "search", Bit: cli.CommandSearch, MaxArgs: 1, Words: planNames("pub", "pubsub"), Files: scenarioFiles,
+					Name: "search", Bit: option.CommandSearch, MaxArgs: 1, Words: planNames("pub", "pubsub"), Files: scenarioFiles,
 					Summary: "find the highest load that a broker sustains",
 					Usage:   "PRESET|FILE.yaml|pub|pubsub [OPTION]...",
-					Examples: []cli.Example{
+					Examples: []option.Example{
 						{Command: "mqbench search pubsub --rate 1000 -q 1 --slo 'p99<10ms,loss=0' -h broker.lan", Text: "from 1,000 messages a second on"},
 						{Command: "mqbench search my.yaml --from-load 0.1 --out steps.jsonl -h broker.lan", Text: "from a tenth of a scenario's rates on"},
 					},
 				},
 				{
-					Name: "verify", Bit: cli.CommandVerify,
+					Name: "verify", Bit: option.CommandVerify,
 					Summary: "test whether a broker keeps what MQTT promises over connections that break",
 					Usage:   "[OPTION]...",
-					Examples: []cli.Example{
+					Examples: []option.Example{
 						{Command: "mqbench verify -h broker.lan", Text: "ten seconds of faults at each quality of service"},
 						{Command: "mqbench verify -q 2 --faults cut,refuse --seed 7 -h broker.lan", Text: "one of them again, with the same faults"},
 						{Command: "mqbench verify --shapes fan-in,fan-out,shared --out verify.jsonl -h broker.lan", Text: "beyond pairs, with the results for mqbench report"},
 					},
 				},
 				{
-					Name: "play", Bit: cli.CommandPlay, MaxArgs: -1, Files: scriptFiles,
+					Name: "play", Bit: option.CommandPlay, MaxArgs: -1, Files: scriptFiles,
 					Summary: "play scripted conversations to a client or a broker",
 					Usage:   "SCRIPT... --listen ADDR | --connect ADDR",
-					Examples: []cli.Example{
+					Examples: []option.Example{
 						{Command: "mqbench play scripts/broker/*.yaml --connect localhost", Text: "play clients to the broker on this machine"},
 						{Command: "mqbench play scripts/client/connect.yaml --listen 1884", Text: "play a broker to the client that connects to port 1884"},
 						{Command: "mqbench play -d my.yaml --connect mqtts://broker.lan --cafile ca.pem", Text: "over TLS, with every packet"},
@@ -173,29 +174,29 @@ func Tool() cli.Tool {
 				}
 			}
 			switch inv.Tool.Command.Bit {
-			case cli.CommandSearch:
+			case option.CommandSearch:
 				return searchCommand(ctx, inv)
-			case cli.CommandPlay:
+			case option.CommandPlay:
 				return play(ctx, inv, inv.Args)
-			case cli.CommandDoctor:
+			case option.CommandDoctor:
 				return doctor(ctx, inv)
-			case cli.CommandCalibrate:
+			case option.CommandCalibrate:
 				return calibrate(ctx, inv)
-			case cli.CommandK8s:
+			case option.CommandK8s:
 				return k8s(ctx, inv)
-			case cli.CommandPresets:
+			case option.CommandPresets:
 				return presets(inv)
-			case cli.CommandReport:
+			case option.CommandReport:
 				return reportCommand(inv)
-			case cli.CommandPlot:
+			case option.CommandPlot:
 				return plot(ctx, inv)
-			case cli.CommandMerge:
+			case option.CommandMerge:
 				return merge(ctx, inv)
-			case cli.CommandDiff:
+			case option.CommandDiff:
 				return diff(inv)
-			case cli.CommandCollect:
+			case option.CommandCollect:
 				return collect(ctx, inv)
-			case cli.CommandVerify:
+			case option.CommandVerify:
 				return verify(ctx, inv)
 			default:
 				return runCommand(ctx, inv)
@@ -207,7 +208,7 @@ func Tool() cli.Tool {
 // onlyToFile reports whether all that a command writes goes into the file of --out.
 func onlyToFile(inv *cli.Invocation) bool {
 	switch inv.Tool.Command.Bit {
-	case cli.CommandPlot, cli.CommandMerge, cli.CommandCollect:
+	case option.CommandPlot, option.CommandMerge, option.CommandCollect:
 		out := inv.Values.String("out")
 		return out != "" && out != "-"
 	}

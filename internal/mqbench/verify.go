@@ -18,6 +18,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/transport"
@@ -37,7 +38,7 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	if slices.Contains(o.Faults, bench.Restart) && !inv.Values.IsSet("serve") {
-		return cli.Usagef("%s: only the broker of --serve can be restarted", inv.Values.Name("faults"))
+		return option.Usagef("%s: only the broker of --serve can be restarted", inv.Values.Name("faults"))
 	}
 	conn, err := inv.Connection(ctx)
 	if err != nil {
@@ -175,7 +176,7 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	}
 	o.TopicPrefix = v.String("topic-prefix")
 	if o.Size = int(v.Int64("size")); o.Size < result.HeaderSize {
-		return o, cli.Usagef("%s: %d bytes have no room for the header of %d that is checked", v.Name("size"), o.Size, result.HeaderSize)
+		return o, option.Usagef("%s: %d bytes have no room for the header of %d that is checked", v.Name("size"), o.Size, result.HeaderSize)
 	}
 	for word := range listed(v, "faults", "delay,stall,split,cut,refuse") {
 		f := bench.Fault(word)
@@ -216,7 +217,7 @@ func wordsOf[S ~string](all []S) []string {
 
 // listed yields the words of a list, of all the times that it was given, or of what
 // it is unless given.
-func listed(v *cli.Values, name, unless string) iter.Seq[string] {
+func listed(v *option.Values, name, unless string) iter.Seq[string] {
 	lists := v.Strings(name)
 	if len(lists) == 0 {
 		lists = []string{unless}
@@ -235,7 +236,7 @@ func listed(v *cli.Values, name, unless string) iter.Seq[string] {
 // sharable refuses shared subscriptions where there are none.
 func sharable(inv *cli.Invocation, shapes []bench.Shape, version packet.Version) error {
 	if version < packet.V5 && slices.Contains(shapes, bench.Shared) {
-		return cli.Usagef("%s: before MQTT 5 there are no shared subscriptions", inv.Values.Name("shapes"))
+		return option.Usagef("%s: before MQTT 5 there are no shared subscriptions", inv.Values.Name("shapes"))
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/badbroker"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // verifying runs mqbench verify.
@@ -21,7 +22,7 @@ func verifying(t *testing.T, line string) (out, talk string, code int) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	env := cli.Env{Args: append([]string{"verify"}, strings.Fields(line)...), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
-		Lookup: cli.MapEnv(map[string]string{"MQ_CONFIG": "none"})}
+		Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"})}
 	code = cli.Run(t.Context(), env, Tool())
 	return stdout.String(), stderr.String(), code
 }
@@ -77,7 +78,7 @@ func TestVerifyWritesResults(t *testing.T) {
 		"merge --out -": {cli.ExitUsage, "are of different plans: verify-fan-in-qos1"},
 	} {
 		var stdout, stderr bytes.Buffer
-		env := cli.Env{Args: append(strings.Fields(line), path), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Lookup: cli.MapEnv(map[string]string{"MQ_CONFIG": "none"})}
+		env := cli.Env{Args: append(strings.Fields(line), path), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"})}
 		if code := cli.Run(t.Context(), env, Tool()); code != want.code || !strings.Contains(stdout.String()+stderr.String(), want.text) {
 			t.Errorf("%s: status %d:\n%s%s", line, code, stdout.String(), stderr.String())
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // watcher is told how a run goes; see bench.Options.
@@ -29,23 +30,23 @@ func (r *runner) watch(ctx context.Context) (watched context.Context, stop func(
 	v.Yield("format", "json")
 	if v.Bool("json") {
 		if v.IsSet("format") {
-			return nil, nil, cli.Usagef("--json and --format cannot be used together").WithHint("--format json writes the report alone")
+			return nil, nil, option.Usagef("--json and --format cannot be used together").WithHint("--format json writes the report alone")
 		}
 		if v.String("out") == "-" {
-			return nil, nil, cli.Usagef("--json and --out - cannot be used together")
+			return nil, nil, option.Usagef("--json and --out - cannot be used together")
 		}
 		r.lines = &jsonLines{w: r.inv.Stdout, fail: cancel}
 		r.watchers = append(r.watchers, r.lines)
 	}
 	if !v.IsSet("metrics") {
 		if v.IsSet("hold") {
-			return nil, nil, cli.Usagef("%s has no effect without --metrics", v.Name("hold"))
+			return nil, nil, option.Usagef("%s has no effect without --metrics", v.Name("hold"))
 		}
 		return watched, stop, nil
 	}
 	ln, err := metrics.Listen(ctx, v.String("metrics"))
 	if err != nil {
-		return nil, nil, cli.Usagef("%s: %v", v.Name("metrics"), err)
+		return nil, nil, option.Usagef("%s: %v", v.Name("metrics"), err)
 	}
 	r.exporter = metrics.New()
 	r.watchers = append(r.watchers, exporting{r.exporter})

@@ -24,6 +24,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // words are a command line.
@@ -175,7 +176,7 @@ func TestJSONWithoutReaderEndsTheRun(t *testing.T) {
 	t.Parallel()
 	var stderr bytes.Buffer
 	out := &brokenPipe{}
-	env := cli.Env{Args: words("pubsub --serve 127.0.0.1:0 --clients 2 --duration 1h --json"), Stdin: strings.NewReader(""), Stdout: out, Stderr: &stderr, Lookup: cli.MapEnv(nil)}
+	env := cli.Env{Args: words("pubsub --serve 127.0.0.1:0 --clients 2 --duration 1h --json"), Stdin: strings.NewReader(""), Stdout: out, Stderr: &stderr, Lookup: option.MapEnv(nil)}
 	code := cli.Run(t.Context(), env, Tool())
 	if code != cli.ExitPipe || strings.Contains(stderr.String(), "standard output") || out.n != 2 {
 		t.Errorf("code %d after %d writes, stderr %q", code, out.n, stderr.String())
@@ -190,7 +191,7 @@ func TestMetricsOfARunAndTheirHold(t *testing.T) {
 	var stdout bytes.Buffer
 	done := make(chan int)
 	go func() {
-		env := cli.Env{Args: words(short1s + "--repeat 2 --metrics 0 --hold 1h --format json"), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: stderr, Lookup: cli.MapEnv(nil)}
+		env := cli.Env{Args: words(short1s + "--repeat 2 --metrics 0 --hold 1h --format json"), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: stderr, Lookup: option.MapEnv(nil)}
 		code := cli.Run(ctx, env, Tool())
 		stderr.Close()
 		done <- code

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
@@ -24,7 +25,7 @@ func (j *job) payload(ctx context.Context, mode string) ([]byte, error) {
 	case mode == "message":
 		b := []byte(v.String("message"))
 		if len(b) > maxPayload {
-			return nil, cli.Usagef("message of %d bytes; MQTT carries at most %d", len(b), maxPayload)
+			return nil, option.Usagef("message of %d bytes; MQTT carries at most %d", len(b), maxPayload)
 		}
 		return b, nil
 	case mode == "null-message":
@@ -46,11 +47,11 @@ func (j *job) payload(ctx context.Context, mode string) ([]byte, error) {
 func readFile(label, name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, cli.Usagef("%s: %v", label, err)
+		return nil, option.Usagef("%s: %v", label, err)
 	}
 	defer f.Close()
 	if st, err := f.Stat(); err == nil && st.IsDir() {
-		return nil, cli.Usagef("%s %q is a directory", label, name)
+		return nil, option.Usagef("%s %q is a directory", label, name)
 	}
 	return readAll(f, fmt.Sprintf("file %q", name))
 }
@@ -62,7 +63,7 @@ func readAll(r io.Reader, what string) ([]byte, error) {
 		return nil, cli.Failed(cli.ExitLocalIO, fmt.Errorf("%s: %w", what, err))
 	}
 	if len(b) > maxPayload {
-		return nil, cli.Usagef("%s has more than %d bytes, the most that MQTT carries", what, maxPayload)
+		return nil, option.Usagef("%s has more than %d bytes, the most that MQTT carries", what, maxPayload)
 	}
 	return b, nil
 }

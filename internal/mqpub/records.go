@@ -7,6 +7,7 @@ import (
 
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/textfile"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -93,6 +94,6 @@ func badRecord(e *format.RecordError) error {
 
 // forEvery tells whether an option is said of every record, whatever that says itself:
 // on the command line, and not in a configuration that is about many runs.
-func (j *job) forEvery(option string) bool {
-	return j.inv.Values.Origin(option) >= cli.OriginFile
+func (j *job) forEvery(name string) bool {
+	return j.inv.Values.Origin(name) >= option.OriginFile
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -22,21 +23,21 @@ var outputOptions = [...]string{"verbose", "no-newline", "format", "json", "pret
 
 // wantsReply tells whether the message is a request, and refuses options that
 // do not fit.
-func wantsReply(v *cli.Values, mode string) (bool, error) {
+func wantsReply(v *option.Values, mode string) (bool, error) {
 	if v.Bool("request") || v.IsSet("response-topic") {
 		switch {
 		case mode == "stdin-line" || mode == "input":
-			return false, cli.Usagef("--request and --%s cannot be used together", mode).WithHint("a request is one message")
-		case v.Origin("repeat") == cli.OriginFlag:
-			return false, cli.Usagef("--request and --repeat cannot be used together")
+			return false, option.Usagef("--request and --%s cannot be used together", mode).WithHint("a request is one message")
+		case v.Origin("repeat") == option.OriginFlag:
+			return false, option.Usagef("--request and --repeat cannot be used together")
 		case v.Bool("retain"):
-			return false, cli.Usagef("--request and %s cannot be used together", v.Name("retain")).WithHint("a retained request would be answered again and again")
+			return false, option.Usagef("--request and %s cannot be used together", v.Name("retain")).WithHint("a retained request would be answered again and again")
 		}
 		return true, nil
 	}
 	for _, name := range outputOptions {
-		if v.Origin(name) == cli.OriginFlag {
-			return false, cli.Usagef("--%s needs --request", name)
+		if v.Origin(name) == option.OriginFlag {
+			return false, option.Usagef("--%s needs --request", name)
 		}
 	}
 	return false, nil
@@ -55,7 +56,7 @@ type exchange struct {
 func (j *job) request(ctx context.Context) error {
 	v, o := j.inv.Values, &j.conn.Options
 	if len(j.topics) > 1 {
-		return cli.Usagef("--request takes one topic, not %d", len(j.topics)).WithHint("a request is one message; without --request it is published to every -t")
+		return option.Usagef("--request takes one topic, not %d", len(j.topics)).WithHint("a request is one message; without --request it is published to every -t")
 	}
 	if err := j.inv.CheckOutput(); err != nil {
 		return err
@@ -69,7 +70,7 @@ func (j *job) request(ctx context.Context) error {
 	x := &exchange{topic: v.String("response-topic"), form: form}
 	if given, has := j.msg.Properties.Bytes(packet.ResponseTopic); has {
 		if x.topic != "" && x.topic != string(given) {
-			return cli.Usagef("--response-topic and --property publish response-topic disagree")
+			return option.Usagef("--response-topic and --property publish response-topic disagree")
 		}
 		x.topic = string(given)
 	}
@@ -78,7 +79,7 @@ func (j *job) request(ctx context.Context) error {
 			return err
 		}
 	} else if o.Version == packet.V31 || o.Version == packet.V311 {
-		return cli.Usagef("--request needs MQTT 5, or a topic for the reply").WithHint("choose one with -e")
+		return option.Usagef("--request needs MQTT 5, or a topic for the reply").WithHint("choose one with -e")
 	}
 	if _, has := o.Properties.Uint(packet.RequestResponseInformation); !has && x.topic == "" {
 		o.Properties, _ = append(packet.Properties(nil), o.Properties...).AppendUint(packet.RequestResponseInformation, 1)
@@ -174,7 +175,7 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 				continue
 			}
 			if r, ok := x.form.(*format.Record); ok { // which may be much larger than the payload
-				if err := cli.OutputError(cli.Pub, r.WriteMessage(j.inv.Stdout, m, now)); err != nil {
+				if err := cli.OutputError(option.Pub, r.WriteMessage(j.inv.Stdout, m, now)); err != nil {
 					return err
 				}
 			} else {
@@ -232,7 +233,7 @@ func (j *job) tellLatency(d time.Duration) error {
 // write writes to standard output.
 func (j *job) write(b []byte) error {
 	_, err := j.inv.Stdout.Write(b)
-	return cli.OutputError(cli.Pub, err)
+	return cli.OutputError(option.Pub, err)
 }
 
 // answers tells whether a message on the response topic belongs to the

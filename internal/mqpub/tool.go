@@ -13,6 +13,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/mosquitto"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -21,12 +22,12 @@ import (
 // Tool is mqpub.
 func Tool() cli.Tool {
 	return cli.Tool{
-		Program: cli.Program{
+		Program: option.Program{
 			Name:    "mqpub",
-			Bit:     cli.Pub,
+			Bit:     option.Pub,
 			Summary: "publish messages to an MQTT broker",
 			Usage:   "[OPTION]... -t TOPIC {-m MESSAGE | -f FILE | -s | -n | -l | --input jsonl}",
-			Examples: []cli.Example{
+			Examples: []option.Example{
 				{Command: "mqpub -t lamp/hall -m on -r", Text: "set a retained value"},
 				{Command: "mqpub -t lamp/ask -m state --request -W 5", Text: "ask, and write the reply"},
 				{Command: "tail -f app.log | mqpub -l -q 1 -t logs/app", Text: "publish every line, and lose none"},
@@ -61,7 +62,7 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 	ctx, stop := inv.Limit(ctx)
 	defer stop()
 	for _, name := range [...]string{"repeat", "repeat-delay"} {
-		if inv.Values.Origin(name) == cli.OriginFlag && (mode == "stdin-line" || mode == "input") {
+		if inv.Values.Origin(name) == option.OriginFlag && (mode == "stdin-line" || mode == "input") {
 			inv.Warnf("--%s has no effect with --%s", name, mode)
 		}
 	}
@@ -259,7 +260,7 @@ func (j *job) anyQoS() bool { return j.inv.Values.IsSet("input") && !j.forEvery(
 var modes = [...]string{"message", "file", "stdin-file", "null-message", "stdin-line", "input"}
 
 // modeOf finds the one that is given.
-func modeOf(v *cli.Values) (string, error) {
+func modeOf(v *option.Values) (string, error) {
 	mode := ""
 	for _, m := range modes {
 		v.Yield(m, modes[:]...)
@@ -267,26 +268,26 @@ func modeOf(v *cli.Values) (string, error) {
 			continue
 		}
 		if mode != "" {
-			return "", cli.Usagef("%s and %s cannot be used together", v.Name(mode), v.Name(m)).WithHint("publish one message at a time")
+			return "", option.Usagef("%s and %s cannot be used together", v.Name(mode), v.Name(m)).WithHint("publish one message at a time")
 		}
 		mode = m
 	}
 	if mode == "" {
-		return "", cli.Usagef("no message given").WithHint("pass -m TEXT, -f FILE, -l, ... (see --help)")
+		return "", option.Usagef("no message given").WithHint("pass -m TEXT, -f FILE, -l, ... (see --help)")
 	}
 	stream := mode == "stdin-line"
 	for _, name := range [...]string{"delimiter", "null", "skip-blank"} {
-		if v.Origin(name) == cli.OriginFlag && !stream {
-			return "", cli.Usagef("--%s needs --stdin-line", name)
+		if v.Origin(name) == option.OriginFlag && !stream {
+			return "", option.Usagef("--%s needs --stdin-line", name)
 		}
 	}
-	if v.Origin("strict") == cli.OriginFlag && mode != "input" {
-		return "", cli.Usagef("--strict needs --input")
+	if v.Origin("strict") == option.OriginFlag && mode != "input" {
+		return "", option.Usagef("--strict needs --input")
 	}
 	v.Yield("delimiter", "null")
 	v.Yield("null", "delimiter")
 	if v.IsSet("delimiter") && v.Bool("null") {
-		return "", cli.Usagef("%s and %s cannot be used together", v.Name("delimiter"), v.Name("null"))
+		return "", option.Usagef("%s and %s cannot be used together", v.Name("delimiter"), v.Name("null"))
 	}
 	return mode, nil
 }
@@ -312,11 +313,11 @@ func (j *job) readMessage(mode string) error {
 	}
 	switch {
 	case mode == "input":
-		if v.Origin("topic") == cli.OriginFlag {
-			return cli.Usagef("--topic and --input cannot be used together").WithHint("every record names its own topic")
+		if v.Origin("topic") == option.OriginFlag {
+			return option.Usagef("--topic and --input cannot be used together").WithHint("every record names its own topic")
 		}
 	case len(topics) == 0:
-		return cli.Usagef("no topic given").WithHint("pass one, e.g. -t a/b")
+		return option.Usagef("no topic given").WithHint("pass one, e.g. -t a/b")
 	default:
 		for _, t := range topics {
 			if err := cli.CheckTopic(v.Name("topic"), t); err != nil {

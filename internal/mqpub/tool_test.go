@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // peer accepts one connection, reads n bytes behind CONNECT, or all there are if n
@@ -63,7 +64,7 @@ func TestAMessageThatIsCutOffIsNoSuccess(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			args := append([]string{"-V", "311", "-L", "mqtt://" + addr, "-t", "a", "-s"}, row.args...)
 			status := cli.Run(context.Background(), cli.Env{Args: args, Stdin: bytes.NewReader(make([]byte, row.size)),
-				Stdout: &stdout, Stderr: &stderr, Lookup: cli.MapEnv(nil)}, Tool())
+				Stdout: &stdout, Stderr: &stderr, Lookup: option.MapEnv(nil)}, Tool())
 			if status != row.status || !strings.Contains(stderr.String(), row.says) || row.says == "" && stderr.Len() > 0 {
 				t.Errorf("status %d, %q, want %d, %q", status, stderr.String(), row.status, row.says)
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/transport/memtest"
@@ -93,7 +94,7 @@ func TestOnlyWhatIsWrittenIsAcknowledged(t *testing.T) {
 			addr, said := peer(t)
 			stdout, stderr := &full{n: row.room}, &bytes.Buffer{}
 			args := append([]string{"-V", "311", "-L", "mqtt://" + addr, "-q", "1", "-t", "a"}, row.args...)
-			status := cli.Run(context.Background(), cli.Env{Args: args, Stdout: stdout, Stderr: stderr, Lookup: cli.MapEnv(nil)}, Tool())
+			status := cli.Run(context.Background(), cli.Env{Args: args, Stdout: stdout, Stderr: stderr, Lookup: option.MapEnv(nil)}, Tool())
 			if stderr.String() != row.says {
 				t.Errorf("it said %q, want %q", stderr.String(), row.says)
 			}

@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // flushSize is how many bytes of output are collected at most before they are
@@ -25,5 +26,5 @@ func (o *output) Write(b []byte) (int, error) {
 	}
 	n, err := o.w.Write(b)
 	o.written += int64(n)
-	return n, cli.OutputError(cli.Sub, err)
+	return n, cli.OutputError(option.Sub, err)
 }

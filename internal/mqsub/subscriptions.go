@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/topic"
@@ -19,7 +20,7 @@ func (j *job) readSubscriptions() error {
 	v.Yield("retained-only", "skip-retained", "watch", "message-rate")
 	j.skipRetained, j.retainedOnly = v.Bool("skip-retained"), v.Bool("retained-only")
 	if j.skipRetained && j.retainedOnly {
-		return cli.Usagef("%s and %s cannot be used together", v.Name("skip-retained"), v.Name("retained-only"))
+		return option.Usagef("%s and %s cannot be used together", v.Name("skip-retained"), v.Name("retained-only"))
 	}
 	var options packet.SubscribeOptions
 	switch h := v.String("retain-handling"); {
@@ -41,7 +42,7 @@ func (j *job) readSubscriptions() error {
 			return err
 		}
 		if _, _, shared := topic.ParseShare(filter); shared && s.Options&packet.NoLocal != 0 {
-			return cli.Usagef("%s %s: a shared subscription has no \"no local\" [MQTT-3.8.3-4]", label, topic.Quote(filter))
+			return option.Usagef("%s %s: a shared subscription has no \"no local\" [MQTT-3.8.3-4]", label, topic.Quote(filter))
 		}
 		s.Filter = filter
 		j.subs = append(j.subs, s)
@@ -81,10 +82,10 @@ func (j *job) readSubscriptions() error {
 		return nil
 	}
 	if len(j.subs) == 0 && len(j.unsubs) == 0 {
-		return cli.Usagef("no topic filter given").WithHint("pass one, e.g. -t 'a/#'")
+		return option.Usagef("no topic filter given").WithHint("pass one, e.g. -t 'a/#'")
 	}
 	if o := j.conn.Options.Version; (o == packet.V31 || o == packet.V311) && j.wantsV5() {
-		return cli.Usagef("the options of subscriptions need MQTT 5").WithHint("they are --no-local, --retain-as-published, --retain-handling and those of --sub but qos")
+		return option.Usagef("the options of subscriptions need MQTT 5").WithHint("they are --no-local, --retain-as-published, --retain-handling and those of --sub but qos")
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/mosquitto"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -21,12 +22,12 @@ import (
 // Tool is mqsub.
 func Tool() cli.Tool {
 	return cli.Tool{
-		Program: cli.Program{
+		Program: option.Program{
 			Name:    "mqsub",
-			Bit:     cli.Sub,
+			Bit:     option.Sub,
 			Summary: "subscribe to topics of an MQTT broker and write what is published",
 			Usage:   "[OPTION]... -t FILTER...",
-			Examples: []cli.Example{
+			Examples: []option.Example{
 				{Command: "mqsub -v -t 'sensors/#'", Text: "follow everything below sensors, with topics"},
 				{Command: "mqsub --json -t 'z2m/#' | jq .topic", Text: "one JSON record per message, for jq"},
 				{Command: "value=$(mqsub -t boiler/temp -C 1 -W 5)", Text: "one message, or status 27 after 5 seconds"},
@@ -111,8 +112,8 @@ func (j *job) configure(ctx context.Context) error {
 		j.filterOut = append(j.filterOut, f)
 	}
 	j.limit, j.idle, j.quiet = v.Int64("count"), v.Duration("idle-timeout"), v.Duration("retained-quiet")
-	if !j.retainedOnly && v.Origin("retained-quiet") >= cli.OriginFile {
-		return cli.Usagef("--retained-quiet needs --retained-only")
+	if !j.retainedOnly && v.Origin("retained-quiet") >= option.OriginFile {
+		return option.Usagef("--retained-quiet needs --retained-only")
 	}
 	if j.form, err = j.inv.Formatter(); err != nil {
 		return err
@@ -122,7 +123,7 @@ func (j *job) configure(ctx context.Context) error {
 	v.Yield("reply-command", "echo")
 	j.echo, j.replyCommand = v.Bool("echo"), v.String("reply-command")
 	if j.echo && j.replyCommand != "" {
-		return cli.Usagef("%s and %s cannot be used together", v.Name("echo"), v.Name("reply-command"))
+		return option.Usagef("%s and %s cannot be used together", v.Name("echo"), v.Name("reply-command"))
 	}
 	if j.echo {
 		j.conn.Require5("echo")
@@ -148,13 +149,13 @@ func (j *job) readView() error {
 	watch, rate := v.Bool("watch"), v.Bool("message-rate")
 	switch {
 	case watch && !j.inv.StdoutIsTerminal:
-		return cli.Usagef("%s needs a terminal as standard output", v.Name("watch"))
+		return option.Usagef("%s needs a terminal as standard output", v.Name("watch"))
 	case watch && rate:
-		return cli.Usagef("%s and %s cannot be used together", v.Name("watch"), v.Name("message-rate"))
+		return option.Usagef("%s and %s cannot be used together", v.Name("watch"), v.Name("message-rate"))
 	case watch && j.retainedOnly:
-		return cli.Usagef("%s and %s cannot be used together", v.Name("watch"), v.Name("retained-only"))
+		return option.Usagef("%s and %s cannot be used together", v.Name("watch"), v.Name("retained-only"))
 	case rate && j.retainedOnly:
-		return cli.Usagef("%s and %s cannot be used together", v.Name("message-rate"), v.Name("retained-only"))
+		return option.Usagef("%s and %s cannot be used together", v.Name("message-rate"), v.Name("retained-only"))
 	case watch:
 		j.view = newWatch(j.conn.Broker, j.inv.StdoutFile())
 	case rate:

@@ -1,0 +1,433 @@
+package option
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/mqtools/mqtools/internal/yamlfile"
+)
+
+// A configuration file is a mapping of parts: defaults for all tools, one part
+// for each tool, named contexts of which one can be the current one. Every part
+// maps keys of the option table to values. The form is in man/mqtools.5.
+
+const (
+	ConfigOption  = "config"
+	ContextOption = "context"
+
+	keyDefaults = "defaults"
+	KeyContexts = "contexts"
+	KeyCurrent  = "current-context"
+
+	// none is the word for no file and no context.
+	None = "none"
+)
+
+// toolKey is the part of a configuration file for one tool.
+type toolKey struct {
+	key string
+	bit ToolSet
+}
+
+var toolKeys = [...]toolKey{{"mqpub", Pub}, {"mqsub", Sub}, {"mqbench", Bench}}
+
+// SystemConfig is the path of the system's configuration file, or "".
+func SystemConfig(lookup LookupFunc) string {
+	if runtime.GOOS != "windows" {
+		return "/etc/mqtools/config.yaml"
+	}
+	if dir, _ := lookup("ProgramData"); dir != "" {
+		return filepath.Join(dir, "mqtools", "config.yaml")
+	}
+	return ""
+}
+
+// UserConfig is the path of the user's configuration file, or "" for a user
+// without a home. A relative directory counts as none, as the XDG specification
+// has it.
+func (e *Environment) UserConfig() string {
+	if runtime.GOOS == "windows" {
+		if dir := e.Getenv("AppData"); filepath.IsAbs(dir) {
+			return filepath.Join(dir, "mqtools", "config.yaml")
+		}
+		return ""
+	}
+	if dir := e.Getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
+		return dir + "/mqtools/config.yaml"
+	}
+	if dir := e.Getenv("HOME"); filepath.IsAbs(dir) {
+		return dir + "/.config/mqtools/config.yaml"
+	}
+	return ""
+}
+
+// ConfigFile is one configuration file.
+type ConfigFile struct {
+	*yamlfile.File
+	system bool
+}
+
+// Config is what the configuration files say. The user's file is last.
+type Config struct {
+	Files []ConfigFile
+}
+
+// Chosen is the value of an option that is needed before all others, and where
+// it is from; "" is neither given nor in the environment.
+func Chosen(env *Environment, uses []Use, name string) (value, label string, set bool) {
+	for _, use := range uses {
+		if use.Opt.Name == name {
+			value, set, label = use.Raw, true, "--"+name
+			if use.Place != "" {
+				label = use.Place + ": " + label
+			}
+		}
+	}
+	if set {
+		return value, label, true
+	}
+	label = (&Option{Name: name}).Env()
+	value = env.Getenv(label)
+	return value, label, value != ""
+}
+
+// ReadConfig reads the configuration files and checks their form.
+func ReadConfig(env *Environment, uses []Use) (*Config, error) {
+	c := &Config{}
+	if path, label, set := Chosen(env, uses, ConfigOption); set {
+		switch path {
+		case None:
+			return c, nil
+		case "":
+			return nil, Usagef("%s: \"\" is empty", label).WithHint("none reads no configuration file")
+		}
+		f, err := readConfigFile(path)
+		if err != nil {
+			return nil, asUsage(label, err)
+		}
+		c.Files = append(c.Files, ConfigFile{f, false})
+		return c, nil
+	}
+	for _, place := range [...]struct {
+		path   string
+		system bool
+	}{{env.SystemConfig, true}, {env.UserConfig(), false}} {
+		if place.path == "" {
+			continue
+		}
+		f, err := readConfigFile(place.path)
+		if err != nil {
+			if missing(place.path, err) {
+				continue
+			}
+			return nil, asUsage("configuration file", err)
+		}
+		c.Files = append(c.Files, ConfigFile{f, place.system})
+	}
+	return c, nil
+}
+
+// asUsage makes a usage error of one of readConfigFile.
+func asUsage(label string, err error) error {
+	if u, ok := errors.AsType[*UsageError](err); ok {
+		return u
+	}
+	u := Usagef("%s: %v", label, err).WithHint("--config none uses no file")
+	u.cause = err
+	return u
+}
+
+// FileUsage makes a usage error of one of a file that an option names: the place in
+// the file says enough, where there is one.
+func FileUsage(label string, err error) *UsageError {
+	if e, ok := errors.AsType[*yamlfile.Error](err); ok {
+		return usageOf(e)
+	}
+	return Usagef("%s: %v", label, err)
+}
+
+// readConfigFile reads one file. The error is a usage error, or that of a file
+// which cannot be opened.
+func readConfigFile(path string) (*yamlfile.File, error) {
+	f, err := yamlfile.Read(path)
+	if e, ok := errors.AsType[*yamlfile.Error](err); ok {
+		return nil, &UsageError{Text: e.Error(), Help: cmp.Or(e.Help, configHint)}
+	}
+	return f, err
+}
+
+// configHint is the hint for a file that is not understood at all.
+const configHint = "'man 5 mqtools' has the form of the file"
+
+// missing tells whether there is no such file, or none that this user may even
+// look for, as in the home of another.
+func missing(path string, err error) bool {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return true
+	case errors.Is(err, fs.ErrPermission):
+		_, err = os.Lstat(path)
+		return errors.Is(err, fs.ErrPermission)
+	}
+	return false
+}
+
+// usage makes a usage error at a node.
+func (f ConfigFile) usage(n *yamlfile.Node, format string, args ...any) *UsageError {
+	return usageOf(f.Errorf(n, format, args...))
+}
+
+// want makes the usage error of a node of another kind than is wanted.
+func (f ConfigFile) want(n *yamlfile.Node, name, want string) *UsageError {
+	return usageOf(f.Want(n, name, want))
+}
+
+// usageOf makes a usage error of one of a YAML file.
+func usageOf(e *yamlfile.Error) *UsageError { return &UsageError{Text: e.Error(), Help: e.Help} }
+
+// Place is where a node stands.
+func (f ConfigFile) Place(n *yamlfile.Node) string {
+	return (&yamlfile.Error{Path: f.Path, Line: n.Line, Column: n.Column}).Place()
+}
+
+// Check checks the whole file: every key, and every value of a part that is not
+// in use too. What a part in use says is checked against the options of the
+// running tool when it is read.
+func (f ConfigFile) Check() error {
+	words := []string{keyDefaults}
+	for _, t := range toolKeys {
+		words = append(words, t.key)
+	}
+	words = append(words, KeyContexts, KeyCurrent)
+	for _, e := range f.Root.Entries {
+		key := e.Key.Text
+		var err error
+		switch tool := slices.IndexFunc(toolKeys[:], func(t toolKey) bool { return t.key == key }); {
+		case key == keyDefaults:
+			_, err = f.Part(e.Value, key, All, 0)
+		case tool >= 0:
+			_, err = f.Part(e.Value, key, toolKeys[tool].bit, 0)
+		case key == KeyContexts:
+			err = f.checkContexts(e.Value)
+		case key == KeyCurrent:
+			if e.Value.Kind != yamlfile.Scalar || e.Value.Null || e.Value.Text == "" {
+				return f.want(e.Value, key, "the name of a context")
+			}
+		default:
+			u := usageOf(f.UnknownKey(e.Key, words...))
+			if Table(All).Find("--"+key) != nil {
+				return u.WithHint("options go below %s:, the name of a tool, or a context", keyDefaults)
+			}
+			return u
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f ConfigFile) checkContexts(n *yamlfile.Node) error {
+	if n.Null {
+		return nil
+	}
+	if n.Kind != yamlfile.Mapping {
+		return f.want(n, KeyContexts, "a mapping of names")
+	}
+	for _, e := range n.Entries {
+		if why := CheckContextName(e.Key.Text); why != "" {
+			return f.usage(e.Key, "%s: the name of a context %s", KeyContexts, why)
+		}
+		if _, err := f.Part(e.Value, ContextOption+" "+e.Key.Text, All, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CheckContextName says which rule the name of a context breaks, if any.
+func CheckContextName(name string) string {
+	if name == "" || len(name) > 64 {
+		return "has 1 to 64 bytes"
+	}
+	if name == None {
+		return "cannot be none, which means no context"
+	}
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !letter && (i == 0 || strings.IndexByte("._-@+/", c) < 0) {
+			return "is letters and digits, and behind the first . _ - @ + / too"
+		}
+	}
+	return ""
+}
+
+// Part reads the options of one part. Tools are those that the part is for:
+// others' options are unknown in it. With running, the tool that is, the uses
+// of its options are returned and must fit it; otherwise it is enough that they
+// fit some tool.
+func (f ConfigFile) Part(n *yamlfile.Node, name string, tools, running ToolSet) ([]Use, error) {
+	if n.Null {
+		return nil, nil
+	}
+	if n.Kind != yamlfile.Mapping {
+		return nil, f.want(n, name, "options")
+	}
+	table := Table(tools)
+	var all []Use
+	for _, e := range n.Entries {
+		rows := table.rows(e.Key.Text)
+		if len(rows) == 0 {
+			return nil, f.unknownOption(table, e.Key)
+		}
+		if running != 0 {
+			rows = slices.DeleteFunc(rows, func(o *Option) bool { return o.Tools&running == 0 })
+			if len(rows) == 0 {
+				continue
+			}
+		}
+		uses, err := f.option(rows[0], e.Value)
+		for _, o := range rows[1:] {
+			if more, otherErr := f.option(o, e.Value); err != nil && otherErr == nil {
+				uses, err = more, nil
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i := range uses {
+			uses[i].part = name
+		}
+		all = append(all, uses...)
+	}
+	return all, nil
+}
+
+// rows are the options with a key: -t of mqpub is another than that of mqsub.
+func (t Options) rows(key string) []*Option {
+	var rows []*Option
+	for _, o := range t {
+		if key != "" && o.Key() == key {
+			rows = append(rows, o)
+		}
+	}
+	return rows
+}
+
+func (f ConfigFile) unknownOption(table Options, key *yamlfile.Node) error {
+	word := yamlfile.ShownKey(key.Text)
+	if o := table.Find("--" + word); o != nil && o.Name == word && o.Key() == "" {
+		return f.usage(key, "%s cannot stand in a configuration file", word)
+	}
+	u := usageOf(f.UnknownKey(key))
+	if word != key.Text && len(table.rows(word)) > 0 {
+		return u.WithHint("a colon and a blank belong behind %s", word)
+	}
+	spelling := "--" + strings.ReplaceAll(word, "_", "-")
+	if len(word) == 1 {
+		spelling = "-" + word
+	}
+	o := table.Find(spelling)
+	if o == nil {
+		o = table.Find(suggest(table, spelling))
+	}
+	switch {
+	case o != nil && o.Key() != "":
+		return u.WithHint("did you mean %s?", o.Key())
+	case len(Table(All).rows(word)) > 0:
+		return u.WithHint("it is an option of another tool")
+	}
+	return u.WithHint("the keys are the long names of the options")
+}
+
+// option turns the value of a key into uses of its option, and checks them.
+func (f ConfigFile) option(o *Option, n *yamlfile.Node) ([]Use, error) {
+	var uses []Use
+	scratch := Value{Opt: o}
+	add := func(n *yamlfile.Node, raw string) error {
+		place := f.Place(n)
+		uses = append(uses, Use{Opt: o, Raw: raw, Place: place})
+		return scratch.Set(place+": "+o.Name, raw)
+	}
+	wants := o.Placeholder
+	if o.Type == TypeBool {
+		wants = "true or false"
+	}
+	switch {
+	case n.Kind == yamlfile.Mapping || n.Null:
+		return nil, f.want(n, o.Name, wants)
+	case o.Optional && n.Bool:
+		if on, _ := parseBool(n.Text); !on {
+			return nil, nil
+		}
+		return uses, add(n, "")
+	case n.Kind == yamlfile.List && len(n.Items) == 0:
+		return nil, f.usage(n, "%s: the list is empty", o.Name)
+	case n.Kind == yamlfile.List && !o.Repeat:
+		return nil, f.want(n, o.Name, "one "+wants)
+	}
+	items := n.Items
+	if n.Kind == yamlfile.Scalar || o.Type == TypeProperty && isWords(n) {
+		items = []*yamlfile.Node{n}
+	}
+	for _, item := range items {
+		raw := item.Text
+		switch {
+		case item.Kind == yamlfile.List && o.Type == TypeProperty:
+			p, err := f.propertyWords(o, item)
+			if err != nil {
+				return nil, err
+			}
+			raw = p.Word()
+		case item.Kind != yamlfile.Scalar || item.Null:
+			return nil, f.want(item, o.Name, wants)
+		case item.Bool && o.Type != TypeBool && o.Type != TypeChoice:
+			return nil, f.want(item, o.Name, wants).WithHint("quotes make a text of it")
+		}
+		if err := add(item, raw); err != nil {
+			return nil, err
+		}
+	}
+	return uses, nil
+}
+
+// isWords tells whether a list is the words of one property: the first is the
+// packet's name, without a blank.
+func isWords(n *yamlfile.Node) bool {
+	return n.Kind == yamlfile.List && n.Items[0].Kind == yamlfile.Scalar && !strings.Contains(n.Items[0].Text, " ")
+}
+
+// propertyWords reads [CMD, PROP, VALUE] and [CMD, user-property, KEY, VALUE].
+func (f ConfigFile) propertyWords(o *Option, n *yamlfile.Node) (Property, error) {
+	words := make([]string, len(n.Items))
+	for i, item := range n.Items {
+		if item.Kind != yamlfile.Scalar || item.Null {
+			return Property{}, f.want(item, o.Name, "a word")
+		}
+		words[i] = item.Text
+	}
+	want := 3
+	if len(words) > 1 && strings.EqualFold(words[1], userProperty) {
+		want = 4
+	}
+	if len(words) != want {
+		return Property{}, f.usage(n, "%s: want %d words, not %d: %s", o.Name, want, len(words), o.Placeholder)
+	}
+	key := ""
+	if want == 4 {
+		key = words[2]
+	}
+	p, err := makeProperty(words[0], words[1], key, words[want-1])
+	if err != nil {
+		return Property{}, o.Invalid(f.Place(n)+": "+o.Name, strings.Join(words, " "), err)
+	}
+	return p, nil
+}

@@ -1,0 +1,59 @@
+package option
+
+import (
+	"os"
+	"strings"
+)
+
+// Variable is one of the environment.
+type Variable struct{ Name, Value string }
+
+// Handover is how a run of the tool elsewhere, in another process or on another
+// machine, gets the options of this one: as words those of the command line,
+// --name=value each, and as variables those of the environment, of options
+// files and of configuration files. Options for which keep returns false are
+// left out, and so are those that say where options come from.
+//
+// A value that another one excludes has no variable once Connection was called.
+func (t *Program) Handover(v *Values, args []string, keep func(*Option) bool) (words []string, vars []Variable, err error) {
+	table := Table(t.Bit)
+	all, err := Normalize(table, args)
+	if err != nil {
+		return nil, nil, err // cannot happen: it was read before
+	}
+	wanted := func(o *Option) bool {
+		return o.Name != optionsFile && o.Name != "config" && o.Name != "context" && keep(o)
+	}
+	for _, w := range all {
+		if w == "--" {
+			break
+		}
+		name, _, _ := strings.Cut(w, "=")
+		if o := table.Find(name); wanted(o) {
+			words = append(words, w)
+		}
+	}
+	for _, o := range table {
+		val := v.Get(o.Name)
+		if val.Origin == OriginDefault || val.Origin == OriginFlag || o.Env() == "" || !wanted(o) {
+			continue
+		}
+		vars = append(vars, Variable{o.Env(), strings.Join(val.raw, "\n")})
+	}
+	return words, vars, nil
+}
+
+// Environ is this process's environment without the tools' own variables, with
+// others in their place, for a child that reads no configuration file.
+func Environ(vars []Variable) []string {
+	var all []string
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "MQ_") {
+			all = append(all, e)
+		}
+	}
+	for _, v := range vars {
+		all = append(all, v.Name+"="+v.Value)
+	}
+	return append(all, "MQ_CONFIG=none")
+}

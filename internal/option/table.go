@@ -1,0 +1,68 @@
+package option
+
+import (
+	"slices"
+	"strings"
+)
+
+// The tables behind Table are literals of constants alone, so that the
+// compiler lays them out in the program's data: to build them at every start
+// took mqpub longer than to publish its message.
+
+// Options are the options of a tool, in the order of --help.
+type Options []*Option
+
+// Table returns the options of a tool, grouped in the order of --help. All
+// calls share the rows, which are not to be changed.
+func Table(tools ToolSet) Options {
+	table := make(Options, 0, 96)
+	for _, group := range [...][]Option{
+		loadOptions,
+		scaleOptions,
+		measureOptions,
+		playOptions,
+		publishOptions,
+		subscribeOptions,
+		outputOptions,
+		connectionOptions,
+		tlsOptions,
+		willOptions,
+		generalOptions,
+	} {
+		for i := range group {
+			if group[i].Tools&tools != 0 {
+				table = append(table, &group[i])
+			}
+		}
+	}
+	return table
+}
+
+// Find returns the option that has a spelling, "-t" or "--topic", or nil. A
+// search is cheaper than an index for the few words of a command line.
+func (t Options) Find(spelling string) *Option {
+	switch {
+	case len(spelling) == 2 && spelling[0] == '-':
+		for _, o := range t {
+			if o.Short == spelling[1:] {
+				return o
+			}
+		}
+	case len(spelling) > 2 && spelling[:2] == "--":
+		name := spelling[2:]
+		for _, o := range t {
+			if o.Name == name || slices.Contains(o.Aliases, name) {
+				return o
+			}
+		}
+	}
+	return nil
+}
+
+// Long finds an option of the tool by its long name, --host.
+func (t Options) Long(word string) *Option {
+	if !strings.HasPrefix(word, "--") {
+		return nil
+	}
+	return t.Find(word)
+}

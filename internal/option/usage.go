@@ -1,0 +1,46 @@
+package option
+
+import (
+	"fmt"
+
+	"github.com/mqtools/mqtools/internal/fileerror"
+)
+
+// UsageError is a command line, an environment variable or a combination of
+// options that cannot work. It is shown as one line and one hint line, and the
+// program ends with ExitUsage. Text repeats the offending value, quoted, with
+// its option or variable, and never the value of a secret option.
+type UsageError struct {
+	Text string
+	Help string // the hint; empty: try 'TOOL --help'
+
+	cause error
+}
+
+// Usagef makes a usage error: lower case, no full stop. The last error among args is
+// behind it, and may have the hint.
+func Usagef(format string, args ...any) *UsageError {
+	e := &UsageError{}
+	for _, err := range fileerror.ExplainAll(args) {
+		e.cause = err
+	}
+	e.Text = fmt.Sprintf(format, args...)
+	return e
+}
+
+// WithHint sets the hint line and returns e.
+func (e *UsageError) WithHint(format string, args ...any) *UsageError {
+	e.Help = fmt.Sprintf(format, args...)
+	return e
+}
+
+func (e *UsageError) Error() string { return e.Text }
+
+// Unwrap is the error behind it, if there is one.
+func (e *UsageError) Unwrap() error { return e.cause }
+
+// ExitCode is UsageStatus.
+func (e *UsageError) ExitCode() int { return UsageStatus }
+
+// Hint is the hint line, or "".
+func (e *UsageError) Hint() string { return e.Help }
