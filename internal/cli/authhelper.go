@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/process"
+	"github.com/mqtools/mqtools/internal/textfile"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -202,7 +203,7 @@ func (h *helper) line() ([]byte, error) {
 		case err != nil:
 			return nil, h.orTime(err)
 		}
-		return trimLine(line), nil
+		return textfile.TrimLine(line), nil
 	}
 }
 

@@ -20,20 +20,20 @@ import (
 func UseColor(when string, lookup option.LookupFunc, terminal bool) bool {
 	env := Env{Lookup: lookup}
 	force := func(name string) bool {
-		v := env.getenv(name)
+		v := env.Getenv(name)
 		return v != "" && v != "0"
 	}
-	term := env.getenv("TERM")
+	term := env.Getenv("TERM")
 	switch {
 	case when == "always":
 		return true
 	case when == "never":
 		return false
-	case env.getenv("NO_COLOR") != "":
+	case env.Getenv("NO_COLOR") != "":
 		return false
 	case force("CLICOLOR_FORCE"), force("FORCE_COLOR"):
 		return true
-	case env.getenv("CLICOLOR") == "0":
+	case env.Getenv("CLICOLOR") == "0":
 		return false
 	case term == "dumb", term == "" && runtime.GOOS != "windows":
 		return false

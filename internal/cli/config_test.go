@@ -366,7 +366,7 @@ func connectionOf(t *testing.T, env Env) (target string, c *Connection, err erro
 	var stdout, stderr strings.Builder
 	env.Stdin, env.Stdout, env.Stderr = strings.NewReader(""), &stdout, &stderr
 	Run(context.Background(), env, Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Resolve: Resolve, Run: func(_ context.Context, inv *Invocation) error {
-		if c, err = inv.Connection(context.Background()); err == nil {
+		if c, err = NewConnection(context.Background(), inv); err == nil {
 			target = c.targets[0].String()
 		}
 		return nil

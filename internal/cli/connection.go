@@ -53,15 +53,15 @@ type Connection struct {
 	children sync.WaitGroup // what runs beside the client
 }
 
-// Connection reads and checks the connection options. The end of ctx ends the
+// NewConnection reads and checks the connection options. The end of ctx ends the
 // commands that it runs for them.
-func (inv *Invocation) Connection(ctx context.Context) (*Connection, error) {
-	return inv.ConnectionTo(ctx, nil)
+func NewConnection(ctx context.Context, inv *Invocation) (*Connection, error) {
+	return ConnectionTo(ctx, inv, nil)
 }
 
-// ConnectionTo is Connection to brokers that the options do not name; nil: those of the
+// ConnectionTo is NewConnection to brokers that the options do not name; nil: those of the
 // options.
-func (inv *Invocation) ConnectionTo(ctx context.Context, brokers []*transport.Target) (*Connection, error) {
+func ConnectionTo(ctx context.Context, inv *Invocation, brokers []*transport.Target) (*Connection, error) {
 	c := &Connection{inv: inv, ctx: ctx, targets: brokers}
 	for _, step := range []func() error{c.readTargets, c.readTLS, c.readWay, c.readVersion, c.readIdentity, c.readSession, c.readProperties, c.readWill} {
 		if err := step(); err != nil {
@@ -74,7 +74,7 @@ func (inv *Invocation) ConnectionTo(ctx context.Context, brokers []*transport.Ta
 // Resolve is the broker that the options lead to, as a run would find it, and the
 // option that says so; a cli.Tool's Resolve.
 func Resolve(ctx context.Context, inv *Invocation) (broker, from string, err error) {
-	c, err := inv.Connection(ctx)
+	c, err := NewConnection(ctx, inv)
 	if err != nil {
 		return "", "", err
 	}
@@ -325,7 +325,7 @@ func (c *Connection) readTLS() error {
 	if o.KeyLogFile = v.String("tls-keylog"); c.inv.dry {
 		o.KeyLogFile = "" // which would be made
 	} else if o.KeyLogFile == "" {
-		if o.KeyLogFile = c.inv.getenv("SSLKEYLOGFILE"); o.KeyLogFile != "" {
+		if o.KeyLogFile = c.inv.Getenv("SSLKEYLOGFILE"); o.KeyLogFile != "" {
 			c.inv.Infof("SSLKEYLOGFILE: appending the secrets of TLS connections to %s", o.KeyLogFile)
 		}
 	}
@@ -336,7 +336,7 @@ func (c *Connection) readTLS() error {
 		return err
 	}
 	if _, err := o.Config(c.targets[0].Host); err != nil {
-		return c.inv.fileOf(err, "cafile", "capath", "cert", "key", "tls-keylog")
+		return fileOf(v, err, "cafile", "capath", "cert", "key", "tls-keylog")
 	}
 	if o.CertFile != "" && o.KeyPassword == "" {
 		c.warnKey(v.String("key"))
@@ -364,10 +364,10 @@ func (c *Connection) warnKey(path string) {
 }
 
 // fileOf is an error of loading files, with the one of options that names the file.
-func (inv *Invocation) fileOf(err error, options ...string) *option.UsageError {
+func fileOf(v *option.Values, err error, options ...string) *option.UsageError {
 	for _, name := range options {
-		if path := inv.Values.String(name); path != "" && strings.Contains(err.Error(), fileerror.Quote(path)) {
-			return option.Usagef("%s: %v", inv.Values.Name(name), err)
+		if path := v.String(name); path != "" && strings.Contains(err.Error(), fileerror.Quote(path)) {
+			return option.Usagef("%s: %v", v.Name(name), err)
 		}
 	}
 	return option.Usagef("%v", err)
@@ -413,7 +413,7 @@ func (c *Connection) readWay() error {
 		return nil
 	}
 	for _, t := range c.targets {
-		p, err := transport.ProxyFromEnvironment(c.inv.lookup, t)
+		p, err := transport.ProxyFromEnvironment(c.inv.Variable, t)
 		if err != nil {
 			return &option.UsageError{Text: "ALL_PROXY: " + err.Error(), Help: "--proxy none ignores the variable"}
 		}
@@ -491,7 +491,7 @@ func (c *Connection) readIdentity() error {
 		o.Username = &name
 	}
 	if o.Password != nil {
-		for _, name := range passwordSources {
+		for _, name := range option.PasswordSources {
 			v.Yield(name, "url")
 		}
 	}
@@ -845,7 +845,7 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 		o.Reconnect = c.retrying(backoff)
 	}
 	o.NewPassword = c.newPassword()
-	if c.inv.begin(); reconnect {
+	if c.inv.BeginBriefly(); reconnect {
 		c.inv.catchNow()
 	}
 	o.OnEvent = c.tell(o.OnEvent)

@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"os"
+	"runtime"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -55,11 +58,11 @@ func (e *Env) CatchSignals() { e.Begin() }
 // as the reading of a named pipe does.
 func (e *Env) Begin() (end func()) {
 	e.catchNow()
-	return e.begin()
+	return e.BeginBriefly()
 }
 
-// begin is Begin for what may be over before it is worth catching signals.
-func (e *Env) begin() (end func()) {
+// BeginBriefly is Begin for what may be over before it is worth catching signals.
+func (e *Env) BeginBriefly() (end func()) {
 	if e.signals == nil {
 		return func() {}
 	}
@@ -141,15 +144,36 @@ func (e *Env) environment() *option.Environment {
 	return &option.Environment{Lookup: e.Lookup, SystemConfig: e.SystemConfig}
 }
 
-// lookup finds a variable.
-func (e *Env) lookup(name string) (string, bool) {
+// Variable finds a variable.
+func (e *Env) Variable(name string) (string, bool) {
 	if e.Lookup == nil {
 		return "", false
 	}
 	return e.Lookup(name)
 }
 
-func (e *Env) getenv(name string) string {
-	v, _ := e.lookup(name)
+// Getenv is a variable of the environment; "" where there is none.
+func (e *Env) Getenv(name string) string {
+	v, _ := e.Variable(name)
 	return v
+}
+
+// StderrSize is TerminalSize of the stream to which the tool talks.
+func (e *Env) StderrSize() (width, height int) {
+	w := e.Stderr
+	if c, ok := w.(*catchFirst); ok {
+		w = c.w
+	}
+	f, _ := w.(*os.File)
+	return TerminalSize(f)
+}
+
+// UTF8 tells whether the user's locale writes UTF-8, as all terminals of Windows
+// and macOS do.
+func (e *Env) UTF8() bool {
+	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+		return true
+	}
+	locale := strings.ToLower(cmp.Or(e.Getenv("LC_ALL"), e.Getenv("LC_CTYPE"), e.Getenv("LANG")))
+	return strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")
 }

@@ -26,7 +26,7 @@ func (e *Env) isExposed(path string, mode, others fs.FileMode) bool {
 // service alone: by an access control list, whose mask looks like the rights of
 // a group.
 func (e *Env) isCredential(path string) bool {
-	dir := e.getenv("CREDENTIALS_DIRECTORY")
+	dir := e.Getenv("CREDENTIALS_DIRECTORY")
 	return dir != "" && filepath.Dir(path) == filepath.Clean(dir)
 }
 

@@ -69,7 +69,7 @@ func TestFilesOfSecretsThatOthersCanReadAreWarnedOf(t *testing.T) {
 			var stderr strings.Builder
 			code := Run(t.Context(), Env{Args: args, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr, Lookup: option.MapEnv(nil)},
 				Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Run: func(ctx context.Context, inv *Invocation) error {
-					c, err := inv.Connection(ctx)
+					c, err := NewConnection(ctx, inv)
 					if err == nil && inv.Values.IsSet("serve") {
 						err = c.serve(ctx, nil)
 						c.Close()

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/mqtools/mqtools/internal/option"
+	"github.com/mqtools/mqtools/internal/textfile"
 	"github.com/mqtools/mqtools/mqtt/auth"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -28,7 +29,7 @@ func (inv *Invocation) hashPassword(ctx context.Context) (string, error) {
 	} else if password, err = io.ReadAll(io.LimitReader(inv.Stdin, packet.MaxString+3)); err != nil {
 		err = option.Usagef("--hash-password: %v", err)
 	}
-	switch password = trimLine(password); {
+	switch password = textfile.TrimLine(password); {
 	case err != nil:
 		return "", err
 	case len(password) == 0 || len(password) > packet.MaxString:

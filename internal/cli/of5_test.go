@@ -15,7 +15,7 @@ func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 	values := map[option.Type]string{option.TypeDuration: "60", option.TypeInt: "5", option.TypeString: "x", option.TypeProperty: "connect user-property k v"}
 	for _, tool := range []Tool{{Program: option.Program{Name: "mqpub", Bit: option.Pub}}, {Program: option.Program{Name: "mqsub", Bit: option.Sub}}, {Program: option.Program{Name: "mqbench", Bit: option.Bench, MaxArgs: -1}}} {
 		tool.Run = func(ctx context.Context, inv *Invocation) error {
-			_, err := inv.Connection(ctx)
+			_, err := NewConnection(ctx, inv)
 			return err
 		}
 		run := func(lookup option.LookupFunc, args ...string) (int, string) {

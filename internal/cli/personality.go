@@ -177,7 +177,7 @@ func secretsOnly(c *CommandLine, lookup option.LookupFunc) option.LookupFunc {
 	user, password := false, false
 	for _, use := range c.uses {
 		user = user || use.Opt.Name == "username"
-		password = password || slices.Contains(passwordSources[:], use.Opt.Name)
+		password = password || slices.Contains(option.PasswordSources[:], use.Opt.Name)
 	}
 	if lookup == nil || !user || password {
 		return nil

@@ -60,7 +60,7 @@ func TestShowConfigSaysWhatARunUses(t *testing.T) {
 						var out, errs strings.Builder
 						code = Run(t.Context(), Env{Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Lookup: option.MapEnv(env)},
 							Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Resolve: Resolve, Run: func(ctx context.Context, inv *Invocation) error {
-								c, err := inv.Connection(ctx)
+								c, err := NewConnection(ctx, inv)
 								if err == nil {
 									used = strconv.Quote(c.targets[0].Redacted())
 								}

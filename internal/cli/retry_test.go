@@ -87,7 +87,7 @@ func TestAnErrorAtTheTimeLimitIsThatOfTheTimeLimit(t *testing.T) {
 		var stderr bytes.Buffer
 		Run(t.Context(), Env{Stderr: &stderr, Dial: dial, Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"})}, Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub},
 			Run: func(ctx context.Context, inv *Invocation) error {
-				conn, err := inv.Connection(ctx)
+				conn, err := NewConnection(ctx, inv)
 				if err != nil {
 					return err
 				}

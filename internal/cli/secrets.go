@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,15 +16,12 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// passwordSources are the options that give the password; only one may.
-var passwordSources = [...]string{"password", "password-file", "password-command", "ask-password"}
-
 // findPassword gets the password from where the options say; nil is none.
 func (c *Connection) findPassword() ([]byte, error) {
 	v := c.inv.Values
 	source := ""
-	for _, name := range passwordSources {
-		v.Yield(name, passwordSources[:]...)
+	for _, name := range option.PasswordSources {
+		v.Yield(name, option.PasswordSources[:]...)
 		if !v.IsSet(name) || name == "ask-password" && !v.Bool(name) {
 			continue
 		}
@@ -116,12 +112,7 @@ func (c *Connection) readSecret(name string) ([]byte, error) {
 		r = f
 	}
 	b, err := io.ReadAll(io.LimitReader(textfile.NewReader(r), packet.MaxString+3))
-	return trimLine(b), err
-}
-
-// trimLine takes one newline off the end.
-func trimLine(b []byte) []byte {
-	return bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r"))
+	return textfile.TrimLine(b), err
 }
 
 // secretTime is how long a command may take to print a secret: it may ask the
@@ -139,7 +130,7 @@ func runForSecret(ctx context.Context, command string, asks bool, stderr io.Writ
 	}
 	cmd.Stderr = stderr
 	out, err := run(ctx, cmd, packet.MaxString+len("\r\n"))
-	if out = trimLine(out); err == nil && len(out) == 0 {
+	if out = textfile.TrimLine(out); err == nil && len(out) == 0 {
 		err = errors.New("the command printed nothing")
 	}
 	return out, err

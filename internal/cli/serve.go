@@ -272,7 +272,7 @@ func (c *Connection) serveTLS(o *broker.Options) (*tls.Config, error) {
 	}
 	cert, err := transport.LoadCertificate(v.String("serve-cert"), v.String("serve-key"), "")
 	if err != nil {
-		return nil, c.inv.fileOf(err, "serve-cert", "serve-key")
+		return nil, fileOf(v, err, "serve-cert", "serve-key")
 	}
 	cfg := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 	if file := v.String("serve-client-ca"); file != "" {

@@ -28,7 +28,7 @@ func TestHeldClientsWait(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	path := filepath.Join(dir, "s")
 	tool := Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Run: func(ctx context.Context, inv *Invocation) error {
-		c, err := inv.Connection(context.Background())
+		c, err := NewConnection(context.Background(), inv)
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func TestHeldClientsWait(t *testing.T) {
 	}
 	// One that ends before Admit leaves nothing either.
 	tool.Run = func(ctx context.Context, inv *Invocation) error {
-		c, err := inv.Connection(context.Background())
+		c, err := NewConnection(context.Background(), inv)
 		if err != nil {
 			return err
 		}
@@ -147,7 +147,7 @@ func TestAnOpenBrokerIsWarnedOfOnce(t *testing.T) {
 		{append(mutual, "--serve", "mqtts://:0"), 0},
 	} {
 		tool := Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Run: func(ctx context.Context, inv *Invocation) error {
-			conn, err := inv.Connection(context.Background())
+			conn, err := NewConnection(context.Background(), inv)
 			if err != nil {
 				return err
 			}

@@ -232,7 +232,7 @@ func (t *Tool) describe() {
 // everywhere in the same words.
 func (inv *Invocation) run(ctx context.Context) error {
 	err := cmp.Or(inv.Tool.Run(ctx, inv), inv.farewell)
-	inv.begin() // telling how it went
+	inv.BeginBriefly() // telling how it went
 	if err == ErrTimeout {
 		return inv.TimedOut("not connected")
 	}
@@ -263,8 +263,8 @@ func (inv *Invocation) findService() {
 	if inv.Tool.Bit&option.PubSub == 0 {
 		return
 	}
-	inv.Service = notify.New(inv.lookup, func(err error) { inv.Warnf("%v", err) })
-	if inv.unset == nil || inv.getenv(notify.Variables[0]) == "" {
+	inv.Service = notify.New(inv.Variable, func(err error) { inv.Warnf("%v", err) })
+	if inv.unset == nil || inv.Getenv(notify.Variables[0]) == "" {
 		return
 	}
 	for _, name := range notify.Variables {

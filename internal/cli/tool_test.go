@@ -22,7 +22,7 @@ type outcome struct {
 
 func runTool(ctx context.Context, bit option.ToolSet, run func(context.Context, *Invocation) error, env map[string]string, args ...string) outcome {
 	var stdout, stderr bytes.Buffer
-	tool := Tool{Program: option.Program{Name: "mqsub", Bit: bit, Usage: "[OPTION]..."}, Resolve: Resolve, Run: run}
+	tool := Tool{Program: option.Program{Name: "mqsub", Bit: bit, Usage: "[OPTION]..."}, Run: run}
 	code := Run(ctx, Env{Args: args, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Lookup: option.MapEnv(env)}, tool)
 	return outcome{code, stdout.String(), stderr.String()}
 }
@@ -147,7 +147,7 @@ func TestHelpThatCannotBeWrittenIsALocalError(t *testing.T) {
 		{option.Bench, syscall.EPIPE, ExitPipe},
 	} {
 		var stderr bytes.Buffer
-		code := Run(context.Background(), Env{Args: []string{"--help"}, Stdout: failingWriter{c.err}, Stderr: &stderr}, Tool{Program: option.Program{Name: "mqpub", Bit: c.bit}, Resolve: Resolve})
+		code := Run(context.Background(), Env{Args: []string{"--help"}, Stdout: failingWriter{c.err}, Stderr: &stderr}, Tool{Program: option.Program{Name: "mqpub", Bit: c.bit}})
 		if code != c.want || (stderr.Len() > 0) != (c.want != ExitPipe) {
 			t.Errorf("%v: got code %d, stderr %q, want %d", c.err, code, &stderr, c.want)
 		}
@@ -169,7 +169,7 @@ func TestPositionalWordsAreBounded(t *testing.T) {
 		{0, nil, 0, "[]"}, {0, []string{"a"}, 2, ""}, {1, []string{"a", "-d"}, 0, "[a]"}, {1, []string{"a", "b"}, 2, ""}, {-1, []string{"a", "--", "-d"}, 0, "[a -d]"},
 	} {
 		var stdout, stderr bytes.Buffer
-		tool := Tool{Program: option.Program{Name: "mqpub", Bit: option.Pub, MaxArgs: c.max}, Resolve: Resolve, Run: func(_ context.Context, inv *Invocation) error {
+		tool := Tool{Program: option.Program{Name: "mqpub", Bit: option.Pub, MaxArgs: c.max}, Run: func(_ context.Context, inv *Invocation) error {
 			_, err := fmt.Fprint(inv.Stdout, inv.Args)
 			return err
 		}}
@@ -215,7 +215,7 @@ func TestColorIsDecidedPerStream(t *testing.T) {
 			Stdout: &stdout, Stderr: &stderr, StdoutIsTerminal: c.out, StderrIsTerminal: c.err,
 			Lookup: option.MapEnv(map[string]string{"TERM": "xterm"}),
 		}
-		Run(context.Background(), env, Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Resolve: Resolve, Run: func(_ context.Context, inv *Invocation) error {
+		Run(context.Background(), env, Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Run: func(_ context.Context, inv *Invocation) error {
 			if inv.StdoutColor != c.out || inv.StderrColor != c.err {
 				t.Errorf("got stdout %v, stderr %v, want %v, %v", inv.StdoutColor, inv.StderrColor, c.out, c.err)
 			}
@@ -237,7 +237,7 @@ func TestWhatIsWantedIsNotWrittenToAClosedOutput(t *testing.T) {
 		var out, errs bytes.Buffer
 		env := Env{Args: strings.Fields(args), Stdin: strings.NewReader("secret"), Stdout: &out, Stderr: &errs, stdoutClosed: true,
 			Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": conf})}
-		got := Run(t.Context(), env, Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Resolve: Resolve})
+		got := Run(t.Context(), env, Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}})
 		const says = "mqsub: standard output is closed\nmqsub: to discard the output, write it to /dev/null (>/dev/null)\n"
 		if got != code || code != 0 && (errs.String() != says || out.Len() > 0) || code == 0 && errs.Len() > 0 {
 			t.Errorf("%s: status %d, %q, %q; want %d", args, got, out.String(), errs.String(), code)

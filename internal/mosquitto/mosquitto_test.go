@@ -32,7 +32,7 @@ func play(t *testing.T, name string, vars map[string]string, args ...string) (o 
 	}
 	tool.Run = func(_ context.Context, inv *cli.Invocation) error {
 		o.ran, o.values = true, inv.Values
-		_, err := inv.Connection(context.Background())
+		_, err := cli.NewConnection(context.Background(), inv)
 		return err
 	}
 	var out, err bytes.Buffer

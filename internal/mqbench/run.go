@@ -199,7 +199,7 @@ func (r *runner) readUse(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if r.conn, err = inv.ConnectionTo(ctx, brokers); err != nil {
+	if r.conn, err = cli.ConnectionTo(ctx, inv, brokers); err != nil {
 		return err
 	}
 	if err = r.readShard(); err != nil {
@@ -254,7 +254,7 @@ func (r *runner) readPlan(change func(*plan.Options)) (*plan.Plan, error) {
 func (r *runner) readWay(ctx context.Context) (err error) {
 	inv, v := r.inv, r.inv.Values
 	if r.conn == nil { // without a plan
-		if r.conn, err = inv.Connection(ctx); err != nil {
+		if r.conn, err = cli.NewConnection(ctx, inv); err != nil {
 			return err
 		}
 	}

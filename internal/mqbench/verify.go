@@ -40,7 +40,7 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 	if slices.Contains(o.Faults, bench.Restart) && !inv.Values.IsSet("serve") {
 		return option.Usagef("%s: only the broker of --serve can be restarted", inv.Values.Name("faults"))
 	}
-	conn, err := inv.Connection(ctx)
+	conn, err := cli.NewConnection(ctx, inv)
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 			inv.Warnf("--%s has no effect with --%s", name, mode)
 		}
 	}
-	conn, err := inv.Connection(ctx)
+	conn, err := cli.NewConnection(ctx, inv)
 	if err != nil {
 		return err
 	}

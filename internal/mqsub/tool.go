@@ -99,7 +99,7 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 func (j *job) configure(ctx context.Context) error {
 	v := j.inv.Values
 	var err error
-	if j.conn, err = j.inv.Connection(ctx); err != nil {
+	if j.conn, err = cli.NewConnection(ctx, j.inv); err != nil {
 		return err
 	}
 	if err := j.readSubscriptions(); err != nil {

@@ -236,3 +236,6 @@ var connectionOptions = []Option{
 
 // DefaultServeAddr is where --serve listens when it is given without a value.
 const DefaultServeAddr = "127.0.0.1:1883"
+
+// PasswordSources are the options that give the password; only one may.
+var PasswordSources = [...]string{"password", "password-file", "password-command", "ask-password"}

@@ -74,3 +74,8 @@ func (t *reader) begin() {
 func maybeMark(b []byte) bool {
 	return bytes.HasPrefix([]byte(mark), b) || len(b) == 1 && b[0] >= 0xfe
 }
+
+// TrimLine returns b without one newline at its end, which may be that of Windows.
+func TrimLine(b []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r"))
+}
