@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
 )
 
@@ -24,7 +23,7 @@ func TestPagesAgreeWithTheOptionTable(t *testing.T) {
 		if *update {
 			rewrite(t, name, bit)
 		}
-		for _, problem := range cli.CheckManPage([]byte(read(t, name)), bit) {
+		for _, problem := range checkManPage([]byte(read(t, name)), bit) {
 			t.Errorf("%s: %s", name, problem)
 		}
 	}
@@ -70,7 +69,7 @@ func names(t *testing.T) []string {
 
 func TestThePageHasTheTableOfProperties(t *testing.T) {
 	t.Parallel()
-	want := cli.ManProperties()
+	want := manProperties()
 	if n := strings.Count(want, "\n.It Cm "); n < 15 {
 		t.Fatalf("only %d properties", n)
 	}
@@ -90,7 +89,7 @@ func TestTheWayFromOtherClientsLeadsToOptions(t *testing.T) {
 			spellings[s] = true
 		}
 	}
-	properties := strings.Split(cli.ManProperties(), "\n")
+	properties := strings.Split(manProperties(), "\n")
 	section, rows := "", map[string]int{}
 	for n, line := range strings.Split(read(t, "mqtools.7"), "\n") {
 		if title, ok := strings.CutPrefix(line, ".Sh "); ok {
@@ -172,7 +171,7 @@ func rewrite(t *testing.T, name string, bit option.ToolSet) {
 		t.Fatalf("%s: nothing behind OPTIONS", name)
 	}
 	intro, _, _ := strings.Cut(options, ".Ss ")
-	page := before + ".Sh OPTIONS\n" + intro + cli.ManOptions(bit) + ".Sh " + after
+	page := before + ".Sh OPTIONS\n" + intro + manOptions(bit) + ".Sh " + after
 	if err := os.WriteFile(name, []byte(page), 0o644); err != nil {
 		t.Fatal(err)
 	}

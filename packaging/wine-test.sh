@@ -208,7 +208,7 @@ passes() {
 }
 
 # The packages' own tests.
-[ $# -gt 0 ] || set -- ./mqtt/transport ./internal/cli ./internal/mosquitto
+[ $# -gt 0 ] || set -- ./mqtt/transport ./internal/option ./internal/cli ./internal/connection ./internal/mosquitto
 for package; do
 	CGO_ENABLED=0 GOOS=windows GOARCH=amd64 quietly go test -c -o "$tmp/test.exe" "$package"
 	(cd "$package" && HOME=$tmp timeout 300 "$wine" "$tmp/test.exe" -test.timeout 240s -test.skip "$skipped") >"$tmp/log" 2>&1 || passes "$tmp/log" ||

@@ -24,7 +24,7 @@ var layers = []struct {
 	{"mqtt", 2}, {"mqtt/broker", 2}, {"mqtt/script", 2}, {"mqtt/swarm", 2},
 	{"format", 3}, {"internal/brokerfile", 3}, {"internal/conformance", 3}, {"internal/bench/plan", 3}, {"internal/bench/result", 3}, {"internal/bench/fault", 3},
 	{"internal/option", 2},
-	{"internal/cli", 4}, {"internal/bench", 4}, {"internal/bench/report", 4}, {"internal/bench/metrics", 4},
+	{"internal/cli", 4}, {"internal/connection", 5}, {"internal/bench", 4}, {"internal/bench/report", 4}, {"internal/bench/metrics", 4},
 	{"internal/mosquitto", 5},
 	{"internal/mqpub", 6}, {"internal/mqsub", 6}, {"internal/mqbench", 6},
 	{"internal/tools/compare", 7}, {"internal/tools/conformance", 7}, {"internal/tools/brokerbench", 7}, {"internal/tools/mutate", 7},
@@ -57,8 +57,12 @@ var standardOnly = []string{"mqtt/auth", "mqtt/packet", "mqtt/topic", "mqtt/sess
 
 // banned are imports that a tree must not have at all.
 var banned = map[string][]string{
-	"mqtt/broker": {module + "mqtt"},
-	"mqtt/script": {module + "mqtt/session"},
+	// The option floor says what words mean, and knows no process, client or broker.
+	"internal/option":     {module + "mqtt", module + "mqtt/broker", module + "format", module + "internal/process", module + "internal/notify", "os/exec", "os/signal"},
+	"internal/connection": {"github.com/urfave/cli/v2", "os/signal", "github.com/fatih/color"},
+	"internal/cli":        {module + "mqtt", module + "mqtt/broker"},
+	"mqtt/broker":         {module + "mqtt"},
+	"mqtt/script":         {module + "mqtt/session"},
 }
 
 type imp struct{ file, pkg, path string }
@@ -165,6 +169,24 @@ func TestTheEngineIsSilent(t *testing.T) {
 		if strings.HasPrefix(i.pkg, "mqtt") && !helpers[i.pkg] && (i.path == "log" || i.path == "log/slog" || i.path == "flag") {
 			t.Errorf("%s imports %s", i.file, i.path)
 		}
+	}
+}
+
+// TestTheFloorOfProcessesStaysSmall: what options mean and how connections are made
+// once stood there, too, in 63 files.
+func TestTheFloorOfProcessesStaysSmall(t *testing.T) {
+	files, err := filepath.Glob("../cli/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, f := range files {
+		if !strings.HasSuffix(f, "_test.go") {
+			n++
+		}
+	}
+	if n == 0 || n > 25 {
+		t.Errorf("internal/cli has %d files, want 1 to 25: is it about a process?", n)
 	}
 }
 

@@ -11,17 +11,20 @@ import (
 	"golang.org/x/term"
 
 	"github.com/mqtools/mqtools/internal/option"
+	"github.com/mqtools/mqtools/internal/textfile"
+	"github.com/mqtools/mqtools/mqtt/auth"
+	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
 // errNoTerminal is the answer of ask where nobody can be asked.
 var errNoTerminal = errors.New("there is no terminal to ask on")
 
-// canAsk tells whether ask has somebody to ask.
-func (e *Env) canAsk() bool { return e.askSecret != nil }
+// CanAsk tells whether ask has somebody to ask.
+func (e *Env) CanAsk() bool { return e.askSecret != nil }
 
-// ask asks a user for a secret, which is not shown, until ctx ends; its cause is then
+// Ask asks a user for a secret, which is not shown, until ctx ends; its cause is then
 // the error. When the terminal is closed it is that of the hangup.
-func (e *Env) ask(ctx context.Context, prompt string) ([]byte, error) {
+func (e *Env) Ask(ctx context.Context, prompt string) ([]byte, error) {
 	if e.askSecret == nil {
 		return nil, errNoTerminal
 	}
@@ -30,9 +33,9 @@ func (e *Env) ask(ctx context.Context, prompt string) ([]byte, error) {
 	return b, hangup(err)
 }
 
-// askFor is ask for an option, which the error names.
-func (inv *Invocation) askFor(ctx context.Context, name, prompt string) ([]byte, error) {
-	b, err := inv.ask(ctx, prompt)
+// AskFor is ask for an option, which the error names.
+func (inv *Invocation) AskFor(ctx context.Context, name, prompt string) ([]byte, error) {
+	b, err := inv.Ask(ctx, prompt)
 	if err != nil && ctx.Err() == nil && err != errHungUp {
 		err = option.Usagef("--%s: %v", name, err)
 	}
@@ -91,4 +94,33 @@ func TerminalSize(f *os.File) (width, height int) {
 		return 80, 24
 	}
 	return width, height
+}
+
+// hashPassword is the line that --hash-password writes: of a password that is
+// typed twice, or that standard input has.
+func (inv *Invocation) hashPassword(ctx context.Context) (string, error) {
+	if err := inv.CheckOutput(); err != nil {
+		return "", err
+	}
+	var password []byte
+	var err error
+	if inv.StdinIsTerminal {
+		var again []byte
+		if password, err = inv.AskFor(ctx, "hash-password", "password: "); err == nil {
+			again, err = inv.AskFor(ctx, "hash-password", "the same again: ")
+		}
+		if err == nil && string(password) != string(again) {
+			err = option.Usagef("--hash-password: they are not the same")
+		}
+	} else if password, err = io.ReadAll(io.LimitReader(inv.Stdin, packet.MaxString+3)); err != nil {
+		err = option.Usagef("--hash-password: %v", err)
+	}
+	switch password = textfile.TrimLine(password); {
+	case err != nil:
+		return "", err
+	case len(password) == 0 || len(password) > packet.MaxString:
+		return "", option.Usagef("--hash-password: a password of %d bytes", len(password))
+	}
+	keys, err := auth.NewKeys("SCRAM-SHA-512", string(password))
+	return keys.String() + "\n", err
 }

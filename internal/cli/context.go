@@ -80,7 +80,7 @@ func runContext(ctx context.Context, env Env, tool Tool, talk *Talk) int {
 	case len(p.Positional) > verb.Max:
 		return fail(option.Usagef("unexpected argument %q", p.Positional[verb.Max]))
 	}
-	job := &contextJob{Invocation: &Invocation{Env: env, Talk: talk, Tool: &tool, Args: p.Positional, dry: true}, uses: p.Uses}
+	job := &contextJob{Invocation: &Invocation{Env: env, Talk: talk, Tool: &tool, Args: p.Positional, Dry: true}, uses: p.Uses}
 	if job.Values, err = option.Decode(table, p.Uses, 0, nil, nil); err != nil {
 		return fail(err)
 	}
@@ -385,7 +385,7 @@ func (j *contextJob) save(f *yamlfile.File, private bool) error {
 		return Failed(ExitLocalIO, err)
 	}
 	for _, path := range j.exposed(&option.Config{Files: []option.ConfigFile{{File: f}}}) {
-		j.warnExposed(j.Talk, path, "a secret", ownersOnly)
+		j.WarnExposed(j.Talk, path, "a secret", OwnersOnly)
 	}
 	return nil
 }

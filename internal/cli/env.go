@@ -57,7 +57,7 @@ func (e *Env) CatchSignals() { e.Begin() }
 // context of Tool.Run. Else it ends the process: whatever that does may last for ever,
 // as the reading of a named pipe does.
 func (e *Env) Begin() (end func()) {
-	e.catchNow()
+	e.CatchNow()
 	return e.BeginBriefly()
 }
 
@@ -69,11 +69,11 @@ func (e *Env) BeginBriefly() (end func()) {
 	return e.signals.begin()
 }
 
-// catchNow catches signals, SIGPIPE among them. Until then they have their usual
+// CatchNow catches signals, SIGPIPE among them. Until then they have their usual
 // meaning. It is called by itself before the first line on stderr, and some
 // milliseconds after the start: a one-shot tool is done by then, and saves the two
 // threads and the tenth of its time that catching signals costs.
-func (e *Env) catchNow() {
+func (e *Env) CatchNow() {
 	if e.catch != nil {
 		e.catch()
 	}
@@ -88,7 +88,7 @@ func (e *Env) catchLater() *time.Timer {
 	if grace < 0 {
 		grace = 1<<63 - 1
 	}
-	return time.AfterFunc(grace, e.catchNow)
+	return time.AfterFunc(grace, e.CatchNow)
 }
 
 // catchFirst is a stream that signals are caught for before it is written.
@@ -98,7 +98,7 @@ type catchFirst struct {
 }
 
 func (c *catchFirst) Write(p []byte) (int, error) {
-	c.env.catchNow()
+	c.env.CatchNow()
 	return c.w.Write(p)
 }
 

@@ -221,8 +221,8 @@ func CodeOf(ctx context.Context, err error) int {
 	return ExitFailure
 }
 
-// hintOf returns the hint of the outermost error in the chain that has one.
-func hintOf(err error) string {
+// HintOf returns the hint of the outermost error in the chain that has one.
+func HintOf(err error) string {
 	var hinter interface {
 		error
 		Hint() string

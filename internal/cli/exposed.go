@@ -12,8 +12,8 @@ import (
 
 // Who may read a file that holds a secret, as a mask of who may not.
 const (
-	ownersOnly fs.FileMode = 0o077
-	notPublic  fs.FileMode = 0o007 // what a service reads may be that of its group
+	OwnersOnly fs.FileMode = 0o077
+	NotPublic  fs.FileMode = 0o007 // what a service reads may be that of its group
 )
 
 // isExposed tells whether users that others excludes can read a file. On Windows the
@@ -30,9 +30,9 @@ func (e *Env) isCredential(path string) bool {
 	return dir != "" && filepath.Dir(path) == filepath.Clean(dir)
 }
 
-// warnExposed warns of a file that holds what its owner does not want others to read.
+// WarnExposed warns of a file that holds what its owner does not want others to read.
 // It is the one place for files of passwords, keys, users, options and configuration.
-func (e *Env) warnExposed(talk *Talk, path, holds string, others fs.FileMode) {
+func (e *Env) WarnExposed(talk *Talk, path, holds string, others fs.FileMode) {
 	if info, err := os.Stat(path); err == nil && e.isExposed(path, info.Mode(), others) {
 		talk.tellExposed(path, holds)
 	}
@@ -50,7 +50,7 @@ func (e *Env) exposed(c *option.Config) []string {
 	}
 	var paths []string
 	for _, f := range c.Files {
-		if e.isExposed(f.Path, f.Mode, ownersOnly) && f.HoldsSecret() {
+		if e.isExposed(f.Path, f.Mode, OwnersOnly) && f.HoldsSecret() {
 			paths = append(paths, f.Path)
 		}
 	}

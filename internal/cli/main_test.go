@@ -59,7 +59,7 @@ func childTool(name string) Tool {
 		}
 	case "read": // a tool that reads what it is to do, and gets nothing
 		tool.Run = func(_ context.Context, inv *Invocation) error {
-			inv.catchNow()
+			inv.CatchNow()
 			fmt.Fprintln(inv.Stdout, "ready")
 			return readNothing()
 		}

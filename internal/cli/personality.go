@@ -125,7 +125,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 	env.streams()
 	c := &CommandLine{Name: name, Args: env.Args, Env: &env, Table: option.Table(tool.Bit)}
 	if page := p.Read(c); page != nil {
-		env.catchNow()
+		env.CatchNow()
 		_, _ = io.WriteString(env.Stderr, page.Err)
 		if _, err := io.WriteString(env.Stdout, page.Out); err != nil {
 			return 1
@@ -143,7 +143,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 	inv.Talk = NewTalk(env.Stderr, name, c.Quiet, false, false)
 	inv.errorWord, inv.warningWord, inv.mute = "Error: ", "", c.Quiet
 	if c.Debug {
-		inv.trace = p.Trace(env.Stdout)
+		inv.Trace = p.Trace(env.Stdout)
 	}
 	var err error
 	if inv.Values, err = option.Decode(c.Table, c.uses, 0, secretsOnly(c, lookup), nil); err == nil {
@@ -159,7 +159,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 	case !tells(ctx, err) || c.Quiet && !wrong:
 	case wrong: // is told all the same
 		_, _ = io.WriteString(env.Stderr, "Error: "+escape(err.Error())+"\n\n")
-		if hint := hintOf(err); hint != "" {
+		if hint := HintOf(err); hint != "" {
 			_, _ = io.WriteString(env.Stderr, escape(hint)+"\n")
 		}
 		_, _ = io.WriteString(env.Stderr, "Use '"+name+" --help' to see usage.\n")

@@ -177,10 +177,10 @@ func Await[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	}
 }
 
-// onHangup makes SIGHUP call f, and not end the tool, until stop. The signals of
+// OnHangup makes SIGHUP call f, and not end the tool, until stop. The signals of
 // nohup and of background jobs are none: who starts a tool with SIGHUP ignored has
 // no use for f.
-func (e *Env) onHangup(f func()) (stop func()) {
+func (e *Env) OnHangup(f func()) (stop func()) {
 	if e.signals == nil {
 		return func() {}
 	}

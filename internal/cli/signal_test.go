@@ -27,7 +27,7 @@ func TestSignalsOneAfterTheOther(t *testing.T) {
 			close(ended)
 		}()
 		hangups := 0
-		stop := env.onHangup(func() { hangups++ })
+		stop := env.OnHangup(func() { hangups++ })
 		asks <- syscall.SIGHUP
 		synctest.Wait()
 		if hangups != 1 || s.ctx.Err() != nil {

@@ -3,10 +3,13 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
 	"github.com/fatih/color"
+
+	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/fileerror"
 )
 
@@ -83,7 +86,7 @@ func (t *Talk) Debugging() bool { return t.debug }
 
 func (t *Talk) line(begin string, c *color.Color, format string, args []any) {
 	fileerror.ExplainAll(args)
-	text := escape(shorten(fmt.Sprintf(format, args...)))
+	text := escape(Shorten(fmt.Sprintf(format, args...)))
 	if c != nil {
 		text = c.Sprint(text)
 	}
@@ -96,9 +99,9 @@ func (t *Talk) line(begin string, c *color.Color, format string, args []any) {
 // and so may a topic.
 const mostText = 1000
 
-// shorten leaves out the middle of a long text, whose beginning says what it is about
+// Shorten leaves out the middle of a long text, whose beginning says what it is about
 // and whose end what is wrong.
-func shorten(text string) string {
+func Shorten(text string) string {
 	if len(text) <= mostText {
 		return text
 	}
@@ -116,8 +119,8 @@ func shorten(text string) string {
 // the hint.
 func (t *Talk) Problem(err error, last string) (hint string) {
 	t.Errorf("%s", err)
-	if hint = hintOf(err); hint == "" {
-		hint = hintOf(fileerror.Explain(err))
+	if hint = HintOf(err); hint == "" {
+		hint = HintOf(fileerror.Explain(err))
 	}
 	if hint != "" && hint != last {
 		t.line(t.name+": ", nil, "%s", []any{hint})
@@ -130,4 +133,15 @@ func (t *Talk) problem(err error, fallback string) {
 	if t.Problem(err, "") == "" && fallback != "" {
 		t.line(t.name+": ", nil, "%s", []any{fallback})
 	}
+}
+
+// escape makes untrusted text fit for one line on a terminal or in a log: what
+// format.AppendEscaped shows, and tabs too.
+func escape(s string) string {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] >= 0x7f {
+			return strings.ReplaceAll(string(format.AppendEscaped(nil, []byte(s))), "\t", `\t`)
+		}
+	}
+	return s
 }

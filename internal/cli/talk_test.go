@@ -83,7 +83,7 @@ func TestLongTextsAreShortened(t *testing.T) {
 		}
 	}
 	whole := strings.Repeat("y", mostText)
-	if shorten(whole) != whole {
+	if Shorten(whole) != whole {
 		t.Error("a text of exactly the most is shortened")
 	}
 }

@@ -49,19 +49,19 @@ type Invocation struct {
 
 	Service *notify.Service // nil: no service manager is to be told anything
 
-	farewell error // the broker answered our DISCONNECT with an error; the run fails with it
+	Farewell error // the broker answered our DISCONNECT with an error; the run fails with it
 
 	watched struct { // beside stdout and stderr; the end of the time looks at them while the work adds more
 		sync.Mutex
 		streams []*stream
 	}
 
-	dry bool // options are checked, and nothing is asked, run or reached
+	Dry bool // options are checked, and nothing is asked, run or reached
 
 	StdoutColor bool // colour what goes to stdout
 	StderrColor bool
 
-	trace func(sent bool, f packet.Frame, v packet.Version) // nil: that of Debugf
+	Trace func(sent bool, f packet.Frame, v packet.Version) // nil: that of Debugf
 }
 
 // Habits are those of the program that the tool stands in for.
@@ -88,7 +88,7 @@ func Main(tool Tool) int {
 		undo()
 	})
 	if os.Getpid() == 1 { // whom the kernel lets no signal end by default
-		env.catchNow()
+		env.CatchNow()
 	}
 	env.unset = func(name string) { _ = os.Unsetenv(name) }
 	if tz, has := os.LookupEnv("TZ"); has {
@@ -203,7 +203,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		inv.tellExposed(path, "a secret")
 	}
 	if path := words.SecretFile(); path != "" {
-		env.warnExposed(inv.Talk, path, "a secret", ownersOnly)
+		env.WarnExposed(inv.Talk, path, "a secret", OwnersOnly)
 	}
 
 	inv.findService()
@@ -231,7 +231,7 @@ func (t *Tool) describe() {
 // run is Tool.Run. A time limit that ends it before anything is under way ends it
 // everywhere in the same words.
 func (inv *Invocation) run(ctx context.Context) error {
-	err := cmp.Or(inv.Tool.Run(ctx, inv), inv.farewell)
+	err := cmp.Or(inv.Tool.Run(ctx, inv), inv.Farewell)
 	inv.BeginBriefly() // telling how it went
 	if err == ErrTimeout {
 		return inv.TimedOut("not connected")
@@ -248,7 +248,7 @@ func (inv *Invocation) showConfig(ctx context.Context, table option.Options) (st
 	}
 	row := ""
 	if inv.Tool.Resolve != nil {
-		inv.dry = true
+		inv.Dry = true
 		broker, from, err := inv.Tool.Resolve(ctx, inv)
 		if err != nil {
 			return "", err
@@ -304,7 +304,7 @@ func tells(ctx context.Context, err error) bool {
 // discards it, as Python does with both directions of /dev/null, cannot be told from one
 // who has closed stdout.
 func (e *Env) writePage(tools option.ToolSet, text string, talk *Talk) int {
-	e.catchNow()
+	e.CatchNow()
 	_, err := io.WriteString(e.Stdout, text)
 	err = OutputError(tools, err)
 	if tells(context.Background(), err) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -243,14 +242,4 @@ func TestWhatIsWantedIsNotWrittenToAClosedOutput(t *testing.T) {
 			t.Errorf("%s: status %d, %q, %q; want %d", args, got, out.String(), errs.String(), code)
 		}
 	}
-}
-
-// optionsIn writes an options file.
-func optionsIn(t *testing.T, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "options")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

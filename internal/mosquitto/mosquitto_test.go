@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/connection"
 	"github.com/mqtools/mqtools/internal/mosquitto"
 	"github.com/mqtools/mqtools/internal/option"
 )
@@ -32,7 +33,7 @@ func play(t *testing.T, name string, vars map[string]string, args ...string) (o 
 	}
 	tool.Run = func(_ context.Context, inv *cli.Invocation) error {
 		o.ran, o.values = true, inv.Values
-		_, err := cli.NewConnection(context.Background(), inv)
+		_, err := connection.New(context.Background(), inv)
 		return err
 	}
 	var out, err bytes.Buffer

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/connection"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/spelling"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -44,7 +45,7 @@ func checkShort(inv *cli.Invocation, form string) error {
 // readPlan makes the plan of a command line: of a short form, or of the preset
 // or scenario that is named. The user and the password are those of conn, unless
 // it is nil.
-func readPlan(inv *cli.Invocation, words []string, conn *cli.Connection, change func(*plan.Options)) (*plan.Plan, error) {
+func readPlan(inv *cli.Invocation, words []string, conn *connection.Connection, change func(*plan.Options)) (*plan.Plan, error) {
 	o, err := planOptions(inv)
 	if err != nil {
 		return nil, err
@@ -158,7 +159,7 @@ func planOptions(inv *cli.Invocation) (o plan.Options, err error) {
 		d := v.Duration("connect-timeout")
 		o.ConnectTimeout = &d
 	}
-	o.Version, o.TopicPrefix = cli.ProtocolVersion(v), v.String("topic-prefix")
+	o.Version, o.TopicPrefix = connection.ProtocolVersion(v), v.String("topic-prefix")
 	o.Run, err = runNamer(inv)
 	return o, err
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/connection"
 	"github.com/mqtools/mqtools/internal/fileerror"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt"
@@ -36,7 +37,7 @@ type runner struct {
 	change func(*plan.Options) // of what the command line says of the plan; nil: nothing
 	plan   *plan.Plan          // nil: doctor without a plan
 	shard  *plan.Shard         // nil: doctor without a plan
-	conn   *cli.Connection
+	conn   *connection.Connection
 	opts   bench.Options
 	procs  int
 	start  time.Time
@@ -199,7 +200,7 @@ func (r *runner) readUse(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if r.conn, err = cli.ConnectionTo(ctx, inv, brokers); err != nil {
+	if r.conn, err = connection.To(ctx, inv, brokers); err != nil {
 		return err
 	}
 	if err = r.readShard(); err != nil {
@@ -254,7 +255,7 @@ func (r *runner) readPlan(change func(*plan.Options)) (*plan.Plan, error) {
 func (r *runner) readWay(ctx context.Context) (err error) {
 	inv, v := r.inv, r.inv.Values
 	if r.conn == nil { // without a plan
-		if r.conn, err = cli.NewConnection(ctx, inv); err != nil {
+		if r.conn, err = connection.New(ctx, inv); err != nil {
 			return err
 		}
 	}
@@ -324,7 +325,7 @@ func (r *runner) explain(what bench.Failure, err error, at *transport.Target) st
 	return explain(r.conn, what, err, at)
 }
 
-func explain(c *cli.Connection, what bench.Failure, err error, at *transport.Target) string {
+func explain(c *connection.Connection, what bench.Failure, err error, at *transport.Target) string {
 	c.Answered(at)
 	refusal, refused := errors.AsType[*swarm.Refusal](err)
 	switch {

@@ -18,6 +18,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/result"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/connection"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -40,7 +41,7 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 	if slices.Contains(o.Faults, bench.Restart) && !inv.Values.IsSet("serve") {
 		return option.Usagef("%s: only the broker of --serve can be restarted", inv.Values.Name("faults"))
 	}
-	conn, err := cli.NewConnection(ctx, inv)
+	conn, err := connection.New(ctx, inv)
 	if err != nil {
 		return err
 	}
@@ -158,7 +159,7 @@ func tellVerdict(inv *cli.Invocation, v *bench.Verdict) error {
 // verifyOptions reads what is verified, and under which faults.
 func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	v := inv.Values
-	o = bench.VerifyOptions{Version: cli.ProtocolVersion(v), Clients: 10, Duration: 10 * time.Second, Drain: 30 * time.Second,
+	o = bench.VerifyOptions{Version: connection.ProtocolVersion(v), Clients: 10, Duration: 10 * time.Second, Drain: 30 * time.Second,
 		Seed: uint64(time.Now().UnixNano() % 1_000_000)}
 	if v.IsSet("clients") {
 		o.Clients = v.Int("clients")
@@ -259,7 +260,7 @@ func newToken() string {
 
 // way is how the proxy reaches the broker: elsewhere after a restart.
 type way struct {
-	conn  *cli.Connection
+	conn  *connection.Connection
 	count int
 
 	mu      sync.RWMutex
@@ -267,7 +268,7 @@ type way struct {
 	dialer  *transport.Dialer
 }
 
-func newWay(ctx context.Context, conn *cli.Connection, count int) (*way, error) {
+func newWay(ctx context.Context, conn *connection.Connection, count int) (*way, error) {
 	w := &way{conn: conn, count: count}
 	return w, w.open(ctx)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/connection"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/textfile"
 	"github.com/mqtools/mqtools/mqtt"
@@ -46,7 +47,7 @@ func (j *job) records(ctx context.Context) error {
 		m := &rec.Message
 		if m.Topic != known {
 			if topic.ValidateName(m.Topic) != nil {
-				j.report.invalid(cli.CheckTopic(fmt.Sprintf("standard input:%d: topic", rec.Line), m.Topic))
+				j.report.invalid(connection.CheckTopic(fmt.Sprintf("standard input:%d: topic", rec.Line), m.Topic))
 				continue
 			}
 			known = m.Topic

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/connection"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
@@ -75,7 +76,7 @@ func (j *job) request(ctx context.Context) error {
 		x.topic = string(given)
 	}
 	if x.topic != "" {
-		if err := cli.CheckTopic(v.Name("response-topic"), x.topic); err != nil {
+		if err := connection.CheckTopic(v.Name("response-topic"), x.topic); err != nil {
 			return err
 		}
 	} else if o.Version == packet.V31 || o.Version == packet.V311 {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/connection"
 	"github.com/mqtools/mqtools/internal/mosquitto"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
@@ -36,7 +37,7 @@ func Tool() cli.Tool {
 		},
 		Personalities: mosquitto.Publishers(),
 		Run:           run,
-		Resolve:       cli.Resolve,
+		Resolve:       connection.Resolve,
 	}
 }
 
@@ -47,7 +48,7 @@ const resumeTime = 5 * time.Minute
 // job is one run: what is published, where to, and what became of it.
 type job struct {
 	inv    *cli.Invocation
-	conn   *cli.Connection
+	conn   *connection.Connection
 	client *mqtt.Client
 	topics []string     // of every message, each once; empty with --input
 	msg    mqtt.Message // the QoS, retain flag and properties of every message, and its first topic
@@ -66,7 +67,7 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 			inv.Warnf("--%s has no effect with --%s", name, mode)
 		}
 	}
-	conn, err := cli.NewConnection(ctx, inv)
+	conn, err := connection.New(ctx, inv)
 	if err != nil {
 		return err
 	}
@@ -185,7 +186,7 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	if feedErr != nil {
 		return feedErr
 	}
-	if cli.Disapproved(closeErr) {
+	if connection.Disapproved(closeErr) {
 		return fmt.Errorf("topic %q: %w", j.msg.Topic, j.conn.WorkError(closeErr))
 	}
 	if st := client.Stats(); closeErr != nil && !errors.Is(closeErr, mqtt.ErrClosed) && (st.Unfinished > 0 || st.Unwritten > 0) {
@@ -210,7 +211,7 @@ func (j *job) drain(ctx, last context.Context, cancel context.CancelFunc) {
 		limit = 0
 	}
 	if n := j.client.Stats().Unfinished; n == 0 {
-		limit = max(limit, cli.LeaveTime)
+		limit = max(limit, connection.LeaveTime)
 	} else if limit > 0 {
 		j.inv.Infof("waiting up to %s for %s to be acknowledged; another signal exits at once", units.Short(limit), units.Count(n, "message"))
 	}
@@ -320,7 +321,7 @@ func (j *job) readMessage(mode string) error {
 		return option.Usagef("no topic given").WithHint("pass one, e.g. -t a/b")
 	default:
 		for _, t := range topics {
-			if err := cli.CheckTopic(v.Name("topic"), t); err != nil {
+			if err := connection.CheckTopic(v.Name("topic"), t); err != nil {
 				return err
 			}
 			if !slices.Contains(j.topics, t) {

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/connection"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -38,7 +38,7 @@ func (j *job) readSubscriptions() error {
 	base := j.conn.Properties.Subscription()
 	base.QoS, base.Options = packet.QoS(v.Int("qos")), options
 	add := func(label, filter string, s mqtt.Subscription) error {
-		if err := cli.CheckFilter(label, filter); err != nil {
+		if err := connection.CheckFilter(label, filter); err != nil {
 			return err
 		}
 		if _, _, shared := topic.ParseShare(filter); shared && s.Options&packet.NoLocal != 0 {
@@ -72,7 +72,7 @@ func (j *job) readSubscriptions() error {
 		}
 	}
 	for _, f := range v.Strings("unsubscribe") {
-		if err := cli.CheckFilter(v.Name("unsubscribe"), f); err != nil {
+		if err := connection.CheckFilter(v.Name("unsubscribe"), f); err != nil {
 			return err
 		}
 		j.unsubs = append(j.unsubs, f)

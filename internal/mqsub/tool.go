@@ -11,6 +11,7 @@ import (
 
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/connection"
 	"github.com/mqtools/mqtools/internal/mosquitto"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
@@ -37,14 +38,14 @@ func Tool() cli.Tool {
 		},
 		Personalities: mosquitto.Subscribers(),
 		Run:           run,
-		Resolve:       cli.Resolve,
+		Resolve:       connection.Resolve,
 	}
 }
 
 // job is one run.
 type job struct {
 	inv    *cli.Invocation
-	conn   *cli.Connection
+	conn   *connection.Connection
 	client *mqtt.Client
 	form   format.Formatter
 	subs   []mqtt.Subscription
@@ -99,14 +100,14 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 func (j *job) configure(ctx context.Context) error {
 	v := j.inv.Values
 	var err error
-	if j.conn, err = cli.NewConnection(ctx, j.inv); err != nil {
+	if j.conn, err = connection.New(ctx, j.inv); err != nil {
 		return err
 	}
 	if err := j.readSubscriptions(); err != nil {
 		return err
 	}
 	for _, f := range v.Strings("filter-out") {
-		if err := cli.CheckFilter(v.Name("filter-out"), f); err != nil {
+		if err := connection.CheckFilter(v.Name("filter-out"), f); err != nil {
 			return err
 		}
 		j.filterOut = append(j.filterOut, f)

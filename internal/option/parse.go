@@ -99,7 +99,7 @@ type eof struct{}
 
 func (eof) Read([]byte) (int, error) { return 0, io.EOF }
 
-// parsed is a command line after the words are sorted out and before the
+// Line is a command line after the words are sorted out and before the
 // values are checked.
 type Line struct {
 	Table      Options

@@ -136,7 +136,7 @@ type Value struct {
 // LookupFunc finds an environment variable, as os.LookupEnv does.
 type LookupFunc func(name string) (string, bool)
 
-// given is one use of an option on the command line, in an options file or in a
+// Use is one use of an option on the command line, in an options file or in a
 // configuration file.
 type Use struct {
 	Opt    *Option

@@ -1,4 +1,4 @@
-package cli
+package connection
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
 )
 
@@ -38,12 +39,12 @@ func fileWith(t *testing.T, text string) string {
 }
 
 // valuesOf runs a tool as far as its values.
-func valuesOf(t *testing.T, env Env, bit option.ToolSet) (*option.Values, outcome) {
+func valuesOf(t *testing.T, env cli.Env, bit option.ToolSet) (*option.Values, outcome) {
 	t.Helper()
 	var v *option.Values
 	var stdout, stderr strings.Builder
 	env.Stdin, env.Stdout, env.Stderr = strings.NewReader(""), &stdout, &stderr
-	code := Run(context.Background(), env, Tool{Program: option.Program{Name: "mqsub", Bit: bit}, Resolve: Resolve, Run: func(_ context.Context, inv *Invocation) error {
+	code := cli.Run(context.Background(), env, cli.Tool{Program: option.Program{Name: "mqsub", Bit: bit}, Resolve: Resolve, Run: func(_ context.Context, inv *cli.Invocation) error {
 		v = inv.Values
 		return nil
 	}})
@@ -87,7 +88,7 @@ func TestEveryOriginGoesBeforeTheWeakerOnes(t *testing.T) {
 					all[k] = v
 				}
 			}
-			v, out := valuesOf(t, Env{Args: c.args, Lookup: option.MapEnv(all), SystemConfig: system}, option.Sub)
+			v, out := valuesOf(t, cli.Env{Args: c.args, Lookup: option.MapEnv(all), SystemConfig: system}, option.Sub)
 			if out != (outcome{}) {
 				t.Fatalf("got %+v", out)
 			}
@@ -121,7 +122,7 @@ func TestTheWayToTheUsersFile(t *testing.T) {
 	}
 	// A way that ends early leads to no file, as one to nothing does.
 	file := fileWith(t, "")
-	if _, out := valuesOf(t, Env{Lookup: option.MapEnv(map[string]string{"XDG_CONFIG_HOME": file})}, option.Sub); out != (outcome{}) {
+	if _, out := valuesOf(t, cli.Env{Lookup: option.MapEnv(map[string]string{"XDG_CONFIG_HOME": file})}, option.Sub); out != (outcome{}) {
 		t.Errorf("a directory that is a file: %+v", out)
 	}
 }
@@ -131,7 +132,7 @@ func TestServeHasSeveralAddresses(t *testing.T) {
 	t.Parallel()
 	file := fileWith(t, "defaults:\n  serve: [1883, 'ws://:8080/mqtt']\n")
 	want := []string{"127.0.0.1:1883", "ws://:8080/mqtt"}
-	for name, env := range map[string]Env{
+	for name, env := range map[string]cli.Env{
 		"words":    {Args: []string{"--serve", "--serve", "ws://:8080/mqtt"}},
 		"variable": {Lookup: option.MapEnv(map[string]string{"MQ_SERVE": "1883\nws://:8080/mqtt"})},
 		"file":     {Args: []string{"--config", file}},
@@ -166,7 +167,7 @@ mqsub:
   topic: [a/#, "b c"]
   filter-out: d
 `)
-	v, out := valuesOf(t, Env{Args: []string{"--config", path}}, option.Sub)
+	v, out := valuesOf(t, cli.Env{Args: []string{"--config", path}}, option.Sub)
 	if out != (outcome{}) {
 		t.Fatalf("got %+v", out)
 	}
@@ -184,11 +185,11 @@ mqsub:
 	if got := v.Properties("property"); !slices.Equal(got, want) {
 		t.Errorf("property: %+v", got)
 	}
-	if v, _ := valuesOf(t, Env{Args: []string{"--config", path, "-t", "x"}}, option.Sub); !slices.Equal(v.Strings("topic"), []string{"x"}) {
+	if v, _ := valuesOf(t, cli.Env{Args: []string{"--config", path, "-t", "x"}}, option.Sub); !slices.Equal(v.Strings("topic"), []string{"x"}) {
 		t.Errorf("a flag adds to a list of the file: %q", v.Strings("topic"))
 	}
 	flat := fileWith(t, "mqsub: {property: [publish, content-type, text/plain]}\n")
-	if v, _ := valuesOf(t, Env{Args: []string{"--config", flat}}, option.Sub); !slices.Equal(v.Properties("property"), want[:1]) {
+	if v, _ := valuesOf(t, cli.Env{Args: []string{"--config", flat}}, option.Sub); !slices.Equal(v.Properties("property"), want[:1]) {
 		t.Errorf("one property by words: %+v", v.Properties("property"))
 	}
 }
@@ -244,8 +245,8 @@ func TestConfigurationFilesAreRefusedByPlace(t *testing.T) {
 		"contexts:\n  a:\n    url: mqtt://u:" + secret + "@h\nx": "4:",
 	} {
 		path := fileWith(t, text)
-		_, got := valuesOf(t, Env{Args: []string{"--config", path}}, option.Sub)
-		if got.code != ExitUsage || got.stdout != "" || !strings.HasPrefix(got.stderr, "mqsub: "+path+":"+want) || strings.Count(got.stderr, "\n") != 2 {
+		_, got := valuesOf(t, cli.Env{Args: []string{"--config", path}}, option.Sub)
+		if got.code != cli.ExitUsage || got.stdout != "" || !strings.HasPrefix(got.stderr, "mqsub: "+path+":"+want) || strings.Count(got.stderr, "\n") != 2 {
 			t.Errorf("%q: got %+v, want two lines with %s", text, got, want)
 		}
 		if strings.Contains(got.stderr, secret) {
@@ -258,16 +259,16 @@ func TestAKeyOfAnotherToolIsFineInWhatAllShare(t *testing.T) {
 	t.Parallel()
 	path := fileWith(t, "defaults: {filter-out: [a, b]}\ncontexts:\n  x: {stdin-line: true, filter-out: a}\n  y: {repeat: 2000}\n")
 	for _, bit := range []option.ToolSet{option.Pub, option.Sub, option.Bench} {
-		if _, out := valuesOf(t, Env{Args: []string{"--config", path, "--context", "x"}}, bit); out != (outcome{}) {
+		if _, out := valuesOf(t, cli.Env{Args: []string{"--config", path, "--context", "x"}}, bit); out != (outcome{}) {
 			t.Errorf("tool %d: got %+v", bit, out)
 		}
 	}
 	// But what is in use must fit.
-	if _, out := valuesOf(t, Env{Args: []string{"--config", path, "--context", "y"}}, option.Pub); out != (outcome{}) {
+	if _, out := valuesOf(t, cli.Env{Args: []string{"--config", path, "--context", "y"}}, option.Pub); out != (outcome{}) {
 		t.Errorf("got %+v", out)
 	}
-	_, out := valuesOf(t, Env{Args: []string{"--config", path, "--context", "y"}}, option.Bench)
-	if want := "mqsub: " + path + ":4:15: repeat: "; out.code != ExitUsage || !strings.HasPrefix(out.stderr, want) {
+	_, out := valuesOf(t, cli.Env{Args: []string{"--config", path, "--context", "y"}}, option.Bench)
+	if want := "mqsub: " + path + ":4:15: repeat: "; out.code != cli.ExitUsage || !strings.HasPrefix(out.stderr, want) {
 		t.Errorf("got %+v, want %q", out, want)
 	}
 }
@@ -290,12 +291,12 @@ func TestFilesAndContextsThatAreNotThere(t *testing.T) {
 		{[]string{"--config", contexts}, map[string]string{"MQ_CONTEXT": "zzzzzz"}, "mqsub: MQ_CONTEXT: unknown context \"zzzzzz\"\nmqsub: the contexts are prod and lab\n"},
 		{[]string{"--config", fileWith(t, strings.Repeat("#", 1<<20+1))}, nil, "mqsub: --config: cannot read "},
 	} {
-		_, got := valuesOf(t, Env{Args: c.args, Lookup: option.MapEnv(c.env)}, option.Sub)
-		if got.code != ExitUsage || !strings.HasPrefix(got.stderr, c.want) {
+		_, got := valuesOf(t, cli.Env{Args: c.args, Lookup: option.MapEnv(c.env)}, option.Sub)
+		if got.code != cli.ExitUsage || !strings.HasPrefix(got.stderr, c.want) {
 			t.Errorf("%q, %v: got %+v, want %q", c.args, c.env, got, c.want)
 		}
 	}
-	if _, got := valuesOf(t, Env{Args: []string{"--config", contexts, "--context", "none"}}, option.Sub); got != (outcome{}) {
+	if _, got := valuesOf(t, cli.Env{Args: []string{"--config", contexts, "--context", "none"}}, option.Sub); got != (outcome{}) {
 		t.Errorf("--context none: %+v", got)
 	}
 }
@@ -304,7 +305,7 @@ func TestHelpAndCompletionComeWhateverTheFileSays(t *testing.T) {
 	t.Parallel()
 	path := fileWith(t, "nonsense\n")
 	for _, arg := range []string{"--help", "--version", "--completion=bash"} {
-		if _, got := valuesOf(t, Env{Args: []string{"--config", path, arg}}, option.Sub); got.code != 0 || got.stderr != "" || got.stdout == "" {
+		if _, got := valuesOf(t, cli.Env{Args: []string{"--config", path, arg}}, option.Sub); got.code != 0 || got.stderr != "" || got.stdout == "" {
 			t.Errorf("%s: got %+v", arg, got)
 		}
 	}
@@ -328,11 +329,11 @@ func TestAFileWithSecretsThatOthersCanReadIsToldOf(t *testing.T) {
 			if err := os.Chmod(path, mode); err != nil {
 				t.Fatal(err)
 			}
-			_, got := valuesOf(t, Env{Args: []string{"--config", path}}, option.Sub)
+			_, got := valuesOf(t, cli.Env{Args: []string{"--config", path}}, option.Sub)
 			if told := strings.Contains(got.stderr, "other users can read it"); told != (tells && open) || got.code != 0 {
 				t.Errorf("%q, mode %o: got %+v", text, mode, got)
 			}
-			if _, got = valuesOf(t, Env{Args: []string{"--config", path, "--quiet"}}, option.Sub); got.stderr != "" {
+			if _, got = valuesOf(t, cli.Env{Args: []string{"--config", path, "--quiet"}}, option.Sub); got.stderr != "" {
 				t.Errorf("--quiet: got %q", got.stderr)
 			}
 		}
@@ -342,7 +343,7 @@ func TestAFileWithSecretsThatOthersCanReadIsToldOf(t *testing.T) {
 func TestShowConfigNamesTheLineAndThePart(t *testing.T) {
 	t.Parallel()
 	path := fileWith(t, "defaults:\n  password: hunter2\n  qos: 1\nmqsub:\n  verbose: true\ncontexts:\n  prod:\n    url: mqtts://joe@prod\ncurrent-context: prod\n")
-	_, got := valuesOf(t, Env{Args: []string{"--config", path, "--show-config"}}, option.Sub)
+	_, got := valuesOf(t, cli.Env{Args: []string{"--config", path, "--show-config"}}, option.Sub)
 	for _, want := range []string{
 		"password                 ***                              " + path + ":2 (defaults)\n",
 		"qos                      1                                " + path + ":3 (defaults)\n",
@@ -361,12 +362,12 @@ func TestShowConfigNamesTheLineAndThePart(t *testing.T) {
 }
 
 // connectionOf checks the options of a connection and tells the target.
-func connectionOf(t *testing.T, env Env) (target string, c *Connection, err error) {
+func connectionOf(t *testing.T, env cli.Env) (target string, c *Connection, err error) {
 	t.Helper()
 	var stdout, stderr strings.Builder
 	env.Stdin, env.Stdout, env.Stderr = strings.NewReader(""), &stdout, &stderr
-	Run(context.Background(), env, Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Resolve: Resolve, Run: func(_ context.Context, inv *Invocation) error {
-		if c, err = NewConnection(context.Background(), inv); err == nil {
+	cli.Run(context.Background(), env, cli.Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Resolve: Resolve, Run: func(_ context.Context, inv *cli.Invocation) error {
+		if c, err = New(context.Background(), inv); err == nil {
 			target = c.targets[0].String()
 		}
 		return nil
@@ -424,7 +425,7 @@ func TestWhatExcludesAnotherWinsByOrigin(t *testing.T) {
 		{"ws", []string{"--ws=false"}, nil, "mqtts://c:7"},
 		{"jp", nil, nil, "mqtts://d:7"},
 	} {
-		got, conn, err := connectionOf(t, Env{Args: append([]string{"--config", path, "--context", c.context}, c.args...), Lookup: option.MapEnv(c.env)})
+		got, conn, err := connectionOf(t, cli.Env{Args: append([]string{"--config", path, "--context", c.context}, c.args...), Lookup: option.MapEnv(c.env)})
 		if err != nil {
 			got = err.Error()
 		}
@@ -454,7 +455,7 @@ func TestTheUserOfAURLGoesBeforeThatOfAContext(t *testing.T) {
 		{[]string{"-L", "mqtt://fu:fp@h", "-u", "x", "-P", "y"}, "x", "y"},
 		{[]string{"-P", "y"}, "cu", "y"},
 	} {
-		_, conn, err := connectionOf(t, Env{Args: append([]string{"--config", path, "--context", "user"}, c.args...)})
+		_, conn, err := connectionOf(t, cli.Env{Args: append([]string{"--config", path, "--context", "user"}, c.args...)})
 		if err != nil || deref(conn.Options.Username) != c.user || string(conn.Options.Password) != c.pass {
 			t.Errorf("%q: got %v, %+v, want %s and %s", c.args, err, conn, c.user, c.pass)
 		}
@@ -488,7 +489,7 @@ func TestWhatIsForOneBrokerStaysThere(t *testing.T) {
 		{"who", []string{"-h", "other"}, nil, "mqtt://other:1883", "me", "mine", 0}, // names no broker: is for all
 		{"who", nil, nil, "mqtt://d:4", "me", "mine", 0},
 	} {
-		target, conn, err := connectionOf(t, Env{Args: append([]string{"--config", path, "--context", c.context}, c.args...), Lookup: option.MapEnv(c.env)})
+		target, conn, err := connectionOf(t, cli.Env{Args: append([]string{"--config", path, "--context", c.context}, c.args...), Lookup: option.MapEnv(c.env)})
 		if err != nil {
 			t.Errorf("%+v: %v", c, err)
 			continue
@@ -513,8 +514,8 @@ func FuzzConfig(f *testing.F) {
 			t.Fatal(err)
 		}
 		for _, bit := range []option.ToolSet{option.Pub, option.Sub} {
-			_, got := valuesOf(t, Env{Args: []string{"--config", path, "--show-config"}}, bit)
-			if got.code != ExitDone && (got.code != ExitUsage || strings.Count(got.stderr, "\n") != 2) {
+			_, got := valuesOf(t, cli.Env{Args: []string{"--config", path, "--show-config"}}, bit)
+			if got.code != cli.ExitDone && (got.code != cli.ExitUsage || strings.Count(got.stderr, "\n") != 2) {
 				t.Errorf("%q: got %+v", text, got)
 			}
 		}

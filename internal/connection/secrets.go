@@ -1,4 +1,4 @@
-package cli
+package connection
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/process"
 	"github.com/mqtools/mqtools/internal/textfile"
@@ -30,7 +31,7 @@ func (c *Connection) findPassword() ([]byte, error) {
 		}
 		source = name
 	}
-	if c.inv.dry && source != "" {
+	if c.inv.Dry && source != "" {
 		return []byte{}, nil
 	}
 	switch source {
@@ -49,11 +50,11 @@ func (c *Connection) findPassword() ([]byte, error) {
 			if c.ctx.Err() != nil {
 				return nil, context.Cause(c.ctx)
 			}
-			return nil, Failed(ExitUsage, fmt.Errorf("%s: %w", v.Name(source), err))
+			return nil, cli.Failed(cli.ExitUsage, fmt.Errorf("%s: %w", v.Name(source), err))
 		}
 		return b, nil
 	case "ask-password":
-		return c.inv.askFor(c.ctx, source, "password: ")
+		return c.inv.AskFor(c.ctx, source, "password: ")
 	}
 	return nil, nil
 }
@@ -87,14 +88,14 @@ func (c *Connection) readKeyPassword(o *transport.TLSOptions) error {
 		o.KeyPassword = string(b)
 		return nil
 	}
-	if o.CertFile == "" || c.inv.dry || !c.inv.canAsk() {
+	if o.CertFile == "" || c.inv.Dry || !c.inv.CanAsk() {
 		return nil
 	}
 	_, err := transport.LoadCertificate(o.CertFile, o.KeyFile, "")
 	if !errors.Is(err, transport.ErrKeyEncrypted) {
 		return nil // Config says what else is wrong
 	}
-	b, err := c.inv.ask(c.ctx, fmt.Sprintf("password of the key %s: ", v.String("key")))
+	b, err := c.inv.Ask(c.ctx, fmt.Sprintf("password of the key %s: ", v.String("key")))
 	o.KeyPassword = string(b)
 	return err
 }
@@ -108,7 +109,7 @@ func (c *Connection) readSecret(name string) ([]byte, error) {
 			return nil, err
 		}
 		defer f.Close()
-		c.inv.warnExposed(c.inv.Talk, name, "a password", ownersOnly)
+		c.inv.WarnExposed(c.inv.Talk, name, "a password", cli.OwnersOnly)
 		r = f
 	}
 	b, err := io.ReadAll(io.LimitReader(textfile.NewReader(r), packet.MaxString+3))

@@ -1,9 +1,10 @@
-package cli
+package connection
 
 import (
 	"strings"
 	"testing"
 
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
 )
 
@@ -35,7 +36,7 @@ func TestSecretsAreMaskedEverywhere(t *testing.T) {
 				t.Errorf("%q: %s is %s", c.words, where, text)
 			}
 		}
-		_, got := valuesOf(t, Env{Args: append([]string{"-t", "t", "--show-config"}, c.words...)}, option.Sub)
+		_, got := valuesOf(t, cli.Env{Args: append([]string{"-t", "t", "--show-config"}, c.words...)}, option.Sub)
 		check("--show-config", got.stdout)
 		check("the record of the command line", strings.Join(option.RedactArgs(option.Table(option.Sub), c.words), " "))
 		env, _ := homeWith(t, "")

@@ -1,4 +1,4 @@
-package cli
+package connection
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/auth"
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
@@ -67,9 +68,9 @@ func TestFilesOfSecretsThatOthersCanReadAreWarnedOf(t *testing.T) {
 				args = append([]string{"--config", "none"}, args...)
 			}
 			var stderr strings.Builder
-			code := Run(t.Context(), Env{Args: args, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr, Lookup: option.MapEnv(nil)},
-				Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Run: func(ctx context.Context, inv *Invocation) error {
-					c, err := NewConnection(ctx, inv)
+			code := cli.Run(t.Context(), cli.Env{Args: args, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr, Lookup: option.MapEnv(nil)},
+				cli.Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Run: func(ctx context.Context, inv *cli.Invocation) error {
+					c, err := New(ctx, inv)
 					if err == nil && inv.Values.IsSet("serve") {
 						err = c.serve(ctx, nil)
 						c.Close()

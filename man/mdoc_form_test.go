@@ -1,21 +1,22 @@
-package cli
+package man
 
 import (
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
 )
 
 func manPage(bit option.ToolSet) string {
-	return ".Sh NAME\n.Sh OPTIONS\n" + ManOptions(bit) + ".Sh EXIT STATUS\n" + ManExitStatus(bit) + ".Sh SEE ALSO\n"
+	return ".Sh NAME\n.Sh OPTIONS\n" + manOptions(bit) + ".Sh EXIT STATUS\n" + manExitStatus(bit) + ".Sh SEE ALSO\n"
 }
 
 func TestRenderedManPageAgreesWithItself(t *testing.T) {
 	t.Parallel()
 	for _, bit := range []option.ToolSet{option.Pub, option.Sub, option.Bench} {
-		if problems := CheckManPage([]byte(manPage(bit)), bit); len(problems) > 0 {
+		if problems := checkManPage([]byte(manPage(bit)), bit); len(problems) > 0 {
 			t.Errorf("tool %d: %q", bit, problems)
 		}
 	}
@@ -63,17 +64,17 @@ func TestCheckManPageFinds(t *testing.T) {
 			if !strings.Contains(good, c.old) {
 				t.Fatalf("the page has no %q", c.old)
 			}
-			problems := CheckManPage([]byte(strings.Replace(good, c.old, c.new, 1)), option.Sub)
+			problems := checkManPage([]byte(strings.Replace(good, c.old, c.new, 1)), option.Sub)
 			if len(problems) != 1 || !strings.Contains(problems[0], c.want) {
 				t.Errorf("got %q, want one problem with %q", problems, c.want)
 			}
 		})
 	}
-	if got := len(CheckManPage(nil, option.Sub)); got != len(option.Table(option.Sub))+len(ExitCodes(option.Sub)) {
+	if got := len(checkManPage(nil, option.Sub)); got != len(option.Table(option.Sub))+len(cli.ExitCodes(option.Sub)) {
 		t.Errorf("empty page: got %d problems, want one for each option and code", got)
 	}
 	// Items elsewhere, as in ENVIRONMENT, are none of the check's business.
-	if p := CheckManPage([]byte(good+".Sh ENVIRONMENT\n.It Fl -hsot\n.It Ev MQ_HOST\n"), option.Sub); len(p) > 0 {
+	if p := checkManPage([]byte(good+".Sh ENVIRONMENT\n.It Fl -hsot\n.It Ev MQ_HOST\n"), option.Sub); len(p) > 0 {
 		t.Errorf("items of another section: %q", p)
 	}
 }
@@ -83,7 +84,7 @@ func TestExitCodesAreTheOnesOfTheManual(t *testing.T) {
 	want := []int{0, 1, 2, 3, 4, 5, 6, 7, 27, 28, 129, 130, 131, 141, 143}
 	for _, bit := range []option.ToolSet{option.Pub, option.Sub} {
 		var got []int
-		for _, row := range ExitCodes(bit) {
+		for _, row := range cli.ExitCodes(bit) {
 			got = append(got, row.Code)
 			if row.Name == "" || row.Text == "" {
 				t.Errorf("code %d has no name or no text", row.Code)

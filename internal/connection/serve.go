@@ -1,4 +1,4 @@
-package cli
+package connection
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/brokerfile"
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/transport"
@@ -35,7 +36,7 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 			return option.Usagef("--serve and --%s cannot be used together", other)
 		}
 	}
-	o := broker.Options{Version: VersionLine("mqtools"), ReasonStrings: true, MaxSessionExpiry: brokerfile.DefaultSessionExpiry, Log: c.logBroker()}
+	o := broker.Options{Version: cli.VersionLine("mqtools"), ReasonStrings: true, MaxSessionExpiry: brokerfile.DefaultSessionExpiry, Log: c.logBroker()}
 	cfg, err := c.serveTLS(&o)
 	if err != nil {
 		return err
@@ -62,7 +63,7 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 	}
 	if users != nil && users.HoldsHashes() {
 		for _, path := range v.Strings("serve-users") {
-			c.inv.warnExposed(c.inv.Talk, path, "hashes of passwords", notPublic)
+			c.inv.WarnExposed(c.inv.Talk, path, "hashes of passwords", cli.NotPublic)
 		}
 	}
 	if adjust != nil {
@@ -74,11 +75,11 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return Failed(ExitUnreached, err)
+		return cli.Failed(cli.ExitUnreached, err)
 	}
 	s := &server{b: broker.New(o), lns: lns, piped: secure[0] || c.proxied() || c.Hold}
 	if users != nil {
-		s.hangup = c.inv.onHangup(func() {
+		s.hangup = c.inv.OnHangup(func() {
 			switch kept, err := users.Reload(s.b); {
 			case err != nil:
 				c.inv.Warnf("%v; the users and rules stay as they were", err)

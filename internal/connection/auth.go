@@ -1,4 +1,4 @@
-package cli
+package connection
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
@@ -58,11 +59,11 @@ func authError(err error) error {
 	var local *helperError
 	if errors.As(err, &local) {
 		if local.denies {
-			return &Exit{Code: ExitRefused, Err: local, Help: "the broker has accepted us, and the command did not accept the broker"}
+			return &cli.Exit{Code: cli.ExitRefused, Err: local, Help: "the broker has accepted us, and the command did not accept the broker"}
 		}
-		return &Exit{Code: ExitUsage, Err: local}
+		return &cli.Exit{Code: cli.ExitUsage, Err: local}
 	}
-	return &Exit{Code: ExitRefused, Err: bareError(err)}
+	return &cli.Exit{Code: cli.ExitRefused, Err: bareError(err)}
 }
 
 // renewRetry is the longest pause after a re-authentication that could not

@@ -1,10 +1,11 @@
-package cli
+package connection
 
 import (
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -12,7 +13,7 @@ import (
 func TestRefusalsAreToldOnceForEachClientAndKind(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	r := refusals{talk: NewTalk(&out, "mqsub", false, false, false)}
+	r := refusals{talk: cli.NewTalk(&out, "mqsub", false, false, false)}
 	for range 3 {
 		for _, id := range []string{"a", "b"} {
 			r.take(broker.Event{Kind: broker.EventSubscribed, ClientID: id, Topic: "t", Reason: packet.QuotaExceeded})
@@ -40,7 +41,7 @@ mqsub: warning: broker: "b" may not publish to "t": not authorized (0x87)
 func TestRefusalsAreBounded(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	r := refusals{talk: NewTalk(&out, "mqsub", false, false, false)}
+	r := refusals{talk: cli.NewTalk(&out, "mqsub", false, false, false)}
 	for i := range 10_000 {
 		r.take(broker.Event{Kind: broker.EventNotPublished, ClientID: fmt.Sprint(i), Topic: strings.Repeat("t", 60_000), Reason: packet.QuotaExceeded})
 	}
@@ -57,7 +58,7 @@ func TestRefusalsAreBounded(t *testing.T) {
 func TestRefusalsAreNotToldTwice(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	r := refusals{talk: NewTalk(&out, "mqsub", false, true, false)}
+	r := refusals{talk: cli.NewTalk(&out, "mqsub", false, true, false)}
 	r.take(broker.Event{Kind: broker.EventEvicted, ClientID: "a"})
 	if out.Len() > 0 {
 		t.Errorf("told %q", out.String())

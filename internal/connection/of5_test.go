@@ -1,4 +1,4 @@
-package cli
+package connection
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
 )
 
@@ -13,14 +14,14 @@ import (
 func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 	t.Parallel()
 	values := map[option.Type]string{option.TypeDuration: "60", option.TypeInt: "5", option.TypeString: "x", option.TypeProperty: "connect user-property k v"}
-	for _, tool := range []Tool{{Program: option.Program{Name: "mqpub", Bit: option.Pub}}, {Program: option.Program{Name: "mqsub", Bit: option.Sub}}, {Program: option.Program{Name: "mqbench", Bit: option.Bench, MaxArgs: -1}}} {
-		tool.Run = func(ctx context.Context, inv *Invocation) error {
-			_, err := NewConnection(ctx, inv)
+	for _, tool := range []cli.Tool{{Program: option.Program{Name: "mqpub", Bit: option.Pub}}, {Program: option.Program{Name: "mqsub", Bit: option.Sub}}, {Program: option.Program{Name: "mqbench", Bit: option.Bench, MaxArgs: -1}}} {
+		tool.Run = func(ctx context.Context, inv *cli.Invocation) error {
+			_, err := New(ctx, inv)
 			return err
 		}
 		run := func(lookup option.LookupFunc, args ...string) (int, string) {
 			var stderr strings.Builder
-			code := Run(t.Context(), Env{Args: append([]string{"--config", "none"}, args...), Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr, Lookup: lookup}, tool)
+			code := cli.Run(t.Context(), cli.Env{Args: append([]string{"--config", "none"}, args...), Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr, Lookup: lookup}, tool)
 			return code, stderr.String()
 		}
 		n := 0
@@ -37,8 +38,8 @@ func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 			}
 			for _, version := range []string{"3.1.1", "3.1"} {
 				code, stderr := run(nil, "-V", version, arg)
-				if want := "--" + o.Name + " needs MQTT 5, not " + version + "\n"; code != ExitUsage || !strings.Contains(stderr, want) {
-					t.Errorf("%s -V %s %s: status %d, %q; want %d and %q", tool.Name, version, arg, code, stderr, ExitUsage, want)
+				if want := "--" + o.Name + " needs MQTT 5, not " + version + "\n"; code != cli.ExitUsage || !strings.Contains(stderr, want) {
+					t.Errorf("%s -V %s %s: status %d, %q; want %d and %q", tool.Name, version, arg, code, stderr, cli.ExitUsage, want)
 				}
 			}
 			if env := o.Env(); env != "" { // a weaker origin yields
@@ -47,7 +48,7 @@ func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 					value = "true"
 				}
 				code, stderr := run(option.MapEnv(map[string]string{env: value}), "-V", "311")
-				if want := "warning: " + env + " has no effect with MQTT 3.1.1\n"; code != ExitDone || !strings.Contains(stderr, want) {
+				if want := "warning: " + env + " has no effect with MQTT 3.1.1\n"; code != cli.ExitDone || !strings.Contains(stderr, want) {
 					t.Errorf("%s=%s %s -V 311: status %d, %q; want 0 and %q", env, value, tool.Name, code, stderr, want)
 				}
 			}

@@ -1,4 +1,4 @@
-package cli
+package connection
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/transport"
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
@@ -27,8 +28,8 @@ func TestHeldClientsWait(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	path := filepath.Join(dir, "s")
-	tool := Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Run: func(ctx context.Context, inv *Invocation) error {
-		c, err := NewConnection(context.Background(), inv)
+	tool := cli.Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Run: func(ctx context.Context, inv *cli.Invocation) error {
+		c, err := New(context.Background(), inv)
 		if err != nil {
 			return err
 		}
@@ -62,16 +63,16 @@ func TestHeldClientsWait(t *testing.T) {
 		return nil
 	}}
 	var stderr strings.Builder
-	env := Env{Args: []string{"--serve", "unix://" + path}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr}
-	if code := Run(t.Context(), env, tool); code != 0 {
+	env := cli.Env{Args: []string{"--serve", "unix://" + path}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr}
+	if code := cli.Run(t.Context(), env, tool); code != 0 {
 		t.Errorf("code %d, %q", code, stderr.String())
 	}
 	if _, err := os.Stat(path); err == nil {
 		t.Error("the socket is left")
 	}
 	// One that ends before Admit leaves nothing either.
-	tool.Run = func(ctx context.Context, inv *Invocation) error {
-		c, err := NewConnection(context.Background(), inv)
+	tool.Run = func(ctx context.Context, inv *cli.Invocation) error {
+		c, err := New(context.Background(), inv)
 		if err != nil {
 			return err
 		}
@@ -83,7 +84,7 @@ func TestHeldClientsWait(t *testing.T) {
 		}
 		return err
 	}
-	if code := Run(t.Context(), env, tool); code != 0 {
+	if code := cli.Run(t.Context(), env, tool); code != 0 {
 		t.Errorf("code %d, %q", code, stderr.String())
 	}
 	if _, err := os.Stat(path); err == nil {
@@ -146,8 +147,8 @@ func TestAnOpenBrokerIsWarnedOfOnce(t *testing.T) {
 		{[]string{"--serve", ":0", "--serve-users", users}, 0},
 		{append(mutual, "--serve", "mqtts://:0"), 0},
 	} {
-		tool := Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Run: func(ctx context.Context, inv *Invocation) error {
-			conn, err := NewConnection(context.Background(), inv)
+		tool := cli.Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Run: func(ctx context.Context, inv *cli.Invocation) error {
+			conn, err := New(context.Background(), inv)
 			if err != nil {
 				return err
 			}
@@ -155,8 +156,8 @@ func TestAnOpenBrokerIsWarnedOfOnce(t *testing.T) {
 			return conn.serve(ctx, nil)
 		}}
 		var stderr strings.Builder
-		env := Env{Args: c.args, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr}
-		code := Run(t.Context(), env, tool)
+		env := cli.Env{Args: c.args, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr}
+		code := cli.Run(t.Context(), env, tool)
 		if got := strings.Count(stderr.String(), "mqsub: warning: anyone on the network can use this broker\n"); code != 0 || got != c.want {
 			t.Errorf("%q: status %d, %d warnings, want %d:\n%s", c.args, code, got, c.want, stderr.String())
 		}

@@ -1,4 +1,4 @@
-package cli
+package connection
 
 import (
 	"context"
@@ -8,14 +8,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
 )
 
 // contextTool runs "mqpub context ..." with a home.
 func contextTool(env map[string]string, args ...string) outcome {
 	var stdout, stderr strings.Builder
-	code := Run(context.Background(), Env{Args: append([]string{"context"}, args...), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Lookup: option.MapEnv(env)},
-		Tool{Program: option.Program{Name: "mqpub", Bit: option.Pub}, Resolve: Resolve, Run: returns(option.Usagef("the tool ran"))})
+	code := cli.Run(context.Background(), cli.Env{Args: append([]string{"context"}, args...), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Lookup: option.MapEnv(env)},
+		cli.Tool{Program: option.Program{Name: "mqpub", Bit: option.Pub}, Resolve: Resolve, Run: returns(option.Usagef("the tool ran"))})
 	return outcome{code, stdout.String(), stderr.String()}
 }
 
@@ -95,7 +96,7 @@ func TestWhatContextAddKeepsIsWhatTheToolsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, out := valuesOf(t, Env{Args: []string{"--config", path, "--context", "x"}}, option.Pub)
+	got, out := valuesOf(t, cli.Env{Args: []string{"--config", path, "--context", "x"}}, option.Pub)
 	if out != (outcome{}) {
 		t.Fatalf("%+v, the file is\n%s", out, contents(t, path))
 	}
@@ -144,12 +145,12 @@ func TestContextCommandsThatAreRefused(t *testing.T) {
 		{[]string{"remove"}, "context remove: the name of the context is missing"},
 	} {
 		got := contextTool(nil, c.args...)
-		if got.code != ExitUsage || got.stdout != "" || !strings.Contains(got.stderr, c.want) || strings.Count(got.stderr, "\n") != 2 || strings.Contains(got.stderr, secret) {
+		if got.code != cli.ExitUsage || got.stdout != "" || !strings.Contains(got.stderr, c.want) || strings.Count(got.stderr, "\n") != 2 || strings.Contains(got.stderr, secret) {
 			t.Errorf("%q: got %+v, want two lines with %q", c.args, got, c.want)
 		}
 	}
 	// The word comes first; elsewhere it is a stray one.
-	if got := runTool(context.Background(), option.Pub, returns(nil), nil, "-d", "context", "list"); got.code != ExitUsage || !strings.Contains(got.stderr, `unexpected argument "context"`) {
+	if got := runTool(context.Background(), option.Pub, returns(nil), nil, "-d", "context", "list"); got.code != cli.ExitUsage || !strings.Contains(got.stderr, `unexpected argument "context"`) {
 		t.Errorf("-d context: %+v", got)
 	}
 	if got := contextTool(nil, "--help"); got.code != 0 || !strings.HasPrefix(got.stdout, "usage: mqpub context COMMAND\n") || got.stderr != "" {
@@ -179,11 +180,11 @@ func TestFilesThatCannotBeEditedAreLeftAlone(t *testing.T) {
 		code int
 		want string
 	}{
-		"contexts: {a: {host: b}}\n":   {ExitUsage, "edit it by hand"},
-		"contexts:\n  a: {qos: 3}\n":   {ExitUsage, ":2:12: qos"},
-		"contexts:\n  a: {host: b\n":   {ExitUsage, ":2:3: did not find expected"},
-		"nonsense: 1\n":                {ExitUsage, ":1:1: unknown key"},
-		"defaults:\n  quiet: maybe\n#": {ExitUsage, ":2:10: quiet"},
+		"contexts: {a: {host: b}}\n":   {cli.ExitUsage, "edit it by hand"},
+		"contexts:\n  a: {qos: 3}\n":   {cli.ExitUsage, ":2:12: qos"},
+		"contexts:\n  a: {host: b\n":   {cli.ExitUsage, ":2:3: did not find expected"},
+		"nonsense: 1\n":                {cli.ExitUsage, ":1:1: unknown key"},
+		"defaults:\n  quiet: maybe\n#": {cli.ExitUsage, ":2:10: quiet"},
 	} {
 		env, path := homeWith(t, text)
 		got := contextTool(env, "add", "x", "-h", "y")
@@ -195,7 +196,7 @@ func TestFilesThatCannotBeEditedAreLeftAlone(t *testing.T) {
 	if err := os.Chmod(path, 0o400); err != nil {
 		t.Fatal(err)
 	}
-	if got := contextTool(env, "add", "x", "-h", "y"); got.code != ExitLocalIO || !strings.Contains(got.stderr, "is read-only") {
+	if got := contextTool(env, "add", "x", "-h", "y"); got.code != cli.ExitLocalIO || !strings.Contains(got.stderr, "is read-only") {
 		t.Errorf("a read-only file: %+v", got)
 	}
 }
@@ -242,7 +243,7 @@ func TestSecretsOfContextsAreKeptAndNotShown(t *testing.T) {
 		t.Error("context add runs the password command")
 	}
 	for _, args := range [][]string{{"--context", "url", "-q", "7"}, {"--context", "password", "--show-config"}, {"--context", "nix"}, {"--context", "header", "-d"}} {
-		_, got := valuesOf(t, Env{Args: args, Lookup: option.MapEnv(env)}, option.Sub)
+		_, got := valuesOf(t, cli.Env{Args: args, Lookup: option.MapEnv(env)}, option.Sub)
 		if strings.Contains(got.stdout+got.stderr, secret) {
 			t.Errorf("%q: the secret is told: %+v", args, got)
 		}
@@ -255,14 +256,14 @@ func TestTheSystemsContextsAreSeenAndNotEdited(t *testing.T) {
 	dir := t.TempDir()
 	run := func(args ...string) outcome {
 		var stdout, stderr strings.Builder
-		code := Run(context.Background(), Env{Args: append([]string{"context"}, args...), Stdout: &stdout, Stderr: &stderr, SystemConfig: system,
-			Lookup: option.MapEnv(map[string]string{"XDG_CONFIG_HOME": dir, "AppData": dir})}, Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Resolve: Resolve})
+		code := cli.Run(context.Background(), cli.Env{Args: append([]string{"context"}, args...), Stdout: &stdout, Stderr: &stderr, SystemConfig: system,
+			Lookup: option.MapEnv(map[string]string{"XDG_CONFIG_HOME": dir, "AppData": dir})}, cli.Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Resolve: Resolve})
 		return outcome{code, stdout.String(), stderr.String()}
 	}
 	if got := run("list"); got != (outcome{0, "* site  site\n", ""}) {
 		t.Errorf("list: %+v", got)
 	}
-	if got := run("remove", "site"); got.code != ExitUsage || !strings.Contains(got.stderr, `"site" is in `+system+":2:3\nmqsub: --config "+system) {
+	if got := run("remove", "site"); got.code != cli.ExitUsage || !strings.Contains(got.stderr, `"site" is in `+system+":2:3\nmqsub: --config "+system) {
 		t.Errorf("remove: %+v", got)
 	}
 	if got := run("use", "--none"); got != (outcome{}) {
@@ -288,11 +289,11 @@ func TestTheContextOfTheEnvironmentIsTheCurrentOne(t *testing.T) {
 		t.Errorf("show: %+v", got)
 	}
 	env["MQ_CONTEXT"] = "c"
-	if got := contextTool(env, "show"); got.code != ExitUsage || !strings.Contains(got.stderr, `MQ_CONTEXT: unknown context "c"`) {
+	if got := contextTool(env, "show"); got.code != cli.ExitUsage || !strings.Contains(got.stderr, `MQ_CONTEXT: unknown context "c"`) {
 		t.Errorf("show of none: %+v", got)
 	}
 	env["MQ_CONTEXT"] = "none"
-	if got := contextTool(env, "show"); got.code != ExitUsage || !strings.Contains(got.stderr, "no context is the current one") {
+	if got := contextTool(env, "show"); got.code != cli.ExitUsage || !strings.Contains(got.stderr, "no context is the current one") {
 		t.Errorf("show of none: %+v", got)
 	}
 }

@@ -1,10 +1,11 @@
-package cli
+package man
 
 import (
 	"fmt"
 	"strconv"
 	"strings"
 
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -12,9 +13,9 @@ import (
 // Man pages are written by hand, in mdoc. What they say of options and exit
 // codes has one right form, which the functions here render and check.
 
-// ManOptions is the body of the OPTIONS section for a tool: a list for each
-// group, each item in the one form that CheckManPage accepts.
-func ManOptions(tools option.ToolSet) string {
+// manOptions is the body of the OPTIONS section for a tool: a list for each
+// group, each item in the one form that checkManPage accepts.
+func manOptions(tools option.ToolSet) string {
 	var b strings.Builder
 	var group option.Group
 	table := option.Table(tools)
@@ -34,21 +35,21 @@ func ManOptions(tools option.ToolSet) string {
 	return b.String()
 }
 
-// ManExitStatus is the body of the EXIT STATUS section for a tool.
-func ManExitStatus(tools option.ToolSet) string {
+// manExitStatus is the body of the EXIT STATUS section for a tool.
+func manExitStatus(tools option.ToolSet) string {
 	var b strings.Builder
 	b.WriteString(".Bl -tag -width Ds\n")
-	for _, row := range ExitCodes(tools) {
+	for _, row := range cli.ExitCodes(tools) {
 		fmt.Fprintf(&b, ".It %d\n%s\n", row.Code, mdocText(sentence(row.Text)))
 	}
 	b.WriteString(".El\n")
 	return b.String()
 }
 
-// ManProperties is the body of the PROPERTIES section of the tools that have
+// manProperties is the body of the PROPERTIES section of the tools that have
 // --property: each property, the packets that it can be given for, and the form
 // of its value.
-func ManProperties() string {
+func manProperties() string {
 	var b strings.Builder
 	b.WriteString(".Bl -column \"request-response-information\" \"connect disconnect\" \"name and text\"\n")
 	for n := range 256 {
@@ -139,12 +140,12 @@ func mdocText(s string) string {
 	return s
 }
 
-// CheckManPage compares a man page in mdoc with the tables of a tool and
+// checkManPage compares a man page in mdoc with the tables of a tool and
 // returns one line for every disagreement: each option has exactly one item in
 // OPTIONS, with all of its spellings and its placeholder, no item names an
 // option that is not in the table, and EXIT STATUS has each code once and no
 // other.
-func CheckManPage(page []byte, tools option.ToolSet) []string {
+func checkManPage(page []byte, tools option.ToolSet) []string {
 	var problems []string
 	complain := func(line int, format string, args ...any) {
 		problems = append(problems, fmt.Sprintf("line %d: ", line)+fmt.Sprintf(format, args...))
@@ -152,7 +153,7 @@ func CheckManPage(page []byte, tools option.ToolSet) []string {
 	table := option.Table(tools)
 	optionAt, codeAt := map[*option.Option]int{}, map[int]int{}
 	codes := map[int]bool{}
-	for _, row := range ExitCodes(tools) {
+	for _, row := range cli.ExitCodes(tools) {
 		codes[row.Code] = true
 	}
 	section, number := "", 0
@@ -203,7 +204,7 @@ func CheckManPage(page []byte, tools option.ToolSet) []string {
 			problems = append(problems, fmt.Sprintf("no item %q", manItem(o)))
 		}
 	}
-	for _, row := range ExitCodes(tools) {
+	for _, row := range cli.ExitCodes(tools) {
 		if codeAt[row.Code] == 0 {
 			problems = append(problems, fmt.Sprintf("exit code %d is missing", row.Code))
 		}

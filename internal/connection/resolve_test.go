@@ -1,4 +1,4 @@
-package cli
+package connection
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
 )
 
@@ -58,9 +59,9 @@ func TestShowConfigSaysWhatARunUses(t *testing.T) {
 					}
 					run := func(args ...string) (used string, code int, stdout, stderr string) {
 						var out, errs strings.Builder
-						code = Run(t.Context(), Env{Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Lookup: option.MapEnv(env)},
-							Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Resolve: Resolve, Run: func(ctx context.Context, inv *Invocation) error {
-								c, err := NewConnection(ctx, inv)
+						code = cli.Run(t.Context(), cli.Env{Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Lookup: option.MapEnv(env)},
+							cli.Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Resolve: Resolve, Run: func(ctx context.Context, inv *cli.Invocation) error {
+								c, err := New(ctx, inv)
 								if err == nil {
 									used = strconv.Quote(c.targets[0].Redacted())
 								}

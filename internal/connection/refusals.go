@@ -1,10 +1,11 @@
-package cli
+package connection
 
 import (
 	"errors"
 	"net"
 	"sync"
 
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/transport"
@@ -14,7 +15,7 @@ import (
 // client and kind, and of so many at most, since a client chooses how often and by
 // what name it asks. --debug tells everything.
 type refusals struct {
-	talk *Talk
+	talk *cli.Talk
 
 	mu   sync.Mutex
 	told map[refusedKind]struct{}

@@ -1,4 +1,4 @@
-package cli
+package connection
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -42,8 +43,8 @@ func TestRetryForCountsFromTheFirstRefusalInARow(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var stderr bytes.Buffer
-			Run(t.Context(), Env{Args: c.args, Stderr: &stderr, Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"})}, Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub, MaxArgs: -1},
-				Run: func(_ context.Context, inv *Invocation) error {
+			cli.Run(t.Context(), cli.Env{Args: c.args, Stderr: &stderr, Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"})}, cli.Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub, MaxArgs: -1},
+				Run: func(_ context.Context, inv *cli.Invocation) error {
 					policy := (&Connection{inv: inv}).retrying(func(int, error) (time.Duration, bool) { return time.Second, true })
 					passes := 0
 					for i, err := range c.errs {
@@ -85,16 +86,16 @@ func TestAnErrorAtTheTimeLimitIsThatOfTheTimeLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dial := func(context.Context) (net.Conn, error) { return nil, os.ErrDeadlineExceeded }
 		var stderr bytes.Buffer
-		Run(t.Context(), Env{Stderr: &stderr, Dial: dial, Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"})}, Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub},
-			Run: func(ctx context.Context, inv *Invocation) error {
-				conn, err := NewConnection(ctx, inv)
+		cli.Run(t.Context(), cli.Env{Stderr: &stderr, Dial: dial, Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"})}, cli.Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub},
+			Run: func(ctx context.Context, inv *cli.Invocation) error {
+				conn, err := New(ctx, inv)
 				if err != nil {
 					return err
 				}
-				limited, cancel := context.WithTimeoutCause(ctx, time.Second, ErrTimeout)
+				limited, cancel := context.WithTimeoutCause(ctx, time.Second, cli.ErrTimeout)
 				defer cancel()
-				if _, err := conn.Connect(lateContext{limited, time.Now()}, false); err != ErrTimeout {
-					t.Errorf("got %v, want %v", err, ErrTimeout)
+				if _, err := conn.Connect(lateContext{limited, time.Now()}, false); err != cli.ErrTimeout {
+					t.Errorf("got %v, want %v", err, cli.ErrTimeout)
 				}
 				return nil
 			}})

@@ -1,0 +1,112 @@
+package connection
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/units"
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// tell puts changes of the connection on stderr.
+func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
+	return func(e mqtt.Event) {
+		switch e.Kind {
+		case mqtt.EventDown:
+			c.inform("%s; reconnecting", c.lossOf(e.Err))
+		case mqtt.EventRetry:
+			c.inform("%v; retrying in %s", c.connectError(e.Err), units.Short(e.Wait.Round(100*time.Millisecond)))
+		case mqtt.EventFallback:
+			c.fellBack(e.Err)
+		case mqtt.EventReused:
+			if !c.reused {
+				c.reused = true
+				c.inv.Warnf("the broker began new QoS 2 messages under packet identifiers still in use: it seems to have lost its session; they are printed as new")
+			}
+		case mqtt.EventNarrowed:
+			c.inv.Infof("connection lost with many messages in flight; sending at most %d at a time, and more as they are acknowledged", e.Count)
+		case mqtt.EventUp:
+			c.connected()
+			select {
+			case c.up <- struct{}{}:
+			default:
+			}
+			switch {
+			case e.Count > 0 && !e.SessionPresent:
+				c.inv.Infof("reconnected to %s; it lost our session: %s may be delivered twice", c.Broker(), units.Count(e.Count, "message"))
+			case c.Options.Resume && !c.Options.PublishOnly && !e.SessionPresent:
+				c.inv.Warnf("reconnected to %s; it lost our session: messages published meanwhile may be missing", c.Broker())
+			default:
+				c.inv.Infof("reconnected to %s", c.Broker())
+			}
+		case mqtt.EventSubscribed:
+			c.inv.Warnf("%v", e.Err)
+		case mqtt.EventSuspected:
+			c.inform("%v", e.Err)
+		case mqtt.EventUndeliverable:
+			if u, ok := errors.AsType[*mqtt.Undeliverable](e.Err); ok && len(u.Filters) > 0 {
+				c.inv.Warnf("%v; still trying", u)
+			}
+		}
+		if next != nil {
+			next(e)
+		}
+	}
+}
+
+// fellBack tells that the broker's MQTT is 3.1.1, and what that takes away from what
+// the user asked for. A broker that says so itself is heard with --debug only.
+func (c *Connection) fellBack(why error) {
+	if errors.Is(why, packet.UnsupportedProtocolVersion) {
+		c.inv.Debugf("%s does not support MQTT 5: using MQTT 3.1.1", c.Broker())
+	} else {
+		c.inv.Infof("%s closes connections that speak MQTT 5: using MQTT 3.1.1; -V 311 spares the attempts", c.Broker())
+	}
+	v, o := c.inv.Values, &c.Options
+	var names []string
+	for _, name := range c.of5() {
+		if name != "session-expiry-interval" {
+			names = append(names, v.Name(name))
+		}
+	}
+	if len(names) > 0 {
+		have := "have"
+		if len(names) == 1 {
+			have = "has"
+		}
+		c.inv.Warnf("%s speaks MQTT 3.1.1: %s %s no effect", c.Broker(), strings.Join(names, ", "), have)
+	}
+	if !v.Has("receive-maximum") || !v.IsSet("session-expiry-interval") || o.SessionExpiry == 0 {
+		return
+	}
+	if o.Resume || o.Keep && o.ClientID != "" && !o.NewClientID {
+		c.inv.Warnf("%s speaks MQTT 3.1.1: the session does not expire, the broker keeps it until %q connects clean", c.Broker(), o.ClientID)
+	} else {
+		c.inv.Warnf("%s speaks MQTT 3.1.1: %s has no effect without --id", c.Broker(), v.Name("session-expiry-interval"))
+	}
+}
+
+// connected tells the service manager where the connection leads.
+func (c *Connection) connected() {
+	if c.inv.Service != nil {
+		c.inv.Service.Status("connected to %s", c.Broker())
+	}
+}
+
+// inform tells a change of the connection, and the service manager too.
+func (c *Connection) inform(format string, args ...any) {
+	c.inv.Infof(format, args...)
+	c.inv.Service.Status("%s", cli.Shorten(fmt.Sprintf(format, args...)))
+}
+
+func (c *Connection) trace(sent bool, f packet.Frame, v packet.Version) {
+	verb := "received"
+	if sent {
+		verb = "sent"
+	}
+	c.inv.Debugf("%s %s", verb, packet.AppendSummary(nil, f, v))
+}

@@ -1,0 +1,100 @@
+package connection
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"time"
+	"unicode/utf8"
+
+	"github.com/mqtools/mqtools/internal/units"
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+// Probed is what a connection of its own has shown of a broker.
+type Probed struct {
+	Version  string         // of the program, as $SYS/broker/version says; "" if it does not
+	Protocol packet.Version // that it takes; 0 where no connection came about
+}
+
+// Probe makes a connection to each broker as username and password, which may be nil,
+// and says what they have shown: whether they can be reached at all, else the error is
+// that of Connect, and which version of MQTT all of them take where the options leave
+// that open. What else a broker may have against this client is not told: it may let
+// others in. A broker that says nothing is told of while it does.
+func (c *Connection) Probe(ctx context.Context, username *string, password []byte) (p Probed, err error) {
+	for n := range c.targets {
+		one, err := c.probe(ctx, n, username, password)
+		if err != nil {
+			return p, err
+		}
+		p.Version = cmp.Or(p.Version, one.Version)
+		if p.Protocol == 0 || one.Protocol != 0 && one.Protocol < p.Protocol {
+			p.Protocol = one.Protocol
+		}
+	}
+	return p, nil
+}
+
+// probe is Probe for one broker.
+func (c *Connection) probe(ctx context.Context, n int, username *string, password []byte) (p Probed, err error) {
+	c.last.Store(int32(n))
+	o := c.Options
+	o.ClientID, o.NewClientID = fmt.Sprintf("mqbench-%016x", rand.Uint64()), true
+	o.Username, o.Password = username, password
+	c.inv.CatchSignals()
+	o.OnEvent = func(e mqtt.Event) {
+		if e.Kind == mqtt.EventFallback {
+			c.fellBack(e.Err)
+		}
+	}
+	silence := time.AfterFunc(silentTime, func() {
+		c.inv.Warnf("%s has not answered yet; waiting for up to %s", c.Broker(), units.Short(o.ConnectTimeout))
+	})
+	client, err := mqtt.Connect(ctx, func(ctx context.Context) (net.Conn, error) { return c.dialTarget(ctx, n) }, &o)
+	silence.Stop()
+	var unreached *transport.Error
+	switch {
+	case ctx.Err() != nil:
+		return p, context.Cause(ctx)
+	case errors.As(err, &unreached):
+		return p, c.connectError(err)
+	case errors.Is(err, mqtt.ErrNoConnack):
+		c.inv.Warnf("%s accepts connections and does not answer: no CONNACK within %s; is it an MQTT broker?", c.Broker(), units.Short(o.ConnectTimeout))
+		return p, nil
+	case err != nil:
+		c.inv.Debugf("%v", err)
+		return p, nil
+	}
+	p.Protocol = client.Version()
+	defer c.Leave(client, false)
+	ctx, cancel := context.WithTimeout(ctx, versionTime)
+	defer cancel()
+	if _, err := client.Subscribe(ctx, mqtt.Subscription{Filter: "$SYS/broker/version"}); err != nil {
+		return p, nil
+	}
+	for {
+		b, err := client.Receive(ctx)
+		if err != nil {
+			return p, nil
+		}
+		for i := range b.Messages {
+			if text := string(b.Messages[i].Payload); utf8.ValidString(text) && len(text) < 256 {
+				p.Version = text
+				return p, nil
+			}
+		}
+		b.Release()
+	}
+}
+
+// silentTime is how long a broker may take to answer CONNECT before that is told.
+const silentTime = 3 * time.Second
+
+// versionTime is how long a broker may take to tell its version.
+const versionTime = 500 * time.Millisecond

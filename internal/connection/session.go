@@ -1,0 +1,207 @@
+package connection
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/option"
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+// readVersion reads the version of MQTT, and refuses options that it does not know.
+// Those of a weaker origin have no effect then, which is told.
+func (c *Connection) readVersion() error {
+	const version = "protocol-version"
+	v, o := c.inv.Values, &c.Options
+	if o.Version = ProtocolVersion(v); o.Version == 0 || o.Version >= packet.V5 {
+		return nil
+	}
+	for _, name := range c.of5() {
+		if v.Origin(name) >= v.Origin(version) {
+			return option.Usagef("%s needs MQTT 5, not %s", v.Name(name), o.Version).WithHint("drop it, or pass -V 5")
+		}
+		c.inv.Warnf("%s has no effect with MQTT %s", v.Name(name), o.Version)
+		v.Yield(name, version)
+	}
+	return nil
+}
+
+// ProtocolVersion is that of --protocol-version; 0: auto.
+func ProtocolVersion(v *option.Values) packet.Version {
+	switch v.String("protocol-version") {
+	case "5":
+		return packet.V5
+	case "311":
+		return packet.V311
+	case "31":
+		return packet.V31
+	}
+	return 0
+}
+
+// of5 are the options in use that MQTT knows only since 5.0.
+func (c *Connection) of5() (names []string) {
+	v := c.inv.Values
+	for _, opt := range option.Table(c.inv.Tool.Bit) {
+		if opt.V5 && v.Given(opt.Name) && !(opt.Type == option.TypeChoice && v.String(opt.Name) == opt.Default) {
+			names = append(names, opt.Name)
+		}
+	}
+	return names
+}
+
+// Require5 has the connection speak MQTT 5 or none: without it an option would do
+// nothing at all.
+func (c *Connection) Require5(option string) {
+	if c.Options.Version == 0 {
+		c.Options.Version, c.needs = packet.V5, option
+	}
+}
+
+func (c *Connection) readIdentity() error {
+	v, o := c.inv.Values, &c.Options
+	if err := c.readID(); err != nil {
+		return err
+	}
+	for _, t := range c.targets {
+		if t.HasUsername && o.Username == nil {
+			o.Username = &t.Username
+		}
+		if t.HasPassword && o.Password == nil {
+			o.Password = []byte(t.Password)
+		}
+	}
+	// The user and the password of a URL go before those of weaker origins.
+	if v.IsSet("username") && (o.Username == nil || v.Origin("username") >= v.Origin("url")) {
+		name := v.String("username")
+		o.Username = &name
+	}
+	if o.Password != nil {
+		for _, name := range option.PasswordSources {
+			v.Yield(name, "url")
+		}
+	}
+	password, err := c.findPassword()
+	if err != nil {
+		return err
+	}
+	if password != nil {
+		o.Password = password
+	}
+	for _, f := range [...]struct{ name, value string }{{"id", o.ClientID}, {"username", deref(o.Username)}, {"password", string(o.Password)}} {
+		if len(f.value) > packet.MaxString {
+			return option.Usagef("%s has %d bytes; MQTT carries at most 65535", v.Name(f.name), len(f.value))
+		}
+		if f.name != "password" && !validText(f.value) {
+			return v.Invalid(f.name, "value", f.value, "want UTF-8 text")
+		}
+	}
+	if err := c.readAuth(); err != nil || o.Authenticate != nil {
+		return err
+	}
+	if o.Password != nil && o.Username == nil && o.Version != packet.V5 && o.Version != 0 {
+		return option.Usagef("a password without --username needs MQTT 5")
+	}
+	return nil
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// validText tells whether s can stand in an MQTT string.
+func validText(s string) bool {
+	_, err := packet.Properties(nil).AppendUser(nil, []byte(s))
+	return err == nil || errors.Is(err, packet.ErrStringTooLong)
+}
+
+// readID reads the client identifier of tools that are one client.
+func (c *Connection) readID() error {
+	v, o := c.inv.Values, &c.Options
+	if !v.Has("id-prefix") {
+		return nil
+	}
+	v.Yield("id", "id-prefix")
+	v.Yield("id-prefix", "id")
+	if v.IsSet("id") && v.IsSet("id-prefix") {
+		return option.Usagef("%s and %s cannot be used together", v.Name("id"), v.Name("id-prefix"))
+	}
+	o.ClientID = v.String("id")
+	if v.IsSet("id-prefix") {
+		o.ClientID = v.String("id-prefix") + strconv.Itoa(os.Getpid())
+	}
+	if o.ClientID == "" && o.Version == packet.V31 {
+		o.NewClientID = true
+		o.ClientID = "mq-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(time.Now().UnixNano()&0xffffff, 36)
+	}
+	return nil
+}
+
+func (c *Connection) readSession() error {
+	v, o := c.inv.Values, &c.Options
+	o.KeepAlive = v.Duration("keepalive")
+	if o.KeepAlive == 0 {
+		o.KeepAlive = mqtt.NoKeepAlive
+	}
+	o.ConnectTimeout = v.Duration("connect-timeout")
+	if !v.Has("receive-maximum") {
+		return nil
+	}
+	o.MaxPacket = int(v.Int64("max-packet-size"))
+	o.MaxInflight = v.Int("max-inflight")
+	if !v.IsSet("max-inflight") {
+		o.OldInflight = oldInflight
+	}
+	o.ReceiveMaximum = uint16(v.Int("receive-maximum"))
+	o.TopicAliasMaximum = uint16(v.Int("topic-alias-maximum"))
+	o.Resume = v.Bool("disable-clean-session")
+	if v.IsSet("session-expiry-interval") {
+		o.SessionExpiry = v.Duration("session-expiry-interval")
+		o.Keep = !o.Resume && o.SessionExpiry > 0
+	} else if o.Resume {
+		o.SessionExpiry = 4294967295 * time.Second
+	}
+	if o.Resume && o.ClientID == "" {
+		return option.Usagef("%s needs a client ID", v.Name("disable-clean-session")).WithHint("add --id NAME")
+	}
+	return nil
+}
+
+// oldInflight is how many messages at QoS 2 are in flight to a broker that cannot
+// say how many it takes: mosquitto ends the connection at one more.
+const oldInflight = 20
+
+func (c *Connection) readWill() error {
+	v := c.inv.Values
+	if !v.Has("will-topic") {
+		return nil
+	}
+	if !v.IsSet("will-topic") {
+		for _, name := range [...]string{"will-payload", "will-qos", "will-retain"} {
+			if v.Origin(name) == option.OriginFlag {
+				return option.Usagef("--%s needs --will-topic", name)
+			}
+		}
+		if len(c.Properties.Will) > 0 {
+			return option.Usagef("%s will needs --will-topic", v.Name("property"))
+		}
+		return nil
+	}
+	t := v.String("will-topic")
+	if err := CheckTopic(v.Name("will-topic"), t); err != nil {
+		return err
+	}
+	payload := v.String("will-payload")
+	if len(payload) > packet.MaxString {
+		return option.Usagef("%s has %d bytes; MQTT carries at most 65535", v.Name("will-payload"), len(payload))
+	}
+	c.Options.Will = &mqtt.Will{Message: mqtt.Message{Topic: t, Payload: []byte(payload), QoS: packet.QoS(v.Int("will-qos")),
+		Retain: v.Bool("will-retain"), Properties: c.Properties.Will}}
+	return nil
+}

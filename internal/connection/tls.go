@@ -1,0 +1,120 @@
+package connection
+
+import (
+	"crypto/tls"
+	"strings"
+
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/fileerror"
+	"github.com/mqtools/mqtools/internal/option"
+	"github.com/mqtools/mqtools/mqtt/transport"
+)
+
+func (c *Connection) readTLS() error {
+	v := c.inv.Values
+	v.Yield("tls", "no-tls")
+	v.Yield("no-tls", "tls")
+	if v.Bool("no-tls") && v.Bool("tls") {
+		return option.Usagef("%s and %s cannot be used together", v.Name("tls"), v.Name("no-tls"))
+	}
+	if err := c.refuseOpenSSL(); err != nil {
+		return err
+	}
+	switch cert, key := v.IsSet("cert"), v.IsSet("key"); {
+	case cert && !key:
+		return option.Usagef("--cert needs --key")
+	case key && !cert:
+		return option.Usagef("--key needs --cert")
+	}
+	for _, p := range v.Strings("tls-alpn") {
+		if p == "" || len(p) > 255 {
+			return v.Invalid("tls-alpn", "value", p, "want a name of 1 to 255 bytes")
+		}
+	}
+	c.dialer = transport.Dialer{Timeout: v.Duration("connect-timeout"), LocalAddr: v.String("bind-address")}
+	secure := false
+	for _, t := range c.targets {
+		if t.Network == "tcp" && c.wantsTLS() && !v.Bool("no-tls") {
+			t.TLS = true
+		}
+		secure = secure || t.TLS
+	}
+	if !secure {
+		if v.Bool("insecure") && v.Origin("insecure") >= option.OriginFile {
+			return option.Usagef("--insecure needs TLS").WithHint("add --tls, or use mqtts://")
+		}
+		return nil
+	}
+	o := &transport.TLSOptions{CAFile: v.String("cafile"), CAPath: v.String("capath"), UseSystemRoots: v.Bool("tls-use-os-certs"),
+		CertFile: v.String("cert"), KeyFile: v.String("key"), ServerName: v.String("tls-server-name"),
+		ALPN: v.Strings("tls-alpn"), Insecure: v.Bool("insecure"), MinVersion: tls.VersionTLS12}
+	if v.String("tls-version") == "1.3" {
+		o.MinVersion = tls.VersionTLS13
+	}
+	if list := v.String("ciphers"); list != "" {
+		ids, err := transport.ParseCiphers(list)
+		if err != nil {
+			return option.Usagef("%s: %v", v.Name("ciphers"), err)
+		}
+		if o.MinVersion == tls.VersionTLS13 {
+			return option.Usagef("%s and --tls-version 1.3 cannot be used together", v.Name("ciphers")).WithHint("the suites of TLS 1.3 cannot be chosen")
+		}
+		o.CipherSuites = ids
+	}
+	for _, s := range v.Strings("tls-pin") {
+		pin, err := transport.ParsePin(s)
+		if err != nil {
+			return v.Invalid("tls-pin", "value", s, "want SHA-256: 64 hex digits, or sha256// and base64").WithHint("openssl x509 -in server.pem -noout -fingerprint -sha256 prints it")
+		}
+		o.Pins = append(o.Pins, pin)
+	}
+	if o.KeyLogFile = v.String("tls-keylog"); c.inv.Dry {
+		o.KeyLogFile = "" // which would be made
+	} else if o.KeyLogFile == "" {
+		if o.KeyLogFile = c.inv.Getenv("SSLKEYLOGFILE"); o.KeyLogFile != "" {
+			c.inv.Infof("SSLKEYLOGFILE: appending the secrets of TLS connections to %s", o.KeyLogFile)
+		}
+	}
+	if o.Insecure && c.inv.As != nil { // mosquitto drops the name only
+		o.UseSystemRoots = o.UseSystemRoots || o.CAFile == "" && o.CAPath == ""
+	}
+	if err := c.readKeyPassword(o); err != nil {
+		return err
+	}
+	if _, err := o.Config(c.targets[0].Host); err != nil {
+		return fileOf(v, err, "cafile", "capath", "cert", "key", "tls-keylog")
+	}
+	if o.CertFile != "" && o.KeyPassword == "" {
+		c.warnKey(v.String("key"))
+	}
+	if o.Insecure && c.inv.As == nil {
+		switch {
+		case o.CAFile != "" || o.CAPath != "" || o.UseSystemRoots:
+			c.inv.Infof("--insecure: the broker's certificate may be for another name; who signed it is verified")
+		case len(o.Pins) > 0:
+			c.inv.Infof("--insecure: the broker's certificate is verified by its pin alone")
+		default:
+			c.inv.Warnf("--insecure: anyone on the network can pose as the broker")
+		}
+	}
+	c.dialer.TLS = o
+	return nil
+}
+
+// warnKey warns of a private key that everybody can read. In place of another program
+// there is no such warning.
+func (c *Connection) warnKey(path string) {
+	if c.inv.As == nil && !c.inv.Dry {
+		c.inv.WarnExposed(c.inv.Talk, path, "a private key", cli.NotPublic)
+	}
+}
+
+// fileOf is an error of loading files, with the one of options that names the file.
+func fileOf(v *option.Values, err error, options ...string) *option.UsageError {
+	for _, name := range options {
+		if path := v.String(name); path != "" && strings.Contains(err.Error(), fileerror.Quote(path)) {
+			return option.Usagef("%s: %v", v.Name(name), err)
+		}
+	}
+	return option.Usagef("%v", err)
+}
