@@ -157,6 +157,9 @@ func (j *contextJob) add() error {
 	if len(pairs) == 0 {
 		return option.Usagef("context add: no options to keep").WithHint("e.g. '%s context add home -h broker.home -u me'", j.Tool.Name)
 	}
+	if err := j.relate(option.Table(j.Tool.Bit), option.ForContext); err != nil {
+		return err
+	}
 	if j.Tool.Resolve != nil {
 		if _, _, err := j.Tool.Resolve(context.Background(), j.Invocation); err != nil {
 			return err

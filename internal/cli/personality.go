@@ -147,6 +147,9 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 	}
 	var err error
 	if inv.Values, err = option.Decode(c.Table, c.uses, 0, secretsOnly(c, lookup), nil); err == nil {
+		err = inv.relate(c.Table, option.ForOther)
+	}
+	if err == nil {
 		if inv.Values.Bool("show-config") {
 			return env.writePage(tool.Bit, option.ShowConfig(inv.Values, c.Table), inv.Talk)
 		}

@@ -159,6 +159,9 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	if err == nil && !words.Gives(option.CompletionOption) && !words.Has("show-config") && !words.Has("hash-password") {
 		err = tool.CheckCommand(words)
 	}
+	if err == nil && !words.Gives(option.CompletionOption) && !words.Has("hash-password") {
+		err = inv.relate(words.Table, option.ForRun)
+	}
 	if err == nil && inv.Values.Has(option.Compat) && inv.Values.IsSet(option.Compat) {
 		err = option.Usagef("%s stands before all other words", inv.Values.Name(option.Compat))
 		if len(env.Args) > 0 && strings.HasPrefix(env.Args[0], "--"+option.Compat) {
@@ -256,6 +259,15 @@ func (inv *Invocation) showConfig(ctx context.Context, table option.Options) (st
 		row = fmt.Sprintf("%-24s %-32s %s\n", "broker", broker, from)
 	}
 	return row + option.ShowConfig(inv.Values, table), nil
+}
+
+// relate carries out what options have to do with each other.
+func (inv *Invocation) relate(table option.Options, setting option.Setting) error {
+	warnings, err := inv.Values.Relate(table, setting)
+	for _, w := range warnings {
+		inv.Warnf("%s", w)
+	}
+	return err
 }
 
 // findService finds the service manager of a tool that is a service by itself.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
-	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/auth"
@@ -24,11 +23,6 @@ func (c *Connection) readAuth() error {
 	}
 	name, command := v.String("auth"), v.String("auth-command")
 	if name == "" {
-		for _, other := range [...]string{"auth-command", "reauthenticate-every"} {
-			if v.Has(other) && v.Origin(other) == option.OriginFlag {
-				return option.Usagef("--%s needs --auth", other).WithHint("--auth names the authentication method")
-			}
-		}
 		return nil
 	}
 	if command != "" {
@@ -44,7 +38,7 @@ func (c *Connection) readAuth() error {
 		return v.Invalid("auth", "value", name, "want %s", strings.ToLower(units.OrList(auth.Methods()...))).
 			WithHint("--auth-command makes any other")
 	case o.Username == nil || o.Password == nil:
-		return option.Usagef("--auth needs a user name and a password").WithHint("give them with -u and --password-file")
+		return v.Lacks("auth", "a user name and a password").WithHint("give them with -u and --password-file")
 	}
 	user, password := *o.Username, string(o.Password)
 	o.Username, o.Password = nil, nil // which would send them in clear

@@ -87,7 +87,7 @@ func TestWhatContextAddKeepsIsWhatTheToolsRead(t *testing.T) {
 	if err := os.WriteFile(ca, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"-h", "[::1]", "-i", "true", "-u", "a: b #c", "-D", "connect", "user-property", `k \ "`, " v ", "-D", "publish", "content-type", "x", "-t", "ü/\x01",
+	args := []string{"-i", "true", "-u", "a: b #c", "-D", "connect", "user-property", `k \ "`, " v ", "-D", "publish", "content-type", "x", "-t", "ü/\x01",
 		"-x", "-1", "-k", "010", "--serve", "--delimiter", `\x00`, "--retain=false", "--password-file", ca, "-m", "-"}
 	if got := contextTool(nil, append([]string{"add", "x", "--config", path}, args...)...); got.code != 0 {
 		t.Fatalf("got %+v", got)

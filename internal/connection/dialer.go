@@ -30,15 +30,10 @@ func (c *Connection) readWay() error {
 		c.dialer.Headers = append(c.dialer.Headers, h)
 	}
 	if v.Origin("ws-header") == option.OriginFlag && !webSocket {
-		return option.Usagef("--ws-header needs WebSocket").WithHint("add --ws, or use a ws: or wss: URL")
+		return v.Lacks("ws-header", "WebSocket").WithHint("add --ws, or use a ws: or wss: URL")
 	}
-	v.Yield("proxy", "proxy-command")
-	v.Yield("proxy-command", "proxy")
 	c.dialer.Command = v.String("proxy-command")
 	proxy := v.String("proxy")
-	if proxy != "" && c.dialer.Command != "" {
-		return option.Usagef("%s and %s cannot be used together", v.Name("proxy"), v.Name("proxy-command"))
-	}
 	if c.dialer.Command != "" || proxy == "none" {
 		return nil
 	}

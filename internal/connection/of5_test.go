@@ -37,8 +37,14 @@ func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 				arg += "=" + o.Choices[1].Value
 			}
 			for _, version := range []string{"3.1.1", "3.1"} {
-				code, stderr := run(nil, "-V", version, arg)
-				if want := "--" + o.Name + " needs MQTT 5, not " + version + "\n"; code != cli.ExitUsage || !strings.Contains(stderr, want) {
+				args := []string{"-V", version, arg}
+				named := o.Name
+				for _, rel := range o.Needs { // which is of 5, too
+					named = rel.With[0]
+					args = append(args, "--"+named+"=x")
+				}
+				code, stderr := run(nil, args...)
+				if want := "--" + named + " needs MQTT 5, not " + version + "\n"; code != cli.ExitUsage || !strings.Contains(stderr, want) {
 					t.Errorf("%s -V %s %s: status %d, %q; want %d and %q", tool.Name, version, arg, code, stderr, cli.ExitUsage, want)
 				}
 			}

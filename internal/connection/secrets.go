@@ -22,14 +22,9 @@ func (c *Connection) findPassword() ([]byte, error) {
 	v := c.inv.Values
 	source := ""
 	for _, name := range option.PasswordSources {
-		v.Yield(name, option.PasswordSources[:]...)
-		if !v.IsSet(name) || name == "ask-password" && !v.Bool(name) {
-			continue
+		if v.Given(name) {
+			source = name
 		}
-		if source != "" {
-			return nil, option.Usagef("%s and %s cannot be used together", v.Name(source), v.Name(name))
-		}
-		source = name
 	}
 	if c.inv.Dry && source != "" {
 		return []byte{}, nil
@@ -145,16 +140,8 @@ func (c *Connection) refuseOpenSSL() error {
 	v := c.inv.Values
 	const wayOut = "--proxy-command 'openssl s_client -quiet -connect %h:%p ...' can do it"
 	switch {
-	case v.IsSet("psk") && (v.IsSet("cafile") || v.IsSet("capath")):
-		return option.Usagef("--psk cannot be used with --cafile or --capath")
-	case v.IsSet("psk") != v.IsSet("psk-identity"):
-		return option.Usagef("--psk needs --psk-identity, and --psk-identity needs --psk")
 	case v.IsSet("psk"):
 		return option.Usagef("TLS with pre-shared keys is not spoken here: Go's TLS has none").WithHint("%s", wayOut)
-	case v.IsSet("keyform") && !v.IsSet("key"):
-		return option.Usagef("--keyform needs --key")
-	case v.IsSet("tls-engine-kpass-sha1") && (!v.IsSet("tls-engine") || v.String("keyform") != "engine"):
-		return option.Usagef("--tls-engine-kpass-sha1 needs --tls-engine and --keyform engine")
 	case v.IsSet("tls-engine"), v.String("keyform") == "engine":
 		return option.Usagef("engines of OpenSSL cannot be used here: this TLS is Go's own").WithHint("%s", wayOut)
 	}

@@ -31,11 +31,6 @@ type server struct {
 // only target. adjust, unless nil, changes its options last.
 func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) error {
 	v := c.inv.Values
-	for _, other := range [...]string{"host", "port", "url", "unix"} {
-		if v.Origin(other) == option.OriginFlag {
-			return option.Usagef("--serve and --%s cannot be used together", other)
-		}
-	}
 	o := broker.Options{Version: cli.VersionLine("mqtools"), ReasonStrings: true, MaxSessionExpiry: brokerfile.DefaultSessionExpiry, Log: c.logBroker()}
 	cfg, err := c.serveTLS(&o)
 	if err != nil {
@@ -255,7 +250,7 @@ func (c *Connection) checkOrigins(all []string) error {
 		s, _ := transport.SchemeOf(addr)
 		return s.WebSocket
 	}) {
-		return option.Usagef("%s needs WebSocket", v.Name("serve-origin")).WithHint("add --serve ws://127.0.0.1:9001")
+		return v.Lacks("serve-origin", "WebSocket").WithHint("add --serve ws://127.0.0.1:9001")
 	}
 	return nil
 }
@@ -264,11 +259,6 @@ func (c *Connection) checkOrigins(all []string) error {
 func (c *Connection) serveTLS(o *broker.Options) (*tls.Config, error) {
 	v := c.inv.Values
 	if !v.IsSet("serve-cert") {
-		for _, name := range [...]string{"serve-key", "serve-client-ca"} {
-			if v.IsSet(name) {
-				return nil, option.Usagef("%s needs --serve-cert", v.Name(name))
-			}
-		}
 		return nil, nil
 	}
 	cert, err := transport.LoadCertificate(v.String("serve-cert"), v.String("serve-key"), "")

@@ -21,7 +21,7 @@ func (c *Connection) readVersion() error {
 	}
 	for _, name := range c.of5() {
 		if v.Origin(name) >= v.Origin(version) {
-			return option.Usagef("%s needs MQTT 5, not %s", v.Name(name), o.Version).WithHint("drop it, or pass -V 5")
+			return v.Lacks(name, "MQTT 5, not "+o.Version.String()).WithHint("drop it, or pass -V 5")
 		}
 		c.inv.Warnf("%s has no effect with MQTT %s", v.Name(name), o.Version)
 		v.Yield(name, version)
@@ -127,11 +127,6 @@ func (c *Connection) readID() error {
 	if !v.Has("id-prefix") {
 		return nil
 	}
-	v.Yield("id", "id-prefix")
-	v.Yield("id-prefix", "id")
-	if v.IsSet("id") && v.IsSet("id-prefix") {
-		return option.Usagef("%s and %s cannot be used together", v.Name("id"), v.Name("id-prefix"))
-	}
 	o.ClientID = v.String("id")
 	if v.IsSet("id-prefix") {
 		o.ClientID = v.String("id-prefix") + strconv.Itoa(os.Getpid())
@@ -168,7 +163,7 @@ func (c *Connection) readSession() error {
 		o.SessionExpiry = 4294967295 * time.Second
 	}
 	if o.Resume && o.ClientID == "" {
-		return option.Usagef("%s needs a client ID", v.Name("disable-clean-session")).WithHint("add --id NAME")
+		return v.Lacks("disable-clean-session", "a client ID").WithHint("add --id NAME")
 	}
 	return nil
 }
@@ -183,11 +178,6 @@ func (c *Connection) readWill() error {
 		return nil
 	}
 	if !v.IsSet("will-topic") {
-		for _, name := range [...]string{"will-payload", "will-qos", "will-retain"} {
-			if v.Origin(name) == option.OriginFlag {
-				return option.Usagef("--%s needs --will-topic", name)
-			}
-		}
 		if len(c.Properties.Will) > 0 {
 			return option.Usagef("%s will needs --will-topic", v.Name("property"))
 		}

@@ -3,7 +3,6 @@ package connection
 import (
 	"context"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -44,47 +43,12 @@ func (c *Connection) URLTopic() string {
 	return ""
 }
 
-// checkServe refuses options that need --serve, and with it those about a broker that
-// is another program: this process reaches its own one as it wants.
-func (c *Connection) checkServe() error {
-	v := c.inv.Values
-	serving := v.IsSet("serve")
-	for _, o := range option.Table(c.inv.Tool.Bit) {
-		if v.Origin(o.Name) < option.OriginFile || !v.Given(o.Name) {
-			continue
-		}
-		switch {
-		case !serving && strings.HasPrefix(o.Name, "serve-"):
-			return option.Usagef("%s needs --serve", v.Name(o.Name)).WithHint("add --serve, which runs a broker on %s", option.DefaultServeAddr)
-		case serving && o.Name == "insecure":
-			return option.Usagef("%s has no effect with --serve", v.Name(o.Name)).WithHint("drop it: the broker of --serve is this program, and needs no verifying")
-		case serving && o.Group == option.GroupTLS:
-			return option.Usagef("%s has no effect with --serve", v.Name(o.Name)).WithHint("to serve TLS: --serve mqtts://127.0.0.1 --serve-cert FILE --serve-key FILE")
-		case serving && slices.Contains(reaching[:], o.Name):
-			return option.Usagef("%s has no effect with --serve", v.Name(o.Name)).WithHint("drop it: the broker of --serve is this program")
-		}
-	}
-	return nil
-}
-
-// reaching are options for the way to another broker.
-var reaching = [...]string{"srv", "ws", "ws-path", "ws-header", "proxy", "proxy-command", "bind-address"}
-
 func (c *Connection) readTargets() error {
 	v := c.inv.Values
-	if err := c.checkServe(); err != nil || c.targets != nil {
-		return err
-	}
-	v.Yield("serve", "host", "port", "url", "unix")
-	if v.Has("srv") {
-		v.Yield("srv", "port", "url", "unix", "ws", "ws-path")
+	if c.targets != nil {
+		return nil
 	}
 	if v.Has("srv") && v.Bool("srv") {
-		for _, other := range [...]string{"port", "url", "unix", "ws", "ws-path"} {
-			if v.Clash("srv", other) {
-				return option.Usagef("%s and %s cannot be used together", v.Name("srv"), v.Name(other))
-			}
-		}
 		host := v.String("host")
 		if strings.ContainsAny(host, "/: \t\n") {
 			return v.Invalid("host", "value", host, "want a domain, with --srv")
@@ -92,21 +56,7 @@ func (c *Connection) readTargets() error {
 		c.targets = []*transport.Target{{Network: "tcp", Host: host, SRV: true, TLS: !v.Bool("no-tls") && c.wantsTLS()}}
 		return nil
 	}
-	// A port or path alone leads to no other broker, and is an error beside a URL.
-	v.Yield("url", "host", "unix")
-	v.Yield("unix", "url", "host")
-	for _, name := range [...]string{"host", "port", "ws", "ws-path"} {
-		v.Yield(name, "url", "unix")
-	}
 	if v.IsSet("url") {
-		for _, other := range [...]string{"host", "port", "unix", "ws", "ws-path"} {
-			if v.Clash("url", other) || other != "host" && v.Above(other, "url") {
-				return option.Usagef("%s and %s cannot be used together", v.Name("url"), v.Name(other))
-			}
-			if v.Given(other) {
-				c.inv.Warnf("%s has no effect beside %s", v.Name(other), v.Name("url"))
-			}
-		}
 		for _, s := range v.Strings("url") {
 			t, err := transport.ParseURL(s)
 			if err != nil {
@@ -120,11 +70,6 @@ func (c *Connection) readTargets() error {
 		return nil
 	}
 	if path := v.String("unix"); path != "" {
-		for _, other := range [...]string{"host", "port", "ws", "ws-path"} {
-			if v.Given(other) && (other != "host" || v.Clash("unix", other)) {
-				return option.Usagef("%s and %s cannot be used together", v.Name("unix"), v.Name(other))
-			}
-		}
 		c.targets = []*transport.Target{{Network: "unix", Path: path}}
 		return nil
 	}

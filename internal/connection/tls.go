@@ -12,19 +12,8 @@ import (
 
 func (c *Connection) readTLS() error {
 	v := c.inv.Values
-	v.Yield("tls", "no-tls")
-	v.Yield("no-tls", "tls")
-	if v.Bool("no-tls") && v.Bool("tls") {
-		return option.Usagef("%s and %s cannot be used together", v.Name("tls"), v.Name("no-tls"))
-	}
 	if err := c.refuseOpenSSL(); err != nil {
 		return err
-	}
-	switch cert, key := v.IsSet("cert"), v.IsSet("key"); {
-	case cert && !key:
-		return option.Usagef("--cert needs --key")
-	case key && !cert:
-		return option.Usagef("--key needs --cert")
 	}
 	for _, p := range v.Strings("tls-alpn") {
 		if p == "" || len(p) > 255 {
@@ -41,7 +30,7 @@ func (c *Connection) readTLS() error {
 	}
 	if !secure {
 		if v.Bool("insecure") && v.Origin("insecure") >= option.OriginFile {
-			return option.Usagef("--insecure needs TLS").WithHint("add --tls, or use mqtts://")
+			return v.Lacks("insecure", "TLS").WithHint("add --tls, or use mqtts://")
 		}
 		return nil
 	}
@@ -57,7 +46,7 @@ func (c *Connection) readTLS() error {
 			return option.Usagef("%s: %v", v.Name("ciphers"), err)
 		}
 		if o.MinVersion == tls.VersionTLS13 {
-			return option.Usagef("%s and --tls-version 1.3 cannot be used together", v.Name("ciphers")).WithHint("the suites of TLS 1.3 cannot be chosen")
+			return v.Together("ciphers", "tls-version").WithHint("the suites of TLS 1.3 cannot be chosen")
 		}
 		o.CipherSuites = ids
 	}

@@ -136,7 +136,7 @@ func TestPlayRefuses(t *testing.T) {
 		{[]string{"paly", "x.yaml"}, "unknown command \"paly\""},
 		{[]string{"play", "--connect", "x"}, "no script given"},
 		{[]string{"play", "../../scripts/broker/ping.yaml"}, "play needs --listen or --connect"},
-		{[]string{"play", "../../scripts/broker/ping.yaml", "--listen", "0", "--connect", "x"}, "play needs --listen or --connect"},
+		{[]string{"play", "../../scripts/broker/ping.yaml", "--listen", "0", "--connect", "x"}, "--listen and --connect cannot be used together"},
 		{[]string{"play", "../../scripts/broker/ping.yaml", "--listen", "0"}, "the script plays a client, and needs --connect"},
 		{[]string{"play", "../../scripts/broker/ping.yaml", "--connect", "x", "-u", "me"}, "--username has no effect on play"},
 		{[]string{"play", "missing.yaml", "--listen", "0"}, "missing.yaml"},

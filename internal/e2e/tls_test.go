@@ -52,7 +52,7 @@ func TestTLSWorksAndItsFailuresSayWhy(t *testing.T) {
 		{"key log to nowhere", addr, []string{"--cafile", certs.CA.CertFile, "--tls-keylog", "/nonexistent/x"}, 2, "/nonexistent/x"},
 		{"pre-shared key", addr, []string{"--psk", "c0ffee", "--psk-identity", "me"}, 2, "pre-shared keys"},
 		{"pre-shared key without identity", addr, []string{"--psk", "c0ffee"}, 2, "--psk-identity"},
-		{"pre-shared key beside certificates", addr, []string{"--psk", "c0ffee", "--psk-identity", "me", "--cafile", certs.CA.CertFile}, 2, "--psk cannot be used with --cafile or --capath"},
+		{"pre-shared key beside certificates", addr, []string{"--psk", "c0ffee", "--psk-identity", "me", "--cafile", certs.CA.CertFile}, 2, "--psk and --cafile cannot be used together"},
 		{"engine", addr, []string{"--tls-engine", "pkcs11"}, 2, "engines of OpenSSL"},
 		{"key form without key", addr, []string{"--keyform", "pem"}, 2, "--key"},
 		{"certificate without key", addr, []string{"--cafile", certs.CA.CertFile, "--cert", certs.Client.CertFile}, 2, "--key"},

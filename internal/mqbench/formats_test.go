@@ -102,7 +102,7 @@ func TestOptionsWithoutEffectAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
 		"pub --subscribers 3", "pub --filter x", "conn -t x", "conn -q 1", "conn --rate 5", "conn --size 20", "conn --limit 5", "conn -r", "conn -m x", "conn -I 1", "conn -M 5", "conn --filter x",
-		"sub --rate 5", "sub --limit 3", "sub -m x", "sub -r", "sub --filter x", "sub --subscribers 2", "sub --size 64", "sub -I 2", "sub --load 2", "pub -m x --size 64", "doctor pub --subscribers 3", "k8s conn -t x",
+		"sub --rate 5", "sub --limit 3", "sub -m x", "sub -r", "sub --filter x", "sub --subscribers 2", "sub --size 64", "sub -I 2", "sub --load 2", "doctor pub --subscribers 3", "k8s conn -t x",
 		"report x --metric p99", "search pub --filter x",
 	} {
 		r := mqbench(t, words(line)...)
@@ -159,5 +159,5 @@ func TestPodsServeTheirFigures(t *testing.T) {
 	for _, addr := range []string{"9090", "127.0.0.1:9090", "[::1]:9090", "localhost:9090", ":0", ":x"} {
 		refused(t, "--metrics: invalid value \""+addr+"\" (want :PORT, which is reached from outside the pod)\n", "k8s", "conn", "-h", "broker.lan", "--metrics", addr)
 	}
-	refused(t, "--hold has no effect without --metrics\n", "k8s", "conn", "-h", "broker.lan", "--hold", "5s")
+	refused(t, "--hold needs --metrics\n", "k8s", "conn", "-h", "broker.lan", "--hold", "5s")
 }

@@ -120,9 +120,6 @@ func (j *job) read(ctx context.Context) error {
 func (j *job) readMetrics() error {
 	v := j.inv.Values
 	if !v.IsSet("metrics") {
-		if v.IsSet("hold") {
-			return option.Usagef("%s has no effect without --metrics", v.Name("hold"))
-		}
 		return nil
 	}
 	host, port, err := net.SplitHostPort(v.String("metrics"))

@@ -40,14 +40,16 @@ func plausible(o *option.Option) string {
 // obeys reports whether a command takes an option with some value.
 func obeys(t *testing.T, o *option.Option, words ...string) bool {
 	t.Helper()
-	if strings.HasPrefix(o.Name, "serve-") { // which need --serve
-		o = option.Table(option.Bench).Long("--serve")
+	args := append(slices.Clone(words), "--"+o.Name+"="+plausible(o))
+	for _, rel := range o.Needs {
+		with := option.Table(option.Bench).Long("--" + rel.With[0])
+		args = append(args, "--"+with.Name+"="+plausible(with))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // nothing is to be reached
 	var out, errs bytes.Buffer
 	cli.Run(ctx, cli.Env{
-		Args: append(slices.Clone(words), "--"+o.Name+"="+plausible(o)), Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
+		Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
 		Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"}),
 	}, Tool())
 	return !voidOption.MatchString(errs.String())

@@ -36,9 +36,6 @@ func checkShort(inv *cli.Invocation, form string) error {
 		}
 		return e
 	}
-	if v.Origin("size") == option.OriginFlag && v.IsSet("message") {
-		return option.Usagef("%s has no effect with %s", v.Name("size"), v.Name("message"))
-	}
 	return nil
 }
 

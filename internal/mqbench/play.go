@@ -1,7 +1,6 @@
 package mqbench
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,9 +24,7 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 	if len(paths) == 0 {
 		return option.Usagef("no script given").WithHint("e.g. 'mqbench play scripts/broker/*.yaml --connect localhost'")
 	}
-	v.Yield("listen", "connect")
-	v.Yield("connect", "listen")
-	if v.IsSet("listen") == v.IsSet("connect") {
+	if !v.IsSet("listen") && !v.IsSet("connect") {
 		return option.Usagef("play needs --listen or --connect").
 			WithHint("--listen plays a broker to a client, --connect plays clients to a broker")
 	}
@@ -40,7 +37,10 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 				return option.Usagef("script %v", err)
 			}
 			u := option.Usagef("%v", err)
-			return u.WithHint("%s", cmp.Or(u.Help, "mqtools-script(5) describes the language"))
+			if cli.HintOf(u) == "" {
+				u.Help = "mqtools-script(5) describes the language"
+			}
+			return u
 		}
 		if want := map[bool]script.Role{true: script.Broker, false: script.Client}[v.IsSet("listen")]; scripts[i].Role != want {
 			return option.Usagef("%s: the script plays a %s, and needs --%s", path, scripts[i].Role,

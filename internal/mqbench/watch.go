@@ -26,22 +26,14 @@ func (r *runner) watch(ctx context.Context) (watched context.Context, stop func(
 	v := r.inv.Values
 	watched, cancel := context.WithCancelCause(ctx)
 	stop = func() { cancel(nil) }
-	v.Yield("json", "format")
-	v.Yield("format", "json")
 	if v.Bool("json") {
-		if v.IsSet("format") {
-			return nil, nil, option.Usagef("--json and --format cannot be used together").WithHint("--format json writes the report alone")
-		}
 		if v.String("out") == "-" {
-			return nil, nil, option.Usagef("--json and --out - cannot be used together")
+			return nil, nil, option.Usagef("%s and %s - cannot be used together", v.Name("json"), v.Name("out"))
 		}
 		r.lines = &jsonLines{w: r.inv.Stdout, fail: cancel}
 		r.watchers = append(r.watchers, r.lines)
 	}
 	if !v.IsSet("metrics") {
-		if v.IsSet("hold") {
-			return nil, nil, option.Usagef("%s has no effect without --metrics", v.Name("hold"))
-		}
 		return watched, stop, nil
 	}
 	ln, err := metrics.Listen(ctx, v.String("metrics"))

@@ -19,31 +19,6 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// outputOptions shape replies, and mean nothing without --request.
-var outputOptions = [...]string{"verbose", "no-newline", "format", "json", "pretty", "json-payload", "raw", "replies", "latency"}
-
-// wantsReply tells whether the message is a request, and refuses options that
-// do not fit.
-func wantsReply(v *option.Values, mode string) (bool, error) {
-	if v.Bool("request") || v.IsSet("response-topic") {
-		switch {
-		case mode == "stdin-line" || mode == "input":
-			return false, option.Usagef("--request and --%s cannot be used together", mode).WithHint("a request is one message")
-		case v.Origin("repeat") == option.OriginFlag:
-			return false, option.Usagef("--request and --repeat cannot be used together")
-		case v.Bool("retain"):
-			return false, option.Usagef("--request and %s cannot be used together", v.Name("retain")).WithHint("a retained request would be answered again and again")
-		}
-		return true, nil
-	}
-	for _, name := range outputOptions {
-		if v.Origin(name) == option.OriginFlag {
-			return false, option.Usagef("--%s needs --request", name)
-		}
-	}
-	return false, nil
-}
-
 // exchange is a request under way.
 type exchange struct {
 	topic string

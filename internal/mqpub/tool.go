@@ -76,10 +76,7 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 	if err := j.readMessage(mode); err != nil {
 		return err
 	}
-	asks, err := wantsReply(inv.Values, mode)
-	if err != nil {
-		return err
-	}
+	asks := inv.Values.Given("request") || inv.Values.Given("response-topic")
 	var feed func(context.Context) error
 	streams := false
 	switch mode {
@@ -264,45 +261,19 @@ var modes = [...]string{"message", "file", "stdin-file", "null-message", "stdin-
 func modeOf(v *option.Values) (string, error) {
 	mode := ""
 	for _, m := range modes {
-		v.Yield(m, modes[:]...)
-		if !v.IsSet(m) || v.Has(m) && isSwitch(m) && !v.Bool(m) {
-			continue
+		if v.Given(m) {
+			mode = m
 		}
-		if mode != "" {
-			return "", option.Usagef("%s and %s cannot be used together", v.Name(mode), v.Name(m)).WithHint("publish one message at a time")
-		}
-		mode = m
 	}
 	if mode == "" {
 		return "", option.Usagef("no message given").WithHint("pass -m TEXT, -f FILE, -l, ... (see --help)")
 	}
-	stream := mode == "stdin-line"
-	for _, name := range [...]string{"delimiter", "null", "skip-blank"} {
-		if v.Origin(name) == option.OriginFlag && !stream {
-			return "", option.Usagef("--%s needs --stdin-line", name)
-		}
-	}
-	if v.Origin("strict") == option.OriginFlag && mode != "input" {
-		return "", option.Usagef("--strict needs --input")
-	}
-	v.Yield("delimiter", "null")
-	v.Yield("null", "delimiter")
-	if v.IsSet("delimiter") && v.Bool("null") {
-		return "", option.Usagef("%s and %s cannot be used together", v.Name("delimiter"), v.Name("null"))
-	}
 	return mode, nil
-}
-
-func isSwitch(name string) bool {
-	return name == "stdin-file" || name == "null-message" || name == "stdin-line"
 }
 
 // readMessage checks the options that shape every message.
 func (j *job) readMessage(mode string) error {
 	v := j.inv.Values
-	v.Yield("retain", "request", "response-topic")
-	v.Yield("request", "retain")
-	v.Yield("response-topic", "retain")
 	topics := v.Strings("topic")
 	if u := j.conn.URLTopic(); u != "" {
 		switch {
@@ -313,10 +284,7 @@ func (j *job) readMessage(mode string) error {
 		}
 	}
 	switch {
-	case mode == "input":
-		if v.Origin("topic") == option.OriginFlag {
-			return option.Usagef("--topic and --input cannot be used together").WithHint("every record names its own topic")
-		}
+	case mode == "input": // every record names its own
 	case len(topics) == 0:
 		return option.Usagef("no topic given").WithHint("pass one, e.g. -t a/b")
 	default:

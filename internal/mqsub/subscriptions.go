@@ -16,12 +16,7 @@ import (
 // readSubscriptions reads what is subscribed to and unsubscribed from.
 func (j *job) readSubscriptions() error {
 	v := j.inv.Values
-	v.Yield("skip-retained", "retained-only")
-	v.Yield("retained-only", "skip-retained", "watch", "message-rate")
 	j.skipRetained, j.retainedOnly = v.Bool("skip-retained"), v.Bool("retained-only")
-	if j.skipRetained && j.retainedOnly {
-		return option.Usagef("%s and %s cannot be used together", v.Name("skip-retained"), v.Name("retained-only"))
-	}
 	var options packet.SubscribeOptions
 	switch h := v.String("retain-handling"); {
 	case h == "new":

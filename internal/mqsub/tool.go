@@ -113,19 +113,11 @@ func (j *job) configure(ctx context.Context) error {
 		j.filterOut = append(j.filterOut, f)
 	}
 	j.limit, j.idle, j.quiet = v.Int64("count"), v.Duration("idle-timeout"), v.Duration("retained-quiet")
-	if !j.retainedOnly && v.Origin("retained-quiet") >= option.OriginFile {
-		return option.Usagef("--retained-quiet needs --retained-only")
-	}
 	if j.form, err = j.inv.Formatter(); err != nil {
 		return err
 	}
 	j.out.w = j.inv.Stdout
-	v.Yield("echo", "reply-command")
-	v.Yield("reply-command", "echo")
 	j.echo, j.replyCommand = v.Bool("echo"), v.String("reply-command")
-	if j.echo && j.replyCommand != "" {
-		return option.Usagef("%s and %s cannot be used together", v.Name("echo"), v.Name("reply-command"))
-	}
 	if j.echo {
 		j.conn.Require5("echo")
 	} else if j.replyCommand != "" {
@@ -145,18 +137,10 @@ func (j *job) configure(ctx context.Context) error {
 // readView reads the options that show something else than each message.
 func (j *job) readView() error {
 	v := j.inv.Values
-	v.Yield("watch", "message-rate", "retained-only")
-	v.Yield("message-rate", "watch", "retained-only")
 	watch, rate := v.Bool("watch"), v.Bool("message-rate")
 	switch {
 	case watch && !j.inv.StdoutIsTerminal:
 		return option.Usagef("%s needs a terminal as standard output", v.Name("watch"))
-	case watch && rate:
-		return option.Usagef("%s and %s cannot be used together", v.Name("watch"), v.Name("message-rate"))
-	case watch && j.retainedOnly:
-		return option.Usagef("%s and %s cannot be used together", v.Name("watch"), v.Name("retained-only"))
-	case rate && j.retainedOnly:
-		return option.Usagef("%s and %s cannot be used together", v.Name("message-rate"), v.Name("retained-only"))
 	case watch:
 		j.view = newWatch(j.conn.Broker, j.inv.StdoutFile())
 	case rate:

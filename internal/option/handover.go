@@ -34,7 +34,7 @@ func (t *Program) Handover(v *Values, args []string, keep func(*Option) bool) (w
 		}
 	}
 	for _, o := range table {
-		val := v.Get(o.Name)
+		val := v.get(o.Name)
 		if val.Origin == OriginDefault || val.Origin == OriginFlag || o.Env() == "" || !wanted(o) {
 			continue
 		}

@@ -126,6 +126,9 @@ type Option struct {
 	List     bool    // the value is choices with commas between them
 	Specials []Special
 
+	Excludes []Relation // what cannot be used with this option
+	Needs    []Relation // what this option does nothing without
+
 	Complete Completion
 	Secret   bool // may hold a secret; mask knows which part
 	V5       bool // means nothing before MQTT 5

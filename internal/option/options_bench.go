@@ -34,6 +34,7 @@ var loadOptions = []Option{
 	},
 	{
 		Name: "message", Short: "m", Tools: Bench, For: commandsLoad, Forms: formsPublish, Group: GroupLoad, Type: TypeString,
+		Excludes:    []Relation{{With: []string{"size"}}},
 		Placeholder: "TEMPLATE", Help: "the whole payload, in place of --size; without header",
 	},
 	{
@@ -156,7 +157,8 @@ var measureOptions = []Option{
 	},
 	{
 		Name: "json", Tools: Bench, For: CommandRun | CommandVerify, Group: GroupMeasure, Type: TypeBool,
-		Help: "write JSON Lines to standard output, one an interval, and the report as the last",
+		Excludes: []Relation{{With: []string{"format"}, Hint: "--format json writes the report alone"}},
+		Help:     "write JSON Lines to standard output, one an interval, and the report as the last",
 	},
 	{
 		Name: "metrics", Tools: Bench, For: CommandRun | CommandSearch | CommandK8s, Group: GroupMeasure, Type: TypeString,
@@ -164,6 +166,7 @@ var measureOptions = []Option{
 	},
 	{
 		Name: "hold", Tools: Bench, For: CommandRun | CommandK8s, Group: GroupMeasure, Type: TypeDuration,
+		Needs:       []Relation{{With: []string{"metrics"}}},
 		Placeholder: "DURATION", Help: "go on serving --metrics this long after the run, for the last scrape",
 	},
 	{

@@ -15,15 +15,24 @@ var connectionOptions = []Option{
 	},
 	{
 		Name: "srv", Short: "S", Tools: PubSub, Group: GroupConnection, Type: TypeBool,
-		Help: "take --host for a domain and connect to the brokers of its SRV records",
+		Excludes: []Relation{{With: []string{"port", "url", "unix", "ws", "ws-path"}, Ranked: true}},
+		Help:     "take --host for a domain and connect to the brokers of its SRV records",
 	},
 	{
 		Name: "url", Short: "L", Tools: All, Group: GroupConnection, Type: TypeString, Repeat: true,
+		Excludes: []Relation{
+			{With: []string{"host", "unix"}, Ranked: true},
+			{With: []string{"port", "ws", "ws-path"}, Ranked: true, Firm: true},
+		},
 		Placeholder: "URL", EnvFallback: "MQTT_URL", Secret: true,
 		Help: "broker as mqtt://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC]; also mqtts, tcp, ssl, tls, ws, wss, unix; several are tried in turn",
 	},
 	{
 		Name: "unix", Tools: All, Group: GroupConnection, Type: TypeString,
+		Excludes: []Relation{
+			{With: []string{"host"}, Ranked: true},
+			{With: []string{"port", "ws", "ws-path"}, Ranked: true, Firm: true},
+		},
 		Placeholder: "PATH", Complete: CompleteFile,
 		Help: "connect to the Unix socket at PATH",
 	},
@@ -43,6 +52,7 @@ var connectionOptions = []Option{
 	},
 	{
 		Name: "proxy", Tools: All, Group: GroupConnection, Type: TypeString,
+		Excludes:    []Relation{{With: []string{"proxy-command"}}},
 		Placeholder: "URL", Secret: true,
 		Help: "connect through socks5h://, socks5://, http:// or https://[USER:PASSWORD@]HOST[:PORT]; none ignores ALL_PROXY",
 	},
@@ -58,16 +68,19 @@ var connectionOptions = []Option{
 	},
 	{
 		Name: "password", Short: "P", Aliases: []string{"pw"}, Tools: All, Group: GroupConnection, Type: TypeString,
+		Excludes:    []Relation{{With: []string{"password-file", "password-command", "ask-password"}}},
 		Placeholder: "PASSWORD", Secret: true,
 		Help: "password for the broker; other users of this machine can see it, --password-file hides it",
 	},
 	{
 		Name: "password-file", Tools: All, Group: GroupConnection, Type: TypeString,
+		Excludes:    []Relation{{With: []string{"password-command", "ask-password"}}},
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "read the password from FILE, less one newline at its end; - is standard input",
 	},
 	{
 		Name: "password-command", Tools: All, Group: GroupConnection, Type: TypeString,
+		Excludes:    []Relation{{With: []string{"ask-password"}}},
 		Placeholder: "COMMAND",
 		Help:        "run COMMAND in the shell and take what it prints as password, less one newline at its end",
 	},
@@ -84,16 +97,19 @@ var connectionOptions = []Option{
 	},
 	{
 		Name: "auth-command", V5: true, Tools: PubSub, Group: GroupConnection, Type: TypeString,
+		Needs:       []Relation{{With: []string{"auth"}, Hint: "--auth names the authentication method"}},
 		Placeholder: "COMMAND",
 		Help:        "run COMMAND in the shell for every authentication by --auth, which may be any method; what it prints goes to the broker (MQTT 5)",
 	},
 	{
 		Name: "reauthenticate-every", V5: true, Tools: PubSub, Group: GroupConnection, Type: TypeDuration,
+		Needs:       []Relation{{With: []string{"auth"}, Hint: "--auth names the authentication method"}},
 		Placeholder: "DURATION", Min: int64(100 * time.Millisecond),
 		Help: "authenticate again on the connection after this long, by --auth, before a token expires (MQTT 5)",
 	},
 	{
 		Name: "id", Short: "i", Tools: PubSub, Group: GroupConnection, Type: TypeString,
+		Excludes:    []Relation{{With: []string{"id-prefix"}}},
 		Placeholder: "ID",
 		Help:        "client identifier; unless given the broker assigns one",
 	},
@@ -196,37 +212,55 @@ var connectionOptions = []Option{
 	},
 	{
 		Name: "serve", Tools: All, Group: GroupConnection, Type: TypeListen, Optional: true, Repeat: true,
+		Excludes: []Relation{
+			{With: []string{"host", "port", "url", "unix"}, Ranked: true},
+			{With: []string{"srv", "ws", "ws-path", "ws-header", "proxy", "proxy-command", "bind-address"}, Hint: "drop it: the broker of --serve is this program", Ranked: true, Firm: true},
+			{With: []string{"insecure"}, Hint: "drop it: the broker of --serve is this program, and needs no verifying", Ranked: true, Firm: true},
+			{With: []string{"tls", "no-tls", "cafile", "capath", "tls-use-os-certs", "cert", "key", "key-password-file", "tls-server-name", "tls-pin", "tls-version", "ciphers", "tls-alpn", "tls-keylog", "psk", "psk-identity", "keyform", "tls-engine", "tls-engine-kpass-sha1"}, Hint: "to serve TLS: --serve mqtts://127.0.0.1 --serve-cert FILE --serve-key FILE", Ranked: true, Firm: true},
+		},
 		Placeholder: "ADDR", Implied: DefaultServeAddr,
 		Help: "start the development broker on PORT, HOST:PORT or a URL and connect to it; alone on " + DefaultServeAddr + "; may be repeated",
 	},
 	{
 		Name: "serve-users", Tools: All, Group: GroupConnection, Type: TypeString, Repeat: true,
+		Needs:       []Relation{{With: []string{"serve"}, Hint: "add --serve, which runs a broker on " + DefaultServeAddr}},
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "users and access rules of --serve, see mqtools(5), or mosquitto's files of them; SIGHUP reads FILE again; may be repeated",
 	},
 	{
 		Name: "serve-cert", Tools: All, Group: GroupConnection, Type: TypeString,
+		Needs:       []Relation{{With: []string{"serve"}, Hint: "add --serve, which runs a broker on " + DefaultServeAddr}},
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "certificate (PEM) of --serve: of its mqtts: and wss: addresses, or if there are none, of HOST:PORT",
 	},
 	{
 		Name: "serve-key", Tools: All, Group: GroupConnection, Type: TypeString,
+		Needs: []Relation{
+			{With: []string{"serve"}, Hint: "add --serve, which runs a broker on " + DefaultServeAddr},
+			{With: []string{"serve-cert"}, Always: true},
+		},
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "private key of --serve-cert (PEM), if it is not in the same file",
 	},
 	{
 		Name: "serve-client-ca", Tools: All, Group: GroupConnection, Type: TypeString,
+		Needs: []Relation{
+			{With: []string{"serve"}, Hint: "add --serve, which runs a broker on " + DefaultServeAddr},
+			{With: []string{"serve-cert"}, Always: true},
+		},
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "have --serve require client certificates by FILE (PEM); their common name is the user name",
 	},
 	{
 		Name: "serve-origin", Tools: All, Group: GroupConnection, Type: TypeString, Repeat: true,
+		Needs:       []Relation{{With: []string{"serve"}, Hint: "add --serve, which runs a broker on " + DefaultServeAddr}},
 		Placeholder: "ORIGIN",
 		Help:        "let web pages of ORIGIN, as https://app.example, use the WebSockets of --serve; null, or * for all; may be repeated",
 	},
 	{
 		Name: "serve-proxy-protocol", Tools: PubSub, Group: GroupConnection, Type: TypeBool,
-		Help: "have --serve take the clients' addresses from a proxy, by the PROXY protocol, versions 1 and 2",
+		Needs: []Relation{{With: []string{"serve"}, Hint: "add --serve, which runs a broker on " + DefaultServeAddr}},
+		Help:  "have --serve take the clients' addresses from a proxy, by the PROXY protocol, versions 1 and 2",
 	},
 	{
 		Name: "hash-password", Tools: All, Group: GroupConnection, Type: TypeBool, NoEnv: true,

@@ -3,6 +3,7 @@ package option
 var playOptions = []Option{
 	{
 		Name: "listen", Tools: Bench, For: CommandPlay, Group: GroupPlay, Type: TypeListen,
+		Excludes:    []Relation{{With: []string{"connect"}}},
 		Placeholder: "ADDR",
 		Help:        "play a broker on PORT, HOST:PORT or a URL to the client under test",
 	},

@@ -44,7 +44,8 @@ var subscribeOptions = []Option{
 	},
 	{
 		Name: "echo", V5: true, Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
-		Help: "answer every request with its own payload (MQTT 5)",
+		Excludes: []Relation{{With: []string{"reply-command"}}},
+		Help:     "answer every request with its own payload (MQTT 5)",
 	},
 	{
 		Name: "reply-command", V5: true, Tools: Sub, Group: GroupSubscribe, Type: TypeString,
@@ -62,7 +63,8 @@ var subscribeOptions = []Option{
 	},
 	{
 		Name: "skip-retained", Short: "R", Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
-		Help: "leave out retained messages",
+		Excludes: []Relation{{With: []string{"retained-only"}}},
+		Help:     "leave out retained messages",
 	},
 	{
 		Name: "retained-only", Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
@@ -70,6 +72,7 @@ var subscribeOptions = []Option{
 	},
 	{
 		Name: "retained-quiet", Tools: Sub, Group: GroupSubscribe, Type: TypeDuration,
+		Needs:       []Relation{{With: []string{"retained-only"}}},
 		Placeholder: "DURATION", Default: "200ms", Min: int64(time.Millisecond),
 		Help: "with --retained-only: end when none came for this long, or four round trips",
 	},

@@ -3,7 +3,8 @@ package option
 var tlsOptions = []Option{
 	{
 		Name: "tls", Tools: All, Group: GroupTLS, Type: TypeBool,
-		Help: "use TLS and verify the broker with the system's certificates",
+		Excludes: []Relation{{With: []string{"no-tls"}}},
+		Help:     "use TLS and verify the broker with the system's certificates",
 	},
 	{
 		Name: "cafile", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeString,
@@ -17,11 +18,13 @@ var tlsOptions = []Option{
 	},
 	{
 		Name: "cert", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeString,
+		Needs:       []Relation{{With: []string{"key"}, Always: true}},
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "client certificate (PEM), goes with --key",
 	},
 	{
 		Name: "key", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeString,
+		Needs:       []Relation{{With: []string{"cert"}, Always: true}},
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "private key of the client certificate (PEM)",
 	},
@@ -78,16 +81,20 @@ var tlsOptions = []Option{
 	},
 	{
 		Name: "psk", Tools: All, Hidden: true, Group: GroupTLS, Type: TypeString,
+		Excludes:    []Relation{{With: []string{"cafile", "capath"}}},
+		Needs:       []Relation{{With: []string{"psk-identity"}, Always: true}},
 		Placeholder: "KEY", Secret: true,
 		Help: "known from mosquitto and refused: there is no TLS with pre-shared keys here",
 	},
 	{
 		Name: "psk-identity", Tools: All, Hidden: true, Group: GroupTLS, Type: TypeString,
+		Needs:       []Relation{{With: []string{"psk"}, Always: true}},
 		Placeholder: "IDENTITY",
 		Help:        "goes with --psk",
 	},
 	{
 		Name: "keyform", Tools: All, Hidden: true, Group: GroupTLS, Type: TypeChoice,
+		Needs:       []Relation{{With: []string{"key"}, Always: true}},
 		Placeholder: "FORM", Complete: CompleteChoice,
 		Choices: []Choice{{"pem", nil}, {"engine", nil}},
 		Help:    "form of --key: pem; engine is known from mosquitto and refused",
@@ -99,6 +106,10 @@ var tlsOptions = []Option{
 	},
 	{
 		Name: "tls-engine-kpass-sha1", Tools: All, Hidden: true, Group: GroupTLS, Type: TypeString,
+		Needs: []Relation{
+			{With: []string{"tls-engine"}, Always: true},
+			{With: []string{"keyform"}, Always: true},
+		},
 		Placeholder: "SHA1", Secret: true,
 		Help: "goes with --tls-engine and --keyform engine",
 	},

@@ -8,16 +8,19 @@ var willOptions = []Option{
 	},
 	{
 		Name: "will-payload", Tools: PubSub, Group: GroupWill, Type: TypeString, Once: true,
+		Needs:       []Relation{{With: []string{"will-topic"}}},
 		Placeholder: "PAYLOAD",
 		Help:        "payload of the will; unless given it is empty",
 	},
 	{
 		Name: "will-qos", Tools: PubSub, Group: GroupWill, Type: TypeInt,
+		Needs:       []Relation{{With: []string{"will-topic"}}},
 		Placeholder: "QOS", Default: "0", Min: 0, Max: 2,
 		Help: "quality of service of the will",
 	},
 	{
 		Name: "will-retain", Tools: PubSub, Group: GroupWill, Type: TypeBool,
-		Help: "make the will a retained message",
+		Needs: []Relation{{With: []string{"will-topic"}}},
+		Help:  "make the will a retained message",
 	},
 }

@@ -11,7 +11,7 @@ import (
 func ShowConfig(v *Values, table Options) string {
 	var b strings.Builder
 	for _, o := range table {
-		val := v.Get(o.Name)
+		val := v.get(o.Name)
 		origin := val.Origin.String()
 		switch val.Origin {
 		case OriginEnvironment:

@@ -12,30 +12,18 @@ import (
 	"github.com/mqtools/mqtools/internal/units"
 )
 
-// Yield takes back the value of an option when one of others, which exclude it,
-// comes from a stronger origin: the command line wins over an options file, that
-// over the environment, and that over a configuration file. A switch that is
-// off excludes nothing.
-func (v *Values) Yield(name string, others ...string) {
-	val := v.Get(name)
-	if val.Origin == OriginDefault {
-		return
-	}
-	for _, other := range others {
-		if v.Has(other) && v.Given(other) && v.Get(other).Origin > val.Origin {
-			*val = Value{Opt: val.Opt}
-			if val.Opt.Default != "" {
-				_ = val.Set("", val.Opt.Default) // which passes its own check, by test
-			}
-			return
-		}
+// Yield takes back the value of an option when another one comes from a stronger origin.
+// It is for what depends on a value; what depends on the options alone is a Relation.
+func (v *Values) Yield(name, other string) {
+	if val := v.get(name); val.Origin != OriginDefault && v.Given(other) && v.Origin(other) > val.Origin {
+		val.yield()
 	}
 }
 
 // Name is how to name the option in a text about several: --qos, or its
 // environment variable when the value came from there.
 func (v *Values) Name(name string) string {
-	switch val := v.Get(name); val.Origin {
+	switch val := v.get(name); val.Origin {
 	case OriginEnvironment:
 		return val.env
 	case OriginFile:
@@ -51,26 +39,8 @@ func (v *Values) Name(name string) string {
 // Given tells whether the option has a value that is not its default and not
 // off.
 func (v *Values) Given(name string) bool {
-	val := v.Get(name)
+	val := v.get(name)
 	return val.Origin != OriginDefault && (val.Opt.Type != TypeBool || val.on)
-}
-
-// Above tells whether one option is given and comes from a stronger origin than
-// another, and at least from a file named on the command line.
-func (v *Values) Above(name, other string) bool {
-	return v.Given(name) && v.Origin(name) >= OriginFile && v.Origin(name) > v.Origin(other)
-}
-
-// Clash tells whether two options that exclude each other come from where the
-// user said both at once: the command line with an options file, or one part of
-// a configuration file. Of variables the environment may have any number, for
-// other programs too.
-func (v *Values) Clash(a, b string) bool {
-	if !v.Given(a) || !v.Given(b) {
-		return false
-	}
-	one, other := v.Get(a).Origin, v.Get(b).Origin
-	return one >= OriginFile && other >= OriginFile || one == other && one.configured()
 }
 
 // Origin says where the value of an option comes from.
@@ -412,7 +382,7 @@ func shortDuration(n int64) string {
 	return d.String()
 }
 
-func (v *Values) Get(name string, types ...Type) *Value {
+func (v *Values) get(name string, types ...Type) *Value {
 	val := v.byName[name]
 	if val == nil {
 		panic("cli: no option " + name)
@@ -428,7 +398,7 @@ var textTypes = []Type{TypeString, TypeChoice, TypeEscaped, TypeListen}
 // String is the value of a text option, the last one if it is repeatable; ""
 // without one. A choice is in its canonical form, escapes are resolved.
 func (v *Values) String(name string) string {
-	if texts := v.Get(name, textTypes...).texts; len(texts) > 0 {
+	if texts := v.get(name, textTypes...).texts; len(texts) > 0 {
 		return texts[len(texts)-1]
 	}
 	return ""
@@ -436,34 +406,34 @@ func (v *Values) String(name string) string {
 
 // Strings are the values of a repeatable text option, in the order given.
 func (v *Values) Strings(name string) []string {
-	return slices.Clone(v.Get(name, textTypes...).texts)
+	return slices.Clone(v.get(name, textTypes...).texts)
 }
 
 // Int is the value of a whole number, zero without one.
-func (v *Values) Int(name string) int { return int(v.Get(name, TypeInt, TypeSize).number) }
+func (v *Values) Int(name string) int { return int(v.get(name, TypeInt, TypeSize).number) }
 
 // Int64 is the value of a whole number or of a size in bytes.
-func (v *Values) Int64(name string) int64 { return v.Get(name, TypeInt, TypeSize).number }
+func (v *Values) Int64(name string) int64 { return v.get(name, TypeInt, TypeSize).number }
 
 // Bool tells whether a switch is on.
-func (v *Values) Bool(name string) bool { return v.Get(name, TypeBool).on }
+func (v *Values) Bool(name string) bool { return v.get(name, TypeBool).on }
 
 // Duration is the value of a duration, zero without one.
-func (v *Values) Duration(name string) time.Duration { return v.Get(name, TypeDuration).span }
+func (v *Values) Duration(name string) time.Duration { return v.get(name, TypeDuration).span }
 
 // Properties are the uses of a TypeProperty option, in the order given.
 func (v *Values) Properties(name string) []Property {
-	return slices.Clone(v.Get(name, TypeProperty).props)
+	return slices.Clone(v.get(name, TypeProperty).props)
 }
 
 // IsSet tells whether the option has a value that is not its default.
-func (v *Values) IsSet(name string) bool { return v.Get(name).Origin != OriginDefault }
+func (v *Values) IsSet(name string) bool { return v.get(name).Origin != OriginDefault }
 
 // Origin says where the value of the option comes from.
-func (v *Values) Origin(name string) Origin { return v.Get(name).Origin }
+func (v *Values) Origin(name string) Origin { return v.get(name).Origin }
 
 // Count is how often the option was given on the command line.
-func (v *Values) Count(name string) int { return v.Get(name).count }
+func (v *Values) Count(name string) int { return v.get(name).count }
 
 // Has tells whether the tool has an option of that name.
 func (v *Values) Has(name string) bool { return v.byName[name] != nil }

@@ -1,0 +1,147 @@
+package option
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/mqtools/mqtools/internal/units"
+)
+
+// Relation is what an option has to do with others. It stands in the entry of one of
+// them, and is the only place that refuses a combination of options: what a value says,
+// as the scheme of a URL, is judged where the value is read, in the same words.
+type Relation struct {
+	With []string // the names of the others; what the tool does not have does not count
+	Or   []string // of Needs: others that will do, and need not be named
+	Hint string
+
+	// Of Excludes. Of two options the one from the weaker origin yields: it has its
+	// default then. Where both come from one origin, it is an error.
+	Ranked bool // but of two variables, which may be there for other programs, this one counts
+	Firm   bool // this one never yields: the other is an error from the command line, and has no effect from elsewhere
+	Native bool // in place of another program there is no such rule
+
+	// Of Needs: wherever the option comes from, and not only from the command line or
+	// an options file. A configuration may be about runs that do without.
+	Always bool
+}
+
+// Together is the refusal of two options that exclude each other.
+func (v *Values) Together(a, b string) *UsageError {
+	return Usagef("%s and %s cannot be used together", v.Name(a), v.Name(b))
+}
+
+// Lacks is the refusal of an option without what it needs.
+func (v *Values) Lacks(name, what string) *UsageError {
+	return Usagef("%s needs %s", v.Name(name), what)
+}
+
+// pair are two given options of which one excludes the other.
+type pair struct {
+	a, b *Value // a has the entry
+	rel  *Relation
+}
+
+// strongest is the stronger of the two origins.
+func (p pair) strongest() Origin { return max(p.a.Origin, p.b.Origin) }
+
+// Setting is what values are for.
+type Setting uint8
+
+// The settings.
+const (
+	ForRun     Setting = iota // of the tool
+	ForOther                  // a run in place of another program
+	ForContext                // to be kept in a context, for runs that may do without some
+)
+
+// Relate carries out what the entries of a table say of options that are given together.
+// The warnings are of variables that have no effect.
+func (v *Values) Relate(table Options, setting Setting) (warnings []string, err error) {
+	var pairs []pair
+	for _, o := range table {
+		if len(o.Excludes) == 0 || !v.Given(o.Name) {
+			continue
+		}
+		for i := range o.Excludes {
+			rel := &o.Excludes[i]
+			for _, name := range rel.With {
+				if v.Has(name) && v.Given(name) && !(rel.Native && setting == ForOther) {
+					pairs = append(pairs, pair{v.byName[o.Name], v.byName[name], rel})
+				}
+			}
+		}
+	}
+	// The strongest first: what has yielded excludes nothing.
+	slices.SortStableFunc(pairs, func(p, q pair) int { return cmp.Compare(q.strongest(), p.strongest()) })
+	for _, p := range pairs {
+		a, b := p.a.Opt.Name, p.b.Opt.Name
+		if !v.Given(a) || !v.Given(b) {
+			continue
+		}
+		refused := v.Together(a, b)
+		if p.rel.Hint != "" {
+			refused.Help = p.rel.Hint
+		}
+		switch {
+		case p.a.Origin > p.b.Origin:
+			p.b.yield()
+		case p.a.Origin < p.b.Origin && !p.rel.Firm:
+			p.a.yield()
+		case p.a.Origin < p.b.Origin && p.b.Origin >= OriginFile:
+			return warnings, refused
+		case p.a.Origin == p.b.Origin && !(p.rel.Ranked && p.a.Origin == OriginEnvironment):
+			return warnings, refused
+		default:
+			warnings = append(warnings, fmt.Sprintf("%s has no effect beside %s", v.Name(b), v.Name(a)))
+			p.b.yield()
+		}
+	}
+	for _, o := range table {
+		if len(o.Needs) == 0 || !v.Given(o.Name) {
+			continue
+		}
+		for i := range o.Needs {
+			if !o.Needs[i].Always && (setting == ForContext || v.Origin(o.Name) < OriginFile) {
+				continue
+			}
+			if err := v.lacks(o, &o.Needs[i]); err != nil {
+				return warnings, err
+			}
+		}
+	}
+	return warnings, nil
+}
+
+// lacks is the error of a given option without what a relation says that it needs.
+func (v *Values) lacks(o *Option, rel *Relation) error {
+	var names []string
+	for _, name := range slices.Concat(rel.With, rel.Or) {
+		if !v.Has(name) {
+			continue
+		}
+		if v.Given(name) {
+			return nil
+		}
+		if slices.Contains(rel.With, name) {
+			names = append(names, "--"+name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	err := v.Lacks(o.Name, units.OrList(names...))
+	if rel.Hint != "" {
+		err.Help = rel.Hint
+	}
+	return err
+}
+
+// yield gives the option its default again.
+func (val *Value) yield() {
+	*val = Value{Opt: val.Opt}
+	if val.Opt.Default != "" {
+		_ = val.Set("", val.Opt.Default) // which passes its own check, by test
+	}
+}
