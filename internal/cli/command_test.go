@@ -103,13 +103,13 @@ func TestCommandsLeaveOptionsOfOthersAlone(t *testing.T) {
 		tool := commanded()
 		tool.Run = func(_ context.Context, inv *Invocation) error {
 			for _, name := range test.given {
-				if !inv.Values.IsSet(name) {
+				if !inv.Values.Of(name).IsSet() {
 					t.Errorf("%s has no %s", test.command, name)
 				}
 			}
 			for _, name := range test.nowhere {
-				if inv.Values.IsSet(name) {
-					t.Errorf("%s has %s from %v", test.command, name, inv.Values.Origin(name))
+				if inv.Values.Of(name).IsSet() {
+					t.Errorf("%s has %s from %v", test.command, name, inv.Values.Of(name).Origin())
 				}
 			}
 			return nil

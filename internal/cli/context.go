@@ -13,18 +13,12 @@ import (
 	"github.com/mqtools/mqtools/internal/yamlfile"
 )
 
-var (
-	contextForce = option.Option{Name: "force", Tools: option.All, Group: option.GroupGeneral, Type: option.TypeBool, NoEnv: true, AboutFile: true, Help: "replace a context of the same name"}
-	contextNone  = option.Option{Name: option.None, Tools: option.All, Group: option.GroupGeneral, Type: option.TypeBool, NoEnv: true, Help: "make no context the current one"}
-	contextNames = option.Option{Name: "names", Tools: option.All, Group: option.GroupGeneral, Type: option.TypeBool, NoEnv: true, Help: "write the names alone"}
-)
-
 // contextVerbs are the words behind "context".
 func contextVerbs() []option.Verb {
 	return []option.Verb{
-		{Word: "add", Usage: "NAME OPTION...", Text: "keep the options as context NAME; --force replaces one", Extra: []option.Option{contextForce}, Whole: true, Min: 1, Max: 1},
-		{Word: "list", Usage: "[--names]", Text: "list the contexts and their brokers; * marks the current one, that of MQ_CONTEXT if set", Extra: []option.Option{contextNames}},
-		{Word: "use", Usage: "NAME|--none", Text: "make NAME the current context, or none", Extra: []option.Option{contextNone}, Max: 1, Names: true},
+		{Word: "add", Usage: "NAME OPTION...", Text: "keep the options as context NAME; --force replaces one", Extra: option.ContextForce, Whole: true, Min: 1, Max: 1},
+		{Word: "list", Usage: "[--names]", Text: "list the contexts and their brokers; * marks the current one, that of MQ_CONTEXT if set", Extra: option.ContextNames},
+		{Word: "use", Usage: "NAME|--none", Text: "make NAME the current context, or none", Extra: option.ContextNone, Max: 1, Names: true},
 		{Word: "show", Usage: "[NAME]", Text: "show the options of a context, of the current one unless named", Max: 1, Names: true},
 		{Word: "remove", Usage: "NAME", Text: "take a context out of the file", Min: 1, Max: 1, Names: true},
 	}
@@ -84,7 +78,7 @@ func runContext(ctx context.Context, env Env, tool Tool, talk *Talk) int {
 	if job.Values, err = option.Decode(table, p.Uses, 0, nil, nil); err != nil {
 		return fail(err)
 	}
-	job.Talk = NewTalk(env.Stderr, tool.Name, job.Values.Bool("quiet"), false, UseColor(job.Values.String("color"), env.Lookup, env.StderrIsTerminal))
+	job.Talk = NewTalk(env.Stderr, tool.Name, job.Values.Quiet.On(), false, UseColor(job.Values.Color.Text(), env.Lookup, env.StderrIsTerminal))
 	talk = job.Talk
 	// Another may write the file meanwhile, and with patience it is our turn.
 	for range 100 {
@@ -169,7 +163,7 @@ func (j *contextJob) add() error {
 	if err != nil {
 		return err
 	}
-	if e := f.Root.Get(option.KeyContexts); e != nil && e.Value.Get(name) != nil && !j.Values.Bool("force") {
+	if e := f.Root.Get(option.KeyContexts); e != nil && e.Value.Get(name) != nil && !j.Values.Force.On() {
 		return option.Usagef("%s: context %q is there already", f.Place(e.Value.Get(name).Key), name).WithHint("--force replaces it")
 	}
 	edited, err := f.Put(option.KeyContexts, name, pairs)
@@ -239,7 +233,7 @@ func (j *contextJob) list() error {
 		width = max(width, len(name))
 	}
 	for _, name := range j.conf.Names() {
-		if j.Values.Bool(contextNames.Name) {
+		if j.Values.Names.On() {
 			b.WriteString(name + "\n")
 			continue
 		}
@@ -277,22 +271,18 @@ func (j *contextJob) show() error {
 		if i > 0 && uses[i-1].Opt == use.Opt {
 			continue
 		}
-		val := &option.Value{Opt: use.Opt, Origin: option.OriginContext, Place: use.Place}
-		for _, more := range uses[i:] {
-			if more.Opt == use.Opt {
-				if err := val.Set(more.Place, more.Raw); err != nil {
-					return err
-				}
-			}
+		shown, err := option.Shown(use.Opt, uses[i:])
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(&b, "%-24s %-32s %s\n", use.Opt.Name, val.Shown(), use.Place[:strings.LastIndexByte(use.Place, ':')])
+		fmt.Fprintf(&b, "%-24s %-32s %s\n", use.Opt.Name, shown, use.Place[:strings.LastIndexByte(use.Place, ':')])
 	}
 	return j.write(b.String())
 }
 
 // use makes a context the current one.
 func (j *contextJob) use() error {
-	noContext := j.Values.Bool(contextNone.Name)
+	noContext := j.Values.None.On()
 	if noContext == (len(j.Args) > 0) {
 		return option.Usagef("context use needs the name of a context, or --none")
 	}

@@ -17,11 +17,11 @@ func ExampleRun() {
 		},
 		Run: func(_ context.Context, inv *cli.Invocation) error {
 			v := inv.Values
-			if !v.IsSet("topic") {
+			if !v.Topic.IsSet() {
 				return option.Usagef("no topic filter given").WithHint("pass one, e.g. -t 'a/#'")
 			}
-			for _, filter := range v.Strings("topic") {
-				if _, err := fmt.Fprintln(inv.Stdout, filter, v.Int("qos"), v.Duration("keepalive"), v.Origin("host")); err != nil {
+			for _, filter := range v.Topic.Texts() {
+				if _, err := fmt.Fprintln(inv.Stdout, filter, v.QoS.Int(), v.Keepalive.Duration(), v.Host.Origin()); err != nil {
 					return cli.Failed(cli.ExitLocalIO, err)
 				}
 			}

@@ -122,7 +122,7 @@ var ErrTimeout = errors.New("timed out")
 
 // Limit returns ctx with the end that --timeout sets, which bounds all of a command.
 func (inv *Invocation) Limit(ctx context.Context) (context.Context, context.CancelFunc) {
-	if limit := inv.Values.Duration("timeout"); limit > 0 {
+	if limit := inv.Values.Timeout.Duration(); limit > 0 {
 		ctx, cancel := context.WithTimeoutCause(ctx, limit, ErrTimeout)
 		context.AfterFunc(ctx, func() {
 			if s := inv.signals; s != nil && context.Cause(ctx) == ErrTimeout {
@@ -137,7 +137,7 @@ func (inv *Invocation) Limit(ctx context.Context) (context.Context, context.Canc
 
 // TimedOut returns the error of a command whose time is up. detail says how far it came.
 func (inv *Invocation) TimedOut(detail string) error {
-	return Failed(ExitTimeLimit, fmt.Errorf("timed out after %s (%s)", units.Short(inv.Values.Duration("timeout")), detail))
+	return Failed(ExitTimeLimit, fmt.Errorf("timed out after %s (%s)", units.Short(inv.Values.Timeout.Duration()), detail))
 }
 
 // WhileRead returns ctx with the end, ErrPipe, when nobody reads standard output any

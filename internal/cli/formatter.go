@@ -9,8 +9,8 @@ import (
 // Formatter makes the formatter that the output options ask for.
 func (inv *Invocation) Formatter() (format.Formatter, error) {
 	v := inv.Values
-	print0 := v.Has("print0") && v.Bool("print0")
-	pattern, record, pretty := v.IsSet("format"), v.Bool("json"), v.Bool("pretty") // -F goes before -v
+	print0 := v.Print0.On()
+	pattern, record, pretty := v.Format.IsSet(), v.JSON.On(), v.Pretty.On() // -F goes before -v
 	indent := pretty && inv.Habits().PrettyFormat
 	pretty = pretty && !indent
 	if inv.lostZone != "" && (pattern || record || pretty) {
@@ -18,22 +18,22 @@ func (inv *Invocation) Formatter() (format.Formatter, error) {
 	}
 	end := "\n"
 	switch {
-	case v.Bool("no-newline"):
+	case v.NoNewline.On():
 		end = ""
 	case print0:
 		end = "\x00"
 	}
-	escape := inv.StdoutIsTerminal && !v.Bool("raw")
+	escape := inv.StdoutIsTerminal && !v.Raw.On()
 	var palette format.Palette
 	if inv.StdoutColor {
 		palette = format.Colors
 	}
 	switch {
 	case pattern:
-		p, err := format.Compile(v.String("format"), end)
+		p, err := format.Compile(v.Format.Text(), end)
 		var pe *format.PatternError
 		if errors.As(err, &pe) {
-			return nil, v.Invalid("format", "format", v.String("format"), "%s", pe.Text).
+			return nil, v.Format.Invalid("format", v.Format.Text(), "%s", pe.Text).
 				WithHint("the specifiers are listed in the manual, under FORMAT")
 		}
 		if err != nil {
@@ -42,11 +42,11 @@ func (inv *Invocation) Formatter() (format.Formatter, error) {
 		p.Terminal, p.Indent = escape, indent
 		return p, nil
 	case record:
-		return &format.Record{JSONPayload: v.Bool("json-payload"), Terminal: escape || inv.StdoutColor, Palette: palette}, nil
+		return &format.Record{JSONPayload: v.JSONPayload.On(), Terminal: escape || inv.StdoutColor, Palette: palette}, nil
 	case pretty:
 		return &format.Pretty{Palette: palette}, nil
-	case escape || inv.StdoutColor && v.Bool("verbose"):
-		return &format.Escaped{Topic: v.Bool("verbose"), End: end, Palette: palette, Raw: !escape}, nil
+	case escape || inv.StdoutColor && v.Verbose.On():
+		return &format.Escaped{Topic: v.Verbose.On(), End: end, Palette: palette, Raw: !escape}, nil
 	}
-	return &format.Plain{Topic: v.Bool("verbose"), End: end}, nil
+	return &format.Plain{Topic: v.Verbose.On(), End: end}, nil
 }

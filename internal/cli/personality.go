@@ -150,7 +150,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 		err = inv.relate(c.Table, option.ForOther)
 	}
 	if err == nil {
-		if inv.Values.Bool("show-config") {
+		if inv.Values.ShowConfig.On() {
 			return env.writePage(tool.Bit, option.ShowConfig(inv.Values, c.Table), inv.Talk)
 		}
 		inv.endInTime(ctx)

@@ -162,17 +162,17 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	if err == nil && !words.Gives(option.CompletionOption) && !words.Has("hash-password") {
 		err = inv.relate(words.Table, option.ForRun)
 	}
-	if err == nil && inv.Values.Has(option.Compat) && inv.Values.IsSet(option.Compat) {
-		err = option.Usagef("%s stands before all other words", inv.Values.Name(option.Compat))
+	if err == nil && inv.Values.Compat.IsSet() {
+		err = option.Usagef("%s stands before all other words", inv.Values.Compat.Name())
 		if len(env.Args) > 0 && strings.HasPrefix(env.Args[0], "--"+option.Compat) {
-			err = option.Usagef("--%s: %s does not stand in for %s", option.Compat, tool.Name, inv.Values.String(option.Compat))
+			err = option.Usagef("--%s: %s does not stand in for %s", option.Compat, tool.Name, inv.Values.Compat.Text())
 		}
 	}
 	if err != nil {
 		talk.problem(err, tryHelp)
 		return CodeOf(ctx, err)
 	}
-	if inv.Values.Bool("show-config") {
+	if inv.Values.ShowConfig.On() {
 		page, err := inv.showConfig(ctx, words.Table)
 		if err != nil {
 			talk.problem(err, tryHelp)
@@ -180,10 +180,10 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		}
 		return env.writePage(tool.Bit, page, talk)
 	}
-	if shell := inv.Values.String(option.CompletionOption); shell != "" {
+	if shell := inv.Values.Completion.Text(); shell != "" {
 		return env.writePage(tool.Bit, option.CompletionScript(shell, tool.Name), talk)
 	}
-	if inv.Values.Bool("hash-password") {
+	if inv.Values.HashPassword.On() {
 		line, err := inv.hashPassword(ctx)
 		if err != nil {
 			if tells(ctx, err) {
@@ -193,10 +193,10 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 		}
 		return env.writePage(tool.Bit, line, talk)
 	}
-	when := inv.Values.String("color")
+	when := inv.Values.Color.Text()
 	inv.StdoutColor = UseColor(when, env.Lookup, env.StdoutIsTerminal)
 	inv.StderrColor = UseColor(when, env.Lookup, env.StderrIsTerminal)
-	inv.Talk = NewTalk(env.Stderr, tool.Name, inv.Values.Bool("quiet"), inv.Values.Bool("debug"), inv.StderrColor)
+	inv.Talk = NewTalk(env.Stderr, tool.Name, inv.Values.Quiet.On(), inv.Values.Debug.On(), inv.StderrColor)
 	if inv.Debugging() && conf != nil {
 		for _, f := range conf.Files {
 			inv.Debugf("configuration file %s", f.Path)

@@ -103,7 +103,7 @@ func TestSecretsAreInNoError(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
 	ran := func(_ context.Context, inv *Invocation) error {
-		return option.Usagef("%s needs a user name", inv.Values.Name("password"))
+		return option.Usagef("%s needs a user name", inv.Values.Password.Name())
 	}
 	for _, args := range [][]string{
 		{"-P", secret}, {"-P", secret, "-q", "9"}, {"-pwd=" + secret}, {"-vP" + secret, "-q9"}, {"-L", "mqtt://u:" + secret + "@h", "-zz"},

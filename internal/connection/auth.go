@@ -18,16 +18,16 @@ import (
 // readAuth reads how enhanced authentication is made (MQTT 5.0 section 4.12).
 func (c *Connection) readAuth() error {
 	v, o := c.inv.Values, &c.Options
-	if !v.Has("auth") {
+	if !v.Auth.Known() {
 		return nil
 	}
-	name, command := v.String("auth"), v.String("auth-command")
+	name, command := v.Auth.Text(), v.AuthCommand.Text()
 	if name == "" {
 		return nil
 	}
 	if command != "" {
 		if len(name) > packet.MaxString || !validText(name) {
-			return v.Invalid("auth", "value", name, "want UTF-8 text of up to 65535 bytes")
+			return v.Auth.Invalid("value", name, "want UTF-8 text of up to 65535 bytes")
 		}
 		o.Authenticate = func(ctx context.Context) (mqtt.Authenticator, error) { return c.startHelper(ctx, name, command) }
 		return nil
@@ -35,10 +35,10 @@ func (c *Connection) readAuth() error {
 	method := strings.ToUpper(name)
 	switch {
 	case !slices.Contains(auth.Methods(), method):
-		return v.Invalid("auth", "value", name, "want %s", strings.ToLower(units.OrList(auth.Methods()...))).
+		return v.Auth.Invalid("value", name, "want %s", strings.ToLower(units.OrList(auth.Methods()...))).
 			WithHint("--auth-command makes any other")
 	case o.Username == nil || o.Password == nil:
-		return v.Lacks("auth", "a user name and a password").WithHint("give them with -u and --password-file")
+		return v.Auth.Lacks("a user name and a password").WithHint("give them with -u and --password-file")
 	}
 	user, password := *o.Username, string(o.Password)
 	o.Username, o.Password = nil, nil // which would send them in clear
@@ -68,10 +68,10 @@ const renewRetry = 10 * time.Second
 // from the latest authentication, until Close or the client's end.
 func (c *Connection) keepAuthenticated(client *mqtt.Client) {
 	v := c.inv.Values
-	if c.Options.Authenticate == nil || !v.Has("reauthenticate-every") || !v.IsSet("reauthenticate-every") {
+	if c.Options.Authenticate == nil || !v.ReauthenticateEvery.IsSet() {
 		return
 	}
-	every := v.Duration("reauthenticate-every")
+	every := v.ReauthenticateEvery.Duration()
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	c.children.Go(func() {

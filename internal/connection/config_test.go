@@ -92,9 +92,9 @@ func TestEveryOriginGoesBeforeTheWeakerOnes(t *testing.T) {
 			if out != (outcome{}) {
 				t.Fatalf("got %+v", out)
 			}
-			if v.String("host") != c.host || v.Origin("host") != c.origin || v.Name("host") != c.label || v.Int("port") != c.port {
+			if v.Host.Text() != c.host || v.Host.Origin() != c.origin || v.Host.Name() != c.label || v.Port.Int() != c.port {
 				t.Errorf("got %q from %v as %s, port %d; want %q from %v as %s, port %d",
-					v.String("host"), v.Origin("host"), v.Name("host"), v.Int("port"), c.host, c.origin, c.label, c.port)
+					v.Host.Text(), v.Host.Origin(), v.Host.Name(), v.Port.Int(), c.host, c.origin, c.label, c.port)
 			}
 		})
 	}
@@ -139,8 +139,8 @@ func TestServeHasSeveralAddresses(t *testing.T) {
 	} {
 		for _, bit := range []option.ToolSet{option.Pub, option.Sub, option.Bench} {
 			v, out := valuesOf(t, env, bit)
-			if out != (outcome{}) || !slices.Equal(v.Strings("serve"), want) {
-				t.Errorf("%s: %+v, %q", name, out, v.Strings("serve"))
+			if out != (outcome{}) || !slices.Equal(v.Serve.Texts(), want) {
+				t.Errorf("%s: %+v, %q", name, out, v.Serve.Texts())
 			}
 		}
 	}
@@ -171,26 +171,26 @@ mqsub:
 	if out != (outcome{}) {
 		t.Fatalf("got %+v", out)
 	}
-	if v.Duration("keepalive").String() != "5s" || v.Int64("max-packet-size") != 65536 || v.String("protocol-version") != "5" ||
-		!v.Bool("verbose") || v.Bool("quiet") || v.String("id") != "0123" || v.String("username") != "true" || v.String("serve") != option.DefaultServeAddr {
+	if v.Keepalive.Duration().String() != "5s" || v.MaxPacketSize.Int64() != 65536 || v.ProtocolVersion.Text() != "5" ||
+		!v.Verbose.On() || v.Quiet.On() || v.ID.Text() != "0123" || v.Username.Text() != "true" || v.Serve.Text() != option.DefaultServeAddr {
 		t.Errorf("got\n%s", option.ShowConfig(v, option.Table(option.Sub)))
 	}
-	if got := v.Strings("topic"); !slices.Equal(got, []string{"a/#", "b c"}) {
+	if got := v.Topic.Texts(); !slices.Equal(got, []string{"a/#", "b c"}) {
 		t.Errorf("topic: %q", got)
 	}
-	if got := v.Strings("filter-out"); !slices.Equal(got, []string{"d"}) {
+	if got := v.FilterOut.Texts(); !slices.Equal(got, []string{"d"}) {
 		t.Errorf("filter-out: %q", got)
 	}
 	want := []option.Property{{Command: "publish", Name: "content-type", Value: "text/plain"}, {Command: "connect", Name: "user-property", Key: "a b", Value: "c d"}}
-	if got := v.Properties("property"); !slices.Equal(got, want) {
+	if got := v.Property.Properties(); !slices.Equal(got, want) {
 		t.Errorf("property: %+v", got)
 	}
-	if v, _ := valuesOf(t, cli.Env{Args: []string{"--config", path, "-t", "x"}}, option.Sub); !slices.Equal(v.Strings("topic"), []string{"x"}) {
-		t.Errorf("a flag adds to a list of the file: %q", v.Strings("topic"))
+	if v, _ := valuesOf(t, cli.Env{Args: []string{"--config", path, "-t", "x"}}, option.Sub); !slices.Equal(v.Topic.Texts(), []string{"x"}) {
+		t.Errorf("a flag adds to a list of the file: %q", v.Topic.Texts())
 	}
 	flat := fileWith(t, "mqsub: {property: [publish, content-type, text/plain]}\n")
-	if v, _ := valuesOf(t, cli.Env{Args: []string{"--config", flat}}, option.Sub); !slices.Equal(v.Properties("property"), want[:1]) {
-		t.Errorf("one property by words: %+v", v.Properties("property"))
+	if v, _ := valuesOf(t, cli.Env{Args: []string{"--config", flat}}, option.Sub); !slices.Equal(v.Property.Properties(), want[:1]) {
+		t.Errorf("one property by words: %+v", v.Property.Properties())
 	}
 }
 
@@ -436,7 +436,7 @@ func TestWhatExcludesAnotherWinsByOrigin(t *testing.T) {
 		if !matched {
 			t.Errorf("%s, %q, %v: got %q, want %q", c.context, c.args, c.env, got, c.want)
 		}
-		if c.context == "serve" && conn != nil && conn.inv.Values.IsSet("serve") {
+		if c.context == "serve" && conn != nil && conn.inv.Values.Serve.IsSet() {
 			t.Errorf("serve of the context goes before -h")
 		}
 	}
@@ -495,8 +495,8 @@ func TestWhatIsForOneBrokerStaysThere(t *testing.T) {
 			continue
 		}
 		v := conn.inv.Values
-		if target != c.target || deref(conn.Options.Username) != c.user || string(conn.Options.Password) != c.pass || v.Int("qos") != c.qos || v.Duration("keepalive").Seconds() != 7 {
-			t.Errorf("%s %q %v: %s as %s/%s, qos %d", c.context, c.args, c.env, target, deref(conn.Options.Username), conn.Options.Password, v.Int("qos"))
+		if target != c.target || deref(conn.Options.Username) != c.user || string(conn.Options.Password) != c.pass || v.QoS.Int() != c.qos || v.Keepalive.Duration().Seconds() != 7 {
+			t.Errorf("%s %q %v: %s as %s/%s, qos %d", c.context, c.args, c.env, target, deref(conn.Options.Username), conn.Options.Password, v.QoS.Int())
 		}
 	}
 }

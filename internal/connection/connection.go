@@ -78,14 +78,14 @@ func (c *Connection) Targets() []*transport.Target { return c.targets }
 // restored when the user did not say.
 func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client, error) {
 	v, o := c.inv.Values, &c.Options
-	if v.IsSet("serve") {
+	if v.Serve.IsSet() {
 		if err := c.serve(ctx, nil); err != nil {
 			return nil, err
 		}
 	}
-	most := v.Duration("reconnect-delay")
+	most := v.ReconnectDelay.Duration()
 	backoff := mqtt.Backoff(min(500*time.Millisecond, most), most)
-	if (reconnect || v.Bool("retry")) && !v.Bool("no-reconnect") {
+	if (reconnect || v.Retry.On()) && !v.NoReconnect.On() {
 		o.Reconnect = c.retrying(backoff)
 	}
 	o.NewPassword = c.newPassword()
@@ -99,7 +99,7 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 	case c.inv.Debugging():
 		o.Trace = c.trace
 	}
-	deadline := time.Now().Add(v.Duration("wait-for"))
+	deadline := time.Now().Add(v.WaitFor.Duration())
 	for attempt := 1; ; attempt++ {
 		client, err := mqtt.Connect(ctx, c.dial, o)
 		if err == nil {
@@ -113,10 +113,10 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 		}
 		wait, again := backoff(attempt, err)
 		left := time.Until(deadline)
-		if !again || !v.Bool("retry") && left <= 0 {
+		if !again || !v.Retry.On() && left <= 0 {
 			return nil, c.connectError(err)
 		}
-		if !v.Bool("retry") {
+		if !v.Retry.On() {
 			wait = min(wait, left)
 		}
 		if refused, ok := errors.AsType[*mqtt.Error](err); ok && refused.Reason.Failed() && o.NewPassword != nil {
@@ -124,7 +124,7 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 				o.Password = b
 			}
 		}
-		if v.Bool("retry") {
+		if v.Retry.On() {
 			c.inform("%v; retrying in %s", c.connectError(err), units.Short(wait.Round(100*time.Millisecond)))
 		} else {
 			c.inform("%v; retrying in %s (until %s, --wait-for)", c.connectError(err), units.Short(wait.Round(100*time.Millisecond)), deadline.Format(time.TimeOnly))
@@ -151,7 +151,7 @@ func hasEnded(ctx context.Context) bool {
 // refuses it now may have lost its users for a while. It is tried again for
 // --retry-for, and for ever with --retry.
 func (c *Connection) retrying(backoff func(int, error) (time.Duration, bool)) func(int, error) (time.Duration, bool) {
-	limit, forever := c.inv.Values.Duration("retry-for"), c.inv.Values.Bool("retry")
+	limit, forever := c.inv.Values.RetryFor.Duration(), c.inv.Values.Retry.On()
 	var since, latest time.Time // when such refusals in a row began, and the latest
 	return func(attempt int, err error) (time.Duration, bool) {
 		e, ok := errors.AsType[*mqtt.Error](err)

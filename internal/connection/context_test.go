@@ -101,8 +101,8 @@ func TestWhatContextAddKeepsIsWhatTheToolsRead(t *testing.T) {
 		t.Fatalf("%+v, the file is\n%s", out, contents(t, path))
 	}
 	for _, o := range option.Table(option.Pub) {
-		if o.Key() != "" && got.Get(o.Name).Shown() != want.Get(o.Name).Shown() {
-			t.Errorf("%s: got %s, want %s", o.Name, got.Get(o.Name).Shown(), want.Get(o.Name).Shown())
+		if o.Key() != "" && got.Of(o.Name).Shown() != want.Of(o.Name).Shown() {
+			t.Errorf("%s: got %s, want %s", o.Name, got.Of(o.Name).Shown(), want.Of(o.Name).Shown())
 		}
 	}
 }

@@ -18,29 +18,29 @@ func (c *Connection) readWay() error {
 	for _, t := range c.targets {
 		webSocket = webSocket || t.WebSocket
 	}
-	for _, s := range v.Strings("ws-header") {
+	for _, s := range v.WSHeader.Texts() {
 		name, value, ok := strings.Cut(s, ":")
 		h := transport.Header{Name: name, Value: strings.TrimSpace(value)}
 		if !ok {
-			return option.Usagef("%s: invalid value (want NAME: VALUE)", v.Name("ws-header"))
+			return option.Usagef("%s: invalid value (want NAME: VALUE)", v.WSHeader.Name())
 		}
 		if err := transport.CheckHeader(h); err != nil {
-			return v.Invalid("ws-header", "name", name, "it %v", err)
+			return v.WSHeader.Invalid("name", name, "it %v", err)
 		}
 		c.dialer.Headers = append(c.dialer.Headers, h)
 	}
-	if v.Origin("ws-header") == option.OriginFlag && !webSocket {
-		return v.Lacks("ws-header", "WebSocket").WithHint("add --ws, or use a ws: or wss: URL")
+	if v.WSHeader.Origin() == option.OriginFlag && !webSocket {
+		return v.WSHeader.Lacks("WebSocket").WithHint("add --ws, or use a ws: or wss: URL")
 	}
-	c.dialer.Command = v.String("proxy-command")
-	proxy := v.String("proxy")
+	c.dialer.Command = v.ProxyCommand.Text()
+	proxy := v.Proxy.Text()
 	if c.dialer.Command != "" || proxy == "none" {
 		return nil
 	}
 	if proxy != "" {
 		p, err := transport.ParseProxy(proxy)
 		if err != nil {
-			return option.Usagef("%s: %v", v.Name("proxy"), err)
+			return option.Usagef("%s: %v", v.Proxy.Name(), err)
 		}
 		c.dialer.Proxy = p
 		return nil
@@ -106,7 +106,7 @@ func (c *Connection) dialTarget(ctx context.Context, n int) (net.Conn, error) {
 // Way is how tools reach the broker that make many connections of their own. It
 // starts the broker of --serve, with room for so many.
 func (c *Connection) Way(ctx context.Context, connections int) ([]*transport.Target, *transport.Dialer, error) {
-	if c.inv.Values.IsSet("serve") {
+	if c.inv.Values.Serve.IsSet() {
 		err := c.serve(ctx, func(o *broker.Options) {
 			o.MaxConnections = max(o.MaxConnections, connections)
 			o.MaxSessions = max(o.MaxSessions, connections)

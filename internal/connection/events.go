@@ -70,7 +70,7 @@ func (c *Connection) fellBack(why error) {
 	var names []string
 	for _, name := range c.of5() {
 		if name != "session-expiry-interval" {
-			names = append(names, v.Name(name))
+			names = append(names, v.Of(name).Name())
 		}
 	}
 	if len(names) > 0 {
@@ -80,13 +80,13 @@ func (c *Connection) fellBack(why error) {
 		}
 		c.inv.Warnf("%s speaks MQTT 3.1.1: %s %s no effect", c.Broker(), strings.Join(names, ", "), have)
 	}
-	if !v.Has("receive-maximum") || !v.IsSet("session-expiry-interval") || o.SessionExpiry == 0 {
+	if !v.ReceiveMaximum.Known() || !v.SessionExpiryInterval.IsSet() || o.SessionExpiry == 0 {
 		return
 	}
 	if o.Resume || o.Keep && o.ClientID != "" && !o.NewClientID {
 		c.inv.Warnf("%s speaks MQTT 3.1.1: the session does not expire, the broker keeps it until %q connects clean", c.Broker(), o.ClientID)
 	} else {
-		c.inv.Warnf("%s speaks MQTT 3.1.1: %s has no effect without --id", c.Broker(), v.Name("session-expiry-interval"))
+		c.inv.Warnf("%s speaks MQTT 3.1.1: %s has no effect without --id", c.Broker(), v.SessionExpiryInterval.Name())
 	}
 }
 

@@ -71,7 +71,7 @@ func TestFilesOfSecretsThatOthersCanReadAreWarnedOf(t *testing.T) {
 			code := cli.Run(t.Context(), cli.Env{Args: args, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr, Lookup: option.MapEnv(nil)},
 				cli.Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub}, Run: func(ctx context.Context, inv *cli.Invocation) error {
 					c, err := New(ctx, inv)
-					if err == nil && inv.Values.IsSet("serve") {
+					if err == nil && inv.Values.Serve.IsSet() {
 						err = c.serve(ctx, nil)
 						c.Close()
 					}

@@ -62,20 +62,20 @@ func (p *PacketProperties) block(word string) *packet.Properties {
 // ranges and repetition are checked here.
 func (c *Connection) readProperties() error {
 	v := c.inv.Values
-	if !v.Has("property") {
+	if !v.Property.Known() {
 		return nil
 	}
 	p := &c.Properties
-	all := v.Properties("property")
+	all := v.Property.Properties()
 	for _, q := range all {
-		label := v.Name("property") + " " + q.Command + " " + q.Name
+		label := v.Property.Name() + " " + q.Command + " " + q.Name
 		to := option.PacketOf(q.Command)
 		if to == nil {
-			return option.Invalid(v.Name("property"), "packet", q.Command, "want connect, publish, subscribe, unsubscribe, disconnect or will")
+			return option.Invalid(v.Property.Name(), "packet", q.Command, "want connect, publish, subscribe, unsubscribe, disconnect or will")
 		}
 		id, ok := packet.PropertyByName(q.Name)
 		if !ok {
-			return option.Usagef("%s: unknown property %q", v.Name("property"), q.Name)
+			return option.Usagef("%s: unknown property %q", v.Property.Name(), q.Name)
 		}
 		if !to.Takes(id) {
 			return option.Usagef("%s: not a property of this packet", label)
@@ -108,10 +108,10 @@ func (c *Connection) readProperties() error {
 	}
 	_, method := p.Connect.Bytes(packet.AuthenticationMethod)
 	if _, data := p.Connect.Bytes(packet.AuthenticationData); data && !method {
-		return option.Usagef("%s connect authentication-data needs an authentication-method", v.Name("property"))
+		return option.Usagef("%s connect authentication-data needs an authentication-method", v.Property.Name())
 	}
 	if method && c.Options.Authenticate != nil {
-		return option.Usagef("--auth and %s connect authentication-method cannot be used together", v.Name("property"))
+		return option.Usagef("--auth and %s connect authentication-method cannot be used together", v.Property.Name())
 	}
 	if err := c.checkUse(all); err != nil {
 		return err
@@ -121,14 +121,14 @@ func (c *Connection) readProperties() error {
 		c.Require5("property")
 	}
 	if seconds, has := p.Connect.Uint(packet.SessionExpiryInterval); has {
-		if v.IsSet("session-expiry-interval") {
+		if v.SessionExpiryInterval.IsSet() {
 			return option.Usagef("--session-expiry-interval and --property connect session-expiry-interval cannot be used together")
 		}
 		c.Options.SessionExpiry = time.Duration(seconds) * time.Second
 	}
 	// A DISCONNECT cannot make a session of none (MQTT 5.0, 3.14.2.2.2).
 	if seconds, has := p.Disconnect.Uint(packet.SessionExpiryInterval); has && seconds > 0 && c.Options.SessionExpiry == 0 {
-		return option.Usagef("%s disconnect session-expiry-interval: the connection has no session to keep", v.Name("property")).
+		return option.Usagef("%s disconnect session-expiry-interval: the connection has no session to keep", v.Property.Name()).
 			WithHint("keep one from the beginning: -x %d", seconds)
 	}
 	return nil
@@ -142,31 +142,31 @@ func (c *Connection) checkUse(all []option.Property) error {
 		return nil
 	}
 	for _, q := range all {
-		if v.Origin("property") < option.OriginFile {
+		if v.Property.Origin() < option.OriginFile {
 			break // a configuration may be that of both tools
 		}
 		need := ""
 		sends := option.PacketOf(q.Command).Tools&c.inv.Tool.Bit != 0
 		switch pub := c.inv.Tool.Bit == option.Pub; {
-		case q.Command == "subscribe" && pub && !v.Bool("request") && !v.IsSet("response-topic"):
+		case q.Command == "subscribe" && pub && !v.Request.On() && !v.ResponseTopic.IsSet():
 			need = "--request"
 		case !sends && pub:
-			return option.Usagef("%s unsubscribe: mqpub sends no UNSUBSCRIBE", v.Name("property"))
+			return option.Usagef("%s unsubscribe: mqpub sends no UNSUBSCRIBE", v.Property.Name())
 		case !sends:
-			return option.Usagef("%s publish: mqsub publishes nothing of its own", v.Name("property")).WithHint("replies have the properties of their requests")
-		case q.Command == "unsubscribe" && c.inv.Tool.Bit == option.Sub && !v.IsSet("unsubscribe"):
+			return option.Usagef("%s publish: mqsub publishes nothing of its own", v.Property.Name()).WithHint("replies have the properties of their requests")
+		case q.Command == "unsubscribe" && c.inv.Tool.Bit == option.Sub && !v.Unsubscribe.IsSet():
 			need = "--unsubscribe"
 		}
 		if need != "" {
-			return option.Usagef("%s %s needs %s", v.Name("property"), q.Command, need)
+			return option.Usagef("%s %s needs %s", v.Property.Name(), q.Command, need)
 		}
 	}
 	for _, text := range [...]struct {
 		word, option string
 		block        packet.Properties
 	}{{"publish", "message", c.Properties.Publish}, {"will", "will-payload", c.Properties.Will}} {
-		if n, _ := text.block.Uint(packet.PayloadFormatIndicator); n == 1 && v.Has(text.option) && !utf8.ValidString(v.String(text.option)) {
-			return option.Usagef("%s %s payload-format-indicator: %s is not UTF-8 text", v.Name("property"), text.word, v.Name(text.option))
+		if n, _ := text.block.Uint(packet.PayloadFormatIndicator); n == 1 && v.Of(text.option).Known() && !utf8.ValidString(v.Of(text.option).Text()) {
+			return option.Usagef("%s %s payload-format-indicator: %s is not UTF-8 text", v.Property.Name(), text.word, v.Of(text.option).Name())
 		}
 	}
 	return nil

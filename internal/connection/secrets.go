@@ -22,7 +22,7 @@ func (c *Connection) findPassword() ([]byte, error) {
 	v := c.inv.Values
 	source := ""
 	for _, name := range option.PasswordSources {
-		if v.Given(name) {
+		if v.Of(name).Given() {
 			source = name
 		}
 	}
@@ -31,21 +31,21 @@ func (c *Connection) findPassword() ([]byte, error) {
 	}
 	switch source {
 	case "password":
-		return []byte(v.String(source)), nil
+		return []byte(v.Of(source).Text()), nil
 	case "password-file":
-		b, err := c.readSecret(v.String(source))
+		b, err := c.readSecret(v.Of(source).Text())
 		if err != nil {
-			return nil, option.Usagef("%s: %v", v.Name(source), err)
+			return nil, option.Usagef("%s: %v", v.Of(source).Name(), err)
 		}
 		return b, nil
 	case "password-command":
 		defer c.inv.Begin()()
-		b, err := runForSecret(c.ctx, v.String(source), true, os.Stderr)
+		b, err := runForSecret(c.ctx, v.Of(source).Text(), true, os.Stderr)
 		if err != nil {
 			if c.ctx.Err() != nil {
 				return nil, context.Cause(c.ctx)
 			}
-			return nil, cli.Failed(cli.ExitUsage, fmt.Errorf("%s: %w", v.Name(source), err))
+			return nil, cli.Failed(cli.ExitUsage, fmt.Errorf("%s: %w", v.Of(source).Name(), err))
 		}
 		return b, nil
 	case "ask-password":
@@ -58,15 +58,14 @@ func (c *Connection) findPassword() ([]byte, error) {
 // connection: without a terminal, as nobody may be there any more. nil is nothing.
 func (c *Connection) newPassword() func(context.Context) ([]byte, error) {
 	v := c.inv.Values
-	const source = "password-command"
-	if !v.Has(source) || !v.IsSet(source) || c.Options.Password == nil {
+	if !v.PasswordCommand.IsSet() || c.Options.Password == nil {
 		return nil
 	}
-	command := v.String(source)
+	command := v.PasswordCommand.Text()
 	return func(ctx context.Context) ([]byte, error) {
 		b, err := runForSecret(ctx, command, false, c.inv.Stderr)
 		if err != nil && ctx.Err() == nil {
-			c.inv.Warnf("--%s: %v; using the password that it printed before", source, err)
+			c.inv.Warnf("--password-command: %v; using the password that it printed before", err)
 		}
 		return b, err
 	}
@@ -75,10 +74,10 @@ func (c *Connection) newPassword() func(context.Context) ([]byte, error) {
 // readKeyPassword gets the password of an encrypted private key.
 func (c *Connection) readKeyPassword(o *transport.TLSOptions) error {
 	v := c.inv.Values
-	if name := v.String("key-password-file"); name != "" {
+	if name := v.KeyPasswordFile.Text(); name != "" {
 		b, err := c.readSecret(name)
 		if err != nil {
-			return option.Usagef("%s: %v", v.Name("key-password-file"), err)
+			return option.Usagef("%s: %v", v.KeyPasswordFile.Name(), err)
 		}
 		o.KeyPassword = string(b)
 		return nil
@@ -90,7 +89,7 @@ func (c *Connection) readKeyPassword(o *transport.TLSOptions) error {
 	if !errors.Is(err, transport.ErrKeyEncrypted) {
 		return nil // Config says what else is wrong
 	}
-	b, err := c.inv.Ask(c.ctx, fmt.Sprintf("password of the key %s: ", v.String("key")))
+	b, err := c.inv.Ask(c.ctx, fmt.Sprintf("password of the key %s: ", v.Key.Text()))
 	o.KeyPassword = string(b)
 	return err
 }
@@ -140,9 +139,9 @@ func (c *Connection) refuseOpenSSL() error {
 	v := c.inv.Values
 	const wayOut = "--proxy-command 'openssl s_client -quiet -connect %h:%p ...' can do it"
 	switch {
-	case v.IsSet("psk"):
+	case v.PSK.IsSet():
 		return option.Usagef("TLS with pre-shared keys is not spoken here: Go's TLS has none").WithHint("%s", wayOut)
-	case v.IsSet("tls-engine"), v.String("keyform") == "engine":
+	case v.TLSEngine.IsSet(), v.Keyform.Text() == "engine":
 		return option.Usagef("engines of OpenSSL cannot be used here: this TLS is Go's own").WithHint("%s", wayOut)
 	}
 	return nil

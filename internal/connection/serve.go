@@ -37,9 +37,9 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 		return err
 	}
 	if cfg != nil {
-		c.warnKey(cmp.Or(v.String("serve-key"), v.String("serve-cert")))
+		c.warnKey(cmp.Or(v.ServeKey.Text(), v.ServeCert.Text()))
 	}
-	all := v.Strings("serve")
+	all := v.Serve.Texts()
 	secure := secured(all, cfg != nil)
 	if err := c.checkOpen(cfg, all, secure); err != nil {
 		return err
@@ -48,16 +48,16 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 		return err
 	}
 	var users *brokerfile.File
-	if paths := v.Strings("serve-users"); len(paths) > 0 {
+	if paths := v.ServeUsers.Texts(); len(paths) > 0 {
 		if users, err = brokerfile.Open(paths...); err == nil {
 			err = users.Apply(&o)
 		}
 		if err != nil {
-			return option.FileUsage(v.Name("serve-users"), err)
+			return option.FileUsage(v.ServeUsers.Name(), err)
 		}
 	}
 	if users != nil && users.HoldsHashes() {
-		for _, path := range v.Strings("serve-users") {
+		for _, path := range v.ServeUsers.Texts() {
 			c.inv.WarnExposed(c.inv.Talk, path, "hashes of passwords", cli.NotPublic)
 		}
 	}
@@ -140,7 +140,7 @@ func (c *Connection) ServeAlone(ctx context.Context) error {
 func (c *Connection) warnOpen(secure []bool) {
 	for i, ln := range c.serving.lns {
 		tcp, ok := ln.Addr().(*net.TCPAddr)
-		if !ok || tcp.IP.IsLoopback() || secure[i] && c.inv.Values.IsSet("serve-client-ca") {
+		if !ok || tcp.IP.IsLoopback() || secure[i] && c.inv.Values.ServeClientCA.IsSet() {
 			continue
 		}
 		c.inv.Warnf("anyone on the network can use this broker")
@@ -156,7 +156,7 @@ func (c *Connection) Serves() (*transport.Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := c.inv.Values.Strings("serve")
+	all := c.inv.Values.Serve.Texts()
 	if !secured(all, cfg != nil)[0] {
 		cfg = nil
 	}
@@ -174,8 +174,7 @@ func (s *server) admit() {
 
 // proxied tells whether --serve is behind a proxy.
 func (c *Connection) proxied() bool {
-	const name = "serve-proxy-protocol"
-	return c.inv.Values.Has(name) && c.inv.Values.Bool(name)
+	return c.inv.Values.ServeProxyProtocol.On()
 }
 
 // secured tells which addresses the certificate of --serve-cert is for, if there
@@ -207,7 +206,7 @@ func secured(all []string, cert bool) []bool {
 // listen opens a listener for each address, or none.
 func (c *Connection) listen(ctx context.Context, all []string, secure []bool, cfg *tls.Config) (lns []net.Listener, err error) {
 	for i, addr := range all {
-		l := transport.ListenConfig{ProxyProtocol: c.proxied(), Origins: c.inv.Values.Strings("serve-origin")}
+		l := transport.ListenConfig{ProxyProtocol: c.proxied(), Origins: c.inv.Values.ServeOrigin.Texts()}
 		if secure[i] {
 			l.TLS = cfg
 		}
@@ -227,12 +226,12 @@ func (c *Connection) listen(ctx context.Context, all []string, secure []bool, cf
 // certificates.
 func (c *Connection) checkOpen(cfg *tls.Config, all []string, secure []bool) error {
 	v := c.inv.Values
-	if cfg == nil || cfg.ClientCAs == nil || v.IsSet("serve-users") {
+	if cfg == nil || cfg.ClientCAs == nil || v.ServeUsers.IsSet() {
 		return nil
 	}
 	for i, addr := range all {
 		if s, _ := transport.SchemeOf(addr); !secure[i] && s.Network != "unix" { // a socket's file is this user's alone
-			return option.Usagef("%s leaves %s %s open to everybody", v.Name("serve-client-ca"), v.Name("serve"), addr).WithHint("say with --serve-users who may come by it")
+			return option.Usagef("%s leaves %s %s open to everybody", v.ServeClientCA.Name(), v.Serve.Name(), addr).WithHint("say with --serve-users who may come by it")
 		}
 	}
 	return nil
@@ -241,16 +240,16 @@ func (c *Connection) checkOpen(cfg *tls.Config, all []string, secure []bool) err
 // checkOrigins judges --serve-origin.
 func (c *Connection) checkOrigins(all []string) error {
 	v := c.inv.Values
-	for _, origin := range v.Strings("serve-origin") {
+	for _, origin := range v.ServeOrigin.Texts() {
 		if err := transport.CheckOrigin(origin); err != nil {
-			return v.Invalid("serve-origin", "value", origin, "want scheme://HOST or scheme://HOST:PORT, null or *")
+			return v.ServeOrigin.Invalid("value", origin, "want scheme://HOST or scheme://HOST:PORT, null or *")
 		}
 	}
-	if v.Origin("serve-origin") == option.OriginFlag && !slices.ContainsFunc(all, func(addr string) bool {
+	if v.ServeOrigin.Origin() == option.OriginFlag && !slices.ContainsFunc(all, func(addr string) bool {
 		s, _ := transport.SchemeOf(addr)
 		return s.WebSocket
 	}) {
-		return v.Lacks("serve-origin", "WebSocket").WithHint("add --serve ws://127.0.0.1:9001")
+		return v.ServeOrigin.Lacks("WebSocket").WithHint("add --serve ws://127.0.0.1:9001")
 	}
 	return nil
 }
@@ -258,18 +257,18 @@ func (c *Connection) checkOrigins(all []string) error {
 // serveTLS is the configuration of a listener with --serve-cert; nil without.
 func (c *Connection) serveTLS(o *broker.Options) (*tls.Config, error) {
 	v := c.inv.Values
-	if !v.IsSet("serve-cert") {
+	if !v.ServeCert.IsSet() {
 		return nil, nil
 	}
-	cert, err := transport.LoadCertificate(v.String("serve-cert"), v.String("serve-key"), "")
+	cert, err := transport.LoadCertificate(v.ServeCert.Text(), v.ServeKey.Text(), "")
 	if err != nil {
 		return nil, fileOf(v, err, "serve-cert", "serve-key")
 	}
 	cfg := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	if file := v.String("serve-client-ca"); file != "" {
+	if file := v.ServeClientCA.Text(); file != "" {
 		cfg.ClientCAs, cfg.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
 		if err := transport.AddAuthorities(cfg.ClientCAs, file, ""); err != nil {
-			return nil, option.Usagef("%s: %v", v.Name("serve-client-ca"), err)
+			return nil, option.Usagef("%s: %v", v.ServeClientCA.Name(), err)
 		}
 		o.CertificateUser = true
 	}

@@ -14,24 +14,23 @@ import (
 // readVersion reads the version of MQTT, and refuses options that it does not know.
 // Those of a weaker origin have no effect then, which is told.
 func (c *Connection) readVersion() error {
-	const version = "protocol-version"
 	v, o := c.inv.Values, &c.Options
 	if o.Version = ProtocolVersion(v); o.Version == 0 || o.Version >= packet.V5 {
 		return nil
 	}
 	for _, name := range c.of5() {
-		if v.Origin(name) >= v.Origin(version) {
-			return v.Lacks(name, "MQTT 5, not "+o.Version.String()).WithHint("drop it, or pass -V 5")
+		if v.Of(name).Origin() >= v.ProtocolVersion.Origin() {
+			return v.Of(name).Lacks("MQTT 5, not " + o.Version.String()).WithHint("drop it, or pass -V 5")
 		}
-		c.inv.Warnf("%s has no effect with MQTT %s", v.Name(name), o.Version)
-		v.Yield(name, version)
+		c.inv.Warnf("%s has no effect with MQTT %s", v.Of(name).Name(), o.Version)
+		v.Of(name).Yield(v.ProtocolVersion)
 	}
 	return nil
 }
 
 // ProtocolVersion is that of --protocol-version; 0: auto.
 func ProtocolVersion(v *option.Values) packet.Version {
-	switch v.String("protocol-version") {
+	switch v.ProtocolVersion.Text() {
 	case "5":
 		return packet.V5
 	case "311":
@@ -46,7 +45,7 @@ func ProtocolVersion(v *option.Values) packet.Version {
 func (c *Connection) of5() (names []string) {
 	v := c.inv.Values
 	for _, opt := range option.Table(c.inv.Tool.Bit) {
-		if opt.V5 && v.Given(opt.Name) && !(opt.Type == option.TypeChoice && v.String(opt.Name) == opt.Default) {
+		if opt.V5 && v.Of(opt.Name).Given() && !(opt.Type == option.TypeChoice && v.Of(opt.Name).Text() == opt.Default) {
 			names = append(names, opt.Name)
 		}
 	}
@@ -75,13 +74,13 @@ func (c *Connection) readIdentity() error {
 		}
 	}
 	// The user and the password of a URL go before those of weaker origins.
-	if v.IsSet("username") && (o.Username == nil || v.Origin("username") >= v.Origin("url")) {
-		name := v.String("username")
+	if v.Username.IsSet() && (o.Username == nil || v.Username.Origin() >= v.URL.Origin()) {
+		name := v.Username.Text()
 		o.Username = &name
 	}
 	if o.Password != nil {
 		for _, name := range option.PasswordSources {
-			v.Yield(name, "url")
+			v.Of(name).Yield(v.URL)
 		}
 	}
 	password, err := c.findPassword()
@@ -93,10 +92,10 @@ func (c *Connection) readIdentity() error {
 	}
 	for _, f := range [...]struct{ name, value string }{{"id", o.ClientID}, {"username", deref(o.Username)}, {"password", string(o.Password)}} {
 		if len(f.value) > packet.MaxString {
-			return option.Usagef("%s has %d bytes; MQTT carries at most 65535", v.Name(f.name), len(f.value))
+			return option.Usagef("%s has %d bytes; MQTT carries at most 65535", v.Of(f.name).Name(), len(f.value))
 		}
 		if f.name != "password" && !validText(f.value) {
-			return v.Invalid(f.name, "value", f.value, "want UTF-8 text")
+			return v.Of(f.name).Invalid("value", f.value, "want UTF-8 text")
 		}
 	}
 	if err := c.readAuth(); err != nil || o.Authenticate != nil {
@@ -124,12 +123,12 @@ func validText(s string) bool {
 // readID reads the client identifier of tools that are one client.
 func (c *Connection) readID() error {
 	v, o := c.inv.Values, &c.Options
-	if !v.Has("id-prefix") {
+	if !v.IDPrefix.Known() {
 		return nil
 	}
-	o.ClientID = v.String("id")
-	if v.IsSet("id-prefix") {
-		o.ClientID = v.String("id-prefix") + strconv.Itoa(os.Getpid())
+	o.ClientID = v.ID.Text()
+	if v.IDPrefix.IsSet() {
+		o.ClientID = v.IDPrefix.Text() + strconv.Itoa(os.Getpid())
 	}
 	if o.ClientID == "" && o.Version == packet.V31 {
 		o.NewClientID = true
@@ -140,30 +139,30 @@ func (c *Connection) readID() error {
 
 func (c *Connection) readSession() error {
 	v, o := c.inv.Values, &c.Options
-	o.KeepAlive = v.Duration("keepalive")
+	o.KeepAlive = v.Keepalive.Duration()
 	if o.KeepAlive == 0 {
 		o.KeepAlive = mqtt.NoKeepAlive
 	}
-	o.ConnectTimeout = v.Duration("connect-timeout")
-	if !v.Has("receive-maximum") {
+	o.ConnectTimeout = v.ConnectTimeout.Duration()
+	if !v.ReceiveMaximum.Known() {
 		return nil
 	}
-	o.MaxPacket = int(v.Int64("max-packet-size"))
-	o.MaxInflight = v.Int("max-inflight")
-	if !v.IsSet("max-inflight") {
+	o.MaxPacket = int(v.MaxPacketSize.Int64())
+	o.MaxInflight = v.MaxInflight.Int()
+	if !v.MaxInflight.IsSet() {
 		o.OldInflight = oldInflight
 	}
-	o.ReceiveMaximum = uint16(v.Int("receive-maximum"))
-	o.TopicAliasMaximum = uint16(v.Int("topic-alias-maximum"))
-	o.Resume = v.Bool("disable-clean-session")
-	if v.IsSet("session-expiry-interval") {
-		o.SessionExpiry = v.Duration("session-expiry-interval")
+	o.ReceiveMaximum = uint16(v.ReceiveMaximum.Int())
+	o.TopicAliasMaximum = uint16(v.TopicAliasMaximum.Int())
+	o.Resume = v.DisableCleanSession.On()
+	if v.SessionExpiryInterval.IsSet() {
+		o.SessionExpiry = v.SessionExpiryInterval.Duration()
 		o.Keep = !o.Resume && o.SessionExpiry > 0
 	} else if o.Resume {
 		o.SessionExpiry = 4294967295 * time.Second
 	}
 	if o.Resume && o.ClientID == "" {
-		return v.Lacks("disable-clean-session", "a client ID").WithHint("add --id NAME")
+		return v.DisableCleanSession.Lacks("a client ID").WithHint("add --id NAME")
 	}
 	return nil
 }
@@ -174,24 +173,24 @@ const oldInflight = 20
 
 func (c *Connection) readWill() error {
 	v := c.inv.Values
-	if !v.Has("will-topic") {
+	if !v.WillTopic.Known() {
 		return nil
 	}
-	if !v.IsSet("will-topic") {
+	if !v.WillTopic.IsSet() {
 		if len(c.Properties.Will) > 0 {
-			return option.Usagef("%s will needs --will-topic", v.Name("property"))
+			return option.Usagef("%s will needs --will-topic", v.Property.Name())
 		}
 		return nil
 	}
-	t := v.String("will-topic")
-	if err := CheckTopic(v.Name("will-topic"), t); err != nil {
+	t := v.WillTopic.Text()
+	if err := CheckTopic(v.WillTopic.Name(), t); err != nil {
 		return err
 	}
-	payload := v.String("will-payload")
+	payload := v.WillPayload.Text()
 	if len(payload) > packet.MaxString {
-		return option.Usagef("%s has %d bytes; MQTT carries at most 65535", v.Name("will-payload"), len(payload))
+		return option.Usagef("%s has %d bytes; MQTT carries at most 65535", v.WillPayload.Name(), len(payload))
 	}
-	c.Options.Will = &mqtt.Will{Message: mqtt.Message{Topic: t, Payload: []byte(payload), QoS: packet.QoS(v.Int("will-qos")),
-		Retain: v.Bool("will-retain"), Properties: c.Properties.Will}}
+	c.Options.Will = &mqtt.Will{Message: mqtt.Message{Topic: t, Payload: []byte(payload), QoS: packet.QoS(v.WillQoS.Int()),
+		Retain: v.WillRetain.On(), Properties: c.Properties.Will}}
 	return nil
 }

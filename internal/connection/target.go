@@ -22,11 +22,11 @@ func Resolve(ctx context.Context, inv *cli.Invocation) (broker, from string, err
 	for _, t := range c.targets {
 		all = append(all, strconv.Quote(t.Redacted()))
 	}
-	if from = "default"; inv.Values.IsSet("serve") {
+	if from = "default"; inv.Values.Serve.IsSet() {
 		all = []string{"this program"}
 	}
 	for _, name := range [...]string{"host", "unix", "url", "serve"} {
-		if inv.Values.Origin(name) != option.OriginDefault {
+		if inv.Values.Of(name).Origin() != option.OriginDefault {
 			from = "--" + name
 		}
 	}
@@ -48,34 +48,34 @@ func (c *Connection) readTargets() error {
 	if c.targets != nil {
 		return nil
 	}
-	if v.Has("srv") && v.Bool("srv") {
-		host := v.String("host")
+	if v.SRV.On() {
+		host := v.Host.Text()
 		if strings.ContainsAny(host, "/: \t\n") {
-			return v.Invalid("host", "value", host, "want a domain, with --srv")
+			return v.Host.Invalid("value", host, "want a domain, with --srv")
 		}
-		c.targets = []*transport.Target{{Network: "tcp", Host: host, SRV: true, TLS: !v.Bool("no-tls") && c.wantsTLS()}}
+		c.targets = []*transport.Target{{Network: "tcp", Host: host, SRV: true, TLS: !v.NoTLS.On() && c.wantsTLS()}}
 		return nil
 	}
-	if v.IsSet("url") {
-		for _, s := range v.Strings("url") {
+	if v.URL.IsSet() {
+		for _, s := range v.URL.Texts() {
 			t, err := transport.ParseURL(s)
 			if err != nil {
-				return option.Usagef("%s: %v", v.Name("url"), err)
+				return option.Usagef("%s: %v", v.URL.Name(), err)
 			}
-			if t.TLS && v.Bool("no-tls") && v.Origin("no-tls") >= v.Origin("url") {
-				return option.Usagef("%s and the URL %s cannot be used together", v.Name("no-tls"), t.Redacted())
+			if t.TLS && v.NoTLS.On() && v.NoTLS.Origin() >= v.URL.Origin() {
+				return option.Usagef("%s and the URL %s cannot be used together", v.NoTLS.Name(), t.Redacted())
 			}
 			c.targets = append(c.targets, t)
 		}
 		return nil
 	}
-	if path := v.String("unix"); path != "" {
+	if path := v.Unix.Text(); path != "" {
 		c.targets = []*transport.Target{{Network: "unix", Path: path}}
 		return nil
 	}
-	host, port := v.String("host"), v.Int("port")
+	host, port := v.Host.Text(), v.Port.Int()
 	if host == "" {
-		return v.Invalid("host", "value", host, "%v", option.ErrEmpty)
+		return v.Host.Invalid("value", host, "%v", option.ErrEmpty)
 	}
 	if strings.Contains(host, "://") {
 		switch t, err := transport.ParseURL(host); {
@@ -84,7 +84,7 @@ func (c *Connection) readTargets() error {
 		case t.HasPassword:
 			host = t.Redacted()
 		}
-		return option.Usagef("%s takes a host, not a URL: %q", v.Name("host"), host).WithHint("use -L %s", host)
+		return option.Usagef("%s takes a host, not a URL: %q", v.Host.Name(), host).WithHint("use -L %s", host)
 	}
 	// HOST:PORT and [IPV6]:PORT; a bare IPv6 address has several colons.
 	if strings.HasPrefix(host, "[") || strings.Count(host, ":") == 1 {
@@ -92,35 +92,35 @@ func (c *Connection) readTargets() error {
 		if err == nil {
 			n, err := strconv.Atoi(p)
 			if err != nil || n < 1 || n > 65535 {
-				return v.Invalid("host", "value", host, "want a port from 1 to 65535")
+				return v.Host.Invalid("value", host, "want a port from 1 to 65535")
 			}
 			switch {
-			case !v.IsSet("port") || n == port || v.Origin("host") > v.Origin("port"):
+			case !v.Port.IsSet() || n == port || v.Host.Origin() > v.Port.Origin():
 				port = n
-			case v.Origin("host") == v.Origin("port"):
-				return option.Usagef("%s %q and %s %d disagree", v.Name("host"), host, v.Name("port"), port)
+			case v.Host.Origin() == v.Port.Origin():
+				return option.Usagef("%s %q and %s %d disagree", v.Host.Name(), host, v.Port.Name(), port)
 			}
 			host = h
 		} else if strings.HasSuffix(host, "]") {
 			host = strings.Trim(host, "[]")
 		} else {
-			return v.Invalid("host", "value", host, "want HOST, HOST:PORT or [IPV6]:PORT")
+			return v.Host.Invalid("value", host, "want HOST, HOST:PORT or [IPV6]:PORT")
 		}
 	}
 	if strings.ContainsAny(host, "/ \t\n") {
-		return v.Invalid("host", "value", host, "want a host name or address").WithHint("a URL goes after --url, a socket's path after --unix")
+		return v.Host.Invalid("value", host, "want a host name or address").WithHint("a URL goes after --url, a socket's path after --unix")
 	}
-	t := &transport.Target{Network: "tcp", Host: host, TLS: !v.Bool("no-tls") && (port == 8883 || c.wantsTLS())}
-	if v.Bool("ws") || v.IsSet("ws-path") {
+	t := &transport.Target{Network: "tcp", Host: host, TLS: !v.NoTLS.On() && (port == 8883 || c.wantsTLS())}
+	if v.WS.On() || v.WSPath.IsSet() {
 		t.WebSocket, t.Resource = true, transport.DefaultResource
-		if v.IsSet("ws-path") {
-			t.Resource = v.String("ws-path")
+		if v.WSPath.IsSet() {
+			t.Resource = v.WSPath.Text()
 		}
 		if !strings.HasPrefix(t.Resource, "/") {
 			t.Resource = "/" + t.Resource
 		}
 		if err := transport.CheckResource(t.Resource); err != nil {
-			return v.Invalid("ws-path", "value", v.String("ws-path"), "it %v", err)
+			return v.WSPath.Invalid("value", v.WSPath.Text(), "it %v", err)
 		}
 	}
 	if t.Port = port; port == 0 {
@@ -133,5 +133,5 @@ func (c *Connection) readTargets() error {
 // wantsTLS tells whether an option turns TLS on.
 func (c *Connection) wantsTLS() bool {
 	v := c.inv.Values
-	return v.Bool("tls") || v.IsSet("tls-pin") || v.IsSet("cafile") || v.IsSet("capath") || v.Bool("tls-use-os-certs") || v.IsSet("cert")
+	return v.TLS.On() || v.TLSPin.IsSet() || v.CAFile.IsSet() || v.CAPath.IsSet() || v.TLSUseOSCerts.On() || v.Cert.IsSet()
 }

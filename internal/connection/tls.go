@@ -15,49 +15,49 @@ func (c *Connection) readTLS() error {
 	if err := c.refuseOpenSSL(); err != nil {
 		return err
 	}
-	for _, p := range v.Strings("tls-alpn") {
+	for _, p := range v.TLSALPN.Texts() {
 		if p == "" || len(p) > 255 {
-			return v.Invalid("tls-alpn", "value", p, "want a name of 1 to 255 bytes")
+			return v.TLSALPN.Invalid("value", p, "want a name of 1 to 255 bytes")
 		}
 	}
-	c.dialer = transport.Dialer{Timeout: v.Duration("connect-timeout"), LocalAddr: v.String("bind-address")}
+	c.dialer = transport.Dialer{Timeout: v.ConnectTimeout.Duration(), LocalAddr: v.BindAddress.Text()}
 	secure := false
 	for _, t := range c.targets {
-		if t.Network == "tcp" && c.wantsTLS() && !v.Bool("no-tls") {
+		if t.Network == "tcp" && c.wantsTLS() && !v.NoTLS.On() {
 			t.TLS = true
 		}
 		secure = secure || t.TLS
 	}
 	if !secure {
-		if v.Bool("insecure") && v.Origin("insecure") >= option.OriginFile {
-			return v.Lacks("insecure", "TLS").WithHint("add --tls, or use mqtts://")
+		if v.Insecure.On() && v.Insecure.Origin() >= option.OriginFile {
+			return v.Insecure.Lacks("TLS").WithHint("add --tls, or use mqtts://")
 		}
 		return nil
 	}
-	o := &transport.TLSOptions{CAFile: v.String("cafile"), CAPath: v.String("capath"), UseSystemRoots: v.Bool("tls-use-os-certs"),
-		CertFile: v.String("cert"), KeyFile: v.String("key"), ServerName: v.String("tls-server-name"),
-		ALPN: v.Strings("tls-alpn"), Insecure: v.Bool("insecure"), MinVersion: tls.VersionTLS12}
-	if v.String("tls-version") == "1.3" {
+	o := &transport.TLSOptions{CAFile: v.CAFile.Text(), CAPath: v.CAPath.Text(), UseSystemRoots: v.TLSUseOSCerts.On(),
+		CertFile: v.Cert.Text(), KeyFile: v.Key.Text(), ServerName: v.TLSServerName.Text(),
+		ALPN: v.TLSALPN.Texts(), Insecure: v.Insecure.On(), MinVersion: tls.VersionTLS12}
+	if v.TLSVersion.Text() == "1.3" {
 		o.MinVersion = tls.VersionTLS13
 	}
-	if list := v.String("ciphers"); list != "" {
+	if list := v.Ciphers.Text(); list != "" {
 		ids, err := transport.ParseCiphers(list)
 		if err != nil {
-			return option.Usagef("%s: %v", v.Name("ciphers"), err)
+			return option.Usagef("%s: %v", v.Ciphers.Name(), err)
 		}
 		if o.MinVersion == tls.VersionTLS13 {
-			return v.Together("ciphers", "tls-version").WithHint("the suites of TLS 1.3 cannot be chosen")
+			return v.Ciphers.Together(v.TLSVersion).WithHint("the suites of TLS 1.3 cannot be chosen")
 		}
 		o.CipherSuites = ids
 	}
-	for _, s := range v.Strings("tls-pin") {
+	for _, s := range v.TLSPin.Texts() {
 		pin, err := transport.ParsePin(s)
 		if err != nil {
-			return v.Invalid("tls-pin", "value", s, "want SHA-256: 64 hex digits, or sha256// and base64").WithHint("openssl x509 -in server.pem -noout -fingerprint -sha256 prints it")
+			return v.TLSPin.Invalid("value", s, "want SHA-256: 64 hex digits, or sha256// and base64").WithHint("openssl x509 -in server.pem -noout -fingerprint -sha256 prints it")
 		}
 		o.Pins = append(o.Pins, pin)
 	}
-	if o.KeyLogFile = v.String("tls-keylog"); c.inv.Dry {
+	if o.KeyLogFile = v.TLSKeylog.Text(); c.inv.Dry {
 		o.KeyLogFile = "" // which would be made
 	} else if o.KeyLogFile == "" {
 		if o.KeyLogFile = c.inv.Getenv("SSLKEYLOGFILE"); o.KeyLogFile != "" {
@@ -74,7 +74,7 @@ func (c *Connection) readTLS() error {
 		return fileOf(v, err, "cafile", "capath", "cert", "key", "tls-keylog")
 	}
 	if o.CertFile != "" && o.KeyPassword == "" {
-		c.warnKey(v.String("key"))
+		c.warnKey(v.Key.Text())
 	}
 	if o.Insecure && c.inv.As == nil {
 		switch {
@@ -101,8 +101,8 @@ func (c *Connection) warnKey(path string) {
 // fileOf is an error of loading files, with the one of options that names the file.
 func fileOf(v *option.Values, err error, options ...string) *option.UsageError {
 	for _, name := range options {
-		if path := v.String(name); path != "" && strings.Contains(err.Error(), fileerror.Quote(path)) {
-			return option.Usagef("%s: %v", v.Name(name), err)
+		if path := v.Of(name).Text(); path != "" && strings.Contains(err.Error(), fileerror.Quote(path)) {
+			return option.Usagef("%s: %v", v.Of(name).Name(), err)
 		}
 	}
 	return option.Usagef("%v", err)

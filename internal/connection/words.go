@@ -105,19 +105,14 @@ func (c *Connection) dialed(err error) error {
 	return &named
 }
 
-// isSet tells whether an option is set that the tool may not have.
-func (c *Connection) isSet(name string) bool {
-	return c.inv.Values.Has(name) && c.inv.Values.IsSet(name)
-}
-
 // otherVersion says what to try when the broker does not speak this one.
 func (c *Connection) otherVersion() string {
 	v := c.inv.Values
 	switch o := &c.Options; {
-	case o.Authenticate != nil && v.Has("auth"):
-		return v.Name("auth") + " needs MQTT 5"
+	case o.Authenticate != nil && v.Auth.Known():
+		return v.Auth.Name() + " needs MQTT 5"
 	case c.needs != "":
-		return v.Name(c.needs) + " needs MQTT 5"
+		return v.Of(c.needs).Name() + " needs MQTT 5"
 	case o.Version == packet.V5:
 		return "try -V 311"
 	case o.Version == 0:
@@ -139,10 +134,10 @@ func (c *Connection) refused(e *mqtt.Error) *cli.Exit {
 		exit.Help = "check --username and --password-file, and the broker's access rules"
 	case packet.BadAuthenticationMethod:
 		exit.Help = "it wants another way to authenticate, or none"
-		if c.isSet("auth") {
-			text = c.Broker() + " does not support --auth " + v.String("auth") + code
+		if v.Auth.IsSet() {
+			text = c.Broker() + " does not support --auth " + v.Auth.Text() + code
 			exit.Help = "drop --auth, or ask the broker's operator which methods it has"
-		} else if v.Has("auth") {
+		} else if v.Auth.Known() {
 			exit.Help = "it may want --auth METHOD"
 		}
 	case packet.UnsupportedProtocolVersion:
@@ -162,7 +157,7 @@ func (c *Connection) refused(e *mqtt.Error) *cli.Exit {
 			exit.Help = "pass --id NAME"
 		}
 	}
-	if c.isSet("auth-command") && (e.Reason == packet.BadUserNameOrPassword || e.Reason == packet.NotAuthorized) {
+	if v.AuthCommand.IsSet() && (e.Reason == packet.BadUserNameOrPassword || e.Reason == packet.NotAuthorized) {
 		exit.Help = "check what --auth-command prints"
 	}
 	if e.Text != "" {

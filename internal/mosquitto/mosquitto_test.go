@@ -220,7 +220,7 @@ func TestWordsBecomeOptions(t *testing.T) {
 		}
 		for _, want := range strings.Fields(test.want) {
 			if name, not := strings.CutPrefix(want, "!"); not {
-				if got.values.Has(name) && got.values.IsSet(name) {
+				if got.values.Of(name).Known() && got.values.Of(name).IsSet() {
 					t.Errorf("%s: %s is given", test.words, name)
 				}
 				continue
@@ -237,16 +237,16 @@ func TestWordsBecomeOptions(t *testing.T) {
 func shown(v *option.Values, name string) string {
 	switch name {
 	case "port", "qos", "count", "max-inflight", "receive-maximum":
-		return strings.TrimSpace(strings.Join(strings.Fields(string(appendInt(nil, v.Int64(name)))), ""))
+		return strings.TrimSpace(strings.Join(strings.Fields(string(appendInt(nil, v.Of(name).Int64()))), ""))
 	case "session-expiry-interval", "timeout", "connect-timeout":
-		return string(appendInt(nil, int64(v.Duration(name).Seconds())))
+		return string(appendInt(nil, int64(v.Of(name).Duration().Seconds())))
 	case "ws", "insecure", "no-local", "stdin-line", "tls-use-os-certs":
-		if v.Bool(name) {
+		if v.Of(name).On() {
 			return "true"
 		}
 		return "false"
 	}
-	return strings.Join(v.Strings(name), ",")
+	return strings.Join(v.Of(name).Texts(), ",")
 }
 
 func appendInt(b []byte, n int64) []byte {
@@ -272,17 +272,17 @@ func TestOptionsFileOfTheProgram(t *testing.T) {
 	own := map[string]string{"XDG_CONFIG_HOME": dir}
 	write("mosquitto_pub", "# comment\n-h filehost\r\n   -q 1\n\n--will-topic w x \n-D connect user-property k v w\n-t from/file\n")
 	got := play(t, "mosquitto_pub", own, "-m", "x", "-q", "2")
-	if !got.ran || got.values.String("host") != "filehost" || got.values.Int("qos") != 2 || got.values.String("will-topic") != "w x " ||
-		got.values.String("topic") != "from/file" {
+	if !got.ran || got.values.Host.Text() != "filehost" || got.values.QoS.Int() != 2 || got.values.WillTopic.Text() != "w x " ||
+		got.values.Topic.Text() != "from/file" {
 		t.Errorf("its own file: %+v", got)
 	}
-	if p := got.values.Properties("property"); len(p) != 1 || p[0].Key != "k" || p[0].Value != "v w" {
+	if p := got.values.Property.Properties(); len(p) != 1 || p[0].Key != "k" || p[0].Value != "v w" {
 		t.Errorf("-D in a file: %+v", p)
 	}
 	// -o replaces it, and stands for itself only where an option stands.
 	other := write("other", "-t other\n")
 	got = play(t, "mosquitto_pub", own, "-m", "-o", "-o", other)
-	if !got.ran || got.values.String("topic") != "other" || got.values.String("host") != "localhost" || got.values.String("message") != "-o" {
+	if !got.ran || got.values.Topic.Text() != "other" || got.values.Host.Text() != "localhost" || got.values.Message.Text() != "-o" {
 		t.Errorf("-o: %+v", got)
 	}
 	// Without XDG_CONFIG_HOME in ~/.config; the other programs have files of their own.
@@ -290,7 +290,7 @@ func TestOptionsFileOfTheProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	write("home/.config/mosquitto_sub", "-t home\n")
-	if got = play(t, "mosquitto_sub", map[string]string{"HOME": filepath.Join(dir, "home")}); !got.ran || got.values.String("topic") != "home" {
+	if got = play(t, "mosquitto_sub", map[string]string{"HOME": filepath.Join(dir, "home")}); !got.ran || got.values.Topic.Text() != "home" {
 		t.Errorf("~/.config: %+v", got)
 	}
 	bad := write("bad", "-t a\n-q 9\n")
@@ -316,13 +316,13 @@ func TestOurEnvironmentDoesNotReachTheProgram(t *testing.T) {
 	t.Parallel()
 	vars := map[string]string{"MQ_HOST": "other", "MQTT_URL": "mqtt://other", "MQ_PASSWORD": "secret", "ALL_PROXY": "socks5h://p", "MQ_QOS": "9"}
 	got := play(t, "mosquitto_pub", vars, "-t", "t", "-m", "x")
-	if !got.ran || got.values.String("host") != "localhost" || got.values.IsSet("url") || got.values.IsSet("password") || got.code != 0 {
+	if !got.ran || got.values.Host.Text() != "localhost" || got.values.URL.IsSet() || got.values.Password.IsSet() || got.code != 0 {
 		t.Errorf("%+v", got)
 	}
-	if got = play(t, "mosquitto_pub", vars, "-t", "t", "-m", "x", "-u", "me"); !got.ran || got.values.String("password") != "secret" {
+	if got = play(t, "mosquitto_pub", vars, "-t", "t", "-m", "x", "-u", "me"); !got.ran || got.values.Password.Text() != "secret" {
 		t.Errorf("with -u the password may come from it: %+v", got)
 	}
-	if got = play(t, "mosquitto_pub", vars, "-t", "t", "-m", "x", "-u", "me", "-P", "p"); !got.ran || got.values.String("password") != "p" {
+	if got = play(t, "mosquitto_pub", vars, "-t", "t", "-m", "x", "-u", "me", "-P", "p"); !got.ran || got.values.Password.Text() != "p" {
 		t.Errorf("-P goes before it: %+v", got)
 	}
 }

@@ -119,7 +119,7 @@ func verdict(inv *cli.Invocation, in client, err error, native int) (line string
 		if !isError {
 			break
 		}
-		if inv.Values.String("protocol-version") == "5" {
+		if inv.Values.ProtocolVersion.Text() == "5" {
 			return "Connection error: " + sentence(refused), int(refused.Reason)
 		}
 		code := int(refused.Reason.ReturnCode())

@@ -37,11 +37,11 @@ func calibrate(ctx context.Context, inv *cli.Invocation) error {
 	v := inv.Values
 	o := swarm.Options{Loops: readLoops(v), Engine: readEngine(v)}
 	length := calibrationLength
-	if v.IsSet("duration") {
-		length = v.Duration("duration")
+	if v.Duration.IsSet() {
+		length = v.Duration.Duration()
 	}
 	if length < 100*time.Millisecond {
-		return option.Usagef("%s: %v is too short to measure anything", v.Name("duration"), length)
+		return option.Usagef("%s: %v is too short to measure anything", v.Duration.Name(), length)
 	}
 	clients := calibrationClients
 	// Both ends are in this process, and half of the files are left alone.
@@ -49,7 +49,7 @@ func calibrate(ctx context.Context, inv *cli.Invocation) error {
 		clients = int(min(uint64(clients), files/4))
 	}
 	inv.CatchSignals()
-	out := v.String("out")
+	out := v.Out.Text()
 	var to whole // nil: no file
 	if out != "" && out != "-" {
 		var err error
@@ -66,7 +66,7 @@ func calibrate(ctx context.Context, inv *cli.Invocation) error {
 	case err != nil:
 		return cli.Failed(cli.ExitFailure, err)
 	}
-	engine := v.String("engine")
+	engine := v.Engine.Text()
 	file, err := json.MarshalIndent(calibrationFile{cli.Version(), engine, result.ThisEnvironment(), c}, "", "  ")
 	if err != nil {
 		return cli.Failed(cli.ExitFailure, err)

@@ -30,8 +30,8 @@ func collect(ctx context.Context, inv *cli.Invocation) error {
 		}
 		return writeMerged(ctx, inv, all)
 	}
-	if inv.Values.IsSet("namespace") {
-		return option.Usagef("%s has no effect on files", inv.Values.Name("namespace")).WithHint("e.g. 'mqbench collect k8s job/mqbench'")
+	if inv.Values.Namespace.IsSet() {
+		return option.Usagef("%s has no effect on files", inv.Values.Namespace.Name()).WithHint("e.g. 'mqbench collect k8s job/mqbench'")
 	}
 	if len(inv.Args) == 0 {
 		return errNoFile
@@ -96,8 +96,8 @@ func readJob(ctx context.Context, inv *cli.Invocation, args []string) ([]saved, 
 		return nil, option.Invalid("collect k8s", "name of a job", args[0], "want up to 63 lower-case letters, digits and hyphens")
 	}
 	words := []string{"logs", "--selector=job-name=" + name, "--tail=-1", "--max-log-requests=4096"}
-	if inv.Values.IsSet("namespace") {
-		words = append(words, "--namespace="+inv.Values.String("namespace"))
+	if inv.Values.Namespace.IsSet() {
+		words = append(words, "--namespace="+inv.Values.Namespace.Text())
 	}
 	kubectl, err := exec.LookPath("kubectl")
 	if err != nil {

@@ -17,13 +17,13 @@ const maxFit = 1 << 24
 // doctor compares what a plan needs with what the machine has; without a plan it
 // tells how many clients fit.
 func doctor(ctx context.Context, inv *cli.Invocation) error {
-	r := &runner{inv: inv, procs: inv.Values.Int("procs")}
+	r := &runner{inv: inv, procs: inv.Values.Procs.Int()}
 	var b bytes.Buffer
 	var findings []bench.Finding
 	if len(inv.Args) == 0 {
 		for _, o := range option.Table(option.Bench) {
-			if (o.Group == option.GroupLoad || o.Forms != 0 || o.Name == "shard") && inv.Values.Origin(o.Name) == option.OriginFlag {
-				return option.Usagef("%s needs a plan", inv.Values.Name(o.Name)).WithHint("e.g. 'mqbench doctor conn --clients 10000'")
+			if (o.Group == option.GroupLoad || o.Forms != 0 || o.Name == "shard") && inv.Values.Of(o.Name).Origin() == option.OriginFlag {
+				return option.Usagef("%s needs a plan", inv.Values.Of(o.Name).Name()).WithHint("e.g. 'mqbench doctor conn --clients 10000'")
 			}
 		}
 		if err := r.readWay(ctx); err != nil {

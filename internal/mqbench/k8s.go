@@ -39,7 +39,7 @@ const (
 
 // k8s prints the objects that run a plan as a Kubernetes Indexed Job.
 func k8s(ctx context.Context, inv *cli.Invocation) error {
-	j := &job{inv: inv, name: inv.Values.String("name"), shards: inv.Values.Int("shards")}
+	j := &job{inv: inv, name: inv.Values.Name.Text(), shards: inv.Values.Shards.Int()}
 	if err := j.read(ctx); err != nil {
 		return err
 	}
@@ -75,13 +75,13 @@ type podFile struct {
 func (j *job) read(ctx context.Context) error {
 	inv, v := j.inv, j.inv.Values
 	if index := len(strconv.Itoa(j.shards - 1)); !isDNSLabel(j.name) || len(j.name)+1+index > 63 {
-		return v.Invalid("name", "name", j.name, "want up to %d lower-case letters, digits and hyphens", 62-index)
+		return v.Name.Invalid("name", j.name, "want up to %d lower-case letters, digits and hyphens", 62-index)
 	}
-	if ns := v.String("namespace"); v.IsSet("namespace") && !isDNSLabel(ns) {
-		return v.Invalid("namespace", "name", ns, "want up to 63 lower-case letters, digits and hyphens")
+	if ns := v.Namespace.Text(); v.Namespace.IsSet() && !isDNSLabel(ns) {
+		return v.Namespace.Invalid("name", ns, "want up to 63 lower-case letters, digits and hyphens")
 	}
-	if image := v.String("image"); image == "" || strings.ContainsAny(image, " \t\r\n") {
-		return v.Invalid("image", "name", image, "want one without blanks")
+	if image := v.Image.Text(); image == "" || strings.ContainsAny(image, " \t\r\n") {
+		return v.Image.Invalid("name", image, "want one without blanks")
 	}
 	r := &runner{inv: inv, procs: 1}
 	var err error
@@ -91,7 +91,7 @@ func (j *job) read(ctx context.Context) error {
 	if j.plan = r.plan; j.size > maxFiles {
 		return option.Usagef("the scenario and its files have %d bytes, and Kubernetes keeps at most %d", j.size, maxFiles).WithHint("put them into the image")
 	}
-	if err := checkShards(j.plan, j.shards-1, j.shards, v.Name("shards"), fmt.Sprintf("%d pods", j.shards)); err != nil {
+	if err := checkShards(j.plan, j.shards-1, j.shards, v.Shards.Name(), fmt.Sprintf("%d pods", j.shards)); err != nil {
 		return err
 	}
 	if j.budget, err = j.plan.Budget(j.shards); err != nil {
@@ -119,13 +119,13 @@ func (j *job) read(ctx context.Context) error {
 // of 127.0.0.1, which nobody reaches in a pod.
 func (j *job) readMetrics() error {
 	v := j.inv.Values
-	if !v.IsSet("metrics") {
+	if !v.Metrics.IsSet() {
 		return nil
 	}
-	host, port, err := net.SplitHostPort(v.String("metrics"))
+	host, port, err := net.SplitHostPort(v.Metrics.Text())
 	n, perr := strconv.ParseUint(port, 10, 16)
 	if addr, aerr := netip.ParseAddr(host); err != nil || perr != nil || n == 0 || host == "localhost" || aerr == nil && addr.IsLoopback() {
-		return v.Invalid("metrics", "value", v.String("metrics"), "want :PORT, which is reached from outside the pod")
+		return v.Metrics.Invalid("value", v.Metrics.Text(), "want :PORT, which is reached from outside the pod")
 	}
 	j.port = int(n)
 	return nil
@@ -174,15 +174,15 @@ func (j *job) readOptions() (err error) {
 		switch {
 		case refusal != nil:
 		case o.Name == "serve":
-			refusal = option.Usagef("%s: a run of several pods needs a broker outside of them", v.Name(o.Name))
-		case o.Type == option.TypeString && o.HoldsSecret(v.Strings(o.Name)...):
-			refusal = option.Usagef("%s: a secret has no place in a manifest", v.Name(o.Name)).
+			refusal = option.Usagef("%s: a run of several pods needs a broker outside of them", v.Of(o.Name).Name())
+		case o.Type == option.TypeString && o.HoldsSecret(v.Of(o.Name).Texts()...):
+			refusal = option.Usagef("%s: a secret has no place in a manifest", v.Of(o.Name).Name()).
 				WithHint("put %s into a Kubernetes Secret, and name that with --secret", o.Env())
 		case o.Complete == option.CompleteFile || o.Complete == option.CompleteDir:
-			refusal = option.Usagef("%s: the pods do not have the files of this machine", v.Name(o.Name)).
+			refusal = option.Usagef("%s: the pods do not have the files of this machine", v.Of(o.Name).Name()).
 				WithHint("put the file into the image, and %s into a Kubernetes Secret that --secret names", o.Env())
 		case strings.HasSuffix(o.Name, "-command") || o.Name == "ask-password":
-			refusal = option.Usagef("%s: the pods are not this machine", v.Name(o.Name)).
+			refusal = option.Usagef("%s: the pods are not this machine", v.Of(o.Name).Name()).
 				WithHint("put MQ_PASSWORD into a Kubernetes Secret, and name that with --secret")
 		}
 		return true
@@ -203,7 +203,7 @@ func (j *job) command() error {
 			words = append(words, w)
 		}
 	}
-	start := time.Now().Add(j.inv.Values.Duration("start-in")).UTC().Truncate(time.Second)
+	start := time.Now().Add(j.inv.Values.StartIn.Duration()).UTC().Truncate(time.Second)
 	j.args = append(words, append(j.args, "--start-at="+start.Format(time.RFC3339))...)
 	return nil
 }
@@ -239,8 +239,8 @@ func (j *job) labels() object {
 
 func (j *job) metadata() object {
 	m := object{"name": j.name, "labels": j.labels()}
-	if j.inv.Values.IsSet("namespace") {
-		m["namespace"] = j.inv.Values.String("namespace")
+	if j.inv.Values.Namespace.IsSet() {
+		m["namespace"] = j.inv.Values.Namespace.Text()
 	}
 	return m
 }
@@ -275,7 +275,7 @@ func fileKey(i int) string { return fmt.Sprintf("file-%d", i) }
 // pod is the specification of the pods.
 func (j *job) pod() object {
 	container := object{
-		"name": "mqbench", "image": j.inv.Values.String("image"),
+		"name": "mqbench", "image": j.inv.Values.Image.Text(),
 		"command": []string{"mqbench"}, "args": j.args, "env": j.environment(),
 		"resources": object{"requests": j.requests()},
 		"securityContext": object{
@@ -285,8 +285,8 @@ func (j *job) pod() object {
 	if j.port > 0 {
 		container["ports"] = list{object{"name": "metrics", "containerPort": j.port}}
 	}
-	if j.inv.Values.IsSet("secret") {
-		container["envFrom"] = list{object{"secretRef": object{"name": j.inv.Values.String("secret")}}}
+	if j.inv.Values.Secret.IsSet() {
+		container["envFrom"] = list{object{"secretRef": object{"name": j.inv.Values.Secret.Text()}}}
 	}
 	pod := object{
 		"restartPolicy":                "Never",
@@ -334,8 +334,8 @@ func (j *job) requests() object {
 		memory = j.budget.MemoryStd
 	}
 	cpus := 1
-	if j.inv.Values.IsSet("loops") {
-		cpus = j.inv.Values.Int("loops")
+	if j.inv.Values.Loops.IsSet() {
+		cpus = j.inv.Values.Loops.Int()
 	}
 	const MiB = 1 << 20
 	return object{"cpu": strconv.Itoa(cpus), "memory": fmt.Sprintf("%dMi", (memory+j.budget.Kernel+MiB-1)/MiB)}

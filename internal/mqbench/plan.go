@@ -27,7 +27,7 @@ var shortForms = map[string]func(plan.Short, plan.Options) (*plan.Plan, error){
 func checkShort(inv *cli.Invocation, form string) error {
 	v := inv.Values
 	if name := inv.Tool.Idle(inv.Values, form); name != "" {
-		e := option.Usagef("%s has no effect on %s", v.Name(name), form)
+		e := option.Usagef("%s has no effect on %s", v.Of(name).Name(), form)
 		switch {
 		case form == "sub" && name == "filter":
 			return e.WithHint("the topic filters of sub are its -t")
@@ -80,7 +80,7 @@ func readPlan(inv *cli.Invocation, words []string, conn *connection.Connection, 
 		return nil, option.Usagef("no preset or scenario given").WithHint(listPresets)
 	default:
 		if name := inv.Tool.Idle(inv.Values, words[0]); name != "" {
-			return nil, option.Usagef("%s has no effect on a preset or a scenario", inv.Values.Name(name)).WithHint("--scale, --load, --duration, --warm-up and --seed have; or write a scenario of your own")
+			return nil, option.Usagef("%s has no effect on a preset or a scenario", inv.Values.Of(name).Name()).WithHint("--scale, --load, --duration, --warm-up and --seed have; or write a scenario of your own")
 		}
 		p, err = namedPlan(words[0], o)
 	}
@@ -136,27 +136,27 @@ func isScenario(word string) bool {
 func planOptions(inv *cli.Invocation) (o plan.Options, err error) {
 	v := inv.Values
 	for name, to := range map[string]*float64{"scale": &o.Scale, "load": &o.Load} {
-		if v.IsSet(name) {
+		if v.Of(name).IsSet() {
 			if *to, err = factor(v, name); err != nil {
 				return o, err
 			}
 		}
 	}
-	if v.IsSet("seed") {
-		seed := uint64(v.Int64("seed"))
+	if v.Seed.IsSet() {
+		seed := uint64(v.Seed.Int64())
 		o.Seed = &seed
 	}
 	for name, to := range map[string]**time.Duration{"warm-up": &o.WarmUp, "duration": &o.Measure} {
-		if v.IsSet(name) {
-			d := v.Duration(name)
+		if v.Of(name).IsSet() {
+			d := v.Of(name).Duration()
 			*to = &d
 		}
 	}
-	if v.Has("connect-timeout") && v.IsSet("connect-timeout") {
-		d := v.Duration("connect-timeout")
+	if v.ConnectTimeout.IsSet() {
+		d := v.ConnectTimeout.Duration()
 		o.ConnectTimeout = &d
 	}
-	o.Version, o.TopicPrefix = connection.ProtocolVersion(v), v.String("topic-prefix")
+	o.Version, o.TopicPrefix = connection.ProtocolVersion(v), v.TopicPrefix.Text()
 	o.Run, err = runNamer(inv)
 	return o, err
 }
@@ -165,14 +165,14 @@ func planOptions(inv *cli.Invocation) (o plan.Options, err error) {
 // they have the plan and the time of their start in common, or are told the name.
 func runNamer(inv *cli.Invocation) (func(hash string) string, error) {
 	v := inv.Values
-	if v.IsSet("run-id") {
-		name := v.String("run-id")
+	if v.RunID.IsSet() {
+		name := v.RunID.Text()
 		if !plan.IsRunName(name) {
-			return nil, v.Invalid("run-id", "name", name, "want up to 32 letters, digits, - and _")
+			return nil, v.RunID.Invalid("name", name, "want up to 32 letters, digits, - and _")
 		}
 		return func(string) string { return name }, nil
 	}
-	if v.Has("start-at") && v.IsSet("start-at") {
+	if v.StartAt.IsSet() {
 		start, err := startAt(v)
 		if err != nil {
 			return nil, err
@@ -186,10 +186,10 @@ func runNamer(inv *cli.Invocation) (func(hash string) string, error) {
 // readSessions reads what becomes of the clients' sessions.
 func (r *runner) readSessions() error {
 	v, o := r.inv.Values, &r.opts
-	if !v.Has("resume") {
+	if !v.Resume.Known() {
 		return nil
 	}
-	o.Resume, o.KeepSessions = v.Bool("resume"), v.Bool("keep-sessions")
+	o.Resume, o.KeepSessions = v.Resume.On(), v.KeepSessions.On()
 	kept, renamed := false, ""
 	for _, g := range r.plan.Groups {
 		kept = kept || g.Persistent()
@@ -198,33 +198,33 @@ func (r *runner) readSessions() error {
 		}
 	}
 	for _, name := range [...]string{"resume", "keep-sessions"} {
-		if v.Bool(name) && !kept {
-			return option.Usagef("%s has no effect: no session outlives its connection", v.Name(name)).WithHint("give -c, or clean-start: false in a scenario, and a session-expiry in MQTT 5")
+		if v.Of(name).On() && !kept {
+			return option.Usagef("%s has no effect: no session outlives its connection", v.Of(name).Name()).WithHint("give -c, or clean-start: false in a scenario, and a session-expiry in MQTT 5")
 		}
 	}
-	if o.Resume && renamed != "" && !v.IsSet("run-id") {
-		return option.Usagef("%s: the client IDs of group %s are new in every run", v.Name("resume"), renamed).WithHint("give both runs the same --run-id, or client IDs of your own")
+	if o.Resume && renamed != "" && !v.RunID.IsSet() {
+		return option.Usagef("%s: the client IDs of group %s are new in every run", v.Resume.Name(), renamed).WithHint("give both runs the same --run-id, or client IDs of your own")
 	}
 	return nil
 }
 
 // factor reads a number above zero.
 func factor(v *option.Values, name string) (float64, error) {
-	f, err := strconv.ParseFloat(v.String(name), 64)
+	f, err := strconv.ParseFloat(v.Of(name).Text(), 64)
 	if err != nil || !(f > 0 && f <= 1e9) {
-		return 0, v.Invalid(name, "value", v.String(name), "want a number above 0")
+		return 0, v.Of(name).Invalid("value", v.Of(name).Text(), "want a number above 0")
 	}
 	return f, nil
 }
 
 // rate reads a rate.
 func rate(v *option.Values, name string) (plan.Rate, error) {
-	r, err := plan.ParseRate(v.String(name))
+	r, err := plan.ParseRate(v.Of(name).Text())
 	switch {
 	case err != nil:
-		return r, v.Invalid(name, "rate", v.String(name), "e.g. 1000, 1000/s, 10/m")
+		return r, v.Of(name).Invalid("rate", v.Of(name).Text(), "e.g. 1000, 1000/s, 10/m")
 	case r.Events == 0:
-		return r, v.Invalid(name, "rate", v.String(name), "want more than 0")
+		return r, v.Of(name).Invalid("rate", v.Of(name).Text(), "want more than 0")
 	}
 	return r, nil
 }
@@ -233,22 +233,22 @@ func rate(v *option.Values, name string) (plan.Rate, error) {
 func short(inv *cli.Invocation, version packet.Version) (s plan.Short, err error) {
 	v := inv.Values
 	s = plan.Short{
-		Clients: v.Int("clients"), Subscribers: v.Int("subscribers"), ConnectRate: plan.Rate{Events: 1000, Per: time.Second},
-		Topics: v.Strings("topic"), Filters: v.Strings("filter"), QoS: packet.QoS(v.Int("qos")), Retain: v.Bool("retain"),
-		Payload: v.String("message"), Interval: v.Duration("interval"), Window: v.Int("max-inflight"), Limit: uint64(v.Int64("limit")),
-		WarmUp: v.Duration("warm-up"), Duration: v.Duration("duration"),
-		ClientID: v.String("id"), First: uint64(v.Int64("first")),
-		Persistent: v.Bool("disable-clean-session"), SessionExpiry: v.Duration("session-expiry-interval"),
+		Clients: v.Clients.Int(), Subscribers: v.Subscribers.Int(), ConnectRate: plan.Rate{Events: 1000, Per: time.Second},
+		Topics: v.Topic.Texts(), Filters: v.Filter.Texts(), QoS: packet.QoS(v.QoS.Int()), Retain: v.Retain.On(),
+		Payload: v.Message.Text(), Interval: v.Interval.Duration(), Window: v.MaxInflight.Int(), Limit: uint64(v.Limit.Int64()),
+		WarmUp: v.WarmUp.Duration(), Duration: v.Duration.Duration(),
+		ClientID: v.ID.Text(), First: uint64(v.First.Int64()),
+		Persistent: v.DisableCleanSession.On(), SessionExpiry: v.SessionExpiryInterval.Duration(),
 	}
-	if s.Persistent && !v.IsSet("session-expiry-interval") && version >= packet.V5 {
+	if s.Persistent && !v.SessionExpiryInterval.IsSet() && version >= packet.V5 {
 		s.SessionExpiry = time.Hour // without one nothing is kept; not for ever, in case a run cannot tidy up
 	}
-	if size := int(v.Int64("size")); s.Payload == "" {
+	if size := int(v.Size.Int64()); s.Payload == "" {
 		s.Size = &size
 	}
-	keepAlive := v.Duration("keepalive")
+	keepAlive := v.Keepalive.Duration()
 	s.KeepAlive = &keepAlive
-	switch r := v.String("rate"); {
+	switch r := v.Rate.Text(); {
 	case r == "unlimited":
 		s.Unlimited = true
 	case r != "":
@@ -256,7 +256,7 @@ func short(inv *cli.Invocation, version packet.Version) (s plan.Short, err error
 			return s, err
 		}
 	}
-	if v.IsSet("connect-rate") {
+	if v.ConnectRate.IsSet() {
 		if s.ConnectRate, err = rate(v, "connect-rate"); err != nil {
 			return s, err
 		}

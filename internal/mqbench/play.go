@@ -24,7 +24,7 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 	if len(paths) == 0 {
 		return option.Usagef("no script given").WithHint("e.g. 'mqbench play scripts/broker/*.yaml --connect localhost'")
 	}
-	if !v.IsSet("listen") && !v.IsSet("connect") {
+	if !v.Listen.IsSet() && !v.Connect.IsSet() {
 		return option.Usagef("play needs --listen or --connect").
 			WithHint("--listen plays a broker to a client, --connect plays clients to a broker")
 	}
@@ -42,20 +42,20 @@ func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
 			}
 			return u
 		}
-		if want := map[bool]script.Role{true: script.Broker, false: script.Client}[v.IsSet("listen")]; scripts[i].Role != want {
+		if want := map[bool]script.Role{true: script.Broker, false: script.Client}[v.Listen.IsSet()]; scripts[i].Role != want {
 			return option.Usagef("%s: the script plays a %s, and needs --%s", path, scripts[i].Role,
 				map[script.Role]string{script.Broker: "listen", script.Client: "connect"}[scripts[i].Role])
 		}
 	}
-	p := &player{inv: inv, strict: v.Bool("strict")}
-	if v.IsSet("connect") {
-		if err := p.target(v.String("connect")); err != nil {
+	p := &player{inv: inv, strict: v.Strict.On()}
+	if v.Connect.IsSet() {
+		if err := p.target(v.Connect.Text()); err != nil {
 			return err
 		}
 	}
 	inv.CatchSignals()
-	if v.IsSet("listen") {
-		if err := p.listen(ctx, v.String("listen"), scripts); err != nil {
+	if v.Listen.IsSet() {
+		if err := p.listen(ctx, v.Listen.Text(), scripts); err != nil {
 			return err
 		}
 	}
@@ -126,12 +126,12 @@ func (p *player) target(addr string) error {
 	}
 	t, err := transport.ParseURL(url)
 	if err != nil {
-		return option.Usagef("%s: %v", v.Name("connect"), err)
+		return option.Usagef("%s: %v", v.Connect.Name(), err)
 	}
 	p.to = t
-	p.dialer = transport.Dialer{Timeout: v.Duration("connect-timeout"), TLS: &transport.TLSOptions{
-		CAFile: v.String("cafile"), CAPath: v.String("capath"), UseSystemRoots: v.Bool("tls-use-os-certs"),
-		CertFile: v.String("cert"), KeyFile: v.String("key"), ServerName: v.String("tls-server-name"), Insecure: v.Bool("insecure")}}
+	p.dialer = transport.Dialer{Timeout: v.ConnectTimeout.Duration(), TLS: &transport.TLSOptions{
+		CAFile: v.CAFile.Text(), CAPath: v.CAPath.Text(), UseSystemRoots: v.TLSUseOSCerts.On(),
+		CertFile: v.Cert.Text(), KeyFile: v.Key.Text(), ServerName: v.TLSServerName.Text(), Insecure: v.Insecure.On()}}
 	if t.TLS {
 		if _, err := p.dialer.TLS.Config(t.Host); err != nil {
 			return option.Usagef("%v", err)

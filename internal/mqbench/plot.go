@@ -11,7 +11,7 @@ import (
 
 // plot makes a page of the runs in some files.
 func plot(ctx context.Context, inv *cli.Invocation) error {
-	out := inv.Values.String("out")
+	out := inv.Values.Out.Text()
 	if (out == "" || out == "-") && inv.StdoutIsTerminal {
 		return option.Usagef("the page would go to the terminal").WithHint("add --out page.html")
 	}

@@ -65,14 +65,14 @@ func (r *runner) checkCrew() error {
 	v := r.inv.Values
 	sources := len(r.opts.Swarm.Sources)
 	switch {
-	case v.IsSet("serve"):
-		return option.Usagef("%s: a run of several processes needs a broker outside of them", v.Name("serve")).WithHint("start one with 'mqsub --serve', or leave out --procs")
-	case v.Bool("ask-password"):
+	case v.Serve.IsSet():
+		return option.Usagef("%s: a run of several processes needs a broker outside of them", v.Serve.Name()).WithHint("start one with 'mqsub --serve', or leave out --procs")
+	case v.AskPassword.On():
 		return option.Usagef("--ask-password: several processes cannot ask").WithHint("use --password-file, or leave out --procs")
 	case sources > 0 && sources < r.procs:
-		return option.Usagef("%s: %d addresses for %d processes: each needs one of its own", v.Name("source-ip"), sources, r.procs)
+		return option.Usagef("%s: %d addresses for %d processes: each needs one of its own", v.SourceIP.Name(), sources, r.procs)
 	}
-	return checkShards(r.plan, r.shard.Index*r.procs+r.procs-1, r.shard.Count*r.procs, v.Name("procs"), fmt.Sprintf("%d processes", r.procs))
+	return checkShards(r.plan, r.shard.Index*r.procs+r.procs-1, r.shard.Count*r.procs, v.Procs.Name(), fmt.Sprintf("%d processes", r.procs))
 }
 
 // checkShards refuses to divide a plan so that a shard, the last that is wanted, has

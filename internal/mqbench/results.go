@@ -183,7 +183,7 @@ func merge(ctx context.Context, inv *cli.Invocation) error {
 }
 
 func needOut(inv *cli.Invocation) error {
-	if inv.Values.String("out") == "" {
+	if inv.Values.Out.Text() == "" {
 		return option.Usagef("--out is missing").WithHint("--out FILE; --out - writes to standard output")
 	}
 	return nil
@@ -222,8 +222,8 @@ func reportCommand(inv *cli.Invocation) error {
 	if err != nil {
 		return err
 	}
-	if inv.Values.IsSet("metric") && inv.Values.String("format") != "hgrm" {
-		return option.Usagef("%s has no effect without -F hgrm", inv.Values.Name("metric"))
+	if inv.Values.Metric.IsSet() && inv.Values.Format.Text() != "hgrm" {
+		return option.Usagef("%s has no effect without -F hgrm", inv.Values.Metric.Name())
 	}
 	sums, err := summaries(inv, inv.Args)
 	if err != nil {
@@ -231,7 +231,7 @@ func reportCommand(inv *cli.Invocation) error {
 	}
 	runs := make([]report.Judged, 0, len(sums))
 	for _, s := range sums {
-		s.Strict = inv.Values.Bool("strict")
+		s.Strict = inv.Values.Strict.On()
 		runs = append(runs, report.Judged{Summary: s, Checks: report.CheckFailOn(s, conditions)})
 	}
 	if err := writeReports(inv, runs); err != nil {
@@ -264,9 +264,9 @@ func readGates(v *option.Values, text string) (all []report.Gate, err error) {
 		g, err := report.ParseGates(one)
 		switch one = strings.TrimSpace(one); {
 		case err != nil && (!strings.ContainsAny(one, "+-") || !strings.Contains(one, "=") || !strings.HasSuffix(one, "%")):
-			return nil, v.Invalid("gate", "gate", one, "e.g. p99=+10%%")
+			return nil, v.Gate.Invalid("gate", one, "e.g. p99=+10%%")
 		case err != nil:
-			return nil, v.Invalid("gate", "gate", one, "%v", err)
+			return nil, v.Gate.Invalid("gate", one, "%v", err)
 		}
 		all = append(all, g...)
 	}
@@ -278,11 +278,11 @@ func diff(inv *cli.Invocation) error {
 	if len(inv.Args) != 2 {
 		return option.Usagef("diff: two result files are needed").WithHint("e.g. 'mqbench diff before.jsonl after.jsonl --gate p99=+10%%'")
 	}
-	if f := inv.Values.String("format"); !slices.Contains(inv.Tool.Takes("format"), f) {
-		return inv.Values.Invalid("format", "value", f, "want text, json or junit for diff")
+	if f := inv.Values.Format.Text(); !slices.Contains(inv.Tool.Takes("format"), f) {
+		return inv.Values.Format.Invalid("value", f, "want text, json or junit for diff")
 	}
 	var gates []report.Gate
-	for _, text := range inv.Values.Strings("gate") {
+	for _, text := range inv.Values.Gate.Texts() {
 		g, err := readGates(inv.Values, text)
 		if err != nil {
 			return err
@@ -301,7 +301,7 @@ func diff(inv *cli.Invocation) error {
 		return cli.Failed(cli.ExitFailure, err)
 	}
 	var b bytes.Buffer
-	switch inv.Values.String("format") {
+	switch inv.Values.Format.Text() {
 	case "json":
 		err = c.JSON(&b)
 	case "junit":

@@ -62,8 +62,8 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	}
 	defer stop()
 	conditions, err := failOn(inv)
-	if f := inv.Values.String("format"); err == nil && (f == "hgrm" || f == "hlog") && r.repeats() > 1 {
-		err = option.Usagef("%s: %s is of one run, and there are %d", inv.Values.Name("format"), f, r.repeats())
+	if f := inv.Values.Format.Text(); err == nil && (f == "hgrm" || f == "hlog") && r.repeats() > 1 {
+		err = option.Usagef("%s: %s is of one run, and there are %d", inv.Values.Format.Name(), f, r.repeats())
 	}
 	if err != nil {
 		return r.tellError(ctx, err)
@@ -83,7 +83,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	out.watch(watching, inv)
 	var last error
 	var runs []report.Judged
-	for n := range inv.Values.Int("repeat") {
+	for n := range inv.Values.Repeat.Int() {
 		once := r.once
 		if r.procs > 1 {
 			once = r.onceCrew
@@ -99,7 +99,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 			last = r.tellError(ctx, r.failed(ctx, err))
 		}
 		sum := report.Summarize(res)
-		sum.Strict, sum.Part = inv.Values.Bool("strict"), len(res.Shards) < res.Run.Shards
+		sum.Strict, sum.Part = inv.Values.Strict.On(), len(res.Shards) < res.Run.Shards
 		one := report.Judged{Summary: sum, Checks: report.CheckFailOn(sum, conditions)}
 		runs = append(runs, one)
 		if !out.standard && (r.lines != nil || !isDocument(inv)) {
@@ -134,7 +134,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 
 // failOn reads the conditions of --fail-on.
 func failOn(inv *cli.Invocation) (all []report.Condition, err error) {
-	for _, text := range inv.Values.Strings("fail-on") {
+	for _, text := range inv.Values.FailOn.Texts() {
 		c, err := conditions(inv.Values, "fail-on", text)
 		if err != nil {
 			return nil, err
@@ -150,9 +150,9 @@ func conditions(v *option.Values, name, text string) (all []report.Condition, er
 		c, err := report.ParseConditions(one)
 		switch one = strings.TrimSpace(one); {
 		case err != nil && !strings.ContainsAny(one, "<>="):
-			return nil, v.Invalid(name, "condition", one, "e.g. p99<10ms")
+			return nil, v.Of(name).Invalid("condition", one, "e.g. p99<10ms")
 		case err != nil:
-			return nil, v.Invalid(name, "condition", one, "%s", strings.TrimPrefix(err.Error(), one+": "))
+			return nil, v.Of(name).Invalid("condition", one, "%s", strings.TrimPrefix(err.Error(), one+": "))
 		}
 		all = append(all, c...)
 	}
@@ -176,9 +176,9 @@ func (r *runner) read(ctx context.Context) error {
 	if r.start, err = startAt(r.inv.Values); err != nil {
 		return err
 	}
-	if path := r.inv.Values.String("calibration"); path != "" {
+	if path := r.inv.Values.Calibration.Text(); path != "" {
 		if r.calibration, err = readCalibration(path); err != nil {
-			return option.Usagef("%s: %v", r.inv.Values.Name("calibration"), err)
+			return option.Usagef("%s: %v", r.inv.Values.Calibration.Name(), err)
 		}
 	}
 	if r.procs > 1 {
@@ -195,7 +195,7 @@ func (r *runner) read(ctx context.Context) error {
 // readUse reads the plan and what it is to use of this machine.
 func (r *runner) readUse(ctx context.Context) (err error) {
 	inv, v := r.inv, r.inv.Values
-	r.procs = v.Int("procs")
+	r.procs = v.Procs.Int()
 	brokers, err := r.brokers()
 	if err != nil {
 		return err
@@ -213,7 +213,7 @@ func (r *runner) readUse(ctx context.Context) (err error) {
 // names others.
 func (r *runner) brokers() (brokers []*transport.Target, err error) {
 	v := r.inv.Values
-	if len(r.inv.Args) == 0 || !isScenario(r.inv.Args[0]) || v.IsSet("url") || v.IsSet("host") || v.IsSet("serve") {
+	if len(r.inv.Args) == 0 || !isScenario(r.inv.Args[0]) || v.URL.IsSet() || v.Host.IsSet() || v.Serve.IsSet() {
 		return nil, nil
 	}
 	p, err := readPlan(r.inv, r.inv.Args, nil, r.change)
@@ -271,14 +271,14 @@ func (r *runner) readWay(ctx context.Context) (err error) {
 }
 
 func readLoops(v *option.Values) int {
-	if v.IsSet("loops") {
-		return v.Int("loops")
+	if v.Loops.IsSet() {
+		return v.Loops.Int()
 	}
 	return result.Processors()
 }
 
 func readEngine(v *option.Values) swarm.Engine {
-	switch v.String("engine") {
+	switch v.Engine.Text() {
 	case "lite":
 		return swarm.Lite
 	case "std":
@@ -343,7 +343,7 @@ func explain(c *connection.Connection, what bench.Failure, err error, at *transp
 
 // use is what the run uses of this machine.
 func (r *runner) use() bench.Use {
-	u := bench.Use{Shards: 1, Procs: r.procs, Serving: r.inv.Values.IsSet("serve"),
+	u := bench.Use{Shards: 1, Procs: r.procs, Serving: r.inv.Values.Serve.IsSet(),
 		Std: r.opts.Swarm.Engine == swarm.Std || runtime.GOOS != "linux" || !r.conn.Direct()}
 	if r.shard != nil {
 		u.Shards = r.shard.Count
@@ -421,7 +421,7 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 // mark is what the shards of a run, and no other run, have in their headers.
 func (r *runner) mark(repeat int) result.Mark {
 	run := ""
-	if r.inv.Values.IsSet("run-id") {
+	if r.inv.Values.RunID.IsSet() {
 		run = r.plan.Run
 	}
 	return result.MarkOf(r.plan.Hash(), run, r.start.UTC().Format(time.RFC3339Nano), strconv.Itoa(repeat))
@@ -429,8 +429,8 @@ func (r *runner) mark(repeat int) result.Mark {
 
 // repeats is how many runs follow each other; 0: one, or as many as a search needs.
 func (r *runner) repeats() int {
-	if v := r.inv.Values; v.Has("repeat") && v.Int("repeat") > 1 {
-		return v.Int("repeat")
+	if v := r.inv.Values; v.Repeat.Known() && v.Repeat.Int() > 1 {
+		return v.Repeat.Int()
 	}
 	return 0
 }
@@ -475,13 +475,13 @@ func bareError(ctx context.Context, err error) error {
 // environment told it.
 func readShard(inv *cli.Invocation, p *plan.Plan) (s *plan.Shard, indexed bool, err error) {
 	i, n := 0, 1
-	if text := inv.Values.String("shard"); text != "" {
+	if text := inv.Values.Shard.Text(); text != "" {
 		a, b, ok := strings.Cut(text, "/")
 		var err1, err2 error
 		i, err1 = strconv.Atoi(a)
 		n, err2 = strconv.Atoi(b)
 		if !ok || err1 != nil || err2 != nil {
-			return nil, false, inv.Values.Invalid("shard", "value", text, "want I/N, e.g. 0/4")
+			return nil, false, inv.Values.Shard.Invalid("value", text, "want I/N, e.g. 0/4")
 		}
 	} else if inv.Lookup != nil {
 		ei, en, ok, err := plan.ShardFromEnv(inv.Lookup)
@@ -502,12 +502,12 @@ func readShard(inv *cli.Invocation, p *plan.Plan) (s *plan.Shard, indexed bool, 
 // startAt is the time of --start-at.
 func startAt(v *option.Values) (time.Time, error) {
 	const name = "start-at"
-	if !v.IsSet(name) {
+	if !v.Of(name).IsSet() {
 		return time.Time{}, nil
 	}
-	t, err := readStart(v.String(name))
+	t, err := readStart(v.Of(name).Text())
 	if err != nil {
-		return t, v.Invalid(name, "time", v.String(name), "%v", err)
+		return t, v.Of(name).Invalid("time", v.Of(name).Text(), "%v", err)
 	}
 	return t, nil
 }
@@ -539,11 +539,11 @@ func readStart(s string) (t time.Time, err error) {
 // readSources reads addresses and ranges of them: 10.0.0.1, 10.0.0.1-20.
 func readSources(v *option.Values) (all []netip.Addr, err error) {
 	const name = "source-ip"
-	for _, s := range v.Strings(name) {
+	for _, s := range v.Of(name).Texts() {
 		first, last, isRange := strings.Cut(s, "-")
 		a, err := netip.ParseAddr(first)
 		if err != nil {
-			return nil, v.Invalid(name, "address", first, "e.g. 10.0.0.10 or 10.0.0.10-20")
+			return nil, v.Of(name).Invalid("address", first, "e.g. 10.0.0.10 or 10.0.0.10-20")
 		}
 		if !isRange {
 			all = append(all, a)
@@ -551,7 +551,7 @@ func readSources(v *option.Values) (all []netip.Addr, err error) {
 		}
 		n, err := strconv.ParseUint(last, 10, 8)
 		if err != nil || !a.Is4() || uint64(a.As4()[3]) > n {
-			return nil, v.Invalid(name, "range", s, "e.g. 10.0.0.10-20")
+			return nil, v.Of(name).Invalid("range", s, "e.g. 10.0.0.10-20")
 		}
 		for {
 			all = append(all, a)
@@ -614,12 +614,12 @@ func (o *output) empty() error {
 }
 
 func openOut(ctx context.Context, inv *cli.Invocation) (*output, error) {
-	switch path := inv.Values.String("out"); path {
+	switch path := inv.Values.Out.Text(); path {
 	case "":
 		return &output{}, nil
 	case "-":
-		if inv.Values.Bool("json") {
-			return nil, option.Usagef("%s - and --json cannot be used together", inv.Values.Name("out")).WithHint("both write to standard output")
+		if inv.Values.JSON.On() {
+			return nil, option.Usagef("%s - and --json cannot be used together", inv.Values.Out.Name()).WithHint("both write to standard output")
 		}
 		return &output{w: inv.Stdout, standard: true}, nil
 	default:
@@ -726,7 +726,7 @@ func writeReports(inv *cli.Invocation, runs []report.Judged) error {
 
 // isDocument tells whether a format has one document for however many runs.
 func isDocument(inv *cli.Invocation) bool {
-	f := inv.Values.String("format")
+	f := inv.Values.Format.Text()
 	return f != "text" && f != "markdown"
 }
 
@@ -737,7 +737,7 @@ func renderReports(w io.Writer, inv *cli.Invocation, runs []report.Judged) error
 		}
 		return nil
 	}
-	switch inv.Values.String("format") {
+	switch inv.Values.Format.Text() {
 	case "json":
 		return report.JSONOf(w, runs)
 	case "csv":
@@ -746,8 +746,8 @@ func renderReports(w io.Writer, inv *cli.Invocation, runs []report.Judged) error
 		return report.JUnitOf(w, runs)
 	case "hgrm":
 		metric := ""
-		if inv.Values.Has("metric") {
-			metric = inv.Values.String("metric")
+		if inv.Values.Metric.Known() {
+			metric = inv.Values.Metric.Text()
 		}
 		return usage(report.HGRMOf(w, runs, metric))
 	case "hlog":
@@ -755,7 +755,7 @@ func renderReports(w io.Writer, inv *cli.Invocation, runs []report.Judged) error
 	}
 	for _, j := range runs {
 		var err error
-		if inv.Values.String("format") == "markdown" {
+		if inv.Values.Format.Text() == "markdown" {
 			err = report.Markdown(w, j.Summary, j.Checks)
 		} else {
 			err = report.Text(w, j.Summary, j.Checks, palette(inv))

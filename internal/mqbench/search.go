@@ -79,7 +79,7 @@ func searchCommand(ctx context.Context, inv *cli.Invocation) error {
 func (s *searcher) readSearch() (search bench.Search, err error) {
 	v := s.inv.Values
 	s.conditions = "p99<10ms,loss=0"
-	if given := v.Strings("slo"); len(given) > 0 {
+	if given := v.Slo.Texts(); len(given) > 0 {
 		s.conditions = strings.Join(given, ",")
 	}
 	if s.slo, err = conditions(v, "slo", s.conditions); err != nil {
@@ -88,15 +88,15 @@ func (s *searcher) readSearch() (search bench.Search, err error) {
 	if search.From, err = factor(v, "from-load"); err != nil {
 		return search, err
 	}
-	search.Precision, err = strconv.ParseFloat(v.String("precision"), 64)
+	search.Precision, err = strconv.ParseFloat(v.Precision.Text(), 64)
 	if err != nil || !(search.Precision >= 0.001 && search.Precision <= 1) {
-		return search, v.Invalid("precision", "value", v.String("precision"), "want a number from 0.001 to 1")
+		return search, v.Precision.Invalid("value", v.Precision.Text(), "want a number from 0.001 to 1")
 	}
-	if v.String("out") == "-" {
-		return search, option.Usagef("%s: standard output has the report", v.Name("out"))
+	if v.Out.Text() == "-" {
+		return search, option.Usagef("%s: standard output has the report", v.Out.Name())
 	}
-	if f := v.String("format"); !slices.Contains(s.inv.Tool.Takes("format"), f) {
-		return search, v.Invalid("format", "value", f, "want text, json or csv for search").WithHint("--out keeps the result of each step for mqbench report")
+	if f := v.Format.Text(); !slices.Contains(s.inv.Tool.Takes("format"), f) {
+		return search, v.Format.Invalid("value", f, "want text, json or csv for search").WithHint("--out keeps the result of each step for mqbench report")
 	}
 	return search, nil
 }
@@ -203,7 +203,7 @@ func (s *searcher) answer(ctx context.Context, found bench.Found, err error) err
 		d.ExitCode = cli.ExitThreshold
 	}
 	render := d.Text
-	switch s.inv.Values.String("format") {
+	switch s.inv.Values.Format.Text() {
 	case "json":
 		render = d.JSON
 	case "csv":

@@ -209,7 +209,7 @@ func Tool() cli.Tool {
 func onlyToFile(inv *cli.Invocation) bool {
 	switch inv.Tool.Command.Bit {
 	case option.CommandPlot, option.CommandMerge, option.CommandCollect:
-		out := inv.Values.String("out")
+		out := inv.Values.Out.Text()
 		return out != "" && out != "-"
 	}
 	return false

@@ -38,8 +38,8 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 	if err := sharable(inv, shapes, cmp.Or(o.Version, packet.V5)); err != nil {
 		return err
 	}
-	if slices.Contains(o.Faults, bench.Restart) && !inv.Values.IsSet("serve") {
-		return option.Usagef("%s: only the broker of --serve can be restarted", inv.Values.Name("faults"))
+	if slices.Contains(o.Faults, bench.Restart) && !inv.Values.Serve.IsSet() {
+		return option.Usagef("%s: only the broker of --serve can be restarted", inv.Values.Faults.Name())
 	}
 	conn, err := connection.New(ctx, inv)
 	if err != nil {
@@ -86,13 +86,13 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 	}}
 	o.Run.Header = result.Shard{Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: probed.Version}
 	levels := []packet.QoS{0, 1, 2}
-	if inv.Values.IsSet("qos") {
-		levels = []packet.QoS{packet.QoS(inv.Values.Int("qos"))}
+	if inv.Values.QoS.IsSet() {
+		levels = []packet.QoS{packet.QoS(inv.Values.QoS.Int())}
 	}
 	status := cli.ExitDone
 	for _, shape := range shapes {
 		o.Shape = shape
-		if !inv.Values.IsSet("rate") {
+		if !inv.Values.Rate.IsSet() {
 			o.Rate = verifyRate(shape)
 		}
 		for _, q := range levels {
@@ -146,7 +146,7 @@ func verifyOne(ctx context.Context, inv *cli.Invocation, o bench.VerifyOptions, 
 // tellVerdict writes a verdict to standard output.
 func tellVerdict(inv *cli.Invocation, v *bench.Verdict) error {
 	text := []byte(v.Text())
-	if inv.Values.Bool("json") {
+	if inv.Values.JSON.On() {
 		b, err := json.Marshal(v)
 		if err != nil {
 			return cli.Failed(cli.ExitFailure, err)
@@ -161,23 +161,23 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	v := inv.Values
 	o = bench.VerifyOptions{Version: connection.ProtocolVersion(v), Clients: 10, Duration: 10 * time.Second, Drain: 30 * time.Second,
 		Seed: uint64(time.Now().UnixNano() % 1_000_000)}
-	if v.IsSet("clients") {
-		o.Clients = v.Int("clients")
+	if v.Clients.IsSet() {
+		o.Clients = v.Clients.Int()
 	}
-	if v.IsSet("rate") {
+	if v.Rate.IsSet() {
 		if o.Rate, err = rate(v, "rate"); err != nil {
 			return o, err
 		}
 	}
-	if v.IsSet("duration") {
-		o.Duration = v.Duration("duration")
+	if v.Duration.IsSet() {
+		o.Duration = v.Duration.Duration()
 	}
-	if v.IsSet("seed") {
-		o.Seed = uint64(v.Int64("seed"))
+	if v.Seed.IsSet() {
+		o.Seed = uint64(v.Seed.Int64())
 	}
-	o.TopicPrefix = v.String("topic-prefix")
-	if o.Size = int(v.Int64("size")); o.Size < result.HeaderSize {
-		return o, option.Usagef("%s: %d bytes have no room for the header of %d that is checked", v.Name("size"), o.Size, result.HeaderSize)
+	o.TopicPrefix = v.TopicPrefix.Text()
+	if o.Size = int(v.Size.Int64()); o.Size < result.HeaderSize {
+		return o, option.Usagef("%s: %d bytes have no room for the header of %d that is checked", v.Size.Name(), o.Size, result.HeaderSize)
 	}
 	for word := range listed(v, "faults", "delay,stall,split,cut,refuse") {
 		f := bench.Fault(word)
@@ -186,7 +186,7 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 		case slices.Contains(bench.Faults(), f):
 			o.Faults = append(o.Faults, f)
 		default:
-			return o, v.Invalid("faults", "value", word, "want %s", units.OrList(append(wordsOf(bench.Faults()), "none")...))
+			return o, v.Faults.Invalid("value", word, "want %s", units.OrList(append(wordsOf(bench.Faults()), "none")...))
 		}
 	}
 	return o, nil
@@ -200,7 +200,7 @@ func verifyShapes(inv *cli.Invocation) (all []bench.Shape, err error) {
 		case slices.Contains(all, s):
 			continue
 		case !slices.Contains(bench.Shapes(), s):
-			return nil, inv.Values.Invalid("shapes", "value", word, "want %s", units.OrList(wordsOf(bench.Shapes())...))
+			return nil, inv.Values.Shapes.Invalid("value", word, "want %s", units.OrList(wordsOf(bench.Shapes())...))
 		}
 		all = append(all, s)
 	}
@@ -219,7 +219,7 @@ func wordsOf[S ~string](all []S) []string {
 // listed yields the words of a list, of all the times that it was given, or of what
 // it is unless given.
 func listed(v *option.Values, name, unless string) iter.Seq[string] {
-	lists := v.Strings(name)
+	lists := v.Of(name).Texts()
 	if len(lists) == 0 {
 		lists = []string{unless}
 	}
@@ -237,7 +237,7 @@ func listed(v *option.Values, name, unless string) iter.Seq[string] {
 // sharable refuses shared subscriptions where there are none.
 func sharable(inv *cli.Invocation, shapes []bench.Shape, version packet.Version) error {
 	if version < packet.V5 && slices.Contains(shapes, bench.Shared) {
-		return option.Usagef("%s: before MQTT 5 there are no shared subscriptions", inv.Values.Name("shapes"))
+		return option.Usagef("%s: before MQTT 5 there are no shared subscriptions", inv.Values.Shapes.Name())
 	}
 	return nil
 }

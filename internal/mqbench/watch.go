@@ -26,19 +26,19 @@ func (r *runner) watch(ctx context.Context) (watched context.Context, stop func(
 	v := r.inv.Values
 	watched, cancel := context.WithCancelCause(ctx)
 	stop = func() { cancel(nil) }
-	if v.Bool("json") {
-		if v.String("out") == "-" {
-			return nil, nil, option.Usagef("%s and %s - cannot be used together", v.Name("json"), v.Name("out"))
+	if v.JSON.On() {
+		if v.Out.Text() == "-" {
+			return nil, nil, option.Usagef("%s and %s - cannot be used together", v.JSON.Name(), v.Out.Name())
 		}
 		r.lines = &jsonLines{w: r.inv.Stdout, fail: cancel}
 		r.watchers = append(r.watchers, r.lines)
 	}
-	if !v.IsSet("metrics") {
+	if !v.Metrics.IsSet() {
 		return watched, stop, nil
 	}
-	ln, err := metrics.Listen(ctx, v.String("metrics"))
+	ln, err := metrics.Listen(ctx, v.Metrics.Text())
 	if err != nil {
-		return nil, nil, option.Usagef("%s: %v", v.Name("metrics"), err)
+		return nil, nil, option.Usagef("%s: %v", v.Metrics.Name(), err)
 	}
 	r.exporter = metrics.New()
 	r.watchers = append(r.watchers, exporting{r.exporter})
@@ -88,7 +88,7 @@ func (a *audience) end() {
 
 // hold goes on serving the metrics for --hold.
 func (r *runner) hold(ctx context.Context) {
-	d := r.inv.Values.Duration("hold")
+	d := r.inv.Values.Hold.Duration()
 	if d == 0 || ctx.Err() != nil {
 		return
 	}

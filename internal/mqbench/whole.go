@@ -53,7 +53,7 @@ func fill(w whole, b []byte) error {
 
 // put writes what there is to --out at once; without it, and as -, to standard output.
 func put(ctx context.Context, inv *cli.Invocation, b []byte) error {
-	path := inv.Values.String("out")
+	path := inv.Values.Out.Text()
 	if path == "" || path == "-" {
 		return write(inv, b)
 	}

@@ -19,14 +19,14 @@ var errLost = errors.New("connection lost")
 // as the window of unacknowledged messages allows; nothing else queues.
 func (j *job) lines(ctx context.Context) error {
 	v := j.inv.Values
-	delim := []byte(v.String("delimiter"))
-	if v.Bool("null") {
+	delim := []byte(v.Delimiter.Text())
+	if v.Null.On() {
 		delim = []byte{0}
 	}
 	if len(delim) == 0 {
-		return v.Invalid("delimiter", "value", "", "must not be empty")
+		return v.Delimiter.Invalid("value", "", "must not be empty")
 	}
-	skip := v.Bool("skip-blank")
+	skip := v.SkipBlank.On()
 	in := newInput(ctx, j.inv.Stdin, j.client.Done(), j.inv.Service.Alive)
 	number := uint64(0)
 	send := func(line []byte) error {

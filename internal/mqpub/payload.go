@@ -23,17 +23,17 @@ func (j *job) payload(ctx context.Context, mode string) ([]byte, error) {
 	var read func() ([]byte, error)
 	switch {
 	case mode == "message":
-		b := []byte(v.String("message"))
+		b := []byte(v.Message.Text())
 		if len(b) > maxPayload {
 			return nil, option.Usagef("message of %d bytes; MQTT carries at most %d", len(b), maxPayload)
 		}
 		return b, nil
 	case mode == "null-message":
 		return nil, nil
-	case mode == "stdin-file" || v.String("file") == "-":
+	case mode == "stdin-file" || v.File.Text() == "-":
 		read = func() ([]byte, error) { return readAll(j.inv.Stdin, "standard input") }
 	default:
-		read = func() ([]byte, error) { return readFile(v.Name("file"), v.String("file")) }
+		read = func() ([]byte, error) { return readFile(v.File.Name(), v.File.Text()) }
 	}
 	return cli.Await(ctx, func() ([]byte, error) {
 		b, err := read()

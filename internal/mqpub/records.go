@@ -21,7 +21,7 @@ import (
 func (j *job) records(ctx context.Context) error {
 	in := newInput(ctx, j.inv.Stdin, j.client.Done(), j.inv.Service.Alive)
 	r := format.NewRecordReader(textfile.NewReader(in), 0)
-	r.Strict = j.inv.Values.Bool("strict")
+	r.Strict = j.inv.Values.Strict.On()
 	allQoS, allRetain := j.forEvery("qos"), j.forEvery("retain")
 	number := uint64(0)
 	warned := false
@@ -96,5 +96,5 @@ func badRecord(e *format.RecordError) error {
 // forEvery tells whether an option is said of every record, whatever that says itself:
 // on the command line, and not in a configuration that is about many runs.
 func (j *job) forEvery(name string) bool {
-	return j.inv.Values.Origin(name) >= option.OriginFile
+	return j.inv.Values.Of(name).Origin() >= option.OriginFile
 }

@@ -43,7 +43,7 @@ func (j *job) request(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	x := &exchange{topic: v.String("response-topic"), form: form}
+	x := &exchange{topic: v.ResponseTopic.Text(), form: form}
 	if given, has := j.msg.Properties.Bytes(packet.ResponseTopic); has {
 		if x.topic != "" && x.topic != string(given) {
 			return option.Usagef("--response-topic and --property publish response-topic disagree")
@@ -51,7 +51,7 @@ func (j *job) request(ctx context.Context) error {
 		x.topic = string(given)
 	}
 	if x.topic != "" {
-		if err := connection.CheckTopic(v.Name("response-topic"), x.topic); err != nil {
+		if err := connection.CheckTopic(v.ResponseTopic.Name(), x.topic); err != nil {
 			return err
 		}
 	} else if o.Version == packet.V31 || o.Version == packet.V311 {
@@ -131,7 +131,7 @@ func (j *job) prepare(x *exchange) error {
 
 // replies writes replies until there are enough.
 func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
-	want, got, foreign := j.inv.Values.Int64("replies"), int64(0), 0
+	want, got, foreign := j.inv.Values.Replies.Int64(), int64(0), 0
 	for {
 		b, err := j.client.Receive(ctx)
 		if errors.Is(context.Cause(ctx), cli.ErrTimeout) && err != nil {
@@ -163,7 +163,7 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 					return err
 				}
 			}
-			if j.inv.Values.Bool("latency") {
+			if j.inv.Values.Latency.On() {
 				if err := j.tellLatency(now.Sub(start)); err != nil {
 					return err
 				}
@@ -180,9 +180,9 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 
 // noReply is the error of a request whose time is up.
 func (j *job) noReply(got, want int64, foreign int) error {
-	text := fmt.Sprintf("no reply within %s", units.Short(j.inv.Values.Duration("timeout")))
+	text := fmt.Sprintf("no reply within %s", units.Short(j.inv.Values.Timeout.Duration()))
 	if want > 1 {
-		text = fmt.Sprintf("timed out after %s (%d of %d replies)", j.inv.Values.Duration("timeout"), got, want)
+		text = fmt.Sprintf("timed out after %s (%d of %d replies)", j.inv.Values.Timeout.Duration(), got, want)
 	}
 	if foreign > 0 {
 		text += fmt.Sprintf("; %s without the correlation data of the request filtered out", units.Count(foreign, "message"))

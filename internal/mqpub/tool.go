@@ -63,7 +63,7 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 	ctx, stop := inv.Limit(ctx)
 	defer stop()
 	for _, name := range [...]string{"repeat", "repeat-delay"} {
-		if inv.Values.Origin(name) == option.OriginFlag && (mode == "stdin-line" || mode == "input") {
+		if inv.Values.Of(name).Origin() == option.OriginFlag && (mode == "stdin-line" || mode == "input") {
 			inv.Warnf("--%s has no effect with --%s", name, mode)
 		}
 	}
@@ -76,7 +76,7 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 	if err := j.readMessage(mode); err != nil {
 		return err
 	}
-	asks := inv.Values.Given("request") || inv.Values.Given("response-topic")
+	asks := inv.Values.Request.Given() || inv.Values.ResponseTopic.Given()
 	var feed func(context.Context) error
 	streams := false
 	switch mode {
@@ -203,7 +203,7 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 // whether messages at QoS 0 have arrived shows only in the server's end.
 func (j *job) drain(ctx, last context.Context, cancel context.CancelFunc) {
 	defer cancel()
-	limit := j.inv.Values.Duration("drain-timeout")
+	limit := j.inv.Values.DrainTimeout.Duration()
 	if errors.Is(context.Cause(ctx), cli.ErrTimeout) {
 		limit = 0
 	}
@@ -252,7 +252,7 @@ func (j *job) mayNeedSession() bool { return j.msg.QoS > 0 || j.anyQoS() }
 func (j *job) mayBeQoS2() bool { return j.msg.QoS == 2 || j.anyQoS() }
 
 // anyQoS tells whether records decide on the QoS.
-func (j *job) anyQoS() bool { return j.inv.Values.IsSet("input") && !j.forEvery("qos") }
+func (j *job) anyQoS() bool { return j.inv.Values.Input.IsSet() && !j.forEvery("qos") }
 
 // modes are the options that say what to publish.
 var modes = [...]string{"message", "file", "stdin-file", "null-message", "stdin-line", "input"}
@@ -261,7 +261,7 @@ var modes = [...]string{"message", "file", "stdin-file", "null-message", "stdin-
 func modeOf(v *option.Values) (string, error) {
 	mode := ""
 	for _, m := range modes {
-		if v.Given(m) {
+		if v.Of(m).Given() {
 			mode = m
 		}
 	}
@@ -274,12 +274,12 @@ func modeOf(v *option.Values) (string, error) {
 // readMessage checks the options that shape every message.
 func (j *job) readMessage(mode string) error {
 	v := j.inv.Values
-	topics := v.Strings("topic")
+	topics := v.Topic.Texts()
 	if u := j.conn.URLTopic(); u != "" {
 		switch {
-		case v.Origin("url") > v.Origin("topic"):
+		case v.URL.Origin() > v.Topic.Origin():
 			topics = []string{u}
-		case v.Origin("url") == v.Origin("topic"):
+		case v.URL.Origin() == v.Topic.Origin():
 			topics = append(topics, u)
 		}
 	}
@@ -289,7 +289,7 @@ func (j *job) readMessage(mode string) error {
 		return option.Usagef("no topic given").WithHint("pass one, e.g. -t a/b")
 	default:
 		for _, t := range topics {
-			if err := connection.CheckTopic(v.Name("topic"), t); err != nil {
+			if err := connection.CheckTopic(v.Topic.Name(), t); err != nil {
 				return err
 			}
 			if !slices.Contains(j.topics, t) {
@@ -297,7 +297,7 @@ func (j *job) readMessage(mode string) error {
 			}
 		}
 	}
-	j.msg = mqtt.Message{QoS: packet.QoS(v.Int("qos")), Retain: v.Bool("retain"), Properties: j.conn.Properties.Publish}
+	j.msg = mqtt.Message{QoS: packet.QoS(v.QoS.Int()), Retain: v.Retain.On(), Properties: j.conn.Properties.Publish}
 	if len(j.topics) > 0 {
 		j.msg.Topic = j.topics[0]
 	}
@@ -306,7 +306,7 @@ func (j *job) readMessage(mode string) error {
 
 // once publishes the one message to every topic, as often as --repeat says.
 func (j *job) once(ctx context.Context) error {
-	n, delay := j.inv.Values.Int64("repeat"), j.inv.Values.Duration("repeat-delay")
+	n, delay := j.inv.Values.Repeat.Int64(), j.inv.Values.RepeatDelay.Duration()
 	total, skipped := n*int64(len(j.topics)), int64(0)
 	for i := int64(0); i < n; i++ {
 		if i > 0 && delay > 0 {

@@ -18,7 +18,7 @@ var dispositions = map[string]mqtt.Disposition{
 
 // disposition is the client's Undeliverable.
 func (j *job) disposition(*mqtt.Undeliverable) mqtt.Disposition {
-	return dispositions[j.inv.Values.String("on-undeliverable")]
+	return dispositions[j.inv.Values.OnUndeliverable.Text()]
 }
 
 // describe words an undeliverable message of a stream, whose number is its tag.

@@ -16,22 +16,22 @@ import (
 // readSubscriptions reads what is subscribed to and unsubscribed from.
 func (j *job) readSubscriptions() error {
 	v := j.inv.Values
-	j.skipRetained, j.retainedOnly = v.Bool("skip-retained"), v.Bool("retained-only")
+	j.skipRetained, j.retainedOnly = v.SkipRetained.On(), v.RetainedOnly.On()
 	var options packet.SubscribeOptions
-	switch h := v.String("retain-handling"); {
+	switch h := v.RetainHandling.Text(); {
 	case h == "new":
 		options |= packet.RetainHandlingNew
-	case h == "never", j.skipRetained && !v.IsSet("retain-handling"):
+	case h == "never", j.skipRetained && !v.RetainHandling.IsSet():
 		options |= packet.RetainHandlingNone
 	}
-	if v.Bool("retain-as-published") {
+	if v.RetainAsPublished.On() {
 		options |= packet.RetainAsPublished
 	}
-	if v.Bool("no-local") {
+	if v.NoLocal.On() {
 		options |= packet.NoLocal
 	}
 	base := j.conn.Properties.Subscription()
-	base.QoS, base.Options = packet.QoS(v.Int("qos")), options
+	base.QoS, base.Options = packet.QoS(v.QoS.Int()), options
 	add := func(label, filter string, s mqtt.Subscription) error {
 		if err := connection.CheckFilter(label, filter); err != nil {
 			return err
@@ -43,9 +43,9 @@ func (j *job) readSubscriptions() error {
 		j.subs = append(j.subs, s)
 		return nil
 	}
-	filters := v.Strings("topic")
+	filters := v.Topic.Texts()
 	if t := j.conn.URLTopic(); t != "" {
-		switch topics, url := v.Origin("topic"), v.Origin("url"); {
+		switch topics, url := v.Topic.Origin(), v.URL.Origin(); {
 		case url > topics:
 			filters = []string{t}
 		case url == topics:
@@ -53,27 +53,27 @@ func (j *job) readSubscriptions() error {
 		}
 	}
 	for _, f := range filters {
-		if err := add(v.Name("topic"), f, base); err != nil {
+		if err := add(v.Topic.Name(), f, base); err != nil {
 			return err
 		}
 	}
-	for _, text := range v.Strings("sub") {
+	for _, text := range v.Sub.Texts() {
 		filter, s, err := parseSub(text, base)
 		if err != nil {
-			return v.Invalid("sub", "value", text, "%v", err).WithHint("e.g. --sub 'a/#;qos=1;nl;rap;rh=2;id=7'")
+			return v.Sub.Invalid("value", text, "%v", err).WithHint("e.g. --sub 'a/#;qos=1;nl;rap;rh=2;id=7'")
 		}
-		if err := add(v.Name("sub"), filter, s); err != nil {
+		if err := add(v.Sub.Name(), filter, s); err != nil {
 			return err
 		}
 	}
-	for _, f := range v.Strings("unsubscribe") {
-		if err := connection.CheckFilter(v.Name("unsubscribe"), f); err != nil {
+	for _, f := range v.Unsubscribe.Texts() {
+		if err := connection.CheckFilter(v.Unsubscribe.Name(), f); err != nil {
 			return err
 		}
 		j.unsubs = append(j.unsubs, f)
 	}
-	if j.alone = len(j.subs) == 0 && len(j.unsubs) == 0 && v.IsSet("serve") && !v.Bool("exit-after-subscribe") && !j.retainedOnly &&
-		!v.IsSet("count") && !v.IsSet("idle-timeout") && !v.Bool("watch") && !v.Bool("message-rate"); j.alone {
+	if j.alone = len(j.subs) == 0 && len(j.unsubs) == 0 && v.Serve.IsSet() && !v.ExitAfterSubscribe.On() && !j.retainedOnly &&
+		!v.Count.IsSet() && !v.IdleTimeout.IsSet() && !v.Watch.On() && !v.MessageRate.On(); j.alone {
 		return nil
 	}
 	if len(j.subs) == 0 && len(j.unsubs) == 0 {
@@ -90,7 +90,7 @@ func (j *job) readSubscriptions() error {
 func (j *job) wantsV5() bool {
 	for _, s := range j.subs {
 		o := s.Options
-		if j.skipRetained && !j.inv.Values.IsSet("retain-handling") {
+		if j.skipRetained && !j.inv.Values.RetainHandling.IsSet() {
 			o &^= packet.RetainHandlingNone
 		}
 		if o != 0 || s.ID != 0 {

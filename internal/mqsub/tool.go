@@ -86,7 +86,7 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	defer j.conn.Close()
-	if len(j.subs) > 0 && !inv.Values.Bool("exit-after-subscribe") {
+	if len(j.subs) > 0 && !inv.Values.ExitAfterSubscribe.On() {
 		if err := inv.CheckOutput(); err != nil {
 			return err
 		}
@@ -106,28 +106,28 @@ func (j *job) configure(ctx context.Context) error {
 	if err := j.readSubscriptions(); err != nil {
 		return err
 	}
-	for _, f := range v.Strings("filter-out") {
-		if err := connection.CheckFilter(v.Name("filter-out"), f); err != nil {
+	for _, f := range v.FilterOut.Texts() {
+		if err := connection.CheckFilter(v.FilterOut.Name(), f); err != nil {
 			return err
 		}
 		j.filterOut = append(j.filterOut, f)
 	}
-	j.limit, j.idle, j.quiet = v.Int64("count"), v.Duration("idle-timeout"), v.Duration("retained-quiet")
+	j.limit, j.idle, j.quiet = v.Count.Int64(), v.IdleTimeout.Duration(), v.RetainedQuiet.Duration()
 	if j.form, err = j.inv.Formatter(); err != nil {
 		return err
 	}
 	j.out.w = j.inv.Stdout
-	j.echo, j.replyCommand = v.Bool("echo"), v.String("reply-command")
+	j.echo, j.replyCommand = v.Echo.On(), v.ReplyCommand.Text()
 	if j.echo {
 		j.conn.Require5("echo")
 	} else if j.replyCommand != "" {
 		j.conn.Require5("reply-command")
 	}
-	j.removeRetained = v.Bool("remove-retained")
-	if text := v.String("random-filter"); text != "" {
+	j.removeRetained = v.RemoveRetained.On()
+	if text := v.RandomFilter.Text(); text != "" {
 		percent, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(percent >= 0.1 && percent <= 100) {
-			return v.Invalid("random-filter", "value", text, "want a percentage from 0.1 to 100")
+			return v.RandomFilter.Invalid("value", text, "want a percentage from 0.1 to 100")
 		}
 		j.part = percent / 100
 	}
@@ -137,10 +137,10 @@ func (j *job) configure(ctx context.Context) error {
 // readView reads the options that show something else than each message.
 func (j *job) readView() error {
 	v := j.inv.Values
-	watch, rate := v.Bool("watch"), v.Bool("message-rate")
+	watch, rate := v.Watch.On(), v.MessageRate.On()
 	switch {
 	case watch && !j.inv.StdoutIsTerminal:
-		return option.Usagef("%s needs a terminal as standard output", v.Name("watch"))
+		return option.Usagef("%s needs a terminal as standard output", v.Watch.Name())
 	case watch:
 		j.view = newWatch(j.conn.Broker, j.inv.StdoutFile())
 	case rate:
@@ -168,7 +168,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	if j.conn.Options.Resume && client.SessionPresent() {
 		j.inv.Debugf("the broker kept the session")
 	}
-	if j.conn.Options.Version == 0 && client.Version() < packet.V5 && j.inv.Values.IsSet("sub") && j.wantsV5() { // the others are told of by name
+	if j.conn.Options.Version == 0 && client.Version() < packet.V5 && j.inv.Values.Sub.IsSet() && j.wantsV5() { // the others are told of by name
 		j.inv.Warnf("the connection speaks MQTT %s: the options of subscriptions are left out", client.Version())
 	}
 	if err := j.subscribe(ctx); err != nil {
@@ -178,7 +178,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	if err := j.unsubscribe(ctx); err != nil || len(j.subs) == 0 {
 		return err
 	}
-	if j.inv.Values.Bool("exit-after-subscribe") {
+	if j.inv.Values.ExitAfterSubscribe.On() {
 		return nil
 	}
 	j.inv.Service.Ready()
@@ -220,7 +220,7 @@ func (j *job) undeliverable(u *mqtt.Undeliverable) mqtt.Disposition {
 	switch {
 	case u.Call, len(u.Filters) == 0:
 		return mqtt.UndeliverableSkip
-	case j.limit > 0, j.idle > 0, j.retainedOnly, v.IsSet("timeout"), v.Bool("exit-after-subscribe"):
+	case j.limit > 0, j.idle > 0, j.retainedOnly, v.Timeout.IsSet(), v.ExitAfterSubscribe.On():
 		return mqtt.UndeliverableStop
 	}
 	return mqtt.UndeliverableWait
@@ -455,7 +455,7 @@ func (j *job) received() string {
 		return "the broker stopped"
 	case j.client == nil:
 		return "not connected"
-	case j.inv.Values.Bool("exit-after-subscribe"):
+	case j.inv.Values.ExitAfterSubscribe.On():
 		return "subscription not confirmed"
 	case j.count == 0:
 		return "no messages received"

@@ -142,7 +142,7 @@ func (t *Program) Takes(name string) []string {
 func (t *Program) Idle(v *Values, word string) string {
 	form := formOf(word)
 	for _, o := range Table(t.Bit) {
-		if o.Forms != 0 && o.Forms&form == 0 && v.Origin(o.Name) == OriginFlag {
+		if o.Forms != 0 && o.Forms&form == 0 && v.Of(o.Name).Origin() == OriginFlag {
 			return o.Name
 		}
 	}

@@ -34,8 +34,8 @@ func (t *Program) Handover(v *Values, args []string, keep func(*Option) bool) (w
 		}
 	}
 	for _, o := range table {
-		val := v.get(o.Name)
-		if val.Origin == OriginDefault || val.Origin == OriginFlag || o.Env() == "" || !wanted(o) {
+		val := v.Of(o.Name)
+		if val.origin == OriginDefault || val.origin == OriginFlag || o.Env() == "" || !wanted(o) {
 			continue
 		}
 		vars = append(vars, Variable{o.Env(), strings.Join(val.raw, "\n")})

@@ -24,20 +24,20 @@ func TestOptionsFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(v.Strings("topic"), "|"); got != "a b | c|d" {
+	if got := strings.Join(v.Topic.Texts(), "|"); got != "a b | c|d" {
 		t.Errorf("topics %q: blanks belong to the value, and lists grow", got)
 	}
-	p := v.Properties("property")
+	p := v.Property.Properties()
 	if len(p) != 1 || p[0] != (Property{"subscribe", "user-property", "key", "some value"}) {
 		t.Errorf("property %+v", p)
 	}
 	for name, want := range map[string]string{"host": "from.argv", "id": "last", "retain-handling": "new"} {
-		if got := v.String(name); got != want {
+		if got := v.Of(name).Text(); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
-	if v.Int("port") != 1884 || v.Origin("port") != OriginFile || v.Name("port") != path+":4: --port" || !v.Bool("verbose") {
-		t.Errorf("port %d from %v as %s", v.Int("port"), v.Origin("port"), v.Name("port"))
+	if v.Port.Int() != 1884 || v.Port.Origin() != OriginFile || v.Port.Name() != path+":4: --port" || !v.Verbose.On() {
+		t.Errorf("port %d from %v as %s", v.Port.Int(), v.Port.Origin(), v.Port.Name())
 	}
 	shown := ShowConfig(v, Table(Sub))
 	for _, want := range []string{`"from.argv"`, path + ":4", "MQ_KEEPALIVE", "***", "default"} {

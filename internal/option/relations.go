@@ -27,16 +27,6 @@ type Relation struct {
 	Always bool
 }
 
-// Together is the refusal of two options that exclude each other.
-func (v *Values) Together(a, b string) *UsageError {
-	return Usagef("%s and %s cannot be used together", v.Name(a), v.Name(b))
-}
-
-// Lacks is the refusal of an option without what it needs.
-func (v *Values) Lacks(name, what string) *UsageError {
-	return Usagef("%s needs %s", v.Name(name), what)
-}
-
 // pair are two given options of which one excludes the other.
 type pair struct {
 	a, b *Value // a has the entry
@@ -44,7 +34,7 @@ type pair struct {
 }
 
 // strongest is the stronger of the two origins.
-func (p pair) strongest() Origin { return max(p.a.Origin, p.b.Origin) }
+func (p pair) strongest() Origin { return max(p.a.origin, p.b.origin) }
 
 // Setting is what values are for.
 type Setting uint8
@@ -61,14 +51,14 @@ const (
 func (v *Values) Relate(table Options, setting Setting) (warnings []string, err error) {
 	var pairs []pair
 	for _, o := range table {
-		if len(o.Excludes) == 0 || !v.Given(o.Name) {
+		if len(o.Excludes) == 0 || !v.Of(o.Name).Given() {
 			continue
 		}
 		for i := range o.Excludes {
 			rel := &o.Excludes[i]
 			for _, name := range rel.With {
-				if v.Has(name) && v.Given(name) && !(rel.Native && setting == ForOther) {
-					pairs = append(pairs, pair{v.byName[o.Name], v.byName[name], rel})
+				if v.Of(name).Given() && !(rel.Native && setting == ForOther) {
+					pairs = append(pairs, pair{v.Of(o.Name), v.Of(name), rel})
 				}
 			}
 		}
@@ -76,34 +66,33 @@ func (v *Values) Relate(table Options, setting Setting) (warnings []string, err 
 	// The strongest first: what has yielded excludes nothing.
 	slices.SortStableFunc(pairs, func(p, q pair) int { return cmp.Compare(q.strongest(), p.strongest()) })
 	for _, p := range pairs {
-		a, b := p.a.Opt.Name, p.b.Opt.Name
-		if !v.Given(a) || !v.Given(b) {
+		if !p.a.Given() || !p.b.Given() {
 			continue
 		}
-		refused := v.Together(a, b)
+		refused := p.a.Together(p.b)
 		if p.rel.Hint != "" {
 			refused.Help = p.rel.Hint
 		}
 		switch {
-		case p.a.Origin > p.b.Origin:
+		case p.a.origin > p.b.origin:
 			p.b.yield()
-		case p.a.Origin < p.b.Origin && !p.rel.Firm:
+		case p.a.origin < p.b.origin && !p.rel.Firm:
 			p.a.yield()
-		case p.a.Origin < p.b.Origin && p.b.Origin >= OriginFile:
+		case p.a.origin < p.b.origin && p.b.origin >= OriginFile:
 			return warnings, refused
-		case p.a.Origin == p.b.Origin && !(p.rel.Ranked && p.a.Origin == OriginEnvironment):
+		case p.a.origin == p.b.origin && !(p.rel.Ranked && p.a.origin == OriginEnvironment):
 			return warnings, refused
 		default:
-			warnings = append(warnings, fmt.Sprintf("%s has no effect beside %s", v.Name(b), v.Name(a)))
+			warnings = append(warnings, fmt.Sprintf("%s has no effect beside %s", p.b.Name(), p.a.Name()))
 			p.b.yield()
 		}
 	}
 	for _, o := range table {
-		if len(o.Needs) == 0 || !v.Given(o.Name) {
+		if len(o.Needs) == 0 || !v.Of(o.Name).Given() {
 			continue
 		}
 		for i := range o.Needs {
-			if !o.Needs[i].Always && (setting == ForContext || v.Origin(o.Name) < OriginFile) {
+			if !o.Needs[i].Always && (setting == ForContext || v.Of(o.Name).Origin() < OriginFile) {
 				continue
 			}
 			if err := v.lacks(o, &o.Needs[i]); err != nil {
@@ -118,30 +107,19 @@ func (v *Values) Relate(table Options, setting Setting) (warnings []string, err 
 func (v *Values) lacks(o *Option, rel *Relation) error {
 	var names []string
 	for _, name := range slices.Concat(rel.With, rel.Or) {
-		if !v.Has(name) {
-			continue
-		}
-		if v.Given(name) {
+		switch val := v.Of(name); {
+		case val.Given():
 			return nil
-		}
-		if slices.Contains(rel.With, name) {
+		case val.Known() && slices.Contains(rel.With, name):
 			names = append(names, "--"+name)
 		}
 	}
 	if len(names) == 0 {
 		return nil
 	}
-	err := v.Lacks(o.Name, units.OrList(names...))
+	err := v.Of(o.Name).Lacks(units.OrList(names...))
 	if rel.Hint != "" {
 		err.Help = rel.Hint
 	}
 	return err
-}
-
-// yield gives the option its default again.
-func (val *Value) yield() {
-	*val = Value{Opt: val.Opt}
-	if val.Opt.Default != "" {
-		_ = val.Set("", val.Opt.Default) // which passes its own check, by test
-	}
 }

@@ -198,7 +198,7 @@ func TestTheStrongerOriginCounts(t *testing.T) {
 		var got []string
 		if err == nil {
 			for _, o := range Table(toolOf[tool]) {
-				if v.Given(o.Name) {
+				if v.Of(o.Name).Given() {
 					got = append(got, o.Name)
 				}
 			}

@@ -11,15 +11,15 @@ import (
 func ShowConfig(v *Values, table Options) string {
 	var b strings.Builder
 	for _, o := range table {
-		val := v.get(o.Name)
-		origin := val.Origin.String()
-		switch val.Origin {
+		val := v.Of(o.Name)
+		origin := val.origin.String()
+		switch val.origin {
 		case OriginEnvironment:
 			origin = val.env
 		case OriginFile:
 			origin = val.Place
 		default:
-			if val.Origin.configured() {
+			if val.origin.configured() {
 				// Without the column, as the line is what one looks for.
 				origin = val.Place[:strings.LastIndexByte(val.Place, ':')] + " (" + val.part + ")"
 			}
@@ -29,21 +29,34 @@ func ShowConfig(v *Values, table Options) string {
 	return b.String()
 }
 
+// Shown is what the uses of an option in a context come to, as a user would write it.
+func Shown(o *Option, uses []Use) (string, error) {
+	val := &Value{Opt: o, origin: OriginContext}
+	for _, use := range uses {
+		if use.Opt == o {
+			if err := val.Set(use.Place, use.Raw); err != nil {
+				return "", err
+			}
+		}
+	}
+	return val.Shown(), nil
+}
+
 // Shown is the value as a user would write it.
 func (val *Value) Shown() string {
 	switch val.Opt.Type {
 	case TypeBool:
-		if val.Origin == OriginDefault {
+		if val.origin == OriginDefault {
 			return ""
 		}
 		return strconv.FormatBool(val.on)
 	case TypeInt, TypeSize:
-		if val.Origin == OriginDefault && val.Opt.Default == "" {
+		if val.origin == OriginDefault && val.Opt.Default == "" {
 			return ""
 		}
 		return strconv.FormatInt(val.number, 10)
 	case TypeDuration:
-		if val.Origin == OriginDefault && val.Opt.Default == "" {
+		if val.origin == OriginDefault && val.Opt.Default == "" {
 			return ""
 		}
 		return shortDuration(int64(val.span))

@@ -12,37 +12,6 @@ import (
 	"github.com/mqtools/mqtools/internal/units"
 )
 
-// Yield takes back the value of an option when another one comes from a stronger origin.
-// It is for what depends on a value; what depends on the options alone is a Relation.
-func (v *Values) Yield(name, other string) {
-	if val := v.get(name); val.Origin != OriginDefault && v.Given(other) && v.Origin(other) > val.Origin {
-		val.yield()
-	}
-}
-
-// Name is how to name the option in a text about several: --qos, or its
-// environment variable when the value came from there.
-func (v *Values) Name(name string) string {
-	switch val := v.get(name); val.Origin {
-	case OriginEnvironment:
-		return val.env
-	case OriginFile:
-		return val.Place + ": --" + name
-	default:
-		if val.Origin.configured() {
-			return val.Place + ": " + name
-		}
-	}
-	return "--" + name
-}
-
-// Given tells whether the option has a value that is not its default and not
-// off.
-func (v *Values) Given(name string) bool {
-	val := v.get(name)
-	return val.Origin != OriginDefault && (val.Opt.Type != TypeBool || val.on)
-}
-
 // Origin says where the value of an option comes from.
 type Origin uint8
 
@@ -80,17 +49,28 @@ func (o Origin) String() string {
 	return "default"
 }
 
-// Values are the checked values of a tool's options. The names are the
-// canonical ones of the table. Asking for a name the tool does not have, or
-// for another type than the table's, is a mistake in the program and panics.
+// Values are the checked values of a tool's options, a field for each. The field of an
+// option that the tool does not have is nil, which has no value.
 type Values struct {
-	byName map[string]*Value
+	Fields
 }
 
-// Value is what one option has got. Only the field that fits the type is set.
+// Of returns the value of the option of a name; nil where the tool has none. A name that
+// no tool knows is a mistake in the program, and panics.
+func (v *Values) Of(name string) *Value {
+	at := v.at(name)
+	if at == nil {
+		panic("option: no option " + name)
+	}
+	return *at
+}
+
+// Value is what one option has got. Only the field that fits the type is set. To read it
+// as another type than the table's is a mistake in the program, and panics. The methods
+// of a nil Value are those of an option without a value; it has no name.
 type Value struct {
 	Opt    *Option
-	Origin Origin
+	origin Origin
 	env    string // the variable, for OriginEnvironment
 	Place  string // path:line, for OriginFile, and path:line:column of a configuration file
 	part   string // of the configuration file: defaults, a tool or a context
@@ -122,15 +102,15 @@ type Use struct {
 // not set. A repeatable option takes one value per line of its variable. What only
 // other commands than those of bits have a use for has its default there.
 func Decode(table Options, uses []Use, bits Commands, lookup LookupFunc, configured []Use) (*Values, error) {
-	v := &Values{byName: make(map[string]*Value, len(table))}
+	v := &Values{}
 	store := make([]Value, len(table))
 	for i, o := range table {
 		store[i].Opt = o
-		v.byName[o.Name] = &store[i]
+		*v.at(o.Name) = &store[i]
 	}
 	for _, use := range uses {
-		val := v.byName[use.Opt.Name]
-		before, origin, where := val.Origin, OriginFlag, "--"+use.Opt.Name
+		val := v.Of(use.Opt.Name)
+		before, origin, where := val.origin, OriginFlag, "--"+use.Opt.Name
 		if use.Place != "" {
 			origin, where = OriginFile, use.Place+": "+where
 		}
@@ -140,7 +120,7 @@ func Decode(table Options, uses []Use, bits Commands, lookup LookupFunc, configu
 		if use.Opt.Override && origin != before {
 			*val = Value{Opt: val.Opt}
 		}
-		val.Origin, val.Place = origin, use.Place
+		val.origin, val.Place = origin, use.Place
 		val.count++
 		if err := val.Set(where, use.Raw); err != nil {
 			return nil, err
@@ -148,7 +128,7 @@ func Decode(table Options, uses []Use, bits Commands, lookup LookupFunc, configu
 	}
 	for i := range store {
 		val := &store[i]
-		if val.Origin != OriginDefault {
+		if val.origin != OriginDefault {
 			continue
 		}
 		useful := val.Opt.goesWith(bits)
@@ -157,12 +137,12 @@ func Decode(table Options, uses []Use, bits Commands, lookup LookupFunc, configu
 				return nil, err
 			}
 		}
-		if useful && val.Origin == OriginDefault {
+		if useful && val.origin == OriginDefault {
 			if err := val.setFromConfig(configured); err != nil {
 				return nil, err
 			}
 		}
-		if val.Origin == OriginDefault && val.Opt.Default != "" {
+		if val.origin == OriginDefault && val.Opt.Default != "" {
 			if err := val.Set("the default of "+"--"+val.Opt.Name, val.Opt.Default); err != nil {
 				return nil, err
 			}
@@ -174,11 +154,11 @@ func Decode(table Options, uses []Use, bits Commands, lookup LookupFunc, configu
 // setFromConfig takes the uses of the strongest part that has the option.
 func (val *Value) setFromConfig(configured []Use) error {
 	for _, use := range configured {
-		if use.Opt != val.Opt || val.Origin != OriginDefault && use.origin != val.Origin {
+		if use.Opt != val.Opt || val.origin != OriginDefault && use.origin != val.origin {
 			continue
 		}
-		if val.Origin == OriginDefault {
-			val.Origin, val.Place, val.part = use.origin, use.Place, use.part
+		if val.origin == OriginDefault {
+			val.origin, val.Place, val.part = use.origin, use.Place, use.part
 		}
 		if err := val.Set(use.Place+": "+use.Opt.Name, use.Raw); err != nil {
 			return err
@@ -200,7 +180,7 @@ func (val *Value) setFromEnvironment(lookup LookupFunc) error {
 	if text == "" {
 		return nil
 	}
-	val.Origin, val.env = OriginEnvironment, name
+	val.origin, val.env = OriginEnvironment, name
 	if !val.Opt.Repeat {
 		return val.Set(name, text)
 	}
@@ -244,14 +224,7 @@ func (o *Option) Invalid(where, raw string, why error) *UsageError {
 	return &UsageError{Text: where + ": " + units.Invalid(what, shown, why.Error())}
 }
 
-// Invalid is the error of a value that an option does not take, for tools that know
-// more of it than its type: --run-id: invalid name "a b" (want up to 32 letters). what
-// is "value" or what it should be; hint says what is wanted.
-func (v *Values) Invalid(name, what, value, hint string, args ...any) *UsageError {
-	return Invalid(v.Name(name), what, value, hint, args...)
-}
-
-// Invalid is that of Values for a value that is found somewhere in an option.
+// Invalid is that of Value for a value that is found somewhere in an option.
 func Invalid(where, what, value, hint string, args ...any) *UsageError {
 	return &UsageError{Text: where + ": " + units.Invalid(what, strconv.Quote(value), fmt.Sprintf(hint, args...))}
 }
@@ -381,59 +354,3 @@ func shortDuration(n int64) string {
 	}
 	return d.String()
 }
-
-func (v *Values) get(name string, types ...Type) *Value {
-	val := v.byName[name]
-	if val == nil {
-		panic("cli: no option " + name)
-	}
-	if len(types) > 0 && !slices.Contains(types, val.Opt.Type) {
-		panic("cli: option " + name + " read as another type")
-	}
-	return val
-}
-
-var textTypes = []Type{TypeString, TypeChoice, TypeEscaped, TypeListen}
-
-// String is the value of a text option, the last one if it is repeatable; ""
-// without one. A choice is in its canonical form, escapes are resolved.
-func (v *Values) String(name string) string {
-	if texts := v.get(name, textTypes...).texts; len(texts) > 0 {
-		return texts[len(texts)-1]
-	}
-	return ""
-}
-
-// Strings are the values of a repeatable text option, in the order given.
-func (v *Values) Strings(name string) []string {
-	return slices.Clone(v.get(name, textTypes...).texts)
-}
-
-// Int is the value of a whole number, zero without one.
-func (v *Values) Int(name string) int { return int(v.get(name, TypeInt, TypeSize).number) }
-
-// Int64 is the value of a whole number or of a size in bytes.
-func (v *Values) Int64(name string) int64 { return v.get(name, TypeInt, TypeSize).number }
-
-// Bool tells whether a switch is on.
-func (v *Values) Bool(name string) bool { return v.get(name, TypeBool).on }
-
-// Duration is the value of a duration, zero without one.
-func (v *Values) Duration(name string) time.Duration { return v.get(name, TypeDuration).span }
-
-// Properties are the uses of a TypeProperty option, in the order given.
-func (v *Values) Properties(name string) []Property {
-	return slices.Clone(v.get(name, TypeProperty).props)
-}
-
-// IsSet tells whether the option has a value that is not its default.
-func (v *Values) IsSet(name string) bool { return v.get(name).Origin != OriginDefault }
-
-// Origin says where the value of the option comes from.
-func (v *Values) Origin(name string) Origin { return v.get(name).Origin }
-
-// Count is how often the option was given on the command line.
-func (v *Values) Count(name string) int { return v.get(name).count }
-
-// Has tells whether the tool has an option of that name.
-func (v *Values) Has(name string) bool { return v.byName[name] != nil }

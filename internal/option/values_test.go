@@ -35,11 +35,11 @@ func TestFlagGoesBeforeEnvironmentBeforeDefault(t *testing.T) {
 		t.Run(c.it, func(t *testing.T) {
 			t.Parallel()
 			v := parseOK(t, Sub, c.env, c.argv...)
-			if got := v.String("host"); got != c.want || v.Origin("host") != c.origin || v.Name("host") != c.label {
-				t.Errorf("got %q from %v as %s, want %q from %v as %s", got, v.Origin("host"), v.Name("host"), c.want, c.origin, c.label)
+			if got := v.Host.Text(); got != c.want || v.Host.Origin() != c.origin || v.Host.Name() != c.label {
+				t.Errorf("got %q from %v as %s, want %q from %v as %s", got, v.Host.Origin(), v.Host.Name(), c.want, c.origin, c.label)
 			}
-			if v.IsSet("host") != (c.origin != OriginDefault) {
-				t.Errorf("IsSet: got %v with origin %v", v.IsSet("host"), c.origin)
+			if v.Host.IsSet() != (c.origin != OriginDefault) {
+				t.Errorf("IsSet: got %v with origin %v", v.Host.IsSet(), c.origin)
 			}
 		})
 	}
@@ -49,50 +49,50 @@ func TestValuesHaveTheirTypes(t *testing.T) {
 	t.Parallel()
 	v := parseOK(t, Sub, nil, "-t", "a,b", "-t", " c ", "-q1", "-v", "-W", "1.5", "-x", "never", "--max-packet-size", "64k", "-V", "MQTTv311",
 		"--serve", "-C", "010", "-D", "subscribe", "user-property", "k", "v")
-	if got, want := v.Strings("topic"), []string{"a,b", " c "}; !slices.Equal(got, want) {
+	if got, want := v.Topic.Texts(), []string{"a,b", " c "}; !slices.Equal(got, want) {
 		t.Errorf("topic: got %q, want %q", got, want)
 	}
-	if got := v.Int("qos"); got != 1 {
+	if got := v.QoS.Int(); got != 1 {
 		t.Errorf("qos: got %d, want 1", got)
 	}
-	if !v.Bool("verbose") || v.Bool("debug") {
-		t.Errorf("verbose %v, debug %v, want true, false", v.Bool("verbose"), v.Bool("debug"))
+	if !v.Verbose.On() || v.Debug.On() {
+		t.Errorf("verbose %v, debug %v, want true, false", v.Verbose.On(), v.Debug.On())
 	}
-	if got := v.Duration("timeout"); got != 1500*time.Millisecond {
+	if got := v.Timeout.Duration(); got != 1500*time.Millisecond {
 		t.Errorf("timeout: got %v, want 1.5s", got)
 	}
-	if got := v.Duration("session-expiry-interval"); got != 4294967295*time.Second {
+	if got := v.SessionExpiryInterval.Duration(); got != 4294967295*time.Second {
 		t.Errorf("session-expiry-interval: got %v, want 4294967295 s", got)
 	}
-	if got := v.Int64("max-packet-size"); got != 65536 {
+	if got := v.MaxPacketSize.Int64(); got != 65536 {
 		t.Errorf("max-packet-size: got %d, want 65536", got)
 	}
-	if got := v.String("protocol-version"); got != "311" {
+	if got := v.ProtocolVersion.Text(); got != "311" {
 		t.Errorf("protocol-version: got %q, want 311", got)
 	}
-	if got := v.String("serve"); got != DefaultServeAddr || !v.IsSet("serve") {
-		t.Errorf("serve: got %q, set %v, want %q", got, v.IsSet("serve"), DefaultServeAddr)
+	if got := v.Serve.Text(); got != DefaultServeAddr || !v.Serve.IsSet() {
+		t.Errorf("serve: got %q, set %v, want %q", got, v.Serve.IsSet(), DefaultServeAddr)
 	}
-	if got := v.Int("count"); got != 10 {
+	if got := v.Count.Int(); got != 10 {
 		t.Errorf("count: got %d, want 10 (base ten)", got)
 	}
-	if got, want := v.Properties("property"), []Property{{"subscribe", "user-property", "k", "v"}}; !slices.Equal(got, want) {
+	if got, want := v.Property.Properties(), []Property{{"subscribe", "user-property", "k", "v"}}; !slices.Equal(got, want) {
 		t.Errorf("property: got %+v, want %+v", got, want)
 	}
-	if got := v.Count("topic"); got != 2 {
+	if got := v.Topic.Count(); got != 2 {
 		t.Errorf("count of -t: got %d, want 2", got)
 	}
 }
 
 func TestScalarKeepsTheLastAndListKeepsAll(t *testing.T) {
 	t.Parallel()
-	if got := parseOK(t, Pub, nil, "-h", "a", "-h", "b").Strings("host"); !slices.Equal(got, []string{"b"}) {
+	if got := parseOK(t, Pub, nil, "-h", "a", "-h", "b").Host.Texts(); !slices.Equal(got, []string{"b"}) {
 		t.Errorf("mqpub -h a -h b: got %q, want b alone", got)
 	}
-	if got := parseOK(t, Sub, nil, "-t", "a", "-t", "b").Strings("topic"); !slices.Equal(got, []string{"a", "b"}) {
+	if got := parseOK(t, Sub, nil, "-t", "a", "-t", "b").Topic.Texts(); !slices.Equal(got, []string{"a", "b"}) {
 		t.Errorf("mqsub -t a -t b: got %q, want both", got)
 	}
-	if parseOK(t, Sub, nil, "-v", "--verbose=false").Bool("verbose") {
+	if parseOK(t, Sub, nil, "-v", "--verbose=false").Verbose.On() {
 		t.Error("-v --verbose=false: got on, want off")
 	}
 }
@@ -101,13 +101,13 @@ func TestListsInTheEnvironmentAreLines(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"MQ_TOPIC": "a, b\n\nc\n", "MQ_PROPERTY": `connect user-property a\ b c d`}
 	v := parseOK(t, Sub, env)
-	if got, want := v.Strings("topic"), []string{"a, b", "c"}; !slices.Equal(got, want) {
+	if got, want := v.Topic.Texts(), []string{"a, b", "c"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got, want := v.Properties("property"), []Property{{"connect", "user-property", "a b", "c d"}}; !slices.Equal(got, want) {
+	if got, want := v.Property.Properties(), []Property{{"connect", "user-property", "a b", "c d"}}; !slices.Equal(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	if got := parseOK(t, Sub, env, "-t", "x").Strings("topic"); !slices.Equal(got, []string{"x"}) {
+	if got := parseOK(t, Sub, env, "-t", "x").Topic.Texts(); !slices.Equal(got, []string{"x"}) {
 		t.Errorf("with a flag: got %q, want the flag's alone", got)
 	}
 }
@@ -115,12 +115,12 @@ func TestListsInTheEnvironmentAreLines(t *testing.T) {
 func TestFallbackVariable(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"MQTT_URL": "mqtt://a"}
-	if v := parseOK(t, Sub, env); v.String("url") != "mqtt://a" || v.Name("url") != "MQTT_URL" {
-		t.Errorf("got %q as %s, want mqtt://a as MQTT_URL", v.String("url"), v.Name("url"))
+	if v := parseOK(t, Sub, env); v.URL.Text() != "mqtt://a" || v.URL.Name() != "MQTT_URL" {
+		t.Errorf("got %q as %s, want mqtt://a as MQTT_URL", v.URL.Text(), v.URL.Name())
 	}
 	env["MQ_URL"] = "mqtt://b"
-	if v := parseOK(t, Sub, env); v.String("url") != "mqtt://b" || v.Name("url") != "MQ_URL" {
-		t.Errorf("got %q as %s, want mqtt://b as MQ_URL", v.String("url"), v.Name("url"))
+	if v := parseOK(t, Sub, env); v.URL.Text() != "mqtt://b" || v.URL.Name() != "MQ_URL" {
+		t.Errorf("got %q as %s, want mqtt://b as MQ_URL", v.URL.Text(), v.URL.Name())
 	}
 }
 
@@ -182,9 +182,8 @@ func TestValuesPanicOnMistakesOfTheProgram(t *testing.T) {
 	t.Parallel()
 	v := parseOK(t, Pub, nil)
 	for it, call := range map[string]func(){
-		"asks for no option":      func() { v.String("nonesuch") },
-		"asks for another tool's": func() { v.Bool("watch") },
-		"asks for another type":   func() { v.Int("host") },
+		"asks for no option":    func() { v.Of("nonesuch").Text() },
+		"asks for another type": func() { v.Host.Int() },
 	} {
 		func() {
 			defer func() {
@@ -195,8 +194,8 @@ func TestValuesPanicOnMistakesOfTheProgram(t *testing.T) {
 			call()
 		}()
 	}
-	if v.Has("watch") || !v.Has("topic") {
-		t.Errorf("Has: got watch %v, topic %v, want false, true", v.Has("watch"), v.Has("topic"))
+	if v.Watch.Known() || v.Watch.On() || v.Watch.Given() || v.Watch.Origin() != OriginDefault || v.Count.Int() != 0 || v.FilterOut.Texts() != nil || !v.Topic.Known() {
+		t.Error("an option of another tool has a value")
 	}
 }
 
@@ -206,7 +205,7 @@ func TestTenThousandTopics(t *testing.T) {
 	for range 10000 {
 		argv = append(argv, "-t", "a/b")
 	}
-	if got := len(parseOK(t, Sub, nil, argv...).Strings("topic")); got != 10000 {
+	if got := len(parseOK(t, Sub, nil, argv...).Topic.Texts()); got != 10000 {
 		t.Errorf("got %d topics, want 10000", got)
 	}
 }
