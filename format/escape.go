@@ -1,6 +1,9 @@
 package format
 
-import "unicode/utf8"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 const hexDigits = "0123456789abcdef"
 
@@ -68,4 +71,15 @@ func hidden(r rune) bool {
 		return true
 	}
 	return false
+}
+
+// Escape makes untrusted text fit for one line on a terminal or in a log: what
+// AppendEscaped shows, and tabs too.
+func Escape(s string) string {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] >= 0x7f {
+			return strings.ReplaceAll(string(AppendEscaped(nil, []byte(s))), "\t", `\t`)
+		}
+	}
+	return s
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -161,13 +162,13 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 	switch {
 	case !tells(ctx, err) || c.Quiet && !wrong:
 	case wrong: // is told all the same
-		_, _ = io.WriteString(env.Stderr, "Error: "+escape(err.Error())+"\n\n")
+		_, _ = io.WriteString(env.Stderr, "Error: "+format.Escape(err.Error())+"\n\n")
 		if hint := HintOf(err); hint != "" {
-			_, _ = io.WriteString(env.Stderr, escape(hint)+"\n")
+			_, _ = io.WriteString(env.Stderr, format.Escape(hint)+"\n")
 		}
 		_, _ = io.WriteString(env.Stderr, "Use '"+name+" --help' to see usage.\n")
 	case line != "":
-		_, _ = io.WriteString(env.Stderr, escape(line)+"\n")
+		_, _ = io.WriteString(env.Stderr, format.Escape(line)+"\n")
 	default:
 		inv.problem(err, "")
 	}

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -84,9 +83,9 @@ func (t *Talk) Red(text string) string { return t.red.Sprint(text) }
 // Debugging tells whether Debugf speaks, for callers that save the work.
 func (t *Talk) Debugging() bool { return t.debug }
 
-func (t *Talk) line(begin string, c *color.Color, format string, args []any) {
+func (t *Talk) line(begin string, c *color.Color, text string, args []any) {
 	fileerror.ExplainAll(args)
-	text := escape(Shorten(fmt.Sprintf(format, args...)))
+	text = format.Escape(Shorten(fmt.Sprintf(text, args...)))
 	if c != nil {
 		text = c.Sprint(text)
 	}
@@ -133,15 +132,4 @@ func (t *Talk) problem(err error, fallback string) {
 	if t.Problem(err, "") == "" && fallback != "" {
 		t.line(t.name+": ", nil, "%s", []any{fallback})
 	}
-}
-
-// escape makes untrusted text fit for one line on a terminal or in a log: what
-// format.AppendEscaped shows, and tabs too.
-func escape(s string) string {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] >= 0x7f {
-			return strings.ReplaceAll(string(format.AppendEscaped(nil, []byte(s))), "\t", `\t`)
-		}
-	}
-	return s
 }

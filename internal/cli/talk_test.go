@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/mqtools/mqtools/format"
 )
 
 func TestTalkWritesWholeLinesFromAnyGoroutine(t *testing.T) {
@@ -48,7 +50,7 @@ func TestEscape(t *testing.T) {
 		"bad \xff\xc3\x28 \xed\xa0":      `bad \xff\xc3( \xed\xa0`,
 		"\ufffd":                         "\ufffd",
 	} {
-		if got := escape(in); got != want {
+		if got := format.Escape(in); got != want {
 			t.Errorf("%q: got %s, want %s", in, got, want)
 		}
 	}
@@ -59,8 +61,8 @@ func TestEscape(t *testing.T) {
 func FuzzEscape(f *testing.F) {
 	f.Add("a\nb\x1b[31m\u202e\xff")
 	f.Fuzz(func(t *testing.T, s string) {
-		got := escape(s)
-		if !utf8.ValidString(got) || escape(got) != got {
+		got := format.Escape(s)
+		if !utf8.ValidString(got) || format.Escape(got) != got {
 			t.Fatalf("%q: got %q", s, got)
 		}
 		for _, r := range got {

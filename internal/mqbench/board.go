@@ -10,6 +10,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench"
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 // board is what the block on a terminal shows: the latest figures, the last
@@ -92,20 +93,20 @@ func (b *board) lines(width int) (lines []string, errors bool) {
 	lines = append(lines, b.progress(w))
 	clients := []string{fmt.Sprintf("%d of %d connected", f.Connected, f.Clients)}
 	if f.count(result.Connects) > 0 {
-		clients = append(clients, human(f.rate(result.Connects))+"/s new")
+		clients = append(clients, units.Compact(f.rate(result.Connects))+"/s new")
 	}
 	lines = append(lines, b.line(w, "clients", nil, clients...))
 	spark := b.rates
 	if b.sent {
-		parts := []string{human(f.rate(result.Sent)) + "/s"}
+		parts := []string{units.Compact(f.rate(result.Sent)) + "/s"}
 		if f.count(result.Offered) > 0 {
-			parts[0] += " of " + human(f.rate(result.Offered)) + "/s due"
+			parts[0] += " of " + units.Compact(f.rate(result.Offered)) + "/s due"
 		}
 		if n := f.count(result.Acked); n > 0 {
-			parts = append(parts, human(f.rate(result.Acked))+"/s acked")
+			parts = append(parts, units.Compact(f.rate(result.Acked))+"/s acked")
 		}
 		if n := f.Interval.Gauges[result.GaugeInFlight]; n > 0 {
-			parts = append(parts, human(float64(n))+" waiting")
+			parts = append(parts, units.Compact(float64(n))+" waiting")
 		}
 		own := spark
 		if b.got {
@@ -114,14 +115,14 @@ func (b *board) lines(width int) (lines []string, errors bool) {
 		lines = append(lines, b.line(w, "sent", own, parts...))
 	}
 	if b.got {
-		parts := []string{human(f.rate(result.Delivered, result.Foreign)) + "/s"}
+		parts := []string{units.Compact(f.rate(result.Delivered, result.Foreign)) + "/s"}
 		if f.count(result.Expected) > 0 {
-			parts[0] += " of " + human(f.rate(result.Expected)) + "/s expected"
+			parts[0] += " of " + units.Compact(f.rate(result.Expected)) + "/s expected"
 		}
 		lines = append(lines, b.line(w, "received", spark, parts...))
 	}
 	if h := f.latency; h != nil {
-		lines = append(lines, b.line(w, f.op.String(), b.p99s, append(percentiles(h), "max "+shortTime(h.Max()))...))
+		lines = append(lines, b.line(w, f.op.String(), b.p99s, append(percentiles(h), "max "+units.CompactTime(h.Max()))...))
 	}
 	lines = append(lines, b.line(w, "generator", nil, b.generator()...))
 	var wrong []string
@@ -143,9 +144,9 @@ func (b *board) generator() (parts []string) {
 		parts = append(parts, fmt.Sprintf("CPU %d%%", cpu/10))
 	}
 	if f.lag != nil {
-		lag := "max " + shortTime(f.lag.Max())
+		lag := "max " + units.CompactTime(f.lag.Max())
 		if d := f.lag.Known(99); d != nil {
-			lag = "p99 " + shortTime(*d)
+			lag = "p99 " + units.CompactTime(*d)
 		}
 		parts = append(parts, "lag "+lag)
 	}

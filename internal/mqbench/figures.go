@@ -7,6 +7,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/bench"
 	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 // figures are what an interval comes to, over all groups and QoS.
@@ -70,17 +71,17 @@ func (f *figures) rate(counters ...result.Counter) float64 {
 
 // line is the interval in a line of at most 79 columns, with "mqbench: ".
 func (f *figures) line() string {
-	line := fmt.Sprintf("%6s %-8s %s/%d up", clock(f.Interval.End), f.Phase, human(float64(f.Connected)), f.Clients)
+	line := fmt.Sprintf("%6s %-8s %s/%d up", clock(f.Interval.End), f.Phase, units.Compact(float64(f.Connected)), f.Clients)
 	if n := f.count(result.Connects); n > 0 {
-		line += "  " + human(f.rate(result.Connects)) + " connects/s"
+		line += "  " + units.Compact(f.rate(result.Connects)) + " connects/s"
 	}
 	if f.count(result.Sent, result.Delivered, result.Foreign) > 0 {
-		line += "  out " + human(f.rate(result.Sent)) + "/s in " + human(f.rate(result.Delivered, result.Foreign)) + "/s"
+		line += "  out " + units.Compact(f.rate(result.Sent)) + "/s in " + units.Compact(f.rate(result.Delivered, result.Foreign)) + "/s"
 	}
 	if h := f.latency; h != nil {
 		parts := percentiles(h)
 		if len(parts) < 2 { // the maximum where they are too few for a p99
-			parts = append(parts, "max "+shortTime(h.Max()))
+			parts = append(parts, "max "+units.CompactTime(h.Max()))
 		}
 		line += "  " + strings.Join(parts, " ")
 	}
@@ -94,7 +95,7 @@ func (f *figures) line() string {
 func percentiles(h *result.Histogram) (parts []string) {
 	for _, p := range [...]float64{50, 99} {
 		if d := h.Known(p); d != nil {
-			parts = append(parts, fmt.Sprintf("p%g %s", p, shortTime(*d)))
+			parts = append(parts, fmt.Sprintf("p%g %s", p, units.CompactTime(*d)))
 		}
 	}
 	return parts
@@ -107,32 +108,6 @@ func clock(d time.Duration) string {
 		return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
 	}
 	return fmt.Sprintf("%d:%02d", s/60, s%60)
-}
-
-// human is a number in at most five characters.
-func human(f float64) string {
-	switch {
-	case f < 9.95 && f != float64(int(f)):
-		return fmt.Sprintf("%.1f", f)
-	case f < 9999.5:
-		return fmt.Sprintf("%.0f", f)
-	case f < 999_500:
-		return fmt.Sprintf("%.0fk", f/1e3)
-	}
-	return fmt.Sprintf("%.2fM", f/1e6)
-}
-
-// shortTime is a duration in three digits.
-func shortTime(d time.Duration) string {
-	switch {
-	case d < time.Millisecond:
-		return fmt.Sprintf("%dus", d.Microseconds())
-	case d < 10*time.Millisecond:
-		return fmt.Sprintf("%.1fms", float64(d)/1e6)
-	case d < time.Second:
-		return fmt.Sprintf("%dms", d.Milliseconds())
-	}
-	return fmt.Sprintf("%.1fs", d.Seconds())
 }
 
 // sparkline draws the last n values, the highest of which is a full column.

@@ -132,7 +132,7 @@ func TestALimitEndsTheRun(t *testing.T) {
 
 // TestTheLiveLineTellsWhatItKnows: no p99 of 21 values.
 func TestTheLiveLineTellsWhatItKnows(t *testing.T) {
-	for n, want := range map[int64]string{1: "max 5.0ms", 19: "max 5.0ms", 21: "p50 5.0ms max 5.0ms", 999: "p50 5.0ms max 5.0ms", 1000: "p50 5.0ms p99 5.0ms"} {
+	for n, want := range map[int64]string{1: "max 5.00ms", 19: "max 5.00ms", 21: "p50 5.00ms max 5.00ms", 999: "p50 5.00ms max 5.00ms", 1000: "p50 5.00ms p99 5.00ms"} {
 		st := second(1, 100)
 		i := result.NewInterval(result.PhaseMeasure, 0, time.Second)
 		i.Histogram(result.Key{Op: result.Delivery, Kind: result.Response, Group: "g"}).Record(5*time.Millisecond, n)
@@ -143,7 +143,7 @@ func TestTheLiveLineTellsWhatItKnows(t *testing.T) {
 		b := board{style: plain}
 		b.take(newFigures(st))
 		lines, _ := b.lines(200)
-		if text := strings.Join(lines, "\n"); strings.Contains(text, "p99 5.0ms") != strings.Contains(want, "p99") || !strings.Contains(text, "max 5.0ms") {
+		if text := strings.Join(lines, "\n"); strings.Contains(text, "p99 5.00ms") != strings.Contains(want, "p99") || !strings.Contains(text, "max 5.00ms") {
 			t.Errorf("%d values: %s", n, text)
 		}
 	}

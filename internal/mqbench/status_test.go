@@ -40,8 +40,8 @@ func TestBoardAtEightyColumns(t *testing.T) {
 		"clients   998 of 1000 connected",
 		"sent      4000/s of 4000/s due  2000/s acked",
 		"received  1000/s of 4000/s expected  =@=",
-		"delivery  p50 2.0ms  p99 2.0ms  max 2.0ms  @@@",
-		"generator CPU 12%  lag p99 30us  20 MiB",
+		"delivery  p50 2.00ms  p99 2.00ms  max 2.00ms  @@@",
+		"generator CPU 12%  lag p99 30.0us  20 MiB",
 	}
 	if got := strings.Join(lines, "\n"); got != strings.Join(want, "\n") || errors {
 		t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))
@@ -182,9 +182,9 @@ func TestNoBlockWhereItHasNoPlace(t *testing.T) {
 		term            string
 		want            string
 	}{
-		{"in a pipe", false, false, false, "xterm", "mqbench:   0:01 measure  998/1000 up  out 1000/s in 250/s  p50 2.0ms p99 2.0ms\n"},
-		{"on a dumb terminal", true, false, false, "dumb", "mqbench:   0:01 measure  998/1000 up  out 1000/s in 250/s  p50 2.0ms p99 2.0ms\n"},
-		{"with --debug", true, false, true, "xterm", "mqbench:   0:01 measure  998/1000 up  out 1000/s in 250/s  p50 2.0ms p99 2.0ms\n"},
+		{"in a pipe", false, false, false, "xterm", "mqbench:   0:01 measure  998/1000 up  out 1000/s in 250/s  p50 2.00ms p99 2.00ms\n"},
+		{"on a dumb terminal", true, false, false, "dumb", "mqbench:   0:01 measure  998/1000 up  out 1000/s in 250/s  p50 2.00ms p99 2.00ms\n"},
+		{"with --debug", true, false, true, "xterm", "mqbench:   0:01 measure  998/1000 up  out 1000/s in 250/s  p50 2.00ms p99 2.00ms\n"},
 		{"with --quiet", true, true, false, "xterm", ""},
 		{"with --quiet in a pipe", false, true, false, "xterm", ""},
 	} {

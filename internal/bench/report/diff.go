@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mqtools/mqtools/format"
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 // significance is the probability, were both sides alike, below which a
@@ -204,7 +205,7 @@ func (c *Comparison) Text(w io.Writer, palette format.Palette) error {
 	t := &text{palette: palette}
 	t.line("%s", t.bold("Comparison")+t.color(palette.Meta, fmt.Sprintf("  A: %s, B: %s", runs(c.A), runs(c.B))))
 	for _, r := range c.Remarks {
-		t.wrap("note:", palette.Number, escaped(r), 2)
+		t.wrap("note:", palette.Number, format.Escape(r), 2)
 	}
 	t.line("")
 	t.line("  %-18s %12s %12s %10s %8s", "", "A", "B", "change", "spread")
@@ -230,10 +231,10 @@ func (c *Comparison) Text(w io.Writer, palette format.Palette) error {
 	if c.A == 1 && c.B == 1 {
 		t.wrap("", "", "One run of each: whether a difference is chance is not known. Repeat the runs to tell.", 0)
 	} else {
-		t.wrap("", "", fmt.Sprintf("Medians; spread is half of highest less lowest, of the wider side. Within noise: such a difference comes by chance in more than %s of comparisons.", percent(significance)), 0)
+		t.wrap("", "", fmt.Sprintf("Medians; spread is half of highest less lowest, of the wider side. Within noise: such a difference comes by chance in more than %s of comparisons.", units.Percent(significance)), 0)
 	}
 	for _, f := range c.Failed {
-		t.wrap("FAILED", palette.Number, escaped(f), 2)
+		t.wrap("FAILED", palette.Number, format.Escape(f), 2)
 	}
 	_, err := w.Write(t.b.Bytes())
 	return err

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/mqtools/mqtools/format"
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 // Markdown writes the figures as tables, for an issue or a README.
@@ -16,7 +19,7 @@ func Markdown(w io.Writer, s *Summary, checks []Check) error {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	run := s.Result.Run
 	line("### %s\n", markdown(run.Plan.Name))
-	line("mqtools %s, plan `%s`, %s measured of %s\n", markdown(run.Tool), code(shortHash(run.Plan.Hash)), seconds(s.Measured), seconds(s.Whole))
+	line("mqtools %s, plan `%s`, %s measured of %s\n", markdown(run.Tool), code(shortHash(run.Plan.Hash)), units.Seconds(s.Measured), units.Seconds(s.Whole))
 	for _, v := range s.Verdicts {
 		line("- **%s**: %s", v.Label, markdown(v.Text))
 	}
@@ -37,7 +40,7 @@ func Markdown(w io.Writer, s *Summary, checks []Check) error {
 	if s.Measured > 0 {
 		line("| per second | offered | sent | acknowledged | expected | delivered |\n|---|--:|--:|--:|--:|--:|")
 		r := s.Rates
-		line("| messages | %s | %s | %s | %s | %s |\n", number(r.Offered), number(r.Sent), s.acked(), number(r.Expected), number(r.Delivered))
+		line("| messages | %s | %s | %s | %s | %s |\n", units.Number(r.Offered), units.Number(r.Sent), s.acked(), units.Number(r.Expected), units.Number(r.Delivered))
 	}
 	if len(s.Latencies) > 0 {
 		line("| latency | p50 | p90 | p99 | p99.9 | max | values |\n|---|--:|--:|--:|--:|--:|--:|")
@@ -49,21 +52,21 @@ func Markdown(w io.Writer, s *Summary, checks []Check) error {
 			for _, p := range percentiles[:4] {
 				cells += " " + orDash(l.Values.Known(p)) + " |"
 			}
-			line("%s %s | %s |", cells, duration(l.Values.Max()), integer(l.Values.Count()))
+			line("%s %s | %s |", cells, units.Time(l.Values.Max()), units.Integer(l.Values.Count()))
 		}
 		line("")
 	}
 	if len(s.Flows) > 0 {
 		line("| messages, whole run | sent | expected | received | lost | duplicates | out of order | corrupt |\n|---|--:|--:|--:|--:|--:|--:|--:|")
 		for _, f := range s.Flows {
-			received, lost := integer(f.Received), integer(f.Lost)
+			received, lost := units.Integer(f.Received), units.Integer(f.Lost)
 			if !run.Plan.Header {
 				received = "?"
 			}
 			if s.lossUnknown() != nil {
 				lost = "?"
 			}
-			line("| QoS %d | %s | %s | %s | %s | %s | %s | %s |", f.QoS, integer(f.Sent), integer(f.Expected), received, lost, integer(f.Duplicates), integer(f.Reordered), integer(f.Corrupt))
+			line("| QoS %d | %s | %s | %s | %s | %s | %s | %s |", f.QoS, units.Integer(f.Sent), units.Integer(f.Expected), received, lost, units.Integer(f.Duplicates), units.Integer(f.Reordered), units.Integer(f.Corrupt))
 		}
 	}
 	_, err := w.Write(b.Bytes())
@@ -72,10 +75,10 @@ func Markdown(w io.Writer, s *Summary, checks []Check) error {
 
 // markdown escapes what would be a mark.
 func markdown(s string) string {
-	return strings.NewReplacer("|", `\|`, "`", "'", "<", "&lt;", "\n", " ", "*", `\*`, "_", `\_`).Replace(escaped(s))
+	return strings.NewReplacer("|", `\|`, "`", "'", "<", "&lt;", "\n", " ", "*", `\*`, "_", `\_`).Replace(format.Escape(s))
 }
 
 // code is text within backquotes.
 func code(s string) string {
-	return strings.NewReplacer("|", `\|`, "`", "'", "\n", " ").Replace(escaped(s))
+	return strings.NewReplacer("|", `\|`, "`", "'", "\n", " ").Replace(format.Escape(s))
 }

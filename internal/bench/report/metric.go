@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
@@ -15,7 +16,7 @@ import (
 type unit uint8
 
 const (
-	units     unit = iota // plain numbers
+	numbers   unit = iota // plain numbers
 	durations             // nanoseconds
 	shares                // 0 to 1
 )
@@ -75,7 +76,7 @@ func parseMetric(name string) (*metric, error) {
 	if m.latency(name) {
 		m.unit = durations
 		if m.stat == "count" {
-			m.unit = units
+			m.unit = numbers
 		}
 		return m, nil
 	}
@@ -231,7 +232,7 @@ type tooFewError struct {
 }
 
 func (e *tooFewError) Error() string {
-	return fmt.Sprintf("%s values are too few for p%v", integer(e.n), e.p)
+	return fmt.Sprintf("%s values are too few for p%v", units.Integer(e.n), e.p)
 }
 
 // more is what the number of values has to be multiplied with.
@@ -259,7 +260,7 @@ func (m *metric) flowValue(s *Summary) (float64, error) {
 			return 0, err
 		}
 		if f.UnderWay > 0 {
-			return 0, fmt.Errorf("%s messages are under way", integer(f.UnderWay))
+			return 0, fmt.Errorf("%s messages are under way", units.Integer(f.UnderWay))
 		}
 	}
 	return float64(map[string]int64{
@@ -286,9 +287,9 @@ func (s *Summary) flow(qos packet.QoS) Flow {
 func (m *metric) text(v float64) string {
 	switch m.unit {
 	case durations:
-		return duration(time.Duration(v))
+		return units.Time(time.Duration(v))
 	case shares:
-		return percent(v)
+		return units.Percent(v)
 	}
-	return number(v)
+	return units.Number(v)
 }

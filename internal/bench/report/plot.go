@@ -13,7 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 // uPlot 1.6.32 draws the charts. It is embedded as its authors publish it, with
@@ -150,18 +152,18 @@ func plotLabel(all []*Summary, i int) string {
 	for _, name := range []func(*Summary) string{plan, file} {
 		own := name(all[i])
 		if own != "" && !slices.ContainsFunc(all, func(s *Summary) bool { return s != all[i] && name(s) == own }) {
-			return escaped(own)
+			return format.Escape(own)
 		}
 	}
-	return fmt.Sprintf("%s #%d", escaped(cmp.Or(file(all[i]), plan(all[i]))), i+1)
+	return fmt.Sprintf("%s #%d", format.Escape(cmp.Or(file(all[i]), plan(all[i]))), i+1)
 }
 
 // plotTables writes verdicts and the main figures, which need no script.
 func plotTables(b *bytes.Buffer, summaries []*Summary) {
-	text := func(s string) string { return html.EscapeString(escaped(s)) }
+	text := func(s string) string { return html.EscapeString(format.Escape(s)) }
 	for i, s := range summaries {
 		r := s.Result
-		line := fmt.Sprintf("%s measured of %s, plan %s, mqtools %s", seconds(s.Measured), seconds(s.Whole), text(shortHash(r.Run.Plan.Hash)), text(r.Run.Tool))
+		line := fmt.Sprintf("%s measured of %s, plan %s, mqtools %s", units.Seconds(s.Measured), units.Seconds(s.Whole), text(shortHash(r.Run.Plan.Hash)), text(r.Run.Tool))
 		if len(r.Shards) > 0 {
 			shard := r.Shards[0]
 			line = shard.Epoch.UTC().Format("2006-01-02 15:04:05 UTC, ") + line + ", engine " + text(shard.Engine) + ", " + text(shard.Environment.CPU)
@@ -185,11 +187,11 @@ func plotTables(b *bytes.Buffer, summaries []*Summary) {
 	b.WriteString("</thead><tbody>")
 	for i, s := range summaries {
 		r := s.Rates
-		lost := integer(s.Total.Lost)
+		lost := units.Integer(s.Total.Lost)
 		if s.lossUnknown() != nil {
 			lost = "not known"
 		}
-		row("td", text(plotLabel(summaries, i)), number(r.Offered), number(r.Sent), s.acked(), number(r.Expected), number(r.Delivered), lost)
+		row("td", text(plotLabel(summaries, i)), units.Number(r.Offered), units.Number(r.Sent), s.acked(), units.Number(r.Expected), units.Number(r.Delivered), lost)
 	}
 	b.WriteString("</tbody></table>\n<table class=\"figures\"><thead>")
 	row("th", "latency", "p50", "p90", "p99", "p99.9", "p99.99", "max", "values")
@@ -210,7 +212,7 @@ func plotTables(b *bytes.Buffer, summaries []*Summary) {
 			for _, p := range percentiles {
 				cells = append(cells, orDash(l.Values.Known(p)))
 			}
-			row("td", text(name), append(cells, duration(l.Values.Max()), integer(l.Values.Count()))...)
+			row("td", text(name), append(cells, units.Time(l.Values.Max()), units.Integer(l.Values.Count()))...)
 		}
 	}
 	b.WriteString("</tbody></table></div>\n")
@@ -246,7 +248,7 @@ func newPlotRun(s *Summary, label string) plotRun {
 		next := slices.IndexFunc(r.Notes[k+1:], func(m result.Note) bool { return m.Kind == result.NotePhase })
 		passed := n.Kind == result.NotePhase && next >= 0 && r.Notes[k+1+next].At-n.At < step/100 // a phase without length
 		if n.Kind == result.NotePhase && !passed || n.Kind == result.NoteAction || n.Kind == result.NoteFault {
-			p.Marks = append(p.Marks, [3]any{n.At.Seconds(), escaped(n.Text), n.Kind != result.NotePhase})
+			p.Marks = append(p.Marks, [3]any{n.At.Seconds(), format.Escape(n.Text), n.Kind != result.NotePhase})
 		}
 	}
 	for _, l := range s.Latencies {

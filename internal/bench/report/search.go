@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 // Step is one run of a search for the highest load that meets conditions.
@@ -67,7 +69,7 @@ func JudgeStep(s *Summary, load float64, slo []Condition, err error) Step {
 		}
 	}
 	if step.Sent < enough*step.Offered {
-		step.Why = append(step.Why, fmt.Sprintf("%s/s sent of %s/s offered", number(step.Sent), number(step.Offered)))
+		step.Why = append(step.Why, fmt.Sprintf("%s/s sent of %s/s offered", units.Number(step.Sent), units.Number(step.Offered)))
 	}
 	for _, v := range s.Verdicts {
 		if v.Label == Saturated {
@@ -165,10 +167,10 @@ func (s *Search) Text(w io.Writer) error {
 	for _, st := range s.Steps {
 		lost := "-"
 		if st.Lost != nil {
-			lost = integer(*st.Lost)
+			lost = units.Integer(*st.Lost)
 		}
 		t.line("%8s %10s %10s %11s %8s %8s %8s  %s", strconv.FormatFloat(st.Load, 'g', 4, 64),
-			number(st.Offered), number(st.Sent), number(st.Delivered), orDash(st.P50), orDash(st.P99), lost, st.Verdict)
+			units.Number(st.Offered), units.Number(st.Sent), units.Number(st.Delivered), orDash(st.P50), orDash(st.P99), lost, st.Verdict)
 		for _, why := range st.Why {
 			t.wrap(strings.Repeat(" ", 8), "", why, 11)
 		}
@@ -183,7 +185,7 @@ func orDash(d *time.Duration) string {
 	if d == nil {
 		return "-"
 	}
-	return duration(*d)
+	return units.Time(*d)
 }
 
 // Answer is the answer in a sentence or two.
@@ -191,7 +193,7 @@ func (s *Search) Answer() string {
 	var a string
 	switch best := s.Best(); {
 	case best != nil:
-		a = fmt.Sprintf("Sustained: %s messages/s sent, %s/s delivered (load %s).", number(best.Sent), number(best.Delivered), strconv.FormatFloat(best.Load, 'g', 4, 64))
+		a = fmt.Sprintf("Sustained: %s messages/s sent, %s/s delivered (load %s).", units.Number(best.Sent), units.Number(best.Delivered), strconv.FormatFloat(best.Load, 'g', 4, 64))
 	case s.Open > 0 && s.Missed == 0:
 		a = "Nothing was decided."
 	case len(s.Steps) > 0:

@@ -168,7 +168,7 @@ func (r *DiffRow) verdict() string {
 func (c *Comparison) JSON(w io.Writer) error {
 	d := diffDocument{Format: 1, A: c.A, B: c.B, Rows: []diffRow{}, Remarks: append([]string{}, c.Remarks...), Failed: append([]string{}, c.Failed...), ExitCode: c.ExitCode()}
 	for _, r := range c.Rows {
-		row := diffRow{Metric: r.Metric, Unit: [...]string{units: "", durations: "ns", shares: "share"}[r.metric.unit], RunsA: append([]float64{}, r.x...), RunsB: append([]float64{}, r.y...),
+		row := diffRow{Metric: r.Metric, Unit: [...]string{numbers: "", durations: "ns", shares: "share"}[r.metric.unit], RunsA: append([]float64{}, r.x...), RunsB: append([]float64{}, r.y...),
 			Spread: r.Spread, Noise: r.Noise, Unknown: r.Unknown, Gate: r.Gate, Verdict: r.verdict()}
 		if r.Unknown == "" {
 			row.A, row.B = &r.A, &r.B

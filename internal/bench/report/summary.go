@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 // Summary is what a result comes to.
@@ -83,7 +84,7 @@ func (s *Summary) acked() string {
 	if !s.acks() {
 		return "-"
 	}
-	return number(s.Rates.Acked)
+	return units.Number(s.Rates.Acked)
 }
 
 // wholeRun are the operations whose latencies are of all phases.

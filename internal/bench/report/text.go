@@ -12,6 +12,7 @@ import (
 
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 // Text writes a summary for a reader at a terminal of 80 columns. The palette
@@ -42,8 +43,6 @@ type text struct {
 	b       bytes.Buffer
 	palette format.Palette
 }
-
-func escaped(s string) string { return string(format.AppendEscaped(nil, []byte(s))) }
 
 func (t *text) color(color, s string) string {
 	if color == "" {
@@ -114,23 +113,23 @@ func phrases(s string) []string {
 func (t *text) title(s *Summary) {
 	r := s.Result
 	plan := r.Run.Plan
-	name := escaped(plan.Name)
+	name := format.Escape(plan.Name)
 	if utf8.RuneCountInString(name) > width {
 		name = t.pad(name, width)
 	}
-	t.wrap(name, t.strong(), "plan "+escaped(shortHash(plan.Hash))+", mqtools "+escaped(r.Run.Tool), 0)
+	t.wrap(name, t.strong(), "plan "+format.Escape(shortHash(plan.Hash))+", mqtools "+format.Escape(r.Run.Tool), 0)
 	var parts []string
 	if len(r.Shards) > 0 {
 		parts = append(parts, r.Shards[0].Epoch.UTC().Format("2006-01-02 15:04:05 UTC"))
 	}
-	parts = append(parts, fmt.Sprintf("%s measured of %s", seconds(s.Measured), seconds(s.Whole)))
+	parts = append(parts, fmt.Sprintf("%s measured of %s", units.Seconds(s.Measured), units.Seconds(s.Whole)))
 	if n := r.Run.Shards; n > 1 {
 		parts = append(parts, fmt.Sprintf("%d of %d shards", len(r.Shards), n))
 	}
 	if len(r.Shards) > 0 {
-		parts = append(parts, "engine "+escaped(r.Shards[0].Engine))
+		parts = append(parts, "engine "+format.Escape(r.Shards[0].Engine))
 		if b := r.Shards[0].Broker; b != "" {
-			parts = append(parts, "broker "+escaped(b))
+			parts = append(parts, "broker "+format.Escape(b))
 		}
 	}
 	t.wrap("", "", strings.Join(parts, ", "), 0)
@@ -140,16 +139,12 @@ func (t *text) title(s *Summary) {
 // apart; JSON has all.
 func shortHash(hash string) string { return hash[:min(len(hash), 12)] }
 
-func seconds(d time.Duration) string {
-	return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + " s"
-}
-
 func (t *text) verdicts(s *Summary) {
 	if len(s.Verdicts) > 0 {
 		t.b.WriteByte('\n')
 	}
 	for _, v := range s.Verdicts {
-		t.wrap(string(v.Label)+":", t.palette.Number, escaped(v.Text), 2)
+		t.wrap(string(v.Label)+":", t.palette.Number, format.Escape(v.Text), 2)
 	}
 }
 
@@ -163,7 +158,7 @@ func (t *text) checks(checks []Check) {
 		if !c.OK {
 			mark, color = "MISSED", t.palette.Number
 		}
-		t.line("  %s %-30s %s", t.color(color, fmt.Sprintf("%-6s", mark)), escaped(c.Condition.String()), c.Got)
+		t.line("  %s %-30s %s", t.color(color, fmt.Sprintf("%-6s", mark)), format.Escape(c.Condition.String()), c.Got)
 	}
 }
 
@@ -193,15 +188,15 @@ func (t *text) rates(s *Summary) {
 			}
 			about := row.about
 			if row.of > 0 {
-				about = percent(row.rate/row.of) + " " + row.share
+				about = units.Percent(row.rate/row.of) + " " + row.share
 			}
 			if about != "" {
 				about = "  " + t.color(t.palette.Meta, about)
 			}
-			t.line("  %-14s %12s%s", row.name, number(row.rate), about)
+			t.line("  %-14s %12s%s", row.name, units.Number(row.rate), about)
 		}
 		if r.DueShare > 0 {
-			t.line("  %-14s %12s  %s", "of those due", percent(r.DueShare), t.color(t.palette.Meta, "were delivered, while measuring or draining"))
+			t.line("  %-14s %12s  %s", "of those due", units.Percent(r.DueShare), t.color(t.palette.Meta, "were delivered, while measuring or draining"))
 		}
 	}
 	attempts := s.Counters[result.Attempts.String()]
@@ -209,14 +204,14 @@ func (t *text) rates(s *Summary) {
 		return
 	}
 	t.head("Connections", "whole run")
-	t.line("  %-14s %12s  %s", "accepted", integer(s.Counters[result.Connects.String()]), t.color(t.palette.Meta, "of "+integer(attempts)+" attempts; "+number(r.Connects)+"/s while connecting"))
+	t.line("  %-14s %12s  %s", "accepted", units.Integer(s.Counters[result.Connects.String()]), t.color(t.palette.Meta, "of "+units.Integer(attempts)+" attempts; "+units.Number(r.Connects)+"/s while connecting"))
 	if n := s.Counters[result.Failures.String()]; n > 0 {
-		t.line("  %-14s %12s  %s", "failed", integer(n), t.color(t.palette.Meta, percent(float64(n)/float64(attempts))+" of the attempts"))
+		t.line("  %-14s %12s  %s", "failed", units.Integer(n), t.color(t.palette.Meta, units.Percent(float64(n)/float64(attempts))+" of the attempts"))
 	}
 	if n := s.Counters[result.Losses.String()]; n > 0 {
-		t.line("  %-14s %12s", "lost", integer(n))
+		t.line("  %-14s %12s", "lost", units.Integer(n))
 	}
-	t.line("  %-14s %12s  %s", "at once", integer(s.Peak[result.GaugeConnected]), t.color(t.palette.Meta, "at most"))
+	t.line("  %-14s %12s  %s", "at once", units.Integer(s.Peak[result.GaugeConnected]), t.color(t.palette.Meta, "at most"))
 }
 
 // percentiles are the columns of latency tables.
@@ -238,7 +233,7 @@ func (t *text) latencies(s *Summary) {
 			if wholeRun(l.Op) && l.Kind != result.Response {
 				continue // the parts of connecting are in the JSON report
 			}
-			name = "  " + escaped(l.Group)
+			name = "  " + format.Escape(l.Group)
 		}
 		t.latency(name, l.Values)
 	}
@@ -250,7 +245,7 @@ func (t *text) latencies(s *Summary) {
 		}
 	}
 	if below > 0 || above > 0 {
-		t.wrap("  out of range:", t.palette.Meta, fmt.Sprintf("%s below 0 counted as %s, %s above %s counted as that", integer(below), duration(result.MinValue), integer(above), duration(result.MaxValue)), 4)
+		t.wrap("  out of range:", t.palette.Meta, fmt.Sprintf("%s below 0 counted as %s, %s above %s counted as that", units.Integer(below), units.Time(result.MinValue), units.Integer(above), units.Time(result.MaxValue)), 4)
 	}
 }
 
@@ -269,7 +264,7 @@ func (t *text) latency(name string, h *result.Histogram) {
 	for _, p := range percentiles[:4] {
 		fmt.Fprintf(&t.b, " %7s", orDash(h.Known(p)))
 	}
-	t.line(" %7s %11s", duration(h.Max()), integer(h.Count()))
+	t.line(" %7s %11s", units.Time(h.Max()), units.Integer(h.Count()))
 }
 
 func (t *text) flows(s *Summary) {
@@ -285,7 +280,7 @@ func (t *text) flows(s *Summary) {
 	row := func(name string, always bool, value func(Flow) int64) {
 		line := fmt.Sprintf("  %-14s", name)
 		for _, f := range s.Flows {
-			line += fmt.Sprintf(" %14s", integer(value(f)))
+			line += fmt.Sprintf(" %14s", units.Integer(value(f)))
 			always = always || value(f) != 0
 		}
 		if always {
@@ -328,23 +323,23 @@ func (t *text) events(s *Summary) {
 			begun = true
 			t.head("Events", "whole run")
 		}
-		t.line("  %-14s %12s  %s", name, integer(count), t.color(t.palette.Meta, about))
+		t.line("  %-14s %12s  %s", name, units.Integer(count), t.color(t.palette.Meta, about))
 	}
-	row("requests", n(result.Requests), integer(n(result.Unreplied))+" without a reply")
-	row("wills", n(result.WillsDue), "due; "+integer(n(result.Wills))+" came")
-	row("takeovers", n(result.Takeovers), integer(n(result.TakenOver))+" first connections ended, "+integer(n(result.TakenOver)-n(result.Unannounced))+" with DISCONNECT 0x8E")
+	row("requests", n(result.Requests), units.Integer(n(result.Unreplied))+" without a reply")
+	row("wills", n(result.WillsDue), "due; "+units.Integer(n(result.Wills))+" came")
+	row("takeovers", n(result.Takeovers), units.Integer(n(result.TakenOver))+" first connections ended, "+units.Integer(n(result.TakenOver)-n(result.Unannounced))+" with DISCONNECT 0x8E")
 	back := "of clients that were cut or lost"
 	if h := s.Latency(result.AllBack, result.Response); h != nil {
-		back += "; all were back after " + duration(h.Max()) + " at most"
+		back += "; all were back after " + units.Time(h.Max()) + " at most"
 	}
 	row("returns", n(result.Returns), back)
 	row("sessions lost", n(result.SessionsLost), "not there any more when their clients came back")
 	row("pings", n(result.Pongs), "answered")
 	if h := s.Latency(result.Replay, result.Response); h != nil {
-		row("retained", h.Count(), "messages received after subscribing, within "+duration(h.Max()))
+		row("retained", h.Count(), "messages received after subscribing, within "+units.Time(h.Max()))
 	}
 	if h := s.Latency(result.Backlog, result.Response); h != nil {
-		row("backlog", h.Count(), "messages received after connecting again, within "+duration(h.Max()))
+		row("backlog", h.Count(), "messages received after connecting again, within "+units.Time(h.Max()))
 	}
 }
 
@@ -352,10 +347,10 @@ func (t *text) events(s *Summary) {
 func Calibration(w io.Writer, c result.Calibration) error {
 	var t text
 	for _, row := range []struct{ name, value, about string }{
-		{"QoS 0", number(c.Messages), "messages/s, sent and received again"},
-		{"QoS 1", number(c.Acked), "messages/s, sent and acknowledged"},
-		{"connecting", number(c.Connects), "clients/s"},
-		{"latency", duration(c.Floor), "median, at 1,000 messages/s"},
+		{"QoS 0", units.Number(c.Messages), "messages/s, sent and received again"},
+		{"QoS 1", units.Number(c.Acked), "messages/s, sent and acknowledged"},
+		{"connecting", units.Number(c.Connects), "clients/s"},
+		{"latency", units.Time(c.Floor), "median, at 1,000 messages/s"},
 	} {
 		t.line("%-10s %12s %s", row.name, row.value, row.about)
 	}
@@ -389,7 +384,7 @@ func (t *text) missing(s *Summary) {
 		t.line("  %s lacks %s of publisher %d", who, which, m.Publisher)
 	}
 	if forgotten > 0 {
-		t.line("  %s more were forgotten to keep memory bounded", integer(forgotten))
+		t.line("  %s more were forgotten to keep memory bounded", units.Integer(forgotten))
 	}
 }
 
@@ -404,7 +399,7 @@ func (t *text) errors(s *Summary) {
 		if _, code, ok := result.ParseReason(name); ok {
 			about = code.String()
 		}
-		line := fmt.Sprintf("  %-32s %12s", escaped(name), integer(s.Counters[name]))
+		line := fmt.Sprintf("  %-32s %12s", format.Escape(name), units.Integer(s.Counters[name]))
 		if about != "" {
 			line += "  " + t.color(t.palette.Meta, about)
 		}
@@ -416,10 +411,10 @@ func (t *text) generator(s *Summary) {
 	t.head("Generator", "")
 	var parts []string
 	if s.CPUMax > 0 {
-		parts = append(parts, fmt.Sprintf("CPU %s, at most %s of an interval", percent(s.CPU), percent(s.CPUMax)))
+		parts = append(parts, fmt.Sprintf("CPU %s, at most %s of an interval", units.Percent(s.CPU), units.Percent(s.CPUMax)))
 	}
 	if p99 := s.Lag.Known(99); p99 != nil {
-		parts = append(parts, "lag p99 "+duration(*p99)+", max "+duration(s.Lag.Max()))
+		parts = append(parts, "lag p99 "+units.Time(*p99)+", max "+units.Time(s.Lag.Max()))
 	}
 	for _, g := range []struct {
 		gauge result.Gauge
@@ -429,9 +424,9 @@ func (t *text) generator(s *Summary) {
 		switch {
 		case !ok:
 		case g.gauge == result.GaugeRSS:
-			parts = append(parts, g.name+bytesIn(v))
+			parts = append(parts, g.name+units.Bytes(v))
 		default:
-			parts = append(parts, g.name+duration(time.Duration(v)))
+			parts = append(parts, g.name+units.Time(time.Duration(v)))
 		}
 	}
 	if len(parts) > 0 {
@@ -442,21 +437,21 @@ func (t *text) generator(s *Summary) {
 		if c.Messages > 0 && !s.above(c) {
 			acked := ""
 			if c.Acked > 0 {
-				acked = fmt.Sprintf(" (%s at QoS 1)", number(c.Acked))
+				acked = fmt.Sprintf(" (%s at QoS 1)", units.Number(c.Acked))
 			}
-			t.wrap(" ", "", fmt.Sprintf("its own ceiling here: %s messages/s%s, %s connects/s, median latency %s", number(c.Messages), acked, number(c.Connects), duration(c.Floor)), 2)
+			t.wrap(" ", "", fmt.Sprintf("its own ceiling here: %s messages/s%s, %s connects/s, median latency %s", units.Number(c.Messages), acked, units.Number(c.Connects), units.Time(c.Floor)), 2)
 		}
 	}
 	var machines []string
 	for _, shard := range s.Result.Shards {
 		e := shard.Environment
-		line := fmt.Sprintf("%s, %d x %s, %s, kernel %s, %s, nofile %d, clock %s, TCP_NODELAY %s", e.OS, e.CPUs, orUnknown(e.CPU), bytesIn(e.Memory), orUnknown(e.Kernel), e.Go, e.NoFile, orUnknown(e.Clock), onOff(shard.NoDelay))
+		line := fmt.Sprintf("%s, %d x %s, %s, kernel %s, %s, nofile %d, clock %s, TCP_NODELAY %s", e.OS, e.CPUs, orUnknown(e.CPU), units.Bytes(e.Memory), orUnknown(e.Kernel), e.Go, e.NoFile, orUnknown(e.Clock), onOff(shard.NoDelay))
 		if !slices.Contains(machines, line) {
 			machines = append(machines, line)
 		}
 	}
 	for _, m := range machines[:min(len(machines), 3)] {
-		t.wrap(" ", "", escaped(m), 4)
+		t.wrap(" ", "", format.Escape(m), 4)
 	}
 	if n := len(machines) - 3; n > 0 {
 		t.line("  and %d other machines", n)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 // Condition compares a metric with a value: p99<10ms.
@@ -133,7 +135,7 @@ func (c Condition) eval(s *Summary) (holds bool, got string, unknown error) {
 			return false, err.Error(), err
 		}
 		v /= float64(all)
-		got = percent(v)
+		got = units.Percent(v)
 	}
 	switch c.op {
 	case "<":

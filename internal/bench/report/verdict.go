@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 // Label is the kind of a verdict.
@@ -83,7 +84,7 @@ func (s *Summary) judge() {
 		s.verdict(ClosedLoop, "%s: the broker set the rate, and latencies do not show what an arrival would have waited", what)
 	}
 	if plan.Scale != 1 && plan.Scale != 0 {
-		s.verdict(Scaled, "%s of the clients of %s; not comparable with results of the preset", number(plan.Scale), plan.Name)
+		s.verdict(Scaled, "%s of the clients of %s; not comparable with results of the preset", units.Number(plan.Scale), plan.Name)
 	}
 	if partial != "" {
 		s.verdict(PartialRun, "%s", partial)
@@ -111,7 +112,7 @@ func (s *Summary) violated() (texts []string) {
 		if s.Result.Run.Plan.Header {
 			// Some of those not judged were not received before.
 			lost := f.Lost - f.Unjudged
-			add(lost, f, integer(lost)+" of "+counted(f.Expected, "message")+" lost", "check the broker's queue limits")
+			add(lost, f, units.Integer(lost)+" of "+counted(f.Expected, "message")+" lost", "check the broker's queue limits")
 		}
 		if f.QoS != 1 {
 			add(f.Duplicates, f, counted(f.Duplicates, "duplicate"), when)
@@ -130,7 +131,7 @@ func (s *Summary) incomplete() (texts []string) {
 		}
 	}
 	n := func(c result.Counter) int64 { return s.Counters.Of(c) }
-	of := func(n, all int64, noun string) string { return integer(n) + " of " + counted(all, noun) }
+	of := func(n, all int64, noun string) string { return units.Integer(n) + " of " + counted(all, noun) }
 	unready := n(result.Unready)
 	add(unready, "%s %s not connected and subscribed at the end; see Errors", of(unready, max(n(result.Planned), unready), "client"), were(unready))
 	subscriptions, codes := s.refusals("suback")
@@ -158,7 +159,7 @@ func counted(n int64, noun string) string {
 	if n != 1 {
 		noun += "s"
 	}
-	return integer(n) + " " + noun
+	return units.Integer(n) + " " + noun
 }
 
 // were is the verb of so many.
@@ -350,7 +351,7 @@ func (s *Summary) saturated() {
 	s.Backlog, s.Growth = x.left, x.growth()
 	say := func(x *queue, did, who string) {
 		s.verdict(Saturated, "%s %s/s of %s/s due (%s); latencies grow with the length of the run: %s, and the backlog grew by %s/s to %s; the broker held %s/s: ask for no more",
-			did, number(x.through), number(x.due), percent(x.through/x.due), who, number(x.growth()), integer(x.left), number(x.held))
+			did, units.Number(x.through), units.Number(x.due), units.Percent(x.through/x.due), who, units.Number(x.growth()), units.Integer(x.left), units.Number(x.held))
 	}
 	if s.stuck(&accept) {
 		who := "the publishers waited for the broker's acknowledgements"
@@ -377,7 +378,7 @@ func (s *Summary) limited() {
 		}
 	}
 	if s.CPU > cpuBound {
-		s.verdict(GeneratorLimited, "the generator used %s of its processors (limit %s); use fewer clients, --procs or a faster machine", percent(s.CPU), percent(cpuBound))
+		s.verdict(GeneratorLimited, "the generator used %s of its processors (limit %s); use fewer clients, --procs or a faster machine", units.Percent(s.CPU), units.Percent(cpuBound))
 	}
 }
 
@@ -413,7 +414,7 @@ func (s *Summary) late(what string, lag, response, service *result.Histogram) {
 	if service != nil && above(service, bound)*lag.Count() >= above(lag, bound)*service.Count() {
 		return // as many were as slow when they had been sent: it is the broker
 	}
-	s.verdict(GeneratorLimited, "%s (lag %s %s, limit %s); use fewer clients, --procs or a faster machine", what, name, duration(got), duration(bound))
+	s.verdict(GeneratorLimited, "%s (lag %s %s, limit %s); use fewer clients, --procs or a faster machine", what, name, units.Time(got), units.Time(bound))
 }
 
 // above is how many values lie above a bound.
@@ -433,7 +434,7 @@ func (s *Summary) hints() {
 		s.verdict(Hint, "this run sends nothing: what others send is counted, neither timed nor checked")
 	}
 	if n := s.Total.Foreign; n > 0 {
-		s.verdict(Hint, "others sent to this run's topics, and %s of theirs came: they do not count; --topic-prefix keeps runs apart", integer(n))
+		s.verdict(Hint, "others sent to this run's topics, and %s of theirs came: they do not count; --topic-prefix keeps runs apart", units.Integer(n))
 	}
 	if s.Has(Saturated) {
 		return

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
@@ -293,11 +294,11 @@ func TestLatenciesOfTheDrainPhaseCount(t *testing.T) {
 
 func TestNumbers(t *testing.T) {
 	for want, got := range map[string]string{
-		"999 ns": duration(999), "1.00 us": duration(1000), "12.3 us": duration(12345), "1.00 ms": duration(999_999), "999 ms": duration(999 * time.Millisecond),
-		"1.00 s": duration(999_900 * time.Microsecond), "300 s": duration(300 * time.Second), "3600 s": duration(time.Hour),
-		"-1,234,567": integer(-1234567), "0": integer(0), "999": integer(999), "1,000": number(999.6), "12.5": number(12.49), "0.05": number(0.05),
-		"100 %": percent(1), "99.97 %": percent(0.9997), "99.9 %": percent(0.999), "0.0125 %": percent(0.000125), "0 %": percent(0), "12 %": percent(0.12),
-		"999 B": bytesIn(999), "40.0 MiB": bytesIn(40 << 20),
+		"999 ns": units.Time(999), "1.00 us": units.Time(1000), "12.3 us": units.Time(12345), "1.00 ms": units.Time(999_999), "999 ms": units.Time(999 * time.Millisecond),
+		"1.00 s": units.Time(999_900 * time.Microsecond), "300 s": units.Time(300 * time.Second), "3600 s": units.Time(time.Hour),
+		"-1,234,567": units.Integer(-1234567), "0": units.Integer(0), "999": units.Integer(999), "1,000": units.Number(999.6), "12.5": units.Number(12.49), "0.05": units.Number(0.05),
+		"100 %": units.Percent(1), "99.97 %": units.Percent(0.9997), "99.9 %": units.Percent(0.999), "0.0125 %": units.Percent(0.000125), "0 %": units.Percent(0), "12 %": units.Percent(0.12),
+		"999 B": units.Bytes(999), "40.0 MiB": units.Bytes(40 << 20),
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

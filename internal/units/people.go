@@ -1,14 +1,15 @@
-package report
+package units
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// duration writes three digits and a unit, in at most eight characters: 1.23 ms.
-func duration(d time.Duration) string {
+// Time writes three digits and a unit, in at most eight characters: 1.23 ms.
+func Time(d time.Duration) string {
 	if d < time.Microsecond {
 		return strconv.FormatInt(int64(d), 10) + " ns"
 	}
@@ -36,8 +37,8 @@ func threeDigits(v float64) string {
 	return strconv.FormatFloat(v, 'f', 2, 64)
 }
 
-// integer writes a whole number with separators: 1,234,567.
-func integer(n int64) string {
+// Integer writes a whole number with separators: 1,234,567.
+func Integer(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	sign := ""
 	if n < 0 {
@@ -53,20 +54,20 @@ func integer(n int64) string {
 	return sign + b.String()
 }
 
-// number writes a rate: whole from 100 on, with one decimal or three digits
+// Number writes a rate: whole from 100 on, with one decimal or three digits
 // below.
-func number(v float64) string {
+func Number(v float64) string {
 	switch a := math.Abs(v); {
 	case a >= 100:
-		return integer(int64(math.Round(v)))
+		return Integer(int64(math.Round(v)))
 	case a >= 1 || a == 0:
 		return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0")
 	}
 	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
-// percent writes a share: 99.3 %.
-func percent(share float64) string {
+// Percent writes a share: 99.3 %.
+func Percent(share float64) string {
 	v := 100 * share
 	switch {
 	case v >= 99.95 && v < 100 || v > 0 && v < 1:
@@ -75,15 +76,37 @@ func percent(share float64) string {
 	return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0") + " %"
 }
 
-// bytesIn writes a number of bytes in binary units.
-func bytesIn(n int64) string {
+// Bytes writes a number of bytes in binary units.
+func Bytes(n int64) string {
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
 	v, u := float64(n), 0
 	for v >= 1000 && u < len(units)-1 {
 		v, u = v/1024, u+1
 	}
 	if u == 0 {
-		return integer(n) + " B"
+		return Integer(n) + " B"
 	}
 	return threeDigits(v) + " " + units[u]
 }
+
+// Seconds writes a duration in seconds: 30 s, 1.5 s.
+func Seconds(d time.Duration) string {
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + " s"
+}
+
+// Compact writes a number in at most five characters, for a line that is drawn again and
+// again.
+func Compact(f float64) string {
+	switch {
+	case f < 9.95 && f != float64(int(f)):
+		return fmt.Sprintf("%.1f", f)
+	case f < 9999.5:
+		return fmt.Sprintf("%.0f", f)
+	case f < 999_500:
+		return fmt.Sprintf("%.0fk", f/1e3)
+	}
+	return fmt.Sprintf("%.2fM", f/1e6)
+}
+
+// CompactTime writes a duration without a blank: 1.23ms.
+func CompactTime(d time.Duration) string { return strings.ReplaceAll(Time(d), " ", "") }
