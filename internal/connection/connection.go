@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -32,7 +33,7 @@ type Connection struct {
 	dialer  transport.Dialer
 	proxies []*transport.Proxy // of the environment, one for each target; nil without
 	reached bool               // a first connection was made
-	needs   string             // the option that needs MQTT 5 where the version is open; "" without
+	needs   *option.Value      // what needs MQTT 5 where the version is open; nil without
 	serving *server
 
 	up       chan struct{}  // 1 slot: a connection was restored; nil unless somebody wants to know

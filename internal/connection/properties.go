@@ -118,7 +118,7 @@ func (c *Connection) readProperties() error {
 	}
 	c.Options.Properties = p.Connect
 	if len(all) > 0 {
-		c.Require5("property")
+		c.Require5(v.Property)
 	}
 	if seconds, has := p.Connect.Uint(packet.SessionExpiryInterval); has {
 		if v.SessionExpiryInterval.IsSet() {

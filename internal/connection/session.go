@@ -54,9 +54,9 @@ func (c *Connection) of5() (names []string) {
 
 // Require5 has the connection speak MQTT 5 or none: without it an option would do
 // nothing at all.
-func (c *Connection) Require5(option string) {
+func (c *Connection) Require5(by *option.Value) {
 	if c.Options.Version == 0 {
-		c.Options.Version, c.needs = packet.V5, option
+		c.Options.Version, c.needs = packet.V5, by
 	}
 }
 

@@ -111,8 +111,8 @@ func (c *Connection) otherVersion() string {
 	switch o := &c.Options; {
 	case o.Authenticate != nil && v.Auth.Known():
 		return v.Auth.Name() + " needs MQTT 5"
-	case c.needs != "":
-		return v.Of(c.needs).Name() + " needs MQTT 5"
+	case c.needs != nil:
+		return c.needs.Name() + " needs MQTT 5"
 	case o.Version == packet.V5:
 		return "try -V 311"
 	case o.Version == 0:

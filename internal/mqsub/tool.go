@@ -119,9 +119,9 @@ func (j *job) configure(ctx context.Context) error {
 	j.out.w = j.inv.Stdout
 	j.echo, j.replyCommand = v.Echo.On(), v.ReplyCommand.Text()
 	if j.echo {
-		j.conn.Require5("echo")
+		j.conn.Require5(v.Echo)
 	} else if j.replyCommand != "" {
-		j.conn.Require5("reply-command")
+		j.conn.Require5(v.ReplyCommand)
 	}
 	j.removeRetained = v.RemoveRetained.On()
 	if text := v.RandomFilter.Text(); text != "" {
