@@ -236,7 +236,7 @@ func rate(v *option.Values, name string) (plan.Rate, error) {
 func short(inv *cli.Invocation, version packet.Version) (s plan.Short, err error) {
 	v := inv.Values
 	s = plan.Short{
-		Clients: v.Int("clients"), Subscribers: v.Int("subscribers"), ConnectRate: plan.Rate{Events: 1000, Per: time.Second},
+		Clients: v.Int("clients"), Subscribers: v.Int("subscribers"),
 		Topics: v.Strings("topic"), Filters: v.Strings("filter"), QoS: packet.QoS(v.Int("qos")), Retain: v.Bool("retain"),
 		Payload: v.String("message"), Interval: v.Duration("interval"), Window: v.Int("max-inflight"), Limit: uint64(v.Int64("limit")),
 		WarmUp: v.Duration("warm-up"), Duration: v.Duration("duration"),
