@@ -148,7 +148,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 	var err error
 	if inv.Values, err = option.Decode(c.Table, c.uses, 0, secretsOnly(c, lookup), nil); err == nil {
 		if inv.Values.Bool("show-config") {
-			return env.writePage(tool.Bit, option.ShowConfig(inv.Values, c.Table), inv.Talk)
+			return env.writePage(tool.Bit, option.ShowConfig(inv.Values, c.Table, nil, nil), inv.Talk)
 		}
 		inv.endInTime(ctx)
 		err = inv.run(ctx)

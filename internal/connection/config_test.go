@@ -173,7 +173,7 @@ mqsub:
 	}
 	if v.Duration("keepalive").String() != "5s" || v.Int64("max-packet-size") != 65536 || v.String("protocol-version") != "5" ||
 		!v.Bool("verbose") || v.Bool("quiet") || v.String("id") != "0123" || v.String("username") != "true" || v.String("serve") != option.DefaultServeAddr {
-		t.Errorf("got\n%s", option.ShowConfig(v, option.Table(option.Sub)))
+		t.Errorf("got\n%s", option.ShowConfig(v, option.Table(option.Sub), nil, nil))
 	}
 	if got := v.Strings("topic"); !slices.Equal(got, []string{"a/#", "b c"}) {
 		t.Errorf("topic: %q", got)

@@ -3,28 +3,28 @@ package option
 var outputOptions = []Option{
 	{
 		Name: "verbose", Short: "v", Tools: PubSub, Group: GroupOutput, Type: TypeBool,
-		Help: "write the topic before the payload",
+		Help: "print the topic before the payload",
 	},
 	{
 		Name: "no-newline", Short: "N", Tools: PubSub, Group: GroupOutput, Type: TypeBool,
-		Help: "write no newline after a message",
+		Help: "don't add a newline after each message",
 	},
 	{
 		Name: "format", Short: "F", Tools: PubSub, Group: GroupOutput, Type: TypeString,
 		Placeholder: "FORMAT",
-		Help:        "write messages after this pattern, as '%t %q %p'",
+		Help:        "print messages as FORMAT, e.g. '%t %q %p'",
 	},
 	{
 		Name: "json", Tools: PubSub, Group: GroupOutput, Type: TypeBool,
-		Help: "write each message as one line of JSON that loses nothing",
+		Help: "print one JSON object per line (lossless)",
 	},
 	{
 		Name: "pretty", Tools: PubSub, Group: GroupOutput, Type: TypeBool,
-		Help: "write messages for reading: details, indented JSON, hex dumps",
+		Help: "print for people: details, JSON, hex dumps",
 	},
 	{
 		Name: "json-payload", Tools: PubSub, Group: GroupOutput, Type: TypeBool,
-		Help: "with --json, put payloads that are JSON in as they are",
+		Help: "with --json: embed JSON payloads as JSON",
 	},
 	{
 		Name: "print0", Short: "0", Tools: Sub, Group: GroupOutput, Type: TypeBool,
@@ -32,14 +32,14 @@ var outputOptions = []Option{
 	},
 	{
 		Name: "watch", Short: "w", Tools: Sub, Group: GroupOutput, Type: TypeBool,
-		Help: "show the latest message of every topic, on a terminal",
+		Help: "show each topic's latest message (terminal)",
 	},
 	{
 		Name: "message-rate", Tools: Sub, Group: GroupOutput, Type: TypeBool,
-		Help: "write how many messages came in each second, instead of them",
+		Help: "print messages per second, not messages",
 	},
 	{
 		Name: "raw", Tools: PubSub, Group: GroupOutput, Type: TypeBool,
-		Help: "do not escape control characters on a terminal",
+		Help: "don't escape control characters on a terminal",
 	},
 }

@@ -3,41 +3,46 @@ package option
 var tlsOptions = []Option{
 	{
 		Name: "tls", Tools: All, Group: GroupTLS, Type: TypeBool,
-		Help: "use TLS and verify the broker with the system's certificates",
+		Help: "use TLS; trust the system's CAs",
 	},
 	{
 		Name: "cafile", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeString,
 		Placeholder: "FILE", Complete: CompleteFile,
-		Help: "use TLS and trust the certificates in FILE (PEM)",
+		Help: "use TLS; trust the CA certificates in FILE",
 	},
 	{
 		Name: "capath", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeString,
 		Placeholder: "DIR", Complete: CompleteDir,
-		Help: "use TLS and trust the certificates in the files of DIR (PEM)",
+		Help: "use TLS; trust the CA certificates in DIR",
+	},
+	{
+		Name: "tls-use-os-certs", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeBool,
+		Help: "also trust the system's CAs",
 	},
 	{
 		Name: "cert", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeString,
 		Placeholder: "FILE", Complete: CompleteFile,
-		Help: "client certificate (PEM), goes with --key",
+		Help: "client certificate (PEM); needs --key",
 	},
 	{
 		Name: "key", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeString,
 		Placeholder: "FILE", Complete: CompleteFile,
-		Help: "private key of the client certificate (PEM)",
+		Help: "private key of --cert (PEM)",
 	},
 	{
 		Name: "key-password-file", Tools: All, Group: GroupTLS, Type: TypeString,
 		Placeholder: "FILE", Complete: CompleteFile,
-		Help: "read the password of an encrypted --key from FILE; without it a terminal is asked",
-	},
-	{
-		Name: "insecure", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeBool,
-		Help: "don't verify the broker's certificate; with a CA file or directory, only its name",
+		Help: "read the password of --key from FILE",
 	},
 	{
 		Name: "tls-server-name", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeString,
 		Placeholder: "NAME", Complete: CompleteHost,
-		Help: "ask for and verify this name in place of the host's",
+		Help: "expect a certificate for NAME, not for --host",
+	},
+	{
+		Name: "tls-pin", Tools: All, Group: GroupTLS, Type: TypeString, Repeat: true,
+		Placeholder: "SHA256",
+		Help:        "trust only this certificate or key (repeatable)",
 	},
 	{
 		Name: "tls-version", Tools: All, Group: GroupTLS, Type: TypeChoice,
@@ -46,31 +51,26 @@ var tlsOptions = []Option{
 			{"1.2", []string{"tlsv1.2"}},
 			{"1.3", []string{"tlsv1.3"}},
 		},
-		Help: "lowest TLS version accepted: 1.2 or 1.3",
+		Help: "minimum version: {values}",
 	},
 	{
 		Name: "ciphers", Tools: All, Group: GroupTLS, Type: TypeString,
 		Placeholder: "LIST",
-		Help:        "cipher suites of TLS 1.2 that are allowed, by OpenSSL's names with colons between them",
-	},
-	{
-		Name: "tls-pin", Tools: All, Group: GroupTLS, Type: TypeString, Repeat: true,
-		Placeholder: "SHA256",
-		Help:        "trust this certificate alone: its SHA-256 in hex, or sha256//BASE64 of its public key; may be repeated",
-	},
-	{
-		Name: "tls-keylog", Tools: All, Group: GroupTLS, Type: TypeString,
-		Placeholder: "FILE", Complete: CompleteFile,
-		Help: "append the secrets of the connections to FILE, for Wireshark",
+		Help:        "TLS 1.2 ciphers: OpenSSL names joined by \":\"",
 	},
 	{
 		Name: "tls-alpn", Tools: All, Group: GroupTLS, Type: TypeString, Repeat: true,
 		Placeholder: "PROTOCOL",
-		Help:        "offer this application protocol; may be repeated",
+		Help:        "offer this ALPN protocol (repeatable)",
 	},
 	{
-		Name: "tls-use-os-certs", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeBool,
-		Help: "trust the system's certificates beside those of --cafile and --capath",
+		Name: "tls-keylog", Tools: All, Group: GroupTLS, Type: TypeString,
+		Placeholder: "FILE", Complete: CompleteFile,
+		Help: "append TLS secrets to FILE, for Wireshark",
+	},
+	{
+		Name: "insecure", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeBool,
+		Help: "verify nothing; with a CA, skip only the name",
 	},
 	{
 		Name: "no-tls", Tools: All, Group: GroupTLS, Type: TypeBool,
@@ -79,27 +79,27 @@ var tlsOptions = []Option{
 	{
 		Name: "psk", Tools: All, Hidden: true, Group: GroupTLS, Type: TypeString,
 		Placeholder: "KEY", Secret: true,
-		Help: "known from mosquitto and refused: there is no TLS with pre-shared keys here",
+		Help: "not supported: TLS with pre-shared keys",
 	},
 	{
 		Name: "psk-identity", Tools: All, Hidden: true, Group: GroupTLS, Type: TypeString,
 		Placeholder: "IDENTITY",
-		Help:        "goes with --psk",
+		Help:        "not supported: needs --psk",
 	},
 	{
 		Name: "keyform", Tools: All, Hidden: true, Group: GroupTLS, Type: TypeChoice,
 		Placeholder: "FORM", Complete: CompleteChoice,
 		Choices: []Choice{{"pem", nil}, {"engine", nil}},
-		Help:    "form of --key: pem; engine is known from mosquitto and refused",
+		Help:    "pem only; OpenSSL engines are not supported",
 	},
 	{
 		Name: "tls-engine", Tools: All, Hidden: true, Group: GroupTLS, Type: TypeString,
 		Placeholder: "ENGINE",
-		Help:        "known from mosquitto and refused: there are no engines of OpenSSL here",
+		Help:        "not supported: OpenSSL engines",
 	},
 	{
 		Name: "tls-engine-kpass-sha1", Tools: All, Hidden: true, Group: GroupTLS, Type: TypeString,
 		Placeholder: "SHA1", Secret: true,
-		Help: "goes with --tls-engine and --keyform engine",
+		Help: "not supported: OpenSSL engines",
 	},
 }

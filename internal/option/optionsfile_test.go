@@ -39,7 +39,7 @@ func TestOptionsFile(t *testing.T) {
 	if v.Int("port") != 1884 || v.Origin("port") != OriginFile || v.Name("port") != path+":4: --port" || !v.Bool("verbose") {
 		t.Errorf("port %d from %v as %s", v.Int("port"), v.Origin("port"), v.Name("port"))
 	}
-	shown := ShowConfig(v, Table(Sub))
+	shown := ShowConfig(v, Table(Sub), nil, nil)
 	for _, want := range []string{`"from.argv"`, path + ":4", "MQ_KEEPALIVE", "***", "default"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("--show-config has no %q:\n%s", want, shown)

@@ -7,9 +7,15 @@ import (
 )
 
 // ShowConfig lists the value of every option and where it comes from, without
-// secrets.
-func ShowConfig(v *Values, table Options) string {
+// secrets. The command of t and the words behind it say whose defaults count where they
+// differ; t may be nil.
+func ShowConfig(v *Values, table Options, t *Program, args []string) string {
 	var b strings.Builder
+	var command Commands
+	var form Forms
+	if t != nil && t.Command != nil {
+		command, form = t.Command.Bit, t.Command.form(args)
+	}
 	for _, o := range table {
 		val := v.Get(o.Name)
 		origin := val.Origin.String()
@@ -24,9 +30,25 @@ func ShowConfig(v *Values, table Options) string {
 				origin = val.Place[:strings.LastIndexByte(val.Place, ':')] + " (" + val.part + ")"
 			}
 		}
-		fmt.Fprintf(&b, "%-24s %-32s %s\n", o.Name, val.Shown(), origin)
+		shown := val.Shown()
+		if val.Origin == OriginDefault && shown == "" {
+			shown = v.ownDefault(o, command, form)
+		}
+		fmt.Fprintf(&b, "%-24s %-32s %s\n", o.Name, shown, origin)
 	}
 	return b.String()
+}
+
+// ownDefault is the default that the option has for a command alone, as Shown writes it.
+func (v *Values) ownDefault(o *Option, c Commands, f Forms) string {
+	p := o.perCommand(c, f)
+	if p == nil || p.Default == "" || p.Unless != "" && v.IsSet(p.Unless) {
+		return ""
+	}
+	if o.Type == TypeInt || o.Type == TypeDuration {
+		return p.Default
+	}
+	return strconv.Quote(p.Default)
 }
 
 // Shown is the value as a user would write it.
