@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -145,3 +146,51 @@ func TestHelpOfACommandByItsName(t *testing.T) {
 		t.Error("no --faults")
 	}
 }
+
+// TestExamplesOfTheHelpAreCommandLines: each word of them is one that the tool takes, and
+// those of a topic use one of its options.
+func TestExamplesOfTheHelpAreCommandLines(t *testing.T) {
+	t.Parallel()
+	for name, of := range tools {
+		program := of().Program
+		table := option.Table(program.Bit)
+		check := func(e option.Example, topic string) {
+			_, line, found := strings.Cut(e.Command, name+" ")
+			if !found {
+				return
+			}
+			line, _, _ = strings.Cut(strings.TrimSuffix(line, ")"), " | ")
+			words := quoted.FindAllString(line, -1)
+			for i, w := range words {
+				words[i] = strings.Trim(w, "'")
+			}
+			p, err := option.ParseWords(table, words)
+			if err == nil {
+				_, err = option.Decode(table, p.Uses, 0, nil, nil)
+			}
+			if err != nil {
+				t.Errorf("%s: %v", e.Command, err)
+				return
+			}
+			about := tool(t, name, "--help="+topic)
+			if topic != "" && topic != "format" && !slices.ContainsFunc(p.Uses, func(u option.Use) bool { return strings.Contains(about, "--"+u.Opt.Name) }) {
+				t.Errorf("%s: %s is about something else", topic, e.Command)
+			}
+		}
+		for _, e := range program.Examples {
+			check(e, "")
+		}
+		for topic, examples := range program.Topics {
+			if !slices.Contains(program.HelpTopics(), topic) {
+				t.Errorf("%s: examples of %s, which is no topic", name, topic)
+				continue
+			}
+			for _, e := range examples {
+				check(e, topic)
+			}
+		}
+	}
+}
+
+// quoted is a word, or what stands in quotes.
+var quoted = regexp.MustCompile(`'[^']*'|[^ ']+`)

@@ -55,3 +55,11 @@ var examples = []option.Example{
 	{Command: "mqbench run my.yaml -h broker --fail-on 'p99>10ms'", Text: "exit 4 if too slow"},
 	{Command: "mqbench verify -h broker", Text: "is anything lost?"},
 }
+
+// topics are the examples of the help's topics.
+var topics = map[string][]option.Example{
+	"broker": {{Command: "mqbench conn -L mqtt://me@broker:1884", Text: "user, host and port as a URL"}},
+	"tls":    {{Command: "mqbench conn -h broker --cafile ca.pem", Text: "TLS, trusting a CA of your own"}},
+	"serve":  {{Command: "mqbench pubsub --serve --rate 20000 --duration 5s", Text: "no broker needed"}},
+	"check":  {{Command: "mqbench run my.yaml -h broker --fail-on 'p99>10ms'", Text: "exit 4 if too slow"}},
+}

@@ -29,7 +29,7 @@ func Tool() cli.Tool {
 			Bit:     option.Bench,
 			Summary: "measure MQTT brokers, test brokers and clients",
 			Usage:   "COMMAND [OPTION]...\nCOMMAND --help",
-			Brief:   brief, Overview: overview, Examples: examples,
+			Brief:   brief, Topics: topics, Overview: overview, Examples: examples,
 			Commands: []option.Command{
 				{
 					Name: "run", Bit: option.CommandRun, MaxArgs: 1, Words: plan.Presets, Files: scenarioFiles,

@@ -28,7 +28,7 @@ func Tool() cli.Tool {
 			Bit:     option.Pub,
 			Summary: "publish MQTT messages",
 			Usage:   "[OPTION]... -t TOPIC {-m TEXT | -f FILE | -s | -n | -l}\n[OPTION]... --input jsonl",
-			Brief:   brief,
+			Brief:   brief, Topics: topics,
 			Examples: []option.Example{
 				{Command: "mqpub -t lamp/hall -m on -r", Text: "set a retained value"},
 				{Command: "mqpub -t lamp/ask -m state --request -W 5", Text: "ask, and print the reply"},

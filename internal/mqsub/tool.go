@@ -28,7 +28,7 @@ func Tool() cli.Tool {
 			Bit:     option.Sub,
 			Summary: "subscribe to MQTT topics and print the messages",
 			Usage:   "[OPTION]... -t FILTER...",
-			Brief:   brief,
+			Brief:   brief, Topics: topics,
 			Examples: []option.Example{
 				{Command: "mqsub -v -t 'sensors/#'", Text: "follow everything below sensors"},
 				{Command: "mqsub --json -t 'z2m/#' | jq .topic", Text: "one JSON object per message"},

@@ -165,21 +165,34 @@ func (p *helpPage) head() {
 	}
 }
 
-// examples writes the examples, if there are some.
+// examples writes the examples of the tool behind an empty line.
 func (p *helpPage) examples() {
-	if len(p.tool.Examples) == 0 {
-		return
+	if len(p.tool.Examples) > 0 {
+		p.WriteString("\n")
+		p.list(p.tool.Examples)
 	}
+}
+
+// examplesOf writes the examples of a topic and an empty line, but with a command, which
+// has examples of its own.
+func (p *helpPage) examplesOf(examples []Example) {
+	if len(examples) > 0 && p.tool.Command == nil {
+		p.list(examples)
+		p.WriteString("\n")
+	}
+}
+
+// list writes examples: in one line each, if they all fit.
+func (p *helpPage) list(examples []Example) {
 	column, fits := 0, true
-	for _, e := range p.tool.Examples {
+	for _, e := range examples {
 		column = max(column, 4+utf8.RuneCountInString(e.Command))
 	}
-	for _, e := range p.tool.Examples {
+	for _, e := range examples {
 		fits = fits && column+utf8.RuneCountInString(e.Text) <= helpWidth
 	}
-	p.WriteString("\n")
 	p.heading("Examples")
-	for _, e := range p.tool.Examples {
+	for _, e := range examples {
 		if fits {
 			p.row("  "+e.Command, "  "+e.Command, e.Text, column, 2)
 			continue
@@ -321,6 +334,8 @@ func (p *helpPage) facts(o *Option) {
 		if len(o.Specials) > 0 {
 			values += "; or " + o.Specials[0].Word
 		}
+	case o.Type == TypeProperty:
+		values = "packet, property and value; mqpub(1) lists the properties"
 	case o.Type == TypeEscaped:
 		values = `text with the escapes \n \r \t \0 \\ and \xHH`
 	case o.Type == TypeListen:
@@ -447,6 +462,9 @@ func (o *Option) sentence(c Commands, f Forms) string {
 func HelpSentence(o *Option) string {
 	text := o.sentence(0, 0)
 	if def := o.perCommandDefaults(0); o.Default == "" && def != "" {
+		if word, value, labeled := strings.Cut(def, ": "); labeled && word == commandWord(CommandVerify) {
+			return text + " (" + word + ": default " + value + ")"
+		}
 		return withDefault(text, def)
 	}
 	return text

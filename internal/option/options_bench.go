@@ -158,7 +158,7 @@ var scaleOptions = []Option{
 	{
 		Name: "engine", Tools: Bench, For: CommandRun | CommandSearch | CommandDoctor | CommandK8s | CommandCalibrate, Group: GroupScale, Type: TypeChoice,
 		Placeholder: "ENGINE", Default: "auto", Complete: CompleteChoice, Choices: []Choice{{"auto", nil}, {"lite", nil}, {"std", nil}},
-		Help: "lite (Linux, plain TCP), std, auto",
+		Help: "engine: lite (Linux TCP), std, auto",
 	},
 	{
 		Name: "loops", Tools: Bench, For: CommandRun | CommandSearch | CommandK8s | CommandCalibrate, Group: GroupScale, Type: TypeInt, Min: 1, Max: 1024,

@@ -90,7 +90,7 @@ var tlsOptions = []Option{
 		Name: "keyform", Tools: All, Hidden: true, Group: GroupTLS, Type: TypeChoice,
 		Placeholder: "FORM", Complete: CompleteChoice,
 		Choices: []Choice{{"pem", nil}, {"engine", nil}},
-		Help:    "pem only; OpenSSL engines are not supported",
+		Help:    "only pem: OpenSSL engines are not supported",
 	},
 	{
 		Name: "tls-engine", Tools: All, Hidden: true, Group: GroupTLS, Type: TypeString,

@@ -13,6 +13,9 @@ type Program struct {
 	Brief    map[string][]string
 	Overview []Section
 
+	// Topics are the examples that --help shows with a topic.
+	Topics map[string][]Example
+
 	// Commands are what the first word may name; Command is the one that it
 	// does, which a run sets, and nil for a tool without commands.
 	Commands []Command

@@ -106,12 +106,14 @@ func (t *Program) HelpTopics() []string {
 func (p *helpPage) topic(word string) bool {
 	for _, g := range p.tool.groups() {
 		if g.word == word {
+			p.examplesOf(p.tool.Topics[word])
 			p.group(g.group)
 			return true
 		}
 	}
 	for _, topic := range textTopics {
 		if topic.word == word && topic.tools&p.tool.Bit != 0 {
+			p.examplesOf(p.tool.Topics[word])
 			topic.write(p)
 			return true
 		}
