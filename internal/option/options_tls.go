@@ -70,7 +70,7 @@ var tlsOptions = []Option{
 	},
 	{
 		Name: "insecure", Tools: All, For: commandsPlan | CommandPlay, Group: GroupTLS, Type: TypeBool,
-		Help: "verify nothing; with a CA, skip only the name",
+		Help: "verify nothing; with a CA or pin, not the name",
 	},
 	{
 		Name: "no-tls", Tools: All, Group: GroupTLS, Type: TypeBool,
