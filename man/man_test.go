@@ -126,6 +126,31 @@ func TestTheWayFromOtherClientsLeadsToOptions(t *testing.T) {
 	}
 }
 
+// TestTheHelpOnFormatsHasThePartsOfThePage compares --help format with mqsub(1).
+func TestTheHelpOnFormatsHasThePartsOfThePage(t *testing.T) {
+	t.Parallel()
+	parts := func(text, sign string) string {
+		var found []string
+		for line := range strings.Lines(text) {
+			if fields := strings.Fields(line); sign == "%" && strings.HasPrefix(line, "  %") || sign != "%" && strings.HasPrefix(line, ".It Cm \\&%") {
+				for _, w := range fields {
+					if w, ok := strings.CutPrefix(w, sign); ok && len(w) == 1 && w != "%" {
+						found = append(found, w)
+					}
+				}
+			}
+		}
+		slices.Sort(found)
+		return strings.Join(found, "")
+	}
+	_, section, _ := strings.Cut(read(t, "mqsub.1"), ".Sh FORMAT\n")
+	section, _, _ = strings.Cut(section, ".Sh ")
+	topic, err := option.Help(&option.Program{Name: "mqsub", Bit: option.Sub}, "format", false)
+	if got, want := parts(topic, "%"), parts(section, `\&%`); err != nil || got != want || len(want) < 15 {
+		t.Errorf("the help has %s, the page %s, %v", got, want, err)
+	}
+}
+
 // TestThePageKnowsWhatCannotStandInAFile compares mqtools(5) with the table.
 func TestThePageKnowsWhatCannotStandInAFile(t *testing.T) {
 	t.Parallel()
@@ -162,8 +187,8 @@ func read(t *testing.T, name string) string {
 	return string(b)
 }
 
-// rewrite puts the lists of options into a page; the text before the first
-// stays.
+// rewrite puts the lists of options into a page; the text before the first, and what
+// an item says behind the sentence of the table, stay.
 func rewrite(t *testing.T, name string, bit option.ToolSet) {
 	before, rest, _ := strings.Cut(read(t, name), ".Sh OPTIONS\n")
 	options, after, ok := strings.Cut(rest, ".Sh ")
@@ -171,7 +196,7 @@ func rewrite(t *testing.T, name string, bit option.ToolSet) {
 		t.Fatalf("%s: nothing behind OPTIONS", name)
 	}
 	intro, _, _ := strings.Cut(options, ".Ss ")
-	page := before + ".Sh OPTIONS\n" + intro + manOptions(bit) + ".Sh " + after
+	page := before + ".Sh OPTIONS\n" + intro + manOptions(bit, manBeyond(options, bit)) + ".Sh " + after
 	if err := os.WriteFile(name, []byte(page), 0o644); err != nil {
 		t.Fatal(err)
 	}

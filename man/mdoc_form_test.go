@@ -10,7 +10,7 @@ import (
 )
 
 func manPage(bit option.ToolSet) string {
-	return ".Sh NAME\n.Sh OPTIONS\n" + manOptions(bit) + ".Sh EXIT STATUS\n" + manExitStatus(bit) + ".Sh SEE ALSO\n"
+	return ".Sh NAME\n.Sh OPTIONS\n" + manOptions(bit, nil) + ".Sh EXIT STATUS\n" + manExitStatus(bit) + ".Sh SEE ALSO\n"
 }
 
 func TestRenderedManPageAgreesWithItself(t *testing.T) {

@@ -14,8 +14,9 @@ import (
 // codes has one right form, which the functions here render and check.
 
 // manOptions is the body of the OPTIONS section for a tool: a list for each
-// group, each item in the one form that checkManPage accepts.
-func manOptions(tools option.ToolSet) string {
+// group, each item in the one form that checkManPage accepts, and behind it what the
+// page says beyond the table.
+func manOptions(tools option.ToolSet, beyond map[string]string) string {
 	var b strings.Builder
 	var group option.Group
 	table := option.Table(tools)
@@ -28,11 +29,36 @@ func manOptions(tools option.ToolSet) string {
 			fmt.Fprintf(&b, ".Ss %s\n.Bl -tag -width Ds\n", group)
 		}
 		fmt.Fprintf(&b, "%s\n%s\n", manItem(o), mdocText(sentence(option.HelpSentence(o))))
+		b.WriteString(beyond[o.Name])
 	}
 	if group != "" {
 		b.WriteString(".El\n")
 	}
 	return b.String()
+}
+
+// manBeyond returns what an OPTIONS section says of each option behind the sentence
+// of the table.
+func manBeyond(section string, tools option.ToolSet) map[string]string {
+	beyond := map[string]string{}
+	table := option.Table(tools)
+	name, at := "", 0
+	for line := range strings.Lines(section) {
+		switch words := strings.Fields(line); {
+		case len(words) > 2 && words[0] == ".It" && words[1] == "Fl":
+			name, at = "", 0
+			if o := table.Find("-" + words[2]); o != nil {
+				name = o.Name
+			}
+		case len(words) > 0 && (words[0] == ".Ss" || words[0] == ".El"):
+			name = ""
+		case name != "":
+			if at++; at > 1 {
+				beyond[name] += line
+			}
+		}
+	}
+	return beyond
 }
 
 // manExitStatus is the body of the EXIT STATUS section for a tool.

@@ -63,9 +63,9 @@ func TestCommands(t *testing.T) {
 func TestHelpOfCommands(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]struct{ has, lacks []string }{
-		"--help":      {[]string{"  run         runs a plan\n", "  play        plays scripts\n", "--version"}, []string{"--listen", "--host HOST"}},
-		"run --help":  {[]string{"usage: mqbench run [FILE]\nruns a plan\n", "--host"}, []string{"--listen", "plays scripts"}},
-		"play --help": {[]string{"usage: mqbench play SCRIPT...\n", "--strict", "--cafile", "--debug"}, []string{"--host HOST", "runs a plan"}},
+		"--help":      {[]string{"  run         runs a plan\n", "  play        plays scripts\n", "--version", "--listen", "--host HOST"}, nil},
+		"run --help":  {[]string{"mqbench run - runs a plan\n\nUsage: mqbench run [FILE]\n", "--host"}, []string{"--listen", "plays scripts"}},
+		"play --help": {[]string{"Usage: mqbench play SCRIPT...\n", "--strict", "--cafile", "--debug"}, []string{"--host HOST", "runs a plan"}},
 	} {
 		var out bytes.Buffer
 		if code := Run(t.Context(), Env{Args: strings.Fields(args), Stdout: &out}, commanded()); code != 0 {

@@ -64,7 +64,11 @@ func commands(t *testing.T, each func(line []string, options []*option.Option)) 
 		}
 		for _, line := range lines {
 			var options []*option.Option
-			for l := range strings.Lines(tool(t, name, append(line[1:len(line):len(line)], "--help")...)) {
+			help := tool(t, name, append(line[1:len(line):len(line)], "--help=all")...)
+			if len(line) == 1 && len(of().Commands) > 0 { // which shows those of all commands
+				help = tool(t, name, "--help=config") + tool(t, name, "--help=general")
+			}
+			for l := range strings.Lines(help) {
 				if m := helpLine.FindStringSubmatch(l); m != nil {
 					spellings := strings.Split(m[1], ", ")
 					options = append(options, option.Table(of().Bit).Long(spellings[len(spellings)-1]))
@@ -108,8 +112,13 @@ func valuesOf(line []string, o *option.Option) (values []string) {
 	if values = few[strings.Join(line, " ")+" --"+o.Name]; values != nil {
 		return values
 	}
-	if o.Name == "context" {
+	switch o.Name {
+	case "context":
 		return []string{"prod", "lab/2", "a@b"}
+	case "help":
+		program := tools[line[0]]().Program
+		program.Choose(line[1:])
+		return program.HelpTopics()
 	}
 	if o.Type == option.TypeInt && o.Max == o.Min+2 {
 		return []string{fmt.Sprint(o.Min), fmt.Sprint(o.Min + 1), fmt.Sprint(o.Max)}

@@ -55,12 +55,13 @@ func runContext(ctx context.Context, env Env, tool Tool, talk *Talk) int {
 	if verb != nil {
 		words = words[1:]
 	}
+	if _, _, asked := option.AskedHelp(table, words); asked {
+		return env.writePage(tool.Bit, contextHelp(tool), talk)
+	}
 	p, err := option.ParseWords(table, words)
 	switch {
 	case err != nil:
 		return fail(err)
-	case p.Has("help"):
-		return env.writePage(tool.Bit, contextHelp(tool), talk)
 	case verb == nil && len(p.Positional) == 0:
 		return fail(option.Usagef("context: add, list, use, show or remove is missing"))
 	case verb == nil:

@@ -152,7 +152,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 	}
 	if err == nil {
 		if inv.Values.ShowConfig.On() {
-			return env.writePage(tool.Bit, option.ShowConfig(inv.Values, c.Table), inv.Talk)
+			return env.writePage(tool.Bit, option.ShowConfig(inv.Values, c.Table, nil, nil), inv.Talk)
 		}
 		inv.endInTime(ctx)
 		err = inv.run(ctx)

@@ -123,22 +123,20 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	if tool.Bit&option.PubSub != 0 && len(env.Args) > 0 && env.Args[0] == option.ContextOption {
 		return runContext(ctx, env, tool, talk)
 	}
+	// Before the words are checked: help is most wanted when one is wrong.
+	if page, asked, err := env.help(&tool); err != nil {
+		talk.problem(err, tryHelp)
+		return CodeOf(ctx, err)
+	} else if asked {
+		return env.writePage(tool.Bit, page, talk)
+	}
 	words, err := option.ParseWords(option.Table(tool.Bit), env.Args)
 	if err != nil {
 		talk.problem(err, tryHelp)
 		return CodeOf(ctx, err)
 	}
-	// Before the values are checked: help is most wanted when one is wrong.
-	for _, page := range [...]struct {
-		name string
-		text func() string
-	}{
-		{"help", func() string { return option.Help(&tool.Program) }},
-		{"version", func() string { return VersionLine(tool.Name) + "\n" }},
-	} {
-		if words.Has(page.name) {
-			return env.writePage(tool.Bit, page.text(), talk)
-		}
+	if words.Has("version") {
+		return env.writePage(tool.Bit, VersionLine(tool.Name)+"\n", talk)
 	}
 
 	inv := &Invocation{Env: env, Talk: talk, Tool: &tool, Args: words.Positional}
@@ -258,7 +256,7 @@ func (inv *Invocation) showConfig(ctx context.Context, table option.Options) (st
 		}
 		row = fmt.Sprintf("%-24s %-32s %s\n", "broker", broker, from)
 	}
-	return row + option.ShowConfig(inv.Values, table), nil
+	return row + option.ShowConfig(inv.Values, table, &inv.Tool.Program, inv.Args), nil
 }
 
 // relate carries out what options have to do with each other.

@@ -119,7 +119,7 @@ func TestHelpAndVersionComeBeforeBadValues(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"MQ_QOS": "bad"}
 	got := runTool(context.Background(), option.Sub, returns(errors.New("ran")), env, "-q", "9", "stray", "--help")
-	if got.code != 0 || got.stderr != "" || !strings.HasPrefix(got.stdout, "usage: mqsub [OPTION]...\n") {
+	if got.code != 0 || got.stderr != "" || !strings.HasPrefix(got.stdout, "Usage: mqsub [OPTION]...\n") {
 		t.Errorf("--help: got %+v, want the help on stdout", got)
 	}
 	got = runTool(context.Background(), option.Sub, returns(errors.New("ran")), env, "--version")

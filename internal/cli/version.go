@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // version is set by the release build:
@@ -50,4 +53,15 @@ func versionLine(tool, set string, info *debug.BuildInfo) string {
 	}
 	return tool + " " + versionOf(set, info) + " (" + commit + dirty + ") " + runtime.Version() + " " +
 		runtime.GOOS + "/" + runtime.GOARCH + ", MQTT 3.1, 3.1.1, 5.0"
+}
+
+// help returns what --help prints, if a command line asks for it, whatever else is wrong
+// with it. The error is that of an unknown topic.
+func (e *Env) help(tool *Tool) (page string, asked bool, err error) {
+	topic, color, asked := option.AskedHelp(option.Table(tool.Bit), e.Args)
+	if !asked {
+		return "", false, nil
+	}
+	page, err = option.Help(&tool.Program, topic, UseColor(cmp.Or(color, e.Getenv("MQ_COLOR"), "auto"), e.Lookup, e.StdoutIsTerminal))
+	return page, true, err
 }

@@ -173,7 +173,7 @@ mqsub:
 	}
 	if v.Keepalive.Duration().String() != "5s" || v.MaxPacketSize.Int64() != 65536 || v.ProtocolVersion.Text() != "5" ||
 		!v.Verbose.On() || v.Quiet.On() || v.ID.Text() != "0123" || v.Username.Text() != "true" || v.Serve.Text() != option.DefaultServeAddr {
-		t.Errorf("got\n%s", option.ShowConfig(v, option.Table(option.Sub)))
+		t.Errorf("got\n%s", option.ShowConfig(v, option.Table(option.Sub), nil, nil))
 	}
 	if got := v.Topic.Texts(); !slices.Equal(got, []string{"a/#", "b c"}) {
 		t.Errorf("topic: %q", got)

@@ -144,9 +144,12 @@ func commands() (all []string) {
 		for _, p := range tool.Personalities {
 			all = append(all, name+" --compat "+p.Name)
 		}
-		// What mqpub can publish stands in braces.
+		// What mqpub can publish stands in braces, and in another form of its usage.
 		_, modes, _ := strings.Cut(tool.Usage, "{")
-		modes, _, _ = strings.Cut(modes, "}")
+		modes, other, _ := strings.Cut(modes, "}")
+		if _, form, found := strings.Cut(other, "]... "); found {
+			modes += "|" + form
+		}
 		for mode := range strings.SplitSeq(modes, "|") {
 			if words := strings.Fields(mode); len(words) > 0 {
 				all = append(all, name+" "+words[0])

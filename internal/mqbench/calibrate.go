@@ -36,12 +36,9 @@ const (
 func calibrate(ctx context.Context, inv *cli.Invocation) error {
 	v := inv.Values
 	o := swarm.Options{Loops: readLoops(v), Engine: readEngine(v)}
-	length := calibrationLength
-	if v.Duration.IsSet() {
-		length = v.Duration.Duration()
-	}
-	if length < 100*time.Millisecond {
-		return option.Usagef("%s: %v is too short to measure anything", v.Duration.Name(), length)
+	length, err := readLength(v)
+	if err != nil {
+		return err
 	}
 	clients := calibrationClients
 	// Both ends are in this process, and half of the files are left alone.
@@ -52,7 +49,6 @@ func calibrate(ctx context.Context, inv *cli.Invocation) error {
 	out := v.Out.Text()
 	var to whole // nil: no file
 	if out != "" && out != "-" {
-		var err error
 		if to, err = openWhole(ctx, out); err != nil {
 			return err
 		}
@@ -85,6 +81,18 @@ func calibrate(ctx context.Context, inv *cli.Invocation) error {
 		return cli.Failed(cli.ExitFailure, err)
 	}
 	return write(inv, b.Bytes())
+}
+
+// readLength reads how long each measurement takes.
+func readLength(v *option.Values) (length time.Duration, err error) {
+	length = calibrationLength
+	if v.Duration.IsSet() {
+		length = v.Duration.Duration()
+	}
+	if length < 100*time.Millisecond {
+		return 0, option.Usagef("%s: %v is too short to measure anything", v.Duration.Name(), length)
+	}
+	return length, nil
 }
 
 // readCalibration reads the file of a calibration. That of another machine, or

@@ -61,7 +61,7 @@ var optionLine = regexp.MustCompile(`^  (?:-\S, |    )--([a-z0-9-]+)`)
 // shownOptions are the long names in the help of a command.
 func shownOptions(t *testing.T, command string) (names []string) {
 	t.Helper()
-	for line := range strings.Lines(mqbench(t, command, "--help").out) {
+	for line := range strings.Lines(mqbench(t, command, "--help", "all").out) {
 		if m := optionLine.FindStringSubmatch(line); m != nil {
 			names = append(names, m[1])
 		}

@@ -233,7 +233,7 @@ func rate(v *option.Values, name string) (plan.Rate, error) {
 func short(inv *cli.Invocation, version packet.Version) (s plan.Short, err error) {
 	v := inv.Values
 	s = plan.Short{
-		Clients: v.Clients.Int(), Subscribers: v.Subscribers.Int(), ConnectRate: plan.Rate{Events: 1000, Per: time.Second},
+		Clients: v.Clients.Int(), Subscribers: v.Subscribers.Int(),
 		Topics: v.Topic.Texts(), Filters: v.Filter.Texts(), QoS: packet.QoS(v.QoS.Int()), Retain: v.Retain.On(),
 		Payload: v.Message.Text(), Interval: v.Interval.Duration(), Window: v.MaxInflight.Int(), Limit: uint64(v.Limit.Int64()),
 		WarmUp: v.WarmUp.Duration(), Duration: v.Duration.Duration(),

@@ -27,8 +27,9 @@ func Tool() cli.Tool {
 		Program: option.Program{
 			Name:    "mqbench",
 			Bit:     option.Bench,
-			Summary: "measures MQTT brokers, and tests brokers and clients",
-			Usage:   "COMMAND [OPTION]...",
+			Summary: "measure MQTT brokers, test brokers and clients",
+			Usage:   "COMMAND [OPTION]...\nCOMMAND --help",
+			Brief:   brief, Topics: topics, Overview: overview, Examples: examples,
 			Commands: []option.Command{
 				{
 					Name: "run", Bit: option.CommandRun, MaxArgs: 1, Words: plan.Presets, Files: scenarioFiles,

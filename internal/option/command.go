@@ -92,7 +92,7 @@ func (c *Command) form(args []string) Forms {
 // tool has no commands.
 func (o *Option) goesWith(c Commands) bool {
 	switch {
-	case c == 0 || o.Group == GroupGeneral:
+	case c == 0 || o.Group.common():
 		return true
 	case o.For != 0:
 		return o.For&c != 0
@@ -112,7 +112,7 @@ func (t *Program) obeyed(args []string) Options {
 		case o.Hidden:
 			return true
 		case t.Command == nil:
-			return len(t.Commands) > 0 && o.Group != GroupGeneral
+			return len(t.Commands) > 0 && !o.Group.common()
 		case !o.goesWith(t.Command.Bit), t.Command.Bit == CommandK8s && o.local():
 			return true
 		}
@@ -124,7 +124,7 @@ func (t *Program) obeyed(args []string) Options {
 // secret, so that k8s refuses to hand it on.
 func (o *Option) local() bool {
 	switch {
-	case o.Group == GroupGeneral || o.Name == "hash-password":
+	case o.Group.common() || o.Name == "hash-password":
 		return false
 	case o.Complete == CompleteFile || o.Complete == CompleteDir || o.HoldsSecret("x"):
 		return true

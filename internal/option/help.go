@@ -1,9 +1,14 @@
 package option
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/mqtools/mqtools/internal/spelling"
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 const (
@@ -11,46 +16,363 @@ const (
 	HelpColumn = 30 // where the sentences begin
 )
 
-// Help is the text of --help: the usage line, the options by group, the exit
-// codes and the examples, at most 80 columns wide.
-func Help(t *Program) string {
+// AskedHelp reports whether a command line has --help, and returns its topic and what
+// the line says of --color, or "". Words that are wrong are passed over.
+func AskedHelp(table Options, argv []string) (topic, color string, asked bool) {
+	if !slices.ContainsFunc(argv, func(w string) bool { return strings.HasPrefix(w, "--help") }) {
+		return "", "", false
+	}
+	n := normalizer{table: table, argv: argv}
+	for n.next < len(n.argv) {
+		_ = n.word()
+	}
+	for _, w := range n.out {
+		name, value, _ := strings.Cut(w, "=")
+		switch name {
+		case "--color":
+			color = value
+		case "--help":
+			topic, asked = value, true
+			if on, err := parseBool(value); err == nil {
+				topic, asked = "", on
+			}
+		}
+	}
+	return topic, color, asked
+}
+
+// Help returns what --help prints, in lines of at most 80 columns: without a topic what
+// fits on one screen, for "all" everything, for the word of a topic its options or its
+// text, and for the name of an option what there is to know about it. With styled,
+// headings and options are for a terminal. The error is that of an unknown topic.
+func Help(t *Program, topic string, styled bool) (string, error) {
+	if c := slices.IndexFunc(t.Commands, func(c Command) bool { return c.Name == topic }); c >= 0 && t.Command == nil {
+		narrowed := *t
+		narrowed.Choose([]string{topic})
+		t, topic = &narrowed, ""
+	}
+	p := &helpPage{tool: t, styled: styled}
+	if t.Command != nil {
+		p.form = t.Command.form(nil)
+	}
+	switch {
+	case topic == "" && p.brief():
+		return p.String(), nil
+	case topic == "" || topic == allTopics:
+		p.all()
+		return p.String(), nil
+	case p.topic(topic):
+		return p.String(), nil
+	}
+	table := Table(t.Bit)
+	o := table.Find(topic)
+	if o == nil && !isGroupTopic(topic) {
+		o = table.Find("--" + topic)
+	}
+	switch {
+	case o != nil && !o.goesWith(t.Bits()):
+		return "", Usagef("--%s has no effect on %s", o.Name, t.Command.Name)
+	case o != nil:
+		p.facts(o)
+		return p.String(), nil
+	}
+	err := Usagef("unknown help topic %q", topic)
+	topics := "topics: " + strings.Join(t.HelpTopics(), " ")
+	if s := spelling.Nearest(topic, t.HelpTopics()); s != "" {
+		return "", err.WithHint("did you mean %s? %s", s, topics)
+	}
+	if s := suggest(table, topic); s != "" && !isGroupTopic(topic) {
+		return "", err.WithHint("did you mean --help=%s? %s", s, topics)
+	}
+	return "", err.WithHint("%s", topics)
+}
+
+// helpPage is a page of --help in the making.
+type helpPage struct {
+	strings.Builder
+	tool   *Program
+	form   Forms // of the command's plan; 0: any
+	styled bool
+}
+
+// The ways to show words on a terminal.
+const (
+	bold      = "\x1b[1m"
+	underline = "\x1b[4m"
+	plainText = "\x1b[0m"
+)
+
+// style returns text in a way for a terminal, if the page is for one.
+func (p *helpPage) style(how, text string) string {
+	if !p.styled || text == "" {
+		return text
+	}
+	return how + text + plainText
+}
+
+// columns writes left, in bold, and text from a column on.
+func (p *helpPage) columns(left, text string, column int) {
+	p.row("  "+left, "  "+p.style(bold, left), text, column, 2)
+}
+
+// row writes left, as shown, and text from a column on, behind at least gap blanks.
+func (p *helpPage) row(left, shown, text string, column, gap int) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "usage: %s %s\n", t.Name, t.Usage)
-	if t.Summary != "" {
-		b.WriteString(t.Summary + "\n")
-	}
-	if len(t.Commands) > 0 && t.Command == nil {
-		b.WriteString("\nCommands (each has its --help):\n")
-		for _, c := range t.Commands {
-			WriteColumns(&b, "  "+c.Name, c.Summary, 14)
+	writeColumns(&b, left, text, column, gap)
+	p.WriteString(shown + strings.TrimPrefix(b.String(), left))
+}
+
+// option writes the row of an option.
+func (p *helpPage) option(o *Option, column int) {
+	words := o.helpWords()
+	shown := make([]string, len(words))
+	for i, w := range words {
+		switch {
+		case w[0] == '-':
+			shown[i] = p.style(bold, strings.TrimSuffix(w, ",")) + w[len(strings.TrimSuffix(w, ",")):]
+		default:
+			shown[i] = p.style(underline, w)
 		}
 	}
-	var group Group
-	for _, o := range t.obeyed(nil) {
-		if o.Group != group {
-			group = o.Group
-			fmt.Fprintf(&b, "\n%s:\n", group)
+	blank := "  "
+	if o.Short == "" {
+		blank = "      "
+	}
+	p.row(blank+strings.Join(words, " "), blank+strings.Join(shown, " "), o.sentence(p.tool.Bits(), p.form), column, 2)
+}
+
+func (p *helpPage) heading(text string) { p.WriteString(p.style(bold, text+":") + "\n") }
+
+// name is how the program is called: with its command, if there is one.
+func (p *helpPage) name() string {
+	if p.tool.Command == nil {
+		return p.tool.Name
+	}
+	return p.tool.Name + " " + p.tool.Command.Name
+}
+
+// head writes what the program is and how it is used.
+func (p *helpPage) head() {
+	if p.tool.Summary != "" {
+		p.row(p.name(), p.style(bold, p.name()), "- "+p.tool.Summary, utf8.RuneCountInString(p.name())+1, 1)
+		p.WriteString("\n")
+	}
+	word := "Usage:"
+	for usage := range strings.SplitSeq(p.tool.Usage, "\n") {
+		left := word + " " + p.tool.Name
+		p.row(left, p.style(bold, word)+" "+p.tool.Name, usage, len(left)+1, 1)
+		word = "      "
+	}
+}
+
+// examples writes the examples of the tool behind an empty line.
+func (p *helpPage) examples() {
+	if len(p.tool.Examples) > 0 {
+		p.WriteString("\n")
+		p.list(p.tool.Examples)
+	}
+}
+
+// examplesOf writes the examples of a topic and an empty line, but with a command, which
+// has examples of its own.
+func (p *helpPage) examplesOf(examples []Example) {
+	if len(examples) > 0 && p.tool.Command == nil {
+		p.list(examples)
+		p.WriteString("\n")
+	}
+}
+
+// list writes examples: in one line each, if they all fit.
+func (p *helpPage) list(examples []Example) {
+	column, fits := 0, true
+	for _, e := range examples {
+		column = max(column, 4+utf8.RuneCountInString(e.Command))
+	}
+	for _, e := range examples {
+		fits = fits && column+utf8.RuneCountInString(e.Text) <= helpWidth
+	}
+	p.heading("Examples")
+	for _, e := range examples {
+		if fits {
+			p.row("  "+e.Command, "  "+e.Command, e.Text, column, 2)
+			continue
 		}
-		WriteColumns(&b, "  "+helpSpelling(o), HelpSentence(o), HelpColumn)
+		p.WriteString("  " + e.Command + "\n")
+		WriteColumns(&p.Builder, "", e.Text, 6)
 	}
-	b.WriteString("\n")
-	WriteColumns(&b, "", "Every option but --help, --version, --completion, --show-config, --compat, -o, --ask-password and --hash-password has an environment variable: --host is MQ_HOST, "+
-		"--will-topic is MQ_WILL_TOPIC; MQTT_URL stands in for MQ_URL. "+
-		"The command line goes before an options file, that before the environment, "+
-		"a context of the configuration file and its other parts (see '"+contextProgram(t.Name, t.Bit)+" context --help'). "+
-		"A DURATION is seconds or has a unit: 5, 1.5, 250ms, 2m.", 0)
-	b.WriteString("\nExit status:\n")
-	for _, row := range t.Exits {
-		WriteColumns(&b, fmt.Sprintf("  %3d", row.Code), row.Text, 7)
+}
+
+// brief writes the help that fits on one screen, and reports whether there is one.
+func (p *helpPage) brief() bool {
+	command := ""
+	if p.tool.Command != nil {
+		command = p.tool.Command.Name
 	}
-	if len(t.Examples) > 0 {
-		b.WriteString("\nExamples:\n")
-		for _, e := range t.Examples {
-			fmt.Fprintf(&b, "  %s\n", e.Command)
-			WriteColumns(&b, "", e.Text, 6)
+	names, sections := p.tool.Brief[command], p.tool.Overview
+	if command != "" || len(p.tool.Commands) == 0 {
+		sections = nil
+	}
+	if len(names)+len(sections) == 0 {
+		return false
+	}
+	p.head()
+	table := Table(p.tool.Bit)
+	column := 0
+	for _, name := range names {
+		if n := utf8.RuneCountInString(table.Find("--"+name).helpSpelling()) + 4; n <= HelpColumn {
+			column = max(column, n)
 		}
 	}
-	return b.String()
+	if len(names) > 0 {
+		p.WriteString("\n")
+	}
+	for _, name := range names {
+		p.option(table.Find("--"+name), column)
+	}
+	for i, s := range sections {
+		if i == 0 {
+			p.WriteString("\n")
+		}
+		title := s.Title
+		for _, row := range s.Rows {
+			left := fmt.Sprintf("%-9s %-12s", title, row[0])
+			p.row(left, p.style(bold, fmt.Sprintf("%-9s", title))+" "+p.style(bold, row[0])+strings.Repeat(" ", max(0, 12-len(row[0]))), row[1], 23, 1)
+			title = ""
+		}
+	}
+	p.examples()
+	p.WriteString("\n")
+	WriteColumns(&p.Builder, "", p.more(), 0)
+	return true
+}
+
+// more says where the rest is.
+func (p *helpPage) more() string {
+	topics := p.tool.HelpTopics()[1:] // all is first
+	text := "More: " + p.name() + " --help all, or " + p.name() + " --help TOPIC. Topics: " + strings.Join(topics, " ") + ". "
+	if p.tool.Bit&PubSub != 0 {
+		return text + "Named brokers: " + p.tool.Name + " context --help. Manual: " + p.tool.Name + "(1); recipes: mqtools(7)."
+	}
+	return text + "Manual: " + p.tool.Name + "(1), " + p.tool.Name + "-scenario(5); recipes: mqtools(7)."
+}
+
+// all writes everything.
+func (p *helpPage) all() {
+	p.head()
+	if len(p.tool.Commands) > 0 && p.tool.Command == nil {
+		p.WriteString("\n")
+		p.heading("Commands (each has its --help)")
+		for _, c := range p.tool.Commands {
+			p.columns(c.Name, c.Summary, 14)
+		}
+	}
+	p.examples()
+	for _, t := range p.tool.groups() {
+		p.WriteString("\n")
+		p.group(t.group)
+	}
+	p.WriteString("\n")
+	p.environment()
+	p.WriteString("\n")
+	p.exits()
+}
+
+// group writes the options of a group that have an effect.
+func (p *helpPage) group(g Group) {
+	p.heading(string(g))
+	for _, o := range p.tool.shown() {
+		if o.Group == g {
+			p.option(o, HelpColumn)
+		}
+	}
+}
+
+// environment writes where options can come from.
+func (p *helpPage) environment() {
+	p.heading("Environment and precedence")
+	WriteColumns(&p.Builder, "", "Options can also come from environment variables (--host is MQ_HOST; --url also MQTT_URL), an options file (-o), "+
+		"and the configuration file (see '"+contextProgram(p.tool.Name, p.tool.Bit)+" context --help'). "+
+		"Precedence, highest first: command line, options file, environment, context, configuration file. "+durations, 2)
+}
+
+// durations says how durations are written.
+const durations = "Durations are seconds or have a unit: 5, 1.5, 250ms, 2m."
+
+// exits writes the table of exit codes.
+func (p *helpPage) exits() {
+	p.heading("Exit status")
+	for _, row := range p.tool.Exits {
+		p.columns(fmt.Sprintf("%3d", row.Code), row.Text, 7)
+	}
+}
+
+// facts writes all that the table knows about an option.
+func (p *helpPage) facts(o *Option) {
+	command := p.tool.Bits()
+	p.option(o, HelpColumn)
+	fact := func(what, text string) {
+		if text != "" {
+			p.row("      "+what, "      "+what, text, HelpColumn, 2)
+		}
+	}
+	p.WriteString("\n")
+	values := strings.Join(o.takes(command), ", ")
+	switch {
+	case o.Type == TypeBool:
+		values = "none; --" + o.Name + "=false turns it off"
+	case values != "":
+	case o.Complete == CompleteFile:
+		values = "file"
+	case o.Complete == CompleteDir:
+		values = "directory"
+	case o.Type == TypeInt:
+		values = "whole number, " + o.rangeText(plain)
+	case o.Type == TypeSize:
+		values = "bytes, e.g. 512, 64k or 1MiB; " + o.rangeText(plain)
+	case o.Type == TypeDuration:
+		values = "duration, e.g. 5, 250ms or 2m; " + o.rangeText(shortDuration)
+		if len(o.Specials) > 0 {
+			values += "; or " + o.Specials[0].Word
+		}
+	case o.Type == TypeProperty:
+		values = "packet, property and value; mqpub(1) lists the properties"
+	case o.Type == TypeEscaped:
+		values = `text with the escapes \n \r \t \0 \\ and \xHH`
+	case o.Type == TypeListen:
+		values = "PORT, HOST:PORT, the path of a Unix socket, or a URL"
+	case o.Name == "help":
+		values = "the topics " + strings.Join(p.tool.HelpTopics(), ", ") + "; or an option"
+	default:
+		values = "text"
+	}
+	fact("value", values)
+	for _, c := range o.Choices {
+		if len(c.Also) > 0 && slices.Contains(o.takes(command), c.Value) {
+			fact("", c.Value+" is also written "+strings.Join(c.Also, ", "))
+		}
+	}
+	_, def := o.said(command, p.form)
+	fact("default", cmp.Or(def, o.perCommandDefaults(command)))
+	if o.Optional {
+		fact("without value", o.Implied)
+	}
+	if o.Repeat {
+		fact("repeatable", "yes")
+	}
+	if o.V5 {
+		fact("needs", "MQTT 5")
+	}
+	variable := o.Env()
+	if variable != "" && o.EnvFallback != "" {
+		variable += ", or " + o.EnvFallback
+	}
+	fact("variable", cmp.Or(variable, "none"))
+	fact("key", cmp.Or(o.Key(), "none"))
+	if o.Group != "" {
+		fact("topic", o.Group.word())
+	}
+	p.WriteString("\n")
+	WriteColumns(&p.Builder, "", "More: "+p.tool.Name+"(1).", 0)
 }
 
 // contextProgram is the tool that lists the contexts of a tool.
@@ -61,34 +383,161 @@ func contextProgram(tool string, bit ToolSet) string {
 	return tool
 }
 
-// helpSpelling is the left column: "-h, --host HOST".
-func helpSpelling(o *Option) string {
-	s := strings.Join(o.Spellings(), ", ")
-	if o.Short == "" {
-		s = "    " + s
+// helpWords are the words of the left column: "-h," "--host" "HOST".
+func (o *Option) helpWords() []string {
+	words := o.Spellings()
+	for i := range words[:len(words)-1] {
+		words[i] += ","
 	}
 	switch {
 	case o.Type == TypeBool:
-		return s
 	case o.Optional:
-		return s + " [" + o.Placeholder + "]"
+		words = append(words, "["+o.Placeholder+"]")
+	default:
+		words = append(words, o.Placeholder)
 	}
-	return s + " " + o.Placeholder
+	return words
 }
 
-func HelpSentence(o *Option) string {
-	if o.Default == "" || o.Default == "0" && o.Type == TypeDuration {
-		return o.Help
+// helpSpelling is the left column: "-h, --host HOST".
+func (o *Option) helpSpelling() string {
+	s := strings.Join(o.helpWords(), " ")
+	if o.Short == "" {
+		s = "    " + s
 	}
-	return o.Help + " (default " + o.Default + ")"
+	return s
+}
+
+// said returns the help and the default of the option for a command with a plan of a
+// form, which may be 0 for all.
+func (o *Option) said(c Commands, f Forms) (help, def string) {
+	help, def = o.Help, o.Default
+	if p := o.perCommand(c, f); p != nil {
+		return cmp.Or(p.Help, help), cmp.Or(p.Default, def)
+	}
+	agreed, differ := "", false
+	for _, p := range o.PerCommand {
+		if f == 0 && p.For&c != 0 {
+			differ = differ || agreed != "" && agreed != p.Default
+			agreed = p.Default
+		}
+	}
+	if agreed != "" && !differ {
+		def = agreed
+	}
+	return help, def
+}
+
+// perCommand is what the option is for a command with a plan of a form, or nil.
+func (o *Option) perCommand(c Commands, f Forms) *PerCommand {
+	for i := range o.PerCommand {
+		if p := &o.PerCommand[i]; p.For&c != 0 && (p.Forms == 0 || p.Forms&f != 0) {
+			return p
+		}
+	}
+	return nil
+}
+
+// text is the help of the option for a command, without the default.
+func (o *Option) text(c Commands, f Forms) string {
+	help, _ := o.said(c, f)
+	return o.fill(help, c)
+}
+
+// fill puts the values that the option takes into a text.
+func (o *Option) fill(text string, c Commands) string {
+	return strings.Replace(text, "{values}", units.OrList(o.takes(c)...), 1)
+}
+
+// sentence is the help of the option for a command, with the default.
+func (o *Option) sentence(c Commands, f Forms) string {
+	help, def := o.said(c, f)
+	if def == "0" && o.Type == TypeDuration {
+		def = ""
+	}
+	return withDefault(o.fill(help, c), def)
+}
+
+// HelpSentence is the help of the option with its default, or those of the commands.
+func HelpSentence(o *Option) string {
+	text := o.sentence(0, 0)
+	if def := o.perCommandDefaults(0); o.Default == "" && def != "" {
+		if word, value, labeled := strings.Cut(def, ": "); labeled && word == commandWord(CommandVerify) {
+			return text + " (" + word + ": default " + value + ")"
+		}
+		return withDefault(text, def)
+	}
+	return text
+}
+
+// perCommandDefaults lists the defaults that differ by command, of one or, for 0, of all.
+func (o *Option) perCommandDefaults(c Commands) string {
+	var all []string
+	for _, p := range o.PerCommand {
+		text := p.Default
+		if p.Default == "" || c != 0 && p.For&c == 0 {
+			continue
+		}
+		if p.For&CommandRun == 0 && c == 0 && len(o.commands()) != 1 {
+			text = commandWord(p.For) + ": " + text
+		}
+		if !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+	}
+	return strings.Join(all, "; ")
+}
+
+// commands are those that the option has a use for, one by one.
+func (o *Option) commands() (all []Commands) {
+	of := o.For
+	if of == 0 {
+		of = commandsPlan
+	}
+	for c := CommandRun; c <= CommandPresets; c <<= 1 {
+		if of&c != 0 {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// commandWord is the word of a command that has defaults of its own.
+func commandWord(c Commands) string {
+	switch c {
+	case CommandVerify:
+		return "verify"
+	case CommandCalibrate:
+		return "calibrate"
+	}
+	return "search"
+}
+
+// withDefault puts a default into a sentence: before what it is no part of.
+func withDefault(text, def string) string {
+	if def == "" {
+		return text
+	}
+	at := len(text)
+	for _, end := range [...]string{" (repeatable)", " (MQTT 5)", " (exit "} {
+		if i := strings.Index(text, end); i >= 0 {
+			at = min(at, i)
+		}
+	}
+	return text[:at] + " (default " + def + ")" + text[at:]
 }
 
 // WriteColumns writes left and, from column on, text in lines of at most
 // helpWidth columns.
 func WriteColumns(b *strings.Builder, left, text string, column int) {
+	writeColumns(b, left, text, column, 2)
+}
+
+// writeColumns is WriteColumns with at least gap blanks behind left.
+func writeColumns(b *strings.Builder, left, text string, column, gap int) {
 	at := utf8.RuneCountInString(left)
 	b.WriteString(left)
-	if at > 0 && at+2 > column {
+	if at > 0 && at+gap > column {
 		b.WriteString("\n")
 		at = 0
 	}

@@ -25,7 +25,8 @@ import (
 //   - options after positional words; everything after "--" is positional;
 //   - -D CMD PROP VALUE and -D CMD user-property KEY VALUE;
 //   - an optional value (--serve) as --serve=ADDR, or as the next word when
-//     that is all digits or has a colon and does not begin with a hyphen.
+//     that is all digits or has a colon and does not begin with a hyphen; that of
+//     --help as any next word that does not begin with a hyphen.
 //
 // The error is a *UsageError. It never repeats an attached value of a secret
 // option.
@@ -52,6 +53,7 @@ type normalizer struct {
 
 	ended bool     // "--" was read
 	wants *Option  // the option whose value argv ends before
+	may   *Option  // the same of an optional value
 	begun []string // the words that --property has already
 }
 
@@ -182,7 +184,10 @@ func (n *normalizer) option(o *Option, spelling string) *UsageError {
 		return n.property(o, spelling)
 	case o.Optional:
 		value := ""
-		if n.next < len(n.argv) && looksLikeAddress(n.argv[n.next]) {
+		switch {
+		case n.next == len(n.argv):
+			n.may = o
+		case o.takesNext(n.argv[n.next]):
 			value = n.argv[n.next]
 			n.next++
 		}
@@ -245,6 +250,14 @@ func (n *normalizer) shown(w string) string {
 		}
 	}
 	return w
+}
+
+// takesNext reports whether the option, whose value is optional, takes the word behind it.
+func (o *Option) takesNext(w string) bool {
+	if o.Type == TypeListen {
+		return looksLikeAddress(w)
+	}
+	return w != "" && w[0] != '-'
 }
 
 func looksLikeAddress(w string) bool {

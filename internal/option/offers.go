@@ -183,6 +183,8 @@ func (c *completer) complete(obeyed func([]string) Options, operands func([]stri
 	switch {
 	case c.line.wants != nil:
 		c.value(c.line.wants, "")
+	case c.line.may != nil && c.line.may.Name == "help" && !strings.HasPrefix(c.typed, "-"):
+		c.value(c.line.may, "")
 	case c.line.ended || !strings.HasPrefix(c.typed, "-"):
 		if operands != nil {
 			operands(c.line.positional)
@@ -194,7 +196,7 @@ func (c *completer) complete(obeyed func([]string) Options, operands func([]stri
 	default:
 		for _, o := range c.obeyed {
 			for _, s := range o.Spellings() {
-				c.add(s, o.Help)
+				c.add(s, o.text(c.tool.Bits(), 0))
 			}
 		}
 		c.attached()
@@ -245,6 +247,8 @@ func (c *completer) value(o *Option, stem string) {
 	switch {
 	case o.Name == Compat:
 		c.addAll(c.tool.Compat)
+	case o.Name == "help":
+		c.addAll(c.tool.HelpTopics())
 	case o.Type == TypeProperty:
 		if stem == "" { // as one word it has blanks in it
 			c.property()

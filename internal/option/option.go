@@ -53,23 +53,37 @@ const (
 	CompleteContext
 )
 
-// Group is a heading of --help and of the man page.
+// Group is a heading of --help and of the man page. Each is a topic of --help.
 type Group string
 
 // The groups, in the order in which --help shows them.
 const (
 	GroupLoad       Group = "Load"
 	GroupScale      Group = "Scale"
-	GroupMeasure    Group = "Measuring and reporting"
+	GroupReport     Group = "Report"
+	GroupCheck      Group = "Pass or fail"
+	GroupKubernetes Group = "Kubernetes"
 	GroupPlay       Group = "Playing scripts"
-	GroupPublish    Group = "Publishing"
-	GroupSubscribe  Group = "Subscribing"
+	GroupMessage    Group = "Message"
+	GroupRequest    Group = "Request and reply"
+	GroupSubscribe  Group = "Subscriptions"
+	GroupFilter     Group = "Filter"
+	GroupStop       Group = "Stop"
+	GroupReply      Group = "Reply"
 	GroupOutput     Group = "Output"
-	GroupConnection Group = "Connection"
+	GroupBroker     Group = "Broker"
+	GroupAuth       Group = "Authentication"
+	GroupSession    Group = "Session and delivery"
+	GroupRetry      Group = "Retries and timeouts"
 	GroupTLS        Group = "TLS"
 	GroupWill       Group = "Will"
+	GroupServe      Group = "Built-in broker"
+	GroupConfig     Group = "Configuration"
 	GroupGeneral    Group = "General"
 )
+
+// common reports whether the options of the group have a use for every command.
+func (g Group) common() bool { return g == GroupConfig || g == GroupGeneral }
 
 // Choice is one value of a TypeChoice option: Value is what the tool reads,
 // Also are other ways to write it.
@@ -82,6 +96,17 @@ type Choice struct {
 type Fewer struct {
 	For    Commands
 	Values []string
+}
+
+// PerCommand is what an option is for some commands of mqbench, in place of its own
+// Help and Default where these are not empty. The Default is for the user's eyes: the
+// command itself has it, and a test compares the two.
+type PerCommand struct {
+	For     Commands
+	Forms   Forms // of their plans; 0: all
+	Default string
+	Unless  string // an option in whose presence there is no default
+	Help    string
 }
 
 // Special is a word that a TypeDuration option takes in place of a number.
@@ -114,17 +139,18 @@ type Option struct {
 	Once     bool // a second use in one place is an error: one of the values would be lost in silence
 
 	Placeholder string
-	Help        string
+	Help        string // "{values}" stands for what the option takes
 	Default     string // in the form a user would write it; empty: none
 
 	// Min and Max bound numbers, both inclusive: TypeInt plain, TypeSize bytes,
 	// TypeDuration nanoseconds. A Max of zero is no upper bound.
-	Min, Max int64
-	Whole    bool // of a TypeDuration: whole seconds only
-	Choices  []Choice
-	Fewer    []Fewer // commands that take some of the choices only
-	List     bool    // the value is choices with commas between them
-	Specials []Special
+	Min, Max   int64
+	Whole      bool // of a TypeDuration: whole seconds only
+	Choices    []Choice
+	Fewer      []Fewer // commands that take some of the choices only
+	PerCommand []PerCommand
+	List       bool // the value is choices with commas between them
+	Specials   []Special
 
 	Excludes []Relation // what cannot be used with this option
 	Needs    []Relation // what this option does nothing without

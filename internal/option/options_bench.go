@@ -6,100 +6,144 @@ const commandsLoad = CommandRun | CommandSearch | CommandDoctor | CommandK8s
 var loadOptions = []Option{
 	{
 		Name: "clients", Tools: Bench, For: commandsLoad | CommandVerify, Forms: formsShort, Group: GroupLoad, Type: TypeInt, Min: 1, Max: 100_000_000,
-		Placeholder: "N", Help: "clients of conn and sub, publishers of pub, pubsub and verify; unless given 200, of verify 10",
+		Placeholder: "N", Help: "clients or publishers",
+		PerCommand: []PerCommand{
+			{For: commandsLoad, Forms: FormConn, Default: "200", Help: "number of connections"},
+			{For: commandsLoad, Forms: formsPublish, Default: "200", Help: "number of publishers"},
+			{For: commandsLoad, Forms: FormSub, Default: "200", Help: "number of subscribers"},
+			{For: CommandVerify, Default: "10", Help: "clients; --shapes says their roles"},
+		},
 	},
 	{
 		Name: "subscribers", Tools: Bench, For: commandsLoad, Forms: FormPubSub, Group: GroupLoad, Type: TypeInt, Min: 1, Max: 100_000_000,
-		Placeholder: "N", Help: "subscribers of pubsub; unless given as many as publishers",
+		Placeholder: "N", Help: "pubsub: subscribers (default: as --clients)",
+		PerCommand: []PerCommand{
+			{For: commandsLoad, Forms: FormPubSub, Help: "number of subscribers (default: as --clients)"},
+		},
 	},
 	{
 		Name: "topic", Short: "t", Tools: Bench, For: commandsLoad, Forms: formsShort &^ FormConn, Group: GroupLoad, Type: TypeString, Repeat: true,
-		Placeholder: "TEMPLATE", Complete: CompleteTopic, Help: "topic, or filter of sub; %i is the client's number, %c its identifier, %s the message's number; unless given bench/%i",
+		Placeholder: "TEMPLATE", Complete: CompleteTopic, Help: "topic, or filter of sub",
+		PerCommand: []PerCommand{
+			{For: commandsLoad, Forms: formsPublish, Default: "bench/%i", Help: "topic to publish to"},
+			{For: commandsLoad, Forms: FormSub, Default: "bench/%i", Help: "topic filter to subscribe to"},
+		},
 	},
 	{
 		Name: "filter", Tools: Bench, For: commandsLoad, Forms: FormPubSub, Group: GroupLoad, Type: TypeString, Repeat: true,
-		Placeholder: "TEMPLATE", Complete: CompleteTopic, Help: "topic filter of the subscribers of pubsub; unless given the topics",
+		Placeholder: "TEMPLATE", Complete: CompleteTopic, Help: "pubsub: filter to subscribe to (default --topic)",
+		PerCommand: []PerCommand{
+			{For: commandsLoad, Forms: FormPubSub, Help: "filter to subscribe to (default --topic)"},
+		},
 	},
 	{
 		Name: "qos", Short: "q", Tools: Bench, For: commandsLoad | CommandVerify, Forms: formsShort &^ FormConn, Group: GroupLoad, Type: TypeInt, Max: 2,
-		Placeholder: "QOS", Help: "quality of service: 0, 1 or 2; unless given 0, and of verify all of them in turn",
+		Placeholder: "QOS", Help: "quality of service: {values}",
+		PerCommand: []PerCommand{
+			{For: commandsLoad, Forms: formsShort &^ FormConn, Default: "0"},
+			{For: CommandVerify, Help: "test only this QoS: {values} (default: each)"},
+		},
 	},
 	{
 		Name: "retain", Short: "r", Tools: Bench, For: commandsLoad, Forms: formsPublish, Group: GroupLoad, Type: TypeBool,
-		Help: "publish retained messages",
+		Help: "set the retain flag",
 	},
 	{
 		Name: "size", Tools: Bench, For: commandsLoad | CommandVerify, Forms: formsPublish, Group: GroupLoad, Type: TypeSize, Max: 256_000_000,
-		Placeholder: "SIZE", Default: "256", Help: "bytes of a payload; below 16 there is no room for the header that times and checks deliveries",
+		Placeholder: "SIZE", Default: "256", Help: "payload size; 16 or more is checked",
 	},
 	{
 		Name: "message", Short: "m", Tools: Bench, For: commandsLoad, Forms: formsPublish, Group: GroupLoad, Type: TypeString,
 		Excludes:    []Relation{{With: []string{"size"}}},
-		Placeholder: "TEMPLATE", Help: "the whole payload, in place of --size; without header",
+		Placeholder: "TEMPLATE", Help: "payload, not timed or checked",
 	},
 	{
 		Name: "rate", Tools: Bench, For: commandsLoad | CommandVerify, Forms: formsPublish, Group: GroupLoad, Type: TypeString,
-		Placeholder: "RATE", Help: "messages of all publishers together, as 5000 or 5000/s or 10/m; or unlimited, as many as the window allows; of verify as its shape",
+		Placeholder: "RATE", Help: "total rate: 5000, 10/m or unlimited",
+		PerCommand: []PerCommand{
+			{For: CommandVerify, Default: "1000", Help: "total rate; fan-in, fan-out: 100"},
+		},
 	},
 	{
 		Name: "interval", Short: "I", Tools: Bench, For: commandsLoad, Forms: formsPublish, Group: GroupLoad, Type: TypeDuration,
-		Placeholder: "DURATION", Help: "time from message to message of one publisher, in place of --rate; unless given 1s",
+		Placeholder: "DURATION", Help: "pace of each publisher, not --rate",
+		PerCommand: []PerCommand{
+			{For: commandsLoad, Forms: formsPublish, Default: "1s", Unless: "rate"},
+		},
 	},
 	{
 		Name: "limit", Tools: Bench, For: commandsLoad, Forms: formsPublish, Group: GroupLoad, Type: TypeInt, Min: 1, Max: 1 << 50,
-		Placeholder: "N", Help: "messages of all publishers together, and end then",
+		Placeholder: "N", Help: "stop after N messages in total",
 	},
 	{
 		Name: "max-inflight", Short: "M", Tools: Bench, For: commandsLoad, Forms: formsPublish, Group: GroupLoad, Type: TypeInt, Min: 1, Max: 65535,
-		Placeholder: "N", Default: "64", Help: "unacknowledged messages of one publisher at QoS 1 and 2",
+		Placeholder: "N", Default: "64", Help: "max unacknowledged per publisher",
 	},
 	{
 		Name: "duration", Tools: Bench, For: commandsLoad | CommandVerify | CommandCalibrate, Group: GroupLoad, Type: TypeDuration,
-		Placeholder: "DURATION", Help: "length of the measurement; unless given 30s, or what a scenario says, of verify 10s and of calibrate 2s for each part",
+		Placeholder: "DURATION", Help: "measure for this long",
+		PerCommand: []PerCommand{
+			{For: commandsLoad, Forms: formsShort, Default: "30s", Unless: "limit"},
+			{For: commandsLoad, Forms: FormNamed, Help: "measure for this long (default: as the plan)"},
+			{For: CommandVerify, Default: "10s", Help: "test each QoS this long"},
+			{For: CommandCalibrate, Default: "2s", Help: "measure each part this long"},
+		},
 	},
 	{
 		Name: "warm-up", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeDuration,
-		Placeholder: "DURATION", Help: "publish this long before the measurement; unless given what a scenario says",
+		Placeholder: "DURATION", Help: "publish this long before measuring",
+		PerCommand: []PerCommand{
+			{For: commandsLoad, Forms: formsShort, Default: "0s"},
+		},
 	},
 	{
 		Name: "connect-rate", Short: "R", Tools: Bench, For: commandsLoad, Forms: formsShort, Group: GroupLoad, Type: TypeString,
-		Placeholder: "RATE", Help: "new connections, as 1000 or 1000/s; unless given 1000",
+		Placeholder: "RATE", Help: "connections per second",
+		PerCommand: []PerCommand{
+			{For: commandsLoad, Forms: formsShort, Default: "1000"},
+		},
 	},
 	{
 		Name: "id", Short: "i", Tools: Bench, For: commandsLoad, Forms: formsShort, Group: GroupLoad, Type: TypeString,
-		Placeholder: "TEMPLATE", Help: "client identifiers; unless given mqbench-%{run}-%g-%i",
+		Placeholder: "TEMPLATE", Help: "client IDs",
+		PerCommand: []PerCommand{
+			{For: commandsLoad, Forms: formsShort, Default: "mqbench-%{run}-%g-%i"},
+		},
 	},
 	{
 		Name: "first", Short: "n", Tools: Bench, For: commandsLoad, Forms: formsShort, Group: GroupLoad, Type: TypeInt, Max: 1 << 40,
-		Placeholder: "N", Help: "what %i is for the first client",
+		Placeholder: "N", Help: "%i of the first client",
+		PerCommand: []PerCommand{
+			{For: commandsLoad, Forms: formsShort, Default: "0"},
+		},
 	},
 	{
 		Name: "disable-clean-session", Short: "c", Aliases: []string{"persistent"}, Tools: Bench, For: commandsLoad, Forms: formsShort, Group: GroupLoad, Type: TypeBool,
-		Help: "have the broker keep the clients' sessions",
+		Help: "keep the clients' sessions",
 	},
 	{
 		Name: "session-expiry-interval", Short: "x", Aliases: []string{"session-expiry"}, V5: true, Tools: Bench, For: commandsLoad, Forms: formsShort, Group: GroupLoad, Type: TypeDuration,
-		Placeholder: "DURATION", Help: "how long the broker keeps a session (MQTT 5); unless given 1h with -c",
+		Placeholder: "DURATION", Help: "keep sessions this long; with -c 1h (MQTT 5)",
 	},
 	{
 		Name: "run-id", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeString,
-		Placeholder: "NAME", Help: "name of the run, %{run} in client identifiers; unless given drawn, or made of the plan and --start-at",
+		Placeholder: "NAME", Help: "name of the run, %{run} in client IDs",
 	},
 	{
 		Name: "resume", Tools: Bench, For: CommandRun | CommandK8s, Group: GroupLoad, Type: TypeBool,
-		Help: "take up the sessions that an earlier run with --keep-sessions has left, in place of beginning new ones",
+		Help: "resume the sessions that --keep-sessions left",
 	},
 	{
 		Name: "keep-sessions", Tools: Bench, For: CommandRun | CommandK8s, Group: GroupLoad, Type: TypeBool,
-		Help: "leave the clients' sessions at the broker when the run ends",
+		Help: "leave the sessions at the broker after the run",
 	},
 	{
 		Name: "topic-prefix", Tools: Bench, For: commandsLoad | CommandVerify, Forms: ^FormConn, Group: GroupLoad, Type: TypeString,
-		Placeholder: "TEMPLATE", Help: "put this before all topics and topic filters, as bench/%u/",
+		Placeholder: "TEMPLATE", Help: "put this before all topics, e.g. bench/%u/",
 	},
 	{
 		Name: "scale", Tools: Bench, For: commandsLoad, Group: GroupLoad, Type: TypeString,
-		Placeholder: "FACTOR", Help: "multiply the clients of a preset or scenario, and with them its messages; the report says so",
+		Placeholder: "FACTOR", Help: "multiply the clients of a preset or scenario",
 	},
 	{
 		Name: "load", Tools: Bench, For: commandsLoad &^ CommandSearch, Forms: FormNamed | formsPublish, Group: GroupLoad, Type: TypeString,
@@ -107,7 +151,7 @@ var loadOptions = []Option{
 	},
 	{
 		Name: "seed", Tools: Bench, For: commandsLoad | CommandVerify, Group: GroupLoad, Type: TypeInt, Max: 1 << 62,
-		Placeholder: "N", Help: "seed of all that is random; the same plan with the same seed does the same",
+		Placeholder: "N", Help: "random seed; same seed, same run",
 	},
 }
 
@@ -115,125 +159,154 @@ var scaleOptions = []Option{
 	{
 		Name: "engine", Tools: Bench, For: CommandRun | CommandSearch | CommandDoctor | CommandK8s | CommandCalibrate, Group: GroupScale, Type: TypeChoice,
 		Placeholder: "ENGINE", Default: "auto", Complete: CompleteChoice, Choices: []Choice{{"auto", nil}, {"lite", nil}, {"std", nil}},
-		Help: "lite drives plain TCP connections by few loops, some hundred bytes each (Linux), std any by goroutines; auto is lite if it can",
+		Help: "engine: lite (Linux TCP), std, auto",
 	},
 	{
 		Name: "loops", Tools: Bench, For: CommandRun | CommandSearch | CommandK8s | CommandCalibrate, Group: GroupScale, Type: TypeInt, Min: 1, Max: 1024,
-		Placeholder: "N", Help: "loops that drive the clients; unless given one for each processor",
+		Placeholder: "N", Help: "event loops (default: one per CPU)",
 	},
 	{
 		Name: "source-ip", Tools: Bench, For: CommandRun | CommandSearch | CommandDoctor, Group: GroupScale, Type: TypeString, Repeat: true,
-		Placeholder: "ADDR", Help: "connect from this local address, or from those of a range as 10.0.0.10-20, each with ports of its own; may be repeated",
+		Placeholder: "ADDR", Help: "connect from ADDR or 10.0.0.10-20 (repeatable)",
 	},
 	{
 		Name: "procs", Tools: Bench, For: CommandRun | CommandDoctor, Group: GroupScale, Type: TypeInt, Min: 1, Max: 256,
-		Placeholder: "N", Default: "1", Help: "divide the run between processes, and merge their results",
+		Placeholder: "N", Default: "1", Help: "split the run over N processes",
 	},
 	{
 		Name: "shard", Tools: Bench, For: CommandRun | CommandDoctor, Group: GroupScale, Type: TypeString,
-		Placeholder: "I/N", Help: "run part I of N, from 0; unless given what Kubernetes, Slurm, AWS Batch or Nomad say",
+		Placeholder: "I/N", Help: "run part I of N, counted from 0",
 	},
 	{
 		Name: "start-at", Tools: Bench, For: CommandRun, Group: GroupScale, Type: TypeString,
-		Placeholder: "TIME", Help: "begin at this time, as 2026-11-21T09:30:00Z or @1795253400, the same for all shards",
+		Placeholder: "TIME", Help: "start all shards at TIME, e.g. @1795253400",
 	},
 }
 
-var measureOptions = []Option{
+var reportOptions = []Option{
 	{
-		Name: "out", Tools: Bench, For: CommandRun | CommandSearch | CommandVerify | CommandMerge | CommandCollect | CommandPlot | CommandCalibrate, Group: GroupMeasure, Type: TypeString,
-		Placeholder: "FILE", Complete: CompleteFile, Help: "write the result, or the page, into FILE; - is standard output",
+		Name: "out", Tools: Bench, For: CommandRun | CommandSearch | CommandVerify | CommandMerge | CommandCollect | CommandPlot | CommandCalibrate, Group: GroupReport, Type: TypeString,
+		Placeholder: "FILE", Complete: CompleteFile, Help: "save the result to FILE (\"-\": stdout)",
+		PerCommand: []PerCommand{
+			{For: CommandSearch, Help: "save the result of each step to FILE"},
+			{For: CommandPlot, Help: "write the page to FILE (\"-\": stdout)"},
+			{For: CommandCalibrate, Help: "save the figures to FILE (\"-\": stdout)"},
+		},
 	},
 	{
-		Name: "format", Short: "F", Tools: Bench, For: CommandRun | CommandSearch | CommandReport | CommandDiff, Group: GroupMeasure, Type: TypeChoice,
+		Name: "format", Short: "F", Tools: Bench, For: CommandRun | CommandSearch | CommandReport | CommandDiff, Group: GroupReport, Type: TypeChoice,
 		Placeholder: "FORMAT", Default: "text", Complete: CompleteChoice,
 		Choices: []Choice{{"text", nil}, {"json", nil}, {"csv", nil}, {"markdown", []string{"md"}}, {"junit", nil}, {"hgrm", nil}, {"hlog", nil}},
 		Fewer:   []Fewer{{CommandSearch, []string{"text", "json", "csv"}}, {CommandDiff, []string{"text", "json", "junit"}}},
-		Help:    "format of the report: text, json, csv, markdown, junit, hgrm or hlog",
+		Help:    "print as json, csv or others",
+		PerCommand: []PerCommand{
+			{For: CommandSearch | CommandDiff, Help: "print as {values}"},
+		},
 	},
 	{
-		Name: "metric", Tools: Bench, For: CommandReport, Group: GroupMeasure, Type: TypeString,
-		Placeholder: "NAME", Help: "the histogram of hgrm, as puback.service; unless given that of the deliveries",
+		Name: "metric", Tools: Bench, For: CommandReport, Group: GroupReport, Type: TypeString,
+		Placeholder: "NAME", Help: "with -F hgrm: histogram (default: deliveries)",
 	},
 	{
-		Name: "json", Tools: Bench, For: CommandRun | CommandVerify, Group: GroupMeasure, Type: TypeBool,
+		Name: "json", Tools: Bench, For: CommandRun | CommandVerify, Group: GroupReport, Type: TypeBool,
 		Excludes: []Relation{{With: []string{"format"}, Hint: "--format json writes the report alone"}},
-		Help:     "write JSON Lines to standard output, one an interval, and the report as the last",
+		Help:     "print JSON Lines: intervals, then the report",
+		PerCommand: []PerCommand{
+			{For: CommandVerify, Help: "print the verdicts as JSON Lines"},
+		},
 	},
 	{
-		Name: "metrics", Tools: Bench, For: CommandRun | CommandSearch | CommandK8s, Group: GroupMeasure, Type: TypeString,
-		Placeholder: "ADDR", Help: "serve the figures for Prometheus on PORT or HOST:PORT under /metrics while the run lasts",
+		Name: "metrics", Tools: Bench, For: CommandRun | CommandSearch | CommandK8s, Group: GroupReport, Type: TypeString,
+		Placeholder: "ADDR", Help: "serve Prometheus metrics on ADDR",
 	},
 	{
-		Name: "hold", Tools: Bench, For: CommandRun | CommandK8s, Group: GroupMeasure, Type: TypeDuration,
+		Name: "hold", Tools: Bench, For: CommandRun | CommandK8s, Group: GroupReport, Type: TypeDuration,
 		Needs:       []Relation{{With: []string{"metrics"}}},
-		Placeholder: "DURATION", Help: "go on serving --metrics this long after the run, for the last scrape",
+		Placeholder: "DURATION", Help: "keep serving --metrics after the run",
 	},
 	{
-		Name: "calibration", Tools: Bench, For: CommandRun, Group: GroupMeasure, Type: TypeString,
-		Placeholder: "FILE", Complete: CompleteFile, Help: "keep the ceiling that calibrate has written into FILE with the result, for its report",
+		Name: "calibration", Tools: Bench, For: CommandRun, Group: GroupReport, Type: TypeString,
+		Placeholder: "FILE", Complete: CompleteFile, Help: "add the ceiling from 'calibrate --out FILE'",
 	},
 	{
-		Name: "fail-on", Tools: Bench, For: CommandRun | CommandReport, Group: GroupMeasure, Type: TypeString, Repeat: true,
-		Placeholder: "COND", Help: "end with status 4 if this is so, as p99>10ms or loss>0; may be repeated",
+		Name: "repeat", Tools: Bench, For: CommandRun, Group: GroupReport, Type: TypeInt, Min: 1, Max: 1000,
+		Placeholder: "N", Default: "1", Help: "repeat the run N times, for diff",
+	},
+}
+
+var checkOptions = []Option{
+	{
+		Name: "fail-on", Tools: Bench, For: CommandRun | CommandReport, Group: GroupCheck, Type: TypeString, Repeat: true,
+		Placeholder: "COND", Help: "exit 4 if COND, e.g. 'p99>10ms' (repeatable)",
 	},
 	{
-		Name: "strict", Tools: Bench, For: CommandRun | CommandReport | CommandPlay, Group: GroupMeasure, Type: TypeBool,
-		Help: "end with status 6 or 7 for a limited generator and saturation; of play: expect also what the specification says should be",
+		Name: "strict", Tools: Bench, For: CommandRun | CommandReport | CommandPlay, Group: GroupCheck, Type: TypeBool,
+		Help: "exit 6 or 7 on generator limit, saturation",
+		PerCommand: []PerCommand{
+			{For: CommandPlay, Help: "also check what the specification recommends"},
+		},
 	},
 	{
-		Name: "repeat", Tools: Bench, For: CommandRun, Group: GroupMeasure, Type: TypeInt, Min: 1, Max: 1000,
-		Placeholder: "N", Default: "1", Help: "run this many times; diff judges by their spread",
+		Name: "gate", Tools: Bench, For: CommandDiff, Group: GroupCheck, Type: TypeString, Repeat: true,
+		Placeholder: "COND", Help: "exit 4 if B is worse, e.g. p99=+10% (repeatable)",
 	},
 	{
-		Name: "slo", Tools: Bench, For: CommandSearch, Group: GroupMeasure, Type: TypeString, Repeat: true,
-		Placeholder: "CONDS", Help: "what a rate must meet to count as sustained; may be repeated; unless given p99<10ms,loss=0",
+		Name: "slo", Tools: Bench, For: CommandSearch, Group: GroupCheck, Type: TypeString, Repeat: true,
+		Placeholder: "CONDS", Help: "limits to meet",
+		PerCommand: []PerCommand{
+			{For: CommandSearch, Default: "p99<10ms,loss=0"},
+		},
 	},
 	{
-		Name: "from-load", Tools: Bench, For: CommandSearch, Group: GroupMeasure, Type: TypeString,
-		Placeholder: "FACTOR", Default: "1", Help: "factor of the plan's rates to begin with",
+		Name: "from-load", Tools: Bench, For: CommandSearch, Group: GroupCheck, Type: TypeString,
+		Placeholder: "FACTOR", Default: "1", Help: "load to begin with",
 	},
 	{
-		Name: "precision", Tools: Bench, For: CommandSearch, Group: GroupMeasure, Type: TypeString,
-		Placeholder: "FACTOR", Default: "0.05", Help: "end when the highest rate that is met and the lowest that is not are this close",
+		Name: "precision", Tools: Bench, For: CommandSearch, Group: GroupCheck, Type: TypeString,
+		Placeholder: "FACTOR", Default: "0.05", Help: "stop at this relative gap",
 	},
 	{
-		Name: "shapes", Tools: Bench, For: CommandVerify, Group: GroupMeasure, Type: TypeString, Repeat: true,
+		Name: "shapes", Tools: Bench, For: CommandVerify, Group: GroupCheck, Type: TypeString, Repeat: true,
 		Placeholder: "LIST", List: true, Complete: CompleteChoice, Choices: []Choice{{"pairs", nil}, {"fan-in", nil}, {"fan-out", nil}, {"shared", nil}},
-		Help: "who subscribes to whose messages, one after another: pairs, fan-in, fan-out, shared; may be repeated; unless given pairs",
+		Help: "pairs, fan-in, fan-out, shared",
+		PerCommand: []PerCommand{
+			{For: CommandVerify, Default: "pairs"},
+		},
 	},
 	{
-		Name: "faults", Tools: Bench, For: CommandVerify, Group: GroupMeasure, Type: TypeString, Repeat: true,
+		Name: "faults", Tools: Bench, For: CommandVerify, Group: GroupCheck, Type: TypeString, Repeat: true,
 		Placeholder: "LIST", List: true, Complete: CompleteChoice,
 		Choices: []Choice{{"delay", nil}, {"stall", nil}, {"split", nil}, {"cut", nil}, {"refuse", nil}, {"restart", nil}, {"none", nil}},
-		Help:    "what a proxy before the broker does: delay, stall, split, cut, refuse, or none; with --serve restart; may be repeated",
+		Help:    "inject LIST",
+		PerCommand: []PerCommand{
+			{For: CommandVerify, Default: "delay,stall,split,cut,refuse"},
+		},
+	},
+}
+
+var kubernetesOptions = []Option{
+	{
+		Name: "image", Tools: Bench, For: CommandK8s, Group: GroupKubernetes, Type: TypeString,
+		Placeholder: "IMAGE", Default: "ghcr.io/mqtools/mqtools:latest", Help: "pod image",
 	},
 	{
-		Name: "gate", Tools: Bench, For: CommandDiff, Group: GroupMeasure, Type: TypeString, Repeat: true,
-		Placeholder: "COND", Help: "end with status 4 if B is worse than A by more, as p99=+10% or rate=-5%; may be repeated",
+		Name: "shards", Tools: Bench, For: CommandK8s, Group: GroupKubernetes, Type: TypeInt, Min: 1, Max: 4096,
+		Placeholder: "N", Default: "1", Help: "pods to share the run",
 	},
 	{
-		Name: "image", Tools: Bench, For: CommandK8s, Group: GroupMeasure, Type: TypeString,
-		Placeholder: "IMAGE", Default: "ghcr.io/mqtools/mqtools:latest", Help: "container image with mqbench",
+		Name: "name", Tools: Bench, For: CommandK8s, Group: GroupKubernetes, Type: TypeString,
+		Placeholder: "NAME", Default: "mqbench", Help: "name of the Job",
 	},
 	{
-		Name: "shards", Tools: Bench, For: CommandK8s, Group: GroupMeasure, Type: TypeInt, Min: 1, Max: 4096,
-		Placeholder: "N", Default: "1", Help: "pods that share the run",
+		Name: "namespace", Tools: Bench, For: CommandK8s | CommandCollect, Group: GroupKubernetes, Type: TypeString,
+		Placeholder: "NAME", Help: "namespace of the Job",
 	},
 	{
-		Name: "name", Tools: Bench, For: CommandK8s, Group: GroupMeasure, Type: TypeString,
-		Placeholder: "NAME", Default: "mqbench", Help: "name of the job",
+		Name: "secret", Tools: Bench, For: CommandK8s, Group: GroupKubernetes, Type: TypeString,
+		Placeholder: "NAME", Help: "Secret with MQ_* variables, e.g. MQ_PASSWORD",
 	},
 	{
-		Name: "namespace", Tools: Bench, For: CommandK8s | CommandCollect, Group: GroupMeasure, Type: TypeString,
-		Placeholder: "NAME", Help: "namespace of the job",
-	},
-	{
-		Name: "secret", Tools: Bench, For: CommandK8s, Group: GroupMeasure, Type: TypeString,
-		Placeholder: "NAME", Help: "the Kubernetes Secret whose entries the pods get as variables, as MQ_PASSWORD",
-	},
-	{
-		Name: "start-in", Tools: Bench, For: CommandK8s, Group: GroupMeasure, Type: TypeDuration,
-		Placeholder: "DURATION", Default: "90s", Help: "time from now until all pods begin",
+		Name: "start-in", Tools: Bench, For: CommandK8s, Group: GroupKubernetes, Type: TypeDuration,
+		Placeholder: "DURATION", Default: "90s", Help: "start all pods this much later",
 	},
 }

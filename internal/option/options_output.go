@@ -4,13 +4,13 @@ var outputOptions = []Option{
 	{
 		Name: "verbose", Short: "v", Tools: PubSub, Group: GroupOutput, Type: TypeBool,
 		Needs: []Relation{{With: []string{"request"}, Or: []string{"response-topic"}}},
-		Help:  "write the topic before the payload",
+		Help:  "print the topic before the payload",
 	},
 	{
 		Name: "no-newline", Short: "N", Tools: PubSub, Group: GroupOutput, Type: TypeBool,
 		Excludes: []Relation{{With: []string{"print0"}}},
 		Needs:    []Relation{{With: []string{"request"}, Or: []string{"response-topic"}}},
-		Help:     "write no newline after a message",
+		Help:     "don't add a newline after each message",
 	},
 	{
 		Name: "format", Short: "F", Tools: PubSub, Group: GroupOutput, Type: TypeString,
@@ -20,7 +20,7 @@ var outputOptions = []Option{
 		},
 		Needs:       []Relation{{With: []string{"request"}, Or: []string{"response-topic"}}},
 		Placeholder: "FORMAT",
-		Help:        "write messages after this pattern, as '%t %q %p'",
+		Help:        "print messages as FORMAT, e.g. '%t %q %p'",
 	},
 	{
 		Name: "json", Tools: PubSub, Group: GroupOutput, Type: TypeBool,
@@ -29,13 +29,13 @@ var outputOptions = []Option{
 			{With: []string{"verbose", "no-newline", "print0"}},
 		},
 		Needs: []Relation{{With: []string{"request"}, Or: []string{"response-topic"}}},
-		Help:  "write each message as one line of JSON that loses nothing",
+		Help:  "print one JSON object per line (lossless)",
 	},
 	{
 		Name: "pretty", Tools: PubSub, Group: GroupOutput, Type: TypeBool,
 		Excludes: []Relation{{With: []string{"no-newline", "print0"}, Native: true}},
 		Needs:    []Relation{{With: []string{"request"}, Or: []string{"response-topic"}}},
-		Help:     "write messages for reading: details, indented JSON, hex dumps",
+		Help:     "print for people: details, JSON, hex dumps",
 	},
 	{
 		Name: "json-payload", Tools: PubSub, Group: GroupOutput, Type: TypeBool,
@@ -43,7 +43,7 @@ var outputOptions = []Option{
 			{With: []string{"request"}, Or: []string{"response-topic"}},
 			{With: []string{"json"}},
 		},
-		Help: "with --json, put payloads that are JSON in as they are",
+		Help: "with --json: embed JSON payloads as JSON",
 	},
 	{
 		Name: "print0", Short: "0", Tools: Sub, Group: GroupOutput, Type: TypeBool,
@@ -52,16 +52,16 @@ var outputOptions = []Option{
 	{
 		Name: "watch", Short: "w", Tools: Sub, Group: GroupOutput, Type: TypeBool,
 		Excludes: []Relation{{With: []string{"message-rate", "retained-only"}}},
-		Help:     "show the latest message of every topic, on a terminal",
+		Help:     "show each topic's latest message (terminal)",
 	},
 	{
 		Name: "message-rate", Tools: Sub, Group: GroupOutput, Type: TypeBool,
 		Excludes: []Relation{{With: []string{"retained-only"}}},
-		Help:     "write how many messages came in each second, instead of them",
+		Help:     "print messages per second, not messages",
 	},
 	{
 		Name: "raw", Tools: PubSub, Group: GroupOutput, Type: TypeBool,
 		Needs: []Relation{{With: []string{"request"}, Or: []string{"response-topic"}}},
-		Help:  "do not escape control characters on a terminal",
+		Help:  "don't escape control characters on a terminal",
 	},
 }

@@ -6,93 +6,102 @@ var subscribeOptions = []Option{
 	{
 		Name: "topic", Short: "t", Tools: Sub, Group: GroupSubscribe, Type: TypeString, Repeat: true,
 		Placeholder: "FILTER", Complete: CompleteTopic,
-		Help: "subscribe to the topics that match FILTER; may be repeated",
-	},
-	{
-		Name: "filter-out", Short: "T", Tools: Sub, Group: GroupSubscribe, Type: TypeString, Repeat: true,
-		Placeholder: "FILTER", Complete: CompleteTopic,
-		Help: "leave out messages whose topic matches FILTER; may be repeated",
+		Help: "subscribe to FILTER (repeatable)",
 	},
 	{
 		Name: "qos", Short: "q", Tools: Sub, Group: GroupSubscribe, Type: TypeInt,
 		Placeholder: "QOS", Default: "0", Min: 0, Max: 2,
-		Help: "highest quality of service asked for",
+		Help: "maximum QoS to request: {values}",
 	},
 	{
 		Name: "sub", Tools: Sub, Group: GroupSubscribe, Type: TypeString, Repeat: true,
 		Placeholder: "FILTER[;OPTION]...", Complete: CompleteTopic,
-		Help: "subscribe with options of its own: qos=N, nl, rap, rh=N, id=N, as 'a/#;qos=1;nl'; may be repeated",
+		Help: "subscribe with options, e.g. 'a/#;qos=1;nl'",
 	},
 	{
 		Name: "unsubscribe", Short: "U", Tools: Sub, Group: GroupSubscribe, Type: TypeString, Repeat: true,
 		Placeholder: "FILTER", Complete: CompleteTopic,
-		Help: "end the subscription to FILTER that a kept session has; may be repeated",
+		Help: "unsubscribe the session from FILTER",
 	},
 	{
 		Name: "no-local", V5: true, Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
-		Help: "leave out what this client identifier publishes itself (MQTT 5)",
+		Help: "don't receive this client's messages (MQTT 5)",
 	},
 	{
 		Name: "retain-as-published", V5: true, Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
-		Help: "keep the retain flag of live messages as the publisher set it (MQTT 5)",
+		Help: "keep the publisher's retain flag (MQTT 5)",
 	},
 	{
 		Name: "retain-handling", V5: true, Tools: Sub, Group: GroupSubscribe, Type: TypeChoice,
 		Placeholder: "WHEN", Default: "always", Complete: CompleteChoice,
 		Choices: []Choice{{"always", nil}, {"new", nil}, {"never", nil}},
-		Help:    "send retained messages always, for new subscriptions, or never (MQTT 5)",
+		Help:    "get retained: new, never (MQTT 5)",
+	},
+}
+
+var filterOptions = []Option{
+	{
+		Name: "filter-out", Short: "T", Tools: Sub, Group: GroupFilter, Type: TypeString, Repeat: true,
+		Placeholder: "FILTER", Complete: CompleteTopic,
+		Help: "don't print topics matching FILTER (repeatable)",
 	},
 	{
-		Name: "echo", V5: true, Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
-		Excludes: []Relation{{With: []string{"reply-command"}}},
-		Help:     "answer every request with its own payload (MQTT 5)",
-	},
-	{
-		Name: "reply-command", V5: true, Tools: Sub, Group: GroupSubscribe, Type: TypeString,
-		Placeholder: "COMMAND",
-		Help:        "answer every request with what COMMAND prints; the request is its standard input (MQTT 5)",
-	},
-	{
-		Name: "remove-retained", Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
-		Help: "remove every retained message that is written from the broker",
-	},
-	{
-		Name: "random-filter", Tools: Sub, Group: GroupSubscribe, Type: TypeString,
-		Placeholder: "PERCENT",
-		Help:        "write this part of the messages only, by chance: 0.1 to 100",
-	},
-	{
-		Name: "skip-retained", Short: "R", Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
+		Name: "skip-retained", Short: "R", Tools: Sub, Group: GroupFilter, Type: TypeBool,
 		Excludes: []Relation{{With: []string{"retained-only"}}},
-		Help:     "leave out retained messages",
+		Help:     "don't print retained messages",
 	},
 	{
-		Name: "retained-only", Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
-		Help: "only retained messages; ends when the broker has sent them all",
+		Name: "retained-only", Tools: Sub, Group: GroupFilter, Type: TypeBool,
+		Help: "print the retained messages, then exit",
 	},
 	{
-		Name: "retained-quiet", Tools: Sub, Group: GroupSubscribe, Type: TypeDuration,
+		Name: "retained-quiet", Tools: Sub, Group: GroupFilter, Type: TypeDuration,
 		Needs:       []Relation{{With: []string{"retained-only"}}},
 		Placeholder: "DURATION", Default: "200ms", Min: int64(time.Millisecond),
-		Help: "with --retained-only: end when none came for this long, or four round trips",
+		Help: "silence that ends --retained-only",
 	},
 	{
-		Name: "count", Short: "C", Tools: Sub, Group: GroupSubscribe, Type: TypeInt,
+		Name: "random-filter", Tools: Sub, Group: GroupFilter, Type: TypeString,
+		Placeholder: "PERCENT",
+		Help:        "print a random PERCENT of messages (0.1 to 100)",
+	},
+	{
+		Name: "remove-retained", Tools: Sub, Group: GroupFilter, Type: TypeBool,
+		Help: "delete each printed retained message (careful)",
+	},
+}
+
+var stopOptions = []Option{
+	{
+		Name: "count", Short: "C", Tools: Sub, Group: GroupStop, Type: TypeInt,
 		Placeholder: "N", Min: 1, Max: maxCount,
-		Help: "end after N messages",
+		Help: "exit after N messages",
 	},
 	{
-		Name: "timeout", Short: "W", Tools: Sub, Group: GroupSubscribe, Type: TypeDuration,
+		Name: "timeout", Short: "W", Tools: Sub, Group: GroupStop, Type: TypeDuration,
 		Placeholder: "DURATION", Min: int64(time.Millisecond),
 		Help: "exit after DURATION (exit 27)",
 	},
 	{
-		Name: "idle-timeout", Tools: Sub, Group: GroupSubscribe, Type: TypeDuration,
+		Name: "idle-timeout", Tools: Sub, Group: GroupStop, Type: TypeDuration,
 		Placeholder: "DURATION", Min: int64(time.Millisecond),
-		Help: "end when no message came for this long, with status 27",
+		Help: "exit after DURATION without messages (exit 27)",
 	},
 	{
-		Name: "exit-after-subscribe", Short: "E", Tools: Sub, Group: GroupSubscribe, Type: TypeBool,
-		Help: "end once the broker has confirmed the subscriptions",
+		Name: "exit-after-subscribe", Short: "E", Tools: Sub, Group: GroupStop, Type: TypeBool,
+		Help: "exit once the subscriptions are confirmed",
+	},
+}
+
+var replyOptions = []Option{
+	{
+		Name: "echo", V5: true, Tools: Sub, Group: GroupReply, Type: TypeBool,
+		Excludes: []Relation{{With: []string{"reply-command"}}},
+		Help:     "reply to requests with their payload (MQTT 5)",
+	},
+	{
+		Name: "reply-command", V5: true, Tools: Sub, Group: GroupReply, Type: TypeString,
+		Placeholder: "COMMAND",
+		Help:        "reply with the output of COMMAND (MQTT 5)",
 	},
 }

@@ -4,23 +4,23 @@ var willOptions = []Option{
 	{
 		Name: "will-topic", Tools: PubSub, Group: GroupWill, Type: TypeString, Once: true,
 		Placeholder: "TOPIC", Complete: CompleteTopic,
-		Help: "topic of the message the broker sends when this client is lost",
+		Help: "topic of the will message",
 	},
 	{
 		Name: "will-payload", Tools: PubSub, Group: GroupWill, Type: TypeString, Once: true,
 		Needs:       []Relation{{With: []string{"will-topic"}}},
 		Placeholder: "PAYLOAD",
-		Help:        "payload of the will; unless given it is empty",
+		Help:        "payload of the will message (default empty)",
 	},
 	{
 		Name: "will-qos", Tools: PubSub, Group: GroupWill, Type: TypeInt,
 		Needs:       []Relation{{With: []string{"will-topic"}}},
 		Placeholder: "QOS", Default: "0", Min: 0, Max: 2,
-		Help: "quality of service of the will",
+		Help: "QoS of the will message: {values}",
 	},
 	{
 		Name: "will-retain", Tools: PubSub, Group: GroupWill, Type: TypeBool,
 		Needs: []Relation{{With: []string{"will-topic"}}},
-		Help:  "make the will a retained message",
+		Help:  "retain the will message",
 	},
 }

@@ -39,7 +39,7 @@ func TestOptionsFile(t *testing.T) {
 	if v.Port.Int() != 1884 || v.Port.Origin() != OriginFile || v.Port.Name() != path+":4: --port" || !v.Verbose.On() {
 		t.Errorf("port %d from %v as %s", v.Port.Int(), v.Port.Origin(), v.Port.Name())
 	}
-	shown := ShowConfig(v, Table(Sub))
+	shown := ShowConfig(v, Table(Sub), nil, nil)
 	for _, want := range []string{`"from.argv"`, path + ":4", "MQ_KEEPALIVE", "***", "default"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("--show-config has no %q:\n%s", want, shown)

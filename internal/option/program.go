@@ -5,8 +5,16 @@ type Program struct {
 	Name     string  // mqsub
 	Bit      ToolSet // its bit in the tables
 	Summary  string  // one sentence for --help
-	Usage    string  // the words after the name: "[OPTION]... -t FILTER..."
+	Usage    string  // the words after the name, "[OPTION]... -t FILTER..."; each line is another form
 	Examples []Example
+
+	// Brief names the options that --help shows without a topic, by command; those
+	// of "" are for a tool without commands. Overview lists the commands there.
+	Brief    map[string][]string
+	Overview []Section
+
+	// Topics are the examples that --help shows with a topic.
+	Topics map[string][]Example
 
 	// Commands are what the first word may name; Command is the one that it
 	// does, which a run sets, and nil for a tool without commands.
@@ -22,6 +30,12 @@ type Program struct {
 	Exits    []ExitStatus
 	Compat   []string
 	Contexts func() []Verb
+}
+
+// Section is a part of an overview: a title, and rows of words and what they do.
+type Section struct {
+	Title string
+	Rows  [][2]string
 }
 
 // Example is a command line that --help shows, and what it does.

@@ -7,9 +7,15 @@ import (
 )
 
 // ShowConfig lists the value of every option and where it comes from, without
-// secrets.
-func ShowConfig(v *Values, table Options) string {
+// secrets. The command of t and the words behind it say whose defaults count where they
+// differ; t may be nil.
+func ShowConfig(v *Values, table Options, t *Program, args []string) string {
 	var b strings.Builder
+	var command Commands
+	var form Forms
+	if t != nil && t.Command != nil {
+		command, form = t.Command.Bit, t.Command.form(args)
+	}
 	for _, o := range table {
 		val := v.Of(o.Name)
 		origin := val.origin.String()
@@ -24,7 +30,11 @@ func ShowConfig(v *Values, table Options) string {
 				origin = val.Place[:strings.LastIndexByte(val.Place, ':')] + " (" + val.part + ")"
 			}
 		}
-		fmt.Fprintf(&b, "%-24s %-32s %s\n", o.Name, val.Shown(), origin)
+		shown := val.Shown()
+		if val.origin == OriginDefault && shown == "" {
+			shown = v.ownDefault(o, command, form)
+		}
+		fmt.Fprintf(&b, "%-24s %-32s %s\n", o.Name, shown, origin)
 	}
 	return b.String()
 }
@@ -40,6 +50,18 @@ func Shown(o *Option, uses []Use) (string, error) {
 		}
 	}
 	return val.Shown(), nil
+}
+
+// ownDefault is the default that the option has for a command alone, as Shown writes it.
+func (v *Values) ownDefault(o *Option, c Commands, f Forms) string {
+	p := o.perCommand(c, f)
+	if p == nil || p.Default == "" || p.Unless != "" && v.Of(p.Unless).IsSet() {
+		return ""
+	}
+	if o.Type == TypeInt || o.Type == TypeDuration {
+		return p.Default
+	}
+	return strconv.Quote(p.Default)
 }
 
 // Shown is the value as a user would write it.

@@ -300,12 +300,12 @@ func TestShortForms(t *testing.T) {
 		s    Short
 		want string // a scenario that is the same
 	}{
-		{"connects", Conn, Short{}, "name: conn\nphases: {connect: {rate: 100/s}, warm-up: 0}\ngroups: {conn: {clients: 200}}"},
-		{"publishes as emqtt-bench does", Pub, Short{}, "name: pub\nphases: {connect: {rate: 100/s}, warm-up: 0}\ngroups: {pub: {clients: 200, publish: {topic: bench/%i, rate-each: 1}}}"},
+		{"connects", Conn, Short{}, "name: conn\nphases: {connect: {rate: 1000/s}, warm-up: 0}\ngroups: {conn: {clients: 200}}"},
+		{"publishes as emqtt-bench does", Pub, Short{}, "name: pub\nphases: {connect: {rate: 1000/s}, warm-up: 0}\ngroups: {pub: {clients: 200, publish: {topic: bench/%i, rate-each: 1}}}"},
 		{"publishes a number of messages", Pub, Short{Clients: 5, Limit: 1000, Rate: Rate{1, time.Millisecond}, Size: &size, QoS: 1, Topics: []string{"a/%i/%s", "b"}, Window: 10, Retain: true, First: 3},
-			"name: pub\nphases: {connect: {rate: 100/s}, warm-up: 0, measure: 0}\ngroups: {pub: {clients: 5, first: 3, publish: {topic: [a/%i/%s, b], rate: 1000, messages: 1000, payload: 64, qos: 1, window: 10, retain: true}}}"},
+			"name: pub\nphases: {connect: {rate: 1000/s}, warm-up: 0, measure: 0}\ngroups: {pub: {clients: 5, first: 3, publish: {topic: [a/%i/%s, b], rate: 1000, messages: 1000, payload: 64, qos: 1, window: 10, retain: true}}}"},
 		{"subscribes", Sub, Short{Clients: 2, Topics: []string{"a/#"}, QoS: 2, Duration: time.Minute, Version: packet.V311, Persistent: true},
-			"name: sub\nversion: 3.1.1\nclean-start: false\nphases: {connect: {rate: 100/s}, warm-up: 0, measure: 1m}\ngroups: {sub: {clients: 2, subscribe: {filter: a/#, qos: 2}}}"},
+			"name: sub\nversion: 3.1.1\nclean-start: false\nphases: {connect: {rate: 1000/s}, warm-up: 0, measure: 1m}\ngroups: {sub: {clients: 2, subscribe: {filter: a/#, qos: 2}}}"},
 		{"does both", PubSub, Short{Clients: 2, Subscribers: 3, Topics: []string{"a/%i"}, Filters: []string{"a/#"}, Unlimited: true, ConnectRate: Rate{5, time.Second}, WarmUp: time.Second, Payload: "x%s", ClientID: "c%g%i", Username: "u", Password: "p"},
 			"name: pubsub\nusername: u\nclient-id: c%g%i\nphases: {connect: {rate: 5/s}, warm-up: 1s}\ngroups: {sub: {clients: 3, subscribe: a/#}, pub: {clients: 2, publish: {topic: a/%i, pace: unlimited, payload: {template: x%s}}}}"},
 	} {

@@ -13,7 +13,7 @@ import (
 type Short struct {
 	Clients     int  // 200
 	Subscribers int  // of PubSub; Clients
-	ConnectRate Rate // 100/s
+	ConnectRate Rate // 1000/s
 
 	Topics  []string // "bench/%i"
 	Filters []string // of PubSub; the Topics
@@ -61,7 +61,7 @@ func (s Short) plan(name string, o Options, publish, subscribe bool) (*Plan, err
 	p.Phases.WarmUp = s.WarmUp
 	p.Phases.Connect = s.ConnectRate
 	if s.ConnectRate.Events == 0 {
-		p.Phases.Connect = Rate{100, time.Second}
+		p.Phases.Connect = Rate{1000, time.Second}
 	}
 	if s.Duration > 0 || s.Limit > 0 {
 		p.Phases.Measure = s.Duration
