@@ -362,6 +362,15 @@ func (p *helpPage) facts(o *Option) {
 	if o.V5 {
 		fact("needs", "MQTT 5")
 	}
+	table := Table(p.tool.Bit)
+	for _, rel := range o.Needs {
+		if names := table.known(rel.With); len(names) > 0 {
+			fact("needs", units.OrList(names...))
+		}
+	}
+	if names := table.excluded(o); len(names) > 0 {
+		fact("not with", strings.Join(names, ", "))
+	}
 	variable := o.Env()
 	if variable != "" && o.EnvFallback != "" {
 		variable += ", or " + o.EnvFallback

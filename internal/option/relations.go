@@ -123,3 +123,27 @@ func (v *Values) lacks(o *Option, rel *Relation) error {
 	}
 	return err
 }
+
+// known are the options of the table among some names, as they are written.
+func (t Options) known(names []string) (spelled []string) {
+	for _, name := range names {
+		if t.Long("--"+name) != nil {
+			spelled = append(spelled, "--"+name)
+		}
+	}
+	return spelled
+}
+
+// excluded are the options of the table that cannot be used with o, whichever entry
+// says so.
+func (t Options) excluded(o *Option) (spelled []string) {
+	for _, other := range t {
+		says := func(a, b *Option) bool {
+			return slices.ContainsFunc(a.Excludes, func(rel Relation) bool { return slices.Contains(rel.With, b.Name) })
+		}
+		if !other.Hidden && (says(o, other) || says(other, o)) {
+			spelled = append(spelled, "--"+other.Name)
+		}
+	}
+	return spelled
+}

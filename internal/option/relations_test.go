@@ -230,3 +230,26 @@ func TestRelationsNameOptions(t *testing.T) {
 		t.Errorf("%d names in relations", n)
 	}
 }
+
+// TestHelpOfAnOptionTellsWhatItHasToDoWithOthers: from both sides.
+func TestHelpOfAnOptionTellsWhatItHasToDoWithOthers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		tools  ToolSet
+		option string
+		want   []string
+	}{
+		{Sub, "--json", []string{" not with --verbose, --no-newline, --format, --pretty, --print0 "}},
+		{Sub, "--pretty", []string{" not with --no-newline, --format, --json, --print0 "}},
+		{Sub, "--json-payload", []string{" needs --json "}},
+		{Sub, "--cafile", []string{" not with --serve "}}, // and not --psk, which is refused
+		{Pub, "--json", []string{" needs --request "}},
+	} {
+		page, err := Help(&Program{Name: "x", Bit: c.tools}, c.option, false)
+		for _, want := range c.want {
+			if err != nil || !strings.Contains(strings.Join(strings.Fields(page), " "), want) {
+				t.Errorf("%s: %v\n%s\nwant %q", c.option, err, page, want)
+			}
+		}
+	}
+}
