@@ -73,42 +73,9 @@ func (c *Connection) readTargets() error {
 		c.targets = []*transport.Target{{Network: "unix", Path: path}}
 		return nil
 	}
-	host, port := v.Host.Text(), v.Port.Int()
-	if host == "" {
-		return v.Host.Invalid("value", host, "%v", option.ErrEmpty)
-	}
-	if strings.Contains(host, "://") {
-		switch t, err := transport.ParseURL(host); {
-		case err != nil:
-			host = host[:strings.Index(host, "://")+3] + "..."
-		case t.HasPassword:
-			host = t.Redacted()
-		}
-		return option.Usagef("%s takes a host, not a URL: %q", v.Host.Name(), host).WithHint("use -L %s", host)
-	}
-	// HOST:PORT and [IPV6]:PORT; a bare IPv6 address has several colons.
-	if strings.HasPrefix(host, "[") || strings.Count(host, ":") == 1 {
-		h, p, err := net.SplitHostPort(host)
-		if err == nil {
-			n, err := strconv.Atoi(p)
-			if err != nil || n < 1 || n > 65535 {
-				return v.Host.Invalid("value", host, "want a port from 1 to 65535")
-			}
-			switch {
-			case !v.Port.IsSet() || n == port || v.Host.Origin() > v.Port.Origin():
-				port = n
-			case v.Host.Origin() == v.Port.Origin():
-				return option.Usagef("%s %q and %s %d disagree", v.Host.Name(), host, v.Port.Name(), port)
-			}
-			host = h
-		} else if strings.HasSuffix(host, "]") {
-			host = strings.Trim(host, "[]")
-		} else {
-			return v.Host.Invalid("value", host, "want HOST, HOST:PORT or [IPV6]:PORT")
-		}
-	}
-	if strings.ContainsAny(host, "/ \t\n") {
-		return v.Host.Invalid("value", host, "want a host name or address").WithHint("a URL goes after --url, a socket's path after --unix")
+	host, port, err := readHost(v)
+	if err != nil {
+		return err
 	}
 	t := &transport.Target{Network: "tcp", Host: host, TLS: !v.NoTLS.On() && (port == 8883 || c.wantsTLS())}
 	if v.WS.On() || v.WSPath.IsSet() {
@@ -128,6 +95,48 @@ func (c *Connection) readTargets() error {
 	}
 	c.targets = []*transport.Target{t}
 	return nil
+}
+
+// readHost reads --host, which may have the port in it, and --port; 0 is none.
+func readHost(v *option.Values) (host string, port int, err error) {
+	host, port = v.Host.Text(), v.Port.Int()
+	if host == "" {
+		return "", 0, v.Host.Invalid("value", host, "%v", option.ErrEmpty)
+	}
+	if strings.Contains(host, "://") {
+		switch t, err := transport.ParseURL(host); {
+		case err != nil:
+			host = host[:strings.Index(host, "://")+3] + "..."
+		case t.HasPassword:
+			host = t.Redacted()
+		}
+		return "", 0, option.Usagef("%s takes a host, not a URL: %q", v.Host.Name(), host).WithHint("use -L %s", host)
+	}
+	// HOST:PORT and [IPV6]:PORT; a bare IPv6 address has several colons.
+	if strings.HasPrefix(host, "[") || strings.Count(host, ":") == 1 {
+		h, p, err := net.SplitHostPort(host)
+		if err == nil {
+			n, err := strconv.Atoi(p)
+			if err != nil || n < 1 || n > 65535 {
+				return "", 0, v.Host.Invalid("value", host, "want a port from 1 to 65535")
+			}
+			switch {
+			case !v.Port.IsSet() || n == port || v.Host.Origin() > v.Port.Origin():
+				port = n
+			case v.Host.Origin() == v.Port.Origin():
+				return "", 0, option.Usagef("%s %q and %s %d disagree", v.Host.Name(), host, v.Port.Name(), port)
+			}
+			host = h
+		} else if strings.HasSuffix(host, "]") {
+			host = strings.Trim(host, "[]")
+		} else {
+			return "", 0, v.Host.Invalid("value", host, "want HOST, HOST:PORT or [IPV6]:PORT")
+		}
+	}
+	if strings.ContainsAny(host, "/ \t\n") {
+		return "", 0, v.Host.Invalid("value", host, "want a host name or address").WithHint("a URL goes after --url, a socket's path after --unix")
+	}
+	return host, port, nil
 }
 
 // wantsTLS tells whether an option turns TLS on.

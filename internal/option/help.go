@@ -127,10 +127,9 @@ func (p *helpPage) option(o *Option, column int) {
 	words := o.helpWords()
 	shown := make([]string, len(words))
 	for i, w := range words {
-		switch {
-		case w[0] == '-':
+		if w[0] == '-' {
 			shown[i] = p.style(bold, strings.TrimSuffix(w, ",")) + w[len(strings.TrimSuffix(w, ",")):]
-		default:
+		} else {
 			shown[i] = p.style(underline, w)
 		}
 	}
