@@ -221,7 +221,7 @@ func TestContextCompletionOffersWhatIsObeyed(t *testing.T) {
 				Args: words, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
 				Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": config}),
 			}, mqsub.Tool())
-			obeyed := !regexp.MustCompile(`unknown option|cannot be kept|add, list, use, show or remove is missing`).MatchString(errs.String())
+			obeyed := !regexp.MustCompile(`unknown option|has no effect|cannot be kept|add, list, use, show or remove is missing`).MatchString(errs.String())
 			if obeyed != slices.Contains(offered, s) {
 				t.Errorf("mqsub %q is obeyed: %v, and is offered: %v: %s", words, obeyed, !obeyed, &errs)
 			}
@@ -236,6 +236,8 @@ func value(o *option.Option) string {
 		return ""
 	case len(o.Choices) > 0:
 		return "=" + o.Choices[0].Value
+	case o.Type == option.TypeProperty:
+		return "=publish content-type x"
 	}
 	return "=1"
 }
