@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -92,6 +93,31 @@ func TestCompletionOffersTheOptionsThatTheHelpShows(t *testing.T) {
 		for word, want := range map[string][]string{"-": short, "--": long} {
 			if got := ask(t, append(line, word)...); !slices.Equal(got.words, want) || got.kind != "words" {
 				t.Errorf("%s %s: got %+v, want %q", line, word, got, want)
+			}
+		}
+	})
+}
+
+// A mode that is a command refuses what its help does not show: what has no effect on it.
+func TestAModeObeysWhatItsHelpShows(t *testing.T) {
+	t.Parallel()
+	commands(t, func(line []string, options []*option.Option) {
+		if len(line) < 2 || line[0] == "mqbench" {
+			return
+		}
+		for _, o := range option.Table(tools[line[0]]().Bit) {
+			if o.Hidden || o.Name == "help" || o.Name == "version" || o.Name == "hash-password" || o.Name == "options-file" {
+				continue
+			}
+			var out, errs bytes.Buffer
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel() // nothing is to be reached
+			cli.Run(ctx, cli.Env{
+				Args: append(line[1:len(line):len(line)], "--"+o.Name+value(o)), Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
+				Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"}),
+			}, tools[line[0]]())
+			if obeyed := !strings.Contains(errs.String(), "has no effect on "+line[1]); obeyed != slices.Contains(options, o) {
+				t.Errorf("%s: --%s is obeyed: %v, and is in the help: %v: %s", line, o.Name, obeyed, !obeyed, &errs)
 			}
 		}
 	})
@@ -245,7 +271,12 @@ func value(o *option.Option) string {
 func TestCompletionKnowsWhereItIs(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ line, want string }{
-		{"mqsub |", "words: context"},
+		{"mqsub |", "words: watch stats context"},
+		{"mqpub |", "words: request context"},
+		{"mqsub watch |", "words:"},
+		{"mqsub watch --js", "words:"},
+		{"mqsub watch --wat", "words:"},
+		{"mqsub st", "words: stats"},
 		{"mqsub -v |", "words:"},
 		{"mqsub con", "words: context"},
 		{"mqsub context |", "words: add list use show remove"},
@@ -357,9 +388,10 @@ func TestScriptsAndAnswers(t *testing.T) {
 		{"zsh", "--color=al", "words\n--color=\nauto\nalways\nnever\n"},
 		{"fish", "--color=al", "words\n--color=\n--color=auto\t\n--color=always\t\n--color=never\t\n"},
 		{"powershell", "=--color=al", "words\n--color=\n--color=always\t\n"},
-		{"powershell", "=", "words\n\ncontext\tnamed sets of options in the configuration file\n"},
-		{"bash", "", "words\n\ncontext\n"},
-		{"zsh", "", "words\n\ncontext:named sets of options in the configuration file\n"},
+		{"powershell", "=con", "words\n\ncontext\tnamed sets of options in the configuration file\n"},
+		{"bash", "", "words\n\nwatch\nstats\ncontext\n"},
+		{"zsh", "st", "words\n\nwatch:show the latest message of every topic, on a terminal\nstats:print how many messages come in each second\n" +
+			"context:named sets of options in the configuration file\n"},
 	} {
 		if got := tool(t, "mqsub", "--completion", c.shell, "--", c.word); got != c.want {
 			t.Errorf("%s, %q: got %q, want %q", c.shell, c.word, got, c.want)

@@ -22,6 +22,12 @@ import (
 // outputOptions shape replies, and mean nothing without --request.
 var outputOptions = [...]string{"verbose", "no-newline", "format", "json", "pretty", "json-payload", "raw", "replies", "latency"}
 
+// notOfRequests are the options that have no effect on a request.
+var notOfRequests = []string{
+	"stdin-line", "input", "strict", "delimiter", "null", "skip-blank",
+	"repeat", "repeat-delay", "retain", "drain-timeout", "request",
+}
+
 // wantsReply tells whether the message is a request, and refuses options that
 // do not fit.
 func wantsReply(v *option.Values, mode string) (bool, error) {
