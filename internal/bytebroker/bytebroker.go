@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -163,7 +164,7 @@ func (b *Broker) Run(ctx context.Context, tool cli.Tool, stdin string, args ...s
 // RunWith is Run with any standard input.
 func (b *Broker) RunWith(ctx context.Context, tool cli.Tool, stdin io.Reader, args ...string) Result {
 	var out, errs strings.Builder
-	args = append([]string{"--config", "none", "-h", "127.0.0.1", "-p", b.Port, "-k", "0", "--reconnect-delay", "0.01"}, args...)
+	args = Before(args, "--config", "none", "-h", "127.0.0.1", "-p", b.Port, "-k", "0", "--reconnect-delay", "0.01")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if b.dial != nil { // or a tool that looks for a broker that has ended does so for ever
@@ -181,6 +182,16 @@ func (b *Broker) RunWith(ctx context.Context, tool cli.Tool, stdin io.Reader, ar
 	_ = b.ln.Close() // it may wait for connections that do not come
 	<-b.done
 	return Result{code, out.String(), strings.ReplaceAll(errs.String(), b.Port, "PORT")}
+}
+
+// Before returns words with others before their options: behind the command, if they
+// begin with one.
+func Before(words []string, options ...string) []string {
+	at := 0
+	if len(words) > 0 && !strings.HasPrefix(words[0], "-") {
+		at = 1
+	}
+	return slices.Insert(slices.Clone(words), at, options...)
 }
 
 func unhex(t *testing.T, s string) []byte {

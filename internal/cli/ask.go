@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -110,16 +111,16 @@ func (inv *Invocation) hashPassword(ctx context.Context) (string, error) {
 			again, err = inv.AskFor(ctx, "hash-password", "the same again: ")
 		}
 		if err == nil && string(password) != string(again) {
-			err = option.Usagef("--hash-password: they are not the same")
+			err = Failed(ExitUsage, errors.New("--hash-password: they are not the same"))
 		}
 	} else if password, err = io.ReadAll(io.LimitReader(inv.Stdin, packet.MaxString+3)); err != nil {
-		err = option.Usagef("--hash-password: %v", err)
+		err = Failed(ExitUsage, fmt.Errorf("--hash-password: %w", err))
 	}
 	switch password = textfile.TrimLine(password); {
 	case err != nil:
 		return "", err
 	case len(password) == 0 || len(password) > packet.MaxString:
-		return "", option.Usagef("--hash-password: a password of %d bytes", len(password))
+		return "", Failed(ExitUsage, fmt.Errorf("--hash-password: a password of %d bytes", len(password)))
 	}
 	keys, err := auth.NewKeys("SCRAM-SHA-512", string(password))
 	return keys.String() + "\n", err

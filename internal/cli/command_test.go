@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -16,11 +17,11 @@ import (
 func commanded() Tool {
 	return Tool{
 		Program: option.Program{
-			Name: "mqbench", Bit: option.Bench, Usage: "COMMAND [OPTION]...", Summary: "does things",
-			Commands: []option.Command{
-				{Name: "run", Bit: option.CommandRun, Summary: "runs a plan", Usage: "[FILE]", MaxArgs: 1},
-				{Name: "play", Bit: option.CommandPlay, Summary: "plays scripts", Usage: "SCRIPT...", MaxArgs: -1},
-			},
+			Name: "mqbench", Bit: option.Bench, Usage: "COMMAND [OPTION]...", Summary: "does things", NeedsCommand: true,
+		},
+		Commands: []Command{
+			{Command: option.Command{Name: "run", Bit: option.CommandRun, Summary: "runs a plan", Usage: "[FILE]", MaxArgs: 1}},
+			{Command: option.Command{Name: "play", Bit: option.CommandPlay, Summary: "plays scripts", Usage: "SCRIPT...", MaxArgs: -1}},
 		},
 		Run: func(_ context.Context, inv *Invocation) error {
 			_, err := inv.Stdout.Write([]byte(inv.Tool.Command.Name + " " + strings.Join(inv.Args, ",") + "\n"))
@@ -55,6 +56,119 @@ func TestCommands(t *testing.T) {
 		code := Run(t.Context(), Env{Args: strings.Fields(test.args), Stdout: &out, Stderr: &errs}, commanded())
 		if code != test.code || out.String() != test.out || errs.String() != test.err {
 			t.Errorf("mqbench %s: %d %q %q, want %d %q %q", test.args, code, out.String(), errs.String(), test.code, test.out, test.err)
+		}
+	}
+}
+
+// moded is a tool that needs no command and has one, which is another way to say a
+// switch; it writes whether that is on, and its arguments.
+func moded() Tool {
+	return Tool{
+		Program: option.Program{Name: "mqsub", Bit: option.Sub, Usage: "[OPTION]...", Summary: "does things"},
+		Commands: []Command{{Command: option.Command{
+			Name: "watch", Means: "watch", Idle: []string{"watch", "json"}, Usage: "[OPTION]...", Summary: "watches things",
+		}}},
+		Run: func(_ context.Context, inv *Invocation) error {
+			_, err := fmt.Fprintln(inv.Stdout, inv.Values.Watch.On(), inv.Values.JSON.On(), inv.Values.Topic.Text())
+			return err
+		},
+	}
+}
+
+// A mode is a command that stands first, and a switch that stands anywhere.
+func TestAModeIsACommandAndASwitch(t *testing.T) {
+	t.Parallel()
+	const quotes = "mqsub: a topic goes after -t, and words that belong together go in quotes\n"
+	for _, test := range []struct {
+		args     string
+		code     int
+		out, err string
+	}{
+		{"-t a", 0, "false false a\n", ""},
+		{"--json -t a", 0, "false true a\n", ""},
+		{"--watch -t a", 0, "true false a\n", ""},
+		{"-t a --watch", 0, "true false a\n", ""},
+		{"watch -t a", 0, "true false a\n", ""},
+		{"watch", 0, "true false \n", ""},
+		{"-t watch", 0, "false false watch\n", ""},
+		{"watch -t watch", 0, "true false watch\n", ""},
+		{"-t a watch", 2, "", "mqsub: unexpected argument \"watch\"\nmqsub: a command stands before the options: mqsub watch ...\n"},
+		{"-t a context", 2, "", "mqsub: unexpected argument \"context\"\nmqsub: a command stands before the options: mqsub context ...\n"},
+		{"-- watch", 2, "", "mqsub: unexpected argument \"watch\"\nmqsub: a command stands before the options: mqsub watch ...\n"},
+		{"wach -t a", 2, "", "mqsub: unknown command \"wach\"\nmqsub: did you mean watch?\n"},
+		{"contxt list", 2, "", "mqsub: unknown command \"contxt\"\nmqsub: did you mean context?\n"},
+		{"-t a wach", 2, "", "mqsub: unexpected argument \"wach\"\n" + quotes},
+		{"sensors/#", 2, "", "mqsub: unexpected argument \"sensors/#\"\n" + quotes},
+		{"watch sensors/#", 2, "", "mqsub: unexpected argument \"sensors/#\"\n" + quotes},
+		{"watch watch", 2, "", "mqsub: unexpected argument \"watch\"\n" + quotes},
+		{"watch --json", 2, "", "mqsub: --json has no effect on watch\nmqsub: try 'mqsub watch --help'\n"},
+		{"watch --watch", 2, "", "mqsub: --watch has no effect on watch\nmqsub: try 'mqsub watch --help'\n"},
+		{"watch --compat mosquitto", 2, "", "mqsub: --compat has no effect on watch\nmqsub: try 'mqsub watch --help'\n"},
+		{"watch --jsn", 2, "", "mqsub: unknown option \"--jsn\"\nmqsub: did you mean --json?\n"},
+		{"watch -q 3", 2, "", "mqsub: --qos: invalid value \"3\" (want 0, 1 or 2)\nmqsub: try 'mqsub watch --help'\n"},
+		{"context lst", 2, "", "mqsub: context: unknown command \"lst\"\nmqsub: did you mean list?\n"},
+		{"context --quiet list", 2, "", "mqsub: the command list stands before the options\nmqsub: try 'mqsub context --help'\n"},
+	} {
+		var out, errs bytes.Buffer
+		code := Run(t.Context(), Env{Args: strings.Fields(test.args), Stdout: &out, Stderr: &errs}, moded())
+		if code != test.code || out.String() != test.out || errs.String() != test.err {
+			t.Errorf("mqsub %s: %d %q %q, want %d %q %q", test.args, code, out.String(), errs.String(), test.code, test.out, test.err)
+		}
+	}
+}
+
+// What a mode does not obey does not act on it from the environment either; without the
+// mode it does.
+func TestAModeLeavesOptionsOfOthersAlone(t *testing.T) {
+	t.Parallel()
+	vars := option.MapEnv(map[string]string{"MQ_CONFIG": "none", "MQ_JSON": "true", "MQ_TOPIC": "a"})
+	for args, want := range map[string]string{"watch": "true false a\n", "--watch": "true true a\n", "": "false true a\n"} {
+		var out, errs bytes.Buffer
+		if code := Run(t.Context(), Env{Args: strings.Fields(args), Stdout: &out, Stderr: &errs, Lookup: vars}, moded()); code != 0 || out.String() != want {
+			t.Errorf("mqsub %s: %d %q %q, want %q", args, code, &out, &errs, want)
+		}
+	}
+}
+
+// A program that the tool stands in for has none of its commands.
+func TestAPersonalityHasNoCommands(t *testing.T) {
+	t.Parallel()
+	tool := moded()
+	tool.Personalities = []Personality{{Name: "mosquitto_sub", Flag: "mosquitto", Read: func(c *CommandLine) *Page {
+		return &Page{Out: strings.Join(c.Args, " ")}
+	}}}
+	for _, env := range []Env{{Name: "/usr/bin/mosquitto_sub", Args: []string{"watch"}}, {Args: []string{"--compat", "mosquitto", "watch"}}} {
+		var out bytes.Buffer
+		env.Stdout, env.Stderr = &out, io.Discard
+		if code := Run(t.Context(), env, tool); code != 0 || out.String() != "watch" {
+			t.Errorf("%v: status %d, %q", env.Args, code, &out)
+		}
+	}
+}
+
+// Each command has a help, also those about the configuration file.
+func TestEveryCommandHasAHelp(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]struct{ has, lacks []string }{
+		"--help":             {[]string{"Usage: mqsub [OPTION]...\n", "  watch       watches things\n", "  context     named sets", "--json", "--watch", "--host HOST"}, nil},
+		"watch --help":       {[]string{"mqsub watch - watches things\n\nUsage: mqsub watch [OPTION]...\n", "--topic", "--host HOST"}, []string{"--json\n", "--watch", "--compat PROGRAM"}},
+		"context --help":     {[]string{"Usage: mqsub context COMMAND\n", "\n  add NAME OPTION..."}, []string{"--json", "--quiet"}},
+		"context add --help": {[]string{"Usage: mqsub context add NAME OPTION...\n", "--force", "--config FILE"}, []string{"--json", "--none"}},
+		"context use --help": {[]string{"Usage: mqsub context use NAME|--none\n", "--none", "--quiet"}, []string{"--json", "--force"}},
+	} {
+		var out bytes.Buffer
+		if code := Run(t.Context(), Env{Args: strings.Fields(args), Stdout: &out}, moded()); code != 0 {
+			t.Errorf("mqsub %s: status %d", args, code)
+		}
+		for _, text := range want.has {
+			if !strings.Contains(out.String(), text) {
+				t.Errorf("mqsub %s lacks %q", args, text)
+			}
+		}
+		for _, text := range want.lacks {
+			if strings.Contains(out.String(), text) {
+				t.Errorf("mqsub %s has %q", args, text)
+			}
 		}
 	}
 }

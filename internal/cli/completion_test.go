@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -65,7 +66,7 @@ func commands(t *testing.T, each func(line []string, options []*option.Option)) 
 		for _, line := range lines {
 			var options []*option.Option
 			help := tool(t, name, append(line[1:len(line):len(line)], "--help=all")...)
-			if len(line) == 1 && len(of().Commands) > 0 { // which shows those of all commands
+			if len(line) == 1 && of().NeedsCommand { // which shows those of all commands
 				help = tool(t, name, "--help=config") + tool(t, name, "--help=general")
 			}
 			for l := range strings.Lines(help) {
@@ -101,6 +102,31 @@ func TestCompletionOffersTheOptionsThatTheHelpShows(t *testing.T) {
 	})
 }
 
+// A mode that is a command refuses what its help does not show: what has no effect on it.
+func TestAModeObeysWhatItsHelpShows(t *testing.T) {
+	t.Parallel()
+	commands(t, func(line []string, options []*option.Option) {
+		if len(line) < 2 || line[0] == "mqbench" {
+			return
+		}
+		for _, o := range option.Table(tools[line[0]]().Bit) {
+			if o.Hidden || o.Name == "help" || o.Name == "version" || o.Name == "hash-password" || o.Name == "options-file" {
+				continue
+			}
+			var out, errs bytes.Buffer
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel() // nothing is to be reached
+			cli.Run(ctx, cli.Env{
+				Args: append(line[1:len(line):len(line)], "--"+o.Name+value(o)), Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
+				Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"}),
+			}, tools[line[0]]())
+			if obeyed := !strings.Contains(errs.String(), "has no effect on "+line[1]); obeyed != slices.Contains(options, o) {
+				t.Errorf("%s: --%s is obeyed: %v, and is in the help: %v: %s", line, o.Name, obeyed, !obeyed, &errs)
+			}
+		}
+	})
+}
+
 // few are the choices of options of which a command takes some only.
 var few = map[string][]string{
 	"mqpub --compat": {"mosquitto", "mosquitto_pub", "mosquitto_rr"}, "mqsub --compat": {"mosquitto", "mosquitto_sub"},
@@ -116,7 +142,11 @@ func valuesOf(line []string, o *option.Option) (values []string) {
 	case "context":
 		return []string{"prod", "lab/2", "a@b"}
 	case "help":
-		program := tools[line[0]]().Program
+		of := tools[line[0]]()
+		program := of.Program
+		for i := range of.Commands {
+			program.Commands = append(program.Commands, &of.Commands[i].Command)
+		}
 		program.Choose(line[1:])
 		return program.HelpTopics()
 	}
@@ -230,7 +260,7 @@ func TestContextCompletionOffersWhatIsObeyed(t *testing.T) {
 				Args: words, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
 				Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": config}),
 			}, mqsub.Tool())
-			obeyed := !regexp.MustCompile(`unknown option|cannot be kept|add, list, use, show or remove is missing`).MatchString(errs.String())
+			obeyed := !regexp.MustCompile(`unknown option|has no effect|cannot be kept|add, list, use, show or remove is missing`).MatchString(errs.String())
 			if obeyed != slices.Contains(offered, s) {
 				t.Errorf("mqsub %q is obeyed: %v, and is offered: %v: %s", words, obeyed, !obeyed, &errs)
 			}
@@ -245,6 +275,8 @@ func value(o *option.Option) string {
 		return ""
 	case len(o.Choices) > 0:
 		return "=" + o.Choices[0].Value
+	case o.Type == option.TypeProperty:
+		return "=publish content-type x"
 	}
 	return "=1"
 }
@@ -252,7 +284,12 @@ func value(o *option.Option) string {
 func TestCompletionKnowsWhereItIs(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ line, want string }{
-		{"mqsub |", "words: context"},
+		{"mqsub |", "words: watch stats context"},
+		{"mqpub |", "words: request context"},
+		{"mqsub watch |", "words:"},
+		{"mqsub watch --js", "words:"},
+		{"mqsub watch --wat", "words:"},
+		{"mqsub st", "words: stats"},
 		{"mqsub -v |", "words:"},
 		{"mqsub con", "words: context"},
 		{"mqsub context |", "words: add list use show remove"},
@@ -364,9 +401,10 @@ func TestScriptsAndAnswers(t *testing.T) {
 		{"zsh", "--color=al", "words\n--color=\nauto\nalways\nnever\n"},
 		{"fish", "--color=al", "words\n--color=\n--color=auto\t\n--color=always\t\n--color=never\t\n"},
 		{"powershell", "=--color=al", "words\n--color=\n--color=always\t\n"},
-		{"powershell", "=", "words\n\ncontext\tnamed sets of options in the configuration file\n"},
-		{"bash", "", "words\n\ncontext\n"},
-		{"zsh", "", "words\n\ncontext:named sets of options in the configuration file\n"},
+		{"powershell", "=con", "words\n\ncontext\tnamed sets of options in the configuration file\n"},
+		{"bash", "", "words\n\nwatch\nstats\ncontext\n"},
+		{"zsh", "st", "words\n\nwatch:show the latest message of every topic, on a terminal\nstats:print how many messages come in each second\n" +
+			"context:named sets of options in the configuration file\n"},
 	} {
 		if got := tool(t, "mqsub", "--completion", c.shell, "--", c.word); got != c.want {
 			t.Errorf("%s, %q: got %q, want %q", c.shell, c.word, got, c.want)

@@ -9,95 +9,61 @@ import (
 	"unicode/utf8"
 
 	"github.com/mqtools/mqtools/internal/option"
-	"github.com/mqtools/mqtools/internal/spelling"
 	"github.com/mqtools/mqtools/internal/yamlfile"
 )
 
-// contextVerbs are the words behind "context".
-func contextVerbs() []option.Verb {
-	return []option.Verb{
-		{Word: "add", Usage: "NAME OPTION...", Text: "keep the options as context NAME; --force replaces one", Extra: option.ContextForce, Whole: true, Min: 1, Max: 1},
-		{Word: "list", Usage: "[--names]", Text: "list the contexts and their brokers; * marks the current one, that of MQ_CONTEXT if set", Extra: option.ContextNames},
-		{Word: "use", Usage: "NAME|--none", Text: "make NAME the current context, or none", Extra: option.ContextNone, Max: 1, Names: true},
-		{Word: "show", Usage: "[NAME]", Text: "show the options of a context, of the current one unless named", Max: 1, Names: true},
-		{Word: "remove", Usage: "NAME", Text: "take a context out of the file", Min: 1, Max: 1, Names: true},
+// contextCommand is "TOOL context WORD ...": what a line of it says is kept in a file,
+// or is about one.
+func contextCommand() Command {
+	about := []string{option.ConfigOption, "quiet", "color", "help"}
+	verb := func(c option.Command, run func(*contextJob) error) Command {
+		c.Bare = true
+		if !c.Keeps {
+			c.Only = about
+		}
+		return Command{Command: c, Run: func(_ context.Context, inv *Invocation) error { return runContext(inv, run) }}
+	}
+	return Command{
+		Command: option.Command{
+			Name: option.ContextOption, Usage: "COMMAND", Bare: true, Only: []string{"help"},
+			Summary: "named sets of options in the configuration file",
+		},
+		Commands: []Command{
+			verb(option.Command{Name: "add", Usage: "NAME OPTION...", Summary: "keep the options as context NAME; --force replaces one", Own: option.ContextForce, Keeps: true, MaxArgs: 1}, (*contextJob).add),
+			verb(option.Command{Name: "list", Usage: "[--names]", Summary: "list the contexts and their brokers; * marks the current one, that of MQ_CONTEXT if set", Own: option.ContextNames}, (*contextJob).list),
+			verb(option.Command{Name: "use", Usage: "NAME|--none", Summary: "make NAME the current context, or none", Own: option.ContextNone, MaxArgs: 1, Contexts: true}, (*contextJob).use),
+			verb(option.Command{Name: "show", Usage: "[NAME]", Summary: "show the options of a context, of the current one unless named", MaxArgs: 1, Contexts: true}, (*contextJob).show),
+			verb(option.Command{Name: "remove", Usage: "NAME", Summary: "take a context out of the file", MaxArgs: 1, Contexts: true}, (*contextJob).remove),
+		},
 	}
 }
 
 // contextJob is one run of a context command.
 type contextJob struct {
 	*Invocation
-	uses []option.Use
 	conf *option.Config
 }
 
-// runContext runs "TOOL context WORD ...".
-func runContext(ctx context.Context, env Env, tool Tool, talk *Talk) int {
-	tryHelp := "try '" + tool.Name + " context --help'"
-	fail := func(err error) int {
-		code, hint := CodeOf(ctx, err), ""
-		if code == ExitUsage {
-			hint = tryHelp
-		}
-		if tells(ctx, err) {
-			talk.problem(err, hint)
-		}
-		return code
-	}
-	words := env.Args[1:]
-	var verb *option.Verb
-	for _, v := range contextVerbs() {
-		if len(words) > 0 && v.Word == words[0] {
-			verb = &v
-		}
-	}
-	table := verb.Table(tool.Bit)
-	if verb != nil {
-		words = words[1:]
-	}
-	if _, _, asked := option.AskedHelp(table, words); asked {
-		return env.writePage(tool.Bit, contextHelp(tool), talk)
-	}
-	p, err := option.ParseWords(table, words)
-	switch {
-	case err != nil:
-		return fail(err)
-	case verb == nil && len(p.Positional) == 0:
-		return fail(option.Usagef("context: add, list, use, show or remove is missing"))
-	case verb == nil:
-		err := option.Usagef("context: unknown command %q", p.Positional[0])
-		if s := spelling.Nearest(p.Positional[0], contextWords()); s != "" {
-			return fail(err.WithHint("did you mean %s?", s))
-		}
-		return fail(err)
-	case len(p.Positional) < verb.Min:
-		return fail(option.Usagef("context %s: the name of the context is missing", verb.Word))
-	case len(p.Positional) > verb.Max:
-		return fail(option.Usagef("unexpected argument %q", p.Positional[verb.Max]))
-	}
-	job := &contextJob{Invocation: &Invocation{Env: env, Talk: talk, Tool: &tool, Args: p.Positional, Dry: true}, uses: p.Uses}
-	if job.Values, err = option.Decode(table, p.Uses, 0, nil, nil); err != nil {
-		return fail(err)
-	}
-	job.Talk = NewTalk(env.Stderr, tool.Name, job.Values.Quiet.On(), false, UseColor(job.Values.Color.Text(), env.Lookup, env.StderrIsTerminal))
-	talk = job.Talk
+// runContext runs one of the context commands.
+func runContext(inv *Invocation, run func(*contextJob) error) (err error) {
+	job := &contextJob{Invocation: inv}
 	// Another may write the file meanwhile, and with patience it is our turn.
 	for range 100 {
-		if err = job.run(verb.Word); !errors.Is(err, yamlfile.ErrChanged) {
+		if err = job.read(); err == nil {
+			err = run(job)
+		}
+		if !errors.Is(err, yamlfile.ErrChanged) {
 			break
 		}
 	}
-	if err != nil {
-		return fail(err)
-	}
-	return ExitDone
+	return err
 }
 
-// run reads the files and does the work.
-func (j *contextJob) run(verb string) (err error) {
+// read reads the files.
+func (j *contextJob) read() (err error) {
 	if j.conf, err = option.ReadConfig(j.environment(), j.uses); err != nil {
 		// The file that the first context goes into need not be there.
-		if _, _, set := option.Chosen(j.environment(), j.uses, option.ConfigOption); verb != "add" || !set || !errors.Is(err, fs.ErrNotExist) {
+		if _, _, set := option.Chosen(j.environment(), j.uses, option.ConfigOption); !j.Tool.Program.Command.Keeps || !set || !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		j.conf = &option.Config{}
@@ -107,41 +73,23 @@ func (j *contextJob) run(verb string) (err error) {
 			return err
 		}
 	}
-	switch verb {
-	case "add":
-		return j.add()
-	case "list":
-		return j.list()
-	case "use":
-		return j.use()
-	case "show":
-		return j.show()
-	}
-	return j.remove()
+	return nil
 }
 
-func contextWords() []string {
-	var words []string
-	for _, v := range contextVerbs() {
-		words = append(words, v.Word)
+// name returns the name of the context that the line must have.
+func (j *contextJob) name() (string, error) {
+	if len(j.Args) == 0 {
+		return "", option.Usagef("%s: the name of the context is missing", j.Tool.Path)
 	}
-	return words
-}
-
-func contextHelp(tool Tool) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "usage: %s context COMMAND\nnamed sets of options in the configuration file, for %s --context NAME\n\n", tool.Name, tool.Name)
-	for _, v := range contextVerbs() {
-		option.WriteColumns(&b, "  "+v.Word+" "+v.Usage, v.Text, option.HelpColumn)
-	}
-	b.WriteString("\n")
-	option.WriteColumns(&b, "", "--config FILE is another configuration file. The manual page mqtools(5) has its form.", 0)
-	return b.String()
+	return j.Args[0], nil
 }
 
 // add keeps the options given as a context.
 func (j *contextJob) add() error {
-	name := j.Args[0]
+	name, err := j.name()
+	if err != nil {
+		return err
+	}
 	if why := option.CheckContextName(name); why != "" {
 		return option.Usagef("context add: %q: the name of a context %s", name, why)
 	}
@@ -193,8 +141,6 @@ func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
 		switch {
 		case o.AboutFile:
 			continue
-		case o.Key() == "":
-			return nil, "", option.Usagef("--%s cannot be kept in a context", o.Name)
 		case !utf8.ValidString(raw):
 			return nil, "", o.Invalid("--"+o.Name, raw, errNotUTF8)
 		}
@@ -322,7 +268,10 @@ func (j *contextJob) elsewhereCurrent(own option.ConfigFile) bool {
 
 // remove takes a context out.
 func (j *contextJob) remove() error {
-	name := j.Args[0]
+	name, err := j.name()
+	if err != nil {
+		return err
+	}
 	f, err := j.own()
 	if err != nil {
 		return err
@@ -388,8 +337,5 @@ func (j *contextJob) write(text string) error {
 	if err := j.CheckOutput(); err != nil {
 		return err
 	}
-	if code := j.writePage(j.Tool.Bit, text, j.Talk); code != ExitDone {
-		return Quietly(code)
-	}
-	return nil
+	return j.page(text)
 }

@@ -18,7 +18,7 @@ func TestHelpFitsAScreen(t *testing.T) {
 	t.Parallel()
 	for name, of := range tools {
 		program := of().Program
-		for _, command := range append([]option.Command{{}}, program.Commands...) {
+		for _, command := range append([]cli.Command{{}}, of().Commands...) {
 			words := strings.Fields(command.Name + " --help")
 			text := tool(t, name, words...)
 			if n := strings.Count(text, "\n"); n > 30 || !strings.Contains(text, "\nExamples:\n") || !strings.Contains(text, "--help all") {
@@ -43,7 +43,7 @@ func TestHelpFitsAScreen(t *testing.T) {
 func TestEveryTopicIsKnown(t *testing.T) {
 	t.Parallel()
 	for name, of := range tools {
-		for _, command := range append([]option.Command{{}}, of().Commands...) {
+		for _, command := range append([]cli.Command{{}}, of().Commands...) {
 			words := strings.Fields(command.Name)
 			short := strings.Join(strings.Fields(tool(t, name, append(words, "--help")...)), " ")
 			topics := ask(t, append(append([]string{name}, words...), "--help", "")...).words
@@ -166,7 +166,7 @@ func TestExamplesOfTheHelpAreCommandLines(t *testing.T) {
 			}
 			p, err := option.ParseWords(table, words)
 			if err == nil {
-				_, err = option.Decode(table, p.Uses, 0, nil, nil)
+				_, err = option.Decode(table, p.Uses, nil, nil, nil)
 			}
 			if err != nil {
 				t.Errorf("%s: %v", e.Command, err)

@@ -147,12 +147,15 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 		inv.Trace = p.Trace(env.Stdout)
 	}
 	var err error
-	if inv.Values, err = option.Decode(c.Table, c.uses, 0, secretsOnly(c, lookup), nil); err == nil {
+	if inv.Values, err = option.Decode(c.Table, c.uses, nil, secretsOnly(c, lookup), nil); err == nil {
 		err = inv.relate(c.Table, option.ForOther)
 	}
 	if err == nil {
 		if inv.Values.ShowConfig.On() {
-			return env.writePage(tool.Bit, option.ShowConfig(inv.Values, c.Table, nil, nil), inv.Talk)
+			if err = inv.page(option.ShowConfig(inv.Values, c.Table, nil, nil)); tells(ctx, err) {
+				inv.problem(err, "")
+			}
+			return CodeOf(ctx, err)
 		}
 		inv.endInTime(ctx)
 		err = inv.run(ctx)

@@ -24,7 +24,11 @@ import (
 type Tool struct {
 	option.Program
 
-	// Personalities are the programs that it can stand in for.
+	// Commands are what the first word may name. Tools that publish or subscribe have
+	// the command context beside them.
+	Commands []Command
+
+	// Personalities are the programs that it can stand in for, which have no commands.
 	Personalities []Personality
 
 	// Resolve checks the options about the connection as a run would, and returns the
@@ -32,11 +36,31 @@ type Tool struct {
 	// add. It reaches nothing. nil: the tool has none.
 	Resolve func(ctx context.Context, inv *Invocation) (broker, from string, err error)
 
-	// Run does the work. It calls Begin or CatchSignals before it begins what should
+	// Run does the work of a run without a command, and of commands without one of
+	// their own. It calls Begin or CatchSignals before it begins what should
 	// not just be broken off. The error, if any, is told on stderr with its hint and
 	// decides on the exit code, see CodeOf and Failed.
 	Run func(ctx context.Context, inv *Invocation) error
 }
+
+// Command is one command of a tool: what options and help know of it, and its work.
+type Command struct {
+	option.Command
+	Commands []Command // that the next word may name
+
+	Run     func(ctx context.Context, inv *Invocation) error // nil: that of the tool
+	Printed Printed
+}
+
+// Printed says what a command writes to standard output, which has to be open then.
+type Printed uint8
+
+// What commands write there.
+const (
+	PrintedByRun     Printed = iota // what Run calls CheckOutput for, if anything
+	PrintedAll                      // all
+	PrintedUnlessOut                // all, unless --out names a file
+)
 
 // Invocation is one run of a tool: its streams, its voice and its values.
 type Invocation struct {
@@ -44,7 +68,7 @@ type Invocation struct {
 	*Talk
 	Tool   *Tool
 	Values *option.Values
-	Args   []string     // positional words
+	Args   []string     // positional words behind those of the command
 	As     *Personality // the program it stands in for; nil: none
 
 	Service *notify.Service // nil: no service manager is to be told anything
@@ -55,6 +79,8 @@ type Invocation struct {
 		sync.Mutex
 		streams []*stream
 	}
+
+	uses []option.Use // of the command line
 
 	Dry bool // options are checked, and nothing is asked, run or reached
 
@@ -111,128 +137,195 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	}
 	env.streams()
 	tool.describe()
-	talk := NewTalk(env.Stderr, tool.Name, false, false, UseColor("auto", env.Lookup, env.StderrIsTerminal))
+	inv := &Invocation{Env: env, Tool: &tool, Talk: NewTalk(env.Stderr, tool.Name, false, false, UseColor("auto", env.Lookup, env.StderrIsTerminal))}
 	if shell, words := option.Asks(env.Args); len(words) > 0 {
-		return env.writePage(tool.Bit, tool.Answer(env.environment(), shell, words), talk)
-	}
-	tryHelp := "try '" + tool.Name + " --help'"
-	if tool.Choose(env.Args); tool.Command != nil {
-		tryHelp = "try '" + tool.Name + " " + tool.Command.Name + " --help'"
-	}
-
-	if tool.Bit&option.PubSub != 0 && len(env.Args) > 0 && env.Args[0] == option.ContextOption {
-		return runContext(ctx, env, tool, talk)
+		return CodeOf(ctx, inv.page(tool.Answer(env.environment(), shell, words)))
 	}
 	// Before the words are checked: help is most wanted when one is wrong.
-	if page, asked, err := env.help(&tool); err != nil {
-		talk.problem(err, tryHelp)
-		return CodeOf(ctx, err)
-	} else if asked {
-		return env.writePage(tool.Bit, page, talk)
+	page, program, err := env.help(tool.Program)
+	if program == nil {
+		program = &tool.Program
+		err = tool.Dispatch(env.Args, func(line *option.Line) error { return inv.obey(ctx, line) })
+	} else if err == nil {
+		err = inv.page(page)
 	}
-	words, err := option.ParseWords(option.Table(tool.Bit), env.Args)
-	if err != nil {
-		talk.problem(err, tryHelp)
-		return CodeOf(ctx, err)
+	if tells(ctx, err) {
+		fallback := ""
+		if _, usage := errors.AsType[*option.UsageError](err); usage {
+			fallback = "try '" + program.Invoked() + " --help'"
+		}
+		inv.problem(err, fallback)
 	}
-	if words.Has("version") {
-		return env.writePage(tool.Bit, VersionLine(tool.Name)+"\n", talk)
-	}
+	return CodeOf(ctx, err)
+}
 
-	inv := &Invocation{Env: env, Talk: talk, Tool: &tool, Args: words.Positional}
-	if tool.Command != nil {
-		inv.Args = inv.Args[1:]
+// obey does what a command line says.
+func (inv *Invocation) obey(ctx context.Context, line *option.Line) error {
+	tool := inv.Tool
+	inv.Args, inv.uses = line.Positional, line.Uses
+	if line.Has("version") && !tool.bare() {
+		return inv.page(VersionLine(tool.Name) + "\n")
 	}
-	var conf *option.Config
-	var fromFiles []option.Use
-	if !words.Gives(option.CompletionOption) { // whose script must come whatever a file says
-		conf, fromFiles, err = option.Configured(env.environment(), words.Uses, tool.Bit)
-	}
-	if err == nil {
-		inv.Values, err = option.Decode(words.Table, words.Uses, tool.Bits(), env.Lookup, fromFiles)
-	}
-	if err == nil {
-		err = tool.CheckArgs(words.Positional)
-	}
-	if err == nil && !words.Gives(option.CompletionOption) && !words.Has("show-config") && !words.Has("hash-password") {
-		err = tool.CheckCommand(words)
-	}
-	if err == nil && !words.Gives(option.CompletionOption) && !words.Has("hash-password") {
-		err = inv.relate(words.Table, option.ForRun)
-	}
-	if err == nil && inv.Values.Compat.IsSet() {
-		err = option.Usagef("%s stands before all other words", inv.Values.Compat.Name())
-		if len(env.Args) > 0 && strings.HasPrefix(env.Args[0], "--"+option.Compat) {
-			err = option.Usagef("--%s: %s does not stand in for %s", option.Compat, tool.Name, inv.Values.Compat.Text())
-		}
-	}
+	conf, err := inv.decode(line)
 	if err != nil {
-		talk.problem(err, tryHelp)
-		return CodeOf(ctx, err)
+		return err
 	}
-	if inv.Values.ShowConfig.On() {
-		page, err := inv.showConfig(ctx, words.Table)
-		if err != nil {
-			talk.problem(err, tryHelp)
-			return CodeOf(ctx, err)
-		}
-		return env.writePage(tool.Bit, page, talk)
+	if tool.bare() {
+		inv.Dry = true
+		inv.talk(false)
+		return inv.work(ctx)
 	}
-	if shell := inv.Values.Completion.Text(); shell != "" {
-		return env.writePage(tool.Bit, option.CompletionScript(shell, tool.Name), talk)
+	if done, err := inv.aside(ctx, line); done || err != nil {
+		return err
 	}
-	if inv.Values.HashPassword.On() {
-		line, err := inv.hashPassword(ctx)
-		if err != nil {
-			if tells(ctx, err) {
-				talk.problem(err, "")
-			}
-			return CodeOf(ctx, err)
-		}
-		return env.writePage(tool.Bit, line, talk)
-	}
-	when := inv.Values.Color.Text()
-	inv.StdoutColor = UseColor(when, env.Lookup, env.StdoutIsTerminal)
-	inv.StderrColor = UseColor(when, env.Lookup, env.StderrIsTerminal)
-	inv.Talk = NewTalk(env.Stderr, tool.Name, inv.Values.Quiet.On(), inv.Values.Debug.On(), inv.StderrColor)
+	inv.talk(inv.Values.Debug.On())
 	if inv.Debugging() && conf != nil {
 		for _, f := range conf.Files {
 			inv.Debugf("configuration file %s", f.Path)
 		}
 	}
-	for _, path := range env.exposed(conf) {
+	for _, path := range inv.exposed(conf) {
 		inv.tellExposed(path, "a secret")
 	}
-	if path := words.SecretFile(); path != "" {
-		env.WarnExposed(inv.Talk, path, "a secret", OwnersOnly)
+	if path := line.SecretFile(); path != "" {
+		inv.WarnExposed(inv.Talk, path, "a secret", OwnersOnly)
 	}
 
 	inv.findService()
 	inv.endInTime(ctx)
-	err = inv.run(ctx)
-	code := CodeOf(ctx, err)
-	if tells(ctx, err) {
-		fallback := ""
-		if _, usage := errors.AsType[*option.UsageError](err); usage {
-			fallback = tryHelp
+	return inv.run(ctx)
+}
+
+// decode reads the values of a command line, its environment and the configuration
+// files, which it returns, and checks that the command obeys what the line has.
+func (inv *Invocation) decode(line *option.Line) (conf *option.Config, err error) {
+	tool := inv.Tool
+	lookup, fromFiles := inv.Lookup, []option.Use(nil)
+	check := func() error { return cmp.Or(tool.CheckArgs(line), tool.CheckCommand(line)) }
+	switch {
+	case tool.bare():
+		if err := check(); err != nil {
+			return nil, err
 		}
-		inv.problem(err, fallback)
+		lookup = nil
+	case !line.Gives(option.CompletionOption): // whose script must come whatever a file says
+		if conf, fromFiles, err = option.Configured(inv.environment(), line.Uses, tool.Bit); err != nil {
+			return nil, err
+		}
 	}
-	return code
+	if inv.Values, err = option.Decode(line.Table, slices.Concat(line.Uses, tool.Implied()), tool.Program.Command, lookup, fromFiles); err != nil {
+		return nil, err
+	}
+	if line.Gives(option.CompletionOption) || line.Has("show-config") || line.Has("hash-password") { // which need no command
+		err = tool.CheckArgs(line)
+	} else {
+		err = check()
+	}
+	if err == nil && !tool.bare() && !line.Gives(option.CompletionOption) && !line.Has("hash-password") {
+		err = inv.relate(line.Table, option.ForRun)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if inv.Values.Compat.IsSet() {
+		if len(inv.Env.Args) > 0 && strings.HasPrefix(inv.Env.Args[0], "--"+option.Compat) {
+			return nil, option.Usagef("--%s: %s does not stand in for %s", option.Compat, tool.Name, inv.Values.Compat.Text())
+		}
+		return nil, option.Usagef("%s stands before all other words", inv.Values.Compat.Name())
+	}
+	return conf, nil
+}
+
+// aside does what stands beside the work of a tool, and reports whether that was it.
+func (inv *Invocation) aside(ctx context.Context, line *option.Line) (done bool, err error) {
+	var page string
+	shell := inv.Values.Completion.Text()
+	switch {
+	case inv.Values.ShowConfig.On():
+		page, err = inv.showConfig(ctx, line.Table)
+	case shell != "":
+		page = option.CompletionScript(shell, inv.Tool.Name)
+	case inv.Values.HashPassword.On():
+		page, err = inv.hashPassword(ctx)
+	default:
+		return false, nil
+	}
+	if err != nil {
+		return true, err
+	}
+	return true, inv.page(page)
+}
+
+// talk has the tool speak and colour as its options say.
+func (inv *Invocation) talk(debug bool) {
+	when := inv.Values.Color.Text()
+	inv.StdoutColor = UseColor(when, inv.Lookup, inv.StdoutIsTerminal)
+	inv.StderrColor = UseColor(when, inv.Lookup, inv.StderrIsTerminal)
+	inv.Talk = NewTalk(inv.Stderr, inv.Tool.Name, inv.Values.Quiet.On(), debug, inv.StderrColor)
 }
 
 // describe completes the description of the tool by what this floor knows.
 func (t *Tool) describe() {
-	t.Exits, t.Contexts = ExitCodes(t.Bit), contextVerbs
+	if t.Bit&option.PubSub != 0 {
+		t.Commands = append(slices.Clip(t.Commands), contextCommand())
+	}
+	t.Exits, t.Program.Commands = ExitCodes(t.Bit), described(t.Commands)
 	for _, p := range t.Personalities {
 		t.Compat = append(t.Compat, slices.Compact([]string{p.Flag, p.Name})...)
 	}
 }
 
-// run is Tool.Run. A time limit that ends it before anything is under way ends it
+// described returns what options know of commands.
+func described(commands []Command) []*option.Command {
+	all := make([]*option.Command, len(commands))
+	for i := range commands {
+		c := commands[i].Command
+		if len(commands[i].Commands) > 0 {
+			c.Commands = described(commands[i].Commands)
+		}
+		all[i] = &c
+	}
+	return all
+}
+
+// chosen returns the command that the words of a path name, or nil.
+func (t *Tool) chosen() (c *Command) {
+	commands := t.Commands
+	for word := range strings.FieldsSeq(t.Path) {
+		i := slices.IndexFunc(commands, func(c Command) bool { return c.Name == word })
+		c = &commands[i]
+		commands = c.Commands
+	}
+	return c
+}
+
+// bare reports whether the command is one about the configuration file.
+func (t *Tool) bare() bool { return t.Program.Command != nil && t.Program.Command.Bare }
+
+// work is the Run of the command, or of the tool.
+func (inv *Invocation) work(ctx context.Context) error {
+	run := inv.Tool.Run
+	if c := inv.Tool.chosen(); c != nil {
+		out := ""
+		if c.Printed == PrintedUnlessOut {
+			out = inv.Values.Out.Text()
+		}
+		if c.Printed != PrintedByRun && (out == "" || out == "-") {
+			if err := inv.CheckOutput(); err != nil {
+				return err
+			}
+		}
+		if c.Run != nil {
+			run = c.Run
+		}
+	}
+	return run(ctx, inv)
+}
+
+// run is work. A time limit that ends it before anything is under way ends it
 // everywhere in the same words.
 func (inv *Invocation) run(ctx context.Context) error {
-	err := cmp.Or(inv.Tool.Run(ctx, inv), inv.Farewell)
+	err := cmp.Or(inv.work(ctx), inv.Farewell)
 	inv.BeginBriefly() // telling how it went
 	if err == ErrTimeout {
 		return inv.TimedOut("not connected")
@@ -256,6 +349,7 @@ func (inv *Invocation) showConfig(ctx context.Context, table option.Options) (st
 		}
 		row = fmt.Sprintf("%-24s %-32s %s\n", "broker", broker, from)
 	}
+	table = slices.DeleteFunc(table, func(o *option.Option) bool { return !inv.Tool.Program.Command.Obeys(o) })
 	return row + option.ShowConfig(inv.Values, table, &inv.Tool.Program, inv.Args), nil
 }
 
@@ -310,15 +404,11 @@ func tells(ctx context.Context, err error) bool {
 	return !(signalled && err == context.Canceled)
 }
 
-// writePage writes a page to stdout. That of help and the like may go nowhere: whoever
+// page writes a page to stdout. That of help and the like may go nowhere: whoever
 // discards it, as Python does with both directions of /dev/null, cannot be told from one
 // who has closed stdout.
-func (e *Env) writePage(tools option.ToolSet, text string, talk *Talk) int {
-	e.CatchNow()
-	_, err := io.WriteString(e.Stdout, text)
-	err = OutputError(tools, err)
-	if tells(context.Background(), err) {
-		talk.problem(err, "")
-	}
-	return CodeOf(context.Background(), err)
+func (inv *Invocation) page(text string) error {
+	inv.CatchNow()
+	_, err := io.WriteString(inv.Stdout, text)
+	return OutputError(inv.Tool.Bit, err)
 }

@@ -57,11 +57,12 @@ func versionLine(tool, set string, info *debug.BuildInfo) string {
 
 // help returns what --help prints, if a command line asks for it, whatever else is wrong
 // with it. The error is that of an unknown topic.
-func (e *Env) help(tool *Tool) (page string, asked bool, err error) {
-	topic, color, asked := option.AskedHelp(option.Table(tool.Bit), e.Args)
-	if !asked {
-		return "", false, nil
+func (e *Env) help(t option.Program) (page string, asked *option.Program, err error) {
+	n := t.Choose(e.Args)
+	topic, color, has := option.AskedHelp(t.Table(), e.Args[n:])
+	if !has {
+		return "", nil, nil
 	}
-	page, err = option.Help(&tool.Program, topic, UseColor(cmp.Or(color, e.Getenv("MQ_COLOR"), "auto"), e.Lookup, e.StdoutIsTerminal))
-	return page, true, err
+	page, err = option.Help(&t, topic, UseColor(cmp.Or(color, e.Getenv("MQ_COLOR"), "auto"), e.Lookup, e.StdoutIsTerminal))
+	return page, &t, err
 }

@@ -76,7 +76,7 @@ func publishers() []row {
 			end{name: "SIGTERM, no input", input: fifo, signals: one(syscall.SIGTERM), status: 143},
 			end{name: "time, no input", input: fifo, words: "-W 0.05", status: 27, says: told("mqpub", "timed out after 50ms (not connected)")}),
 		single("mqpub -t a -q 1 -m x --repeat 2 --repeat-delay 0.01"),
-		{command: "mqpub -t r -m x --request", ends: slices.Concat(signals(request, nothing), reached, secret("mqpub"), []end{
+		{command: "mqpub request -t r -m x", ends: slices.Concat(signals(request, nothing), reached, secret("mqpub"), []end{
 			{name: "success", server: server{tells: "x"}, words: "-V 311 -e t"},
 			{name: "time", words: "-W 0.1", status: 27, says: []string{"mqpub: *", "..."}},
 			{name: "stdout closed", script: `exec "$@" >&-`, status: 6, says: told("mqpub", "standard output is closed", "to discard*")},

@@ -76,12 +76,12 @@ func subscribers() []row {
 		})...),
 		other("mqsub -t none -C 1"),
 		other("mqsub -t none --json -q 2", end{name: "reader stalled, SIGTERM", server: server{floods: true}, stdout: "stalled", signals: one(syscall.SIGTERM), status: 143, says: []string{"..."}}),
-		other("mqsub -t none --message-rate"),
+		other("mqsub stats -t none"),
 		other("mqsub -t none --echo"),
 		other("mqsub -t none --reply-command cat"),
 		other("mqsub -t none --idle-timeout 60"),
 		other("mqsub -t none -F %t --will-topic w"),
-		{command: "mqsub -t none --watch", ends: slices.Concat(signals(end{stdout: "terminal"}, nothing), []end{
+		{command: "mqsub watch -t none", ends: slices.Concat(signals(end{stdout: "terminal"}, nothing), []end{
 			{name: "broker away", server: server{away: true}, stdout: "terminal", status: 3, says: told("mqsub", nobody, isRunning)},
 			{name: "refused", server: server{refuse: "1"}, stdout: "terminal", status: 4, says: told("mqsub", refused, checkLogin)},
 			{name: "success", server: server{tells: "x"}, stdout: "terminal", words: "-C 1"},

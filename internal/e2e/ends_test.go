@@ -160,7 +160,7 @@ func commands() (all []string) {
 				all = append(all, name+" --"+page)
 			}
 		}
-		if len(tool.Commands) > 0 {
+		if tool.NeedsCommand {
 			continue
 		}
 		all = append(all, name)

@@ -19,8 +19,8 @@ import (
 )
 
 // play plays scripts to a client or a broker under test.
-func play(ctx context.Context, inv *cli.Invocation, paths []string) error {
-	v := inv.Values
+func play(ctx context.Context, inv *cli.Invocation) error {
+	v, paths := inv.Values, inv.Args
 	if len(paths) == 0 {
 		return option.Usagef("no script given").WithHint("e.g. 'mqbench play scripts/broker/*.yaml --connect localhost'")
 	}

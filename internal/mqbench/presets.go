@@ -2,6 +2,7 @@ package mqbench
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 
 	"github.com/mqtools/mqtools/internal/bench/plan"
@@ -10,7 +11,7 @@ import (
 )
 
 // presets lists the presets, one a line, or shows the scenario of one.
-func presets(inv *cli.Invocation) error {
+func presets(_ context.Context, inv *cli.Invocation) error {
 	if len(inv.Args) > 0 {
 		if !isPreset(inv.Args[0]) {
 			return unknownPreset(inv.Args[0])

@@ -217,7 +217,7 @@ func writeMerged(ctx context.Context, inv *cli.Invocation, all []saved) error {
 }
 
 // reportCommand does "mqbench report": a report of each run.
-func reportCommand(inv *cli.Invocation) error {
+func reportCommand(_ context.Context, inv *cli.Invocation) error {
 	conditions, err := failOn(inv)
 	if err != nil {
 		return err
@@ -274,7 +274,7 @@ func readGates(v *option.Values, text string) (all []report.Gate, err error) {
 }
 
 // diff does "mqbench diff".
-func diff(inv *cli.Invocation) error {
+func diff(_ context.Context, inv *cli.Invocation) error {
 	if len(inv.Args) != 2 {
 		return option.Usagef("diff: two result files are needed").WithHint("e.g. 'mqbench diff before.jsonl after.jsonl --gate p99=+10%%'")
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,7 +95,8 @@ func TestAnswerOfASearch(t *testing.T) {
 		var stdout bytes.Buffer
 		env := cli.Env{Args: words("search pub"), Stdout: &stdout, Stderr: io.Discard, Lookup: option.MapEnv(nil)}
 		tool := Tool()
-		tool.Run = func(ctx context.Context, inv *cli.Invocation) error {
+		search := slices.IndexFunc(tool.Commands, func(c cli.Command) bool { return c.Name == "search" })
+		tool.Commands[search].Run = func(ctx context.Context, inv *cli.Invocation) error {
 			s := searcher{runner: runner{inv: inv}, doc: report.Search{Plan: "pub", SLO: "p99<1ms", Steps: c.steps}}
 			return s.answer(ctx, c.found, c.err)
 		}

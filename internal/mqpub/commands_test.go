@@ -28,7 +28,7 @@ func virtual(t *testing.T, stdin io.Reader, args string, conns ...[]Step) (r Res
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		r = InMemory(t, conns...).RunWith(t.Context(), Tool(), stdin, append([]string{"-i", "a"}, strings.Fields(args)...)...)
+		r = InMemory(t, conns...).RunWith(t.Context(), Tool(), stdin, Before(strings.Fields(args), "-i", "a")...)
 		took = time.Since(start)
 	})
 	return r, took
@@ -219,19 +219,21 @@ func TestWhatIsAReply(t *testing.T) {
 	)
 	subscribe := []Step{{new5, ok5}, {"82 07 0001 00 0001 72 20", "90 04 0001 00 00"}}
 	for _, c := range []struct {
-		it, args, replies string
-		took              time.Duration
-		code              int
-		out, says         string
+		it, command, args, replies string
+		took                       time.Duration
+		code                       int
+		out, says                  string
 	}{
-		{"the first", "", answer + without, 0, 0, "y\n", ""},
-		{"not that to another", "", another + retained + without + off + answer, 0, 0, "y\n", ""},
-		{"two", "--replies 2", answer + another + answer + answer, 0, 0, "y\ny\n", ""},
-		{"none", "-W 3", retained + another + off, 3 * time.Second, 27, "",
+		{"the first", "", "", answer + without, 0, 0, "y\n", ""},
+		{"the first, by the command", "request ", "", answer + without, 0, 0, "y\n", ""},
+		{"the first, by both", "", "--request", answer + without, 0, 0, "y\n", ""},
+		{"not that to another", "", "", another + retained + without + off + answer, 0, 0, "y\n", ""},
+		{"two", "", "--replies 2", answer + another + answer + answer, 0, 0, "y\ny\n", ""},
+		{"none", "", "-W 3", retained + another + off, 3 * time.Second, 27, "",
 			"mqpub: no reply within 3s; 1 message without the correlation data of the request filtered out\nmqpub: is a responder subscribed to \"t\"?\n"},
-		{"one of two", "-W 3 --replies 2", answer, 3 * time.Second, 27, "y\n", "mqpub: timed out after 3s (1 of 2 replies)\nmqpub: is a responder subscribed to \"t\"?\n"},
+		{"one of two", "", "-W 3 --replies 2", answer, 3 * time.Second, 27, "y\n", "mqpub: timed out after 3s (1 of 2 replies)\nmqpub: is a responder subscribed to \"t\"?\n"},
 	} {
-		r, took := virtual(t, strings.NewReader(""), "-V 5 -t t -m x -e r -D publish correlation-data c "+c.args, append(subscribe, Step{request, c.replies}, Step{bye, ""}))
+		r, took := virtual(t, strings.NewReader(""), c.command+"-V 5 -t t -m x -e r -D publish correlation-data c "+c.args, append(subscribe, Step{request, c.replies}, Step{bye, ""}))
 		if r.Code != c.code || r.Stdout != c.out || r.Stderr != c.says || took != c.took {
 			t.Errorf("%s: status %d after %v, %q, stderr %q; want %d after %v, %q, %q", c.it, r.Code, took, r.Stdout, r.Stderr, c.code, c.took, c.out, c.says)
 		}

@@ -4,7 +4,8 @@ import "github.com/mqtools/mqtools/internal/option"
 
 // brief are the options that the short help shows.
 var brief = map[string][]string{
-	"": {"topic", "message", "file", "stdin-line", "input", "qos", "retain", "request", "host", "url", "username", "cafile", "debug"},
+	"":        {"topic", "message", "file", "stdin-line", "input", "qos", "retain", "request", "host", "url", "username", "cafile", "debug"},
+	"request": {"topic", "message", "file", "null-message", "response-topic", "replies", "timeout", "qos", "latency", "json", "host", "url", "username", "cafile", "debug"},
 }
 
 // topics are the examples of the help's topics.

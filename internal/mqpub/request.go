@@ -19,6 +19,12 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
+// notOfRequests are the options that have no effect on a request.
+var notOfRequests = []string{
+	"stdin-line", "input", "strict", "delimiter", "null", "skip-blank",
+	"repeat", "repeat-delay", "retain", "drain-timeout", "request",
+}
+
 // exchange is a request under way.
 type exchange struct {
 	topic string

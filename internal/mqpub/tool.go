@@ -36,6 +36,15 @@ func Tool() cli.Tool {
 				{Command: "mqsub --json -t 'a/#' | mqpub --input jsonl -h other", Text: "copy to another broker"},
 			},
 		},
+		Commands: []cli.Command{{Command: option.Command{
+			Name: "request", Means: "request", Idle: notOfRequests,
+			Summary: "publish a request, and print the replies to it",
+			Usage:   "[OPTION]... -t TOPIC {-m MESSAGE | -f FILE | -s | -n}",
+			Examples: []option.Example{
+				{Command: "mqpub request -t lamp/ask -m state -W 5", Text: "ask, and print the reply, or exit with 27 after 5 seconds"},
+				{Command: "mqpub request -t lamp/ask -n -e lamp/answer --replies 3", Text: "three answers on a topic of your choice"},
+			},
+		}}},
 		Personalities: mosquitto.Publishers(),
 		Run:           run,
 		Resolve:       connection.Resolve,

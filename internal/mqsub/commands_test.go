@@ -11,6 +11,7 @@ import (
 
 	. "github.com/mqtools/mqtools/internal/bytebroker"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt"
 )
 
@@ -32,7 +33,7 @@ func virtual(t *testing.T, signal syscall.Signal, args string, conns ...[]Step) 
 		done := make(chan Result)
 		b := InMemory(t, conns...)
 		go func() {
-			done <- b.Run(ctx, Tool(), "", append([]string{"-i", "a"}, strings.Fields(args)...)...)
+			done <- b.Run(ctx, Tool(), "", Before(strings.Fields(args), "-i", "a")...)
 		}()
 		if synctest.Wait(); signal != 0 {
 			cancel(&cli.SignalError{Signal: signal})
@@ -148,12 +149,44 @@ func TestTheIdleTimeBeginsAnewWithEachMessage(t *testing.T) {
 	}
 }
 
-// Each second's messages are counted from nothing on.
+// Each second's messages are counted from nothing on, however that is asked for.
 func TestTheMessagesOfASecond(t *testing.T) {
 	t.Parallel()
-	r, took := virtual(t, 0, "-V 311 -t t --message-rate -W 3.5", []Step{{clean4, ok4}, {sub4, subok4 + message("74", "31") + message("74", "32")}, {bye, ""}})
-	if r.Code != 27 || r.Stdout != "2 msgs/s\n0 msgs/s\n0 msgs/s\n" || took != 3500*time.Millisecond {
-		t.Errorf("status %d after %v, %q; want 2, 0, 0", r.Code, took, r.Stdout)
+	for _, args := range []string{"-V 311 -t t --message-rate -W 3.5", "stats -V 311 -t t -W 3.5"} {
+		r, took := virtual(t, 0, args, []Step{{clean4, ok4}, {sub4, subok4 + message("74", "31") + message("74", "32")}, {bye, ""}})
+		if r.Code != 27 || r.Stdout != "2 msgs/s\n0 msgs/s\n0 msgs/s\n" || took != 3500*time.Millisecond {
+			t.Errorf("%s: status %d after %v, %q; want 2, 0, 0", args, r.Code, took, r.Stdout)
+		}
+	}
+}
+
+// The command watch is another way to say --watch, which needs a terminal.
+func TestWatchIsACommandAndASwitch(t *testing.T) {
+	t.Parallel()
+	var shown []string
+	for _, args := range []string{"watch -V 311 -t t -C 1", "-V 311 -t t -C 1 --watch"} {
+		for _, terminal := range []bool{true, false} {
+			port := "1"
+			if terminal {
+				port = Start(t, []Step{{clean4, ok4}, {sub4, subok4 + message("74", "31")}, {bye, ""}}).Port
+			}
+			var out, errs strings.Builder
+			code := cli.Run(t.Context(), cli.Env{
+				Args: Before(strings.Fields(args), "-h", "127.0.0.1", "-p", port, "-i", "a", "-k", "0"), Stdout: &out, Stderr: &errs,
+				Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"}), StdoutIsTerminal: terminal,
+			}, Tool())
+			switch {
+			case terminal && (code != 0 || !strings.Contains(out.String(), "t 1")):
+				t.Errorf("%s: status %d, %q, stderr %q", args, code, &out, &errs)
+			case terminal:
+				shown = append(shown, strings.ReplaceAll(out.String(), port, "PORT"))
+			case code != cli.ExitUsage || !strings.Contains(errs.String(), "--watch needs a terminal as standard output"):
+				t.Errorf("%s, no terminal: status %d, stderr %q", args, code, &errs)
+			}
+		}
+	}
+	if len(shown) != 2 || shown[0] != shown[1] {
+		t.Errorf("they show %q", shown)
 	}
 }
 

@@ -4,7 +4,9 @@ import "github.com/mqtools/mqtools/internal/option"
 
 // brief are the options that the short help shows.
 var brief = map[string][]string{
-	"": {"topic", "host", "url", "username", "cafile", "qos", "verbose", "json", "pretty", "count", "timeout", "serve", "debug"},
+	"":      {"topic", "host", "url", "username", "cafile", "qos", "verbose", "json", "pretty", "count", "timeout", "serve", "debug"},
+	"watch": {"topic", "host", "url", "username", "cafile", "qos", "filter-out", "timeout", "serve", "debug"},
+	"stats": {"topic", "host", "url", "username", "cafile", "qos", "filter-out", "count", "timeout", "serve", "debug"},
 }
 
 // topics are the examples of the help's topics.

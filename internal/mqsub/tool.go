@@ -36,10 +36,31 @@ func Tool() cli.Tool {
 				{Command: "mqsub --serve -v -t '#'", Text: "local broker that prints all traffic"},
 			},
 		},
+		Commands: []cli.Command{
+			{Command: option.Command{
+				Name: "watch", Means: "watch", Idle: idle,
+				Summary:  "show the latest message of every topic, on a terminal",
+				Usage:    "[OPTION]... -t FILTER...",
+				Examples: []option.Example{{Command: "mqsub watch -t 'sensors/#'", Text: "what every sensor said last"}},
+			}},
+			{Command: option.Command{
+				Name: "stats", Means: "message-rate", Idle: idle,
+				Summary:  "print how many messages come in each second",
+				Usage:    "[OPTION]... -t FILTER...",
+				Examples: []option.Example{{Command: "mqsub stats -t '#' -W 60", Text: "the messages of a minute, second by second"}},
+			}},
+		},
 		Personalities: mosquitto.Subscribers(),
 		Run:           run,
 		Resolve:       connection.Resolve,
 	}
+}
+
+// idle are the options that have no effect where messages are not written, and those
+// that say what is made of them in place of that.
+var idle = []string{
+	"verbose", "no-newline", "format", "json", "pretty", "json-payload", "print0", "raw",
+	"watch", "message-rate", "retained-only", "retained-quiet", "exit-after-subscribe",
 }
 
 // job is one run.

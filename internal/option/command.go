@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mqtools/mqtools/internal/spelling"
+	"github.com/mqtools/mqtools/internal/units"
 )
 
 // Commands is a set of mqbench's commands, as a bit mask.
@@ -62,17 +63,60 @@ func formOf(word string) Forms {
 	return FormNamed
 }
 
-// Command is what a tool does when the word Name comes first.
+// Command is what a tool does when the word Name comes first. It is all that is known
+// of it here: help, completion, and which options it obeys; what it runs is the floor
+// above's.
+//
+// Which of mqbench's commands an option is for stands in the entry of the option, by
+// their bits, since a command obeys some forty of a hundred options and an option most
+// of the commands. The other commands obey all options but a few, or a few only, and
+// name those.
 type Command struct {
 	Name     string
-	Bit      Commands
-	Summary  string // as Tool.Summary
-	Usage    string // the words after the name
+	Bit      Commands // in the tables; 0: they say nothing of it
+	Summary  string   // as Program.Summary
+	Usage    string   // the words after the name
 	Examples []Example
-	MaxArgs  int // as Tool.MaxArgs, without Name
+	MaxArgs  int // as Program.MaxArgs, without Name
 
-	Words func() []string // words that can stand for its arguments; nil: none
-	Files []string        // the patterns of files that can, and at the end "*" if others can too; nil: none
+	// Commands are those that the next word may name. One of them must be named then.
+	Commands []*Command
+
+	Idle  []string // options of the tool that have no effect on it
+	Only  []string // those that have, and no others; nil: see Bit and Idle
+	Own   []Option // that no other command has
+	Means string   // the switch that is another way to say Name; "": none
+
+	// Bare commands are about the configuration file: what they are to do stands on
+	// the command line alone. Keeps is set if options are kept and not obeyed: it takes
+	// all that can stand in the file.
+	Bare, Keeps bool
+
+	Words    func() []string // words that can stand for its arguments; nil: none
+	Files    []string        // the patterns of files that can, and at the end "*" if others can too; nil: none
+	Contexts bool            // its arguments are contexts that there are
+}
+
+// Obeys reports whether an option has an effect on the command. All have on nil, which
+// is a tool without one.
+func (c *Command) Obeys(o *Option) bool {
+	switch {
+	case c == nil:
+		return true
+	case slices.ContainsFunc(c.Own, func(own Option) bool { return own.Name == o.Name }):
+		return true
+	case c.Only != nil:
+		return slices.Contains(c.Only, o.Name)
+	case c.Keeps:
+		return o.Key() != "" || o.AboutFile || o.Name == "help"
+	case o.Name == Compat || slices.Contains(c.Idle, o.Name):
+		return false
+	case c.Bit == 0 || o.Group.common():
+		return true
+	case o.For != 0:
+		return o.For&c.Bit != 0
+	}
+	return c.Bit&commandsPlan != 0
 }
 
 // form returns the form of the command's plan; 0 without one, or before args name it.
@@ -88,16 +132,16 @@ func (c *Command) form(args []string) Forms {
 	return 0
 }
 
-// goesWith tells whether an option has a use for a command; all have where the
-// tool has no commands.
-func (o *Option) goesWith(c Commands) bool {
-	switch {
-	case c == 0 || o.Group.common():
-		return true
-	case o.For != 0:
-		return o.For&c != 0
+// Table returns the options that can stand on a command line of the program: of all
+// its commands, and those that are its command's own.
+func (t *Program) Table() Options {
+	table := Table(t.Bit)
+	if t.Command != nil {
+		for i := range t.Command.Own {
+			table = append(table, &t.Command.Own[i])
+		}
 	}
-	return c&commandsPlan != 0
+	return table
 }
 
 // obeyed returns the options that have an effect on what the tool does: with its
@@ -107,13 +151,13 @@ func (t *Program) obeyed(args []string) Options {
 	if t.Command != nil {
 		form = t.Command.form(args)
 	}
-	return slices.DeleteFunc(Table(t.Bit), func(o *Option) bool {
+	return slices.DeleteFunc(t.Table(), func(o *Option) bool {
 		switch {
 		case o.Hidden:
 			return true
 		case t.Command == nil:
-			return len(t.Commands) > 0 && !o.Group.common()
-		case !o.goesWith(t.Command.Bit), t.Command.Bit == CommandK8s && o.local():
+			return t.NeedsCommand && !o.Group.common()
+		case !t.Command.Obeys(o), t.Command.Bit == CommandK8s && o.local():
 			return true
 		}
 		return form != 0 && o.Forms != 0 && o.Forms&form == 0
@@ -149,25 +193,27 @@ func (t *Program) Idle(v *Values, word string) string {
 	return ""
 }
 
-// Choose finds the command that the first word names, and narrows the tool to
-// it. The word stays among the arguments.
-func (t *Program) Choose(args []string) {
-	if len(args) == 0 {
-		return
-	}
-	for i := range t.Commands {
-		if c := &t.Commands[i]; c.Name == args[0] {
-			t.Command = c
-			t.Summary, t.Usage, t.Examples = c.Summary, c.Name+" "+c.Usage, c.Examples
-			t.MaxArgs = c.MaxArgs
-			if c.MaxArgs >= 0 {
-				t.MaxArgs++
-			}
+// Choose finds the command that the first words name, narrows the program to it, and
+// returns how many they are.
+func (t *Program) Choose(args []string) (n int) {
+	for _, word := range args {
+		i := slices.IndexFunc(t.Commands, func(c *Command) bool { return c.Name == word })
+		if i < 0 {
+			break
 		}
+		c := t.Commands[i]
+		t.Command, t.Commands, t.NeedsCommand = c, c.Commands, len(c.Commands) > 0
+		t.Path = strings.TrimSpace(t.Path + " " + c.Name)
+		t.Summary, t.Usage, t.Examples, t.MaxArgs = c.Summary, t.Path+" "+c.Usage, c.Examples, c.MaxArgs
+		n++
 	}
+	return n
 }
 
-// Bits is the set with the command alone; 0 without one.
+// Invoked returns what --help stands behind: mqsub context add.
+func (t *Program) Invoked() string { return strings.TrimSpace(t.Name + " " + t.Path) }
+
+// Bits returns the set with the command alone; 0 without one.
 func (t *Program) Bits() Commands {
 	if t.Command == nil {
 		return 0
@@ -175,35 +221,66 @@ func (t *Program) Bits() Commands {
 	return t.Command.Bit
 }
 
-// CheckCommand refuses options that the command has no use for, and words that
-// name none.
-func (t *Program) CheckCommand(words *Line) error {
-	if len(t.Commands) == 0 {
+// Implied returns the use of the switch that the command is another way to say; nil
+// without one.
+func (t *Program) Implied() []Use {
+	if t.Command == nil || t.Command.Means == "" {
 		return nil
 	}
-	if t.Command == nil {
-		var names []string
-		for _, c := range t.Commands {
-			names = append(names, c.Name)
-		}
-		if len(words.Positional) == 0 {
-			return Usagef("no command given")
-		}
-		for _, name := range names {
-			if name == words.Positional[0] {
-				return Usagef("the command %s stands before the options", name)
-			}
-		}
-		err := Usagef("unknown command %q", words.Positional[0])
-		if s := spelling.Nearest(words.Positional[0], names); s != "" {
-			return err.WithHint("did you mean %s?", s)
-		}
-		return err
+	return []Use{{Opt: Table(t.Bit).Find("--" + t.Command.Means), Raw: "true"}}
+}
+
+// CheckCommand refuses options that have no effect on the command, and words that name
+// none where one is needed.
+func (t *Program) CheckCommand(line *Line) error {
+	if t.NeedsCommand {
+		return t.noCommand(line.Positional)
 	}
-	for _, use := range words.Uses {
-		if !use.Opt.goesWith(t.Command.Bit) {
-			return Usagef("--%s has no effect on %s", use.Opt.Name, t.Command.Name)
+	for _, use := range line.Uses {
+		switch {
+		case t.Command.Obeys(use.Opt):
+		case t.Command.Keeps:
+			return Usagef("--%s cannot be kept in a context", use.Opt.Name)
+		default:
+			return Usagef("--%s has no effect on %s", use.Opt.Name, t.Path)
 		}
 	}
 	return nil
+}
+
+// noCommand returns the error of words that begin with no command.
+func (t *Program) noCommand(args []string) error {
+	switch {
+	case len(args) == 0 && t.Command != nil:
+		return Usagef("%s: %s is missing", t.Path, units.OrList(t.names()...))
+	case len(args) == 0:
+		return Usagef("no command given")
+	case slices.Contains(t.names(), args[0]):
+		return Usagef("the command %s stands before the options", args[0])
+	}
+	return t.unknownCommand(args[0])
+}
+
+// unknownCommand returns the error of a word that names no command.
+func (t *Program) unknownCommand(word string) error {
+	err := Usagef("unknown command %q", word)
+	if t.Command != nil {
+		err = Usagef("%s: unknown command %q", t.Path, word)
+	}
+	if s := t.nearest(word); s != "" {
+		return err.WithHint("did you mean %s?", s)
+	}
+	return err
+}
+
+// nearest returns the command whose name is nearest to a word, or "".
+func (t *Program) nearest(word string) string { return spelling.Nearest(word, t.names()) }
+
+// names returns the names of the commands.
+func (t *Program) names() []string {
+	names := make([]string, len(t.Commands))
+	for i, c := range t.Commands {
+		names[i] = c.Name
+	}
+	return names
 }

@@ -46,7 +46,8 @@ func AskedHelp(table Options, argv []string) (topic, color string, asked bool) {
 // text, and for the name of an option what there is to know about it. With styled,
 // headings and options are for a terminal. The error is that of an unknown topic.
 func Help(t *Program, topic string, styled bool) (string, error) {
-	if c := slices.IndexFunc(t.Commands, func(c Command) bool { return c.Name == topic }); c >= 0 && t.Command == nil {
+	command := slices.Contains(t.names(), topic) && (t.NeedsCommand || !slices.Contains(t.HelpTopics(), topic))
+	if command {
 		narrowed := *t
 		narrowed.Choose([]string{topic})
 		t, topic = &narrowed, ""
@@ -54,6 +55,10 @@ func Help(t *Program, topic string, styled bool) (string, error) {
 	p := &helpPage{tool: t, styled: styled}
 	if t.Command != nil {
 		p.form = t.Command.form(nil)
+		if t.Command.Bare {
+			p.bare()
+			return p.String(), nil
+		}
 	}
 	switch {
 	case topic == "" && p.brief():
@@ -70,8 +75,8 @@ func Help(t *Program, topic string, styled bool) (string, error) {
 		o = table.Find("--" + topic)
 	}
 	switch {
-	case o != nil && !o.goesWith(t.Bits()):
-		return "", Usagef("--%s has no effect on %s", o.Name, t.Command.Name)
+	case o != nil && !t.Command.Obeys(o):
+		return "", Usagef("--%s has no effect on %s", o.Name, t.Path)
 	case o != nil:
 		p.facts(o)
 		return p.String(), nil
@@ -142,18 +147,10 @@ func (p *helpPage) option(o *Option, column int) {
 
 func (p *helpPage) heading(text string) { p.WriteString(p.style(bold, text+":") + "\n") }
 
-// name is how the program is called: with its command, if there is one.
-func (p *helpPage) name() string {
-	if p.tool.Command == nil {
-		return p.tool.Name
-	}
-	return p.tool.Name + " " + p.tool.Command.Name
-}
-
 // head writes what the program is and how it is used.
 func (p *helpPage) head() {
 	if p.tool.Summary != "" {
-		p.row(p.name(), p.style(bold, p.name()), "- "+p.tool.Summary, utf8.RuneCountInString(p.name())+1, 1)
+		p.row(p.tool.Invoked(), p.style(bold, p.tool.Invoked()), "- "+p.tool.Summary, utf8.RuneCountInString(p.tool.Invoked())+1, 1)
 		p.WriteString("\n")
 	}
 	word := "Usage:"
@@ -203,12 +200,8 @@ func (p *helpPage) list(examples []Example) {
 
 // brief writes the help that fits on one screen, and reports whether there is one.
 func (p *helpPage) brief() bool {
-	command := ""
+	names, sections := p.tool.Brief[p.tool.Path], p.tool.Overview
 	if p.tool.Command != nil {
-		command = p.tool.Command.Name
-	}
-	names, sections := p.tool.Brief[command], p.tool.Overview
-	if command != "" || len(p.tool.Commands) == 0 {
 		sections = nil
 	}
 	if len(names)+len(sections) == 0 {
@@ -248,9 +241,12 @@ func (p *helpPage) brief() bool {
 // more says where the rest is.
 func (p *helpPage) more() string {
 	topics := p.tool.HelpTopics()[1:] // all is first
-	text := "More: " + p.name() + " --help all, or " + p.name() + " --help TOPIC. Topics: " + strings.Join(topics, " ") + ". "
+	text := "More: " + p.tool.Invoked() + " --help all, or " + p.tool.Invoked() + " --help TOPIC. Topics: " + strings.Join(topics, " ") + ". "
 	if p.tool.Bit&PubSub != 0 {
-		return text + "Named brokers: " + p.tool.Name + " context --help. Manual: " + p.tool.Name + "(1); recipes: mqtools(7)."
+		if names := p.tool.names(); len(names) > 0 {
+			text += "Commands: " + strings.Join(names, " ") + "; each has its --help. "
+		}
+		return text + "Manual: " + p.tool.Name + "(1); recipes: mqtools(7)."
 	}
 	return text + "Manual: " + p.tool.Name + "(1), " + p.tool.Name + "-scenario(5); recipes: mqtools(7)."
 }
@@ -568,4 +564,25 @@ func writeColumns(b *strings.Builder, left, text string, column, gap int) {
 		lineEmpty = false
 	}
 	b.WriteString("\n")
+}
+
+// bare writes the help of a command about the configuration file: its usage, and its
+// commands or its options.
+func (p *helpPage) bare() {
+	p.head()
+	p.WriteString("\n")
+	for _, c := range p.tool.Commands {
+		p.columns(strings.TrimSpace(c.Name+" "+c.Usage), c.Summary, HelpColumn)
+	}
+	keeps := p.tool.Command.Keeps
+	for _, o := range p.tool.Table() {
+		if len(p.tool.Commands) == 0 && (keeps && o.AboutFile && o.Name != optionsFile || o.Name == "help" || !keeps && p.tool.Command.Obeys(o)) {
+			p.option(o, HelpColumn)
+		}
+	}
+	p.WriteString("\n")
+	if keeps {
+		WriteColumns(&p.Builder, "", "OPTION is one of '"+p.tool.Name+" --help all' that can stand in a configuration file.", 0)
+	}
+	WriteColumns(&p.Builder, "", "A run uses one by --context NAME. --config FILE is another configuration file. The manual page mqtools(5) has its form.", 0)
 }

@@ -2,6 +2,7 @@ package option
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -161,8 +162,14 @@ func FuzzNormalize(f *testing.F) {
 		if !slices.Equal(words, again) {
 			t.Fatalf("%q: not idempotent:\n once %q\ntwice %q", argv, words, again)
 		}
-		uses, positional, err := split(table, words)
-		if err != nil {
+		uses, positional := split(table, words)
+		tree := &Program{Name: "mqx", Bit: [...]ToolSet{Pub, Sub, Bench}[tool%3], Commands: []*Command{{Name: "do"}}}
+		if err := tree.Dispatch(append([]string{"do"}, words...), func(line *Line) error {
+			if !reflect.DeepEqual(line.Uses, uses) || !slices.Equal(line.Positional, positional) {
+				t.Fatalf("%q: urfave reads %q as\n%v %q, want\n%v %q", argv, words, line.Uses, line.Positional, uses, positional)
+			}
+			return nil
+		}); err != nil && !slices.ContainsFunc(uses, func(u Use) bool { return u.Opt.Name == optionsFile }) {
 			t.Fatalf("%q: urfave refuses %q: %v", argv, words, err)
 		}
 		var read []string
@@ -177,9 +184,9 @@ func FuzzNormalize(f *testing.F) {
 			read = append(append(read, "--"), positional...)
 		}
 		if !slices.Equal(read, words) {
-			t.Fatalf("%q: urfave misreads\n%q as\n%q", argv, words, read)
+			t.Fatalf("%q: split misreads\n%q as\n%q", argv, words, read)
 		}
-		if _, err := Decode(table, uses, 0, nil, nil); err != nil {
+		if _, err := Decode(table, uses, nil, nil, nil); err != nil {
 			if _, ok := err.(*UsageError); !ok {
 				t.Fatalf("%q: error of type %T: %v", argv, err, err)
 			}

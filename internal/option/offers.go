@@ -90,84 +90,54 @@ func (t *Program) Answer(env *Environment, shell string, words []string) string 
 func (t *Program) offers(env *Environment, words []string) *offers {
 	last := len(words) - 1
 	c := &completer{env: env, tool: t, typed: words[last]}
-	c.line = normalizer{table: Table(t.Bit), argv: words[:last]}
-	switch {
-	case t.Bit&PubSub == 0:
-		c.command()
-	case last > 0 && words[0] == ContextOption:
-		c.context()
-	case last == 0:
-		c.complete(c.tool.obeyed, func([]string) { c.add(ContextOption, "named sets of options in the configuration file") })
-	case words[0] == "--"+Compat && last == 1:
-		c.complete(c.tool.obeyed, nil)
-	case !strings.HasPrefix(words[0], "--"+Compat): // behind which is the grammar of another program
-		c.complete(func([]string) Options {
-			return slices.DeleteFunc(c.tool.obeyed(nil), func(o *Option) bool { return o.Name == Compat })
-		}, nil)
+	compat := t.Bit&PubSub != 0 && strings.HasPrefix(words[0], "--"+Compat)
+	if compat && last > 0 && (last > 1 || words[0] != "--"+Compat) {
+		return &c.offers // behind it is the grammar of another program
 	}
+	n := t.Choose(words[:last])
+	if t.NeedsCommand && 0 < n && n < last {
+		return &c.offers // behind a word that names none
+	}
+	c.line = normalizer{table: t.Table(), argv: words[:last], next: n}
+	c.complete(func(args []string) Options {
+		obeyed := t.obeyed(args)
+		if last > 0 && !compat {
+			obeyed = slices.DeleteFunc(obeyed, func(o *Option) bool { return o.Name == Compat })
+		}
+		return obeyed
+	}, func(args []string) {
+		switch {
+		case n == last:
+			for _, command := range t.Commands {
+				c.add(command.Name, command.Summary)
+			}
+		case t.NeedsCommand:
+			return
+		}
+		if t.Command != nil {
+			c.arguments(t.Command, args)
+		}
+	})
 	return &c.offers
 }
 
-// command completes a line of a tool with commands.
-func (c *completer) command() {
-	if len(c.line.argv) == 0 {
-		c.complete(c.tool.obeyed, func([]string) {
-			for _, command := range c.tool.Commands {
-				c.add(command.Name, command.Summary)
-			}
-		})
-		return
+// arguments offers what can stand for the next argument of a command.
+func (c *completer) arguments(command *Command, args []string) {
+	var words []string
+	if command.Words != nil {
+		words = command.Words()
 	}
-	c.tool.Choose(c.line.argv)
-	command := c.tool.Command
-	if command == nil {
-		c.complete(c.tool.obeyed, nil)
+	switch {
+	case command.MaxArgs >= 0 && len(args) >= command.MaxArgs || len(args) > 0 && slices.Contains(words, args[0]):
 		return
+	case len(args) == 0:
+		c.addAll(words)
 	}
-	c.line.next = 1
-	c.complete(c.tool.obeyed, func(args []string) {
-		var words []string
-		if command.Words != nil {
-			words = command.Words()
-		}
-		switch {
-		case command.MaxArgs >= 0 && len(args) >= command.MaxArgs || len(args) > 0 && slices.Contains(words, args[0]):
-			return
-		case len(args) == 0:
-			c.addAll(words)
-		}
-		if command.Files != nil {
-			c.kind, c.globs = "files", command.Files
-		}
-	})
-}
-
-// context completes a line of a context command.
-func (c *completer) context() {
-	argv := c.line.argv
-	if len(argv) == 1 {
-		c.line.argv = nil
-		c.complete(func([]string) Options {
-			return slices.DeleteFunc(c.tool.obeyed(nil), func(o *Option) bool { return o.Name != "help" })
-		}, func([]string) {
-			for _, verb := range c.tool.Contexts() {
-				c.add(verb.Word, verb.Text)
-			}
-		})
-		return
+	if command.Contexts {
+		c.addContexts()
 	}
-	for _, verb := range c.tool.Contexts() {
-		if verb.Word != argv[1] {
-			continue
-		}
-		c.line.table, c.line.next = verb.Table(c.tool.Bit), 2
-		c.complete(func([]string) Options {
-			return slices.DeleteFunc(slices.Clone(c.line.table), func(o *Option) bool { return !verb.obeys(o) })
-		}, func(args []string) {
-			if verb.Names && len(args) < verb.Max {
-				c.addContexts()
-			}
-		})
+	if command.Files != nil {
+		c.kind, c.globs = "files", command.Files
 	}
 }
 
@@ -240,10 +210,6 @@ func (c *completer) value(o *Option, stem string) {
 		return
 	}
 	c.stem = stem
-	var command Commands
-	if c.tool.Command != nil {
-		command = c.tool.Command.Bit
-	}
 	switch {
 	case o.Name == Compat:
 		c.addAll(c.tool.Compat)
@@ -265,7 +231,7 @@ func (c *completer) value(o *Option, stem string) {
 		if o.List {
 			c.stem = c.typed[:max(len(stem), strings.LastIndexByte(c.typed, ',')+1)]
 		}
-		c.addAll(o.takes(command))
+		c.addAll(o.takes(c.tool.Bits()))
 	}
 }
 

@@ -64,10 +64,8 @@ func ReadOption(table Options, words []string) ([]Use, error) {
 	if err != nil {
 		return nil, err
 	}
-	uses, positional, err := split(table, canonical)
+	uses, positional := split(table, canonical)
 	switch {
-	case err != nil:
-		return nil, Usagef("not understood: %s", err)
 	case len(uses) == 0 && len(positional) > 0:
 		return nil, Usagef("%q is no option", positional[0])
 	case len(positional) > 0:

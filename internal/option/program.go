@@ -1,5 +1,7 @@
 package option
 
+import "slices"
+
 // Program is what a tool says of itself: its name, its words, and its commands.
 type Program struct {
 	Name     string  // mqsub
@@ -16,20 +18,23 @@ type Program struct {
 	// Topics are the examples that --help shows with a topic.
 	Topics map[string][]Example
 
-	// Commands are what the first word may name; Command is the one that it
-	// does, which a run sets, and nil for a tool without commands.
-	Commands []Command
-	Command  *Command
+	// NeedsCommand is set if nothing is done without a command.
+	NeedsCommand bool
 
 	// MaxArgs is the most positional words it takes, -1 any number. Words in
 	// excess are usage errors.
 	MaxArgs int
 
 	// Exits are the statuses that it ends with, Compat what --compat takes, and
-	// Contexts the words behind "context": the floor above fills them in.
+	// Commands what the first word may name: the floor above fills them in.
 	Exits    []ExitStatus
 	Compat   []string
-	Contexts func() []Verb
+	Commands []*Command
+
+	// Command is the one that the first words have named, and Path those words, as
+	// Choose sets them; nil and "" without one.
+	Command *Command
+	Path    string
 }
 
 // Section is a part of an overview: a title, and rows of words and what they do.
@@ -40,18 +45,6 @@ type Section struct {
 
 // Example is a command line that --help shows, and what it does.
 type Example struct{ Command, Text string }
-
-// Verb is one word behind "context".
-type Verb struct {
-	Word  string
-	Usage string
-	Text  string
-	Extra []Option // beside those of every verb
-	Whole bool     // takes all options of the tool
-	Min   int      // positional words
-	Max   int
-	Names bool // they are contexts that there are
-}
 
 // ExitStatus is one row of the table of exit codes.
 type ExitStatus struct {
@@ -92,43 +85,23 @@ func MapEnv(vars map[string]string) LookupFunc {
 	}
 }
 
-// CheckArgs refuses words in excess.
-func (t *Program) CheckArgs(args []string) error {
-	if t.MaxArgs < 0 || len(t.Commands) > 0 && t.Command == nil || len(args) <= t.MaxArgs {
+// CheckArgs refuses words in excess. Where commands can stand, one behind the options
+// or misspelled is told of as that.
+func (t *Program) CheckArgs(line *Line) error {
+	args := line.Positional
+	if t.MaxArgs < 0 || t.NeedsCommand || len(args) <= t.MaxArgs {
 		return nil
 	}
 	err := Usagef("unexpected argument %q", args[t.MaxArgs])
-	if t.Bit&PubSub != 0 {
-		return err.WithHint("a topic goes after -t, and words that belong together go in quotes")
+	switch {
+	case t.Bit&PubSub == 0 || t.Command != nil && t.Command.Bare:
+		return err
+	case t.Command == nil && slices.Contains(t.names(), args[0]):
+		return err.WithHint("a command stands before the options: %s %s ...", t.Name, args[0])
+	case line.Leads && t.nearest(args[0]) != "":
+		return t.unknownCommand(args[0])
 	}
-	return err
-}
-
-// Table returns the options of a verb; of a nil one, those of a word that is none.
-func (v *Verb) Table(tools ToolSet) Options {
-	var table Options
-	for _, o := range Table(tools) {
-		switch o.Name {
-		case ConfigOption, "quiet", "color", "help":
-			table = append(table, o)
-		default:
-			if v != nil && v.Whole {
-				table = append(table, o)
-			}
-		}
-	}
-	if v != nil {
-		for i := range v.Extra {
-			table = append(table, &v.Extra[i])
-		}
-	}
-	return table
-}
-
-// obeys reports whether an option of the verb's table has an effect on it: those
-// that cannot be kept are in it for the error.
-func (v *Verb) obeys(o *Option) bool {
-	return !o.Hidden && (!v.Whole || o.Key() != "" || o.AboutFile || o.Name == "help")
+	return err.WithHint("a topic goes after -t, and words that belong together go in quotes")
 }
 
 // Compat is the option that chooses a personality.

@@ -15,7 +15,7 @@ func related(t *testing.T, tools ToolSet, line string, env map[string]string) (*
 	if err != nil {
 		t.Fatalf("%s: %v", line, err)
 	}
-	v, err := Decode(table, p.Uses, 0, MapEnv(env), nil)
+	v, err := Decode(table, p.Uses, nil, MapEnv(env), nil)
 	if err != nil {
 		t.Fatalf("%s: %v", line, err)
 	}

@@ -113,7 +113,7 @@ func TestTableGroupsAreContiguous(t *testing.T) {
 func TestDefaultsPassTheirOwnValidation(t *testing.T) {
 	t.Parallel()
 	eachTool(t, func(t *testing.T, table Options) {
-		if _, err := Decode(table, nil, 0, nil, nil); err != nil {
+		if _, err := Decode(table, nil, nil, nil, nil); err != nil {
 			t.Error(err)
 		}
 		for _, o := range table {

@@ -58,7 +58,7 @@ func (g Group) word() string {
 // shown returns the options that the help shows: those that are obeyed, and without a
 // command those of all commands.
 func (t *Program) shown() Options {
-	if t.Command != nil || len(t.Commands) == 0 {
+	if t.Command != nil || !t.NeedsCommand {
 		return t.obeyed(nil)
 	}
 	return slices.DeleteFunc(Table(t.Bit), func(o *Option) bool { return o.Hidden })

@@ -99,9 +99,9 @@ type Use struct {
 // Decode checks what an options file and then the command line gave, then the
 // environment for options not given, then what the configuration files say,
 // strongest first, then the defaults. An empty environment variable counts as
-// not set. A repeatable option takes one value per line of its variable. What only
-// other commands than those of bits have a use for has its default there.
-func Decode(table Options, uses []Use, bits Commands, lookup LookupFunc, configured []Use) (*Values, error) {
+// not set. A repeatable option takes one value per line of its variable. What the
+// command does not obey has its default there.
+func Decode(table Options, uses []Use, command *Command, lookup LookupFunc, configured []Use) (*Values, error) {
 	v := &Values{}
 	store := make([]Value, len(table))
 	for i, o := range table {
@@ -131,7 +131,7 @@ func Decode(table Options, uses []Use, bits Commands, lookup LookupFunc, configu
 		if val.origin != OriginDefault {
 			continue
 		}
-		useful := val.Opt.goesWith(bits)
+		useful := command.Obeys(val.Opt)
 		if useful {
 			if err := val.setFromEnvironment(lookup); err != nil {
 				return nil, err
