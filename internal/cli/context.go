@@ -63,7 +63,7 @@ func runContext(inv *Invocation, run func(*contextJob) error) (err error) {
 func (j *contextJob) read() (err error) {
 	if j.conf, err = option.ReadConfig(j.environment(), j.uses); err != nil {
 		// The file that the first context goes into need not be there.
-		if _, _, set := option.Chosen(j.environment(), j.uses, option.ConfigOption); !j.Tool.Program.Command.Keeps || !set || !errors.Is(err, fs.ErrNotExist) {
+		if _, _, set := option.Chosen(j.environment(), j.uses, option.ConfigOption); !j.Tool.Command.Keeps || !set || !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		j.conf = &option.Config{}

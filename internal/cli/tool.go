@@ -213,7 +213,7 @@ func (inv *Invocation) decode(line *option.Line) (conf *option.Config, err error
 			return nil, err
 		}
 	}
-	if inv.Values, err = option.Decode(line.Table, slices.Concat(line.Uses, tool.Implied()), tool.Program.Command, lookup, fromFiles); err != nil {
+	if inv.Values, err = option.Decode(line.Table, slices.Concat(line.Uses, tool.Implied()), tool.Command, lookup, fromFiles); err != nil {
 		return nil, err
 	}
 	if line.Gives(option.CompletionOption) || line.Has("show-config") || line.Has("hash-password") { // which need no command
@@ -300,7 +300,7 @@ func (t *Tool) chosen() (c *Command) {
 }
 
 // bare reports whether the command is one about the configuration file.
-func (t *Tool) bare() bool { return t.Program.Command != nil && t.Program.Command.Bare }
+func (t *Tool) bare() bool { return t.Command != nil && t.Command.Bare }
 
 // work is the Run of the command, or of the tool.
 func (inv *Invocation) work(ctx context.Context) error {
@@ -349,7 +349,7 @@ func (inv *Invocation) showConfig(ctx context.Context, table option.Options) (st
 		}
 		row = fmt.Sprintf("%-24s %-32s %s\n", "broker", broker, from)
 	}
-	table = slices.DeleteFunc(table, func(o *option.Option) bool { return !inv.Tool.Program.Command.Obeys(o) })
+	table = slices.DeleteFunc(table, func(o *option.Option) bool { return !inv.Tool.Command.Obeys(o) })
 	return row + option.ShowConfig(inv.Values, table, &inv.Tool.Program, inv.Args), nil
 }
 

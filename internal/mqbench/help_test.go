@@ -78,10 +78,12 @@ func defaultsOf(t *testing.T, words ...string) (options []string) {
 func settled(t *testing.T, read func(inv *cli.Invocation) (any, error), words ...string) (text string) {
 	t.Helper()
 	tool := Tool()
-	tool.Run = func(_ context.Context, inv *cli.Invocation) error {
-		v, err := read(inv)
-		text = fmt.Sprintf("%+v", v)
-		return err
+	for i := range tool.Commands {
+		tool.Commands[i].Run = func(_ context.Context, inv *cli.Invocation) error {
+			v, err := read(inv)
+			text = fmt.Sprintf("%+v", v)
+			return err
+		}
 	}
 	var errs bytes.Buffer
 	env := cli.Env{Args: words, Stdin: strings.NewReader(""), Stdout: &errs, Stderr: &errs, Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"})}
