@@ -1,6 +1,7 @@
 package option
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -30,8 +31,11 @@ import (
 //
 // The error is a *UsageError. It never repeats an attached value of a secret
 // option.
-func Normalize(table Options, argv []string) ([]string, error) {
-	n := normalizer{table: table, argv: argv}
+func Normalize(table Options, argv []string) ([]string, error) { return normalize(nil, table, argv) }
+
+// normalize is Normalize for the words behind a command, which may be nil.
+func normalize(command *Command, table Options, argv []string) ([]string, error) {
+	n := normalizer{command: command, table: table, argv: argv}
 	n.out = make([]string, 0, len(argv)+1)
 	for n.next < len(n.argv) {
 		if err := n.word(); err != nil {
@@ -45,6 +49,7 @@ func Normalize(table Options, argv []string) ([]string, error) {
 }
 
 type normalizer struct {
+	command    *Command // one whose options are suggested; nil: all
 	table      Options
 	argv       []string
 	next       int // the word of argv to read next
@@ -234,7 +239,8 @@ func (n *normalizer) emit(o *Option, value string) {
 
 func (n *normalizer) unknown(word string) *UsageError {
 	err := Usagef("unknown option %q", word)
-	if s := suggest(n.table, word); s != "" {
+	obeyed := slices.DeleteFunc(slices.Clone(n.table), func(o *Option) bool { return !n.command.Obeys(o) })
+	if s := suggest(obeyed, word); s != "" {
 		return err.WithHint("did you mean %s?", s)
 	}
 	return err

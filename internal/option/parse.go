@@ -30,13 +30,10 @@ type Line struct {
 	Leads      bool // the first word is a positional one
 }
 
-// ParseWords reads the words of a command line, without the program's name and its
-// command. The error is a *UsageError.
-func ParseWords(table Options, argv []string) (*Line, error) { return parseWords(nil, table, argv) }
-
-// parseWords is ParseWords for a command.
+// parseWords reads the words of a command line, without the program's name and its
+// command, which may be nil. The error is a *UsageError.
 func parseWords(command *Command, table Options, argv []string) (*Line, error) {
-	words, err := Normalize(table, argv)
+	words, err := normalize(command, table, argv)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +101,7 @@ func (p *Line) Gives(name string) bool {
 // against a table. It returns the values and the positional words. The error
 // is a *UsageError. A nil lookup is an empty environment.
 func Parse(table Options, argv []string, lookup LookupFunc) (*Values, []string, error) {
-	p, err := ParseWords(table, argv)
+	p, err := parseWords(nil, table, argv)
 	if err != nil {
 		return nil, nil, err
 	}

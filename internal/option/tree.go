@@ -28,7 +28,7 @@ func (t *Program) Dispatch(argv []string, run func(*Line) error) error {
 		}
 		return run(line)
 	}
-	words, err := Normalize(table, rest)
+	words, err := normalize(t.Command, table, rest)
 	if err != nil {
 		return err
 	}
