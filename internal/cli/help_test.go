@@ -164,16 +164,13 @@ func TestExamplesOfTheHelpAreCommandLines(t *testing.T) {
 			for i, w := range words {
 				words[i] = strings.Trim(w, "'")
 			}
-			p, err := option.ParseWords(table, words)
-			if err == nil {
-				_, err = option.Decode(table, p.Uses, nil, nil, nil)
-			}
+			v, _, err := option.Parse(table, words, nil)
 			if err != nil {
 				t.Errorf("%s: %v", e.Command, err)
 				return
 			}
 			about := tool(t, name, "--help="+topic)
-			if topic != "" && topic != "format" && !slices.ContainsFunc(p.Uses, func(u option.Use) bool { return strings.Contains(about, "--"+u.Opt.Name) }) {
+			if topic != "" && topic != "format" && !slices.ContainsFunc(table, func(o *option.Option) bool { return v.Of(o.Name).IsSet() && strings.Contains(about, "--"+o.Name) }) {
 				t.Errorf("%s: %s is about something else", topic, e.Command)
 			}
 		}

@@ -227,7 +227,7 @@ func (t *Program) Implied() []Use {
 	if t.Command == nil || t.Command.Means == "" {
 		return nil
 	}
-	return []Use{{Opt: Table(t.Bit).Find("--" + t.Command.Means), Raw: "true"}}
+	return []Use{{Opt: Table(t.Bit).Find("--" + t.Command.Means), Raw: "true", named: t.Path}}
 }
 
 // CheckCommand refuses options that have no effect on the command, and words that name

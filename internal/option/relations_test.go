@@ -11,7 +11,7 @@ import (
 func related(t *testing.T, tools ToolSet, line string, env map[string]string) (*Values, []string, error) {
 	t.Helper()
 	table := Table(tools)
-	p, err := ParseWords(table, strings.Fields(line))
+	p, err := parseWords(nil, table, strings.Fields(line))
 	if err != nil {
 		t.Fatalf("%s: %v", line, err)
 	}

@@ -69,6 +69,8 @@ func (val *Value) Count() int { return val.count }
 // value came from there, with the place in a file.
 func (val *Value) Name() string {
 	switch {
+	case val.named != "":
+		return val.named
 	case val.origin == OriginEnvironment:
 		return val.env
 	case val.origin == OriginFile:

@@ -71,6 +71,7 @@ func (v *Values) Of(name string) *Value {
 type Value struct {
 	Opt    *Option
 	origin Origin
+	named  string // what errors call it, if that is not its name
 	env    string // the variable, for OriginEnvironment
 	Place  string // path:line, for OriginFile, and path:line:column of a configuration file
 	part   string // of the configuration file: defaults, a tool or a context
@@ -94,6 +95,7 @@ type Use struct {
 	Place  string // path:line of an options file, path:line:column of a configuration file; empty for the command line
 	part   string // of a configuration file
 	origin Origin // in a configuration file
+	named  string // what errors call it: the command that says the same
 }
 
 // Decode checks what an options file and then the command line gave, then the
@@ -120,7 +122,7 @@ func Decode(table Options, uses []Use, command *Command, lookup LookupFunc, conf
 		if use.Opt.Override && origin != before {
 			*val = Value{Opt: val.Opt}
 		}
-		val.origin, val.Place = origin, use.Place
+		val.origin, val.Place, val.named = origin, use.Place, use.named
 		val.count++
 		if err := val.Set(where, use.Raw); err != nil {
 			return nil, err
