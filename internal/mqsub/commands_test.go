@@ -180,7 +180,7 @@ func TestWatchIsACommandAndASwitch(t *testing.T) {
 				t.Errorf("%s: status %d, %q, stderr %q", args, code, &out, &errs)
 			case terminal:
 				shown = append(shown, strings.ReplaceAll(out.String(), port, "PORT"))
-			case code != cli.ExitUsage || !strings.Contains(errs.String(), "--watch needs a terminal as standard output"):
+			case code != cli.ExitUsage || !strings.Contains(errs.String(), "watch needs a terminal as standard output"):
 				t.Errorf("%s, no terminal: status %d, stderr %q", args, code, &errs)
 			}
 		}
