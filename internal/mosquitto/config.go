@@ -98,10 +98,10 @@ func (c *config) words(argv []string) *failure {
 		if o.in&c.client == 0 {
 			return unknown(word)
 		}
-		switch o.long {
-		case "--help", "--version":
-			return &failure{page: o.long}
-		case "--property":
+		switch o.name {
+		case "help", "version":
+			return &failure{page: word}
+		case "property":
 			n, err := c.property(argv[i+1:])
 			if err != nil {
 				return err
@@ -122,7 +122,7 @@ func (c *config) words(argv []string) *failure {
 			}
 			value = argv[i]
 		}
-		if o.short == "-o" {
+		if o.name == "options-file" {
 			continue
 		}
 		if err := c.use(o, value); err != nil {
@@ -189,7 +189,7 @@ func (c *config) use(o *row, value string) (err *failure) {
 func (c *config) ours(argv []string) (int, *failure) {
 	name, _, attached := strings.Cut(argv[0], "=")
 	o := c.line.Table.Long(name)
-	if o == nil || find(name) != nil || taken(o.Name) {
+	if o == nil || find(name) != nil || rowOf(o.Name) != nil || o.Name == option.Compat {
 		return 0, unknown(argv[0])
 	}
 	n := 1
@@ -203,20 +203,6 @@ func (c *config) ours(argv []string) (int, *failure) {
 		return 0, tightf("%s", err)
 	}
 	return n - 1, nil
-}
-
-// taken tells whether our option is one of theirs under another name, as
-// --count is -C.
-func taken(name string) bool {
-	if name == "unix" || name == "url" || name == "property" || name == "compat" {
-		return true
-	}
-	for i := range options {
-		if options[i].name == name {
-			return true
-		}
-	}
-	return false
 }
 
 // checkText is the judgement on text that goes into a packet.

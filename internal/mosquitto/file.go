@@ -17,7 +17,7 @@ func optionsFile(client client, argv []string) (path string, err *failure) {
 		o := find(argv[i])
 		switch {
 		case o == nil || o.in&client == 0:
-		case o.short == "-o":
+		case o.name == "options-file":
 			if path != "" {
 				return "", wrongf("Duplicate -o argument given.")
 			}
@@ -25,7 +25,7 @@ func optionsFile(client client, argv []string) (path string, err *failure) {
 				return "", wrongf("-o argument given but no options file specified.")
 			}
 			path = argv[i]
-		case o.long == "--property":
+		case o.name == "property":
 			i += 3
 			if i < len(argv) && strings.EqualFold(argv[i-1], "user-property") {
 				i++
@@ -80,7 +80,7 @@ func (c *config) file(path string, optional bool) *failure {
 		switch o := find(name); {
 		case name == "":
 			continue
-		case has && o != nil && o.long == "--property":
+		case has && o != nil && o.name == "property":
 			words = append(words, strings.SplitN(value, " ", 3)...)
 			if len(words) == 4 && strings.EqualFold(words[2], "user-property") {
 				words = append(words[:3], strings.SplitN(words[3], " ", 2)...)

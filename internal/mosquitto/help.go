@@ -29,7 +29,7 @@ func help(line *cli.CommandLine, in client, name string) string {
 		if o.in&in == 0 {
 			continue
 		}
-		spelling := strings.TrimPrefix(strings.TrimSuffix(o.short+", "+o.long, ", "), ", ")
+		spelling := strings.Join(o.spellings(), ", ")
 		if o.noun != "" {
 			spelling += " " + strings.ReplaceAll(o.noun, " ", "-")
 		}
@@ -42,39 +42,33 @@ func help(line *cli.CommandLine, in client, name string) string {
 // about says what an option does: what our option of that name does, unless
 // there is none.
 func (o *row) about(table option.Options) string {
-	switch o.long {
-	case "--help":
+	switch o.name {
+	case "help":
 		return "show this text"
-	case "--version":
+	case "version":
 		return "show the version"
-	case "--url":
+	case "url":
 		return "the broker and the topic as mqtt(s)://[username[:password]@]host[:port]/topic, or ws(s)://"
-	case "--property":
+	case "property":
 		return "a property: command, name and value, or command, user-property, name and value"
-	case "--quiet":
+	case "quiet":
 		return "tell no errors of the run"
-	case "--debug":
+	case "debug":
 		return "tell every packet on standard output"
-	case "--pretty":
+	case "pretty":
 		return "write the JSON of -F indented"
-	case "--retain-as-published", "--retain-handling":
-		if table.Long(o.long) == nil {
+	case "retain-as-published", "retain-handling":
+		if table.Long("--"+o.name) == nil {
 			return "accepted, and of no effect: retained messages are no responses"
 		}
-	}
-	switch o.short {
-	case "-o":
+	case "options-file":
 		return "read options from a file, one a line"
-	case "-R":
+	case "skip-retained":
 		return "leave out messages that were retained"
-	case "-M":
+	case "max-inflight":
 		return "the most QoS 1 and 2 messages on the way"
 	}
-	name := o.name
-	if o.long == "--unix" {
-		name = "unix"
-	}
-	if ours := table.Long("--" + name); ours != nil {
+	if ours := table.Long("--" + o.name); ours != nil {
 		return ours.Help
 	}
 	return ""
