@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
 )
 
@@ -70,7 +69,7 @@ func TestCheckManPageFinds(t *testing.T) {
 			}
 		})
 	}
-	if got := len(checkManPage(nil, option.Sub)); got != len(option.Table(option.Sub))+len(cli.ExitCodes(option.Sub)) {
+	if got := len(checkManPage(nil, option.Sub)); got != len(option.Table(option.Sub))+len(option.ExitCodes(option.Sub)) {
 		t.Errorf("empty page: got %d problems, want one for each option and code", got)
 	}
 	// Items elsewhere, as in ENVIRONMENT, are none of the check's business.
@@ -84,7 +83,7 @@ func TestExitCodesAreTheOnesOfTheManual(t *testing.T) {
 	want := []int{0, 1, 2, 3, 4, 5, 6, 7, 27, 28, 129, 130, 131, 141, 143}
 	for _, bit := range []option.ToolSet{option.Pub, option.Sub} {
 		var got []int
-		for _, row := range cli.ExitCodes(bit) {
+		for _, row := range option.ExitCodes(bit) {
 			got = append(got, row.Code)
 			if row.Name == "" || row.Text == "" {
 				t.Errorf("code %d has no name or no text", row.Code)

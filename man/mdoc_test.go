@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -65,7 +64,7 @@ func manBeyond(section string, tools option.ToolSet) map[string]string {
 func manExitStatus(tools option.ToolSet) string {
 	var b strings.Builder
 	b.WriteString(".Bl -tag -width Ds\n")
-	for _, row := range cli.ExitCodes(tools) {
+	for _, row := range option.ExitCodes(tools) {
 		fmt.Fprintf(&b, ".It %d\n%s\n", row.Code, mdocText(sentence(row.Text)))
 	}
 	b.WriteString(".El\n")
@@ -179,7 +178,7 @@ func checkManPage(page []byte, tools option.ToolSet) []string {
 	table := option.Table(tools)
 	optionAt, codeAt := map[*option.Option]int{}, map[int]int{}
 	codes := map[int]bool{}
-	for _, row := range cli.ExitCodes(tools) {
+	for _, row := range option.ExitCodes(tools) {
 		codes[row.Code] = true
 	}
 	section, number := "", 0
@@ -230,7 +229,7 @@ func checkManPage(page []byte, tools option.ToolSet) []string {
 			problems = append(problems, fmt.Sprintf("no item %q", manItem(o)))
 		}
 	}
-	for _, row := range cli.ExitCodes(tools) {
+	for _, row := range option.ExitCodes(tools) {
 		if codeAt[row.Code] == 0 {
 			problems = append(problems, fmt.Sprintf("exit code %d is missing", row.Code))
 		}

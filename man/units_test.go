@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // checkUnit says what keeps systemd from starting a service of ours again after a
@@ -31,7 +31,7 @@ func checkUnit(unit string) (problems []string) {
 	// Only a usage error is for ever: names and numbers of signals, SIGABRT's 6 and
 	// 134 among them, are none, and neither is a refusal.
 	for _, word := range set["RestartPreventExitStatus"] {
-		if word != strconv.Itoa(cli.ExitUsage) {
+		if word != strconv.Itoa(option.ExitUsage) {
 			complain("RestartPreventExitStatus=%s", word)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/swarm"
@@ -156,14 +157,14 @@ groups:
 	code := 0
 	switch {
 	case slices.Contains(want, report.Violated):
-		code = report.ExitViolation
+		code = option.ExitLoss
 	case slices.Contains(want, report.Incomplete):
-		code = report.ExitIncomplete
+		code = option.ExitIncomplete
 	}
 	if got := o.ExitCode(nil); got != code {
 		t.Errorf("status %d, want %d", got, code)
 	}
-	if o.Strict = true; code == 0 && slices.Contains(want, report.Saturated) && o.ExitCode(nil) != report.ExitSaturated {
+	if o.Strict = true; code == 0 && slices.Contains(want, report.Saturated) && o.ExitCode(nil) != option.ExitSaturated {
 		t.Errorf("status %d with --strict", o.ExitCode(nil))
 	}
 }
@@ -366,7 +367,7 @@ groups:
 	if why := (&outcome{t, s, nil}).why(report.GeneratorLimited); !strings.Contains(why, "messages were sent late (lag max ") || s.ExitCode(nil) != 0 {
 		t.Errorf("%v, status %d", s.Verdicts, s.ExitCode(nil))
 	}
-	if s.Strict = true; s.ExitCode(nil) != report.ExitGeneratorLimited {
+	if s.Strict = true; s.ExitCode(nil) != option.ExitGenerator {
 		t.Errorf("status %d with --strict", s.ExitCode(nil))
 	}
 }

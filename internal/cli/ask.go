@@ -111,16 +111,16 @@ func (inv *Invocation) hashPassword(ctx context.Context) (string, error) {
 			again, err = inv.AskFor(ctx, "hash-password", "the same again: ")
 		}
 		if err == nil && string(password) != string(again) {
-			err = Failed(ExitUsage, errors.New("--hash-password: they are not the same"))
+			err = Failed(option.ExitUsage, errors.New("--hash-password: they are not the same"))
 		}
 	} else if password, err = io.ReadAll(io.LimitReader(inv.Stdin, packet.MaxString+3)); err != nil {
-		err = Failed(ExitUsage, fmt.Errorf("--hash-password: %w", err))
+		err = Failed(option.ExitUsage, fmt.Errorf("--hash-password: %w", err))
 	}
 	switch password = textfile.TrimLine(password); {
 	case err != nil:
 		return "", err
 	case len(password) == 0 || len(password) > packet.MaxString:
-		return "", Failed(ExitUsage, fmt.Errorf("--hash-password: a password of %d bytes", len(password)))
+		return "", Failed(option.ExitUsage, fmt.Errorf("--hash-password: a password of %d bytes", len(password)))
 	}
 	keys, err := auth.NewKeys("SCRAM-SHA-512", string(password))
 	return keys.String() + "\n", err

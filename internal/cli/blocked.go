@@ -108,7 +108,7 @@ func (inv *Invocation) unblock(ctx context.Context) {
 	switch stderr := inv.Stderr.(*stream); {
 	case stderr.blocked(): // there is nobody to tell
 		if errors.Is(cause, ErrTimeout) {
-			cause = Quietly(ExitTimeLimit)
+			cause = Quietly(option.ExitTimeLimit)
 		}
 		inv.exit(CodeOf(ctx, cause))
 	case blocked == "":

@@ -325,7 +325,7 @@ func (j *contextJob) own() (option.ConfigFile, error) {
 
 func (j *contextJob) save(f *yamlfile.File, private bool) error {
 	if err := f.Write(private); err != nil {
-		return Failed(ExitLocalIO, err)
+		return Failed(option.ExitLocalIO, err)
 	}
 	for _, path := range j.exposed(&option.Config{Files: []option.ConfigFile{{File: f}}}) {
 		j.WarnExposed(j.Talk, path, "a secret", OwnersOnly)

@@ -22,7 +22,7 @@ func ExampleRun() {
 			}
 			for _, filter := range v.Topic.Texts() {
 				if _, err := fmt.Fprintln(inv.Stdout, filter, v.QoS.Int(), v.Keepalive.Duration(), v.Host.Origin()); err != nil {
-					return cli.Failed(cli.ExitLocalIO, err)
+					return cli.Failed(option.ExitLocalIO, err)
 				}
 			}
 			return nil

@@ -11,63 +11,6 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// The exit codes. ExitCodes has them as a table.
-const (
-	ExitDone       = 0
-	ExitFailure    = 1
-	ExitUsage      = option.UsageStatus
-	ExitUnreached  = 3
-	ExitRefused    = 4
-	ExitDenied     = 5
-	ExitLocalIO    = 6
-	ExitLost       = 7
-	ExitThreshold  = 4 // of mqbench, as the next four
-	ExitLoss       = 5
-	ExitGenerator  = 6
-	ExitSaturated  = 7
-	ExitIncomplete = 8
-	ExitTimeLimit  = 27
-	ExitNothing    = 28
-	ExitHangup     = signaled + 1 // and so on for other signals
-	ExitInterrupt  = signaled + 2
-	ExitQuit       = signaled + 3
-	ExitPipe       = signaled + 13
-	ExitTerminated = signaled + 15
-)
-
-// ExitCodes is the table of exit codes of a tool, in ascending order.
-func ExitCodes(tools option.ToolSet) []option.ExitStatus {
-	all := [...]option.ExitStatus{
-		{Code: ExitDone, Name: "done", Text: "success", Tools: option.All},
-		{Code: ExitFailure, Name: "failure", Text: "other error", Tools: option.All},
-		{Code: ExitUsage, Name: "usage", Text: "invalid command line or configuration", Tools: option.All},
-		{Code: ExitUnreached, Name: "not reached", Text: "cannot reach the broker (DNS, TCP, proxy, TLS or WebSocket)", Tools: option.All},
-		{Code: ExitThreshold, Name: "threshold", Text: "threshold not met (--fail-on, --gate, --slo)", Tools: option.Bench},
-		{Code: ExitRefused, Name: "refused", Text: "broker refused the connection", Tools: option.PubSub},
-		{Code: ExitLoss, Name: "loss", Text: "messages lost, duplicated, reordered or corrupted", Tools: option.Bench},
-		{Code: ExitDenied, Name: "denied", Text: "broker refused a subscription or a message", Tools: option.PubSub},
-		{Code: ExitGenerator, Name: "generator limited", Text: "the load generator was the limit (--strict; search)", Tools: option.Bench},
-		{Code: ExitLocalIO, Name: "local i/o", Text: "cannot read the input or write the output", Tools: option.PubSub},
-		{Code: ExitSaturated, Name: "saturated", Text: "the broker fell behind the load (--strict)", Tools: option.Bench},
-		{Code: ExitIncomplete, Name: "incomplete", Text: "the plan was not carried out (refusals, lost connections)", Tools: option.Bench},
-		{Code: ExitLost, Name: "lost", Text: "connection lost; some messages may not have been delivered", Tools: option.PubSub},
-		{Code: ExitTimeLimit, Name: "time limit", Text: "timed out", Tools: option.PubSub},
-		{Code: ExitNothing, Name: "nothing", Text: "no retained message matched", Tools: option.PubSub},
-		{Code: ExitHangup, Name: "hung up", Text: "killed by SIGHUP (the terminal was closed)", Tools: option.All},
-		{Code: ExitInterrupt, Name: "interrupted", Text: "interrupted (SIGINT)", Tools: option.All},
-		{Code: ExitQuit, Name: "quit", Text: "killed by SIGQUIT", Tools: option.All},
-		{Code: ExitPipe, Name: "closed pipe", Text: "nobody reads standard output any more (SIGPIPE)", Tools: option.All},
-		{Code: ExitTerminated, Name: "terminated", Text: "terminated (SIGTERM)", Tools: option.All},
-	}
-	rows := make([]option.ExitStatus, 0, len(all))
-	for _, row := range all {
-		if row.Tools&tools != 0 {
-			rows = append(rows, row)
-		}
-	}
-	return rows
-}
-
 // ExitCoder is an error that knows the status its program ends with. An error
 // may also have a method Hint() string, the line shown below it.
 type ExitCoder interface {
@@ -88,11 +31,11 @@ func Failed(code int, err error) error { return &Exit{Code: code, Err: err} }
 
 // ErrPipe ends a tool whose standard output nobody reads any more, as SIGPIPE ends
 // others: without a word.
-var ErrPipe = Quietly(ExitPipe)
+var ErrPipe = Quietly(option.ExitPipe)
 
 // errHungUp ends a tool whose standard output was a terminal that is closed, as SIGHUP
 // does, which comes at the same time.
-var errHungUp = Quietly(ExitHangup)
+var errHungUp = Quietly(option.ExitHangup)
 
 // NobodyReads reports whether err is that of standard output that has lost its reader:
 // what went there last may have been read by nobody.
@@ -112,9 +55,9 @@ func OutputError(tools option.ToolSet, err error) error {
 	case transport.IsClosedPipe(err):
 		return ErrPipe
 	case tools&option.Bench != 0: // whose code ExitLocalIO has another meaning
-		return Failed(ExitFailure, fmt.Errorf("standard output: %w", err))
+		return Failed(option.ExitFailure, fmt.Errorf("standard output: %w", err))
 	}
-	return Failed(ExitLocalIO, fmt.Errorf("standard output: %w", err))
+	return Failed(option.ExitLocalIO, fmt.Errorf("standard output: %w", err))
 }
 
 // ErrTimeout is the cause of a context that --timeout has ended.
@@ -137,7 +80,7 @@ func (inv *Invocation) Limit(ctx context.Context) (context.Context, context.Canc
 
 // TimedOut returns the error of a command whose time is up. detail says how far it came.
 func (inv *Invocation) TimedOut(detail string) error {
-	return Failed(ExitTimeLimit, fmt.Errorf("timed out after %s (%s)", units.Short(inv.Values.Timeout.Duration()), detail))
+	return Failed(option.ExitTimeLimit, fmt.Errorf("timed out after %s (%s)", units.Short(inv.Values.Timeout.Duration()), detail))
 }
 
 // WhileRead returns ctx with the end, ErrPipe, when nobody reads standard output any
@@ -196,7 +139,7 @@ func (e *Exit) Hint() string {
 // err is that cancellation or one of NobodyReads, and 1 for everything else.
 func CodeOf(ctx context.Context, err error) int {
 	if err == nil {
-		return ExitDone
+		return option.ExitDone
 	}
 	if signal, ok := errors.AsType[*SignalError](context.Cause(ctx)); ok && (errors.Is(err, context.Canceled) || NobodyReads(err)) {
 		return signal.ExitCode()
@@ -218,7 +161,7 @@ func CodeOf(ctx context.Context, err error) int {
 			break
 		}
 	}
-	return ExitFailure
+	return option.ExitFailure
 }
 
 // HintOf returns the hint of the outermost error in the chain that has one.

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // SignalError is the cause of a context that a signal has canceled.
@@ -30,9 +32,9 @@ func (e *SignalError) Error() string {
 // death by it.
 func (e *SignalError) ExitCode() int {
 	if n, ok := e.Signal.(syscall.Signal); ok {
-		return signaled + int(n)
+		return option.Signaled + int(n)
 	}
-	return ExitInterrupt
+	return option.ExitInterrupt
 }
 
 // AskedToEnd reports whether err is SIGINT or SIGTERM.
@@ -40,9 +42,6 @@ func AskedToEnd(err error) bool {
 	s, ok := errors.AsType[*SignalError](err)
 	return ok && (s.Signal == os.Interrupt || s.Signal == syscall.SIGTERM)
 }
-
-// signaled is what the exit codes of signals begin behind.
-const signaled = 128
 
 // ending returns the signals that end a tool: those that a terminal or a service
 // manager sends for it, but for those that whoever started the tool has it ignore,
@@ -203,8 +202,8 @@ func (e *Env) Hurry() <-chan struct{} {
 // what happened. Where that does not end it, as for the first process of a PID
 // namespace, or where there are no signals, code is the exit status.
 func dieBy(code int) int {
-	if code > signaled {
-		die(syscall.Signal(code - signaled))
+	if code > option.Signaled {
+		die(syscall.Signal(code - option.Signaled))
 	}
 	return code
 }

@@ -269,7 +269,7 @@ func (t *Tool) describe() {
 	if t.Bit&option.PubSub != 0 {
 		t.Commands = append(slices.Clip(t.Commands), contextCommand())
 	}
-	t.Exits, t.Program.Commands = ExitCodes(t.Bit), described(t.Commands)
+	t.Program.Commands = described(t.Commands)
 	for _, p := range t.Personalities {
 		t.Compat = append(t.Compat, slices.Compact([]string{p.Flag, p.Name})...)
 	}

@@ -43,18 +43,18 @@ func TestRunMapsErrorsToLinesAndCodes(t *testing.T) {
 	}{
 		{"says nothing on success", nil, nil, outcome{0, "", ""}},
 		{"tells a plain error", nil, plainErr, outcome{1, "", "mqsub: it broke\n"}},
-		{"takes the code of an error", nil, Failed(ExitDenied, plainErr), outcome{5, "", "mqsub: it broke\n"}},
-		{"finds the code below a wrap", nil, fmt.Errorf("a/b: %w", Failed(ExitDenied, plainErr)), outcome{5, "", "mqsub: a/b: it broke\n"}},
-		{"shows a hint on its own line", nil, &Exit{Code: ExitUnreached, Err: plainErr, Help: "is it up?"}, outcome{3, "", "mqsub: it broke\nmqsub: is it up?\n"}},
-		{"finds the hint of the wrapped error", nil, Failed(ExitUsage, option.Usagef("no").WithHint("yes")), outcome{2, "", "mqsub: no\nmqsub: yes\n"}},
+		{"takes the code of an error", nil, Failed(option.ExitDenied, plainErr), outcome{5, "", "mqsub: it broke\n"}},
+		{"finds the code below a wrap", nil, fmt.Errorf("a/b: %w", Failed(option.ExitDenied, plainErr)), outcome{5, "", "mqsub: a/b: it broke\n"}},
+		{"shows a hint on its own line", nil, &Exit{Code: option.ExitUnreached, Err: plainErr, Help: "is it up?"}, outcome{3, "", "mqsub: it broke\nmqsub: is it up?\n"}},
+		{"finds the hint of the wrapped error", nil, Failed(option.ExitUsage, option.Usagef("no").WithHint("yes")), outcome{2, "", "mqsub: no\nmqsub: yes\n"}},
 		{"gives a usage error of the tool the usual hint", nil, option.Usagef("no topic"), outcome{2, "", "mqsub: no topic\nmqsub: try 'mqsub --help'\n"}},
-		{"ends quietly when asked", nil, Quietly(ExitTimeLimit), outcome{27, "", ""}},
+		{"ends quietly when asked", nil, Quietly(option.ExitTimeLimit), outcome{27, "", ""}},
 		{"keeps an error on one line", nil, errors.New("a\nb\x1b[31m\u202e\xff"), outcome{1, "", `mqsub: a\nb\x1b[31m\u202e\xff` + "\n"}},
 		{"says nothing of a signal", interrupted, context.Cause(interrupted), outcome{143, "", ""}},
 		{"takes the signal's code for a cancelled context", interrupted, context.Canceled, outcome{143, "", ""}},
 		{"tells what a signal left undone", interrupted, fmt.Errorf("3 messages left: %w", context.Canceled), outcome{143, "", "mqsub: 3 messages left: context canceled\n"}},
 		{"succeeds when the work was done in spite of a signal", interrupted, nil, outcome{0, "", ""}},
-		{"keeps its own code after a signal", interrupted, Failed(ExitLost, plainErr), outcome{7, "", "mqsub: it broke\n"}},
+		{"keeps its own code after a signal", interrupted, Failed(option.ExitLost, plainErr), outcome{7, "", "mqsub: it broke\n"}},
 		{"does not take a cancellation without signal for one", nil, context.Canceled, outcome{1, "", "mqsub: context canceled\n"}},
 		{"does not take a child's status for its own", nil, fakeChildError{}, outcome{1, "", "mqsub: exit status 77\n"}},
 		{"does not take an impossible code", nil, Failed(256, plainErr), outcome{1, "", "mqsub: it broke\n"}},
@@ -92,7 +92,7 @@ func TestUsageErrorsAreTwoLinesAndTheToolDoesNotRun(t *testing.T) {
 		{[]string{"--quiet", "-q", "\x1b[2J"}, "mqsub: --qos: invalid value \"\\x1b[2J\" (want 0, 1 or 2)\nmqsub: try 'mqsub --help'\n"},
 		{[]string{"help"}, "mqsub: unexpected argument \"help\"\nmqsub: a topic goes after -t, and words that belong together go in quotes\n"},
 	} {
-		want := outcome{ExitUsage, "", c.want}
+		want := outcome{option.ExitUsage, "", c.want}
 		if got := runTool(context.Background(), option.Sub, ran, nil, c.args...); got != want {
 			t.Errorf("%q:\n got %+v\nwant %+v", c.args, got, want)
 		}
@@ -109,7 +109,7 @@ func TestSecretsAreInNoError(t *testing.T) {
 		{"-P", secret}, {"-P", secret, "-q", "9"}, {"-pwd=" + secret}, {"-vP" + secret, "-q9"}, {"-L", "mqtt://u:" + secret + "@h", "-zz"},
 	} {
 		got := runTool(context.Background(), option.Sub, ran, map[string]string{"MQ_PASSWORD": secret}, args...)
-		if got.code != ExitUsage || strings.Contains(got.stdout+got.stderr, secret) {
+		if got.code != option.ExitUsage || strings.Contains(got.stdout+got.stderr, secret) {
 			t.Errorf("%q: got %+v, want a usage error without %q", args, got, secret)
 		}
 	}
@@ -139,15 +139,15 @@ func TestHelpThatCannotBeWrittenIsALocalError(t *testing.T) {
 		err  error
 		want int
 	}{
-		{option.Pub, io.ErrShortWrite, ExitLocalIO},
-		{option.Sub, syscall.ENOSPC, ExitLocalIO},
-		{option.Bench, syscall.ENOSPC, ExitFailure}, // 6 has another meaning there
-		{option.Pub, syscall.EPIPE, ExitPipe},
-		{option.Bench, syscall.EPIPE, ExitPipe},
+		{option.Pub, io.ErrShortWrite, option.ExitLocalIO},
+		{option.Sub, syscall.ENOSPC, option.ExitLocalIO},
+		{option.Bench, syscall.ENOSPC, option.ExitFailure}, // 6 has another meaning there
+		{option.Pub, syscall.EPIPE, option.ExitPipe},
+		{option.Bench, syscall.EPIPE, option.ExitPipe},
 	} {
 		var stderr bytes.Buffer
 		code := Run(context.Background(), Env{Args: []string{"--help"}, Stdout: failingWriter{c.err}, Stderr: &stderr}, Tool{Program: option.Program{Name: "mqpub", Bit: c.bit}})
-		if code != c.want || (stderr.Len() > 0) != (c.want != ExitPipe) {
+		if code != c.want || (stderr.Len() > 0) != (c.want != option.ExitPipe) {
 			t.Errorf("%v: got code %d, stderr %q, want %d", c.err, code, &stderr, c.want)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/auth"
@@ -53,11 +54,11 @@ func authError(err error) error {
 	var local *helperError
 	if errors.As(err, &local) {
 		if local.denies {
-			return &cli.Exit{Code: cli.ExitRefused, Err: local, Help: "the broker has accepted us, and the command did not accept the broker"}
+			return &cli.Exit{Code: option.ExitRefused, Err: local, Help: "the broker has accepted us, and the command did not accept the broker"}
 		}
-		return &cli.Exit{Code: cli.ExitUsage, Err: local}
+		return &cli.Exit{Code: option.ExitUsage, Err: local}
 	}
-	return &cli.Exit{Code: cli.ExitRefused, Err: bareError(err)}
+	return &cli.Exit{Code: option.ExitRefused, Err: bareError(err)}
 }
 
 // renewRetry is the longest pause after a re-authentication that could not

@@ -246,7 +246,7 @@ func TestConfigurationFilesAreRefusedByPlace(t *testing.T) {
 	} {
 		path := fileWith(t, text)
 		_, got := valuesOf(t, cli.Env{Args: []string{"--config", path}}, option.Sub)
-		if got.code != cli.ExitUsage || got.stdout != "" || !strings.HasPrefix(got.stderr, "mqsub: "+path+":"+want) || strings.Count(got.stderr, "\n") != 2 {
+		if got.code != option.ExitUsage || got.stdout != "" || !strings.HasPrefix(got.stderr, "mqsub: "+path+":"+want) || strings.Count(got.stderr, "\n") != 2 {
 			t.Errorf("%q: got %+v, want two lines with %s", text, got, want)
 		}
 		if strings.Contains(got.stderr, secret) {
@@ -268,7 +268,7 @@ func TestAKeyOfAnotherToolIsFineInWhatAllShare(t *testing.T) {
 		t.Errorf("got %+v", out)
 	}
 	_, out := valuesOf(t, cli.Env{Args: []string{"--config", path, "--context", "y"}}, option.Bench)
-	if want := "mqsub: " + path + ":4:15: repeat: "; out.code != cli.ExitUsage || !strings.HasPrefix(out.stderr, want) {
+	if want := "mqsub: " + path + ":4:15: repeat: "; out.code != option.ExitUsage || !strings.HasPrefix(out.stderr, want) {
 		t.Errorf("got %+v, want %q", out, want)
 	}
 }
@@ -292,7 +292,7 @@ func TestFilesAndContextsThatAreNotThere(t *testing.T) {
 		{[]string{"--config", fileWith(t, strings.Repeat("#", 1<<20+1))}, nil, "mqsub: --config: cannot read "},
 	} {
 		_, got := valuesOf(t, cli.Env{Args: c.args, Lookup: option.MapEnv(c.env)}, option.Sub)
-		if got.code != cli.ExitUsage || !strings.HasPrefix(got.stderr, c.want) {
+		if got.code != option.ExitUsage || !strings.HasPrefix(got.stderr, c.want) {
 			t.Errorf("%q, %v: got %+v, want %q", c.args, c.env, got, c.want)
 		}
 	}
@@ -515,7 +515,7 @@ func FuzzConfig(f *testing.F) {
 		}
 		for _, bit := range []option.ToolSet{option.Pub, option.Sub} {
 			_, got := valuesOf(t, cli.Env{Args: []string{"--config", path, "--show-config"}}, bit)
-			if got.code != cli.ExitDone && (got.code != cli.ExitUsage || strings.Count(got.stderr, "\n") != 2) {
+			if got.code != option.ExitDone && (got.code != option.ExitUsage || strings.Count(got.stderr, "\n") != 2) {
 				t.Errorf("%q: got %+v", text, got)
 			}
 		}

@@ -186,7 +186,7 @@ func (c *Connection) Leave(client *mqtt.Client, early bool) {
 		bye.Reason = packet.DisconnectWithWill
 	}
 	if err := client.CloseWith(ctx, &bye); Disapproved(err) {
-		c.inv.Farewell = cli.Failed(cli.ExitLost, bareError(err))
+		c.inv.Farewell = cli.Failed(option.ExitLost, bareError(err))
 	}
 }
 

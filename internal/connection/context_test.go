@@ -145,12 +145,12 @@ func TestContextCommandsThatAreRefused(t *testing.T) {
 		{[]string{"remove"}, "context remove: the name of the context is missing"},
 	} {
 		got := contextTool(nil, c.args...)
-		if got.code != cli.ExitUsage || got.stdout != "" || !strings.Contains(got.stderr, c.want) || strings.Count(got.stderr, "\n") != 2 || strings.Contains(got.stderr, secret) {
+		if got.code != option.ExitUsage || got.stdout != "" || !strings.Contains(got.stderr, c.want) || strings.Count(got.stderr, "\n") != 2 || strings.Contains(got.stderr, secret) {
 			t.Errorf("%q: got %+v, want two lines with %q", c.args, got, c.want)
 		}
 	}
 	// The word comes first; elsewhere it is a stray one.
-	if got := runTool(context.Background(), option.Pub, returns(nil), nil, "-d", "context", "list"); got.code != cli.ExitUsage || !strings.Contains(got.stderr, `unexpected argument "context"`) {
+	if got := runTool(context.Background(), option.Pub, returns(nil), nil, "-d", "context", "list"); got.code != option.ExitUsage || !strings.Contains(got.stderr, `unexpected argument "context"`) {
 		t.Errorf("-d context: %+v", got)
 	}
 	if got := contextTool(nil, "--help"); got.code != 0 || !strings.HasPrefix(got.stdout, "mqpub context - named sets of options in the configuration file\n\nUsage: mqpub context COMMAND\n") || got.stderr != "" {
@@ -180,11 +180,11 @@ func TestFilesThatCannotBeEditedAreLeftAlone(t *testing.T) {
 		code int
 		want string
 	}{
-		"contexts: {a: {host: b}}\n":   {cli.ExitUsage, "edit it by hand"},
-		"contexts:\n  a: {qos: 3}\n":   {cli.ExitUsage, ":2:12: qos"},
-		"contexts:\n  a: {host: b\n":   {cli.ExitUsage, ":2:3: did not find expected"},
-		"nonsense: 1\n":                {cli.ExitUsage, ":1:1: unknown key"},
-		"defaults:\n  quiet: maybe\n#": {cli.ExitUsage, ":2:10: quiet"},
+		"contexts: {a: {host: b}}\n":   {option.ExitUsage, "edit it by hand"},
+		"contexts:\n  a: {qos: 3}\n":   {option.ExitUsage, ":2:12: qos"},
+		"contexts:\n  a: {host: b\n":   {option.ExitUsage, ":2:3: did not find expected"},
+		"nonsense: 1\n":                {option.ExitUsage, ":1:1: unknown key"},
+		"defaults:\n  quiet: maybe\n#": {option.ExitUsage, ":2:10: quiet"},
 	} {
 		env, path := homeWith(t, text)
 		got := contextTool(env, "add", "x", "-h", "y")
@@ -196,7 +196,7 @@ func TestFilesThatCannotBeEditedAreLeftAlone(t *testing.T) {
 	if err := os.Chmod(path, 0o400); err != nil {
 		t.Fatal(err)
 	}
-	if got := contextTool(env, "add", "x", "-h", "y"); got.code != cli.ExitLocalIO || !strings.Contains(got.stderr, "is read-only") {
+	if got := contextTool(env, "add", "x", "-h", "y"); got.code != option.ExitLocalIO || !strings.Contains(got.stderr, "is read-only") {
 		t.Errorf("a read-only file: %+v", got)
 	}
 }
@@ -263,7 +263,7 @@ func TestTheSystemsContextsAreSeenAndNotEdited(t *testing.T) {
 	if got := run("list"); got != (outcome{0, "* site  site\n", ""}) {
 		t.Errorf("list: %+v", got)
 	}
-	if got := run("remove", "site"); got.code != cli.ExitUsage || !strings.Contains(got.stderr, `"site" is in `+system+":2:3\nmqsub: --config "+system) {
+	if got := run("remove", "site"); got.code != option.ExitUsage || !strings.Contains(got.stderr, `"site" is in `+system+":2:3\nmqsub: --config "+system) {
 		t.Errorf("remove: %+v", got)
 	}
 	if got := run("use", "--none"); got != (outcome{}) {
@@ -289,11 +289,11 @@ func TestTheContextOfTheEnvironmentIsTheCurrentOne(t *testing.T) {
 		t.Errorf("show: %+v", got)
 	}
 	env["MQ_CONTEXT"] = "c"
-	if got := contextTool(env, "show"); got.code != cli.ExitUsage || !strings.Contains(got.stderr, `MQ_CONTEXT: unknown context "c"`) {
+	if got := contextTool(env, "show"); got.code != option.ExitUsage || !strings.Contains(got.stderr, `MQ_CONTEXT: unknown context "c"`) {
 		t.Errorf("show of none: %+v", got)
 	}
 	env["MQ_CONTEXT"] = "none"
-	if got := contextTool(env, "show"); got.code != cli.ExitUsage || !strings.Contains(got.stderr, "no context is the current one") {
+	if got := contextTool(env, "show"); got.code != option.ExitUsage || !strings.Contains(got.stderr, "no context is the current one") {
 		t.Errorf("show of none: %+v", got)
 	}
 }

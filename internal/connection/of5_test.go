@@ -44,8 +44,8 @@ func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 					args = append(args, "--"+named+"=x")
 				}
 				code, stderr := run(nil, args...)
-				if want := "--" + named + " needs MQTT 5, not " + version + "\n"; code != cli.ExitUsage || !strings.Contains(stderr, want) {
-					t.Errorf("%s -V %s %s: status %d, %q; want %d and %q", tool.Name, version, arg, code, stderr, cli.ExitUsage, want)
+				if want := "--" + named + " needs MQTT 5, not " + version + "\n"; code != option.ExitUsage || !strings.Contains(stderr, want) {
+					t.Errorf("%s -V %s %s: status %d, %q; want %d and %q", tool.Name, version, arg, code, stderr, option.ExitUsage, want)
 				}
 			}
 			if env := o.Env(); env != "" { // a weaker origin yields
@@ -54,7 +54,7 @@ func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 					value = "true"
 				}
 				code, stderr := run(option.MapEnv(map[string]string{env: value}), "-V", "311")
-				if want := "warning: " + env + " has no effect with MQTT 3.1.1\n"; code != cli.ExitDone || !strings.Contains(stderr, want) {
+				if want := "warning: " + env + " has no effect with MQTT 3.1.1\n"; code != option.ExitDone || !strings.Contains(stderr, want) {
 					t.Errorf("%s=%s %s -V 311: status %d, %q; want 0 and %q", env, value, tool.Name, code, stderr, want)
 				}
 			}

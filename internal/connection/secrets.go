@@ -45,7 +45,7 @@ func (c *Connection) findPassword() ([]byte, error) {
 			if c.ctx.Err() != nil {
 				return nil, context.Cause(c.ctx)
 			}
-			return nil, cli.Failed(cli.ExitUsage, fmt.Errorf("%s: %w", v.Of(source).Name(), err))
+			return nil, cli.Failed(option.ExitUsage, fmt.Errorf("%s: %w", v.Of(source).Name(), err))
 		}
 		return b, nil
 	case "ask-password":

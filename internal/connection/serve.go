@@ -70,7 +70,7 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return cli.Failed(cli.ExitUnreached, err)
+		return cli.Failed(option.ExitUnreached, err)
 	}
 	s := &server{b: broker.New(o), lns: lns, piped: secure[0] || c.proxied() || c.Hold}
 	if users != nil {

@@ -71,7 +71,7 @@ func (c *Connection) connectError(err error) error {
 	}
 	if errors.Is(err, mqtt.ErrNoAnswer) {
 		t := c.targets[c.last.Load()]
-		exit := &cli.Exit{Code: cli.ExitUnreached, Err: reworded(mqtt.ErrNoAnswer, "%s closed the connection before CONNACK", t.Address())}
+		exit := &cli.Exit{Code: option.ExitUnreached, Err: reworded(mqtt.ErrNoAnswer, "%s closed the connection before CONNACK", t.Address())}
 		switch {
 		case c.Options.Version == packet.V5 || c.Options.Authenticate != nil: // others have been tried in 3.1.1, too
 			exit.Help = "the broker may not support MQTT 5: " + c.otherVersion()
@@ -81,14 +81,14 @@ func (c *Connection) connectError(err error) error {
 		return exit
 	}
 	if errors.Is(err, mqtt.ErrNoConnack) {
-		return &cli.Exit{Code: cli.ExitUnreached, Help: "is it an MQTT port? --connect-timeout sets the limit",
+		return &cli.Exit{Code: option.ExitUnreached, Help: "is it an MQTT port? --connect-timeout sets the limit",
 			Err: reworded(mqtt.ErrNoConnack, "%s accepted the connection but sent no CONNACK within %s", c.Broker(), units.Short(c.Options.ConnectTimeout))}
 	}
 	if bad, ok := errors.AsType[*packet.Error](err); ok && bad.Type == packet.CONNACK && bad.Rule == "MQTT-3.2.2-2" {
-		return &cli.Exit{Code: cli.ExitUnreached, Err: fmt.Errorf("connect to %s: the broker has a session of %q after a clean start, which breaks MQTT: %w", c.Broker(), c.Options.ClientID, bad),
+		return &cli.Exit{Code: option.ExitUnreached, Err: fmt.Errorf("connect to %s: the broker has a session of %q after a clean start, which breaks MQTT: %w", c.Broker(), c.Options.ClientID, bad),
 			Help: "pass another --id, or end that session at the broker"}
 	}
-	return &cli.Exit{Code: cli.ExitUnreached, Err: c.dialed(bareError(err))}
+	return &cli.Exit{Code: option.ExitUnreached, Err: c.dialed(bareError(err))}
 }
 
 // dialed is err with the address that the user has given, where the engine only knows
@@ -124,7 +124,7 @@ func (c *Connection) otherVersion() string {
 // refused words a CONNACK that refuses.
 func (c *Connection) refused(e *mqtt.Error) *cli.Exit {
 	v, o := c.inv.Values, &c.Options
-	exit := &cli.Exit{Code: cli.ExitRefused}
+	exit := &cli.Exit{Code: option.ExitRefused}
 	text := c.Broker() + " refused the connection: " + e.Reason.Error()
 	code := fmt.Sprintf(" (0x%02x)", byte(e.Reason))
 	switch e.Reason {
@@ -195,23 +195,23 @@ func (c *Connection) WorkError(err error) error {
 	case err == nil:
 		return nil
 	case undeliverable && len(u.Filters) > 0:
-		return &cli.Exit{Code: cli.ExitDenied, Err: u, Help: "check the broker's access rules"}
+		return &cli.Exit{Code: option.ExitDenied, Err: u, Help: "check the broker's access rules"}
 	case undeliverable && u.NoQoS2:
-		return &cli.Exit{Code: cli.ExitLost, Err: u, Help: "use -q 1"}
+		return &cli.Exit{Code: option.ExitLost, Err: u, Help: "use -q 1"}
 	case undeliverable:
-		return &cli.Exit{Code: cli.ExitLost, Err: u, Help: "check the broker's access rules, and which messages it takes"}
+		return &cli.Exit{Code: option.ExitLost, Err: u, Help: "check the broker's access rules, and which messages it takes"}
 	case !errors.As(err, &e):
 		return err
 	case c.NotReconnected(err):
 		return c.connectError(bareError(err))
 	case e.Reason.Failed() && e.Op != "connection":
-		return cli.Failed(cli.ExitDenied, err)
+		return cli.Failed(option.ExitDenied, err)
 	case mqtt.Unsupported(err):
-		return cli.Failed(cli.ExitDenied, bareError(err))
+		return cli.Failed(option.ExitDenied, bareError(err))
 	case e.Op == "publish" && errors.Is(err, mqtt.ErrInDoubt):
-		return &cli.Exit{Code: cli.ExitLost, Err: fmt.Errorf("message not acknowledged: %w", bareError(err)), Help: "it may have been delivered"}
+		return &cli.Exit{Code: option.ExitLost, Err: fmt.Errorf("message not acknowledged: %w", bareError(err)), Help: "it may have been delivered"}
 	}
-	return cli.Failed(cli.ExitLost, bareError(err))
+	return cli.Failed(option.ExitLost, bareError(err))
 }
 
 // NotReconnected reports whether err is that the broker refused a later connection.

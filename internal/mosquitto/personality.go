@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/transport"
@@ -106,16 +107,16 @@ func verdict(inv *cli.Invocation, in client, err error, native int) (line string
 	var refused *mqtt.Error
 	isError := errors.As(err, &refused)
 	switch native {
-	case cli.ExitDone, cli.ExitNothing: // the retained messages were all seen
+	case option.ExitDone, option.ExitNothing: // the retained messages were all seen
 		return "", 0
-	case cli.ExitInterrupt, cli.ExitTerminated:
+	case option.ExitInterrupt, option.ExitTerminated:
 		if in == sub { // before there was a connection
 			return "", 255
 		}
 		return "", native
-	case cli.ExitHangup, cli.ExitQuit, cli.ExitPipe:
+	case option.ExitHangup, option.ExitQuit, option.ExitPipe:
 		return "", native
-	case cli.ExitRefused:
+	case option.ExitRefused:
 		if !isError {
 			break
 		}
@@ -124,16 +125,16 @@ func verdict(inv *cli.Invocation, in client, err error, native int) (line string
 		}
 		code := int(refused.Reason.ReturnCode())
 		return fmt.Sprintf("Connection error: Connection Refused: %s.", refusals[min(max(code, 1), len(refusals)-1)]), code
-	case cli.ExitDenied:
-		return "", cli.ExitDenied
-	case cli.ExitTimeLimit:
-		return "Timed out", cli.ExitTimeLimit
-	case cli.ExitLost:
+	case option.ExitDenied:
+		return "", option.ExitDenied
+	case option.ExitTimeLimit:
+		return "Timed out", option.ExitTimeLimit
+	case option.ExitLost:
 		if isError && refused.Op == "connection" && refused.Reason.Failed() && in == pub {
 			return "", 4
 		}
-		return "", cli.ExitLost
-	case cli.ExitUnreached:
+		return "", option.ExitLost
+	case option.ExitUnreached:
 		return "", unreached(err)
 	}
 	return "", 1

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 )
@@ -27,13 +27,13 @@ func TestBrokersOfAScenarioAreProbed(t *testing.T) {
 		code    int
 		says    string
 	}{
-		{"one that is right", []string{"mqtt://" + good}, "", cli.ExitDone, ""},
-		{"one of them speaks 3.1.1 alone", []string{"mqtt://" + good, "mqtt://127.0.0.1:" + old}, "", cli.ExitDone, "127.0.0.1:" + old + " does not support MQTT 5: using MQTT 3.1.1"},
-		{"one of them is a web server", []string{"mqtt://" + good, "mqtt://127.0.0.1:" + web}, "", cli.ExitUnreached, "127.0.0.1:" + web + " speaks HTTP, not MQTT"},
-		{"one of them lets nobody in", []string{"mqtt://127.0.0.1:" + shut, "mqtt://" + good}, "-V 311", cli.ExitIncomplete, "127.0.0.1:" + shut + " refused the connection: not authorized"},
-		{"TLS to a plain port", []string{"mqtts://" + good}, "--insecure", cli.ExitUnreached, good + " closed the connection during the TLS handshake"},
-		{"--insecure without TLS", []string{"mqtt://" + good}, "--insecure", cli.ExitUsage, "--insecure needs TLS"},
-		{"others on the command line", []string{"mqtt://127.0.0.1:" + web}, "-L mqtt://" + good, cli.ExitDone, ""},
+		{"one that is right", []string{"mqtt://" + good}, "", option.ExitDone, ""},
+		{"one of them speaks 3.1.1 alone", []string{"mqtt://" + good, "mqtt://127.0.0.1:" + old}, "", option.ExitDone, "127.0.0.1:" + old + " does not support MQTT 5: using MQTT 3.1.1"},
+		{"one of them is a web server", []string{"mqtt://" + good, "mqtt://127.0.0.1:" + web}, "", option.ExitUnreached, "127.0.0.1:" + web + " speaks HTTP, not MQTT"},
+		{"one of them lets nobody in", []string{"mqtt://127.0.0.1:" + shut, "mqtt://" + good}, "-V 311", option.ExitIncomplete, "127.0.0.1:" + shut + " refused the connection: not authorized"},
+		{"TLS to a plain port", []string{"mqtts://" + good}, "--insecure", option.ExitUnreached, good + " closed the connection during the TLS handshake"},
+		{"--insecure without TLS", []string{"mqtt://" + good}, "--insecure", option.ExitUsage, "--insecure needs TLS"},
+		{"others on the command line", []string{"mqtt://127.0.0.1:" + web}, "-L mqtt://" + good, option.ExitDone, ""},
 	} {
 		t.Run(c.it, func(t *testing.T) {
 			scenario := file(t, "x.yaml", fmt.Sprintf("brokers: [%s]\nphases: {settle: 0s, warm-up: 0s, measure: 300ms}\ngroups: {g: {clients: 10}}", strings.Join(c.brokers, ", ")))

@@ -60,12 +60,12 @@ func calibrate(ctx context.Context, inv *cli.Invocation) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:
-		return cli.Failed(cli.ExitFailure, err)
+		return cli.Failed(option.ExitFailure, err)
 	}
 	engine := v.Engine.Text()
 	file, err := json.MarshalIndent(calibrationFile{cli.Version(), engine, result.ThisEnvironment(), c}, "", "  ")
 	if err != nil {
-		return cli.Failed(cli.ExitFailure, err)
+		return cli.Failed(option.ExitFailure, err)
 	}
 	file = append(file, '\n')
 	switch {
@@ -78,7 +78,7 @@ func calibrate(ctx context.Context, inv *cli.Invocation) error {
 	}
 	var b bytes.Buffer
 	if err := report.Calibration(&b, c); err != nil {
-		return cli.Failed(cli.ExitFailure, err)
+		return cli.Failed(option.ExitFailure, err)
 	}
 	return write(inv, b.Bytes())
 }

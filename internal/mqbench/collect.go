@@ -59,7 +59,7 @@ func collect(ctx context.Context, inv *cli.Invocation) error {
 func readDir(inv *cli.Invocation, dir string) (all []saved, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, cli.Failed(cli.ExitFailure, err)
+		return nil, cli.Failed(option.ExitFailure, err)
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
@@ -72,7 +72,7 @@ func readDir(inv *cli.Invocation, dir string) (all []saved, err error) {
 		case err == nil:
 			all = append(all, some...)
 		case errors.As(err, &unread) && unread.Op == "open":
-			return nil, cli.Failed(cli.ExitFailure, err)
+			return nil, cli.Failed(option.ExitFailure, err)
 		case !errors.Is(err, result.ErrNoResult):
 			inv.Warnf("left out: %v", err)
 		}
@@ -101,7 +101,7 @@ func readJob(ctx context.Context, inv *cli.Invocation, args []string) ([]saved, 
 	}
 	kubectl, err := exec.LookPath("kubectl")
 	if err != nil {
-		return nil, &cli.Exit{Code: cli.ExitFailure, Err: errors.New("kubectl is not to be found"),
+		return nil, &cli.Exit{Code: option.ExitFailure, Err: errors.New("kubectl is not to be found"),
 			Help: "where it is: kubectl " + strings.Join(words, " ") + " | mqbench collect - --out FILE"}
 	}
 	cmd := exec.Command(kubectl, words...)
@@ -110,7 +110,7 @@ func readJob(ctx context.Context, inv *cli.Invocation, args []string) ([]saved, 
 	defer inv.Begin()()
 	p, err := process.Start(cmd)
 	if err != nil {
-		return nil, cli.Failed(cli.ExitFailure, err)
+		return nil, cli.Failed(option.ExitFailure, err)
 	}
 	_ = p.In.Close()
 	stop := context.AfterFunc(ctx, p.Kill)
@@ -122,11 +122,11 @@ func readJob(ctx context.Context, inv *cli.Invocation, args []string) ([]saved, 
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case err != nil && (readErr == nil || errors.Is(readErr, result.ErrNoResult)):
-		return nil, cli.Failed(cli.ExitFailure, errors.New("kubectl: "+lastWords(said.String(), "kubectl")))
+		return nil, cli.Failed(option.ExitFailure, errors.New("kubectl: "+lastWords(said.String(), "kubectl")))
 	case errors.Is(readErr, result.ErrNoResult):
-		return nil, &cli.Exit{Code: cli.ExitFailure, Err: readErr, Help: "the job may not be over: kubectl wait --for=condition=complete job/" + name}
+		return nil, &cli.Exit{Code: option.ExitFailure, Err: readErr, Help: "the job may not be over: kubectl wait --for=condition=complete job/" + name}
 	case readErr != nil:
-		return nil, cli.Failed(cli.ExitFailure, readErr)
+		return nil, cli.Failed(option.ExitFailure, readErr)
 	}
 	return all, nil
 }

@@ -32,7 +32,7 @@ func doctor(ctx context.Context, inv *cli.Invocation) error {
 		defer r.conn.Close()
 		n, bound, err := bench.Fits(r.limits(), r.use(), maxFit)
 		if err != nil {
-			return cli.Failed(cli.ExitFailure, err)
+			return cli.Failed(option.ExitFailure, err)
 		}
 		writeFit(&b, n, bound)
 	} else {
@@ -51,7 +51,7 @@ func doctor(ctx context.Context, inv *cli.Invocation) error {
 	}
 	for _, f := range findings {
 		if f.Fatal {
-			return cli.Quietly(cli.ExitFailure)
+			return cli.Quietly(option.ExitFailure)
 		}
 	}
 	return nil

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 )
@@ -78,7 +78,7 @@ func TestTheVersionIsDecidedOncePerRun(t *testing.T) {
 				port, fives := only311(t, answer)
 				line = strings.Replace(line, "FILE", file(t, "x.yaml", "phases: {settle: 0s, warm-up: 0s, measure: 300ms}\ngroups: {g: {clients: 10}}"), 1)
 				r := mqbench(t, append(words(line), "-p", port)...)
-				if n := fives.Load(); r.code != cli.ExitDone || n < 1 || n > 2 {
+				if n := fives.Load(); r.code != option.ExitDone || n < 1 || n > 2 {
 					t.Errorf("%s: status %d, %d connections of MQTT 5: %s", line, r.code, n, r.err)
 				}
 			}
@@ -88,7 +88,7 @@ func TestTheVersionIsDecidedOncePerRun(t *testing.T) {
 	chosen := file(t, "five.yaml", "version: 5.0\ngroups: {g: {clients: 10}}")
 	for _, line := range []string{"conn --clients 10 -V 5", "run " + chosen} {
 		r := mqbench(t, append(words(line), "-p", port, "--duration", "0.1")...)
-		if r.code != cli.ExitIncomplete || !strings.Contains(r.err, " not supported (0x84)") {
+		if r.code != option.ExitIncomplete || !strings.Contains(r.err, " not supported (0x84)") {
 			t.Errorf("%s: status %d, %s", line, r.code, r.err)
 		}
 	}
@@ -106,13 +106,13 @@ func TestWhatIsWrongWithAServerIsToldOnce(t *testing.T) {
 		code                  int
 		says                  []string
 	}{
-		{"a web server", "HTTP/1.1 400 Bad Request\r\n\r\n", "", cli.ExitUnreached, []string{"127.0.0.1:PORT speaks HTTP, not MQTT (it answered \"HTTP/1.1 400", "use --ws"}},
-		{"TLS on a plain port", "\x15\x03\x03\x00\x02\x02\x46", "", cli.ExitUnreached, []string{"127.0.0.1:PORT speaks TLS, not MQTT (it answered", "add --tls"}},
-		{"TLS to a plain port", "\x20\x02\x00\x01", "--tls --insecure", cli.ExitUnreached, []string{"127.0.0.1:PORT closed the connection during the TLS handshake\n", "does this port speak TLS?"}},
-		{"WebSocket to a plain port", "\x20\x02\x00\x01", "--ws", cli.ExitUnreached, []string{"speaks MQTT, not WebSocket", "plain MQTT"}},
-		{"NATS", "INFO {\"server_id\"}\r\n", "", cli.ExitUnreached, []string{"127.0.0.1:PORT speaks NATS, not MQTT (it answered \"INFO {"}},
-		{"a wrong password", "\x20\x02\x00\x04", "-V 311", cli.ExitIncomplete, []string{"40 clients: 127.0.0.1:PORT refused the connection: bad user name or password (0x86) (check --username and --password-file)\n"}},
-		{"nothing at all", "", "-V 311", cli.ExitUnreached, []string{"40 clients: 127.0.0.1:PORT closed the connection before CONNACK (if the port expects TLS, add --tls"}},
+		{"a web server", "HTTP/1.1 400 Bad Request\r\n\r\n", "", option.ExitUnreached, []string{"127.0.0.1:PORT speaks HTTP, not MQTT (it answered \"HTTP/1.1 400", "use --ws"}},
+		{"TLS on a plain port", "\x15\x03\x03\x00\x02\x02\x46", "", option.ExitUnreached, []string{"127.0.0.1:PORT speaks TLS, not MQTT (it answered", "add --tls"}},
+		{"TLS to a plain port", "\x20\x02\x00\x01", "--tls --insecure", option.ExitUnreached, []string{"127.0.0.1:PORT closed the connection during the TLS handshake\n", "does this port speak TLS?"}},
+		{"WebSocket to a plain port", "\x20\x02\x00\x01", "--ws", option.ExitUnreached, []string{"speaks MQTT, not WebSocket", "plain MQTT"}},
+		{"NATS", "INFO {\"server_id\"}\r\n", "", option.ExitUnreached, []string{"127.0.0.1:PORT speaks NATS, not MQTT (it answered \"INFO {"}},
+		{"a wrong password", "\x20\x02\x00\x04", "-V 311", option.ExitIncomplete, []string{"40 clients: 127.0.0.1:PORT refused the connection: bad user name or password (0x86) (check --username and --password-file)\n"}},
+		{"nothing at all", "", "-V 311", option.ExitUnreached, []string{"40 clients: 127.0.0.1:PORT closed the connection before CONNACK (if the port expects TLS, add --tls"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -139,7 +139,7 @@ func TestASilentServerIsToldOfSoon(t *testing.T) {
 	port := answering(t, func(nc net.Conn, _ []byte) { _, _ = io.Copy(io.Discard, nc) })
 	start := time.Now()
 	r := mqbench(t, "conn", "--clients", "40", "--duration", "0.1", "-h", "127.0.0.1", "-p", port, "--connect-timeout", "1s", "-V", "311")
-	if r.code != cli.ExitUnreached || !strings.Contains(r.err, "127.0.0.1:"+port+" accepts connections and does not answer: no CONNACK within 1s; is it an MQTT broker?") ||
+	if r.code != option.ExitUnreached || !strings.Contains(r.err, "127.0.0.1:"+port+" accepts connections and does not answer: no CONNACK within 1s; is it an MQTT broker?") ||
 		!strings.Contains(r.err, "40 clients: cannot connect to 127.0.0.1:"+port+": no CONNACK within 1s") {
 		t.Errorf("status %d after %v, %s", r.code, time.Since(start), r.err)
 	}
@@ -178,13 +178,13 @@ func TestAPlanThatNobodyCarriesOutIsIncomplete(t *testing.T) {
 		code         int
 		says         string
 	}{
-		{"conn --clients 4", refusal, cli.ExitIncomplete, "no client could connect: ADDR refused the connection: not authorized (0x87) (check "},
-		{"search pubsub --clients 4", refusal, cli.ExitIncomplete, "no client could connect: ADDR refused the connection: not authorized (0x87) (check "},
-		{"verify --clients 4", refusal, cli.ExitIncomplete, "no client could connect: ADDR refused the connection: not authorized (0x87) (check "},
-		{"conn --clients 4 --procs 2", refusal, cli.ExitIncomplete, "no client could connect: ADDR refused the connection: not authorized (0x87) (check "},
-		{"verify --clients 4", "", cli.ExitUnreached, "no client could connect: ADDR closed the connection before CONNACK (if "},
-		{"conn --clients 4", ok, cli.ExitIncomplete, "all connections were lost: "},
-		{"sub --clients 4", ok, cli.ExitIncomplete, "all connections were lost: "},
+		{"conn --clients 4", refusal, option.ExitIncomplete, "no client could connect: ADDR refused the connection: not authorized (0x87) (check "},
+		{"search pubsub --clients 4", refusal, option.ExitIncomplete, "no client could connect: ADDR refused the connection: not authorized (0x87) (check "},
+		{"verify --clients 4", refusal, option.ExitIncomplete, "no client could connect: ADDR refused the connection: not authorized (0x87) (check "},
+		{"conn --clients 4 --procs 2", refusal, option.ExitIncomplete, "no client could connect: ADDR refused the connection: not authorized (0x87) (check "},
+		{"verify --clients 4", "", option.ExitUnreached, "no client could connect: ADDR closed the connection before CONNACK (if "},
+		{"conn --clients 4", ok, option.ExitIncomplete, "all connections were lost: "},
+		{"sub --clients 4", ok, option.ExitIncomplete, "all connections were lost: "},
 	} {
 		t.Run(c.line, func(t *testing.T) {
 			t.Parallel()

@@ -12,7 +12,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
-	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // TestRepetitionsAreOneDocument: of the run itself, and of its file.
@@ -44,12 +44,12 @@ func TestRepetitionsAreOneDocument(t *testing.T) {
 	}
 	for _, format := range []string{"json", "csv", "junit"} {
 		r := mqbench(t, words("pubsub --serve 127.0.0.1:0 --clients 2 --rate 100 -q 1 --duration 0.2 --repeat 2 -F "+format+" --out "+out)...)
-		if r.code != cli.ExitDone {
+		if r.code != option.ExitDone {
 			t.Fatalf("status %d, %s", r.code, r.err)
 		}
 		check("run "+format, format, r.out)
 		r = mqbench(t, "report", out, "-F", format)
-		if r.code != cli.ExitDone {
+		if r.code != option.ExitDone {
 			t.Fatalf("status %d, %s", r.code, r.err)
 		}
 		check("report "+format, format, r.out)
@@ -61,13 +61,13 @@ func TestRepetitionsAreOneDocument(t *testing.T) {
 	}
 	second := strings.Index(string(whole[1:]), `{"type":"header"`) + 1
 	one := file(t, "one.mqb", string(whole[:second]))
-	if r := mqbench(t, "report", one, "--strict"); r.code != cli.ExitIncomplete || !strings.Contains(r.out, "1 of 2 repetitions are missing") {
+	if r := mqbench(t, "report", one, "--strict"); r.code != option.ExitIncomplete || !strings.Contains(r.out, "1 of 2 repetitions are missing") {
 		t.Errorf("status %d, %s%s", r.code, r.out, r.err)
 	}
-	if r := mqbench(t, "diff", out, one, "--gate", "p50=+100000%"); r.code != cli.ExitThreshold || !strings.Contains(r.out, "1 of 2 repetitions are missing") {
+	if r := mqbench(t, "diff", out, one, "--gate", "p50=+100000%"); r.code != option.ExitThreshold || !strings.Contains(r.out, "1 of 2 repetitions are missing") {
 		t.Errorf("status %d, %s%s", r.code, r.out, r.err)
 	}
-	if r := mqbench(t, "diff", out, out, "--gate", "p50=+100000%", "-F", "json"); r.code != cli.ExitDone || !json.Valid([]byte(r.out)) {
+	if r := mqbench(t, "diff", out, out, "--gate", "p50=+100000%", "-F", "json"); r.code != option.ExitDone || !json.Valid([]byte(r.out)) {
 		t.Errorf("status %d, %s%s", r.code, r.out, r.err)
 	}
 	refused(t, "--format: hgrm is of one run, and there are 2\n", "pubsub", "--repeat", "2", "-F", "hgrm")
@@ -86,7 +86,7 @@ func TestAFileThatCannotBeReadIsSaidInOurWords(t *testing.T) {
 		file(t, "d", "\xff\xfe{\x00"):                          "UTF-16",
 	} {
 		r := mqbench(t, "report", path)
-		if r.code == cli.ExitDone || !strings.Contains(r.err, want) {
+		if r.code == option.ExitDone || !strings.Contains(r.err, want) {
 			t.Errorf("%s: status %d, %q, want %q", path, r.code, r.err, want)
 		}
 		for _, words := range []string{"open ", "json:", "Go ", "invalid character", "EOF", "illegal"} {
@@ -106,7 +106,7 @@ func TestOptionsWithoutEffectAreRefused(t *testing.T) {
 		"report x --metric p99", "search pub --filter x",
 	} {
 		r := mqbench(t, words(line)...)
-		if r.code != cli.ExitUsage || !strings.Contains(r.err, " has no effect ") {
+		if r.code != option.ExitUsage || !strings.Contains(r.err, " has no effect ") {
 			t.Errorf("%s: status %d, %s", line, r.code, r.err)
 		}
 	}
@@ -121,7 +121,7 @@ func TestALimitEndsTheRun(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.out), &d); err != nil {
 		t.Fatalf("%v: %s", err, r.err)
 	}
-	if took := time.Since(start); r.code != cli.ExitDone || d.Total.Sent != 50 || took > 30*time.Second || d.MeasuredNS > 10*time.Second {
+	if took := time.Since(start); r.code != option.ExitDone || d.Total.Sent != 50 || took > 30*time.Second || d.MeasuredNS > 10*time.Second {
 		t.Errorf("status %d after %v: %d sent in %v", r.code, took, d.Total.Sent, d.MeasuredNS)
 	}
 	r = mqbench(t, words("pub --serve 127.0.0.1:0 --clients 2 --rate 10 -q 1 --limit 5000 --duration 0.3 -F json")...)
@@ -153,7 +153,7 @@ func TestTheLiveLineTellsWhatItKnows(t *testing.T) {
 func TestPodsServeTheirFigures(t *testing.T) {
 	t.Parallel()
 	r := mqbench(t, words("k8s conn -h broker.lan --metrics :9090 --hold 30s")...)
-	if r.code != cli.ExitDone || !strings.Contains(r.out, "--metrics=:9090") || !strings.Contains(r.out, "--hold=30") || !strings.Contains(r.out, "containerPort: 9090") {
+	if r.code != option.ExitDone || !strings.Contains(r.out, "--metrics=:9090") || !strings.Contains(r.out, "--hold=30") || !strings.Contains(r.out, "containerPort: 9090") {
 		t.Errorf("%+v", r)
 	}
 	for _, addr := range []string{"9090", "127.0.0.1:9090", "[::1]:9090", "localhost:9090", ":0", ":x"} {

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -54,7 +54,7 @@ func TestTheRunInClientIDs(t *testing.T) {
 	run := func(words ...string) (runs []string) {
 		t.Helper()
 		r := mqbench(t, append(append([]string{"conn", "--clients", "4", "--duration", "0.05"}, url...), words...)...)
-		if r.code != cli.ExitDone {
+		if r.code != option.ExitDone {
 			t.Fatalf("%v: status %d, %s", words, r.code, r.err)
 		}
 		runs, _ = c.taken()
@@ -84,7 +84,7 @@ func TestTheRunInClientIDs(t *testing.T) {
 				at = start.UTC().Format(time.RFC3339)
 			}
 			r := mqbench(t, append([]string{"conn", "--clients", "4", "--duration", "0.05", "--shard", fmt.Sprintf("%d/2", i), "--start-at", at}, url...)...)
-			if r.code != cli.ExitDone {
+			if r.code != option.ExitDone {
 				t.Errorf("shard %d: status %d, %s", i, r.code, r.err)
 			}
 		})
@@ -104,7 +104,7 @@ func TestSessionsAreKeptAndTakenUpOnPurpose(t *testing.T) {
 	left := func(want int, words ...string) {
 		t.Helper()
 		r := mqbench(t, append(append([]string{"sub", "--clients", "3", "--duration", "0.05", "-t", "a/%i", "-q", "1", "-c"}, url...), words...)...)
-		if r.code != cli.ExitDone {
+		if r.code != option.ExitDone {
 			t.Errorf("%v: status %d, %s", words, r.code, r.err)
 		}
 		if n := b.Stats().Sessions; n != want {

@@ -45,7 +45,7 @@ func k8s(ctx context.Context, inv *cli.Invocation) error {
 	}
 	text, err := yamlfile.Encode(j.objects()...)
 	if err != nil {
-		return cli.Failed(cli.ExitFailure, err)
+		return cli.Failed(option.ExitFailure, err)
 	}
 	return write(inv, text)
 }

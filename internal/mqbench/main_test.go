@@ -49,7 +49,7 @@ func mqbench(t *testing.T, words ...string) outcome {
 // refused runs mqbench with a command line that it refuses.
 func refused(t *testing.T, want string, words ...string) {
 	t.Helper()
-	if r := mqbench(t, words...); r.code != cli.ExitUsage || r.out != "" || !strings.HasPrefix(r.err, "mqbench: "+want) {
+	if r := mqbench(t, words...); r.code != option.ExitUsage || r.out != "" || !strings.HasPrefix(r.err, "mqbench: "+want) {
 		t.Errorf("mqbench %s: status %d, stdout %q, stderr %q; want 2 and %q", strings.Join(words, " "), r.code, r.out, r.err, want)
 	}
 }

@@ -84,9 +84,9 @@ func play(ctx context.Context, inv *cli.Invocation) error {
 	}
 	switch {
 	case played == 0:
-		return cli.Failed(cli.ExitFailure, errors.New("no script was played"))
+		return cli.Failed(option.ExitFailure, errors.New("no script was played"))
 	case failed > 0:
-		return cli.Quietly(cli.ExitFailure)
+		return cli.Quietly(option.ExitFailure)
 	}
 	return nil
 }
@@ -161,7 +161,7 @@ func (p *player) listen(ctx context.Context, addr string, scripts []*script.Scri
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:
-		return cli.Failed(cli.ExitFailure, err)
+		return cli.Failed(option.ExitFailure, err)
 	}
 	p.ln = newLasting(ln)
 	p.inv.Infof("listening on %s", ln.Addr())

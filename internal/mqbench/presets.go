@@ -26,7 +26,7 @@ func presets(_ context.Context, inv *cli.Invocation) error {
 	for _, name := range plan.Presets() {
 		p, err := plan.Preset(name, plan.Options{})
 		if err != nil {
-			return cli.Failed(cli.ExitFailure, err)
+			return cli.Failed(option.ExitFailure, err)
 		}
 		fmt.Fprintf(&b, "%-30s %s\n", name, p.Description)
 	}

@@ -111,7 +111,7 @@ func (r *runner) onceCrew(ctx context.Context, repeat int, out io.Writer) (*resu
 	if err := c.start(start); err != nil {
 		c.stop(os.Kill)
 		c.wait(ctx)
-		return nil, cli.Failed(cli.ExitFailure, err)
+		return nil, cli.Failed(option.ExitFailure, err)
 	}
 	c.wait(ctx)
 	c.status.end()
@@ -123,7 +123,7 @@ func (r *runner) onceCrew(ctx context.Context, repeat int, out io.Writer) (*resu
 	}
 	switch {
 	case err != nil:
-		return nil, cli.Failed(cli.ExitFailure, err)
+		return nil, cli.Failed(option.ExitFailure, err)
 	case c.failure != nil:
 		return res, c.failure
 	case ctx.Err() != nil:
@@ -237,9 +237,9 @@ func (c *crew) ended(m *member, err error) {
 	if c.failure != nil || c.stopped {
 		return
 	}
-	code := cli.ExitFailure
+	code := option.ExitFailure
 	switch got := m.cmd.ProcessState.ExitCode(); got {
-	case cli.ExitUsage, cli.ExitUnreached, cli.ExitIncomplete:
+	case option.ExitUsage, option.ExitUnreached, option.ExitIncomplete:
 		code = got
 	}
 	text := lastWords(m.said.String(), c.r.inv.Tool.Name)

@@ -101,7 +101,7 @@ func TestSignalEndsAllProcesses(t *testing.T) {
 		<-connected
 	}
 	cancel(&cli.SignalError{Signal: syscall.SIGTERM})
-	if code := <-done; code != cli.ExitTerminated || !strings.Contains(out.String(), "PARTIAL") {
+	if code := <-done; code != option.ExitTerminated || !strings.Contains(out.String(), "PARTIAL") {
 		t.Errorf("status %d, stderr %q, stdout\n%s", code, errs.String(), out.String())
 	}
 }
@@ -129,7 +129,7 @@ func TestNobodyReadsTheResult(t *testing.T) {
 	}
 	_ = read.Close()
 	state, err := p.Wait()
-	if err != nil || state.ExitCode() != cli.ExitPipe && state.String() != "signal: broken pipe" {
+	if err != nil || state.ExitCode() != option.ExitPipe && state.String() != "signal: broken pipe" {
 		t.Errorf("%v, %v", state, err)
 	}
 }
@@ -144,7 +144,7 @@ func TestFailureOfAProcess(t *testing.T) {
 	_, port, _ := net.SplitHostPort(ln.Addr().String())
 	_ = ln.Close()
 	r := mqbench(t, "conn", "--clients", "4", "--procs", "2", "-h", "127.0.0.1", "-p", port)
-	if r.code != cli.ExitUnreached || r.out != "" || !strings.Contains(r.err, "mqbench: the process of shard ") || !strings.Contains(r.err, "connection refused") {
+	if r.code != option.ExitUnreached || r.out != "" || !strings.Contains(r.err, "mqbench: the process of shard ") || !strings.Contains(r.err, "connection refused") {
 		t.Errorf("status %d, stdout %q, stderr %q", r.code, r.out, r.err)
 	}
 }
@@ -208,7 +208,7 @@ func TestWhyNoProcessCouldConnect(t *testing.T) {
 		if c.out != "" {
 			args = append(args, "--out", c.out)
 		}
-		if r := mqbench(t, args...); r.code != cli.ExitUnreached || !strings.Contains(r.err, "the process of shard ") || !strings.Contains(r.err, c.says) {
+		if r := mqbench(t, args...); r.code != option.ExitUnreached || !strings.Contains(r.err, "the process of shard ") || !strings.Contains(r.err, c.says) {
 			t.Errorf("status %d, %q; want 3 and %q", r.code, r.err, c.says)
 		}
 		if b, err := os.ReadFile(c.out); c.out == old && string(b) != "an older result" || c.out != old && err == nil {

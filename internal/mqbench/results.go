@@ -52,11 +52,11 @@ func fileError(err error) error {
 	var missing *fs.PathError
 	switch {
 	case errors.Is(err, result.ErrNoResult):
-		return &cli.Exit{Code: cli.ExitUsage, Err: err, Help: "results are what 'mqbench run --out FILE' writes"}
+		return &cli.Exit{Code: option.ExitUsage, Err: err, Help: "results are what 'mqbench run --out FILE' writes"}
 	case errors.As(err, &missing):
-		return cli.Failed(cli.ExitUsage, err)
+		return cli.Failed(option.ExitUsage, err)
 	}
-	return cli.Failed(cli.ExitFailure, err)
+	return cli.Failed(option.ExitFailure, err)
 }
 
 func readFile(inv *cli.Invocation, path string) ([]saved, error) {
@@ -113,7 +113,7 @@ func runsOf(all []saved) ([]saved, error) {
 	for i, run := range runs {
 		m, err := result.Merge(run...)
 		if err != nil {
-			return nil, cli.Failed(cli.ExitFailure, err)
+			return nil, cli.Failed(option.ExitFailure, err)
 		}
 		merged[i].Result = m
 	}
@@ -146,13 +146,13 @@ func mergeAll(all []saved) ([]*result.Result, error) {
 	parts := map[int][]*result.Result{}
 	for _, s := range all {
 		if first := all[0].Run; s.Run.Plan.Hash != first.Plan.Hash {
-			return nil, cli.Failed(cli.ExitUsage, fmt.Errorf("%s and %s are of different plans: %s (%.12s) and %s (%.12s)",
+			return nil, cli.Failed(option.ExitUsage, fmt.Errorf("%s and %s are of different plans: %s (%.12s) and %s (%.12s)",
 				all[0].path, s.path, first.Plan.Name, first.Plan.Hash, s.Run.Plan.Name, s.Run.Plan.Hash))
 		}
 		for _, shard := range s.Shards {
 			p := part{s.Run.Repeat, shard.Shard}
 			if other, twice := from[p]; twice {
-				return nil, cli.Failed(cli.ExitUsage, fmt.Errorf("shard %d is there twice: in %s and in %s", shard.Shard, other, s.path))
+				return nil, cli.Failed(option.ExitUsage, fmt.Errorf("shard %d is there twice: in %s and in %s", shard.Shard, other, s.path))
 			}
 			from[p] = s.path
 		}
@@ -162,7 +162,7 @@ func mergeAll(all []saved) ([]*result.Result, error) {
 	for _, list := range parts {
 		m, err := result.Merge(list...)
 		if err != nil {
-			return nil, cli.Failed(cli.ExitUsage, err)
+			return nil, cli.Failed(option.ExitUsage, err)
 		}
 		merged = append(merged, m)
 	}
@@ -200,7 +200,7 @@ func writeMerged(ctx context.Context, inv *cli.Invocation, all []saved) error {
 	absent := false
 	for _, m := range merged {
 		if err := result.Write(&b, m); err != nil {
-			return cli.Failed(cli.ExitFailure, err)
+			return cli.Failed(option.ExitFailure, err)
 		}
 		if why := m.Partial(); why != "" {
 			inv.Warnf("%s", why)
@@ -211,7 +211,7 @@ func writeMerged(ctx context.Context, inv *cli.Invocation, all []saved) error {
 		return err
 	}
 	if absent {
-		return cli.Quietly(cli.ExitFailure)
+		return cli.Quietly(option.ExitFailure)
 	}
 	return nil
 }
@@ -298,7 +298,7 @@ func diff(_ context.Context, inv *cli.Invocation) error {
 	}
 	c, err := report.Diff(sides[0], sides[1], gates)
 	if err != nil {
-		return cli.Failed(cli.ExitFailure, err)
+		return cli.Failed(option.ExitFailure, err)
 	}
 	var b bytes.Buffer
 	switch inv.Values.Format.Text() {
@@ -310,12 +310,12 @@ func diff(_ context.Context, inv *cli.Invocation) error {
 		err = c.Text(&b, palette(inv))
 	}
 	if err != nil {
-		return cli.Failed(cli.ExitFailure, err)
+		return cli.Failed(option.ExitFailure, err)
 	}
 	if err := write(inv, b.Bytes()); err != nil {
 		return err
 	}
-	if code := c.ExitCode(); code != cli.ExitDone {
+	if code := c.ExitCode(); code != option.ExitDone {
 		return cli.Quietly(code)
 	}
 	return nil

@@ -161,7 +161,7 @@ func conditions(v *option.Values, name, text string) (all []report.Condition, er
 
 // verdict is the exit status of reports that were written.
 func verdict(runs []report.Judged) error {
-	if code := report.WorstExit(runs); code != cli.ExitDone {
+	if code := report.WorstExit(runs); code != option.ExitDone {
 		return cli.Quietly(code)
 	}
 	return nil
@@ -448,9 +448,9 @@ func failed(ctx context.Context, err error, explain func(bench.Failure, error, *
 		return nil
 	}
 	if nobody, ok := errors.AsType[*bench.NotReached](err); ok {
-		code := cli.ExitUnreached
+		code := option.ExitUnreached
 		if _, refused := errors.AsType[*swarm.Refusal](err); refused {
-			code = cli.ExitIncomplete
+			code = option.ExitIncomplete
 		}
 		return cli.Failed(code, fmt.Errorf("%w: %s", bench.ErrNotReached, explain(bench.FailConnect, nobody.Err, nobody.Target)))
 	}
@@ -458,9 +458,9 @@ func failed(ctx context.Context, err error, explain func(bench.Failure, error, *
 		return exit
 	}
 	if errors.Is(err, bench.ErrLost) || errors.Is(err, bench.ErrLate) {
-		return cli.Failed(cli.ExitIncomplete, err)
+		return cli.Failed(option.ExitIncomplete, err)
 	}
-	return cli.Failed(cli.ExitFailure, err)
+	return cli.Failed(option.ExitFailure, err)
 }
 
 // bareError is an error, or the signal that ended the run.
@@ -648,7 +648,7 @@ func outError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return cli.Failed(cli.ExitFailure, fileerror.Writing(err))
+	return cli.Failed(option.ExitFailure, fileerror.Writing(err))
 }
 
 // Close ends the result. The error says that not all of it is there.
@@ -658,7 +658,7 @@ func (o *output) Close() error {
 		return pipe
 	}
 	if err != nil {
-		return cli.Failed(cli.ExitFailure, fmt.Errorf("the result is not whole: %w", err))
+		return cli.Failed(option.ExitFailure, fmt.Errorf("the result is not whole: %w", err))
 	}
 	return nil
 }
@@ -703,7 +703,7 @@ const lineIntervals = 60
 func writeLine(inv *cli.Invocation, res *result.Result) error {
 	line, err := result.AppendLine(nil, res, lineIntervals)
 	if err != nil {
-		return cli.Failed(cli.ExitFailure, err)
+		return cli.Failed(option.ExitFailure, err)
 	}
 	return write(inv, append(line, '\n'))
 }

@@ -196,11 +196,11 @@ func (s *searcher) answer(ctx context.Context, found bench.Found, err error) err
 	case err != nil:
 		d.Partial, d.ExitCode = bareError(ctx, err).Error(), cli.CodeOf(ctx, err)
 	case d.Limited:
-		d.ExitCode = cli.ExitGenerator
+		d.ExitCode = option.ExitGenerator
 	case d.Open > 0:
-		d.ExitCode = cli.ExitFailure
+		d.ExitCode = option.ExitFailure
 	case d.Load == 0:
-		d.ExitCode = cli.ExitThreshold
+		d.ExitCode = option.ExitThreshold
 	}
 	render := d.Text
 	switch s.inv.Values.Format.Text() {
@@ -211,7 +211,7 @@ func (s *searcher) answer(ctx context.Context, found bench.Found, err error) err
 	}
 	var b bytes.Buffer
 	if rerr := render(&b); rerr != nil {
-		return cli.Failed(cli.ExitFailure, rerr)
+		return cli.Failed(option.ExitFailure, rerr)
 	}
 	if werr := write(s.inv, b.Bytes()); werr != nil {
 		return werr
@@ -219,7 +219,7 @@ func (s *searcher) answer(ctx context.Context, found bench.Found, err error) err
 	if err != nil {
 		return err
 	}
-	if d.ExitCode != cli.ExitDone {
+	if d.ExitCode != option.ExitDone {
 		return cli.Quietly(d.ExitCode)
 	}
 	return nil

@@ -52,10 +52,10 @@ func TestSearchEndToEnd(t *testing.T) {
 			calm = false
 		}
 	}
-	if calm && (code != cli.ExitDone || s.Load != 3 || s.Missed != 4 || len(s.Steps) != 5) {
+	if calm && (code != option.ExitDone || s.Load != 3 || s.Missed != 4 || len(s.Steps) != 5) {
 		t.Errorf("code %d, found %v, missed %v: %s", code, s.Load, s.Missed, out)
 	}
-	if s.Load != sustained || s.Missed != missed || s.Limited != (code == cli.ExitGenerator) || code != cli.ExitDone && code != cli.ExitGenerator && code != cli.ExitThreshold {
+	if s.Load != sustained || s.Missed != missed || s.Limited != (code == option.ExitGenerator) || code != option.ExitDone && code != option.ExitGenerator && code != option.ExitThreshold {
 		t.Errorf("code %d, stderr %q, found %v, missed %v: %s", code, stderr, s.Load, s.Missed, out)
 	}
 	f, err := os.Open(file)
@@ -90,7 +90,7 @@ func TestAnswerOfASearch(t *testing.T) {
 		{"no upper bound", []report.Step{ok}, bench.Found{Load: 2}, nil, 0, "(load 2). Every load was sustained."},
 		{"nothing", []report.Step{no}, bench.Found{Missed: 4}, nil, 4, "No load was sustained."},
 		{"the generator", []report.Step{ok, no}, bench.Found{Load: 2, Limited: 4}, nil, 6, "(load 2). This machine, not the broker, was the limit above that: the broker may sustain more."},
-		{"an error", []report.Step{ok}, bench.Found{Load: 2}, cli.Failed(cli.ExitUnreached, errors.New("gone")), 3, "(load 2). The search ended early: gone."},
+		{"an error", []report.Step{ok}, bench.Found{Load: 2}, cli.Failed(option.ExitUnreached, errors.New("gone")), 3, "(load 2). The search ended early: gone."},
 	} {
 		var stdout bytes.Buffer
 		env := cli.Env{Args: words("search pub"), Stdout: &stdout, Stderr: io.Discard, Lookup: option.MapEnv(nil)}
@@ -115,7 +115,7 @@ func TestAnswerOfASearch(t *testing.T) {
 func TestSearchOfABrokerThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	out, stderr, code := mqbench(t, words("search pub -h 127.0.0.1 -p 1")...).parts()
-	if code != cli.ExitUnreached || out != "" || !strings.Contains(stderr, "connection refused") {
+	if code != option.ExitUnreached || out != "" || !strings.Contains(stderr, "connection refused") {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out, stderr)
 	}
 }
@@ -129,7 +129,7 @@ func TestSearchMeasuresForLongEnough(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &s); err != nil {
 		t.Fatalf("%v: stdout %q, stderr %q", err, out, stderr)
 	}
-	if s.SLO != "p90<10s,rate.sent<75" || len(s.Steps) < 2 || s.Steps[0].Verdict != report.StepUndecided || s.Load != 1 && code == cli.ExitDone {
+	if s.SLO != "p90<10s,rate.sent<75" || len(s.Steps) < 2 || s.Steps[0].Verdict != report.StepUndecided || s.Load != 1 && code == option.ExitDone {
 		t.Errorf("code %d, stderr %q: %s", code, stderr, out)
 	}
 	for _, st := range s.Steps {
@@ -139,7 +139,7 @@ func TestSearchMeasuresForLongEnough(t *testing.T) {
 	}
 	// What cannot be decided in any time that is reasonable is said to be so.
 	out, _, code = mqbench(t, words("search pubsub --serve 127.0.0.1:0 --clients 2 --rate 50 --duration 0.3 --warm-up 0 --slo p99.99<10s")...).parts()
-	if code != cli.ExitFailure || !strings.Contains(strings.Join(strings.Fields(out), " "), "Nothing was decided. Load 1 could not be decided: the values are too few for a percentile.") {
+	if code != option.ExitFailure || !strings.Contains(strings.Join(strings.Fields(out), " "), "Nothing was decided. Load 1 could not be decided: the values are too few for a percentile.") {
 		t.Errorf("code %d: %s", code, out)
 	}
 }

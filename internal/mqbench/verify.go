@@ -89,7 +89,7 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 	if inv.Values.QoS.IsSet() {
 		levels = []packet.QoS{packet.QoS(inv.Values.QoS.Int())}
 	}
-	status := cli.ExitDone
+	status := option.ExitDone
 	for _, shape := range shapes {
 		o.Shape = shape
 		if !inv.Values.Rate.IsSet() {
@@ -101,7 +101,7 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 			if err != nil {
 				return cmp.Or(err, out.Close())
 			}
-			if status != cli.ExitLoss && one != cli.ExitDone { // a violation counts most
+			if status != option.ExitLoss && one != option.ExitDone { // a violation counts most
 				status = one
 			}
 		}
@@ -109,7 +109,7 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 	if err := out.Close(); err != nil {
 		return err
 	}
-	if status != cli.ExitDone {
+	if status != option.ExitDone {
 		return cli.Quietly(status)
 	}
 	return nil
@@ -128,13 +128,13 @@ func verifyOne(ctx context.Context, inv *cli.Invocation, o bench.VerifyOptions, 
 	case ctx.Err() != nil:
 		return status, context.Cause(ctx)
 	case errors.Is(err, bench.ErrSubscriptions), errors.Is(err, bench.ErrMessages):
-		return status, &cli.Exit{Code: cli.ExitIncomplete, Err: err, Help: "check the broker's access rules, and what it supports; --topic-prefix says where the topics are"}
+		return status, &cli.Exit{Code: option.ExitIncomplete, Err: err, Help: "check the broker's access rules, and what it supports; --topic-prefix says where the topics are"}
 	case err != nil:
 		return status, failed(ctx, err, o.Run.Explain)
 	case len(v.Violations) > 0:
-		status = cli.ExitLoss
+		status = option.ExitLoss
 	case !v.OK():
-		status = cli.ExitIncomplete
+		status = option.ExitIncomplete
 	}
 	if aside {
 		_, _ = inv.Stderr.Write([]byte(v.Text()))
@@ -149,7 +149,7 @@ func tellVerdict(inv *cli.Invocation, v *bench.Verdict) error {
 	if inv.Values.JSON.On() {
 		b, err := json.Marshal(v)
 		if err != nil {
-			return cli.Failed(cli.ExitFailure, err)
+			return cli.Failed(option.ExitFailure, err)
 		}
 		text = append(b, '\n')
 	}

@@ -34,7 +34,7 @@ func TestVerifyPassesABrokerThatKeepsTheRules(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &v); err != nil || strings.Count(out, "\n") != 1 {
 		t.Fatalf("%v: %q", err, out)
 	}
-	if code != cli.ExitDone || !v.OK() || v.QoS != 2 || v.Sent == 0 || v.Received != v.Sent || len(v.Faults) == 0 {
+	if code != option.ExitDone || !v.OK() || v.QoS != 2 || v.Sent == 0 || v.Received != v.Sent || len(v.Faults) == 0 {
 		t.Errorf("status %d, %+v\n%s", code, v, talk)
 	}
 	if !strings.Contains(talk, "seed 5") || !strings.Contains(talk, "cut") {
@@ -48,7 +48,7 @@ func TestVerifyWritesResults(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "verify.jsonl")
 	out, talk, code := verifying(t, "--serve 127.0.0.1:0 --clients 3 --rate 300 --duration 1s --shapes fan-in,fan-out,shared -q 1 --faults none --out "+path)
-	if code != cli.ExitDone || !strings.Contains(out, "ok   QoS 1, fan-in: 300 sent") || !strings.Contains(out, "ok   QoS 1, shared: ") {
+	if code != option.ExitDone || !strings.Contains(out, "ok   QoS 1, fan-in: 300 sent") || !strings.Contains(out, "ok   QoS 1, shared: ") {
 		t.Fatalf("status %d:\n%s%s", code, out, talk)
 	}
 	f, err := os.Open(path)
@@ -74,8 +74,8 @@ func TestVerifyWritesResults(t *testing.T) {
 		code int
 		text string
 	}{
-		"report":        {cli.ExitDone, "verify-fan-in-qos1"},
-		"merge --out -": {cli.ExitUsage, "are of different plans: verify-fan-in-qos1"},
+		"report":        {option.ExitDone, "verify-fan-in-qos1"},
+		"merge --out -": {option.ExitUsage, "are of different plans: verify-fan-in-qos1"},
 	} {
 		var stdout, stderr bytes.Buffer
 		env := cli.Env{Args: append(strings.Fields(line), path), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"})}
@@ -90,7 +90,7 @@ func TestVerifyToStandardOutput(t *testing.T) {
 	t.Parallel()
 	out, talk, code := verifying(t, "--serve 127.0.0.1:0 --clients 2 --rate 100 --duration 500ms -q 2 --faults none --username u --pw s3cret --out -")
 	results, err := result.Read(strings.NewReader(out), "out")
-	if code != cli.ExitDone || err != nil || len(results) != 1 || !strings.Contains(talk, "ok   QoS 2: 50 sent") {
+	if code != option.ExitDone || err != nil || len(results) != 1 || !strings.Contains(talk, "ok   QoS 2: 50 sent") {
 		t.Errorf("status %d, %d results, %v:\n%s", code, len(results), err, talk)
 	}
 	if strings.Contains(out, "s3cret") {
@@ -102,7 +102,7 @@ func TestVerifyEndsWithStatus5(t *testing.T) {
 	t.Parallel()
 	b := badbroker.Start(t, badbroker.Flaws{Duplicate: 20})
 	out, _, code := verifying(t, fmt.Sprintf("-h 127.0.0.1 -p %d --clients 2 --rate 200 --duration 1s --faults none", b.Addr().Port))
-	if code != cli.ExitLoss {
+	if code != option.ExitLoss {
 		t.Errorf("status %d", code)
 	}
 	for _, want := range []string{"FAIL QoS 0: ", "ok   QoS 1: ", "FAIL QoS 2: ", "VIOLATION: 10 received twice: QoS 2 is exactly once"} {
@@ -115,7 +115,7 @@ func TestVerifyEndsWithStatus5(t *testing.T) {
 func TestVerifyAfterARestartTellsWhatItDoesNotJudge(t *testing.T) {
 	t.Parallel()
 	out, talk, code := verifying(t, "--serve 127.0.0.1:0 --clients 3 --rate 300 --duration 6s --seed 240 --faults restart -q 1")
-	if code != cli.ExitDone || !strings.Contains(out, "told, not judged") || !strings.Contains(talk, "broker restarted") {
+	if code != option.ExitDone || !strings.Contains(out, "told, not judged") || !strings.Contains(talk, "broker restarted") {
 		t.Errorf("status %d:\n%s%s", code, out, talk)
 	}
 }
@@ -130,11 +130,11 @@ func TestVerifyRefuses(t *testing.T) {
 		"--faults restart -h 127.0.0.1": "only the broker of --serve",
 		"--rate fast -h 127.0.0.1":      `"fast"`,
 	} {
-		if _, talk, code := verifying(t, line); code != cli.ExitUsage || !strings.Contains(talk, want) {
+		if _, talk, code := verifying(t, line); code != option.ExitUsage || !strings.Contains(talk, want) {
 			t.Errorf("%s: status %d: %s", line, code, talk)
 		}
 	}
-	if _, talk, code := verifying(t, "-h 127.0.0.1 -p 1"); code != cli.ExitUnreached {
+	if _, talk, code := verifying(t, "-h 127.0.0.1 -p 1"); code != option.ExitUnreached {
 		t.Errorf("status %d: %s", code, talk)
 	}
 }
@@ -143,11 +143,11 @@ func TestVerifyRefuses(t *testing.T) {
 func TestListsAddUp(t *testing.T) {
 	t.Parallel()
 	out, talk, code := verifying(t, "--serve 127.0.0.1:0 --clients 2 --shapes pairs --shapes fan-in,pairs --faults none --duration 0.2 -q 0")
-	if code != cli.ExitDone || strings.Count(out, "ok ") != 2 || strings.Count(out, "fan-in") != 1 {
+	if code != option.ExitDone || strings.Count(out, "ok ") != 2 || strings.Count(out, "fan-in") != 1 {
 		t.Errorf("status %d, %s%s", code, out, talk)
 	}
 	out, talk, code = verifying(t, "--serve 127.0.0.1:0 --clients 2 --seed 5 --faults split --faults delay --duration 2 -q 0")
-	if code != cli.ExitDone || !strings.Contains(out, " delay") || !strings.Contains(out, " split") {
+	if code != option.ExitDone || !strings.Contains(out, " delay") || !strings.Contains(out, " split") {
 		t.Errorf("status %d, %s%s", code, out, talk)
 	}
 }

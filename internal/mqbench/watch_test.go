@@ -138,7 +138,7 @@ func TestJSONHasTheErrorThatEndsTheRun(t *testing.T) {
 	out, _, code := mqbench(t, "pub", "--json", "-h", "127.0.0.1", "-p", fmt.Sprint(addr.Port)).parts()
 	var o errorObject
 	strictly(t, out, &o)
-	if code != cli.ExitUnreached || o.Type != "error" || o.ExitCode != code || !strings.Contains(o.Text, "connection refused") {
+	if code != option.ExitUnreached || o.Type != "error" || o.ExitCode != code || !strings.Contains(o.Text, "connection refused") {
 		t.Errorf("code %d, stdout %s", code, out)
 	}
 }
@@ -150,8 +150,8 @@ func TestJSONHasTheErrorBeforeTheRun(t *testing.T) {
 		option, value, says string
 		code                int
 	}{
-		{"--out", missing, missing, cli.ExitFailure},
-		{"--fail-on", "nonsense", `--fail-on: invalid condition "nonsense" (e.g. p99<10ms)`, cli.ExitUsage},
+		{"--out", missing, missing, option.ExitFailure},
+		{"--fail-on", "nonsense", `--fail-on: invalid condition "nonsense" (e.g. p99<10ms)`, option.ExitUsage},
 	} {
 		out, stderr, code := mqbench(t, append(words(short1s), "--json", c.option, c.value)...).parts()
 		var o errorObject
@@ -178,7 +178,7 @@ func TestJSONWithoutReaderEndsTheRun(t *testing.T) {
 	out := &brokenPipe{}
 	env := cli.Env{Args: words("pubsub --serve 127.0.0.1:0 --clients 2 --duration 1h --json"), Stdin: strings.NewReader(""), Stdout: out, Stderr: &stderr, Lookup: option.MapEnv(nil)}
 	code := cli.Run(t.Context(), env, Tool())
-	if code != cli.ExitPipe || strings.Contains(stderr.String(), "standard output") || out.n != 2 {
+	if code != option.ExitPipe || strings.Contains(stderr.String(), "standard output") || out.n != 2 {
 		t.Errorf("code %d after %d writes, stderr %q", code, out.n, stderr.String())
 	}
 }
@@ -306,7 +306,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		args := words(c.args)
 		out, stderr, code := mqbench(t, append(args, "-h", "127.0.0.1", "-p", fmt.Sprint(broker.Addr().(*net.TCPAddr).Port))...).parts()
-		if code != cli.ExitUsage || !strings.Contains(stderr, c.says) || out != "" {
+		if code != option.ExitUsage || !strings.Contains(stderr, c.says) || out != "" {
 			t.Errorf("%s: code %d, stdout %q, stderr %q; want %q", c.args, code, out, stderr, c.says)
 		}
 	}

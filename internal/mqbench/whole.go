@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/wholefile"
 )
 
@@ -46,7 +47,7 @@ func fill(w whole, b []byte) error {
 		err = w.Commit()
 	}
 	if err != nil {
-		return cli.Failed(cli.ExitFailure, err)
+		return cli.Failed(option.ExitFailure, err)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	. "github.com/mqtools/mqtools/internal/bytebroker"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 const (
@@ -71,7 +72,7 @@ func TestWhatIsPublished(t *testing.T) {
 		{"records for which -r decides", "-V 5 --input jsonl -r", record(`,"retain":false`),
 			[]Step{{stream5, ok5}, {"31 05 0001 74 00 78", ""}, {ping, pong}, {bye5, ""}}, 0, 0, ""},
 		{"a record that is no topic's, behind a good one", "-V 5 --input jsonl", record("") + `{"topic":"t/+","payload":"x"}` + "\n" + record(""),
-			[]Step{{stream5, ok5}, {"30 05 0001 74 00 78", ""}, {"30 05 0001 74 00 78", ""}, {ping, pong}, {bye5, ""}}, 0, cli.ExitLocalIO,
+			[]Step{{stream5, ok5}, {"30 05 0001 74 00 78", ""}, {"30 05 0001 74 00 78", ""}, {ping, pong}, {bye5, ""}}, 0, option.ExitLocalIO,
 			"mqpub: standard input:2: topic \"t/+\": cannot publish to a wildcard\nmqpub: publish to one topic; + and # are for subscribing\nmqpub: 1 of 3 messages not delivered: 1 invalid\n"},
 	} {
 		r, took := virtual(t, strings.NewReader(c.stdin), c.args, c.steps)
@@ -178,15 +179,15 @@ func TestTheStatusOfAStream(t *testing.T) {
 		code            int
 		says            string
 	}{
-		{"invalid", "--input jsonl", "x\n", []Step{{bye5, ""}}, cli.ExitLocalIO, "1 of 1 message not delivered: 1 invalid\n"},
-		{"invalid and refused", "--input jsonl", "x\n" + record, refused(1), cli.ExitDenied, "2 of 2 messages not delivered: 1 refused, 1 invalid\n"},
+		{"invalid", "--input jsonl", "x\n", []Step{{bye5, ""}}, option.ExitLocalIO, "1 of 1 message not delivered: 1 invalid\n"},
+		{"invalid and refused", "--input jsonl", "x\n" + record, refused(1), option.ExitDenied, "2 of 2 messages not delivered: 1 refused, 1 invalid\n"},
 		{"invalid, refused and lost", "--input jsonl --no-reconnect", "x\n" + record + record,
-			[]Step{{"32 07 0001 74 0001 00 78", "40 03 0001 87"}, {"32 07 0001 74 0002 00 78", "close"}}, cli.ExitLost,
+			[]Step{{"32 07 0001 74 0001 00 78", "40 03 0001 87"}, {"32 07 0001 74 0002 00 78", "close"}}, option.ExitLost,
 			"3 of 3 messages not delivered: 1 refused, 1 invalid, 1 unacknowledged (may have arrived)"},
-		{"ten refused", "-t t -l -q 1", strings.Repeat("x\n", 10), refused(10), cli.ExitDenied, told.String() + "mqpub: 10 of 10 messages not delivered: 10 refused\n"},
-		{"eleven refused", "-t t -l -q 1", strings.Repeat("x\n", 11), refused(11), cli.ExitDenied,
+		{"ten refused", "-t t -l -q 1", strings.Repeat("x\n", 10), refused(10), option.ExitDenied, told.String() + "mqpub: 10 of 10 messages not delivered: 10 refused\n"},
+		{"eleven refused", "-t t -l -q 1", strings.Repeat("x\n", 11), refused(11), option.ExitDenied,
 			told.String() + "mqpub: more errors follow; they are counted, not printed\nmqpub: 11 of 11 messages not delivered: 11 refused\n"},
-		{"twelve refused", "-t t -l -q 1", strings.Repeat("x\n", 12), refused(12), cli.ExitDenied,
+		{"twelve refused", "-t t -l -q 1", strings.Repeat("x\n", 12), refused(12), option.ExitDenied,
 			told.String() + "mqpub: more errors follow; they are counted, not printed\nmqpub: 12 of 12 messages not delivered: 12 refused\n"},
 	} {
 		r, _ := virtual(t, strings.NewReader(c.stdin), "-V 5 "+c.args, append([]Step{{stream5, ok5}}, c.steps...))
@@ -200,7 +201,7 @@ func TestTheStatusOfAStream(t *testing.T) {
 func TestWhatABrokerDoesNotTakeIsRefused(t *testing.T) {
 	t.Parallel()
 	r, _ := virtual(t, strings.NewReader("x\n"), "-V 5 -t t -l -q 1", []Step{{stream5, "20 05 00 00 02 24 00"}, {bye5, ""}}) // Maximum QoS 0
-	if r.Code != cli.ExitDenied || !strings.HasSuffix(r.Stderr, "mqpub: 1 of 1 message not delivered: 1 refused\n") {
+	if r.Code != option.ExitDenied || !strings.HasSuffix(r.Stderr, "mqpub: 1 of 1 message not delivered: 1 refused\n") {
 		t.Errorf("status %d, stderr %q; want 5", r.Code, r.Stderr)
 	}
 }
@@ -248,7 +249,7 @@ func TestWhatIsAReply(t *testing.T) {
 	r, _ = virtual(t, strings.NewReader(""), "-V 5 -t t -m x --request", []Step{
 		{"10 10 0004 4d515454 05 02 0000 02 19 01 0001 61", "20 07 00 00 04 1a 0001 62"},
 		{"82 18 0001 00 0012 622f ...", "90 04 0001 00 00"}, {"30 ...", "close"}})
-	if r.Code != cli.ExitLost || !strings.Contains(r.Stderr, "lost") {
+	if r.Code != option.ExitLost || !strings.Contains(r.Stderr, "lost") {
 		t.Errorf("the broker's topic: status %d, stderr %q; want 7", r.Code, r.Stderr)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	. "github.com/mqtools/mqtools/internal/bytebroker"
-	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // A DISCONNECT that answers ours says that what we sent was not accepted; a server
@@ -18,8 +18,8 @@ func TestAnErrorThatAnswersOurDisconnectIsAStatus(t *testing.T) {
 		status     int
 		says       string
 	}{
-		{"protocol error", "e0 01 82", cli.ExitLost, "protocol error"},
-		{"malformed packet", "e0 01 81", cli.ExitLost, "malformed packet"},
+		{"protocol error", "e0 01 82", option.ExitLost, "protocol error"},
+		{"malformed packet", "e0 01 81", option.ExitLost, "malformed packet"},
 		{"the broker stops", "e0 01 8b", 0, ""},
 		{"closed", "close", 0, ""},
 	} {

@@ -9,6 +9,7 @@ import (
 
 	. "github.com/mqtools/mqtools/internal/bytebroker"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // What -W bounds is all of a command: the connect, the acknowledgement, the stream.
@@ -38,7 +39,7 @@ func TestTheTimeLimitBoundsACommandAsAWhole(t *testing.T) {
 			defer w.Close()
 			args := append([]string{"-i", "a", "-V", "311", "-t", "t", "-W", "0.3", "--reconnect-delay", "10"}, c.args...)
 			r := Start(t, c.steps).RunWith(t.Context(), Tool(), lines, args...)
-			if r.Code != cli.ExitTimeLimit || !strings.Contains(r.Stderr, "mqpub: "+c.says+"\n") {
+			if r.Code != option.ExitTimeLimit || !strings.Contains(r.Stderr, "mqpub: "+c.says+"\n") {
 				t.Errorf("status %d, stderr %q; want 27 and %q", r.Code, r.Stderr, c.says)
 			}
 		})
@@ -55,7 +56,7 @@ func TestARefusedReconnect(t *testing.T) {
 	const says = "127.0.0.1:PORT refused the connection: not authorized (0x87)\nmqpub: check --username and --password-file, and the broker's access rules\n"
 
 	r := Start(t, []Step{{clean, refused}}).Run(t.Context(), Tool(), "x\n", append(args, "-l")...)
-	if r.Code != cli.ExitRefused || !strings.HasSuffix(r.Stderr, says) {
+	if r.Code != option.ExitRefused || !strings.HasSuffix(r.Stderr, says) {
 		t.Errorf("at first: status %d, stderr %q", r.Code, r.Stderr)
 	}
 	for _, mode := range [][]string{{"-l"}, {"-m", "x", "--retry"}} {
@@ -66,7 +67,7 @@ func TestARefusedReconnect(t *testing.T) {
 		}
 	}
 	r = Start(t, []Step{{clean, accepted}, {message, "reset"}}, []Step{{clean, refused}}).Run(t.Context(), Tool(), "x\n", append(args, "-l", "--retry-for", "0")...)
-	if r.Code != cli.ExitRefused || !strings.HasSuffix(r.Stderr, says) || !strings.Contains(r.Stderr, "1 of 1 message not delivered: 1 unacknowledged") {
+	if r.Code != option.ExitRefused || !strings.HasSuffix(r.Stderr, says) || !strings.Contains(r.Stderr, "1 of 1 message not delivered: 1 unacknowledged") {
 		t.Errorf("for longer than --retry-for: status %d, stderr %q", r.Code, r.Stderr)
 	}
 }

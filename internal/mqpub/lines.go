@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt"
 )
 
@@ -57,7 +58,7 @@ func (j *job) lines(ctx context.Context) error {
 			return err
 		}
 		if len(cut.carry) > maxPayload {
-			return cli.Failed(cli.ExitFailure, fmt.Errorf("line %d has more than %d bytes, the most that MQTT carries", number+1, maxPayload))
+			return cli.Failed(option.ExitFailure, fmt.Errorf("line %d has more than %d bytes, the most that MQTT carries", number+1, maxPayload))
 		}
 	}
 }
@@ -166,5 +167,5 @@ func (j *job) inputEnd(err error) error {
 	case errors.Is(err, errLost):
 		return j.conn.WorkError(j.client.Err())
 	}
-	return cli.Failed(cli.ExitLocalIO, fmt.Errorf("standard input: %w", err))
+	return cli.Failed(option.ExitLocalIO, fmt.Errorf("standard input: %w", err))
 }

@@ -38,7 +38,7 @@ func (j *job) payload(ctx context.Context, mode string) ([]byte, error) {
 	return cli.Await(ctx, func() ([]byte, error) {
 		b, err := read()
 		if err == nil && len(b) == 0 && mode == "stdin-file" && j.inv.Habits().NeedsInput {
-			err = cli.Failed(cli.ExitLocalIO, errors.New("standard input is empty"))
+			err = cli.Failed(option.ExitLocalIO, errors.New("standard input is empty"))
 		}
 		return b, err
 	})
@@ -60,7 +60,7 @@ func readFile(label, name string) ([]byte, error) {
 func readAll(r io.Reader, what string) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxPayload+1))
 	if err != nil {
-		return nil, cli.Failed(cli.ExitLocalIO, fmt.Errorf("%s: %w", what, err))
+		return nil, cli.Failed(option.ExitLocalIO, fmt.Errorf("%s: %w", what, err))
 	}
 	if len(b) > maxPayload {
 		return nil, option.Usagef("%s has more than %d bytes, the most that MQTT carries", what, maxPayload)

@@ -90,7 +90,7 @@ func badRecord(e *format.RecordError) error {
 	if hint == "" {
 		hint = "--input jsonl reads what mqsub --json prints"
 	}
-	return &cli.Exit{Code: cli.ExitLocalIO, Err: fmt.Errorf("standard input:%d:%d: %s", e.Line, e.Column, e.Text), Help: hint}
+	return &cli.Exit{Code: option.ExitLocalIO, Err: fmt.Errorf("standard input:%d:%d: %s", e.Line, e.Column, e.Text), Help: hint}
 }
 
 // forEvery tells whether an option is said of every record, whatever that says itself:

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 )
@@ -136,13 +137,13 @@ func (r *report) verdict(st mqtt.Stats) error {
 	if r.cut {
 		text += "; the rest of the input was not read"
 	}
-	code := cli.ExitLost
+	code := option.ExitLost
 	switch {
 	case open > 0 || r.lost > 0 || r.left > 0 || st.Unwritten > 0:
 	case r.denied > 0:
-		code = cli.ExitDenied
+		code = option.ExitDenied
 	default:
-		code = cli.ExitLocalIO
+		code = option.ExitLocalIO
 	}
 	return cli.Failed(code, fmt.Errorf("%s", text))
 }

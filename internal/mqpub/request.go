@@ -104,7 +104,7 @@ func (j *job) request(ctx context.Context) error {
 func (j *job) prepare(x *exchange) error {
 	if j.client.Version() < packet.V5 {
 		if x.topic == "" {
-			return &cli.Exit{Code: cli.ExitFailure, Err: errors.New("the broker speaks no MQTT 5, and no topic for the reply is given"), Help: "choose one with -e"}
+			return &cli.Exit{Code: option.ExitFailure, Err: errors.New("the broker speaks no MQTT 5, and no topic for the reply is given"), Help: "choose one with -e"}
 		}
 		j.msg.Properties = nil
 		return nil
@@ -193,7 +193,7 @@ func (j *job) noReply(got, want int64, foreign int) error {
 	if foreign > 0 {
 		text += fmt.Sprintf("; %s without the correlation data of the request filtered out", units.Count(foreign, "message"))
 	}
-	return &cli.Exit{Code: cli.ExitTimeLimit, Err: errors.New(text), Help: "is a responder subscribed to " + topic.Quote(j.msg.Topic) + "?"}
+	return &cli.Exit{Code: option.ExitTimeLimit, Err: errors.New(text), Help: "is a responder subscribed to " + topic.Quote(j.msg.Topic) + "?"}
 }
 
 // tellLatency tells how long a reply took.

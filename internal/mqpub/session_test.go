@@ -9,6 +9,7 @@ import (
 
 	. "github.com/mqtools/mqtools/internal/bytebroker"
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 const (
@@ -122,7 +123,7 @@ func TestASessionBefore5EndsWithTheRun(t *testing.T) {
 			[]Step{{kept4, "20 02 00 05"}},
 			cleaning(clean4),
 		).Run(t.Context(), Tool(), "x\n", "-i", "a", "-V", "311", "-t", "t", "-l", "-q", "2", "--quiet", "--retry-for", "0")
-		if r.Code != cli.ExitRefused {
+		if r.Code != option.ExitRefused {
 			t.Errorf("status %d, stderr %q", r.Code, r.Stderr)
 		}
 	})
@@ -139,8 +140,8 @@ func TestASessionBefore5EndsWithTheRun(t *testing.T) {
 		t.Parallel()
 		r := Start(t, cleaning(clean4), []Step{{kept4, ok4}, {"34 06 0001 74 0001 78", "reset"}}).
 			Run(t.Context(), Tool(), "x\n", "-i", "a", "-V", "311", "-t", "t", "-l", "-q", "2", "--no-reconnect")
-		if want := "mqpub: warning: 127.0.0.1:PORT may still have the session of \"a\", until that connects clean: "; r.Code != cli.ExitLost || !strings.Contains(r.Stderr, want) {
-			t.Errorf("status %d, stderr %q; want %d and %q", r.Code, r.Stderr, cli.ExitLost, want)
+		if want := "mqpub: warning: 127.0.0.1:PORT may still have the session of \"a\", until that connects clean: "; r.Code != option.ExitLost || !strings.Contains(r.Stderr, want) {
+			t.Errorf("status %d, stderr %q; want %d and %q", r.Code, r.Stderr, option.ExitLost, want)
 		}
 	})
 }
@@ -263,7 +264,7 @@ func TestAMessageThatIsTooLargeSaysItsSize(t *testing.T) {
 		if args[0] == "-l" {
 			says += "mqpub: 1 of 1 message not delivered: 1 refused\n"
 		}
-		if r.Code != cli.ExitDenied || !strings.HasSuffix(r.Stderr, says) {
+		if r.Code != option.ExitDenied || !strings.HasSuffix(r.Stderr, says) {
 			t.Errorf("%q: status %d, %q; want %q", args, r.Code, r.Stderr, says)
 		}
 	}

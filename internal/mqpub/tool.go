@@ -356,7 +356,7 @@ func (j *job) once(ctx context.Context) error {
 		}
 	}
 	if skipped > 0 {
-		return cli.Failed(cli.ExitLost, fmt.Errorf("%d of %d messages were undeliverable", skipped, total))
+		return cli.Failed(option.ExitLost, fmt.Errorf("%d of %d messages were undeliverable", skipped, total))
 	}
 	return nil
 }

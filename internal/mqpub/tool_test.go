@@ -54,9 +54,9 @@ func TestAMessageThatIsCutOffIsNoSuccess(t *testing.T) {
 	}{
 		{"is read", 30 << 20, -1, nil, 0, ""},
 		{"is read three times", 1000, -1, []string{"--repeat", "3"}, 0, ""},
-		{"is cut off at once", 30 << 20, 10, nil, cli.ExitLost, `topic "a": the message may not have arrived: connection lost`},
-		{"is cut off in the middle", 30 << 20, 15 << 20, nil, cli.ExitLost, `topic "a": the message may not have arrived: connection lost`},
-		{"is cut off near its end", 30 << 20, 30<<20 - 1000, nil, cli.ExitLost, `topic "a": the message may not have arrived: connection lost`},
+		{"is cut off at once", 30 << 20, 10, nil, option.ExitLost, `topic "a": the message may not have arrived: connection lost`},
+		{"is cut off in the middle", 30 << 20, 15 << 20, nil, option.ExitLost, `topic "a": the message may not have arrived: connection lost`},
+		{"is cut off near its end", 30 << 20, 30<<20 - 1000, nil, option.ExitLost, `topic "a": the message may not have arrived: connection lost`},
 	} {
 		t.Run(row.it, func(t *testing.T) {
 			t.Parallel()

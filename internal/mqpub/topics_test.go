@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	. "github.com/mqtools/mqtools/internal/bytebroker"
-	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 func TestEveryTopicGetsEveryMessage(t *testing.T) {
@@ -45,8 +45,8 @@ func TestATopicThatIsRefusedKeepsNoOtherFromItsMessage(t *testing.T) {
 	r := Start(t, []Step{{"10 0e 0004 4d515454 05 02 0000 00 0001 61", "20 03 00 00 00"},
 		{"32 07 0001 61 0001 00 78", "40 03 0001 87"}, {"32 07 0001 62 0002 00 78", "40 02 0002"}, {bye, ""}}).
 		Run(t.Context(), Tool(), "", "-V", "5", "-i", "a", "-q", "1", "-t", "a", "-t", "b", "-m", "x")
-	if want := `topic "a": `; r.Code != cli.ExitDenied || strings.Count(r.Stderr, "\n") != 1 || !strings.Contains(r.Stderr, want) {
-		t.Errorf("status %d, stderr %q; want %d and one line with %q", r.Code, r.Stderr, cli.ExitDenied, want)
+	if want := `topic "a": `; r.Code != option.ExitDenied || strings.Count(r.Stderr, "\n") != 1 || !strings.Contains(r.Stderr, want) {
+		t.Errorf("status %d, stderr %q; want %d and one line with %q", r.Code, r.Stderr, option.ExitDenied, want)
 	}
 }
 
@@ -98,7 +98,7 @@ func TestASecondMessageIsRefused(t *testing.T) {
 		{[]string{"-t", "a", "-m", "x", "--will-topic", "w", "--will-payload", "w", "--will-payload", "v"}, "--will-payload is given twice"},
 	} {
 		r := Start(t).Run(t.Context(), Tool(), "", row.args...)
-		if r.Code != cli.ExitUsage || !strings.Contains(r.Stderr, row.says) {
+		if r.Code != option.ExitUsage || !strings.Contains(r.Stderr, row.says) {
 			t.Errorf("%q: status %d, stderr %q; want 2 and %q", row.args, r.Code, r.Stderr, row.says)
 		}
 	}

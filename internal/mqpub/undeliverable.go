@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
@@ -36,7 +37,7 @@ func describe(u *mqtt.Undeliverable) string {
 // its place in the input.
 func (j *job) stopped(u *mqtt.Undeliverable, verdict error) error {
 	j.inv.Errorf("%s", describe(u))
-	exit := &cli.Exit{Code: cli.ExitLost, Err: verdict, Help: "--on-undeliverable skip goes on without it, wait keeps trying"}
+	exit := &cli.Exit{Code: option.ExitLost, Err: verdict, Help: "--on-undeliverable skip goes on without it, wait keeps trying"}
 	if u.NoQoS2 {
 		exit.Help = "use -q 1"
 	} else if u.Tag > 0 {

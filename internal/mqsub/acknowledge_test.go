@@ -82,11 +82,11 @@ func TestOnlyWhatIsWrittenIsAcknowledged(t *testing.T) {
 		{"-C 1", []string{"-C", "1"}, 100, "1\n", 1, 0, ""},
 		{"-C 2", []string{"-C", "2"}, 100, "1\n2\n", 2, 0, ""},
 		{"-C 3", []string{"-C", "3"}, 100, "1\n2\n3\n", 3, 0, ""},
-		{"-C 1 to a full disk", []string{"-C", "1"}, 0, "", 0, cli.ExitLocalIO, "mqsub: standard output: no space left on device\n"},
-		{"a disk that is full within the second", nil, 3, "1\n2", 1, cli.ExitLocalIO,
+		{"-C 1 to a full disk", []string{"-C", "1"}, 0, "", 0, option.ExitLocalIO, "mqsub: standard output: no space left on device\n"},
+		{"a disk that is full within the second", nil, 3, "1\n2", 1, option.ExitLocalIO,
 			"mqsub: standard output: the last message is cut off: byte 3 to 3 of what was written; it is not acknowledged\nmqsub: standard output: no space left on device\n"},
-		{"a disk that is full behind the second", nil, 4, "1\n2\n", 2, cli.ExitLocalIO, "mqsub: standard output: no space left on device\n"},
-		{"a disk that is full within the first", []string{"-C", "2", "-v"}, 3, "a 1", 0, cli.ExitLocalIO,
+		{"a disk that is full behind the second", nil, 4, "1\n2\n", 2, option.ExitLocalIO, "mqsub: standard output: no space left on device\n"},
+		{"a disk that is full within the first", []string{"-C", "2", "-v"}, 3, "a 1", 0, option.ExitLocalIO,
 			"mqsub: standard output: the last message is cut off: byte 1 to 3 of what was written; it is not acknowledged\nmqsub: standard output: no space left on device\n"},
 	} {
 		t.Run(row.it, func(t *testing.T) {

@@ -134,7 +134,7 @@ func TestUnsubscribingAlone(t *testing.T) {
 		t.Errorf("status %d, stderr %q; want 0 and %q", r.Code, r.Stderr, want)
 	}
 	r, _ = virtual(t, 0, "-V 5 -U u", []Step{{connect, connack}, {"a2 06 0001 00 0001 75", "b0 04 0001 00 87"}, {bye, ""}})
-	if r.Code != cli.ExitDenied {
+	if r.Code != option.ExitDenied {
 		t.Errorf("refused: status %d, stderr %q; want 5", r.Code, r.Stderr)
 	}
 }
@@ -180,7 +180,7 @@ func TestWatchIsACommandAndASwitch(t *testing.T) {
 				t.Errorf("%s: status %d, %q, stderr %q", args, code, &out, &errs)
 			case terminal:
 				shown = append(shown, strings.ReplaceAll(out.String(), port, "PORT"))
-			case code != cli.ExitUsage || !strings.Contains(errs.String(), "watch needs a terminal as standard output"):
+			case code != option.ExitUsage || !strings.Contains(errs.String(), "watch needs a terminal as standard output"):
 				t.Errorf("%s, no terminal: status %d, stderr %q", args, code, &errs)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
@@ -104,7 +105,7 @@ func (p *published) verdict() error {
 	if p.refused == 0 {
 		return nil
 	}
-	return cli.Failed(cli.ExitDenied, fmt.Errorf("%d of %s refused by the broker", p.refused, count(p.number, "published message")))
+	return cli.Failed(option.ExitDenied, fmt.Errorf("%d of %s refused by the broker", p.refused, count(p.number, "published message")))
 }
 
 func count(n uint64, what string) string {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
@@ -119,11 +120,11 @@ func (j *job) foundRetained() error {
 		return nil
 	}
 	if j.inv.As != nil { // the status is what it makes of it
-		return cli.Quietly(cli.ExitNothing)
+		return cli.Quietly(option.ExitNothing)
 	}
 	filters := make([]string, len(j.subs))
 	for i, s := range j.subs {
 		filters[i] = topic.Quote(s.Filter)
 	}
-	return cli.Failed(cli.ExitNothing, fmt.Errorf("no retained message matches %s", strings.Join(filters, " or ")))
+	return cli.Failed(option.ExitNothing, fmt.Errorf("no retained message matches %s", strings.Join(filters, " or ")))
 }

@@ -263,7 +263,7 @@ func (j *job) denied(codes []packet.ReasonCode, err error) error {
 	if last == nil {
 		return j.conn.WorkError(err)
 	}
-	return &cli.Exit{Code: cli.ExitDenied, Err: last, Help: "check the broker's access rules"}
+	return &cli.Exit{Code: option.ExitDenied, Err: last, Help: "check the broker's access rules"}
 }
 
 // tellGranted warns of a lower QoS than asked for.
@@ -462,7 +462,7 @@ func (j *job) result(err error) error {
 	switch {
 	case denied == nil:
 		return err
-	case err == nil || cli.CodeOf(context.Background(), err) == cli.ExitTimeLimit:
+	case err == nil || cli.CodeOf(context.Background(), err) == option.ExitTimeLimit:
 		return denied
 	}
 	j.inv.Errorf("%v", denied)
@@ -495,7 +495,7 @@ func (j *job) ended(err error) error {
 	case errors.Is(err, cli.ErrTimeout):
 		return j.inv.TimedOut(j.received())
 	case errors.Is(err, errIdle):
-		return cli.Failed(cli.ExitTimeLimit, fmt.Errorf("timed out: no message for %s (--idle-timeout)", units.Short(j.idle)))
+		return cli.Failed(option.ExitTimeLimit, fmt.Errorf("timed out: no message for %s (--idle-timeout)", units.Short(j.idle)))
 	}
 	return err
 }

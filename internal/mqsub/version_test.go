@@ -5,26 +5,26 @@ import (
 	"testing"
 
 	"github.com/mqtools/mqtools/internal/bytebroker"
-	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // A subscriber that is to answer would never do so before MQTT 5, where messages
 // have no response topic.
 func TestRepliesNeedMQTT5(t *testing.T) {
 	t.Parallel()
-	for _, option := range []string{"--echo", "--reply-command=cat"} {
-		name, _, _ := strings.Cut(option, "=")
+	for _, word := range []string{"--echo", "--reply-command=cat"} {
+		name, _, _ := strings.Cut(word, "=")
 		for _, version := range []string{"311", "31"} {
-			r := bytebroker.Start(t).Run(t.Context(), Tool(), "", "-t", "a", "-V", version, option)
-			if r.Code != cli.ExitUsage || !strings.Contains(r.Stderr, name+" needs MQTT 5, not 3.1") {
-				t.Errorf("%s with -V %s: status %d, %q", option, version, r.Code, r.Stderr)
+			r := bytebroker.Start(t).Run(t.Context(), Tool(), "", "-t", "a", "-V", version, word)
+			if r.Code != option.ExitUsage || !strings.Contains(r.Stderr, name+" needs MQTT 5, not 3.1") {
+				t.Errorf("%s with -V %s: status %d, %q", word, version, r.Code, r.Stderr)
 			}
 		}
-		for answer, code := range map[string]int{"20 03 00 84 00": cli.ExitRefused, "20 02 00 01": cli.ExitRefused, "close": cli.ExitUnreached} {
+		for answer, code := range map[string]int{"20 03 00 84 00": option.ExitRefused, "20 02 00 01": option.ExitRefused, "close": option.ExitUnreached} {
 			r := bytebroker.Start(t, []bytebroker.Step{{"10 0d 0004 4d515454 05 02 0000 00 0000", answer}}).
-				Run(t.Context(), Tool(), "", "-t", "a", option)
+				Run(t.Context(), Tool(), "", "-t", "a", word)
 			if r.Code != code || !strings.Contains(r.Stderr, name+" needs MQTT 5\n") {
-				t.Errorf("%s, and the broker answers %s: status %d, %q; want %d", option, answer, r.Code, r.Stderr, code)
+				t.Errorf("%s, and the broker answers %s: status %d, %q; want %d", word, answer, r.Code, r.Stderr, code)
 			}
 		}
 	}

@@ -296,7 +296,7 @@ const durations = "Durations are seconds or have a unit: 5, 1.5, 250ms, 2m."
 // exits writes the table of exit codes.
 func (p *helpPage) exits() {
 	p.heading("Exit status")
-	for _, row := range p.tool.Exits {
+	for _, row := range ExitCodes(p.tool.Bit) {
 		p.columns(fmt.Sprintf("%3d", row.Code), row.Text, 7)
 	}
 }

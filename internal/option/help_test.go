@@ -29,10 +29,9 @@ func helpOf(t *testing.T, tool *Program, topic string) string {
 
 // testTools are tools with the tables of the real ones.
 func testTools() (all []*Program) {
-	exits := []ExitStatus{{0, "done", "success", All}, {127, "far", "something else", All}}
 	for _, bit := range []ToolSet{Pub, Sub, Bench} {
 		all = append(all, &Program{
-			Name: "mqx", Bit: bit, Usage: "[OPTION]...\n--more", Summary: "do things", Exits: exits,
+			Name: "mqx", Bit: bit, Usage: "[OPTION]...\n--more", Summary: "do things",
 			Examples: []Example{{"mqx -t a", strings.Repeat("explains ", 20)}},
 		})
 	}
@@ -54,7 +53,7 @@ func TestHelpAllIsComplete(t *testing.T) {
 				t.Errorf("%q is there %d times, want %d", want, n, times)
 			}
 		}
-		for _, row := range tool.Exits {
+		for _, row := range ExitCodes(tool.Bit) {
 			if !strings.Contains(text, plain(int64(row.Code))+"  "+row.Text) {
 				t.Errorf("exit code %d is missing", row.Code)
 			}

@@ -25,9 +25,8 @@ type Program struct {
 	// excess are usage errors.
 	MaxArgs int
 
-	// Exits are the statuses that it ends with, Compat what --compat takes, and
-	// Commands what the first word may name: the floor above fills them in.
-	Exits    []ExitStatus
+	// Compat is what --compat takes, and Commands are what the first word may name: the
+	// floor above fills them in.
 	Compat   []string
 	Commands []*Command
 
@@ -53,9 +52,6 @@ type ExitStatus struct {
 	Text  string // when, for --help and the man page
 	Tools ToolSet
 }
-
-// UsageStatus is the exit status of a UsageError.
-const UsageStatus = 2
 
 // Environment is what values come from beside the command line.
 type Environment struct {

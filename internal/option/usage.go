@@ -39,8 +39,8 @@ func (e *UsageError) Error() string { return e.Text }
 // Unwrap is the error behind it, if there is one.
 func (e *UsageError) Unwrap() error { return e.cause }
 
-// ExitCode is UsageStatus.
-func (e *UsageError) ExitCode() int { return UsageStatus }
+// ExitCode is ExitUsage.
+func (e *UsageError) ExitCode() int { return ExitUsage }
 
 // Hint is the hint line, or "".
 func (e *UsageError) Hint() string { return e.Help }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
@@ -180,7 +181,7 @@ func (s *Summary) agree() error {
 		return fmt.Errorf("lost is %d, and the threshold's loss %v", s.Total.Lost, v)
 	case known && lost && s.Total.Unjudged == 0 && !s.Has(Violated):
 		return fmt.Errorf("lost is %d, and there is no violation", s.Total.Lost)
-	case s.Has(Violated) != (s.ExitCode(nil) == ExitViolation):
+	case s.Has(Violated) != (s.ExitCode(nil) == option.ExitLoss):
 		return fmt.Errorf("the verdicts and the exit status %d differ", s.ExitCode(nil))
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mqtools/mqtools/format"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
 )
 
@@ -254,10 +255,10 @@ func runs(n int) string {
 	return fmt.Sprintf("%d runs", n)
 }
 
-// ExitCode is 0 or ExitThreshold.
+// ExitCode is 0 or option.ExitThreshold.
 func (c *Comparison) ExitCode() int {
 	if len(c.Failed) > 0 {
-		return ExitThreshold
+		return option.ExitThreshold
 	}
 	return 0
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/mqtools/mqtools/format"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 func side(seed uint64, runs int, change func(*load)) []*Summary {
@@ -51,7 +52,7 @@ func TestDiff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(d.Failed, "; "); got != c.want || (d.ExitCode() == ExitThreshold) != (c.want != "") {
+		if got := strings.Join(d.Failed, "; "); got != c.want || (d.ExitCode() == option.ExitThreshold) != (c.want != "") {
 			t.Errorf("it %s: got %q, want %q", c.name, got, c.want)
 		}
 	}

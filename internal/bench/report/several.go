@@ -8,6 +8,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // Judged is a run with what became of its thresholds.
@@ -117,7 +119,7 @@ func WorstExit(runs []Judged) int {
 
 // rank is the place of a status in the order of precedence.
 func rank(code int) int {
-	for i, c := range [...]int{ExitViolation, ExitIncomplete, ExitThreshold, ExitSaturated, ExitGeneratorLimited} {
+	for i, c := range [...]int{option.ExitLoss, option.ExitIncomplete, option.ExitThreshold, option.ExitSaturated, option.ExitGenerator} {
 		if c == code {
 			return i
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/mqtools/mqtools/format"
+	"github.com/mqtools/mqtools/internal/option"
 )
 
 // threeRuns are a good run, one that loses, and one that misses its threshold.
@@ -46,7 +47,7 @@ func TestSeveralRunsAreOneDocument(t *testing.T) {
 		return b.Bytes()
 	}
 	var docs []Document
-	if err := json.Unmarshal(write(JSONOf, runs), &docs); err != nil || len(docs) != 3 || docs[1].ExitCode != ExitViolation {
+	if err := json.Unmarshal(write(JSONOf, runs), &docs); err != nil || len(docs) != 3 || docs[1].ExitCode != option.ExitLoss {
 		t.Errorf("JSON: %d documents, %v", len(docs), err)
 	}
 	var one Document
@@ -118,7 +119,7 @@ func TestTheWorstRunDecides(t *testing.T) {
 	for _, c := range []struct {
 		of   []int
 		want int
-	}{{[]int{0}, 0}, {[]int{0, 0}, 0}, {[]int{2, 0}, ExitThreshold}, {[]int{0, 2}, ExitThreshold}, {[]int{2, 1, 0}, ExitViolation}, {[]int{1, 2, 0}, ExitViolation}} {
+	}{{[]int{0}, 0}, {[]int{0, 0}, 0}, {[]int{2, 0}, option.ExitThreshold}, {[]int{0, 2}, option.ExitThreshold}, {[]int{2, 1, 0}, option.ExitLoss}, {[]int{1, 2, 0}, option.ExitLoss}} {
 		var list []Judged
 		for _, n := range c.of {
 			list = append(list, runs[n])
@@ -162,7 +163,7 @@ func TestAComparisonIsADocumentToo(t *testing.T) {
 			t.Errorf("%s: %q, want %q", gate, verdicts[gate], want)
 		}
 	}
-	if d.Format != 1 || d.A != 2 || d.ExitCode != ExitThreshold || len(d.Failed) != 2 {
+	if d.Format != 1 || d.A != 2 || d.ExitCode != option.ExitThreshold || len(d.Failed) != 2 {
 		t.Errorf("%+v", d)
 	}
 	b.Reset()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
 )
 
@@ -186,17 +187,6 @@ func AllOK(checks []Check) bool {
 	return true
 }
 
-// The exit codes that a result decides; 0 is ok, and 1 (failure), 2 (usage) and
-// 3 (broker not reached) are the command line's.
-const (
-	ExitFailure          = 1
-	ExitThreshold        = 4
-	ExitViolation        = 5
-	ExitGeneratorLimited = 6
-	ExitSaturated        = 7
-	ExitIncomplete       = 8
-)
-
 // ExitCode is the exit status of a run that ended by itself. The first of these
 // counts: a violation of the protocol is a fact, whoever was the limit; what was not
 // carried out says nothing about thresholds; a threshold that was asked for is more
@@ -205,17 +195,17 @@ const (
 func (s *Summary) ExitCode(checks []Check) int {
 	switch {
 	case s.wrong != nil:
-		return ExitFailure
+		return option.ExitFailure
 	case s.Has(Violated):
-		return ExitViolation
+		return option.ExitLoss
 	case s.Has(Incomplete) || s.Has(NoData) || s.Has(PartialRun) && !(s.Part && s.Result.Whole()):
-		return ExitIncomplete
+		return option.ExitIncomplete
 	case !AllOK(checks):
-		return ExitThreshold
+		return option.ExitThreshold
 	case s.Strict && s.Has(Saturated):
-		return ExitSaturated
+		return option.ExitSaturated
 	case s.Strict && s.Has(GeneratorLimited):
-		return ExitGeneratorLimited
+		return option.ExitGenerator
 	}
 	return 0
 }

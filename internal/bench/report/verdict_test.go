@@ -9,6 +9,7 @@ import (
 
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -126,7 +127,7 @@ func TestWhatTheProtocolForbids(t *testing.T) {
 				r.Intervals[5].Count(result.Expected, "sub", packet.QoS(q), 1)
 			}
 			s := Summarize(r)
-			if s.Err() != nil || s.Has(Violated) != want || (s.ExitCode(nil) == ExitViolation) != want {
+			if s.Err() != nil || s.Has(Violated) != want || (s.ExitCode(nil) == option.ExitLoss) != want {
 				t.Errorf("%s at QoS %d: %v, %v, want a violation: %v", c.counter, q, s.Err(), s.Verdicts, want)
 			}
 		}
@@ -190,7 +191,7 @@ func TestColumnsAddUp(t *testing.T) {
 				t.Errorf("%s %+d: %s is written: %v", c.counter, c.n, name, werr)
 			}
 		}
-		if code := s.ExitCode(nil); (code == ExitFailure) != (err != nil) {
+		if code := s.ExitCode(nil); (code == option.ExitFailure) != (err != nil) {
 			t.Errorf("%s %+d: status %d", c.counter, c.n, code)
 		}
 	}
@@ -271,7 +272,7 @@ func TestWhatWasNotCarriedOutIsIncomplete(t *testing.T) {
 		}
 		code := 0
 		if c.want != "" {
-			code = ExitIncomplete
+			code = option.ExitIncomplete
 		}
 		if s.Err() != nil || !strings.Contains(got, c.want) || (got == "") != (c.want == "") || s.ExitCode(nil) != code {
 			t.Errorf("%s: %v, %q, status %d; want %q", c.name, s.Err(), got, s.ExitCode(nil), c.want)
