@@ -59,7 +59,7 @@ func appendUnicode(dst []byte, r rune) []byte {
 	return append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 }
 
-// hidden tells whether a character above U+007F steers the display.
+// hidden reports whether a character above U+007F steers the display.
 func hidden(r rune) bool {
 	switch {
 	case r < 0xa0, r == 0xad, r == 0x061c, r == 0x180e, r == 0xfeff:

@@ -135,7 +135,7 @@ func (f *Record) tail(dst []byte, m *mqtt.Message) []byte {
 	return append(dst, '}')
 }
 
-// oneLineJSON tells whether b can stand in a line as a JSON value without any
+// oneLineJSON reports whether b can stand in a line as a JSON value without any
 // change.
 func oneLineJSON(b []byte) bool {
 	if len(b) == 0 || skipBlank(b, 0) != 0 {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// knownTime tells whether appendTime draws conversion c.
+// knownTime reports whether appendTime draws conversion c.
 func knownTime(c byte) bool {
 	return strings.IndexByte("aAbBcCdDeFgGhHIjklmMnNpPrRsStTuUVwWxXyYzZ%", c) >= 0
 }

@@ -126,7 +126,7 @@ func (f *Pretty) Append(dst []byte, m *mqtt.Message, at time.Time) ([]byte, erro
 	return dst, nil
 }
 
-// jsonContainer tells whether b is a JSON object or array.
+// jsonContainer reports whether b is a JSON object or array.
 func jsonContainer(b []byte) bool {
 	i := skipBlank(b, 0)
 	if i == len(b) || b[i] != '{' && b[i] != '[' {
@@ -136,7 +136,7 @@ func jsonContainer(b []byte) bool {
 	return ok && skipBlank(b, end) == len(b)
 }
 
-// printable tells whether b is text: UTF-8 with no control characters but
+// printable reports whether b is text: UTF-8 with no control characters but
 // tabs and ends of line.
 func printable(b []byte) bool {
 	for _, c := range b {

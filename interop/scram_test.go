@@ -145,7 +145,7 @@ func TestTamperedSCRAM(t *testing.T) {
 	}
 }
 
-// sameProof tells whether two final messages differ in no more than bits of
+// sameProof reports whether two final messages differ in no more than bits of
 // base64 that mean nothing.
 func sameProof(a, b string) bool {
 	headA, proofA, _ := strings.Cut(a, ",p=")

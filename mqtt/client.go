@@ -138,7 +138,7 @@ func (c *Client) ClientID() string {
 	return c.agreed.clientID
 }
 
-// SessionPresent tells whether the server had a session at the latest
+// SessionPresent reports whether the server had a session at the latest
 // connect.
 func (c *Client) SessionPresent() bool {
 	c.mu.Lock()

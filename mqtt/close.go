@@ -179,7 +179,7 @@ func (c *Client) awaitEnd(ctx context.Context) {
 	}
 }
 
-// secure tells whether nc is TLS, or leads over it as a WebSocket does.
+// secure reports whether nc is TLS, or leads over it as a WebSocket does.
 func secure(nc net.Conn) bool {
 	if _, ok := nc.(*tls.Conn); ok {
 		return true

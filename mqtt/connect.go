@@ -355,7 +355,7 @@ func (c *Client) connectPacket(v packet.Version, first bool) *packet.Connect {
 	return p
 }
 
-// continues tells whether a connection asks for the session that the server may
+// continues reports whether a connection asks for the session that the server may
 // have.
 func (c *Client) continues(v packet.Version, first bool) bool {
 	switch o := &c.opt; {
@@ -367,13 +367,13 @@ func (c *Client) continues(v packet.Version, first bool) bool {
 	return c.keeps(v)
 }
 
-// publishesAnew tells whether a session of an earlier program's is of no use: it
+// publishesAnew reports whether a session of an earlier program's is of no use: it
 // is known by its packet identifiers, which are in the journal if anywhere. A
 // message sent under one that the server still awaits PUBREL for would be taken
 // for the old one, and be lost (section 4.3.3).
 func (c *Client) publishesAnew() bool { return c.opt.PublishOnly && c.opt.Journal == nil }
 
-// keeps tells whether, before 5.0, a session that began clean is kept over this
+// keeps reports whether, before 5.0, a session that began clean is kept over this
 // client's connections. Under no name, or under one that was made up, nobody could
 // ever end it (MQTT-3.1.3-8).
 func (c *Client) keeps(v packet.Version) bool {
@@ -381,7 +381,7 @@ func (c *Client) keeps(v packet.Version) bool {
 	return v < packet.V5 && c.agreed.clientID != "" && !o.NewClientID && (o.Keep && !o.Resume || o.Resume && c.publishesAnew())
 }
 
-// cleansFirst tells whether a connection is to be made that does nothing but end
+// cleansFirst reports whether a connection is to be made that does nothing but end
 // an old session: before 5.0 one that begins clean also ends clean (MQTT-3.1.2-6).
 func (c *Client) cleansFirst(v packet.Version) bool { return c.keeps(v) && !c.agreed.cleaned }
 
@@ -534,7 +534,7 @@ func (c *Client) run() {
 }
 
 // down takes the connection's end: requests are answered, QoS 0 messages
-// that may be lost are counted. It tells whether the window is narrower now, whether
+// that may be lost are counted. It reports whether the window is narrower now, whether
 // the broker's reason was about a packet, and which packet is proven undeliverable.
 func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 	var hint error

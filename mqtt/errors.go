@@ -139,7 +139,7 @@ func refusal(op string, reason packet.ReasonCode, p packet.Properties) *Error {
 	return &Error{Op: op, Class: ErrRefused, Reason: reason, Text: p.Text(packet.ReasonString), Ref: p.Text(packet.ServerReference)}
 }
 
-// Unsupported tells whether the server said, when it accepted the connection,
+// Unsupported reports whether the server said, when it accepted the connection,
 // that it does not do what was asked for: the QoS, retained messages, the
 // packet's size, or the kind of subscription.
 func Unsupported(err error) bool {
@@ -151,7 +151,7 @@ func Unsupported(err error) bool {
 	return false
 }
 
-// Permanent tells whether trying the same connection again cannot help: the
+// Permanent reports whether trying the same connection again cannot help: the
 // credentials, the client identifier or the protocol were refused, or the
 // peer's certificate was. An authentication that may have expired is not, nor is
 // what a server says of a message or a subscription.

@@ -228,7 +228,7 @@ func (c *Client) receive(ctx context.Context) (*Batch, error) {
 	}
 }
 
-// Waiting tells whether Receive would return at once with messages.
+// Waiting reports whether Receive would return at once with messages.
 func (c *Client) Waiting() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

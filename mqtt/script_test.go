@@ -287,7 +287,7 @@ func TestScriptsOverTCP(t *testing.T) {
 	}
 }
 
-// pauses tells whether the actions or the client wait for time to pass.
+// pauses reports whether the actions or the client wait for time to pass.
 func pauses(s *script.Script) bool {
 	for i := range s.Actions {
 		a := &s.Actions[i]

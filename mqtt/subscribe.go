@@ -23,7 +23,7 @@ type Subscription struct {
 	Properties packet.Properties
 }
 
-// together tells whether one SUBSCRIBE can hold both.
+// together reports whether one SUBSCRIBE can hold both.
 func (s *Subscription) together(o *Subscription) bool {
 	return s.ID == o.ID && bytes.Equal(s.Properties, o.Properties)
 }

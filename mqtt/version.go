@@ -37,7 +37,7 @@ func (s *server) version() packet.Version {
 }
 
 // heard takes the outcome of an attempt in v, which took so long from CONNECT on,
-// and tells whether it is to be followed by another one at once.
+// and reports whether it is to be followed by another one at once.
 func (s *server) heard(v packet.Version, err error, took time.Duration) (again bool) {
 	switch {
 	case v < packet.V5:
@@ -73,7 +73,7 @@ func (u unanswered) Unwrap() error { return u.error }
 // know the version: it has read one packet.
 const rightAfter = 5 * time.Second
 
-// endedUnanswered tells whether the server ended the connection where CONNACK was
+// endedUnanswered reports whether the server ended the connection where CONNACK was
 // due, in whichever way.
 func endedUnanswered(err error) bool {
 	return errors.Is(err, ErrNoAnswer) || errors.Is(err, transport.WebSocketClosed) && !errors.Is(err, ErrUnreached)
@@ -113,7 +113,7 @@ func (c *Client) choose(nc net.Conn) (v packet.Version, s *server) {
 	return v, s
 }
 
-// idleLocked tells whether nothing of the session is under way.
+// idleLocked reports whether nothing of the session is under way.
 func (c *Client) idleLocked() bool {
 	if c.sess.Open() > 0 {
 		return false

@@ -28,7 +28,7 @@ type output struct {
 	wakeWriter chan struct{} // 1 slot
 }
 
-// wakeLocked tells whether the writer must be woken, which the caller does
+// wakeLocked reports whether the writer must be woken, which the caller does
 // with wake after unlocking. Whoever is writing looks for more afterwards.
 func (c *Client) wakeLocked() bool {
 	if c.out.idle && (len(c.out.rest) > 0 || !c.out.writing && !c.out.torn && c.conn.Pending() > 0 && c.nc != nil) {

@@ -158,7 +158,7 @@ func (w *worker) Connected(c *swarm.Client, ack *packet.Connack, t *swarm.Timing
 	w.beginLife(cl, now)
 }
 
-// cleans tells whether a connection has done its work by being made, and another
+// cleans reports whether a connection has done its work by being made, and another
 // one is to follow: before 5.0 a session is begun clean, which would end with its
 // connection, and then taken up. With Options.Resume the session of an earlier run is
 // taken up at once, unless its client publishes at QoS 2: to a broker that has it a
@@ -178,7 +178,7 @@ func (w *worker) cleans(cl *client, c *swarm.Client, ack *packet.Connack) bool {
 	return false
 }
 
-// publishesQoS2 tells whether its clients may publish at QoS 2.
+// publishesQoS2 reports whether its clients may publish at QoS 2.
 func (g *group) publishesQoS2() bool {
 	return g.Respond != nil || slices.ContainsFunc(g.Publish, func(p *plan.Publish) bool { return p.QoS == 2 })
 }

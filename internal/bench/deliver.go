@@ -182,7 +182,7 @@ func (w *worker) corrupt(rec *result.Recorder, cl *client, p *packet.Publish) {
 // maxSpoilt bounds what is remembered of corrupt payloads.
 const maxSpoilt = 1 << 14
 
-// judge counts what is wrong with a delivery, and tells whether it is the first
+// judge counts what is wrong with a delivery, and reports whether it is the first
 // of its message. old: it came by a connection that has been taken over.
 func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h result.Header, old bool, now time.Duration) bool {
 	g := cl.g

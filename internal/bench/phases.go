@@ -119,7 +119,7 @@ func (r *run) publish(ctx context.Context, c *collector, settled time.Duration) 
 	return swarm.Never, r.until(ctx, swarm.Never, r.counted)
 }
 
-// counted tells whether all streams with a number of messages are done.
+// counted reports whether all streams with a number of messages are done.
 func (r *run) counted() bool {
 	return r.sum(func(w *worker) int64 { return w.counting }) == 0
 }

@@ -293,7 +293,7 @@ func (r *run) cutTime(publisher uint32) time.Duration {
 	return time.Duration(r.cut[publisher].Load())
 }
 
-// ordered tells whether the messages of a publisher have one order: all go to the
+// ordered reports whether the messages of a publisher have one order: all go to the
 // same topic, with the same QoS (section 4.6 knows no order beyond that).
 func (r *run) ordered(publisher uint32) bool {
 	i, found := slices.BinarySearchFunc(r.p.Groups, publisher, func(g *plan.Group, n uint32) int { return cmp.Compare(g.Base, n) })

@@ -61,7 +61,7 @@ func Open(paths ...string) (*File, error) {
 	return f, nil
 }
 
-// HoldsHashes tells whether there are users, whose passwords can be guessed by whoever
+// HoldsHashes reports whether there are users, whose passwords can be guessed by whoever
 // reads their hashes.
 func (f *File) HoldsHashes() bool {
 	r := f.rules.Load()
@@ -109,7 +109,7 @@ func (f *File) Reload(b *broker.Broker) (kept bool, err error) {
 	return !maps.Equal(f.limits, r.limits), nil
 }
 
-// keeps tells whether a user of older rules is one of these.
+// keeps reports whether a user of older rules is one of these.
 func (r *rules) keeps(old *rules, username string) bool {
 	if username == "" {
 		return r.anonymous
@@ -118,13 +118,13 @@ func (r *rules) keeps(old *rules, username string) bool {
 	return !old.knows(username) || old.hashed[username] == r.hashed[username] && same(old.users[username], r.users[username])
 }
 
-// knows tells whether there is a user.
+// knows reports whether there is a user.
 func (r *rules) knows(name string) bool {
 	_, has := r.hashed[name]
 	return has || len(r.users[name]) > 0
 }
 
-// matches tells whether a user that is known has a password.
+// matches reports whether a user that is known has a password.
 func (r *rules) matches(name, password string) bool {
 	if h, has := r.hashed[name]; has {
 		return h.matches(password)

@@ -58,7 +58,7 @@ type hashed struct {
 	iterations int // of PBKDF2; 0 for one pass of SHA-512
 }
 
-// matches tells whether it is of a password, in a time that does not depend on
+// matches reports whether it is of a password, in a time that does not depend on
 // the answer.
 func (h hashed) matches(password string) bool {
 	var sum []byte

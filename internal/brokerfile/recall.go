@@ -77,7 +77,7 @@ func (v *verdicts) note(p *packet.Connect, good bool) {
 	v.next = (v.next + 1) % maxBad
 }
 
-// recall tells whether user name and password were right before.
+// recall reports whether user name and password were right before.
 func (f *File) recall(p *packet.Connect, _ net.Addr) bool {
 	good, _ := f.rules.Load().judged.of(p)
 	return good && p.HasPassword

@@ -77,7 +77,7 @@ func level(f string) (first, rest string, more bool) {
 
 func wild(l string) bool { return l == "+" || l == "#" }
 
-// hidden tells whether the first levels keep filters apart: wildcards do not
+// hidden reports whether the first levels keep filters apart: wildcards do not
 // match the topics of the server (MQTT-4.7.2-1).
 func hidden(a, b string) bool {
 	la, _, _ := level(a)
@@ -85,7 +85,7 @@ func hidden(a, b string) bool {
 	return wild(la) && strings.HasPrefix(lb, "$") || wild(lb) && strings.HasPrefix(la, "$")
 }
 
-// covers tells whether filter a matches all that filter b matches.
+// covers reports whether filter a matches all that filter b matches.
 func covers(a, b string) bool {
 	if hidden(a, b) {
 		return false
@@ -107,7 +107,7 @@ func covers(a, b string) bool {
 	}
 }
 
-// overlaps tells whether there is a name that both filters match.
+// overlaps reports whether there is a name that both filters match.
 func overlaps(a, b string) bool {
 	if hidden(a, b) {
 		return false

@@ -20,7 +20,7 @@ import (
 // errNoTerminal is the answer of ask where nobody can be asked.
 var errNoTerminal = errors.New("there is no terminal to ask on")
 
-// CanAsk tells whether ask has somebody to ask.
+// CanAsk reports whether ask has somebody to ask.
 func (e *Env) CanAsk() bool { return e.askSecret != nil }
 
 // Ask asks a user for a secret, which is not shown, until ctx ends; its cause is then

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// closedAtStart tells whether descriptor fd, 0, 1 or 2, was closed when this process
+// closedAtStart reports whether descriptor fd, 0, 1 or 2, was closed when this process
 // started. Go's runtime then has opened /dev/null in its place, for reading and
 // writing, which a shell's >/dev/null and </dev/null are not. Others start programs
 // with such a /dev/null, too: daemon(3), Python and most have it at several
@@ -32,7 +32,7 @@ func closedAtStart(fd int) bool {
 	return true
 }
 
-// sameFile tells whether two descriptors are one open file.
+// sameFile reports whether two descriptors are one open file.
 func sameFile(a, b int) bool {
 	const kcmpFile = 0
 	pid := uintptr(os.Getpid())

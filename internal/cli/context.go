@@ -256,7 +256,7 @@ func (j *contextJob) use() error {
 	return j.save(edited, false)
 }
 
-// elsewhereCurrent tells whether another file has a current context.
+// elsewhereCurrent reports whether another file has a current context.
 func (j *contextJob) elsewhereCurrent(own option.ConfigFile) bool {
 	for _, f := range j.conf.Files {
 		if f.Path != own.Path && f.Root.Get(option.KeyCurrent) != nil {

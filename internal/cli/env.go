@@ -168,7 +168,7 @@ func (e *Env) StderrSize() (width, height int) {
 	return TerminalSize(f)
 }
 
-// UTF8 tells whether the user's locale writes UTF-8, as all terminals of Windows
+// UTF8 reports whether the user's locale writes UTF-8, as all terminals of Windows
 // and macOS do.
 func (e *Env) UTF8() bool {
 	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {

@@ -16,13 +16,13 @@ const (
 	NotPublic  fs.FileMode = 0o007 // what a service reads may be that of its group
 )
 
-// isExposed tells whether users that others excludes can read a file. On Windows the
+// isExposed reports whether users that others excludes can read a file. On Windows the
 // bits of a mode are made up.
 func (e *Env) isExposed(path string, mode, others fs.FileMode) bool {
 	return runtime.GOOS != "windows" && mode.IsRegular() && mode.Perm()&others != 0 && !e.isCredential(path)
 }
 
-// isCredential tells whether a file is one that systemd has put there for this
+// isCredential reports whether a file is one that systemd has put there for this
 // service alone: by an access control list, whose mask looks like the rights of
 // a group.
 func (e *Env) isCredential(path string) bool {

@@ -197,7 +197,7 @@ func secretsOnly(c *CommandLine, lookup option.LookupFunc) option.LookupFunc {
 	}
 }
 
-// Given tells whether the words have used an option of the tool.
+// Given reports whether the words have used an option of the tool.
 func (c *CommandLine) Given(name string) bool {
 	return slices.ContainsFunc(c.uses, func(u option.Use) bool { return u.Opt.Name == name })
 }

@@ -18,7 +18,7 @@ func WatchClosedPipe(ctx context.Context, f *os.File) <-chan struct{} {
 	return closed
 }
 
-// controls calls do with the descriptor or handle of f, and tells whether it was called
+// controls calls do with the descriptor or handle of f, and reports whether it was called
 // and is content. Not f.Fd, which would put the file, perhaps shared with other
 // processes, into blocking mode.
 func controls(f *os.File, do func(fd uintptr) bool) (ok bool) {

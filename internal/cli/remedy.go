@@ -72,7 +72,7 @@ func nameOf(c *x509.Certificate) string {
 	return ""
 }
 
-// isHostName tells whether a name is one of letters, digits, dots and hyphens: one of
+// isHostName reports whether a name is one of letters, digits, dots and hyphens: one of
 // a certificate may be anything.
 func isHostName(name string) bool {
 	for _, c := range []byte(name) {

@@ -67,7 +67,7 @@ func (t *Talk) Infof(format string, args ...any) {
 	}
 }
 
-// Talks tells whether Infof is heard.
+// Talks reports whether Infof is heard.
 func (t *Talk) Talks() bool { return !t.quiet }
 
 // Debugf tells a detail for --debug.
@@ -80,7 +80,7 @@ func (t *Talk) Debugf(format string, args ...any) {
 // Red is a text in the colour of errors, if lines have colours.
 func (t *Talk) Red(text string) string { return t.red.Sprint(text) }
 
-// Debugging tells whether Debugf speaks, for callers that save the work.
+// Debugging reports whether Debugf speaks, for callers that save the work.
 func (t *Talk) Debugging() bool { return t.debug }
 
 func (t *Talk) line(begin string, c *color.Color, text string, args []any) {

@@ -272,7 +272,7 @@ func (t *tests) find(name, id string) error {
 	return nil
 }
 
-// names tells whether a text has an identifier, and not only as the beginning of
+// names reports whether a text has an identifier, and not only as the beginning of
 // another.
 func names(text, id string) bool {
 	for rest := text; ; {

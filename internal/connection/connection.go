@@ -75,7 +75,7 @@ func (c *Connection) Broker() string { return c.targets[c.last.Load()].Address()
 func (c *Connection) Targets() []*transport.Target { return c.targets }
 
 // Connect makes the first connection, again and again as far as --wait-for
-// and --retry say. reconnect tells whether the tool wants lost connections
+// and --retry say. reconnect reports whether the tool wants lost connections
 // restored when the user did not say.
 func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client, error) {
 	v, o := c.inv.Values, &c.Options

@@ -172,7 +172,7 @@ func (s *server) admit() {
 	})
 }
 
-// proxied tells whether --serve is behind a proxy.
+// proxied reports whether --serve is behind a proxy.
 func (c *Connection) proxied() bool {
 	return c.inv.Values.ServeProxyProtocol.On()
 }

@@ -114,7 +114,7 @@ func deref(s *string) string {
 	return *s
 }
 
-// validText tells whether s can stand in an MQTT string.
+// validText reports whether s can stand in an MQTT string.
 func validText(s string) bool {
 	_, err := packet.Properties(nil).AppendUser(nil, []byte(s))
 	return err == nil || errors.Is(err, packet.ErrStringTooLong)

@@ -139,7 +139,7 @@ func readHost(v *option.Values) (host string, port int, err error) {
 	return host, port, nil
 }
 
-// wantsTLS tells whether an option turns TLS on.
+// wantsTLS reports whether an option turns TLS on.
 func (c *Connection) wantsTLS() bool {
 	v := c.inv.Values
 	return v.TLS.On() || v.TLSPin.IsSet() || v.CAFile.IsSet() || v.CAPath.IsSet() || v.TLSUseOSCerts.On() || v.Cert.IsSet()

@@ -24,7 +24,7 @@ func (c *Connection) Explain(err error) string {
 	return err.Error()
 }
 
-// Disapproved tells whether a broker answered our DISCONNECT with an error that is
+// Disapproved reports whether a broker answered our DISCONNECT with an error that is
 // about what we sent. That it stops or is busy says nothing of us.
 func Disapproved(err error) bool {
 	e, ok := errors.AsType[*mqtt.Error](err)

@@ -20,7 +20,7 @@ import (
 )
 
 // authOf finds authentication method and data in the properties of a CONNECT
-// or AUTH of the tools', and tells whether there are data.
+// or AUTH of the tools', and reports whether there are data.
 func authOf(t *testing.T, props []byte) (method, data string, has bool) {
 	for b := props; len(b) > 0; {
 		switch id := b[0]; id {

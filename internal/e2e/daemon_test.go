@@ -127,7 +127,7 @@ func (d *daemon) stop() {
 	d.t.Errorf("%s did not end; it says\n%s", d.cmd.Path, d.log.String())
 }
 
-// poll asks until cond holds, and tells whether it did: before patience and,
+// poll asks until cond holds, and reports whether it did: before patience and,
 // unless nil, before ended was closed.
 func poll(ended <-chan struct{}, cond func() bool) bool {
 	tick := time.NewTicker(2 * time.Millisecond)

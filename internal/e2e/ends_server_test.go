@@ -44,7 +44,7 @@ type server struct {
 	retain bool   // it is a retained one
 }
 
-// among tells whether connection n is one of those.
+// among reports whether connection n is one of those.
 func among(which string, n int) bool {
 	from, more := strings.CutSuffix(which, "+")
 	var first int
@@ -504,7 +504,7 @@ func (c *command) modes() (m unix.Termios, there bool) {
 	return m, there
 }
 
-// said tells whether lines are as they should.
+// said reports whether lines are as they should.
 func said(lines string, want []string) bool {
 	for i, w := range want {
 		if w == "..." {
@@ -522,7 +522,7 @@ func said(lines string, want []string) bool {
 	return lines == ""
 }
 
-// isFull tells whether a pipe has no room.
+// isFull reports whether a pipe has no room.
 func isFull(w *os.File) (yes bool) {
 	if raw, err := w.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) {

@@ -89,7 +89,7 @@ func (c *config) settle() {
 	}
 }
 
-// isDefault tells whether settle gives the option a value that the programs do
+// isDefault reports whether settle gives the option a value that the programs do
 // not have an option for, so that a use of ours comes first.
 func isDefault(name string) bool {
 	switch name {

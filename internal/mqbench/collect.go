@@ -131,7 +131,7 @@ func readJob(ctx context.Context, inv *cli.Invocation, args []string) ([]saved, 
 	return all, nil
 }
 
-// isDNSLabel tells whether a text can be the name of a Kubernetes object.
+// isDNSLabel reports whether a text can be the name of a Kubernetes object.
 func isDNSLabel(s string) bool {
 	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
 		return false

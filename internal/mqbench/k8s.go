@@ -208,7 +208,7 @@ func (j *job) command() error {
 	return nil
 }
 
-// secret tells whether the files are for a Secret and not for a ConfigMap.
+// secret reports whether the files are for a Secret and not for a ConfigMap.
 func (j *job) secret() bool {
 	return slices.ContainsFunc(j.plan.Groups, func(g *plan.Group) bool { return g.Credentials != nil || g.Password != nil })
 }

@@ -127,7 +127,7 @@ func isPreset(word string) bool {
 	return slices.Contains(plan.Presets(), word) || strings.HasPrefix(word, "bifro:")
 }
 
-// isScenario tells whether a word names a scenario's file.
+// isScenario reports whether a word names a scenario's file.
 func isScenario(word string) bool {
 	return strings.HasSuffix(word, ".yaml") || strings.HasSuffix(word, ".yml")
 }

@@ -120,7 +120,7 @@ func runsOf(all []saved) ([]saved, error) {
 	return merged, nil
 }
 
-// belongs tells whether a result is another part of a run.
+// belongs reports whether a result is another part of a run.
 func belongs(r *result.Result, run []*result.Result) bool {
 	for _, other := range run {
 		a, b := r.Run, other.Run

@@ -724,7 +724,7 @@ func writeReports(inv *cli.Invocation, runs []report.Judged) error {
 	return write(inv, b.Bytes())
 }
 
-// isDocument tells whether a format has one document for however many runs.
+// isDocument reports whether a format has one document for however many runs.
 func isDocument(inv *cli.Invocation) bool {
 	f := inv.Values.Format.Text()
 	return f != "text" && f != "markdown"

@@ -216,8 +216,8 @@ func wordsOf[S ~string](all []S) []string {
 	return words
 }
 
-// listed yields the words of a list, of all the times that it was given, or of what
-// it is unless given.
+// listed yields the words of a list, of all the times that it was given, or of its
+// default.
 func listed(v *option.Values, name, unless string) iter.Seq[string] {
 	lists := v.Of(name).Texts()
 	if len(lists) == 0 {

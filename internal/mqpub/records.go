@@ -93,7 +93,7 @@ func badRecord(e *format.RecordError) error {
 	return &cli.Exit{Code: option.ExitLocalIO, Err: fmt.Errorf("standard input:%d:%d: %s", e.Line, e.Column, e.Text), Help: hint}
 }
 
-// forEvery tells whether an option is said of every record, whatever that says itself:
+// forEvery reports whether an option is said of every record, whatever that says itself:
 // on the command line, and not in a configuration that is about many runs.
 func (j *job) forEvery(name string) bool {
 	return j.inv.Values.Of(name).Origin() >= option.OriginFile

@@ -218,7 +218,7 @@ func (j *job) write(b []byte) error {
 	return cli.OutputError(option.Pub, err)
 }
 
-// answers tells whether a message on the response topic belongs to the
+// answers reports whether a message on the response topic belongs to the
 // request. Responders that leave the correlation data out are understood where
 // the topic is ours alone.
 func (x *exchange) answers(m *mqtt.Message) bool {

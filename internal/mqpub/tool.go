@@ -255,13 +255,13 @@ func (j *job) cutShort(cause error, streams bool) error {
 	return cause
 }
 
-// mayNeedSession tells whether messages above QoS 0 may come.
+// mayNeedSession reports whether messages above QoS 0 may come.
 func (j *job) mayNeedSession() bool { return j.msg.QoS > 0 || j.anyQoS() }
 
-// mayBeQoS2 tells whether messages at QoS 2 may come.
+// mayBeQoS2 reports whether messages at QoS 2 may come.
 func (j *job) mayBeQoS2() bool { return j.msg.QoS == 2 || j.anyQoS() }
 
-// anyQoS tells whether records decide on the QoS.
+// anyQoS reports whether records decide on the QoS.
 func (j *job) anyQoS() bool { return j.inv.Values.Input.IsSet() && !j.forEvery("qos") }
 
 // modes are the options that say what to publish.

@@ -85,7 +85,7 @@ func (j *job) readSubscriptions() error {
 	return nil
 }
 
-// wantsV5 tells whether a subscription has what versions before 5.0 do not
+// wantsV5 reports whether a subscription has what versions before 5.0 do not
 // know. Retained messages are also left out on this side.
 func (j *job) wantsV5() bool {
 	for _, s := range j.subs {

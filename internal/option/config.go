@@ -76,12 +76,12 @@ func sameBroker(all, uses []Use, env *Environment) []Use {
 	return kept
 }
 
-// namesBroker tells whether an option says where the broker is.
+// namesBroker reports whether an option says where the broker is.
 func namesBroker(o *Option) bool {
 	return o.Name == "host" || o.Name == "url" || o.Name == "unix" || o.Name == "serve"
 }
 
-// ofBroker tells whether an option is for one broker alone.
+// ofBroker reports whether an option is for one broker alone.
 func ofBroker(o *Option) bool {
 	if o.Group == GroupTLS || namesBroker(o) {
 		return true
@@ -193,7 +193,7 @@ func (c *Config) UnknownContext(label, name string) error {
 	return u.WithHint("the contexts are %s", units.AndList(c.Names()...))
 }
 
-// HoldsSecret tells whether a value in the file is one.
+// HoldsSecret reports whether a value in the file is one.
 func (f ConfigFile) HoldsSecret() bool {
 	parts := f.contexts()
 	for _, e := range f.Root.Entries {

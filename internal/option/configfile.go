@@ -166,7 +166,7 @@ func readConfigFile(path string) (*yamlfile.File, error) {
 // configHint is the hint for a file that is not understood at all.
 const configHint = "'man 5 mqtools' has the form of the file"
 
-// missing tells whether there is no such file, or none that this user may even
+// missing reports whether there is no such file, or none that this user may even
 // look for, as in the home of another.
 func missing(path string, err error) bool {
 	switch {
@@ -399,7 +399,7 @@ func (f ConfigFile) option(o *Option, n *yamlfile.Node) ([]Use, error) {
 	return uses, nil
 }
 
-// isWords tells whether a list is the words of one property: the first is the
+// isWords reports whether a list is the words of one property: the first is the
 // packet's name, without a blank.
 func isWords(n *yamlfile.Node) bool {
 	return n.Kind == yamlfile.List && n.Items[0].Kind == yamlfile.Scalar && !strings.Contains(n.Items[0].Text, " ")

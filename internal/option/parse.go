@@ -81,7 +81,7 @@ func (p *Line) SecretFile() string {
 	return path
 }
 
-// Has tells whether a switch is on after all its uses.
+// Has reports whether a switch is on after all its uses.
 func (p *Line) Has(name string) bool {
 	on := false
 	for _, use := range p.Uses {
@@ -92,7 +92,7 @@ func (p *Line) Has(name string) bool {
 	return on
 }
 
-// Gives tells whether an option is there at all.
+// Gives reports whether an option is there at all.
 func (p *Line) Gives(name string) bool {
 	return slices.ContainsFunc(p.Uses, func(use Use) bool { return use.Opt.Name == name })
 }

@@ -9,7 +9,7 @@ import (
 // hidden stands where a secret is not shown.
 const hidden = "***"
 
-// mask is a value of the option as it may be shown, and tells whether there is
+// mask is a value of the option as it may be shown, and reports whether there is
 // a secret in it. It is the one place that knows: for what is shown and kept on
 // record, and for warnings where a file or a manifest holds one.
 func (o *Option) mask(text string) (shown string, secret bool) {
@@ -49,7 +49,7 @@ func (o *Option) mask(text string) (shown string, secret bool) {
 	return hidden, true
 }
 
-// HoldsSecret tells whether one of the values of an option has a secret in it.
+// HoldsSecret reports whether one of the values of an option has a secret in it.
 func (o *Option) HoldsSecret(texts ...string) bool {
 	for _, text := range texts {
 		if _, secret := o.mask(text); secret {

@@ -28,7 +28,7 @@ const (
 	OriginFlag
 )
 
-// configured tells whether the value is from a configuration file.
+// configured reports whether the value is from a configuration file.
 func (o Origin) configured() bool { return o >= OriginSystem && o <= OriginContext }
 
 func (o Origin) String() string {

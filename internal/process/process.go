@@ -174,7 +174,7 @@ func (p *Process) Err() error { return p.err }
 // Close closes the pipes.
 func (p *Process) Close() { _, _ = p.In.Close(), p.Out.Close() }
 
-// Gone waits for the command's end, at most so long, and tells whether it has
+// Gone waits for the command's end, at most so long, and reports whether it has
 // come.
 func (p *Process) Gone(within time.Duration) bool {
 	select {

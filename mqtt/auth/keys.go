@@ -50,7 +50,7 @@ func KeysOf(method, password string, salt []byte, iterations int) (Keys, error) 
 	return Keys{method, salt, iterations, sum.Sum(nil), mac(h, salted, "Server Key")}, nil
 }
 
-// Matches tells whether the keys are those of a password, at the cost of
+// Matches reports whether the keys are those of a password, at the cost of
 // PBKDF2 and in a time that does not depend on the answer.
 func (k Keys) Matches(password string) bool {
 	other, err := KeysOf(k.Method, password, k.Salt, k.Iterations)

@@ -185,7 +185,7 @@ func (b *Broker) ServeConn(nc net.Conn) {
 // originsTold bounds the origins of web pages whose refusal is told.
 const originsTold = 100
 
-// firstOf tells whether an origin is refused for the first time.
+// firstOf reports whether an origin is refused for the first time.
 func (b *Broker) firstOf(origin transport.OriginError) bool {
 	b.connMu.Lock()
 	defer b.connMu.Unlock()

@@ -55,7 +55,7 @@ const forever = 0xFFFFFFFF
 // stay in the queue.
 const outSoft = 256 << 10
 
-// onlineLocked tells whether messages can be written to the client now.
+// onlineLocked reports whether messages can be written to the client now.
 func (cl *client) onlineLocked() bool {
 	return cl.conn != nil && !cl.conn.over && cl.conn.out.mute == nil
 }
@@ -71,12 +71,12 @@ func (cl *client) queueBytes() int {
 
 func (b *Broker) queuesFull() bool { return b.queued.Load() >= int64(b.opts.MaxQueuedBytes) }
 
-// crowdedLocked tells whether publishers should wait for the client.
+// crowdedLocked reports whether publishers should wait for the client.
 func (cl *client) crowdedLocked() bool {
 	return cl.queue.count >= cl.b.opts.QueueMessages || cl.queue.bytes >= cl.queueBytes()
 }
 
-// roomyLocked tells whether they may go on.
+// roomyLocked reports whether they may go on.
 func (cl *client) roomyLocked() bool {
 	return !cl.onlineLocked() || cl.queue.count <= cl.b.opts.QueueMessages/2 && cl.queue.bytes <= cl.queueBytes()/2
 }
@@ -93,7 +93,7 @@ func (cl *client) excessLocked(m *message) string {
 	return ""
 }
 
-// roomLocked tells whether the engine may take another message at QoS 1 or 2.
+// roomLocked reports whether the engine may take another message at QoS 1 or 2.
 func (cl *client) roomLocked(size int) bool {
 	c := cl.conn
 	cl.accountLocked()
@@ -116,7 +116,7 @@ func (cl *client) accountLocked() {
 }
 
 // offerLocked gives a message to the client: at once if nothing is before it, else
-// into the queue. It tells whether the publisher should wait before its next
+// into the queue. It reports whether the publisher should wait before its next
 // message. cl.mu is held.
 func (cl *client) offerLocked(r *route, h *hit) (wait bool) {
 	p := &r.pub

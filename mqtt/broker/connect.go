@@ -210,7 +210,7 @@ func (cl *client) countWillLocked() {
 	cl.willSize = size
 }
 
-// fits tells whether a CONNACK of MQTT 5.0 has at most so many bytes.
+// fits reports whether a CONNACK of MQTT 5.0 has at most so many bytes.
 func fits(p *packet.Connack, most int) bool {
 	b, err := p.AppendTo(nil, packet.V5)
 	return err == nil && len(b) <= most
@@ -221,7 +221,7 @@ func plainLevel(id string) string {
 	return strings.NewReplacer("%", "%25", "/", "%2F", "+", "%2B", "#", "%23").Replace(id)
 }
 
-// connected tells whether the identifier has a connection, which one more would end:
+// connected reports whether the identifier has a connection, which one more would end:
 // then it is not one too many. Else the client of a dead connection would be kept out
 // by that.
 func (b *Broker) connected(id string) bool {

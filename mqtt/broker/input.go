@@ -118,7 +118,7 @@ const (
 	maxMoment = time.Second
 )
 
-// has tells whether the socket below a connection has anything to read, the
+// has reports whether the socket below a connection has anything to read, the
 // end or an error included; known is false if it cannot be asked.
 func has(nc net.Conn) (has, known bool) {
 	nc = transport.Raw(nc)
@@ -136,7 +136,7 @@ func has(nc net.Conn) (has, known bool) {
 	return has, true
 }
 
-// tryRead reads what is there, and tells whether there was anything.
+// tryRead reads what is there, and reports whether there was anything.
 func (i *input) tryRead(fd uintptr) bool {
 	i.fill()
 	var again bool
@@ -156,7 +156,7 @@ func (i *input) tryFirst(fd uintptr) bool {
 	return some
 }
 
-// unread tells whether the socket, or the reader, has something that has not been
+// unread reports whether the socket, or the reader, has something that has not been
 // handled, as far as is known. Anybody may ask before CONNECT.
 func (i *input) unread() bool {
 	has, known := has(i.nc)

@@ -49,7 +49,7 @@ func ownBytes(filter string) int {
 // retainedBytesLocked is what all retained messages take. Broker.mu is held.
 func (b *Broker) retainedBytesLocked() int { return b.retained.Bytes() + b.retainedOwn }
 
-// crammed tells whether there are more user properties than MaxUserProperties.
+// crammed reports whether there are more user properties than MaxUserProperties.
 func (o *Options) crammed(p packet.Properties) bool {
 	const least = 5 // bytes of a user property
 	if len(p) <= least*o.MaxUserProperties {

@@ -108,7 +108,7 @@ func shareOf(tag uint64) uint64 { return tag >> tagBits }
 func expiryOf(tag uint64) time.Duration { return time.Duration(tag&(1<<tagBits-1)) * tick }
 
 // due is for a message that goes out later than its session has taken it: it
-// tells whether it still may, and sets what is left of its expiry interval
+// reports whether it still may, and sets what is left of its expiry interval
 // (MQTT-3.3.2-6). One at QoS 2 that has been sent is finished (MQTT-4.3.3-7).
 // There is no such rule for QoS 1: who has not got it needs it no more.
 func (b *Broker) due(tag uint64, v packet.Version, publish []byte, sent bool) bool {

@@ -541,7 +541,7 @@ func (r *rig) look() error {
 	return nil
 }
 
-// mayHave tells whether a client may have a copy as a member of a group.
+// mayHave reports whether a client may have a copy as a member of a group.
 func (m *model) mayHave(i int, text string) bool {
 	for _, some := range []map[string][]int{m.maybe, m.waiting} {
 		for _, key := range slices.Sorted(maps.Keys(some)) {

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// canTry tells whether there are readNow, hasNow and writeNow.
+// canTry reports whether there are readNow, hasNow and writeNow.
 const canTry = true
 
 // readNow reads from a socket without waiting; again means that nothing was
@@ -30,7 +30,7 @@ func readNow(fd uintptr, p []byte) (n int, again bool, err error) {
 	}
 }
 
-// hasNow tells whether readNow would find anything, the end or an error
+// hasNow reports whether readNow would find anything, the end or an error
 // included.
 func hasNow(fd uintptr) bool {
 	var b [1]byte

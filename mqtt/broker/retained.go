@@ -68,7 +68,7 @@ func (b *Broker) unstoreLocked(m *message) {
 }
 
 // forgetExpiredLocked removes the retained messages whose time is over
-// (MQTT-3.3.2-5), at most once a second: it looks at all. It tells whether there
+// (MQTT-3.3.2-5), at most once a second: it looks at all. It reports whether there
 // were any. Broker.mu is held.
 func (b *Broker) forgetExpiredLocked(now time.Duration) bool {
 	if b.swept != 0 && now-b.swept < time.Second {

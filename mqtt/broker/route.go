@@ -45,7 +45,7 @@ func (r *route) keep() *message {
 }
 
 // publishLocked handles an inbound PUBLISH and acknowledges it. cl.mu is held, and
-// is let go meanwhile. It tells whether that took noticeable time.
+// is let go meanwhile. It reports whether that took noticeable time.
 func (c *conn) publishLocked(cl *client, p *packet.Publish, now time.Duration) (slow bool) {
 	b := c.b
 	b.stats.received.Add(1)
@@ -101,7 +101,7 @@ func (r *route) crowds(cl *client) {
 	}
 }
 
-// mustWait tells whether the publisher is to wait before the message is
+// mustWait reports whether the publisher is to wait before the message is
 // acknowledged. If it is only the number of messages that makes one subscriber
 // crowded, the last of those that came in one read waits for all.
 func (c *conn) mustWait() bool {
@@ -158,7 +158,7 @@ func (c *conn) deliverLocked(cl *client, p *packet.Publish, now time.Duration) (
 	return packet.Success, ""
 }
 
-// ownTopic tells whether a topic name is the broker's.
+// ownTopic reports whether a topic name is the broker's.
 func ownTopic(name []byte) bool { return len(name) > 4 && string(name[:5]) == "$SYS/" }
 
 // publishKeptLocked sends a message of the broker's own making, a will. Broker.mu

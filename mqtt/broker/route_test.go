@@ -135,7 +135,7 @@ func TestSubscribingForMoreThanIsTakenEnds(t *testing.T) {
 		a< x`)
 }
 
-// lockedIn tells whether a goroutine waits for a lock in a function.
+// lockedIn reports whether a goroutine waits for a lock in a function.
 func lockedIn(function string) bool {
 	buf := make([]byte, 16<<20)
 	for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {

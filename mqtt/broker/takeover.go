@@ -75,7 +75,7 @@ func (c *conn) hearOutLocked() <-chan struct{} {
 	return c.hearing.done
 }
 
-// hearsLocked tells whether the connection is being heard out, and sets the read
+// hearsLocked reports whether the connection is being heard out, and sets the read
 // deadline for that. It ends the hearing when that is over. client.mu is held.
 func (c *conn) hearsLocked() bool {
 	h := &c.hearing
@@ -177,7 +177,7 @@ func (b *Broker) heed(cl *client, old *conn, done <-chan struct{}) {
 	}
 }
 
-// preceded tells whether a connection that came before c from the same address has
+// preceded reports whether a connection that came before c from the same address has
 // a CONNECT in its socket still, as far as can be told. A client that sends all it
 // has and closes, without waiting for CONNACK, may be here again before anybody has
 // read that; it must not be taken over by its own past. Who is silent is in nobody's

@@ -39,7 +39,7 @@ type ticket struct {
 const maxWaiting = 256
 
 // enter waits for a turn, at most for so long or until gone is closed, and
-// tells whether it has come. Who has it calls leave.
+// reports whether it has come. Who has it calls leave.
 func (q *turns) enter(addr, name, id string, wait time.Duration, gone <-chan struct{}) bool {
 	q.mu.Lock()
 	if q.free > 0 {

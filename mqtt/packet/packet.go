@@ -62,7 +62,7 @@ func ParseVersion(s string) (v Version, ok bool) {
 	return 0, false
 }
 
-// Valid tells whether v is a version this package speaks.
+// Valid reports whether v is a version this package speaks.
 func (v Version) Valid() bool { return v >= V31 && v <= V5 }
 
 // QoS is a quality of service level, 0 to 2.

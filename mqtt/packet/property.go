@@ -142,11 +142,11 @@ func (id PropertyID) String() string {
 // that MQTT 5.0 does not define.
 func (id PropertyID) Type() PropertyType { return id.info().typ }
 
-// AllowedIn tells whether packets of type t, or WillProperties, may carry the
+// AllowedIn reports whether packets of type t, or WillProperties, may carry the
 // property.
 func (id PropertyID) AllowedIn(t Type) bool { return id.info().packets&(1<<t) != 0 }
 
-// RepeatableIn tells whether a packet of type t may carry the property more
+// RepeatableIn reports whether a packet of type t may carry the property more
 // than once: user properties everywhere, and subscription identifiers in
 // PUBLISH.
 func (id PropertyID) RepeatableIn(t Type) bool {

@@ -131,11 +131,11 @@ func (r ReasonCode) Error() string {
 	return r.String() + " (0x" + strconv.FormatUint(uint64(r)>>4, 16) + strconv.FormatUint(uint64(r)&15, 16) + ")"
 }
 
-// Failed tells whether the code reports a failure, which those from 0x80 on
+// Failed reports whether the code reports a failure, which those from 0x80 on
 // do.
 func (r ReasonCode) Failed() bool { return r >= 0x80 }
 
-// AllowedIn tells whether the specification lists the code for packet type t.
+// AllowedIn reports whether the specification lists the code for packet type t.
 func (r ReasonCode) AllowedIn(t Type) bool {
 	return int(r) < len(reasonTable) && reasonTable[r].packets&(1<<t) != 0
 }

@@ -505,7 +505,7 @@ func TestExtremeButLegalPacketsAreAccepted(t *testing.T) {
 	}
 }
 
-// mayEndAt tells whether MQTT 3.1 lets a CONNECT end here: its remaining
+// mayEndAt reports whether MQTT 3.1 lets a CONNECT end here: its remaining
 // length takes precedence over the user name and password flags.
 func mayEndAt(w wire, body []byte) bool {
 	c, ok := w.p.(*Connect)

@@ -276,7 +276,7 @@ func (r *fieldReader) codes(e *yamlfile.Entry) error {
 	return nil
 }
 
-// variable tells whether a node is the name of a variable, <name>.
+// variable reports whether a node is the name of a variable, <name>.
 func variable(n *yamlfile.Node) (name string, ok bool) {
 	if n.Kind != yamlfile.Scalar || len(n.Text) < 3 || n.Text[0] != '<' || n.Text[len(n.Text)-1] != '>' {
 		return "", false
@@ -285,7 +285,7 @@ func variable(n *yamlfile.Node) (name string, ok bool) {
 	return name, isName(name)
 }
 
-// isName tells whether s is made of lower-case letters, digits and hyphens and
+// isName reports whether s is made of lower-case letters, digits and hyphens and
 // begins with a letter.
 func isName(s string) bool {
 	for i, c := range s {

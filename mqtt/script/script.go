@@ -133,7 +133,7 @@ type step struct {
 	refs     []string // of distinct: variables
 }
 
-// in tells whether the step belongs to version v.
+// in reports whether the step belongs to version v.
 func (s *step) in(v packet.Version) bool { return len(s.only) == 0 || slices.Contains(s.only, v) }
 
 // Waits is the time that playing the script may take by its pauses, silences,

@@ -266,7 +266,7 @@ func (c *Conn) connack(f packet.Frame, ev *Event) error {
 	return nil
 }
 
-// acceptsIn311 tells whether a CONNACK accepts, in the two bytes of 3.1.1, what was
+// acceptsIn311 reports whether a CONNACK accepts, in the two bytes of 3.1.1, what was
 // asked in 5.0: the server has not looked at the protocol level, and speaks 3.1.1.
 func acceptsIn311(f packet.Frame, v packet.Version) bool {
 	return v >= packet.V5 && len(f.Body) == 2 && f.Body[0] <= 1 && f.Body[1] == 0

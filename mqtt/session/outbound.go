@@ -80,7 +80,7 @@ func (c *Conn) Publish(p *packet.Publish, tag uint64) error {
 	return nil
 }
 
-// Room tells whether Publish at QoS 1 or 2 would take a message of size bytes
+// Room reports whether Publish at QoS 1 or 2 would take a message of size bytes
 // now.
 func (c *Conn) Room(size int) bool {
 	s := c.s

@@ -123,7 +123,7 @@ func (s *Session) Restore(kind Change, id uint16, tag uint64, publish []byte) er
 	return nil
 }
 
-// isPublish tells whether b is one PUBLISH at QoS 1 or 2 with this identifier.
+// isPublish reports whether b is one PUBLISH at QoS 1 or 2 with this identifier.
 func isPublish(b []byte, id uint16) bool {
 	f, n, err := packet.Split(b, 0, 0)
 	if err != nil || n == 0 || n != len(b) || f.Type != packet.PUBLISH || f.Flags&6 == 0 || len(f.Body) < 4 {

@@ -69,14 +69,14 @@ func (c *Client) Loop() *Loop { return c.loop }
 // Spec is what Connect was last given.
 func (c *Client) Spec() *Spec { return c.spec }
 
-// Up tells whether the client is connected and may publish.
+// Up reports whether the client is connected and may publish.
 func (c *Client) Up() bool { return c.state == up }
 
-// Useful tells whether the connection, or the last one, has brought a message or the
+// Useful reports whether the connection, or the last one, has brought a message or the
 // acknowledgement of one.
 func (c *Client) Useful() bool { return c.useful }
 
-// Idle tells whether Connect may be called.
+// Idle reports whether Connect may be called.
 func (c *Client) Idle() bool { return c.state == idle }
 
 // Peer is what the server announced; meaningful while Up.

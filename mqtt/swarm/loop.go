@@ -428,7 +428,7 @@ func (l *Loop) connack(c *Client, p *packet.Connack) {
 	l.handler.Connected(c, p, t)
 }
 
-// wantsInput tells whether the driver shall read: not while the client is paused, and
+// wantsInput reports whether the driver shall read: not while the client is paused, and
 // not while the server leaves more unread than what a server that keeps to the
 // protocol can have this side answer.
 func (c *Client) wantsInput() bool {

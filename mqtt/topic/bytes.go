@@ -13,6 +13,6 @@ const edgeBytes = 5 * strconv.IntSize / 8
 // slack is what n bytes of a list's elements take with its room to grow.
 func slack(n int) int { return n + n/2 }
 
-// roomy tells whether a list or map has so much more room than it needs that a
+// roomy reports whether a list or map has so much more room than it needs that a
 // new one is worth it: else what a tree once had stays in memory uncounted.
 func roomy(n, room int) bool { return room > 32 && n < room/4 }

@@ -1,6 +1,6 @@
 package topic
 
-// Match tells whether a message published to name reaches a subscription to
+// Match reports whether a message published to name reaches a subscription to
 // filter. A shared subscription's filter matches as its inner filter does.
 //
 //   - + matches one level, also an empty one; # matches the rest and its

@@ -31,7 +31,7 @@ type nameNode[V any] struct {
 	val      V
 }
 
-// Set stores v under name, and tells whether it took the place of another. The
+// Set stores v under name, and reports whether it took the place of another. The
 // error, an [*Error], says that the name is not valid or has more than
 // MaxLevels levels.
 func (s *Names[V]) Set(name string, v V) (replaced bool, err error) {
@@ -90,7 +90,7 @@ func (s *Names[V]) Get(name string) (v V, ok bool) {
 // GetBytes is [Names.Get] for a name still in its packet.
 func (s *Names[V]) GetBytes(name []byte) (v V, ok bool) { return s.Get(view(name)) }
 
-// Delete takes the value of name away, and tells whether there was one.
+// Delete takes the value of name away, and reports whether there was one.
 func (s *Names[V]) Delete(name string) bool {
 	n := s.find(name)
 	if n == nil {

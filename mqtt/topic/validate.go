@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// ValidateName tells whether name can be published to: 1 to 65535 bytes of
+// ValidateName reports whether name can be published to: 1 to 65535 bytes of
 // well-formed UTF-8 without U+0000 and without wildcards. The error is an
 // [*Error]. Characters that MQTT only discourages pass; see [Discouraged].
 func ValidateName(name string) error {
@@ -27,7 +27,7 @@ func ValidateName(name string) error {
 // error, which holds a copy.
 func ValidateNameBytes(name []byte) error { return ValidateName(view(name)) }
 
-// ValidateFilter tells whether filter can be subscribed to: 1 to 65535 bytes
+// ValidateFilter reports whether filter can be subscribed to: 1 to 65535 bytes
 // of well-formed UTF-8 without U+0000, where each + fills a level and # fills
 // the last one. A filter that starts with $share/ must have the form
 // $share/group/filter (see [ParseShare]). The error is an [*Error].

@@ -91,10 +91,10 @@ func (e *Error) Unwrap() error { return e.Err }
 // Is makes errors.Is(err, transport.Refused) work.
 func (e *Error) Is(target error) bool { k, ok := target.(Kind); return ok && k == e.Kind }
 
-// Timeout tells whether time ran out, for net.Error.
+// Timeout reports whether time ran out, for net.Error.
 func (e *Error) Timeout() bool { return e.Kind == Timeout }
 
-// Temporary tells whether the same call may succeed later with nothing changed
+// Temporary reports whether the same call may succeed later with nothing changed
 // on this side: a restart, an overload, a network outage.
 func (e *Error) Temporary() bool {
 	switch e.Kind {

@@ -60,7 +60,7 @@ func parseOrigin(s string) (o origin, ok bool) {
 	return o, o.host != "" && !strings.HasPrefix(o.host, ".")
 }
 
-// mayConnect tells whether pages of an origin may open a WebSocket to own, the
+// mayConnect reports whether pages of an origin may open a WebSocket to own, the
 // address of this side of a connection. Name is the host that the listener was
 // given, and allowed what the user said.
 func mayConnect(s string, own net.Addr, name string, allowed []string) bool {

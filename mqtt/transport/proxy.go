@@ -116,7 +116,7 @@ func isLoopback(host string) bool {
 	return err == nil && a.IsLoopback()
 }
 
-// excepts tells whether an entry of NO_PROXY covers a target.
+// excepts reports whether an entry of NO_PROXY covers a target.
 func excepts(entry string, t *Target) bool {
 	if entry == "*" {
 		return true

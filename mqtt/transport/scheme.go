@@ -61,7 +61,7 @@ func schemeNames() string {
 	return strings.Join(names, ", ")
 }
 
-// isSchemeName tells whether s has the form of a scheme (RFC 3986, 3.1).
+// isSchemeName reports whether s has the form of a scheme (RFC 3986, 3.1).
 func isSchemeName(s string) bool {
 	for i := 0; i < len(s); i++ {
 		c := s[i]

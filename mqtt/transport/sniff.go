@@ -137,7 +137,7 @@ func recognise(signatures []signature, b []byte) Protocol {
 
 // IsForeign finds out by its first bytes whether a peer is no MQTT server, whose first
 // packet is CONNACK, or AUTH (MQTT-3.2.0-1, section 4.12), or DISCONNECT of one that
-// has none. more tells whether further bytes may come, and wait that they are needed.
+// has none. more reports whether further bytes may come, and wait that they are needed.
 func IsForeign(b []byte, v packet.Version, more bool) (is, wait bool) {
 	switch b[0] {
 	case byte(packet.CONNACK) << 4, byte(packet.AUTH) << 4, byte(packet.DISCONNECT) << 4:
@@ -151,13 +151,13 @@ func IsForeign(b []byte, v packet.Version, more bool) (is, wait bool) {
 	return !(more && speaks <= ProtocolUnknown && !isText(b) && isPacket(b[0], v)), false
 }
 
-// isPacket tells whether a packet begins so. MQTT 3.1 has CONNACK with any flags.
+// isPacket reports whether a packet begins so. MQTT 3.1 has CONNACK with any flags.
 func isPacket(first byte, v packet.Version) bool {
 	_, _, err := packet.Split([]byte{first}, packet.V5, 0)
 	return err == nil || v == packet.V31 && packet.Type(first>>4) == packet.CONNACK
 }
 
-// isText tells whether b may be the beginning of a protocol of lines.
+// isText reports whether b may be the beginning of a protocol of lines.
 func isText(b []byte) bool {
 	for _, c := range b {
 		if c >= 0x7f || c < ' ' && c != '\t' && c != '\r' && c != '\n' {

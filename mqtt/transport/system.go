@@ -30,26 +30,26 @@ func checkPath(op string, t *Target) error {
 // and blind on Windows, where package syscall has invented a number for that
 // name, and a reset is Winsock's 10054.
 
-// IsReset tells whether a connection was broken off: reset by the peer or by
+// IsReset reports whether a connection was broken off: reset by the peer or by
 // something on the way, or written to after the peer had left. A stream that
 // ends, io.EOF, is not reset, and neither is TLS that ends without its
 // close_notify (io.ErrUnexpectedEOF), which many peers leave out.
 func IsReset(err error) bool { return KindOf(err) == Reset }
 
-// IsClosedPipe tells whether a write failed for want of a reader: the other end
+// IsClosedPipe reports whether a write failed for want of a reader: the other end
 // of the pipe or of the socket is closed.
 func IsClosedPipe(err error) bool {
 	errno, ok := errors.AsType[syscall.Errno](err)
 	return ok && closedPipe(runtime.GOOS, errno)
 }
 
-// IsRefused tells whether a connection was refused: nobody listens there.
+// IsRefused reports whether a connection was refused: nobody listens there.
 func IsRefused(err error) bool { return KindOf(err) == Refused }
 
-// IsUnreachable tells whether there was no way to the host or its network.
+// IsUnreachable reports whether there was no way to the host or its network.
 func IsUnreachable(err error) bool { return KindOf(err) == NoRoute }
 
-// IsEnd tells whether err is the end of a connection and no complaint about
+// IsEnd reports whether err is the end of a connection and no complaint about
 // what came over it: the end of the stream, in TLS also without its close_notify,
 // a reset, or a Close frame of the peer's WebSocket, whatever its status. The
 // peer hung up, and any other reason than the status is to be guessed. The end
@@ -171,7 +171,7 @@ func errnoKindOf(goos string, errno syscall.Errno) Kind {
 	return Other
 }
 
-// closedPipe tells whether a number means that nobody reads any more. A reset on
+// closedPipe reports whether a number means that nobody reads any more. A reset on
 // a socket is no such: the reader may have crashed.
 func closedPipe(goos string, errno syscall.Errno) bool {
 	return errno == syscall.EPIPE || goos == "windows" && (errno == winBrokenPipe || errno == winNoData || errno == winNoPipe)

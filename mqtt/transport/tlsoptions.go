@@ -126,7 +126,7 @@ func (o TLSOptions) Config(serverName string) (*tls.Config, error) {
 	return cfg, nil
 }
 
-// namesRoots tells whether it is said which authorities are trusted.
+// namesRoots reports whether it is said which authorities are trusted.
 func (o TLSOptions) namesRoots() bool { return o.CAFile != "" || o.CAPath != "" || o.UseSystemRoots }
 
 // verifyChain accepts a server whose certificate leads to one of the roots, nil

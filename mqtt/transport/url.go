@@ -59,7 +59,7 @@ type urlParser struct {
 	listen bool
 }
 
-// IsURL tells whether an address is written as a URL, and not as host:port: only the
+// IsURL reports whether an address is written as a URL, and not as host:port: only the
 // schemes of Unix sockets go without "//".
 func IsURL(addr string) bool {
 	scheme, _, _ := strings.Cut(addr, ":")

@@ -262,7 +262,7 @@ func parseHead(s string) *httpHead {
 	return h
 }
 
-// temporary tells whether the same request may succeed later.
+// temporary reports whether the same request may succeed later.
 func (h *httpHead) temporary() bool {
 	return h.status == 429 || h.status >= 500 && h.status != 501
 }

@@ -209,7 +209,7 @@ func (f *FanOut) findReasons() {
 	}
 }
 
-// kept tells whether the sessions of a group keep everything while it is away.
+// kept reports whether the sessions of a group keep everything while it is away.
 func (f *FanOut) kept(g *Group) bool {
 	if !g.Persistent() || g.CleanStart {
 		return false
@@ -217,17 +217,17 @@ func (f *FanOut) kept(g *Group) bool {
 	return !slices.ContainsFunc(g.Subscribe, func(s *Subscribe) bool { return s.QoS == 0 }) && !f.streams(func(p *Publish) bool { return p.QoS == 0 })
 }
 
-// onlyRetained tells whether all messages are retained fills.
+// onlyRetained reports whether all messages are retained fills.
 func (f *FanOut) onlyRetained() bool {
 	return !f.streams(func(p *Publish) bool { return !p.Retain || !p.Fill })
 }
 
-// streams tells whether a stream is so.
+// streams reports whether a stream is so.
 func (f *FanOut) streams(is func(*Publish) bool) bool {
 	return slices.ContainsFunc(f.plan.Groups, func(g *Group) bool { return slices.ContainsFunc(g.Publish, is) })
 }
 
-// reached tells whether a filter may match a topic of the plan, by what stands
+// reached reports whether a filter may match a topic of the plan, by what stands
 // before the first field or wildcard.
 func (f *FanOut) reached(filter *Template) bool {
 	a, _, _ := strings.Cut(filter.prefix(), "+")
@@ -391,7 +391,7 @@ func (x *field) solve(value uint64) (from, to uint64) {
 	return from - x.part.add, to - x.part.add
 }
 
-// matches tells whether some of the filters match a name if a client has the
+// matches reports whether some of the filters match a name if a client has the
 // value.
 func (m *matcher) matches(name []byte) (value uint64, ok bool) {
 	if len(name) > 0 && name[0] == '$' && m.levels[0].wild != 0 {

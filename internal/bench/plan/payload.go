@@ -124,7 +124,7 @@ func (s *sizes) average() float64 {
 	return float64(s.low)
 }
 
-// HasHeader tells whether the first HeaderSize bytes of every payload belong to
+// HasHeader reports whether the first HeaderSize bytes of every payload belong to
 // the runner. Otherwise deliveries are only counted.
 func (p *Payload) HasHeader() bool { return p.header }
 
@@ -157,7 +157,7 @@ func (p *Payload) Average() float64 {
 	return n + float64(p.extra())
 }
 
-// whole tells whether the scenario gives the payload as a whole.
+// whole reports whether the scenario gives the payload as a whole.
 func (p *Payload) whole() bool { return p.template != nil || p.lines != nil }
 
 // extra is what the header adds to a payload that the scenario gives.

@@ -116,7 +116,7 @@ type Connection struct {
 // NeverExpires is the SessionExpiry without end.
 const NeverExpires = time.Duration(0xFFFFFFFF) * time.Second
 
-// Persistent tells whether a session outlives its connection.
+// Persistent reports whether a session outlives its connection.
 func (c *Connection) Persistent() bool {
 	if c.Version == packet.V5 {
 		return c.SessionExpiry > 0
@@ -194,14 +194,14 @@ type Publish struct {
 	properties object // Properties as the scenario has them
 }
 
-// Closed tells whether the stream is a closed loop: it has no intended times,
+// Closed reports whether the stream is a closed loop: it has no intended times,
 // each client sends as soon as its window has room.
 func (p *Publish) Closed() bool { return p.Pacer.Unlimited() }
 
-// OneTopic tells whether all messages of a client go to the same topic.
+// OneTopic reports whether all messages of a client go to the same topic.
 func (p *Publish) OneTopic() bool { return len(p.Topics) == 1 && !p.Topics[0].uses("sjr") }
 
-// FixedTopics tells whether the topic of a client's message follows from the
+// FixedTopics reports whether the topic of a client's message follows from the
 // message's number modulo the number of topics.
 func (p *Publish) FixedTopics() bool {
 	return !slices.ContainsFunc(p.Topics, func(t *Template) bool { return t.uses("sjr") })
@@ -330,7 +330,7 @@ func (a *Action) Offset(i uint32, n int) (d time.Duration, ok bool) {
 	return a.At.Offset + time.Duration(n)*a.Every + mulDiv(uint64(a.Over), uint64(i), uint64(a.Clients)), true
 }
 
-// Closed tells whether all streams are closed loops: then the broker sets the
+// Closed reports whether all streams are closed loops: then the broker sets the
 // rate. A plan without streams is not closed.
 func (p *Plan) Closed() bool {
 	any := false
@@ -343,7 +343,7 @@ func (p *Plan) Closed() bool {
 	return any
 }
 
-// HasHeader tells whether all messages have a header.
+// HasHeader reports whether all messages have a header.
 func (p *Plan) HasHeader() bool {
 	for s := range p.streams() {
 		if !s.Payload.HasHeader() {

@@ -320,7 +320,7 @@ func TestShortForms(t *testing.T) {
 	}
 	huge, never := MaxPayload+1, 1500*time.Millisecond
 	for want, s := range map[string]Short{
-		"exclude each other": {Interval: 1, Unlimited: true},
+		"cannot be used together": {Interval: 1, Unlimited: true},
 		"are not from 1 to":  {Clients: -1},
 		"a window of 99999":  {Window: 99999},
 		"a payload of":       {Size: &huge},

@@ -33,9 +33,9 @@ func RunName(facts ...string) string {
 	return string(b[:])
 }
 
-// IsRunName tells whether a word may name a run: it becomes part of client ids and,
+// IsRunName reports whether a word may name a run: it becomes part of client ids and,
 // where a scenario says so, of topics.
 func IsRunName(s string) bool { return s != "" && len(s) <= maxRun && isName(s) }
 
-// NamesRun tells whether the client ids of a group are others in each run.
+// NamesRun reports whether the client ids of a group are others in each run.
 func (g *Group) NamesRun() bool { return strings.Contains(g.ClientID.source, "%{run}") }

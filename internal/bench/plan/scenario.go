@@ -571,7 +571,7 @@ func (r *reader) publish(n *yamlfile.Node, g *Group) {
 	r.need(n, "publish", "topic")
 	r.onePace(n, "publish")
 	if d.messages > 0 && d.messagesEach > 0 {
-		r.fail(n, "messages and messages-each exclude each other")
+		r.fail(n, "messages and messages-each cannot be used together")
 	}
 	if len(p.Topics) == 0 {
 		r.fail(n, "publish has an empty list of topics")
@@ -903,10 +903,10 @@ func (r *reader) action(n *yamlfile.Node) {
 		"every":    func(n *yamlfile.Node) { a.Every = r.duration(n, "every", 1) },
 	})
 	if n.Get("clients") != nil && n.Get("fraction") != nil {
-		r.fail(n, "clients and fraction exclude each other")
+		r.fail(n, "clients and fraction cannot be used together")
 	}
 	if n.Get("over") != nil && n.Get("rate") != nil {
-		r.fail(n, "over and rate exclude each other")
+		r.fail(n, "over and rate cannot be used together")
 	}
 	if (n.Get("times") == nil) != (n.Get("every") == nil) {
 		r.fail(n, "times and every belong together")

@@ -57,7 +57,7 @@ func TestScenariosThatAreRefused(t *testing.T) {
 		"groups: {a: {clients: 1, publish: {topic: a, pace: {stages: [{rate: 1, to: 2, for: 1s}]}}}}":                                         "has a rate, or from and to",
 		"groups: {a: {clients: 1, publish: {topic: a, pace: {sine: {mean: 1, swing: 2, period: 1s}}}}}":                                       "above the mean",
 		"groups: {a: {clients: 1, publish: {topic: a, pace: {burst: {messages: 1, every: 1s, over: 2s}}}}}":                                   "does not fit",
-		"groups: {a: {clients: 1, publish: {topic: a, rate: 1, messages: 1, messages-each: 1}}}":                                              "exclude each other",
+		"groups: {a: {clients: 1, publish: {topic: a, rate: 1, messages: 1, messages-each: 1}}}":                                              "cannot be used together",
 		"groups: {a: {clients: 1, publish: {topic: a, rate: 1, fill: true}}}":                                                                 "a stream that fills needs messages",
 		"groups: {a: {clients: 1, publish: {topic: a, rate: 1, start: drain}}}":                                                               "a start in the phase drain",
 		"groups: {a: {clients: 1, publish: {topic: a, rate: 1, start: measure+1h}}}":                                                          "measure+1h0m0s never comes: the phase lasts 30s",

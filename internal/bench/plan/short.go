@@ -185,7 +185,7 @@ func (s *Short) stream(d *draft, g *Group, topics []string) error {
 	}
 	switch {
 	case chosen > 1:
-		return fmt.Errorf("an interval, a rate and no limit exclude each other")
+		return fmt.Errorf("an interval, a rate and no limit cannot be used together")
 	case s.Interval < 0:
 		return fmt.Errorf("an interval of %v is below 0", s.Interval)
 	case s.Unlimited:

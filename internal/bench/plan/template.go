@@ -340,7 +340,7 @@ func (p *part) value(v uint64) uint64 {
 	return v
 }
 
-// uses tells whether a template has a field of one of these bases.
+// uses reports whether a template has a field of one of these bases.
 func (t *Template) uses(bases string) bool {
 	if t == nil {
 		return false

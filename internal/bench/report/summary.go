@@ -76,7 +76,7 @@ type Latency struct {
 	Values *result.Histogram
 }
 
-// acks tells whether a run has messages that are acknowledged.
+// acks reports whether a run has messages that are acknowledged.
 func (s *Summary) acks() bool { return s.flow(1).Sent+s.flow(2).Sent+s.Total.Acked > 0 }
 
 // acked is the rate of acknowledgements, or - if there is nothing to acknowledge.

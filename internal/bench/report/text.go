@@ -472,7 +472,7 @@ func onOff(b bool) string {
 	return "off"
 }
 
-// above tells whether a run was faster than the ceiling that was measured: then that is
+// above reports whether a run was faster than the ceiling that was measured: then that is
 // none of this machine as it is now, or of other messages.
 func (s *Summary) above(c result.Calibration) bool {
 	return max(s.Rates.Sent, s.Rates.Delivered) > c.Messages || s.Rates.Connects > c.Connects && c.Connects > 0

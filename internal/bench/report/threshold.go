@@ -177,7 +177,7 @@ func CheckFailOn(s *Summary, conditions []Condition) []Check {
 	return checks
 }
 
-// AllOK tells whether every check is.
+// AllOK reports whether every check is.
 func AllOK(checks []Check) bool {
 	for _, c := range checks {
 		if !c.OK {

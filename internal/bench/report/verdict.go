@@ -456,7 +456,7 @@ func (s *Summary) net(op result.Op) *result.Histogram {
 	return cmp.Or(s.Latency(op, result.Service), s.Latency(op, result.Response))
 }
 
-// hasMode tells whether a distribution has a hump between two durations: at
+// hasMode reports whether a distribution has a hump between two durations: at
 // least ten values and 0.1 % of all, and far more than in the same share of the
 // scale on either side.
 func hasMode(h *result.Histogram, from, to time.Duration) bool {

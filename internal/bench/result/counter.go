@@ -179,7 +179,7 @@ var gaugeAdds = map[Gauge]bool{
 	GaugeGoroutines: true, GaugeGCPause: false, GaugeSchedP99: false, GaugeFDs: true, GaugeBuffered: true, GaugeSlowest: false,
 }
 
-// IsCounter tells whether a name is that of a counter.
+// IsCounter reports whether a name is that of a counter.
 func IsCounter(name string) bool {
 	return slices.Contains(counterNames[:], name) || strings.HasPrefix(name, "reason.") || strings.HasPrefix(name, "error.")
 }

@@ -14,7 +14,7 @@ import (
 // goWords are what package json and its like say, and nobody else understands.
 var goWords = regexp.MustCompile(`json|EOF|invalid character|Go struct|gzip|zlib|flate|base64|unmarshal|illegal`)
 
-// whole reads results, and tells whether nothing is wrong with them.
+// whole reads results, and reports whether nothing is wrong with them.
 func whole(t *testing.T, what, text string) bool {
 	t.Helper()
 	results, err := Read(textfile.NewReader(strings.NewReader(text)), "run.mqb")

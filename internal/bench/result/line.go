@@ -74,7 +74,7 @@ func unpack(line []byte, place string, file *fileReader) (*Result, error) {
 // errDamaged says that the line of a result is not as it was written.
 var errDamaged = errors.New("the line of the result is cut off or damaged")
 
-// packing tells whether an error is of the packing, and not of what is packed.
+// packing reports whether an error is of the packing, and not of what is packed.
 func packing(err error) bool {
 	_, corrupt := errors.AsType[flate.CorruptInputError](err)
 	return corrupt || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader)

@@ -13,15 +13,15 @@ var natives = map[string]string{"mosquitto_pub": "mqpub", "mosquitto_sub": "mqsu
 // the links, as mqtools(7) has it.
 type change struct {
 	there, here string // cells of the table, in mdoc
-	// is tells whether the row is the reason of what differs in a case; nil if
+	// is reports whether the row is the reason of what differs in a case; nil if
 	// no case can show it.
 	is func(c *scenario) bool
 }
 
-// has tells whether one of the words of the case is w.
+// has reports whether one of the words of the case is w.
 func (c *scenario) has(w string) bool { return slices.Contains(c.words, w) }
 
-// statuses tells whether the case ends with these.
+// statuses reports whether the case ends with these.
 func (c *scenario) statuses(theirs, native int) bool {
 	return c.theirs.status == theirs && c.native.status == native
 }
@@ -103,7 +103,7 @@ func (c *scenario) nativeDifferences() (fields []string) {
 	return fields
 }
 
-// explained tells whether all that differs has a reason.
+// explained reports whether all that differs has a reason.
 func (c *scenario) explained() bool {
 	if (len(c.differences()) > 0) != (c.why != "") {
 		return false
