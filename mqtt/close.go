@@ -189,7 +189,7 @@ func secure(nc net.Conn) bool {
 }
 
 // writeLast writes the last output, in five seconds and as long as ctx lasts; a
-// WebSocket's end goes with it, but not over TLS: a server that takes one frame from
+// WebSocket's end is in the same write, but not over TLS: a server that takes one frame from
 // a record, as mosquitto does, would see the other when more comes.
 func writeLast(ctx context.Context, nc net.Conn, out []byte) error {
 	last, ok := nc.(interface{ WriteLast([]byte) (int, error) })

@@ -41,7 +41,7 @@ func TestTheEndOfAWebSocketGoesWithDisconnectButNotOverTLS(t *testing.T) {
 		err := writeLast(t.Context(), f, []byte{0xe0, 0})
 		a.Close()
 		if said := <-read; err != nil || said != "\xe0\x00" || f.last != c.want || secure(f) == c.want {
-			t.Errorf("over %s: %x, %v, the end goes with it: %v, want %v", it, said, err, f.last, c.want)
+			t.Errorf("over %s: %x, %v, the end in the same write: %v, want %v", it, said, err, f.last, c.want)
 		}
 	}
 }

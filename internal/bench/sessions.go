@@ -13,7 +13,7 @@ import (
 )
 
 // What a run leaves at the broker: nothing, unless it is told to. A session whose
-// client is connected at the end goes with the DISCONNECT of MQTT 5, which can say so
+// client is connected at the end is ended by the DISCONNECT of MQTT 5, which can say so
 // (section 3.14.2.2.2). The others are ended by a clean connection (MQTT-3.1.2-6 of
 // 3.1.1, MQTT-3.1.2-4 of 5.0).
 

@@ -175,7 +175,7 @@ func TestEveryCommandHasAHelp(t *testing.T) {
 	}
 }
 
-// The help of the tool has its commands; that of a command has what goes with it.
+// The help of the tool has its commands; that of a command has what it obeys.
 func TestHelpOfCommands(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]struct{ has, lacks []string }{

@@ -168,7 +168,7 @@ func TestWhatWasRefusedIsRefused(t *testing.T) {
 	}
 }
 
-// TestTheStrongerOriginCounts: of two options that exclude each other, whatever entry
+// TestTheStrongerOriginCounts: of two options that cannot be used together, whatever entry
 // says so.
 func TestTheStrongerOriginCounts(t *testing.T) {
 	t.Parallel()

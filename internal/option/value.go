@@ -88,7 +88,7 @@ func (val *Value) Invalid(what, value, hint string, args ...any) *UsageError {
 	return Invalid(val.Name(), what, value, hint, args...)
 }
 
-// Together is the refusal of two options that exclude each other.
+// Together is the refusal of two options that cannot be used together.
 func (val *Value) Together(other *Value) *UsageError {
 	return Usagef("%s and %s cannot be used together", val.Name(), other.Name())
 }

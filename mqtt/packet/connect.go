@@ -32,7 +32,7 @@ type Will struct {
 	Payload    []byte
 }
 
-// protocolName is the name that goes with a version (MQTT-3.1.2-1).
+// protocolName is the protocol name of a version (MQTT-3.1.2-1).
 func protocolName(v Version) string {
 	if v == V31 {
 		return "MQIsdp"
