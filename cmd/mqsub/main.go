@@ -6,6 +6,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/mqsub"
+	_ "github.com/mqtools/mqtools/internal/single" // for its effect on start-up
 )
 
 func main() { os.Exit(cli.Main(mqsub.Tool())) }

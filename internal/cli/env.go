@@ -46,6 +46,7 @@ type Env struct {
 	exit    func(int)     // ends the process; nil: cannot
 	signals *signals      // nil: none come
 	catch   func()        // catches them; nil: they are
+	settle  func()        // gives the process all processors; nil: it has them
 	grace   time.Duration // until then without; 0 is the usual time, negative: for ever
 }
 
@@ -58,6 +59,9 @@ func (e *Env) CatchSignals() { e.Begin() }
 // as the reading of a named pipe does.
 func (e *Env) Begin() (end func()) {
 	e.CatchNow()
+	if e.settle != nil {
+		e.settle()
+	}
 	return e.BeginBriefly()
 }
 

@@ -16,7 +16,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/notify"
 	"github.com/mqtools/mqtools/internal/option"
-	_ "github.com/mqtools/mqtools/internal/stack" // for its effect on start-up
+	"github.com/mqtools/mqtools/internal/stack"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
@@ -116,6 +116,11 @@ func Main(tool Tool) int {
 	if os.Getpid() == 1 { // whom the kernel lets no signal end by default
 		env.CatchNow()
 	}
+	env.settle = sync.OnceFunc(func() {
+		if stack.Settle != nil {
+			stack.Settle()
+		}
+	})
 	env.unset = func(name string) { _ = os.Unsetenv(name) }
 	if tz, has := os.LookupEnv("TZ"); has {
 		switch l, ok := timeZone(tz); {

@@ -90,8 +90,10 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 		o.Reconnect = c.retrying(backoff)
 	}
 	o.NewPassword = c.newPassword()
-	if c.inv.BeginBriefly(); reconnect {
-		c.inv.CatchNow()
+	if reconnect {
+		c.inv.CatchSignals()
+	} else {
+		c.inv.BeginBriefly()
 	}
 	o.OnEvent = c.tell(o.OnEvent)
 	switch {

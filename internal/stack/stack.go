@@ -9,6 +9,10 @@
 // imported for its effect.
 package stack
 
+// Settle, unless nil, ends what package single began, once the program does more than
+// one short thing.
+var Settle func()
+
 // never is false, which the compiler does not know.
 var never bool
 
