@@ -38,7 +38,7 @@ type exchange struct {
 func (j *job) request(ctx context.Context) error {
 	v, o := j.inv.Values, &j.conn.Options
 	if len(j.topics) > 1 {
-		return option.Usagef("--request takes one topic, not %d", len(j.topics)).WithHint("a request is one message; without --request it is published to every -t")
+		return option.Usagef("%s takes one topic, not %d", v.Request.Name(), len(j.topics)).WithHint("a request is one message; without --request it is published to every -t")
 	}
 	if err := j.inv.CheckOutput(); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (j *job) request(ctx context.Context) error {
 			return err
 		}
 	} else if o.Version == packet.V31 || o.Version == packet.V311 {
-		return option.Usagef("--request needs MQTT 5, or a topic for the reply").WithHint("choose one with -e")
+		return v.Request.Lacks("MQTT 5, or a topic for the reply").WithHint("choose one with -e")
 	}
 	if _, has := o.Properties.Uint(packet.RequestResponseInformation); !has && x.topic == "" {
 		o.Properties, _ = append(packet.Properties(nil), o.Properties...).AppendUint(packet.RequestResponseInformation, 1)
