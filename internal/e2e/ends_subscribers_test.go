@@ -91,7 +91,7 @@ func subscribers() []row {
 			{name: "SIGHUP, terminal closed", stdout: "terminal", signals: one("closed"), status: 129},
 			{name: "SIGHUP, terminal closed, with messages", server: server{floods: true}, stdout: "terminal", signals: one("closed"), status: 129},
 			{name: "broker gone for good", server: server{cut: "1", last: 1}, stdout: "terminal", words: "-W 0.3 --quiet", status: 27, says: told("mqsub", "timed out after 300ms (*")},
-			{name: "bad input, no terminal", status: 2, says: told("mqsub", "--watch needs a terminal as standard output", "*")},
+			{name: "bad input, no terminal", status: 2, says: told("mqsub", "watch needs a terminal as standard output", "*")},
 		}), without: []omission{{"it needs a terminal as standard output", []string{"stdout closed", "disk full", "reader gone", "reader stalled"}}}},
 		{command: "mqsub -t none -u x --ask-password", ends: append(asking(),
 			end{name: "time", stdout: "terminal", started: "password: ", words: "-W 0.3", status: 27, says: told("mqsub", "timed out after 300ms (not connected)")},

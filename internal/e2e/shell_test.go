@@ -133,8 +133,8 @@ func TestShellLoopsPipesAndStatuses(t *testing.T) {
 			mqsub -t t -C 1 >/dev/full; echo $?`, "mqsub: standard output: no space left on device\n6\n", 0, ""},
 		{"a reader of the pipe that does not read", `
 			head -c 5000000 /dev/zero | mqpub -r -t t -s
-			(mqsub -t t -W 0.5; echo $? >&3) 3>status | sleep 8
-			cat status`, "mqsub: timed out after 500ms (standard output is blocked)\n27\n", 0, ""},
+			(mqsub -t t -W 3; echo $? >&3) 3>status | sleep 10
+			cat status`, "mqsub: timed out after 3s (standard output is blocked)\n27\n", 0, ""},
 		{"SIGTERM", `
 			mqsub -t t & p=$!
 			mqpub -q 1 -t x -m x; kill -TERM $p; wait $p; echo $?`, "143\n", 0, ""},
