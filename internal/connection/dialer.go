@@ -29,7 +29,7 @@ func (c *Connection) readWay() error {
 		}
 		c.dialer.Headers = append(c.dialer.Headers, h)
 	}
-	if v.WSHeader.Origin() == option.OriginFlag && !webSocket {
+	if v.WSHeader.Origin() >= option.OriginFile && !webSocket {
 		return v.WSHeader.Lacks("WebSocket").WithHint("add --ws, or use a ws: or wss: URL")
 	}
 	c.dialer.Command = v.ProxyCommand.Text()

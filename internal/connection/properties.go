@@ -111,7 +111,7 @@ func (c *Connection) readProperties() error {
 		return option.Usagef("%s connect authentication-data needs an authentication-method", v.Property.Name())
 	}
 	if method && c.Options.Authenticate != nil {
-		return option.Usagef("--auth and %s connect authentication-method cannot be used together", v.Property.Name())
+		return option.Usagef("%s and %s connect authentication-method cannot be used together", v.Auth.Name(), v.Property.Name())
 	}
 	if err := c.checkUse(all); err != nil {
 		return err
@@ -122,7 +122,7 @@ func (c *Connection) readProperties() error {
 	}
 	if seconds, has := p.Connect.Uint(packet.SessionExpiryInterval); has {
 		if v.SessionExpiryInterval.IsSet() {
-			return option.Usagef("--session-expiry-interval and --property connect session-expiry-interval cannot be used together")
+			return option.Usagef("%s and %s connect session-expiry-interval cannot be used together", v.SessionExpiryInterval.Name(), v.Property.Name())
 		}
 		c.Options.SessionExpiry = time.Duration(seconds) * time.Second
 	}

@@ -245,7 +245,7 @@ func (c *Connection) checkOrigins(all []string) error {
 			return v.ServeOrigin.Invalid("value", origin, "want scheme://HOST or scheme://HOST:PORT, null or *")
 		}
 	}
-	if v.ServeOrigin.Origin() == option.OriginFlag && !slices.ContainsFunc(all, func(addr string) bool {
+	if v.ServeOrigin.Origin() >= option.OriginFile && !slices.ContainsFunc(all, func(addr string) bool {
 		s, _ := transport.SchemeOf(addr)
 		return s.WebSocket
 	}) {
@@ -258,6 +258,11 @@ func (c *Connection) checkOrigins(all []string) error {
 func (c *Connection) serveTLS(o *broker.Options) (*tls.Config, error) {
 	v := c.inv.Values
 	if !v.ServeCert.IsSet() {
+		for _, val := range [...]*option.Value{v.ServeKey, v.ServeClientCA} {
+			if val.IsSet() {
+				return nil, val.Lacks("--serve-cert")
+			}
+		}
 		return nil, nil
 	}
 	cert, err := transport.LoadCertificate(v.ServeCert.Text(), v.ServeKey.Text(), "")

@@ -19,7 +19,7 @@ func (c *Connection) readVersion() error {
 		return nil
 	}
 	for _, name := range c.of5() {
-		if v.Of(name).Origin() >= v.ProtocolVersion.Origin() {
+		if v.Of(name).Origin() >= v.ProtocolVersion.Origin() || name == "auth" { // the password would be sent in clear
 			return v.Of(name).Lacks("MQTT 5, not " + o.Version.String()).WithHint("drop it, or pass -V 5")
 		}
 		c.inv.Warnf("%s has no effect with MQTT %s", v.Of(name).Name(), o.Version)
@@ -177,7 +177,7 @@ func (c *Connection) readWill() error {
 		return nil
 	}
 	if !v.WillTopic.IsSet() {
-		if len(c.Properties.Will) > 0 {
+		if len(c.Properties.Will) > 0 && v.Property.Origin() >= option.OriginFile {
 			return option.Usagef("%s will needs --will-topic", v.Property.Name())
 		}
 		return nil

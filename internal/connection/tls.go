@@ -40,6 +40,9 @@ func (c *Connection) readTLS() error {
 	if v.TLSVersion.Text() == "1.3" {
 		o.MinVersion = tls.VersionTLS13
 	}
+	if o.MinVersion == tls.VersionTLS13 {
+		v.Ciphers.Yield(v.TLSVersion)
+	}
 	if list := v.Ciphers.Text(); list != "" {
 		ids, err := transport.ParseCiphers(list)
 		if err != nil {

@@ -253,3 +253,24 @@ func TestWhatIsAReply(t *testing.T) {
 		t.Errorf("the broker's topic: status %d, stderr %q; want 7", r.Code, r.Stderr)
 	}
 }
+
+// Standard input has one reader: a second one takes what is to be published, and the run
+// would end with 0.
+func TestStandardInputHasOneReader(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ args, says string }{
+		{"-s --password-file -", "mqpub: --stdin-file and --password-file cannot be used together\nmqpub: both read standard input\n"},
+		{"-l --password-file -", "mqpub: --stdin-line and --password-file cannot be used together\nmqpub: both read standard input\n"},
+		{"-f - --password-file -", "mqpub: --file and --password-file cannot be used together\nmqpub: both read standard input\n"},
+		{"-l --key-password-file -", "mqpub: --stdin-line and --key-password-file cannot be used together\nmqpub: both read standard input\n"},
+	} {
+		var errs strings.Builder
+		code := cli.Run(t.Context(), cli.Env{
+			Args: append(strings.Fields(c.args), "-t", "a", "-u", "u"), Stdin: strings.NewReader("secret"), Stdout: io.Discard, Stderr: &errs,
+			Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"}),
+		}, Tool())
+		if code != option.ExitUsage || errs.String() != c.says {
+			t.Errorf("%s: status %d, %q; want %q", c.args, code, errs.String(), c.says)
+		}
+	}
+}

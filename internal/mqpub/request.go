@@ -52,7 +52,7 @@ func (j *job) request(ctx context.Context) error {
 	x := &exchange{topic: v.ResponseTopic.Text(), form: form}
 	if given, has := j.msg.Properties.Bytes(packet.ResponseTopic); has {
 		if x.topic != "" && x.topic != string(given) {
-			return option.Usagef("--response-topic and --property publish response-topic disagree")
+			return option.Usagef("%s and %s publish response-topic disagree", v.ResponseTopic.Name(), v.Property.Name())
 		}
 		x.topic = string(given)
 	}

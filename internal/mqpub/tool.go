@@ -77,6 +77,9 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 			inv.Warnf("--%s has no effect with --%s", name, mode)
 		}
 	}
+	if err := checkInput(inv.Values, mode); err != nil {
+		return err
+	}
 	conn, err := connection.New(ctx, inv)
 	if err != nil {
 		return err
@@ -276,9 +279,26 @@ func modeOf(v *option.Values) (string, error) {
 		}
 	}
 	if mode == "" {
+		if v.Request.Given() || v.ResponseTopic.Given() {
+			return "", option.Usagef("no message given").WithHint("pass -m TEXT, -f FILE, -s or -n")
+		}
 		return "", option.Usagef("no message given").WithHint("pass -m TEXT, -f FILE, -l, ... (see --help)")
 	}
 	return mode, nil
+}
+
+// checkInput refuses a second reader of standard input, which would take what is to be
+// published.
+func checkInput(v *option.Values, mode string) error {
+	if mode != "stdin-file" && mode != "stdin-line" && mode != "input" && (mode != "file" || v.File.Text() != "-") {
+		return nil
+	}
+	for _, val := range [...]*option.Value{v.PasswordFile, v.KeyPasswordFile} {
+		if val.Text() == "-" {
+			return v.Of(mode).Together(val).WithHint("both read standard input")
+		}
+	}
+	return nil
 }
 
 // readMessage checks the options that shape every message.

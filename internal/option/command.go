@@ -164,6 +164,18 @@ func (t *Program) obeyed(args []string) Options {
 	})
 }
 
+// Effective returns the options of a table that have an effect on the command, and on
+// the form of plan that args name.
+func (t *Program) Effective(table Options, args []string) Options {
+	form := Forms(0)
+	if t.Command != nil {
+		form = t.Command.form(args)
+	}
+	return slices.DeleteFunc(slices.Clone(table), func(o *Option) bool {
+		return !t.Command.Obeys(o) || form != 0 && o.Forms != 0 && o.Forms&form == 0
+	})
+}
+
 // local reports whether the option is about the machine that it is given on, or a
 // secret, so that k8s refuses to hand it on.
 func (o *Option) local() bool {
@@ -242,7 +254,11 @@ func (t *Program) CheckCommand(line *Line) error {
 		case t.Command.Keeps:
 			return Usagef("--%s cannot be kept in a context", use.Opt.Name)
 		default:
-			return Usagef("--%s has no effect on %s", use.Opt.Name, t.Path)
+			where := "--" + use.Opt.Name
+			if use.Place != "" {
+				where = use.Place + ": " + where
+			}
+			return Usagef("%s has no effect on %s", where, t.Path)
 		}
 	}
 	return nil

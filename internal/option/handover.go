@@ -2,6 +2,7 @@ package option
 
 import (
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -48,7 +49,8 @@ func (t *Program) Handover(v *Values, args []string, keep func(*Option) bool) (w
 func Environ(vars []Variable) []string {
 	var all []string
 	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "MQ_") {
+		name, _, _ := strings.Cut(e, "=")
+		if !strings.HasPrefix(e, "MQ_") && !slices.ContainsFunc(Table(All), func(o *Option) bool { return o.EnvFallback == name }) {
 			all = append(all, e)
 		}
 	}

@@ -55,7 +55,7 @@ func Help(t *Program, topic string, styled bool) (string, error) {
 	p := &helpPage{tool: t, styled: styled}
 	if t.Command != nil {
 		p.form = t.Command.form(nil)
-		if t.Command.Bare {
+		if t.Command.Bare && (topic == "" || topic == allTopics) {
 			p.bare()
 			return p.String(), nil
 		}
@@ -71,7 +71,7 @@ func Help(t *Program, topic string, styled bool) (string, error) {
 	}
 	table := Table(t.Bit)
 	o := table.Find(topic)
-	if o == nil && !isGroupTopic(topic) {
+	if o == nil && !t.isGroupTopic(topic) {
 		o = table.Find("--" + topic)
 	}
 	switch {
@@ -86,7 +86,7 @@ func Help(t *Program, topic string, styled bool) (string, error) {
 	if s := spelling.Nearest(topic, t.HelpTopics()); s != "" {
 		return "", err.WithHint("did you mean %s? %s", s, topics)
 	}
-	if s := suggest(table, topic); s != "" && !isGroupTopic(topic) {
+	if s := suggest(table, topic); s != "" && !t.isGroupTopic(topic) {
 		return "", err.WithHint("did you mean --help=%s? %s", s, topics)
 	}
 	return "", err.WithHint("%s", topics)
@@ -347,7 +347,10 @@ func (p *helpPage) facts(o *Option) {
 		}
 	}
 	_, def := o.said(command, p.form)
-	fact("default", cmp.Or(def, o.perCommandDefaults(command)))
+	if p.tool.Command == nil {
+		def = cmp.Or(def, o.perCommandDefaults(command))
+	}
+	fact("default", def)
 	if o.Optional {
 		fact("without value", o.Implied)
 	}
@@ -359,7 +362,8 @@ func (p *helpPage) facts(o *Option) {
 	}
 	table := Table(p.tool.Bit)
 	for _, rel := range o.Needs {
-		if names := table.known(rel.With); len(names) > 0 {
+		names := table.known(slices.Concat(rel.With, rel.Or))
+		if c := p.tool.Command; len(names) > 0 && (c == nil || !slices.Contains(rel.With, c.Means)) {
 			fact("needs", units.OrList(names...))
 		}
 	}

@@ -59,6 +59,7 @@ var loadOptions = []Option{
 	},
 	{
 		Name: "rate", Tools: Bench, For: commandsLoad | CommandVerify, Forms: formsPublish, Group: GroupLoad, Type: TypeString,
+		Excludes:    []Relation{{With: []string{"interval"}}},
 		Placeholder: "RATE", Help: "total rate: 5000, 10/m or unlimited",
 		PerCommand: []PerCommand{
 			{For: CommandVerify, Default: "1000", Help: "total rate; fan-in, fan-out: 100"},

@@ -17,21 +17,21 @@ var brokerOptions = []Option{
 		Name: "url", Short: "L", Tools: All, Group: GroupBroker, Type: TypeString, Repeat: true,
 		Excludes: []Relation{
 			{With: []string{"host", "unix"}, Ranked: true},
-			{With: []string{"port", "ws", "ws-path"}, Ranked: true, Firm: true},
+			{With: []string{"port", "ws", "ws-path", "srv"}, Ranked: true, Firm: true},
 		},
 		Placeholder: "URL", EnvFallback: "MQTT_URL", Secret: true,
 		Help: "broker URL, e.g. mqtts://HOST (repeatable)",
 	},
 	{
 		Name: "srv", Short: "S", Tools: PubSub, Group: GroupBroker, Type: TypeBool,
-		Excludes: []Relation{{With: []string{"port", "url", "unix", "ws", "ws-path"}, Ranked: true}},
+		Excludes: []Relation{{With: []string{"port", "ws", "ws-path"}, Ranked: true}},
 		Help:     "find the broker by SRV records of --host",
 	},
 	{
 		Name: "unix", Tools: All, Group: GroupBroker, Type: TypeString,
 		Excludes: []Relation{
 			{With: []string{"host"}, Ranked: true},
-			{With: []string{"port", "ws", "ws-path"}, Ranked: true, Firm: true},
+			{With: []string{"port", "ws", "ws-path", "srv"}, Ranked: true, Firm: true},
 		},
 		Placeholder: "PATH", Complete: CompleteFile,
 		Help: "connect to the Unix socket PATH",
@@ -259,7 +259,7 @@ var serveOptions = []Option{
 		Name: "serve-key", Tools: All, Group: GroupServe, Type: TypeString,
 		Needs: []Relation{
 			{With: []string{"serve"}, Hint: "add --serve, which runs a broker on " + DefaultServeAddr},
-			{With: []string{"serve-cert"}, Always: true},
+			{With: []string{"serve-cert"}},
 		},
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "private key, if not in the --serve-cert file",
@@ -268,7 +268,7 @@ var serveOptions = []Option{
 		Name: "serve-client-ca", Tools: All, Group: GroupServe, Type: TypeString,
 		Needs: []Relation{
 			{With: []string{"serve"}, Hint: "add --serve, which runs a broker on " + DefaultServeAddr},
-			{With: []string{"serve-cert"}, Always: true},
+			{With: []string{"serve-cert"}},
 		},
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "require client certificates from these CAs",

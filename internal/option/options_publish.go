@@ -93,8 +93,8 @@ var requestOptions = []Option{
 	{
 		Name: "request", Tools: Pub, Group: GroupRequest, Type: TypeBool,
 		Excludes: []Relation{
-			{With: []string{"stdin-line", "input"}, Hint: "a request is one message"},
-			{With: []string{"repeat"}},
+			{With: []string{"stdin-line", "input"}, Hint: "a request is one message", Firm: true},
+			{With: []string{"repeat"}, Firm: true},
 			{With: []string{"retain"}, Hint: "a retained request would be answered again and again"},
 		},
 		Help: "wait for a reply and print it",
@@ -102,8 +102,8 @@ var requestOptions = []Option{
 	{
 		Name: "response-topic", Short: "e", Tools: Pub, Group: GroupRequest, Type: TypeString, Once: true,
 		Excludes: []Relation{
-			{With: []string{"stdin-line", "input"}, Hint: "a request is one message"},
-			{With: []string{"repeat"}},
+			{With: []string{"stdin-line", "input"}, Hint: "a request is one message", Firm: true},
+			{With: []string{"repeat"}, Firm: true},
 			{With: []string{"retain"}, Hint: "a retained request would be answered again and again"},
 		},
 		Placeholder: "TOPIC", Complete: CompleteTopic,

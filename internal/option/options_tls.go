@@ -77,7 +77,8 @@ var tlsOptions = []Option{
 	},
 	{
 		Name: "no-tls", Tools: All, Group: GroupTLS, Type: TypeBool,
-		Help: "never use TLS, not even on port 8883",
+		Excludes: []Relation{{With: []string{"cafile", "capath", "tls-use-os-certs", "cert", "key", "tls-pin"}, Native: true}},
+		Help:     "never use TLS, not even on port 8883",
 	},
 	{
 		Name: "psk", Tools: All, Hidden: true, Group: GroupTLS, Type: TypeString,

@@ -33,8 +33,14 @@ type pair struct {
 	rel  *Relation
 }
 
-// strongest is the stronger of the two origins.
-func (p pair) strongest() Origin { return max(p.a.origin, p.b.origin) }
+// rank is the origin at which the pair is judged: the stronger one of the two, as the
+// weaker yields. A firm one is judged when all has been that can make it yield.
+func (p pair) rank() Origin {
+	if p.rel.Firm {
+		return p.a.origin
+	}
+	return max(p.a.origin, p.b.origin)
+}
 
 // Setting is what values are for.
 type Setting uint8
@@ -64,7 +70,7 @@ func (v *Values) Relate(table Options, setting Setting) (warnings []string, err 
 		}
 	}
 	// The strongest first: what has yielded excludes nothing.
-	slices.SortStableFunc(pairs, func(p, q pair) int { return cmp.Compare(q.strongest(), p.strongest()) })
+	slices.SortStableFunc(pairs, func(p, q pair) int { return cmp.Compare(q.rank(), p.rank()) })
 	for _, p := range pairs {
 		if !p.a.Given() || !p.b.Given() {
 			continue

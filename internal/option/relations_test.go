@@ -94,8 +94,8 @@ func TestWhatWasRefusedIsRefused(t *testing.T) {
 		{"mqsub --ws --unix /x", "--unix and --ws cannot be used together"},
 		{"mqsub --ws-path /x --unix /x", "--unix and --ws-path cannot be used together"},
 		{"mqsub --srv -p 1", "--srv and --port cannot be used together"},
-		{"mqsub --srv -L mqtt://x", "--srv and --url cannot be used together"},
-		{"mqsub --srv --unix /x", "--srv and --unix cannot be used together"},
+		{"mqsub --srv -L mqtt://x", "--url and --srv cannot be used together"},
+		{"mqsub --srv --unix /x", "--unix and --srv cannot be used together"},
 		{"mqsub --srv --ws", "--srv and --ws cannot be used together"},
 		{"mqsub --srv --ws-path /x", "--srv and --ws-path cannot be used together"},
 		{"mqsub -i a --id-prefix b", "--id and --id-prefix cannot be used together"},
@@ -192,6 +192,14 @@ func TestTheStrongerOriginCounts(t *testing.T) {
 		{"mqsub", map[string]string{"MQ_RETAINED_QUIET": "1"}, "retained-quiet", ""}, // for runs with --retained-only
 		{"mqsub", map[string]string{"MQ_CERT": "x"}, "MQ_CERT needs --key", ""},
 		{"mqpub -m x -e r -v", nil, "message response-topic verbose", ""},
+		{"mqsub -h h -p 1", map[string]string{"MQ_URL": "mqtt://x"}, "host port", ""}, // the URL yields to the host, and the port to nothing
+		{"mqsub --srv", map[string]string{"MQ_URL": "mqtt://x"}, "MQ_URL and --srv cannot be used together", ""},
+		{"mqsub --srv -h h", map[string]string{"MQ_URL": "mqtt://x"}, "host srv", ""},
+		{"mqsub --cafile x", map[string]string{"MQ_NO_TLS": "1"}, "cafile", ""},
+		{"mqsub --no-tls --cafile x", nil, "--no-tls and --cafile cannot be used together", ""},
+		{"mqpub -m x --repeat 2", map[string]string{"MQ_REQUEST": "1"}, "MQ_REQUEST and --repeat cannot be used together", ""},
+		{"mqpub -m x", map[string]string{"MQ_SERVE_KEY": "k"}, "message serve-key", ""}, // where nothing is served
+		{"mqbench --interval 1", map[string]string{"MQ_RATE": "5"}, "interval", ""},
 	} {
 		tool, line, _ := strings.Cut(c.line, " ")
 		v, warnings, err := related(t, toolOf[tool], line, c.env)
@@ -242,7 +250,7 @@ func TestHelpOfAnOptionTellsWhatItHasToDoWithOthers(t *testing.T) {
 		{Sub, "--json", []string{" not with --verbose, --no-newline, --format, --pretty, --print0 "}},
 		{Sub, "--pretty", []string{" not with --no-newline, --format, --json, --print0 "}},
 		{Sub, "--json-payload", []string{" needs --json "}},
-		{Sub, "--cafile", []string{" not with --serve "}}, // and not --psk, which is refused
+		{Sub, "--cafile", []string{" not with --no-tls, --serve "}}, // and not --psk, which is refused
 		{Pub, "--json", []string{" needs --request "}},
 	} {
 		page, err := Help(&Program{Name: "x", Bit: c.tools}, c.option, false)

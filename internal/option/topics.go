@@ -40,9 +40,10 @@ var groupTopics = [...]groupTopic{
 	{GroupGeneral, "general"},
 }
 
-// isGroupTopic reports whether a word is the topic of a group of any tool.
-func isGroupTopic(word string) bool {
-	return slices.ContainsFunc(groupTopics[:], func(t groupTopic) bool { return t.word == word })
+// isGroupTopic reports whether a word is the topic of a group of the tool, of whatever
+// command.
+func (t *Program) isGroupTopic(word string) bool {
+	return slices.ContainsFunc(Table(t.Bit), func(o *Option) bool { return o.Group.word() == word })
 }
 
 // word is the topic of the group.
@@ -91,6 +92,9 @@ var textTopics = [...]struct {
 // HelpTopics returns the words that can stand behind --help, "all" first.
 func (t *Program) HelpTopics() []string {
 	words := []string{allTopics}
+	if t.Command != nil && t.Command.Bare {
+		return words
+	}
 	for _, g := range t.groups() {
 		words = append(words, g.word)
 	}

@@ -9,8 +9,8 @@
 // imported for its effect.
 package stack
 
-// Settle, unless nil, ends what package single began, once the program does more than
-// one short thing.
+// Settle ends what package single began, once the program does more than one short
+// thing; nil: nothing began.
 var Settle func()
 
 // never is false, which the compiler does not know.
