@@ -236,3 +236,24 @@ func TestCommandsLeaveOptionsOfOthersAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatACommandDoesNotObeyIsRefusedEverywhere: by --show-config too, and with its place.
+func TestWhatACommandDoesNotObeyIsRefusedEverywhere(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "options")
+	if err := os.WriteFile(file, []byte("-t a\n--json\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ args, says string }{
+		{"watch --json", "mqsub: --json has no effect on watch\n"},
+		{"watch --json --show-config", "mqsub: --json has no effect on watch\n"},
+		{"watch -o " + file, "mqsub: " + file + ":2: --json has no effect on watch\n"},
+		{"context list --help nonsense", "mqsub: unknown help topic \"nonsense\"\n"},
+	} {
+		var errs bytes.Buffer
+		env := Env{Args: strings.Fields(c.args), Stdout: io.Discard, Stderr: &errs, Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"})}
+		if code := Run(t.Context(), env, moded()); code != option.ExitUsage || !strings.HasPrefix(errs.String(), c.says) {
+			t.Errorf("%s: status %d, %q; want %q", c.args, code, errs.String(), c.says)
+		}
+	}
+}

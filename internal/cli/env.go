@@ -149,18 +149,10 @@ func (e *Env) environment() *option.Environment {
 }
 
 // Variable finds a variable.
-func (e *Env) Variable(name string) (string, bool) {
-	if e.Lookup == nil {
-		return "", false
-	}
-	return e.Lookup(name)
-}
+func (e *Env) Variable(name string) (string, bool) { return e.environment().Variable(name) }
 
 // Getenv is a variable of the environment; "" where there is none.
-func (e *Env) Getenv(name string) string {
-	v, _ := e.Variable(name)
-	return v
-}
+func (e *Env) Getenv(name string) string { return e.environment().Getenv(name) }
 
 // StderrSize is TerminalSize of the stream to which the tool talks.
 func (e *Env) StderrSize() (width, height int) {

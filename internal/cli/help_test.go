@@ -191,3 +191,25 @@ func TestExamplesOfTheHelpAreCommandLines(t *testing.T) {
 
 // quoted is a word, or what stands in quotes.
 var quoted = regexp.MustCompile(`'[^']*'|[^ ']+`)
+
+// TestTheHelpOfAnOptionIsThatOfItsCommand: what another command needs, and has as its
+// default, is not told.
+func TestTheHelpOfAnOptionIsThatOfItsCommand(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		line       string
+		has, lacks string
+	}{
+		{"mqpub --help=verbose", " needs --request or --response-topic ", ""},
+		{"mqpub request --help=verbose", " variable MQ_VERBOSE ", " needs "},
+		{"mqbench run --help=duration", "(default: as the plan)", " default 30s "},
+		{"mqbench pub --help=duration", " default 30s ", ""},
+		{"mqbench --help filter", " variable MQ_FILTER ", ""}, // which is a topic of mqsub's
+	} {
+		words := strings.Fields(c.line)
+		text := strings.Join(strings.Fields(tool(t, words[0], words[1:]...)), " ") + " "
+		if !strings.Contains(text, c.has) || c.lacks != "" && strings.Contains(text, c.lacks) {
+			t.Errorf("%s: %s\nwant %q and not %q", c.line, text, c.has, c.lacks)
+		}
+	}
+}

@@ -138,3 +138,19 @@ func TestSignalsAreCaughtInTime(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// TestWhatLastsHasAllProcessors: what is begun gets them, and what is over soon does not.
+func TestWhatLastsHasAllProcessors(t *testing.T) {
+	t.Parallel()
+	settled := 0
+	env := Env{settle: func() { settled++ }}
+	env.CatchNow()
+	env.BeginBriefly()()
+	if settled != 0 {
+		t.Error("settled for what is brief")
+	}
+	env.CatchSignals()
+	if settled != 1 {
+		t.Errorf("settled %d times, want once", settled)
+	}
+}

@@ -221,13 +221,14 @@ func (inv *Invocation) decode(line *option.Line) (conf *option.Config, err error
 	if inv.Values, err = option.Decode(line.Table, slices.Concat(line.Uses, tool.Implied()), tool.Command, lookup, fromFiles); err != nil {
 		return nil, err
 	}
-	if line.Gives(option.CompletionOption) || line.Has("show-config") && tool.NeedsCommand || line.Has("hash-password") { // which need no command
+	aside := line.Gives(option.CompletionOption) || line.Has("hash-password") // which run nothing
+	if aside || line.Has("show-config") && tool.NeedsCommand {
 		err = tool.CheckArgs(line)
 	} else {
 		err = check()
 	}
-	if err == nil && !tool.bare() && !line.Gives(option.CompletionOption) && !line.Has("hash-password") {
-		err = inv.relate(tool.Effective(line.Table, line.Positional), option.ForRun)
+	if err == nil && !aside && !tool.bare() {
+		err = inv.relate(tool.Effective(line.Positional), option.ForRun)
 	}
 	if err != nil {
 		return nil, err

@@ -58,8 +58,7 @@ func versionLine(tool, set string, info *debug.BuildInfo) string {
 // help returns what --help prints, if a command line asks for it, whatever else is wrong
 // with it. The error is that of an unknown topic.
 func (e *Env) help(t option.Program) (page string, asked *option.Program, err error) {
-	n := t.Choose(e.Args)
-	topic, color, has := option.AskedHelp(t.Table(), e.Args[n:])
+	topic, color, has := t.AskedHelp(e.Args)
 	if !has {
 		return "", nil, nil
 	}

@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"io"
+	"maps"
 	"strings"
 	"testing"
 
@@ -67,6 +68,37 @@ func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 		}
 		if n == 0 {
 			t.Errorf("%s has no option of MQTT 5", tool.Name)
+		}
+	}
+}
+
+// TestWhatDependsOnAValueYieldsToo: the stronger place counts, and a variable that may be
+// for other runs refuses none.
+func TestWhatDependsOnAValueYieldsToo(t *testing.T) {
+	t.Parallel()
+	file := optionsIn(t, "--ws-header a:b\n")
+	for _, c := range []struct {
+		args string
+		env  map[string]string
+		says string // "": it is fine
+	}{
+		{"--tls --tls-version 1.3", map[string]string{"MQ_CIPHERS": "ECDHE-RSA-AES128-GCM-SHA256"}, ""},
+		{"--tls --tls-version 1.3 --ciphers ECDHE-RSA-AES128-GCM-SHA256", nil, "--ciphers and --tls-version cannot be used together"},
+		{"", map[string]string{"MQ_PROPERTY": "will content-type x"}, ""},
+		{"-D will content-type x", nil, "--property will needs --will-topic"},
+		{"-o " + file, nil, file + ":1: --ws-header needs WebSocket"},
+		{"", map[string]string{"MQ_WS_HEADER": "a:b"}, ""},
+		{"-D connect session-expiry-interval 5", map[string]string{"MQ_SESSION_EXPIRY_INTERVAL": "9"}, "MQ_SESSION_EXPIRY_INTERVAL and --property connect session-expiry-interval cannot be used together"},
+	} {
+		run := func(ctx context.Context, inv *cli.Invocation) error {
+			_, err := New(ctx, inv)
+			return err
+		}
+		env := map[string]string{"MQ_CONFIG": "none"}
+		maps.Copy(env, c.env)
+		got := runTool(t.Context(), option.Sub, run, env, strings.Fields(c.args)...)
+		if c.says == "" && got.code != 0 || c.says != "" && (got.code != option.ExitUsage || !strings.Contains(got.stderr, "mqsub: "+c.says+"\n")) {
+			t.Errorf("%s %v: %+v; want %q", c.args, c.env, got, c.says)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
@@ -20,36 +21,26 @@ import (
 // findPassword gets the password from where the options say; nil is none.
 func (c *Connection) findPassword() ([]byte, error) {
 	v := c.inv.Values
-	source := ""
-	for _, name := range option.PasswordSources {
-		if v.Of(name).Given() {
-			source = name
-		}
-	}
-	if c.inv.Dry && source != "" {
+	given := func(name string) bool { return v.Of(name).Given() }
+	switch { // of which one is given, as their entries say
+	case c.inv.Dry && slices.ContainsFunc(option.PasswordSources[:], given):
 		return []byte{}, nil
-	}
-	switch source {
-	case "password":
-		return []byte(v.Of(source).Text()), nil
-	case "password-file":
-		b, err := c.readSecret(v.Of(source).Text())
-		if err != nil {
-			return nil, option.Usagef("%s: %v", v.Of(source).Name(), err)
-		}
-		return b, nil
-	case "password-command":
+	case v.Password.Given():
+		return []byte(v.Password.Text()), nil
+	case v.PasswordFile.Given():
+		return c.readSecret(v.PasswordFile)
+	case v.PasswordCommand.Given():
 		defer c.inv.Begin()()
-		b, err := runForSecret(c.ctx, v.Of(source).Text(), true, os.Stderr)
+		b, err := runForSecret(c.ctx, v.PasswordCommand.Text(), true, os.Stderr)
 		if err != nil {
 			if c.ctx.Err() != nil {
 				return nil, context.Cause(c.ctx)
 			}
-			return nil, cli.Failed(option.ExitUsage, fmt.Errorf("%s: %w", v.Of(source).Name(), err))
+			return nil, cli.Failed(option.ExitUsage, fmt.Errorf("%s: %w", v.PasswordCommand.Name(), err))
 		}
 		return b, nil
-	case "ask-password":
-		return c.inv.AskFor(c.ctx, source, "password: ")
+	case v.AskPassword.Given():
+		return c.inv.AskFor(c.ctx, "ask-password", "password: ")
 	}
 	return nil, nil
 }
@@ -74,13 +65,10 @@ func (c *Connection) newPassword() func(context.Context) ([]byte, error) {
 // readKeyPassword gets the password of an encrypted private key.
 func (c *Connection) readKeyPassword(o *transport.TLSOptions) error {
 	v := c.inv.Values
-	if name := v.KeyPasswordFile.Text(); name != "" {
-		b, err := c.readSecret(name)
-		if err != nil {
-			return option.Usagef("%s: %v", v.KeyPasswordFile.Name(), err)
-		}
+	if v.KeyPasswordFile.Given() {
+		b, err := c.readSecret(v.KeyPasswordFile)
 		o.KeyPassword = string(b)
-		return nil
+		return err
 	}
 	if o.CertFile == "" || c.inv.Dry || !c.inv.CanAsk() {
 		return nil
@@ -94,20 +82,24 @@ func (c *Connection) readKeyPassword(o *transport.TLSOptions) error {
 	return err
 }
 
-// readSecret reads a file, or standard input, less one newline at its end.
-func (c *Connection) readSecret(name string) ([]byte, error) {
-	r := c.inv.Stdin
+// readSecret reads the file that an option names, or standard input, less one newline at
+// its end.
+func (c *Connection) readSecret(val *option.Value) ([]byte, error) {
+	r, name := c.inv.Stdin, val.Text()
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, err
+			return nil, option.Usagef("%s: %v", val.Name(), err)
 		}
 		defer f.Close()
 		c.inv.WarnExposed(c.inv.Talk, name, "a password", cli.OwnersOnly)
 		r = f
 	}
 	b, err := io.ReadAll(io.LimitReader(textfile.NewReader(r), packet.MaxString+3))
-	return textfile.TrimLine(b), err
+	if err != nil {
+		return nil, option.Usagef("%s: %v", val.Name(), err)
+	}
+	return textfile.TrimLine(b), nil
 }
 
 // secretTime is how long a command may take to print a secret: it may ask the

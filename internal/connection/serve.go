@@ -258,11 +258,6 @@ func (c *Connection) checkOrigins(all []string) error {
 func (c *Connection) serveTLS(o *broker.Options) (*tls.Config, error) {
 	v := c.inv.Values
 	if !v.ServeCert.IsSet() {
-		for _, val := range [...]*option.Value{v.ServeKey, v.ServeClientCA} {
-			if val.IsSet() {
-				return nil, val.Lacks("--serve-cert")
-			}
-		}
 		return nil, nil
 	}
 	cert, err := transport.LoadCertificate(v.ServeCert.Text(), v.ServeKey.Text(), "")

@@ -39,7 +39,8 @@ type setting struct{ name, value, place string }
 type config struct {
 	client   client
 	line     *cli.CommandLine
-	place    string // path:line of the word under way; "" for the command line
+	table    option.Options // of both of our tools, which have the spellings
+	place    string         // path:line of the word under way; "" for the command line
 	settings []setting
 	mode     bool // what to publish is known
 	topics   int
@@ -86,7 +87,7 @@ func (c *config) drop(name string) {
 func (c *config) words(argv []string) *failure {
 	for i := 0; i < len(argv); i++ {
 		word := argv[i]
-		o := find(word)
+		o := find(c.table, word)
 		if o == nil {
 			n, err := c.ours(argv[i:])
 			if err != nil {
@@ -189,7 +190,7 @@ func (c *config) use(o *row, value string) (err *failure) {
 func (c *config) ours(argv []string) (int, *failure) {
 	name, _, attached := strings.Cut(argv[0], "=")
 	o := c.line.Table.Long(name)
-	if o == nil || find(name) != nil || rowOf(o.Name) != nil || o.Name == option.Compat {
+	if o == nil || find(c.table, name) != nil || rowOf(o.Name) != nil || o.Name == option.Compat {
 		return 0, unknown(argv[0])
 	}
 	n := 1

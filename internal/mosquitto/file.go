@@ -12,11 +12,11 @@ import (
 
 // optionsFile finds the value of -o. It stands where an option stands: the
 // programs themselves take any word -o for it.
-func optionsFile(client client, argv []string) (path string, err *failure) {
+func (c *config) optionsFile(argv []string) (path string, err *failure) {
 	for i := 0; i < len(argv); i++ {
-		o := find(argv[i])
+		o := find(c.table, argv[i])
 		switch {
-		case o == nil || o.in&client == 0:
+		case o == nil || o.in&c.client == 0:
 		case o.name == "options-file":
 			if path != "" {
 				return "", wrongf("Duplicate -o argument given.")
@@ -77,7 +77,7 @@ func (c *config) file(path string, optional bool) *failure {
 		c.place = line.Place
 		name, value, has := strings.Cut(strings.TrimLeft(line.Text, " "), " ")
 		words := []string{name}
-		switch o := find(name); {
+		switch o := find(c.table, name); {
 		case name == "":
 			continue
 		case has && o != nil && o.name == "property":

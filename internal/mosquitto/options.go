@@ -63,9 +63,9 @@ func (o *row) spellings() (all []string) {
 // label is how errors name the option.
 func (o *row) label() string { return o.spellings()[0] }
 
-// find returns the row of a spelling, or nil.
-func find(word string) *row {
-	ours := option.Table(option.PubSub).Find(word)
+// find returns the row of a spelling of one of ours, or nil.
+func find(table option.Options, word string) *row {
+	ours := table.Find(word)
 	if ours == nil {
 		return nil
 	}

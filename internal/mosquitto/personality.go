@@ -43,7 +43,7 @@ func personality(name, flag string, in client, habits cli.Habits) cli.Personalit
 
 // read reads the options file and the words.
 func read(line *cli.CommandLine, in client, name string) *cli.Page {
-	c := &config{client: in, line: line}
+	c := &config{client: in, line: line, table: option.Table(option.PubSub)}
 	err := c.all(name)
 	switch {
 	case err == nil:
@@ -74,7 +74,7 @@ func read(line *cli.CommandLine, in client, name string) *cli.Page {
 
 // all reads everything, and then judges it.
 func (c *config) all(name string) *failure {
-	path, err := optionsFile(c.client, c.line.Args)
+	path, err := c.optionsFile(c.line.Args)
 	if err != nil {
 		return err
 	}

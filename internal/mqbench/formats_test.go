@@ -12,6 +12,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/bench/report"
 	"github.com/mqtools/mqtools/internal/bench/result"
+	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
 )
 
@@ -160,4 +161,18 @@ func TestPodsServeTheirFigures(t *testing.T) {
 		refused(t, "--metrics: invalid value \""+addr+"\" (want :PORT, which is reached from outside the pod)\n", "k8s", "conn", "-h", "broker.lan", "--metrics", addr)
 	}
 	refused(t, "--hold needs --metrics\n", "k8s", "conn", "-h", "broker.lan", "--hold", "5s")
+}
+
+// TestVariablesOfOtherFormsRefuseNothing: what has no effect on a form has none beside what
+// would exclude it either.
+func TestVariablesOfOtherFormsRefuseNothing(t *testing.T) {
+	t.Parallel()
+	for line, code := range map[string]int{"conn --show-config": 0, "pub --show-config": option.ExitUsage} {
+		var out, errs strings.Builder
+		got := cli.Run(t.Context(), cli.Env{Args: words(line), Stdout: &out, Stderr: &errs,
+			Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none", "MQ_MESSAGE": "x", "MQ_SIZE": "5"})}, Tool())
+		if got != code || (code != 0) != strings.Contains(errs.String(), "MQ_MESSAGE and MQ_SIZE cannot be used together") {
+			t.Errorf("%s: status %d, %s", line, got, errs.String())
+		}
+	}
 }

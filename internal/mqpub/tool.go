@@ -77,9 +77,6 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 			inv.Warnf("--%s has no effect with --%s", name, mode)
 		}
 	}
-	if err := checkInput(inv.Values, mode); err != nil {
-		return err
-	}
 	conn, err := connection.New(ctx, inv)
 	if err != nil {
 		return err
@@ -89,7 +86,6 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 	if err := j.readMessage(mode); err != nil {
 		return err
 	}
-	asks := inv.Values.Request.Given() || inv.Values.ResponseTopic.Given()
 	var feed func(context.Context) error
 	streams := false
 	switch mode {
@@ -106,7 +102,7 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 	if !streams { // one message is no service's work
 		inv.Service = nil
 	}
-	if asks {
+	if asks(inv.Values) {
 		return j.request(ctx)
 	}
 	return j.publish(ctx, feed, streams)
@@ -279,7 +275,7 @@ func modeOf(v *option.Values) (string, error) {
 		}
 	}
 	if mode == "" {
-		if v.Request.Given() || v.ResponseTopic.Given() {
+		if asks(v) {
 			return "", option.Usagef("no message given").WithHint("pass -m TEXT, -f FILE, -s or -n")
 		}
 		return "", option.Usagef("no message given").WithHint("pass -m TEXT, -f FILE, -l, ... (see --help)")
@@ -287,19 +283,8 @@ func modeOf(v *option.Values) (string, error) {
 	return mode, nil
 }
 
-// checkInput refuses a second reader of standard input, which would take what is to be
-// published.
-func checkInput(v *option.Values, mode string) error {
-	if mode != "stdin-file" && mode != "stdin-line" && mode != "input" && (mode != "file" || v.File.Text() != "-") {
-		return nil
-	}
-	for _, val := range [...]*option.Value{v.PasswordFile, v.KeyPasswordFile} {
-		if val.Text() == "-" {
-			return v.Of(mode).Together(val).WithHint("both read standard input")
-		}
-	}
-	return nil
-}
+// asks reports whether the message is a request.
+func asks(v *option.Values) bool { return v.Request.Given() || v.ResponseTopic.Given() }
 
 // readMessage checks the options that shape every message.
 func (j *job) readMessage(mode string) error {

@@ -119,9 +119,12 @@ func (c *Command) Obeys(o *Option) bool {
 	return c.Bit&commandsPlan != 0
 }
 
-// form returns the form of the command's plan; 0 without one, or before args name it.
+// form returns the form of the command's plan; 0 without a command or a plan, or before
+// args name it.
 func (c *Command) form(args []string) Forms {
 	switch {
+	case c == nil:
+		return 0
 	case c.Bit == CommandRun && c.Name == "run":
 		return FormNamed
 	case c.Bit == CommandRun:
@@ -144,37 +147,29 @@ func (t *Program) Table() Options {
 	return table
 }
 
-// obeyed returns the options that have an effect on what the tool does: with its
-// command on a plan of the form that args name.
+// Effective returns the options that have an effect on the command, and on the form of
+// plan that args name.
+func (t *Program) Effective(args []string) Options {
+	form := t.Command.form(args)
+	return slices.DeleteFunc(t.Table(), func(o *Option) bool { return !t.Command.Obeys(o) || !o.suits(form) })
+}
+
+// obeyed returns those of the effective options that help and completion show.
 func (t *Program) obeyed(args []string) Options {
-	var form Forms
-	if t.Command != nil {
-		form = t.Command.form(args)
-	}
-	return slices.DeleteFunc(t.Table(), func(o *Option) bool {
+	return slices.DeleteFunc(t.Effective(args), func(o *Option) bool {
 		switch {
 		case o.Hidden:
 			return true
 		case t.Command == nil:
 			return t.NeedsCommand && !o.Group.common()
-		case !t.Command.Obeys(o), t.Command.Bit == CommandK8s && o.local():
-			return true
 		}
-		return form != 0 && o.Forms != 0 && o.Forms&form == 0
+		return t.Command.Bit == CommandK8s && o.local()
 	})
 }
 
-// Effective returns the options of a table that have an effect on the command, and on
-// the form of plan that args name.
-func (t *Program) Effective(table Options, args []string) Options {
-	form := Forms(0)
-	if t.Command != nil {
-		form = t.Command.form(args)
-	}
-	return slices.DeleteFunc(slices.Clone(table), func(o *Option) bool {
-		return !t.Command.Obeys(o) || form != 0 && o.Forms != 0 && o.Forms&form == 0
-	})
-}
+// suits reports whether the option has an effect on plans of a form, which may be 0 for
+// any.
+func (o *Option) suits(form Forms) bool { return form == 0 || o.Forms == 0 || o.Forms&form != 0 }
 
 // local reports whether the option is about the machine that it is given on, or a
 // secret, so that k8s refuses to hand it on.
@@ -198,7 +193,7 @@ func (t *Program) Takes(name string) []string {
 func (t *Program) Idle(v *Values, word string) string {
 	form := formOf(word)
 	for _, o := range Table(t.Bit) {
-		if o.Forms != 0 && o.Forms&form == 0 && v.Of(o.Name).Origin() == OriginFlag {
+		if !o.suits(form) && v.Of(o.Name).Origin() == OriginFlag {
 			return o.Name
 		}
 	}

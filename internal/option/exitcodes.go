@@ -24,6 +24,14 @@ const (
 	ExitTerminated = Signaled + 15
 )
 
+// ExitStatus is one row of the table of exit codes.
+type ExitStatus struct {
+	Code  int
+	Name  string // one or two words, stable, for tests and logs
+	Text  string // when, for --help and the man page
+	Tools ToolSet
+}
+
 // ExitCodes is the table of exit codes of a tool, in ascending order.
 func ExitCodes(tools ToolSet) []ExitStatus {
 	all := [...]ExitStatus{

@@ -48,9 +48,10 @@ func (t *Program) Handover(v *Values, args []string, keep func(*Option) bool) (w
 // others in their place, for a child that reads no configuration file.
 func Environ(vars []Variable) []string {
 	var all []string
+	table := Table(All)
 	for _, e := range os.Environ() {
 		name, _, _ := strings.Cut(e, "=")
-		if !strings.HasPrefix(e, "MQ_") && !slices.ContainsFunc(Table(All), func(o *Option) bool { return o.EnvFallback == name }) {
+		if !strings.HasPrefix(e, "MQ_") && !slices.ContainsFunc(table, func(o *Option) bool { return o.EnvFallback == name }) {
 			all = append(all, e)
 		}
 	}

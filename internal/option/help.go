@@ -13,16 +13,18 @@ import (
 
 const (
 	helpWidth  = 80
-	HelpColumn = 30 // where the sentences begin
+	helpColumn = 30 // where the sentences begin
 )
 
 // AskedHelp reports whether a command line has --help, and returns its topic and what
-// the line says of --color, or "". Words that are wrong are passed over.
-func AskedHelp(table Options, argv []string) (topic, color string, asked bool) {
+// the line says of --color, or "". It narrows the program to the command then. Words
+// that are wrong are passed over.
+func (t *Program) AskedHelp(argv []string) (topic, color string, asked bool) {
 	if !slices.ContainsFunc(argv, func(w string) bool { return strings.HasPrefix(w, "--help") }) {
 		return "", "", false
 	}
-	n := normalizer{table: table, argv: argv}
+	argv = argv[t.Choose(argv):]
+	n := normalizer{table: t.Table(), argv: argv}
 	for n.next < len(n.argv) {
 		_ = n.word()
 	}
@@ -52,15 +54,11 @@ func Help(t *Program, topic string, styled bool) (string, error) {
 		narrowed.Choose([]string{topic})
 		t, topic = &narrowed, ""
 	}
-	p := &helpPage{tool: t, styled: styled}
-	if t.Command != nil {
-		p.form = t.Command.form(nil)
-		if t.Command.Bare && (topic == "" || topic == allTopics) {
-			p.bare()
-			return p.String(), nil
-		}
-	}
+	p := &helpPage{tool: t, form: t.Command.form(nil), styled: styled}
 	switch {
+	case t.Command != nil && t.Command.Bare && (topic == "" || topic == allTopics):
+		p.bare()
+		return p.String(), nil
 	case topic == "" && p.brief():
 		return p.String(), nil
 	case topic == "" || topic == allTopics:
@@ -145,6 +143,9 @@ func (p *helpPage) option(o *Option, column int) {
 	p.row(blank+strings.Join(words, " "), blank+strings.Join(shown, " "), o.sentence(p.tool.Bits(), p.form), column, 2)
 }
 
+// paragraph writes text from a column on.
+func (p *helpPage) paragraph(text string, column int) { p.row("", "", text, column, 0) }
+
 func (p *helpPage) heading(text string) { p.WriteString(p.style(bold, text+":") + "\n") }
 
 // head writes what the program is and how it is used.
@@ -194,7 +195,7 @@ func (p *helpPage) list(examples []Example) {
 			continue
 		}
 		p.WriteString("  " + e.Command + "\n")
-		WriteColumns(&p.Builder, "", e.Text, 6)
+		p.paragraph(e.Text, 6)
 	}
 }
 
@@ -211,7 +212,7 @@ func (p *helpPage) brief() bool {
 	table := Table(p.tool.Bit)
 	column := 0
 	for _, name := range names {
-		if n := utf8.RuneCountInString(table.Find("--"+name).helpSpelling()) + 4; n <= HelpColumn {
+		if n := utf8.RuneCountInString(table.Find("--"+name).helpSpelling()) + 4; n <= helpColumn {
 			column = max(column, n)
 		}
 	}
@@ -234,7 +235,7 @@ func (p *helpPage) brief() bool {
 	}
 	p.examples()
 	p.WriteString("\n")
-	WriteColumns(&p.Builder, "", p.more(), 0)
+	p.paragraph(p.more(), 0)
 	return true
 }
 
@@ -277,7 +278,7 @@ func (p *helpPage) group(g Group) {
 	p.heading(string(g))
 	for _, o := range p.tool.shown() {
 		if o.Group == g {
-			p.option(o, HelpColumn)
+			p.option(o, helpColumn)
 		}
 	}
 }
@@ -285,7 +286,7 @@ func (p *helpPage) group(g Group) {
 // environment writes where options can come from.
 func (p *helpPage) environment() {
 	p.heading("Environment and precedence")
-	WriteColumns(&p.Builder, "", "Options can also come from environment variables (--host is MQ_HOST; --url also MQTT_URL), an options file (-o), "+
+	p.paragraph("Options can also come from environment variables (--host is MQ_HOST; --url also MQTT_URL), an options file (-o), "+
 		"and the configuration file (see '"+contextProgram(p.tool.Name, p.tool.Bit)+" context --help'). "+
 		"Precedence, highest first: command line, options file, environment, context, configuration file. "+durations, 2)
 }
@@ -304,10 +305,10 @@ func (p *helpPage) exits() {
 // facts writes all that the table knows about an option.
 func (p *helpPage) facts(o *Option) {
 	command := p.tool.Bits()
-	p.option(o, HelpColumn)
+	p.option(o, helpColumn)
 	fact := func(what, text string) {
 		if text != "" {
-			p.row("      "+what, "      "+what, text, HelpColumn, 2)
+			p.row("      "+what, "      "+what, text, helpColumn, 2)
 		}
 	}
 	p.WriteString("\n")
@@ -380,7 +381,7 @@ func (p *helpPage) facts(o *Option) {
 		fact("topic", o.Group.word())
 	}
 	p.WriteString("\n")
-	WriteColumns(&p.Builder, "", "More: "+p.tool.Name+"(1).", 0)
+	p.paragraph("More: "+p.tool.Name+"(1).", 0)
 }
 
 // contextProgram is the tool that lists the contexts of a tool.
@@ -535,13 +536,8 @@ func withDefault(text, def string) string {
 	return text[:at] + " (default " + def + ")" + text[at:]
 }
 
-// WriteColumns writes left and, from column on, text in lines of at most
-// helpWidth columns.
-func WriteColumns(b *strings.Builder, left, text string, column int) {
-	writeColumns(b, left, text, column, 2)
-}
-
-// writeColumns is WriteColumns with at least gap blanks behind left.
+// writeColumns writes left and, behind at least gap blanks and from column on, text in
+// lines of at most helpWidth columns.
 func writeColumns(b *strings.Builder, left, text string, column, gap int) {
 	at := utf8.RuneCountInString(left)
 	b.WriteString(left)
@@ -576,17 +572,17 @@ func (p *helpPage) bare() {
 	p.head()
 	p.WriteString("\n")
 	for _, c := range p.tool.Commands {
-		p.columns(strings.TrimSpace(c.Name+" "+c.Usage), c.Summary, HelpColumn)
+		p.columns(strings.TrimSpace(c.Name+" "+c.Usage), c.Summary, helpColumn)
 	}
 	keeps := p.tool.Command.Keeps
 	for _, o := range p.tool.Table() {
 		if len(p.tool.Commands) == 0 && (keeps && o.AboutFile && o.Name != optionsFile || o.Name == "help" || !keeps && p.tool.Command.Obeys(o)) {
-			p.option(o, HelpColumn)
+			p.option(o, helpColumn)
 		}
 	}
 	p.WriteString("\n")
 	if keeps {
-		WriteColumns(&p.Builder, "", "OPTION is one of '"+p.tool.Name+" --help all' that can stand in a configuration file.", 0)
+		p.paragraph("OPTION is one of '"+p.tool.Name+" --help all' that can stand in a configuration file.", 0)
 	}
-	WriteColumns(&p.Builder, "", "A run uses one by --context NAME. --config FILE is another configuration file. The manual page mqtools(5) has its form.", 0)
+	p.paragraph("A run uses one by --context NAME. --config FILE is another configuration file. The manual page mqtools(5) has its form.", 0)
 }

@@ -147,7 +147,7 @@ func TestHelpIsAskedForAnywhere(t *testing.T) {
 		"--help tls --help": "", "--help=false --help": "", "-t -t --help": "",
 		"": "no", "-h x": "no", "-t --help": "no", "--topic --help": "no", "-- --help": "no", "--help=false": "no", "--help --help=false": "no", "--helpless": "no",
 	} {
-		topic, _, asked := AskedHelp(Table(Sub), strings.Fields(line))
+		topic, _, asked := (&Program{Bit: Sub}).AskedHelp(strings.Fields(line))
 		if !asked {
 			topic = "no"
 		}
@@ -155,7 +155,7 @@ func TestHelpIsAskedForAnywhere(t *testing.T) {
 			t.Errorf("%q: %q, want %q", line, topic, want)
 		}
 	}
-	if _, color, _ := AskedHelp(Table(Sub), []string{"--color", "never", "--help"}); color != "never" {
+	if _, color, _ := (&Program{Bit: Sub}).AskedHelp([]string{"--color", "never", "--help"}); color != "never" {
 		t.Errorf("color %q", color)
 	}
 }
@@ -198,7 +198,7 @@ func TestWriteColumns(t *testing.T) {
 		{"wraps before column 81", "  -a", strings.Repeat("x", 70) + " 345 7", "  -a  " + strings.Repeat("x", 70) + " 345\n      7\n"},
 	} {
 		var b strings.Builder
-		WriteColumns(&b, c.left, c.text, 6)
+		writeColumns(&b, c.left, c.text, 6, 2)
 		if b.String() != c.want {
 			t.Errorf("it %s:\n got %q\nwant %q", c.it, b.String(), c.want)
 		}

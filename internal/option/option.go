@@ -152,6 +152,7 @@ type Option struct {
 	List       bool // the value is choices with commas between them
 	Specials   []Special
 
+	Stdin    bool       // reads standard input; of a TypeString if the value is -
 	Excludes []Relation // what cannot be used with this option
 	Needs    []Relation // what this option does nothing without
 

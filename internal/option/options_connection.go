@@ -101,7 +101,7 @@ var authOptions = []Option{
 		Help: "password; visible to others, see --password-file",
 	},
 	{
-		Name: "password-file", Tools: All, Group: GroupAuth, Type: TypeString,
+		Name: "password-file", Tools: All, Group: GroupAuth, Type: TypeString, Stdin: true,
 		Excludes:    []Relation{{With: []string{"password-command", "ask-password"}}},
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "read the password from FILE (\"-\": stdin)",
@@ -259,7 +259,7 @@ var serveOptions = []Option{
 		Name: "serve-key", Tools: All, Group: GroupServe, Type: TypeString,
 		Needs: []Relation{
 			{With: []string{"serve"}, Hint: "add --serve, which runs a broker on " + DefaultServeAddr},
-			{With: []string{"serve-cert"}},
+			{With: []string{"serve-cert"}, Always: true, Beside: "serve"},
 		},
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "private key, if not in the --serve-cert file",
@@ -268,7 +268,7 @@ var serveOptions = []Option{
 		Name: "serve-client-ca", Tools: All, Group: GroupServe, Type: TypeString,
 		Needs: []Relation{
 			{With: []string{"serve"}, Hint: "add --serve, which runs a broker on " + DefaultServeAddr},
-			{With: []string{"serve-cert"}},
+			{With: []string{"serve-cert"}, Always: true, Beside: "serve"},
 		},
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "require client certificates from these CAs",

@@ -15,13 +15,13 @@ var messageOptions = []Option{
 		Help:        "publish TEXT",
 	},
 	{
-		Name: "file", Short: "f", Tools: Pub, Group: GroupMessage, Type: TypeString, Once: true,
+		Name: "file", Short: "f", Tools: Pub, Group: GroupMessage, Type: TypeString, Once: true, Stdin: true,
 		Excludes:    []Relation{{With: []string{"stdin-file", "null-message", "stdin-line", "input"}, Hint: "publish one message at a time"}},
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "publish the contents of FILE as one message",
 	},
 	{
-		Name: "stdin-file", Short: "s", Tools: Pub, Group: GroupMessage, Type: TypeBool,
+		Name: "stdin-file", Short: "s", Tools: Pub, Group: GroupMessage, Type: TypeBool, Stdin: true,
 		Excludes: []Relation{{With: []string{"null-message", "stdin-line", "input"}, Hint: "publish one message at a time"}},
 		Help:     "publish all of standard input as one message",
 	},
@@ -31,12 +31,12 @@ var messageOptions = []Option{
 		Help:     "publish an empty payload",
 	},
 	{
-		Name: "stdin-line", Short: "l", Tools: Pub, Group: GroupMessage, Type: TypeBool,
+		Name: "stdin-line", Short: "l", Tools: Pub, Group: GroupMessage, Type: TypeBool, Stdin: true,
 		Excludes: []Relation{{With: []string{"input"}, Hint: "publish one message at a time"}},
 		Help:     "publish each line of standard input",
 	},
 	{
-		Name: "input", Tools: Pub, Group: GroupMessage, Type: TypeChoice,
+		Name: "input", Tools: Pub, Group: GroupMessage, Type: TypeChoice, Stdin: true,
 		Excludes:    []Relation{{With: []string{"topic"}, Hint: "every record names its own topic", Ranked: true}},
 		Placeholder: "FORMAT", Choices: []Choice{{"jsonl", nil}}, Complete: CompleteChoice,
 		Help: "publish records from standard input: {values}",

@@ -33,7 +33,7 @@ var tlsOptions = []Option{
 		Help: "private key of --cert (PEM)",
 	},
 	{
-		Name: "key-password-file", Tools: All, Group: GroupTLS, Type: TypeString,
+		Name: "key-password-file", Tools: All, Group: GroupTLS, Type: TypeString, Stdin: true,
 		Placeholder: "FILE", Complete: CompleteFile,
 		Help: "read the password of --key from FILE",
 	},

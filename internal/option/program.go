@@ -45,14 +45,6 @@ type Section struct {
 // Example is a command line that --help shows, and what it does.
 type Example struct{ Command, Text string }
 
-// ExitStatus is one row of the table of exit codes.
-type ExitStatus struct {
-	Code  int
-	Name  string // one or two words, stable, for tests and logs
-	Text  string // when, for --help and the man page
-	Tools ToolSet
-}
-
 // Environment is what values come from beside the command line.
 type Environment struct {
 	Lookup       LookupFunc // of variables; nil: there are none

@@ -23,8 +23,10 @@ type Relation struct {
 	Native bool // in place of another program there is no such rule
 
 	// Of Needs: wherever the option comes from, and not only from the command line or
-	// an options file. A configuration may be about runs that do without.
+	// an options file. A configuration may be about runs that do without. Beside is the
+	// option without which there is nothing to need.
 	Always bool
+	Beside string
 }
 
 // pair are two given options of which one excludes the other.
@@ -75,22 +77,26 @@ func (v *Values) Relate(table Options, setting Setting) (warnings []string, err 
 		if !p.a.Given() || !p.b.Given() {
 			continue
 		}
-		refused := p.a.Together(p.b)
-		if p.rel.Hint != "" {
-			refused.Help = p.rel.Hint
-		}
 		switch {
 		case p.a.origin > p.b.origin:
 			p.b.yield()
 		case p.a.origin < p.b.origin && !p.rel.Firm:
 			p.a.yield()
-		case p.a.origin < p.b.origin && p.b.origin >= OriginFile:
-			return warnings, refused
-		case p.a.origin == p.b.origin && !(p.rel.Ranked && p.a.origin == OriginEnvironment):
-			return warnings, refused
+		case p.a.origin < p.b.origin && p.b.origin >= OriginFile,
+			p.a.origin == p.b.origin && !(p.rel.Ranked && p.a.origin == OriginEnvironment):
+			return warnings, p.rel.hinted(p.a.Together(p.b))
 		default:
 			warnings = append(warnings, fmt.Sprintf("%s has no effect beside %s", p.b.Name(), p.a.Name()))
 			p.b.yield()
+		}
+	}
+	var reader *Value // a second one would get what is meant for the first, or nothing
+	for _, o := range table {
+		if val := v.Of(o.Name); o.Stdin && val.Given() && (o.Type != TypeString || val.Text() == "-") {
+			if reader != nil {
+				return warnings, reader.Together(val).WithHint("both read standard input")
+			}
+			reader = val
 		}
 	}
 	for _, o := range table {
@@ -98,10 +104,12 @@ func (v *Values) Relate(table Options, setting Setting) (warnings []string, err 
 			continue
 		}
 		for i := range o.Needs {
-			if !o.Needs[i].Always && (setting == ForContext || v.Of(o.Name).Origin() < OriginFile) {
+			rel := &o.Needs[i]
+			if !rel.Always && (setting == ForContext || v.Of(o.Name).Origin() < OriginFile) ||
+				rel.Beside != "" && !v.Of(rel.Beside).Given() {
 				continue
 			}
-			if err := v.lacks(o, &o.Needs[i]); err != nil {
+			if err := v.lacks(o, rel); err != nil {
 				return warnings, err
 			}
 		}
@@ -123,7 +131,11 @@ func (v *Values) lacks(o *Option, rel *Relation) error {
 	if len(names) == 0 {
 		return nil
 	}
-	err := v.Of(o.Name).Lacks(units.OrList(names...))
+	return rel.hinted(v.Of(o.Name).Lacks(units.OrList(names...)))
+}
+
+// hinted gives a refusal the hint of the relation, if it has one.
+func (rel *Relation) hinted(err *UsageError) *UsageError {
 	if rel.Hint != "" {
 		err.Help = rel.Hint
 	}

@@ -200,6 +200,10 @@ func TestTheStrongerOriginCounts(t *testing.T) {
 		{"mqpub -m x --repeat 2", map[string]string{"MQ_REQUEST": "1"}, "MQ_REQUEST and --repeat cannot be used together", ""},
 		{"mqpub -m x", map[string]string{"MQ_SERVE_KEY": "k"}, "message serve-key", ""}, // where nothing is served
 		{"mqbench --interval 1", map[string]string{"MQ_RATE": "5"}, "interval", ""},
+		{"mqsub --serve", map[string]string{"MQ_SERVE_KEY": "k"}, "MQ_SERVE_KEY needs --serve-cert", ""},
+		{"mqpub -l", map[string]string{"MQ_PASSWORD_FILE": "-"}, "--stdin-line and MQ_PASSWORD_FILE cannot be used together", ""},
+		{"mqsub --password-file - --key-password-file -", nil, "--password-file and --key-password-file cannot be used together", ""},
+		{"mqpub -f x --password-file -", nil, "file password-file", ""},
 	} {
 		tool, line, _ := strings.Cut(c.line, " ")
 		v, warnings, err := related(t, toolOf[tool], line, c.env)

@@ -13,8 +13,8 @@ func ShowConfig(v *Values, table Options, t *Program, args []string) string {
 	var b strings.Builder
 	var command Commands
 	var form Forms
-	if t != nil && t.Command != nil {
-		command, form = t.Command.Bit, t.Command.form(args)
+	if t != nil {
+		command, form = t.Bits(), t.Command.form(args)
 	}
 	for _, o := range table {
 		val := v.Of(o.Name)

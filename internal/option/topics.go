@@ -135,7 +135,7 @@ func (p *helpPage) variables() {
 		}
 	}
 	p.WriteString("\n")
-	WriteColumns(&p.Builder, "", "The variable of an option is MQ_ and its long name in capitals, with _ for each hyphen: --will-topic is MQ_WILL_TOPIC. "+
+	p.paragraph("The variable of an option is MQ_ and its long name in capitals, with _ for each hyphen: --will-topic is MQ_WILL_TOPIC. "+
 		"Switches take true and false, and options that can be repeated one value per line. An empty variable counts as not set. "+
 		"These options have none: "+strings.Join(none, " ")+".", 2)
 }
@@ -146,14 +146,14 @@ func (p *helpPage) mosquitto() {
 	p.heading("Known from mosquitto, and ignored or refused here")
 	for _, o := range Table(p.tool.Bit) {
 		if o.Hidden {
-			p.option(o, HelpColumn)
+			p.option(o, helpColumn)
 		}
 	}
 	if p.tool.Bit&PubSub == 0 {
 		return
 	}
 	p.WriteString("\n")
-	WriteColumns(&p.Builder, "", "A link named mosquitto_pub, mosquitto_sub or mosquitto_rr acts as that program, and so does the tool with --compat as its first argument. "+
+	p.paragraph("A link named mosquitto_pub, mosquitto_sub or mosquitto_rr acts as that program, and so does the tool with --compat as its first argument. "+
 		"Differences: "+p.tool.Name+"(1); the way from mosquitto's options to ours: mqtools(7).", 2)
 }
 
