@@ -135,7 +135,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 // failOn reads the conditions of --fail-on.
 func failOn(inv *cli.Invocation) (all []report.Condition, err error) {
 	for _, text := range inv.Values.FailOn.Texts() {
-		c, err := conditions(inv.Values, "fail-on", text)
+		c, err := conditions(inv.Values.FailOn, text)
 		if err != nil {
 			return nil, err
 		}
@@ -145,14 +145,14 @@ func failOn(inv *cli.Invocation) (all []report.Condition, err error) {
 }
 
 // conditions reads those of an option, separated by commas.
-func conditions(v *option.Values, name, text string) (all []report.Condition, err error) {
+func conditions(val *option.Value, text string) (all []report.Condition, err error) {
 	for one := range strings.SplitSeq(text, ",") {
 		c, err := report.ParseConditions(one)
 		switch one = strings.TrimSpace(one); {
 		case err != nil && !strings.ContainsAny(one, "<>="):
-			return nil, v.Of(name).Invalid("condition", one, "e.g. p99<10ms")
+			return nil, val.Invalid("condition", one, "e.g. p99<10ms")
 		case err != nil:
-			return nil, v.Of(name).Invalid("condition", one, "%s", strings.TrimPrefix(err.Error(), one+": "))
+			return nil, val.Invalid("condition", one, "%s", strings.TrimPrefix(err.Error(), one+": "))
 		}
 		all = append(all, c...)
 	}
@@ -429,7 +429,7 @@ func (r *runner) mark(repeat int) result.Mark {
 
 // repeats is how many runs follow each other; 0: one, or as many as a search needs.
 func (r *runner) repeats() int {
-	if v := r.inv.Values; v.Repeat.Known() && v.Repeat.Int() > 1 {
+	if v := r.inv.Values; v.Repeat.Int() > 1 {
 		return v.Repeat.Int()
 	}
 	return 0
@@ -501,13 +501,12 @@ func readShard(inv *cli.Invocation, p *plan.Plan) (s *plan.Shard, indexed bool, 
 
 // startAt is the time of --start-at.
 func startAt(v *option.Values) (time.Time, error) {
-	const name = "start-at"
-	if !v.Of(name).IsSet() {
+	if !v.StartAt.IsSet() {
 		return time.Time{}, nil
 	}
-	t, err := readStart(v.Of(name).Text())
+	t, err := readStart(v.StartAt.Text())
 	if err != nil {
-		return t, v.Of(name).Invalid("time", v.Of(name).Text(), "%v", err)
+		return t, v.StartAt.Invalid("time", v.StartAt.Text(), "%v", err)
 	}
 	return t, nil
 }
@@ -538,12 +537,11 @@ func readStart(s string) (t time.Time, err error) {
 
 // readSources reads addresses and ranges of them: 10.0.0.1, 10.0.0.1-20.
 func readSources(v *option.Values) (all []netip.Addr, err error) {
-	const name = "source-ip"
-	for _, s := range v.Of(name).Texts() {
+	for _, s := range v.SourceIP.Texts() {
 		first, last, isRange := strings.Cut(s, "-")
 		a, err := netip.ParseAddr(first)
 		if err != nil {
-			return nil, v.Of(name).Invalid("address", first, "e.g. 10.0.0.10 or 10.0.0.10-20")
+			return nil, v.SourceIP.Invalid("address", first, "e.g. 10.0.0.10 or 10.0.0.10-20")
 		}
 		if !isRange {
 			all = append(all, a)
@@ -551,7 +549,7 @@ func readSources(v *option.Values) (all []netip.Addr, err error) {
 		}
 		n, err := strconv.ParseUint(last, 10, 8)
 		if err != nil || !a.Is4() || uint64(a.As4()[3]) > n {
-			return nil, v.Of(name).Invalid("range", s, "e.g. 10.0.0.10-20")
+			return nil, v.SourceIP.Invalid("range", s, "e.g. 10.0.0.10-20")
 		}
 		for {
 			all = append(all, a)

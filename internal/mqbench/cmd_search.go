@@ -79,13 +79,13 @@ func searchCommand(ctx context.Context, inv *cli.Invocation) error {
 func (s *searcher) readSearch() (search bench.Search, err error) {
 	v := s.inv.Values
 	s.conditions = "p99<10ms,loss=0"
-	if given := v.Slo.Texts(); len(given) > 0 {
+	if given := v.SLO.Texts(); len(given) > 0 {
 		s.conditions = strings.Join(given, ",")
 	}
-	if s.slo, err = conditions(v, "slo", s.conditions); err != nil {
+	if s.slo, err = conditions(v.SLO, s.conditions); err != nil {
 		return search, err
 	}
-	if search.From, err = factor(v, "from-load"); err != nil {
+	if search.From, err = factor(v.FromLoad); err != nil {
 		return search, err
 	}
 	search.Precision, err = strconv.ParseFloat(v.Precision.Text(), 64)

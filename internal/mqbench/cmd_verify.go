@@ -165,7 +165,7 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 		o.Clients = v.Clients.Int()
 	}
 	if v.Rate.IsSet() {
-		if o.Rate, err = rate(v, "rate"); err != nil {
+		if o.Rate, err = rate(v.Rate); err != nil {
 			return o, err
 		}
 	}
@@ -179,7 +179,7 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	if o.Size = int(v.Size.Int64()); o.Size < result.HeaderSize {
 		return o, option.Usagef("%s: %d bytes have no room for the header of %d that is checked", v.Size.Name(), o.Size, result.HeaderSize)
 	}
-	for word := range listed(v, "faults", "delay,stall,split,cut,refuse") {
+	for word := range listed(v.Faults, "delay,stall,split,cut,refuse") {
 		f := bench.Fault(word)
 		switch {
 		case f == "none" || f == "" || slices.Contains(o.Faults, f):
@@ -194,7 +194,7 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 
 // verifyShapes reads the shapes.
 func verifyShapes(inv *cli.Invocation) (all []bench.Shape, err error) {
-	for word := range listed(inv.Values, "shapes", string(bench.Pairs)) {
+	for word := range listed(inv.Values.Shapes, string(bench.Pairs)) {
 		s := bench.Shape(word)
 		switch {
 		case slices.Contains(all, s):
@@ -218,8 +218,8 @@ func wordsOf[S ~string](all []S) []string {
 
 // listed yields the words of a list, of all the times that it was given, or of its
 // default.
-func listed(v *option.Values, name, unless string) iter.Seq[string] {
-	lists := v.Of(name).Texts()
+func listed(val *option.Value, unless string) iter.Seq[string] {
+	lists := val.Texts()
 	if len(lists) == 0 {
 		lists = []string{unless}
 	}

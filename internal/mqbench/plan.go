@@ -137,7 +137,7 @@ func planOptions(inv *cli.Invocation) (o plan.Options, err error) {
 	v := inv.Values
 	for name, to := range map[string]*float64{"scale": &o.Scale, "load": &o.Load} {
 		if v.Of(name).IsSet() {
-			if *to, err = factor(v, name); err != nil {
+			if *to, err = factor(v.Of(name)); err != nil {
 				return o, err
 			}
 		}
@@ -209,22 +209,22 @@ func (r *runner) readSessions() error {
 }
 
 // factor reads a number above zero.
-func factor(v *option.Values, name string) (float64, error) {
-	f, err := strconv.ParseFloat(v.Of(name).Text(), 64)
+func factor(val *option.Value) (float64, error) {
+	f, err := strconv.ParseFloat(val.Text(), 64)
 	if err != nil || !(f > 0 && f <= 1e9) {
-		return 0, v.Of(name).Invalid("value", v.Of(name).Text(), "want a number above 0")
+		return 0, val.Invalid("value", val.Text(), "want a number above 0")
 	}
 	return f, nil
 }
 
 // rate reads a rate.
-func rate(v *option.Values, name string) (plan.Rate, error) {
-	r, err := plan.ParseRate(v.Of(name).Text())
+func rate(val *option.Value) (plan.Rate, error) {
+	r, err := plan.ParseRate(val.Text())
 	switch {
 	case err != nil:
-		return r, v.Of(name).Invalid("rate", v.Of(name).Text(), "e.g. 1000, 1000/s, 10/m")
+		return r, val.Invalid("rate", val.Text(), "e.g. 1000, 1000/s, 10/m")
 	case r.Events == 0:
-		return r, v.Of(name).Invalid("rate", v.Of(name).Text(), "want more than 0")
+		return r, val.Invalid("rate", val.Text(), "want more than 0")
 	}
 	return r, nil
 }
@@ -252,12 +252,12 @@ func short(inv *cli.Invocation, version packet.Version) (s plan.Short, err error
 	case r == "unlimited":
 		s.Unlimited = true
 	case r != "":
-		if s.Rate, err = rate(v, "rate"); err != nil {
+		if s.Rate, err = rate(v.Rate); err != nil {
 			return s, err
 		}
 	}
 	if v.ConnectRate.IsSet() {
-		if s.ConnectRate, err = rate(v, "connect-rate"); err != nil {
+		if s.ConnectRate, err = rate(v.ConnectRate); err != nil {
 			return s, err
 		}
 	}

@@ -140,7 +140,7 @@ type Fields struct {
 	Size                  *Value // --size
 	SkipBlank             *Value // --skip-blank
 	SkipRetained          *Value // --skip-retained
-	Slo                   *Value // --slo
+	SLO                   *Value // --slo
 	SourceIP              *Value // --source-ip
 	SRV                   *Value // --srv
 	StartAt               *Value // --start-at
@@ -457,7 +457,7 @@ func (f *Fields) at(name string) **Value {
 	case "skip-retained":
 		return &f.SkipRetained
 	case "slo":
-		return &f.Slo
+		return &f.SLO
 	case "source-ip":
 		return &f.SourceIP
 	case "srv":

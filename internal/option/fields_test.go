@@ -13,7 +13,7 @@ import (
 var update = flag.Bool("update", false, "write the fields of Values anew")
 
 // initials are parts of names that are written in capitals.
-var initials = map[string]string{"id": "ID", "url": "URL", "tls": "TLS", "ws": "WS", "srv": "SRV", "json": "JSON", "qos": "QoS", "ip": "IP", "psk": "PSK", "alpn": "ALPN", "ca": "CA", "os": "OS", "sha1": "SHA1", "kpass": "KPass", "cafile": "CAFile", "capath": "CAPath"}
+var initials = map[string]string{"id": "ID", "url": "URL", "tls": "TLS", "ws": "WS", "srv": "SRV", "json": "JSON", "qos": "QoS", "ip": "IP", "psk": "PSK", "alpn": "ALPN", "ca": "CA", "os": "OS", "sha1": "SHA1", "kpass": "KPass", "cafile": "CAFile", "capath": "CAPath", "slo": "SLO"}
 
 // fieldOf is the field of Values for the option of a name.
 func fieldOf(name string) string {
