@@ -52,6 +52,12 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
+func (b *buffer) Len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Len()
+}
+
 func tool(name string) cli.Tool {
 	switch name {
 	case "mqpub":

@@ -101,7 +101,7 @@ func TestMosquittoRestartInTheMiddle(t *testing.T) {
 		t.Run("q"+qos, func(t *testing.T) {
 			t.Parallel()
 			m := newMosquitto(t)
-			restartInTheMiddle(t, way{"--unix", m.socket()}, qos, 100_000, 2, func() { m.stop(); m.start() })
+			restartInTheMiddle(t, way{"--unix", m.socket()}, qos, 100_000, 2, false, func() { m.stop(); m.start() })
 		})
 	}
 }

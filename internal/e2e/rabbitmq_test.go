@@ -106,7 +106,7 @@ func TestExchangeOverRabbitMQ(t *testing.T) {
 		}
 	})
 	t.Run("restart", func(t *testing.T) {
-		restartInTheMiddle(t, append(tcp, "-V", "311"), "1", 20_000, 1, func() { r.stop(); r.start() })
+		restartInTheMiddle(t, append(tcp, "-V", "311"), "1", 20_000, 1, false, func() { r.stop(); r.start() })
 	})
 }
 
