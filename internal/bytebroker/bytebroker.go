@@ -30,7 +30,7 @@ type Step [2]string
 // Broker is one that runs.
 type Broker struct {
 	Port     string
-	t        *testing.T
+	t        testing.TB
 	ln       listener
 	dial     func(context.Context) (net.Conn, error) // nil: over the network
 	patience time.Duration
@@ -45,7 +45,7 @@ type listener interface {
 
 // Start plays the steps, a list for each connection, and closes each connection
 // behind its last step. After the last connection nobody listens any more.
-func Start(t *testing.T, conns ...[]Step) *Broker {
+func Start(t testing.TB, conns ...[]Step) *Broker {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -59,13 +59,16 @@ func Start(t *testing.T, conns ...[]Step) *Broker {
 }
 
 // InMemory is Start without a network, for a bubble of testing/synctest.
-func InMemory(t *testing.T, conns ...[]Step) *Broker {
+func InMemory(t testing.TB, conns ...[]Step) *Broker {
 	t.Helper()
 	network := memtest.New()
 	b := &Broker{t: t, Port: "1883", ln: network, dial: network.Dial, patience: 24 * time.Hour, done: make(chan struct{}), wrong: make(chan struct{})}
 	go b.serve(conns)
 	return b
 }
+
+// Wait returns when the steps are played, or when the client has not done its part.
+func (b *Broker) Wait() { <-b.done }
 
 func (b *Broker) serve(conns [][]Step) {
 	defer close(b.done)
@@ -194,7 +197,7 @@ func Before(words []string, options ...string) []string {
 	return slices.Insert(slices.Clone(words), at, options...)
 }
 
-func unhex(t *testing.T, s string) []byte {
+func unhex(t testing.TB, s string) []byte {
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil {
 		t.Errorf("%q: %v", s, err)
