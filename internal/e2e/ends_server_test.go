@@ -38,7 +38,7 @@ type server struct {
 	denies bool   // it refuses each subscription and each message
 	deaf   bool   // it answers nothing but CONNECT
 	dumb   bool   // it answers nothing at all
-	stalls bool   // it reads nothing behind its first SUBSCRIBE or PUBLISH
+	stalls bool   // it reads nothing from the first SUBSCRIBE or PUBLISH on
 	floods bool   // messages without end follow each SUBACK
 	tells  string // a message that follows each SUBACK and PUBLISH
 	retain bool   // it is a retained one
@@ -126,6 +126,11 @@ func (s server) serve(p *rawPeer, n int, reached func(), over <-chan struct{}) {
 		}
 	}
 	for {
+		if b, err := p.r.Peek(1); err == nil && s.stalls && (b[0]>>4 == 3 || b[0]>>4 == 8) {
+			reached()
+			<-over
+			return
+		}
 		first, body, ok := p.next()
 		if !ok || first == 0xe0 {
 			return
@@ -138,9 +143,6 @@ func (s server) serve(p *rawPeer, n int, reached func(), over <-chan struct{}) {
 			switch {
 			case among(s.cut, n):
 				_ = p.SetLinger(0)
-				return
-			case s.stalls:
-				<-over
 				return
 			}
 		}
@@ -416,6 +418,10 @@ func (c *command) pipes(t *testing.T, e *end, stdin string) {
 		out := c.pipe(t, false)
 		c.Stdout, c.ours = out[1], append(c.ours, out[0], out[1])
 		if e.stdout == "stalled" {
+			// A page is soon full, even where the machine is busy.
+			if _, err := unix.FcntlInt(out[1].Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
+				t.Fatal(err)
+			}
 			c.up = append(c.up, func() bool { return isFull(out[1]) })
 			return
 		}
