@@ -32,13 +32,23 @@ const programs = `
 	PATH=$PWD:$PATH
 `
 
+// parse makes each command line of the tools print its options in place of a run, which
+// fails where the run would; those of contexts run.
+const parse = `
+	export MQ_CONFIG=$PWD/config.yaml; : > config.yaml
+	parse() { case $2 in context) command "$@" 2> log ;; *) command "$@" --show-config ;; esac > /dev/null; }
+	mqpub() { parse mqpub "$@"; }
+	mqsub() { parse mqsub "$@"; }
+	mqbench() { parse mqbench "$@"; }
+`
+
 // recipes has one for each example, in the order of the page.
 var recipes = []recipe{
-	{name: "value", before: `mqpub -r -t boiler/temp -m 61`, want: "the boiler has 61 degrees\n"},
+	{name: "value", before: `mqpub -r -t boiler/temp -m 61`, want: "the boiler is at 61 degrees\n"},
 	{name: "default", after: `echo $rate; mqpub -r -t config/rate -m 5; rate=$(mqsub --retained-only -t config/rate); echo $rate`, want: "mqsub: no retained message matches \"config/rate\"\n10\n5\n"},
 	{name: "until", before: `(until [ -e over ]; do printf '%s\n' configured half-done done | mqpub -l -t build/state; done) & p=$!`, after: `touch over; wait $p`, want: "built\n"},
 	{name: "loop", before: `mqpub -r -t sensors/a -m $'two\nlines'; mqpub -r -t 'sensors/in the hall' -m '"x"  y '; mqpub -r -t sensors/b -m 1; export MQ_COUNT=3`,
-		want: "sensors/a says $'two\\nlines'\nsensors/in the hall says \\\"x\\\"\\ \\ y\\ \nsensors/b says 1\n"},
+		want: "sensors/a: $'two\\nlines'\nsensors/in the hall: \\\"x\\\"\\ \\ y\\ \nsensors/b: 1\n"},
 	{name: "jq", tools: "jq", before: `
 		mqpub -r -t zigbee2mqtt/a -m '{"battery": 7, "linkquality": 60}'
 		mqpub -r -t zigbee2mqtt/b -m '{"battery": 100}'
@@ -117,6 +127,10 @@ var recipes = []recipe{
 	{name: "broker", before: programs + `unset MQ_UNIX; program the-program-under-test 'mqpub -q 1 -t lamp/hall -m on'`, after: `sed s/begin.*/begin/ seen.txt`,
 		want: "test/begin\nlamp/hall on\n"},
 	{name: "wait-for", before: `export MQ_UNIX=$PWD/late; mqsub --serve "unix://$MQ_UNIX" --quiet -t t & p=$!`, after: `kill $p; wait $p || :`},
+	{name: "from-mosquitto", before: parse + `tail() { :; }`},
+	{name: "from-mqttx", before: parse + `touch lines.txt`, swap: []string{" --cafile ca.pem", ""}},
+	{name: "from-hivemq", before: parse, swap: []string{"mqpub -h broker --cafile ca.pem", "mqpub -h broker --tls"}},
+	{name: "from-emqtt-bench", before: parse, swap: []string{" --cafile ca.pem", ""}},
 }
 
 var exampleName = regexp.MustCompile(`^\.\\" example: ([a-z-]+)$`)
