@@ -30,56 +30,56 @@ func (c *scenario) says(text string) bool { return strings.Contains(c.native.std
 
 // changes is the table. The first row that is the reason of a case counts.
 var changes = []change{
-	{`Nm mosquitto_rr`, `Ic mqpub Fl -request`, nil},
-	{`Fl R , Fl -retain-handling No of mosquitto_rr`, "none: what is retained is no reply", nil},
-	{`Fl -psk`, `none; Fl -proxy-command No can lead through a program`, func(c *scenario) bool { return c.has("--psk") }},
-	{`Fl -tls-engine`, "none", func(c *scenario) bool { return c.has("--tls-engine") }},
+	{`Nm mosquitto_rr`, `Ic mqpub request`, nil},
+	{`Fl R , Fl -retain-handling No of mosquitto_rr`, "none: retained messages are never replies", nil},
+	{`Fl -psk`, `not supported; Fl -proxy-command No can connect through a program`, func(c *scenario) bool { return c.has("--psk") }},
+	{`Fl -tls-engine`, "not supported", func(c *scenario) bool { return c.has("--tls-engine") }},
 	{`Fl -tls-version Cm tlsv1.1`, `Cm 1.2 No or Cm 1.3`, func(c *scenario) bool { return c.has("--tls-version") }},
 	{`Fl -insecure No without TLS is ignored`, `needs Fl -tls`, func(c *scenario) bool { return c.has("--insecure") }},
-	{`Fl V Cm mqttv311 No by default`, `Fl V Cm auto : No 5.0, and 3.1.1 where that is not known`, func(c *scenario) bool {
+	{`Fl V Cm mqttv311 No by default`, `Fl V Cm auto : No 5.0, or 3.1.1 if the broker refuses 5.0`, func(c *scenario) bool {
 		return c.peer != nil && !c.has("-V")
 	}},
 	{`Fl V Cm 311 No with Fl D No ignores Fl D`, "is an error", func(c *scenario) bool { return c.has("-V") && c.says("needs MQTT 5") }},
 	{`Fl M Cm 0 No to Cm 65535`, `Cm 1 No to Cm 65534`, func(c *scenario) bool { return c.has("-M") }},
-	{`numbers in base 8 and 16`, "in base 10", func(c *scenario) bool {
+	{`numbers in base 8 and 16`, "in base 10 only", func(c *scenario) bool {
 		return slices.ContainsFunc(c.words, func(w string) bool { return strings.HasPrefix(w, "0x") })
 	}},
 	{`Fl q Cm abc No is 0`, "is an error", func(c *scenario) bool { return c.has("-q") && c.has("abc") }},
-	{`mosquitto_pub Fl t Ar A Fl t Ar B No is for B`, "the message goes to each", func(c *scenario) bool {
+	{`mosquitto_pub Fl t Ar A Fl t Ar B No publishes to B`, "publishes to both", func(c *scenario) bool {
 		return c.program() == "mosquitto_pub" && c.has("-t") && slices.Index(c.words, "-t") != lastIndex(c.words, "-t")
 	}},
-	{`Fl l No cuts a line at a NUL byte`, "sends all of it", func(c *scenario) bool { return strings.Contains(c.stdin, "\x00") }},
-	{`Fl f No takes regular files`, "and pipes", func(c *scenario) bool { return c.has("/dev/stdin") }},
-	{`Fl L No takes the topic as it stands`, `decodes Cm %20`, func(c *scenario) bool {
+	{`Fl l No cuts a line at a NUL byte`, "sends the whole line", func(c *scenario) bool { return strings.Contains(c.stdin, "\x00") }},
+	{`Fl f No reads regular files`, "also reads pipes", func(c *scenario) bool { return c.has("/dev/stdin") }},
+	{`Fl L No does not decode the topic`, `decodes Cm %20`, func(c *scenario) bool {
 		return c.has("-L") && slices.ContainsFunc(c.words, func(w string) bool { return strings.Contains(w, "%20") })
 	}},
-	{`Fl h Ar HOST:PORT No is an error`, "is understood", func(c *scenario) bool {
+	{`Fl h Ar HOST:PORT No is an error`, "is accepted", func(c *scenario) bool {
 		i := slices.Index(c.words, "-h")
 		return i >= 0 && i+1 < len(c.words) && strings.Contains(c.words[i+1], ":")
 	}},
 	{`options in Pa ~/.config/mosquitto_pub`, `a configuration file, see Xr mqtools 5`, func(c *scenario) bool {
 		return c.files[".config/mosquitto_pub"] != ""
 	}},
-	{`Fl d No writes to standard output`, "to standard error", func(c *scenario) bool { return c.has("-d") }},
-	{`Fl F Cm %j Fl -pretty`, `Fl -json No and Ic jq ; Fl -pretty No is a form of its own`, func(c *scenario) bool { return c.has("--pretty") }},
-	{`Fl F Cm %j No of a binary payload is empty`, `Fl -json No has it in base64; retain is a boolean, as in 2.1`, func(c *scenario) bool {
+	{`Fl d No logs to standard output`, "to standard error", func(c *scenario) bool { return c.has("-d") }},
+	{`Fl F Cm %j Fl -pretty`, `Fl -json No and Ic jq ; Fl -pretty No has its own format`, func(c *scenario) bool { return c.has("--pretty") }},
+	{`Fl F Cm %j No of a binary payload is empty`, `Fl -json No encodes it in base64; retain is a boolean, as in 2.1`, func(c *scenario) bool {
 		return c.has("%j") || c.has("%J")
 	}},
-	{`Fl F Cm %3x No of 2.0 cuts`, "pads, as in 2.1", func(c *scenario) bool { return c.has("[%12x]") || c.has("%3x") }},
-	{`Fl -retained-only Fl W Ar 2`, `Fl -retained-only , No which ends by itself`, nil},
-	{`Fl -remove-retained Fl C Ar N No goes on`, "ends", func(c *scenario) bool { return c.has("--remove-retained") }},
-	{`Fl V Cm 5 No , a signal or Fl W : No the will comes`, "it does not", func(c *scenario) bool {
+	{`Fl F Cm %3x No of 2.0 truncates`, "pads, as in 2.1", func(c *scenario) bool { return c.has("[%12x]") || c.has("%3x") }},
+	{`Fl -retained-only Fl W Ar 2`, `Fl -retained-only , No which exits when it is done`, nil},
+	{`Fl -remove-retained Fl C Ar N No never exits`, "exits", func(c *scenario) bool { return c.has("--remove-retained") }},
+	{`Fl V Cm 5 : No a signal or Fl W No publishes the will`, "does not publish it", func(c *scenario) bool {
 		return c.has("--will-topic") && c.theirs.arrived != c.native.arrived
 	}},
-	{"status 1 of a usage error", "2", func(c *scenario) bool { return c.statuses(1, 2) }},
-	{"status 1 of a broker not reached", "3", func(c *scenario) bool { return c.statuses(1, 3) }},
-	{"the code of the CONNACK as status", "4", func(c *scenario) bool { return c.native.status == 4 }},
-	{"status 0 of a refused message or filter", "5", func(c *scenario) bool { return c.native.status == 5 }},
-	{"status 0 after SIGINT or SIGTERM", "130 or 143: it dies by the signal", func(c *scenario) bool {
+	{"status 1 for a usage error", "2", func(c *scenario) bool { return c.statuses(1, 2) }},
+	{"status 1 if the broker is unreachable", "3", func(c *scenario) bool { return c.statuses(1, 3) }},
+	{"the CONNACK code as status", "4", func(c *scenario) bool { return c.native.status == 4 }},
+	{"status 0 if a message or filter is refused", "5", func(c *scenario) bool { return c.native.status == 5 }},
+	{"status 0 after SIGINT or SIGTERM", "130 or 143: killed by the signal", func(c *scenario) bool {
 		return c.statuses(0, 130) || c.statuses(0, 143)
 	}},
-	{"the reason of a DISCONNECT as status", "7", func(c *scenario) bool { return c.native.status == 7 }},
-	{`status 1 of Fl -help , Fl -version`, "0", func(c *scenario) bool { return c.has("--help") || c.has("--version") }},
+	{"the DISCONNECT reason as status", "7", func(c *scenario) bool { return c.native.status == 7 }},
+	{`status 1 for Fl -help , Fl -version`, "0", func(c *scenario) bool { return c.has("--help") || c.has("--version") }},
 }
 
 func lastIndex(words []string, w string) int {
