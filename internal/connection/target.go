@@ -65,6 +65,13 @@ func (c *Connection) readTargets() error {
 			if t.TLS && v.NoTLS.On() && v.NoTLS.Origin() >= v.URL.Origin() {
 				return option.Usagef("%s and the URL %s cannot be used together", v.NoTLS.Name(), t.Redacted())
 			}
+			if t.Network == "unix" {
+				for _, name := range option.NotOverUnix {
+					if o := v.Of(name); o.Given() && o.Origin() >= v.URL.Origin() {
+						return option.Usagef("%s and the URL %s cannot be used together", o.Name(), t.Redacted()).WithHint("drop it: a Unix socket does not leave this machine")
+					}
+				}
+			}
 			c.targets = append(c.targets, t)
 		}
 		return nil

@@ -2,6 +2,16 @@ package option
 
 import "time"
 
+// clientTLS are the options that want TLS or say something about it.
+var clientTLS = []string{
+	"tls", "cafile", "capath", "tls-use-os-certs", "cert", "key", "key-password-file", "tls-server-name", "tls-pin", "tls-version", "ciphers",
+	"tls-alpn", "tls-keylog", "psk", "psk-identity", "keyform", "tls-engine", "tls-engine-kpass-sha1",
+}
+
+// NotOverUnix are the options that a connection to a Unix socket cannot honor: it has no
+// TLS, no proxy and no local address.
+var NotOverUnix = append([]string{"insecure", "proxy", "proxy-command", "bind-address"}, clientTLS...)
+
 var brokerOptions = []Option{
 	{
 		Name: "host", Short: "h", Tools: All, Group: GroupBroker, Type: TypeString,
@@ -32,6 +42,7 @@ var brokerOptions = []Option{
 		Excludes: []Relation{
 			{With: []string{"host"}, Ranked: true},
 			{With: []string{"port", "ws", "ws-path", "srv"}, Ranked: true, Firm: true},
+			{With: NotOverUnix, Hint: "drop it: a Unix socket does not leave this machine", Ranked: true, Firm: true, Native: true},
 		},
 		Placeholder: "PATH", Complete: CompleteFile,
 		Help: "connect to the Unix socket PATH",
@@ -238,7 +249,7 @@ var serveOptions = []Option{
 			{With: []string{"host", "port", "url", "unix"}, Ranked: true},
 			{With: []string{"srv", "ws", "ws-path", "ws-header", "proxy", "proxy-command", "bind-address"}, Hint: "drop it: the broker of --serve is this program", Ranked: true, Firm: true},
 			{With: []string{"insecure"}, Hint: "drop it: the broker of --serve is this program, and needs no verifying", Ranked: true, Firm: true},
-			{With: []string{"tls", "no-tls", "cafile", "capath", "tls-use-os-certs", "cert", "key", "key-password-file", "tls-server-name", "tls-pin", "tls-version", "ciphers", "tls-alpn", "tls-keylog", "psk", "psk-identity", "keyform", "tls-engine", "tls-engine-kpass-sha1"}, Hint: "to serve TLS: --serve mqtts://127.0.0.1 --serve-cert FILE --serve-key FILE", Ranked: true, Firm: true},
+			{With: append([]string{"no-tls"}, clientTLS...), Hint: "to serve TLS: --serve mqtts://127.0.0.1 --serve-cert FILE --serve-key FILE", Ranked: true, Firm: true},
 		},
 		Placeholder: "ADDR", Implied: DefaultServeAddr,
 		Help: "run a broker too (default " + DefaultServeAddr + ")",

@@ -47,7 +47,7 @@ var filterOptions = []Option{
 	},
 	{
 		Name: "skip-retained", Short: "R", Tools: Sub, Group: GroupFilter, Type: TypeBool,
-		Excludes: []Relation{{With: []string{"retained-only"}}},
+		Excludes: []Relation{{With: []string{"retained-only"}}, {With: []string{"remove-retained"}, Hint: "--remove-retained deletes what is printed", Native: true}},
 		Help:     "don't print retained messages",
 	},
 	{
@@ -89,7 +89,8 @@ var stopOptions = []Option{
 	},
 	{
 		Name: "exit-after-subscribe", Short: "E", Tools: Sub, Group: GroupStop, Type: TypeBool,
-		Help: "exit once the subscriptions are confirmed",
+		Excludes: []Relation{{With: []string{"retained-only", "count", "idle-timeout"}, Hint: "-E exits before messages are printed", Native: true}},
+		Help:     "exit once the subscriptions are confirmed",
 	},
 }
 

@@ -25,6 +25,34 @@ func related(t *testing.T, tools ToolSet, line string, env map[string]string) (*
 
 var toolOf = map[string]ToolSet{"mqpub": Pub, "mqsub": Sub, "mqbench": Bench}
 
+// TestWhatHasNoEffectIsRefused: an option whose effect another one rules out.
+func TestWhatHasNoEffectIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ line, says string }{
+		{"mqpub -t a -m x --unix s --tls", "--unix and --tls cannot be used together"},
+		{"mqpub -t a -m x --unix s --cafile f", "--unix and --cafile cannot be used together"},
+		{"mqpub -t a -m x --unix s --insecure", "--unix and --insecure cannot be used together"},
+		{"mqsub -t a --unix s --proxy socks5://h", "--unix and --proxy cannot be used together"},
+		{"mqsub -t a --unix s --proxy-command c", "--unix and --proxy-command cannot be used together"},
+		{"mqbench conn --unix s -A 127.0.0.1", "--unix and --bind-address cannot be used together"},
+		{"mqsub -t a -R --remove-retained", "--skip-retained and --remove-retained cannot be used together"},
+		{"mqsub -t a -E --retained-only", "--exit-after-subscribe and --retained-only cannot be used together"},
+		{"mqsub -t a -E -C 1", "--exit-after-subscribe and --count cannot be used together"},
+		{"mqsub -t a -E --idle-timeout 1", "--exit-after-subscribe and --idle-timeout cannot be used together"},
+	} {
+		tool, line, _ := strings.Cut(c.line, " ")
+		line = strings.TrimPrefix(line, "conn ")
+		if _, _, err := related(t, toolOf[tool], line, nil); err == nil || !strings.HasPrefix(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %q", c.line, err, c.says)
+		}
+	}
+	// What a configuration says of other brokers yields.
+	v, _, err := related(t, Pub, "-t a -m x --unix s", map[string]string{"MQ_TLS": "true", "MQ_PROXY": "socks5://h"})
+	if err != nil || v.TLS.On() || v.Proxy.IsSet() {
+		t.Errorf("with variables: %v", err)
+	}
+}
+
 // TestWhatWasRefusedIsRefused is a list of its own, from when each refusal stood in the
 // code of its tool: none of them is lost in the entries.
 func TestWhatWasRefusedIsRefused(t *testing.T) {
@@ -254,7 +282,7 @@ func TestHelpOfAnOptionTellsWhatItHasToDoWithOthers(t *testing.T) {
 		{Sub, "--json", []string{" not with --verbose, --no-newline, --format, --pretty, --print0 "}},
 		{Sub, "--pretty", []string{" not with --no-newline, --format, --json, --print0 "}},
 		{Sub, "--json-payload", []string{" needs --json "}},
-		{Sub, "--cafile", []string{" not with --no-tls, --serve "}}, // and not --psk, which is refused
+		{Sub, "--cafile", []string{" not with --unix, --no-tls, --serve "}}, // and not --psk, which is refused
 		{Pub, "--json", []string{" needs --request "}},
 	} {
 		page, err := Help(&Program{Name: "x", Bit: c.tools}, c.option, false)
