@@ -68,12 +68,12 @@ pids="$pids $!"
 mqsub -v -q 1 -c -i tail --retain-handling new -t 'home/+/climate' -C 24
 
 if command -v jq >/dev/null 2>&1; then
-	say '# the retained values as JSON Lines, through jq'
+	say '# the retained messages as JSON Lines, through jq'
 	echo "mqsub --json --json-payload --retained-only -t 'home/#' | jq -r ..."
 	mqsub --json --json-payload --retained-only -t 'home/#' |
 		jq -r '[.topic, "\(.payload.celsius) C", "\(.payload.humidity) %"] | @tsv'
 else
-	say '# the retained values as JSON Lines'
+	say '# the retained messages as JSON Lines'
 	echo "mqsub --json --json-payload --retained-only -t 'home/#'"
 	mqsub --json --json-payload --retained-only -t 'home/#'
 fi
