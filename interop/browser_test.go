@@ -19,16 +19,16 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
-// mqttJSInBrowser is MQTT.js on a page in Chromium without a window.
+// mqttJSInBrowser returns the kind of MQTT.js on a page in headless Chromium.
 func mqttJSInBrowser(t *testing.T, certs *certtest.Set) *kind {
 	k := jsKind("ws", "wss")
 	k.open = startBrowser(t, certs).open
 	return k
 }
 
-// startBrowser opens the page, which takes its commands as events of the server
-// that it came from, and says what it says in POST requests. It ends with the
-// test.
+// startBrowser opens the page in a browser. The page receives commands as server-sent
+// events from its own server, and sends answers and events in POST requests. The browser
+// exits at the end of the test.
 func startBrowser(t *testing.T, certs *certtest.Set) *remote {
 	t.Helper()
 	installed(t)
@@ -57,15 +57,15 @@ func startBrowser(t *testing.T, certs *certtest.Set) *remote {
 	})
 	page := httptest.NewServer(mux)
 
-	// The profile is not for t.TempDir: what the browser leaves running for a
+	// The profile is not in t.TempDir, because processes that outlive the browser for a
 	// moment may still write to it.
 	profile, err := os.MkdirTemp("", "mq")
 	if err != nil {
 		t.Fatal(err)
 	}
 	key := sha256.Sum256(certs.Server.Leaf.RawSubjectPublicKeyInfo)
-	// A pipe that nobody speaks on: the browser ends with its other end, which is
-	// here, so it does not outlive us.
+	// Nothing is written to this pipe. The browser exits when our end is closed, so it
+	// does not outlive the test.
 	theirs, lifeline, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -75,13 +75,13 @@ func startBrowser(t *testing.T, certs *certtest.Set) *remote {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(chromium, "--remote-debugging-pipe", "--user-data-dir="+profile, "--disable-gpu", "--disable-dev-shm-usage",
-		// It trusts the server's key of this test, and no other.
+		// Trust only the server key of this test.
 		"--ignore-certificate-errors-spki-list="+base64.StdEncoding.EncodeToString(key[:]),
 		page.URL+"/page.html")
 	if os.Geteuid() == 0 {
 		cmd.Args = append(cmd.Args, "--no-sandbox")
 	}
-	cmd.ExtraFiles = []*os.File{theirs, out} // 3 and 4
+	cmd.ExtraFiles = []*os.File{theirs, out} // file descriptors 3 and 4
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	r.log = log.String
@@ -95,9 +95,9 @@ func startBrowser(t *testing.T, certs *certtest.Set) *remote {
 		close(gone)
 		_ = lifeline.Close()
 		if !p.Gone(patience) {
-			t.Error("the browser does not end")
+			t.Error("the browser did not exit")
 		}
-		p.Kill() // what it has left behind
+		p.Kill() // kill remaining processes
 		p.Close()
 		page.Close()
 		_ = os.RemoveAll(profile)
@@ -118,8 +118,8 @@ func tools(t *testing.T) (dir string) {
 	return dir
 }
 
-// A page shows what mqpub publishes over mqsub's broker, answers its request,
-// and mqsub prints what the page publishes.
+// A page shows the messages that mqpub publishes through mqsub's broker and answers its
+// request, and mqsub prints the messages that the page publishes.
 func TestBrowserAndTools(t *testing.T) {
 	t.Parallel()
 	certs := certtest.New(t)
@@ -141,7 +141,7 @@ func TestBrowserAndTools(t *testing.T) {
 	line, err := bufio.NewReader(talk).ReadString('\n')
 	_, url, ok := strings.Cut(strings.TrimSpace(line), "serving MQTT on ")
 	if err != nil || !ok {
-		t.Fatalf("mqsub --serve says %q, %v", line, err)
+		t.Fatalf("mqsub --serve: got %q, %v", line, err)
 	}
 	go func() { ended <- sub.Wait() }()
 	mqpub := func(args ...string) string {
@@ -172,10 +172,10 @@ func TestBrowserAndTools(t *testing.T) {
 	if got := await(page, answered, "response"); got != "4\n" {
 		t.Errorf("mqpub --request prints %q, want 4", got)
 	}
-	for _, qos := range []byte{2, 1, 0} { // mqsub and its broker do not wait to acknowledge the last
+	for _, qos := range []byte{2, 1, 0} { // QoS 0 last: mqsub and its broker exit without acknowledging the last message
 		page.say(fmt.Sprint("up/", qos), "from the page \u00fc", qos)
 	}
-	if err := await(page, ended, "end of mqsub"); err != nil || out.String() != "up/2 from the page \u00fc\nup/1 from the page \u00fc\nup/0 from the page \u00fc\n" {
+	if err := await(page, ended, "exit of mqsub"); err != nil || out.String() != "up/2 from the page \u00fc\nup/1 from the page \u00fc\nup/0 from the page \u00fc\n" {
 		t.Errorf("mqsub: %v, %q", err, out.String())
 	}
 }

@@ -16,19 +16,19 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
-// patience is how long a client may take before its test fails.
+// patience is how long a test waits for a client before it fails.
 const patience = 2 * time.Minute
 
-// command is what a test tells a client to do. Each is answered, or has an
-// error, before the same client gets the next one, but for authenticate.
+// command is a command from a test to a client. The client answers it, with a result
+// or an error, before it gets the next command, except for authenticate.
 type command struct {
 	Client int    `json:"client"`
-	Do     string `json:"do"` // connect, subscribe, unsubscribe, publish, disconnect, abort, authenticate; in a browser also shown
+	Do     string `json:"do"` // connect, subscribe, unsubscribe, publish, disconnect, abort, authenticate; and shown in a browser
 
-	// Of connect. A client that connects again with Clean false has its own
-	// half of the session still.
+	// Fields of connect. A client that reconnects with Clean false still has its own
+	// half of the session.
 	URL       string   `json:"url,omitempty"`
-	CA        string   `json:"ca,omitempty"` // file with the authority of the server's certificate
+	CA        string   `json:"ca,omitempty"` // file with the certificate of the server's authority
 	Version   byte     `json:"version,omitempty"`
 	ID        string   `json:"id"`
 	Clean     bool     `json:"clean"` // clean start, before 5.0 clean session
@@ -38,12 +38,12 @@ type command struct {
 	Password  string   `json:"password,omitempty"`
 	Will      *message `json:"will,omitempty"`
 
-	Properties *properties `json:"properties,omitempty"` // of connect and subscribe
-	Filters    []filter    `json:"filters,omitempty"`    // of subscribe and unsubscribe
-	Message    *message    `json:"message,omitempty"`    // of publish
-	Count      int         `json:"count,omitempty"`      // of publish: so many without waiting, with the payloads 0, 1, ...
-	Reason     byte        `json:"reason"`               // of disconnect
-	Data       []byte      `json:"data,omitempty"`       // of authenticate
+	Properties *properties `json:"properties,omitempty"` // connect and subscribe
+	Filters    []filter    `json:"filters,omitempty"`    // subscribe and unsubscribe
+	Message    *message    `json:"message,omitempty"`    // publish
+	Count      int         `json:"count,omitempty"`      // publish: this many messages without waiting, with the payloads 0, 1, ...
+	Reason     byte        `json:"reason"`               // disconnect
+	Data       []byte      `json:"data,omitempty"`       // authenticate
 }
 
 type filter struct {
@@ -62,7 +62,7 @@ type message struct {
 	Properties *properties `json:"properties,omitempty"`
 }
 
-// properties are those of any packet; zero is absent.
+// properties holds the properties of a packet; zero values are absent.
 type properties struct {
 	PayloadFormat        bool        `json:"payloadFormatIndicator,omitempty"`
 	MessageExpiry        uint32      `json:"messageExpiryInterval,omitempty"`
@@ -82,47 +82,47 @@ type properties struct {
 	AssignedClientID     string      `json:"assignedClientIdentifier,omitempty"`
 }
 
-// answer is what became of a command.
+// answer is the result of a command.
 type answer struct {
 	Error          string      `json:"error,omitempty"`
-	Reason         byte        `json:"reason,omitempty"`  // why the server refused, if the client tells
-	Reasons        []int       `json:"reasons,omitempty"` // of SUBACK and UNSUBACK
+	Reason         byte        `json:"reason,omitempty"`  // why the server refused, if the client reports it
+	Reasons        []int       `json:"reasons,omitempty"` // from SUBACK and UNSUBACK
 	SessionPresent bool        `json:"sessionPresent,omitempty"`
-	Properties     *properties `json:"properties,omitempty"` // of CONNACK
-	Text           string      `json:"text,omitempty"`       // of shown
+	Properties     *properties `json:"properties,omitempty"` // from CONNACK
+	Text           string      `json:"text,omitempty"`       // for shown
 }
 
-// event is what a client says unasked, and in JSON also the answer.
+// event is a notification from a client; in JSON it also carries answers.
 type event struct {
 	Client    int      `json:"client"`
 	Answer    *answer  `json:"answer,omitempty"`
-	Message   *message `json:"message,omitempty"`   // came
-	Up        *answer  `json:"up,omitempty"`        // connected again
-	Lost      *answer  `json:"lost,omitempty"`      // the connection, with the reason of the server's DISCONNECT
-	Challenge []byte   `json:"challenge,omitempty"` // the server's authentication data, to be answered by authenticate
+	Message   *message `json:"message,omitempty"`   // received
+	Up        *answer  `json:"up,omitempty"`        // reconnected
+	Lost      *answer  `json:"lost,omitempty"`      // connection lost, with the reason of the server's DISCONNECT
+	Challenge []byte   `json:"challenge,omitempty"` // the server's authentication data; the answer is the command authenticate
 }
 
-// client is somebody's MQTT client that obeys commands; do is called by one
-// goroutine at a time, but for authenticate.
+// client is an MQTT client that carries out commands. Except for authenticate, do is
+// called by one goroutine at a time.
 type client interface{ do(command) answer }
 
-// kind is a sort of client.
+// kind describes one client implementation.
 type kind struct {
 	versions []packet.Version
-	schemes  []string // of URLs, the usual one first
-	// open makes a client without a connection. It tells its events from any
+	schemes  []string // URL schemes, the default first
+	// open makes a client without a connection. The client may call tell from any
 	// goroutine.
 	open func(tell func(event)) client
-	// cannot names claims that it cannot be held to, and why.
+	// cannot maps the claims that the client cannot meet to the reason.
 	cannot map[string]string
-	// habits are named where a claim allows for them.
+	// habits lists peculiarities of the client that the claims allow for, see has.
 	habits []string
 	certs  *certtest.Set // for servers
 }
 
 func (k *kind) has(habit string) bool { return strings.Contains(strings.Join(k.habits, "\n"), habit) }
 
-// stage is where one claim is tested: a broker of ours.
+// stage is the environment of one claim, with a broker of ours.
 type stage struct {
 	*testing.T
 	kind    *kind
@@ -130,7 +130,7 @@ type stage struct {
 	broker  *broker.Broker
 	url     string
 	names   atomic.Int32
-	over    chan string // identifiers of clients whose connection the broker has done with
+	over    chan string // IDs of clients whose connection has ended at the broker
 }
 
 // serve starts the broker.
@@ -157,7 +157,7 @@ func (s *stage) serveAt(scheme string, certs *certtest.Set, o broker.Options) {
 	}
 }
 
-// peer is a client on the stage.
+// peer is a client connected to the broker of a stage.
 type peer struct {
 	*stage
 	client   client
@@ -187,11 +187,11 @@ func (s *stage) peer(k *kind, v packet.Version) *peer {
 	return p
 }
 
-// them makes a client of the kind in question, us one of ours.
+// them makes a client of the kind under test, us one of ours.
 func (s *stage) them() *peer { return s.peer(s.kind, s.version) }
 func (s *stage) us() *peer   { return s.peer(ours, packet.V5) }
 
-// do is the client's, in time.
+// do carries out a command, and fails the test if the client does not answer in time.
 func (p *peer) do(c command) answer {
 	p.Helper()
 	done := make(chan answer, 1)
@@ -199,7 +199,7 @@ func (p *peer) do(c command) answer {
 	return await(p, done, "answer to "+c.Do)
 }
 
-// try connects; what c leaves open is filled in.
+// try connects, with defaults for the fields that c leaves empty.
 func (p *peer) try(c command) answer {
 	c.Do, c.Version, c.ID = "connect", byte(p.version), cmp.Or(c.ID, p.id)
 	c.URL, c.CA = cmp.Or(c.URL, p.url), p.kind.certs.CA.CertFile
@@ -207,7 +207,7 @@ func (p *peer) try(c command) answer {
 	return p.do(c)
 }
 
-// connect is try for what must succeed, with a clean session.
+// connect is like try with a clean session, and must succeed.
 func (p *peer) connect(c command) *peer {
 	p.Helper()
 	c.Clean = true
@@ -215,15 +215,15 @@ func (p *peer) connect(c command) *peer {
 	return p
 }
 
-// resume is connect with the session that there is.
+// resume is like connect, but must resume a session.
 func (p *peer) resume(c command) {
 	p.Helper()
-	if a := p.must(p.try(c)); !a.SessionPresent && p.version != packet.V31 { // which does not say
+	if a := p.must(p.try(c)); !a.SessionPresent && p.version != packet.V31 { // 3.1 has no session present flag
 		p.Fatal("no session to resume")
 	}
 }
 
-// durable are the properties of a client whose session stays.
+// durable returns the properties of a durable session.
 func durable() *properties { return &properties{SessionExpiry: 1000} }
 
 func (p *peer) must(a answer) answer {
@@ -261,7 +261,7 @@ func (p *peer) publish(m message) {
 	p.must(p.do(command{Do: "publish", Message: &m}))
 }
 
-// burst publishes n numbered messages without waiting for each.
+// burst publishes n numbered messages without waiting for their acknowledgements.
 func (p *peer) burst(topic string, qos byte, n int) answer {
 	return p.do(command{Do: "publish", Message: &message{Topic: topic, QoS: qos}, Count: n})
 }
@@ -276,8 +276,8 @@ func (p *peer) disconnect() {
 	p.must(p.do(command{Do: "disconnect"}))
 }
 
-// leave is disconnect, and waits until the broker has read it: other connections
-// have no order with this one before.
+// leave disconnects and waits until the broker has read DISCONNECT. Before that, the
+// order relative to other connections is undefined.
 func (p *peer) leave() {
 	p.Helper()
 	p.disconnect()
@@ -291,7 +291,7 @@ func (p *peer) abort() {
 	p.must(p.do(command{Do: "abort"}))
 }
 
-// await waits for what a client tells.
+// await waits for a value from a client.
 func await[T any](p *peer, c <-chan T, what string) T {
 	p.Helper()
 	ctx, cancel := context.WithTimeout(p.Context(), patience)
@@ -310,14 +310,14 @@ func (p *peer) next() message {
 	return await(p, p.messages, "message")
 }
 
-// expect is the next message, which must be that one.
+// expect receives the next message, which must equal want.
 func (p *peer) expect(want message) {
 	p.Helper()
 	got := p.next()
 	if p.version != packet.V5 || want.Properties == nil {
 		want.Properties, got.Properties = nil, nil
 	} else if got.Properties != nil {
-		got.Properties.TopicAlias = 0 // of the connection, not of the message
+		got.Properties.TopicAlias = 0 // belongs to the connection, not to the message
 	}
 	if !reflect.DeepEqual(got, want) {
 		p.Errorf("%s got\n%s, want\n%s", p.id, got, want)
@@ -329,10 +329,10 @@ func (p *peer) hears(topic, payload string, qos byte) {
 	p.expect(text(topic, payload, qos))
 }
 
-// loses waits for the end of the connection, of which a server of 5.0 says why.
+// loses waits for the end of the connection; in MQTT 5.0 the reason must be want.
 func (p *peer) loses(want packet.ReasonCode) {
 	p.Helper()
-	if p.version != packet.V5 || p.kind.has("reads the reason of a DISCONNECT only where properties follow") {
+	if p.version != packet.V5 || p.kind.has("reads the reason of a DISCONNECT only if properties follow") {
 		want = 0
 	}
 	if a := await(p, p.lost, "loss"); a.Reason != byte(want) {
@@ -352,8 +352,8 @@ func (m message) String() string {
 	return s
 }
 
-// aSecond waits until the broker's clock has gone on by more than a second,
-// which a delayed will tells.
+// aSecond waits for more than a second on the broker's clock, by means of a delayed
+// will.
 func (s *stage) aSecond() {
 	s.Helper()
 	watch := s.us().connect(command{}).subscribe("a/second", 0)

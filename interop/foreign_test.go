@@ -18,38 +18,38 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
-// claims are what every client and our broker do together.
+// claims lists the claims that every client and our broker must meet together.
 var claims = []struct {
 	name string
 	only packet.Version // 0: every version
 	test func(*stage)
 }{
-	{"messages arrive at every QoS", 0, everyQoS},
-	{"large messages arrive whole", 0, largeMessages},
+	{"messages are delivered at every QoS", 0, everyQoS},
+	{"large messages arrive unchanged", 0, largeMessages},
 	{"retained messages are kept, replaced and removed", 0, retainedMessages},
-	{"a subscription says how retained messages come", 5, retainHandling},
-	{"a will is published unless the client says goodbye", 0, wills},
-	{"a delayed will waits for the client", 5, delayedWills},
-	{"a session keeps messages", 0, sessions},
-	{"a connection that breaks under way loses nothing", 0, brokenConnections},
-	{"unsubscribing ends the messages", 0, unsubscribing},
-	{"the later connection takes over", 0, takeover},
-	{"every way leads to the broker", 0, ways},
-	{"who may not is told so", 0, refusals},
-	{"the broker starts again", 0, restarts},
-	{"the broker says that it shuts down", 0, shutdown},
-	{"pings keep an idle connection", 0, pings},
-	{"a shared subscription has each message once", 0, sharedSubscriptions},
-	{"no identifier is one", 0, noIdentifier},
-	{"properties pass unchanged", 5, propertiesPass},
-	{"a request has its response", 5, requests},
-	{"a subscription identifier comes with its messages", 5, subscriptionIDs},
-	{"a publisher abbreviates topics", 5, aliasesOfTheirs},
-	{"the broker abbreviates topics", 5, aliasesOfOurs},
-	{"a message expires", 5, expiry},
-	{"the client's receive maximum binds the broker", 5, theirReceiveMaximum},
-	{"the broker's receive maximum binds the client", 5, ourReceiveMaximum},
-	{"the client's maximum packet size binds the broker", 5, theirPacketSize},
+	{"subscription options control retained messages", 5, retainHandling},
+	{"a will is published unless the client sends DISCONNECT", 0, wills},
+	{"a delayed will is canceled by a reconnect", 5, delayedWills},
+	{"a session queues messages", 0, sessions},
+	{"a lost connection loses no messages", 0, brokenConnections},
+	{"unsubscribing stops the messages", 0, unsubscribing},
+	{"a later connection takes over the session", 0, takeover},
+	{"every transport reaches the broker", 0, ways},
+	{"unauthorized requests are refused", 0, refusals},
+	{"the client survives a broker restart", 0, restarts},
+	{"the broker announces its shutdown", 0, shutdown},
+	{"pings keep an idle connection open", 0, pings},
+	{"a shared subscription delivers each message once", 0, sharedSubscriptions},
+	{"an empty client ID is assigned one", 0, noIdentifier},
+	{"properties are passed on unchanged", 5, propertiesPass},
+	{"a request gets its response", 5, requests},
+	{"messages carry their subscription identifier", 5, subscriptionIDs},
+	{"topic aliases work from client to broker", 5, aliasesOfTheirs},
+	{"topic aliases work from broker to client", 5, aliasesOfOurs},
+	{"messages expire", 5, expiry},
+	{"the broker respects the client's receive maximum", 5, theirReceiveMaximum},
+	{"the client respects the broker's receive maximum", 5, ourReceiveMaximum},
+	{"the broker respects the client's maximum packet size", 5, theirPacketSize},
 	{"SCRAM authenticates both sides", 5, scramAuthenticates},
 }
 
@@ -86,7 +86,7 @@ func TestForeignClients(t *testing.T) {
 			}
 			for name := range k.cannot {
 				if !names[name] {
-					t.Errorf("%q is no claim", name)
+					t.Errorf("%q is not the name of a claim", name)
 				}
 			}
 		})
@@ -147,7 +147,7 @@ func retainedMessages(s *stage) {
 		m := text(topic, payload, qos)
 		m.Retain = true
 		p.publish(m)
-		us.hears(topic, payload, qos) // as not retained
+		us.hears(topic, payload, qos) // without the retain flag
 		return m
 	}
 	keep(them, "kept/1", "old", 1)
@@ -157,10 +157,10 @@ func retainedMessages(s *stage) {
 	them.subscribe("kept/2", 1).expect(two)
 	keep(them, "kept/1", "", 1)
 	them.hears("kept/1", "", 1)
-	// The removed one does not come, the other does again.
+	// The deleted message is not sent, the other one is sent again.
 	them.subscribe("kept/+", 2).expect(two)
 	if n := s.broker.Stats().Retained; n != 1 {
-		s.Errorf("the broker keeps %d retained messages, want 1", n)
+		s.Errorf("the broker has %d retained messages, want 1", n)
 	}
 }
 
@@ -173,7 +173,7 @@ func retainHandling(s *stage) {
 	as := filter{Filter: "kept", QoS: 1, RetainHandling: 2, RetainAsPublished: true}
 	alone := filter{Filter: "kept", QoS: 1, RetainHandling: 2, NoLocal: true}
 	them.subscribeTo(nil, never)
-	them.subscribeTo(nil, once) // exists already
+	them.subscribeTo(nil, once) // the subscription exists already
 	us.say("kept", "nothing before", 1)
 	them.hears("kept", "nothing before", 1)
 	them.unsubscribe("kept")
@@ -234,13 +234,13 @@ func delayedWills(s *stage) {
 		back.connect(with(topic+"/back", delay, 1000)).abort()
 		back.resume(with(topic+"/back", delay, 1000))
 		if time.Since(since) >= time.Duration(delay)*time.Second {
-			continue // too late on a busy machine: its will may have gone out
+			continue // too late on a busy machine: the will may have been published
 		}
 		gone.connect(with(topic+"/gone", delay, 1000)).abort()
-		watch.hears(topic+"/gone", "it died", 1) // and that of back, which was due earlier, did not come
+		watch.hears(topic+"/gone", "it died", 1) // the will of back, which was due earlier, was not published
 		break
 	}
-	// A new session ends the old one, and the delay.
+	// A new session ends the old one, and with it the delay.
 	gone.connect(with("will/gone", 1000, 1000)).abort()
 	gone.connect(with("will/other", 0, 0))
 	us.hears("will/gone", "it died", 1)
@@ -258,7 +258,7 @@ func sessions(s *stage) {
 	}
 	us.say("b", "last", 2)
 	them.resume(session)
-	// In order within one QoS only (section 4.6).
+	// The order is guaranteed only within one QoS (section 4.6).
 	waited := map[byte]string{}
 	for range 11 {
 		m := them.next()
@@ -266,16 +266,16 @@ func sessions(s *stage) {
 	}
 	for qos, want := range map[byte]string{1: "a 0, a 2, a 4, a 6, a 8, b last, ", 2: "a 1, a 3, a 5, a 7, a 9, "} {
 		if waited[qos] != want {
-			s.Errorf("at QoS %d waited %s, want %s", qos, waited[qos], want)
+			s.Errorf("queued at QoS %d: %s; want %s", qos, waited[qos], want)
 		}
 	}
 	us.say("a", "live", 2)
 	them.hears("a", "live", 2)
-	// And a clean one has nothing.
+	// A clean session has no messages.
 	them.leave()
 	us.say("a", "lost", 2)
 	if a := them.must(them.try(command{Clean: true})); a.SessionPresent {
-		s.Error("a clean session is present")
+		s.Error("session present after a clean start")
 	}
 	them.subscribe("c", 2)
 	us.say("a", "lost", 2)
@@ -283,8 +283,8 @@ func sessions(s *stage) {
 	them.hears("c", "new", 2)
 }
 
-// brokenConnections breaks the connection of a subscriber twice while messages
-// come.
+// brokenConnections aborts a subscriber's connection twice while messages are
+// published.
 func brokenConnections(s *stage) {
 	s.serve(broker.Options{})
 	them, us := s.them(), s.us().connect(command{})
@@ -316,11 +316,11 @@ func brokenConnections(s *stage) {
 	}
 	for payload, count := range seen {
 		if payload != "x" && count > 1 && !s.kind.has("repeats at QoS 2") {
-			s.Errorf("message %s at QoS 2 arrives %d times", payload, count)
+			s.Errorf("message %s at QoS 2 was delivered %d times", payload, count)
 		}
 	}
 	if seen["x"] < 4 {
-		s.Errorf("of 4 messages in between %d arrive", seen["x"])
+		s.Errorf("got %d of the 4 messages published while disconnected", seen["x"])
 	}
 }
 
@@ -367,7 +367,7 @@ func ways(s *stage) {
 		user.Password = "guess"
 		a := s.them().try(user)
 		want := packet.BadUserNameOrPassword
-		if s.version != packet.V5 && !s.kind.has("codes of 5.0") {
+		if s.version != packet.V5 && !s.kind.has("reports 5.0 codes") {
 			want = 4
 		}
 		if a.Error == "" || a.Reason != byte(want) {
@@ -391,7 +391,7 @@ func refusals(s *stage) {
 	if s.version == packet.V5 {
 		want[0] = int(packet.NotAuthorized)
 	}
-	if s.version == packet.V31 { // which has no code for it
+	if s.version == packet.V31 { // 3.1 has no failure code
 		want[0] = 0x80
 	}
 	a := them.do(command{Do: "subscribe", Filters: []filter{{Filter: "secret/x", QoS: 1}, {Filter: "b", QoS: 1}}})
@@ -403,7 +403,7 @@ func refusals(s *stage) {
 	}
 	for qos := byte(1); qos < 3; qos++ {
 		m := text("secret/x", "x", qos)
-		if a := them.do(command{Do: "publish", Message: &m}); a.Reason != byte(packet.NotAuthorized) && !s.kind.has("tells no reason of PUBACK") {
+		if a := them.do(command{Do: "publish", Message: &m}); a.Reason != byte(packet.NotAuthorized) && !s.kind.has("does not report the reason of PUBACK") {
 			s.Errorf("publishing at QoS %d: %+v, want 0x%02x", qos, a, byte(packet.NotAuthorized))
 		}
 	}
@@ -411,11 +411,11 @@ func refusals(s *stage) {
 	us.hears("a", "still here", 0)
 }
 
-// restarting is a listener in front of brokers that come one after the other.
+// restarting is a listener whose broker can be replaced.
 type restarting struct {
 	net.Listener
 	mu     sync.Mutex
-	broker *broker.Broker // nil: nobody answers
+	broker *broker.Broker // nil: connections are closed at once
 }
 
 func (r *restarting) serve() {
@@ -434,7 +434,7 @@ func (r *restarting) serve() {
 	}
 }
 
-// set puts another broker in the place of the one there is, which ends.
+// set replaces the broker by b, which may be nil, and closes the old one.
 func (r *restarting) set(t testing.TB, b *broker.Broker) {
 	r.mu.Lock()
 	old := r.broker
@@ -447,7 +447,7 @@ func (r *restarting) set(t testing.TB, b *broker.Broker) {
 	}
 }
 
-// behind makes a broker that can be restarted.
+// behind starts a broker that can be restarted.
 func (s *stage) behind(o broker.Options) *restarting {
 	s.Helper()
 	ln, err := transport.Listen(s.Context(), s.kind.schemes[0]+"://127.0.0.1:0", nil)
@@ -473,19 +473,20 @@ func restarts(s *stage) {
 	for i := range 2 {
 		r.set(s, nil)
 		await(them, them.lost, "loss")
-		m := text("kept", fmt.Sprint("meanwhile ", i), 1)
+		m := text("kept", fmt.Sprint("while down ", i), 1)
 		m.Retain = true
 		result := make(chan answer, 1)
 		go func() { result <- them.do(command{Do: "publish", Message: &m}) }()
 		r.set(s, broker.New(broker.Options{}))
-		if a := await(them, them.ups, "second connection"); a.SessionPresent {
-			s.Error("a new broker has a session")
+		if a := await(them, them.ups, "reconnect"); a.SessionPresent {
+			s.Error("session present at a new broker")
 		}
-		// What was published while there was no connection is delivered.
+		// The message published while disconnected is delivered.
 		them.must(await(them, result, "acknowledgement"))
-		// Not every client waits for PUBACK here, so it may come as a live one.
+		// Some clients do not wait for PUBACK here, so the message may arrive live instead of
+		// retained.
 		if got := s.us().connect(command{}).subscribe("kept", 1).next(); string(got.Payload) != string(m.Payload) {
-			s.Errorf("kept is %s, want %s", got, m)
+			s.Errorf("got the retained message %s, want %s", got, m)
 		}
 		them.subscribe("a", 1)
 		us := s.us().connect(command{})
@@ -502,9 +503,9 @@ func shutdown(s *stage) {
 	them.loses(packet.ServerShuttingDown)
 }
 
-// pings waits longer than one and a half times the keep alive. On a busy machine a
-// client may be late with a ping by half of it, so one that was lost is given more
-// time; one that sends none is lost with any.
+// pings waits for more than one and a half times the keep alive. On a busy machine a
+// client may send a ping too late, so a lost client is tested again with a longer keep
+// alive; a client that sends no pings is lost with every keep alive.
 func pings(s *stage) {
 	s.serve(broker.Options{})
 	us := s.us().connect(command{})
@@ -544,12 +545,12 @@ func sharedSubscriptions(s *stage) {
 			share++
 		}
 		if share == 0 {
-			s.Errorf("member %d has no share", i)
+			s.Errorf("member %d got no messages", i)
 		}
 	}
 	for i := range n {
 		if c := seen[fmt.Sprint(i)]; c != 1 {
-			s.Errorf("message %d arrives %d times", i, c)
+			s.Errorf("message %d was delivered %d times", i, c)
 		}
 	}
 }
@@ -562,7 +563,7 @@ func noIdentifier(s *stage) {
 	them := s.them()
 	a := them.must(them.do(command{Do: "connect", URL: s.url, Version: byte(s.version), Clean: true, KeepAlive: 60}))
 	if s.version == packet.V5 && (a.Properties == nil || a.Properties.AssignedClientID == "") {
-		s.Errorf("no identifier is assigned: %+v", a.Properties)
+		s.Errorf("no client ID was assigned: %+v", a.Properties)
 	}
 	them.subscribe("a", 1).say("a", "x", 1)
 	them.hears("a", "x", 1)
@@ -636,13 +637,13 @@ func aliasesOfOurs(s *stage) {
 	for round := range 2 {
 		for i := range 12 {
 			topic, qos := fmt.Sprint("long/name/", i%4), byte(i%3)
-			if s.kind.has("no alias at QoS 2") {
+			if s.kind.has("does not resolve aliases at QoS 2") {
 				qos = byte(i % 2)
 			}
 			us.say(topic, fmt.Sprint(i), qos)
 			them.hears(topic, fmt.Sprint(i), qos)
 		}
-		if round == 0 { // aliases are of the connection
+		if round == 0 { // aliases end with the connection
 			them.disconnect()
 			them.resume(session)
 		}
@@ -665,7 +666,7 @@ func expiry(s *stage) {
 	for range 2 {
 		m := them.next()
 		if string(m.Payload) != "in time" || m.Properties == nil || m.Properties.MessageExpiry > 999 || m.Properties.MessageExpiry < 900 {
-			s.Errorf("got %v, want what is in time, with what is left of 1000 s", m)
+			s.Errorf("got %v, want the message in time, with the rest of its 1000 s", m)
 		}
 	}
 }
@@ -685,7 +686,7 @@ func ourReceiveMaximum(s *stage) {
 	s.serve(broker.Options{ReceiveMaximum: 3})
 	them, us := s.them().connect(command{}), s.us().connect(command{}).subscribe("a", 2)
 	if s.kind.has("ignores the receive maximum") {
-		go them.client.do(command{Do: "publish", Message: &message{Topic: "a", QoS: 2}, Count: 50}) // which never ends
+		go them.client.do(command{Do: "publish", Message: &message{Topic: "a", QoS: 2}, Count: 50}) // never returns
 		them.loses(packet.ReceiveMaximumExceeded)
 		return
 	}
@@ -696,7 +697,7 @@ func ourReceiveMaximum(s *stage) {
 			seen[string(us.next().Payload)]++
 		}
 		if len(seen) != 50 {
-			s.Errorf("of 50 messages at QoS %d %d arrive", qos, len(seen))
+			s.Errorf("got %d of 50 messages at QoS %d", len(seen), qos)
 		}
 	}
 }

@@ -23,18 +23,18 @@ import (
 	"github.com/xdg-go/scram"
 )
 
-// guard gives a mochi server enhanced authentication by another SCRAM than
-// ours. The exchange before CONNACK goes on inside OnConnectAuthenticate.
+// guard adds enhanced authentication to a mochi server, with another SCRAM
+// implementation than ours. The exchange before CONNACK runs in OnConnectAuthenticate.
 type guard struct {
 	broker.HookBase
 	method string
 	server *scram.Server
-	tamper func(proof string) string // of the server; nil: none
+	tamper func(proof string) string // changes the server's proof; may be nil
 
 	mu      sync.Mutex
-	proofs  map[string]string                    // for CONNACK, by client
-	running map[string]*scram.ServerConversation // re-authentications, by client
-	renewed chan string                          // names that have re-authenticated
+	proofs  map[string]string                    // for CONNACK, by client ID
+	running map[string]*scram.ServerConversation // re-authentications in progress, by client ID
+	renewed chan string                          // user names that have re-authenticated
 }
 
 func (g *guard) ID() string { return "guard" }
@@ -84,7 +84,7 @@ func (g *guard) proof(s string) string {
 	return s
 }
 
-// OnPacketEncode puts method and proof into the CONNACK.
+// OnPacketEncode adds the method and the proof to CONNACK.
 func (g *guard) OnPacketEncode(cl *broker.Client, pk packets.Packet) packets.Packet {
 	if pk.FixedHeader.Type == packets.Connack && pk.ReasonCode == 0 {
 		g.mu.Lock()
@@ -94,7 +94,7 @@ func (g *guard) OnPacketEncode(cl *broker.Client, pk packets.Packet) packets.Pac
 	return pk
 }
 
-// OnAuthPacket is the server's side of section 4.12.1.
+// OnAuthPacket is the server side of re-authentication (4.12.1).
 func (g *guard) OnAuthPacket(cl *broker.Client, pk packets.Packet) (packets.Packet, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -147,7 +147,7 @@ func mochi(t *testing.T, method string, accounts ...account) (*guard, *broker.Se
 	return g, s, ln.Addr().String()
 }
 
-// as proves by SCRAM.
+// as returns an Options.Authenticate that authenticates as a by SCRAM.
 func as(method string, a account) func(context.Context) (mqtt.Authenticator, error) {
 	return func(context.Context) (mqtt.Authenticator, error) { return auth.SCRAM(method, a.user, a.password) }
 }
@@ -175,7 +175,7 @@ func TestSCRAMOverMQTTAgainstMochi(t *testing.T) {
 			if _, err := c.Subscribe(t.Context(), mqtt.Subscription{Filter: "t", QoS: 1}); err != nil {
 				t.Fatal(err)
 			}
-			// Messages flow while the authentication is renewed.
+			// Messages are published during the re-authentications.
 			const messages, renewals = 300, 10
 			sent := make(chan error, 1)
 			go func() {
@@ -245,7 +245,7 @@ func TestMochiRefuses(t *testing.T) {
 	}
 }
 
-// The password has changed since: the server ends the connection.
+// The password has changed since the connection was made: the server closes it.
 func TestMochiRefusesToRenew(t *testing.T) {
 	t.Parallel()
 	const method = "SCRAM-SHA-256"
@@ -263,11 +263,11 @@ func TestMochiRefusesToRenew(t *testing.T) {
 	}
 	<-c.Done()
 	if err := c.Err(); !errors.Is(err, packet.NotAuthorized) {
-		t.Errorf("ended with %v", err)
+		t.Errorf("Err: got %v, want not authorized", err)
 	}
 }
 
-// A server that does not know the password is left, and told so.
+// The client disconnects from a server that does not know the password.
 func TestAMochiWithoutProof(t *testing.T) {
 	t.Parallel()
 	const method = "SCRAM-SHA-256"
@@ -289,8 +289,8 @@ func TestAMochiWithoutProof(t *testing.T) {
 	}
 }
 
-// A server that ends a connection as not authorized any more gets a fresh
-// authentication.
+// After a server has closed a connection as not authorized, the client reconnects and
+// authenticates again.
 func TestMochiEndsAnAuthentication(t *testing.T) {
 	t.Parallel()
 	const method = "SCRAM-SHA-256"
@@ -315,7 +315,7 @@ func TestMochiEndsAnAuthentication(t *testing.T) {
 	}
 }
 
-// mqsub renews by itself.
+// mqsub re-authenticates at the interval of --reauthenticate-every.
 func TestMqsubRenewsAtMochi(t *testing.T) {
 	t.Parallel()
 	const method = "SCRAM-SHA-512"

@@ -14,13 +14,13 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// ours is this project's client: the other end of most claims, and held to
-// them itself.
+// ours is this project's client. It is the peer of the client under test in most
+// claims, and is tested with the same claims itself.
 var ours = &kind{
 	versions: []packet.Version{packet.V31, packet.V311, packet.V5}, schemes: []string{"mqtt", "mqtts", "ws", "wss"},
 	open:   func(tell func(event)) client { return &ourClient{tell: tell} },
-	cannot: map[string]string{"a publisher abbreviates topics": "aliases are the engine's to assign"},
-	habits: []string{"codes of 5.0 in place of return codes"},
+	cannot: map[string]string{"topic aliases work from client to broker": "the engine assigns aliases itself"},
+	habits: []string{"reports 5.0 codes instead of return codes"},
 }
 
 type ourClient struct {
@@ -31,7 +31,7 @@ type ourClient struct {
 	read      chan struct{}
 }
 
-// encode makes property blocks of ours.
+// encode converts p to our property block.
 func encode(p *properties) (out packet.Properties) {
 	if p == nil {
 		return nil
@@ -223,7 +223,7 @@ func lost(err error) event {
 	return event{Lost: a}
 }
 
-// relay has the test answer the server's challenges.
+// relay passes the server's challenges to the test, which answers them.
 type relay struct {
 	*properties
 	client *ourClient

@@ -17,11 +17,11 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// pahoGo3 is paho.mqtt.golang, for 3.1 and 3.1.1.
+// pahoGo3 is paho.mqtt.golang, which supports MQTT 3.1 and 3.1.1.
 var pahoGo3 = &kind{
 	versions: []packet.Version{packet.V31, packet.V311}, schemes: []string{"mqtt", "mqtts", "ws", "wss"},
 	open:   func(tell func(event)) client { return &paho3Client{tell: tell} },
-	habits: []string{"repeats at QoS 2: it delivers each PUBLISH, also one that is sent again"},
+	habits: []string{"repeats at QoS 2: it delivers each PUBLISH, even a resent one"},
 }
 
 type paho3Client struct {
@@ -32,7 +32,7 @@ type paho3Client struct {
 	gone  chan struct{}
 }
 
-// trusting is a configuration for clients that trusts one authority.
+// trusting returns a client configuration that trusts only the authority in caFile.
 func trusting(caFile string) *tls.Config {
 	pool := x509.NewCertPool()
 	if pem, err := os.ReadFile(caFile); err == nil {
@@ -54,7 +54,7 @@ func (p *paho3Client) do(c command) (a answer) {
 	case "connect":
 		token := p.connect(c).(*paho3.ConnectToken)
 		wait(token)
-		if code := token.ReturnCode(); code < packets3.ErrNetworkError { // beyond are its own
+		if code := token.ReturnCode(); code < packets3.ErrNetworkError { // higher codes are Paho's own
 			a.Reason = code
 		}
 		a.SessionPresent = token.SessionPresent()
@@ -87,9 +87,9 @@ func (p *paho3Client) do(c command) (a answer) {
 			wait(token)
 		}
 	case "disconnect":
-		p.c.Disconnect(uint(patience.Milliseconds())) // or when it is sent
+		p.c.Disconnect(uint(patience.Milliseconds())) // returns earlier if DISCONNECT is sent
 	case "abort":
-		_ = p.nc.(*net.TCPConn).CloseWrite() // Close it would take for its own
+		_ = p.nc.(*net.TCPConn).CloseWrite() // Paho would take Close for its own
 		<-p.gone
 	default:
 		panic(c.Do)
@@ -107,7 +107,7 @@ func (p *paho3Client) connect(c command) paho3.Token {
 	if w := c.Will; w != nil {
 		o.SetBinaryWill(w.Topic, w.Payload, w.QoS, w.Retain)
 	}
-	if strings.HasPrefix(c.URL, "mqtt:") { // what abort closes
+	if strings.HasPrefix(c.URL, "mqtt:") { // abort closes this connection
 		o.SetCustomOpenConnectionFn(func(u *url.URL, _ paho3.ClientOptions) (net.Conn, error) {
 			nc, err := net.Dial("tcp", u.Host)
 			p.nc = nc

@@ -17,12 +17,12 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// pahoGo5 is paho.golang, for 5.0.
+// pahoGo5 is paho.golang, which supports MQTT 5.0.
 var pahoGo5 = &kind{
 	versions: []packet.Version{packet.V5}, schemes: []string{"mqtt", "mqtts", "ws", "wss"},
 	open:   func(tell func(event)) client { return &paho5Client{tell: tell} },
-	habits: []string{"of a will's properties it sends the delay and the user properties only"},
-	cannot: map[string]string{"the broker abbreviates topics": "it leaves aliases to the application"},
+	habits: []string{"of a will's properties, sends only the delay and the user properties"},
+	cannot: map[string]string{"topic aliases work from broker to client": "it does not resolve aliases"},
 }
 
 type paho5Client struct {
@@ -30,7 +30,7 @@ type paho5Client struct {
 	session   session.SessionManager
 	c         *autopaho.ConnectionManager
 	reconnect *atomic.Bool
-	down      chan struct{} // closed when the connection is, for good
+	down      chan struct{} // closed when the connection is closed for good
 	end       context.CancelFunc
 	goodbye   *paho5.Disconnect
 	responses chan []byte
@@ -78,7 +78,7 @@ func (p *paho5Client) do(c command) (a answer) {
 		if c.Count == 0 {
 			return p.publish(ctx, c.Message, c.Message.Payload)
 		}
-		// Publish waits for the acknowledgement.
+		// Publish waits for the acknowledgement, so each message needs a goroutine.
 		answers := make([]answer, c.Count)
 		var wg sync.WaitGroup
 		for i := range answers {
@@ -114,7 +114,7 @@ func ints(b []byte) (out []int) {
 	return out
 }
 
-// publish waits for a connection where there is none.
+// publish publishes m, waiting for a connection if there is none.
 func (p *paho5Client) publish(ctx context.Context, m *message, payload []byte) (a answer) {
 	out := &paho5.Publish{Topic: m.Topic, Payload: payload, QoS: m.QoS, Retain: m.Retain}
 	if q := m.Properties; q != nil {
@@ -136,7 +136,7 @@ func (p *paho5Client) publish(ctx context.Context, m *message, payload []byte) (
 	return a
 }
 
-// optional is a pointer to what is not zero.
+// optional returns a pointer to v, or nil if v is zero.
 func optional[T comparable](v T) *T {
 	if v == *new(T) {
 		return nil
@@ -151,7 +151,7 @@ func flag(set bool) *byte {
 	return nil
 }
 
-// value is the reverse of optional.
+// value returns *p, or zero if p is nil.
 func value[T any](p *T) (v T) {
 	if p != nil {
 		v = *p

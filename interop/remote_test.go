@@ -14,13 +14,13 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
-// remote are the clients of another program, which takes commands in JSON.
+// remote holds the clients of another program, which takes commands in JSON.
 type remote struct {
 	mu      sync.Mutex
 	clients []*remoteClient
 	send    func(line []byte) error
-	ended   chan struct{} // closed when the program is gone
-	log     func() string // what it complains about
+	ended   chan struct{} // closed when the program has exited
+	log     func() string // returns its standard error
 }
 
 type remoteClient struct {
@@ -54,11 +54,11 @@ func (c *remoteClient) do(what command) answer {
 	case a := <-c.answers:
 		return a
 	case <-c.ended:
-		return answer{Error: "the program has ended: " + c.log()}
+		return answer{Error: "the program has exited: " + c.log()}
 	}
 }
 
-// listen takes what the program says, to the end.
+// listen reads the program's events until the end of said.
 func (r *remote) listen(said io.Reader) error {
 	for d := json.NewDecoder(said); ; {
 		var e event
@@ -78,8 +78,8 @@ func (r *remote) listen(said io.Reader) error {
 	}
 }
 
-// startRemote runs a program that takes a command per line on its standard
-// input; it ends with the test.
+// startRemote starts a program that takes one command per line on its standard
+// input. The program exits at the end of the test.
 func startRemote(t *testing.T, cmd *exec.Cmd) *remote {
 	t.Helper()
 	var log bytes.Buffer
@@ -121,7 +121,7 @@ func startRemote(t *testing.T, cmd *exec.Cmd) *remote {
 	return r
 }
 
-// program is the path of a program or skips the test.
+// program returns the path of a program, or skips the test if it is not installed.
 func program(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -131,7 +131,7 @@ func program(t *testing.T, name string) string {
 	return path
 }
 
-// installed skips the test unless npm has installed a package for us.
+// installed skips the test unless npm has installed MQTT.js.
 func installed(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join("clients", "node_modules", "mqtt")); err != nil {
@@ -139,18 +139,18 @@ func installed(t *testing.T) {
 	}
 }
 
-// jsKind is MQTT.js, wherever it runs.
+// jsKind returns the kind of MQTT.js, in Node.js or in a browser.
 func jsKind(schemes ...string) *kind {
 	return &kind{
 		versions: []packet.Version{packet.V31, packet.V311, packet.V5}, schemes: schemes,
 		habits: []string{
 			"ignores the receive maximum of CONNACK",
-			"no alias at QoS 2: a message that comes with an alias alone has an empty topic",
+			"does not resolve aliases at QoS 2: a message that has only an alias gets an empty topic",
 		},
 	}
 }
 
-// mqttJS is MQTT.js in Node.js.
+// mqttJS returns the kind of MQTT.js in Node.js.
 func mqttJS(t *testing.T, _ *certtest.Set) *kind {
 	installed(t)
 	k := jsKind("mqtt", "mqtts", "ws", "wss")
@@ -158,22 +158,22 @@ func mqttJS(t *testing.T, _ *certtest.Set) *kind {
 	return k
 }
 
-// pahoPython is Debian's paho-mqtt.
+// pahoPython returns the kind of Debian's paho-mqtt.
 func pahoPython(t *testing.T, _ *certtest.Set) *kind {
-	python := program(t, "/usr/bin/python3") // whose packages are Debian's
+	python := program(t, "/usr/bin/python3") // this Python has Debian's packages
 	if exec.Command(python, "-c", "import paho.mqtt.client").Run() != nil {
 		t.Skip("python3-paho-mqtt is not installed")
 	}
 	return &kind{
 		versions: []packet.Version{packet.V31, packet.V311, packet.V5}, schemes: []string{"mqtt", "mqtts", "ws", "wss"},
 		cannot: map[string]string{
-			"the broker abbreviates topics":  "it leaves aliases to the application",
-			"SCRAM authenticates both sides": "it knows no AUTH",
+			"topic aliases work from broker to client": "it does not resolve aliases",
+			"SCRAM authenticates both sides":           "it does not support AUTH",
 		},
 		habits: []string{
 			"ignores the receive maximum of CONNACK",
-			"tells no reason of PUBACK and PUBREC",
-			"reads the reason of a DISCONNECT only where properties follow",
+			"does not report the reason of PUBACK and PUBREC",
+			"reads the reason of a DISCONNECT only if properties follow",
 		},
 		open: startRemote(t, exec.Command(python, filepath.Join("clients", "paho_mqtt.py"))).open,
 	}

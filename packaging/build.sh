@@ -1,9 +1,10 @@
 # shellcheck shell=sh
-# What the scripts beside it share, and read with "." from the root of the repository:
-# words, a directory $tmp that goes with the script, and the build of packages.
+# Shared by the scripts in this directory, which source it from the root of the
+# repository: helper functions, a directory $tmp that is removed on exit, and the build
+# of the packages.
 
-# The newest that Go 1.26 builds and whose dependencies are all to be had. A
-# release is made by the same one.
+# The newest version that Go 1.26 builds and whose dependencies are all available. The
+# release workflow uses the same one.
 pin=github.com/goreleaser/goreleaser/v2@v2.16.0
 
 me=packaging
@@ -17,22 +18,22 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# The repository may belong to another user than the script runs as: in a container,
-# or under sudo. Git reads this from files only when it clones.
+# The repository may be owned by another user than the one that runs the script: in a
+# container, or with sudo. When cloning, Git reads this setting only from files.
 printf '[safe]\n\tdirectory = *\n' >"$tmp/gitconfig"
 export GIT_CONFIG_GLOBAL="$tmp/gitconfig"
 
-# prepare makes a goreleaser, and a configuration with one target; what is made of
-# those of Windows and macOS goes too.
+# prepare installs goreleaser and writes a configuration with only the target
+# linux_amd64.
 prepare() {
 	GOBIN=$tmp/bin quietly go install $pin
 	goreleaser=$tmp/bin/goreleaser
 	sed -e '/^      - [a-z]*_[a-z0-9_]*$/{/linux_amd64$/!d;}' -e '/^  - {<<: .*armv7/d' goreleaser.yaml >"$tmp/one.yaml"
-	[ "$(grep -c 'linux_\|darwin_\|windows_\|freebsd_' "$tmp/one.yaml")" = 1 ] || fail 'more than one target is left'
+	[ "$(grep -c 'linux_\|darwin_\|windows_\|freebsd_' "$tmp/one.yaml")" = 1 ] || fail 'the configuration has more than one target'
 }
 
-# build REPOSITORY DIRECTORY builds the packages of the repository's last commit
-# there.
+# build REPOSITORY DIRECTORY clones the repository into the directory and builds the
+# packages of the last commit there.
 build() (
 	git clone -q "$1" "$2"
 	cd "$2" || exit

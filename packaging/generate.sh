@@ -1,6 +1,7 @@
 #!/bin/sh
-# Makes what packages hold besides the binaries, into packaging/out/: completion
-# scripts and compressed manual pages. The same commit makes the same bytes.
+# Generates the files that packages contain besides the binaries, in packaging/out/:
+# completion scripts, compressed manual pages and the compressed changelog. The same
+# commit produces the same bytes.
 set -eu
 cd "$(dirname "$0")/.."
 out=packaging/out

@@ -1,17 +1,19 @@
 #!/bin/sh
-# Tests the unit that packages bring under a real systemd: boots a container with
-# Debian and the package, and wants the service to start and to be ready when it is;
-# to be started again after kill -9, after a crash, after a hang and after five seconds
-# in which the broker refuses its password; and not to be after a usage error.
+# Tests the packaged unit with a real systemd. It boots a container with Debian and the
+# package, and requires that the service starts and becomes ready only once the
+# broker has started; that it restarts after kill -9, a crash and a hang; that it records
+# again after five seconds in which the broker refuses its password; and that it does not
+# restart after a usage error.
 #
-#   packaging/systemd-test.sh [DEB]      as root; without DEB it is built
+#   packaging/systemd-test.sh [DEB]      as root; without DEB, builds the package
 #
-# The unit runs as it is in the package but for its broker and a watchdog of 2 s.
-# ROOT=DIRECTORY keeps Debian there for another run: to bring it together takes most of
-# the time. Nothing is changed in it, and the container has no network but a loopback.
+# The unit runs unchanged except for its broker and a watchdog of 2 s. With
+# ROOT=DIRECTORY, Debian is installed there and kept for further runs, because installing
+# it takes most of the time. The test does not modify it, and the container has only a
+# loopback network.
 set -eu
 
-# What follows runs inside, as a service of the container.
+# This part runs in the container, as a service.
 unit=mqsub-recorder
 broker=mqtt://127.0.0.1:1883
 say() { echo "$(cut -d. -f1 /proc/uptime) s: $*"; }
@@ -24,7 +26,7 @@ await() {
 	end=$(($(cut -d. -f1 /proc/uptime) + $1)) what=$2
 	shift 2
 	until "$@" >/dev/null 2>&1; do
-		[ "$(cut -d. -f1 /proc/uptime)" -lt "$end" ] || wrong "in vain waited for: $what"
+		[ "$(cut -d. -f1 /proc/uptime)" -lt "$end" ] || wrong "timed out waiting for: $what"
 		sleep 0.1
 	done
 }
@@ -37,23 +39,24 @@ publish() { mqpub -L $broker -u writer -P writer -q 1 -t "$unit" -m "$1" --quiet
 
 heard() { publish again && recorded again; }
 
-# dies TEXT END COMMAND ... ends the service by a command, and wants systemd to have seen
-# that END, another process, and no message lost that came in between.
+# dies TEXT END COMMAND ... ends the service with a command, and requires that systemd
+# logs END, that another process replaces it, and that no message published in between is
+# lost.
 dies() {
 	by=$1 seen=$2
 	shift 2
 	pid=$(show MainPID) restarts=$(show NRestarts)
 	"$@" "$pid"
-	await 20 "the end of the process, $by" gone
+	await 20 "the process to end after $by" gone
 	publish "after-$restarts"
 	await 30 "a restart after $by" restarted
 	is NRestarts $((restarts + 1)) || wrong "restarts: $(show NRestarts)"
-	await 10 'the message that came while it was away' recorded "after-$restarts"
-	told "$seen" || wrong "the journal does not say: $seen"
-	say "started again after $by: $seen"
+	await 10 'the message published while the service was down' recorded "after-$restarts"
+	told "$seen" || wrong "the journal does not contain: $seen"
+	say "restarted after $by: $seen"
 }
 
-# users NAME:PASSWORD ... writes the file of the broker's users.
+# users NAME:PASSWORD ... writes the broker's user file.
 users() {
 	{
 		echo users:
@@ -78,19 +81,19 @@ inside() {
 	say 'without a broker it is activating'
 	systemctl start broker
 	await 40 'readiness' is ActiveState active
-	is NRestarts 0 || wrong 'it needed another start'
+	is NRestarts 0 || wrong 'the service was restarted'
 	say "active: $(show StatusText)"
 	publish first
 	await 10 'a message in the journal' recorded first
 
 	dies 'kill -9' 'code=killed, status=9/KILL' kill -9
-	# What a fault of its own gets from the kernel, and ends as every panic does.
+	# The kernel sends SIGSEGV for a memory fault; the process ends as after any panic.
 	dies 'a crash' 'status=6/ABRT' kill -SEGV
 	dies 'a hang' 'Watchdog timeout' kill -STOP
-	told '^goroutine .*:$' || wrong 'no trace'
-	say 'crash and hang have left their traces in the journal'
+	told '^goroutine .*:$' || wrong 'no stack trace in the journal'
+	say 'the journal has the stack traces of the crash and the hang'
 
-	# Its password is refused for five seconds, then as good as before.
+	# The broker refuses the password for five seconds, then accepts it again.
 	users recorder:other writer:writer
 	systemctl restart broker
 	await 30 'a refusal' told 'user name or password'
@@ -98,7 +101,8 @@ inside() {
 	users recorder:secret writer:writer
 	systemctl restart broker
 	await 60 'the end of the outage' heard
-	# One for each of the deaths above, and none for the outage, which it sat out.
+	# One restart for each of the three ends above, and none for the outage, during which
+	# mqsub kept retrying.
 	is NRestarts 3 || wrong "restarts: $(show NRestarts), want 3"
 	say "records again after its password was refused for 5 s; restarts: $(show NRestarts), refusals: $(journal | grep -ci 'user name or password')"
 
@@ -108,12 +112,12 @@ inside() {
 
 	printf '[Service]\nEnvironment=MQ_QOS=3\n' >/etc/systemd/system/$unit.service.d/usage.conf
 	systemctl daemon-reload
-	systemctl start $unit && wrong 'it starts with a usage error'
+	systemctl start $unit && wrong 'the service starts in spite of a usage error'
 	await 10 'failure' is ActiveState failed
 	sleep 6 # longer than RestartSec=
 	end="$(show ActiveState), restarts: $(show NRestarts), status $(show ExecMainStatus)"
 	[ "$end" = 'failed, restarts: 0, status 2' ] || wrong "$end"
-	say 'not started again after a usage error, status 2'
+	say 'not restarted after a usage error, exit status 2'
 }
 
 if [ "${1-}" = inside ]; then
@@ -123,15 +127,15 @@ if [ "${1-}" = inside ]; then
 	exit
 fi
 
-# What follows runs outside.
+# This part runs on the host.
 deb=${1:+$(realpath "$1")}
 cd "$(dirname "$0")/.."
 . packaging/build.sh
 me=systemd-test
-# To be skipped is not to be right: 77, as automake has it.
+# A skipped test exits with 77, as in automake, so it does not count as passed.
 [ "$(id -u)" = 0 ] || { echo "$me: skipped: a container needs root" >&2; exit 77; }
 for pair in debootstrap:debootstrap systemd-nspawn:systemd-container; do
-	has "${pair%%:*}" || { echo "$me: skipped: ${pair%%:*} is missing, of the Debian package ${pair#*:}" >&2; exit 77; }
+	has "${pair%%:*}" || { echo "$me: skipped: ${pair%%:*} is missing, install the Debian package ${pair#*:}" >&2; exit 77; }
 done
 if [ -z "$deb" ]; then
 	prepare
@@ -152,11 +156,11 @@ StandardOutput=file:/share/log
 StandardError=file:/share/log
 U
 : >"$tmp/share/log"
-# Neither registered with nor started by a systemd of this machine, which need not have
-# one. Changes to the root go to memory.
+# The container is neither registered with nor started by the host's systemd, because the
+# host may have none. Changes to the root directory are kept in memory only.
 timeout -k 5 300 systemd-nspawn --quiet --register=no --keep-unit --private-network --volatile=overlay \
 	--directory="$root" --bind="$tmp/share:/share" --bind-ro="$tmp/share/test.service:/etc/systemd/system/test.service" --console=pipe --boot \
 	systemd.unit=multi-user.target systemd.wants=test.service \
 	</dev/null >"$tmp/console" 2>&1 || true
 cat "$tmp/share/log"
-grep -q '^DONE$' "$tmp/share/log" || { tail -n 40 "$tmp/console" >&2; fail 'the test did not come to its end'; }
+grep -q '^DONE$' "$tmp/share/log" || { tail -n 40 "$tmp/console" >&2; fail 'the test did not finish'; }

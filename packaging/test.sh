@@ -1,17 +1,16 @@
 #!/bin/sh
-# Tests what a release is made of, without publishing anything: builds the last
-# commit twice, in different places and surroundings, and wants the same bytes;
-# installs the Debian package into a directory of its own, uses it, removes it,
-# and wants nothing left.
+# Tests a release without publishing anything: builds the last commit twice, in
+# different directories and environments, and requires identical files; installs the
+# Debian package in an empty directory, uses it, purges it, and requires that no file
+# is left.
 #
-# Only the target linux/amd64 is built: all of them take a quarter of an hour of
-# processor time. The others differ in GOOS and GOARCH alone, and the workflow of the
-# release builds them.
+# Only linux/amd64 is built: all targets take a quarter of an hour of CPU time. The
+# others differ only in GOOS and GOARCH, and the release workflow builds them.
 set -eu
 cd "$(dirname "$0")/.."
 . packaging/build.sh
 
-grep -q "GORELEASER: $pin\$" .github/workflows/release.yml || fail "the workflow of the release has another goreleaser than $pin"
+grep -q "GORELEASER: $pin\$" .github/workflows/release.yml || fail "the release workflow uses another goreleaser than $pin"
 prepare
 quietly "$goreleaser" check
 if ! git rev-parse -q --verify HEAD >/dev/null; then
@@ -19,33 +18,34 @@ if ! git rev-parse -q --verify HEAD >/dev/null; then
 	exit
 fi
 build . "$tmp/a"
-# Another time zone, locale, umask and cache: nothing of the first build is used.
+# The second build has another time zone, locale, umask and cache, so it reuses nothing
+# of the first.
 (umask 077 && TZ=Asia/Kathmandu LC_ALL=C.UTF-8 GOCACHE=$tmp/cache build "$tmp/a" "$tmp/another/place")
 for kind in tar.gz deb rpm apk pkg.tar.zst; do
 	ls "$tmp"/a/dist/*."$kind" >/dev/null || fail "no $kind was built"
 done
 for file in "$tmp"/a/dist/mqtools*; do
 	[ -f "$file" ] || continue
-	cmp "$file" "$tmp/another/place/dist/${file##*/}" || fail "${file##*/} is not the same in two builds"
+	cmp "$file" "$tmp/another/place/dist/${file##*/}" || fail "${file##*/} differs between the two builds"
 done
 
 if has rpm; then
 	paths() { rpm -qp "$@" "$tmp"/a/dist/*.x86_64.rpm | grep -e '^/usr/share/man/.*/' -e '^/usr/share/doc/.*/' | sort; }
-	[ "$(paths -l | grep -c '\.[157]\.gz$')" = "$(find man -name '*.[157]' | wc -l)" ] || fail 'the rpm does not have all pages'
+	[ "$(paths -l | grep -c '\.[157]\.gz$')" = "$(find man -name '*.[157]' | wc -l)" ] || fail 'the rpm does not contain all manual pages'
 	[ "$(paths -l)" = "$(paths -d)" ] || fail 'the rpm does not mark all of its documentation'
 else
-	skip rpm 'its package is not looked at'
+	skip rpm 'the rpm package is not tested'
 fi
 
 deb=$(echo "$tmp"/a/dist/*_amd64.deb)
 if ! has dpkg; then
-	skip dpkg 'its package is not installed'
+	skip dpkg 'the Debian package is not tested'
 	exit
 fi
 if has lintian; then
 	quietly lintian --allow-root --fail-on error,warning "$deb"
 else
-	skip lintian 'it does not look at the package'
+	skip lintian 'it does not check the Debian package'
 fi
 
 root=$tmp/root
@@ -62,12 +62,12 @@ for tool in mqpub mqsub mqbench; do
 	shown=$("$program" --version)
 	case $shown in
 	"$tool $(echo "$version" | tr '~' -) ($(git -C "$tmp/a" rev-parse --short=12 HEAD)) go"*" linux/amd64, MQTT "*) ;;
-	*) fail "$tool $version shows its version as: $shown" ;;
+	*) fail "$tool $version prints this version: $shown" ;;
 	esac
 	for script in bash-completion/completions/$tool:bash zsh/vendor-completions/_$tool:zsh fish/vendor_completions.d/$tool.fish:fish; do
 		shell=${script##*:}
-		"$program" --completion "$shell" | cmp - "$root/usr/share/${script%:*}" || fail "$tool completes otherwise in $shell than installed"
-		if has "$shell"; then "$shell" -n "$root/usr/share/${script%:*}" || fail "$shell does not read the completion of $tool"; fi
+		"$program" --completion "$shell" | cmp - "$root/usr/share/${script%:*}" || fail "the installed $shell completion of $tool differs from the one it prints"
+		if has "$shell"; then "$shell" -n "$root/usr/share/${script%:*}" || fail "$shell cannot parse the completion of $tool"; fi
 	done
 done
 if has man; then
@@ -77,7 +77,7 @@ if has man; then
 		gunzip -c "$found" | cmp - "$page" || fail "man does not find $name"
 	done
 else
-	skip man 'its pages are not looked up'
+	skip man 'the manual pages are not looked up'
 fi
 if has systemd-analyze; then
 	units=$root/usr/lib/systemd

@@ -1,28 +1,28 @@
 #!/bin/sh
-# Tests the programs for Windows as far as Wine goes: publishes, subscribes, reads CRLF,
-# names paths, loses a connection at its end, loses a reader, speaks TLS, goes through a
-# program, is interrupted where there is a console; then runs the tests of packages.
+# Tests the Windows programs as far as Wine can run them: they publish, subscribe, read
+# CRLF, print paths, lose a connection at its end, lose a reader, use TLS, connect through
+# a program, and are interrupted if there is a console. Then it runs package tests.
 #
-#   packaging/wine-test.sh [PACKAGE ...]     by default those of Windows' peculiarities
+#   packaging/wine-test.sh [PACKAGE ...]     default: packages with Windows-specific code
 #
-# Wine needs no root and changes nothing but a directory of its own. What it lacks is no
-# fault of ours and is listed under skipped, below.
+# Wine needs no root and changes only the test's temporary directory. Tests of features
+# that Wine lacks are listed in $skipped, below.
 set -eu
 cd "$(dirname "$0")/.."
 . packaging/build.sh
 me="wine-test"
 wine=$(command -v wine64 || echo /usr/lib/wine/wine64)
-[ -x "$wine" ] || { echo "$me: skipped: Wine is missing, of the Debian package wine64" >&2; exit 77; }
+[ -x "$wine" ] || { echo "$me: skipped: Wine is missing, install the Debian package wine64" >&2; exit 77; }
 for program in dlltool ld; do
-	has x86_64-w64-mingw32-$program || { echo "$me: skipped: $program is missing, of the Debian package binutils-mingw-w64-x86-64" >&2; exit 77; }
+	has x86_64-w64-mingw32-$program || { echo "$me: skipped: $program is missing, install the Debian package binutils-mingw-w64-x86-64" >&2; exit 77; }
 done
 
 # Tests that Wine 8 cannot pass, and why:
-#  - Unix sockets, and datagrams: it has none
-#  - NobodyReadsTheResult: the end of a pipe whose reader is gone comes late
-#  - LeavesOtherFilesAlone: it has closed files that can be written to
-# That a temporary directory cannot be removed, for files that were open or mapped, is
-# no failure either: see passes, below.
+#  - Unix sockets and datagrams: Wine does not support them
+#  - NobodyReadsTheResult: a closed pipe is detected late
+#  - LeavesOtherFilesAlone: a closed file can still be written to
+# A temporary directory that cannot be removed, because files in it were open or mapped,
+# is not a failure either: see passes, below.
 skipped='Unix|Socket|Datagram|HeldClientsWait|LeavesOtherFilesAlone|NobodyReadsTheResult|TestDialByServiceRecords|TestAnOpenBrokerIsWarnedOfOnce|TestServeHasSeveralAddresses|TestListenRefuses/it_refuses_a_missing_directory'
 
 export WINEPREFIX="$tmp/wine" WINEDEBUG=-all MQ_CONFIG=none
@@ -32,16 +32,16 @@ CGO_ENABLED=0 GOOS=windows GOARCH=amd64 quietly go build -o "$tmp/bin/" ./cmd/..
 CGO_ENABLED=0 go build -o "$tmp/mqbench" ./cmd/mqbench
 win() { HOME=$tmp timeout 60 "$wine" "$@"; }
 quietly win cmd /c ver
-# Go asks this library for random numbers, and Wine before 8.12 has none: one that
-# passes the question on.
+# Go gets random numbers from this library, which Wine lacks before 8.12: build one that
+# forwards the call.
 if [ ! -e "$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll" ]; then
 	printf 'LIBRARY bcryptprimitives.dll\nEXPORTS\nProcessPrng = advapi32.SystemFunction036\n' >"$tmp/b.def"
 	x86_64-w64-mingw32-dlltool --def "$tmp/b.def" --output-exp "$tmp/b.exp" --dllname bcryptprimitives.dll
 	x86_64-w64-mingw32-ld -shared --entry 0 -o "$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll" "$tmp/b.exp"
 fi
 
-# A broker for all, of which each test takes a topic.
-# shellcheck disable=SC2317 # by name
+# One broker for all of the following; each test uses its own topic.
+# shellcheck disable=SC2317 # called by name
 pub() { win "$tmp/bin/mqpub.exe" "$@"; }
 sub() { win "$tmp/bin/mqsub.exe" "$@"; }
 port=$((20000 + $$ % 10000))
@@ -51,17 +51,17 @@ status() { "$@" >"$tmp/out" 2>"$tmp/err" && echo 0 || echo $?; }
 sub --serve 127.0.0.1:$port -t all/# -v -C 4 >"$tmp/all" 2>"$tmp/broker" &
 broker=$!
 at="-h 127.0.0.1 -p $port"
-# shellcheck disable=SC2086 # several words
+# shellcheck disable=SC2086 # $at must be split into words
 {
 	wants 'publish, QoS 1' "$(status pub $at --wait-for 20s -q 1 -t all/1 -m hello)" 0
 	wants 'publish, QoS 2' "$(status pub $at -q 2 -t all/2 -m hello)" 0
 	printf 'one\r\ntwo\r\n' >"$tmp/lines"
 	wants 'lines with CRLF' "$(status pub $at -q 1 -t all/3 -l --delimiter '\r\n' <"$tmp/lines")" 0
-	wait $broker || fail "the subscriber ended with $?: $(cat "$tmp/broker")"
+	wait $broker || fail "the subscriber exited with $?: $(cat "$tmp/broker")"
 	wants 'received' "$(tr '\r\n' '!|' <"$tmp/all")" 'all/1 hello|all/2 hello|all/3 one|all/3 two|'
 
 	wants 'a file that is missing' "$(status pub $at --cafile 'C:\no\ca.pem' -t a -m x)" 2
-	grep -q '"C:.no.ca.pem"' "$tmp/err" || fail "the path is shown as: $(cat "$tmp/err")"
+	grep -q '"C:.no.ca.pem"' "$tmp/err" || fail "the path is printed as: $(cat "$tmp/err")"
 	wants 'connection refused' "$(status pub -h 127.0.0.1 -p 1 -t a -m x)" 3
 }
 
@@ -80,20 +80,21 @@ Y
 "$tmp/mqbench" play "$tmp/reset.yaml" --listen 127.0.0.1:$((port + 1)) >"$tmp/play" 2>&1 &
 wants 'a connection that is reset at its end' "$(status pub -h 127.0.0.1 -p $((port + 1)) --wait-for 20s -V 5 -t a -m x)" 7
 
-# A reader that goes away: what a shell calls a death by SIGPIPE.
+# The reader of standard output exits: the program exits with 141, like a program that
+# SIGPIPE terminates.
 {
 	code=0
 	sub --serve 127.0.0.1:$((port + 2)) -t a -v 2>"$tmp/reader" || code=$?
 	echo $code >"$tmp/status"
 } | head -n 1 >"$tmp/one" &
-wants 'publish to who is read once' "$(status pub -h 127.0.0.1 -p $((port + 2)) --wait-for 20s -q 1 -t a -m one)" 0
-# That the reader of a pipe of the Unix side is gone, Wine tells at a write only.
-wants 'publish to nobody' "$(status pub -h 127.0.0.1 -p $((port + 2)) -q 1 -t a -m two)" 0
+wants 'publish to a subscriber whose output is read once' "$(status pub -h 127.0.0.1 -p $((port + 2)) --wait-for 20s -q 1 -t a -m one)" 0
+# Wine reports only at a write that the Unix reader of a pipe has exited.
+wants 'publish to a subscriber without a reader' "$(status pub -h 127.0.0.1 -p $((port + 2)) -q 1 -t a -m two)" 0
 for _ in $(seq 60); do [ -s "$tmp/status" ] && break; sleep 1; done
 wants 'the one line' "$(tr -d '\r' <"$tmp/one")" 'a one'
 wants 'head -1 ends the program' "$(cat "$tmp/status")" 141
 
-# TLS with a certificate of its own, and a program in place of the network.
+# TLS with a self-signed certificate, and a program instead of the network.
 mkdir "$tmp/go"
 cat >"$tmp/go/main.go" <<'G'
 package main
@@ -120,7 +121,7 @@ func check(err error) {
 }
 
 func main() {
-	if os.Args[1] != "certificate" { // the way to a broker, for --proxy-command
+	if os.Args[1] != "certificate" { // connect to a broker, for --proxy-command
 		c, err := net.Dial("tcp", os.Args[1])
 		check(err)
 		go func() { _, _ = io.Copy(c, os.Stdin); _ = c.(*net.TCPConn).CloseWrite() }()
@@ -145,12 +146,12 @@ CGO_ENABLED=0 quietly go build -o "$tmp/way" "$tmp/go/main.go"
 sub --serve mqtts://127.0.0.1:$((port + 3)) --serve-cert "$tmp/pem" -t all/# -C 2 >"$tmp/all" 2>"$tmp/broker" &
 broker=$!
 wants 'TLS' "$(status pub -L mqtts://127.0.0.1:$((port + 3)) --cafile "$tmp/pem" --wait-for 20s -q 1 -t all/1 -m secret)" 0
-wants 'TLS of a stranger' "$(status pub -L mqtts://127.0.0.1:$((port + 3)) -q 1 -t all/1 -m x)" 3
+wants 'TLS with an unknown certificate' "$(status pub -L mqtts://127.0.0.1:$((port + 3)) -q 1 -t all/1 -m x)" 3
 wants '--proxy-command' "$(status pub -L mqtts://127.0.0.1:$((port + 3)) --cafile "$tmp/pem" --proxy-command "$(winpath "$tmp/bin/way.exe") %h:%p" -q 1 -t all/2 -m through)" 0
-wait $broker || fail "the subscriber ended with $?: $(cat "$tmp/broker")"
+wait $broker || fail "the subscriber exited with $?: $(cat "$tmp/broker")"
 wants 'received' "$(tr '\r\n' '!|' <"$tmp/all")" 'secret|through|'
 
-# Ctrl-Break, which is Ctrl-C to one process group.
+# Ctrl-Break, which is Ctrl-C sent to one process group.
 cat >"$tmp/go/break.go" <<'G'
 package main
 
@@ -164,7 +165,7 @@ import (
 
 func main() {
 	c := exec.Command(os.Args[1], os.Args[2:]...)
-	const noWindow = 0x08000000 // but a console, of its own
+	const noWindow = 0x08000000 // a console of its own, without a window
 	c.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP | noWindow}
 	out, _ := c.StderrPipe()
 	if err := c.Start(); err != nil {
@@ -188,15 +189,15 @@ func main() {
 G
 CGO_ENABLED=0 GOOS=windows GOARCH=amd64 quietly go build -o "$tmp/bin/break.exe" "$tmp/go/break.go"
 win "$tmp/bin/break.exe" "$(winpath "$tmp/bin/mqsub.exe")" --serve 127.0.0.1:$((port + 4)) >"$tmp/out" 2>"$tmp/err" || true
-# Without a display, Wine has no consoles.
+# Without a display, Wine has no console.
 if grep -q '^no console' "$tmp/out"; then
 	echo "Ctrl-C: skipped: Wine has $(tr -d '\r' <"$tmp/out")"
 else
 	wants 'Ctrl-C' "$(tr -d '\r' <"$tmp/out")" 130
 fi
 
-# passes LOG tells whether its tests failed for nothing but directories that could not be
-# removed, and prints the others.
+# passes LOG succeeds if the tests failed only because directories could not be removed,
+# and prints all other failures.
 passes() {
 	awk '
 		{ sub(/\r$/, "") }
@@ -207,12 +208,12 @@ passes() {
 		END { exit bad }' "$1" >&2
 }
 
-# The packages' own tests.
+# Run the tests of the packages.
 [ $# -gt 0 ] || set -- ./mqtt/transport ./internal/option ./internal/cli ./internal/connection ./internal/mosquitto
 for package; do
 	CGO_ENABLED=0 GOOS=windows GOARCH=amd64 quietly go test -c -o "$tmp/test.exe" "$package"
 	(cd "$package" && HOME=$tmp timeout 300 "$wine" "$tmp/test.exe" -test.timeout 240s -test.skip "$skipped") >"$tmp/log" 2>&1 || passes "$tmp/log" ||
-		{ echo "$me: $package fails" >&2; bad=1; continue; }
-	echo "$package: passes"
+		{ echo "$me: $package failed" >&2; bad=1; continue; }
+	echo "$package: passed"
 done
 exit "${bad:-0}"

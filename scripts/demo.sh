@@ -1,7 +1,7 @@
 #!/bin/sh
-# A tour in fifteen seconds: builds the tools into bin/, starts the development
-# broker inside mqsub, streams a sensor feed through mqpub, tails it, shows it
-# as JSON, and counts a flood. Ends by itself and leaves nothing running.
+# A tour in fifteen seconds: builds the tools into bin/, starts mqsub's development
+# broker, publishes a sensor feed with mqpub, tails it, prints it as JSON, and counts
+# the lines of a flood. It exits by itself and leaves nothing running.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -29,19 +29,20 @@ for tool in mqpub mqsub mqbench; do
 done
 PATH=$PWD/bin:$PATH
 
-# The tour is the same whatever the user has configured.
+# Ignore the user's configuration, so that the tour is the same for all users.
 export MQ_CONFIG=none
 
-# The broker listens on a Unix socket of its own: no port is taken.
+# The broker listens on a Unix socket, so it needs no free port.
 socket=$tmp/broker.sock
-say '# a broker in one command, here on a Unix socket; -C 1 ends it at the first message'
+say '# a broker in one command, here on a Unix socket; with -C 1 it exits after the first message'
 echo 'mqsub --serve unix:///... -t demo/end -C 1 &'
 mqsub --serve "unix://$socket" --quiet -t demo/end -C 1 >"$tmp/end" &
 broker=$!
 pids="$pids $broker"
 export MQ_UNIX="$socket"
 
-# Rooms whose temperature drifts, as records: topic, retain flag, payload.
+# feed N prints N records (topic, retain flag, payload) of rooms whose temperature
+# drifts.
 feed() {
 	awk -v n="$1" 'BEGIN {
 		srand(42)
@@ -59,7 +60,7 @@ feed() {
 	done
 }
 
-say '# tail a feed; the session was made before, so that not even the first message is missed'
+say '# tail a feed; the session exists before the first message, so none is missed'
 echo "mqsub -v -q 1 -c -i tail --retain-handling new -t 'home/+/climate'"
 mqsub --wait-for 5s --quiet -E -q 1 -c -i tail -t 'home/+/climate'
 feed 24 | mqpub -q 1 --input jsonl &
@@ -67,34 +68,34 @@ pids="$pids $!"
 mqsub -v -q 1 -c -i tail --retain-handling new -t 'home/+/climate' -C 24
 
 if command -v jq >/dev/null 2>&1; then
-	say '# the retained values as JSON Lines, through jq'
+	say '# the retained messages as JSON Lines, through jq'
 	echo "mqsub --json --json-payload --retained-only -t 'home/#' | jq -r ..."
 	mqsub --json --json-payload --retained-only -t 'home/#' |
 		jq -r '[.topic, "\(.payload.celsius) C", "\(.payload.humidity) %"] | @tsv'
 else
-	say '# the retained values as JSON Lines'
+	say '# the retained messages as JSON Lines'
 	echo "mqsub --json --json-payload --retained-only -t 'home/#'"
 	mqsub --json --json-payload --retained-only -t 'home/#'
 fi
 
-say '# a message in full'
+say '# one message with all its details'
 echo "mqsub --pretty --retained-only -t home/attic/climate"
 mqsub --pretty --retained-only -t home/attic/climate
 
-say '# a flood: every line acknowledged, in order, byte for byte'
+say '# a flood: each line is acknowledged and arrives in order, byte for byte'
 echo 'seq 200000 | mqpub -l -q 1 -t demo/lines'
 mqsub -E -q 1 -c -i flood -t demo/lines
-mqpub -q 1 -t demo/lines -m 0 # kept for the session
+mqpub -q 1 -t demo/lines -m 0 # queued for the session
 mqsub -q 1 -c -i flood -t demo/lines -C 200001 >"$tmp/lines" &
 flood=$!
 pids="$pids $flood"
-# A broker keeps so many messages for a subscriber that is not there, and a flood
-# is more: it waits until the first one has come.
+# The broker queues only a limited number of messages for a disconnected subscriber,
+# and a flood exceeds it: wait until the subscriber has received the first message.
 until [ -s "$tmp/lines" ]; do sleep 0.05; done
 seq 200000 | mqpub -l -q 1 -t demo/lines
 wait "$flood"
 seq 0 200000 | cmp - "$tmp/lines"
-echo '200000 lines out, 200000 lines in: the same'
+echo '200000 lines published, 200000 lines received, byte for byte the same'
 
 mqpub -q 1 -t demo/end -m bye
 wait "$broker"

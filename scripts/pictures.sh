@@ -1,8 +1,8 @@
 #!/bin/bash
-# Makes the pictures of README.md from real runs: doc/terminal.png is what mqsub
-# --pretty shows in a terminal, doc/plot.png the page that mqbench plot makes of the
-# run whose report README.md has. Needs tmux, aha and Chromium; on a machine that
-# does nothing else.
+# Makes the pictures of README.md from real runs: doc/terminal.png shows mqsub
+# --pretty in a terminal, and doc/plot.png the page that mqbench plot writes for the
+# run whose report is in README.md. Needs tmux, aha, Chromium and an otherwise idle
+# machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tmp=$(mktemp -d)

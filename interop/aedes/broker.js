@@ -1,9 +1,9 @@
-// The broker aedes for the interop tests: joe, whose password is hunter2, may
-// do everything but touch topics below secret/.
+// Runs the broker aedes for the interop tests. The user joe, whose password is hunter2,
+// may use all topics except those below secret/.
 //
 //     node broker.js PORT TLS_PORT WEBSOCKET_PORT CERT_FILE KEY_FILE
 //
-// It writes "ready" once it listens on all ports.
+// It prints "ready" once it listens on all ports.
 import { readFileSync } from 'node:fs'
 import { createServer as http } from 'node:http'
 import { createServer as tcp } from 'node:net'

@@ -1,6 +1,6 @@
-// Clients of MQTT.js that do what a test says, in Node.js and in a browser:
-// driver(mqtt, say) returns a function that takes one command; answers and
-// events go to say. commands_test.go has the fields of both.
+// Runs MQTT.js clients for a test, in Node.js and in a browser. driver(mqtt, say)
+// returns a function that takes one command; answers and events are passed to say.
+// commands_test.go defines the fields of both.
 
 function bytes (text) {
   const s = atob(text)
@@ -15,7 +15,7 @@ function text (bytes) {
   return btoa(s)
 }
 
-// theirs makes properties as MQTT.js wants them, ours the reverse.
+// theirs converts properties to those of MQTT.js, ours converts them back.
 function theirs (properties = {}) {
   const p = { ...properties }
   for (const name of ['correlationData', 'authenticationData']) if (p[name]) p[name] = bytes(p[name])
@@ -41,9 +41,9 @@ function ours (properties = {}) {
 const refusal = error => ({ error: error.message || String(error), reason: error.code > 0 ? error.code : 0 })
 
 export function driver (mqtt, say, readFile) {
-  const clients = new Map() // by number: its MQTT.js client, stores, and what answers a challenge
+  const clients = new Map() // by number: the MQTT.js client, its stores, and the function that answers a challenge
 
-  // connect calls done for the first of the events that end it.
+  // connect calls done at the first event that completes it.
   function connect (number, state, c, done) {
     if (!state.stores || c.clean) {
       state.stores = { incomingStore: new mqtt.Store({ clean: false }), outgoingStore: new mqtt.Store({ clean: false }) }

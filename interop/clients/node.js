@@ -1,4 +1,5 @@
-// MQTT.js in Node.js: a command and an answer or event per line, in JSON.
+// Runs MQTT.js in Node.js: reads one command per line, and writes one answer or event
+// per line, in JSON.
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import mqtt from 'mqtt'

@@ -1,5 +1,5 @@
-"""Clients of paho-mqtt that do what a test says: a command and an answer or
-event per line, in JSON. commands_test.go has the fields of both."""
+"""Runs paho-mqtt clients for a test: reads one command per line, and writes one
+answer or event per line, in JSON. commands_test.go defines the fields of both."""
 
 import base64
 import json
@@ -57,7 +57,7 @@ class Client:
     def __init__(self, number):
         self.number = number
         self.client = None
-        self.acks = {}  # by packet identifier: answers that came before they were awaited
+        self.acks = {}  # by packet identifier: answers that arrived before they were awaited
         self.changed = threading.Condition()
 
     def connect(self, c):
@@ -112,7 +112,7 @@ class Client:
             self.over = True
             say(self.number, answer={"error": "the connection is closed"})
         if self.quit:
-            self.client.disconnect()  # which is how its loop is told not to connect again
+            self.client.disconnect()  # keeps its loop from reconnecting
         self.gone.set()
 
     def message(self, _client, _userdata, m):

@@ -1,8 +1,8 @@
-// Nats runs a NATS server, which speaks MQTT too, for the tests of the tools.
+// Nats runs a NATS server with MQTT support, for the tests of the tools.
 //
 //	nats CONFIG_FILE
 //
-// It writes "ready" once it listens, and ends in order at SIGTERM.
+// It prints "ready" once it listens, and shuts down cleanly on SIGTERM.
 package main
 
 import (
