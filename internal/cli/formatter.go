@@ -6,11 +6,11 @@ import (
 	"github.com/mqtools/mqtools/format"
 )
 
-// Formatter makes the formatter that the output options ask for.
+// Formatter returns the formatter that the output options select.
 func (inv *Invocation) Formatter() (format.Formatter, error) {
 	v := inv.Values
 	print0 := v.Print0.On()
-	pattern, record, pretty := v.Format.IsSet(), v.JSON.On(), v.Pretty.On() // -F goes before -v
+	pattern, record, pretty := v.Format.IsSet(), v.JSON.On(), v.Pretty.On() // -F overrides -v
 	indent := pretty && inv.Habits().PrettyFormat
 	pretty = pretty && !indent
 	if inv.lostZone != "" && (pattern || record || pretty) {

@@ -90,8 +90,8 @@ func TestASignalBeatsAClosedPipe(t *testing.T) {
 	}
 }
 
-// A tool that is done at once does without catching signals, which costs it a
-// tenth of its time; one that is not, or that has something to say, does not.
+// A tool that is done quickly does not catch signals, which would cost it a tenth of its
+// time; one that runs longer or prints a message does.
 func TestSignalsAreCaughtInTime(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -139,7 +139,8 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// TestWhatLastsHasAllProcessors: what is begun gets them, and what is over soon does not.
+// TestWhatLastsHasAllProcessors checks that lasting work gets all processors, and that
+// short work does not.
 func TestWhatLastsHasAllProcessors(t *testing.T) {
 	t.Parallel()
 	settled := 0

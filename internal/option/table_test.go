@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// eachTool runs a test for the table of every tool.
+// eachTool runs a test on the table of every tool.
 func eachTool(t *testing.T, test func(t *testing.T, table Options)) {
 	t.Helper()
 	for _, tool := range []struct {
