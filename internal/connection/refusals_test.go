@@ -37,7 +37,7 @@ mqsub: warning: broker: "b" may not publish to "t": not authorized (0x87)
 	}
 }
 
-// A client that asks by many names fills neither the memory nor stderr.
+// A client that asks under many names fills neither the memory nor stderr.
 func TestRefusalsAreBounded(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
@@ -54,7 +54,7 @@ func TestRefusalsAreBounded(t *testing.T) {
 	}
 }
 
-// --debug has told it already.
+// --debug has already logged it.
 func TestRefusalsAreNotToldTwice(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder

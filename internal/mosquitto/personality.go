@@ -1,5 +1,5 @@
-// Package mosquitto is the personality of the mosquitto clients: their command
-// line, their words and their exit codes over our tools.
+// Package mosquitto makes our tools imitate the mosquitto clients: their command lines,
+// messages and exit codes.
 package mosquitto
 
 import (
@@ -14,10 +14,10 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// The version of the clients whose behaviour this is.
+// The version of the clients that are imitated.
 const version = "2.1.2"
 
-// Publishers are the programs that the publishing tool can stand in for.
+// Publishers returns the programs that the publishing tool can imitate.
 func Publishers() []cli.Personality {
 	return []cli.Personality{
 		personality("mosquitto_pub", "mosquitto", pub, cli.Habits{NeedsInput: true}),
@@ -25,7 +25,7 @@ func Publishers() []cli.Personality {
 	}
 }
 
-// Subscribers are those of the subscribing tool.
+// Subscribers returns the programs that the subscribing tool can imitate.
 func Subscribers() []cli.Personality {
 	return []cli.Personality{personality("mosquitto_sub", "mosquitto", sub, cli.Habits{WillAtEnd: true, PrettyFormat: true})}
 }
@@ -41,7 +41,7 @@ func personality(name, flag string, in client, habits cli.Habits) cli.Personalit
 	}
 }
 
-// read reads the options file and the words.
+// read parses the options file and the words.
 func read(line *cli.CommandLine, in client, name string) *cli.Page {
 	c := &config{client: in, line: line, table: option.Table(option.PubSub)}
 	err := c.all(name)
@@ -72,7 +72,7 @@ func read(line *cli.CommandLine, in client, name string) *cli.Page {
 	return nil
 }
 
-// all reads everything, and then judges it.
+// all parses everything, and then checks it.
 func (c *config) all(name string) *failure {
 	path, err := c.optionsFile(c.line.Args)
 	if err != nil {
@@ -96,18 +96,18 @@ func versionLine(name string) string {
 	return fmt.Sprintf("%s version %s, as mqtools %s plays it.", name, version, cli.Version())
 }
 
-// refusals are the programs' words for the return codes of CONNACK before 5.0.
+// refusals are the programs' texts for the return codes of CONNACK before 5.0.
 var refusals = [...]string{
 	1: "unacceptable protocol version", 2: "identifier rejected", 3: "broker unavailable",
 	4: "bad user name or password", 5: "not authorised",
 }
 
-// verdict turns our end into theirs.
+// verdict converts our result to theirs.
 func verdict(inv *cli.Invocation, in client, err error, native int) (line string, code int) {
 	var refused *mqtt.Error
 	isError := errors.As(err, &refused)
 	switch native {
-	case option.ExitDone, option.ExitNothing: // the retained messages were all seen
+	case option.ExitDone, option.ExitNothing: // all retained messages were seen
 		return "", 0
 	case option.ExitInterrupt, option.ExitTerminated:
 		if in == sub { // before there was a connection
@@ -140,7 +140,7 @@ func verdict(inv *cli.Invocation, in client, err error, native int) (line string
 	return "", 1
 }
 
-// unreached is the exit code for a broker that was not reached.
+// unreached returns the exit code for a broker that was not reached.
 func unreached(err error) int {
 	var e *transport.Error
 	switch {
@@ -160,7 +160,7 @@ func unreached(err error) int {
 	return 1
 }
 
-// sentence is a reason code with its reason string.
+// sentence returns the text of a reason code with its reason string.
 func sentence(e *mqtt.Error) string {
 	text := e.Reason.String()
 	text = strings.ToUpper(text[:1]) + text[1:]

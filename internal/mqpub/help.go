@@ -8,7 +8,7 @@ var brief = map[string][]string{
 	"request": {"topic", "message", "file", "null-message", "response-topic", "replies", "timeout", "qos", "latency", "json", "host", "url", "username", "cafile", "debug"},
 }
 
-// topics are the examples of the help's topics.
+// topics are the examples of the help topics.
 var topics = map[string][]option.Example{
 	"publish": {
 		{Command: "mqpub -t lamp/hall -m on -r", Text: "set a retained value"},

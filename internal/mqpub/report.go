@@ -11,22 +11,22 @@ import (
 	"github.com/mqtools/mqtools/mqtt"
 )
 
-// report collects what did not arrive. Its methods may be called from any
-// goroutine.
+// report collects the messages that did not arrive. Its methods are safe for concurrent
+// use.
 type report struct {
 	mu     sync.Mutex
 	inv    *cli.Invocation
-	told   int    // messages told one by one
-	hint   string // told last
+	told   int    // messages reported individually
+	hint   string // printed last
 	denied uint64 // refused by the broker
-	lost   uint64 // undeliverable, and skipped
+	lost   uint64 // undeliverable, and dropped
 	cut    bool   // the input was not read to its end
 	local  uint64 // could not be sent at all
 	barred uint64 // of the denied, those that were never sent
-	left   uint64 // taken from the input and not sent when the end came
+	left   uint64 // taken from the input but not sent at the end
 }
 
-// tellMost is how many messages are told one by one.
+// maxReported is how many messages are reported individually.
 const tellMost = 10
 
 // event is the client's OnEvent.
@@ -40,13 +40,13 @@ func (r *report) event(e mqtt.Event) {
 	case mqtt.EventUndeliverable:
 		u := asUndeliverable(e.Err)
 		if u == nil || len(u.Filters) > 0 {
-			return // of a subscription
+			return // a subscription
 		}
 		if !e.Dropped {
 			r.inv.Warnf("%s; still trying", describe(u))
 			return
 		}
-		if u.Count == 0 { // others are counted as unwritten
+		if u.Count == 0 { // the others are counted as unwritten
 			r.mu.Lock()
 			r.lost++
 			r.mu.Unlock()
@@ -55,8 +55,8 @@ func (r *report) event(e mqtt.Event) {
 	}
 }
 
-// rejected notes a message that the client could not send, for what it is or because
-// the broker has said that it takes no such messages.
+// rejected counts a message that the client could not send, because of its content or
+// because the broker has announced not to accept such messages.
 func (r *report) rejected(number uint64, err error) {
 	r.mu.Lock()
 	if mqtt.Unsupported(err) {
@@ -69,7 +69,7 @@ func (r *report) rejected(number uint64, err error) {
 	r.tell(number, err)
 }
 
-// invalid notes input that is no message.
+// invalid counts input that is not a message.
 func (r *report) invalid(err error) {
 	r.mu.Lock()
 	r.local++
@@ -85,8 +85,7 @@ func (r *report) unsent(n uint64) {
 
 func (r *report) tell(number uint64, err error) { r.print(fmt.Errorf("message %d: %w", number, err)) }
 
-// print tells of a message, unless there were many, and what to do about it, unless
-// that has just been told.
+// print reports a message, up to a limit, with its hint, unless that was just printed.
 func (r *report) print(err error) {
 	r.mu.Lock()
 	r.told++
@@ -110,7 +109,7 @@ func (r *report) failed() bool {
 	return r.denied > 0 || r.lost > 0 || r.local > 0
 }
 
-// verdict is the error that says how many messages did not arrive, or nil.
+// verdict returns the error that says how many messages did not arrive, or nil.
 func (r *report) verdict(st mqtt.Stats) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

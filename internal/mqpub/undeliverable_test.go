@@ -25,7 +25,7 @@ func closesAt(payloads ...string) func(packet.Frame, packet.Version) bool {
 	}
 }
 
-// mqpub runs the tool against a server, with this input.
+// mqpub runs the tool with an input against a server.
 func mqpub(t *testing.T, addr, stdin string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(addr)
@@ -99,7 +99,7 @@ func TestOnUndeliverable(t *testing.T) {
 				}
 			}
 			var taken []string
-			for _, p := range s.Taken() { // what comes again because an acknowledgement was lost counts once
+			for _, p := range s.Taken() { // a message that is resent because an acknowledgement was lost counts once
 				if !slices.Contains(taken, p) {
 					taken = append(taken, p)
 				}
@@ -111,7 +111,8 @@ func TestOnUndeliverable(t *testing.T) {
 	}
 }
 
-// wait tells it once and goes on when the server has changed its mind.
+// With wait, the message is reported once, and the stream continues when the server accepts
+// it.
 func TestOnUndeliverableWait(t *testing.T) {
 	t.Parallel()
 	denied := 0
@@ -131,7 +132,7 @@ func TestOnUndeliverableWait(t *testing.T) {
 	}
 }
 
-// A server that resets whatever comes for a while costs no line.
+// A server that resets every connection for a while costs no line.
 func TestABrokenLinkCostsNoLine(t *testing.T) {
 	t.Parallel()
 	ends := 0

@@ -9,7 +9,7 @@ var brief = map[string][]string{
 	"stats": {"topic", "host", "url", "username", "cafile", "qos", "filter-out", "count", "timeout", "serve", "debug"},
 }
 
-// topics are the examples of the help's topics.
+// topics are the examples of the help topics.
 var topics = map[string][]option.Example{
 	"subscribe": {
 		{Command: "mqsub -t 'a/#' -t b/+ -q 1", Text: "two filters, at QoS 1"},
