@@ -12,8 +12,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 )
 
-// The brokers that a scenario names are asked what they are as one of the command line
-// is, each of them, and errors name the one that they are about.
+// Each broker that a scenario names is probed like one of the command line, and errors name
+// the broker that they are about.
 func TestBrokersOfAScenarioAreProbed(t *testing.T) {
 	t.Parallel()
 	_, good := brokertest.StartWith(t, broker.Options{})

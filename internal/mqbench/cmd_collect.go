@@ -17,8 +17,8 @@ import (
 	"github.com/mqtools/mqtools/internal/process"
 )
 
-// collect does "mqbench collect": it finds the results of shards in files, in
-// directories and in logs, and merges them.
+// collect implements "mqbench collect": it finds the results of shards in files,
+// directories and logs, and merges them.
 func collect(ctx context.Context, inv *cli.Invocation) error {
 	if err := needOut(inv); err != nil {
 		return err
@@ -53,9 +53,9 @@ func collect(ctx context.Context, inv *cli.Invocation) error {
 	return writeMerged(ctx, inv, all)
 }
 
-// readDir reads the results in the files of a directory. Others may be there,
-// hidden files and directories are not looked at. A result that cannot be read is
-// told and left out.
+// readDir reads the results in the files of a directory. Other files are skipped, and
+// hidden files and directories are not read. A result that cannot be read is reported and
+// skipped.
 func readDir(inv *cli.Invocation, dir string) (all []saved, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -83,7 +83,7 @@ func readDir(inv *cli.Invocation, dir string) (all []saved, err error) {
 	return all, nil
 }
 
-// readJob reads the logs of a Kubernetes job's pods.
+// readJob reads the logs of the pods of a Kubernetes Job.
 func readJob(ctx context.Context, inv *cli.Invocation, args []string) ([]saved, error) {
 	if len(args) != 1 {
 		return nil, option.Usagef("collect k8s: one job is needed").WithHint("e.g. 'mqbench collect k8s job/mqbench --out result.jsonl'")

@@ -10,8 +10,8 @@ import (
 	"github.com/mqtools/mqtools/internal/yamlfile"
 )
 
-// manifest is the documents of a manifest, by kind. The interop tests decode
-// them as Kubernetes does.
+// manifest returns the documents of a manifest, by kind. The interop tests decode them as
+// Kubernetes does.
 func manifest(t *testing.T, text string) map[string]*yamlfile.Node {
 	t.Helper()
 	docs := map[string]*yamlfile.Node{}
@@ -25,7 +25,7 @@ func manifest(t *testing.T, text string) map[string]*yamlfile.Node {
 	return docs
 }
 
-// at follows a path of keys; 0 is the first item of a list.
+// at returns the node at a path of keys; 0 is the first item of a list.
 func at(t *testing.T, n *yamlfile.Node, path ...string) *yamlfile.Node {
 	t.Helper()
 	for _, key := range path {
@@ -129,7 +129,7 @@ func TestManifestOfAPreset(t *testing.T) {
 	}
 }
 
-// What has passwords is a Secret.
+// A manifest with passwords uses a Secret.
 func TestManifestWithCredentials(t *testing.T) {
 	t.Parallel()
 	r := mqbench(t, "k8s", file(t, "login.yaml", "groups: {g: {clients: 4, username: u, password: p-%i}}\n"), "-h", "broker.lan")

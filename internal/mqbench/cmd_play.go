@@ -91,11 +91,11 @@ func play(ctx context.Context, inv *cli.Invocation) error {
 	return nil
 }
 
-// longest is how long a script may wait by its own words that is one of several:
-// some wait for days, which take no time in tests.
+// longest is the longest wait in a script that is played as one of several. Some scripts
+// wait for days, which take no time in tests.
 const longest = 30 * time.Second
 
-// aside tells why a script is not played as one of several.
+// aside returns the reason why a script is not played as one of several, or "".
 func (p *player) aside(s *script.Script) string {
 	switch wait := s.Waits(); {
 	case s.WebSocket && p.to != nil && !p.to.WebSocket:
@@ -117,7 +117,7 @@ type player struct {
 	to     *transport.Target //
 }
 
-// target reads --connect: a URL, or HOST with or without PORT.
+// target parses --connect: a URL, or HOST with or without PORT.
 func (p *player) target(addr string) error {
 	v := p.inv.Values
 	url := addr
@@ -140,7 +140,8 @@ func (p *player) target(addr string) error {
 	return nil
 }
 
-// dial connects; below a WebSocket for scripts that make the upgrade themselves.
+// dial connects. For scripts that make the WebSocket upgrade themselves, it returns the
+// connection below the WebSocket.
 func (p *player) dial(ctx context.Context, s *script.Script) (net.Conn, error) {
 	t := *p.to
 	if s.WebSocket {
@@ -188,7 +189,7 @@ func (p *player) one(ctx context.Context, s *script.Script, v packet.Version) er
 	return s.Serve(ctx, p.ln.session(), o)
 }
 
-// tell writes the line of a script, or why it has failed.
+// tell prints the line of a script, or why it has failed.
 func (p *player) tell(s *script.Script, v packet.Version, err error) error {
 	line := fmt.Sprintf("ok    %s (%s)\n", s.Name, v)
 	if err != nil {
@@ -200,8 +201,8 @@ func (p *player) tell(s *script.Script, v packet.Version, err error) error {
 	return write(p.inv, []byte(line))
 }
 
-// lasting accepts connections for one script after the other. Serve closes
-// the listener that it is given: it gets a session, which does not close this.
+// lasting accepts connections for one script after the other. Serve closes the listener
+// that it is given, so each script gets a session, which does not close the real one.
 type lasting struct {
 	ln    net.Listener
 	conns chan net.Conn
@@ -237,7 +238,7 @@ func (l *lasting) end() {
 	}
 }
 
-// session is the listener of one script.
+// session returns the listener for one script.
 func (l *lasting) session() net.Listener { return &session{lasting: l, closed: make(chan struct{})} }
 
 type session struct {

@@ -42,8 +42,8 @@ func TestVerifyPassesABrokerThatKeepsTheRules(t *testing.T) {
 	}
 }
 
-// report and plot work on the results of verify as on those of run, and merge does
-// not take the runs of several shapes and QoS for parts of one.
+// report and plot work on the results of verify as on those of run, and merge does not take
+// the runs of several shapes and QoS for parts of one.
 func TestVerifyWritesResults(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "verify.jsonl")
@@ -85,7 +85,7 @@ func TestVerifyWritesResults(t *testing.T) {
 	}
 }
 
-// With --out - a program reads the result, and the user the verdict.
+// With --out -, the result goes to standard output and the verdict to standard error.
 func TestVerifyToStandardOutput(t *testing.T) {
 	t.Parallel()
 	out, talk, code := verifying(t, "--serve 127.0.0.1:0 --clients 2 --rate 100 --duration 500ms -q 2 --faults none --username u --pw s3cret --out -")
@@ -139,7 +139,7 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 }
 
-// TestListsAddUp: what is given twice is not replaced, nor done twice.
+// TestListsAddUp checks that repeated values neither replace others nor run twice.
 func TestListsAddUp(t *testing.T) {
 	t.Parallel()
 	out, talk, code := verifying(t, "--serve 127.0.0.1:0 --clients 2 --shapes pairs --shapes fan-in,pairs --faults none --duration 0.2 -q 0")

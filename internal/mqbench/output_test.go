@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A disk that is full costs the result, not the run, and the status tells it.
+// A full disk costs the result, not the run, and the status shows it.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	const full = "/dev/full"

@@ -15,7 +15,7 @@ import (
 
 var deliveries = result.Key{Op: result.Delivery, Kind: result.Response, Group: "subs"}
 
-// made is the result of a shard, with 500 latencies; all gets them, too.
+// made returns the result of a shard with 500 latencies, which it also adds to all.
 func made(shard, of int, hash string, all *result.Histogram) *result.Result {
 	epoch := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	i := result.NewInterval(result.PhaseMeasure, 0, time.Second)
@@ -36,7 +36,7 @@ func made(shard, of int, hash string, all *result.Histogram) *result.Result {
 	}
 }
 
-// save writes a result into a file.
+// save writes a result to a file.
 func save(t *testing.T, path string, r *result.Result) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -137,7 +137,7 @@ func TestDiff(t *testing.T) {
 	refused(t, "--format: invalid value \"csv\" (want text, json or junit for diff)", "diff", files[0], files[1], "-F", "csv")
 }
 
-// logs are the lines of three pods, among others.
+// logs returns the log lines of three pods, among others.
 func logs(t *testing.T) (text string, all *result.Histogram) {
 	t.Helper()
 	all = result.NewHistogram()
@@ -180,7 +180,7 @@ func TestCollect(t *testing.T) {
 	refused(t, "--out is missing", "collect", "k8s", "job/x")
 }
 
-// kubectl puts a script of that name first in the path.
+// kubectl puts a script of that name first in PATH.
 func kubectl(t *testing.T, script string) {
 	t.Helper()
 	dir := t.TempDir()

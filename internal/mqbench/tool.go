@@ -1,4 +1,4 @@
-// Package mqbench is the benchmarking tool.
+// Package mqbench implements the benchmarking tool.
 package mqbench
 
 import (
@@ -7,19 +7,19 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// The patterns of files that commands read: of scripts and results there can be others.
+// The patterns of files that commands read; scripts and results may have other names.
 var (
 	scenarioFiles = []string{"*.yaml", "*.yml"}
 	scriptFiles   = []string{"*.yaml", "*.yml", "*"}
 	resultFiles   = []string{"*.jsonl", "*"}
 )
 
-// planNames returns what lists the presets behind the words for short forms.
+// planNames returns a function that lists the words of the short forms and the presets.
 func planNames(short ...string) func() []string {
 	return func() []string { return append(short, plan.Presets()...) }
 }
 
-// Tool is mqbench.
+// Tool returns mqbench.
 func Tool() cli.Tool {
 	return cli.Tool{
 		Program: option.Program{
