@@ -26,7 +26,7 @@ func manager(t *testing.T, name string) *net.UnixConn {
 	return c
 }
 
-// next is the next message.
+// next returns the next message.
 func next(t *testing.T, c *net.UnixConn) string {
 	t.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
@@ -69,9 +69,9 @@ func TestMessages(t *testing.T) {
 	for _, name := range names {
 		c := manager(t, name)
 		s := New(variables("NOTIFY_SOCKET", name), noFailure(t))
-		s.Stopping() // what was never ready says nothing
+		s.Stopping() // a service that was never ready sends nothing
 		s.Ready()
-		s.Ready() // says nothing more
+		s.Ready() // sends nothing more
 		s.Status("connected to %s", "a\nb\x7f\xff")
 		s.Stopping()
 		s.Stopping()
@@ -154,8 +154,8 @@ func TestWhetherSignsOfLifeAreWanted(t *testing.T) {
 	}
 }
 
-// TestSignsOfLife has the time of a bubble, and a socket outside that keeps what
-// comes.
+// TestSignsOfLife uses the time of a bubble, and a socket outside it that keeps the
+// messages.
 func TestSignsOfLife(t *testing.T) {
 	name := socket(t)
 	c := manager(t, name)
