@@ -19,16 +19,15 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
-// mqttJSInBrowser is MQTT.js on a page in Chromium without a window.
+// mqttJSInBrowser returns MQTT.js on a page in headless Chromium.
 func mqttJSInBrowser(t *testing.T, certs *certtest.Set) *kind {
 	k := jsKind("ws", "wss")
 	k.open = startBrowser(t, certs).open
 	return k
 }
 
-// startBrowser opens the page, which takes its commands as events of the server
-// that it came from, and says what it says in POST requests. It ends with the
-// test.
+// startBrowser opens the page, which receives its commands as events from its server, and
+// sends its answers in POST requests. It ends with the test.
 func startBrowser(t *testing.T, certs *certtest.Set) *remote {
 	t.Helper()
 	installed(t)
@@ -57,15 +56,15 @@ func startBrowser(t *testing.T, certs *certtest.Set) *remote {
 	})
 	page := httptest.NewServer(mux)
 
-	// The profile is not for t.TempDir: what the browser leaves running for a
-	// moment may still write to it.
+	// Not in t.TempDir: processes that the browser leaves running for a moment may still
+	// write to the profile.
 	profile, err := os.MkdirTemp("", "mq")
 	if err != nil {
 		t.Fatal(err)
 	}
 	key := sha256.Sum256(certs.Server.Leaf.RawSubjectPublicKeyInfo)
-	// A pipe that nobody speaks on: the browser ends with its other end, which is
-	// here, so it does not outlive us.
+	// A pipe without data: the browser ends when its other end, which is here, is closed,
+	// so it does not outlive us.
 	theirs, lifeline, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +74,7 @@ func startBrowser(t *testing.T, certs *certtest.Set) *remote {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(chromium, "--remote-debugging-pipe", "--user-data-dir="+profile, "--disable-gpu", "--disable-dev-shm-usage",
-		// It trusts the server's key of this test, and no other.
+		// It trusts only the key of this test's server.
 		"--ignore-certificate-errors-spki-list="+base64.StdEncoding.EncodeToString(key[:]),
 		page.URL+"/page.html")
 	if os.Geteuid() == 0 {
@@ -97,7 +96,7 @@ func startBrowser(t *testing.T, certs *certtest.Set) *remote {
 		if !p.Gone(patience) {
 			t.Error("the browser does not end")
 		}
-		p.Kill() // what it has left behind
+		p.Kill() // also what it has left running
 		p.Close()
 		page.Close()
 		_ = os.RemoveAll(profile)
@@ -118,8 +117,8 @@ func tools(t *testing.T) (dir string) {
 	return dir
 }
 
-// A page shows what mqpub publishes over mqsub's broker, answers its request,
-// and mqsub prints what the page publishes.
+// A page shows what mqpub publishes through mqsub's broker, replies to its request, and
+// mqsub prints what the page publishes.
 func TestBrowserAndTools(t *testing.T) {
 	t.Parallel()
 	certs := certtest.New(t)
@@ -172,7 +171,7 @@ func TestBrowserAndTools(t *testing.T) {
 	if got := await(page, answered, "response"); got != "4\n" {
 		t.Errorf("mqpub --request prints %q, want 4", got)
 	}
-	for _, qos := range []byte{2, 1, 0} { // mqsub and its broker do not wait to acknowledge the last
+	for _, qos := range []byte{2, 1, 0} { // mqsub and its broker do not wait for the acknowledgement of the last
 		page.say(fmt.Sprint("up/", qos), "from the page \u00fc", qos)
 	}
 	if err := await(page, ended, "end of mqsub"); err != nil || out.String() != "up/2 from the page \u00fc\nup/1 from the page \u00fc\nup/0 from the page \u00fc\n" {

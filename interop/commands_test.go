@@ -19,14 +19,14 @@ import (
 // patience is how long a client may take before its test fails.
 const patience = 2 * time.Minute
 
-// command is what a test tells a client to do. Each is answered, or has an
-// error, before the same client gets the next one, but for authenticate.
+// command is a command from a test to a client. It is answered, possibly with an error,
+// before the same client gets the next one, except for authenticate.
 type command struct {
 	Client int    `json:"client"`
 	Do     string `json:"do"` // connect, subscribe, unsubscribe, publish, disconnect, abort, authenticate; in a browser also shown
 
-	// Of connect. A client that connects again with Clean false has its own
-	// half of the session still.
+	// For connect. A client that connects again with Clean false still has its own half of
+	// the session.
 	URL       string   `json:"url,omitempty"`
 	CA        string   `json:"ca,omitempty"` // file with the authority of the server's certificate
 	Version   byte     `json:"version,omitempty"`
@@ -41,7 +41,7 @@ type command struct {
 	Properties *properties `json:"properties,omitempty"` // of connect and subscribe
 	Filters    []filter    `json:"filters,omitempty"`    // of subscribe and unsubscribe
 	Message    *message    `json:"message,omitempty"`    // of publish
-	Count      int         `json:"count,omitempty"`      // of publish: so many without waiting, with the payloads 0, 1, ...
+	Count      int         `json:"count,omitempty"`      // of publish: the number of messages to send without waiting, with the payloads 0, 1, ...
 	Reason     byte        `json:"reason"`               // of disconnect
 	Data       []byte      `json:"data,omitempty"`       // of authenticate
 }
@@ -62,7 +62,7 @@ type message struct {
 	Properties *properties `json:"properties,omitempty"`
 }
 
-// properties are those of any packet; zero is absent.
+// properties are those of any packet; zero means absent.
 type properties struct {
 	PayloadFormat        bool        `json:"payloadFormatIndicator,omitempty"`
 	MessageExpiry        uint32      `json:"messageExpiryInterval,omitempty"`
@@ -82,47 +82,47 @@ type properties struct {
 	AssignedClientID     string      `json:"assignedClientIdentifier,omitempty"`
 }
 
-// answer is what became of a command.
+// answer is the result of a command.
 type answer struct {
 	Error          string      `json:"error,omitempty"`
-	Reason         byte        `json:"reason,omitempty"`  // why the server refused, if the client tells
+	Reason         byte        `json:"reason,omitempty"`  // why the server refused, if the client knows
 	Reasons        []int       `json:"reasons,omitempty"` // of SUBACK and UNSUBACK
 	SessionPresent bool        `json:"sessionPresent,omitempty"`
 	Properties     *properties `json:"properties,omitempty"` // of CONNACK
 	Text           string      `json:"text,omitempty"`       // of shown
 }
 
-// event is what a client says unasked, and in JSON also the answer.
+// event is what a client reports unasked; in JSON it also holds the answer.
 type event struct {
 	Client    int      `json:"client"`
 	Answer    *answer  `json:"answer,omitempty"`
-	Message   *message `json:"message,omitempty"`   // came
-	Up        *answer  `json:"up,omitempty"`        // connected again
-	Lost      *answer  `json:"lost,omitempty"`      // the connection, with the reason of the server's DISCONNECT
+	Message   *message `json:"message,omitempty"`   // that arrived
+	Up        *answer  `json:"up,omitempty"`        // the connection is restored
+	Lost      *answer  `json:"lost,omitempty"`      // the connection was lost, with the reason of the server's DISCONNECT
 	Challenge []byte   `json:"challenge,omitempty"` // the server's authentication data, to be answered by authenticate
 }
 
-// client is somebody's MQTT client that obeys commands; do is called by one
-// goroutine at a time, but for authenticate.
+// client is an MQTT client that obeys commands; do is called by one goroutine at a time,
+// except for authenticate.
 type client interface{ do(command) answer }
 
-// kind is a sort of client.
+// kind is a kind of client.
 type kind struct {
 	versions []packet.Version
-	schemes  []string // of URLs, the usual one first
-	// open makes a client without a connection. It tells its events from any
-	// goroutine.
+	schemes  []string // of URLs, the default first
+	// open returns a client without a connection. The client calls tell with its events,
+	// from any goroutine.
 	open func(tell func(event)) client
-	// cannot names claims that it cannot be held to, and why.
+	// cannot names the claims that the client cannot meet, and why.
 	cannot map[string]string
-	// habits are named where a claim allows for them.
+	// habits are names of behavior for which a claim makes allowance.
 	habits []string
 	certs  *certtest.Set // for servers
 }
 
 func (k *kind) has(habit string) bool { return strings.Contains(strings.Join(k.habits, "\n"), habit) }
 
-// stage is where one claim is tested: a broker of ours.
+// stage is the environment in which one claim is tested: a broker of ours.
 type stage struct {
 	*testing.T
 	kind    *kind
@@ -130,7 +130,7 @@ type stage struct {
 	broker  *broker.Broker
 	url     string
 	names   atomic.Int32
-	over    chan string // identifiers of clients whose connection the broker has done with
+	over    chan string // identifiers of clients whose connection the broker has closed
 }
 
 // serve starts the broker.
@@ -187,11 +187,11 @@ func (s *stage) peer(k *kind, v packet.Version) *peer {
 	return p
 }
 
-// them makes a client of the kind in question, us one of ours.
+// them returns a client of the kind under test, us one of ours.
 func (s *stage) them() *peer { return s.peer(s.kind, s.version) }
 func (s *stage) us() *peer   { return s.peer(ours, packet.V5) }
 
-// do is the client's, in time.
+// do passes a command to the client, with a time limit.
 func (p *peer) do(c command) answer {
 	p.Helper()
 	done := make(chan answer, 1)
@@ -207,7 +207,7 @@ func (p *peer) try(c command) answer {
 	return p.do(c)
 }
 
-// connect is try for what must succeed, with a clean session.
+// connect is try that must succeed, with a clean session.
 func (p *peer) connect(c command) *peer {
 	p.Helper()
 	c.Clean = true
@@ -215,15 +215,15 @@ func (p *peer) connect(c command) *peer {
 	return p
 }
 
-// resume is connect with the session that there is.
+// resume is connect with the existing session.
 func (p *peer) resume(c command) {
 	p.Helper()
-	if a := p.must(p.try(c)); !a.SessionPresent && p.version != packet.V31 { // which does not say
+	if a := p.must(p.try(c)); !a.SessionPresent && p.version != packet.V31 { // it does not report that
 		p.Fatal("no session to resume")
 	}
 }
 
-// durable are the properties of a client whose session stays.
+// durable returns the properties of a client whose session is kept.
 func durable() *properties { return &properties{SessionExpiry: 1000} }
 
 func (p *peer) must(a answer) answer {
@@ -276,8 +276,8 @@ func (p *peer) disconnect() {
 	p.must(p.do(command{Do: "disconnect"}))
 }
 
-// leave is disconnect, and waits until the broker has read it: other connections
-// have no order with this one before.
+// leave disconnects, and waits until the broker has read that: packets on other connections
+// are not ordered with this one before.
 func (p *peer) leave() {
 	p.Helper()
 	p.disconnect()
@@ -291,7 +291,7 @@ func (p *peer) abort() {
 	p.must(p.do(command{Do: "abort"}))
 }
 
-// await waits for what a client tells.
+// await waits for an event of a client.
 func await[T any](p *peer, c <-chan T, what string) T {
 	p.Helper()
 	ctx, cancel := context.WithTimeout(p.Context(), patience)
@@ -310,14 +310,14 @@ func (p *peer) next() message {
 	return await(p, p.messages, "message")
 }
 
-// expect is the next message, which must be that one.
+// expect waits for the next message, which must be the given one.
 func (p *peer) expect(want message) {
 	p.Helper()
 	got := p.next()
 	if p.version != packet.V5 || want.Properties == nil {
 		want.Properties, got.Properties = nil, nil
 	} else if got.Properties != nil {
-		got.Properties.TopicAlias = 0 // of the connection, not of the message
+		got.Properties.TopicAlias = 0 // it belongs to the connection, not to the message
 	}
 	if !reflect.DeepEqual(got, want) {
 		p.Errorf("%s got\n%s, want\n%s", p.id, got, want)
@@ -329,7 +329,7 @@ func (p *peer) hears(topic, payload string, qos byte) {
 	p.expect(text(topic, payload, qos))
 }
 
-// loses waits for the end of the connection, of which a server of 5.0 says why.
+// loses waits for the end of the connection; a 5.0 server sends the reason.
 func (p *peer) loses(want packet.ReasonCode) {
 	p.Helper()
 	if p.version != packet.V5 || p.kind.has("reads the reason of a DISCONNECT only where properties follow") {
@@ -352,8 +352,8 @@ func (m message) String() string {
 	return s
 }
 
-// aSecond waits until the broker's clock has gone on by more than a second,
-// which a delayed will tells.
+// aSecond waits until the broker's clock has advanced by more than a second, which a
+// delayed will shows.
 func (s *stage) aSecond() {
 	s.Helper()
 	watch := s.us().connect(command{}).subscribe("a/second", 0)

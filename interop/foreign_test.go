@@ -18,7 +18,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
-// claims are what every client and our broker do together.
+// claims are what every client must achieve with our broker.
 var claims = []struct {
 	name string
 	only packet.Version // 0: every version
@@ -157,7 +157,7 @@ func retainedMessages(s *stage) {
 	them.subscribe("kept/2", 1).expect(two)
 	keep(them, "kept/1", "", 1)
 	them.hears("kept/1", "", 1)
-	// The removed one does not come, the other does again.
+	// The deleted message is not delivered; the other one is, again.
 	them.subscribe("kept/+", 2).expect(two)
 	if n := s.broker.Stats().Retained; n != 1 {
 		s.Errorf("the broker keeps %d retained messages, want 1", n)
@@ -234,13 +234,13 @@ func delayedWills(s *stage) {
 		back.connect(with(topic+"/back", delay, 1000)).abort()
 		back.resume(with(topic+"/back", delay, 1000))
 		if time.Since(since) >= time.Duration(delay)*time.Second {
-			continue // too late on a busy machine: its will may have gone out
+			continue // too late on a busy machine: its will may have been published
 		}
 		gone.connect(with(topic+"/gone", delay, 1000)).abort()
-		watch.hears(topic+"/gone", "it died", 1) // and that of back, which was due earlier, did not come
+		watch.hears(topic+"/gone", "it died", 1) // and the will of back, which was due earlier, did not arrive
 		break
 	}
-	// A new session ends the old one, and the delay.
+	// A new session ends the old one, and with it the will delay.
 	gone.connect(with("will/gone", 1000, 1000)).abort()
 	gone.connect(with("will/other", 0, 0))
 	us.hears("will/gone", "it died", 1)
@@ -271,7 +271,7 @@ func sessions(s *stage) {
 	}
 	us.say("a", "live", 2)
 	them.hears("a", "live", 2)
-	// And a clean one has nothing.
+	// A clean session has no messages.
 	them.leave()
 	us.say("a", "lost", 2)
 	if a := them.must(them.try(command{Clean: true})); a.SessionPresent {
@@ -283,8 +283,7 @@ func sessions(s *stage) {
 	them.hears("c", "new", 2)
 }
 
-// brokenConnections breaks the connection of a subscriber twice while messages
-// come.
+// brokenConnections breaks the connection of a subscriber twice while messages arrive.
 func brokenConnections(s *stage) {
 	s.serve(broker.Options{})
 	them, us := s.them(), s.us().connect(command{})
@@ -391,7 +390,7 @@ func refusals(s *stage) {
 	if s.version == packet.V5 {
 		want[0] = int(packet.NotAuthorized)
 	}
-	if s.version == packet.V31 { // which has no code for it
+	if s.version == packet.V31 { // it has no code for it
 		want[0] = 0x80
 	}
 	a := them.do(command{Do: "subscribe", Filters: []filter{{Filter: "secret/x", QoS: 1}, {Filter: "b", QoS: 1}}})
@@ -411,11 +410,11 @@ func refusals(s *stage) {
 	us.hears("a", "still here", 0)
 }
 
-// restarting is a listener in front of brokers that come one after the other.
+// restarting is a listener in front of a series of brokers.
 type restarting struct {
 	net.Listener
 	mu     sync.Mutex
-	broker *broker.Broker // nil: nobody answers
+	broker *broker.Broker // nil: there is no broker
 }
 
 func (r *restarting) serve() {
@@ -434,7 +433,7 @@ func (r *restarting) serve() {
 	}
 }
 
-// set puts another broker in the place of the one there is, which ends.
+// set stops the current broker and replaces it.
 func (r *restarting) set(t testing.TB, b *broker.Broker) {
 	r.mu.Lock()
 	old := r.broker
@@ -447,7 +446,7 @@ func (r *restarting) set(t testing.TB, b *broker.Broker) {
 	}
 }
 
-// behind makes a broker that can be restarted.
+// behind returns a broker that can be restarted.
 func (s *stage) behind(o broker.Options) *restarting {
 	s.Helper()
 	ln, err := transport.Listen(s.Context(), s.kind.schemes[0]+"://127.0.0.1:0", nil)
@@ -481,9 +480,10 @@ func restarts(s *stage) {
 		if a := await(them, them.ups, "second connection"); a.SessionPresent {
 			s.Error("a new broker has a session")
 		}
-		// What was published while there was no connection is delivered.
+		// Messages published while the connection was down are delivered.
 		them.must(await(them, result, "acknowledgement"))
-		// Not every client waits for PUBACK here, so it may come as a live one.
+		// Some clients do not wait for PUBACK here, so the message may arrive as a live
+		// one.
 		if got := s.us().connect(command{}).subscribe("kept", 1).next(); string(got.Payload) != string(m.Payload) {
 			s.Errorf("kept is %s, want %s", got, m)
 		}
@@ -502,9 +502,9 @@ func shutdown(s *stage) {
 	them.loses(packet.ServerShuttingDown)
 }
 
-// pings waits longer than one and a half times the keep alive. On a busy machine a
-// client may be late with a ping by half of it, so one that was lost is given more
-// time; one that sends none is lost with any.
+// pings waits longer than one and a half times the keep alive. On a busy machine a client
+// may be late with a ping by half of it, so a client that was disconnected is given more
+// time; one that sends no pings is disconnected in any case.
 func pings(s *stage) {
 	s.serve(broker.Options{})
 	us := s.us().connect(command{})
@@ -642,7 +642,7 @@ func aliasesOfOurs(s *stage) {
 			us.say(topic, fmt.Sprint(i), qos)
 			them.hears(topic, fmt.Sprint(i), qos)
 		}
-		if round == 0 { // aliases are of the connection
+		if round == 0 { // aliases belong to the connection
 			them.disconnect()
 			them.resume(session)
 		}
@@ -685,7 +685,7 @@ func ourReceiveMaximum(s *stage) {
 	s.serve(broker.Options{ReceiveMaximum: 3})
 	them, us := s.them().connect(command{}), s.us().connect(command{}).subscribe("a", 2)
 	if s.kind.has("ignores the receive maximum") {
-		go them.client.do(command{Do: "publish", Message: &message{Topic: "a", QoS: 2}, Count: 50}) // which never ends
+		go them.client.do(command{Do: "publish", Message: &message{Topic: "a", QoS: 2}, Count: 50}) // it never finishes
 		them.loses(packet.ReceiveMaximumExceeded)
 		return
 	}

@@ -12,10 +12,10 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 )
 
-// What a message costs the generator, in processor time, beside generators that are
-// written around the Paho client: see pahobench. They wait for each message before
-// they send the next one; at QoS 1 mqbench does so too when it is told to, and then
-// both mostly pay for the system's calls. Run with -v for the figures; those of the
+// TestGeneratorsBesidePaho compares the processor time of the generator per message with
+// generators that are built on the Paho client: see pahobench. They wait for each message
+// before they send the next one. At QoS 1 mqbench is also made to do so, and then both
+// spend most of the time in system calls. Run with -v for the figures. The figures of the
 // broker, which the race detector slows down, do not count.
 func TestGeneratorsBesidePaho(t *testing.T) {
 	dir := t.TempDir()
@@ -31,7 +31,7 @@ func TestGeneratorsBesidePaho(t *testing.T) {
 		messages     int // of each client
 		qos          int
 		options      string
-		atLeast      float64 // their cost, divided by ours
+		atLeast      float64 // minimum of their cost divided by ours
 	}{
 		{name: "QoS 0", theirs: "publish", ours: "pub", messages: 20_000, atLeast: 6},
 		{name: "QoS 1, one at a time", theirs: "publish", ours: "pub", messages: 5000, qos: 1, options: "-M 1", atLeast: 1.2},
@@ -51,7 +51,7 @@ func TestGeneratorsBesidePaho(t *testing.T) {
 				took := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 				return took * 1_000_000 / time.Duration(clients*c.messages)
 			}
-			// A machine that is busy with something else is measured again.
+			// A machine that is busy with other work is measured again.
 			for again := 3; ; again-- {
 				theirs := cost("pahobench", c.theirs, "tcp://{addr}", fmt.Sprint(clients), fmt.Sprint(c.messages), fmt.Sprint(c.qos), fmt.Sprint(size))
 				ours := cost("mqbench", append([]string{c.ours, "--url", "mqtt://{addr}", "--clients", fmt.Sprint(clients), "-t", "t/%i", "-q", fmt.Sprint(c.qos),

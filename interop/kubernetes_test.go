@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestManifestsAreKubernetes decodes what mqbench k8s prints into Kubernetes' own
-// types, which refuses what they do not have.
+// TestManifestsAreKubernetes decodes the output of mqbench k8s to Kubernetes' own types,
+// and refuses unknown fields.
 func TestManifestsAreKubernetes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

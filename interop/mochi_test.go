@@ -23,13 +23,13 @@ import (
 	"github.com/xdg-go/scram"
 )
 
-// guard gives a mochi server enhanced authentication by another SCRAM than
-// ours. The exchange before CONNACK goes on inside OnConnectAuthenticate.
+// guard gives a mochi server enhanced authentication, with an implementation of SCRAM other
+// than ours. The exchange before CONNACK takes place inside OnConnectAuthenticate.
 type guard struct {
 	broker.HookBase
 	method string
 	server *scram.Server
-	tamper func(proof string) string // of the server; nil: none
+	tamper func(proof string) string // of the server; nil: not changed
 
 	mu      sync.Mutex
 	proofs  map[string]string                    // for CONNACK, by client
@@ -84,7 +84,7 @@ func (g *guard) proof(s string) string {
 	return s
 }
 
-// OnPacketEncode puts method and proof into the CONNACK.
+// OnPacketEncode adds method and proof to the CONNACK.
 func (g *guard) OnPacketEncode(cl *broker.Client, pk packets.Packet) packets.Packet {
 	if pk.FixedHeader.Type == packets.Connack && pk.ReasonCode == 0 {
 		g.mu.Lock()
@@ -147,7 +147,7 @@ func mochi(t *testing.T, method string, accounts ...account) (*guard, *broker.Se
 	return g, s, ln.Addr().String()
 }
 
-// as proves by SCRAM.
+// as returns an authenticator that uses SCRAM.
 func as(method string, a account) func(context.Context) (mqtt.Authenticator, error) {
 	return func(context.Context) (mqtt.Authenticator, error) { return auth.SCRAM(method, a.user, a.password) }
 }
@@ -175,7 +175,7 @@ func TestSCRAMOverMQTTAgainstMochi(t *testing.T) {
 			if _, err := c.Subscribe(t.Context(), mqtt.Subscription{Filter: "t", QoS: 1}); err != nil {
 				t.Fatal(err)
 			}
-			// Messages flow while the authentication is renewed.
+			// Messages are sent while the client re-authenticates.
 			const messages, renewals = 300, 10
 			sent := make(chan error, 1)
 			go func() {
@@ -245,7 +245,7 @@ func TestMochiRefuses(t *testing.T) {
 	}
 }
 
-// The password has changed since: the server ends the connection.
+// The password has been changed: the server closes the connection.
 func TestMochiRefusesToRenew(t *testing.T) {
 	t.Parallel()
 	const method = "SCRAM-SHA-256"
@@ -267,7 +267,7 @@ func TestMochiRefusesToRenew(t *testing.T) {
 	}
 }
 
-// A server that does not know the password is left, and told so.
+// A client disconnects, with a reason code, from a server that does not know the password.
 func TestAMochiWithoutProof(t *testing.T) {
 	t.Parallel()
 	const method = "SCRAM-SHA-256"
@@ -289,8 +289,8 @@ func TestAMochiWithoutProof(t *testing.T) {
 	}
 }
 
-// A server that ends a connection as not authorized any more gets a fresh
-// authentication.
+// The client authenticates again after a server has closed the connection as not
+// authorized.
 func TestMochiEndsAnAuthentication(t *testing.T) {
 	t.Parallel()
 	const method = "SCRAM-SHA-256"
@@ -315,7 +315,7 @@ func TestMochiEndsAnAuthentication(t *testing.T) {
 	}
 }
 
-// mqsub renews by itself.
+// mqsub re-authenticates on its own initiative.
 func TestMqsubRenewsAtMochi(t *testing.T) {
 	t.Parallel()
 	const method = "SCRAM-SHA-512"

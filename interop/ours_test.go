@@ -14,8 +14,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// ours is this project's client: the other end of most claims, and held to
-// them itself.
+// ours is this project's client: the other end of most claims, which must also meet them
+// itself.
 var ours = &kind{
 	versions: []packet.Version{packet.V31, packet.V311, packet.V5}, schemes: []string{"mqtt", "mqtts", "ws", "wss"},
 	open:   func(tell func(event)) client { return &ourClient{tell: tell} },
@@ -31,7 +31,7 @@ type ourClient struct {
 	read      chan struct{}
 }
 
-// encode makes property blocks of ours.
+// encode returns property blocks in our form.
 func encode(p *properties) (out packet.Properties) {
 	if p == nil {
 		return nil
@@ -223,7 +223,7 @@ func lost(err error) event {
 	return event{Lost: a}
 }
 
-// relay has the test answer the server's challenges.
+// relay passes the server's challenges to the test, which answers them.
 type relay struct {
 	*properties
 	client *ourClient

@@ -32,7 +32,7 @@ type paho3Client struct {
 	gone  chan struct{}
 }
 
-// trusting is a configuration for clients that trusts one authority.
+// trusting returns a TLS configuration for clients that trusts one authority.
 func trusting(caFile string) *tls.Config {
 	pool := x509.NewCertPool()
 	if pem, err := os.ReadFile(caFile); err == nil {
@@ -54,7 +54,7 @@ func (p *paho3Client) do(c command) (a answer) {
 	case "connect":
 		token := p.connect(c).(*paho3.ConnectToken)
 		wait(token)
-		if code := token.ReturnCode(); code < packets3.ErrNetworkError { // beyond are its own
+		if code := token.ReturnCode(); code < packets3.ErrNetworkError { // codes from there on are the client's own
 			a.Reason = code
 		}
 		a.SessionPresent = token.SessionPresent()
@@ -87,9 +87,9 @@ func (p *paho3Client) do(c command) (a answer) {
 			wait(token)
 		}
 	case "disconnect":
-		p.c.Disconnect(uint(patience.Milliseconds())) // or when it is sent
+		p.c.Disconnect(uint(patience.Milliseconds())) // or until it is sent
 	case "abort":
-		_ = p.nc.(*net.TCPConn).CloseWrite() // Close it would take for its own
+		_ = p.nc.(*net.TCPConn).CloseWrite() // the client would take Close for its own
 		<-p.gone
 	default:
 		panic(c.Do)
@@ -107,7 +107,7 @@ func (p *paho3Client) connect(c command) paho3.Token {
 	if w := c.Will; w != nil {
 		o.SetBinaryWill(w.Topic, w.Payload, w.QoS, w.Retain)
 	}
-	if strings.HasPrefix(c.URL, "mqtt:") { // what abort closes
+	if strings.HasPrefix(c.URL, "mqtt:") { // the connection that abort closes
 		o.SetCustomOpenConnectionFn(func(u *url.URL, _ paho3.ClientOptions) (net.Conn, error) {
 			nc, err := net.Dial("tcp", u.Host)
 			p.nc = nc

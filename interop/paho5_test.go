@@ -30,7 +30,7 @@ type paho5Client struct {
 	session   session.SessionManager
 	c         *autopaho.ConnectionManager
 	reconnect *atomic.Bool
-	down      chan struct{} // closed when the connection is, for good
+	down      chan struct{} // closed when the connection is down for good
 	end       context.CancelFunc
 	goodbye   *paho5.Disconnect
 	responses chan []byte
@@ -114,7 +114,7 @@ func ints(b []byte) (out []int) {
 	return out
 }
 
-// publish waits for a connection where there is none.
+// publish waits for a connection if there is none.
 func (p *paho5Client) publish(ctx context.Context, m *message, payload []byte) (a answer) {
 	out := &paho5.Publish{Topic: m.Topic, Payload: payload, QoS: m.QoS, Retain: m.Retain}
 	if q := m.Properties; q != nil {
@@ -136,7 +136,7 @@ func (p *paho5Client) publish(ctx context.Context, m *message, payload []byte) (
 	return a
 }
 
-// optional is a pointer to what is not zero.
+// optional returns a pointer to v, or nil if v is zero.
 func optional[T comparable](v T) *T {
 	if v == *new(T) {
 		return nil

@@ -14,13 +14,13 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
-// remote are the clients of another program, which takes commands in JSON.
+// remote is a program with MQTT clients that reads commands in JSON.
 type remote struct {
 	mu      sync.Mutex
 	clients []*remoteClient
 	send    func(line []byte) error
-	ended   chan struct{} // closed when the program is gone
-	log     func() string // what it complains about
+	ended   chan struct{} // closed when the program has ended
+	log     func() string // returns its complaints
 }
 
 type remoteClient struct {
@@ -58,7 +58,7 @@ func (c *remoteClient) do(what command) answer {
 	}
 }
 
-// listen takes what the program says, to the end.
+// listen reads the output of the program until it ends.
 func (r *remote) listen(said io.Reader) error {
 	for d := json.NewDecoder(said); ; {
 		var e event
@@ -78,8 +78,8 @@ func (r *remote) listen(said io.Reader) error {
 	}
 }
 
-// startRemote runs a program that takes a command per line on its standard
-// input; it ends with the test.
+// startRemote starts a program that reads one command per line from its standard input; it
+// ends with the test.
 func startRemote(t *testing.T, cmd *exec.Cmd) *remote {
 	t.Helper()
 	var log bytes.Buffer
@@ -121,7 +121,7 @@ func startRemote(t *testing.T, cmd *exec.Cmd) *remote {
 	return r
 }
 
-// program is the path of a program or skips the test.
+// program returns the path of a program, or skips the test.
 func program(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -131,7 +131,7 @@ func program(t *testing.T, name string) string {
 	return path
 }
 
-// installed skips the test unless npm has installed a package for us.
+// installed skips the test if npm has not installed the packages.
 func installed(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join("clients", "node_modules", "mqtt")); err != nil {
@@ -139,7 +139,7 @@ func installed(t *testing.T) {
 	}
 }
 
-// jsKind is MQTT.js, wherever it runs.
+// jsKind returns MQTT.js, in any environment.
 func jsKind(schemes ...string) *kind {
 	return &kind{
 		versions: []packet.Version{packet.V31, packet.V311, packet.V5}, schemes: schemes,
@@ -150,7 +150,7 @@ func jsKind(schemes ...string) *kind {
 	}
 }
 
-// mqttJS is MQTT.js in Node.js.
+// mqttJS returns MQTT.js in Node.js.
 func mqttJS(t *testing.T, _ *certtest.Set) *kind {
 	installed(t)
 	k := jsKind("mqtt", "mqtts", "ws", "wss")
@@ -158,9 +158,9 @@ func mqttJS(t *testing.T, _ *certtest.Set) *kind {
 	return k
 }
 
-// pahoPython is Debian's paho-mqtt.
+// pahoPython returns Debian's paho-mqtt.
 func pahoPython(t *testing.T, _ *certtest.Set) *kind {
-	python := program(t, "/usr/bin/python3") // whose packages are Debian's
+	python := program(t, "/usr/bin/python3") // its packages are Debian's
 	if exec.Command(python, "-c", "import paho.mqtt.client").Run() != nil {
 		t.Skip("python3-paho-mqtt is not installed")
 	}

@@ -1,5 +1,5 @@
-// Package interop runs this project's code against other people's. It is a
-// module of its own, so that their code costs the main module nothing.
+// Package interop tests this project's code with other implementations. It is a separate
+// module, so that their code is not a dependency of the main module.
 package interop
 
 import (
@@ -14,11 +14,11 @@ import (
 
 var hashes = map[string]scram.HashGeneratorFcn{"SCRAM-SHA-1": scram.SHA1, "SCRAM-SHA-256": scram.SHA256, "SCRAM-SHA-512": scram.SHA512}
 
-// account is a user as a server knows one: the name, and the password from
-// which the stored keys are made, with SASLprep.
+// account is a user as a server knows one: the name, and the password from which the stored
+// keys are derived, with SASLprep.
 type account struct{ user, password string }
 
-// scramServer knows some accounts.
+// scramServer returns a server with some accounts.
 func scramServer(t testing.TB, method string, accounts ...account) *scram.Server {
 	t.Helper()
 	stored := map[string]scram.StoredCredentials{}
@@ -44,7 +44,7 @@ func scramServer(t testing.TB, method string, accounts ...account) *scram.Server
 	return s
 }
 
-// messages of an exchange, by number.
+// The messages of an exchange, by number.
 const (
 	clientFirst = iota
 	serverFirst
@@ -52,8 +52,8 @@ const (
 	serverFinal
 )
 
-// converse runs an exchange to its end; tamper, unless nil, sits in between.
-// It tells what the server and the client make of each other.
+// converse runs a complete exchange; tamper, if not nil, changes its messages. It returns
+// what the server and the client conclude.
 func converse(t *testing.T, server *scram.Server, method string, as account, tamper func(n int, message string) string) (valid bool, clientErr error) {
 	t.Helper()
 	if tamper == nil {
@@ -75,7 +75,7 @@ func converse(t *testing.T, server *scram.Server, method string, as account, tam
 	if data, err = client.Continue([]byte(tamper(serverFirst, answer))); err != nil {
 		return false, err
 	}
-	answer, _ = conv.Step(tamper(clientFinal, string(data))) // which says its error
+	answer, _ = conv.Step(tamper(clientFinal, string(data))) // it contains the server's error
 	return conv.Valid(), client.Finish([]byte(tamper(serverFinal, answer)))
 }
 
@@ -102,12 +102,12 @@ func TestSCRAMAgainstAnotherServer(t *testing.T) {
 	}
 }
 
-// Names and passwords are sent as they are. A server that prepares them, as
-// RFC 5802 wants, agrees wherever SASLprep changes nothing.
+// Names and passwords are sent unchanged. A server that prepares them, as RFC 5802
+// requires, agrees where SASLprep changes nothing.
 func TestSCRAMPreparesNothing(t *testing.T) {
 	t.Parallel()
 	const method = "SCRAM-SHA-256"
-	server := scramServer(t, method, account{"user", "e\u0301"}) // the server makes U+00E9 of it
+	server := scramServer(t, method, account{"user", "e\u0301"}) // the server normalizes it to U+00E9
 	for password, want := range map[string]bool{"\u00e9": true, "e\u0301": false} {
 		if valid, _ := converse(t, server, method, account{"user", password}, nil); valid != want {
 			t.Errorf("password %+q: got %v, want %v", password, valid, want)
@@ -115,8 +115,7 @@ func TestSCRAMPreparesNothing(t *testing.T) {
 	}
 }
 
-// No message can be changed on the way, in any byte, so that both sides
-// believe each other.
+// No message can be changed, in any byte, such that both sides still accept each other.
 func TestTamperedSCRAM(t *testing.T) {
 	t.Parallel()
 	const method = "SCRAM-SHA-256"
@@ -145,8 +144,7 @@ func TestTamperedSCRAM(t *testing.T) {
 	}
 }
 
-// sameProof reports whether two final messages differ in no more than bits of
-// base64 that mean nothing.
+// sameProof reports whether two final messages differ only in unused bits of base64.
 func sameProof(a, b string) bool {
 	headA, proofA, _ := strings.Cut(a, ",p=")
 	headB, proofB, ok := strings.Cut(b, ",p=")
@@ -155,8 +153,8 @@ func sameProof(a, b string) bool {
 	return ok && headA == headB && errA == nil && errB == nil && string(x) == string(y)
 }
 
-// A server in the middle that gets what the client sends cannot answer in the
-// place of one that knows the password, nor lower the iterations.
+// A server in the middle that receives the client's messages can neither answer in place of
+// one that knows the password, nor lower the iteration count.
 func TestAFalseSCRAMServer(t *testing.T) {
 	t.Parallel()
 	const method = "SCRAM-SHA-256"

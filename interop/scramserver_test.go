@@ -7,8 +7,7 @@ import (
 	"github.com/xdg-go/scram"
 )
 
-// TestSCRAMAgainstAnotherClient has our server's side converse with another
-// client.
+// TestSCRAMAgainstAnotherClient runs our server's side with another client.
 func TestSCRAMAgainstAnotherClient(t *testing.T) {
 	t.Parallel()
 	accounts := []account{{"user", "pencil"}, {"a=b,c", "p=,=2C"}, {"=2C", "x"}, {"m\u00fcller", "p\u00e4ssw\u00f6rd \u20ac"}, {"\u6c34", "\u0434\u0430"}}

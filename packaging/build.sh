@@ -1,9 +1,9 @@
 # shellcheck shell=sh
-# What the scripts beside it share, and read with "." from the root of the repository:
-# words, a directory $tmp that goes with the script, and the build of packages.
+# Shared by the scripts in this directory, which source it from the root of the repository:
+# functions, a temporary directory $tmp that is removed at exit, and the build of packages.
 
-# The newest that Go 1.26 builds and whose dependencies are all to be had. A
-# release is made by the same one.
+# The newest version that Go 1.26 builds and whose dependencies are all available. Releases
+# are made with the same version.
 pin=github.com/goreleaser/goreleaser/v2@v2.16.0
 
 me=packaging
@@ -17,13 +17,13 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# The repository may belong to another user than the script runs as: in a container,
-# or under sudo. Git reads this from files only when it clones.
+# The repository may belong to a different user than the one running the script, in a
+# container or under sudo. Git reads this setting only from files when it clones.
 printf '[safe]\n\tdirectory = *\n' >"$tmp/gitconfig"
 export GIT_CONFIG_GLOBAL="$tmp/gitconfig"
 
-# prepare makes a goreleaser, and a configuration with one target; what is made of
-# those of Windows and macOS goes too.
+# prepare installs goreleaser and writes a configuration with one target, without what is
+# made for Windows and macOS.
 prepare() {
 	GOBIN=$tmp/bin quietly go install $pin
 	goreleaser=$tmp/bin/goreleaser
@@ -31,8 +31,8 @@ prepare() {
 	[ "$(grep -c 'linux_\|darwin_\|windows_\|freebsd_' "$tmp/one.yaml")" = 1 ] || fail 'more than one target is left'
 }
 
-# build REPOSITORY DIRECTORY builds the packages of the repository's last commit
-# there.
+# build REPOSITORY DIRECTORY clones the repository and builds the packages of its last
+# commit there.
 build() (
 	git clone -q "$1" "$2"
 	cd "$2" || exit

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes what packages hold besides the binaries, into packaging/out/: completion
-# scripts and compressed manual pages. The same commit makes the same bytes.
+# Generates what packages contain besides the binaries, in packaging/out/: completion
+# scripts and compressed manual pages. The output is reproducible for a commit.
 set -eu
 cd "$(dirname "$0")/.."
 out=packaging/out

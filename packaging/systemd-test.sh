@@ -1,17 +1,18 @@
 #!/bin/sh
-# Tests the unit that packages bring under a real systemd: boots a container with
-# Debian and the package, and wants the service to start and to be ready when it is;
-# to be started again after kill -9, after a crash, after a hang and after five seconds
-# in which the broker refuses its password; and not to be after a usage error.
+# Tests the unit in the packages with a real systemd: boots a container with Debian and the
+# package, and checks that the service starts and reports readiness at the right time; that
+# it is restarted after kill -9, after a crash, after a hang, and recovers after the broker
+# has refused its password for five seconds; and that it is not restarted after a usage
+# error.
 #
 #   packaging/systemd-test.sh [DEB]      as root; without DEB it is built
 #
-# The unit runs as it is in the package but for its broker and a watchdog of 2 s.
-# ROOT=DIRECTORY keeps Debian there for another run: to bring it together takes most of
-# the time. Nothing is changed in it, and the container has no network but a loopback.
+# The unit is that of the package, except for its broker and a watchdog of 2 s.
+# ROOT=DIRECTORY keeps the Debian system there for further runs: creating it takes most of
+# the time. The test does not change it, and the container has no network except a loopback.
 set -eu
 
-# What follows runs inside, as a service of the container.
+# This part runs inside the container, as a service.
 unit=mqsub-recorder
 broker=mqtt://127.0.0.1:1883
 say() { echo "$(cut -d. -f1 /proc/uptime) s: $*"; }
@@ -24,33 +25,34 @@ await() {
 	end=$(($(cut -d. -f1 /proc/uptime) + $1)) what=$2
 	shift 2
 	until "$@" >/dev/null 2>&1; do
-		[ "$(cut -d. -f1 /proc/uptime)" -lt "$end" ] || wrong "in vain waited for: $what"
+		[ "$(cut -d. -f1 /proc/uptime)" -lt "$end" ] || wrong "timed out waiting for: $what"
 		sleep 0.1
 	done
 }
 is() { [ "$(show "$1")" = "$2" ]; }
 gone() { ! is MainPID "$pid"; }
 restarted() { is ActiveState active && [ "$(show MainPID)" != "$pid" ]; }
-told() { journal | grep -qi "$1"; }
+logged() { journal | grep -qi "$1"; }
 recorded() { journal | grep -q "\"payload\": *\"$1\""; }
 publish() { mqpub -L $broker -u writer -P writer -q 1 -t "$unit" -m "$1" --quiet || wrong "mqpub: status $?"; }
 
 heard() { publish again && recorded again; }
 
-# dies TEXT END COMMAND ... ends the service by a command, and wants systemd to have seen
-# that END, another process, and no message lost that came in between.
+# dies TEXT END COMMAND ... kills the service with a command, and checks that systemd has
+# seen that END and started another process, and that no message that arrived in between was
+# lost.
 dies() {
 	by=$1 seen=$2
 	shift 2
 	pid=$(show MainPID) restarts=$(show NRestarts)
 	"$@" "$pid"
-	await 20 "the end of the process, $by" gone
+	await 20 "the process to end after $by" gone
 	publish "after-$restarts"
 	await 30 "a restart after $by" restarted
 	is NRestarts $((restarts + 1)) || wrong "restarts: $(show NRestarts)"
 	await 10 'the message that came while it was away' recorded "after-$restarts"
-	told "$seen" || wrong "the journal does not say: $seen"
-	say "started again after $by: $seen"
+	logged "$seen" || wrong "the journal does not say: $seen"
+	say "restarted after $by: $seen"
 }
 
 # users NAME:PASSWORD ... writes the file of the broker's users.
@@ -73,7 +75,7 @@ inside() {
 	systemctl daemon-reload
 
 	systemctl start --no-block $unit
-	await 20 'the first attempt' told refused
+	await 20 'the first attempt' logged refused
 	is ActiveState activating || wrong "without a broker it is $(show ActiveState)"
 	say 'without a broker it is activating'
 	systemctl start broker
@@ -84,21 +86,22 @@ inside() {
 	await 10 'a message in the journal' recorded first
 
 	dies 'kill -9' 'code=killed, status=9/KILL' kill -9
-	# What a fault of its own gets from the kernel, and ends as every panic does.
+	# The kernel sends this for a fault of the program, which then ends as every panic does.
 	dies 'a crash' 'status=6/ABRT' kill -SEGV
 	dies 'a hang' 'Watchdog timeout' kill -STOP
-	told '^goroutine .*:$' || wrong 'no trace'
+	logged '^goroutine .*:$' || wrong 'no trace'
 	say 'crash and hang have left their traces in the journal'
 
-	# Its password is refused for five seconds, then as good as before.
+	# The password is refused for five seconds, then accepted again.
 	users recorder:other writer:writer
 	systemctl restart broker
-	await 30 'a refusal' told 'user name or password'
+	await 30 'a refusal' logged 'user name or password'
 	sleep 5
 	users recorder:secret writer:writer
 	systemctl restart broker
 	await 60 'the end of the outage' heard
-	# One for each of the deaths above, and none for the outage, which it sat out.
+	# One for each of the kills above, and none for the outage, during which it kept
+	# running.
 	is NRestarts 3 || wrong "restarts: $(show NRestarts), want 3"
 	say "records again after its password was refused for 5 s; restarts: $(show NRestarts), refusals: $(journal | grep -ci 'user name or password')"
 
@@ -113,7 +116,7 @@ inside() {
 	sleep 6 # longer than RestartSec=
 	end="$(show ActiveState), restarts: $(show NRestarts), status $(show ExecMainStatus)"
 	[ "$end" = 'failed, restarts: 0, status 2' ] || wrong "$end"
-	say 'not started again after a usage error, status 2'
+	say 'not restarted after a usage error, status 2'
 }
 
 if [ "${1-}" = inside ]; then
@@ -123,12 +126,12 @@ if [ "${1-}" = inside ]; then
 	exit
 fi
 
-# What follows runs outside.
+# This part runs outside.
 deb=${1:+$(realpath "$1")}
 cd "$(dirname "$0")/.."
 . packaging/build.sh
 me=systemd-test
-# To be skipped is not to be right: 77, as automake has it.
+# Skipping is not success: 77, as in automake.
 [ "$(id -u)" = 0 ] || { echo "$me: skipped: a container needs root" >&2; exit 77; }
 for pair in debootstrap:debootstrap systemd-nspawn:systemd-container; do
 	has "${pair%%:*}" || { echo "$me: skipped: ${pair%%:*} is missing, of the Debian package ${pair#*:}" >&2; exit 77; }
@@ -152,11 +155,11 @@ StandardOutput=file:/share/log
 StandardError=file:/share/log
 U
 : >"$tmp/share/log"
-# Neither registered with nor started by a systemd of this machine, which need not have
-# one. Changes to the root go to memory.
+# Neither registered with nor started by a systemd of this machine, which need not have one.
+# Changes to the root are kept in memory.
 timeout -k 5 300 systemd-nspawn --quiet --register=no --keep-unit --private-network --volatile=overlay \
 	--directory="$root" --bind="$tmp/share:/share" --bind-ro="$tmp/share/test.service:/etc/systemd/system/test.service" --console=pipe --boot \
 	systemd.unit=multi-user.target systemd.wants=test.service \
 	</dev/null >"$tmp/console" 2>&1 || true
 cat "$tmp/share/log"
-grep -q '^DONE$' "$tmp/share/log" || { tail -n 40 "$tmp/console" >&2; fail 'the test did not come to its end'; }
+grep -q '^DONE$' "$tmp/share/log" || { tail -n 40 "$tmp/console" >&2; fail 'the test did not complete'; }

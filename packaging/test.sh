@@ -1,12 +1,11 @@
 #!/bin/sh
-# Tests what a release is made of, without publishing anything: builds the last
-# commit twice, in different places and surroundings, and wants the same bytes;
-# installs the Debian package into a directory of its own, uses it, removes it,
-# and wants nothing left.
+# Tests the parts of a release without publishing anything: builds the last commit twice, in
+# different places and environments, and checks that the bytes are the same; installs the
+# Debian package into a separate directory, uses it, removes it, and checks that nothing is
+# left.
 #
-# Only the target linux/amd64 is built: all of them take a quarter of an hour of
-# processor time. The others differ in GOOS and GOARCH alone, and the workflow of the
-# release builds them.
+# It builds only the target linux/amd64: all targets take a quarter of an hour of processor
+# time. The others differ in GOOS and GOARCH alone, and the release workflow builds them.
 set -eu
 cd "$(dirname "$0")/.."
 . packaging/build.sh
@@ -19,7 +18,7 @@ if ! git rev-parse -q --verify HEAD >/dev/null; then
 	exit
 fi
 build . "$tmp/a"
-# Another time zone, locale, umask and cache: nothing of the first build is used.
+# A different time zone, locale, umask and cache: nothing of the first build is reused.
 (umask 077 && TZ=Asia/Kathmandu LC_ALL=C.UTF-8 GOCACHE=$tmp/cache build "$tmp/a" "$tmp/another/place")
 for kind in tar.gz deb rpm apk pkg.tar.zst; do
 	ls "$tmp"/a/dist/*."$kind" >/dev/null || fail "no $kind was built"

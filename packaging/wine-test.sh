@@ -1,12 +1,12 @@
 #!/bin/sh
-# Tests the programs for Windows as far as Wine goes: publishes, subscribes, reads CRLF,
-# names paths, loses a connection at its end, loses a reader, speaks TLS, goes through a
-# program, is interrupted where there is a console; then runs the tests of packages.
+# Tests the programs for Windows as far as Wine allows: publishes, subscribes, reads CRLF,
+# names paths, loses a connection at its end, loses a reader, uses TLS, connects through a
+# program, is interrupted if there is a console; then runs the tests of packages.
 #
-#   packaging/wine-test.sh [PACKAGE ...]     by default those of Windows' peculiarities
+#   packaging/wine-test.sh [PACKAGE ...]     default: those with code for Windows
 #
-# Wine needs no root and changes nothing but a directory of its own. What it lacks is no
-# fault of ours and is listed under skipped, below.
+# Wine needs no root and changes only a temporary directory. What it does not support is not
+# our fault, and is listed under skipped, below.
 set -eu
 cd "$(dirname "$0")/.."
 . packaging/build.sh
@@ -21,8 +21,8 @@ done
 #  - Unix sockets, and datagrams: it has none
 #  - NobodyReadsTheResult: the end of a pipe whose reader is gone comes late
 #  - LeavesOtherFilesAlone: it has closed files that can be written to
-# That a temporary directory cannot be removed, for files that were open or mapped, is
-# no failure either: see passes, below.
+# If a temporary directory cannot be removed because files were open or mapped, that is not
+# a failure either: see passes, below.
 skipped='Unix|Socket|Datagram|HeldClientsWait|LeavesOtherFilesAlone|NobodyReadsTheResult|TestDialByServiceRecords|TestAnOpenBrokerIsWarnedOfOnce|TestServeHasSeveralAddresses|TestListenRefuses/it_refuses_a_missing_directory'
 
 export WINEPREFIX="$tmp/wine" WINEDEBUG=-all MQ_CONFIG=none
@@ -32,15 +32,15 @@ CGO_ENABLED=0 GOOS=windows GOARCH=amd64 quietly go build -o "$tmp/bin/" ./cmd/..
 CGO_ENABLED=0 go build -o "$tmp/mqbench" ./cmd/mqbench
 win() { HOME=$tmp timeout 60 "$wine" "$@"; }
 quietly win cmd /c ver
-# Go asks this library for random numbers, and Wine before 8.12 has none: one that
-# passes the question on.
+# Go uses this library for random numbers, and Wine before 8.12 does not have it: make one
+# that forwards the call.
 if [ ! -e "$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll" ]; then
 	printf 'LIBRARY bcryptprimitives.dll\nEXPORTS\nProcessPrng = advapi32.SystemFunction036\n' >"$tmp/b.def"
 	x86_64-w64-mingw32-dlltool --def "$tmp/b.def" --output-exp "$tmp/b.exp" --dllname bcryptprimitives.dll
 	x86_64-w64-mingw32-ld -shared --entry 0 -o "$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll" "$tmp/b.exp"
 fi
 
-# A broker for all, of which each test takes a topic.
+# A broker for all tests; each test has its topic.
 # shellcheck disable=SC2317 # by name
 pub() { win "$tmp/bin/mqpub.exe" "$@"; }
 sub() { win "$tmp/bin/mqsub.exe" "$@"; }
@@ -80,20 +80,20 @@ Y
 "$tmp/mqbench" play "$tmp/reset.yaml" --listen 127.0.0.1:$((port + 1)) >"$tmp/play" 2>&1 &
 wants 'a connection that is reset at its end' "$(status pub -h 127.0.0.1 -p $((port + 1)) --wait-for 20s -V 5 -t a -m x)" 7
 
-# A reader that goes away: what a shell calls a death by SIGPIPE.
+# A reader that goes away: the status that a shell reports for death by SIGPIPE.
 {
 	code=0
 	sub --serve 127.0.0.1:$((port + 2)) -t a -v 2>"$tmp/reader" || code=$?
 	echo $code >"$tmp/status"
 } | head -n 1 >"$tmp/one" &
-wants 'publish to who is read once' "$(status pub -h 127.0.0.1 -p $((port + 2)) --wait-for 20s -q 1 -t a -m one)" 0
-# That the reader of a pipe of the Unix side is gone, Wine tells at a write only.
-wants 'publish to nobody' "$(status pub -h 127.0.0.1 -p $((port + 2)) -q 1 -t a -m two)" 0
+wants 'publish to a reader of one line' "$(status pub -h 127.0.0.1 -p $((port + 2)) --wait-for 20s -q 1 -t a -m one)" 0
+# Wine notices only at a write that a pipe on the Unix side has lost its reader.
+wants 'publish to a reader that is gone' "$(status pub -h 127.0.0.1 -p $((port + 2)) -q 1 -t a -m two)" 0
 for _ in $(seq 60); do [ -s "$tmp/status" ] && break; sleep 1; done
 wants 'the one line' "$(tr -d '\r' <"$tmp/one")" 'a one'
 wants 'head -1 ends the program' "$(cat "$tmp/status")" 141
 
-# TLS with a certificate of its own, and a program in place of the network.
+# TLS with a self-signed certificate, and a program in place of the network.
 mkdir "$tmp/go"
 cat >"$tmp/go/main.go" <<'G'
 package main
@@ -120,7 +120,7 @@ func check(err error) {
 }
 
 func main() {
-	if os.Args[1] != "certificate" { // the way to a broker, for --proxy-command
+	if os.Args[1] != "certificate" { // connects to a broker, for --proxy-command
 		c, err := net.Dial("tcp", os.Args[1])
 		check(err)
 		go func() { _, _ = io.Copy(c, os.Stdin); _ = c.(*net.TCPConn).CloseWrite() }()
@@ -145,7 +145,7 @@ CGO_ENABLED=0 quietly go build -o "$tmp/way" "$tmp/go/main.go"
 sub --serve mqtts://127.0.0.1:$((port + 3)) --serve-cert "$tmp/pem" -t all/# -C 2 >"$tmp/all" 2>"$tmp/broker" &
 broker=$!
 wants 'TLS' "$(status pub -L mqtts://127.0.0.1:$((port + 3)) --cafile "$tmp/pem" --wait-for 20s -q 1 -t all/1 -m secret)" 0
-wants 'TLS of a stranger' "$(status pub -L mqtts://127.0.0.1:$((port + 3)) -q 1 -t all/1 -m x)" 3
+wants 'TLS with an unknown CA' "$(status pub -L mqtts://127.0.0.1:$((port + 3)) -q 1 -t all/1 -m x)" 3
 wants '--proxy-command' "$(status pub -L mqtts://127.0.0.1:$((port + 3)) --cafile "$tmp/pem" --proxy-command "$(winpath "$tmp/bin/way.exe") %h:%p" -q 1 -t all/2 -m through)" 0
 wait $broker || fail "the subscriber ended with $?: $(cat "$tmp/broker")"
 wants 'received' "$(tr '\r\n' '!|' <"$tmp/all")" 'secret|through|'
@@ -164,7 +164,7 @@ import (
 
 func main() {
 	c := exec.Command(os.Args[1], os.Args[2:]...)
-	const noWindow = 0x08000000 // but a console, of its own
+	const noWindow = 0x08000000 // but a new console
 	c.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP | noWindow}
 	out, _ := c.StderrPipe()
 	if err := c.Start(); err != nil {
@@ -195,8 +195,8 @@ else
 	wants 'Ctrl-C' "$(tr -d '\r' <"$tmp/out")" 130
 fi
 
-# passes LOG tells whether its tests failed for nothing but directories that could not be
-# removed, and prints the others.
+# passes LOG succeeds if the tests failed only because directories could not be removed, and
+# prints the other failures.
 passes() {
 	awk '
 		{ sub(/\r$/, "") }

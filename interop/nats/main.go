@@ -1,8 +1,8 @@
-// Nats runs a NATS server, which speaks MQTT too, for the tests of the tools.
+// Nats runs a NATS server, which also speaks MQTT, for the tests of the tools.
 //
 //	nats CONFIG_FILE
 //
-// It writes "ready" once it listens, and ends in order at SIGTERM.
+// It prints "ready" when it listens, and shuts down cleanly at SIGTERM.
 package main
 
 import (
@@ -30,7 +30,7 @@ func run(config string) error {
 		return err
 	}
 	s.ConfigureLogger()
-	s.Start() // which also waits for signals
+	s.Start() // also waits for signals
 	if !s.ReadyForConnections(time.Minute) {
 		return fmt.Errorf("not ready after a minute")
 	}

@@ -1,14 +1,13 @@
-// Command pahobench loads a broker in the way of the load generators that are
-// written around the Paho client for Go, for a comparison of what a message costs
-// the generator:
+// Command pahobench loads a broker like the load generators that are built on the Paho
+// client for Go, to compare what a message costs the generator:
 //
 //	pahobench publish URL CLIENTS MESSAGES QOS SIZE
 //	pahobench pairs URL CLIENTS MESSAGES QOS SIZE
 //
-// publish is what krylovsk/mqtt-benchmark does: each client takes its messages from
-// a channel, publishes one, waits for its token, and hands it on with its times.
-// pairs is what inovex/mqtt-stresser does: each worker has a publisher that waits for
-// each token, and a subscriber whose handler hands on what comes.
+// publish does what krylovsk/mqtt-benchmark does: each client takes its messages from a
+// channel, publishes one, waits for its token, and passes it on with its times. pairs does
+// what inovex/mqtt-stresser does: each worker has a publisher that waits for each token,
+// and a subscriber whose handler passes on each message.
 package main
 
 import (
@@ -29,7 +28,7 @@ func main() {
 	}
 }
 
-// load is what each client does.
+// load is the work of each client.
 type load struct {
 	url      string
 	messages int
@@ -63,7 +62,7 @@ func run(args []string) error {
 	return errors.Join(errs...)
 }
 
-// message is one on its way through publish.
+// message is a message on its way through publish.
 type message struct {
 	payload         []byte
 	sent, delivered time.Time
