@@ -18,7 +18,7 @@ import (
 )
 
 // errNoTerminal is the error of Ask without a terminal.
-var errNoTerminal = errors.New("there is no terminal to ask on")
+var errNoTerminal = errors.New("there is no terminal to prompt on")
 
 // CanAsk reports whether Ask has a terminal to prompt on.
 func (e *Env) CanAsk() bool { return e.askSecret != nil }
@@ -111,7 +111,7 @@ func (inv *Invocation) hashPassword(ctx context.Context) (string, error) {
 			again, err = inv.AskFor(ctx, "hash-password", "the same again: ")
 		}
 		if err == nil && string(password) != string(again) {
-			err = Failed(option.ExitUsage, errors.New("--hash-password: they are not the same"))
+			err = Failed(option.ExitUsage, errors.New("--hash-password: the passwords differ"))
 		}
 	} else if password, err = io.ReadAll(io.LimitReader(inv.Stdin, packet.MaxString+3)); err != nil {
 		err = Failed(option.ExitUsage, fmt.Errorf("--hash-password: %w", err))

@@ -50,7 +50,7 @@ func TestCommands(t *testing.T) {
 		{"--quiet", 2, "", "mqbench: no command given\nmqbench: try 'mqbench --help'\n"},
 		{"rum", 2, "", "mqbench: unknown command \"rum\"\nmqbench: did you mean run?\n"},
 		{"dance a b", 2, "", "mqbench: unknown command \"dance\"\nmqbench: try 'mqbench --help'\n"},
-		{"--quiet run", 2, "", "mqbench: the command run stands before the options\nmqbench: try 'mqbench --help'\n"},
+		{"--quiet run", 2, "", "mqbench: the command run must come before the options\nmqbench: try 'mqbench --help'\n"},
 	} {
 		var out, errs bytes.Buffer
 		code := Run(t.Context(), Env{Args: strings.Fields(test.args), Stdout: &out, Stderr: &errs}, commanded())
@@ -78,7 +78,7 @@ func moded() Tool {
 // A mode is a command in the first position, and a switch in any position.
 func TestAModeIsACommandAndASwitch(t *testing.T) {
 	t.Parallel()
-	const quotes = "mqsub: a topic goes after -t, and words that belong together go in quotes\n"
+	const quotes = "mqsub: set topics with -t, and quote arguments that contain spaces\n"
 	for _, test := range []struct {
 		args     string
 		code     int
@@ -92,9 +92,9 @@ func TestAModeIsACommandAndASwitch(t *testing.T) {
 		{"watch", 0, "true false \n", ""},
 		{"-t watch", 0, "false false watch\n", ""},
 		{"watch -t watch", 0, "true false watch\n", ""},
-		{"-t a watch", 2, "", "mqsub: unexpected argument \"watch\"\nmqsub: a command stands before the options: mqsub watch ...\n"},
-		{"-t a context", 2, "", "mqsub: unexpected argument \"context\"\nmqsub: a command stands before the options: mqsub context ...\n"},
-		{"-- watch", 2, "", "mqsub: unexpected argument \"watch\"\nmqsub: a command stands before the options: mqsub watch ...\n"},
+		{"-t a watch", 2, "", "mqsub: unexpected argument \"watch\"\nmqsub: a command must come before the options: mqsub watch ...\n"},
+		{"-t a context", 2, "", "mqsub: unexpected argument \"context\"\nmqsub: a command must come before the options: mqsub context ...\n"},
+		{"-- watch", 2, "", "mqsub: unexpected argument \"watch\"\nmqsub: a command must come before the options: mqsub watch ...\n"},
 		{"wach -t a", 2, "", "mqsub: unknown command \"wach\"\nmqsub: did you mean watch?\n"},
 		{"contxt list", 2, "", "mqsub: unknown command \"contxt\"\nmqsub: did you mean context?\n"},
 		{"-t a wach", 2, "", "mqsub: unexpected argument \"wach\"\n" + quotes},
@@ -109,7 +109,7 @@ func TestAModeIsACommandAndASwitch(t *testing.T) {
 		{"--jsn", 2, "", "mqsub: unknown option \"--jsn\"\nmqsub: did you mean --json?\n"},
 		{"watch -q 3", 2, "", "mqsub: --qos: invalid value \"3\" (want 0, 1 or 2)\nmqsub: try 'mqsub watch --help'\n"},
 		{"context lst", 2, "", "mqsub: context: unknown command \"lst\"\nmqsub: did you mean list?\n"},
-		{"context --quiet list", 2, "", "mqsub: the command list stands before the options\nmqsub: try 'mqsub context --help'\n"},
+		{"context --quiet list", 2, "", "mqsub: the command list must come before the options\nmqsub: try 'mqsub context --help'\n"},
 	} {
 		var out, errs bytes.Buffer
 		code := Run(t.Context(), Env{Args: strings.Fields(test.args), Stdout: &out, Stderr: &errs}, moded())

@@ -32,8 +32,8 @@ func contextCommand() Command {
 			verb(option.Command{Name: "add", Usage: "NAME OPTION...", Summary: "keep the options as context NAME; --force replaces one", Own: option.ContextForce, Keeps: true, MaxArgs: 1}, (*contextJob).add),
 			verb(option.Command{Name: "list", Usage: "[--names]", Summary: "list the contexts and their brokers; * marks the current one, that of MQ_CONTEXT if set", Own: option.ContextNames}, (*contextJob).list),
 			verb(option.Command{Name: "use", Usage: "NAME|--none", Summary: "make NAME the current context, or none", Own: option.ContextNone, MaxArgs: 1, Contexts: true}, (*contextJob).use),
-			verb(option.Command{Name: "show", Usage: "[NAME]", Summary: "show the options of a context, of the current one unless named", MaxArgs: 1, Contexts: true}, (*contextJob).show),
-			verb(option.Command{Name: "remove", Usage: "NAME", Summary: "take a context out of the file", MaxArgs: 1, Contexts: true}, (*contextJob).remove),
+			verb(option.Command{Name: "show", Usage: "[NAME]", Summary: "show the options of a context (default: the current one)", MaxArgs: 1, Contexts: true}, (*contextJob).show),
+			verb(option.Command{Name: "remove", Usage: "NAME", Summary: "delete a context from the file", MaxArgs: 1, Contexts: true}, (*contextJob).remove),
 		},
 	}
 }
@@ -113,7 +113,7 @@ func (j *contextJob) add() error {
 		return err
 	}
 	if e := f.Root.Get(option.KeyContexts); e != nil && e.Value.Get(name) != nil && !j.Values.Force.On() {
-		return option.Usagef("%s: context %q is there already", f.Place(e.Value.Get(name).Key), name).WithHint("--force replaces it")
+		return option.Usagef("%s: context %q already exists", f.Place(e.Value.Get(name).Key), name).WithHint("--force replaces it")
 	}
 	edited, err := f.Put(option.KeyContexts, name, pairs)
 	if err != nil {
@@ -307,7 +307,7 @@ func (j *contextJob) own() (option.ConfigFile, error) {
 	path, label, set := option.Chosen(j.environment(), j.uses, option.ConfigOption)
 	switch {
 	case set && path == option.None:
-		return option.ConfigFile{}, option.Usagef("%s: contexts are in a file, and none is none", label)
+		return option.ConfigFile{}, option.Usagef("%s: contexts need a configuration file", label)
 	case !set:
 		if path = j.environment().UserConfig(); path == "" {
 			return option.ConfigFile{}, option.Usagef("there is no place for a configuration file").WithHint("set HOME, or name a file with --config")

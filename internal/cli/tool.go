@@ -237,7 +237,7 @@ func (inv *Invocation) decode(line *option.Line) (conf *option.Config, err error
 		if len(inv.Env.Args) > 0 && strings.HasPrefix(inv.Env.Args[0], "--"+option.Compat) {
 			return nil, option.Usagef("--%s: %s does not stand in for %s", option.Compat, tool.Name, inv.Values.Compat.Text())
 		}
-		return nil, option.Usagef("%s stands before all other words", inv.Values.Compat.Name())
+		return nil, option.Usagef("%s must come first", inv.Values.Compat.Name())
 	}
 	return conf, nil
 }

@@ -88,9 +88,9 @@ func TestUsageErrorsAreTwoLinesAndTheToolDoesNotRun(t *testing.T) {
 	}{
 		{[]string{"-q", "7"}, "mqsub: --qos: invalid value \"7\" (want 0, 1 or 2)\nmqsub: try 'mqsub --help'\n"},
 		{[]string{"--topci", "a"}, "mqsub: unknown option \"--topci\"\nmqsub: did you mean --topic?\n"},
-		{[]string{"stray"}, "mqsub: unexpected argument \"stray\"\nmqsub: a topic goes after -t, and words that belong together go in quotes\n"},
+		{[]string{"stray"}, "mqsub: unexpected argument \"stray\"\nmqsub: set topics with -t, and quote arguments that contain spaces\n"},
 		{[]string{"--quiet", "-q", "\x1b[2J"}, "mqsub: --qos: invalid value \"\\x1b[2J\" (want 0, 1 or 2)\nmqsub: try 'mqsub --help'\n"},
-		{[]string{"help"}, "mqsub: unexpected argument \"help\"\nmqsub: a topic goes after -t, and words that belong together go in quotes\n"},
+		{[]string{"help"}, "mqsub: unexpected argument \"help\"\nmqsub: set topics with -t, and quote arguments that contain spaces\n"},
 	} {
 		want := outcome{option.ExitUsage, "", c.want}
 		if got := runTool(context.Background(), option.Sub, ran, nil, c.args...); got != want {

@@ -179,7 +179,7 @@ func (r *Record) check(root fs.FS, sections map[packet.Version]string) ([]string
 				wrong("%s says nothing", at)
 			}
 			if s.Binds == [roles]bool{} {
-				wrong("%s binds nobody", at)
+				wrong("%s binds no role", at)
 			}
 			for role := range roles {
 				p, at := &s.Proofs[role], fmt.Sprintf("%s, %s", at, role)

@@ -74,7 +74,7 @@ func TestARecord(t *testing.T) {
 		{"is right", [3]string{}, ""},
 		{"misses a statement", [3]string{Path, "MQTT-3.1.0-2", "MQTT-3.1.0-3"}, "MQTT 3.1.1: MQTT-3.1.0-2 is missing"},
 		{"has a statement too many", [3]string{Path, "MQTT-3.1.0-2", "MQTT-3.1.0-3"}, "MQTT 3.1.1: there is no statement MQTT-3.1.0-3"},
-		{"has a statement that binds nobody", [3]string{Path, "    binds: server\n", ""}, "MQTT 3.1.1: MQTT-3.1.0-2 binds nobody"},
+		{"has a statement that binds no role", [3]string{Path, "    binds: server\n", ""}, "MQTT 3.1.1: MQTT-3.1.0-2 binds no role"},
 		{"has a proof for whom it does not bind", [3]string{Path, "binds: both", "binds: server"}, "MQTT 5.0: MQTT-2.2.1-2, client: it does not bind a client"},
 		{"has neither proof nor reason for a role", [3]string{Path, "    server: {choice: \"no reason\"}\n", ""}, "MQTT 3.1.1: MQTT-3.1.0-2, server: neither a proof nor a reason"},
 		{"has an empty proof", [3]string{Path, "{choice: \"no reason\"}", "[]"}, "MQTT 3.1.1: MQTT-3.1.0-2, server: neither a proof nor a reason"},

@@ -96,7 +96,7 @@ func (c *Connection) keepAuthenticated(client *mqtt.Client) {
 // reauthenticate authenticates once and returns the time until the next re-authentication.
 func (c *Connection) reauthenticate(ctx context.Context, client *mqtt.Client, every time.Duration) time.Duration {
 	limit := c.Options.ConnectTimeout
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the broker has not answered in %v", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the broker has not answered within %v", limit))
 	defer cancel()
 	err := client.Reauthenticate(ctx)
 	switch {
@@ -108,7 +108,7 @@ func (c *Connection) reauthenticate(ctx context.Context, client *mqtt.Client, ev
 		// The connection is lost, which is reported elsewhere with its reason.
 	default:
 		again := min(every, renewRetry)
-		c.inv.Warnf("cannot authenticate again: %v; trying again in %v", bareError(err), again)
+		c.inv.Warnf("cannot re-authenticate: %v; retrying in %v", bareError(err), again)
 		return again
 	}
 	return every

@@ -59,7 +59,7 @@ func (r *refusals) take(e broker.Event) {
 	}
 	r.told[key] = struct{}{}
 	if len(r.told) > maxRefusals {
-		r.talk.Warnf("broker: further refusals are told with --debug only")
+		r.talk.Warnf("broker: further refusals are logged with --debug only")
 		return
 	}
 	r.talk.Warnf("broker: %v", e)

@@ -46,7 +46,7 @@ func TestRefusalsAreBounded(t *testing.T) {
 		r.take(broker.Event{Kind: broker.EventNotPublished, ClientID: fmt.Sprint(i), Topic: strings.Repeat("t", 60_000), Reason: packet.QuotaExceeded})
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != maxRefusals+1 || lines[maxRefusals] != "mqsub: warning: broker: further refusals are told with --debug only" {
+	if len(lines) != maxRefusals+1 || lines[maxRefusals] != "mqsub: warning: broker: further refusals are logged with --debug only" {
 		t.Errorf("%d lines, the last %q", len(lines), lines[len(lines)-1])
 	}
 	if len(r.told) != maxRefusals+1 || out.Len() > 60_000 {

@@ -133,9 +133,9 @@ func (c *Connection) refuseOpenSSL() error {
 	const wayOut = "--proxy-command 'openssl s_client -quiet -connect %h:%p ...' can do it"
 	switch {
 	case v.PSK.IsSet():
-		return option.Usagef("TLS with pre-shared keys is not spoken here: Go's TLS has none").WithHint("%s", wayOut)
+		return option.Usagef("TLS with pre-shared keys is not supported: Go's TLS has none").WithHint("%s", wayOut)
 	case v.TLSEngine.IsSet(), v.Keyform.Text() == "engine":
-		return option.Usagef("engines of OpenSSL cannot be used here: this TLS is Go's own").WithHint("%s", wayOut)
+		return option.Usagef("OpenSSL engines are not supported: this program uses Go's TLS").WithHint("%s", wayOut)
 	}
 	return nil
 }

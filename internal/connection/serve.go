@@ -77,11 +77,11 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 		s.hangup = c.inv.OnHangup(func() {
 			switch kept, err := users.Reload(s.b); {
 			case err != nil:
-				c.inv.Warnf("%v; the users and rules stay as they were", err)
+				c.inv.Warnf("%v; users and rules unchanged", err)
 			case kept:
-				c.inv.Warnf("users and rules read again; the limits stay as they were until the broker is started again")
+				c.inv.Warnf("users and rules reloaded; new limits take effect when the broker is restarted")
 			default:
-				c.inv.Infof("users and rules read again")
+				c.inv.Infof("users and rules reloaded")
 			}
 		})
 	}
@@ -229,7 +229,7 @@ func (c *Connection) checkOpen(cfg *tls.Config, all []string, secure []bool) err
 	}
 	for i, addr := range all {
 		if s, _ := transport.SchemeOf(addr); !secure[i] && s.Network != "unix" { // only this user can open the socket's file
-			return option.Usagef("%s leaves %s %s open to everybody", v.ServeClientCA.Name(), v.Serve.Name(), addr).WithHint("say with --serve-users who may come by it")
+			return option.Usagef("%s leaves %s %s open to anyone", v.ServeClientCA.Name(), v.Serve.Name(), addr).WithHint("restrict it with --serve-users FILE")
 		}
 	}
 	return nil

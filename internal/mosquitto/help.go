@@ -52,9 +52,9 @@ func (o *row) about(table option.Options) string {
 	case "property":
 		return "a property: command, name and value, or command, user-property, name and value"
 	case "quiet":
-		return "tell no errors of the run"
+		return "print no errors of the run"
 	case "debug":
-		return "tell every packet on standard output"
+		return "log every packet to standard output"
 	case "pretty":
 		return "write the JSON of -F indented"
 	case "retain-as-published", "retain-handling":

@@ -343,14 +343,14 @@ func TestCompatIsTheSameByFlag(t *testing.T) {
 	if code := run("--compat=mosquitto_rr", "-t", "a"); code != 1 || !strings.Contains(err.String(), "All of topic") {
 		t.Errorf("%d %q", code, err.String())
 	}
-	if code := run("-t", "a", "--compat", "mosquitto"); code != option.ExitUsage || !strings.Contains(err.String(), "before all other words") {
+	if code := run("-t", "a", "--compat", "mosquitto"); code != option.ExitUsage || !strings.Contains(err.String(), "must come first") {
 		t.Errorf("not first: %d %q", code, err.String())
 	}
 	options := filepath.Join(t.TempDir(), "o")
 	if err := os.WriteFile(options, []byte("--compat mosquitto\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code := run("-o", options, "-t", "a"); code != option.ExitUsage || !strings.Contains(err.String(), options+":1: --compat stands before all other words") {
+	if code := run("-o", options, "-t", "a"); code != option.ExitUsage || !strings.Contains(err.String(), options+":1: --compat must come first") {
 		t.Errorf("in a file: %d %q", code, err.String())
 	}
 	if code := run("--compat", "mosquitto_pub", "-q", "7"); code != 1 || !strings.Contains(err.String(), "Invalid QoS given: 7") {

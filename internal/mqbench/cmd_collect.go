@@ -74,11 +74,11 @@ func readDir(inv *cli.Invocation, dir string) (all []saved, err error) {
 		case errors.As(err, &unread) && unread.Op == "open":
 			return nil, cli.Failed(option.ExitFailure, err)
 		case !errors.Is(err, result.ErrNoResult):
-			inv.Warnf("left out: %v", err)
+			inv.Warnf("skipped: %v", err)
 		}
 	}
 	if len(all) == 0 {
-		return nil, option.Usagef("%s: no file with a result is in it", dir)
+		return nil, option.Usagef("%s: no result file found", dir)
 	}
 	return all, nil
 }
@@ -101,7 +101,7 @@ func readJob(ctx context.Context, inv *cli.Invocation, args []string) ([]saved, 
 	}
 	kubectl, err := exec.LookPath("kubectl")
 	if err != nil {
-		return nil, &cli.Exit{Code: option.ExitFailure, Err: errors.New("kubectl is not to be found"),
+		return nil, &cli.Exit{Code: option.ExitFailure, Err: errors.New("cannot find kubectl"),
 			Help: "where it is: kubectl " + strings.Join(words, " ") + " | mqbench collect - --out FILE"}
 	}
 	cmd := exec.Command(kubectl, words...)

@@ -110,7 +110,7 @@ func (j *job) read(ctx context.Context) error {
 	use := r.use()
 	j.std = use.Std && runtime.GOOS == "linux" // otherwise this machine is the reason, not the pods
 	if use.Local {
-		inv.Warnf("the broker's address is that of each pod itself: name another with -h or -L")
+		inv.Warnf("the broker's address refers to each pod itself: set another with -h or -L")
 	}
 	return j.command()
 }
@@ -176,7 +176,7 @@ func (j *job) readOptions() (err error) {
 		case o.Name == "serve":
 			refusal = option.Usagef("%s: a run of several pods needs a broker outside of them", v.Of(o.Name).Name())
 		case o.Type == option.TypeString && o.HoldsSecret(v.Of(o.Name).Texts()...):
-			refusal = option.Usagef("%s: a secret has no place in a manifest", v.Of(o.Name).Name()).
+			refusal = option.Usagef("%s: a manifest must not contain a secret", v.Of(o.Name).Name()).
 				WithHint("put %s into a Kubernetes Secret, and name that with --secret", o.Env())
 		case o.Complete == option.CompleteFile || o.Complete == option.CompleteDir:
 			refusal = option.Usagef("%s: the pods do not have the files of this machine", v.Of(o.Name).Name()).

@@ -656,7 +656,7 @@ func (o *output) Close() error {
 		return pipe
 	}
 	if err != nil {
-		return cli.Failed(option.ExitFailure, fmt.Errorf("the result is not whole: %w", err))
+		return cli.Failed(option.ExitFailure, fmt.Errorf("the result is incomplete: %w", err))
 	}
 	return nil
 }

@@ -177,7 +177,7 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	}
 	o.TopicPrefix = v.TopicPrefix.Text()
 	if o.Size = int(v.Size.Int64()); o.Size < result.HeaderSize {
-		return o, option.Usagef("%s: %d bytes have no room for the header of %d that is checked", v.Size.Name(), o.Size, result.HeaderSize)
+		return o, option.Usagef("%s: %d bytes is too small for the header of %d bytes that is checked", v.Size.Name(), o.Size, result.HeaderSize)
 	}
 	for word := range listed(v.Faults, "delay,stall,split,cut,refuse") {
 		f := bench.Fault(word)

@@ -123,7 +123,7 @@ func TestVerifyAfterARestartTellsWhatItDoesNotJudge(t *testing.T) {
 func TestVerifyRefuses(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
-		"--size 15":                     "no room for the header",
+		"--size 15":                     "too small for the header",
 		"--shapes pairs,star":           `--shapes: invalid value "star" (want pairs, fan-in, fan-out or shared)`,
 		"--shapes shared -V 3.1.1":      "before MQTT 5",
 		"--faults cut,melt":             `--faults: invalid value "melt" (want delay, stall, split, cut, refuse, restart or none)`,

@@ -14,7 +14,7 @@ import (
 )
 
 // voidOption matches the refusal of an option that does not depend on its value.
-var voidOption = regexp.MustCompile(`has no effect on |belongs to a plan|no place in a manifest|the pods do not have|the pods are not this machine|needs a broker outside`)
+var voidOption = regexp.MustCompile(`has no effect on |belongs to a plan|must not contain a secret|the pods do not have|the pods are not this machine|needs a broker outside`)
 
 // plausible returns a value that an option accepts, or might accept.
 func plausible(o *option.Option) string {

@@ -68,9 +68,9 @@ func (r *runner) checkCrew() error {
 	case v.Serve.IsSet():
 		return option.Usagef("%s: a run of several processes needs a broker outside of them", v.Serve.Name()).WithHint("start one with 'mqsub --serve', or leave out --procs")
 	case v.AskPassword.On():
-		return option.Usagef("--ask-password: several processes cannot ask").WithHint("use --password-file, or leave out --procs")
+		return option.Usagef("--ask-password: several processes cannot prompt").WithHint("use --password-file, or leave out --procs")
 	case sources > 0 && sources < r.procs:
-		return option.Usagef("%s: %d addresses for %d processes: each needs one of its own", v.SourceIP.Name(), sources, r.procs)
+		return option.Usagef("%s: %d addresses for %d processes: each needs its own address", v.SourceIP.Name(), sources, r.procs)
 	}
 	return checkShards(r.plan, r.shard.Index*r.procs+r.procs-1, r.shard.Count*r.procs, v.Procs.Name(), fmt.Sprintf("%d processes", r.procs))
 }

@@ -152,7 +152,7 @@ func mergeAll(all []saved) ([]*result.Result, error) {
 		for _, shard := range s.Shards {
 			p := part{s.Run.Repeat, shard.Shard}
 			if other, twice := from[p]; twice {
-				return nil, cli.Failed(option.ExitUsage, fmt.Errorf("shard %d is there twice: in %s and in %s", shard.Shard, other, s.path))
+				return nil, cli.Failed(option.ExitUsage, fmt.Errorf("duplicate shard %d: in %s and in %s", shard.Shard, other, s.path))
 			}
 			from[p] = s.path
 		}

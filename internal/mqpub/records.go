@@ -70,7 +70,7 @@ func (j *job) records(ctx context.Context) error {
 		if len(m.Properties) > 0 && j.client.Version() < packet.V5 {
 			if !warned {
 				warned = true
-				j.inv.Warnf("properties are left out: the connection speaks MQTT %s", j.client.Version())
+				j.inv.Warnf("properties are omitted: the connection uses MQTT %s", j.client.Version())
 			}
 			m.Properties = nil
 		}

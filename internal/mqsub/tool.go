@@ -41,7 +41,7 @@ func Tool() cli.Tool {
 				Name: "watch", Means: "watch", Idle: idle,
 				Summary:  "show the latest message of every topic, on a terminal",
 				Usage:    "[OPTION]... -t FILTER...",
-				Examples: []option.Example{{Command: "mqsub watch -t 'sensors/#'", Text: "what every sensor said last"}},
+				Examples: []option.Example{{Command: "mqsub watch -t 'sensors/#'", Text: "show the latest value of every sensor"}},
 			}},
 			{Command: option.Command{
 				Name: "stats", Means: "message-rate", Idle: idle,

@@ -51,7 +51,7 @@ func New(lookup func(name string) (string, bool), fail func(error)) *Service {
 	}
 	n, err := strconv.ParseInt(usec, 10, 64)
 	if err != nil || n <= 0 || n > math.MaxInt64/int64(time.Microsecond) {
-		s.failed(fmt.Errorf("%s %q is no time in microseconds", Variables[1], usec))
+		s.failed(fmt.Errorf("%s %q is not a time in microseconds", Variables[1], usec))
 		return s
 	}
 	s.every = time.Duration(n) * time.Microsecond / 2
@@ -123,5 +123,5 @@ func (s *Service) send(message string) {
 }
 
 func (s *Service) failed(err error) {
-	s.once.fail.Do(func() { s.fail(fmt.Errorf("the service manager is not told: %s: %w", Variables[0], err)) })
+	s.once.fail.Do(func() { s.fail(fmt.Errorf("cannot notify the service manager: %s: %w", Variables[0], err)) })
 }

@@ -265,7 +265,7 @@ func (t *Program) noCommand(args []string) error {
 	case len(args) == 0:
 		return Usagef("no command given")
 	case slices.Contains(t.names(), args[0]):
-		return Usagef("the command %s stands before the options", args[0])
+		return Usagef("the command %s must come before the options", args[0])
 	}
 	return t.unknownCommand(args[0])
 }

@@ -53,7 +53,7 @@ func ExitCodes(tools ToolSet) []ExitStatus {
 		{Code: ExitHangup, Name: "hung up", Text: "killed by SIGHUP (the terminal was closed)", Tools: All},
 		{Code: ExitInterrupt, Name: "interrupted", Text: "interrupted (SIGINT)", Tools: All},
 		{Code: ExitQuit, Name: "quit", Text: "killed by SIGQUIT", Tools: All},
-		{Code: ExitPipe, Name: "closed pipe", Text: "nobody reads standard output any more (SIGPIPE)", Tools: All},
+		{Code: ExitPipe, Name: "closed pipe", Text: "standard output has lost its reader (SIGPIPE)", Tools: All},
 		{Code: ExitTerminated, Name: "terminated", Text: "terminated (SIGTERM)", Tools: All},
 	}
 	rows := make([]ExitStatus, 0, len(all))

@@ -93,7 +93,7 @@ func TestNormalizeRefuses(t *testing.T) {
 		{"a user property with too few words", Pub, []string{"-D", "publish", "USER-property", "k"},
 			"-D needs 4 words, not 3: CMD PROP [KEY] VALUE", "write -D CMD PROP VALUE, or -D CMD user-property KEY VALUE"},
 		{"an option where a property's name belongs", Pub, []string{"-D", "publish", "-t", "x"},
-			`--property: invalid value "publish -t x" ("-t" is no name of a packet or property)`, "write -D CMD PROP VALUE, or -D CMD user-property KEY VALUE"},
+			`--property: invalid value "publish -t x" ("-t" is not the name of a packet or property)`, "write -D CMD PROP VALUE, or -D CMD user-property KEY VALUE"},
 		{"an attached property", Pub, []string{"-Dpublish"}, "-D needs its words separate: CMD PROP [KEY] VALUE", ""},
 		{"a broken property word", Pub, []string{"--property=publish user-property k"},
 			`--property: invalid value "publish user-property k" (want CMD user-property KEY VALUE)`, ""},

@@ -66,14 +66,14 @@ func ReadOption(table Options, words []string) ([]Use, error) {
 	uses, positional := split(table, canonical)
 	switch {
 	case len(uses) == 0 && len(positional) > 0:
-		return nil, Usagef("%q is no option", positional[0])
+		return nil, Usagef("%q is not an option", positional[0])
 	case len(positional) > 0:
 		return nil, Usagef("%s takes no value, and has %q", words[0], positional[0])
 	}
 	for _, use := range uses {
 		switch use.Opt.Name {
 		case optionsFile, "help", "version", "completion", "show-config", "hash-password":
-			return nil, Usagef("--%s cannot stand in a file", use.Opt.Name)
+			return nil, Usagef("--%s is not allowed in a file", use.Opt.Name)
 		}
 	}
 	return uses, nil

@@ -85,11 +85,11 @@ func (t *Program) CheckArgs(line *Line) error {
 	case t.Bit&PubSub == 0 || t.Command != nil && t.Command.Bare:
 		return err
 	case t.Command == nil && slices.Contains(t.names(), args[0]):
-		return err.WithHint("a command stands before the options: %s %s ...", t.Name, args[0])
+		return err.WithHint("a command must come before the options: %s %s ...", t.Name, args[0])
 	case line.Leads && t.nearest(args[0]) != "":
 		return t.unknownCommand(args[0])
 	}
-	return err.WithHint("a topic goes after -t, and words that belong together go in quotes")
+	return err.WithHint("set topics with -t, and quote arguments that contain spaces")
 }
 
 // Compat is the name of the option that selects a personality.

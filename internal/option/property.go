@@ -70,7 +70,7 @@ func (p Property) Word() string {
 func makeProperty(command, name, key, value string) (Property, error) {
 	for _, w := range [...]string{command, name} {
 		if !isPropertyWord(w) {
-			return Property{}, fmt.Errorf("%q is no name of a packet or property", w)
+			return Property{}, fmt.Errorf("%q is not the name of a packet or property", w)
 		}
 	}
 	return Property{strings.ToLower(command), strings.ToLower(name), key, value}, nil
