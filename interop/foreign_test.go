@@ -31,11 +31,11 @@ var claims = []struct {
 	{"a will is published unless the client says goodbye", 0, wills},
 	{"a delayed will waits for the client", 5, delayedWills},
 	{"a session keeps messages", 0, sessions},
-	{"a connection that breaks under way loses nothing", 0, brokenConnections},
+	{"a connection that breaks in transit loses nothing", 0, brokenConnections},
 	{"unsubscribing ends the messages", 0, unsubscribing},
 	{"the later connection takes over", 0, takeover},
 	{"every way leads to the broker", 0, ways},
-	{"who may not is told so", 0, refusals},
+	{"unauthorized requests are refused", 0, refusals},
 	{"the broker starts again", 0, restarts},
 	{"the broker says that it shuts down", 0, shutdown},
 	{"pings keep an idle connection", 0, pings},
@@ -402,7 +402,7 @@ func refusals(s *stage) {
 	}
 	for qos := byte(1); qos < 3; qos++ {
 		m := text("secret/x", "x", qos)
-		if a := them.do(command{Do: "publish", Message: &m}); a.Reason != byte(packet.NotAuthorized) && !s.kind.has("tells no reason of PUBACK") {
+		if a := them.do(command{Do: "publish", Message: &m}); a.Reason != byte(packet.NotAuthorized) && !s.kind.has("reports no reason of PUBACK") {
 			s.Errorf("publishing at QoS %d: %+v, want 0x%02x", qos, a, byte(packet.NotAuthorized))
 		}
 	}
@@ -472,7 +472,7 @@ func restarts(s *stage) {
 	for i := range 2 {
 		r.set(s, nil)
 		await(them, them.lost, "loss")
-		m := text("kept", fmt.Sprint("meanwhile ", i), 1)
+		m := text("kept", fmt.Sprint("in between ", i), 1)
 		m.Retain = true
 		result := make(chan answer, 1)
 		go func() { result <- them.do(command{Do: "publish", Message: &m}) }()

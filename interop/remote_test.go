@@ -172,7 +172,7 @@ func pahoPython(t *testing.T, _ *certtest.Set) *kind {
 		},
 		habits: []string{
 			"ignores the receive maximum of CONNACK",
-			"tells no reason of PUBACK and PUBREC",
+			"reports no reason of PUBACK and PUBREC",
 			"reads the reason of a DISCONNECT only where properties follow",
 		},
 		open: startRemote(t, exec.Command(python, filepath.Join("clients", "paho_mqtt.py"))).open,

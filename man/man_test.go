@@ -15,7 +15,7 @@ import (
 
 var pages = map[string]option.ToolSet{"mqpub.1": option.Pub, "mqsub.1": option.Sub, "mqbench.1": option.Bench}
 
-var update = flag.Bool("update", false, "write the option lists of the pages anew")
+var update = flag.Bool("update", false, "rewrite the option lists of the pages")
 
 func TestPagesAgreeWithTheOptionTable(t *testing.T) {
 	t.Parallel()

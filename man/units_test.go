@@ -35,7 +35,7 @@ func checkUnit(unit string) (problems []string) {
 		}
 	}
 	if success := set["SuccessExitStatus"]; len(success) > 0 {
-		complain("SuccessExitStatus=%q: after success it is not started again", success)
+		complain("SuccessExitStatus=%q: after success it is not restarted", success)
 	}
 	if signal := strings.Join(set["WatchdogSignal"], " "); signal != "" && signal != "SIGABRT" {
 		complain("WatchdogSignal=%s leaves no trace", signal)

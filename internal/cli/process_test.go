@@ -64,7 +64,7 @@ func TestAToolThatHasCleanedUpDiesByItsSignalWithoutAWord(t *testing.T) {
 }
 
 // Whatever file is read first, a named pipe without a writer never reaches EOF.
-func TestTheFirstSignalEndsAToolThatHasNothingUnderWay(t *testing.T) {
+func TestTheFirstSignalEndsAToolWithoutWorkInProgress(t *testing.T) {
 	t.Parallel()
 	for _, it := range []string{"read", "work and read"} {
 		for _, want := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {

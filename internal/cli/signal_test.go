@@ -102,7 +102,7 @@ func TestSignalsAreCaughtInTime(t *testing.T) {
 		{"not for a quick run", func(<-chan struct{}, *Invocation) error { return nil }, false},
 		{"for a run that takes its time", func(caught <-chan struct{}, _ *Invocation) error { <-caught; return nil }, true},
 		{"before a line on stderr", func(_ <-chan struct{}, inv *Invocation) error { inv.Warnf("x"); return nil }, true},
-		{"before an error is told", func(<-chan struct{}, *Invocation) error { return io.ErrUnexpectedEOF }, true},
+		{"before an error is printed", func(<-chan struct{}, *Invocation) error { return io.ErrUnexpectedEOF }, true},
 	} {
 		t.Run(c.it, func(t *testing.T) {
 			t.Parallel()

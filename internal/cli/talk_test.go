@@ -30,7 +30,7 @@ func TestTalkWritesWholeLinesFromAnyGoroutine(t *testing.T) {
 
 func TestTalkSurvivesAClosedStderr(t *testing.T) {
 	t.Parallel()
-	NewTalk(failingWriter{bytes.ErrTooLarge}, "mqsub", false, true, true).Errorf("nobody hears")
+	NewTalk(failingWriter{bytes.ErrTooLarge}, "mqsub", false, true, true).Errorf("cannot be written")
 }
 
 func TestEscape(t *testing.T) {

@@ -42,7 +42,7 @@ func TestRunMapsErrorsToLinesAndCodes(t *testing.T) {
 		want outcome
 	}{
 		{"says nothing on success", nil, nil, outcome{0, "", ""}},
-		{"tells a plain error", nil, plainErr, outcome{1, "", "mqsub: it broke\n"}},
+		{"prints a plain error", nil, plainErr, outcome{1, "", "mqsub: it broke\n"}},
 		{"takes the code of an error", nil, Failed(option.ExitDenied, plainErr), outcome{5, "", "mqsub: it broke\n"}},
 		{"finds the code below a wrap", nil, fmt.Errorf("a/b: %w", Failed(option.ExitDenied, plainErr)), outcome{5, "", "mqsub: a/b: it broke\n"}},
 		{"shows a hint on its own line", nil, &Exit{Code: option.ExitUnreached, Err: plainErr, Help: "is it up?"}, outcome{3, "", "mqsub: it broke\nmqsub: is it up?\n"}},
@@ -52,7 +52,7 @@ func TestRunMapsErrorsToLinesAndCodes(t *testing.T) {
 		{"keeps an error on one line", nil, errors.New("a\nb\x1b[31m\u202e\xff"), outcome{1, "", `mqsub: a\nb\x1b[31m\u202e\xff` + "\n"}},
 		{"says nothing of a signal", interrupted, context.Cause(interrupted), outcome{143, "", ""}},
 		{"takes the signal's code for a cancelled context", interrupted, context.Canceled, outcome{143, "", ""}},
-		{"tells what a signal left undone", interrupted, fmt.Errorf("3 messages left: %w", context.Canceled), outcome{143, "", "mqsub: 3 messages left: context canceled\n"}},
+		{"prints what a signal left undone", interrupted, fmt.Errorf("3 messages left: %w", context.Canceled), outcome{143, "", "mqsub: 3 messages left: context canceled\n"}},
 		{"succeeds when the work was done in spite of a signal", interrupted, nil, outcome{0, "", ""}},
 		{"keeps its own code after a signal", interrupted, Failed(option.ExitLost, plainErr), outcome{7, "", "mqsub: it broke\n"}},
 		{"does not take a cancellation without signal for one", nil, context.Canceled, outcome{1, "", "mqsub: context canceled\n"}},

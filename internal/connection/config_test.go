@@ -250,7 +250,7 @@ func TestConfigurationFilesAreRefusedByPlace(t *testing.T) {
 			t.Errorf("%q: got %+v, want two lines with %s", text, got, want)
 		}
 		if strings.Contains(got.stderr, secret) {
-			t.Errorf("%q: the secret is told: %s", text, got.stderr)
+			t.Errorf("%q: the secret is printed: %s", text, got.stderr)
 		}
 	}
 }
@@ -311,12 +311,12 @@ func TestHelpAndCompletionComeWhateverTheFileSays(t *testing.T) {
 	}
 }
 
-func TestAFileWithSecretsThatOthersCanReadIsToldOf(t *testing.T) {
+func TestAFileWithSecretsThatOthersCanReadIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("modes mean nothing")
 	}
-	for text, tells := range map[string]bool{
+	for text, warns := range map[string]bool{
 		"defaults: {password: x}\n":                          true,
 		"contexts: {a: {url: 'mqtt://u:p@h'}}\n":             true,
 		"contexts: {a: {url: [mqtt://h, 'wss://h/?t=1']}}\n": true,
@@ -330,7 +330,7 @@ func TestAFileWithSecretsThatOthersCanReadIsToldOf(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, got := valuesOf(t, cli.Env{Args: []string{"--config", path}}, option.Sub)
-			if told := strings.Contains(got.stderr, "other users can read it"); told != (tells && open) || got.code != 0 {
+			if warned := strings.Contains(got.stderr, "other users can read it"); warned != (warns && open) || got.code != 0 {
 				t.Errorf("%q, mode %o: got %+v", text, mode, got)
 			}
 			if _, got = valuesOf(t, cli.Env{Args: []string{"--config", path, "--quiet"}}, option.Sub); got.stderr != "" {
@@ -437,7 +437,7 @@ func TestWhatExcludesAnotherWinsByOrigin(t *testing.T) {
 			t.Errorf("%s, %q, %v: got %q, want %q", c.context, c.args, c.env, got, c.want)
 		}
 		if c.context == "serve" && conn != nil && conn.inv.Values.Serve.IsSet() {
-			t.Errorf("serve of the context goes before -h")
+			t.Errorf("serve of the context overrides -h")
 		}
 	}
 }

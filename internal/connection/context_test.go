@@ -245,7 +245,7 @@ func TestSecretsOfContextsAreKeptAndNotShown(t *testing.T) {
 	for _, args := range [][]string{{"--context", "url", "-q", "7"}, {"--context", "password", "--show-config"}, {"--context", "nix"}, {"--context", "header", "-d"}} {
 		_, got := valuesOf(t, cli.Env{Args: args, Lookup: option.MapEnv(env)}, option.Sub)
 		if strings.Contains(got.stdout+got.stderr, secret) {
-			t.Errorf("%q: the secret is told: %+v", args, got)
+			t.Errorf("%q: the secret is printed: %+v", args, got)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-func TestRefusalsAreToldOnceForEachClientAndKind(t *testing.T) {
+func TestRefusalsAreReportedOnceForEachClientAndKind(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	r := refusals{talk: cli.NewTalk(&out, "mqsub", false, false, false)}
@@ -33,7 +33,7 @@ mqsub: warning: broker: "b" may not subscribe to "t": quota exceeded (0x97)
 mqsub: warning: broker: "b" may not publish to "t": not authorized (0x87)
 `
 	if out.String() != want {
-		t.Errorf("told\n%swant\n%s", out.String(), want)
+		t.Errorf("reported\n%swant\n%s", out.String(), want)
 	}
 }
 
@@ -50,17 +50,17 @@ func TestRefusalsAreBounded(t *testing.T) {
 		t.Errorf("%d lines, the last %q", len(lines), lines[len(lines)-1])
 	}
 	if len(r.told) != maxRefusals+1 || out.Len() > 60_000 {
-		t.Errorf("%d are remembered, %d bytes told", len(r.told), out.Len())
+		t.Errorf("%d are recorded, %d bytes reported", len(r.told), out.Len())
 	}
 }
 
 // --debug has already logged it.
-func TestRefusalsAreNotToldTwice(t *testing.T) {
+func TestRefusalsAreNotReportedTwice(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	r := refusals{talk: cli.NewTalk(&out, "mqsub", false, true, false)}
 	r.take(broker.Event{Kind: broker.EventEvicted, ClientID: "a"})
 	if out.Len() > 0 {
-		t.Errorf("told %q", out.String())
+		t.Errorf("reported %q", out.String())
 	}
 }

@@ -81,7 +81,7 @@ func TestShowConfigSaysWhatARunUses(t *testing.T) {
 						if used != want {
 							t.Errorf("host in %s, url in %s: %s, want %s", placeA, placeB, used, want)
 						}
-						if told := strings.Contains(stderr, "MQ_HOST has no effect beside MQ_URL"); told != (placeA == "environment" && placeB == "environment") {
+						if warned := strings.Contains(stderr, "MQ_HOST has no effect beside MQ_URL"); warned != (placeA == "environment" && placeB == "environment") {
 							t.Errorf("host in %s, url in %s: %q", placeA, placeB, stderr)
 						}
 					}

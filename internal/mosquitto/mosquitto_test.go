@@ -323,7 +323,7 @@ func TestOurEnvironmentDoesNotReachTheProgram(t *testing.T) {
 		t.Errorf("with -u the password may come from it: %+v", got)
 	}
 	if got = play(t, "mosquitto_pub", vars, "-t", "t", "-m", "x", "-u", "me", "-P", "p"); !got.ran || got.values.Password.Text() != "p" {
-		t.Errorf("-P goes before it: %+v", got)
+		t.Errorf("-P does not take precedence: %+v", got)
 	}
 }
 

@@ -38,7 +38,7 @@ func TestVerifyPassesABrokerThatKeepsTheRules(t *testing.T) {
 		t.Errorf("status %d, %+v\n%s", code, v, talk)
 	}
 	if !strings.Contains(talk, "seed 5") || !strings.Contains(talk, "cut") {
-		t.Errorf("it does not tell the seed and the faults:\n%s", talk)
+		t.Errorf("it does not print the seed and the faults:\n%s", talk)
 	}
 }
 
@@ -112,7 +112,7 @@ func TestVerifyEndsWithStatus5(t *testing.T) {
 	}
 }
 
-func TestVerifyAfterARestartTellsWhatItDoesNotJudge(t *testing.T) {
+func TestVerifyAfterARestartReportsWhatItDoesNotCheck(t *testing.T) {
 	t.Parallel()
 	out, talk, code := verifying(t, "--serve 127.0.0.1:0 --clients 3 --rate 300 --duration 6s --seed 240 --faults restart -q 1")
 	if code != option.ExitDone || !strings.Contains(out, "told, not judged") || !strings.Contains(talk, "broker restarted") {

@@ -165,13 +165,13 @@ groups: {p: {clients: 1, version: 3.1.1, reconnect: {first: 10ms, max: 10s}, pub
 		t.Errorf("%d connections in two seconds: %s", n, r.err)
 	}
 	if n := strings.Count(r.err, "closed the connection"); n != 1 {
-		t.Errorf("told %d times: %s", n, r.err)
+		t.Errorf("reported %d times: %s", n, r.err)
 	}
 }
 
 // A plan whose clients were all refused or disconnected is incomplete. verify reaches the
 // broker through its own proxy, which errors must not mention.
-func TestAPlanThatNobodyCarriesOutIsIncomplete(t *testing.T) {
+func TestAPlanThatIsNotCarriedOutIsIncomplete(t *testing.T) {
 	t.Parallel()
 	const refusal, ok = "\x20\x02\x00\x05", "\x20\x02\x00\x00"
 	for _, c := range []struct {
@@ -196,7 +196,7 @@ func TestAPlanThatNobodyCarriesOutIsIncomplete(t *testing.T) {
 			}
 			for _, addr := range regexp.MustCompile(`127\.0\.0\.1:\d+`).FindAllString(r.err, -1) {
 				if addr != "127.0.0.1:"+port {
-					t.Errorf("it tells of %s:\n%s", addr, r.err)
+					t.Errorf("it mentions %s:\n%s", addr, r.err)
 				}
 			}
 		})

@@ -107,7 +107,7 @@ func TestSignalEndsAllProcesses(t *testing.T) {
 }
 
 // A child that has lost its parent ends without being asked.
-func TestNobodyReadsTheResult(t *testing.T) {
+func TestAChildEndsWhenItsResultHasNoReader(t *testing.T) {
 	t.Parallel()
 	at := startBroker(t, broker.Options{})
 	read, write, err := os.Pipe()

@@ -94,7 +94,7 @@ func TestMergeIsExact(t *testing.T) {
 	}
 }
 
-func TestMergeTellsWhatIsMissing(t *testing.T) {
+func TestMergeReportsWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	dir, files, _ := shards(t)
 	out := filepath.Join(dir, "run.jsonl")

@@ -168,9 +168,9 @@ func TestTheStatusOfAStream(t *testing.T) {
 		}
 		return append(steps, Step{bye5, ""})
 	}
-	var told strings.Builder
+	var printed strings.Builder
 	for i := range 10 {
-		fmt.Fprintf(&told, "mqpub: message %d: publish refused: not authorized (0x87)\n", i+1)
+		fmt.Fprintf(&printed, "mqpub: message %d: publish refused: not authorized (0x87)\n", i+1)
 	}
 	record := `{"topic":"t","payload":"x","qos":1}` + "\n"
 	for _, c := range []struct {
@@ -184,11 +184,11 @@ func TestTheStatusOfAStream(t *testing.T) {
 		{"invalid, refused and lost", "--input jsonl --no-reconnect", "x\n" + record + record,
 			[]Step{{"32 07 0001 74 0001 00 78", "40 03 0001 87"}, {"32 07 0001 74 0002 00 78", "close"}}, option.ExitLost,
 			"3 of 3 messages not delivered: 1 refused, 1 invalid, 1 unacknowledged (may have arrived)"},
-		{"ten refused", "-t t -l -q 1", strings.Repeat("x\n", 10), refused(10), option.ExitDenied, told.String() + "mqpub: 10 of 10 messages not delivered: 10 refused\n"},
+		{"ten refused", "-t t -l -q 1", strings.Repeat("x\n", 10), refused(10), option.ExitDenied, printed.String() + "mqpub: 10 of 10 messages not delivered: 10 refused\n"},
 		{"eleven refused", "-t t -l -q 1", strings.Repeat("x\n", 11), refused(11), option.ExitDenied,
-			told.String() + "mqpub: more errors follow; they are counted, not printed\nmqpub: 11 of 11 messages not delivered: 11 refused\n"},
+			printed.String() + "mqpub: more errors follow; they are counted, not printed\nmqpub: 11 of 11 messages not delivered: 11 refused\n"},
 		{"twelve refused", "-t t -l -q 1", strings.Repeat("x\n", 12), refused(12), option.ExitDenied,
-			told.String() + "mqpub: more errors follow; they are counted, not printed\nmqpub: 12 of 12 messages not delivered: 12 refused\n"},
+			printed.String() + "mqpub: more errors follow; they are counted, not printed\nmqpub: 12 of 12 messages not delivered: 12 refused\n"},
 	} {
 		r, _ := virtual(t, strings.NewReader(c.stdin), "-V 5 "+c.args, append([]Step{{stream5, ok5}}, c.steps...))
 		if r.Code != c.code || !strings.Contains(r.Stderr, c.says) {

@@ -137,7 +137,7 @@ func TestASessionBefore5EndsWithTheRun(t *testing.T) {
 			t.Errorf("status %d, stderr %q; want 143", r.Code, r.Stderr)
 		}
 	})
-	t.Run("and nobody is there", func(t *testing.T) {
+	t.Run("and the broker is gone", func(t *testing.T) {
 		t.Parallel()
 		r := Start(t, cleaning(clean4), []Step{{kept4, ok4}, {"34 06 0001 74 0001 78", "reset"}}).
 			Run(t.Context(), Tool(), "x\n", "-i", "a", "-V", "311", "-t", "t", "-l", "-q", "2", "--no-reconnect")
@@ -182,7 +182,7 @@ func TestAfterAFallbackTheVersionSpokenDecides(t *testing.T) {
 			t.Errorf("status %d, stderr %q; want 0 and nothing", r.Code, r.Stderr)
 		}
 	})
-	t.Run("options of 5 are told", func(t *testing.T) {
+	t.Run("options of 5 are reported", func(t *testing.T) {
 		t.Parallel()
 		r := Start(t, []Step{{"10 19 0004 4d515454 05 02 0000 0b 11 0000003c 21 0007 22 0005 ...", "20 03 00 84 00"}}, cleaning(clean4),
 			[]Step{{kept4, ok4}, {"30 04 0001 74 78", ""}, {bye, ""}}).

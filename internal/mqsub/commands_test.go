@@ -140,7 +140,7 @@ func TestUnsubscribingAlone(t *testing.T) {
 }
 
 // --idle-timeout counts from the latest message, not from the first.
-func TestTheIdleTimeBeginsAnewWithEachMessage(t *testing.T) {
+func TestTheIdleTimeRestartsWithEachMessage(t *testing.T) {
 	t.Parallel()
 	r, took := virtual(t, 0, "-V 311 -t t --idle-timeout 10", []Step{{clean4, ok4}, {sub4, subok4 + message("74", "31")},
 		{"", "6s: " + message("74", "32")}, {"", "6s: " + message("74", "33")}, {bye, ""}})

@@ -19,7 +19,7 @@ const (
 )
 
 // A reply that is not accepted does not count.
-func TestRepliesThatTheBrokerRefusesAreToldAndCounted(t *testing.T) {
+func TestRepliesThatTheBrokerRefusesAreReportedAndCounted(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		it               string
@@ -34,7 +34,7 @@ func TestRepliesThatTheBrokerRefusesAreToldAndCounted(t *testing.T) {
 		{"a PUBREC that refuses", connack, request2, []Step{
 			{"34 07 0001 72 0002 00 78", ""}, {"50 02 0007", "62 02 0007"}, {"70 02 0007", "50 04 0002 97 00"}, {bye, ""}, // as below
 		}, 5, "mqsub: reply on \"r\": publish refused: quota exceeded (0x97)\nmqsub: 1 of 1 published message refused by the broker\n"},
-		{"a PUBACK that nobody subscribes to it", connack, request1, []Step{
+		{"a PUBACK without subscribers", connack, request1, []Step{
 			{"32 07 0001 72 0002 00 78", "40 04 0002 10 00"}, {"40 02 0007", ""}, {bye, ""},
 		}, 0, ""},
 		{"a broker that takes no such reply at all", "20 08 00 00 05 27 00000009", request0, []Step{{bye, ""}},

@@ -63,7 +63,7 @@ func TestASubscriptionThatEndsConnectionsIsDenied(t *testing.T) {
 				want = `one of the subscriptions to "secret/#", "b" ends every connection`
 			}
 			if n := strings.Count(stderr.String(), "connections end at the same packet"); n != 1 {
-				t.Errorf("a suspicion was told %d times, want once:\n%s", n, stderr)
+				t.Errorf("a suspicion was printed %d times, want once:\n%s", n, stderr)
 			}
 			if code != 5 || !strings.Contains(stderr.String(), want) {
 				t.Errorf("code %d, want 5 and %q:\n%s", code, want, stderr)
@@ -131,6 +131,6 @@ func TestARenewalThatEndsConnectionsIsWaitedFor(t *testing.T) {
 	cancel()
 	<-code
 	if n := strings.Count(stderr.String(), `subscription to "a" ends every connection it is sent on: it may not be allowed; still trying`); n != 1 {
-		t.Errorf("told %d times, want once:\n%s", n, stderr)
+		t.Errorf("printed %d times, want once:\n%s", n, stderr)
 	}
 }

@@ -87,7 +87,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-func TestNobodyToTell(t *testing.T) {
+func TestWithoutAServiceManagerNothingIsSent(t *testing.T) {
 	t.Parallel()
 	for _, pairs := range [][]string{nil, {"NOTIFY_SOCKET", ""}, {"WATCHDOG_USEC", "1000"}} {
 		s := New(variables(pairs...), noFailure(t))
@@ -103,23 +103,23 @@ func TestNobodyToTell(t *testing.T) {
 	}
 }
 
-func TestNothingIsAllocatedForNobody(t *testing.T) {
+func TestNothingIsAllocatedWithoutAServiceManager(t *testing.T) {
 	var s *Service
 	if n := testing.AllocsPerRun(100, func() { s.Ready(); s.Alive(); s.Stopping() }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
-func TestFailuresAreToldOnce(t *testing.T) {
+func TestFailuresAreReportedOnce(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{socket(t): "no such file", "vsock:2:1234": `"vsock:2:1234" is neither`} {
-		var told []string
-		s := New(variables("NOTIFY_SOCKET", name), func(err error) { told = append(told, err.Error()) })
+		var reported []string
+		s := New(variables("NOTIFY_SOCKET", name), func(err error) { reported = append(reported, err.Error()) })
 		s.Ready()
 		s.Status("x")
 		s.Stopping()
-		if len(told) != 1 || !strings.Contains(told[0], want) {
-			t.Errorf("%s: told %q, want one with %q", name, told, want)
+		if len(reported) != 1 || !strings.Contains(reported[0], want) {
+			t.Errorf("%s: reported %q, want one with %q", name, reported, want)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the fields of Values anew")
+var update = flag.Bool("update", false, "rewrite the fields of Values")
 
 // initials are the parts of names that are written in capitals.
 var initials = map[string]string{"id": "ID", "url": "URL", "tls": "TLS", "ws": "WS", "srv": "SRV", "json": "JSON", "qos": "QoS", "ip": "IP", "psk": "PSK", "alpn": "ALPN", "ca": "CA", "os": "OS", "sha1": "SHA1", "kpass": "KPass", "cafile": "CAFile", "capath": "CAPath", "slo": "SLO"}

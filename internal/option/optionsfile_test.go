@@ -46,7 +46,7 @@ func TestOptionsFile(t *testing.T) {
 		}
 	}
 	if strings.Contains(shown, "secret") {
-		t.Errorf("--show-config tells the password:\n%s", shown)
+		t.Errorf("--show-config prints the password:\n%s", shown)
 	}
 }
 

@@ -55,7 +55,7 @@ func TestProcessKillsDescendants(t *testing.T) {
 	}
 	p.Kill()
 	if _, err := p.Out.Read(make([]byte, 1)); err != io.EOF {
-		t.Errorf("somebody still holds its output: %v", err)
+		t.Errorf("a descendant still holds its output: %v", err)
 	}
 }
 

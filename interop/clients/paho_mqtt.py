@@ -112,7 +112,7 @@ class Client:
             self.over = True
             say(self.number, answer={"error": "the connection is closed"})
         if self.quit:
-            self.client.disconnect()  # which is how its loop is told not to connect again
+            self.client.disconnect()  # which keeps its loop from reconnecting
         self.gone.set()
 
     def message(self, _client, _userdata, m):
