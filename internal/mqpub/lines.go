@@ -121,7 +121,7 @@ func (s *splitter) feed(b []byte, send func([]byte) error) error {
 // send publishes one message. If the client cannot send a message, that is reported and
 // counted, and the stream continues; an error means that nothing more can be sent.
 func (j *job) send(ctx context.Context, m *mqtt.Message, number uint64) error {
-	err := j.turning(ctx, func(ctx context.Context) error { return j.client.Send(ctx, m, number) })
+	err := j.waitFeedingWatchdog(ctx, func(ctx context.Context) error { return j.client.Send(ctx, m, number) })
 	if err == nil {
 		return nil
 	}
@@ -140,7 +140,7 @@ func (j *job) send(ctx context.Context, m *mqtt.Message, number uint64) error {
 // waitFeedingWatchdog calls wait, and again whenever the service manager's watchdog is due:
 // an absent broker is no reason to restart the tool and to lose the messages that wait for
 // it.
-func (j *job) turning(ctx context.Context, wait func(context.Context) error) error {
+func (j *job) waitFeedingWatchdog(ctx context.Context, wait func(context.Context) error) error {
 	for {
 		due := j.inv.Service.Alive()
 		if due == 0 {

@@ -170,7 +170,7 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 				}
 			}
 			if j.inv.Values.Latency.On() {
-				if err := j.tellLatency(now.Sub(start)); err != nil {
+				if err := j.printLatency(now.Sub(start)); err != nil {
 					return err
 				}
 			}
@@ -196,8 +196,8 @@ func (j *job) noReply(got, want int64, foreign int) error {
 	return &cli.Exit{Code: option.ExitTimeLimit, Err: errors.New(text), Help: "is a responder subscribed to " + topic.Quote(j.msg.Topic) + "?"}
 }
 
-// tellLatency prints how long a reply took.
-func (j *job) tellLatency(d time.Duration) error {
+// printLatency prints how long a reply took.
+func (j *job) printLatency(d time.Duration) error {
 	if !j.inv.Habits().PlainRequest {
 		j.inv.Errorf("reply after %v", d.Round(time.Microsecond))
 		return nil

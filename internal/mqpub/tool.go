@@ -146,7 +146,7 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	if ctx.Err() != nil {
 		j.inv.Service.Stopping()
 	}
-	j.report.cut = streams && (ctx.Err() != nil || feedErr != nil)
+	j.report.inputUnread = streams && (ctx.Err() != nil || feedErr != nil)
 
 	last, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	drained := make(chan struct{})
@@ -160,7 +160,7 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		}
 	}()
 	if streams || j.msg.QoS > 0 {
-		if err := j.turning(last, client.Flush); err != nil && feedErr == nil && !j.report.failed() {
+		if err := j.waitFeedingWatchdog(last, client.Flush); err != nil && feedErr == nil && !j.report.failed() {
 			feedErr = j.conn.WorkError(err)
 		}
 	}
