@@ -15,13 +15,13 @@ import (
 // published tracks what a subscriber publishes, replies and removals, and the results. Its
 // methods are safe for concurrent use.
 type published struct {
-	mu      sync.Mutex
-	inv     *cli.Invocation
-	number  uint64
-	recent  [1024]note // of those that may be in flight, by number
-	refused uint64
-	told    int // reported individually
-	lowered bool
+	mu       sync.Mutex
+	inv      *cli.Invocation
+	number   uint64
+	recent   [1024]note // of those that may be in flight, by number
+	refused  uint64
+	reported int // reported individually
+	lowered  bool
 }
 
 // note describes a message, in case it is refused.
@@ -32,7 +32,7 @@ type note struct {
 }
 
 // maxReported is how many refusals are reported individually.
-const mostTold = 10
+const maxReported = 10
 
 // publish publishes a message. If this broker does not accept the message, publish calls
 // unsent and the work continues; an error means that nothing more can be sent.
@@ -82,13 +82,13 @@ func (p *published) event(e mqtt.Event) {
 		}
 		p.mu.Lock()
 		p.refused++
-		p.told++
-		told, n := p.told, p.recent[e.Tag%uint64(len(p.recent))]
+		p.reported++
+		reported, n := p.reported, p.recent[e.Tag%uint64(len(p.recent))]
 		p.mu.Unlock()
 		switch {
-		case told == mostTold+1:
+		case reported == maxReported+1:
 			p.inv.Errorf("more errors follow; they are counted, not printed")
-		case told > mostTold:
+		case reported > maxReported:
 		case n.number == e.Tag:
 			p.inv.Errorf("%s on %s: %v", n.what, topic.Quote(n.topic), e.Err)
 		default:

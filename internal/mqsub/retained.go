@@ -14,8 +14,8 @@ import (
 )
 
 var (
-	errQuiet    = errors.New("quiet")
-	errAnswered = errors.New("the broker has answered a PINGREQ")
+	errRetainedDone = errors.New("quiet")
+	errAnswered     = errors.New("the broker has answered a PINGREQ")
 )
 
 // quietTrips is the minimum of the quiet time in round trips. A broker whose window is full
@@ -86,11 +86,11 @@ func (j *job) retained(ctx context.Context) error {
 				wake(errAnswered)
 			}()
 		}
-		b, err := j.receive(waiting, left, errQuiet)
+		b, err := j.receive(waiting, left, errRetainedDone)
 		switch {
 		case errors.Is(err, errAnswered):
 			continue
-		case errors.Is(err, errQuiet):
+		case errors.Is(err, errRetainedDone):
 			if left == quiet {
 				taken = mark // nothing is outstanding: it was lost with its connection
 			}

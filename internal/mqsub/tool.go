@@ -229,7 +229,7 @@ func (j *job) subscribe(ctx context.Context) error {
 		}
 		return j.denied(codes, err)
 	}
-	j.tellGranted(codes)
+	j.warnGranted(codes)
 	return nil
 }
 
@@ -266,8 +266,8 @@ func (j *job) denied(codes []packet.ReasonCode, err error) error {
 	return &cli.Exit{Code: option.ExitDenied, Err: last, Help: "check the broker's access rules"}
 }
 
-// tellGranted warns if the granted QoS is lower than requested.
-func (j *job) tellGranted(codes []packet.ReasonCode) {
+// warnGranted warns if the granted QoS is lower than requested.
+func (j *job) warnGranted(codes []packet.ReasonCode) {
 	for i, c := range codes {
 		if i < len(j.subs) && packet.QoS(c) < j.subs[i].QoS {
 			j.inv.Warnf("broker granted QoS %d, not %d, for %s", c, j.subs[i].QoS, topic.Quote(j.subs[i].Filter))
@@ -285,7 +285,7 @@ type view interface {
 	draw(dst []byte, end bool) []byte
 }
 
-var errDraw = errors.New("time to draw")
+var errRedraw = errors.New("time to draw")
 
 // follow prints messages as they come.
 func (j *job) follow(ctx context.Context) error {
@@ -294,9 +294,9 @@ func (j *job) follow(ctx context.Context) error {
 		if j.view != nil {
 			wait = j.view.wait()
 		}
-		b, err := j.receive(ctx, wait, errDraw)
+		b, err := j.receive(ctx, wait, errRedraw)
 		switch {
-		case errors.Is(err, errDraw):
+		case errors.Is(err, errRedraw):
 			err = nil
 		case err == nil && ctx.Err() != nil: // messages may be waiting without end
 			err = context.Cause(ctx)
