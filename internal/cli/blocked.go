@@ -108,7 +108,7 @@ func (inv *Invocation) unblock(ctx context.Context) {
 	switch stderr := inv.Stderr.(*stream); {
 	case stderr.blocked(): // the error cannot be printed
 		if errors.Is(cause, ErrTimeout) {
-			cause = Quietly(option.ExitTimeLimit)
+			cause = ExitSilently(option.ExitTimeLimit)
 		}
 		inv.exit(CodeOf(ctx, cause))
 	case blocked == "":

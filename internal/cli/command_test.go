@@ -136,8 +136,8 @@ func TestAModeLeavesOptionsOfOthersAlone(t *testing.T) {
 func TestAPersonalityHasNoCommands(t *testing.T) {
 	t.Parallel()
 	tool := moded()
-	tool.Personalities = []Personality{{Name: "mosquitto_sub", Flag: "mosquitto", Read: func(c *CommandLine) *Page {
-		return &Page{Out: strings.Join(c.Args, " ")}
+	tool.Personalities = []Personality{{Name: "mosquitto_sub", Flag: "mosquitto", Read: func(c *CommandLine) *FixedOutput {
+		return &FixedOutput{Out: strings.Join(c.Args, " ")}
 	}}}
 	for _, env := range []Env{{Name: "/usr/bin/mosquitto_sub", Args: []string{"watch"}}, {Args: []string{"--compat", "mosquitto", "watch"}}} {
 		var out bytes.Buffer

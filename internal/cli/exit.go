@@ -31,15 +31,15 @@ func Failed(code int, err error) error { return &Exit{Code: code, Err: err} }
 
 // ErrPipe ends a tool whose standard output has lost its reader. Like SIGPIPE for other
 // programs, it prints nothing.
-var ErrPipe = Quietly(option.ExitPipe)
+var ErrPipe = ExitSilently(option.ExitPipe)
 
 // errHungUp ends a tool whose standard output is a closed terminal, as SIGHUP does, which
 // comes at the same time.
-var errHungUp = Quietly(option.ExitHangup)
+var errHungUp = ExitSilently(option.ExitHangup)
 
 // ReaderLost reports whether err means that standard output has lost its reader: the last
 // output may not have been read.
-func NobodyReads(err error) bool { return errors.Is(err, ErrPipe) || errors.Is(err, errHungUp) }
+func ReaderLost(err error) bool { return errors.Is(err, ErrPipe) || errors.Is(err, errHungUp) }
 
 // OutputError returns the error that ends a tool after a failed write to standard output:
 // one of ReaderLost, or that local output failed.
@@ -69,7 +69,7 @@ func (inv *Invocation) Limit(ctx context.Context) (context.Context, context.Canc
 		ctx, cancel := context.WithTimeoutCause(ctx, limit, ErrTimeout)
 		context.AfterFunc(ctx, func() {
 			if s := inv.signals; s != nil && context.Cause(ctx) == ErrTimeout {
-				s.unlessUnderway(func() { inv.Abandon(ctx, inv.TimedOut("not connected")) })
+				s.unlessBusy(func() { inv.Abandon(ctx, inv.TimedOut("not connected")) })
 			}
 		})
 		inv.endInTime(ctx)
@@ -114,7 +114,7 @@ func (inv *Invocation) CheckOutput() error {
 var errClosed = errors.New("standard output is closed")
 
 // ExitSilently returns an error that exits with code and prints nothing.
-func Quietly(code int) error { return &Exit{Code: code} }
+func ExitSilently(code int) error { return &Exit{Code: code} }
 
 func (e *Exit) Error() string {
 	if e.Err == nil {
@@ -141,7 +141,7 @@ func CodeOf(ctx context.Context, err error) int {
 	if err == nil {
 		return option.ExitDone
 	}
-	if signal, ok := errors.AsType[*SignalError](context.Cause(ctx)); ok && (errors.Is(err, context.Canceled) || NobodyReads(err)) {
+	if signal, ok := errors.AsType[*SignalError](context.Cause(ctx)); ok && (errors.Is(err, context.Canceled) || ReaderLost(err)) {
 		return signal.ExitCode()
 	}
 	for e := err; ; {

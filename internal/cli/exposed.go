@@ -33,11 +33,11 @@ func (e *Env) isCredential(path string) bool {
 // passwords, keys, users, options and configuration are checked here.
 func (e *Env) WarnExposed(talk *Talk, path, holds string, others fs.FileMode) {
 	if info, err := os.Stat(path); err == nil && e.isExposed(path, info.Mode(), others) {
-		talk.tellExposed(path, holds)
+		talk.warnExposed(path, holds)
 	}
 }
 
-func (t *Talk) tellExposed(path, holds string) {
+func (t *Talk) warnExposed(path, holds string) {
 	t.Warnf("%s holds %s and other users can read it", fileerror.Quote(path), holds)
 	t.Infof("chmod 600 %s", path)
 }

@@ -11,7 +11,7 @@ func (inv *Invocation) Formatter() (format.Formatter, error) {
 	v := inv.Values
 	print0 := v.Print0.On()
 	pattern, record, pretty := v.Format.IsSet(), v.JSON.On(), v.Pretty.On() // -F overrides -v
-	indent := pretty && inv.Habits().PrettyFormat
+	indent := pretty && inv.CompatBehavior().PrettyFormat
 	pretty = pretty && !indent
 	if inv.lostZone != "" && (pattern || record || pretty) {
 		inv.Warnf("TZ=%q: this machine has no such time zone; times are in UTC", inv.lostZone)

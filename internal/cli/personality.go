@@ -20,11 +20,11 @@ type Personality struct {
 	Name string // of the program and of the link: mosquitto_sub
 	Flag string // another name of it for --compat: mosquitto
 
-	Habits
+	CompatBehavior
 
 	// Read parses the command line and stores it with Use. It returns the output to print
 	// in place of running the tool, or nil.
-	Read func(c *CommandLine) *Page
+	Read func(c *CommandLine) *FixedOutput
 	// Verdict converts the result of the tool, err with its native exit code, to the other
 	// program's message and exit code. The message is a whole line, or "" for the tool's
 	// own.
@@ -34,7 +34,7 @@ type Personality struct {
 }
 
 // CompatBehavior is what the tool does differently when it imitates another program.
-type Habits struct {
+type CompatBehavior struct {
 	// A signal or the time limit makes the broker publish the will; a signal then counts as
 	// success.
 	WillAtEnd bool
@@ -50,7 +50,7 @@ type Habits struct {
 }
 
 // FixedOutput is the output of a program that does nothing else.
-type Page struct {
+type FixedOutput struct {
 	Out, Err string
 	Code     int
 }
@@ -151,7 +151,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 	}
 	if err == nil {
 		if inv.Values.ShowConfig.On() {
-			if err = inv.page(option.ShowConfig(inv.Values, c.Table, nil, nil)); tells(ctx, err) {
+			if err = inv.page(option.ShowConfig(inv.Values, c.Table, nil, nil)); needsLine(ctx, err) {
 				inv.problem(err, "")
 			}
 			return CodeOf(ctx, err)
@@ -162,7 +162,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 	line, code := p.Verdict(inv, err, CodeOf(ctx, err))
 	_, wrong := errors.AsType[*option.UsageError](err)
 	switch {
-	case !tells(ctx, err) || c.Quiet && !wrong:
+	case !needsLine(ctx, err) || c.Quiet && !wrong:
 	case wrong: // printed even if quiet
 		_, _ = io.WriteString(env.Stderr, "Error: "+format.Escape(err.Error())+"\n\n")
 		if hint := HintOf(err); hint != "" {

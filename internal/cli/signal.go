@@ -62,9 +62,9 @@ type signals struct {
 	hurry  chan struct{} // closed by the second signal
 	hangup atomic.Pointer[func()]
 
-	mu       sync.Mutex
-	underway int // the number of calls of begin that have not ended
-	exit     func(code int)
+	mu         sync.Mutex
+	inProgress int // the number of calls of begin that have not ended
+	exit       func(code int)
 }
 
 // newSignals returns signals, which have an effect after the first call of catch.
@@ -102,12 +102,12 @@ func (s *signals) catch(exit func(code int)) {
 func (s *signals) begin() (end func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.underway++
+	s.inProgress++
 	return sync.OnceFunc(func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.underway--
-		if sig, ok := errors.AsType[*SignalError](context.Cause(s.ctx)); ok && s.underway == 0 {
+		s.inProgress--
+		if sig, ok := errors.AsType[*SignalError](context.Cause(s.ctx)); ok && s.inProgress == 0 {
 			s.exit(sig.ExitCode())
 		}
 	})
@@ -117,17 +117,17 @@ func (s *signals) begin() (end func()) {
 func (s *signals) first(sig *SignalError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.underway == 0 {
+	if s.inProgress == 0 {
 		s.exit(sig.ExitCode())
 	}
 	s.cancel(sig)
 }
 
-// unlessUnderway calls f if no work is in progress. No work begins before f returns.
-func (s *signals) unlessUnderway(f func()) {
+// unlessBusy calls f if no work is in progress. No work begins before f returns.
+func (s *signals) unlessBusy(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.underway == 0 {
+	if s.inProgress == 0 {
 		f()
 	}
 }

@@ -66,8 +66,8 @@ func (t *Talk) Infof(format string, args ...any) {
 	}
 }
 
-// Talks reports whether Infof prints anything.
-func (t *Talk) Talks() bool { return !t.quiet }
+// InfoEnabled reports whether Infof prints anything.
+func (t *Talk) InfoEnabled() bool { return !t.quiet }
 
 // Debugf prints a detail for --debug.
 func (t *Talk) Debugf(format string, args ...any) {
@@ -79,8 +79,8 @@ func (t *Talk) Debugf(format string, args ...any) {
 // Red returns text in the color of errors, if lines are colored.
 func (t *Talk) Red(text string) string { return t.red.Sprint(text) }
 
-// Debugging reports whether Debugf prints anything, for callers that can save the work.
-func (t *Talk) Debugging() bool { return t.debug }
+// DebugEnabled reports whether Debugf prints anything, for callers that can save the work.
+func (t *Talk) DebugEnabled() bool { return t.debug }
 
 func (t *Talk) line(begin string, c *color.Color, text string, args []any) {
 	fileerror.ExplainAll(args)

@@ -91,12 +91,12 @@ type Invocation struct {
 	Trace func(sent bool, f packet.Frame, v packet.Version) // nil: logs with Debugf
 }
 
-// Habits returns the behavior of the program that the tool imitates.
-func (inv *Invocation) Habits() Habits {
+// CompatBehavior returns the behavior of the program that the tool imitates.
+func (inv *Invocation) CompatBehavior() CompatBehavior {
 	if inv.As == nil {
-		return Habits{}
+		return CompatBehavior{}
 	}
-	return inv.As.Habits
+	return inv.As.CompatBehavior
 }
 
 // Main runs a tool in this process, with its streams, environment and signals, and returns
@@ -154,7 +154,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	} else if err == nil {
 		err = inv.page(page)
 	}
-	if tells(ctx, err) {
+	if needsLine(ctx, err) {
 		fallback := ""
 		if _, usage := errors.AsType[*option.UsageError](err); usage {
 			fallback = "try '" + program.Invoked() + " --help'"
@@ -184,13 +184,13 @@ func (inv *Invocation) obey(ctx context.Context, line *option.Line) error {
 		return err
 	}
 	inv.talk(inv.Values.Debug.On())
-	if inv.Debugging() && conf != nil {
+	if inv.DebugEnabled() && conf != nil {
 		for _, f := range conf.Files {
 			inv.Debugf("configuration file %s", f.Path)
 		}
 	}
 	for _, path := range inv.exposed(conf) {
-		inv.tellExposed(path, "a secret")
+		inv.warnExposed(path, "a secret")
 	}
 	if path := line.SecretFile(); path != "" {
 		inv.WarnExposed(inv.Talk, path, "a secret", OwnersOnly)
@@ -386,7 +386,7 @@ func (inv *Invocation) findService() {
 // in something that cannot be interrupted. If there is no process to end, it only prints
 // the error.
 func (inv *Invocation) Abandon(ctx context.Context, err error) {
-	if tells(ctx, err) {
+	if needsLine(ctx, err) {
 		inv.problem(err, "")
 	}
 	if inv.exit != nil {
@@ -394,9 +394,9 @@ func (inv *Invocation) Abandon(ctx context.Context, err error) {
 	}
 }
 
-// tells reports whether an error needs a line: not one that only says that a signal came,
+// needsLine reports whether an error needs a line: not one that only says that a signal came,
 // and not an exit code without an error.
-func tells(ctx context.Context, err error) bool {
+func needsLine(ctx context.Context, err error) bool {
 	if err == nil {
 		return false
 	}

@@ -48,7 +48,7 @@ func TestRunMapsErrorsToLinesAndCodes(t *testing.T) {
 		{"shows a hint on its own line", nil, &Exit{Code: option.ExitUnreached, Err: plainErr, Help: "is it up?"}, outcome{3, "", "mqsub: it broke\nmqsub: is it up?\n"}},
 		{"finds the hint of the wrapped error", nil, Failed(option.ExitUsage, option.Usagef("no").WithHint("yes")), outcome{2, "", "mqsub: no\nmqsub: yes\n"}},
 		{"gives a usage error of the tool the usual hint", nil, option.Usagef("no topic"), outcome{2, "", "mqsub: no topic\nmqsub: try 'mqsub --help'\n"}},
-		{"ends quietly when asked", nil, Quietly(option.ExitTimeLimit), outcome{27, "", ""}},
+		{"ends quietly when asked", nil, ExitSilently(option.ExitTimeLimit), outcome{27, "", ""}},
 		{"keeps an error on one line", nil, errors.New("a\nb\x1b[31m\u202e\xff"), outcome{1, "", `mqsub: a\nb\x1b[31m\u202e\xff` + "\n"}},
 		{"says nothing of a signal", interrupted, context.Cause(interrupted), outcome{143, "", ""}},
 		{"takes the signal's code for a cancelled context", interrupted, context.Canceled, outcome{143, "", ""}},

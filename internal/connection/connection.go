@@ -99,7 +99,7 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 	switch {
 	case c.inv.Trace != nil:
 		o.Trace = c.inv.Trace
-	case c.inv.Debugging():
+	case c.inv.DebugEnabled():
 		o.Trace = c.trace
 	}
 	deadline := time.Now().Add(v.WaitFor.Duration())
@@ -183,7 +183,7 @@ func (c *Connection) Leave(client *mqtt.Client, early bool) {
 	defer cancel()
 	c.inv.Service.Stopping()
 	bye := c.Properties.Bye(client.Version())
-	if early && client.Version() >= packet.V5 && c.inv.Habits().WillAtEnd {
+	if early && client.Version() >= packet.V5 && c.inv.CompatBehavior().WillAtEnd {
 		bye.Reason = packet.DisconnectWithWill
 	}
 	if err := client.CloseWith(ctx, &bye); Disapproved(err) {

@@ -51,7 +51,7 @@ func (r *refusals) take(e broker.Event) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, known := r.told[key]; known || len(r.told) > maxRefusals || r.talk.Debugging() { // it is already in the log
+	if _, known := r.told[key]; known || len(r.told) > maxRefusals || r.talk.DebugEnabled() { // it is already in the log
 		return
 	}
 	if r.told == nil {

@@ -20,20 +20,20 @@ const version = "2.1.2"
 // Publishers returns the programs that the publishing tool can imitate.
 func Publishers() []cli.Personality {
 	return []cli.Personality{
-		personality("mosquitto_pub", "mosquitto", pub, cli.Habits{NeedsInput: true}),
-		personality("mosquitto_rr", "mosquitto_rr", rr, cli.Habits{NeedsInput: true, WillAtEnd: true, PlainRequest: true, PrettyFormat: true}),
+		personality("mosquitto_pub", "mosquitto", pub, cli.CompatBehavior{NeedsInput: true}),
+		personality("mosquitto_rr", "mosquitto_rr", rr, cli.CompatBehavior{NeedsInput: true, WillAtEnd: true, PlainRequest: true, PrettyFormat: true}),
 	}
 }
 
 // Subscribers returns the programs that the subscribing tool can imitate.
 func Subscribers() []cli.Personality {
-	return []cli.Personality{personality("mosquitto_sub", "mosquitto", sub, cli.Habits{WillAtEnd: true, PrettyFormat: true})}
+	return []cli.Personality{personality("mosquitto_sub", "mosquitto", sub, cli.CompatBehavior{WillAtEnd: true, PrettyFormat: true})}
 }
 
-func personality(name, flag string, in client, habits cli.Habits) cli.Personality {
+func personality(name, flag string, in client, habits cli.CompatBehavior) cli.Personality {
 	return cli.Personality{
-		Name: name, Flag: flag, Habits: habits,
-		Read: func(line *cli.CommandLine) *cli.Page { return read(line, in, name) },
+		Name: name, Flag: flag, CompatBehavior: habits,
+		Read: func(line *cli.CommandLine) *cli.FixedOutput { return read(line, in, name) },
 		Verdict: func(inv *cli.Invocation, err error, native int) (string, int) {
 			return verdict(inv, in, err, native)
 		},
@@ -42,31 +42,31 @@ func personality(name, flag string, in client, habits cli.Habits) cli.Personalit
 }
 
 // read parses the options file and the words.
-func read(line *cli.CommandLine, in client, name string) *cli.Page {
+func read(line *cli.CommandLine, in client, name string) *cli.FixedOutput {
 	c := &config{client: in, line: line, table: option.Table(option.PubSub)}
 	err := c.all(name)
 	switch {
 	case err == nil:
 	case err.page == "--help":
-		return &cli.Page{Out: help(line, in, name), Code: 1}
+		return &cli.FixedOutput{Out: help(line, in, name), Code: 1}
 	case err.page == "--version":
-		return &cli.Page{Out: versionLine(name) + "\n", Code: 1}
+		return &cli.FixedOutput{Out: versionLine(name) + "\n", Code: 1}
 	default:
 		text := "Error: " + safe([]byte(err.text)) + "\n"
 		if !err.tight {
 			text += "\n"
 		}
-		return &cli.Page{Err: text + "\nUse '" + line.Name + " --help' to see usage.\n", Code: 1}
+		return &cli.FixedOutput{Err: text + "\nUse '" + line.Name + " --help' to see usage.\n", Code: 1}
 	}
 	switch {
 	case in == pub && (!c.mode || c.topics == 0):
-		return &cli.Page{Err: "Error: Both topic and message must be supplied.\n", Out: help(line, in, name), Code: 1}
+		return &cli.FixedOutput{Err: "Error: Both topic and message must be supplied.\n", Out: help(line, in, name), Code: 1}
 	case in == rr && (!c.mode || c.topics == 0 || !c.has("response-topic")):
-		return &cli.Page{Err: "Error: All of topic, message, and response topic must be supplied.\n\nUse '" + line.Name + " --help' to see usage.\n", Code: 1}
+		return &cli.FixedOutput{Err: "Error: All of topic, message, and response topic must be supplied.\n\nUse '" + line.Name + " --help' to see usage.\n", Code: 1}
 	case in == sub && c.has("skip-retained") && c.has("retained-only"):
-		return &cli.Page{Err: "\nError: Combining '-R' and '--retained-only' makes no sense.\n", Code: 1}
+		return &cli.FixedOutput{Err: "\nError: Combining '-R' and '--retained-only' makes no sense.\n", Code: 1}
 	case c.has("id") && c.get("id") == "":
-		return &cli.Page{Err: "Error: Invalid id.\n", Code: 1}
+		return &cli.FixedOutput{Err: "Error: Invalid id.\n", Code: 1}
 	}
 	c.settle()
 	return nil

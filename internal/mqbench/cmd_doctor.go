@@ -52,7 +52,7 @@ func doctor(ctx context.Context, inv *cli.Invocation) error {
 	}
 	for _, f := range findings {
 		if f.Fatal {
-			return cli.Quietly(option.ExitFailure)
+			return cli.ExitSilently(option.ExitFailure)
 		}
 	}
 	return nil

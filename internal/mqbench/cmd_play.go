@@ -86,7 +86,7 @@ func play(ctx context.Context, inv *cli.Invocation) error {
 	case played == 0:
 		return cli.Failed(option.ExitFailure, errors.New("no script was played"))
 	case failed > 0:
-		return cli.Quietly(option.ExitFailure)
+		return cli.ExitSilently(option.ExitFailure)
 	}
 	return nil
 }
@@ -178,7 +178,7 @@ func (p *player) close() {
 // one plays a script in one version.
 func (p *player) one(ctx context.Context, s *script.Script, v packet.Version) error {
 	o := &script.Options{Version: v, Strict: p.strict, CleanUp: true}
-	if p.inv.Debugging() {
+	if p.inv.DebugEnabled() {
 		o.Trace = func(l script.Line) { p.inv.Debugf("%s", l) }
 	}
 	if s.Role == script.Client {

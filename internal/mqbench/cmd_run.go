@@ -162,7 +162,7 @@ func conditions(val *option.Value, text string) (all []report.Condition, err err
 // verdict returns the exit status for reports that were written.
 func verdict(runs []report.Judged) error {
 	if code := report.WorstExit(runs); code != option.ExitDone {
-		return cli.Quietly(code)
+		return cli.ExitSilently(code)
 	}
 	return nil
 }
@@ -652,7 +652,7 @@ func outError(ctx context.Context, err error) error {
 // Close ends the result. An error means that the result is incomplete.
 func (o *output) Close() error {
 	err := cmp.Or(o.failed, o.close())
-	if pipe := cli.OutputError(option.Bench, err); o.standard && cli.NobodyReads(pipe) {
+	if pipe := cli.OutputError(option.Bench, err); o.standard && cli.ReaderLost(pipe) {
 		return pipe
 	}
 	if err != nil {

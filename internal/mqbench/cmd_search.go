@@ -220,7 +220,7 @@ func (s *searcher) answer(ctx context.Context, found bench.Found, err error) err
 		return err
 	}
 	if d.ExitCode != option.ExitDone {
-		return cli.Quietly(d.ExitCode)
+		return cli.ExitSilently(d.ExitCode)
 	}
 	return nil
 }

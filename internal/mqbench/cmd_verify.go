@@ -110,7 +110,7 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	if status != option.ExitDone {
-		return cli.Quietly(status)
+		return cli.ExitSilently(status)
 	}
 	return nil
 }

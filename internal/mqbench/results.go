@@ -211,7 +211,7 @@ func writeMerged(ctx context.Context, inv *cli.Invocation, all []saved) error {
 		return err
 	}
 	if absent {
-		return cli.Quietly(option.ExitFailure)
+		return cli.ExitSilently(option.ExitFailure)
 	}
 	return nil
 }
@@ -316,7 +316,7 @@ func diff(_ context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	if code := c.ExitCode(); code != option.ExitDone {
-		return cli.Quietly(code)
+		return cli.ExitSilently(code)
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ type status struct {
 func newStatus(inv *cli.Invocation, p *plan.Plan, s *plan.Shard) *status {
 	st := &status{inv: inv, plan: p, shard: s, size: inv.StderrSize}
 	// --debug logs from elsewhere, which would break the block.
-	st.live = inv.StderrIsTerminal && !inv.Debugging() && inv.Getenv("TERM") != "dumb"
+	st.live = inv.StderrIsTerminal && !inv.DebugEnabled() && inv.Getenv("TERM") != "dumb"
 	st.board.style = plain
 	if inv.UTF8() {
 		st.board.style = blocks
@@ -76,7 +76,7 @@ func (s *status) tell(n result.Note) {
 
 // show shows an interval.
 func (s *status) show(st bench.Status) {
-	if !s.inv.Talks() {
+	if !s.inv.InfoEnabled() {
 		return
 	}
 	s.mu.Lock()

@@ -37,7 +37,7 @@ func (j *job) payload(ctx context.Context, mode string) ([]byte, error) {
 	}
 	return cli.Await(ctx, func() ([]byte, error) {
 		b, err := read()
-		if err == nil && len(b) == 0 && mode == "stdin-file" && j.inv.Habits().NeedsInput {
+		if err == nil && len(b) == 0 && mode == "stdin-file" && j.inv.CompatBehavior().NeedsInput {
 			err = cli.Failed(option.ExitLocalIO, errors.New("standard input is empty"))
 		}
 		return b, err

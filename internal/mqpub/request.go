@@ -85,7 +85,7 @@ func (j *job) request(ctx context.Context) error {
 	}
 	filter := j.conn.Properties.Subscription()
 	filter.Filter, filter.QoS, filter.Options = x.topic, j.msg.QoS, packet.RetainHandlingNone
-	if j.inv.Habits().RetainedReplies {
+	if j.inv.CompatBehavior().RetainedReplies {
 		filter.Options = 0
 	}
 	if _, err := j.client.Subscribe(ctx, filter); err != nil {
@@ -123,7 +123,7 @@ func (j *job) prepare(x *exchange) error {
 		props, _ = props.AppendBytes(packet.ResponseTopic, []byte(x.topic))
 	}
 	data, has := props.Bytes(packet.CorrelationData)
-	x.plain = j.inv.Habits().PlainRequest
+	x.plain = j.inv.CompatBehavior().PlainRequest
 	if !has && !x.plain {
 		data = random[8:]
 		props, _ = props.AppendBytes(packet.CorrelationData, data)
@@ -149,7 +149,7 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 		now := time.Now()
 		for i := range b.Messages {
 			m := &b.Messages[i]
-			if m.Retain && !j.inv.Habits().RetainedReplies || m.Topic != x.topic {
+			if m.Retain && !j.inv.CompatBehavior().RetainedReplies || m.Topic != x.topic {
 				continue
 			}
 			if !x.answers(m) {
@@ -198,7 +198,7 @@ func (j *job) noReply(got, want int64, foreign int) error {
 
 // printLatency prints how long a reply took.
 func (j *job) printLatency(d time.Duration) error {
-	if !j.inv.Habits().PlainRequest {
+	if !j.inv.CompatBehavior().PlainRequest {
 		j.inv.Errorf("reply after %v", d.Round(time.Microsecond))
 		return nil
 	}

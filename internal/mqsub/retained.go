@@ -120,7 +120,7 @@ func (j *job) foundRetained() error {
 		return nil
 	}
 	if j.inv.As != nil { // the imitated program sets the status
-		return cli.Quietly(option.ExitNothing)
+		return cli.ExitSilently(option.ExitNothing)
 	}
 	filters := make([]string, len(j.subs))
 	for i, s := range j.subs {

@@ -418,7 +418,7 @@ type end struct{ taken, size int }
 // completely.
 func (j *job) writeWhole(b *mqtt.Batch, buf []byte, ends []end) error {
 	n, err := j.out.Write(buf)
-	if err == nil || j.view != nil || cli.NobodyReads(err) {
+	if err == nil || j.view != nil || cli.ReaderLost(err) {
 		return err
 	}
 	whole, torn := 0, n
@@ -435,7 +435,7 @@ func (j *job) writeWhole(b *mqtt.Batch, buf []byte, ends []end) error {
 // cutOff reports a message of which only the first bytes were written, and returns err. The
 // bytes cannot be removed, because the output may have other writers.
 func (j *job) cutOff(torn int64, err error) error {
-	if torn > 0 && !cli.NobodyReads(err) {
+	if torn > 0 && !cli.ReaderLost(err) {
 		j.inv.Errorf("standard output: the last message is cut off: byte %d to %d of what was written; it is not acknowledged",
 			j.out.written-torn+1, j.out.written)
 	}
@@ -490,7 +490,7 @@ func (j *job) ended(err error) error {
 	switch {
 	case err == nil, errors.Is(err, errDone):
 		return nil
-	case j.client != nil && j.inv.Habits().WillAtEnd && cli.AskedToEnd(err): // as mosquitto_sub, which catches only these signals
+	case j.client != nil && j.inv.CompatBehavior().WillAtEnd && cli.AskedToEnd(err): // as mosquitto_sub, which catches only these signals
 		return nil
 	case errors.Is(err, cli.ErrTimeout):
 		return j.inv.TimedOut(j.received())
