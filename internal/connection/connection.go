@@ -22,9 +22,9 @@ type Connection struct {
 	Options    mqtt.Options
 	Properties PacketProperties
 
-	// Hold makes the broker of --serve hold back clients until Admit, so that they find
+	// DeferClients makes the broker of --serve hold back clients until AcceptClients, so that they find
 	// this client subscribed. It must be set before Connect.
-	Hold bool
+	DeferClients bool
 
 	inv     *cli.Invocation
 	ctx     context.Context // for what runs to obtain option values
@@ -95,7 +95,7 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 	} else {
 		c.inv.BeginBriefly()
 	}
-	o.OnEvent = c.tell(o.OnEvent)
+	o.OnEvent = c.reportEvents(o.OnEvent)
 	switch {
 	case c.inv.Trace != nil:
 		o.Trace = c.inv.Trace
@@ -173,13 +173,13 @@ func (c *Connection) retrying(backoff func(int, error) (time.Duration, bool)) fu
 	}
 }
 
-// LeaveTime is how long a client may take to disconnect.
-const LeaveTime = 2 * time.Second
+// DisconnectTime is how long a client may take to disconnect.
+const DisconnectTime = 2 * time.Second
 
-// Leave disconnects a client that has nothing left to lose. early is set if a signal or a
+// Disconnect closes the connection of a client that has nothing left to lose. early is set if a signal or a
 // time limit ended its work, for tools that then want the will to be published.
-func (c *Connection) Leave(client *mqtt.Client, early bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), LeaveTime)
+func (c *Connection) Disconnect(client *mqtt.Client, early bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), DisconnectTime)
 	defer cancel()
 	c.inv.Service.Stopping()
 	bye := c.Properties.Bye(client.Version())
@@ -194,7 +194,7 @@ func (c *Connection) Leave(client *mqtt.Client, early bool) {
 // DiscardSession makes the broker discard the session of a client that has ended, and warns
 // if that may have failed.
 func (c *Connection) DiscardSession(client *mqtt.Client) {
-	ctx, cancel := context.WithTimeout(context.Background(), LeaveTime)
+	ctx, cancel := context.WithTimeout(context.Background(), DisconnectTime)
 	defer cancel()
 	if err := client.DiscardSession(ctx); err != nil {
 		c.inv.Warnf("%s may still have the session of %q, until that connects clean: %v", c.Broker(), client.ClientID(), bareError(err))
@@ -210,14 +210,14 @@ func (c *Connection) Close() {
 	c.StopServing()
 }
 
-// Admit accepts the clients of the broker of --serve, if it holds them back.
-func (c *Connection) Admit() {
+// AcceptClients accepts the clients of the broker of --serve, if it holds them back.
+func (c *Connection) AcceptClients() {
 	if c.serving != nil {
 		c.serving.admit()
 	}
 }
 
-// StopServing stops the broker of --serve, if it runs. Way starts another one.
+// StopServing stops the broker of --serve, if it runs. Endpoints starts another one.
 func (c *Connection) StopServing() {
 	if c.serving != nil {
 		c.serving.close()

@@ -103,9 +103,9 @@ func (c *Connection) dialTarget(ctx context.Context, n int) (net.Conn, error) {
 	return d.Dial(ctx, c.targets[n])
 }
 
-// Way returns the targets and the dialer for a tool that opens its own connections. It
+// Endpoints returns the targets and the dialer for a tool that opens its own connections. It
 // starts the broker of --serve, with room for the number of connections.
-func (c *Connection) Way(ctx context.Context, connections int) ([]*transport.Target, *transport.Dialer, error) {
+func (c *Connection) Endpoints(ctx context.Context, connections int) ([]*transport.Target, *transport.Dialer, error) {
 	if c.inv.Values.Serve.IsSet() {
 		err := c.serve(ctx, func(o *broker.Options) {
 			o.MaxConnections = max(o.MaxConnections, connections)
@@ -132,7 +132,7 @@ func (c *Connection) Way(ctx context.Context, connections int) ([]*transport.Tar
 	return c.targets, &d, nil
 }
 
-// Direct reports whether the connections of Way use neither a proxy nor a command.
+// Direct reports whether the connections of Endpoints use neither a proxy nor a command.
 func (c *Connection) Direct() bool {
 	return c.dialer.Command == "" && c.dialer.Proxy == nil && (len(c.proxies) == 0 || c.proxies[0] == nil)
 }

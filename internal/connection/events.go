@@ -12,9 +12,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// tell returns an event handler that reports changes of the connection on stderr and calls
+// reportEvents returns an event handler that reports changes of the connection on stderr and calls
 // next.
-func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
+func (c *Connection) reportEvents(next func(mqtt.Event)) func(mqtt.Event) {
 	return func(e mqtt.Event) {
 		switch e.Kind {
 		case mqtt.EventDown:

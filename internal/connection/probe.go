@@ -72,7 +72,7 @@ func (c *Connection) probe(ctx context.Context, n int, username *string, passwor
 		return p, nil
 	}
 	p.Protocol = client.Version()
-	defer c.Leave(client, false)
+	defer c.Disconnect(client, false)
 	ctx, cancel := context.WithTimeout(ctx, versionTime)
 	defer cancel()
 	if _, err := client.Subscribe(ctx, mqtt.Subscription{Filter: "$SYS/broker/version"}); err != nil {

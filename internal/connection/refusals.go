@@ -17,8 +17,8 @@ import (
 type refusals struct {
 	talk *cli.Talk
 
-	mu   sync.Mutex
-	told map[refusedKind]struct{}
+	mu       sync.Mutex
+	reported map[refusedKind]struct{}
 }
 
 type refusedKind struct {
@@ -51,14 +51,14 @@ func (r *refusals) take(e broker.Event) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, known := r.told[key]; known || len(r.told) > maxRefusals || r.talk.DebugEnabled() { // it is already in the log
+	if _, known := r.reported[key]; known || len(r.reported) > maxRefusals || r.talk.DebugEnabled() { // it is already in the log
 		return
 	}
-	if r.told == nil {
-		r.told = make(map[refusedKind]struct{})
+	if r.reported == nil {
+		r.reported = make(map[refusedKind]struct{})
 	}
-	r.told[key] = struct{}{}
-	if len(r.told) > maxRefusals {
+	r.reported[key] = struct{}{}
+	if len(r.reported) > maxRefusals {
 		r.talk.Warnf("broker: further refusals are logged with --debug only")
 		return
 	}

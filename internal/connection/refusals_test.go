@@ -49,8 +49,8 @@ func TestRefusalsAreBounded(t *testing.T) {
 	if len(lines) != maxRefusals+1 || lines[maxRefusals] != "mqsub: warning: broker: further refusals are logged with --debug only" {
 		t.Errorf("%d lines, the last %q", len(lines), lines[len(lines)-1])
 	}
-	if len(r.told) != maxRefusals+1 || out.Len() > 60_000 {
-		t.Errorf("%d are recorded, %d bytes reported", len(r.told), out.Len())
+	if len(r.reported) != maxRefusals+1 || out.Len() > 60_000 {
+		t.Errorf("%d are recorded, %d bytes reported", len(r.reported), out.Len())
 	}
 }
 

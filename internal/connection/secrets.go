@@ -130,12 +130,12 @@ var errSecretTime = errors.New("timed out after " + units.Short(secretTime))
 // clients make.
 func (c *Connection) refuseOpenSSL() error {
 	v := c.inv.Values
-	const wayOut = "--proxy-command 'openssl s_client -quiet -connect %h:%p ...' can do it"
+	const opensslRemedy = "--proxy-command 'openssl s_client -quiet -connect %h:%p ...' can do it"
 	switch {
 	case v.PSK.IsSet():
-		return option.Usagef("TLS with pre-shared keys is not supported: Go's TLS has none").WithHint("%s", wayOut)
+		return option.Usagef("TLS with pre-shared keys is not supported: Go's TLS has none").WithHint("%s", opensslRemedy)
 	case v.TLSEngine.IsSet(), v.Keyform.Text() == "engine":
-		return option.Usagef("OpenSSL engines are not supported: this program uses Go's TLS").WithHint("%s", wayOut)
+		return option.Usagef("OpenSSL engines are not supported: this program uses Go's TLS").WithHint("%s", opensslRemedy)
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 		}
 		return cli.Failed(option.ExitUnreached, err)
 	}
-	s := &server{b: broker.New(o), lns: lns, piped: secure[0] || c.proxied() || c.Hold}
+	s := &server{b: broker.New(o), lns: lns, piped: secure[0] || c.proxied() || c.DeferClients}
 	if users != nil {
 		s.hangup = c.inv.OnHangup(func() {
 			switch kept, err := users.Reload(s.b); {
@@ -87,7 +87,7 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 	}
 	c.serving = s
 	c.targets = []*transport.Target{transport.Reach(lns[0])}
-	if !c.Hold {
+	if !c.DeferClients {
 		s.admit()
 	}
 	for i, ln := range lns {

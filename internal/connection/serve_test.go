@@ -34,12 +34,12 @@ func TestHeldClientsWait(t *testing.T) {
 			return err
 		}
 		defer c.Close()
-		c.Hold = true
+		c.DeferClients = true
 		client, err := c.Connect(ctx, true)
 		if err != nil {
 			return err
 		}
-		defer c.Leave(client, false)
+		defer c.Disconnect(client, false)
 		nc, err := net.Dial("unix", path)
 		if err != nil {
 			return err
@@ -49,16 +49,16 @@ func TestHeldClientsWait(t *testing.T) {
 		var b [4]byte
 		_ = nc.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 		if n, err := nc.Read(b[:]); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("before Admit comes % x, %v", b[:n], err)
+			t.Errorf("before AcceptClients comes % x, %v", b[:n], err)
 		}
 		if err := client.Ping(ctx); err != nil {
 			t.Errorf("the tool's own connection: %v", err)
 		}
-		c.Admit()
-		c.Admit() // has no further effect
+		c.AcceptClients()
+		c.AcceptClients() // has no further effect
 		_ = nc.SetReadDeadline(time.Now().Add(10 * time.Second))
 		if _, err := io.ReadFull(nc, b[:]); err != nil || string(b[:]) != "\x20\x02\x00\x00" {
-			t.Errorf("after Admit comes % x, %v", b, err)
+			t.Errorf("after AcceptClients comes % x, %v", b, err)
 		}
 		return nil
 	}}
@@ -70,17 +70,17 @@ func TestHeldClientsWait(t *testing.T) {
 	if _, err := os.Stat(path); err == nil {
 		t.Error("the socket is left")
 	}
-	// A tool that ends before Admit leaves nothing behind either.
+	// A tool that ends before AcceptClients leaves nothing behind either.
 	tool.Run = func(ctx context.Context, inv *cli.Invocation) error {
 		c, err := New(context.Background(), inv)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		c.Hold = true
+		c.DeferClients = true
 		client, err := c.Connect(ctx, true)
 		if err == nil {
-			c.Leave(client, false)
+			c.Disconnect(client, false)
 		}
 		return err
 	}

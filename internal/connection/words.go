@@ -184,11 +184,11 @@ func (w *wording) Error() string { return w.text }
 
 func (w *wording) Unwrap() error { return w.err }
 
-// WorkError adds the exit code to an error of a running client: 5 for a refusal, 7 for a
+// OperationError adds the exit code to an error of a running client: 5 for a refusal, 7 for a
 // connection that was lost or that the broker closed. A subscription that ends every
 // connection counts as refused. A later connection that was refused or failed has the text
 // and the code of a first one.
-func (c *Connection) WorkError(err error) error {
+func (c *Connection) OperationError(err error) error {
 	var e *mqtt.Error
 	u, undeliverable := errors.AsType[*mqtt.Undeliverable](err)
 	switch {

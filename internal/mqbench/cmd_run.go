@@ -290,7 +290,7 @@ func readEngine(v *option.Values) swarm.Engine {
 // reach starts the broker of --serve, and probes any broker for its version.
 func (r *runner) reach(ctx context.Context) error {
 	o := &r.opts.Swarm
-	targets, dialer, err := r.conn.Way(ctx, max(r.plan.Clients(), 1024)+64)
+	targets, dialer, err := r.conn.Endpoints(ctx, max(r.plan.Clients(), 1024)+64)
 	if err != nil {
 		return err
 	}

@@ -273,7 +273,7 @@ func newWay(ctx context.Context, conn *connection.Connection, count int) (*way, 
 }
 
 func (w *way) open(ctx context.Context) (err error) {
-	w.targets, w.dialer, err = w.conn.Way(ctx, w.count)
+	w.targets, w.dialer, err = w.conn.Endpoints(ctx, w.count)
 	return err
 }
 

@@ -131,7 +131,7 @@ func (j *job) send(ctx context.Context, m *mqtt.Message, number uint64) error {
 	}
 	if cause := j.client.Err(); cause != nil {
 		j.report.unsent(1)
-		return j.conn.WorkError(cause)
+		return j.conn.OperationError(cause)
 	}
 	j.report.rejected(number, err)
 	return nil
@@ -164,7 +164,7 @@ func (j *job) inputEnd(err error) error {
 	case errors.Is(err, context.Canceled):
 		return nil // the caller checks its context
 	case errors.Is(err, errLost):
-		return j.conn.WorkError(j.client.Err())
+		return j.conn.OperationError(j.client.Err())
 	}
 	return cli.Failed(option.ExitLocalIO, fmt.Errorf("standard input: %w", err))
 }

@@ -78,7 +78,7 @@ func (j *job) request(ctx context.Context) error {
 	j.inv.CatchSignals() // before the first reply is printed
 	late := false        // timed out
 	defer func() {
-		j.conn.Leave(j.client, late) // the work is done, or its error is known
+		j.conn.Disconnect(j.client, late) // the work is done, or its error is known
 	}()
 	if err := j.prepare(x); err != nil {
 		return err
@@ -235,5 +235,5 @@ func (j *job) ended(ctx context.Context, err error) error {
 	} else if cause != nil {
 		return cause
 	}
-	return j.conn.WorkError(err)
+	return j.conn.OperationError(err)
 }

@@ -161,7 +161,7 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	}()
 	if streams || j.msg.QoS > 0 {
 		if err := j.waitFeedingWatchdog(last, client.Flush); err != nil && feedErr == nil && !j.report.failed() {
-			feedErr = j.conn.WorkError(err)
+			feedErr = j.conn.OperationError(err)
 		}
 	}
 	j.inv.Service.Stopping()
@@ -183,10 +183,10 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		}
 		if j.conn.NotReconnected(cause) {
 			j.inv.Errorf("%v", verdict)
-			return j.conn.WorkError(cause)
+			return j.conn.OperationError(cause)
 		}
 		if cause != nil && !errors.Is(cause, mqtt.ErrClosed) {
-			j.inv.Errorf("%v", j.conn.WorkError(cause)) // the reason comes before the counts
+			j.inv.Errorf("%v", j.conn.OperationError(cause)) // the reason comes before the counts
 		}
 		return verdict
 	}
@@ -194,14 +194,14 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		return feedErr
 	}
 	if connection.Disapproved(closeErr) {
-		return fmt.Errorf("topic %q: %w", j.msg.Topic, j.conn.WorkError(closeErr))
+		return fmt.Errorf("topic %q: %w", j.msg.Topic, j.conn.OperationError(closeErr))
 	}
 	if st := client.Stats(); closeErr != nil && !errors.Is(closeErr, mqtt.ErrClosed) && (st.Unfinished > 0 || st.Unwritten > 0) {
 		what := "the message"
 		if st.Sent > 1 {
 			what = fmt.Sprintf("%d of %d messages", uint64(st.Unfinished)+st.Unwritten, st.Sent)
 		}
-		return fmt.Errorf("topic %q: %s may not have arrived: %w", j.msg.Topic, what, j.conn.WorkError(closeErr))
+		return fmt.Errorf("topic %q: %s may not have arrived: %w", j.msg.Topic, what, j.conn.OperationError(closeErr))
 	}
 	return nil
 }
@@ -218,7 +218,7 @@ func (j *job) drain(ctx, last context.Context, cancel context.CancelFunc) {
 		limit = 0
 	}
 	if n := j.client.Stats().Unfinished; n == 0 {
-		limit = max(limit, connection.LeaveTime)
+		limit = max(limit, connection.DisconnectTime)
 	} else if limit > 0 {
 		j.inv.Infof("waiting up to %s for %s to be acknowledged; another signal exits at once", units.Short(limit), units.Count(n, "message"))
 	}
@@ -350,7 +350,7 @@ func (j *job) once(ctx context.Context) error {
 			if failed != nil {
 				j.inv.Errorf("%v", failed)
 			}
-			if failed = j.conn.WorkError(err); u == nil { // it names the topic
+			if failed = j.conn.OperationError(err); u == nil { // it names the topic
 				failed = fmt.Errorf("topic %q: %w", j.msg.Topic, failed)
 			}
 			if j.client.Err() != nil {

@@ -60,7 +60,7 @@ func (j *job) publish(m *mqtt.Message, what string, unsent func(error)) error {
 	case err == nil:
 		return nil
 	case j.client.Err() != nil:
-		return j.conn.WorkError(err)
+		return j.conn.OperationError(err)
 	}
 	if mqtt.Unsupported(err) { // refused before it was sent
 		p.mu.Lock()

@@ -63,7 +63,7 @@ func (j *job) retained(ctx context.Context) error {
 			case errors.Is(err, mqtt.ErrLost) && j.client.Err() == nil:
 				again() // on the next connection, which delivers them again
 			default:
-				return j.conn.WorkError(err)
+				return j.conn.OperationError(err)
 			}
 		default:
 		}

@@ -151,7 +151,7 @@ func (j *job) unsubscribe(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return j.conn.WorkError(err)
+		return j.conn.OperationError(err)
 	}
 	for i, code := range codes {
 		if code == packet.NoSubscriptionExisted && i < len(j.unsubs) {

@@ -176,7 +176,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	if j.alone {
 		return j.conn.ServeAlone(ctx)
 	}
-	j.conn.Hold = true
+	j.conn.DeferClients = true
 	j.published.inv = j.inv
 	j.conn.Options.OnEvent = j.published.event
 	j.conn.Options.Undeliverable = j.undeliverable
@@ -185,7 +185,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 		return err
 	}
 	j.client = client
-	defer func() { j.conn.Leave(j.client, ctx.Err() != nil) }() // output has been flushed and acknowledged
+	defer func() { j.conn.Disconnect(j.client, ctx.Err() != nil) }() // output has been flushed and acknowledged
 	if j.conn.Options.Resume && client.SessionPresent() {
 		j.inv.Debugf("the broker kept the session")
 	}
@@ -195,7 +195,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	if err := j.subscribe(ctx); err != nil {
 		return err
 	}
-	j.conn.Admit()
+	j.conn.AcceptClients()
 	if err := j.unsubscribe(ctx); err != nil || len(j.subs) == 0 {
 		return err
 	}
@@ -211,7 +211,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	err = work(ctx)
 	if j.sent && (err == nil || errors.Is(err, errDone)) {
 		if flushErr := client.Flush(ctx); flushErr != nil {
-			return j.conn.WorkError(flushErr)
+			return j.conn.OperationError(flushErr)
 		}
 	}
 	return err
@@ -261,7 +261,7 @@ func (j *job) denied(codes []packet.ReasonCode, err error) error {
 		last = fmt.Errorf("broker refused the subscription %s: %w", topic.Quote(j.subs[i].Filter), c)
 	}
 	if last == nil {
-		return j.conn.WorkError(err)
+		return j.conn.OperationError(err)
 	}
 	return &cli.Exit{Code: option.ExitDenied, Err: last, Help: "check the broker's access rules"}
 }
@@ -338,7 +338,7 @@ func (j *job) receive(ctx context.Context, limit time.Duration, why error) (*mqt
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, j.conn.WorkError(err)
+		return nil, j.conn.OperationError(err)
 	}
 	if j.idle > 0 {
 		j.heard = time.Now()
