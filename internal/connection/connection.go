@@ -22,8 +22,8 @@ type Connection struct {
 	Options    mqtt.Options
 	Properties PacketProperties
 
-	// DeferClients makes the broker of --serve hold back clients until AcceptClients, so that they find
-	// this client subscribed. It must be set before Connect.
+	// DeferClients makes the broker of --serve hold back clients until AcceptClients, so
+	// that they find this client subscribed. It must be set before Connect.
 	DeferClients bool
 
 	inv     *cli.Invocation
@@ -176,8 +176,9 @@ func (c *Connection) retrying(backoff func(int, error) (time.Duration, bool)) fu
 // DisconnectTime is how long a client may take to disconnect.
 const DisconnectTime = 2 * time.Second
 
-// Disconnect closes the connection of a client that has nothing left to lose. early is set if a signal or a
-// time limit ended its work, for tools that then want the will to be published.
+// Disconnect closes the connection of a client that has nothing left to lose. early is set
+// if a signal or a time limit ended its work, for tools that then want the will to be
+// published.
 func (c *Connection) Disconnect(client *mqtt.Client, early bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), DisconnectTime)
 	defer cancel()

@@ -77,7 +77,7 @@ func play(ctx context.Context, inv *cli.Invocation) error {
 			if err != nil {
 				failed++
 			}
-			if err := p.tell(s, version, err); err != nil {
+			if err := p.printResult(s, version, err); err != nil {
 				return err
 			}
 		}
@@ -189,8 +189,8 @@ func (p *player) one(ctx context.Context, s *script.Script, v packet.Version) er
 	return s.Serve(ctx, p.ln.session(), o)
 }
 
-// tell prints the line of a script, or why it has failed.
-func (p *player) tell(s *script.Script, v packet.Version, err error) error {
+// printResult prints the line of a script, or why it has failed.
+func (p *player) printResult(s *script.Script, v packet.Version, err error) error {
 	line := fmt.Sprintf("ok    %s (%s)\n", s.Name, v)
 	if err != nil {
 		line = fmt.Sprintf("FAIL  %s (%s)\n%s\n", s.Name, v, err)

@@ -66,15 +66,15 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 		err = option.Usagef("%s: %s is of one run, and there are %d", inv.Values.Format.Name(), f, r.repeats())
 	}
 	if err != nil {
-		return r.tellError(ctx, err)
+		return r.reportError(ctx, err)
 	}
 	if err := r.read(ctx); err != nil {
-		return r.tellError(ctx, err)
+		return r.reportError(ctx, err)
 	}
 	defer r.conn.Close()
 	out, err := openOut(ctx, inv)
 	if err != nil {
-		return r.tellError(ctx, err)
+		return r.reportError(ctx, err)
 	}
 	defer out.discard()
 	inv.CatchSignals()
@@ -90,13 +90,13 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 		}
 		res, err := once(ctx, n, out.writer())
 		if res == nil {
-			return r.tellError(ctx, r.failed(ctx, err))
+			return r.reportError(ctx, r.failed(ctx, err))
 		}
 		if err != nil {
 			if ctx.Err() != nil { // not reported otherwise
 				inv.Errorf("the run ended early: %v", context.Cause(ctx))
 			}
-			last = r.tellError(ctx, r.failed(ctx, err))
+			last = r.reportError(ctx, r.failed(ctx, err))
 		}
 		sum := report.Summarize(res)
 		sum.Strict, sum.Part = inv.Values.Strict.On(), len(res.Shards) < res.Run.Shards
@@ -124,7 +124,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	err = out.Close()
 	r.hold(ctx)
 	if err != nil {
-		return r.tellError(ctx, err)
+		return r.reportError(ctx, err)
 	}
 	if last != nil {
 		return last
@@ -410,7 +410,7 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 	}
 	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: r.broker, Calibration: r.calibration}
 	s := r.audience(repeat)
-	o.Tell, o.Status, o.Explain = s.tell, s.show, r.explain
+	o.Tell, o.Status, o.Explain = s.note, s.show, r.explain
 	o.Out = out
 	s.begin(r.opts.Swarm.Targets)
 	res, err := bench.Run(ctx, o)
@@ -447,12 +447,12 @@ func failed(ctx context.Context, err error, explain func(bench.Failure, error, *
 	if err == nil {
 		return nil
 	}
-	if nobody, ok := errors.AsType[*bench.NotReached](err); ok {
+	if notReached, ok := errors.AsType[*bench.NotReached](err); ok {
 		code := option.ExitUnreached
 		if _, refused := errors.AsType[*swarm.Refusal](err); refused {
 			code = option.ExitIncomplete
 		}
-		return cli.Failed(code, fmt.Errorf("%w: %s", bench.ErrNotReached, explain(bench.FailConnect, nobody.Err, nobody.Target)))
+		return cli.Failed(code, fmt.Errorf("%w: %s", bench.ErrNotReached, explain(bench.FailConnect, notReached.Err, notReached.Target)))
 	}
 	if exit, ok := errors.AsType[*cli.Exit](err); ok {
 		return exit

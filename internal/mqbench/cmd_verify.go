@@ -140,11 +140,11 @@ func verifyOne(ctx context.Context, inv *cli.Invocation, o bench.VerifyOptions, 
 		_, _ = inv.Stderr.Write([]byte(v.Text()))
 		return status, nil
 	}
-	return status, tellVerdict(inv, v)
+	return status, writeVerdict(inv, v)
 }
 
-// tellVerdict writes a verdict to standard output.
-func tellVerdict(inv *cli.Invocation, v *bench.Verdict) error {
+// writeVerdict writes a verdict to standard output.
+func writeVerdict(inv *cli.Invocation, v *bench.Verdict) error {
 	text := []byte(v.Text())
 	if inv.Values.JSON.On() {
 		b, err := json.Marshal(v)

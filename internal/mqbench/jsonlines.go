@@ -101,7 +101,7 @@ func (j *jsonLines) failed() error {
 	return j.err
 }
 
-func (j *jsonLines) tell(n result.Note) {
+func (j *jsonLines) note(n result.Note) {
 	j.write(noteObject{"note", j.repeat, n.At, n.Kind, n.Text})
 }
 

@@ -269,9 +269,9 @@ func (c *crew) take(m *member, line result.Line) {
 		if n.Kind == result.NotePhase {
 			c.phases[result.Phase(n.Text)] = n.At
 		}
-		told := *n
-		told.Text = fmt.Sprintf("shard %d: %s", n.Shard, n.Text)
-		c.status.tell(told)
+		note := *n
+		note.Text = fmt.Sprintf("shard %d: %s", n.Shard, n.Text)
+		c.status.note(note)
 	}
 	if line.Interval != nil {
 		m.pending = append(m.pending, line.Interval)

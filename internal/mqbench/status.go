@@ -57,8 +57,8 @@ func (s *status) begin(targets []*transport.Target) {
 	}
 }
 
-// tell prints errors, faults and actions; phases are shown in the lines.
-func (s *status) tell(n result.Note) {
+// note prints errors, faults and actions; phases are shown in the lines.
+func (s *status) note(n result.Note) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch n.Kind {

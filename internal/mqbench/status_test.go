@@ -160,9 +160,9 @@ func TestBlockIsDrawnInPlaceAndLeavesNothing(t *testing.T) {
 		step(block)
 		s.show(second(1, 2000))
 		step(block)
-		s.tell(result.Note{Kind: result.NotePhase, Text: "drain"})
+		s.note(result.Note{Kind: result.NotePhase, Text: "drain"})
 		step(block)
-		s.tell(result.Note{Kind: result.NoteError, Text: "oops"})
+		s.note(result.Note{Kind: result.NoteError, Text: "oops"})
 		step(block + 1)
 		if screen.rows[0] != "mqbench: oops" {
 			t.Errorf("the error is not above the block: %q", screen.rows)

@@ -15,7 +15,7 @@ import (
 
 // watcher receives the progress of a run; see bench.Options.
 type watcher interface {
-	tell(result.Note)
+	note(result.Note)
 	show(bench.Status)
 }
 
@@ -65,10 +65,10 @@ func (r *runner) audience(repeat int) *audience {
 	return &audience{newStatus(r.inv, r.plan, r.shard), r}
 }
 
-func (a *audience) tell(n result.Note) {
-	a.status.tell(n)
+func (a *audience) note(n result.Note) {
+	a.status.note(n)
 	for _, w := range a.r.watchers {
-		w.tell(n)
+		w.note(n)
 	}
 }
 
@@ -108,8 +108,8 @@ func (r *runner) report(j report.Judged) error {
 	return r.lines.failed()
 }
 
-// tellError also writes an error of the run to --json.
-func (r *runner) tellError(ctx context.Context, err error) error {
+// reportError also writes an error of the run to --json.
+func (r *runner) reportError(ctx context.Context, err error) error {
 	if r.lines != nil && err != nil {
 		r.lines.write(errorObject{"error", bareError(ctx, err).Error(), cli.CodeOf(ctx, err)})
 	}
@@ -119,7 +119,7 @@ func (r *runner) tellError(ctx context.Context, err error) error {
 // exporting is an exporter as a watcher.
 type exporting struct{ *metrics.Exporter }
 
-func (e exporting) tell(result.Note) {}
+func (e exporting) note(result.Note) {}
 
 func (e exporting) show(st bench.Status) {
 	for _, i := range parts(st) {
