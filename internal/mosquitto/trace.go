@@ -22,11 +22,11 @@ type tracer struct {
 
 func trace(w io.Writer) func(sent bool, f packet.Frame, v packet.Version) {
 	t := &tracer{w: w, id: "null"}
-	return t.tell
+	return t.log
 }
 
-// tell writes the lines of a packet in one write.
-func (t *tracer) tell(sent bool, f packet.Frame, v packet.Version) {
+// log writes the lines of a packet in one write.
+func (t *tracer) log(sent bool, f packet.Frame, v packet.Version) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	verb := " received "

@@ -328,8 +328,8 @@ func (p *helpPage) facts(o *Option) {
 		values = "bytes, e.g. 512, 64k or 1MiB; " + o.rangeText(plain)
 	case o.Type == TypeDuration:
 		values = "duration, e.g. 5, 250ms or 2m; " + o.rangeText(shortDuration)
-		if len(o.Specials) > 0 {
-			values += "; or " + o.Specials[0].Word
+		if len(o.DurationWords) > 0 {
+			values += "; or " + o.DurationWords[0].Word
 		}
 	case o.Type == TypeProperty:
 		values = "packet, property and value; mqpub(1) lists the properties"

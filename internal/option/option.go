@@ -109,8 +109,8 @@ type PerCommand struct {
 	Help    string
 }
 
-// Special is a word that a TypeDuration option accepts in place of a number.
-type Special struct {
+// DurationWord is a word that a TypeDuration option accepts in place of a number.
+type DurationWord struct {
 	Word  string
 	Value time.Duration
 }
@@ -145,13 +145,13 @@ type Option struct {
 	// Min and Max are the inclusive bounds of a number: of a TypeInt as it is written, of a
 	// TypeSize in bytes, of a TypeDuration in nanoseconds. A Max of zero means no upper
 	// bound.
-	Min, Max   int64
-	Whole      bool // for TypeDuration: whole seconds only
-	Choices    []Choice
-	Fewer      []Fewer // commands that accept only some of the choices
-	PerCommand []PerCommand
-	List       bool // the value is a comma-separated list of choices
-	Specials   []Special
+	Min, Max      int64
+	Whole         bool // for TypeDuration: whole seconds only
+	Choices       []Choice
+	Fewer         []Fewer // commands that accept only some of the choices
+	PerCommand    []PerCommand
+	List          bool // the value is a comma-separated list of choices
+	DurationWords []DurationWord
 
 	Stdin    bool       // reads standard input; a TypeString does so if its value is "-"
 	Excludes []Relation // options that cannot be used with this one

@@ -156,7 +156,7 @@ var sessionOptions = []Option{
 	{
 		Name: "session-expiry-interval", Short: "x", V5: true, Tools: PubSub, Group: GroupSession, Type: TypeDuration,
 		Placeholder: "DURATION", Min: 0, Max: int64(4294967295 * time.Second), Whole: true,
-		Specials: []Special{
+		DurationWords: []DurationWord{
 			{"never", 4294967295 * time.Second},
 			{"-1", 4294967295 * time.Second},
 			{"∞", 4294967295 * time.Second},

@@ -299,7 +299,7 @@ func (o *Option) wantNumber(err error) error {
 func (val *Value) parseDuration(raw string) error {
 	o := val.Opt
 	examples := "e.g. 5, 250ms, 2m"
-	for i, s := range o.Specials {
+	for i, s := range o.DurationWords {
 		if strings.EqualFold(raw, s.Word) {
 			val.span = s.Value
 			return nil

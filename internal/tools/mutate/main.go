@@ -102,11 +102,11 @@ func run(only string, sample int, seed uint64, jobs int, limit time.Duration, ve
 	}
 	close(next)
 	wg.Wait()
-	return judge(all, results)
+	return summarize(all, results)
 }
 
-// judge prints the survivors and the number of mutants killed.
-func judge(all []Mutant, results []result) error {
+// summarize prints the survivors and the number of mutants killed.
+func summarize(all []Mutant, results []result) error {
 	killed, argued, broken := 0, 0, 0
 	for i, r := range results {
 		switch {
