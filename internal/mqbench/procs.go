@@ -20,7 +20,7 @@ import (
 	"github.com/mqtools/mqtools/internal/process"
 )
 
-// crew runs a shard in several processes, each with a shard of its own: each is this
+// crew runs a shard in several processes, each with its own shard: each is this
 // program with --shard, --start-at and --out -, and writes its result to a pipe. A child
 // whose pipe has lost its reader exits, so that no child survives however this process
 // ends.

@@ -189,7 +189,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	if j.conn.Options.Resume && client.SessionPresent() {
 		j.inv.Debugf("the broker kept the session")
 	}
-	if j.conn.Options.Version == 0 && client.Version() < packet.V5 && j.inv.Values.Sub.IsSet() && j.wantsV5() { // the others are told of by name
+	if j.conn.Options.Version == 0 && client.Version() < packet.V5 && j.inv.Values.Sub.IsSet() && j.wantsV5() { // a warning names the other options
 		j.inv.Warnf("the connection speaks MQTT %s: the options of subscriptions are left out", client.Version())
 	}
 	if err := j.subscribe(ctx); err != nil {
