@@ -15,7 +15,7 @@ import (
 
 var pages = map[string]option.ToolSet{"mqpub.1": option.Pub, "mqsub.1": option.Sub, "mqbench.1": option.Bench}
 
-var update = flag.Bool("update", false, "write the option lists of the pages anew")
+var update = flag.Bool("update", false, "rewrite the option lists of the pages")
 
 func TestPagesAgreeWithTheOptionTable(t *testing.T) {
 	t.Parallel()
@@ -42,8 +42,8 @@ func TestPagesAreCleanMdoc(t *testing.T) {
 	}
 }
 
-// TestPagesFitATerminal lets troff say what it would say above a page of man(1) on a
-// terminal of 80 columns: mandoc does not care.
+// TestPagesFitATerminal checks the warnings of troff, which man(1) would print above a page
+// on a terminal of 80 columns; mandoc does not print them.
 func TestPagesFitATerminal(t *testing.T) {
 	t.Parallel()
 	groff, err := exec.LookPath("groff")
@@ -57,7 +57,7 @@ func TestPagesFitATerminal(t *testing.T) {
 	}
 }
 
-// names are the files of all pages.
+// names returns the file names of all pages.
 func names(t *testing.T) []string {
 	t.Helper()
 	names, err := filepath.Glob("*.[1-9]")
@@ -78,9 +78,9 @@ func TestThePageHasTheTableOfProperties(t *testing.T) {
 	}
 }
 
-// TestTheWayFromOtherClientsLeadsToOptions looks at the right column of the
-// tables in mqtools(7): each option must be one of ours, and each property one
-// that its packet can have.
+// TestTheWayFromOtherClientsLeadsToOptions checks the right column of the tables in
+// mqtools(7): each option must be one of ours, and each property one that its packet can
+// have.
 func TestTheWayFromOtherClientsLeadsToOptions(t *testing.T) {
 	t.Parallel()
 	spellings := map[string]bool{}
@@ -154,7 +154,7 @@ func TestTheHelpOnFormatsHasThePartsOfThePage(t *testing.T) {
 // TestThePageKnowsWhatCannotStandInAFile compares mqtools(5) with the table.
 func TestThePageKnowsWhatCannotStandInAFile(t *testing.T) {
 	t.Parallel()
-	var variables, none []string // with a variable and no key, and without both
+	var variables, none []string // with a variable but no key, and without both
 	for _, o := range option.Table(option.All) {
 		switch {
 		case o.Key() != "":
@@ -187,8 +187,8 @@ func read(t *testing.T, name string) string {
 	return string(b)
 }
 
-// rewrite puts the lists of options into a page; the text before the first, and what
-// an item says behind the sentence of the table, stay.
+// rewrite inserts the lists of options into a page. It keeps the text before the first
+// list, and the text of an item after the sentence of the table.
 func rewrite(t *testing.T, name string, bit option.ToolSet) {
 	before, rest, _ := strings.Cut(read(t, name), ".Sh OPTIONS\n")
 	options, after, ok := strings.Cut(rest, ".Sh ")

@@ -72,7 +72,7 @@ func TestCheckManPageFinds(t *testing.T) {
 	if got := len(checkManPage(nil, option.Sub)); got != len(option.Table(option.Sub))+len(option.ExitCodes(option.Sub)) {
 		t.Errorf("empty page: got %d problems, want one for each option and code", got)
 	}
-	// Items elsewhere, as in ENVIRONMENT, are none of the check's business.
+	// Items in other sections, such as ENVIRONMENT, are not checked.
 	if p := checkManPage([]byte(good+".Sh ENVIRONMENT\n.It Fl -hsot\n.It Ev MQ_HOST\n"), option.Sub); len(p) > 0 {
 		t.Errorf("items of another section: %q", p)
 	}

@@ -9,12 +9,12 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Man pages are written by hand, in mdoc. What they say of options and exit
-// codes has one right form, which the functions here render and check.
+// Man pages are written by hand, in mdoc. What they say about options and exit codes has
+// one correct form, which the functions here render and check.
 
-// manOptions is the body of the OPTIONS section for a tool: a list for each
-// group, each item in the one form that checkManPage accepts, and behind it what the
-// page says beyond the table.
+// manOptions returns the body of the OPTIONS section for a tool: a list for each group,
+// each item in the one form that checkManPage accepts, followed by what the page says
+// beyond the table.
 func manOptions(tools option.ToolSet, beyond map[string]string) string {
 	var b strings.Builder
 	var group option.Group
@@ -36,8 +36,8 @@ func manOptions(tools option.ToolSet, beyond map[string]string) string {
 	return b.String()
 }
 
-// manBeyond returns what an OPTIONS section says of each option behind the sentence
-// of the table.
+// manBeyond returns what an OPTIONS section says about each option after the sentence of
+// the table.
 func manBeyond(section string, tools option.ToolSet) map[string]string {
 	beyond := map[string]string{}
 	table := option.Table(tools)
@@ -60,7 +60,7 @@ func manBeyond(section string, tools option.ToolSet) map[string]string {
 	return beyond
 }
 
-// manExitStatus is the body of the EXIT STATUS section for a tool.
+// manExitStatus returns the body of the EXIT STATUS section for a tool.
 func manExitStatus(tools option.ToolSet) string {
 	var b strings.Builder
 	b.WriteString(".Bl -tag -width Ds\n")
@@ -71,9 +71,8 @@ func manExitStatus(tools option.ToolSet) string {
 	return b.String()
 }
 
-// manProperties is the body of the PROPERTIES section of the tools that have
-// --property: each property, the packets that it can be given for, and the form
-// of its value.
+// manProperties returns the body of the PROPERTIES section of the tools that have
+// --property: each property, the packets in which it may be set, and the form of its value.
 func manProperties() string {
 	var b strings.Builder
 	b.WriteString(".Bl -column \"request-response-information\" \"connect disconnect\" \"name and text\"\n")
@@ -111,7 +110,7 @@ func manValue(t packet.PropertyType) string {
 	return "number"
 }
 
-// manItem is the item line of an option:
+// manItem returns the item line of an option:
 //
 //	.It Fl h , Fl -host Ar HOST
 //	.It Fl -serve Op Ar ADDR
@@ -148,7 +147,7 @@ func manItem(o *option.Option) string {
 	return b.String()
 }
 
-// sentence makes one of a table's lower-case phrases.
+// sentence converts a lower-case phrase of a table to a sentence.
 func sentence(s string) string {
 	if c := s[0]; c >= 'a' && c <= 'z' {
 		s = string(c-'a'+'A') + s[1:]
@@ -156,7 +155,7 @@ func sentence(s string) string {
 	return s + "."
 }
 
-// mdocText protects what roff would interpret.
+// mdocText escapes what roff would interpret.
 func mdocText(s string) string {
 	s = strings.ReplaceAll(s, `\`, `\e`)
 	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {
@@ -165,11 +164,10 @@ func mdocText(s string) string {
 	return s
 }
 
-// checkManPage compares a man page in mdoc with the tables of a tool and
-// returns one line for every disagreement: each option has exactly one item in
-// OPTIONS, with all of its spellings and its placeholder, no item names an
-// option that is not in the table, and EXIT STATUS has each code once and no
-// other.
+// checkManPage compares a man page in mdoc with the tables of a tool and returns one line
+// for every disagreement: OPTIONS must have exactly one item for each option, with all of
+// its spellings and its placeholder, and no item for an option that is not in the table;
+// EXIT STATUS must have each code once and no other.
 func checkManPage(page []byte, tools option.ToolSet) []string {
 	var problems []string
 	complain := func(line int, format string, args ...any) {

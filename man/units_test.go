@@ -13,10 +13,9 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// checkUnit says what keeps systemd from starting a service of ours again after a
-// crash, a hang or a refusal. A crash and the watchdog's SIGABRT end a tool by that
-// signal; systemd takes its defaults, five starts in ten seconds at most, from
-// systemd.unit(5).
+// checkUnit returns what prevents systemd from restarting a service of ours after a crash,
+// a hang or a refusal. A crash and the watchdog's SIGABRT end a tool by that signal.
+// systemd's default limit is five starts in ten seconds, see systemd.unit(5).
 func checkUnit(unit string) (problems []string) {
 	complain := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	set := map[string][]string{} // a setting may be repeated
@@ -28,15 +27,15 @@ func checkUnit(unit string) (problems []string) {
 	if !slices.Contains([]string{"on-failure", "always"}, strings.Join(set["Restart"], " ")) {
 		complain("Restart=%q does not start it again", set["Restart"])
 	}
-	// Only a usage error is for ever: names and numbers of signals, SIGABRT's 6 and
-	// 134 among them, are none, and neither is a refusal.
+	// Only a usage error is permanent: a signal, by name or by number (SIGABRT is 6 and
+	// 134), and a refusal are not.
 	for _, word := range set["RestartPreventExitStatus"] {
 		if word != strconv.Itoa(option.ExitUsage) {
 			complain("RestartPreventExitStatus=%s", word)
 		}
 	}
 	if success := set["SuccessExitStatus"]; len(success) > 0 {
-		complain("SuccessExitStatus=%q: after success it is not started again", success)
+		complain("SuccessExitStatus=%q: after success it is not restarted", success)
 	}
 	if signal := strings.Join(set["WatchdogSignal"], " "); signal != "" && signal != "SIGABRT" {
 		complain("WatchdogSignal=%s leaves no trace", signal)

@@ -1,5 +1,5 @@
-// Package scripts holds conversations of MQTT peers and checks that they say
-// what they show, and that the conformance record says what shows what.
+// Package scripts holds conversations of MQTT peers. Its tests check that each script shows
+// what it claims, and that the conformance record says what shows what.
 package scripts
 
 import (

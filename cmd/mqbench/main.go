@@ -1,4 +1,4 @@
-// Command mqbench will be the load tool; see internal/mqbench.
+// Command mqbench is described in man/mqbench.1.
 package main
 
 import (

@@ -11,14 +11,14 @@ import (
 	"testing"
 )
 
-// errnoHome is the package that knows what the numbers of the systems mean.
+// errnoHome is the package that knows the meaning of system error numbers.
 const errnoHome = "mqtt/transport"
 
-// flow are the numbers by which calls that must not wait say "again". They are
-// no failures, and are asked for where such a call is made, by code of one system.
+// flow are the numbers with which nonblocking calls say "again". They are not failures, and
+// are checked where such a call is made, by code for one system.
 var flow = regexp.MustCompile(`^(EAGAIN|EWOULDBLOCK|EINTR|EINPROGRESS|ENOSYS)$`)
 
-// errnoElsewhere are the other comparisons, and why they may be.
+// errnoElsewhere are the other comparisons, with the reason why they are allowed.
 var errnoElsewhere = map[string]string{
 	"internal/cli/blocked.go EIO":           "of a terminal that is closed, which Windows does not say by a number",
 	"internal/option/configfile.go ENOTDIR": "of a file and not of the network; Windows says ERROR_PATH_NOT_FOUND, which is fs.ErrNotExist",
@@ -26,7 +26,7 @@ var errnoElsewhere = map[string]string{
 
 var errnoName = regexp.MustCompile(`^(E[A-Z0-9]+|WSAE[A-Z]+|ERROR_[A-Z_]+)$`)
 
-// errnoOf is the number that an expression names, or "".
+// errnoOf returns the error number that an expression names, or "".
 func errnoOf(e ast.Expr) string {
 	sel, ok := e.(*ast.SelectorExpr)
 	if !ok {
@@ -39,7 +39,7 @@ func errnoOf(e ast.Expr) string {
 	return sel.Sel.Name
 }
 
-// compared are the numbers of systems that a file compares errors with.
+// compared returns the error numbers that a file compares errors with.
 func compared(f *ast.File) (names []string) {
 	add := func(list ...ast.Expr) {
 		for _, e := range list {
@@ -66,9 +66,9 @@ func compared(f *ast.File) (names []string) {
 	return names
 }
 
-// TestNumbersOfSystemsAreComparedInOnePlace: on Windows syscall.ECONNRESET is a
-// number that no reset ever has, so a comparison with it is a loss that nobody
-// is told of.
+// TestNumbersOfSystemsAreComparedInOnePlace guards Windows, where no reset ever has the
+// number syscall.ECONNRESET: a comparison with it misses a lost connection without any
+// sign.
 func TestNumbersOfSystemsAreComparedInOnePlace(t *testing.T) {
 	seen := map[string]bool{}
 	files := 0

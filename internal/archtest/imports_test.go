@@ -13,8 +13,8 @@ import (
 
 const module = "github.com/mqtools/mqtools/"
 
-// layers assigns every package its layer; a package imports lower layers
-// only. An entry that ends in "/..." also covers what is below it.
+// layers assigns every package its layer; a package imports lower layers only. An entry
+// that ends in "/..." also covers the packages below it.
 var layers = []struct {
 	path  string
 	layer int
@@ -35,7 +35,7 @@ var layers = []struct {
 var helpers = map[string]bool{"mqtt/transport/certtest": true, "mqtt/transport/memtest": true, "mqtt/broker/brokertest": true, "internal/bench/badbroker": true,
 	"internal/bytebroker": true}
 
-// only names the packages that may import a path outside the module.
+// only lists the packages that may import a path outside the module.
 var only = map[string][]string{
 	"github.com/urfave/cli/v2":   {"internal/option"},
 	"github.com/mattn/go-isatty": {"internal/cli"},
@@ -51,13 +51,13 @@ var only = map[string][]string{
 	"github.com/prometheus/client_golang/prometheus/promhttp": {"internal/bench/metrics"},
 }
 
-// standardOnly are the packages that import nothing from outside but the
-// standard library.
+// standardOnly are the packages that import nothing outside the module except the standard
+// library.
 var standardOnly = []string{"mqtt/auth", "mqtt/packet", "mqtt/topic", "mqtt/session"}
 
 // banned are imports that a tree must not have at all.
 var banned = map[string][]string{
-	// The option floor says what words mean, and knows no process, client or broker.
+	// Package option reads words, and has no notion of a process, client or broker.
 	"internal/option":     {module + "mqtt", module + "mqtt/broker", module + "format", module + "internal/process", module + "internal/notify", "os/exec", "os/signal"},
 	"internal/connection": {"github.com/urfave/cli/v2", "os/signal", "github.com/fatih/color"},
 	"internal/cli":        {module + "mqtt", module + "mqtt/broker"},
@@ -67,7 +67,7 @@ var banned = map[string][]string{
 
 type imp struct{ file, pkg, path string }
 
-// imports lists what the non-test files of the module import.
+// imports lists the imports of the module's non-test files.
 func imports(t *testing.T) []imp {
 	t.Helper()
 	root := "../.."
@@ -162,8 +162,8 @@ func TestForeignPackagesStayWhereTheyBelong(t *testing.T) {
 	}
 }
 
-// TestTheEngineIsSilent: nothing under mqtt/ prints, logs, reads the
-// environment or exits.
+// TestTheEngineIsSilent checks that nothing under mqtt/ prints, logs, reads the environment
+// or exits.
 func TestTheEngineIsSilent(t *testing.T) {
 	for _, i := range imports(t) {
 		if strings.HasPrefix(i.pkg, "mqtt") && !helpers[i.pkg] && (i.path == "log" || i.path == "log/slog" || i.path == "flag") {
@@ -172,8 +172,8 @@ func TestTheEngineIsSilent(t *testing.T) {
 	}
 }
 
-// TestTheFloorOfProcessesStaysSmall: what options mean and how connections are made
-// once stood there, too, in 63 files.
+// TestTheFloorOfProcessesStaysSmall limits package cli, which must not take over reading
+// options or making connections.
 func TestTheFloorOfProcessesStaysSmall(t *testing.T) {
 	files, err := filepath.Glob("../cli/*.go")
 	if err != nil {

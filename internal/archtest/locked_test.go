@@ -12,12 +12,13 @@ import (
 	"testing"
 )
 
-// heldWords are words of a comment by which a function is called with a lock.
+// heldWords matches a comment that says that a function is called with a lock held.
 var heldWords = regexp.MustCompile(`(?i)\b\w*mu (is|are) held\b|\bcalled with \w*mu\b`)
 
-// lockFaults are the functions of a file that do not keep to the rule of the suffix
-// Locked: one that is called with a lock has it, and does not begin by taking a lock
-// of its receiver or of an argument; and who calls one is one too, or takes a lock.
+// lockFaults returns the functions of a file that break the rule for the suffix Locked: a
+// function that is called with a lock held has the suffix, and does not begin by taking a
+// lock of its receiver or of an argument; a function that calls one has the suffix too, or
+// takes a lock.
 func lockFaults(f *ast.File) (faults []string) {
 	for _, d := range f.Decls {
 		fn, ok := d.(*ast.FuncDecl)
@@ -31,7 +32,7 @@ func lockFaults(f *ast.File) (faults []string) {
 		}
 		first, takes, calls := "", false, ""
 		given := arguments(fn)
-		later := 0 // end of the literals seen, which run at another time
+		later := 0 // end of the function literals seen, which run at another time
 		ast.Inspect(fn.Body, func(n ast.Node) bool {
 			if lit, ok := n.(*ast.FuncLit); ok {
 				later = max(later, int(lit.End()))
@@ -51,7 +52,8 @@ func lockFaults(f *ast.File) (faults []string) {
 					takes = true
 					fallthrough
 				case "Unlock", "RUnlock":
-					// Behind the call of another such function it may have been let go.
+					// After the call of another such function, the lock may have been
+					// released.
 					if first == "" && calls == "" && int(call.Pos()) > later && isMu(x.X) && given[root(x.X)] {
 						first = x.Sel.Name
 					}
@@ -73,7 +75,7 @@ func lockFaults(f *ast.File) (faults []string) {
 	return faults
 }
 
-// arguments are the names of a function's receiver and parameters.
+// arguments returns the names of a function's receiver and parameters.
 func arguments(fn *ast.FuncDecl) map[string]bool {
 	names := map[string]bool{}
 	for _, list := range []*ast.FieldList{fn.Recv, fn.Type.Params} {
@@ -89,14 +91,14 @@ func arguments(fn *ast.FuncDecl) map[string]bool {
 	return names
 }
 
-// isMu reports whether a lock is the one that a function with the suffix is called
-// with: a type may have others, which it may take then.
+// isMu reports whether a lock is the one that a function with the suffix is called with: a
+// type may have other locks, which the function may take.
 func isMu(e ast.Expr) bool {
 	x, ok := e.(*ast.SelectorExpr)
 	return ok && x.Sel.Name == "mu"
 }
 
-// root is the variable that a chain of selectors begins with, or "".
+// root returns the variable that a chain of selectors begins with, or "".
 func root(e ast.Expr) string {
 	for {
 		switch x := e.(type) {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// forbidden are phrases that nobody who speaks the field's English writes, and what is
-// written in their place.
+// forbidden are phrases that are not idiomatic in this field, and what to write in their
+// place.
 var forbidden = []struct {
 	phrase *regexp.Regexp
 	say    string
@@ -22,7 +22,7 @@ var forbidden = []struct {
 	{regexp.MustCompile(`\b1 messages\b`), "1 message: units.Count"},
 }
 
-// TestWordsThatAreNotSaid: in code, comments, manual pages and Markdown.
+// TestWordsThatAreNotSaid checks code, comments, manual pages and Markdown.
 func TestWordsThatAreNotSaid(t *testing.T) {
 	files := 0
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {

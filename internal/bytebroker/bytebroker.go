@@ -1,4 +1,4 @@
-// Package bytebroker plays brokers of hand-written bytes to the tools in tests.
+// Package bytebroker plays brokers of hand-written bytes for tests of the tools.
 package bytebroker
 
 import (
@@ -19,15 +19,15 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
-// Step is what the broker expects and what it answers, in hexadecimal digits with
-// blanks between. An expectation that ends with "..." is the beginning of a packet; one
-// that ends with "+" is a packet that may come again, and has its answer each time.
-// An answer that begins with a duration and a colon comes so much later. The answer
-// "reset" ends the connection by RST, "close" in good order, and "hold" leaves its end
-// to the tool, whatever that still sends.
+// Step is what the broker expects and what it answers, in hexadecimal digits separated by
+// blanks. An expectation that ends with "..." is the beginning of a packet; one that ends
+// with "+" is a packet that may be repeated and is answered each time. An answer that
+// begins with a duration and a colon is delayed by it. The answer "reset" resets the
+// connection, "close" closes it cleanly, and "hold" leaves closing it to the tool, whatever
+// the tool still sends.
 type Step [2]string
 
-// Broker is one that runs.
+// Broker is a running broker.
 type Broker struct {
 	Port     string
 	t        testing.TB
@@ -35,7 +35,7 @@ type Broker struct {
 	dial     func(context.Context) (net.Conn, error) // nil: over the network
 	patience time.Duration
 	done     chan struct{}
-	wrong    chan struct{} // closed when the tool has not done what the steps say
+	wrong    chan struct{} // closed when the tool has not done what the steps expect
 }
 
 type listener interface {
@@ -43,8 +43,8 @@ type listener interface {
 	Close() error
 }
 
-// Start plays the steps, a list for each connection, and closes each connection
-// behind its last step. After the last connection nobody listens any more.
+// Start plays the steps, one list per connection, and closes each connection after its last
+// step. After the last connection it stops listening.
 func Start(t testing.TB, conns ...[]Step) *Broker {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -144,7 +144,7 @@ func (b *Broker) play(nc net.Conn, number int, steps []Step) bool {
 			return false
 		}
 	}
-	// The tool ends the connection that has no step left.
+	// The tool closes the connection after its last step.
 	if n, err := nc.Read(make([]byte, 1)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 		b.t.Errorf("connection %d: the tool goes on (%v) behind the last step", number, err)
 		return false
@@ -152,14 +152,14 @@ func (b *Broker) play(nc net.Conn, number int, steps []Step) bool {
 	return true
 }
 
-// Result is what became of a tool.
+// Result is the result of a run of a tool.
 type Result struct {
 	Code           int
 	Stdout, Stderr string
 }
 
-// Run runs a tool against the broker, without configuration and keep alive, and
-// waits for the broker's end, too.
+// Run runs a tool against the broker, without configuration and keep alive, and also waits
+// for the broker to end.
 func (b *Broker) Run(ctx context.Context, tool cli.Tool, stdin string, args ...string) Result {
 	return b.RunWith(ctx, tool, strings.NewReader(stdin), args...)
 }
@@ -170,7 +170,7 @@ func (b *Broker) RunWith(ctx context.Context, tool cli.Tool, stdin io.Reader, ar
 	args = Before(args, "--config", "none", "-h", "127.0.0.1", "-p", b.Port, "-k", "0", "--reconnect-delay", "0.01")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if b.dial != nil { // or a tool that looks for a broker that has ended does so for ever
+	if b.dial != nil { // or else a tool that looks for a broker that has ended does so forever
 		ctx, cancel = context.WithTimeout(ctx, 2*b.patience)
 		defer cancel()
 	}
@@ -187,8 +187,7 @@ func (b *Broker) RunWith(ctx context.Context, tool cli.Tool, stdin io.Reader, ar
 	return Result{code, out.String(), strings.ReplaceAll(errs.String(), b.Port, "PORT")}
 }
 
-// Before returns words with others before their options: behind the command, if they
-// begin with one.
+// Before inserts options before those of words: after the command, if words begin with one.
 func Before(words []string, options ...string) []string {
 	at := 0
 	if len(words) > 0 && !strings.HasPrefix(words[0], "-") {

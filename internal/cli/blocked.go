@@ -12,13 +12,13 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// stream is standard output or standard error, and knows whether a write is under
-// way: whoever reads may stay and read nothing.
+// stream is standard output or standard error. It knows whether a write is in progress,
+// because the reader of a pipe may stay without reading.
 type stream struct {
 	w        io.Writer
 	terminal bool
-	writing  atomic.Int32 // writes under way
-	since    atomic.Int64 // when the first of them began, Unix nanoseconds
+	writing  atomic.Int32 // writes in progress
+	since    atomic.Int64 // start of the first of them, in Unix nanoseconds
 }
 
 func (s *stream) Write(b []byte) (int, error) {
@@ -33,7 +33,7 @@ func (s *stream) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// hangup is an error of a terminal, or that of one that is closed.
+// hangup returns err, or errHungUp if err means that the terminal is closed.
 func hangup(err error) error {
 	if errors.Is(err, syscall.EIO) {
 		return errHungUp
@@ -41,15 +41,15 @@ func hangup(err error) error {
 	return err
 }
 
-// blocked reports whether a write is under way that has taken long.
+// blocked reports whether a write has been in progress for long.
 func (s *stream) blocked() bool {
 	return s.writing.Load() > 0 && time.Now().UnixNano()-s.since.Load() > int64(blockedTime/2)
 }
 
-// blockedTime is how long a stream may hold up the end.
+// blockedTime is how long a stream may delay the exit.
 const blockedTime = 2 * time.Second
 
-// streams puts an eye on the streams that are written to.
+// streams wraps the output streams, so that blocked writes are noticed.
 func (e *Env) streams() {
 	if e.Stdout != nil {
 		e.Stdout = &stream{w: e.Stdout, terminal: e.StdoutIsTerminal}
@@ -57,8 +57,8 @@ func (e *Env) streams() {
 	e.Stderr = &stream{w: &catchFirst{e, e.Stderr}}
 }
 
-// Watched returns w with an eye on it: it may be a pipe whose reader reads nothing, and
-// holds up the end no longer than standard output.
+// Watched returns w wrapped like standard output: if w is a pipe whose reader stops
+// reading, it delays the exit no longer than standard output does.
 func (inv *Invocation) Watched(w io.Writer) io.Writer {
 	s := &stream{w: w}
 	inv.watched.Lock()
@@ -67,7 +67,7 @@ func (inv *Invocation) Watched(w io.Writer) io.Writer {
 	return s
 }
 
-// StdoutFile returns the file behind Stdout, nil if there is none.
+// StdoutFile returns the file behind Stdout, or nil if there is none.
 func (e *Env) StdoutFile() *os.File {
 	w := e.Stdout
 	if s, ok := w.(*stream); ok {
@@ -77,20 +77,20 @@ func (e *Env) StdoutFile() *os.File {
 	return f
 }
 
-// endInTime ends the process some time after ctx was ended by a signal or by the time
-// limit, if a stream that nobody reads still holds up the end then.
+// endInTime ends the process some time after a signal or the time limit has ended ctx, if a
+// stream that is not being read still delays the exit then.
 func (inv *Invocation) endInTime(ctx context.Context) {
 	context.AfterFunc(ctx, func() {
-		if context.Cause(ctx) != context.Canceled { // the work is done
+		if context.Cause(ctx) != context.Canceled { // Run has returned
 			time.AfterFunc(blockedTime, func() { inv.unblock(ctx) })
 		}
 	})
 }
 
-// unblock ends the process if one of its streams is blocked, and looks again later if
-// none is: the work may write yet.
+// unblock ends the process if one of its streams is blocked. Otherwise it checks again
+// later, because Run may still write.
 func (inv *Invocation) unblock(ctx context.Context) {
-	if inv.exit == nil { // no process to end
+	if inv.exit == nil { // there is no process to end
 		return
 	}
 	cause := context.Cause(ctx)
@@ -106,9 +106,9 @@ func (inv *Invocation) unblock(ctx context.Context) {
 		blocked = "standard output"
 	}
 	switch stderr := inv.Stderr.(*stream); {
-	case stderr.blocked(): // there is nobody to tell
+	case stderr.blocked(): // the error cannot be printed
 		if errors.Is(cause, ErrTimeout) {
-			cause = Quietly(option.ExitTimeLimit)
+			cause = ExitSilently(option.ExitTimeLimit)
 		}
 		inv.exit(CodeOf(ctx, cause))
 	case blocked == "":

@@ -13,8 +13,8 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// Whoever stays and reads nothing holds the end of a tool up for a while, and not for
-// ever: neither that of a signal nor that of the time limit.
+// A reader that stays without reading delays the exit after a signal or the time limit only
+// for a while.
 func TestAReaderThatReadsNothingHoldsNoEndUpForEver(t *testing.T) {
 	t.Parallel()
 	const pending = "mqsub: standard output is blocked; QoS 1 and 2 messages not written are left unacknowledged\n"
@@ -23,9 +23,9 @@ func TestAReaderThatReadsNothingHoldsNoEndUpForEver(t *testing.T) {
 		args     []string
 		bit      option.ToolSet
 		toStderr bool
-		later    time.Duration  // the write begins so long after the start
-		signal   syscall.Signal // 5 seconds after the start; 0: none comes
-		exits    time.Duration  // after the start; 0: it does not
+		later    time.Duration  // the write begins this long after the start
+		signal   syscall.Signal // sent 5 seconds after the start; 0: none
+		exits    time.Duration  // after the start; 0: it does not exit
 		code     int
 		says     string
 	}{
@@ -41,7 +41,7 @@ func TestAReaderThatReadsNothingHoldsNoEndUpForEver(t *testing.T) {
 		{"nothing, and it waits as others do", nil, option.Sub, false, 0, 0, 0, 0, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			r, w := io.Pipe() // which nobody reads
+			r, w := io.Pipe() // nothing reads from r
 			defer r.Close()
 			var stderr bytes.Buffer
 			ctx, cancel := context.WithCancelCause(t.Context())
@@ -84,7 +84,7 @@ func TestAReaderThatReadsNothingHoldsNoEndUpForEver(t *testing.T) {
 	}
 }
 
-// A terminal that is closed ends a tool as SIGHUP does, whichever of both is seen first.
+// A closed terminal ends a tool as SIGHUP does, whichever of the two is noticed first.
 func TestATerminalThatIsClosedIsAHangup(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -7,13 +7,14 @@ import (
 )
 
 // closedAtStart reports whether descriptor fd, 0, 1 or 2, was closed when this process
-// started. Go's runtime then has opened /dev/null in its place, for reading and
-// writing, which a shell's >/dev/null and </dev/null are not. Others start programs
-// with such a /dev/null, too: daemon(3), Python and most have it at several
-// descriptors, and what two share was not opened by the runtime. What is left is a
-// parent that has discarded this one descriptor by O_RDWR. That cannot be told from a
-// closed one, and counts as one: it is told so before anything is lost, and can open
-// /dev/null for one direction, while messages written nowhere would not be missed.
+// started. In that case Go's runtime has opened /dev/null in its place, for reading and
+// writing, unlike a shell's >/dev/null and </dev/null. Other programs also start their
+// children with such a /dev/null: daemon(3), Python and most others have it at several
+// descriptors, and descriptors that share an open file were not opened by the runtime. What
+// remains is a parent that has redirected this one descriptor to a /dev/null opened with
+// O_RDWR. It cannot be distinguished from a closed descriptor and counts as closed. The
+// resulting error comes before anything is lost, and the parent can open /dev/null for one
+// direction; messages written to nowhere would go unnoticed.
 func closedAtStart(fd int) bool {
 	var st unix.Stat_t
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
@@ -32,7 +33,7 @@ func closedAtStart(fd int) bool {
 	return true
 }
 
-// sameFile reports whether two descriptors are one open file.
+// sameFile reports whether two descriptors share one open file.
 func sameFile(a, b int) bool {
 	const kcmpFile = 0
 	pid := uintptr(os.Getpid())

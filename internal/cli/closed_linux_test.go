@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestADescriptorThatWasClosedIsToldFromOneThatDiscards(t *testing.T) {
+func TestAClosedDescriptorDiffersFromOneThatDiscards(t *testing.T) {
 	t.Parallel()
 	for flag, want := range map[int]bool{os.O_RDWR: true, os.O_WRONLY: false, os.O_RDONLY: false} {
 		f, err := os.OpenFile(os.DevNull, flag, 0)
@@ -34,6 +34,6 @@ func TestADescriptorThatWasClosedIsToldFromOneThatDiscards(t *testing.T) {
 		t.Error("/dev/full counts as closed")
 	}
 	if !sameFile(int(f.Fd()), int(f.Fd())) || sameFile(int(f.Fd()), int(zero.Fd())) {
-		t.Error("files are not told apart")
+		t.Error("files are not distinguished")
 	}
 }

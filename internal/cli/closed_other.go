@@ -2,5 +2,6 @@
 
 package cli
 
-// closedAtStart would tell whether a descriptor was closed when this process started.
+// closedAtStart returns false: this system has no way to find a descriptor that was closed
+// at the start.
 func closedAtStart(int) bool { return false }

@@ -8,8 +8,7 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// UseColor decides whether one stream is coloured. The first that applies
-// counts:
+// UseColor reports whether a stream is colored. The first rule that applies decides:
 //
 //	--color=always or never
 //	NO_COLOR not empty: never
@@ -41,8 +40,8 @@ func UseColor(when string, lookup option.LookupFunc, terminal bool) bool {
 	return terminal
 }
 
-// NewColor makes a colour that is on or off by UseColor's answer for its
-// stream, whatever fatih/color thinks of stdout.
+// NewColor returns a color that is on or off as UseColor says for its stream, whatever
+// fatih/color detects for stdout.
 func NewColor(on bool, attributes ...color.Attribute) *color.Color {
 	c := color.New(attributes...)
 	if on {

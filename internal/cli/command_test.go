@@ -13,7 +13,7 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// commanded is a tool with two commands, and writes which it does.
+// commanded is a tool with two commands; it prints the one that runs.
 func commanded() Tool {
 	return Tool{
 		Program: option.Program{
@@ -50,7 +50,7 @@ func TestCommands(t *testing.T) {
 		{"--quiet", 2, "", "mqbench: no command given\nmqbench: try 'mqbench --help'\n"},
 		{"rum", 2, "", "mqbench: unknown command \"rum\"\nmqbench: did you mean run?\n"},
 		{"dance a b", 2, "", "mqbench: unknown command \"dance\"\nmqbench: try 'mqbench --help'\n"},
-		{"--quiet run", 2, "", "mqbench: the command run stands before the options\nmqbench: try 'mqbench --help'\n"},
+		{"--quiet run", 2, "", "mqbench: the command run must come before the options\nmqbench: try 'mqbench --help'\n"},
 	} {
 		var out, errs bytes.Buffer
 		code := Run(t.Context(), Env{Args: strings.Fields(test.args), Stdout: &out, Stderr: &errs}, commanded())
@@ -60,8 +60,8 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// moded is a tool that needs no command and has one, which is another way to say a
-// switch; it writes whether that is on, and its arguments.
+// moded is a tool that needs no command and has one that does the same as a switch. It
+// prints whether the switch is on, and its arguments.
 func moded() Tool {
 	return Tool{
 		Program: option.Program{Name: "mqsub", Bit: option.Sub, Usage: "[OPTION]...", Summary: "does things"},
@@ -75,10 +75,10 @@ func moded() Tool {
 	}
 }
 
-// A mode is a command that stands first, and a switch that stands anywhere.
+// A mode is a command in the first position, and a switch in any position.
 func TestAModeIsACommandAndASwitch(t *testing.T) {
 	t.Parallel()
-	const quotes = "mqsub: a topic goes after -t, and words that belong together go in quotes\n"
+	const quotes = "mqsub: set topics with -t, and quote arguments that contain spaces\n"
 	for _, test := range []struct {
 		args     string
 		code     int
@@ -92,9 +92,9 @@ func TestAModeIsACommandAndASwitch(t *testing.T) {
 		{"watch", 0, "true false \n", ""},
 		{"-t watch", 0, "false false watch\n", ""},
 		{"watch -t watch", 0, "true false watch\n", ""},
-		{"-t a watch", 2, "", "mqsub: unexpected argument \"watch\"\nmqsub: a command stands before the options: mqsub watch ...\n"},
-		{"-t a context", 2, "", "mqsub: unexpected argument \"context\"\nmqsub: a command stands before the options: mqsub context ...\n"},
-		{"-- watch", 2, "", "mqsub: unexpected argument \"watch\"\nmqsub: a command stands before the options: mqsub watch ...\n"},
+		{"-t a watch", 2, "", "mqsub: unexpected argument \"watch\"\nmqsub: a command must come before the options: mqsub watch ...\n"},
+		{"-t a context", 2, "", "mqsub: unexpected argument \"context\"\nmqsub: a command must come before the options: mqsub context ...\n"},
+		{"-- watch", 2, "", "mqsub: unexpected argument \"watch\"\nmqsub: a command must come before the options: mqsub watch ...\n"},
 		{"wach -t a", 2, "", "mqsub: unknown command \"wach\"\nmqsub: did you mean watch?\n"},
 		{"contxt list", 2, "", "mqsub: unknown command \"contxt\"\nmqsub: did you mean context?\n"},
 		{"-t a wach", 2, "", "mqsub: unexpected argument \"wach\"\n" + quotes},
@@ -109,7 +109,7 @@ func TestAModeIsACommandAndASwitch(t *testing.T) {
 		{"--jsn", 2, "", "mqsub: unknown option \"--jsn\"\nmqsub: did you mean --json?\n"},
 		{"watch -q 3", 2, "", "mqsub: --qos: invalid value \"3\" (want 0, 1 or 2)\nmqsub: try 'mqsub watch --help'\n"},
 		{"context lst", 2, "", "mqsub: context: unknown command \"lst\"\nmqsub: did you mean list?\n"},
-		{"context --quiet list", 2, "", "mqsub: the command list stands before the options\nmqsub: try 'mqsub context --help'\n"},
+		{"context --quiet list", 2, "", "mqsub: the command list must come before the options\nmqsub: try 'mqsub context --help'\n"},
 	} {
 		var out, errs bytes.Buffer
 		code := Run(t.Context(), Env{Args: strings.Fields(test.args), Stdout: &out, Stderr: &errs}, moded())
@@ -119,8 +119,8 @@ func TestAModeIsACommandAndASwitch(t *testing.T) {
 	}
 }
 
-// What a mode does not obey does not act on it from the environment either; without the
-// mode it does.
+// Options that a mode does not obey have no effect on it from the environment either;
+// without the mode they do.
 func TestAModeLeavesOptionsOfOthersAlone(t *testing.T) {
 	t.Parallel()
 	vars := option.MapEnv(map[string]string{"MQ_CONFIG": "none", "MQ_JSON": "true", "MQ_TOPIC": "a"})
@@ -132,12 +132,12 @@ func TestAModeLeavesOptionsOfOthersAlone(t *testing.T) {
 	}
 }
 
-// A program that the tool stands in for has none of its commands.
+// A program that the tool imitates has none of the tool's commands.
 func TestAPersonalityHasNoCommands(t *testing.T) {
 	t.Parallel()
 	tool := moded()
-	tool.Personalities = []Personality{{Name: "mosquitto_sub", Flag: "mosquitto", Read: func(c *CommandLine) *Page {
-		return &Page{Out: strings.Join(c.Args, " ")}
+	tool.Personalities = []Personality{{Name: "mosquitto_sub", Flag: "mosquitto", Read: func(c *CommandLine) *FixedOutput {
+		return &FixedOutput{Out: strings.Join(c.Args, " ")}
 	}}}
 	for _, env := range []Env{{Name: "/usr/bin/mosquitto_sub", Args: []string{"watch"}}, {Args: []string{"--compat", "mosquitto", "watch"}}} {
 		var out bytes.Buffer
@@ -148,7 +148,7 @@ func TestAPersonalityHasNoCommands(t *testing.T) {
 	}
 }
 
-// Each command has a help, also those about the configuration file.
+// Each command has help, including those for the configuration file.
 func TestEveryCommandHasAHelp(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]struct{ has, lacks []string }{
@@ -175,7 +175,7 @@ func TestEveryCommandHasAHelp(t *testing.T) {
 	}
 }
 
-// The help of the tool has its commands; that of a command has what it obeys.
+// The help of the tool lists its commands; that of a command lists the options it obeys.
 func TestHelpOfCommands(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]struct{ has, lacks []string }{
@@ -200,8 +200,8 @@ func TestHelpOfCommands(t *testing.T) {
 	}
 }
 
-// TestCommandsLeaveOptionsOfOthersAlone: the environment and the configuration are
-// for all commands, and what a command would refuse does not act on it either.
+// TestCommandsLeaveOptionsOfOthersAlone checks the environment and the configuration, which
+// serve all commands: an option that a command refuses does not affect it either.
 func TestCommandsLeaveOptionsOfOthersAlone(t *testing.T) {
 	t.Parallel()
 	conf := filepath.Join(t.TempDir(), "config.yaml")
@@ -237,7 +237,8 @@ func TestCommandsLeaveOptionsOfOthersAlone(t *testing.T) {
 	}
 }
 
-// TestWhatACommandDoesNotObeyIsRefusedEverywhere: by --show-config too, and with its place.
+// TestWhatACommandDoesNotObeyIsRefusedEverywhere also checks --show-config, and the place
+// in the error.
 func TestWhatACommandDoesNotObeyIsRefusedEverywhere(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "options")

@@ -21,7 +21,7 @@ import (
 
 var tools = map[string]func() cli.Tool{"mqpub": mqpub.Tool, "mqsub": mqsub.Tool, "mqbench": mqbench.Tool}
 
-// tool runs a tool, and returns what it writes.
+// tool runs a tool and returns its output.
 func tool(t *testing.T, name string, words ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -32,7 +32,7 @@ func tool(t *testing.T, name string, words ...string) string {
 	return out.String()
 }
 
-// answer is what a tool answers to a script.
+// answer is the answer of a tool to a completion script.
 type answer struct {
 	kind, stem string
 	words      []string
@@ -51,11 +51,11 @@ func ask(t *testing.T, words ...string) answer {
 	return a
 }
 
-// helpLine is the first line about an option in a help.
+// helpLine matches the first line about an option in the help.
 var helpLine = regexp.MustCompile(`^  (?:    )?(-[^ ,\n]+(?:, --[^ ,\n]+)*)`)
 
-// commands calls a function for each tool and command, with its words and its options:
-// those that its help shows.
+// commands calls a function for each tool and command, with its words and the options that
+// its help shows.
 func commands(t *testing.T, each func(line []string, options []*option.Option)) {
 	t.Helper()
 	for name, of := range tools {
@@ -66,7 +66,7 @@ func commands(t *testing.T, each func(line []string, options []*option.Option)) 
 		for _, line := range lines {
 			var options []*option.Option
 			help := tool(t, name, append(line[1:len(line):len(line)], "--help=all")...)
-			if len(line) == 1 && of().NeedsCommand { // which shows those of all commands
+			if len(line) == 1 && of().NeedsCommand { // its help shows the options of all commands
 				help = tool(t, name, "--help=config") + tool(t, name, "--help=general")
 			}
 			for l := range strings.Lines(help) {
@@ -102,7 +102,8 @@ func TestCompletionOffersTheOptionsThatTheHelpShows(t *testing.T) {
 	})
 }
 
-// A mode that is a command refuses what its help does not show: what has no effect on it.
+// A mode that is a command refuses the options that its help does not show, which have no
+// effect on it.
 func TestAModeObeysWhatItsHelpShows(t *testing.T) {
 	t.Parallel()
 	commands(t, func(line []string, options []*option.Option) {
@@ -115,7 +116,7 @@ func TestAModeObeysWhatItsHelpShows(t *testing.T) {
 			}
 			var out, errs bytes.Buffer
 			ctx, cancel := context.WithCancel(t.Context())
-			cancel() // nothing is to be reached
+			cancel() // the broker must not be reached
 			cli.Run(ctx, cli.Env{
 				Args: append(line[1:len(line):len(line)], "--"+o.Name+value(o)), Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
 				Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"}),
@@ -127,13 +128,13 @@ func TestAModeObeysWhatItsHelpShows(t *testing.T) {
 	})
 }
 
-// few are the choices of options of which a command takes some only.
+// few are the choices of options of which a command accepts only some.
 var few = map[string][]string{
 	"mqpub --compat": {"mosquitto", "mosquitto_pub", "mosquitto_rr"}, "mqsub --compat": {"mosquitto", "mosquitto_sub"},
 	"mqbench search --format": {"text", "json", "csv"}, "mqbench diff --format": {"text", "json", "junit"},
 }
 
-// valuesOf are the values of an option, where they are few.
+// valuesOf returns the values of an option, where they are few.
 func valuesOf(line []string, o *option.Option) (values []string) {
 	if values = few[strings.Join(line, " ")+" --"+o.Name]; values != nil {
 		return values
@@ -159,8 +160,8 @@ func valuesOf(line []string, o *option.Option) (values []string) {
 	return values
 }
 
-// TestCompletionOffersTheValuesOfEachOption walks all options of all commands, in all
-// spellings and in one word with the value and in two.
+// TestCompletionOffersTheValuesOfEachOption checks all options of all commands in all
+// spellings, with the value in the same word and in the next.
 func TestCompletionOffersTheValuesOfEachOption(t *testing.T) {
 	t.Parallel()
 	kinds := map[option.Completion]string{option.CompleteFile: "files *", option.CompleteDir: "directories", option.CompleteHost: "hosts"}
@@ -176,7 +177,7 @@ func TestCompletionOffersTheValuesOfEachOption(t *testing.T) {
 				}
 				want := []string{}
 				switch {
-				case len(s) == 2: // the letter itself, and what can follow it at once
+				case len(s) == 2: // the letter itself, and what can follow it directly
 					want = append(want, s)
 					for _, v := range values {
 						if _, err := option.Normalize(option.Table(tools[line[0]]().Bit), []string{s + v}); err == nil {
@@ -194,7 +195,7 @@ func TestCompletionOffersTheValuesOfEachOption(t *testing.T) {
 				if !slices.Equal(got.words, want) || len(s) > 2 && (got.kind != kind || got.stem != joined) {
 					t.Errorf("%s %s: got %+v, want %s and %q", line, joined, got, kind, want)
 				}
-				if o.Type == option.TypeBool || o.Optional { // which take no next word
+				if o.Type == option.TypeBool || o.Optional { // these do not consume the next word
 					continue
 				}
 				next := values
@@ -219,7 +220,7 @@ func TestCompletionOffersTheValuesOfEachOption(t *testing.T) {
 	}
 }
 
-// packets are those that get properties.
+// packets are those that accept properties.
 var packets = map[string][]string{
 	"mqpub": {"connect", "publish", "subscribe", "disconnect", "will"},
 	"mqsub": {"connect", "subscribe", "unsubscribe", "disconnect", "will"},
@@ -268,7 +269,7 @@ func TestContextCompletionOffersWhatIsObeyed(t *testing.T) {
 	}
 }
 
-// value is one that an option could have, behind =.
+// value returns a value that an option could have after =.
 func value(o *option.Option) string {
 	switch {
 	case o == nil || o.Type == option.TypeBool:
@@ -381,8 +382,8 @@ func TestCompletionKnowsWhereItIs(t *testing.T) {
 	}
 }
 
-// The scripts have nothing evaluated, and PowerShell, which few have here, gets the same
-// answers as fish.
+// The scripts evaluate nothing that they get, and PowerShell, which is rarely installed,
+// gets the same answers as fish.
 func TestScriptsAndAnswers(t *testing.T) {
 	t.Parallel()
 	for name := range tools {

@@ -12,8 +12,8 @@ import (
 	"github.com/mqtools/mqtools/internal/yamlfile"
 )
 
-// contextCommand is "TOOL context WORD ...": what a line of it says is kept in a file,
-// or is about one.
+// contextCommand returns the command "TOOL context WORD ...", which stores options in a
+// configuration file or works on those stored there.
 func contextCommand() Command {
 	about := []string{option.ConfigOption, "quiet", "color", "help"}
 	verb := func(c option.Command, run func(*contextJob) error) Command {
@@ -32,8 +32,8 @@ func contextCommand() Command {
 			verb(option.Command{Name: "add", Usage: "NAME OPTION...", Summary: "keep the options as context NAME; --force replaces one", Own: option.ContextForce, Keeps: true, MaxArgs: 1}, (*contextJob).add),
 			verb(option.Command{Name: "list", Usage: "[--names]", Summary: "list the contexts and their brokers; * marks the current one, that of MQ_CONTEXT if set", Own: option.ContextNames}, (*contextJob).list),
 			verb(option.Command{Name: "use", Usage: "NAME|--none", Summary: "make NAME the current context, or none", Own: option.ContextNone, MaxArgs: 1, Contexts: true}, (*contextJob).use),
-			verb(option.Command{Name: "show", Usage: "[NAME]", Summary: "show the options of a context, of the current one unless named", MaxArgs: 1, Contexts: true}, (*contextJob).show),
-			verb(option.Command{Name: "remove", Usage: "NAME", Summary: "take a context out of the file", MaxArgs: 1, Contexts: true}, (*contextJob).remove),
+			verb(option.Command{Name: "show", Usage: "[NAME]", Summary: "show the options of a context (default: the current one)", MaxArgs: 1, Contexts: true}, (*contextJob).show),
+			verb(option.Command{Name: "remove", Usage: "NAME", Summary: "delete a context from the file", MaxArgs: 1, Contexts: true}, (*contextJob).remove),
 		},
 	}
 }
@@ -47,7 +47,7 @@ type contextJob struct {
 // runContext runs one of the context commands.
 func runContext(inv *Invocation, run func(*contextJob) error) (err error) {
 	job := &contextJob{Invocation: inv}
-	// Another may write the file meanwhile, and with patience it is our turn.
+	// Another process may write the file at the same time, so try again until it is free.
 	for range 100 {
 		if err = job.read(); err == nil {
 			err = run(job)
@@ -59,10 +59,10 @@ func runContext(inv *Invocation, run func(*contextJob) error) (err error) {
 	return err
 }
 
-// read reads the files.
+// read reads the configuration files.
 func (j *contextJob) read() (err error) {
 	if j.conf, err = option.ReadConfig(j.environment(), j.uses); err != nil {
-		// The file that the first context goes into need not be there.
+		// The file that the first context is written to need not exist.
 		if _, _, set := option.Chosen(j.environment(), j.uses, option.ConfigOption); !j.Tool.Command.Keeps || !set || !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -76,7 +76,7 @@ func (j *contextJob) read() (err error) {
 	return nil
 }
 
-// name returns the name of the context that the line must have.
+// name returns the name of the context, which the line must have.
 func (j *contextJob) name() (string, error) {
 	if len(j.Args) == 0 {
 		return "", option.Usagef("%s: the name of the context is missing", j.Tool.Path)
@@ -84,7 +84,7 @@ func (j *contextJob) name() (string, error) {
 	return j.Args[0], nil
 }
 
-// add keeps the options given as a context.
+// add stores the options of the line as a context.
 func (j *contextJob) add() error {
 	name, err := j.name()
 	if err != nil {
@@ -113,7 +113,7 @@ func (j *contextJob) add() error {
 		return err
 	}
 	if e := f.Root.Get(option.KeyContexts); e != nil && e.Value.Get(name) != nil && !j.Values.Force.On() {
-		return option.Usagef("%s: context %q is there already", f.Place(e.Value.Get(name).Key), name).WithHint("--force replaces it")
+		return option.Usagef("%s: context %q already exists", f.Place(e.Value.Get(name).Key), name).WithHint("--force replaces it")
 	}
 	edited, err := f.Put(option.KeyContexts, name, pairs)
 	if err != nil {
@@ -129,11 +129,11 @@ func (j *contextJob) add() error {
 	return nil
 }
 
-// errNotUTF8 is why a value cannot be kept in a context.
+// errNotUTF8 is the reason why a value cannot be stored in a context.
 var errNotUTF8 = errors.New("want UTF-8 text to keep in a context")
 
-// pairs turns the options given into lines of the file, and names the first
-// secret among them.
+// pairs converts the options of the line to lines of the file, and returns the name of the
+// first secret among them.
 func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
 	at := map[*option.Option]int{}
 	for _, use := range j.uses {
@@ -171,7 +171,7 @@ func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
 	return pairs, secret, nil
 }
 
-// list writes the contexts.
+// list prints the contexts.
 func (j *contextJob) list() error {
 	var b strings.Builder
 	current, _ := j.conf.InUse(j.environment(), nil)
@@ -194,7 +194,7 @@ func (j *contextJob) list() error {
 	return j.write(b.String())
 }
 
-// show writes the options of a context.
+// show prints the options of a context.
 func (j *contextJob) show() error {
 	var f option.ConfigFile
 	var e *yamlfile.Entry
@@ -266,7 +266,7 @@ func (j *contextJob) elsewhereCurrent(own option.ConfigFile) bool {
 	return false
 }
 
-// remove takes a context out.
+// remove deletes a context.
 func (j *contextJob) remove() error {
 	name, err := j.name()
 	if err != nil {
@@ -302,13 +302,12 @@ func (j *contextJob) remove() error {
 	return nil
 }
 
-// own is the file that is edited: that of --config or the user's, which may not
-// be there yet.
+// own returns the file to edit: that of --config or the user's, which may not exist yet.
 func (j *contextJob) own() (option.ConfigFile, error) {
 	path, label, set := option.Chosen(j.environment(), j.uses, option.ConfigOption)
 	switch {
 	case set && path == option.None:
-		return option.ConfigFile{}, option.Usagef("%s: contexts are in a file, and none is none", label)
+		return option.ConfigFile{}, option.Usagef("%s: contexts need a configuration file", label)
 	case !set:
 		if path = j.environment().UserConfig(); path == "" {
 			return option.ConfigFile{}, option.Usagef("there is no place for a configuration file").WithHint("set HOME, or name a file with --config")

@@ -4,8 +4,8 @@ package cli
 
 import "syscall"
 
-// die does nothing: this system has no signals to die by.
+// die does nothing: this system has no signals that end a process.
 func die(syscall.Signal) {}
 
-// byDefault does nothing here: SIGQUIT before signals are caught prints a trace.
+// byDefault does nothing here: SIGQUIT prints a trace until signals are caught.
 func byDefault(syscall.Signal) (undo func(), ok bool) { return func() {}, false }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// die ends the process by sig where Go's runtime does what the kernel would: it
-// prints a trace for SIGQUIT, and does nothing for SIGPIPE.
+// die ends the process by sig where Go's runtime does what the kernel would. The runtime
+// prints a trace for SIGQUIT and does nothing for SIGPIPE.
 func die(sig syscall.Signal) {
 	switch sig {
 	case syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP:
@@ -20,5 +20,5 @@ func die(sig syscall.Signal) {
 	}
 }
 
-// byDefault does nothing here: SIGQUIT before signals are caught prints a trace.
+// byDefault does nothing here: SIGQUIT prints a trace until signals are caught.
 func byDefault(syscall.Signal) (undo func(), ok bool) { return func() {}, false }

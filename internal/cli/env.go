@@ -16,17 +16,17 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// Env is everything a tool gets from outside: its words, its streams, the
-// environment and which streams are terminals.
+// Env is everything a tool gets from outside: its words, its streams, the environment, and
+// which streams are terminals.
 type Env struct {
-	Name   string   // what the program is invoked as: its path or that of a link
+	Name   string   // the name it is invoked by: its path or that of a link
 	Args   []string // without the program's name
 	Stdin  io.Reader
 	Stdout io.Writer
 	Stderr io.Writer
 	Lookup option.LookupFunc // nil: no environment
 
-	// Dial connects to the broker, whatever its address; nil: over the network.
+	// Dial connects to the broker, at any address; nil means over the network.
 	Dial func(context.Context) (net.Conn, error)
 
 	SystemConfig string // path of the system's configuration file; empty: none
@@ -35,28 +35,28 @@ type Env struct {
 	StdoutIsTerminal bool
 	StderrIsTerminal bool
 
-	stdoutClosed bool // it was when the process started, and is /dev/null now
+	stdoutClosed bool // it was closed when the process started, and is /dev/null now
 
-	// askSecret asks a user for a secret; nil: there is nobody.
+	// askSecret prompts the user for a secret; nil: there is no terminal.
 	askSecret func(ctx context.Context, prompt string) ([]byte, error)
 
-	lostZone string // the value of TZ that names no time zone of this machine's
+	lostZone string // the value of TZ that names no time zone known on this machine
 
-	unset   func(string)  // takes a variable out of the environment of children; nil: cannot
-	exit    func(int)     // ends the process; nil: cannot
-	signals *signals      // nil: none come
-	catch   func()        // catches them; nil: they are
+	unset   func(string)  // removes a variable from the environment of children; nil: not possible
+	exit    func(int)     // ends the process; nil: there is none
+	signals *signals      // nil: no signals are handled
+	catch   func()        // catches signals; nil: they are already caught
 	settle  func()        // gives the process all processors; nil: it has them
-	grace   time.Duration // until then without; 0 is the usual time, negative: for ever
+	grace   time.Duration // time before signals are caught; 0 is the default, negative means never
 }
 
 // CatchSignals is Begin without an end.
 func (e *Env) CatchSignals() { e.Begin() }
 
-// Begin says that something is under way, until end: a connection, a child process, a
-// terminal without echo, a file that is half written. The first signal then ends the
-// context of Tool.Run. Else it ends the process: whatever that does may last for ever,
-// as the reading of a named pipe does.
+// Begin marks the start of work that must be cleaned up, until end is called: a connection,
+// a child process, a terminal without echo, a file that is half written. During that time
+// the first signal cancels the context of Tool.Run. At other times it ends the process,
+// which may be stuck in something that lasts forever, such as reading a named pipe.
 func (e *Env) Begin() (end func()) {
 	e.CatchNow()
 	if e.settle != nil {
@@ -65,7 +65,7 @@ func (e *Env) Begin() (end func()) {
 	return e.BeginBriefly()
 }
 
-// BeginBriefly is Begin for what may be over before it is worth catching signals.
+// BeginBriefly is Begin for work that may be done before it is worth catching signals.
 func (e *Env) BeginBriefly() (end func()) {
 	if e.signals == nil {
 		return func() {}
@@ -73,17 +73,17 @@ func (e *Env) BeginBriefly() (end func()) {
 	return e.signals.begin()
 }
 
-// CatchNow catches signals, SIGPIPE among them. Until then they have their usual
-// meaning. It is called by itself before the first line on stderr, and some
-// milliseconds after the start: a one-shot tool is done by then, and saves the two
-// threads and the tenth of its time that catching signals costs.
+// CatchNow catches signals, SIGPIPE among them. Until then they have their default action.
+// It is called automatically before the first line on stderr, and some milliseconds after
+// the start. A one-shot tool is done by then, and saves the two threads and the tenth of
+// its time that catching signals costs.
 func (e *Env) CatchNow() {
 	if e.catch != nil {
 		e.catch()
 	}
 }
 
-// catchLater is catchNow when the time comes.
+// catchLater calls catchNow after the grace period.
 func (e *Env) catchLater() *time.Timer {
 	grace := e.grace
 	if grace == 0 {
@@ -95,7 +95,7 @@ func (e *Env) catchLater() *time.Timer {
 	return time.AfterFunc(grace, e.CatchNow)
 }
 
-// catchFirst is a stream that signals are caught for before it is written.
+// catchFirst is a stream that catches signals before it is written to.
 type catchFirst struct {
 	env *Env
 	w   io.Writer
@@ -106,7 +106,7 @@ func (c *catchFirst) Write(p []byte) (int, error) {
 	return c.w.Write(p)
 }
 
-// OSEnv is the environment of this process.
+// OSEnv returns the environment of this process.
 func OSEnv() Env {
 	env := Env{
 		Stdin:            os.Stdin,
@@ -131,8 +131,8 @@ func OSEnv() Env {
 	return env
 }
 
-// closedInput is standard input that was closed when the process started: whoever
-// reads it learns that, and does not take it for an empty file.
+// closedInput is standard input that was closed when the process started: reading it fails,
+// so that it is not mistaken for an empty file.
 type closedInput struct{}
 
 func (closedInput) Read([]byte) (int, error) {
@@ -143,18 +143,18 @@ func isTerminal(f *os.File) bool {
 	return controls(f, func(fd uintptr) bool { return isatty.IsTerminal(fd) || isatty.IsCygwinTerminal(fd) })
 }
 
-// environment is what options are read from beside the words.
+// environment returns the sources of options besides the words.
 func (e *Env) environment() *option.Environment {
 	return &option.Environment{Lookup: e.Lookup, SystemConfig: e.SystemConfig}
 }
 
-// Variable finds a variable.
+// Variable looks up a variable.
 func (e *Env) Variable(name string) (string, bool) { return e.environment().Variable(name) }
 
-// Getenv is a variable of the environment; "" where there is none.
+// Getenv returns the value of a variable, or "".
 func (e *Env) Getenv(name string) string { return e.environment().Getenv(name) }
 
-// StderrSize is TerminalSize of the stream to which the tool talks.
+// StderrSize is TerminalSize of the stream to which messages are written.
 func (e *Env) StderrSize() (width, height int) {
 	w := e.Stderr
 	if c, ok := w.(*catchFirst); ok {
@@ -164,8 +164,8 @@ func (e *Env) StderrSize() (width, height int) {
 	return TerminalSize(f)
 }
 
-// UTF8 reports whether the user's locale writes UTF-8, as all terminals of Windows
-// and macOS do.
+// UTF8 reports whether the user's locale uses UTF-8, as all terminals of Windows and macOS
+// do.
 func (e *Env) UTF8() bool {
 	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
 		return true

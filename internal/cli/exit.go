@@ -11,40 +11,40 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// ExitCoder is an error that knows the status its program ends with. An error
-// may also have a method Hint() string, the line shown below it.
+// ExitCoder is an error that knows the exit status of its program. An error may also have a
+// method Hint() string, which returns the line printed below it.
 type ExitCoder interface {
 	error
 	ExitCode() int
 }
 
-// Exit gives an error an exit code, and optionally a hint. Err may be nil: the
-// program then ends with the code and says nothing.
+// Exit adds an exit code, and optionally a hint, to an error. If Err is nil, the program
+// exits with the code and prints nothing.
 type Exit struct {
 	Code int
 	Err  error
 	Help string // the hint; lower case, no full stop
 }
 
-// Failed wraps err so that the program ends with code.
+// Failed wraps err so that the program exits with code.
 func Failed(code int, err error) error { return &Exit{Code: code, Err: err} }
 
-// ErrPipe ends a tool whose standard output nobody reads any more, as SIGPIPE ends
-// others: without a word.
-var ErrPipe = Quietly(option.ExitPipe)
+// ErrPipe ends a tool whose standard output has lost its reader. Like SIGPIPE for other
+// programs, it prints nothing.
+var ErrPipe = ExitSilently(option.ExitPipe)
 
-// errHungUp ends a tool whose standard output was a terminal that is closed, as SIGHUP
-// does, which comes at the same time.
-var errHungUp = Quietly(option.ExitHangup)
+// errHungUp ends a tool whose standard output is a closed terminal, as SIGHUP does, which
+// comes at the same time.
+var errHungUp = ExitSilently(option.ExitHangup)
 
-// NobodyReads reports whether err is that of standard output that has lost its reader:
-// what went there last may have been read by nobody.
-func NobodyReads(err error) bool { return errors.Is(err, ErrPipe) || errors.Is(err, errHungUp) }
+// ReaderLost reports whether err means that standard output has lost its reader: the last
+// output may not have been read.
+func ReaderLost(err error) bool { return errors.Is(err, ErrPipe) || errors.Is(err, errHungUp) }
 
-// OutputError returns the error that a failed write to standard output ends a tool
-// with: one of NobodyReads, or that local output failed.
+// OutputError returns the error that ends a tool after a failed write to standard output:
+// one of ReaderLost, or that local output failed.
 func OutputError(tools option.ToolSet, err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok { // of /dev/stdout
+	if e, ok := errors.AsType[*fs.PathError](err); ok { // of the path /dev/stdout
 		err = e.Err
 	}
 	switch {
@@ -54,7 +54,7 @@ func OutputError(tools option.ToolSet, err error) error {
 		return errHungUp
 	case transport.IsClosedPipe(err):
 		return ErrPipe
-	case tools&option.Bench != 0: // whose code ExitLocalIO has another meaning
+	case tools&option.Bench != 0: // its code ExitLocalIO has another meaning
 		return Failed(option.ExitFailure, fmt.Errorf("standard output: %w", err))
 	}
 	return Failed(option.ExitLocalIO, fmt.Errorf("standard output: %w", err))
@@ -63,13 +63,13 @@ func OutputError(tools option.ToolSet, err error) error {
 // ErrTimeout is the cause of a context that --timeout has ended.
 var ErrTimeout = errors.New("timed out")
 
-// Limit returns ctx with the end that --timeout sets, which bounds all of a command.
+// Limit returns ctx limited by --timeout, which bounds the whole command.
 func (inv *Invocation) Limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	if limit := inv.Values.Timeout.Duration(); limit > 0 {
 		ctx, cancel := context.WithTimeoutCause(ctx, limit, ErrTimeout)
 		context.AfterFunc(ctx, func() {
 			if s := inv.signals; s != nil && context.Cause(ctx) == ErrTimeout {
-				s.unlessUnderway(func() { inv.Abandon(ctx, inv.TimedOut("not connected")) })
+				s.unlessBusy(func() { inv.Abandon(ctx, inv.TimedOut("not connected")) })
 			}
 		})
 		inv.endInTime(ctx)
@@ -78,13 +78,13 @@ func (inv *Invocation) Limit(ctx context.Context) (context.Context, context.Canc
 	return ctx, func() {}
 }
 
-// TimedOut returns the error of a command whose time is up. detail says how far it came.
+// TimedOut returns the error of a command that timed out. detail says how far it got.
 func (inv *Invocation) TimedOut(detail string) error {
 	return Failed(option.ExitTimeLimit, fmt.Errorf("timed out after %s (%s)", units.Short(inv.Values.Timeout.Duration()), detail))
 }
 
-// WhileRead returns ctx with the end, ErrPipe, when nobody reads standard output any
-// more, also while nothing is written there.
+// WhileRead returns a context that is canceled, with cause ErrPipe, when standard output
+// has lost its reader, even while nothing is written to it.
 func (inv *Invocation) WhileRead(ctx context.Context) (context.Context, context.CancelFunc) {
 	if inv.StdoutIsTerminal {
 		return ctx, func() {}
@@ -101,8 +101,8 @@ func (inv *Invocation) WhileRead(ctx context.Context) (context.Context, context.
 	return ctx, func() { cancel(nil) }
 }
 
-// CheckOutput returns the error of standard output that was closed at the start. A
-// tool calls it before it takes what is to be written there.
+// CheckOutput returns an error if standard output was closed at the start. A tool calls it
+// before it receives what it is going to write there.
 func (inv *Invocation) CheckOutput() error {
 	if !inv.stdoutClosed {
 		return nil
@@ -113,8 +113,8 @@ func (inv *Invocation) CheckOutput() error {
 
 var errClosed = errors.New("standard output is closed")
 
-// Quietly ends the program with code and without a word.
-func Quietly(code int) error { return &Exit{Code: code} }
+// ExitSilently returns an error that exits with code and prints nothing.
+func ExitSilently(code int) error { return &Exit{Code: code} }
 
 func (e *Exit) Error() string {
 	if e.Err == nil {
@@ -126,22 +126,22 @@ func (e *Exit) Error() string {
 // Unwrap returns the wrapped error, which may be nil.
 func (e *Exit) Unwrap() error { return e.Err }
 
-// ExitCode is the status of the program.
+// ExitCode returns the exit status of the program.
 func (e *Exit) ExitCode() int { return e.Code }
 
-// Hint is the hint of e, or "": that of the error it wraps counts then.
+// Hint returns the hint of e, or "": then the hint of the wrapped error is used.
 func (e *Exit) Hint() string {
 	return e.Help
 }
 
-// CodeOf maps an error to an exit code: 0 for nil, what the outermost
-// ExitCoder in its chain says, the code of the signal that canceled ctx when
-// err is that cancellation or one of NobodyReads, and 1 for everything else.
+// CodeOf maps an error to an exit code: 0 for nil, that of the outermost ExitCoder in its
+// chain, the code of the signal that canceled ctx if err is that cancellation or one of
+// ReaderLost, and 1 for everything else.
 func CodeOf(ctx context.Context, err error) int {
 	if err == nil {
 		return option.ExitDone
 	}
-	if signal, ok := errors.AsType[*SignalError](context.Cause(ctx)); ok && (errors.Is(err, context.Canceled) || NobodyReads(err)) {
+	if signal, ok := errors.AsType[*SignalError](context.Cause(ctx)); ok && (errors.Is(err, context.Canceled) || ReaderLost(err)) {
 		return signal.ExitCode()
 	}
 	for e := err; ; {
@@ -149,8 +149,8 @@ func CodeOf(ctx context.Context, err error) int {
 		if !errors.As(e, &coder) {
 			break
 		}
-		// The error of a child process (os/exec) has the same method and means
-		// another program's status.
+		// The error of a child process (os/exec) has the same method, which returns the
+		// status of another program.
 		if _, child := coder.(interface{ Pid() int }); child {
 			break
 		}

@@ -6,12 +6,12 @@ import (
 	"github.com/mqtools/mqtools/format"
 )
 
-// Formatter makes the formatter that the output options ask for.
+// Formatter returns the formatter that the output options select.
 func (inv *Invocation) Formatter() (format.Formatter, error) {
 	v := inv.Values
 	print0 := v.Print0.On()
-	pattern, record, pretty := v.Format.IsSet(), v.JSON.On(), v.Pretty.On() // -F goes before -v
-	indent := pretty && inv.Habits().PrettyFormat
+	pattern, record, pretty := v.Format.IsSet(), v.JSON.On(), v.Pretty.On() // -F overrides -v
+	indent := pretty && inv.CompatBehavior().PrettyFormat
 	pretty = pretty && !indent
 	if inv.lostZone != "" && (pattern || record || pretty) {
 		inv.Warnf("TZ=%q: this machine has no such time zone; times are in UTC", inv.lostZone)

@@ -12,8 +12,8 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// TestHelpFitsAScreen: the help of each tool and of each command has at most 30 lines of
-// at most 80 columns, leads to the rest, and shows options with their own texts.
+// TestHelpFitsAScreen checks that the help of each tool and command has at most 30 lines of
+// at most 80 columns, points to the rest, and describes options with their own texts.
 func TestHelpFitsAScreen(t *testing.T) {
 	t.Parallel()
 	for name, of := range tools {
@@ -38,8 +38,8 @@ func TestHelpFitsAScreen(t *testing.T) {
 	}
 }
 
-// TestEveryTopicIsKnown: each that the help names, or that completion offers, has a text
-// of at most 80 columns.
+// TestEveryTopicIsKnown checks that each topic that the help names or completion offers has
+// a text of at most 80 columns.
 func TestEveryTopicIsKnown(t *testing.T) {
 	t.Parallel()
 	for name, of := range tools {
@@ -65,7 +65,7 @@ func TestEveryTopicIsKnown(t *testing.T) {
 	}
 }
 
-// TestRefusedOptionsAreHidden: but in the topic of mosquitto.
+// TestRefusedOptionsAreHidden checks that only the topic mosquitto shows them.
 func TestRefusedOptionsAreHidden(t *testing.T) {
 	t.Parallel()
 	for name, of := range tools {
@@ -85,7 +85,8 @@ func TestRefusedOptionsAreHidden(t *testing.T) {
 	}
 }
 
-// TestHelpIsForTheTerminalOrPlain: bold on a terminal, unless the user or a pipe says no.
+// TestHelpIsForTheTerminalOrPlain checks that headings are bold on a terminal, unless the
+// user turns that off, and never in a pipe.
 func TestHelpIsForTheTerminalOrPlain(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -116,7 +117,8 @@ func TestHelpIsForTheTerminalOrPlain(t *testing.T) {
 	}
 }
 
-// TestHelpOfAWordThatIsNoTopic: has status 2, and names the topics.
+// TestHelpOfAWordThatIsNoTopic checks that the status is 2 and that the error names the
+// topics.
 func TestHelpOfAWordThatIsNoTopic(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ line, want string }{
@@ -134,7 +136,7 @@ func TestHelpOfAWordThatIsNoTopic(t *testing.T) {
 	}
 }
 
-// TestHelpOfACommandByItsName: what stands behind --help of a tool with commands can be one.
+// TestHelpOfACommandByItsName checks that the word after --help can be a command.
 func TestHelpOfACommandByItsName(t *testing.T) {
 	t.Parallel()
 	for _, c := range tools["mqbench"]().Commands {
@@ -147,8 +149,8 @@ func TestHelpOfACommandByItsName(t *testing.T) {
 	}
 }
 
-// TestExamplesOfTheHelpAreCommandLines: each word of them is one that the tool takes, and
-// those of a topic use one of its options.
+// TestExamplesOfTheHelpAreCommandLines checks that the tool accepts each word of the
+// examples, and that those of a topic use one of its options.
 func TestExamplesOfTheHelpAreCommandLines(t *testing.T) {
 	t.Parallel()
 	for name, of := range tools {
@@ -189,11 +191,11 @@ func TestExamplesOfTheHelpAreCommandLines(t *testing.T) {
 	}
 }
 
-// quoted is a word, or what stands in quotes.
+// quoted matches a word or a quoted string.
 var quoted = regexp.MustCompile(`'[^']*'|[^ ']+`)
 
-// TestTheHelpOfAnOptionIsThatOfItsCommand: what another command needs, and has as its
-// default, is not told.
+// TestTheHelpOfAnOptionIsThatOfItsCommand checks that the needs and defaults of other
+// commands are not shown.
 func TestTheHelpOfAnOptionIsThatOfItsCommand(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -204,7 +206,7 @@ func TestTheHelpOfAnOptionIsThatOfItsCommand(t *testing.T) {
 		{"mqpub request --help=verbose", " variable MQ_VERBOSE ", " needs "},
 		{"mqbench run --help=duration", "(default: as the plan)", " default 30s "},
 		{"mqbench pub --help=duration", " default 30s ", ""},
-		{"mqbench --help filter", " variable MQ_FILTER ", ""}, // which is a topic of mqsub's
+		{"mqbench --help filter", " variable MQ_FILTER ", ""}, // also a topic of mqsub
 	} {
 		words := strings.Fields(c.line)
 		text := strings.Join(strings.Fields(tool(t, words[0], words[1:]...)), " ") + " "

@@ -17,7 +17,7 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// childVar makes the test binary play a tool, for what only a process shows.
+// childVar makes the test binary act as a tool, for behavior that only a process shows.
 const childVar = "MQTOOLS_CLI_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -30,7 +30,8 @@ func TestMain(m *testing.M) {
 			_ = os.Unsetenv(name)
 		}
 	}
-	// What nohup or a shell's "&" has the tests ignore their children would ignore, too.
+	// Signals that nohup or a shell's "&" makes the tests ignore would also be ignored by
+	// their children.
 	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT} {
 		if signal.Ignored(sig) {
 			signal.Notify(make(chan os.Signal, 1), sig)
@@ -42,7 +43,7 @@ func TestMain(m *testing.M) {
 func childTool(name string) Tool {
 	tool := Tool{Program: option.Program{Name: "mqsub", Bit: option.Sub, MaxArgs: -1}}
 	switch name {
-	case "drain": // a tool that drains for ever
+	case "drain": // a tool that drains forever
 		tool.Run = func(ctx context.Context, inv *Invocation) error {
 			inv.CatchSignals()
 			fmt.Fprintln(inv.Stdout, "ready")
@@ -50,20 +51,20 @@ func childTool(name string) Tool {
 			fmt.Fprintln(inv.Stdout, context.Cause(ctx))
 			select {}
 		}
-	case "leave": // a tool that ends when asked
+	case "leave": // a tool that exits when asked
 		tool.Run = func(ctx context.Context, inv *Invocation) error {
 			inv.CatchSignals()
 			fmt.Fprintln(inv.Stdout, "ready")
 			<-ctx.Done()
 			return ctx.Err()
 		}
-	case "read": // a tool that reads what it is to do, and gets nothing
+	case "read": // a tool that reads its input and gets nothing
 		tool.Run = func(_ context.Context, inv *Invocation) error {
 			inv.CatchNow()
 			fmt.Fprintln(inv.Stdout, "ready")
 			return readNothing()
 		}
-	case "work and read": // a tool with something under way, and then not
+	case "work and read": // a tool with work in progress, and then without
 		tool.Run = func(ctx context.Context, inv *Invocation) error {
 			end := inv.Begin()
 			fmt.Fprintln(inv.Stdout, "ready")
@@ -72,7 +73,7 @@ func childTool(name string) Tool {
 			end()
 			return readNothing()
 		}
-	case "write": // a tool that writes until it cannot
+	case "write": // a tool that writes until it fails
 		tool.Run = func(_ context.Context, inv *Invocation) error {
 			inv.CatchSignals()
 			for {
@@ -90,7 +91,7 @@ func childTool(name string) Tool {
 	return tool
 }
 
-// readNothing reads a pipe that nobody writes to, and does not end.
+// readNothing reads a pipe that has no writer, and does not return.
 func readNothing() error {
 	r, w, err := os.Pipe()
 	if err == nil {
@@ -115,8 +116,8 @@ func startChild(t *testing.T, name string) *child {
 	return start(t, exec.Command(os.Args[0]), name)
 }
 
-// startShell has a shell start the test binary, "$0" to it, as a tool, and waits for
-// its first line.
+// startShell starts a shell that runs the test binary, as "$0", as a tool, and waits for
+// the tool's first line.
 func startShell(t *testing.T, script, name string) *child {
 	t.Helper()
 	return start(t, exec.Command("sh", "-c", script, os.Args[0]), name)

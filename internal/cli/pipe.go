@@ -5,11 +5,10 @@ import (
 	"os"
 )
 
-// WatchClosedPipe returns a channel that is closed when nobody can read any
-// more what is written to f, without writing to it: for `mqsub | head -1`, which
-// must end when head does and not at the next message. It applies to pipes, and on
-// Unix to sockets; for anything else, and when f cannot be watched, the channel
-// stays open. The goroutine behind it ends with ctx.
+// WatchClosedPipe returns a channel that is closed when f has lost its reader. It does not
+// write to f. It is for `mqsub | head -1`, which must exit when head does, not at the next
+// message. It applies to pipes, and on Unix also to sockets; for anything else, and if f
+// cannot be watched, the channel stays open. Its goroutine ends when ctx is done.
 func WatchClosedPipe(ctx context.Context, f *os.File) <-chan struct{} {
 	closed := make(chan struct{})
 	if f != nil {
@@ -18,9 +17,9 @@ func WatchClosedPipe(ctx context.Context, f *os.File) <-chan struct{} {
 	return closed
 }
 
-// controls calls do with the descriptor or handle of f, and reports whether it was called
-// and is content. Not f.Fd, which would put the file, perhaps shared with other
-// processes, into blocking mode.
+// controls calls do with the descriptor or handle of f, and reports whether do was called
+// and returned true. It does not use f.Fd, which would put the file, which may be shared
+// with other processes, into blocking mode.
 func controls(f *os.File, do func(fd uintptr) bool) (ok bool) {
 	raw, err := f.SyscallConn()
 	return err == nil && raw.Control(func(fd uintptr) { ok = do(fd) }) == nil && ok

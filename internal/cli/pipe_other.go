@@ -7,6 +7,5 @@ import (
 	"os"
 )
 
-// watchPipe does nothing: this system has no way to see a closed pipe without writing
-// to it.
+// watchPipe does nothing: this system cannot detect a closed pipe without writing to it.
 func watchPipe(context.Context, *os.File, chan<- struct{}) {}

@@ -17,7 +17,7 @@ func TestWatchClosedPipe(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	closed := WatchClosedPipe(ctx, w)
-	// Data that nobody has read yet is no reason, nor is data that was read.
+	// Data that is unread must not end the watch, nor must data that was read.
 	if _, err := w.WriteString("x"); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestWatchClosedPipeEndsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	cancel()
-	// The watch held a duplicate; the end of the data shows that it is gone.
+	// The watch held a duplicate; EOF shows that it is closed.
 	if n, err := r.Read(make([]byte, 1)); n != 0 || err == nil {
 		t.Errorf("read: got %d, %v, want the end", n, err)
 	}

@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watchPipe closes closed when nobody can read from the pipe or socket f any more. Its
-// goroutine sleeps in poll(2).
+// watchPipe closes closed when the pipe or socket f has lost its reader. Its goroutine
+// sleeps in poll(2).
 //
-// It polls a duplicate of the descriptor, so a reader sees the end of the data
-// only when f is closed and ctx is done.
+// It polls a duplicate of the descriptor, so a reader gets EOF only when f is closed and
+// ctx is done.
 func watchPipe(ctx context.Context, f *os.File, closed chan<- struct{}) {
 	fd, ok := duplicatePipe(f)
 	if !ok {
@@ -57,8 +57,8 @@ func duplicatePipe(f *os.File) (fd int, ok bool) {
 	return fd, ok
 }
 
-// pollClosed sleeps until the reader of fd is gone (true) or wake is readable
-// or closed (false).
+// pollClosed sleeps until the reader of fd is gone (true) or until wake is readable or
+// closed (false).
 func pollClosed(fd, wake int) bool {
 	set := []unix.PollFd{{Fd: int32(fd)}, {Fd: int32(wake), Events: unix.POLLIN}}
 	for {
@@ -71,7 +71,7 @@ func pollClosed(fd, wake int) bool {
 		case set[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0:
 			return true
 		}
-		// Not ours to interpret, as POLLNVAL; asking again would spin.
+		// Other events, such as POLLNVAL, are not handled here; polling again would spin.
 		return false
 	}
 }

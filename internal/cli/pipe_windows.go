@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// watchPipe closes closed when nobody can read from the pipe f any more. Windows wakes
-// nobody when a reader goes, so the pipe is asked what it knows. Not by a write of
-// nothing, which a reader takes for the end.
+// watchPipe closes closed when the pipe f has lost its reader. Windows has no notification
+// for that, so watchPipe polls the state of the pipe. It does not write zero bytes, which a
+// reader takes for EOF.
 func watchPipe(ctx context.Context, f *os.File, closed chan<- struct{}) {
 	h, ok := duplicatePipe(f)
 	if !ok {
@@ -39,7 +39,7 @@ func watchPipe(ctx context.Context, f *os.File, closed chan<- struct{}) {
 	}()
 }
 
-// pipeInterval is how long a reader may be gone unseen.
+// pipeInterval is how long it may take to notice that the reader is gone.
 const pipeInterval = 200 * time.Millisecond
 
 // duplicatePipe duplicates the handle of a pipe.
@@ -57,12 +57,11 @@ func duplicatePipe(f *os.File) (h windows.Handle, ok bool) {
 // pipeClosing is FILE_PIPE_CLOSING_STATE: the other end is closed.
 const pipeClosing = 4
 
-// pipeState asks for the state of a pipe, which needs no right to read it. It is not
-// known for sockets.
+// pipeState queries the state of a pipe, which needs no right to read it. The state of a
+// socket is unknown.
 func pipeState(h windows.Handle) (state uint32, ok bool) {
-	// FILE_PIPE_LOCAL_INFORMATION: type, configuration, greatest number and number
-	// of instances, inbound quota, data to read, outbound quota, room to write,
-	// state, end.
+	// FILE_PIPE_LOCAL_INFORMATION: type, configuration, maximum and current number of
+	// instances, inbound quota, data to read, outbound quota, room to write, state, end.
 	var info [10]uint32
 	var iosb windows.IO_STATUS_BLOCK
 	const filePipeLocalInformation = 24

@@ -11,8 +11,7 @@ import (
 	"testing"
 )
 
-// end waits for a child and returns the signal that ended it, or else its exit
-// code.
+// end waits for a child and returns the signal that ended it, or else its exit code.
 func (c *child) end() (syscall.Signal, int) {
 	exit, ok := errors.AsType[*exec.ExitError](c.Wait())
 	if !ok {
@@ -64,8 +63,8 @@ func TestAToolThatHasCleanedUpDiesByItsSignalWithoutAWord(t *testing.T) {
 	}
 }
 
-// Whatever the first file that is read is, a named pipe that nobody writes to has no end.
-func TestTheFirstSignalEndsAToolThatHasNothingUnderWay(t *testing.T) {
+// Whatever file is read first, a named pipe without a writer never reaches EOF.
+func TestTheFirstSignalEndsAToolWithoutWorkInProgress(t *testing.T) {
 	t.Parallel()
 	for _, it := range []string{"read", "work and read"} {
 		for _, want := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
@@ -91,12 +90,12 @@ func TestAClosedPipeIsTheDeathOfAWriter(t *testing.T) {
 	}
 }
 
-// Neither a panic nor the watchdog's SIGABRT may look like a usage error, status
-// 2, after which a service manager does not start the tool again.
+// Neither a panic nor the watchdog's SIGABRT may look like a usage error, status 2, after
+// which a service manager does not restart the tool.
 func TestAPanicAndSIGABRTEndBySIGABRTWithATrace(t *testing.T) {
 	t.Parallel()
 	for it, end := range map[string]func(*child){
-		"panic": func(*child) {}, // at once
+		"panic": func(*child) {}, // immediately
 		"drain": func(c *child) { _ = c.Process.Signal(syscall.SIGABRT) },
 	} {
 		tool := startChild(t, it)
@@ -120,16 +119,16 @@ func TestASignalThatIsIgnoredAtTheStartStaysIgnored(t *testing.T) {
 	}
 }
 
-// The kernel keeps the first process of a PID namespace from dying by a signal of
-// its own.
+// The kernel does not let the first process of a PID namespace die by a signal that it
+// sends to itself.
 func TestTheFirstProcessOfANamespaceExitsWithTheSignalsCode(t *testing.T) {
 	t.Parallel()
 	if err := exec.Command("unshare", "--user", "--map-root-user", "--pid", "--fork", "true").Run(); err != nil {
 		t.Skip("no PID namespaces here:", err)
 	}
-	for sig, want := range map[string]int{"TERM": 143, "HUP": 129} { // a shell's "&" ignores the others
+	for sig, want := range map[string]int{"TERM": 143, "HUP": 129} { // a shell's "&" makes it ignore the others
 		for _, it := range []string{"leave", "read"} {
-			// The shell that remains outside finds the child of unshare, and signals it.
+			// The shell outside finds the child of unshare and signals it.
 			tool := startShell(t, `unshare --user --map-root-user --pid --fork --kill-child "$0" & u=$!
 			read go
 			kill -`+sig+` $(cat /proc/$u/task/$u/children)

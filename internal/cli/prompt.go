@@ -17,14 +17,14 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// errNoTerminal is the answer of ask where nobody can be asked.
-var errNoTerminal = errors.New("there is no terminal to ask on")
+// errNoTerminal is the error of Ask without a terminal.
+var errNoTerminal = errors.New("there is no terminal to prompt on")
 
-// CanAsk reports whether ask has somebody to ask.
+// CanAsk reports whether Ask has a terminal to prompt on.
 func (e *Env) CanAsk() bool { return e.askSecret != nil }
 
-// Ask asks a user for a secret, which is not shown, until ctx ends; its cause is then
-// the error. When the terminal is closed it is that of the hangup.
+// Ask prompts the user for a secret, without echo, until ctx is done; the error is then the
+// cause of ctx. If the terminal is closed, the error is errHungUp.
 func (e *Env) Ask(ctx context.Context, prompt string) ([]byte, error) {
 	if e.askSecret == nil {
 		return nil, errNoTerminal
@@ -34,7 +34,7 @@ func (e *Env) Ask(ctx context.Context, prompt string) ([]byte, error) {
 	return b, hangup(err)
 }
 
-// AskFor is ask for an option, which the error names.
+// AskFor is Ask for an option, which the error names.
 func (inv *Invocation) AskFor(ctx context.Context, name, prompt string) ([]byte, error) {
 	b, err := inv.Ask(ctx, prompt)
 	if err != nil && ctx.Err() == nil && err != errHungUp {
@@ -43,7 +43,7 @@ func (inv *Invocation) AskFor(ctx context.Context, name, prompt string) ([]byte,
 	return b, err
 }
 
-// askTerminal asks on the terminal of the process, wherever its streams go.
+// askTerminal prompts on the terminal of the process, even if its streams are redirected.
 func askTerminal(ctx context.Context, prompt string) ([]byte, error) {
 	in, out := os.Stdin, os.Stderr
 	if runtime.GOOS != "windows" {
@@ -66,14 +66,14 @@ func askTerminal(ctx context.Context, prompt string) ([]byte, error) {
 		restore(fd, modes)
 	}
 	_, _ = io.WriteString(out, "\n")
-	if in != os.Stdin && ctx.Err() == nil { // else it is still read
+	if in != os.Stdin && ctx.Err() == nil { // otherwise it is still being read
 		_ = in.Close()
 	}
 	return b, err
 }
 
-// restore gives a terminal back the modes that it had before somebody began to read a
-// password there, who may be about to change them.
+// restore resets a terminal to the modes it had before a password was read. The read may
+// still be running and about to change them.
 func restore(fd int, modes *term.State) {
 	for range 20 {
 		if now, err := term.GetState(fd); err != nil || *now != *modes {
@@ -84,8 +84,8 @@ func restore(fd int, modes *term.State) {
 	_ = term.Restore(fd, modes)
 }
 
-// TerminalSize is how many columns and lines a terminal has; 80 and 24 for what
-// does not say.
+// TerminalSize returns the number of columns and lines of a terminal, 80 and 24 where they
+// are unknown.
 func TerminalSize(f *os.File) (width, height int) {
 	conn, err := f.SyscallConn()
 	if err == nil {
@@ -97,8 +97,8 @@ func TerminalSize(f *os.File) (width, height int) {
 	return width, height
 }
 
-// hashPassword is the line that --hash-password writes: of a password that is
-// typed twice, or that standard input has.
+// hashPassword returns the line that --hash-password prints. The password is typed twice,
+// or read from standard input.
 func (inv *Invocation) hashPassword(ctx context.Context) (string, error) {
 	if err := inv.CheckOutput(); err != nil {
 		return "", err
@@ -111,7 +111,7 @@ func (inv *Invocation) hashPassword(ctx context.Context) (string, error) {
 			again, err = inv.AskFor(ctx, "hash-password", "the same again: ")
 		}
 		if err == nil && string(password) != string(again) {
-			err = Failed(option.ExitUsage, errors.New("--hash-password: they are not the same"))
+			err = Failed(option.ExitUsage, errors.New("--hash-password: the passwords differ"))
 		}
 	} else if password, err = io.ReadAll(io.LimitReader(inv.Stdin, packet.MaxString+3)); err != nil {
 		err = Failed(option.ExitUsage, fmt.Errorf("--hash-password: %w", err))

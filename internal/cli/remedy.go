@@ -7,13 +7,12 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// remedies are what the user of a tool can do about errors of the transport, which as
-// a library knows no options. Where a kind alone does not tell what to do, its own
-// hint does.
+// remedies are what the user can do about errors of package transport, which as a library
+// has no options. If there is no remedy for a kind, the error's own hint is used.
 var remedies = [...]struct {
 	op     string // "": any
 	kind   transport.Kind
-	speaks transport.Protocol // 0: whatever it is
+	speaks transport.Protocol // 0: any
 	help   string
 }{
 	{transport.OpConnect, transport.Refused, 0, "is a broker running there? check -h, -p or -L"},
@@ -40,7 +39,7 @@ var remedies = [...]struct {
 
 const speaksWebSocket = "does this port speak WebSocket? for plain MQTT drop --ws"
 
-// remedyOf returns what to do about an error of the transport, or "".
+// remedyOf returns what to do about an error of package transport, or "".
 func remedyOf(e *transport.Error) string {
 	if e.Hint != "" {
 		return e.Hint
@@ -59,7 +58,7 @@ func remedyOf(e *transport.Error) string {
 	return ""
 }
 
-// nameOf is one name that a certificate is for, which can be pasted; or "".
+// nameOf returns a name of a certificate that can be pasted, or "".
 func nameOf(c *x509.Certificate) string {
 	for _, name := range c.DNSNames {
 		if isHostName(name) {
@@ -72,8 +71,8 @@ func nameOf(c *x509.Certificate) string {
 	return ""
 }
 
-// isHostName reports whether a name is one of letters, digits, dots and hyphens: one of
-// a certificate may be anything.
+// isHostName reports whether a name consists of letters, digits, dots and hyphens; a name
+// in a certificate may be anything.
 func isHostName(name string) bool {
 	for _, c := range []byte(name) {
 		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '-') {

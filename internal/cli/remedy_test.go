@@ -10,8 +10,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// Every kind that tells what to do has its way out, and a hint of the transport's own,
-// which knows more, goes before it.
+// Every kind that has a remedy has one here, and a more specific hint of package transport
+// takes precedence.
 func TestErrorsOfTheTransportHaveAWayOut(t *testing.T) {
 	t.Parallel()
 	wrongHost := func(names ...string) error {
@@ -33,7 +33,7 @@ func TestErrorsOfTheTransportHaveAWayOut(t *testing.T) {
 			t.Errorf("%s, %v: %q, want %q", row.e.Op, row.e.Kind, got, row.want)
 		}
 	}
-	// What they name are options of every tool.
+	// Every tool has the options that the remedies name.
 	for _, tools := range []option.ToolSet{option.Pub, option.Sub, option.Bench} {
 		for _, r := range remedies {
 			for _, word := range strings.Fields(r.help) {

@@ -14,8 +14,8 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// TestShellsComplete has the shells that are there complete lines, by the tools as they
-// are built: a binary of tests with -race takes too long to start.
+// TestShellsComplete completes lines in the shells that are installed, with regular builds
+// of the tools: a test binary built with -race takes too long to start.
 func TestShellsComplete(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
@@ -32,8 +32,8 @@ func TestShellsComplete(t *testing.T) {
 	}
 }
 
-// shell is a directory with the three tools in it, and one to complete the names of files
-// in, and the environment for a shell.
+// shell is a directory with the three tools and with another one in which file names are
+// completed, and the environment of a shell.
 type shell struct {
 	path, scripts, files string
 	env                  []string
@@ -72,7 +72,7 @@ func newShell(t *testing.T, bin, name string) *shell {
 	return s
 }
 
-// run runs the shell where the files are, which it must leave as they are.
+// run runs the shell in the directory of the files, which it must not change.
 func (s *shell) run(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(s.path, args...)
@@ -87,8 +87,8 @@ func (s *shell) run(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// lines are what every shell must complete, and to what; names are without the slash
-// behind a directory.
+// lines are the lines to complete and the expected results; directories are without the
+// trailing slash.
 var lines = map[string]string{
 	"mqsub --retain-h":                           "--retain-handling",
 	"mqsub --color a":                            "always auto",
@@ -137,7 +137,7 @@ var lines = map[string]string{
 	"mqpub -D publish user-property a b --on-un": "--on-undeliverable",
 }
 
-// inLines are the lines in an order, and what they are to become.
+// inLines returns the lines and their expected results in a fixed order.
 func inLines(leave ...string) (all []string) {
 	for line := range lines {
 		if !slices.Contains(leave, line) {
@@ -164,8 +164,8 @@ func check(t *testing.T, line string, offers []string) {
 	}
 }
 
-// bashWords splits a line as bash does, at = and : and @ too. The last word is the one
-// that is completed; text is the part of it that bash replaces, and kept what stays.
+// bashWords splits a line as bash does, also at =, : and @. The last word is the one to
+// complete; text is the part of it that bash replaces, and kept the part that stays.
 func bashWords(line string) (words []string, kept, text string) {
 	whole := ""
 	pieces := regexp.MustCompile("(?:'[^']*'?|\\$\\([^)]*\\)|`[^`]*`|[^ =:@'])+|[=:@]+| +").FindAllString(line, -1)
@@ -178,7 +178,7 @@ func bashWords(line string) (words []string, kept, text string) {
 		switch p[len(p)-1] {
 		case ' ', '=', ':':
 			text = ""
-		case '@': // which belongs to the host that is behind it
+		case '@': // it belongs to the host that follows
 			text = "@"
 		default:
 			if i == 0 || !strings.HasSuffix(pieces[i-1], "@") {
@@ -193,8 +193,8 @@ func bashWords(line string) (words []string, kept, text string) {
 	return words, strings.TrimSuffix(whole, text), text
 }
 
-// bashScript completes a line: its arguments are the line, the text to replace, and the
-// words. It writes what the text becomes.
+// bashScript completes a line. Its arguments are the line, the text to replace, and the
+// words. It prints the replacements of the text.
 const bashScript = `. "$0/${3##*/}.bash"
 COMP_LINE=$1 COMP_POINT=${#1} text=$2; shift 2
 COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
@@ -206,7 +206,7 @@ else
 fi
 printf '%s\n' "${COMPREPLY[@]}"`
 
-// bash returns what the last word of a line becomes.
+// bash returns the completions of the last word of a line.
 func (s *shell) bash(t *testing.T, line string) (offers []string) {
 	t.Helper()
 	words, kept, text := bashWords(line)
@@ -223,18 +223,18 @@ func bashCompletes(t *testing.T, bin string) {
 	for _, line := range inLines() {
 		check(t, line, s.bash(t, line))
 	}
-	s.env[0] = "PATH=/usr/bin:/bin" // a tool that is none of these is where its name says
+	s.env[0] = "PATH=/usr/bin:/bin" // any other tool is started by its path
 	if got := s.bash(t, bin+"/mqsub --color=al"); !slices.Equal(got, []string{"--color=always"}) {
 		t.Errorf("a tool by its path: got %q", got)
 	}
 	s.env[0] = "PATH=" + bin + ":/usr/bin:/bin"
-	s.env = append(s.env, "WITHOUT_LINE=1") // another caller than bash
+	s.env = append(s.env, "WITHOUT_LINE=1") // a caller other than bash
 	for _, line := range []string{"mqsub --color=al", "mqsub --context ", "mqsub -t a:b/ --colo", "mqsub --capath ", "mqsub -L mqtt://u@h:1883 --colo"} {
 		check(t, line, s.bash(t, line))
 	}
 }
 
-// bashCompletesEveryFixedValue walks the options once more, in a shell.
+// bashCompletesEveryFixedValue checks the options once more, in a shell.
 func bashCompletesEveryFixedValue(t *testing.T, bin string) {
 	s := newShell(t, bin, "bash")
 	done := map[string]bool{}
@@ -262,7 +262,7 @@ func bashCompletesEveryFixedValue(t *testing.T, bin string) {
 	}
 }
 
-// zshrc answers each line of a file with what it can become.
+// zshrc prints the completions of each line of a file.
 const zshrc = `fpath=($ZDOTDIR $fpath)
 autoload -U compinit; compinit -u -D
 compadd() {
@@ -312,7 +312,7 @@ func zshCompletes(t *testing.T, bin string) {
 
 func fishCompletes(t *testing.T, bin string) {
 	s := newShell(t, bin, "fish")
-	// Of other lines it tells what has the letters in it.
+	// For other lines it offers all words that contain the letters.
 	for _, line := range inLines("mqsub --nonsense", "mqbench conn --top", "mqbench run n") {
 		name, _, _ := strings.Cut(line, " ")
 		var offers []string

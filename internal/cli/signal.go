@@ -28,8 +28,8 @@ func (e *SignalError) Error() string {
 	return "interrupted"
 }
 
-// ExitCode returns 128 and the signal's number, which is what a shell calls a
-// death by it.
+// ExitCode returns 128 plus the signal's number, the status that a shell reports for a
+// process that the signal ended.
 func (e *SignalError) ExitCode() int {
 	if n, ok := e.Signal.(syscall.Signal); ok {
 		return option.Signaled + int(n)
@@ -43,10 +43,9 @@ func AskedToEnd(err error) bool {
 	return ok && (s.Signal == os.Interrupt || s.Signal == syscall.SIGTERM)
 }
 
-// ending returns the signals that end a tool: those that a terminal or a service
-// manager sends for it, but for those that whoever started the tool has it ignore,
-// as nohup and a shell's "&" do. (Go's runtime keeps no record of that but for
-// SIGINT and SIGHUP.)
+// ending returns the signals that end a tool: those that a terminal or a service manager
+// sends for that purpose, except those that the process was started with ignored, as nohup
+// and a shell's "&" do. (Go's runtime records that for SIGINT and SIGHUP only.)
 func ending() (all []os.Signal) {
 	for _, s := range [...]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
 		if !signal.Ignored(s) {
@@ -56,41 +55,41 @@ func ending() (all []os.Signal) {
 	return all
 }
 
-// signals is what signals do to a tool.
+// signals is how a tool reacts to signals.
 type signals struct {
-	ctx    context.Context // ends with the first, with a *SignalError as its cause
+	ctx    context.Context // canceled by the first signal, with a *SignalError as its cause
 	cancel context.CancelCauseFunc
-	hurry  chan struct{} // closed by the second
+	hurry  chan struct{} // closed by the second signal
 	hangup atomic.Pointer[func()]
 
-	mu       sync.Mutex
-	underway int // what has begun and not ended
-	exit     func(code int)
+	mu         sync.Mutex
+	inProgress int // the number of calls of begin that have not ended
+	exit       func(code int)
 }
 
-// newSignals returns what is in force from the first call of its catch on.
+// newSignals returns signals, which have an effect after the first call of catch.
 //
-// The first signal ends the process if nothing is under way, see Env.Begin. Else it
-// cancels ctx. The tool then drains: it starts nothing new, waits for what is under way
-// (with a context of its own, context.WithoutCancel and a time limit) and returns; then
-// the process dies by the signal, see die. The second closes hurry: the tool waits for
-// nothing more. If it is still there hurryTime later, or at the third, the process dies
-// nevertheless.
+// The first signal ends the process if no work is in progress, see Env.Begin. Otherwise it
+// cancels ctx. The tool then drains: it starts nothing new, waits for what is in progress
+// (with another context, from context.WithoutCancel and with a time limit) and returns;
+// then the process dies by the signal, see die. The second signal closes hurry: the tool
+// stops waiting. If it is still running hurryTime later, or at the third signal, the
+// process dies at once.
 //
-// From catch on, too, a write to a closed pipe on stdout returns EPIPE; by default
-// the Go runtime kills the process by SIGPIPE. The signal is caught, not ignored, so
-// that child processes start with its usual meaning.
+// After catch, a write to a closed pipe on stdout returns EPIPE; by default, the Go runtime
+// kills the process with SIGPIPE. The signal is caught, not ignored, so that child
+// processes start with its default action.
 func newSignals(parent context.Context) *signals {
 	s := &signals{hurry: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancelCause(parent)
 	return s
 }
 
-// catch begins to catch signals.
+// catch starts to catch signals.
 func (s *signals) catch(exit func(code int)) {
 	asks := make(chan os.Signal, 3)
-	pipes := make(chan os.Signal, 1)   // never read; being notified is enough
-	if all := ending(); len(all) > 0 { // Notify means every signal by none
+	pipes := make(chan os.Signal, 1)   // never read; Notify is enough
+	if all := ending(); len(all) > 0 { // Notify without signals means all of them
 		signal.Notify(asks, all...)
 	}
 	signal.Notify(pipes, syscall.SIGPIPE)
@@ -98,45 +97,45 @@ func (s *signals) catch(exit func(code int)) {
 	go s.watch(asks)
 }
 
-// begin says that something is under way, until end. If a signal has come meanwhile,
-// the end of the last is that of the process.
+// begin marks work as in progress until end is called. If a signal comes during that time,
+// the last end ends the process.
 func (s *signals) begin() (end func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.underway++
+	s.inProgress++
 	return sync.OnceFunc(func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.underway--
-		if sig, ok := errors.AsType[*SignalError](context.Cause(s.ctx)); ok && s.underway == 0 {
+		s.inProgress--
+		if sig, ok := errors.AsType[*SignalError](context.Cause(s.ctx)); ok && s.inProgress == 0 {
 			s.exit(sig.ExitCode())
 		}
 	})
 }
 
-// first is what the first signal does.
+// first handles the first signal.
 func (s *signals) first(sig *SignalError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.underway == 0 {
+	if s.inProgress == 0 {
 		s.exit(sig.ExitCode())
 	}
 	s.cancel(sig)
 }
 
-// unlessUnderway calls f if nothing is under way. Nothing begins before f returns.
-func (s *signals) unlessUnderway(f func()) {
+// unlessBusy calls f if no work is in progress. No work begins before f returns.
+func (s *signals) unlessBusy(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.underway == 0 {
+	if s.inProgress == 0 {
 		f()
 	}
 }
 
-// hurryTime is how long a tool may take to end after the second signal.
+// hurryTime is how long a tool may take to exit after the second signal.
 const hurryTime = 500 * time.Millisecond
 
-// watch handles the signals that come.
+// watch handles the signals that arrive.
 func (s *signals) watch(asks <-chan os.Signal) {
 	next := func() *SignalError {
 		for {
@@ -155,8 +154,8 @@ func (s *signals) watch(asks <-chan os.Signal) {
 	s.exit(next().ExitCode())
 }
 
-// Await returns what f does, or the cause of ctx if that ends first: f may hang until
-// the process ends, as in the opening or reading of a named pipe.
+// Await returns the result of f, or the cause of ctx if that ends first. f may hang until
+// the process ends, as in opening or reading a named pipe.
 func Await[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	type result struct {
 		v   T
@@ -176,9 +175,9 @@ func Await[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	}
 }
 
-// OnHangup makes SIGHUP call f, and not end the tool, until stop. The signals of
-// nohup and of background jobs are none: who starts a tool with SIGHUP ignored has
-// no use for f.
+// OnHangup makes SIGHUP call f instead of ending the tool, until stop is called. If the
+// tool was started with SIGHUP ignored, as nohup and background jobs are, f is never
+// called.
 func (e *Env) OnHangup(f func()) (stop func()) {
 	if e.signals == nil {
 		return func() {}
@@ -188,8 +187,8 @@ func (e *Env) OnHangup(f func()) (stop func()) {
 	return func() { e.signals.hangup.Store(nil) }
 }
 
-// Hurry returns a channel that the second signal closes: what a tool still waits
-// for is to be given up, and counted.
+// Hurry returns a channel that the second signal closes: the tool must stop waiting for
+// what is still outstanding, and count it.
 func (e *Env) Hurry() <-chan struct{} {
 	if e.signals == nil {
 		return nil
@@ -197,10 +196,10 @@ func (e *Env) Hurry() <-chan struct{} {
 	return e.signals.hurry
 }
 
-// dieBy ends the process as code says that Run returned: by the signal, if it is
-// that of one, so that a shell's loop ends at Ctrl-C and a service manager sees
-// what happened. Where that does not end it, as for the first process of a PID
-// namespace, or where there are no signals, code is the exit status.
+// dieBy ends the process as code, the result of Run, says: by the signal, if it is the code
+// of one, so that a shell's loop ends at Ctrl-C and a service manager sees what happened.
+// If the signal does not end the process, as for the first process of a PID namespace, or
+// if the system has no signals, code is the exit status.
 func dieBy(code int) int {
 	if code > option.Signaled {
 		die(syscall.Signal(code - option.Signaled))

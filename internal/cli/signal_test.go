@@ -90,8 +90,8 @@ func TestASignalBeatsAClosedPipe(t *testing.T) {
 	}
 }
 
-// A tool that is done at once does without catching signals, which costs it a
-// tenth of its time; one that is not, or that has something to say, does not.
+// A tool that is done quickly does not catch signals, which would cost it a tenth of its
+// time; one that runs longer or prints a message does.
 func TestSignalsAreCaughtInTime(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -102,7 +102,7 @@ func TestSignalsAreCaughtInTime(t *testing.T) {
 		{"not for a quick run", func(<-chan struct{}, *Invocation) error { return nil }, false},
 		{"for a run that takes its time", func(caught <-chan struct{}, _ *Invocation) error { <-caught; return nil }, true},
 		{"before a line on stderr", func(_ <-chan struct{}, inv *Invocation) error { inv.Warnf("x"); return nil }, true},
-		{"before an error is told", func(<-chan struct{}, *Invocation) error { return io.ErrUnexpectedEOF }, true},
+		{"before an error is printed", func(<-chan struct{}, *Invocation) error { return io.ErrUnexpectedEOF }, true},
 	} {
 		t.Run(c.it, func(t *testing.T) {
 			t.Parallel()
@@ -139,7 +139,8 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// TestWhatLastsHasAllProcessors: what is begun gets them, and what is over soon does not.
+// TestWhatLastsHasAllProcessors checks that lasting work gets all processors, and that
+// short work does not.
 func TestWhatLastsHasAllProcessors(t *testing.T) {
 	t.Parallel()
 	settled := 0

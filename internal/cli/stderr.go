@@ -12,11 +12,10 @@ import (
 	"github.com/mqtools/mqtools/internal/fileerror"
 )
 
-// Talk is what a tool says on stderr: whole lines that begin with its name,
-// lower case, without full stop. Every line is one Write, whatever goroutine
-// it comes from. Text may be untrusted: control characters are shown escaped,
-// so a line stays one line. A failed write is ignored; there is nobody left to
-// tell.
+// Talk is a tool's messages on stderr: whole lines that begin with its name, lower case,
+// without full stop. Every line is one Write; methods may be called from several
+// goroutines. Text may be untrusted: control characters are printed escaped, so a line
+// stays one line. A failed write is ignored, because it cannot be reported.
 type Talk struct {
 	mu    sync.Mutex
 	w     io.Writer
@@ -26,12 +25,12 @@ type Talk struct {
 	red   *color.Color
 	amber *color.Color
 
-	errorWord, warningWord string // what their lines begin with
-	mute                   bool   // errors are not told either
+	errorWord, warningWord string // the prefix of errors and warnings
+	mute                   bool   // errors are not printed either
 }
 
-// NewTalk makes a Talk for the tool called name. Quiet mutes warnings and
-// infos, debug lets Debugf speak.
+// NewTalk returns a Talk for the tool called name. quiet turns off warnings and infos,
+// debug turns on Debugf.
 func NewTalk(w io.Writer, name string, quiet, debug, colored bool) *Talk {
 	return &Talk{
 		w:     w,
@@ -46,42 +45,42 @@ func NewTalk(w io.Writer, name string, quiet, debug, colored bool) *Talk {
 	}
 }
 
-// Errorf tells an error. Quiet does not mute it.
+// Errorf prints an error. quiet does not turn it off.
 func (t *Talk) Errorf(format string, args ...any) {
 	if !t.mute {
 		t.line(t.errorWord, t.red, format, args)
 	}
 }
 
-// Warnf tells a warning: "mqsub: warning: ...".
+// Warnf prints a warning: "mqsub: warning: ...".
 func (t *Talk) Warnf(format string, args ...any) {
 	if !t.quiet {
 		t.line(t.warningWord, t.amber, "warning: "+format, args)
 	}
 }
 
-// Infof tells what is going on, as a lost connection.
+// Infof reports progress, such as a lost connection.
 func (t *Talk) Infof(format string, args ...any) {
 	if !t.quiet {
 		t.line(t.name+": ", nil, format, args)
 	}
 }
 
-// Talks reports whether Infof is heard.
-func (t *Talk) Talks() bool { return !t.quiet }
+// InfoEnabled reports whether Infof prints anything.
+func (t *Talk) InfoEnabled() bool { return !t.quiet }
 
-// Debugf tells a detail for --debug.
+// Debugf prints a detail for --debug.
 func (t *Talk) Debugf(format string, args ...any) {
 	if t.debug {
 		t.line(t.name+": ", nil, format, args)
 	}
 }
 
-// Red is a text in the colour of errors, if lines have colours.
+// Red returns text in the color of errors, if lines are colored.
 func (t *Talk) Red(text string) string { return t.red.Sprint(text) }
 
-// Debugging reports whether Debugf speaks, for callers that save the work.
-func (t *Talk) Debugging() bool { return t.debug }
+// DebugEnabled reports whether Debugf prints anything, for callers that can save the work.
+func (t *Talk) DebugEnabled() bool { return t.debug }
 
 func (t *Talk) line(begin string, c *color.Color, text string, args []any) {
 	fileerror.ExplainAll(args)
@@ -94,12 +93,12 @@ func (t *Talk) line(begin string, c *color.Color, text string, args []any) {
 	_, _ = io.WriteString(t.w, begin+text+"\n")
 }
 
-// mostText is the longest text of a line, in bytes: what a broker says may have 64 KiB,
-// and so may a topic.
+// mostText is the length of the longest text of a line, in bytes. A reason string of a
+// broker or a topic may have 64 KiB.
 const mostText = 1000
 
-// Shorten leaves out the middle of a long text, whose beginning says what it is about
-// and whose end what is wrong.
+// Shorten removes the middle of a long text, whose beginning says what it is about and
+// whose end says what is wrong.
 func Shorten(text string) string {
 	if len(text) <= mostText {
 		return text
@@ -114,8 +113,7 @@ func Shorten(text string) string {
 	return fmt.Sprintf("%s... (%d bytes) ...%s", text[:head], tail-head, text[tail:])
 }
 
-// Problem tells an error and its hint, unless that is the one told last, and returns
-// the hint.
+// Problem prints an error and its hint, except the hint printed last, and returns the hint.
 func (t *Talk) Problem(err error, last string) (hint string) {
 	t.Errorf("%s", err)
 	if hint = HintOf(err); hint == "" {
@@ -127,7 +125,7 @@ func (t *Talk) Problem(err error, last string) (hint string) {
 	return hint
 }
 
-// problem tells an error and its hint, or else fallback.
+// problem prints an error and its hint, or fallback if it has none.
 func (t *Talk) problem(err error, fallback string) {
 	if t.Problem(err, "") == "" && fallback != "" {
 		t.line(t.name+": ", nil, "%s", []any{fallback})

@@ -30,7 +30,7 @@ func TestTalkWritesWholeLinesFromAnyGoroutine(t *testing.T) {
 
 func TestTalkSurvivesAClosedStderr(t *testing.T) {
 	t.Parallel()
-	NewTalk(failingWriter{bytes.ErrTooLarge}, "mqsub", false, true, true).Errorf("nobody hears")
+	NewTalk(failingWriter{bytes.ErrTooLarge}, "mqsub", false, true, true).Errorf("cannot be written")
 }
 
 func TestEscape(t *testing.T) {
@@ -44,7 +44,7 @@ func TestEscape(t *testing.T) {
 		"\x9b2J":                         `\x9b2J`,
 		"\u202eevil\u2066\u200b":         `\u202eevil\u2066\u200b`,
 		"\u2028\ufeff\U000e0041":         `\u2028\ufeff\udb40\udc41`,
-		"\u180e\u2800\u3164\u115f\u1160": `\u180e\u2800\u3164\u115f\u1160`, // blank, and no blanks
+		"\u180e\u2800\u3164\u115f\u1160": `\u180e\u2800\u3164\u115f\u1160`, // look blank, but are not spaces
 		"a\U000e0100":                    `a\udb40\udd00`,                  // a variation selector
 		"\U0001f469\u200d\U0001f4bb":     "\U0001f469\u200d\U0001f4bb",     // joined
 		"bad \xff\xc3\x28 \xed\xa0":      `bad \xff\xc3( \xed\xa0`,
@@ -56,7 +56,7 @@ func TestEscape(t *testing.T) {
 	}
 }
 
-// FuzzEscape: the result is valid text without any control character, and
+// FuzzEscape checks that the result is valid text without control characters, and that
 // escaping it again changes nothing.
 func FuzzEscape(f *testing.F) {
 	f.Add("a\nb\x1b[31m\u202e\xff")
@@ -73,7 +73,7 @@ func FuzzEscape(f *testing.F) {
 	})
 }
 
-// What a broker says may have 64 KiB: its middle is left out.
+// A text from a broker may have 64 KiB: its middle is removed.
 func TestLongTextsAreShortened(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{strings.Repeat("x", 60_000), strings.Repeat("\u00e9", 30_000), strings.Repeat("\U0001f600", 1000)} {

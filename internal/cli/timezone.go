@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// timeZone returns the location that the variable TZ names, which package time reads
-// by itself unless it is a rule of POSIX such as CET-1CEST,M3.5.0,M10.5.0/3: nil is
-// package time's choice. ok is false for a name that nobody knows here, to which
-// package time is silent: it then takes UTC.
+// timeZone returns the location that the variable TZ names. Package time reads it by
+// itself, unless it is a POSIX rule such as CET-1CEST,M3.5.0,M10.5.0/3; nil means that
+// package time's choice is right. ok is false for a name that is unknown on this machine,
+// for which package time silently uses UTC.
 func timeZone(tz string) (l *time.Location, ok bool) {
 	name := strings.TrimPrefix(tz, ":")
 	if name == "" || strings.HasPrefix(name, "/") {
@@ -22,7 +22,7 @@ func timeZone(tz string) (l *time.Location, ok bool) {
 	if err != nil {
 		return nil, false
 	}
-	// Where the rule cannot be read, the zone of the file itself is taken.
+	// If the rule cannot be parsed, the zone of the file itself is used.
 	if zone, _ := time.Unix(0, 0).In(l).Zone(); zone == noZone {
 		return nil, false
 	}
@@ -31,7 +31,7 @@ func timeZone(tz string) (l *time.Location, ok bool) {
 
 const noZone = "?"
 
-// zoneFile returns a time zone file (RFC 9636) that has nothing but a rule.
+// zoneFile returns a time zone file (RFC 9636) that contains only a rule.
 func zoneFile(rule string) []byte {
 	header := func(b []byte, types, chars uint32) []byte {
 		b = append(b, "TZif2"...)
@@ -41,9 +41,9 @@ func zoneFile(rule string) []byte {
 		}
 		return b
 	}
-	const zone = "\x00\x00\x00\x00" + "\x00" + "\x00" + noZone + "\x00" // offset, not in summer, where its name is, the name
+	const zone = "\x00\x00\x00\x00" + "\x00" + "\x00" + noZone + "\x00" // offset, not daylight saving time, index of the name, the name
 	names := uint32(len(noZone) + 1)
-	b := append(header(nil, 1, names), zone...) // of version 1, which nobody reads
+	b := append(header(nil, 1, names), zone...) // of version 1, which is not used
 	b = append(header(b, 1, names), zone...)
 	return append(b, "\n"+rule+"\n"...)
 }

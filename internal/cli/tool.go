@@ -24,96 +24,96 @@ import (
 type Tool struct {
 	option.Program
 
-	// Commands are what the first word may name. Tools that publish or subscribe have
-	// the command context beside them.
+	// Commands are the commands that the first word may name. Tools that publish or
+	// subscribe also have the command context.
 	Commands []Command
 
-	// Personalities are the programs that it can stand in for, which have no commands.
+	// Personalities are the programs that it can imitate; they have no commands.
 	Personalities []Personality
 
-	// Resolve checks the options about the connection as a run would, and returns the
-	// broker that it leads to and which option says so, for --show-config and context
-	// add. It reaches nothing. nil: the tool has none.
+	// Resolve checks the options of the connection as a run would, and returns the broker
+	// that they select and the option that selects it, for --show-config and context add.
+	// It connects to nothing. It is nil for a tool without a connection.
 	Resolve func(ctx context.Context, inv *Invocation) (broker, from string, err error)
 
-	// Run does the work of a run without a command, and of commands without one of
-	// their own. It calls Begin or CatchSignals before it begins what should
-	// not just be broken off. The error, if any, is told on stderr with its hint and
-	// decides on the exit code, see CodeOf and Failed.
+	// Run runs the tool without a command, and commands that have no Run. It calls Begin or
+	// CatchSignals before it starts work that must not be interrupted. The error, if any,
+	// is printed on stderr with its hint and determines the exit code, see CodeOf and
+	// Failed.
 	Run func(ctx context.Context, inv *Invocation) error
 }
 
-// Command is one command of a tool: what options and help know of it, and its work.
+// Command is one command of a tool: its description for options and help, and its Run
+// function.
 type Command struct {
 	option.Command
-	Commands []Command // that the next word may name
+	Commands []Command // subcommands
 
-	Run     func(ctx context.Context, inv *Invocation) error // nil: that of the tool
+	Run     func(ctx context.Context, inv *Invocation) error // nil: the tool's Run
 	Printed Printed
 }
 
-// Printed says what a command writes to standard output, which has to be open then.
+// Printed describes what a command writes to standard output, which must be open for it.
 type Printed uint8
 
-// What commands write there.
+// The values of Printed.
 const (
-	PrintedByRun     Printed = iota // what Run calls CheckOutput for, if anything
-	PrintedAll                      // all
-	PrintedUnlessOut                // all, unless --out names a file
+	PrintedByRun     Printed = iota // whatever Run calls CheckOutput for
+	PrintedAll                      // all output
+	PrintedUnlessOut                // all output, unless --out names a file
 )
 
-// Invocation is one run of a tool: its streams, its voice and its values.
+// Invocation is one run of a tool: its streams, its messages and its values.
 type Invocation struct {
 	Env
 	*Talk
 	Tool   *Tool
 	Values *option.Values
-	Args   []string     // positional words behind those of the command
-	As     *Personality // the program it stands in for; nil: none
+	Args   []string     // positional words after those of the command
+	As     *Personality // the program it imitates; nil: none
 
-	Service *notify.Service // nil: no service manager is to be told anything
+	Service *notify.Service // nil: no service manager to notify
 
-	Farewell error // the broker answered our DISCONNECT with an error; the run fails with it
+	Farewell error // the broker replied to our DISCONNECT with an error, which is then the result of the run
 
-	watched struct { // beside stdout and stderr; the end of the time looks at them while the work adds more
+	watched struct { // besides stdout and stderr; checked at the time limit while Run may add more
 		sync.Mutex
 		streams []*stream
 	}
 
 	uses []option.Use // of the command line
 
-	Dry bool // options are checked, and nothing is asked, run or reached
+	Dry bool // options are checked, but no prompt, command or connection is started
 
-	StdoutColor bool // colour what goes to stdout
+	StdoutColor bool // color the output on stdout
 	StderrColor bool
 
-	Trace func(sent bool, f packet.Frame, v packet.Version) // nil: that of Debugf
+	Trace func(sent bool, f packet.Frame, v packet.Version) // nil: logs with Debugf
 }
 
-// Habits are those of the program that the tool stands in for.
-func (inv *Invocation) Habits() Habits {
+// CompatBehavior returns the behavior of the program that the tool imitates.
+func (inv *Invocation) CompatBehavior() CompatBehavior {
 	if inv.As == nil {
-		return Habits{}
+		return CompatBehavior{}
 	}
-	return inv.As.Habits
+	return inv.As.CompatBehavior
 }
 
-// Main runs a tool in this process, with its streams, environment and
-// signals, and returns the exit code; or does not return, where the tool was ended
-// by a signal.
+// Main runs a tool in this process, with its streams, environment and signals, and returns
+// the exit code. It does not return if a signal ends the process.
 func Main(tool Tool) int {
-	// A panic and SIGABRT end the process by that signal, after the trace: by
-	// default they would with status 2, which means a mistake of the caller's.
+	// A panic and SIGABRT end the process by that signal, after the trace. By default the
+	// status would be 2, which means a usage error.
 	debug.SetTraceback("crash")
 	exit := func(code int) { os.Exit(dieBy(code)) }
 	env := OSEnv()
 	env.signals, env.exit = newSignals(context.Background()), exit
-	undo, _ := byDefault(syscall.SIGQUIT) // else Go's runtime prints what every goroutine does
+	undo, _ := byDefault(syscall.SIGQUIT) // else Go's runtime prints the stacks of all goroutines
 	env.catch = sync.OnceFunc(func() {
 		env.signals.catch(exit)
 		undo()
 	})
-	if os.Getpid() == 1 { // whom the kernel lets no signal end by default
+	if os.Getpid() == 1 { // the kernel does not apply default actions to it
 		env.CatchNow()
 	}
 	env.settle = sync.OnceFunc(func() {
@@ -133,8 +133,8 @@ func Main(tool Tool) int {
 	return dieBy(Run(env.signals.ctx, env, tool))
 }
 
-// Run runs a tool and returns its exit code. It touches nothing of the process
-// but what env holds.
+// Run runs a tool and returns its exit code. It uses nothing of the process except what env
+// holds.
 func Run(ctx context.Context, env Env, tool Tool) int {
 	defer env.catchLater().Stop()
 	if p, name := tool.personality(&env); p != nil {
@@ -146,7 +146,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	if shell, words := option.Asks(env.Args); len(words) > 0 {
 		return CodeOf(ctx, inv.page(tool.Answer(env.environment(), shell, words)))
 	}
-	// Before the words are checked: help is most wanted when one is wrong.
+	// Before the words are checked: help is needed most when one is wrong.
 	page, program, err := env.help(tool.Program)
 	if program == nil {
 		program = &tool.Program
@@ -154,7 +154,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	} else if err == nil {
 		err = inv.page(page)
 	}
-	if tells(ctx, err) {
+	if needsLine(ctx, err) {
 		fallback := ""
 		if _, usage := errors.AsType[*option.UsageError](err); usage {
 			fallback = "try '" + program.Invoked() + " --help'"
@@ -164,7 +164,7 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	return CodeOf(ctx, err)
 }
 
-// obey does what a command line says.
+// obey executes a command line.
 func (inv *Invocation) obey(ctx context.Context, line *option.Line) error {
 	tool := inv.Tool
 	inv.Args, inv.uses = line.Positional, line.Uses
@@ -184,13 +184,13 @@ func (inv *Invocation) obey(ctx context.Context, line *option.Line) error {
 		return err
 	}
 	inv.talk(inv.Values.Debug.On())
-	if inv.Debugging() && conf != nil {
+	if inv.DebugEnabled() && conf != nil {
 		for _, f := range conf.Files {
 			inv.Debugf("configuration file %s", f.Path)
 		}
 	}
 	for _, path := range inv.exposed(conf) {
-		inv.tellExposed(path, "a secret")
+		inv.warnExposed(path, "a secret")
 	}
 	if path := line.SecretFile(); path != "" {
 		inv.WarnExposed(inv.Talk, path, "a secret", OwnersOnly)
@@ -201,8 +201,8 @@ func (inv *Invocation) obey(ctx context.Context, line *option.Line) error {
 	return inv.run(ctx)
 }
 
-// decode reads the values of a command line, its environment and the configuration
-// files, which it returns, and checks that the command obeys what the line has.
+// decode reads the values of a command line, its environment and the configuration files,
+// which it returns, and checks that the command obeys the options of the line.
 func (inv *Invocation) decode(line *option.Line) (conf *option.Config, err error) {
 	tool := inv.Tool
 	lookup, fromFiles := inv.Lookup, []option.Use(nil)
@@ -213,7 +213,7 @@ func (inv *Invocation) decode(line *option.Line) (conf *option.Config, err error
 			return nil, err
 		}
 		lookup = nil
-	case !line.Gives(option.CompletionOption): // whose script must come whatever a file says
+	case !line.Gives(option.CompletionOption): // the script must be printed whatever a file says
 		if conf, fromFiles, err = option.Configured(inv.environment(), line.Uses, tool.Bit); err != nil {
 			return nil, err
 		}
@@ -221,7 +221,7 @@ func (inv *Invocation) decode(line *option.Line) (conf *option.Config, err error
 	if inv.Values, err = option.Decode(line.Table, slices.Concat(line.Uses, tool.Implied()), tool.Command, lookup, fromFiles); err != nil {
 		return nil, err
 	}
-	aside := line.Gives(option.CompletionOption) || line.Has("hash-password") // which run nothing
+	aside := line.Gives(option.CompletionOption) || line.Has("hash-password") // these run nothing
 	if aside || line.Has("show-config") && tool.NeedsCommand {
 		err = tool.CheckArgs(line)
 	} else {
@@ -237,12 +237,12 @@ func (inv *Invocation) decode(line *option.Line) (conf *option.Config, err error
 		if len(inv.Env.Args) > 0 && strings.HasPrefix(inv.Env.Args[0], "--"+option.Compat) {
 			return nil, option.Usagef("--%s: %s does not stand in for %s", option.Compat, tool.Name, inv.Values.Compat.Text())
 		}
-		return nil, option.Usagef("%s stands before all other words", inv.Values.Compat.Name())
+		return nil, option.Usagef("%s must come first", inv.Values.Compat.Name())
 	}
 	return conf, nil
 }
 
-// aside does what stands beside the work of a tool, and reports whether that was it.
+// aside does what is not the tool's main work, and reports whether there was any.
 func (inv *Invocation) aside(ctx context.Context, line *option.Line) (done bool, err error) {
 	var page string
 	shell := inv.Values.Completion.Text()
@@ -262,7 +262,7 @@ func (inv *Invocation) aside(ctx context.Context, line *option.Line) (done bool,
 	return true, inv.page(page)
 }
 
-// talk has the tool speak and colour as its options say.
+// talk configures messages and color as the options say.
 func (inv *Invocation) talk(debug bool) {
 	when := inv.Values.Color.Text()
 	inv.StdoutColor = UseColor(when, inv.Lookup, inv.StdoutIsTerminal)
@@ -270,7 +270,7 @@ func (inv *Invocation) talk(debug bool) {
 	inv.Talk = NewTalk(inv.Stderr, inv.Tool.Name, inv.Values.Quiet.On(), debug, inv.StderrColor)
 }
 
-// describe completes the description of the tool by what this floor knows.
+// describe completes the description of the tool with what this package knows.
 func (t *Tool) describe() {
 	if t.Bit&option.PubSub != 0 {
 		t.Commands = append(slices.Clip(t.Commands), contextCommand())
@@ -281,7 +281,7 @@ func (t *Tool) describe() {
 	}
 }
 
-// described returns what options know of commands.
+// described returns the descriptions of commands for package option.
 func described(commands []Command) []*option.Command {
 	all := make([]*option.Command, len(commands))
 	for i := range commands {
@@ -305,10 +305,10 @@ func (t *Tool) chosen() (c *Command) {
 	return c
 }
 
-// bare reports whether the command is one about the configuration file.
+// bare reports whether the command works on the configuration file.
 func (t *Tool) bare() bool { return t.Command != nil && t.Command.Bare }
 
-// work is the Run of the command, or of the tool.
+// work calls the Run of the command or of the tool.
 func (inv *Invocation) work(ctx context.Context) error {
 	run := inv.Tool.Run
 	if c := inv.Tool.chosen(); c != nil {
@@ -328,20 +328,20 @@ func (inv *Invocation) work(ctx context.Context) error {
 	return run(ctx, inv)
 }
 
-// run is work. A time limit that ends it before anything is under way ends it
-// everywhere in the same words.
+// run is work with the time limit. A limit that ends it before any work is in progress
+// always gives the same error.
 func (inv *Invocation) run(ctx context.Context) error {
 	err := cmp.Or(inv.work(ctx), inv.Farewell)
-	inv.BeginBriefly() // telling how it went
+	inv.BeginBriefly() // to print the result
 	if err == ErrTimeout {
 		return inv.TimedOut("not connected")
 	}
 	return err
 }
 
-// showConfig is the page of --show-config: the broker that a run would use, found in
-// the same way and refused with the same error, and the options of which some have
-// given way to others then.
+// showConfig returns the output of --show-config: the broker that a run would use, found in
+// the same way and refused with the same error, and the options after some have yielded to
+// others.
 func (inv *Invocation) showConfig(ctx context.Context, table option.Options) (string, error) {
 	if err := inv.CheckOutput(); err != nil {
 		return "", err
@@ -359,7 +359,7 @@ func (inv *Invocation) showConfig(ctx context.Context, table option.Options) (st
 	return row + option.ShowConfig(inv.Values, table, &inv.Tool.Program, inv.Args), nil
 }
 
-// relate carries out what options have to do with each other.
+// relate applies the relations between options.
 func (inv *Invocation) relate(table option.Options, setting option.Setting) error {
 	warnings, err := inv.Values.Relate(table, setting)
 	for _, w := range warnings {
@@ -368,7 +368,7 @@ func (inv *Invocation) relate(table option.Options, setting option.Setting) erro
 	return err
 }
 
-// findService finds the service manager of a tool that is a service by itself.
+// findService connects to the service manager of a tool that runs as a service.
 func (inv *Invocation) findService() {
 	if inv.Tool.Bit&option.PubSub == 0 {
 		return
@@ -382,11 +382,11 @@ func (inv *Invocation) findService() {
 	}
 }
 
-// Abandon ends the process with an error although Tool.Run does not return: it
-// hangs where nothing can interrupt it. Where Run is not that of a process, it
-// only tells the error.
+// Abandon ends the process with an error although Tool.Run does not return because it hangs
+// in something that cannot be interrupted. If there is no process to end, it only prints
+// the error.
 func (inv *Invocation) Abandon(ctx context.Context, err error) {
-	if tells(ctx, err) {
+	if needsLine(ctx, err) {
 		inv.problem(err, "")
 	}
 	if inv.exit != nil {
@@ -394,9 +394,9 @@ func (inv *Invocation) Abandon(ctx context.Context, err error) {
 	}
 }
 
-// tells says whether an error deserves a line: not the bare news that a signal
-// came, nor an exit code without an error.
-func tells(ctx context.Context, err error) bool {
+// needsLine reports whether an error needs a line: not one that only says that a signal came,
+// and not an exit code without an error.
+func needsLine(ctx context.Context, err error) bool {
 	if err == nil {
 		return false
 	}
@@ -410,9 +410,8 @@ func tells(ctx context.Context, err error) bool {
 	return !(signalled && err == context.Canceled)
 }
 
-// page writes a page to stdout. That of help and the like may go nowhere: whoever
-// discards it, as Python does with both directions of /dev/null, cannot be told from one
-// who has closed stdout.
+// page writes a page to stdout. Help and the like are printed even if stdout seems closed:
+// /dev/null opened for both directions, as Python does, cannot be distinguished from it.
 func (inv *Invocation) page(text string) error {
 	inv.CatchNow()
 	_, err := io.WriteString(inv.Stdout, text)

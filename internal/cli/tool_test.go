@@ -42,17 +42,17 @@ func TestRunMapsErrorsToLinesAndCodes(t *testing.T) {
 		want outcome
 	}{
 		{"says nothing on success", nil, nil, outcome{0, "", ""}},
-		{"tells a plain error", nil, plainErr, outcome{1, "", "mqsub: it broke\n"}},
+		{"prints a plain error", nil, plainErr, outcome{1, "", "mqsub: it broke\n"}},
 		{"takes the code of an error", nil, Failed(option.ExitDenied, plainErr), outcome{5, "", "mqsub: it broke\n"}},
 		{"finds the code below a wrap", nil, fmt.Errorf("a/b: %w", Failed(option.ExitDenied, plainErr)), outcome{5, "", "mqsub: a/b: it broke\n"}},
 		{"shows a hint on its own line", nil, &Exit{Code: option.ExitUnreached, Err: plainErr, Help: "is it up?"}, outcome{3, "", "mqsub: it broke\nmqsub: is it up?\n"}},
 		{"finds the hint of the wrapped error", nil, Failed(option.ExitUsage, option.Usagef("no").WithHint("yes")), outcome{2, "", "mqsub: no\nmqsub: yes\n"}},
 		{"gives a usage error of the tool the usual hint", nil, option.Usagef("no topic"), outcome{2, "", "mqsub: no topic\nmqsub: try 'mqsub --help'\n"}},
-		{"ends quietly when asked", nil, Quietly(option.ExitTimeLimit), outcome{27, "", ""}},
+		{"ends quietly when asked", nil, ExitSilently(option.ExitTimeLimit), outcome{27, "", ""}},
 		{"keeps an error on one line", nil, errors.New("a\nb\x1b[31m\u202e\xff"), outcome{1, "", `mqsub: a\nb\x1b[31m\u202e\xff` + "\n"}},
 		{"says nothing of a signal", interrupted, context.Cause(interrupted), outcome{143, "", ""}},
 		{"takes the signal's code for a cancelled context", interrupted, context.Canceled, outcome{143, "", ""}},
-		{"tells what a signal left undone", interrupted, fmt.Errorf("3 messages left: %w", context.Canceled), outcome{143, "", "mqsub: 3 messages left: context canceled\n"}},
+		{"prints what a signal left undone", interrupted, fmt.Errorf("3 messages left: %w", context.Canceled), outcome{143, "", "mqsub: 3 messages left: context canceled\n"}},
 		{"succeeds when the work was done in spite of a signal", interrupted, nil, outcome{0, "", ""}},
 		{"keeps its own code after a signal", interrupted, Failed(option.ExitLost, plainErr), outcome{7, "", "mqsub: it broke\n"}},
 		{"does not take a cancellation without signal for one", nil, context.Canceled, outcome{1, "", "mqsub: context canceled\n"}},
@@ -88,9 +88,9 @@ func TestUsageErrorsAreTwoLinesAndTheToolDoesNotRun(t *testing.T) {
 	}{
 		{[]string{"-q", "7"}, "mqsub: --qos: invalid value \"7\" (want 0, 1 or 2)\nmqsub: try 'mqsub --help'\n"},
 		{[]string{"--topci", "a"}, "mqsub: unknown option \"--topci\"\nmqsub: did you mean --topic?\n"},
-		{[]string{"stray"}, "mqsub: unexpected argument \"stray\"\nmqsub: a topic goes after -t, and words that belong together go in quotes\n"},
+		{[]string{"stray"}, "mqsub: unexpected argument \"stray\"\nmqsub: set topics with -t, and quote arguments that contain spaces\n"},
 		{[]string{"--quiet", "-q", "\x1b[2J"}, "mqsub: --qos: invalid value \"\\x1b[2J\" (want 0, 1 or 2)\nmqsub: try 'mqsub --help'\n"},
-		{[]string{"help"}, "mqsub: unexpected argument \"help\"\nmqsub: a topic goes after -t, and words that belong together go in quotes\n"},
+		{[]string{"help"}, "mqsub: unexpected argument \"help\"\nmqsub: set topics with -t, and quote arguments that contain spaces\n"},
 	} {
 		want := outcome{option.ExitUsage, "", c.want}
 		if got := runTool(context.Background(), option.Sub, ran, nil, c.args...); got != want {

@@ -12,7 +12,7 @@ import (
 // -ldflags "-X github.com/mqtools/mqtools/internal/cli.version=1.2.3".
 var version string
 
-// VersionLine is what --version writes, without newline:
+// VersionLine returns the output of --version, without newline:
 //
 //	mqsub 1.2.3 (0123456789ab) go1.26.0 linux/amd64, MQTT 3.1, 3.1.1, 5.0
 func VersionLine(tool string) string {
@@ -20,8 +20,8 @@ func VersionLine(tool string) string {
 	return versionLine(tool, version, info)
 }
 
-// Version is the version of the program: what the release build set, else the
-// module's version, else "(devel)".
+// Version returns the version of the program: what the release build set, else the module's
+// version, else "(devel)".
 func Version() string {
 	info, _ := debug.ReadBuildInfo()
 	return versionOf(version, info)
@@ -55,8 +55,8 @@ func versionLine(tool, set string, info *debug.BuildInfo) string {
 		runtime.GOOS + "/" + runtime.GOARCH + ", MQTT 3.1, 3.1.1, 5.0"
 }
 
-// help returns what --help prints, if a command line asks for it, whatever else is wrong
-// with it. The error is that of an unknown topic.
+// help returns the output of --help if a command line asks for it, whatever else is wrong
+// with the line. The error is that of an unknown topic.
 func (e *Env) help(t option.Program) (page string, asked *option.Program, err error) {
 	topic, color, has := t.AskedHelp(e.Args)
 	if !has {

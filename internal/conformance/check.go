@@ -12,9 +12,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/script"
 )
 
-// sections are those of the specifications that have normative statements, each
-// with the number of the last one (or of the first and the last, where they do
-// not begin with 1), from appendix B.
+// sections are the sections of the specifications that have normative statements, from
+// appendix B. Each has the number of its last statement, or of the first and the last if
+// they do not begin with 1.
 var sections = map[packet.Version]string{
 	packet.V311: `1.5.3:3 2.2.2:2 2.3.1:7 3.1.0:2 3.1.2:24 3.1.3:11 3.1.4:5 3.2.0:1 3.2.2:6 3.3.1:12 3.3.2:3 3.3.4:1 3.3.5:2
 		3.6.1:1 3.8.1:1 3.8.3:4 3.8.4:6 3.9.3:2 3.10.1:1 3.10.3:2 3.10.4:6 3.12.4:1 3.14.1:1 3.14.4:3 4.1.0:2 4.3.1:1 4.3.2:2
@@ -43,7 +43,7 @@ func identifiers(sections string) (all []string) {
 	return all
 }
 
-// Find is a statement of a version, or nil.
+// Find returns a statement of a version, or nil.
 func (r *Record) Find(v packet.Version, id string) *Statement {
 	for i := range r.Versions {
 		for k := range r.Versions[i].Statements {
@@ -55,7 +55,7 @@ func (r *Record) Find(v packet.Version, id string) *Statement {
 	return nil
 }
 
-// Load reads the record of a repository whose root is root.
+// Load reads the record of the repository at root.
 func Load(root fs.FS) (*Record, error) {
 	b, err := fs.ReadFile(root, Path)
 	if err != nil {
@@ -64,16 +64,16 @@ func Load(root fs.FS) (*Record, error) {
 	return Parse(Path, b)
 }
 
-// shown is a claim of a script's head.
+// shown is a claim in a script's head.
 type shown struct {
 	version packet.Version
 	id      string
 	role    Role
 }
 
-// claims reads the scripts of a repository: those that exist, and which of them
-// show a statement, by name and in order. Problems are statements that the
-// record does not know, or not for that role.
+// claims reads the scripts of a repository. It returns the names of the scripts and, in
+// order, those that show each statement. Problems are statements that the record does not
+// have, or not for that role.
 func (r *Record) claims(root fs.FS) (names [roles]map[string]bool, by map[shown][]string, problems []string, err error) {
 	by = map[shown][]string{}
 	for role, folder := range folders {
@@ -119,7 +119,7 @@ func (r *Record) claims(root fs.FS) (names [roles]map[string]bool, by map[shown]
 	return names, by, problems, nil
 }
 
-// Fill takes the scripts of each statement from the heads of the scripts.
+// Fill sets the scripts of each statement from the heads of the scripts.
 func (r *Record) Fill(root fs.FS) error {
 	_, by, _, err := r.claims(root)
 	if err != nil {
@@ -135,11 +135,9 @@ func (r *Record) Fill(root fs.FS) error {
 	return nil
 }
 
-// Check tells what is wrong with the record of a repository: statements that
-// are missing or unknown, that have neither a proof nor a reason, scripts and
-// tests that do not exist, that claim another thing than the record, or that are
-// known to fail.
-// The error is of reading.
+// Check returns the problems in the record of a repository: statements that are missing or
+// unknown, or that have neither a proof nor a reason; scripts and tests that do not exist,
+// that disagree with the record, or that are known to fail. The error is that of reading.
 func (r *Record) Check(root fs.FS) (problems []string, err error) {
 	return r.check(root, sections)
 }
@@ -181,7 +179,7 @@ func (r *Record) check(root fs.FS, sections map[packet.Version]string) ([]string
 				wrong("%s says nothing", at)
 			}
 			if s.Binds == [roles]bool{} {
-				wrong("%s binds nobody", at)
+				wrong("%s binds no role", at)
 			}
 			for role := range roles {
 				p, at := &s.Proofs[role], fmt.Sprintf("%s, %s", at, role)
@@ -234,15 +232,15 @@ func (r *Record) check(root fs.FS, sections map[packet.Version]string) ([]string
 	return problems, nil
 }
 
-// tests finds Go tests. found has the text of the test files of a folder.
+// tests finds Go tests. found holds the text of the test files of a folder.
 type tests struct {
 	root  fs.FS
 	found map[string]string
 }
 
-// find tells what is wrong with a test, as mqtt/broker.TestScripts, that is to show
-// a statement: there is one of just that name, and it names the statement, as
-// scripts do, so that who changes it knows what hangs on it.
+// find returns the problem with a test, such as mqtt/broker.TestScripts, that is to show a
+// statement: exactly one test must have that name, and it must name the statement, as
+// scripts do, so that its editors know what depends on it.
 func (t *tests) find(name, id string) error {
 	i := strings.LastIndexByte(name, '.')
 	folder, test := name[:i], name[i+1:]
@@ -272,8 +270,7 @@ func (t *tests) find(name, id string) error {
 	return nil
 }
 
-// names reports whether a text has an identifier, and not only as the beginning of
-// another.
+// names reports whether a text contains an identifier, not only as a prefix of another one.
 func names(text, id string) bool {
 	for rest := text; ; {
 		_, after, has := strings.Cut(rest, id)

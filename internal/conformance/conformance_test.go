@@ -10,7 +10,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// small is a catalogue of three statements.
+// small is a catalog of three statements.
 var small = map[packet.Version]string{packet.V311: "3.1.0:2", packet.V5: "2.2.1:2-2"}
 
 const record = `# The head.
@@ -44,7 +44,7 @@ func serverScript(head string) string {
 	return "name: n\nrole: client\n" + head + "\nsteps: [{send: CONNECT}, close]\n"
 }
 
-// tree is a repository whose record is right.
+// tree returns a repository with a correct record.
 func tree() map[string]string {
 	return map[string]string{
 		Path:                          record,
@@ -68,13 +68,13 @@ func TestARecord(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		it   string
-		edit [3]string // a file, and what becomes of what in it
-		want string    // a problem, or none
+		edit [3]string // a file, the text to replace, and the replacement
+		want string    // a problem, or "" for none
 	}{
 		{"is right", [3]string{}, ""},
 		{"misses a statement", [3]string{Path, "MQTT-3.1.0-2", "MQTT-3.1.0-3"}, "MQTT 3.1.1: MQTT-3.1.0-2 is missing"},
 		{"has a statement too many", [3]string{Path, "MQTT-3.1.0-2", "MQTT-3.1.0-3"}, "MQTT 3.1.1: there is no statement MQTT-3.1.0-3"},
-		{"has a statement that binds nobody", [3]string{Path, "    binds: server\n", ""}, "MQTT 3.1.1: MQTT-3.1.0-2 binds nobody"},
+		{"has a statement that binds no role", [3]string{Path, "    binds: server\n", ""}, "MQTT 3.1.1: MQTT-3.1.0-2 binds no role"},
 		{"has a proof for whom it does not bind", [3]string{Path, "binds: both", "binds: server"}, "MQTT 5.0: MQTT-2.2.1-2, client: it does not bind a client"},
 		{"has neither proof nor reason for a role", [3]string{Path, "    server: {choice: \"no reason\"}\n", ""}, "MQTT 3.1.1: MQTT-3.1.0-2, server: neither a proof nor a reason"},
 		{"has an empty proof", [3]string{Path, "{choice: \"no reason\"}", "[]"}, "MQTT 3.1.1: MQTT-3.1.0-2, server: neither a proof nor a reason"},
@@ -137,7 +137,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// What is not in the heads of scripts stays as it is when they are brought in.
+// What is not in the heads of scripts is kept when they are filled in.
 func TestFillTakesTheScriptsFromTheirHeads(t *testing.T) {
 	t.Parallel()
 	all := tree()
@@ -200,7 +200,7 @@ MQTT 5.0, server: open (1)
 	}
 }
 
-// TestTheCatalogue counts what appendix B of the specifications lists.
+// TestTheCatalogue counts the statements in appendix B of the specifications.
 func TestTheCatalogue(t *testing.T) {
 	t.Parallel()
 	for v, want := range map[packet.Version]int{packet.V311: 141, packet.V5: 251} {

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// Group is what the statements that bind a role have in common.
+// Group is a set of statements that bind a role and are shown in the same way.
 type Group struct {
 	Name       string
 	Statements []*Statement
 }
 
-// Groups sorts the statements of a version that bind a role: those that scripts
-// show, that tests alone show, that cannot be shown, one group for each reason,
-// and those that are open.
+// Groups sorts the statements of a version that bind a role: those shown by scripts, those
+// shown by tests alone, those that cannot be shown, with one group per reason, and those
+// that are open.
 func (r *Record) Groups(v *Version, role Role) []Group {
 	groups := []Group{{Name: "shown by scripts"}, {Name: "shown by tests"}}
 	for _, reason := range r.Reasons {
@@ -44,8 +44,8 @@ func (r *Record) Groups(v *Version, role Role) []Group {
 	return groups
 }
 
-// Totals writes a table: how many statements of each version bind each role,
-// and how many of them are in which group.
+// Totals writes a table of how many statements of each version bind each role, and how many
+// of them are in which group.
 func (r *Record) Totals(w io.Writer) error {
 	head, all := fmt.Sprintf("%-20s", ""), fmt.Sprintf("%-20s", "statements")
 	var lines []string
@@ -91,7 +91,7 @@ func (r *Record) List(w io.Writer) error {
 	return err
 }
 
-// Summary is the record in a line for each version.
+// Summary returns the record's totals, with a line for each version.
 func (r *Record) Summary() string {
 	s := ""
 	for i := range r.Versions {

@@ -16,7 +16,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// readAuth reads how enhanced authentication is made (MQTT 5.0 section 4.12).
+// readAuth reads the options for enhanced authentication (MQTT 5.0 section 4.12).
 func (c *Connection) readAuth() error {
 	v, o := c.inv.Values, &c.Options
 	if !v.Auth.Known() {
@@ -42,14 +42,14 @@ func (c *Connection) readAuth() error {
 		return v.Auth.Lacks("a user name and a password").WithHint("give them with -u and --password-file")
 	}
 	user, password := *o.Username, string(o.Password)
-	o.Username, o.Password = nil, nil // which would send them in clear
+	o.Username, o.Password = nil, nil // they would be sent in clear text
 	o.Authenticate = func(context.Context) (mqtt.Authenticator, error) { return auth.SCRAM(method, user, password) }
 	return nil
 }
 
-// authError is a first connection that this side's part of the authentication
-// has ended: a command that fails is a matter of configuration, a server that
-// proves nothing, also by the judgement of a command, is one that refuses.
+// authError returns the error of a first connection whose authentication failed on our
+// side. A command that fails is a configuration error; a server whose proof is missing or
+// is rejected by a command counts as a refusal.
 func authError(err error) error {
 	var local *helperError
 	if errors.As(err, &local) {
@@ -61,12 +61,11 @@ func authError(err error) error {
 	return &cli.Exit{Code: option.ExitRefused, Err: bareError(err)}
 }
 
-// renewRetry is the longest pause after a re-authentication that could not
-// begin.
+// renewRetry is the longest pause after a re-authentication that could not start.
 const renewRetry = 10 * time.Second
 
-// keepAuthenticated authenticates again as --reauthenticate-every says, counted
-// from the latest authentication, until Close or the client's end.
+// keepAuthenticated authenticates again at the interval of --reauthenticate-every, counted
+// from the latest authentication, until Close or the end of the client.
 func (c *Connection) keepAuthenticated(client *mqtt.Client) {
 	v := c.inv.Values
 	if c.Options.Authenticate == nil || !v.ReauthenticateEvery.IsSet() {
@@ -81,7 +80,7 @@ func (c *Connection) keepAuthenticated(client *mqtt.Client) {
 		defer timer.Stop()
 		for {
 			select {
-			case <-c.up: // by a fresh authentication
+			case <-c.up: // a new connection has authenticated
 				timer.Reset(every)
 			case <-timer.C:
 				timer.Reset(c.reauthenticate(ctx, client, every))
@@ -94,10 +93,10 @@ func (c *Connection) keepAuthenticated(client *mqtt.Client) {
 	})
 }
 
-// reauthenticate makes one re-authentication and returns when the next is due.
+// reauthenticate authenticates once and returns the time until the next re-authentication.
 func (c *Connection) reauthenticate(ctx context.Context, client *mqtt.Client, every time.Duration) time.Duration {
 	limit := c.Options.ConnectTimeout
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the broker has not answered in %v", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the broker has not answered within %v", limit))
 	defer cancel()
 	err := client.Reauthenticate(ctx)
 	switch {
@@ -106,10 +105,10 @@ func (c *Connection) reauthenticate(ctx context.Context, client *mqtt.Client, ev
 	case errors.Is(err, mqtt.ErrRefused):
 		c.inv.Warnf("%v", err)
 	case !errors.Is(err, mqtt.ErrNotSent), errors.Is(err, mqtt.ErrLost), errors.Is(err, mqtt.ErrClosed), client.Err() != nil:
-		// The connection is over, whose end is told with its reason.
+		// The connection is lost, which is reported elsewhere with its reason.
 	default:
 		again := min(every, renewRetry)
-		c.inv.Warnf("cannot authenticate again: %v; trying again in %v", bareError(err), again)
+		c.inv.Warnf("cannot re-authenticate: %v; retrying in %v", bareError(err), again)
 		return again
 	}
 	return every

@@ -19,7 +19,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// The conversation with an --auth-command, one process for one authentication:
+// The conversation with an --auth-command; each process handles one authentication:
 //
 //	helper:  DATA               for CONNECT, or the AUTH that asks for re-authentication
 //	tool:    continue [BASE64]  the broker's AUTH, with its data
@@ -27,25 +27,23 @@ import (
 //	...
 //	tool:    success [BASE64]   the broker accepts, with its last data
 //
-// DATA is a line of text, or binary behind base64: or hex:, as in --property;
-// an empty line is a packet without data. The exit status judges the broker's
-// last data. A helper that ends after its first line is right for methods
-// without a question. The end of its input without success means that the
-// authentication is over otherwise.
+// DATA is a line of text, or binary data after base64: or hex:, as in --property; an empty
+// line is a packet without data. The exit status accepts or rejects the broker's last data.
+// A helper may exit after its first line, for methods without a challenge. If its input
+// ends without success, the authentication has ended in another way.
 
 const (
-	// helperLine is the longest line of a helper's: the most data in hex.
+	// helperLine is the longest line of a helper, in bytes: the most data, in hex.
 	helperLine = len("base64:") + 2*packet.MaxString + len("\r\n")
-	// helperGrace is how long a helper may go on after its input has ended.
+	// helperGrace is how long a helper may run after the end of its input.
 	helperGrace = 200 * time.Millisecond
 )
 
-// helperError says what is wrong with an --auth-command, or with the broker by its
-// judgement. It has nothing of what
-// the command prints.
+// helperError describes what is wrong with an --auth-command, or that the command rejected
+// the broker. It contains nothing that the command prints.
 type helperError struct {
 	text   string
-	denies bool // it does not accept the broker, which has accepted us
+	denies bool // the command rejects the broker, which has accepted us
 }
 
 func (e *helperError) Error() string { return "--auth-command: " + e.text }
@@ -54,18 +52,18 @@ func helperErrorf(format string, args ...any) error {
 	return &helperError{text: fmt.Sprintf(format, args...)}
 }
 
-// helper is a running command as an authenticator.
+// helper runs a command as an authenticator.
 type helper struct {
 	ctx    context.Context
 	method string
 	p      *process.Process
 	out    *bufio.Reader
-	ended  atomic.Bool // the output has
+	ended  atomic.Bool // the output has ended
 }
 
-// startHelper runs the command. It ends with ctx, and Close waits for that.
+// startHelper starts the command. It ends with ctx, and Close waits for it.
 func (c *Connection) startHelper(ctx context.Context, method, command string) (mqtt.Authenticator, error) {
-	c.inv.CatchSignals() // the command does not get them
+	c.inv.CatchSignals() // the command does not receive them
 	cmd := process.Shell(command)
 	cmd.Env = append(cmd.Env, c.helperEnv(method)...)
 	cmd.Stderr = c.inv.Stderr
@@ -75,14 +73,15 @@ func (c *Connection) startHelper(ctx context.Context, method, command string) (m
 		return nil, helperErrorf("%v", err)
 	}
 	h := &helper{ctx: ctx, method: method, p: p, out: bufio.NewReader(p.Out)}
-	c.children.Go(func() { // until the command has ended
+	c.children.Go(func() { // until the command has exited
 		<-ctx.Done()
 		h.end()
 	})
 	return h, nil
 }
 
-// helperEnv tells the command whom it is for, and has no secrets.
+// helperEnv returns the environment of the command, which describes the connection and has
+// no secrets.
 func (c *Connection) helperEnv(method string) []string {
 	env := []string{"MQ_AUTH_METHOD=" + method}
 	if c.Options.Username != nil {
@@ -99,18 +98,18 @@ func (c *Connection) helperEnv(method string) []string {
 	return env
 }
 
-// end closes the streams, and kills a command that does not end by itself.
+// end closes the streams, and kills a command that does not exit.
 func (h *helper) end() {
 	h.p.Close()
 	if h.p.Gone(helperGrace) && h.ended.Load() {
-		return // and left nobody behind that holds its output
+		return // and has no descendant that keeps its output open
 	}
 	h.p.Kill()
 }
 
 func (h *helper) Method() string { return h.method }
 
-// Start is the helper's first line.
+// Start returns the data in the helper's first line.
 func (h *helper) Start() ([]byte, error) {
 	data, err := h.read()
 	if !errors.Is(err, io.EOF) {
@@ -122,7 +121,7 @@ func (h *helper) Start() ([]byte, error) {
 	return nil, helperErrorf("the command printed nothing")
 }
 
-// Continue hands the server's data over and reads a line.
+// Continue passes the server's data to the helper and returns the data in its next line.
 func (h *helper) Continue(data []byte) ([]byte, error) {
 	err := h.write("continue", data)
 	if err == nil {
@@ -137,9 +136,9 @@ func (h *helper) Continue(data []byte) ([]byte, error) {
 	return nil, helperErrorf("the command ended, and the broker asks for more")
 }
 
-// Finish hands the server's last data over and waits for the exit status.
+// Finish passes the server's last data to the helper and waits for its exit status.
 func (h *helper) Finish(data []byte) error {
-	_ = h.write("success", data) // to whom it may concern
+	_ = h.write("success", data) // the helper may have exited
 	_ = h.p.In.Close()
 	for {
 		line, err := h.line()
@@ -168,7 +167,7 @@ func (h *helper) write(word string, data []byte) error {
 	return h.orTime(err)
 }
 
-// read is one line of data; io.EOF when there is none.
+// read returns the data of one line, or io.EOF at the end.
 func (h *helper) read() ([]byte, error) {
 	line, err := h.line()
 	if err != nil || len(line) == 0 {
@@ -184,7 +183,7 @@ func (h *helper) read() ([]byte, error) {
 	return data, nil
 }
 
-// line is one line without its end; io.EOF when there is none.
+// line returns one line without its line ending, or io.EOF at the end.
 func (h *helper) line() ([]byte, error) {
 	var line []byte
 	for {
@@ -207,7 +206,7 @@ func (h *helper) line() ([]byte, error) {
 	}
 }
 
-// wait waits for the command's end and tells of a bad one.
+// wait waits until the command exits and returns an error if it failed.
 func (h *helper) wait() error {
 	select {
 	case <-h.p.Exited():
@@ -220,7 +219,7 @@ func (h *helper) wait() error {
 	return nil
 }
 
-// orTime is err, or rather why the time for the exchange is over.
+// orTime returns err, or the cause of the context if the time for the exchange is over.
 func (h *helper) orTime(err error) error {
 	switch {
 	case err == nil || h.ctx.Err() == nil:

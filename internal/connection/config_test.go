@@ -13,8 +13,8 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// homeWith makes a home with a configuration file and returns the variables
-// that lead there, and the file.
+// homeWith creates a home directory with a configuration file. It returns the variables
+// that select it, and the path of the file.
 func homeWith(t *testing.T, text string) (env map[string]string, path string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -28,7 +28,7 @@ func homeWith(t *testing.T, text string) (env map[string]string, path string) {
 	return map[string]string{"XDG_CONFIG_HOME": dir, "AppData": dir}, path
 }
 
-// fileWith makes a file.
+// fileWith creates a file.
 func fileWith(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "config.yaml")
@@ -38,7 +38,7 @@ func fileWith(t *testing.T, text string) string {
 	return path
 }
 
-// valuesOf runs a tool as far as its values.
+// valuesOf runs a tool until its values are read.
 func valuesOf(t *testing.T, env cli.Env, bit option.ToolSet) (*option.Values, outcome) {
 	t.Helper()
 	var v *option.Values
@@ -120,14 +120,14 @@ func TestTheWayToTheUsersFile(t *testing.T) {
 			t.Errorf("%v: got %q, want %q", c.env, got, c.want)
 		}
 	}
-	// A way that ends early leads to no file, as one to nothing does.
+	// A path that ends early leads to no file, just as an empty one.
 	file := fileWith(t, "")
 	if _, out := valuesOf(t, cli.Env{Lookup: option.MapEnv(map[string]string{"XDG_CONFIG_HOME": file})}, option.Sub); out != (outcome{}) {
 		t.Errorf("a directory that is a file: %+v", out)
 	}
 }
 
-// --serve has several addresses from everywhere.
+// --serve takes several addresses from any source.
 func TestServeHasSeveralAddresses(t *testing.T) {
 	t.Parallel()
 	file := fileWith(t, "defaults:\n  serve: [1883, 'ws://:8080/mqtt']\n")
@@ -233,7 +233,7 @@ func TestConfigurationFilesAreRefusedByPlace(t *testing.T) {
 		"defaults:\n  property: [[connect, a]]\n":      "2:14: property: want 3 words, not 2",
 		"defaults:\n\tqos: 1\n":                        "2:1: a tab in the indentation",
 		"defaults:\n  qos: 1\n qos: 2\n":               "3:2: did not find expected key",
-		// What is wrong may be a secret, and is not told.
+		// The wrong value may be a secret, and is not printed.
 		"defaults:\n  password:" + secret + "\n":                 "2:3: defaults: want options, not a text",
 		"defaults: {password:" + secret + "}\n":                  "1:12: unknown key \"password\"\nmqsub: a colon and a blank",
 		"defaults:\n  password: [" + secret + "]\n":              "2:13: password: want one PASSWORD, not a list",
@@ -250,7 +250,7 @@ func TestConfigurationFilesAreRefusedByPlace(t *testing.T) {
 			t.Errorf("%q: got %+v, want two lines with %s", text, got, want)
 		}
 		if strings.Contains(got.stderr, secret) {
-			t.Errorf("%q: the secret is told: %s", text, got.stderr)
+			t.Errorf("%q: the secret is printed: %s", text, got.stderr)
 		}
 	}
 }
@@ -263,7 +263,7 @@ func TestAKeyOfAnotherToolIsFineInWhatAllShare(t *testing.T) {
 			t.Errorf("tool %d: got %+v", bit, out)
 		}
 	}
-	// But what is in use must fit.
+	// But the context in use must be valid.
 	if _, out := valuesOf(t, cli.Env{Args: []string{"--config", path, "--context", "y"}}, option.Pub); out != (outcome{}) {
 		t.Errorf("got %+v", out)
 	}
@@ -311,12 +311,12 @@ func TestHelpAndCompletionComeWhateverTheFileSays(t *testing.T) {
 	}
 }
 
-func TestAFileWithSecretsThatOthersCanReadIsToldOf(t *testing.T) {
+func TestAFileWithSecretsThatOthersCanReadIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("modes mean nothing")
 	}
-	for text, tells := range map[string]bool{
+	for text, warns := range map[string]bool{
 		"defaults: {password: x}\n":                          true,
 		"contexts: {a: {url: 'mqtt://u:p@h'}}\n":             true,
 		"contexts: {a: {url: [mqtt://h, 'wss://h/?t=1']}}\n": true,
@@ -330,7 +330,7 @@ func TestAFileWithSecretsThatOthersCanReadIsToldOf(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, got := valuesOf(t, cli.Env{Args: []string{"--config", path}}, option.Sub)
-			if told := strings.Contains(got.stderr, "other users can read it"); told != (tells && open) || got.code != 0 {
+			if warned := strings.Contains(got.stderr, "other users can read it"); warned != (warns && open) || got.code != 0 {
 				t.Errorf("%q, mode %o: got %+v", text, mode, got)
 			}
 			if _, got = valuesOf(t, cli.Env{Args: []string{"--config", path, "--quiet"}}, option.Sub); got.stderr != "" {
@@ -361,7 +361,7 @@ func TestShowConfigNamesTheLineAndThePart(t *testing.T) {
 	}
 }
 
-// connectionOf checks the options of a connection and tells the target.
+// connectionOf checks the options of a connection and returns the target.
 func connectionOf(t *testing.T, env cli.Env) (target string, c *Connection, err error) {
 	t.Helper()
 	var stdout, stderr strings.Builder
@@ -389,7 +389,7 @@ func TestWhatExcludesAnotherWinsByOrigin(t *testing.T) {
 		context string
 		args    []string
 		env     map[string]string
-		want    string // the target, or a part of the error
+		want    string // the target, or part of the error
 	}{
 		{"none", nil, nil, "mqtts://d:7"},
 		{"url", nil, nil, "mqtts://c:1"},
@@ -437,7 +437,7 @@ func TestWhatExcludesAnotherWinsByOrigin(t *testing.T) {
 			t.Errorf("%s, %q, %v: got %q, want %q", c.context, c.args, c.env, got, c.want)
 		}
 		if c.context == "serve" && conn != nil && conn.inv.Values.Serve.IsSet() {
-			t.Errorf("serve of the context goes before -h")
+			t.Errorf("serve of the context overrides -h")
 		}
 	}
 }
@@ -462,8 +462,8 @@ func TestTheUserOfAURLGoesBeforeThatOfAContext(t *testing.T) {
 	}
 }
 
-// What is kept for one broker must not go to another: its user and password
-// above all.
+// Options kept for one broker must not be used for another, above all its user and
+// password.
 func TestWhatIsForOneBrokerStaysThere(t *testing.T) {
 	t.Parallel()
 	path := fileWith(t, "defaults: {username: all, keepalive: 7}\nmqsub: {host: d, password: dp, port: 4}\n"+
@@ -486,7 +486,7 @@ func TestWhatIsForOneBrokerStaysThere(t *testing.T) {
 		{"prod", []string{"-u", "x"}, nil, "mqtts://prod:8884", "x", "hunter2", 1},
 		{"none", nil, nil, "mqtt://d:4", "all", "dp", 0},
 		{"none", []string{"-h", "other"}, nil, "mqtt://other:1883", "all", "", 0},
-		{"who", []string{"-h", "other"}, nil, "mqtt://other:1883", "me", "mine", 0}, // names no broker: is for all
+		{"who", []string{"-h", "other"}, nil, "mqtt://other:1883", "me", "mine", 0}, // without a broker: applies to all
 		{"who", nil, nil, "mqtt://d:4", "me", "mine", 0},
 	} {
 		target, conn, err := connectionOf(t, cli.Env{Args: append([]string{"--config", path, "--context", c.context}, c.args...), Lookup: option.MapEnv(c.env)})
@@ -501,8 +501,8 @@ func TestWhatIsForOneBrokerStaysThere(t *testing.T) {
 	}
 }
 
-// FuzzConfig: whatever a file has, the tools end with a usage error or go on,
-// and never tell the secret.
+// FuzzConfig checks that the tools exit with a usage error or go on, whatever a file
+// contains, and never print the secret.
 func FuzzConfig(f *testing.F) {
 	for _, s := range []string{"defaults: {host: a, qos: 1}\n", "contexts:\n  a: {password: hunter2}\ncurrent-context: a\n", "mqsub:\n  topic: [a, b]\n  property: [[connect, user-property, a, b]]\n", "mqpub: {serve: true}\n", "defaults: {password:hunter2}\n"} {
 		f.Add(s)

@@ -16,40 +16,40 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// Connection is what the options say about the broker and how to reach it.
-// Tools adjust Options before they call Connect.
+// Connection is the broker and the way to it, as the options describe them. Tools adjust
+// Options before they call Connect.
 type Connection struct {
 	Options    mqtt.Options
 	Properties PacketProperties
 
-	// Hold has the broker of --serve let clients wait until Admit: whoever finds
-	// it there finds this one subscribed. It is set before Connect.
-	Hold bool
+	// DeferClients makes the broker of --serve hold back clients until AcceptClients, so
+	// that they find this client subscribed. It must be set before Connect.
+	DeferClients bool
 
 	inv     *cli.Invocation
-	ctx     context.Context // of what is run to find options
+	ctx     context.Context // for what runs to obtain option values
 	targets []*transport.Target
-	last    atomic.Int32 // the index of the target that answered last
+	last    atomic.Int32 // index of the target that answered last
 	dialer  transport.Dialer
-	proxies []*transport.Proxy // of the environment, one for each target; nil without
-	reached bool               // a first connection was made
-	needs   *option.Value      // what needs MQTT 5 where the version is open; nil without
+	proxies []*transport.Proxy // from the environment, one per target; nil: none
+	reached bool               // a first connection was established
+	needs   *option.Value      // the option that needs MQTT 5 if the version is not fixed; nil: none
 	serving *server
 
-	up       chan struct{}  // 1 slot: a connection was restored; nil unless somebody wants to know
-	reused   bool           // it has been told that the broker uses packet identifiers again
-	stop     func()         // ends what runs beside the client; nil when nothing does
-	children sync.WaitGroup // what runs beside the client
+	up       chan struct{}  // capacity 1: a connection was restored; nil if not needed
+	reused   bool           // it was reported that the broker reuses packet identifiers
+	stop     func()         // stops the goroutines that run along with the client; nil if there are none
+	children sync.WaitGroup // the goroutines that run along with the client
 }
 
-// New reads and checks the connection options. The end of ctx ends the
-// commands that it runs for them.
+// New reads and checks the connection options. When ctx is done, the commands that it runs
+// for them are killed.
 func New(ctx context.Context, inv *cli.Invocation) (*Connection, error) {
 	return To(ctx, inv, nil)
 }
 
-// To is New to brokers that the options do not name; nil: those of the
-// options.
+// To is New for brokers that the options do not name; if brokers is nil, it uses those of
+// the options.
 func To(ctx context.Context, inv *cli.Invocation, brokers []*transport.Target) (*Connection, error) {
 	c := &Connection{inv: inv, ctx: ctx, targets: brokers}
 	for _, step := range []func() error{c.readTargets, c.readTLS, c.readWay, c.readVersion, c.readIdentity, c.readSession, c.readProperties, c.readWill} {
@@ -60,23 +60,23 @@ func To(ctx context.Context, inv *cli.Invocation, brokers []*transport.Target) (
 	return c, nil
 }
 
-// Answered notes which of the targets has answered: errors are about it.
+// Answered records the target that has answered, which errors then name.
 func (c *Connection) Answered(t *transport.Target) {
 	if n := slices.Index(c.targets, t); n >= 0 {
 		c.last.Store(int32(n))
 	}
 }
 
-// Broker is the address that was reached last, for a heading.
+// Broker returns the address that was reached last, for a heading.
 func (c *Connection) Broker() string { return c.targets[c.last.Load()].Address() }
 
-// Targets are the addresses of the broker; with --serve they are known when it
-// serves.
+// Targets returns the addresses of the broker; with --serve they are known when it is
+// serving.
 func (c *Connection) Targets() []*transport.Target { return c.targets }
 
-// Connect makes the first connection, again and again as far as --wait-for
-// and --retry say. reconnect reports whether the tool wants lost connections
-// restored when the user did not say.
+// Connect makes the first connection, with as many attempts as --wait-for and --retry
+// allow. reconnect is the default for restoring lost connections, if the user has not set
+// it.
 func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client, error) {
 	v, o := c.inv.Values, &c.Options
 	if v.Serve.IsSet() {
@@ -95,11 +95,11 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 	} else {
 		c.inv.BeginBriefly()
 	}
-	o.OnEvent = c.tell(o.OnEvent)
+	o.OnEvent = c.reportEvents(o.OnEvent)
 	switch {
 	case c.inv.Trace != nil:
 		o.Trace = c.inv.Trace
-	case c.inv.Debugging():
+	case c.inv.DebugEnabled():
 		o.Trace = c.trace
 	}
 	deadline := time.Now().Add(v.WaitFor.Duration())
@@ -140,8 +140,8 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 	}
 }
 
-// hasEnded reports whether ctx has ended, or ends now: package net keeps its deadline
-// by a timer of its own, which may be the first.
+// hasEnded reports whether ctx is done or about to be: package net has its own timer for
+// the same deadline, which may fire first.
 func hasEnded(ctx context.Context) bool {
 	if deadline, has := ctx.Deadline(); has && !time.Now().Before(deadline) {
 		<-ctx.Done()
@@ -149,22 +149,22 @@ func hasEnded(ctx context.Context) bool {
 	return ctx.Err() != nil
 }
 
-// retrying returns the policy for connections that are lost. What the first connect
-// takes for permanent is not so any more: a broker that has let this client in and
-// refuses it now may have lost its users for a while. It is tried again for
-// --retry-for, and for ever with --retry.
+// retrying returns the policy for lost connections. Errors that are permanent at the first
+// connect are not permanent here: a broker that has accepted this client and refuses it now
+// may have lost its users for a while. Such errors are retried for --retry-for, and forever
+// with --retry.
 func (c *Connection) retrying(backoff func(int, error) (time.Duration, bool)) func(int, error) (time.Duration, bool) {
 	limit, forever := c.inv.Values.RetryFor.Duration(), c.inv.Values.Retry.On()
-	var since, latest time.Time // when such refusals in a row began, and the latest
+	var since, latest time.Time // the first of such refusals in a row, and the latest
 	return func(attempt int, err error) (time.Duration, bool) {
 		e, ok := errors.AsType[*mqtt.Error](err)
 		letIn := ok && e.Op == "connection"
-		if !mqtt.Permanent(err) || letIn && e.Reason != packet.NotAuthorized { // as when its password has expired
+		if !mqtt.Permanent(err) || letIn && e.Reason != packet.NotAuthorized { // such as an expired password
 			since = time.Time{}
 			return backoff(attempt, err)
 		}
 		now := time.Now()
-		if since.IsZero() || letIn && now.Sub(latest) > limit { // and was up in between
+		if since.IsZero() || letIn && now.Sub(latest) > limit { // the connection was up in between
 			since = now
 		}
 		latest = now
@@ -173,18 +173,18 @@ func (c *Connection) retrying(backoff func(int, error) (time.Duration, bool)) fu
 	}
 }
 
-// LeaveTime is how long a client may take to say goodbye.
-const LeaveTime = 2 * time.Second
+// DisconnectTime is how long a client may take to disconnect.
+const DisconnectTime = 2 * time.Second
 
-// Leave says goodbye for a client that has nothing left to lose. early tells
-// that a signal or a time limit ended its work, for tools that then want the
-// will to be published.
-func (c *Connection) Leave(client *mqtt.Client, early bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), LeaveTime)
+// Disconnect closes the connection of a client that has nothing left to lose. early is set
+// if a signal or a time limit ended its work, for tools that then want the will to be
+// published.
+func (c *Connection) Disconnect(client *mqtt.Client, early bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), DisconnectTime)
 	defer cancel()
 	c.inv.Service.Stopping()
 	bye := c.Properties.Bye(client.Version())
-	if early && client.Version() >= packet.V5 && c.inv.Habits().WillAtEnd {
+	if early && client.Version() >= packet.V5 && c.inv.CompatBehavior().WillAtEnd {
 		bye.Reason = packet.DisconnectWithWill
 	}
 	if err := client.CloseWith(ctx, &bye); Disapproved(err) {
@@ -192,17 +192,17 @@ func (c *Connection) Leave(client *mqtt.Client, early bool) {
 	}
 }
 
-// DiscardSession has the broker forget the session of a client that has ended, and
-// warns if it may not have.
+// DiscardSession makes the broker discard the session of a client that has ended, and warns
+// if that may have failed.
 func (c *Connection) DiscardSession(client *mqtt.Client) {
-	ctx, cancel := context.WithTimeout(context.Background(), LeaveTime)
+	ctx, cancel := context.WithTimeout(context.Background(), DisconnectTime)
 	defer cancel()
 	if err := client.DiscardSession(ctx); err != nil {
 		c.inv.Warnf("%s may still have the session of %q, until that connects clean: %v", c.Broker(), client.ClientID(), bareError(err))
 	}
 }
 
-// Close ends what Connect started beside the client.
+// Close stops what Connect started along with the client.
 func (c *Connection) Close() {
 	if c.stop != nil {
 		c.stop()
@@ -211,15 +211,14 @@ func (c *Connection) Close() {
 	c.StopServing()
 }
 
-// Admit lets clients of the broker of --serve in, if there is one that holds
-// them.
-func (c *Connection) Admit() {
+// AcceptClients accepts the clients of the broker of --serve, if it holds them back.
+func (c *Connection) AcceptClients() {
 	if c.serving != nil {
 		c.serving.admit()
 	}
 }
 
-// StopServing ends the broker of --serve, if it runs. Way begins another one.
+// StopServing stops the broker of --serve, if it runs. Endpoints starts another one.
 func (c *Connection) StopServing() {
 	if c.serving != nil {
 		c.serving.close()

@@ -12,7 +12,7 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// contextTool runs "mqpub context ..." with a home.
+// contextTool runs "mqpub context ..." with a home directory.
 func contextTool(env map[string]string, args ...string) outcome {
 	var stdout, stderr strings.Builder
 	code := cli.Run(context.Background(), cli.Env{Args: append([]string{"context"}, args...), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Lookup: option.MapEnv(env)},
@@ -44,7 +44,7 @@ func TestContextsFromTheFirstToTheLast(t *testing.T) {
 			"contexts:\n  prod:\n    keepalive: \"5\"\n    url: \"mqtts://joe@prod\"\n    qos: \"1\"\n    tls: true\n    disable-clean-session: true\n    id: me\n"},
 		{"add lab -h lab --help", outcome{0, "*", ""}, "*"},
 		{"add lab -h lab -p 1 -p 2 --tls-alpn a --tls-alpn b --tls=false", outcome{0, "", "mqpub: context \"lab\" is in " + path + "\n"}, "*"},
-		{"add lab -h other", outcome{2, "", "mqpub: " + path + ":9:3: context \"lab\" is there already\nmqpub: --force replaces it\n"}, "*"},
+		{"add lab -h other", outcome{2, "", "mqpub: " + path + ":9:3: context \"lab\" already exists\nmqpub: --force replaces it\n"}, "*"},
 		{"list", outcome{0, "  prod  mqtts://joe@prod:8883\n  lab   lab:2\n", ""}, "*"},
 		{"show", outcome{2, "", "mqpub: context show: no context is the current one\nmqpub: name one, or choose it with 'mqpub context use NAME'\n"}, "*"},
 		{"use lab", outcome{}, "*"},
@@ -133,7 +133,7 @@ func TestContextCommandsThatAreRefused(t *testing.T) {
 		{[]string{"add", "x", "--ask-password"}, "--ask-password cannot be kept in a context"},
 		{[]string{"add", "x", "--context", "y"}, "--context cannot be kept in a context"},
 		{[]string{"add", "x", "--force"}, "context add: no options to keep"},
-		{[]string{"add", "x", "-h", "a", "--config", "none"}, "--config: contexts are in a file"},
+		{[]string{"add", "x", "-h", "a", "--config", "none"}, "--config: contexts need a configuration file"},
 		{[]string{"add", "x", "-h", "a"}, "there is no place for a configuration file\nmqpub: set HOME"},
 		{[]string{"list", "x"}, `unexpected argument "x"`},
 		{[]string{"list", "-h", "x"}, "--host has no effect on context list"},
@@ -149,7 +149,7 @@ func TestContextCommandsThatAreRefused(t *testing.T) {
 			t.Errorf("%q: got %+v, want two lines with %q", c.args, got, c.want)
 		}
 	}
-	// The word comes first; elsewhere it is a stray one.
+	// The command must come first; elsewhere it is a stray word.
 	if got := runTool(context.Background(), option.Pub, returns(nil), nil, "-d", "context", "list"); got.code != option.ExitUsage || !strings.Contains(got.stderr, `unexpected argument "context"`) {
 		t.Errorf("-d context: %+v", got)
 	}
@@ -234,7 +234,7 @@ func TestSecretsOfContextsAreKeptAndNotShown(t *testing.T) {
 	if st, _ := os.Stat(path); runtime.GOOS != "windows" && st.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, want 600 as there is a secret", st.Mode())
 	}
-	// A password command is kept, not run.
+	// A password command is stored, not run.
 	ran := filepath.Join(t.TempDir(), "ran")
 	if got := contextTool(env, "add", "command", "-h", "h", "-u", "joe", "--password-command", "touch "+ran); got.code != 0 {
 		t.Errorf("got %+v", got)
@@ -245,7 +245,7 @@ func TestSecretsOfContextsAreKeptAndNotShown(t *testing.T) {
 	for _, args := range [][]string{{"--context", "url", "-q", "7"}, {"--context", "password", "--show-config"}, {"--context", "nix"}, {"--context", "header", "-d"}} {
 		_, got := valuesOf(t, cli.Env{Args: args, Lookup: option.MapEnv(env)}, option.Sub)
 		if strings.Contains(got.stdout+got.stderr, secret) {
-			t.Errorf("%q: the secret is told: %+v", args, got)
+			t.Errorf("%q: the secret is printed: %+v", args, got)
 		}
 	}
 }
@@ -277,7 +277,7 @@ func TestTheSystemsContextsAreSeenAndNotEdited(t *testing.T) {
 	}
 }
 
-// MQ_CONTEXT is the current context of a shell: for list, and for show without a name.
+// MQ_CONTEXT is the current context of a shell, for list and for show without a name.
 func TestTheContextOfTheEnvironmentIsTheCurrentOne(t *testing.T) {
 	t.Parallel()
 	env, _ := homeWith(t, "contexts:\n  a:\n    host: a\n  b:\n    host: b\ncurrent-context: a\n")
@@ -298,7 +298,7 @@ func TestTheContextOfTheEnvironmentIsTheCurrentOne(t *testing.T) {
 	}
 }
 
-// A relative path in a context would be another socket in another directory.
+// A relative path in a context would be a different socket in another directory.
 func TestSocketsOfContextsAreAbsolute(t *testing.T) {
 	t.Parallel()
 	env, _ := homeWith(t, "")
@@ -308,7 +308,7 @@ func TestSocketsOfContextsAreAbsolute(t *testing.T) {
 	}
 	for _, c := range [][3]string{
 		{"-L", "unix:sock", here}, {"--unix", "sock", here}, {"-L", "unix:./sock", here}, {"-L", "mqtt+unix:sock", here}, {"-L", "UNIX:sock", here},
-		{"-L", "unix:%40mqtt", `"unix:%40mqtt"`}, {"--unix", "@mqtt", `"@mqtt"`}, // these are no files
+		{"-L", "unix:%40mqtt", `"unix:%40mqtt"`}, {"--unix", "@mqtt", `"@mqtt"`}, // these are not files
 	} {
 		got := contextTool(env, "add", "x", "--force", c[0], c[1])
 		if show := contextTool(env, "show", "x"); got.code != 0 || !strings.Contains(show.stdout, c[2]) {

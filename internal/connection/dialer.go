@@ -11,7 +11,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// readWay reads how the connections are made: headers of WebSocket, proxies.
+// readWay reads how connections are made: WebSocket headers and proxies.
 func (c *Connection) readWay() error {
 	v := c.inv.Values
 	webSocket := false
@@ -55,8 +55,8 @@ func (c *Connection) readWay() error {
 	return nil
 }
 
-// dial opens the stream: the target that answered last first, then the
-// others. Of several failures it returns one that may pass, and tells the rest.
+// dial opens the stream, to the target that answered last first, then to the others. If all
+// fail, it returns a temporary error if there is one, and reports the others.
 func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
 	var errs []error
 	for i := range c.targets {
@@ -103,9 +103,9 @@ func (c *Connection) dialTarget(ctx context.Context, n int) (net.Conn, error) {
 	return d.Dial(ctx, c.targets[n])
 }
 
-// Way is how tools reach the broker that make many connections of their own. It
-// starts the broker of --serve, with room for so many.
-func (c *Connection) Way(ctx context.Context, connections int) ([]*transport.Target, *transport.Dialer, error) {
+// Endpoints returns the targets and the dialer for a tool that opens its own connections. It
+// starts the broker of --serve, with room for the number of connections.
+func (c *Connection) Endpoints(ctx context.Context, connections int) ([]*transport.Target, *transport.Dialer, error) {
 	if c.inv.Values.Serve.IsSet() {
 		err := c.serve(ctx, func(o *broker.Options) {
 			o.MaxConnections = max(o.MaxConnections, connections)
@@ -120,7 +120,7 @@ func (c *Connection) Way(ctx context.Context, connections int) ([]*transport.Tar
 	if c.proxies != nil {
 		d.Proxy = c.proxies[0]
 	}
-	if c.serving != nil && c.serving.piped { // it has a certificate, and is this process
+	if c.serving != nil && c.serving.piped { // it has a certificate and is in this process
 		o := transport.TLSOptions{}
 		if d.TLS != nil {
 			o = *d.TLS
@@ -132,7 +132,7 @@ func (c *Connection) Way(ctx context.Context, connections int) ([]*transport.Tar
 	return c.targets, &d, nil
 }
 
-// Direct tells that neither a proxy nor a command makes the connections of Way.
+// Direct reports whether the connections of Endpoints use neither a proxy nor a command.
 func (c *Connection) Direct() bool {
 	return c.dialer.Command == "" && c.dialer.Proxy == nil && (len(c.proxies) == 0 || c.proxies[0] == nil)
 }

@@ -1,8 +1,8 @@
-// Package connection makes of checked options what the engine wants: addresses, TLS,
-// proxies and the way to the broker, who the client is, its secrets, session, will and
-// properties; the broker of --serve; and it words what becomes of a connection, with
-// the exit status that it means.
+// Package connection turns checked options into what the engine needs: addresses, TLS,
+// proxies and the way to the broker, the client's identity, its secrets, session, will and
+// properties, and the broker of --serve. It also words the errors and events of a
+// connection, and assigns their exit status.
 //
-// It knows nothing of command lines: package option has read and checked each value,
-// package cli is the process that it asks, warns and ends by.
+// It knows nothing of command lines: package option has read and checked each value, and
+// package cli is the process through which it prompts, warns and exits.
 package connection

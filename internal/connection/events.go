@@ -12,8 +12,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// tell puts changes of the connection on stderr.
-func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
+// reportEvents returns an event handler that reports changes of the connection on stderr and calls
+// next.
+func (c *Connection) reportEvents(next func(mqtt.Event)) func(mqtt.Event) {
 	return func(e mqtt.Event) {
 		switch e.Kind {
 		case mqtt.EventDown:
@@ -58,8 +59,9 @@ func (c *Connection) tell(next func(mqtt.Event)) func(mqtt.Event) {
 	}
 }
 
-// fellBack tells that the broker's MQTT is 3.1.1, and what that takes away from what
-// the user asked for. A broker that says so itself is heard with --debug only.
+// fellBack reports that the broker speaks MQTT 3.1.1, and which of the requested options
+// are therefore without effect. If the broker said so itself, that is printed with --debug
+// only.
 func (c *Connection) fellBack(why error) {
 	if errors.Is(why, packet.UnsupportedProtocolVersion) {
 		c.inv.Debugf("%s does not support MQTT 5: using MQTT 3.1.1", c.Broker())
@@ -90,14 +92,14 @@ func (c *Connection) fellBack(why error) {
 	}
 }
 
-// connected tells the service manager where the connection leads.
+// connected reports the address of the connection to the service manager.
 func (c *Connection) connected() {
 	if c.inv.Service != nil {
 		c.inv.Service.Status("connected to %s", c.Broker())
 	}
 }
 
-// inform tells a change of the connection, and the service manager too.
+// inform reports a change of the connection, also to the service manager.
 func (c *Connection) inform(format string, args ...any) {
 	c.inv.Infof(format, args...)
 	c.inv.Service.Status("%s", cli.Shorten(fmt.Sprintf(format, args...)))

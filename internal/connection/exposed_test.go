@@ -15,7 +15,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
-// Whatever file a secret is in, users are told when others can read it, and only then.
+// Users are warned if and only if others can read a secret, whatever file it is in.
 func TestFilesOfSecretsThatOthersCanReadAreWarnedOf(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// outcome is what a run has come to.
+// outcome is the result of a run.
 type outcome struct {
 	code           int
 	stdout, stderr string

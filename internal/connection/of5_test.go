@@ -11,7 +11,7 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// An option that MQTT knows since 5.0 would do nothing before, and none is left out.
+// Every option that MQTT has only since 5.0 is refused before, where it would do nothing.
 func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 	t.Parallel()
 	values := map[option.Type]string{option.TypeDuration: "60", option.TypeInt: "5", option.TypeString: "x", option.TypeProperty: "connect user-property k v"}
@@ -40,7 +40,7 @@ func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 			for _, version := range []string{"3.1.1", "3.1"} {
 				args := []string{"-V", version, arg}
 				named := o.Name
-				for _, rel := range o.Needs { // which is of 5, too
+				for _, rel := range o.Needs { // it needs 5.0, too
 					named = rel.With[0]
 					args = append(args, "--"+named+"=x")
 				}
@@ -55,7 +55,7 @@ func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 					value = "true"
 				}
 				code, stderr := run(option.MapEnv(map[string]string{env: value}), "-V", "311")
-				if o.Name == "auth" { // without which the password would be sent in clear
+				if o.Name == "auth" { // without it the password would be sent in clear text
 					if want := env + " needs MQTT 5, not 3.1.1\n"; code != option.ExitUsage || !strings.Contains(stderr, want) {
 						t.Errorf("%s=%s %s -V 311: status %d, %q; want 2 and %q", env, value, tool.Name, code, stderr, want)
 					}
@@ -72,15 +72,15 @@ func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 	}
 }
 
-// TestWhatDependsOnAValueYieldsToo: the stronger place counts, and a variable that may be
-// for other runs refuses none.
+// TestWhatDependsOnAValueYieldsToo checks that the stronger origin counts, and that a
+// variable, which may be meant for other runs, is never an error.
 func TestWhatDependsOnAValueYieldsToo(t *testing.T) {
 	t.Parallel()
 	file := optionsIn(t, "--ws-header a:b\n")
 	for _, c := range []struct {
 		args string
 		env  map[string]string
-		says string // "": it is fine
+		says string // "": no error
 	}{
 		{"--tls --tls-version 1.3", map[string]string{"MQ_CIPHERS": "ECDHE-RSA-AES128-GCM-SHA256"}, ""},
 		{"--tls --tls-version 1.3 --ciphers ECDHE-RSA-AES128-GCM-SHA256", nil, "--ciphers and --tls-version cannot be used together"},

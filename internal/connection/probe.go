@@ -16,17 +16,17 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// Probed is what a connection of its own has shown of a broker.
+// Probed is what a probe has found out about a broker.
 type Probed struct {
-	Version  string         // of the program, as $SYS/broker/version says; "" if it does not
-	Protocol packet.Version // that it takes; 0 where no connection came about
+	Version  string         // of the broker program, from $SYS/broker/version; "" if unknown
+	Protocol packet.Version // that the broker accepts; 0 without a connection
 }
 
-// Probe makes a connection to each broker as username and password, which may be nil,
-// and says what they have shown: whether they can be reached at all, else the error is
-// that of Connect, and which version of MQTT all of them take where the options leave
-// that open. What else a broker may have against this client is not told: it may let
-// others in. A broker that says nothing is told of while it does.
+// Probe connects to each broker with username and password, which may be nil. It returns
+// the error of Connect if one cannot be reached, and the version of MQTT that all of them
+// accept if the options leave it open. Other refusals of this client are ignored, because
+// the broker may accept others. A broker that does not answer is reported while Probe waits
+// for it.
 func (c *Connection) Probe(ctx context.Context, username *string, password []byte) (p Probed, err error) {
 	for n := range c.targets {
 		one, err := c.probe(ctx, n, username, password)
@@ -72,7 +72,7 @@ func (c *Connection) probe(ctx context.Context, n int, username *string, passwor
 		return p, nil
 	}
 	p.Protocol = client.Version()
-	defer c.Leave(client, false)
+	defer c.Disconnect(client, false)
 	ctx, cancel := context.WithTimeout(ctx, versionTime)
 	defer cancel()
 	if _, err := client.Subscribe(ctx, mqtt.Subscription{Filter: "$SYS/broker/version"}); err != nil {
@@ -93,8 +93,9 @@ func (c *Connection) probe(ctx context.Context, n int, username *string, passwor
 	}
 }
 
-// silentTime is how long a broker may take to answer CONNECT before that is told.
+// silentTime is how long a broker may take to answer CONNECT before its silence is
+// reported.
 const silentTime = 3 * time.Second
 
-// versionTime is how long a broker may take to tell its version.
+// versionTime is how long a broker may take to send its version.
 const versionTime = 500 * time.Millisecond

@@ -16,12 +16,12 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// PacketProperties are the -D options, by packet.
+// PacketProperties holds the properties of the -D options, by packet.
 type PacketProperties struct {
 	Connect, Publish, Subscribe, Unsubscribe, Disconnect, Will packet.Properties
 }
 
-// Subscription is a subscription that has what -D subscribe says.
+// Subscription returns a subscription with the properties of -D subscribe.
 func (p *PacketProperties) Subscription() (s mqtt.Subscription) {
 	for q := range p.Subscribe.All() {
 		if q.ID == packet.SubscriptionIdentifier {
@@ -33,7 +33,7 @@ func (p *PacketProperties) Subscription() (s mqtt.Subscription) {
 	return s
 }
 
-// Bye is the DISCONNECT of a client of a version.
+// Bye returns the DISCONNECT of a client that speaks a version.
 func (p *PacketProperties) Bye(v packet.Version) (bye packet.Disconnect) {
 	if v >= packet.V5 {
 		bye.Properties = p.Disconnect
@@ -41,7 +41,7 @@ func (p *PacketProperties) Bye(v packet.Version) (bye packet.Disconnect) {
 	return bye
 }
 
-// block is the block of the packet that -D calls word.
+// block returns the properties of the packet that word names after -D.
 func (p *PacketProperties) block(word string) *packet.Properties {
 	switch word {
 	case "connect":
@@ -58,8 +58,8 @@ func (p *PacketProperties) block(word string) *packet.Properties {
 	return &p.Will
 }
 
-// readProperties turns the -D options into property blocks. Names, types,
-// ranges and repetition are checked here.
+// readProperties converts the -D options to property blocks. It checks names, types, ranges
+// and repetition.
 func (c *Connection) readProperties() error {
 	v := c.inv.Values
 	if !v.Property.Known() {
@@ -80,7 +80,7 @@ func (c *Connection) readProperties() error {
 		if !to.Takes(id) {
 			return option.Usagef("%s: not a property of this packet", label)
 		}
-		if id == packet.TopicAlias { // which the client assigns, as far as the broker allows
+		if id == packet.TopicAlias { // the client assigns it, as far as the broker allows
 			if c.Options.SendAliases != 0 {
 				return option.Usagef("%s is given twice", label)
 			}
@@ -99,7 +99,7 @@ func (c *Connection) readProperties() error {
 		}
 		grown, err := appendValue(*block, id, q)
 		if err == nil {
-			_, err = packet.ParseProperties(grown[len(*block):], to.In) // rules that types do not say
+			_, err = packet.ParseProperties(grown[len(*block):], to.In) // rules beyond the types
 		}
 		if err != nil {
 			return problemOf(q, label, id, err)
@@ -126,7 +126,7 @@ func (c *Connection) readProperties() error {
 		}
 		c.Options.SessionExpiry = time.Duration(seconds) * time.Second
 	}
-	// A DISCONNECT cannot make a session of none (MQTT 5.0, 3.14.2.2.2).
+	// A DISCONNECT cannot turn no session expiry into one (MQTT 5.0, 3.14.2.2.2).
 	if seconds, has := p.Disconnect.Uint(packet.SessionExpiryInterval); has && seconds > 0 && c.Options.SessionExpiry == 0 {
 		return option.Usagef("%s disconnect session-expiry-interval: the connection has no session to keep", v.Property.Name()).
 			WithHint("keep one from the beginning: -x %d", seconds)
@@ -134,16 +134,15 @@ func (c *Connection) readProperties() error {
 	return nil
 }
 
-// checkUse refuses what would not be sent, or promises of a payload what it is
-// not.
+// checkUse refuses properties that would not be sent, or that describe a payload wrongly.
 func (c *Connection) checkUse(all []option.Property) error {
 	v := c.inv.Values
-	if c.inv.As != nil { // mosquitto's clients ignore what they do not send
+	if c.inv.As != nil { // mosquitto's clients ignore properties that they do not send
 		return nil
 	}
 	for _, q := range all {
 		if v.Property.Origin() < option.OriginFile {
-			break // a configuration may be that of both tools
+			break // a configuration may serve both tools
 		}
 		need := ""
 		sends := option.PacketOf(q.Command).Tools&c.inv.Tool.Bit != 0
@@ -172,7 +171,7 @@ func (c *Connection) checkUse(all []option.Property) error {
 	return nil
 }
 
-// problemOf says which word of a property is wrong, and why.
+// problemOf returns the error that says which word of a property is wrong, and why.
 func problemOf(p option.Property, label string, id packet.PropertyID, err error) error {
 	what, value := "value", p.Value
 	if id.Type() == packet.TypePair {
@@ -217,8 +216,8 @@ func appendValue(p packet.Properties, id packet.PropertyID, q option.Property) (
 	return p.AppendUint(id, uint32(n))
 }
 
-// parseBinary reads the value of a binary property: hex:00ff, base64:AP8=, or
-// the bytes as they are, behind text: if they begin with one of these words.
+// parseBinary parses the value of a binary property: hex:00ff, base64:AP8=, or plain bytes,
+// after text: if they begin with one of these words.
 func parseBinary(s string) ([]byte, error) {
 	if digits, ok := strings.CutPrefix(s, "hex:"); ok {
 		b, err := hex.DecodeString(digits)

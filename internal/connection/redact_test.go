@@ -8,14 +8,14 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// TestSecretsAreMaskedEverywhere has a secret in each place that can hold one.
+// TestSecretsAreMaskedEverywhere puts a secret in each place that can hold one.
 func TestSecretsAreMaskedEverywhere(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
 	for _, c := range []struct {
 		words []string
-		shown string // what stands for the value
-		safe  bool   // there is none in it
+		shown string // the value as it is shown
+		safe  bool   // it holds no secret
 	}{
 		{[]string{"-P", secret, "-u", "joe"}, "***", false},
 		{[]string{"-L", "mqtt://joe:" + secret + "@h"}, "mqtt://joe:***@h", false},

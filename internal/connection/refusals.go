@@ -11,24 +11,24 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// refusals tells on stderr what the broker of --serve does not do: once for each
-// client and kind, and of so many at most, since a client chooses how often and by
-// what name it asks. --debug tells everything.
+// refusals reports on stderr what the broker of --serve refuses: once for each client and
+// kind, up to a limit, because a client chooses how often and under which name it asks.
+// --debug reports everything.
 type refusals struct {
 	talk *cli.Talk
 
-	mu   sync.Mutex
-	told map[refusedKind]struct{}
+	mu       sync.Mutex
+	reported map[refusedKind]struct{}
 }
 
 type refusedKind struct {
 	kind   broker.EventKind
-	who    string // client identifier; the host where there is none, or where it is a client's own choice
+	who    string // client identifier; the host if there is none or if the client invented it
 	reason packet.ReasonCode
 }
 
-// maxRefusals is how many are told: no more than a pipe takes that nobody reads,
-// because the broker waits for the line to be written.
+// maxRefusals is how many are reported: no more than fits into a pipe that is not being
+// read, because the broker waits for the line to be written.
 const maxRefusals = 100
 
 func (r *refusals) take(e broker.Event) {
@@ -40,7 +40,7 @@ func (r *refusals) take(e broker.Event) {
 		}
 	case broker.EventRefused, broker.EventRejected:
 		key.who = hostOf(e.Remote)
-		if errors.Is(e.Err, transport.OriginRefused) { // a page in a browser has nowhere to say so
+		if errors.Is(e.Err, transport.OriginRefused) { // a page in a browser cannot report it
 			key.who = e.Err.Error()
 		}
 	case broker.EventEvicted, broker.EventAcceptFailed:
@@ -51,21 +51,21 @@ func (r *refusals) take(e broker.Event) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, known := r.told[key]; known || len(r.told) > maxRefusals || r.talk.Debugging() { // which has told it
+	if _, known := r.reported[key]; known || len(r.reported) > maxRefusals || r.talk.DebugEnabled() { // it is already in the log
 		return
 	}
-	if r.told == nil {
-		r.told = make(map[refusedKind]struct{})
+	if r.reported == nil {
+		r.reported = make(map[refusedKind]struct{})
 	}
-	r.told[key] = struct{}{}
-	if len(r.told) > maxRefusals {
-		r.talk.Warnf("broker: further refusals are told with --debug only")
+	r.reported[key] = struct{}{}
+	if len(r.reported) > maxRefusals {
+		r.talk.Warnf("broker: further refusals are logged with --debug only")
 		return
 	}
 	r.talk.Warnf("broker: %v", e)
 }
 
-// hostOf is an address without its port.
+// hostOf returns an address without its port.
 func hostOf(addr string) string {
 	if host, _, err := net.SplitHostPort(addr); err == nil {
 		return host

@@ -10,7 +10,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-func TestRefusalsAreToldOnceForEachClientAndKind(t *testing.T) {
+func TestRefusalsAreReportedOnceForEachClientAndKind(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	r := refusals{talk: cli.NewTalk(&out, "mqsub", false, false, false)}
@@ -33,11 +33,11 @@ mqsub: warning: broker: "b" may not subscribe to "t": quota exceeded (0x97)
 mqsub: warning: broker: "b" may not publish to "t": not authorized (0x87)
 `
 	if out.String() != want {
-		t.Errorf("told\n%swant\n%s", out.String(), want)
+		t.Errorf("reported\n%swant\n%s", out.String(), want)
 	}
 }
 
-// A client that asks by many names fills neither the memory nor stderr.
+// A client that asks under many names fills neither the memory nor stderr.
 func TestRefusalsAreBounded(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
@@ -46,21 +46,21 @@ func TestRefusalsAreBounded(t *testing.T) {
 		r.take(broker.Event{Kind: broker.EventNotPublished, ClientID: fmt.Sprint(i), Topic: strings.Repeat("t", 60_000), Reason: packet.QuotaExceeded})
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != maxRefusals+1 || lines[maxRefusals] != "mqsub: warning: broker: further refusals are told with --debug only" {
+	if len(lines) != maxRefusals+1 || lines[maxRefusals] != "mqsub: warning: broker: further refusals are logged with --debug only" {
 		t.Errorf("%d lines, the last %q", len(lines), lines[len(lines)-1])
 	}
-	if len(r.told) != maxRefusals+1 || out.Len() > 60_000 {
-		t.Errorf("%d are remembered, %d bytes told", len(r.told), out.Len())
+	if len(r.reported) != maxRefusals+1 || out.Len() > 60_000 {
+		t.Errorf("%d are recorded, %d bytes reported", len(r.reported), out.Len())
 	}
 }
 
-// --debug has told it already.
-func TestRefusalsAreNotToldTwice(t *testing.T) {
+// --debug has already logged it.
+func TestRefusalsAreNotReportedTwice(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	r := refusals{talk: cli.NewTalk(&out, "mqsub", false, true, false)}
 	r.take(broker.Event{Kind: broker.EventEvicted, ClientID: "a"})
 	if out.Len() > 0 {
-		t.Errorf("told %q", out.String())
+		t.Errorf("reported %q", out.String())
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// What --show-config says is what a run uses, and what it refuses is what a run
-// refuses: every two of the options that lead to a broker, from every two places.
+// --show-config shows what a run uses and refuses what a run refuses, for every two of the
+// options that select a broker, from every two origins.
 func TestShowConfigSaysWhatARunUses(t *testing.T) {
 	t.Parallel()
 	options := [...]struct{ name, value string }{
@@ -75,13 +75,13 @@ func TestShowConfigSaysWhatARunUses(t *testing.T) {
 					if code != showCode || stderr != showErr || code == 0 && !strings.HasPrefix(first, "broker ") || code == 0 && strings.Fields(first)[1] != used {
 						t.Errorf("%s in %s, %s in %s: the run: status %d, %s, %q; --show-config: %d, %q, %q", a.name, placeA, b.name, placeB, code, used, stderr, showCode, first, showErr)
 					}
-					// A weaker one leads nowhere else.
+					// A weaker option does not change the target.
 					if code == 0 && a.name == "host" && b.name == "url" {
 						want := map[bool]string{true: `"mqtt://u.example:1998"`, false: `"mqtt://h.example:1883"`}[rank(places[:], placeB) >= rank(places[:], placeA)]
 						if used != want {
 							t.Errorf("host in %s, url in %s: %s, want %s", placeA, placeB, used, want)
 						}
-						if told := strings.Contains(stderr, "MQ_HOST has no effect beside MQ_URL"); told != (placeA == "environment" && placeB == "environment") {
+						if warned := strings.Contains(stderr, "MQ_HOST has no effect beside MQ_URL"); warned != (placeA == "environment" && placeB == "environment") {
 							t.Errorf("host in %s, url in %s: %q", placeA, placeB, stderr)
 						}
 					}

@@ -16,20 +16,20 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// A broker that has let a client in and refuses it now may do so for --retry-for, which
-// counts from the first refusal of those in a row, and with --retry for ever.
+// A broker that has accepted a client and refuses it now may do so for --retry-for, which
+// counts from the first refusal in a row, and with --retry forever.
 func TestRetryForCountsFromTheFirstRefusalInARow(t *testing.T) {
 	t.Parallel()
 	refused := &mqtt.Error{Op: "connect", Reason: packet.NotAuthorized}
-	ended := &mqtt.Error{Op: "connection", Reason: packet.SessionTakenOver} // which was let in
+	ended := &mqtt.Error{Op: "connection", Reason: packet.SessionTakenOver} // after it was accepted
 	expired := &mqtt.Error{Op: "connection", Reason: packet.NotAuthorized}
-	stays := errors.New("stays for 10 s") // connected
+	stays := errors.New("stays for 10 s") // the connection is up for 10 s
 	passing := errors.New("connection refused")
 	for _, c := range []struct {
 		it     string
 		args   []string
 		errs   []error // one each second
-		passes int     // that are retried
+		passes int     // number of retries
 	}{
 		{"refused", []string{"--retry-for", "3"}, []error{refused, refused, refused, refused, refused}, 3},
 		{"refused, with a time of 0", []string{"--retry-for", "0"}, []error{refused}, 0},
@@ -72,7 +72,7 @@ func TestRetryForCountsFromTheFirstRefusalInARow(t *testing.T) {
 	}
 }
 
-// lateContext is at its deadline, and has not noticed.
+// lateContext is past its deadline but not done yet.
 type lateContext struct {
 	context.Context
 	deadline time.Time
@@ -80,7 +80,7 @@ type lateContext struct {
 
 func (c lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
 
-// The network may notice first that the time is up, which is no fault of the broker's.
+// The network may notice the deadline first, which is not the broker's fault.
 func TestAnErrorAtTheTimeLimitIsThatOfTheTimeLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -18,11 +18,12 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// findPassword gets the password from where the options say; nil is none.
+// findPassword obtains the password from the source that the options select; nil means
+// none.
 func (c *Connection) findPassword() ([]byte, error) {
 	v := c.inv.Values
 	given := func(name string) bool { return v.Of(name).Given() }
-	switch { // of which one is given, as their entries say
+	switch { // at most one is set, as their relations require
 	case c.inv.Dry && slices.ContainsFunc(option.PasswordSources[:], given):
 		return []byte{}, nil
 	case v.Password.Given():
@@ -45,8 +46,9 @@ func (c *Connection) findPassword() ([]byte, error) {
 	return nil, nil
 }
 
-// newPassword returns what gets a password that may have expired again, for a later
-// connection: without a terminal, as nobody may be there any more. nil is nothing.
+// newPassword returns a function that obtains a password that may have expired, for a later
+// connection. It never prompts, because the terminal may be unattended by then. nil means
+// that nothing can change.
 func (c *Connection) newPassword() func(context.Context) ([]byte, error) {
 	v := c.inv.Values
 	if !v.PasswordCommand.IsSet() || c.Options.Password == nil {
@@ -62,7 +64,7 @@ func (c *Connection) newPassword() func(context.Context) ([]byte, error) {
 	}
 }
 
-// readKeyPassword gets the password of an encrypted private key.
+// readKeyPassword obtains the password of an encrypted private key.
 func (c *Connection) readKeyPassword(o *transport.TLSOptions) error {
 	v := c.inv.Values
 	if v.KeyPasswordFile.Given() {
@@ -75,15 +77,15 @@ func (c *Connection) readKeyPassword(o *transport.TLSOptions) error {
 	}
 	_, err := transport.LoadCertificate(o.CertFile, o.KeyFile, "")
 	if !errors.Is(err, transport.ErrKeyEncrypted) {
-		return nil // Config says what else is wrong
+		return nil // Config reports what else is wrong
 	}
 	b, err := c.inv.Ask(c.ctx, fmt.Sprintf("password of the key %s: ", v.Key.Text()))
 	o.KeyPassword = string(b)
 	return err
 }
 
-// readSecret reads the file that an option names, or standard input, less one newline at
-// its end.
+// readSecret reads the file that an option names, or standard input, and removes one
+// newline at the end.
 func (c *Connection) readSecret(val *option.Value) ([]byte, error) {
 	r, name := c.inv.Stdin, val.Text()
 	if name != "-" {
@@ -102,12 +104,11 @@ func (c *Connection) readSecret(val *option.Value) ([]byte, error) {
 	return textfile.TrimLine(b), nil
 }
 
-// secretTime is how long a command may take to print a secret: it may ask the
-// user.
+// secretTime is how long a command may take to print a secret: it may prompt the user.
 const secretTime = 2 * time.Minute
 
-// runForSecret runs a command in the shell and returns what it prints. The
-// error has nothing of that. With asks, the command may ask on the terminal.
+// runForSecret runs a command in the shell and returns its output. The error contains
+// nothing of the output. If asks is set, the command may prompt on the terminal.
 func runForSecret(ctx context.Context, command string, asks bool, stderr io.Writer) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, secretTime, errSecretTime)
 	defer cancel()
@@ -125,16 +126,16 @@ func runForSecret(ctx context.Context, command string, asks bool, stderr io.Writ
 
 var errSecretTime = errors.New("timed out after " + units.Short(secretTime))
 
-// refuseOpenSSL refuses what only OpenSSL can do, after the checks that the
-// mosquitto clients make.
+// refuseOpenSSL refuses what only OpenSSL supports, after the checks that the mosquitto
+// clients make.
 func (c *Connection) refuseOpenSSL() error {
 	v := c.inv.Values
-	const wayOut = "--proxy-command 'openssl s_client -quiet -connect %h:%p ...' can do it"
+	const opensslRemedy = "--proxy-command 'openssl s_client -quiet -connect %h:%p ...' can do it"
 	switch {
 	case v.PSK.IsSet():
-		return option.Usagef("TLS with pre-shared keys is not spoken here: Go's TLS has none").WithHint("%s", wayOut)
+		return option.Usagef("TLS with pre-shared keys is not supported: Go's TLS has none").WithHint("%s", opensslRemedy)
 	case v.TLSEngine.IsSet(), v.Keyform.Text() == "engine":
-		return option.Usagef("engines of OpenSSL cannot be used here: this TLS is Go's own").WithHint("%s", wayOut)
+		return option.Usagef("OpenSSL engines are not supported: this program uses Go's TLS").WithHint("%s", opensslRemedy)
 	}
 	return nil
 }

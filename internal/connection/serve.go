@@ -22,13 +22,13 @@ type server struct {
 	b       *broker.Broker
 	lns     []net.Listener
 	open    sync.Once
-	serving sync.WaitGroup // a Serve for each listener
-	piped   bool           // this process's own connection does not go over the network
+	serving sync.WaitGroup // one Serve per listener
+	piped   bool           // this process connects without the network
 	hangup  func()
 }
 
-// serve starts the development broker inside this process and makes it the
-// only target. adjust, unless nil, changes its options last.
+// serve starts the development broker in this process and makes it the only target. adjust,
+// if not nil, makes the last changes to its options.
 func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) error {
 	v := c.inv.Values
 	o := broker.Options{Version: cli.VersionLine("mqtools"), ReasonStrings: true, MaxSessionExpiry: brokerfile.DefaultSessionExpiry, Log: c.logBroker()}
@@ -72,22 +72,22 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 		}
 		return cli.Failed(option.ExitUnreached, err)
 	}
-	s := &server{b: broker.New(o), lns: lns, piped: secure[0] || c.proxied() || c.Hold}
+	s := &server{b: broker.New(o), lns: lns, piped: secure[0] || c.proxied() || c.DeferClients}
 	if users != nil {
 		s.hangup = c.inv.OnHangup(func() {
 			switch kept, err := users.Reload(s.b); {
 			case err != nil:
-				c.inv.Warnf("%v; the users and rules stay as they were", err)
+				c.inv.Warnf("%v; users and rules unchanged", err)
 			case kept:
-				c.inv.Warnf("users and rules read again; the limits stay as they were until the broker is started again")
+				c.inv.Warnf("users and rules reloaded; new limits take effect when the broker is restarted")
 			default:
-				c.inv.Infof("users and rules read again")
+				c.inv.Infof("users and rules reloaded")
 			}
 		})
 	}
 	c.serving = s
 	c.targets = []*transport.Target{transport.Reach(lns[0])}
-	if !c.Hold {
+	if !c.DeferClients {
 		s.admit()
 	}
 	for i, ln := range lns {
@@ -105,7 +105,7 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 	return nil
 }
 
-// logBroker tells what happens in the broker of --serve.
+// logBroker returns a function that logs what happens in the broker of --serve.
 func (c *Connection) logBroker() func(broker.Event) {
 	refused := refusals{talk: c.inv.Talk}
 	return func(e broker.Event) {
@@ -114,8 +114,8 @@ func (c *Connection) logBroker() func(broker.Event) {
 	}
 }
 
-// ServeAlone is the broker of --serve without a connection of this process's
-// own, until ctx ends.
+// ServeAlone runs the broker of --serve, without a connection from this process, until ctx
+// is done.
 func (c *Connection) ServeAlone(ctx context.Context) error {
 	if err := c.serve(ctx, nil); err != nil {
 		return err
@@ -135,8 +135,7 @@ func (c *Connection) ServeAlone(ctx context.Context) error {
 	}
 }
 
-// warnOpen warns of a listener that is not for this machine alone and lets
-// everybody in.
+// warnOpen warns of a listener that is reachable from other machines and accepts anyone.
 func (c *Connection) warnOpen(secure []bool) {
 	for i, ln := range c.serving.lns {
 		tcp, ok := ln.Addr().(*net.TCPAddr)
@@ -149,8 +148,8 @@ func (c *Connection) warnOpen(secure []bool) {
 	}
 }
 
-// Serves is how this process will reach the broker of --serve, but for the port. The
-// error is that of serving.
+// Serves returns the target by which this process will reach the broker of --serve, without
+// its port. The error is that of serving.
 func (c *Connection) Serves() (*transport.Target, error) {
 	cfg, err := c.serveTLS(new(broker.Options))
 	if err != nil {
@@ -163,11 +162,11 @@ func (c *Connection) Serves() (*transport.Target, error) {
 	return transport.ListenConfig{TLS: cfg}.Target(all[0])
 }
 
-// admit lets clients in, once.
+// admit accepts clients, once.
 func (s *server) admit() {
 	s.open.Do(func() {
 		for _, ln := range s.lns {
-			s.serving.Go(func() { _ = s.b.Serve(ln) }) // ends with Close
+			s.serving.Go(func() { _ = s.b.Serve(ln) }) // until Close
 		}
 	})
 }
@@ -177,10 +176,10 @@ func (c *Connection) proxied() bool {
 	return c.inv.Values.ServeProxyProtocol.On()
 }
 
-// secured tells which addresses the certificate of --serve-cert is for, if there
-// is one: those whose scheme says TLS. Only where none does it is for what says
-// nothing, host:port, and then for a socket; an address that says it is plain
-// refuses one that would be of no use.
+// secured returns, for each address, whether it uses the certificate of --serve-cert. If
+// any scheme says TLS, only those addresses do; otherwise those without a scheme,
+// host:port; otherwise all of them, sockets included. An address with a plain scheme causes
+// an error if the certificate would be unused.
 func secured(all []string, cert bool) []bool {
 	rank := func(addr string) int {
 		s, ok := transport.SchemeOf(addr)
@@ -203,7 +202,7 @@ func secured(all []string, cert bool) []bool {
 	return secure
 }
 
-// listen opens a listener for each address, or none.
+// listen opens a listener for each address, or for none if one fails.
 func (c *Connection) listen(ctx context.Context, all []string, secure []bool, cfg *tls.Config) (lns []net.Listener, err error) {
 	for i, addr := range all {
 		l := transport.ListenConfig{ProxyProtocol: c.proxied(), Origins: c.inv.Values.ServeOrigin.Texts()}
@@ -222,22 +221,21 @@ func (c *Connection) listen(ctx context.Context, all []string, secure []bool, cf
 	return lns, nil
 }
 
-// checkOpen refuses to let everybody in by one address where another asks for
-// certificates.
+// checkOpen refuses to accept anyone at one address if another requires certificates.
 func (c *Connection) checkOpen(cfg *tls.Config, all []string, secure []bool) error {
 	v := c.inv.Values
 	if cfg == nil || cfg.ClientCAs == nil || v.ServeUsers.IsSet() {
 		return nil
 	}
 	for i, addr := range all {
-		if s, _ := transport.SchemeOf(addr); !secure[i] && s.Network != "unix" { // a socket's file is this user's alone
-			return option.Usagef("%s leaves %s %s open to everybody", v.ServeClientCA.Name(), v.Serve.Name(), addr).WithHint("say with --serve-users who may come by it")
+		if s, _ := transport.SchemeOf(addr); !secure[i] && s.Network != "unix" { // only this user can open the socket's file
+			return option.Usagef("%s leaves %s %s open to anyone", v.ServeClientCA.Name(), v.Serve.Name(), addr).WithHint("restrict it with --serve-users FILE")
 		}
 	}
 	return nil
 }
 
-// checkOrigins judges --serve-origin.
+// checkOrigins checks --serve-origin.
 func (c *Connection) checkOrigins(all []string) error {
 	v := c.inv.Values
 	for _, origin := range v.ServeOrigin.Texts() {
@@ -254,7 +252,7 @@ func (c *Connection) checkOrigins(all []string) error {
 	return nil
 }
 
-// serveTLS is the configuration of a listener with --serve-cert; nil without.
+// serveTLS returns the TLS configuration of a listener with --serve-cert, or nil.
 func (c *Connection) serveTLS(o *broker.Options) (*tls.Config, error) {
 	v := c.inv.Values
 	if !v.ServeCert.IsSet() {
@@ -275,7 +273,7 @@ func (c *Connection) serveTLS(o *broker.Options) (*tls.Config, error) {
 	return cfg, nil
 }
 
-// dial connects this process to its broker, past TLS and its certificates.
+// dial connects this process to its broker, without TLS and certificates.
 func (s *server) dial() net.Conn {
 	mine, theirs := net.Pipe()
 	s.b.ServeConn(theirs)
@@ -289,7 +287,7 @@ func (s *server) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	_ = s.b.Close(ctx)
-	for _, ln := range s.lns { // if nobody was let in
+	for _, ln := range s.lns { // if no clients were accepted
 		_ = ln.Close()
 	}
 	s.serving.Wait()

@@ -18,8 +18,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
-// TestHeldClientsWait has a client at the broker of --serve that is first there
-// and second in.
+// TestHeldClientsWait has a client that reaches the broker of --serve first but is accepted
+// second.
 func TestHeldClientsWait(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "mq")
@@ -34,12 +34,12 @@ func TestHeldClientsWait(t *testing.T) {
 			return err
 		}
 		defer c.Close()
-		c.Hold = true
+		c.DeferClients = true
 		client, err := c.Connect(ctx, true)
 		if err != nil {
 			return err
 		}
-		defer c.Leave(client, false)
+		defer c.Disconnect(client, false)
 		nc, err := net.Dial("unix", path)
 		if err != nil {
 			return err
@@ -49,16 +49,16 @@ func TestHeldClientsWait(t *testing.T) {
 		var b [4]byte
 		_ = nc.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 		if n, err := nc.Read(b[:]); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("before Admit comes % x, %v", b[:n], err)
+			t.Errorf("before AcceptClients comes % x, %v", b[:n], err)
 		}
 		if err := client.Ping(ctx); err != nil {
 			t.Errorf("the tool's own connection: %v", err)
 		}
-		c.Admit()
-		c.Admit() // does nothing more
+		c.AcceptClients()
+		c.AcceptClients() // has no further effect
 		_ = nc.SetReadDeadline(time.Now().Add(10 * time.Second))
 		if _, err := io.ReadFull(nc, b[:]); err != nil || string(b[:]) != "\x20\x02\x00\x00" {
-			t.Errorf("after Admit comes % x, %v", b, err)
+			t.Errorf("after AcceptClients comes % x, %v", b, err)
 		}
 		return nil
 	}}
@@ -70,17 +70,17 @@ func TestHeldClientsWait(t *testing.T) {
 	if _, err := os.Stat(path); err == nil {
 		t.Error("the socket is left")
 	}
-	// One that ends before Admit leaves nothing either.
+	// A tool that ends before AcceptClients leaves nothing behind either.
 	tool.Run = func(ctx context.Context, inv *cli.Invocation) error {
 		c, err := New(context.Background(), inv)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		c.Hold = true
+		c.DeferClients = true
 		client, err := c.Connect(ctx, true)
 		if err == nil {
-			c.Leave(client, false)
+			c.Disconnect(client, false)
 		}
 		return err
 	}
@@ -104,9 +104,9 @@ func TestTheCertificateIsForWhoSaysTLS(t *testing.T) {
 		{"wss://:0 :1883 ws://:0 unix:/x", []bool{true, false, false, false}},
 		{"MQTTS://:0 :1883", []bool{true, false}},
 		{":8883 mqtt://:1883 unix:/x", []bool{true, false, false}},
-		{"mqtt:1883 tls://:0", []bool{false, true}}, // a host of that name
+		{"mqtt:1883 tls://:0", []bool{false, true}}, // mqtt is a host name here
 		{"unix:/x", []bool{true}},
-		{"mqtt://:1883", []bool{true}}, // which Listen refuses
+		{"mqtt://:1883", []bool{true}}, // Listen refuses it
 	} {
 		got := secured(strings.Fields(c.addrs), true)
 		if !slices.Equal(got, c.want) {
@@ -121,7 +121,7 @@ func TestTheCertificateIsForWhoSaysTLS(t *testing.T) {
 	}
 }
 
-// A broker that is reached from elsewhere and lets everybody in is one warning,
+// A broker that is reachable from other machines and accepts anyone causes one warning,
 // which names the ways to restrict it.
 func TestAnOpenBrokerIsWarnedOfOnce(t *testing.T) {
 	t.Parallel()

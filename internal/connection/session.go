@@ -11,15 +11,15 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// readVersion reads the version of MQTT, and refuses options that it does not know.
-// Those of a weaker origin have no effect then, which is told.
+// readVersion reads the version of MQTT, and refuses options that the version does not
+// know. If such an option has a weaker origin, it has no effect, which is reported.
 func (c *Connection) readVersion() error {
 	v, o := c.inv.Values, &c.Options
 	if o.Version = ProtocolVersion(v); o.Version == 0 || o.Version >= packet.V5 {
 		return nil
 	}
 	for _, name := range c.of5() {
-		if v.Of(name).Origin() >= v.ProtocolVersion.Origin() || name == "auth" { // the password would be sent in clear
+		if v.Of(name).Origin() >= v.ProtocolVersion.Origin() || name == "auth" { // the password would be sent in clear text
 			return v.Of(name).Lacks("MQTT 5, not " + o.Version.String()).WithHint("drop it, or pass -V 5")
 		}
 		c.inv.Warnf("%s has no effect with MQTT %s", v.Of(name).Name(), o.Version)
@@ -28,7 +28,7 @@ func (c *Connection) readVersion() error {
 	return nil
 }
 
-// ProtocolVersion is that of --protocol-version; 0: auto.
+// ProtocolVersion returns the version of --protocol-version; 0 is auto.
 func ProtocolVersion(v *option.Values) packet.Version {
 	switch v.ProtocolVersion.Text() {
 	case "5":
@@ -41,7 +41,7 @@ func ProtocolVersion(v *option.Values) packet.Version {
 	return 0
 }
 
-// of5 are the options in use that MQTT knows only since 5.0.
+// of5 returns the names of the options in use that only MQTT 5.0 knows.
 func (c *Connection) of5() (names []string) {
 	v := c.inv.Values
 	for _, opt := range option.Table(c.inv.Tool.Bit) {
@@ -52,8 +52,8 @@ func (c *Connection) of5() (names []string) {
 	return names
 }
 
-// Require5 has the connection speak MQTT 5 or none: without it an option would do
-// nothing at all.
+// Require5 makes the connection use MQTT 5 or fail: with an older version, the option by
+// would do nothing.
 func (c *Connection) Require5(by *option.Value) {
 	if c.Options.Version == 0 {
 		c.Options.Version, c.needs = packet.V5, by
@@ -73,7 +73,7 @@ func (c *Connection) readIdentity() error {
 			o.Password = []byte(t.Password)
 		}
 	}
-	// The user and the password of a URL go before those of weaker origins.
+	// The user and the password of a URL override those of weaker origins.
 	if v.Username.IsSet() && (o.Username == nil || v.Username.Origin() >= v.URL.Origin()) {
 		name := v.Username.Text()
 		o.Username = &name
@@ -114,13 +114,13 @@ func deref(s *string) string {
 	return *s
 }
 
-// validText reports whether s can stand in an MQTT string.
+// validText reports whether s is allowed in an MQTT string.
 func validText(s string) bool {
 	_, err := packet.Properties(nil).AppendUser(nil, []byte(s))
 	return err == nil || errors.Is(err, packet.ErrStringTooLong)
 }
 
-// readID reads the client identifier of tools that are one client.
+// readID reads the client identifier, for tools that are a single client.
 func (c *Connection) readID() error {
 	v, o := c.inv.Values, &c.Options
 	if !v.IDPrefix.Known() {
@@ -167,8 +167,8 @@ func (c *Connection) readSession() error {
 	return nil
 }
 
-// oldInflight is how many messages at QoS 2 are in flight to a broker that cannot
-// say how many it takes: mosquitto ends the connection at one more.
+// oldInflight is the number of messages at QoS 2 in flight to a broker that cannot announce
+// its limit: mosquitto closes the connection at one more.
 const oldInflight = 20
 
 func (c *Connection) readWill() error {

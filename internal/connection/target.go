@@ -11,8 +11,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// Resolve is the broker that the options lead to, as a run would find it, and the
-// option that says so; a cli.Tool's Resolve.
+// Resolve returns the broker that a run would connect to, and the option that selects it.
+// It is the Resolve of a cli.Tool.
 func Resolve(ctx context.Context, inv *cli.Invocation) (broker, from string, err error) {
 	c, err := New(ctx, inv)
 	if err != nil {
@@ -33,7 +33,7 @@ func Resolve(ctx context.Context, inv *cli.Invocation) (broker, from string, err
 	return strings.Join(all, " "), from, nil
 }
 
-// URLTopic is the topic of the first --url that has one.
+// URLTopic returns the topic of the first --url that has one.
 func (c *Connection) URLTopic() string {
 	for _, t := range c.targets {
 		if t.Topic != "" {
@@ -104,7 +104,7 @@ func (c *Connection) readTargets() error {
 	return nil
 }
 
-// readHost reads --host, which may have the port in it, and --port; 0 is none.
+// readHost reads --host, which may include the port, and --port; port 0 means none.
 func readHost(v *option.Values) (host string, port int, err error) {
 	host, port = v.Host.Text(), v.Port.Int()
 	if host == "" {
@@ -119,7 +119,7 @@ func readHost(v *option.Values) (host string, port int, err error) {
 		}
 		return "", 0, option.Usagef("%s takes a host, not a URL: %q", v.Host.Name(), host).WithHint("use -L %s", host)
 	}
-	// HOST:PORT and [IPV6]:PORT; a bare IPv6 address has several colons.
+	// HOST:PORT and [IPV6]:PORT; a bare IPv6 address has more than one colon.
 	if strings.HasPrefix(host, "[") || strings.Count(host, ":") == 1 {
 		h, p, err := net.SplitHostPort(host)
 		if err == nil {
@@ -146,7 +146,7 @@ func readHost(v *option.Values) (host string, port int, err error) {
 	return host, port, nil
 }
 
-// wantsTLS reports whether an option turns TLS on.
+// wantsTLS reports whether an option turns on TLS.
 func (c *Connection) wantsTLS() bool {
 	v := c.inv.Values
 	return v.TLS.On() || v.TLSPin.IsSet() || v.CAFile.IsSet() || v.CAPath.IsSet() || v.TLSUseOSCerts.On() || v.Cert.IsSet()

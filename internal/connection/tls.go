@@ -61,13 +61,13 @@ func (c *Connection) readTLS() error {
 		o.Pins = append(o.Pins, pin)
 	}
 	if o.KeyLogFile = v.TLSKeylog.Text(); c.inv.Dry {
-		o.KeyLogFile = "" // which would be made
+		o.KeyLogFile = "" // or else the file would be created
 	} else if o.KeyLogFile == "" {
 		if o.KeyLogFile = c.inv.Getenv("SSLKEYLOGFILE"); o.KeyLogFile != "" {
 			c.inv.Infof("SSLKEYLOGFILE: appending the secrets of TLS connections to %s", o.KeyLogFile)
 		}
 	}
-	if o.Insecure && c.inv.As != nil { // mosquitto drops the name only
+	if o.Insecure && c.inv.As != nil { // mosquitto skips only the check of the name
 		o.UseSystemRoots = o.UseSystemRoots || o.CAFile == "" && o.CAPath == ""
 	}
 	if err := c.readKeyPassword(o); err != nil {
@@ -93,15 +93,16 @@ func (c *Connection) readTLS() error {
 	return nil
 }
 
-// warnKey warns of a private key that everybody can read. In place of another program
-// there is no such warning.
+// warnKey warns of a private key that everyone can read. When imitating another program it
+// does not warn.
 func (c *Connection) warnKey(path string) {
 	if c.inv.As == nil && !c.inv.Dry {
 		c.inv.WarnExposed(c.inv.Talk, path, "a private key", cli.NotPublic)
 	}
 }
 
-// fileOf is an error of loading files, with the one of options that names the file.
+// fileOf returns the error of loading a file, with the option among options that names the
+// file.
 func fileOf(v *option.Values, err error, options ...string) *option.UsageError {
 	for _, name := range options {
 		if path := v.Of(name).Text(); path != "" && strings.Contains(err.Error(), fileerror.Quote(path)) {

@@ -8,7 +8,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// CheckTopic judges a topic name given by the user.
+// CheckTopic checks a topic name that the user has set.
 func CheckTopic(label, name string) error {
 	err := topic.ValidateName(name)
 	if err == nil {
@@ -21,7 +21,7 @@ func CheckTopic(label, name string) error {
 	return e
 }
 
-// CheckFilter judges a topic filter given by the user.
+// CheckFilter checks a topic filter that the user has set.
 func CheckFilter(label, filter string) error {
 	if err := topic.ValidateFilter(filter); err != nil {
 		return option.Usagef("%s %s: %s", label, topic.Quote(filter), reasonOf(err)).
@@ -32,7 +32,7 @@ func CheckFilter(label, filter string) error {
 
 func checkCharacters(label, s string) error {
 	if r, at, found := topic.Discouraged(s); found {
-		return option.Usagef("%s %s: U+%04X at byte %d is a control character or no character", label, topic.Quote(s), r, at)
+		return option.Usagef("%s %s: U+%04X at byte %d is a control character or not a character", label, topic.Quote(s), r, at)
 	}
 	return nil
 }

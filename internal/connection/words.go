@@ -14,8 +14,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// Explain words an error of a connection that a tool has made itself, in one line
-// with the way out: a *mqtt.Error, a *transport.Error, mqtt.ErrNoAnswer.
+// Explain returns one line, with the remedy, for an error of a connection that a tool has
+// made itself: a *mqtt.Error, a *transport.Error or mqtt.ErrNoAnswer.
 func (c *Connection) Explain(err error) string {
 	err = c.connectError(err)
 	if hint := cli.HintOf(err); hint != "" {
@@ -24,8 +24,8 @@ func (c *Connection) Explain(err error) string {
 	return err.Error()
 }
 
-// Disapproved reports whether a broker answered our DISCONNECT with an error that is
-// about what we sent. That it stops or is busy says nothing of us.
+// Disapproved reports whether a broker answered our DISCONNECT with an error about what we
+// sent. A broker that shuts down or is busy does not blame us.
 func Disapproved(err error) bool {
 	e, ok := errors.AsType[*mqtt.Error](err)
 	if !ok {
@@ -38,16 +38,16 @@ func Disapproved(err error) bool {
 	return false
 }
 
-// lossOf words the loss of a connection.
+// lossOf describes the loss of a connection.
 func (c *Connection) lossOf(err error) string {
 	text := bareError(err).Error()
-	if rest, ok := strings.CutPrefix(text, "connection "); ok { // lost, or ended by the broker
+	if rest, ok := strings.CutPrefix(text, "connection "); ok { // lost, or closed by the broker
 		return "connection to " + c.Broker() + " " + rest
 	}
 	return "connection to " + c.Broker() + " lost: " + text
 }
 
-// bareError strips the engine's frames off errors that speak for themselves.
+// bareError removes the engine's prefixes from errors that are clear without them.
 func bareError(err error) error {
 	var te *transport.Error
 	if errors.As(err, &te) {
@@ -60,7 +60,7 @@ func bareError(err error) error {
 	return err
 }
 
-// connectError gives a failed first connection its exit code and hint.
+// connectError adds the exit code and the hint to the error of a failed first connection.
 func (c *Connection) connectError(err error) error {
 	var e *mqtt.Error
 	if errors.As(err, &e) && e.Reason.Failed() {
@@ -73,7 +73,7 @@ func (c *Connection) connectError(err error) error {
 		t := c.targets[c.last.Load()]
 		exit := &cli.Exit{Code: option.ExitUnreached, Err: reworded(mqtt.ErrNoAnswer, "%s closed the connection before CONNACK", t.Address())}
 		switch {
-		case c.Options.Version == packet.V5 || c.Options.Authenticate != nil: // others have been tried in 3.1.1, too
+		case c.Options.Version == packet.V5 || c.Options.Authenticate != nil: // the others were also tried with 3.1.1
 			exit.Help = "the broker may not support MQTT 5: " + c.otherVersion()
 		case t.Network == "tcp" && !t.TLS:
 			exit.Help = "if the port expects TLS, add --tls or --cafile FILE"
@@ -91,8 +91,8 @@ func (c *Connection) connectError(err error) error {
 	return &cli.Exit{Code: option.ExitUnreached, Err: c.dialed(bareError(err))}
 }
 
-// dialed is err with the address that the user has given, where the engine only knows
-// what it led to.
+// dialed returns err with the address that the user has set, if the engine only knows what
+// it resolved to.
 func (c *Connection) dialed(err error) error {
 	e, ok := err.(*transport.Error)
 	if !ok || e.Kind != transport.NotMQTT {
@@ -105,7 +105,7 @@ func (c *Connection) dialed(err error) error {
 	return &named
 }
 
-// otherVersion says what to try when the broker does not speak this one.
+// otherVersion returns what to try if the broker does not speak this version.
 func (c *Connection) otherVersion() string {
 	v := c.inv.Values
 	switch o := &c.Options; {
@@ -121,7 +121,7 @@ func (c *Connection) otherVersion() string {
 	return "try another -V, or -V auto"
 }
 
-// refused words a CONNACK that refuses.
+// refused returns the error for a CONNACK that refuses the connection.
 func (c *Connection) refused(e *mqtt.Error) *cli.Exit {
 	v, o := c.inv.Values, &c.Options
 	exit := &cli.Exit{Code: option.ExitRefused}
@@ -145,7 +145,7 @@ func (c *Connection) refused(e *mqtt.Error) *cli.Exit {
 		switch {
 		case o.Version != 0:
 			version = "MQTT " + strings.TrimSuffix(o.Version.String(), ".0")
-		case c.inv.Tool.Bit == option.Bench: // where a scenario may say
+		case c.inv.Tool.Bit == option.Bench: // a scenario may set the version
 			version = "this version of MQTT"
 		}
 		text = c.Broker() + " refused the connection: " + version + " not supported" + code
@@ -170,7 +170,7 @@ func (c *Connection) refused(e *mqtt.Error) *cli.Exit {
 	return exit
 }
 
-// reworded is err with a text of its own.
+// reworded returns err with a different text.
 func reworded(err error, format string, args ...any) error {
 	return &wording{fmt.Sprintf(format, args...), err}
 }
@@ -184,11 +184,11 @@ func (w *wording) Error() string { return w.text }
 
 func (w *wording) Unwrap() error { return w.err }
 
-// WorkError gives an error of a running client its exit code: 5 for a
-// refusal, 7 for a connection that was lost or that the broker has ended. A
-// subscription that ends every connection is refused in that way. A connection that
-// was refused, or not made, has the words and the code of the first one.
-func (c *Connection) WorkError(err error) error {
+// OperationError adds the exit code to an error of a running client: 5 for a refusal, 7 for a
+// connection that was lost or that the broker closed. A subscription that ends every
+// connection counts as refused. A later connection that was refused or failed has the text
+// and the code of a first one.
+func (c *Connection) OperationError(err error) error {
 	var e *mqtt.Error
 	u, undeliverable := errors.AsType[*mqtt.Undeliverable](err)
 	switch {
@@ -214,7 +214,7 @@ func (c *Connection) WorkError(err error) error {
 	return cli.Failed(option.ExitLost, bareError(err))
 }
 
-// NotReconnected reports whether err is that the broker refused a later connection.
+// NotReconnected reports whether err means that the broker refused a later connection.
 func (c *Connection) NotReconnected(err error) bool {
 	e, ok := bareError(err).(*mqtt.Error)
 	return ok && e.Op == "connect" && e.Reason.Failed()

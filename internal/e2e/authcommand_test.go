@@ -342,7 +342,7 @@ func TestReauthenticationThatCannotBeginIsTriedAgain(t *testing.T) {
 		p.drain()
 	})
 	r := run(t, "", "mqsub", append(addr, "-t", "t", "-C", "1", "--auth", "M", "--auth-command", counting(t)+" | grep -v 2", "--reauthenticate-every", "100ms")...)
-	want := "mqsub: warning: cannot authenticate again: --auth-command: exit status 1; trying again in 100ms\n"
+	want := "mqsub: warning: cannot re-authenticate: --auth-command: exit status 1; retrying in 100ms\n"
 	if r.code != 0 || r.out != "hi\n" || r.err != want {
 		t.Errorf("code %d, stdout %q, stderr %q", r.code, r.out, r.err)
 	}

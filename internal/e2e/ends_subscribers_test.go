@@ -96,7 +96,7 @@ func subscribers() []row {
 		{command: "mqsub -t none -u x --ask-password", ends: append(asking(),
 			end{name: "time", stdout: "terminal", started: "password: ", words: "-W 0.3", status: 27, says: told("mqsub", "timed out after 300ms (not connected)")},
 			end{name: "success", server: server{tells: "x"}, stdout: "terminal", typed: "secret\n", words: "-C 1"},
-			end{name: "bad input, no terminal", status: 2, says: told("mqsub", "--ask-password: there is no terminal to ask on", "*")},
+			end{name: "bad input, no terminal", status: 2, says: told("mqsub", "--ask-password: there is no terminal to prompt on", "*")},
 			end{name: "broker away", server: server{away: true}, stdout: "terminal", typed: "secret\n", status: 3, says: told("mqsub", nobody, isRunning)},
 			end{name: "refused", server: server{refuse: "1"}, stdout: "terminal", typed: "secret\n", status: 4, says: told("mqsub", refused, checkLogin)},
 		), without: []omission{{"once it has the password it is mqsub -t none", []string{"stdout closed", "disk full", "reader gone", "reader stalled", "broker gone"}}}},

@@ -175,9 +175,9 @@ func TestServeListensOnSeveralAddresses(t *testing.T) {
 		{[]string{"--serve", "127.0.0.1:0", "--serve", "mqtts://127.0.0.1:0"}, 3, "without a certificate"},
 		{[]string{"--serve", "mqtt://127.0.0.1:0", "--serve-cert", certs.Server.CertFile, "--serve-key", certs.Server.KeyFile}, 3, "without TLS"},
 		{[]string{"--serve", "127.0.0.1:0", "--serve", "mqtt://127.0.0.1:0", "--serve-cert", certs.Server.CertFile, "--serve-key", certs.Server.KeyFile,
-			"--serve-client-ca", certs.CA.CertFile}, 2, "open to everybody"},
+			"--serve-client-ca", certs.CA.CertFile}, 2, "open to anyone"},
 		{[]string{"--serve", "127.0.0.1:0", "--serve", "mqtts://127.0.0.1:0", "--serve-cert", certs.Server.CertFile, "--serve-key", certs.Server.KeyFile,
-			"--serve-client-ca", certs.CA.CertFile}, 2, "open to everybody"},
+			"--serve-client-ca", certs.CA.CertFile}, 2, "open to anyone"},
 		{[]string{"--serve", "ws://127.0.0.1:0", "--serve-origin", "app.example"}, 2, `--serve-origin: invalid value "app.example" (want scheme://HOST`},
 		{[]string{"--serve", "127.0.0.1:0", "--serve-origin", "*"}, 2, "--serve-origin needs WebSocket"},
 	} {
@@ -261,13 +261,13 @@ func TestServeReadsItsUsersAgain(t *testing.T) {
 	al, bo := follow("al"), follow("bo")
 	pub("bo", 0)
 	pub("cy", 4)
-	hangUp("users:\n"+user("al")+user("cy"), "users and rules read again")
+	hangUp("users:\n"+user("al")+user("cy"), "users and rules reloaded")
 	if r := bo.wait(); r.code != 7 || !strings.Contains(r.err, "not authorized") {
 		t.Errorf("the user that is gone: %+v", r)
 	}
 	pub("bo", 4)
 	pub("cy", 0)
-	hangUp("users:\n"+user("al")+"  bo: pencil\n", users+":3:7: the password of \"bo\" is not what --hash-password prints: not of the form METHOD$ITERATIONS:SALT$STOREDKEY:SERVERKEY; the users and rules stay as they were")
+	hangUp("users:\n"+user("al")+"  bo: pencil\n", users+":3:7: the password of \"bo\" is not what --hash-password prints: not of the form METHOD$ITERATIONS:SALT$STOREDKEY:SERVERKEY; users and rules unchanged")
 	pub("bo", 4)
 	pub("cy", 0)
 	if want := "by bo\nby cy\nby cy\n"; al.until(t, want) != want {

@@ -273,7 +273,7 @@ func TestAServiceManagerThatIsGoneIsNoReasonToEnd(t *testing.T) {
 		mqsub -t ask -C 1 --reply-command 'printf "%s %s" "${NOTIFY_SOCKET-none}" "${WATCHDOG_USEC-none}"' 2>log >/dev/null & p=$!
 		until mqpub -t ask -m x --request -W 1 2>/dev/null; do :; done
 		wait $p; echo $?
-		grep -c 'service manager is not told' log`)
+		grep -c 'cannot notify the service manager' log`)
 	if want := "none none\n0\n1\n"; out != want || code != 0 {
 		t.Errorf("code %d, %q, want %q", code, out, want)
 	}

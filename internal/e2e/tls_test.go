@@ -53,7 +53,7 @@ func TestTLSWorksAndItsFailuresSayWhy(t *testing.T) {
 		{"pre-shared key", addr, []string{"--psk", "c0ffee", "--psk-identity", "me"}, 2, "pre-shared keys"},
 		{"pre-shared key without identity", addr, []string{"--psk", "c0ffee"}, 2, "--psk-identity"},
 		{"pre-shared key beside certificates", addr, []string{"--psk", "c0ffee", "--psk-identity", "me", "--cafile", certs.CA.CertFile}, 2, "--psk and --cafile cannot be used together"},
-		{"engine", addr, []string{"--tls-engine", "pkcs11"}, 2, "engines of OpenSSL"},
+		{"engine", addr, []string{"--tls-engine", "pkcs11"}, 2, "OpenSSL engines"},
 		{"key form without key", addr, []string{"--keyform", "pem"}, 2, "--key"},
 		{"certificate without key", addr, []string{"--cafile", certs.CA.CertFile, "--cert", certs.Client.CertFile}, 2, "--key"},
 		{"a key for a CA file", addr, []string{"--cafile", certs.CA.KeyFile}, 2, certs.CA.KeyFile},

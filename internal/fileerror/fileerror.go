@@ -1,5 +1,5 @@
-// Package fileerror words what an operating system says of files. Package os says it
-// with the name of a call, and in words that differ between systems.
+// Package fileerror rewords file errors of the operating system. Package os words them with
+// the name of a call, and differently on each system.
 package fileerror
 
 import (
@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// Quote quotes the path of a file for a message. On Windows a backslash stands
-// between names, and is not doubled: the path can be copied.
+// Quote quotes the path of a file for a message. On Windows, backslashes between names are
+// not doubled, so that the path can be copied.
 func Quote(path string) string { return quote(runtime.GOOS, path) }
 
 func quote(goos, path string) string {
@@ -23,8 +23,8 @@ func quote(goos, path string) string {
 	return quoted
 }
 
-// Explain returns err with the words of package os in it replaced by such as "cannot
-// read "x": no such file". It returns an error without any as it is.
+// Explain returns err with an error of package os in it reworded, such as "cannot read "x":
+// no such file". It returns other errors unchanged.
 func Explain(err error) error {
 	if _, done := errors.AsType[*explained](err); done || err == nil {
 		return err
@@ -38,8 +38,8 @@ func Explain(err error) error {
 	return err
 }
 
-// ExplainAll explains the errors among the arguments of a format, in place, and
-// returns them.
+// ExplainAll explains the errors among the arguments of a format, in place, and returns
+// them.
 func ExplainAll(args []any) (errs []error) {
 	for i, a := range args {
 		if err, ok := a.(error); ok {
@@ -50,7 +50,7 @@ func ExplainAll(args []any) (errs []error) {
 	return errs
 }
 
-// Writing is Explain for a file that was to be made.
+// Writing is Explain for a file that was to be created.
 func Writing(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok && e.Op == "open" {
 		return explain(err, e, "create", e.Path, e.Err)
@@ -80,8 +80,8 @@ func explain(err, part error, op, path string, cause error) error {
 	return &explained{strings.ReplaceAll(err.Error(), part.Error(), text), hint, err}
 }
 
-// isUnnamedDirectory reports whether a path is that of a directory, on Windows, which
-// says of reading one that the function is incorrect.
+// isUnnamedDirectory reports whether a path is a directory, on Windows, where reading one
+// fails with "incorrect function".
 func isUnnamedDirectory(path string) bool {
 	if runtime.GOOS != "windows" {
 		return false
@@ -90,7 +90,7 @@ func isUnnamedDirectory(path string) bool {
 	return err == nil && st.IsDir()
 }
 
-// Reason returns what the system said, less the call and the path around it.
+// Reason returns the system's reason, without the call and the path around it.
 func Reason(err error) string {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err
@@ -104,7 +104,7 @@ func Reason(err error) string {
 	return err.Error()
 }
 
-// explained is an error in other words.
+// explained is a reworded error.
 type explained struct {
 	text string
 	hint string
@@ -115,5 +115,5 @@ func (e *explained) Error() string { return e.text }
 
 func (e *explained) Unwrap() error { return e.err }
 
-// Hint is the way out, or "".
+// Hint returns the remedy, or "".
 func (e *explained) Hint() string { return e.hint }

@@ -16,12 +16,12 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// failure is a usage error in the programs' words, without "Error: " before it
-// and the hint behind it.
+// failure is a usage error in the programs' wording, without the leading "Error: " and the
+// trailing hint.
 type failure struct {
 	text  string
 	tight bool   // one newline less before the hint
-	page  string // --help or --version, which end the reading, and are no error
+	page  string // --help or --version, which stop the parsing and are not errors
 }
 
 func wrongf(format string, args ...any) *failure {
@@ -32,17 +32,17 @@ func tightf(format string, args ...any) *failure {
 	return &failure{text: fmt.Sprintf(format, args...), tight: true}
 }
 
-// setting is an option of ours with its value.
+// setting is one of our options and its value.
 type setting struct{ name, value, place string }
 
-// config is what the words say, from left to right.
+// config collects what the words say, from left to right.
 type config struct {
 	client   client
 	line     *cli.CommandLine
-	table    option.Options // of both of our tools, which have the spellings
-	place    string         // path:line of the word under way; "" for the command line
+	table    option.Options // of both our tools, which include the spellings
+	place    string         // path:line of the current word; "" for the command line
 	settings []setting
-	mode     bool // what to publish is known
+	mode     bool // the source of the message is known
 	topics   int
 }
 
@@ -57,7 +57,7 @@ func (c *config) at(name string) *setting {
 
 func (c *config) has(name string) bool { return c.at(name) != nil }
 
-// get is the value of an option that only the last use of counts; "" without.
+// get returns the value of an option of which the last use counts, or "".
 func (c *config) get(name string) string {
 	if s := c.at(name); s != nil {
 		return s.value
@@ -65,7 +65,7 @@ func (c *config) get(name string) string {
 	return ""
 }
 
-// set gives an option its value, in place of the one it has.
+// set replaces the value of an option.
 func (c *config) set(name, value string) {
 	if s := c.at(name); s != nil {
 		s.value, s.place = value, c.place
@@ -83,7 +83,7 @@ func (c *config) drop(name string) {
 	}
 }
 
-// words reads options and their values.
+// words parses options and their values.
 func (c *config) words(argv []string) *failure {
 	for i := 0; i < len(argv); i++ {
 		word := argv[i]
@@ -140,7 +140,7 @@ func unknown(word string) *failure {
 	return tightf("Unknown option '%s'.", word)
 }
 
-// mayUse refuses what the words before exclude.
+// mayUse refuses an option that the preceding words exclude.
 func (c *config) mayUse(o *row) *failure {
 	switch o.name {
 	case "message", "file", "null-message", "stdin-file", "stdin-line":
@@ -156,7 +156,7 @@ func (c *config) mayUse(o *row) *failure {
 	return nil
 }
 
-// use takes an option with its value.
+// use applies an option with its value.
 func (c *config) use(o *row, value string) (err *failure) {
 	if o.do != nil {
 		return o.do(c, value)
@@ -185,8 +185,8 @@ func (c *config) use(o *row, value string) (err *failure) {
 	return nil
 }
 
-// ours reads an option that only our tools have, by its long name, and returns
-// how many words follow it.
+// ours parses an option that only our tools have, by its long name, and returns the number
+// of words after it that belong to it.
 func (c *config) ours(argv []string) (int, *failure) {
 	name, _, attached := strings.Cut(argv[0], "=")
 	o := c.line.Table.Long(name)
@@ -206,7 +206,7 @@ func (c *config) ours(argv []string) (int, *failure) {
 	return n - 1, nil
 }
 
-// checkText is the judgement on text that goes into a packet.
+// checkText returns the error for text that must not be in a packet, or nil.
 func checkText(label, s string) *failure {
 	_, _, discouraged := topic.Discouraged(s)
 	if !utf8.ValidString(s) || discouraged || strings.ContainsRune(s, 0) {
@@ -217,7 +217,7 @@ func checkText(label, s string) *failure {
 
 func (c *config) checkTopic(value string) (string, *failure) { return c.topic("-t", value) }
 
-// topic checks what -t or the path of -L says.
+// topic checks a topic from -t or from the path of -L.
 func (c *config) topic(label, value string) (string, *failure) {
 	if err := checkText(label, value); err != nil {
 		return "", err
@@ -330,7 +330,7 @@ func (c *config) checkVersion(value string) (string, *failure) {
 	return "", wrongf("Invalid protocol version argument given.")
 }
 
-// forever is a session that does not expire.
+// forever is the expiry interval of a session that does not expire.
 const forever = "4294967295"
 
 func (c *config) checkExpiry(value string) (string, *failure) {
@@ -356,8 +356,8 @@ func (c *config) readUnix(value string) *failure {
 	return nil
 }
 
-// readURL takes a URL apart. The path is the topic, of WebSockets too. What is
-// encoded is decoded.
+// readURL parses a URL. Its path is the topic, also for WebSockets. Percent-encoding is
+// decoded.
 func (c *config) readURL(value string) *failure {
 	scheme, rest, _ := strings.Cut(value, "://")
 	scheme = strings.ToLower(scheme)
@@ -403,7 +403,7 @@ func (c *config) readURL(value string) *failure {
 	return nil
 }
 
-// property reads the words of -D and returns how many they are.
+// property parses the words of -D and returns their number.
 func (c *config) property(argv []string) (int, *failure) {
 	const few = "--property argument given but not enough arguments specified."
 	if len(argv) < 3 {
@@ -445,7 +445,7 @@ func (c *config) property(argv []string) (int, *failure) {
 	return n, nil
 }
 
-// command is the packet that a word of -D in lower case names.
+// command returns the packet that a lower-case word after -D names.
 func command(word string) (packet.Type, bool) {
 	if word == "will" {
 		return packet.WillProperties, true
@@ -458,7 +458,7 @@ func command(word string) (packet.Type, bool) {
 	return 0, false
 }
 
-// propertyValue checks a number, and a length.
+// propertyValue checks a number or a length.
 func propertyValue(id packet.PropertyID, name, value string) (string, *failure) {
 	most := int64(math.MaxUint32)
 	switch id.Type() {

@@ -10,8 +10,8 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// optionsFile finds the value of -o. It stands where an option stands: the
-// programs themselves take any word -o for it.
+// optionsFile returns the value of -o. It accepts -o only where an option is expected; the
+// programs themselves accept it anywhere.
 func (c *config) optionsFile(argv []string) (path string, err *failure) {
 	for i := 0; i < len(argv); i++ {
 		o := find(c.table, argv[i])
@@ -37,7 +37,7 @@ func (c *config) optionsFile(argv []string) (path string, err *failure) {
 	return path, nil
 }
 
-// defaultFile is where a program looks for its options without -o.
+// defaultFile returns the path of the options file that a program reads without -o.
 func defaultFile(name string, lookup func(string) (string, bool)) string {
 	get := func(name string) (string, bool) {
 		if lookup == nil {
@@ -60,9 +60,9 @@ func defaultFile(name string, lookup func(string) (string, bool)) string {
 	return ""
 }
 
-// file reads options from a file: one a line, the first word is the option and
-// the rest behind one blank is its value, as it is. Lines that begin with # are
-// comments. Other than the programs', lines may be long and -D takes its words.
+// file reads options from a file: one per line; the first word is the option, and the rest
+// after one blank is its value, verbatim. Lines that begin with # are comments. Unlike in
+// the programs, lines may be long and -D is followed by its words.
 func (c *config) file(path string, optional bool) *failure {
 	defer func() { c.place = "" }()
 	for line, err := range option.OptionsLines(path) {

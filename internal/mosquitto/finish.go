@@ -36,12 +36,11 @@ func (c *config) finish() *failure {
 	return nil
 }
 
-// settle turns what was said, and what goes without saying, into options of
-// our tool.
+// settle converts what was set, and the programs' defaults, to options of our tool.
 func (c *config) settle() {
 	c.line.Quiet, c.line.Debug = c.has("quiet"), c.has("debug")
-	c.drop("quiet") // more than ours
-	c.drop("debug") // not ours
+	c.drop("quiet") // means more than ours
+	c.drop("debug") // not like ours
 	c.address()
 	if !c.has("protocol-version") {
 		c.set("protocol-version", map[bool]string{true: "5", false: "311"}[c.client == rr])
@@ -60,21 +59,21 @@ func (c *config) settle() {
 		c.drop("max-inflight")
 	}
 	switch n, _ := strconv.Atoi(c.get("count")); {
-	case c.get("protocol-version") != "5": // nothing can be announced
+	case c.get("protocol-version") != "5": // the limit cannot be announced
 	case c.client == rr:
 		c.set("receive-maximum", "1")
-	case n > 0 && n < 20: // no more than are written
+	case n > 0 && n < 20: // no more than are printed
 		c.set("receive-maximum", strconv.Itoa(n))
 	}
-	if c.client == rr { // whose replies are no retained messages, unless those are asked for
+	if c.client == rr { // replies are not retained messages, unless retained messages are requested
 		h := c.get("retain-handling")
 		c.line.RetainedReplies = (h == "always" || h == "new") && c.get("skip-retained") != "true"
 		c.drop("skip-retained")
 		c.drop("retain-handling")
 		c.drop("retain-as-published")
 	}
-	// A connection is given up when the keepalive has passed without CONNACK,
-	// and tried again every second when it was lost.
+	// The programs give up a connection without CONNACK after the keepalive time, and retry
+	// a lost one every second.
 	keep := c.get("keepalive")
 	if keep == "" {
 		keep = "60"
@@ -89,8 +88,8 @@ func (c *config) settle() {
 	}
 }
 
-// isDefault reports whether settle gives the option a value that the programs do
-// not have an option for, so that a use of ours comes first.
+// isDefault reports whether settle sets the option to a default for which the programs have
+// no option, so that our option, if used, takes precedence.
 func isDefault(name string) bool {
 	switch name {
 	case "receive-maximum", "connect-timeout", "reconnect-delay", "color":
@@ -99,7 +98,7 @@ func isDefault(name string) bool {
 	return false
 }
 
-// address makes --host and --port, or --unix, of what was said.
+// address sets --host and --port, or --unix.
 func (c *config) address() {
 	host, port := c.get("host"), c.get("port")
 	ca := c.has("cafile") || c.has("capath") || c.has("psk")

@@ -8,7 +8,7 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// summary says what a program does, and how it is called.
+// summary returns what a program does, and its usage.
 func summary(in client) (text, usage string) {
 	switch in {
 	case pub:
@@ -19,7 +19,7 @@ func summary(in client) (text, usage string) {
 	return "publishes a request and waits for a response", "{[-h host] [-p port] [-u username] [-P password] -t topic | -L URL}\n           -e response-topic {-f file | -n | -m message | -s} [options]"
 }
 
-// help is the text of --help.
+// help returns the text of --help.
 func help(line *cli.CommandLine, in client, name string) string {
 	var b strings.Builder
 	text, usage := summary(in)
@@ -39,8 +39,8 @@ func help(line *cli.CommandLine, in client, name string) string {
 	return b.String()
 }
 
-// about says what an option does: what our option of that name does, unless
-// there is none.
+// about returns the description of an option: that of our option with the same name, if
+// there is one.
 func (o *row) about(table option.Options) string {
 	switch o.name {
 	case "help":
@@ -52,9 +52,9 @@ func (o *row) about(table option.Options) string {
 	case "property":
 		return "a property: command, name and value, or command, user-property, name and value"
 	case "quiet":
-		return "tell no errors of the run"
+		return "print no errors of the run"
 	case "debug":
-		return "tell every packet on standard output"
+		return "log every packet to standard output"
 	case "pretty":
 		return "write the JSON of -F indented"
 	case "retain-as-published", "retain-handling":

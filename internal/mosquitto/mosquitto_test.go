@@ -15,8 +15,8 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// outcome is what a program left behind; config is what it would have run
-// with, as --show-config tells it.
+// outcome is the result of a program; config is what it would have run with, as
+// --show-config prints it.
 type outcome struct {
 	out, err string
 	code     int
@@ -24,7 +24,7 @@ type outcome struct {
 	values   *option.Values
 }
 
-// play runs a program whose work is only to note its options.
+// play runs a program whose only work is to record its options.
 func play(t *testing.T, name string, vars map[string]string, args ...string) (o outcome) {
 	t.Helper()
 	tool := cli.Tool{Program: option.Program{Name: "mqpub", Bit: option.Pub}, Personalities: mosquitto.Publishers()}
@@ -47,7 +47,7 @@ func TestUsageErrorsAreTheirs(t *testing.T) {
 	t.Parallel()
 	const p, s, r = "mosquitto_pub", "mosquitto_sub", "mosquitto_rr"
 	for _, test := range []struct {
-		program, args, want string // without the hint; | is a newline
+		program, args, want string // without the hint; | stands for a newline
 	}{
 		{p, "-q 3", "Error: Invalid QoS given: 3|"},
 		{p, "-q -1", "Error: Invalid QoS given: -1|"},
@@ -144,7 +144,7 @@ func TestPagesEndWithOne(t *testing.T) {
 		if !strings.HasPrefix(got.out, name+" version 2.1.2, ") || got.err != "" || got.code != 1 {
 			t.Errorf("%s --version: %+v", name, got)
 		}
-		// Even when other words are wrong, but not behind them.
+		// Even if other words are wrong, but not after them.
 		got = play(t, name, nil, "-q", "1", "--help", "--nonsense")
 		if !strings.Contains(got.out, "Usage: "+name+" ") || strings.Contains(got.out, " : .") || got.err != "" || got.code != 1 {
 			t.Errorf("%s --help: %+v", name, got)
@@ -164,11 +164,11 @@ func TestPagesEndWithOne(t *testing.T) {
 	}
 }
 
-// TestWordsBecomeOptions looks at what our tools are asked to do.
+// TestWordsBecomeOptions checks the options that our tools get.
 func TestWordsBecomeOptions(t *testing.T) {
 	t.Parallel()
 	const p, s, r = "mosquitto_pub -t t -m m", "mosquitto_sub -t t", "mosquitto_rr -t t -m m -e r"
-	for _, test := range []struct{ words, want string }{ // want: NAME=VALUE..., or !NAME for what must not be given
+	for _, test := range []struct{ words, want string }{ // want: NAME=VALUE..., or !NAME for an option that must not be set
 		{p, "protocol-version=311 port=1883 color=never topic=t message=m !quiet !unix !max-inflight !receive-maximum"},
 		{r, "protocol-version=5 receive-maximum=1 response-topic=r"},
 		{s + " -V 5 -C 5", "count=5 receive-maximum=5"},
@@ -233,7 +233,7 @@ func TestWordsBecomeOptions(t *testing.T) {
 	}
 }
 
-// shown is a value as text.
+// shown returns a value as text.
 func shown(v *option.Values, name string) string {
 	switch name {
 	case "port", "qos", "count", "max-inflight", "receive-maximum":
@@ -279,13 +279,13 @@ func TestOptionsFileOfTheProgram(t *testing.T) {
 	if p := got.values.Property.Properties(); len(p) != 1 || p[0].Key != "k" || p[0].Value != "v w" {
 		t.Errorf("-D in a file: %+v", p)
 	}
-	// -o replaces it, and stands for itself only where an option stands.
+	// -o replaces it, and is only special where an option is expected.
 	other := write("other", "-t other\n")
 	got = play(t, "mosquitto_pub", own, "-m", "-o", "-o", other)
 	if !got.ran || got.values.Topic.Text() != "other" || got.values.Host.Text() != "localhost" || got.values.Message.Text() != "-o" {
 		t.Errorf("-o: %+v", got)
 	}
-	// Without XDG_CONFIG_HOME in ~/.config; the other programs have files of their own.
+	// Without XDG_CONFIG_HOME in ~/.config; the other programs have their own files.
 	if err := os.MkdirAll(filepath.Join(dir, "home", ".config"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -310,8 +310,8 @@ func TestOptionsFileOfTheProgram(t *testing.T) {
 	}
 }
 
-// TestOurEnvironmentDoesNotReachTheProgram: a script that works with the
-// programs must not change because of our variables, or of a proxy's.
+// TestOurEnvironmentDoesNotReachTheProgram checks that a script that works with the
+// programs does not change because of our variables, or a proxy's.
 func TestOurEnvironmentDoesNotReachTheProgram(t *testing.T) {
 	t.Parallel()
 	vars := map[string]string{"MQ_HOST": "other", "MQTT_URL": "mqtt://other", "MQ_PASSWORD": "secret", "ALL_PROXY": "socks5h://p", "MQ_QOS": "9"}
@@ -323,7 +323,7 @@ func TestOurEnvironmentDoesNotReachTheProgram(t *testing.T) {
 		t.Errorf("with -u the password may come from it: %+v", got)
 	}
 	if got = play(t, "mosquitto_pub", vars, "-t", "t", "-m", "x", "-u", "me", "-P", "p"); !got.ran || got.values.Password.Text() != "p" {
-		t.Errorf("-P goes before it: %+v", got)
+		t.Errorf("-P does not take precedence: %+v", got)
 	}
 }
 
@@ -343,14 +343,14 @@ func TestCompatIsTheSameByFlag(t *testing.T) {
 	if code := run("--compat=mosquitto_rr", "-t", "a"); code != 1 || !strings.Contains(err.String(), "All of topic") {
 		t.Errorf("%d %q", code, err.String())
 	}
-	if code := run("-t", "a", "--compat", "mosquitto"); code != option.ExitUsage || !strings.Contains(err.String(), "before all other words") {
+	if code := run("-t", "a", "--compat", "mosquitto"); code != option.ExitUsage || !strings.Contains(err.String(), "must come first") {
 		t.Errorf("not first: %d %q", code, err.String())
 	}
 	options := filepath.Join(t.TempDir(), "o")
 	if err := os.WriteFile(options, []byte("--compat mosquitto\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code := run("-o", options, "-t", "a"); code != option.ExitUsage || !strings.Contains(err.String(), options+":1: --compat stands before all other words") {
+	if code := run("-o", options, "-t", "a"); code != option.ExitUsage || !strings.Contains(err.String(), options+":1: --compat must come first") {
 		t.Errorf("in a file: %d %q", code, err.String())
 	}
 	if code := run("--compat", "mosquitto_pub", "-q", "7"); code != 1 || !strings.Contains(err.String(), "Invalid QoS given: 7") {
@@ -369,7 +369,7 @@ func FuzzWords(f *testing.F) {
 	f.Add("-o\x00-o\x00--serve\x00-p\x000\x00--unix\x00s")
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(text, "-file") || strings.Contains(text, "-o") || strings.Contains(text, "-command") {
-			return // which read what is there
+			return // these read the file
 		}
 		for _, name := range []string{"mosquitto_pub", "mosquitto_sub", "mosquitto_rr"} {
 			got := play(t, name, nil, strings.Split(text, "\x00")...)

@@ -19,26 +19,27 @@ const (
 	readers = sub | rr
 )
 
-// row is one option that the programs know.
+// row is one option of the programs.
 type row struct {
-	name   string // our option that gets the value, or true; its spellings are theirs, but
-	letter bool   // its long name, where they know the letter alone
-	long   string // or where theirs is another
-	in     client // who knows it
+	name   string // our option that gets the value, or true; the spellings are the same, except for
+	letter bool   // its long name, if they only have the letter
+	long   string // or a different long name
+	in     client // the programs that have it
 
-	// noun is what a missing value is called; empty: the option has none.
-	// missing, if set, is the whole line about it.
+	// noun names a missing value in the error; empty: the option has no value. missing, if
+	// set, replaces the whole line.
 	noun, missing string
 
-	// wrong is the line about a value that is no whole number from least to
-	// most, with %s for the value; empty: it need not be one. tight leaves one
-	// of the newlines behind it out.
+	// wrong is the line for a value that is not a whole number from least to most, with %s
+	// for the value; empty: the value need not be a number. tight omits one of the newlines
+	// after it.
 	wrong       string
 	tight       bool
 	least, most int64
 
-	// Of several uses the last one counts, but in the clients where each adds one. check
-	// judges a value first and puts it into our form. do is called instead of both.
+	// The last of several uses counts, except in the programs in adds, where each use adds
+	// a value. check first checks a value and converts it to our form. do, if set, is
+	// called instead of both.
 	adds  client
 	check func(c *config, value string) (string, *failure)
 	do    func(c *config, value string) *failure
@@ -46,10 +47,10 @@ type row struct {
 
 func (o *row) takesValue() bool { return o.noun != "" }
 
-// ours is our option of the row.
+// ours returns our option for the row.
 func (o *row) ours() *option.Option { return option.Table(option.PubSub).Long("--" + o.name) }
 
-// spellings are how they write it, the letter first.
+// spellings returns the programs' spellings, the letter first.
 func (o *row) spellings() (all []string) {
 	if short := o.ours().Short; short != "" {
 		all = append(all, "-"+short)
@@ -60,7 +61,7 @@ func (o *row) spellings() (all []string) {
 	return all
 }
 
-// label is how errors name the option.
+// label returns the name of the option in errors.
 func (o *row) label() string { return o.spellings()[0] }
 
 // find returns the row of a spelling of one of ours, or nil.
@@ -88,8 +89,8 @@ func rowOf(name string) *row {
 
 const maxInt32 = 1<<31 - 1
 
-// options are what of ours the three programs know as of mosquitto 2.1, and what is
-// theirs about it. The texts are theirs: scripts look for them.
+// options are the options of ours that the three programs have as of mosquitto 2.1, and how
+// theirs differ. The error texts are theirs, because scripts match them.
 var options = [...]row{
 	{name: "bind-address", letter: true, in: all, noun: "address"},
 	{name: "cafile", in: all, noun: "file"},
@@ -100,7 +101,7 @@ var options = [...]row{
 	{name: "disable-clean-session", in: all},
 	{name: "count", letter: true, in: sub, noun: "count", wrong: `Invalid message count "%s".`, least: 1, most: maxInt32},
 	{name: "debug", in: all},
-	{name: "property", in: all}, // takes several words
+	{name: "property", in: all}, // has several words
 	{name: "response-topic", letter: true, in: rr, noun: "response topic", check: (*config).checkResponseTopic},
 	{name: "exit-after-subscribe", letter: true, in: sub},
 	{name: "file", in: senders, noun: "file"},

@@ -1,5 +1,5 @@
-// Package mosquitto is the personality of the mosquitto clients: their command
-// line, their words and their exit codes over our tools.
+// Package mosquitto makes our tools imitate the mosquitto clients: their command lines,
+// messages and exit codes.
 package mosquitto
 
 import (
@@ -14,26 +14,26 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// The version of the clients whose behaviour this is.
+// The version of the clients that are imitated.
 const version = "2.1.2"
 
-// Publishers are the programs that the publishing tool can stand in for.
+// Publishers returns the programs that the publishing tool can imitate.
 func Publishers() []cli.Personality {
 	return []cli.Personality{
-		personality("mosquitto_pub", "mosquitto", pub, cli.Habits{NeedsInput: true}),
-		personality("mosquitto_rr", "mosquitto_rr", rr, cli.Habits{NeedsInput: true, WillAtEnd: true, PlainRequest: true, PrettyFormat: true}),
+		personality("mosquitto_pub", "mosquitto", pub, cli.CompatBehavior{NeedsInput: true}),
+		personality("mosquitto_rr", "mosquitto_rr", rr, cli.CompatBehavior{NeedsInput: true, WillAtEnd: true, PlainRequest: true, PrettyFormat: true}),
 	}
 }
 
-// Subscribers are those of the subscribing tool.
+// Subscribers returns the programs that the subscribing tool can imitate.
 func Subscribers() []cli.Personality {
-	return []cli.Personality{personality("mosquitto_sub", "mosquitto", sub, cli.Habits{WillAtEnd: true, PrettyFormat: true})}
+	return []cli.Personality{personality("mosquitto_sub", "mosquitto", sub, cli.CompatBehavior{WillAtEnd: true, PrettyFormat: true})}
 }
 
-func personality(name, flag string, in client, habits cli.Habits) cli.Personality {
+func personality(name, flag string, in client, habits cli.CompatBehavior) cli.Personality {
 	return cli.Personality{
-		Name: name, Flag: flag, Habits: habits,
-		Read: func(line *cli.CommandLine) *cli.Page { return read(line, in, name) },
+		Name: name, Flag: flag, CompatBehavior: habits,
+		Read: func(line *cli.CommandLine) *cli.FixedOutput { return read(line, in, name) },
 		Verdict: func(inv *cli.Invocation, err error, native int) (string, int) {
 			return verdict(inv, in, err, native)
 		},
@@ -41,38 +41,38 @@ func personality(name, flag string, in client, habits cli.Habits) cli.Personalit
 	}
 }
 
-// read reads the options file and the words.
-func read(line *cli.CommandLine, in client, name string) *cli.Page {
+// read parses the options file and the words.
+func read(line *cli.CommandLine, in client, name string) *cli.FixedOutput {
 	c := &config{client: in, line: line, table: option.Table(option.PubSub)}
 	err := c.all(name)
 	switch {
 	case err == nil:
 	case err.page == "--help":
-		return &cli.Page{Out: help(line, in, name), Code: 1}
+		return &cli.FixedOutput{Out: help(line, in, name), Code: 1}
 	case err.page == "--version":
-		return &cli.Page{Out: versionLine(name) + "\n", Code: 1}
+		return &cli.FixedOutput{Out: versionLine(name) + "\n", Code: 1}
 	default:
 		text := "Error: " + safe([]byte(err.text)) + "\n"
 		if !err.tight {
 			text += "\n"
 		}
-		return &cli.Page{Err: text + "\nUse '" + line.Name + " --help' to see usage.\n", Code: 1}
+		return &cli.FixedOutput{Err: text + "\nUse '" + line.Name + " --help' to see usage.\n", Code: 1}
 	}
 	switch {
 	case in == pub && (!c.mode || c.topics == 0):
-		return &cli.Page{Err: "Error: Both topic and message must be supplied.\n", Out: help(line, in, name), Code: 1}
+		return &cli.FixedOutput{Err: "Error: Both topic and message must be supplied.\n", Out: help(line, in, name), Code: 1}
 	case in == rr && (!c.mode || c.topics == 0 || !c.has("response-topic")):
-		return &cli.Page{Err: "Error: All of topic, message, and response topic must be supplied.\n\nUse '" + line.Name + " --help' to see usage.\n", Code: 1}
+		return &cli.FixedOutput{Err: "Error: All of topic, message, and response topic must be supplied.\n\nUse '" + line.Name + " --help' to see usage.\n", Code: 1}
 	case in == sub && c.has("skip-retained") && c.has("retained-only"):
-		return &cli.Page{Err: "\nError: Combining '-R' and '--retained-only' makes no sense.\n", Code: 1}
+		return &cli.FixedOutput{Err: "\nError: Combining '-R' and '--retained-only' makes no sense.\n", Code: 1}
 	case c.has("id") && c.get("id") == "":
-		return &cli.Page{Err: "Error: Invalid id.\n", Code: 1}
+		return &cli.FixedOutput{Err: "Error: Invalid id.\n", Code: 1}
 	}
 	c.settle()
 	return nil
 }
 
-// all reads everything, and then judges it.
+// all parses everything, and then checks it.
 func (c *config) all(name string) *failure {
 	path, err := c.optionsFile(c.line.Args)
 	if err != nil {
@@ -96,18 +96,18 @@ func versionLine(name string) string {
 	return fmt.Sprintf("%s version %s, as mqtools %s plays it.", name, version, cli.Version())
 }
 
-// refusals are the programs' words for the return codes of CONNACK before 5.0.
+// refusals are the programs' texts for the return codes of CONNACK before 5.0.
 var refusals = [...]string{
 	1: "unacceptable protocol version", 2: "identifier rejected", 3: "broker unavailable",
 	4: "bad user name or password", 5: "not authorised",
 }
 
-// verdict turns our end into theirs.
+// verdict converts our result to theirs.
 func verdict(inv *cli.Invocation, in client, err error, native int) (line string, code int) {
 	var refused *mqtt.Error
 	isError := errors.As(err, &refused)
 	switch native {
-	case option.ExitDone, option.ExitNothing: // the retained messages were all seen
+	case option.ExitDone, option.ExitNothing: // all retained messages were seen
 		return "", 0
 	case option.ExitInterrupt, option.ExitTerminated:
 		if in == sub { // before there was a connection
@@ -140,7 +140,7 @@ func verdict(inv *cli.Invocation, in client, err error, native int) (line string
 	return "", 1
 }
 
-// unreached is the exit code for a broker that was not reached.
+// unreached returns the exit code for a broker that was not reached.
 func unreached(err error) int {
 	var e *transport.Error
 	switch {
@@ -160,7 +160,7 @@ func unreached(err error) int {
 	return 1
 }
 
-// sentence is a reason code with its reason string.
+// sentence returns the text of a reason code with its reason string.
 func sentence(e *mqtt.Error) string {
 	text := e.Reason.String()
 	text = strings.ToUpper(text[:1]) + text[1:]

@@ -17,7 +17,7 @@ func TestTableAgreesWithOurs(t *testing.T) {
 			seen[s] = true
 		}
 		if o.do != nil || o.name == "help" || o.name == "version" || o.name == "options-file" || o.name == "property" {
-			continue // which are read in their own ways
+			continue // these are parsed separately
 		}
 		for _, c := range []struct {
 			in    client

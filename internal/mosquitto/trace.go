@@ -9,24 +9,24 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// tracer tells packets in the programs' words.
+// tracer logs packets in the programs' format.
 type tracer struct {
 	mu sync.Mutex
 	w  io.Writer
 	id string // client identifier, as far as it is known
 
-	// latest is the latest packet identifier: the programs give one to messages
-	// of QoS 0 too, and tell it.
+	// latest is the latest packet identifier. The programs also assign one to messages at
+	// QoS 0, and log it.
 	latest uint16
 }
 
 func trace(w io.Writer) func(sent bool, f packet.Frame, v packet.Version) {
 	t := &tracer{w: w, id: "null"}
-	return t.tell
+	return t.log
 }
 
-// tell writes the lines of a packet at once.
-func (t *tracer) tell(sent bool, f packet.Frame, v packet.Version) {
+// log writes the lines of a packet in one write.
+func (t *tracer) log(sent bool, f packet.Frame, v packet.Version) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	verb := " received "
@@ -110,7 +110,7 @@ func (t *tracer) tell(sent bool, f packet.Frame, v packet.Version) {
 	_, _ = t.w.Write(out)
 }
 
-// next is the packet identifier to tell of what is sent with id, 0 at QoS 0.
+// next returns the packet identifier to log for what is sent with id, which is 0 at QoS 0.
 func (t *tracer) next(id uint16) uint16 {
 	if id == 0 {
 		id = max(t.latest+1, 1)
@@ -119,7 +119,7 @@ func (t *tracer) next(id uint16) uint16 {
 	return id
 }
 
-// ack tells an acknowledgement, each kind in a form of its own.
+// ack logs an acknowledgement; each kind has its own format.
 func (t *tracer) ack(sent bool, f packet.Frame, v packet.Version, line func(string, ...any)) {
 	var p packet.Ack
 	if p.Parse(f, v) != nil {
@@ -145,5 +145,5 @@ func bit(on bool) int {
 	return 0
 }
 
-// safe is text of a packet that must not steer the terminal.
+// safe escapes text of a packet that must not control the terminal.
 func safe(b []byte) string { return string(format.AppendEscaped(nil, b)) }

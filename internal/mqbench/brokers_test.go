@@ -12,8 +12,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 )
 
-// The brokers that a scenario names are asked what they are as one of the command line
-// is, each of them, and errors name the one that they are about.
+// Each broker that a scenario names is probed like one of the command line, and errors name
+// the broker that they are about.
 func TestBrokersOfAScenarioAreProbed(t *testing.T) {
 	t.Parallel()
 	_, good := brokertest.StartWith(t, broker.Options{})
@@ -30,7 +30,7 @@ func TestBrokersOfAScenarioAreProbed(t *testing.T) {
 		{"one that is right", []string{"mqtt://" + good}, "", option.ExitDone, ""},
 		{"one of them speaks 3.1.1 alone", []string{"mqtt://" + good, "mqtt://127.0.0.1:" + old}, "", option.ExitDone, "127.0.0.1:" + old + " does not support MQTT 5: using MQTT 3.1.1"},
 		{"one of them is a web server", []string{"mqtt://" + good, "mqtt://127.0.0.1:" + web}, "", option.ExitUnreached, "127.0.0.1:" + web + " speaks HTTP, not MQTT"},
-		{"one of them lets nobody in", []string{"mqtt://127.0.0.1:" + shut, "mqtt://" + good}, "-V 311", option.ExitIncomplete, "127.0.0.1:" + shut + " refused the connection: not authorized"},
+		{"one of them refuses everyone", []string{"mqtt://127.0.0.1:" + shut, "mqtt://" + good}, "-V 311", option.ExitIncomplete, "127.0.0.1:" + shut + " refused the connection: not authorized"},
 		{"TLS to a plain port", []string{"mqtts://" + good}, "--insecure", option.ExitUnreached, good + " closed the connection during the TLS handshake"},
 		{"--insecure without TLS", []string{"mqtt://" + good}, "--insecure", option.ExitUsage, "--insecure needs TLS"},
 		{"others on the command line", []string{"mqtt://127.0.0.1:" + web}, "-L mqtt://" + good, option.ExitDone, ""},

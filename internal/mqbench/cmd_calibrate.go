@@ -16,8 +16,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/swarm"
 )
 
-// calibrationFile is what calibrate writes: figures mean something on their
-// machine, and to the version that measured them.
+// calibrationFile is the file that calibrate writes. Its figures are valid for their
+// machine and for the version that measured them.
 type calibrationFile struct {
 	Tool        string             `json:"tool"`
 	Engine      string             `json:"engine"`
@@ -26,13 +26,13 @@ type calibrationFile struct {
 }
 
 const (
-	// calibrationLength is how long each measurement takes.
+	// calibrationLength is the duration of each measurement.
 	calibrationLength = 2 * time.Second
-	// calibrationClients are opened to measure connections.
+	// calibrationClients is the number of clients connected to measure connections.
 	calibrationClients = 5000
 )
 
-// calibrate does "mqbench calibrate".
+// calibrate implements "mqbench calibrate".
 func calibrate(ctx context.Context, inv *cli.Invocation) error {
 	v := inv.Values
 	o := swarm.Options{Loops: readLoops(v), Engine: readEngine(v)}
@@ -41,7 +41,7 @@ func calibrate(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	clients := calibrationClients
-	// Both ends are in this process, and half of the files are left alone.
+	// Both ends are in this process, and half of the files are not used.
 	if files := bench.ThisMachine(0, false).Files; files > 0 {
 		clients = int(min(uint64(clients), files/4))
 	}
@@ -83,7 +83,7 @@ func calibrate(ctx context.Context, inv *cli.Invocation) error {
 	return write(inv, b.Bytes())
 }
 
-// readLength reads how long each measurement takes.
+// readLength reads the duration of each measurement.
 func readLength(v *option.Values) (length time.Duration, err error) {
 	length = calibrationLength
 	if v.Duration.IsSet() {
@@ -95,8 +95,7 @@ func readLength(v *option.Values) (length time.Duration, err error) {
 	return length, nil
 }
 
-// readCalibration reads the file of a calibration. That of another machine, or
-// of another version, is refused.
+// readCalibration reads a calibration file. It refuses one of another machine or version.
 func readCalibration(path string) (result.Calibration, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {

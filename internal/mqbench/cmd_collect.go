@@ -17,8 +17,8 @@ import (
 	"github.com/mqtools/mqtools/internal/process"
 )
 
-// collect does "mqbench collect": it finds the results of shards in files, in
-// directories and in logs, and merges them.
+// collect implements "mqbench collect": it finds the results of shards in files,
+// directories and logs, and merges them.
 func collect(ctx context.Context, inv *cli.Invocation) error {
 	if err := needOut(inv); err != nil {
 		return err
@@ -53,9 +53,9 @@ func collect(ctx context.Context, inv *cli.Invocation) error {
 	return writeMerged(ctx, inv, all)
 }
 
-// readDir reads the results in the files of a directory. Others may be there,
-// hidden files and directories are not looked at. A result that cannot be read is
-// told and left out.
+// readDir reads the results in the files of a directory. Other files are skipped, and
+// hidden files and directories are not read. A result that cannot be read is reported and
+// skipped.
 func readDir(inv *cli.Invocation, dir string) (all []saved, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -74,16 +74,16 @@ func readDir(inv *cli.Invocation, dir string) (all []saved, err error) {
 		case errors.As(err, &unread) && unread.Op == "open":
 			return nil, cli.Failed(option.ExitFailure, err)
 		case !errors.Is(err, result.ErrNoResult):
-			inv.Warnf("left out: %v", err)
+			inv.Warnf("skipped: %v", err)
 		}
 	}
 	if len(all) == 0 {
-		return nil, option.Usagef("%s: no file with a result is in it", dir)
+		return nil, option.Usagef("%s: no result file found", dir)
 	}
 	return all, nil
 }
 
-// readJob reads the logs of a Kubernetes job's pods.
+// readJob reads the logs of the pods of a Kubernetes Job.
 func readJob(ctx context.Context, inv *cli.Invocation, args []string) ([]saved, error) {
 	if len(args) != 1 {
 		return nil, option.Usagef("collect k8s: one job is needed").WithHint("e.g. 'mqbench collect k8s job/mqbench --out result.jsonl'")
@@ -101,7 +101,7 @@ func readJob(ctx context.Context, inv *cli.Invocation, args []string) ([]saved, 
 	}
 	kubectl, err := exec.LookPath("kubectl")
 	if err != nil {
-		return nil, &cli.Exit{Code: option.ExitFailure, Err: errors.New("kubectl is not to be found"),
+		return nil, &cli.Exit{Code: option.ExitFailure, Err: errors.New("cannot find kubectl"),
 			Help: "where it is: kubectl " + strings.Join(words, " ") + " | mqbench collect - --out FILE"}
 	}
 	cmd := exec.Command(kubectl, words...)

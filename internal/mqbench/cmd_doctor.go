@@ -11,11 +11,12 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// maxFit is the most clients that doctor looks for: what a shard can tell apart.
+// maxFit is the largest number of clients that doctor tries: the most that a shard can
+// distinguish.
 const maxFit = 1 << 24
 
-// doctor compares what a plan needs with what the machine has; without a plan it
-// tells how many clients fit.
+// doctor compares the needs of a plan with the machine; without a plan it prints how many
+// clients fit.
 func doctor(ctx context.Context, inv *cli.Invocation) error {
 	r := &runner{inv: inv, procs: inv.Values.Procs.Int()}
 	var b bytes.Buffer
@@ -51,7 +52,7 @@ func doctor(ctx context.Context, inv *cli.Invocation) error {
 	}
 	for _, f := range findings {
 		if f.Fatal {
-			return cli.Quietly(option.ExitFailure)
+			return cli.ExitSilently(option.ExitFailure)
 		}
 	}
 	return nil
@@ -65,7 +66,7 @@ func writeFit(w *bytes.Buffer, n int, bound bench.Finding) {
 	fmt.Fprintf(w, "%d clients fit that connect and nothing more\none more: %s\n  %s\n", n, bound.Text, bound.Fix)
 }
 
-// writeFindings writes a table, and below it what is wrong and what helps.
+// writeFindings writes a table, and after it the problems and their remedies.
 func writeFindings(w *bytes.Buffer, findings []bench.Finding) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(t, "WHAT\tNEEDS\tHAS\t")
@@ -79,7 +80,7 @@ func writeFindings(w *bytes.Buffer, findings []bench.Finding) {
 		}
 		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", f.What, amount(f, f.Needs), hasAmount(f), verdict)
 	}
-	_ = t.Flush() // w is a buffer: nothing can fail
+	_ = t.Flush() // w is a buffer: it cannot fail
 	for _, f := range findings {
 		if f.Text != "" {
 			fmt.Fprintf(w, "\n%s: %s\n  %s\n", f.What, f.Text, f.Fix)

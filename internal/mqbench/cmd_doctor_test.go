@@ -27,7 +27,7 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-// Only the lite engine takes ports beyond the system's range.
+// Only the lite engine uses ports beyond the system's range.
 func TestDoctorCountsThePortsOfTheEngine(t *testing.T) {
 	t.Parallel()
 	b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
@@ -62,8 +62,8 @@ func TestDoctorCountsThePortsOfTheEngine(t *testing.T) {
 	}
 }
 
-// What doctor calls impossible, run refuses with the same words before it
-// connects: nothing listens on the port.
+// What doctor calls impossible, run refuses with the same words before it connects: there
+// is no listener on the port.
 func TestWhatDoesNotFit(t *testing.T) {
 	t.Parallel()
 	limit := result.ThisEnvironment().NoFileHard
@@ -78,7 +78,7 @@ func TestWhatDoesNotFit(t *testing.T) {
 	refused(t, "12000032 open files are needed in a process, and", plan...)
 }
 
-// The soft limit of open files is raised to the hard one by Go's own start.
+// Go's runtime raises the soft limit of open files to the hard one at its start.
 func TestSoftLimitIsRaised(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {

@@ -30,10 +30,10 @@ type object = map[string]any
 type list = []any
 
 const (
-	// maxFiles is what a ConfigMap or Secret holds, in bytes, with room for the
-	// rest of it.
+	// maxFiles is the capacity of a ConfigMap or Secret in bytes, less some room for the
+	// rest of the object.
 	maxFiles = 1_000_000
-	// filesDir is where the pods have the scenario and the files it names.
+	// filesDir is where the pods have the scenario and the files that it names.
 	filesDir = "/etc/mqbench"
 )
 
@@ -50,7 +50,7 @@ func k8s(ctx context.Context, inv *cli.Invocation) error {
 	return write(inv, text)
 }
 
-// job is the job that is printed.
+// job is the Job to print.
 type job struct {
 	inv    *cli.Invocation
 	name   string
@@ -68,7 +68,7 @@ type job struct {
 
 // podFile is a file that the pods need.
 type podFile struct {
-	path string // below filesDir
+	path string // relative to filesDir
 	data []byte
 }
 
@@ -108,15 +108,15 @@ func (j *job) read(ctx context.Context) error {
 	}
 	defer r.conn.Close()
 	use := r.use()
-	j.std = use.Std && runtime.GOOS == "linux" // else this machine is the reason, and no pod
+	j.std = use.Std && runtime.GOOS == "linux" // otherwise this machine is the reason, not the pods
 	if use.Local {
-		inv.Warnf("the broker's address is that of each pod itself: name another with -h or -L")
+		inv.Warnf("the broker's address refers to each pod itself: set another with -h or -L")
 	}
 	return j.command()
 }
 
-// readMetrics reads the port on which each pod serves its figures. PORT alone is that
-// of 127.0.0.1, which nobody reaches in a pod.
+// readMetrics reads the port on which each pod serves its metrics. PORT alone means
+// 127.0.0.1, which cannot be reached in a pod.
 func (j *job) readMetrics() error {
 	v := j.inv.Values
 	if !v.Metrics.IsSet() {
@@ -131,13 +131,13 @@ func (j *job) readMetrics() error {
 	return nil
 }
 
-// keepFiles has the scenario, and what it reads, kept for the pods.
+// keepFiles makes the plan collect the scenario, and the files that it reads, for the pods.
 func (j *job) keepFiles(o *plan.Options) {
 	if len(j.inv.Args) == 0 || !isScenario(j.inv.Args[0]) {
 		return
 	}
 	scenario := j.inv.Args[0]
-	if data, err := os.ReadFile(scenario); err == nil { // else readPlan fails
+	if data, err := os.ReadFile(scenario); err == nil { // otherwise readPlan fails
 		j.keep(filepath.Base(scenario), data)
 	}
 	o.ReadFile = func(name string) ([]byte, error) {
@@ -159,11 +159,11 @@ func (j *job) keep(name string, data []byte) {
 	}
 }
 
-// ofManifest are the options that say what the manifest is like.
+// ofManifest are the options that affect the manifest itself.
 var ofManifest = []string{"image", "shards", "name", "namespace", "start-in", "secret", "quiet", "color", "debug"}
 
-// readOptions reads what the pods are told. What only this machine has, and what
-// everybody could read in the manifest, is refused.
+// readOptions reads the options to pass to the pods. It refuses those that only this
+// machine can satisfy, and secrets, which anyone could read in the manifest.
 func (j *job) readOptions() (err error) {
 	v := j.inv.Values
 	var refusal error
@@ -176,7 +176,7 @@ func (j *job) readOptions() (err error) {
 		case o.Name == "serve":
 			refusal = option.Usagef("%s: a run of several pods needs a broker outside of them", v.Of(o.Name).Name())
 		case o.Type == option.TypeString && o.HoldsSecret(v.Of(o.Name).Texts()...):
-			refusal = option.Usagef("%s: a secret has no place in a manifest", v.Of(o.Name).Name()).
+			refusal = option.Usagef("%s: a manifest must not contain a secret", v.Of(o.Name).Name()).
 				WithHint("put %s into a Kubernetes Secret, and name that with --secret", o.Env())
 		case o.Complete == option.CompleteFile || o.Complete == option.CompleteDir:
 			refusal = option.Usagef("%s: the pods do not have the files of this machine", v.Of(o.Name).Name()).
@@ -190,7 +190,7 @@ func (j *job) readOptions() (err error) {
 	return errors.Join(refusal, err)
 }
 
-// command makes the command line of the pods.
+// command sets the command line of the pods.
 func (j *job) command() error {
 	words := []string{"run"}
 	for i, w := range j.inv.Args {
@@ -208,12 +208,12 @@ func (j *job) command() error {
 	return nil
 }
 
-// secret reports whether the files are for a Secret and not for a ConfigMap.
+// secret reports whether the files belong in a Secret rather than a ConfigMap.
 func (j *job) secret() bool {
 	return slices.ContainsFunc(j.plan.Groups, func(g *plan.Group) bool { return g.Credentials != nil || g.Password != nil })
 }
 
-// objects are the objects of the manifest.
+// objects returns the objects of the manifest.
 func (j *job) objects() (docs []any) {
 	if len(j.files) > 0 {
 		docs = append(docs, j.bundle())
@@ -222,7 +222,7 @@ func (j *job) objects() (docs []any) {
 		"apiVersion": "batch/v1", "kind": "Job", "metadata": j.metadata(),
 		"spec": object{
 			"completionMode": "Indexed", "completions": j.shards, "parallelism": j.shards,
-			// All pods or none: a part that starts again is late.
+			// All pods or none: a shard that restarts is late.
 			"backoffLimit": 0,
 			"podFailurePolicy": object{"rules": list{
 				object{"action": "FailJob", "onExitCodes": object{"containerName": "mqbench", "operator": "NotIn", "values": []int{0}}},
@@ -245,7 +245,7 @@ func (j *job) metadata() object {
 	return m
 }
 
-// bundle is the ConfigMap or Secret with the files.
+// bundle returns the ConfigMap or Secret with the files.
 func (j *job) bundle() object {
 	text, binary := object{}, object{}
 	for i, f := range j.files {
@@ -268,11 +268,11 @@ func (j *job) bundle() object {
 	return o
 }
 
-// fileKey is the key of a file, whose path may have characters that a key must
-// not have.
+// fileKey returns the key of a file, whose path may contain characters that a key must not
+// have.
 func fileKey(i int) string { return fmt.Sprintf("file-%d", i) }
 
-// pod is the specification of the pods.
+// pod returns the specification of the pods.
 func (j *job) pod() object {
 	container := object{
 		"name": "mqbench", "image": j.inv.Values.Image.Text(),
@@ -294,7 +294,7 @@ func (j *job) pod() object {
 		"enableServiceLinks":           false,
 		"securityContext": object{
 			"runAsNonRoot": true, "runAsUser": 65534, "seccompProfile": object{"type": "RuntimeDefault"},
-			// One of the sysctls that Kubernetes counts as safe.
+			// Kubernetes considers this sysctl safe.
 			"sysctls": list{object{"name": "net.ipv4.ip_local_port_range", "value": "1024 65535"}},
 		},
 		"topologySpreadConstraints": list{object{
@@ -326,7 +326,7 @@ func (j *job) environment() list {
 	return env
 }
 
-// requests are the resources of a pod: the memory that the plan needs, with the
+// requests returns the resources of a pod: the memory that the plan needs, including the
 // kernel's for its sockets, and a processor for each loop.
 func (j *job) requests() object {
 	memory := j.budget.MemoryLite

@@ -10,8 +10,8 @@ import (
 	"github.com/mqtools/mqtools/internal/yamlfile"
 )
 
-// manifest is the documents of a manifest, by kind. The interop tests decode
-// them as Kubernetes does.
+// manifest returns the documents of a manifest, by kind. The interop tests decode them as
+// Kubernetes does.
 func manifest(t *testing.T, text string) map[string]*yamlfile.Node {
 	t.Helper()
 	docs := map[string]*yamlfile.Node{}
@@ -25,7 +25,7 @@ func manifest(t *testing.T, text string) map[string]*yamlfile.Node {
 	return docs
 }
 
-// at follows a path of keys; 0 is the first item of a list.
+// at returns the node at a path of keys; 0 is the first item of a list.
 func at(t *testing.T, n *yamlfile.Node, path ...string) *yamlfile.Node {
 	t.Helper()
 	for _, key := range path {
@@ -124,12 +124,12 @@ func TestManifestOfAPreset(t *testing.T) {
 	if got := strings.Join(args[:4], " "); got != "run oms/p2p-1K-1K-1K-1K --url=mqtts://broker.lan --insecure" {
 		t.Errorf("the pods run %q", args)
 	}
-	if r := mqbench(t, "k8s", "pub", "--clients", "3"); r.code != 0 || !strings.Contains(r.out, "- pub\n") || !strings.Contains(r.err, "the broker's address is that of each pod itself") {
+	if r := mqbench(t, "k8s", "pub", "--clients", "3"); r.code != 0 || !strings.Contains(r.out, "- pub\n") || !strings.Contains(r.err, "the broker's address refers to each pod itself") {
 		t.Errorf("of a short form: %+v", r)
 	}
 }
 
-// What has passwords is a Secret.
+// A manifest with passwords uses a Secret.
 func TestManifestWithCredentials(t *testing.T) {
 	t.Parallel()
 	r := mqbench(t, "k8s", file(t, "login.yaml", "groups: {g: {clients: 4, username: u, password: p-%i}}\n"), "-h", "broker.lan")
@@ -144,9 +144,9 @@ func TestManifestWithCredentials(t *testing.T) {
 func TestManifestRefuses(t *testing.T) {
 	t.Parallel()
 	refused(t, "no preset or scenario given", "k8s")
-	refused(t, "--password: a secret has no place in a manifest", "k8s", "conn", "-P", "x")
-	refused(t, "MQ_PASSWORD: a secret has no place in a manifest", "MQ_PASSWORD=x", "k8s", "conn")
-	refused(t, "--url: a secret has no place in a manifest", "k8s", "conn", "-L", "mqtt://u:p@broker.lan")
+	refused(t, "--password: a manifest must not contain a secret", "k8s", "conn", "-P", "x")
+	refused(t, "MQ_PASSWORD: a manifest must not contain a secret", "MQ_PASSWORD=x", "k8s", "conn")
+	refused(t, "--url: a manifest must not contain a secret", "k8s", "conn", "-L", "mqtt://u:p@broker.lan")
 	refused(t, "--cafile: the pods do not have the files of this machine", "k8s", "conn", "--cafile", "ca.pem")
 	refused(t, "--password-command: the pods are not this machine", "k8s", "conn", "--password-command", "x")
 	refused(t, "--serve: a run of several pods needs a broker outside of them", "k8s", "conn", "--serve")

@@ -77,7 +77,7 @@ func play(ctx context.Context, inv *cli.Invocation) error {
 			if err != nil {
 				failed++
 			}
-			if err := p.tell(s, version, err); err != nil {
+			if err := p.printResult(s, version, err); err != nil {
 				return err
 			}
 		}
@@ -86,16 +86,16 @@ func play(ctx context.Context, inv *cli.Invocation) error {
 	case played == 0:
 		return cli.Failed(option.ExitFailure, errors.New("no script was played"))
 	case failed > 0:
-		return cli.Quietly(option.ExitFailure)
+		return cli.ExitSilently(option.ExitFailure)
 	}
 	return nil
 }
 
-// longest is how long a script may wait by its own words that is one of several:
-// some wait for days, which take no time in tests.
+// longest is the longest wait in a script that is played as one of several. Some scripts
+// wait for days, which take no time in tests.
 const longest = 30 * time.Second
 
-// aside tells why a script is not played as one of several.
+// aside returns the reason why a script is not played as one of several, or "".
 func (p *player) aside(s *script.Script) string {
 	switch wait := s.Waits(); {
 	case s.WebSocket && p.to != nil && !p.to.WebSocket:
@@ -117,7 +117,7 @@ type player struct {
 	to     *transport.Target //
 }
 
-// target reads --connect: a URL, or HOST with or without PORT.
+// target parses --connect: a URL, or HOST with or without PORT.
 func (p *player) target(addr string) error {
 	v := p.inv.Values
 	url := addr
@@ -140,7 +140,8 @@ func (p *player) target(addr string) error {
 	return nil
 }
 
-// dial connects; below a WebSocket for scripts that make the upgrade themselves.
+// dial connects. For scripts that make the WebSocket upgrade themselves, it returns the
+// connection below the WebSocket.
 func (p *player) dial(ctx context.Context, s *script.Script) (net.Conn, error) {
 	t := *p.to
 	if s.WebSocket {
@@ -177,7 +178,7 @@ func (p *player) close() {
 // one plays a script in one version.
 func (p *player) one(ctx context.Context, s *script.Script, v packet.Version) error {
 	o := &script.Options{Version: v, Strict: p.strict, CleanUp: true}
-	if p.inv.Debugging() {
+	if p.inv.DebugEnabled() {
 		o.Trace = func(l script.Line) { p.inv.Debugf("%s", l) }
 	}
 	if s.Role == script.Client {
@@ -188,8 +189,8 @@ func (p *player) one(ctx context.Context, s *script.Script, v packet.Version) er
 	return s.Serve(ctx, p.ln.session(), o)
 }
 
-// tell writes the line of a script, or why it has failed.
-func (p *player) tell(s *script.Script, v packet.Version, err error) error {
+// printResult prints the line of a script, or why it has failed.
+func (p *player) printResult(s *script.Script, v packet.Version, err error) error {
 	line := fmt.Sprintf("ok    %s (%s)\n", s.Name, v)
 	if err != nil {
 		line = fmt.Sprintf("FAIL  %s (%s)\n%s\n", s.Name, v, err)
@@ -200,8 +201,8 @@ func (p *player) tell(s *script.Script, v packet.Version, err error) error {
 	return write(p.inv, []byte(line))
 }
 
-// lasting accepts connections for one script after the other. Serve closes
-// the listener that it is given: it gets a session, which does not close this.
+// lasting accepts connections for one script after the other. Serve closes the listener
+// that it is given, so each script gets a session, which does not close the real one.
 type lasting struct {
 	ln    net.Listener
 	conns chan net.Conn
@@ -237,7 +238,7 @@ func (l *lasting) end() {
 	}
 }
 
-// session is the listener of one script.
+// session returns the listener for one script.
 func (l *lasting) session() net.Listener { return &session{lasting: l, closed: make(chan struct{})} }
 
 type session struct {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Nobody waits for a day because of "*.yaml", or sets a broker up anew for each
-// script; who names one script wants it.
+// "*.yaml" must not wait for a day, nor require a broker to be configured for each script;
+// a script that is named alone is always played.
 func TestPlayLeavesOutWhatIsSpecial(t *testing.T) {
 	t.Parallel()
 	long := file(t, "long.yaml", `name: nothing for a day
@@ -43,7 +43,7 @@ connections:
       - raw: 47 45 54
 `)
 	skip := "skip  nothing for a day (5.0): it takes 24h0m0s; name it alone to play it: " + long + "\n"
-	to := []string{"--connect", "127.0.0.1:1"} // where nobody listens
+	to := []string{"--connect", "127.0.0.1:1"} // there is no listener
 	for _, c := range []struct {
 		scripts   []string
 		out, fail string
@@ -62,7 +62,7 @@ connections:
 	}
 }
 
-// What no script can do anything about is no verdict on the broker.
+// An error that no script can do anything about is not a verdict on the broker.
 func TestPlayRefusesCertificatesThatItCannotRead(t *testing.T) {
 	t.Parallel()
 	script := file(t, "short.yaml", "name: a connection\nrole: client\nversion: 5.0\nconnections:\n  - a:\n      - send: CONNECT\n")

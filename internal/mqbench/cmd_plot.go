@@ -9,7 +9,7 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// plot makes a page of the runs in some files.
+// plot writes a page of the runs in some files.
 func plot(ctx context.Context, inv *cli.Invocation) error {
 	out := inv.Values.Out.Text()
 	if (out == "" || out == "-") && inv.StdoutIsTerminal {

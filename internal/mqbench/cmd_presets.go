@@ -10,7 +10,7 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// presets lists the presets, one a line, or shows the scenario of one.
+// presets lists the presets, one per line, or prints the scenario of one.
 func presets(_ context.Context, inv *cli.Invocation) error {
 	if len(inv.Args) > 0 {
 		if !isPreset(inv.Args[0]) {

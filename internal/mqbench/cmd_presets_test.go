@@ -24,7 +24,7 @@ func TestPresets(t *testing.T) {
 		if shown.code != 0 || !strings.HasPrefix(shown.out, "name: ") {
 			t.Errorf("%s: status %d, %q", name, shown.code, shown.out)
 		}
-		// What is shown is a scenario that can be changed and run.
+		// What is printed is a scenario that can be changed and run.
 		if r := mqbench(t, "doctor", file(t, "mine.yaml", shown.out), "--scale", "0.01"); r.code != 0 {
 			t.Errorf("%s: doctor: status %d, %s%s", name, r.code, r.out, r.err)
 		}

@@ -31,10 +31,10 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// runner is a run of run, or of one of its short forms.
+// runner is a run of the command run or of one of its short forms.
 type runner struct {
 	inv    *cli.Invocation
-	change func(*plan.Options) // of what the command line says of the plan; nil: nothing
+	change func(*plan.Options) // the changes of the command line to the plan; nil: none
 	plan   *plan.Plan          // nil: doctor without a plan
 	shard  *plan.Shard         // nil: doctor without a plan
 	conn   *connection.Connection
@@ -42,18 +42,18 @@ type runner struct {
 	procs  int
 	start  time.Time
 
-	indexed bool // a scheduler has told the shard's number: what the process writes is a log
+	indexed bool // a scheduler has set the shard's number: the output of the process is a log
 
 	broker      string         // its version
-	speaks      packet.Version // what it takes, where nobody has chosen; 0: 5.0
+	speaks      packet.Version // the version it accepts, if the user has not chosen one; 0: 5.0
 	calibration result.Calibration
 
-	lines    *jsonLines        // of --json; nil: not wanted
-	exporter *metrics.Exporter // of --metrics; nil: not wanted
-	watchers []watcher         // beside the status, these
+	lines    *jsonLines        // of --json; nil: none
+	exporter *metrics.Exporter // of --metrics; nil: none
+	watchers []watcher         // besides the status
 }
 
-// runCommand does "mqbench run" and its short forms.
+// runCommand implements "mqbench run" and its short forms.
 func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	r := &runner{inv: inv}
 	ctx, stop, err := r.watch(ctx)
@@ -66,15 +66,15 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 		err = option.Usagef("%s: %s is of one run, and there are %d", inv.Values.Format.Name(), f, r.repeats())
 	}
 	if err != nil {
-		return r.tellError(ctx, err)
+		return r.reportError(ctx, err)
 	}
 	if err := r.read(ctx); err != nil {
-		return r.tellError(ctx, err)
+		return r.reportError(ctx, err)
 	}
 	defer r.conn.Close()
 	out, err := openOut(ctx, inv)
 	if err != nil {
-		return r.tellError(ctx, err)
+		return r.reportError(ctx, err)
 	}
 	defer out.discard()
 	inv.CatchSignals()
@@ -90,13 +90,13 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 		}
 		res, err := once(ctx, n, out.writer())
 		if res == nil {
-			return r.tellError(ctx, r.failed(ctx, err))
+			return r.reportError(ctx, r.failed(ctx, err))
 		}
 		if err != nil {
-			if ctx.Err() != nil { // which nobody tells otherwise
+			if ctx.Err() != nil { // not reported otherwise
 				inv.Errorf("the run ended early: %v", context.Cause(ctx))
 			}
-			last = r.tellError(ctx, r.failed(ctx, err))
+			last = r.reportError(ctx, r.failed(ctx, err))
 		}
 		sum := report.Summarize(res)
 		sum.Strict, sum.Part = inv.Values.Strict.On(), len(res.Shards) < res.Run.Shards
@@ -124,7 +124,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	err = out.Close()
 	r.hold(ctx)
 	if err != nil {
-		return r.tellError(ctx, err)
+		return r.reportError(ctx, err)
 	}
 	if last != nil {
 		return last
@@ -144,7 +144,7 @@ func failOn(inv *cli.Invocation) (all []report.Condition, err error) {
 	return all, nil
 }
 
-// conditions reads those of an option, separated by commas.
+// conditions parses the conditions of an option, separated by commas.
 func conditions(val *option.Value, text string) (all []report.Condition, err error) {
 	for one := range strings.SplitSeq(text, ",") {
 		c, err := report.ParseConditions(one)
@@ -159,15 +159,15 @@ func conditions(val *option.Value, text string) (all []report.Condition, err err
 	return all, nil
 }
 
-// verdict is the exit status of reports that were written.
+// verdict returns the exit status for reports that were written.
 func verdict(runs []report.Judged) error {
 	if code := report.WorstExit(runs); code != option.ExitDone {
-		return cli.Quietly(code)
+		return cli.ExitSilently(code)
 	}
 	return nil
 }
 
-// read reads the plan and how to run it, and reaches the broker.
+// read reads the plan and the options of the run, and probes the broker.
 func (r *runner) read(ctx context.Context) error {
 	if err := r.readUse(ctx); err != nil {
 		return err
@@ -192,7 +192,7 @@ func (r *runner) read(ctx context.Context) error {
 	return r.reach(ctx)
 }
 
-// readUse reads the plan and what it is to use of this machine.
+// readUse reads the plan and what it may use of this machine.
 func (r *runner) readUse(ctx context.Context) (err error) {
 	inv, v := r.inv, r.inv.Values
 	r.procs = v.Procs.Int()
@@ -209,8 +209,8 @@ func (r *runner) readUse(ctx context.Context) (err error) {
 	return r.readWay(ctx)
 }
 
-// brokers are those that a scenario names; nil if it names none, or the command line
-// names others.
+// brokers returns the brokers that a scenario names; nil if it names none, or if the
+// command line names others.
 func (r *runner) brokers() (brokers []*transport.Target, err error) {
 	v := r.inv.Values
 	if len(r.inv.Args) == 0 || !isScenario(r.inv.Args[0]) || v.URL.IsSet() || v.Host.IsSet() || v.Serve.IsSet() {
@@ -241,7 +241,7 @@ func (r *runner) readShard() (err error) {
 	return r.readSessions()
 }
 
-// readPlan reads the plan with a change.
+// readPlan reads the plan, with a change applied.
 func (r *runner) readPlan(change func(*plan.Options)) (*plan.Plan, error) {
 	return readPlan(r.inv, r.inv.Args, r.conn, func(o *plan.Options) {
 		o.Default = r.speaks
@@ -251,7 +251,7 @@ func (r *runner) readPlan(change func(*plan.Options)) (*plan.Plan, error) {
 	})
 }
 
-// readWay reads where the connections lead and where they come from.
+// readWay reads where connections go to and come from.
 func (r *runner) readWay(ctx context.Context) (err error) {
 	inv, v := r.inv, r.inv.Values
 	if r.conn == nil { // without a plan
@@ -287,10 +287,10 @@ func readEngine(v *option.Values) swarm.Engine {
 	return swarm.Auto
 }
 
-// reach starts the broker of --serve, and asks any for its version.
+// reach starts the broker of --serve, and probes any broker for its version.
 func (r *runner) reach(ctx context.Context) error {
 	o := &r.opts.Swarm
-	targets, dialer, err := r.conn.Way(ctx, max(r.plan.Clients(), 1024)+64)
+	targets, dialer, err := r.conn.Endpoints(ctx, max(r.plan.Clients(), 1024)+64)
 	if err != nil {
 		return err
 	}
@@ -298,8 +298,8 @@ func (r *runner) reach(ctx context.Context) error {
 	return r.probe(ctx)
 }
 
-// probe asks the broker what it is, as the plan's first client. Where nobody has
-// chosen a version of MQTT, the run speaks what the broker takes.
+// probe probes the broker as the plan's first client. If the user has not chosen a version
+// of MQTT, the run uses one that the broker accepts.
 func (r *runner) probe(ctx context.Context) error {
 	g := r.plan.Groups[0]
 	var username *string
@@ -320,7 +320,7 @@ func (r *runner) probe(ctx context.Context) error {
 	return r.readShard()
 }
 
-// explain words an error of a client, as for the client of the other tools.
+// explain returns the text for an error of a client, in the words of the other tools.
 func (r *runner) explain(what bench.Failure, err error, at *transport.Target) string {
 	return explain(r.conn, what, err, at)
 }
@@ -341,7 +341,7 @@ func explain(c *connection.Connection, what bench.Failure, err error, at *transp
 	return err.Error()
 }
 
-// use is what the run uses of this machine.
+// use returns what the run uses of this machine.
 func (r *runner) use() bench.Use {
 	u := bench.Use{Shards: 1, Procs: r.procs, Serving: r.inv.Values.Serve.IsSet(),
 		Std: r.opts.Swarm.Engine == swarm.Std || runtime.GOOS != "linux" || !r.conn.Direct()}
@@ -351,7 +351,7 @@ func (r *runner) use() bench.Use {
 	targets := r.conn.Targets()
 	if u.Serving {
 		targets = nil
-		if t, err := r.conn.Serves(); err == nil { // else the run ends there
+		if t, err := r.conn.Serves(); err == nil { // otherwise the run ends there
 			targets = []*transport.Target{t}
 		}
 	}
@@ -364,17 +364,17 @@ func (r *runner) use() bench.Use {
 	return u
 }
 
-// limits are those of this machine for the engine.
+// limits returns the limits of this machine for the engine.
 func (r *runner) limits() bench.Limits {
 	o := &r.opts.Swarm
 	return bench.ThisMachine(len(o.Sources), o.FirstPort > 0 && !r.use().Std)
 }
 
-// manyPorts is how many clients get ports that the system chooses. It finds them
-// ever more slowly as its range fills up, which has some 28,000.
+// manyPorts is how many clients may get ports that the system chooses. As its range of some
+// 28,000 fills up, it finds them ever more slowly.
 const manyPorts = 10_000
 
-// fits refuses a plan that cannot run here, before anything connects.
+// fits refuses a plan that cannot run here, before any connection is made.
 func (r *runner) fits() error {
 	findings, err := bench.Examine(r.plan, r.limits(), r.use())
 	if err != nil {
@@ -410,7 +410,7 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 	}
 	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: r.broker, Calibration: r.calibration}
 	s := r.audience(repeat)
-	o.Tell, o.Status, o.Explain = s.tell, s.show, r.explain
+	o.Tell, o.Status, o.Explain = s.note, s.show, r.explain
 	o.Out = out
 	s.begin(r.opts.Swarm.Targets)
 	res, err := bench.Run(ctx, o)
@@ -418,7 +418,7 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 	return res, err
 }
 
-// mark is what the shards of a run, and no other run, have in their headers.
+// mark returns what the shards of one run, and of no other run, have in their headers.
 func (r *runner) mark(repeat int) result.Mark {
 	run := ""
 	if r.inv.Values.RunID.IsSet() {
@@ -427,7 +427,7 @@ func (r *runner) mark(repeat int) result.Mark {
 	return result.MarkOf(r.plan.Hash(), run, r.start.UTC().Format(time.RFC3339Nano), strconv.Itoa(repeat))
 }
 
-// repeats is how many runs follow each other; 0: one, or as many as a search needs.
+// repeats returns how many runs follow each other; 0: one, or as many as a search needs.
 func (r *runner) repeats() int {
 	if v := r.inv.Values; v.Repeat.Int() > 1 {
 		return v.Repeat.Int()
@@ -435,7 +435,7 @@ func (r *runner) repeats() int {
 	return 0
 }
 
-// failed gives an error of the run its exit status.
+// failed adds the exit status to an error of the run.
 func (r *runner) failed(ctx context.Context, err error) error {
 	return failed(ctx, err, r.explain)
 }
@@ -447,12 +447,12 @@ func failed(ctx context.Context, err error, explain func(bench.Failure, error, *
 	if err == nil {
 		return nil
 	}
-	if nobody, ok := errors.AsType[*bench.NotReached](err); ok {
+	if notReached, ok := errors.AsType[*bench.NotReached](err); ok {
 		code := option.ExitUnreached
 		if _, refused := errors.AsType[*swarm.Refusal](err); refused {
 			code = option.ExitIncomplete
 		}
-		return cli.Failed(code, fmt.Errorf("%w: %s", bench.ErrNotReached, explain(bench.FailConnect, nobody.Err, nobody.Target)))
+		return cli.Failed(code, fmt.Errorf("%w: %s", bench.ErrNotReached, explain(bench.FailConnect, notReached.Err, notReached.Target)))
 	}
 	if exit, ok := errors.AsType[*cli.Exit](err); ok {
 		return exit
@@ -463,7 +463,7 @@ func failed(ctx context.Context, err error, explain func(bench.Failure, error, *
 	return cli.Failed(option.ExitFailure, err)
 }
 
-// bareError is an error, or the signal that ended the run.
+// bareError returns the error, or the signal that ended the run.
 func bareError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -471,8 +471,8 @@ func bareError(ctx context.Context, err error) error {
 	return err
 }
 
-// readShard is the part of the plan that this process runs, and whether the
-// environment told it.
+// readShard returns the part of the plan that this process runs, and whether the
+// environment selected it.
 func readShard(inv *cli.Invocation, p *plan.Plan) (s *plan.Shard, indexed bool, err error) {
 	i, n := 0, 1
 	if text := inv.Values.Shard.Text(); text != "" {
@@ -499,7 +499,7 @@ func readShard(inv *cli.Invocation, p *plan.Plan) (s *plan.Shard, indexed bool, 
 	return s, indexed, nil
 }
 
-// startAt is the time of --start-at.
+// startAt returns the time of --start-at.
 func startAt(v *option.Values) (time.Time, error) {
 	if !v.StartAt.IsSet() {
 		return time.Time{}, nil
@@ -516,7 +516,7 @@ var (
 	errPast    = errors.New("it has passed")
 )
 
-// readStart reads a time to come: RFC 3339, or @ and seconds since 1970.
+// readStart parses a time in the future: RFC 3339, or @ and seconds since 1970.
 func readStart(s string) (t time.Time, err error) {
 	if secs, ok := strings.CutPrefix(s, "@"); ok {
 		n, err := strconv.ParseInt(secs, 10, 64)
@@ -527,7 +527,7 @@ func readStart(s string) (t time.Time, err error) {
 	} else if t, err = time.Parse(time.RFC3339, s); err != nil {
 		return t, errNotTime
 	}
-	// On this process's monotonic clock, too.
+	// The result also has this process's monotonic clock.
 	now := time.Now()
 	if wait := t.Sub(now); wait > 0 {
 		return now.Add(wait), nil
@@ -535,7 +535,7 @@ func readStart(s string) (t time.Time, err error) {
 	return time.Time{}, errPast
 }
 
-// readSources reads addresses and ranges of them: 10.0.0.1, 10.0.0.1-20.
+// readSources parses addresses and ranges of addresses: 10.0.0.1, 10.0.0.1-20.
 func readSources(v *option.Values) (all []netip.Addr, err error) {
 	for _, s := range v.SourceIP.Texts() {
 		first, last, isRange := strings.Cut(s, "-")
@@ -562,23 +562,23 @@ func readSources(v *option.Values) (all []netip.Addr, err error) {
 	return all, nil
 }
 
-// commandLine are the words of the command line, without secrets.
+// commandLine returns the words of the command line, without secrets.
 func commandLine(inv *cli.Invocation) []string {
 	return append([]string{inv.Tool.Name}, option.RedactArgs(option.Table(inv.Tool.Bit), inv.Env.Args)...)
 }
 
-// output is where --out of a run leads: a file, standard output, or nothing. A file has
-// the result as far as the run has come.
+// output is the destination of a run's --out: a file, standard output, or none. A file has
+// the result as far as the run has got.
 type output struct {
 	f        *os.File // nil: no file
 	w        io.Writer
-	made     bool  // there was no such file
+	made     bool  // the file did not exist
 	begun    bool  // something was written
-	standard bool  // w is standard output: the result is all that is written there
-	failed   error // the first of writing
+	standard bool  // w is standard output, to which only the result is written
+	failed   error // the first write error
 }
 
-// writer is where to write the result; nil for nowhere.
+// writer returns where to write the result, or nil.
 func (o *output) writer() io.Writer {
 	if o.w == nil {
 		return nil
@@ -603,7 +603,7 @@ func (o *output) Write(b []byte) (n int, err error) {
 	return n, err
 }
 
-// empty takes an older result out of the file.
+// empty removes an older result from the file.
 func (o *output) empty() error {
 	if st, err := o.f.Stat(); err != nil || !st.Mode().IsRegular() {
 		return err
@@ -636,12 +636,12 @@ func openOut(ctx context.Context, inv *cli.Invocation) (*output, error) {
 	}
 }
 
-// openWaiting opens what is there for writing. A named pipe waits for its reader.
+// openWaiting opens an existing file for writing. A named pipe waits for its reader.
 func openWaiting(ctx context.Context, path string) (*os.File, error) {
 	return cli.Await(ctx, func() (*os.File, error) { return os.OpenFile(path, os.O_WRONLY, 0) })
 }
 
-// outError is the error of a file that could not be opened for writing.
+// outError returns the error for a file that could not be opened for writing.
 func outError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -649,20 +649,19 @@ func outError(ctx context.Context, err error) error {
 	return cli.Failed(option.ExitFailure, fileerror.Writing(err))
 }
 
-// Close ends the result. The error says that not all of it is there.
+// Close ends the result. An error means that the result is incomplete.
 func (o *output) Close() error {
 	err := cmp.Or(o.failed, o.close())
-	if pipe := cli.OutputError(option.Bench, err); o.standard && cli.NobodyReads(pipe) {
+	if pipe := cli.OutputError(option.Bench, err); o.standard && cli.ReaderLost(pipe) {
 		return pipe
 	}
 	if err != nil {
-		return cli.Failed(option.ExitFailure, fmt.Errorf("the result is not whole: %w", err))
+		return cli.Failed(option.ExitFailure, fmt.Errorf("the result is incomplete: %w", err))
 	}
 	return nil
 }
 
-// close closes the file, and removes one that is new and has nothing in it. It may be
-// called again.
+// close closes the file, and removes one that is new and empty. It may be called again.
 func (o *output) close() error {
 	if o.f == nil {
 		return nil
@@ -675,11 +674,11 @@ func (o *output) close() error {
 	return err
 }
 
-// discard is close at the end of a run that is told of otherwise.
+// discard is close at the end of a run whose error is reported elsewhere.
 func (o *output) discard() { _ = o.close() }
 
-// watch ends this process when nobody reads its result any more: it may be a
-// child whose parent was killed.
+// watch ends this process when its result has lost its reader: it may be a child whose
+// parent was killed.
 func (o *output) watch(ctx context.Context, inv *cli.Invocation) {
 	if !o.standard {
 		return
@@ -694,10 +693,10 @@ func (o *output) watch(ctx context.Context, inv *cli.Invocation) {
 	}()
 }
 
-// lineIntervals is how many intervals the line of a log has.
+// lineIntervals is how many intervals the result in a log line has.
 const lineIntervals = 60
 
-// writeLine writes a result as the line of a log that collect finds.
+// writeLine writes a result as a log line that collect finds.
 func writeLine(inv *cli.Invocation, res *result.Result) error {
 	line, err := result.AppendLine(nil, res, lineIntervals)
 	if err != nil {
@@ -712,8 +711,8 @@ func write(inv *cli.Invocation, b []byte) error {
 	return cli.OutputError(option.Bench, err)
 }
 
-// writeReports writes the reports of runs in the format that was asked for, as one
-// document where the format is one.
+// writeReports writes the reports of runs in the format of --format, as one document if the
+// format allows it.
 func writeReports(inv *cli.Invocation, runs []report.Judged) error {
 	var b bytes.Buffer
 	if err := renderReports(&b, inv, runs); err != nil {
@@ -722,7 +721,7 @@ func writeReports(inv *cli.Invocation, runs []report.Judged) error {
 	return write(inv, b.Bytes())
 }
 
-// isDocument reports whether a format has one document for however many runs.
+// isDocument reports whether a format has one document for any number of runs.
 func isDocument(inv *cli.Invocation) bool {
 	f := inv.Values.Format.Text()
 	return f != "text" && f != "markdown"
@@ -765,7 +764,7 @@ func renderReports(w io.Writer, inv *cli.Invocation, runs []report.Judged) error
 	return nil
 }
 
-// palette has the colours of standard output.
+// palette returns the colors of standard output.
 func palette(inv *cli.Invocation) format.Palette {
 	if inv.StdoutColor {
 		return format.Colors

@@ -16,7 +16,7 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// The phases of a step of search, unless --warm-up and --duration say otherwise.
+// The phases of a step of search, if --warm-up and --duration are not set.
 const (
 	searchWarmUp  = 2 * time.Second
 	searchMeasure = 10 * time.Second
@@ -29,11 +29,11 @@ type searcher struct {
 	conditions string // slo as it was written
 	out        *output
 	runs       int
-	need       time.Duration // how long load 1 has to be measured for the percentiles asked for
+	need       time.Duration // how long load 1 must be measured for the requested percentiles
 	doc        report.Search
 }
 
-// searchCommand does "mqbench search".
+// searchCommand implements "mqbench search".
 func searchCommand(ctx context.Context, inv *cli.Invocation) error {
 	s := &searcher{runner: runner{inv: inv}}
 	search, err := s.readSearch()
@@ -101,7 +101,7 @@ func (s *searcher) readSearch() (search bench.Search, err error) {
 	return search, nil
 }
 
-// searchable refuses plans whose load is nothing to search for.
+// searchable refuses plans that have no load to vary.
 func searchable(p *plan.Plan) error {
 	publishes := false
 	for _, g := range p.Groups {
@@ -116,7 +116,7 @@ func searchable(p *plan.Plan) error {
 	return nil
 }
 
-// load changes a plan for a step.
+// load returns the change to the plan for a step.
 func (s *searcher) load(factor float64) func(*plan.Options) {
 	return func(o *plan.Options) {
 		o.Load = factor
@@ -128,7 +128,7 @@ func (s *searcher) load(factor float64) func(*plan.Options) {
 			d := searchMeasure
 			o.Measure = &d
 		}
-		// A lower load has fewer values in the same time.
+		// A lower load yields fewer values in the same time.
 		if d := time.Duration(float64(s.need) / factor).Round(time.Second); d > *o.Measure {
 			o.Measure = &d
 		}
@@ -138,15 +138,15 @@ func (s *searcher) load(factor float64) func(*plan.Options) {
 // longestStep is the longest measurement of a step that the search chooses.
 const longestStep = 10 * time.Minute
 
-// step runs the plan at a load, and again for longer where the values are too few for
-// a percentile.
+// step runs the plan at a load, and again for longer if there are too few values for a
+// percentile.
 func (s *searcher) step(ctx context.Context, load float64) (bench.Outcome, error) {
 	for {
 		outcome, more, err := s.try(ctx, load)
 		if err != nil || outcome != bench.Undecided {
 			return outcome, err
 		}
-		const spare = 1.1 // not all of what is sent arrives in time
+		const spare = 1.1 // not all messages arrive in time
 		need := float64(s.plan.Phases.Measure) * more * spare
 		if need > float64(longestStep) {
 			return bench.Undecided, nil
@@ -156,8 +156,8 @@ func (s *searcher) step(ctx context.Context, load float64) (bench.Outcome, error
 	}
 }
 
-// try runs the plan once at a load; more is how many times as long it has to be
-// where nothing was decided.
+// try runs the plan once at a load. If that decides nothing, more is the factor by which
+// the run must be longer.
 func (s *searcher) try(ctx context.Context, load float64) (_ bench.Outcome, more float64, err error) {
 	if s.plan, err = s.readPlan(s.load(load)); err != nil {
 		return 0, 0, err
@@ -220,7 +220,7 @@ func (s *searcher) answer(ctx context.Context, found bench.Found, err error) err
 		return err
 	}
 	if d.ExitCode != option.ExitDone {
-		return cli.Quietly(d.ExitCode)
+		return cli.ExitSilently(d.ExitCode)
 	}
 	return nil
 }

@@ -19,9 +19,8 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// TestSearchEndToEnd searches for a bound that does not depend on the machine:
-// the rate of sending itself. Where a busy machine has failed a step, the answer
-// still is that of the steps.
+// TestSearchEndToEnd searches for a limit that does not depend on the machine: the send
+// rate itself. If a busy machine makes a step fail, the answer must still match the steps.
 func TestSearchEndToEnd(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "steps.jsonl")
@@ -120,8 +119,8 @@ func TestSearchOfABrokerThatIsNotThere(t *testing.T) {
 	}
 }
 
-// TestSearchMeasuresForLongEnough: 50 messages a second for a second do not tell a p90,
-// and half of the rate would less so; several --slo add up.
+// TestSearchMeasuresForLongEnough checks that a run is extended: 50 messages a second for a
+// second do not suffice for a p90, and half of the rate even less. Several --slo add up.
 func TestSearchMeasuresForLongEnough(t *testing.T) {
 	t.Parallel()
 	out, stderr, code := mqbench(t, words("search pubsub --serve 127.0.0.1:0 --clients 2 --rate 50 --duration 1s --warm-up 100ms --slo p90<10s --slo rate.sent<75 --precision 0.9 --format json")...).parts()
@@ -137,7 +136,7 @@ func TestSearchMeasuresForLongEnough(t *testing.T) {
 			t.Errorf("load %v was tried", st.Load)
 		}
 	}
-	// What cannot be decided in any time that is reasonable is said to be so.
+	// If no reasonable time suffices, the report says so.
 	out, _, code = mqbench(t, words("search pubsub --serve 127.0.0.1:0 --clients 2 --rate 50 --duration 0.3 --warm-up 0 --slo p99.99<10s")...).parts()
 	if code != option.ExitFailure || !strings.Contains(strings.Join(strings.Fields(out), " "), "Nothing was decided. Load 1 could not be decided: the values are too few for a percentile.") {
 		t.Errorf("code %d: %s", code, out)

@@ -25,7 +25,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// verify does "mqbench verify": the broker is judged at each QoS, for each shape.
+// verify implements "mqbench verify": it tests the broker at each QoS, for each shape.
 func verify(ctx context.Context, inv *cli.Invocation) error {
 	o, err := verifyOptions(inv)
 	if err != nil {
@@ -101,7 +101,7 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 			if err != nil {
 				return cmp.Or(err, out.Close())
 			}
-			if status != option.ExitLoss && one != option.ExitDone { // a violation counts most
+			if status != option.ExitLoss && one != option.ExitDone { // a violation takes precedence
 				status = one
 			}
 		}
@@ -110,13 +110,13 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	if status != option.ExitDone {
-		return cli.Quietly(status)
+		return cli.ExitSilently(status)
 	}
 	return nil
 }
 
-// verifyOne judges the broker at one QoS and for one shape, and returns the status that
-// comes of it. With aside, standard output is not the place of the verdict.
+// verifyOne tests the broker at one QoS and for one shape, and returns the resulting
+// status. With aside, the verdict is not written to standard output.
 func verifyOne(ctx context.Context, inv *cli.Invocation, o bench.VerifyOptions, aside bool) (status int, err error) {
 	inv.Infof("%s at QoS %d, publishers: %d, subscribers: %d", o.Shape, o.QoS, o.Publishers(), o.Subscribers())
 	o.Token = newToken()
@@ -140,11 +140,11 @@ func verifyOne(ctx context.Context, inv *cli.Invocation, o bench.VerifyOptions, 
 		_, _ = inv.Stderr.Write([]byte(v.Text()))
 		return status, nil
 	}
-	return status, tellVerdict(inv, v)
+	return status, writeVerdict(inv, v)
 }
 
-// tellVerdict writes a verdict to standard output.
-func tellVerdict(inv *cli.Invocation, v *bench.Verdict) error {
+// writeVerdict writes a verdict to standard output.
+func writeVerdict(inv *cli.Invocation, v *bench.Verdict) error {
 	text := []byte(v.Text())
 	if inv.Values.JSON.On() {
 		b, err := json.Marshal(v)
@@ -156,7 +156,7 @@ func tellVerdict(inv *cli.Invocation, v *bench.Verdict) error {
 	return write(inv, text)
 }
 
-// verifyOptions reads what is verified, and under which faults.
+// verifyOptions reads what to verify, and under which faults.
 func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	v := inv.Values
 	o = bench.VerifyOptions{Version: connection.ProtocolVersion(v), Clients: 10, Duration: 10 * time.Second, Drain: 30 * time.Second,
@@ -177,7 +177,7 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	}
 	o.TopicPrefix = v.TopicPrefix.Text()
 	if o.Size = int(v.Size.Int64()); o.Size < result.HeaderSize {
-		return o, option.Usagef("%s: %d bytes have no room for the header of %d that is checked", v.Size.Name(), o.Size, result.HeaderSize)
+		return o, option.Usagef("%s: %d bytes is too small for the header of %d bytes that is checked", v.Size.Name(), o.Size, result.HeaderSize)
 	}
 	for word := range listed(v.Faults, "delay,stall,split,cut,refuse") {
 		f := bench.Fault(word)
@@ -207,7 +207,7 @@ func verifyShapes(inv *cli.Invocation) (all []bench.Shape, err error) {
 	return all, nil
 }
 
-// wordsOf are texts of another type.
+// wordsOf converts texts of another type to strings.
 func wordsOf[S ~string](all []S) []string {
 	words := make([]string, len(all))
 	for i, s := range all {
@@ -216,8 +216,7 @@ func wordsOf[S ~string](all []S) []string {
 	return words
 }
 
-// listed yields the words of a list, of all the times that it was given, or of its
-// default.
+// listed yields the words of a list, from all uses of the option or from its default.
 func listed(val *option.Value, unless string) iter.Seq[string] {
 	lists := val.Texts()
 	if len(lists) == 0 {
@@ -234,7 +233,7 @@ func listed(val *option.Value, unless string) iter.Seq[string] {
 	}
 }
 
-// sharable refuses shared subscriptions where there are none.
+// sharable refuses shared subscriptions in versions without them.
 func sharable(inv *cli.Invocation, shapes []bench.Shape, version packet.Version) error {
 	if version < packet.V5 && slices.Contains(shapes, bench.Shared) {
 		return option.Usagef("%s: before MQTT 5 there are no shared subscriptions", inv.Values.Shapes.Name())
@@ -242,8 +241,8 @@ func sharable(inv *cli.Invocation, shapes []bench.Shape, version packet.Version)
 	return nil
 }
 
-// verifyRate is the rate of a shape unless one is given: with ten clients, a hundred
-// messages a second for each subscriber.
+// verifyRate returns the default rate of a shape: with ten clients, a hundred messages a
+// second for each subscriber.
 func verifyRate(s bench.Shape) plan.Rate {
 	if s == bench.FanIn || s == bench.FanOut {
 		return plan.Rate{Events: 100, Per: time.Second}
@@ -251,14 +250,14 @@ func verifyRate(s bench.Shape) plan.Rate {
 	return plan.Rate{Events: 1000, Per: time.Second}
 }
 
-// newToken is the name of a run, which no other one has.
+// newToken returns a unique name for a run.
 func newToken() string {
 	var token [4]byte
-	_, _ = rand.Read(token[:]) // which does not fail
+	_, _ = rand.Read(token[:]) // never fails
 	return "mqverify-" + hex.EncodeToString(token[:])
 }
 
-// way is how the proxy reaches the broker: elsewhere after a restart.
+// way is the proxy's way to the broker, which changes when the broker is restarted.
 type way struct {
 	conn  *connection.Connection
 	count int
@@ -274,13 +273,13 @@ func newWay(ctx context.Context, conn *connection.Connection, count int) (*way, 
 }
 
 func (w *way) open(ctx context.Context) (err error) {
-	w.targets, w.dialer, err = w.conn.Way(ctx, w.count)
+	w.targets, w.dialer, err = w.conn.Endpoints(ctx, w.count)
 	return err
 }
 
 func (w *way) address() string { return w.targets[0].Address() }
 
-// explain words an error of a client, to which the proxy is the broker.
+// explain returns the text for an error of a client, which sees the proxy as the broker.
 func (w *way) explain(what bench.Failure, err error, at *transport.Target) string {
 	if e, ok := errors.AsType[*transport.Error](err); ok && e.Addr != "" {
 		return strings.ReplaceAll(explain(w.conn, what, err, at), e.Addr, w.address())
@@ -295,7 +294,7 @@ func (w *way) dial(ctx context.Context) (net.Conn, error) {
 	return w.dialer.Dial(ctx, w.targets[0])
 }
 
-// restart ends the broker of --serve and begins another one in its place.
+// restart stops the broker of --serve and starts another one in its place.
 func (w *way) restart(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -38,12 +38,12 @@ func TestVerifyPassesABrokerThatKeepsTheRules(t *testing.T) {
 		t.Errorf("status %d, %+v\n%s", code, v, talk)
 	}
 	if !strings.Contains(talk, "seed 5") || !strings.Contains(talk, "cut") {
-		t.Errorf("it does not tell the seed and the faults:\n%s", talk)
+		t.Errorf("it does not print the seed and the faults:\n%s", talk)
 	}
 }
 
-// report and plot work on the results of verify as on those of run, and merge does
-// not take the runs of several shapes and QoS for parts of one.
+// report and plot work on the results of verify as on those of run, and merge does not take
+// the runs of several shapes and QoS for parts of one.
 func TestVerifyWritesResults(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "verify.jsonl")
@@ -85,7 +85,7 @@ func TestVerifyWritesResults(t *testing.T) {
 	}
 }
 
-// With --out - a program reads the result, and the user the verdict.
+// With --out -, the result goes to standard output and the verdict to standard error.
 func TestVerifyToStandardOutput(t *testing.T) {
 	t.Parallel()
 	out, talk, code := verifying(t, "--serve 127.0.0.1:0 --clients 2 --rate 100 --duration 500ms -q 2 --faults none --username u --pw s3cret --out -")
@@ -112,7 +112,7 @@ func TestVerifyEndsWithStatus5(t *testing.T) {
 	}
 }
 
-func TestVerifyAfterARestartTellsWhatItDoesNotJudge(t *testing.T) {
+func TestVerifyAfterARestartReportsWhatItDoesNotCheck(t *testing.T) {
 	t.Parallel()
 	out, talk, code := verifying(t, "--serve 127.0.0.1:0 --clients 3 --rate 300 --duration 6s --seed 240 --faults restart -q 1")
 	if code != option.ExitDone || !strings.Contains(out, "told, not judged") || !strings.Contains(talk, "broker restarted") {
@@ -123,7 +123,7 @@ func TestVerifyAfterARestartTellsWhatItDoesNotJudge(t *testing.T) {
 func TestVerifyRefuses(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
-		"--size 15":                     "no room for the header",
+		"--size 15":                     "too small for the header",
 		"--shapes pairs,star":           `--shapes: invalid value "star" (want pairs, fan-in, fan-out or shared)`,
 		"--shapes shared -V 3.1.1":      "before MQTT 5",
 		"--faults cut,melt":             `--faults: invalid value "melt" (want delay, stall, split, cut, refuse, restart or none)`,
@@ -139,7 +139,7 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 }
 
-// TestListsAddUp: what is given twice is not replaced, nor done twice.
+// TestListsAddUp checks that repeated values neither replace others nor run twice.
 func TestListsAddUp(t *testing.T) {
 	t.Parallel()
 	out, talk, code := verifying(t, "--serve 127.0.0.1:0 --clients 2 --shapes pairs --shapes fan-in,pairs --faults none --duration 0.2 -q 0")

@@ -14,8 +14,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 )
 
-// answering listens, and has do answer each connection whose CONNECT it has read. The
-// port is returned.
+// answering listens, and calls do for each connection whose CONNECT it has read. It returns
+// the port.
 func answering(t *testing.T, do func(nc net.Conn, connect []byte)) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -44,8 +44,8 @@ func answering(t *testing.T, do func(nc net.Conn, connect []byte)) string {
 	return port
 }
 
-// only311 is the port of a broker that ends connections of MQTT 5, with an answer or
-// none, and how many of them there were.
+// only311 returns the port of a broker that closes connections of MQTT 5, with or without
+// an answer, and a counter of those connections.
 func only311(t *testing.T, answer string) (port string, fives *atomic.Int64) {
 	t.Helper()
 	_, addr := brokertest.StartWith(t, broker.Options{})
@@ -67,8 +67,8 @@ func only311(t *testing.T, answer string) (port string, fives *atomic.Int64) {
 	}), fives
 }
 
-// TestTheVersionIsDecidedOncePerRun: -V auto falls back to 3.1.1 where the broker does
-// not take 5.0, and the clients of the plan do not try.
+// TestTheVersionIsDecidedOncePerRun checks that -V auto falls back to 3.1.1 if the broker
+// does not accept 5.0, and that the clients of the plan do not try 5.0.
 func TestTheVersionIsDecidedOncePerRun(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{"in words": "\x20\x03\x00\x84\x00", "in words of 3.1.1": "\x20\x02\x00\x01", "by closing": ""} {
@@ -92,14 +92,14 @@ func TestTheVersionIsDecidedOncePerRun(t *testing.T) {
 			t.Errorf("%s: status %d, %s", line, r.code, r.err)
 		}
 	}
-	// What the version of the broker does not have is refused.
+	// Options that the broker's version lacks are refused.
 	port, _ = only311(t, "\x20\x03\x00\x84\x00")
 	refused(t, "session-expiry: needs MQTT 5, and group \"sub\" speaks 3.1.1\n", "sub", "-x", "60", "-p", port)
 }
 
-// TestWhatIsWrongWithAServerIsToldOnce: with its address, the cause and the way out,
-// for however many clients.
-func TestWhatIsWrongWithAServerIsToldOnce(t *testing.T) {
+// TestWhatIsWrongWithAServerIsReportedOnce checks that the error has the address, the cause
+// and the remedy, and appears once for any number of clients.
+func TestWhatIsWrongWithAServerIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, answer, options string
@@ -133,8 +133,8 @@ func TestWhatIsWrongWithAServerIsToldOnce(t *testing.T) {
 	}
 }
 
-// TestASilentServerIsToldOfSoon: long before the time for connecting is over.
-func TestASilentServerIsToldOfSoon(t *testing.T) {
+// TestASilentServerIsReportedSoon checks that this happens long before the connect timeout.
+func TestASilentServerIsReportedSoon(t *testing.T) {
 	t.Parallel()
 	port := answering(t, func(nc net.Conn, _ []byte) { _, _ = io.Copy(io.Discard, nc) })
 	start := time.Now()
@@ -145,8 +145,8 @@ func TestASilentServerIsToldOfSoon(t *testing.T) {
 	}
 }
 
-// TestABrokerThatAcceptsAndEndsIsNotHammered: connections that end without progress
-// come back ever more slowly.
+// TestABrokerThatAcceptsAndEndsIsNotHammered checks that connections that end without
+// progress are retried ever more slowly.
 func TestABrokerThatAcceptsAndEndsIsNotHammered(t *testing.T) {
 	t.Parallel()
 	var connects atomic.Int64
@@ -154,23 +154,24 @@ func TestABrokerThatAcceptsAndEndsIsNotHammered(t *testing.T) {
 		connects.Add(1)
 		_, _ = io.WriteString(nc, "\x20\x02\x00\x00")
 		b := make([]byte, 512)
-		_, _ = nc.Read(b) // the message, which it does not take
+		_, _ = nc.Read(b) // the message, which it does not accept
 	})
 	plan := file(t, "x.yaml", `phases: {settle: 0s, warm-up: 0s, measure: 2s, drain: 0s}
 groups: {p: {clients: 1, version: 3.1.1, reconnect: {first: 10ms, max: 10s}, publish: {topic: a, qos: 2, rate: 10/s}}}`)
 	r := mqbench(t, "run", plan, "-p", port)
-	// 10 ms, 20, 40 ... 1.28 s, each up to a half less: at most ten in two seconds, and the probe.
+	// 10 ms, 20, 40 ... 1.28 s, each up to half shorter: at most ten in two seconds, and
+	// the probe.
 	if n := connects.Load(); n > 11 || n < 3 {
 		t.Errorf("%d connections in two seconds: %s", n, r.err)
 	}
 	if n := strings.Count(r.err, "closed the connection"); n != 1 {
-		t.Errorf("told %d times: %s", n, r.err)
+		t.Errorf("reported %d times: %s", n, r.err)
 	}
 }
 
-// A plan that nobody let in, or that everybody was thrown out of, was not carried out.
-// verify reaches the broker through a proxy of its own, which nobody wants to hear of.
-func TestAPlanThatNobodyCarriesOutIsIncomplete(t *testing.T) {
+// A plan whose clients were all refused or disconnected is incomplete. verify reaches the
+// broker through its own proxy, which errors must not mention.
+func TestAPlanThatIsNotCarriedOutIsIncomplete(t *testing.T) {
 	t.Parallel()
 	const refusal, ok = "\x20\x02\x00\x05", "\x20\x02\x00\x00"
 	for _, c := range []struct {
@@ -195,7 +196,7 @@ func TestAPlanThatNobodyCarriesOutIsIncomplete(t *testing.T) {
 			}
 			for _, addr := range regexp.MustCompile(`127\.0\.0\.1:\d+`).FindAllString(r.err, -1) {
 				if addr != "127.0.0.1:"+port {
-					t.Errorf("it tells of %s:\n%s", addr, r.err)
+					t.Errorf("it mentions %s:\n%s", addr, r.err)
 				}
 			}
 		})

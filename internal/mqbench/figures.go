@@ -10,15 +10,15 @@ import (
 	"github.com/mqtools/mqtools/internal/units"
 )
 
-// figures are what an interval comes to, over all groups and QoS.
+// figures are the totals of an interval, over all groups and QoS.
 type figures struct {
 	bench.Status
 	length time.Duration
 	counts result.Totals
 
-	op      result.Op         // that latency is of
-	latency *result.Histogram // nil: there is none
-	lag     *result.Histogram // of all that was due; nil: nothing was
+	op      result.Op         // of which latency is measured
+	latency *result.Histogram // nil: none
+	lag     *result.Histogram // of all that was due; nil: nothing was due
 }
 
 func newFigures(st bench.Status) *figures {
@@ -46,11 +46,11 @@ func newFigures(st bench.Status) *figures {
 	return f
 }
 
-// short tells of an interval that the end of a phase has cut short: its rates
-// mean little.
+// short reports whether the end of a phase has cut the interval short: its rates mean
+// little.
 func (f *figures) short() bool { return f.length < bench.Step/4 }
 
-// parts are the intervals of a status, which have one time.
+// parts returns the intervals of a status, which have the same time.
 func parts(st bench.Status) []*result.Interval {
 	if st.Early == nil {
 		return []*result.Interval{st.Interval}
@@ -58,10 +58,10 @@ func parts(st bench.Status) []*result.Interval {
 	return []*result.Interval{st.Early, st.Interval}
 }
 
-// count is how often some counters counted.
+// count returns the sum of some counters.
 func (f *figures) count(counters ...result.Counter) int64 { return f.counts.Of(counters...) }
 
-// rate is that per second.
+// rate returns the same per second.
 func (f *figures) rate(counters ...result.Counter) float64 {
 	if f.length <= 0 {
 		return 0
@@ -69,7 +69,7 @@ func (f *figures) rate(counters ...result.Counter) float64 {
 	return float64(f.count(counters...)) / f.length.Seconds()
 }
 
-// line is the interval in a line of at most 79 columns, with "mqbench: ".
+// line returns the interval as a line of at most 79 columns, including "mqbench: ".
 func (f *figures) line() string {
 	line := fmt.Sprintf("%6s %-8s %s/%d up", clock(f.Interval.End), f.Phase, units.Compact(float64(f.Connected)), f.Clients)
 	if n := f.count(result.Connects); n > 0 {
@@ -80,7 +80,7 @@ func (f *figures) line() string {
 	}
 	if h := f.latency; h != nil {
 		parts := percentiles(h)
-		if len(parts) < 2 { // the maximum where they are too few for a p99
+		if len(parts) < 2 { // the maximum if there are too few values for a p99
 			parts = append(parts, "max "+units.CompactTime(h.Max()))
 		}
 		line += "  " + strings.Join(parts, " ")
@@ -91,7 +91,7 @@ func (f *figures) line() string {
 	return line
 }
 
-// percentiles are p50 and p99, where the values are enough for them.
+// percentiles returns p50 and p99, as far as there are enough values.
 func percentiles(h *result.Histogram) (parts []string) {
 	for _, p := range [...]float64{50, 99} {
 		if d := h.Known(p); d != nil {
@@ -101,7 +101,7 @@ func percentiles(h *result.Histogram) (parts []string) {
 	return parts
 }
 
-// clock is a time in the run: 0:07, 1:02:03.
+// clock formats a time in the run: 0:07, 1:02:03.
 func clock(d time.Duration) string {
 	s := int(d / time.Second)
 	if s >= 3600 {
@@ -110,7 +110,7 @@ func clock(d time.Duration) string {
 	return fmt.Sprintf("%d:%02d", s/60, s%60)
 }
 
-// sparkline draws the last n values, the highest of which is a full column.
+// sparkline draws the last n values; the highest is a full column.
 func sparkline(values []float64, n int, levels []string) string {
 	values = values[max(len(values)-n, 0):]
 	top := 0.0

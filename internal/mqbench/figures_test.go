@@ -8,7 +8,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 )
 
-// TestLatencyIsTheResponseOfAllGroups: a map has another order each time.
+// TestLatencyIsTheResponseOfAllGroups guards against the random order of maps.
 func TestLatencyIsTheResponseOfAllGroups(t *testing.T) {
 	i := result.NewInterval(result.PhaseMeasure, 0, time.Second)
 	for _, group := range []string{"a", "b", "c"} {

@@ -16,7 +16,7 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// TestRepetitionsAreOneDocument: of the run itself, and of its file.
+// TestRepetitionsAreOneDocument checks the output of the run itself and that of its file.
 func TestRepetitionsAreOneDocument(t *testing.T) {
 	t.Parallel()
 	out := filepath.Join(t.TempDir(), "runs.mqb")
@@ -55,7 +55,7 @@ func TestRepetitionsAreOneDocument(t *testing.T) {
 		}
 		check("report "+format, format, r.out)
 	}
-	// What is cut off behind the first of them does not pass for one.
+	// A file cut off after the first repetition must not count as one run.
 	whole, err := os.ReadFile(out)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestAFileThatCannotBeReadIsSaidInOurWords(t *testing.T) {
 	}
 }
 
-// TestOptionsWithoutEffectAreRefused: on each of the short forms.
+// TestOptionsWithoutEffectAreRefused checks each of the short forms.
 func TestOptionsWithoutEffectAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
@@ -113,7 +113,7 @@ func TestOptionsWithoutEffectAreRefused(t *testing.T) {
 	}
 }
 
-// TestALimitEndsTheRun: also where there is a duration, which ends it else.
+// TestALimitEndsTheRun also checks a run that has a duration.
 func TestALimitEndsTheRun(t *testing.T) {
 	t.Parallel()
 	start := time.Now()
@@ -131,8 +131,8 @@ func TestALimitEndsTheRun(t *testing.T) {
 	}
 }
 
-// TestTheLiveLineTellsWhatItKnows: no p99 of 21 values.
-func TestTheLiveLineTellsWhatItKnows(t *testing.T) {
+// TestTheLiveLineShowsOnlyWhatIsKnown: 21 values have no p99.
+func TestTheLiveLineShowsOnlyWhatIsKnown(t *testing.T) {
 	for n, want := range map[int64]string{1: "max 5.00ms", 19: "max 5.00ms", 21: "p50 5.00ms max 5.00ms", 999: "p50 5.00ms max 5.00ms", 1000: "p50 5.00ms p99 5.00ms"} {
 		st := second(1, 100)
 		i := result.NewInterval(result.PhaseMeasure, 0, time.Second)
@@ -150,7 +150,7 @@ func TestTheLiveLineTellsWhatItKnows(t *testing.T) {
 	}
 }
 
-// TestPodsServeTheirFigures: on a port that is reached from outside.
+// TestPodsServeTheirFigures checks that the port can be reached from outside.
 func TestPodsServeTheirFigures(t *testing.T) {
 	t.Parallel()
 	r := mqbench(t, words("k8s conn -h broker.lan --metrics :9090 --hold 30s")...)
@@ -163,8 +163,8 @@ func TestPodsServeTheirFigures(t *testing.T) {
 	refused(t, "--hold needs --metrics\n", "k8s", "conn", "-h", "broker.lan", "--hold", "5s")
 }
 
-// TestVariablesOfOtherFormsRefuseNothing: what has no effect on a form has none beside what
-// would exclude it either.
+// TestVariablesOfOtherFormsRefuseNothing checks that a variable without effect on a form
+// does not exclude other options either.
 func TestVariablesOfOtherFormsRefuseNothing(t *testing.T) {
 	t.Parallel()
 	for line, code := range map[string]int{"conn --show-config": 0, "pub --show-config": option.ExitUsage} {

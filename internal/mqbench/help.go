@@ -56,7 +56,7 @@ var examples = []option.Example{
 	{Command: "mqbench verify -h broker", Text: "is anything lost?"},
 }
 
-// topics are the examples of the help's topics.
+// topics are the examples of the help topics.
 var topics = map[string][]option.Example{
 	"broker": {{Command: "mqbench conn -L mqtt://me@broker:1884", Text: "user, host and port as a URL"}},
 	"tls":    {{Command: "mqbench conn -h broker --cafile ca.pem", Text: "TLS, trusting a CA of your own"}},

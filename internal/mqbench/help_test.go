@@ -15,7 +15,8 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// TestOverviewHasEachCommandOnce: the short help of mqbench lists all of its commands.
+// TestOverviewHasEachCommandOnce checks that the short help of mqbench lists all of its
+// commands.
 func TestOverviewHasEachCommandOnce(t *testing.T) {
 	t.Parallel()
 	times := map[string]int{}
@@ -37,8 +38,8 @@ func TestOverviewHasEachCommandOnce(t *testing.T) {
 	}
 }
 
-// TestShortHelpShowsWhatACommandObeys: the options of the short help are among those of
-// all of the help.
+// TestShortHelpShowsWhatACommandObeys checks that the options of the short help are among
+// those of the full help.
 func TestShortHelpShowsWhatACommandObeys(t *testing.T) {
 	t.Parallel()
 	for command, names := range brief {
@@ -51,8 +52,8 @@ func TestShortHelpShowsWhatACommandObeys(t *testing.T) {
 	}
 }
 
-// defaultsOf are the words --NAME=VALUE for the defaults that --show-config tells of the
-// options which have some for commands alone.
+// defaultsOf returns the words --NAME=VALUE for the defaults that --show-config prints of
+// options whose defaults differ by command.
 func defaultsOf(t *testing.T, words ...string) (options []string) {
 	t.Helper()
 	table := option.Table(option.Bench)
@@ -74,7 +75,7 @@ func defaultsOf(t *testing.T, words ...string) (options []string) {
 	return options
 }
 
-// settled returns what a function makes of a command line, as text.
+// settled returns the result of a function for a command line, as text.
 func settled(t *testing.T, read func(inv *cli.Invocation) (any, error), words ...string) (text string) {
 	t.Helper()
 	tool := Tool()
@@ -93,8 +94,8 @@ func settled(t *testing.T, read func(inv *cli.Invocation) (any, error), words ..
 	return text
 }
 
-// TestDefaultsOfCommandsAreThatOfTheCode: to give the defaults that help and --show-config
-// tell of a command changes nothing.
+// TestDefaultsOfCommandsAreThatOfTheCode checks that setting the defaults that help and
+// --show-config print of a command changes nothing.
 func TestDefaultsOfCommandsAreThatOfTheCode(t *testing.T) {
 	t.Parallel()
 	readPlan := func(inv *cli.Invocation) (any, error) {
@@ -127,7 +128,7 @@ func TestDefaultsOfCommandsAreThatOfTheCode(t *testing.T) {
 	for _, c := range []struct {
 		words string
 		read  func(inv *cli.Invocation) (any, error)
-		want  int // so many defaults
+		want  int // number of defaults
 	}{
 		{"conn", readPlan, 6},
 		{"pub", readPlan, 9},
@@ -161,7 +162,8 @@ func TestDefaultsOfCommandsAreThatOfTheCode(t *testing.T) {
 	}
 }
 
-// TestDefaultsGiveWayInShowConfig: where another option takes their place there are none.
+// TestDefaultsGiveWayInShowConfig checks that an option overridden by another one has no
+// default.
 func TestDefaultsGiveWayInShowConfig(t *testing.T) {
 	t.Parallel()
 	for words, option := range map[string]string{"pub --rate 5": "--interval=", "pub --limit 5": "--duration=", "run rr": "--clients=", "conn": "--interval="} {

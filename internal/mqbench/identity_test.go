@@ -15,7 +15,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// callers is a broker's memory of who connected.
+// callers records the clients that connected to a broker.
 type callers struct {
 	mu  sync.Mutex
 	ids []string
@@ -30,8 +30,7 @@ func (c *callers) options() broker.Options {
 	}}
 }
 
-// taken are the runs in the IDs since the last call, one of each, and how many IDs
-// there were.
+// taken returns the runs in the IDs since the last call, each once, and the number of IDs.
 func (c *callers) taken() (runs []string, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -46,7 +45,8 @@ func (c *callers) taken() (runs []string, n int) {
 	return slices.Compact(runs), n
 }
 
-// TestTheRunInClientIDs: drawn for each run, and in processes of one run the same.
+// TestTheRunInClientIDs checks that it differs between runs and is the same in the
+// processes of a run.
 func TestTheRunInClientIDs(t *testing.T) {
 	t.Parallel()
 	c := &callers{}
@@ -74,7 +74,7 @@ func TestTheRunInClientIDs(t *testing.T) {
 	if runs := run("--procs", "2"); len(runs) != 1 || seen[runs[0]] {
 		t.Errorf("two processes have %q", runs)
 	}
-	// Shards that were started by hand have the plan and the start in common.
+	// Shards that are started by hand share the plan and the start time.
 	start := time.Now().Add(3 * time.Second).Truncate(time.Second)
 	var wait sync.WaitGroup
 	for i := range 2 {
@@ -95,7 +95,7 @@ func TestTheRunInClientIDs(t *testing.T) {
 	}
 }
 
-// TestSessionsAreKeptAndTakenUpOnPurpose: the rest is in package bench.
+// TestSessionsAreKeptAndTakenUpOnPurpose covers the options; package bench tests the rest.
 func TestSessionsAreKeptAndTakenUpOnPurpose(t *testing.T) {
 	t.Parallel()
 	b, addr := brokertest.StartWith(t, broker.Options{})
@@ -115,7 +115,7 @@ func TestSessionsAreKeptAndTakenUpOnPurpose(t *testing.T) {
 	left(0, "-V", "311")
 	left(3, "--keep-sessions", "--run-id", "a")
 	left(3, "--keep-sessions", "--resume", "--run-id", "a")
-	left(3, "-V", "311") // another run is no reason to remove them
+	left(3, "-V", "311") // another run does not remove them
 	left(0, "--resume", "--run-id", "a")
 }
 

@@ -16,26 +16,26 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// The objects of --json, one a line. Their members are stable: new ones may
-// come, and none changes its meaning. Times and durations are in nanoseconds,
-// times since the run began; rates are per second. mqbench(1) has the list.
+// The objects of --json, one per line. Their members are stable: new ones may be added, but
+// none changes its meaning. Times and durations are in nanoseconds, times since the start
+// of the run; rates are per second. mqbench(1) lists the members.
 type (
 	intervalObject struct {
 		Type      string                 `json:"type"` // interval
 		Repeat    int                    `json:"repeat"`
-		T         time.Duration          `json:"t"` // its end
+		T         time.Duration          `json:"t"` // end of the interval
 		Length    time.Duration          `json:"length"`
 		Phase     result.Phase           `json:"phase"` // in which its messages were due
-		Left      time.Duration          `json:"left"`  // of the phase; 0: not known
+		Left      time.Duration          `json:"left"`  // of the phase; 0: unknown
 		Clients   int                    `json:"clients"`
 		Rates     report.Rates           `json:"rates"`
 		Latencies []latencyObject        `json:"latencies"`
 		Counters  map[string]int64       `json:"counters"` // over all groups and QoS
-		Gauges    map[result.Gauge]int64 `json:"gauges"`   // at its end; none where another object has the same t
+		Gauges    map[result.Gauge]int64 `json:"gauges"`   // at its end; none if another object has the same t
 		Errors    map[string]int64       `json:"errors"`   // error.WHAT.KIND and reason.PACKET.0xNN
 	}
-	// latencyObject is a distribution over all groups. A percentile above which
-	// lie fewer than ten values is null.
+	// latencyObject is a distribution over all groups. A percentile with fewer than ten
+	// values above it is null.
 	latencyObject struct {
 		Op    string         `json:"op"`
 		Kind  string         `json:"kind"`
@@ -58,7 +58,7 @@ type (
 		*report.Document
 	}
 	errorObject struct {
-		Type     string `json:"type"` // error: the run ended early, or did not begin
+		Type     string `json:"type"` // error: the run ended early, or did not start
 		Text     string `json:"text"`
 		ExitCode int    `json:"exit_code"`
 	}
@@ -67,7 +67,7 @@ type (
 // jsonLines writes a run as JSON Lines. It is safe for concurrent use.
 type jsonLines struct {
 	repeat int
-	fail   context.CancelCauseFunc // ends the run: nobody can read its lines
+	fail   context.CancelCauseFunc // ends the run if its lines have lost their reader
 
 	mu  sync.Mutex
 	w   io.Writer
@@ -94,14 +94,14 @@ func (j *jsonLines) write(object any) {
 	}
 }
 
-// failed is the error that ended the writing.
+// failed returns the error that ended the writing.
 func (j *jsonLines) failed() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.err
 }
 
-func (j *jsonLines) tell(n result.Note) {
+func (j *jsonLines) note(n result.Note) {
 	j.write(noteObject{"note", j.repeat, n.At, n.Kind, n.Text})
 }
 

@@ -13,21 +13,21 @@ import (
 	"github.com/mqtools/mqtools/internal/units"
 )
 
-// board is what the block on a terminal shows: the latest figures, the last
-// minute and what has gone wrong since the start.
+// board is the content of the block on a terminal: the latest figures, the last minute, and
+// the errors since the start.
 type board struct {
 	latest *figures
 	phase  plan.Phase
-	began  time.Duration // when the phase did
+	began  time.Duration // when the phase began
 	rates  []float64     // of the last minute, by interval
 	p99s   []float64
-	sent   bool // something was to be sent
-	got    bool // something was received
+	sent   bool // there were messages to send
+	got    bool // messages were received
 	wrong  map[result.Counter]int64
 	style  style
 }
 
-// style are the characters that drawings are made of.
+// style is the set of characters used for drawing.
 type style struct {
 	done, left string   // of a bar
 	levels     []string // of a sparkline, the lowest first
@@ -38,7 +38,7 @@ var (
 	plain  = style{"=", ".", []string{"_", ".", "-", "=", "+", "*", "#", "@"}}
 )
 
-// wrongs are what the last line tells.
+// wrongs are the counters shown in the last line.
 var wrongs = []struct {
 	counter result.Counter
 	text    string
@@ -50,7 +50,7 @@ var wrongs = []struct {
 // history is how many intervals a sparkline can show: a minute of them.
 const history = int(time.Minute / bench.Step)
 
-// take takes an interval.
+// take adds an interval.
 func (b *board) take(f *figures) {
 	if b.latest == nil || f.Phase != b.phase {
 		b.phase, b.began = f.Phase, f.Interval.Start
@@ -81,13 +81,13 @@ func (b *board) take(f *figures) {
 	b.rates, b.p99s = last(append(b.rates, rate)), last(append(b.p99s, p99))
 }
 
-// last leaves the last minute.
+// last keeps the last minute of values.
 func last(values []float64) []float64 {
 	return slices.Delete(values, 0, max(len(values)-history, 0))
 }
 
-// lines are the block for a terminal of so many columns, the last of which stays
-// empty. The last line alone tells of errors, if there are any.
+// lines returns the block for a terminal with width columns, the last of which stays empty.
+// Errors, if there are any, are shown in the last line only.
 func (b *board) lines(width int) (lines []string, errors bool) {
 	f, w := b.latest, max(width-1, 10)
 	lines = append(lines, b.progress(w))
@@ -137,7 +137,7 @@ func (b *board) lines(width int) (lines []string, errors bool) {
 	return lines, len(wrong) > 0
 }
 
-// generator is how this process fares.
+// generator returns the figures of this process.
 func (b *board) generator() (parts []string) {
 	f := b.latest
 	if cpu, ok := f.Interval.Gauges[result.GaugeCPU]; ok {
@@ -156,7 +156,7 @@ func (b *board) generator() (parts []string) {
 	return parts
 }
 
-// progress is the line of the phase.
+// progress returns the line of the phase.
 func (b *board) progress(w int) string {
 	f := b.latest
 	spent := f.Interval.End - b.began
@@ -178,8 +178,8 @@ func (b *board) progress(w int) string {
 	return b.line(w, f.Phase.String(), nil, text)
 }
 
-// line is a line of at most w columns: as many of the parts as have room, and
-// what remains for the sparkline.
+// line returns a line of at most w columns: as many of the parts as fit, and the sparkline
+// in the remaining space.
 func (b *board) line(w int, label string, spark []float64, parts ...string) string {
 	line := fmt.Sprintf("%-10s", label)
 	columns := utf8.RuneCountInString

@@ -10,7 +10,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// The user and the password of the command line reach the broker, with a short
+// The user name and the password of the command line are sent to the broker, with a short
 // form and with a preset.
 func TestLogin(t *testing.T) {
 	t.Parallel()

@@ -11,7 +11,7 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// toolVar makes the test binary be mqbench, for runs in several processes.
+// toolVar makes the test binary act as mqbench, for runs in several processes.
 const toolVar = "MQBENCH_TEST_TOOL"
 
 func TestMain(m *testing.M) {
@@ -23,11 +23,11 @@ func TestMain(m *testing.M) {
 			_ = os.Unsetenv(name)
 		}
 	}
-	_ = os.Setenv(toolVar, "1") // of the children
+	_ = os.Setenv(toolVar, "1") // for the children
 	os.Exit(m.Run())
 }
 
-// outcome is what mqbench left behind.
+// outcome is the result of a run of mqbench.
 type outcome struct {
 	out, err string
 	code     int

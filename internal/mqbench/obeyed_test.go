@@ -13,10 +13,10 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// voidOption is how a command refuses an option whatever its value is.
-var voidOption = regexp.MustCompile(`has no effect on |belongs to a plan|no place in a manifest|the pods do not have|the pods are not this machine|needs a broker outside`)
+// voidOption matches the refusal of an option that does not depend on its value.
+var voidOption = regexp.MustCompile(`has no effect on |belongs to a plan|must not contain a secret|the pods do not have|the pods are not this machine|needs a broker outside`)
 
-// plausible is a value that an option takes, or could.
+// plausible returns a value that an option accepts, or might accept.
 func plausible(o *option.Option) string {
 	switch {
 	case o.Type == option.TypeBool:
@@ -37,7 +37,7 @@ func plausible(o *option.Option) string {
 	return "x"
 }
 
-// obeys reports whether a command takes an option with some value.
+// obeys reports whether a command accepts an option with some value.
 func obeys(t *testing.T, o *option.Option, words ...string) bool {
 	t.Helper()
 	args := append(slices.Clone(words), "--"+o.Name+"="+plausible(o))
@@ -46,7 +46,7 @@ func obeys(t *testing.T, o *option.Option, words ...string) bool {
 		args = append(args, "--"+with.Name+"="+plausible(with))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // nothing is to be reached
+	cancel() // nothing must be connected to
 	var out, errs bytes.Buffer
 	cli.Run(ctx, cli.Env{
 		Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
@@ -55,10 +55,10 @@ func obeys(t *testing.T, o *option.Option, words ...string) bool {
 	return !voidOption.MatchString(errs.String())
 }
 
-// optionLine is the first line about an option in a help.
+// optionLine matches the first line about an option in the help.
 var optionLine = regexp.MustCompile(`^  (?:-\S, |    )--([a-z0-9-]+)`)
 
-// shownOptions are the long names in the help of a command.
+// shownOptions returns the long names in the help of a command.
 func shownOptions(t *testing.T, command string) (names []string) {
 	t.Helper()
 	for line := range strings.Lines(mqbench(t, command, "--help", "all").out) {
@@ -69,9 +69,9 @@ func shownOptions(t *testing.T, command string) (names []string) {
 	return names
 }
 
-// TestHelpShowsWhatACommandObeys: an option is in the help of a command unless the
-// command refuses it whatever its value is. Of --hash-password, which needs no command,
-// nothing is said.
+// TestHelpShowsWhatACommandObeys checks that an option is in the help of a command unless
+// the command refuses it whatever its value is. --hash-password, which needs no command, is
+// not shown.
 func TestHelpShowsWhatACommandObeys(t *testing.T) {
 	t.Chdir(t.TempDir())
 	table := slices.DeleteFunc(option.Table(option.Bench), func(o *option.Option) bool { return o.Name == "hash-password" })
@@ -86,7 +86,8 @@ func TestHelpShowsWhatACommandObeys(t *testing.T) {
 			}
 		}
 	}
-	// What has an effect on some plans, and is completed behind their names.
+	// Options that have an effect on some plans are completed after the names of those
+	// plans.
 	for _, command := range []string{"search", "doctor", "k8s"} {
 		shown := shownOptions(t, command)
 		some := map[string]bool{}

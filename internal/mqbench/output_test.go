@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A disk that is full costs the result, not the run, and the status tells it.
+// A full disk costs the result, not the run, and the status shows it.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	const full = "/dev/full"
@@ -15,13 +15,13 @@ func TestFullDisk(t *testing.T) {
 		t.Skip("there is no " + full)
 	}
 	got := mqbench(t, words(short1s+"--quiet --out "+full)...)
-	if got.code != 1 || !strings.Contains(got.err, `the result is not whole: cannot write "`+full+`": no space left on device`) {
+	if got.code != 1 || !strings.Contains(got.err, `the result is incomplete: cannot write "`+full+`": no space left on device`) {
 		t.Errorf("%d %q", got.code, got.err)
 	}
 	if !strings.Contains(got.out, "Latency") {
 		t.Errorf("the report is missing:\n%s", got.out)
 	}
-	if got := mqbench(t, words(short1s+"--json --quiet --out "+full)...); got.code != 1 || !strings.Contains(got.out, `"type":"error","text":"the result is not whole`) {
+	if got := mqbench(t, words(short1s+"--json --quiet --out "+full)...); got.code != 1 || !strings.Contains(got.out, `"type":"error","text":"the result is incomplete`) {
 		t.Errorf("--json: %d\n%s", got.code, got.out)
 	}
 }

@@ -22,8 +22,8 @@ var shortForms = map[string]func(plan.Short, plan.Options) (*plan.Plan, error){
 	"conn": plan.Conn, "pub": plan.Pub, "sub": plan.Sub, "pubsub": plan.PubSub,
 }
 
-// checkShort refuses options of the command line that have no effect on a short form,
-// and those that another one makes void.
+// checkShort refuses options of the command line that have no effect on a short form, and
+// those that another option overrides.
 func checkShort(inv *cli.Invocation, form string) error {
 	v := inv.Values
 	if name := inv.Tool.Idle(inv.Values, form); name != "" {
@@ -39,9 +39,9 @@ func checkShort(inv *cli.Invocation, form string) error {
 	return nil
 }
 
-// readPlan makes the plan of a command line: of a short form, or of the preset
-// or scenario that is named. The user and the password are those of conn, unless
-// it is nil.
+// readPlan returns the plan of a command line: of a short form, or of the preset or
+// scenario that is named. The user name and the password are those of conn, if it is not
+// nil.
 func readPlan(inv *cli.Invocation, words []string, conn *connection.Connection, change func(*plan.Options)) (*plan.Plan, error) {
 	o, err := planOptions(inv)
 	if err != nil {
@@ -98,7 +98,7 @@ func readPlan(inv *cli.Invocation, words []string, conn *connection.Connection, 
 	return nil, option.Usagef("%v", err)
 }
 
-// namedPlan is a preset, or the scenario in a file.
+// namedPlan returns a preset, or the scenario in a file.
 func namedPlan(name string, o plan.Options) (*plan.Plan, error) {
 	if isPreset(name) {
 		return plan.Preset(name, o)
@@ -109,8 +109,8 @@ func namedPlan(name string, o plan.Options) (*plan.Plan, error) {
 	return nil, unknownPreset(name)
 }
 
-// unknownPreset is the error of a word that is neither a preset nor the name of a
-// scenario's file.
+// unknownPreset returns the error for a word that is neither a preset nor the name of a
+// scenario file.
 func unknownPreset(name string) error {
 	unknown := option.Usagef("unknown preset %q", name)
 	if s := spelling.Nearest(name, plan.Presets()); s != "" {
@@ -119,7 +119,7 @@ func unknownPreset(name string) error {
 	return unknown.WithHint(listPresets)
 }
 
-// listPresets is the hint where a preset is missing or unknown.
+// listPresets is the hint if a preset is missing or unknown.
 const listPresets = "'mqbench presets' lists them; scenario files end in .yaml"
 
 // isPreset reports whether a word is the name of a preset.
@@ -127,12 +127,12 @@ func isPreset(word string) bool {
 	return slices.Contains(plan.Presets(), word) || strings.HasPrefix(word, "bifro:")
 }
 
-// isScenario reports whether a word names a scenario's file.
+// isScenario reports whether a word names a scenario file.
 func isScenario(word string) bool {
 	return strings.HasSuffix(word, ".yaml") || strings.HasSuffix(word, ".yml")
 }
 
-// planOptions are what the command line changes in any plan.
+// planOptions returns the options of the command line that change any plan.
 func planOptions(inv *cli.Invocation) (o plan.Options, err error) {
 	v := inv.Values
 	for name, to := range map[string]*float64{"scale": &o.Scale, "load": &o.Load} {
@@ -161,8 +161,8 @@ func planOptions(inv *cli.Invocation) (o plan.Options, err error) {
 	return o, err
 }
 
-// runNamer names runs. Processes that are parts of one must come to the same name:
-// they have the plan and the time of their start in common, or are told the name.
+// runNamer returns a function that names a run. Processes that are parts of one run must
+// use the same name: they share the plan and the start time, or the name is passed to them.
 func runNamer(inv *cli.Invocation) (func(hash string) string, error) {
 	v := inv.Values
 	if v.RunID.IsSet() {
@@ -183,7 +183,7 @@ func runNamer(inv *cli.Invocation) (func(hash string) string, error) {
 	return func(string) string { return drawn }, nil
 }
 
-// readSessions reads what becomes of the clients' sessions.
+// readSessions reads whether the clients' sessions are kept or resumed.
 func (r *runner) readSessions() error {
 	v, o := r.inv.Values, &r.opts
 	if !v.Resume.Known() {
@@ -208,7 +208,7 @@ func (r *runner) readSessions() error {
 	return nil
 }
 
-// factor reads a number above zero.
+// factor parses a number above zero.
 func factor(val *option.Value) (float64, error) {
 	f, err := strconv.ParseFloat(val.Text(), 64)
 	if err != nil || !(f > 0 && f <= 1e9) {
@@ -217,7 +217,7 @@ func factor(val *option.Value) (float64, error) {
 	return f, nil
 }
 
-// rate reads a rate.
+// rate parses a rate.
 func rate(val *option.Value) (plan.Rate, error) {
 	r, err := plan.ParseRate(val.Text())
 	switch {
@@ -229,7 +229,7 @@ func rate(val *option.Value) (plan.Rate, error) {
 	return r, nil
 }
 
-// short are the settings of a short form for a version of MQTT.
+// short returns the settings of a short form for a version of MQTT.
 func short(inv *cli.Invocation, version packet.Version) (s plan.Short, err error) {
 	v := inv.Values
 	s = plan.Short{
@@ -241,7 +241,7 @@ func short(inv *cli.Invocation, version packet.Version) (s plan.Short, err error
 		Persistent: v.DisableCleanSession.On(), SessionExpiry: v.SessionExpiryInterval.Duration(),
 	}
 	if s.Persistent && !v.SessionExpiryInterval.IsSet() && version >= packet.V5 {
-		s.SessionExpiry = time.Hour // without one nothing is kept; not for ever, in case a run cannot tidy up
+		s.SessionExpiry = time.Hour // without one nothing is kept; not forever, in case a run cannot clean up
 	}
 	if size := int(v.Size.Int64()); s.Payload == "" {
 		s.Size = &size

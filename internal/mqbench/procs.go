@@ -20,10 +20,10 @@ import (
 	"github.com/mqtools/mqtools/internal/process"
 )
 
-// crew runs a shard in several processes, as shards of its own: each is this
-// program with --shard, --start-at and --out -, and writes its result into a
-// pipe. A child whose pipe has no reader any more ends, so that none is left
-// behind however this process ends.
+// crew runs a shard in several processes, each with its own shard: each is this
+// program with --shard, --start-at and --out -, and writes its result to a pipe. A child
+// whose pipe has lost its reader exits, so that no child survives however this process
+// ends.
 type crew struct {
 	r       *runner
 	status  *audience
@@ -31,9 +31,9 @@ type crew struct {
 	lines   chan memberLine
 
 	clients int
-	phases  map[result.Phase]time.Duration // when each began
+	phases  map[result.Phase]time.Duration // when each phase began
 	failure error                          // of the first member that failed
-	stopped bool                           // all were told to end
+	stopped bool                           // all were asked to end
 }
 
 // member is one process of a crew.
@@ -41,14 +41,14 @@ type member struct {
 	shard   int
 	cmd     *exec.Cmd
 	process *process.Process
-	said    bytes.Buffer // standard error, complete when the process has ended
+	said    bytes.Buffer // standard error, complete when the process has exited
 
-	follower *result.Follower   // nil: it has written no header
+	follower *result.Follower   // nil: it has not written a header
 	pending  []*result.Interval // not shown yet
 	ended    bool
 }
 
-// memberLine is a line of a member, or with err, its end.
+// memberLine is a line of a member or, with err, its end.
 type memberLine struct {
 	m    *member
 	line result.Line
@@ -68,15 +68,15 @@ func (r *runner) checkCrew() error {
 	case v.Serve.IsSet():
 		return option.Usagef("%s: a run of several processes needs a broker outside of them", v.Serve.Name()).WithHint("start one with 'mqsub --serve', or leave out --procs")
 	case v.AskPassword.On():
-		return option.Usagef("--ask-password: several processes cannot ask").WithHint("use --password-file, or leave out --procs")
+		return option.Usagef("--ask-password: several processes cannot prompt").WithHint("use --password-file, or leave out --procs")
 	case sources > 0 && sources < r.procs:
-		return option.Usagef("%s: %d addresses for %d processes: each needs one of its own", v.SourceIP.Name(), sources, r.procs)
+		return option.Usagef("%s: %d addresses for %d processes: each needs its own address", v.SourceIP.Name(), sources, r.procs)
 	}
 	return checkShards(r.plan, r.shard.Index*r.procs+r.procs-1, r.shard.Count*r.procs, v.Procs.Name(), fmt.Sprintf("%d processes", r.procs))
 }
 
-// checkShards refuses to divide a plan so that a shard, the last that is wanted, has
-// no clients. The option named is blamed for it, and what is to share them.
+// checkShards refuses to divide a plan such that a shard, up to the last one wanted, has no
+// clients. The error names the option and who would share the clients.
 func checkShards(p *plan.Plan, last, count int, named, sharing string) error {
 	s, err := p.Shard(last, count)
 	if err != nil {
@@ -88,7 +88,7 @@ func checkShards(p *plan.Plan, last, count int, named, sharing string) error {
 	return nil
 }
 
-// shardClients is the number of clients of a shard.
+// shardClients returns the number of clients of a shard.
 func shardClients(s *plan.Shard) (n int) {
 	for _, g := range s.Plan.Groups {
 		n += s.Clients(g)
@@ -96,8 +96,8 @@ func shardClients(s *plan.Shard) (n int) {
 	return n
 }
 
-// ofParent are the options that a child does not get: the parent does what they
-// say, or gives the child its share.
+// ofParent are the options that are not passed to a child: the parent carries them out, or
+// passes the child its share.
 var ofParent = []string{"procs", "shard", "start-at", "run-id", "source-ip", "out", "format", "json", "metrics", "hold", "fail-on", "strict", "repeat", "quiet", "color"}
 
 // onceCrew is once in several processes.
@@ -168,7 +168,7 @@ func (c *crew) start(at time.Time) error {
 	return nil
 }
 
-// follow reads what a member writes.
+// follow reads the output of a member.
 func (c *crew) follow(m *member) {
 	follower, err := result.Follow(m.process.Out, fmt.Sprintf("process of shard %d", m.shard), c.r.procs)
 	if err == nil {
@@ -181,7 +181,7 @@ func (c *crew) follow(m *member) {
 			c.lines <- memberLine{m: m, line: line}
 		}
 	}
-	if err == io.EOF { // of the result: the process may have more to say, and its status
+	if err == io.EOF { // of the result: the process may still print messages, and has a status
 		_, _ = io.Copy(io.Discard, m.process.Out)
 	}
 	_ = m.process.Out.Close()
@@ -189,7 +189,7 @@ func (c *crew) follow(m *member) {
 	c.lines <- memberLine{m, result.Line{}, err}
 }
 
-// wait handles what the members write until all have ended.
+// wait handles the output of the members until all have ended.
 func (c *crew) wait(ctx context.Context) {
 	cancelled := ctx.Done()
 	for running := len(c.members); running > 0; {
@@ -212,7 +212,7 @@ func (c *crew) wait(ctx context.Context) {
 	}
 }
 
-// stop tells all members to end, which they do as this process would.
+// stop asks all members to end, which they do as this process would.
 func (c *crew) stop(sig os.Signal) {
 	c.stopped = true
 	for _, m := range c.members {
@@ -225,7 +225,7 @@ func (c *crew) stop(sig os.Signal) {
 	}
 }
 
-// ended judges the end of a member; one that has failed ends the others.
+// ended handles the end of a member; one that has failed ends the others.
 func (c *crew) ended(m *member, err error) {
 	m.ended = true
 	if m.follower != nil && err == io.EOF {
@@ -245,7 +245,7 @@ func (c *crew) ended(m *member, err error) {
 	text := lastWords(m.said.String(), c.r.inv.Tool.Name)
 	switch {
 	case err != io.EOF && !errors.Is(err, result.ErrNoResult):
-		text = err.Error() // which has ended the process
+		text = err.Error() // that ended the process
 	case text == "":
 		text = m.cmd.ProcessState.String()
 	}
@@ -253,7 +253,7 @@ func (c *crew) ended(m *member, err error) {
 	c.stop(os.Interrupt)
 }
 
-// lastWords are the last lines that a tool has said, a few, without its name.
+// lastWords returns the last few lines that a tool printed, without its name.
 func lastWords(said, tool string) string {
 	lines := strings.Split(strings.TrimSpace(said), "\n")
 	lines = lines[max(len(lines)-3, 0):]
@@ -263,15 +263,15 @@ func lastWords(said, tool string) string {
 	return strings.Join(lines, "; ")
 }
 
-// take shows what a member has written.
+// take handles a line of a member's result.
 func (c *crew) take(m *member, line result.Line) {
 	if n := line.Note; n != nil {
 		if n.Kind == result.NotePhase {
 			c.phases[result.Phase(n.Text)] = n.At
 		}
-		told := *n
-		told.Text = fmt.Sprintf("shard %d: %s", n.Shard, n.Text)
-		c.status.tell(told)
+		note := *n
+		note.Text = fmt.Sprintf("shard %d: %s", n.Shard, n.Text)
+		c.status.note(note)
 	}
 	if line.Interval != nil {
 		m.pending = append(m.pending, line.Interval)
@@ -279,11 +279,11 @@ func (c *crew) take(m *member, line result.Line) {
 	}
 }
 
-// show shows an interval of all members, once all that run have written one.
+// show shows an interval of all members, once all running members have written one.
 func (c *crew) show() {
 	var parts []*result.Result
 	for _, m := range c.members {
-		// What was due in an earlier phase has an interval without gauges.
+		// An interval of messages that were due in an earlier phase has no gauges.
 		whole := func(i *result.Interval) bool { return len(i.Gauges) > 0 }
 		if !m.ended && !slices.ContainsFunc(m.pending, whole) {
 			return
@@ -310,7 +310,7 @@ func (c *crew) show() {
 	c.status.show(st)
 }
 
-// merge is the result of the members; nil if none has written one.
+// merge returns the merged result of the members; nil if none has written one.
 func (c *crew) merge(repeat int) (*result.Result, error) {
 	var parts []*result.Result
 	for _, m := range c.members {

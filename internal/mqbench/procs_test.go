@@ -25,7 +25,7 @@ groups:
   pubs: {clients: 6, publish: {topic: t/%i, qos: 1, payload: 32, rate: 100/s, messages: 60}}
 `
 
-// broker starts a broker and returns the options that lead to it.
+// startBroker starts a broker and returns the options that lead to it.
 func startBroker(t *testing.T, o broker.Options) []string {
 	t.Helper()
 	_, addr := brokertest.StartWith(t, o)
@@ -51,7 +51,7 @@ func readOne(t *testing.T, path string) *result.Result {
 	return all[0]
 }
 
-// total is a counter of the whole run.
+// total returns a counter of the whole run.
 func total(r *result.Result, c result.Counter) int64 { return r.Sum().Totals().Of(c) }
 
 func TestProcessesDoTheWholePlan(t *testing.T) {
@@ -78,7 +78,7 @@ func TestProcessesDoTheWholePlan(t *testing.T) {
 	}
 }
 
-// A signal to the parent ends the children, and what they have is reported.
+// A signal to the parent ends the children, and their results are reported.
 func TestSignalEndsAllProcesses(t *testing.T) {
 	t.Parallel()
 	connected := make(chan struct{}, 100)
@@ -97,7 +97,7 @@ func TestSignalEndsAllProcesses(t *testing.T) {
 		done <- cli.Run(ctx, cli.Env{Args: append([]string{"conn", "--clients", "4", "--procs", "2", "--duration", "1h"}, at...),
 			Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Lookup: option.MapEnv(map[string]string{"MQ_CONFIG": "none"})}, Tool())
 	}()
-	for range 6 { // two ask for the broker's version
+	for range 6 { // two probe the broker's version
 		<-connected
 	}
 	cancel(&cli.SignalError{Signal: syscall.SIGTERM})
@@ -106,8 +106,8 @@ func TestSignalEndsAllProcesses(t *testing.T) {
 	}
 }
 
-// A child without a parent, whom nobody asks to end, ends.
-func TestNobodyReadsTheResult(t *testing.T) {
+// A child that has lost its parent ends without being asked.
+func TestAChildEndsWhenItsResultHasNoReader(t *testing.T) {
 	t.Parallel()
 	at := startBroker(t, broker.Options{})
 	read, write, err := os.Pipe()
@@ -137,7 +137,7 @@ func TestNobodyReadsTheResult(t *testing.T) {
 // The first child that fails ends the run, with its message and status.
 func TestFailureOfAProcess(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0") // and nobody accepts
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // nothing accepts
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,8 +171,8 @@ func TestLastWords(t *testing.T) {
 	}
 }
 
-// A process that says why no client could connect is not ended in the middle of it, and
-// its status is that of the whole. Nothing is in the way of a result of another run.
+// A process that reports why no client could connect is not ended before it has printed
+// that, and its status is that of the whole run. A result of another run does no harm.
 func TestWhyNoProcessCouldConnect(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

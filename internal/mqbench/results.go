@@ -22,7 +22,7 @@ import (
 	"github.com/mqtools/mqtools/internal/textfile"
 )
 
-// saved is a result and the file that it is from.
+// saved is a result and the file that it comes from.
 type saved struct {
 	*result.Result
 	path string
@@ -46,8 +46,8 @@ func readResults(inv *cli.Invocation, paths []string) ([]saved, error) {
 	return all, nil
 }
 
-// fileError is the error of a file: of use, if there is none or it has no
-// result.
+// fileError returns the error of a file: a usage error if the file cannot be read or holds
+// no result.
 func fileError(err error) error {
 	var missing *fs.PathError
 	switch {
@@ -73,7 +73,7 @@ func readFile(inv *cli.Invocation, path string) ([]saved, error) {
 	}
 	defer f.Close()
 	all, err := readFrom(f, path)
-	if e, ok := errors.AsType[*fs.PathError](err); ok { // which names the file
+	if e, ok := errors.AsType[*fs.PathError](err); ok { // it names the file
 		err = e
 	}
 	return all, err
@@ -93,12 +93,12 @@ func readFrom(r io.Reader, path string) ([]saved, error) {
 	return all, nil
 }
 
-// sameRun is how far the starts of the shards of one run are apart at most.
+// sameRun is the largest difference between the start times of the shards of one run.
 const sameRun = time.Minute
 
-// runsOf puts results together that are shards of one run: of the same plan,
-// repetition and number of shards, started at about the same time, and different
-// ones. The order is that of the results.
+// runsOf groups results that are shards of one run: different shards of the same plan,
+// repetition and number of shards, started at about the same time. It keeps the order of
+// the results.
 func runsOf(all []saved) ([]saved, error) {
 	var runs [][]*result.Result
 	var merged []saved // with the file of the first part
@@ -138,8 +138,8 @@ func belongs(r *result.Result, run []*result.Result) bool {
 	return true
 }
 
-// mergeAll merges the shards of one run, or of its repetitions. Nothing that
-// is given is left out.
+// mergeAll merges the shards of one run, or of its repetitions. It uses all results or
+// fails.
 func mergeAll(all []saved) ([]*result.Result, error) {
 	type part struct{ repeat, shard int }
 	from := map[part]string{}
@@ -152,7 +152,7 @@ func mergeAll(all []saved) ([]*result.Result, error) {
 		for _, shard := range s.Shards {
 			p := part{s.Run.Repeat, shard.Shard}
 			if other, twice := from[p]; twice {
-				return nil, cli.Failed(option.ExitUsage, fmt.Errorf("shard %d is there twice: in %s and in %s", shard.Shard, other, s.path))
+				return nil, cli.Failed(option.ExitUsage, fmt.Errorf("duplicate shard %d: in %s and in %s", shard.Shard, other, s.path))
 			}
 			from[p] = s.path
 		}
@@ -170,7 +170,7 @@ func mergeAll(all []saved) ([]*result.Result, error) {
 	return merged, nil
 }
 
-// merge does "mqbench merge".
+// merge implements "mqbench merge".
 func merge(ctx context.Context, inv *cli.Invocation) error {
 	if err := needOut(inv); err != nil {
 		return err
@@ -189,8 +189,8 @@ func needOut(inv *cli.Invocation) error {
 	return nil
 }
 
-// writeMerged merges results and writes them to --out. A run of which shards are
-// absent is written, and is a failure.
+// writeMerged merges results and writes them to --out. A run with missing shards is
+// written, and is a failure.
 func writeMerged(ctx context.Context, inv *cli.Invocation, all []saved) error {
 	merged, err := mergeAll(all)
 	if err != nil {
@@ -211,12 +211,12 @@ func writeMerged(ctx context.Context, inv *cli.Invocation, all []saved) error {
 		return err
 	}
 	if absent {
-		return cli.Quietly(option.ExitFailure)
+		return cli.ExitSilently(option.ExitFailure)
 	}
 	return nil
 }
 
-// reportCommand does "mqbench report": a report of each run.
+// reportCommand implements "mqbench report": a report of each run.
 func reportCommand(_ context.Context, inv *cli.Invocation) error {
 	conditions, err := failOn(inv)
 	if err != nil {
@@ -240,7 +240,7 @@ func reportCommand(_ context.Context, inv *cli.Invocation) error {
 	return verdict(runs)
 }
 
-// summaries are those of the runs in some files.
+// summaries returns the summaries of the runs in some files.
 func summaries(inv *cli.Invocation, paths []string) ([]*report.Summary, error) {
 	all, err := readResults(inv, paths)
 	if err != nil {
@@ -258,7 +258,7 @@ func summaries(inv *cli.Invocation, paths []string) ([]*report.Summary, error) {
 	return sums, nil
 }
 
-// readGates reads gates, separated by commas.
+// readGates parses gates, separated by commas.
 func readGates(v *option.Values, text string) (all []report.Gate, err error) {
 	for one := range strings.SplitSeq(text, ",") {
 		g, err := report.ParseGates(one)
@@ -273,7 +273,7 @@ func readGates(v *option.Values, text string) (all []report.Gate, err error) {
 	return all, nil
 }
 
-// diff does "mqbench diff".
+// diff implements "mqbench diff".
 func diff(_ context.Context, inv *cli.Invocation) error {
 	if len(inv.Args) != 2 {
 		return option.Usagef("diff: two result files are needed").WithHint("e.g. 'mqbench diff before.jsonl after.jsonl --gate p99=+10%%'")
@@ -316,7 +316,7 @@ func diff(_ context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	if code := c.ExitCode(); code != option.ExitDone {
-		return cli.Quietly(code)
+		return cli.ExitSilently(code)
 	}
 	return nil
 }

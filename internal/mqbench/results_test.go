@@ -15,7 +15,7 @@ import (
 
 var deliveries = result.Key{Op: result.Delivery, Kind: result.Response, Group: "subs"}
 
-// made is the result of a shard, with 500 latencies; all gets them, too.
+// made returns the result of a shard with 500 latencies, which it also adds to all.
 func made(shard, of int, hash string, all *result.Histogram) *result.Result {
 	epoch := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	i := result.NewInterval(result.PhaseMeasure, 0, time.Second)
@@ -36,7 +36,7 @@ func made(shard, of int, hash string, all *result.Histogram) *result.Result {
 	}
 }
 
-// save writes a result into a file.
+// save writes a result to a file.
 func save(t *testing.T, path string, r *result.Result) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -94,7 +94,7 @@ func TestMergeIsExact(t *testing.T) {
 	}
 }
 
-func TestMergeTellsWhatIsMissing(t *testing.T) {
+func TestMergeReportsWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	dir, files, _ := shards(t)
 	out := filepath.Join(dir, "run.jsonl")
@@ -121,7 +121,7 @@ func TestMergeRefuses(t *testing.T) {
 	refused(t, files[0]+" and "+foreign+" are of different plans: made (abc) and made (def)", "merge", files[0], foreign, "--out", "-")
 	refused(t, "shards were run by different versions: 1 and 2", "merge", files[0], newer, "--out", "-")
 	refused(t, "a run of 3 shards and one of 2", "merge", files[0], few, "--out", "-")
-	refused(t, "shard 0 is there twice: in "+files[0]+" and in "+files[0], "merge", files[0], files[0], "--out", "-")
+	refused(t, "duplicate shard 0: in "+files[0]+" and in "+files[0], "merge", files[0], files[0], "--out", "-")
 	refused(t, text+": no result in it", "merge", text, "--out", "-")
 	refused(t, `cannot read "`+dir+`/none": no such file`, "merge", dir+"/none", "--out", "-")
 }
@@ -137,7 +137,7 @@ func TestDiff(t *testing.T) {
 	refused(t, "--format: invalid value \"csv\" (want text, json or junit for diff)", "diff", files[0], files[1], "-F", "csv")
 }
 
-// logs are the lines of three pods, among others.
+// logs returns the log lines of three pods, among others.
 func logs(t *testing.T) (text string, all *result.Histogram) {
 	t.Helper()
 	all = result.NewHistogram()
@@ -161,7 +161,7 @@ func TestCollect(t *testing.T) {
 		}
 	}
 	out := filepath.Join(t.TempDir(), "run.jsonl")
-	if r := mqbench(t, "collect", dir, "--out", out); r.code != 0 || !strings.HasPrefix(r.err, "mqbench: warning: left out: "+dir+"/torn.log:1: ") {
+	if r := mqbench(t, "collect", dir, "--out", out); r.code != 0 || !strings.HasPrefix(r.err, "mqbench: warning: skipped: "+dir+"/torn.log:1: ") {
 		t.Errorf("%+v", r)
 	}
 	same(t, out, all)
@@ -172,7 +172,7 @@ func TestCollect(t *testing.T) {
 	same(t, out, all)
 	refused(t, `cannot read "`+dir+`/none": no such file`, "collect", dir+"/none", "--out", out)
 	empty := t.TempDir()
-	refused(t, empty+": no file with a result is in it", "collect", empty, "--out", out)
+	refused(t, empty+": no result file found", "collect", empty, "--out", out)
 	refused(t, "--namespace has no effect on files", "collect", dir, "--out", out, "--namespace", "x")
 	refused(t, "collect k8s: one job is needed", "collect", "k8s", "--out", out)
 	refused(t, `collect k8s: invalid name of a job "job/A B" (want`, "collect", "k8s", "job/A B", "--out", out)
@@ -180,7 +180,7 @@ func TestCollect(t *testing.T) {
 	refused(t, "--out is missing", "collect", "k8s", "job/x")
 }
 
-// kubectl puts a script of that name first in the path.
+// kubectl puts a script of that name first in PATH.
 func kubectl(t *testing.T, script string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -209,7 +209,7 @@ cat `+path+"\n")
 		t.Errorf("%+v", r)
 	}
 	t.Setenv("PATH", t.TempDir())
-	if r := mqbench(t, "collect", "k8s", "load", "--out", out); r.code != 1 || !strings.Contains(r.err, "kubectl is not to be found") {
+	if r := mqbench(t, "collect", "k8s", "load", "--out", out); r.code != 1 || !strings.Contains(r.err, "cannot find kubectl") {
 		t.Errorf("%+v", r)
 	}
 }

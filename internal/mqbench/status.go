@@ -13,8 +13,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// status tells on standard error how a run is doing: by a block of lines that is
-// drawn anew on a terminal, by a line for each interval in a pipe.
+// status reports the progress of a run on standard error: as a block of lines that is
+// redrawn on a terminal, or as a line for each interval in a pipe.
 type status struct {
 	inv   *cli.Invocation
 	plan  *plan.Plan
@@ -24,13 +24,13 @@ type status struct {
 
 	mu    sync.Mutex
 	board board
-	drawn []int // columns of the lines of the block on the terminal
+	drawn []int // columns of each line of the block on the terminal
 }
 
 func newStatus(inv *cli.Invocation, p *plan.Plan, s *plan.Shard) *status {
 	st := &status{inv: inv, plan: p, shard: s, size: inv.StderrSize}
-	// What --debug tells comes from elsewhere, and would stand in the block.
-	st.live = inv.StderrIsTerminal && !inv.Debugging() && inv.Getenv("TERM") != "dumb"
+	// --debug logs from elsewhere, which would break the block.
+	st.live = inv.StderrIsTerminal && !inv.DebugEnabled() && inv.Getenv("TERM") != "dumb"
 	st.board.style = plain
 	if inv.UTF8() {
 		st.board.style = blocks
@@ -38,7 +38,7 @@ func newStatus(inv *cli.Invocation, p *plan.Plan, s *plan.Shard) *status {
 	return st
 }
 
-// begin tells what is run, and against what.
+// begin prints what is run, and against which broker.
 func (s *status) begin(targets []*transport.Target) {
 	var at []string
 	for _, t := range targets {
@@ -57,8 +57,8 @@ func (s *status) begin(targets []*transport.Target) {
 	}
 }
 
-// tell tells errors, faults and actions; phases show in the lines.
-func (s *status) tell(n result.Note) {
+// note prints errors, faults and actions; phases are shown in the lines.
+func (s *status) note(n result.Note) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch n.Kind {
@@ -76,7 +76,7 @@ func (s *status) tell(n result.Note) {
 
 // show shows an interval.
 func (s *status) show(st bench.Status) {
-	if !s.inv.Talks() {
+	if !s.inv.InfoEnabled() {
 		return
 	}
 	s.mu.Lock()
@@ -92,8 +92,8 @@ func (s *status) show(st bench.Status) {
 	s.draw()
 }
 
-// draw puts the block on the terminal, in place of the one before. The cursor
-// stands below it, so that what the terminal echoes does not break a line.
+// draw draws the block on the terminal, in place of the previous one. The cursor stands
+// below it, so that what the terminal echoes does not break a line.
 func (s *status) draw() {
 	if !s.live || s.board.latest == nil {
 		return
@@ -115,15 +115,15 @@ func (s *status) draw() {
 	_, _ = fmt.Fprint(s.inv.Stderr, b.String())
 }
 
-// The sequences of ECMA-48 and of DEC's terminals that the block needs.
+// The control sequences of ECMA-48 and of DEC's terminals that the block needs.
 const (
 	noWrap = "\x1b[?7l" // for a terminal that has just become narrower
 	wrap   = "\x1b[?7h"
-	erase  = "\r\x1b[J" // from the line's beginning to the screen's end
+	erase  = "\r\x1b[J" // from the start of the line to the end of the screen
 )
 
-// away is what takes the block off a terminal of so many columns. One that has
-// become narrower has broken the lines that were longer.
+// away returns the sequence that clears the block on a terminal with width columns. A
+// terminal that has become narrower has broken the lines that were longer.
 func (s *status) away(width int) string {
 	rows := 0
 	for _, columns := range s.drawn {
@@ -135,7 +135,7 @@ func (s *status) away(width int) string {
 	return fmt.Sprintf("\x1b[%dA", rows) + erase
 }
 
-// clear takes the block off the terminal.
+// clear removes the block from the terminal.
 func (s *status) clear() {
 	if len(s.drawn) == 0 {
 		return
@@ -145,7 +145,7 @@ func (s *status) clear() {
 	s.drawn = s.drawn[:0]
 }
 
-// end leaves the terminal as it was.
+// end restores the terminal.
 func (s *status) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

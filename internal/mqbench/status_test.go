@@ -15,7 +15,7 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// second is the status of second n of a measurement with a load.
+// second returns the status of second n of a measurement with a load.
 func second(n int, load int64) bench.Status {
 	i := result.NewInterval(result.PhaseMeasure, time.Duration(n)*time.Second, time.Duration(n+1)*time.Second)
 	i.Count(result.Offered, "pub", 1, load)
@@ -56,7 +56,7 @@ func TestBoardAtEightyColumns(t *testing.T) {
 	}
 }
 
-// TestBoardNeverWraps: whatever the width and the numbers.
+// TestBoardNeverWraps checks all widths and large numbers.
 func TestBoardNeverWraps(t *testing.T) {
 	for _, style := range []style{plain, blocks} {
 		b := board{style: style}
@@ -108,7 +108,7 @@ func TestFiguresHaveWhatCameFromBefore(t *testing.T) {
 	}
 }
 
-// terminal is an emulation of what the block uses of one.
+// terminal emulates what the block uses of a terminal.
 type terminal struct {
 	rows  []string
 	below int // index of the row of the cursor
@@ -160,9 +160,9 @@ func TestBlockIsDrawnInPlaceAndLeavesNothing(t *testing.T) {
 		step(block)
 		s.show(second(1, 2000))
 		step(block)
-		s.tell(result.Note{Kind: result.NotePhase, Text: "drain"})
+		s.note(result.Note{Kind: result.NotePhase, Text: "drain"})
 		step(block)
-		s.tell(result.Note{Kind: result.NoteError, Text: "oops"})
+		s.note(result.Note{Kind: result.NoteError, Text: "oops"})
 		step(block + 1)
 		if screen.rows[0] != "mqbench: oops" {
 			t.Errorf("the error is not above the block: %q", screen.rows)

@@ -1,4 +1,4 @@
-// Package mqbench is the benchmarking tool.
+// Package mqbench implements the benchmarking tool.
 package mqbench
 
 import (
@@ -7,19 +7,19 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// The patterns of files that commands read: of scripts and results there can be others.
+// The patterns of files that commands read; scripts and results may have other names.
 var (
 	scenarioFiles = []string{"*.yaml", "*.yml"}
 	scriptFiles   = []string{"*.yaml", "*.yml", "*"}
 	resultFiles   = []string{"*.jsonl", "*"}
 )
 
-// planNames returns what lists the presets behind the words for short forms.
+// planNames returns a function that lists the words of the short forms and the presets.
 func planNames(short ...string) func() []string {
 	return func() []string { return append(short, plan.Presets()...) }
 }
 
-// Tool is mqbench.
+// Tool returns mqbench.
 func Tool() cli.Tool {
 	return cli.Tool{
 		Program: option.Program{
@@ -127,7 +127,7 @@ func Tool() cli.Tool {
 			{
 				Command: option.Command{
 					Name: "calibrate", Bit: option.CommandCalibrate,
-					Summary: "measure what this tool can do at most on this machine",
+					Summary: "measure what mqbench itself can do on this machine",
 					Usage:   "[OPTION]...",
 					Examples: []option.Example{
 						{Command: "mqbench calibrate --out here.json", Text: "about nine seconds; then run with --calibration here.json"},
@@ -159,7 +159,7 @@ func Tool() cli.Tool {
 			{
 				Command: option.Command{
 					Name: "doctor", Bit: option.CommandDoctor, MaxArgs: 1, Words: planNames("conn", "pub", "sub", "pubsub"), Files: scenarioFiles,
-					Summary: "compare what a run needs with what the machine has",
+					Summary: "check that this machine can run a plan",
 					Usage:   "[PRESET|FILE.yaml|conn|pub|sub|pubsub] [OPTION]...",
 					Examples: []option.Example{
 						{Command: "mqbench doctor oms/conn-tcp-1M-5K --procs 8 --source-ip 127.0.0.1-20", Text: "whether a million connections fit in eight processes"},
@@ -194,7 +194,7 @@ func Tool() cli.Tool {
 			{
 				Command: option.Command{
 					Name: "verify", Bit: option.CommandVerify,
-					Summary: "test whether a broker keeps what MQTT promises over connections that break",
+					Summary: "check for loss, duplicates and disorder under faults",
 					Usage:   "[OPTION]...",
 					Examples: []option.Example{
 						{Command: "mqbench verify -h broker.lan", Text: "ten seconds of faults at each quality of service"},

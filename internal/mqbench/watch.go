@@ -13,15 +13,15 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// watcher is told how a run goes; see bench.Options.
+// watcher receives the progress of a run; see bench.Options.
 type watcher interface {
-	tell(result.Note)
+	note(result.Note)
 	show(bench.Status)
 }
 
-// watch sets up what follows the runs beside the status, before anything
-// connects: --json and --metrics. The context ends, too, when nobody can read the
-// lines of --json any more. stop ends the serving.
+// watch sets up what follows the runs besides the status, before any connection is made:
+// --json and --metrics. The context also ends when the lines of --json have lost their
+// reader. stop ends the metrics server.
 func (r *runner) watch(ctx context.Context) (watched context.Context, stop func(), err error) {
 	v := r.inv.Values
 	watched, cancel := context.WithCancelCause(ctx)
@@ -47,13 +47,13 @@ func (r *runner) watch(ctx context.Context) (watched context.Context, stop func(
 	return watched, func() { server.Close(); cancel(nil) }, nil
 }
 
-// audience is told how a run goes, and tells the status and the watchers.
+// audience passes the progress of a run to the status and the watchers.
 type audience struct {
 	*status
 	r *runner
 }
 
-// audience makes the audience of a run.
+// audience returns the audience of a run.
 func (r *runner) audience(repeat int) *audience {
 	if r.lines != nil {
 		r.lines.repeat = repeat
@@ -65,10 +65,10 @@ func (r *runner) audience(repeat int) *audience {
 	return &audience{newStatus(r.inv, r.plan, r.shard), r}
 }
 
-func (a *audience) tell(n result.Note) {
-	a.status.tell(n)
+func (a *audience) note(n result.Note) {
+	a.status.note(n)
 	for _, w := range a.r.watchers {
-		w.tell(n)
+		w.note(n)
 	}
 }
 
@@ -86,7 +86,7 @@ func (a *audience) end() {
 	}
 }
 
-// hold goes on serving the metrics for --hold.
+// hold keeps serving the metrics for --hold.
 func (r *runner) hold(ctx context.Context) {
 	d := r.inv.Values.Hold.Duration()
 	if d == 0 || ctx.Err() != nil {
@@ -108,8 +108,8 @@ func (r *runner) report(j report.Judged) error {
 	return r.lines.failed()
 }
 
-// tellError tells an error of the run to the reader of --json, too.
-func (r *runner) tellError(ctx context.Context, err error) error {
+// reportError also writes an error of the run to --json.
+func (r *runner) reportError(ctx context.Context, err error) error {
 	if r.lines != nil && err != nil {
 		r.lines.write(errorObject{"error", bareError(ctx, err).Error(), cli.CodeOf(ctx, err)})
 	}
@@ -119,7 +119,7 @@ func (r *runner) tellError(ctx context.Context, err error) error {
 // exporting is an exporter as a watcher.
 type exporting struct{ *metrics.Exporter }
 
-func (e exporting) tell(result.Note) {}
+func (e exporting) note(result.Note) {}
 
 func (e exporting) show(st bench.Status) {
 	for _, i := range parts(st) {

@@ -27,13 +27,13 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// words are a command line.
+// words splits a command line.
 func words(s string) []string { return strings.Fields(s) }
 
-// run runs mqbench to its end.
+// short1s is the command line of a run of about a second.
 const short1s = "pubsub --serve 127.0.0.1:0 --clients 4 --rate 400 -q 1 --duration 1100ms "
 
-// strictly decodes a line without a member that the type does not have.
+// strictly decodes a line, and fails if it has a member that the type lacks.
 func strictly(t *testing.T, line string, into any) {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(line))
@@ -103,7 +103,7 @@ func TestJSONLines(t *testing.T) {
 	}
 }
 
-// TestJSONOfShortPayloads: without a header deliveries are counted all the same.
+// TestJSONOfShortPayloads checks that deliveries are counted even without a header.
 func TestJSONOfShortPayloads(t *testing.T) {
 	t.Parallel()
 	out, stderr, code := mqbench(t, words(short1s+"--size 4 --json --quiet")...).parts()
@@ -134,7 +134,7 @@ func TestJSONHasTheErrorThatEndsTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := ln.Addr().(*net.TCPAddr)
-	ln.Close() // nobody listens there any more
+	ln.Close() // there is no listener any more
 	out, _, code := mqbench(t, "pub", "--json", "-h", "127.0.0.1", "-p", fmt.Sprint(addr.Port)).parts()
 	var o errorObject
 	strictly(t, out, &o)
@@ -250,7 +250,7 @@ func TestMetricsOfARunAndTheirHold(t *testing.T) {
 	}
 }
 
-// TestRefusals: before anything connects, with a word on what is wrong.
+// TestRefusals checks refusals before any connection, and their text.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -258,7 +258,7 @@ func TestRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	broker, err := net.Listen("tcp", "127.0.0.1:0") // that nobody may connect to
+	broker, err := net.Listen("tcp", "127.0.0.1:0") // no connection may be made to it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,21 +10,21 @@ import (
 	"github.com/mqtools/mqtools/internal/wholefile"
 )
 
-// whole is a file of --out that is in its place when it is whole, or not at all.
+// whole is a file of --out that is replaced when it is complete, or not at all.
 type whole interface {
 	io.Writer
 	Commit() error
 	Discard()
 }
 
-// device is what can only be written as it is: a device, a pipe.
+// device is a file that cannot be replaced: a device, a pipe.
 type device struct{ *os.File }
 
 func (d device) Commit() error { return d.Close() }
 
 func (d device) Discard() { _ = d.Close() }
 
-// openWhole begins the file at path.
+// openWhole opens the file at path for writing.
 func openWhole(ctx context.Context, path string) (whole, error) {
 	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() && !st.IsDir() {
 		f, err := openWaiting(ctx, path)
@@ -52,7 +52,7 @@ func fill(w whole, b []byte) error {
 	return nil
 }
 
-// put writes what there is to --out at once; without it, and as -, to standard output.
+// put writes b to --out at once, or to standard output if --out is not set or is -.
 func put(ctx context.Context, inv *cli.Invocation, b []byte) error {
 	path := inv.Values.Out.Text()
 	if path == "" || path == "-" {
@@ -63,7 +63,7 @@ func put(ctx context.Context, inv *cli.Invocation, b []byte) error {
 		return err
 	}
 	defer w.Discard()
-	if _, direct := w.(device); !direct { // whose reader may stay and read nothing
+	if _, direct := w.(device); !direct { // its reader may stay without reading
 		defer inv.Begin()()
 	}
 	return fill(w, b)

@@ -18,13 +18,13 @@ import (
 const (
 	ok5     = "20 03 00 00 00"
 	new5    = "10 0e 0004 4d515454 05 02 0000 00 0001 61"
-	stream5 = "10 13 0004 4d515454 05 02 0000 05 11 0000012c 0001 61" // for five minutes
-	bye5    = "e0 07 00 05 11 00000000"                               // and not beyond the run
+	stream5 = "10 13 0004 4d515454 05 02 0000 05 11 0000012c 0001 61" // expires after five minutes
+	bye5    = "e0 07 00 05 11 00000000"                               // expires with the run
 	ping    = "c0 00"
 	pong    = "d0 00"
 )
 
-// virtual runs the tool in virtual time, and says how much of that it took.
+// virtual runs the tool in virtual time, and returns the time it took.
 func virtual(t *testing.T, stdin io.Reader, args string, conns ...[]Step) (r Result, took time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -35,7 +35,7 @@ func virtual(t *testing.T, stdin io.Reader, args string, conns ...[]Step) (r Res
 	return r, took
 }
 
-// What goes over the wire is what the options and the input say.
+// The options and the input decide what is sent.
 func TestWhatIsPublished(t *testing.T) {
 	t.Parallel()
 	ack := func(id string) string { return "40 02 " + id }
@@ -82,8 +82,8 @@ func TestWhatIsPublished(t *testing.T) {
 	}
 }
 
-// lines is standard input that goes on behind these lines: it calls then, and waits
-// for the end of the test.
+// lines is standard input that does not end after these lines: it calls then, and waits for
+// the end of the test.
 type lines struct {
 	text string
 	then func()
@@ -103,15 +103,15 @@ func (l *lines) Read(b []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// A signal leaves what was sent the time of --drain-timeout; the end of -W leaves none.
-// Both say what was not delivered.
+// After a signal, sent messages have the time of --drain-timeout to be acknowledged; after
+// -W they have none. In both cases the undelivered messages are reported.
 func TestWhatIsDueHasItsTime(t *testing.T) {
 	t.Parallel()
 	unanswered := []Step{{clean4, ok4}, {"32 06 0001 74 0001 78", "hold"}}
 	const open = "1 of 1 message not delivered: 1 unacknowledged (may have arrived); the rest of the input was not read\n"
 	for _, c := range []struct {
 		it, args string
-		signal   bool // at once
+		signal   bool // at the start
 		steps    []Step
 		took     time.Duration
 		code     int
@@ -157,8 +157,8 @@ func TestWhatIsDueHasItsTime(t *testing.T) {
 	}
 }
 
-// Of what went wrong with a stream, what may be lost decides on the status, then what
-// was refused, then what was not valid. All of it is counted, and the first is told.
+// The exit status of a stream depends first on messages that may be lost, then on those
+// refused, then on invalid input. All are counted, and the first is printed.
 func TestTheStatusOfAStream(t *testing.T) {
 	t.Parallel()
 	refused := func(n int) (steps []Step) {
@@ -168,9 +168,9 @@ func TestTheStatusOfAStream(t *testing.T) {
 		}
 		return append(steps, Step{bye5, ""})
 	}
-	var told strings.Builder
+	var printed strings.Builder
 	for i := range 10 {
-		fmt.Fprintf(&told, "mqpub: message %d: publish refused: not authorized (0x87)\n", i+1)
+		fmt.Fprintf(&printed, "mqpub: message %d: publish refused: not authorized (0x87)\n", i+1)
 	}
 	record := `{"topic":"t","payload":"x","qos":1}` + "\n"
 	for _, c := range []struct {
@@ -184,11 +184,11 @@ func TestTheStatusOfAStream(t *testing.T) {
 		{"invalid, refused and lost", "--input jsonl --no-reconnect", "x\n" + record + record,
 			[]Step{{"32 07 0001 74 0001 00 78", "40 03 0001 87"}, {"32 07 0001 74 0002 00 78", "close"}}, option.ExitLost,
 			"3 of 3 messages not delivered: 1 refused, 1 invalid, 1 unacknowledged (may have arrived)"},
-		{"ten refused", "-t t -l -q 1", strings.Repeat("x\n", 10), refused(10), option.ExitDenied, told.String() + "mqpub: 10 of 10 messages not delivered: 10 refused\n"},
+		{"ten refused", "-t t -l -q 1", strings.Repeat("x\n", 10), refused(10), option.ExitDenied, printed.String() + "mqpub: 10 of 10 messages not delivered: 10 refused\n"},
 		{"eleven refused", "-t t -l -q 1", strings.Repeat("x\n", 11), refused(11), option.ExitDenied,
-			told.String() + "mqpub: more errors follow; they are counted, not printed\nmqpub: 11 of 11 messages not delivered: 11 refused\n"},
+			printed.String() + "mqpub: more errors follow; they are counted, not printed\nmqpub: 11 of 11 messages not delivered: 11 refused\n"},
 		{"twelve refused", "-t t -l -q 1", strings.Repeat("x\n", 12), refused(12), option.ExitDenied,
-			told.String() + "mqpub: more errors follow; they are counted, not printed\nmqpub: 12 of 12 messages not delivered: 12 refused\n"},
+			printed.String() + "mqpub: more errors follow; they are counted, not printed\nmqpub: 12 of 12 messages not delivered: 12 refused\n"},
 	} {
 		r, _ := virtual(t, strings.NewReader(c.stdin), "-V 5 "+c.args, append([]Step{{stream5, ok5}}, c.steps...))
 		if r.Code != c.code || !strings.Contains(r.Stderr, c.says) {
@@ -197,7 +197,7 @@ func TestTheStatusOfAStream(t *testing.T) {
 	}
 }
 
-// What the broker has said that it does not take is refused by it, and not sent.
+// Messages that the broker has announced not to accept count as refused, and are not sent.
 func TestWhatABrokerDoesNotTakeIsRefused(t *testing.T) {
 	t.Parallel()
 	r, _ := virtual(t, strings.NewReader("x\n"), "-V 5 -t t -l -q 1", []Step{{stream5, "20 05 00 00 02 24 00"}, {bye5, ""}}) // Maximum QoS 0
@@ -206,8 +206,8 @@ func TestWhatABrokerDoesNotTakeIsRefused(t *testing.T) {
 	}
 }
 
-// A reply is what carries the correlation data of the request, or none where nobody
-// else knows the topic; what is retained answers nothing.
+// A reply carries the correlation data of the request, or none if the topic is private; a
+// retained message is not a reply.
 func TestWhatIsAReply(t *testing.T) {
 	t.Parallel()
 	const (
@@ -239,13 +239,13 @@ func TestWhatIsAReply(t *testing.T) {
 			t.Errorf("%s: status %d after %v, %q, stderr %q; want %d after %v, %q, %q", c.it, r.Code, took, r.Stdout, r.Stderr, c.code, c.took, c.out, c.says)
 		}
 	}
-	// The subscription has the QoS of the request, and takes no retained message.
+	// The subscription has the QoS of the request, and accepts no retained messages.
 	r, _ := virtual(t, strings.NewReader(""), "-V 5 -t t -m x -e r -D publish correlation-data c -q 1", []Step{
 		{new5, ok5}, {"82 07 0001 00 0001 72 21", "90 04 0001 00 01"}, {"32 0f 0001 74 0002 08 09 0001 63 08 0001 72 78", "40 02 0002" + answer}, {bye, ""}})
 	if r.Code != 0 || r.Stdout != "y\n" {
 		t.Errorf("at QoS 1: status %d, %q, stderr %q", r.Code, r.Stdout, r.Stderr)
 	}
-	// The broker says what topics of replies begin with.
+	// The broker sets the prefix of response topics.
 	r, _ = virtual(t, strings.NewReader(""), "-V 5 -t t -m x --request", []Step{
 		{"10 10 0004 4d515454 05 02 0000 02 19 01 0001 61", "20 07 00 00 04 1a 0001 62"},
 		{"82 18 0001 00 0012 622f ...", "90 04 0001 00 00"}, {"30 ...", "close"}})
@@ -254,8 +254,8 @@ func TestWhatIsAReply(t *testing.T) {
 	}
 }
 
-// Standard input has one reader: a second one takes what is to be published, and the run
-// would end with 0.
+// Standard input has one reader: a second one would consume what is to be published, and
+// the run would exit with status 0.
 func TestStandardInputHasOneReader(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ args, says string }{

@@ -8,8 +8,8 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// A DISCONNECT that answers ours says that what we sent was not accepted; a server
-// that stops says nothing of us.
+// A DISCONNECT that answers ours means that what we sent was not accepted; a server that
+// shuts down does not blame us.
 func TestAnErrorThatAnswersOurDisconnectIsAStatus(t *testing.T) {
 	t.Parallel()
 	const connect, ok = "10 0e 0004 4d515454 05 02 0000 00 0001 61", "20 03 00 00 00"

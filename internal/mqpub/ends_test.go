@@ -12,7 +12,7 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// What -W bounds is all of a command: the connect, the acknowledgement, the stream.
+// -W bounds the whole command: the connect, the acknowledgement and the stream.
 func TestTheTimeLimitBoundsACommandAsAWhole(t *testing.T) {
 	t.Parallel()
 	clean := "10 0d 0004 4d515454 04 02 0000 0001 61"
@@ -34,7 +34,7 @@ func TestTheTimeLimitBoundsACommandAsAWhole(t *testing.T) {
 	} {
 		t.Run(c.it, func(t *testing.T) {
 			t.Parallel()
-			lines, w := io.Pipe() // and no end of it
+			lines, w := io.Pipe() // it does not end
 			go func() { _, _ = io.WriteString(w, "x\n") }()
 			defer w.Close()
 			args := append([]string{"-i", "a", "-V", "311", "-t", "t", "-W", "0.3", "--reconnect-delay", "10"}, c.args...)
@@ -46,8 +46,8 @@ func TestTheTimeLimitBoundsACommandAsAWhole(t *testing.T) {
 	}
 }
 
-// The same refusal has the same status and words whenever it comes, and a broker that
-// has let a client in may do so again.
+// A refusal has the same status and text at any time, and a broker that has accepted a
+// client may do so again.
 func TestARefusedReconnect(t *testing.T) {
 	t.Parallel()
 	clean, accepted, refused := "10 0d 0004 4d515454 04 02 0000 0001 61", "20 02 00 00", "20 02 00 05"
@@ -72,7 +72,7 @@ func TestARefusedReconnect(t *testing.T) {
 	}
 }
 
-// Passwords that expire are asked for again, and one that cannot be had leaves the old.
+// Passwords that may have expired are obtained again; if that fails, the old one is used.
 func TestALaterConnectionHasANewPassword(t *testing.T) {
 	t.Parallel()
 	file := t.TempDir() + "/n"
@@ -89,8 +89,8 @@ func TestALaterConnectionHasANewPassword(t *testing.T) {
 	}
 }
 
-// A signal says at once what is waited for, and a second one waits no more; what was
-// not delivered is counted in any case.
+// A signal reports immediately what is waited for, and a second one stops the wait;
+// undelivered messages are counted in either case.
 func TestASignalSaysWhatItWaitsForAndWhatWasNotDelivered(t *testing.T) {
 	t.Parallel()
 	clean := "10 0d 0004 4d515454 04 02 0000 0001 61"

@@ -8,7 +8,7 @@ var brief = map[string][]string{
 	"request": {"topic", "message", "file", "null-message", "response-topic", "replies", "timeout", "qos", "latency", "json", "host", "url", "username", "cafile", "debug"},
 }
 
-// topics are the examples of the help's topics.
+// topics are the examples of the help topics.
 var topics = map[string][]option.Example{
 	"publish": {
 		{Command: "mqpub -t lamp/hall -m on -r", Text: "set a retained value"},
@@ -26,6 +26,6 @@ var topics = map[string][]option.Example{
 		{Command: "mqpub --tls -h broker -t a -m x", Text: "TLS, trusting the system's CAs"},
 		{Command: "mqpub -h broker --cafile ca.pem -t a -m x", Text: "trusting a CA of your own"},
 	},
-	"will":  {{Command: "mqpub -l -t a --will-topic gone --will-payload me", Text: "tell others when this one is lost"}},
+	"will":  {{Command: "mqpub -l -t a --will-topic gone --will-payload me", Text: "notify others when this client is lost"}},
 	"serve": {{Command: "mqpub --serve 1884 -l -t a", Text: "a broker that subscribers connect to"}},
 }

@@ -9,18 +9,18 @@ import (
 // blockSize is how much of standard input is read at once, in bytes.
 const blockSize = 128 << 10
 
-// input reads a stream ahead by one block in a goroutine of its own, so that a
-// signal or a lost broker is noticed while no input comes. It is an io.Reader
-// and also hands out whole blocks.
+// input reads a stream in a separate goroutine, one block ahead, so that a signal or a lost
+// broker is noticed while there is no input. It is an io.Reader and also returns whole
+// blocks.
 type input struct {
 	ctx    context.Context
-	lost   <-chan struct{} // closed when there is nobody to send to any more
+	lost   <-chan struct{} // closed when the client has ended
 	full   chan block
 	free   chan []byte
-	turn   func() time.Duration // called while it waits, and says when again; 0 is never
+	turn   func() time.Duration // called while it waits; returns the time until the next call, 0 for never
 	failed error
-	cur    []byte // unread rest of the block in hand
-	held   []byte // that block
+	cur    []byte // unread rest of the current block
+	held   []byte // the current block
 }
 
 type block struct {
@@ -32,8 +32,8 @@ func newInput(ctx context.Context, r io.Reader, lost <-chan struct{}, turn func(
 	in := &input{ctx: ctx, lost: lost, turn: turn, full: make(chan block), free: make(chan []byte, 2)}
 	in.free <- make([]byte, blockSize)
 	in.free <- make([]byte, blockSize)
-	// The goroutine may hang in Read until the process ends: a blocked read
-	// of a terminal or a pipe cannot be interrupted.
+	// The goroutine may be stuck in Read until the process ends: a blocked read of a
+	// terminal or a pipe cannot be interrupted.
 	go func() {
 		for b := range in.free {
 			n, err := r.Read(b[:blockSize])
@@ -56,8 +56,8 @@ func newInput(ctx context.Context, r io.Reader, lost <-chan struct{}, turn func(
 	return in
 }
 
-// next is the next block, which is valid until the call after. It ends with
-// io.EOF, the stream's error, the context's, or errLost.
+// next returns the next block, which is valid until the following call. The error is
+// io.EOF, the stream's or the context's error, or errLost.
 func (in *input) next() ([]byte, error) {
 	if in.held != nil {
 		in.free <- in.held
@@ -88,7 +88,7 @@ func (in *input) next() ([]byte, error) {
 	}
 }
 
-// Read makes input an io.Reader.
+// Read implements io.Reader.
 func (in *input) Read(p []byte) (int, error) {
 	if len(in.cur) == 0 {
 		b, err := in.next()

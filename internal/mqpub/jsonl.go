@@ -15,9 +15,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// records publishes the JSON records of standard input. What a record does
-// not say, the options decide, and the command line decides for all. A line that is
-// no record is told with its place and counted, and the stream goes on.
+// records publishes the JSON records of standard input. The options set what a record does
+// not contain, and the command line overrides all records. A line that is not a record is
+// reported with its place and counted, and the stream continues.
 func (j *job) records(ctx context.Context) error {
 	in := newInput(ctx, j.inv.Stdin, j.client.Done(), j.inv.Service.Alive)
 	r := format.NewRecordReader(textfile.NewReader(in), 0)
@@ -70,7 +70,7 @@ func (j *job) records(ctx context.Context) error {
 		if len(m.Properties) > 0 && j.client.Version() < packet.V5 {
 			if !warned {
 				warned = true
-				j.inv.Warnf("properties are left out: the connection speaks MQTT %s", j.client.Version())
+				j.inv.Warnf("properties are omitted: the connection uses MQTT %s", j.client.Version())
 			}
 			m.Properties = nil
 		}
@@ -84,7 +84,7 @@ func (j *job) records(ctx context.Context) error {
 	}
 }
 
-// badRecord words a line that is no record.
+// badRecord returns the error for a line that is not a record.
 func badRecord(e *format.RecordError) error {
 	hint := e.Hint
 	if hint == "" {
@@ -93,8 +93,8 @@ func badRecord(e *format.RecordError) error {
 	return &cli.Exit{Code: option.ExitLocalIO, Err: fmt.Errorf("standard input:%d:%d: %s", e.Line, e.Column, e.Text), Help: hint}
 }
 
-// forEvery reports whether an option is said of every record, whatever that says itself:
-// on the command line, and not in a configuration that is about many runs.
+// forEvery reports whether an option overrides every record: it does on the command line,
+// but not in a configuration, which serves many runs.
 func (j *job) forEvery(name string) bool {
 	return j.inv.Values.Of(name).Origin() >= option.OriginFile
 }

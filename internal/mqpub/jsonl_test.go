@@ -11,8 +11,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 )
 
-// The command line decides for every record; what is said elsewhere, for those that
-// say nothing themselves.
+// The command line overrides every record; other origins apply to records that lack the
+// value.
 func TestTheCommandLineDecidesForEveryRecord(t *testing.T) {
 	t.Parallel()
 	const records = `{"topic":"a","payload":"","qos":2,"retain":true}` + "\n" + `{"topic":"b","payload":"","qos":0,"retain":false}` + "\n" + `{"topic":"c","payload":""}` + "\n"

@@ -12,12 +12,12 @@ import (
 	"github.com/mqtools/mqtools/mqtt"
 )
 
-// errLost ends the reading of input when the client is over.
+// errLost ends the reading of input after the client has ended.
 var errLost = errors.New("connection lost")
 
-// lines publishes every line of standard input: every byte of it, whatever
-// its length, and a last line without delimiter too. Lines are sent as fast
-// as the window of unacknowledged messages allows; nothing else queues.
+// lines publishes every line of standard input: every byte, whatever the length of the
+// line, and also a last line without delimiter. Lines are sent as fast as the window of
+// unacknowledged messages allows; there is no other queue.
 func (j *job) lines(ctx context.Context) error {
 	v := j.inv.Values
 	delim := []byte(v.Delimiter.Text())
@@ -63,24 +63,24 @@ func (j *job) lines(ctx context.Context) error {
 	}
 }
 
-// splitter cuts blocks of a stream at a delimiter.
+// splitter splits blocks of a stream at a delimiter.
 type splitter struct {
 	delim []byte
 	carry []byte // the beginning of a line that spans blocks
 }
 
-// keepCarry is the largest buffer for broken lines that is kept, in bytes.
+// keepCarry is the largest carry buffer that is kept, in bytes.
 const keepCarry = 4 << 20
 
-// feed calls send for each line that ends in b; the line is valid during the
-// call. It looks at every byte once, however long a line is.
+// feed calls send for each line that ends in b; the line is valid during the call. It
+// examines every byte once, however long a line is.
 func (s *splitter) feed(b []byte, send func([]byte) error) error {
 	if len(s.carry) > 0 {
-		// The delimiter may lie across the border.
+		// The delimiter may span two blocks.
 		border := len(s.carry)
 		from := max(border-len(s.delim)+1, 0)
 		part := b
-		if len(s.delim) == 1 { // copy no more than the line
+		if len(s.delim) == 1 { // copy only the line
 			if at := bytes.IndexByte(b, s.delim[0]); at >= 0 {
 				part = b[:at+1]
 			}
@@ -118,11 +118,10 @@ func (s *splitter) feed(b []byte, send func([]byte) error) error {
 	}
 }
 
-// send gives one message to the client. A message that the client cannot
-// send is told and counted, and the stream goes on; an error means that
-// nothing can be sent any more.
+// send publishes one message. If the client cannot send a message, that is reported and
+// counted, and the stream continues; an error means that nothing more can be sent.
 func (j *job) send(ctx context.Context, m *mqtt.Message, number uint64) error {
-	err := j.turning(ctx, func(ctx context.Context) error { return j.client.Send(ctx, m, number) })
+	err := j.waitFeedingWatchdog(ctx, func(ctx context.Context) error { return j.client.Send(ctx, m, number) })
 	if err == nil {
 		return nil
 	}
@@ -132,16 +131,16 @@ func (j *job) send(ctx context.Context, m *mqtt.Message, number uint64) error {
 	}
 	if cause := j.client.Err(); cause != nil {
 		j.report.unsent(1)
-		return j.conn.WorkError(cause)
+		return j.conn.OperationError(cause)
 	}
 	j.report.rejected(number, err)
 	return nil
 }
 
-// turning is a wait of the client's, begun anew whenever the service manager's
-// watchdog is due: a broker that is away is no reason to start again, and to
-// lose what waits for it.
-func (j *job) turning(ctx context.Context, wait func(context.Context) error) error {
+// waitFeedingWatchdog calls wait, and again whenever the service manager's watchdog is due:
+// an absent broker is no reason to restart the tool and to lose the messages that wait for
+// it.
+func (j *job) waitFeedingWatchdog(ctx context.Context, wait func(context.Context) error) error {
 	for {
 		due := j.inv.Service.Alive()
 		if due == 0 {
@@ -157,15 +156,15 @@ func (j *job) turning(ctx context.Context, wait func(context.Context) error) err
 	}
 }
 
-// inputEnd turns the end of input into the feed's result.
+// inputEnd converts the end of input to the result of the feed.
 func (j *job) inputEnd(err error) error {
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil
 	case errors.Is(err, context.Canceled):
-		return nil // the caller looks at its context
+		return nil // the caller checks its context
 	case errors.Is(err, errLost):
-		return j.conn.WorkError(j.client.Err())
+		return j.conn.OperationError(j.client.Err())
 	}
 	return cli.Failed(option.ExitLocalIO, fmt.Errorf("standard input: %w", err))
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestSplitterCutsAsIfTheStreamWereWhole cuts random streams, in blocks of
-// random sizes, at delimiters that repeat themselves.
+// TestSplitterCutsAsIfTheStreamWereWhole splits random streams, in blocks of random sizes,
+// at delimiters with repeated parts.
 func TestSplitterCutsAsIfTheStreamWereWhole(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))

@@ -12,12 +12,12 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// maxPayload is the largest payload that fits a packet beside a short topic,
-// in bytes. The encoder has the exact word.
+// maxPayload is the largest payload that fits in a packet with a short topic, in bytes. The
+// encoder makes the exact check.
 const maxPayload = packet.MaxRemainingLength - 4
 
-// payload reads the one message of a run. The end of ctx ends the wait for a
-// stream that goes on.
+// payload reads the message of a run. When ctx is done, it stops waiting for a stream that
+// has not ended.
 func (j *job) payload(ctx context.Context, mode string) ([]byte, error) {
 	v := j.inv.Values
 	var read func() ([]byte, error)
@@ -37,7 +37,7 @@ func (j *job) payload(ctx context.Context, mode string) ([]byte, error) {
 	}
 	return cli.Await(ctx, func() ([]byte, error) {
 		b, err := read()
-		if err == nil && len(b) == 0 && mode == "stdin-file" && j.inv.Habits().NeedsInput {
+		if err == nil && len(b) == 0 && mode == "stdin-file" && j.inv.CompatBehavior().NeedsInput {
 			err = cli.Failed(option.ExitLocalIO, errors.New("standard input is empty"))
 		}
 		return b, err
@@ -56,7 +56,7 @@ func readFile(label, name string) ([]byte, error) {
 	return readAll(f, fmt.Sprintf("file %q", name))
 }
 
-// readAll reads everything, but not more than a message can hold.
+// readAll reads until EOF, up to the size that a message can hold.
 func readAll(r io.Reader, what string) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxPayload+1))
 	if err != nil {

@@ -11,23 +11,23 @@ import (
 	"github.com/mqtools/mqtools/mqtt"
 )
 
-// report collects what did not arrive. Its methods may be called from any
-// goroutine.
+// report collects the messages that did not arrive. Its methods are safe for concurrent
+// use.
 type report struct {
-	mu     sync.Mutex
-	inv    *cli.Invocation
-	told   int    // messages told one by one
-	hint   string // told last
-	denied uint64 // refused by the broker
-	lost   uint64 // undeliverable, and skipped
-	cut    bool   // the input was not read to its end
-	local  uint64 // could not be sent at all
-	barred uint64 // of the denied, those that were never sent
-	left   uint64 // taken from the input and not sent when the end came
+	mu          sync.Mutex
+	inv         *cli.Invocation
+	reported    int    // messages reported individually
+	hint        string // printed last
+	denied      uint64 // refused by the broker
+	lost        uint64 // undeliverable, and dropped
+	inputUnread bool   // the input was not read to its end
+	unsendable  uint64 // could not be sent at all
+	barred      uint64 // of the denied, those that were never sent
+	notSent     uint64 // taken from the input but not sent at the end
 }
 
-// tellMost is how many messages are told one by one.
-const tellMost = 10
+// maxReported is how many messages are reported individually.
+const maxReported = 10
 
 // event is the client's OnEvent.
 func (r *report) event(e mqtt.Event) {
@@ -36,17 +36,17 @@ func (r *report) event(e mqtt.Event) {
 		r.mu.Lock()
 		r.denied++
 		r.mu.Unlock()
-		r.tell(e.Tag, e.Err)
+		r.printNumbered(e.Tag, e.Err)
 	case mqtt.EventUndeliverable:
 		u := asUndeliverable(e.Err)
 		if u == nil || len(u.Filters) > 0 {
-			return // of a subscription
+			return // a subscription
 		}
 		if !e.Dropped {
 			r.inv.Warnf("%s; still trying", describe(u))
 			return
 		}
-		if u.Count == 0 { // others are counted as unwritten
+		if u.Count == 0 { // the others are counted as unwritten
 			r.mu.Lock()
 			r.lost++
 			r.mu.Unlock()
@@ -55,46 +55,47 @@ func (r *report) event(e mqtt.Event) {
 	}
 }
 
-// rejected notes a message that the client could not send, for what it is or because
-// the broker has said that it takes no such messages.
+// rejected counts a message that the client could not send, because of its content or
+// because the broker has announced not to accept such messages.
 func (r *report) rejected(number uint64, err error) {
 	r.mu.Lock()
 	if mqtt.Unsupported(err) {
 		r.denied++
 		r.barred++
 	} else {
-		r.local++
+		r.unsendable++
 	}
 	r.mu.Unlock()
-	r.tell(number, err)
+	r.printNumbered(number, err)
 }
 
-// invalid notes input that is no message.
+// invalid counts input that is not a message.
 func (r *report) invalid(err error) {
 	r.mu.Lock()
-	r.local++
+	r.unsendable++
 	r.mu.Unlock()
 	r.print(err)
 }
 
 func (r *report) unsent(n uint64) {
 	r.mu.Lock()
-	r.left += n
+	r.notSent += n
 	r.mu.Unlock()
 }
 
-func (r *report) tell(number uint64, err error) { r.print(fmt.Errorf("message %d: %w", number, err)) }
+func (r *report) printNumbered(number uint64, err error) {
+	r.print(fmt.Errorf("message %d: %w", number, err))
+}
 
-// print tells of a message, unless there were many, and what to do about it, unless
-// that has just been told.
+// print reports a message, up to a limit, with its hint, unless that was just printed.
 func (r *report) print(err error) {
 	r.mu.Lock()
-	r.told++
-	told, inv, hint := r.told, r.inv, r.hint
+	r.reported++
+	reported, inv, hint := r.reported, r.inv, r.hint
 	r.mu.Unlock()
 	switch {
-	case inv == nil || told > tellMost+1:
-	case told > tellMost:
+	case inv == nil || reported > maxReported+1:
+	case reported > maxReported:
 		inv.Errorf("more errors follow; they are counted, not printed")
 	default:
 		hint = inv.Problem(err, hint)
@@ -107,39 +108,39 @@ func (r *report) print(err error) {
 func (r *report) failed() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.denied > 0 || r.lost > 0 || r.local > 0
+	return r.denied > 0 || r.lost > 0 || r.unsendable > 0
 }
 
-// verdict is the error that says how many messages did not arrive, or nil.
+// verdict returns the error that says how many messages did not arrive, or nil.
 func (r *report) verdict(st mqtt.Stats) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	total := st.Sent + r.local + r.barred + r.left
+	total := st.Sent + r.unsendable + r.barred + r.notSent
 	open := uint64(st.Unfinished)
-	if open == 0 && r.denied == 0 && r.lost == 0 && r.local == 0 && r.left == 0 && st.Unwritten == 0 {
+	if open == 0 && r.denied == 0 && r.lost == 0 && r.unsendable == 0 && r.notSent == 0 && st.Unwritten == 0 {
 		return nil
 	}
-	failed := open + r.denied + r.lost + r.local + r.left + st.Unwritten
+	failed := open + r.denied + r.lost + r.unsendable + r.notSent + st.Unwritten
 	text := fmt.Sprintf("%d of %s not delivered", failed, units.Count(total, "message"))
 	sep := ": "
 	for _, part := range [...]struct {
 		n    uint64
 		what string
 	}{
-		{r.denied, "refused"}, {r.lost, "undeliverable"}, {r.local, "invalid"}, {open, "unacknowledged (may have arrived)"},
-		{r.left, "not sent"}, {st.Unwritten, "at QoS 0 that may not have arrived"},
+		{r.denied, "refused"}, {r.lost, "undeliverable"}, {r.unsendable, "invalid"}, {open, "unacknowledged (may have arrived)"},
+		{r.notSent, "not sent"}, {st.Unwritten, "at QoS 0 that may not have arrived"},
 	} {
 		if part.n > 0 {
 			text += sep + fmt.Sprintf("%d %s", part.n, part.what)
 			sep = ", "
 		}
 	}
-	if r.cut {
+	if r.inputUnread {
 		text += "; the rest of the input was not read"
 	}
 	code := option.ExitLost
 	switch {
-	case open > 0 || r.lost > 0 || r.left > 0 || st.Unwritten > 0:
+	case open > 0 || r.lost > 0 || r.notSent > 0 || st.Unwritten > 0:
 	case r.denied > 0:
 		code = option.ExitDenied
 	default:

@@ -25,16 +25,16 @@ var notOfRequests = []string{
 	"repeat", "repeat-delay", "retain", "drain-timeout", "request",
 }
 
-// exchange is a request under way.
+// exchange is a request in progress.
 type exchange struct {
 	topic string
-	made  bool   // the topic is ours alone
+	made  bool   // the topic was generated and is private
 	data  []byte // correlation data; nil before 5.0
-	plain bool   // a reply without correlation data will do
+	plain bool   // a reply without correlation data is accepted
 	form  format.Formatter
 }
 
-// request publishes the message and writes the replies.
+// request publishes the message and prints the replies.
 func (j *job) request(ctx context.Context) error {
 	v, o := j.inv.Values, &j.conn.Options
 	if len(j.topics) > 1 {
@@ -66,8 +66,8 @@ func (j *job) request(ctx context.Context) error {
 	if _, has := o.Properties.Uint(packet.RequestResponseInformation); !has && x.topic == "" {
 		o.Properties, _ = append(packet.Properties(nil), o.Properties...).AppendUint(packet.RequestResponseInformation, 1)
 	}
-	// Who publishes begins a new session, here as in publish: under the packet
-	// identifiers of an old one a request could be taken for an old message.
+	// A publisher starts a new session, here as in publish: with the packet identifiers of
+	// an old one, a request could be taken for an old message.
 	if o.Resume {
 		o.Resume, o.Keep = false, true
 	}
@@ -75,17 +75,17 @@ func (j *job) request(ctx context.Context) error {
 	if j.client, err = j.conn.Connect(ctx, false); err != nil {
 		return err
 	}
-	j.inv.CatchSignals() // before the first reply is written
-	late := false        // time was up
+	j.inv.CatchSignals() // before the first reply is printed
+	late := false        // timed out
 	defer func() {
-		j.conn.Leave(j.client, late) // the work is done, or its error is known
+		j.conn.Disconnect(j.client, late) // the work is done, or its error is known
 	}()
 	if err := j.prepare(x); err != nil {
 		return err
 	}
 	filter := j.conn.Properties.Subscription()
 	filter.Filter, filter.QoS, filter.Options = x.topic, j.msg.QoS, packet.RetainHandlingNone
-	if j.inv.Habits().RetainedReplies {
+	if j.inv.CompatBehavior().RetainedReplies {
 		filter.Options = 0
 	}
 	if _, err := j.client.Subscribe(ctx, filter); err != nil {
@@ -100,7 +100,7 @@ func (j *job) request(ctx context.Context) error {
 	return err
 }
 
-// prepare completes the message once the connection's version is known.
+// prepare completes the message when the connection's version is known.
 func (j *job) prepare(x *exchange) error {
 	if j.client.Version() < packet.V5 {
 		if x.topic == "" {
@@ -123,7 +123,7 @@ func (j *job) prepare(x *exchange) error {
 		props, _ = props.AppendBytes(packet.ResponseTopic, []byte(x.topic))
 	}
 	data, has := props.Bytes(packet.CorrelationData)
-	x.plain = j.inv.Habits().PlainRequest
+	x.plain = j.inv.CompatBehavior().PlainRequest
 	if !has && !x.plain {
 		data = random[8:]
 		props, _ = props.AppendBytes(packet.CorrelationData, data)
@@ -135,7 +135,7 @@ func (j *job) prepare(x *exchange) error {
 	return nil
 }
 
-// replies writes replies until there are enough.
+// replies prints replies until there are enough.
 func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 	want, got, foreign := j.inv.Values.Replies.Int64(), int64(0), 0
 	for {
@@ -149,14 +149,14 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 		now := time.Now()
 		for i := range b.Messages {
 			m := &b.Messages[i]
-			if m.Retain && !j.inv.Habits().RetainedReplies || m.Topic != x.topic {
+			if m.Retain && !j.inv.CompatBehavior().RetainedReplies || m.Topic != x.topic {
 				continue
 			}
 			if !x.answers(m) {
 				foreign++
 				continue
 			}
-			if r, ok := x.form.(*format.Record); ok { // which may be much larger than the payload
+			if r, ok := x.form.(*format.Record); ok { // it may be much larger than the payload
 				if err := cli.OutputError(option.Pub, r.WriteMessage(j.inv.Stdout, m, now)); err != nil {
 					return err
 				}
@@ -170,7 +170,7 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 				}
 			}
 			if j.inv.Values.Latency.On() {
-				if err := j.tellLatency(now.Sub(start)); err != nil {
+				if err := j.printLatency(now.Sub(start)); err != nil {
 					return err
 				}
 			}
@@ -184,7 +184,7 @@ func (j *job) replies(ctx context.Context, x *exchange, start time.Time) error {
 	}
 }
 
-// noReply is the error of a request whose time is up.
+// noReply returns the error of a request that timed out.
 func (j *job) noReply(got, want int64, foreign int) error {
 	text := fmt.Sprintf("no reply within %s", units.Short(j.inv.Values.Timeout.Duration()))
 	if want > 1 {
@@ -196,9 +196,9 @@ func (j *job) noReply(got, want int64, foreign int) error {
 	return &cli.Exit{Code: option.ExitTimeLimit, Err: errors.New(text), Help: "is a responder subscribed to " + topic.Quote(j.msg.Topic) + "?"}
 }
 
-// tellLatency tells how long a reply took.
-func (j *job) tellLatency(d time.Duration) error {
-	if !j.inv.Habits().PlainRequest {
+// printLatency prints how long a reply took.
+func (j *job) printLatency(d time.Duration) error {
+	if !j.inv.CompatBehavior().PlainRequest {
 		j.inv.Errorf("reply after %v", d.Round(time.Microsecond))
 		return nil
 	}
@@ -218,9 +218,8 @@ func (j *job) write(b []byte) error {
 	return cli.OutputError(option.Pub, err)
 }
 
-// answers reports whether a message on the response topic belongs to the
-// request. Responders that leave the correlation data out are understood where
-// the topic is ours alone.
+// answers reports whether a message on the response topic is a reply to the request.
+// Replies without correlation data are accepted if the topic is private.
 func (x *exchange) answers(m *mqtt.Message) bool {
 	if x.data == nil {
 		return true
@@ -229,12 +228,12 @@ func (x *exchange) answers(m *mqtt.Message) bool {
 	return has && bytes.Equal(data, x.data) || !has && (x.made || x.plain)
 }
 
-// ended is an error of the running client.
+// ended converts an error of the running client.
 func (j *job) ended(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); errors.Is(cause, cli.ErrTimeout) {
 		return j.inv.TimedOut("request not acknowledged")
 	} else if cause != nil {
 		return cause
 	}
-	return j.conn.WorkError(err)
+	return j.conn.OperationError(err)
 }

@@ -23,11 +23,11 @@ const (
 	bye    = "e0 00"
 )
 
-// cleaning is the connection that only ends a session.
+// cleaning is a connection that only ends a session.
 func cleaning(connect string) []Step { return []Step{{connect, ok4}, {bye, ""}} }
 
-// A new message must not go out under a packet identifier that the broker still
-// knows: mqpub without a journal begins a new session, with -c too.
+// A new message must not have a packet identifier that the broker still knows: mqpub
+// without a journal starts a new session, even with -c.
 func TestAKeptSessionIsNotTakenUpByAPublisher(t *testing.T) {
 	t.Parallel()
 	qos2 := []Step{{"34 06 0001 74 0001 78", "50 02 0001"}, {"62 02 0001", "70 02 0001"}, {bye, ""}}
@@ -58,8 +58,8 @@ func TestAKeptSessionIsNotTakenUpByAPublisher(t *testing.T) {
 	}
 }
 
-// Before 5.0 a stream at QoS 2 comes once over the reconnects of mqpub when it has a
-// name, and leaves no session behind.
+// Before 5.0, a stream at QoS 2 arrives exactly once across the reconnects of mqpub if it
+// has a client identifier, and leaves no session behind.
 func TestAStreamAtQoS2KeepsItsSessionBefore5(t *testing.T) {
 	t.Parallel()
 	for _, v := range []struct{ version, clean, kept, present string }{{"311", clean4, kept4, again4}, {"31", clean3, kept3, ok4}} {
@@ -86,7 +86,8 @@ func TestAStreamBefore5ThatNeedsNoSessionMakesOneConnection(t *testing.T) {
 	}
 }
 
-// Under no name no session is left behind; what that means is said once it matters.
+// Without a client identifier, no session is left behind; a warning says when that has
+// consequences.
 func TestAStreamAtQoS2WithoutANameBefore5SaysWhatMayComeTwice(t *testing.T) {
 	t.Parallel()
 	const warning = "mqpub: warning: before MQTT 5 there is no session without --id: QoS 2 messages may be delivered twice\n"
@@ -95,7 +96,7 @@ func TestAStreamAtQoS2WithoutANameBefore5SaysWhatMayComeTwice(t *testing.T) {
 		again := []Step{{"34 06 0001 74 0002 78", "50 02 0002"}, {"62 02 0002", "70 02 0002"}, {bye, ""}}
 		connect := v.connect
 		var first [][]Step
-		if connect == "" { // the name that was made up for 5.0 is nobody's to end
+		if connect == "" { // the generated identifier of 5.0 has no session to end
 			first = [][]Step{{{"10 28 0004 4d515454 05 00 0000 05 11 0000012c 0016 6d717075622d ...", "20 03 00 84 00"}}}
 			connect = "10 22 0004 4d515454 04 02 0000 0016 6d717075622d ..."
 		}
@@ -112,8 +113,8 @@ func TestAStreamAtQoS2WithoutANameBefore5SaysWhatMayComeTwice(t *testing.T) {
 	}
 }
 
-// The session ends with the run, however that ends, or it is said that it may not
-// have.
+// The session ends with the run, however that ends; if that may have failed, a warning says
+// so.
 func TestASessionBefore5EndsWithTheRun(t *testing.T) {
 	t.Parallel()
 	t.Run("by a refused connection", func(t *testing.T) {
@@ -136,7 +137,7 @@ func TestASessionBefore5EndsWithTheRun(t *testing.T) {
 			t.Errorf("status %d, stderr %q; want 143", r.Code, r.Stderr)
 		}
 	})
-	t.Run("and nobody is there", func(t *testing.T) {
+	t.Run("and the broker is gone", func(t *testing.T) {
 		t.Parallel()
 		r := Start(t, cleaning(clean4), []Step{{kept4, ok4}, {"34 06 0001 74 0001 78", "reset"}}).
 			Run(t.Context(), Tool(), "x\n", "-i", "a", "-V", "311", "-t", "t", "-l", "-q", "2", "--no-reconnect")
@@ -146,7 +147,7 @@ func TestASessionBefore5EndsWithTheRun(t *testing.T) {
 	})
 }
 
-// oneLine is standard input that has one line, and calls cancel when more is wanted.
+// oneLine is standard input with one line; it calls cancel when more is read.
 type oneLine struct {
 	read   bool
 	cancel func()
@@ -161,7 +162,7 @@ func (o *oneLine) Read(b []byte) (int, error) {
 	return copy(b, "x\n"), nil
 }
 
-// What was agreed in CONNACK decides.
+// The version of the CONNACK decides.
 func TestAfterAFallbackTheVersionSpokenDecides(t *testing.T) {
 	t.Parallel()
 	connect5 := "10 0e 0004 4d515454 05 02 0000 00 0001 61"
@@ -181,7 +182,7 @@ func TestAfterAFallbackTheVersionSpokenDecides(t *testing.T) {
 			t.Errorf("status %d, stderr %q; want 0 and nothing", r.Code, r.Stderr)
 		}
 	})
-	t.Run("options of 5 are told", func(t *testing.T) {
+	t.Run("options of 5 are reported", func(t *testing.T) {
 		t.Parallel()
 		r := Start(t, []Step{{"10 19 0004 4d515454 05 02 0000 0b 11 0000003c 21 0007 22 0005 ...", "20 03 00 84 00"}}, cleaning(clean4),
 			[]Step{{kept4, ok4}, {"30 04 0001 74 78", ""}, {bye, ""}}).
@@ -197,7 +198,7 @@ func TestAfterAFallbackTheVersionSpokenDecides(t *testing.T) {
 		steps := []Step{{kept4, ok4}}
 		for i := range 20 {
 			answer := ""
-			if i == 19 { // and the 21st comes only after that
+			if i == 19 { // the 21st comes only after that
 				answer = "50 02 0001"
 			}
 			steps = append(steps, Step{"34 06 0001 74 00" + digits(i+1) + " 78", answer})
@@ -217,7 +218,7 @@ func TestAfterAFallbackTheVersionSpokenDecides(t *testing.T) {
 
 func digits(n int) string { return string("0123456789abcdef"[n>>4]) + string("0123456789abcdef"[n&15]) }
 
-// A version that the user chose is not changed, and what to choose instead is said.
+// A version that the user chose is not changed; the error says what to choose instead.
 func TestAChosenVersionThatIsRefusedSaysWhatToTry(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ version, connect, answer, says string }{
@@ -239,7 +240,7 @@ func TestAChosenVersionThatIsRefusedSaysWhatToTry(t *testing.T) {
 	}
 }
 
-// A peer that is no broker is told by how it answers, with the way out.
+// The error for a peer that is not a broker depends on its answer, and has a remedy.
 func TestAPeerThatIsNoBroker(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ answer, says string }{
@@ -255,7 +256,7 @@ func TestAPeerThatIsNoBroker(t *testing.T) {
 	}
 }
 
-// A message that is too large says by how much, and counts among all.
+// The error for a message that is too large says by how much, and the message is counted.
 func TestAMessageThatIsTooLargeSaysItsSize(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"-m", "0123456789abcdef"}, {"-l"}} {

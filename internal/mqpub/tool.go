@@ -1,4 +1,4 @@
-// Package mqpub is the publishing tool.
+// Package mqpub implements the publishing tool.
 package mqpub
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Tool is mqpub.
+// Tool returns mqpub.
 func Tool() cli.Tool {
 	return cli.Tool{
 		Program: option.Program{
@@ -51,11 +51,11 @@ func Tool() cli.Tool {
 	}
 }
 
-// resumeTime is how long the broker is asked to keep the session of a stream
-// at QoS 1 and 2 over a lost connection.
+// resumeTime is how long the broker is asked to keep the session of a stream at QoS 1 and 2
+// after a lost connection.
 const resumeTime = 5 * time.Minute
 
-// job is one run: what is published, where to, and what became of it.
+// job is one run: what is published, to which broker, and the result.
 type job struct {
 	inv    *cli.Invocation
 	conn   *connection.Connection
@@ -99,7 +99,7 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 		}
 		feed = j.once
 	}
-	if !streams { // one message is no service's work
+	if !streams { // one message does not make a service
 		inv.Service = nil
 	}
 	if asks(inv.Values) {
@@ -108,12 +108,12 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 	return j.publish(ctx, feed, streams)
 }
 
-// publish connects, lets feed send, waits for what is due, and says goodbye.
+// publish connects, lets feed send, waits for acknowledgements, and disconnects.
 func (j *job) publish(ctx context.Context, feed func(context.Context) error, streams bool) error {
 	o := &j.conn.Options
 	o.PublishOnly = true
 	o.Undeliverable = j.disposition
-	var twice atomic.Bool // messages may come twice after a loss, and that is not said yet
+	var twice atomic.Bool // messages may be delivered twice after a loss, which is not reported yet
 	o.OnEvent = func(e mqtt.Event) {
 		if e.Kind == mqtt.EventDown && twice.CompareAndSwap(true, false) {
 			j.inv.Warnf("before MQTT 5 there is no session without --id: QoS 2 messages may be delivered twice")
@@ -123,8 +123,8 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	endSession := false
 	if streams && !o.Resume && o.SessionExpiry == 0 && j.mayNeedSession() {
 		o.SessionExpiry = resumeTime
-		// Before 5.0 it is worth two more connections where messages shall not
-		// come twice.
+		// Before 5.0 it takes two more connections, which is worth it if messages must not
+		// be delivered twice.
 		o.Keep = j.mayBeQoS2()
 		endSession = true
 		if o.ClientID == "" && o.Version != packet.V31 && o.Version != packet.V311 {
@@ -136,7 +136,8 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		return err
 	}
 	j.client = client
-	// Before 5.0 a session is kept under a name that the user chose, or not at all.
+	// Before 5.0 a session is kept under a client identifier that the user chose, or not at
+	// all.
 	old := client.Version() < packet.V5
 	kept := old && o.Keep && o.ClientID != "" && !o.NewClientID
 	twice.Store(old && streams && j.msg.QoS == 2 && !kept && !o.Resume)
@@ -145,7 +146,7 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	if ctx.Err() != nil {
 		j.inv.Service.Stopping()
 	}
-	j.report.cut = streams && (ctx.Err() != nil || feedErr != nil)
+	j.report.inputUnread = streams && (ctx.Err() != nil || feedErr != nil)
 
 	last, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	drained := make(chan struct{})
@@ -155,12 +156,12 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	})
 	defer func() {
 		if cancel(); !stop() {
-			<-drained // it may be saying something
+			<-drained // it may be printing
 		}
 	}()
 	if streams || j.msg.QoS > 0 {
-		if err := j.turning(last, client.Flush); err != nil && feedErr == nil && !j.report.failed() {
-			feedErr = j.conn.WorkError(err)
+		if err := j.waitFeedingWatchdog(last, client.Flush); err != nil && feedErr == nil && !j.report.failed() {
+			feedErr = j.conn.OperationError(err)
 		}
 	}
 	j.inv.Service.Stopping()
@@ -182,10 +183,10 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		}
 		if j.conn.NotReconnected(cause) {
 			j.inv.Errorf("%v", verdict)
-			return j.conn.WorkError(cause)
+			return j.conn.OperationError(cause)
 		}
 		if cause != nil && !errors.Is(cause, mqtt.ErrClosed) {
-			j.inv.Errorf("%v", j.conn.WorkError(cause)) // why, before how much
+			j.inv.Errorf("%v", j.conn.OperationError(cause)) // the reason comes before the counts
 		}
 		return verdict
 	}
@@ -193,23 +194,23 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		return feedErr
 	}
 	if connection.Disapproved(closeErr) {
-		return fmt.Errorf("topic %q: %w", j.msg.Topic, j.conn.WorkError(closeErr))
+		return fmt.Errorf("topic %q: %w", j.msg.Topic, j.conn.OperationError(closeErr))
 	}
 	if st := client.Stats(); closeErr != nil && !errors.Is(closeErr, mqtt.ErrClosed) && (st.Unfinished > 0 || st.Unwritten > 0) {
 		what := "the message"
 		if st.Sent > 1 {
 			what = fmt.Sprintf("%d of %d messages", uint64(st.Unfinished)+st.Unwritten, st.Sent)
 		}
-		return fmt.Errorf("topic %q: %s may not have arrived: %w", j.msg.Topic, what, j.conn.WorkError(closeErr))
+		return fmt.Errorf("topic %q: %s may not have arrived: %w", j.msg.Topic, what, j.conn.OperationError(closeErr))
 	}
 	return nil
 }
 
-// drain ends last when what was taken has had its time. The first signal stops the
-// feed; what was taken is still acknowledged, if that takes no longer than
-// --drain-timeout and there is no second signal. The end of --timeout leaves no time
-// for acknowledgements. If none is due, the goodbye has its own time all the same:
-// whether messages at QoS 0 have arrived shows only in the server's end.
+// drain cancels last when the time for acknowledgements is over. The first signal stops the
+// feed; what was taken may still be acknowledged within --drain-timeout, until a second
+// signal. After --timeout there is no time for acknowledgements. If none is outstanding,
+// the disconnect still has its own time, because only the server's close shows whether
+// messages at QoS 0 have arrived.
 func (j *job) drain(ctx, last context.Context, cancel context.CancelFunc) {
 	defer cancel()
 	limit := j.inv.Values.DrainTimeout.Duration()
@@ -217,7 +218,7 @@ func (j *job) drain(ctx, last context.Context, cancel context.CancelFunc) {
 		limit = 0
 	}
 	if n := j.client.Stats().Unfinished; n == 0 {
-		limit = max(limit, connection.LeaveTime)
+		limit = max(limit, connection.DisconnectTime)
 	} else if limit > 0 {
 		j.inv.Infof("waiting up to %s for %s to be acknowledged; another signal exits at once", units.Short(limit), units.Count(n, "message"))
 	}
@@ -228,8 +229,8 @@ func (j *job) drain(ctx, last context.Context, cancel context.CancelFunc) {
 	}
 }
 
-// cutShort is the error of a run that a signal or the end of its time has ended, and
-// says what was not delivered.
+// cutShort returns the error of a run that a signal or the time limit has ended; it says
+// what was not delivered.
 func (j *job) cutShort(cause error, streams bool) error {
 	st := j.client.Stats()
 	verdict, detail := j.report.verdict(st), ""
@@ -254,19 +255,19 @@ func (j *job) cutShort(cause error, streams bool) error {
 	return cause
 }
 
-// mayNeedSession reports whether messages above QoS 0 may come.
+// mayNeedSession reports whether there may be messages above QoS 0.
 func (j *job) mayNeedSession() bool { return j.msg.QoS > 0 || j.anyQoS() }
 
-// mayBeQoS2 reports whether messages at QoS 2 may come.
+// mayBeQoS2 reports whether there may be messages at QoS 2.
 func (j *job) mayBeQoS2() bool { return j.msg.QoS == 2 || j.anyQoS() }
 
-// anyQoS reports whether records decide on the QoS.
+// anyQoS reports whether the records set the QoS.
 func (j *job) anyQoS() bool { return j.inv.Values.Input.IsSet() && !j.forEvery("qos") }
 
-// modes are the options that say what to publish.
+// modes are the options that select what to publish.
 var modes = [...]string{"message", "file", "stdin-file", "null-message", "stdin-line", "input"}
 
-// modeOf finds the one that is given.
+// modeOf returns the one that is set.
 func modeOf(v *option.Values) (string, error) {
 	mode := ""
 	for _, m := range modes {
@@ -286,7 +287,7 @@ func modeOf(v *option.Values) (string, error) {
 // asks reports whether the message is a request.
 func asks(v *option.Values) bool { return v.Request.Given() || v.ResponseTopic.Given() }
 
-// readMessage checks the options that shape every message.
+// readMessage checks the options that apply to every message.
 func (j *job) readMessage(mode string) error {
 	v := j.inv.Values
 	topics := v.Topic.Texts()
@@ -299,7 +300,7 @@ func (j *job) readMessage(mode string) error {
 		}
 	}
 	switch {
-	case mode == "input": // every record names its own
+	case mode == "input": // every record has its own
 	case len(topics) == 0:
 		return option.Usagef("no topic given").WithHint("pass one, e.g. -t a/b")
 	default:
@@ -319,7 +320,7 @@ func (j *job) readMessage(mode string) error {
 	return nil
 }
 
-// once publishes the one message to every topic, as often as --repeat says.
+// once publishes the message to every topic, as often as --repeat says.
 func (j *job) once(ctx context.Context) error {
 	n, delay := j.inv.Values.Repeat.Int64(), j.inv.Values.RepeatDelay.Duration()
 	total, skipped := n*int64(len(j.topics)), int64(0)
@@ -349,7 +350,7 @@ func (j *job) once(ctx context.Context) error {
 			if failed != nil {
 				j.inv.Errorf("%v", failed)
 			}
-			if failed = j.conn.WorkError(err); u == nil { // which names the topic
+			if failed = j.conn.OperationError(err); u == nil { // it names the topic
 				failed = fmt.Errorf("topic %q: %w", j.msg.Topic, failed)
 			}
 			if j.client.Err() != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// peer accepts one connection, reads n bytes behind CONNECT, or all there are if n
-// is negative, and closes.
+// peer accepts one connection, reads n bytes after CONNECT, or until EOF if n is negative,
+// and closes.
 func peer(t *testing.T, n int64) (addr string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -50,7 +50,7 @@ func TestATopicThatIsRefusedKeepsNoOtherFromItsMessage(t *testing.T) {
 	}
 }
 
-// The command line overrides what is said elsewhere, and adds nothing to it.
+// The command line replaces other origins and does not add to them.
 func TestTopicsOfTheCommandLineReplaceOthers(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "options")
@@ -69,8 +69,8 @@ func TestTopicsOfTheCommandLineReplaceOthers(t *testing.T) {
 	}
 }
 
-// What says what is published is never lost to a second word; of the other
-// options the last one counts.
+// An option that says what to publish is never silently replaced by a second one; of the
+// other options the last one counts.
 func TestASecondMessageIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

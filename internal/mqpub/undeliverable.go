@@ -22,10 +22,11 @@ func (j *job) disposition(*mqtt.Undeliverable) mqtt.Disposition {
 	return dispositions[j.inv.Values.OnUndeliverable.Text()]
 }
 
-// describe words an undeliverable message of a stream, whose number is its tag.
+// describe returns the text for an undeliverable message of a stream, whose number is its
+// tag.
 func describe(u *mqtt.Undeliverable) string {
 	if u.Count > 0 || u.Tag == 0 {
-		return u.Error() // nobody knows which
+		return u.Error() // it is not known which message
 	}
 	if u.Topic == "" {
 		return fmt.Sprintf("message %d %s", u.Tag, u.Why())
@@ -33,8 +34,8 @@ func describe(u *mqtt.Undeliverable) string {
 	return fmt.Sprintf("message %d (topic %s) %s", u.Tag, topic.Quote(u.Topic), u.Why())
 }
 
-// stopped gives the verdict of a stream that an undeliverable message has stopped
-// its place in the input.
+// stopped adds to the verdict of a stream the place in the input of the undeliverable
+// message that stopped it.
 func (j *job) stopped(u *mqtt.Undeliverable, verdict error) error {
 	j.inv.Errorf("%s", describe(u))
 	exit := &cli.Exit{Code: option.ExitLost, Err: verdict, Help: "--on-undeliverable skip goes on without it, wait keeps trying"}
@@ -46,7 +47,7 @@ func (j *job) stopped(u *mqtt.Undeliverable, verdict error) error {
 	return exit
 }
 
-// asUndeliverable is the undeliverable message in err, or nil.
+// asUndeliverable returns the undeliverable message in err, or nil.
 func asUndeliverable(err error) *mqtt.Undeliverable {
 	u, _ := errors.AsType[*mqtt.Undeliverable](err)
 	return u

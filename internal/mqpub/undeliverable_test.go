@@ -25,7 +25,7 @@ func closesAt(payloads ...string) func(packet.Frame, packet.Version) bool {
 	}
 }
 
-// mqpub runs the tool against a server, with this input.
+// mqpub runs the tool with an input against a server.
 func mqpub(t *testing.T, addr, stdin string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(addr)
@@ -44,18 +44,18 @@ func TestOnUndeliverable(t *testing.T) {
 	t.Parallel()
 	const lines = "one\n\ntwo\nbad\nthree\nworse\nfour\n"
 	tests := []struct {
-		name  string
-		args  []string
-		stdin string
-		say   []byte // before closing
-		code  int
-		taken []string
-		told  []string
+		name   string
+		args   []string
+		stdin  string
+		say    []byte // before closing
+		code   int
+		taken  []string
+		prints []string
 	}{
 		{"it stops at the message by default", []string{"-l", "-q", "1"}, lines, nil, 7, []string{"one", "", "two"},
 			[]string{"message 4 (topic \"a/b\") ends every connection it is sent on: it may not be allowed, or be too large (",
 				"4 of 7 messages not delivered: 4 unacknowledged (may have arrived)", "stopped at line 4; --on-undeliverable skip goes on without it, wait keeps trying"}},
-		{"it names the line though empty ones are left out", []string{"-l", "-q", "1", "--skip-blank"}, lines, nil, 7, []string{"one", "two"},
+		{"it names the line although empty ones are skipped", []string{"-l", "-q", "1", "--skip-blank"}, lines, nil, 7, []string{"one", "two"},
 			[]string{"message 4 (topic \"a/b\") ends", "4 of 6 messages not delivered: 4 unacknowledged (may have arrived)", "stopped at line 4;"}},
 		{"it stops at QoS 2", []string{"-l", "-q", "2"}, lines, nil, 7, []string{"one", "", "two"},
 			[]string{"message 4 (topic \"a/b\") ends", "may not support QoS 2", "4 of 7 messages not delivered: 4 unacknowledged (may have arrived)"}},
@@ -63,7 +63,7 @@ func TestOnUndeliverable(t *testing.T) {
 			[]string{"message 4 (topic \"a/b\") ends", "4 of 7 messages not delivered: 4 unacknowledged (may have arrived)"}},
 		{"skip goes on and counts", []string{"-l", "-q", "1", "--on-undeliverable", "skip"}, lines, nil, 7, []string{"one", "", "two", "three", "four"},
 			[]string{"message 4 (topic \"a/b\") ends every", "message 6 (topic \"a/b\") ends every", "2 of 7 messages not delivered: 2 undeliverable"}},
-		{"a reason code is told", []string{"-l", "-q", "1", "-V", "5"}, lines, []byte{0xe0, 2, 0x87, 0}, 7, []string{"one", "", "two"},
+		{"a reason code is printed", []string{"-l", "-q", "1", "-V", "5"}, lines, []byte{0xe0, 2, 0x87, 0}, 7, []string{"one", "", "two"},
 			[]string{"message 4 (topic \"a/b\") ends the connection: not authorized (0x87)", "4 of 7 messages not delivered: 4 unacknowledged (may have arrived)"}},
 		{"skip goes on behind a reason code", []string{"-l", "-q", "1", "-V", "5", "--on-undeliverable=skip"}, lines, []byte{0xe0, 2, 0x95, 0}, 7,
 			[]string{"one", "", "two", "three", "four"}, []string{"message 6 (topic \"a/b\") ends the connection: packet too large (0x95)", "2 of 7 messages not delivered: 2 undeliverable"}},
@@ -93,13 +93,13 @@ func TestOnUndeliverable(t *testing.T) {
 			if code != test.code || stdout != "" {
 				t.Errorf("code %d, want %d; stdout %q", code, test.code, stdout)
 			}
-			for _, want := range test.told {
+			for _, want := range test.prints {
 				if !strings.Contains(stderr, want) {
 					t.Errorf("stderr has no %q:\n%s", want, stderr)
 				}
 			}
 			var taken []string
-			for _, p := range s.Taken() { // what comes again because an acknowledgement was lost counts once
+			for _, p := range s.Taken() { // a message that is resent because an acknowledgement was lost counts once
 				if !slices.Contains(taken, p) {
 					taken = append(taken, p)
 				}
@@ -111,7 +111,8 @@ func TestOnUndeliverable(t *testing.T) {
 	}
 }
 
-// wait tells it once and goes on when the server has changed its mind.
+// With wait, the message is reported once, and the stream continues when the server accepts
+// it.
 func TestOnUndeliverableWait(t *testing.T) {
 	t.Parallel()
 	denied := 0
@@ -127,11 +128,11 @@ func TestOnUndeliverableWait(t *testing.T) {
 		t.Errorf("code %d, the server took %q; %s", code, taken, stderr)
 	}
 	if n := strings.Count(stderr, "message 2 (topic \"a\") ends every connection"); n != 1 || !strings.Contains(stderr, "; still trying") {
-		t.Errorf("told %d times, want once:\n%s", n, stderr)
+		t.Errorf("printed %d times, want once:\n%s", n, stderr)
 	}
 }
 
-// A server that resets whatever comes for a while costs no line.
+// A server that resets every connection for a while costs no line.
 func TestABrokenLinkCostsNoLine(t *testing.T) {
 	t.Parallel()
 	ends := 0

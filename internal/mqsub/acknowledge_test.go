@@ -20,7 +20,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
-// full is an output that takes the first n bytes.
+// full is an output that accepts the first n bytes.
 type full struct {
 	bytes.Buffer
 	n int
@@ -34,8 +34,8 @@ func (w *full) Write(b []byte) (int, error) {
 	return n, nil
 }
 
-// peer serves one connection by hand: behind SUBACK it sends messages 1 to 3 at QoS 1
-// in one piece, and hands out what the client says to that.
+// peer serves one connection: after SUBACK it sends messages 1 to 3 at QoS 1 in one piece,
+// and sends what the client answers to said.
 func peer(t *testing.T) (addr string, said <-chan []byte) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -67,7 +67,7 @@ func peer(t *testing.T) (addr string, said <-chan []byte) {
 	return ln.Addr().String(), heard
 }
 
-// What is not written stays the session's: it comes again.
+// A message that is not written stays in the session and is delivered again.
 func TestOnlyWhatIsWrittenIsAcknowledged(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -112,7 +112,7 @@ func TestOnlyWhatIsWrittenIsAcknowledged(t *testing.T) {
 	}
 }
 
-// A large record goes out in pieces, and what goes before it goes out first.
+// A large record is written in pieces, and the messages before it are written first.
 func TestALargeRecordIsAcknowledgedWhenItIsWhole(t *testing.T) {
 	t.Parallel()
 	large := bytes.Repeat([]byte{1}, 100<<10)

@@ -18,12 +18,12 @@ import (
 const (
 	clean4 = "10 0d 0004 4d515454 04 02 0000 0001 61"
 	ok4    = "20 02 00 00"
-	sub4   = "82 06 0001 0001 74 00" // of t, at QoS 0
+	sub4   = "82 06 0001 0001 74 00" // to t, at QoS 0
 	subok4 = "90 03 0001 00"
 )
 
-// virtual runs the tool in virtual time, and says how much of that it took. A signal,
-// unless 0, comes when there is nothing left to do but to wait.
+// virtual runs the tool in virtual time, and returns the time it took. A signal, if not 0,
+// is sent when the tool only waits.
 func virtual(t *testing.T, signal syscall.Signal, args string, conns ...[]Step) (r Result, took time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -44,14 +44,14 @@ func virtual(t *testing.T, signal syscall.Signal, args string, conns ...[]Step) 
 	return r, took
 }
 
-// message is one on topic, a letter, with one byte of payload; at QoS 1 with an
+// message is a message on topic, a letter, with a payload of one byte; at QoS 1 it has an
 // identifier.
 func message(topic, payload string) string { return "30 04 0001 " + topic + payload }
 func retained(topic, payload string) string {
 	return "31 04 0001 " + topic + payload
 }
 
-// What is written, and when that ends, is what the options say.
+// The options decide what is printed, and when the run ends.
 func TestWhatIsWritten(t *testing.T) {
 	t.Parallel()
 	all := retained("74", "31") + message("74", "32") + message("75", "33") + message("74", "34")
@@ -59,7 +59,7 @@ func TestWhatIsWritten(t *testing.T) {
 		it, args  string
 		subscribe string // "" is t at QoS 0
 		suback    string
-		came      string // behind SUBACK
+		came      string // after SUBACK
 		more      []Step
 		took      time.Duration
 		code      int
@@ -104,7 +104,7 @@ func TestWhatIsWritten(t *testing.T) {
 	}
 }
 
-// The options of a subscription are those of the wire [MQTT-3.8.3-1].
+// The options of a subscription are sent to the broker [MQTT-3.8.3-1].
 func TestTheOptionsOfSubscriptions(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ args, subscribe string }{
@@ -126,7 +126,7 @@ func TestTheOptionsOfSubscriptions(t *testing.T) {
 	}
 }
 
-// -U alone subscribes to nothing, and says what there was not.
+// -U alone subscribes to nothing, and reports filters that were not subscribed to.
 func TestUnsubscribingAlone(t *testing.T) {
 	t.Parallel()
 	r, _ := virtual(t, 0, "-V 5 -U u -U v", []Step{{connect, connack}, {"a2 09 0001 00 0001 75 0001 76", "b0 05 0001 00 00 11"}, {bye, ""}})
@@ -139,8 +139,8 @@ func TestUnsubscribingAlone(t *testing.T) {
 	}
 }
 
-// --idle-timeout counts from the latest message, and not from the first.
-func TestTheIdleTimeBeginsAnewWithEachMessage(t *testing.T) {
+// --idle-timeout counts from the latest message, not from the first.
+func TestTheIdleTimeRestartsWithEachMessage(t *testing.T) {
 	t.Parallel()
 	r, took := virtual(t, 0, "-V 311 -t t --idle-timeout 10", []Step{{clean4, ok4}, {sub4, subok4 + message("74", "31")},
 		{"", "6s: " + message("74", "32")}, {"", "6s: " + message("74", "33")}, {bye, ""}})
@@ -149,7 +149,7 @@ func TestTheIdleTimeBeginsAnewWithEachMessage(t *testing.T) {
 	}
 }
 
-// Each second's messages are counted from nothing on, however that is asked for.
+// The messages of each second are counted from zero, with either spelling of the option.
 func TestTheMessagesOfASecond(t *testing.T) {
 	t.Parallel()
 	for _, args := range []string{"-V 311 -t t --message-rate -W 3.5", "stats -V 311 -t t -W 3.5"} {
@@ -160,7 +160,7 @@ func TestTheMessagesOfASecond(t *testing.T) {
 	}
 }
 
-// The command watch is another way to say --watch, which needs a terminal.
+// The command watch is the same as --watch, which needs a terminal.
 func TestWatchIsACommandAndASwitch(t *testing.T) {
 	t.Parallel()
 	var shown []string
@@ -190,8 +190,8 @@ func TestWatchIsACommandAndASwitch(t *testing.T) {
 	}
 }
 
-// A reply carries the correlation data and the QoS of its request, and is
-// acknowledged before the end.
+// A reply carries the correlation data and the QoS of its request, and is acknowledged
+// before the end.
 func TestAReplyIsThatToItsRequest(t *testing.T) {
 	t.Parallel()
 	r, took := virtual(t, 0, "-V 5 -q 1 -t q --echo -C 1", []Step{{connect, connack}, {"82 07 0001 00 0001 71 01", "90 04 0001 00 01" +
@@ -200,15 +200,15 @@ func TestAReplyIsThatToItsRequest(t *testing.T) {
 	if r.Code != 0 || r.Stderr != "" || took != 30*time.Second {
 		t.Errorf("status %d after %v, stderr %q; want 0 behind the answer, after 30 s", r.Code, took, r.Stderr)
 	}
-	// Without a response topic there is none.
+	// Without a response topic there is no reply.
 	r, _ = virtual(t, 0, "-V 5 -q 1 -t q --echo -C 1", []Step{{connect, connack}, {"82 07 0001 00 0001 71 01", "90 04 0001 00 01" + "30 05 0001 71 00 78"}, {bye, ""}})
 	if r.Code != 0 || r.Stdout != "x\n" || r.Stderr != "" {
 		t.Errorf("no request: status %d, %q, stderr %q", r.Code, r.Stdout, r.Stderr)
 	}
 }
 
-// A signal ends what waits in good order, with a DISCONNECT; mosquitto's has the will
-// published in MQTT 5, and is no failure.
+// After a signal, mqsub disconnects cleanly; mosquitto_sub has the will published in MQTT 5
+// and exits with success.
 func TestASignalEndsWhatWaits(t *testing.T) {
 	t.Parallel()
 	wait := func(disconnect string) []Step {
@@ -221,7 +221,7 @@ func TestASignalEndsWhatWaits(t *testing.T) {
 	}
 }
 
-// A second is one although nobody looks in time.
+// A second counts even if its end is noticed late.
 func TestTheSecondsOfAnInterval(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -240,7 +240,7 @@ func TestTheSecondsOfAnInterval(t *testing.T) {
 	})
 }
 
-// The picture has a place for so many topics, which are those that came first.
+// The display has room for a limited number of topics, the first that arrive.
 func TestTheTopicsThatAreWatchedAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newWatch(func() string { return "h:1" }, nil)

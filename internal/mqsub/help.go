@@ -9,7 +9,7 @@ var brief = map[string][]string{
 	"stats": {"topic", "host", "url", "username", "cafile", "qos", "filter-out", "count", "timeout", "serve", "debug"},
 }
 
-// topics are the examples of the help's topics.
+// topics are the examples of the help topics.
 var topics = map[string][]option.Example{
 	"subscribe": {
 		{Command: "mqsub -t 'a/#' -t b/+ -q 1", Text: "two filters, at QoS 1"},
@@ -17,13 +17,13 @@ var topics = map[string][]option.Example{
 	},
 	"filter": {
 		{Command: "mqsub -v -t '#' -T 'noise/#'", Text: "everything but noise"},
-		{Command: "mqsub -v --retained-only -t '#'", Text: "what is retained"},
+		{Command: "mqsub -v --retained-only -t '#'", Text: "print all retained messages"},
 	},
 	"stop": {
 		{Command: "mqsub -t boiler/temp -C 1 -W 5", Text: "one message within 5 s"},
-		{Command: "mqsub -t 'a/#' --idle-timeout 1m", Text: "until nothing comes for a minute"},
+		{Command: "mqsub -t 'a/#' --idle-timeout 1m", Text: "exit after a minute without messages"},
 	},
-	"reply":   {{Command: "mqsub -t ask/time --reply-command date", Text: "a service that tells the time"}},
+	"reply":   {{Command: "mqsub -t ask/time --reply-command date", Text: "reply with the current time"}},
 	"output":  {{Command: "mqsub -t 'a/#' -F '%I %t %p'", Text: "time, topic and payload"}},
 	"format":  {{Command: "mqsub -t 'a/#' -F '%I %t %p'", Text: "time, topic and payload"}},
 	"broker":  {{Command: "mqsub -L mqtt://me@broker:1884 -t 'a/#'", Text: "user, host and port as a URL"}},
@@ -34,6 +34,6 @@ var topics = map[string][]option.Example{
 		{Command: "mqsub --tls -h broker -t 'a/#'", Text: "TLS, trusting the system's CAs"},
 		{Command: "mqsub -h broker --cafile ca.pem -t 'a/#'", Text: "trusting a CA of your own"},
 	},
-	"will":  {{Command: "mqsub -t 'a/#' --will-topic gone --will-payload me", Text: "tell others when this one is lost"}},
+	"will":  {{Command: "mqsub -t 'a/#' --will-topic gone --will-payload me", Text: "notify others when this client is lost"}},
 	"serve": {{Command: "mqsub --serve -v -t '#'", Text: "local broker that prints all traffic"}},
 }

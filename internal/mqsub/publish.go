@@ -12,31 +12,30 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// published is what a subscriber publishes, replies and removals, and what became
-// of it. Its methods may be called from any goroutine.
+// published tracks what a subscriber publishes, replies and removals, and the results. Its
+// methods are safe for concurrent use.
 type published struct {
-	mu      sync.Mutex
-	inv     *cli.Invocation
-	number  uint64
-	recent  [1024]note // of those that may be in flight, by number
-	refused uint64
-	told    int // one by one
-	lowered bool
+	mu       sync.Mutex
+	inv      *cli.Invocation
+	number   uint64
+	recent   [1024]note // of those that may be in flight, by number
+	refused  uint64
+	reported int // reported individually
+	lowered  bool
 }
 
-// note is what is said of a message that is refused.
+// note describes a message, in case it is refused.
 type note struct {
 	number uint64
 	what   string // reply or removal
 	topic  string
 }
 
-// mostTold is how many refusals are told one by one.
-const mostTold = 10
+// maxReported is how many refusals are reported individually.
+const maxReported = 10
 
-// publish sends a message of the subscriber's own. One that this broker cannot be
-// sent is told by unsent, and the work goes on; an error means that nothing can be
-// sent any more.
+// publish publishes a message. If this broker does not accept the message, publish calls
+// unsent and the work continues; an error means that nothing more can be sent.
 func (j *job) publish(m *mqtt.Message, what string, unsent func(error)) error {
 	j.sent = true
 	p := &j.published
@@ -47,8 +46,8 @@ func (j *job) publish(m *mqtt.Message, what string, unsent func(error)) error {
 	p.mu.Unlock()
 	err := j.client.Send(context.Background(), m, number)
 	if errors.Is(err, mqtt.ErrInherited) {
-		// The session is an earlier program's, whose packet identifiers nobody
-		// knows. At QoS 1 they do no harm.
+		// The session was started by an earlier run, whose packet identifiers are not
+		// known. At QoS 1 they do no harm.
 		if !p.lowered {
 			p.lowered = true
 			j.inv.Warnf("the session is from an earlier run: replies at QoS 2 go out at QoS 1")
@@ -61,9 +60,9 @@ func (j *job) publish(m *mqtt.Message, what string, unsent func(error)) error {
 	case err == nil:
 		return nil
 	case j.client.Err() != nil:
-		return j.conn.WorkError(err)
+		return j.conn.OperationError(err)
 	}
-	if mqtt.Unsupported(err) { // the broker has refused it before it was sent
+	if mqtt.Unsupported(err) { // refused before it was sent
 		p.mu.Lock()
 		p.refused++
 		p.mu.Unlock()
@@ -79,17 +78,17 @@ func (p *published) event(e mqtt.Event) {
 		p.inv.Warnf("the connection was lost: %s at QoS 0 may not have been delivered", count(uint64(e.Count), "message"))
 	case mqtt.EventRefused, mqtt.EventUndeliverable:
 		if u, ok := errors.AsType[*mqtt.Undeliverable](e.Err); ok && len(u.Filters) > 0 {
-			return // a subscription, which the connection tells of
+			return // a subscription, which the connection reports
 		}
 		p.mu.Lock()
 		p.refused++
-		p.told++
-		told, n := p.told, p.recent[e.Tag%uint64(len(p.recent))]
+		p.reported++
+		reported, n := p.reported, p.recent[e.Tag%uint64(len(p.recent))]
 		p.mu.Unlock()
 		switch {
-		case told == mostTold+1:
+		case reported == maxReported+1:
 			p.inv.Errorf("more errors follow; they are counted, not printed")
-		case told > mostTold:
+		case reported > maxReported:
 		case n.number == e.Tag:
 			p.inv.Errorf("%s on %s: %v", n.what, topic.Quote(n.topic), e.Err)
 		default:
@@ -98,7 +97,7 @@ func (p *published) event(e mqtt.Event) {
 	}
 }
 
-// verdict is the error that says how much was refused, or nil.
+// verdict returns the error that says how much was refused, or nil.
 func (p *published) verdict() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

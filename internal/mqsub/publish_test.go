@@ -18,8 +18,8 @@ const (
 	request2 = "34 0b 0001 71 0007 04 08 0001 72 78"
 )
 
-// A reply that is not taken has not been made.
-func TestRepliesThatTheBrokerRefusesAreToldAndCounted(t *testing.T) {
+// A reply that is not accepted does not count.
+func TestRepliesThatTheBrokerRefusesAreReportedAndCounted(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		it               string
@@ -34,7 +34,7 @@ func TestRepliesThatTheBrokerRefusesAreToldAndCounted(t *testing.T) {
 		{"a PUBREC that refuses", connack, request2, []Step{
 			{"34 07 0001 72 0002 00 78", ""}, {"50 02 0007", "62 02 0007"}, {"70 02 0007", "50 04 0002 97 00"}, {bye, ""}, // as below
 		}, 5, "mqsub: reply on \"r\": publish refused: quota exceeded (0x97)\nmqsub: 1 of 1 published message refused by the broker\n"},
-		{"a PUBACK that nobody subscribes to it", connack, request1, []Step{
+		{"a PUBACK without subscribers", connack, request1, []Step{
 			{"32 07 0001 72 0002 00 78", "40 04 0002 10 00"}, {"40 02 0007", ""}, {bye, ""},
 		}, 0, ""},
 		{"a broker that takes no such reply at all", "20 08 00 00 05 27 00000009", request0, []Step{{bye, ""}},
@@ -52,15 +52,15 @@ func TestRepliesThatTheBrokerRefusesAreToldAndCounted(t *testing.T) {
 	}
 }
 
-// In a session that an earlier run began, a reply at QoS 2 could be taken for one of
-// that run.
+// In a session that an earlier run started, a reply at QoS 2 could be taken for one of that
+// run.
 func TestRepliesInAnOldSessionAreNotTakenForOldOnes(t *testing.T) {
 	t.Parallel()
 	b := Start(t, []Step{
 		{"10 13 0004 4d515454 05 00 0000 05 11 ffffffff 0001 61", "20 03 01 00 00"},
 		{subscribe, suback + request2},
 		{"32 07 0001 72 0002 00 78", ""},
-		{"50 02 0007", "62 02 0007"}, {"70 02 0007", "40 02 0002"}, {bye, ""}, // the reply's answer last: it is what the end waits for
+		{"50 02 0007", "62 02 0007"}, {"70 02 0007", "40 02 0002"}, {bye, ""}, // the answer to the reply comes last: the end waits for it
 	})
 	r := b.Run(t.Context(), Tool(), "", "-i", "a", "-V", "5", "-c", "-q", "2", "-t", "q", "--echo", "-C", "1")
 	if want := "mqsub: warning: the session is from an earlier run: replies at QoS 2 go out at QoS 1\n"; r.Code != 0 || r.Stderr != want {

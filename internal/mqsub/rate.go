@@ -7,10 +7,10 @@ import (
 	"github.com/mqtools/mqtools/mqtt"
 )
 
-// rates shows how many messages came in each second. A second that has not
-// passed at the end is left out.
+// rates prints the number of messages of each second. The last second is omitted if it has
+// not passed at the end.
 type rates struct {
-	next time.Time // the end of the second under way; zero: none is
+	next time.Time // the end of the current second; zero: there is none
 	n    int       // messages in it
 }
 

@@ -19,8 +19,8 @@ const (
 	replyMost = 16 << 20
 )
 
-// reply answers a request: a message with a response topic (section 4.10). The
-// answer carries its correlation data and comes with its QoS.
+// reply replies to a request, which is a message with a response topic (section 4.10). The
+// reply has the request's correlation data and QoS.
 func (j *job) reply(ctx context.Context, m *mqtt.Message) error {
 	if !j.echo && j.replyCommand == "" {
 		return nil
@@ -33,7 +33,7 @@ func (j *job) reply(ctx context.Context, m *mqtt.Message) error {
 	if j.replyCommand != "" {
 		var err error
 		if payload, err = j.ask(ctx, m); err != nil {
-			if ctx.Err() != nil { // it is for whoever takes the message next
+			if ctx.Err() != nil { // the next client to receive the message will reply
 				return context.Cause(ctx)
 			}
 			j.inv.Warnf("no reply to a request on %s: %v", topic.Quote(m.Topic), err)
@@ -49,8 +49,8 @@ func (j *job) reply(ctx context.Context, m *mqtt.Message) error {
 	})
 }
 
-// ask runs the command in the shell, with the payload as its standard input
-// and the topic in the environment. What it prints is the reply.
+// ask runs the command in the shell, with the payload as its standard input and the topic
+// in the environment. Its output is the reply.
 func (j *job) ask(ctx context.Context, m *mqtt.Message) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, replyTime, errReplyTime)
 	defer cancel()

@@ -14,38 +14,38 @@ import (
 )
 
 var (
-	errQuiet    = errors.New("quiet")
-	errAnswered = errors.New("the broker has answered a PINGREQ")
+	errRetainedDone = errors.New("quiet")
+	errAnswered     = errors.New("the broker has answered a PINGREQ")
 )
 
-// quietTrips is how many round trips the quiet time has at least. A broker whose
-// window is full sends the next message at QoS 2 two of them after the last:
-// PUBREC and PUBREL, PUBCOMP and PUBLISH.
+// quietTrips is the minimum of the quiet time in round trips. A broker whose window is full
+// sends the next message at QoS 2 two round trips after the last: PUBREC and PUBREL,
+// PUBCOMP and PUBLISH.
 const quietTrips = 4
 
-// endPings is how many PINGREQs in a row are answered with nothing retained before
-// the answer. Behind the answer to the first, every PUBREL that our PUBRECs brought
-// has come and has its PUBCOMP; the second is sent behind those.
+// endPings is the number of PINGREQs in a row that must be answered without a retained
+// message before the answer. When the first is answered, every PUBREL that our PUBRECs
+// caused has arrived and its PUBCOMP is sent; the second PINGREQ follows those.
 const endPings = 2
 
-// retained writes the retained messages and ends when the broker has sent them all.
-// MQTT has no mark for that. It has ended when PINGREQs that were sent behind our
-// last acknowledgement are answered with nothing retained before, and when nothing
-// retained came for the quiet time: servers of a cluster answer a PINGREQ before
-// what they collect from the others has come.
+// retained prints the retained messages and returns when the broker has sent them all. MQTT
+// does not mark their end. It is reached when PINGREQs sent after our last acknowledgement
+// are answered without a retained message before, and when no retained message has come for
+// the quiet time: servers of a cluster answer a PINGREQ before the messages collected from
+// the others arrive.
 func (j *job) retained(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var (
-		latest  = time.Now()  // when a retained message came
-		trip    time.Duration // the longest of the pings that count
-		clean   int           // pings that count: nothing retained came since the first was sent
-		asked   int           // clean when the one under way was sent; -1 if something came since
+		latest  = time.Now()  // when a retained message came last
+		trip    time.Duration // the longest round trip of the pings that count
+		clean   int           // pings that count: no retained message came since the first was sent
+		asked   int           // clean when the outstanding ping was sent; -1 if something came since
 		pinging bool
 		taken   uint64 // messages that were taken
-		mark    uint64 // as many have come before the latest answer
+		mark    uint64 // number of messages that came before the latest answer
 		answer  = make(chan error, 1)
-		waiting = ctx // ends when the ping under way is answered
+		waiting = ctx // done when the outstanding ping is answered
 		sent    time.Time
 	)
 	again := func() { latest, trip, clean, asked = time.Now(), 0, 0, -1 }
@@ -61,9 +61,9 @@ func (j *job) retained(ctx context.Context) error {
 				mark = j.client.Stats().Received
 			case err == nil:
 			case errors.Is(err, mqtt.ErrLost) && j.client.Err() == nil:
-				again() // on the next connection, which brings them again
+				again() // on the next connection, which delivers them again
 			default:
-				return j.conn.WorkError(err)
+				return j.conn.OperationError(err)
 			}
 		default:
 		}
@@ -74,7 +74,7 @@ func (j *job) retained(ctx context.Context) error {
 			left = 0 // until the answer
 		case left <= 0 && taken >= mark:
 			return j.foundRetained()
-		case left <= 0: // what came before the answer is on its way here
+		case left <= 0: // what came before the answer has not been taken yet
 			left = quiet
 		}
 		if !pinging && clean < endPings && !j.client.Waiting() {
@@ -86,18 +86,18 @@ func (j *job) retained(ctx context.Context) error {
 				wake(errAnswered)
 			}()
 		}
-		b, err := j.receive(waiting, left, errQuiet)
+		b, err := j.receive(waiting, left, errRetainedDone)
 		switch {
 		case errors.Is(err, errAnswered):
 			continue
-		case errors.Is(err, errQuiet):
+		case errors.Is(err, errRetainedDone):
 			if left == quiet {
-				taken = mark // nothing is on its way: it was lost with its connection
+				taken = mark // nothing is outstanding: it was lost with its connection
 			}
 			continue
 		case err != nil:
 			return err
-		case ctx.Err() != nil: // messages may wait without end
+		case ctx.Err() != nil: // messages may be waiting without end
 			return context.Cause(ctx)
 		}
 		taken += uint64(len(b.Messages))
@@ -114,13 +114,13 @@ func (j *job) retained(ctx context.Context) error {
 	}
 }
 
-// foundRetained is the end of the retained messages.
+// foundRetained returns the result after the last retained message.
 func (j *job) foundRetained() error {
 	if j.count > 0 {
 		return nil
 	}
-	if j.inv.As != nil { // the status is what it makes of it
-		return cli.Quietly(option.ExitNothing)
+	if j.inv.As != nil { // the imitated program sets the status
+		return cli.ExitSilently(option.ExitNothing)
 	}
 	filters := make([]string, len(j.subs))
 	for i, s := range j.subs {

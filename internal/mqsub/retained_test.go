@@ -19,18 +19,17 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
-// retainer is a broker behind a slow line. What it hears is a trip's half old, and
-// what it says is heard half a trip later.
+// retainer is a broker behind a slow link: both directions delay data by half a round trip.
 type retainer struct {
 	trip   time.Duration
 	qos    byte
-	window int           // messages at QoS 1 and 2 in flight at most
+	window int           // most messages at QoS 1 and 2 in flight
 	pause  time.Duration // before each retained message
 	number int           // of retained messages
-	live   time.Duration // between live messages at QoS 0, for ever; 0: none
+	live   time.Duration // interval of live messages at QoS 0, forever; 0: none
 	freed  byte          // the packet that makes room in the window: PUBREC or PUBCOMP
 	busy   bool          // it answers nothing during a pause
-	slow   time.Duration // how long it takes, and answers nothing, to fill the window again
+	slow   time.Duration // how long it takes to refill the window; it answers nothing during that time
 }
 
 type later struct {
@@ -38,14 +37,14 @@ type later struct {
 	b  []byte
 }
 
-// serve plays it on one connection.
+// serve plays the broker on one connection.
 func (r *retainer) serve(nc net.Conn) {
 	heard, said := make(chan later, 1<<16), make(chan later, 1<<16)
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer close(said)
 	defer nc.Close()
-	all.Go(func() { // the line to the broker
+	all.Go(func() { // the link to the broker
 		defer close(heard)
 		var buf []byte
 		chunk := make([]byte, 4096)
@@ -160,7 +159,8 @@ func (r *retainer) serve(nc net.Conn) {
 	}
 }
 
-// follow runs --retained-only against it, and says how long that took behind SUBACK.
+// follow runs --retained-only against the broker, and returns the time that it took after
+// SUBACK.
 func (r *retainer) follow(t *testing.T, quiet time.Duration) (lines int, took time.Duration, err error) {
 	t.Helper()
 	network := memtest.New()
@@ -189,8 +189,8 @@ func (r *retainer) follow(t *testing.T, quiet time.Duration) (lines int, took ti
 	return strings.Count(out.String(), "\n"), time.Since(start), err
 }
 
-// However far the broker is, how few messages it has in flight and how slowly it
-// finds them: all come, and the end is where the quiet time says.
+// However far away the broker is, however few messages it has in flight and however slowly
+// it finds them, all arrive, and the end comes as the quiet time says.
 func TestRetainedMessagesAreCompleteOverAnyRoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, trip := range []time.Duration{0, time.Millisecond, 40 * time.Millisecond, 300 * time.Millisecond, 2 * time.Second} {
@@ -226,7 +226,7 @@ func TestRetainedMessagesAreCompleteOverAnyRoundTrip(t *testing.T) {
 	}
 }
 
-// Live messages, however many, are neither written nor waited for.
+// Live messages, however many, are neither printed nor waited for.
 func TestLiveMessagesDoNotHoldUpTheEndOfTheRetained(t *testing.T) {
 	t.Parallel()
 	for _, number := range []int{0, 5} {
@@ -250,8 +250,8 @@ func TestTheQuietTimeStretchesTheWait(t *testing.T) {
 	})
 }
 
-// A cluster answers PINGREQ before its retained messages are there, and another
-// server while it looks for them does not.
+// A cluster answers PINGREQ before its retained messages have arrived, and another server
+// does not answer while it searches for them.
 func TestTheEndNeedsBothAnswersAndQuiet(t *testing.T) {
 	t.Parallel()
 	for name, r := range map[string]*retainer{
@@ -285,7 +285,7 @@ func TestWithoutRetainedMessagesTheFiltersAreNamed(t *testing.T) {
 	})
 }
 
-// A broker that answers no PINGREQ is waited for.
+// The end waits for a broker that does not answer PINGREQ.
 func TestWithoutAnAnswerThereIsNoEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

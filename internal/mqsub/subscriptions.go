@@ -13,7 +13,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// readSubscriptions reads what is subscribed to and unsubscribed from.
+// readSubscriptions reads the filters to subscribe to and to unsubscribe from.
 func (j *job) readSubscriptions() error {
 	v := j.inv.Values
 	j.skipRetained, j.retainedOnly = v.SkipRetained.On(), v.RetainedOnly.On()
@@ -85,8 +85,9 @@ func (j *job) readSubscriptions() error {
 	return nil
 }
 
-// wantsV5 reports whether a subscription has what versions before 5.0 do not
-// know. Retained messages are also left out on this side.
+// wantsV5 reports whether a subscription uses what versions before 5.0 do not have. The
+// retain handling that --skip-retained implies does not count, because mqsub also filters
+// out retained messages.
 func (j *job) wantsV5() bool {
 	for _, s := range j.subs {
 		o := s.Options
@@ -100,8 +101,8 @@ func (j *job) wantsV5() bool {
 	return false
 }
 
-// parseSub reads FILTER;OPTION;... on the base of what the other options say.
-// A filter with a semicolon in it goes after -t.
+// parseSub parses FILTER;OPTION;..., starting from the values of the other options. A
+// filter that contains a semicolon must be set with -t.
 func parseSub(text string, s mqtt.Subscription) (filter string, _ mqtt.Subscription, err error) {
 	filter, rest, has := strings.Cut(text, ";")
 	for has {
@@ -150,7 +151,7 @@ func (j *job) unsubscribe(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return j.conn.WorkError(err)
+		return j.conn.OperationError(err)
 	}
 	for i, code := range codes {
 		if code == packet.NoSubscriptionExisted && i < len(j.unsubs) {
@@ -160,7 +161,7 @@ func (j *job) unsubscribe(ctx context.Context) error {
 	return nil
 }
 
-// remove takes a retained message off the broker, by an empty one.
+// remove deletes a retained message at the broker, by publishing an empty one.
 func (j *job) remove(m *mqtt.Message) error {
 	if !j.removeRetained || !m.Retain || len(m.Payload) == 0 {
 		return nil

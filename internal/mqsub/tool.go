@@ -1,4 +1,4 @@
-// Package mqsub is the subscribing tool.
+// Package mqsub implements the subscribing tool.
 package mqsub
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// Tool is mqsub.
+// Tool returns mqsub.
 func Tool() cli.Tool {
 	return cli.Tool{
 		Program: option.Program{
@@ -41,7 +41,7 @@ func Tool() cli.Tool {
 				Name: "watch", Means: "watch", Idle: idle,
 				Summary:  "show the latest message of every topic, on a terminal",
 				Usage:    "[OPTION]... -t FILTER...",
-				Examples: []option.Example{{Command: "mqsub watch -t 'sensors/#'", Text: "what every sensor said last"}},
+				Examples: []option.Example{{Command: "mqsub watch -t 'sensors/#'", Text: "show the latest value of every sensor"}},
 			}},
 			{Command: option.Command{
 				Name: "stats", Means: "message-rate", Idle: idle,
@@ -56,8 +56,8 @@ func Tool() cli.Tool {
 	}
 }
 
-// idle are the options that have no effect where messages are not written, and those
-// that say what is made of them in place of that.
+// idle are the options that have no effect when messages are not printed, and the options
+// that print something else instead.
 var idle = []string{
 	"verbose", "no-newline", "format", "json", "pretty", "json-payload", "print0", "raw",
 	"watch", "message-rate", "retained-only", "retained-quiet", "exit-after-subscribe",
@@ -74,21 +74,21 @@ type job struct {
 	filterOut    []string
 	skipRetained bool
 	retainedOnly bool
-	quiet        time.Duration // without retained messages, at their end
-	limit        int64         // messages to write, 0 for no limit
+	quiet        time.Duration // time without retained messages that marks their end
+	limit        int64         // messages to print, 0 for no limit
 	idle         time.Duration
 	unsubs       []string
-	alone        bool    // the broker of --serve is all that is wanted
-	part         float64 // of the messages to write, by chance; 0 for all
+	alone        bool    // only the broker of --serve is wanted
+	part         float64 // the fraction of messages to print, chosen randomly; 0 for all
 
 	removeRetained bool
 	echo           bool
 	replyCommand   string
-	sent           bool // something was published, and may not be acknowledged yet
+	sent           bool // something was published and may not be acknowledged yet
 	published      published
-	view           view // nil: each message is written
+	view           view // nil: each message is printed
 
-	count int64     // messages written, or taken by the view
+	count int64     // messages printed, or taken by the view
 	ends  []end     // reused
 	heard time.Time // when the latest message came
 	out   output
@@ -155,7 +155,7 @@ func (j *job) configure(ctx context.Context) error {
 	return j.readView()
 }
 
-// readView reads the options that show something else than each message.
+// readView reads the options that print something other than each message.
 func (j *job) readView() error {
 	v := j.inv.Values
 	watch, rate := v.Watch.On(), v.MessageRate.On()
@@ -170,13 +170,13 @@ func (j *job) readView() error {
 	return nil
 }
 
-// subscribeAndWrite is the work: it returns nil when the work is done, and
-// otherwise why it ended.
+// subscribeAndWrite does the work: it returns nil when the work is done, and otherwise the
+// reason why it ended.
 func (j *job) subscribeAndWrite(ctx context.Context) error {
 	if j.alone {
 		return j.conn.ServeAlone(ctx)
 	}
-	j.conn.Hold = true
+	j.conn.DeferClients = true
 	j.published.inv = j.inv
 	j.conn.Options.OnEvent = j.published.event
 	j.conn.Options.Undeliverable = j.undeliverable
@@ -185,17 +185,17 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 		return err
 	}
 	j.client = client
-	defer func() { j.conn.Leave(j.client, ctx.Err() != nil) }() // output has been flushed and acknowledged
+	defer func() { j.conn.Disconnect(j.client, ctx.Err() != nil) }() // output has been flushed and acknowledged
 	if j.conn.Options.Resume && client.SessionPresent() {
 		j.inv.Debugf("the broker kept the session")
 	}
-	if j.conn.Options.Version == 0 && client.Version() < packet.V5 && j.inv.Values.Sub.IsSet() && j.wantsV5() { // the others are told of by name
+	if j.conn.Options.Version == 0 && client.Version() < packet.V5 && j.inv.Values.Sub.IsSet() && j.wantsV5() { // a warning names the other options
 		j.inv.Warnf("the connection speaks MQTT %s: the options of subscriptions are left out", client.Version())
 	}
 	if err := j.subscribe(ctx); err != nil {
 		return err
 	}
-	j.conn.Admit()
+	j.conn.AcceptClients()
 	if err := j.unsubscribe(ctx); err != nil || len(j.subs) == 0 {
 		return err
 	}
@@ -211,7 +211,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	err = work(ctx)
 	if j.sent && (err == nil || errors.Is(err, errDone)) {
 		if flushErr := client.Flush(ctx); flushErr != nil {
-			return j.conn.WorkError(flushErr)
+			return j.conn.OperationError(flushErr)
 		}
 	}
 	return err
@@ -229,13 +229,13 @@ func (j *job) subscribe(ctx context.Context) error {
 		}
 		return j.denied(codes, err)
 	}
-	j.tellGranted(codes)
+	j.warnGranted(codes)
 	return nil
 }
 
-// undeliverable decides about a packet that ends every connection. A run that is to
-// end has no use for a subscription that cannot be renewed; others wait for it. A
-// reply is not worth the subscriptions.
+// undeliverable decides about a packet that ends every connection. If a subscription cannot
+// be renewed, a bounded run ends and other runs wait. A reply is dropped, so that the
+// subscriptions survive.
 func (j *job) undeliverable(u *mqtt.Undeliverable) mqtt.Disposition {
 	v := j.inv.Values
 	switch {
@@ -247,8 +247,8 @@ func (j *job) undeliverable(u *mqtt.Undeliverable) mqtt.Disposition {
 	return mqtt.UndeliverableWait
 }
 
-// denied is the error of subscriptions that were refused: it names the last one, after
-// the others were told.
+// denied returns the error of refused subscriptions: it names the last one, after the
+// others were reported.
 func (j *job) denied(codes []packet.ReasonCode, err error) error {
 	var last error
 	for i, c := range codes {
@@ -261,13 +261,13 @@ func (j *job) denied(codes []packet.ReasonCode, err error) error {
 		last = fmt.Errorf("broker refused the subscription %s: %w", topic.Quote(j.subs[i].Filter), c)
 	}
 	if last == nil {
-		return j.conn.WorkError(err)
+		return j.conn.OperationError(err)
 	}
 	return &cli.Exit{Code: option.ExitDenied, Err: last, Help: "check the broker's access rules"}
 }
 
-// tellGranted warns of a lower QoS than asked for.
-func (j *job) tellGranted(codes []packet.ReasonCode) {
+// warnGranted warns if the granted QoS is lower than requested.
+func (j *job) warnGranted(codes []packet.ReasonCode) {
 	for i, c := range codes {
 		if i < len(j.subs) && packet.QoS(c) < j.subs[i].QoS {
 			j.inv.Warnf("broker granted QoS %d, not %d, for %s", c, j.subs[i].QoS, topic.Quote(j.subs[i].Filter))
@@ -275,30 +275,30 @@ func (j *job) tellGranted(codes []packet.ReasonCode) {
 	}
 }
 
-// view is what is made of the messages instead of writing each.
+// view turns the messages into other output than one record each.
 type view interface {
-	// take notes a message.
+	// take records a message.
 	take(m *mqtt.Message)
-	// wait is how long it may take until draw is called; 0 is for ever.
+	// wait returns the time until draw is to be called; 0 means never.
 	wait() time.Duration
-	// draw appends what is due to be written, or at the end all that is left.
+	// draw appends the output that is due, or at the end all that is left.
 	draw(dst []byte, end bool) []byte
 }
 
-var errDraw = errors.New("time to draw")
+var errRedraw = errors.New("time to draw")
 
-// follow writes messages as they come.
+// follow prints messages as they come.
 func (j *job) follow(ctx context.Context) error {
 	for {
 		wait := time.Duration(0)
 		if j.view != nil {
 			wait = j.view.wait()
 		}
-		b, err := j.receive(ctx, wait, errDraw)
+		b, err := j.receive(ctx, wait, errRedraw)
 		switch {
-		case errors.Is(err, errDraw):
+		case errors.Is(err, errRedraw):
 			err = nil
-		case err == nil && ctx.Err() != nil: // messages may wait without end
+		case err == nil && ctx.Err() != nil: // messages may be waiting without end
 			err = context.Cause(ctx)
 		case err == nil:
 			err = j.batch(ctx, b)
@@ -315,9 +315,9 @@ func (j *job) follow(ctx context.Context) error {
 	}
 }
 
-// receive is Client.Receive with the limit of --idle-timeout and one of its
-// own, 0 for none, which ends with why; so does the time of the service manager's
-// watchdog, which sees by that that messages would be written.
+// receive is Client.Receive with the limit of --idle-timeout and another limit, 0 for none,
+// after which it returns why. It also returns when the service manager's watchdog is due,
+// which shows that messages would be printed.
 func (j *job) receive(ctx context.Context, limit time.Duration, why error) (*mqtt.Batch, error) {
 	own := why
 	if j.idle > 0 {
@@ -328,7 +328,7 @@ func (j *job) receive(ctx context.Context, limit time.Duration, why error) (*mqt
 	if due := j.inv.Service.Alive(); due > 0 && (limit <= 0 || due < limit) {
 		limit, why = due, own
 	}
-	if limit > 0 && !j.client.Waiting() { // a limit for silence
+	if limit > 0 && !j.client.Waiting() { // a limit on silence
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, why)
 		defer cancel()
@@ -338,7 +338,7 @@ func (j *job) receive(ctx context.Context, limit time.Duration, why error) (*mqt
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, j.conn.WorkError(err)
+		return nil, j.conn.OperationError(err)
 	}
 	if j.idle > 0 {
 		j.heard = time.Now()
@@ -346,9 +346,9 @@ func (j *job) receive(ctx context.Context, limit time.Duration, why error) (*mqt
 	return b, nil
 }
 
-// batch writes the messages of one read, or gives them to the view, and
-// acknowledges them once they are written, so that a full disk or a closed pipe
-// loses nothing that the broker keeps.
+// batch prints the messages of one read, or passes them to the view, and acknowledges them
+// once they are written, so that a full disk or a closed pipe loses nothing that the broker
+// keeps.
 func (j *job) batch(ctx context.Context, b *mqtt.Batch) error {
 	now := time.Now()
 	buf, ends := j.out.buf[:0], j.ends[:0]
@@ -410,15 +410,15 @@ func (j *job) batch(ctx context.Context, b *mqtt.Batch) error {
 	return nil
 }
 
-// end is where a message ends in the bytes to be written: the first taken messages
-// of the batch are in the first size bytes.
+// end is where a message ends in the output: the first taken messages of the batch are in
+// the first size bytes.
 type end struct{ taken, size int }
 
-// writeWhole writes messages, and acknowledges those that stand whole where not all
-// could be written.
+// writeWhole writes messages. If that fails, it acknowledges those that were written
+// completely.
 func (j *job) writeWhole(b *mqtt.Batch, buf []byte, ends []end) error {
 	n, err := j.out.Write(buf)
-	if err == nil || j.view != nil || cli.NobodyReads(err) {
+	if err == nil || j.view != nil || cli.ReaderLost(err) {
 		return err
 	}
 	whole, torn := 0, n
@@ -432,17 +432,17 @@ func (j *job) writeWhole(b *mqtt.Batch, buf []byte, ends []end) error {
 	return j.cutOff(int64(torn), err)
 }
 
-// cutOff tells of a message of which only the first bytes are written, and returns
-// err. It is not for us to take them back: the output may have other writers.
+// cutOff reports a message of which only the first bytes were written, and returns err. The
+// bytes cannot be removed, because the output may have other writers.
 func (j *job) cutOff(torn int64, err error) error {
-	if torn > 0 && !cli.NobodyReads(err) {
+	if torn > 0 && !cli.ReaderLost(err) {
 		j.inv.Errorf("standard output: the last message is cut off: byte %d to %d of what was written; it is not acknowledged",
 			j.out.written-torn+1, j.out.written)
 	}
 	return err
 }
 
-// wanted applies the filters of this side.
+// wanted reports whether a message passes mqsub's own filters.
 func (j *job) wanted(m *mqtt.Message) bool {
 	if m.Retain && j.skipRetained || !m.Retain && j.retainedOnly {
 		return false
@@ -455,7 +455,7 @@ func (j *job) wanted(m *mqtt.Message) bool {
 	return true
 }
 
-// result turns the end of the work into the tool's error.
+// result converts the reason for the end of the work to the tool's error.
 func (j *job) result(err error) error {
 	err = j.ended(err)
 	denied := j.published.verdict()
@@ -469,7 +469,7 @@ func (j *job) result(err error) error {
 	return err
 }
 
-// received says how far the work came.
+// received describes how far the work got.
 func (j *job) received() string {
 	switch {
 	case j.alone:
@@ -490,7 +490,7 @@ func (j *job) ended(err error) error {
 	switch {
 	case err == nil, errors.Is(err, errDone):
 		return nil
-	case j.client != nil && j.inv.Habits().WillAtEnd && cli.AskedToEnd(err): // as mosquitto_sub, which catches these signals only
+	case j.client != nil && j.inv.CompatBehavior().WillAtEnd && cli.AskedToEnd(err): // as mosquitto_sub, which catches only these signals
 		return nil
 	case errors.Is(err, cli.ErrTimeout):
 		return j.inv.TimedOut(j.received())

@@ -14,7 +14,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// talk is an output that says when it holds a text.
+// talk is an output that signals when it contains a text.
 type talk struct {
 	mu   sync.Mutex
 	b    bytes.Buffer
@@ -46,7 +46,8 @@ func mqsub(ctx context.Context, addr string, stderr *talk, args ...string) (code
 		Stdin: strings.NewReader(""), Stdout: &talk{}, Stderr: stderr}, Tool())
 }
 
-// A subscription at which the server closes is denied like any other.
+// A subscription at which the server closes the connection is reported as refused like any
+// other.
 func TestASubscriptionThatEndsConnectionsIsDenied(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{}, {"-E"}, {"-C", "1"}, {"-W", "30"}, {"-V", "311"}, {"--retained-only"}, {"-t", "b"}} {
@@ -62,7 +63,7 @@ func TestASubscriptionThatEndsConnectionsIsDenied(t *testing.T) {
 				want = `one of the subscriptions to "secret/#", "b" ends every connection`
 			}
 			if n := strings.Count(stderr.String(), "connections end at the same packet"); n != 1 {
-				t.Errorf("a suspicion was told %d times, want once:\n%s", n, stderr)
+				t.Errorf("a suspicion was printed %d times, want once:\n%s", n, stderr)
 			}
 			if code != 5 || !strings.Contains(stderr.String(), want) {
 				t.Errorf("code %d, want 5 and %q:\n%s", code, want, stderr)
@@ -71,8 +72,8 @@ func TestASubscriptionThatEndsConnectionsIsDenied(t *testing.T) {
 	}
 }
 
-// denyingLater takes the first SUBSCRIBE, and ends each connection at every later one
-// until it is told otherwise; the first connection it ends at once.
+// denyingLater accepts the first SUBSCRIBE, and ends each connection at every later one
+// until that is turned off; it ends the first connection right away.
 type denyingLater struct {
 	mu     sync.Mutex
 	n      int
@@ -89,7 +90,7 @@ func (d *denyingLater) deny(f packet.Frame, _ packet.Version) bool {
 	return f.Type == packet.PINGREQ && d.n == 1 // of the keep alive: lose the connection
 }
 
-// A run that is to end does so when its subscription cannot be renewed.
+// A bounded run ends when its subscription cannot be renewed.
 func TestARenewalThatEndsConnectionsEndsABoundedRun(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"-C", "1"}, {"-W", "50"}, {"--idle-timeout", "50"}} {
@@ -107,7 +108,7 @@ func TestARenewalThatEndsConnectionsEndsABoundedRun(t *testing.T) {
 	}
 }
 
-// One that is not goes on, and tells it once.
+// An unbounded run continues, and reports it once.
 func TestARenewalThatEndsConnectionsIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	d := &denyingLater{}
@@ -130,6 +131,6 @@ func TestARenewalThatEndsConnectionsIsWaitedFor(t *testing.T) {
 	cancel()
 	<-code
 	if n := strings.Count(stderr.String(), `subscription to "a" ends every connection it is sent on: it may not be allowed; still trying`); n != 1 {
-		t.Errorf("told %d times, want once:\n%s", n, stderr)
+		t.Errorf("printed %d times, want once:\n%s", n, stderr)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// A subscriber that is to answer would never do so before MQTT 5, where messages
-// have no response topic.
+// Before MQTT 5 messages have no response topic, so a subscriber with --echo would never
+// reply.
 func TestRepliesNeedMQTT5(t *testing.T) {
 	t.Parallel()
 	for _, word := range []string{"--echo", "--reply-command=cat"} {
@@ -30,8 +30,8 @@ func TestRepliesNeedMQTT5(t *testing.T) {
 	}
 }
 
-// A topic alias is no property any more when a message is taken, and mosquitto's JSON
-// has it all the same.
+// A topic alias is not a property any more when a message is received, but mosquitto's JSON
+// contains it.
 func TestAReceivedTopicAliasIsInMosquittosJSON(t *testing.T) {
 	t.Parallel()
 	r := bytebroker.Start(t, []bytebroker.Step{

@@ -12,9 +12,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt"
 )
 
-// watch shows the latest message of every topic, one line each, in the order
-// in which the topics came first. It draws at most ten times a second, however
-// fast messages come, and never more than the terminal has room for.
+// watch shows the latest message of every topic, one line each, in the order in which the
+// topics first came. It draws at most ten times a second, however fast messages come, and
+// never more than fits on the terminal.
 type watch struct {
 	broker func() string
 	rows   []row
@@ -31,7 +31,7 @@ type row struct {
 
 const (
 	drawEvery = 100 * time.Millisecond
-	watchMost = 10_000 // topics that are kept
+	watchMost = 10_000 // maximum number of topics
 )
 
 func newWatch(broker func() string, stdout *os.File) *watch {
@@ -42,7 +42,7 @@ func newWatch(broker func() string, stdout *os.File) *watch {
 	return w
 }
 
-// take notes a message.
+// take records a message.
 func (w *watch) take(m *mqtt.Message) {
 	i, known := w.at[m.Topic]
 	if !known {
@@ -82,7 +82,7 @@ func (w *watch) draw(dst []byte, end bool) []byte {
 	return w.picture(dst)
 }
 
-// picture appends all of it: the cursor goes home, every line is cleared to its
+// picture appends the whole display: the cursor goes home, every line is cleared to its
 // end, and so is the rest of the screen.
 func (w *watch) picture(dst []byte) []byte {
 	w.dirty = false
@@ -104,7 +104,7 @@ func (w *watch) picture(dst []byte) []byte {
 	return append(dst, "\x1b[J"...)
 }
 
-// cut appends a line of at most width columns, taking each character for one.
+// cut appends a line of at most width columns, counting each character as one.
 func cut(dst []byte, s string, width int) []byte {
 	for n := 0; s != ""; n++ {
 		_, size := utf8.DecodeRuneInString(s)

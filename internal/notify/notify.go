@@ -1,4 +1,4 @@
-// Package notify tells a service manager how the service is, by the protocol of
+// Package notify reports the state of a service to its service manager with the protocol of
 // sd_notify(3): datagrams to the Unix socket that NOTIFY_SOCKET names.
 package notify
 
@@ -14,27 +14,27 @@ import (
 	"time"
 )
 
-// Variables are those that the service manager sets for this process, and that
-// are not for its children.
+// Variables are the variables that the service manager sets for this process, and that must
+// not be passed to its children.
 var Variables = [...]string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
 
-// sendTime is how long the service manager may take to make room for a message.
+// sendTime is how long the service manager may take to accept a message.
 const sendTime = time.Second
 
-// Service is a program that has a service manager. A nil one has none, and its
-// methods do nothing. Methods but Alive may be called from any goroutine.
+// Service is a program with a service manager. The methods of a nil Service do nothing. All
+// methods except Alive are safe for concurrent use.
 type Service struct {
 	addr  net.UnixAddr
-	fail  func(error)   // told of the first failure
-	every time.Duration // between two signs of life; 0: none are wanted
+	fail  func(error)   // called with the first failure
+	every time.Duration // interval of the watchdog; 0: there is none
 	last  time.Time     // the latest sign of life
 	ready atomic.Bool
 	once  struct{ fail, ready, stopping sync.Once }
 }
 
-// New makes a Service of the variables; nil if there is no NOTIFY_SOCKET. What
-// goes wrong, now or later, is told to fail, and only once: it is no reason to
-// end.
+// New returns a Service that the variables describe, or nil without NOTIFY_SOCKET. It calls
+// fail with the first error, now or later, and only once: such an error is no reason to
+// exit.
 func New(lookup func(name string) (string, bool), fail func(error)) *Service {
 	socket, _ := lookup(Variables[0])
 	if socket == "" {
@@ -51,14 +51,14 @@ func New(lookup func(name string) (string, bool), fail func(error)) *Service {
 	}
 	n, err := strconv.ParseInt(usec, 10, 64)
 	if err != nil || n <= 0 || n > math.MaxInt64/int64(time.Microsecond) {
-		s.failed(fmt.Errorf("%s %q is no time in microseconds", Variables[1], usec))
+		s.failed(fmt.Errorf("%s %q is not a time in microseconds", Variables[1], usec))
 		return s
 	}
 	s.every = time.Duration(n) * time.Microsecond / 2
 	return s
 }
 
-// Ready tells that the start is complete, once.
+// Ready reports, once, that the start is complete.
 func (s *Service) Ready() {
 	if s != nil {
 		s.once.ready.Do(func() {
@@ -68,20 +68,20 @@ func (s *Service) Ready() {
 	}
 }
 
-// Stopping tells that the end has begun, once, of a service that was ready.
+// Stopping reports, once, that a service that was ready begins to stop.
 func (s *Service) Stopping() {
 	if s != nil && s.ready.Load() {
 		s.once.stopping.Do(func() { s.send("STOPPING=1") })
 	}
 }
 
-// Status tells in one line for people what the service does.
+// Status reports in one line what the service does, for people.
 func (s *Service) Status(format string, args ...any) {
 	if s == nil {
 		return
 	}
 	line := strings.ToValidUTF8(fmt.Sprintf(format, args...), "?")
-	s.send("STATUS=" + strings.Map(func(r rune) rune { // a new line would be another assignment
+	s.send("STATUS=" + strings.Map(func(r rune) rune { // a newline would start another assignment
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
@@ -89,9 +89,9 @@ func (s *Service) Status(format string, args ...any) {
 	}, line))
 }
 
-// Alive gives the service manager's watchdog a sign of life if it is time for
-// one, and returns when the next is due; 0 if none ever is. The loop that does
-// the work calls it, from one goroutine: a timer would go on when that hangs.
+// Alive sends a sign of life to the service manager's watchdog if one is due, and returns
+// the time until the next one; 0 if there is no watchdog. The loop that does the work calls
+// it, from one goroutine: a timer would keep running when that loop hangs.
 func (s *Service) Alive() time.Duration {
 	if s == nil || s.every == 0 {
 		return 0
@@ -104,8 +104,8 @@ func (s *Service) Alive() time.Duration {
 	return s.last.Add(s.every).Sub(now)
 }
 
-// send sends one message, by a socket of its own: they are rare, and the service
-// manager's may have been made anew.
+// send sends one message, over a new socket: messages are rare, and the service manager may
+// have recreated its own.
 func (s *Service) send(message string) {
 	conn, err := net.DialUnix(s.addr.Net, nil, &s.addr)
 	if err != nil {
@@ -123,5 +123,5 @@ func (s *Service) send(message string) {
 }
 
 func (s *Service) failed(err error) {
-	s.once.fail.Do(func() { s.fail(fmt.Errorf("the service manager is not told: %s: %w", Variables[0], err)) })
+	s.once.fail.Do(func() { s.fail(fmt.Errorf("cannot notify the service manager: %s: %w", Variables[0], err)) })
 }

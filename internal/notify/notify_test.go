@@ -26,7 +26,7 @@ func manager(t *testing.T, name string) *net.UnixConn {
 	return c
 }
 
-// next is the next message.
+// next returns the next message.
 func next(t *testing.T, c *net.UnixConn) string {
 	t.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
@@ -69,9 +69,9 @@ func TestMessages(t *testing.T) {
 	for _, name := range names {
 		c := manager(t, name)
 		s := New(variables("NOTIFY_SOCKET", name), noFailure(t))
-		s.Stopping() // what was never ready says nothing
+		s.Stopping() // a service that was never ready sends nothing
 		s.Ready()
-		s.Ready() // says nothing more
+		s.Ready() // sends nothing more
 		s.Status("connected to %s", "a\nb\x7f\xff")
 		s.Stopping()
 		s.Stopping()
@@ -87,7 +87,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-func TestNobodyToTell(t *testing.T) {
+func TestWithoutAServiceManagerNothingIsSent(t *testing.T) {
 	t.Parallel()
 	for _, pairs := range [][]string{nil, {"NOTIFY_SOCKET", ""}, {"WATCHDOG_USEC", "1000"}} {
 		s := New(variables(pairs...), noFailure(t))
@@ -103,23 +103,23 @@ func TestNobodyToTell(t *testing.T) {
 	}
 }
 
-func TestNothingIsAllocatedForNobody(t *testing.T) {
+func TestNothingIsAllocatedWithoutAServiceManager(t *testing.T) {
 	var s *Service
 	if n := testing.AllocsPerRun(100, func() { s.Ready(); s.Alive(); s.Stopping() }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
-func TestFailuresAreToldOnce(t *testing.T) {
+func TestFailuresAreReportedOnce(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{socket(t): "no such file", "vsock:2:1234": `"vsock:2:1234" is neither`} {
-		var told []string
-		s := New(variables("NOTIFY_SOCKET", name), func(err error) { told = append(told, err.Error()) })
+		var reported []string
+		s := New(variables("NOTIFY_SOCKET", name), func(err error) { reported = append(reported, err.Error()) })
 		s.Ready()
 		s.Status("x")
 		s.Stopping()
-		if len(told) != 1 || !strings.Contains(told[0], want) {
-			t.Errorf("%s: told %q, want one with %q", name, told, want)
+		if len(reported) != 1 || !strings.Contains(reported[0], want) {
+			t.Errorf("%s: reported %q, want one with %q", name, reported, want)
 		}
 	}
 }
@@ -154,8 +154,8 @@ func TestWhetherSignsOfLifeAreWanted(t *testing.T) {
 	}
 }
 
-// TestSignsOfLife has the time of a bubble, and a socket outside that keeps what
-// comes.
+// TestSignsOfLife uses the time of a bubble, and a socket outside it that keeps the
+// messages.
 func TestSignsOfLife(t *testing.T) {
 	name := socket(t)
 	c := manager(t, name)

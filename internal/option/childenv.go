@@ -6,21 +6,20 @@ import (
 	"strings"
 )
 
-// Variable is one of the environment.
+// Variable is an environment variable.
 type Variable struct{ Name, Value string }
 
-// Handover is how a run of the tool elsewhere, in another process or on another
-// machine, gets the options of this one: as words those of the command line,
-// --name=value each, and as variables those of the environment, of options
-// files and of configuration files. Options for which keep returns false are
-// left out, and so are those that say where options come from.
+// Handover returns the options of this run for another process or another machine: words
+// holds those of the command line, each as --name=value, and vars those of the environment,
+// of options files and of configuration files. It omits the options for which keep returns
+// false, and those that select where options are read from.
 //
-// A value that another one excludes has no variable once Connection was called.
+// After Connection was called, vars has no value that another option overrides.
 func (t *Program) Handover(v *Values, args []string, keep func(*Option) bool) (words []string, vars []Variable, err error) {
 	table := Table(t.Bit)
 	all, err := Normalize(table, args)
 	if err != nil {
-		return nil, nil, err // cannot happen: it was read before
+		return nil, nil, err // cannot happen: args were parsed before
 	}
 	wanted := func(o *Option) bool {
 		return o.Name != optionsFile && o.Name != "config" && o.Name != "context" && keep(o)
@@ -44,8 +43,8 @@ func (t *Program) Handover(v *Values, args []string, keep func(*Option) bool) (w
 	return words, vars, nil
 }
 
-// Environ is this process's environment without the tools' own variables, with
-// others in their place, for a child that reads no configuration file.
+// Environ returns this process's environment without the tools' own variables and with vars
+// in their place, for a child that reads no configuration file.
 func Environ(vars []Variable) []string {
 	var all []string
 	table := Table(All)

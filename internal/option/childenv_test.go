@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestAChildHasOnlyTheOptionsOfItsParent: a variable that stands in for one of ours would
-// lead it to another broker.
+// TestAChildHasOnlyTheOptionsOfItsParent also covers a variable that is a fallback for one
+// of ours and would send the child to another broker.
 func TestAChildHasOnlyTheOptionsOfItsParent(t *testing.T) {
 	t.Setenv("MQTT_URL", "mqtt://elsewhere")
 	t.Setenv("MQ_HOST", "elsewhere")

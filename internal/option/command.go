@@ -27,15 +27,16 @@ const (
 	CommandPlay
 	CommandPresets
 
-	// commandsPlan have a plan, and those that connect with it a broker.
+	// commandsPlan have a plan; commandsConnect also connect to a broker.
 	commandsPlan    = commandsConnect | CommandDoctor | CommandK8s
 	commandsConnect = CommandRun | CommandSearch | CommandVerify
 )
 
-// Forms is a set of what a plan is made of, as a bit mask.
+// Forms is a set of forms of plan, as a bit mask.
 type Forms uint8
 
-// The forms: a preset or a scenario by its name, and the short forms, of options alone.
+// The forms: a preset or a scenario, by name, and the short forms, which consist of options
+// only.
 const (
 	FormNamed Forms = 1 << iota
 	FormConn
@@ -47,7 +48,7 @@ const (
 	formsPublish = FormPub | FormPubSub
 )
 
-// shortForms are the words for the short forms.
+// shortForms are the names of the short forms.
 var shortForms = [...]struct {
 	word string
 	form Forms
@@ -63,42 +64,40 @@ func formOf(word string) Forms {
 	return FormNamed
 }
 
-// Command is what a tool does when the word Name comes first. It is all that is known
-// of it here: help, completion, and which options it obeys; what it runs is the floor
-// above's.
+// Command is a command of a tool, chosen by its first word, Name. It has what is needed for
+// help, completion and the check of options; a higher layer has the code that it runs.
 //
-// Which of mqbench's commands an option is for stands in the entry of the option, by
-// their bits, since a command obeys some forty of a hundred options and an option most
-// of the commands. The other commands obey all options but a few, or a few only, and
-// name those.
+// The entry of an option lists the commands of mqbench that obey it, by their bits, because
+// a command obeys some forty of a hundred options and an option applies to most commands.
+// The other commands obey all options but a few, or only a few, and list those here.
 type Command struct {
 	Name     string
-	Bit      Commands // in the tables; 0: they say nothing of it
+	Bit      Commands // in the option table; 0: the table does not mention the command
 	Summary  string   // as Program.Summary
 	Usage    string   // the words after the name
 	Examples []Example
 	MaxArgs  int // as Program.MaxArgs, without Name
 
-	// Commands are those that the next word may name. One of them must be named then.
+	// Commands are the subcommands. If there are any, the next word must name one.
 	Commands []*Command
 
 	Idle  []string // options of the tool that have no effect on it
-	Only  []string // those that have, and no others; nil: see Bit and Idle
-	Own   []Option // that no other command has
-	Means string   // the switch that is another way to say Name; "": none
+	Only  []string // the only options that have an effect; nil: see Bit and Idle
+	Own   []Option // options of no other command
+	Means string   // the switch that does the same as the command; "": none
 
-	// Bare commands are about the configuration file: what they are to do stands on
-	// the command line alone. Keeps is set if options are kept and not obeyed: it takes
-	// all that can stand in the file.
+	// Bare commands work on the configuration file: only their command line counts. Keeps
+	// is set if the command stores options and does not obey them; it accepts all that the
+	// file allows.
 	Bare, Keeps bool
 
-	Words    func() []string // words that can stand for its arguments; nil: none
-	Files    []string        // the patterns of files that can, and at the end "*" if others can too; nil: none
-	Contexts bool            // its arguments are contexts that there are
+	Words    func() []string // words that complete its arguments; nil: none
+	Files    []string        // patterns of files that complete its arguments; a final "*" allows others; nil: none
+	Contexts bool            // its arguments are existing contexts
 }
 
-// Obeys reports whether an option has an effect on the command. All have on nil, which
-// is a tool without one.
+// Obeys reports whether an option has an effect on the command. Every option has an effect
+// on a nil command, which is a tool without commands.
 func (c *Command) Obeys(o *Option) bool {
 	switch {
 	case c == nil:
@@ -119,8 +118,8 @@ func (c *Command) Obeys(o *Option) bool {
 	return c.Bit&commandsPlan != 0
 }
 
-// form returns the form of the command's plan; 0 without a command or a plan, or before
-// args name it.
+// form returns the form of the command's plan; 0 without a command or a plan, or if args do
+// not name the plan yet.
 func (c *Command) form(args []string) Forms {
 	switch {
 	case c == nil:
@@ -135,8 +134,8 @@ func (c *Command) form(args []string) Forms {
 	return 0
 }
 
-// Table returns the options that can stand on a command line of the program: of all
-// its commands, and those that are its command's own.
+// Table returns the options that are allowed on a command line of the program: those of all
+// its commands, and those that only the chosen command has.
 func (t *Program) Table() Options {
 	table := Table(t.Bit)
 	if t.Command != nil {
@@ -147,14 +146,14 @@ func (t *Program) Table() Options {
 	return table
 }
 
-// Effective returns the options that have an effect on the command, and on the form of
-// plan that args name.
+// Effective returns the options that have an effect on the command, and on the form of plan
+// that args name.
 func (t *Program) Effective(args []string) Options {
 	form := t.Command.form(args)
 	return slices.DeleteFunc(t.Table(), func(o *Option) bool { return !t.Command.Obeys(o) || !o.suits(form) })
 }
 
-// obeyed returns those of the effective options that help and completion show.
+// obeyed returns the effective options that help and completion show.
 func (t *Program) obeyed(args []string) Options {
 	return slices.DeleteFunc(t.Effective(args), func(o *Option) bool {
 		switch {
@@ -167,12 +166,11 @@ func (t *Program) obeyed(args []string) Options {
 	})
 }
 
-// suits reports whether the option has an effect on plans of a form, which may be 0 for
-// any.
+// suits reports whether the option has an effect on plans of a form; 0 is any form.
 func (o *Option) suits(form Forms) bool { return form == 0 || o.Forms == 0 || o.Forms&form != 0 }
 
-// local reports whether the option is about the machine that it is given on, or a
-// secret, so that k8s refuses to hand it on.
+// local reports whether the option depends on the machine on which it is set, or is a
+// secret, so that k8s refuses to pass it on.
 func (o *Option) local() bool {
 	switch {
 	case o.Group.common() || o.Name == "hash-password":
@@ -183,13 +181,13 @@ func (o *Option) local() bool {
 	return o.Name == "serve" || strings.HasPrefix(o.Name, "serve-") || strings.HasSuffix(o.Name, "-command") || o.Name == "ask-password"
 }
 
-// Takes returns the choices of an option that the program's command takes.
+// Takes returns the choices of an option that the program's command accepts.
 func (t *Program) Takes(name string) []string {
 	return Table(t.Bit).Find("--" + name).takes(t.Bits())
 }
 
-// Idle returns the name of the first option of the command line that has no effect on
-// the form of plan that a word names, or "".
+// Idle returns the name of the first option of the command line that has no effect on the
+// form of plan that a word names, or "".
 func (t *Program) Idle(v *Values, word string) string {
 	form := formOf(word)
 	for _, o := range Table(t.Bit) {
@@ -200,8 +198,8 @@ func (t *Program) Idle(v *Values, word string) string {
 	return ""
 }
 
-// Choose finds the command that the first words name, narrows the program to it, and
-// returns how many they are.
+// Choose finds the command that the first words name and narrows the program to it. It
+// returns the number of those words.
 func (t *Program) Choose(args []string) (n int) {
 	for _, word := range args {
 		i := slices.IndexFunc(t.Commands, func(c *Command) bool { return c.Name == word })
@@ -217,10 +215,10 @@ func (t *Program) Choose(args []string) (n int) {
 	return n
 }
 
-// Invoked returns what --help stands behind: mqsub context add.
+// Invoked returns the words that precede --help: mqsub context add.
 func (t *Program) Invoked() string { return strings.TrimSpace(t.Name + " " + t.Path) }
 
-// Bits returns the set with the command alone; 0 without one.
+// Bits returns the set with only the command; 0 without a command.
 func (t *Program) Bits() Commands {
 	if t.Command == nil {
 		return 0
@@ -228,8 +226,8 @@ func (t *Program) Bits() Commands {
 	return t.Command.Bit
 }
 
-// Implied returns the use of the switch that the command is another way to say; nil
-// without one.
+// Implied returns a use of the switch that does the same as the command; nil if there is
+// none.
 func (t *Program) Implied() []Use {
 	if t.Command == nil || t.Command.Means == "" {
 		return nil
@@ -237,8 +235,8 @@ func (t *Program) Implied() []Use {
 	return []Use{{Opt: Table(t.Bit).Find("--" + t.Command.Means), Raw: "true", named: t.Path}}
 }
 
-// CheckCommand refuses options that have no effect on the command, and words that name
-// none where one is needed.
+// CheckCommand refuses options that have no effect on the command, and words that do not
+// name a command where one is needed.
 func (t *Program) CheckCommand(line *Line) error {
 	if t.NeedsCommand {
 		return t.noCommand(line.Positional)
@@ -259,7 +257,7 @@ func (t *Program) CheckCommand(line *Line) error {
 	return nil
 }
 
-// noCommand returns the error of words that begin with no command.
+// noCommand returns the error for words that do not begin with a command.
 func (t *Program) noCommand(args []string) error {
 	switch {
 	case len(args) == 0 && t.Command != nil:
@@ -267,12 +265,12 @@ func (t *Program) noCommand(args []string) error {
 	case len(args) == 0:
 		return Usagef("no command given")
 	case slices.Contains(t.names(), args[0]):
-		return Usagef("the command %s stands before the options", args[0])
+		return Usagef("the command %s must come before the options", args[0])
 	}
 	return t.unknownCommand(args[0])
 }
 
-// unknownCommand returns the error of a word that names no command.
+// unknownCommand returns the error for a word that is not a command.
 func (t *Program) unknownCommand(word string) error {
 	err := Usagef("unknown command %q", word)
 	if t.Command != nil {
@@ -284,7 +282,7 @@ func (t *Program) unknownCommand(word string) error {
 	return err
 }
 
-// nearest returns the command whose name is nearest to a word, or "".
+// nearest returns the command whose name is most similar to a word, or "".
 func (t *Program) nearest(word string) string { return spelling.Nearest(word, t.names()) }
 
 // names returns the names of the commands.

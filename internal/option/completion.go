@@ -2,21 +2,21 @@ package option
 
 import "strings"
 
-// CompletionOption writes a script, and answers it.
+// CompletionOption prints a completion script and answers its questions.
 const CompletionOption = "completion"
 
-// CompletionScript returns the script that has a shell ask a tool, by
-// "TOOL --completion SHELL -- WORD...", what the word at the cursor can become. Nothing
-// that is typed or printed is evaluated. TOOL is the program as it was typed if that
+// CompletionScript returns the completion script of a shell for a tool. The script calls
+// "TOOL --completion SHELL -- WORD..." to ask what the word at the cursor can become. It
+// evaluates nothing that is typed or printed. TOOL is the program as it was typed if that
 // names a file, else the one in PATH.
 func CompletionScript(shell, tool string) string {
 	return strings.ReplaceAll(completionScripts[shell], "TOOL", tool)
 }
 
-// completionScripts are the scripts by shell. The answer is, in lines: what the shell
-// offers of its own, "words" for nothing, or files, directories or hosts, and behind
-// files their patterns, of which a * at the end is for when no other matches; the stem,
-// which is what of the word stays; and the words.
+// completionScripts holds the scripts by shell. The answer that they read consists of
+// lines: the kind of completion ("words" for none by the shell itself, or files,
+// directories or hosts), after files their patterns, with a final * that applies if no
+// other pattern matches; the stem, the part of the word that stays; and the words.
 var completionScripts = map[string]string{
 	"bash": `# bash completion for TOOL: source it, or put it into
 # ~/.local/share/bash-completion/completions/TOOL

@@ -1,6 +1,6 @@
 package option
 
-// The exit codes. ExitCodes has them as a table.
+// The exit codes. ExitCodes returns them as a table.
 const (
 	ExitDone       = 0
 	ExitFailure    = 1
@@ -10,14 +10,14 @@ const (
 	ExitDenied     = 5
 	ExitLocalIO    = 6
 	ExitLost       = 7
-	ExitThreshold  = 4 // of mqbench, as the next four
+	ExitThreshold  = 4 // of mqbench, as are the next four
 	ExitLoss       = 5
 	ExitGenerator  = 6
 	ExitSaturated  = 7
 	ExitIncomplete = 8
 	ExitTimeLimit  = 27
 	ExitNothing    = 28
-	ExitHangup     = Signaled + 1 // and so on for other signals
+	ExitHangup     = Signaled + 1 // other signals likewise
 	ExitInterrupt  = Signaled + 2
 	ExitQuit       = Signaled + 3
 	ExitPipe       = Signaled + 13
@@ -28,11 +28,11 @@ const (
 type ExitStatus struct {
 	Code  int
 	Name  string // one or two words, stable, for tests and logs
-	Text  string // when, for --help and the man page
+	Text  string // the cause, for --help and the man page
 	Tools ToolSet
 }
 
-// ExitCodes is the table of exit codes of a tool, in ascending order.
+// ExitCodes returns the table of exit codes of some tools, in ascending order.
 func ExitCodes(tools ToolSet) []ExitStatus {
 	all := [...]ExitStatus{
 		{Code: ExitDone, Name: "done", Text: "success", Tools: All},
@@ -53,7 +53,7 @@ func ExitCodes(tools ToolSet) []ExitStatus {
 		{Code: ExitHangup, Name: "hung up", Text: "killed by SIGHUP (the terminal was closed)", Tools: All},
 		{Code: ExitInterrupt, Name: "interrupted", Text: "interrupted (SIGINT)", Tools: All},
 		{Code: ExitQuit, Name: "quit", Text: "killed by SIGQUIT", Tools: All},
-		{Code: ExitPipe, Name: "closed pipe", Text: "nobody reads standard output any more (SIGPIPE)", Tools: All},
+		{Code: ExitPipe, Name: "closed pipe", Text: "standard output has lost its reader (SIGPIPE)", Tools: All},
 		{Code: ExitTerminated, Name: "terminated", Text: "terminated (SIGTERM)", Tools: All},
 	}
 	rows := make([]ExitStatus, 0, len(all))
@@ -65,5 +65,5 @@ func ExitCodes(tools ToolSet) []ExitStatus {
 	return rows
 }
 
-// Signaled is what the exit codes of signals begin behind.
+// Signaled is added to the number of a signal to form its exit code.
 const Signaled = 128

@@ -10,12 +10,12 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the fields of Values anew")
+var update = flag.Bool("update", false, "rewrite the fields of Values")
 
-// initials are parts of names that are written in capitals.
+// initials are the parts of names that are written in capitals.
 var initials = map[string]string{"id": "ID", "url": "URL", "tls": "TLS", "ws": "WS", "srv": "SRV", "json": "JSON", "qos": "QoS", "ip": "IP", "psk": "PSK", "alpn": "ALPN", "ca": "CA", "os": "OS", "sha1": "SHA1", "kpass": "KPass", "cafile": "CAFile", "capath": "CAPath", "slo": "SLO"}
 
-// fieldOf is the field of Values for the option of a name.
+// fieldOf returns the field of Values for the option with a name.
 func fieldOf(name string) string {
 	var b strings.Builder
 	for part := range strings.SplitSeq(name, "-") {
@@ -28,7 +28,8 @@ func fieldOf(name string) string {
 	return b.String()
 }
 
-// TestEveryOptionHasAField: go test ./internal/option -run Field -update writes fields.go.
+// TestEveryOptionHasAField compares fields.go with the tables; "go test ./internal/option
+// -run Field -update" writes it.
 func TestEveryOptionHasAField(t *testing.T) {
 	t.Parallel()
 	var names []string

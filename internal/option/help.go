@@ -13,12 +13,12 @@ import (
 
 const (
 	helpWidth  = 80
-	helpColumn = 30 // where the sentences begin
+	helpColumn = 30 // column of the descriptions
 )
 
-// AskedHelp reports whether a command line has --help, and returns its topic and what
-// the line says of --color, or "". It narrows the program to the command then. Words
-// that are wrong are passed over.
+// AskedHelp reports whether a command line has --help, and returns its topic and the value
+// of --color, or "". If so, it narrows the program to the command. Invalid words are
+// ignored.
 func (t *Program) AskedHelp(argv []string) (topic, color string, asked bool) {
 	if !slices.ContainsFunc(argv, func(w string) bool { return strings.HasPrefix(w, "--help") }) {
 		return "", "", false
@@ -44,9 +44,9 @@ func (t *Program) AskedHelp(argv []string) (topic, color string, asked bool) {
 }
 
 // Help returns what --help prints, in lines of at most 80 columns: without a topic what
-// fits on one screen, for "all" everything, for the word of a topic its options or its
-// text, and for the name of an option what there is to know about it. With styled,
-// headings and options are for a terminal. The error is that of an unknown topic.
+// fits on one screen, for "all" everything, for a topic its options or its text, and for
+// the name of an option the details of it. If styled, headings and options are highlighted
+// for a terminal. The error is that of an unknown topic.
 func Help(t *Program, topic string, styled bool) (string, error) {
 	command := slices.Contains(t.names(), topic) && (t.NeedsCommand || !slices.Contains(t.HelpTopics(), topic))
 	if command {
@@ -90,22 +90,22 @@ func Help(t *Program, topic string, styled bool) (string, error) {
 	return "", err.WithHint("%s", topics)
 }
 
-// helpPage is a page of --help in the making.
+// helpPage is a page of --help under construction.
 type helpPage struct {
 	strings.Builder
 	tool   *Program
-	form   Forms // of the command's plan; 0: any
+	form   Forms // of the command's plan; 0 is any
 	styled bool
 }
 
-// The ways to show words on a terminal.
+// Text styles on a terminal.
 const (
 	bold      = "\x1b[1m"
 	underline = "\x1b[4m"
 	plainText = "\x1b[0m"
 )
 
-// style returns text in a way for a terminal, if the page is for one.
+// style returns text in a style, if the page is for a terminal.
 func (p *helpPage) style(how, text string) string {
 	if !p.styled || text == "" {
 		return text
@@ -113,12 +113,13 @@ func (p *helpPage) style(how, text string) string {
 	return how + text + plainText
 }
 
-// columns writes left, in bold, and text from a column on.
+// columns writes left in bold, and text starting at a column.
 func (p *helpPage) columns(left, text string, column int) {
 	p.row("  "+left, "  "+p.style(bold, left), text, column, 2)
 }
 
-// row writes left, as shown, and text from a column on, behind at least gap blanks.
+// row writes left in the form shown, and text starting at a column, after at least gap
+// blanks.
 func (p *helpPage) row(left, shown, text string, column, gap int) {
 	var b strings.Builder
 	writeColumns(&b, left, text, column, gap)
@@ -143,12 +144,12 @@ func (p *helpPage) option(o *Option, column int) {
 	p.row(blank+strings.Join(words, " "), blank+strings.Join(shown, " "), o.sentence(p.tool.Bits(), p.form), column, 2)
 }
 
-// paragraph writes text from a column on.
+// paragraph writes text starting at a column.
 func (p *helpPage) paragraph(text string, column int) { p.row("", "", text, column, 0) }
 
 func (p *helpPage) heading(text string) { p.WriteString(p.style(bold, text+":") + "\n") }
 
-// head writes what the program is and how it is used.
+// head writes the summary and the usage of the program.
 func (p *helpPage) head() {
 	if p.tool.Summary != "" {
 		p.row(p.tool.Invoked(), p.style(bold, p.tool.Invoked()), "- "+p.tool.Summary, utf8.RuneCountInString(p.tool.Invoked())+1, 1)
@@ -162,7 +163,7 @@ func (p *helpPage) head() {
 	}
 }
 
-// examples writes the examples of the tool behind an empty line.
+// examples writes an empty line and the examples of the tool.
 func (p *helpPage) examples() {
 	if len(p.tool.Examples) > 0 {
 		p.WriteString("\n")
@@ -170,8 +171,8 @@ func (p *helpPage) examples() {
 	}
 }
 
-// examplesOf writes the examples of a topic and an empty line, but with a command, which
-// has examples of its own.
+// examplesOf writes the examples of a topic and an empty line, unless there is a command,
+// which has its own examples.
 func (p *helpPage) examplesOf(examples []Example) {
 	if len(examples) > 0 && p.tool.Command == nil {
 		p.list(examples)
@@ -179,7 +180,7 @@ func (p *helpPage) examplesOf(examples []Example) {
 	}
 }
 
-// list writes examples: in one line each, if they all fit.
+// list writes examples, one line each if they all fit.
 func (p *helpPage) list(examples []Example) {
 	column, fits := 0, true
 	for _, e := range examples {
@@ -239,9 +240,9 @@ func (p *helpPage) brief() bool {
 	return true
 }
 
-// more says where the rest is.
+// more returns the lines that point to the rest of the help.
 func (p *helpPage) more() string {
-	topics := p.tool.HelpTopics()[1:] // all is first
+	topics := p.tool.HelpTopics()[1:] // all comes first
 	text := "More: " + p.tool.Invoked() + " --help all, or " + p.tool.Invoked() + " --help TOPIC. Topics: " + strings.Join(topics, " ") + ". "
 	if p.tool.Bit&PubSub != 0 {
 		if names := p.tool.names(); len(names) > 0 {
@@ -283,7 +284,7 @@ func (p *helpPage) group(g Group) {
 	}
 }
 
-// environment writes where options can come from.
+// environment writes where options can be set.
 func (p *helpPage) environment() {
 	p.heading("Environment and precedence")
 	p.paragraph("Options can also come from environment variables (--host is MQ_HOST; --url also MQTT_URL), an options file (-o), "+
@@ -291,7 +292,7 @@ func (p *helpPage) environment() {
 		"Precedence, highest first: command line, options file, environment, context, configuration file. "+durations, 2)
 }
 
-// durations says how durations are written.
+// durations describes the format of durations.
 const durations = "Durations are seconds or have a unit: 5, 1.5, 250ms, 2m."
 
 // exits writes the table of exit codes.
@@ -302,7 +303,7 @@ func (p *helpPage) exits() {
 	}
 }
 
-// facts writes all that the table knows about an option.
+// facts writes all that the table has about an option.
 func (p *helpPage) facts(o *Option) {
 	command := p.tool.Bits()
 	p.option(o, helpColumn)
@@ -327,8 +328,8 @@ func (p *helpPage) facts(o *Option) {
 		values = "bytes, e.g. 512, 64k or 1MiB; " + o.rangeText(plain)
 	case o.Type == TypeDuration:
 		values = "duration, e.g. 5, 250ms or 2m; " + o.rangeText(shortDuration)
-		if len(o.Specials) > 0 {
-			values += "; or " + o.Specials[0].Word
+		if len(o.DurationWords) > 0 {
+			values += "; or " + o.DurationWords[0].Word
 		}
 	case o.Type == TypeProperty:
 		values = "packet, property and value; mqpub(1) lists the properties"
@@ -384,7 +385,7 @@ func (p *helpPage) facts(o *Option) {
 	p.paragraph("More: "+p.tool.Name+"(1).", 0)
 }
 
-// contextProgram is the tool that lists the contexts of a tool.
+// contextProgram returns the tool that lists the contexts of a tool.
 func contextProgram(tool string, bit ToolSet) string {
 	if bit&PubSub == 0 {
 		return "mqpub"
@@ -392,7 +393,7 @@ func contextProgram(tool string, bit ToolSet) string {
 	return tool
 }
 
-// helpWords are the words of the left column: "-h," "--host" "HOST".
+// helpWords returns the words of the left column: "-h," "--host" "HOST".
 func (o *Option) helpWords() []string {
 	words := o.Spellings()
 	for i := range words[:len(words)-1] {
@@ -408,7 +409,7 @@ func (o *Option) helpWords() []string {
 	return words
 }
 
-// helpSpelling is the left column: "-h, --host HOST".
+// helpSpelling returns the left column: "-h, --host HOST".
 func (o *Option) helpSpelling() string {
 	s := strings.Join(o.helpWords(), " ")
 	if o.Short == "" {
@@ -417,8 +418,8 @@ func (o *Option) helpSpelling() string {
 	return s
 }
 
-// said returns the help and the default of the option for a command with a plan of a
-// form, which may be 0 for all.
+// said returns the help and the default of the option for a command with a plan of a form;
+// form 0 is all.
 func (o *Option) said(c Commands, f Forms) (help, def string) {
 	help, def = o.Help, o.Default
 	if p := o.perCommand(c, f); p != nil {
@@ -437,7 +438,7 @@ func (o *Option) said(c Commands, f Forms) (help, def string) {
 	return help, def
 }
 
-// perCommand is what the option is for a command with a plan of a form, or nil.
+// perCommand returns what differs for a command with a plan of a form, or nil.
 func (o *Option) perCommand(c Commands, f Forms) *PerCommand {
 	for i := range o.PerCommand {
 		if p := &o.PerCommand[i]; p.For&c != 0 && (p.Forms == 0 || p.Forms&f != 0) {
@@ -447,18 +448,18 @@ func (o *Option) perCommand(c Commands, f Forms) *PerCommand {
 	return nil
 }
 
-// text is the help of the option for a command, without the default.
+// text returns the help of the option for a command, without the default.
 func (o *Option) text(c Commands, f Forms) string {
 	help, _ := o.said(c, f)
 	return o.fill(help, c)
 }
 
-// fill puts the values that the option takes into a text.
+// fill inserts the values that the option accepts into a text.
 func (o *Option) fill(text string, c Commands) string {
 	return strings.Replace(text, "{values}", units.OrList(o.takes(c)...), 1)
 }
 
-// sentence is the help of the option for a command, with the default.
+// sentence returns the help of the option for a command, with the default.
 func (o *Option) sentence(c Commands, f Forms) string {
 	help, def := o.said(c, f)
 	if def == "0" && o.Type == TypeDuration {
@@ -467,7 +468,8 @@ func (o *Option) sentence(c Commands, f Forms) string {
 	return withDefault(o.fill(help, c), def)
 }
 
-// HelpSentence is the help of the option with its default, or those of the commands.
+// HelpSentence returns the help of the option with its default, or with those of the
+// commands.
 func HelpSentence(o *Option) string {
 	text := o.sentence(0, 0)
 	if def := o.perCommandDefaults(0); o.Default == "" && def != "" {
@@ -479,7 +481,8 @@ func HelpSentence(o *Option) string {
 	return text
 }
 
-// perCommandDefaults lists the defaults that differ by command, of one or, for 0, of all.
+// perCommandDefaults lists the defaults that differ by command, for one command or, if c is
+// 0, all.
 func (o *Option) perCommandDefaults(c Commands) string {
 	var all []string
 	for _, p := range o.PerCommand {
@@ -497,7 +500,7 @@ func (o *Option) perCommandDefaults(c Commands) string {
 	return strings.Join(all, "; ")
 }
 
-// commands are those that the option has a use for, one by one.
+// commands returns the commands that obey the option, one by one.
 func (o *Option) commands() (all []Commands) {
 	of := o.For
 	if of == 0 {
@@ -511,7 +514,7 @@ func (o *Option) commands() (all []Commands) {
 	return all
 }
 
-// commandWord is the word of a command that has defaults of its own.
+// commandWord returns the name of a command that has its own defaults.
 func commandWord(c Commands) string {
 	switch c {
 	case CommandVerify:
@@ -522,7 +525,7 @@ func commandWord(c Commands) string {
 	return "search"
 }
 
-// withDefault puts a default into a sentence: before what it is no part of.
+// withDefault inserts a default into a sentence, before suffixes such as (repeatable).
 func withDefault(text, def string) string {
 	if def == "" {
 		return text
@@ -536,8 +539,8 @@ func withDefault(text, def string) string {
 	return text[:at] + " (default " + def + ")" + text[at:]
 }
 
-// writeColumns writes left and, behind at least gap blanks and from column on, text in
-// lines of at most helpWidth columns.
+// writeColumns writes left and then text, after at least gap blanks and starting at column,
+// in lines of at most helpWidth columns.
 func writeColumns(b *strings.Builder, left, text string, column, gap int) {
 	at := utf8.RuneCountInString(left)
 	b.WriteString(left)
@@ -566,8 +569,8 @@ func writeColumns(b *strings.Builder, left, text string, column, gap int) {
 	b.WriteString("\n")
 }
 
-// bare writes the help of a command about the configuration file: its usage, and its
-// commands or its options.
+// bare writes the help of a command for the configuration file: its usage, and its commands
+// or its options.
 func (p *helpPage) bare() {
 	p.head()
 	p.WriteString("\n")

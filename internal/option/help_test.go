@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// helpOf is the help of a tool on a topic.
+// helpOf returns the help of a tool on a topic.
 func helpOf(t *testing.T, tool *Program, topic string) string {
 	t.Helper()
 	text, err := Help(tool, topic, false)
@@ -27,7 +27,7 @@ func helpOf(t *testing.T, tool *Program, topic string) string {
 	return text
 }
 
-// testTools are tools with the tables of the real ones.
+// testTools returns tools with the tables of the real ones.
 func testTools() (all []*Program) {
 	for _, bit := range []ToolSet{Pub, Sub, Bench} {
 		all = append(all, &Program{
@@ -67,7 +67,8 @@ func TestHelpAllIsComplete(t *testing.T) {
 	}
 }
 
-// TestEveryOptionIsInOneTopic: those that are refused are in mosquitto alone.
+// TestEveryOptionIsInOneTopic also checks that refused options appear in topic mosquitto
+// only.
 func TestEveryOptionIsInOneTopic(t *testing.T) {
 	t.Parallel()
 	for _, tool := range testTools() {
@@ -100,7 +101,7 @@ func TestEveryOptionIsInOneTopic(t *testing.T) {
 	}
 }
 
-// TestHelpTextsFitALine: with all that is appended, for each command.
+// TestHelpTextsFitALine checks each text with its suffixes, for each command.
 func TestHelpTextsFitALine(t *testing.T) {
 	t.Parallel()
 	eachTool(t, func(t *testing.T, table Options) {
@@ -137,8 +138,8 @@ func TestHelpOfAnUnknownTopic(t *testing.T) {
 	}
 }
 
-// TestHelpIsAskedForAnywhere: whatever else is wrong with the line, and not by a word
-// that is the value of an option.
+// TestHelpIsAskedForAnywhere checks that --help is found whatever else is wrong with the
+// line, but not in a word that is the value of an option.
 func TestHelpIsAskedForAnywhere(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
@@ -160,7 +161,7 @@ func TestHelpIsAskedForAnywhere(t *testing.T) {
 	}
 }
 
-// TestHelpOnATerminalIsTheSameText: but for the ways to show it.
+// TestHelpOnATerminalIsTheSameText ignores the styling.
 func TestHelpOnATerminalIsTheSameText(t *testing.T) {
 	t.Parallel()
 	strip := strings.NewReplacer(bold, "", underline, "", plainText, "")

@@ -6,34 +6,31 @@ import (
 	"strings"
 )
 
-// Normalize turns the words after the program's name into the one form that
-// urfave/cli and the flag package read without surprises: every option as
-// --name or --name=value under its canonical name, in the order given, then,
-// when there are positional words, "--" and those. It looks at no environment
-// and checks no values, so its result depends on the arguments only, and its
-// own output is left as it is.
+// Normalize turns the words after the program's name into the one form that urfave/cli and
+// package flag read without surprises: every option as --name or --name=value under its
+// canonical name, in order, and then, if there are positional words, "--" and those words.
+// It reads no environment and checks no values, so its result depends on the arguments
+// only, and it returns its own output unchanged.
 //
-// What it accepts:
+// It accepts:
 //
 //   - every spelling of an option, as -t a, --topic a, --topic=a;
 //   - a value that begins with a hyphen: -m -x sends "-x", -t -- has topic "--";
-//   - bundles of one-letter switches, the last of which may take a value: -vd,
-//     -vt a/b;
-//   - a value attached to its letter, -q1 or -ta/b, unless the word could mean
-//     something else: when it is a long name with a hyphen missing (-topic),
-//     when = follows the letter, when a number is wanted and none begins
-//     (-pwd), or when all of the value's letters are options themselves (-td);
+//   - bundles of one-letter switches, the last of which may have a value: -vd, -vt a/b;
+//   - a value attached to its letter, -q1 or -ta/b, unless the word could mean something
+//     else: it is a long name with a hyphen missing (-topic), the letter is followed by =,
+//     a number is wanted and the text does not start like one (-pwd), or all letters of the
+//     value are options themselves (-td);
 //   - options after positional words; everything after "--" is positional;
 //   - -D CMD PROP VALUE and -D CMD user-property KEY VALUE;
-//   - an optional value (--serve) as --serve=ADDR, or as the next word when
-//     that is all digits or has a colon and does not begin with a hyphen; that of
-//     --help as any next word that does not begin with a hyphen.
+//   - an optional value (--serve) as --serve=ADDR, or as the next word if that is all
+//     digits or has a colon and does not begin with a hyphen; that of --help as any next
+//     word that does not begin with a hyphen.
 //
-// The error is a *UsageError. It never repeats an attached value of a secret
-// option.
+// The error is a *UsageError. It never repeats the attached value of a secret option.
 func Normalize(table Options, argv []string) ([]string, error) { return normalize(nil, table, argv) }
 
-// normalize is Normalize for the words behind a command, which may be nil.
+// normalize is Normalize for the words after a command, which may be nil.
 func normalize(command *Command, table Options, argv []string) ([]string, error) {
 	n := normalizer{command: command, table: table, argv: argv}
 	n.out = make([]string, 0, len(argv)+1)
@@ -49,20 +46,20 @@ func normalize(command *Command, table Options, argv []string) ([]string, error)
 }
 
 type normalizer struct {
-	command    *Command // one whose options are suggested; nil: all
+	command    *Command // whose options are suggested; nil: all options
 	table      Options
 	argv       []string
-	next       int // the word of argv to read next
+	next       int // index in argv of the next word
 	out        []string
 	positional []string
 
 	ended bool     // "--" was read
-	wants *Option  // the option whose value argv ends before
-	may   *Option  // the same of an optional value
-	begun []string // the words that --property has already
+	wants *Option  // the option whose value is missing at the end of argv
+	may   *Option  // the same for an optional value
+	begun []string // the words already read after --property
 }
 
-// word reads the next word, and with it those that it takes.
+// word reads the next word and the words that belong to it.
 func (n *normalizer) word() *UsageError {
 	w := n.argv[n.next]
 	n.next++
@@ -144,14 +141,14 @@ func (n *normalizer) short(w string) *UsageError {
 			continue
 		}
 		if o.numeric() && !strings.ContainsRune("-=0123456789", rune(rest[0])) {
-			return n.unknown(n.shown(w)) // -pwd is no port
+			return n.unknown(n.shown(w)) // -pwd does not set a port
 		}
 		return n.attached(o, spelling, rest)
 	}
 	return nil
 }
 
-// attached handles the value in -q1.
+// attached handles an attached value, as in -q1.
 func (n *normalizer) attached(o *Option, spelling, value string) *UsageError {
 	word := strconv.Quote(spelling + value)
 	if o.Secret {
@@ -166,7 +163,7 @@ func (n *normalizer) attached(o *Option, spelling, value string) *UsageError {
 		for i := 0; i < len(value) && ambiguous; i++ {
 			ambiguous = n.table.Find("-"+value[i:i+1]) != nil
 		}
-		// -q1 stays clear although -0 is an option: a number is a value.
+		// -q1 is unambiguous although -0 is an option: a number is a value.
 		if allDigits(value) {
 			ambiguous = false
 		}
@@ -178,8 +175,8 @@ func (n *normalizer) attached(o *Option, spelling, value string) *UsageError {
 	return nil
 }
 
-// option handles an option without attached value: it takes as many words as
-// the option needs.
+// option handles an option without an attached value; it consumes as many words as the
+// option needs.
 func (n *normalizer) option(o *Option, spelling string) *UsageError {
 	switch {
 	case o.Type == TypeBool:
@@ -246,7 +243,7 @@ func (n *normalizer) unknown(word string) *UsageError {
 	return err
 }
 
-// shown is how much of a word of short options an error may repeat: not what
+// shown returns the part of a word of short options that an error may repeat: not what
 // follows = or the letter of a secret option.
 func (n *normalizer) shown(w string) string {
 	w, _, _ = strings.Cut(w, "=")
@@ -258,7 +255,7 @@ func (n *normalizer) shown(w string) string {
 	return w
 }
 
-// takesNext reports whether the option, whose value is optional, takes the word behind it.
+// takesNext reports whether the option, whose value is optional, consumes the next word.
 func (o *Option) takesNext(w string) bool {
 	if o.Type == TypeListen {
 		return looksLikeAddress(w)

@@ -11,7 +11,7 @@ import (
 func TestNormalize(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		it   string // finishes "it ..."
+		it   string // completes "it ..."
 		tool ToolSet
 		argv []string
 		want []string
@@ -93,7 +93,7 @@ func TestNormalizeRefuses(t *testing.T) {
 		{"a user property with too few words", Pub, []string{"-D", "publish", "USER-property", "k"},
 			"-D needs 4 words, not 3: CMD PROP [KEY] VALUE", "write -D CMD PROP VALUE, or -D CMD user-property KEY VALUE"},
 		{"an option where a property's name belongs", Pub, []string{"-D", "publish", "-t", "x"},
-			`--property: invalid value "publish -t x" ("-t" is no name of a packet or property)`, "write -D CMD PROP VALUE, or -D CMD user-property KEY VALUE"},
+			`--property: invalid value "publish -t x" ("-t" is not the name of a packet or property)`, "write -D CMD PROP VALUE, or -D CMD user-property KEY VALUE"},
 		{"an attached property", Pub, []string{"-Dpublish"}, "-D needs its words separate: CMD PROP [KEY] VALUE", ""},
 		{"a broken property word", Pub, []string{"--property=publish user-property k"},
 			`--property: invalid value "publish user-property k" (want CMD user-property KEY VALUE)`, ""},
@@ -132,9 +132,8 @@ func TestNormalizeNeverShowsASecret(t *testing.T) {
 	}
 }
 
-// FuzzNormalize: whatever the words, the result is a usage error of one line,
-// or canonical words that Normalize leaves alone and urfave reads as exactly
-// what they say.
+// FuzzNormalize checks that the result is either a usage error of one line, or canonical
+// words that Normalize leaves unchanged and urfave/cli reads as exactly what they mean.
 func FuzzNormalize(f *testing.F) {
 	for _, seed := range []string{
 		"-t\x00a\x00--topic\x00b", "-vd\x00-q1", "-D\x00publish\x00user-property\x00k\\ \x00v", "--serve\x00-v", "a\x00-m\x00-x\x00--\x00-d",

@@ -10,9 +10,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// The parsers below are strict: base 10, no sign where none makes sense, no
-// blanks, no exponents. Their errors are what stands in parentheses behind the
-// value, see invalid.
+// The parsers below are strict: base 10, no sign where a sign makes no sense, no blanks, no
+// exponents. The text of their errors goes into the parentheses after the value, see
+// invalid.
 
 var (
 	errNotBool  = errors.New("want true or false")
@@ -23,7 +23,7 @@ var (
 	errBrackets = errors.New("want an IPv6 address in brackets")
 )
 
-// parseBool reads the value of a switch in --name=value and the environment.
+// parseBool parses the value of a switch, as in --name=value or an environment variable.
 func parseBool(s string) (bool, error) {
 	switch strings.ToLower(s) {
 	case "1", "true", "yes", "on":
@@ -34,7 +34,7 @@ func parseBool(s string) (bool, error) {
 	return false, errNotBool
 }
 
-// parseInt reads a whole number: an optional minus and decimal digits.
+// parseInt parses a whole number: an optional minus sign and decimal digits.
 func parseInt(s string) (int64, error) {
 	digits := strings.TrimPrefix(s, "-")
 	if !allDigits(digits) {
@@ -56,8 +56,7 @@ func allDigits(s string) bool {
 	return s != ""
 }
 
-// parseEscaped resolves \n \r \t \0 \\ and \xHH; the result has at least one
-// byte.
+// parseEscaped resolves \n \r \t \0 \\ and \xHH; the result has at least one byte.
 func parseEscaped(s string) (string, error) {
 	if s == "" {
 		return "", ErrEmpty
@@ -100,8 +99,8 @@ func parseEscaped(s string) (string, error) {
 	return string(b), nil
 }
 
-// parseListen reads PORT, HOST:PORT, a URL or the path of a socket (one with a slash)
-// and makes HOST:PORT of a bare port, on the loopback address.
+// parseListen parses PORT, HOST:PORT, a URL or the path of a socket (with a slash). A bare
+// port becomes HOST:PORT on the loopback address.
 func parseListen(s string) (string, error) {
 	if strings.ContainsRune(s, '/') || transport.IsURL(s) {
 		return s, nil

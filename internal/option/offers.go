@@ -8,43 +8,42 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// The completion scripts know no options: at every Tab they ask the tool what the word
-// at the cursor can become. So every shell offers the same, from the tables and by the
-// reader of the command line, and what a script offers is right for the tool that it
-// asks.
+// The completion scripts know no options: at every Tab they ask the tool what the word at
+// the cursor can become. So every shell offers the same, derived from the tables and from
+// the parser of the command line, and always fits the tool that is installed.
 
-// offers are what a word can become.
+// offers is what a word can become.
 type offers struct {
-	kind  string   // what the shell offers beside the words: files, directories or hosts
+	kind  string   // what the shell offers besides the words: files, directories or hosts
 	globs []string // the patterns of the files
-	stem  string   // the beginning of the word that stays: --cafile=
+	stem  string   // the part of the word that stays: --cafile=
 	words []offer
 }
 
 // allFiles is the pattern of all files.
 var allFiles = []string{"*"}
 
-// offer is one end of the word, and what it does.
+// offer is one way to finish the word, and its description.
 type offer struct{ word, help string }
 
-// Asks returns the words of "--completion SHELL -- WORD...", by which a script asks for
-// what the last one can become; or none.
+// Asks returns the words of "--completion SHELL -- WORD...", by which a script asks what
+// the last one can become, or nil.
 func Asks(args []string) (shell string, words []string) {
 	if len(args) < 4 || args[0] != "--"+CompletionOption || args[2] != "--" || completionScripts[args[1]] == "" {
 		return "", nil
 	}
 	words = slices.Clone(args[3:])
 	if shell = args[1]; shell == "powershell" {
-		// Before 7.3 it drops empty words, so that one = is before the last.
+		// Before 7.3 it drops empty words, so that a single = precedes the last.
 		last := &words[len(words)-1]
 		*last = strings.TrimPrefix(*last, "=")
 	}
 	return shell, words
 }
 
-// text is the answer to a shell: the kind with its patterns, the stem, and then a line
-// for each word. Bash and PowerShell take what they get; the others choose by rules of
-// the user's.
+// text returns the answer to a shell: the kind with its patterns, the stem, and a line for
+// each word. Bash and PowerShell use the words unchanged; the other shells filter them by
+// rules that the user sets.
 func (o *offers) text(shell, typed string) string {
 	if strings.ContainsAny(o.stem, "\n\t") {
 		return ""
@@ -71,32 +70,32 @@ func (o *offers) text(shell, typed string) string {
 	return b.String()
 }
 
-// completer finds the offers for one word.
+// completer collects the offers for one word.
 type completer struct {
 	offers
 	env    *Environment
 	tool   *Program
 	typed  string
 	obeyed Options
-	line   normalizer // has read the words before
+	line   normalizer // has read the preceding words
 }
 
-// Answer is the answer to a completion script: what the last of some words can become.
+// Answer returns the answer to a completion script: what the last of the words can become.
 func (t *Program) Answer(env *Environment, shell string, words []string) string {
 	return t.offers(env, words).text(shell, words[len(words)-1])
 }
 
-// offers returns what the last of some words can become.
+// offers returns what the last of the words can become.
 func (t *Program) offers(env *Environment, words []string) *offers {
 	last := len(words) - 1
 	c := &completer{env: env, tool: t, typed: words[last]}
 	compat := t.Bit&PubSub != 0 && strings.HasPrefix(words[0], "--"+Compat)
 	if compat && last > 0 && (last > 1 || words[0] != "--"+Compat) {
-		return &c.offers // behind it is the grammar of another program
+		return &c.offers // what follows is the grammar of another program
 	}
 	n := t.Choose(words[:last])
 	if t.NeedsCommand && 0 < n && n < last {
-		return &c.offers // behind a word that names none
+		return &c.offers // what follows a word that is not a command
 	}
 	c.line = normalizer{table: t.Table(), argv: words[:last], next: n}
 	c.complete(func(args []string) Options {
@@ -121,7 +120,7 @@ func (t *Program) offers(env *Environment, words []string) *offers {
 	return &c.offers
 }
 
-// arguments offers what can stand for the next argument of a command.
+// arguments offers what can be the next argument of a command.
 func (c *completer) arguments(command *Command, args []string) {
 	var words []string
 	if command.Words != nil {
@@ -141,12 +140,12 @@ func (c *completer) arguments(command *Command, args []string) {
 	}
 }
 
-// complete reads the words before, and then finds out what the last one is: with the
-// words that are no options, obeyed returns the options that can follow, and operands
-// offers what else can; nil: nothing.
+// complete reads the preceding words and then finds out what the last one is. obeyed
+// returns the options that can follow, depending on the positional words; operands offers
+// what else can; nil offers nothing.
 func (c *completer) complete(obeyed func([]string) Options, operands func([]string)) {
 	for c.line.next < len(c.line.argv) {
-		_ = c.line.word() // what is wrong with it is told when the line is run
+		_ = c.line.word() // errors are reported when the line is run
 	}
 	c.obeyed = obeyed(c.line.positional)
 	name, _, joined := strings.Cut(c.typed, "=")
@@ -173,7 +172,7 @@ func (c *completer) complete(obeyed func([]string) Options, operands func([]stri
 	}
 }
 
-// attached offers the values that can follow the letter of an option in one word: -q1.
+// attached offers the values that can follow the letter of an option in the same word: -q1.
 func (c *completer) attached() {
 	for i := 1; i < len(c.typed); i++ {
 		o := c.line.table.Find("-" + c.typed[i:i+1])
@@ -191,8 +190,8 @@ func (c *completer) attached() {
 			return err != nil
 		})
 		switch {
-		case i+1 < len(c.typed): // no other option begins like this
-		case len(c.words) == 0: // a blank, and then the value, is to follow
+		case i+1 < len(c.typed): // no other option begins with this
+		case len(c.words) == 0: // a blank and then the value follow
 			c.offers = all
 		default:
 			for i := range c.words {
@@ -204,7 +203,7 @@ func (c *completer) attached() {
 	}
 }
 
-// value offers the values of an option, behind a stem.
+// value offers the values of an option after a stem.
 func (c *completer) value(o *Option, stem string) {
 	if !slices.Contains(c.obeyed, o) {
 		return
@@ -216,7 +215,7 @@ func (c *completer) value(o *Option, stem string) {
 	case o.Name == "help":
 		c.addAll(c.tool.HelpTopics())
 	case o.Type == TypeProperty:
-		if stem == "" { // as one word it has blanks in it
+		if stem == "" { // as one word it would contain blanks
 			c.property()
 		}
 	case o.Complete == CompleteFile:

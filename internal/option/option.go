@@ -22,12 +22,12 @@ const (
 	All    = Pub | Sub | Bench
 )
 
-// Type says how the value of an option is written and read.
+// Type is the type of an option's value.
 type Type uint8
 
 // The types of an option.
 const (
-	TypeBool     Type = iota // no value; --name=false takes it back
+	TypeBool     Type = iota // no value; --name=false turns it off
 	TypeString               // any text, verbatim
 	TypeInt                  // base 10, between Min and Max
 	TypeDuration             // 5 (seconds), 1.5, 250ms, 2m, between Min and Max nanoseconds
@@ -38,7 +38,7 @@ const (
 	TypeProperty             // CMD PROP [KEY] VALUE, see Property
 )
 
-// Completion says what a shell offers for the value of an option.
+// Completion is the kind of completion a shell offers for the value of an option.
 type Completion uint8
 
 // The kinds of completion.
@@ -53,10 +53,10 @@ const (
 	CompleteContext
 )
 
-// Group is a heading of --help and of the man page. Each is a topic of --help.
+// Group is a heading of --help and of the man page, and a topic of --help.
 type Group string
 
-// The groups, in the order in which --help shows them.
+// The groups, in the order of --help.
 const (
 	GroupLoad       Group = "Load"
 	GroupScale      Group = "Scale"
@@ -82,92 +82,93 @@ const (
 	GroupGeneral    Group = "General"
 )
 
-// common reports whether the options of the group have a use for every command.
+// common reports whether the options of the group apply to every command.
 func (g Group) common() bool { return g == GroupConfig || g == GroupGeneral }
 
-// Choice is one value of a TypeChoice option: Value is what the tool reads,
-// Also are other ways to write it.
+// Choice is one value of a TypeChoice option: Value is what the tool reads, Also lists its
+// other spellings.
 type Choice struct {
 	Value string
 	Also  []string
 }
 
-// Fewer are the choices that a command takes of an option's.
+// Fewer limits the choices of an option for some commands.
 type Fewer struct {
 	For    Commands
 	Values []string
 }
 
-// PerCommand is what an option is for some commands of mqbench, in place of its own
-// Help and Default where these are not empty. The Default is for the user's eyes: the
-// command itself has it, and a test compares the two.
+// PerCommand replaces the Help and the Default of an option for some commands of mqbench;
+// empty fields replace nothing. Default is only displayed: the command has its own value,
+// and a test compares the two.
 type PerCommand struct {
 	For     Commands
-	Forms   Forms // of their plans; 0: all
+	Forms   Forms // of their plans; 0 means all
 	Default string
-	Unless  string // an option in whose presence there is no default
+	Unless  string // if this option is set, there is no default
 	Help    string
 }
 
-// Special is a word that a TypeDuration option takes in place of a number.
-type Special struct {
+// DurationWord is a word that a TypeDuration option accepts in place of a number.
+type DurationWord struct {
 	Word  string
 	Value time.Duration
 }
 
-// Option is one row of the option table, the single source of truth for the
-// command line, the environment, --help, the man pages and their tests.
+// Option is one row of the option table, the single source for the command line, the
+// environment, --help, the man pages and their tests.
 type Option struct {
-	// Name is the canonical name: --Name on the command line and the key in a
-	// configuration file. The environment variable follows from it (Env).
+	// Name is the canonical name: --Name on the command line and the key in a configuration
+	// file. The environment variable is derived from it, see Env.
 	Name    string
 	Short   string   // one letter, or empty
-	Aliases []string // further long names
+	Aliases []string // other long names
 	Tools   ToolSet
-	For     Commands // those of mqbench that have a use for it; 0: those with a plan
-	Forms   Forms    // of plans: those that it has an effect on; 0: all
-	Hidden  bool     // does nothing, or is refused: --help and completion leave it out
+	For     Commands // the mqbench commands that obey it; 0 means those with a plan
+	Forms   Forms    // the forms of plan that it affects; 0 means all
+	Hidden  bool     // has no effect or is refused; --help and completion omit it
 	Group   Group
 	Type    Type
 
-	// Optional: the value may be missing, Implied is used then.
+	// Optional is set if the value may be missing; Implied is used in its place.
 	Optional bool
 	Implied  string
 
-	Repeat   bool // every use adds a value; otherwise the last one wins
-	Override bool // with Repeat: the command line replaces what an options file says
-	Once     bool // a second use in one place is an error: one of the values would be lost in silence
+	Repeat   bool // every use adds a value; otherwise the last one counts
+	Override bool // with Repeat: values on the command line replace those of an options file
+	Once     bool // a second use in one place is an error, as one value would be lost silently
 
 	Placeholder string
-	Help        string // "{values}" stands for what the option takes
-	Default     string // in the form a user would write it; empty: none
+	Help        string // "{values}" is replaced by the values that the option accepts
+	Default     string // as a user would write it; "" if there is none
 
-	// Min and Max bound numbers, both inclusive: TypeInt plain, TypeSize bytes,
-	// TypeDuration nanoseconds. A Max of zero is no upper bound.
-	Min, Max   int64
-	Whole      bool // of a TypeDuration: whole seconds only
-	Choices    []Choice
-	Fewer      []Fewer // commands that take some of the choices only
-	PerCommand []PerCommand
-	List       bool // the value is choices with commas between them
-	Specials   []Special
+	// Min and Max are the inclusive bounds of a number: of a TypeInt as it is written, of a
+	// TypeSize in bytes, of a TypeDuration in nanoseconds. A Max of zero means no upper
+	// bound.
+	Min, Max      int64
+	Whole         bool // for TypeDuration: whole seconds only
+	Choices       []Choice
+	Fewer         []Fewer // commands that accept only some of the choices
+	PerCommand    []PerCommand
+	List          bool // the value is a comma-separated list of choices
+	DurationWords []DurationWord
 
-	Stdin    bool       // reads standard input; of a TypeString if the value is -
-	Excludes []Relation // what cannot be used with this option
-	Needs    []Relation // what this option does nothing without
+	Stdin    bool       // reads standard input; a TypeString does so if its value is "-"
+	Excludes []Relation // options that cannot be used with this one
+	Needs    []Relation // options without which this one has no effect
 
 	Complete Completion
-	Secret   bool // may hold a secret; mask knows which part
-	V5       bool // means nothing before MQTT 5
+	Secret   bool // may hold a secret; mask finds the part that does
+	V5       bool // has no meaning before MQTT 5
 
 	NoEnv       bool   // has no environment variable
-	AboutFile   bool   // says which file and how, and cannot be kept in one
-	NoKey       bool   // cannot stand in a configuration file, as all with NoEnv
-	EnvFallback string // second variable, read when the first is not set
+	AboutFile   bool   // selects a file or a context, and cannot be set in a file
+	NoKey       bool   // not allowed in a configuration file; implied by NoEnv
+	EnvFallback string // a second variable, read if the first is not set
 }
 
-// Env is the environment variable of the option, MQ_ and the name in capitals,
-// or "" when it has none.
+// Env returns the environment variable of the option: MQ_ and the name in capitals, or ""
+// if it has none.
 func (o *Option) Env() string {
 	if o.NoEnv {
 		return ""
@@ -184,8 +185,8 @@ func (o *Option) Env() string {
 	return string(b)
 }
 
-// Key is the key of the option in a configuration file, or "" when it cannot
-// stand there.
+// Key returns the key of the option in a configuration file, or "" if it is not allowed
+// there.
 func (o *Option) Key() string {
 	if o.NoEnv || o.NoKey {
 		return ""
@@ -193,7 +194,7 @@ func (o *Option) Key() string {
 	return o.Name
 }
 
-// Spellings are all ways to write the option, short first: -P --password --pw.
+// Spellings returns all spellings of the option, short ones first: -P --password --pw.
 func (o *Option) Spellings() []string {
 	s := make([]string, 0, 2+len(o.Aliases))
 	if o.Short != "" {
@@ -218,7 +219,8 @@ func (o *Option) choiceWords() string {
 	return units.OrList(words...)
 }
 
-// takes lists the values that the option takes with a command; nil unless they are few.
+// takes returns the values that the option accepts with a command, or nil unless they are
+// few.
 func (o *Option) takes(c Commands) []string {
 	for _, few := range o.Fewer {
 		if few.For&c != 0 {
@@ -240,8 +242,8 @@ func (o *Option) takes(c Commands) []string {
 	return words
 }
 
-// Absolute is a value whose path means the same file in every directory. A name that
-// begins with @ is that of an abstract socket, which is no file.
+// Absolute returns the value with its path made absolute. A name that begins with @ is an
+// abstract socket, not a file.
 func (o *Option) Absolute(raw string) (string, error) {
 	switch {
 	case o.Name == "url":
@@ -250,7 +252,7 @@ func (o *Option) Absolute(raw string) (string, error) {
 			return raw, nil
 		}
 		t.Path, err = filepath.Abs(t.Path)
-		return t.String(), err // which has no password: a relative path comes without a user
+		return t.String(), err // without the password: a relative path is printed without a user
 	case o.Name == "unix" && strings.HasPrefix(raw, "@"), raw == "-", o.Complete != CompleteFile && o.Complete != CompleteDir:
 		return raw, nil
 	}

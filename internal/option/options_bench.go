@@ -1,6 +1,6 @@
 package option
 
-// commandsLoad are the commands that take a plan of any kind.
+// commandsLoad are the commands that accept any kind of plan.
 const commandsLoad = CommandRun | CommandSearch | CommandDoctor | CommandK8s
 
 var loadOptions = []Option{

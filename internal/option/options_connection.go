@@ -128,7 +128,7 @@ var authOptions = []Option{
 		Help: "prompt for the password",
 	},
 	{
-		// Not a TypeChoice: with --auth-command any name is right.
+		// Not a TypeChoice: --auth-command allows any name.
 		Name: "auth", V5: true, Tools: PubSub, Group: GroupAuth, Type: TypeString,
 		Placeholder: "METHOD", Complete: CompleteChoice,
 		Choices: []Choice{{"scram-sha-1", nil}, {"scram-sha-256", nil}, {"scram-sha-512", nil}},
@@ -167,7 +167,7 @@ var sessionOptions = []Option{
 	{
 		Name: "session-expiry-interval", Short: "x", V5: true, Tools: PubSub, Group: GroupSession, Type: TypeDuration,
 		Placeholder: "DURATION", Min: 0, Max: int64(4294967295 * time.Second), Whole: true,
-		Specials: []Special{
+		DurationWords: []DurationWord{
 			{"never", 4294967295 * time.Second},
 			{"-1", 4294967295 * time.Second},
 			{"∞", 4294967295 * time.Second},
@@ -301,8 +301,8 @@ var serveOptions = []Option{
 	},
 }
 
-// DefaultServeAddr is where --serve listens when it is given without a value.
+// DefaultServeAddr is the address of --serve without a value.
 const DefaultServeAddr = "127.0.0.1:1883"
 
-// PasswordSources are the options that give the password; only one may.
+// PasswordSources are the options that set the password; only one of them may be used.
 var PasswordSources = [...]string{"password", "password-file", "password-command", "ask-password"}

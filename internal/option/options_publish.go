@@ -122,5 +122,5 @@ var requestOptions = []Option{
 	},
 }
 
-// maxCount bounds counters: exact in a JSON number.
+// maxCount is the upper bound of counters: exact in a JSON number.
 const maxCount = 1 << 53

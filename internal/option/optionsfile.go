@@ -14,17 +14,16 @@ import (
 	"github.com/mqtools/mqtools/internal/textfile"
 )
 
-// optionsFile is the option that names a file of options.
+// optionsFile is the option that names an options file.
 const optionsFile = "options-file"
 
 // maxOptionsLine is the longest line of an options file, in bytes.
 const maxOptionsLine = 1 << 20
 
-// readOptionsFile reads options in the format of the mosquitto clients: one a
-// line, without quotes. The first word is the option, the rest behind one
-// blank is its value, blanks and all. Lines that begin with # are comments.
-// Other than theirs, -D takes its words too, and a file that is not there is
-// an error. Errors begin with path:line.
+// readOptionsFile reads options in the format of the mosquitto clients: one per line,
+// without quotes. The first word is the option; the rest after one blank is its value,
+// including further blanks. Lines that begin with # are comments. Unlike in theirs, -D is
+// followed by its words, and a missing file is an error. Errors begin with path:line.
 func readOptionsFile(table Options, path string) ([]Use, error) {
 	var uses []Use
 	for line, err := range OptionsLines(path) {
@@ -58,7 +57,7 @@ func readOptionsFile(table Options, path string) ([]Use, error) {
 	return uses, nil
 }
 
-// ReadOption reads the words of one line.
+// ReadOption parses the words of one line.
 func ReadOption(table Options, words []string) ([]Use, error) {
 	canonical, err := Normalize(table, words)
 	if err != nil {
@@ -67,14 +66,14 @@ func ReadOption(table Options, words []string) ([]Use, error) {
 	uses, positional := split(table, canonical)
 	switch {
 	case len(uses) == 0 && len(positional) > 0:
-		return nil, Usagef("%q is no option", positional[0])
+		return nil, Usagef("%q is not an option", positional[0])
 	case len(positional) > 0:
 		return nil, Usagef("%s takes no value, and has %q", words[0], positional[0])
 	}
 	for _, use := range uses {
 		switch use.Opt.Name {
 		case optionsFile, "help", "version", "completion", "show-config", "hash-password":
-			return nil, Usagef("--%s cannot stand in a file", use.Opt.Name)
+			return nil, Usagef("--%s is not allowed in a file", use.Opt.Name)
 		}
 	}
 	return uses, nil
@@ -83,12 +82,11 @@ func ReadOption(table Options, words []string) ([]Use, error) {
 // OptionsLine is a line of an options file.
 type OptionsLine struct {
 	Place string // path:line
-	Text  string // without its end
+	Text  string // without its line ending
 }
 
-// OptionsLines reads an options file line by line. An error, of a file that
-// cannot be read or of a line with more than a megabyte or a null character,
-// names its place and is the last.
+// OptionsLines reads an options file line by line. An error names its place and comes last:
+// the file cannot be read, or a line exceeds a megabyte or holds a null character.
 func OptionsLines(path string) iter.Seq2[OptionsLine, error] {
 	return func(yield func(OptionsLine, error) bool) {
 		f, err := os.Open(path)
@@ -114,7 +112,7 @@ func OptionsLines(path string) iter.Seq2[OptionsLine, error] {
 	}
 }
 
-// readOptionsLine reads a line without its end; io.EOF comes alone.
+// readOptionsLine reads a line without its line ending; io.EOF is returned without a line.
 func readOptionsLine(r *bufio.Reader) (string, error) {
 	var line []byte
 	for {

@@ -46,7 +46,7 @@ func TestOptionsFile(t *testing.T) {
 		}
 	}
 	if strings.Contains(shown, "secret") {
-		t.Errorf("--show-config tells the password:\n%s", shown)
+		t.Errorf("--show-config prints the password:\n%s", shown)
 	}
 }
 
@@ -56,9 +56,9 @@ func TestOptionsFilesAreRefusedByPathAndLine(t *testing.T) {
 		"-h x\n--nonsense 1": `:2: unknown option "--nonsense"`,
 		"-q 3":               `:1: --qos: invalid value "3" (want 0, 1 or 2)`,
 		"-v yes":             `:1: -v takes no value, and has "yes"`,
-		"host x":             `:1: "host" is no option`,
-		"-o other":           ":1: --options-file cannot stand in a file",
-		"--help":             ":1: --help cannot stand in a file",
+		"host x":             `:1: "host" is not an option`,
+		"-o other":           ":1: --options-file is not allowed in a file",
+		"--help":             ":1: --help is not allowed in a file",
 		"-h":                 ":1: -h needs a value",
 		"-h a\x00b":          ":1: a null character",
 		"-D publish x":       ":1: ",

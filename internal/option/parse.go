@@ -21,17 +21,16 @@ func split(table Options, words []string) (uses []Use, positional []string) {
 	return uses, nil
 }
 
-// Line is a command line after the words are sorted out and before the
-// values are checked.
+// Line is a command line that is parsed but whose values are not yet checked.
 type Line struct {
 	Table      Options
 	Uses       []Use
 	Positional []string
-	Leads      bool // the first word is a positional one
+	Leads      bool // the first word is positional
 }
 
-// parseWords reads the words of a command line, without the program's name and its
-// command, which may be nil. The error is a *UsageError.
+// parseWords parses the words of a command line after the program's name and its command,
+// which may be nil. The error is a *UsageError.
 func parseWords(command *Command, table Options, argv []string) (*Line, error) {
 	words, err := normalize(command, table, argv)
 	if err != nil {
@@ -45,7 +44,7 @@ func parseWords(command *Command, table Options, argv []string) (*Line, error) {
 	return line, err
 }
 
-// newLine returns a line of a command with what its options file has.
+// newLine returns the line of a command, with the uses in its options file added.
 func newLine(command *Command, table Options, uses []Use, positional []string) (*Line, error) {
 	path := ""
 	for _, use := range uses {
@@ -66,7 +65,7 @@ func newLine(command *Command, table Options, uses []Use, positional []string) (
 	return &Line{Table: table, Uses: uses, Positional: positional}, nil
 }
 
-// SecretFile is the options file, if there is a secret in it, or "".
+// SecretFile returns the path of the options file if it holds a secret, else "".
 func (p *Line) SecretFile() string {
 	path, secret := "", false
 	for _, use := range p.Uses {
@@ -92,14 +91,14 @@ func (p *Line) Has(name string) bool {
 	return on
 }
 
-// Gives reports whether an option is there at all.
+// Gives reports whether an option is used at all.
 func (p *Line) Gives(name string) bool {
 	return slices.ContainsFunc(p.Uses, func(use Use) bool { return use.Opt.Name == name })
 }
 
-// Parse reads a command line, without the program's name, and the environment
-// against a table. It returns the values and the positional words. The error
-// is a *UsageError. A nil lookup is an empty environment.
+// Parse reads a command line, without the program's name, and the environment according to
+// a table. It returns the values and the positional words. The error is a *UsageError. A
+// nil lookup is an empty environment.
 func Parse(table Options, argv []string, lookup LookupFunc) (*Values, []string, error) {
 	p, err := parseWords(nil, table, argv)
 	if err != nil {

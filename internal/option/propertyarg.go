@@ -8,11 +8,11 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// propertyPacket is a packet that -D gives properties.
+// propertyPacket is a packet that accepts properties with -D.
 type propertyPacket struct {
 	Word  string
 	In    packet.Type
-	Tools ToolSet // those that send it
+	Tools ToolSet // the tools that send it
 }
 
 var PropertyPackets = [...]propertyPacket{
@@ -24,7 +24,7 @@ var PropertyPackets = [...]propertyPacket{
 	{"will", packet.WillProperties, PubSub},
 }
 
-// PacketOf returns the packet that -D calls word, or nil.
+// PacketOf returns the packet that word names after -D, or nil.
 func PacketOf(word string) *propertyPacket {
 	for i := range PropertyPackets {
 		if PropertyPackets[i].Word == word {
@@ -34,16 +34,16 @@ func PacketOf(word string) *propertyPacket {
 	return nil
 }
 
-// Takes reports whether a client may give the packet a property: some are there
-// for servers only.
+// Takes reports whether a client may set a property in the packet; servers alone may set
+// some.
 func (p *propertyPacket) Takes(id packet.PropertyID) bool {
 	fromServer := id == packet.SubscriptionIdentifier && p.In == packet.PUBLISH || id == packet.ServerReference
 	return id.AllowedIn(p.In) && !fromServer
 }
 
-// Property is one use of -D CMD PROP [KEY] VALUE: an MQTT 5 property for one
-// of the packets the tool sends. Command and Name are lower case and not
-// checked against MQTT's table of properties, Key is for user-property.
+// Property is one use of -D CMD PROP [KEY] VALUE: an MQTT 5 property for a packet that the
+// tool sends. Command and Name are lower case and not checked against MQTT's table of
+// properties; Key is set for user-property only.
 type Property struct {
 	Command string
 	Name    string
@@ -51,12 +51,12 @@ type Property struct {
 	Value   string
 }
 
-// userProperty is the one property that takes two words.
+// userProperty is the only property with two words.
 const userProperty = "user-property"
 
-// As one word, for --property=WORD and the environment, a property is its
-// parts separated by single spaces; the value is the rest, verbatim, and in
-// the key a space and a backslash have a backslash before them.
+// A property written as one word, for --property=WORD and the environment, consists of its
+// parts separated by single spaces. The value is the rest, verbatim; in the key, spaces and
+// backslashes are escaped by a backslash.
 
 func (p Property) Word() string {
 	s := p.Command + " " + p.Name + " "
@@ -66,18 +66,18 @@ func (p Property) Word() string {
 	return s + p.Value
 }
 
-// makeProperty checks the first two words of a property and lowers their case.
+// makeProperty checks the first two words of a property and converts them to lower case.
 func makeProperty(command, name, key, value string) (Property, error) {
 	for _, w := range [...]string{command, name} {
 		if !isPropertyWord(w) {
-			return Property{}, fmt.Errorf("%q is no name of a packet or property", w)
+			return Property{}, fmt.Errorf("%q is not the name of a packet or property", w)
 		}
 	}
 	return Property{strings.ToLower(command), strings.ToLower(name), key, value}, nil
 }
 
-// isPropertyWord allows letters, digits and hyphens, not first: a forgotten
-// word would otherwise make an option its property.
+// isPropertyWord accepts letters, digits and hyphens, but no hyphen at the start: if a word
+// is missing, the next option must not be taken for a property.
 func isPropertyWord(s string) bool {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
@@ -88,7 +88,7 @@ func isPropertyWord(s string) bool {
 	return s != ""
 }
 
-// parseProperty reads the one-word form.
+// parseProperty parses a property written as one word.
 func parseProperty(s string) (Property, error) {
 	command, rest, ok1 := strings.Cut(s, " ")
 	name, rest, ok2 := strings.Cut(rest, " ")

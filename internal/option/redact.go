@@ -6,12 +6,12 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// hidden stands where a secret is not shown.
+// hidden replaces a secret in what is shown.
 const hidden = "***"
 
-// mask is a value of the option as it may be shown, and reports whether there is
-// a secret in it. It is the one place that knows: for what is shown and kept on
-// record, and for warnings where a file or a manifest holds one.
+// mask returns a value of the option with secrets masked, and reports whether it holds a
+// secret. All other code relies on it: what is shown or recorded, and the warnings about
+// files and manifests that hold a secret.
 func (o *Option) mask(text string) (shown string, secret bool) {
 	if !o.Secret || text == "" {
 		return text, false
@@ -33,7 +33,7 @@ func (o *Option) mask(text string) (shown string, secret bool) {
 			return text, false
 		}
 	case "ws-path":
-		// Tokens stand in the query.
+		// The query may hold tokens.
 		path, query, has := strings.Cut(text, "?")
 		if !has || query == "" {
 			return text, false
@@ -49,7 +49,7 @@ func (o *Option) mask(text string) (shown string, secret bool) {
 	return hidden, true
 }
 
-// HoldsSecret reports whether one of the values of an option has a secret in it.
+// HoldsSecret reports whether one of the values of an option holds a secret.
 func (o *Option) HoldsSecret(texts ...string) bool {
 	for _, text := range texts {
 		if _, secret := o.mask(text); secret {
@@ -59,11 +59,11 @@ func (o *Option) HoldsSecret(texts ...string) bool {
 	return false
 }
 
-// RedactArgs is a command line with *** in place of secrets.
+// RedactArgs returns a command line with *** in place of secrets.
 func RedactArgs(table Options, args []string) []string {
 	words, err := Normalize(table, args)
 	if err != nil {
-		return nil // it is refused anyway
+		return nil // it is refused elsewhere
 	}
 	for i, w := range words {
 		if w == "--" {

@@ -8,35 +8,36 @@ import (
 	"github.com/mqtools/mqtools/internal/units"
 )
 
-// Relation is what an option has to do with others. It stands in the entry of one of
-// them, and is the only place that refuses a combination of options: what a value says,
-// as the scheme of a URL, is judged where the value is read, in the same words.
+// Relation describes how an option relates to others. It stands in the entry of one of
+// them, and only relations refuse combinations of options. What depends on a value, such as
+// the scheme of a URL, is checked where the value is read, with the same wording.
 type Relation struct {
-	With []string // the names of the others; what the tool does not have does not count
-	Or   []string // of Needs: others that will do, and need not be named
+	With []string // the names of the others; names that the tool does not have are ignored
+	Or   []string // for Needs: others that also satisfy it; the error does not mention them
 	Hint string
 
-	// Of Excludes. Of two options the one from the weaker origin yields: it has its
-	// default then. Where both come from one origin, it is an error.
-	Ranked bool // but of two variables, which may be there for other programs, this one counts
-	Firm   bool // this one never yields: the other is an error from the command line, and has no effect from elsewhere
-	Native bool // in place of another program there is no such rule
+	// For Excludes. Of two options, the one from the weaker origin yields: it gets its
+	// default. If both come from one origin, it is an error.
+	Ranked bool // of two variables, which may be set for other programs, this one takes precedence
+	Firm   bool // this one never yields: the other is an error on the command line and ignored elsewhere
+	Native bool // the rule does not apply when imitating another program
 
-	// Of Needs: wherever the option comes from, and not only from the command line or
-	// an options file. A configuration may be about runs that do without. Beside is the
-	// option without which there is nothing to need.
+	// For Needs. Always applies the rule to every origin, not only to the command line and
+	// options files; without it, a configuration may serve runs that do not need the
+	// option. If the option Beside is not set, nothing is needed.
 	Always bool
 	Beside string
 }
 
-// pair are two given options of which one excludes the other.
+// pair is two given options that cannot be used together.
 type pair struct {
-	a, b *Value // a has the entry
+	a, b *Value // whose entry has the relation
 	rel  *Relation
 }
 
-// rank is the origin at which the pair is judged: the stronger one of the two, as the
-// weaker yields. A firm one is judged when all has been that can make it yield.
+// rank returns the origin at which the pair is checked: the stronger one of the two,
+// because the weaker yields. A firm pair is checked after everything that can make it
+// yield.
 func (p pair) rank() Origin {
 	if p.rel.Firm {
 		return p.a.origin
@@ -44,18 +45,18 @@ func (p pair) rank() Origin {
 	return max(p.a.origin, p.b.origin)
 }
 
-// Setting is what values are for.
+// Setting is the purpose of a set of values.
 type Setting uint8
 
 // The settings.
 const (
-	ForRun     Setting = iota // of the tool
-	ForOther                  // a run in place of another program
-	ForContext                // to be kept in a context, for runs that may do without some
+	ForRun     Setting = iota // a run of the tool
+	ForOther                  // a run that imitates another program
+	ForContext                // options kept in a context, for runs that may not need all of them
 )
 
-// Relate carries out what the entries of a table say of options that are given together.
-// The warnings are of variables that have no effect.
+// Relate applies the relations of the table to the options that are set. The warnings name
+// variables that have no effect.
 func (v *Values) Relate(table Options, setting Setting) (warnings []string, err error) {
 	var pairs []pair
 	for _, o := range table {
@@ -71,7 +72,7 @@ func (v *Values) Relate(table Options, setting Setting) (warnings []string, err 
 			}
 		}
 	}
-	// The strongest first: what has yielded excludes nothing.
+	// Strongest first: an option that has yielded excludes nothing.
 	slices.SortStableFunc(pairs, func(p, q pair) int { return cmp.Compare(q.rank(), p.rank()) })
 	for _, p := range pairs {
 		if !p.a.Given() || !p.b.Given() {
@@ -90,7 +91,7 @@ func (v *Values) Relate(table Options, setting Setting) (warnings []string, err 
 			p.b.yield()
 		}
 	}
-	var reader *Value // a second one would get what is meant for the first, or nothing
+	var reader *Value // a second reader would get what is meant for the first, or nothing
 	for _, o := range table {
 		if val := v.Of(o.Name); o.Stdin && val.Given() && (o.Type != TypeString || val.Text() == "-") {
 			if reader != nil {
@@ -117,7 +118,7 @@ func (v *Values) Relate(table Options, setting Setting) (warnings []string, err 
 	return warnings, nil
 }
 
-// lacks is the error of a given option without what a relation says that it needs.
+// lacks returns the error of an option that is set without what the relation needs, or nil.
 func (v *Values) lacks(o *Option, rel *Relation) error {
 	var names []string
 	for _, name := range slices.Concat(rel.With, rel.Or) {
@@ -134,7 +135,7 @@ func (v *Values) lacks(o *Option, rel *Relation) error {
 	return rel.hinted(v.Of(o.Name).Lacks(units.OrList(names...)))
 }
 
-// hinted gives a refusal the hint of the relation, if it has one.
+// hinted adds the hint of the relation, if it has one, to a refusal.
 func (rel *Relation) hinted(err *UsageError) *UsageError {
 	if rel.Hint != "" {
 		err.Help = rel.Hint
@@ -142,7 +143,7 @@ func (rel *Relation) hinted(err *UsageError) *UsageError {
 	return err
 }
 
-// known are the options of the table among some names, as they are written.
+// known returns the options of the table among some names, with their hyphens.
 func (t Options) known(names []string) (spelled []string) {
 	for _, name := range names {
 		if t.Long("--"+name) != nil {
@@ -152,8 +153,8 @@ func (t Options) known(names []string) (spelled []string) {
 	return spelled
 }
 
-// excluded are the options of the table that cannot be used with o, whichever entry
-// says so.
+// excluded returns the options of the table that cannot be used with o, whichever entry has
+// the relation.
 func (t Options) excluded(o *Option) (spelled []string) {
 	for _, other := range t {
 		says := func(a, b *Option) bool {

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// related reads a line of a tool, and carries out what its options have to do with each
-// other.
+// related parses a line of a tool and applies the relations of its options.
 func related(t *testing.T, tools ToolSet, line string, env map[string]string) (*Values, []string, error) {
 	t.Helper()
 	table := Table(tools)
@@ -53,8 +52,8 @@ func TestWhatHasNoEffectIsRefused(t *testing.T) {
 	}
 }
 
-// TestWhatWasRefusedIsRefused is a list of its own, from when each refusal stood in the
-// code of its tool: none of them is lost in the entries.
+// TestWhatWasRefusedIsRefused lists every combination that the tools have ever refused,
+// independently of the table, so that none of them gets lost.
 func TestWhatWasRefusedIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ line, says string }{
@@ -178,7 +177,7 @@ func TestWhatWasRefusedIsRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %s", c.line, err, c.says)
 		}
 	}
-	// All that TLS knows goes to another broker than that of --serve.
+	// --serve cannot be used with any TLS option, which are for a different broker.
 	n := 0
 	for _, o := range Table(Sub) {
 		if o.Group != GroupTLS {
@@ -196,21 +195,21 @@ func TestWhatWasRefusedIsRefused(t *testing.T) {
 	}
 }
 
-// TestTheStrongerOriginCounts: of two options that cannot be used together, whatever entry
-// says so.
+// TestTheStrongerOriginCounts checks options that cannot be used together, whichever entry
+// has the relation.
 func TestTheStrongerOriginCounts(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		line string
 		env  map[string]string
-		want string // the options that are left; or the error
+		want string // the options that remain, or the error
 		warn string
 	}{
 		{"mqsub --json", map[string]string{"MQ_PRETTY": "1"}, "json", ""},
 		{"mqsub --pretty", map[string]string{"MQ_JSON": "1"}, "pretty", ""},
 		{"mqsub --pretty=false", map[string]string{"MQ_JSON": "1"}, "json", ""},
 		{"mqsub", map[string]string{"MQ_JSON": "1", "MQ_PRETTY": "1"}, "MQ_JSON and MQ_PRETTY cannot be used together", ""},
-		{"mqpub -l", map[string]string{"MQ_MESSAGE": "x", "MQ_NULL_MESSAGE": "1"}, "stdin-line", ""}, // what has yielded excludes nothing
+		{"mqpub -l", map[string]string{"MQ_MESSAGE": "x", "MQ_NULL_MESSAGE": "1"}, "stdin-line", ""}, // an option that has yielded excludes nothing
 		{"mqsub -h h", map[string]string{"MQ_URL": "mqtt://x"}, "host", ""},
 		{"mqsub -L mqtt://x", map[string]string{"MQ_HOST": "h", "MQ_PORT": "1"}, "url", ""},
 		{"mqsub", map[string]string{"MQ_URL": "mqtt://x", "MQ_HOST": "h"}, "url", "MQ_HOST has no effect beside MQ_URL"},
@@ -220,13 +219,13 @@ func TestTheStrongerOriginCounts(t *testing.T) {
 		{"mqsub", map[string]string{"MQ_RETAINED_QUIET": "1"}, "retained-quiet", ""}, // for runs with --retained-only
 		{"mqsub", map[string]string{"MQ_CERT": "x"}, "MQ_CERT needs --key", ""},
 		{"mqpub -m x -e r -v", nil, "message response-topic verbose", ""},
-		{"mqsub -h h -p 1", map[string]string{"MQ_URL": "mqtt://x"}, "host port", ""}, // the URL yields to the host, and the port to nothing
+		{"mqsub -h h -p 1", map[string]string{"MQ_URL": "mqtt://x"}, "host port", ""}, // the URL yields to the host, but the port does not yield
 		{"mqsub --srv", map[string]string{"MQ_URL": "mqtt://x"}, "MQ_URL and --srv cannot be used together", ""},
 		{"mqsub --srv -h h", map[string]string{"MQ_URL": "mqtt://x"}, "host srv", ""},
 		{"mqsub --cafile x", map[string]string{"MQ_NO_TLS": "1"}, "cafile", ""},
 		{"mqsub --no-tls --cafile x", nil, "--no-tls and --cafile cannot be used together", ""},
 		{"mqpub -m x --repeat 2", map[string]string{"MQ_REQUEST": "1"}, "MQ_REQUEST and --repeat cannot be used together", ""},
-		{"mqpub -m x", map[string]string{"MQ_SERVE_KEY": "k"}, "message serve-key", ""}, // where nothing is served
+		{"mqpub -m x", map[string]string{"MQ_SERVE_KEY": "k"}, "message serve-key", ""}, // without --serve
 		{"mqbench --interval 1", map[string]string{"MQ_RATE": "5"}, "interval", ""},
 		{"mqsub --serve", map[string]string{"MQ_SERVE_KEY": "k"}, "MQ_SERVE_KEY needs --serve-cert", ""},
 		{"mqpub -l", map[string]string{"MQ_PASSWORD_FILE": "-"}, "--stdin-line and MQ_PASSWORD_FILE cannot be used together", ""},
@@ -252,7 +251,8 @@ func TestTheStrongerOriginCounts(t *testing.T) {
 	}
 }
 
-// TestRelationsNameOptions: a name that no tool of the option knows says nothing.
+// TestRelationsNameOptions refuses names that none of the option's tools knows, as they
+// would have no effect.
 func TestRelationsNameOptions(t *testing.T) {
 	t.Parallel()
 	n := 0
@@ -271,8 +271,8 @@ func TestRelationsNameOptions(t *testing.T) {
 	}
 }
 
-// TestHelpOfAnOptionTellsWhatItHasToDoWithOthers: from both sides.
-func TestHelpOfAnOptionTellsWhatItHasToDoWithOthers(t *testing.T) {
+// TestHelpOfAnOptionNamesItsRelations checks both sides of a relation.
+func TestHelpOfAnOptionNamesItsRelations(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		tools  ToolSet
@@ -282,7 +282,7 @@ func TestHelpOfAnOptionTellsWhatItHasToDoWithOthers(t *testing.T) {
 		{Sub, "--json", []string{" not with --verbose, --no-newline, --format, --pretty, --print0 "}},
 		{Sub, "--pretty", []string{" not with --no-newline, --format, --json, --print0 "}},
 		{Sub, "--json-payload", []string{" needs --json "}},
-		{Sub, "--cafile", []string{" not with --unix, --no-tls, --serve "}}, // and not --psk, which is refused
+		{Sub, "--cafile", []string{" not with --unix, --no-tls, --serve "}}, // but not --psk, which is refused
 		{Pub, "--json", []string{" needs --request "}},
 	} {
 		page, err := Help(&Program{Name: "x", Bit: c.tools}, c.option, false)

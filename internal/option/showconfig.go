@@ -6,9 +6,8 @@ import (
 	"strings"
 )
 
-// ShowConfig lists the value of every option and where it comes from, without
-// secrets. The command of t and the words behind it say whose defaults count where they
-// differ; t may be nil.
+// ShowConfig lists the value and the origin of every option, without secrets. The command
+// of t and the words after it select the defaults that differ by command; t may be nil.
 func ShowConfig(v *Values, table Options, t *Program, args []string) string {
 	var b strings.Builder
 	var command Commands
@@ -26,7 +25,7 @@ func ShowConfig(v *Values, table Options, t *Program, args []string) string {
 			origin = val.Place
 		default:
 			if val.origin.configured() {
-				// Without the column, as the line is what one looks for.
+				// Without the column, because users look for the line.
 				origin = val.Place[:strings.LastIndexByte(val.Place, ':')] + " (" + val.part + ")"
 			}
 		}
@@ -39,7 +38,8 @@ func ShowConfig(v *Values, table Options, t *Program, args []string) string {
 	return b.String()
 }
 
-// Shown is what the uses of an option in a context come to, as a user would write it.
+// Shown returns the value that the uses of an option in a context result in, as a user
+// would write it.
 func Shown(o *Option, uses []Use) (string, error) {
 	val := &Value{Opt: o, origin: OriginContext}
 	for _, use := range uses {
@@ -52,7 +52,7 @@ func Shown(o *Option, uses []Use) (string, error) {
 	return val.Shown(), nil
 }
 
-// ownDefault is the default that the option has for a command alone, as Shown writes it.
+// ownDefault returns the default of the option for one command, in the form of Shown.
 func (v *Values) ownDefault(o *Option, c Commands, f Forms) string {
 	p := o.perCommand(c, f)
 	if p == nil || p.Default == "" || p.Unless != "" && v.Of(p.Unless).IsSet() {
@@ -64,7 +64,7 @@ func (v *Values) ownDefault(o *Option, c Commands, f Forms) string {
 	return strconv.Quote(p.Default)
 }
 
-// Shown is the value as a user would write it.
+// Shown returns the value as a user would write it.
 func (val *Value) Shown() string {
 	switch val.Opt.Type {
 	case TypeBool:
@@ -96,7 +96,7 @@ func (val *Value) Shown() string {
 	return strings.Join(words, " ")
 }
 
-// quoted is a value in quotes, without the secret in it.
+// quoted returns a value in quotes, with its secret masked.
 func (o *Option) quoted(text string) string {
 	shown, _ := o.mask(text)
 	if shown == hidden {

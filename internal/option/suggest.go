@@ -7,8 +7,8 @@ import (
 	"github.com/mqtools/mqtools/internal/spelling"
 )
 
-// suggest returns the spelling nearest to an unknown option, or "". The word
-// is without its value.
+// suggest returns the spelling most similar to an unknown option, or "". The word is
+// without its value.
 func suggest(table Options, word string) string {
 	bare := strings.TrimLeft(word, "-")
 	if bare == "" || len(bare) > 64 {
@@ -22,10 +22,10 @@ func suggest(table Options, word string) string {
 		}
 		return ""
 	}
-	// One edit of three letters: of a word of two letters every other one is near.
+	// One edit per three letters: every two-letter word is near to every other one.
 	best, bestDistance := "", 1+len(bare)/3
 	for s := range table.longSpellings() {
-		// Ties go to the first in the alphabet, so that the answer is stable.
+		// The first in the alphabet is chosen among equals, so that the answer is stable.
 		d := spelling.Distance(bare, s[2:])
 		if d < bestDistance || d == bestDistance && best != "" && s < best {
 			best, bestDistance = s, d
@@ -34,7 +34,7 @@ func suggest(table Options, word string) string {
 	if best != "" {
 		return best
 	}
-	// --timeo, --password-f: the start of exactly one option.
+	// --timeo, --password-f: a prefix of exactly one option.
 	for s := range table.longSpellings() {
 		if len(bare) >= 3 && strings.HasPrefix(s[1:], "-"+bare) {
 			if best != "" {
@@ -46,7 +46,7 @@ func suggest(table Options, word string) string {
 	return best
 }
 
-// longSpellings are --name and the aliases of every option that is not hidden.
+// longSpellings yields --name and the aliases of every option that is not hidden.
 func (t Options) longSpellings() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, o := range t {

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// The tables behind Table are literals of constants alone, so that the
-// compiler lays them out in the program's data: to build them at every start
-// took mqpub longer than to publish its message.
+// The tables behind Table are literals of constants alone, so that the compiler puts them
+// into the program's data. Building them at every start took mqpub longer than publishing
+// its message.
 
-// Options are the options of a tool, in the order of --help.
+// Options is a list of options, in the order of --help.
 type Options []*Option
 
-// Table returns the options of a tool, grouped in the order of --help. All
-// calls share the rows, which are not to be changed.
+// Table returns the options of some tools, grouped in the order of --help. All calls share
+// the rows, which must not be modified.
 func Table(tools ToolSet) Options {
 	table := make(Options, 0, 96)
 	for _, group := range [...][]Option{
@@ -49,8 +49,8 @@ func Table(tools ToolSet) Options {
 	return table
 }
 
-// Find returns the option that has a spelling, "-t" or "--topic", or nil. A
-// search is cheaper than an index for the few words of a command line.
+// Find returns the option that has a spelling, "-t" or "--topic", or nil. A linear search
+// is cheaper than an index for the few words of a command line.
 func (t Options) Find(spelling string) *Option {
 	switch {
 	case len(spelling) == 2 && spelling[0] == '-':
@@ -70,7 +70,7 @@ func (t Options) Find(spelling string) *Option {
 	return nil
 }
 
-// Long finds an option of the tool by its long name, --host.
+// Long returns the option with a long name, such as --host, or nil.
 func (t Options) Long(word string) *Option {
 	if !strings.HasPrefix(word, "--") {
 		return nil

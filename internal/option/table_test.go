@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// eachTool runs a test for the table of every tool.
+// eachTool runs a test on the table of every tool.
 func eachTool(t *testing.T, test func(t *testing.T, table Options)) {
 	t.Helper()
 	for _, tool := range []struct {
@@ -62,7 +62,7 @@ func TestTableRowsAreComplete(t *testing.T) {
 			claim(o.Type != TypeChoice || len(o.Choices) > 0, "needs choices when it is a choice")
 			claim((o.Complete == CompleteChoice) == (len(o.Choices) > 0), "offers choices exactly when it has some")
 			claim(o.Type != TypeChoice || o.Complete == CompleteChoice, "does not complete its choices")
-			claim(o.Type == TypeDuration || !o.Whole && o.Specials == nil, "has parts of a duration")
+			claim(o.Type == TypeDuration || !o.Whole && o.DurationWords == nil, "has parts of a duration")
 			claim(!o.Optional || o.Type == TypeListen && o.Implied != "" || o.Name == "help", "has an optional value and no implied one")
 			for _, word := range o.Choices {
 				claim(o.Default == "" || len(o.Choices) > 5 || strings.Contains(o.sentence(0, 0), word.Value), "does not mention its choice "+word.Value)

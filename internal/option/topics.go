@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// allTopics is the topic that is all of the help.
+// allTopics is the topic that prints all of the help.
 const allTopics = "all"
 
-// groupTopic is a group and the word for it.
+// groupTopic is a group and its topic word.
 type groupTopic struct {
 	group Group
 	word  string
 }
 
-// groupTopics are the words for the groups, in the order of the help.
+// groupTopics are the topic words of the groups, in the order of the help.
 var groupTopics = [...]groupTopic{
 	{GroupLoad, "load"},
 	{GroupScale, "scale"},
@@ -40,13 +40,12 @@ var groupTopics = [...]groupTopic{
 	{GroupGeneral, "general"},
 }
 
-// isGroupTopic reports whether a word is the topic of a group of the tool, of whatever
-// command.
+// isGroupTopic reports whether a word is the topic of a group of the tool, for any command.
 func (t *Program) isGroupTopic(word string) bool {
 	return slices.ContainsFunc(Table(t.Bit), func(o *Option) bool { return o.Group.word() == word })
 }
 
-// word is the topic of the group.
+// word returns the topic word of the group.
 func (g Group) word() string {
 	for _, t := range groupTopics {
 		if t.group == g {
@@ -56,7 +55,7 @@ func (g Group) word() string {
 	return ""
 }
 
-// shown returns the options that the help shows: those that are obeyed, and without a
+// shown returns the options that the help shows: those that the command obeys, or without a
 // command those of all commands.
 func (t *Program) shown() Options {
 	if t.Command != nil || !t.NeedsCommand {
@@ -65,7 +64,7 @@ func (t *Program) shown() Options {
 	return slices.DeleteFunc(Table(t.Bit), func(o *Option) bool { return o.Hidden })
 }
 
-// groups are the groups of which the help shows options.
+// groups returns the groups that have options in the help.
 func (t *Program) groups() (all []groupTopic) {
 	options := t.shown()
 	for _, g := range groupTopics {
@@ -76,7 +75,7 @@ func (t *Program) groups() (all []groupTopic) {
 	return all
 }
 
-// textTopics are the topics without options, and who has them.
+// textTopics are the topics without options, and the tools that have them.
 var textTopics = [...]struct {
 	word  string
 	tools ToolSet
@@ -89,7 +88,7 @@ var textTopics = [...]struct {
 	{"mosquitto", All, (*helpPage).mosquitto},
 }
 
-// HelpTopics returns the words that can stand behind --help, "all" first.
+// HelpTopics returns the topics of --help, "all" first.
 func (t *Program) HelpTopics() []string {
 	words := []string{allTopics}
 	if t.Command != nil && t.Command.Bare {
@@ -106,7 +105,7 @@ func (t *Program) HelpTopics() []string {
 	return words
 }
 
-// topic writes a topic, and reports whether there is one of that word.
+// topic writes a topic, and reports whether there is one with that word.
 func (p *helpPage) topic(word string) bool {
 	for _, g := range p.tool.groups() {
 		if g.word == word {
@@ -140,8 +139,7 @@ func (p *helpPage) variables() {
 		"These options have none: "+strings.Join(none, " ")+".", 2)
 }
 
-// mosquitto writes the topic mosquitto: the options that are there for the sake of its
-// clients' users.
+// mosquitto writes the topic mosquitto: the options that exist for users of its clients.
 func (p *helpPage) mosquitto() {
 	p.heading("Known from mosquitto, and ignored or refused here")
 	for _, o := range Table(p.tool.Bit) {

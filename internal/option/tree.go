@@ -10,13 +10,13 @@ import (
 	ucli "github.com/urfave/cli/v2"
 )
 
-// Dispatch reads a command line, without the program's name: it finds the command that
-// the first words name, narrows the program to it, and calls run with the rest. It
-// returns what run returns, or the error of the words.
+// Dispatch reads a command line, without the program's name. It finds the command that the
+// first words name, narrows the program to it, and calls run with the rest. It returns what
+// run returns, or the error in the words.
 //
-// A command is called by urfave/cli: it has the tree of commands, the flags of the one
-// that is named, and its action. A line without a command goes past it, as most runs of
-// a program that publishes one message do, which its set-up would make slower.
+// urfave/cli calls a command: it has the tree of commands, the flags of the command that is
+// named, and its action. A line without a command bypasses urfave/cli, because its setup
+// would slow down most runs of a program that publishes one message.
 func (t *Program) Dispatch(argv []string, run func(*Line) error) error {
 	commands := t.Commands
 	path := argv[:t.Choose(argv)]
@@ -37,14 +37,14 @@ func (t *Program) Dispatch(argv []string, run func(*Line) error) error {
 	return tree.app(t.Name, commands).Run(slices.Concat([]string{t.Name}, path, words))
 }
 
-// tree makes urfave/cli's commands of ours. It gets the canonical words of Normalize,
-// and flags that have exactly one name and only collect text, in order: nothing is left
-// for it to copy between aliases, split at commas, read in base 0 or take from the
-// environment. Its own help, version, messages and exits are off.
+// tree converts our commands to urfave/cli's. urfave/cli gets the canonical words of
+// Normalize, and flags that have exactly one name and only collect text, in order. So it
+// copies nothing between aliases, splits nothing at commas, reads no number in base 0 and
+// no environment. Its own help, version, messages and exits are off.
 type tree struct {
 	chosen *Command
 	table  Options
-	flags  []ucli.Flag // of the command chosen
+	flags  []ucli.Flag // of the chosen command
 	uses   []Use
 	run    func(*Line) error
 }
@@ -58,7 +58,7 @@ func (t *tree) app(name string, commands []*Command) *ucli.App {
 		HideHelpCommand:           true,
 		HideVersion:               true,
 		DisableSliceFlagSeparator: true,
-		Compiled:                  time.Unix(0, 1), // else it looks at the program's file
+		Compiled:                  time.Unix(0, 1), // else urfave/cli stats the program's file
 		Reader:                    eof{},
 		Writer:                    io.Discard,
 		ErrWriter:                 io.Discard,
@@ -66,7 +66,7 @@ func (t *tree) app(name string, commands []*Command) *ucli.App {
 	}
 }
 
-// commands returns urfave's form of some commands and of those below them.
+// commands returns urfave/cli's form of some commands and their subcommands.
 func (t *tree) commands(ours []*Command) []*ucli.Command {
 	all := make([]*ucli.Command, 0, len(ours))
 	for _, c := range ours {
@@ -87,7 +87,7 @@ func (t *tree) commands(ours []*Command) []*ucli.Command {
 	return all
 }
 
-// action is called when the words are read.
+// action runs after the words are parsed.
 func (t *tree) action(c *ucli.Context) error {
 	line, err := newLine(t.chosen, t.table, t.uses, c.Args().Slice())
 	if err != nil {
@@ -96,7 +96,8 @@ func (t *tree) action(c *ucli.Context) error {
 	return t.run(line)
 }
 
-// flagsOf returns the flags that canonical words use: each costs urfave a microsecond.
+// flagsOf returns the flags that the canonical words use. Each costs urfave/cli a
+// microsecond.
 func (t *tree) flagsOf(words []string) (flags []ucli.Flag) {
 	known := make(Options, 0, len(words))
 	for _, w := range words {
@@ -112,10 +113,10 @@ func (t *tree) flagsOf(words []string) (flags []ucli.Flag) {
 	return flags
 }
 
-// treeFlag collects the uses of one option into a list shared by all. It is the
-// flag as urfave wants it and its value as package flag wants it. None of
-// urfave's flag types will do: each of their names costs it a regular
-// expression for every other flag, a millisecond in all.
+// treeFlag appends the uses of one option to a list shared by all. It implements both
+// urfave/cli's flag and package flag's value. urfave/cli's own flag types are too slow:
+// each of their names is matched by a regular expression for every other flag, a
+// millisecond in all.
 type treeFlag struct {
 	opt   *Option
 	names []string
@@ -123,7 +124,7 @@ type treeFlag struct {
 	set   bool
 }
 
-// Apply, Names, IsSet and String make it a cli.Flag.
+// Apply, Names, IsSet and String implement cli.Flag.
 
 func (f *treeFlag) Apply(set *flag.FlagSet) error {
 	set.Var(f, f.opt.Name, "")
@@ -136,7 +137,7 @@ func (f *treeFlag) IsSet() bool { return f.set }
 
 func (f *treeFlag) String() string { return "" }
 
-// Set, IsBoolFlag and String make it a flag.Value.
+// Set, IsBoolFlag and String implement flag.Value.
 
 func (f *treeFlag) Set(s string) error {
 	*f.uses, f.set = append(*f.uses, Use{Opt: f.opt, Raw: s}), true
@@ -145,9 +146,8 @@ func (f *treeFlag) Set(s string) error {
 
 func (f *treeFlag) IsBoolFlag() bool { return f.opt.Type == TypeBool }
 
-// urfave/cli looks for its own help and version flags even where they are
-// hidden, and asks for their names with a regular expression, which costs more
-// than all of our parsing.
+// urfave/cli looks for its own help and version flags even if they are hidden, and finds
+// their names with a regular expression, which costs more than all of our parsing.
 func init() { ucli.HelpFlag, ucli.VersionFlag = nil, nameless{} }
 
 type nameless struct{ ucli.Flag }

@@ -6,10 +6,10 @@ import (
 	"github.com/mqtools/mqtools/internal/fileerror"
 )
 
-// UsageError is a command line, an environment variable or a combination of
-// options that cannot work. It is shown as one line and one hint line, and the
-// program ends with ExitUsage. Text repeats the offending value, quoted, with
-// its option or variable, and never the value of a secret option.
+// UsageError reports a command line, an environment variable or a combination of options
+// that cannot work. It is printed as one line and one hint line, and the program exits with
+// ExitUsage. Text repeats the offending value, quoted, with its option or variable, but
+// never the value of a secret option.
 type UsageError struct {
 	Text string
 	Help string // the hint; empty: try 'TOOL --help'
@@ -17,8 +17,8 @@ type UsageError struct {
 	cause error
 }
 
-// Usagef makes a usage error: lower case, no full stop. The last error among args is
-// behind it, and may have the hint.
+// Usagef returns a usage error: lower case, no full stop. It wraps the last error among
+// args, which may have the hint.
 func Usagef(format string, args ...any) *UsageError {
 	e := &UsageError{}
 	for _, err := range fileerror.ExplainAll(args) {
@@ -36,11 +36,11 @@ func (e *UsageError) WithHint(format string, args ...any) *UsageError {
 
 func (e *UsageError) Error() string { return e.Text }
 
-// Unwrap is the error behind it, if there is one.
+// Unwrap returns the wrapped error, or nil.
 func (e *UsageError) Unwrap() error { return e.cause }
 
-// ExitCode is ExitUsage.
+// ExitCode returns ExitUsage.
 func (e *UsageError) ExitCode() int { return ExitUsage }
 
-// Hint is the hint line, or "".
+// Hint returns the hint line, or "".
 func (e *UsageError) Hint() string { return e.Help }

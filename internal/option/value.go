@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// as checks that the value is read as what it is.
+// as panics unless the option has one of the types.
 func (val *Value) as(types ...Type) *Value {
 	if val == nil {
 		return &Value{}
@@ -16,8 +16,8 @@ func (val *Value) as(types ...Type) *Value {
 	return val
 }
 
-// Text is the value of a text option, the last one if it is repeatable; ""
-// without one. A choice is in its canonical form, escapes are resolved.
+// Text returns the value of a text option, the last one if it is repeatable, or "" without
+// a value. A choice is in its canonical form, and escapes are resolved.
 func (val *Value) Text() string {
 	if texts := val.as(TypeString, TypeChoice, TypeEscaped, TypeListen).texts; len(texts) > 0 {
 		return texts[len(texts)-1]
@@ -25,24 +25,24 @@ func (val *Value) Text() string {
 	return ""
 }
 
-// Texts are the values of a repeatable text option, in the order given.
+// Texts returns the values of a repeatable text option, in the order of their uses.
 func (val *Value) Texts() []string {
 	return slices.Clone(val.as(TypeString, TypeChoice, TypeEscaped, TypeListen).texts)
 }
 
-// Int is the value of a whole number, zero without one.
+// Int returns the value of a whole number, zero without a value.
 func (val *Value) Int() int { return int(val.Int64()) }
 
-// Int64 is the value of a whole number or of a size in bytes.
+// Int64 returns the value of a whole number or of a size in bytes.
 func (val *Value) Int64() int64 { return val.as(TypeInt, TypeSize).number }
 
 // On reports whether a switch is on.
 func (val *Value) On() bool { return val.as(TypeBool).on }
 
-// Duration is the value of a duration, zero without one.
+// Duration returns the value of a duration, zero without a value.
 func (val *Value) Duration() time.Duration { return val.as(TypeDuration).span }
 
-// Properties are the uses of a TypeProperty option, in the order given.
+// Properties returns the uses of a TypeProperty option, in order.
 func (val *Value) Properties() []Property { return slices.Clone(val.as(TypeProperty).props) }
 
 // Known reports whether the tool has the option.
@@ -51,10 +51,10 @@ func (val *Value) Known() bool { return val != nil }
 // IsSet reports whether the option has a value that is not its default.
 func (val *Value) IsSet() bool { return val.Origin() != OriginDefault }
 
-// Given reports whether the option has a value that is not its default, and not off.
+// Given reports whether the option has a value that is neither its default nor off.
 func (val *Value) Given() bool { return val.IsSet() && (val.Opt.Type != TypeBool || val.on) }
 
-// Origin returns where the value comes from.
+// Origin returns the origin of the value.
 func (val *Value) Origin() Origin {
 	if val == nil {
 		return OriginDefault
@@ -62,11 +62,11 @@ func (val *Value) Origin() Origin {
 	return val.origin
 }
 
-// Count is how often the option was given on the command line.
+// Count returns how often the option is used on the command line.
 func (val *Value) Count() int { return val.count }
 
-// Name is how to name the option in a text: --qos, or its environment variable when the
-// value came from there, with the place in a file.
+// Name returns the option's name for messages: --qos, or its environment variable if the
+// value came from there, or with the place in a file.
 func (val *Value) Name() string {
 	switch {
 	case val.named != "":
@@ -81,33 +81,33 @@ func (val *Value) Name() string {
 	return "--" + val.Opt.Name
 }
 
-// Invalid is the error of a value that an option does not take, for tools that know
-// more of it than its type: --run-id: invalid name "a b" (want up to 32 letters). what
-// is "value" or what it should be; hint says what is wanted.
+// Invalid returns the error for a value that an option does not accept, for tools that know
+// more about it than its type: --run-id: invalid name "a b" (want up to 32 letters). what
+// is "value" or what it should be; hint describes what is wanted.
 func (val *Value) Invalid(what, value, hint string, args ...any) *UsageError {
 	return Invalid(val.Name(), what, value, hint, args...)
 }
 
-// Together is the refusal of two options that cannot be used together.
+// Together returns the error for two options that cannot be used together.
 func (val *Value) Together(other *Value) *UsageError {
 	return Usagef("%s and %s cannot be used together", val.Name(), other.Name())
 }
 
-// Lacks is the refusal of an option without what it needs.
+// Lacks returns the error for an option without what it needs.
 func (val *Value) Lacks(what string) *UsageError { return Usagef("%s needs %s", val.Name(), what) }
 
-// Yield takes the value back when another one comes from a stronger origin. It is for
-// what depends on a value; what depends on the options alone is a Relation.
+// Yield resets the value to its default if other comes from a stronger origin. It is for
+// conflicts that depend on a value; those that depend on the options alone are a Relation.
 func (val *Value) Yield(other *Value) {
 	if val.IsSet() && other.Given() && other.Origin() > val.origin {
 		val.yield()
 	}
 }
 
-// yield gives the option its default again.
+// yield resets the option to its default.
 func (val *Value) yield() {
 	*val = Value{Opt: val.Opt}
 	if val.Opt.Default != "" {
-		_ = val.Set("", val.Opt.Default) // which passes its own check, by test
+		_ = val.Set("", val.Opt.Default) // the default is valid, by test
 	}
 }

@@ -12,23 +12,23 @@ import (
 	"github.com/mqtools/mqtools/internal/units"
 )
 
-// Origin says where the value of an option comes from.
+// Origin is the source of an option's value.
 type Origin uint8
 
 // The origins, weakest first.
 const (
 	OriginDefault    Origin = iota
-	OriginSystem            // defaults: of the system's configuration file
-	OriginSystemTool        // its part for the tool
-	OriginUser              // defaults: of the user's configuration file
-	OriginUserTool          // its part for the tool
+	OriginSystem            // section defaults of the system's configuration file
+	OriginSystemTool        // its section for the tool
+	OriginUser              // section defaults of the user's configuration file
+	OriginUserTool          // its section for the tool
 	OriginContext           // the context in use
 	OriginEnvironment
 	OriginFile // of --options-file
 	OriginFlag
 )
 
-// configured reports whether the value is from a configuration file.
+// configured reports whether the origin is a configuration file.
 func (o Origin) configured() bool { return o >= OriginSystem && o <= OriginContext }
 
 func (o Origin) String() string {
@@ -49,14 +49,14 @@ func (o Origin) String() string {
 	return "default"
 }
 
-// Values are the checked values of a tool's options, a field for each. The field of an
-// option that the tool does not have is nil, which has no value.
+// Values holds the checked values of a tool's options, a field for each. The field of an
+// option that the tool does not have is nil; a nil Value has no value.
 type Values struct {
 	Fields
 }
 
-// Of returns the value of the option of a name; nil where the tool has none. A name that
-// no tool knows is a mistake in the program, and panics.
+// Of returns the value of the option with a name, or nil if the tool does not have it. It
+// panics on a name that no tool has, which is a bug in the program.
 func (v *Values) Of(name string) *Value {
 	at := v.at(name)
 	if at == nil {
@@ -65,16 +65,16 @@ func (v *Values) Of(name string) *Value {
 	return *at
 }
 
-// Value is what one option has got. Only the field that fits the type is set. To read it
-// as another type than the table's is a mistake in the program, and panics. The methods
-// of a nil Value are those of an option without a value; it has no name.
+// Value is the value of one option. Only the field that fits the type is set. Reading it as
+// another type than the table's is a bug in the program, and panics. The methods of a nil
+// Value are those of an option without a value; it has no name.
 type Value struct {
 	Opt    *Option
 	origin Origin
-	named  string // what errors call it, if that is not its name
-	env    string // the variable, for OriginEnvironment
-	Place  string // path:line, for OriginFile, and path:line:column of a configuration file
-	part   string // of the configuration file: defaults, a tool or a context
+	named  string // its name in errors, if not the option's
+	env    string // the variable, if the origin is OriginEnvironment
+	Place  string // path:line of an options file, path:line:column of a configuration file
+	part   string // the part of the configuration file: defaults, a tool or a context
 	count  int
 	raw    []string // as it was written, for Handover
 	texts  []string // String, Choice, Escaped, Listen
@@ -84,25 +84,25 @@ type Value struct {
 	props  []Property
 }
 
-// LookupFunc finds an environment variable, as os.LookupEnv does.
+// LookupFunc looks up an environment variable, as os.LookupEnv does.
 type LookupFunc func(name string) (string, bool)
 
-// Use is one use of an option on the command line, in an options file or in a
-// configuration file.
+// Use is one use of an option on the command line, in an options file or in a configuration
+// file.
 type Use struct {
 	Opt    *Option
 	Raw    string
 	Place  string // path:line of an options file, path:line:column of a configuration file; empty for the command line
-	part   string // of a configuration file
-	origin Origin // in a configuration file
-	named  string // what errors call it: the command that says the same
+	part   string // the part of a configuration file
+	origin Origin // for a configuration file
+	named  string // its name in errors: the command that does the same
 }
 
-// Decode checks what an options file and then the command line gave, then the
-// environment for options not given, then what the configuration files say,
-// strongest first, then the defaults. An empty environment variable counts as
-// not set. A repeatable option takes one value per line of its variable. What the
-// command does not obey has its default there.
+// Decode checks the values of the options file and the command line, then the environment
+// for options that are not set there, then the configuration files, strongest first, then
+// the defaults. An empty environment variable counts as not set. A repeatable option takes
+// one value per line of its variable. Options that the command does not obey keep their
+// default.
 func Decode(table Options, uses []Use, command *Command, lookup LookupFunc, configured []Use) (*Values, error) {
 	v := &Values{}
 	store := make([]Value, len(table))
@@ -153,7 +153,7 @@ func Decode(table Options, uses []Use, command *Command, lookup LookupFunc, conf
 	return v, nil
 }
 
-// setFromConfig takes the uses of the strongest part that has the option.
+// setFromConfig sets the uses of the strongest part that has the option.
 func (val *Value) setFromConfig(configured []Use) error {
 	for _, use := range configured {
 		if use.Opt != val.Opt || val.origin != OriginDefault && use.origin != val.origin {
@@ -197,7 +197,7 @@ func (val *Value) setFromEnvironment(lookup LookupFunc) error {
 	return nil
 }
 
-// Set checks one value. Where names the option or the variable for errors.
+// Set checks and sets one value. Where names the option or the variable in errors.
 func (val *Value) Set(where, raw string) error {
 	if err := val.parse(raw); err != nil {
 		return val.Opt.Invalid(where, raw, err)
@@ -209,8 +209,8 @@ func (val *Value) Set(where, raw string) error {
 	return nil
 }
 
-// Invalid is the error of a value that the option does not take: --qos: invalid value
-// "5" (want 0, 1 or 2). why is what stands in the parentheses.
+// Invalid returns the error for a value that the option does not accept: --qos: invalid
+// value "5" (want 0, 1 or 2). why is the text in the parentheses.
 func (o *Option) Invalid(where, raw string, why error) *UsageError {
 	what := "value"
 	switch o.Type {
@@ -226,7 +226,7 @@ func (o *Option) Invalid(where, raw string, why error) *UsageError {
 	return &UsageError{Text: where + ": " + units.Invalid(what, shown, why.Error())}
 }
 
-// Invalid is that of Value for a value that is found somewhere in an option.
+// Invalid is like Value.Invalid, for a value found at a place in an option.
 func Invalid(where, what, value, hint string, args ...any) *UsageError {
 	return &UsageError{Text: where + ": " + units.Invalid(what, strconv.Quote(value), fmt.Sprintf(hint, args...))}
 }
@@ -284,8 +284,8 @@ func (val *Value) parse(raw string) (err error) {
 	return nil
 }
 
-// wantNumber says which whole numbers the option takes, or that err is of one that is
-// too large for any.
+// wantNumber describes the whole numbers that the option accepts, or returns err's reason
+// if it is a number too large for any option.
 func (o *Option) wantNumber(err error) error {
 	if err == units.ErrTooLarge && o.Max == 0 {
 		return errors.New("want at most " + plain(math.MaxInt64))
@@ -299,7 +299,7 @@ func (o *Option) wantNumber(err error) error {
 func (val *Value) parseDuration(raw string) error {
 	o := val.Opt
 	examples := "e.g. 5, 250ms, 2m"
-	for i, s := range o.Specials {
+	for i, s := range o.DurationWords {
 		if strings.EqualFold(raw, s.Word) {
 			val.span = s.Value
 			return nil
@@ -345,7 +345,7 @@ func (o *Option) rangeText(show func(int64) string) string {
 
 func plain(n int64) string { return fmt.Sprint(n) }
 
-// shortDuration writes nanoseconds the way a user would: 65535s, 10ms.
+// shortDuration formats nanoseconds as a user would: 65535s, 10ms.
 func shortDuration(n int64) string {
 	d := time.Duration(n)
 	switch {

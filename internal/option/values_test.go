@@ -161,7 +161,7 @@ func TestRefusedValues(t *testing.T) {
 	}
 }
 
-// Every number option survives what atoi trips over.
+// TestAbsurdNumbersAreRefusedByEveryOption tries the numbers on which atoi fails silently.
 func TestAbsurdNumbersAreRefusedByEveryOption(t *testing.T) {
 	t.Parallel()
 	eachTool(t, func(t *testing.T, table Options) {
@@ -210,7 +210,7 @@ func TestTenThousandTopics(t *testing.T) {
 	}
 }
 
-// BenchmarkParse is what the command line costs a one-shot mqpub at start.
+// BenchmarkParse measures the cost of the command line when a one-shot mqpub starts.
 func BenchmarkParse(b *testing.B) {
 	argv := []string{"-h", "localhost", "-t", "a/b", "-m", "x", "-q", "1"}
 	env := MapEnv(nil)

@@ -11,7 +11,7 @@ func ownGroup(*exec.Cmd) {}
 
 func groupOf(cmd *exec.Cmd) ender { return aloneOf(cmd) }
 
-// alone is a command alone: this system has no groups that can be ended.
+// alone is a command alone: this system has no process groups to kill.
 type alone struct{ p *os.Process }
 
 func (a alone) terminate() { a.kill() }

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// ownGroup makes a command the head of a process group of its own.
+// ownGroup makes a command the leader of a new process group.
 func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
 // group is a command with all that its shell started.

@@ -1,8 +1,8 @@
-// Package process runs other programs: for what they print, or to speak with them
-// through their standard input and output. It is the one place where the tools start
-// any, and gives each what it needs to end in time: a process group of its own, so
-// that what a shell has started ends with it, and an end to waiting for whoever still
-// holds its output. A signal from the terminal does not reach such a group.
+// Package process runs other programs: for their output, or to communicate through their
+// standard input and output. Only this package starts programs for the tools, and makes
+// sure that they end in time: each has a new process group, so that what a shell has
+// started ends with it, and the wait for descendants that still hold its output is limited.
+// A signal from the terminal does not reach such a group.
 package process
 
 import (
@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// Shell returns a command for the system's shell. It gets this process's
-// environment, without what an outer tool has put there for a handler of its own.
+// Shell returns a command for the system's shell. The command gets this process's
+// environment, without what an outer tool has added for its own handler.
 func Shell(command string) *exec.Cmd {
 	cmd := exec.Command("/bin/sh", "-c", command)
 	if runtime.GOOS == "windows" {
@@ -39,31 +39,31 @@ func environ(all []string) []string {
 	return kept
 }
 
-// grace is how long a command may take to end when it was asked to, and how long its
-// output is read on once it has ended and somebody else still holds it.
+// grace is how long a command may take to exit after it was asked to, and how long its
+// output is still read after it has exited if a descendant holds it.
 const grace = 200 * time.Millisecond
 
-// ErrTooMuch is what the error of a command matches that printed more than it may.
+// ErrTooMuch is matched by the error of a command that printed more than it may.
 var ErrTooMuch = errors.New("too much output")
 
-// Output runs a command to its end and returns what it prints, at most most bytes;
-// one that prints more is ended, and the error matches ErrTooMuch. When ctx ends, the
-// command and all that its shell started are asked to end (SIGTERM), and killed 200 ms
-// later; the error is then the cause of ctx. What a command leaves running in the
-// background is not waited for.
+// Output runs a command until it exits and returns its output, at most most bytes; a
+// command that prints more is ended, and the error matches ErrTooMuch. When ctx is done,
+// the command and all that its shell started are asked to exit (SIGTERM), and killed 200 ms
+// later; the error is then the cause of ctx. Output does not wait for what a command leaves
+// running in the background.
 func Output(ctx context.Context, cmd *exec.Cmd, most int) ([]byte, error) {
 	ownGroup(cmd)
 	return output(ctx, cmd, most, groupOf)
 }
 
-// Ask is Output for a command that may ask a person on the terminal, which only lets
-// its own process group read: the command stays in this one. So Ctrl-C reaches it too,
-// and when ctx ends, it is ended, but not what it started.
+// Ask is Output for a command that may prompt on the terminal. Only the terminal's process
+// group may read from it, so the command stays in this process's group: Ctrl-C reaches it
+// too, and when ctx is done, the command is ended, but not what it started.
 func Ask(ctx context.Context, cmd *exec.Cmd, most int) ([]byte, error) {
 	return output(ctx, cmd, most, aloneOf)
 }
 
-// ender ends a command: first politely.
+// ender ends a command, first by asking it to exit.
 type ender interface {
 	terminate()
 	kill()
@@ -91,7 +91,7 @@ func output(ctx context.Context, cmd *exec.Cmd, most int, of func(*exec.Cmd) end
 		if out.over {
 			return nil, context.Cause(ctx)
 		}
-		if errors.Is(err, exec.ErrWaitDelay) { // it has ended, and well
+		if errors.Is(err, exec.ErrWaitDelay) { // it exited with success
 			err = nil
 		}
 		return out.b.Bytes(), err
@@ -101,7 +101,7 @@ func output(ctx context.Context, cmd *exec.Cmd, most int, of func(*exec.Cmd) end
 	command.terminate()
 	select {
 	case <-ended:
-		command.kill() // whom it left behind
+		command.kill() // also what it left running
 	case <-time.After(grace):
 		command.kill()
 		<-ended
@@ -109,12 +109,12 @@ func output(ctx context.Context, cmd *exec.Cmd, most int, of func(*exec.Cmd) end
 	return nil, context.Cause(ctx)
 }
 
-// bounded keeps what is written to it, as long as that is not too much.
+// bounded keeps what is written to it, up to a limit.
 type bounded struct {
 	b    bytes.Buffer
 	most int
 	full context.CancelCauseFunc
-	over bool // more was to be written; read it when the writer has ended
+	over bool // the limit was exceeded; to be read after the writer has ended
 }
 
 func (w *bounded) Write(p []byte) (int, error) {
@@ -127,8 +127,8 @@ func (w *bounded) Write(p []byte) (int, error) {
 	return w.b.Write(p)
 }
 
-// Process is a command that runs in a process group of its own: a signal from
-// the terminal does not reach it.
+// Process is a command in its own process group: a signal from the terminal does not reach
+// it.
 type Process struct {
 	In  *os.File // writes to its standard input
 	Out *os.File // reads its standard output
@@ -165,17 +165,16 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 	return p, nil
 }
 
-// Exited is closed when the command has ended.
+// Exited returns a channel that is closed when the command has exited.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
-// Err is what exec.Cmd.Wait says of the command's end, once Exited is closed.
+// Err returns the result of exec.Cmd.Wait. It may be called after Exited is closed.
 func (p *Process) Err() error { return p.err }
 
 // Close closes the pipes.
 func (p *Process) Close() { _, _ = p.In.Close(), p.Out.Close() }
 
-// Gone waits for the command's end, at most so long, and reports whether it has
-// come.
+// Gone waits for the command to exit and reports whether it did within the given time.
 func (p *Process) Gone(within time.Duration) bool {
 	select {
 	case <-p.exited:
@@ -185,8 +184,8 @@ func (p *Process) Gone(within time.Duration) bool {
 	}
 }
 
-// Kill ends the command with all that its shell started, also what it left
-// behind: the number of a group is not free as long as there is a member.
+// Kill kills the command with all that its shell started, including what outlives it: a
+// group's ID is not reused while the group has a member.
 func (p *Process) Kill() {
 	groupOf(p.cmd).kill()
 	<-p.exited

@@ -26,7 +26,7 @@ func shell(t *testing.T, command string) *Process {
 	return p
 }
 
-// A command reads In and writes Out, and its end is told once.
+// A command reads In and writes Out, and its exit is reported once.
 func TestProcessSpeaks(t *testing.T) {
 	p := shell(t, "read a; echo \"got $a\"; exit 3")
 	if _, err := io.WriteString(p.In, "word\n"); err != nil {
@@ -44,7 +44,7 @@ func TestProcessSpeaks(t *testing.T) {
 	}
 }
 
-// Kill ends what the shell started too: the pipe that they share ends.
+// Kill also ends what the shell started: the pipe that they share is closed.
 func TestProcessKillsDescendants(t *testing.T) {
 	p := shell(t, "sleep 1000 & echo ready; wait")
 	if line, err := bufio.NewReader(p.Out).ReadString('\n'); err != nil || line != "ready\n" {
@@ -55,7 +55,7 @@ func TestProcessKillsDescendants(t *testing.T) {
 	}
 	p.Kill()
 	if _, err := p.Out.Read(make([]byte, 1)); err != io.EOF {
-		t.Errorf("somebody still holds its output: %v", err)
+		t.Errorf("a descendant still holds its output: %v", err)
 	}
 }
 
@@ -92,7 +92,7 @@ func TestOutputIsBoundedWhileItComes(t *testing.T) {
 	}
 }
 
-// Each would hold its caller up for 20 s otherwise.
+// Otherwise each would delay its caller by 20 s.
 func TestTheEndOfTheContextEndsACommandWithAllThatItStarted(t *testing.T) {
 	for it, command := range map[string]string{
 		"it is the shell itself":            "echo up >&2; exec sleep 20",
@@ -139,7 +139,7 @@ func unixShell(t *testing.T, command string) *exec.Cmd {
 	return Shell(command)
 }
 
-// What cannot be started is an error, and no pipe is left open.
+// A command that cannot be started is an error, and no pipe is left open.
 func TestProcessNotStarted(t *testing.T) {
 	cmd := Shell("true")
 	cmd.Path = "/nonexistent/shell"

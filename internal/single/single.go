@@ -1,10 +1,10 @@
-// Package single starts a program on one of Go's processors. A program that publishes
-// one message ends before others are of use, and the threads that the runtime starts for
-// them, with the memory that these touch first, are a tenth of its time.
+// Package single starts a program on one of Go's processors. A program that publishes one
+// message exits before further processors are useful, and the threads that the runtime
+// starts for them, with the memory that these touch first, take a tenth of its time.
 //
-// It is imported for its effect, by programs whose package main wants it, and
-// initialized before most of what they do is. Package cli ends it, by [stack.Settle],
-// when something begins that may last, as a connection that is to be restored.
+// Package main of such a program imports it for its effect; it is initialized before most
+// of the program. Package cli ends the effect with [stack.Settle] when something begins
+// that may last, such as a connection that is to be restored.
 package single
 
 import (

@@ -8,7 +8,7 @@ import (
 	"github.com/mqtools/mqtools/internal/stack"
 )
 
-// TestOneProcessorUntilSettled: which the import of the package sees to.
+// TestOneProcessorUntilSettled checks the effect of importing the package.
 func TestOneProcessorUntilSettled(t *testing.T) {
 	if n := runtime.GOMAXPROCS(0); n != 1 {
 		t.Errorf("%d processors at the start, want 1", n)

@@ -1,7 +1,7 @@
-// Package spelling finds the word that a misspelt one may mean.
+// Package spelling finds the word that a misspelled one may mean.
 package spelling
 
-// Nearest is the word that a misspelt one may mean, or "".
+// Nearest returns the word that a misspelled one may mean, or "".
 func Nearest(word string, words []string) string {
 	best, bestDistance := "", 1+max(1, len(word)/3)
 	if len(word) > 64 {
@@ -15,8 +15,8 @@ func Nearest(word string, words []string) string {
 	return best
 }
 
-// Distance is the Levenshtein distance of two short strings, with the swap of
-// two neighbours counted as one edit, by bytes.
+// Distance returns the Levenshtein distance of two short strings, by bytes, with the swap
+// of two neighbors counted as one edit.
 func Distance(a, b string) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {

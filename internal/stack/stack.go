@@ -1,16 +1,14 @@
-// Package stack gives the main goroutine its final stack before anything else
-// runs. By itself the stack would double several times, deep in the regular
-// expressions that libraries compile at start and in the first connect, and
-// each time all frames are looked up and moved: a thirtieth of the time of a
-// one-shot mqpub.
+// Package stack gives the main goroutine its final stack before anything else runs.
+// Otherwise the stack doubles several times, deep in the regular expressions that libraries
+// compile at start and in the first connect, and each time all frames are looked up and
+// moved: a thirtieth of the time of a one-shot mqpub.
 //
-// A package without imports is initialized before all that depend on something,
-// in the order of import paths, which is why this one stands alone and is
-// imported for its effect.
+// A package without imports is initialized before all packages that have dependencies, in
+// the order of import paths. So this package stands alone and is imported for its effect.
 package stack
 
-// Settle ends what package single began, once the program does more than one short
-// thing; nil: nothing began.
+// Settle ends the effect of package single, when the program does more than one short
+// thing; nil: there is no effect.
 var Settle func()
 
 // never is false, which the compiler does not know.
@@ -18,7 +16,7 @@ var never bool
 
 func init() { _ = grow(never) }
 
-// grow has a frame of the size wanted, which nothing writes to.
+// grow has a frame of the wanted size, which is never written to.
 //
 //go:noinline
 func grow(use bool) byte {
@@ -30,7 +28,7 @@ func grow(use bool) byte {
 	return room[1]
 }
 
-// fill keeps room on the stack and in the program.
+// fill keeps the space on the stack and in the program.
 //
 //go:noinline
 func fill(room []byte) {

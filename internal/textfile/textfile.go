@@ -1,7 +1,7 @@
 // Package textfile reads text that people and their programs have saved: options,
-// passwords, certificates, records, results. Some editors put a byte order mark before
-// it, which is no part of the text, and some shells write UTF-16, which nothing here
-// reads and which is named. Payloads are not text: nothing takes anything off them.
+// passwords, certificates, records, results. Some editors put a byte order mark before the
+// text, which is removed, and some shells write UTF-16, which is reported as an error.
+// Payloads are not text: nothing is removed from them.
 package textfile
 
 import (
@@ -10,7 +10,7 @@ import (
 	"io"
 )
 
-// ErrUTF16 is the error of text that is UTF-16.
+// ErrUTF16 reports text in UTF-16.
 var ErrUTF16 = errors.New("the text is UTF-16; save it as UTF-8")
 
 const mark = "\ufeff" // in UTF-8
@@ -28,15 +28,15 @@ func isUTF16(text []byte) bool {
 	return bytes.HasPrefix(text, []byte{0xff, 0xfe}) || bytes.HasPrefix(text, []byte{0xfe, 0xff})
 }
 
-// NewReader returns a reader of r's text without a byte order mark. It does not wait
-// for more of r than it takes to see that there is none.
+// NewReader returns a reader of r's text without a byte order mark. It reads no more of r
+// than it takes to see that there is none.
 func NewReader(r io.Reader) io.Reader { return &reader{r: r} }
 
 type reader struct {
 	r     io.Reader
 	begun bool
-	head  []byte // read, and not handed on
-	err   error  // of reading it
+	head  []byte // read, and not yet returned
+	err   error  // the error after head
 }
 
 func (t *reader) Read(p []byte) (int, error) {
@@ -75,7 +75,7 @@ func maybeMark(b []byte) bool {
 	return bytes.HasPrefix([]byte(mark), b) || len(b) == 1 && b[0] >= 0xfe
 }
 
-// TrimLine returns b without one newline at its end, which may be that of Windows.
+// TrimLine returns b without one newline, \n or \r\n, at its end.
 func TrimLine(b []byte) []byte {
 	return bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r"))
 }

@@ -45,7 +45,7 @@ func TestAReaderKeepsItsError(t *testing.T) {
 	}
 }
 
-// A stream is not waited for in vain: each line is there as soon as it came.
+// A stream is not delayed: each line is available as soon as it has arrived.
 func TestAStreamIsNotHeldUp(t *testing.T) {
 	r, w := io.Pipe()
 	text := NewReader(r)

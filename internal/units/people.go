@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Time writes three digits and a unit, in at most eight characters: 1.23 ms.
+// Time formats a duration with three digits and a unit, in at most eight characters: 1.23
+// ms.
 func Time(d time.Duration) string {
 	if d < time.Microsecond {
 		return strconv.FormatInt(int64(d), 10) + " ns"
@@ -25,8 +26,8 @@ func Time(d time.Duration) string {
 	return ""
 }
 
-// threeDigits writes a number above 1 with three digits, or all before the
-// point.
+// threeDigits formats a number above 1 with three digits, or with all digits before the
+// decimal point.
 func threeDigits(v float64) string {
 	switch {
 	case v >= 99.95:
@@ -37,7 +38,7 @@ func threeDigits(v float64) string {
 	return strconv.FormatFloat(v, 'f', 2, 64)
 }
 
-// Integer writes a whole number with separators: 1,234,567.
+// Integer formats a whole number with separators: 1,234,567.
 func Integer(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	sign := ""
@@ -54,8 +55,7 @@ func Integer(n int64) string {
 	return sign + b.String()
 }
 
-// Number writes a rate: whole from 100 on, with one decimal or three digits
-// below.
+// Number formats a rate: whole from 100 on, with one decimal or three digits below.
 func Number(v float64) string {
 	switch a := math.Abs(v); {
 	case a >= 100:
@@ -66,7 +66,7 @@ func Number(v float64) string {
 	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
-// Percent writes a share: 99.3 %.
+// Percent formats a share: 99.3 %.
 func Percent(share float64) string {
 	v := 100 * share
 	switch {
@@ -76,7 +76,7 @@ func Percent(share float64) string {
 	return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0") + " %"
 }
 
-// Bytes writes a number of bytes in binary units.
+// Bytes formats a number of bytes in binary units.
 func Bytes(n int64) string {
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
 	v, u := float64(n), 0
@@ -89,13 +89,12 @@ func Bytes(n int64) string {
 	return threeDigits(v) + " " + units[u]
 }
 
-// Seconds writes a duration in seconds: 30 s, 1.5 s.
+// Seconds formats a duration in seconds: 30 s, 1.5 s.
 func Seconds(d time.Duration) string {
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + " s"
 }
 
-// Compact writes a number in at most five characters, for a line that is drawn again and
-// again.
+// Compact formats a number in at most five characters, for a line that is redrawn.
 func Compact(f float64) string {
 	switch {
 	case f < 9.95 && f != float64(int(f)):
@@ -108,5 +107,5 @@ func Compact(f float64) string {
 	return fmt.Sprintf("%.2fM", f/1e6)
 }
 
-// CompactTime writes a duration without a blank: 1.23ms.
+// CompactTime formats a duration without a blank: 1.23ms.
 func CompactTime(d time.Duration) string { return strings.ReplaceAll(Time(d), " ", "") }

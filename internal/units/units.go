@@ -1,8 +1,8 @@
-// Package units reads durations and sizes as people write them, on the command
-// line and in files, and words what is wrong with a value.
+// Package units parses durations and sizes as people write them, on the command line and in
+// files, and words the errors of values.
 //
-// The parsers are strict: base 10, no sign, no blanks, no exponents. Their errors
-// complete a sentence that begins with the quoted value: "5x" is not a duration.
+// The parsers are strict: base 10, no sign, no blanks, no exponents. Their errors complete
+// a sentence that begins with the quoted value: "5x" is not a duration.
 package units
 
 import (
@@ -29,7 +29,7 @@ func Count[N int | int64 | uint64](n N, noun string) string {
 	return strconv.FormatInt(int64(n), 10) + " " + noun
 }
 
-// Short writes a duration for people: 1m and not 1m0s.
+// Short formats a duration for people: 1m, not 1m0s.
 func Short(d time.Duration) string {
 	s := d.String()
 	for _, zero := range [...]string{"m0s", "h0m"} {
@@ -40,9 +40,9 @@ func Short(d time.Duration) string {
 	return s
 }
 
-// Invalid returns the text about a value that is refused, the same for options and
-// files: invalid value "5" (want 0, 1 or 2). what is "value", or more exactly
-// "duration"; the value is as it is to be shown, or "" if it is not.
+// Invalid returns the text for a value that is refused, the same for options and files:
+// invalid value "5" (want 0, 1 or 2). what is "value", or more exactly "duration"; shown is
+// the value as it is printed, or "" to omit it.
 func Invalid(what, shown, hint string) string {
 	if shown != "" {
 		shown = " " + shown
@@ -76,11 +76,10 @@ func list(words []string, last string) string {
 	return strings.Join(words[:n], ", ") + last + words[n]
 }
 
-// Duration reads a duration: a plain number is seconds (5, 1.5), otherwise
-// numbers with the units ns, us, ms, s, m, h (250ms, 1h30m). It is never
-// negative.
+// Duration parses a duration: a plain number is seconds (5, 1.5), otherwise numbers with
+// the units ns, us, ms, s, m, h (250ms, 1h30m). It is never negative.
 func Duration(s string) (time.Duration, error) {
-	// Before time.ParseDuration, which takes signs, ".5" and ".".
+	// time.ParseDuration accepts signs, ".5" and ".".
 	if s == "" || s[0] < '0' || s[0] > '9' || strings.Contains(s, ".s") {
 		return 0, ErrNotDuration
 	}
@@ -103,8 +102,8 @@ func Duration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// looksLikeDuration tells a well-formed duration that overflows from a
-// malformed one: with all numbers shortened to one digit it must parse.
+// looksLikeDuration distinguishes a well-formed duration that overflows from a malformed
+// one: with all numbers shortened to one digit it must parse.
 func looksLikeDuration(s string) bool {
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
@@ -118,9 +117,9 @@ func looksLikeDuration(s string) bool {
 	return err == nil
 }
 
-// Size reads a number of bytes: a whole number and, without a blank, one
-// of the units B, k M G (as KiB MiB GiB: powers of 1024) or kB MB GB (powers
-// of 1000). Case does not matter.
+// Size parses a number of bytes: a whole number and, without a blank, one of the units B, k
+// M G (the same as KiB MiB GiB: powers of 1024) or kB MB GB (powers of 1000). Case does not
+// matter.
 func Size(s string) (int64, error) {
 	end := 0
 	for end < len(s) && s[end] >= '0' && s[end] <= '9' {

@@ -64,7 +64,8 @@ func TestSize(t *testing.T) {
 	}
 }
 
-// FuzzDuration: never negative, and what it prints as reads back as the same.
+// FuzzDuration checks that a duration is never negative, and that its printed form parses
+// to the same value.
 func FuzzDuration(f *testing.F) {
 	for _, s := range []string{"5", "1.5", "250ms", "2m", "1h30m", "-1", "", "9223372036", "1.s", "5µs", "0x1"} {
 		f.Add(s)
@@ -83,7 +84,7 @@ func FuzzDuration(f *testing.F) {
 	})
 }
 
-// FuzzSize: never negative, and a plain number reads as itself.
+// FuzzSize checks that a size is never negative, and that a plain number parses to itself.
 func FuzzSize(f *testing.F) {
 	for _, s := range []string{"5", "64k", "1MiB", "1MB", "-1", "", "9223372036854775807", "8589934592GiB"} {
 		f.Add(s)

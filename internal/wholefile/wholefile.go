@@ -1,6 +1,5 @@
-// Package wholefile puts a file into its place as a whole or not at all: until all of
-// it is on the disk, it has another name beside that place, and what was there before
-// is still there.
+// Package wholefile replaces a file as a whole or not at all: until all of the new file is
+// on the disk, it has another name in the same directory, and the old file is unchanged.
 package wholefile
 
 import (
@@ -12,18 +11,17 @@ import (
 	"path/filepath"
 )
 
-// File is a file that is not in its place yet. Commit puts it there, or Discard
-// removes it.
+// File is a file that is not in its place yet. Commit puts it there; Discard removes it.
 type File struct {
 	f    *os.File
-	path string // the place, as the caller calls it
-	to   string // the place behind symbolic links
+	path string // the place, in the caller's words
+	to   string // the place after following symbolic links
 }
 
-// Create begins the file that is to stand at path. A symbolic link stays one, and what
-// it leads to is replaced. An old file keeps its mode and its owner; a new one has mode,
-// less the umask. An old one that may not be written is an error, and so is what is no
-// regular file.
+// Create starts the file that is to replace path. A symbolic link is kept, and its target
+// is replaced. An existing file keeps its mode and its owner; a new one gets mode, less the
+// umask. Create returns an error if the existing file is not writable or not a regular
+// file.
 func Create(path string, mode fs.FileMode) (*File, error) {
 	to, err := Target(path)
 	if err != nil {
@@ -54,7 +52,7 @@ func Create(path string, mode fs.FileMode) (*File, error) {
 	return f, nil
 }
 
-// writable looks at a file that may be replaced; nil where there is none.
+// writable returns a file that may be replaced, or nil if there is none.
 func writable(path string) (old fs.FileInfo, err error) {
 	refused := func(why string) error { return &fs.PathError{Op: "write", Path: path, Err: errors.New(why)} }
 	switch old, err = os.Stat(path); {
@@ -66,7 +64,7 @@ func writable(path string) (old fs.FileInfo, err error) {
 		return nil, refused("is a directory")
 	case !old.Mode().IsRegular():
 		return nil, refused("is no regular file")
-	case old.Mode().Perm()&0o200 == 0: // which root could
+	case old.Mode().Perm()&0o200 == 0: // root could write it
 		return nil, refused("is read-only")
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
@@ -76,7 +74,7 @@ func writable(path string) (old fs.FileInfo, err error) {
 	return old, err
 }
 
-// Write adds to the file.
+// Write appends to the file.
 func (f *File) Write(b []byte) (int, error) {
 	n, err := f.f.Write(b)
 	return n, named(err, f.path)
@@ -100,13 +98,13 @@ func (f *File) Commit() error {
 	return named(err, f.path)
 }
 
-// Discard removes the file. What was in its place stays there. It may follow Commit.
+// Discard removes the file and leaves the old one in place. It may be called after Commit.
 func (f *File) Discard() {
 	_ = f.f.Close()
-	_ = os.Remove(f.f.Name()) // no longer there once it is in its place
+	_ = os.Remove(f.f.Name()) // it does not exist after Commit
 }
 
-// named is err with the name of the place in it, for that of the file on its way.
+// named returns err with the name of the place instead of the temporary file's.
 func named(err error, path string) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return &fs.PathError{Op: "write", Path: path, Err: e.Err}
@@ -117,13 +115,13 @@ func named(err error, path string) error {
 	return err
 }
 
-// Target follows symbolic links, also one that leads to nothing yet.
+// Target follows symbolic links, even if the last target does not exist.
 func Target(path string) (string, error) {
 	to := path
 	for range 40 {
 		next, err := os.Readlink(to)
 		if err != nil {
-			return to, nil // no link
+			return to, nil // not a link
 		}
 		if !filepath.IsAbs(next) {
 			next = filepath.Join(filepath.Dir(to), next)

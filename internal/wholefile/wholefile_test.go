@@ -17,7 +17,7 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// is checks what stands at path, and that it stands alone in its directory.
+// is checks the contents of path, and that it is alone in its directory.
 func is(t *testing.T, path, want string) {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -113,7 +113,7 @@ func TestWhatIsNotReplaced(t *testing.T) {
 	}
 }
 
-// A link is as good a name as any.
+// A link works like any other name.
 func TestALinkStaysOne(t *testing.T) {
 	t.Parallel()
 	dir, links := t.TempDir(), t.TempDir()

@@ -16,13 +16,13 @@ type load struct {
 	what       string
 	pubs, subs int
 	qos        packet.QoS
-	window     int // messages on their way at most
-	idle       int // connections that do nothing, in place of all the above
+	window     int // most messages in flight
+	idle       int // idle connections, in place of all the above
 }
 
-// A stream keeps the broker busy; ten messages of each of a thousand publishers
-// are on their way. Step by step each message of a publisher waits for the one
-// before it, so that the broker never finds two in one read.
+// A stream keeps the broker busy: ten messages of each of a thousand publishers are in
+// flight. In the cases step by step, each message of a publisher waits for the previous
+// one, so that the broker never finds two in one read.
 var cases = []load{
 	{what: "1 to 1", pubs: 1, subs: 1, window: 1000},
 	{what: "1 to 1", pubs: 1, subs: 1, window: 200, qos: 1},
@@ -49,22 +49,22 @@ func (c *load) name() string {
 	return fmt.Sprintf("%s, QoS %d", c.what, c.qos)
 }
 
-// result is what one turn has shown.
+// result is the result of one turn.
 type result struct {
 	perCPU float64 // deliveries, or connections, per second of the broker's processor time
 	rate   float64 // per second
-	memory int     // the broker's peak, bytes
+	memory int     // the broker's peak, in bytes
 
 	lost, disorder int
 
-	// Of idle connections: bytes each, after CONNACK, after SUBACK, and after
-	// a message to each.
+	// For idle connections: bytes per connection, after CONNACK, after SUBACK, and after a
+	// message to each.
 	connected, subscribed, delivered int
 }
 
 var topicName = []byte("bench/topic")
 
-// publish plays a case of messages for a time.
+// publish runs a case with messages for a time.
 func (c *load) publish(g *generator, p *process, length time.Duration) (r result, err error) {
 	subs, err := g.dialAll(c.subs)
 	if err != nil {
@@ -93,7 +93,7 @@ func (c *load) publish(g *generator, p *process, length time.Duration) (r result
 		}
 		return n
 	}
-	// A publisher writes what it has all at once, and then the next one does.
+	// A publisher writes all its messages at once, then the next publisher does.
 	feed := func() error {
 		for free := c.window - underWay(); free > 0; {
 			q := pubs[next]
@@ -123,7 +123,7 @@ func (c *load) publish(g *generator, p *process, length time.Duration) (r result
 	if cpu, err = p.cpu(); err != nil {
 		return r, err
 	}
-	if err := during(length); err != nil && !errors.Is(err, errSilence) { // which loss of a whole window is
+	if err := during(length); err != nil && !errors.Is(err, errSilence) { // which loss of a whole window causes
 		return r, err
 	}
 	took, n := time.Since(began), arrived()-before-g.lost
@@ -133,7 +133,7 @@ func (c *load) publish(g *generator, p *process, length time.Duration) (r result
 	}
 	r.perCPU, r.rate = float64(n)/max(after-cpu, 10*time.Millisecond).Seconds(), float64(n)/took.Seconds()
 	err = g.until(func() bool { return arrived() == sent*c.subs && (c.qos == 0 || g.finished == sent) }, nil)
-	if errors.Is(err, errSilence) { // the last ones are missing
+	if errors.Is(err, errSilence) { // the last messages are missing
 		g.lost, err = sent*c.subs-g.delivered, nil
 	}
 	r.lost, r.disorder = g.lost, g.disorder
@@ -144,14 +144,14 @@ func (c *load) publish(g *generator, p *process, length time.Duration) (r result
 	return r, err
 }
 
-// hold opens connections and looks at the broker's memory.
+// hold opens connections and measures the broker's memory.
 func (c *load) hold(g *generator, p *process) (r result, err error) {
 	before, err := p.memory("VmRSS")
 	if err != nil {
 		return r, err
 	}
 	each := func(at *int) error {
-		time.Sleep(time.Second) // for what is done in the background
+		time.Sleep(time.Second) // for background work
 		now, err := p.memory("VmRSS")
 		*at = (now - before) / c.idle
 		return err
@@ -205,8 +205,7 @@ type table struct {
 	head string // the last heading written
 }
 
-// row writes a case. Of several configurations of the second broker it takes
-// the one that costs least.
+// row writes a case. Of several configurations of the second broker it uses the cheapest.
 func (t *table) row(c *load, results [][]result) {
 	a, b := results[0], results[1]
 	perCPU := func(r result) float64 { return r.perCPU }
@@ -257,7 +256,7 @@ func median(all []result, of func(result) float64) float64 {
 	return middle(list)
 }
 
-// middle is the median.
+// middle returns the median.
 func middle(list []float64) float64 {
 	list = slices.Sorted(slices.Values(list))
 	n := len(list)

@@ -13,7 +13,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// generator is all clients of a case, in one thread.
+// generator runs all clients of a case, in one thread.
 type generator struct {
 	to      syscall.SockaddrInet4
 	version packet.Version
@@ -22,14 +22,14 @@ type generator struct {
 	byFD    []*peer
 	buf     []byte
 	events  [1024]syscall.EpollEvent
-	moved   time.Time // when bytes came last
+	moved   time.Time // when bytes last arrived
 
-	// Counts of answers.
+	// Counters of answers.
 	connacks, subacks int
-	delivered         int // messages, each once
+	delivered         int // messages, each counted once
 	lost              int // missing in what arrived
-	disorder          int // messages that came again or late
-	finished          int // messages that the broker has taken over, QoS 1 and 2
+	disorder          int // messages that were repeated or late
+	finished          int // messages acknowledged by the broker, QoS 1 and 2
 }
 
 // peer is one client.
@@ -37,10 +37,10 @@ type peer struct {
 	fd     int
 	rest   []byte // the beginning of a packet
 	out    []byte
-	asked  bool     // epoll is to tell when out can be written
-	id     uint16   // packet identifier used last
-	seq    uint32   // number of the message published last
-	seen   []uint32 // by publisher: number of the message that came last
+	asked  bool     // epoll reports when out can be written
+	id     uint16   // the last packet identifier used
+	seq    uint32   // number of the last message published
+	seen   []uint32 // by publisher: number of the last message received
 	number uint32   // of a publisher
 }
 
@@ -59,7 +59,7 @@ func (g *generator) close() {
 	_ = syscall.Close(g.ep)
 }
 
-// dial begins a connection; the CONNACK is counted when it comes.
+// dial starts a connection; its CONNACK is counted when it arrives.
 func (g *generator) dial() (*peer, error) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -84,8 +84,8 @@ func (g *generator) dial() (*peer, error) {
 	return p, g.send(p, &c)
 }
 
-// dialAll makes connections, not too many at a time for the broker's backlog,
-// and waits for their CONNACKs.
+// dialAll makes connections, with regard to the broker's backlog, and waits for their
+// CONNACKs.
 func (g *generator) dialAll(n int) ([]*peer, error) {
 	first := len(g.peers)
 	before := g.connacks
@@ -113,8 +113,8 @@ func (g *generator) subscribeAll(peers []*peer, filter string, qos packet.QoS) e
 	return g.until(func() bool { return g.subacks == want }, nil)
 }
 
-// publish appends a message of 64 bytes, which names its publisher and its
-// number, to a peer's output.
+// publish appends a message of 64 bytes, which contains its publisher and its number, to a
+// peer's output.
 func (g *generator) publish(p *peer, topic []byte, qos packet.QoS) error {
 	var payload [64]byte
 	p.seq++
@@ -139,7 +139,7 @@ func (g *generator) send(p *peer, what packet.Packet) (err error) {
 	return g.flush(p)
 }
 
-// flush writes what the socket takes.
+// flush writes what the socket accepts.
 func (g *generator) flush(p *peer) error {
 	for len(p.out) > 0 {
 		n, err := syscall.Write(p.fd, p.out)
@@ -167,13 +167,13 @@ func (g *generator) ask(p *peer, writable bool) error {
 	return syscall.EpollCtl(g.ep, syscall.EPOLL_CTL_MOD, p.fd, &e)
 }
 
-// patience is how long nothing may come while something is awaited.
+// patience is the longest time without input while something is awaited.
 const patience = 3 * time.Second
 
 var errSilence = errors.New("the broker is silent")
 
-// until handles what comes until a condition holds. before, unless nil, is
-// called before each wait.
+// until handles input until a condition holds. before, if not nil, is called before each
+// wait.
 func (g *generator) until(holds func() bool, before func() error) error {
 	g.moved = time.Now()
 	for !holds() {
@@ -186,7 +186,7 @@ func (g *generator) until(holds func() bool, before func() error) error {
 		if err != nil && !errors.Is(err, syscall.EINTR) {
 			return err
 		}
-		// In another order each time, so that no client is always the first.
+		// In a different order each time, so that no client is always the first.
 		for i := range max(n, 0) {
 			j := i + rand.IntN(n-i)
 			g.events[i], g.events[j] = g.events[j], g.events[i]
@@ -244,8 +244,8 @@ func (g *generator) handle(p *peer, events uint32) error {
 	return nil
 }
 
-// arrived handles a packet; its answer goes out with those to all that came
-// in the same read.
+// arrived handles a packet; its answer is sent together with those to everything that
+// arrived in the same read.
 func (g *generator) arrived(p *peer, f packet.Frame) error {
 	switch f.Type {
 	case packet.PUBLISH:

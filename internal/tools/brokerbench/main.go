@@ -1,26 +1,25 @@
 //go:build linux
 
-// Command brokerbench measures this project's broker beside mosquitto, or any
-// two brokers beside each other: what a delivered message costs the broker in
-// processor time, how many connections it takes in a second, and what an idle
-// one holds in memory.
+// Command brokerbench compares this project's broker with mosquitto, or any two brokers:
+// the processor time per delivered message, the number of connections accepted per second,
+// and the memory of an idle connection.
 //
 //	go run ./internal/tools/brokerbench [-quick] [-run SUBSTRING]
 //
-// Each broker runs in a process of its own, started anew for every case and
-// round; the brokers take turns within a round. One thread of this process is
-// all publishers and all subscribers, over sockets of the loopback interface.
-// It publishes as long as fewer than the case's window of messages are on
-// their way, and checks the number and the order of what arrives.
+// Each broker runs in its own process, restarted for every case and round; the brokers take
+// turns within a round. One thread of this process runs all publishers and all subscribers,
+// over sockets of the loopback interface. It publishes as long as fewer messages than the
+// case's window are in flight, and checks the number and the order of the messages that
+// arrive.
 //
-// Processor time is the broker's own, user and system, of all its threads: what
-// counts is not the machine's speed at that moment, and other load disturbs
-// little. The results are medians over the rounds. -quick is one short round.
+// Processor time is the broker's own, user and system, of all its threads, so that the
+// result depends little on the machine's speed at that moment and on other load. The
+// results are medians over the rounds. -quick runs one short round.
 //
-// Mosquitto runs without persistence and log, with queues as long as they get,
-// with and without set_tcp_nodelay. -a and -b take command lines of other
-// brokers, in which {port} is where to listen on 127.0.0.1: another build of
-// this command with -serve, or our shipped tool,
+// Mosquitto runs without persistence and log, with the longest queues possible, and both
+// with and without set_tcp_nodelay. -a and -b take command lines of other brokers, in which
+// {port} is the port to listen on, at 127.0.0.1: another build of this command with -serve,
+// or our tool,
 //
 //	brokerbench -a 'mqsub --serve 127.0.0.1:{port} -t none'
 //
@@ -77,7 +76,7 @@ func main() {
 	}
 }
 
-// serve runs the broker as --serve does, but for the number of connections.
+// serve runs the broker as --serve does, except for the limit of connections.
 func serve(addr, profile string) error {
 	ln, err := transport.Listen(context.Background(), addr, nil)
 	if err != nil {
@@ -97,7 +96,7 @@ func serve(addr, profile string) error {
 		}()
 	}
 	b := broker.New(broker.Options{ReasonStrings: true, MaxConnections: 20_000, MaxSessions: 20_000, Log: func(broker.Event) {}})
-	go func() { _ = b.Serve(ln) }() // ends with Close
+	go func() { _ = b.Serve(ln) }() // until Close
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	if profile != "" {
 		f, err := os.Create(profile + ".heap")
@@ -105,7 +104,7 @@ func serve(addr, profile string) error {
 			return err
 		}
 		defer func() { _ = f.Close() }()
-		runtime.GC() // the profile is as of the last one
+		runtime.GC() // the profile is that of the last collection
 		if err := pprof.Lookup("heap").WriteTo(f, 1); err != nil {
 			return err
 		}
@@ -115,18 +114,18 @@ func serve(addr, profile string) error {
 	return b.Close(ctx)
 }
 
-// measurement is what the command line asks for.
+// measurement holds the options of the command line.
 type measurement struct {
 	only    string
 	rounds  int
 	time    time.Duration
 	version packet.Version
 	profile string
-	dir     string // for configurations
+	dir     string // for configuration files
 }
 
-// brokers are the two sides; the second may be one broker in several
-// configurations, of which the best counts.
+// brokers returns the two sides; the second may be one broker in several configurations, of
+// which the best one counts.
 func (m *measurement) brokers(a, b string) ([]*server, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -192,7 +191,7 @@ func (m *measurement) compare(a, b string) error {
 	return nil
 }
 
-// once is one broker's turn.
+// once runs one broker's turn.
 func (m *measurement) once(s *server, c *load) (result, error) {
 	p, err := s.start(c.name())
 	if err != nil {
@@ -203,7 +202,7 @@ func (m *measurement) once(s *server, c *load) (result, error) {
 		p.stop()
 		return result{}, err
 	}
-	defer func() { p.stop(); g.close() }() // a heap profile shows the connections
+	defer func() { p.stop(); g.close() }() // so that a heap profile shows the connections
 	if c.idle > 0 {
 		return c.hold(g, p)
 	}

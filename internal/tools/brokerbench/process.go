@@ -21,9 +21,9 @@ import (
 type server struct {
 	name    string
 	words   []string // the command line; {port} is replaced
-	conf    string   // file to write first; empty for none
+	conf    string   // file to write first; "" for none
 	text    string   // its text; {port} is replaced
-	profile string   // directory; of our own broker only
+	profile string   // directory; for our own broker only
 }
 
 const mosquittoConf = `listener {port} 127.0.0.1
@@ -40,12 +40,12 @@ func findMosquitto() (string, error) {
 	if path, err := exec.LookPath("mosquitto"); err == nil {
 		return path, nil
 	}
-	const path = "/usr/sbin/mosquitto" // outside the path of ordinary users in Debian
+	const path = "/usr/sbin/mosquitto" // not in PATH of ordinary users in Debian
 	_, err := os.Stat(path)
 	return path, err
 }
 
-// process is a broker that runs.
+// process is a running broker.
 type process struct {
 	cmd     *exec.Cmd
 	stdin   io.Closer
@@ -115,14 +115,14 @@ func (p *process) stop() {
 	}
 }
 
-// cpu is the processor time that the broker has used, in clock ticks of 10 ms.
+// cpu returns the processor time that the broker has used, in clock ticks of 10 ms.
 func (p *process) cpu() (time.Duration, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
-	// The name in parentheses may have blanks; utime and stime are fields 14
-	// and 15, counted from 1.
+	// The name in parentheses may contain blanks; utime and stime are fields 14 and 15,
+	// counted from 1.
 	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 	sum := 0
 	for _, f := range fields[11:13] {
@@ -135,7 +135,7 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(sum) * 10 * time.Millisecond, nil
 }
 
-// memory is a figure of /proc/PID/status in bytes: VmRSS or its peak, VmHWM.
+// memory returns a figure of /proc/PID/status in bytes: VmRSS or its peak, VmHWM.
 func (p *process) memory(name string) (int, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {

@@ -19,7 +19,7 @@ const (
 	propsText = "the property and what is wrong with it are named, without connecting"
 )
 
-// anonymous users are refused, and user may not do all.
+// Anonymous users are refused, and user has limited rights.
 const (
 	passwords = "watcher:$7$101$N5V4aWEHEYFy40Y7$RQBWWCHAINBchO5H40xmXKic3bjMiPd7bqPlkjSuls4merqJp67NbCDjg0RLN/aWTMVUXgPrajqPChLHGpG5Fw==\n" +
 		"user:$7$101$SJfzhKrng7oKHf/O$M5VpCs2bL3dVIGqlYXZScfdcSyJouxrrAlcxVSq3h8OHXVqbvHYum4+HfDODSoiA+dtDRNQlSSlfrYqjAF+QAQ==\n"
@@ -27,8 +27,7 @@ const (
 	guarded = "allow_anonymous false\npassword_file {dir}/passwords\nacl_file {dir}/acl\n"
 )
 
-// words splits a command line at blanks; ~ stands for a blank, and ” for
-// nothing.
+// words splits a command line at blanks; ~ stands for a blank, and ” for the empty string.
 func words(line string) []string {
 	list := strings.Fields(line)
 	for i, w := range list {
@@ -39,7 +38,7 @@ func words(line string) []string {
 	return list
 }
 
-// at is words of a program that goes to the broker.
+// at returns the words of a program that connects to the broker.
 func at(program, line string) []string {
 	return append([]string{program, "-h", "127.0.0.1", "-p", "{port}"}, words(line)...)
 }
@@ -48,7 +47,7 @@ func pub(line string) []string { return at("mosquitto_pub", line) }
 func sub(line string) []string { return at("mosquitto_sub", line) }
 func rr(line string) []string  { return at("mosquitto_rr", line) }
 
-// wrong makes cases that no broker is needed for.
+// wrong returns cases that need no broker.
 func wrong(why string, lines ...string) (list []scenario) {
 	for _, line := range lines {
 		list = append(list, scenario{words: words(line), none: true, why: why})
@@ -56,7 +55,7 @@ func wrong(why string, lines ...string) (list []scenario) {
 	return list
 }
 
-// shows makes cases of what a subscriber writes of one retained message.
+// shows returns cases of what a subscriber prints for one retained message.
 func shows(why string, m message, lines ...string) (list []scenario) {
 	m.retain = true
 	for _, line := range lines {
@@ -65,7 +64,7 @@ func shows(why string, m message, lines ...string) (list []scenario) {
 	return list
 }
 
-// props makes a block of properties.
+// props returns a block of properties.
 func props(of func(p packet.Properties) (packet.Properties, error)) packet.Properties {
 	p, err := of(nil)
 	if err != nil {
@@ -87,12 +86,12 @@ func text(id packet.PropertyID, s string) packet.Properties {
 	return props(func(p packet.Properties) (packet.Properties, error) { return p.AppendBytes(id, []byte(s)) })
 }
 
-// connack is CONNACK of 3.1.1 with a return code, connack5 of 5.0.
+// connack returns a CONNACK of 3.1.1 with a return code, connack5 one of 5.0.
 func connack(code byte) []byte  { return []byte{0x20, 2, 0, code} }
 func connack5(code byte) []byte { return []byte{0x20, 3, 0, code, 0} }
 
 var cases = join(
-	// What is wrong with the words.
+	// Errors in the words.
 	wrong("",
 		"mosquitto_pub -q 3", "mosquitto_pub -q -1", "mosquitto_pub -p 65536", "mosquitto_pub -p -1", "mosquitto_pub -t", "mosquitto_pub --topic",
 		"mosquitto_pub -q", "mosquitto_pub -p", "mosquitto_pub -h", "mosquitto_pub -m", "mosquitto_pub -f", "mosquitto_pub -V", "mosquitto_pub -M",
@@ -192,7 +191,7 @@ var cases = join(
 		{words: pub("-t t -m x -d -q 1 -i me -V 5 -r")},
 	},
 
-	// What a publisher meets.
+	// How a publisher reacts to the broker.
 	[]scenario{
 		{words: pub("-t t -m x"), peer: peer{connack(1)}, why: connects},
 		{words: pub("-t t -m x"), peer: peer{connack(2)}, why: connects},
@@ -216,7 +215,7 @@ var cases = join(
 		{words: pub("-t no -m x -q 1 -u user -P secret -V 5"), conf: guarded, files: map[string]string{"passwords": passwords, "acl": acl}, why: denial},
 	},
 
-	// What a subscriber writes.
+	// What a subscriber prints.
 	shows("", message{topic: "t", payload: "hello"}, "-t t", "-t t -v", "-t t -N", "-t t -v -N", "-t #", "-t + -v", "-t t -q 2", "-t t -V 5", "-t t -V 31",
 		"-t t -F %t|%p|%q|%r|%l|%m", "-t t -v -F %p", "-t t -F %%", `-t t -F a\tb\\c\0d`, `-t t -N -F %p\n`, "-t t -F %I", "-t t -F @Y", "-t t -F @@", "-t t -F %x",
 		"-t t -F %X", "-t t -F [%10t]", "-t t -F [%-10t]", "-t t -F [%.3t]", "-t t -F [%010t]", "-t t -F %5l", "-t t -F %-5l|", "-t t -F %05l", "-t t -F %5m",

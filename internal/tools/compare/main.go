@@ -1,11 +1,11 @@
-// Command compare runs mosquitto's clients and ours, under their names, on the
-// same cases and writes what differs: standard output, standard error, exit
-// code, and what arrives at a broker.
+// Command compare runs mosquitto's clients and ours, under their names, on the same cases
+// and prints the differences: standard output, standard error, exit code, and what arrives
+// at a broker.
 //
 //	go run ./internal/tools/compare [-v] [-run SUBSTRING]
 //
-// A difference needs a reason, which stands beside the case; one without ends
-// the command with status 1, and so does a reason without a difference.
+// A difference needs a reason, which stands beside the case. The command exits with status
+// 1 if a difference has no reason, or a reason no difference.
 package main
 
 import (
@@ -67,7 +67,7 @@ func compare(verbose bool, only string) error {
 			defer func() { <-slots; wait.Done() }()
 			at := filepath.Join(dir, fmt.Sprint(i))
 			// On a busy machine 2.0.11 hangs at a signal that comes at a bad moment, or
-			// ends before it has sent all: what is no accident comes again.
+			// exits before it has sent everything. A real difference occurs again.
 			for try := range 3 {
 				at := filepath.Join(at, fmt.Sprint(try))
 				c.theirs = c.run(daemon, theirs[c.program()], filepath.Join(at, "t"))
@@ -112,7 +112,7 @@ func findBroker() (string, error) {
 	return path, err
 }
 
-// report writes the table of what differs, in Markdown.
+// report writes the table of the differences, in Markdown.
 func report(all []*scenario, verbose bool) error {
 	same, bad := 0, 0
 	fmt.Println("| case | theirs | ours | why |\n|---|---|---|---|")
@@ -148,7 +148,7 @@ func report(all []*scenario, verbose bool) error {
 	return nil
 }
 
-// cell is text for a table.
+// cell returns text for a table cell.
 func cell(s string) string {
 	s = strings.NewReplacer("\n", "⏎", "|", `\|`, "`", "'").Replace(s)
 	if r := []rune(s); len(r) > 160 {

@@ -6,29 +6,29 @@ import (
 	"strings"
 )
 
-// natives are our tools by the programs that they replace without a link.
+// natives are our tools, by the programs that they replace without a link.
 var natives = map[string]string{"mosquitto_pub": "mqpub", "mosquitto_sub": "mqsub"}
 
-// change is one row of what is different for who comes from mosquitto without
-// the links, as mqtools(7) has it.
+// change is one row of the differences for users who come from mosquitto without the links,
+// as in mqtools(7).
 type change struct {
 	there, here string // cells of the table, in mdoc
-	// is reports whether the row is the reason of what differs in a case; nil if
-	// no case can show it.
+	// is reports whether the row explains the difference of a case; nil if no case can show
+	// it.
 	is func(c *scenario) bool
 }
 
-// has reports whether one of the words of the case is w.
+// has reports whether w is one of the words of the case.
 func (c *scenario) has(w string) bool { return slices.Contains(c.words, w) }
 
-// statuses reports whether the case ends with these.
+// statuses reports whether the case exits with these statuses.
 func (c *scenario) statuses(theirs, native int) bool {
 	return c.theirs.status == theirs && c.native.status == native
 }
 
 func (c *scenario) says(text string) bool { return strings.Contains(c.native.stderr, text) }
 
-// changes is the table. The first row that is the reason of a case counts.
+// changes is the table. The first row that explains a case counts.
 var changes = []change{
 	{`Nm mosquitto_rr`, `Ic mqpub request`, nil},
 	{`Fl R , Fl -retain-handling No of mosquitto_rr`, "none: retained messages are never replies", nil},
@@ -92,8 +92,8 @@ func lastIndex(words []string, w string) int {
 	return last
 }
 
-// nativeDifferences are what differs but for standard error, whose words are
-// others.
+// nativeDifferences returns the fields that differ, without standard error, which is worded
+// differently.
 func (c *scenario) nativeDifferences() (fields []string) {
 	for _, name := range []string{"status", "stdout", "arrived"} {
 		if c.theirs.field(name) != c.native.field(name) {
@@ -103,7 +103,7 @@ func (c *scenario) nativeDifferences() (fields []string) {
 	return fields
 }
 
-// explained reports whether all that differs has a reason.
+// explained reports whether every difference has a reason.
 func (c *scenario) explained() bool {
 	if (len(c.differences()) > 0) != (c.why != "") {
 		return false
@@ -111,14 +111,14 @@ func (c *scenario) explained() bool {
 	return natives[c.program()] == "" || len(c.nativeDifferences()) == 0 || c.row() >= 0
 }
 
-// row is the index of the change that is the reason of what differs, or -1.
+// row returns the index of the change that explains the difference, or -1.
 func (c *scenario) row() int {
 	return slices.IndexFunc(changes, func(ch change) bool { return ch.is != nil && ch.is(c) })
 }
 
-// reportNatively holds what differs without the links against the table: a
-// difference needs a row, and a row a difference. all are all cases, not a
-// choice of them, if whole.
+// reportNatively compares the differences without the links with the table: a difference
+// needs a row, and a row a difference. whole is set if all holds every case, not a
+// selection.
 func reportNatively(all []*scenario, whole bool) error {
 	count, same, bad := make([]int, len(changes)), 0, 0
 	for _, c := range all {

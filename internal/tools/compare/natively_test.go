@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The page and the table that is run against both programs are the same.
+// The page has the same table that is run against both programs.
 func TestTheManualHasTheChanges(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile(filepath.Join("..", "..", "..", "man", "mqtools.7"))

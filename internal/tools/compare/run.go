@@ -24,7 +24,7 @@ import (
 // patience is how long a run, or a part of it, may take.
 const patience = 30 * time.Second
 
-// message is one that the case publishes.
+// message is a message that the case publishes.
 type message struct {
 	topic, payload string
 	qos            packet.QoS
@@ -34,16 +34,16 @@ type message struct {
 
 // scenario is one case: a command line and what happens around it.
 type scenario struct {
-	words []string // the program and its words; {port} is the broker's, {dead} one where nobody listens, {dir} a directory
+	words []string // the program and its words; {port} is the broker's, {dead} one without a listener, {dir} a directory
 	stdin string
 	files map[string]string // in {dir}
 	peer  peer              // plays the broker; nil: mosquitto does
-	conf  string            // further lines of mosquitto's configuration
+	conf  string            // additional lines of mosquitto's configuration
 	none  bool              // no broker at all
 
-	before []message      // is there from the start
-	feed   []message      // comes once the program has subscribed
-	signal syscall.Signal // comes then
+	before []message      // published before the program starts
+	feed   []message      // published after the program has subscribed
+	signal syscall.Signal // sent then
 
 	why string // the reason of a difference
 
@@ -53,7 +53,7 @@ type scenario struct {
 
 func (c *scenario) program() string { return c.words[0] }
 
-// line is the command line as a shell would have it.
+// line returns the command line in shell syntax.
 func (c *scenario) line() string {
 	words := make([]string, len(c.words))
 	for i, w := range c.words {
@@ -68,7 +68,7 @@ func (c *scenario) line() string {
 	return text
 }
 
-// outcome is what a run left behind.
+// outcome is the result of a run.
 type outcome struct {
 	stdout, stderr, arrived string
 	status                  int
@@ -168,9 +168,9 @@ func (c *scenario) run(daemon, program, dir string) (o outcome) {
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
-		o.status = -1 // does not end
+		o.status = -1 // it does not exit
 	case errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signaled():
-		o.status = 128 + int(exit.Sys().(syscall.WaitStatus).Signal()) // as a shell has it
+		o.status = 128 + int(exit.Sys().(syscall.WaitStatus).Signal()) // as a shell reports it
 	case errors.As(err, &exit):
 		o.status = exit.ExitCode()
 	case err != nil:
@@ -181,7 +181,7 @@ func (c *scenario) run(daemon, program, dir string) (o outcome) {
 		if err != nil && o.status == 0 {
 			return fail(err)
 		}
-	case <-time.After(patience / 10): // it has never subscribed
+	case <-time.After(patience / 10): // it has not subscribed
 	}
 	if b != nil {
 		if o.arrived, err = b.arrived(); err != nil {
@@ -201,8 +201,8 @@ func (c *scenario) run(daemon, program, dir string) (o outcome) {
 	return o
 }
 
-// varying is what differs from run to run, and what the program's newest
-// version says otherwise than Debian's.
+// varying are the texts that differ from run to run, and those that the program's newest
+// version words differently than Debian's.
 var varying = []struct {
 	what *regexp.Regexp
 	by   string
@@ -214,7 +214,7 @@ var varying = []struct {
 	{regexp.MustCompile(`\b1[789]\d{8}\.\d{9}\b`), "SECONDS"},
 }
 
-// stir does what happens once the program has subscribed.
+// stir does what is to happen after the program has subscribed.
 func (c *scenario) stir(b *broker, p *os.Process) error {
 	if len(c.feed) == 0 && c.signal == 0 {
 		return nil
@@ -222,7 +222,7 @@ func (c *scenario) stir(b *broker, p *os.Process) error {
 	if err := b.wait("Sending SUBACK to ", 2); err != nil { // ours is the first
 		return err
 	}
-	if c.program() == "mosquitto_rr" { // the request has come through
+	if c.program() == "mosquitto_rr" { // wait until the request has arrived
 		if err := b.wait("Sending PUBLISH to watcher", 1); err != nil {
 			return err
 		}
@@ -247,7 +247,7 @@ func freePort() (int, error) {
 	return ln.Addr().(*net.TCPAddr).Port, nil
 }
 
-// broker is a mosquitto of its own, with a client that watches it.
+// broker is a mosquitto process, with a client that watches it.
 type broker struct {
 	cmd    *exec.Cmd
 	port   int
@@ -316,7 +316,7 @@ func (b *broker) stop() {
 	})
 }
 
-// count is how many lines of the log have a text.
+// count returns the number of lines of the log that contain a text.
 func (b *broker) count(text string) (n int) {
 	for _, line := range b.log {
 		if strings.Contains(line, text) {
@@ -326,12 +326,12 @@ func (b *broker) count(text string) (n int) {
 	return n
 }
 
-// wait waits until n lines of the log have a text.
+// wait waits until n lines of the log contain a text.
 func (b *broker) wait(text string, n int) error {
 	return b.until("has not said "+text, func() bool { return b.count(text) >= n })
 }
 
-// until waits until something is true of the log.
+// until waits until a condition on the log is true.
 func (b *broker) until(otherwise string, done func() bool) error {
 	late := time.AfterFunc(patience, func() {
 		b.mu.Lock()
@@ -351,7 +351,7 @@ func (b *broker) until(otherwise string, done func() bool) error {
 	return nil
 }
 
-// watch subscribes to everything, after what is there from the start.
+// watch subscribes to everything, after the initial messages are published.
 func (b *broker) watch(before []message) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -374,7 +374,7 @@ func (b *broker) publish(m message) error {
 	return b.client.Publish(ctx, &mqtt.Message{Topic: m.topic, Payload: []byte(m.payload), QoS: m.qos, Retain: m.retain, Properties: m.props})
 }
 
-// arrived lists the messages that came in, once the program is gone.
+// arrived lists the messages that arrived, after the program has ended.
 func (b *broker) arrived() (string, error) {
 	b.mu.Lock()
 	connected := b.count("New client connected from ")
@@ -412,8 +412,8 @@ func (b *broker) arrived() (string, error) {
 	}
 }
 
-// peer plays a broker that does not do as it should: it sends its bytes after
-// each packet that comes, the first after CONNECT, and closes with the last.
+// peer plays a broker that misbehaves: it sends its bytes after each packet that arrives,
+// the first after CONNECT, and closes after the last.
 type peer [][]byte
 
 func (p peer) serve(ln net.Listener) {

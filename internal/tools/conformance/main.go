@@ -1,10 +1,10 @@
-// Command conformance checks the conformance record, scripts/conformance.yaml,
-// and writes its totals.
+// Command conformance checks the conformance record, scripts/conformance.yaml, and prints
+// its totals.
 //
 //	go run ./internal/tools/conformance [-l] [-w]
 //
-// What is wrong with the record is told on standard error and ends the command
-// with status 1. It is run in the root of the repository.
+// Problems of the record are printed on standard error, and the exit status is then 1. Run
+// it in the root of the repository.
 package main
 
 import (

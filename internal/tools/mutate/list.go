@@ -13,26 +13,26 @@ type Mutant struct {
 	File       string // slash-separated, from the module's root
 	Old, New   []string
 	Promise    string
-	Killer     string // a test that notices, which is run first; "" if none is named
-	Equivalent string // why nothing can tell it from the original; "" if something can
+	Killer     string // a test that fails, which is run first; "" if none is named
+	Equivalent string // why no test can distinguish it from the original; "" if one can
 }
 
 func (m Mutant) String() string { return fmt.Sprintf("%s: %s: %s", m.List, m.File, m.Promise) }
 
-// Package is what go test calls the package of the mutant's file.
+// Package returns the package of the mutant's file, as an argument of go test.
 func (m Mutant) Package() string { return "./" + path.Dir(m.File) }
 
-// List reads a list of mutants. name is what errors call it. A mutant is
+// List parses a list of mutants. name is the list's name in errors. A mutant is
 //
 //	== mqtt/topic/filter.go: '#' is only allowed at the end of a topic filter
 //	- if i != len(filter)-1 {
 //	+ if false {
 //
-// the file, the promise, and the lines that are put in place of others; as many
-// of each as it takes, without their indentation. A line that begins with "!"
-// names the test that kills it, where the whole package takes long. A line that
-// begins with "=" says why the mutant is equivalent to the original, where it is.
-// Empty lines and those that begin with "#" are comments.
+// the file, the promise, and the lines that replace others; any number of each, without
+// their indentation. A line that begins with "!" names the test that kills the mutant, if
+// the whole package takes long. A line that begins with "=" says why the mutant is
+// equivalent to the original, if it is. Empty lines and those that begin with "#" are
+// comments.
 func List(name, text string) ([]Mutant, error) {
 	var all []Mutant
 	for i, line := range strings.Split(text, "\n") {
@@ -77,8 +77,8 @@ func List(name, text string) ([]Mutant, error) {
 	return all, nil
 }
 
-// Apply puts the mutant in place in the text of its file, where what it replaces
-// must stand exactly once.
+// Apply applies the mutant to the text of its file, in which the replaced lines must occur
+// exactly once.
 func (m Mutant) Apply(source string) (string, error) {
 	var pattern strings.Builder
 	for i, line := range m.Old {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A list that does not fit the code any more tests nothing.
+// A mutant that does not fit the code any more tests nothing.
 func TestEveryMutantFitsTheCode(t *testing.T) {
 	lists, _ := filepath.Glob("mutants/*.txt")
 	if len(lists) == 0 {
@@ -50,7 +50,7 @@ func TestEveryMutantFitsTheCode(t *testing.T) {
 	}
 }
 
-// hasTest reports whether a directory has a test; its subtests are not looked for.
+// hasTest reports whether a directory has a test; it ignores subtests.
 func hasTest(dir, name string) bool {
 	name, _, _ = strings.Cut(name, "/")
 	files, _ := filepath.Glob(filepath.Join(dir, "*_test.go"))

@@ -1,14 +1,13 @@
-// Command mutate breaks the code one mistake at a time and runs the tests of the
-// package that it is in: a promise whose breaking no test notices is not kept by
-// anything.
+// Command mutate breaks the code one mistake at a time and runs the tests of the package: a
+// promise that can be broken without failing a test is not protected.
 //
 //	go run ./internal/tools/mutate                 every mutant of the lists
-//	go run ./internal/tools/mutate -only session   those whose list or file has the text
-//	go run ./internal/tools/mutate -sample 20      twenty, another choice each week
+//	go run ./internal/tools/mutate -only session   those whose list or file contains the text
+//	go run ./internal/tools/mutate -sample 20      twenty, a different choice each week
 //
-// The lists are mutants/*.txt, whose form List describes. The tree is not touched:
-// each mutant is an overlay of go test's. It prints the survivors and exits 1 if
-// more than 5 % of the mutants survive that are not argued to be equivalent.
+// The lists are mutants/*.txt, in the format that List describes. The tree is not changed:
+// each mutant is an overlay of go test. The command prints the survivors and exits with
+// status 1 if more than 5 % of the mutants survive that are not marked as equivalent.
 package main
 
 import (
@@ -103,11 +102,11 @@ func run(only string, sample int, seed uint64, jobs int, limit time.Duration, ve
 	}
 	close(next)
 	wg.Wait()
-	return judge(all, results)
+	return summarize(all, results)
 }
 
-// judge prints what survived, and how many were killed.
-func judge(all []Mutant, results []result) error {
+// summarize prints the survivors and the number of mutants killed.
+func summarize(all []Mutant, results []result) error {
 	killed, argued, broken := 0, 0, 0
 	for i, r := range results {
 		switch {
@@ -140,7 +139,7 @@ func moduleRoot() (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// fit checks that every mutant can be put in place, before an hour is spent on others.
+// fit checks that every mutant can be applied, before an hour is spent on the others.
 func fit(root string, all []Mutant) error {
 	var errs []error
 	for _, m := range all {
@@ -150,7 +149,7 @@ func fit(root string, all []Mutant) error {
 	return errors.Join(errs...)
 }
 
-// read is the text of the mutant's file with the mutant in place.
+// read returns the text of the mutant's file with the mutant applied.
 func (m Mutant) read(root string) (path, text string, err error) {
 	path = filepath.Join(root, m.File)
 	source, err := os.ReadFile(path)
@@ -161,8 +160,8 @@ func (m Mutant) read(root string) (path, text string, err error) {
 	return path, text, err
 }
 
-// unbroken checks that the tests pass in time as long as nothing is broken; they
-// would kill everything otherwise.
+// unbroken checks that the tests pass in time without a mutant; otherwise they would kill
+// every mutant.
 func unbroken(root string, all []Mutant, limit time.Duration) error {
 	args, seen := []string{"test", "-vet=off", "-timeout", limit.String()}, map[string]bool{}
 	for _, m := range all {
@@ -180,7 +179,7 @@ func unbroken(root string, all []Mutant, limit time.Duration) error {
 	return nil
 }
 
-// result is what became of a mutant.
+// result is the result of a mutant.
 type result struct {
 	killed bool
 	by     string // the first test that failed
@@ -198,7 +197,7 @@ func (r result) String() string {
 	return fmt.Sprintf("killed by %s in %.1f s", r.by, r.took.Seconds())
 }
 
-// try runs the tests of m's package with m in place.
+// try runs the tests of m's package with m applied.
 func try(root string, m Mutant, limit time.Duration) result {
 	path, text, err := m.read(root)
 	if err != nil {
@@ -229,10 +228,10 @@ func try(root string, m Mutant, limit time.Duration) result {
 	return r
 }
 
-// test runs those tests of a package whose names match, with the overlay.
+// test runs the tests of a package whose names match, with the overlay.
 func test(root, overlay, pkg, names string, limit time.Duration) result {
-	// The tests' own limit ends them with the test that hung; ours is behind it,
-	// for what does not even do that, and for the compiler's time.
+	// The tests' own limit ends them and shows the test that hangs; the context's limit is
+	// longer, for tests that do not even do that, and for compilation.
 	ctx, cancel := context.WithTimeout(context.Background(), limit+time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "go", "test", "-vet=off", "-failfast", "-run", names, "-timeout", limit.String(), "-overlay", overlay, pkg)
@@ -252,7 +251,7 @@ func test(root, overlay, pkg, names string, limit time.Duration) result {
 	return result{killed: true, by: firstFailure(string(out))}
 }
 
-// firstFailure is the name of the test that failed first.
+// firstFailure returns the name of the test that failed first.
 func firstFailure(out string) string {
 	for line := range strings.Lines(out) {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "--- FAIL: "); ok {
@@ -260,7 +259,7 @@ func firstFailure(out string) string {
 			return name
 		}
 	}
-	if _, at, ok := strings.Cut(out, "running tests:\n"); ok { // a panic of a timeout
+	if _, at, ok := strings.Cut(out, "running tests:\n"); ok { // the panic of a timeout
 		name, _, _ := strings.Cut(strings.TrimSpace(at), " ")
 		return name + " (hangs)"
 	}

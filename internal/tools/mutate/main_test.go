@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A module of one package, whose test notices a wrong sum and no wrong product. What
-// a run says of lists of mutants of it is what it says of ours.
+// A module of one package, whose test detects a wrong sum but not a wrong product. The
+// results of its mutants are those that our lists would have.
 func TestARunSaysWhatIsNotKilled(t *testing.T) {
 	root := t.TempDir()
 	write := func(name, text string) {
@@ -31,7 +31,7 @@ func TestARunSaysWhatIsNotKilled(t *testing.T) {
 	const killed = "== a/a.go: it adds\n- a + b\n+ a - b\n"
 	for what, c := range map[string]struct {
 		list string
-		want string // the end of the error's first line
+		want string // the end of the first line of the error
 	}{
 		"all are killed":               {killed, ""},
 		"by the rest of the package":   {killed + "! TestProduct\n", ""},
