@@ -7,8 +7,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/session"
 )
 
-// restore takes over what the journal holds, and lets it follow the session
-// from here on.
+// restore restores the session from the journal, and makes the journal record
+// its changes from then on.
 func (c *Client) restore() error {
 	j := c.opt.Journal
 	if j == nil {
@@ -30,15 +30,15 @@ func (c *Client) restore() error {
 	}
 	c.sess.Changed = func(kind session.Change, id uint16, tag uint64, publish []byte) {
 		if tag&syncTag != 0 {
-			tag = 0 // a call that waits in this process
+			tag = 0 // the tag of a call means nothing in another process
 		}
 		j.Append(journal.Record{Kind: journal.Kind(kind), PacketID: id, Tag: tag, Version: c.agreed.version, Packet: publish})
 	}
 	return nil
 }
 
-// sync makes the journal durable before anything that depends on it is
-// written to the network.
+// sync makes the journal durable before anything that depends on it is written
+// to the network.
 func (c *Client) sync() error {
 	if c.opt.Journal == nil {
 		return nil
@@ -49,6 +49,5 @@ func (c *Client) sync() error {
 	return nil
 }
 
-// The kinds of the session's changes and of the journal's records are the
-// same numbers.
+// session.Change and journal.Kind have the same values.
 var _ = [1]struct{}{}[int(session.ChangeCleared)-int(journal.Cleared)]
