@@ -12,7 +12,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// A number meant in another unit, as 30 for 30 s, must not turn into none.
+// A number meant in another unit, such as 30 for 30 s, must not be truncated to
+// zero.
 func TestWhatMQTTCannotSayIsRefused(t *testing.T) {
 	t.Parallel()
 	const never = math.MaxUint32 * time.Second
@@ -20,7 +21,7 @@ func TestWhatMQTTCannotSayIsRefused(t *testing.T) {
 	for _, row := range []struct {
 		it   string
 		opt  Options
-		says string // "" is that it is taken
+		says string // "" if the value is valid
 	}{
 		{"a keep alive of 30 ns", Options{KeepAlive: 30}, "KeepAlive of 30ns: MQTT counts in whole seconds"},
 		{"a keep alive of half a second", Options{KeepAlive: 500 * time.Millisecond}, "KeepAlive of 500ms: MQTT counts in whole seconds"},
@@ -74,8 +75,8 @@ func TestTheKeepAliveOnTheWire(t *testing.T) {
 	}
 }
 
-// What a server would end the connection for, and with it what others do on it, is
-// not sent: nor is anything else in its place.
+// A request for which the server would close the connection, which others use
+// as well, is not sent, nor is anything else in its place.
 func TestARequestThatNoServerTakesIsNotSent(t *testing.T) {
 	t.Parallel()
 	user, _ := packet.Properties(nil).AppendUser([]byte("k"), []byte("v"))
