@@ -8,9 +8,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// TestAnIdentifierUsedAgainNamesANewMessage: DUP alone makes a PUBLISH a
-// repetition (MQTT-3.3.1-1). A peer that has forgotten its session sends others
-// under identifiers whose PUBREL has not come.
+// TestAnIdentifierUsedAgainNamesANewMessage checks that only DUP makes a
+// PUBLISH a repetition (MQTT-3.3.1-1). A peer that has forgotten its session
+// sends new messages under identifiers whose PUBREL has not come.
 func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 	t.Parallel()
 	const (
@@ -50,7 +50,7 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 		{"while the message is in hand", func(e *ends) {
 			e.in(one, "")
 			e.in(two, "")
-			e.ack("") // PUBREC would say that the second is ours
+			e.ack("") // PUBREC would mean that we own the second message
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
 		}, "12", 1, []Change{ChangeArrived, ChangeReleased}},
@@ -76,7 +76,7 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			e.in(two, "")
 			e.again()
 			e.ack("")
-			e.in(dup, "") // of the second
+			e.in(dup, "") // of the second message
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
 		}, "12", 1, []Change{ChangeArrived, ChangeReleased}},
@@ -156,8 +156,8 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 	}
 }
 
-// ends is an engine in either role over connections of MQTT 3.1.1, with the owner's
-// messages in hand.
+// ends is an engine in either role over connections of MQTT 3.1.1, with the
+// messages that its owner has not acknowledged.
 type ends struct {
 	t      *testing.T
 	server bool
@@ -167,7 +167,7 @@ type ends struct {
 
 	conns, reused int
 	got           string
-	hand          []int // connections on which the messages came
+	hand          []int // the connection of each of these messages
 	told          []Change
 }
 
@@ -219,7 +219,7 @@ func (e *ends) out(want string) {
 	}
 }
 
-// ack acknowledges the oldest message in hand.
+// ack acknowledges the oldest of these messages.
 func (e *ends) ack(want string) {
 	e.t.Helper()
 	if e.hand[0] == e.conns {
@@ -231,8 +231,8 @@ func (e *ends) ack(want string) {
 	e.out(want)
 }
 
-// TestMessagesUnderOneIdentifierKeepToTheReceiveMaximum: each one in hand has its
-// place, and gives it back once.
+// TestMessagesUnderOneIdentifierKeepToTheReceiveMaximum checks that each
+// unacknowledged message uses one slot, and frees it once.
 func TestMessagesUnderOneIdentifierKeepToTheReceiveMaximum(t *testing.T) {
 	t.Parallel()
 	n := 0
@@ -254,7 +254,8 @@ func TestMessagesUnderOneIdentifierKeepToTheReceiveMaximum(t *testing.T) {
 	c.refuses(publish(), packet.ReceiveMaximumExceeded, "e0 01 93")
 }
 
-// TestAMessageBeyondTheReceiveMaximumIsNotTakenForAnOldOne when it comes again.
+// TestAMessageBeyondTheReceiveMaximumIsNotTakenForAnOldOne covers such a
+// message that comes again.
 func TestAMessageBeyondTheReceiveMaximumIsNotTakenForAnOldOne(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}
