@@ -81,7 +81,7 @@ func TestSCRAMServerRefuses(t *testing.T) {
 	}
 }
 
-// Who asks for users gets the same answer for those that there are not.
+// Unknown users get the same answers as existing ones.
 func TestSCRAMServerKeepsItsUsersToItself(t *testing.T) {
 	t.Parallel()
 	server := knows(t, "SCRAM-SHA-256", "user", "pencil", "W22ZaJ0SNY7soEsUEjb6gQ==")
@@ -140,7 +140,8 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// FuzzSCRAMServer: whatever the client says, nothing but the password proves.
+// FuzzSCRAMServer checks that no message authenticates a client without the
+// password.
 func FuzzSCRAMServer(f *testing.F) {
 	f.Add("n,,n=user,r=x", "c=biws,r=xN,p=AAAA")
 	f.Add("y,a=user,n=user,r=x,e=f", "c=eSxhPXVzZXIs,r=xN,p=AAAA")

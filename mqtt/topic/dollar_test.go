@@ -2,7 +2,7 @@ package topic
 
 import "testing"
 
-// TestADollarAloneIsHiddenFromWildcards, as what begins with it (MQTT-4.7.2-1).
+// TestADollarAloneIsHiddenFromWildcards checks the name "$" (MQTT-4.7.2-1).
 func TestADollarAloneIsHiddenFromWildcards(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"$", "$/a", "$a", "$a/b"} {
@@ -23,7 +23,7 @@ func TestADollarAloneIsHiddenFromWildcards(t *testing.T) {
 	}
 }
 
-// Anywhere else it is a character like others.
+// Anywhere else $ is an ordinary character.
 func TestADollarElsewhereIsACharacter(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"a$", "a$b", "a/$", "/$SYS", "a$/b", " $a"} {

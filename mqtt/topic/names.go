@@ -6,16 +6,16 @@ import (
 )
 
 // Names holds one value per topic name and finds those that a filter matches,
-// as a broker does for its retained messages. The zero value is empty and
-// ready.
+// as a broker does for its retained messages. The zero value is empty and ready
+// to use.
 //
-// It is not locked: callers allow either one writer or several readers at a
-// time, and visit functions must not change the store. A lookup enters each
-// node at most once, and only branches that the filter can match. Nodes go
-// when their last name goes.
+// It does no locking: callers must allow either one writer or several readers
+// at a time, and visit functions must not modify it. A lookup enters each node
+// at most once, and only branches that the filter can match. Nodes are removed
+// with their last name.
 type Names[V any] struct {
-	// MaxLevels is how many levels a name may have; 0 means
-	// DefaultMaxLevels. It is also the depth of recursion of Match.
+	// MaxLevels is how many levels a name may have; 0 means DefaultMaxLevels.
+	// It also limits the recursion depth of Match.
 	MaxLevels int
 
 	root  nameNode[V]
@@ -27,13 +27,13 @@ type nameNode[V any] struct {
 	parent   *nameNode[V]
 	level    string // of the edge from parent
 	children children[nameNode[V]]
-	name     string // the whole name where a value is; else empty
+	name     string // the whole name if there is a value, else empty
 	val      V
 }
 
-// Set stores v under name, and reports whether it took the place of another. The
-// error, an [*Error], says that the name is not valid or has more than
-// MaxLevels levels.
+// Set stores v under name, and reports whether it replaced another value. It
+// returns an [*Error] if the name is not valid or has more than MaxLevels
+// levels.
 func (s *Names[V]) Set(name string, v V) (replaced bool, err error) {
 	if err := ValidateName(name); err != nil {
 		return false, err
@@ -87,10 +87,10 @@ func (s *Names[V]) Get(name string) (v V, ok bool) {
 	return v, false
 }
 
-// GetBytes is [Names.Get] for a name still in its packet.
+// GetBytes is [Names.Get] for a name that is still in its packet.
 func (s *Names[V]) GetBytes(name []byte) (v V, ok bool) { return s.Get(view(name)) }
 
-// Delete takes the value of name away, and reports whether there was one.
+// Delete removes the value of name, and reports whether there was one.
 func (s *Names[V]) Delete(name string) bool {
 	n := s.find(name)
 	if n == nil {
@@ -108,13 +108,13 @@ func (s *Names[V]) Delete(name string) bool {
 	return true
 }
 
-// Len is the number of names.
+// Len returns the number of names.
 func (s *Names[V]) Len() int { return s.len }
 
-// Bytes is about what the store takes in memory, without what its values refer to.
+// Bytes estimates the memory in use, without what the values refer to.
 func (s *Names[V]) Bytes() int { return s.bytes }
 
-// bytes is what the node takes, without the whole name.
+// bytes returns the memory of the node, without the whole name.
 func (n *nameNode[V]) bytes() int {
 	return int(unsafe.Sizeof(*n)) + edgeBytes + TextBytes(len(n.level))
 }
@@ -129,8 +129,9 @@ func (s *Names[V]) Match(filter string, visit func(name string, v V)) {
 	}
 }
 
-// match visits the names under n that the levels left match. Names in $ are
-// for filters that spell their first level out (MQTT-4.7.2-1).
+// match visits the names under n that match the remaining levels. Names that
+// start with $ match only filters that spell out their first level
+// (MQTT-4.7.2-1).
 func (n *nameNode[V]) match(left string, root bool, visit func(string, V)) {
 	level, rest, more := cut(left)
 	if level != "+" && level != "#" {

@@ -149,7 +149,7 @@ func TestTrieCopiesLevels(t *testing.T) {
 	}
 }
 
-// Generators over few levels, so that topics collide.
+// Generators with few different levels, so that topics collide.
 func genLevel() *rapid.Generator[string] {
 	return rapid.SampledFrom([]string{"a", "b", "", "$x", "c", "d", "e", "f", "g", "h", "i"})
 }
@@ -271,7 +271,7 @@ func FuzzTrie(f *testing.F) {
 			}
 		}
 		if ValidateName(name) != nil {
-			tr.Match(name, func(int, string) {}) // returns
+			tr.Match(name, func(int, string) {}) // must return
 		} else if got := found(&tr, name); !slices.Equal(got, sorted(want)) {
 			t.Fatalf("name %q: got %q, want %q", name, got, want)
 		}

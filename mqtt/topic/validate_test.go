@@ -192,7 +192,7 @@ func TestDiscouraged(t *testing.T) {
 	}
 }
 
-// naiveFilter is validity said again by splitting.
+// naiveFilter is a second implementation of ValidateFilter, by splitting.
 func naiveFilter(f string) bool {
 	if f == "" || len(f) > 65535 || !utf8.ValidString(f) || strings.Contains(f, "\x00") {
 		return false
