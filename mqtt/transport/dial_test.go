@@ -32,16 +32,16 @@ func TestDialTCP(t *testing.T) {
 	}
 }
 
-// A limit is told as it was set, and not as late as the clock was looked at.
+// The error gives the limit as it was set, whenever the clock was read.
 func TestTheTimeThatIsTold(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ limit, late, want time.Duration }{
 		{10 * time.Second, 9 * time.Millisecond, 10 * time.Second},
-		{10*time.Second - time.Microsecond, 0, 10 * time.Second}, // the caller's, which has begun before
+		{10*time.Second - time.Microsecond, 0, 10 * time.Second}, // the caller's, which has started earlier
 		{1500 * time.Millisecond, time.Second, 1500 * time.Millisecond},
 		{127345 * time.Millisecond, 0, 130 * time.Second},
 		{34 * time.Millisecond, 0, 34 * time.Millisecond},
-		{time.Hour, -time.Hour + 1234*time.Millisecond, 1200 * time.Millisecond}, // it failed before
+		{time.Hour, -time.Hour + 1234*time.Millisecond, 1200 * time.Millisecond}, // it failed before the limit
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
@@ -55,7 +55,7 @@ func TestTheTimeThatIsTold(t *testing.T) {
 	}
 }
 
-// A broker may listen on one of localhost's addresses only.
+// A broker may listen on only one of localhost's addresses.
 func TestDialLocalhost(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
 		ln, err := net.Listen("tcp", addr)
@@ -75,7 +75,8 @@ func TestDialLocalhost(t *testing.T) {
 		}
 		_ = ln.Close()
 	}
-	// An address of our own decides which of the two is meant, whoever listens.
+	// The local address decides which of the two is meant, even if both have
+	// listeners.
 	for _, from := range []string{"127.0.0.1", "::1"} {
 		ln, err := net.Listen("tcp", net.JoinHostPort(from, "0"))
 		if err != nil {
@@ -105,7 +106,8 @@ func TestDialRefused(t *testing.T) {
 }
 
 func TestDialNotFound(t *testing.T) {
-	// RFC 6761: never exists. Without a name service the lookup fails.
+	// RFC 6761: this name never exists. Without a name service the lookup
+	// fails.
 	_, err := (&Dialer{Timeout: 5 * time.Second}).Dial(t.Context(), &Target{Network: "tcp", Host: "broker.invalid", Port: 1883})
 	var e *Error
 	if !errors.As(err, &e) || e.Op != OpLookup || !strings.Contains(err.Error(), `cannot resolve "broker.invalid"`) {
@@ -146,7 +148,7 @@ func TestDialDeadline(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), -1)
 	defer cancel()
 	_, err := (&Dialer{}).Dial(ctx, &Target{Network: "tcp", Host: "127.0.0.1", Port: unusedPort(t)})
-	e := wantError(t, err, OpConnect, Timeout, "timed out") // after nothing, where the clock stands still so long
+	e := wantError(t, err, OpConnect, Timeout, "timed out") // 0s where the clock is that coarse
 	if !e.Timeout() || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v (inner %v), want a timeout", err, e.Err)
 	}
@@ -232,8 +234,8 @@ func TestDialSilentPeer(t *testing.T) {
 	}
 }
 
-// Timeout is the limit of everything behind the connection, too. Whether a busy
-// machine has got so far is not asked.
+// Timeout also limits everything after the connection. The test does not depend
+// on how far a busy machine has got.
 func TestDialTimesOut(t *testing.T) {
 	port := serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	for it, target := range map[string]*Target{"TLS": loopback(port, true), "WebSocket": {Network: "tcp", Host: "localhost", Port: port, WebSocket: true, Resource: "/"}} {
@@ -271,7 +273,7 @@ func TestDialTellsWhenTheStreamIsOpen(t *testing.T) {
 	defer ln.Close()
 	opened := 0
 	d := Dialer{Opened: func() { opened++; ln.Close() }, TLS: &TLSOptions{Insecure: true}}
-	// The handshake, which nobody answers, comes after that.
+	// After that comes the handshake, which is not answered.
 	_, err = d.Dial(t.Context(), &Target{Network: "tcp", Host: "127.0.0.1", Port: ln.Addr().(*net.TCPAddr).Port, TLS: true})
 	if err == nil || opened != 1 {
 		t.Errorf("%v, opened %d times", err, opened)

@@ -129,7 +129,7 @@ func TestCertificateAndKeyInOneFile(t *testing.T) {
 	}
 }
 
-// Keys and certificates below were made with OpenSSL 3, password "hunter2".
+// The keys and certificates below were made with OpenSSL 3, password "hunter2".
 func TestKeyFormats(t *testing.T) {
 	files, err := filepath.Glob("testdata/keys/*.key")
 	if err != nil || len(files) < 8 {

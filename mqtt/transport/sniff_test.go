@@ -2,14 +2,14 @@ package transport
 
 import "testing"
 
-// sniffed is what some first bytes are to be recognised as.
+// sniffed is an expected result for some first bytes.
 type sniffed struct {
 	it, bytes string
 	want      Protocol
 }
 
-// testSniff tries a table, and that each signature is undecided until its end, within
-// the bytes that the comment promises.
+// testSniff tests a table, and that each signature is undecided until its end,
+// within the number of bytes that the doc comment promises.
 func testSniff(t *testing.T, sniff func([]byte) Protocol, signatures []signature, most int, table []sniffed) {
 	t.Helper()
 	for _, c := range table {

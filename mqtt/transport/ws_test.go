@@ -27,8 +27,8 @@ func fromHex(t testing.TB, s string) []byte {
 	return b
 }
 
-// wsPair is a WebSocket end of the given role over a pipe, and the other end
-// bare.
+// wsPair returns a WebSocket end of the given role over a pipe, and the bare
+// other end.
 func wsPair(t testing.TB, client bool) (*wsConn, net.Conn) {
 	a, b := net.Pipe()
 	t.Cleanup(func() { _ = a.Close(); _ = b.Close() })
@@ -37,20 +37,20 @@ func wsPair(t testing.TB, client bool) (*wsConn, net.Conn) {
 	return newWSConn(a, client, nil), b
 }
 
-// The peer may close as soon as it has read the last packet: what comes later
-// would reset the connection.
+// The peer may close as soon as it has read the last packet: later data would
+// reset the connection.
 func TestWebSocketWritesTheLastPacketAndCloseAtOnce(t *testing.T) {
 	w, peer := wsPair(t, false)
 	done := make(chan error, 1)
 	go func() {
 		_, err := w.WriteLast(fromHex(t, "e0 00"))
 		if err == nil {
-			err = w.CloseWrite() // has nothing left to say
+			err = w.CloseWrite() // sends nothing more
 		}
 		done <- err
 	}()
 	b := make([]byte, 100)
-	n, err := peer.Read(b) // of a pipe: what one Write gave
+	n, err := peer.Read(b) // of a pipe: the data of one Write
 	if want := "8202e000880203e8"; err != nil || hex.EncodeToString(b[:n]) != want {
 		t.Errorf("got %x, %v, want %s in one write", b[:n], err, want)
 	}
@@ -62,15 +62,15 @@ func TestWebSocketWritesTheLastPacketAndCloseAtOnce(t *testing.T) {
 	}
 }
 
-// TestWebSocketReads has frames written by hand, after RFC 6455 section 5.7.
+// TestWebSocketReads uses hand-written frames, after RFC 6455 section 5.7.
 func TestWebSocketReads(t *testing.T) {
 	for _, c := range []struct {
 		it     string
 		client bool
-		in     string // frames, to the end of the stream
+		in     string // frames, up to the end of the stream
 		want   string
 		answer string // what the end writes back
-		err    string // "" for the plain end
+		err    string // "" for a normal end
 	}{
 		{"an unmasked frame", true, "82 05 48656c6c6f", "Hello", "", ""},
 		{"a masked frame", false, "82 85 37fa213d 7f9f4d5158", "Hello", "", ""},
@@ -145,8 +145,8 @@ func TestWebSocketReads(t *testing.T) {
 	}
 }
 
-// TestWebSocketWritesWholePackets writes a stream of packets in pieces of
-// every size, and looks at the frames.
+// TestWebSocketWritesWholePackets writes a stream of packets in pieces of every
+// size, and checks the frames.
 func TestWebSocketWritesWholePackets(t *testing.T) {
 	var stream []byte
 	var sizes []int
@@ -191,7 +191,7 @@ func TestWebSocketWritesWholePackets(t *testing.T) {
 				if op != wsFin|wsBinary || masked != client || len(payload) == 0 {
 					t.Fatalf("frame %d: first byte %x, masked %v, %d bytes", frames, op, masked, len(payload))
 				}
-				// It ends where a packet ends.
+				// It ends at the end of a packet.
 				at, border := 0, false
 				for _, s := range sizes {
 					at += s
@@ -219,7 +219,7 @@ func TestWebSocketWritesWholePackets(t *testing.T) {
 	}
 }
 
-// readFrame reads a frame without our own code.
+// readFrame reads a frame without using our own code.
 func readFrame(t testing.TB, r io.Reader) (first byte, payload []byte, masked bool) {
 	t.Helper()
 	read := func(n int) []byte {
@@ -253,7 +253,7 @@ func readFrame(t testing.TB, r io.Reader) (first byte, payload []byte, masked bo
 	return h[0], payload, masked
 }
 
-// A ping is answered although nobody reads the answer: the reader goes on.
+// A ping is answered even if the answer is not read: the reader continues.
 func TestWebSocketReadingDoesNotWaitForPongs(t *testing.T) {
 	w, raw := wsPair(t, true)
 	go func() {
@@ -349,7 +349,8 @@ func TestWebSocketUpgradeRequest(t *testing.T) {
 		b := make([]byte, 4096)
 		n, _ := c.Read(b)
 		requests <- string(b[:n])
-		// The key of RFC 6455 section 1.3 has this answer; ours is random.
+		// This is the answer to the key of RFC 6455 section 1.3; ours is
+		// random.
 		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: keep-alive, upgrade\r\n"+
 			"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n")
 	})
@@ -506,8 +507,8 @@ func TestCheckHeader(t *testing.T) {
 	}
 }
 
-// FuzzWebSocketFrames: the same bytes mean the same in any pieces, and nothing
-// comes out that did not go in.
+// FuzzWebSocketFrames checks that the same bytes have the same meaning however
+// they are split, and that only bytes of the input come out.
 func FuzzWebSocketFrames(f *testing.F) {
 	for _, s := range []string{"8205 48656c6c6f", "8285 37fa213d 7f9f4d5158", "0203 48656c 8905 48656c6c6f 8002 6c6f", "8802 03e8", "827f 8000000000000000", "827e 0003 616263"} {
 		f.Add(fromHex(f, s), uint8(1), true)
@@ -535,7 +536,7 @@ func FuzzWebSocketFrames(f *testing.F) {
 	})
 }
 
-// discard is a connection into which everything vanishes.
+// discard is a connection that discards everything written.
 type discard struct{ net.Conn }
 
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
