@@ -189,7 +189,7 @@ func TestReauthenticate(t *testing.T) {
 	errs := reauthenticating(c, t.Context())
 	p.expect(reauthM)
 	if err := c.Reauthenticate(t.Context()); !errors.Is(err, ErrNotSent) || !strings.Contains(err.Error(), "under way") {
-		t.Errorf("the second at once: %v, want one that is under way", err)
+		t.Errorf("the second at once: %v, want one in progress", err)
 	}
 	// Messages continue to flow in both directions.
 	p.send("32 06 0001 74 0007 00 (PUBLISH, QoS 1)")
@@ -206,7 +206,7 @@ func TestReauthenticate(t *testing.T) {
 	p.expect(answerM)
 	p.send("40 02 0001")
 	if err := <-sent; err != nil {
-		t.Errorf("Publish meanwhile: %v", err)
+		t.Errorf("Publish in between: %v", err)
 	}
 	p.send(successM)
 	if err := <-errs; err != nil {
@@ -493,7 +493,7 @@ func TestReauthenticationWhileTheApplicationIsBehind(t *testing.T) {
 
 // A server may end a connection whose token has expired; the client then
 // authenticates from the start.
-func TestAnExpiredAuthenticationIsMadeAnew(t *testing.T) {
+func TestAnExpiredAuthenticationIsRenewed(t *testing.T) {
 	t.Parallel()
 	for _, bye := range []string{"e0 01 98 (administrative action)", "e0 01 87 (not authorized)", "e0 01 a0 (maximum connect time)", "e0 01 87 (again)"} {
 		t.Run(bye, func(t *testing.T) {

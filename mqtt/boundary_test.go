@@ -183,7 +183,7 @@ func TestAfterTheEndNothingIsSent(t *testing.T) {
 		}
 	}
 	if err := c.Flush(ctx); err != nil {
-		t.Errorf("Flush: %v, want nil: nothing is under way", err)
+		t.Errorf("Flush: %v, want nil: nothing is in flight", err)
 	}
 	if err := c.Close(ctx); err != nil {
 		t.Errorf("Close again: %v", err)

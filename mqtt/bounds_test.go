@@ -75,9 +75,9 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 	})
 }
 
-// TestWaitingTellsOfTheRestOfALoop leaves a loop at the last message but one,
+// TestWaitingReportsTheRestOfALoop leaves a loop at the last message but one,
 // and at the last.
-func TestWaitingTellsOfTheRestOfALoop(t *testing.T) {
+func TestWaitingReportsTheRestOfALoop(t *testing.T) {
 	t.Parallel()
 	for taken, want := range map[int]bool{0: true, 1: true, 2: false} {
 		c := &Client{}

@@ -147,8 +147,8 @@ func TestFlushWaitsForWhatWasSentBeforeIt(t *testing.T) {
 	}
 	send(1, "32 05 0001 74 0004")
 	p.send("40 02 0001")
-	over("with a later message under way", first)
-	over("with a later message under way", second)
+	over("with a later message in flight", first)
+	over("with a later message in flight", second)
 
 	p.send("40 02 0004")
 	over("without a message", func() chan error { e := make(chan error, 1); e <- c.Flush(t.Context()); return e }())
@@ -158,7 +158,7 @@ func TestFlushWaitsForWhatWasSentBeforeIt(t *testing.T) {
 	send(0, "30 03 0001 74")
 	send(1, "32 05 0001 74 0005")
 	p.send("d0 00")
-	over("at QoS 0 with later messages under way", third)
+	over("at QoS 0 with later messages in flight", third)
 	p.send("40 02 0005")
 	closed(t, c, p)
 }

@@ -237,7 +237,7 @@ func TestResumeSendsAgainInOrderWithDup(t *testing.T) {
 	closed(t, c, p)
 }
 
-func TestALostSessionIsPublishedAnew(t *testing.T) {
+func TestALostSessionIsPublishedAgain(t *testing.T) {
 	opt := Options{Version: packet.V311, Reconnect: func(int, error) (time.Duration, bool) { return 0, true }}
 	c, p, accept := connected(t, opt, connect4, connack4)
 	subscribed := make(chan error, 1)

@@ -136,7 +136,7 @@ func TestAServerThatClosedItsSideBeforeHasNotAnswered(t *testing.T) {
 	}
 }
 
-func TestAResetBehindDisconnectIsNoProof(t *testing.T) {
+func TestAResetAfterDisconnectProvesNothing(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V5}, connect5, connack5)
 	errs := make(chan error, 1)

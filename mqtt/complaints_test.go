@@ -26,7 +26,7 @@ import (
 //	resent messages out of order           TestResumeSendsAgainInOrderWithDup
 //	one message ends every connection
 //	                                       TestAnUndeliverableMessageIsFoundAndTheRestArrives
-//	subscriptions lost after a reconnect   TestALostSessionIsPublishedAnew
+//	subscriptions lost after a reconnect   TestALostSessionIsPublishedAgain
 //	permanent refusals retried             TestOnlyRefusalsArePermanent
 //	a huge allocation from a tiny input    TestAClaimedLengthAllocatesNothing
 //	allocations per message                TestSteadyStateAllocatesNothing
@@ -149,7 +149,7 @@ func TestNoCallHangsWhenTheConnectionDropsUnderLoad(t *testing.T) {
 
 // paho.mqtt.golang #208, #453 and five more: "pingresp not received" because
 // the application was busy, or although data was received.
-func TestABusyApplicationIsNoDeadServer(t *testing.T) {
+func TestABusyApplicationIsNotADeadServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, nc := piped(t, 10*time.Second)
 		pings := make(chan int, 1)
@@ -412,7 +412,7 @@ func TestNothingIsLostAtExit(t *testing.T) {
 }
 
 // The server's last chance to say why it does not accept a message at QoS 0.
-func TestCloseTellsWhyTheServerDisconnects(t *testing.T) {
+func TestCloseReportsWhyTheServerDisconnects(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V5}, connect5, connack5)
 	if err := c.Publish(t.Context(), &Message{Topic: "a"}); err != nil {
@@ -461,7 +461,7 @@ func TestAServerThatAcceptsAndClosesIsNotHammered(t *testing.T) {
 		}
 		<-c.Done()
 		if got, want := fmt.Sprint(attempts), "[1 2 3 4 1 1 2 3]"; got != want {
-			t.Errorf("attempts %v, want %v: only a connection that held starts anew", got, want)
+			t.Errorf("attempts %v, want %v: only a connection that lasted starts over", got, want)
 		}
 	})
 }

@@ -12,7 +12,7 @@ import (
 // If the peer is not an MQTT server, the error shows its first bytes and names
 // the protocol if it is known, in every version and however the bytes are
 // split. The client does not retry such a peer.
-func TestAPeerThatIsNoServerIsToldByItsFirstBytes(t *testing.T) {
+func TestAPeerThatIsNotAServerIsRecognizedByItsFirstBytes(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ greeting, says string }{
 		{"INFO {\"server_id\":\"NDKX7SQ2KXYZZY\",\"version\":\"2.15.0\"}\r\n", `pipe speaks NATS, not MQTT (it answered "INFO {\"server_id\":\"NDKX7SQ2KXYZZ"...)`},

@@ -132,7 +132,7 @@ func TestASessionOfAnEarlierProgramTakesNoQoS2(t *testing.T) {
 			})
 		})
 	}
-	t.Run("3.1, which does not tell", func(t *testing.T) {
+	t.Run("3.1, which has no session present", func(t *testing.T) {
 		inBubble(t, Options{Version: packet.V31, Resume: true}, func(b *bubble) {
 			b.accept(connect31c).send(connack4)
 			c := b.connected()

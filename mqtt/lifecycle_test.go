@@ -358,7 +358,7 @@ func subscribed(t *testing.T, c *Client, p *peer, wire, granted string, subs ...
 	}
 }
 
-func TestSubscriptionsThatCannotBeRenewedAreTold(t *testing.T) {
+func TestSubscriptionsThatCannotBeRenewedAreReported(t *testing.T) {
 	t.Parallel()
 	events := make(chan Event, 10)
 	c, p, accept := connected(t, Options{Version: packet.V5, Reconnect: atOnce, OnEvent: func(e Event) {
@@ -443,7 +443,7 @@ func TestASubscriptionIsRenewedHoweverSoonTheLossComes(t *testing.T) {
 }
 
 // A reason that is about the server does not blame a message.
-func TestAServerThatShutsDownMakesNoPoison(t *testing.T) {
+func TestAServerThatShutsDownBlamesNoMessage(t *testing.T) {
 	t.Parallel()
 	c, p, accept := connected(t, Options{Version: packet.V5, Resume: true, Reconnect: atOnce}, "10 0e 0004 4d515454 05 00 0000 00 0001 61", connack5)
 	errs := make(chan error, 1)
@@ -584,7 +584,7 @@ func TestTheEndOfTLSWaitsForTheServers(t *testing.T) {
 
 // A message at QoS 0 whose connection was lost may be lost as well, however
 // early that happened, and Close reports it.
-func TestCloseTellsOfALossBeforeIt(t *testing.T) {
+func TestCloseReportsALossBeforeIt(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
 	if err := c.Publish(t.Context(), &Message{Topic: "t"}); err != nil {

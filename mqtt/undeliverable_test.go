@@ -642,7 +642,7 @@ func TestWaitGoesOnWhenTheServerTakesTheMessage(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if len(d.tags) != 1 || d.tags[0] != 2 {
-			t.Errorf("told %v: %v", d.tags, d.errs)
+			t.Errorf("reported %v: %v", d.tags, d.errs)
 		}
 		if n := j.connections(); n > 400 || n < 100 {
 			t.Errorf("%d connections in an hour", n)
@@ -660,7 +660,7 @@ func TestWaitGoesOnWhenTheServerTakesTheMessage(t *testing.T) {
 }
 
 // A call gets the error, and the client continues.
-func TestACallIsToldOfItsMessage(t *testing.T) {
+func TestACallGetsTheErrorOfItsMessage(t *testing.T) {
 	t.Parallel()
 	forms(t, func(t *testing.T, j *judge) {
 		j.verdict = closesAt("bad")
@@ -817,7 +817,7 @@ func TestADisconnectBecauseOfAMessageAtQoS0(t *testing.T) {
 					t.Error(err)
 				}
 				if len(d.errs) != 1 {
-					t.Errorf("told %v", d.errs)
+					t.Errorf("reported %v", d.errs)
 				}
 			}
 			j.end(c)
@@ -827,7 +827,7 @@ func TestADisconnectBecauseOfAMessageAtQoS0(t *testing.T) {
 
 // A subscription for which the server closes is reported to its call, with its
 // filters; the others stay.
-func TestAnUndeliverableSubscriptionIsToldToItsCall(t *testing.T) {
+func TestAnUndeliverableSubscriptionIsReportedToItsCall(t *testing.T) {
 	t.Parallel()
 	forms(t, func(t *testing.T, j *judge) {
 		j.verdict = closesAt("secret/#")
@@ -890,14 +890,14 @@ func TestAnUndeliverableRenewal(t *testing.T) {
 						synctest.Wait()
 						last := j.latest()
 						if !slices.Equal(last, []string{"CONNECT", "SUBSCRIBE b", "SUBSCRIBE c"}) || len(d.errs) != 1 {
-							t.Errorf("the latest connection brought %q; told %v", last, d.errs)
+							t.Errorf("the latest connection brought %q; reported %v", last, d.errs)
 						}
 					case UndeliverableWait:
 						time.Sleep(10 * time.Minute)
 						synctest.Wait()
 						last := j.latest()
 						if !slices.Equal(last, []string{"CONNECT", "SUBSCRIBE b", "SUBSCRIBE c", "SUBSCRIBE a"}) || len(d.errs) != 1 {
-							t.Errorf("the latest connection brought %q; told %v", last, d.errs)
+							t.Errorf("the latest connection brought %q; reported %v", last, d.errs)
 						}
 						j.do(func() { j.verdict = nil })
 						time.Sleep(time.Minute)

@@ -113,7 +113,7 @@ var ends = map[string]func(p *peer){
 
 // A single end before CONNACK may have other causes, such as a broker that is
 // starting.
-func TestOneEndBeforeConnackIsNoRefusalOf5(t *testing.T) {
+func TestOneEndBeforeConnackDoesNotRefuse5(t *testing.T) {
 	for how, end := range ends {
 		t.Run(how, func(t *testing.T) {
 			inBubble(t, Options{}, func(b *bubble) {
@@ -163,7 +163,7 @@ func TestTwoEndsAt5AndOneSuccessAt311FallBack(t *testing.T) {
 				b.accept(connect5).send(connack5)
 				synctest.Wait()
 				if v := c.Version(); v != packet.V5 || b.fellBack() != 1 {
-					t.Errorf("version %v, %d fallbacks; want 5.0 again, and one told", v, b.fellBack())
+					t.Errorf("version %v, %d fallbacks; want 5.0 again, and one reported", v, b.fellBack())
 				}
 			})
 		})
@@ -183,13 +183,13 @@ func TestARefusalOf5InWordsHolds(t *testing.T) {
 				p.reset()
 			}
 			if n := b.fellBack(); n != 1 {
-				t.Errorf("%s: %d fallbacks told, want one", refusal, n)
+				t.Errorf("%s: %d fallbacks reported, want one", refusal, n)
 			}
 		})
 	}
 }
 
-func TestWhatIsNoRefusalOfTheVersionDoesNotFallBack(t *testing.T) {
+func TestOtherRefusalsDoNotFallBack(t *testing.T) {
 	for _, row := range []struct {
 		it     string
 		answer func(p *peer)
@@ -232,7 +232,7 @@ func accepted(m *memtest.Network) chan net.Conn {
 // An earlier refusal of 5.0 says nothing about a later connection in 3.1.1 that
 // the server ends, for example because it is stopping: that one is lost, and
 // retried.
-func TestAnEndBeforeConnackIsNoRefusalOf311(t *testing.T) {
+func TestAnEndBeforeConnackDoesNotRefuse311(t *testing.T) {
 	for how, end := range ends {
 		t.Run("at first, it "+how, func(t *testing.T) {
 			inBubble(t, Options{}, func(b *bubble) {

@@ -93,11 +93,11 @@ func TestSCRAMServerKeepsItsUsersToItself(t *testing.T) {
 		_, s, _ := strings.Cut(string(got), ",s=")
 		return s
 	}
-	if first, again, other := salt("nobody"), salt("nobody"), salt("noone"); first != again || first == other {
+	if first, again, other := salt("unknown"), salt("unknown"), salt("noone"); first != again || first == other {
 		t.Errorf("salts of users that there are not: %s, %s, %s", first, again, other)
 	}
 	s := server()
-	client, _ := SCRAM("SCRAM-SHA-256", "nobody", "")
+	client, _ := SCRAM("SCRAM-SHA-256", "unknown", "")
 	first, _ := client.Start()
 	answer, _, _ := s.Step(first)
 	final, err := client.Continue(answer)
@@ -105,7 +105,7 @@ func TestSCRAMServerKeepsItsUsersToItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, done, err := s.Step(final); done || !errors.Is(err, ErrProof) {
-		t.Errorf("nobody: %v, %v", done, err)
+		t.Errorf("unknown user: %v, %v", done, err)
 	}
 }
 

@@ -294,7 +294,7 @@ func TestRefusalsCarryTheirReasonAndRule(t *testing.T) {
 			t.Errorf("%s:\n got %v, %q, %q\nwant %v, %q, %q...", r.name, e.Reason, e.Rule, e.Text, r.reason, r.rule, r.text)
 		}
 		if !errors.Is(err, r.reason) || errors.Is(err, Success) {
-			t.Errorf("%s: errors.Is does not tell its reason", r.name)
+			t.Errorf("%s: errors.Is does not match its reason", r.name)
 		}
 		if e.Offset < -1 || e.Offset > len(unhex(r.hex)) {
 			t.Errorf("%s: at byte %d of %d", r.name, e.Offset, len(unhex(r.hex)))

@@ -93,7 +93,7 @@ func TestWhatIsCalledBeforeResumeOnlyQueues(t *testing.T) {
 			if row.redo != "" {
 				c.in(row.redo, row.answer) // and is not delivered again
 				if c.ev.Kind != None {
-					t.Errorf("the message acknowledged meanwhile is event %d", c.ev.Kind)
+					t.Errorf("the message acknowledged in between is event %d", c.ev.Kind)
 				}
 			}
 			// A second Resume sends nothing again.

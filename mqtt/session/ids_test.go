@@ -187,8 +187,8 @@ func TestTheFirstRestoredMayBeIdentifier1(t *testing.T) {
 	}
 }
 
-// TestMessagesAreNumberedAnewOverTheWrap covers a server that lost the session.
-func TestMessagesAreNumberedAnewOverTheWrap(t *testing.T) {
+// TestMessagesAreRenumberedOverTheWrap covers a server that lost the session.
+func TestMessagesAreRenumberedOverTheWrap(t *testing.T) {
 	t.Parallel()
 	c := startingAt(t, packet.V311, 65532, Config{})
 	c.publish(1, "1", 1)

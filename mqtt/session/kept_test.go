@@ -54,7 +54,7 @@ func TestIdentifiersGoOnBehindAClearedSession(t *testing.T) {
 
 // To a server that has lost the session the messages are new, whatever their
 // length.
-func TestALostMessageOfAnyLengthIsNumberedAnew(t *testing.T) {
+func TestALostMessageOfAnyLengthIsRenumbered(t *testing.T) {
 	t.Parallel()
 	const rest = 5 // of the remaining length: topic and identifier
 	for _, remaining := range []int{rest, 127, 128, 16383, 16384, 2097151, 2097152} {

@@ -18,11 +18,11 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 		pubrec        = "50 02 0007"
 	)
 	for _, row := range []struct {
-		name   string
-		do     func(e *ends)
-		got    string // payloads delivered
-		reused int
-		told   []Change
+		name    string
+		do      func(e *ends)
+		got     string // payloads delivered
+		reused  int
+		changes []Change
 	}{
 		{"after its PUBREC", func(e *ends) {
 			e.in(one, "")
@@ -141,15 +141,15 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			t.Run(fmt.Sprint(row.name, ", server: ", server), func(t *testing.T) {
 				t.Parallel()
 				e := &ends{t: t, server: server}
-				e.s.Changed = func(kind Change, _ uint16, _ uint64, _ []byte) { e.told = append(e.told, kind) }
+				e.s.Changed = func(kind Change, _ uint16, _ uint64, _ []byte) { e.changes = append(e.changes, kind) }
 				e.open()
 				row.do(e)
 				e.lost()
 				if e.got != row.got || e.reused != row.reused {
 					t.Errorf("delivered %q, %d identifiers used again; want %q, %d", e.got, e.reused, row.got, row.reused)
 				}
-				if !slices.Equal(e.told, row.told) {
-					t.Errorf("the journal is told of %v, want %v", e.told, row.told)
+				if !slices.Equal(e.changes, row.changes) {
+					t.Errorf("the journal gets %v, want %v", e.changes, row.changes)
 				}
 			})
 		}
@@ -168,7 +168,7 @@ type ends struct {
 	conns, reused int
 	got           string
 	hand          []int // the connection of each of these messages
-	told          []Change
+	changes       []Change
 }
 
 func (e *ends) open() {

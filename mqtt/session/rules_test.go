@@ -135,7 +135,7 @@ func TestAServerWithoutASessionRefusesToPublish(t *testing.T) {
 	}
 }
 
-func TestRestoreRefusesWhatIsNoPublish(t *testing.T) {
+func TestRestoreRefusesOtherPackets(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{
 		"", "32", "32 ffffffff7f", "32 02 0001", "32 05 0001 74 0002", "30 03 0001 74", "36 05 0001 74 0001",

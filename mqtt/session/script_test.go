@@ -103,7 +103,7 @@ func TestResendingInTheOriginalOrder(t *testing.T) {
 	}
 }
 
-func TestAServerThatLostTheSessionGetsEverythingAnew(t *testing.T) {
+func TestAServerThatLostTheSessionGetsEverythingAgain(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}
 	c.open(packet.V311, Config{})
@@ -261,7 +261,7 @@ func TestTheFirstPacketIsCONNACK(t *testing.T) {
 
 // Section 3.3.2.3.4: a sender may assign an alias to another topic. An
 // unacknowledged message keeps the topic that it came with.
-func TestATopicAliasMayBeSetAnew(t *testing.T) {
+func TestATopicAliasMayBeSetAgain(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}
 	c.open(packet.V5, Config{TopicAliasMaximum: 3})

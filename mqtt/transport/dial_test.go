@@ -33,7 +33,7 @@ func TestDialTCP(t *testing.T) {
 }
 
 // The error gives the limit as it was set, whenever the clock was read.
-func TestTheTimeThatIsTold(t *testing.T) {
+func TestTheReportedTime(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ limit, late, want time.Duration }{
 		{10 * time.Second, 9 * time.Millisecond, 10 * time.Second},
@@ -148,7 +148,7 @@ func TestDialDeadline(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), -1)
 	defer cancel()
 	_, err := (&Dialer{}).Dial(ctx, &Target{Network: "tcp", Host: "127.0.0.1", Port: unusedPort(t)})
-	e := wantError(t, err, OpConnect, Timeout, "timed out") // 0s where the clock is that coarse
+	e := wantError(t, err, OpConnect, Timeout, "timed out") // without a duration if the clock did not advance
 	if !e.Timeout() || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v (inner %v), want a timeout", err, e.Err)
 	}
@@ -156,8 +156,8 @@ func TestDialDeadline(t *testing.T) {
 
 func TestDialBadLocalAddr(t *testing.T) {
 	var e *Error
-	_, err := (&Dialer{LocalAddr: "nobody.invalid", Timeout: 5 * time.Second}).Dial(t.Context(), loopback(1, false))
-	if !errors.As(err, &e) || e.Op != OpLookup || !strings.Contains(err.Error(), `cannot resolve "nobody.invalid"`) {
+	_, err := (&Dialer{LocalAddr: "missing.invalid", Timeout: 5 * time.Second}).Dial(t.Context(), loopback(1, false))
+	if !errors.As(err, &e) || e.Op != OpLookup || !strings.Contains(err.Error(), `cannot resolve "missing.invalid"`) {
 		t.Errorf("a name that does not exist: got %v", err)
 	}
 	_, err = (&Dialer{LocalAddr: "::1"}).Dial(t.Context(), &Target{Network: "tcp", Host: "127.0.0.1", Port: 1})
@@ -265,7 +265,7 @@ func TestDialCanceledInHandshake(t *testing.T) {
 	}
 }
 
-func TestDialTellsWhenTheStreamIsOpen(t *testing.T) {
+func TestDialReportsWhenTheStreamIsOpen(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -302,7 +302,7 @@ func TestAddressesAreWhatDialTries(t *testing.T) {
 	wantError(t, err, OpLookup, LookupFailed, "broker.invalid")
 }
 
-func TestASystemErrorIsToldForItsOperation(t *testing.T) {
+func TestASystemErrorNamesItsOperation(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("its error numbers have other names")
 	}
@@ -311,7 +311,7 @@ func TestASystemErrorIsToldForItsOperation(t *testing.T) {
 		t.Errorf("%v", e)
 	}
 	if e := SystemError(OpStream, target, syscall.ETIMEDOUT); e.Kind != Timeout || e.Error() != "connection to 192.0.2.7:1883: timed out" {
-		t.Errorf("it tells a time that nobody took: %v", e)
+		t.Errorf("it contains a duration that was not measured: %v", e)
 	}
 	if e := SystemError(OpConnect, target, syscall.EMFILE); e.Kind != TooManyFiles || e.Hint == "" || !strings.HasPrefix(e.Error(), "cannot connect to ") {
 		t.Errorf("%v", e)

@@ -82,7 +82,7 @@ func TestConfigRefuses(t *testing.T) {
 	wantError(t, err, OpTLS, BadOption, "no server name")
 }
 
-func TestCADirectorySkipsWhatIsNoCertificate(t *testing.T) {
+func TestCADirectorySkipsOtherFiles(t *testing.T) {
 	s := certtest.New(t)
 	dir := s.CADir
 	for name, data := range map[string]string{
@@ -109,7 +109,7 @@ func TestCADirectorySkipsWhatIsNoCertificate(t *testing.T) {
 	}
 }
 
-func TestAByteOrderMarkBeforeACertificateIsNoPartOfIt(t *testing.T) {
+func TestAByteOrderMarkBeforeACertificateIsSkipped(t *testing.T) {
 	t.Parallel()
 	text := certtest.New(t).CA.CertPEM
 	if certs, err := readCertificates(writeFile(t, append([]byte("\ufeff"), text...)), true); len(certs) != 1 || err != nil {

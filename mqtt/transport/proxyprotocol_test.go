@@ -221,7 +221,7 @@ func FuzzProxyHeader(f *testing.F) {
 		}
 		if size == 0 {
 			if len(b) >= proxyFixed+2*proxyUnix {
-				t.Errorf("%q: not enough to tell", b)
+				t.Errorf("%q: not enough bytes to decide", b)
 			}
 			return
 		}

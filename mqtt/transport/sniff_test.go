@@ -45,7 +45,7 @@ func TestSniff(t *testing.T) {
 		{"knows POST", "POST /", ProtocolHTTP},
 		{"knows HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ProtocolHTTP},
 		{"waits where methods share a start", "P", ProtocolUndecided},
-		{"tells PROXY from PRI", "PROXY TCP4 ", ProtocolProxy},
+		{"distinguishes PROXY from PRI", "PROXY TCP4 ", ProtocolProxy},
 		{"knows PROXY version 2", "\r\n\r\n\x00\r\nQUIT\n\x21", ProtocolProxy},
 		{"knows SSH", "SSH-2.0-OpenSSH", ProtocolSSH},
 		{"knows when it is none", "GETX", ProtocolUnknown},

@@ -80,7 +80,7 @@ func TestWebSocketReads(t *testing.T) {
 		{"a length of 64 bits", true, "82 7f 0000000000000003 616263", "abc", "", ""},
 		{"a ping within a message", true, "02 03 48656c 89 05 48656c6c6f 80 02 6c6f", "Hello", "8a 85 MASK 48656c6c6f", ""},
 		{"a ping of a client", false, "89 85 37fa213d 7f9f4d5158", "", "8a 05 48656c6c6f", ""},
-		{"a pong that nobody asked for", true, "8a 01 00 82 01 21", "!", "", ""},
+		{"an unsolicited pong", true, "8a 01 00 82 01 21", "!", "", ""},
 		{"a plain Close", true, "82 01 21 88 02 03e8 ff", "!", "88 82 MASK 03e8", ""},
 		{"a Close without status", false, "88 80 00000000", "", "88 00", ""},
 		{"a Close that says why", true, "88 08 03f0 6261642069 64", "", "88 82 MASK 03f0", "closed by the peer with status 1008 (policy violation): bad id"},

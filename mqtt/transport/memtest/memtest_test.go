@@ -69,7 +69,7 @@ func TestConnectionsInMemory(t *testing.T) {
 
 		m.Close()
 		if _, err := m.Dial(context.Background()); !transport.IsRefused(err) {
-			t.Errorf("nobody listens: %v", err)
+			t.Errorf("no listener: %v", err)
 		}
 	})
 }
