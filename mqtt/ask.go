@@ -121,7 +121,7 @@ func (c *Client) sendAsksLocked() {
 		a := c.subs.asks[i]
 		// A request that is known to end the connection is sent after all
 		// others.
-		if a.sent || !c.doubt.mayAsk(a.subject(), onTheWay+asked) || a.subject() == c.doubt.told && len(c.subs.asks) > 1 {
+		if a.sent || !c.doubt.mayAsk(a.subject(), onTheWay+asked) || a.subject() == c.doubt.keptSuspect && len(c.subs.asks) > 1 {
 			continue
 		}
 		err := c.sendAskLocked(a)
@@ -183,7 +183,7 @@ func (set *subscriptions) split(i int) {
 func (c *Client) unsendLocked() {
 	c.subs.asks = slices.DeleteFunc(c.subs.asks, func(a *ask) bool {
 		a.sent = false
-		if a.waiter == none || !c.waiters.all[a.waiter].left {
+		if a.waiter == none || !c.waiters.all[a.waiter].abandoned {
 			return false
 		}
 		c.waiters.answer(a.waiter, ErrLost) // frees the waiter
@@ -254,8 +254,8 @@ func (set *subscriptions) renew() {
 	set.asks = asks
 }
 
-// tell appends an event for each failed renewal.
-func (set *subscriptions) tell(events []Event) []Event {
+// appendFailed appends an event for each failed renewal.
+func (set *subscriptions) appendFailed(events []Event) []Event {
 	for _, err := range set.failed {
 		events = append(events, Event{Kind: EventSubscribed, Err: err})
 	}

@@ -13,16 +13,16 @@ import (
 // authentication is the enhanced authentication of the connection. Client.mu
 // must be held.
 type authentication struct {
-	method   string    // "" if there is none
-	exchange *exchange // the re-authentication in progress on this connection
-	judged   bool      // the latest connection ended during a re-authentication
+	method      string    // "" if there is none
+	exchange    *exchange // the re-authentication in progress on this connection
+	interrupted bool      // the latest connection ended during a re-authentication
 }
 
 // lost handles the end of the connection, and returns the exchange that was in
 // progress.
 func (a *authentication) lost() *exchange {
 	x := a.exchange
-	a.exchange, a.judged = nil, x != nil
+	a.exchange, a.interrupted = nil, x != nil
 	return x
 }
 
@@ -354,7 +354,7 @@ func (c *Client) mayHaveExpired(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := err.(*Error)
-	if !ok || e.Op != "connection" || e.Reason != packet.NotAuthorized || c.auth.method == "" || c.auth.judged || c.early > expiries {
+	if !ok || e.Op != "connection" || e.Reason != packet.NotAuthorized || c.auth.method == "" || c.auth.interrupted || c.early > expiries {
 		return err
 	}
 	marked := *e

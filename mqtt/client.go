@@ -33,7 +33,7 @@ type Client struct {
 	sess         session.Session
 	nc           net.Conn // nil while there is no connection
 	gen          uint64   // counts connections
-	born         uint64   // gen of the connection on which the server's session began
+	sessionGen   uint64   // gen of the connection on which the server's session began
 	fail         error    // why nc was given up, until the reader has seen it
 	ended        error    // why the client ended; once set, nothing more is sent
 	early        int      // connections in a row that were lost within 30 s

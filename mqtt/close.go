@@ -43,8 +43,8 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	c.mu.Lock()
 	c.farewell.leaving = true
 	relayed := c.nc != nil && transport.Relayed(c.nc)
-	c.waiters.answerAll(&c.waiters.roomers)
-	c.waiters.answerAll(&c.waiters.drainers)
+	c.waiters.answerAll(&c.waiters.windowWaiters)
+	c.waiters.answerAll(&c.waiters.bufferWaiters)
 	c.mu.Unlock()
 	flushErr := c.flush(ctx, relayed)
 	c.mu.Lock()

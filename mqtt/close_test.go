@@ -236,7 +236,7 @@ func TestCloseTakesNoMoreMessages(t *testing.T) {
 	p.expect("32 05 0001 74 0001")
 	waits := make(chan error, 1)
 	go func() { waits <- c.Send(t.Context(), &Message{Topic: "t", QoS: 1}, 0) }()
-	locked(t, c, func() bool { return len(c.waiters.roomers) == 1 })
+	locked(t, c, func() bool { return len(c.waiters.windowWaiters) == 1 })
 	errs := make(chan error, 1)
 	go func() { errs <- c.Close(t.Context()) }()
 	if err := <-waits; !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrClosed) {

@@ -52,7 +52,7 @@ func (c *Client) establish(ctx context.Context, first bool) error {
 		if again && ctx.Err() == nil && tries < 10 { // a name may have many addresses
 			continue
 		}
-		if s != nil && endedUnanswered(err) && s.told && !s.older {
+		if s != nil && endedUnanswered(err) && s.refused && !s.older {
 			err = unanswered{s.why} // report the earlier refusal, which has a reason; this error has none
 		}
 		return err
@@ -492,7 +492,7 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	if !c.conn.Resume(c.agreed.present, func(tag uint64, reason packet.ReasonCode) {
 		events = c.completedLocked(events, tag, reason, nil)
 	}) {
-		c.born, c.agreed.present = c.gen, false
+		c.sessionGen, c.agreed.present = c.gen, false
 	}
 	// If the server lost the session, the CONNACK that reported it may have
 	// been lost, and session present now refers to the session begun then.
@@ -506,9 +506,9 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 		c.timer = time.AfterFunc(time.Hour, c.tick)
 	}
 	_ = c.tickLocked() // a deadline that has passed is seen again
-	events = c.subs.tell(events)
-	c.waiters.answerAll(&c.waiters.roomers)
-	c.waiters.answerAll(&c.waiters.drainers)
+	events = c.subs.appendFailed(events)
+	c.waiters.answerAll(&c.waiters.windowWaiters)
+	c.waiters.answerAll(&c.waiters.bufferWaiters)
 	c.flushedLocked()
 	wake := c.wakeLocked()
 	c.mu.Unlock()
@@ -552,7 +552,7 @@ func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 	c.nc, c.inbox.reading = nil, false
 	if len(c.out.rest) > 0 { // no write is using it
 		c.out.rest, c.out.writing = nil, false
-		c.waiters.answerAll(&c.waiters.idlers)
+		c.waiters.answerAll(&c.waiters.writeWaiters)
 	}
 	x := c.auth.lost()
 	if !c.farewell.closing {
@@ -674,8 +674,8 @@ func (c *Client) end(err error) {
 		}
 	})
 	c.endAsksLocked()
-	c.waiters.answerAll(&c.waiters.roomers) // they check c.ended
-	c.waiters.answerAll(&c.waiters.drainers)
+	c.waiters.answerAll(&c.waiters.windowWaiters) // they check c.ended
+	c.waiters.answerAll(&c.waiters.bufferWaiters)
 	c.waiters.answerAll(&c.waiters.flushers)
 	c.waiters.answerAll(&c.waiters.receivers)
 	if c.timer != nil {

@@ -88,7 +88,7 @@ func TestAPingIsAnsweredByItsOwnPingrespOnly(t *testing.T) {
 		<-down
 		errs := make(chan error, 1)
 		go func() { errs <- c.Ping(t.Context()) }()
-		locked(t, c, func() bool { return len(c.waiters.roomers) == 1 })
+		locked(t, c, func() bool { return len(c.waiters.windowWaiters) == 1 })
 		close(release)
 		p = accept()
 		p.expect(connect4)
@@ -115,7 +115,7 @@ func TestAPingIsAnsweredByItsOwnPingrespOnly(t *testing.T) {
 		<-down
 		errs := make(chan error, 1)
 		go func() { errs <- c.Ping(t.Context()) }()
-		locked(t, c, func() bool { return len(c.waiters.roomers) == 1 })
+		locked(t, c, func() bool { return len(c.waiters.windowWaiters) == 1 })
 		close(release)
 		if err := <-errs; !errors.Is(err, ErrNotSent) {
 			t.Errorf("got %v, want ErrNotSent", err)

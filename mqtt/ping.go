@@ -61,7 +61,7 @@ func (c *Client) Ping(ctx context.Context) error {
 		if sent {
 			c.proof.ping(me, false)
 		} else {
-			c.waiters.roomers = append(c.waiters.roomers, me)
+			c.waiters.windowWaiters = append(c.waiters.windowWaiters, me)
 		}
 		_, err := c.awaitAnswerLocked(ctx, me)
 		c.mu.Unlock()

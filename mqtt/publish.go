@@ -77,9 +77,9 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 		}
 		room := c.waiters.park()
 		if full && c.nc != nil {
-			c.waiters.drainers = append(c.waiters.drainers, room)
+			c.waiters.bufferWaiters = append(c.waiters.bufferWaiters, room)
 		} else {
-			c.waiters.roomers = append(c.waiters.roomers, room)
+			c.waiters.windowWaiters = append(c.waiters.windowWaiters, room)
 		}
 		c.waiters.onReader++
 		c.inbox.letReader()
@@ -202,10 +202,10 @@ func (c *Client) roomLocked() {
 	if c.conn.Pending() >= highWater/2 {
 		return
 	}
-	if len(c.waiters.drainers) > 0 {
-		c.waiters.answerAll(&c.waiters.drainers)
+	if len(c.waiters.bufferWaiters) > 0 {
+		c.waiters.answerAll(&c.waiters.bufferWaiters)
 	}
-	if len(c.waiters.roomers) > 0 && (c.nc == nil || c.conn.Room(0)) {
-		c.waiters.answerAll(&c.waiters.roomers)
+	if len(c.waiters.windowWaiters) > 0 && (c.nc == nil || c.conn.Room(0)) {
+		c.waiters.answerAll(&c.waiters.windowWaiters)
 	}
 }

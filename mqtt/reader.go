@@ -207,7 +207,7 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 	}
 	c.roomLocked()
 	c.flushedLocked()
-	events = c.subs.tell(events)
+	events = c.subs.appendFailed(events)
 	wake := c.wakeLocked()
 	gen, nc := c.gen, c.nc
 	c.mu.Unlock()

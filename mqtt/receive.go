@@ -253,7 +253,7 @@ func (b *Batch) Ack(n int) {
 		}
 		if b.gen == c.gen && c.nc != nil {
 			c.conn.Ack(m.QoS, m.PacketID, 0)
-		} else if b.gen >= c.born {
+		} else if b.gen >= c.sessionGen {
 			c.conn.AckLate(m.QoS, m.PacketID)
 		}
 	}

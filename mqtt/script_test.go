@@ -56,7 +56,7 @@ func (a *actor) run(ctx context.Context, actions []script.Action) error {
 			return fmt.Errorf("%s: %s without a client", act.Place, act.Verb)
 		}
 		for range act.Times {
-			if err := judgeAction(act, a.do(ctx, act)); err != nil {
+			if err := checkAction(act, a.do(ctx, act)); err != nil {
 				return err
 			}
 		}
@@ -65,7 +65,7 @@ func (a *actor) run(ctx context.Context, actions []script.Action) error {
 }
 
 // checkAction compares an action's error with the expected one.
-func judgeAction(act *script.Action, err error) error {
+func checkAction(act *script.Action, err error) error {
 	var ok bool
 	switch act.Fails {
 	case "":

@@ -201,7 +201,7 @@ func (c *Client) subackLocked(ev *session.Event) {
 	w.codes = codes
 	// Do this now, before anything else can happen to the connection.
 	for j, sub := range a.subs {
-		if j < len(codes) && !codes[j].Failed() && !w.left {
+		if j < len(codes) && !codes[j].Failed() && !w.abandoned {
 			c.subs.remember(sub, a.serial)
 		}
 	}

@@ -185,15 +185,15 @@ const (
 
 // suspicion is the state of the rule. It does no I/O; callers pass the time.
 type suspicion struct {
-	suspect subject
-	deaths  int           // connections in a row that ended at the suspect
-	trials  int           // controls in a row that ended at it
-	longest time.Duration // longest life of a connection that ended at it
-	crowd   int           // packets that were in flight with it
-	singles int           // packets still to be sent one at a time
-	told    subject       // proven but kept: connections end at it
-	hinted  subject       // the suspect that was reported last
-	unfit   int           // signs that connections end by themselves
+	suspect      subject
+	lossesInARow int           // connections in a row that ended at the suspect
+	trials       int           // controls in a row that ended at it
+	longest      time.Duration // longest life of a connection that ended at it
+	crowd        int           // packets that were in flight with it
+	singles      int           // packets still to be sent one at a time
+	keptSuspect  subject       // proven but kept: connections end at it
+	hinted       subject       // the suspect that was reported last
+	unfit        int           // signs that connections end by themselves
 
 	// State of the connection:
 	began   time.Duration
@@ -215,7 +215,7 @@ type doubt struct {
 func (s *suspicion) begin(now time.Duration) {
 	s.phase, s.since, s.began, s.tried = free, now, now, false
 	switch {
-	case s.deaths >= suspectEnds:
+	case s.lossesInARow >= suspectEnds:
 		s.phase, s.stretch = quiet, s.longest+s.longest/2+controlSlack
 	case s.singles > 0:
 		s.phase = single
@@ -316,7 +316,7 @@ func (s *suspicion) emptied() {
 }
 
 // acquit clears the suspect. It keeps how long connections lived.
-func (s *suspicion) acquit() { s.deaths, s.trials = 0, 0 }
+func (s *suspicion) acquit() { s.lossesInARow, s.trials = 0, 0 }
 
 // sign records that the link fails by itself.
 func (s *suspicion) sign() { s.unfit = min(s.unfit+1, unfitMost) }
@@ -355,7 +355,7 @@ func (s *suspicion) ended(e ending) (proven bool) {
 			s.sign()
 		}
 		return false
-	case e.oldest == s.told:
+	case e.oldest == s.keptSuspect:
 		s.singles = max(s.singles, 1)
 		return false
 	case e.named && e.n == 1 && !e.unsure:
@@ -368,7 +368,7 @@ func (s *suspicion) ended(e ending) (proven bool) {
 	}
 	life := e.at - max(since, e.exposed)
 	if e.oldest != s.suspect {
-		s.suspect, s.deaths, s.trials, s.longest, s.crowd = e.oldest, 0, 0, 0, 0
+		s.suspect, s.lossesInARow, s.trials, s.longest, s.crowd = e.oldest, 0, 0, 0, 0
 	}
 	s.crowd = max(s.crowd, e.n)
 	switch {
@@ -377,10 +377,10 @@ func (s *suspicion) ended(e ending) (proven bool) {
 	case life > suspectLife:
 		s.acquit()
 	case phase == single && e.n == 1 && !e.unsure:
-		s.deaths = suspectEnds // it was alone
+		s.lossesInARow = suspectEnds // it was alone
 		s.longest = max(s.longest, life)
 	default:
-		s.deaths++
+		s.lossesInARow++
 		s.longest = max(s.longest, life)
 	}
 	return false
@@ -389,7 +389,7 @@ func (s *suspicion) ended(e ending) (proven bool) {
 // hint reports, once for each suspect, whether enough connections in a row
 // ended at it.
 func (s *suspicion) hint() bool {
-	if s.deaths < suspectEnds || s.hinted == s.suspect {
+	if s.lossesInARow < suspectEnds || s.hinted == s.suspect {
 		return false
 	}
 	s.hinted = s.suspect
@@ -399,11 +399,11 @@ func (s *suspicion) hint() bool {
 // settled is called when the suspect is proven; kept says that it is sent again
 // nevertheless.
 func (s *suspicion) settled(kept bool) {
-	rest, told := max(s.singles, s.crowd)-1, s.told
+	rest, keptSuspect := max(s.singles, s.crowd)-1, s.keptSuspect
 	if kept {
-		rest, told = max(rest, 1), s.suspect
+		rest, keptSuspect = max(rest, 1), s.suspect
 	}
-	*s = suspicion{singles: max(rest, 0), told: told, hinted: s.hinted, tried: !kept, unfit: s.unfit}
+	*s = suspicion{singles: max(rest, 0), keptSuspect: keptSuspect, hinted: s.hinted, tried: !kept, unfit: s.unfit}
 }
 
 // namesPacket reports whether a DISCONNECT with this reason is about a packet
@@ -493,7 +493,7 @@ func (c *Client) loosenLocked() {
 	c.sendAsksLocked()
 	c.watchDoubtLocked()
 	if c.doubt.phase == free {
-		c.waiters.answerAll(&c.waiters.roomers)
+		c.waiters.answerAll(&c.waiters.windowWaiters)
 	}
 }
 
@@ -614,7 +614,7 @@ func (c *Client) settle(u *Undeliverable) (stop error) {
 }
 
 // giveUpLocked drops a packet, and reports whether a call received the failure.
-func (c *Client) giveUpLocked(s subject, failure *Error) (told bool) {
+func (c *Client) giveUpLocked(s subject, failure *Error) (answered bool) {
 	if s.kind == packet.SUBSCRIBE || s.kind == packet.UNSUBSCRIBE {
 		a := c.subs.take(s.serial)
 		c.subs.forgetPacket(s.serial)

@@ -19,7 +19,7 @@ import (
 
 // policyServer is a server in memory that asks the test what to do with every
 // packet. Its packets are written by hand.
-type judge struct {
+type policyServer struct {
 	t   *testing.T
 	net *memtest.Network
 	v5  bool
@@ -60,8 +60,8 @@ const (
 	resets5         // resets it 5 s later
 )
 
-func newJudge(t *testing.T) *judge {
-	j := &judge{t: t, net: memtest.New(), v5: true}
+func newPolicyServer(t *testing.T) *policyServer {
+	j := &policyServer{t: t, net: memtest.New(), v5: true}
 	go func() {
 		for {
 			nc, err := j.net.Accept()
@@ -74,7 +74,7 @@ func newJudge(t *testing.T) *judge {
 	return j
 }
 
-func (j *judge) serve(nc net.Conn) {
+func (j *policyServer) serve(nc net.Conn) {
 	defer nc.Close()
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -199,20 +199,20 @@ func (j *judge) serve(nc net.Conn) {
 }
 
 // do calls f while no packet is being handled.
-func (j *judge) do(f func()) {
+func (j *policyServer) do(f func()) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	f()
 }
 
 // latest returns the packets received on the latest connection.
-func (j *judge) latest() (p []string) {
+func (j *policyServer) latest() (p []string) {
 	j.do(func() { p = j.packets[len(j.packets)-1] })
 	return p
 }
 
 // connections returns the number of connections.
-func (j *judge) connections() (n int) {
+func (j *policyServer) connections() (n int) {
 	j.do(func() { n = j.conns })
 	return n
 }
@@ -225,7 +225,7 @@ func flush(t *testing.T, c *Client) error {
 }
 
 // client returns a client that is connected to the server.
-func (j *judge) client(opt Options) *Client {
+func (j *policyServer) client(opt Options) *Client {
 	j.t.Helper()
 	opt.ClientID, opt.Version = "a", packet.V311
 	if j.v5 {
@@ -246,7 +246,7 @@ func (j *judge) client(opt Options) *Client {
 }
 
 // end closes the client and the network.
-func (j *judge) end(c *Client) {
+func (j *policyServer) end(c *Client) {
 	c.Abort()
 	_ = j.net.Close()
 	synctest.Wait()
@@ -273,7 +273,7 @@ func numbers(n int, but ...int) (list []string) {
 	return list
 }
 
-func (j *judge) wantTaken(want []string) {
+func (j *policyServer) wantTaken(want []string) {
 	j.t.Helper()
 	synctest.Wait()
 	j.mu.Lock()
@@ -309,12 +309,12 @@ func always(d Disposition) func(*Undeliverable) Disposition {
 }
 
 // forms runs f for the combinations in which the rule must hold.
-func forms(t *testing.T, f func(t *testing.T, j *judge)) {
+func forms(t *testing.T, f func(t *testing.T, j *policyServer)) {
 	for _, v5 := range []bool{true, false} {
 		for _, kept := range []bool{true, false} {
 			t.Run(fmt.Sprintf("5.0=%v/kept=%v", v5, kept), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					j := newJudge(t)
+					j := newPolicyServer(t)
 					j.v5, j.kept = v5, kept
 					f(t, j)
 				})
@@ -331,7 +331,7 @@ func TestAnUndeliverableMessageIsFoundAndTheRestArrives(t *testing.T) {
 		for _, qos := range []packet.QoS{1, 2} {
 			for _, bad := range [][]int{{1}, {4}, {7}, {2, 3}, {1, 7}} {
 				t.Run(fmt.Sprint(how, qos, bad), func(t *testing.T) {
-					forms(t, func(t *testing.T, j *judge) {
+					forms(t, func(t *testing.T, j *policyServer) {
 						var d dropped
 						j.verdict = func(_ int, p heard) outcome {
 							if p.kind == packet.PUBLISH && slices.Contains(bad, atoi(p.payload)) {
@@ -380,8 +380,8 @@ func atoi(s string) (n int) {
 // all.
 func TestAServerThatFailsCostsNoMessage(t *testing.T) {
 	t.Parallel()
-	tests := map[string]func(j *judge){
-		"dies 0.5 s after each connect": func(j *judge) {
+	tests := map[string]func(j *policyServer){
+		"dies 0.5 s after each connect": func(j *policyServer) {
 			j.late = func(conn int) (time.Duration, bool) { return 500 * time.Millisecond, conn < 14 }
 			j.verdict = func(conn int, p heard) outcome {
 				if conn < 14 && p.kind == packet.PUBLISH {
@@ -390,7 +390,7 @@ func TestAServerThatFailsCostsNoMessage(t *testing.T) {
 				return take
 			}
 		},
-		"three quick resets": func(j *judge) {
+		"three quick resets": func(j *policyServer) {
 			j.verdict = func(conn int, p heard) outcome {
 				if conn < 3 {
 					return reset
@@ -398,7 +398,7 @@ func TestAServerThatFailsCostsNoMessage(t *testing.T) {
 				return take
 			}
 		},
-		"resets whatever comes first": func(j *judge) {
+		"resets whatever comes first": func(j *policyServer) {
 			j.verdict = func(conn int, p heard) outcome {
 				if conn < 40 {
 					return reset
@@ -406,7 +406,7 @@ func TestAServerThatFailsCostsNoMessage(t *testing.T) {
 				return take
 			}
 		},
-		"closes for want of an answer to a ping": func(j *judge) {
+		"closes for want of an answer to a ping": func(j *policyServer) {
 			j.verdict = func(conn int, p heard) outcome {
 				switch {
 				case conn < 40 && p.kind == packet.PINGREQ:
@@ -417,7 +417,7 @@ func TestAServerThatFailsCostsNoMessage(t *testing.T) {
 				return take
 			}
 		},
-		"closes at messages, then dies when idle": func(j *judge) {
+		"closes at messages, then dies when idle": func(j *policyServer) {
 			j.late = func(conn int) (time.Duration, bool) { return 20 * time.Millisecond, conn%6 == 5 && conn < 40 }
 			j.verdict = func(conn int, p heard) outcome {
 				if p.kind == packet.PUBLISH && conn < 40 {
@@ -426,7 +426,7 @@ func TestAServerThatFailsCostsNoMessage(t *testing.T) {
 				return take
 			}
 		},
-		"answers after a minute": func(j *judge) {
+		"answers after a minute": func(j *policyServer) {
 			j.verdict = func(conn int, p heard) outcome {
 				if p.kind == packet.PUBLISH && conn < 3 {
 					return hangUp
@@ -440,7 +440,7 @@ func TestAServerThatFailsCostsNoMessage(t *testing.T) {
 	}
 	for name, set := range tests {
 		t.Run(name, func(t *testing.T) {
-			forms(t, func(t *testing.T, j *judge) {
+			forms(t, func(t *testing.T, j *policyServer) {
 				set(j)
 				var d dropped
 				c := j.client(Options{Undeliverable: always(UndeliverableSkip), OnEvent: d.event})
@@ -463,7 +463,7 @@ func TestRandomFlapsCostNoMessage(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			forms(t, func(t *testing.T, j *judge) {
+			forms(t, func(t *testing.T, j *policyServer) {
 				r, pace := rand.New(rand.NewPCG(seed, 13)), rand.New(rand.NewPCG(seed, 14))
 				const flaps = 200
 				fate := map[int]int{}
@@ -523,7 +523,7 @@ func TestAReasonCodeAboutTheMessageProvesItAtOnce(t *testing.T) {
 		for _, bad := range []int{1, 3} {
 			t.Run(fmt.Sprintf("%#x/%d", byte(reason), bad), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					j := newJudge(t)
+					j := newPolicyServer(t)
 					j.kept, j.reason = true, reason
 					j.verdict = func(_ int, p heard) outcome {
 						if p.payload == fmt.Sprint(bad) {
@@ -557,7 +557,7 @@ func TestAServersOwnReasonProvesNothing(t *testing.T) {
 	for _, reason := range []packet.ReasonCode{0x80, 0x83, 0x89, 0x8B, 0x8D, 0x8E, 0x93, 0x96, 0x97, 0x98, 0x9C, 0x9F, 0xA0} {
 		t.Run(fmt.Sprintf("%#x", byte(reason)), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				j := newJudge(t)
+				j := newPolicyServer(t)
 				j.kept, j.reason = true, reason
 				most := 20
 				if reason == 0x80 || reason == 0x83 { // these give no reason at all
@@ -587,7 +587,7 @@ func TestAServersOwnReasonProvesNothing(t *testing.T) {
 func TestStopEndsTheClientAndDropsNothing(t *testing.T) {
 	t.Parallel()
 	for _, nothing := range []bool{true, false} {
-		forms(t, func(t *testing.T, j *judge) {
+		forms(t, func(t *testing.T, j *policyServer) {
 			j.verdict = closesAt("4")
 			opt := Options{Undeliverable: always(UndeliverableStop)}
 			if nothing {
@@ -628,7 +628,7 @@ func closesAt(what string) func(int, heard) outcome {
 // nothing else, and continues when the server accepts the message.
 func TestWaitGoesOnWhenTheServerTakesTheMessage(t *testing.T) {
 	t.Parallel()
-	forms(t, func(t *testing.T, j *judge) {
+	forms(t, func(t *testing.T, j *policyServer) {
 		allowed := false
 		j.verdict = func(_ int, p heard) outcome {
 			if p.payload == "2" && !allowed {
@@ -662,7 +662,7 @@ func TestWaitGoesOnWhenTheServerTakesTheMessage(t *testing.T) {
 // A call gets the error, and the client continues.
 func TestACallGetsTheErrorOfItsMessage(t *testing.T) {
 	t.Parallel()
-	forms(t, func(t *testing.T, j *judge) {
+	forms(t, func(t *testing.T, j *policyServer) {
 		j.verdict = closesAt("bad")
 		c := j.client(Options{})
 		err := c.Publish(t.Context(), &Message{Topic: "t", QoS: 1, Payload: []byte("bad")})
@@ -681,7 +681,7 @@ func TestAPubrelThatEndsConnectionsIsFound(t *testing.T) {
 	t.Parallel()
 	for _, v5 := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			j := newJudge(t)
+			j := newPolicyServer(t)
 			j.v5, j.kept = v5, true
 			j.verdict = func(_ int, p heard) outcome {
 				if p.kind == packet.PUBREL {
@@ -713,7 +713,7 @@ func TestAPubrelThatEndsConnectionsIsFound(t *testing.T) {
 // tried: they could be the reason.
 func TestMessagesAtQoS0BlameNoOther(t *testing.T) {
 	t.Parallel()
-	forms(t, func(t *testing.T, j *judge) {
+	forms(t, func(t *testing.T, j *policyServer) {
 		j.verdict = func(_ int, p heard) outcome {
 			switch {
 			case p.payload == "bad":
@@ -748,7 +748,7 @@ func TestMessagesAtQoS0BlameNoOther(t *testing.T) {
 // Messages at QoS 0 wait while another packet is tried, and are sent after it.
 func TestNothingAtQoS0LeavesBesideASuspect(t *testing.T) {
 	t.Parallel()
-	forms(t, func(t *testing.T, j *judge) {
+	forms(t, func(t *testing.T, j *policyServer) {
 		proven, beside, sent := false, 0, 0
 		j.verdict = func(conn int, p heard) outcome {
 			switch {
@@ -791,7 +791,7 @@ func TestADisconnectBecauseOfAMessageAtQoS0(t *testing.T) {
 	t.Parallel()
 	for _, what := range []Disposition{UndeliverableStop, UndeliverableSkip} {
 		synctest.Test(t, func(t *testing.T) {
-			j := newJudge(t)
+			j := newPolicyServer(t)
 			j.reason = packet.NotAuthorized
 			j.verdict = func(_ int, p heard) outcome {
 				if p.payload == "bad" {
@@ -829,7 +829,7 @@ func TestADisconnectBecauseOfAMessageAtQoS0(t *testing.T) {
 // filters; the others stay.
 func TestAnUndeliverableSubscriptionIsReportedToItsCall(t *testing.T) {
 	t.Parallel()
-	forms(t, func(t *testing.T, j *judge) {
+	forms(t, func(t *testing.T, j *policyServer) {
 		j.verdict = closesAt("secret/#")
 		c := j.client(Options{})
 		if _, err := c.Subscribe(t.Context(), Subscription{Filter: "a"}); err != nil {
@@ -858,7 +858,7 @@ func TestAnUndeliverableRenewal(t *testing.T) {
 		for _, v5 := range []bool{true, false} {
 			t.Run(fmt.Sprint(what, v5), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					j := newJudge(t)
+					j := newPolicyServer(t)
 					j.v5 = v5
 					var d dropped
 					c := j.client(Options{Undeliverable: always(what), OnEvent: d.event})
@@ -919,7 +919,7 @@ func TestSubscriptionsAreRenewedAsTheyWereAskedFor(t *testing.T) {
 	t.Parallel()
 	for _, v5 := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			j := newJudge(t)
+			j := newPolicyServer(t)
 			j.v5 = v5
 			c := j.client(Options{Reconnect: atOnce})
 			for _, call := range [][]string{{"a"}, {"b", "c", "d"}, {"e"}, {"c"}, {"f", "g"}} {
@@ -957,7 +957,7 @@ func TestSubscriptionsAreRenewedAsTheyWereAskedFor(t *testing.T) {
 func TestManySubscriptionsAreRenewed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		j := newJudge(t)
+		j := newPolicyServer(t)
 		c := j.client(Options{Reconnect: atOnce})
 		const n = 3*askMost + 1
 		for i := range n {
@@ -988,7 +988,7 @@ func TestManySubscriptionsAreRenewed(t *testing.T) {
 func TestRenewalsOnTheWayAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		j := newJudge(t)
+		j := newPolicyServer(t)
 		c := j.client(Options{Reconnect: atOnce})
 		for i := range askMost + 1 {
 			if _, err := c.Subscribe(t.Context(), Subscription{Filter: fmt.Sprint(i)}); err != nil {
@@ -1057,7 +1057,7 @@ func TestARefusedRenewalIsNamedWhateverHasChanged(t *testing.T) {
 func TestASubscriptionWhoseCallHasLeftIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		j := newJudge(t)
+		j := newPolicyServer(t)
 		j.verdict = func(conn int, p heard) outcome {
 			if p.kind == packet.SUBSCRIBE && conn == 0 {
 				return resets5

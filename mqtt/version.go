@@ -19,17 +19,17 @@ type choice struct {
 
 // server is what is known of the server at one address, if the version is open.
 type server struct {
-	ends  int  // connections in a row that ended right after a CONNECT of 5.0
-	told  bool // it refused 5.0 explicitly
-	older bool // it accepted 3.1.1 after that
-	why   error
+	ends    int  // connections in a row that ended right after a CONNECT of 5.0
+	refused bool // it refused 5.0 explicitly
+	older   bool // it accepted 3.1.1 after that
+	why     error
 }
 
 // version returns the version to use with the server: 3.1.1 only after it has
 // refused 5.0, either explicitly or by ending two connections right after
 // CONNECT. A single end may have other causes, such as a proxy that restarts.
 func (s *server) version() packet.Version {
-	if s.told || s.ends >= 2 {
+	if s.refused || s.ends >= 2 {
 		return packet.V311
 	}
 	return packet.V5
@@ -42,13 +42,13 @@ func (s *server) heard(v packet.Version, err error, took time.Duration) (again b
 	case v < packet.V5:
 		// If 3.1.1 was never accepted, a single end may have other causes as
 		// well.
-		if s.told && !s.older && endedUnanswered(err) {
+		if s.refused && !s.older && endedUnanswered(err) {
 			s.ends++
 			return s.ends < 2
 		}
 		return false
 	case errors.Is(err, packet.UnsupportedProtocolVersion):
-		s.told, s.why = true, err
+		s.refused, s.why = true, err
 		return true
 	case took < rightAfter && endedUnanswered(err):
 		s.ends++
@@ -136,5 +136,5 @@ func (c *Client) unchosen() {
 	c.choice.open = false
 	_ = c.conn.Open(&c.sess, c.connectPacket(c.agreed.version, false), c.configLocked(c.agreed.version), c.now()) // as it was opened before
 	c.conn.Lost(nil)
-	c.waiters.answerAll(&c.waiters.roomers)
+	c.waiters.answerAll(&c.waiters.windowWaiters)
 }

@@ -11,10 +11,10 @@ import (
 // index, so that the tag of a session slot can refer to one and no call
 // allocates one.
 type waiter struct {
-	ch    chan error          // 1 slot
-	left  bool                // the call has returned; free the waiter when its answer comes
-	codes []packet.ReasonCode // answer to SUBSCRIBE and UNSUBSCRIBE
-	mark  uint32              // of Flush: the session's mark
+	ch        chan error          // 1 slot
+	abandoned bool                // the call has returned; free the waiter when its answer comes
+	codes     []packet.ReasonCode // answer to SUBSCRIBE and UNSUBSCRIBE
+	mark      uint32              // of Flush: the session's mark
 }
 
 const none = ^uint32(0)
@@ -28,11 +28,11 @@ type waiters struct {
 	all  []waiter // by index
 	free []uint32
 
-	roomers   []uint32 // waiting for the window or the connection
-	drainers  []uint32 // waiting for the output buffer
-	flushers  []uint32 // waiting for the outcome of messages, in Flush
-	idlers    []uint32 // waiting for a write to finish
-	receivers []uint32 // waiting for messages, in Receive
+	windowWaiters []uint32 // waiting for the window or the connection
+	bufferWaiters []uint32 // waiting for the output buffer
+	flushers      []uint32 // waiting for the outcome of messages, in Flush
+	writeWaiters  []uint32 // waiting for a write to finish
+	receivers     []uint32 // waiting for messages, in Receive
 
 	onReader int // number of calls that wait for the reader to make progress
 }
@@ -56,7 +56,7 @@ func (w *waiters) answer(i uint32, err error) {
 		return
 	}
 	one := &w.all[i]
-	if one.left {
+	if one.abandoned {
 		w.release(i)
 		return
 	}
@@ -74,7 +74,7 @@ func (w *waiters) answerAll(list *[]uint32) {
 // unlist removes a waiter from its list, if it is on one, and reports whether
 // it was; then no answer comes.
 func (w *waiters) unlist(i uint32) bool {
-	for _, list := range [...]*[]uint32{&w.roomers, &w.drainers, &w.flushers, &w.idlers, &w.receivers} {
+	for _, list := range [...]*[]uint32{&w.windowWaiters, &w.bufferWaiters, &w.flushers, &w.writeWaiters, &w.receivers} {
 		if at := slices.Index(*list, i); at >= 0 {
 			*list = slices.Delete(*list, at, at+1)
 			return true
@@ -106,7 +106,7 @@ func (c *Client) await(ctx context.Context, i uint32) (answered bool, err error)
 				if c.waiters.unlist(i) {
 					c.waiters.release(i)
 				} else {
-					c.waiters.all[i].left = true
+					c.waiters.all[i].abandoned = true
 				}
 				c.mu.Unlock()
 				return false, ctx.Err()

@@ -161,7 +161,7 @@ func (c *Client) wrote(gen uint64, buf []byte, n int, err error) {
 	}
 	c.out.spare = buf[:0]
 	c.out.writing = false
-	c.waiters.answerAll(&c.waiters.idlers)
+	c.waiters.answerAll(&c.waiters.writeWaiters)
 	c.mu.Unlock()
 	if err != nil {
 		c.breakConn(gen, err)
@@ -172,7 +172,7 @@ func (c *Client) wrote(gen uint64, buf []byte, n int, err error) {
 // if ctx ends first. It unlocks c.mu while it waits.
 func (c *Client) awaitBatchLocked(ctx context.Context) bool {
 	me := c.waiters.park()
-	c.waiters.idlers = append(c.waiters.idlers, me)
+	c.waiters.writeWaiters = append(c.waiters.writeWaiters, me)
 	c.mu.Unlock()
 	answered, _ := c.await(ctx, me)
 	c.mu.Lock()
