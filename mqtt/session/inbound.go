@@ -637,12 +637,12 @@ func (c *Conn) Fail(err error) {
 	case opening, deciding:
 		// Send nothing to a peer that has not sent an MQTT CONNECT. Before 5.0
 		// a reason without a return code is not sent (MQTT-3.2.2-6 of 3.1.1).
-		told := c.version >= packet.V5 && reason.AllowedIn(packet.CONNACK)
+		send := c.version >= packet.V5 && reason.AllowedIn(packet.CONNACK)
 		switch reason {
 		case packet.UnsupportedProtocolVersion, packet.ClientIdentifierNotValid:
-			told = c.version != 0
+			send = c.version != 0
 		}
-		if told {
+		if send {
 			c.Refuse(&packet.Connack{Reason: reason, Properties: words})
 		}
 	case connecting, accepted, up:
