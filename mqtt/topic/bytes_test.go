@@ -70,7 +70,7 @@ func TestBytesAreMemory(t *testing.T) {
 			t.Errorf("filters, %s: %s", c.name, far)
 		}
 		if far := measured(func() (int, any) {
-			var s Names[*int]
+			var s NameMap[*int]
 			for _, f := range texts {
 				if _, err := s.Set(f, nil); err != nil {
 					t.Fatal(err)
@@ -99,7 +99,7 @@ func TestBytesAreMemory(t *testing.T) {
 func TestBytesGoWithWhatIsRemoved(t *testing.T) {
 	for _, c := range shapes {
 		var tr Trie[int, int]
-		var s Names[int]
+		var s NameMap[int]
 		texts := make([]string, min(c.n, 2000))
 		for i := range texts {
 			texts[i] = c.text(i)

@@ -30,7 +30,7 @@ func TestADollarElsewhereIsACharacter(t *testing.T) {
 		for filter, levels := range map[string]int{"#": 0, "+": 1, "+/#": 0, "+/+": 2, name: 0} {
 			want := levels == 0 || levels == Levels(name)
 			var trie Trie[int, int]
-			var names Names[int]
+			var names NameMap[int]
 			_, _ = trie.Insert(filter, 1, 1)
 			_, _ = names.Set(name, 1)
 			inTrie, inNames := 0, 0

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// Names holds one value per topic name and finds those that a filter matches,
+// NameMap holds one value per topic name and finds those that a filter matches,
 // as a broker does for its retained messages. The zero value is empty and ready
 // to use.
 //
@@ -13,7 +13,7 @@ import (
 // at a time, and visit functions must not modify it. A lookup enters each node
 // at most once, and only branches that the filter can match. Nodes are removed
 // with their last name.
-type Names[V any] struct {
+type NameMap[V any] struct {
 	// MaxLevels is how many levels a name may have; 0 means DefaultMaxLevels.
 	// It also limits the recursion depth of Match.
 	MaxLevels int
@@ -34,7 +34,7 @@ type nameNode[V any] struct {
 // Set stores v under name, and reports whether it replaced another value. It
 // returns an [*Error] if the name is not valid or has more than MaxLevels
 // levels.
-func (s *Names[V]) Set(name string, v V) (replaced bool, err error) {
+func (s *NameMap[V]) Set(name string, v V) (replaced bool, err error) {
 	if err := ValidateName(name); err != nil {
 		return false, err
 	}
@@ -64,7 +64,7 @@ func (s *Names[V]) Set(name string, v V) (replaced bool, err error) {
 }
 
 // find returns the node of a name that has a value, or nil.
-func (s *Names[V]) find(name string) *nameNode[V] {
+func (s *NameMap[V]) find(name string) *nameNode[V] {
 	n := &s.root
 	for rest, more := name, true; more; {
 		var level string
@@ -80,18 +80,18 @@ func (s *Names[V]) find(name string) *nameNode[V] {
 }
 
 // Get returns the value of name.
-func (s *Names[V]) Get(name string) (v V, ok bool) {
+func (s *NameMap[V]) Get(name string) (v V, ok bool) {
 	if n := s.find(name); n != nil {
 		return n.val, true
 	}
 	return v, false
 }
 
-// GetBytes is [Names.Get] for a name that is still in its packet.
-func (s *Names[V]) GetBytes(name []byte) (v V, ok bool) { return s.Get(view(name)) }
+// GetBytes is [NameMap.Get] for a name that is still in its packet.
+func (s *NameMap[V]) GetBytes(name []byte) (v V, ok bool) { return s.Get(view(name)) }
 
 // Delete removes the value of name, and reports whether there was one.
-func (s *Names[V]) Delete(name string) bool {
+func (s *NameMap[V]) Delete(name string) bool {
 	n := s.find(name)
 	if n == nil {
 		return false
@@ -109,10 +109,10 @@ func (s *Names[V]) Delete(name string) bool {
 }
 
 // Len returns the number of names.
-func (s *Names[V]) Len() int { return s.len }
+func (s *NameMap[V]) Len() int { return s.len }
 
 // Bytes estimates the memory in use, without what the values refer to.
-func (s *Names[V]) Bytes() int { return s.bytes }
+func (s *NameMap[V]) Bytes() int { return s.bytes }
 
 // bytes returns the memory of the node, without the whole name.
 func (n *nameNode[V]) bytes() int {
@@ -122,7 +122,7 @@ func (n *nameNode[V]) bytes() int {
 // Match calls visit for each name that filter matches, as [Match] defines it
 // (also for a shared subscription's filter), in no particular order. The
 // filter must be valid.
-func (s *Names[V]) Match(filter string, visit func(name string, v V)) {
+func (s *NameMap[V]) Match(filter string, visit func(name string, v V)) {
 	_, filter, _ = ParseShare(filter)
 	if filter != "" {
 		s.root.match(filter, true, visit)

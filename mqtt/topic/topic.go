@@ -16,7 +16,7 @@ import "unsafe"
 const MaxLength = 65535
 
 // DefaultMaxLevels is the default limit for the levels of a topic in a [Trie]
-// or [Names]. Each level costs a node: without a limit one filter of 65535
+// or [NameMap]. Each level costs a node: without a limit one filter of 65535
 // slashes would cost megabytes.
 const DefaultMaxLevels = 200
 

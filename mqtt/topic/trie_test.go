@@ -97,7 +97,7 @@ func TestTriesSurviveTheDeepestTopic(t *testing.T) {
 	if n != 2 {
 		t.Errorf("got %d matches, want 2", n)
 	}
-	s := Names[int]{MaxLevels: 1 << 16}
+	s := NameMap[int]{MaxLevels: 1 << 16}
 	if _, err := s.Set(deep, 1); err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 
 // ValidateName returns an error unless name can be published to: 1 to 65535
 // bytes of well-formed UTF-8 without U+0000 and without wildcards. The error is
-// an [*Error]. Characters that MQTT only discourages pass; see [Discouraged].
+// an [*Error]. Characters that MQTT only discourages pass; see [FirstDiscouraged].
 func ValidateName(name string) error {
 	if isPlain(name) {
 		return nil
