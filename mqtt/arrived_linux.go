@@ -14,7 +14,7 @@ import (
 // closed before the last bytes arrived leaves them unacknowledged, and its
 // reset is still on the way when its end of stream is read.
 func arrived(nc net.Conn) bool {
-	tcp, ok := transport.Raw(nc).(*net.TCPConn)
+	tcp, ok := transport.UnderlyingConn(nc).(*net.TCPConn)
 	if !ok {
 		return true
 	}

@@ -120,7 +120,7 @@ func (c *Client) readError(nc net.Conn, err error) error {
 // end marker of their own: a peer that closes with unread input sends it, and
 // then resets the connection.
 func endBelow(nc net.Conn, err error) error {
-	below := transport.Raw(nc)
+	below := transport.UnderlyingConn(nc)
 	if below == nc {
 		return err
 	}

@@ -264,7 +264,7 @@ func interrupt(ctx context.Context, nc net.Conn) (stop func() bool) {
 			case <-time.After(time.Second):
 			}
 		}
-		_ = transport.Raw(nc).Close()
+		_ = transport.UnderlyingConn(nc).Close()
 	})
 	return func() bool {
 		close(stopped)

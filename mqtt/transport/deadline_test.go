@@ -44,8 +44,8 @@ func TestDeadlinesOfAConnectionWithoutThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		below, peer := barePair(t)
 		c := WithDeadlines(below)
-		if Raw(c) != below {
-			t.Errorf("below is %T", Raw(c))
+		if UnderlyingConn(c) != below {
+			t.Errorf("below is %T", UnderlyingConn(c))
 		}
 		start := time.Now()
 		b := make([]byte, 3)

@@ -97,9 +97,9 @@ func (l ListenConfig) Listen(ctx context.Context, addr string) (net.Listener, er
 	return ln, nil
 }
 
-// Reach returns the target for connecting to a listener of ListenConfig without
+// TargetFor returns the target for connecting to a listener of ListenConfig without
 // TLS.
-func Reach(ln net.Listener) *Target {
+func TargetFor(ln net.Listener) *Target {
 	t := &Target{Network: "tcp"}
 	if ws, ok := ln.(*wsListener); ok {
 		t.WebSocket, t.Resource = true, ws.resource

@@ -187,7 +187,7 @@ func TestListenBehindAProxy(t *testing.T) {
 			got <- c.RemoteAddr().String() + " " + string(b)
 			_ = c.Close()
 		}()
-		to := Reach(ln)
+		to := TargetFor(ln)
 		raw, err := net.Dial("tcp", ln.Addr().String())
 		if err != nil {
 			t.Fatal(err)

@@ -80,7 +80,7 @@ func (d *Dialer) upgrade(ctx context.Context, conn net.Conn, t *Target, start ti
 // within runs speak until ctx ends, and then closes the connection below conn:
 // there are connections without deadlines, and closing TLS would write first.
 func within(ctx context.Context, conn net.Conn, speak func() error) error {
-	stop := context.AfterFunc(ctx, func() { _ = Raw(conn).Close() })
+	stop := context.AfterFunc(ctx, func() { _ = UnderlyingConn(conn).Close() })
 	err := speak()
 	if !stop() && err == nil {
 		err = ctx.Err()
