@@ -23,12 +23,12 @@ func (c *Client) restore() error {
 				return fmt.Errorf("a message encoded for MQTT %v, and the connection is to speak %v", r.Version, c.agreed.version)
 			}
 		}
-		return c.sess.Restore(session.Change(r.Kind), r.PacketID, r.Tag, r.Packet)
+		return c.sess.Restore(session.ChangeKind(r.Kind), r.PacketID, r.Tag, r.Packet)
 	})
 	if err != nil {
 		return &Error{Op: "restore", Class: ErrKept, Err: err}
 	}
-	c.sess.Changed = func(kind session.Change, id uint16, tag uint64, publish []byte) {
+	c.sess.Changed = func(kind session.ChangeKind, id uint16, tag uint64, publish []byte) {
 		if tag&syncTag != 0 {
 			tag = 0 // the tag of a call means nothing in another process
 		}
@@ -49,5 +49,5 @@ func (c *Client) sync() error {
 	return nil
 }
 
-// session.Change and journal.Kind have the same values.
+// session.ChangeKind and journal.Kind have the same values.
 var _ = [1]struct{}{}[int(session.ChangeCleared)-int(journal.Cleared)]

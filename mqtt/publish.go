@@ -205,7 +205,7 @@ func (c *Client) roomLocked() {
 	if len(c.waiters.bufferWaiters) > 0 {
 		c.waiters.answerAll(&c.waiters.bufferWaiters)
 	}
-	if len(c.waiters.windowWaiters) > 0 && (c.nc == nil || c.conn.Room(0)) {
+	if len(c.waiters.windowWaiters) > 0 && (c.nc == nil || c.conn.CanPublish(0)) {
 		c.waiters.answerAll(&c.waiters.windowWaiters)
 	}
 }

@@ -101,7 +101,7 @@ func TestAPUBRELOfAnEarlierConnectionGivesNoPlaceBack(t *testing.T) {
 	c.refuses("32 06 0001 74 0003 00", packet.ReceiveMaximumExceeded, "e0 01 93")
 }
 
-// The session holds up to SendBytes, and one message of any size; Room agrees.
+// The session holds up to SendBytes, and one message of any size; CanPublish agrees.
 func TestSendBytesAreHeldAndNoMore(t *testing.T) {
 	t.Parallel()
 	const size = 8 // of 32 06 0001 74 0001 00
@@ -111,7 +111,7 @@ func TestSendBytesAreHeldAndNoMore(t *testing.T) {
 		c.in("20 03 00 00 00", "")
 		want := max(1, limit/size)
 		for n := 1; n <= want+1; n++ {
-			room := c.Room(size)
+			room := c.CanPublish(size)
 			err := c.Publish(&packet.Publish{QoS: 1, Topic: []byte("t")}, 0)
 			if fits := n <= want; room != fits || (err == nil) != fits || !fits && err != ErrQuota {
 				t.Errorf("limit %d, message %d: room %v, %v", limit, n, room, err)
@@ -121,11 +121,11 @@ func TestSendBytesAreHeldAndNoMore(t *testing.T) {
 	c := &client{t: t}
 	c.open(packet.V5, Config{SendBytes: 10})
 	c.in("20 03 00 00 00", "")
-	if !c.Room(1000) {
+	if !c.CanPublish(1000) {
 		t.Error("no room for one large message")
 	}
 	c.publish(1, strings.Repeat("x", 100), 0)
-	if c.Room(1) {
+	if c.CanPublish(1) {
 		t.Error("room beside it")
 	}
 }

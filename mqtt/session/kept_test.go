@@ -14,7 +14,7 @@ func TestALostSessionOfInboundMessagesIsLost(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}
 	cleared := 0
-	c.s.Changed = func(kind Change, _ uint16, _ uint64, _ []byte) {
+	c.s.Changed = func(kind ChangeKind, _ uint16, _ uint64, _ []byte) {
 		if kind == ChangeCleared {
 			cleared++
 		}

@@ -80,9 +80,9 @@ func (c *Conn) Publish(p *packet.Publish, tag uint64) error {
 	return nil
 }
 
-// Room reports whether Publish at QoS 1 or 2 would accept a message of size
+// CanPublish reports whether Publish at QoS 1 or 2 would accept a message of size
 // bytes now.
-func (c *Conn) Room(size int) bool {
+func (c *Conn) CanPublish(size int) bool {
 	s := c.s
 	return s != nil && s.open < c.cfg.SendWindow && s.span() < maxSpan && (len(s.log) == 0 || len(s.log)+size <= c.cfg.SendBytes)
 }

@@ -109,7 +109,7 @@ func (m *model) restart() {
 	x.todo = nil
 	x.sess, x.conn = Session{}, Conn{}
 	if err := m.journal.Load(func(r journal.Record) error {
-		return x.sess.Restore(Change(r.Kind), r.PacketID, r.Tag, r.Packet)
+		return x.sess.Restore(ChangeKind(r.Kind), r.PacketID, r.Tag, r.Packet)
 	}); err != nil {
 		m.t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func (m *model) restart() {
 }
 
 func (m *model) keepJournal() {
-	m.c.sess.Changed = func(kind Change, id uint16, tag uint64, publish []byte) {
+	m.c.sess.Changed = func(kind ChangeKind, id uint16, tag uint64, publish []byte) {
 		m.journal.Append(journal.Record{Kind: journal.Kind(kind), PacketID: id, Tag: tag, Packet: publish})
 	}
 }

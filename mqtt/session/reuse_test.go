@@ -22,7 +22,7 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 		do      func(e *ends)
 		got     string // payloads delivered
 		reused  int
-		changes []Change
+		changes []ChangeKind
 	}{
 		{"after its PUBREC", func(e *ends) {
 			e.in(one, "")
@@ -30,7 +30,7 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			e.in(two, "")
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "12", 1, []Change{ChangeArrived, ChangeReleased, ChangeArrived, ChangeReleased}},
+		}, "12", 1, []ChangeKind{ChangeArrived, ChangeReleased, ChangeArrived, ChangeReleased}},
 		{"after its PUBREC, over a reconnect", func(e *ends) {
 			e.in(one, "")
 			e.ack(pubrec)
@@ -38,7 +38,7 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			e.in(two, "")
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "12", 1, []Change{ChangeArrived, ChangeReleased, ChangeArrived, ChangeReleased}},
+		}, "12", 1, []ChangeKind{ChangeArrived, ChangeReleased, ChangeArrived, ChangeReleased}},
 		{"with DUP it is a repetition", func(e *ends) {
 			e.in(one, "")
 			e.ack(pubrec)
@@ -46,14 +46,14 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			e.in(dup, pubrec)
 			e.in(dup, pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "1", 0, []Change{ChangeArrived, ChangeReleased}},
+		}, "1", 0, []ChangeKind{ChangeArrived, ChangeReleased}},
 		{"while the message is in hand", func(e *ends) {
 			e.in(one, "")
 			e.in(two, "")
 			e.ack("") // PUBREC would mean that we own the second message
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "12", 1, []Change{ChangeArrived, ChangeReleased}},
+		}, "12", 1, []ChangeKind{ChangeArrived, ChangeReleased}},
 		{"while it is in hand from an earlier connection", func(e *ends) {
 			e.in(one, "")
 			e.again()
@@ -61,7 +61,7 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			e.ack("")
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "12", 1, []Change{ChangeArrived, ChangeReleased}},
+		}, "12", 1, []ChangeKind{ChangeArrived, ChangeReleased}},
 		{"while it is in hand, and has been repeated", func(e *ends) {
 			e.in(one, "")
 			e.again()
@@ -70,7 +70,7 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			e.ack("")
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "12", 1, []Change{ChangeArrived, ChangeReleased}},
+		}, "12", 1, []ChangeKind{ChangeArrived, ChangeReleased}},
 		{"while both are in hand and the connection is lost", func(e *ends) {
 			e.in(one, "")
 			e.in(two, "")
@@ -79,7 +79,7 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			e.in(dup, "") // of the second message
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "12", 1, []Change{ChangeArrived, ChangeReleased}},
+		}, "12", 1, []ChangeKind{ChangeArrived, ChangeReleased}},
 		{"three times, over two reconnects", func(e *ends) {
 			e.in(one, "")
 			e.again()
@@ -90,7 +90,7 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			e.ack("")
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "123", 2, []Change{ChangeArrived, ChangeReleased}},
+		}, "123", 2, []ChangeKind{ChangeArrived, ChangeReleased}},
 		{"acknowledged while there is no connection", func(e *ends) {
 			e.in(one, "")
 			e.in(two, "")
@@ -100,7 +100,7 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			e.open()
 			e.in(dup, pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "12", 1, []Change{ChangeArrived, ChangeReleased}},
+		}, "12", 1, []ChangeKind{ChangeArrived, ChangeReleased}},
 		{"a copy of it while it is in hand", func(e *ends) {
 			e.in(one, "")
 			e.in(one, "")
@@ -109,39 +109,39 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			e.ack("")
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "12", 1, []Change{ChangeArrived, ChangeReleased}},
+		}, "12", 1, []ChangeKind{ChangeArrived, ChangeReleased}},
 		{"a copy of it after its PUBREC", func(e *ends) {
 			e.in(one, "")
 			e.ack(pubrec)
 			e.in(one, pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "1", 0, []Change{ChangeArrived, ChangeReleased}},
+		}, "1", 0, []ChangeKind{ChangeArrived, ChangeReleased}},
 		{"the same content on another connection", func(e *ends) {
 			e.in(one, "")
 			e.ack(pubrec)
 			e.again()
 			e.in(one, "")
 			e.ack(pubrec)
-		}, "11", 1, []Change{ChangeArrived, ChangeReleased, ChangeArrived}},
+		}, "11", 1, []ChangeKind{ChangeArrived, ChangeReleased, ChangeArrived}},
 		{"the same content to another topic", func(e *ends) {
 			e.in(one, "")
 			e.ack(pubrec)
 			e.in("34 06 0001 75 0007 31", "")
 			e.ack(pubrec)
-		}, "11", 1, []Change{ChangeArrived, ChangeReleased, ChangeArrived}},
+		}, "11", 1, []ChangeKind{ChangeArrived, ChangeReleased, ChangeArrived}},
 		{"the one after it is another", func(e *ends) {
 			e.in(one, "")
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
 			e.in(two, "")
 			e.ack(pubrec)
-		}, "12", 0, []Change{ChangeArrived, ChangeReleased, ChangeArrived}},
+		}, "12", 0, []ChangeKind{ChangeArrived, ChangeReleased, ChangeArrived}},
 	} {
 		for _, server := range []bool{false, true} {
 			t.Run(fmt.Sprint(row.name, ", server: ", server), func(t *testing.T) {
 				t.Parallel()
 				e := &ends{t: t, server: server}
-				e.s.Changed = func(kind Change, _ uint16, _ uint64, _ []byte) { e.changes = append(e.changes, kind) }
+				e.s.Changed = func(kind ChangeKind, _ uint16, _ uint64, _ []byte) { e.changes = append(e.changes, kind) }
 				e.open()
 				row.do(e)
 				e.lost()
@@ -168,7 +168,7 @@ type ends struct {
 	conns, reused int
 	got           string
 	hand          []int // the connection of each of these messages
-	changes       []Change
+	changes       []ChangeKind
 }
 
 func (e *ends) open() {

@@ -130,7 +130,7 @@ func TestAServerWithoutASessionRefusesToPublish(t *testing.T) {
 			t.Errorf("QoS %d: %v", qos, err)
 		}
 	}
-	if c.Room(1) {
+	if c.CanPublish(1) {
 		t.Error("there is room in no session")
 	}
 }

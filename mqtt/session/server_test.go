@@ -413,11 +413,11 @@ func TestCommandsRespectTheServersLimits(t *testing.T) {
 	c.out("")
 	c.open(packet.V5, Config{SendWindow: 1})
 	c.in("20 03 00 00 00", "")
-	if !c.Room(10) {
+	if !c.CanPublish(10) {
 		t.Error("no room for the first message")
 	}
 	c.publish(1, "", 1)
-	if err := c.Publish(&packet.Publish{QoS: 1, Topic: topic}, 2); err != ErrQuota || c.Room(10) {
+	if err := c.Publish(&packet.Publish{QoS: 1, Topic: topic}, 2); err != ErrQuota || c.CanPublish(10) {
 		t.Errorf("beyond the window: %v", err)
 	}
 }

@@ -52,23 +52,23 @@ type Session struct {
 	// Changed, if not nil, is called with every change that is needed to
 	// restore the session. publish, only for ChangeSent, is a view of the
 	// encoded packet.
-	Changed func(kind Change, id uint16, tag uint64, publish []byte)
+	Changed func(kind ChangeKind, id uint16, tag uint64, publish []byte)
 }
 
-// Change is a kind of change of a Session.
-type Change uint8
+// ChangeKind is a kind of change of a Session.
+type ChangeKind uint8
 
 // The kinds of changes.
 const (
-	ChangeSent     Change = iota + 1 // a PUBLISH was accepted for sending
-	ChangeReceived                   // its PUBREC came
-	ChangeDone                       // an outbound message is finished
-	ChangeArrived                    // an inbound QoS 2 message was acknowledged with PUBREC
-	ChangeReleased                   // its PUBREL came
-	ChangeCleared                    // the session was emptied
+	ChangeSent     ChangeKind = iota + 1 // a PUBLISH was accepted for sending
+	ChangeReceived                       // its PUBREC came
+	ChangeDone                           // an outbound message is finished
+	ChangeArrived                        // an inbound QoS 2 message was acknowledged with PUBREC
+	ChangeReleased                       // its PUBREL came
+	ChangeCleared                        // the session was emptied
 )
 
-func (s *Session) changed(kind Change, id uint16, tag uint64, publish []byte) {
+func (s *Session) changed(kind ChangeKind, id uint16, tag uint64, publish []byte) {
 	if s.Changed != nil {
 		s.Changed(kind, id, tag, publish)
 	}
@@ -78,7 +78,7 @@ func (s *Session) changed(kind Change, id uint16, tag uint64, publish []byte) {
 // reported by ChangeSent, ChangeReceived and ChangeArrived. Outbound messages
 // must be restored in the order of sending, before the first connection. They
 // must fit, and their identifiers must be distinct.
-func (s *Session) Restore(kind Change, id uint16, tag uint64, publish []byte) error {
+func (s *Session) Restore(kind ChangeKind, id uint16, tag uint64, publish []byte) error {
 	if id == 0 {
 		return packet.ErrPacketID
 	}

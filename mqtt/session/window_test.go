@@ -97,7 +97,7 @@ func TestAWiderWindowSendsWhatWaitedForIt(t *testing.T) {
 func TestTheWindowAtQoS2CountsWhatWasRestored(t *testing.T) {
 	t.Parallel()
 	for name, restore := range map[string]struct {
-		kind    Change
+		kind    ChangeKind
 		publish string
 		resent  string
 		answers string
