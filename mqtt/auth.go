@@ -125,7 +125,7 @@ func finishAuth(a Authenticator, p packet.Properties) error {
 
 func appendAuth(p packet.Properties, a Authenticator, data []byte) (packet.Properties, error) {
 	if _, has := p.Bytes(packet.AuthenticationMethod); has {
-		return p, errors.New("two authentication methods, of Authenticate and of Properties")
+		return p, errors.New("authentication method set in both Authenticate and Properties")
 	}
 	p, err := p.AppendBytes(packet.AuthenticationMethod, []byte(a.Method()))
 	if err == nil && data != nil {
@@ -138,7 +138,7 @@ func appendAuth(p packet.Properties, a Authenticator, data []byte) (packet.Prope
 func checkMethod(t packet.Type, p packet.Properties, want string) error {
 	if method := p.Text(packet.AuthenticationMethod); method != want {
 		return &packet.Error{Type: t, Reason: packet.ProtocolError, Rule: "MQTT-4.12.0-5",
-			Text: fmt.Sprintf("the authentication method is %q, in CONNECT it was %q", method, want), Offset: -1}
+			Text: fmt.Sprintf("authentication method %q, but CONNECT has %q", method, want), Offset: -1}
 	}
 	return nil
 }
@@ -230,13 +230,13 @@ func (c *Client) beginExchange(x *exchange) error {
 	case c.ended != nil || c.farewell.closing:
 		return c.endedLocked()
 	case c.opt.Authenticate == nil && c.agreed.version < packet.V5:
-		return fmt.Errorf("re-authentication needs MQTT 5.0, and the connection speaks %v", c.agreed.version)
+		return fmt.Errorf("re-authentication needs MQTT 5.0, but the connection uses %v", c.agreed.version)
 	case c.opt.Authenticate == nil:
 		return errors.New("the connection was not made by enhanced authentication [MQTT-4.12.0-7]")
 	case c.nc == nil || !c.conn.Up():
 		return ErrLost // the next connection authenticates anyway
 	case c.auth.exchange != nil:
-		return errors.New("a re-authentication is under way")
+		return errors.New("a re-authentication is in progress")
 	}
 	c.auth.exchange = x
 	c.waiters.onReader++
@@ -265,7 +265,7 @@ func (c *Client) askAgain(ctx context.Context, x *exchange) (Authenticator, erro
 	method := c.auth.method
 	c.mu.Unlock()
 	if a.Method() != method {
-		return nil, fmt.Errorf("the authentication method is %q, and the connection was made by %q [MQTT-4.12.1-1]", a.Method(), method)
+		return nil, fmt.Errorf("authentication method %q, but the connection was made with %q [MQTT-4.12.1-1]", a.Method(), method)
 	}
 	p := &packet.Auth{Reason: packet.ReAuthenticate}
 	if p.Properties, err = appendAuth(nil, a, data); err != nil {

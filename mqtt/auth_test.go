@@ -188,7 +188,7 @@ func TestReauthenticate(t *testing.T) {
 	c, p, _ := upM(t, Options{})
 	errs := reauthenticating(c, t.Context())
 	p.expect(reauthM)
-	if err := c.Reauthenticate(t.Context()); !errors.Is(err, ErrNotSent) || !strings.Contains(err.Error(), "under way") {
+	if err := c.Reauthenticate(t.Context()); !errors.Is(err, ErrNotSent) || !strings.Contains(err.Error(), "in progress") {
 		t.Errorf("the second at once: %v, want one in progress", err)
 	}
 	// Messages continue to flow in both directions.

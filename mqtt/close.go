@@ -161,7 +161,7 @@ func (c *Client) outcome(had bool, lastErr, early error) error {
 	return nil
 }
 
-var errNoEnd = errors.New("the server did not close the connection behind DISCONNECT")
+var errNoEnd = errors.New("the server did not close the connection after DISCONNECT")
 
 // awaitEnd waits for reader and writer, at most one second longer than ctx.
 // They end with the connection, but a DialFunc may ignore its context.

@@ -167,7 +167,7 @@ func TestAServerThatNeverClosesLeavesTheLastMessageInDoubt(t *testing.T) {
 		}{
 			{"nothing", nil, "", time.Second, ""},
 			{"QoS 1 that is acknowledged", &Message{Topic: "t", QoS: 1}, "40 02 0001", time.Second, ""},
-			{"QoS 0", &Message{Topic: "t"}, "", 5 * time.Second, "close: in doubt: 1 message at QoS 0 may not have arrived: the server did not close the connection behind DISCONNECT"},
+			{"QoS 0", &Message{Topic: "t"}, "", 5 * time.Second, "close: in doubt: 1 message at QoS 0 may not have arrived: the server did not close the connection after DISCONNECT"},
 		} {
 			ps := newPipes()
 			clients := make(chan *Client, 1)

@@ -28,10 +28,10 @@ var (
 	ErrBacklog    = errors.New("received messages pile up while a call waits for its acknowledgement")
 	ErrJournal    = errors.New("the journal cannot be written")
 	ErrUnreceived = errors.New("a publish-only client does not receive")
-	ErrReceiving  = errors.New("a loop over Messages is receiving already")
+	ErrReceiving  = errors.New("a loop over Messages is already receiving")
 	ErrNoAnswer   = session.ErrNoAnswer
 	ErrNoQoS2     = session.ErrNoQoS2
-	ErrNoConnack  = errors.New("no CONNACK in time")
+	ErrNoConnack  = errors.New("no CONNACK within the timeout")
 	// ErrInherited refuses messages at QoS 2; see Options.Resume.
 	ErrInherited = errors.New("QoS 2 needs a new session or a journal: this session has packet identifiers that an earlier program used")
 	// ErrAuthentication is matched by every error of an Authenticator.

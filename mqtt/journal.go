@@ -20,7 +20,7 @@ func (c *Client) restore() error {
 				c.agreed.version = r.Version
 			}
 			if c.agreed.version != r.Version {
-				return fmt.Errorf("a message encoded for MQTT %v, and the connection is to speak %v", r.Version, c.agreed.version)
+				return fmt.Errorf("a message is encoded for MQTT %v, but the connection uses %v", r.Version, c.agreed.version)
 			}
 		}
 		return c.sess.Restore(session.ChangeKind(r.Kind), r.PacketID, r.Tag, r.Packet)

@@ -162,11 +162,11 @@ func (o *Options) check() error {
 	} {
 		switch {
 		case d.value < 0:
-			return fmt.Errorf("%s of %v: it is negative", d.name, d.value)
+			return fmt.Errorf("%s of %v is negative", d.name, d.value)
 		case d.value > d.most:
-			return fmt.Errorf("%s of %v: the most is %v", d.name, d.value, d.most)
+			return fmt.Errorf("%s of %v exceeds %v", d.name, d.value, d.most)
 		case d.value%time.Second != 0 && d.value < never:
-			return fmt.Errorf("%s of %v: MQTT counts in whole seconds", d.name, d.value)
+			return fmt.Errorf("%s of %v is not in whole seconds", d.name, d.value)
 		}
 	}
 	for _, n := range [...]struct {
@@ -182,7 +182,7 @@ func (o *Options) check() error {
 		case n.value < 0:
 			return fmt.Errorf("%s is negative", n.name)
 		case n.value > n.most:
-			return fmt.Errorf("%s of %d: the most is %d", n.name, n.value, n.most)
+			return fmt.Errorf("%s of %d exceeds %d", n.name, n.value, n.most)
 		}
 	}
 	return nil

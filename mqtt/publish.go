@@ -131,7 +131,7 @@ func CheckProperties(p packet.Properties) error {
 	}
 	if _, has := p.Uint(packet.SubscriptionIdentifier); has {
 		return &packet.Error{Type: packet.PUBLISH, Reason: packet.ProtocolError, Rule: "MQTT-3.3.4-6",
-			Text: "a client sends no subscription identifier", Offset: -1}
+			Text: "a client must not send a subscription identifier", Offset: -1}
 	}
 	return nil
 }

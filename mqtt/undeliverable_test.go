@@ -1100,7 +1100,7 @@ func TestAPubackForQoS2IsNotAskedForTwice(t *testing.T) {
 			p.expect(publish)
 			p.send(puback)
 			err := <-errs
-			if u, ok := errors.AsType[*Undeliverable](err); !ok || !u.NoQoS2 || !strings.Contains(err.Error(), "the broker seems to have no QoS 2") {
+			if u, ok := errors.AsType[*Undeliverable](err); !ok || !u.NoQoS2 || !strings.Contains(err.Error(), "the broker does not seem to support QoS 2") {
 				t.Errorf("5.0 %v: got %v", v5, err)
 			}
 			<-c.Done()

@@ -643,7 +643,7 @@ func TestAnAcceptanceInTheFormOf311FallsBack(t *testing.T) {
 		})
 		inBubble(t, Options{Version: packet.V5}, func(b *bubble) {
 			b.accept(connect5).send(form)
-			const want = "connect refused: unsupported protocol version (0x84): it answers in the form of MQTT 3.1.1"
+			const want = "connect refused: unsupported protocol version (0x84): it answers in the format of MQTT 3.1.1"
 			if <-b.done; !errors.Is(b.err, packet.UnsupportedProtocolVersion) || b.err.Error() != want {
 				t.Errorf("%s: got %v, want %s", form, b.err, want)
 			}

@@ -39,7 +39,7 @@ func NewKeys(method, password string) (Keys, error) {
 func KeysOf(method, password string, salt []byte, iterations int) (Keys, error) {
 	h, ok := hashOf(method)
 	if !ok {
-		return Keys{}, fmt.Errorf("auth: %q is not a method known here", method)
+		return Keys{}, fmt.Errorf("auth: unknown method %q", method)
 	}
 	salted, err := pbkdf2.Key(h, password, salt, iterations, h().Size())
 	if err != nil {
@@ -77,7 +77,7 @@ func ParseKeys(s string) (Keys, error) {
 	}
 	h, ok := hashOf(part[0])
 	if !ok {
-		return Keys{}, errors.New("the method is none of " + strings.Join(Methods(), ", "))
+		return Keys{}, errors.New("unknown method (want one of " + strings.Join(Methods(), ", ") + ")")
 	}
 	iterations, salt, ok1 := strings.Cut(part[1], ":")
 	stored, server, ok2 := strings.Cut(part[2], ":")

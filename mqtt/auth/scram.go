@@ -62,7 +62,7 @@ func hashOf(method string) (func() hash.Hash, bool) {
 func SCRAM(method, user, password string) (*Exchange, error) {
 	h, ok := hashOf(method)
 	if !ok {
-		return nil, fmt.Errorf("auth: %q is not a method known here", method)
+		return nil, fmt.Errorf("auth: unknown method %q", method)
 	}
 	var random [18]byte
 	_, _ = rand.Read(random[:]) // never fails
@@ -98,13 +98,13 @@ func (s *Exchange) Continue(data []byte) ([]byte, error) {
 	nonce := fields["r"]
 	switch {
 	case fields["m"] != "":
-		return nil, errors.New("SCRAM: the server wants an extension that is not known here")
+		return nil, errors.New("SCRAM: the server requires an unknown extension")
 	case !strings.HasPrefix(nonce, s.nonce) || len(nonce) == len(s.nonce):
 		return nil, errors.New("SCRAM: the server's nonce does not continue ours")
 	case saltErr != nil || len(salt) == 0:
 		return nil, errors.New("SCRAM: the server's salt is not base64")
 	case err != nil || iterations < minIterations || iterations > maxIterations:
-		return nil, fmt.Errorf("SCRAM: the server wants %q iterations, and %d to %d are accepted", fields["i"], minIterations, maxIterations)
+		return nil, fmt.Errorf("SCRAM: the server requests %q iterations, accepted are %d to %d", fields["i"], minIterations, maxIterations)
 	}
 	salted, err := pbkdf2.Key(s.hash, s.password, salt, iterations, s.hash().Size())
 	if err != nil {

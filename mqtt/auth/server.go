@@ -32,8 +32,8 @@ type ServerExchange struct {
 var (
 	ErrProof   = errors.New("SCRAM: the client has not proved that it knows the password")
 	errMessage = errors.New("SCRAM: the client's message is malformed")
-	errBinding = errors.New("SCRAM: the client wants channel binding")
-	errName    = errors.New("SCRAM: the client wants to act for another user")
+	errBinding = errors.New("SCRAM: the client requests channel binding")
+	errName    = errors.New("SCRAM: the client requests to act for another user")
 )
 
 // SCRAMServer returns a function that starts exchanges for one of Methods.
@@ -45,7 +45,7 @@ var (
 func SCRAMServer(method string, lookup func(user string) (Keys, bool)) (func() *ServerExchange, error) {
 	h, ok := hashOf(method)
 	if !ok {
-		return nil, errors.New("auth: " + strconv.Quote(method) + " is not a method known here")
+		return nil, errors.New("auth: unknown method " + strconv.Quote(method))
 	}
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails

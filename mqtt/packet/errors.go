@@ -45,7 +45,7 @@ var (
 	ErrNoFilters      = errors.New("no topic filter [MQTT-3.8.3-2]")
 	ErrPropertyType   = errors.New("property does not have this type")
 	ErrPropertyValue  = errors.New("property value out of range")
-	ErrUnknownVersion = errors.New("protocol version is none of 3.1, 3.1.1 and 5.0")
+	ErrUnknownVersion = errors.New("unsupported protocol version (want 3.1, 3.1.1 or 5.0)")
 )
 
 func malformed(t Type, rule, text string, off int) error {

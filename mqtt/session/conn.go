@@ -11,12 +11,12 @@ import (
 // Errors of the commands. A command that returns one of them has not changed
 // the state.
 var (
-	ErrQuota    = errors.New("as many unacknowledged messages as the peer or the session allows")
+	ErrQuota    = errors.New("too many unacknowledged messages for the peer or the session")
 	ErrNotUp    = errors.New("not connected")
 	ErrTooLarge = errors.New("message is larger than the peer's maximum packet size")
 	ErrQoS      = errors.New("QoS is above the server's maximum")
-	ErrRetain   = errors.New("server has no retained messages")
-	ErrAlias    = errors.New("topic aliases are the engine's to assign")
+	ErrRetain   = errors.New("server does not support retained messages")
+	ErrAlias    = errors.New("topic aliases are assigned by the session")
 	ErrPeerCan  = errors.New("server does not support this kind of subscription")
 )
 
@@ -25,7 +25,7 @@ var (
 	// ErrNoAnswer means that the connection ended where CONNACK was due.
 	ErrNoAnswer = errors.New("connection closed before CONNACK")
 	// ErrNoQoS2 describes the state reported by Conn.NoQoS2.
-	ErrNoQoS2 = errors.New("acknowledged as if it were at QoS 1: the broker seems to have no QoS 2")
+	ErrNoQoS2 = errors.New("acknowledged as if it were at QoS 1: the broker does not seem to support QoS 2")
 )
 
 // ErrKeepAlive is Tick's error when the peer has been silent for too long.
@@ -33,7 +33,7 @@ var ErrKeepAlive = errors.New("no answer within the keep alive time")
 
 // ErrConnectTimeout is Tick's error when CONNECT or CONNACK did not come within
 // the timeout.
-var ErrConnectTimeout = errors.New("no CONNECT or CONNACK in time")
+var ErrConnectTimeout = errors.New("no CONNECT or CONNACK within the timeout")
 
 // TooLarge is an ErrTooLarge with the sizes in bytes.
 type TooLarge struct {

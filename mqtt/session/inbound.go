@@ -244,7 +244,7 @@ func (c *Conn) connack(f packet.Frame, ev *Event) error {
 		if !acceptsIn311(f, c.version) {
 			return err
 		}
-		words, _ := packet.Properties(nil).AppendBytes(packet.ReasonString, []byte("it answers in the form of MQTT 3.1.1"))
+		words, _ := packet.Properties(nil).AppendBytes(packet.ReasonString, []byte("it answers in the format of MQTT 3.1.1"))
 		*p = packet.Connack{Reason: packet.UnsupportedProtocolVersion, Properties: words}
 	}
 	ev.Kind, ev.Reason, ev.Properties = Connack, p.Reason, p.Properties
@@ -258,7 +258,7 @@ func (c *Conn) connack(f packet.Frame, ev *Event) error {
 	c.limits(p.Properties)
 	if c.peer.MaximumPacketSize < minPeer {
 		return &packet.Error{Type: f.Type, Reason: packet.PacketTooLarge, Rule: "MQTT-3.2.2-15",
-			Text: "the server takes packets of at most " + strconv.Itoa(c.peer.MaximumPacketSize) + " bytes, fewer than an acknowledgement has", Offset: -1}
+			Text: "the server accepts packets of at most " + strconv.Itoa(c.peer.MaximumPacketSize) + " bytes, less than an acknowledgement needs", Offset: -1}
 	}
 	c.phase = accepted
 	if !p.SessionPresent && !(c.version == packet.V31 && !c.clean) {
@@ -566,7 +566,7 @@ func (c *Conn) ack(p *packet.Ack, ev *Event) error {
 		return nil
 	}
 	c.NoQoS2 = p.Type == packet.PUBACK && sl.state == slotPubrec && n == c.s.head
-	return illegal(p.Type, "MQTT-4.3.3-1", "not the answer that packet identifier "+strconv.Itoa(int(p.PacketID))+" awaits")
+	return illegal(p.Type, "MQTT-4.3.3-1", "not the answer expected for packet identifier "+strconv.Itoa(int(p.PacketID)))
 }
 
 func (c *Conn) pubrel(p *packet.Ack) error {
@@ -607,7 +607,7 @@ func (c *Conn) suback(f packet.Frame, ev *Event) error {
 	}
 	sl := c.s.at(n)
 	if sl.state != want {
-		return illegal(f.Type, "MQTT-3.8.4-2", "not the answer that packet identifier "+strconv.Itoa(int(p.PacketID))+" awaits")
+		return illegal(f.Type, "MQTT-3.8.4-2", "not the answer expected for packet identifier "+strconv.Itoa(int(p.PacketID)))
 	}
 	if (f.Type == packet.SUBACK || c.version >= packet.V5) && len(p.Codes) != int(sl.size) {
 		return illegal(f.Type, "MQTT-3.8.4-5", strconv.Itoa(len(p.Codes))+" reason codes for "+strconv.Itoa(int(sl.size))+" topic filters")

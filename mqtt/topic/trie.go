@@ -44,7 +44,7 @@ func (t *Trie[K, V]) Insert(filter string, key K, v V) (replaced bool, err error
 		return false, err
 	}
 	if isShare(filter) {
-		return false, filterError(filter, "", "a shared subscription's filter where a plain one is needed", 0)
+		return false, filterError(filter, "", "a shared subscription's filter is not allowed here", 0)
 	}
 	if err := checkLevels(filter, t.MaxLevels, filterError); err != nil {
 		return false, err

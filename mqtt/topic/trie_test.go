@@ -65,7 +65,7 @@ func TestTrieRefuses(t *testing.T) {
 	var tr Trie[int, int]
 	for _, c := range []struct{ it, filter, text string }{
 		{"an invalid filter", "a#", "MQTT-4.7.1-1"},
-		{"a shared subscription's filter", "$share/g/a", "plain one is needed"},
+		{"a shared subscription's filter", "$share/g/a", "filter is not allowed here"},
 		{"more levels than the default", strings.Repeat("/", 200), "201 levels, the limit is 200"},
 		{"65536 levels", strings.Repeat("/", 65535), "65536 levels"},
 	} {
