@@ -120,7 +120,7 @@ func TestFramesAreReadUpToTheirBounds(t *testing.T) {
 		{"reserved bit 2", true, "a2 00", "", 0, "reserved"},
 		{"reserved bit 3", true, "92 00", "", 0, "reserved"},
 		{"a message behind one in three frames", true, "02 01 61 00 01 62 80 01 63 82 01 64", "abcd", 0, ""},
-		{"a continuation behind the end", true, "02 01 61 80 01 62 80 01 63", "ab", 0, "continuation of nothing"},
+		{"a continuation behind the end", true, "02 01 61 80 01 62 80 01 63", "ab", 0, "continuation without a message"},
 		{"a Close whose text is no UTF-8", true, "88 04 03e8 c328", "", 4, "not a status and a text"},
 		{"a Close of one byte", true, "88 01 03", "", 1, "not a status and a text"},
 	} {

@@ -45,7 +45,7 @@ func connectError(ctx context.Context, t *Target, err error, took time.Duration)
 		ended(ctx, e, took, "")
 	}
 	if e.Kind == Other && strings.Contains(err.Error(), "no suitable address") {
-		e.Kind, e.Text = AddrNotAvailable, "no address of it is of the same family, IPv4 or IPv6, as the local address"
+		e.Kind, e.Text = AddrNotAvailable, "no address has the same family, IPv4 or IPv6, as the local address"
 		return e
 	}
 	switch e.Kind {

@@ -146,10 +146,10 @@ func TestAContextEndsHandshakesWithoutDeadlines(t *testing.T) {
 		{"WebSocket", OpWebSocket, "no answer to the WebSocket handshake within 10s", func(ctx context.Context, conn net.Conn) (net.Conn, error) {
 			return (&Dialer{}).upgrade(ctx, conn, target, time.Now())
 		}},
-		{"an HTTP proxy", OpProxy, "no answer of the proxy within 10s", func(ctx context.Context, conn net.Conn) (net.Conn, error) {
+		{"an HTTP proxy", OpProxy, "no answer from the proxy within 10s", func(ctx context.Context, conn net.Conn) (net.Conn, error) {
 			return connectThrough(ctx, conn, httpProxy, target, time.Now())
 		}},
-		{"a SOCKS proxy", OpProxy, "no answer of the proxy within 10s", func(ctx context.Context, conn net.Conn) (net.Conn, error) {
+		{"a SOCKS proxy", OpProxy, "no answer from the proxy within 10s", func(ctx context.Context, conn net.Conn) (net.Conn, error) {
 			return socksThrough(ctx, conn, socks, "h:1", time.Now())
 		}},
 	} {

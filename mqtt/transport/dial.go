@@ -149,7 +149,7 @@ func (d *Dialer) dialService(ctx context.Context, t *Target, start time.Time) (n
 	}
 	fail := func(kind Kind, text string, err error) error {
 		return &Error{Op: OpLookup, Addr: "_" + service + "._tcp." + t.Host, Kind: kind, Text: text, Err: err,
-			Hint: "without SRV the host itself is connected to"}
+			Hint: "without SRV the host itself is dialed"}
 	}
 	_, records, err := d.Resolver.LookupSRV(ctx, service, "tcp", t.Host)
 	var dns *net.DNSError

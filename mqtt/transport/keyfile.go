@@ -37,9 +37,9 @@ func LoadCertificate(certFile, keyFile, password string) (tls.Certificate, error
 	}
 	switch {
 	case block == nil && keyFile == "":
-		return none, badFile(where, "has a certificate and no private key", nil, "give the key file too")
+		return none, badFile(where, "has a certificate but no private key", nil, "give the key file as well")
 	case block == nil:
-		return none, badFile(where, "has "+describe(blocks)+" and no private key", nil, "give a file with a PRIVATE KEY line")
+		return none, badFile(where, "has "+describe(blocks)+" but no private key", nil, "give a file with a PRIVATE KEY line")
 	}
 	key, err := parseKey(block, password)
 	if err != nil {
@@ -64,9 +64,9 @@ func LoadCertificate(certFile, keyFile, password string) (tls.Certificate, error
 // ErrKeyEncrypted is matched by the error of an encrypted key without a
 // password.
 var (
-	ErrKeyEncrypted = errors.New("the key is encrypted, and no password is given")
+	ErrKeyEncrypted = errors.New("the key is encrypted, but no password is given")
 	errPassword     = errors.New("the password of the key is wrong")
-	errUnsupported  = errors.New("the key is encrypted in a way not supported here")
+	errUnsupported  = errors.New("the encryption of the key is not supported")
 )
 
 func keyError(path string, err error) error {

@@ -78,7 +78,7 @@ var kindText = [...]string{
 	WrongHost:                "certificate for another host",
 	WrongPin:                 "certificate other than the pinned one",
 	BadCertificate:           "certificate not acceptable",
-	ClientCertificateMissing: "the peer wants a client certificate",
+	ClientCertificateMissing: "the peer requires a client certificate",
 	ClientCertificateRefused: "the peer refused the client certificate",
 	VersionMismatch:          "no TLS version in common",
 	ProtocolMismatch:         "no application protocol in common",
@@ -88,7 +88,7 @@ var kindText = [...]string{
 	NotWebSocket:             "the peer does not speak WebSocket",
 	WebSocketClosed:          "closed by the peer",
 	OriginRefused:            "web pages of this origin may not connect",
-	WebSocketBroken:          "the peer broke the rules of WebSocket",
+	WebSocketBroken:          "the peer violated the WebSocket protocol",
 }
 
 // String returns the cause in a few words.

@@ -143,7 +143,7 @@ func (l ListenConfig) Target(addr string) (*Target, error) {
 	case t.hasUser():
 		return nil, p.fail("a user name in an address to listen on", "users belong in the broker's configuration")
 	case strings.Contains(t.Resource, "?"):
-		return nil, p.fail("a query in an address to listen on", "leave it out: clients may ask with any")
+		return nil, p.fail("a query in an address to listen on", "omit it: clients may send any query")
 	case t.Topic != "":
 		return nil, p.fail("a topic in an address to listen on", "")
 	case t.TLS && l.TLS == nil:

@@ -83,7 +83,7 @@ func readCertificates(path string, strict bool) ([]*x509.Certificate, error) {
 		}
 	}
 	if len(certs) == 0 {
-		return nil, badFile(path, "has "+describe(blocks)+" and no certificate", nil, "give a file with a BEGIN CERTIFICATE line")
+		return nil, badFile(path, "has "+describe(blocks)+" but no certificate", nil, "give a file with a BEGIN CERTIFICATE line")
 	}
 	return certs, nil
 }
@@ -100,7 +100,7 @@ func readPEM(path string) ([]*pem.Block, error) {
 		return nil, fileError(err)
 	}
 	if len(data) > maxFile {
-		return nil, badFile(path, "above 8 MiB, which is no certificate or key", nil, "")
+		return nil, badFile(path, "larger than 8 MiB, so not a certificate or key", nil, "")
 	}
 	var blocks []*pem.Block
 	for rest := data; ; {

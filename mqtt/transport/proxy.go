@@ -48,7 +48,7 @@ func ParseProxy(s string) (*Proxy, error) {
 	}
 	rest = strings.TrimSuffix(rest, "/")
 	if strings.ContainsAny(rest, "/?#") {
-		return nil, p.fail("a path behind the host of a proxy", "in a user name or password write %2F for '/', %3F for '?', %23 for '#'")
+		return nil, p.fail("a path after the host of a proxy", "in a user name or password write %2F for '/', %3F for '?', %23 for '#'")
 	}
 	var t Target
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
@@ -63,7 +63,7 @@ func ParseProxy(s string) (*Proxy, error) {
 	x.Host, x.Port = t.Host, t.Port
 	x.Username, x.Password, x.HasUsername = t.Username, t.Password, t.HasUsername || t.HasPassword
 	if len(x.Username) > 255 || len(x.Password) > 255 {
-		return nil, p.fail("a user name or password above 255 bytes", "")
+		return nil, p.fail("a user name or password longer than 255 bytes", "")
 	}
 	return x, nil
 }
@@ -205,7 +205,7 @@ func socksThrough(ctx context.Context, conn net.Conn, p *Proxy, dest string, sta
 	_ = conn.Close()
 	if ctx.Err() != nil || timedOut(err) {
 		e := p.failure("", err)
-		ended(ctx, e, spent(ctx, start), "no answer of the proxy")
+		ended(ctx, e, spent(ctx, start), "no answer from the proxy")
 		return nil, e
 	}
 	return nil, p.socksError(err, dest)
@@ -277,7 +277,7 @@ func connectThrough(ctx context.Context, conn net.Conn, p *Proxy, t *Target, sta
 	var other *noHTTP
 	switch {
 	case timedOut(err) || ctx.Err() != nil:
-		ended(ctx, e, spent(ctx, start), "no answer of the proxy")
+		ended(ctx, e, spent(ctx, start), "no answer from the proxy")
 	case errors.As(err, &other):
 		said := foreign(OpProxy, "", ProxyFailed, "HTTP", other.begin)
 		e.Text, e.Speaks, e.Hint = "the peer "+said.Text, said.Speaks, "check the proxy's port"
@@ -307,7 +307,7 @@ func askTunnel(conn net.Conn, p *Proxy, t *Target) (rest []byte, err error) {
 	case head.status == 407, head.status == 401: // tinyproxy answers wrong credentials with 401
 		e.Hint = p.credentialsHint()
 	case head.status == 403 || head.status == 405:
-		e.Hint = "the proxy may allow certain ports only, as 443"
+		e.Hint = "the proxy may allow only certain ports, such as 443"
 	case head.temporary():
 		e.temporary = true
 	}

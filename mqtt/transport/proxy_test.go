@@ -199,7 +199,7 @@ func TestProxies(t *testing.T) {
 			ctx, port := silent(t)
 			p := &Proxy{Kind: scheme, Host: "127.0.0.1", Port: port}
 			_, err := (&Dialer{Proxy: p}).Dial(ctx, &Target{Network: "tcp", Host: "h", Port: 1})
-			wantError(t, err, OpProxy, Timeout, "no answer of the proxy within")
+			wantError(t, err, OpProxy, Timeout, "no answer from the proxy within")
 		})
 		t.Run("no "+scheme, func(t *testing.T) {
 			t.Parallel()

@@ -99,9 +99,9 @@ func (c *proxyConn) header() {
 		c.err = err
 		return
 	case timedOut(err):
-		err = errors.New("it did not come in time") // not the user's deadline
+		err = errors.New("not received in time") // not the user's deadline
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		err = errors.New("it is cut off")
+		err = errors.New("truncated")
 	}
 	c.err = &Error{Op: OpProxy, Kind: ProxyFailed, Text: "PROXY protocol header: " + err.Error(), Err: err}
 }

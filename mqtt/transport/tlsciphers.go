@@ -61,7 +61,7 @@ func ParseCiphers(list string) ([]uint16, error) {
 				}
 			}
 		case isTLS13Cipher(bare):
-			return nil, fail("the cipher suites of TLS 1.3, as "+bare+", cannot be chosen", "leave them out; they are always allowed")
+			return nil, fail("cipher suites of TLS 1.3 such as "+bare+" cannot be chosen", "omit them; they are always enabled")
 		default:
 			return nil, fail("unknown cipher suite "+strconv.Quote(bare), "name suites as OpenSSL does: ECDHE-RSA-AES128-GCM-SHA256")
 		}

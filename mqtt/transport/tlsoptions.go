@@ -81,7 +81,7 @@ func (o TLSOptions) Config(serverName string) (*tls.Config, error) {
 	}
 	switch {
 	case o.MinVersion != 0 && o.MinVersion < tls.VersionTLS12, o.MaxVersion != 0 && o.MaxVersion < tls.VersionTLS12:
-		return nil, badOption("TLS before 1.2 is not spoken here")
+		return nil, badOption("TLS versions before 1.2 are not supported")
 	case o.MaxVersion != 0 && o.MaxVersion < cfg.MinVersion:
 		return nil, badOption("the lowest TLS version is above the highest")
 	case serverName == "" && !cfg.InsecureSkipVerify:

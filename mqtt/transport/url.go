@@ -90,7 +90,7 @@ func (p *urlParser) hierarchical(sch scheme, rest string) (*Target, error) {
 			return p.socket(sch, t, whole)
 		}
 		if host != "" {
-			return nil, p.fail("a Unix socket has no host, and "+strconv.Quote(host)+" stands where one would",
+			return nil, p.fail("a Unix socket has no host, but the URL has "+strconv.Quote(host),
 				"write unix:///absolute/path, or unix:path for a relative one")
 		}
 		if path != "" && path[0] != '/' {
@@ -121,7 +121,7 @@ func (p *urlParser) hierarchical(sch scheme, rest string) (*Target, error) {
 // resource parses path and query of a WebSocket.
 func (p *urlParser) resource(t *Target, s string) error {
 	if err := CheckResource(s); err != nil {
-		return p.fail("the path "+err.Error(), "the topic of a WebSocket goes elsewhere; write %23 for a '#' in the path")
+		return p.fail("the path "+err.Error(), "a WebSocket URL has no topic; write %23 for a '#' in the path")
 	}
 	path := s
 	switch {
@@ -141,7 +141,7 @@ func CheckResource(s string) error {
 			return fmt.Errorf("has the character %q, which must be percent-encoded", r)
 		}
 		if r == '#' {
-			return errors.New("has a fragment ('#'), which no server gets")
+			return errors.New("has a fragment ('#'), which is never sent to a server")
 		}
 	}
 	return nil

@@ -127,7 +127,7 @@ func TestParseURLRefuses(t *testing.T) {
 		{"a user that is not UTF-8", "mqtt://%ff@h", "user name"},
 		{"a user with a null", "mqtt://a%00@h", "user name"},
 		{"an @ in the topic", "mqtt://h/a@b", "unencoded @"},
-		{"a host for a socket", "unix://run/x.sock", `"run" stands where`},
+		{"a host for a socket", "unix://run/x.sock", `the URL has "run"`},
 		{"a fragment for a socket path", "unix://u@#x", "no '/'"},
 		{"a socket without a path", "unix://", "no socket path"},
 		{"a socket path of nothing", "unix:", "no socket path"},

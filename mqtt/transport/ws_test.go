@@ -92,7 +92,7 @@ func TestWebSocketReads(t *testing.T) {
 		{"a masked frame of a server", true, "82 81 00000000 61", "", "88 82 MASK 03ea", "masked"},
 		{"a fragmented ping", true, "09 00", "", "88 82 MASK 03ea", "control frame"},
 		{"a ping above 125 bytes", true, "89 7e 007e", "", "88 82 MASK 03ea", "control frame"},
-		{"a continuation of nothing", true, "80 01 61", "", "88 82 MASK 03ea", "continuation of nothing"},
+		{"a continuation without a message", true, "80 01 61", "", "88 82 MASK 03ea", "continuation without a message"},
 		{"a message within a message", true, "02 01 61 82 01 61", "a", "88 82 MASK 03ea", "before the end of the last"},
 		{"a length of 2^63", true, "82 7f 8000000000000000", "", "88 82 MASK 03ea", "2^63"},
 	} {
@@ -359,7 +359,7 @@ func TestWebSocketUpgradeRequest(t *testing.T) {
 	}
 	d := Dialer{Headers: []Header{{"Authorization", "Bearer x"}, {"Origin", "https://h"}}}
 	_, err := d.Dial(t.Context(), &Target{Network: "tcp", Host: "localhost", Port: port, WebSocket: true, Resource: "/a?b=c"})
-	wantError(t, err, OpWebSocket, NotWebSocket, "does not fit the question")
+	wantError(t, err, OpWebSocket, NotWebSocket, "does not match the request")
 	got := <-requests
 	before, after, _ := strings.Cut(got, "Sec-WebSocket-Key: ")
 	want := fmt.Sprintf("GET /a?b=c HTTP/1.1\r\nHost: localhost:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", port)
@@ -383,8 +383,8 @@ func TestWebSocketUpgradeRefused(t *testing.T) {
 		{"200", "HTTP/1.1 200 OK\r\n\r\n", UpgradeRefused, ": broker answered 200 OK", "", false},
 		{"a redirection", "HTTP/1.1 308 Permanent Redirect\r\nLocation: wss://other/\r\n\r\n", UpgradeRefused, "points to wss://other/", "connect there", false},
 		{"an overloaded proxy", "HTTP/1.1 503 Service Unavailable\r\n\r\n", UpgradeRefused, "503", "", true},
-		{"another subprotocol", ok + "Sec-WebSocket-Protocol: chat\r\n\r\n", NotWebSocket, `wants the subprotocol "chat"`, "", false},
-		{"no subprotocol", ok + "\r\n", NotWebSocket, "does not agree to the subprotocol mqtt [MQTT-6.0.0-4]", "", false},
+		{"another subprotocol", ok + "Sec-WebSocket-Protocol: chat\r\n\r\n", NotWebSocket, `requires the subprotocol "chat"`, "", false},
+		{"no subprotocol", ok + "\r\n", NotWebSocket, "does not accept the subprotocol mqtt [MQTT-6.0.0-4]", "", false},
 		{"an extension", ok + "Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n", NotWebSocket, "extension", "", false},
 		{"another upgrade", "HTTP/1.1 101 X\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", NotWebSocket, "another protocol", "", false},
 		{"an MQTT broker", "\x20\x02\x00\x00", NotWebSocket, `speaks MQTT, not WebSocket (it answered " \x02\x00\x00")`, "", false},

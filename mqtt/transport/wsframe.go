@@ -190,7 +190,7 @@ func (w *wsConn) startFrame(h []byte) error {
 	}
 	switch {
 	case h[0]&0x70 != 0:
-		return errors.New("a frame with reserved bits, and no extension was agreed")
+		return errors.New("a frame with reserved bits, but no extension was negotiated")
 	case op > wsBinary && op < wsClose || op > wsPong:
 		return fmt.Errorf("a frame of unknown kind %d", op)
 	case w.left>>63 != 0:
@@ -202,7 +202,7 @@ func (w *wsConn) startFrame(h []byte) error {
 	case op >= wsClose && (!fin || w.left > 125):
 		return errors.New("a control frame that is fragmented or above 125 bytes")
 	case op == wsContinuation && !w.more:
-		return errors.New("a continuation of nothing")
+		return errors.New("a continuation without a message")
 	case (op == wsText || op == wsBinary) && w.more:
 		return errors.New("a new message before the end of the last")
 	case op == wsText:

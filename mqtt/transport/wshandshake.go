@@ -132,13 +132,13 @@ func (d *Dialer) askUpgrade(conn net.Conn, t *Target) (net.Conn, error) {
 	case !head.hasToken("Upgrade", "websocket") || !head.hasToken("Connection", "Upgrade"):
 		return nil, refuse("broker switches to another protocol than WebSocket", "")
 	case head.get("Sec-WebSocket-Accept") != wsAccept(key):
-		return nil, refuse("broker's answer does not fit the question (Sec-WebSocket-Accept)", "a proxy on the way may answer from its cache")
+		return nil, refuse("broker's Sec-WebSocket-Accept does not match the request", "a proxy in between may answer from its cache")
 	case head.get("Sec-WebSocket-Extensions") != "":
 		return nil, refuse("broker uses a WebSocket extension that was not offered", "")
 	case head.get("Sec-WebSocket-Protocol") == "":
-		return nil, refuse("broker does not agree to the subprotocol mqtt [MQTT-6.0.0-4]", "check the path: another service may listen there")
+		return nil, refuse("broker does not accept the subprotocol mqtt [MQTT-6.0.0-4]", "check the path: another service may listen there")
 	case head.get("Sec-WebSocket-Protocol") != wsProtocol:
-		return nil, refuse(fmt.Sprintf("broker wants the subprotocol %q, not mqtt [MQTT-6.0.0-4]", head.get("Sec-WebSocket-Protocol")), "")
+		return nil, refuse(fmt.Sprintf("broker requires the subprotocol %q, not mqtt [MQTT-6.0.0-4]", head.get("Sec-WebSocket-Protocol")), "")
 	}
 	return newWSConn(conn, true, rest), nil
 }
@@ -152,7 +152,7 @@ func refuseUpgrade(t *Target, head *httpHead, rest []byte, conn net.Conn) error 
 	}
 	switch s := head.status; {
 	case s == 401 || s == 403:
-		e.Hint = "add the header field that it wants: --ws-header 'NAME: VALUE'"
+		e.Hint = "add the header field that it requires: --ws-header 'NAME: VALUE'"
 	case s >= 300 && s < 400 && head.get("Location") != "":
 		e.Text += ", and points to " + head.get("Location")
 		e.Hint = "connect there"
@@ -193,7 +193,7 @@ type noHTTP struct{ begin []byte }
 
 func (*noHTTP) Error() string { return "not HTTP" }
 
-var errLongHTTP = errors.New("the HTTP header is above 16 KiB")
+var errLongHTTP = errors.New("the HTTP header is larger than 16 KiB")
 
 // readHead reads up to the empty line, and returns the bytes that followed it.
 func readHead(r io.Reader) (head *httpHead, rest []byte, err error) {
@@ -394,13 +394,13 @@ func (s *wsServer) answerUpgrade() error {
 	case len(origins) > 1:
 		return fail("400 Bad Request", "more than one Origin", "")
 	case len(origins) == 1 && !mayConnect(origins[0], s.LocalAddr(), s.of.host, s.of.origins):
-		_ = fail("403 Forbidden", "web pages of this origin may not speak to this broker", "")
+		_ = fail("403 Forbidden", "web pages of this origin may not connect to this broker", "")
 		return &Error{Op: OpWebSocket, Kind: OriginRefused, Err: OriginError(origins[0]),
 			Text: "a web page of " + quoteSome(origins[0]) + " may not connect"}
 	}
 	switch {
 	case head.get("Sec-WebSocket-Version") != "13":
-		return fail("426 Upgrade Required", "only version 13 of WebSocket is known", "Sec-WebSocket-Version: 13\r\n")
+		return fail("426 Upgrade Required", "only version 13 of WebSocket is supported", "Sec-WebSocket-Version: 13\r\n")
 	}
 	key := head.get("Sec-WebSocket-Key")
 	if raw, err := base64.StdEncoding.DecodeString(key); err != nil || len(raw) != 16 {
