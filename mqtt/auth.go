@@ -315,7 +315,8 @@ func (c *Client) hearAuthLocked(p *packet.Auth) error {
 	}
 	x.asked = false
 	data, _ := p.Properties.Bytes(packet.AuthenticationData)
-	x.said <- said{p.Reason == packet.Success, bytes.Clone(data)} // cannot block: the slot is free while the server's answer is awaited
+	// This cannot block: the slot is free while the server's answer is awaited.
+	x.said <- said{p.Reason == packet.Success, bytes.Clone(data)}
 	return nil
 }
 

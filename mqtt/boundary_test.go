@@ -162,7 +162,7 @@ func TestAPingrespProvesWhatWasBeforeIt(t *testing.T) {
 	p.nc.Close()
 	<-c.Done()
 	if got := c.Stats().Unwritten; got != 1 {
-		t.Errorf("%d messages may be lost, want the one behind the PINGREQ", got)
+		t.Errorf("%d messages may be lost, want the one after the PINGREQ", got)
 	}
 }
 

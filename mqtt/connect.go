@@ -64,7 +64,9 @@ func (c *Client) establish(ctx context.Context, first bool) error {
 // another version or in this one. s is what is known of the server if the
 // version was open, else nil.
 func (c *Client) attempt(ctx context.Context, first bool) (s *server, again bool, err error) {
-	v := c.agreed.version // no lock: before the first connection only this goroutine uses version, and only it changes it
+	// No lock is needed: only this goroutine changes version, and before the
+	// first connection only it uses it.
+	v := c.agreed.version
 	if v == 0 {
 		v = packet.V5
 	}

@@ -573,7 +573,7 @@ func TestTheEndOfTLSWaitsForTheServers(t *testing.T) {
 	p.nc.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 	_, err := p.nc.Read(make([]byte, 1))
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("behind DISCONNECT: %v, want nothing for a while", err)
+		t.Errorf("after DISCONNECT: %v, want nothing for a while", err)
 	}
 	p.expectEnd()
 	p.nc.Close()

@@ -225,11 +225,11 @@ const (
 	EventRefused                            // a message given to Send was refused: Tag, Err
 	EventUnwritten                          // QoS 0 messages may be lost with a connection: Count
 	EventSubscribed                         // a renewed subscription was refused: Err
-	EventNarrowed                           // from now on at most Count messages are in flight: the server does not seem to take more
+	EventNarrowed                           // the window is now Count: the server does not seem to take more
 	EventFallback                           // the server does not support 5.0, as Err shows; the connection uses 3.1.1
-	EventReused                             // Count new QoS 2 messages reused packet identifiers that the server had not released: it has lost its session
+	EventReused                             // Count new QoS 2 messages used unreleased identifiers: the server lost its session
 	EventSuspected                          // several connections ended at the same packet, named in Err
-	EventUndeliverable                      // a packet ends every connection on which it is sent: Tag, Err (an *Undeliverable), Dropped
+	EventUndeliverable                      // a packet ends every connection: Tag, Err (an *Undeliverable), Dropped
 )
 
 // Event is a change that no call reports.

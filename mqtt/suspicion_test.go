@@ -117,7 +117,7 @@ func TestAControlOutlastsTheLongestLife(t *testing.T) {
 			d.pong(start + long)
 		}
 		if d.phase != alone || d.most() != 1 || d.mayAsk(subject{packet.SUBSCRIBE, 1}, 0) {
-			t.Errorf("behind the last PINGRESP: phase %d, %d messages", d.phase, d.most())
+			t.Errorf("after the last PINGRESP: phase %d, %d messages", d.phase, d.most())
 		}
 		if d.tick(start + 2*long - 1); d.phase != alone {
 			t.Error("acquitted too early")

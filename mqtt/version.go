@@ -134,7 +134,8 @@ func (c *Client) unchosen() {
 		return
 	}
 	c.choice.open = false
-	_ = c.conn.Open(&c.sess, c.connectPacket(c.agreed.version, false), c.configLocked(c.agreed.version), c.now()) // as it was opened before
+	// Open it as before.
+	_ = c.conn.Open(&c.sess, c.connectPacket(c.agreed.version, false), c.configLocked(c.agreed.version), c.now())
 	c.conn.Lost(nil)
 	c.waiters.answerAll(&c.waiters.windowWaiters)
 }

@@ -191,7 +191,7 @@ func TestAClientMayLeaveBeforeCONNACK(t *testing.T) {
 		c.Disconnect(&packet.Disconnect{Reason: packet.DisconnectWithWill})
 		c.out(want)
 		if n, err := c.Next(unhex(t, "20 02 00 00"), 0, &c.ev); n != 0 || !errors.Is(err, ErrNotUp) {
-			t.Errorf("%v: a CONNACK behind it: %d, %v", v, n, err)
+			t.Errorf("%v: a CONNACK after it: %d, %v", v, n, err)
 		}
 	}
 }

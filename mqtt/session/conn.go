@@ -51,8 +51,8 @@ func (e *TooLarge) Is(target error) bool { return target == ErrTooLarge }
 // Config is what this side announces to its peer and enforces, and the limits
 // of what it sends. A zero value selects the default given in the comment.
 type Config struct {
-	MaxPacket         int           // largest packet accepted, in bytes; default: the protocol's limit, and 1 MiB before a server's Accept
-	ReceiveMaximum    uint16        // inbound QoS 1 and 2 messages not yet acknowledged; default 65,535, and always before 5.0
+	MaxPacket         int           // in bytes; default: the protocol's limit, 1 MiB before a server's Accept
+	ReceiveMaximum    uint16        // unacknowledged inbound messages; default 65,535, and always before 5.0
 	TopicAliasMaximum uint16        // inbound topic aliases; default none
 	MaximumQoS        packet.QoS    // S: of inbound messages; used if LimitQoS is set
 	LimitQoS          bool          // S

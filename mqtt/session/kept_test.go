@@ -110,7 +110,7 @@ func TestOpenBeforeIsExact(t *testing.T) {
 	for _, step := range []struct{ in, out string }{{}, {"50 02 0002", "62 02 0002"}} { // waiting for PUBREC, waiting for PUBCOMP
 		c.in(step.in, step.out)
 		if c.s.OpenBefore(none) || c.s.OpenBefore(request) || !c.s.OpenBefore(message) {
-			t.Errorf("behind %q: %v, %v, %v", step.in, c.s.OpenBefore(none), c.s.OpenBefore(request), c.s.OpenBefore(message))
+			t.Errorf("after %q: %v, %v, %v", step.in, c.s.OpenBefore(none), c.s.OpenBefore(request), c.s.OpenBefore(message))
 		}
 	}
 	c.in("70 02 0002", "")

@@ -120,7 +120,7 @@ func TestTheWindowAtQoS2CountsWhatWasRestored(t *testing.T) {
 		c.in(restore.answers, restore.wire)
 		first, second := c.Publish(&message, 2), c.Publish(&message, 3)
 		if first != nil || second != ErrQuota {
-			t.Errorf("%s: behind it: %v, %v", name, first, second)
+			t.Errorf("%s: after it: %v, %v", name, first, second)
 		}
 	}
 }

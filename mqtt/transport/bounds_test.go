@@ -171,7 +171,7 @@ func TestEachPingHasItsPong(t *testing.T) {
 		t.Fatal(err)
 	}
 	if rest, _ := io.ReadAll(io.LimitReader(peer, 2)); string(rest) != "\x88\x00" {
-		t.Errorf("behind the pongs comes % x, want the Close alone", rest)
+		t.Errorf("after the pongs comes % x, want the Close alone", rest)
 	}
 }
 
