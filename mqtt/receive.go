@@ -236,9 +236,10 @@ func (c *Client) Waiting() bool {
 	return len(c.inbox.queue) > 0 || c.inbox.cursor != nil && c.inbox.cursor.taken < len(c.inbox.cursor.Messages)
 }
 
-// Ack acknowledges the first n messages of the batch that are not acknowledged
-// yet. A message from an earlier connection is not acknowledged: at QoS 1 the
-// server delivers it again, at QoS 2 it is remembered and not delivered again.
+// Ack acknowledges those of the first n messages of the batch that are not
+// acknowledged yet. A message from an earlier connection is not acknowledged:
+// at QoS 1 the server delivers it again, at QoS 2 it is remembered and not
+// delivered again.
 func (b *Batch) Ack(n int) {
 	c := b.c
 	first := true
