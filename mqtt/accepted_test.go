@@ -10,8 +10,8 @@ import (
 )
 
 // betweenAcceptAndResume connects a client, loses the connection, and calls
-// meanwhile when the second one has its CONNACK and the session has not been
-// resumed on it yet.
+// meanwhile when the second connection has received its CONNACK but the session
+// is not resumed on it yet.
 func betweenAcceptAndResume(t *testing.T, opt Options, first, again, connack1, connack2 string, before func(*Client, *peer), meanwhile func(*Client)) (*Client, *peer) {
 	t.Helper()
 	inner, accept := tcpPair(t)
@@ -34,14 +34,14 @@ func betweenAcceptAndResume(t *testing.T, opt Options, first, again, connack1, c
 	return c, p
 }
 
-// parked waits until n calls of the client's wait for something.
+// parked waits until n calls of the client are waiting.
 func parked(t *testing.T, c *Client, n int) {
 	t.Helper()
 	locked(t, c, func() bool { return len(c.waiters.all)-len(c.waiters.free) >= n })
 }
 
-// TestCallsBetweenAcceptAndResume: what is called in that moment goes out once,
-// behind the session.
+// TestCallsBetweenAcceptAndResume checks that calls made in that moment are
+// sent once, after the session.
 func TestCallsBetweenAcceptAndResume(t *testing.T) {
 	t.Parallel()
 	nothing := func(*Client, *peer) {}
@@ -91,13 +91,14 @@ func TestCallsBetweenAcceptAndResume(t *testing.T) {
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
-			closed(t, c, p) // and nothing came between
+			closed(t, c, p) // and nothing was sent before it
 		})
 	}
 }
 
-// TestTheSessionGoesOutOnce: whatever is sent in that moment, each message has
-// one packet identifier on the connection and keeps to the Receive Maximum.
+// TestTheSessionGoesOutOnce checks that whatever is sent in that moment, each
+// message uses one packet identifier on the connection and respects the Receive
+// Maximum.
 func TestTheSessionGoesOutOnce(t *testing.T) {
 	t.Parallel()
 	const again5 = "10 13 0004 4d515454 05 00 0000 05 11 0000003c 0001 61"
@@ -130,7 +131,8 @@ func TestTheSessionGoesOutOnce(t *testing.T) {
 	}
 }
 
-// TestACloseBetweenAcceptAndResumeSaysGoodbye: the server would publish the will.
+// TestACloseBetweenAcceptAndResumeSaysGoodbye checks that DISCONNECT is sent,
+// without which the server would publish the will.
 func TestACloseBetweenAcceptAndResumeSaysGoodbye(t *testing.T) {
 	t.Parallel()
 	closed := make(chan error, 1)
@@ -145,7 +147,8 @@ func TestACloseBetweenAcceptAndResumeSaysGoodbye(t *testing.T) {
 	}
 }
 
-// TestACloseBeforeCONNACKSaysGoodbye: the same, while the client waits for CONNACK.
+// TestACloseBeforeCONNACKSaysGoodbye checks the same while the client waits for
+// CONNACK.
 func TestACloseBeforeCONNACKSaysGoodbye(t *testing.T) {
 	t.Parallel()
 	for how, connack := range map[string]string{"": "nothing", connack4: "a CONNACK", "20 02": "half a CONNACK"} {
@@ -167,8 +170,9 @@ func TestACloseBeforeCONNACKSaysGoodbye(t *testing.T) {
 	}
 }
 
-// TestASessionThatWasLostUnnoticedIsSubscribedAgain: the CONNACK that said so was
-// cut off, and the next one speaks of the session that was begun with it.
+// TestASessionThatWasLostUnnoticedIsSubscribedAgain covers a lost CONNACK that
+// reported the new session: the session present flag of the next CONNACK refers
+// to that session.
 func TestASessionThatWasLostUnnoticedIsSubscribedAgain(t *testing.T) {
 	t.Parallel()
 	for how, half := range map[string]string{"no byte of CONNACK": "", "a part of CONNACK": "20 03 00"} {
@@ -187,7 +191,7 @@ func TestASessionThatWasLostUnnoticedIsSubscribedAgain(t *testing.T) {
 			p.send("20 03 01 00 00")
 			p.expect("82 07 0002 00 0001 66 01")
 			p.send("90 04 0002 00 01")
-			// With the CONNACK in hand the session is what the server says.
+			// Once a CONNACK is received, the session is what the server says.
 			p.nc.Close()
 			p = accept()
 			p.expect("10 0e 0004 4d515454 05 00 0000 00 0001 61")
@@ -197,8 +201,8 @@ func TestASessionThatWasLostUnnoticedIsSubscribedAgain(t *testing.T) {
 	}
 }
 
-// TestBefore311AMessageInHandIsAcknowledgedOnTheNextConnection: the CONNACK of 3.1
-// does not tell that the session is kept.
+// TestAMessageInHandIsAcknowledgedOnTheNextConnection includes 3.1, whose
+// CONNACK does not report that the session is kept.
 func TestAMessageInHandIsAcknowledgedOnTheNextConnection(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -223,7 +227,7 @@ func TestAMessageInHandIsAcknowledgedOnTheNextConnection(t *testing.T) {
 			p = accept()
 			p.expect(row.connect)
 			p.send(row.again)
-			p.send(row.redo + " c0") // the client has read the repetition when it complains
+			p.send(row.redo + " c0") // when the client's error arrives it has read the redelivery
 			p.nc.Close()
 			p = accept()
 			p.expect(row.connect)
@@ -238,8 +242,8 @@ func TestAMessageInHandIsAcknowledgedOnTheNextConnection(t *testing.T) {
 	}
 }
 
-// TestIdentifiersThatAreUsedAgainAreCounted and told, for nothing else shows that
-// the server has lost its session.
+// TestIdentifiersThatAreUsedAgainAreCounted checks the count and the event:
+// nothing else shows that the server has lost its session.
 func TestIdentifiersThatAreUsedAgainAreCounted(t *testing.T) {
 	t.Parallel()
 	events := make(chan Event, 8)

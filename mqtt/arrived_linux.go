@@ -8,12 +8,13 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// arrived reports whether the peer's system had all that was written when it
-// closed its side; of what is no TCP it is true. The end of a stream acknowledges
-// what came before it: a server that closed before the last bytes came leaves
-// them unacknowledged, and its reset is still on the way when its end is read.
+// arrived reports whether the peer's system had received everything that was
+// written when it closed its side. It returns true for a connection that is not
+// TCP. The end of a stream acknowledges what came before it: a server that
+// closed before the last bytes arrived leaves them unacknowledged, and its
+// reset is still on the way when its end of stream is read.
 func arrived(nc net.Conn) bool {
-	tcp, ok := transport.Raw(nc).(*net.TCPConn)
+	tcp, ok := transport.UnderlyingConn(nc).(*net.TCPConn)
 	if !ok {
 		return true
 	}
@@ -21,9 +22,9 @@ func arrived(nc net.Conn) bool {
 	if err != nil {
 		return true
 	}
-	var left int32 // of bytes, and one for our own end of the stream
+	var left int32 // unacknowledged bytes, plus one for our own end of the stream
 	err = raw.Control(func(fd uintptr) {
 		_, _, _ = syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&left)))
 	})
-	return err == nil && left <= 1 // closed meanwhile, it tells nothing
+	return err == nil && left <= 1 // if nc was closed by now, the call fails and proves nothing
 }

@@ -8,33 +8,33 @@ import (
 	"github.com/mqtools/mqtools/mqtt/session"
 )
 
-// ask is a SUBSCRIBE or UNSUBSCRIBE without an answer: of a call, or the renewal of
-// a subscription that the server has lost. It is sent on each connection until it is
-// answered.
+// ask is a SUBSCRIBE or UNSUBSCRIBE that is not answered yet. It belongs to a
+// call, or it renews a subscription that the server has lost. It is sent on
+// each connection until it is answered.
 type ask struct {
-	serial uint32 // of a renewal that of the SUBSCRIBE that it repeats
+	serial uint32 // of a renewal: the serial number of the SUBSCRIBE that it repeats
 	subs   []Subscription
-	ends   []string          // of UNSUBSCRIBE, which has no subs
-	props  packet.Properties // of UNSUBSCRIBE
-	waiter uint32            // none of a renewal
-	sent   bool              // on this connection
-	ever   bool              // on any
+	ends   []string          // filters of UNSUBSCRIBE, which has no subs
+	props  packet.Properties // properties of UNSUBSCRIBE
+	waiter uint32            // none for a renewal
+	sent   bool              // sent on this connection
+	ever   bool              // sent on any connection
 }
 
-// renewable is a granted subscription, and the serial number of the SUBSCRIBE that
-// asked for it: what came in one packet is renewed in one.
+// renewable is a granted subscription with the serial number of the SUBSCRIBE
+// that requested it. Subscriptions of one packet are renewed in one packet.
 type renewable struct {
 	Subscription
 	serial uint32
 }
 
-// subscriptions are those that were granted, and the requests without an answer.
-// Guarded by Client.mu.
+// subscriptions holds the granted subscriptions and the unanswered requests.
+// Client.mu must be held.
 type subscriptions struct {
 	granted []renewable
-	asks    []*ask  // without an answer yet, in order
-	serial  uint32  // of the latest request
-	failed  []error // refused renewals, to be told
+	asks    []*ask  // unanswered, in order
+	serial  uint32  // serial number of the latest request
+	failed  []error // refused renewals that are not reported yet
 }
 
 func (a *ask) op() string {
@@ -51,7 +51,7 @@ func (a *ask) subject() subject {
 	return subject{packet.UNSUBSCRIBE, a.serial}
 }
 
-// filters are its topic filters.
+// filters returns the topic filters of a.
 func (a *ask) filters() []string {
 	if len(a.subs) == 0 {
 		return a.ends
@@ -63,20 +63,21 @@ func (a *ask) filters() []string {
 	return filters
 }
 
-// askTag marks the session's tags of requests; the lower bits are the serial number.
+// askTag marks the session tags of requests; the lower bits are the serial
+// number.
 const askTag = 1 << 62
 
-// askMost is how many requests are on the way at once.
+// askMost is the maximum number of requests in flight.
 const askMost = 1024
 
-// queue adds a request of a call.
+// queue appends the request of a call.
 func (set *subscriptions) queue(a *ask) {
 	set.serial++
 	a.serial = set.serial
 	set.asks = append(set.asks, a)
 }
 
-// take takes a request off the list, if it is on it.
+// take removes and returns the request with this serial number, or returns nil.
 func (set *subscriptions) take(serial uint32) *ask {
 	for i, a := range set.asks {
 		if a.serial == serial {
@@ -91,7 +92,7 @@ func (set *subscriptions) take(serial uint32) *ask {
 	return nil
 }
 
-// ask returns a request on the list, or nil.
+// ask returns the request with this serial number, or nil.
 func (set *subscriptions) ask(serial uint32) *ask {
 	for _, a := range set.asks {
 		if a.serial == serial {
@@ -101,7 +102,7 @@ func (set *subscriptions) ask(serial uint32) *ask {
 	return nil
 }
 
-// sendAsksLocked sends the requests that may leave now.
+// sendAsksLocked sends the requests that may be sent now.
 func (c *Client) sendAsksLocked() {
 	if c.nc == nil || len(c.subs.asks) == 0 {
 		return
@@ -118,8 +119,9 @@ func (c *Client) sendAsksLocked() {
 	}
 	for i := 0; i < len(c.subs.asks) && asked < askMost; i++ {
 		a := c.subs.asks[i]
-		// What ends the connection goes last.
-		if a.sent || !c.doubt.mayAsk(a.subject(), onTheWay+asked) || a.subject() == c.doubt.told && len(c.subs.asks) > 1 {
+		// A request that is known to end the connection is sent after all
+		// others.
+		if a.sent || !c.doubt.mayAsk(a.subject(), onTheWay+asked) || a.subject() == c.doubt.keptSuspect && len(c.subs.asks) > 1 {
 			continue
 		}
 		err := c.sendAskLocked(a)
@@ -129,7 +131,7 @@ func (c *Client) sendAsksLocked() {
 			asked++
 		case errors.Is(err, session.ErrNotUp), errors.Is(err, session.ErrQuota):
 			return
-		case a.waiter == none && len(a.subs) > 1: // for one of them, or for their size
+		case a.waiter == none && len(a.subs) > 1: // refused because of one of them, or because of their total size
 			c.subs.split(i)
 			i--
 		default:
@@ -161,7 +163,7 @@ func (c *Client) sendAskLocked(a *ask) error {
 	return c.conn.Unsubscribe(p, tag)
 }
 
-// split makes two renewals of one, for good.
+// split replaces renewal i by two, permanently.
 func (set *subscriptions) split(i int) {
 	a := set.asks[i]
 	middle := len(a.subs) / 2
@@ -176,20 +178,20 @@ func (set *subscriptions) split(i int) {
 	set.asks = slices.Insert(set.asks, i+1, rest)
 }
 
-// unsendLocked takes the loss of the connection: what had no answer will be sent again,
-// but for calls that have left.
+// unsendLocked handles the loss of the connection: unanswered requests are sent
+// again, except those whose call has returned.
 func (c *Client) unsendLocked() {
 	c.subs.asks = slices.DeleteFunc(c.subs.asks, func(a *ask) bool {
 		a.sent = false
-		if a.waiter == none || !c.waiters.all[a.waiter].left {
+		if a.waiter == none || !c.waiters.all[a.waiter].abandoned {
 			return false
 		}
-		c.waiters.answer(a.waiter, ErrLost) // frees it
+		c.waiters.answer(a.waiter, ErrLost) // frees the waiter
 		return true
 	})
 }
 
-// endAsksLocked answers all requests when the client is over.
+// endAsksLocked answers all requests when the client ends.
 func (c *Client) endAsksLocked() {
 	for _, a := range c.subs.asks {
 		class := ErrNotSent
@@ -203,7 +205,7 @@ func (c *Client) endAsksLocked() {
 	c.subs.asks = nil
 }
 
-// remember keeps a subscription for renewal.
+// remember stores a subscription for renewal.
 func (set *subscriptions) remember(s Subscription, serial uint32) {
 	for i := range set.granted {
 		if set.granted[i].Filter == s.Filter {
@@ -218,18 +220,18 @@ func (set *subscriptions) remember(s Subscription, serial uint32) {
 	set.granted = append(set.granted, renewable{s, serial})
 }
 
-// forget ends the renewal of a subscription.
+// forget stops renewing a subscription.
 func (set *subscriptions) forget(filter string) {
 	set.granted = slices.DeleteFunc(set.granted, func(s renewable) bool { return s.Filter == filter })
 }
 
-// forgetPacket ends the renewal of what a SUBSCRIBE asked for.
+// forgetPacket stops renewing the subscriptions of one SUBSCRIBE.
 func (set *subscriptions) forgetPacket(serial uint32) {
 	set.granted = slices.DeleteFunc(set.granted, func(s renewable) bool { return s.serial == serial })
 }
 
-// renew queues all subscriptions for a server that has none, as they were
-// asked for, before the requests of calls.
+// renew queues all subscriptions, as they were requested, for a server that has
+// lost them. They come before the requests of calls.
 func (set *subscriptions) renew() {
 	var asks []*ask
 	for start := 0; start < len(set.granted); {
@@ -252,8 +254,8 @@ func (set *subscriptions) renew() {
 	set.asks = asks
 }
 
-// tell appends the renewals that have failed.
-func (set *subscriptions) tell(events []Event) []Event {
+// appendFailed appends an event for each failed renewal.
+func (set *subscriptions) appendFailed(events []Event) []Event {
 	for _, err := range set.failed {
 		events = append(events, Event{Kind: EventSubscribed, Err: err})
 	}

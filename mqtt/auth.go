@@ -10,17 +10,19 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// authentication is the enhanced authentication of the connection. Guarded by Client.mu.
+// authentication is the enhanced authentication of the connection. Client.mu
+// must be held.
 type authentication struct {
-	method   string    // "" without
-	exchange *exchange // re-authentication under way on this connection
-	judged   bool      // the latest connection ended while there was one
+	method      string    // "" if there is none
+	exchange    *exchange // the re-authentication in progress on this connection
+	interrupted bool      // the latest connection ended during a re-authentication
 }
 
-// lost takes the end of the connection, and returns the exchange that was under way.
+// lost handles the end of the connection, and returns the exchange that was in
+// progress.
 func (a *authentication) lost() *exchange {
 	x := a.exchange
-	a.exchange, a.judged = nil, x != nil
+	a.exchange, a.interrupted = nil, x != nil
 	return x
 }
 
@@ -30,8 +32,8 @@ type unproven struct{ error }
 func (u unproven) Unwrap() error        { return u.error }
 func (u unproven) Is(target error) bool { return target == ErrAuthentication }
 
-// startAuth puts method and data into CONNECT; nil is no enhanced
-// authentication.
+// startAuth adds authentication method and data to CONNECT. It returns nil
+// without enhanced authentication.
 func (c *Client) startAuth(ctx context.Context, p *packet.Connect) (Authenticator, error) {
 	if c.opt.Authenticate == nil {
 		return nil, nil
@@ -47,7 +49,7 @@ func (c *Client) startAuth(ctx context.Context, p *packet.Connect) (Authenticato
 	return a, err
 }
 
-// newAuth begins one authentication.
+// newAuth starts one authentication.
 func (c *Client) newAuth(ctx context.Context) (Authenticator, []byte, error) {
 	a, err := c.opt.Authenticate(ctx)
 	if err != nil {
@@ -60,7 +62,7 @@ func (c *Client) newAuth(ctx context.Context) (Authenticator, []byte, error) {
 	return a, data, nil
 }
 
-// continueAuth answers an AUTH before CONNACK.
+// continueAuth answers an AUTH that came before CONNACK.
 func (c *Client) continueAuth(nc net.Conn, v packet.Version, a Authenticator, p *packet.Auth) error {
 	if a == nil {
 		return strayAuth("MQTT-4.12.0-6", "there was no authentication method in CONNECT")
@@ -90,7 +92,8 @@ func (c *Client) continueAuth(nc net.Conn, v packet.Version, a Authenticator, p 
 	return err
 }
 
-// answerAuth is the AUTH that answers one with data (MQTT-4.12.0-3).
+// answerAuth returns the AUTH that answers an AUTH with this data
+// (MQTT-4.12.0-3).
 func answerAuth(a Authenticator, data []byte) (*packet.Auth, error) {
 	answer, err := a.Continue(data)
 	if err != nil {
@@ -101,8 +104,9 @@ func answerAuth(a Authenticator, data []byte) (*packet.Auth, error) {
 	return p, err
 }
 
-// finishAuth judges a successful CONNACK. One without a method, against
-// MQTT-4.12.0-5, is no danger: the data must prove what they prove.
+// finishAuth checks the authentication data of a successful CONNACK. A CONNACK
+// without a method, which violates MQTT-4.12.0-5, is harmless: its data must
+// still pass Finish.
 func finishAuth(a Authenticator, p packet.Properties) error {
 	if a == nil {
 		return nil
@@ -121,7 +125,7 @@ func finishAuth(a Authenticator, p packet.Properties) error {
 
 func appendAuth(p packet.Properties, a Authenticator, data []byte) (packet.Properties, error) {
 	if _, has := p.Bytes(packet.AuthenticationMethod); has {
-		return p, errors.New("two authentication methods, of Authenticate and of Properties")
+		return p, errors.New("authentication method set in both Authenticate and Properties")
 	}
 	p, err := p.AppendBytes(packet.AuthenticationMethod, []byte(a.Method()))
 	if err == nil && data != nil {
@@ -130,11 +134,11 @@ func appendAuth(p packet.Properties, a Authenticator, data []byte) (packet.Prope
 	return p, err
 }
 
-// checkMethod wants the method of CONNECT in a packet of the server's.
+// checkMethod checks that a packet from the server has the method of CONNECT.
 func checkMethod(t packet.Type, p packet.Properties, want string) error {
 	if method := p.Text(packet.AuthenticationMethod); method != want {
 		return &packet.Error{Type: t, Reason: packet.ProtocolError, Rule: "MQTT-4.12.0-5",
-			Text: fmt.Sprintf("the authentication method is %q, in CONNECT it was %q", method, want), Offset: -1}
+			Text: fmt.Sprintf("authentication method %q, but CONNECT has %q", method, want), Offset: -1}
 	}
 	return nil
 }
@@ -143,36 +147,36 @@ func strayAuth(rule, text string) error {
 	return &packet.Error{Type: packet.AUTH, Reason: packet.ProtocolError, Rule: rule, Text: text, Offset: -1}
 }
 
-// exchange is a re-authentication under way. The reader hands over what the
-// server says; the calling goroutine does the rest, so that an Authenticator
-// that takes its time holds up no message.
+// exchange is a re-authentication in progress. The reader passes on what the
+// server sends, and the calling goroutine does the rest, so that a slow
+// Authenticator does not delay messages.
 type exchange struct {
-	stop  context.CancelCauseFunc // tells the caller that the connection is over
-	asked bool                    // the server has the word; guarded by mu
-	said  chan said               // 1 slot
+	stop  context.CancelCauseFunc // called when the connection is over
+	asked bool                    // the next AUTH must come from the server; Client.mu must be held
+	said  chan said               // buffered, 1 slot
 }
 
-// said is an AUTH of the server's.
+// said is an AUTH from the server.
 type said struct {
-	done bool // with reason success
+	done bool // its reason code was success
 	data []byte
 }
 
-// Reauthenticate proves again who the client is on the connection there is
-// (section 4.12.1), by a fresh Authenticator of Options.Authenticate, and
-// waits for the server's answer; messages flow meanwhile. While it waits, the
-// reader reads ahead of the application, as for Publish.
+// Reauthenticate authenticates again on the current connection (section
+// 4.12.1), with a new Authenticator from Options.Authenticate, and blocks until
+// the server answers. Messages continue to flow. While it waits, the reader
+// reads ahead of the application, as it does for Publish.
 //
-// The error is ErrNotSent when nothing was sent and the connection is as it
-// was: without Options.Authenticate or a connection, while another
-// re-authentication is under way, when Authenticate or Start fails
-// (ErrAuthentication), or when ctx has ended. After that a re-authentication
-// that does not succeed ends the connection (MQTT-4.12.1-2), which
-// Options.Reconnect then restores or not: the error is ErrRefused with the
-// reason code and text of the server's DISCONNECT, or ErrInDoubt with the
-// cause, which matches ErrLost, ErrClosed, ErrAuthentication for what the
-// Authenticator did not accept, or ctx's error: a server that does not answer
-// before ctx ends has failed.
+// The error is ErrNotSent if nothing was sent and the connection is unchanged:
+// Options.Authenticate is nil, there is no connection, another
+// re-authentication is in progress, Authenticate or Start failed
+// (ErrAuthentication), or ctx has ended. Once an AUTH was sent, a
+// re-authentication that fails closes the connection (MQTT-4.12.1-2), and
+// Options.Reconnect decides whether it is restored. The error is then
+// ErrRefused with the reason code and text of the server's DISCONNECT, or
+// ErrInDoubt with the cause: ErrLost, ErrClosed, ErrAuthentication if the
+// Authenticator rejected the server's data, or ctx's error. A server that does
+// not answer before ctx ends has failed.
 func (c *Client) Reauthenticate(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -194,7 +198,7 @@ func (c *Client) Reauthenticate(ctx context.Context) error {
 		case p = <-x.said:
 		case <-ctx.Done():
 			select {
-			case p = <-x.said: // before the end
+			case p = <-x.said: // answered before the connection ended
 			default:
 				return c.failExchange(x, context.Cause(ctx))
 			}
@@ -218,7 +222,7 @@ func (c *Client) Reauthenticate(ctx context.Context) error {
 	}
 }
 
-// beginExchange makes x the one exchange of the connection.
+// beginExchange makes x the connection's exchange; there can be only one.
 func (c *Client) beginExchange(x *exchange) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -226,13 +230,13 @@ func (c *Client) beginExchange(x *exchange) error {
 	case c.ended != nil || c.farewell.closing:
 		return c.endedLocked()
 	case c.opt.Authenticate == nil && c.agreed.version < packet.V5:
-		return fmt.Errorf("re-authentication needs MQTT 5.0, and the connection speaks %v", c.agreed.version)
+		return fmt.Errorf("re-authentication needs MQTT 5.0, but the connection uses %v", c.agreed.version)
 	case c.opt.Authenticate == nil:
 		return errors.New("the connection was not made by enhanced authentication [MQTT-4.12.0-7]")
 	case c.nc == nil || !c.conn.Up():
-		return ErrLost // the next connection brings an authentication of its own
+		return ErrLost // the next connection authenticates anyway
 	case c.auth.exchange != nil:
-		return errors.New("a re-authentication is under way")
+		return errors.New("a re-authentication is in progress")
 	}
 	c.auth.exchange = x
 	c.waiters.onReader++
@@ -248,7 +252,7 @@ func (c *Client) endExchange(x *exchange) {
 	c.mu.Unlock()
 }
 
-// askAgain begins an authentication and sends its first AUTH.
+// askAgain starts an authentication and sends its first AUTH.
 func (c *Client) askAgain(ctx context.Context, x *exchange) (Authenticator, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -261,7 +265,7 @@ func (c *Client) askAgain(ctx context.Context, x *exchange) (Authenticator, erro
 	method := c.auth.method
 	c.mu.Unlock()
 	if a.Method() != method {
-		return nil, fmt.Errorf("the authentication method is %q, and the connection was made by %q [MQTT-4.12.1-1]", a.Method(), method)
+		return nil, fmt.Errorf("authentication method %q, but the connection was made with %q [MQTT-4.12.1-1]", a.Method(), method)
 	}
 	p := &packet.Auth{Reason: packet.ReAuthenticate}
 	if p.Properties, err = appendAuth(nil, a, data); err != nil {
@@ -270,7 +274,7 @@ func (c *Client) askAgain(ctx context.Context, x *exchange) (Authenticator, erro
 	return a, c.sayAuth(x, p)
 }
 
-// sayAuth sends an AUTH and gives the server the word.
+// sayAuth sends an AUTH, after which the server must answer.
 func (c *Client) sayAuth(x *exchange, p *packet.Auth) error {
 	c.mu.Lock()
 	if c.auth.exchange != x || c.farewell.closing {
@@ -287,11 +291,11 @@ func (c *Client) sayAuth(x *exchange, p *packet.Auth) error {
 	}
 	x.asked = true
 	c.inbox.letReader()
-	c.flushInlineLocked() // unlocks
+	c.flushInlineLocked() // unlocks c.mu
 	return nil
 }
 
-// hearAuthLocked takes an AUTH of the server's.
+// hearAuthLocked handles an AUTH from the server.
 func (c *Client) hearAuthLocked(p *packet.Auth) error {
 	x := c.auth.exchange
 	switch {
@@ -302,8 +306,8 @@ func (c *Client) hearAuthLocked(p *packet.Auth) error {
 	case p.Reason == packet.ReAuthenticate:
 		return strayAuth("MQTT-3.15.2-1", "only a client asks for re-authentication")
 	}
-	// The shortest form, which the format has although it cannot name the
-	// method, says "success" without data.
+	// The shortest form of AUTH cannot name the method. It means success
+	// without data.
 	if p.Reason != packet.Success || len(p.Properties) > 0 {
 		if err := checkMethod(packet.AUTH, p.Properties, c.auth.method); err != nil {
 			return err
@@ -311,12 +315,13 @@ func (c *Client) hearAuthLocked(p *packet.Auth) error {
 	}
 	x.asked = false
 	data, _ := p.Properties.Bytes(packet.AuthenticationData)
-	x.said <- said{p.Reason == packet.Success, bytes.Clone(data)} // the slot is free: the server had the word
+	// This cannot block: the slot is free while the server's answer is awaited.
+	x.said <- said{p.Reason == packet.Success, bytes.Clone(data)}
 	return nil
 }
 
-// failExchange ends the connection of a re-authentication that has failed,
-// unless that is over already, and words the error.
+// failExchange closes the connection after its re-authentication failed, if it
+// is still open, and returns the error to report.
 func (c *Client) failExchange(x *exchange, err error) error {
 	c.mu.Lock()
 	if c.auth.exchange != x || c.farewell.closing {
@@ -338,19 +343,19 @@ func (c *Client) failExchange(x *exchange, err error) error {
 	return &Error{Op: "reauthenticate", Class: ErrInDoubt, Err: err}
 }
 
-// expiries is how many connections in a row may end for want of a fresh
-// authentication, each soon after it was made.
+// expiries is how many connections in a row may end because an authentication
+// expired, each soon after it was made.
 const expiries = 3
 
-// mayHaveExpired marks the end of a connection that a fresh authentication may
-// restore: "not authorized", which a server says when a token has expired. It
-// is not one when the authentication was being renewed, for then that was
-// refused.
+// mayHaveExpired marks an error that new credentials may cure: a connection
+// that ended with "not authorized", which a server sends when a token has
+// expired. It does not mark an error that came during a re-authentication: then
+// that was refused.
 func (c *Client) mayHaveExpired(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := err.(*Error)
-	if !ok || e.Op != "connection" || e.Reason != packet.NotAuthorized || c.auth.method == "" || c.auth.judged || c.early > expiries {
+	if !ok || e.Op != "connection" || e.Reason != packet.NotAuthorized || c.auth.method == "" || c.auth.interrupted || c.early > expiries {
 		return err
 	}
 	marked := *e

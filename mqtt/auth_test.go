@@ -12,8 +12,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// twoSteps is an authentication by method M that wants one question: 1, 2?, 3,
-// and 4 as the server's proof.
+// twoSteps is an authentication by method M with one question: it sends 1, gets
+// the question 2, answers 3, and expects 4 as the server's proof.
 type twoSteps struct{}
 
 func (twoSteps) Method() string { return "M" }
@@ -96,7 +96,7 @@ func TestEnhancedAuthentication(t *testing.T) {
 	}
 }
 
-// authenticated connects to a server that says what serve does after CONNECT.
+// authenticated connects to a server that runs serve after CONNECT.
 func authenticated(t *testing.T, opt Options, serve func(*peer)) (*Client, *peer, error) {
 	t.Helper()
 	dial, accept := tcpPair(t)
@@ -134,8 +134,8 @@ func TestAnUnaskedAuthenticationIsRefused(t *testing.T) {
 	}
 }
 
-// The buffer of the handshake is full of an AUTH to its last byte, and that
-// AUTH is over: the next packet needs room.
+// An AUTH fills the buffer of the handshake to its last byte and has been
+// handled: the next packet needs room.
 func TestAnAuthOfTheHandshakesBuffer(t *testing.T) {
 	t.Parallel()
 	const size = 4096
@@ -156,7 +156,7 @@ func TestAnAuthOfTheHandshakesBuffer(t *testing.T) {
 	closed(t, c, p)
 }
 
-// anything begins as twoSteps and takes everything.
+// anything starts like twoSteps and accepts everything.
 type anything struct {
 	twoSteps
 	got chan int
@@ -165,7 +165,7 @@ type anything struct {
 func (a anything) Continue(data []byte) ([]byte, error) { a.got <- len(data); return nil, nil }
 func (a anything) Finish([]byte) error                  { return nil }
 
-// upM is a client that has authenticated by M.
+// upM returns a client that has authenticated by M.
 func upM(t *testing.T, opt Options) (*Client, *peer, func() *peer) {
 	t.Helper()
 	if opt.Authenticate == nil {
@@ -174,7 +174,8 @@ func upM(t *testing.T, opt Options) (*Client, *peer, func() *peer) {
 	return connected(t, opt, connectM, connackM)
 }
 
-// reauthenticating begins a re-authentication whose outcome comes from the channel.
+// reauthenticating starts a re-authentication and returns a channel for its
+// outcome.
 func reauthenticating(c *Client, ctx context.Context) <-chan error {
 	errs := make(chan error, 1)
 	go func() { errs <- c.Reauthenticate(ctx) }()
@@ -187,10 +188,10 @@ func TestReauthenticate(t *testing.T) {
 	c, p, _ := upM(t, Options{})
 	errs := reauthenticating(c, t.Context())
 	p.expect(reauthM)
-	if err := c.Reauthenticate(t.Context()); !errors.Is(err, ErrNotSent) || !strings.Contains(err.Error(), "under way") {
-		t.Errorf("the second at once: %v, want one that is under way", err)
+	if err := c.Reauthenticate(t.Context()); !errors.Is(err, ErrNotSent) || !strings.Contains(err.Error(), "in progress") {
+		t.Errorf("the second at once: %v, want one in progress", err)
 	}
-	// Messages flow meanwhile, both ways.
+	// Messages continue to flow in both directions.
 	p.send("32 06 0001 74 0007 00 (PUBLISH, QoS 1)")
 	b, err := c.Receive(t.Context())
 	if err != nil {
@@ -205,13 +206,13 @@ func TestReauthenticate(t *testing.T) {
 	p.expect(answerM)
 	p.send("40 02 0001")
 	if err := <-sent; err != nil {
-		t.Errorf("Publish meanwhile: %v", err)
+		t.Errorf("Publish in between: %v", err)
 	}
 	p.send(successM)
 	if err := <-errs; err != nil {
 		t.Errorf("got %v", err)
 	}
-	// And again, by a server that asks nothing.
+	// A second time, with a server that asks nothing.
 	errs = reauthenticating(c, t.Context())
 	p.expect(reauthM)
 	p.send(successM)
@@ -226,11 +227,11 @@ func TestReauthenticationThatFails(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		it    string
-		say   []string // the server's words and the client's, in turn
+		say   []string // packets of the server and the client, in turn
 		bye   string   // the client's DISCONNECT
 		is    []error
 		says  string
-		ended string // what the client's end says
+		ended string // text of the error with which the client ends
 	}{
 		{"is refused by DISCONNECT", []string{"e0 09 87 07 1f 0004 6e6f7065 (not authorized, nope)"}, "", []error{ErrRefused, packet.NotAuthorized},
 			"reauthenticate refused: not authorized (0x87): nope", "connection ended by the broker: not authorized (0x87): nope"},
@@ -287,7 +288,7 @@ func TestReauthenticationThatFails(t *testing.T) {
 	}
 }
 
-// slow is twoSteps that answers when its context ends.
+// slow is a twoSteps that answers when its context ends.
 type slow struct {
 	twoSteps
 	ctx context.Context
@@ -321,7 +322,8 @@ func TestUnaskedAuthEndsTheConnection(t *testing.T) {
 	}
 }
 
-// Where it is not allowed nothing is sent, and the connection stays.
+// Where re-authentication is not allowed, nothing is sent and the connection
+// stays.
 //
 // It shows MQTT-3.15.2-2, MQTT-3.15.2-3.
 func TestReauthenticationThatIsNotBegun(t *testing.T) {
@@ -357,7 +359,7 @@ func TestReauthenticationThatIsNotBegun(t *testing.T) {
 	}
 }
 
-// once makes twoSteps for the connection, and then something else.
+// once returns twoSteps for the first connection, and then a and err.
 func once(a Authenticator, err error) func(context.Context) (Authenticator, error) {
 	var calls atomic.Int32
 	return func(context.Context) (Authenticator, error) {
@@ -376,7 +378,7 @@ type other struct{ twoSteps }
 
 func (other) Method() string { return "N" }
 
-// numbered proves with its number, 1 for the first, and takes everything.
+// numbered authenticates with its number, from 1 on, and accepts everything.
 func numbered(n *atomic.Int32) func(context.Context) (Authenticator, error) {
 	return func(context.Context) (Authenticator, error) { return token{byte('0' + n.Add(1))}, nil }
 }
@@ -388,8 +390,8 @@ func (a token) Start() ([]byte, error)        { return []byte{a.n}, nil }
 func (token) Continue([]byte) ([]byte, error) { return nil, errors.New("a question") }
 func (token) Finish([]byte) error             { return nil }
 
-// A server that does not answer in time has failed; the next connection
-// brings a fresh authentication.
+// A server that does not answer within the timeout has failed; the next
+// connection authenticates from the start.
 //
 // It shows MQTT-4.12.1-2.
 func TestReauthenticationThatIsGivenUp(t *testing.T) {
@@ -409,7 +411,7 @@ func TestReauthenticationThatIsGivenUp(t *testing.T) {
 	p.expect("10 16 0004 4d515454 05 02 0000 08 15 0001 4d 16 0001 33 0001 61")
 	p.send(connackM)
 	waitFor(t, func() bool { return c.Stats().Reconnects == 1 })
-	// The new connection can be renewed as the old one could.
+	// The new connection can be re-authenticated like the old one.
 	errs = reauthenticating(c, t.Context())
 	p.expect("f0 0a 19 08 15 0001 4d 16 0001 34")
 	p.send(successM)
@@ -419,7 +421,8 @@ func TestReauthenticationThatIsGivenUp(t *testing.T) {
 	closed(t, c, p)
 }
 
-// Close ends it without a word of failure, which would bring the will.
+// Close ends a re-authentication with a normal DISCONNECT; an error code would
+// publish the will.
 func TestCloseDuringReauthentication(t *testing.T) {
 	t.Parallel()
 	c, p, _ := upM(t, Options{})
@@ -450,7 +453,7 @@ func TestTheContextOfAnAuthenticatorEnds(t *testing.T) {
 	}
 	errs = reauthenticating(c, t.Context())
 	p.expect(reauthM)
-	p.send(questionM) // whose answer takes its time
+	p.send(questionM) // the answer takes time
 	p.nc.Close()
 	if err := <-errs; !errors.Is(err, ErrLost) {
 		t.Errorf("got %v, want the loss", err)
@@ -463,8 +466,7 @@ func TestTheContextOfAnAuthenticatorEnds(t *testing.T) {
 	<-c.Done()
 }
 
-// The answer of the server stands behind messages that the application has not
-// taken yet.
+// The server's answer follows messages that the application has not taken yet.
 func TestReauthenticationWhileTheApplicationIsBehind(t *testing.T) {
 	t.Parallel()
 	c, p, _ := upM(t, Options{})
@@ -489,9 +491,9 @@ func TestReauthenticationWhileTheApplicationIsBehind(t *testing.T) {
 	closed(t, c, p)
 }
 
-// A server may end a connection whose token has expired; a fresh
-// authentication is made.
-func TestAnExpiredAuthenticationIsMadeAnew(t *testing.T) {
+// A server may end a connection whose token has expired; the client then
+// authenticates from the start.
+func TestAnExpiredAuthenticationIsRenewed(t *testing.T) {
 	t.Parallel()
 	for _, bye := range []string{"e0 01 98 (administrative action)", "e0 01 87 (not authorized)", "e0 01 a0 (maximum connect time)", "e0 01 87 (again)"} {
 		t.Run(bye, func(t *testing.T) {
@@ -513,8 +515,8 @@ func TestAnExpiredAuthenticationIsMadeAnew(t *testing.T) {
 	}
 }
 
-// "Not authorized" ends a client whose authentication cannot be fresher, and
-// one that is told so again and again.
+// "Not authorized" ends a client that cannot renew its authentication, and one
+// that gets it repeatedly.
 func TestNotAuthorizedIsNotExpiry(t *testing.T) {
 	t.Parallel()
 	policy := Backoff(time.Millisecond, time.Millisecond)

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Backoff is a policy for Options.Reconnect: permanent errors give up,
-// others wait a random time up to an exponentially growing bound (full
-// jitter), base first and most at the end.
+// Backoff returns a policy for Options.Reconnect: it gives up on permanent
+// errors and waits a random time for others. The upper bound of that time grows
+// exponentially from base to most (full jitter).
 func Backoff(base, most time.Duration) func(attempt int, err error) (time.Duration, bool) {
 	return func(attempt int, err error) (time.Duration, bool) {
 		if Permanent(err) {

@@ -10,7 +10,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// benchClient is a client of this project's broker that is subscribed to topic a.
+// benchClient returns a client of this project's broker that is subscribed to
+// topic a.
 func benchClient(b *testing.B) *mqtt.Client {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -32,7 +33,7 @@ func benchClient(b *testing.B) *mqtt.Client {
 	return c
 }
 
-// BenchmarkRoundTrip publishes one message and receives it, again and again.
+// BenchmarkRoundTrip publishes one message and receives it, repeatedly.
 func BenchmarkRoundTrip(b *testing.B) {
 	for qos := range packet.QoS(3) {
 		b.Run("qos"+string('0'+rune(qos)), func(b *testing.B) {

@@ -10,7 +10,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// All 256, with the codes as table 2-6 numbers them.
+// All 256, with the codes as numbered in table 2-6.
 func TestWhichReasonsArePermanent(t *testing.T) {
 	t.Parallel()
 	temporary := []packet.ReasonCode{
@@ -40,8 +40,8 @@ func TestWhichReasonsArePermanent(t *testing.T) {
 	}
 }
 
-// The first wait is the base at most, each bound is twice the one before it, and
-// none is above the most.
+// The first wait is at most the base, each bound is twice the previous one, and
+// none exceeds the maximum.
 func TestBackoffDoublesFromItsBase(t *testing.T) {
 	t.Parallel()
 	const ms = time.Millisecond
@@ -73,7 +73,7 @@ func TestBackoffDoublesFromItsBase(t *testing.T) {
 	}
 }
 
-// A batch acknowledges what it is told to, once, at its own QoS.
+// Ack acknowledges as many messages as requested, each once and at its own QoS.
 func TestAckIsExact(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
@@ -138,7 +138,7 @@ func TestStatsCountEachOutcomeOnce(t *testing.T) {
 	closed(t, c, p)
 }
 
-// A PINGRESP proves what was sent before its PINGREQ, and nothing behind it.
+// A PINGRESP proves what was sent before its PINGREQ, and nothing after it.
 func TestAPingrespProvesWhatWasBeforeIt(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
@@ -162,11 +162,11 @@ func TestAPingrespProvesWhatWasBeforeIt(t *testing.T) {
 	p.nc.Close()
 	<-c.Done()
 	if got := c.Stats().Unwritten; got != 1 {
-		t.Errorf("%d messages may be lost, want the one behind the PINGREQ", got)
+		t.Errorf("%d messages may be lost, want the one after the PINGREQ", got)
 	}
 }
 
-// Calls that are refused have sent nothing.
+// Refused calls have sent nothing.
 func TestAfterTheEndNothingIsSent(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
@@ -183,7 +183,7 @@ func TestAfterTheEndNothingIsSent(t *testing.T) {
 		}
 	}
 	if err := c.Flush(ctx); err != nil {
-		t.Errorf("Flush: %v, want nil: nothing is under way", err)
+		t.Errorf("Flush: %v, want nil: nothing is in flight", err)
 	}
 	if err := c.Close(ctx); err != nil {
 		t.Errorf("Close again: %v", err)

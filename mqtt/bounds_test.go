@@ -10,7 +10,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/session"
 )
 
-// TestMemoryFollowsWhatHasCome claims bounds for what a client holds.
+// TestMemoryFollowsWhatHasCome checks bounds for the memory that a client uses.
 func TestMemoryFollowsWhatHasCome(t *testing.T) {
 	t.Parallel()
 	t.Run("a buffer grows by doubling, whatever length is claimed", func(t *testing.T) {
@@ -75,9 +75,9 @@ func TestMemoryFollowsWhatHasCome(t *testing.T) {
 	})
 }
 
-// TestWaitingTellsOfTheRestOfALoop has a loop leave the last message but one, and
-// the last.
-func TestWaitingTellsOfTheRestOfALoop(t *testing.T) {
+// TestWaitingReportsTheRestOfALoop leaves a loop at the last message but one,
+// and at the last.
+func TestWaitingReportsTheRestOfALoop(t *testing.T) {
 	t.Parallel()
 	for taken, want := range map[int]bool{0: true, 1: true, 2: false} {
 		c := &Client{}
@@ -88,7 +88,8 @@ func TestWaitingTellsOfTheRestOfALoop(t *testing.T) {
 	}
 }
 
-// TestReadingAheadEndsWithTheCall has a call wait for the server and end.
+// TestReadingAheadEndsWithTheCall starts a call that waits for the server, and
+// ends it.
 func TestReadingAheadEndsWithTheCall(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)

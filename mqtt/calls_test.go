@@ -15,7 +15,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// No context interrupts a write; so a call writes no more than goes at once.
+// No context interrupts a write, so a call writes only what the socket takes at
+// once.
 func TestNoCallOutlastsItsContextWhenTheServerStopsReading(t *testing.T) {
 	t.Parallel()
 	eachStream(t, func(t *testing.T, dial DialFunc, accept func() *peer) {
@@ -42,12 +43,12 @@ func TestNoCallOutlastsItsContextWhenTheServerStopsReading(t *testing.T) {
 				within(t, name, func() { err = calls[name](ctx) })
 				return err
 			}
-			// Until both systems' buffers and the client's are full.
+			// Until the buffers of both systems and of the client are full.
 			for err := error(nil); err == nil; {
 				err = try("Publish at QoS 0")
 			}
 			for name := range calls {
-				// The systems may have found room for some messages more.
+				// The systems may have found room for a few more messages.
 				if err := try(name); !errors.Is(err, context.DeadlineExceeded) && (err != nil || name != "Send" && name != "Publish at QoS 0") {
 					t.Errorf("%d bytes: %s: %v, want the context's error", size, name, err)
 				}
@@ -64,11 +65,11 @@ func TestNoCallOutlastsItsContextWhenTheServerStopsReading(t *testing.T) {
 	})
 }
 
-// The rest of a packet that did not go at once stands before everything else.
+// The rest of a packet that was written in part comes before everything else.
 func TestWhatIsWrittenInPiecesIsWhole(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
-	// More than a socket takes, before anything is read.
+	// More than a socket takes while the peer does not read.
 	large := bytes.Repeat([]byte("0123456789abcde"), 1<<20)
 	if err := c.Publish(t.Context(), &Message{Topic: "t", Payload: large}); err != nil {
 		t.Fatal(err)
@@ -102,7 +103,7 @@ func TestWhatIsWrittenInPiecesIsWhole(t *testing.T) {
 	closed(t, c, p)
 }
 
-// What others send behind it is not Flush's to wait for.
+// Flush does not wait for what other goroutines send after it was called.
 func TestFlushWaitsForWhatWasSentBeforeIt(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
@@ -146,8 +147,8 @@ func TestFlushWaitsForWhatWasSentBeforeIt(t *testing.T) {
 	}
 	send(1, "32 05 0001 74 0004")
 	p.send("40 02 0001")
-	over("with a later message under way", first)
-	over("with a later message under way", second)
+	over("with a later message in flight", first)
+	over("with a later message in flight", second)
 
 	p.send("40 02 0004")
 	over("without a message", func() chan error { e := make(chan error, 1); e <- c.Flush(t.Context()); return e }())
@@ -157,12 +158,13 @@ func TestFlushWaitsForWhatWasSentBeforeIt(t *testing.T) {
 	send(0, "30 03 0001 74")
 	send(1, "32 05 0001 74 0005")
 	p.send("d0 00")
-	over("at QoS 0 with later messages under way", third)
+	over("at QoS 0 with later messages in flight", third)
 	p.send("40 02 0005")
 	closed(t, c, p)
 }
 
-// A server that has lost the session gives the messages other identifiers.
+// A server that has lost the session makes the client use other packet
+// identifiers.
 func TestFlushWaitsOverALostSession(t *testing.T) {
 	t.Parallel()
 	c, p, accept := connected(t, Options{Version: packet.V311, Reconnect: atOnce}, connect4, connack4)
@@ -194,7 +196,7 @@ func TestFlushWaitsOverALostSession(t *testing.T) {
 	closed(t, c, p)
 }
 
-// However busy other goroutines are.
+// Flush and Close end however busy other goroutines are.
 func TestFlushAndCloseEndUnderABusySender(t *testing.T) {
 	t.Parallel()
 	for _, qos := range []packet.QoS{0, 1, 2} {
@@ -230,8 +232,8 @@ func TestFlushAndCloseEndUnderABusySender(t *testing.T) {
 	}
 }
 
-// bare is a connection without deadlines: an os.Pipe of Windows, or a channel of
-// SSH. Its methods return an error, or do nothing.
+// bare is a connection without deadlines, such as an os.Pipe on Windows or an
+// SSH channel. Its deadline methods return an error, or do nothing.
 type bare struct {
 	net.Conn
 	err error

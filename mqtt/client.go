@@ -12,37 +12,37 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// Client is a connection to a server that, with Options.Reconnect, is
-// restored when it breaks. Make one with Dial or Connect, end it with Close.
+// Client is a connection to a server. With Options.Reconnect it is restored
+// when it is lost. Create a Client with Dial or Connect, and end it with Close.
 type Client struct {
 	opt   Options
 	dial  DialFunc
 	epoch time.Time
-	ctx   context.Context // ends with the client
+	ctx   context.Context // canceled when the client ends
 	stop  context.CancelCauseFunc
 
 	done   chan struct{} // closed when reader and writer have ended
-	living atomic.Int32  // of the two goroutines
-	rbuf   []byte        // what came behind CONNACK; of the goroutine that connects and reads
+	living atomic.Int32  // number of the two goroutines that are running
+	rbuf   []byte        // bytes that followed CONNACK; used only by the goroutine that connects and reads
 
 	// mu guards everything below. It is never held across I/O, a channel
-	// operation that can block, or a callback. Functions that are called with it
-	// end in Locked; those that let it go meanwhile, or for good, say so.
+	// operation that can block, or a callback. Functions that require it end in
+	// Locked; those that unlock it, for a time or finally, say so.
 	mu           sync.Mutex
 	conn         session.Conn
 	sess         session.Session
-	nc           net.Conn // nil while down
+	nc           net.Conn // nil while there is no connection
 	gen          uint64   // counts connections
-	born         uint64   // gen of the one with which the server's session began
+	sessionGen   uint64   // gen of the connection on which the server's session began
 	fail         error    // why nc was given up, until the reader has seen it
-	ended        error    // the client is over; nothing will be sent any more
-	early        int      // connections in a row that broke within 30 s
+	ended        error    // why the client ended; once set, nothing more is sent
+	early        int      // connections in a row that were lost within 30 s
 	timer        *time.Timer
 	stats        Stats
 	topicScratch []byte
 
-	// The parts, each in a file with its methods. These know of no lock, and are
-	// called with mu if they do not say otherwise.
+	// The parts, each in a file with its methods. They do no locking: mu must
+	// be held unless they say otherwise.
 	agreed   agreement      // connect.go
 	choice   choice         // version.go
 	auth     authentication // auth.go
@@ -61,9 +61,9 @@ type Client struct {
 // waits for the writer.
 const highWater = 256 << 10
 
-// Dial connects to the server of a URL as transport.ParseURL reads it. TLS is
-// verified with the system's authorities; for other wishes use Connect. opt
-// may be nil.
+// Dial connects to the server of a URL, which is parsed by transport.ParseURL.
+// TLS certificates are verified against the system's authorities; for anything
+// else use Connect. opt may be nil.
 func Dial(ctx context.Context, url string, opt *Options) (*Client, error) {
 	target, err := transport.ParseURL(url)
 	if err != nil {
@@ -83,10 +83,10 @@ func Dial(ctx context.Context, url string, opt *Options) (*Client, error) {
 	return Connect(ctx, func(ctx context.Context) (net.Conn, error) { return d.Dial(ctx, target) }, &o)
 }
 
-// Connect dials and waits for the server's acceptance. ctx bounds the first
-// connection only. An error is an *Error: refused by the server, or not sent
-// with the cause, which then matches ErrUnreached if there was no MQTT server
-// to talk to.
+// Connect dials and blocks until the server accepts the connection. ctx limits
+// the first connection only. An error is an *Error: ErrRefused if the server
+// refused, otherwise ErrNotSent with the cause, which matches ErrUnreached if
+// no MQTT server was reached.
 func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) {
 	c := &Client{dial: dial, epoch: time.Now(),
 		out: output{wakeWriter: make(chan struct{}, 1)}, inbox: inbox{readerGo: make(chan struct{}, 1)}, done: make(chan struct{})}
@@ -115,7 +115,7 @@ func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) 
 	return c, nil
 }
 
-// leave is the end of reader and writer.
+// leave is called when the reader or the writer ends.
 func (c *Client) leave() {
 	if c.living.Add(-1) == 0 {
 		close(c.done)
@@ -124,14 +124,15 @@ func (c *Client) leave() {
 
 func (c *Client) now() time.Duration { return time.Since(c.epoch) }
 
-// Version is the protocol version in use.
+// Version returns the protocol version in use.
 func (c *Client) Version() packet.Version {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.agreed.version
 }
 
-// ClientID is the client identifier in use, which may be the server's choice.
+// ClientID returns the client ID in use, which may have been assigned by the
+// server.
 func (c *Client) ClientID() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -146,14 +147,14 @@ func (c *Client) SessionPresent() bool {
 	return c.agreed.present
 }
 
-// ConnackProperties is a copy of the properties of the latest CONNACK.
+// ConnackProperties returns a copy of the properties of the latest CONNACK.
 func (c *Client) ConnackProperties() packet.Properties {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append(packet.Properties(nil), c.agreed.props...)
 }
 
-// Stats is what the client did so far.
+// Stats returns what the client has done so far.
 func (c *Client) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -162,12 +163,12 @@ func (c *Client) Stats() Stats {
 	return st
 }
 
-// Done is closed when the client has ended, by Close or because the
-// connection is lost for good. Err then says why.
+// Done returns a channel that is closed when the client has ended, by Close or
+// because the connection was lost for good. Err then returns the reason.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Err is nil while the client lives, ErrClosed after Close, and otherwise why
-// it ended.
+// Err returns nil while the client is running, ErrClosed after Close, and
+// otherwise why the client ended.
 func (c *Client) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -194,15 +195,15 @@ func (c *Client) breakConn(gen uint64, err error) {
 	}
 }
 
-// failLocked makes err the reason for which the connection is given up, unless
-// there is one, or the client itself has closed it.
+// failLocked sets err as the reason for giving up the connection, unless there
+// is one already or the client itself has closed the connection.
 func (c *Client) failLocked(err error) {
 	if c.fail == nil && c.ctx.Err() == nil {
 		c.fail = err
 	}
 }
 
-// tick runs when a deadline of the protocol may have come.
+// tick runs when a protocol deadline may have passed.
 func (c *Client) tick() {
 	c.mu.Lock()
 	if c.nc == nil || c.ended != nil {
@@ -214,7 +215,7 @@ func (c *Client) tick() {
 	if err != nil {
 		c.conn.Fail(err)
 		err = &Error{Op: "connection", Class: ErrInDoubt, Err: err}
-		c.failLocked(err) // whatever the reader may come upon until it is closed
+		c.failLocked(err) // takes precedence over any error the reader sees until the close
 		c.mu.Unlock()
 		c.lastWords(gen, nc, true)
 		c.breakConn(gen, err)
@@ -225,13 +226,13 @@ func (c *Client) tick() {
 	c.out.wake(wake)
 }
 
-// tickLocked shows the session the clock and sets the timer for its next
+// tickLocked passes the time to the session and sets the timer for its next
 // deadline.
 func (c *Client) tickLocked() error {
 	before, now := c.conn.Pending(), c.now()
 	if c.out.writing && (c.out.pingUnder || c.conn.PingWaits()) {
-		// The server cannot answer what it has not got. That it takes what is
-		// being written is for patience to see.
+		// The server cannot answer what it has not received. Whether it accepts
+		// what is being written is for patience to check.
 		if wait := c.conn.KeepAlive(); wait > 0 {
 			c.timer.Reset(wait)
 		}

@@ -92,7 +92,7 @@ func TestConnectRefused(t *testing.T) {
 	}
 }
 
-// Nothing is dialled for a CONNECT that no server may accept.
+// A CONNECT that every server must refuse is not sent, and nothing is dialed.
 //
 // It shows MQTT-3.1.2-12, and MQTT-3.1.2-14 of 3.1.1.
 func TestAConnectThatNoServerAcceptsIsNotSent(t *testing.T) {
@@ -237,7 +237,7 @@ func TestResumeSendsAgainInOrderWithDup(t *testing.T) {
 	closed(t, c, p)
 }
 
-func TestALostSessionIsPublishedAnew(t *testing.T) {
+func TestALostSessionIsPublishedAgain(t *testing.T) {
 	opt := Options{Version: packet.V311, Reconnect: func(int, error) (time.Duration, bool) { return 0, true }}
 	c, p, accept := connected(t, opt, connect4, connack4)
 	subscribed := make(chan error, 1)
@@ -257,7 +257,7 @@ func TestALostSessionIsPublishedAnew(t *testing.T) {
 	}
 	p.expect("32 06 0001 61 0002 30   32 06 0001 61 0003 31")
 	p.send("40 02 0002")
-	// The acknowledgement is taken before the loss.
+	// The acknowledgement is handled before the loss.
 	p.send("d0 00")
 	waitFor(t, func() bool { return c.Stats().Acked == 1 })
 	p.nc.Close()
@@ -273,7 +273,7 @@ func TestALostSessionIsPublishedAnew(t *testing.T) {
 	closed(t, c, p)
 }
 
-// waitFor polls a condition that another goroutine brings about.
+// waitFor polls until a condition that another goroutine establishes is true.
 func waitFor(t *testing.T, cond func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !cond(); runtime.Gosched() {
@@ -358,11 +358,11 @@ func TestAMessageLeftByBreakIsNotAcknowledged(t *testing.T) {
 	for range c.Messages(t.Context()) {
 		break
 	}
-	closed(t, c, p) // the next bytes are DISCONNECT, no PUBACK
+	closed(t, c, p) // the next bytes are DISCONNECT, not PUBACK
 }
 
-// A publish inside the receiving loop needs the reader to go on, however many
-// messages stand before the acknowledgement (paho.mqtt.golang #142, #411).
+// A publish inside the receiving loop needs the reader to continue, however
+// many messages come before the acknowledgement (paho.mqtt.golang #142, #411).
 func TestPublishInsideTheReceivingLoopDoesNotDeadlock(t *testing.T) {
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
 	go func() {
@@ -394,8 +394,8 @@ func TestPublishInsideTheReceivingLoopDoesNotDeadlock(t *testing.T) {
 }
 
 // A server that writes everything before it reads again fills both socket
-// buffers; the client must read on while its acknowledgements cannot leave
-// (engines: mutual-write deadlock).
+// buffers; the client must continue to read while its acknowledgements cannot
+// be written (engines: mutual-write deadlock).
 func TestAPeerThatWritesEverythingBeforeItReads(t *testing.T) {
 	const n = 300_000
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
@@ -481,9 +481,9 @@ func TestKeepAlive(t *testing.T) {
 	})
 }
 
-// A message that takes many times the keep alive to write ends no connection: the
-// PINGREQ stands behind it. Once that is written, the server has the keep alive for
-// its answer.
+// A message that takes many times the keep alive to write does not end the
+// connection: the PINGREQ is queued after it. Once that is written, the server
+// has the keep alive for its answer.
 func TestALongMessageOutlastsTheKeepAlive(t *testing.T) {
 	const size, rate, keepAlive = 600_000, 4000, 30 * time.Second // 150 s
 	for _, answers := range []bool{true, false} {
@@ -540,8 +540,8 @@ func TestALongMessageOutlastsTheKeepAlive(t *testing.T) {
 }
 
 // TestReceivedGarbageEndsTheConnectionWithTheRule is the client's half of the
-// bad inputs: whole, byte by byte, behind a valid packet in one write, and over
-// TLS. The server is told the reason, the user the rule.
+// invalid inputs: whole, byte by byte, after a valid packet in one write, and
+// over TLS. The server gets the reason, the user the rule.
 func TestReceivedGarbageEndsTheConnectionWithTheRule(t *testing.T) {
 	t.Parallel()
 	certs := certtest.New(t)
@@ -554,7 +554,7 @@ func TestReceivedGarbageEndsTheConnectionWithTheRule(t *testing.T) {
 		{"flags of PINGRESP", "d1 00", "e0 01 81", "MQTT-2.1.3-1"},
 		{"flags of PUBREL", "60 02 0001", "e0 01 81", "MQTT-2.1.3-1"},
 		{"a packet above the maximum", "30 81 20", "e0 01 95", "limit 4096"},
-		// Packets that only a client sends, and those that come once.
+		// Packets that only a client sends, and those that are allowed once.
 		{"a SUBSCRIBE", "82 07 0001 00 0001 61 00", "e0 01 82", "not a packet for a client"},
 		{"a CONNECT", "10 0e 0004 4d515454 05 02 0000 00 0001 61", "e0 01 82", "not a packet for a client"},
 		{"a PINGREQ", "c0 00", "e0 01 82", "not a packet for a client"},
@@ -572,7 +572,7 @@ func TestReceivedGarbageEndsTheConnectionWithTheRule(t *testing.T) {
 		{"PUBLISH with packet identifier 0", "32 06 0001 61 0000 00", "e0 01 82", "MQTT-2.2.1-3"},
 		{"topic alias without any announced", "30 07 0001 61 03 23 0001", "e0 01 94", "topic alias"},
 		{"neither topic nor alias", "30 03 0000 00", "e0 01 82", "neither topic name"},
-		// Answers.
+		// Acknowledgements.
 		{"PUBACK with a trailing byte", "40 05 0001 00 00 00", "e0 01 81", "too many"},
 		{"PUBACK of 0", "40 02 0000", "e0 01 82", "MQTT-2.2.1-3"},
 		{"a reason code of another packet", "40 03 0001 92", "e0 01 82", "reason code 0x92"},
@@ -593,7 +593,7 @@ func TestReceivedGarbageEndsTheConnectionWithTheRule(t *testing.T) {
 				case "byte by byte":
 					for _, b := range unhex(t, row.in) {
 						if _, err := p.nc.Write([]byte{b}); err != nil {
-							break // the client may have ended it at the first byte
+							break // the client may have closed at the first byte
 						}
 					}
 				default:
@@ -653,7 +653,7 @@ func TestQoS0MessagesThatMayBeLostAreCounted(t *testing.T) {
 	}
 }
 
-// What one connection may have lost is not forgotten over the next.
+// The messages that connections may have lost are counted over all connections.
 func TestUnwrittenAddsUp(t *testing.T) {
 	t.Parallel()
 	c, p, accept := connected(t, Options{Version: packet.V311, Reconnect: atOnce}, connect4, connack4)
@@ -694,7 +694,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 			c, p, _ := connected(t, Options{Version: v}, connect, connack)
 			p.nc.SetDeadline(time.Now().Add(time.Minute))
 			over := make(chan struct{})
-			go func() { // sends each message back at its QoS, when its own handshake is over
+			go func() { // sends each message back at its QoS, once its own handshake is complete
 				defer close(over)
 				in, echo, out := make([]byte, 64), make([]byte, 64), make([]byte, 4)
 				n := 0
@@ -749,7 +749,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A late acknowledgement counts for the session that it belongs to, however late.
+// A late acknowledgement counts for its own session, however late it is.
 func TestALateAcknowledgementOfALostSessionIsForgotten(t *testing.T) {
 	t.Parallel()
 	for later := range 2 {
@@ -767,7 +767,7 @@ func TestALateAcknowledgementOfALostSessionIsForgotten(t *testing.T) {
 		p.nc.Close()
 		p = accept()
 		p.expect(connect4c)
-		p.send(connack4 + "34 06 0001 61 0007 32") // another message under the same identifier
+		p.send(connack4 + "34 06 0001 61 0007 32") // another message with the same packet identifier
 		fresh := receive()
 		if later == 0 {
 			old.Ack(1)
@@ -775,7 +775,7 @@ func TestALateAcknowledgementOfALostSessionIsForgotten(t *testing.T) {
 		p.nc.Close()
 		p = accept()
 		p.expect(connect4c)
-		p.send(resumed4 + "3c 06 0001 61 0007 32  30 04 0001 61 33") // the first is in hand
+		p.send(resumed4 + "3c 06 0001 61 0007 32  30 04 0001 61 33") // the first one is not acknowledged yet
 		receive()
 		old.Ack(1)
 		go func() { _ = c.Ping(t.Context()) }()

@@ -12,39 +12,39 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// farewell is how far Close or Abort has come. Guarded by Client.mu.
+// farewell is the progress of Close or Abort. Client.mu must be held.
 type farewell struct {
-	leaving bool          // Close awaits what was sent, and nothing more is taken
-	closing bool          // nothing is awaited any more, and the connection ends
-	parted  chan struct{} // closed when Close has written DISCONNECT, or failed to; nil before it says so
-	bye     bool          // it was written
+	leaving bool          // Close waits for acknowledgements; new messages are refused
+	closing bool          // Close waits no longer, and the connection ends
+	parted  chan struct{} // closed when Close has written DISCONNECT or failed to; nil before it tries
+	bye     bool          // DISCONNECT was written
 }
 
-// Close ends the client. It takes no more messages, waits for the
-// acknowledgements of those that were sent until ctx ends, sends DISCONNECT and
-// closes the stream in good order, for which it waits a second at most, or five
-// while a message at QoS 0 hangs on it.
+// Close ends the client. It accepts no more messages, waits until ctx ends for
+// the acknowledgements of those that were sent, sends DISCONNECT and closes the
+// stream cleanly. For the last step it waits at most one second, or five if the
+// delivery of a QoS 0 message depends on it.
 //
-// The error says if messages stay unacknowledged, or has the reason of a server
-// that disconnects instead. At QoS 0, where nothing is acknowledged, a server that
-// closes the stream behind DISCONNECT has read everything before it
-// (MQTT-3.14.4-2); otherwise the error is ErrInDoubt with the number of messages
-// that may not have arrived, which Stats.Unwritten counts too. A PINGRESP is such
-// a proof as well: see Flush. It is waited for where the connection leads through a
-// proxy, which may end it in good order when the server has died. Close may be called
-// again and then only waits.
+// The error reports messages that stay unacknowledged, or the reason of a
+// server that disconnects first. QoS 0 messages are not acknowledged, but a
+// server that closes the stream after DISCONNECT has read everything before it
+// (MQTT-3.14.4-2). If it does not, the error is ErrInDoubt with the number of
+// messages that may not have arrived; Stats.Unwritten counts them as well. A
+// PINGRESP is equivalent proof: see Flush. Close waits for one if the
+// connection goes through a proxy, which may close it cleanly although the
+// server has died. Close may be called again and then only waits.
 func (c *Client) Close(ctx context.Context) error {
 	return c.CloseWith(ctx, &packet.Disconnect{})
 }
 
-// CloseWith is Close with a DISCONNECT of the caller's: in 5.0 reason
-// DisconnectWithWill lets the server publish the will.
+// CloseWith is Close with the caller's DISCONNECT: in MQTT 5.0 the reason code
+// DisconnectWithWill makes the server publish the will.
 func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	c.mu.Lock()
 	c.farewell.leaving = true
 	relayed := c.nc != nil && transport.Relayed(c.nc)
-	c.waiters.answerAll(&c.waiters.roomers)
-	c.waiters.answerAll(&c.waiters.drainers)
+	c.waiters.answerAll(&c.waiters.windowWaiters)
+	c.waiters.answerAll(&c.waiters.bufferWaiters)
 	c.mu.Unlock()
 	flushErr := c.flush(ctx, relayed)
 	c.mu.Lock()
@@ -58,23 +58,23 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 		}
 	}
 	c.farewell.closing = true
-	// From here on the reader, which may see the server's end of the stream before
-	// we get back from the write, waits for what we know of it.
+	// From here on the reader, which may see the end of the stream before our
+	// write returns, waits until the outcome of the write is known.
 	c.farewell.parted = make(chan struct{})
 	open := c.sess.Open()
 	c.inbox.letReader()
-	// Disconnect goes behind everything that is still to be written.
+	// Disconnect queues the packet after all other output.
 	c.conn.Disconnect(p)
 	nc := c.nc
-	// Wait for the batch under way, and again if the writer was faster in
-	// taking the next.
+	// Wait for the batch that is being written, and again if the writer takes
+	// the next one first.
 	for c.out.writing && c.awaitBatchLocked(ctx) {
 	}
 	var out []byte
 	last := nc != nil && c.nc == nc && !c.out.writing && !c.out.torn
 	if last {
 		out = c.conn.Swap(nil, c.now())
-		c.out.writing = true // for good
+		c.out.writing = true // never reset
 	} else {
 		close(c.farewell.parted)
 	}
@@ -100,7 +100,7 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 			lastErr = c.goodbye(ctx, nc, patience)
 		}
 	}
-	early := ctx.Err() // if it was not waited for the server's end
+	early := ctx.Err() // set if the wait for the server's end was cut short
 	c.stop(ErrClosed)
 	if nc != nil {
 		nc.Close()
@@ -122,11 +122,11 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	return c.outcome(nc != nil, lastErr, early)
 }
 
-// outcome is what is to be said of an end without unacknowledged messages: the
-// server's own DISCONNECT, a connection that broke before or under the last words,
-// or messages at QoS 0 of which nothing says that they have arrived. had says that
-// there was a connection, lastErr why the last words could not be said, and early why
-// the server's end was not awaited.
+// outcome returns the error of a Close that leaves no unacknowledged messages:
+// the server's own DISCONNECT, a connection that was lost before or during the
+// last write, or messages at QoS 0 that are not known to have arrived. had
+// reports whether there was a connection, lastErr is why the last write failed,
+// and early is why the server's end of the stream was not awaited.
 func (c *Client) outcome(had bool, lastErr, early error) error {
 	err := c.Err()
 	c.mu.Lock()
@@ -161,10 +161,10 @@ func (c *Client) outcome(had bool, lastErr, early error) error {
 	return nil
 }
 
-var errNoEnd = errors.New("the server did not close the connection behind DISCONNECT")
+var errNoEnd = errors.New("the server did not close the connection after DISCONNECT")
 
-// awaitEnd waits for reader and writer, a second more than ctx lasts: they end
-// with the connection, but a DialFunc may not notice its context.
+// awaitEnd waits for reader and writer, at most one second longer than ctx.
+// They end with the connection, but a DialFunc may ignore its context.
 func (c *Client) awaitEnd(ctx context.Context) {
 	select {
 	case <-c.done:
@@ -179,7 +179,7 @@ func (c *Client) awaitEnd(ctx context.Context) {
 	}
 }
 
-// secure reports whether nc is TLS, or leads over it as a WebSocket does.
+// secure reports whether nc is TLS, or a WebSocket over TLS.
 func secure(nc net.Conn) bool {
 	if _, ok := nc.(*tls.Conn); ok {
 		return true
@@ -188,9 +188,10 @@ func secure(nc net.Conn) bool {
 	return ok && secure(over.NetConn())
 }
 
-// writeLast writes the last output, in five seconds and as long as ctx lasts; a
-// WebSocket's end is in the same write, but not over TLS: a server that takes one frame from
-// a record, as mosquitto does, would see the other when more comes.
+// writeLast writes the last output, within five seconds and until ctx ends. The
+// Close frame of a WebSocket is part of the same write, but not over TLS: a
+// server that takes one frame from a TLS record, as mosquitto does, would not
+// see the second until more arrives.
 func writeLast(ctx context.Context, nc net.Conn, out []byte) error {
 	last, ok := nc.(interface{ WriteLast([]byte) (int, error) })
 	ok = ok && !secure(nc)
@@ -212,11 +213,11 @@ func writeLast(ctx context.Context, nc net.Conn, out []byte) error {
 	return nil
 }
 
-// goodbye half-closes the stream and lets the reader see the server's end of
-// it, for as long as patience, so that closing does not reset what was written. With
-// TLS the end is bytes too, close_notify, and a server that closes as soon as it
-// has read the DISCONNECT would reset the connection over them: it comes after
-// the server's end, unless that takes long.
+// goodbye half-closes the stream and lets the reader wait up to patience for
+// the server's end of it, so that closing does not reset what was written. In
+// TLS the half-close is data (close_notify), and a server that closes as soon
+// as it has read DISCONNECT would answer it with a reset. So close_notify is
+// sent after the server's end, unless that takes too long.
 func (c *Client) goodbye(ctx context.Context, nc net.Conn, patience time.Duration) error {
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
@@ -236,7 +237,7 @@ func (c *Client) goodbye(ctx context.Context, nc net.Conn, patience time.Duratio
 			c.mu.Lock()
 			ended := c.nc != nc
 			c.mu.Unlock()
-			if ended { // the server was faster, and the reader says how
+			if ended { // the server closed first, and the reader returns the reason
 				return nil
 			}
 			return err

@@ -17,7 +17,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
-// overWebSocket makes connections of WebSockets over loopback TCP.
+// overWebSocket makes WebSocket connections over loopback TCP.
 func overWebSocket(t *testing.T) (DialFunc, func() *peer) {
 	t.Helper()
 	ln, err := transport.Listen(t.Context(), "ws://127.0.0.1:0/mqtt", nil)
@@ -67,23 +67,23 @@ func (p *peer) take(n int) {
 	}
 }
 
-// Nothing acknowledges a message at QoS 0; but a server that ends the connection
+// Messages at QoS 0 are not acknowledged, but a server that ends the connection
 // before it has read the DISCONNECT may not have read the message either.
 func TestTheLastMessageIsInDoubtUnlessTheServerReadDisconnect(t *testing.T) {
 	t.Parallel()
 	const bye = 2 // bytes of DISCONNECT
 	eachStream(t, func(t *testing.T, dial DialFunc, accept func() *peer) {
-		for _, size := range []int{50_000, 700_000} { // in one write that the system takes whole, and in several that it does not
-			total := 1 + 3 + 3 + size // of PUBLISH
+		for _, size := range []int{50_000, 700_000} { // in one write that the system takes as a whole, and in several
+			total := 1 + 3 + 3 + size // bytes of PUBLISH
 			for _, read := range []int{0, 1, 10, 64 << 10, 256<<10 - 1, 256 << 10, 256<<10 + 1, 512 << 10, total - 1, total, total + 1, total + bye} {
 				if left := total + bye - read; left < 0 || left > 0 && left < 20<<10 && strings.HasSuffix(t.Name(), "TLS") {
-					continue // what TLS of the server's has in its hands is read, for all that anybody can tell
+					continue // data in the server's TLS buffers looks as if it had been read
 				}
 				for _, version := range []packet.Version{packet.V311, packet.V5} {
 					name := fmt.Sprintf("%d bytes, read %d, %v", size, read, version)
 					connect, connack, extra := connect4, connack4, 0
 					if version == packet.V5 {
-						connect, connack, extra = connect5, connack5, 1 // the length of no properties
+						connect, connack, extra = connect5, connack5, 1 // the property length of 0
 					}
 					c, p := connectedOver(t, dial, accept, Options{Version: version}, connect, connack)
 					errs := make(chan error, 2)
@@ -94,7 +94,7 @@ func TestTheLastMessageIsInDoubtUnlessTheServerReadDisconnect(t *testing.T) {
 					p.take(read + extra)
 					whole := read == total+bye
 					if size < 64<<10 && !whole {
-						locked(t, c, func() bool { return c.farewell.bye || c.nc == nil }) // as after 0.2 s
+						locked(t, c, func() bool { return c.farewell.bye || c.nc == nil }) // normally after 0.2 s
 					}
 					if end, ok := p.nc.(interface{ CloseWrite() error }); ok && whole {
 						_ = end.CloseWrite()
@@ -119,7 +119,8 @@ func TestTheLastMessageIsInDoubtUnlessTheServerReadDisconnect(t *testing.T) {
 	})
 }
 
-// It closes its own side, and reads on: that is no answer to the DISCONNECT.
+// A server that closes its side and still reads has not answered the
+// DISCONNECT.
 func TestAServerThatClosedItsSideBeforeHasNotAnswered(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
@@ -135,7 +136,7 @@ func TestAServerThatClosedItsSideBeforeHasNotAnswered(t *testing.T) {
 	}
 }
 
-func TestAResetBehindDisconnectIsNoProof(t *testing.T) {
+func TestAResetAfterDisconnectProvesNothing(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V5}, connect5, connack5)
 	errs := make(chan error, 1)
@@ -154,7 +155,7 @@ func TestAResetBehindDisconnectIsNoProof(t *testing.T) {
 	}
 }
 
-// A server that says nothing more has not shown that it read the last message.
+// A server that sends nothing more has not shown that it read the last message.
 func TestAServerThatNeverClosesLeavesTheLastMessageInDoubt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, row := range []struct {
@@ -166,7 +167,7 @@ func TestAServerThatNeverClosesLeavesTheLastMessageInDoubt(t *testing.T) {
 		}{
 			{"nothing", nil, "", time.Second, ""},
 			{"QoS 1 that is acknowledged", &Message{Topic: "t", QoS: 1}, "40 02 0001", time.Second, ""},
-			{"QoS 0", &Message{Topic: "t"}, "", 5 * time.Second, "close: in doubt: 1 message at QoS 0 may not have arrived: the server did not close the connection behind DISCONNECT"},
+			{"QoS 0", &Message{Topic: "t"}, "", 5 * time.Second, "close: in doubt: 1 message at QoS 0 may not have arrived: the server did not close the connection after DISCONNECT"},
 		} {
 			ps := newPipes()
 			clients := make(chan *Client, 1)
@@ -209,7 +210,7 @@ func TestAServerThatNeverClosesLeavesTheLastMessageInDoubt(t *testing.T) {
 	})
 }
 
-// What Close did not wait for is in doubt, too.
+// Messages that Close did not wait for are counted as well.
 func TestCloseSaysWhatItsContextLeftUnwritten(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
@@ -225,7 +226,7 @@ func TestCloseSaysWhatItsContextLeftUnwritten(t *testing.T) {
 	p.nc.Close()
 }
 
-// Close ends the taking of messages first, so that it waits for no others.
+// Close first refuses new messages, so that it does not wait for those.
 func TestCloseTakesNoMoreMessages(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311, MaxInflight: 1}, connect4, connack4)
@@ -235,7 +236,7 @@ func TestCloseTakesNoMoreMessages(t *testing.T) {
 	p.expect("32 05 0001 74 0001")
 	waits := make(chan error, 1)
 	go func() { waits <- c.Send(t.Context(), &Message{Topic: "t", QoS: 1}, 0) }()
-	locked(t, c, func() bool { return len(c.waiters.roomers) == 1 })
+	locked(t, c, func() bool { return len(c.waiters.windowWaiters) == 1 })
 	errs := make(chan error, 1)
 	go func() { errs <- c.Close(t.Context()) }()
 	if err := <-waits; !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrClosed) {
@@ -255,16 +256,17 @@ func TestCloseTakesNoMoreMessages(t *testing.T) {
 	}
 }
 
-// gated lets a Write return when the test says so, after the peer has had the bytes.
+// gated delays the return of a Write until the test allows it, after the peer
+// has received the bytes.
 type gated struct {
 	net.Conn
 	shut atomic.Bool
 	gate chan struct{}
-	over context.Context // of a Write that is waiting
+	over context.Context // of a waiting Write
 	end  context.CancelFunc
 }
 
-// gatedPipe dials one such connection.
+// gatedPipe returns a DialFunc for one gated connection.
 func gatedPipe() (*gated, *pipes, DialFunc) {
 	g, pipes := &gated{gate: make(chan struct{})}, newPipes()
 	g.over, g.end = context.WithCancel(context.Background())
@@ -291,8 +293,8 @@ func (g *gated) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// The DISCONNECT may leave with a batch of the writer's, and the server's end be
-// here before the writer has come back.
+// The DISCONNECT may be part of a batch of the writer, and the server's end may
+// arrive before that write returns.
 func TestADisconnectInABatchIsAnsweredByTheServersEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -318,7 +320,7 @@ func TestADisconnectInABatchIsAnsweredByTheServersEnd(t *testing.T) {
 	})
 }
 
-// A server that reads no more is not waited for once it has closed its side.
+// Close does not wait for a server that has closed its side and reads no more.
 func TestAServerThatEndsBeforeTheBatchIsReadIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -344,8 +346,9 @@ func TestAServerThatEndsBeforeTheBatchIsReadIsNotWaitedFor(t *testing.T) {
 	})
 }
 
-// A proxy may end a connection in good order when the server has died, and nothing in
-// the stream tells: through one, only a PINGRESP proves that a message has arrived.
+// A proxy may close a connection cleanly when the server has died, and the
+// stream does not show it: through a proxy, only a PINGRESP proves that a
+// message has arrived.
 func TestThroughAProxyItsEndProvesNothing(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

@@ -18,23 +18,23 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// What users of other MQTT libraries complained about, a test for each. Those
-// that stand elsewhere in this package:
+// Complaints of users of other MQTT libraries, with a test for each. Those
+// elsewhere in this package:
 //
 //	publishing in a handler deadlocks      TestPublishInsideTheReceivingLoopDoesNotDeadlock
 //	both sides wait to write               TestAPeerThatWritesEverythingBeforeItReads
 //	resent messages out of order           TestResumeSendsAgainInOrderWithDup
 //	one message ends every connection
 //	                                       TestAnUndeliverableMessageIsFoundAndTheRestArrives
-//	subscriptions gone after a reconnect   TestALostSessionIsPublishedAnew
-//	refused for good, and tried again      TestOnlyRefusalsArePermanent
+//	subscriptions lost after a reconnect   TestALostSessionIsPublishedAgain
+//	permanent refusals retried             TestOnlyRefusalsArePermanent
 //	a huge allocation from a tiny input    TestAClaimedLengthAllocatesNothing
 //	allocations per message                TestSteadyStateAllocatesNothing
 
 // atOnce reconnects without a pause.
 func atOnce(int, error) (time.Duration, bool) { return 0, true }
 
-// within fails the test when f does not return in time.
+// within fails the test if f does not return within the timeout.
 func within(t *testing.T, what string, f func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -44,13 +44,14 @@ func within(t *testing.T, what string, f func()) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(time.Minute): // of a machine that may be busy
+	case <-time.After(time.Minute): // generous: the machine may be busy
 		buf := make([]byte, 16<<20)
 		t.Fatalf("%s hangs:\n%s", what, buf[:runtime.Stack(buf, true)])
 	}
 }
 
-// piped is a client over a pipe, for tests in a bubble, and the server's end.
+// piped returns a client over a pipe, for tests in a bubble, and the server's
+// end.
 func piped(t *testing.T, keepAlive time.Duration) (*Client, net.Conn) {
 	t.Helper()
 	ps := newPipes()
@@ -68,7 +69,7 @@ func piped(t *testing.T, keepAlive time.Duration) (*Client, net.Conn) {
 	return c, <-accepted
 }
 
-// paho.mqtt.golang #139: as publishing in a handler, for subscribing.
+// paho.mqtt.golang #139: like publishing in a handler, but subscribing.
 func TestSubscribeInsideTheReceivingLoopDoesNotDeadlock(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
@@ -98,7 +99,7 @@ func TestSubscribeInsideTheReceivingLoopDoesNotDeadlock(t *testing.T) {
 }
 
 // paho.mqtt.golang #509, #512: reader, writer and callers wait for each other
-// in a circle when the connection drops.
+// in a cycle when the connection drops.
 func TestNoCallHangsWhenTheConnectionDropsUnderLoad(t *testing.T) {
 	t.Parallel()
 	for round := range 20 {
@@ -147,8 +148,8 @@ func TestNoCallHangsWhenTheConnectionDropsUnderLoad(t *testing.T) {
 }
 
 // paho.mqtt.golang #208, #453 and five more: "pingresp not received" because
-// the application was busy, or although data flowed.
-func TestABusyApplicationIsNoDeadServer(t *testing.T) {
+// the application was busy, or although data was received.
+func TestABusyApplicationIsNotADeadServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, nc := piped(t, 10*time.Second)
 		pings := make(chan int, 1)
@@ -185,13 +186,13 @@ func TestABusyApplicationIsNoDeadServer(t *testing.T) {
 			got += len(b.Messages)
 			b.Release()
 		}
-		time.Sleep(time.Minute) // and lives on
+		time.Sleep(time.Minute) // and the connection stays up
 		if err := c.Err(); err != nil {
 			t.Fatalf("given up after the messages: %v", err)
 		}
 		c.Abort()
 		nc.Close()
-		// The server needs them: without a packet for one and a half times
+		// The server needs the pings: without a packet for one and a half times
 		// the keep alive it takes the client for dead.
 		if n := <-pings; n < 60 {
 			t.Errorf("%d PINGREQ in eleven minutes, want one in every ten seconds", n)
@@ -199,8 +200,8 @@ func TestABusyApplicationIsNoDeadServer(t *testing.T) {
 	})
 }
 
-// paho.mqtt.golang #723, paho.golang #257: a PINGREQ behind a write that is
-// stuck finds no dead peer; the write itself must.
+// paho.mqtt.golang #723, paho.golang #257: a PINGREQ queued after a stuck write
+// cannot detect a dead peer; the write itself must.
 func TestAStuckWriteEndsTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, nc := piped(t, 40*time.Second)
@@ -220,10 +221,10 @@ func TestAStuckWriteEndsTheConnection(t *testing.T) {
 }
 
 // paho.mqtt.golang #362; paho.golang resends before it reads: new messages
-// overtake the resent ones, or nothing is read meanwhile.
+// overtake the resent ones, or nothing is read during the resend.
 func TestNewMessagesQueueBehindTheResentAndReadingGoesOn(t *testing.T) {
 	t.Parallel()
-	const old, size = 4000, 1 << 10 // together more than two socket buffers
+	const old, size = 4000, 1 << 10 // in total more than two socket buffers
 	opt := Options{Version: packet.V311, Resume: true, Reconnect: atOnce, MaxInflight: 2 * old, MaxHeld: 64 << 20}
 	c, p, accept := connected(t, opt, connect4c, connack4)
 	payload := make([]byte, size)
@@ -256,7 +257,7 @@ func TestNewMessagesQueueBehindTheResentAndReadingGoesOn(t *testing.T) {
 	}
 	read(0, old, 0x32)
 	<-sent
-	p.send("40 02 0001") // the server takes them, if slowly
+	p.send("40 02 0001") // the server reads them, slowly
 	waitFor(t, func() bool { return c.Stats().Acked == 1 })
 	p.nc.Close()
 
@@ -328,7 +329,7 @@ func TestEveryPublishHasOneOutcome(t *testing.T) {
 	}
 }
 
-// paho.mqtt.golang #449, #630: QoS 0 is reported sent while there is no
+// paho.mqtt.golang #449, #630: QoS 0 is reported as sent while there is no
 // connection.
 func TestQoS0WhileDownWaitsOrSaysSo(t *testing.T) {
 	t.Parallel()
@@ -381,13 +382,13 @@ func TestQoS0WhileDownWaitsOrSaysSo(t *testing.T) {
 	closed(t, c, p)
 }
 
-// paho.mqtt.golang #89, paho.mqtt.python #597: what was sent last is lost at
+// paho.mqtt.golang #89, paho.mqtt.python #597: the last messages are lost at
 // exit, above all when the socket is closed with unread input, which resets it.
 func TestNothingIsLostAtExit(t *testing.T) {
 	t.Parallel()
 	const n = 20_000
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
-	// Input that nobody receives.
+	// Input that is never received.
 	go func() { _, _ = p.nc.Write(bytes.Repeat(unhex(t, "30 04 0001 61 33"), 100_000)) }()
 	gone := make(chan error, 1)
 	go func() {
@@ -410,8 +411,8 @@ func TestNothingIsLostAtExit(t *testing.T) {
 	}
 }
 
-// The last chance of a server to say why it does not take a message at QoS 0.
-func TestCloseTellsWhyTheServerDisconnects(t *testing.T) {
+// The server's last chance to say why it does not accept a message at QoS 0.
+func TestCloseReportsWhyTheServerDisconnects(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V5}, connect5, connack5)
 	if err := c.Publish(t.Context(), &Message{Topic: "a"}); err != nil {
@@ -432,7 +433,7 @@ func TestCloseTellsWhyTheServerDisconnects(t *testing.T) {
 }
 
 // paho.golang #230, paho.mqtt.golang #589: a server that accepts and then
-// closes is hammered, because every CONNACK starts the pauses anew.
+// closes is hammered, because every CONNACK resets the backoff.
 func TestAServerThatAcceptsAndClosesIsNotHammered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ps := newPipes()
@@ -460,7 +461,7 @@ func TestAServerThatAcceptsAndClosesIsNotHammered(t *testing.T) {
 		}
 		<-c.Done()
 		if got, want := fmt.Sprint(attempts), "[1 2 3 4 1 1 2 3]"; got != want {
-			t.Errorf("attempts %v, want %v: only a connection that held starts anew", got, want)
+			t.Errorf("attempts %v, want %v: only a connection that lasted starts over", got, want)
 		}
 	})
 }
@@ -508,7 +509,7 @@ func TestTheReceiveMaximumHoldsAfterAResume(t *testing.T) {
 }
 
 // rumqtt #1014, #1056, #1057: an acknowledgement that is out of order, comes
-// twice or belongs to nothing stops the client or panics.
+// twice or matches nothing stops the client or panics.
 func TestOddAcknowledgementsDoNoHarm(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
@@ -531,7 +532,7 @@ func TestOddAcknowledgementsDoNoHarm(t *testing.T) {
 }
 
 // paho.mqtt.golang #19, #145, #280, #488, #536, #675: closing twice, or while
-// calls are under way, panics.
+// calls are in progress, panics.
 func TestClosingFromEverywhereIsSafe(t *testing.T) {
 	t.Parallel()
 	for round := range 30 {
@@ -574,9 +575,9 @@ func TestClosingFromEverywhereIsSafe(t *testing.T) {
 	}
 }
 
-// paho.mqtt.golang #128, #467, #600, #617: goroutines are left over by every
-// reconnect. (Those left by Close are found by TestMain.)
-func TestReconnectsLeaveNoGoroutines(t *testing.T) { // not parallel: it counts
+// paho.mqtt.golang #128, #467, #600, #617: every reconnect leaks goroutines.
+// (TestMain finds those that Close leaks.)
+func TestReconnectsLeaveNoGoroutines(t *testing.T) { // not parallel: it counts goroutines
 	c, p, accept := connected(t, Options{Version: packet.V311, Reconnect: atOnce, KeepAlive: time.Hour}, "10 0d 0004 4d515454 04 02 0e10 0001 61", connack4)
 	before := runtime.NumGoroutine()
 	for i := range 50 {
@@ -590,8 +591,8 @@ func TestReconnectsLeaveNoGoroutines(t *testing.T) { // not parallel: it counts
 	closed(t, c, p)
 }
 
-// MQTT.js #397, #607, #1121: what is published while there is no connection
-// piles up without limit.
+// MQTT.js #397, #607, #1121: messages published while there is no connection
+// pile up without limit.
 func TestWhatIsHeldWhileDownIsBounded(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -635,9 +636,9 @@ func TestWhatIsHeldWhileDownIsBounded(t *testing.T) {
 	}
 }
 
-// paho.golang holds 529 KB for an idle client: everything is sized for the
-// worst case. What the runtime does meanwhile only adds to it.
-func TestAnIdleClientIsSmall(t *testing.T) { // not parallel: it measures
+// paho.golang uses 529 KB for an idle client: everything is sized for the worst
+// case. Allocations of the runtime during the test only add to the result.
+func TestAnIdleClientIsSmall(t *testing.T) { // not parallel: it measures memory
 	if runtime.GOOS == "windows" {
 		t.Skip("without writes of its own, a connection holds more")
 	}
@@ -653,7 +654,7 @@ func TestAnIdleClientIsSmall(t *testing.T) { // not parallel: it measures
 	}
 }
 
-// idleClient is how many bytes one of many idle clients takes.
+// idleClient returns how many bytes each of many idle clients uses.
 func idleClient(t *testing.T) int {
 	const n = 200
 	heap := func() int {
@@ -688,7 +689,7 @@ func idleClient(t *testing.T) int {
 	return took / n
 }
 
-// countingConn checks that nobody writes while another does, and counts.
+// countingConn checks that writes do not overlap, and counts them.
 type countingConn struct {
 	net.Conn
 	t      *testing.T
@@ -732,7 +733,7 @@ func TestOneWriterWritesManyPacketsAtOnce(t *testing.T) {
 			}
 			all = append(all, chunk[:n]...)
 		}
-		p.nc.Close() // at DISCONNECT, for which Close waits
+		p.nc.Close() // after DISCONNECT; Close waits for this
 		n := map[string]int{}
 		for len(all) > 2 {
 			end := 2 + int(all[1])
@@ -770,14 +771,14 @@ func TestOneWriterWritesManyPacketsAtOnce(t *testing.T) {
 }
 
 // paho.mqtt.golang SetOrderMatters, paho.golang #52: messages reach the
-// application in another order than they came in.
+// application in a different order than they arrived.
 func TestMessagesComeInTheirOrder(t *testing.T) {
 	t.Parallel()
 	const n = 60_000
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
 	go func() {
 		var b []byte
-		for i := range n { // QoS 0, 1 and 2 by turns
+		for i := range n { // QoS 0, 1 and 2 in turn
 			if q := byte(i % 3); q == 0 {
 				b = append(b, 0x30, 6, 0, 1, 'a')
 			} else {

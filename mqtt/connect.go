@@ -12,25 +12,26 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// agreement is what CONNECT and CONNACK have said, and what follows from it of the
-// session that the server has. Guarded by Client.mu; the goroutine that connects, which
-// alone changes version, clientID and cleaned, reads these without it.
+// agreement is what CONNECT and CONNACK agreed on, and what follows for the
+// session at the server. Client.mu must be held, except by the goroutine that
+// connects: it alone changes version, clientID and cleaned, and may read them
+// without the lock.
 type agreement struct {
-	version   packet.Version // agreed on last; 0 before the first connection of an open choice
+	version   packet.Version // version in use; 0 before the first connection if the version is open
 	clientID  string
 	present   bool              // the server had a session at the latest connect
-	props     packet.Properties // of the latest CONNACK
-	cleaned   bool              // before 5.0: the session that is kept began with this client
-	inherited bool              // the server's session has identifiers that an earlier program used
+	props     packet.Properties // properties of the latest CONNACK
+	cleaned   bool              // before 5.0: this client began the session that is kept
+	inherited bool              // the server's session has packet identifiers that an earlier program used
 	greeted   bool              // CONNECT is written on the connection that is being made
-	// unanswered counts CONNECTs since a session was begun for which no CONNACK
-	// came.
+	// unanswered counts the CONNECTs since a session began that no CONNACK
+	// answered.
 	unanswered int
 }
 
-// establish makes one connection, from dial to CONNACK, and starts the
-// session on it. Where the version is open, a server that does not know 5.0 is
-// asked again in 3.1.1.
+// establish makes one connection, from dial to CONNACK, and starts the session
+// on it. If the version is open and the server does not support 5.0, it tries
+// again with 3.1.1.
 func (c *Client) establish(ctx context.Context, first bool) error {
 	if !first && c.opt.NewPassword != nil {
 		if password, err := c.opt.NewPassword(ctx); err == nil {
@@ -40,29 +41,32 @@ func (c *Client) establish(ctx context.Context, first bool) error {
 	ctx, cancel := context.WithTimeout(ctx, c.opt.ConnectTimeout)
 	defer cancel()
 	for _, s := range c.choice.servers {
-		// The ends that count are those in a row. A server that has then taken
-		// 3.1.1 needs one only.
+		// Only consecutive ends count. For a server that has accepted 3.1.1
+		// before, one is enough.
 		if s.ends = 0; s.older {
 			s.ends = 1
 		}
 	}
 	for tries := 1; ; tries++ {
 		s, again, err := c.attempt(ctx, first)
-		if again && ctx.Err() == nil && tries < 10 { // addresses may be many
+		if again && ctx.Err() == nil && tries < 10 { // a name may have many addresses
 			continue
 		}
-		if s != nil && endedUnanswered(err) && s.told && !s.older {
-			err = unanswered{s.why} // in words, which this one is not
+		if s != nil && endedUnanswered(err) && s.refused && !s.older {
+			err = unanswered{s.why} // report the earlier refusal, which has a reason; this error has none
 		}
 		return err
 	}
 }
 
-// attempt dials once and shakes hands, twice where a session has to be cleaned
-// first. again says that another version, or this one once more, is to be tried at
-// once. s is what is known of the server, if the version was open.
+// attempt dials once and does the handshake, twice if a session has to be
+// cleaned first. again reports that another attempt should follow at once, in
+// another version or in this one. s is what is known of the server if the
+// version was open, else nil.
 func (c *Client) attempt(ctx context.Context, first bool) (s *server, again bool, err error) {
-	v := c.agreed.version // of which no other goroutine is told before the first connection, and which none but this one changes
+	// No lock is needed: only this goroutine changes version, and before the
+	// first connection only it uses it.
+	v := c.agreed.version
 	if v == 0 {
 		v = packet.V5
 	}
@@ -88,8 +92,8 @@ func (c *Client) attempt(ctx context.Context, first bool) (s *server, again bool
 			err = c.shake(ctx, nc, p)
 		}
 		if err == nil && cleaned {
-			// Some servers keep the session that the clean connection began, in
-			// which nothing was sent: it is as new as any.
+			// Some servers keep the session that the clean connection began. It
+			// is empty and as good as new.
 			c.mu.Lock()
 			c.agreed.present = false
 			c.mu.Unlock()
@@ -118,11 +122,12 @@ func (c *Client) attempt(ctx context.Context, first bool) (s *server, again bool
 	}
 }
 
-// shake is the handshake that ends with ctx. nc is closed if it fails.
+// shake does the handshake, and is interrupted when ctx ends. It closes nc on
+// failure.
 func (c *Client) shake(ctx context.Context, nc net.Conn, p *packet.Connect) error {
 	stop := interrupt(ctx, nc)
 	err := c.handshake(ctx, nc, p)
-	_ = nc.SetDeadline(time.Time{}) // one that dial may have left; a connection may have none
+	_ = nc.SetDeadline(time.Time{}) // dial may have left a deadline; not every connection supports them
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
@@ -144,8 +149,8 @@ func (c *Client) shake(ctx context.Context, nc net.Conn, p *packet.Connect) erro
 	return &Error{Op: "connect", Class: ErrNotSent, Err: err}
 }
 
-// leaveUnused closes a connection on which no session was begun. A Close that
-// came behind CONNECT has left its DISCONNECT, without which the server would
+// leaveUnused closes a connection on which no session was started. A Close that
+// came after CONNECT has queued its DISCONNECT, without which the server would
 // publish the will (MQTT-3.1.2-8).
 func (c *Client) leaveUnused(nc net.Conn) {
 	defer nc.Close()
@@ -160,12 +165,13 @@ func (c *Client) leaveUnused(nc net.Conn) {
 	if c.opt.Trace != nil {
 		c.traceOut(out, v)
 	}
-	_ = nc.SetDeadline(time.Now().Add(time.Second)) // in place of the one that interrupted the handshake
+	_ = nc.SetDeadline(time.Now().Add(time.Second)) // replaces the deadline that interrupted the handshake
 	_ = bounded(context.Background(), nc, time.Second, func() error {
 		if _, err := nc.Write(out); err != nil {
-			return err // nobody waits for it
+			return err // ignored by the caller
 		}
-		// To close with input unread would reset the connection, and the DISCONNECT.
+		// Closing with unread input would reset the connection and discard the
+		// DISCONNECT.
 		if half, ok := nc.(interface{ CloseWrite() error }); ok && closing && half.CloseWrite() == nil {
 			_, _ = io.Copy(io.Discard, nc)
 		}
@@ -173,24 +179,24 @@ func (c *Client) leaveUnused(nc net.Conn) {
 	})
 }
 
-// unreached marks errors of dialling.
+// unreached marks errors of dialing.
 type unreached struct{ error }
 
 func (u unreached) Unwrap() error        { return u.error }
 func (u unreached) Is(target error) bool { return target == ErrUnreached }
 
-// check refuses what a server may not accept, as strings that are none
+// check refuses a CONNECT that a server may reject: invalid strings
 // (MQTT-3.1.3-4) and, before 5.0, a password without a user name
-// (MQTT-3.1.2-22) and a session without a client identifier (MQTT-3.1.3-7).
+// (MQTT-3.1.2-22) or a session without a client ID (MQTT-3.1.3-7).
 func check(p *packet.Connect) error {
 	return legal(p, &packet.Connect{}, p.Version)
 }
 
-// handshake sends the CONNECT p and reads up to CONNACK. What comes behind it stays
-// in c.rbuf.
+// handshake sends the CONNECT p and reads up to CONNACK. Bytes that follow it
+// are left in c.rbuf.
 func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) error {
 	v := p.Version
-	ctx, done := context.WithCancel(ctx) // of the authentication
+	ctx, done := context.WithCancel(ctx) // for the authentication
 	defer done()
 	proof, err := c.startAuth(ctx, p)
 	if err != nil {
@@ -211,7 +217,8 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) 
 		c.traceOut(out, v)
 	}
 	if _, err := nc.Write(out); err != nil {
-		// What the server said before it closed tells more.
+		// A reason that the server sent before it closed says more than the
+		// write error.
 		said := bounded(ctx, nc, time.Second, func() error {
 			_, err := nc.Read(make([]byte, 1))
 			return err
@@ -228,7 +235,7 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) 
 	var ev session.Event
 	buf := make([]byte, 0, 4096)
 	for first := true; ; {
-		if len(buf) == cap(buf) { // to which what was read belongs no more
+		if len(buf) == cap(buf) { // grow, without the bytes that were consumed
 			buf = append(make([]byte, 0, max(2*len(buf), 4096)), buf...)
 		}
 		n, err := nc.Read(buf[len(buf):cap(buf)])
@@ -282,15 +289,15 @@ func (c *Client) handshake(ctx context.Context, nc net.Conn, p *packet.Connect) 
 	}
 }
 
-// failHandshake has leaveUnused tell the server why the client goes, as far as 5.0
-// can.
+// failHandshake queues a DISCONNECT that gives the reason, where 5.0 allows
+// one; leaveUnused sends it.
 func (c *Client) failHandshake(err error) {
 	c.mu.Lock()
 	c.conn.Fail(err)
 	c.mu.Unlock()
 }
 
-// handshakeError says why reading or writing failed before CONNACK.
+// handshakeError returns why reading or writing failed before CONNACK.
 func (c *Client) handshakeError(nc net.Conn, err error) error {
 	if e := c.transportErrorOf(nc, err); isExplained(e) {
 		return e
@@ -306,8 +313,9 @@ func isExplained(err error) bool {
 	return errors.As(err, &e)
 }
 
-// foreign is the error of a peer whose first bytes say that it is no MQTT server; nil
-// if they do not. wait says that further bytes are needed; more that they may come.
+// foreign returns an error if the first bytes show that the peer is not an MQTT
+// server, else nil. wait reports that more bytes are needed to decide; more is
+// set if more may come.
 func foreign(nc net.Conn, b []byte, v packet.Version, more bool) (wait bool, err error) {
 	is, wait := transport.IsForeign(b, v, more)
 	if !is {
@@ -316,7 +324,7 @@ func foreign(nc net.Conn, b []byte, v packet.Version, more bool) (wait bool, err
 	return false, transport.NoMQTT(remoteOf(nc), b)
 }
 
-// remoteOf is the address of the other end, "" if the connection knows none.
+// remoteOf returns the remote address, or "" if the connection has none.
 func remoteOf(nc net.Conn) string {
 	if a := nc.RemoteAddr(); a != nil {
 		return a.String()
@@ -324,8 +332,8 @@ func remoteOf(nc net.Conn) string {
 	return ""
 }
 
-// connectPacket is CONNECT for the first or for a later connection. A later
-// one continues the session wherever the server may have kept it.
+// connectPacket returns the CONNECT for the first or for a later connection. A
+// later connection continues the session if the server may have kept it.
 func (c *Client) connectPacket(v packet.Version, first bool) *packet.Connect {
 	o := &c.opt
 	p := &packet.Connect{Version: v, CleanStart: !c.continues(v, first), ClientID: []byte(c.agreed.clientID),
@@ -355,8 +363,8 @@ func (c *Client) connectPacket(v packet.Version, first bool) *packet.Connect {
 	return p
 }
 
-// continues reports whether a connection asks for the session that the server may
-// have.
+// continues reports whether a connection asks for the session that the server
+// may have.
 func (c *Client) continues(v packet.Version, first bool) bool {
 	switch o := &c.opt; {
 	case o.Resume && !(first && c.publishesAnew()):
@@ -367,26 +375,28 @@ func (c *Client) continues(v packet.Version, first bool) bool {
 	return c.keeps(v)
 }
 
-// publishesAnew reports whether a session of an earlier program's is of no use: it
-// is known by its packet identifiers, which are in the journal if anywhere. A
-// message sent under one that the server still awaits PUBREL for would be taken
-// for the old one, and be lost (section 4.3.3).
+// publishesAnew reports whether the session of an earlier program is unusable:
+// its packet identifiers are known only from a journal, and there is none. A
+// message with an identifier for which the server still awaits PUBREL would be
+// taken for the earlier one, and be lost (section 4.3.3).
 func (c *Client) publishesAnew() bool { return c.opt.PublishOnly && c.opt.Journal == nil }
 
-// keeps reports whether, before 5.0, a session that began clean is kept over this
-// client's connections. Under no name, or under one that was made up, nobody could
-// ever end it (MQTT-3.1.3-8).
+// keeps reports whether, before 5.0, a session that began clean is kept over
+// this client's connections. With an empty or generated client ID no later
+// client could discard it (MQTT-3.1.3-8).
 func (c *Client) keeps(v packet.Version) bool {
 	o := &c.opt
 	return v < packet.V5 && c.agreed.clientID != "" && !o.NewClientID && (o.Keep && !o.Resume || o.Resume && c.publishesAnew())
 }
 
-// cleansFirst reports whether a connection is to be made that does nothing but end
-// an old session: before 5.0 one that begins clean also ends clean (MQTT-3.1.2-6).
+// cleansFirst reports whether the old session must be discarded by a connection
+// that does nothing else: before 5.0 a session that begins clean also ends with
+// its connection (MQTT-3.1.2-6).
 func (c *Client) cleansFirst(v packet.Version) bool { return c.keeps(v) && !c.agreed.cleaned }
 
-// part ends the connection that has cleaned the session, and waits until the server
-// has closed it, too, so that it does not end the next one with it.
+// part disconnects after the session was cleaned, and waits until the server
+// has closed the connection as well, so that it cannot end the next connection
+// with it.
 func (c *Client) part(ctx context.Context, nc net.Conn) {
 	c.mu.Lock()
 	c.conn.Disconnect(&packet.Disconnect{})
@@ -411,9 +421,9 @@ func (c *Client) part(ctx context.Context, nc net.Conn) {
 	})
 }
 
-// DiscardSession has the server forget the session of a client that has ended: it
-// connects once more, asking for a clean start, and disconnects. Before 5.0
-// nothing else ends a session; there, it is for those that SessionExpiry has kept.
+// DiscardSession makes the server discard the session of a client that has
+// ended: it connects once more with clean start and disconnects. Before 5.0
+// nothing else ends a session that Options.Keep has kept.
 func (c *Client) DiscardSession(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.opt.ConnectTimeout)
 	defer cancel()
@@ -431,23 +441,23 @@ func (c *Client) DiscardSession(ctx context.Context) error {
 	return nil
 }
 
-// configLocked is what the session is to keep to on a connection in version v.
+// configLocked returns the session's limits for a connection in version v.
 func (c *Client) configLocked(v packet.Version) session.Config {
 	o := &c.opt
 	cfg := session.Config{
 		MaxPacket: o.MaxPacket, ReceiveMaximum: o.ReceiveMaximum, TopicAliasMaximum: o.TopicAliasMaximum,
 		SendWindow: o.MaxInflight, SendBytes: o.MaxHeld, SendAliases: o.SendAliases,
 	}
-	if v < packet.V5 { // the server cannot say how many it takes
+	if v < packet.V5 { // before 5.0 the server cannot announce its limit
 		cfg.SendWindow, cfg.QoS2Window = c.window.size, o.OldInflight
 	}
 	return cfg
 }
 
-// seconds32 is d in whole seconds, or 4294967295 for what does not fit.
+// seconds32 returns d in whole seconds, at most 4294967295.
 func seconds32(d time.Duration) uint32 { return uint32(min(d/time.Second, 1<<32-1)) }
 
-// accepted takes over what CONNACK says.
+// accepted stores the contents of CONNACK.
 func (c *Client) accepted(p *packet.Connack, proof Authenticator) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -462,9 +472,9 @@ func (c *Client) accepted(p *packet.Connack, proof Authenticator) {
 	}
 }
 
-// begin starts the session on a new connection: what was in flight is sent
-// again, and what the server has forgotten is subscribed again. It does not
-// when Close or Abort, which have seen no connection, came before it.
+// begin starts the session on a new connection: it resends what was in flight,
+// and renews the subscriptions that the server has lost. It does nothing and
+// returns false if Close or Abort was called while there was no connection.
 func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	var events []Event
 	c.mu.Lock()
@@ -474,7 +484,7 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	}
 	c.gen++
 	c.agreed.version, c.choice.open = p.Version, false
-	// 3.1 does not say whether the server has a session.
+	// 3.1 does not report whether the server has a session.
 	old := c.agreed.present || p.Version == packet.V31 && !p.CleanStart
 	c.agreed.inherited = old && (c.agreed.inherited || c.gen == 1 && c.opt.Journal == nil && !c.agreed.cleaned)
 	c.nc, c.fail, c.out.torn, c.proof.unproven = nc, nil, false, 0
@@ -484,10 +494,10 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	if !c.conn.Resume(c.agreed.present, func(tag uint64, reason packet.ReasonCode) {
 		events = c.completedLocked(events, tag, reason, nil)
 	}) {
-		c.born, c.agreed.present = c.gen, false
+		c.sessionGen, c.agreed.present = c.gen, false
 	}
-	// A server that had lost the session may have said so in a CONNACK that did
-	// not arrive, and now speaks of the one that it began then.
+	// If the server lost the session, the CONNACK that reported it may have
+	// been lost, and session present now refers to the session begun then.
 	if !c.agreed.present || c.agreed.unanswered > 0 {
 		c.subs.renew()
 	}
@@ -497,10 +507,10 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	if c.timer == nil {
 		c.timer = time.AfterFunc(time.Hour, c.tick)
 	}
-	_ = c.tickLocked() // a deadline that has passed comes again
-	events = c.subs.tell(events)
-	c.waiters.answerAll(&c.waiters.roomers)
-	c.waiters.answerAll(&c.waiters.drainers)
+	_ = c.tickLocked() // a deadline that has passed is seen again
+	events = c.subs.appendFailed(events)
+	c.waiters.answerAll(&c.waiters.windowWaiters)
+	c.waiters.answerAll(&c.waiters.bufferWaiters)
 	c.flushedLocked()
 	wake := c.wakeLocked()
 	c.mu.Unlock()
@@ -511,8 +521,8 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	return true
 }
 
-// run is the reading goroutine: it reads the connection to its end and, if
-// the options say so, makes the next.
+// run is the reading goroutine: it reads the connection to its end and, if the
+// options allow it, makes the next.
 func (c *Client) run() {
 	defer c.leave()
 	for {
@@ -533,17 +543,18 @@ func (c *Client) run() {
 	}
 }
 
-// down takes the connection's end: requests are answered, QoS 0 messages
-// that may be lost are counted. It reports whether the window is narrower now, whether
-// the broker's reason was about a packet, and which packet is proven undeliverable.
+// down handles the end of the connection: it answers requests and counts the
+// QoS 0 messages that may be lost. It reports whether the window was reduced,
+// whether the broker's reason was about a packet, and which packet is proven
+// undeliverable.
 func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 	var hint error
 	c.mu.Lock()
 	nc := c.nc
 	c.nc, c.inbox.reading = nil, false
-	if len(c.out.rest) > 0 { // nobody has it under way
+	if len(c.out.rest) > 0 { // no write is using it
 		c.out.rest, c.out.writing = nil, false
-		c.waiters.answerAll(&c.waiters.idlers)
+		c.waiters.answerAll(&c.waiters.writeWaiters)
 	}
 	x := c.auth.lost()
 	if !c.farewell.closing {
@@ -574,7 +585,7 @@ func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 	return narrowed, named, u
 }
 
-// causeOf is an error without the frame of the connection's.
+// causeOf strips the *Error of a lost connection from err.
 func causeOf(err error) error {
 	if e, ok := err.(*Error); ok && e.Op == "connection" && e.Err != nil && !e.Reason.Failed() {
 		return e.Err
@@ -582,8 +593,8 @@ func causeOf(err error) error {
 	return err
 }
 
-// again restores the connection, or ends the client and returns false. named tells
-// that the broker ended it because of a packet.
+// again restores the connection, or ends the client and returns false. named
+// reports whether the broker closed it because of a packet.
 func (c *Client) again(err error, start time.Time, named bool) bool {
 	c.mu.Lock()
 	closing, unproven := c.farewell.closing, c.proof.unproven
@@ -595,7 +606,7 @@ func (c *Client) again(err error, start time.Time, named bool) bool {
 		c.end(err)
 		return false
 	}
-	if c.opt.Reconnect == nil || errors.Is(err, ErrJournal) { // no other connection mends a disk
+	if c.opt.Reconnect == nil || errors.Is(err, ErrJournal) { // a new connection does not repair a disk
 		c.end(err)
 		return false
 	}
@@ -603,11 +614,11 @@ func (c *Client) again(err error, start time.Time, named bool) bool {
 	attempt := 0
 	if time.Since(start) < 30*time.Second {
 		c.mu.Lock()
-		if c.doubt.tried { // it had stood the control: the broker is well
+		if c.doubt.tried { // it had passed the control: the broker works
 			c.early = 0
 		}
 		c.early++
-		attempt = c.early - 1 // a broker that accepts and then kicks is not hammered
+		attempt = c.early - 1 // do not hammer a broker that accepts and then disconnects
 		c.mu.Unlock()
 	} else {
 		c.mu.Lock()
@@ -653,8 +664,7 @@ func (c *Client) again(err error, start time.Time, named bool) bool {
 	}
 }
 
-// end makes err the reason for which the client is over and answers every
-// waiting call.
+// end ends the client with err as the reason and answers every waiting call.
 func (c *Client) end(err error) {
 	c.mu.Lock()
 	if c.ended == nil {
@@ -666,8 +676,8 @@ func (c *Client) end(err error) {
 		}
 	})
 	c.endAsksLocked()
-	c.waiters.answerAll(&c.waiters.roomers) // they look at c.ended
-	c.waiters.answerAll(&c.waiters.drainers)
+	c.waiters.answerAll(&c.waiters.windowWaiters) // they check c.ended
+	c.waiters.answerAll(&c.waiters.bufferWaiters)
 	c.waiters.answerAll(&c.waiters.flushers)
 	c.waiters.answerAll(&c.waiters.receivers)
 	if c.timer != nil {

@@ -13,7 +13,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
-// bareConn has no deadlines, as channels of SSH and a command's pipes on Windows.
+// bareConn has no deadlines, like an SSH channel or the pipes of a command on
+// Windows.
 type bareConn struct{ net.Conn }
 
 func (bareConn) SetDeadline(time.Time) error      { return os.ErrNoDeadline }

@@ -8,20 +8,20 @@
 //
 // # Errors
 //
-// What became of a message is its error's class:
+// The class of an error says what happened to the message:
 //
-//   - ErrNotSent: nothing left this client. Trying again is safe.
-//   - ErrRefused: the server said no; [Error].Reason and Text say why.
-//   - ErrInDoubt: it may have arrived or not, and the client will not try
-//     again: the connection ended for good before the acknowledgement.
-//   - ErrKept: it stands in the session and will be delivered; only the
-//     caller stopped waiting.
+//   - ErrNotSent: nothing left this client. Retrying is safe.
+//   - ErrRefused: the server refused it; [Error].Reason and Text say why.
+//   - ErrInDoubt: it may have arrived, and the client will not resend it: the
+//     connection ended for good before the acknowledgement.
+//   - ErrKept: it is in the session and will be delivered; only the caller
+//     stopped waiting.
 //
 // # Concurrency
 //
-// All methods may be called from any goroutine. A connection has one reading
-// and one writing goroutine. The reader never waits for a write, and no lock
-// is held while reading, writing, waiting or calling back. Nothing queues
-// without bound: Publish and Send wait while the window or the output buffer
-// is full, and reading stops while the application is behind.
+// All methods are safe for concurrent use. A connection has one reading and one
+// writing goroutine. The reader never waits for a write, and no lock is held
+// while reading, writing, waiting or calling back. All queues are bounded:
+// Publish and Send block while the window or the output buffer is full, and
+// reading pauses while the application is behind.
 package mqtt

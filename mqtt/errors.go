@@ -11,8 +11,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// The four classes of what became of a message or request; see the package
-// comment. Test with errors.Is.
+// The classes of errors, which say what happened to a message or request; see
+// the package documentation. Test for them with errors.Is.
 var (
 	ErrNotSent = errors.New("not sent")
 	ErrRefused = errors.New("refused by the peer")
@@ -20,7 +20,7 @@ var (
 	ErrKept    = errors.New("kept in the session")
 )
 
-// Causes that callers branch on.
+// Causes that callers can test for with errors.Is.
 var (
 	ErrClosed     = errors.New("client is closed")
 	ErrLost       = errors.New("connection lost")
@@ -28,24 +28,25 @@ var (
 	ErrBacklog    = errors.New("received messages pile up while a call waits for its acknowledgement")
 	ErrJournal    = errors.New("the journal cannot be written")
 	ErrUnreceived = errors.New("a publish-only client does not receive")
-	ErrReceiving  = errors.New("a loop over Messages is receiving already")
+	ErrReceiving  = errors.New("a loop over Messages is already receiving")
 	ErrNoAnswer   = session.ErrNoAnswer
 	ErrNoQoS2     = session.ErrNoQoS2
-	ErrNoConnack  = errors.New("no CONNACK in time")
+	ErrNoConnack  = errors.New("no CONNACK within the timeout")
 	// ErrInherited refuses messages at QoS 2; see Options.Resume.
 	ErrInherited = errors.New("QoS 2 needs a new session or a journal: this session has packet identifiers that an earlier program used")
-	// ErrAuthentication is what an Authenticator's error matches.
+	// ErrAuthentication is matched by every error of an Authenticator.
 	ErrAuthentication = errors.New("authentication failed")
-	// ErrExpired marks a server's DISCONNECT "not authorized" of a connection
-	// that it had accepted by enhanced authentication: a fresh one may help.
+	// ErrExpired is matched by the error of a connection that was accepted by
+	// enhanced authentication and that the server closed with "not authorized":
+	// authenticating again may help.
 	ErrExpired = errors.New("the authentication may have expired")
 )
 
-// Error is what the methods of Client return.
+// Error is the type of the errors that the methods of Client return.
 type Error struct {
 	Op     string            // "connect", "connection", "publish", "subscribe", "unsubscribe", "reauthenticate", "flush", "ping", "close"
 	Class  error             // one of the four classes
-	Reason packet.ReasonCode // of ErrRefused, and of a server's DISCONNECT
+	Reason packet.ReasonCode // reason code of ErrRefused, and of a server's DISCONNECT
 	Text   string            // the peer's reason string; untrusted text
 	Ref    string            // server reference of CONNACK or DISCONNECT; untrusted text
 	Err    error             // cause; nil for a plain refusal
@@ -80,8 +81,9 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives the cause. The class of a cause is not that of the error: a
-// message that was never sent is not in doubt because the connection was.
+// Unwrap returns the cause without its class. The class of a cause is not that
+// of the error: a message that was never sent is not in doubt because the
+// connection was.
 func (e *Error) Unwrap() error {
 	if inner, ok := e.Err.(*Error); ok {
 		return classless{inner}
@@ -89,7 +91,8 @@ func (e *Error) Unwrap() error {
 	return e.Err
 }
 
-// classless is the cause of an Error that is an Error itself.
+// classless wraps the cause of an Error if it is an Error itself; it hides the
+// class.
 type classless struct{ e *Error }
 
 func (c classless) Error() string { return c.e.Error() }
@@ -101,7 +104,7 @@ func (c classless) Is(target error) bool {
 
 func (c classless) Unwrap() error { return c.e.Unwrap() }
 
-// Is matches the class and the reason code.
+// Is reports whether target is the class or the reason code of e.
 func (e *Error) Is(target error) bool {
 	if target == e.Class {
 		return true
@@ -110,8 +113,8 @@ func (e *Error) Is(target error) bool {
 	return ok && r == e.Reason && e.Reason.Failed()
 }
 
-// lost is ErrLost with the cause, told without the addresses and calls that
-// package net puts around it.
+// lost is ErrLost with the cause. Its text omits the addresses and calls that
+// package net adds.
 type lost struct{ cause error }
 
 func (e lost) Error() string {
@@ -119,7 +122,7 @@ func (e lost) Error() string {
 	var explained *transport.Error
 	var timeout interface{ Timeout() bool }
 	switch {
-	case errors.As(e.cause, &explained): // says it all
+	case errors.As(e.cause, &explained): // its text is complete
 	case transport.SystemText(e.cause) != "":
 		text = transport.SystemText(e.cause)
 	case errors.Is(e.cause, net.ErrClosed), errors.Is(e.cause, io.ErrClosedPipe):
@@ -134,14 +137,14 @@ func (e lost) Is(target error) bool { return target == ErrLost }
 
 func (e lost) Unwrap() error { return e.cause }
 
-// refusal makes an Error from a failing reason code and its properties.
+// refusal returns the Error for a failing reason code and its properties.
 func refusal(op string, reason packet.ReasonCode, p packet.Properties) *Error {
 	return &Error{Op: op, Class: ErrRefused, Reason: reason, Text: p.Text(packet.ReasonString), Ref: p.Text(packet.ServerReference)}
 }
 
 // Unsupported reports whether the server said, when it accepted the connection,
-// that it does not do what was asked for: the QoS, retained messages, the
-// packet's size, or the kind of subscription.
+// that it does not support what was requested: the QoS, retained messages, the
+// packet size, or the kind of subscription.
 func Unsupported(err error) bool {
 	for _, limit := range [...]error{session.ErrQoS, session.ErrRetain, session.ErrTooLarge, session.ErrPeerCan} {
 		if errors.Is(err, limit) {
@@ -151,10 +154,10 @@ func Unsupported(err error) bool {
 	return false
 }
 
-// Permanent reports whether trying the same connection again cannot help: the
-// credentials, the client identifier or the protocol were refused, or the
-// peer's certificate was. An authentication that may have expired is not, nor is
-// what a server says of a message or a subscription.
+// Permanent reports whether retrying the same connection cannot help: the
+// credentials, the client ID or the protocol were refused, or the certificate
+// of the peer was. An expired authentication is not permanent, nor is a refused
+// message or subscription.
 func Permanent(err error) bool {
 	if errors.Is(err, ErrExpired) || errors.Is(err, errAtPacket) {
 		return false
@@ -174,8 +177,8 @@ func Permanent(err error) bool {
 		}
 		return true
 	}
-	// Not any error with a Temporary method: that of a reset says
-	// false.
+	// Do not accept any error with a Temporary method: it returns false for a
+	// connection reset.
 	var te *transport.Error
 	if errors.As(err, &te) {
 		return !te.Temporary()

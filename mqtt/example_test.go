@@ -28,9 +28,9 @@ func start(o broker.Options) (url string, stop func()) {
 	}
 }
 
-// Subscribe, publish, and take what comes.
+// Subscribe, publish and receive.
 func Example() {
-	url, stop := start(broker.Options{}) // or that of a broker that runs: mqtt://localhost
+	url, stop := start(broker.Options{}) // or the URL of a running broker, such as mqtt://localhost
 	defer stop()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -58,8 +58,8 @@ func Example() {
 	// <nil>
 }
 
-// The server publishes the will of a client that is lost. This one connects
-// again after a loss, and keeps its session for an hour.
+// The server publishes the will of a client whose connection is lost. This
+// client reconnects after a loss, and keeps its session for an hour.
 func ExampleOptions() {
 	url, stop := start(broker.Options{})
 	defer stop()
@@ -89,7 +89,7 @@ func ExampleOptions() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	lamp.Abort() // as a cut cable would
+	lamp.Abort() // like a cut cable
 
 	for m, err := range watcher.Messages(ctx) {
 		if err != nil {
@@ -118,7 +118,7 @@ func ExampleClient_Publish() {
 	// Output: <nil>
 }
 
-// Taking the next message acknowledges the last one.
+// Taking the next message acknowledges the previous one.
 func ExampleClient_Messages() {
 	url, stop := start(broker.Options{})
 	defer stop()
@@ -152,7 +152,7 @@ func ExampleClient_Messages() {
 	// lamp/hall off
 }
 
-// Send waits for room only, so that many messages are on the way at once; Flush
+// Send waits only for room, so that many messages are in flight at once; Flush
 // waits for the acknowledgements.
 func ExampleClient_Send() {
 	url, stop := start(broker.Options{})
@@ -174,7 +174,7 @@ func ExampleClient_Send() {
 	// Output: <nil>
 }
 
-// An error has a class: what the peer refused has a reason code.
+// An error has a class; if the peer refused, it also has a reason code.
 func ExampleError() {
 	url, stop := start(broker.Options{
 		Authorize: func(_, _, topic string, write bool) bool { return !write || topic != "secret" },

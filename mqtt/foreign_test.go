@@ -9,9 +9,10 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// What a peer begins with that is no MQTT server is shown, and named where it is
-// known, in every version and however it is cut; and such a peer is not asked again.
-func TestAPeerThatIsNoServerIsToldByItsFirstBytes(t *testing.T) {
+// If the peer is not an MQTT server, the error shows its first bytes and names
+// the protocol if it is known, in every version and however the bytes are
+// split. The client does not retry such a peer.
+func TestAPeerThatIsNotAServerIsRecognizedByItsFirstBytes(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ greeting, says string }{
 		{"INFO {\"server_id\":\"NDKX7SQ2KXYZZY\",\"version\":\"2.15.0\"}\r\n", `pipe speaks NATS, not MQTT (it answered "INFO {\"server_id\":\"NDKX7SQ2KXYZZ"...)`},
@@ -31,12 +32,13 @@ func TestAPeerThatIsNoServerIsToldByItsFirstBytes(t *testing.T) {
 				switch end {
 				case "sends it in bytes":
 					if says, _, _ = strings.Cut(says, " (it"); !strings.Contains(says, "speaks") {
-						continue // its first bytes are all there is to show
+						continue // there are no other bytes to show
 					}
 				case "closes in its middle":
 					greeting, says = greeting[:2], "MQTT (it answered "
 				}
-				// A pipe has no queue: what the client reads at once was written at once.
+				// A pipe has no queue: one read by the client is one write of
+				// the peer.
 				p := newPipes()
 				go func() {
 					nc := <-p.conns
@@ -54,7 +56,7 @@ func TestAPeerThatIsNoServerIsToldByItsFirstBytes(t *testing.T) {
 					if strings.HasPrefix(end, "closes") {
 						return
 					}
-					_, _ = nc.Read(make([]byte, 1)) // the client goes
+					_, _ = nc.Read(make([]byte, 1)) // the client closes
 				}()
 				_, err := Connect(t.Context(), p.dial, &Options{Version: v, ClientID: "a"})
 				var e *transport.Error
@@ -69,7 +71,8 @@ func TestAPeerThatIsNoServerIsToldByItsFirstBytes(t *testing.T) {
 	}
 }
 
-// A server's packet that comes too early is still one of MQTT's.
+// A server packet that comes too early is still a protocol error of an MQTT
+// server.
 func TestAPacketBeforeConnackIsAServersMistake(t *testing.T) {
 	t.Parallel()
 	for _, hex := range []string{"30 03 0001 61", "40 02 0001", "d0 00"} {

@@ -13,15 +13,15 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// FuzzServer has a client whose server says what the input says: legal packets
-// in any order, broken ones, nothing, the end. Whatever comes, no call of the
-// client hangs or crashes, what it sends is whole and legal, and it ends when
-// it is closed.
+// FuzzServer runs a client against a server that follows the input: valid
+// packets in any order, broken ones, silence, the end of the connection. No
+// call of the client may hang or crash, the client must send only whole, valid
+// packets, and it must end when it is closed.
 func FuzzServer(f *testing.F) {
 	for _, s := range []string{
 		"\x00\x02\x12\x03\x00\x05\x01\x06\x01\x07\x02\x08\x02",         // the answers that are due
 		"\x00\x04\x00\x02hi\x14\x01\x02hi\x24\x02\x02hi\x34\x02\x0a",   // messages at each QoS
-		"\x00\x0b\x00\x0b\x10\x02\x12",                                 // lost, and back
+		"\x00\x0b\x00\x0b\x10\x02\x12",                                 // lost, and restored
 		"\x01\x82\x02\x12\x0c\x05hello\x0d\x03\x01\x02\x12",            // refused; broken packets
 		"\x00\x04\x10\x02hi\x44\x10\x02hi\x09\x8b\x0f\x05\x10\x0a\x0a", // redelivery, DISCONNECT, time
 		"\x0c\x10HTTP/1.1 400 Bad\x0b",
@@ -89,7 +89,7 @@ func fuzzServer(t *testing.T, kind byte, in []byte) {
 	}
 }
 
-// useClient does everything at once until ctx ends.
+// useClient makes all kinds of calls concurrently until ctx ends.
 func useClient(ctx context.Context, c *Client) {
 	ends := make(chan struct{})
 	calls := 0
@@ -126,7 +126,7 @@ func useClient(ctx context.Context, c *Client) {
 	c.Abort()
 }
 
-// fuzzedServer reads an input as what a server does.
+// fuzzedServer interprets an input as the actions of a server.
 type fuzzedServer struct {
 	t  *testing.T
 	v  packet.Version
@@ -148,7 +148,7 @@ func (s *fuzzedServer) next() byte {
 	return 0
 }
 
-// serve plays one connection, up to the operation that ends it.
+// serve serves one connection, up to the operation that ends it.
 func (s *fuzzedServer) serve(nc net.Conn) {
 	read := make(chan struct{})
 	go func() {
@@ -176,13 +176,13 @@ func (s *fuzzedServer) serve(nc net.Conn) {
 	<-read
 }
 
-// read has the client say nothing but whole, legal packets.
+// read checks that the client sends only whole, valid packets.
 func (s *fuzzedServer) read(nc net.Conn) {
 	b, _ := io.ReadAll(nc)
 	for len(b) > 0 {
 		f, n, err := packet.Split(b, s.v, 0)
 		if err == nil && n == 0 {
-			return // cut off
+			return // truncated
 		}
 		p := clientPacket(f.Type)
 		if err == nil && p != nil {
@@ -196,7 +196,7 @@ func (s *fuzzedServer) read(nc net.Conn) {
 	}
 }
 
-// clientPacket is what a client may send, by its type.
+// clientPacket returns a packet of a type that a client may send.
 func clientPacket(t packet.Type) packet.Packet {
 	switch t {
 	case packet.CONNECT:
@@ -217,7 +217,7 @@ func clientPacket(t packet.Type) packet.Packet {
 	return nil
 }
 
-// packet builds a packet of a server, with what follows in the input.
+// packet builds a server packet from the following input.
 func (s *fuzzedServer) packet(op byte) []byte {
 	pack := func(first byte, parts ...[]byte) []byte {
 		body := slices.Concat(parts...)
@@ -246,7 +246,7 @@ func (s *fuzzedServer) packet(op byte) []byte {
 		if qos > 0 {
 			return pack(0x30|qos<<1|arg<<1&8, topic, []byte{0, s.next()}, none, s.take(s.next()&63))
 		}
-		if s.v == packet.V5 && arg > 3 { // an alias, that may stand for the topic
+		if s.v == packet.V5 && arg > 3 { // an alias, which may replace the topic
 			return pack(0x30, []byte{0, 0, 3, 0x23, 0, arg >> 2})
 		}
 		return pack(0x30, topic, none, s.take(s.next()&63))

@@ -7,8 +7,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/session"
 )
 
-// restore takes over what the journal holds, and lets it follow the session
-// from here on.
+// restore restores the session from the journal, and makes the journal record
+// its changes from then on.
 func (c *Client) restore() error {
 	j := c.opt.Journal
 	if j == nil {
@@ -20,25 +20,25 @@ func (c *Client) restore() error {
 				c.agreed.version = r.Version
 			}
 			if c.agreed.version != r.Version {
-				return fmt.Errorf("a message encoded for MQTT %v, and the connection is to speak %v", r.Version, c.agreed.version)
+				return fmt.Errorf("a message is encoded for MQTT %v, but the connection uses %v", r.Version, c.agreed.version)
 			}
 		}
-		return c.sess.Restore(session.Change(r.Kind), r.PacketID, r.Tag, r.Packet)
+		return c.sess.Restore(session.ChangeKind(r.Kind), r.PacketID, r.Tag, r.Packet)
 	})
 	if err != nil {
 		return &Error{Op: "restore", Class: ErrKept, Err: err}
 	}
-	c.sess.Changed = func(kind session.Change, id uint16, tag uint64, publish []byte) {
+	c.sess.Changed = func(kind session.ChangeKind, id uint16, tag uint64, publish []byte) {
 		if tag&syncTag != 0 {
-			tag = 0 // a call that waits in this process
+			tag = 0 // the tag of a call means nothing in another process
 		}
 		j.Append(journal.Record{Kind: journal.Kind(kind), PacketID: id, Tag: tag, Version: c.agreed.version, Packet: publish})
 	}
 	return nil
 }
 
-// sync makes the journal durable before anything that depends on it is
-// written to the network.
+// sync makes the journal durable before anything that depends on it is written
+// to the network.
 func (c *Client) sync() error {
 	if c.opt.Journal == nil {
 		return nil
@@ -49,6 +49,5 @@ func (c *Client) sync() error {
 	return nil
 }
 
-// The kinds of the session's changes and of the journal's records are the
-// same numbers.
+// session.ChangeKind and journal.Kind have the same values.
 var _ = [1]struct{}{}[int(session.ChangeCleared)-int(journal.Cleared)]

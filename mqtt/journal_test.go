@@ -12,8 +12,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// mute accepts one MQTT 5.0 connection and reads on without an answer until
-// it has seen n bytes.
+// mute accepts one MQTT 5.0 connection and reads without answering until it has
+// seen n bytes.
 func mute(t *testing.T, n int) (addr string, seen <-chan struct{}) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

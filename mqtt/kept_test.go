@@ -19,8 +19,9 @@ const (
 	disconnect5 = "e0 00"
 )
 
-// Under the identifiers that an earlier program used, a message at QoS 2 would be
-// taken for that program's: a publisher begins a session of its own.
+// With a packet identifier that an earlier program used, a message at QoS 2
+// would be taken for that program's message, so a publisher begins a new
+// session.
 func TestAPublisherWithoutAJournalBeginsANewSession(t *testing.T) {
 	t.Run("5.0", func(t *testing.T) {
 		inBubble(t, Options{Version: packet.V5, Resume: true, SessionExpiry: time.Hour, PublishOnly: true, Reconnect: atOnce}, func(b *bubble) {
@@ -32,7 +33,7 @@ func TestAPublisherWithoutAJournalBeginsANewSession(t *testing.T) {
 			}
 			p.expect("34 06 0001 74 0001 00")
 			p.reset()
-			p = b.accept(connect5xc) // which is the one of this client
+			p = b.accept(connect5xc) // it is the session of this client
 			p.send(present5)
 			p.expect("3c 06 0001 74 0001 00")
 		})
@@ -75,9 +76,10 @@ func TestAPublisherWithoutAJournalBeginsANewSession(t *testing.T) {
 	})
 }
 
-// A client that receives goes on with the session: nothing that it sent is
-// outstanding there (against MQTT-3.2.2-4, see the record). What could be taken for
-// an earlier program's is not sent in it.
+// A client that receives continues the session: of the messages it sent itself,
+// none is outstanding there (despite MQTT-3.2.2-4, see conformance.yaml). It
+// does not send messages in it that the server could take for those of an
+// earlier program.
 func TestASessionOfAnEarlierProgramTakesNoQoS2(t *testing.T) {
 	for _, row := range []struct {
 		version        packet.Version
@@ -116,12 +118,12 @@ func TestASessionOfAnEarlierProgramTakesNoQoS2(t *testing.T) {
 				synctest.Wait()
 				p.reset()
 				p = b.accept(row.connect)
-				p.send(row.yes) // still the same
+				p.send(row.yes) // the same session
 				synctest.Wait()
 				refuse()
 				p.reset()
 				p = b.accept(row.afterLoss)
-				p.send(row.no) // it is gone, and its identifiers with it
+				p.send(row.no) // it is lost, and its packet identifiers with it
 				synctest.Wait()
 				if err := c.Send(b.t.Context(), &Message{Topic: "t", QoS: 2}, 1); err != nil {
 					t.Fatal(err)
@@ -130,7 +132,7 @@ func TestASessionOfAnEarlierProgramTakesNoQoS2(t *testing.T) {
 			})
 		})
 	}
-	t.Run("3.1, which does not tell", func(t *testing.T) {
+	t.Run("3.1, which has no session present", func(t *testing.T) {
 		inBubble(t, Options{Version: packet.V31, Resume: true}, func(b *bubble) {
 			b.accept(connect31c).send(connack4)
 			c := b.connected()
@@ -152,8 +154,8 @@ func TestASessionOfAnEarlierProgramTakesNoQoS2(t *testing.T) {
 	})
 }
 
-// What lasts over reconnects before 5.0 begins with a clean connection that does
-// nothing else, and ends with another.
+// Before 5.0, a session that lasts over reconnects begins with a clean
+// connection that does nothing else, and ends with another one.
 func TestAKeptSessionBefore5BeginsAndEndsClean(t *testing.T) {
 	for v, connects := range map[packet.Version][2]string{packet.V311: {connect4, connect4c}, packet.V31: {connect31, connect31c}} {
 		t.Run(v.String(), func(t *testing.T) {
@@ -209,7 +211,8 @@ func TestTheCleanConnectionHasNoWill(t *testing.T) {
 	})
 }
 
-// A session under no name, or one made up, is nobody's to end.
+// Without a client ID, or with a generated one, no later client could end the
+// session.
 func TestNoSessionIsKeptBefore5UnderANameThatWasMadeUp(t *testing.T) {
 	inBubble(t, Options{Version: packet.V311, Keep: true, NewClientID: true, Reconnect: atOnce}, func(b *bubble) {
 		for range 2 {
@@ -220,13 +223,13 @@ func TestNoSessionIsKeptBefore5UnderANameThatWasMadeUp(t *testing.T) {
 			p.reset()
 		}
 	})
-	inBubble(t, Options{Version: packet.V5, Keep: true}, func(b *bubble) { // of no effect in 5.0
+	inBubble(t, Options{Version: packet.V5, Keep: true}, func(b *bubble) { // no effect in 5.0
 		b.accept(connect5).send(connack5)
 		b.connected()
 	})
 }
 
-// After a fallback it is the version spoken that decides.
+// After a fallback the version in use decides.
 func TestAFallbackKeepsTheSessionAsTheVersionCan(t *testing.T) {
 	inBubble(t, Options{Keep: true, SessionExpiry: time.Hour, Reconnect: atOnce}, func(b *bubble) {
 		b.accept(connect5x).send("20 02 00 01")
@@ -242,7 +245,7 @@ func TestAFallbackKeepsTheSessionAsTheVersionCan(t *testing.T) {
 	})
 }
 
-// Some servers keep the session of a clean connection beyond its end, against
+// Some servers keep the session of a clean connection after its end, against
 // MQTT-3.1.2-6. It is empty, and as good as a new one.
 func TestTheSessionOfACleanConnectionIsANewOne(t *testing.T) {
 	inBubble(t, Options{Version: packet.V311, Keep: true}, func(b *bubble) {
@@ -259,7 +262,7 @@ func TestTheSessionOfACleanConnectionIsANewOne(t *testing.T) {
 		go func() { _ = c.Publish(b.t.Context(), &Message{Topic: "t", Payload: []byte("x"), QoS: 2}) }()
 		p.expect("34 06 0001 74 0001 78")
 	})
-	// The connection that cleans may be refused.
+	// The connection that cleans the session may be refused.
 	inBubble(t, Options{Version: packet.V311, Keep: true}, func(b *bubble) {
 		b.accept(connect4).send("20 02 00 05")
 		if <-b.done; !errors.Is(b.err, packet.NotAuthorized) {

@@ -7,11 +7,12 @@ import (
 	"testing"
 )
 
-// framed is a connection with an end of its own, as a WebSocket's, over another.
+// framed is a connection with its own end marker, like a WebSocket, over
+// another one.
 type framed struct {
 	net.Conn
 	below net.Conn
-	last  bool // the end went with the last bytes
+	last  bool // the end was sent with the last bytes
 }
 
 func (f *framed) NetConn() net.Conn { return f.below }
@@ -21,8 +22,8 @@ func (f *framed) WriteLast(p []byte) (int, error) {
 	return f.Write(p)
 }
 
-// Two frames in one record of TLS: mosquitto sees the second when more comes, and
-// nothing does.
+// With two frames in one TLS record, mosquitto sees the second only when more
+// data arrives, which does not happen here.
 func TestTheEndOfAWebSocketGoesWithDisconnectButNotOverTLS(t *testing.T) {
 	for it, c := range map[string]struct {
 		below func(net.Conn) net.Conn

@@ -17,7 +17,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
-// locked is waitFor for what mu guards.
+// locked is waitFor for conditions that need c.mu.
 func locked(t *testing.T, c *Client, cond func() bool) {
 	t.Helper()
 	waitFor(t, func() bool {
@@ -27,8 +27,8 @@ func locked(t *testing.T, c *Client, cond func() bool) {
 	})
 }
 
-// hookConn calls hook when its deadline is cleared: the last that an attempt to
-// connect does before it takes the connection over.
+// hookConn calls hook when its deadline is cleared, which is the last step of
+// an attempt to connect before the client uses the connection.
 type hookConn struct {
 	net.Conn
 	hook func()
@@ -88,7 +88,7 @@ func TestAPingIsAnsweredByItsOwnPingrespOnly(t *testing.T) {
 		<-down
 		errs := make(chan error, 1)
 		go func() { errs <- c.Ping(t.Context()) }()
-		locked(t, c, func() bool { return len(c.waiters.roomers) == 1 })
+		locked(t, c, func() bool { return len(c.waiters.windowWaiters) == 1 })
 		close(release)
 		p = accept()
 		p.expect(connect4)
@@ -115,7 +115,7 @@ func TestAPingIsAnsweredByItsOwnPingrespOnly(t *testing.T) {
 		<-down
 		errs := make(chan error, 1)
 		go func() { errs <- c.Ping(t.Context()) }()
-		locked(t, c, func() bool { return len(c.waiters.roomers) == 1 })
+		locked(t, c, func() bool { return len(c.waiters.windowWaiters) == 1 })
 		close(release)
 		if err := <-errs; !errors.Is(err, ErrNotSent) {
 			t.Errorf("got %v, want ErrNotSent", err)
@@ -144,7 +144,7 @@ func TestAPingIsAnsweredByItsOwnPingrespOnly(t *testing.T) {
 			errs := make(chan error, 1)
 			go func() { errs <- c.Flush(t.Context()) }()
 			p.expect("c0 00")
-			p.send("d0 00") // for the first
+			p.send("d0 00") // answers the first PINGREQ
 			synctest.Wait()
 			if len(errs) > 0 {
 				t.Error("Flush returned although its PINGREQ has no answer")
@@ -160,7 +160,8 @@ func TestAPingIsAnsweredByItsOwnPingrespOnly(t *testing.T) {
 	})
 }
 
-// No context interrupts a write; so no call that has one writes what may block.
+// No context interrupts a write, so a call with a context never writes what may
+// block.
 func TestCallsEndWithTheirContextThoughTheServerDoesNotRead(t *testing.T) {
 	t.Parallel()
 	for _, qos := range []packet.QoS{0, 1} {
@@ -222,7 +223,7 @@ func TestASecondCloseEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// In the bubble a goroutine that spins would keep the time from passing.
+// In the bubble, a goroutine that spins would stop the clock.
 func TestTheWriterRestsWhileTheEndWaitsForADial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ps := newPipes()
@@ -325,7 +326,8 @@ func TestRequestsThatWereNeverSentSaySo(t *testing.T) {
 	c.Abort()
 }
 
-// Kept is what a journal holds; without one a message dies with its client.
+// ErrKept means that the message is in a journal; without one it is lost with
+// its client.
 func TestCloseKeepsNothingWithoutAJournal(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311, SessionExpiry: time.Hour}, connect4, connack4)
@@ -341,7 +343,7 @@ func TestCloseKeepsNothingWithoutAJournal(t *testing.T) {
 	p.nc.Close()
 }
 
-// subscribed makes a subscription and has it granted.
+// subscribed makes a subscription that the server grants.
 func subscribed(t *testing.T, c *Client, p *peer, wire, granted string, subs ...Subscription) {
 	t.Helper()
 	errs := make(chan error, 1)
@@ -356,7 +358,7 @@ func subscribed(t *testing.T, c *Client, p *peer, wire, granted string, subs ...
 	}
 }
 
-func TestSubscriptionsThatCannotBeRenewedAreTold(t *testing.T) {
+func TestSubscriptionsThatCannotBeRenewedAreReported(t *testing.T) {
 	t.Parallel()
 	events := make(chan Event, 10)
 	c, p, accept := connected(t, Options{Version: packet.V5, Reconnect: atOnce, OnEvent: func(e Event) {
@@ -396,12 +398,12 @@ func TestUnsubscribingPartlyKeepsTheRest(t *testing.T) {
 	p = accept()
 	p.expect(connect5)
 	p.send(connack5)
-	p.expect("82 07 0003 00 0001 61 00") // a alone
+	p.expect("82 07 0003 00 0001 61 00") // only a
 	p.send("90 04 0003 00 00")
 	closed(t, c, p)
 }
 
-// A connection that breaks right behind SUBACK, before the caller runs again.
+// The connection is lost right after SUBACK, before the caller runs again.
 func TestASubscriptionIsRenewedHoweverSoonTheLossComes(t *testing.T) {
 	t.Parallel()
 	for round := range 200 {
@@ -440,8 +442,8 @@ func TestASubscriptionIsRenewedHoweverSoonTheLossComes(t *testing.T) {
 	}
 }
 
-// What a server says of itself is no message's fault.
-func TestAServerThatShutsDownMakesNoPoison(t *testing.T) {
+// A reason that is about the server does not blame a message.
+func TestAServerThatShutsDownBlamesNoMessage(t *testing.T) {
 	t.Parallel()
 	c, p, accept := connected(t, Options{Version: packet.V5, Resume: true, Reconnect: atOnce}, "10 0e 0004 4d515454 05 00 0000 00 0001 61", connack5)
 	errs := make(chan error, 1)
@@ -462,8 +464,8 @@ func TestAServerThatShutsDownMakesNoPoison(t *testing.T) {
 	closed(t, c, p)
 }
 
-// mosquitto without a queue closes when a client before 5.0, which it cannot
-// tell its limit, has more than twenty messages on the way.
+// mosquitto without a queue closes when a client before 5.0, to which it cannot
+// announce its limit, has more than twenty messages in flight.
 func TestAServerThatTakesNoMoreAtOnceGetsLess(t *testing.T) {
 	t.Parallel()
 	events := make(chan Event, 10)
@@ -528,7 +530,7 @@ type fullDisk struct{ journal.Memory }
 
 func (*fullDisk) Sync() error { return errors.New("no space left on device") }
 
-// No reconnect mends a full disk: the client ends, and says why.
+// Reconnecting does not repair a full disk: the client ends with that error.
 func TestAJournalThatFailsEndsTheClient(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311, Resume: true, Journal: &fullDisk{}, Reconnect: atOnce}, connect4c, connack4)
@@ -540,7 +542,7 @@ func TestAJournalThatFailsEndsTheClient(t *testing.T) {
 	p.expectEnd()
 }
 
-// A message that cannot be kept now is not acknowledged, and the connection on
+// A message that cannot be stored is not acknowledged, and the connection on
 // which it came is closed (MQTT-4.8.0-2).
 func TestAnArrivalThatCannotBeKeptEndsTheConnection(t *testing.T) {
 	t.Parallel()
@@ -558,8 +560,8 @@ func TestAnArrivalThatCannotBeKeptEndsTheConnection(t *testing.T) {
 	}
 }
 
-// What TLS says at its end would reset the connection if the server closed in
-// between. A server that does not close hears it all the same.
+// The close_notify of TLS would reset the connection if the server had already
+// closed it. A server that does not close gets it nevertheless.
 func TestTheEndOfTLSWaitsForTheServers(t *testing.T) {
 	t.Parallel()
 	dial, accept := tcpPair(t)
@@ -571,7 +573,7 @@ func TestTheEndOfTLSWaitsForTheServers(t *testing.T) {
 	p.nc.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 	_, err := p.nc.Read(make([]byte, 1))
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("behind DISCONNECT: %v, want nothing for a while", err)
+		t.Errorf("after DISCONNECT: %v, want nothing for a while", err)
 	}
 	p.expectEnd()
 	p.nc.Close()
@@ -580,9 +582,9 @@ func TestTheEndOfTLSWaitsForTheServers(t *testing.T) {
 	}
 }
 
-// A message at QoS 0 whose connection broke is lost for all Close knows,
-// however early that was.
-func TestCloseTellsOfALossBeforeIt(t *testing.T) {
+// A message at QoS 0 whose connection was lost may be lost as well, however
+// early that happened, and Close reports it.
+func TestCloseReportsALossBeforeIt(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
 	if err := c.Publish(t.Context(), &Message{Topic: "t"}); err != nil {

@@ -18,9 +18,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
-// TestTheClientKeepsItsPromisesOverAnyLink has calls, cuts and acknowledgements
-// fall at every point of a client's connections, in virtual time: connecting,
-// accepted, resuming, in the middle of any packet, and closing.
+// TestTheClientKeepsItsPromisesOverAnyLink places calls, cuts and
+// acknowledgements at every point of a client's connections, in virtual time:
+// connecting, accepted, resuming, in the middle of any packet, and closing.
 func TestTheClientKeepsItsPromisesOverAnyLink(t *testing.T) {
 	t.Parallel()
 	runs := uint64(60)
@@ -46,7 +46,7 @@ type modelServer struct {
 	rng   *rand.Rand
 	sess  session.Session
 	known bool // it has a session
-	calm  bool // no cuts any more
+	calm  bool // no more cuts
 	got   map[uint64]int
 	first []uint64 // at QoS 1 and 2
 	next  uint64   // number of the next message to the client
@@ -54,7 +54,8 @@ type modelServer struct {
 	byes  int
 }
 
-// cut is where a connection ends: at a byte of the output, from a time on.
+// cut says where a connection ends: at a byte of the output, from a given time
+// on.
 type cut struct {
 	at    time.Time
 	bytes int
@@ -84,7 +85,7 @@ func (s *modelServer) isCalm() bool {
 	return s.calm
 }
 
-// pause is a random time below d.
+// pause sleeps for a random time below d.
 func (s *modelServer) pause(d time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,7 +113,7 @@ func (s *modelServer) serve(nc net.Conn) {
 		}
 		due = append(due, act{at, do})
 	}
-	defer func() { // what is in hand is dealt with all the same
+	defer func() { // pending actions are completed nevertheless
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		c.Lost(nil)
@@ -226,7 +227,7 @@ func (s *modelServer) serve(nc net.Conn) {
 
 func linkModel(t *testing.T, seed uint64) {
 	v := []packet.Version{packet.V5, packet.V311}[seed%2]
-	early := seed%3 == 2 // Close falls into the storm
+	early := seed%3 == 2 // Close is called during the cuts
 	s := &modelServer{t: t, net: memtest.New(), turn: make(chan struct{}, 1), rng: rand.New(rand.NewPCG(seed, 1)),
 		cfg: session.Config{ReceiveMaximum: uint16(1 + seed%7)}, got: map[uint64]int{}, sent: map[uint64]packet.QoS{}}
 	var served sync.WaitGroup
@@ -270,7 +271,7 @@ func linkModel(t *testing.T, seed uint64) {
 		}
 		return context.WithCancel(t.Context())
 	}
-	for who := range uint64(3) { // 0 sends, the others wait for the outcome
+	for who := range uint64(3) { // 0 uses Send, the others wait for the outcome
 		calls.Go(func() {
 			for n := who<<32 + 1; rest(60 * time.Millisecond); n++ {
 				qos := packet.QoS(s.pause(3))
@@ -361,7 +362,7 @@ func linkModel(t *testing.T, seed uint64) {
 	open := func() (n int) { s.mu.Lock(); defer s.mu.Unlock(); return s.sess.Open() }
 	if !early {
 		calm()
-		time.Sleep(10 * time.Second) // the last cut, and what comes of it
+		time.Sleep(10 * time.Second) // the last cut and its consequences
 		close(storm)
 		calls.Wait()
 		if err := c.Flush(t.Context()); err != nil {

@@ -12,117 +12,122 @@ import (
 )
 
 // DialFunc opens the byte stream of a connection. It is called again for each
-// reconnect. The stream need not have deadlines: the client closes what it does
-// not want to wait for.
+// reconnect. The stream need not support deadlines: to interrupt it, the client
+// closes it.
 type DialFunc func(ctx context.Context) (net.Conn, error)
 
-// Options describes a client. The zero value connects with MQTT 5.0, falls
-// back to 3.1.1, starts clean with an identifier that the server chooses, and
+// Options configures a client. The zero value connects with MQTT 5.0, falls
+// back to 3.1.1, starts clean with a client ID that the server assigns, and
 // does not reconnect.
 type Options struct {
-	// Version is the protocol; 0 tries 5.0 and, when the server refuses it or
-	// ends two connections in a row right after CONNECT, 3.1.1. EventFallback
-	// tells of that, which holds for the address: 5.0 is tried again by a
-	// reconnect, if the server has not refused it in words and no message is in
-	// flight.
+	// Version is the protocol version. 0 tries 5.0, and 3.1.1 if the server
+	// refuses 5.0 or ends two connections in a row right after CONNECT.
+	// EventFallback reports the fallback, which holds for the server's address:
+	// a reconnect tries 5.0 again, unless the server refused it explicitly or a
+	// message is in flight.
 	Version  packet.Version
 	ClientID string
-	// Resume continues the session that the server may hold for ClientID:
-	// clean start 0, before 5.0 clean session 0. Which packet identifiers an
-	// earlier program used in it only a Journal knows; to the server a new
-	// message at QoS 2 under one of those is the old one. So without a Journal
-	// messages at QoS 2 are refused with ErrInherited while such a session
-	// goes on, and a client that is PublishOnly begins a new one.
+	// Resume continues the session that the server may have for ClientID (clean
+	// start 0; before 5.0, clean session 0). Only a Journal knows which packet
+	// identifiers an earlier program used in it, and the server takes a new
+	// message at QoS 2 with one of those for the old message. So without a
+	// Journal such a session refuses messages at QoS 2 with ErrInherited, and a
+	// client that is PublishOnly begins a new session.
 	Resume bool
-	// Keep has a session that begins with this client kept over its
-	// connections before 5.0, where SessionExpiry does not. A connection
-	// that only ends what the server may hold for ClientID comes first. The
-	// session stays when the client ends; see DiscardSession. Without a
-	// ClientID, or with a NewClientID, nothing is kept before 5.0.
+	// Keep makes versions before 5.0, which have no SessionExpiry, keep a
+	// session that begins with this client across its connections. An extra
+	// connection comes first and discards what the server may hold for
+	// ClientID. The session stays when the client ends; see DiscardSession.
+	// Without a ClientID, or with NewClientID, nothing is kept before 5.0.
 	Keep bool
-	// NewClientID says that ClientID is used for the first time: there is no
+	// NewClientID declares that ClientID was never used before: there is no
 	// session to clean, and in 5.0 the client does not ask for a clean start.
-	// Some servers keep over their own restart only sessions that began so.
+	// Some servers keep only sessions that began this way over their own
+	// restart.
 	NewClientID bool
 	// SessionExpiry is how long the server keeps the session after the
-	// connection ends, in whole seconds; above 4294967294 s is for ever.
-	// MQTT 5.0 only.
+	// connection ends, in whole seconds. More than 4294967294 s means that it
+	// never expires. MQTT 5.0 only.
 	SessionExpiry time.Duration
 	// KeepAlive is the longest silence before a PINGREQ, in whole seconds up to
-	// 65,535; default 60 s. NoKeepAlive sends none, and then only a write that
-	// stalls shows that the server has gone without a word.
+	// 65,535; the default is 60 s. NoKeepAlive sends none; then a server that
+	// vanished is noticed only when a write stalls.
 	KeepAlive time.Duration
 	Username  *string
 	Password  []byte // nil for none
-	// NewPassword, unless nil, is asked before each attempt to restore a lost
-	// connection for the password from then on, for those that expire. An error
-	// keeps the one before. ctx ends with the client.
+	// NewPassword, if not nil, is called before each attempt to restore a lost
+	// connection and returns the password to use from then on, for passwords
+	// that expire. If it returns an error, the previous password is used. ctx
+	// ends with the client.
 	NewPassword func(ctx context.Context) ([]byte, error)
 	Will        *Will
-	Properties  packet.Properties // further CONNECT properties
+	Properties  packet.Properties // additional CONNECT properties
 
-	// MaxInflight bounds the unacknowledged messages at QoS 1 and 2;
-	// default 1024. The server's Receive Maximum bounds them too.
+	// MaxInflight limits the unacknowledged messages at QoS 1 and 2; the
+	// default is 1024. The server's Receive Maximum limits them as well.
 	MaxInflight int
-	// OldInflight bounds those at QoS 2 before 5.0, which leaves a server no
-	// way to announce its limit; default MaxInflight. Some servers end the
-	// connection at the 21st.
+	// OldInflight limits the unacknowledged messages at QoS 2 before 5.0, where
+	// a server cannot announce its limit; the default is MaxInflight. Some
+	// servers close the connection at the 21st.
 	OldInflight int
-	// MaxHeld bounds the bytes of unacknowledged messages; default 8 MiB.
-	// One message always fits.
+	// MaxHeld limits the bytes of unacknowledged messages; the default is 8
+	// MiB. One message always fits.
 	MaxHeld int
 	// ReceiveMaximum and MaxPacket (bytes) are announced to the server and
-	// enforced; 0 for the protocol's limits.
+	// enforced; 0 means the limits of the protocol.
 	ReceiveMaximum uint16
 	MaxPacket      int
-	// TopicAliasMaximum is the number of topic aliases that the server may
-	// use, SendAliases of those that this client will.
+	// TopicAliasMaximum is the number of topic aliases that the server may use,
+	// SendAliases the number that this client uses.
 	TopicAliasMaximum, SendAliases uint16
 
-	// ConnectTimeout bounds one attempt from dial to CONNACK; default 30 s.
+	// ConnectTimeout limits one attempt, from dial to CONNACK; the default is
+	// 30 s.
 	ConnectTimeout time.Duration
-	// Reconnect, unless nil, is asked after a lost connection or a failed
-	// attempt how long to wait before the next one. attempt counts from 1
-	// and starts again when a connection has held for 30 s. ok false gives
-	// up. See Backoff.
+	// Reconnect, if not nil, is called after a lost connection or a failed
+	// attempt and returns how long to wait before the next one. attempt counts
+	// from 1 and restarts when a connection has lasted 30 s. The client gives
+	// up if ok is false. See Backoff.
 	Reconnect func(attempt int, err error) (wait time.Duration, ok bool)
 
 	// Journal keeps the session's unacknowledged messages beyond the life of
-	// this client: Connect restores what it holds, and sends it again. nil
-	// keeps them in memory until the client ends. What is restored was encoded
-	// for one protocol version, which becomes this client's.
+	// this client: Connect restores its contents and sends them again. Without
+	// a Journal they are kept in memory until the client ends. Restored
+	// messages are encoded for one protocol version, which the client then
+	// uses.
 	Journal journal.Journal
 
-	// Authenticate, unless nil, begins one enhanced authentication (section
-	// 4.12): for each connection, and for each Reauthenticate. ctx ends when
-	// that is over, in whichever way, or its time is up; what takes long must
-	// end with it. It needs 5.0: there is no fallback then. See package auth.
+	// Authenticate, if not nil, starts an enhanced authentication (section
+	// 4.12) for each connection and each Reauthenticate. ctx ends when that
+	// authentication is over or has timed out; work that takes long must end
+	// with it. It requires 5.0 and disables the fallback. See package auth.
 	Authenticate func(ctx context.Context) (Authenticator, error)
 
-	// PublishOnly is for clients that never receive: messages that a kept
-	// session still holds for this client are left there (not acknowledged)
-	// at QoS 1 and 2, and ignored at QoS 0.
+	// PublishOnly is for clients that never receive. Messages that a kept
+	// session still holds for this client stay there unacknowledged at QoS 1
+	// and 2, and are ignored at QoS 0.
 	PublishOnly bool
 
-	// Undeliverable decides what becomes of a packet that is proven to end every
-	// connection on which it is sent. It is called as OnEvent is. Without it a
-	// call gets the error, and a message given to Send or a renewed subscription
-	// ends the client.
+	// Undeliverable decides what happens to a packet that is proven to end
+	// every connection on which it is sent. It is called like OnEvent. Without
+	// it, a call returns the error, and a message given to Send or a renewed
+	// subscription ends the client.
 	Undeliverable func(*Undeliverable) Disposition
 
-	// OnEvent is told of changes of the connection and of refused messages.
-	// It runs in the client's own goroutine without locks: it must return
-	// soon and must not wait for this client.
+	// OnEvent is called with changes of the connection and with refused
+	// messages. It runs in the client's goroutine without locks: it must return
+	// quickly and must not wait for this client.
 	OnEvent func(Event)
-	// Trace sees every packet; the frame is valid during the call only.
-	// Calls for received packets come in order, as do those for sent ones.
+	// Trace is called with every packet; the frame is valid only during the
+	// call. Calls for received packets come in order, as do those for sent
+	// ones.
 	Trace func(sent bool, f packet.Frame, v packet.Version)
 }
 
-// NoKeepAlive is the Options.KeepAlive of a client that sends no PINGREQ.
+// NoKeepAlive, as Options.KeepAlive, disables PINGREQs.
 const NoKeepAlive time.Duration = -1
 
-// defaults puts in what 0 stands for.
+// defaults replaces zero values by the defaults.
 func (o *Options) defaults() {
 	if o.KeepAlive == 0 {
 		o.KeepAlive = time.Minute
@@ -138,8 +143,8 @@ func (o *Options) defaults() {
 	}
 }
 
-// check refuses what MQTT cannot say, as numbers that were meant in another
-// unit: KeepAlive: 30 is 30 ns.
+// check refuses values that MQTT cannot express, such as durations given in the
+// wrong unit: KeepAlive: 30 is 30 ns.
 func (o *Options) check() error {
 	const never = math.MaxUint32 * time.Second
 	keepAlive := o.KeepAlive
@@ -157,11 +162,11 @@ func (o *Options) check() error {
 	} {
 		switch {
 		case d.value < 0:
-			return fmt.Errorf("%s of %v: it is negative", d.name, d.value)
+			return fmt.Errorf("%s of %v is negative", d.name, d.value)
 		case d.value > d.most:
-			return fmt.Errorf("%s of %v: the most is %v", d.name, d.value, d.most)
+			return fmt.Errorf("%s of %v exceeds %v", d.name, d.value, d.most)
 		case d.value%time.Second != 0 && d.value < never:
-			return fmt.Errorf("%s of %v: MQTT counts in whole seconds", d.name, d.value)
+			return fmt.Errorf("%s of %v is not in whole seconds", d.name, d.value)
 		}
 	}
 	for _, n := range [...]struct {
@@ -177,7 +182,7 @@ func (o *Options) check() error {
 		case n.value < 0:
 			return fmt.Errorf("%s is negative", n.name)
 		case n.value > n.most:
-			return fmt.Errorf("%s of %d: the most is %d", n.name, n.value, n.most)
+			return fmt.Errorf("%s of %d exceeds %d", n.name, n.value, n.most)
 		}
 	}
 	return nil
@@ -191,40 +196,40 @@ func (o *Options) willDelay() time.Duration {
 }
 
 // Authenticator is one enhanced authentication (section 4.12). Its methods are
-// called one after the other, by the goroutine that made it. An error ends the
-// attempt to connect, or when it comes from Continue or Finish of a
-// re-authentication the connection; it then matches ErrAuthentication. Data
-// are at most 65,535 bytes; nil stands for a packet without.
+// called one at a time by the goroutine that created it. An error ends the
+// attempt to connect; from Continue or Finish of a re-authentication it closes
+// the connection. The resulting error matches ErrAuthentication. Data is at
+// most 65,535 bytes; nil means a packet without data.
 type Authenticator interface {
-	Method() string                       // authentication method of CONNECT, the same every time
+	Method() string                       // authentication method of CONNECT; always the same
 	Start() (data []byte, err error)      // authentication data of CONNECT or of the first AUTH
-	Continue(data []byte) ([]byte, error) // answers an AUTH of the server's
-	Finish(data []byte) error             // judges the data of the CONNACK or AUTH that accepts
+	Continue(data []byte) ([]byte, error) // answers an AUTH from the server
+	Finish(data []byte) error             // checks the data of the CONNACK or AUTH that accepts
 }
 
 // Will is the message that the server publishes when the connection ends
-// without a proper goodbye.
+// without DISCONNECT.
 type Will struct {
 	Message
-	Delay time.Duration // whole seconds; MQTT 5.0
+	Delay time.Duration // in whole seconds; MQTT 5.0
 }
 
-// EventKind says what an Event is about.
+// EventKind is the kind of an Event.
 type EventKind uint8
 
-// The events.
+// The kinds of events.
 const (
-	EventUp            EventKind = iota + 1 // a connection was accepted again after a loss
+	EventUp            EventKind = iota + 1 // a connection was accepted after a loss
 	EventDown                               // the connection was lost: Err, and Wait until the next attempt
 	EventRetry                              // an attempt failed: Err, and Wait until the next
 	EventRefused                            // a message given to Send was refused: Tag, Err
 	EventUnwritten                          // QoS 0 messages may be lost with a connection: Count
 	EventSubscribed                         // a renewed subscription was refused: Err
-	EventNarrowed                           // at most Count messages are in flight from now on: the server seems to take no more
-	EventFallback                           // the server does not take 5.0, and Err is how it showed that: the connection speaks 3.1.1
-	EventReused                             // Count new messages at QoS 2 came under packet identifiers that the server had not released: it has lost its session
-	EventSuspected                          // several connections have ended at one packet: Err names it
-	EventUndeliverable                      // a packet ends every connection on which it is sent: Tag, Err (an *Undeliverable), Dropped
+	EventNarrowed                           // the window is now Count: the server does not seem to take more
+	EventFallback                           // the server does not support 5.0, as Err shows; the connection uses 3.1.1
+	EventReused                             // Count new QoS 2 messages used unreleased identifiers: the server lost its session
+	EventSuspected                          // several connections ended at the same packet, named in Err
+	EventUndeliverable                      // a packet ends every connection: Tag, Err (an *Undeliverable), Dropped
 )
 
 // Event is a change that no call reports.
@@ -233,20 +238,20 @@ type Event struct {
 	Err            error
 	Wait           time.Duration
 	Tag            uint64
-	Count          int  // of EventUnwritten and EventReused; of EventUp the messages under way
+	Count          int  // of EventUnwritten and EventReused; of EventUp: the messages in flight
 	SessionPresent bool // of EventUp
-	Dropped        bool // of EventUndeliverable: it is not sent again
+	Dropped        bool // of EventUndeliverable: the packet is not sent again
 }
 
-// Stats counts what a client did.
+// Stats counts what a client has done.
 type Stats struct {
-	Sent       uint64 // messages accepted for sending, all QoS
+	Sent       uint64 // messages accepted for sending, at any QoS
 	Acked      uint64 // messages acknowledged at QoS 1 and 2
 	Refused    uint64 // messages refused by the server at QoS 1 and 2
 	Unwritten  uint64 // messages at QoS 0 that may not have reached the server
-	Unfinished int    // messages at QoS 1 and 2 not acknowledged yet
-	Received   uint64 // messages taken off the connection
-	Reused     uint64 // of these at QoS 2: new under a packet identifier that the server had not released
-	Unread     uint64 // messages that a publish-only client left alone
+	Unfinished int    // messages at QoS 1 and 2 that are not acknowledged yet
+	Received   uint64 // messages read from the connection
+	Reused     uint64 // received QoS 2 messages that reused a packet identifier before its release
+	Unread     uint64 // messages that a publish-only client did not take
 	Reconnects uint64
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// A number meant in another unit, as 30 for 30 s, must not turn into none.
+// A number meant in another unit, such as 30 for 30 s, must not be truncated to
+// zero.
 func TestWhatMQTTCannotSayIsRefused(t *testing.T) {
 	t.Parallel()
 	const never = math.MaxUint32 * time.Second
@@ -20,26 +21,26 @@ func TestWhatMQTTCannotSayIsRefused(t *testing.T) {
 	for _, row := range []struct {
 		it   string
 		opt  Options
-		says string // "" is that it is taken
+		says string // "" if the value is valid
 	}{
-		{"a keep alive of 30 ns", Options{KeepAlive: 30}, "KeepAlive of 30ns: MQTT counts in whole seconds"},
-		{"a keep alive of half a second", Options{KeepAlive: 500 * time.Millisecond}, "KeepAlive of 500ms: MQTT counts in whole seconds"},
+		{"a keep alive of 30 ns", Options{KeepAlive: 30}, "KeepAlive of 30ns is not in whole seconds"},
+		{"a keep alive of half a second", Options{KeepAlive: 500 * time.Millisecond}, "KeepAlive of 500ms is not in whole seconds"},
 		{"a keep alive of a second and a half", Options{KeepAlive: 1500 * time.Millisecond}, "whole seconds"},
-		{"a keep alive of -1 s", Options{KeepAlive: -time.Second}, "KeepAlive of -1s: it is negative"},
-		{"a keep alive of -2 ns", Options{KeepAlive: -2}, "KeepAlive of -2ns: it is negative"},
-		{"a keep alive of 65536 s", Options{KeepAlive: 65536 * time.Second}, "KeepAlive of 18h12m16s: the most is 18h12m15s"},
+		{"a keep alive of -1 s", Options{KeepAlive: -time.Second}, "KeepAlive of -1s is negative"},
+		{"a keep alive of -2 ns", Options{KeepAlive: -2}, "KeepAlive of -2ns is negative"},
+		{"a keep alive of 65536 s", Options{KeepAlive: 65536 * time.Second}, "KeepAlive of 18h12m16s exceeds 18h12m15s"},
 		{"a keep alive of 65535 s", Options{KeepAlive: 65535 * time.Second}, ""},
 		{"a keep alive of 1 s", Options{KeepAlive: time.Second}, ""},
 		{"no keep alive", Options{KeepAlive: NoKeepAlive}, ""},
-		{"a session expiry of 60 ns", Options{SessionExpiry: 60}, "SessionExpiry of 60ns: MQTT counts in whole seconds"},
-		{"a session expiry of -1 s", Options{SessionExpiry: -time.Second}, "SessionExpiry of -1s: it is negative"},
+		{"a session expiry of 60 ns", Options{SessionExpiry: 60}, "SessionExpiry of 60ns is not in whole seconds"},
+		{"a session expiry of -1 s", Options{SessionExpiry: -time.Second}, "SessionExpiry of -1s is negative"},
 		{"a session expiry for ever", Options{SessionExpiry: math.MaxInt64}, ""},
 		{"a session expiry of the most", Options{SessionExpiry: never}, ""},
 		{"a session expiry just below", Options{SessionExpiry: never - 1}, "whole seconds"},
-		{"a will delay of 5 ns", Options{Will: delay(5)}, "Will.Delay of 5ns: MQTT counts in whole seconds"},
-		{"a will delay of -1 s", Options{Will: delay(-time.Second)}, "Will.Delay of -1s: it is negative"},
+		{"a will delay of 5 ns", Options{Will: delay(5)}, "Will.Delay of 5ns is not in whole seconds"},
+		{"a will delay of -1 s", Options{Will: delay(-time.Second)}, "Will.Delay of -1s is negative"},
 		{"a will delay of the most", Options{Will: delay(never)}, ""},
-		{"a will delay above", Options{Will: delay(never + time.Second)}, "Will.Delay of 1193046h28m16s: the most is 1193046h28m15s"},
+		{"a will delay above", Options{Will: delay(never + time.Second)}, "Will.Delay of 1193046h28m16s exceeds 1193046h28m15s"},
 		{"a window of -1", Options{MaxInflight: -1}, "MaxInflight is negative"},
 		{"an older window of -1", Options{OldInflight: -1}, "OldInflight is negative"},
 		{"-1 bytes held", Options{MaxHeld: -1}, "MaxHeld is negative"},
@@ -74,8 +75,8 @@ func TestTheKeepAliveOnTheWire(t *testing.T) {
 	}
 }
 
-// What a server would end the connection for, and with it what others do on it, is
-// not sent: nor is anything else in its place.
+// A request for which the server would close the connection, which others use
+// as well, is not sent, nor is anything else in its place.
 func TestARequestThatNoServerTakesIsNotSent(t *testing.T) {
 	t.Parallel()
 	user, _ := packet.Properties(nil).AppendUser([]byte("k"), []byte("v"))

@@ -74,7 +74,7 @@ func (p *peer) expectEnd() {
 	}
 }
 
-// pipes hands out the server's ends of the connections that a client dials.
+// pipes provides the server's ends of the connections that a client dials.
 type pipes struct {
 	conns chan net.Conn
 }
@@ -98,7 +98,7 @@ func (p *pipes) accept(t *testing.T) *peer {
 	}
 }
 
-// loop hands out the server's ends of loopback TCP connections.
+// tcpPair provides the server's ends of loopback TCP connections.
 func tcpPair(t *testing.T) (DialFunc, func() *peer) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -120,7 +120,7 @@ func tcpPair(t *testing.T) (DialFunc, func() *peer) {
 	}
 }
 
-// overTLS puts TLS on the connections of a pair.
+// overTLS adds TLS to the connections of a pair.
 func overTLS(certs *certtest.Set, dial DialFunc, accept func() *peer) (DialFunc, func() *peer) {
 	return func(ctx context.Context) (net.Conn, error) {
 			nc, err := dial(ctx)
@@ -148,7 +148,7 @@ const (
 	connect4c       = "10 0d 0004 4d515454 04 00 0000 0001 61 (session continued)"
 )
 
-// connected runs Connect against a scripted handshake over TCP.
+// connected calls Connect against a scripted handshake over TCP.
 func connected(t *testing.T, opt Options, connect, connack string) (*Client, *peer, func() *peer) {
 	t.Helper()
 	dial, accept := tcpPair(t)
@@ -156,7 +156,7 @@ func connected(t *testing.T, opt Options, connect, connack string) (*Client, *pe
 	return c, p, accept
 }
 
-// connectedOver is connected over connections of any kind.
+// connectedOver is connected over any kind of connection.
 func connectedOver(t *testing.T, dial DialFunc, accept func() *peer, opt Options, connect, connack string) (*Client, *peer) {
 	t.Helper()
 	opt.ClientID = "a"
@@ -182,7 +182,7 @@ func connectedOver(t *testing.T, dial DialFunc, accept func() *peer, opt Options
 	return r.c, p
 }
 
-// closed ends a client whose server says nothing any more.
+// closed closes a client whose server sends nothing more.
 func closed(t *testing.T, c *Client, p *peer) {
 	t.Helper()
 	errs := make(chan error, 1)

@@ -2,29 +2,29 @@ package mqtt
 
 import "context"
 
-// proof is what is known of messages at QoS 0, which nobody acknowledges: those that
-// were accepted before a PINGREQ have arrived when its PINGRESP comes. Guarded by
-// Client.mu.
+// proof tracks which QoS 0 messages have arrived. They are not acknowledged,
+// but those accepted before a PINGREQ have arrived when its PINGRESP comes.
+// Client.mu must be held.
 type proof struct {
-	pings    []ping // without an answer yet, in order
-	accepted uint64 // QoS 0 messages
+	pings    []ping // unanswered, in order
+	accepted uint64 // number of QoS 0 messages
 	sure     uint64 // of these: known to have arrived, or given up
 	unproven uint64 // of these: not known to have arrived when the latest connection ended
 }
 
-// ping is a PINGREQ.
+// ping is an unanswered PINGREQ.
 type ping struct {
-	mark    uint64 // QoS 0 messages accepted before it
+	mark    uint64 // number of QoS 0 messages accepted before it
 	waiter  uint32
-	control bool // of the rule in undeliverable.go
+	control bool // sent by the rule in undeliverable.go
 }
 
-// ping is told of a PINGREQ.
+// ping records a PINGREQ.
 func (p *proof) ping(waiter uint32, control bool) {
 	p.pings = append(p.pings, ping{mark: p.accepted, waiter: waiter, control: control})
 }
 
-// pong takes a PINGRESP, which answers the oldest PINGREQ, if there is one.
+// pong handles a PINGRESP. It returns the oldest PINGREQ, if there is one.
 func (p *proof) pong() (answered ping, ok bool) {
 	if len(p.pings) == 0 {
 		return ping{}, false
@@ -35,19 +35,19 @@ func (p *proof) pong() (answered ping, ok bool) {
 	return answered, true
 }
 
-// unsure counts the messages that are not known to have arrived.
+// unsure returns the number of messages that are not known to have arrived.
 func (p *proof) unsure() uint64 { return p.accepted - p.sure }
 
-// lost takes the end of the connection, and counts the messages that may be lost
-// with it: they are given up.
+// lost handles the end of the connection. It gives up the messages that may be
+// lost with it, and returns their number.
 func (p *proof) lost() (unsure uint64) {
 	p.pings = p.pings[:0]
 	p.unproven, p.sure = p.unsure(), p.accepted
 	return p.unproven
 }
 
-// Ping sends a PINGREQ and waits for the answer. While the connection is being
-// restored it waits for that first.
+// Ping sends a PINGREQ and blocks until the server answers. While the
+// connection is being restored, it waits for that first.
 func (c *Client) Ping(ctx context.Context) error {
 	for {
 		c.mu.Lock()
@@ -61,7 +61,7 @@ func (c *Client) Ping(ctx context.Context) error {
 		if sent {
 			c.proof.ping(me, false)
 		} else {
-			c.waiters.roomers = append(c.waiters.roomers, me)
+			c.waiters.windowWaiters = append(c.waiters.windowWaiters, me)
 		}
 		_, err := c.awaitAnswerLocked(ctx, me)
 		c.mu.Unlock()

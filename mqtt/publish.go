@@ -10,22 +10,23 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// Publish sends m. At QoS 0 it returns when m is written, or handed to the
-// writer if it is large or a write is under way; at QoS 1 and 2 when the server has acknowledged
-// it. While the connection is being restored it waits. m is not kept. For
-// streams of messages Send is faster by far.
+// Publish sends m. At QoS 0 it returns when m is written, or when it is handed
+// to the writer because it is large or another write is in progress. At QoS 1
+// and 2 it returns when the server has acknowledged m. While the connection is
+// being restored, Publish waits. It does not keep m. For streams of messages
+// Send is much faster.
 //
-// If ctx ends first, the error is ErrNotSent when m was not accepted yet and
-// ErrKept when it stands in the session. After a loss for good it is
+// If ctx ends first, the error is ErrNotSent if m was not accepted yet, and
+// ErrKept if m is in the session. After the connection is lost for good it is
 // ErrInDoubt.
 func (c *Client) Publish(ctx context.Context, m *Message) error {
 	return c.publish(ctx, m, 0, true)
 }
 
 // Send is Publish without waiting for the acknowledgement: it returns as soon
-// as m is accepted, and waits only while the window or the output buffer is
-// full. A refusal is told to Options.OnEvent with tag, whose highest bit must
-// be 0; Flush waits for all outcomes, and Stats counts them.
+// as m is accepted, and blocks only while the window or the output buffer is
+// full. A refusal is reported to Options.OnEvent with tag, whose highest bit
+// must be 0. Flush waits for all outcomes, and Stats counts them.
 func (c *Client) Send(ctx context.Context, m *Message, tag uint64) error {
 	return c.publish(ctx, m, tag, false)
 }
@@ -38,7 +39,7 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 	if err := CheckProperties(m.Properties); err != nil {
 		return &Error{Op: "publish", Class: ErrNotSent, Err: err}
 	}
-	var p packet.Publish // a literal would be copied
+	var p packet.Publish // a composite literal would be copied
 	p.QoS, p.Retain, p.Payload, p.Properties = m.QoS, m.Retain, m.Payload, m.Properties
 	c.mu.Lock()
 	var me uint32
@@ -56,7 +57,7 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 		c.topicScratch = p.Topic
 		err := session.ErrQuota
 		full := c.conn.Pending() >= highWater && (c.nc != nil || m.QoS == 0)
-		held := m.QoS == 0 && c.doubt.phase != free // it might be why the connection ends
+		held := m.QoS == 0 && c.doubt.phase != free // the message might become a reason for the connection to end
 		if !full && !held && !(c.choice.open && m.QoS > 0) {
 			t := tag
 			if wait {
@@ -76,9 +77,9 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 		}
 		room := c.waiters.park()
 		if full && c.nc != nil {
-			c.waiters.drainers = append(c.waiters.drainers, room)
+			c.waiters.bufferWaiters = append(c.waiters.bufferWaiters, room)
 		} else {
-			c.waiters.roomers = append(c.waiters.roomers, room)
+			c.waiters.windowWaiters = append(c.waiters.windowWaiters, room)
 		}
 		c.waiters.onReader++
 		c.inbox.letReader()
@@ -102,7 +103,7 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 	}
 	if !wait {
 		if sync {
-			c.flushInlineLocked() // unlocks
+			c.flushInlineLocked() // unlocks c.mu
 			return nil
 		}
 		wake := c.wakeLocked()
@@ -118,9 +119,9 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 	return err
 }
 
-// CheckProperties judges the properties of a PUBLISH of a client's: servers
-// end the connection for bad ones, and with it what comes behind. Publish and
-// Send refuse what it refuses.
+// CheckProperties checks the properties of a PUBLISH from a client. Servers
+// close the connection over invalid ones, and later messages are lost with it.
+// Publish and Send return the same error.
 func CheckProperties(p packet.Properties) error {
 	if len(p) == 0 {
 		return nil
@@ -130,12 +131,12 @@ func CheckProperties(p packet.Properties) error {
 	}
 	if _, has := p.Uint(packet.SubscriptionIdentifier); has {
 		return &packet.Error{Type: packet.PUBLISH, Reason: packet.ProtocolError, Rule: "MQTT-3.3.4-6",
-			Text: "a client sends no subscription identifier", Offset: -1}
+			Text: "a client must not send a subscription identifier", Offset: -1}
 	}
 	return nil
 }
 
-// endedLocked is why nothing can be sent any more.
+// endedLocked returns why nothing can be sent any more.
 func (c *Client) endedLocked() error {
 	if c.ended != nil {
 		return c.ended
@@ -143,13 +144,13 @@ func (c *Client) endedLocked() error {
 	return ErrClosed
 }
 
-// Flush waits until every message sent before it has its outcome: at QoS 1
-// and 2 the acknowledgement, at QoS 0 a PINGRESP that comes after it, which
-// tells that the server has read that far. It does not wait for what other
-// goroutines send meanwhile.
+// Flush blocks until the outcome of every message sent before it is known: at
+// QoS 1 and 2 that is the acknowledgement, at QoS 0 a later PINGRESP, which
+// shows that the server has read that far. Flush does not wait for messages
+// that other goroutines send after it was called.
 func (c *Client) Flush(ctx context.Context) error { return c.flush(ctx, true) }
 
-// flush is Flush, with or without the PINGRESP.
+// flush is Flush with an optional PINGRESP.
 func (c *Client) flush(ctx context.Context, ping bool) error {
 	c.mu.Lock()
 	mark, q0 := c.sess.Mark(), c.proof.accepted
@@ -181,7 +182,8 @@ func (c *Client) flush(ctx context.Context, ping bool) error {
 	}
 }
 
-// flushedLocked answers the calls of Flush whose messages are over.
+// flushedLocked answers the calls of Flush whose messages all have their
+// outcome.
 func (c *Client) flushedLocked() {
 	if len(c.waiters.flushers) == 0 {
 		return
@@ -195,15 +197,15 @@ func (c *Client) flushedLocked() {
 	})
 }
 
-// roomLocked wakes the calls that wait for room, if there may be some.
+// roomLocked wakes the calls that wait for room if there may be some.
 func (c *Client) roomLocked() {
 	if c.conn.Pending() >= highWater/2 {
 		return
 	}
-	if len(c.waiters.drainers) > 0 {
-		c.waiters.answerAll(&c.waiters.drainers)
+	if len(c.waiters.bufferWaiters) > 0 {
+		c.waiters.answerAll(&c.waiters.bufferWaiters)
 	}
-	if len(c.waiters.roomers) > 0 && (c.nc == nil || c.conn.Room(0)) {
-		c.waiters.answerAll(&c.waiters.roomers)
+	if len(c.waiters.windowWaiters) > 0 && (c.nc == nil || c.conn.CanPublish(0)) {
+		c.waiters.answerAll(&c.waiters.windowWaiters)
 	}
 }

@@ -4,7 +4,7 @@ package mqtt
 
 import "net"
 
-// rawWriter is nowhere where writing without waiting is not known.
+// rawWriter is unused on systems without a known way to write without waiting.
 type rawWriter struct{}
 
 func newRawWriter(net.Conn) *rawWriter { return nil }

@@ -8,17 +8,17 @@ import (
 	"syscall"
 )
 
-// rawWriter writes to a socket as much as it takes at once.
+// rawWriter writes to a socket as much as the socket takes at once.
 type rawWriter struct {
 	conn syscall.RawConn
-	try  func(fd uintptr) bool // one for the life of the connection, not one per write
+	try  func(fd uintptr) bool // one for all writes, to avoid an allocation
 	buf  []byte
 	n    int
 	err  error
 }
 
-// newRawWriter is nil for what is no socket. A connection that wraps one has its
-// own idea of writing.
+// newRawWriter returns nil if nc is not a socket. A connection that wraps a
+// socket does more than write to it.
 func newRawWriter(nc net.Conn) *rawWriter {
 	var conn syscall.RawConn
 	var err error
@@ -38,7 +38,7 @@ func newRawWriter(nc net.Conn) *rawWriter {
 	return w
 }
 
-// write returns how many bytes of b the socket took.
+// write returns the number of bytes of b that the socket took.
 func (w *rawWriter) write(b []byte) (int, error) {
 	w.buf, w.n, w.err = b, 0, nil
 	err := w.conn.Write(w.try)

@@ -18,12 +18,13 @@ const (
 	largeBuffer = 64 << 10
 	// queueLow is the number of undelivered batches at which reading pauses.
 	queueLow = 4
-	// spillLimit bounds, in bytes, what is read ahead of the application
-	// while a call waits for an acknowledgement behind it.
+	// spillLimit is the maximum number of bytes that are read ahead of the
+	// application while a call waits for an acknowledgement that follows them.
 	spillLimit = 64 << 20
 )
 
-// transportErrorOf is err in the transport's words, if it has any.
+// transportErrorOf returns err as explained by the transport, if it has an
+// explanation.
 func (c *Client) transportErrorOf(nc net.Conn, err error) error {
 	explained := transport.Explain(remoteOf(nc), err)
 	var te *transport.Error
@@ -47,7 +48,7 @@ func (c *Client) traceIn(b []byte, v packet.Version, most int) {
 	}
 }
 
-// readConn reads the connection until it ends and returns why.
+// readConn reads the connection until it ends and returns the reason.
 func (c *Client) readConn() error {
 	c.mu.Lock()
 	nc, v := c.nc, c.conn.Version()
@@ -81,8 +82,8 @@ func (c *Client) readConn() error {
 	}
 }
 
-// readError is why reading ended: what another part of the client found
-// first, or the stream's own error.
+// readError returns why reading ended: the reason found first by another part
+// of the client, or the error of the stream.
 func (c *Client) readError(nc net.Conn, err error) error {
 	end := errors.Is(err, io.EOF)
 	c.mu.Lock()
@@ -92,7 +93,7 @@ func (c *Client) readError(nc net.Conn, err error) error {
 		limit := time.NewTimer(time.Second)
 		select {
 		case <-parted:
-		case <-limit.C: // nobody reads what stands before the DISCONNECT
+		case <-limit.C: // whatever precedes the DISCONNECT is not read any more
 		}
 		limit.Stop()
 		err = endBelow(nc, err)
@@ -107,7 +108,7 @@ func (c *Client) readError(nc net.Conn, err error) error {
 	switch {
 	case fail != nil:
 		return fail
-	case c.ctx.Err() != nil, bye && end, closing && errors.Is(err, os.ErrDeadlineExceeded): // this client's end
+	case c.ctx.Err() != nil, bye && end, closing && errors.Is(err, os.ErrDeadlineExceeded): // closed by this client
 		return ErrClosed
 	case end:
 		return &Error{Op: "connection", Class: ErrInDoubt, Err: ErrLost}
@@ -115,11 +116,11 @@ func (c *Client) readError(nc net.Conn, err error) error {
 	return &Error{Op: "connection", Class: ErrInDoubt, Err: lost{c.transportErrorOf(nc, err)}}
 }
 
-// endBelow is how the stream below TLS or WebSocket ends, which have an end of
-// their own: a peer that closes with input unread says that one, and resets the
-// connection behind it.
+// endBelow returns how the stream below TLS or WebSocket ends. These have an
+// end marker of their own: a peer that closes with unread input sends it, and
+// then resets the connection.
 func endBelow(nc net.Conn, err error) error {
-	below := transport.Raw(nc)
+	below := transport.UnderlyingConn(nc)
 	if below == nc {
 		return err
 	}
@@ -130,13 +131,13 @@ func endBelow(nc net.Conn, err error) error {
 	}
 }
 
-// chunk handles the packets in b's buffer under one lock, hands over the
-// messages among them, and returns the batch to read into next, which begins
-// with the bytes of an unfinished packet.
+// chunk handles the packets in b's buffer under one lock, delivers the messages
+// among them, and returns the batch to read into next, which begins with the
+// bytes of an unfinished packet.
 func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 	var events []Event
 	var fatal error
-	failed := false // there is a DISCONNECT of ours to be written
+	failed := false // our DISCONNECT has to be written
 	off, need := 0, 0
 	answered := 0
 	c.mu.Lock()
@@ -206,7 +207,7 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 	}
 	c.roomLocked()
 	c.flushedLocked()
-	events = c.subs.tell(events)
+	events = c.subs.appendFailed(events)
 	wake := c.wakeLocked()
 	gen, nc := c.gen, c.nc
 	c.mu.Unlock()
@@ -231,22 +232,22 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 		b.grow(need)
 	}
 	if fatal != nil {
-		// What Fail and the acknowledgements left is written before closing.
+		// Write the output of Fail and of the acknowledgements before closing.
 		c.lastWords(gen, nc, failed)
 		return nil, fatal
 	}
 	return b, nil
 }
 
-// parting reads what comes behind our own DISCONNECT. It counts no more, except
-// a DISCONNECT of the server that says why it did not take the last messages.
-// The rest is read nevertheless: to close with input unread would reset the
-// connection, and lose what the server has not read yet.
+// parting reads what follows our own DISCONNECT. It has no effect, except for a
+// DISCONNECT of the server that says why it did not take the last messages. The
+// rest is read nevertheless: closing with unread input would reset the
+// connection and lose what the server has not read yet.
 func parting(b []byte, v packet.Version) (n, need int, err error) {
 	for n < len(b) {
 		f, size, err := packet.Split(b[n:], v, 0)
 		if err != nil {
-			return len(b), 0, nil // nobody is left who could be told
+			return len(b), 0, nil // there is no call left to report an error to
 		}
 		if size == 0 {
 			return n, f.Need, nil
@@ -260,10 +261,10 @@ func parting(b []byte, v packet.Version) (n, need int, err error) {
 	return n, 0, nil
 }
 
-// lastWords writes the output of a connection that is to end, the reason of
-// a DISCONNECT above all. If somebody else is writing, it waits for that, at most
-// a second, where we have failed the connection: the writer may have the reason,
-// and must not lose the connection over it.
+// lastWords writes the output of a connection that is about to end, such as the
+// reason in a DISCONNECT. If another goroutine is writing and we have failed
+// the connection, it waits at most one second for that write: it may carry the
+// reason, which closing the connection would lose.
 func (c *Client) lastWords(gen uint64, nc net.Conn, failed bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -281,10 +282,10 @@ func (c *Client) lastWords(gen uint64, nc net.Conn, failed bool) {
 		c.traceOut(buf, v)
 	}
 	if c.sync() != nil {
-		return // an acknowledgement that is not on disk must not leave
+		return // an acknowledgement must not be sent before it is on disk
 	}
 	_ = bounded(ctx, nc, time.Second, func() error {
-		_, err := nc.Write(buf) // nobody waits for them
+		_, err := nc.Write(buf) // no call waits for them
 		return err
 	})
 }
@@ -307,14 +308,14 @@ func (c *Client) takeLocked(b *Batch, ev *session.Event) {
 		PacketID: p.PacketID, TopicAlias: ev.TopicAlias, Properties: p.Properties}
 }
 
-// names are the topic names of late. Guarded by Client.mu.
+// names caches recent topic names. Client.mu must be held.
 type names struct {
 	last  string
 	known map[string]string
 }
 
-// intern turns a topic name into a string; the names of late are not allocated
-// again.
+// intern returns a topic name as a string; for recent names it does not
+// allocate.
 func (n *names) intern(name []byte) string {
 	if n.last == string(name) {
 		return n.last
@@ -333,8 +334,8 @@ func (n *names) intern(name []byte) string {
 	return s
 }
 
-// completedLocked books the outcome of a publish. The events that it appends are
-// told after unlocking.
+// completedLocked records the outcome of a publish. The caller reports the
+// events that it appends, after unlocking.
 func (c *Client) completedLocked(events []Event, tag uint64, reason packet.ReasonCode, p packet.Properties) []Event {
 	var err error
 	if reason.Failed() {

@@ -5,8 +5,8 @@ import (
 	"iter"
 )
 
-// Batch is what one read of the connection brought. Its messages are views
-// into its buffer and valid until Release.
+// Batch holds the messages of one read of the connection. They are views into
+// its buffer and valid until Release.
 type Batch struct {
 	Messages []Message
 
@@ -14,31 +14,31 @@ type Batch struct {
 	gen   uint64
 	buf   []byte
 	acked int
-	taken int  // by a loop over Client.Messages
+	taken int  // messages taken by a loop over Client.Messages
 	full  bool // the last read filled the buffer
 }
 
-// inbox is what has been read and not been received yet. Guarded by Client.mu, but for
-// readerGo, which stays what it is.
+// inbox holds what has been read but not received. Client.mu must be held,
+// except for readerGo, which never changes.
 type inbox struct {
 	queue   []*Batch
 	bytes   int      // in queue
-	pool    []*Batch // to be read into
-	cursor  *Batch   // what the loop over Messages last left in hand; nil while one runs
-	looping bool     // a loop over Messages runs
+	pool    []*Batch // batches to read into
+	cursor  *Batch   // the batch of the last message that a loop over Messages took; nil while one runs
+	looping bool     // a loop over Messages is running
 
 	reading  bool          // there is a connection, and the reader does not wait for readerGo
 	waiting  bool          // the reader waits for readerGo
 	readerGo chan struct{} // 1 slot: the queue has room again
 }
 
-// put adds a batch to the queue.
+// put appends a batch to the queue.
 func (in *inbox) put(b *Batch) {
 	in.queue = append(in.queue, b)
 	in.bytes += cap(b.buf)
 }
 
-// next takes the first batch off the queue; nil if there is none.
+// next removes and returns the first batch of the queue, or returns nil.
 func (in *inbox) next() *Batch {
 	if len(in.queue) == 0 {
 		return nil
@@ -50,7 +50,7 @@ func (in *inbox) next() *Batch {
 	return b
 }
 
-// letReader lets a waiting reader look again.
+// letReader wakes a waiting reader.
 func (in *inbox) letReader() {
 	if in.waiting {
 		select {
@@ -60,7 +60,7 @@ func (in *inbox) letReader() {
 	}
 }
 
-// spare is a batch of the pool; nil if that is empty.
+// spare takes a batch from the pool, or returns nil if it is empty.
 func (in *inbox) spare() *Batch {
 	n := len(in.pool)
 	if n == 0 {
@@ -71,16 +71,16 @@ func (in *inbox) spare() *Batch {
 	return b
 }
 
-// keep gives a batch to the pool, if that has room.
+// keep returns a batch to the pool if there is room.
 func (in *inbox) keep(b *Batch) {
 	if len(in.pool) < 2*queueLow {
 		in.pool = append(in.pool, b)
 	}
 }
 
-// grow makes room for a packet of need bytes, at most doubling the buffer, so
-// that memory follows the bytes that have come and not a length that was
-// claimed.
+// grow makes room for a packet of need bytes. It at most doubles the buffer, so
+// that memory use follows the bytes received and not a length that the peer
+// claims.
 func (b *Batch) grow(need int) {
 	size := cap(b.buf)
 	switch {
@@ -96,8 +96,8 @@ func (b *Batch) grow(need int) {
 	b.buf = append(make([]byte, 0, size), b.buf...)
 }
 
-// takeBatch is an empty batch whose buffer has room for a packet of need
-// bytes, or for as much of it as may be claimed at once.
+// takeBatch returns an empty batch with room for a packet of need bytes, or for
+// as much of it as is allocated at once.
 func (c *Client) takeBatch(need int) *Batch {
 	c.mu.Lock()
 	b := c.inbox.spare()
@@ -112,8 +112,8 @@ func (c *Client) takeBatch(need int) *Batch {
 	return b
 }
 
-// deliver queues a batch for Receive. It waits while the application is
-// behind, unless a call waits for what has not been read yet.
+// deliver queues a batch for Receive. It waits while the application is behind,
+// unless a call waits for something that is not read yet.
 func (c *Client) deliver(b *Batch) error {
 	c.mu.Lock()
 	for len(c.inbox.queue) >= queueLow && c.ended == nil && !c.farewell.closing && c.nc != nil {
@@ -144,16 +144,17 @@ func (c *Client) deliver(b *Batch) error {
 	return nil
 }
 
-// Receive waits for messages and returns what one read of the connection
-// brought. The caller acknowledges with Ack what it has dealt with, in order
-// (MQTT-4.6.0-2), and gives the batch back with Release. Waiting messages are
-// still returned after the connection has ended; then comes the reason,
-// ErrClosed after Close. When ctx has ended, Receive returns its error and
-// takes nothing.
+// Receive waits for messages and returns those of one read of the connection.
+// The caller acknowledges the messages it has processed with Ack, in order
+// (MQTT-4.6.0-2), and returns the batch with Release. After the connection has
+// ended, Receive still returns the messages that are waiting, and then the
+// reason, which is ErrClosed after Close. When ctx has ended, Receive returns
+// its error and takes nothing.
 //
-// Behind a loop over Messages that was left, Receive goes on as the next loop
-// would: it acknowledges the message that the loop had in hand and returns the
-// rest of its read. While such a loop runs, the error is ErrReceiving.
+// After a loop over Messages was left, Receive continues as the next loop
+// would: it acknowledges the last message that the loop took and returns the
+// remaining messages of that read. While such a loop runs, the error is
+// ErrReceiving.
 func (c *Client) Receive(ctx context.Context) (*Batch, error) {
 	b, err := c.takeCursor(ctx, false)
 	if err != nil {
@@ -166,8 +167,8 @@ func (c *Client) Receive(ctx context.Context) (*Batch, error) {
 	return b, nil
 }
 
-// takeCursor takes the batch that the loop over Messages last left had in hand;
-// nil is none. With loop, the caller is the loop that goes on from there.
+// takeCursor takes the batch in which the last loop over Messages stopped, or
+// returns nil. loop is set if the caller is a loop that continues there.
 func (c *Client) takeCursor(ctx context.Context, loop bool) (*Batch, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -182,8 +183,8 @@ func (c *Client) takeCursor(ctx context.Context, loop bool) (*Batch, error) {
 	return b, nil
 }
 
-// behind acknowledges what a loop has taken of b, and gives b back when that
-// was all of it: then it returns nil.
+// behind acknowledges the messages that a loop has taken from b. If that was
+// all of them, it releases b and returns nil.
 func (b *Batch) behind() *Batch {
 	if b == nil {
 		return nil
@@ -196,7 +197,7 @@ func (b *Batch) behind() *Batch {
 	return nil
 }
 
-// receive is Receive for what no loop has begun.
+// receive is Receive for batches that no loop has started.
 func (c *Client) receive(ctx context.Context) (*Batch, error) {
 	if c.opt.PublishOnly {
 		return nil, ErrUnreceived
@@ -235,9 +236,10 @@ func (c *Client) Waiting() bool {
 	return len(c.inbox.queue) > 0 || c.inbox.cursor != nil && c.inbox.cursor.taken < len(c.inbox.cursor.Messages)
 }
 
-// Ack acknowledges the first n messages of the batch, as far as that has not
-// been done. A message that came on an earlier connection is left to its
-// redelivery at QoS 1; at QoS 2 it is remembered and not delivered again.
+// Ack acknowledges those of the first n messages of the batch that are not
+// acknowledged yet. A message from an earlier connection is not acknowledged:
+// at QoS 1 the server delivers it again, at QoS 2 it is remembered and not
+// delivered again.
 func (b *Batch) Ack(n int) {
 	c := b.c
 	first := true
@@ -252,7 +254,7 @@ func (b *Batch) Ack(n int) {
 		}
 		if b.gen == c.gen && c.nc != nil {
 			c.conn.Ack(m.QoS, m.PacketID, 0)
-		} else if b.gen >= c.born {
+		} else if b.gen >= c.sessionGen {
 			c.conn.AckLate(m.QoS, m.PacketID)
 		}
 	}
@@ -263,7 +265,7 @@ func (b *Batch) Ack(n int) {
 	}
 }
 
-// Release gives the batch's memory back. It acknowledges nothing.
+// Release returns the batch's memory to the client. It acknowledges nothing.
 func (b *Batch) Release() {
 	c := b.c
 	if cap(b.buf) > 4*largeBuffer {
@@ -275,11 +277,11 @@ func (b *Batch) Release() {
 	c.mu.Unlock()
 }
 
-// Messages yields received messages one by one. Taking the next one
-// acknowledges the last; leaving the loop does not acknowledge the message in
-// hand, and a kept session will bring it again if the connection ends before
-// the next loop. That one, or the next Receive, goes on behind the last message
-// taken and acknowledges it first. A message is valid until the next step. The
+// Messages returns an iterator over received messages. Taking the next message
+// acknowledges the previous one. Leaving the loop does not acknowledge the last
+// message: a kept session delivers it again if the connection ends before the
+// next loop. The next loop, or the next Receive, continues after that message
+// and acknowledges it first. A message is valid until the next step. The
 // sequence ends with an error when ctx or the client ends, and at once with
 // ErrReceiving while another loop runs.
 func (c *Client) Messages(ctx context.Context) iter.Seq2[*Message, error] {
@@ -289,7 +291,7 @@ func (c *Client) Messages(ctx context.Context) iter.Seq2[*Message, error] {
 			yield(nil, err)
 			return
 		}
-		defer func() { // however the body ends it
+		defer func() { // also if the loop body panics or exits
 			c.mu.Lock()
 			c.inbox.cursor, c.inbox.looping = b, false
 			c.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// publishes is n PUBLISH packets at QoS 1 with payloads and packet identifiers from
-// 1 on.
+// publishes returns n PUBLISH packets at QoS 1 with payloads and packet
+// identifiers from 1 on.
 func publishes(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -20,7 +20,8 @@ func publishes(n int) string {
 	return b.String()
 }
 
-// one is the payload of the one message that a loop takes before leave ends it.
+// one returns the payload of the one message that a loop takes before leave
+// ends it.
 func one(ctx context.Context, c *Client, leave func()) (payload string, err error) {
 	defer func() { _ = recover() }()
 	for m, err := range c.Messages(ctx) {
@@ -50,11 +51,11 @@ func TestTheNextLoopGoesOnBehindTheLastMessageTaken(t *testing.T) {
 				p.expect(fmt.Sprintf("40 02 %04x", i)) // MQTT-4.6.0-2
 			}
 		}
-		closed(t, c, p) // the last was left in hand: no PUBACK before DISCONNECT
+		closed(t, c, p) // the last message is not acknowledged: no PUBACK before DISCONNECT
 	}
 }
 
-// A place of the Receive Maximum that no PUBACK gives back is lost for the life of
+// A slot of the Receive Maximum that no PUBACK frees is lost for the life of
 // the connection.
 func TestLoopsThatAreLeftUseUpNoReceiveMaximum(t *testing.T) {
 	t.Parallel()
@@ -129,8 +130,8 @@ func TestALoopGoesOnOverAReconnect(t *testing.T) {
 			t.Fatalf("got %q, %v, want %s", got, err, want)
 		}
 	}
-	// Of what came before, QoS 1 comes again and QoS 2 does not: it is
-	// acknowledged at once.
+	// Of the messages of the old connection, QoS 1 is delivered again and QoS 2
+	// is not: it is acknowledged at once.
 	p.send("3c 06 0001 61 0002 32")
 	p.expect("50 02 0002")
 	p.send("3a 06 0001 61 0003 33")
@@ -158,7 +159,7 @@ func TestWhatALoopLeftIsReceivedAfterClose(t *testing.T) {
 	}
 }
 
-// Two loops would acknowledge in each other's order.
+// Two loops would acknowledge out of order.
 func TestOneLoopReceivesAtATime(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
@@ -180,7 +181,7 @@ func TestOneLoopReceivesAtATime(t *testing.T) {
 	closed(t, c, p)
 }
 
-// However many messages wait.
+// This holds however many messages are waiting.
 func TestReceivingEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	c, p, _ := connected(t, Options{Version: packet.V311}, connect4, connack4)
@@ -201,7 +202,7 @@ func TestReceivingEndsWithItsContext(t *testing.T) {
 	if got != "1" {
 		t.Errorf("the loop got %q, want 1", got)
 	}
-	p.expect("40 02 0001") // the body has ended it
+	p.expect("40 02 0001") // the loop body ended the context
 	if b, err := c.Receive(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Receive: %v, %v, want the context's error", b, err)
 	}
@@ -226,5 +227,5 @@ func TestWhatIsNotAcknowledgedOfABatchStaysSo(t *testing.T) {
 	b.Ack(1)
 	p.expect("40 02 0001")
 	b.Release()
-	closed(t, c, p) // DISCONNECT is next: messages 2 and 3 are the session's
+	closed(t, c, p) // DISCONNECT is next: messages 2 and 3 stay in the session
 }

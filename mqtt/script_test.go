@@ -18,7 +18,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
-// clientScripts reads the conversations that the client is tested with.
+// clientScripts reads the client's test conversations.
 func clientScripts(t *testing.T) []*script.Script {
 	t.Helper()
 	paths, err := filepath.Glob("../scripts/client/*.yaml")
@@ -38,17 +38,17 @@ func clientScripts(t *testing.T) []*script.Script {
 	return all
 }
 
-// actor makes a client do what a script says.
+// actor makes a client perform the actions of a script.
 type actor struct {
 	dial    mqtt.DialFunc
 	version packet.Version
 	c       *mqtt.Client
-	batch   *mqtt.Batch // of received messages
-	next    int         // of the batch
+	batch   *mqtt.Batch // received messages
+	next    int         // index in batch
 }
 
-// run does all actions. The error names the place of the one that did not go
-// as it should.
+// run performs all actions. The error names the position of the action that did
+// not go as expected.
 func (a *actor) run(ctx context.Context, actions []script.Action) error {
 	for i := range actions {
 		act := &actions[i]
@@ -56,7 +56,7 @@ func (a *actor) run(ctx context.Context, actions []script.Action) error {
 			return fmt.Errorf("%s: %s without a client", act.Place, act.Verb)
 		}
 		for range act.Times {
-			if err := judgeAction(act, a.do(ctx, act)); err != nil {
+			if err := checkAction(act, a.do(ctx, act)); err != nil {
 				return err
 			}
 		}
@@ -64,8 +64,8 @@ func (a *actor) run(ctx context.Context, actions []script.Action) error {
 	return nil
 }
 
-// judgeAction compares an action's error with the one that is expected.
-func judgeAction(act *script.Action, err error) error {
+// checkAction compares an action's error with the expected one.
+func checkAction(act *script.Action, err error) error {
 	var ok bool
 	switch act.Fails {
 	case "":
@@ -146,7 +146,7 @@ func (a *actor) do(ctx context.Context, act *script.Action) error {
 	return fmt.Errorf("%s: the test knows no action %q", act.Place, act.Verb)
 }
 
-// receive takes the next message, acknowledges it, and judges it.
+// receive takes the next message, acknowledges it and compares it.
 func (a *actor) receive(ctx context.Context, act *script.Action) error {
 	for a.batch == nil || a.next == len(a.batch.Messages) {
 		if a.batch != nil {
@@ -205,7 +205,7 @@ func (a *actor) connect(ctx context.Context, act *script.Action) error {
 	return err
 }
 
-// perform plays a script to a client that does its actions.
+// perform plays a script to a client that performs its actions.
 func perform(t *testing.T, s *script.Script, v packet.Version, ln net.Listener, dial mqtt.DialFunc, patience time.Duration) {
 	t.Helper()
 	a := &actor{dial: dial, version: v}
@@ -213,7 +213,7 @@ func perform(t *testing.T, s *script.Script, v packet.Version, ln net.Listener, 
 	acted := make(chan error, 1)
 	go func() { acted <- a.run(ctx, s.Actions) }()
 	err := s.Serve(t.Context(), ln, &script.Options{Version: v, Strict: true, Patience: patience})
-	// What the script sent last may still be on its way to the client.
+	// The script's last packets may still be on their way to the client.
 	limit := time.AfterFunc(patience, cancel)
 	actErr := <-acted
 	limit.Stop()
@@ -231,13 +231,13 @@ func perform(t *testing.T, s *script.Script, v packet.Version, ln net.Listener, 
 }
 
 // TestScripts plays the brokers of scripts/client to the client, over pipes and
-// in no time.
+// in virtual time.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	for _, s := range clientScripts(t) {
 		for _, v := range s.Versions {
 			if s.WebSocket {
-				continue // over TCP
+				continue // these run over TCP
 			}
 			t.Run(strings.TrimSuffix(filepath.Base(s.Path), ".yaml")+"/"+v.String(), func(t *testing.T) {
 				t.Parallel()
@@ -250,8 +250,8 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// TestScriptsOverTCP plays those that do not wait, and those below WebSocket,
-// over sockets.
+// TestScriptsOverTCP plays the scripts that do not wait, and those below
+// WebSocket, over sockets.
 //
 // It shows MQTT-4.2-1, and MQTT-7.1.2-1 of 3.1.1.
 func TestScriptsOverTCP(t *testing.T) {

@@ -10,14 +10,14 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// Subscription is one topic filter and how it is to be served.
+// Subscription is a topic filter with its options.
 type Subscription struct {
 	Filter string
 	QoS    packet.QoS
-	// Options holds NoLocal, RetainAsPublished and the retain handling of
-	// MQTT 5.0; its QoS bits are ignored.
+	// Options holds NoLocal, RetainAsPublished and the retain handling of MQTT
+	// 5.0; its QoS bits are ignored.
 	Options packet.SubscribeOptions
-	// ID is a subscription identifier, 0 for none. MQTT 5.0.
+	// ID is a subscription identifier, or 0 for none. MQTT 5.0.
 	ID uint32
 	// Properties are the user properties of the SUBSCRIBE. MQTT 5.0.
 	Properties packet.Properties
@@ -31,8 +31,9 @@ func (s *Subscription) together(o *Subscription) bool {
 // maxSubscriptionID is the largest subscription identifier (section 3.8.2.1.2).
 const maxSubscriptionID = 268435455
 
-// legal refuses a request for which a server would end the connection, and with it
-// what others do on it: it reads the packet as the server would.
+// legal refuses a request for which a server would close the connection, which
+// would affect other callers. It parses the packet into read, as the server
+// would.
 func legal(p, read packet.Packet, v packet.Version) error {
 	b, err := p.AppendTo(nil, v)
 	if err != nil {
@@ -45,11 +46,11 @@ func legal(p, read packet.Packet, v packet.Version) error {
 	return read.Parse(f, v)
 }
 
-// Subscribe subscribes to all filters in one packet per subscription
-// identifier and waits for the answers: one reason code per filter, in order.
-// If the server refused any of them, the error is an *Error with the first
-// failing code. Granted filters are subscribed again whenever the server has
-// lost the session.
+// Subscribe subscribes to all filters, in one packet per subscription
+// identifier, and waits for the answers. It returns one reason code per filter,
+// in order. If the server refused any of them, the error is an *Error with the
+// first failing code. Granted filters are subscribed again whenever the server
+// has lost the session.
 func (c *Client) Subscribe(ctx context.Context, subs ...Subscription) ([]packet.ReasonCode, error) {
 	if len(subs) == 0 {
 		return nil, &Error{Op: "subscribe", Class: ErrNotSent, Err: packet.ErrNoFilters}
@@ -96,14 +97,14 @@ func (c *Client) Subscribe(ctx context.Context, subs ...Subscription) ([]packet.
 	return all, refused
 }
 
-// Unsubscribe ends subscriptions and waits for the answer: one reason code
-// per filter, in 3.1.1 always Success.
+// Unsubscribe removes subscriptions and waits for the answer. It returns one
+// reason code per filter, which in 3.1.1 is always Success.
 func (c *Client) Unsubscribe(ctx context.Context, filters ...string) ([]packet.ReasonCode, error) {
 	return c.UnsubscribeWith(ctx, nil, filters...)
 }
 
-// UnsubscribeWith is Unsubscribe with user properties, which versions before
-// 5.0 do not get.
+// UnsubscribeWith is Unsubscribe with user properties, which are omitted before
+// 5.0.
 func (c *Client) UnsubscribeWith(ctx context.Context, props packet.Properties, filters ...string) ([]packet.ReasonCode, error) {
 	for _, f := range filters {
 		if err := topic.ValidateFilter(f); err != nil {
@@ -128,8 +129,8 @@ func (c *Client) UnsubscribeWith(ctx context.Context, props packet.Properties, f
 	return codes, nil
 }
 
-// request has a SUBSCRIBE or UNSUBSCRIBE sent and waits for its answer, over
-// connections that are lost and restored.
+// request sends a SUBSCRIBE or UNSUBSCRIBE and waits for its answer, across
+// lost and restored connections.
 func (c *Client) request(ctx context.Context, a *ask) ([]packet.ReasonCode, error) {
 	c.mu.Lock()
 	if c.ended != nil || c.farewell.leaving || c.farewell.closing {
@@ -144,7 +145,7 @@ func (c *Client) request(ctx context.Context, a *ask) ([]packet.ReasonCode, erro
 	codes := c.waiters.all[a.waiter].codes
 	if !answered {
 		class := ErrInDoubt
-		if !a.sent && c.subs.take(a.serial) != nil { // nor will it be
+		if !a.sent && c.subs.take(a.serial) != nil { // it was not sent and will not be
 			c.waiters.release(a.waiter)
 			c.loosenLocked()
 		}
@@ -157,7 +158,7 @@ func (c *Client) request(ctx context.Context, a *ask) ([]packet.ReasonCode, erro
 	return codes, err
 }
 
-// subscribePacket is SUBSCRIBE for filters that share an identifier.
+// subscribePacket returns the SUBSCRIBE for filters that share an identifier.
 func subscribePacket(subs []Subscription, v packet.Version) *packet.Subscribe {
 	p := &packet.Subscribe{}
 	for _, s := range subs {
@@ -176,7 +177,7 @@ func subscribePacket(subs []Subscription, v packet.Version) *packet.Subscribe {
 	return p
 }
 
-// subackLocked takes the answer to a SUBSCRIBE or UNSUBSCRIBE.
+// subackLocked handles the answer to a SUBSCRIBE or UNSUBSCRIBE.
 func (c *Client) subackLocked(ev *session.Event) {
 	p := &ev.Suback
 	a := c.subs.take(uint32(ev.Tag))
@@ -198,9 +199,9 @@ func (c *Client) subackLocked(ev *session.Event) {
 	}
 	w := &c.waiters.all[a.waiter]
 	w.codes = codes
-	// Here, before anything else can happen to the connection.
+	// Do this now, before anything else can happen to the connection.
 	for j, sub := range a.subs {
-		if j < len(codes) && !codes[j].Failed() && !w.left {
+		if j < len(codes) && !codes[j].Failed() && !w.abandoned {
 			c.subs.remember(sub, a.serial)
 		}
 	}

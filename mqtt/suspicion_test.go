@@ -7,14 +7,15 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// life is what a connection does, as the rule is told it.
+// life is what a connection does, as the rule sees it.
 type life struct {
-	// control says how far the connection gets as a control: 0 not even quiet time is
-	// waited for, 1 the PINGREQ is sent, 2 the suspect has left alone.
+	// control is how far the connection gets as a control: 0 before the quiet
+	// time is over, 1 after the PINGREQ is sent, 2 after the suspect was sent
+	// alone.
 	control int
-	lasts   time.Duration // until its end, behind all that
+	lasts   time.Duration // until its end, after all that
 	ending                // at and exposed are filled in
-	proven  bool          // what ended must say
+	proven  bool          // what ended must return
 }
 
 // The states of the rule, one connection after the other.
@@ -54,7 +55,7 @@ func TestTheRuleOfMessageOrLink(t *testing.T) {
 		{"alone, one end is enough for a suspicion", []life{with(at(one, s), func(l *life) { l.named, l.n = true, 2 }), at(one, s)}, quiet},
 		{"alone but for QoS 0 it is not", []life{with(at(one, s), func(l *life) { l.named, l.n = true, 2 }), with(at(one, s), func(l *life) { l.unsure = true })}, single},
 
-		// The link fails by itself: each sign asks for three more.
+		// The link fails by itself: each sign requires three more controls.
 		{"after an idle end three controls are not enough", then(with(idle, func(l *life) { l.control = 1 }), first[0], first[1], first[2], tried(one), tried(one), tried(one), tried(one), tried(one)), quiet},
 		{"but six are", then(with(idle, func(l *life) { l.control = 1 }), first[0], first[1], first[2], tried(one), tried(one), tried(one), tried(one), tried(one), proof(tried(one))), quiet},
 		{"a life of a minute forgets the idle end", then(with(idle, func(l *life) { l.control = 1 }), at(two, time.Minute+1), first[0], first[1], first[2], tried(one), tried(one), proof(tried(one))), quiet},
@@ -89,9 +90,9 @@ func TestTheRuleOfMessageOrLink(t *testing.T) {
 	}
 }
 
-// A control is longer than the longest life at the suspect by half and a tenth of a
-// second, in whatever order the lives came; only then a PINGREQ goes out. What lives
-// that long behind it acquits.
+// A control lasts half as long again as the longest life at the suspect plus a
+// tenth of a second, in whatever order the lives came; only then is a PINGREQ
+// sent. A connection that lasts that long after it acquits the suspect.
 func TestAControlOutlastsTheLongestLife(t *testing.T) {
 	t.Parallel()
 	one := subject{packet.PUBLISH, 1}
@@ -116,7 +117,7 @@ func TestAControlOutlastsTheLongestLife(t *testing.T) {
 			d.pong(start + long)
 		}
 		if d.phase != alone || d.most() != 1 || d.mayAsk(subject{packet.SUBSCRIBE, 1}, 0) {
-			t.Errorf("behind the last PINGRESP: phase %d, %d messages", d.phase, d.most())
+			t.Errorf("after the last PINGRESP: phase %d, %d messages", d.phase, d.most())
 		}
 		if d.tick(start + 2*long - 1); d.phase != alone {
 			t.Error("acquitted too early")
@@ -127,8 +128,8 @@ func TestAControlOutlastsTheLongestLife(t *testing.T) {
 	}
 }
 
-// A server that answers no PINGREQ is awaited for half a minute, and the suspect is
-// sent with the rest.
+// A control waits half a minute for a server that answers no PINGREQ; then the
+// suspect is sent with the rest.
 func TestAControlWithoutPingrespEnds(t *testing.T) {
 	t.Parallel()
 	var d suspicion

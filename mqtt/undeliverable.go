@@ -11,71 +11,74 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// Message or link. A broker that does not want a packet may say so, or may just
-// end the connection: every time, for the packet is sent again. A link or a broker
-// that fails looks the same. A packet is given up only if it is proven to be the
-// reason, and a failing link is waited for without end:
+// This file distinguishes a bad message from a bad link. A broker that rejects
+// a packet may say so, or may just close the connection: every time, because
+// the packet is sent again. A failing link or broker looks the same. The rule
+// below gives up a packet only if it is proven to be the reason, and waits for
+// a failing link without limit:
 //
-//   - Three connections in a row have ended at the same packet, the oldest without
-//     an answer. Then each connection begins with a control: nothing is sent for
-//     longer than the longest of those lives, and then PINGREQs, to see that the
-//     connection still stands. The packet is sent alone behind the last PINGRESP.
-//   - The connection ends within the same time, three times in turn: it is the
-//     packet. Anything else acquits it. More times are asked for where connections
-//     have ended idle too, for on such a link three may be chance.
-//   - A reason code that says what is wrong with a packet proves it at once, if
-//     nothing else was on the way that it could mean. If there was, the next
-//     connection sends one packet at a time.
+//   - A packet becomes the suspect when three connections in a row have ended while it
+//     was the oldest unanswered one. Then each connection begins with a control: nothing
+//     is sent for longer than the longest of those connections lasted, and then PINGREQs
+//     check that the connection still works. After the last PINGRESP the suspect is sent
+//     alone.
+//   - If the connection then ends within the same time, on three controls in a row, the
+//     packet is the reason. Anything else acquits it. If connections have also ended
+//     while idle, more controls are required, because on such a link three may be chance.
+//   - A reason code that is about a packet proves it at once if only one packet was in
+//     flight. Otherwise the next connection sends one packet at a time.
 //
-// A packet that was acquitted was one of several on the way, and acknowledgements
-// may have been lost with the connections: those behind it go one at a time too.
+// An acquitted packet was one of several in flight, and acknowledgements may
+// have been lost with the connections, so the packets after it are sent one at
+// a time as well.
 
 const (
-	suspectEnds = 3 // connections in a row that end at a packet and make it a suspect
-	provenEnds  = 3 // controls in turn that prove it, and for each sign that
-	unfitMost   = 3 // the link fails by itself, up to this many, as many more
+	suspectEnds = 3 // connections in a row that end at a packet and make it the suspect
+	provenEnds  = 3 // controls in a row that prove it
+	unfitMost   = 3 // maximum number of signs of a bad link; each requires provenEnds more controls
 	// suspectLife is how long a connection may take to end because of a packet.
 	suspectLife = time.Minute
-	// controlSlack is by how much a control is longer than the lives it is compared
-	// with, beside their half.
+	// controlSlack is how much longer a control takes than one and a half times
+	// the longest of the lives that it is compared with.
 	controlSlack = 100 * time.Millisecond
-	// controlPings is how many PINGREQs are answered, one after the other, before
-	// the suspect leaves: a link that fails at any packet fails at these.
+	// controlPings is how many PINGREQs are answered, one after the other,
+	// before the suspect is sent: a link that fails on any packet fails on
+	// these.
 	controlPings = 4
-	// controlPatience is how long the PINGRESP of a control is awaited.
+	// controlPatience is how long a control waits for a PINGRESP.
 	controlPatience = 30 * time.Second
 )
 
-// ErrUndeliverable is matched by the error of a packet that is proven to end every
-// connection on which it is sent: an *Undeliverable.
+// ErrUndeliverable is matched by the error of a packet that is proven to end
+// every connection on which it is sent. That error is an *Undeliverable.
 var ErrUndeliverable = errors.New("ends every connection it is sent on")
 
-// errAtPacket marks a DISCONNECT that is about a packet, and not about the client:
-// another connection may last.
+// errAtPacket marks a DISCONNECT that is about a packet and not about the
+// client: another connection may last.
 var errAtPacket = errors.New("a message or subscription may be the reason")
 
-// Undeliverable describes a packet that is proven to end every connection on which
-// it is sent. Its QoS is 0 where the broker ended a connection because of one of
-// Count messages at QoS 0, of which none is known; they are not sent again.
+// Undeliverable describes a packet that is proven to end every connection on
+// which it is sent. QoS is 0 if the broker ended a connection because of one of
+// Count messages at QoS 0, without saying which; these are not sent again.
 type Undeliverable struct {
 	Packet  packet.Type // PUBLISH, PUBREL, SUBSCRIBE or UNSUBSCRIBE
 	Call    bool        // Publish, Subscribe or Unsubscribe waits for its answer
 	Tag     uint64      // of a message given to Send
-	Topic   string      // of a message; empty if it is not known
+	Topic   string      // of a message; empty if unknown
 	QoS     packet.QoS  // of a message
-	Size    int         // of a message's packet, bytes
+	Size    int         // of a message's packet, in bytes
 	Filters []string    // of SUBSCRIBE and UNSUBSCRIBE
 	Count   int         // of messages at QoS 0
 
 	NoQoS2 bool              // the broker answered it as if it were at QoS 1
-	Reason packet.ReasonCode // why, if the broker said it
+	Reason packet.ReasonCode // the broker's reason code, if there was one
 	Err    error             // how the last connection ended
 }
 
-// Error names the packet and says what the reason may be.
+// Error names the packet and the likely reason.
 func (u *Undeliverable) Error() string { return u.name() + " " + u.Why() }
 
-// name is the packet in words.
+// name returns a description of the packet.
 func (u *Undeliverable) name() string {
 	switch {
 	case u.Packet == packet.SUBSCRIBE && len(u.Filters) == 1:
@@ -94,7 +97,7 @@ func (u *Undeliverable) name() string {
 	return "message to topic " + topic.Quote(u.Topic)
 }
 
-// Why says in words what the packet does and what the reason may be.
+// Why returns what the packet does and the likely reason.
 func (u *Undeliverable) Why() string {
 	if u.NoQoS2 {
 		return "was " + session.ErrNoQoS2.Error()
@@ -112,7 +115,7 @@ func (u *Undeliverable) Why() string {
 	return text + "it may not be allowed"
 }
 
-// quoteAll lists topic filters, of many only the first.
+// quoteAll lists topic filters; of many it quotes only the first.
 func quoteAll(filters []string) string {
 	const most = 5
 	var b strings.Builder
@@ -128,10 +131,10 @@ func quoteAll(filters []string) string {
 	return b.String()
 }
 
-// Is matches ErrUndeliverable.
+// Is reports whether target is ErrUndeliverable.
 func (u *Undeliverable) Is(target error) bool { return target == ErrUndeliverable }
 
-// failure is the error with which the packet ends.
+// failure returns the error with which the packet fails.
 func (u *Undeliverable) failure() *Error {
 	e := &Error{Op: "publish", Class: ErrInDoubt, Err: u}
 	switch u.Packet {
@@ -146,78 +149,80 @@ func (u *Undeliverable) failure() *Error {
 	return e
 }
 
-// Disposition is what becomes of a packet that is proven to be undeliverable.
+// Disposition says what to do with a packet that is proven to be undeliverable.
 type Disposition uint8
 
 // The dispositions.
 const (
-	// UndeliverableStop ends the client. The packet and those behind it stay
+	// UndeliverableStop ends the client. The packet and those after it stay
 	// unacknowledged, and in the journal.
 	UndeliverableStop Disposition = iota
-	// UndeliverableSkip drops the packet: its call returns the error, or an event
-	// tells it, and the client goes on.
+	// UndeliverableSkip drops the packet and continues. The error is returned
+	// by the packet's call or reported in an event.
 	UndeliverableSkip
-	// UndeliverableWait keeps trying, one packet at a time. An event tells it once.
+	// UndeliverableWait retries without limit, one packet at a time. One event
+	// reports it.
 	UndeliverableWait
 )
 
-// subject identifies a packet over connections. The zero value is none.
+// subject identifies a packet across connections. The zero value identifies
+// none.
 type subject struct {
 	kind   packet.Type
 	serial uint32 // of the message in its session, or of the request
 }
 
-// caution is how a connection is used.
+// caution limits what is sent on a connection.
 type caution uint8
 
 const (
-	free    caution = iota // whatever there is may leave
-	single                 // one packet after the other's answer
-	quiet                  // control: nothing leaves
-	pinging                // control: PINGRESP is awaited
-	alone                  // control: the suspect has left
+	free    caution = iota // everything may be sent
+	single                 // one packet at a time
+	quiet                  // control: nothing is sent
+	pinging                // control: waiting for PINGRESP
+	alone                  // control: the suspect was sent
 )
 
-// suspicion is the state of the rule. It does no I/O and is told the time.
+// suspicion is the state of the rule. It does no I/O; callers pass the time.
 type suspicion struct {
-	suspect subject
-	deaths  int           // connections in a row that have ended at it
-	trials  int           // controls in turn that have
-	longest time.Duration // of the lives of connections that ended at it
-	crowd   int           // packets that were on the way with it
-	singles int           // packets that are to be sent one at a time
-	told    subject       // proven and kept: connections end at it
-	hinted  subject       // the suspect that was told of last
-	unfit   int           // signs that connections end by themselves
+	suspect      subject
+	lossesInARow int           // connections in a row that ended at the suspect
+	trials       int           // controls in a row that ended at it
+	longest      time.Duration // longest life of a connection that ended at it
+	crowd        int           // packets that were in flight with it
+	singles      int           // packets still to be sent one at a time
+	keptSuspect  subject       // proven but kept: connections end at it
+	hinted       subject       // the suspect that was reported last
+	unfit        int           // signs that connections end by themselves
 
-	// Of the connection:
+	// State of the connection:
 	began   time.Duration
 	phase   caution
 	since   time.Duration // when the phase began
 	stretch time.Duration // how long a control takes
-	pings   int           // PINGREQs that a control still sends
-	tried   bool          // it ended as a control, behind its PINGRESP
+	pings   int           // PINGREQs that a control has yet to send
+	tried   bool          // the connection ended as a control, after its PINGRESP
 }
 
-// doubt is the rule at work in a client. Guarded by Client.mu.
+// doubt applies the rule to a client. Client.mu must be held.
 type doubt struct {
 	suspicion
 	timer   *time.Timer
-	exposed time.Duration // since when the oldest packet on the way is the oldest
+	exposed time.Duration // when the oldest packet in flight became the oldest
 }
 
-// begin takes a new connection.
+// begin starts a new connection.
 func (s *suspicion) begin(now time.Duration) {
 	s.phase, s.since, s.began, s.tried = free, now, now, false
 	switch {
-	case s.deaths >= suspectEnds:
+	case s.lossesInARow >= suspectEnds:
 		s.phase, s.stretch = quiet, s.longest+s.longest/2+controlSlack
 	case s.singles > 0:
 		s.phase = single
 	}
 }
 
-// most is how many messages may be on the way; negative for no limit.
+// most returns how many messages may be in flight; negative means no limit.
 func (s *suspicion) most() int {
 	switch {
 	case s.phase == free:
@@ -228,7 +233,8 @@ func (s *suspicion) most() int {
 	return 0
 }
 
-// mayAsk reports whether the request q may leave while so many packets are on the way.
+// mayAsk reports whether the request q may be sent while onTheWay packets are
+// in flight.
 func (s *suspicion) mayAsk(q subject, onTheWay int) bool {
 	switch s.phase {
 	case free:
@@ -241,7 +247,7 @@ func (s *suspicion) mayAsk(q subject, onTheWay int) bool {
 	return false
 }
 
-// due returns when tick must be called, if it must.
+// due returns when tick must be called, if at all.
 func (s *suspicion) due() (at time.Duration, ok bool) {
 	switch s.phase {
 	case quiet, alone:
@@ -252,7 +258,7 @@ func (s *suspicion) due() (at time.Duration, ok bool) {
 	return 0, false
 }
 
-// tick takes the time, and reports whether a PINGREQ is to be sent now.
+// tick advances the time, and reports whether a PINGREQ must be sent now.
 func (s *suspicion) tick(now time.Duration) (ping bool) {
 	at, ok := s.due()
 	if !ok || now < at {
@@ -262,13 +268,13 @@ func (s *suspicion) tick(now time.Duration) (ping bool) {
 		s.phase, s.since, s.pings = pinging, now, controlPings
 		return true
 	}
-	s.acquit() // it lives longer than any other, or the broker answers nothing
+	s.acquit() // it outlived the others, or the broker answers nothing
 	s.phase = free
 	return false
 }
 
-// pong takes the answer to a PINGREQ of the control, and reports whether another is
-// to be sent.
+// pong handles the answer to a PINGREQ of the control, and reports whether
+// another one must be sent.
 func (s *suspicion) pong(now time.Duration) (ping bool) {
 	if s.phase != pinging {
 		return false
@@ -281,11 +287,11 @@ func (s *suspicion) pong(now time.Duration) (ping bool) {
 	return false
 }
 
-// watching reports whether answered must be called for what the broker answers.
+// watching reports whether answered must be called for the broker's answers.
 func (s *suspicion) watching() bool { return s.phase == single || s.phase == alone }
 
-// answered takes the number of packets that are done, and the oldest of those
-// that are on the way.
+// answered is called with the number of packets that are done, and the oldest
+// of those in flight.
 func (s *suspicion) answered(done int, oldest subject) {
 	if s.phase == alone && oldest != s.suspect {
 		if s.trials > 0 {
@@ -301,33 +307,33 @@ func (s *suspicion) answered(done int, oldest subject) {
 	}
 }
 
-// emptied is told that nothing is left that awaits an answer: calls may have gone, or
-// messages been refused for the limits of a new connection.
+// emptied is called when no packet awaits an answer: calls may have returned,
+// or messages may have been refused by the limits of a new connection.
 func (s *suspicion) emptied() {
 	if s.phase == single {
 		s.phase, s.singles = free, 0
 	}
 }
 
-// acquit takes the blame off the suspect. How long connections lived stays known.
-func (s *suspicion) acquit() { s.deaths, s.trials = 0, 0 }
+// acquit clears the suspect. It keeps how long connections lived.
+func (s *suspicion) acquit() { s.lossesInARow, s.trials = 0, 0 }
 
-// sign notes that the link fails by itself.
+// sign records that the link fails by itself.
 func (s *suspicion) sign() { s.unfit = min(s.unfit+1, unfitMost) }
 
-// ending is how a connection has ended.
+// ending describes how a connection ended.
 type ending struct {
 	at      time.Duration
-	exposed time.Duration // since when its oldest packet was the oldest on the way
+	exposed time.Duration // when its oldest packet became the oldest in flight
 	oldest  subject
-	n       int  // packets on the way
-	unsure  bool // there may have been messages at QoS 0 too
-	blind   bool // for a reason of the broker's or of this side's
-	named   bool // with a reason code that is about a packet
+	n       int  // packets in flight
+	unsure  bool // there may have been messages at QoS 0 as well
+	blind   bool // the reason has nothing to do with packets
+	named   bool // the reason code is about a packet
 }
 
-// ended takes the end of the connection and reports whether it proves that e.oldest
-// is undeliverable.
+// ended handles the end of the connection and reports whether it proves that
+// e.oldest is undeliverable.
 func (s *suspicion) ended(e ending) (proven bool) {
 	phase, since := s.phase, s.since
 	s.phase = free
@@ -338,7 +344,7 @@ func (s *suspicion) ended(e ending) (proven bool) {
 	case e.blind:
 		s.acquit()
 		return false
-	case phase == quiet || phase == pinging: // as idle as it was
+	case phase == quiet || phase == pinging: // the connection was idle
 		s.acquit()
 		s.sign()
 		s.longest = max(s.longest, min(e.at-since, suspectLife))
@@ -349,7 +355,7 @@ func (s *suspicion) ended(e ending) (proven bool) {
 			s.sign()
 		}
 		return false
-	case e.oldest == s.told:
+	case e.oldest == s.keptSuspect:
 		s.singles = max(s.singles, 1)
 		return false
 	case e.named && e.n == 1 && !e.unsure:
@@ -362,7 +368,7 @@ func (s *suspicion) ended(e ending) (proven bool) {
 	}
 	life := e.at - max(since, e.exposed)
 	if e.oldest != s.suspect {
-		s.suspect, s.deaths, s.trials, s.longest, s.crowd = e.oldest, 0, 0, 0, 0
+		s.suspect, s.lossesInARow, s.trials, s.longest, s.crowd = e.oldest, 0, 0, 0, 0
 	}
 	s.crowd = max(s.crowd, e.n)
 	switch {
@@ -371,35 +377,37 @@ func (s *suspicion) ended(e ending) (proven bool) {
 	case life > suspectLife:
 		s.acquit()
 	case phase == single && e.n == 1 && !e.unsure:
-		s.deaths = suspectEnds // it was alone
+		s.lossesInARow = suspectEnds // it was alone
 		s.longest = max(s.longest, life)
 	default:
-		s.deaths++
+		s.lossesInARow++
 		s.longest = max(s.longest, life)
 	}
 	return false
 }
 
-// hint reports, once for each suspect, that connections in a row have ended at it.
+// hint reports, once for each suspect, whether enough connections in a row
+// ended at it.
 func (s *suspicion) hint() bool {
-	if s.deaths < suspectEnds || s.hinted == s.suspect {
+	if s.lossesInARow < suspectEnds || s.hinted == s.suspect {
 		return false
 	}
 	s.hinted = s.suspect
 	return true
 }
 
-// settled is told that the suspect is proven, and whether it is kept all the same.
+// settled is called when the suspect is proven; kept says that it is sent again
+// nevertheless.
 func (s *suspicion) settled(kept bool) {
-	rest, told := max(s.singles, s.crowd)-1, s.told
+	rest, keptSuspect := max(s.singles, s.crowd)-1, s.keptSuspect
 	if kept {
-		rest, told = max(rest, 1), s.suspect
+		rest, keptSuspect = max(rest, 1), s.suspect
 	}
-	*s = suspicion{singles: max(rest, 0), told: told, hinted: s.hinted, tried: !kept, unfit: s.unfit}
+	*s = suspicion{singles: max(rest, 0), keptSuspect: keptSuspect, hinted: s.hinted, tried: !kept, unfit: s.unfit}
 }
 
-// namesPacket reports whether a DISCONNECT with this reason is about a packet of
-// this kind.
+// namesPacket reports whether a DISCONNECT with this reason is about a packet
+// of this kind.
 func namesPacket(kind packet.Type, r packet.ReasonCode) bool {
 	switch r {
 	case packet.MalformedPacket, packet.NotAuthorized, packet.PacketTooLarge:
@@ -414,8 +422,8 @@ func namesPacket(kind packet.Type, r packet.ReasonCode) bool {
 	return false
 }
 
-// saysNothing reports whether the end of a connection says nothing about the
-// packets on it: the broker had reasons of its own, or this side had.
+// saysNothing reports whether the end of a connection had nothing to do with
+// the packets on it, because the broker or this side had another reason.
 func saysNothing(err error) bool {
 	var e *Error
 	if !errors.As(err, &e) || !errors.Is(err, ErrLost) && !e.Reason.Failed() {
@@ -430,8 +438,8 @@ func saysNothing(err error) bool {
 	return false
 }
 
-// cautiousLocked begins a connection with what the rule wants of it, before
-// the session is resumed.
+// cautiousLocked applies the rule to a new connection, before the session is
+// resumed.
 func (c *Client) cautiousLocked() {
 	now := c.now()
 	c.doubt.begin(now)
@@ -453,7 +461,7 @@ func (c *Client) watchDoubtLocked() {
 	}
 }
 
-// doubtTick runs when the time of a control may be over.
+// doubtTick runs when a step of a control may have timed out.
 func (c *Client) doubtTick() {
 	c.mu.Lock()
 	if c.nc == nil || c.ended != nil {
@@ -469,14 +477,14 @@ func (c *Client) doubtTick() {
 	c.out.wake(wake)
 }
 
-// pingForControlLocked sends a PINGREQ of the rule's.
+// pingForControlLocked sends a PINGREQ for the rule.
 func (c *Client) pingForControlLocked() {
 	if c.conn.Ping(c.now()) == nil {
 		c.proof.ping(none, true)
 	}
 }
 
-// loosenLocked lets leave what the rule allows now.
+// loosenLocked sends what the rule allows now.
 func (c *Client) loosenLocked() {
 	if c.sess.Open() == 0 && len(c.subs.asks) == 0 {
 		c.doubt.emptied()
@@ -485,12 +493,13 @@ func (c *Client) loosenLocked() {
 	c.sendAsksLocked()
 	c.watchDoubtLocked()
 	if c.doubt.phase == free {
-		c.waiters.answerAll(&c.waiters.roomers)
+		c.waiters.answerAll(&c.waiters.windowWaiters)
 	}
 }
 
-// onTheWayLocked returns the oldest packet of this connection that awaits an answer, and
-// how many do: messages come before requests, as they do when they are sent again.
+// onTheWayLocked returns the oldest packet of this connection that awaits an
+// answer, and the number of such packets. Messages come before requests, as
+// they do when they are resent.
 func (c *Client) onTheWayLocked() (subject, session.Outstanding, int) {
 	o, n := c.conn.Oldest()
 	oldest := subject{packet.PUBLISH, o.Serial}
@@ -511,10 +520,10 @@ func (c *Client) onTheWayLocked() (subject, session.Outstanding, int) {
 	return oldest, o, n
 }
 
-// suspectsLocked takes the end of the connection, and returns the packet that is proven
-// to be its reason, if one is. named reports whether the broker's reason code was about
-// a packet, and hint is what there is to tell of a suspect. It is called before the
-// session is told.
+// suspectsLocked handles the end of the connection, and returns the packet that
+// is proven to be its reason, if there is one. named reports whether the
+// broker's reason code was about a packet, and hint is what to report about a
+// suspect. It must be called before the session is marked as lost.
 func (c *Client) suspectsLocked(err error) (u *Undeliverable, named bool, hint error) {
 	oldest, message, n := c.onTheWayLocked()
 	unsure := c.proof.unsure()
@@ -526,11 +535,12 @@ func (c *Client) suspectsLocked(err error) (u *Undeliverable, named bool, hint e
 	if e, ok := errors.AsType[*Error](err); ok && e.Op == "connection" {
 		reason = e.Reason
 	}
-	// Of an authentication "not authorized" may mean that it has expired.
+	// With enhanced authentication "not authorized" may mean that it has
+	// expired.
 	named = (n > 0 || unsure > 0 && c.opt.Undeliverable != nil) && namesPacket(kind, reason) && (reason != packet.NotAuthorized || c.auth.method == "")
 	e := ending{at: c.now(), exposed: c.doubt.exposed, oldest: oldest, n: n, unsure: unsure > 0, blind: saysNothing(err), named: named}
 	noQoS2 := c.conn.NoQoS2 && oldest.kind == packet.PUBLISH
-	if noQoS2 { // it is an answer, and says which
+	if noQoS2 { // it is an answer, and says to which packet
 		e.blind, e.named, e.n, e.unsure = false, true, 1, false
 	}
 	proven := c.doubt.ended(e)
@@ -551,8 +561,8 @@ func (c *Client) suspectsLocked(err error) (u *Undeliverable, named bool, hint e
 	return u, named, nil
 }
 
-// describeLocked says what a packet on the way is; message is the oldest message. Called
-// with mu.
+// describeLocked describes a packet in flight; message is the oldest message.
+// c.mu must be held.
 func (c *Client) describeLocked(oldest subject, message session.Outstanding) *Undeliverable {
 	u := &Undeliverable{Packet: oldest.kind}
 	if a := c.subs.ask(oldest.serial); a != nil && oldest == a.subject() {
@@ -570,8 +580,8 @@ func (c *Client) describeLocked(oldest subject, message session.Outstanding) *Un
 	return u
 }
 
-// settle does with an undeliverable packet as the options say. stop is why the
-// client must end, if it must.
+// settle handles an undeliverable packet as the options say. It returns why the
+// client must end, or nil.
 func (c *Client) settle(u *Undeliverable) (stop error) {
 	if u == nil {
 		return nil
@@ -603,8 +613,8 @@ func (c *Client) settle(u *Undeliverable) (stop error) {
 	return nil
 }
 
-// giveUpLocked drops a packet, and reports whether a call was told.
-func (c *Client) giveUpLocked(s subject, failure *Error) (told bool) {
+// giveUpLocked drops a packet, and reports whether a call received the failure.
+func (c *Client) giveUpLocked(s subject, failure *Error) (answered bool) {
 	if s.kind == packet.SUBSCRIBE || s.kind == packet.UNSUBSCRIBE {
 		a := c.subs.take(s.serial)
 		c.subs.forgetPacket(s.serial)

@@ -17,27 +17,28 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
-// judge is a server in memory that is asked about every packet. Its packets are
-// written by hand.
-type judge struct {
+// policyServer is a server in memory that asks the test what to do with every
+// packet. Its packets are written by hand.
+type policyServer struct {
 	t   *testing.T
 	net *memtest.Network
 	v5  bool
-	// kept makes it keep sessions: CONNACK says so.
+	// kept makes it keep sessions, and set session present in CONNACK.
 	kept bool
-	// late is how long after CONNACK a connection is reset; nil for never.
+	// late returns how long after CONNACK a connection is reset; nil means
+	// never.
 	late func(conn int) (time.Duration, bool)
-	// verdict says what becomes of a packet; nil takes everything.
+	// verdict decides what happens to a packet; nil accepts everything.
 	verdict func(conn int, p heard) outcome
 
-	reason packet.ReasonCode // of deny
+	reason packet.ReasonCode // for deny
 
-	// mu guards all of this, and what verdict looks at: see do.
+	// mu protects everything below, and what verdict reads: see do.
 	mu      sync.Mutex
 	conns   int
 	taken   []string   // payloads of messages, in the order of their acknowledgements
 	granted []string   // topic filters, in the order of SUBACK
-	packets [][]string // what came, by connection
+	packets [][]string // packets received, by connection
 }
 
 // heard is a packet that a client has sent.
@@ -53,14 +54,14 @@ type outcome uint8
 const (
 	take    outcome = iota
 	hangUp          // closes the connection
-	reset           // resets it
+	reset           // resets the connection
 	deny            // DISCONNECT, with reason
 	ignore          // no answer
 	resets5         // resets it 5 s later
 )
 
-func newJudge(t *testing.T) *judge {
-	j := &judge{t: t, net: memtest.New(), v5: true}
+func newPolicyServer(t *testing.T) *policyServer {
+	j := &policyServer{t: t, net: memtest.New(), v5: true}
 	go func() {
 		for {
 			nc, err := j.net.Accept()
@@ -73,7 +74,7 @@ func newJudge(t *testing.T) *judge {
 	return j
 }
 
-func (j *judge) serve(nc net.Conn) {
+func (j *policyServer) serve(nc net.Conn) {
 	defer nc.Close()
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -197,34 +198,34 @@ func (j *judge) serve(nc net.Conn) {
 	}
 }
 
-// do calls f while no packet is being judged.
-func (j *judge) do(f func()) {
+// do calls f while no packet is being handled.
+func (j *policyServer) do(f func()) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	f()
 }
 
-// latest is what came on the latest connection.
-func (j *judge) latest() (p []string) {
+// latest returns the packets received on the latest connection.
+func (j *policyServer) latest() (p []string) {
 	j.do(func() { p = j.packets[len(j.packets)-1] })
 	return p
 }
 
-// connections is how many there were.
-func (j *judge) connections() (n int) {
+// connections returns the number of connections.
+func (j *policyServer) connections() (n int) {
 	j.do(func() { n = j.conns })
 	return n
 }
 
-// flush is Flush, and whatever comes of it.
+// flush calls Flush and returns its error.
 func flush(t *testing.T, c *Client) error {
 	err := c.Flush(t.Context())
 	synctest.Wait()
 	return err
 }
 
-// client connects to the judge.
-func (j *judge) client(opt Options) *Client {
+// client returns a client that is connected to the server.
+func (j *policyServer) client(opt Options) *Client {
 	j.t.Helper()
 	opt.ClientID, opt.Version = "a", packet.V311
 	if j.v5 {
@@ -245,13 +246,14 @@ func (j *judge) client(opt Options) *Client {
 }
 
 // end closes the client and the network.
-func (j *judge) end(c *Client) {
+func (j *policyServer) end(c *Client) {
 	c.Abort()
 	_ = j.net.Close()
 	synctest.Wait()
 }
 
-// sendAll sends n messages, whose payloads and tags are their numbers from 1 on.
+// sendAll sends n messages, whose payloads and tags are their numbers from 1
+// on.
 func sendAll(t *testing.T, c *Client, n int, qos packet.QoS) {
 	t.Helper()
 	for i := 1; i <= n; i++ {
@@ -261,7 +263,7 @@ func sendAll(t *testing.T, c *Client, n int, qos packet.QoS) {
 	}
 }
 
-// numbers are 1 to n but those.
+// numbers returns 1 to n without those in but.
 func numbers(n int, but ...int) (list []string) {
 	for i := 1; i <= n; i++ {
 		if !slices.Contains(but, i) {
@@ -271,13 +273,13 @@ func numbers(n int, but ...int) (list []string) {
 	return list
 }
 
-func (j *judge) wantTaken(want []string) {
+func (j *policyServer) wantTaken(want []string) {
 	j.t.Helper()
 	synctest.Wait()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var got []string
-	for _, p := range j.taken { // what comes again, because an acknowledgement was lost, counts once
+	for _, p := range j.taken { // a message that was resent because its acknowledgement was lost counts once
 		if !slices.Contains(got, p) {
 			got = append(got, p)
 		}
@@ -287,7 +289,7 @@ func (j *judge) wantTaken(want []string) {
 	}
 }
 
-// dropped collects the tags of messages that are dropped or told.
+// dropped collects the tags of messages that are dropped or reported.
 type dropped struct {
 	mu   sync.Mutex
 	tags []uint64
@@ -306,13 +308,13 @@ func always(d Disposition) func(*Undeliverable) Disposition {
 	return func(*Undeliverable) Disposition { return d }
 }
 
-// forms are the combinations in which the rule must hold.
-func forms(t *testing.T, f func(t *testing.T, j *judge)) {
+// forms runs f for the combinations in which the rule must hold.
+func forms(t *testing.T, f func(t *testing.T, j *policyServer)) {
 	for _, v5 := range []bool{true, false} {
 		for _, kept := range []bool{true, false} {
 			t.Run(fmt.Sprintf("5.0=%v/kept=%v", v5, kept), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					j := newJudge(t)
+					j := newPolicyServer(t)
 					j.v5, j.kept = v5, kept
 					f(t, j)
 				})
@@ -321,14 +323,15 @@ func forms(t *testing.T, f func(t *testing.T, j *judge)) {
 	}
 }
 
-// A message at which the server closes is found wherever it stands, and only it.
+// A message for which the server closes is found wherever it is, and no other
+// one is dropped.
 func TestAnUndeliverableMessageIsFoundAndTheRestArrives(t *testing.T) {
 	t.Parallel()
 	for _, how := range []outcome{hangUp, reset, resets5} {
 		for _, qos := range []packet.QoS{1, 2} {
 			for _, bad := range [][]int{{1}, {4}, {7}, {2, 3}, {1, 7}} {
 				t.Run(fmt.Sprint(how, qos, bad), func(t *testing.T) {
-					forms(t, func(t *testing.T, j *judge) {
+					forms(t, func(t *testing.T, j *policyServer) {
 						var d dropped
 						j.verdict = func(_ int, p heard) outcome {
 							if p.kind == packet.PUBLISH && slices.Contains(bad, atoi(p.payload)) {
@@ -372,12 +375,13 @@ func atoi(s string) (n int) {
 	return n
 }
 
-// A server that dies half a second after each of its starts is no message's fault,
-// nor is one that resets whatever comes first, nor one that takes no data at all.
+// No message is blamed for a server that dies half a second after each start,
+// for one that resets after any first packet, or for one that reads nothing at
+// all.
 func TestAServerThatFailsCostsNoMessage(t *testing.T) {
 	t.Parallel()
-	tests := map[string]func(j *judge){
-		"dies 0.5 s after each connect": func(j *judge) {
+	tests := map[string]func(j *policyServer){
+		"dies 0.5 s after each connect": func(j *policyServer) {
 			j.late = func(conn int) (time.Duration, bool) { return 500 * time.Millisecond, conn < 14 }
 			j.verdict = func(conn int, p heard) outcome {
 				if conn < 14 && p.kind == packet.PUBLISH {
@@ -386,7 +390,7 @@ func TestAServerThatFailsCostsNoMessage(t *testing.T) {
 				return take
 			}
 		},
-		"three quick resets": func(j *judge) {
+		"three quick resets": func(j *policyServer) {
 			j.verdict = func(conn int, p heard) outcome {
 				if conn < 3 {
 					return reset
@@ -394,7 +398,7 @@ func TestAServerThatFailsCostsNoMessage(t *testing.T) {
 				return take
 			}
 		},
-		"resets whatever comes first": func(j *judge) {
+		"resets whatever comes first": func(j *policyServer) {
 			j.verdict = func(conn int, p heard) outcome {
 				if conn < 40 {
 					return reset
@@ -402,7 +406,7 @@ func TestAServerThatFailsCostsNoMessage(t *testing.T) {
 				return take
 			}
 		},
-		"closes for want of an answer to a ping": func(j *judge) {
+		"closes for want of an answer to a ping": func(j *policyServer) {
 			j.verdict = func(conn int, p heard) outcome {
 				switch {
 				case conn < 40 && p.kind == packet.PINGREQ:
@@ -413,7 +417,7 @@ func TestAServerThatFailsCostsNoMessage(t *testing.T) {
 				return take
 			}
 		},
-		"closes at messages, then dies when idle": func(j *judge) {
+		"closes at messages, then dies when idle": func(j *policyServer) {
 			j.late = func(conn int) (time.Duration, bool) { return 20 * time.Millisecond, conn%6 == 5 && conn < 40 }
 			j.verdict = func(conn int, p heard) outcome {
 				if p.kind == packet.PUBLISH && conn < 40 {
@@ -422,7 +426,7 @@ func TestAServerThatFailsCostsNoMessage(t *testing.T) {
 				return take
 			}
 		},
-		"answers after a minute": func(j *judge) {
+		"answers after a minute": func(j *policyServer) {
 			j.verdict = func(conn int, p heard) outcome {
 				if p.kind == packet.PUBLISH && conn < 3 {
 					return hangUp
@@ -436,7 +440,7 @@ func TestAServerThatFailsCostsNoMessage(t *testing.T) {
 	}
 	for name, set := range tests {
 		t.Run(name, func(t *testing.T) {
-			forms(t, func(t *testing.T, j *judge) {
+			forms(t, func(t *testing.T, j *policyServer) {
 				set(j)
 				var d dropped
 				c := j.client(Options{Undeliverable: always(UndeliverableSkip), OnEvent: d.event})
@@ -459,7 +463,7 @@ func TestRandomFlapsCostNoMessage(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			forms(t, func(t *testing.T, j *judge) {
+			forms(t, func(t *testing.T, j *policyServer) {
 				r, pace := rand.New(rand.NewPCG(seed, 13)), rand.New(rand.NewPCG(seed, 14))
 				const flaps = 200
 				fate := map[int]int{}
@@ -510,15 +514,16 @@ func TestRandomFlapsCostNoMessage(t *testing.T) {
 	}
 }
 
-// A reason code that is about a packet proves it on the first connection if it was
-// alone, and otherwise on the next, where packets go one by one.
+// A reason code that is about a packet proves it on the first connection if it
+// was the only one, and otherwise on the next, where packets are sent one at a
+// time.
 func TestAReasonCodeAboutTheMessageProvesItAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, reason := range []packet.ReasonCode{0x81, 0x87, 0x90, 0x95, 0x99, 0x9A, 0x9B} {
 		for _, bad := range []int{1, 3} {
 			t.Run(fmt.Sprintf("%#x/%d", byte(reason), bad), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					j := newJudge(t)
+					j := newPolicyServer(t)
 					j.kept, j.reason = true, reason
 					j.verdict = func(_ int, p heard) outcome {
 						if p.payload == fmt.Sprint(bad) {
@@ -546,16 +551,16 @@ func TestAReasonCodeAboutTheMessageProvesItAtOnce(t *testing.T) {
 	}
 }
 
-// What the server says of itself is waited for.
+// If the server's reason is about itself, the client waits for it.
 func TestAServersOwnReasonProvesNothing(t *testing.T) {
 	t.Parallel()
 	for _, reason := range []packet.ReasonCode{0x80, 0x83, 0x89, 0x8B, 0x8D, 0x8E, 0x93, 0x96, 0x97, 0x98, 0x9C, 0x9F, 0xA0} {
 		t.Run(fmt.Sprintf("%#x", byte(reason)), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				j := newJudge(t)
+				j := newPolicyServer(t)
 				j.kept, j.reason = true, reason
 				most := 20
-				if reason == 0x80 || reason == 0x83 { // these say nothing at all
+				if reason == 0x80 || reason == 0x83 { // these give no reason at all
 					most = 5
 				}
 				j.verdict = func(conn int, p heard) outcome {
@@ -577,12 +582,12 @@ func TestAServersOwnReasonProvesNothing(t *testing.T) {
 	}
 }
 
-// Stop ends the client with the message's name. It and what is behind it are not
-// acknowledged, what was before it is.
+// UndeliverableStop ends the client and names the message. That message and
+// those after it are not acknowledged; those before it are.
 func TestStopEndsTheClientAndDropsNothing(t *testing.T) {
 	t.Parallel()
 	for _, nothing := range []bool{true, false} {
-		forms(t, func(t *testing.T, j *judge) {
+		forms(t, func(t *testing.T, j *policyServer) {
 			j.verdict = closesAt("4")
 			opt := Options{Undeliverable: always(UndeliverableStop)}
 			if nothing {
@@ -608,7 +613,8 @@ func TestStopEndsTheClientAndDropsNothing(t *testing.T) {
 	}
 }
 
-// closesAt closes at the message with a payload, or at a SUBSCRIBE that has a filter.
+// closesAt closes at the message with a payload, or at a SUBSCRIBE that has a
+// filter.
 func closesAt(what string) func(int, heard) outcome {
 	return func(_ int, p heard) outcome {
 		if p.kind == packet.PUBLISH && p.payload == what || slices.Contains(p.filters, what) {
@@ -618,11 +624,11 @@ func closesAt(what string) func(int, heard) outcome {
 	}
 }
 
-// Wait tells once, tries again with back-off, sends nothing else meanwhile, and goes
-// on when the server has changed its mind.
+// UndeliverableWait reports the message once, retries with backoff, sends
+// nothing else, and continues when the server accepts the message.
 func TestWaitGoesOnWhenTheServerTakesTheMessage(t *testing.T) {
 	t.Parallel()
-	forms(t, func(t *testing.T, j *judge) {
+	forms(t, func(t *testing.T, j *policyServer) {
 		allowed := false
 		j.verdict = func(_ int, p heard) outcome {
 			if p.payload == "2" && !allowed {
@@ -636,7 +642,7 @@ func TestWaitGoesOnWhenTheServerTakesTheMessage(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if len(d.tags) != 1 || d.tags[0] != 2 {
-			t.Errorf("told %v: %v", d.tags, d.errs)
+			t.Errorf("reported %v: %v", d.tags, d.errs)
 		}
 		if n := j.connections(); n > 400 || n < 100 {
 			t.Errorf("%d connections in an hour", n)
@@ -653,10 +659,10 @@ func TestWaitGoesOnWhenTheServerTakesTheMessage(t *testing.T) {
 	})
 }
 
-// A call gets the error, and the client goes on.
-func TestACallIsToldOfItsMessage(t *testing.T) {
+// A call gets the error, and the client continues.
+func TestACallGetsTheErrorOfItsMessage(t *testing.T) {
 	t.Parallel()
-	forms(t, func(t *testing.T, j *judge) {
+	forms(t, func(t *testing.T, j *policyServer) {
 		j.verdict = closesAt("bad")
 		c := j.client(Options{})
 		err := c.Publish(t.Context(), &Message{Topic: "t", QoS: 1, Payload: []byte("bad")})
@@ -670,12 +676,12 @@ func TestACallIsToldOfItsMessage(t *testing.T) {
 	})
 }
 
-// A QoS 2 message is found too if it is its PUBREL at which the server closes.
+// A QoS 2 message is found as well if the server closes at its PUBREL.
 func TestAPubrelThatEndsConnectionsIsFound(t *testing.T) {
 	t.Parallel()
 	for _, v5 := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			j := newJudge(t)
+			j := newPolicyServer(t)
 			j.v5, j.kept = v5, true
 			j.verdict = func(_ int, p heard) outcome {
 				if p.kind == packet.PUBREL {
@@ -703,11 +709,11 @@ func TestAPubrelThatEndsConnectionsIsFound(t *testing.T) {
 	}
 }
 
-// Messages at QoS 0 have no answer and are not sent while another packet is tried:
-// they could be the reason.
+// Messages at QoS 0 have no answer and are not sent while another packet is
+// tried: they could be the reason.
 func TestMessagesAtQoS0BlameNoOther(t *testing.T) {
 	t.Parallel()
-	forms(t, func(t *testing.T, j *judge) {
+	forms(t, func(t *testing.T, j *policyServer) {
 		j.verdict = func(_ int, p heard) outcome {
 			switch {
 			case p.payload == "bad":
@@ -739,10 +745,10 @@ func TestMessagesAtQoS0BlameNoOther(t *testing.T) {
 	})
 }
 
-// Messages at QoS 0 wait while another packet is tried, and go on behind it.
+// Messages at QoS 0 wait while another packet is tried, and are sent after it.
 func TestNothingAtQoS0LeavesBesideASuspect(t *testing.T) {
 	t.Parallel()
-	forms(t, func(t *testing.T, j *judge) {
+	forms(t, func(t *testing.T, j *policyServer) {
 		proven, beside, sent := false, 0, 0
 		j.verdict = func(conn int, p heard) outcome {
 			switch {
@@ -779,13 +785,13 @@ func TestNothingAtQoS0LeavesBesideASuspect(t *testing.T) {
 	})
 }
 
-// A DISCONNECT because of a message at QoS 0 is put to the application, which knows
-// nothing of it otherwise.
+// A DISCONNECT because of a message at QoS 0 is reported to the application,
+// which would not notice it otherwise.
 func TestADisconnectBecauseOfAMessageAtQoS0(t *testing.T) {
 	t.Parallel()
 	for _, what := range []Disposition{UndeliverableStop, UndeliverableSkip} {
 		synctest.Test(t, func(t *testing.T) {
-			j := newJudge(t)
+			j := newPolicyServer(t)
 			j.reason = packet.NotAuthorized
 			j.verdict = func(_ int, p heard) outcome {
 				if p.payload == "bad" {
@@ -811,7 +817,7 @@ func TestADisconnectBecauseOfAMessageAtQoS0(t *testing.T) {
 					t.Error(err)
 				}
 				if len(d.errs) != 1 {
-					t.Errorf("told %v", d.errs)
+					t.Errorf("reported %v", d.errs)
 				}
 			}
 			j.end(c)
@@ -819,11 +825,11 @@ func TestADisconnectBecauseOfAMessageAtQoS0(t *testing.T) {
 	}
 }
 
-// A subscription at which the server closes is told to its call, by its filters; the
-// others stay.
-func TestAnUndeliverableSubscriptionIsToldToItsCall(t *testing.T) {
+// A subscription for which the server closes is reported to its call, with its
+// filters; the others stay.
+func TestAnUndeliverableSubscriptionIsReportedToItsCall(t *testing.T) {
 	t.Parallel()
-	forms(t, func(t *testing.T, j *judge) {
+	forms(t, func(t *testing.T, j *policyServer) {
 		j.verdict = closesAt("secret/#")
 		c := j.client(Options{})
 		if _, err := c.Subscribe(t.Context(), Subscription{Filter: "a"}); err != nil {
@@ -844,15 +850,15 @@ func TestAnUndeliverableSubscriptionIsToldToItsCall(t *testing.T) {
 	})
 }
 
-// A renewal at which the server closes ends the client, is dropped, or is tried on
-// behind the others.
+// A renewal for which the server closes ends the client, is dropped, or is
+// retried after the others.
 func TestAnUndeliverableRenewal(t *testing.T) {
 	t.Parallel()
 	for _, what := range []Disposition{UndeliverableStop, UndeliverableSkip, UndeliverableWait} {
 		for _, v5 := range []bool{true, false} {
 			t.Run(fmt.Sprint(what, v5), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					j := newJudge(t)
+					j := newPolicyServer(t)
 					j.v5 = v5
 					var d dropped
 					c := j.client(Options{Undeliverable: always(what), OnEvent: d.event})
@@ -884,14 +890,14 @@ func TestAnUndeliverableRenewal(t *testing.T) {
 						synctest.Wait()
 						last := j.latest()
 						if !slices.Equal(last, []string{"CONNECT", "SUBSCRIBE b", "SUBSCRIBE c"}) || len(d.errs) != 1 {
-							t.Errorf("the latest connection brought %q; told %v", last, d.errs)
+							t.Errorf("the latest connection brought %q; reported %v", last, d.errs)
 						}
 					case UndeliverableWait:
 						time.Sleep(10 * time.Minute)
 						synctest.Wait()
 						last := j.latest()
 						if !slices.Equal(last, []string{"CONNECT", "SUBSCRIBE b", "SUBSCRIBE c", "SUBSCRIBE a"}) || len(d.errs) != 1 {
-							t.Errorf("the latest connection brought %q; told %v", last, d.errs)
+							t.Errorf("the latest connection brought %q; reported %v", last, d.errs)
 						}
 						j.do(func() { j.verdict = nil })
 						time.Sleep(time.Minute)
@@ -908,12 +914,12 @@ func TestAnUndeliverableRenewal(t *testing.T) {
 	}
 }
 
-// Subscriptions are renewed in the packets in which they were asked for.
+// Subscriptions are renewed in the same packets in which they were requested.
 func TestSubscriptionsAreRenewedAsTheyWereAskedFor(t *testing.T) {
 	t.Parallel()
 	for _, v5 := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			j := newJudge(t)
+			j := newPolicyServer(t)
 			j.v5 = v5
 			c := j.client(Options{Reconnect: atOnce})
 			for _, call := range [][]string{{"a"}, {"b", "c", "d"}, {"e"}, {"c"}, {"f", "g"}} {
@@ -947,11 +953,11 @@ func TestSubscriptionsAreRenewedAsTheyWereAskedFor(t *testing.T) {
 	}
 }
 
-// More subscriptions than there may be on the way are renewed one after the other.
+// More subscriptions than may be in flight are renewed one after the other.
 func TestManySubscriptionsAreRenewed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		j := newJudge(t)
+		j := newPolicyServer(t)
 		c := j.client(Options{Reconnect: atOnce})
 		const n = 3*askMost + 1
 		for i := range n {
@@ -978,11 +984,11 @@ func TestManySubscriptionsAreRenewed(t *testing.T) {
 	})
 }
 
-// However many are to be renewed, askMost are on the way without an answer.
+// However many are to be renewed, at most askMost are unanswered.
 func TestRenewalsOnTheWayAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		j := newJudge(t)
+		j := newPolicyServer(t)
 		c := j.client(Options{Reconnect: atOnce})
 		for i := range askMost + 1 {
 			if _, err := c.Subscribe(t.Context(), Subscription{Filter: fmt.Sprint(i)}); err != nil {
@@ -1002,15 +1008,15 @@ func TestRenewalsOnTheWayAreBounded(t *testing.T) {
 		})
 		_ = c.Ping(t.Context())
 		time.Sleep(time.Second)
-		if got := len(j.latest()) - 1; got != askMost { // beside CONNECT
+		if got := len(j.latest()) - 1; got != askMost { // without CONNECT
 			t.Errorf("%d SUBSCRIBEs without an answer, want %d", got, askMost)
 		}
 		j.end(c)
 	})
 }
 
-// An event about a renewal names the filter that was refused, though the list of
-// subscriptions has changed since it was sent.
+// An event about a renewal names the filter that was refused, even if the list
+// of subscriptions has changed since it was sent.
 func TestARefusedRenewalIsNamedWhateverHasChanged(t *testing.T) {
 	t.Parallel()
 	var events []Event
@@ -1047,11 +1053,11 @@ func TestARefusedRenewalIsNamedWhateverHasChanged(t *testing.T) {
 	}
 }
 
-// A call that has left is not sent again.
+// A request whose call has returned is not sent again.
 func TestASubscriptionWhoseCallHasLeftIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		j := newJudge(t)
+		j := newPolicyServer(t)
 		j.verdict = func(conn int, p heard) outcome {
 			if p.kind == packet.SUBSCRIBE && conn == 0 {
 				return resets5
@@ -1077,8 +1083,8 @@ func TestASubscriptionWhoseCallHasLeftIsNotSentAgain(t *testing.T) {
 	})
 }
 
-// A server without QoS 2 may answer with PUBACK. The message is not sent again and
-// again, and the error says what to do.
+// A server without QoS 2 may answer with PUBACK. The message is not sent again,
+// and the error suggests a remedy.
 func TestAPubackForQoS2IsNotAskedForTwice(t *testing.T) {
 	t.Parallel()
 	for _, v5 := range []bool{true, false} {
@@ -1094,7 +1100,7 @@ func TestAPubackForQoS2IsNotAskedForTwice(t *testing.T) {
 			p.expect(publish)
 			p.send(puback)
 			err := <-errs
-			if u, ok := errors.AsType[*Undeliverable](err); !ok || !u.NoQoS2 || !strings.Contains(err.Error(), "the broker seems to have no QoS 2") {
+			if u, ok := errors.AsType[*Undeliverable](err); !ok || !u.NoQoS2 || !strings.Contains(err.Error(), "the broker does not seem to support QoS 2") {
 				t.Errorf("5.0 %v: got %v", v5, err)
 			}
 			<-c.Done()
@@ -1102,9 +1108,10 @@ func TestAPubackForQoS2IsNotAskedForTwice(t *testing.T) {
 	}
 }
 
-// One at a time goes what was on the way when a packet was named. When nothing of
-// that is left, because its calls have gone or the server's limits forbid it now, the
-// connection is as free as any: messages at QoS 0 waited for ever.
+// After a packet was named, those that were in flight with it are sent one at a
+// time. If none of them is left, because their calls have returned or the
+// server's limits now forbid them, the restriction ends: otherwise messages at
+// QoS 0 would wait forever.
 func TestNothingLeftToSendOneAtATime(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

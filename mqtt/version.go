@@ -9,46 +9,46 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// choice is that of the version. Guarded by Client.mu; servers are of the goroutine
-// that connects.
+// choice is the choice of the protocol version. Client.mu must be held, except
+// for servers, which only the goroutine that connects uses.
 type choice struct {
-	fixed   bool // there is none
-	open    bool // an attempt in another version than the last is under way
+	fixed   bool // there is no choice
+	open    bool // an attempt in another version than the last is in progress
 	servers map[string]*server
 }
 
-// server is what is known of the server at one address, where the version is
-// open.
+// server is what is known of the server at one address, if the version is open.
 type server struct {
-	ends  int  // connections in a row that ended right after a CONNECT of 5.0
-	told  bool // it said that it does not speak 5.0
-	older bool // it took 3.1.1 then
-	why   error
+	ends    int  // connections in a row that ended right after a CONNECT of 5.0
+	refused bool // it refused 5.0 explicitly
+	older   bool // it accepted 3.1.1 after that
+	why     error
 }
 
-// version is what to speak to the server: 3.1.1 only once it has refused 5.0, in
-// words or by ending two connections at the sight of it. One end may be anything,
-// as a proxy that restarts.
+// version returns the version to use with the server: 3.1.1 only after it has
+// refused 5.0, either explicitly or by ending two connections right after
+// CONNECT. A single end may have other causes, such as a proxy that restarts.
 func (s *server) version() packet.Version {
-	if s.told || s.ends >= 2 {
+	if s.refused || s.ends >= 2 {
 		return packet.V311
 	}
 	return packet.V5
 }
 
-// heard takes the outcome of an attempt in v, which took so long from CONNECT on,
-// and reports whether it is to be followed by another one at once.
+// heard records the outcome of an attempt in v, which took this long from
+// CONNECT on, and reports whether another attempt must follow at once.
 func (s *server) heard(v packet.Version, err error, took time.Duration) (again bool) {
 	switch {
 	case v < packet.V5:
-		// Where 3.1.1 was never taken, one end may be anything too.
-		if s.told && !s.older && endedUnanswered(err) {
+		// If 3.1.1 was never accepted, a single end may have other causes as
+		// well.
+		if s.refused && !s.older && endedUnanswered(err) {
 			s.ends++
 			return s.ends < 2
 		}
 		return false
 	case errors.Is(err, packet.UnsupportedProtocolVersion):
-		s.told, s.why = true, err
+		s.refused, s.why = true, err
 		return true
 	case took < rightAfter && endedUnanswered(err):
 		s.ends++
@@ -60,26 +60,27 @@ func (s *server) heard(v packet.Version, err error, took time.Duration) (again b
 	return false
 }
 
-// maxServers is how many addresses are remembered: a name may lead to ever others.
+// maxServers is how many addresses are remembered: a name may resolve to ever
+// new ones.
 const maxServers = 100
 
-// unanswered is the refusal of 5.0 of a server that ended 3.1.1 without a word then:
-// it may know neither, or be about to stop.
+// unanswered is a refusal of 5.0 by a server that then closed without answering
+// 3.1.1: it may support neither, or be shutting down.
 type unanswered struct{ error }
 
 func (u unanswered) Unwrap() error { return u.error }
 
-// rightAfter is how soon after CONNECT a server ends the connection that does not
-// know the version: it has read one packet.
+// rightAfter is how soon after CONNECT a server that does not know the version
+// closes the connection: it has read one packet.
 const rightAfter = 5 * time.Second
 
-// endedUnanswered reports whether the server ended the connection where CONNACK was
-// due, in whichever way.
+// endedUnanswered reports whether the server ended the connection, in any way,
+// where CONNACK was due.
 func endedUnanswered(err error) bool {
 	return errors.Is(err, ErrNoAnswer) || errors.Is(err, transport.WebSocketClosed) && !errors.Is(err, ErrUnreached)
 }
 
-// server is what is known of the server that nc leads to.
+// server returns what is known of the server that nc leads to.
 func (c *choice) server(nc net.Conn) *server {
 	addr := remoteOf(nc)
 	s := c.servers[addr]
@@ -93,9 +94,9 @@ func (c *choice) server(nc net.Conn) *server {
 	return s
 }
 
-// choose decides the version of the attempt over nc. s is nil where there is no
-// choice: the options name the version, or messages are in flight, which are
-// encoded for one. Until the attempt is over, publishing waits.
+// choose returns the version for the attempt over nc. s is nil if there is no
+// choice: the options set the version, or messages in flight are encoded for
+// one. Until the attempt is over, publishing waits.
 func (c *Client) choose(nc net.Conn) (v packet.Version, s *server) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -113,7 +114,7 @@ func (c *Client) choose(nc net.Conn) (v packet.Version, s *server) {
 	return v, s
 }
 
-// idleLocked reports whether nothing of the session is under way.
+// idleLocked reports whether nothing of the session is in flight.
 func (c *Client) idleLocked() bool {
 	if c.sess.Open() > 0 {
 		return false
@@ -124,8 +125,8 @@ func (c *Client) idleLocked() bool {
 	return true
 }
 
-// unchosen ends a choice whose attempt has failed: what is published meanwhile is
-// encoded for the version that was agreed on last.
+// unchosen ends a choice whose attempt has failed: messages published until the
+// next attempt are encoded for the version that was agreed on last.
 func (c *Client) unchosen() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,7 +134,8 @@ func (c *Client) unchosen() {
 		return
 	}
 	c.choice.open = false
-	_ = c.conn.Open(&c.sess, c.connectPacket(c.agreed.version, false), c.configLocked(c.agreed.version), c.now()) // as it was opened before
+	// Open it as before.
+	_ = c.conn.Open(&c.sess, c.connectPacket(c.agreed.version, false), c.configLocked(c.agreed.version), c.now())
 	c.conn.Lost(nil)
-	c.waiters.answerAll(&c.waiters.roomers)
+	c.waiters.answerAll(&c.waiters.windowWaiters)
 }

@@ -19,17 +19,18 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
-// bubble is a network in memory and in virtual time, with a client that connects.
+// bubble is a network in memory and in virtual time, with a client that
+// connects.
 type bubble struct {
 	t      *testing.T
 	net    *memtest.Network
-	events []Event // after synctest.Wait
+	events []Event // read after synctest.Wait
 	c      *Client
 	err    error
 	done   chan struct{}
 }
 
-// inBubble runs f with a client that has begun to connect.
+// inBubble runs f with a client that is connecting.
 func inBubble(t *testing.T, o Options, f func(b *bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -50,7 +51,8 @@ func inBubble(t *testing.T, o Options, f func(b *bubble)) {
 	})
 }
 
-// accept takes the next connection of the client, which is to begin so.
+// accept accepts the next connection of the client, which must begin with
+// connect.
 func (b *bubble) accept(connect string) *peer {
 	b.t.Helper()
 	nc, err := b.net.Accept()
@@ -62,7 +64,7 @@ func (b *bubble) accept(connect string) *peer {
 	return p
 }
 
-// connected waits for Connect, which is to succeed.
+// connected waits for Connect, which must succeed.
 func (b *bubble) connected() *Client {
 	b.t.Helper()
 	if <-b.done; b.err != nil {
@@ -71,7 +73,7 @@ func (b *bubble) connected() *Client {
 	return b.c
 }
 
-// silent fails if the client sends anything or ends the connection by itself.
+// silent fails the test if the client sends anything or closes the connection.
 func (p *peer) silent() {
 	p.t.Helper()
 	p.nc.SetReadDeadline(time.Now().Add(time.Second))
@@ -86,13 +88,13 @@ func isTimeout(err error) bool {
 	return errors.As(err, &e) && e.Timeout()
 }
 
-// reset ends the connection by RST.
+// reset resets the connection (RST).
 func (p *peer) reset() {
 	p.nc.(interface{ SetLinger(int) error }).SetLinger(0)
 	p.nc.Close()
 }
 
-// fellBack counts the events that tell of a fallback.
+// fellBack counts the fallback events.
 func (b *bubble) fellBack() (n int) {
 	synctest.Wait()
 	for _, e := range b.events {
@@ -109,8 +111,9 @@ var ends = map[string]func(p *peer){
 	"resets": (*peer).reset,
 }
 
-// One end before CONNACK may be anything, as a broker that starts.
-func TestOneEndBeforeConnackIsNoRefusalOf5(t *testing.T) {
+// A single end before CONNACK may have other causes, such as a broker that is
+// starting.
+func TestOneEndBeforeConnackDoesNotRefuse5(t *testing.T) {
 	for how, end := range ends {
 		t.Run(how, func(t *testing.T) {
 			inBubble(t, Options{}, func(b *bubble) {
@@ -136,13 +139,14 @@ func TestTwoEndsAt5AndOneSuccessAt311FallBack(t *testing.T) {
 				if v := c.Version(); v != packet.V311 || b.fellBack() != 1 {
 					t.Fatalf("version %v, %d fallbacks; want 3.1.1 and one", v, b.fellBack())
 				}
-				// With nothing in flight 5.0 is tried again; one end is enough now.
+				// With nothing in flight 5.0 is tried again; now one end is
+				// enough.
 				p.reset()
 				end(b.accept(connect5))
 				p = b.accept(connect4)
 				p.send(connack4)
 				synctest.Wait()
-				// In flight is a message of 3.1.1.
+				// A message encoded for 3.1.1 is in flight.
 				if err := c.Send(b.t.Context(), &Message{Topic: "t", QoS: 1}, 1); err != nil {
 					t.Fatal(err)
 				}
@@ -159,14 +163,14 @@ func TestTwoEndsAt5AndOneSuccessAt311FallBack(t *testing.T) {
 				b.accept(connect5).send(connack5)
 				synctest.Wait()
 				if v := c.Version(); v != packet.V5 || b.fellBack() != 1 {
-					t.Errorf("version %v, %d fallbacks; want 5.0 again, and one told", v, b.fellBack())
+					t.Errorf("version %v, %d fallbacks; want 5.0 again, and one reported", v, b.fellBack())
 				}
 			})
 		})
 	}
 }
 
-// A server that has said it is not asked again.
+// After an explicit refusal 5.0 is not tried again.
 func TestARefusalOf5InWordsHolds(t *testing.T) {
 	for _, refusal := range []string{"20 02 00 01", "20 03 00 84 00"} {
 		inBubble(t, Options{Reconnect: atOnce}, func(b *bubble) {
@@ -179,13 +183,13 @@ func TestARefusalOf5InWordsHolds(t *testing.T) {
 				p.reset()
 			}
 			if n := b.fellBack(); n != 1 {
-				t.Errorf("%s: %d fallbacks told, want one", refusal, n)
+				t.Errorf("%s: %d fallbacks reported, want one", refusal, n)
 			}
 		})
 	}
 }
 
-func TestWhatIsNoRefusalOfTheVersionDoesNotFallBack(t *testing.T) {
+func TestOtherRefusalsDoNotFallBack(t *testing.T) {
 	for _, row := range []struct {
 		it     string
 		answer func(p *peer)
@@ -214,7 +218,7 @@ func TestWhatIsNoRefusalOfTheVersionDoesNotFallBack(t *testing.T) {
 	}
 }
 
-// accepted hands out the next connection.
+// accepted returns a channel of accepted connections.
 func accepted(m *memtest.Network) chan net.Conn {
 	ch := make(chan net.Conn, 1)
 	go func() {
@@ -225,9 +229,10 @@ func accepted(m *memtest.Network) chan net.Conn {
 	return ch
 }
 
-// That a server refused 5.0 once is no answer to a later connection in 3.1.1 that it
-// ends, as one that stops does: that is lost, and tried again.
-func TestAnEndBeforeConnackIsNoRefusalOf311(t *testing.T) {
+// An earlier refusal of 5.0 says nothing about a later connection in 3.1.1 that
+// the server ends, for example because it is stopping: that one is lost, and
+// retried.
+func TestAnEndBeforeConnackDoesNotRefuse311(t *testing.T) {
 	for how, end := range ends {
 		t.Run("at first, it "+how, func(t *testing.T) {
 			inBubble(t, Options{}, func(b *bubble) {
@@ -253,7 +258,8 @@ func TestAnEndBeforeConnackIsNoRefusalOf311(t *testing.T) {
 				if synctest.Wait(); c.Err() != nil {
 					t.Errorf("ended with %v, want to be connected", c.Err())
 				}
-				// It has taken 3.1.1: that it refused 5.0 is no reason of these ends.
+				// It has accepted 3.1.1, so its refusal of 5.0 is not the
+				// reason for these ends.
 				for _, e := range b.events {
 					if e.Kind != EventFallback && errors.Is(e.Err, packet.UnsupportedProtocolVersion) {
 						t.Errorf("event %v: %v", e.Kind, e.Err)
@@ -264,7 +270,8 @@ func TestAnEndBeforeConnackIsNoRefusalOf311(t *testing.T) {
 	}
 }
 
-// A server that takes neither version says more by its words than by its silence.
+// If a server accepts neither version, the error is its explicit refusal and
+// not its silence.
 func TestAServerThatTakesNoVersionSaysWhyByItsWords(t *testing.T) {
 	inBubble(t, Options{}, func(b *bubble) {
 		b.accept(connect5).send("20 03 00 84 00")
@@ -282,7 +289,7 @@ func TestAServerThatTakesNoVersionSaysWhyByItsWords(t *testing.T) {
 			t.Errorf("got %v and %d fallbacks, want ErrNoAnswer and none", b.err, b.fellBack())
 		}
 	})
-	// The password may be wrong all the same.
+	// The password may still be wrong.
 	inBubble(t, Options{}, func(b *bubble) {
 		b.accept(connect5).nc.Close()
 		b.accept(connect5).nc.Close()
@@ -320,7 +327,7 @@ func TestAChosenVersionDoesNotFallBack(t *testing.T) {
 	}
 }
 
-// What one server does is no news of another.
+// What one server does says nothing about another.
 func TestTheVersionIsRememberedByAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, young := memtest.New(), memtest.New()
@@ -370,8 +377,8 @@ type address string
 func (address) Network() string  { return "memory" }
 func (a address) String() string { return string(a) }
 
-// What is published while 5.0 is tried again waits for the outcome: encoded for one
-// version, it must not be sent in another.
+// Messages published while 5.0 is tried again wait for the outcome: a message
+// encoded for one version must not be sent in another.
 func TestPublishingWaitsForTheChoiceOfTheVersion(t *testing.T) {
 	for answer, want := range map[string]string{
 		connack5: "32 06 0001 74 0001 00",
@@ -405,7 +412,7 @@ func TestPublishingWaitsForTheChoiceOfTheVersion(t *testing.T) {
 	}
 }
 
-// A Close frame before CONNACK is an end like others.
+// A Close frame before CONNACK counts as an end.
 func TestACloseFrameBeforeConnackIsAnEnd(t *testing.T) {
 	closeFrame := &transport.Error{Op: transport.OpWebSocket, Kind: transport.WebSocketClosed, Text: "closed by the peer with status 1011"}
 	if !endedUnanswered(&Error{Op: "connect", Class: ErrNotSent, Err: closeFrame}) {
@@ -422,8 +429,8 @@ func TestACloseFrameBeforeConnackIsAnEnd(t *testing.T) {
 	}
 }
 
-// A connection that ends before its first acknowledgement may have had too much on
-// the way, where servers cannot say how much they take.
+// A connection that ends before its first acknowledgement may have had too many
+// messages in flight, if the server cannot announce its limit.
 func TestANarrowWindowGrowsAgain(t *testing.T) {
 	inBubble(t, Options{Version: packet.V311, Resume: true, Reconnect: atOnce, MaxInflight: 100}, func(b *bubble) {
 		p := b.accept(connect4c)
@@ -464,13 +471,14 @@ func TestANarrowWindowGrowsAgain(t *testing.T) {
 		read(0x3a, 20)
 		ack(19)
 		read(0x3a, 19)
-		ack(1) // twenty: the window is 40
+		ack(1) // twenty: the window becomes 40
 		read(0x3a, 21)
-		ack(40) // it is 80
+		ack(40) // it becomes 80
 		expect(0x3a, 40)
 		read(0x32, 40)
-		// A connection that got on keeps its window; a second one that did not
-		// narrows it, and then more than a window has to be acknowledged.
+		// A connection with acknowledgements keeps its window; a second one
+		// without reduces it, and then more than a window has to be
+		// acknowledged.
 		p.reset()
 		p = b.accept(connect4c)
 		p.send(resumed4)
@@ -486,7 +494,7 @@ func TestANarrowWindowGrowsAgain(t *testing.T) {
 	})
 }
 
-// A server of 5.0 says how many it takes.
+// In 5.0 a server announces its limit.
 func TestTheWindowOf5IsNotNarrowed(t *testing.T) {
 	inBubble(t, Options{Version: packet.V5, SessionExpiry: time.Hour, Reconnect: atOnce, MaxInflight: 30}, func(b *bubble) {
 		p := b.accept("10 13 0004 4d515454 05 02 0000 05 11 00000e10 0001 61")
@@ -515,8 +523,8 @@ func TestTheWindowOf5IsNotNarrowed(t *testing.T) {
 	})
 }
 
-// Before 5.0 a server cannot say how many messages it takes, and some end the
-// connection at the 21st at QoS 2.
+// Before 5.0 a server cannot announce its limit, and some end the connection at
+// the 21st message at QoS 2.
 func TestTheWindowIsThatOfTheVersionSpoken(t *testing.T) {
 	for _, row := range []struct {
 		it      string
@@ -554,7 +562,7 @@ func TestTheWindowIsThatOfTheVersionSpoken(t *testing.T) {
 	}
 }
 
-// A broker behind WebSocket says that it does not take 5.0 by a Close frame.
+// A broker behind WebSocket refuses 5.0 with a Close frame.
 func TestACloseFrameFallsBackOverWebSocket(t *testing.T) {
 	t.Parallel()
 	dial, accept := tcpPair(t)
@@ -623,7 +631,7 @@ func TestACloseFrameFallsBackOverWebSocket(t *testing.T) {
 	c.Abort()
 }
 
-// A server that does not look at the protocol level accepts in the form that it knows.
+// A server that ignores the protocol level accepts in the format that it knows.
 func TestAnAcceptanceInTheFormOf311FallsBack(t *testing.T) {
 	for _, form := range []string{"20 02 00 00", "20 02 01 00"} {
 		inBubble(t, Options{}, func(b *bubble) {
@@ -635,13 +643,13 @@ func TestAnAcceptanceInTheFormOf311FallsBack(t *testing.T) {
 		})
 		inBubble(t, Options{Version: packet.V5}, func(b *bubble) {
 			b.accept(connect5).send(form)
-			const want = "connect refused: unsupported protocol version (0x84): it answers in the form of MQTT 3.1.1"
+			const want = "connect refused: unsupported protocol version (0x84): it answers in the format of MQTT 3.1.1"
 			if <-b.done; !errors.Is(b.err, packet.UnsupportedProtocolVersion) || b.err.Error() != want {
 				t.Errorf("%s: got %v, want %s", form, b.err, want)
 			}
 		})
 	}
-	inBubble(t, Options{}, func(b *bubble) { // no form of anything
+	inBubble(t, Options{}, func(b *bubble) { // neither format
 		b.accept(connect5).send("20 02 00 87")
 		var bad *packet.Error
 		if <-b.done; !errors.As(b.err, &bad) {

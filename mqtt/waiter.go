@@ -7,35 +7,37 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// waiter is a parked call. Waiters stand in a table and are named by index,
-// so that a session slot's tag can name one and none is allocated per call.
+// waiter is a blocked call. Waiters are kept in a table and identified by
+// index, so that the tag of a session slot can refer to one and no call
+// allocates one.
 type waiter struct {
-	ch    chan error          // 1 slot
-	left  bool                // the call has gone; free the waiter when its answer comes
-	codes []packet.ReasonCode // answer to SUBSCRIBE and UNSUBSCRIBE
-	mark  uint32              // of Flush: the session's
+	ch        chan error          // 1 slot
+	abandoned bool                // the call has returned; free the waiter when its answer comes
+	codes     []packet.ReasonCode // answer to SUBSCRIBE and UNSUBSCRIBE
+	mark      uint32              // of Flush: the session's mark
 }
 
 const none = ^uint32(0)
 
-// syncTag marks session tags that name a waiter; other tags are Send's.
+// syncTag marks session tags that refer to a waiter; other tags come from Send.
 const syncTag = 1 << 63
 
-// waiters are the calls that wait, and what each of them waits for. Guarded by Client.mu.
+// waiters holds the blocked calls by what they wait for. Client.mu must be
+// held.
 type waiters struct {
 	all  []waiter // by index
 	free []uint32
 
-	roomers   []uint32 // waiting for the window or the connection
-	drainers  []uint32 // for the output buffer
-	flushers  []uint32 // for the outcome of messages, in Flush
-	idlers    []uint32 // for a write under way
-	receivers []uint32 // for messages, in Receive
+	windowWaiters []uint32 // waiting for the window or the connection
+	bufferWaiters []uint32 // waiting for the output buffer
+	flushers      []uint32 // waiting for the outcome of messages, in Flush
+	writeWaiters  []uint32 // waiting for a write to finish
+	receivers     []uint32 // waiting for messages, in Receive
 
-	onReader int // calls that wait for the reader to make progress
+	onReader int // number of calls that wait for the reader to make progress
 }
 
-// park takes a waiter.
+// park allocates a waiter.
 func (w *waiters) park() uint32 {
 	if n := len(w.free); n > 0 {
 		i := w.free[n-1]
@@ -47,14 +49,14 @@ func (w *waiters) park() uint32 {
 	return uint32(len(w.all) - 1)
 }
 
-// answer wakes a waiter; the slot of its channel is free, for each waiter is
-// answered once. The lock is no danger: the send cannot block.
+// answer wakes a waiter. It cannot block although the lock is held: the channel
+// has a free slot, because each waiter is answered once.
 func (w *waiters) answer(i uint32, err error) {
 	if i == none {
 		return
 	}
 	one := &w.all[i]
-	if one.left {
+	if one.abandoned {
 		w.release(i)
 		return
 	}
@@ -69,10 +71,10 @@ func (w *waiters) answerAll(list *[]uint32) {
 	*list = (*list)[:0]
 }
 
-// unlist takes a waiter off the list in which it stands, if it is on one; then
-// no answer will come.
+// unlist removes a waiter from its list, if it is on one, and reports whether
+// it was; then no answer comes.
 func (w *waiters) unlist(i uint32) bool {
-	for _, list := range [...]*[]uint32{&w.roomers, &w.drainers, &w.flushers, &w.idlers, &w.receivers} {
+	for _, list := range [...]*[]uint32{&w.windowWaiters, &w.bufferWaiters, &w.flushers, &w.writeWaiters, &w.receivers} {
 		if at := slices.Index(*list, i); at >= 0 {
 			*list = slices.Delete(*list, at, at+1)
 			return true
@@ -84,8 +86,8 @@ func (w *waiters) unlist(i uint32) bool {
 // release returns an answered waiter to the table.
 func (w *waiters) release(i uint32) { w.free = append(w.free, i) }
 
-// await waits for the answer to waiter i. On ctx's end it leaves, and
-// answered is false.
+// await waits for the answer to waiter i. If ctx ends first, it abandons the
+// waiter and answered is false.
 func (c *Client) await(ctx context.Context, i uint32) (answered bool, err error) {
 	c.mu.Lock()
 	ch := c.waiters.all[i].ch
@@ -104,7 +106,7 @@ func (c *Client) await(ctx context.Context, i uint32) (answered bool, err error)
 				if c.waiters.unlist(i) {
 					c.waiters.release(i)
 				} else {
-					c.waiters.all[i].left = true
+					c.waiters.all[i].abandoned = true
 				}
 				c.mu.Unlock()
 				return false, ctx.Err()
@@ -114,13 +116,13 @@ func (c *Client) await(ctx context.Context, i uint32) (answered bool, err error)
 	return true, err
 }
 
-// awaitAnswerLocked writes what there is and awaits the server's answer to waiter i,
-// which it frees. While it waits, the reader reads ahead of the application.
-// It gives mu up meanwhile.
+// awaitAnswerLocked writes the pending output and waits for the server's answer
+// to waiter i, which it frees. While it waits, the reader reads ahead of the
+// application. It unlocks c.mu while it waits.
 func (c *Client) awaitAnswerLocked(ctx context.Context, i uint32) (answered bool, err error) {
 	c.waiters.onReader++
 	c.inbox.letReader()
-	c.flushInlineLocked() // unlocks
+	c.flushInlineLocked() // unlocks c.mu
 	answered, err = c.await(ctx, i)
 	c.mu.Lock()
 	c.waiters.onReader--

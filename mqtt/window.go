@@ -6,29 +6,29 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// window is how many messages are in flight at most before 5.0, where the server
-// cannot say how many it takes. Guarded by Client.mu.
+// window is the maximum number of messages in flight before 5.0, where the
+// server cannot announce its limit. Client.mu must be held.
 type window struct {
 	size        int
 	ackedBefore uint64 // stats.Acked when the connection began
-	narrowings  int    // how often the window was made smaller
+	narrowings  int    // how often the window was reduced
 	widenAt     uint64 // settled messages at which it grows
 }
 
-// narrowWindow is how many messages any server takes at once; it is the usual
-// limit of servers before 5.0, which have no way to announce theirs.
+// narrowWindow is how many messages any server is assumed to take at once. It
+// is the usual limit of servers before 5.0, which cannot announce theirs.
 const narrowWindow = 20
 
-// narrow makes the window as small as it gets.
+// narrow reduces the window to its minimum.
 func (w *window) narrow(settled uint64) {
 	w.size = narrowWindow
 	w.widenAt = settled + narrowWindow<<min(3*w.narrowings, 30)
 	w.narrowings++
 }
 
-// widen doubles a narrow window, up to most, when as many messages as it holds have
-// been settled since it became what it is; after each further loss that takes eight
-// times as many.
+// widen doubles a reduced window, up to most, once as many messages as it holds
+// have been settled since its last change. After each further loss that takes
+// eight times as many.
 func (w *window) widen(settled uint64, most int) (wider bool) {
 	if w.size >= most || settled < w.widenAt {
 		return false
@@ -38,9 +38,9 @@ func (w *window) widen(settled uint64, most int) (wider bool) {
 	return true
 }
 
-// narrowLocked makes the window smaller when a connection before 5.0 has ended with more
-// than that on the way and nothing acknowledged: some servers close rather than
-// read on.
+// narrowLocked reduces the window when a connection before 5.0 has ended with
+// more than narrowWindow messages in flight and none acknowledged: some servers
+// close when they receive too many.
 func (c *Client) narrowLocked(err error) bool {
 	if c.conn.Version() >= packet.V5 || c.window.size <= narrowWindow || c.sess.Open() <= narrowWindow ||
 		c.stats.Acked != c.window.ackedBefore || !errors.Is(err, ErrLost) {
@@ -50,14 +50,14 @@ func (c *Client) narrowLocked(err error) bool {
 	return true
 }
 
-// widenLocked lets a narrow window grow, up to what was asked for: the connection may
-// have ended for another reason. A server with a limit is not driven into it again and
-// again.
+// widenLocked lets a reduced window grow, up to MaxInflight: the connection may
+// have ended for another reason. It grows more slowly after each loss, so that
+// a server with a limit is not driven into it again and again.
 func (c *Client) widenLocked() {
 	if c.conn.Version() < packet.V5 && c.window.widen(c.stats.settled(), c.opt.MaxInflight) {
 		c.conn.SetSendWindow(c.window.size)
 	}
 }
 
-// settled counts the messages at QoS 1 and 2 that have their outcome.
+// settled returns the number of messages at QoS 1 and 2 whose outcome is known.
 func (s *Stats) settled() uint64 { return s.Acked + s.Refused }

@@ -10,26 +10,27 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// keepBuffer is the largest output buffer, in bytes, that is kept for the
-// next batch.
+// keepBuffer is the largest output buffer, in bytes, that is kept for the next
+// batch.
 const keepBuffer = 1 << 20
 
-// output is the state of writing: who does it, and what is left of it. Guarded by
-// Client.mu, but for wakeWriter, which stays what it is.
+// output is the state of writing. Client.mu must be held, except for
+// wakeWriter, which never changes.
 type output struct {
-	writing    bool       // somebody is in Write, or there is rest
-	pingUnder  bool       // with a PINGREQ among it
+	writing    bool       // a goroutine is in Write, or there is rest
+	pingUnder  bool       // the data being written includes a PINGREQ
 	idle       bool       // the writer waits for wakeWriter
-	torn       bool       // a write to nc failed: what follows would stand in the middle of a packet
+	torn       bool       // a write to nc failed, maybe in the middle of a packet
 	raw        *rawWriter // writes to nc without waiting; nil if it cannot
 	rest       []byte     // what such a write has left to the writer
-	spare      []byte     // the buffer to swap for the engine's
+	spare      []byte     // the buffer to swap with that of the session
 	patience   patience
 	wakeWriter chan struct{} // 1 slot
 }
 
 // wakeLocked reports whether the writer must be woken, which the caller does
-// with wake after unlocking. Whoever is writing looks for more afterwards.
+// with wake after unlocking. A goroutine that is writing checks for more
+// afterwards.
 func (c *Client) wakeLocked() bool {
 	if c.out.idle && (len(c.out.rest) > 0 || !c.out.writing && !c.out.torn && c.conn.Pending() > 0 && c.nc != nil) {
 		c.out.idle = false
@@ -38,7 +39,7 @@ func (c *Client) wakeLocked() bool {
 	return false
 }
 
-// wake wakes the writer if that is needed. It needs no lock.
+// wake wakes the writer if needed is true. It needs no lock.
 func (o *output) wake(needed bool) {
 	if needed {
 		select {
@@ -48,8 +49,8 @@ func (o *output) wake(needed bool) {
 	}
 }
 
-// write is the writing goroutine: while there is output and nobody writes, it
-// swaps the buffers and writes all of it at once.
+// write is the writing goroutine: while there is output and no other goroutine
+// writes, it swaps the buffers and writes all of it at once.
 func (c *Client) write() {
 	defer c.leave()
 	for {
@@ -64,20 +65,20 @@ func (c *Client) write() {
 			select {
 			case <-c.out.wakeWriter:
 			case <-c.ctx.Done():
-				<-c.out.wakeWriter // of end
+				<-c.out.wakeWriter // sent by end
 			}
 			continue
 		}
-		c.writeBatchLocked() // unlocks
+		c.writeBatchLocked() // unlocks c.mu
 	}
 }
 
-// flushInlineLocked writes what there is from the calling goroutine, unless
-// somebody else is writing: a call that is going to wait anyway saves the
-// switch to the writer. It writes as much as goes without waiting, because no
-// context interrupts a write, and leaves the rest to the writer; so it does
-// with connections that cannot write without waiting, and with a journal, whose
-// Sync takes its time. It unlocks mu.
+// flushInlineLocked writes the pending output from the calling goroutine,
+// unless another one is writing: a call that is about to wait saves the switch
+// to the writer. It writes as much as it can without waiting, because no
+// context interrupts a write, and leaves the rest to the writer. It leaves
+// everything to the writer if the connection cannot write without waiting, or
+// if there is a journal, whose Sync takes time. It unlocks c.mu.
 func (c *Client) flushInlineLocked() {
 	if c.out.writing || c.out.torn || c.nc == nil || c.conn.Pending() == 0 {
 		c.mu.Unlock()
@@ -115,7 +116,8 @@ func (c *Client) takeOutputLocked() []byte {
 	return buf
 }
 
-// writeBatchLocked writes what there is, and waits for it. It unlocks mu.
+// writeBatchLocked writes the pending output, and waits for it. It unlocks
+// c.mu.
 func (c *Client) writeBatchLocked() {
 	buf, begun := c.out.rest, len(c.out.rest) > 0
 	c.out.rest = nil
@@ -138,7 +140,7 @@ func (c *Client) writeBatchLocked() {
 	c.wrote(gen, buf, len(buf), err)
 }
 
-// wrote is the end of a write: of n bytes of buf, or with an error.
+// wrote records the end of a write of n bytes of buf, or its error.
 func (c *Client) wrote(gen uint64, buf []byte, n int, err error) {
 	c.mu.Lock()
 	current := gen == c.gen && c.nc != nil
@@ -159,18 +161,18 @@ func (c *Client) wrote(gen uint64, buf []byte, n int, err error) {
 	}
 	c.out.spare = buf[:0]
 	c.out.writing = false
-	c.waiters.answerAll(&c.waiters.idlers)
+	c.waiters.answerAll(&c.waiters.writeWaiters)
 	c.mu.Unlock()
 	if err != nil {
 		c.breakConn(gen, err)
 	}
 }
 
-// awaitBatchLocked waits for the batch under way to be written; false says that ctx has
-// ended first. It unlocks mu meanwhile.
+// awaitBatchLocked waits until the current batch is written; it returns false
+// if ctx ends first. It unlocks c.mu while it waits.
 func (c *Client) awaitBatchLocked(ctx context.Context) bool {
 	me := c.waiters.park()
-	c.waiters.idlers = append(c.waiters.idlers, me)
+	c.waiters.writeWaiters = append(c.waiters.writeWaiters, me)
 	c.mu.Unlock()
 	answered, _ := c.await(ctx, me)
 	c.mu.Lock()
@@ -180,21 +182,21 @@ func (c *Client) awaitBatchLocked(ctx context.Context) bool {
 	return answered
 }
 
-// writeError says why a write of this client's failed.
+// writeError returns why a write of this client failed.
 func (c *Client) writeError(nc net.Conn, err error) error {
 	return lost{c.transportErrorOf(nc, err)}
 }
 
-// patience is how long a write may wait for the peer. It is no deadline of the
-// connection's, which not every net.Conn has.
+// patience is how long a write may wait for the peer. It does not use the
+// connection's deadlines, which not every net.Conn supports.
 type patience struct {
 	timer *time.Timer
-	limit time.Duration // 0 while nobody writes
+	limit time.Duration // 0 while nothing is being written
 	until time.Duration // in the client's time
 	gen   uint64        // of the connection
 }
 
-// bePatient begins a write with a limit, or with 0 ends one.
+// bePatient begins a write with a limit; a limit of 0 ends one.
 func (c *Client) bePatient(gen uint64, limit time.Duration) {
 	c.mu.Lock()
 	p := &c.out.patience
@@ -218,12 +220,12 @@ func (c *Client) stalled() {
 	}
 }
 
-// writePiece is how many bytes a peer must take within the limit of a write: with
-// 30 s a link may be as slow as some 2 kB/s.
+// writePiece is how many bytes a peer must take within the limit of a write:
+// with 30 s a link may be as slow as about 2 kB/s.
 const writePiece = 64 << 10
 
-// writeAll writes buf in pieces, each within the limit, so that a slow peer that
-// still reads is not taken for a dead one.
+// writeAll writes buf in pieces, each within the limit, so that a slow peer
+// that still reads is not taken for a dead one.
 func (c *Client) writeAll(gen uint64, nc net.Conn, buf []byte, limit time.Duration) error {
 	for len(buf) > 0 {
 		c.bePatient(gen, limit)
@@ -237,8 +239,8 @@ func (c *Client) writeAll(gen uint64, nc net.Conn, buf []byte, limit time.Durati
 	return nil
 }
 
-// bounded runs f, and interrupts its use of nc when that takes longer than d or
-// than ctx lasts.
+// bounded runs f, and interrupts its use of nc when it takes longer than d or
+// when ctx ends.
 func bounded(ctx context.Context, nc net.Conn, d time.Duration, f func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
@@ -246,10 +248,11 @@ func bounded(ctx context.Context, nc net.Conn, d time.Duration, f func() error) 
 	return f()
 }
 
-// interrupt ends what waits for nc when ctx ends: by a deadline, after which
-// something may still be said, or where there is none, or it does not help, by
-// closing; below TLS, whose own goodbye might have to wait. stop ends that, and
-// reports whether it came before ctx's end.
+// interrupt interrupts calls that wait for nc when ctx ends. It sets a
+// deadline, after which more may still be written; if nc has no deadlines, or
+// the deadline does not help, it closes the stream below TLS, because closing
+// TLS itself might have to wait. stop cancels that, and reports whether it was
+// called before ctx ended.
 func interrupt(ctx context.Context, nc net.Conn) (stop func() bool) {
 	stopped, ended := make(chan struct{}), make(chan struct{})
 	before := context.AfterFunc(ctx, func() {
@@ -261,7 +264,7 @@ func interrupt(ctx context.Context, nc net.Conn) (stop func() bool) {
 			case <-time.After(time.Second):
 			}
 		}
-		_ = transport.Raw(nc).Close()
+		_ = transport.UnderlyingConn(nc).Close()
 	})
 	return func() bool {
 		close(stopped)

@@ -86,12 +86,12 @@ func (c *Connection) serve(ctx context.Context, adjust func(*broker.Options)) er
 		})
 	}
 	c.serving = s
-	c.targets = []*transport.Target{transport.Reach(lns[0])}
+	c.targets = []*transport.Target{transport.TargetFor(lns[0])}
 	if !c.DeferClients {
 		s.admit()
 	}
 	for i, ln := range lns {
-		at := transport.Reach(ln)
+		at := transport.TargetFor(ln)
 		if !at.WebSocket {
 			c.inv.Infof("serving MQTT on %s", ln.Addr())
 			continue

@@ -31,7 +31,7 @@ func CheckFilter(label, filter string) error {
 }
 
 func checkCharacters(label, s string) error {
-	if r, at, found := topic.Discouraged(s); found {
+	if r, at, found := topic.FirstDiscouraged(s); found {
 		return option.Usagef("%s %s: U+%04X at byte %d is a control character or not a character", label, topic.Quote(s), r, at)
 	}
 	return nil

@@ -17,7 +17,7 @@ func TestWhatTheBrokerDoesNotDoIsDenied(t *testing.T) {
 	}{
 		{"mqpub -t t -m x -q 2", "QoS is above the server's maximum"},
 		{"mqpub -t t -l -q 2", "QoS is above the server's maximum"},
-		{"mqpub -t t -m x -r", "server has no retained messages"},
+		{"mqpub -t t -m x -r", "server does not support retained messages"},
 		{"mqpub -t t -m " + strings.Repeat("x", 2000), "bytes is too large: at most "},
 		{"mqsub -t $share/g/t", "does not support this kind of subscription"},
 		{"mqsub -t t -t $share/g/t", "does not support this kind of subscription"},

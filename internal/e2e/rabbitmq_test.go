@@ -98,7 +98,7 @@ func TestExchangeOverRabbitMQ(t *testing.T) {
 				t.Parallel()
 				for _, args := range [][]string{{"-m", "x"}, {"-l"}} {
 					got := run(t, "x\n", "mqpub", append(w.with("-t", "t", "-q", "2"), args...)...)
-					if got.code != 7 || !strings.Contains(got.err, "the broker seems to have no QoS 2") {
+					if got.code != 7 || !strings.Contains(got.err, "the broker does not seem to support QoS 2") {
 						t.Errorf("%q: code %d, stderr %q; want code 7 and what is wrong", args, got.code, got.err)
 					}
 				}

@@ -345,7 +345,7 @@ func TestServeAsksWhosePageItIs(t *testing.T) {
 	url := s.listening(t)
 	for range 3 {
 		r := run(t, "", "mqpub", "--url", url, "--ws-header", "Origin: https://evil.example", "-t", "a", "-m", "x")
-		if r.code != 3 || !strings.Contains(r.err, "403 Forbidden: web pages of this origin may not speak to this broker") {
+		if r.code != 3 || !strings.Contains(r.err, "403 Forbidden: web pages of this origin may not connect to this broker") {
 			t.Errorf("%+v", r)
 		}
 	}

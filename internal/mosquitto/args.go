@@ -208,7 +208,7 @@ func (c *config) ours(argv []string) (int, *failure) {
 
 // checkText returns the error for text that must not be in a packet, or nil.
 func checkText(label, s string) *failure {
-	_, _, discouraged := topic.Discouraged(s)
+	_, _, discouraged := topic.FirstDiscouraged(s)
 	if !utf8.ValidString(s) || discouraged || strings.ContainsRune(s, 0) {
 		return wrongf("Malformed UTF-8 in %s argument.", label)
 	}

@@ -12,34 +12,34 @@ import (
 	"strings"
 )
 
-// DefaultIterations is how often NewKeys has PBKDF2 go over a password.
+// DefaultIterations is the number of PBKDF2 iterations that NewKeys uses.
 const DefaultIterations = 210_000
 
-// Keys are what a server keeps of a password for a SCRAM method (RFC 5802
-// section 3). Who has them can make the server's proof and test passwords, but
-// not authenticate as a client. They serve for comparing a password that was
-// sent as it is, too.
+// Keys are what a server stores of a password for a SCRAM method (RFC 5802
+// section 3). With them one can compute the server's proof and test passwords,
+// but not authenticate as a client. They can also check a password that was
+// sent in plain text.
 type Keys struct {
-	Method     string // of Methods
+	Method     string // one of Methods
 	Salt       []byte
 	Iterations int
 	StoredKey  []byte
 	ServerKey  []byte
 }
 
-// NewKeys makes the keys of a password, which is taken as it is, with a salt
-// that nobody had.
+// NewKeys returns keys for a password, which is used unchanged, with a random
+// salt.
 func NewKeys(method, password string) (Keys, error) {
 	var salt [16]byte
 	_, _ = rand.Read(salt[:]) // never fails
 	return KeysOf(method, password, salt[:], DefaultIterations)
 }
 
-// KeysOf makes the keys of a password with a salt.
+// KeysOf returns keys for a password with a given salt.
 func KeysOf(method, password string, salt []byte, iterations int) (Keys, error) {
 	h, ok := hashOf(method)
 	if !ok {
-		return Keys{}, fmt.Errorf("auth: %q is not a method known here", method)
+		return Keys{}, fmt.Errorf("auth: unknown method %q", method)
 	}
 	salted, err := pbkdf2.Key(h, password, salt, iterations, h().Size())
 	if err != nil {
@@ -50,26 +50,26 @@ func KeysOf(method, password string, salt []byte, iterations int) (Keys, error) 
 	return Keys{method, salt, iterations, sum.Sum(nil), mac(h, salted, "Server Key")}, nil
 }
 
-// Matches reports whether the keys are those of a password, at the cost of
-// PBKDF2 and in a time that does not depend on the answer.
+// Matches reports whether the keys are those of a password. It costs one PBKDF2
+// and takes a time that does not depend on the answer.
 func (k Keys) Matches(password string) bool {
 	other, err := KeysOf(k.Method, password, k.Salt, k.Iterations)
 	return err == nil && subtle.ConstantTimeCompare(k.StoredKey, other.StoredKey) == 1
 }
 
-// String is method, iterations, salt and keys in one word, in the form that
-// PostgreSQL stores: SCRAM-SHA-512$210000:salt$storedkey:serverkey.
+// String returns method, iterations, salt and keys as one word, in the format
+// of PostgreSQL: SCRAM-SHA-512$210000:salt$storedkey:serverkey.
 func (k Keys) String() string {
 	b := base64.StdEncoding.EncodeToString
 	return k.Method + "$" + strconv.Itoa(k.Iterations) + ":" + b(k.Salt) + "$" + b(k.StoredKey) + ":" + b(k.ServerKey)
 }
 
-// GoString is the method only.
+// GoString returns the method only.
 func (k Keys) GoString() string { return "auth.Keys(" + k.Method + ")" }
 
 var errKeys = errors.New("not of the form METHOD$ITERATIONS:SALT$STOREDKEY:SERVERKEY")
 
-// ParseKeys reads what String wrote.
+// ParseKeys parses the format of String.
 func ParseKeys(s string) (Keys, error) {
 	part := strings.Split(s, "$")
 	if len(part) != 3 {
@@ -77,7 +77,7 @@ func ParseKeys(s string) (Keys, error) {
 	}
 	h, ok := hashOf(part[0])
 	if !ok {
-		return Keys{}, errors.New("the method is none of " + strings.Join(Methods(), ", "))
+		return Keys{}, errors.New("unknown method (want one of " + strings.Join(Methods(), ", ") + ")")
 	}
 	iterations, salt, ok1 := strings.Cut(part[1], ":")
 	stored, server, ok2 := strings.Cut(part[2], ":")
@@ -102,5 +102,5 @@ func ParseKeys(s string) (Keys, error) {
 	return k, nil
 }
 
-// equal is in constant time.
+// equal compares in constant time.
 func equal(a, b []byte) bool { return hmac.Equal(a, b) }

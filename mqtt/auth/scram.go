@@ -1,6 +1,7 @@
-// Package auth has methods of MQTT 5.0's enhanced authentication (section
-// 4.12): a client's side for mqtt.Options.Authenticate, a server's side for
-// broker.Options.AuthMethods, and what a server keeps of a password.
+// Package auth implements methods of MQTT 5.0's enhanced authentication
+// (section 4.12): the client's side for mqtt.Options.Authenticate, the server's
+// side for broker.Options.AuthMethods, and the keys that a server stores for a
+// password.
 package auth
 
 import (
@@ -18,18 +19,19 @@ import (
 	"strings"
 )
 
-// The iterations of PBKDF2 that a server may ask for: fewer than RFC 7677 wants
-// are an attack on the password or a mistake, and more one on this machine.
+// The PBKDF2 iterations that a server may request. Fewer than RFC 7677 requires
+// are a mistake or an attack on the password; more are an attack on this
+// machine.
 const (
 	minIterations = 4096
 	maxIterations = 1_000_000
 )
 
 // Exchange is one authentication by SCRAM (RFC 5802, RFC 7677) without channel
-// binding. Names and passwords are taken as they are. SASLprep, which servers
-// apply to what they store and which changes characters beyond ASCII only, is
-// the caller's to do: the tables for it weigh more than all the rest of this,
-// and most such texts are typed in the form that it makes of them.
+// binding. Names and passwords are used unchanged: the caller must apply
+// SASLprep, which servers apply to what they store and which changes only
+// characters beyond ASCII. This package omits it because its tables would
+// outweigh everything else, and most such texts are typed in normalized form.
 type Exchange struct {
 	method   string
 	hash     func() hash.Hash
@@ -41,7 +43,7 @@ type Exchange struct {
 	verified bool
 }
 
-// Methods are the names that SCRAM knows.
+// Methods returns the names of the SCRAM methods.
 func Methods() []string { return []string{"SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"} }
 
 func hashOf(method string) (func() hash.Hash, bool) {
@@ -56,12 +58,11 @@ func hashOf(method string) (func() hash.Hash, bool) {
 	return nil, false
 }
 
-// SCRAM makes one authentication by a method of Methods. It serves one
-// connection.
+// SCRAM starts an authentication by one of Methods. It is for one connection.
 func SCRAM(method, user, password string) (*Exchange, error) {
 	h, ok := hashOf(method)
 	if !ok {
-		return nil, fmt.Errorf("auth: %q is not a method known here", method)
+		return nil, fmt.Errorf("auth: unknown method %q", method)
 	}
 	var random [18]byte
 	_, _ = rand.Read(random[:]) // never fails
@@ -70,18 +71,18 @@ func SCRAM(method, user, password string) (*Exchange, error) {
 	return s, nil
 }
 
-// Method is the authentication method of the CONNECT packet.
+// Method returns the authentication method for the CONNECT packet.
 func (s *Exchange) Method() string { return s.method }
 
-// Start is the client's first message.
+// Start returns the client's first message.
 func (s *Exchange) Start() ([]byte, error) {
 	s.first += s.nonce
 	return []byte("n,," + s.first), nil
 }
 
-// Continue answers the server's first message, and takes its last.
+// Continue answers the server's first message, and checks its last.
 func (s *Exchange) Continue(data []byte) ([]byte, error) {
-	if s.expected != "" { // the last one came before CONNACK
+	if s.expected != "" { // the last message came before CONNACK
 		return nil, s.verify(data)
 	}
 	fields := map[string]string{}
@@ -97,13 +98,13 @@ func (s *Exchange) Continue(data []byte) ([]byte, error) {
 	nonce := fields["r"]
 	switch {
 	case fields["m"] != "":
-		return nil, errors.New("SCRAM: the server wants an extension that is not known here")
+		return nil, errors.New("SCRAM: the server requires an unknown extension")
 	case !strings.HasPrefix(nonce, s.nonce) || len(nonce) == len(s.nonce):
 		return nil, errors.New("SCRAM: the server's nonce does not continue ours")
 	case saltErr != nil || len(salt) == 0:
 		return nil, errors.New("SCRAM: the server's salt is not base64")
 	case err != nil || iterations < minIterations || iterations > maxIterations:
-		return nil, fmt.Errorf("SCRAM: the server wants %q iterations, and %d to %d are accepted", fields["i"], minIterations, maxIterations)
+		return nil, fmt.Errorf("SCRAM: the server requests %q iterations, accepted are %d to %d", fields["i"], minIterations, maxIterations)
 	}
 	salted, err := pbkdf2.Key(s.hash, s.password, salt, iterations, s.hash().Size())
 	if err != nil {
@@ -128,8 +129,8 @@ func mac(h func() hash.Hash, key []byte, text string) []byte {
 	return m.Sum(nil)
 }
 
-// Finish judges the data of the CONNACK that accepts: the server must have
-// proved that it knows the password too.
+// Finish checks the data of the CONNACK that accepts: the server must have
+// proved that it knows the password as well.
 func (s *Exchange) Finish(data []byte) error {
 	if s.verified && len(data) == 0 {
 		return nil

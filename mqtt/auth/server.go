@@ -10,12 +10,12 @@ import (
 )
 
 // ServerExchange is the server's side of one authentication by SCRAM without
-// channel binding. It serves one exchange.
+// channel binding. It is for one exchange.
 type ServerExchange struct {
 	method string
 	hash   func() hash.Hash
 	lookup func(user string) (Keys, bool)
-	secret []byte // of the salts of users that there are not
+	secret []byte // for the salts of unknown users
 	nonce  string
 
 	step   int
@@ -27,23 +27,25 @@ type ServerExchange struct {
 	known  bool
 }
 
-// Errors of a server's exchange. They tell a log more than a client may know.
+// Errors of a server's exchange. They are for a log; a client must not see the
+// details.
 var (
 	ErrProof   = errors.New("SCRAM: the client has not proved that it knows the password")
 	errMessage = errors.New("SCRAM: the client's message is malformed")
-	errBinding = errors.New("SCRAM: the client wants channel binding")
-	errName    = errors.New("SCRAM: the client wants to act for another user")
+	errBinding = errors.New("SCRAM: the client requests channel binding")
+	errName    = errors.New("SCRAM: the client requests to act for another user")
 )
 
-// SCRAMServer returns a maker of exchanges for a method of Methods. lookup
-// finds a user's keys, which must be of that method; a user that there is not
-// gets a salt too, the same each time, and fails at the end like a wrong
-// password does. The iterations for it are those of the Keys beside false, or
-// DefaultIterations; they should be those that users have.
+// SCRAMServer returns a function that starts exchanges for one of Methods.
+// lookup returns a user's keys, which must be for that method, and whether the
+// user exists. An unknown user gets a salt as well, always the same one, and
+// fails at the end like a wrong password. Its iterations are those of the Keys
+// that lookup returns with false, or DefaultIterations; they should be the same
+// as for existing users.
 func SCRAMServer(method string, lookup func(user string) (Keys, bool)) (func() *ServerExchange, error) {
 	h, ok := hashOf(method)
 	if !ok {
-		return nil, errors.New("auth: " + strconv.Quote(method) + " is not a method known here")
+		return nil, errors.New("auth: unknown method " + strconv.Quote(method))
 	}
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
@@ -54,11 +56,11 @@ func SCRAMServer(method string, lookup func(user string) (Keys, bool)) (func() *
 	}, nil
 }
 
-// User is the name that the client has proved, once Step says done.
+// User returns the authenticated name, once Step has returned done.
 func (s *ServerExchange) User() string { return s.user }
 
-// Step takes a message of the client's and returns the answer. done says that
-// the client has proved who it is; the answer is the server's proof then.
+// Step handles a message of the client and returns the answer. done reports
+// that the client is authenticated; the answer is then the server's proof.
 func (s *ServerExchange) Step(data []byte) (answer []byte, done bool, err error) {
 	switch s.step++; s.step {
 	case 1:
@@ -71,7 +73,7 @@ func (s *ServerExchange) Step(data []byte) (answer []byte, done bool, err error)
 	return nil, false, errMessage
 }
 
-// begin takes client-first-message (RFC 5802 section 7).
+// begin handles client-first-message (RFC 5802 section 7).
 func (s *ServerExchange) begin(data string) ([]byte, error) {
 	flag, rest, ok1 := strings.Cut(data, ",")
 	authzid, bare, ok2 := strings.Cut(rest, ",")
@@ -109,7 +111,7 @@ func (s *ServerExchange) begin(data string) ([]byte, error) {
 	return []byte(s.answer), nil
 }
 
-// finish takes client-final-message.
+// finish handles client-final-message.
 func (s *ServerExchange) finish(data string) ([]byte, error) {
 	at := strings.LastIndex(data, ",p=")
 	if at < 0 {
@@ -139,7 +141,7 @@ func (s *ServerExchange) finish(data string) ([]byte, error) {
 	return []byte("v=" + base64.StdEncoding.EncodeToString(mac(s.hash, s.keys.ServerKey, message))), nil
 }
 
-// plainName undoes the escapes of a saslname.
+// plainName decodes the escapes of a saslname.
 func plainName(s, prefix string) (name string, ok bool) {
 	s, ok = strings.CutPrefix(s, prefix)
 	if !ok || strings.Count(s, "=") != strings.Count(s, "=2C")+strings.Count(s, "=3D") {

@@ -81,7 +81,7 @@ func TestSCRAMServerRefuses(t *testing.T) {
 	}
 }
 
-// Who asks for users gets the same answer for those that there are not.
+// Unknown users get the same answers as existing ones.
 func TestSCRAMServerKeepsItsUsersToItself(t *testing.T) {
 	t.Parallel()
 	server := knows(t, "SCRAM-SHA-256", "user", "pencil", "W22ZaJ0SNY7soEsUEjb6gQ==")
@@ -93,11 +93,11 @@ func TestSCRAMServerKeepsItsUsersToItself(t *testing.T) {
 		_, s, _ := strings.Cut(string(got), ",s=")
 		return s
 	}
-	if first, again, other := salt("nobody"), salt("nobody"), salt("noone"); first != again || first == other {
+	if first, again, other := salt("unknown"), salt("unknown"), salt("noone"); first != again || first == other {
 		t.Errorf("salts of users that there are not: %s, %s, %s", first, again, other)
 	}
 	s := server()
-	client, _ := SCRAM("SCRAM-SHA-256", "nobody", "")
+	client, _ := SCRAM("SCRAM-SHA-256", "unknown", "")
 	first, _ := client.Start()
 	answer, _, _ := s.Step(first)
 	final, err := client.Continue(answer)
@@ -105,7 +105,7 @@ func TestSCRAMServerKeepsItsUsersToItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, done, err := s.Step(final); done || !errors.Is(err, ErrProof) {
-		t.Errorf("nobody: %v, %v", done, err)
+		t.Errorf("unknown user: %v, %v", done, err)
 	}
 }
 
@@ -140,7 +140,8 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// FuzzSCRAMServer: whatever the client says, nothing but the password proves.
+// FuzzSCRAMServer checks that no message authenticates a client without the
+// password.
 func FuzzSCRAMServer(f *testing.F) {
 	f.Add("n,,n=user,r=x", "c=biws,r=xN,p=AAAA")
 	f.Add("y,a=user,n=user,r=x,e=f", "c=eSxhPXVzZXIs,r=xN,p=AAAA")

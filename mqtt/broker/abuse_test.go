@@ -377,7 +377,7 @@ func TestAHandshakeHasATimeLimit(t *testing.T) {
 				t.Errorf("%q: cut off after %v with % x", first, time.Since(start), rest)
 			}
 			synctest.Wait()
-			if got := j.of(broker.EventRejected); len(got) != 1 || !strings.Contains(got[0], "in time") {
+			if got := j.of(broker.EventRejected); len(got) != 1 || !strings.Contains(got[0], "within the timeout") {
 				t.Errorf("%q: logged %q", first, got)
 			}
 		})

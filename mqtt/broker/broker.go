@@ -47,7 +47,7 @@ type Broker struct {
 	subOwn      int // what they take outside of subs and shares; bytes
 	sys         system
 	rules       atomic.Uint64 // how often Recheck has changed who may come in; written with mu
-	retained    topic.Names[*message]
+	retained    topic.NameMap[*message]
 	retainedOwn int           // what they take outside of retained; bytes
 	swept       time.Duration // when expired retained messages were removed last
 	sessions    map[string]*client

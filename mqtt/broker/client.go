@@ -100,7 +100,7 @@ func (cl *client) roomLocked(size int) bool {
 	if cl.held > heldStep && cl.b.queuesFull() {
 		return false
 	}
-	return cl.sess.Open() < c.window && c.sc.Room(size)
+	return cl.sess.Open() < c.window && c.sc.CanPublish(size)
 }
 
 // heldStep is how exactly the messages are counted that wait for acknowledgements.

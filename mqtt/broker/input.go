@@ -121,7 +121,7 @@ const (
 // has reports whether the socket below a connection has anything to read, the
 // end or an error included; known is false if it cannot be asked.
 func has(nc net.Conn) (has, known bool) {
-	nc = transport.Raw(nc)
+	nc = transport.UnderlyingConn(nc)
 	if nc.LocalAddr().Network() == "pipe" {
 		return false, true // net.Pipe keeps nothing: what was written was read
 	}

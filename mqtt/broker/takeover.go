@@ -183,7 +183,7 @@ func (b *Broker) heed(cl *client, old *conn, done <-chan struct{}) {
 // read that; it must not be taken over by its own past. Who is silent is in nobody's
 // way.
 func (b *Broker) preceded(c *conn) bool {
-	from := func(c *conn) netip.Addr { return hostOf(transport.Raw(c.nc).RemoteAddr()) } // which is there at once
+	from := func(c *conn) netip.Addr { return hostOf(transport.UnderlyingConn(c.nc).RemoteAddr()) } // which is there at once
 	b.connMu.Lock()
 	defer b.connMu.Unlock()
 	if c.entry.place == nil || b.closing {

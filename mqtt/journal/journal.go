@@ -1,4 +1,4 @@
-// Package journal keeps what must outlive a connection or a program: the
+// Package journal stores what must outlive a connection or a program: the
 // unacknowledged messages and the open packet identifiers of an MQTT session
 // (MQTT 5.0 section 4.1).
 package journal
@@ -10,19 +10,19 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Kind says what happened to a session.
+// Kind is a kind of change of a session.
 type Kind uint8
 
 // The kinds of records.
 const (
-	// Sent: a message at QoS 1 or 2 was taken for sending. PacketID, Tag,
+	// Sent: a message at QoS 1 or 2 was accepted for sending. PacketID, Tag,
 	// Version and Packet are set.
 	Sent Kind = iota + 1
-	// Received: the peer has the message at QoS 2; PUBREL goes on from here,
-	// and the packet is needed only for a peer that loses the session.
-	// PacketID and Tag are set; Load gives the packet too if it can.
+	// Received: the peer has received the message at QoS 2. PUBREL comes next,
+	// and the packet is needed only if the peer loses the session. PacketID and
+	// Tag are set; Load also sets Packet if it can.
 	Received
-	// Done: the message is over.
+	// Done: the message is finished.
 	Done
 	// Arrived: a message at QoS 2 came from the peer and was acknowledged
 	// with PUBREC.
@@ -42,27 +42,27 @@ type Record struct {
 	Packet   []byte         // the PUBLISH as it was first encoded, without DUP
 }
 
-// Journal is where a session writes its changes, and reads them at its start.
-// Its methods are called from several goroutines.
+// Journal stores the changes of a session, and restores them at its start. Its
+// methods are called from several goroutines.
 type Journal interface {
-	// Append takes a record. It must not block: what takes time belongs into
-	// Sync. r.Packet is valid during the call only.
+	// Append adds a record. It must not block: slow work belongs in Sync.
+	// r.Packet is valid only during the call.
 	Append(r Record)
-	// Sync makes everything appended so far as durable as the journal can;
-	// nothing is written to the network before it returns.
+	// Sync makes everything appended so far as durable as the journal can.
+	// Nothing is written to the network before it returns.
 	Sync() error
 	// Load calls yield with what is needed to restore the session, in order:
-	// Sent and Received records of open messages in the order of sending,
-	// then Arrived records. Packets are valid during the call only.
+	// Sent and Received records of open messages in the order of sending, then
+	// Arrived records. Packets are valid only during the call.
 	Load(yield func(Record) error) error
 }
 
-// Memory is a Journal that lives as long as the program. The zero value is
-// empty and ready.
+// Memory is a Journal that lasts as long as the program. The zero value is
+// empty and ready to use.
 type Memory struct {
 	mu      sync.Mutex
 	out     map[uint16]*Record
-	order   []uint16 // identifiers in the order of sending; may hold ones that are over
+	order   []uint16 // identifiers in the order of sending; may include finished ones
 	inbound map[uint16]bool
 }
 
@@ -98,8 +98,8 @@ func (m *Memory) Append(r Record) {
 	}
 }
 
-// compact drops identifiers that are over. Of one that was used again the
-// later place counts.
+// compact drops finished identifiers. For one that was used again, the later
+// position counts.
 func (m *Memory) compact() {
 	last := make(map[uint16]int, len(m.out))
 	for i, id := range m.order {
@@ -114,7 +114,7 @@ func (m *Memory) compact() {
 	m.order = kept
 }
 
-// Sync implements Journal; there is nothing to do.
+// Sync implements Journal; it does nothing.
 func (m *Memory) Sync() error { return nil }
 
 // Load implements Journal.
@@ -140,7 +140,7 @@ func (m *Memory) Load(yield func(Record) error) error {
 	return nil
 }
 
-// Len is the number of open messages in both directions.
+// Len returns the number of open messages in both directions.
 func (m *Memory) Len() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -35,7 +35,7 @@ func TestMemoryKeepsWhatIsOpenInOrder(t *testing.T) {
 	if got, want := contents(t, &m), "1:7:70:a 2:3:30:b 4:8:0: 4:9:0: "; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	// An identifier that is used again stands at its later place.
+	// An identifier that is used again is at its later position.
 	m.Append(Record{Kind: Done, PacketID: 7})
 	m.Append(Record{Kind: Sent, PacketID: 7, Tag: 71, Packet: []byte("d")})
 	m.Append(Record{Kind: Released, PacketID: 9})

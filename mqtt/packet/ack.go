@@ -2,8 +2,8 @@ package packet
 
 import "strconv"
 
-// Ack is one of PUBACK, PUBREC, PUBREL and PUBCOMP (sections 3.4 to 3.7),
-// which share one layout.
+// Ack is one of PUBACK, PUBREC, PUBREL and PUBCOMP (sections 3.4 to 3.7), which
+// have the same layout.
 type Ack struct {
 	Type       Type // PUBACK, PUBREC, PUBREL or PUBCOMP
 	PacketID   uint16
@@ -64,7 +64,7 @@ func (p *Ack) Parse(f Frame, v Version) error {
 	return r.end()
 }
 
-// reason reads a reason code that packets of type t may carry.
+// reason reads a reason code that is allowed in packets of type t.
 func (r *reader) reason(t Type) ReasonCode {
 	c := ReasonCode(r.byte("the reason code"))
 	if r.err == nil && !c.AllowedIn(t) {

@@ -97,7 +97,7 @@ func TestPropertiesAreReadAndBuiltWithoutAllocating(t *testing.T) {
 	}
 }
 
-// shapes are the messages of the benchmarks.
+// shapes returns the messages of the benchmarks.
 func shapes() []struct {
 	name string
 	v    Version

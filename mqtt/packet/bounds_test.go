@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestTheRemainingLengthGrowsByABytePer7Bits (table 2-4 of 3.1.1, section 1.5.5 of
-// 5.0): what Size says, what AppendTo writes, and what Split reads.
+// TestTheRemainingLengthGrowsByABytePer7Bits checks Size, AppendTo and Split
+// (table 2-4 of 3.1.1, section 1.5.5 of 5.0).
 func TestTheRemainingLengthGrowsByABytePer7Bits(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -38,7 +38,8 @@ func TestTheRemainingLengthGrowsByABytePer7Bits(t *testing.T) {
 	}
 }
 
-// TestAStringHasAtMost65535Bytes, and has them (section 1.5.4).
+// TestAStringHasAtMost65535Bytes also checks that it may have as many (section
+// 1.5.4).
 func TestAStringHasAtMost65535Bytes(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]error{65535: nil, 65536: ErrStringTooLong} {

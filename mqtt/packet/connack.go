@@ -9,7 +9,7 @@ type Connack struct {
 	Properties     Properties
 }
 
-// AppendTo appends the packet. Before 5.0 the reason becomes the nearest
+// AppendTo appends the packet. Before 5.0 the reason is mapped to the nearest
 // return code.
 func (p *Connack) AppendTo(dst []byte, v Version) ([]byte, error) {
 	flags := byte(0)
@@ -30,9 +30,9 @@ func (p *Connack) AppendTo(dst []byte, v Version) ([]byte, error) {
 	return appendProps(append(dst, flags, byte(p.Reason)), p.Properties, v), nil
 }
 
-// Parse decodes a CONNACK. A server that does not speak 5.0 may answer a 5.0
-// CONNECT with the two-byte body of 3.1.1; a refusal in that form is
-// understood in every version.
+// Parse decodes a CONNACK. A server that does not support 5.0 may answer a 5.0
+// CONNECT with the two-byte body of 3.1.1; a refusal in that form is decoded in
+// every version.
 func (p *Connack) Parse(f Frame, v Version) error {
 	*p = Connack{}
 	r := reader{b: f.Body, typ: CONNACK}

@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// Connect is the CONNECT packet (section 3.1). The version that it announces
-// is its own field: the Version argument of Parse is ignored, and AppendTo's
+// Connect is the CONNECT packet (section 3.1). The version that it announces is
+// its own field: the version argument of Parse is ignored, and that of AppendTo
 // is written into the packet.
 type Connect struct {
 	Version     Version
@@ -15,10 +15,10 @@ type Connect struct {
 	HasWill     bool
 	HasUsername bool
 	HasPassword bool
-	KeepAlive   uint16 // seconds, 0 for none
+	KeepAlive   uint16 // in seconds, 0 for none
 	Properties  Properties
 	ClientID    []byte
-	Will        Will // meaningful with HasWill
+	Will        Will // used if HasWill is set
 	Username    []byte
 	Password    []byte
 }
@@ -27,12 +27,12 @@ type Connect struct {
 type Will struct {
 	QoS        QoS
 	Retain     bool
-	Properties Properties // of WillProperties
+	Properties Properties // for WillProperties
 	Topic      []byte
 	Payload    []byte
 }
 
-// protocolName is the protocol name of a version (MQTT-3.1.2-1).
+// protocolName returns the protocol name of a version (MQTT-3.1.2-1).
 func protocolName(v Version) string {
 	if v == V31 {
 		return "MQIsdp"
@@ -102,9 +102,9 @@ func (p *Connect) AppendTo(dst []byte, v Version) ([]byte, error) {
 	return dst, nil
 }
 
-// Parse decodes a CONNECT of any version. An unknown protocol name or level
-// is an Error with reason UnsupportedProtocolVersion (MQTT-3.1.2-1, -2);
-// p.Version then holds the level that was asked for, when there was one.
+// Parse decodes a CONNECT of any version. An unknown protocol name or level is
+// an Error with reason UnsupportedProtocolVersion (MQTT-3.1.2-1, -2); p.Version
+// then holds the requested level, if there was one.
 func (p *Connect) Parse(f Frame, _ Version) error {
 	*p = Connect{}
 	r := reader{b: f.Body, typ: CONNECT}
@@ -144,7 +144,7 @@ func (p *Connect) Parse(f Frame, _ Version) error {
 	case r.err != nil:
 	case p.HasPassword && !p.HasUsername && p.Version < V5:
 		r.fail("MQTT-3.1.2-22", "a password without a user name")
-	case !p.HasWill && flags&0x38 != 0 && p.Version != V31: // which disregards them
+	case !p.HasWill && flags&0x38 != 0 && p.Version != V31: // 3.1 ignores them
 		r.fail("MQTT-3.1.2-11", "will QoS or will retain is set without a will")
 	case p.Will.QoS > 2:
 		r.fail("MQTT-3.1.2-12", "will QoS is 3")

@@ -31,14 +31,14 @@ type Auth struct {
 	Properties Properties
 }
 
-// AppendTo appends the packet in its shortest form. It does not judge whether
-// the authentication method is there, without which only success is legal.
+// AppendTo appends the packet in its shortest form. It does not check for the
+// authentication method, without which only success is legal.
 func (p *Auth) AppendTo(dst []byte, v Version) ([]byte, error) {
 	if v < V5 {
 		return dst, ErrNeedsV5
 	}
 	if p.Reason != Success && len(p.Properties) == 0 {
-		return append(dst, byte(AUTH)<<4, 2, byte(p.Reason), 0), nil // without the short form of DISCONNECT
+		return append(dst, byte(AUTH)<<4, 2, byte(p.Reason), 0), nil // AUTH has no short form like that of DISCONNECT
 	}
 	return appendOptional(dst, AUTH, p.Reason, p.Properties, v)
 }
@@ -52,7 +52,7 @@ func (p *Auth) Parse(f Frame, v Version) error {
 	}
 	if r.left() > 0 {
 		p.Reason = r.reason(AUTH)
-		p.Properties = r.properties(AUTH) // not optional beside a reason code, unlike DISCONNECT's
+		p.Properties = r.properties(AUTH) // not optional after a reason code, unlike in DISCONNECT
 		if _, ok := p.Properties.find(AuthenticationMethod); !ok && r.err == nil && (p.Reason != Success || len(p.Properties) > 0) {
 			r.failProtocol("MQTT-3.15.2.2.2", "no authentication method")
 		}
@@ -60,8 +60,8 @@ func (p *Auth) Parse(f Frame, v Version) error {
 	return r.end()
 }
 
-// appendOptional appends a packet that is nothing but an optional reason code
-// and optional properties (MQTT-3.14.2.1, MQTT-3.15.2.1).
+// appendOptional appends a packet that consists of an optional reason code and
+// optional properties (MQTT-3.14.2.1, MQTT-3.15.2.1).
 func appendOptional(dst []byte, t Type, reason ReasonCode, props Properties, v Version) ([]byte, error) {
 	switch {
 	case v < V5 && len(props) > 0:

@@ -5,13 +5,13 @@ import (
 	"strconv"
 )
 
-// Error says why bytes are not a valid control packet.
+// Error describes why bytes are not a valid control packet.
 type Error struct {
-	Type   Type       // the packet concerned; 0 while that is unknown
-	Reason ReasonCode // what an MQTT 5.0 peer is told: MalformedPacket, ProtocolError, ...
-	Rule   string     // statement identifier, "MQTT-3.3.1-4"; empty where none exists
+	Type   Type       // the packet concerned; 0 if unknown
+	Reason ReasonCode // the reason code for an MQTT 5.0 peer: MalformedPacket, ProtocolError, ...
+	Rule   string     // statement identifier, such as "MQTT-3.3.1-4"; empty if there is none
 	Text   string     // what is wrong, without the packet's name
-	Offset int        // where, in bytes from the start of the body; -1 when it has no place
+	Offset int        // position in bytes from the start of the body; -1 if there is none
 }
 
 func (e *Error) Error() string {
@@ -31,7 +31,7 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Is makes errors.Is(err, ProtocolError) work.
+// Is reports whether target is the reason code of e.
 func (e *Error) Is(target error) bool { r, ok := target.(ReasonCode); return ok && r == e.Reason }
 
 // Errors of the encoders.
@@ -45,7 +45,7 @@ var (
 	ErrNoFilters      = errors.New("no topic filter [MQTT-3.8.3-2]")
 	ErrPropertyType   = errors.New("property does not have this type")
 	ErrPropertyValue  = errors.New("property value out of range")
-	ErrUnknownVersion = errors.New("protocol version is none of 3.1, 3.1.1 and 5.0")
+	ErrUnknownVersion = errors.New("unsupported protocol version (want 3.1, 3.1.1 or 5.0)")
 )
 
 func malformed(t Type, rule, text string, off int) error {

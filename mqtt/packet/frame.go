@@ -10,21 +10,21 @@ type Frame struct {
 	Type  Type
 	Flags byte   // the lower four bits of the first byte
 	Body  []byte // variable header and payload; aliases the input of Split
-	// Need is set by Split when the input holds no whole packet: the number
-	// of bytes, counted from the start of the packet, that it takes to get
-	// further. It never exceeds the limit given to Split.
+	// Need is set by Split if the input does not hold a whole packet: the
+	// number of bytes, from the start of the packet, that are required to make
+	// progress. It never exceeds the limit passed to Split.
 	Need int
 }
 
-// Split cuts the first control packet off b. n is the packet's whole length
-// in bytes; n == 0 with a nil error means that b holds only a part of it and
-// f.Need says how long b must become.
+// Split splits the first control packet off b. n is the packet's whole length
+// in bytes. If n is 0 and the error is nil, b holds only a part of it and
+// f.Need is the length that b must reach.
 //
-// limit is the largest acceptable packet in bytes, fixed header included; 0
-// stands for the protocol's own limit. It is checked against the length
-// field before the body has arrived, so that a caller never grows a buffer
-// for a packet that will be refused. Reserved flags and types are refused
-// from the first byte alone.
+// limit is the largest acceptable packet in bytes, including the fixed header;
+// 0 means the protocol's limit. It is checked against the length field before
+// the body has arrived, so that a caller never grows a buffer for a packet that
+// is going to be refused. Reserved flags and types are refused after the first
+// byte.
 func Split(b []byte, v Version, limit int) (f Frame, n int, err error) {
 	if len(b) < 2 {
 		if len(b) == 1 {
@@ -101,13 +101,14 @@ func checkFirst(first byte, v Version) error {
 		}
 	default:
 		if flags == 0 || v == V31 {
-			return nil // MQTT 3.1 calls them unused
+			return nil // unused according to MQTT 3.1
 		}
 	}
 	return malformed(t, "MQTT-2.1.3-1", "reserved flags are 0x"+strconv.FormatUint(uint64(flags), 16), -1)
 }
 
-// headerLen is the size of a fixed header for a remaining length of n bytes.
+// headerLen returns the size of a fixed header for a remaining length of n
+// bytes.
 func headerLen(n int) int {
 	switch {
 	case n < 1<<7:
@@ -138,8 +139,8 @@ func appendVarint(dst []byte, n int) []byte {
 
 func varintLen(n int) int { return headerLen(n) - 1 }
 
-// appendString appends a length-prefixed string or binary datum, whose length
-// the caller has checked.
+// appendString appends a length-prefixed string or binary data. The caller has
+// checked the length.
 func appendString(dst, s []byte) []byte {
 	return append(binary.BigEndian.AppendUint16(dst, uint16(len(s))), s...)
 }
@@ -152,7 +153,7 @@ func appendProps(dst []byte, p Properties, v Version) []byte {
 	return append(appendVarint(dst, len(p)), p...)
 }
 
-// propsLen is the encoded size of a property block with its length field.
+// propsLen returns the encoded size of a property block with its length field.
 func propsLen(p Properties, v Version) int {
 	if v < V5 {
 		return 0

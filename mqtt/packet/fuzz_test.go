@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// seeds are the packets that the other tests spell out, good and bad.
+// seeds adds the packets that the other tests spell out, valid and invalid.
 func seeds(add func(v Version, b []byte)) {
 	for _, w := range fixtures() {
 		add(w.v, unhex(w.hex))
@@ -16,7 +16,7 @@ func seeds(add func(v Version, b []byte)) {
 	}
 }
 
-// fuzzVersion makes one of the versions, or 0 for "not yet known", of any byte.
+// fuzzVersion maps any byte to one of the versions, or to 0 for an unknown one.
 func fuzzVersion(b byte) Version { return [4]Version{0, V31, V311, V5}[b&3] }
 
 func versionByte(v Version) byte {
@@ -103,7 +103,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%x: %s has no encoding: %v", b[:n], show(p), err)
 		}
-		// A refusal of an old server is the one packet that grows.
+		// A refusal of an old server is the only packet that grows.
 		if extra := len(again) - n; extra > 0 && (frame.Type != CONNACK || v < V5 || extra > 1) {
 			t.Fatalf("%x: encodes longer, as %x", b[:n], again)
 		}

@@ -1,29 +1,29 @@
-// Package packet turns bytes into MQTT control packets and back: every packet
-// of MQTT 3.1, 3.1.1 and 5.0, in both directions, with one codec that takes
-// the protocol [Version] as an argument.
+// Package packet encodes and decodes MQTT control packets: every packet of MQTT
+// 3.1, 3.1.1 and 5.0, in both directions, with one codec that takes the
+// protocol [Version] as an argument.
 //
 // # Encoding
 //
 // Each packet has AppendTo(dst, version), which appends one whole control
-// packet to dst and returns the longer slice. On an error dst comes back
+// packet to dst and returns the extended slice. On an error it returns dst
 // unchanged. Encoders refuse what the format cannot carry (a string above
 // 65,535 bytes, a packet above 268,435,455, QoS 3, packet identifier 0) and
 // never truncate.
 //
 // # Decoding
 //
-// [Split] cuts the next control packet off a buffer, and Parse of the packet's
-// type decodes its [Frame]. Decoded packets are views: every byte slice in
-// them, [Properties] included, aliases the buffer that Split was given and is
-// valid until the caller overwrites that buffer. Parse overwrites all fields
-// of its receiver and reuses its slices, so one struct serves a whole
-// connection without allocating.
+// [Split] splits the next control packet off a buffer, and Parse of the
+// packet's type decodes its [Frame]. Decoded packets are views: every byte
+// slice in them, including [Properties], aliases the buffer that Split was
+// given and is valid until the caller overwrites that buffer. Parse overwrites
+// all fields of its receiver and reuses its slices, so that one struct serves a
+// whole connection without allocating.
 //
-// Decoders validate what the specifications let a receiver check without
-// state: lengths, reserved bits, UTF-8, property identifiers, types, ranges
-// and repetition, reason codes, and that no byte trails. What they refuse is
-// an [*Error] that carries the reason code an MQTT 5.0 peer is told and the
-// identifier of the violated statement.
+// Decoders validate everything that a receiver can check without state:
+// lengths, reserved bits, UTF-8, property identifiers, types, ranges and
+// repetition, reason codes, and trailing bytes. Their errors are [*Error]
+// values with the reason code for an MQTT 5.0 peer and the identifier of the
+// violated statement.
 package packet
 
 import "strconv"
@@ -39,7 +39,7 @@ const (
 	V5   Version = 5
 )
 
-// String is the version as people write it, "3.1.1".
+// String returns the usual notation of the version, such as "3.1.1".
 func (v Version) String() string {
 	switch v {
 	case V31:
@@ -52,7 +52,7 @@ func (v Version) String() string {
 	return "level " + strconv.Itoa(int(v))
 }
 
-// ParseVersion reads a version as String writes it: 3.1, 3.1.1 or 5.0.
+// ParseVersion parses the notation of String: 3.1, 3.1.1 or 5.0.
 func ParseVersion(s string) (v Version, ok bool) {
 	for v = V31; v <= V5; v++ {
 		if v.String() == s {
@@ -62,7 +62,7 @@ func ParseVersion(s string) (v Version, ok bool) {
 	return 0, false
 }
 
-// Valid reports whether v is a version this package speaks.
+// Valid reports whether this package supports the version.
 func (v Version) Valid() bool { return v >= V31 && v <= V5 }
 
 // QoS is a quality of service level, 0 to 2.
@@ -96,14 +96,14 @@ var typeNames = [16]string{
 	"SUBSCRIBE", "SUBACK", "UNSUBSCRIBE", "UNSUBACK", "PINGREQ", "PINGRESP", "DISCONNECT", "AUTH",
 }
 
-// String is the packet's name in capitals, as in the specifications.
+// String returns the packet's name in capitals, as in the specifications.
 func (t Type) String() string { return typeNames[t&15] }
 
-// Packet is what every control packet of this package can do.
+// Packet is implemented by all control packets of this package.
 type Packet interface {
 	// AppendTo appends the whole encoded packet to dst.
 	AppendTo(dst []byte, v Version) ([]byte, error)
-	// Parse decodes the body of f, whose bytes the packet then aliases.
+	// Parse decodes the body of f. The packet aliases its bytes.
 	Parse(f Frame, v Version) error
 }
 
@@ -111,8 +111,9 @@ type Packet interface {
 // bytes (MQTT 5.0 section 2.1.4).
 const MaxRemainingLength = 268435455
 
-// MaxSize is the size of the largest packet, in bytes. Sizes that a peer may
-// announce go up to 4,294,967,295, which an int need not hold: they are cut to it.
+// MaxSize is the size of the largest packet, in bytes. The sizes that a peer
+// may announce go up to 4,294,967,295, which an int may not hold: they are
+// limited to MaxSize.
 const MaxSize = MaxRemainingLength + 5
 
 // MaxString is the largest length of a string or of binary data, in bytes.

@@ -57,7 +57,7 @@ const (
 )
 
 // WillProperties stands for the property block of a will message wherever a
-// packet type is asked for; it is no packet type on the wire.
+// packet type is required. It is not a packet type on the wire.
 const WillProperties Type = 0
 
 const (
@@ -80,8 +80,8 @@ type propertyInfo struct {
 	packets uint16 // bit t: allowed in packets of type t
 }
 
-// propertyTable is table 2-4 of MQTT 5.0. The names are those that the
-// mosquitto clients use.
+// propertyTable is table 2-4 of MQTT 5.0. The names are those of the mosquitto
+// clients.
 var propertyTable = [0x2B]propertyInfo{
 	PayloadFormatIndicator:          {"payload-format-indicator", TypeBool, false, pPUBLISH | pWill},
 	MessageExpiryInterval:           {"message-expiry-interval", TypeUint32, false, pPUBLISH | pWill},
@@ -112,8 +112,8 @@ var propertyTable = [0x2B]propertyInfo{
 	SharedSubscriptionAvailable:     {"shared-subscription-available", TypeBool, false, pCONNACK},
 }
 
-// PropertyByName finds a property by its name in lower case with hyphens,
-// "content-type".
+// PropertyByName returns the property with a name in lower case with hyphens,
+// such as "content-type".
 func PropertyByName(name string) (PropertyID, bool) {
 	for id := range propertyTable {
 		if propertyTable[id].typ != TypeNone && propertyTable[id].name == name {
@@ -130,7 +130,7 @@ func (id PropertyID) info() *propertyInfo {
 	return &propertyTable[0]
 }
 
-// String is the property's name, "content-type".
+// String returns the property's name, such as "content-type".
 func (id PropertyID) String() string {
 	if s := id.info().name; s != "" {
 		return s
@@ -138,8 +138,8 @@ func (id PropertyID) String() string {
 	return "property 0x" + strconv.FormatUint(uint64(id), 16)
 }
 
-// Type is the encoding of the property's value; TypeNone for an identifier
-// that MQTT 5.0 does not define.
+// Type returns the encoding of the property's value, or TypeNone for an
+// identifier that MQTT 5.0 does not define.
 func (id PropertyID) Type() PropertyType { return id.info().typ }
 
 // AllowedIn reports whether packets of type t, or WillProperties, may carry the
@@ -161,12 +161,12 @@ type Properties []byte
 // Property is one property of a block.
 type Property struct {
 	ID    PropertyID
-	Uint  uint32 // value of the numeric types
-	Bytes []byte // value of strings and binary data, or the name of a user property; aliases the block
+	Uint  uint32 // value of a numeric type
+	Bytes []byte // value of a string or of binary data, or the name of a user property; aliases the block
 	Value []byte // value of a user property; aliases the block
 }
 
-// next decodes the property at r without judging it.
+// property decodes the property at r without checking it.
 func (r *reader) property() (p Property) {
 	id := r.varint("the property identifier")
 	if r.err != nil {
@@ -199,8 +199,8 @@ func (r *reader) property() (p Property) {
 }
 
 // properties reads and validates a property block of packet type t, or
-// WillProperties: known identifiers, allowed in the packet, once each, values
-// in range (MQTT-2.2.2.2, MQTT-3.1.2.11 ff.).
+// WillProperties: identifiers must be known, allowed in the packet and unique,
+// values in range (MQTT-2.2.2.2, MQTT-3.1.2.11 ff.).
 func (r *reader) properties(t Type) Properties {
 	n := r.varint("the property length")
 	if r.err != nil {
@@ -270,9 +270,8 @@ func (r *reader) validate(t Type) {
 	}
 }
 
-// plain returns the property at r and the offset behind it when there is
-// nothing to say about it for packet type t. Otherwise next is 0, and the long
-// way finds out what.
+// plain returns the property at r and the offset after it if it is valid for
+// packet type t. Otherwise next is 0, and the slow path finds the error.
 func (r *reader) plain(t Type) (id PropertyID, next int) {
 	b := r.b
 	id = PropertyID(b[r.off])
@@ -308,7 +307,7 @@ func (r *reader) plain(t Type) (id PropertyID, next int) {
 	return 0, 0
 }
 
-// plainText returns the offset behind the valid string at b[at:], or 0.
+// plainText returns the offset after the valid string at b[at:], or 0.
 func plainText(b []byte, at int) int {
 	if at+2 > len(b) {
 		return 0
@@ -334,8 +333,9 @@ func ParseProperties(b []byte, t Type) (Properties, error) {
 	return Properties(b), nil
 }
 
-// All yields the properties in the order of the wire. It ends early at bytes
-// that are no property, which a decoded block does not contain.
+// All returns an iterator over the properties in the order of the wire. It ends
+// early at bytes that are not a property, which a decoded block does not
+// contain.
 func (p Properties) All() iter.Seq[Property] {
 	return func(yield func(Property) bool) {
 		for r := (reader{b: p}); r.off < len(r.b); {
@@ -366,7 +366,7 @@ func (p Properties) Uint(id PropertyID) (n uint32, ok bool) {
 	return q.Uint, ok
 }
 
-// UintOr is Uint with a default.
+// UintOr is Uint with a default value.
 func (p Properties) UintOr(id PropertyID, otherwise uint32) uint32 {
 	if q, ok := p.find(id); ok {
 		return q.Uint
@@ -381,7 +381,7 @@ func (p Properties) Bytes(id PropertyID) (b []byte, ok bool) {
 	return q.Bytes, ok
 }
 
-// Text is Bytes copied into a string, empty when the property is absent.
+// Text returns the value of Bytes as a string, or "" if the property is absent.
 func (p Properties) Text(id PropertyID) string {
 	q, _ := p.find(id)
 	return string(q.Bytes)

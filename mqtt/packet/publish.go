@@ -7,14 +7,14 @@ type Publish struct {
 	Dup        bool
 	QoS        QoS
 	Retain     bool
-	Topic      []byte // topic name; may be empty in 5.0 beside a topic alias
+	Topic      []byte // topic name; may be empty in 5.0 with a topic alias
 	PacketID   uint16 // 0 at QoS 0
 	Properties Properties
 	Payload    []byte
 }
 
 // AppendTo appends the packet to dst. It refuses lengths, QoS levels and
-// identifiers that have no encoding; it does not judge the topic name.
+// identifiers that cannot be encoded; it does not check the topic name.
 func (p *Publish) AppendTo(dst []byte, v Version) ([]byte, error) {
 	if len(p.Topic) > MaxString {
 		return dst, ErrStringTooLong
@@ -34,7 +34,7 @@ func (p *Publish) AppendTo(dst []byte, v Version) ([]byte, error) {
 			return dst, ErrPacketID
 		}
 		n += 2
-	} else if p.Dup && v >= V311 { // 3.1 leaves it open
+	} else if p.Dup && v >= V311 { // 3.1 allows it
 		return dst, ErrDup
 	}
 	if n > MaxRemainingLength {
@@ -58,7 +58,7 @@ func (p *Publish) AppendTo(dst []byte, v Version) ([]byte, error) {
 	return append(dst, p.Payload...), nil
 }
 
-// Size is the length in bytes of the packet that AppendTo would append.
+// Size returns the length in bytes of the packet that AppendTo would append.
 func (p *Publish) Size(v Version) int {
 	n := 2 + len(p.Topic) + len(p.Payload) + propsLen(p.Properties, v)
 	if p.QoS > 0 {
@@ -75,7 +75,7 @@ func (p *Publish) Parse(f Frame, v Version) error {
 	if p.QoS == 0 && p.Dup && v != V31 {
 		return malformed(PUBLISH, "MQTT-3.3.1-2", "DUP is set at QoS 0", -1)
 	}
-	// The topic is read by hand: this is the hottest decoder.
+	// The topic is decoded inline: this is the hottest decoder.
 	if len(b) < 2 {
 		return malformed(PUBLISH, "", "ends before the topic name", len(b))
 	}

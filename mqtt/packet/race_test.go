@@ -2,5 +2,5 @@
 
 package packet
 
-// raceEnabled skips what the race detector distorts.
+// raceEnabled is set to skip tests that the race detector distorts.
 const raceEnabled = true

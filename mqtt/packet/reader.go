@@ -5,9 +5,9 @@ import (
 	"strconv"
 )
 
-// reader walks a packet's body. The first failure sticks: later reads give
-// zero values, so that decoders check err once. All reads of untrusted bytes
-// in this package go through it; n never exceeds what is left.
+// reader reads a packet's body. The first error is kept: later reads return
+// zero values, so that decoders check err once. All reads of untrusted bytes in
+// this package use it; n never exceeds what is left.
 type reader struct {
 	b   []byte
 	off int
@@ -121,14 +121,14 @@ func (r *reader) packetID() uint16 {
 	return id
 }
 
-// rest takes everything that is left.
+// rest returns everything that is left.
 func (r *reader) rest() []byte {
 	s := r.b[r.off:len(r.b):len(r.b)]
 	r.off = len(r.b)
 	return s
 }
 
-// end refuses trailing bytes and returns the sticky error.
+// end refuses trailing bytes and returns the error that was kept.
 func (r *reader) end() error {
 	if r.err == nil && r.left() > 0 {
 		r.fail("", strconv.Itoa(r.left())+" bytes too many")

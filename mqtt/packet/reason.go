@@ -3,12 +3,12 @@ package packet
 import "strconv"
 
 // ReasonCode is a one-byte result (MQTT 5.0 section 2.4). Codes from 0x80 on
-// are failures. It is an error, so that errors.Is(err, NotAuthorized) works
-// for every version: CONNACK return codes of MQTT 3.1 and 3.1.1 are mapped to
-// the code of 5.0 that means the same.
+// are failures. It is an error, so that errors.Is(err, NotAuthorized) works for
+// every version: CONNACK return codes of MQTT 3.1 and 3.1.1 are mapped to the
+// equivalent code of 5.0.
 type ReasonCode byte
 
-// The reason codes of MQTT 5.0. Success is also "normal disconnection" and
+// The reason codes of MQTT 5.0. Success also means "normal disconnection" and
 // "granted QoS 0".
 const (
 	Success                             ReasonCode = 0x00
@@ -118,7 +118,7 @@ var reasonTable = [0xA3]reasonInfo{
 	0xA2: {"wildcard subscriptions not supported", inSUBACK | inDISCONNECT},
 }
 
-// String is the code's name in the specification, in lower case.
+// String returns the code's name in the specification, in lower case.
 func (r ReasonCode) String() string {
 	if int(r) < len(reasonTable) && reasonTable[r].name != "" {
 		return reasonTable[r].name
@@ -126,13 +126,12 @@ func (r ReasonCode) String() string {
 	return "unknown reason code 0x" + strconv.FormatUint(uint64(r), 16)
 }
 
-// Error is the name with the code: "not authorized (0x87)".
+// Error returns the name with the code: "not authorized (0x87)".
 func (r ReasonCode) Error() string {
 	return r.String() + " (0x" + strconv.FormatUint(uint64(r)>>4, 16) + strconv.FormatUint(uint64(r)&15, 16) + ")"
 }
 
-// Failed reports whether the code reports a failure, which those from 0x80 on
-// do.
+// Failed reports whether the code means failure, as those from 0x80 on do.
 func (r ReasonCode) Failed() bool { return r >= 0x80 }
 
 // AllowedIn reports whether the specification lists the code for packet type t.
@@ -140,7 +139,7 @@ func (r ReasonCode) AllowedIn(t Type) bool {
 	return int(r) < len(reasonTable) && reasonTable[r].packets&(1<<t) != 0
 }
 
-// adjective is how an Error of this reason starts.
+// adjective returns the start of the text of an Error with this reason.
 func (r ReasonCode) adjective() string {
 	switch r {
 	case MalformedPacket:
@@ -156,7 +155,8 @@ func (r ReasonCode) adjective() string {
 var connackReason = [6]ReasonCode{Success, UnsupportedProtocolVersion, ClientIdentifierNotValid,
 	ServerUnavailable, BadUserNameOrPassword, NotAuthorized}
 
-// ReturnCode is the CONNACK return code of MQTT 3.1.1 that is nearest to r.
+// ReturnCode returns the CONNACK return code of MQTT 3.1.1 that is nearest to
+// r.
 func (r ReasonCode) ReturnCode() byte {
 	for i, c := range connackReason {
 		if c == r {

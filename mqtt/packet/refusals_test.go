@@ -14,7 +14,7 @@ type refusal struct {
 	hex    string
 	reason ReasonCode
 	rule   string
-	text   string // how the text starts
+	text   string // start of the error text
 }
 
 // decode splits and parses the one packet in b.
@@ -75,7 +75,7 @@ var refusals = []refusal{
 	{"DISCONNECT of 3.1.1 with a reason code", V311, "e0 01 00", mal, "", "1 bytes too many"},
 	{"DISCONNECT of 5.0 with a byte after the properties", V5, "e0 03 00 00 00", mal, "", "1 bytes too many"},
 
-	// 2.1.2, 2.1.3 packet type and flags; all others in a test of their own
+	// 2.1.2, 2.1.3 packet type and flags; the others have their own test
 	{"packet type 0", V311, "00 00", mal, "MQTT-2.1.2", "packet type 0 is reserved"},
 	{"AUTH of 3.1.1", V311, "f0 00", mal, "MQTT-2.1.2", "packet type 15 is reserved before MQTT 5.0"},
 	{"AUTH of 3.1", V31, "f0 00", mal, "MQTT-2.1.2", "packet type 15 is reserved before MQTT 5.0"},
@@ -294,7 +294,7 @@ func TestRefusalsCarryTheirReasonAndRule(t *testing.T) {
 			t.Errorf("%s:\n got %v, %q, %q\nwant %v, %q, %q...", r.name, e.Reason, e.Rule, e.Text, r.reason, r.rule, r.text)
 		}
 		if !errors.Is(err, r.reason) || errors.Is(err, Success) {
-			t.Errorf("%s: errors.Is does not tell its reason", r.name)
+			t.Errorf("%s: errors.Is does not match its reason", r.name)
 		}
 		if e.Offset < -1 || e.Offset > len(unhex(r.hex)) {
 			t.Errorf("%s: at byte %d of %d", r.name, e.Offset, len(unhex(r.hex)))
@@ -349,7 +349,7 @@ func TestReservedFlagsAreRefusedFromTheFirstByte(t *testing.T) {
 				if flags == 2 || v == V31 && flags == 10 {
 					want = ""
 				}
-			case flags == 0, v == V31: // 3.1 calls them unused
+			case flags == 0, v == V31: // unused according to 3.1
 				want = ""
 			}
 			for _, b := range [][]byte{{byte(first)}, {byte(first), 0}, {byte(first), 0x80}} {
@@ -373,7 +373,7 @@ func TestPacketsAboveTheLimitAreRefusedFromTheirHeader(t *testing.T) {
 	for _, row := range []struct {
 		hex   string
 		limit int
-		need  int // 0 when refused
+		need  int // 0 if refused
 	}{
 		{"30 7f", 129, 129},
 		{"30 7f", 128, 0},
@@ -418,7 +418,7 @@ func TestUnknownPropertiesAreRefusedInEveryPacket(t *testing.T) {
 	}
 }
 
-// sample is one property of each identifier with a legal value.
+// sample returns one property of each identifier with a legal value.
 func sample(id PropertyID) Properties {
 	var p Properties
 	var err error
@@ -505,7 +505,7 @@ func TestExtremeButLegalPacketsAreAccepted(t *testing.T) {
 	}
 }
 
-// mayEndAt reports whether MQTT 3.1 lets a CONNECT end here: its remaining
+// mayEndAt reports whether MQTT 3.1 allows a CONNECT to end here: its remaining
 // length takes precedence over the user name and password flags.
 func mayEndAt(w wire, body []byte) bool {
 	c, ok := w.p.(*Connect)
@@ -531,7 +531,7 @@ func TestTruncatedBodiesAreRefused(t *testing.T) {
 			if err := p.Parse(short, w.v); err != nil || mayEndAt(w, short.Body) {
 				continue
 			}
-			// What can go missing without harm is the payload of a PUBLISH,
+			// These may be missing without an error: the payload of a PUBLISH,
 			// whole entries of a list, and the optional end of a 5.0 packet.
 			switch p := p.(type) {
 			case *Publish:

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// frameOf cuts a packet, written by hand, and fails if that does not work.
+// frameOf splits a hand-written packet, and fails the test if that does not
+// work.
 func frameOf(t *testing.T, b string, v Version) Frame {
 	t.Helper()
 	f, n, err := Split([]byte(b), v, 0)
@@ -16,9 +17,9 @@ func frameOf(t *testing.T, b string, v Version) Frame {
 	return f
 }
 
-// A server of 3.1.1 refuses a CONNECT of 5.0 in its own form: two bytes, codes 1 to
-// 5 (section 3.2.2.3 of 3.1.1). Success has a property length in 5.0, and the code
-// behind those is none.
+// A server of 3.1.1 refuses a CONNECT of 5.0 in its own format: two bytes,
+// codes 1 to 5 (section 3.2.2.3 of 3.1.1). Success has a property length in
+// 5.0, and higher codes are not defined.
 func TestOldServersRefuseAConnectOf5InTwoBytes(t *testing.T) {
 	t.Parallel()
 	want := []ReasonCode{1: UnsupportedProtocolVersion, 2: ClientIdentifierNotValid, 3: ServerUnavailable, 4: BadUserNameOrPassword, 5: NotAuthorized}
@@ -31,7 +32,7 @@ func TestOldServersRefuseAConnectOf5InTwoBytes(t *testing.T) {
 	}
 }
 
-// A field that is too long is refused whatever else a CONNECT has.
+// A field that is too long is refused, whatever else the CONNECT contains.
 func TestAConnectIsRefusedForAnyOfItsFields(t *testing.T) {
 	t.Parallel()
 	whole := func() *Connect {
@@ -56,7 +57,8 @@ func TestAConnectIsRefusedForAnyOfItsFields(t *testing.T) {
 	}
 }
 
-// The property length of AUTH is not optional beside a reason code (section 3.15.2).
+// The property length of AUTH is not optional after a reason code (section
+// 3.15.2).
 func TestAnAuthWithAReasonHasAPropertyLength(t *testing.T) {
 	t.Parallel()
 	for reason, want := range map[ReasonCode]string{Success: "\xf0\x00", ContinueAuthentication: "\xf0\x02\x18\x00", ReAuthenticate: "\xf0\x02\x19\x00"} {
@@ -66,7 +68,7 @@ func TestAnAuthWithAReasonHasAPropertyLength(t *testing.T) {
 	}
 }
 
-// Whoever looks for the fault finds it at the string's first byte.
+// The reported position is the first byte of the string.
 func TestAMalformedStringIsReportedWhereItBegins(t *testing.T) {
 	t.Parallel()
 	for packet, want := range map[string]int{
@@ -91,7 +93,8 @@ func TestAMalformedStringIsReportedWhereItBegins(t *testing.T) {
 	}
 }
 
-// What only 5.0 has is refused in both of the older versions, and encoded in 5.0.
+// Features of 5.0 are refused in both of the older versions, and encoded in
+// 5.0.
 func TestWhatNeeds5IsRefusedInBothOlderVersions(t *testing.T) {
 	t.Parallel()
 	a, props := []byte("a"), Properties("\x26\x00\x00\x00\x00")
@@ -123,7 +126,7 @@ func TestWhatNeeds5IsRefusedInBothOlderVersions(t *testing.T) {
 	}
 }
 
-// MQTT-3.3.1-2 came with 3.1.1; 3.1 leaves DUP at QoS 0 open.
+// MQTT-3.3.1-2 was introduced in 3.1.1; 3.1 allows DUP at QoS 0.
 func TestDUPAtQoS0IsLegalIn31Only(t *testing.T) {
 	t.Parallel()
 	for v, body := range map[Version]string{V31: "\x38\x03\x00\x01a", V311: "\x38\x03\x00\x01a", V5: "\x38\x04\x00\x01a\x00"} {
@@ -137,7 +140,7 @@ func TestDUPAtQoS0IsLegalIn31Only(t *testing.T) {
 	}
 }
 
-// No property stands for the topic but the alias.
+// Only the topic alias property can replace the topic.
 func TestAPublishWithoutTopicNeedsAnAlias(t *testing.T) {
 	t.Parallel()
 	for props, legal := range map[string]bool{
@@ -160,7 +163,8 @@ func TestAPublishWithoutTopicNeedsAnAlias(t *testing.T) {
 	}
 }
 
-// Texts are looked at eight bytes at a time: each character is found at each place.
+// Texts are checked eight bytes at a time: each character is found at each
+// position.
 func TestBadCharactersAreFoundAtEveryPlace(t *testing.T) {
 	t.Parallel()
 	for n := 1; n <= 20; n++ {
@@ -178,7 +182,7 @@ func TestBadCharactersAreFoundAtEveryPlace(t *testing.T) {
 					t.Errorf("%q as a string: %q, want %q", name, rule, want)
 				}
 			}
-			for _, good := range []byte{1, '"', '$', '*', ',', 0x7f} { // beside the bad ones
+			for _, good := range []byte{1, '"', '$', '*', ',', 0x7f} { // next to the bad ones
 				name := bytes.Repeat([]byte{'a'}, n)
 				name[at] = good
 				if rule, _ := checkTopicName(name); rule != "" {
@@ -189,7 +193,7 @@ func TestBadCharactersAreFoundAtEveryPlace(t *testing.T) {
 	}
 }
 
-// MQTT-3.8.3-4: $share/ and nothing else begins a shared subscription.
+// MQTT-3.8.3-4: only $share/ begins a shared subscription.
 func TestNoLocalIsIllegalOnSharedSubscriptionsOnly(t *testing.T) {
 	t.Parallel()
 	for filter, legal := range map[string]bool{

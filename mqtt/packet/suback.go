@@ -2,8 +2,8 @@ package packet
 
 import "strconv"
 
-// Suback is one of SUBACK and UNSUBACK (sections 3.9 and 3.11), which share
-// one layout: a reason code per topic filter, in the order of the request.
+// Suback is one of SUBACK and UNSUBACK (sections 3.9 and 3.11), which have the
+// same layout: a reason code per topic filter, in the order of the request.
 type Suback struct {
 	Type       Type // SUBACK or UNSUBACK
 	PacketID   uint16
@@ -11,7 +11,7 @@ type Suback struct {
 	Codes      []byte // one ReasonCode each; empty in an UNSUBACK before 5.0
 }
 
-// Reason is the code for filter i.
+// Reason returns the code for filter i.
 func (p *Suback) Reason(i int) ReasonCode { return ReasonCode(p.Codes[i]) }
 
 // AppendTo appends the packet. Before 5.0 every failure becomes 0x80, and an
@@ -67,8 +67,8 @@ func (p *Suback) Parse(f Frame, v Version) error {
 	for i, c := range given {
 		ok := ReasonCode(c).AllowedIn(f.Type)
 		if v < V5 && ok && c > 0x80 {
-			// Some servers, ejabberd for one, answer old clients with the
-			// codes of 5.0. They mean the one failure that there was.
+			// Some servers, such as ejabberd, answer old clients with the codes
+			// of 5.0. They mean the only failure code of those versions.
 			p.Codes = append([]byte(nil), p.Codes...)
 			p.Codes[i] = 0x80
 		} else if v < V5 {

@@ -13,11 +13,11 @@ const (
 	RetainHandlingNone SubscribeOptions = 2 << 4 // no retained messages
 )
 
-// QoS is the requested maximum QoS.
+// QoS returns the requested maximum QoS.
 func (o SubscribeOptions) QoS() QoS { return QoS(o & 3) }
 
-// RetainHandling is 0 (send retained messages), 1 (for a new subscription
-// only) or 2 (do not send).
+// RetainHandling returns 0 (send retained messages), 1 (only for a new
+// subscription) or 2 (do not send).
 func (o SubscribeOptions) RetainHandling() byte { return byte(o >> 4 & 3) }
 
 // Subscription is one topic filter with its options.
@@ -70,8 +70,8 @@ func (p *Subscribe) AppendTo(dst []byte, v Version) ([]byte, error) {
 	return dst, nil
 }
 
-// Parse decodes a SUBSCRIBE. It does not judge the topic filters beyond their
-// UTF-8: that each is valid is for the server to answer in SUBACK.
+// Parse decodes a SUBSCRIBE. It checks only the UTF-8 of the topic filters:
+// whether they are valid is for the server to answer in SUBACK.
 func (p *Subscribe) Parse(f Frame, v Version) error {
 	p.Subscriptions = p.Subscriptions[:0]
 	r := reader{b: f.Body, typ: SUBSCRIBE}
@@ -82,7 +82,7 @@ func (p *Subscribe) Parse(f Frame, v Version) error {
 	for r.err == nil && r.left() > 0 {
 		s := Subscription{Filter: r.text("a topic filter"), Options: SubscribeOptions(r.byte("the subscription options"))}
 		if v == V31 {
-			s.Options &= 3 // the other bits are not used
+			s.Options &= 3 // the other bits are unused
 		}
 		o := s.Options
 		switch {

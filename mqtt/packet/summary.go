@@ -5,13 +5,13 @@ import (
 	"unicode/utf8"
 )
 
-// summaryText is how many bytes of a text a summary shows.
+// summaryText is how many bytes of a text a summary includes.
 const summaryText = 256
 
 // AppendSummary appends one line of text that describes f as a packet of
 // version v, for a trace: "PUBLISH q1 id 7 retain 'a/b' (5 bytes)". Passwords
-// and authentication data are never shown; control characters are escaped. A
-// body that does not decode is described by its error.
+// and authentication data are never included; control characters are escaped. A
+// body that cannot be decoded is described by its error.
 func AppendSummary(dst []byte, f Frame, v Version) []byte {
 	dst = append(dst, f.Type.String()...)
 	var err error

@@ -91,7 +91,8 @@ A1 | subscription identifiers not supported | SUBACK, DISCONNECT
 A2 | wildcard subscriptions not supported | SUBACK, DISCONNECT
 `
 
-// tableRows splits a table into its cells, by the number in the first.
+// tableRows splits a table into its cells, keyed by the number in the first
+// cell.
 func tableRows(t *testing.T, table string) map[int][]string {
 	t.Helper()
 	rows := map[int][]string{}
@@ -106,7 +107,8 @@ func tableRows(t *testing.T, table string) map[int][]string {
 	return rows
 }
 
-// packetsOf names the packet types that allowed holds for.
+// packetsOf returns the names of the packet types for which allowed returns
+// true.
 func packetsOf(allowed func(Type) bool) map[string]bool {
 	in := map[string]bool{}
 	for typ := WillProperties; typ <= AUTH; typ++ {
@@ -193,7 +195,7 @@ func TestReturnCodesAreThoseOfTable31(t *testing.T) {
 		}
 		w, ok := want[code]
 		if !ok {
-			w = 3 // the server cannot, for whatever reason
+			w = 3 // server unavailable, for any reason
 		}
 		if got := code.ReturnCode(); got != w {
 			t.Errorf("%v becomes return code %d, want %d", code, got, w)

@@ -10,13 +10,12 @@ const (
 	highs = 0x8080808080808080
 )
 
-// hasZero is non-zero when one of the eight bytes of x is zero.
+// hasZero returns non-zero if one of the eight bytes of x is zero.
 func hasZero(x uint64) uint64 { return (x - lows) &^ x & highs }
 
-// checkUTF8 names the violated statement and what is wrong with s as a UTF-8
-// encoded string, or returns "" for a well-formed one (MQTT-1.5.4-1, -2).
-// utf8.Valid refuses surrogates, overlong forms and code points above
-// U+10FFFF.
+// checkUTF8 returns the violated statement and what is wrong with s as a UTF-8
+// encoded string, or "" for a well-formed one (MQTT-1.5.4-1, -2). utf8.Valid
+// refuses surrogates, overlong forms and code points above U+10FFFF.
 func checkUTF8(s []byte) (rule, why string) {
 	odd := uint64(0)
 	b := s
@@ -43,10 +42,10 @@ func checkUTF8(s []byte) (rule, why string) {
 	return "", ""
 }
 
-// checkTopicName is checkUTF8 for a topic name, which in addition has no
-// wildcard characters (MQTT-3.3.2-2): with one it is malformed, and not one that is
-// "correctly formed, but is not accepted" (reason 0x90). An empty name passes: MQTT 5.0 allows it
-// beside a topic alias.
+// checkTopicName is checkUTF8 for a topic name, which in addition must not
+// contain wildcard characters (MQTT-3.3.2-2): a name with one is malformed, and
+// not one that is "correctly formed, but is not accepted" (reason 0x90). An
+// empty name passes: MQTT 5.0 allows it with a topic alias.
 func checkTopicName(s []byte) (rule, why string) {
 	odd := uint64(0)
 	b := s

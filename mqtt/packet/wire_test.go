@@ -26,7 +26,7 @@ func unhex(s string) []byte {
 	return b
 }
 
-// newPacket is an empty packet of type t.
+// newPacket returns an empty packet of type t.
 func newPacket(t Type) Packet {
 	switch t {
 	case CONNECT:
@@ -53,18 +53,18 @@ func newPacket(t Type) Packet {
 	return nil
 }
 
-// show makes packets comparable: nil and empty slices are the same.
+// show formats packets for comparison: nil and empty slices are equal.
 func show(p Packet) string { return fmt.Sprintf("%T%+v", p, reflect.Indirect(reflect.ValueOf(p))) }
 
-// wire is one packet beside its bytes, which were written by hand from the
+// wire is a packet with its bytes, which were written by hand from the
 // specifications.
 type wire struct {
 	name string
 	v    Version
 	hex  string
 	p    Packet
-	// variant marks bytes that a peer may send and that our encoder writes in
-	// a shorter or newer way.
+	// variant marks bytes that a peer may send and that our encoder writes in a
+	// shorter or newer form.
 	variant bool
 }
 
@@ -249,7 +249,7 @@ func TestFixturesCoverEveryPacket(t *testing.T) {
 	}
 }
 
-// blocks are the property blocks of p, by packet type.
+// blocks returns the property blocks of p by packet type.
 func blocks(p Packet) map[Type]Properties {
 	switch p := p.(type) {
 	case *Connect:
@@ -450,7 +450,7 @@ func TestSplitGivesTheSameFramesHoweverTheBytesCome(t *testing.T) {
 	}
 }
 
-// ejabberd does so; the input stays as it is.
+// ejabberd sends these; the input is not modified.
 func TestOldSubacksWithCodesOf5AreRefusals(t *testing.T) {
 	for _, v := range []Version{V31, V311} {
 		b := unhex("90 06 0001 8f 01 87 80")

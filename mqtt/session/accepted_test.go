@@ -7,7 +7,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// accepted gives a client the CONNACK and does not resume.
+// accepted gives a client its CONNACK without resuming the session.
 func (c *client) accepted(connack string) {
 	c.t.Helper()
 	if _, err := c.Next(unhex(c.t, connack), 0, &c.ev); err != nil || c.ev.Kind != Connack {
@@ -16,8 +16,8 @@ func (c *client) accepted(connack string) {
 	c.out("")
 }
 
-// TestWhatIsCalledBeforeResumeOnlyQueues: a driver lets its callers in between
-// CONNACK and Resume, and the session must go out once.
+// TestWhatIsCalledBeforeResumeOnlyQueues checks calls between CONNACK and
+// Resume, where a driver allows its callers in: the session must be sent once.
 func TestWhatIsCalledBeforeResumeOnlyQueues(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -27,7 +27,7 @@ func TestWhatIsCalledBeforeResumeOnlyQueues(t *testing.T) {
 		again   string
 		kept    bool
 		want    string
-		redo    string // the message in hand comes again
+		redo    string // the unacknowledged message comes again
 		answer  string
 	}{
 		{"3.1.1, the server kept the session", packet.V311, "20 02 00 00", "20 02 01 00", true,
@@ -93,10 +93,10 @@ func TestWhatIsCalledBeforeResumeOnlyQueues(t *testing.T) {
 			if row.redo != "" {
 				c.in(row.redo, row.answer) // and is not delivered again
 				if c.ev.Kind != None {
-					t.Errorf("the message acknowledged meanwhile is event %d", c.ev.Kind)
+					t.Errorf("the message acknowledged in between is event %d", c.ev.Kind)
 				}
 			}
-			// A second Resume sends nothing twice.
+			// A second Resume sends nothing again.
 			c.Resume(row.kept, nil)
 			c.out("")
 		})
@@ -125,7 +125,7 @@ func TestAGoodbyeMayComeBeforeResume(t *testing.T) {
 		row.call(c)
 		c.out(row.want)
 		c.Resume(true, func(uint64, packet.ReasonCode) { t.Errorf("%s: a message is over", row.name) })
-		c.out("") // nothing goes behind a goodbye
+		c.out("") // nothing follows a DISCONNECT
 		if c.Up() || c.s.Open() != 1 {
 			t.Errorf("%s: up %v, %d messages open", row.name, c.Up(), c.s.Open())
 		}
@@ -134,8 +134,8 @@ func TestAGoodbyeMayComeBeforeResume(t *testing.T) {
 	}
 }
 
-// What is called while Resume tells what is over comes behind the session, which
-// goes out once.
+// Calls made while Resume reports finished messages are queued after the
+// session, which is sent once.
 func TestWhatIsCalledWithinResumeOnlyQueues(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -182,7 +182,7 @@ func TestWhatIsCalledWithinResumeOnlyQueues(t *testing.T) {
 	}
 }
 
-// Of the peer's limits nothing is known yet, and of a session neither.
+// Neither the peer's limits nor the state of its session are known yet.
 func TestAClientMayLeaveBeforeCONNACK(t *testing.T) {
 	t.Parallel()
 	for v, want := range map[packet.Version]string{packet.V31: "e0 00", packet.V311: "e0 00", packet.V5: "e0 01 04"} {
@@ -191,13 +191,13 @@ func TestAClientMayLeaveBeforeCONNACK(t *testing.T) {
 		c.Disconnect(&packet.Disconnect{Reason: packet.DisconnectWithWill})
 		c.out(want)
 		if n, err := c.Next(unhex(t, "20 02 00 00"), 0, &c.ev); n != 0 || !errors.Is(err, ErrNotUp) {
-			t.Errorf("%v: a CONNACK behind it: %d, %v", v, n, err)
+			t.Errorf("%v: a CONNACK after it: %d, %v", v, n, err)
 		}
 	}
 }
 
-// TestASessionOnceLostStaysLost: a server that lost the session has begun
-// another, of which its next CONNACK speaks.
+// TestASessionOnceLostStaysLost covers a server that lost the session: it has
+// begun another one, to which its next CONNACK refers.
 func TestASessionOnceLostStaysLost(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}
@@ -218,18 +218,19 @@ func TestASessionOnceLostStaysLost(t *testing.T) {
 		t.Error("the session goes on")
 	}
 	c.out("34 07 0001 74 0003 00 31  34 07 0001 74 0004 00 32")
-	// The new session's identifier 7 is no repetition.
+	// Packet identifier 7 of the new session is not a redelivery.
 	c.in("3c 06 0001 74 0007 00", "")
 	if c.ev.Kind != Publish {
 		t.Errorf("a message of the new session is event %d", c.ev.Kind)
 	}
-	// That holds for one time only.
+	// That holds once.
 	c.Lost(nil)
 	c.open(packet.V5, Config{})
 	c.in("20 03 01 00 00", "3c 07 0001 74 0003 00 31  3c 07 0001 74 0004 00 32")
 }
 
-// TestAnEmptySessionIsNotLentOutBeforeResume, which needs it.
+// TestAnEmptySessionIsNotLentOutBeforeResume checks that Detach keeps a session
+// that Resume needs.
 func TestAnEmptySessionIsNotLentOutBeforeResume(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}

@@ -7,7 +7,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// TestAMessageOfExactlyTheMaximumIsSentAgain: one byte less, and it is given up.
+// TestAMessageOfExactlyTheMaximumIsSentAgain also checks that it is given up if
+// the maximum is one byte less.
 func TestAMessageOfExactlyTheMaximumIsSentAgain(t *testing.T) {
 	t.Parallel()
 	for size, want := range map[string]string{"08": "3a 06 0001 74 0001 00", "07": ""} {
@@ -25,7 +26,8 @@ func TestAMessageOfExactlyTheMaximumIsSentAgain(t *testing.T) {
 	}
 }
 
-// TestACleanSessionOf31IsNotKept, whatever its CONNACK cannot say.
+// TestACleanSessionOf31IsNotKept covers 3.1, whose CONNACK has no session
+// present flag.
 func TestACleanSessionOf31IsNotKept(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -53,8 +55,8 @@ func TestACleanSessionOf31IsNotKept(t *testing.T) {
 	}
 }
 
-// TestEveryAcknowledgementGivesAPlaceOfOurReceiveMaximumBack when it ends the
-// message: the peer counts it so, too.
+// TestEveryAcknowledgementGivesAPlaceOfOurReceiveMaximumBack checks that the
+// acknowledgement that ends a message frees its slot, as the peer counts it.
 func TestEveryAcknowledgementGivesAPlaceOfOurReceiveMaximumBack(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -81,8 +83,8 @@ func TestEveryAcknowledgementGivesAPlaceOfOurReceiveMaximumBack(t *testing.T) {
 	}
 }
 
-// A PUBREL whose PUBLISH came on an earlier connection took no place on this one, and
-// gives none.
+// A PUBREL whose PUBLISH came on an earlier connection used no slot on this
+// one, and frees none.
 func TestAPUBRELOfAnEarlierConnectionGivesNoPlaceBack(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}
@@ -99,7 +101,7 @@ func TestAPUBRELOfAnEarlierConnectionGivesNoPlaceBack(t *testing.T) {
 	c.refuses("32 06 0001 74 0003 00", packet.ReceiveMaximumExceeded, "e0 01 93")
 }
 
-// As many bytes as SendBytes are held, and one message of any size; Room says the same.
+// The session holds up to SendBytes, and one message of any size; CanPublish agrees.
 func TestSendBytesAreHeldAndNoMore(t *testing.T) {
 	t.Parallel()
 	const size = 8 // of 32 06 0001 74 0001 00
@@ -109,7 +111,7 @@ func TestSendBytesAreHeldAndNoMore(t *testing.T) {
 		c.in("20 03 00 00 00", "")
 		want := max(1, limit/size)
 		for n := 1; n <= want+1; n++ {
-			room := c.Room(size)
+			room := c.CanPublish(size)
 			err := c.Publish(&packet.Publish{QoS: 1, Topic: []byte("t")}, 0)
 			if fits := n <= want; room != fits || (err == nil) != fits || !fits && err != ErrQuota {
 				t.Errorf("limit %d, message %d: room %v, %v", limit, n, room, err)
@@ -119,16 +121,16 @@ func TestSendBytesAreHeldAndNoMore(t *testing.T) {
 	c := &client{t: t}
 	c.open(packet.V5, Config{SendBytes: 10})
 	c.in("20 03 00 00 00", "")
-	if !c.Room(1000) {
+	if !c.CanPublish(1000) {
 		t.Error("no room for one large message")
 	}
 	c.publish(1, strings.Repeat("x", 100), 0)
-	if c.Room(1) {
+	if c.CanPublish(1) {
 		t.Error("room beside it")
 	}
 }
 
-// A request that cannot be sent leaves nothing behind: the next packet has its
+// A request that cannot be sent leaves nothing behind: the next packet gets its
 // identifier, and nothing waits for an answer.
 func TestARequestThatIsNotSentGivesItsIdentifierBack(t *testing.T) {
 	t.Parallel()
@@ -157,7 +159,7 @@ func TestARequestThatIsNotSentGivesItsIdentifierBack(t *testing.T) {
 	}
 }
 
-// A limit that CONNECT's properties have is the one that holds: announced once, and
+// A limit in CONNECT's properties takes effect: it is announced once, and
 // enforced, whatever the Config says.
 func TestTheLimitsOfConnectsOwnPropertiesHold(t *testing.T) {
 	t.Parallel()

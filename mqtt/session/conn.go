@@ -8,32 +8,34 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Errors of the commands. None of them has changed the state.
+// Errors of the commands. A command that returns one of them has not changed
+// the state.
 var (
-	ErrQuota    = errors.New("as many unacknowledged messages as the peer or the session allows")
+	ErrQuota    = errors.New("too many unacknowledged messages for the peer or the session")
 	ErrNotUp    = errors.New("not connected")
 	ErrTooLarge = errors.New("message is larger than the peer's maximum packet size")
 	ErrQoS      = errors.New("QoS is above the server's maximum")
-	ErrRetain   = errors.New("server has no retained messages")
-	ErrAlias    = errors.New("topic aliases are the engine's to assign")
+	ErrRetain   = errors.New("server does not support retained messages")
+	ErrAlias    = errors.New("topic aliases are assigned by the session")
 	ErrPeerCan  = errors.New("server does not support this kind of subscription")
 )
 
-// What clients of any kind say of a server.
+// Errors about a server, shared by all kinds of clients.
 var (
-	// ErrNoAnswer is the end of a connection where CONNACK was due.
+	// ErrNoAnswer means that the connection ended where CONNACK was due.
 	ErrNoAnswer = errors.New("connection closed before CONNACK")
-	// ErrNoQoS2 is Conn.NoQoS2 in words.
-	ErrNoQoS2 = errors.New("acknowledged as if it were at QoS 1: the broker seems to have no QoS 2")
+	// ErrNoQoS2 describes the state reported by Conn.NoQoS2.
+	ErrNoQoS2 = errors.New("acknowledged as if it were at QoS 1: the broker does not seem to support QoS 2")
 )
 
 // ErrKeepAlive is Tick's error when the peer has been silent for too long.
 var ErrKeepAlive = errors.New("no answer within the keep alive time")
 
-// ErrConnectTimeout is Tick's error when no CONNECT or CONNACK came in time.
-var ErrConnectTimeout = errors.New("no CONNECT or CONNACK in time")
+// ErrConnectTimeout is Tick's error when CONNECT or CONNACK did not come within
+// the timeout.
+var ErrConnectTimeout = errors.New("no CONNECT or CONNACK within the timeout")
 
-// TooLarge is an ErrTooLarge, with the sizes in bytes.
+// TooLarge is an ErrTooLarge with the sizes in bytes.
 type TooLarge struct {
 	Size int // of the packet
 	Most int // that the peer accepts
@@ -43,63 +45,63 @@ func (e *TooLarge) Error() string {
 	return "a packet of " + strconv.Itoa(e.Size) + " bytes is too large: at most " + strconv.Itoa(e.Most) + " are accepted"
 }
 
-// Is makes errors.Is(err, ErrTooLarge) work.
+// Is reports whether target is ErrTooLarge.
 func (e *TooLarge) Is(target error) bool { return target == ErrTooLarge }
 
-// Config is what this side announces to its peer and enforces, and how much
-// it lets itself send. Zero values are the defaults named.
+// Config is what this side announces to its peer and enforces, and the limits
+// of what it sends. A zero value selects the default given in the comment.
 type Config struct {
-	MaxPacket         int           // largest packet accepted, bytes; the protocol's limit, and 1 MiB before a server's Accept
-	ReceiveMaximum    uint16        // inbound QoS 1 and 2 messages not yet acknowledged; 65,535, and always before 5.0
-	TopicAliasMaximum uint16        // inbound topic aliases; none
-	MaximumQoS        packet.QoS    // S: of inbound messages; meaningful with LimitQoS
+	MaxPacket         int           // in bytes; default: the protocol's limit, 1 MiB before a server's Accept
+	ReceiveMaximum    uint16        // unacknowledged inbound messages; default 65,535, and always before 5.0
+	TopicAliasMaximum uint16        // inbound topic aliases; default none
+	MaximumQoS        packet.QoS    // S: of inbound messages; used if LimitQoS is set
 	LimitQoS          bool          // S
-	Explain           bool          // Fail tells the reason in words too, where MQTT 5.0 has room for them
-	SendWindow        int           // outbound unacknowledged messages; 65,534
-	QoS2Window        int           // those of them at QoS 2; SendWindow
-	SendBytes         int           // bytes held for resending; 16 MiB; one message always fits
-	SendAliases       uint16        // outbound topic aliases used, if the peer allows; none
-	ConnectTimeout    time.Duration // for the first packet of the peer; none
+	Explain           bool          // Fail also sends the reason as text where MQTT 5.0 has a property for it
+	SendWindow        int           // outbound unacknowledged messages; default 65,534
+	QoS2Window        int           // those of them at QoS 2; default SendWindow
+	SendBytes         int           // bytes held for resending; default 16 MiB; one message always fits
+	SendAliases       uint16        // outbound topic aliases used, if the peer allows; default none
+	ConnectTimeout    time.Duration // for the first packet of the peer; default none
 
-	// Due, unless nil, is shown each message that is written not at once but
-	// later, because the Receive Maximum was used up or, with sent, because an
-	// earlier connection has sent it: whoever has messages that expire gives
-	// one up by false. It may change the packet, a PUBLISH of version v, but
-	// for its length.
+	// Due, if not nil, is called with each message that is written later than
+	// it was published, because the Receive Maximum was used up or, if sent is
+	// true, because an earlier connection has sent it. It returns false to give
+	// up a message, such as one that has expired. It may change the packet, a
+	// PUBLISH of version v, but not its length.
 	Due func(tag uint64, v packet.Version, publish []byte, sent bool) bool
 }
 
-// Peer is what the other side announced in CONNECT or CONNACK.
+// Peer is what the peer announced in CONNECT or CONNACK.
 type Peer struct {
-	ReceiveMaximum    uint16     // 65,535 when it did not say
-	TopicAliasMaximum uint16     // 0
-	MaximumPacketSize int        // bytes; the protocol's limit
-	MaximumQoS        packet.QoS // 2
-	RetainAvailable   bool       // true
-	Wildcards         bool       // true
-	SubscriptionIDs   bool       // true
-	Shared            bool       // true
+	ReceiveMaximum    uint16     // default 65,535
+	TopicAliasMaximum uint16     // default 0
+	MaximumPacketSize int        // in bytes; default: the protocol's limit
+	MaximumQoS        packet.QoS // default 2
+	RetainAvailable   bool       // default true
+	Wildcards         bool       // default true
+	SubscriptionIDs   bool       // default true
+	Shared            bool       // default true
 }
 
 type phase uint8
 
 const (
 	idle       phase = iota
-	connecting       // C: CONNECT written, CONNACK awaited
-	opening          // S: CONNECT awaited
-	deciding         // S: CONNECT seen, Accept or Refuse awaited
-	accepted         // CONNACK seen or sent, before the session is resumed: nothing leaves but a goodbye
+	connecting       // C: CONNECT written, waiting for CONNACK
+	opening          // S: waiting for CONNECT
+	deciding         // S: CONNECT received, waiting for Accept or Refuse
+	accepted         // CONNACK received or sent, session not resumed yet: only DISCONNECT can be sent
 	up
 	closed
 )
 
-// Conn is one network connection. It must not be copied while in use; Open
-// and Serve reset it for the next connection and keep its buffers.
+// Conn is one network connection. It must not be copied while in use. Open and
+// Serve reset it for the next connection and keep its buffers.
 type Conn struct {
 	version packet.Version
 	server  bool
 	phase   phase
-	clean   bool // C: CONNECT asked for a clean start
+	clean   bool // C: CONNECT requested a clean start
 	brief   bool // CONNECT had a session expiry interval of 0 or none
 	cfg     Config
 	peer    Peer
@@ -109,27 +111,28 @@ type Conn struct {
 	cursor  uint32 // next slot of the session to write
 	sent    int    // PUBLISH slots that count against the peer's Receive Maximum
 	held    bool   // Hold is in force
-	most    uint32 // what Hold allows
-	waiting int    // inbound messages that count against ours
+	most    uint32 // the limit of Hold
+	waiting int    // inbound messages that count against our Receive Maximum
 
 	alias *aliases // nil until the first topic alias
 
 	keepAlive       time.Duration
 	lastIn, lastOut time.Duration
 	pingAt          time.Duration // when PINGREQ was written, or queued while it waits in out
-	pingOut         int           // bytes of out up to its end; 0 when it is not there
+	pingOut         int           // bytes of out up to its end; 0 if it is not in out
 	pinging         bool
 
-	// Reused counts PUBLISH packets at QoS 2 without DUP under a packet identifier
-	// whose PUBREL had not come: their sender has lost its session. They are new
-	// messages (MQTT-3.3.1-1), and delivered, but for copies on one connection.
+	// Reused counts PUBLISH packets at QoS 2 without DUP under a packet
+	// identifier whose PUBREL had not come: their sender has lost its session.
+	// They are new messages (MQTT-3.3.1-1) and are delivered, except copies on
+	// the same connection.
 	Reused int
-	// NoQoS2 is set when PUBACK has answered the oldest message, which is at QoS 2:
-	// some servers take that for QoS 1.
+	// NoQoS2 is set when PUBACK has answered the oldest message, which is at
+	// QoS 2: some servers treat that as QoS 1.
 	NoQoS2 bool
 
-	// Stray counts acknowledgements for packet identifiers that are not
-	// open. They are legal after a resume and otherwise harmless.
+	// Stray counts acknowledgements for packet identifiers that are not in use.
+	// They are legal after a resume and otherwise harmless.
 	Stray int
 }
 
@@ -171,7 +174,7 @@ func (c *Conn) reset(cfg Config, server bool, now time.Duration) {
 }
 
 // Open begins a client's connection: it appends the CONNECT packet p, whose
-// Version decides the protocol. The limits of cfg that MQTT 5.0 announces in
+// Version sets the protocol. The limits of cfg that MQTT 5.0 announces in
 // CONNECT are added to p's properties unless p has them.
 func (c *Conn) Open(s *Session, p *packet.Connect, cfg Config, now time.Duration) error {
 	c.reset(cfg, false, now)
@@ -179,7 +182,7 @@ func (c *Conn) Open(s *Session, p *packet.Connect, cfg Config, now time.Duration
 	c.keepAlive = time.Duration(p.KeepAlive) * time.Second
 	q := *p
 	if p.Version >= packet.V5 {
-		q.Properties = p.Properties[:len(p.Properties):len(p.Properties)] // announce copies, not p's to change
+		q.Properties = p.Properties[:len(p.Properties):len(p.Properties)] // announce must copy and not change p
 		q.Properties = announce(q.Properties, packet.ReceiveMaximum, uint32(cfg.ReceiveMaximum))
 		q.Properties = announce(q.Properties, packet.TopicAliasMaximum, uint32(cfg.TopicAliasMaximum))
 		q.Properties = announce(q.Properties, packet.MaximumPacketSize, uint32(min(max(cfg.MaxPacket, 0), packet.MaxSize)))
@@ -198,7 +201,7 @@ func (c *Conn) Open(s *Session, p *packet.Connect, cfg Config, now time.Duration
 	return nil
 }
 
-// announce adds a limit that is not the default, unless the block has it.
+// announce adds a limit that is not the default, unless the properties have it.
 func announce(p packet.Properties, id packet.PropertyID, n uint32) packet.Properties {
 	if n == 0 {
 		return p
@@ -209,16 +212,15 @@ func announce(p packet.Properties, id packet.PropertyID, n uint32) packet.Proper
 	return p
 }
 
-// Serve begins a server's side of a connection: CONNECT is awaited.
+// Serve begins the server side of a connection, which waits for CONNECT.
 func (c *Conn) Serve(cfg Config, now time.Duration) {
 	c.reset(cfg, true, now)
 	c.phase = opening
 }
 
-// Accept answers CONNECT positively with ack, whose limits must be those of
-// the Config, and continues s, which the caller has cleared if the client
-// asked for a clean start. keepAlive is the client's or the server's own, 0
-// for none.
+// Accept accepts CONNECT with ack, whose limits must be those of the Config,
+// and continues s, which the caller has cleared if the client requested a clean
+// start. keepAlive is the time of the client or of the server, or 0 for none.
 func (c *Conn) Accept(s *Session, ack *packet.Connack, keepAlive, now time.Duration) error {
 	if c.phase != deciding {
 		return ErrNotUp
@@ -233,10 +235,10 @@ func (c *Conn) Accept(s *Session, ack *packet.Connack, keepAlive, now time.Durat
 	return nil
 }
 
-// Refuse answers CONNECT with a CONNACK that carries a failure and ends the
-// connection once that is written. Properties that the peer's maximum packet
-// size forbids are left out, the reason string first (MQTT-3.2.2-19), and a
-// CONNACK that it forbids at all is not sent (MQTT-3.1.2-24).
+// Refuse answers CONNECT with a CONNACK that carries a failure, and ends the
+// connection once that is written. Properties that exceed the peer's maximum
+// packet size are omitted, the reason string first (MQTT-3.2.2-19). If the
+// CONNACK is still too large, it is not sent (MQTT-3.1.2-24).
 func (c *Conn) Refuse(ack *packet.Connack) {
 	if c.phase != deciding && c.phase != opening {
 		return
@@ -253,8 +255,8 @@ func (c *Conn) Refuse(ack *packet.Connack) {
 	c.phase = closed
 }
 
-// put appends a packet, unless the peer's maximum packet size forbids it: that is
-// ErrTooLarge (MQTT-3.1.2-24, MQTT-3.2.2-15).
+// put appends a packet, or returns ErrTooLarge if it exceeds the peer's maximum
+// packet size (MQTT-3.1.2-24, MQTT-3.2.2-15).
 func (c *Conn) put(p packet.Packet) error {
 	out, err := p.AppendTo(c.out, c.version)
 	if err != nil {
@@ -267,23 +269,23 @@ func (c *Conn) put(p packet.Packet) error {
 	return nil
 }
 
-// Resume goes on with the session after a successful CONNACK: with the same
-// packets if the server kept the session, with new identifiers if it did not.
-// over, unless nil, is called with the tag of every message that is finished by that, with
-// Success if the server had taken it and it cannot be sent again, or
-// PacketTooLarge, QoSNotSupported or RetainNotSupported if it exceeds what the
-// server announces now (MQTT-3.2.2-11, -14, -15).
+// Resume continues the session after a successful CONNACK: with the same
+// packets if the server kept the session, with new packet identifiers if it did
+// not. over, if not nil, is called with the tag of every message that this
+// finishes, with Success if the server had received it and it cannot be sent
+// again, or PacketTooLarge, QoSNotSupported or RetainNotSupported if it exceeds
+// what the server announces now (MQTT-3.2.2-11, -14, -15).
 //
-// The CONNACK of MQTT 3.1 does not say whether the server kept the session:
-// without a clean session that is assumed, which is what 3.1 clients do. kept
-// reports whether the session goes on.
+// The CONNACK of MQTT 3.1 does not report whether the server kept the session:
+// without a clean session Resume assumes it, as 3.1 clients do. kept reports
+// whether the session continues.
 //
-// Until Resume the connection is accepted and not up: Publish at QoS 1 and 2
-// only queues, Ack is AckLate, Disconnect and Fail say goodbye, and what does
-// not outlive a connection is refused with ErrNotUp, as while there is none.
-// That goes for calls within over, too. Next must not be called. Once the
-// connection is over, Resume does nothing; that the server had no session is
-// remembered for the next.
+// Until Resume the connection is accepted but not up: Publish at QoS 1 and 2
+// only queues, Ack acts as AckLate, Disconnect and Fail end the connection, and
+// what does not outlive a connection fails with ErrNotUp, as it does without
+// one. That holds for calls from over as well. Next must not be called. If the
+// connection is over, Resume only remembers, for the next one, that the server
+// had no session.
 func (c *Conn) Resume(sessionPresent bool, over func(tag uint64, reason packet.ReasonCode)) (kept bool) {
 	if c.version == packet.V31 && !c.clean {
 		sessionPresent = true
@@ -302,8 +304,8 @@ func (c *Conn) Resume(sessionPresent bool, over func(tag uint64, reason packet.R
 }
 
 // begin sets the cursor to the first slot and writes what the peer's limits
-// allow. Only then the connection is up: over may publish, which queues, or say
-// goodbye.
+// allow. Only then is the connection up: over may publish, which queues, or
+// disconnect.
 func (c *Conn) begin(over func(tag uint64, reason packet.ReasonCode)) {
 	s := c.s
 	c.sent, c.waiting = 0, 0
@@ -329,8 +331,8 @@ func (c *Conn) begin(over func(tag uint64, reason packet.ReasonCode)) {
 	c.pump(true)
 }
 
-// unsendable tells why the peer's limits, which may have changed since Publish,
-// forbid a message.
+// unsendable returns why the peer's limits, which may have changed since
+// Publish, forbid a message.
 func (c *Conn) unsendable(sl *slot) packet.ReasonCode {
 	first := c.s.bytes(sl)[0]
 	switch {
@@ -344,9 +346,9 @@ func (c *Conn) unsendable(sl *slot) packet.ReasonCode {
 	return packet.Success
 }
 
-// Lost ends the connection without a goodbye. Requests that were not answered
-// are dropped from the session, and drop, unless nil, is called with the tag
-// of each; publishes stay.
+// Lost ends the connection without a DISCONNECT. Unanswered requests are
+// dropped from the session, and drop, if not nil, is called with the tag of
+// each; publishes stay.
 func (c *Conn) Lost(drop func(tag uint64)) {
 	c.phase = closed
 	c.out = c.out[:0]
@@ -368,35 +370,35 @@ func (c *Conn) Lost(drop func(tag uint64)) {
 // ended.
 func (c *Conn) Up() bool { return c.phase == up }
 
-// Version is the connection's protocol version, 0 before CONNECT.
+// Version returns the connection's protocol version, or 0 before CONNECT.
 func (c *Conn) Version() packet.Version { return c.version }
 
-// Peer is what the other side announced; meaningful while up.
+// Peer returns what the peer announced; it is meaningful while up.
 func (c *Conn) Peer() *Peer { return &c.peer }
 
-// KeepAlive is the time in force, which the server may have changed.
+// KeepAlive returns the keep alive in force, which the server may have changed.
 func (c *Conn) KeepAlive() time.Duration { return c.keepAlive }
 
-// Heard notes that bytes have come, for a packet that takes long to arrive.
-// Before the connection is up it changes nothing: the timeout of the first
-// packet does not wait for one that comes drop by drop.
+// Heard records that bytes were received, for a packet that takes long to
+// arrive. Before the connection is up it has no effect: the timeout of the
+// first packet is not extended by one that arrives slowly.
 func (c *Conn) Heard(now time.Duration) {
 	if c.phase == up {
 		c.lastIn = now
 	}
 }
 
-// Pending is the number of bytes that wait to be written.
+// Pending returns the number of bytes that wait to be written.
 func (c *Conn) Pending() int { return len(c.out) }
 
 // Attach gives the connection an empty session in place of the one that Detach
-// has taken.
+// has returned.
 func (c *Conn) Attach(s *Session) { c.s, c.cursor = s, s.tail }
 
-// Detach takes the session away and returns it, if nothing is open in it: then
+// Detach detaches and returns the session if nothing is unfinished in it: then
 // any empty session serves as well. Otherwise, and if the connection has none,
 // it returns nil. Without a session only QoS 0 can be published, and Next must
-// not be called. It is for drivers of very many connections.
+// not be called. Detach is for drivers of very many connections.
 func (c *Conn) Detach() *Session {
 	s := c.s
 	if s == nil || s.span() > 0 || len(s.inbound) > 0 || c.phase == accepted {
@@ -406,11 +408,11 @@ func (c *Conn) Detach() *Session {
 	return s
 }
 
-// Session is the session that the connection serves, or nil.
+// Session returns the connection's session, or nil.
 func (c *Conn) Session() *Session { return c.s }
 
-// Window is how many messages at QoS 1 and 2 may be published and leave at
-// once: what the peer's Receive Maximum and SendWindow leave room for.
+// Window returns how many messages at QoS 1 and 2 may be published and sent at
+// once: the room left by the peer's Receive Maximum and SendWindow.
 func (c *Conn) Window() int {
 	n := min(int(c.peer.ReceiveMaximum), c.cfg.SendWindow)
 	if c.s != nil {
@@ -419,7 +421,7 @@ func (c *Conn) Window() int {
 	return max(n, 0)
 }
 
-// SetSendWindow changes Config.SendWindow to n, which is above 0.
+// SetSendWindow changes Config.SendWindow to n, which must be positive.
 func (c *Conn) SetSendWindow(n int) {
 	c.cfg.SendWindow = min(n, maxSpan-1)
 	if c.phase == up {
@@ -427,10 +429,10 @@ func (c *Conn) SetSendWindow(n int) {
 	}
 }
 
-// Output is a view of the bytes that wait to be written; see Wrote.
+// Output returns a view of the bytes that wait to be written; see Wrote.
 func (c *Conn) Output() []byte { return c.out }
 
-// Wrote takes the first n bytes of Output for written. It is the way of drivers
+// Wrote records that the first n bytes of Output are written. It is for drivers
 // that write without waiting; others use Swap.
 func (c *Conn) Wrote(n int, now time.Duration) {
 	if n > 0 {
@@ -439,7 +441,7 @@ func (c *Conn) Wrote(n int, now time.Duration) {
 	}
 }
 
-// left notes that n bytes have gone, and with them perhaps the PINGREQ.
+// left records that n bytes were written, possibly with the PINGREQ.
 func (c *Conn) left(n int, now time.Duration) {
 	c.lastOut = now
 	if c.pingOut > 0 {
@@ -449,8 +451,8 @@ func (c *Conn) left(n int, now time.Duration) {
 	}
 }
 
-// Swap takes the bytes that are to be written and leaves the empty buffer
-// spare in their place.
+// Swap returns the bytes that wait to be written and continues with the empty
+// buffer spare.
 func (c *Conn) Swap(spare []byte, now time.Duration) []byte {
 	b := c.out
 	c.out = spare[:0]
@@ -460,9 +462,11 @@ func (c *Conn) Swap(spare []byte, now time.Duration) []byte {
 	return b
 }
 
-// PingWaits reports whether a PINGREQ is among the bytes that wait to be written.
+// PingWaits reports whether a PINGREQ is among the bytes that wait to be
+// written.
 func (c *Conn) PingWaits() bool { return c.pingOut > 0 }
 
-// Pinged notes that a PINGREQ has been written only now: the peer has its time
-// from then on. It is for drivers whose writes of what Swap returns take long.
+// Pinged records that a PINGREQ has been written only now: the peer's time to
+// answer starts then. It is for drivers that take long to write what Swap
+// returns.
 func (c *Conn) Pinged(now time.Duration) { c.pingAt = now }

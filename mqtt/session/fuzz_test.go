@@ -6,7 +6,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// opened is an engine in one of its phases, as the low bits of kind say:
+// opened returns an engine in one of its phases, as the low bits of kind say:
 // version, role and whether it is up.
 func opened(kind byte) (*Conn, *Session) {
 	v := packet.V31 + packet.Version(kind%3)
@@ -39,7 +39,7 @@ func opened(kind byte) (*Conn, *Session) {
 			panic(err)
 		}
 	}
-	// Something in every state: QoS 1 and 2 sent, and a request.
+	// One packet in every state: QoS 1 and 2 sent, and a request.
 	_ = c.Publish(&packet.Publish{QoS: 1, Topic: []byte("t")}, 1)
 	_ = c.Publish(&packet.Publish{QoS: 2, Topic: []byte("t")}, 2)
 	if kind/3%2 == 0 {
@@ -48,8 +48,9 @@ func opened(kind byte) (*Conn, *Session) {
 	return c, s
 }
 
-// FuzzNext feeds arbitrary bytes to an engine in any phase, as a driver does:
-// no panic, bounded output, and a goodbye that is a packet.
+// FuzzNext feeds arbitrary bytes to an engine in any phase, as a driver does.
+// It checks that the engine does not panic, bounds its output, and ends with a
+// whole packet.
 func FuzzNext(f *testing.F) {
 	for kind := range byte(12) {
 		for _, b := range []string{

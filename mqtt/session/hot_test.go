@@ -31,8 +31,8 @@ func newPair(tb testing.TB, qos packet.QoS) *pair {
 	return p
 }
 
-// move hands what a has written to b, which acknowledges every message, and
-// returns the number of messages that are over for b.
+// move passes what a has written to b, which acknowledges every message, and
+// returns the number of messages that are finished for b.
 func (p *pair) move(tb testing.TB, a, b *Conn) (done int) {
 	in := a.Swap(p.spare, 0)
 	for at := 0; at < len(in); {
@@ -52,10 +52,10 @@ func (p *pair) move(tb testing.TB, a, b *Conn) (done int) {
 	return done
 }
 
-// burst is how many messages go before the answers are read.
+// burst is how many messages are sent before the answers are read.
 const burst = 64
 
-// round sends a burst from the client and runs it to its end.
+// round sends a burst from the client and completes it.
 func (p *pair) round(tb testing.TB) {
 	for range burst {
 		if err := p.c.Publish(&p.p, 7); err != nil {
@@ -83,7 +83,7 @@ func TestPublishAndReceiveDoNotAllocate(t *testing.T) {
 	}
 }
 
-// BenchmarkBothEnds is the work of both engines per message, without I/O.
+// BenchmarkBothEnds measures the work of both engines per message, without I/O.
 func BenchmarkBothEnds(b *testing.B) {
 	for qos, name := range []string{"QoS0", "QoS1", "QoS2"} {
 		b.Run(name, func(b *testing.B) {

@@ -6,7 +6,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// startingAt is a client whose next packet identifier is id.
+// startingAt returns a client whose next packet identifier is id.
 func startingAt(t *testing.T, version packet.Version, id uint16, cfg Config) *client {
 	t.Helper()
 	c := &client{t: t}
@@ -23,7 +23,7 @@ func startingAt(t *testing.T, version packet.Version, id uint16, cfg Config) *cl
 	return c
 }
 
-// TestIdentifiersGoFrom65535To1: 0 is none (MQTT-2.2.1-3).
+// TestIdentifiersGoFrom65535To1 checks that 0 is never used (MQTT-2.2.1-3).
 func TestIdentifiersGoFrom65535To1(t *testing.T) {
 	t.Parallel()
 	c := startingAt(t, packet.V311, 65534, Config{})
@@ -46,7 +46,7 @@ func TestIdentifiersGoFrom65535To1(t *testing.T) {
 	}
 }
 
-// TestAnswersBesideTheWindowFindNothing on either side of the wrap.
+// TestAnswersBesideTheWindowFindNothing checks both sides of the wrap.
 func TestAnswersBesideTheWindowFindNothing(t *testing.T) {
 	t.Parallel()
 	c := startingAt(t, packet.V311, 65535, Config{})
@@ -65,7 +65,7 @@ func TestAnswersBesideTheWindowFindNothing(t *testing.T) {
 	if _, ok := c.s.find(0); ok {
 		t.Error("identifier 0 is open")
 	}
-	// Where the ring is full its first slot follows the last.
+	// When the ring is full its first slot follows the last.
 	for c.s.span() < uint32(len(c.s.slots)) {
 		c.publish(1, "", 3)
 	}
@@ -74,12 +74,13 @@ func TestAnswersBesideTheWindowFindNothing(t *testing.T) {
 	}
 }
 
-// TestARefusedPublishGivesItsIdentifierBack, the first after the wrap too.
+// TestARefusedPublishGivesItsIdentifierBack includes the first one after the
+// wrap.
 func TestARefusedPublishGivesItsIdentifierBack(t *testing.T) {
 	t.Parallel()
 	for id, want := range map[uint16]string{1: "32 05 0001 74 0001", 2: "32 05 0001 74 0002", 65535: "32 05 0001 74 ffff"} {
 		c := startingAt(t, packet.V311, id, Config{})
-		// Properties have no encoding before 5.0.
+		// Properties cannot be encoded before 5.0.
 		if err := c.Publish(&packet.Publish{QoS: 1, Topic: []byte("t"), Properties: packet.Properties{1, 0}}, 1); err == nil {
 			t.Fatal("properties are sent in 3.1.1")
 		}
@@ -91,8 +92,8 @@ func TestARefusedPublishGivesItsIdentifierBack(t *testing.T) {
 	}
 }
 
-// TestNoIdentifierIsUsedTwiceAtOnce: the oldest message holds the ring up, whatever
-// is over behind it.
+// TestNoIdentifierIsUsedTwiceAtOnce checks that the oldest message blocks the
+// ring, even if all later ones are finished.
 func TestNoIdentifierIsUsedTwiceAtOnce(t *testing.T) {
 	t.Parallel()
 	c := startingAt(t, packet.V311, 3, Config{})
@@ -134,8 +135,8 @@ func hex16(id uint16) string {
 	return string([]byte{digits[id>>12], digits[id>>8&15], digits[id>>4&15], digits[id&15]})
 }
 
-// TestASessionIsRestoredOverTheWrap, with the identifiers between those that are
-// over, and goes on behind the last.
+// TestASessionIsRestoredOverTheWrap restores a session in which some
+// identifiers are finished, and continues after the last.
 func TestASessionIsRestoredOverTheWrap(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}
@@ -166,7 +167,8 @@ func TestASessionIsRestoredOverTheWrap(t *testing.T) {
 	}
 }
 
-// TestTheFirstRestoredMayBeIdentifier1, whose predecessor is 65535 and not 0.
+// TestTheFirstRestoredMayBeIdentifier1 checks that its predecessor is 65535 and
+// not 0.
 func TestTheFirstRestoredMayBeIdentifier1(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}
@@ -176,7 +178,7 @@ func TestTheFirstRestoredMayBeIdentifier1(t *testing.T) {
 		}
 	}
 	if err := c.s.Restore(ChangeSent, 65535, 2, unhex(t, "32 05 0001 74 ffff")); err != nil {
-		t.Fatal(err) // 65,534 further on: the ring is full
+		t.Fatal(err) // 65,534 later: the ring is full
 	}
 	c.open(packet.V311, Config{})
 	c.in("20 02 01 00", "3a 05 0001 74 0001  3a 05 0001 74 ffff")
@@ -185,8 +187,8 @@ func TestTheFirstRestoredMayBeIdentifier1(t *testing.T) {
 	}
 }
 
-// TestMessagesAreNumberedAnewOverTheWrap, for a server that lost the session.
-func TestMessagesAreNumberedAnewOverTheWrap(t *testing.T) {
+// TestMessagesAreRenumberedOverTheWrap covers a server that lost the session.
+func TestMessagesAreRenumberedOverTheWrap(t *testing.T) {
 	t.Parallel()
 	c := startingAt(t, packet.V311, 65532, Config{})
 	c.publish(1, "1", 1)
@@ -203,8 +205,8 @@ func TestMessagesAreNumberedAnewOverTheWrap(t *testing.T) {
 	}
 }
 
-// TestEveryEndGivesAPlaceOfTheReceiveMaximumBack, and nothing else does
-// (MQTT-3.3.4-9).
+// TestEveryEndGivesAPlaceOfTheReceiveMaximumBack also checks that nothing else
+// frees one (MQTT-3.3.4-9).
 func TestEveryEndGivesAPlaceOfTheReceiveMaximumBack(t *testing.T) {
 	t.Parallel()
 	const next = "32 07 0001 74 0002 00 32"
@@ -234,7 +236,7 @@ func TestEveryEndGivesAPlaceOfTheReceiveMaximumBack(t *testing.T) {
 			c.in(step[0], step[1])
 		}
 		c.publish(1, "3", 3)
-		c.out("") // one place came free, not two
+		c.out("") // one slot was freed, not two
 		c.in("40 02 0002", "32 07 0001 74 0003 00 33")
 		if c.sent != 1 {
 			t.Errorf("%s: %d places are taken", row.name, c.sent)

@@ -10,8 +10,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// inboundState is what is known of an inbound QoS 2 message between its
-// PUBLISH and its PUBREL.
+// inboundState is the state of an inbound QoS 2 message between its PUBLISH and
+// its PUBREL.
 type inboundState uint8
 
 const (
@@ -20,22 +20,23 @@ const (
 	inboundAgain                            // came again on this connection before the owner's Ack
 )
 
-// inbound is an inbound QoS 2 message, and what the peer has forgotten before it:
-// messages under the same packet identifier that the owner still has in hand.
-// Their Acks come before its own (MQTT-4.6.0-3), and have nobody to be sent to.
+// inbound is an inbound QoS 2 message, and the earlier messages under the same
+// packet identifier that the peer has forgotten but the owner has not
+// acknowledged yet. Their Acks come before its own (MQTT-4.6.0-3) and are not
+// sent.
 type inbound struct {
 	state inboundState
-	sum   uint32 // of its content
-	now   uint16 // that came on this connection, and have a place of our Receive Maximum
-	late  uint16 // that came on earlier ones
+	sum   uint32 // checksum of its content
+	now   uint16 // earlier messages of this connection, which use slots of our Receive Maximum
+	late  uint16 // earlier messages of earlier connections
 }
 
-// Next handles the first packet of in and reports it in ev. n is its length;
-// n == 0 with a nil error means that in holds only a part of a packet, and
-// ev.Need how long it must become. After an error the connection is over:
-// call Fail, write what it leaves, and close.
+// Next handles the first packet of in and reports it in ev. n is its length. If
+// n is 0 and the error is nil, in holds only a part of a packet, and ev.Need is
+// the length it must reach. After an error the connection is over: call Fail,
+// write the remaining output, and close.
 //
-// in may be changed: a topic alias is cut out of a PUBLISH's properties.
+// Next may change in: it cuts a topic alias out of a PUBLISH's properties.
 func (c *Conn) Next(in []byte, now time.Duration, ev *Event) (n int, err error) {
 	ev.Kind, ev.Need = None, 0
 	if c.phase != up {
@@ -69,12 +70,12 @@ func (c *Conn) Next(in []byte, now time.Duration, ev *Event) (n int, err error) 
 	return n, c.handle(f, ev)
 }
 
-// maxEarly is the largest packet, in bytes, that a server takes from a peer
-// that it has not accepted: more than the strings of a CONNECT can have, and
-// a megabyte with their properties.
+// maxEarly is the largest packet, in bytes, that a server accepts from a peer
+// before it has accepted its CONNECT. It exceeds the maximum size of a
+// CONNECT's strings, and allows a megabyte with their properties.
 const maxEarly = 1 << 20
 
-// limit is the largest packet accepted now; 0 for the protocol's limit.
+// limit returns the largest packet accepted now, or 0 for the protocol's limit.
 func (c *Conn) limit() int {
 	if c.server && c.phase != up && (c.cfg.MaxPacket == 0 || c.cfg.MaxPacket > maxEarly) {
 		return maxEarly
@@ -82,8 +83,8 @@ func (c *Conn) limit() int {
 	return c.cfg.MaxPacket
 }
 
-// early judges the first byte of a connection that is not up, before a body
-// of any length has been waited for (MQTT-3.1.0-1, MQTT-3.2.0-1).
+// early checks the first byte on a connection that is not up, before it waits
+// for a body of any length (MQTT-3.1.0-1, MQTT-3.2.0-1).
 func (c *Conn) early(in []byte) error {
 	if len(in) == 0 {
 		return nil
@@ -112,8 +113,8 @@ func illegal(t packet.Type, rule, text string) error {
 	return &packet.Error{Type: t, Reason: packet.ProtocolError, Rule: rule, Text: text, Offset: -1}
 }
 
-// handle is every packet but PUBLISH and acknowledgements, which only come when
-// the connection is up, and often.
+// handle handles all packets except PUBLISH and acknowledgements, which come
+// only when the connection is up, and often.
 func (c *Conn) handle(f packet.Frame, ev *Event) error {
 	if !c.mayReceive(f.Type) {
 		return illegal(f.Type, "", "not a packet for "+c.role())
@@ -169,7 +170,7 @@ func (c *Conn) role() string {
 	return "a client"
 }
 
-// mayReceive is the direction column of table 2-1.
+// mayReceive implements the direction column of table 2-1.
 func (c *Conn) mayReceive(t packet.Type) bool {
 	switch t {
 	case packet.CONNECT, packet.SUBSCRIBE, packet.UNSUBSCRIBE, packet.PINGREQ:
@@ -188,8 +189,8 @@ func (c *Conn) connect(f packet.Frame, ev *Event) error {
 	err := p.Parse(f, 0)
 	c.version = p.Version
 	if !c.version.Valid() {
-		// What the client speaks is unknown: answer in 5.0 to whoever asks
-		// for more than that, in 3.1.1 to the rest.
+		// The client's version is unknown: answer in 5.0 if it is higher than
+		// that, else in 3.1.1.
 		c.version = packet.V311
 		if p.Version > packet.V5 {
 			c.version = packet.V5
@@ -200,7 +201,7 @@ func (c *Conn) connect(f packet.Frame, ev *Event) error {
 	}
 	c.clean = p.CleanStart
 	if c.version < packet.V5 {
-		c.cfg.ReceiveMaximum = 65535 // the client cannot know another
+		c.cfg.ReceiveMaximum = 65535 // the client cannot announce another
 	}
 	c.brief = p.Properties.UintOr(packet.SessionExpiryInterval, 0) == 0
 	c.limits(p.Properties)
@@ -208,7 +209,7 @@ func (c *Conn) connect(f packet.Frame, ev *Event) error {
 	return nil
 }
 
-// limits takes over what CONNECT or CONNACK announce.
+// limits stores the limits that CONNECT or CONNACK announce.
 func (c *Conn) limits(p packet.Properties) {
 	for q := range p.All() {
 		switch q.ID {
@@ -243,7 +244,7 @@ func (c *Conn) connack(f packet.Frame, ev *Event) error {
 		if !acceptsIn311(f, c.version) {
 			return err
 		}
-		words, _ := packet.Properties(nil).AppendBytes(packet.ReasonString, []byte("it answers in the form of MQTT 3.1.1"))
+		words, _ := packet.Properties(nil).AppendBytes(packet.ReasonString, []byte("it answers in the format of MQTT 3.1.1"))
 		*p = packet.Connack{Reason: packet.UnsupportedProtocolVersion, Properties: words}
 	}
 	ev.Kind, ev.Reason, ev.Properties = Connack, p.Reason, p.Properties
@@ -257,7 +258,7 @@ func (c *Conn) connack(f packet.Frame, ev *Event) error {
 	c.limits(p.Properties)
 	if c.peer.MaximumPacketSize < minPeer {
 		return &packet.Error{Type: f.Type, Reason: packet.PacketTooLarge, Rule: "MQTT-3.2.2-15",
-			Text: "the server takes packets of at most " + strconv.Itoa(c.peer.MaximumPacketSize) + " bytes, fewer than an acknowledgement has", Offset: -1}
+			Text: "the server accepts packets of at most " + strconv.Itoa(c.peer.MaximumPacketSize) + " bytes, less than an acknowledgement needs", Offset: -1}
 	}
 	c.phase = accepted
 	if !p.SessionPresent && !(c.version == packet.V31 && !c.clean) {
@@ -266,22 +267,22 @@ func (c *Conn) connack(f packet.Frame, ev *Event) error {
 	return nil
 }
 
-// acceptsIn311 reports whether a CONNACK accepts, in the two bytes of 3.1.1, what was
-// asked in 5.0: the server has not looked at the protocol level, and speaks 3.1.1.
+// acceptsIn311 reports whether a CONNACK accepts a 5.0 CONNECT in the two bytes
+// of 3.1.1: the server has ignored the protocol level, and speaks 3.1.1.
 func acceptsIn311(f packet.Frame, v packet.Version) bool {
 	return v >= packet.V5 && len(f.Body) == 2 && f.Body[0] <= 1 && f.Body[1] == 0
 }
 
-// minPeer is the smallest maximum packet size, in bytes, with which a peer can be
-// spoken to: that of an acknowledgement. A client does not accept a server that
-// allows less, because it could not acknowledge what comes nor end what is in
-// flight; a client that allows less than the 5 bytes of CONNACK gets none.
+// minPeer is the smallest usable maximum packet size of a peer, in bytes: the
+// size of an acknowledgement. A client does not accept a server that allows
+// less, because it could neither acknowledge messages nor complete its own. A
+// client that allows less than the 5 bytes of CONNACK gets none.
 const minPeer = 4
 
 // minReason is the size, in bytes, of an acknowledgement with a reason code.
 const minReason = 5
 
-// publish is the receiver's side of section 4.3.
+// publish implements the receiver of section 4.3.
 func (c *Conn) publish(f packet.Frame, ev *Event) error {
 	p := &ev.Publish
 	if err := p.Parse(f, c.version); err != nil {
@@ -326,16 +327,17 @@ func (c *Conn) publish(f packet.Frame, ev *Event) error {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// contentSum tells a copy of a message from another message.
+// contentSum returns a checksum that distinguishes copies of a message from
+// other messages.
 func contentSum(p *packet.Publish) uint32 {
 	sum := crc32.Checksum(p.Topic, castagnoli)
 	sum = crc32.Update(sum, castagnoli, p.Properties)
 	return crc32.Update(sum, castagnoli, p.Payload)
 }
 
-// again takes a message that has been delivered and comes once more, before its
-// PUBREL (MQTT-4.3.3-10). DUP says so (MQTT-3.3.1-1), or on one connection that it
-// is the same to the byte.
+// again handles a message that was delivered and comes again before its PUBREL
+// (MQTT-4.3.3-10), as shown by DUP (MQTT-3.3.1-1) or, on the same connection,
+// by identical content.
 func (c *Conn) again(id uint16, m inbound) error {
 	if m.state&inboundCounted == 0 {
 		if err := c.takeQuota(); err != nil {
@@ -353,9 +355,9 @@ func (c *Conn) again(id uint16, m inbound) error {
 	return nil
 }
 
-// reused takes a new message under an identifier whose PUBREL
-// has not come: the peer has forgotten the old one. A journal must not take the
-// new one for acknowledged.
+// reused handles a new message under an identifier whose PUBREL has not come:
+// the peer has forgotten the old one. A journal must not treat the new one as
+// acknowledged.
 func (c *Conn) reused(id uint16, m inbound) inbound {
 	c.Reused++
 	switch {
@@ -372,7 +374,7 @@ func (c *Conn) reused(id uint16, m inbound) inbound {
 		}
 		m.late = max(m.late, m.late+1)
 	}
-	delete(c.s.inbound, id) // until the new one has its place
+	delete(c.s.inbound, id) // until the new one has a slot
 	return m
 }
 
@@ -388,8 +390,8 @@ func (c *Conn) takeQuota() error {
 }
 
 // inboundProperties resolves a topic alias (section 3.3.2.3.4) and refuses
-// what only a server may send. The alias is cut out of the property block in
-// place.
+// properties that only a server may send. The alias is cut out of the property
+// block in place.
 func (c *Conn) inboundProperties(p *packet.Publish, ev *Event) error {
 	alias, has := p.Properties.Uint(packet.TopicAlias)
 	if has {
@@ -405,7 +407,8 @@ func (c *Conn) inboundProperties(p *packet.Publish, ev *Event) error {
 				a.in = append(a.in, nil)
 			}
 			if !bytes.Equal(a.in[i], p.Topic) {
-				// A new slice: messages not yet consumed may view the old.
+				// Use a new slice: messages not yet consumed may view the old
+				// one.
 				a.in[i] = bytes.Clone(p.Topic)
 			}
 		} else if i >= len(a.in) || a.in[i] == nil {
@@ -422,18 +425,18 @@ func (c *Conn) inboundProperties(p *packet.Publish, ev *Event) error {
 	return nil
 }
 
-// Ack acknowledges a message that Next reported, after the owner has dealt
-// with it: PUBACK at QoS 1, PUBREC at QoS 2, nothing at QoS 0. Messages must
-// be acknowledged in the order of their arrival (MQTT-4.6.0-2, -3). A failing
-// reason is sent in 5.0 only. Once the connection is over, Ack is AckLate.
+// Ack acknowledges a message that Next reported, after the owner has processed
+// it: PUBACK at QoS 1, PUBREC at QoS 2, nothing at QoS 0. Messages must be
+// acknowledged in the order of their arrival (MQTT-4.6.0-2, -3). A failing
+// reason is sent only in 5.0. Once the connection is over, Ack acts as AckLate.
 func (c *Conn) Ack(qos packet.QoS, id uint16, reason packet.ReasonCode) {
 	c.AckWith(qos, id, reason, nil)
 }
 
-// AckWith is Ack with properties for MQTT 5.0, which are left out where the
-// peer's maximum packet size forbids them (MQTT-3.4.2-2, -3, MQTT-3.5.2-2, -3). If
-// it forbids the failing reason, too, nothing is sent (MQTT-3.2.2-15): the message
-// stays unacknowledged, for success would not be true.
+// AckWith is Ack with properties for MQTT 5.0, which are omitted if they exceed
+// the peer's maximum packet size (MQTT-3.4.2-2, -3, MQTT-3.5.2-2, -3). If the
+// failing reason is too large as well, nothing is sent (MQTT-3.2.2-15): the
+// message stays unacknowledged, because success would be false.
 func (c *Conn) AckWith(qos packet.QoS, id uint16, reason packet.ReasonCode, props packet.Properties) {
 	if c.phase != up {
 		c.AckLate(qos, id)
@@ -480,8 +483,8 @@ func (c *Conn) AckWith(qos packet.QoS, id uint16, reason packet.ReasonCode, prop
 	}
 }
 
-// answer appends a PUBREL or PUBCOMP: with the reason that the identifier is
-// unknown where that fits, and without it where it does not.
+// answer appends a PUBREL or PUBCOMP. The reason that the identifier is unknown
+// is omitted if it is too large.
 func (c *Conn) answer(t packet.Type, id uint16, reason packet.ReasonCode) {
 	if reason == packet.Success || c.version < packet.V5 || c.put(&packet.Ack{Type: t, PacketID: id, Reason: reason}) != nil {
 		c.out = packet.AppendAck(c.out, t, id)
@@ -489,10 +492,10 @@ func (c *Conn) answer(t packet.Type, id uint16, reason packet.ReasonCode) {
 }
 
 // AckLate acknowledges a message that came on an earlier connection of this
-// session. At QoS 1 the server will send it again, and there is nothing to
-// do; at QoS 2 the redelivery, if it has come already, is answered now. A
-// server's connection has no session before Accept: until then the message is
-// acknowledged on its own connection.
+// session. At QoS 1 it does nothing: the server sends the message again. At QoS
+// 2 it answers the redelivery if that has come already. A server's connection
+// has no session before Accept: until then the message is acknowledged on its
+// own connection.
 func (c *Conn) AckLate(qos packet.QoS, id uint16) {
 	if qos != 2 || c.s == nil {
 		return
@@ -506,7 +509,7 @@ func (c *Conn) AckLate(qos packet.QoS, id uint16) {
 	case m.now > 0 && c.phase != up:
 		m.now--
 	case m.state&inboundAcked != 0 || c.phase == up && m.state&inboundCounted != 0 && m.state&inboundAgain == 0:
-		return // the message is one of this connection's
+		return // the message came on this connection
 	default:
 		m.state |= inboundAcked
 	}
@@ -528,8 +531,8 @@ func (c *Conn) ack(p *packet.Ack, ev *Event) error {
 	n, ok := c.s.find(p.PacketID)
 	if !ok || int32(n-c.cursor) >= 0 { // unknown, or not sent on this connection
 		c.Stray++
-		// A slot that waits to be resent gets another PUBREC then. PUBREL now
-		// would let the receiver take the repetition for a new message.
+		// A slot that waits to be resent gets another PUBREC later. A PUBREL
+		// now would make the receiver take the repetition for a new message.
 		if p.Type == packet.PUBREC && !p.Reason.Failed() && !(ok && c.s.at(n).sent) {
 			c.answer(packet.PUBREL, p.PacketID, packet.PacketIdentifierNotFound)
 		}
@@ -563,7 +566,7 @@ func (c *Conn) ack(p *packet.Ack, ev *Event) error {
 		return nil
 	}
 	c.NoQoS2 = p.Type == packet.PUBACK && sl.state == slotPubrec && n == c.s.head
-	return illegal(p.Type, "MQTT-4.3.3-1", "not the answer that packet identifier "+strconv.Itoa(int(p.PacketID))+" awaits")
+	return illegal(p.Type, "MQTT-4.3.3-1", "not the answer expected for packet identifier "+strconv.Itoa(int(p.PacketID)))
 }
 
 func (c *Conn) pubrel(p *packet.Ack) error {
@@ -604,7 +607,7 @@ func (c *Conn) suback(f packet.Frame, ev *Event) error {
 	}
 	sl := c.s.at(n)
 	if sl.state != want {
-		return illegal(f.Type, "MQTT-3.8.4-2", "not the answer that packet identifier "+strconv.Itoa(int(p.PacketID))+" awaits")
+		return illegal(f.Type, "MQTT-3.8.4-2", "not the answer expected for packet identifier "+strconv.Itoa(int(p.PacketID)))
 	}
 	if (f.Type == packet.SUBACK || c.version >= packet.V5) && len(p.Codes) != int(sl.size) {
 		return illegal(f.Type, "MQTT-3.8.4-5", strconv.Itoa(len(p.Codes))+" reason codes for "+strconv.Itoa(int(sl.size))+" topic filters")
@@ -614,9 +617,9 @@ func (c *Conn) suback(f packet.Frame, ev *Event) error {
 	return nil
 }
 
-// Fail appends what an erring peer is told, as far as its version can be told
-// anything: DISCONNECT with the reason in 5.0, a refusing CONNACK from a
-// server before it accepted. The connection is over then.
+// Fail appends the reason for a peer's protocol error, where the version has a
+// packet for it: DISCONNECT with the reason in 5.0, or a refusing CONNACK from
+// a server that has not accepted yet. The connection is over then.
 func (c *Conn) Fail(err error) {
 	reason := packet.UnspecifiedError
 	var words packet.Properties
@@ -632,15 +635,14 @@ func (c *Conn) Fail(err error) {
 	}
 	switch c.phase {
 	case opening, deciding:
-		// Nothing is sent to a peer that has not shown an MQTT CONNECT.
-		// Before 5.0 a reason without a return code stays untold
-		// (MQTT-3.2.2-6 of 3.1.1).
-		told := c.version >= packet.V5 && reason.AllowedIn(packet.CONNACK)
+		// Send nothing to a peer that has not sent an MQTT CONNECT. Before 5.0
+		// a reason without a return code is not sent (MQTT-3.2.2-6 of 3.1.1).
+		send := c.version >= packet.V5 && reason.AllowedIn(packet.CONNACK)
 		switch reason {
 		case packet.UnsupportedProtocolVersion, packet.ClientIdentifierNotValid:
-			told = c.version != 0
+			send = c.version != 0
 		}
-		if told {
+		if send {
 			c.Refuse(&packet.Connack{Reason: reason, Properties: words})
 		}
 	case connecting, accepted, up:

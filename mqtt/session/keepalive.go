@@ -5,16 +5,16 @@ import "time"
 // never is a deadline that does not come.
 const never = time.Duration(1<<63 - 1)
 
-// Tick looks at the deadlines and returns the time of the next one. A client
-// pings when it has sent or heard nothing for the keep alive time
-// (MQTT-3.1.2-20), and fails with ErrKeepAlive when the answer takes as long
-// again from when the PINGREQ was written: it may stand behind a long packet. A
-// server fails when the client was silent for one and a half times that
+// Tick checks the deadlines and returns the time of the next one. A client
+// sends PINGREQ when it has sent or received nothing for the keep alive time
+// (MQTT-3.1.2-20), and fails with ErrKeepAlive if the answer takes as long
+// again from when the PINGREQ was written, which may be after a long packet. A
+// server fails if the client was silent for one and a half times that
 // (MQTT-3.1.2-22). Any received packet is a sign of life.
 //
 // reading is false while the driver does not read because its application is
-// behind: silence means nothing then, and only pings go out. Tick takes it for
-// a sign of life, so that the peer has its time when reading goes on.
+// behind. Silence means nothing then, and only pings are sent. Tick treats it
+// as a sign of life, so that the peer has its full time when reading resumes.
 func (c *Conn) Tick(now time.Duration, reading bool) (next time.Duration, err error) {
 	switch c.phase {
 	case closed, idle, accepted: // Resume is called at once
@@ -47,7 +47,7 @@ func (c *Conn) Tick(now time.Duration, reading bool) (next time.Duration, err er
 	}
 	if c.pinging && reading {
 		deadline := max(c.pingAt, c.lastIn) + c.keepAlive
-		if c.pingOut > 0 { // behind what the peer takes its time for
+		if c.pingOut > 0 { // queued after what the peer is still taking
 			deadline = max(deadline, c.lastOut+c.keepAlive)
 		}
 		if now >= deadline {
@@ -56,7 +56,7 @@ func (c *Conn) Tick(now time.Duration, reading bool) (next time.Duration, err er
 		return deadline, nil
 	}
 	deadline := min(c.lastIn, c.lastOut) + c.keepAlive
-	if c.pinging { // and not reading
+	if c.pinging { // while not reading
 		deadline = max(c.pingAt, c.lastOut) + c.keepAlive
 	}
 	if now >= deadline {
@@ -68,8 +68,8 @@ func (c *Conn) Tick(now time.Duration, reading bool) (next time.Duration, err er
 	return deadline, nil
 }
 
-// lastOpen is when the wait for the first packet began: it does not move with
-// the bytes of a packet that arrives drop by drop.
+// lastOpen returns when the wait for the first packet began. It is not extended
+// by the bytes of a packet that arrives slowly.
 func (c *Conn) lastOpen() time.Duration {
 	if c.server {
 		return c.lastIn

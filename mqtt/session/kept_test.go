@@ -8,13 +8,13 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// A session that the server has lost is lost with what came in, too, and whoever
-// keeps a journal is told.
+// A session that the server has lost also loses its inbound messages, and a
+// journal is informed.
 func TestALostSessionOfInboundMessagesIsLost(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}
 	cleared := 0
-	c.s.Changed = func(kind Change, _ uint16, _ uint64, _ []byte) {
+	c.s.Changed = func(kind ChangeKind, _ uint16, _ uint64, _ []byte) {
 		if kind == ChangeCleared {
 			cleared++
 		}
@@ -35,7 +35,7 @@ func TestALostSessionOfInboundMessagesIsLost(t *testing.T) {
 	c.in("62 02 0001", "70 03 0001 92")
 }
 
-// A late answer to what was cleared must not find a new message.
+// A late answer to a cleared message must not match a new one.
 func TestIdentifiersGoOnBehindAClearedSession(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}
@@ -52,8 +52,9 @@ func TestIdentifiersGoOnBehindAClearedSession(t *testing.T) {
 	c.out("32 05 0001 74 0003")
 }
 
-// To a server that has lost the session the messages are new, whatever their length.
-func TestALostMessageOfAnyLengthIsNumberedAnew(t *testing.T) {
+// To a server that has lost the session the messages are new, whatever their
+// length.
+func TestALostMessageOfAnyLengthIsRenumbered(t *testing.T) {
 	t.Parallel()
 	const rest = 5 // of the remaining length: topic and identifier
 	for _, remaining := range []int{rest, 127, 128, 16383, 16384, 2097151, 2097152} {
@@ -70,7 +71,7 @@ func TestALostMessageOfAnyLengthIsNumberedAnew(t *testing.T) {
 	}
 }
 
-// Messages that are over take no memory, but for a little.
+// Finished messages take hardly any memory.
 func TestTheBytesOfFinishedMessagesAreGivenBack(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}
@@ -91,7 +92,7 @@ func TestTheBytesOfFinishedMessagesAreGivenBack(t *testing.T) {
 	}
 }
 
-// OpenBefore asks for messages before the mark, in each state, and for no request.
+// OpenBefore counts messages before the mark, in each state, and no requests.
 func TestOpenBeforeIsExact(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}
@@ -106,10 +107,10 @@ func TestOpenBeforeIsExact(t *testing.T) {
 	message := c.s.Mark()
 	c.publish(1, "", 3)
 	c.Swap(nil, 0)
-	for _, step := range []struct{ in, out string }{{}, {"50 02 0002", "62 02 0002"}} { // PUBREC awaited, PUBCOMP awaited
+	for _, step := range []struct{ in, out string }{{}, {"50 02 0002", "62 02 0002"}} { // waiting for PUBREC, waiting for PUBCOMP
 		c.in(step.in, step.out)
 		if c.s.OpenBefore(none) || c.s.OpenBefore(request) || !c.s.OpenBefore(message) {
-			t.Errorf("behind %q: %v, %v, %v", step.in, c.s.OpenBefore(none), c.s.OpenBefore(request), c.s.OpenBefore(message))
+			t.Errorf("after %q: %v, %v, %v", step.in, c.s.OpenBefore(none), c.s.OpenBefore(request), c.s.OpenBefore(message))
 		}
 	}
 	c.in("70 02 0002", "")

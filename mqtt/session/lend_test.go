@@ -7,8 +7,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// TestASessionIsLentOutOnlyWhileNothingIsOpen: what a driver of many connections
-// shares between them must have nothing of anybody in it.
+// TestASessionIsLentOutOnlyWhileNothingIsOpen checks that a session that a
+// driver shares between many connections holds nothing of any of them.
 func TestASessionIsLentOutOnlyWhileNothingIsOpen(t *testing.T) {
 	p := newPair(t, 0)
 	one := p.c.Detach()
@@ -23,7 +23,7 @@ func TestASessionIsLentOutOnlyWhileNothingIsOpen(t *testing.T) {
 	}
 	p.move(t, &p.c, &p.s)
 
-	// A session that others have used, whose ring stands elsewhere.
+	// A session that others have used, whose ring starts elsewhere.
 	other := newPair(t, 1)
 	other.round(t)
 	used := other.c.Detach()

@@ -8,10 +8,10 @@ import (
 )
 
 // Publish sends a message. At QoS 0 it is encoded into the output at once. At
-// QoS 1 and 2 it goes into the session under the next packet identifier, is
-// written as soon as the peer's Receive Maximum allows, and is reported by
-// one Done event with tag; that also works while the connection is down.
-// p.PacketID and p.Dup are ignored. p is not kept.
+// QoS 1 and 2 it is stored in the session under the next packet identifier, is
+// written as soon as the peer's Receive Maximum allows, and is reported by one
+// Done event with tag; that also works without a connection. p.PacketID and
+// p.Dup are ignored. p is not kept.
 func (c *Conn) Publish(p *packet.Publish, tag uint64) error {
 	if p.QoS > 2 {
 		return packet.ErrQoS
@@ -27,7 +27,7 @@ func (c *Conn) Publish(p *packet.Publish, tag uint64) error {
 			return ErrAlias
 		}
 	}
-	var q packet.Publish // a literal would be copied
+	var q packet.Publish // a composite literal would be copied
 	q.QoS, q.Retain, q.Topic, q.Properties, q.Payload = p.QoS, p.Retain, p.Topic, p.Properties, p.Payload
 	if q.QoS == 0 {
 		if c.phase != up {
@@ -80,17 +80,17 @@ func (c *Conn) Publish(p *packet.Publish, tag uint64) error {
 	return nil
 }
 
-// Room reports whether Publish at QoS 1 or 2 would take a message of size bytes
-// now.
-func (c *Conn) Room(size int) bool {
+// CanPublish reports whether Publish at QoS 1 or 2 would accept a message of size
+// bytes now.
+func (c *Conn) CanPublish(size int) bool {
 	s := c.s
 	return s != nil && s.open < c.cfg.SendWindow && s.span() < maxSpan && (len(s.log) == 0 || len(s.log)+size <= c.cfg.SendBytes)
 }
 
 // pump writes the slots from the cursor on, as far as the window and the peer's
-// Receive Maximum reach: new publishes for the first time, and after a resume those
-// of earlier connections with DUP, and PUBREL (MQTT-4.4.0-1, MQTT-3.3.4-9).
-// Late is false for what Publish has added just now.
+// Receive Maximum allow: new publishes for the first time, and after a resume
+// those of earlier connections with DUP, and PUBREL (MQTT-4.4.0-1,
+// MQTT-3.3.4-9). late is false for a message that Publish has added just now.
 func (c *Conn) pump(late bool) {
 	s := c.s
 	if int32(c.cursor-s.head) < 0 {
@@ -119,10 +119,10 @@ func (c *Conn) pump(late bool) {
 	}
 }
 
-// Hold lets PUBLISH and PUBREL leave for the most oldest unfinished packets only, of
-// 0 for none; a negative number ends that. It is for a driver that looks for the
-// packet at which the peer ends its connections. It holds for this connection, and
-// may be called before Resume.
+// Hold restricts PUBLISH and PUBREL to the most oldest unfinished packets,
+// where 0 means none; a negative number removes the restriction. It is for a
+// driver that looks for the packet at which the peer ends its connections. It
+// applies to this connection, and may be called before Resume.
 func (c *Conn) Hold(most int) {
 	held, before := c.held, c.most
 	c.held, c.most = most >= 0, uint32(max(most, 0))
@@ -131,18 +131,18 @@ func (c *Conn) Hold(most int) {
 	}
 }
 
-// Outstanding is a message that was sent on a connection and is not acknowledged
-// to the end.
+// Outstanding is a message that was sent on a connection and is not completely
+// acknowledged.
 type Outstanding struct {
 	Tag      uint64
-	Serial   uint32 // stays the same, whatever packet identifiers the message gets
-	Released bool   // PUBREL was sent, and PUBCOMP is awaited
+	Serial   uint32 // stays the same if the packet identifier changes
+	Released bool   // PUBREL was sent, waiting for PUBCOMP
 	Publish  []byte // the encoded packet, a view; empty if only its identifier was restored
 }
 
 // Oldest returns the oldest message that was sent on this connection and is not
-// acknowledged to the end, and how many of them there are. It may be called once
-// the connection is over.
+// completely acknowledged, and how many of them there are. It may be called
+// after the connection is over.
 func (c *Conn) Oldest() (o Outstanding, n int) {
 	s := c.s
 	if s == nil {
@@ -180,7 +180,7 @@ func (c *Conn) write(sl *slot) {
 			err = c.appendAliased(resent)
 		}
 	}
-	if err != nil { // our own encoding does not decode: send it as it stands
+	if err != nil { // our own encoding cannot be decoded: send it unchanged
 		c.out = append(c.out, b...)
 	}
 }
@@ -188,15 +188,15 @@ func (c *Conn) write(sl *slot) {
 // aliasSize is the size of a topic alias as a property, in bytes.
 const aliasSize = 3
 
-// appendAliased appends p with a topic alias if there is one for its topic or
-// one can be assigned (section 3.3.2.3.4). Aliases are assigned to the first
-// topics that come.
+// appendAliased appends p with a topic alias if its topic has one or one can be
+// assigned (section 3.3.2.3.4). Aliases are assigned to the first topics used.
 func (c *Conn) appendAliased(p *packet.Publish) error {
 	limit := int(min(c.cfg.SendAliases, c.peer.TopicAliasMaximum))
 	a := c.aliases()
 	alias, known := a.out[string(p.Topic)]
 	if !known {
-		// A server, which nobody asks for aliases, has them where they save bytes.
+		// A server, which uses aliases unasked, uses them only if they save
+		// bytes.
 		if len(a.out) >= limit || c.server && len(p.Topic) <= aliasSize {
 			out, err := p.AppendTo(c.out, c.version)
 			if err == nil {
@@ -233,7 +233,8 @@ func (c *Conn) appendAliased(p *packet.Publish) error {
 }
 
 // Subscribe sends a SUBSCRIBE under the next packet identifier; p.PacketID is
-// ignored. It is reported by one Suback event with tag, or by Lost.
+// ignored. The answer is reported by one Suback event with tag, or its absence
+// by Lost.
 func (c *Conn) Subscribe(p *packet.Subscribe, tag uint64) error {
 	if err := c.subscribable(p); err != nil {
 		return err
@@ -246,7 +247,7 @@ func (c *Conn) Unsubscribe(p *packet.Unsubscribe, tag uint64) error {
 	return c.request(p, slotUnsuback, tag, len(p.Filters), func(id uint16) { p.PacketID = id })
 }
 
-// subscribable refuses what the server said it cannot do.
+// subscribable refuses subscriptions that the server said it does not support.
 func (c *Conn) subscribable(p *packet.Subscribe) error {
 	if !c.peer.SubscriptionIDs {
 		if _, has := p.Properties.Uint(packet.SubscriptionIdentifier); has {
@@ -286,9 +287,9 @@ func (c *Conn) request(p packet.Packet, state slotState, tag uint64, filters int
 	return err
 }
 
-// Suback answers a SUBSCRIBE or UNSUBSCRIBE of the peer. Properties that the
-// peer's maximum packet size forbids are left out (MQTT-3.9.2-1, -2,
-// MQTT-3.11.2-1, -2); if the rest is too large still, the error is ErrTooLarge.
+// Suback answers a SUBSCRIBE or UNSUBSCRIBE of the peer. Properties that exceed
+// the peer's maximum packet size are omitted (MQTT-3.9.2-1, -2, MQTT-3.11.2-1,
+// -2); if the rest is still too large, the error is ErrTooLarge.
 func (c *Conn) Suback(p *packet.Suback) error {
 	if c.phase != up {
 		return ErrNotUp
@@ -302,7 +303,7 @@ func (c *Conn) Suback(p *packet.Suback) error {
 }
 
 // Auth sends an AUTH packet, also before the connection is up. The peer's
-// maximum packet size is known after that only (MQTT-3.2.2-15).
+// maximum packet size is known only after that (MQTT-3.2.2-15).
 func (c *Conn) Auth(p *packet.Auth) error {
 	if c.phase == closed || c.phase == idle {
 		return ErrNotUp
@@ -310,7 +311,7 @@ func (c *Conn) Auth(p *packet.Auth) error {
 	return c.put(p)
 }
 
-// Ping sends a PINGREQ, which a Pong event answers.
+// Ping sends a PINGREQ. A Pong event reports the answer.
 func (c *Conn) Ping(now time.Duration) error {
 	if c.phase != up {
 		return ErrNotUp
@@ -323,11 +324,11 @@ func (c *Conn) Ping(now time.Duration) error {
 // PingTime returns when the last PINGREQ was sent.
 func (c *Conn) PingTime() time.Duration { return c.pingAt }
 
-// Disconnect says goodbye, of a client also before CONNACK; nothing may be sent
-// afterwards. Properties that the version or the peer's maximum packet size forbid are
-// left out, and so is a session expiry interval after one of 0 in CONNECT (section
-// 3.14.2.2.2), for which the server would publish the will. Before 5.0 a server has no
-// DISCONNECT, and nothing is appended.
+// Disconnect sends DISCONNECT, which a client may do before CONNACK; nothing
+// may be sent after it. Properties that the version or the peer's maximum
+// packet size forbids are omitted, and so is a session expiry interval after
+// one of 0 in CONNECT (section 3.14.2.2.2), for which the server would publish
+// the will. Before 5.0 a server has no DISCONNECT, and nothing is appended.
 func (c *Conn) Disconnect(p *packet.Disconnect) {
 	if c.phase != up && c.phase != accepted && c.phase != connecting {
 		return

@@ -14,24 +14,24 @@ import (
 )
 
 // side is one end of the model: an engine, its session, and the application
-// behind it.
+// that uses it.
 type side struct {
 	name   string
 	conn   Conn
 	sess   Session
 	cfg    Config
-	toPeer []byte // bytes on their way
+	toPeer []byte // bytes in transit
 	in     []byte // received, not yet parsed
 	ev     Event
 
-	held bool // CONNECT or CONNACK was read, and Accept or Resume is still to come
+	held bool // CONNECT or CONNACK was read; Accept or Resume was not called yet
 
 	next  uint64            // number of the next message
-	qos   map[uint64]int    // of every message at QoS 1 and 2 that was taken
-	done  map[uint64]int    // how often each was reported as over
+	qos   map[uint64]int    // of every message at QoS 1 and 2 that Publish accepted
+	done  map[uint64]int    // how often each was reported as finished
 	got   map[uint64]int    // how often each message of the peer arrived
 	now   map[uint64]int    // how often on this connection
-	asked map[uint64]bool   // requests that have no answer yet
+	asked map[uint64]bool   // unanswered requests
 	first []uint64          // in the order of first arrival
 	todo  []unacked         // delivered and not yet acknowledged by the application
 	lost  map[uint64]string // messages that may be missing at the peer, and why
@@ -54,7 +54,7 @@ type model struct {
 	epoch     int
 	forgotten bool // the server has lost its session at least once
 	journal   journal.Memory
-	forget    bool // it will have lost it at the next connection
+	forget    bool // it loses it before the next connection
 }
 
 func newSide(name string, cfg Config) side {
@@ -69,7 +69,7 @@ func (m *model) peer(x *side) *side {
 	return &m.c
 }
 
-// open begins a connection, which then waits for its CONNECT and CONNACK to be
+// open begins a connection, which then waits until its CONNECT and CONNACK are
 // delivered, and for accept and resume.
 func (m *model) open() {
 	m.epoch++
@@ -84,7 +84,7 @@ func (m *model) open() {
 	m.s.conn.Serve(m.s.cfg, m.now)
 }
 
-// cut loses the connection and everything on its way.
+// cut loses the connection and everything in transit.
 func (m *model) cut() {
 	m.up = false
 	for _, x := range []*side{&m.c, &m.s} {
@@ -93,11 +93,11 @@ func (m *model) cut() {
 	}
 }
 
-// restart ends the client's program and starts another from its journal.
-// What was delivered and not acknowledged will come again.
+// restart ends the client's program and starts another one from its journal.
+// Messages that were delivered and not acknowledged will come again.
 func (m *model) restart() {
 	if m.c.sess.forgotten {
-		m.forget = true // nobody is left to know
+		m.forget = true // the program that knew it has ended
 	}
 	m.cut()
 	x := &m.c
@@ -109,7 +109,7 @@ func (m *model) restart() {
 	x.todo = nil
 	x.sess, x.conn = Session{}, Conn{}
 	if err := m.journal.Load(func(r journal.Record) error {
-		return x.sess.Restore(Change(r.Kind), r.PacketID, r.Tag, r.Packet)
+		return x.sess.Restore(ChangeKind(r.Kind), r.PacketID, r.Tag, r.Packet)
 	}); err != nil {
 		m.t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func (m *model) restart() {
 }
 
 func (m *model) keepJournal() {
-	m.c.sess.Changed = func(kind Change, id uint16, tag uint64, publish []byte) {
+	m.c.sess.Changed = func(kind ChangeKind, id uint16, tag uint64, publish []byte) {
 		m.journal.Append(journal.Record{Kind: journal.Kind(kind), PacketID: id, Tag: tag, Packet: publish})
 	}
 }
@@ -128,7 +128,7 @@ func (m *model) flush(x *side) {
 	x.toPeer = append(x.toPeer, x.conn.Swap(nil, m.now)...)
 }
 
-// deliver hands n bytes of the peer's to x, which parses what it can.
+// deliver passes n bytes from the peer to x, which parses what it can.
 func (m *model) deliver(x *side, n int) {
 	from := m.peer(x)
 	n = min(n, len(from.toPeer))
@@ -136,7 +136,7 @@ func (m *model) deliver(x *side, n int) {
 	from.toPeer = from.toPeer[n:]
 	for !x.held {
 		n, err := x.conn.Next(x.in, m.now, &x.ev)
-		if err == ErrNotUp && !m.up { // behind a DISCONNECT
+		if err == ErrNotUp && !m.up { // after a DISCONNECT
 			return
 		}
 		if err != nil {
@@ -156,7 +156,7 @@ func (m *model) event(x *side) {
 	case Connect, Connack:
 		x.held = true
 		if ev.Kind == Connack && !ev.Connack.SessionPresent {
-			m.forget = false // the client has been told
+			m.forget = false // the client has been informed
 		}
 	case Publish:
 		p := &ev.Publish
@@ -187,7 +187,7 @@ func (m *model) event(x *side) {
 	}
 }
 
-// proceed lets the application deal with the CONNECT or CONNACK it was shown.
+// proceed lets the application handle the CONNECT or CONNACK.
 func (m *model) proceed(x *side) {
 	if !x.held {
 		return
@@ -199,7 +199,7 @@ func (m *model) proceed(x *side) {
 		return
 	}
 	ack := packet.Connack{SessionPresent: m.epoch > 1 && !m.forget}
-	if m.forget { // until the client has heard of it
+	if m.forget { // until the client has learned of it
 		x.sess.Clear(func(tag uint64) { x.done[tag]++; x.lost[tag] = "server forgot" })
 		x.todo = nil
 	}
@@ -213,7 +213,7 @@ func (m *model) proceed(x *side) {
 	m.deliver(x, 0)
 }
 
-// over is the end of a publish, answered that of a request.
+// over records the end of a publish, answered that of a request.
 func (m *model) over(x *side, tag uint64) {
 	x.done[tag]++
 	if x.qos[tag] == 0 {
@@ -228,7 +228,7 @@ func (m *model) answered(x *side, tag uint64) {
 	delete(x.asked, tag)
 }
 
-// request lets the client subscribe, unsubscribe, ping or, rarely, leave.
+// request makes the client subscribe, unsubscribe, ping or, rarely, disconnect.
 func (m *model) request(arg int) {
 	x := &m.c
 	x.next++
@@ -257,7 +257,7 @@ func (m *model) request(arg int) {
 	}
 }
 
-// ack lets the application acknowledge its oldest message.
+// ack makes the application acknowledge its oldest message.
 func (m *model) ack(x *side) {
 	if len(x.todo) == 0 {
 		return
@@ -265,9 +265,9 @@ func (m *model) ack(x *side) {
 	u := x.todo[0]
 	x.todo = x.todo[1:]
 	switch {
-	case u.epoch == m.epoch: // which is AckLate once the connection is over
+	case u.epoch == m.epoch: // acts as AckLate once the connection is over
 		x.conn.Ack(u.qos, u.id, packet.Success)
-	case x.conn.s == nil: // a server's that is not accepted; the old one is still there
+	case x.conn.s == nil: // the server has not accepted; the old connection still exists
 		(&Conn{s: &x.sess, phase: closed}).AckLate(u.qos, u.id)
 	default:
 		x.conn.AckLate(u.qos, u.id)
@@ -288,7 +288,7 @@ func (m *model) publish(x *side, qos packet.QoS) {
 	}
 }
 
-// heal connects, lets everything arrive, and acknowledges it.
+// heal connects, delivers everything, and acknowledges it.
 func (m *model) heal() {
 	for range 100000 {
 		if !m.up {
@@ -309,7 +309,7 @@ func (m *model) heal() {
 	m.t.Fatal("never comes to rest")
 }
 
-// check looks at what must hold when all is quiet.
+// check checks what must hold when nothing is in progress.
 func (m *model) check() {
 	for _, x := range []*side{&m.c, &m.s} {
 		y := m.peer(x)
@@ -336,8 +336,8 @@ func (m *model) check() {
 		for id := range x.sess.Inbound {
 			m.t.Errorf("%s: inbound identifier %d stays open", x.name, id)
 		}
-		// QoS 0 may be lost, and what a queue of QoS 1 and 2 holds back is
-		// overtaken by it; among QoS 1 and 2 the order of sending holds.
+		// QoS 0 may be lost, and may overtake QoS 1 and 2 messages that are
+		// held back by a limit. Among QoS 1 and 2 the order of sending holds.
 		var order []uint64
 		for _, n := range y.first {
 			if x.qos[n] > 0 {
@@ -351,8 +351,8 @@ func (m *model) check() {
 }
 
 // TestNothingIsLostBetweenClientAndServer drives both engines over pipes that
-// are cut at any byte, and checks the promises of section 4.3 when all is
-// quiet again.
+// are cut at any byte, and checks the guarantees of section 4.3 when nothing is
+// in progress.
 func TestNothingIsLostBetweenClientAndServer(t *testing.T) {
 	t.Parallel()
 	for _, mayForget := range []bool{false, true} {
@@ -384,7 +384,7 @@ func TestNothingIsLostBetweenClientAndServer(t *testing.T) {
 					arg := step / 24
 					switch step / 2 % 12 {
 					case 0, 1, 2:
-						// A broker keeps its own queue while there is no session.
+						// A broker has its own queue while there is no session.
 						if x == &m.c || m.up {
 							m.publish(x, packet.QoS(arg%3))
 						}

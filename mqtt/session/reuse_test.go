@@ -8,9 +8,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// TestAnIdentifierUsedAgainNamesANewMessage: DUP alone makes a PUBLISH a
-// repetition (MQTT-3.3.1-1). A peer that has forgotten its session sends others
-// under identifiers whose PUBREL has not come.
+// TestAnIdentifierUsedAgainNamesANewMessage checks that only DUP makes a
+// PUBLISH a repetition (MQTT-3.3.1-1). A peer that has forgotten its session
+// sends new messages under identifiers whose PUBREL has not come.
 func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 	t.Parallel()
 	const (
@@ -18,11 +18,11 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 		pubrec        = "50 02 0007"
 	)
 	for _, row := range []struct {
-		name   string
-		do     func(e *ends)
-		got    string // payloads delivered
-		reused int
-		told   []Change
+		name    string
+		do      func(e *ends)
+		got     string // payloads delivered
+		reused  int
+		changes []ChangeKind
 	}{
 		{"after its PUBREC", func(e *ends) {
 			e.in(one, "")
@@ -30,7 +30,7 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			e.in(two, "")
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "12", 1, []Change{ChangeArrived, ChangeReleased, ChangeArrived, ChangeReleased}},
+		}, "12", 1, []ChangeKind{ChangeArrived, ChangeReleased, ChangeArrived, ChangeReleased}},
 		{"after its PUBREC, over a reconnect", func(e *ends) {
 			e.in(one, "")
 			e.ack(pubrec)
@@ -38,7 +38,7 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			e.in(two, "")
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "12", 1, []Change{ChangeArrived, ChangeReleased, ChangeArrived, ChangeReleased}},
+		}, "12", 1, []ChangeKind{ChangeArrived, ChangeReleased, ChangeArrived, ChangeReleased}},
 		{"with DUP it is a repetition", func(e *ends) {
 			e.in(one, "")
 			e.ack(pubrec)
@@ -46,14 +46,14 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			e.in(dup, pubrec)
 			e.in(dup, pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "1", 0, []Change{ChangeArrived, ChangeReleased}},
+		}, "1", 0, []ChangeKind{ChangeArrived, ChangeReleased}},
 		{"while the message is in hand", func(e *ends) {
 			e.in(one, "")
 			e.in(two, "")
-			e.ack("") // PUBREC would say that the second is ours
+			e.ack("") // PUBREC would mean that we own the second message
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "12", 1, []Change{ChangeArrived, ChangeReleased}},
+		}, "12", 1, []ChangeKind{ChangeArrived, ChangeReleased}},
 		{"while it is in hand from an earlier connection", func(e *ends) {
 			e.in(one, "")
 			e.again()
@@ -61,7 +61,7 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			e.ack("")
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "12", 1, []Change{ChangeArrived, ChangeReleased}},
+		}, "12", 1, []ChangeKind{ChangeArrived, ChangeReleased}},
 		{"while it is in hand, and has been repeated", func(e *ends) {
 			e.in(one, "")
 			e.again()
@@ -70,16 +70,16 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			e.ack("")
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "12", 1, []Change{ChangeArrived, ChangeReleased}},
+		}, "12", 1, []ChangeKind{ChangeArrived, ChangeReleased}},
 		{"while both are in hand and the connection is lost", func(e *ends) {
 			e.in(one, "")
 			e.in(two, "")
 			e.again()
 			e.ack("")
-			e.in(dup, "") // of the second
+			e.in(dup, "") // of the second message
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "12", 1, []Change{ChangeArrived, ChangeReleased}},
+		}, "12", 1, []ChangeKind{ChangeArrived, ChangeReleased}},
 		{"three times, over two reconnects", func(e *ends) {
 			e.in(one, "")
 			e.again()
@@ -90,7 +90,7 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			e.ack("")
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "123", 2, []Change{ChangeArrived, ChangeReleased}},
+		}, "123", 2, []ChangeKind{ChangeArrived, ChangeReleased}},
 		{"acknowledged while there is no connection", func(e *ends) {
 			e.in(one, "")
 			e.in(two, "")
@@ -100,7 +100,7 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			e.open()
 			e.in(dup, pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "12", 1, []Change{ChangeArrived, ChangeReleased}},
+		}, "12", 1, []ChangeKind{ChangeArrived, ChangeReleased}},
 		{"a copy of it while it is in hand", func(e *ends) {
 			e.in(one, "")
 			e.in(one, "")
@@ -109,55 +109,55 @@ func TestAnIdentifierUsedAgainNamesANewMessage(t *testing.T) {
 			e.ack("")
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "12", 1, []Change{ChangeArrived, ChangeReleased}},
+		}, "12", 1, []ChangeKind{ChangeArrived, ChangeReleased}},
 		{"a copy of it after its PUBREC", func(e *ends) {
 			e.in(one, "")
 			e.ack(pubrec)
 			e.in(one, pubrec)
 			e.in("62 02 0007", "70 02 0007")
-		}, "1", 0, []Change{ChangeArrived, ChangeReleased}},
+		}, "1", 0, []ChangeKind{ChangeArrived, ChangeReleased}},
 		{"the same content on another connection", func(e *ends) {
 			e.in(one, "")
 			e.ack(pubrec)
 			e.again()
 			e.in(one, "")
 			e.ack(pubrec)
-		}, "11", 1, []Change{ChangeArrived, ChangeReleased, ChangeArrived}},
+		}, "11", 1, []ChangeKind{ChangeArrived, ChangeReleased, ChangeArrived}},
 		{"the same content to another topic", func(e *ends) {
 			e.in(one, "")
 			e.ack(pubrec)
 			e.in("34 06 0001 75 0007 31", "")
 			e.ack(pubrec)
-		}, "11", 1, []Change{ChangeArrived, ChangeReleased, ChangeArrived}},
+		}, "11", 1, []ChangeKind{ChangeArrived, ChangeReleased, ChangeArrived}},
 		{"the one after it is another", func(e *ends) {
 			e.in(one, "")
 			e.ack(pubrec)
 			e.in("62 02 0007", "70 02 0007")
 			e.in(two, "")
 			e.ack(pubrec)
-		}, "12", 0, []Change{ChangeArrived, ChangeReleased, ChangeArrived}},
+		}, "12", 0, []ChangeKind{ChangeArrived, ChangeReleased, ChangeArrived}},
 	} {
 		for _, server := range []bool{false, true} {
 			t.Run(fmt.Sprint(row.name, ", server: ", server), func(t *testing.T) {
 				t.Parallel()
 				e := &ends{t: t, server: server}
-				e.s.Changed = func(kind Change, _ uint16, _ uint64, _ []byte) { e.told = append(e.told, kind) }
+				e.s.Changed = func(kind ChangeKind, _ uint16, _ uint64, _ []byte) { e.changes = append(e.changes, kind) }
 				e.open()
 				row.do(e)
 				e.lost()
 				if e.got != row.got || e.reused != row.reused {
 					t.Errorf("delivered %q, %d identifiers used again; want %q, %d", e.got, e.reused, row.got, row.reused)
 				}
-				if !slices.Equal(e.told, row.told) {
-					t.Errorf("the journal is told of %v, want %v", e.told, row.told)
+				if !slices.Equal(e.changes, row.changes) {
+					t.Errorf("the journal gets %v, want %v", e.changes, row.changes)
 				}
 			})
 		}
 	}
 }
 
-// ends is an engine in either role over connections of MQTT 3.1.1, with the owner's
-// messages in hand.
+// ends is an engine in either role over connections of MQTT 3.1.1, with the
+// messages that its owner has not acknowledged.
 type ends struct {
 	t      *testing.T
 	server bool
@@ -167,8 +167,8 @@ type ends struct {
 
 	conns, reused int
 	got           string
-	hand          []int // connections on which the messages came
-	told          []Change
+	hand          []int // the connection of each of these messages
+	changes       []ChangeKind
 }
 
 func (e *ends) open() {
@@ -219,7 +219,7 @@ func (e *ends) out(want string) {
 	}
 }
 
-// ack acknowledges the oldest message in hand.
+// ack acknowledges the oldest of these messages.
 func (e *ends) ack(want string) {
 	e.t.Helper()
 	if e.hand[0] == e.conns {
@@ -231,8 +231,8 @@ func (e *ends) ack(want string) {
 	e.out(want)
 }
 
-// TestMessagesUnderOneIdentifierKeepToTheReceiveMaximum: each one in hand has its
-// place, and gives it back once.
+// TestMessagesUnderOneIdentifierKeepToTheReceiveMaximum checks that each
+// unacknowledged message uses one slot, and frees it once.
 func TestMessagesUnderOneIdentifierKeepToTheReceiveMaximum(t *testing.T) {
 	t.Parallel()
 	n := 0
@@ -254,7 +254,8 @@ func TestMessagesUnderOneIdentifierKeepToTheReceiveMaximum(t *testing.T) {
 	c.refuses(publish(), packet.ReceiveMaximumExceeded, "e0 01 93")
 }
 
-// TestAMessageBeyondTheReceiveMaximumIsNotTakenForAnOldOne when it comes again.
+// TestAMessageBeyondTheReceiveMaximumIsNotTakenForAnOldOne covers such a
+// message that comes again.
 func TestAMessageBeyondTheReceiveMaximumIsNotTakenForAnOldOne(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}

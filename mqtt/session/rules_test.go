@@ -92,8 +92,8 @@ func TestALatePubrecDoesNotReleaseAMessageToBeResent(t *testing.T) {
 	c.Lost(nil)
 	c.open(packet.V5, Config{})
 	c.in("20 06 01 00 03 21 0001", "3a 06 0001 74 0001 00")
-	// The server answers what came on the last connection. A PUBREL would
-	// make it forget the identifier and take the repetition for new.
+	// The server acknowledges a message of the last connection. A PUBREL would
+	// make it forget the identifier and take the repetition for a new message.
 	c.in("50 02 0002", "")
 	c.in("40 02 0001", "3c 06 0001 74 0002 00")
 }
@@ -130,12 +130,12 @@ func TestAServerWithoutASessionRefusesToPublish(t *testing.T) {
 			t.Errorf("QoS %d: %v", qos, err)
 		}
 	}
-	if c.Room(1) {
+	if c.CanPublish(1) {
 		t.Error("there is room in no session")
 	}
 }
 
-func TestRestoreRefusesWhatIsNoPublish(t *testing.T) {
+func TestRestoreRefusesOtherPackets(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{
 		"", "32", "32 ffffffff7f", "32 02 0001", "32 05 0001 74 0002", "30 03 0001 74", "36 05 0001 74 0001",
@@ -184,8 +184,9 @@ func TestAnAuthKeepsToThePeersMaximum(t *testing.T) {
 	c.out("")
 }
 
-// Whatever a peer announces, up to 4,294,967,295, there is room for a message:
-// in an int of 32 bits, which the tests run with too, most of it is negative.
+// Whatever a peer announces, up to 4,294,967,295, there is room for a message.
+// Most of these values are negative in an int of 32 bits, with which the tests
+// also run.
 func TestAMaximumPacketSizeIsCutToTheProtocols(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -207,7 +208,7 @@ func TestAMaximumPacketSizeIsCutToTheProtocols(t *testing.T) {
 		if got := v.Peer().MaximumPacketSize; got != row.want {
 			t.Errorf("a client's %s: %d, want %d", row.said, got, row.want)
 		}
-		// What the caller has put into CONNECT itself.
+		// Limits that the caller has put into CONNECT.
 		o := &client{t: t}
 		p := &packet.Connect{Version: packet.V5, ClientID: []byte("c"), Properties: unhex(t, "27 "+row.said)}
 		if err := o.Open(&o.s, p, Config{}, 0); err != nil {
@@ -219,8 +220,8 @@ func TestAMaximumPacketSizeIsCutToTheProtocols(t *testing.T) {
 	}
 }
 
-// A limit that no packet reaches is announced as the largest, and one that is
-// none as none.
+// A limit that no packet reaches is announced as the largest, and a limit
+// without effect is not announced.
 func TestALimitOfOursIsAnnouncedAsItHolds(t *testing.T) {
 	t.Parallel()
 	huge := int64(1)<<32 + 5 // in 32 bits: 5
@@ -246,7 +247,7 @@ func TestALimitOfOursIsAnnouncedAsItHolds(t *testing.T) {
 	}
 }
 
-// Hold lets the oldest packets leave only, PUBREL among them, and the next when one
+// Hold sends only the oldest packets, including PUBREL, and the next when one
 // of them is done.
 func TestHoldLetsTheOldestPacketsLeaveOnly(t *testing.T) {
 	t.Parallel()
@@ -285,8 +286,8 @@ func TestHoldLetsTheOldestPacketsLeaveOnly(t *testing.T) {
 	c.out("3a 05 0001 74 0003 32 05 0001 74 0004")
 }
 
-// A message keeps its serial number when a session that the server has lost begins
-// anew, and is dropped by it.
+// A message keeps its serial number when a session that the server has lost
+// starts over, and Drop finds it by that.
 func TestASerialNumberOutlivesPacketIdentifiers(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}
@@ -318,8 +319,8 @@ func TestASerialNumberOutlivesPacketIdentifiers(t *testing.T) {
 	}
 }
 
-// What is dropped by its content leaves the others as they are: with their identifiers,
-// and PUBREL of what the peer has received.
+// Messages that are dropped by their content leave the others unchanged: their
+// identifiers, and PUBREL for those that the peer has received.
 func TestWhatIsDroppedLeavesTheOthers(t *testing.T) {
 	t.Parallel()
 	for drop := range 1 << 3 {
@@ -351,8 +352,8 @@ func TestWhatIsDroppedLeavesTheOthers(t *testing.T) {
 	}
 }
 
-// Every reason code of every acknowledgement (table 2-6), and what the sender of the
-// message is told.
+// Every reason code of every acknowledgement (table 2-6), and what is reported
+// for the message.
 func TestWhatAcknowledgementsSay(t *testing.T) {
 	t.Parallel()
 	for code := range 256 {
@@ -393,7 +394,7 @@ func TestWhatAcknowledgementsSay(t *testing.T) {
 	}
 }
 
-// MQTT-3.8.4-5 and MQTT-3.11.3-1: a code for each filter, no fewer and no more.
+// MQTT-3.8.4-5 and MQTT-3.11.3-1: one code for each filter.
 func TestARequestHasACodeForEachFilter(t *testing.T) {
 	t.Parallel()
 	filters := [][]byte{[]byte("a"), []byte("b")}
@@ -401,7 +402,7 @@ func TestARequestHasACodeForEachFilter(t *testing.T) {
 		for codes := 1; codes <= 3; codes++ {
 			for _, unsubscribe := range []bool{false, true} {
 				if unsubscribe && version < packet.V5 {
-					continue // its UNSUBACK has none
+					continue // its UNSUBACK has no codes
 				}
 				c := &client{t: t}
 				c.open(version, Config{})
@@ -431,7 +432,8 @@ func TestARequestHasACodeForEachFilter(t *testing.T) {
 	}
 }
 
-// MQTT-3.2.2-2: after a clean start there is no session. MQTT 3.1 has no flag for it.
+// MQTT-3.2.2-2: after a clean start there is no session. MQTT 3.1 has no flag
+// for it.
 func TestNoSessionIsPresentAfterACleanStart(t *testing.T) {
 	t.Parallel()
 	for version, connack := range map[packet.Version]string{packet.V31: "20 02 01 00", packet.V311: "20 02 01 00", packet.V5: "20 03 01 00 00"} {
@@ -469,7 +471,7 @@ func TestAGoodbyeKeepsToTheSessionExpiryOfConnect(t *testing.T) {
 	}{
 		{"none, then 9", nil, expiry(9), "e0 00"},
 		{"0, then 9", expiry(0), expiry(9), "e0 00"},
-		{"none, then 0", nil, expiry(0), "e0 00"}, // which says nothing new
+		{"none, then 0", nil, expiry(0), "e0 00"}, // which changes nothing
 		{"1, then 9", expiry(1), expiry(9), "e0 07 00 05 11 00000009"},
 		{"1, then 0", expiry(1), expiry(0), "e0 07 00 05 11 00000000"},
 		{"none, then 9 and more", nil, append(expiry(9), 0x1f, 0, 1, 'x'), "e0 06 00 04 1f 0001 78"},
@@ -488,8 +490,8 @@ func TestAGoodbyeKeepsToTheSessionExpiryOfConnect(t *testing.T) {
 	}
 }
 
-// Another encoding changes the packets and nothing else, as often as it comes, whatever
-// has been acknowledged between.
+// Another encoding changes the packets and nothing else, however often it is
+// applied and whatever has been acknowledged in between.
 func TestAnotherEncodingKeepsIdentifiers(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}

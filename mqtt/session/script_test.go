@@ -36,7 +36,7 @@ func (c *client) open(v packet.Version, cfg Config) {
 	c.Swap(nil, 0)
 }
 
-// in feeds bytes and expects what the engine writes in answer.
+// in feeds bytes and checks what the engine writes in answer.
 func (c *client) in(s, want string) {
 	c.t.Helper()
 	for b := unhex(c.t, s); len(b) > 0; {
@@ -103,7 +103,7 @@ func TestResendingInTheOriginalOrder(t *testing.T) {
 	}
 }
 
-func TestAServerThatLostTheSessionGetsEverythingAnew(t *testing.T) {
+func TestAServerThatLostTheSessionGetsEverythingAgain(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}
 	c.open(packet.V311, Config{})
@@ -114,8 +114,8 @@ func TestAServerThatLostTheSessionGetsEverythingAnew(t *testing.T) {
 	c.in("50 02 0002", "62 02 0002")
 	c.Lost(nil)
 	c.open(packet.V311, Config{})
-	// New identifiers, no DUP, and the message whose PUBREC had come too: the
-	// server may have kept it for PUBREL.
+	// New identifiers, no DUP, and the message whose PUBREC had come as well:
+	// the server may have kept it for PUBREL.
 	c.in("20 02 00 00", "32 06 0001 74 0003 31  34 06 0001 74 0004 32")
 	if len(c.over) != 0 {
 		t.Errorf("given up: %d", c.over)
@@ -136,7 +136,7 @@ func TestReceiveMaximumOfTheServer(t *testing.T) {
 	}
 	c.publish(0, "0", 0) // not counted
 	c.out("30 05 0001 74 00 30")
-	// A PUBREC that refuses ends the message and gives its place back.
+	// A PUBREC that refuses ends the message and frees its slot.
 	c.publish(1, "3", 3)
 	c.in("50 03 0002 97", "32 07 0001 74 0003 00 33")
 	if c.ev.Kind != Done || c.ev.Tag != 2 || c.ev.Reason != packet.QuotaExceeded {
@@ -155,7 +155,7 @@ func TestOurReceiveMaximum(t *testing.T) {
 	c.in("34 06 0001 74 0002 00", "")
 	c.Ack(2, 2, packet.Success)
 	c.out("50 02 0002")
-	// Until PUBCOMP the place is taken.
+	// The slot is in use until PUBCOMP.
 	c.refuses("32 06 0001 74 0003 00", packet.ReceiveMaximumExceeded, "e0 01 93")
 }
 
@@ -259,9 +259,9 @@ func TestTheFirstPacketIsCONNACK(t *testing.T) {
 	}
 }
 
-// Section 3.3.2.3.4: a sender may give an alias to another topic. A message that the
-// application has in hand keeps the topic that it came with.
-func TestATopicAliasMayBeSetAnew(t *testing.T) {
+// Section 3.3.2.3.4: a sender may assign an alias to another topic. An
+// unacknowledged message keeps the topic that it came with.
+func TestATopicAliasMayBeSetAgain(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}
 	c.open(packet.V5, Config{TopicAliasMaximum: 3})
@@ -282,8 +282,8 @@ func TestATopicAliasMayBeSetAnew(t *testing.T) {
 	c.refuses("30 06 0000 03 23 0001", packet.ProtocolError, "e0 01 82")
 }
 
-// An alias has three bytes as a property: a server, which nobody asks for aliases,
-// has them for longer topics.
+// An alias has three bytes as a property. A server, which uses aliases unasked,
+// uses them for longer topics.
 func TestAServerHasAliasesWhereTheySaveBytes(t *testing.T) {
 	t.Parallel()
 	for topic, want := range map[string]string{
@@ -301,8 +301,8 @@ func TestAServerHasAliasesWhereTheySaveBytes(t *testing.T) {
 	}
 }
 
-// An alias is the peer's to know when it was sent, and a message that it did not fit
-// into has not sent it. There are as many as the peer allows.
+// The peer knows an alias only after it was sent; a message in which it did not
+// fit has not sent it. There are as many as the peer allows.
 func TestAnAliasIsAssignedWhenItIsSent(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}

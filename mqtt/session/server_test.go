@@ -23,7 +23,7 @@ type server struct {
 	done []uint64
 }
 
-// serve takes a CONNECT and accepts it.
+// serve returns a server that has accepted a CONNECT.
 func serve(t *testing.T, cfg Config, connect string) *server {
 	t.Helper()
 	v := &server{t: t}
@@ -65,7 +65,8 @@ func (v *server) out(want string) {
 	}
 }
 
-// fails feeds packets of which the last is refused, and returns the goodbye.
+// fails feeds packets, of which the last is refused, and returns the last
+// packet sent.
 func (v *server) fails(s string) (reason packet.ReasonCode, bye []byte) {
 	v.t.Helper()
 	v.Swap(nil, 0)
@@ -88,14 +89,15 @@ func (v *server) fails(s string) (reason packet.ReasonCode, bye []byte) {
 	return reason, v.Swap(nil, 0)
 }
 
-// A stranger may announce a megabyte, and then what the configuration says.
+// A peer that is not accepted may announce a megabyte, and afterwards what the
+// configuration says.
 func TestAStrangerSendsLessThanAClient(t *testing.T) {
 	t.Parallel()
 	for _, most := range []int{0, 1000, 2 << 20} {
 		var c Conn
 		var ev Event
 		c.Serve(Config{MaxPacket: most}, 0)
-		// fc ff 3f and a fixed header of 4 bytes are a megabyte.
+		// fc ff 3f with a fixed header of 4 bytes means a megabyte.
 		if n, err := c.Next([]byte{0x10, 0xfc, 0xff, 0x3f}, 0, &ev); n != 0 || (err == nil) != (most != 1000) {
 			t.Errorf("%d: a CONNECT of 1 MiB: %d, %v", most, n, err)
 		}
@@ -215,7 +217,7 @@ func TestSubscribeIsAnswered(t *testing.T) {
 	if err := v.Suback(&packet.Suback{Type: packet.SUBACK, PacketID: 7, Codes: []byte{0x87}}); err != nil {
 		t.Fatal(err)
 	}
-	v.out("90 03 0007 80") // the only failure of 3.1.1
+	v.out("90 03 0007 80") // the only failure code of 3.1.1
 	v.in("a2 05 0008 0001 74", "")
 	if v.ev.Kind != Unsubscribe {
 		t.Errorf("event %d, want Unsubscribe", v.ev.Kind)
@@ -269,7 +271,7 @@ func TestBefore5NothingIsSaidToAnErringPeer(t *testing.T) {
 	c.refuses("36 05 0001 74 0001", packet.MalformedPacket, "")
 	c.open(packet.V311, Config{})
 	c.in("20 02 00 00", "")
-	c.refuses("e0 00", packet.ProtocolError, "") // DISCONNECT of a server
+	c.refuses("e0 00", packet.ProtocolError, "") // DISCONNECT from a server
 }
 
 func TestARefusedQoSHasItsReason(t *testing.T) {
@@ -411,11 +413,11 @@ func TestCommandsRespectTheServersLimits(t *testing.T) {
 	c.out("")
 	c.open(packet.V5, Config{SendWindow: 1})
 	c.in("20 03 00 00 00", "")
-	if !c.Room(10) {
+	if !c.CanPublish(10) {
 		t.Error("no room for the first message")
 	}
 	c.publish(1, "", 1)
-	if err := c.Publish(&packet.Publish{QoS: 1, Topic: topic}, 2); err != ErrQuota || c.Room(10) {
+	if err := c.Publish(&packet.Publish{QoS: 1, Topic: topic}, 2); err != ErrQuota || c.CanPublish(10) {
 		t.Errorf("beyond the window: %v", err)
 	}
 }

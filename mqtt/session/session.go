@@ -1,11 +1,12 @@
-// Package session is the protocol state of one MQTT peer, in both roles: bytes
-// and time go in, events and bytes to write come out. It has no goroutine,
-// lock, clock or I/O; whoever drives it owns those.
+// Package session implements the protocol state of one MQTT peer, in both
+// roles: bytes and time are its input, events and bytes to write are its
+// output. It has no goroutine, lock, clock or I/O; the caller, called the
+// driver, provides those.
 //
 // [Conn] is one network connection and [Session] is what outlives it: the
 // unacknowledged outbound packets and the packet identifiers of unfinished
-// inbound QoS 2 messages (MQTT 5.0 section 4.1). A Session serves one Conn at
-// a time.
+// inbound QoS 2 messages (MQTT 5.0 section 4.1). A Session serves one Conn at a
+// time.
 //
 // Time is a [time.Duration] since an instant of the driver's choice; it must
 // not run backwards.
@@ -18,10 +19,10 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Session is the state that survives a network connection. The zero value is
-// an empty session.
+// Session is the state that survives a network connection. The zero value is an
+// empty session.
 //
-// Outbound packets that await an acknowledgement stand in a ring of slots in
+// Outbound packets that await an acknowledgement are kept in a ring of slots in
 // the order in which they were first sent, which is the order of resending
 // (MQTT-4.6.0-1). Packet identifiers are consecutive in the ring, so that an
 // acknowledgement finds its slot by subtraction, and because the ring never
@@ -42,41 +43,42 @@ type Session struct {
 	// nil until the first.
 	inbound map[uint16]inbound
 
-	// forgotten: a server has accepted us without this session, and nobody has
-	// resumed since. The next CONNACK may well speak of a session: a new one.
-	// A restored session does not know, as if that CONNACK had not arrived.
+	// forgotten is set when a server has accepted us without this session,
+	// until it is resumed. If the next CONNACK reports a session, that is a new
+	// one. A restored session does not have the flag, as if that CONNACK had
+	// been lost.
 	forgotten bool
 
-	// Changed, unless nil, is told of every change that a restored session
-	// needs to know. publish, of ChangeSent only, is a view of the encoded
-	// packet.
-	Changed func(kind Change, id uint16, tag uint64, publish []byte)
+	// Changed, if not nil, is called with every change that is needed to
+	// restore the session. publish, only for ChangeSent, is a view of the
+	// encoded packet.
+	Changed func(kind ChangeKind, id uint16, tag uint64, publish []byte)
 }
 
-// Change is a kind of change of a Session.
-type Change uint8
+// ChangeKind is a kind of change of a Session.
+type ChangeKind uint8
 
-// The changes.
+// The kinds of changes.
 const (
-	ChangeSent     Change = iota + 1 // a PUBLISH was taken for sending
-	ChangeReceived                   // its PUBREC came
-	ChangeDone                       // an outbound message is over
-	ChangeArrived                    // an inbound QoS 2 message was acknowledged with PUBREC
-	ChangeReleased                   // its PUBREL came
-	ChangeCleared                    // the session was emptied
+	ChangeSent     ChangeKind = iota + 1 // a PUBLISH was accepted for sending
+	ChangeReceived                       // its PUBREC came
+	ChangeDone                           // an outbound message is finished
+	ChangeArrived                        // an inbound QoS 2 message was acknowledged with PUBREC
+	ChangeReleased                       // its PUBREL came
+	ChangeCleared                        // the session was emptied
 )
 
-func (s *Session) changed(kind Change, id uint16, tag uint64, publish []byte) {
+func (s *Session) changed(kind ChangeKind, id uint16, tag uint64, publish []byte) {
 	if s.Changed != nil {
 		s.Changed(kind, id, tag, publish)
 	}
 }
 
-// Restore puts a message back that an earlier program's session had open, as
-// ChangeSent, ChangeReceived and ChangeArrived reported it. Outbound messages
-// come in the order of sending, before the first connection. They must be as
-// many as fit, with identifiers that are distinct.
-func (s *Session) Restore(kind Change, id uint16, tag uint64, publish []byte) error {
+// Restore restores an unfinished message of an earlier program's session, as
+// reported by ChangeSent, ChangeReceived and ChangeArrived. Outbound messages
+// must be restored in the order of sending, before the first connection. They
+// must fit, and their identifiers must be distinct.
+func (s *Session) Restore(kind ChangeKind, id uint16, tag uint64, publish []byte) error {
 	if id == 0 {
 		return packet.ErrPacketID
 	}
@@ -102,7 +104,7 @@ func (s *Session) Restore(kind Change, id uint16, tag uint64, publish []byte) er
 	case publish[0]&6 == 4:
 		state = slotPubrec
 	}
-	// Identifiers are consecutive in the ring: those between are over.
+	// Identifiers are consecutive in the ring: those in between are finished.
 	gap := (int(id) - int(s.lastID) + 65535) % 65535
 	if s.span() == 0 {
 		s.lastID, gap = id-1, 1
@@ -123,7 +125,8 @@ func (s *Session) Restore(kind Change, id uint16, tag uint64, publish []byte) er
 	return nil
 }
 
-// isPublish reports whether b is one PUBLISH at QoS 1 or 2 with this identifier.
+// isPublish reports whether b is one PUBLISH at QoS 1 or 2 with this
+// identifier.
 func isPublish(b []byte, id uint16) bool {
 	f, n, err := packet.Split(b, 0, 0)
 	if err != nil || n == 0 || n != len(b) || f.Type != packet.PUBLISH || f.Flags&6 == 0 || len(f.Body) < 4 {
@@ -139,29 +142,29 @@ type slotState uint8
 
 const (
 	slotDone     slotState = iota
-	slotPuback             // QoS 1 PUBLISH awaits PUBACK
-	slotPubrec             // QoS 2 PUBLISH awaits PUBREC
-	slotPubcomp            // PUBREL awaits PUBCOMP
-	slotSuback             // SUBSCRIBE awaits SUBACK
-	slotUnsuback           // UNSUBSCRIBE awaits UNSUBACK
+	slotPuback             // QoS 1 PUBLISH, waiting for PUBACK
+	slotPubrec             // QoS 2 PUBLISH, waiting for PUBREC
+	slotPubcomp            // PUBREL, waiting for PUBCOMP
+	slotSuback             // SUBSCRIBE, waiting for SUBACK
+	slotUnsuback           // UNSUBSCRIBE, waiting for UNSUBACK
 )
 
 type slot struct {
 	tag     uint64
-	off     uint64 // of the encoded PUBLISH in the log, absolute
-	size    uint32 // of the encoded PUBLISH; of a request the number of its filters
-	serial  uint32 // stays with the message when renumber gives it another identifier
+	off     uint64 // absolute offset of the encoded PUBLISH in the log
+	size    uint32 // of the encoded PUBLISH; of a request: the number of its filters
+	serial  uint32 // stays with the message when renumber changes its identifier
 	id      uint16
 	state   slotState
 	sent    bool // a resend carries DUP
-	counted bool // takes a place of the peer's Receive Maximum on this connection
+	counted bool // uses a slot of the peer's Receive Maximum on this connection
 }
 
-// Open is the number of PUBLISH packets at QoS 1 and 2 that have not been
-// acknowledged to the end.
+// Open returns the number of PUBLISH packets at QoS 1 and 2 that are not
+// completely acknowledged.
 func (s *Session) Open() int { return s.open }
 
-// Held is the number of bytes that the session keeps for resending.
+// Held returns the number of bytes that the session keeps for resending.
 func (s *Session) Held() int { return len(s.log) }
 
 func (s *Session) span() uint32 { return s.tail - s.head }
@@ -195,8 +198,8 @@ func nextID(id uint16) uint16 {
 	return id + 1
 }
 
-// push adds a slot with the next packet identifier. The caller has checked
-// that the span is below maxSpan.
+// push adds a slot with the next packet identifier. The caller has checked that
+// the span is below maxSpan.
 func (s *Session) push(tag uint64, state slotState) *slot {
 	if n := uint32(len(s.slots)); s.span() == n {
 		bigger := make([]slot, max(2*n, 4))
@@ -221,7 +224,7 @@ func (s *Session) opened(state slotState) {
 	}
 }
 
-// unpush takes the newest slot back.
+// unpush removes the newest slot.
 func (s *Session) unpush() {
 	s.tail--
 	s.lastID--
@@ -230,13 +233,13 @@ func (s *Session) unpush() {
 	}
 }
 
-// bytes is the encoded PUBLISH of a slot.
+// bytes returns the encoded PUBLISH of a slot.
 func (s *Session) bytes(sl *slot) []byte {
 	at := sl.off - s.base
 	return s.log[at : at+uint64(sl.size)]
 }
 
-// finish closes a slot and lets go of what the ring's head no longer needs.
+// finish closes a slot and frees what the ring's head no longer needs.
 func (s *Session) finish(sl *slot) {
 	if sl.state <= slotPubcomp {
 		s.open--
@@ -253,8 +256,8 @@ func (s *Session) finish(sl *slot) {
 	if s.head != s.tail {
 		end = s.at(s.head).off
 	}
-	// Bytes before the head go when they are half of the log, so that each
-	// byte is moved at most once on average.
+	// Bytes before the head are removed when they are half of the log, so that
+	// each byte is moved at most once on average.
 	if dead := int(end - s.base); dead == len(s.log) {
 		s.base, s.log = end, s.log[:0]
 		if cap(s.log) > keepLog {
@@ -268,8 +271,7 @@ func (s *Session) finish(sl *slot) {
 // keepLog is the capacity, in bytes, that an empty log keeps.
 const keepLog = 1 << 20
 
-// Shrink gives back the memory that an empty session keeps for the next
-// messages.
+// Shrink frees the memory that an empty session keeps for the next messages.
 func (s *Session) Shrink() {
 	if s.span() == 0 {
 		s.slots, s.base, s.log = nil, s.base+uint64(len(s.log)), nil
@@ -280,11 +282,11 @@ func (s *Session) Shrink() {
 }
 
 // renumber gives every open PUBLISH a new identifier and clears DUP, for a
-// server that has lost the session: to it they are new messages. That goes for
-// a message at QoS 2 whose PUBREC had come, too: the server may have kept it
-// for PUBREL and lost it with the session. It may then arrive twice, which is
-// the lesser evil. over is called for what cannot be sent again: with Success for
-// such a message of which only the identifier is left.
+// server that has lost the session: to it they are new messages. That includes
+// a message at QoS 2 whose PUBREC had come: the server may have kept it for
+// PUBREL and lost it with the session. It may then arrive twice, which is the
+// lesser evil. over is called for messages that cannot be sent again: with
+// Success for such a QoS 2 message of which only the identifier is left.
 func (s *Session) renumber(over func(tag uint64, reason packet.ReasonCode)) {
 	s.forgotten = false
 	if s.span() == 0 && len(s.inbound) == 0 {
@@ -293,12 +295,12 @@ func (s *Session) renumber(over func(tag uint64, reason packet.ReasonCode)) {
 	s.changed(ChangeCleared, 0, 0, nil)
 	old := *s
 	s.slots, s.log = nil, nil
-	s.tail, s.open, s.open2, s.base = s.head, 0, 0, 0 // from the old head on, for the sake of Mark
+	s.tail, s.open, s.open2, s.base = s.head, 0, 0, 0 // starts at the old head, for Mark
 	type gone struct {
 		tag    uint64
 		reason packet.ReasonCode
 	}
-	var lost []gone // told at the end: over may publish, and that goes behind
+	var lost []gone // reported at the end: over may publish, and that is queued last
 	for n := old.head; n != old.tail; n++ {
 		sl := old.at(n)
 		switch sl.state {
@@ -335,9 +337,9 @@ func patchID(b []byte, id uint16) {
 	binary.BigEndian.PutUint16(b[at:], id)
 }
 
-// Range calls yield for every unacknowledged PUBLISH in sending order, with
-// its tag and its encoded packet (a view into the session) or, when only
-// PUBREL is still to be completed, with nil.
+// Range calls yield for every unacknowledged PUBLISH in sending order, with its
+// tag and its encoded packet (a view into the session) or, if only PUBREL is
+// still to be completed, with nil.
 func (s *Session) Range(yield func(id uint16, tag uint64, publish []byte) bool) {
 	for n := s.head; n != s.tail; n++ {
 		switch sl := s.at(n); sl.state {
@@ -353,8 +355,8 @@ func (s *Session) Range(yield func(id uint16, tag uint64, publish []byte) bool) 
 	}
 }
 
-// Drop gives up the message with this serial number and returns its tag, if it is
-// unfinished. It is for use between connections.
+// Drop gives up the message with this serial number and returns its tag, if it
+// is unfinished. It must be called between connections.
 func (s *Session) Drop(serial uint32) (tag uint64, ok bool) {
 	for n := s.head; n != s.tail; n++ {
 		if sl := s.at(n); sl.serial == serial && slotPuback <= sl.state && sl.state <= slotPubcomp {
@@ -366,9 +368,9 @@ func (s *Session) Drop(serial uint32) (tag uint64, ok bool) {
 	return 0, false
 }
 
-// DropIf gives up the unacknowledged messages that which names by their encoded packets,
-// and returns how many. The others keep their identifiers and their order. It is for use
-// between connections.
+// DropIf gives up the unacknowledged messages for whose encoded packets which
+// returns true, and returns their number. The others keep their identifiers and
+// their order. It must be called between connections.
 func (s *Session) DropIf(which func(publish []byte) bool) (n int) {
 	for at := s.head; at != s.tail; at++ {
 		if sl := s.at(at); (sl.state == slotPuback || sl.state == slotPubrec) && which(s.bytes(sl)) {
@@ -379,9 +381,10 @@ func (s *Session) DropIf(which func(publish []byte) bool) (n int) {
 	return n
 }
 
-// Reencode has encode append the packet of each unacknowledged message anew to dst, for
-// a peer that comes back with another protocol version: packet identifiers, order and
-// what has been acknowledged stay. It is for use between connections.
+// Reencode calls encode to append a new packet for each unacknowledged message
+// to dst, for a peer that returns with another protocol version. Packet
+// identifiers, order and acknowledgements are kept. It must be called between
+// connections.
 func (s *Session) Reencode(encode func(dst []byte, tag uint64, publish []byte) []byte) {
 	log := make([]byte, 0, len(s.log))
 	for at := s.head; at != s.tail; at++ {
@@ -397,13 +400,13 @@ func (s *Session) Reencode(encode func(dst []byte, tag uint64, publish []byte) [
 	s.log = log
 }
 
-// Mark is a place behind everything that has been published so far, for
+// Mark returns a position after everything that has been published so far, for
 // OpenBefore.
 func (s *Session) Mark() uint32 { return s.tail }
 
-// OpenBefore reports whether a message that was published before a Mark has not
-// been acknowledged to the end. Once the server has lost the session, some
-// messages behind the mark may count too.
+// OpenBefore reports whether a message that was published before a Mark is not
+// completely acknowledged. Once the server has lost the session, some messages
+// after the mark may count as well.
 func (s *Session) OpenBefore(mark uint32) bool {
 	for n := s.head; n != s.tail && int32(n-mark) < 0; n++ {
 		switch s.at(n).state {
@@ -424,8 +427,8 @@ func (s *Session) Inbound(yield func(id uint16) bool) {
 	}
 }
 
-// Clear empties the session, as a clean start does. drop is called with the
-// tag of every unfinished packet.
+// Clear empties the session, as a clean start does. drop is called with the tag
+// of every unfinished packet.
 func (s *Session) Clear(drop func(tag uint64)) {
 	for n := s.head; n != s.tail; n++ {
 		if sl := s.at(n); sl.state != slotDone && drop != nil {

@@ -7,8 +7,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// TestAServerThatTakesNoAcknowledgementIsNotAccepted: nothing goes out above its
-// maximum, and the connection fails in words rather than to stall.
+// TestAServerThatTakesNoAcknowledgementIsNotAccepted checks that nothing larger
+// than its maximum is sent, and that the connection fails with an error instead
+// of stalling.
 func TestAServerThatTakesNoAcknowledgementIsNotAccepted(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ size, bye string }{
@@ -23,7 +24,7 @@ func TestAServerThatTakesNoAcknowledgementIsNotAccepted(t *testing.T) {
 	}
 }
 
-// TestAClientThatTakesNoConnackGetsNone: not the refusing one either.
+// TestAClientThatTakesNoConnackGetsNone includes the refusing CONNACK.
 func TestAClientThatTakesNoConnackGetsNone(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -48,8 +49,8 @@ func TestAClientThatTakesNoConnackGetsNone(t *testing.T) {
 	}
 }
 
-// TestNoPacketIsLargerThanThePeerTakes looks at every packet of either role, at the
-// smallest maximum and at each above it (MQTT-3.1.2-24, MQTT-3.2.2-15).
+// TestNoPacketIsLargerThanThePeerTakes checks every packet of either role, at
+// the smallest maximum and at each above it (MQTT-3.1.2-24, MQTT-3.2.2-15).
 func TestNoPacketIsLargerThanThePeerTakes(t *testing.T) {
 	t.Parallel()
 	words := unhex(t, "1f 0001 78") // a reason string of one character
@@ -153,8 +154,9 @@ func TestNoPacketIsLargerThanThePeerTakes(t *testing.T) {
 	}
 }
 
-// TestAReasonThatDoesNotFit is left out where the acknowledgement means the same
-// without it. A refusal does not: the message stays unacknowledged.
+// TestAReasonThatDoesNotFit checks that a reason is omitted if the
+// acknowledgement means the same without it. A refusal does not: the message
+// stays unacknowledged.
 func TestAReasonThatDoesNotFit(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -181,7 +183,7 @@ func TestAReasonThatDoesNotFit(t *testing.T) {
 	}
 }
 
-// feed is in, whatever is written.
+// feed is in without a check of what is written.
 func (c *client) feed(s string) {
 	c.t.Helper()
 	if _, err := c.Next(unhex(c.t, s), 0, &c.ev); err != nil {

@@ -9,7 +9,7 @@ import (
 
 const sec = time.Second
 
-// tick expects the next deadline, or the error, and what is written.
+// tick checks the next deadline, or the error, and what is written.
 func tick(t *testing.T, c *Conn, now time.Duration, reading bool, next time.Duration, want error, out string) {
 	t.Helper()
 	got, err := c.Tick(now, reading)
@@ -21,7 +21,7 @@ func tick(t *testing.T, c *Conn, now time.Duration, reading bool, next time.Dura
 	}
 }
 
-// alive is a client that is up with a keep alive of ten seconds.
+// alive returns a client that is up with a keep alive of ten seconds.
 func alive(t *testing.T) *client {
 	t.Helper()
 	c := &client{t: t}
@@ -44,13 +44,13 @@ func TestAClientPingsWhenItIsSilent(t *testing.T) {
 	tick(t, &c.Conn, 12*sec, true, 20*sec, nil, "")
 	tick(t, &c.Conn, 20*sec, true, 30*sec, nil, "c0 00")
 	tick(t, &c.Conn, 29*sec, true, 30*sec, nil, "")
-	c.Heard(29 * sec) // a long packet is on its way
+	c.Heard(29 * sec) // a long packet is arriving
 	tick(t, &c.Conn, 30*sec, true, 39*sec, nil, "")
 	tick(t, &c.Conn, 39*sec, true, 0, ErrKeepAlive, "")
 }
 
-// Behind a long packet the PINGREQ has not been written yet: the peer has its time
-// when it was, as long as the packet gets on.
+// After a long packet the PINGREQ has not been written yet: the peer's time
+// starts when it is, as long as the packet makes progress.
 func TestAPingBehindALongPacketWaitsForIt(t *testing.T) {
 	t.Parallel()
 	long := packet.Publish{Topic: []byte("t"), Payload: make([]byte, 1000)}
@@ -86,7 +86,7 @@ func TestAPingBehindALongPacketWaitsForIt(t *testing.T) {
 	c = queued()
 	c.Swap(nil, 15*sec)
 	is(c, 20*sec, 25*sec, nil)
-	c.Pinged(24 * sec) // it took so long to write
+	c.Pinged(24 * sec) // it took this long to write
 	is(c, 25*sec, 34*sec, nil)
 	is(c, 34*sec, never, ErrKeepAlive)
 }
@@ -145,7 +145,7 @@ func TestAClientThatDoesNotReadGoesOnPinging(t *testing.T) {
 	tick(t, &c.Conn, 20*sec, false, 30*sec, nil, "c0 00")
 	tick(t, &c.Conn, 25*sec, false, 30*sec, nil, "")
 	tick(t, &c.Conn, 30*sec, false, 40*sec, nil, "c0 00")
-	// Reading again, it has the time to find the answers.
+	// After reading resumes, there is time to find the answers.
 	tick(t, &c.Conn, 31*sec, true, 40*sec, nil, "")
 	tick(t, &c.Conn, 40*sec, true, 0, ErrKeepAlive, "")
 }
@@ -173,8 +173,8 @@ func TestADrippingConnectDoesNotExtendItsTimeout(t *testing.T) {
 	tick(t, &v.Conn, 5*sec, true, 0, ErrConnectTimeout, "")
 }
 
-// What a client has not written nobody can answer. An AUTH of the server's in place
-// of the CONNACK moves nothing.
+// A peer cannot answer what the client has not written. An AUTH from the server
+// in place of the CONNACK does not extend the wait.
 func TestTheWaitForConnackBeginsWhenConnectIsWritten(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}

@@ -7,13 +7,13 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// TestTheWindowAtQoS2CountsWhatIsOpenAtQoS2 fills and empties it in every way in which
-// a message begins and ends.
+// TestTheWindowAtQoS2CountsWhatIsOpenAtQoS2 fills and empties the window in
+// every way in which a message begins and ends.
 func TestTheWindowAtQoS2CountsWhatIsOpenAtQoS2(t *testing.T) {
 	t.Parallel()
 	c := &client{t: t}
 	cfg := Config{SendWindow: 10, QoS2Window: 2}
-	// One was open in an earlier program.
+	// One message was open in an earlier program.
 	if err := c.s.Restore(ChangeSent, 1, 1, unhex(t, "34 06 0001 74 0001 00")); err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestTheWindowAtQoS2CountsWhatIsOpenAtQoS2(t *testing.T) {
 	}
 	full(false) // 2
 	full(true)
-	if err := publish(1); err != nil { // which has a window of its own
+	if err := publish(1); err != nil { // which has its own window
 		t.Fatal(err)
 	}
 	c.Swap(nil, 0)
@@ -39,7 +39,7 @@ func TestTheWindowAtQoS2CountsWhatIsOpenAtQoS2(t *testing.T) {
 	c.in("50 02 0001", "62 02 0001")
 	full(true) // until PUBCOMP
 	c.in("70 02 0001", "")
-	if err := publish(1); err != nil { // 4, which takes no place of theirs
+	if err := publish(1); err != nil { // 4, which does not use the QoS 2 window
 		t.Fatal(err)
 	}
 	full(false) // 5
@@ -50,7 +50,7 @@ func TestTheWindowAtQoS2CountsWhatIsOpenAtQoS2(t *testing.T) {
 	full(false)               // 6
 	full(true)
 	c.Swap(nil, 0)
-	// A server that has lost the session gets them again, as many.
+	// A server that has lost the session gets the same number again.
 	c.Lost(nil)
 	c.open(packet.V5, cfg)
 	c.in("20 03 00 00 00", "34 06 0001 74 0007 00 34 06 0001 74 0008 00")
@@ -87,17 +87,17 @@ func TestAWiderWindowSendsWhatWaitedForIt(t *testing.T) {
 	if err := c.Publish(&packet.Publish{QoS: 1, Topic: []byte("t")}, 1); err != nil {
 		t.Error(err)
 	}
-	// While the connection is away nothing is written.
+	// While there is no connection, nothing is written.
 	c.Lost(nil)
 	c.SetSendWindow(5)
 	c.out("")
 }
 
-// What was restored counts, in each of its states, until it is over; and no longer.
+// Restored messages count, in each of their states, until they are finished.
 func TestTheWindowAtQoS2CountsWhatWasRestored(t *testing.T) {
 	t.Parallel()
 	for name, restore := range map[string]struct {
-		kind    Change
+		kind    ChangeKind
 		publish string
 		resent  string
 		answers string
@@ -120,7 +120,7 @@ func TestTheWindowAtQoS2CountsWhatWasRestored(t *testing.T) {
 		c.in(restore.answers, restore.wire)
 		first, second := c.Publish(&message, 2), c.Publish(&message, 3)
 		if first != nil || second != ErrQuota {
-			t.Errorf("%s: behind it: %v, %v", name, first, second)
+			t.Errorf("%s: after it: %v, %v", name, first, second)
 		}
 	}
 }

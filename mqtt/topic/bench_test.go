@@ -13,7 +13,7 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var retained Names[int]
+	var retained NameMap[int]
 	if _, err := retained.Set(string(name), 1); err != nil {
 		t.Fatal(err)
 	}
@@ -28,9 +28,9 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 		{"ValidateFilter", func() { _ = ValidateFilter("$share/g/plant/+/line/#") }},
 		{"Match", func() { MatchBytes("$share/g/plant/+/line/3/#", name) }},
 		{"Trie.Match", func() { tr.MatchBytes(name, visit) }},
-		{"Names.Match", func() { retained.Match("plant/+/line/#", visitName) }},
-		{"Names.Get", func() { retained.GetBytes(name) }},
-		{"Discouraged", func() { Discouraged("plant/7") }},
+		{"NameMap.Match", func() { retained.Match("plant/+/line/#", visitName) }},
+		{"NameMap.Get", func() { retained.GetBytes(name) }},
+		{"FirstDiscouraged", func() { FirstDiscouraged("plant/7") }},
 	} {
 		if got := testing.AllocsPerRun(100, c.f); got != 0 {
 			t.Errorf("%s: got %v allocations, want 0", c.what, got)
@@ -68,7 +68,7 @@ func BenchmarkTrieMatch(b *testing.B) {
 }
 
 func BenchmarkNamesMatch(b *testing.B) {
-	var s Names[int]
+	var s NameMap[int]
 	for i := range 10000 {
 		if _, err := s.Set(fmt.Sprintf("plant/%d/line/3", i), i); err != nil {
 			b.Fatal(err)

@@ -2,17 +2,18 @@ package topic
 
 import "strconv"
 
-// TextBytes is about what a text of so many bytes takes in memory, as the
-// allocator rounds it.
+// TextBytes estimates the memory that a text of n bytes uses, as the allocator
+// rounds it.
 func TextBytes(n int) int { return (n+15)&^15 + n/16 }
 
-// What a tree's parts take, besides texts and what the caller puts into it: an
-// edge stands in a list or a map that has room to grow: five words.
+// The memory of a tree's parts, without texts and without the caller's values.
+// An edge is an element of a list or a map that has room to grow: five words.
 const edgeBytes = 5 * strconv.IntSize / 8
 
-// slack is what n bytes of a list's elements take with its room to grow.
+// slack returns the memory of a list with n bytes of elements and room to grow.
 func slack(n int) int { return n + n/2 }
 
-// roomy reports whether a list or map has so much more room than it needs that a
-// new one is worth it: else what a tree once had stays in memory uncounted.
+// roomy reports whether a list or map has so much more room than it needs that
+// it should be reallocated. Otherwise memory that a tree no longer needs would
+// stay in use uncounted.
 func roomy(n, room int) bool { return room > 32 && n < room/4 }

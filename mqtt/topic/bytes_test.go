@@ -23,7 +23,7 @@ var shapes = []struct {
 	{"in branches of ten", 50_000, func(i int) string { return fmt.Sprintf("%d/%d/%d/%d/%d", i%10, i/10%10, i/100%10, i/1000%10, i/10_000) }},
 }
 
-// heap is the memory in use.
+// heap returns the memory in use.
 func heap() int {
 	var m runtime.MemStats
 	for range 2 {
@@ -33,11 +33,11 @@ func heap() int {
 	return int(m.HeapAlloc)
 }
 
-// measured says how far what fill makes of memory is from what it says, if that
-// is too far.
+// measured compares the memory that fill allocates with the number that it
+// returns, and describes the difference if it is too large.
 func measured(fill func() (said int, keep any)) string {
 	far := ""
-	for range 5 { // what the runtime does meanwhile only adds to it
+	for range 5 { // allocations of the runtime only add to the result
 		before := heap()
 		said, keep := fill()
 		got := heap() - before
@@ -70,7 +70,7 @@ func TestBytesAreMemory(t *testing.T) {
 			t.Errorf("filters, %s: %s", c.name, far)
 		}
 		if far := measured(func() (int, any) {
-			var s Names[*int]
+			var s NameMap[*int]
 			for _, f := range texts {
 				if _, err := s.Set(f, nil); err != nil {
 					t.Fatal(err)
@@ -95,18 +95,18 @@ func TestBytesAreMemory(t *testing.T) {
 	}
 }
 
-// What is taken away is counted back, and what is left takes no more than that.
+// Removal is subtracted, and the rest uses no more memory than is counted.
 func TestBytesGoWithWhatIsRemoved(t *testing.T) {
 	for _, c := range shapes {
 		var tr Trie[int, int]
-		var s Names[int]
+		var s NameMap[int]
 		texts := make([]string, min(c.n, 2000))
 		for i := range texts {
 			texts[i] = c.text(i)
 			_, _ = tr.Insert(texts[i], 1, 0)
 			_, _ = s.Set(texts[i], 0)
 			a, b := tr.Bytes(), s.Bytes()
-			_, _ = tr.Insert(texts[i], 1, 1) // in its place
+			_, _ = tr.Insert(texts[i], 1, 1) // replaces the value
 			_, _ = s.Set(texts[i], 1)
 			if tr.Remove(texts[i], 2) || s.Delete(texts[i]+"/none") || tr.Bytes() != a || s.Bytes() != b {
 				t.Fatalf("%s: %d and %d bytes, were %d and %d", c.name, tr.Bytes(), s.Bytes(), a, b)
@@ -121,7 +121,7 @@ func TestBytesGoWithWhatIsRemoved(t *testing.T) {
 			t.Errorf("%s: nothing is left, and it takes %d and %d bytes", c.name, tr.Bytes(), s.Bytes())
 		}
 	}
-	// One is left of many, again and again.
+	// Many are removed until one is left, repeatedly.
 	type key = int
 	if far := measured(func() (int, any) {
 		var tr Trie[key, int]
@@ -135,7 +135,7 @@ func TestBytesGoWithWhatIsRemoved(t *testing.T) {
 				tr.Remove(fmt.Sprint(f, "/", k), 1)
 			}
 		}
-		return tr.Bytes() + 200*2000*strconv.IntSize/64, &tr // a small map and a small list have room of their own
+		return tr.Bytes() + 200*2000*strconv.IntSize/64, &tr // the minimum room of a small map and a small list
 	}); far != "" {
 		t.Errorf("one of many is left: %s", far)
 	}

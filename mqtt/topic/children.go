@@ -1,18 +1,18 @@
 package topic
 
-// edge leads from a node to the child of one level.
+// edge connects a node to the child of one level.
 type edge[N any] struct {
 	level string
 	node  *N
 }
 
-// children are the edges of a node: a short list while there are few, because
-// most nodes have one, and a map from then on. Once a map it stays one until
-// it is empty. The zero value has none.
+// children holds the edges of a node: a short list while there are few, because
+// most nodes have one, then a map. A map stays a map until it is empty. The
+// zero value is empty.
 type children[N any] struct {
 	few  []edge[N]
 	many map[string]*N
-	most int // children that many has had at once
+	most int // largest number of children that many has held
 }
 
 const fewChildren = 8
@@ -29,7 +29,7 @@ func (c *children[N]) get(level string) *N {
 	return nil
 }
 
-// add stores a child whose level is not there yet, and keeps level.
+// add stores a child whose level is not present yet, and keeps level.
 func (c *children[N]) add(level string, n *N) {
 	switch {
 	case c.many != nil:

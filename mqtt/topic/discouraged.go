@@ -2,12 +2,12 @@ package topic
 
 import "unicode/utf8"
 
-// Discouraged finds the first character that MQTT tells senders not to use
-// although receivers may accept it (section 1.5.4): the control characters
-// U+0001 to U+001F and U+007F to U+009F, and the noncharacters U+FDD0 to
-// U+FDEF and U+xxFFFE, U+xxFFFF. Offset is its place in bytes; ok is false
-// when there is none. Bytes that are not UTF-8 are passed over.
-func Discouraged(s string) (r rune, offset int, ok bool) {
+// FirstDiscouraged returns the first character of s that MQTT asks senders not to
+// use, although receivers may accept it (section 1.5.4): the control characters
+// U+0001 to U+001F and U+007F to U+009F, and the noncharacters U+FDD0 to U+FDEF
+// and U+xxFFFE, U+xxFFFF. offset is its position in bytes; ok is false if there
+// is none. Bytes that are not UTF-8 are skipped.
+func FirstDiscouraged(s string) (r rune, offset int, ok bool) {
 	for i := 0; i < len(s); {
 		r, n := rune(s[i]), 1
 		if r >= utf8.RuneSelf {

@@ -2,7 +2,7 @@ package topic
 
 import "testing"
 
-// TestADollarAloneIsHiddenFromWildcards, as what begins with it (MQTT-4.7.2-1).
+// TestADollarAloneIsHiddenFromWildcards checks the name "$" (MQTT-4.7.2-1).
 func TestADollarAloneIsHiddenFromWildcards(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"$", "$/a", "$a", "$a/b"} {
@@ -23,14 +23,14 @@ func TestADollarAloneIsHiddenFromWildcards(t *testing.T) {
 	}
 }
 
-// Anywhere else it is a character like others.
+// Anywhere else $ is an ordinary character.
 func TestADollarElsewhereIsACharacter(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"a$", "a$b", "a/$", "/$SYS", "a$/b", " $a"} {
 		for filter, levels := range map[string]int{"#": 0, "+": 1, "+/#": 0, "+/+": 2, name: 0} {
 			want := levels == 0 || levels == Levels(name)
 			var trie Trie[int, int]
-			var names Names[int]
+			var names NameMap[int]
 			_, _ = trie.Insert(filter, 1, 1)
 			_, _ = names.Set(name, 1)
 			inTrie, inNames := 0, 0

@@ -8,12 +8,12 @@ type entry[K comparable, V any] struct {
 	val V
 }
 
-// entries are the subscriptions of one filter: a list, which is what matching
-// walks, and from some length on an index, so that the last of 100,000
-// subscribers leaves as fast as the first. Order changes on removal.
+// entries are the subscriptions of one filter: a list, which matching walks,
+// and from some length on an index, so that removing the last of 100,000
+// subscribers is as fast as removing the first. Removal changes the order.
 type entries[K comparable, V any] struct {
 	list  []entry[K, V]
-	index map[K]int // place in list; nil while the list is short
+	index map[K]int // position in list; nil while the list is short
 }
 
 const indexFrom = 16
@@ -55,7 +55,7 @@ func (e *entries[K, V]) reindex() {
 	}
 }
 
-// bytes is what they take.
+// bytes returns the memory that they use.
 func (e *entries[K, V]) bytes() int {
 	n := slack(len(e.list) * int(unsafe.Sizeof(entry[K, V]{})))
 	if e.index != nil {

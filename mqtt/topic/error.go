@@ -6,16 +6,17 @@ import (
 	"unicode/utf8"
 )
 
-// Error says why a string is not a valid topic name or topic filter.
+// Error describes why a string is not a valid topic name or topic filter.
 type Error struct {
-	Topic  string // the whole string refused, a copy
-	Filter bool   // it was meant as a topic filter, not as a topic name
-	Rule   string // statement identifier, "MQTT-4.7.1-2"; empty for a limit of ours
-	Reason string // what is wrong, in words
-	Offset int    // where, in bytes from the start of Topic; -1 when it has no place
+	Topic  string // the whole invalid string, a copy
+	Filter bool   // it was checked as a topic filter, not as a topic name
+	Rule   string // statement identifier, such as "MQTT-4.7.1-2"; empty for a limit of this package
+	Reason string // what is wrong
+	Offset int    // position in bytes from the start of Topic; -1 if there is none
 }
 
-// Error repeats the topic, quoted and cut at 80 bytes, and names the rule.
+// Error returns a text with the topic, quoted and cut at 80 bytes, and the
+// rule.
 func (e *Error) Error() string {
 	s := "topic name "
 	if e.Filter {
@@ -31,11 +32,11 @@ func (e *Error) Error() string {
 	return s
 }
 
-// quoteLimit is how many bytes of a topic an error text repeats.
+// quoteLimit is how many bytes of a topic an error text includes.
 const quoteLimit = 80
 
-// Quote is s in double quotes with everything unprintable escaped, safe for a
-// terminal. Of more than 80 bytes it shows the first and tells the length.
+// Quote returns s in double quotes with everything unprintable escaped, safe
+// for a terminal. If s exceeds 80 bytes it returns the first 80 and the length.
 func Quote(s string) string {
 	if len(s) <= quoteLimit {
 		return strconv.Quote(s)

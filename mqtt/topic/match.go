@@ -1,14 +1,14 @@
 package topic
 
-// Match reports whether a message published to name reaches a subscription to
+// Match reports whether a message published to name matches a subscription to
 // filter. A shared subscription's filter matches as its inner filter does.
 //
-//   - + matches one level, also an empty one; # matches the rest and its
+//   - + matches one level, which may be empty; # matches the rest and its
 //     parent: "a/#" matches "a" (section 4.7.1.2)
-//   - a filter that starts with a wildcard matches no name that starts with $
+//   - a filter that starts with a wildcard does not match names that start with $
 //     (MQTT-4.7.2-1)
 //
-// Both must be valid; for others the answer has no meaning. The time is linear
+// Both must be valid; otherwise the result is meaningless. The time is linear
 // in the length of the shorter, and nothing is allocated.
 func Match(filter, name string) bool {
 	if len(filter) > 0 && filter[0] == '$' {
@@ -38,5 +38,5 @@ func Match(filter, name string) bool {
 	}
 }
 
-// MatchBytes is [Match] for a name still in its packet.
+// MatchBytes is [Match] for a name that is still in its packet.
 func MatchBytes(filter string, name []byte) bool { return Match(filter, view(name)) }

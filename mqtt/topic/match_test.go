@@ -33,7 +33,7 @@ func TestMatch(t *testing.T) {
 		{"ACCOUNTS", "Accounts", false},
 		{"/finance", "finance", false},
 		{"Accounts payable", "Accounts payable", true},
-		// Ends of either side.
+		// Boundaries of both arguments.
 		{"#", "a", true},
 		{"#", "/", true},
 		{"a", "a/", false},
@@ -58,7 +58,7 @@ func TestMatch(t *testing.T) {
 		{"$share/g/#", "$SYS/x", false},
 		{"$share/g/$SYS/#", "$SYS/x", true},
 		{"$share/g/a", "$share/g/a", false},
-		// Not valid, but must do no harm.
+		// Invalid, but must do no harm.
 		{"", "", false},
 		{"", "a", false},
 		{"#", "", false},
@@ -82,7 +82,7 @@ func TestMatchIsLinear(t *testing.T) {
 	}
 }
 
-// naiveMatch is matching said again, over slices of levels.
+// naiveMatch is a second implementation of Match, over slices of levels.
 func naiveMatch(filter, name string) bool {
 	f, n := strings.Split(filter, "/"), strings.Split(name, "/")
 	if len(f) > 2 && f[0] == "$share" {
@@ -113,7 +113,7 @@ func FuzzMatch(f *testing.F) {
 		f.Add(s[0], s[1])
 	}
 	f.Fuzz(func(t *testing.T, filter, name string) {
-		got := Match(filter, name) // valid or not, it returns
+		got := Match(filter, name) // it returns even if they are invalid
 		if got != MatchBytes(filter, []byte(name)) {
 			t.Fatalf("filter %q name %q: string and bytes differ", filter, name)
 		}

@@ -5,17 +5,17 @@ import (
 	"unsafe"
 )
 
-// Names holds one value per topic name and finds those that a filter matches,
-// as a broker does for its retained messages. The zero value is empty and
-// ready.
+// NameMap holds one value per topic name and finds those that a filter matches,
+// as a broker does for its retained messages. The zero value is empty and ready
+// to use.
 //
-// It is not locked: callers allow either one writer or several readers at a
-// time, and visit functions must not change the store. A lookup enters each
-// node at most once, and only branches that the filter can match. Nodes go
-// when their last name goes.
-type Names[V any] struct {
-	// MaxLevels is how many levels a name may have; 0 means
-	// DefaultMaxLevels. It is also the depth of recursion of Match.
+// It does no locking: callers must allow either one writer or several readers
+// at a time, and visit functions must not modify it. A lookup enters each node
+// at most once, and only branches that the filter can match. Nodes are removed
+// with their last name.
+type NameMap[V any] struct {
+	// MaxLevels is how many levels a name may have; 0 means DefaultMaxLevels.
+	// It also limits the recursion depth of Match.
 	MaxLevels int
 
 	root  nameNode[V]
@@ -27,14 +27,14 @@ type nameNode[V any] struct {
 	parent   *nameNode[V]
 	level    string // of the edge from parent
 	children children[nameNode[V]]
-	name     string // the whole name where a value is; else empty
+	name     string // the whole name if there is a value, else empty
 	val      V
 }
 
-// Set stores v under name, and reports whether it took the place of another. The
-// error, an [*Error], says that the name is not valid or has more than
-// MaxLevels levels.
-func (s *Names[V]) Set(name string, v V) (replaced bool, err error) {
+// Set stores v under name, and reports whether it replaced another value. It
+// returns an [*Error] if the name is not valid or has more than MaxLevels
+// levels.
+func (s *NameMap[V]) Set(name string, v V) (replaced bool, err error) {
 	if err := ValidateName(name); err != nil {
 		return false, err
 	}
@@ -64,7 +64,7 @@ func (s *Names[V]) Set(name string, v V) (replaced bool, err error) {
 }
 
 // find returns the node of a name that has a value, or nil.
-func (s *Names[V]) find(name string) *nameNode[V] {
+func (s *NameMap[V]) find(name string) *nameNode[V] {
 	n := &s.root
 	for rest, more := name, true; more; {
 		var level string
@@ -80,18 +80,18 @@ func (s *Names[V]) find(name string) *nameNode[V] {
 }
 
 // Get returns the value of name.
-func (s *Names[V]) Get(name string) (v V, ok bool) {
+func (s *NameMap[V]) Get(name string) (v V, ok bool) {
 	if n := s.find(name); n != nil {
 		return n.val, true
 	}
 	return v, false
 }
 
-// GetBytes is [Names.Get] for a name still in its packet.
-func (s *Names[V]) GetBytes(name []byte) (v V, ok bool) { return s.Get(view(name)) }
+// GetBytes is [NameMap.Get] for a name that is still in its packet.
+func (s *NameMap[V]) GetBytes(name []byte) (v V, ok bool) { return s.Get(view(name)) }
 
-// Delete takes the value of name away, and reports whether there was one.
-func (s *Names[V]) Delete(name string) bool {
+// Delete removes the value of name, and reports whether there was one.
+func (s *NameMap[V]) Delete(name string) bool {
 	n := s.find(name)
 	if n == nil {
 		return false
@@ -108,13 +108,13 @@ func (s *Names[V]) Delete(name string) bool {
 	return true
 }
 
-// Len is the number of names.
-func (s *Names[V]) Len() int { return s.len }
+// Len returns the number of names.
+func (s *NameMap[V]) Len() int { return s.len }
 
-// Bytes is about what the store takes in memory, without what its values refer to.
-func (s *Names[V]) Bytes() int { return s.bytes }
+// Bytes estimates the memory in use, without what the values refer to.
+func (s *NameMap[V]) Bytes() int { return s.bytes }
 
-// bytes is what the node takes, without the whole name.
+// bytes returns the memory of the node, without the whole name.
 func (n *nameNode[V]) bytes() int {
 	return int(unsafe.Sizeof(*n)) + edgeBytes + TextBytes(len(n.level))
 }
@@ -122,15 +122,16 @@ func (n *nameNode[V]) bytes() int {
 // Match calls visit for each name that filter matches, as [Match] defines it
 // (also for a shared subscription's filter), in no particular order. The
 // filter must be valid.
-func (s *Names[V]) Match(filter string, visit func(name string, v V)) {
+func (s *NameMap[V]) Match(filter string, visit func(name string, v V)) {
 	_, filter, _ = ParseShare(filter)
 	if filter != "" {
 		s.root.match(filter, true, visit)
 	}
 }
 
-// match visits the names under n that the levels left match. Names in $ are
-// for filters that spell their first level out (MQTT-4.7.2-1).
+// match visits the names under n that match the remaining levels. Names that
+// start with $ match only filters that spell out their first level
+// (MQTT-4.7.2-1).
 func (n *nameNode[V]) match(left string, root bool, visit func(string, V)) {
 	level, rest, more := cut(left)
 	if level != "+" && level != "#" {

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func matched(s *Names[string], filter string) []string {
+func matched(s *NameMap[string], filter string) []string {
 	var got []string
 	s.Match(filter, func(name, v string) { got = append(got, name+"="+v) })
 	slices.Sort(got)
@@ -17,7 +17,7 @@ func matched(s *Names[string], filter string) []string {
 }
 
 func TestNames(t *testing.T) {
-	var s Names[string]
+	var s NameMap[string]
 	for _, n := range []string{"a", "a/b", "a/b/c", "a/", "/", "$SYS/x", "$SYS", "b/b"} {
 		if replaced, err := s.Set(n, "v"); replaced || err != nil {
 			t.Fatalf("set %q: got %v, %v", n, replaced, err)
@@ -54,7 +54,7 @@ func TestNames(t *testing.T) {
 }
 
 func TestNamesRefuses(t *testing.T) {
-	s := Names[int]{MaxLevels: 3}
+	s := NameMap[int]{MaxLevels: 3}
 	for _, c := range []struct{ it, name, text string }{
 		{"a wildcard", "a/+", "MQTT-4.7.0-1"},
 		{"too many levels", "a/b/c/d", "4 levels, the limit is 3"},
@@ -72,7 +72,7 @@ func TestNamesRefuses(t *testing.T) {
 
 func TestNamesModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var s Names[string]
+		var s NameMap[string]
 		model := map[string]string{}
 		t.Repeat(map[string]func(*rapid.T){
 			"set": func(t *rapid.T) {

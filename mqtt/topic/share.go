@@ -6,11 +6,11 @@ const sharePrefix = "$share/"
 
 func isShare(filter string) bool { return strings.HasPrefix(filter, sharePrefix) }
 
-// ParseShare splits a shared subscription's filter, $share/group/inner. For
-// any other filter shared is false, group empty and inner the whole filter.
-// The filter must be valid ([ValidateFilter]); of one that is not, such as
-// "$share/g", inner is the whole too, which no valid name should be matched
-// against.
+// ParseShare splits a shared subscription's filter, $share/group/inner. For any
+// other filter shared is false, group is empty and inner is the whole filter.
+// The filter must be valid ([ValidateFilter]). For an invalid one such as
+// "$share/g", inner is the whole filter as well and must not be used for
+// matching.
 func ParseShare(filter string) (group, inner string, shared bool) {
 	if !isShare(filter) {
 		return "", filter, false

@@ -6,19 +6,19 @@ import (
 	"unsafe"
 )
 
-// Trie holds subscriptions: under each topic filter, at most one value per
-// key (a broker's key is its client). The zero value is empty and ready.
+// Trie holds subscriptions: for each topic filter, at most one value per key (a
+// broker's key is its client). The zero value is empty and ready to use.
 //
-// It is not locked: callers allow either one writer or several readers at a
-// time, and visit functions must not change the trie.
+// It does no locking: callers must allow either one writer or several readers
+// at a time, and visit functions must not modify the trie.
 //
 // Matching enters each node at most once, so its work is bounded by the nodes
 // stored and by 2 to the number of levels of the name, whichever is less: the
-// filters +/+/.../# cost one node per level, not one per combination. Nodes go
-// when their last subscription goes.
+// filters +/+/.../# cost one node per level, not one per combination. Nodes are
+// removed with their last subscription.
 type Trie[K comparable, V any] struct {
-	// MaxLevels is how many levels a filter may have; 0 means
-	// DefaultMaxLevels. It is also the depth of recursion of Match.
+	// MaxLevels is how many levels a filter may have; 0 means DefaultMaxLevels.
+	// It also limits the recursion depth of Match.
 	MaxLevels int
 
 	root  trieNode[K, V]
@@ -35,16 +35,16 @@ type trieNode[K comparable, V any] struct {
 	below    entries[K, V] // filters that end with # under this node
 }
 
-// Insert adds the subscription of key to filter, or replaces its value. The
-// error, an [*Error], says that the filter is not valid, is that of a shared
-// subscription (insert its inner filter, see [ParseShare]; a group belongs in
+// Insert adds the subscription of key to filter, or replaces its value. It
+// returns an [*Error] if the filter is not valid, is that of a shared
+// subscription (insert its inner filter, see [ParseShare]; the group belongs in
 // the key or the value) or has more than MaxLevels levels.
 func (t *Trie[K, V]) Insert(filter string, key K, v V) (replaced bool, err error) {
 	if err := ValidateFilter(filter); err != nil {
 		return false, err
 	}
 	if isShare(filter) {
-		return false, filterError(filter, "", "a shared subscription's filter where a plain one is needed", 0)
+		return false, filterError(filter, "", "a shared subscription's filter is not allowed here", 0)
 	}
 	if err := checkLevels(filter, t.MaxLevels, filterError); err != nil {
 		return false, err
@@ -59,7 +59,7 @@ func (t *Trie[K, V]) Insert(filter string, key K, v V) (replaced bool, err error
 	return replaced, nil
 }
 
-// reach finds or makes the place of a valid filter.
+// reach returns the entries of a valid filter, and creates its nodes if needed.
 func (t *Trie[K, V]) reach(filter string) *entries[K, V] {
 	n := &t.root
 	for rest, more := filter, true; more; {
@@ -77,7 +77,7 @@ func (t *Trie[K, V]) reach(filter string) *entries[K, V] {
 			next = n.plus
 		default:
 			if next = n.children.get(level); next == nil {
-				// A copy: a level must not keep a whole filter alive.
+				// Copy the level: it must not keep a whole filter alive.
 				next = &trieNode[K, V]{parent: n, level: strings.Clone(level)}
 				n.children.add(next.level, next)
 				t.bytes += next.bytes()
@@ -88,7 +88,7 @@ func (t *Trie[K, V]) reach(filter string) *entries[K, V] {
 	return &n.here
 }
 
-// lookup finds the node of a filter and its place there, or nil.
+// lookup returns the node of a filter and its entries there, or nil.
 func (t *Trie[K, V]) lookup(filter string) (*trieNode[K, V], *entries[K, V]) {
 	n := &t.root
 	for rest, more := filter, true; more; {
@@ -119,8 +119,8 @@ func (t *Trie[K, V]) Get(filter string, key K) (v V, ok bool) {
 	return v, false
 }
 
-// Remove takes key's subscription to exactly this filter away, and tells
-// whether there was one.
+// Remove removes key's subscription to exactly this filter, and reports whether
+// there was one.
 func (t *Trie[K, V]) Remove(filter string, key K) bool {
 	n, e := t.lookup(filter)
 	if e == nil {
@@ -145,13 +145,13 @@ func (t *Trie[K, V]) Remove(filter string, key K) bool {
 	return true
 }
 
-// Len is the number of subscriptions.
+// Len returns the number of subscriptions.
 func (t *Trie[K, V]) Len() int { return t.len }
 
-// Bytes is about what the trie takes in memory, without what its values refer to.
+// Bytes estimates the memory in use, without what the values refer to.
 func (t *Trie[K, V]) Bytes() int { return t.bytes }
 
-// bytes is what the node takes, without what ends there.
+// bytes returns the memory of the node, without its entries.
 func (n *trieNode[K, V]) bytes() int {
 	return int(unsafe.Sizeof(*n)) + edgeBytes + TextBytes(len(n.level))
 }
@@ -174,10 +174,11 @@ func (t *Trie[K, V]) Match(name string, visit func(key K, v V)) {
 	}
 }
 
-// MatchBytes is [Trie.Match] for a name still in its packet.
+// MatchBytes is [Trie.Match] for a name that is still in its packet.
 func (t *Trie[K, V]) MatchBytes(name []byte, visit func(key K, v V)) { t.Match(view(name), visit) }
 
-// match visits what n and the nodes under it have for the levels left.
+// match visits the entries of n and the nodes under it that match the remaining
+// levels.
 func (n *trieNode[K, V]) match(left string, visit func(K, V)) {
 	n.below.visit(visit)
 	level, rest, more := cut(left)
@@ -205,7 +206,7 @@ func (e *entries[K, V]) visit(f func(K, V)) {
 	}
 }
 
-// checkLevels applies a limit of ours; 0 is the default.
+// checkLevels checks the limit of this package; 0 means the default.
 func checkLevels(s string, limit int, fail func(s, rule, reason string, off int) error) error {
 	if limit <= 0 {
 		limit = DefaultMaxLevels

@@ -65,7 +65,7 @@ func TestTrieRefuses(t *testing.T) {
 	var tr Trie[int, int]
 	for _, c := range []struct{ it, filter, text string }{
 		{"an invalid filter", "a#", "MQTT-4.7.1-1"},
-		{"a shared subscription's filter", "$share/g/a", "plain one is needed"},
+		{"a shared subscription's filter", "$share/g/a", "filter is not allowed here"},
 		{"more levels than the default", strings.Repeat("/", 200), "201 levels, the limit is 200"},
 		{"65536 levels", strings.Repeat("/", 65535), "65536 levels"},
 	} {
@@ -97,7 +97,7 @@ func TestTriesSurviveTheDeepestTopic(t *testing.T) {
 	if n != 2 {
 		t.Errorf("got %d matches, want 2", n)
 	}
-	s := Names[int]{MaxLevels: 1 << 16}
+	s := NameMap[int]{MaxLevels: 1 << 16}
 	if _, err := s.Set(deep, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestTrieCopiesLevels(t *testing.T) {
 	}
 }
 
-// Generators over few levels, so that topics collide.
+// Generators with few different levels, so that topics collide.
 func genLevel() *rapid.Generator[string] {
 	return rapid.SampledFrom([]string{"a", "b", "", "$x", "c", "d", "e", "f", "g", "h", "i"})
 }
@@ -271,7 +271,7 @@ func FuzzTrie(f *testing.F) {
 			}
 		}
 		if ValidateName(name) != nil {
-			tr.Match(name, func(int, string) {}) // returns
+			tr.Match(name, func(int, string) {}) // must return
 		} else if got := found(&tr, name); !slices.Equal(got, sorted(want)) {
 			t.Fatalf("name %q: got %q, want %q", name, got, want)
 		}

@@ -5,9 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// ValidateName reports whether name can be published to: 1 to 65535 bytes of
-// well-formed UTF-8 without U+0000 and without wildcards. The error is an
-// [*Error]. Characters that MQTT only discourages pass; see [Discouraged].
+// ValidateName returns an error unless name can be published to: 1 to 65535
+// bytes of well-formed UTF-8 without U+0000 and without wildcards. The error is
+// an [*Error]. Characters that MQTT only discourages pass; see [FirstDiscouraged].
 func ValidateName(name string) error {
 	if isPlain(name) {
 		return nil
@@ -23,14 +23,14 @@ func ValidateName(name string) error {
 	return nil
 }
 
-// ValidateNameBytes is [ValidateName] on bytes. It allocates only to make an
+// ValidateNameBytes is [ValidateName] for bytes. It allocates only for an
 // error, which holds a copy.
 func ValidateNameBytes(name []byte) error { return ValidateName(view(name)) }
 
-// ValidateFilter reports whether filter can be subscribed to: 1 to 65535 bytes
-// of well-formed UTF-8 without U+0000, where each + fills a level and # fills
-// the last one. A filter that starts with $share/ must have the form
-// $share/group/filter (see [ParseShare]). The error is an [*Error].
+// ValidateFilter returns an error unless filter can be subscribed to: 1 to
+// 65535 bytes of well-formed UTF-8 without U+0000, where each + fills a level
+// and # fills the last one. A filter that starts with $share/ must have the
+// form $share/group/filter (see [ParseShare]). The error is an [*Error].
 func ValidateFilter(filter string) error {
 	if err := validateText(filter, true); err != nil {
 		return err
@@ -61,12 +61,12 @@ func ValidateFilter(filter string) error {
 	return nil
 }
 
-// ValidateFilterBytes is [ValidateFilter] on bytes. It allocates only to make
-// an error, which holds a copy.
+// ValidateFilterBytes is [ValidateFilter] for bytes. It allocates only for an
+// error, which holds a copy.
 func ValidateFilterBytes(filter []byte) error { return ValidateFilter(view(filter)) }
 
-// isPlain is the fast path of ValidateName: a length in range and nothing but
-// ASCII that is allowed. Of others the slow path finds out what they have.
+// isPlain is the fast path of ValidateName: the length is in range and all
+// bytes are allowed ASCII. The slow path checks the others.
 func isPlain(s string) bool {
 	if s == "" || len(s) > MaxLength {
 		return false
@@ -80,7 +80,7 @@ func isPlain(s string) bool {
 	return true
 }
 
-// validateText checks what names and filters have in common.
+// validateText checks the rules that names and filters have in common.
 func validateText(s string, filter bool) error {
 	fail := nameError
 	if filter {
@@ -100,8 +100,8 @@ func validateText(s string, filter bool) error {
 			i++
 			continue
 		}
-		// DecodeRune refuses surrogates, overlong forms and what is above
-		// U+10FFFF, as MQTT-1.5.4-1 asks.
+		// DecodeRune refuses surrogates, overlong forms and code points above
+		// U+10FFFF, as MQTT-1.5.4-1 requires.
 		r, n := utf8.DecodeRuneInString(s[i:])
 		if r == utf8.RuneError && n == 1 {
 			return fail(s, "MQTT-1.5.4-1", "ill-formed UTF-8", i)

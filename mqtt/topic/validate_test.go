@@ -185,14 +185,14 @@ func TestDiscouraged(t *testing.T) {
 		{"finds U+10FFFF", "\U0010FFFF", 0x10ffff, 0, true},
 		{"leaves U+0000 and bad bytes to validation", "\x00\xff", 0, 0, false},
 	} {
-		r, off, ok := Discouraged(c.s)
+		r, off, ok := FirstDiscouraged(c.s)
 		if r != c.r || off != c.off || ok != c.ok {
 			t.Errorf("it %s: got %U %d %v, want %U %d %v", c.it, r, off, ok, c.r, c.off, c.ok)
 		}
 	}
 }
 
-// naiveFilter is validity said again by splitting.
+// naiveFilter is a second implementation of ValidateFilter, by splitting.
 func naiveFilter(f string) bool {
 	if f == "" || len(f) > 65535 || !utf8.ValidString(f) || strings.Contains(f, "\x00") {
 		return false

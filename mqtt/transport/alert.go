@@ -8,9 +8,9 @@ import (
 )
 
 // Explain turns an error of Read or Write on a TLS connection into an [*Error]
-// where it is an alert of the peer: with TLS 1.3 this is how a server refuses
-// a client certificate, or asks for one. Other errors, and nil, come back as
-// they are. Addr is for the text.
+// if it is an alert of the peer: with TLS 1.3 this is how a server refuses a
+// client certificate, or requires one. Other errors, and nil, are returned
+// unchanged. addr is for the text.
 func Explain(addr string, err error) error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -25,7 +25,7 @@ func Explain(addr string, err error) error {
 	return e
 }
 
-// peerAlert takes the code out of an alert that the peer sent. Its type is
+// peerAlert returns the code of an alert that the peer sent. Its type is
 // private to crypto/tls, a uint8 in a net.OpError.
 func peerAlert(err error) (code uint8, ok bool) {
 	var op *net.OpError
@@ -39,7 +39,7 @@ func peerAlert(err error) (code uint8, ok bool) {
 	return uint8(v.Uint()), true
 }
 
-// readAlert is the error of the next Read, if it is an alert of the peer.
+// readAlert returns the error of the next Read if it is an alert of the peer.
 func readAlert(conn net.Conn) error {
 	_, err := conn.Read(make([]byte, 1))
 	if _, ok := peerAlert(err); ok {
@@ -48,7 +48,7 @@ func readAlert(conn net.Conn) error {
 	return nil
 }
 
-// The alerts that have a kind of their own (RFC 8446, section 6).
+// The alerts that have their own kind (RFC 8446, section 6).
 const (
 	alertHandshakeFailure       = 40
 	alertBadCertificate         = 42
@@ -64,8 +64,8 @@ const (
 	alertNoApplicationProtocol  = 120
 )
 
-// alertError explains an alert. Missing says that the peer asked for a
-// certificate and we had none; sent that we may have sent one.
+// alertError explains an alert. missing means that the peer requested a
+// certificate and we had none; sent means that we may have sent one.
 func alertError(e *Error, code uint8, missing, sent bool) {
 	alert := strings.TrimPrefix(rootText(e.Err), "tls: ")
 	switch code {
@@ -81,7 +81,7 @@ func alertError(e *Error, code uint8, missing, sent bool) {
 		return
 	case alertHandshakeFailure, alertBadCertificate, alertUnsupportedCertificate, alertCertificateRevoked,
 		alertCertificateExpired, alertCertificateUnknown, alertUnknownCA, alertAccessDenied:
-		// Before TLS 1.3 there is no alert of its own for a missing one.
+		// Before TLS 1.3 there is no special alert for a missing one.
 		if missing {
 			clientCertificateMissing(e)
 			return
@@ -109,7 +109,7 @@ func versionMismatch(e *Error) {
 	e.Hint = "enable TLS 1.2 or 1.3 on the broker"
 }
 
-// rootText is the text of the innermost error.
+// rootText returns the text of the innermost error.
 func rootText(err error) string {
 	for {
 		inner := errors.Unwrap(err)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Every alert by its number (RFC 8446, section 6, and RFC 7301): whether we had a
-// certificate to show, and whether we may have shown one.
+// Every alert by its number (RFC 8446, section 6, and RFC 7301): with and
+// without a certificate to send, and with one that may have been sent.
 func TestWhatEveryAlertMeans(t *testing.T) {
 	t.Parallel()
 	// handshake_failure, bad_certificate, unsupported_certificate, certificate_revoked,
@@ -36,7 +36,7 @@ func TestWhatEveryAlertMeans(t *testing.T) {
 	}
 }
 
-// Every kind of failure has words of its own.
+// Every kind of failure has its own text.
 func TestEveryKindHasItsWords(t *testing.T) {
 	t.Parallel()
 	seen := map[string]Kind{}

@@ -13,7 +13,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
-// frameOf reads the header of a frame by RFC 6455, section 5.2, and its payload.
+// frameOf splits a frame into its header, as in RFC 6455, section 5.2, and its
+// payload.
 func frameOf(t *testing.T, b []byte) (header []byte, mask [4]byte, payload, rest []byte) {
 	t.Helper()
 	n, at := uint64(b[1]&0x7f), 2
@@ -35,7 +36,8 @@ func frameOf(t *testing.T, b []byte) (header []byte, mask [4]byte, payload, rest
 	return header, mask, payload, b[at+int(n):]
 }
 
-// The length of a frame is written in the shortest way (RFC 6455, section 5.2).
+// The length of a frame is encoded in the shortest form (RFC 6455, section
+// 5.2).
 func TestFrameLengthsAreTheShortest(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -62,12 +64,12 @@ func TestFrameLengthsAreTheShortest(t *testing.T) {
 				t.Errorf("%d bytes, client %v: header % x, want % x; payload equal %v", c.n, client, header, want, bytes.Equal(got, payload))
 			}
 			if client && c.n == 126 {
-				masks := map[[4]byte]bool{mask: true} // each frame has a fresh one (section 5.3)
+				masks := map[[4]byte]bool{mask: true} // each frame has a new one (section 5.3)
 				for range 63 {
 					_, mask, _, _ := frameOf(t, w.frame(nil, wsPong, payload))
 					masks[mask] = true
 				}
-				if len(masks) < 60 { // of 2^32: two alike are one in two million
+				if len(masks) < 60 { // of 2^32: a duplicate has a chance of one in two million
 					t.Errorf("64 frames have %d masks", len(masks))
 				}
 			}
@@ -75,7 +77,8 @@ func TestFrameLengthsAreTheShortest(t *testing.T) {
 	}
 }
 
-// deframed feeds frames to an end of the given role, in two pieces at each place.
+// deframed feeds frames to an end of the given role, split in two at each
+// position.
 func deframed(t *testing.T, client bool, in []byte, each func(w *wsConn, got []byte)) {
 	t.Helper()
 	for cut := range min(len(in), 40) {
@@ -117,7 +120,7 @@ func TestFramesAreReadUpToTheirBounds(t *testing.T) {
 		{"reserved bit 2", true, "a2 00", "", 0, "reserved"},
 		{"reserved bit 3", true, "92 00", "", 0, "reserved"},
 		{"a message behind one in three frames", true, "02 01 61 00 01 62 80 01 63 82 01 64", "abcd", 0, ""},
-		{"a continuation behind the end", true, "02 01 61 80 01 62 80 01 63", "ab", 0, "continuation of nothing"},
+		{"a continuation behind the end", true, "02 01 61 80 01 62 80 01 63", "ab", 0, "continuation without a message"},
 		{"a Close whose text is no UTF-8", true, "88 04 03e8 c328", "", 4, "not a status and a text"},
 		{"a Close of one byte", true, "88 01 03", "", 1, "not a status and a text"},
 	} {
@@ -149,7 +152,7 @@ func TestWhatACloseMeans(t *testing.T) {
 	})
 }
 
-// A pong has the bytes of the last ping and of no other, and comes once.
+// A pong has the payload of the last ping only, and is sent once.
 func TestEachPingHasItsPong(t *testing.T) {
 	t.Parallel()
 	w, peer := wsPair(t, false)
@@ -168,13 +171,13 @@ func TestEachPingHasItsPong(t *testing.T) {
 		t.Fatal(err)
 	}
 	if rest, _ := io.ReadAll(io.LimitReader(peer, 2)); string(rest) != "\x88\x00" {
-		t.Errorf("behind the pongs comes % x, want the Close alone", rest)
+		t.Errorf("after the pongs comes % x, want the Close alone", rest)
 	}
 }
 
 func TestPacketsShareAFrameUpToItsAim(t *testing.T) {
 	t.Parallel()
-	packet := func(size int) []byte { // of MQTT, with a length of three bytes
+	packet := func(size int) []byte { // an MQTT packet with a length field of three bytes
 		p := make([]byte, size)
 		n := size - 4
 		p[0], p[1], p[2], p[3] = 0x30, byte(n&0x7f|0x80), byte(n>>7&0x7f|0x80), byte(n>>14)
@@ -192,7 +195,7 @@ func TestPacketsShareAFrameUpToItsAim(t *testing.T) {
 		"\x30":                     {0, 0},
 		"\x30\x00":                 {2, 1},
 		"\x30\xff\xff\xff":         {0, 0},
-		"\x30\xff\xff\xff\x7f":     {268_435_460, 1}, // the largest of all
+		"\x30\xff\xff\xff\x7f":     {268_435_460, 1}, // the largest packet
 		"\x30\xff\xff\xff\xff":     {-1, 1},
 		"\x30\x80\x80\x80\x80\x01": {-1, 1},
 	} {
@@ -203,7 +206,7 @@ func TestPacketsShareAFrameUpToItsAim(t *testing.T) {
 	}
 }
 
-// filler gives a handshake of so many bytes with its empty line.
+// filler returns a handshake of size bytes including its empty line.
 func filler(start string, size int) string {
 	const name, end = "X: ", "\r\n\r\n"
 	return start + name + strings.Repeat("x", size-len(start)-len(name)-len(end)) + end
@@ -303,7 +306,7 @@ func TestZonesAreReadAndWritten(t *testing.T) {
 		if err != nil || again.Host != want {
 			t.Errorf("%s: written as %s, read as %+v, %v", in, got, again, err)
 		}
-		// No certificate has a zone (RFC 6125 has none either).
+		// Certificates have no zones (nor has RFC 6125).
 		cfg, err := (&Dialer{}).tlsConfig(got)
 		if err != nil || cfg.ServerName != "fe80::1" {
 			t.Errorf("%s: the certificate is to be for %q, %v", in, cfg.ServerName, err)
@@ -315,7 +318,7 @@ func TestZonesAreReadAndWritten(t *testing.T) {
 	}
 }
 
-// What a server sees of the client's wishes.
+// What a server sees of the client's TLS settings.
 func TestWhatTLSOffers(t *testing.T) {
 	t.Parallel()
 	certs := certtest.New(t)
@@ -336,7 +339,7 @@ func TestWhatTLSOffers(t *testing.T) {
 		cfg.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
 			lowest := uint16(0xffff)
 			for _, v := range h.SupportedVersions {
-				if v>>8 == 3 { // not one of GREASE
+				if v>>8 == 3 { // not a GREASE value
 					lowest = min(lowest, v)
 				}
 			}
@@ -366,7 +369,7 @@ func TestThePROXYLineHasAtMost107Bytes(t *testing.T) {
 			t.Errorf("%d bytes: got %d, %v", size, n, err)
 		}
 	}
-	// The shortest of version 2, and one with a byte too few.
+	// The shortest header of version 2, and one that is a byte too short.
 	for length, ok := range map[byte]bool{11: false, 12: true, 13: true} {
 		b := append([]byte(proxySignature+"\x21\x11\x00"), length)
 		b = append(b, "\xc0\x00\x02\x01\xc6\x33\x64\x01\xdc\x04\x07\x5b\x00"...)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// certificateError explains why a certificate did not verify.
+// certificateError explains why verifying a certificate failed.
 func certificateError(e *Error, v *tls.CertificateVerificationError, name string) {
 	var invalid x509.CertificateInvalidError
 	var host x509.HostnameError
@@ -60,7 +60,7 @@ func selfSigned(c *x509.Certificate) bool {
 		c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
 }
 
-// names lists what a certificate is for, at most five.
+// names lists the names in a certificate, at most five.
 func names(c *x509.Certificate) string {
 	var all []string
 	for _, n := range c.DNSNames {

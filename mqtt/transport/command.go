@@ -15,10 +15,11 @@ import (
 	"github.com/mqtools/mqtools/internal/process"
 )
 
-// dialCommand makes the standard input and output of a command the stream, as
-// ssh's ProxyCommand does: %h and %p in it are the host and the port, %% is a
-// per cent sign. It runs in the system's shell; its standard error is ours. A
-// signal from the terminal does not reach it: the stream lasts while we drain.
+// dialCommand runs a command and uses its standard input and output as the
+// stream, like ssh's ProxyCommand: %h and %p in it are the host and the port,
+// %% is a percent sign. It runs in the system's shell; its standard error is
+// ours. A signal from the terminal does not reach it: the stream lasts while we
+// drain.
 func dialCommand(ctx context.Context, command string, t *Target) (net.Conn, error) {
 	fail := func(text string, err error) error {
 		return &Error{Op: OpProxy, Addr: "command", Kind: ProxyFailed, Text: text, Err: err}
@@ -30,22 +31,22 @@ func dialCommand(ctx context.Context, command string, t *Target) (net.Conn, erro
 	if err := ctx.Err(); err != nil {
 		return nil, fail(err.Error(), err)
 	}
-	cmd := process.Shell(line) // ctx bounds the start, not the connection
+	cmd := process.Shell(line) // ctx limits the start, not the connection
 	cmd.Stderr = os.Stderr
 	p, err := process.Start(cmd)
 	if err != nil {
 		return nil, fail(err.Error(), err)
 	}
-	return WithDeadlines(&commandConn{p: p, target: t.Address()}), nil // Windows has none for pipes
+	return WithDeadlines(&commandConn{p: p, target: t.Address()}), nil // on Windows, pipes have no deadlines
 }
 
-// expandCommand puts host and port in.
+// expandCommand replaces host and port.
 func expandCommand(command string, t *Target) (string, error) {
 	if t.Network != "tcp" {
 		return "", errors.New("a command connects to a host and a port, not to a Unix socket")
 	}
 	if strings.HasPrefix(t.Host, "-") {
-		return "", fmt.Errorf("host %q begins with a hyphen", t.Host) // it would be an option
+		return "", fmt.Errorf("host %q begins with a hyphen", t.Host) // it would be taken for an option
 	}
 	var b strings.Builder
 	for i := 0; i < len(command); i++ {
@@ -70,7 +71,8 @@ func expandCommand(command string, t *Target) (string, error) {
 	return b.String(), nil
 }
 
-// shellQuote protects what the shell would interpret, which no host name has.
+// shellQuote quotes characters that the shell would interpret; host names have
+// none.
 func shellQuote(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool { return r < 0x80 && !isAlnum(byte(r)) && !strings.ContainsRune("-._:%", r) }) < 0 {
 		return s
@@ -85,14 +87,14 @@ type commandConn struct {
 	once   sync.Once
 }
 
-// Read reads the command's output. Its end says how the command ended, if that
-// was a failure.
+// Read reads the command's output. If the command failed, the error at the end
+// of the stream says how.
 func (c *commandConn) Read(p []byte) (int, error) {
 	n, err := c.p.Out.Read(p)
 	if n > 0 || err == nil || !errors.Is(err, io.EOF) {
 		return n, err
 	}
-	if c.p.Gone(time.Second) && c.p.Err() != nil { // else it closed its output and goes on
+	if c.p.Gone(time.Second) && c.p.Err() != nil { // otherwise it closed its output and is still running
 		return 0, &Error{Op: OpProxy, Addr: "command", Kind: ProxyFailed, Text: "ended with " + c.p.Err().Error(), temporary: true}
 	}
 	return 0, io.EOF
@@ -103,7 +105,8 @@ func (c *commandConn) Write(p []byte) (int, error) { return c.p.In.Write(p) }
 // CloseWrite closes the command's input.
 func (c *commandConn) CloseWrite() error { return c.p.In.Close() }
 
-// Close closes both streams, and ends a command that does not end by itself.
+// Close closes both streams, and terminates the command if it does not exit by
+// itself.
 func (c *commandConn) Close() error {
 	c.once.Do(func() {
 		c.p.Close()
@@ -114,7 +117,7 @@ func (c *commandConn) Close() error {
 	return nil
 }
 
-// commandAddr is where a command was asked to connect to.
+// commandAddr is the address to which a command was asked to connect.
 type commandAddr string
 
 func (a commandAddr) Network() string { return "command" }

@@ -12,15 +12,16 @@ import (
 	"github.com/mqtools/mqtools/internal/units"
 )
 
-// SystemError is what an error of the operating system means in an operation on a
-// connection to t, OpConnect or OpStream, for who makes or uses sockets itself.
+// SystemError returns the [*Error] for an error of the operating system in an
+// operation, OpConnect or OpStream, on a connection to t. It is for callers
+// that create or use sockets themselves.
 func SystemError(op string, t *Target, err error) *Error {
 	e := connectError(context.Background(), t, err, 0)
 	e.Op = op
 	return e
 }
 
-// connectError says what went wrong before TLS.
+// connectError explains a failure before TLS.
 func connectError(ctx context.Context, t *Target, err error, took time.Duration) *Error {
 	e := &Error{Op: OpConnect, Addr: t.Address(), Err: err, Unix: t.Network == "unix"}
 	var dns *net.DNSError
@@ -29,14 +30,14 @@ func connectError(ctx context.Context, t *Target, err error, took time.Duration)
 	case errors.As(err, &dns):
 		lookupError(e, t, dns)
 	case errors.As(err, &op) && op.Addr != nil && op.Addr.String() != e.Addr:
-		e.Addr += " (" + op.Addr.String() + ")" // which of its addresses
+		e.Addr += " (" + op.Addr.String() + ")" // the address that failed, of several
 	}
 	if e.Kind == Other {
 		e.Kind = systemKind(t.Network, err)
 	}
 	switch {
 	case errors.Is(err, syscall.EAGAIN) && ctx.Err() == nil:
-		// A Unix socket's way to say that nobody accepts; net takes it for
+		// A Unix socket reports a full queue this way; package net takes it for
 		// a timeout.
 		e.Kind, e.Text = Refused, "the listener's queue is full"
 		return e
@@ -44,7 +45,7 @@ func connectError(ctx context.Context, t *Target, err error, took time.Duration)
 		ended(ctx, e, took, "")
 	}
 	if e.Kind == Other && strings.Contains(err.Error(), "no suitable address") {
-		e.Kind, e.Text = AddrNotAvailable, "no address of it is of the same family, IPv4 or IPv6, as the local address"
+		e.Kind, e.Text = AddrNotAvailable, "no address has the same family, IPv4 or IPv6, as the local address"
 		return e
 	}
 	switch e.Kind {
@@ -86,8 +87,8 @@ func lookupError(e *Error, t *Target, dns *net.DNSError) {
 	}
 }
 
-// ended makes e a matter of time or of cancellation, whatever ctx says. It took 0 if
-// that is not known. What is what did not happen in time, or "".
+// ended makes e a timeout or a cancellation, as ctx says. took is 0 if unknown.
+// what is the thing that timed out, or "".
 func ended(ctx context.Context, e *Error, took time.Duration, what string) {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		e.Kind, e.Text, e.Hint = Canceled, "canceled", ""
@@ -104,8 +105,9 @@ func ended(ctx context.Context, e *Error, took time.Duration, what string) {
 	}
 }
 
-// spent is how long an attempt has taken, or the limit that has ended it, to two
-// digits: ten seconds are 10s, whenever exactly the clock was looked at.
+// spent returns how long an attempt took, or the limit that ended it, rounded
+// to two digits: ten seconds are 10s, regardless of when exactly the clock was
+// read.
 func spent(ctx context.Context, start time.Time) time.Duration {
 	took := time.Since(start)
 	if end, has := ctx.Deadline(); has && ctx.Err() != nil && end.After(start) {

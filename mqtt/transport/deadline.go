@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// WithDeadlines is conn if that has deadlines, and otherwise conn with deadlines
-// that are kept here: those of a channel of SSH, or of a command's pipes on
-// Windows, are errors. A net.Conn's deadlines are a help and no condition.
+// WithDeadlines returns conn if it supports deadlines, and otherwise a wrapper
+// that implements them: on SSH channels, and on the pipes of a command on
+// Windows, setting a deadline fails.
 //
-// A Read that is out of time leaves what comes later to the next one. A Write
-// that is out of time closes the connection: nothing else ends it, and nobody
-// knows how much of it has left.
+// Data that arrives after a Read has timed out is returned by the next Read. A
+// Write that times out closes the connection: nothing else stops it, and it is
+// unknown how much was written.
 func WithDeadlines(conn net.Conn) net.Conn {
 	if conn.SetReadDeadline(time.Time{}) == nil && conn.SetWriteDeadline(time.Time{}) == nil {
 		return conn
@@ -28,18 +28,18 @@ func WithDeadlines(conn net.Conn) net.Conn {
 
 type halfCloser interface{ CloseWrite() error }
 
-// timed is a connection that has no deadlines of its own.
+// timed wraps a connection that does not support deadlines.
 type timed struct {
 	net.Conn
 	read, write deadline
 	once        sync.Once
 	closed      chan struct{}
 
-	rmu    sync.Mutex // of one Read at a time; what follows is under it
+	rmu    sync.Mutex // serializes Reads; protects the fields below
 	buf    []byte
-	rest   []byte // of buf, read and not yet taken
-	err    error  // that comes after rest
-	busy   bool   // a read is under way, or its result waits in result
+	rest   []byte // part of buf that was read and not returned yet
+	err    error  // returned after rest
+	busy   bool   // a read is in progress, or its result waits in result
 	result chan readResult
 }
 
@@ -48,7 +48,7 @@ type readResult struct {
 	err error
 }
 
-// timedHalf is one whose sides close one by one.
+// timedHalf is a timed connection that can be half-closed.
 type timedHalf struct {
 	*timed
 	half halfCloser
@@ -56,7 +56,7 @@ type timedHalf struct {
 
 func (t *timedHalf) CloseWrite() error { return t.half.CloseWrite() }
 
-// NetConn is the connection below.
+// NetConn returns the underlying connection.
 func (t *timed) NetConn() net.Conn { return t.Conn }
 
 func (t *timed) Read(p []byte) (int, error) {
@@ -123,11 +123,11 @@ func (t *timed) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Close ends a Read and a Write that are under way.
+// Close interrupts a Read and a Write in progress.
 func (t *timed) Close() error {
 	t.once.Do(func() {
 		close(t.closed)
-		t.read.set(time.Time{}) // their timers end
+		t.read.set(time.Time{}) // stops their timers
 		t.write.set(time.Time{})
 	})
 	return t.Conn.Close()
@@ -143,8 +143,9 @@ func (t *timed) SetReadDeadline(at time.Time) error { t.read.set(at); return nil
 
 func (t *timed) SetWriteDeadline(at time.Time) error { t.write.set(at); return nil }
 
-// deadline is a time whose passing closes a channel. A channel stands until it
-// is closed, so that a call under way sees the time that is set last.
+// deadline closes a channel when its time has passed. The channel stays the
+// same until it is closed, so that a call in progress sees later changes of the
+// time.
 type deadline struct {
 	mu     sync.Mutex
 	timer  *time.Timer
@@ -180,12 +181,12 @@ func (d *deadline) set(at time.Time) {
 	timer = time.AfterFunc(left, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if d.timer == timer { // else it was set anew meanwhile
+		if d.timer == timer { // otherwise it was set again in the meantime
 			d.passLocked()
 		}
 	})
 	d.timer = timer
 }
 
-// passLocked closes the channel. Called with mu.
+// passLocked closes the channel. d.mu must be held.
 func (d *deadline) passLocked() { d.gone = true; close(d.passed) }

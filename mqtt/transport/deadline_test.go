@@ -15,14 +15,14 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
-// bare is a connection without deadlines, as a channel of SSH is one.
+// bare is a connection without deadlines, like an SSH channel.
 type bare struct{ net.Conn }
 
 func (bare) SetDeadline(time.Time) error      { return os.ErrNoDeadline }
 func (bare) SetReadDeadline(time.Time) error  { return os.ErrNoDeadline }
 func (bare) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
 
-// barePair is one over a pipe, and the other end.
+// barePair returns a bare connection over a pipe, and the other end.
 func barePair(t *testing.T) (net.Conn, net.Conn) {
 	a, b := net.Pipe()
 	t.Cleanup(func() { _ = a.Close(); _ = b.Close() })
@@ -44,13 +44,13 @@ func TestDeadlinesOfAConnectionWithoutThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		below, peer := barePair(t)
 		c := WithDeadlines(below)
-		if Raw(c) != below {
-			t.Errorf("below is %T", Raw(c))
+		if UnderlyingConn(c) != below {
+			t.Errorf("below is %T", UnderlyingConn(c))
 		}
 		start := time.Now()
 		b := make([]byte, 3)
 
-		// Reading is out of time, and what comes later is not lost.
+		// A Read times out, and data that comes later is not lost.
 		_ = c.SetReadDeadline(start.Add(time.Second))
 		if n, err := c.Read(b); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !timedOut(err) || time.Since(start) != time.Second {
 			t.Errorf("reading: got %d, %v after %v", n, err, time.Since(start))
@@ -68,7 +68,7 @@ func TestDeadlinesOfAConnectionWithoutThem(t *testing.T) {
 			}
 		}
 
-		// A deadline that is moved while a Read waits counts as moved.
+		// A deadline that is changed while a Read waits takes effect.
 		go func() {
 			_ = c.SetReadDeadline(time.Now().Add(time.Hour))
 			time.Sleep(time.Minute)
@@ -79,14 +79,14 @@ func TestDeadlinesOfAConnectionWithoutThem(t *testing.T) {
 			t.Errorf("an interrupted Read: got %v after %v", err, time.Since(start))
 		}
 		_ = c.SetReadDeadline(time.Now().Add(time.Hour))
-		_ = c.SetReadDeadline(time.Time{}) // taken back
+		_ = c.SetReadDeadline(time.Time{}) // canceled
 		time.Sleep(2 * time.Hour)
 		go peer.Write([]byte("x"))
 		if n, err := c.Read(b); n != 1 || err != nil {
 			t.Errorf("after a deadline that was taken back: got %d, %v", n, err)
 		}
 
-		// Writing works, is out of time at once or after a while, and then the
+		// Writing works, times out at once or after a while, and then the
 		// connection is over.
 		go func() {
 			_, _ = io.ReadFull(peer, make([]byte, 4))
@@ -118,7 +118,7 @@ func TestCloseEndsAReadWithoutDeadlines(t *testing.T) {
 		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("got %v", err)
 		}
-		// And the peer's end is read as ever.
+		// The peer's end is read as usual.
 		below, peer := barePair(t)
 		c = WithDeadlines(below)
 		_ = peer.Close()
@@ -130,8 +130,8 @@ func TestCloseEndsAReadWithoutDeadlines(t *testing.T) {
 	})
 }
 
-// The end of the context ends what waits for a silent peer, whether or not the
-// connection has deadlines; over TLS too, whose Close has something to say.
+// The end of the context interrupts waiting for a silent peer, with or without
+// deadlines, and over TLS, whose Close sends an alert.
 func TestAContextEndsHandshakesWithoutDeadlines(t *testing.T) {
 	t.Parallel()
 	target := &Target{Network: "tcp", Host: "h", Port: 1, WebSocket: true, Resource: "/mqtt"}
@@ -146,10 +146,10 @@ func TestAContextEndsHandshakesWithoutDeadlines(t *testing.T) {
 		{"WebSocket", OpWebSocket, "no answer to the WebSocket handshake within 10s", func(ctx context.Context, conn net.Conn) (net.Conn, error) {
 			return (&Dialer{}).upgrade(ctx, conn, target, time.Now())
 		}},
-		{"an HTTP proxy", OpProxy, "no answer of the proxy within 10s", func(ctx context.Context, conn net.Conn) (net.Conn, error) {
+		{"an HTTP proxy", OpProxy, "no answer from the proxy within 10s", func(ctx context.Context, conn net.Conn) (net.Conn, error) {
 			return connectThrough(ctx, conn, httpProxy, target, time.Now())
 		}},
-		{"a SOCKS proxy", OpProxy, "no answer of the proxy within 10s", func(ctx context.Context, conn net.Conn) (net.Conn, error) {
+		{"a SOCKS proxy", OpProxy, "no answer from the proxy within 10s", func(ctx context.Context, conn net.Conn) (net.Conn, error) {
 			return socksThrough(ctx, conn, socks, "h:1", time.Now())
 		}},
 	} {
@@ -175,7 +175,7 @@ func TestAContextEndsHandshakesWithoutDeadlines(t *testing.T) {
 						t.Errorf("%s: the connection is open", c.name)
 					}
 
-					// Cancelled, it says so.
+					// If it was canceled, the error says so.
 					conn, peer = barePair(t)
 					ctx, cancel = context.WithCancel(t.Context())
 					time.AfterFunc(time.Second, cancel)
@@ -188,7 +188,7 @@ func TestAContextEndsHandshakesWithoutDeadlines(t *testing.T) {
 	}
 }
 
-// A stalled peer under TLS does not keep Close, which has an alert to send.
+// A stalled peer under TLS does not block Close, which sends an alert.
 func TestCloseOfTLSEndsWithoutDeadlines(t *testing.T) {
 	t.Parallel()
 	certs := certtest.New(t)
@@ -202,14 +202,14 @@ func TestCloseOfTLSEndsWithoutDeadlines(t *testing.T) {
 		}
 		synctest.Wait()
 		start := time.Now()
-		_ = conn.Close() // nobody reads any more
+		_ = conn.Close() // the peer reads no more
 		if took := time.Since(start); took != 5*time.Second {
 			t.Errorf("took %v, want the 5s of crypto/tls", took)
 		}
 	})
 }
 
-// The header of the PROXY protocol is bounded on any connection.
+// The wait for a PROXY protocol header is limited on any connection.
 func TestProxyHeaderIsBoundedWithoutDeadlines(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -12,66 +12,70 @@ import (
 	"time"
 )
 
-// Dialer opens connections to targets. The zero value is ready; it may be used
-// by several goroutines at once.
+// Dialer opens connections to targets. The zero value is ready to use. A Dialer
+// is safe for concurrent use.
 type Dialer struct {
-	// Timeout bounds all of Dial, from the lookup to the end of the TLS
-	// handshake; 0 means DefaultTimeout, negative none but the context's.
+	// Timeout limits all of Dial, from the lookup to the end of the TLS
+	// handshake. 0 means DefaultTimeout; if negative, only the context limits
+	// it.
 	Timeout time.Duration
 
-	// LocalAddr is the address to connect from: an IP address,
-	// address:port, or a host name, of which the addresses are tried in turn;
-	// empty lets the system choose. Not for Unix sockets.
+	// LocalAddr is the address to connect from: an IP address, address:port, or
+	// a host name, whose addresses are tried in turn. If it is empty, the
+	// system chooses. It is not used for Unix sockets.
 	LocalAddr string
 
-	// Delay lets the system hold small writes back (Nagle's algorithm). By
-	// default they leave at once (TCP_NODELAY).
+	// Delay allows the system to delay small writes (Nagle's algorithm). By
+	// default they are sent at once (TCP_NODELAY).
 	Delay bool
 
-	// Proxy, unless nil, makes the connections; not those of Unix sockets.
+	// Proxy, if not nil, makes the connections, except those to Unix sockets.
 	Proxy *Proxy
 
-	// Command, unless empty, is run for each connection, and its standard
-	// input and output are the stream. %h is the host, %p the port, %% a per
-	// cent sign.
+	// Command, if not empty, is run for each connection, and its standard input
+	// and output are the stream. %h is the host, %p the port, %% a percent
+	// sign.
 	Command string
 
-	// Resolver looks names up; nil is the system's way.
+	// Resolver resolves names; nil means the system's resolver.
 	Resolver *net.Resolver
 
-	// TLS applies to targets with TLS; nil means the zero value: verify the
-	// server by the system's authorities. Its files are read for each Dial,
-	// so that a certificate renewed on disk is used at the next reconnect.
+	// TLS applies to targets with TLS. nil means the zero value, which verifies
+	// the server against the system's authorities. Its files are read for each
+	// Dial, so that a certificate renewed on disk is used at the next
+	// reconnect.
 	TLS *TLSOptions
 
-	// Opened, unless nil, is called when a connection is open, before TLS and the
-	// upgrade to WebSocket: with a proxy, when the proxy has opened it.
+	// Opened, if not nil, is called when a connection is open, before TLS and
+	// the upgrade to WebSocket; with a proxy, when the proxy has opened it.
 	Opened func()
 
-	// Secured, unless nil, is called when TLS is there, before the upgrade to
-	// WebSocket.
+	// Secured, if not nil, is called when the TLS handshake is complete, before
+	// the upgrade to WebSocket.
 	Secured func()
 
-	// Headers are further fields of the upgrade to WebSocket, which
-	// CheckHeader has no objection to. Host replaces the default.
+	// Headers are additional header fields of the upgrade to WebSocket, which
+	// must pass CheckHeader. Host replaces the default.
 	Headers []Header
 }
 
-// Dial connects to t. Names with several addresses are tried as RFC 6555 says
-// (happy eyeballs); localhost is [::1], and if nobody answers there 127.0.0.1. When ctx ends Dial returns soon, also from the TLS
-// handshake; once it has returned, ctx has no effect on the connection.
+// Dial connects to t. If a name has several addresses, they are tried as in RFC
+// 6555 (happy eyeballs); localhost is [::1], and 127.0.0.1 if that does not
+// answer. When ctx ends Dial returns soon, even during the TLS handshake. After
+// it has returned, ctx has no effect on the connection.
 //
 // The connection is a *net.TCPConn, *net.UnixConn or *tls.Conn, or a WebSocket
-// over one of them, whose CloseWrite sends a Close frame. With TLS 1.3
-// a server that does not accept our certificate says so after the handshake,
-// at the first Read: see [Explain]. The error is an [*Error].
+// over one of them, whose CloseWrite sends a Close frame. With TLS 1.3 a server
+// that rejects our certificate reports that after the handshake, at the first
+// Read: see [Explain]. The error is an [*Error].
 func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
 	if err := checkPath(OpConnect, t); err != nil {
 		return nil, err
 	}
 	var cfg *tls.Config
 	if t.TLS {
-		// Before anything is sent: a missing file is this side's fault.
+		// Load the files before anything is sent: a missing one is a local
+		// error.
 		var err error
 		if cfg, err = d.tlsConfig(t); err != nil {
 			return nil, err
@@ -123,7 +127,7 @@ func (d *Dialer) Dial(ctx context.Context, t *Target) (net.Conn, error) {
 	return conn, nil
 }
 
-// bounded is ctx with the limit of Timeout.
+// bounded returns ctx with the limit of Timeout.
 func (d *Dialer) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	switch {
 	case d.Timeout < 0:
@@ -135,9 +139,9 @@ func (d *Dialer) bounded(ctx context.Context) (context.Context, context.CancelFu
 }
 
 // dialService connects to the first broker of a domain's SRV records that
-// answers: by priority, then by chance after their weights. The certificate
-// must be for the domain that was asked for: DNS without signatures is no
-// witness (RFC 6125, section 6.2.1).
+// answers: in the order of priority, then randomly by weight. The certificate
+// must be for the requested domain, because unsigned DNS cannot be trusted (RFC
+// 6125, section 6.2.1).
 func (d *Dialer) dialService(ctx context.Context, t *Target, start time.Time) (net.Conn, error) {
 	service := "mqtt"
 	if t.TLS {
@@ -145,7 +149,7 @@ func (d *Dialer) dialService(ctx context.Context, t *Target, start time.Time) (n
 	}
 	fail := func(kind Kind, text string, err error) error {
 		return &Error{Op: OpLookup, Addr: "_" + service + "._tcp." + t.Host, Kind: kind, Text: text, Err: err,
-			Hint: "without SRV the host itself is connected to"}
+			Hint: "without SRV the host itself is dialed"}
 	}
 	_, records, err := d.Resolver.LookupSRV(ctx, service, "tcp", t.Host)
 	var dns *net.DNSError
@@ -168,7 +172,8 @@ func (d *Dialer) dialService(ctx context.Context, t *Target, start time.Time) (n
 	return nil, err
 }
 
-// stream opens the connection below TLS, by the way that is asked for.
+// stream opens the connection below TLS, through the configured proxy or
+// command.
 func (d *Dialer) stream(ctx context.Context, nd *net.Dialer, t *Target, start time.Time) (net.Conn, error) {
 	switch {
 	case d.Command != "":
@@ -187,9 +192,9 @@ func (d *Dialer) stream(ctx context.Context, nd *net.Dialer, t *Target, start ti
 	return conn, nil
 }
 
-// dial opens a direct connection. localhost is the loopback addresses by
-// definition (RFC 6761 section 6.3): to read the system's files about it, as
-// package net does, takes longer than to connect.
+// dial opens a direct connection. localhost means the loopback addresses by
+// definition (RFC 6761 section 6.3): reading the system's files about it, as
+// package net does, takes longer than connecting.
 func dial(ctx context.Context, nd *net.Dialer, t *Target) (net.Conn, error) {
 	if t.Network != "tcp" || t.Host != "localhost" {
 		return nd.DialContext(ctx, t.Network, t.Address())
@@ -209,8 +214,8 @@ func dial(ctx context.Context, nd *net.Dialer, t *Target) (net.Conn, error) {
 	return nd.DialContext(ctx, t.Network, net.JoinHostPort("127.0.0.1", port))
 }
 
-// Addresses are those that Dial would try for t, in its order, for who makes the
-// sockets itself. The error is an [*Error].
+// Addresses returns the addresses that Dial would try for t, in the same order,
+// for callers that create the sockets themselves. The error is an [*Error].
 func (d *Dialer) Addresses(ctx context.Context, t *Target) ([]netip.AddrPort, error) {
 	start := time.Now()
 	var ips []netip.Addr
@@ -237,14 +242,14 @@ func (d *Dialer) tlsConfig(t *Target) (*tls.Config, error) {
 	if d.TLS != nil {
 		opts = *d.TLS
 	}
-	name, _, _ := strings.Cut(t.Host, "%") // no certificate has a zone
+	name, _, _ := strings.Cut(t.Host, "%") // certificates have no zone
 	if t.name != "" {
 		name = t.name
 	}
 	return opts.Config(name)
 }
 
-// handshake turns conn into a TLS connection, or closes it. Start is when Dial
+// handshake turns conn into a TLS connection, or closes it. start is when Dial
 // began.
 func handshake(ctx context.Context, conn net.Conn, cfg *tls.Config, t *Target, start time.Time) (net.Conn, error) {
 	var asked atomic.Bool
@@ -257,15 +262,16 @@ func handshake(ctx context.Context, conn net.Conn, cfg *tls.Config, t *Target, s
 			}
 		}
 		if len(certs) > 0 {
-			// Not by an authority that the server lists. Send it anyway:
-			// the server's refusal can be understood, silence cannot.
+			// The certificate is not signed by an authority that the server
+			// lists. Send it anyway: the server's refusal is clear, sending
+			// nothing is not.
 			return &certs[0], nil
 		}
 		return new(tls.Certificate), nil
 	}
 	tc := tls.Client(conn, cfg)
 	if err := tc.HandshakeContext(ctx); err != nil {
-		heard := tc.ConnectionState().Version != 0 // a ServerHello came
+		heard := tc.ConnectionState().Version != 0 // a ServerHello was received
 		_ = conn.Close()
 		h := hello{heard: heard, asked: asked.Load(), sent: len(certs) > 0, name: cfg.ServerName}
 		return nil, h.explain(ctx, t.Address(), err, spent(ctx, start))
@@ -273,7 +279,7 @@ func handshake(ctx context.Context, conn net.Conn, cfg *tls.Config, t *Target, s
 	return tc, nil
 }
 
-// locals are the addresses to connect from.
+// locals returns the addresses to connect from.
 func (d *Dialer) locals(ctx context.Context, start time.Time) ([]*net.TCPAddr, error) {
 	if a, err := netip.ParseAddr(d.LocalAddr); err == nil {
 		return []*net.TCPAddr{net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0))}, nil

@@ -32,16 +32,16 @@ func TestDialTCP(t *testing.T) {
 	}
 }
 
-// A limit is told as it was set, and not as late as the clock was looked at.
-func TestTheTimeThatIsTold(t *testing.T) {
+// The error gives the limit as it was set, whenever the clock was read.
+func TestTheReportedTime(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ limit, late, want time.Duration }{
 		{10 * time.Second, 9 * time.Millisecond, 10 * time.Second},
-		{10*time.Second - time.Microsecond, 0, 10 * time.Second}, // the caller's, which has begun before
+		{10*time.Second - time.Microsecond, 0, 10 * time.Second}, // the caller's, which has started earlier
 		{1500 * time.Millisecond, time.Second, 1500 * time.Millisecond},
 		{127345 * time.Millisecond, 0, 130 * time.Second},
 		{34 * time.Millisecond, 0, 34 * time.Millisecond},
-		{time.Hour, -time.Hour + 1234*time.Millisecond, 1200 * time.Millisecond}, // it failed before
+		{time.Hour, -time.Hour + 1234*time.Millisecond, 1200 * time.Millisecond}, // it failed before the limit
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
@@ -55,7 +55,7 @@ func TestTheTimeThatIsTold(t *testing.T) {
 	}
 }
 
-// A broker may listen on one of localhost's addresses only.
+// A broker may listen on only one of localhost's addresses.
 func TestDialLocalhost(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
 		ln, err := net.Listen("tcp", addr)
@@ -75,7 +75,8 @@ func TestDialLocalhost(t *testing.T) {
 		}
 		_ = ln.Close()
 	}
-	// An address of our own decides which of the two is meant, whoever listens.
+	// The local address decides which of the two is meant, even if both have
+	// listeners.
 	for _, from := range []string{"127.0.0.1", "::1"} {
 		ln, err := net.Listen("tcp", net.JoinHostPort(from, "0"))
 		if err != nil {
@@ -105,7 +106,8 @@ func TestDialRefused(t *testing.T) {
 }
 
 func TestDialNotFound(t *testing.T) {
-	// RFC 6761: never exists. Without a name service the lookup fails.
+	// RFC 6761: this name never exists. Without a name service the lookup
+	// fails.
 	_, err := (&Dialer{Timeout: 5 * time.Second}).Dial(t.Context(), &Target{Network: "tcp", Host: "broker.invalid", Port: 1883})
 	var e *Error
 	if !errors.As(err, &e) || e.Op != OpLookup || !strings.Contains(err.Error(), `cannot resolve "broker.invalid"`) {
@@ -146,7 +148,7 @@ func TestDialDeadline(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), -1)
 	defer cancel()
 	_, err := (&Dialer{}).Dial(ctx, &Target{Network: "tcp", Host: "127.0.0.1", Port: unusedPort(t)})
-	e := wantError(t, err, OpConnect, Timeout, "timed out") // after nothing, where the clock stands still so long
+	e := wantError(t, err, OpConnect, Timeout, "timed out") // without a duration if the clock did not advance
 	if !e.Timeout() || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v (inner %v), want a timeout", err, e.Err)
 	}
@@ -154,8 +156,8 @@ func TestDialDeadline(t *testing.T) {
 
 func TestDialBadLocalAddr(t *testing.T) {
 	var e *Error
-	_, err := (&Dialer{LocalAddr: "nobody.invalid", Timeout: 5 * time.Second}).Dial(t.Context(), loopback(1, false))
-	if !errors.As(err, &e) || e.Op != OpLookup || !strings.Contains(err.Error(), `cannot resolve "nobody.invalid"`) {
+	_, err := (&Dialer{LocalAddr: "missing.invalid", Timeout: 5 * time.Second}).Dial(t.Context(), loopback(1, false))
+	if !errors.As(err, &e) || e.Op != OpLookup || !strings.Contains(err.Error(), `cannot resolve "missing.invalid"`) {
 		t.Errorf("a name that does not exist: got %v", err)
 	}
 	_, err = (&Dialer{LocalAddr: "::1"}).Dial(t.Context(), &Target{Network: "tcp", Host: "127.0.0.1", Port: 1})
@@ -232,8 +234,8 @@ func TestDialSilentPeer(t *testing.T) {
 	}
 }
 
-// Timeout is the limit of everything behind the connection, too. Whether a busy
-// machine has got so far is not asked.
+// Timeout also limits everything after the connection. The test does not depend
+// on how far a busy machine has got.
 func TestDialTimesOut(t *testing.T) {
 	port := serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	for it, target := range map[string]*Target{"TLS": loopback(port, true), "WebSocket": {Network: "tcp", Host: "localhost", Port: port, WebSocket: true, Resource: "/"}} {
@@ -263,7 +265,7 @@ func TestDialCanceledInHandshake(t *testing.T) {
 	}
 }
 
-func TestDialTellsWhenTheStreamIsOpen(t *testing.T) {
+func TestDialReportsWhenTheStreamIsOpen(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -271,7 +273,7 @@ func TestDialTellsWhenTheStreamIsOpen(t *testing.T) {
 	defer ln.Close()
 	opened := 0
 	d := Dialer{Opened: func() { opened++; ln.Close() }, TLS: &TLSOptions{Insecure: true}}
-	// The handshake, which nobody answers, comes after that.
+	// After that comes the handshake, which is not answered.
 	_, err = d.Dial(t.Context(), &Target{Network: "tcp", Host: "127.0.0.1", Port: ln.Addr().(*net.TCPAddr).Port, TLS: true})
 	if err == nil || opened != 1 {
 		t.Errorf("%v, opened %d times", err, opened)
@@ -300,7 +302,7 @@ func TestAddressesAreWhatDialTries(t *testing.T) {
 	wantError(t, err, OpLookup, LookupFailed, "broker.invalid")
 }
 
-func TestASystemErrorIsToldForItsOperation(t *testing.T) {
+func TestASystemErrorNamesItsOperation(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("its error numbers have other names")
 	}
@@ -309,7 +311,7 @@ func TestASystemErrorIsToldForItsOperation(t *testing.T) {
 		t.Errorf("%v", e)
 	}
 	if e := SystemError(OpStream, target, syscall.ETIMEDOUT); e.Kind != Timeout || e.Error() != "connection to 192.0.2.7:1883: timed out" {
-		t.Errorf("it tells a time that nobody took: %v", e)
+		t.Errorf("it contains a duration that was not measured: %v", e)
 	}
 	if e := SystemError(OpConnect, target, syscall.EMFILE); e.Kind != TooManyFiles || e.Hint == "" || !strings.HasPrefix(e.Error(), "cannot connect to ") {
 		t.Errorf("%v", e)

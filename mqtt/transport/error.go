@@ -4,34 +4,34 @@ import "strings"
 
 // The operations of an Error.
 const (
-	OpURL     = "url"     // reading an address
-	OpLookup  = "lookup"  // finding a host's addresses
-	OpConnect = "connect" // reaching one
-	OpTLS     = "tls"     // the TLS handshake, or loading what it needs
+	OpURL     = "url"     // parsing an address
+	OpLookup  = "lookup"  // looking up a host's addresses
+	OpConnect = "connect" // connecting to one
+	OpTLS     = "tls"     // the TLS handshake, or loading its files
 	OpListen  = "listen"  // opening a listener
-	OpStream  = "stream"  // using a connection that was open
+	OpStream  = "stream"  // using an open connection
 
-	OpProxy     = "proxy"     // what a proxy, or a command in its place, did not do
+	OpProxy     = "proxy"     // opening a connection through a proxy, or a command in its place
 	OpWebSocket = "websocket" // the upgrade to WebSocket, or its frames
 )
 
-// Error says what failed, where and why.
+// Error describes what failed, where and why.
 type Error struct {
 	Op   string // one of the Op constants
-	Addr string // the address or file concerned, passwords redacted
-	Kind Kind   // the cause, to branch on
-	Text string // the cause in words; empty means that of Kind and Err
-	Err  error  // what the system or crypto/tls said; may be nil
-	Hint string // one thing to do that Kind does not tell; not part of Error(); may be empty
+	Addr string // the address or file concerned, without passwords
+	Kind Kind   // the cause, for programs
+	Text string // the cause for people; if empty, the texts of Kind and Err
+	Err  error  // error of the system or of crypto/tls; may be nil
+	Hint string // a remedy that Kind does not imply; not part of Error(); may be empty
 
 	Unix   bool     // Addr is the path of a Unix socket
-	Speaks Protocol // what the peer speaks instead, of the kinds that say it is not the right one; or 0
+	Speaks Protocol // the protocol that the peer uses instead, for kinds such as NotMQTT; or 0
 
-	temporary bool // although the kind is not
+	temporary bool // although the kind is not temporary
 	form      form
 }
 
-// form is how the text of an Error is made.
+// form is the layout of an Error's text.
 type form uint8
 
 const (
@@ -40,7 +40,7 @@ const (
 	formText              // Text
 )
 
-// opText introduces the address in an error text.
+// opText returns the words before the address in an error text.
 func opText(op string) string {
 	switch op {
 	case OpURL:
@@ -88,14 +88,14 @@ func (e *Error) Error() string {
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is makes errors.Is(err, transport.Refused) work.
+// Is reports whether target is the kind of e.
 func (e *Error) Is(target error) bool { k, ok := target.(Kind); return ok && k == e.Kind }
 
-// Timeout reports whether time ran out, for net.Error.
+// Timeout reports whether the error is a timeout; it implements net.Error.
 func (e *Error) Timeout() bool { return e.Kind == Timeout }
 
-// Temporary reports whether the same call may succeed later with nothing changed
-// on this side: a restart, an overload, a network outage.
+// Temporary reports whether the same call may succeed later without a change on
+// this side, as after a restart, an overload or a network outage.
 func (e *Error) Temporary() bool {
 	switch e.Kind {
 	case LookupFailed, Refused, Timeout, NoRoute, Reset, SocketMissing, TooManyFiles, NoMemory, WebSocketClosed:

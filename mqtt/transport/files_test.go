@@ -57,15 +57,15 @@ func TestConfigRefuses(t *testing.T) {
 		{"a CA file in DER", TLSOptions{CAFile: der}, BadFile, []string{der, "looks like DER"}},
 		{"a CA file cut off", TLSOptions{CAFile: cut}, BadFile, []string{cut, "damaged or cut off"}},
 		{"a CA file of junk in PEM", TLSOptions{CAFile: junk}, BadFile, []string{junk, "PEM block 1 is not a certificate"}},
-		{"a CA file with a key", TLSOptions{CAFile: s.CA.KeyFile}, BadFile, []string{s.CA.KeyFile, `"PRIVATE KEY" and no certificate`}},
+		{"a CA file with a key", TLSOptions{CAFile: s.CA.KeyFile}, BadFile, []string{s.CA.KeyFile, `"PRIVATE KEY" but no certificate`}},
 		{"a directory as CA file", TLSOptions{CAFile: s.CADir}, BadFile, []string{s.CADir, "is a directory"}},
-		{"a huge CA file", TLSOptions{CAFile: big}, BadFile, []string{big, "above 8 MiB"}},
+		{"a huge CA file", TLSOptions{CAFile: big}, BadFile, []string{big, "larger than 8 MiB"}},
 		{"a missing CA directory", TLSOptions{CAPath: missing}, BadFile, []string{missing, "no such file"}},
 		{"a CA directory without certificates", TLSOptions{CAPath: filepath.Dir(text)}, BadFile, []string{filepath.Dir(text), "no PEM certificate"}},
 		{"a missing certificate", TLSOptions{CertFile: missing, KeyFile: s.Client.KeyFile}, BadFile, []string{missing}},
 		{"a missing key", TLSOptions{CertFile: s.Client.CertFile, KeyFile: missing}, BadFile, []string{missing}},
 		{"a certificate without a key", TLSOptions{CertFile: s.Client.CertFile}, BadFile, []string{s.Client.CertFile, "no private key"}},
-		{"a certificate as a key", TLSOptions{CertFile: s.Client.CertFile, KeyFile: s.Client.CertFile}, BadFile, []string{`"CERTIFICATE" and no private key`}},
+		{"a certificate as a key", TLSOptions{CertFile: s.Client.CertFile, KeyFile: s.Client.CertFile}, BadFile, []string{`"CERTIFICATE" but no private key`}},
 		{"another certificate's key", TLSOptions{CertFile: s.Client.CertFile, KeyFile: s.Server.KeyFile}, BadFile,
 			[]string{s.Server.KeyFile, "does not match the certificate in " + s.Client.CertFile}},
 		{"a key without a certificate", TLSOptions{KeyFile: s.Client.KeyFile}, BadOption, []string{"without a certificate"}},
@@ -82,7 +82,7 @@ func TestConfigRefuses(t *testing.T) {
 	wantError(t, err, OpTLS, BadOption, "no server name")
 }
 
-func TestCADirectorySkipsWhatIsNoCertificate(t *testing.T) {
+func TestCADirectorySkipsOtherFiles(t *testing.T) {
 	s := certtest.New(t)
 	dir := s.CADir
 	for name, data := range map[string]string{
@@ -109,7 +109,7 @@ func TestCADirectorySkipsWhatIsNoCertificate(t *testing.T) {
 	}
 }
 
-func TestAByteOrderMarkBeforeACertificateIsNoPartOfIt(t *testing.T) {
+func TestAByteOrderMarkBeforeACertificateIsSkipped(t *testing.T) {
 	t.Parallel()
 	text := certtest.New(t).CA.CertPEM
 	if certs, err := readCertificates(writeFile(t, append([]byte("\ufeff"), text...)), true); len(certs) != 1 || err != nil {
@@ -129,7 +129,7 @@ func TestCertificateAndKeyInOneFile(t *testing.T) {
 	}
 }
 
-// Keys and certificates below were made with OpenSSL 3, password "hunter2".
+// The keys and certificates below were made with OpenSSL 3, password "hunter2".
 func TestKeyFormats(t *testing.T) {
 	files, err := filepath.Glob("testdata/keys/*.key")
 	if err != nil || len(files) < 8 {
@@ -156,7 +156,7 @@ func TestKeyFormats(t *testing.T) {
 				}
 				return
 			}
-			if e := wantError(t, err, OpTLS, BadFile, key, "encrypted, and no password"); e.Hint == "" {
+			if e := wantError(t, err, OpTLS, BadFile, key, "encrypted, but no password"); e.Hint == "" {
 				t.Error("got no hint")
 			}
 			for _, wrong := range []string{"hunter3", "x", "\x00", strings.Repeat("a", 1000)} {

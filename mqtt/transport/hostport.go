@@ -10,7 +10,7 @@ import (
 	"github.com/mqtools/mqtools/internal/units"
 )
 
-// hostPort reads host:port into t; port is the default.
+// hostPort parses host:port into t; port is the default.
 func (p *urlParser) hostPort(t *Target, s string, port int) error {
 	host, digits, hasPort := s, "", false
 	if strings.HasPrefix(s, "[") {
@@ -52,13 +52,14 @@ func (p *urlParser) hostPort(t *Target, s string, port int) error {
 	return nil
 }
 
-// notHostRune is loose on purpose: names that only a resolver can judge pass.
+// notHostRune is deliberately permissive: names that only a resolver can check
+// pass.
 func notHostRune(r rune) bool {
 	return r == utf8.RuneError || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) &&
 		r != '-' && r != '.' && r != '_'
 }
 
-// parsePort reads decimal digits only: no sign, no space, no leading zero.
+// parsePort accepts only decimal digits: no sign, no space, no leading zero.
 func parsePort(s string, zero bool) (int, bool) {
 	if len(s) < 1 || len(s) > 5 || s[0] == '0' && len(s) > 1 {
 		return 0, false
@@ -73,8 +74,8 @@ func parsePort(s string, zero bool) (int, bool) {
 	return n, n <= 65535 && (n > 0 || zero)
 }
 
-// ipv6 reads what stands in brackets, with the zone after %25 (RFC 6874) or,
-// as people write it, after %. The second result says what is wrong.
+// ipv6 parses the text in brackets, with the zone after %25 (RFC 6874) or, as
+// is common, after %. The second result is what is wrong, or "".
 func ipv6(s string) (string, string) {
 	addr, zone, hasZone := strings.Cut(s, "%")
 	a, err := netip.ParseAddr(addr)

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// LoadCertificate reads a certificate, the chain after it, and its private
-// key: PKCS #8, PKCS #1 or SEC 1, in PEM. An empty keyFile means that the key
-// is in certFile too. Password decrypts the key where it is encrypted, and is
-// not used otherwise. For clients and servers. Errors are [*Error] of kind
+// LoadCertificate reads a certificate, the chain after it, and its private key:
+// PKCS #8, PKCS #1 or SEC 1, in PEM. An empty keyFile means that the key is in
+// certFile as well. password decrypts the key if it is encrypted, and is
+// ignored otherwise. It is for clients and servers. Errors are [*Error] of kind
 // BadFile that name the file and never the password.
 func LoadCertificate(certFile, keyFile, password string) (tls.Certificate, error) {
 	var none tls.Certificate
@@ -37,9 +37,9 @@ func LoadCertificate(certFile, keyFile, password string) (tls.Certificate, error
 	}
 	switch {
 	case block == nil && keyFile == "":
-		return none, badFile(where, "has a certificate and no private key", nil, "give the key file too")
+		return none, badFile(where, "has a certificate but no private key", nil, "give the key file as well")
 	case block == nil:
-		return none, badFile(where, "has "+describe(blocks)+" and no private key", nil, "give a file with a PRIVATE KEY line")
+		return none, badFile(where, "has "+describe(blocks)+" but no private key", nil, "give a file with a PRIVATE KEY line")
 	}
 	key, err := parseKey(block, password)
 	if err != nil {
@@ -61,11 +61,12 @@ func LoadCertificate(certFile, keyFile, password string) (tls.Certificate, error
 	return cert, nil
 }
 
-// ErrKeyEncrypted is in the error of a key whose password is missing.
+// ErrKeyEncrypted is matched by the error of an encrypted key without a
+// password.
 var (
-	ErrKeyEncrypted = errors.New("the key is encrypted, and no password is given")
+	ErrKeyEncrypted = errors.New("the key is encrypted, but no password is given")
 	errPassword     = errors.New("the password of the key is wrong")
-	errUnsupported  = errors.New("the key is encrypted in a way not supported here")
+	errUnsupported  = errors.New("the encryption of the key is not supported")
 )
 
 func keyError(path string, err error) error {
@@ -118,7 +119,8 @@ func parsePlainKey(der []byte) (any, error) {
 }
 
 // decryptLegacy decrypts the PEM encryption of RFC 1423, which older OpenSSL
-// commands write. It has no integrity check, which costs a local key nothing.
+// commands write. It has no integrity check, which is acceptable for a local
+// key.
 func decryptLegacy(b *pem.Block, password string) (any, error) {
 	if password == "" {
 		return nil, ErrKeyEncrypted

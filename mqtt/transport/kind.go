@@ -1,26 +1,26 @@
 package transport
 
-// Kind is the cause of a failure, as far as a program may want to tell it
-// apart. It is an error, so that errors.Is(err, transport.Refused) works.
+// Kind is the cause of a failure, as far as programs may need to distinguish
+// it. It is an error, so that errors.Is(err, transport.Refused) works.
 type Kind uint8
 
 // The kinds of failure.
 const (
 	Other                    Kind = iota // none of the below; see Error.Err
-	InvalidURL                           // not an address that ParseURL or Listen can read
-	UnsupportedScheme                    // a scheme that is unknown, or known and not available yet
+	InvalidURL                           // not an address that ParseURL or Listen can parse
+	UnsupportedScheme                    // a scheme that is unknown, or not available yet
 	NotFound                             // the host name has no address
-	LookupFailed                         // the name service did not answer usefully
-	Refused                              // nobody listens there
-	Timeout                              // no answer in time
+	LookupFailed                         // the name service failed or gave no usable answer
+	Refused                              // connection refused; nothing listens there
+	Timeout                              // no answer within the timeout
 	Canceled                             // the context was canceled
 	NoRoute                              // network or host unreachable
 	Reset                                // the peer reset the connection
 	SocketMissing                        // no such Unix socket
-	NotSocket                            // the path is there and is not a socket
-	Permission                           // the system does not allow it
-	PathTooLong                          // Unix socket path above the system's limit
-	AddrInUse                            // somebody listens there already
+	NotSocket                            // the path exists and is not a socket
+	Permission                           // the system does not permit it
+	PathTooLong                          // Unix socket path longer than the system's limit
+	AddrInUse                            // another listener uses the address
 	AddrNotAvailable                     // not an address of this machine
 	TooManyFiles                         // out of file descriptors
 	NoMemory                             // the system has no memory for more sockets
@@ -28,24 +28,24 @@ const (
 	BadOption                            // options that contradict each other
 	NotTLS                               // the peer does not speak TLS on this port
 	NotMQTT                              // the peer does not speak MQTT on this port
-	UnknownAuthority                     // certificate signed by nobody we trust
-	SelfSigned                           // certificate signed by itself
-	Expired                              // certificate no longer valid
-	NotYetValid                          // certificate valid from a later date
+	UnknownAuthority                     // certificate signed by an authority that is not trusted
+	SelfSigned                           // self-signed certificate
+	Expired                              // certificate expired
+	NotYetValid                          // certificate not valid yet
 	WrongHost                            // certificate for other names
 	WrongPin                             // certificate other than the pinned one
 	BadCertificate                       // certificate not acceptable for another reason
-	ClientCertificateMissing             // the peer wants a certificate and got none
+	ClientCertificateMissing             // the peer requires a certificate and got none
 	ClientCertificateRefused             // the peer does not accept our certificate
 	VersionMismatch                      // no TLS version in common
 	ProtocolMismatch                     // no ALPN protocol in common
 	PeerAlert                            // the peer ended TLS with another alert
-	ProxyFailed                          // a proxy, or the command in its place, gave no connection
-	UpgradeRefused                       // the server answers HTTP, and no upgrade to WebSocket
-	NotWebSocket                         // the server does not answer HTTP at all
-	WebSocketClosed                      // the peer closed the WebSocket and said why
+	ProxyFailed                          // a proxy, or the command in its place, did not open the connection
+	UpgradeRefused                       // the server answered HTTP but did not upgrade to WebSocket
+	NotWebSocket                         // the server did not answer HTTP at all
+	WebSocketClosed                      // the peer closed the WebSocket and gave a reason
 	OriginRefused                        // a web page of a foreign origin may not connect
-	WebSocketBroken                      // the peer broke the rules of WebSocket
+	WebSocketBroken                      // the peer violated the WebSocket protocol
 )
 
 var kindText = [...]string{
@@ -78,7 +78,7 @@ var kindText = [...]string{
 	WrongHost:                "certificate for another host",
 	WrongPin:                 "certificate other than the pinned one",
 	BadCertificate:           "certificate not acceptable",
-	ClientCertificateMissing: "the peer wants a client certificate",
+	ClientCertificateMissing: "the peer requires a client certificate",
 	ClientCertificateRefused: "the peer refused the client certificate",
 	VersionMismatch:          "no TLS version in common",
 	ProtocolMismatch:         "no application protocol in common",
@@ -88,10 +88,10 @@ var kindText = [...]string{
 	NotWebSocket:             "the peer does not speak WebSocket",
 	WebSocketClosed:          "closed by the peer",
 	OriginRefused:            "web pages of this origin may not connect",
-	WebSocketBroken:          "the peer broke the rules of WebSocket",
+	WebSocketBroken:          "the peer violated the WebSocket protocol",
 }
 
-// String is the cause in a few words.
+// String returns the cause in a few words.
 func (k Kind) String() string {
 	if int(k) < len(kindText) {
 		return kindText[k]
@@ -99,5 +99,5 @@ func (k Kind) String() string {
 	return kindText[Other]
 }
 
-// Error is String.
+// Error returns String.
 func (k Kind) Error() string { return k.String() }

@@ -5,11 +5,12 @@ import "syscall"
 // ipBindAddressNoPort is IP_BIND_ADDRESS_NO_PORT, of Linux 4.2.
 const ipBindAddressNoPort = 24
 
-// lateBind has a connection from a given address get its port when it connects. A
-// port that is chosen before, when its destination is not known, is not given to
-// connections to other servers, so that there are fewer of them.
+// lateBind delays the choice of the port of a connection from a given address
+// until it connects. A port that is chosen before the destination is known
+// cannot be shared with connections to other servers, so that fewer ports are
+// available.
 func lateBind(_, _ string, raw syscall.RawConn) error {
 	return raw.Control(func(fd uintptr) {
-		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, ipBindAddressNoPort, 1) // or as before
+		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, ipBindAddressNoPort, 1) // on failure the port is chosen early
 	})
 }

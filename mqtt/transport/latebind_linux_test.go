@@ -12,7 +12,7 @@ func TestAPortIsChosenWhenTheDestinationIsKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	conn, err := (&Dialer{LocalAddr: "127.0.0.5"}).Dial(t.Context(), Reach(ln))
+	conn, err := (&Dialer{LocalAddr: "127.0.0.5"}).Dial(t.Context(), TargetFor(ln))
 	if err != nil {
 		t.Fatal(err)
 	}

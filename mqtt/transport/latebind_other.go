@@ -4,5 +4,5 @@ package transport
 
 import "syscall"
 
-// lateBind is a matter of Linux.
+// lateBind is used on Linux only.
 var lateBind func(network, address string, raw syscall.RawConn) error

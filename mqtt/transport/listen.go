@@ -14,48 +14,50 @@ import (
 	"github.com/mqtools/mqtools/internal/fileerror"
 )
 
-// ListenConfig opens listeners. The zero value is ready.
+// ListenConfig opens listeners. The zero value is ready to use.
 type ListenConfig struct {
-	// TLS makes the listener one of TLS; it needs a certificate. Files can be
-	// loaded with LoadCertificate.
+	// TLS, if not nil, enables TLS on the listener; it needs a certificate.
+	// Files can be loaded with LoadCertificate.
 	TLS *tls.Config
 
-	// SocketMode is the permissions of a Unix socket; 0 means 0600. For who
-	// may connect, Linux asks for write permission. The mode is set after
-	// the socket is made: until then the umask alone decides.
+	// SocketMode is the permissions of a Unix socket; 0 means 0600. Linux
+	// requires write permission to connect. The mode is set after the socket is
+	// created: until then only the umask applies.
 	SocketMode fs.FileMode
 
-	// ProxyProtocol makes the listener one behind a proxy that sends a header
-	// of the PROXY protocol, version 1 or 2, first on each connection. Without
-	// one within 5 seconds a connection fails at its first Read. RemoteAddr of
-	// a connection is the client's by the header, for which it waits. Only the
-	// proxy should be able to connect: anybody who can chooses an address.
+	// ProxyProtocol is for a listener behind a proxy that sends a header of the
+	// PROXY protocol, version 1 or 2, first on each connection. If none arrives
+	// within 5 seconds, the first Read of the connection fails. RemoteAddr of a
+	// connection waits for the header and returns the client's address from it.
+	// Only the proxy should be able to connect: any other peer could choose its
+	// address.
 	ProxyProtocol bool
 
 	// Origins are those whose web pages may open a WebSocket to the listener,
-	// as CheckOrigin wants them: scheme://host[:port], null, or * for all. Pages
-	// of this machine's loopback names and addresses, and of the address or the
-	// name that is listened on, may at any port. Who sends no Origin is no
-	// browser, and not asked.
+	// in the form that CheckOrigin accepts: scheme://host[:port], null, or *
+	// for all. Pages of this machine's loopback names and addresses, and of the
+	// address or name of the listener, are allowed at any port. A client that
+	// sends no Origin is not a browser, and is not checked.
 	Origins []string
 }
 
-// Listen is ListenConfig{TLS: cfg}.Listen.
+// Listen is short for ListenConfig{TLS: cfg}.Listen.
 func Listen(ctx context.Context, addr string, cfg *tls.Config) (net.Listener, error) {
 	return ListenConfig{TLS: cfg}.Listen(ctx, addr)
 }
 
 // Listen opens a listener on addr: an MQTT URL without user and topic, or
 // host:port. The port may be 0, which lets the system choose, and the host
-// empty, which means all addresses. A WebSocket's path, if there is one, is the
-// only one that clients may ask for, with any query. A scheme of TLS needs a configuration, and
-// a plain TCP scheme refuses one; host:port and unix: go by the configuration.
+// empty, which means all addresses. If a WebSocket URL has a path, clients must
+// request that path, with any query. A TLS scheme needs a TLS configuration,
+// and a plain TCP scheme refuses one; host:port and unix: use TLS if there is
+// one.
 //
-// A Unix socket's file is removed by Close, if it is still the same. A stale
-// one that nobody listens on is replaced. Two programs that do so at the same
-// moment can take each other's away; nothing here locks.
+// Close removes the file of a Unix socket if it is still the same one. A stale
+// socket without a listener is replaced. Two programs that do so at the same
+// time can remove each other's; Listen does no locking.
 //
-// Ctx is for the lookup of the host only. The error is an [*Error].
+// ctx limits only the lookup of the host. The error is an [*Error].
 func (l ListenConfig) Listen(ctx context.Context, addr string) (net.Listener, error) {
 	t, err := l.Target(addr)
 	if err != nil {
@@ -95,9 +97,9 @@ func (l ListenConfig) Listen(ctx context.Context, addr string) (net.Listener, er
 	return ln, nil
 }
 
-// Reach is how to connect to what a listener of ListenConfig without TLS
-// listens on.
-func Reach(ln net.Listener) *Target {
+// TargetFor returns the target for connecting to a listener of ListenConfig without
+// TLS.
+func TargetFor(ln net.Listener) *Target {
 	t := &Target{Network: "tcp"}
 	if ws, ok := ln.(*wsListener); ok {
 		t.WebSocket, t.Resource = true, ws.resource
@@ -117,8 +119,8 @@ func Reach(ln net.Listener) *Target {
 	return t
 }
 
-// Target is what Listen would listen on: it reads addr and checks it against the
-// configuration. The error is an [*Error].
+// Target returns what Listen would listen on: it parses addr and checks it
+// against the configuration. The error is an [*Error].
 func (l ListenConfig) Target(addr string) (*Target, error) {
 	p := urlParser{url: addr, listen: true}
 	t := &Target{Network: "tcp", TLS: l.TLS != nil}
@@ -141,7 +143,7 @@ func (l ListenConfig) Target(addr string) (*Target, error) {
 	case t.hasUser():
 		return nil, p.fail("a user name in an address to listen on", "users belong in the broker's configuration")
 	case strings.Contains(t.Resource, "?"):
-		return nil, p.fail("a query in an address to listen on", "leave it out: clients may ask with any")
+		return nil, p.fail("a query in an address to listen on", "omit it: clients may send any query")
 	case t.Topic != "":
 		return nil, p.fail("a topic in an address to listen on", "")
 	case t.TLS && l.TLS == nil:
@@ -186,7 +188,7 @@ func (l ListenConfig) listenUnix(ctx context.Context, t *Target) (net.Listener, 
 	return u, nil
 }
 
-// unixListener removes its socket at Close, but not one that took its place.
+// unixListener removes its socket at Close, but not one that replaced it.
 type unixListener struct {
 	*net.UnixListener
 	path string
@@ -204,7 +206,7 @@ func (u *unixListener) Close() error {
 	return u.UnixListener.Close()
 }
 
-// removeStale removes a socket that nobody listens on, and nothing else.
+// removeStale removes a socket without a listener, and nothing else.
 func removeStale(ctx context.Context, t *Target) error {
 	info, err := os.Lstat(t.Path)
 	switch {

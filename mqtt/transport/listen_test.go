@@ -124,7 +124,7 @@ func TestListenTargets(t *testing.T) {
 }
 
 func TestSchemeOf(t *testing.T) {
-	for _, addr := range []string{"1883", ":1883", "localhost:1883", "tcp:1883", "ws:80", "http://:80", ""} { // tcp and ws are hosts of these names
+	for _, addr := range []string{"1883", ":1883", "localhost:1883", "tcp:1883", "ws:80", "http://:80", ""} { // tcp and ws are host names here
 		if got, ok := SchemeOf(addr); ok || got != (Scheme{}) {
 			t.Errorf("%q: got %+v, want none", addr, got)
 		}
@@ -163,7 +163,7 @@ func TestListenUnix(t *testing.T) {
 		if err := ln.Close(); err != nil {
 			t.Errorf("close: got %v", err)
 		}
-		_ = ln.Close() // must not hurt
+		_ = ln.Close() // must do no harm
 		if _, err := os.Lstat(path); !os.IsNotExist(err) {
 			t.Errorf("after close: got %v, want the socket gone", err)
 		}
@@ -183,7 +183,7 @@ func TestListenUnix(t *testing.T) {
 		t.Fatalf("over a stale socket: got %v", err)
 	}
 
-	// Another listener took the path meanwhile: Close must leave it alone.
+	// Another listener has taken the path: Close must not remove it.
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}

@@ -8,21 +8,23 @@ import (
 	"strings"
 )
 
-// A browser lets any web page open a WebSocket to any address, this machine's
-// loopback too, and says in the field Origin whose page it is (RFC 6455, sections
-// 4.1 and 10.2). Who compares that with the field Host is deceived by a name that
-// first is the page's server and then 127.0.0.1 (DNS rebinding), for both fields
-// have it. So what counts is what an attacker cannot have: a loopback name, which
-// no DNS server is asked for (RFC 6761, section 6.3), or the very address that the
-// connection came to. The port does not count: development servers have others.
+// Browsers allow any web page to open a WebSocket to any address, including
+// this machine's loopback, and send the page's origin in the header field
+// Origin (RFC 6455, sections 4.1 and 10.2). Comparing it with the field Host is
+// not safe: a name that resolves first to the page's server and then to
+// 127.0.0.1 (DNS rebinding) is in both fields. So only origins are accepted
+// that an attacker cannot have: a loopback name, which is never resolved by DNS
+// (RFC 6761, section 6.3), or the very address that the connection was made to.
+// The port is ignored, because development servers use others.
 
-// OriginError is the Err of an [*Error] of kind OriginRefused: the origin of a web
-// page, as its browser sent it.
+// OriginError is the Err of an [*Error] of kind OriginRefused: the origin of a
+// web page, as its browser sent it.
 type OriginError string
 
 func (e OriginError) Error() string { return "the origin " + string(e) + " is not allowed" }
 
-// CheckOrigin tells why s cannot stand in ListenConfig.Origins.
+// CheckOrigin returns why s cannot be an element of ListenConfig.Origins, or
+// nil.
 func CheckOrigin(s string) error {
 	if s == "*" || s == "null" {
 		return nil
@@ -33,14 +35,14 @@ func CheckOrigin(s string) error {
 	return nil
 }
 
-// origin is whose page it is. Two are the same if all three are (RFC 6454,
-// section 5).
+// origin is the origin of a page. Two are the same if all three parts are (RFC
+// 6454, section 5).
 type origin struct {
-	scheme, host string // in small letters; an address in its shortest form
-	port         int    // 0 for that of an unknown scheme
+	scheme, host string // in lower case; an address in its shortest form
+	port         int    // 0 for the default of an unknown scheme
 }
 
-// parseOrigin reads one origin and nothing else: no list, no user, no path.
+// parseOrigin parses one origin: no list, no user, no path.
 func parseOrigin(s string) (o origin, ok bool) {
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok || !isSchemeName(scheme) || strings.ContainsFunc(rest, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`/\?#@%`, r) }) {
@@ -52,7 +54,7 @@ func parseOrigin(s string) (o origin, ok bool) {
 	if p.hostPort(&t, rest, map[string]int{"http": 80, "https": 443}[o.scheme]) != nil {
 		return origin{}, false
 	}
-	// The root's dot makes no other host.
+	// A trailing dot does not make it another host.
 	o.host, o.port = strings.TrimSuffix(strings.ToLower(t.Host), "."), t.Port
 	if a, err := netip.ParseAddr(o.host); err == nil {
 		o.host = a.Unmap().String()
@@ -60,9 +62,9 @@ func parseOrigin(s string) (o origin, ok bool) {
 	return o, o.host != "" && !strings.HasPrefix(o.host, ".")
 }
 
-// mayConnect reports whether pages of an origin may open a WebSocket to own, the
-// address of this side of a connection. Name is the host that the listener was
-// given, and allowed what the user said.
+// mayConnect reports whether pages of an origin may open a WebSocket to own,
+// the address of this side of a connection. name is the host that the listener
+// was given, and allowed what the user has configured.
 func mayConnect(s string, own net.Addr, name string, allowed []string) bool {
 	if slices.Contains(allowed, "*") || s == "null" && slices.Contains(allowed, "null") {
 		return true

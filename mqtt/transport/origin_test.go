@@ -31,7 +31,7 @@ func TestOriginsOfThisMachineAndThoseAllowedMayConnect(t *testing.T) {
 		{"http://[::ffff:127.0.0.1]", true},
 		{"http://192.0.2.7", true},
 		{"https://192.0.2.7:65535", true},
-		{"http://broker.lan:8080", true}, // the name that is listened on
+		{"http://broker.lan:8080", true}, // the name of the listener
 		{"http://BROKER.lan.", true},
 		{"capacitor://localhost", true},
 		{"https://app.example", true},
@@ -70,7 +70,7 @@ func TestOriginsOfThisMachineAndThoseAllowedMayConnect(t *testing.T) {
 		{"http://[::1%25eth0]", false},
 		{"http://0.0.0.0", false},
 		{"http://192.0.2.8", false},
-		{"http://192.168.0.1", false}, // a neighbour is not this machine
+		{"http://192.168.0.1", false}, // a neighbor is not this machine
 		{"http://10.0.0.1", false},
 		{"http://169.254.1.1", false},
 		{"http://[fd00::1]", false},
@@ -138,8 +138,8 @@ func TestOriginsOfThisMachineAndThoseAllowedMayConnect(t *testing.T) {
 	}
 }
 
-// askedFor is what a WebSocket listener on addr answers to a request for target
-// with fields, and what its first Read says.
+// askedFor sends a request for target with fields to a WebSocket listener on
+// addr, and returns the answer and the error of its first Read.
 func askedFor(t *testing.T, l ListenConfig, addr, target, fields string) (answer string, err error) {
 	t.Helper()
 	ln, lerr := l.Listen(t.Context(), addr)
@@ -162,7 +162,7 @@ func askedFor(t *testing.T, l ListenConfig, addr, target, fields string) (answer
 	}
 	defer nc.Close()
 	_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
-	// A frame with one byte behind it, so that a Read has something.
+	// A frame with one byte follows, so that Read has data.
 	_, _ = io.WriteString(nc, "GET "+target+" HTTP/1.1\r\nHost: evil.example\r\n"+fields+
 		"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"+
 		"\x82\x81\x00\x00\x00\x00\xc0")
@@ -182,10 +182,10 @@ func TestAWebSocketListenerAsksWhosePageItIs(t *testing.T) {
 		allowed []string
 		status  string
 	}{
-		{"", nil, "101"}, // no browser
+		{"", nil, "101"}, // not a browser
 		{"Origin: http://127.0.0.1:5173\r\n", nil, "101"},
 		{"origin:http://localhost\r\n", nil, "101"},
-		{"Origin: https://evil.example\r\n", nil, "403"}, // although Host says the same
+		{"Origin: https://evil.example\r\n", nil, "403"}, // although Host has the same name
 		{"ORIGIN: https://evil.example\r\n", nil, "403"},
 		{"Origin: \r\n", nil, "403"},
 		{"Origin: null\r\n", nil, "403"},
@@ -208,7 +208,7 @@ func TestAWebSocketListenerAsksWhosePageItIs(t *testing.T) {
 			t.Errorf("%q: got %q in %v", c.fields, from, e)
 		}
 	}
-	// What a stranger sends fits into a line of a log.
+	// The text with what a peer sent fits into one line of a log.
 	_, err := askedFor(t, ListenConfig{}, "ws://127.0.0.1:0", "/mqtt", "Origin: http://"+strings.Repeat("x", 5000)+"\r\n")
 	if e := wantError(t, err, OpWebSocket, OriginRefused); len(e.Error()) > 300 {
 		t.Errorf("the text has %d bytes", len(e.Error()))

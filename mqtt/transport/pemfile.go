@@ -14,15 +14,16 @@ import (
 	"github.com/mqtools/mqtools/internal/textfile"
 )
 
-// maxFile bounds what is read of a certificate or key file, in bytes. The
+// maxFile is the largest certificate or key file that is read, in bytes. The
 // system's bundle of authorities has about 250,000.
 const maxFile = 8 << 20
 
-// AddAuthorities adds the certificates of a PEM file and of a directory of
-// such files to pool; either may be empty. In the directory every file counts,
-// whatever its name, hashed or not; files without PEM certificates, and single
-// certificates that cannot be read, are passed over there, as systems do with
-// their own. None at all is an error. Errors are [*Error] of kind BadFile.
+// AddAuthorities adds the certificates of a PEM file and of a directory of such
+// files to pool; either may be empty. All files of the directory are read,
+// whatever their names, hashed or not. Files without PEM certificates, and
+// single certificates that cannot be parsed, are skipped there, as systems do
+// in their own directories. It is an error if none is found. Errors are
+// [*Error] of kind BadFile.
 func AddAuthorities(pool *x509.CertPool, file, dir string) error {
 	if file != "" {
 		certs, err := readCertificates(file, true)
@@ -61,8 +62,8 @@ func AddAuthorities(pool *x509.CertPool, file, dir string) error {
 	return nil
 }
 
-// readCertificates reads the certificates of a PEM file. Strict refuses a file
-// with one that cannot be parsed.
+// readCertificates reads the certificates of a PEM file. If strict is true, one
+// that cannot be parsed is an error.
 func readCertificates(path string, strict bool) ([]*x509.Certificate, error) {
 	blocks, err := readPEM(path)
 	if err != nil {
@@ -82,12 +83,12 @@ func readCertificates(path string, strict bool) ([]*x509.Certificate, error) {
 		}
 	}
 	if len(certs) == 0 {
-		return nil, badFile(path, "has "+describe(blocks)+" and no certificate", nil, "give a file with a BEGIN CERTIFICATE line")
+		return nil, badFile(path, "has "+describe(blocks)+" but no certificate", nil, "give a file with a BEGIN CERTIFICATE line")
 	}
 	return certs, nil
 }
 
-// readPEM reads all PEM blocks of a file, at least one.
+// readPEM reads all PEM blocks of a file. It is an error if there are none.
 func readPEM(path string) ([]*pem.Block, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -99,7 +100,7 @@ func readPEM(path string) ([]*pem.Block, error) {
 		return nil, fileError(err)
 	}
 	if len(data) > maxFile {
-		return nil, badFile(path, "above 8 MiB, which is no certificate or key", nil, "")
+		return nil, badFile(path, "larger than 8 MiB, so not a certificate or key", nil, "")
 	}
 	var blocks []*pem.Block
 	for rest := data; ; {
@@ -139,7 +140,7 @@ func describe(blocks []*pem.Block) string {
 	return strings.Join(types, ", ")
 }
 
-// fileError is the error of a file that the system does not give.
+// fileError returns the error of a file that cannot be read.
 func fileError(err error) error {
 	err = fileerror.Explain(err)
 	e := &Error{Op: OpTLS, Kind: BadFile, form: formText, Text: err.Error(), Err: err}

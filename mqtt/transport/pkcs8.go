@@ -13,9 +13,9 @@ import (
 	"hash"
 )
 
-// Encrypted PKCS #8 keys (RFC 5958) with PBES2, PBKDF2 and AES or triple DES
-// in CBC mode (RFC 8018): what OpenSSL writes by default. The standard library
-// reads only plain ones.
+// Encrypted PKCS #8 keys (RFC 5958) with PBES2, PBKDF2 and AES or triple DES in
+// CBC mode (RFC 8018), as written by OpenSSL by default. The standard library
+// supports only unencrypted keys.
 
 type encryptedKeyInfo struct {
 	Algorithm pkix.AlgorithmIdentifier
@@ -34,8 +34,8 @@ type pbkdf2Params struct {
 	PRF        pkix.AlgorithmIdentifier `asn1:"optional"`
 }
 
-// maxIterations bounds the work that a key file can ask for; OpenSSL writes
-// 2048, careful people a million.
+// maxIterations limits the work that a key file can request. OpenSSL uses 2048
+// by default, cautious users a million.
 const maxIterations = 10_000_000
 
 func oid(arcs ...int) asn1.ObjectIdentifier { return arcs }
@@ -106,7 +106,7 @@ func findCipher(id asn1.ObjectIdentifier) (keySize int, newBlock func([]byte) (c
 	return 0, nil, false
 }
 
-// findPRF finds the hash of an HMAC; none given means SHA-1.
+// findPRF returns the hash of an HMAC; without an identifier it is SHA-1.
 func findPRF(id asn1.ObjectIdentifier) (func() hash.Hash, bool) {
 	switch {
 	case len(id) == 0, id.Equal(oid(1, 2, 840, 113549, 2, 7)):

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/net/proxy"
 )
 
-// Proxy is a way round: a server that makes the connection for us. It prints
-// without its password.
+// Proxy is a server that makes connections for us. Its printed form omits the
+// password.
 type Proxy struct {
 	Kind        string // "socks5", "socks5h", "http" or "https"
 	Host        string
@@ -26,7 +26,7 @@ type Proxy struct {
 	HasUsername bool
 }
 
-// ParseProxy reads the URL of a proxy:
+// ParseProxy parses the URL of a proxy:
 //
 //	socks5h://[user[:password]@]host[:port]    the proxy looks the name up; port 1080
 //	socks5://...                               this side looks it up
@@ -48,7 +48,7 @@ func ParseProxy(s string) (*Proxy, error) {
 	}
 	rest = strings.TrimSuffix(rest, "/")
 	if strings.ContainsAny(rest, "/?#") {
-		return nil, p.fail("a path behind the host of a proxy", "in a user name or password write %2F for '/', %3F for '?', %23 for '#'")
+		return nil, p.fail("a path after the host of a proxy", "in a user name or password write %2F for '/', %3F for '?', %23 for '#'")
 	}
 	var t Target
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
@@ -63,12 +63,12 @@ func ParseProxy(s string) (*Proxy, error) {
 	x.Host, x.Port = t.Host, t.Port
 	x.Username, x.Password, x.HasUsername = t.Username, t.Password, t.HasUsername || t.HasPassword
 	if len(x.Username) > 255 || len(x.Password) > 255 {
-		return nil, p.fail("a user name or password above 255 bytes", "")
+		return nil, p.fail("a user name or password longer than 255 bytes", "")
 	}
 	return x, nil
 }
 
-// String is the URL with *** for user and password.
+// String returns the URL with *** for user and password.
 func (p *Proxy) String() string {
 	user := ""
 	if p.HasUsername {
@@ -82,11 +82,11 @@ func (p *Proxy) GoString() string { return "transport.Proxy(" + p.String() + ")"
 
 func (p *Proxy) address() string { return net.JoinHostPort(p.Host, strconv.Itoa(p.Port)) }
 
-// ProxyFromEnvironment is the proxy that the variables ALL_PROXY and NO_PROXY,
-// in capitals or small letters, want for t; nil is none. NO_PROXY is a list of
-// hosts separated by commas: names, which include the names below them, IP
-// addresses, networks such as 10.0.0.0/8, each with :port if wanted, or *. The
-// loopback never needs a proxy.
+// ProxyFromEnvironment returns the proxy for t from the variables ALL_PROXY and
+// NO_PROXY, in upper or lower case, or nil for none. NO_PROXY is a list of
+// hosts separated by commas: names, which include their subdomains, IP
+// addresses, networks such as 10.0.0.0/8, each optionally with :port, or *.
+// Loopback addresses never use a proxy.
 func ProxyFromEnvironment(lookup func(string) (string, bool), t *Target) (*Proxy, error) {
 	get := func(name string) string {
 		for _, n := range [...]string{name, strings.ToLower(name)} {
@@ -125,7 +125,7 @@ func excepts(entry string, t *Target) bool {
 	if net, err := netip.ParsePrefix(entry); err == nil {
 		return addrErr == nil && net.Contains(addr)
 	}
-	if a, err := netip.ParseAddr(strings.Trim(entry, "[]")); err == nil { // an IPv6 address has colons of its own
+	if a, err := netip.ParseAddr(strings.Trim(entry, "[]")); err == nil { // an IPv6 address contains colons
 		return addrErr == nil && a == addr
 	}
 	if i := strings.LastIndexByte(entry, ':'); i >= 0 {
@@ -184,7 +184,8 @@ func (d *Dialer) dialProxy(ctx context.Context, nd *net.Dialer, p *Proxy, t *Tar
 	return socksThrough(ctx, conn, p, dest, start)
 }
 
-// socksThrough asks a SOCKS proxy for a connection to dest, or closes conn.
+// socksThrough requests a connection to dest from a SOCKS proxy, or closes
+// conn.
 func socksThrough(ctx context.Context, conn net.Conn, p *Proxy, dest string, start time.Time) (net.Conn, error) {
 	var auth *proxy.Auth
 	if p.HasUsername {
@@ -199,18 +200,18 @@ func socksThrough(ctx context.Context, conn net.Conn, p *Proxy, dest string, sta
 		return err
 	})
 	if err == nil {
-		return conn, nil // not what package proxy puts around it, which cannot close one side
+		return conn, nil // not the wrapper of package proxy, which cannot be half-closed
 	}
 	_ = conn.Close()
 	if ctx.Err() != nil || timedOut(err) {
 		e := p.failure("", err)
-		ended(ctx, e, spent(ctx, start), "no answer of the proxy")
+		ended(ctx, e, spent(ctx, start), "no answer from the proxy")
 		return nil, e
 	}
 	return nil, p.socksError(err, dest)
 }
 
-// dialed is a connection as the dialer that package proxy wants.
+// dialed is the dialer that package proxy needs; it returns an open connection.
 type dialed struct{ conn net.Conn }
 
 func (d dialed) Dial(_, _ string) (net.Conn, error) { return d.conn, nil }
@@ -221,7 +222,7 @@ func (p *Proxy) failure(text string, err error) *Error {
 	return &Error{Op: OpProxy, Addr: p.String(), Kind: ProxyFailed, Text: text, Err: err}
 }
 
-// credentialsHint is the way out where the proxy wants others.
+// credentialsHint returns the remedy if the proxy rejects the credentials.
 func (p *Proxy) credentialsHint() string {
 	if p.HasUsername {
 		return "check user and password in the URL of the proxy"
@@ -229,8 +230,8 @@ func (p *Proxy) credentialsHint() string {
 	return "give user and password in the URL: " + p.Kind + "://user:password@host"
 }
 
-// socksError puts an error of package socks, whose type is internal, into our
-// words. Its text ends in that of the answer (RFC 1928, section 6).
+// socksError translates an error of package socks, whose type is internal. Its
+// text ends in that of the answer (RFC 1928, section 6).
 func (p *Proxy) socksError(err error, dest string) error {
 	text := err.Error()
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Err != nil {
@@ -254,8 +255,8 @@ func (p *Proxy) socksError(err error, dest string) error {
 	return e
 }
 
-// connectThrough asks an HTTP proxy for a tunnel (RFC 9110, section 9.3.6), or
-// closes conn.
+// connectThrough requests a tunnel from an HTTP proxy (RFC 9110, section
+// 9.3.6), or closes conn.
 func connectThrough(ctx context.Context, conn net.Conn, p *Proxy, t *Target, start time.Time) (net.Conn, error) {
 	var rest []byte
 	err := within(ctx, conn, func() (err error) {
@@ -276,7 +277,7 @@ func connectThrough(ctx context.Context, conn net.Conn, p *Proxy, t *Target, sta
 	var other *noHTTP
 	switch {
 	case timedOut(err) || ctx.Err() != nil:
-		ended(ctx, e, spent(ctx, start), "no answer of the proxy")
+		ended(ctx, e, spent(ctx, start), "no answer from the proxy")
 	case errors.As(err, &other):
 		said := foreign(OpProxy, "", ProxyFailed, "HTTP", other.begin)
 		e.Text, e.Speaks, e.Hint = "the peer "+said.Text, said.Speaks, "check the proxy's port"
@@ -303,10 +304,10 @@ func askTunnel(conn net.Conn, p *Proxy, t *Target) (rest []byte, err error) {
 	}
 	e := p.failure("the proxy answers "+strings.TrimSpace(strconv.Itoa(head.status)+" "+head.reason), nil)
 	switch {
-	case head.status == 407, head.status == 401: // tinyproxy says 401 to wrong ones
+	case head.status == 407, head.status == 401: // tinyproxy answers wrong credentials with 401
 		e.Hint = p.credentialsHint()
 	case head.status == 403 || head.status == 405:
-		e.Hint = "the proxy may allow certain ports only, as 443"
+		e.Hint = "the proxy may allow only certain ports, such as 443"
 	case head.temporary():
 		e.temporary = true
 	}
@@ -316,15 +317,15 @@ func askTunnel(conn net.Conn, p *Proxy, t *Target) (rest []byte, err error) {
 // relayed is a connection through a proxy.
 type relayed struct{ net.Conn }
 
-// NetConn is the connection below.
+// NetConn returns the underlying connection.
 func (c *relayed) NetConn() net.Conn { return c.Conn }
 
-// CloseWrite is that of the connection below.
+// CloseWrite half-closes the underlying connection.
 func (c *relayed) CloseWrite() error { return closeWrite(c.Conn) }
 
-// Relayed reports whether a connection leads through a proxy or a command. What
-// happens at its other end then shows only as far as that tells: many end both sides
-// in good order, however one of them ended.
+// Relayed reports whether a connection goes through a proxy or a command.
+// Events at its far end are then visible only as far as the proxy passes them
+// on: many close both sides cleanly, however one of them ended.
 func Relayed(conn net.Conn) bool {
 	for {
 		switch conn.(type) {
@@ -339,7 +340,7 @@ func Relayed(conn net.Conn) bool {
 	}
 }
 
-// closeWrite ends the stream to the peer, where that can be.
+// closeWrite half-closes conn if that is possible.
 func closeWrite(conn net.Conn) error {
 	if half, ok := conn.(halfCloser); ok {
 		return half.CloseWrite()
@@ -362,8 +363,8 @@ func (c *prefixed) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// NetConn is the connection below.
+// NetConn returns the underlying connection.
 func (c *prefixed) NetConn() net.Conn { return c.Conn }
 
-// CloseWrite is that of the connection below.
+// CloseWrite half-closes the underlying connection.
 func (c *prefixed) CloseWrite() error { return closeWrite(c.Conn) }

@@ -100,7 +100,7 @@ func TestProxyFromEnvironment(t *testing.T) {
 }
 
 // dialogue plays the server's side of a handshake: it reads what is expected
-// and writes the answer, by turns, then echoes.
+// and writes the answer, in turn, then echoes.
 func dialogue(t *testing.T, turns ...string) int {
 	return serve(t, func(c net.Conn) {
 		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
@@ -119,7 +119,7 @@ func dialogue(t *testing.T, turns ...string) int {
 	})
 }
 
-// The bytes of SOCKS 5 are written after RFC 1928 and 1929.
+// The bytes of SOCKS 5 follow RFC 1928 and 1929.
 const (
 	socksHello    = "\x05\x01\x00"
 	socksNoAuth   = "\x05\x00"
@@ -199,7 +199,7 @@ func TestProxies(t *testing.T) {
 			ctx, port := silent(t)
 			p := &Proxy{Kind: scheme, Host: "127.0.0.1", Port: port}
 			_, err := (&Dialer{Proxy: p}).Dial(ctx, &Target{Network: "tcp", Host: "h", Port: 1})
-			wantError(t, err, OpProxy, Timeout, "no answer of the proxy within")
+			wantError(t, err, OpProxy, Timeout, "no answer from the proxy within")
 		})
 		t.Run("no "+scheme, func(t *testing.T) {
 			t.Parallel()
@@ -212,7 +212,7 @@ func TestProxies(t *testing.T) {
 	}
 }
 
-// What the proxy sends right behind its answer belongs to the stream.
+// Bytes that follow the proxy's answer belong to the stream.
 func TestBytesBehindTheTunnelsAnswerAreKept(t *testing.T) {
 	port := dialogue(t, "CONNECT ", "HTTP/1.1 200 OK\r\n\r\nearly")
 	conn, err := (&Dialer{Proxy: &Proxy{Kind: "http", Host: "127.0.0.1", Port: port}}).Dial(t.Context(), &Target{Network: "tcp", Host: "h", Port: 1})
@@ -229,7 +229,7 @@ func TestBytesBehindTheTunnelsAnswerAreKept(t *testing.T) {
 	_ = conn.Close()
 }
 
-// TLS and WebSocket run through a proxy, and verify the broker, not the proxy.
+// TLS and WebSocket work through a proxy, and verify the broker, not the proxy.
 func TestTLSThroughAProxy(t *testing.T) {
 	certs := certtest.New(t)
 	broker := serveTLS(t, certs.ServerConfig())
@@ -325,11 +325,12 @@ func TestProxyCommand(t *testing.T) {
 	}
 }
 
-// A proxy that goes down is no proxy of another kind: trying again may help.
+// A proxy that goes down is not taken for another kind of server: retrying may
+// help.
 func TestAProxyThatResetsIsTemporary(t *testing.T) {
 	for _, scheme := range []string{"socks5h", "http"} {
 		port := serve(t, func(c net.Conn) {
-			_, _ = c.Read(make([]byte, 1)) // the rest is unread, and so it is a reset
+			_, _ = c.Read(make([]byte, 1)) // the rest is unread, which causes a reset
 			_ = c.(*net.TCPConn).SetLinger(0)
 		})
 		_, err := (&Dialer{Proxy: &Proxy{Kind: scheme, Host: "127.0.0.1", Port: port}}).Dial(t.Context(), &Target{Network: "tcp", Host: "broker", Port: 1883})

@@ -14,20 +14,20 @@ import (
 	"time"
 )
 
-// The PROXY protocol has a proxy send the client's address before the client's
+// In the PROXY protocol a proxy sends the client's address before the client's
 // first byte: version 1 as a line of text, version 2 in binary.
 
 const (
-	proxyLine      = 107 // bytes of a line of version 1 with its end at most
+	proxyLine      = 107 // maximum bytes of a version 1 line, including its end
 	proxySignature = "\r\n\r\n\x00\r\nQUIT\n"
 	proxyFixed     = 16 // bytes of version 2 before the addresses
 	proxyUnix      = 108
 )
 
-// proxyTime is how long a header may take to come.
+// proxyTime is how long to wait for a header.
 const proxyTime = 5 * time.Second
 
-// proxyListener wants a PROXY protocol header on each connection.
+// proxyListener requires a PROXY protocol header on each connection.
 type proxyListener struct{ net.Listener }
 
 func (l proxyListener) Accept() (net.Conn, error) {
@@ -39,7 +39,7 @@ func (l proxyListener) Accept() (net.Conn, error) {
 }
 
 // proxyConn is a connection through a proxy. The header is read by the first
-// Read or RemoteAddr, so that a silent peer holds up nobody but itself.
+// Read or RemoteAddr, so that a silent peer blocks only its own connection.
 type proxyConn struct {
 	prefixed
 	once sync.Once
@@ -47,11 +47,11 @@ type proxyConn struct {
 	err  error
 
 	mu       sync.Mutex
-	deadline time.Time // of reading, as set by the user
+	deadline time.Time // read deadline, as set by the user
 }
 
-// RemoteAddr is the client's address by the header. It waits for the header,
-// and is the proxy's without one.
+// RemoteAddr returns the client's address from the header. It waits for the
+// header; without one it returns the proxy's address.
 func (c *proxyConn) RemoteAddr() net.Addr {
 	c.once.Do(c.header)
 	if c.from != nil {
@@ -79,8 +79,8 @@ func (c *proxyConn) SetReadDeadline(t time.Time) error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// limit makes the reading deadline that of the header, unless there is an
-// earlier one, or takes that back. Its failure shows in reading.
+// limit sets the read deadline for the header, unless there is an earlier one,
+// or restores it. Its failure shows in reading.
 func (c *proxyConn) limit(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -99,9 +99,9 @@ func (c *proxyConn) header() {
 		c.err = err
 		return
 	case timedOut(err):
-		err = errors.New("it did not come in time") // not an end of the user's deadline
+		err = errors.New("not received in time") // not the user's deadline
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		err = errors.New("it is cut off")
+		err = errors.New("truncated")
 	}
 	c.err = &Error{Op: OpProxy, Kind: ProxyFailed, Text: "PROXY protocol header: " + err.Error(), Err: err}
 }
@@ -116,7 +116,7 @@ func (c *proxyConn) readHeader() error {
 		case perr != nil:
 			return perr
 		case size > have:
-			// What follows the addresses is of no interest, and may be long.
+			// What follows the addresses is ignored, and may be long.
 			if _, err := io.CopyN(io.Discard, c.Conn, int64(size-have)); err != nil {
 				return unexpected(err)
 			}
@@ -140,9 +140,9 @@ func unexpected(err error) error {
 	return err
 }
 
-// parseProxy reads the beginning of a connection. size is the length of the
-// header, 0 if too little has come to tell; from is nil if the header names no
-// client.
+// parseProxy parses the beginning of a connection. size is the length of the
+// header, or 0 if more bytes are needed; from is nil if the header does not
+// contain a client address.
 func parseProxy(b []byte) (from net.Addr, size int, err error) {
 	start := min(len(b), len(proxySignature))
 	if string(b[:start]) == proxySignature[:start] {
@@ -207,12 +207,12 @@ func parseProxy2(b []byte) (from net.Addr, size int, err error) {
 	case 0x31, 0x32:
 		least = 2 * proxyUnix
 	default:
-		if command != 0 { // whose family does not count
+		if command != 0 { // whose family is ignored
 			return nil, 0, fmt.Errorf("address family %#02x is unknown", family)
 		}
 	}
 	switch {
-	case command == 0 || least == 0: // LOCAL, or unspecified: the proxy speaks for itself
+	case command == 0 || least == 0: // LOCAL, or unspecified: the connection is the proxy's own
 		return nil, proxyFixed + length, nil
 	case length < least:
 		return nil, 0, fmt.Errorf("%d bytes are too few for address family %#02x", length, family)
@@ -228,8 +228,8 @@ func parseProxy2(b []byte) (from net.Addr, size int, err error) {
 	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, port)), proxyFixed + length, nil
 }
 
-// unixAddr reads a socket's path, which ends at a zero byte; an abstract one
-// begins with it.
+// unixAddr parses a socket's path, which ends at a zero byte; an abstract path
+// begins with one.
 func unixAddr(b []byte) net.Addr {
 	name := string(bytes.TrimRight(b, "\x00"))
 	if strings.HasPrefix(name, "\x00") {

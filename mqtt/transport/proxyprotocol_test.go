@@ -26,8 +26,8 @@ func unixPair(from, to string) string {
 	return pad(from) + pad(to)
 }
 
-// proxyHeaders are headers, and the client's address that they tell; "pipe" is
-// the proxy's own.
+// proxyHeaders are headers with the client's address in them; "pipe" is the
+// proxy's address.
 var proxyHeaders = []struct{ it, bytes, from string }{
 	{"takes TCP4", "PROXY TCP4 192.0.2.1 198.51.100.1 56324 1883\r\n", "192.0.2.1:56324"},
 	{"takes TCP6", "PROXY TCP6 2001:db8::1 2001:db8::2 56324 1883\r\n", "[2001:db8::1]:56324"},
@@ -47,7 +47,8 @@ var proxyHeaders = []struct{ it, bytes, from string }{
 	{"takes an unspecified family", proxy2 + "\x21\x00\x00\x03abc", "pipe"},
 }
 
-// throughProxy is a connection that got bytes, the last of which are "rest".
+// throughProxy returns a connection that received parts, the last of which is
+// "rest".
 func throughProxy(t *testing.T, parts ...string) net.Conn {
 	t.Helper()
 	mine, theirs := net.Pipe()
@@ -75,7 +76,7 @@ func TestProxyHeader(t *testing.T) {
 				t.Errorf("it %s: in %d pieces: got %q, then %q, %v; want %q", c.it, len(way), from, b, err, c.from)
 			}
 		}
-		// A header that is cut is none.
+		// A truncated header is invalid.
 		for n := range min(len(c.bytes), 300) {
 			conn := throughProxy(t, c.bytes[:n])
 			from := conn.RemoteAddr().String()
@@ -113,7 +114,7 @@ func TestProxyHeaderRefuses(t *testing.T) {
 		{"too few bytes for Unix", proxy2 + "\x21\x31\x00\xd7" + unixPair("a", "b")[:215], "too few"},
 	} {
 		conn := throughProxy(t, c.bytes)
-		for range 2 { // the error stays
+		for range 2 { // the error persists
 			_, err := conn.Read(make([]byte, 10))
 			wantError(t, err, OpProxy, ProxyFailed, c.text)
 		}
@@ -136,7 +137,7 @@ func TestProxyHeaderHasATimeLimit(t *testing.T) {
 			t.Errorf("failed after %v with %v", d, err)
 		}
 	})
-	// The user's deadline is an earlier one, or is in force again afterwards.
+	// The user's deadline applies if it is earlier, and is restored afterwards.
 	synctest.Test(t, func(t *testing.T) {
 		mine, theirs := net.Pipe()
 		defer mine.Close()
@@ -186,7 +187,7 @@ func TestListenBehindAProxy(t *testing.T) {
 			got <- c.RemoteAddr().String() + " " + string(b)
 			_ = c.Close()
 		}()
-		to := Reach(ln)
+		to := TargetFor(ln)
 		raw, err := net.Dial("tcp", ln.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -220,11 +221,12 @@ func FuzzProxyHeader(f *testing.F) {
 		}
 		if size == 0 {
 			if len(b) >= proxyFixed+2*proxyUnix {
-				t.Errorf("%q: not enough to tell", b)
+				t.Errorf("%q: not enough bytes to decide", b)
 			}
 			return
 		}
-		// What follows does not matter, and no shorter beginning is a whole header.
+		// What follows does not matter, and no shorter prefix is a whole
+		// header.
 		again, n, err := parseProxy(append(bytes.Clone(b), "rest"...))
 		if err != nil || n != size || (again == nil) != (from == nil) || from != nil && again.String() != from.String() {
 			t.Errorf("%q: %v, %d; with more bytes %v, %d, %v", b, from, size, again, n, err)

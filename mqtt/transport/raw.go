@@ -2,9 +2,9 @@ package transport
 
 import "net"
 
-// Raw is the connection below TLS, WebSocket and whatever else wraps conn and has
-// a method NetConn: conn itself if nothing does.
-func Raw(conn net.Conn) net.Conn {
+// UnderlyingConn returns the connection below TLS, WebSocket and any other wrapper of conn
+// that has a method NetConn, or conn itself if there is none.
+func UnderlyingConn(conn net.Conn) net.Conn {
 	for {
 		over, ok := conn.(interface{ NetConn() net.Conn })
 		if !ok {
@@ -14,10 +14,10 @@ func Raw(conn net.Conn) net.Conn {
 	}
 }
 
-// Abort closes a connection at once and without the goodbyes of TLS and
-// WebSocket, by a TCP RST where there is TCP.
+// Abort closes a connection at once, without the closing messages of TLS and
+// WebSocket; TCP connections are reset (RST).
 func Abort(conn net.Conn) {
-	below := Raw(conn)
+	below := UnderlyingConn(conn)
 	if l, ok := below.(interface{ SetLinger(sec int) error }); ok {
 		_ = l.SetLinger(0)
 	}

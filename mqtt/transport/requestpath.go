@@ -2,9 +2,10 @@ package transport
 
 import "strings"
 
-// requestPath is the path of a request's target (RFC 9112, section 3.2) without
-// the query, which is no part of it (RFC 3986, section 3.4): in origin-form as
-// clients send it, or in absolute-form, which a server must take too.
+// requestPath returns the path of a request's target (RFC 9112, section 3.2)
+// without the query, which is not part of it (RFC 3986, section 3.4). The
+// target is in origin-form, which clients send, or in absolute-form, which a
+// server must accept.
 func requestPath(target string) (path string, ok bool) {
 	if scheme, rest, has := strings.Cut(target, "://"); has && isSchemeName(scheme) {
 		i := strings.IndexAny(rest, "/?")
@@ -12,7 +13,7 @@ func requestPath(target string) (path string, ok bool) {
 			i = len(rest)
 		}
 		target = rest[i:]
-		if !strings.HasPrefix(target, "/") { // an empty path is the root's (section 3.2.1)
+		if !strings.HasPrefix(target, "/") { // an empty path means the root (section 3.2.1)
 			target = "/" + target
 		}
 	}
@@ -23,9 +24,10 @@ func requestPath(target string) (path string, ok bool) {
 	return plainPath(path), true
 }
 
-// plainPath writes characters that need no percent-encoding without it, and the
-// rest in capitals: what RFC 3986 calls the same (sections 6.2.2.1 and 6.2.2.2).
-// An encoded / stays what it is, a character of a name.
+// plainPath decodes percent-encoded characters that need no encoding, and
+// writes the rest in upper case, so that equivalent paths become equal (RFC
+// 3986, sections 6.2.2.1 and 6.2.2.2). An encoded / stays encoded: it is part
+// of a name.
 func plainPath(s string) string {
 	if !strings.Contains(s, "%") {
 		return s

@@ -16,7 +16,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
-// rootsVar has the test binary run a test in a process of its own, in which the
+// rootsVar makes the test binary run a test in a separate process, in which the
 // system's authorities are those of a file: they are read once.
 const rootsVar = "MQTOOLS_TRANSPORT_TEST_ROOTS"
 
@@ -75,8 +75,9 @@ func TestTheSystemsAuthoritiesAreNotTrustedBesideACAFile(t *testing.T) {
 	})
 }
 
-// The proxy is who its certificate says, by the system's authorities; what is said
-// about the broker's certificate does not count for it. No password goes to another.
+// The proxy's certificate is verified against the system's authorities;
+// settings for the broker's certificate do not apply. The password is not sent
+// to any other server.
 func TestTheCertificateOfAProxyIsVerified(t *testing.T) {
 	withSystemRoots(t, func(t *testing.T, s *certtest.Set) {
 		old := s.ServerConfig()
@@ -131,7 +132,7 @@ func TestTheCertificateOfAProxyIsVerified(t *testing.T) {
 	})
 }
 
-// Dial has its limit also where the context has none.
+// Dial has a limit even if the context has none.
 func TestDialIsBounded(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

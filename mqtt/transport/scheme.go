@@ -7,12 +7,11 @@ type scheme struct {
 	name      string
 	network   string
 	tls       bool
-	port      int // default; 0 where ports have no meaning
+	port      int // default; 0 if there are no ports
 	webSocket bool
 }
 
-// schemes are all that ParseURL knows; the first of a kind is what
-// Target.String prints.
+// schemes are all schemes of ParseURL; Target.String uses the first of a kind.
 var schemes = [...]scheme{
 	{"mqtt", "tcp", false, 1883, false},
 	{"tcp", "tcp", false, 1883, false},
@@ -36,13 +35,13 @@ func findScheme(name string) (scheme, bool) {
 	return scheme{}, false
 }
 
-// Scheme is what the scheme of an address says.
+// Scheme is the meaning of an address's scheme.
 type Scheme struct {
 	Network        string // tcp or unix
 	TLS, WebSocket bool
 }
 
-// SchemeOf is the scheme of an address to listen on; host:port has none.
+// SchemeOf returns the scheme of an address to listen on; host:port has none.
 func SchemeOf(addr string) (s Scheme, ok bool) {
 	name, rest, ok := strings.Cut(addr, ":")
 	row, known := findScheme(name)
@@ -61,7 +60,7 @@ func schemeNames() string {
 	return strings.Join(names, ", ")
 }
 
-// isSchemeName reports whether s has the form of a scheme (RFC 3986, 3.1).
+// isSchemeName reports whether s is a valid scheme name (RFC 3986, 3.1).
 func isSchemeName(s string) bool {
 	for i := 0; i < len(s); i++ {
 		c := s[i]

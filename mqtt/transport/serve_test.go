@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// serve answers each connection to a loopback port with f, and ends with the
-// test. The result is the port.
+// serve answers each connection to a loopback port with f, until the test ends.
+// It returns the port.
 func serve(t *testing.T, f func(net.Conn)) int {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -26,7 +26,8 @@ func serve(t *testing.T, f func(net.Conn)) int {
 			if err != nil {
 				return
 			}
-			// A client that waits for ever fails its test, and not the package by its time.
+			// A client that waits forever fails its test before the package
+			// times out.
 			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
 			f(c)
 			_ = c.Close()
@@ -39,8 +40,8 @@ func serve(t *testing.T, f func(net.Conn)) int {
 	return ln.Addr().(*net.TCPAddr).Port
 }
 
-// silent listens on a port whose connections are never answered. The time of the
-// context is up when the first byte has come: not sooner on a machine that is busy.
+// silent listens on a port whose connections are never answered. The context
+// times out when the first byte has arrived, even on a busy machine.
 func silent(t *testing.T) (ctx context.Context, port int) {
 	t.Helper()
 	c := &outOfTime{t.Context(), make(chan struct{})}
@@ -69,15 +70,15 @@ func (c *outOfTime) Err() error {
 	}
 }
 
-// serveTLS greets whoever passes the handshake with one byte, then waits for
-// the end.
+// serveTLS sends one byte to every client that completes the handshake, then
+// waits for the end.
 func serveTLS(t *testing.T, cfg *tls.Config) int {
 	t.Helper()
 	return serve(t, func(c net.Conn) {
 		tc := tls.Server(c, cfg)
 		if tc.Handshake() != nil {
-			// Read the client's alert, so that closing does not reset what
-			// the client has yet to read.
+			// Read the client's alert, so that closing does not reset what the
+			// client has yet to read.
 			_, _ = io.Copy(io.Discard, c)
 			return
 		}
@@ -90,7 +91,7 @@ func loopback(port int, secure bool) *Target {
 	return &Target{Network: "tcp", Host: "localhost", Port: port, TLS: secure}
 }
 
-// unusedPort had a listener a moment ago.
+// unusedPort returns a port that had a listener a moment ago.
 func unusedPort(t *testing.T) int {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

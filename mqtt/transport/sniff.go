@@ -7,19 +7,19 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Protocol is what the first bytes of a connection look like.
+// Protocol is the protocol that the first bytes of a connection look like.
 type Protocol uint8
 
-// The protocols that Sniff knows.
+// The protocols that Sniff and SniffServer recognize.
 const (
-	ProtocolUndecided Protocol = iota // too few bytes to tell
+	ProtocolUndecided Protocol = iota // not enough bytes to decide
 	ProtocolUnknown                   // none of the below
 	ProtocolMQTT                      // a CONNECT packet
 	ProtocolTLS                       // a TLS record with a handshake
 	ProtocolHTTP                      // an HTTP request, or the preface of HTTP/2
 	ProtocolProxy                     // a PROXY protocol header, version 1 or 2
 	ProtocolSSH                       // an SSH banner
-	ProtocolNATS                      // the rest are those of other servers
+	ProtocolNATS                      // the rest are used by other servers
 	ProtocolAMQP
 	ProtocolMail // SMTP, FTP and others that greet with 220
 	ProtocolPOP3
@@ -51,7 +51,7 @@ var protocolNames = [...]string{
 	ProtocolZMTP:      "ZeroMQ",
 }
 
-// String names the protocol.
+// String returns the name of the protocol.
 func (p Protocol) String() string {
 	if int(p) < len(protocolNames) {
 		return protocolNames[p]
@@ -59,13 +59,13 @@ func (p Protocol) String() string {
 	return "unknown"
 }
 
-// signature is how a protocol begins.
+// signature is the beginning of a protocol.
 type signature struct {
 	start    string
 	protocol Protocol
 }
 
-// clients are how clients begin.
+// clients are the first bytes that clients send.
 var clients = [...]signature{
 	{"\x10", ProtocolMQTT}, // CONNECT with its reserved flags 0 (MQTT-3.1.2-3)
 	{"\x16\x03", ProtocolTLS},
@@ -84,7 +84,8 @@ var clients = [...]signature{
 	{"STOMP\n", ProtocolSTOMP},
 }
 
-// servers are how servers begin: with a greeting, or with what they make of CONNECT.
+// servers are the first bytes that servers send: a greeting, or the answer to
+// CONNECT.
 var servers = [...]signature{
 	{"\x20", ProtocolMQTT}, // CONNACK
 	{"HTTP/", ProtocolHTTP},
@@ -108,13 +109,13 @@ var servers = [...]signature{
 	{"\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f", ProtocolZMTP},
 }
 
-// Sniff recognises what a client speaks from the first bytes that it sent, so
-// that a server can say what is wrong with "TLS on the plain port". Twelve
-// bytes always suffice. It looks at bytes only and keeps none.
+// Sniff recognizes a client's protocol by the first bytes that it sent, so that
+// a server can report, for example, TLS on the plain port. Twelve bytes always
+// suffice. It does not keep b.
 func Sniff(b []byte) Protocol { return recognise(clients[:], b) }
 
-// SniffServer recognises what a server speaks from the first bytes that it sent, as
-// Sniff does with clients. Ten bytes always suffice.
+// SniffServer recognizes a server's protocol by the first bytes that it sent,
+// as Sniff does for clients. Ten bytes always suffice.
 func SniffServer(b []byte) Protocol { return recognise(servers[:], b) }
 
 func recognise(signatures []signature, b []byte) Protocol {
@@ -135,9 +136,10 @@ func recognise(signatures []signature, b []byte) Protocol {
 	return ProtocolUnknown
 }
 
-// IsForeign finds out by its first bytes whether a peer is no MQTT server, whose first
-// packet is CONNACK, or AUTH (MQTT-3.2.0-1, section 4.12), or DISCONNECT of one that
-// has none. more reports whether further bytes may come, and wait that they are needed.
+// IsForeign reports whether the first bytes show that a peer is not an MQTT
+// server, whose first packet is CONNACK, or AUTH (MQTT-3.2.0-1, section 4.12),
+// or DISCONNECT from one that does not send CONNACK. wait reports that more
+// bytes are needed; more must be set if more may come.
 func IsForeign(b []byte, v packet.Version, more bool) (is, wait bool) {
 	switch b[0] {
 	case byte(packet.CONNACK) << 4, byte(packet.AUTH) << 4, byte(packet.DISCONNECT) << 4:
@@ -147,17 +149,18 @@ func IsForeign(b []byte, v packet.Version, more bool) (is, wait bool) {
 	if speaks == ProtocolUndecided && more {
 		return false, true
 	}
-	// Else it may be a packet, which comes too early.
+	// Otherwise it may be a packet that comes too early.
 	return !(more && speaks <= ProtocolUnknown && !isText(b) && isPacket(b[0], v)), false
 }
 
-// isPacket reports whether a packet begins so. MQTT 3.1 has CONNACK with any flags.
+// isPacket reports whether a packet can begin with first. MQTT 3.1 allows any
+// flags in CONNACK.
 func isPacket(first byte, v packet.Version) bool {
 	_, _, err := packet.Split([]byte{first}, packet.V5, 0)
 	return err == nil || v == packet.V31 && packet.Type(first>>4) == packet.CONNACK
 }
 
-// isText reports whether b may be the beginning of a protocol of lines.
+// isText reports whether b may be the beginning of a line-based protocol.
 func isText(b []byte) bool {
 	for _, c := range b {
 		if c >= 0x7f || c < ' ' && c != '\t' && c != '\r' && c != '\n' {
@@ -167,13 +170,14 @@ func isText(b []byte) bool {
 	return len(b) >= 4
 }
 
-// NoMQTT is the error of a server whose first bytes are b, and no MQTT.
+// NoMQTT returns the error for a server whose first bytes are b, which are not
+// MQTT.
 func NoMQTT(addr string, b []byte) *Error {
 	return foreign(OpStream, addr, NotMQTT, "MQTT", b)
 }
 
-// foreign is the error of a peer that speaks something else than it should; b is how
-// it began.
+// foreign returns the error for a peer that uses another protocol than it
+// should; b is what it sent first.
 func foreign(op, addr string, kind Kind, wanted string, b []byte) *Error {
 	e := &Error{Op: op, Addr: addr, Kind: kind, form: formVerb}
 	if p := SniffServer(b); p > ProtocolUnknown && p.String() != wanted {
@@ -185,7 +189,7 @@ func foreign(op, addr string, kind Kind, wanted string, b []byte) *Error {
 	return e
 }
 
-// quoteFirst quotes the first bytes of what a peer sent.
+// quoteFirst quotes the first bytes that a peer sent.
 func quoteFirst(b []byte) string {
 	const most = 32
 	if len(b) > most {

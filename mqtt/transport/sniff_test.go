@@ -2,14 +2,14 @@ package transport
 
 import "testing"
 
-// sniffed is what some first bytes are to be recognised as.
+// sniffed is an expected result for some first bytes.
 type sniffed struct {
 	it, bytes string
 	want      Protocol
 }
 
-// testSniff tries a table, and that each signature is undecided until its end, within
-// the bytes that the comment promises.
+// testSniff tests a table, and that each signature is undecided until its end,
+// within the number of bytes that the doc comment promises.
 func testSniff(t *testing.T, sniff func([]byte) Protocol, signatures []signature, most int, table []sniffed) {
 	t.Helper()
 	for _, c := range table {
@@ -45,7 +45,7 @@ func TestSniff(t *testing.T) {
 		{"knows POST", "POST /", ProtocolHTTP},
 		{"knows HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ProtocolHTTP},
 		{"waits where methods share a start", "P", ProtocolUndecided},
-		{"tells PROXY from PRI", "PROXY TCP4 ", ProtocolProxy},
+		{"distinguishes PROXY from PRI", "PROXY TCP4 ", ProtocolProxy},
 		{"knows PROXY version 2", "\r\n\r\n\x00\r\nQUIT\n\x21", ProtocolProxy},
 		{"knows SSH", "SSH-2.0-OpenSSH", ProtocolSSH},
 		{"knows when it is none", "GETX", ProtocolUnknown},

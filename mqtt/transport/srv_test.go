@@ -11,8 +11,8 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// nameServer answers questions for SRV records over UDP, and all names below
-// test. with the loopback address.
+// nameServer answers questions for SRV records over UDP, and returns the
+// loopback address for all names below test.
 func nameServer(t *testing.T, records map[string][]dnsmessage.SRVResource) *net.Resolver {
 	t.Helper()
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -83,7 +83,8 @@ func TestDialByServiceRecords(t *testing.T) {
 		t.Errorf("reached %s, %v, want the second record", c.RemoteAddr(), err)
 	}
 	_ = c.Close()
-	// The certificate is for the domain, and not for what DNS says.
+	// The certificate must be for the domain, and not for the name in the SRV
+	// record.
 	if c, err = d.Dial(t.Context(), &Target{Network: "tcp", Host: "localhost", SRV: true, TLS: true}); err != nil {
 		t.Errorf("a certificate for the domain: %v", err)
 	} else {

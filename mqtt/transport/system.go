@@ -12,8 +12,8 @@ import (
 	"github.com/mqtools/mqtools/internal/fileerror"
 )
 
-// maxPath is the longest path of a Unix socket here, in bytes: its array in
-// the system's address structure, less the final null.
+// maxPath is the longest path of a Unix socket on this system, in bytes: its
+// array in the system's address structure, less the final null.
 const maxPath = len(syscall.RawSockaddrUnix{}.Path) - 1
 
 func checkPath(op string, t *Target) error {
@@ -25,41 +25,43 @@ func checkPath(op string, t *Target) error {
 		Hint: "use a shorter path, or a relative one"}
 }
 
-// What the numbers of the systems mean stands here and nowhere else: code that
-// compares them itself, as errors.Is(err, syscall.ECONNRESET), is right on Unix
-// and blind on Windows, where package syscall has invented a number for that
+// The meanings of the systems' error numbers are defined only here. Code that
+// compares them itself, such as errors.Is(err, syscall.ECONNRESET), works on
+// Unix but not on Windows, where package syscall has invented a number for that
 // name, and a reset is Winsock's 10054.
 
-// IsReset reports whether a connection was broken off: reset by the peer or by
-// something on the way, or written to after the peer had left. A stream that
-// ends, io.EOF, is not reset, and neither is TLS that ends without its
-// close_notify (io.ErrUnexpectedEOF), which many peers leave out.
+// IsReset reports whether a connection was reset by the peer or by something in
+// between, or was written to after the peer had closed it. A stream that ends
+// with io.EOF is not reset, and neither is TLS that ends without its
+// close_notify (io.ErrUnexpectedEOF), which many peers omit.
 func IsReset(err error) bool { return KindOf(err) == Reset }
 
-// IsClosedPipe reports whether a write failed for want of a reader: the other end
-// of the pipe or of the socket is closed.
+// IsClosedPipe reports whether a write failed because there is no reader: the
+// other end of the pipe or of the socket is closed.
 func IsClosedPipe(err error) bool {
 	errno, ok := errors.AsType[syscall.Errno](err)
 	return ok && closedPipe(runtime.GOOS, errno)
 }
 
-// IsRefused reports whether a connection was refused: nobody listens there.
+// IsRefused reports whether a connection was refused because nothing listens
+// there.
 func IsRefused(err error) bool { return KindOf(err) == Refused }
 
-// IsUnreachable reports whether there was no way to the host or its network.
+// IsUnreachable reports whether there was no route to the host or its network.
 func IsUnreachable(err error) bool { return KindOf(err) == NoRoute }
 
-// IsEnd reports whether err is the end of a connection and no complaint about
-// what came over it: the end of the stream, in TLS also without its close_notify,
-// a reset, or a Close frame of the peer's WebSocket, whatever its status. The
-// peer hung up, and any other reason than the status is to be guessed. The end
-// of a command in place of a connection is not meant, nor that time ran out.
+// IsEnd reports whether err is the end of a connection and not an error about
+// the data received: the end of the stream, in TLS also without its
+// close_notify, a reset, or a Close frame of the peer's WebSocket, with any
+// status. The peer closed the connection without a reason other than that
+// status. The end of a command in place of a connection is not included, nor
+// are timeouts.
 func IsEnd(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, WebSocketClosed) || IsReset(err)
 }
 
-// KindOf is the kind of an [*Error], or of what the operating system said; Other
-// if err is neither.
+// KindOf returns the kind of an [*Error], or of an error of the operating
+// system; Other if err is neither.
 func KindOf(err error) Kind {
 	if e, ok := errors.AsType[*Error](err); ok && e.Kind != Other {
 		return e.Kind
@@ -67,9 +69,9 @@ func KindOf(err error) Kind {
 	return systemKind("tcp", err)
 }
 
-// SystemText is what the operating system said, in words that are the same on
-// all systems where a kind has them, without the addresses and calls that
-// package net puts around it. It is empty if err is of other origin.
+// SystemText returns the text of an error of the operating system, without the
+// addresses and calls that package net adds. If the error has a kind with a
+// text, that is the same on all systems. It returns "" for other errors.
 func SystemText(err error) string {
 	errno, ok := errors.AsType[syscall.Errno](err)
 	if !ok {
@@ -81,7 +83,7 @@ func SystemText(err error) string {
 	return errno.Error()
 }
 
-// systemKind finds the kind of an error of the operating system.
+// systemKind returns the kind of an error of the operating system.
 func systemKind(network string, err error) Kind {
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		if kind := errnoKindOf(runtime.GOOS, errno); kind != Other {
@@ -102,8 +104,8 @@ type errnoKind struct {
 	kind  Kind
 }
 
-// errnoKinds go by POSIX's names. On Windows these are numbers that package
-// syscall made up: no call of the system's has them, but connections in memory.
+// errnoKinds uses the POSIX names. On Windows these are numbers that package
+// syscall made up: only connections in memory return them, not the system.
 var errnoKinds = [...]errnoKind{
 	{syscall.ECONNREFUSED, Refused},
 	{syscall.ETIMEDOUT, Timeout},
@@ -125,15 +127,16 @@ var errnoKinds = [...]errnoKind{
 	{syscall.EPROTOTYPE, NotSocket},
 }
 
-// The numbers of Windows that have no name in package syscall.
+// Windows error numbers that have no name in package syscall.
 const (
-	winNetGone    = 64  // ERROR_NETNAME_DELETED: what overlapped reads of a reset socket may get
+	winNetGone    = 64  // ERROR_NETNAME_DELETED: returned by some overlapped reads of a reset socket
 	winBrokenPipe = 109 // ERROR_BROKEN_PIPE: the other end of a pipe is closed
-	winNoData     = 232 // ERROR_NO_DATA: what a write to such a pipe gets
-	winNoPipe     = 233 // ERROR_PIPE_NOT_CONNECTED: the same where the pipe was taken apart
+	winNoData     = 232 // ERROR_NO_DATA: returned by writes to such a pipe
+	winNoPipe     = 233 // ERROR_PIPE_NOT_CONNECTED: the same after the pipe was disconnected
 )
 
-// windowsKinds are Windows' own numbers, those from 10000 up Winsock's.
+// windowsKinds are the Windows error numbers; those from 10000 up are
+// Winsock's.
 var windowsKinds = [...]errnoKind{
 	{winNetGone, Reset},
 	{winBrokenPipe, Reset},
@@ -157,7 +160,8 @@ var windowsKinds = [...]errnoKind{
 	{10065, NoRoute},          // WSAEHOSTUNREACH
 }
 
-// errnoKindOf is the kind of a number on a system, as runtime.GOOS names it.
+// errnoKindOf returns the kind of an error number on a system, given as in
+// runtime.GOOS.
 func errnoKindOf(goos string, errno syscall.Errno) Kind {
 	is := func(k errnoKind) bool { return k.errno == errno }
 	if goos == "windows" {
@@ -171,8 +175,8 @@ func errnoKindOf(goos string, errno syscall.Errno) Kind {
 	return Other
 }
 
-// closedPipe reports whether a number means that nobody reads any more. A reset on
-// a socket is no such: the reader may have crashed.
+// closedPipe reports whether an error number means that there is no reader any
+// more. A reset of a socket does not: the reader may have crashed.
 func closedPipe(goos string, errno syscall.Errno) bool {
 	return errno == syscall.EPIPE || goos == "windows" && (errno == winBrokenPipe || errno == winNoData || errno == winNoPipe)
 }

@@ -11,15 +11,15 @@ import (
 	"testing"
 )
 
-// TestNumbersOfWindowsMeanWhatTheyDoElsewhere: package syscall has other numbers
-// under POSIX's names on Windows than the system gives.
+// TestNumbersOfWindowsMeanWhatTheyDoElsewhere covers Windows, where package
+// syscall has other numbers under POSIX's names than the system returns.
 func TestNumbersOfWindowsMeanWhatTheyDoElsewhere(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		errno syscall.Errno
 		name  string
 		kind  Kind
-		pipe  bool // nobody reads any more
+		pipe  bool // there is no reader
 	}{
 		{109, "ERROR_BROKEN_PIPE", Reset, true},
 		{232, "ERROR_NO_DATA", Reset, true},
@@ -42,7 +42,8 @@ func TestNumbersOfWindowsMeanWhatTheyDoElsewhere(t *testing.T) {
 		{10065, "WSAEHOSTUNREACH", NoRoute, false},
 		{10057, "WSAENOTCONN", Other, false},
 		{64, "ERROR_NETNAME_DELETED", Reset, false},
-		// What package syscall makes up, as connections in memory give it.
+		// Numbers that package syscall makes up, as returned by connections in
+		// memory.
 		{syscall.ECONNRESET, "ECONNRESET", Reset, false},
 		{syscall.EPIPE, "EPIPE", Reset, true},
 	} {

@@ -7,27 +7,27 @@ import (
 	"strings"
 )
 
-// Target is where to connect, as an MQTT URL says it. The strings are decoded.
-// A Target prints as its redacted URL in every format.
+// Target is the address to connect to, as given by an MQTT URL. The strings are
+// decoded. A Target prints as its redacted URL in every format.
 type Target struct {
 	Network string // "tcp" or "unix"
-	Host    string // name or IP address, without brackets, with zone; of tcp
-	Port    int    // 1 to 65535; of tcp
-	Path    string // of the socket; of unix. A leading @ is Linux's abstract namespace
+	Host    string // for tcp: name or IP address, without brackets, with zone
+	Port    int    // for tcp: 1 to 65535
+	Path    string // for unix: path of the socket; a leading @ means Linux's abstract namespace
 	TLS     bool   // mqtts and its other names, wss
 
-	// SRV says that Host is a domain, whose SRV records name the brokers
-	// (RFC 2782). Port is not used then.
+	// SRV means that Host is a domain whose SRV records name the brokers (RFC
+	// 2782). Port is then ignored.
 	SRV  bool
-	name string // what the certificate must be for, if not Host
+	name string // the certificate must be for this name instead of Host, if not empty
 
 	WebSocket bool   // ws and wss
-	Resource  string // path and query to ask for, encoded; of WebSocket
+	Resource  string // for WebSocket: encoded path and query of the request
 
 	Username    string // UTF-8 without U+0000
 	Password    string // any bytes
 	HasUsername bool   // the URL has a user name
-	HasPassword bool   // the URL has a password, maybe an empty one
+	HasPassword bool   // the URL has a password, which may be empty
 
 	Topic string // path of the URL without its first '/'; not validated; may be empty
 }
@@ -35,8 +35,8 @@ type Target struct {
 // DefaultResource is the path of WebSocket URLs that have none.
 const DefaultResource = "/mqtt"
 
-// Address is what to dial: host:port with brackets where needed, or the socket
-// path.
+// Address returns the address to dial: host:port with brackets where needed, or
+// the socket path.
 func (t Target) Address() string {
 	if t.Network == "unix" {
 		return t.Path
@@ -44,9 +44,9 @@ func (t Target) Address() string {
 	return net.JoinHostPort(t.Host, strconv.Itoa(t.Port))
 }
 
-// String is the URL in its shortest standard form, port included, with *** for
-// the password and for a WebSocket's query. Without these, ParseURL of it gives
-// the Target back.
+// String returns the URL in its shortest standard form, including the port,
+// with *** for the password and for a WebSocket's query. If it has neither,
+// ParseURL returns the same Target for it.
 func (t Target) String() string {
 	var b strings.Builder
 	switch {
@@ -90,7 +90,7 @@ func (t Target) String() string {
 	return b.String()
 }
 
-// Redacted is String; the name says why it is safe to print.
+// Redacted returns String; the name says why it is safe to print.
 func (t Target) Redacted() string { return t.String() }
 
 // GoString keeps %#v from printing the password.
@@ -99,7 +99,7 @@ func (t Target) GoString() string { return "transport.Target(" + t.String() + ")
 // MarshalText keeps encoding/json and log/slog from printing the password.
 func (t Target) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// DefaultPort is the port that a URL need not name.
+// DefaultPort returns the port of a URL that has none.
 func (t Target) DefaultPort() int {
 	for _, s := range schemes {
 		if s.network == t.Network && s.tls == t.TLS && s.webSocket == t.WebSocket {
@@ -111,7 +111,8 @@ func (t Target) DefaultPort() int {
 
 func (t Target) hasUser() bool { return t.HasUsername || t.HasPassword }
 
-// hostPort is the authority of the URL. A zone's % becomes %25 (RFC 6874).
+// hostPort returns the authority of the URL. The % of a zone becomes %25 (RFC
+// 6874).
 func (t Target) hostPort() string {
 	host := t.Host
 	if a, err := netip.ParseAddr(host); err == nil && a.Is6() {
@@ -120,8 +121,8 @@ func (t Target) hostPort() string {
 	return net.JoinHostPort(host, strconv.Itoa(t.Port))
 }
 
-// escape percent-encodes all but RFC 3986's unreserved characters and those of
-// keep.
+// escape percent-encodes all characters except RFC 3986's unreserved ones and
+// those in keep.
 func escape(s, keep string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder

@@ -26,11 +26,11 @@ func TestDialTLS(t *testing.T) {
 		{"trusts both", s.ServerConfig(), TLSOptions{CAFile: s.OtherCA.CertFile, CAPath: s.CADir}},
 		{"trusts a CA besides the system's", s.ServerConfig(), TLSOptions{CAFile: s.CA.CertFile, UseSystemRoots: true}},
 		{"trusts a self-signed certificate given as CA", with(s.ServerConfig(), s.SelfSigned), TLSOptions{CAFile: s.SelfSigned.CertFile}},
-		{"looks away if told", with(s.ServerConfig(), s.Expired), TLSOptions{Insecure: true}},
-		{"looks away from the name if told", with(s.ServerConfig(), s.WrongHost), TLSOptions{Insecure: true, CAFile: s.CA.CertFile}},
+		{"accepts anything if configured", with(s.ServerConfig(), s.Expired), TLSOptions{Insecure: true}},
+		{"ignores the name if configured", with(s.ServerConfig(), s.WrongHost), TLSOptions{Insecure: true, CAFile: s.CA.CertFile}},
 		{"looks away from the name by a directory", with(s.ServerConfig(), s.WrongHost), TLSOptions{Insecure: true, CAPath: s.CADir}},
 		{"looks away from the name of a self-signed certificate", with(s.ServerConfig(), s.SelfSigned), TLSOptions{Insecure: true, CAFile: s.SelfSigned.CertFile, ServerName: "x"}},
-		{"expects another name if told", with(s.ServerConfig(), s.WrongHost), TLSOptions{CAFile: s.CA.CertFile, ServerName: "other.example"}},
+		{"expects another name if configured", with(s.ServerConfig(), s.WrongHost), TLSOptions{CAFile: s.CA.CertFile, ServerName: "other.example"}},
 		{"shows a client certificate", s.MutualConfig(), TLSOptions{CAFile: s.CA.CertFile, CertFile: s.Client.CertFile, KeyFile: s.Client.KeyFile}},
 		{"shows a client certificate in TLS 1.2", s.MutualConfig(), TLSOptions{CAFile: s.CA.CertFile, CertFile: s.Client.CertFile, KeyFile: s.Client.KeyFile, MaxVersion: tls.VersionTLS12}},
 		{"speaks TLS 1.3 only", s.ServerConfig(), TLSOptions{CAFile: s.CA.CertFile, MinVersion: tls.VersionTLS13}},
@@ -105,7 +105,8 @@ func TestDialTLSRefuses(t *testing.T) {
 	}
 }
 
-// With TLS 1.3 the client is done before the server has seen its certificate.
+// With TLS 1.3 the client's handshake is complete before the server has seen
+// its certificate.
 func TestExplain(t *testing.T) {
 	s := certtest.New(t)
 	port := serveTLS(t, s.MutualConfig())
@@ -136,14 +137,14 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// resetConn is a connection that the peer has closed: what it said can still
-// be read, writing fails.
+// resetConn is a connection that the peer has closed: what it sent can still be
+// read, writing fails.
 type resetConn struct{ net.Conn }
 
 func (resetConn) Write([]byte) (int, error) { return 0, syscall.ECONNRESET }
 
-// So the server's word comes as the answer to the upgrade, or, if it closed in
-// time, when the request has failed already.
+// The server's alert comes as the answer to the upgrade or, if it closed before
+// that, when the request has failed already.
 func TestWebSocketExplainsAlerts(t *testing.T) {
 	s := certtest.New(t)
 	opts := TLSOptions{CAFile: s.CA.CertFile}
@@ -194,7 +195,7 @@ func TestDialTLSToResettingPort(t *testing.T) {
 	}
 }
 
-// What we tell the server when its certificate does not verify.
+// The alert that the server gets if its certificate cannot be verified.
 func TestAlertSentOnFailedVerification(t *testing.T) {
 	s := certtest.New(t)
 	alerts := make(chan error, 1)

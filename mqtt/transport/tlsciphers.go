@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// cipherNames are the suites of TLS 1.2 that crypto/tls speaks, by OpenSSL's
-// names, best first.
+// cipherNames are the TLS 1.2 cipher suites of crypto/tls by OpenSSL's names,
+// best first.
 var cipherNames = [...]struct {
 	openSSL string
 	id      uint16
@@ -34,11 +34,11 @@ var cipherNames = [...]struct {
 	{"DES-CBC3-SHA", tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA},
 }
 
-// ParseCiphers reads a list of cipher suites for TLS 1.2 by OpenSSL's or IANA's
-// names, separated by colons, commas or blanks. DEFAULT, HIGH and ALL stand for
-// what crypto/tls chooses by itself; words with '!' or '-' that take suites away
-// again are followed where they name one, and are otherwise about suites that
-// are never spoken here. The suites of TLS 1.3 cannot be chosen. The error is an
+// ParseCiphers parses a list of cipher suites for TLS 1.2 by OpenSSL's or
+// IANA's names, separated by colons, commas or blanks. DEFAULT, HIGH and ALL
+// stand for the default of crypto/tls. Words with '!' or '-' remove a suite if
+// they name one; otherwise they are ignored, as they are about suites that are
+// never used here. The suites of TLS 1.3 cannot be chosen. The error is an
 // [*Error] of kind BadOption.
 func ParseCiphers(list string) ([]uint16, error) {
 	var ids, without []uint16
@@ -61,7 +61,7 @@ func ParseCiphers(list string) ([]uint16, error) {
 				}
 			}
 		case isTLS13Cipher(bare):
-			return nil, fail("the cipher suites of TLS 1.3, as "+bare+", cannot be chosen", "leave them out; they are always allowed")
+			return nil, fail("cipher suites of TLS 1.3 such as "+bare+" cannot be chosen", "omit them; they are always enabled")
 		default:
 			return nil, fail("unknown cipher suite "+strconv.Quote(bare), "name suites as OpenSSL does: ECDHE-RSA-AES128-GCM-SHA256")
 		}

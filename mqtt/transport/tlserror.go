@@ -15,9 +15,9 @@ import (
 // hello is what is known about a TLS handshake that failed.
 type hello struct {
 	heard bool   // the peer sent a ServerHello
-	asked bool   // it asked for a certificate
-	sent  bool   // we had one
-	name  string // that the certificate should be for
+	asked bool   // it requested a certificate
+	sent  bool   // we had a certificate
+	name  string // the expected name in the certificate
 }
 
 func (h hello) explain(ctx context.Context, addr string, err error, took time.Duration) error {
@@ -66,7 +66,7 @@ func closed(err error) bool {
 		systemKind("tcp", err) == Reset
 }
 
-// quoteSome quotes what a peer sent, which may be long.
+// quoteSome quotes text from a peer, which may be long.
 func quoteSome(s string) string {
 	if len(s) > 100 {
 		return strconv.QuoteToASCII(s[:100]) + "..."

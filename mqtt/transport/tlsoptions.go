@@ -13,43 +13,44 @@ import (
 )
 
 // TLSOptions are the TLS settings of a client. The zero value verifies the
-// server by the system's authorities, at TLS 1.2 or newer.
+// server against the system's authorities, at TLS 1.2 or newer.
 type TLSOptions struct {
 	CAFile string // PEM file of authorities to trust instead of the system's
-	CAPath string // directory of such files; with CAFile, both count
+	CAPath string // directory of such files; if CAFile is set as well, both are used
 
-	// UseSystemRoots trusts the system's authorities besides CAFile and
-	// CAPath. Without either they are trusted anyway.
+	// UseSystemRoots trusts the system's authorities in addition to CAFile and
+	// CAPath. If neither is set, they are trusted anyway.
 	UseSystemRoots bool
 
 	CertFile    string // PEM file of the client certificate, then its chain
-	KeyFile     string // PEM file of its key; empty: in CertFile too
+	KeyFile     string // PEM file of its key; if empty, the key is in CertFile
 	KeyPassword string `json:"-"` // of an encrypted key
 
-	ServerName string   // expected in the certificate and sent as SNI; empty: the host dialed
+	ServerName string   // expected in the certificate and sent as SNI; if empty, the host dialed
 	ALPN       []string // application protocols to offer, best first
 
 	// Insecure accepts a certificate for any name. Without CAFile, CAPath,
-	// UseSystemRoots and Pins it accepts every certificate: no protection against
-	// who is in between.
+	// UseSystemRoots and Pins it accepts every certificate, which allows an
+	// attacker in between to intercept the connection.
 	Insecure bool
 
-	// Pins are fingerprints of which the server's certificate must have one. Without
-	// CAFile, CAPath and UseSystemRoots they are all that is trusted, and the
-	// certificate's name, its dates and who has signed it do not matter.
+	// Pins are fingerprints, one of which the server's certificate must have.
+	// Without CAFile, CAPath and UseSystemRoots only they are checked, and the
+	// certificate's name, dates and issuer are ignored.
 	Pins []Pin
 
-	CipherSuites []uint16 // of TLS 1.2, as ParseCiphers gives them; nil is crypto/tls's choice
+	CipherSuites []uint16 // for TLS 1.2, as returned by ParseCiphers; nil means the default of crypto/tls
 
-	// KeyLogFile is appended the secrets of every connection, in the format
-	// that Wireshark reads. Who has them can read the traffic.
+	// KeyLogFile is a file to which the secrets of every connection are
+	// appended, in the format that Wireshark reads. They make it possible to
+	// decrypt the traffic.
 	KeyLogFile string
 
-	MinVersion uint16 // tls.VersionTLS12 (0 means that) or tls.VersionTLS13
+	MinVersion uint16 // tls.VersionTLS12 (the default) or tls.VersionTLS13
 	MaxVersion uint16 // 0 means the newest
 }
 
-// String leaves the key's password out; so does GoString.
+// String omits the key's password; so does GoString.
 func (o TLSOptions) String() string {
 	secret := ""
 	if o.KeyPassword != "" {
@@ -60,11 +61,11 @@ func (o TLSOptions) String() string {
 		" servername=" + strconv.Quote(o.ServerName) + " insecure=" + strconv.FormatBool(o.Insecure)
 }
 
-// GoString is String.
+// GoString returns String.
 func (o TLSOptions) GoString() string { return "transport.TLSOptions(" + o.String() + ")" }
 
-// Config reads the files and makes the configuration of one client; it may be
-// used for many connections. ServerName, if set, goes before the argument. The
+// Config reads the files and returns the configuration of a client, which may
+// be used for many connections. ServerName, if set, overrides the argument. The
 // error is an [*Error] of kind BadFile or BadOption that names the file.
 func (o TLSOptions) Config(serverName string) (*tls.Config, error) {
 	if o.ServerName != "" {
@@ -73,14 +74,14 @@ func (o TLSOptions) Config(serverName string) (*tls.Config, error) {
 	cfg := &tls.Config{
 		ServerName:         serverName,
 		NextProtos:         slices.Clone(o.ALPN),
-		InsecureSkipVerify: o.Insecure || len(o.Pins) > 0 && !o.namesRoots(), // the checks below come in its place
+		InsecureSkipVerify: o.Insecure || len(o.Pins) > 0 && !o.namesRoots(), // replaced by the checks below
 		MinVersion:         max(o.MinVersion, tls.VersionTLS12),
 		MaxVersion:         o.MaxVersion,
 		CipherSuites:       o.CipherSuites,
 	}
 	switch {
 	case o.MinVersion != 0 && o.MinVersion < tls.VersionTLS12, o.MaxVersion != 0 && o.MaxVersion < tls.VersionTLS12:
-		return nil, badOption("TLS before 1.2 is not spoken here")
+		return nil, badOption("TLS versions before 1.2 are not supported")
 	case o.MaxVersion != 0 && o.MaxVersion < cfg.MinVersion:
 		return nil, badOption("the lowest TLS version is above the highest")
 	case serverName == "" && !cfg.InsecureSkipVerify:
@@ -126,11 +127,11 @@ func (o TLSOptions) Config(serverName string) (*tls.Config, error) {
 	return cfg, nil
 }
 
-// namesRoots reports whether it is said which authorities are trusted.
+// namesRoots reports whether the options set the trusted authorities.
 func (o TLSOptions) namesRoots() bool { return o.CAFile != "" || o.CAPath != "" || o.UseSystemRoots }
 
-// verifyChain accepts a server whose certificate leads to one of the roots, nil
-// being the system's, whatever its name is.
+// verifyChain returns a check that accepts any name if the server's certificate
+// is signed by one of the roots; nil means the system's.
 func verifyChain(roots *x509.CertPool) func(tls.ConnectionState) error {
 	return func(state tls.ConnectionState) error {
 		o := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
@@ -144,7 +145,7 @@ func verifyChain(roots *x509.CertPool) func(tls.ConnectionState) error {
 	}
 }
 
-// keyLog is a file that each Write opens anew and appends to.
+// keyLog is a file that each Write opens and appends to.
 type keyLog string
 
 func (l keyLog) Write(p []byte) (int, error) {
@@ -156,7 +157,7 @@ func (l keyLog) Write(p []byte) (int, error) {
 	return n, errors.Join(err, f.Close())
 }
 
-// roots are the authorities to trust; nil means the system's.
+// roots returns the authorities to trust; nil means the system's.
 func (o TLSOptions) roots() (*x509.CertPool, error) {
 	if o.CAFile == "" && o.CAPath == "" {
 		return nil, nil
@@ -179,8 +180,8 @@ func badOption(text string) error {
 	return &Error{Op: OpTLS, Kind: BadOption, Text: text}
 }
 
-// badFile is an error of a file; err may be nil. The system's errors have the
-// path in them, once is enough.
+// badFile returns the error of a file; err may be nil. The path is removed from
+// errors of the system, to name it only once.
 func badFile(path, text string, err error, hint string) error {
 	return &Error{Op: OpTLS, Addr: fileerror.Quote(path), Kind: BadFile, Text: text, Err: err, Hint: hint}
 }

@@ -17,8 +17,9 @@ type Pin struct {
 	Key bool // of the public key (SubjectPublicKeyInfo)
 }
 
-// ParsePin reads a fingerprint as openssl x509 -fingerprint -sha256 prints it,
-// with or without colons, or a key's as sha256//BASE64, which curl takes.
+// ParsePin parses a fingerprint in the format of openssl x509 -fingerprint
+// -sha256, with or without colons, or that of a key as sha256//BASE64, the
+// format of curl.
 func ParsePin(s string) (Pin, error) {
 	var p Pin
 	var b []byte
@@ -37,8 +38,8 @@ func ParsePin(s string) (Pin, error) {
 	return p, nil
 }
 
-// verifyPins accepts a server whose own certificate has one of the pins. It
-// comes after the usual verification, if there is one.
+// verifyPins returns a check that accepts a server whose own certificate has
+// one of the pins. It runs after the usual verification, if there is one.
 func verifyPins(pins []Pin) func(tls.ConnectionState) error {
 	return func(state tls.ConnectionState) error {
 		leaf := state.PeerCertificates[0]
@@ -56,7 +57,7 @@ func verifyPins(pins []Pin) func(tls.ConnectionState) error {
 	}
 }
 
-// errPin is a server with another certificate.
+// errPin means that the server has another certificate.
 type errPin struct{ have string }
 
 func (e errPin) Error() string {

@@ -44,7 +44,7 @@ func TestParseCiphers(t *testing.T) {
 			t.Errorf("%q: no hint", list)
 		}
 	}
-	// The names are those of crypto/tls, none is there twice or missing.
+	// The names are those of crypto/tls, each exactly once.
 	seen := map[uint16]bool{}
 	for _, c := range cipherNames {
 		if seen[c.id] || strings.HasPrefix(tls.CipherSuiteName(c.id), "0x") {
@@ -99,13 +99,13 @@ func TestPins(t *testing.T) {
 		{[]string{"SHA256 Fingerprint=" + colons[1:]}, false, s.CA.CertFile, 0},
 		{[]string{"sha256//" + base64.StdEncoding.EncodeToString(key[:])}, false, s.CA.CertFile, 0},
 		{[]string{other, digits}, false, s.CA.CertFile, 0},
-		{[]string{digits}, true, "", 0}, // the pin is all there is
+		{[]string{digits}, true, "", 0}, // only the pin is checked
 		{[]string{digits}, false, "", 0},
 		{[]string{other}, false, "", WrongPin},
 		{[]string{digits}, true, s.OtherCA.CertFile, UnknownAuthority},
 		{[]string{other}, false, s.CA.CertFile, WrongPin},
 		{[]string{other}, true, "", WrongPin},
-		{[]string{digits}, false, s.OtherCA.CertFile, UnknownAuthority}, // a pin is no authority
+		{[]string{digits}, false, s.OtherCA.CertFile, UnknownAuthority}, // a pin is not an authority
 	} {
 		o := &TLSOptions{CAFile: c.ca, Insecure: c.insecure}
 		for _, p := range c.pins {

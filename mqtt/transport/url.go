@@ -10,26 +10,27 @@ import (
 	"unicode/utf8"
 )
 
-// ParseURL reads an MQTT URL:
+// ParseURL parses an MQTT URL:
 //
 //	mqtt://[user[:password]@]host[:port][/topic]    also tcp; port 1883
 //	mqtts://...                                     also ssl, tls, tcps, mqtt+ssl; port 8883
 //	unix://[user[:password]@]/run/mqtt.sock         also mqtt+unix; unix:relative.sock
 //	ws://[user[:password]@]host[:port][/path]       port 80; wss: TLS, port 443
 //
-// User, password, topic and socket path are percent-decoded. In a topic, + and
-// # may stand as they are; ? and @ must be written %3F and %40. IPv6 addresses
+// User, password, topic and socket path are percent-decoded. A topic may
+// contain + and
+// # unencoded; ? and @ must be written %3F and %40. IPv6 addresses
 // are in brackets, with a zone after %25. The path and the query of ws and wss
-// are sent as they stand; without a path it is /mqtt. No query keys are known
-// for the others, so any is refused.
+// are sent unchanged; the default path is /mqtt. The other schemes do not
+// support queries and refuse them.
 //
-// The error is an [*Error] of kind InvalidURL or UnsupportedScheme that
-// repeats the URL with *** for what may be a password. To be sure of that, a
-// URL with an unencoded @ after its host is refused: it may be a password with
-// an unencoded '/', '?' or '#'.
+// The error is an [*Error] of kind InvalidURL or UnsupportedScheme that repeats
+// the URL with *** for what may be a password. To be sure of that, a URL with
+// an unencoded @ after its host is refused: it may be a password with an
+// unencoded '/', '?' or '#'.
 func ParseURL(s string) (*Target, error) { return parse(s, false) }
 
-// parse reads a URL. For listening, port 0 and an empty host are allowed.
+// parse parses a URL. For listening, port 0 and an empty host are allowed.
 func parse(s string, listen bool) (*Target, error) {
 	p := urlParser{url: s, listen: listen}
 	name, rest, ok := strings.Cut(s, ":")
@@ -39,7 +40,7 @@ func parse(s string, listen bool) (*Target, error) {
 	sch, known := findScheme(name)
 	authority := strings.HasPrefix(rest, "//")
 	if !known && !authority {
-		// Likely host:port; the part before the colon is no scheme.
+		// Likely host:port; the part before the colon is not a scheme.
 		return nil, p.fail("no scheme", "write mqtt://host or mqtts://host")
 	}
 	if !known {
@@ -59,20 +60,20 @@ type urlParser struct {
 	listen bool
 }
 
-// IsURL reports whether an address is written as a URL, and not as host:port: only the
-// schemes of Unix sockets go without "//".
+// IsURL reports whether an address is a URL and not host:port. Only the schemes
+// of Unix sockets may omit "//".
 func IsURL(addr string) bool {
 	scheme, _, _ := strings.Cut(addr, ":")
 	return strings.Contains(addr, "://") || len(scheme) < len(addr) && (strings.EqualFold(scheme, "unix") || strings.EqualFold(scheme, "mqtt+unix"))
 }
 
-// hierarchical reads what follows scheme://.
+// hierarchical parses what follows scheme://.
 func (p *urlParser) hierarchical(sch scheme, rest string) (*Target, error) {
 	host, path := rest, ""
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		host, path = rest[:i], rest[i:]
 	}
-	// First of all, before any part is repeated in an error text.
+	// Check this first, before any part is repeated in an error text.
 	if strings.Contains(path, "@") {
 		return nil, p.fail("unencoded @ after the host",
 			"in a user name or password write %2F for '/', %3F for '?', %23 for '#'; in a topic write %40 for '@'")
@@ -89,7 +90,7 @@ func (p *urlParser) hierarchical(sch scheme, rest string) (*Target, error) {
 			return p.socket(sch, t, whole)
 		}
 		if host != "" {
-			return nil, p.fail("a Unix socket has no host, and "+strconv.Quote(host)+" stands where one would",
+			return nil, p.fail("a Unix socket has no host, but the URL has "+strconv.Quote(host),
 				"write unix:///absolute/path, or unix:path for a relative one")
 		}
 		if path != "" && path[0] != '/' {
@@ -117,10 +118,10 @@ func (p *urlParser) hierarchical(sch scheme, rest string) (*Target, error) {
 	return &t, nil
 }
 
-// resource reads path and query of a WebSocket.
+// resource parses path and query of a WebSocket.
 func (p *urlParser) resource(t *Target, s string) error {
 	if err := CheckResource(s); err != nil {
-		return p.fail("the path "+err.Error(), "the topic of a WebSocket goes elsewhere; write %23 for a '#' in the path")
+		return p.fail("the path "+err.Error(), "a WebSocket URL has no topic; write %23 for a '#' in the path")
 	}
 	path := s
 	switch {
@@ -133,21 +134,21 @@ func (p *urlParser) resource(t *Target, s string) error {
 	return nil
 }
 
-// CheckResource tells why a path with its query cannot be asked for.
+// CheckResource returns why a path with its query cannot be requested, or nil.
 func CheckResource(s string) error {
 	for _, r := range s {
 		if r <= ' ' || r >= 0x7f {
 			return fmt.Errorf("has the character %q, which must be percent-encoded", r)
 		}
 		if r == '#' {
-			return errors.New("has a fragment ('#'), which no server gets")
+			return errors.New("has a fragment ('#'), which is never sent to a server")
 		}
 	}
 	return nil
 }
 
-// drivePath is the path that begins with a drive of Windows, C:\dir or /C:/dir as URLs
-// have it, or "".
+// drivePath returns s as a path that begins with a Windows drive, C:\dir or
+// /C:/dir as in URLs, or "".
 func drivePath(goos, s string) string {
 	s = strings.TrimPrefix(s, "/")
 	if goos != "windows" || len(s) < 3 || s[1] != ':' || s[2] != '\\' && s[2] != '/' ||
@@ -157,7 +158,7 @@ func drivePath(goos, s string) string {
 	return s
 }
 
-// socket reads the path of a Unix socket.
+// socket parses the path of a Unix socket.
 func (p *urlParser) socket(sch scheme, t Target, path string) (*Target, error) {
 	if strings.Contains(path, "@") {
 		return nil, p.fail("unencoded @ in the path", "write %40")
@@ -179,7 +180,7 @@ func (p *urlParser) socket(sch scheme, t Target, path string) (*Target, error) {
 	return &t, nil
 }
 
-// query cuts the query off path. An empty one, a lone '?', is as good as none.
+// query removes the query from path. An empty one, a lone '?', is ignored.
 func (p *urlParser) query(path string) (string, error) {
 	path, query, _ := strings.Cut(path, "?")
 	if query != "" {
@@ -214,7 +215,7 @@ func (p *urlParser) unsupported(text, hint string) error {
 	return &Error{Op: OpURL, Addr: strconv.Quote(redact(p.url)), Kind: UnsupportedScheme, Text: text, Hint: hint}
 }
 
-// redact replaces what may be a secret in text that need not be a URL: all
+// redact replaces possible secrets in text that may not be a URL: everything
 // between the first colon after the scheme and the last @, and the values of a
 // query.
 func redact(s string) string {

@@ -17,7 +17,7 @@ func TestParseURL(t *testing.T) {
 	for _, c := range []struct {
 		it, url string
 		want    Target
-		text    string // of String; empty: the URL itself
+		text    string // result of String; if empty, the URL itself
 	}{
 		{"reads mqtt", "mqtt://h", tcp("h", 1883), "mqtt://h:1883"},
 		{"reads tcp", "tcp://h", tcp("h", 1883), "mqtt://h:1883"},
@@ -127,7 +127,7 @@ func TestParseURLRefuses(t *testing.T) {
 		{"a user that is not UTF-8", "mqtt://%ff@h", "user name"},
 		{"a user with a null", "mqtt://a%00@h", "user name"},
 		{"an @ in the topic", "mqtt://h/a@b", "unencoded @"},
-		{"a host for a socket", "unix://run/x.sock", `"run" stands where`},
+		{"a host for a socket", "unix://run/x.sock", `the URL has "run"`},
 		{"a fragment for a socket path", "unix://u@#x", "no '/'"},
 		{"a socket without a path", "unix://", "no socket path"},
 		{"a socket path of nothing", "unix:", "no socket path"},
@@ -199,7 +199,7 @@ func FuzzParseURL(f *testing.F) {
 	f.Add("ws", "a", "?x=", "#", "h")
 	f.Add("u:p", "://", "/", "//", "")
 	f.Fuzz(func(t *testing.T, scheme, user, before, after, rest string) {
-		// A URL with a password in whatever company.
+		// A URL with a password in any surroundings.
 		const secret = "hunter2secret"
 		if strings.Contains(scheme+user+rest, secret) || strings.Contains(scheme+user, "@") || strings.Contains(user, ":") {
 			return
@@ -216,7 +216,7 @@ func FuzzParseURL(f *testing.F) {
 		} else if strings.Contains(target.String(), secret) {
 			t.Fatalf("%q: the password is in %v", secretURL, target)
 		}
-		// Any URL that is accepted comes back from its text.
+		// Parsing the text of any valid URL returns the same target.
 		for _, s := range []string{scheme + "://" + rest, scheme + ":" + rest, rest, scheme + "://" + user + "@" + rest} {
 			target, err := ParseURL(s)
 			if err != nil || target.HasPassword {

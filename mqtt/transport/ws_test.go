@@ -27,8 +27,8 @@ func fromHex(t testing.TB, s string) []byte {
 	return b
 }
 
-// wsPair is a WebSocket end of the given role over a pipe, and the other end
-// bare.
+// wsPair returns a WebSocket end of the given role over a pipe, and the bare
+// other end.
 func wsPair(t testing.TB, client bool) (*wsConn, net.Conn) {
 	a, b := net.Pipe()
 	t.Cleanup(func() { _ = a.Close(); _ = b.Close() })
@@ -37,20 +37,20 @@ func wsPair(t testing.TB, client bool) (*wsConn, net.Conn) {
 	return newWSConn(a, client, nil), b
 }
 
-// The peer may close as soon as it has read the last packet: what comes later
-// would reset the connection.
+// The peer may close as soon as it has read the last packet: later data would
+// reset the connection.
 func TestWebSocketWritesTheLastPacketAndCloseAtOnce(t *testing.T) {
 	w, peer := wsPair(t, false)
 	done := make(chan error, 1)
 	go func() {
 		_, err := w.WriteLast(fromHex(t, "e0 00"))
 		if err == nil {
-			err = w.CloseWrite() // has nothing left to say
+			err = w.CloseWrite() // sends nothing more
 		}
 		done <- err
 	}()
 	b := make([]byte, 100)
-	n, err := peer.Read(b) // of a pipe: what one Write gave
+	n, err := peer.Read(b) // of a pipe: the data of one Write
 	if want := "8202e000880203e8"; err != nil || hex.EncodeToString(b[:n]) != want {
 		t.Errorf("got %x, %v, want %s in one write", b[:n], err, want)
 	}
@@ -62,15 +62,15 @@ func TestWebSocketWritesTheLastPacketAndCloseAtOnce(t *testing.T) {
 	}
 }
 
-// TestWebSocketReads has frames written by hand, after RFC 6455 section 5.7.
+// TestWebSocketReads uses hand-written frames, after RFC 6455 section 5.7.
 func TestWebSocketReads(t *testing.T) {
 	for _, c := range []struct {
 		it     string
 		client bool
-		in     string // frames, to the end of the stream
+		in     string // frames, up to the end of the stream
 		want   string
 		answer string // what the end writes back
-		err    string // "" for the plain end
+		err    string // "" for a normal end
 	}{
 		{"an unmasked frame", true, "82 05 48656c6c6f", "Hello", "", ""},
 		{"a masked frame", false, "82 85 37fa213d 7f9f4d5158", "Hello", "", ""},
@@ -80,7 +80,7 @@ func TestWebSocketReads(t *testing.T) {
 		{"a length of 64 bits", true, "82 7f 0000000000000003 616263", "abc", "", ""},
 		{"a ping within a message", true, "02 03 48656c 89 05 48656c6c6f 80 02 6c6f", "Hello", "8a 85 MASK 48656c6c6f", ""},
 		{"a ping of a client", false, "89 85 37fa213d 7f9f4d5158", "", "8a 05 48656c6c6f", ""},
-		{"a pong that nobody asked for", true, "8a 01 00 82 01 21", "!", "", ""},
+		{"an unsolicited pong", true, "8a 01 00 82 01 21", "!", "", ""},
 		{"a plain Close", true, "82 01 21 88 02 03e8 ff", "!", "88 82 MASK 03e8", ""},
 		{"a Close without status", false, "88 80 00000000", "", "88 00", ""},
 		{"a Close that says why", true, "88 08 03f0 6261642069 64", "", "88 82 MASK 03f0", "closed by the peer with status 1008 (policy violation): bad id"},
@@ -92,7 +92,7 @@ func TestWebSocketReads(t *testing.T) {
 		{"a masked frame of a server", true, "82 81 00000000 61", "", "88 82 MASK 03ea", "masked"},
 		{"a fragmented ping", true, "09 00", "", "88 82 MASK 03ea", "control frame"},
 		{"a ping above 125 bytes", true, "89 7e 007e", "", "88 82 MASK 03ea", "control frame"},
-		{"a continuation of nothing", true, "80 01 61", "", "88 82 MASK 03ea", "continuation of nothing"},
+		{"a continuation without a message", true, "80 01 61", "", "88 82 MASK 03ea", "continuation without a message"},
 		{"a message within a message", true, "02 01 61 82 01 61", "a", "88 82 MASK 03ea", "before the end of the last"},
 		{"a length of 2^63", true, "82 7f 8000000000000000", "", "88 82 MASK 03ea", "2^63"},
 	} {
@@ -145,8 +145,8 @@ func TestWebSocketReads(t *testing.T) {
 	}
 }
 
-// TestWebSocketWritesWholePackets writes a stream of packets in pieces of
-// every size, and looks at the frames.
+// TestWebSocketWritesWholePackets writes a stream of packets in pieces of every
+// size, and checks the frames.
 func TestWebSocketWritesWholePackets(t *testing.T) {
 	var stream []byte
 	var sizes []int
@@ -191,7 +191,7 @@ func TestWebSocketWritesWholePackets(t *testing.T) {
 				if op != wsFin|wsBinary || masked != client || len(payload) == 0 {
 					t.Fatalf("frame %d: first byte %x, masked %v, %d bytes", frames, op, masked, len(payload))
 				}
-				// It ends where a packet ends.
+				// It ends at the end of a packet.
 				at, border := 0, false
 				for _, s := range sizes {
 					at += s
@@ -219,7 +219,7 @@ func TestWebSocketWritesWholePackets(t *testing.T) {
 	}
 }
 
-// readFrame reads a frame without our own code.
+// readFrame reads a frame without using our own code.
 func readFrame(t testing.TB, r io.Reader) (first byte, payload []byte, masked bool) {
 	t.Helper()
 	read := func(n int) []byte {
@@ -253,7 +253,7 @@ func readFrame(t testing.TB, r io.Reader) (first byte, payload []byte, masked bo
 	return h[0], payload, masked
 }
 
-// A ping is answered although nobody reads the answer: the reader goes on.
+// A ping is answered even if the answer is not read: the reader continues.
 func TestWebSocketReadingDoesNotWaitForPongs(t *testing.T) {
 	w, raw := wsPair(t, true)
 	go func() {
@@ -349,7 +349,8 @@ func TestWebSocketUpgradeRequest(t *testing.T) {
 		b := make([]byte, 4096)
 		n, _ := c.Read(b)
 		requests <- string(b[:n])
-		// The key of RFC 6455 section 1.3 has this answer; ours is random.
+		// This is the answer to the key of RFC 6455 section 1.3; ours is
+		// random.
 		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: keep-alive, upgrade\r\n"+
 			"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n")
 	})
@@ -358,7 +359,7 @@ func TestWebSocketUpgradeRequest(t *testing.T) {
 	}
 	d := Dialer{Headers: []Header{{"Authorization", "Bearer x"}, {"Origin", "https://h"}}}
 	_, err := d.Dial(t.Context(), &Target{Network: "tcp", Host: "localhost", Port: port, WebSocket: true, Resource: "/a?b=c"})
-	wantError(t, err, OpWebSocket, NotWebSocket, "does not fit the question")
+	wantError(t, err, OpWebSocket, NotWebSocket, "does not match the request")
 	got := <-requests
 	before, after, _ := strings.Cut(got, "Sec-WebSocket-Key: ")
 	want := fmt.Sprintf("GET /a?b=c HTTP/1.1\r\nHost: localhost:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", port)
@@ -382,8 +383,8 @@ func TestWebSocketUpgradeRefused(t *testing.T) {
 		{"200", "HTTP/1.1 200 OK\r\n\r\n", UpgradeRefused, ": broker answered 200 OK", "", false},
 		{"a redirection", "HTTP/1.1 308 Permanent Redirect\r\nLocation: wss://other/\r\n\r\n", UpgradeRefused, "points to wss://other/", "connect there", false},
 		{"an overloaded proxy", "HTTP/1.1 503 Service Unavailable\r\n\r\n", UpgradeRefused, "503", "", true},
-		{"another subprotocol", ok + "Sec-WebSocket-Protocol: chat\r\n\r\n", NotWebSocket, `wants the subprotocol "chat"`, "", false},
-		{"no subprotocol", ok + "\r\n", NotWebSocket, "does not agree to the subprotocol mqtt [MQTT-6.0.0-4]", "", false},
+		{"another subprotocol", ok + "Sec-WebSocket-Protocol: chat\r\n\r\n", NotWebSocket, `requires the subprotocol "chat"`, "", false},
+		{"no subprotocol", ok + "\r\n", NotWebSocket, "does not accept the subprotocol mqtt [MQTT-6.0.0-4]", "", false},
 		{"an extension", ok + "Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n", NotWebSocket, "extension", "", false},
 		{"another upgrade", "HTTP/1.1 101 X\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", NotWebSocket, "another protocol", "", false},
 		{"an MQTT broker", "\x20\x02\x00\x00", NotWebSocket, `speaks MQTT, not WebSocket (it answered " \x02\x00\x00")`, "", false},
@@ -506,8 +507,8 @@ func TestCheckHeader(t *testing.T) {
 	}
 }
 
-// FuzzWebSocketFrames: the same bytes mean the same in any pieces, and nothing
-// comes out that did not go in.
+// FuzzWebSocketFrames checks that the same bytes have the same meaning however
+// they are split, and that only bytes of the input come out.
 func FuzzWebSocketFrames(f *testing.F) {
 	for _, s := range []string{"8205 48656c6c6f", "8285 37fa213d 7f9f4d5158", "0203 48656c 8905 48656c6c6f 8002 6c6f", "8802 03e8", "827f 8000000000000000", "827e 0003 616263"} {
 		f.Add(fromHex(f, s), uint8(1), true)
@@ -535,7 +536,7 @@ func FuzzWebSocketFrames(f *testing.F) {
 	})
 }
 
-// discard is a connection into which everything vanishes.
+// discard is a connection that discards everything written.
 type discard struct{ net.Conn }
 
 func (discard) Write(b []byte) (int, error) { return len(b), nil }

@@ -12,9 +12,9 @@ import (
 	"unicode/utf8"
 )
 
-// The WebSocket protocol (RFC 6455) is done by hand: the kept libraries for it
-// sit on net/http, which costs a one-shot mqpub two megabytes and a sixteenth
-// of its time.
+// The WebSocket protocol (RFC 6455) is implemented here: the maintained
+// libraries for it use net/http, which costs a one-shot mqpub two megabytes and
+// a sixteenth of its time.
 
 // The opcodes of frames (RFC 6455, 5.2).
 const (
@@ -38,49 +38,48 @@ const (
 	wsNoStatus      = 1005
 )
 
-// wsFrameAim is the payload, in bytes, up to which MQTT packets are put into
-// one frame. A larger packet has a frame of its own.
+// wsFrameAim is the payload, in bytes, up to which MQTT packets are combined
+// into one frame. A larger packet gets its own frame.
 const wsFrameAim = 32 << 10
 
-// wsConn is a WebSocket as a stream of bytes. What is written leaves in binary
-// frames of whole MQTT packets, never empty ones: there are brokers that lose
-// packets which span frames, or the session at an empty frame. What is read may
-// be framed in any way.
+// wsConn is a WebSocket as a stream of bytes. It writes binary frames of whole
+// MQTT packets, never empty ones: some brokers lose packets that span frames,
+// or the session at an empty frame. It reads frames of any kind.
 //
 // Read and Write may run at the same time; a Read never waits for a write.
 // CloseWrite sends a Close frame; the stream then ends with the peer's, or with
 // the connection.
 type wsConn struct {
-	net.Conn // below; its Read and Write are not for others
+	net.Conn // underlying; only this type may call its Read and Write
 	client   bool
 
-	// The reader's.
-	early  []byte // read behind the handshake
+	// Used by the reader:
+	early  []byte // bytes that followed the handshake
 	header [14]byte
 	have   int // bytes of header
 	op     byte
-	left   uint64 // payload of the frame still to come
+	left   uint64 // bytes of the frame's payload that are still to come
 	mask   [4]byte
-	at     int // place in mask
+	at     int // position in mask
 	inside bool
-	more   bool   // the message goes on in further frames
+	more   bool   // the message continues in further frames
 	ctl    []byte // payload of a control frame
 	end    error  // why there is no more to read
 
-	// Of writers, under wmu.
+	// Used by writers; wmu must be held:
 	wmu   sync.Mutex
 	wbuf  []byte
 	wmask [4]byte
 	wat   int
-	open  int    // bytes of a packet that the frame under way still wants
-	held  []byte // a packet's first bytes, too few to tell its length
+	open  int    // bytes of a packet that the current frame still needs
+	held  []byte // a packet's first bytes, too few to know its length
 
-	// Control frames to be sent, under cmu.
+	// Control frames to be sent; cmu must be held:
 	cmu     sync.Mutex
 	pong    []byte
 	ponging bool
 	closing []byte // payload of the Close frame
-	closed  bool   // it is sent, or about to be
+	closed  bool   // it was sent, or is about to be
 	sending bool   // a goroutine is about to send them
 }
 
@@ -88,10 +87,10 @@ func newWSConn(c net.Conn, client bool, early []byte) *wsConn {
 	return &wsConn{Conn: c, client: client, early: early}
 }
 
-// NetConn is the connection below: TLS or TCP.
+// NetConn returns the underlying connection: TLS or TCP.
 func (w *wsConn) NetConn() net.Conn { return w.Conn }
 
-// Read reads into p and takes the frames apart in place.
+// Read reads into p and removes the frame headers in place.
 func (w *wsConn) Read(p []byte) (int, error) {
 	for len(p) > 0 {
 		if w.end != nil {
@@ -113,8 +112,8 @@ func (w *wsConn) Read(p []byte) (int, error) {
 }
 
 // deframe moves the payload of binary messages to the front of b and returns
-// its length. It notes the end of the stream in w.end; what comes behind that
-// does not count.
+// its length. It records the end of the stream in w.end; what follows that is
+// ignored.
 func (w *wsConn) deframe(b []byte) (n int) {
 	for i := 0; i < len(b) && w.end == nil; {
 		if !w.inside {
@@ -139,7 +138,7 @@ func (w *wsConn) deframe(b []byte) (n int) {
 	return n
 }
 
-// takeHeader takes as much of a frame's header as b has, and judges it when it
+// takeHeader reads as much of a frame's header as b has, and checks it when it
 // is complete.
 func (w *wsConn) takeHeader(b []byte) (n int) {
 	for n < len(b) {
@@ -161,7 +160,7 @@ func (w *wsConn) takeHeader(b []byte) (n int) {
 	return n
 }
 
-// wsHeaderLen is the length of the header whose first two bytes are h.
+// wsHeaderLen returns the length of the header whose first two bytes are h.
 func wsHeaderLen(h []byte) int {
 	n := 2
 	switch h[1] & 0x7f {
@@ -191,7 +190,7 @@ func (w *wsConn) startFrame(h []byte) error {
 	}
 	switch {
 	case h[0]&0x70 != 0:
-		return errors.New("a frame with reserved bits, and no extension was agreed")
+		return errors.New("a frame with reserved bits, but no extension was negotiated")
 	case op > wsBinary && op < wsClose || op > wsPong:
 		return fmt.Errorf("a frame of unknown kind %d", op)
 	case w.left>>63 != 0:
@@ -203,7 +202,7 @@ func (w *wsConn) startFrame(h []byte) error {
 	case op >= wsClose && (!fin || w.left > 125):
 		return errors.New("a control frame that is fragmented or above 125 bytes")
 	case op == wsContinuation && !w.more:
-		return errors.New("a continuation of nothing")
+		return errors.New("a continuation without a message")
 	case (op == wsText || op == wsBinary) && w.more:
 		return errors.New("a new message before the end of the last")
 	case op == wsText:
@@ -217,7 +216,7 @@ func (w *wsConn) startFrame(h []byte) error {
 	return nil
 }
 
-// frameEnd is the end of a frame's payload.
+// frameEnd handles the end of a frame's payload.
 func (w *wsConn) frameEnd() {
 	if w.end != nil {
 		return
@@ -263,14 +262,15 @@ func wsCloseText(code int, reason string) string {
 	return text
 }
 
-// fail ends the stream for an error of the peer's, and tells it.
+// fail ends the stream because of an error of the peer, and sends it the
+// status.
 func (w *wsConn) fail(status uint16, err error) {
 	w.end = &Error{Op: OpWebSocket, Kind: WebSocketBroken, Text: "the peer sent " + err.Error()}
 	w.close(binary.BigEndian.AppendUint16(nil, status))
 	w.sendSoon()
 }
 
-// close notes that a Close frame is to be sent. Only the first one is.
+// close records that a Close frame is to be sent. Only the first one is.
 func (w *wsConn) close(payload []byte) (first bool) {
 	w.cmu.Lock()
 	defer w.cmu.Unlock()
@@ -281,8 +281,8 @@ func (w *wsConn) close(payload []byte) (first bool) {
 	return true
 }
 
-// sendSoon has control frames sent by a goroutine that may wait for its turn:
-// the reader must not.
+// sendSoon sends control frames from a goroutine that may wait for its turn;
+// the reader must not wait.
 func (w *wsConn) sendSoon() {
 	w.cmu.Lock()
 	start := !w.sending
@@ -295,15 +295,15 @@ func (w *wsConn) sendSoon() {
 			w.cmu.Lock()
 			w.sending = false
 			w.cmu.Unlock()
-			if w.open == 0 { // else the frame's end takes them along
+			if w.open == 0 { // otherwise the end of the frame sends them
 				_ = w.flushLocked(nil)
 			}
 		}()
 	}
 }
 
-// flushLocked writes b and, when no frame is under way, what control frames are due.
-// Called with wmu.
+// flushLocked writes b and, between frames, the control frames that are due.
+// w.wmu must be held.
 func (w *wsConn) flushLocked(b []byte) error {
 	if w.open == 0 {
 		w.cmu.Lock()
@@ -329,7 +329,7 @@ func (w *wsConn) frame(b []byte, op byte, payload []byte) []byte {
 	return w.mingle(w.frameHeader(b, op, len(payload)), payload)
 }
 
-// frameHeader appends a header, and makes the mask of the frame.
+// frameHeader appends a header, and chooses the mask of the frame.
 func (w *wsConn) frameHeader(b []byte, op byte, n int) []byte {
 	b = append(b, wsFin|op)
 	masked := byte(0)
@@ -365,9 +365,9 @@ func (w *wsConn) mingle(b, payload []byte) []byte {
 // Write sends p, part of a stream of MQTT packets, in frames of whole packets.
 func (w *wsConn) Write(p []byte) (int, error) { return w.write(p, false) }
 
-// WriteLast is Write and CloseWrite in one write to the connection below: a
-// server that closes as soon as it has read a DISCONNECT has then read the
-// Close frame too, and does not reset the connection over it.
+// WriteLast is Write and CloseWrite in one write to the underlying connection.
+// A server that closes as soon as it has read a DISCONNECT has then read the
+// Close frame as well, and does not reset the connection because of it.
 func (w *wsConn) WriteLast(p []byte) (int, error) { return w.write(p, true) }
 
 func (w *wsConn) write(p []byte, last bool) (int, error) {
@@ -420,10 +420,10 @@ func (w *wsConn) write(p []byte, last bool) (int, error) {
 	return n, nil
 }
 
-// wholePackets is how many bytes of p are whole packets for one frame, at
-// least one packet if p has one. Without any, next is the size of the packet
-// that begins p, or 0 if p does not tell it yet. What is no MQTT counts as one
-// packet.
+// wholePackets returns how many bytes of p are whole packets for one frame, at
+// least one packet if p has one. If it has none, next is the size of the packet
+// at the start of p, or 0 if p is too short to know it. Bytes that are not MQTT
+// count as one packet.
 func wholePackets(p []byte) (whole, next int) {
 	for whole < len(p) {
 		size, ok := packetSize(p[whole:])
@@ -442,8 +442,8 @@ func wholePackets(p []byte) (whole, next int) {
 	return whole, 0
 }
 
-// packetSize is the size of the packet that p begins with; ok is false while
-// p is too short to tell. It is negative for a length of five bytes.
+// packetSize returns the size of the packet at the start of p; ok is false if p
+// is too short to know it. It is negative for a length of five bytes.
 func packetSize(p []byte) (size int, ok bool) {
 	for i := 1; i < len(p); i++ {
 		size |= int(p[i]&0x7f) << (7 * (i - 1))
@@ -457,10 +457,10 @@ func packetSize(p []byte) (size int, ok bool) {
 	return 0, false
 }
 
-// normalClose is the payload of a Close frame without complaints.
+// normalClose is the payload of the Close frame of a normal end.
 var normalClose = [...]byte{wsNormal >> 8, wsNormal & 0xff}
 
-// CloseWrite sends a Close frame. The stream goes on until the peer's.
+// CloseWrite sends a Close frame. The stream continues until the peer's.
 func (w *wsConn) CloseWrite() error {
 	w.close(normalClose[:])
 	w.wmu.Lock()
@@ -468,8 +468,8 @@ func (w *wsConn) CloseWrite() error {
 	return w.flushLocked(nil)
 }
 
-// maskBytes XORs b with the mask from place at on, and returns the place
-// behind it (RFC 6455, 5.3).
+// maskBytes XORs b with the mask from position at on, and returns the position
+// after it (RFC 6455, 5.3).
 func maskBytes(b []byte, mask [4]byte, at int) int {
 	after := (at + len(b)) & 3
 	m := uint64(0)

@@ -17,19 +17,22 @@ import (
 )
 
 const (
-	// wsHeaderMost bounds, in bytes, a handshake's request or response.
+	// wsHeaderMost is the maximum size, in bytes, of a handshake's request or
+	// response.
 	wsHeaderMost = 16 << 10
-	// wsBodyMost bounds what is read of the text of a refusal.
+	// wsBodyMost is how many bytes of the text of a refusal are read.
 	wsBodyMost = 512
-	// wsProtocol is MQTT's subprotocol (MQTT-6.0.0-3), wsOldProtocol that of 3.1.
+	// wsProtocol is MQTT's subprotocol (MQTT-6.0.0-3), wsOldProtocol that of
+	// 3.1.
 	wsProtocol    = "mqtt"
 	wsOldProtocol = "mqttv3.1"
 )
 
-// Header is a field of an HTTP request.
+// Header is a header field of an HTTP request.
 type Header struct{ Name, Value string }
 
-// CheckHeader tells why a field cannot be sent with the upgrade to WebSocket.
+// CheckHeader returns why a field cannot be sent with the upgrade to WebSocket,
+// or nil.
 func CheckHeader(h Header) error {
 	if h.Name == "" || strings.IndexFunc(h.Name, func(r rune) bool {
 		return r <= ' ' || r >= 0x7f || strings.ContainsRune("()<>@,;:\\\"/[]?={}", r)
@@ -47,7 +50,7 @@ func CheckHeader(h Header) error {
 	return nil
 }
 
-// upgrade makes a WebSocket of conn, or closes it.
+// upgrade turns conn into a WebSocket, or closes it.
 func (d *Dialer) upgrade(ctx context.Context, conn net.Conn, t *Target, start time.Time) (net.Conn, error) {
 	var ws net.Conn
 	err := within(ctx, conn, func() (err error) {
@@ -74,10 +77,10 @@ func (d *Dialer) upgrade(ctx context.Context, conn net.Conn, t *Target, start ti
 	return nil, e
 }
 
-// within speaks on conn as long as ctx lasts, whose end closes what is below
-// conn: there are connections without deadlines, and TLS would say goodbye first.
+// within runs speak until ctx ends, and then closes the connection below conn:
+// there are connections without deadlines, and closing TLS would write first.
 func within(ctx context.Context, conn net.Conn, speak func() error) error {
-	stop := context.AfterFunc(ctx, func() { _ = Raw(conn).Close() })
+	stop := context.AfterFunc(ctx, func() { _ = UnderlyingConn(conn).Close() })
 	err := speak()
 	if !stop() && err == nil {
 		err = ctx.Err()
@@ -104,7 +107,8 @@ func (d *Dialer) askUpgrade(conn net.Conn, t *Target) (net.Conn, error) {
 	}
 	b.WriteString("\r\n")
 	if _, err := conn.Write(b.Bytes()); err != nil {
-		// What the server said before it closed tells more.
+		// A reason that the server sent before it closed says more than the
+		// write error.
 		conn.SetReadDeadline(time.Now().Add(time.Second))
 		if said := readAlert(conn); said != nil {
 			err = said
@@ -128,18 +132,18 @@ func (d *Dialer) askUpgrade(conn net.Conn, t *Target) (net.Conn, error) {
 	case !head.hasToken("Upgrade", "websocket") || !head.hasToken("Connection", "Upgrade"):
 		return nil, refuse("broker switches to another protocol than WebSocket", "")
 	case head.get("Sec-WebSocket-Accept") != wsAccept(key):
-		return nil, refuse("broker's answer does not fit the question (Sec-WebSocket-Accept)", "a proxy on the way may answer from its cache")
+		return nil, refuse("broker's Sec-WebSocket-Accept does not match the request", "a proxy in between may answer from its cache")
 	case head.get("Sec-WebSocket-Extensions") != "":
 		return nil, refuse("broker uses a WebSocket extension that was not offered", "")
 	case head.get("Sec-WebSocket-Protocol") == "":
-		return nil, refuse("broker does not agree to the subprotocol mqtt [MQTT-6.0.0-4]", "check the path: another service may listen there")
+		return nil, refuse("broker does not accept the subprotocol mqtt [MQTT-6.0.0-4]", "check the path: another service may listen there")
 	case head.get("Sec-WebSocket-Protocol") != wsProtocol:
-		return nil, refuse(fmt.Sprintf("broker wants the subprotocol %q, not mqtt [MQTT-6.0.0-4]", head.get("Sec-WebSocket-Protocol")), "")
+		return nil, refuse(fmt.Sprintf("broker requires the subprotocol %q, not mqtt [MQTT-6.0.0-4]", head.get("Sec-WebSocket-Protocol")), "")
 	}
 	return newWSConn(conn, true, rest), nil
 }
 
-// refuseUpgrade is the error of an HTTP answer other than 101.
+// refuseUpgrade returns the error for an HTTP answer other than 101.
 func refuseUpgrade(t *Target, head *httpHead, rest []byte, conn net.Conn) error {
 	e := &Error{Op: OpWebSocket, Addr: t.String(), Kind: UpgradeRefused, temporary: head.temporary()}
 	e.Text = "broker answered " + strconv.Itoa(head.status)
@@ -148,7 +152,7 @@ func refuseUpgrade(t *Target, head *httpHead, rest []byte, conn net.Conn) error 
 	}
 	switch s := head.status; {
 	case s == 401 || s == 403:
-		e.Hint = "add the header field that it wants: --ws-header 'NAME: VALUE'"
+		e.Hint = "add the header field that it requires: --ws-header 'NAME: VALUE'"
 	case s >= 300 && s < 400 && head.get("Location") != "":
 		e.Text += ", and points to " + head.get("Location")
 		e.Hint = "connect there"
@@ -170,7 +174,7 @@ func refuseUpgrade(t *Target, head *httpHead, rest []byte, conn net.Conn) error 
 	return e
 }
 
-// wsAccept is the answer to a key (RFC 6455, 4.2.2).
+// wsAccept returns the answer to a key (RFC 6455, 4.2.2).
 func wsAccept(key string) string {
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	return base64.StdEncoding.EncodeToString(sum[:])
@@ -184,14 +188,14 @@ type httpHead struct {
 	fields           []Header
 }
 
-// noHTTP is the error of a peer that began otherwise.
+// noHTTP is the error for a peer that does not begin with HTTP.
 type noHTTP struct{ begin []byte }
 
 func (*noHTTP) Error() string { return "not HTTP" }
 
-var errLongHTTP = errors.New("the HTTP header is above 16 KiB")
+var errLongHTTP = errors.New("the HTTP header is larger than 16 KiB")
 
-// readHead reads up to the empty line, and returns what came behind it.
+// readHead reads up to the empty line, and returns the bytes that followed it.
 func readHead(r io.Reader) (head *httpHead, rest []byte, err error) {
 	b := make([]byte, 0, 1024)
 	for {
@@ -222,7 +226,7 @@ func readHead(r io.Reader) (head *httpHead, rest []byte, err error) {
 	}
 }
 
-// looksLikeHTTP judges the first bytes of a request or a response.
+// looksLikeHTTP checks the first bytes of a request or a response.
 func looksLikeHTTP(b []byte) bool {
 	const response = "HTTP/1."
 	n := min(len(b), len(response))
@@ -233,7 +237,7 @@ func looksLikeHTTP(b []byte) bool {
 	return p == ProtocolHTTP || p == ProtocolUndecided
 }
 
-// parseHead reads the lines of a head; nil if they are none.
+// parseHead parses the lines of a head; it returns nil if they are invalid.
 func parseHead(s string) *httpHead {
 	line, s, _ := strings.Cut(s, "\r\n")
 	h := &httpHead{}
@@ -267,7 +271,7 @@ func (h *httpHead) temporary() bool {
 	return h.status == 429 || h.status >= 500 && h.status != 501
 }
 
-// get is the value of a field, or "".
+// get returns the value of a field, or "".
 func (h *httpHead) get(name string) string {
 	for _, f := range h.fields {
 		if strings.EqualFold(f.Name, name) {
@@ -277,7 +281,7 @@ func (h *httpHead) get(name string) string {
 	return ""
 }
 
-// all are the values of a field that may come more than once.
+// all returns the values of a field that may occur more than once.
 func (h *httpHead) all(name string) (values []string) {
 	for _, f := range h.fields {
 		if strings.EqualFold(f.Name, name) {
@@ -287,7 +291,7 @@ func (h *httpHead) all(name string) (values []string) {
 	return values
 }
 
-// hasToken looks for a word in the comma-separated lists of a field.
+// hasToken reports whether a field's comma-separated lists contain a token.
 func (h *httpHead) hasToken(name, token string) bool {
 	for _, f := range h.fields {
 		if strings.EqualFold(f.Name, name) {
@@ -305,12 +309,12 @@ func hasHeader(fields []Header, name string) bool {
 	return (&httpHead{fields: fields}).get(name) != ""
 }
 
-// wsListener makes WebSockets of what another listener accepts.
+// wsListener turns the connections of another listener into WebSockets.
 type wsListener struct {
 	net.Listener
-	resource string   // path that clients must ask for; empty: any
-	host     string   // that the listener was given; empty: an address
-	origins  []string // whose web pages may connect beside this machine's
+	resource string   // path that clients must request; empty: any
+	host     string   // host that the listener was given; empty: an address
+	origins  []string // whose web pages may connect in addition to this machine's
 }
 
 func (l *wsListener) Accept() (net.Conn, error) {
@@ -321,9 +325,9 @@ func (l *wsListener) Accept() (net.Conn, error) {
 	return &wsServer{Conn: c, ws: newWSConn(c, false, nil), of: l}, nil
 }
 
-// wsServer is the server's end of a WebSocket. The handshake is made by the
-// first Read or Write, as crypto/tls does it, so that a silent client holds up
-// nobody but itself.
+// wsServer is the server's end of a WebSocket. The handshake is done by the
+// first Read or Write, as in crypto/tls, so that a silent client blocks only
+// its own connection.
 type wsServer struct {
 	net.Conn
 	ws   *wsConn
@@ -332,7 +336,7 @@ type wsServer struct {
 	err  error
 }
 
-// NetConn is the connection below: TLS or TCP.
+// NetConn returns the underlying connection: TLS or TCP.
 func (s *wsServer) NetConn() net.Conn { return s.Conn }
 
 func (s *wsServer) Read(p []byte) (int, error) {
@@ -385,18 +389,18 @@ func (s *wsServer) answerUpgrade() error {
 	} else if s.of.resource != "" && path != plainPath(s.of.resource) {
 		return fail("404 Not Found", "MQTT is at "+s.of.resource, "")
 	}
-	// Without the field it is no browser. Two are none either, and no good one.
+	// Without the field it is not a browser. Two fields are invalid.
 	switch origins := head.all("Origin"); {
 	case len(origins) > 1:
 		return fail("400 Bad Request", "more than one Origin", "")
 	case len(origins) == 1 && !mayConnect(origins[0], s.LocalAddr(), s.of.host, s.of.origins):
-		_ = fail("403 Forbidden", "web pages of this origin may not speak to this broker", "")
+		_ = fail("403 Forbidden", "web pages of this origin may not connect to this broker", "")
 		return &Error{Op: OpWebSocket, Kind: OriginRefused, Err: OriginError(origins[0]),
 			Text: "a web page of " + quoteSome(origins[0]) + " may not connect"}
 	}
 	switch {
 	case head.get("Sec-WebSocket-Version") != "13":
-		return fail("426 Upgrade Required", "only version 13 of WebSocket is known", "Sec-WebSocket-Version: 13\r\n")
+		return fail("426 Upgrade Required", "only version 13 of WebSocket is supported", "Sec-WebSocket-Version: 13\r\n")
 	}
 	key := head.get("Sec-WebSocket-Key")
 	if raw, err := base64.StdEncoding.DecodeString(key); err != nil || len(raw) != 16 {

@@ -1,5 +1,6 @@
-// Package certtest makes certificates for tests: an authority and what it
-// signs, good and bad, new for each test, in memory and as files.
+// Package certtest creates certificates for tests: an authority and
+// certificates that it signed, valid and invalid, new for each test, in memory
+// and as files.
 package certtest
 
 import (
@@ -29,11 +30,11 @@ type Pair struct {
 	KeyFile  string
 }
 
-// Set is what one authority signed. Except where a name says otherwise,
+// Set holds the certificates of one authority. Unless the name says otherwise,
 // certificates are for localhost, 127.0.0.1 and ::1, and valid for an hour.
 type Set struct {
 	CA     Pair           // the authority itself; CA.CertFile is the CA file
-	CAPool *x509.CertPool // with only CA
+	CAPool *x509.CertPool // contains only CA
 	CADir  string         // a directory with only the CA file, for CAPath
 
 	Server      Pair
@@ -42,10 +43,10 @@ type Set struct {
 	NotYetValid Pair // until 2200-01-02 03:04:05 UTC
 	WrongHost   Pair // for "elsewhere.example" and "other.example"
 	NoName      Pair // with a common name only
-	SelfSigned  Pair // not by CA
+	SelfSigned  Pair // not signed by CA
 
 	OtherCA     Pair // another authority with another name
-	OtherClient Pair // a client certificate by OtherCA
+	OtherClient Pair // a client certificate signed by OtherCA
 }
 
 // The dates of Expired and NotYetValid.
@@ -54,7 +55,7 @@ var (
 	ValidAfter = time.Date(2200, 1, 2, 3, 4, 5, 0, time.UTC)
 )
 
-// New makes a Set. It fails the test on any error.
+// New returns a new Set. It fails the test on any error.
 func New(t testing.TB) *Set {
 	t.Helper()
 	m := maker{t: t, dir: t.TempDir()}
@@ -89,21 +90,22 @@ func New(t testing.TB) *Set {
 	return s
 }
 
-// ServerConfig is a server that shows Server and asks nobody for a
-// certificate.
+// ServerConfig returns the configuration of a server that presents Server and
+// does not request a client certificate.
 func (s *Set) ServerConfig() *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{s.Server.TLS}, MinVersion: tls.VersionTLS12}
 }
 
-// MutualConfig is a server that shows Server and wants a client certificate
-// signed by CA.
+// MutualConfig returns the configuration of a server that presents Server and
+// requires a client certificate signed by CA.
 func (s *Set) MutualConfig() *tls.Config {
 	c := s.ServerConfig()
 	c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, s.CAPool
 	return c
 }
 
-// ClientConfig is a client that trusts CA and expects "localhost".
+// ClientConfig returns the configuration of a client that trusts CA and expects
+// "localhost".
 func (s *Set) ClientConfig() *tls.Config {
 	return &tls.Config{RootCAs: s.CAPool, ServerName: "localhost", MinVersion: tls.VersionTLS12}
 }
@@ -144,7 +146,7 @@ func (m maker) authority(file, name string) Pair {
 	return m.sign(file, c, nil)
 }
 
-// sign makes a certificate signed by ca, or by itself.
+// sign returns a certificate signed by ca, or self-signed if ca is nil.
 func (m maker) sign(file string, c *x509.Certificate, ca *Pair) Pair {
 	m.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -1,4 +1,4 @@
-// Package memtest is a network in memory for tests.
+// Package memtest implements an in-memory network for tests.
 package memtest
 
 import (
@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// Network is a network of one address: a listener, and a way to dial it. Its
-// connections buffer 64 KiB in each direction, can be half-closed and reset as TCP
-// can, and wait only in ways that a bubble of testing/synctest understands.
+// Network is a network with one address: a listener, and a way to dial it. Its
+// connections buffer 64 KiB in each direction, can be half-closed and reset
+// like TCP, and block only in ways that a testing/synctest bubble supports.
 type Network struct {
 	backlog chan *conn
 	done    chan struct{}
 	once    sync.Once
 }
 
-// New makes a network.
+// New returns a new network.
 func New() *Network {
 	return &Network{backlog: make(chan *conn, 16), done: make(chan struct{})}
 }
@@ -35,8 +35,7 @@ func (n *Network) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends Accept and Dial. Connections go on; those that nobody has accepted
-// are reset.
+// Close ends Accept and Dial. Accepted connections continue; others are reset.
 func (n *Network) Close() error {
 	n.once.Do(func() {
 		close(n.done)
@@ -52,7 +51,7 @@ func (n *Network) Close() error {
 	return nil
 }
 
-// Addr is "memory".
+// Addr returns the address "memory".
 func (n *Network) Addr() net.Addr { return addr{} }
 
 // Dial connects. Without a listener it is refused.
@@ -66,7 +65,7 @@ func (n *Network) Dial(ctx context.Context) (net.Conn, error) {
 	select {
 	case n.backlog <- b:
 		select {
-		case <-n.done: // Close may have looked too early
+		case <-n.done: // Close may have checked too early
 			a.reset()
 			return nil, refused()
 		default:
@@ -88,7 +87,7 @@ type addr struct{}
 func (addr) Network() string { return "memory" }
 func (addr) String() string  { return "memory" }
 
-// bufferSize is how many bytes may be under way in one direction.
+// bufferSize is how many bytes may be in transit in one direction.
 const bufferSize = 64 << 10
 
 // way is one direction of a connection.
@@ -111,7 +110,7 @@ func newWay() *way {
 	return w
 }
 
-// pipe makes the two ends of a connection.
+// pipe returns the two ends of a connection.
 func pipe() (a, b *conn) {
 	x, y := newWay(), newWay()
 	return &conn{in: x, out: y}, &conn{in: y, out: x}
@@ -196,7 +195,7 @@ func (c *conn) CloseWrite() error {
 	return nil
 }
 
-// SetLinger with 0 makes Close a reset.
+// SetLinger with 0 makes Close reset the connection.
 func (c *conn) SetLinger(sec int) error {
 	c.mu.Lock()
 	c.hard = sec == 0
@@ -204,7 +203,7 @@ func (c *conn) SetLinger(sec int) error {
 	return nil
 }
 
-// Close ends both directions. What was written stays readable for the peer
+// Close closes both directions. The peer can still read what was written,
 // unless SetLinger says otherwise.
 func (c *conn) Close() error {
 	c.mu.Lock()
@@ -228,11 +227,11 @@ func (c *conn) Close() error {
 		w.changed.Broadcast()
 		w.mu.Unlock()
 	}
-	_ = c.SetDeadline(time.Time{}) // its timers end
+	_ = c.SetDeadline(time.Time{}) // stops their timers
 	return nil
 }
 
-// reset closes so that the peer sees a reset.
+// reset closes the connection so that the peer sees a reset.
 func (c *conn) reset() {
 	_ = c.SetLinger(0)
 	_ = c.Close()
@@ -243,7 +242,7 @@ func (c *conn) RemoteAddr() net.Addr { return addr{} }
 
 func past(t time.Time) bool { return !t.IsZero() && !time.Now().Before(t) }
 
-// wakeAt makes waiting calls look at the time again when t comes.
+// wakeAt makes blocked calls check the time again at t.
 func (w *way) wakeAt(old *time.Timer, t time.Time) *time.Timer {
 	if old != nil {
 		old.Stop()

@@ -25,7 +25,7 @@ func TestConnectionsInMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Half-closed: one direction ends, the other goes on.
+		// Half-closed: one direction ends, the other continues.
 		if _, err := a.Write([]byte("hello")); err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +47,7 @@ func TestConnectionsInMemory(t *testing.T) {
 		}
 		a.Close()
 
-		// A deadline ends a read, and a reset everything.
+		// A deadline ends a read, and a reset ends everything.
 		a, _ = m.Dial(t.Context())
 		b, _ = m.Accept()
 		start := time.Now()
@@ -56,7 +56,7 @@ func TestConnectionsInMemory(t *testing.T) {
 			t.Errorf("deadline: %v after %v", err, time.Since(start))
 		}
 		a.SetReadDeadline(time.Time{})
-		// Who does not read lets the other wait.
+		// If one side does not read, the other blocks.
 		b.SetWriteDeadline(time.Now().Add(time.Minute))
 		if n, err := b.Write([]byte(strings.Repeat("x", bufferSize+1))); n != bufferSize || !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("wrote %d bytes, %v", n, err)
@@ -69,7 +69,7 @@ func TestConnectionsInMemory(t *testing.T) {
 
 		m.Close()
 		if _, err := m.Dial(context.Background()); !transport.IsRefused(err) {
-			t.Errorf("nobody listens: %v", err)
+			t.Errorf("no listener: %v", err)
 		}
 	})
 }
