@@ -11,27 +11,28 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 )
 
-// Limits are what a machine grants a process; 0 where the system does not tell.
+// Limits is what a machine allows a process; 0 where the system does not say.
 type Limits struct {
-	Files      uint64 // descriptors of a process, the hard limit, to which the soft one is raised
-	AllFiles   uint64 // of all processes
-	Ports      int    // local ports, of all source addresses, for connections to one address and port
-	OwnPorts   bool   // the ports are chosen by the run, from 1024 on
-	Waiting    int    // sockets in TIME-WAIT now, which keep a port for a minute
-	Memory     uint64 // bytes that are available
-	Conntrack  uint64 // connections that the firewall follows; 0: it follows none
-	Backlog    uint64 // connections that may wait to be accepted by a listener, somaxconn
-	SynBacklog uint64 // connections of a listener that may be half open
+	Files    uint64 // descriptors of a process: the hard limit, to which the soft one is raised
+	AllFiles uint64 // of all processes
+	// local ports, over all source addresses, for connections to one address and port
+	Ports      int
+	OwnPorts   bool   // the run chooses the ports, from 1024 up
+	Waiting    int    // sockets now in TIME-WAIT, each of which holds a port for a minute
+	Memory     uint64 // available bytes
+	Conntrack  uint64 // connections that the firewall can track; 0: it tracks none
+	Backlog    uint64 // connections that may wait in a listener's accept queue, somaxconn
+	SynBacklog uint64 // half-open connections of a listener
 	CPUs       int    // processors of the machine that the process may use
-	MaxProcs   int    // of them, those that Go uses
+	MaxProcs   int    // the part of CPUs that Go uses
 }
 
-// allPorts are those that a run may choose itself.
+// allPorts is the number of ports that a run may choose from itself.
 const allPorts = 65535 - 1024 + 1
 
-// ThisMachine are the limits here, with sources addresses to connect from, 0 for
-// that of the system's choice. ownPorts tells that the run chooses the ports, which
-// the lite engine does and std does not.
+// ThisMachine returns the limits of this machine. sources is the number of addresses to
+// connect from, 0 if the system chooses the address. ownPorts says that the run chooses
+// the ports, which the lite engine does and std does not.
 func ThisMachine(sources int, ownPorts bool) Limits {
 	env := result.ThisEnvironment()
 	l := Limits{
@@ -53,7 +54,7 @@ func ThisMachine(sources int, ownPorts bool) Limits {
 	return l
 }
 
-// portRange is how many ports the text of ip_local_port_range has.
+// portRange returns the number of ports in the text of ip_local_port_range.
 func portRange(text string) int {
 	f := strings.Fields(text)
 	if len(f) != 2 {
@@ -67,7 +68,7 @@ func portRange(text string) int {
 	return high - low + 1
 }
 
-// timeWait is the number behind "tw" in the line of TCP in sockstat.
+// timeWait returns the number after "tw" in the TCP line of sockstat.
 func timeWait(sockstat string) int {
 	for line := range strings.Lines(sockstat) {
 		f := strings.Fields(line)
@@ -84,7 +85,7 @@ func timeWait(sockstat string) int {
 	return 0
 }
 
-// number reads a file with a number; 0 if there is none.
+// number reads a file that contains a number. It returns 0 if there is none.
 func number(path string) uint64 {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -94,7 +95,7 @@ func number(path string) uint64 {
 	return n
 }
 
-// available is the memory that is free or can be made so.
+// available returns the bytes of memory that are free or can be freed.
 func available() uint64 {
 	b, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
@@ -109,29 +110,29 @@ func available() uint64 {
 	return 0
 }
 
-// Use is how a plan is run.
+// Use is how a plan is deployed.
 type Use struct {
 	Shards  int  // parts of the plan, of which the machine runs one
 	Procs   int  // processes that share this part
 	Brokers int  // addresses to connect to
 	Std     bool // the engine is std
-	Local   bool // the broker is on this machine: so are both ends of all connections
-	Serving bool // it is in this process
+	Local   bool // the broker is on this machine, and so are both ends of all connections
+	Serving bool // the broker is in this process
 }
 
-// Finding is what the doctor says of one limit.
+// Finding is the doctor's result for one limit.
 type Finding struct {
 	What  string // files, ports, memory ...
 	Bytes bool   // Needs and Has are bytes
 	Needs uint64
 	Has   uint64 // 0: not known, or no limit
-	Text  string // a sentence without full stop; empty: enough
-	Fix   string // what helps
+	Text  string // a sentence without full stop; empty: the limit suffices
+	Fix   string // how to raise it
 	Fatal bool   // the plan cannot run
 }
 
-// Examine compares what a plan needs with the limits of a machine that runs the
-// largest of its shards.
+// Examine compares what a plan needs with the limits of a machine that runs the largest
+// of its shards.
 func Examine(p *plan.Plan, l Limits, u Use) ([]Finding, error) {
 	b, err := p.Budget(u.Shards * u.Procs)
 	if err != nil {
@@ -140,7 +141,7 @@ func Examine(p *plan.Plan, l Limits, u Use) ([]Finding, error) {
 	conns := uint64(b.Connections * u.Procs) // of the machine
 	brokers := uint64(max(u.Brokers, 1))
 	perBroker := (conns + brokers - 1) / brokers
-	ends := uint64(1) // of each connection, here
+	ends := uint64(1) // of each connection, on this machine
 	if u.Local || u.Serving {
 		ends = 2
 	}
@@ -193,7 +194,7 @@ func Examine(p *plan.Plan, l Limits, u Use) ([]Finding, error) {
 	return findings, nil
 }
 
-// localPorts examines the ports for connections to one address.
+// localPorts checks the ports for connections to one address.
 func localPorts(l Limits, needs uint64) Finding {
 	f := Finding{What: "local ports", Needs: needs, Has: uint64(l.Ports)}
 	addresses := (needs + allPorts - 1) / allPorts
@@ -212,8 +213,8 @@ func localPorts(l Limits, needs uint64) Finding {
 	return f
 }
 
-// listenQueue examines the queue of the broker's listener, if that is on this
-// machine. What does not fit is tried again by TCP after a second, and later.
+// listenQueue checks the queue of the broker's listener, if that is on this machine.
+// TCP retries a connection that does not fit after a second, and again later.
 func listenQueue(l Limits, halfOpen uint64) Finding {
 	f := Finding{What: "listen queue", Needs: halfOpen, Has: min(l.Backlog, l.SynBacklog)}
 	if f.Has > 0 && f.Needs > f.Has {
@@ -223,9 +224,8 @@ func listenQueue(l Limits, halfOpen uint64) Finding {
 	return f
 }
 
-// Fits is the largest number of clients that connect and nothing more, at most
-// most, that the machine has room for, and the finding that bounds it; the zero
-// Finding if nothing does.
+// Fits returns the largest number of clients that only connect and fit on the machine,
+// at most most, and the finding that limits it, which is the zero Finding if none does.
 func Fits(l Limits, u Use, most int) (clients int, bound Finding, err error) {
 	low, high := 0, most+1 // low fits, high does not
 	for high-low > 1 {
@@ -243,7 +243,7 @@ func Fits(l Limits, u Use, most int) (clients int, bound Finding, err error) {
 	return low, bound, nil
 }
 
-// tooMany is why so many clients do not fit; nil if they do.
+// tooMany returns why so many clients do not fit, nil if they do.
 func tooMany(l Limits, u Use, clients int) (*Finding, error) {
 	p, err := plan.Conn(plan.Short{Clients: clients}, plan.Options{})
 	if err != nil {

@@ -16,18 +16,18 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// Failure is what has failed.
+// Failure is the kind of operation that has failed.
 type Failure uint8
 
 // The failures.
 const (
 	FailConnect   Failure = iota
 	FailLost              // a connection that was up
-	FailSubscribe         // a subscription, or taking it back
+	FailSubscribe         // subscribing or unsubscribing
 	FailPublish
 )
 
-// Denied is a refusal of what a client asked for: a subscription, which it names, or a
+// Denied is a refusal of a client's request: of a subscription, which it names, or of a
 // message.
 type Denied struct {
 	*swarm.Refusal
@@ -44,8 +44,8 @@ func (d *Denied) Error() string {
 
 func (d *Denied) Unwrap() error { return d.Refusal }
 
-// troubles are errors that are to be told: of each kind the first one, with how many
-// there were until it was. Actions are told with them.
+// troubles holds errors to be reported: the first of each kind, with their number at
+// the time of the report. Actions are reported in the same way.
 type troubles struct {
 	mu      sync.Mutex
 	all     map[string]*trouble
@@ -58,15 +58,15 @@ type trouble struct {
 	err   error
 	at    *transport.Target
 	count int
-	told  int // the count that was
+	told  int // the count that was reported
 }
 
 const (
 	maxTold     = 20                     // kinds of errors
-	troubleTime = 250 * time.Millisecond // in which equal errors become one line
+	troubleTime = 250 * time.Millisecond // how long to collect equal errors into one line
 )
 
-// note has an error of a client told, unless one of its kind is.
+// note queues an error of a client for the report, unless one of its kind is queued.
 func (w *worker) note(cl *client, what Failure, err error) {
 	r, at := w.run, cl.c.Target()
 	t := &r.news
@@ -97,7 +97,7 @@ func (w *worker) note(cl *client, what Failure, err error) {
 	t.news = append(t.news, x)
 }
 
-// noteAction has an action told that begins.
+// noteAction queues the beginning of an action for the report.
 func (r *run) noteAction(a *plan.Action, round int, at time.Duration) {
 	text := fmt.Sprintf("%s: %s of %s", a.Do, units.Count(a.Clients, "client"), a.Group.Name)
 	if a.Do == plan.Burst {
@@ -112,7 +112,7 @@ func (r *run) noteAction(a *plan.Action, round int, at time.Duration) {
 	t.actions = append(t.actions, result.Note{At: at, Shard: r.shard.Index, Kind: result.NoteAction, Text: text})
 }
 
-// tellTroubles tells what has not been told yet.
+// tellTroubles reports what has not been reported yet.
 func (r *run) tellTroubles() {
 	t := &r.news
 	t.mu.Lock()
@@ -128,8 +128,8 @@ func (r *run) tellTroubles() {
 	}
 }
 
-// sumTroubles tells of a run that has failed, and of which there is no report, how
-// many errors there were in all where it was fewer when they were told.
+// sumTroubles reports the final number of each kind of error that has grown since its
+// report. It is for a run that has failed and gets no other report.
 func (r *run) sumTroubles() {
 	r.tellTroubles()
 	t := &r.news
@@ -152,7 +152,7 @@ func (r *run) line(x *trouble) string {
 	return text
 }
 
-// explain is an error in words for the user.
+// explain returns the text of an error for the user.
 func (r *run) explain(x *trouble) string {
 	if r.o.Explain != nil {
 		return r.o.Explain(x.what, x.err, x.at)

@@ -12,22 +12,23 @@ import (
 
 // Verdict is what a broker did with the messages of one QoS.
 type Verdict struct {
-	Shape      Shape            `json:"shape"`
-	QoS        packet.QoS       `json:"qos"`
-	Sent       int64            `json:"sent"`
-	Acked      int64            `json:"acked"`   // with success
-	Refused    int64            `json:"refused"` // with a reason code of failure
-	Open       int64            `json:"open"`    // neither, when the drain was over
-	Received   int64            `json:"received"`
-	Lost       int64            `json:"lost"`       // sent, not refused, and not received, of each subscriber that was to
+	Shape    Shape      `json:"shape"`
+	QoS      packet.QoS `json:"qos"`
+	Sent     int64      `json:"sent"`
+	Acked    int64      `json:"acked"`   // with a success code
+	Refused  int64      `json:"refused"` // with a failure code
+	Open     int64      `json:"open"`    // neither, at the end of the drain
+	Received int64      `json:"received"`
+	// deliveries owed of messages that were sent and not refused, but not received
+	Lost       int64            `json:"lost"`
 	Duplicates int64            `json:"duplicates"` // received again
 	Reordered  int64            `json:"reordered"`
 	Corrupt    int64            `json:"corrupt"`
-	Foreign    int64            `json:"foreign"` // received, and not sent by this run
+	Foreign    int64            `json:"foreign"` // received, but not sent by this run
 	Faults     map[Fault]int    `json:"faults"`  // those that began
 	Connects   int64            `json:"connects"`
 	Violations []string         `json:"violations"`
-	Incomplete []string         `json:"incomplete"` // what was not judged
+	Incomplete []string         `json:"incomplete"` // what was not checked
 	Remarks    []string         `json:"remarks"`
 	Missing    []result.Missing `json:"missing"` // examples
 
@@ -35,10 +36,10 @@ type Verdict struct {
 	Result   *result.Result `json:"-"`
 }
 
-// OK tells that all was judged and nothing was violated.
+// OK reports whether everything was checked and nothing was violated.
 func (v *Verdict) OK() bool { return len(v.Violations) == 0 && len(v.Incomplete) == 0 }
 
-// judge finds what MQTT does not allow, under the faults that have begun.
+// judge finds what MQTT does not allow, given the faults that have begun.
 func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
 	v := &Verdict{Shape: cmp.Or(o.Shape, Pairs), QoS: o.QoS, Result: r, Faults: faults, Violations: []string{}, Incomplete: []string{}, Remarks: []string{}, Missing: []result.Missing{}}
 	totals := r.Sum().Totals()
@@ -58,13 +59,13 @@ func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
 			*list = append(*list, fmt.Sprintf("%d %s", n, what))
 		}
 	}
-	// What a broker that keeps its sessions in memory forgets with it, and what
-	// the clients send it again then, MQTT does not hold against it.
+	// MQTT does not blame a broker that keeps its sessions in memory for what it
+	// forgets in a restart, nor for what the clients then resend.
 	durable := &v.Violations
 	if v.Faults[Restart] > 0 {
 		durable = &v.Remarks
 	}
-	lost := v.Lost - v.Open*o.copies() // of those that were acknowledged
+	lost := v.Lost - v.Open*o.copies() // acknowledged ones
 	switch o.QoS {
 	case 0:
 		add(&v.Remarks, v.Lost, "lost, which QoS 0 allows")
@@ -95,7 +96,7 @@ func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
 	return v
 }
 
-// Text is the verdict for a reader.
+// Text returns the verdict as text for the user.
 func (v *Verdict) Text() string {
 	var b bytes.Buffer
 	word := "ok  "

@@ -1,4 +1,4 @@
-// Package metrics serves what a run has measured so far to Prometheus.
+// Package metrics serves the measurements of a run to Prometheus while it runs.
 package metrics
 
 import (
@@ -13,34 +13,34 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 )
 
-// Run is what is run.
+// Run describes a run.
 type Run struct {
-	Tool       string // the version of mqtools
+	Tool       string // version of mqtools
 	Plan, Hash string
 	Shard      string // I/N
 	Clients    int
 }
 
-// Exporter adds up the intervals of runs. It is a prometheus.Collector, and safe
+// Exporter adds up the intervals of runs. It is a [prometheus.Collector], and is safe
 // for concurrent use.
 type Exporter struct {
 	descs descs
 
 	mu         sync.Mutex
 	run        Run
-	phase      result.Phase // "": none is under way
+	phase      result.Phase // "": no run is in progress
 	counters   map[result.CounterKey]int64
 	gauges     map[result.Gauge]int64
 	histograms map[result.Key]*histogram
 }
 
-// New makes an exporter that knows of no run yet.
+// New returns an exporter without a run.
 func New() *Exporter {
 	return &Exporter{descs: newDescs(), counters: map[result.CounterKey]int64{}, gauges: map[result.Gauge]int64{}, histograms: map[result.Key]*histogram{}}
 }
 
-// Begin tells what is run from now on. Counters and histograms go on from those
-// of the run before.
+// Begin sets the run that begins now. Counters and histograms continue from those of
+// the run before.
 func (e *Exporter) Begin(r Run) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -48,7 +48,7 @@ func (e *Exporter) Begin(r Run) {
 	clear(e.gauges)
 }
 
-// End tells that the run is over.
+// End notes that the run is over.
 func (e *Exporter) End() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -56,7 +56,7 @@ func (e *Exporter) End() {
 	e.gauges[result.GaugeConnected] = 0
 }
 
-// Take adds an interval; its phase is that of the run.
+// Take adds an interval; its phase becomes that of the run.
 func (e *Exporter) Take(i *result.Interval) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -73,13 +73,13 @@ func (e *Exporter) Take(i *result.Interval) {
 	}
 }
 
-// bounds are those of the buckets, in seconds: three for each power of ten.
+// bounds are the bounds of the buckets in seconds, three for each power of ten.
 var bounds = []float64{
 	25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5, 10, 30, 60, 120,
 }
 
-// histogram is a distribution in few buckets. Each value is in the bucket of the
-// lowest one that three digits do not tell from it.
+// histogram is a distribution in a few buckets. A value goes where the lowest value
+// with the same three significant digits goes.
 type histogram struct {
 	counts []uint64 // up to each bound, cumulative
 	count  uint64
@@ -96,7 +96,7 @@ func (h *histogram) add(from *result.Histogram) {
 	}
 }
 
-// counterHelp are the counters and what they count.
+// counterHelp maps each exported counter to its help text.
 var counterHelp = map[result.Counter]string{
 	result.Offered:        "Messages that were due by the plan.",
 	result.Sent:           "PUBLISH packets handed to connections.",
@@ -149,7 +149,7 @@ var counterHelp = map[result.Counter]string{
 	result.Settled:        "Shards that came to the end of their accounts.",
 }
 
-// gaugeMetrics are the gauges, their names and what their values are divided by.
+// gaugeMetrics holds the gauges' names and what their values are divided by.
 var gaugeMetrics = map[result.Gauge]struct {
 	name, help string
 	unit       float64
@@ -168,7 +168,7 @@ var gaugeMetrics = map[result.Gauge]struct {
 	result.GaugeSlowest:    {"generator_collector_late_seconds", "By how much the latest interval ended late.", 1e9},
 }
 
-// descs are the descriptions of all metrics.
+// descs holds the descriptions of all metrics.
 type descs struct {
 	info, phase, clients, latency, reasons, errors *prometheus.Desc
 
@@ -199,7 +199,7 @@ func newDescs() descs {
 	return d
 }
 
-// Describe is of prometheus.Collector.
+// Describe implements [prometheus.Collector].
 func (e *Exporter) Describe(ch chan<- *prometheus.Desc) {
 	d := &e.descs
 	for _, one := range []*prometheus.Desc{d.info, d.phase, d.clients, d.latency, d.reasons, d.errors} {
@@ -213,14 +213,14 @@ func (e *Exporter) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect is of prometheus.Collector.
+// Collect implements [prometheus.Collector].
 func (e *Exporter) Collect(ch chan<- prometheus.Metric) {
-	for _, m := range e.metrics() { // sending may wait for a slow reader
+	for _, m := range e.metrics() { // e.mu is not held here: a slow reader blocks the channel
 		ch <- m
 	}
 }
 
-// metrics are those of the moment.
+// metrics returns the present metrics.
 func (e *Exporter) metrics() (all []prometheus.Metric) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -275,5 +275,5 @@ func (e *Exporter) metrics() (all []prometheus.Metric) {
 	return all
 }
 
-// qosLabels are the labels of QoS; counters that are not kept by it have none.
+// qosLabels are the labels for QoS; counters not kept by QoS have none.
 var qosLabels = [result.NoQoS + 1]string{"0", "1", "2", ""}
