@@ -13,10 +13,9 @@ import (
 
 // Limits is what a machine allows a process; 0 where the system does not say.
 type Limits struct {
-	Files    uint64 // descriptors of a process: the hard limit, to which the soft one is raised
-	AllFiles uint64 // of all processes
-	// local ports, over all source addresses, for connections to one address and port
-	Ports      int
+	Files      uint64 // descriptors of a process: the hard limit, to which the soft one is raised
+	AllFiles   uint64 // of all processes
+	Ports      int    // local ports, over all source addresses, for connections to one address and port
 	OwnPorts   bool   // the run chooses the ports, from 1024 up
 	Waiting    int    // sockets now in TIME-WAIT, each of which holds a port for a minute
 	Memory     uint64 // available bytes

@@ -55,8 +55,7 @@ type book struct {
 type account struct {
 	owed, got, corrupt, void [3]atomic.Int64
 	closed                   [3]atomic.Int64 // the tick after the last balance; 0: never balanced
-	// the part of owed that is retained messages, since the grant
-	replays atomic.Int64
+	replays                  atomic.Int64    // the part of owed that is retained messages, since the grant
 }
 
 // grant is a subscription at the broker. Its times are ticks of the ledger's clock.
@@ -98,16 +97,15 @@ func (g *grant) of(q packet.QoS, sent int64) standing {
 type share struct {
 	account
 	grant
-	filter string
-	inner  string
-	group  int                   // the first group that has it
-	check  *result.SharedChecker // may be common to several shares
-	// a copy for a member's other filter may be mistaken for one of this share
-	copies  bool
-	members sync.Mutex // guards the fields below and the balancing of the account
-	joined  bool       // it has had a member
-	kept    int        // members whose sessions live
-	live    int        // members that are connected as well
+	filter  string
+	inner   string
+	group   int                   // the first group that has it
+	check   *result.SharedChecker // may be common to several shares
+	copies  bool                  // a copy for a member's other filter may be mistaken for one of this share
+	members sync.Mutex            // guards the fields below and the balancing of the account
+	joined  bool                  // it has had a member
+	kept    int                   // members whose sessions live
+	live    int                   // members that are connected as well
 }
 
 // claim is a delivery that is owed only if it has arrived.
@@ -241,8 +239,7 @@ func (s *share) join(g *grant, qos packet.QoS, tick int64) {
 			s.grant.live.Store(tick)
 		}
 	}
-	// the broker may choose the member with the lowest QoS
-	if !s.joined || uint32(qos) < s.qos.Load() {
+	if !s.joined || uint32(qos) < s.qos.Load() { // the broker may choose the member with the lowest QoS
 		s.joined = true
 		s.qos.Store(uint32(qos))
 	}

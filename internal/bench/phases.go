@@ -295,8 +295,7 @@ func (w *worker) Pong(c *swarm.Client, took time.Duration) {
 
 // enter begins a phase.
 func (r *run) enter(c *collector, phase plan.Phase, at, length time.Duration) {
-	// as intended times are, so that what is due now is in this phase
-	at = at.Truncate(time.Microsecond)
+	at = at.Truncate(time.Microsecond) // as intended times are, so that what is due now is in this phase
 	c.cut(phase, at, length)
 	r.since = at
 	r.tell(result.NotePhase, string(phaseNames[phase]))

@@ -29,8 +29,7 @@ func (q *queue[T]) pop() {
 	switch {
 	case q.head == len(q.items):
 		q.items, q.head = q.items[:0], 0
-	// so that a queue that is never empty does not grow forever
-	case q.head >= 32 && q.head > len(q.items)/2:
+	case q.head >= 32 && q.head > len(q.items)/2: // so that a queue that is never empty does not grow forever
 		q.items, q.head = append(q.items[:0], q.items[q.head:]...), 0
 	}
 }

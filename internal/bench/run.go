@@ -24,8 +24,7 @@ import (
 // Options sets how a shard of a plan is run.
 type Options struct {
 	Shard *plan.Shard
-	// Handler, Epoch, HalfOpen and ConnectTimeout are ignored; the plan sets them
-	Swarm swarm.Options
+	Swarm swarm.Options // Handler, Epoch, HalfOpen and ConnectTimeout are ignored; the plan sets them
 
 	// Start is the run's epoch, when connecting begins. Zero means now.
 	Start time.Time
@@ -51,12 +50,13 @@ type Options struct {
 	// sessions that could not be removed, and why.
 	Resume, KeepSessions bool
 	Left                 func(sessions int, err error)
-	// returns the error that ends the run; nil: none
-	fatal func(what Failure, err error) error
-	// reports whether a failure is not reported; nil: none is
+
+	// fatal returns the error that ends the run after a failure, or nil. expected reports
+	// whether a failure is not to be reported. Both may be nil. proven says that only a
+	// CONNACK proves that a session is removed.
+	fatal    func(what Failure, err error) error
 	expected func(what Failure) bool
-	// only a CONNACK, not a DISCONNECT, proves that a session is removed
-	proven bool
+	proven   bool
 
 	// Explain, if not nil, returns the text passed to Tell for an error that concerns a
 	// server. Otherwise it is the error's own text.
@@ -70,9 +70,8 @@ type Options struct {
 
 // Status describes the progress of a run at the end of an interval.
 type Status struct {
-	Interval *result.Interval
-	// same interval, what was due before the measurement and arrived in it; may be nil
-	Early     *result.Interval
+	Interval  *result.Interval
+	Early     *result.Interval // due before the measurement, arrived in Interval; may be nil
 	Phase     plan.Phase
 	Left      time.Duration // of the phase; 0: not known
 	Clients   int           // that should be connected
@@ -143,9 +142,8 @@ type run struct {
 	gone      atomic.Int64 // clients whose connection was lost and that are not back
 	goneSince atomic.Int64 // when the first of them was lost
 
-	during func() // ends Options.During
-	// clients that have neither become ready for the first time nor failed for good
-	waiting atomic.Int64
+	during  func()        // ends Options.During
+	waiting atomic.Int64  // clients that have neither become ready for the first time nor failed for good
 	alive   atomic.Int64  // clients that are connected, or will be
 	reached atomic.Bool   // a client has been connected
 	ready   chan struct{} // closed when waiting reaches 0

@@ -132,12 +132,10 @@ type VerifyOptions struct {
 	Rate     plan.Rate // messages of all publishers together
 	Size     int       // of a payload, in bytes: at least result.HeaderSize
 	Duration time.Duration
-	// longest wait for messages in flight after the faults; a tenth of it where loss is
-	// allowed
-	Drain  time.Duration
-	Seed   uint64 // of the faults
-	Faults []Fault
-	Token  string // in client IDs and topics, to keep concurrent runs apart
+	Drain    time.Duration // longest wait for messages after the faults; a tenth if loss is allowed
+	Seed     uint64        // of the faults
+	Faults   []Fault
+	Token    string // in client IDs and topics, to keep concurrent runs apart
 
 	TopicPrefix string // prefix of all topics
 

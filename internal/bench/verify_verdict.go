@@ -19,7 +19,7 @@ type Verdict struct {
 	Refused  int64      `json:"refused"` // with a failure code
 	Open     int64      `json:"open"`    // neither, at the end of the drain
 	Received int64      `json:"received"`
-	// deliveries owed of messages that were sent and not refused, but not received
+	// owed for messages sent and not refused, but not received
 	Lost       int64            `json:"lost"`
 	Duplicates int64            `json:"duplicates"` // received again
 	Reordered  int64            `json:"reordered"`

@@ -32,18 +32,15 @@ type worker struct {
 	unremoved  error // why a session could not be removed, most recent error
 	present    int64 // while leaving: clients still connected or connecting
 
-	// messages due but waiting for room; messages without an acknowledgement
-	queued, flying int64
-	// requests without a reply; for churn, without SUBACK or UNSUBACK
-	asking             int64
+	queued, flying     int64         // messages due but waiting for room; messages without an acknowledgement
+	asking             int64         // requests without a reply; for churn, without SUBACK or UNSUBACK
 	expected, distinct int64         // deliveries
 	expectedAway       int64         // the part of expected that any shard may receive
 	voided             int64         // the part of expected that is no longer owed
 	settled            bool          // the accounts are closed; nothing is counted any more
 	heard              pulse         // deliveries
 	answered           time.Duration // when the last acknowledgement arrived
-	// unfinished streams: those that fill, and those with a message limit
-	filling, counting int64
+	filling, counting  int64         // unfinished streams: those that fill, and those with a message limit
 
 	pub            packet.Publish // scratch, like the fields below
 	topic, payload []byte
@@ -55,10 +52,9 @@ type worker struct {
 	scratch        routes
 	distant        map[uint32]packet.QoS // subscribers in other shards
 	entitled       []*share
-	// the topic of the last retained message kept for future subscribers
-	lasting string
-	spoilt  map[uint64]uint32 // hashes of payload and client of the corrupt deliveries
-	copies  []*result.Checker // for the second copy, the third, ...
+	lasting        string            // the topic of the last retained message kept for future subscribers
+	spoilt         map[uint64]uint32 // hashes of payload and client of the corrupt deliveries
+	copies         []*result.Checker // for the second copy, the third, ...
 }
 
 // group holds a worker's clients of one group of the plan.

@@ -52,15 +52,13 @@ type Flaws struct {
 
 	// Each of these n refuses one request in n, with 0x97 where MQTT 5 has a code.
 	RefuseConnect, RefuseSubscribe, RefusePublish int
-	// one message in n closes the publisher's connection instead of being acknowledged
-	Kill int
-	// one delivery in n is followed by a message that no client has published
-	Foreign int
-	// one message in n at QoS 1 and 2 is not acknowledged
-	NoAck int
+	// for one message in n, close the publisher's connection
+	Kill    int
+	Foreign int // after one delivery in n, send a message of no client
+	NoAck   int // do not acknowledge one message in n at QoS 1 and 2
 
 	AckDelay, ConnackDelay, SubackDelay time.Duration
-	Capacity                            int // deliveries per second of all clients; more must wait
+	Capacity                            int // deliveries per second of all clients; others wait
 
 	Share      bool // a message goes to one member of a shared subscription, in turns
 	Deaf       bool // PINGREQ is not answered
@@ -71,17 +69,15 @@ type Flaws struct {
 
 // Counts is how often a broker did what.
 type Counts struct {
-	Published int // messages received, without repetitions at QoS 2
-	// deliveries begun, with the flawed ones, without the second ones of Duplicate
-	Delivered                                 int
+	Published                                 int // messages received, without repetitions at QoS 2
+	Delivered                                 int // deliveries begun, except the second ones of Duplicate
 	Dropped, Duplicated, Reordered, Corrupted int
-	// not delivered yet, waiting for a message to follow
-	Held                               int
-	Forgotten, Repeated, Reversed      int
-	RefusedConnects, RefusedSubscribes int
-	RefusedPublishes, Kills, Foreigns  int
-	Ignored                            int // messages without an acknowledgement
-	Connects                           int // CONNECT packets
+	Held                                      int // not delivered yet, waiting for a message to follow
+	Forgotten, Repeated, Reversed             int
+	RefusedConnects, RefusedSubscribes        int
+	RefusedPublishes, Kills, Foreigns         int
+	Ignored                                   int // messages without an acknowledgement
+	Connects                                  int // CONNECT packets
 	// how long each delivery really took, in the order of delivery
 	Delays []time.Duration
 }
@@ -251,10 +247,9 @@ type outgoing struct {
 
 // conn is a connection. The broker's lock guards its fields.
 type conn struct {
-	b  *Broker
-	nc net.Conn
-	// nil before CONNECT; guarded by Broker.mu, since other connections change it
-	s       *session
+	b       *Broker
+	nc      net.Conn
+	s       *session       // nil before CONNECT; guarded by Broker.mu, since other connections change it
 	version packet.Version // used by the reader only
 	out     []parcel
 	more    chan struct{} // buffered: there is something to write

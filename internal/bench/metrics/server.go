@@ -56,7 +56,7 @@ func Serve(ln net.Listener, e *Exporter) *Server {
 	})
 	s := &Server{done: make(chan struct{}), http: &http.Server{
 		Handler: mux, ReadHeaderTimeout: requestTime, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: idleTime,
-		// what strangers send does not concern the user
+		// strangers' mistakes are not the user's
 		MaxHeaderBytes: 8 << 10, ErrorLog: log.New(io.Discard, "", 0),
 	}}
 	go func() {
