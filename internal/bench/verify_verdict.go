@@ -12,15 +12,14 @@ import (
 
 // Verdict is what a broker did with the messages of one QoS.
 type Verdict struct {
-	Shape    Shape      `json:"shape"`
-	QoS      packet.QoS `json:"qos"`
-	Sent     int64      `json:"sent"`
-	Acked    int64      `json:"acked"`   // with a success code
-	Refused  int64      `json:"refused"` // with a failure code
-	Open     int64      `json:"open"`    // neither, at the end of the drain
-	Received int64      `json:"received"`
-	// owed for messages sent and not refused, but not received
-	Lost       int64            `json:"lost"`
+	Shape      Shape            `json:"shape"`
+	QoS        packet.QoS       `json:"qos"`
+	Sent       int64            `json:"sent"`
+	Acked      int64            `json:"acked"`   // with a success code
+	Refused    int64            `json:"refused"` // with a failure code
+	Open       int64            `json:"open"`    // neither, at the end of the drain
+	Received   int64            `json:"received"`
+	Lost       int64            `json:"lost"`       // sent, not refused, and not received, per subscriber
 	Duplicates int64            `json:"duplicates"` // received again
 	Reordered  int64            `json:"reordered"`
 	Corrupt    int64            `json:"corrupt"`

@@ -52,10 +52,9 @@ type Flaws struct {
 
 	// Each of these n refuses one request in n, with 0x97 where MQTT 5 has a code.
 	RefuseConnect, RefuseSubscribe, RefusePublish int
-	// for one message in n, close the publisher's connection
-	Kill    int
-	Foreign int // after one delivery in n, send a message of no client
-	NoAck   int // do not acknowledge one message in n at QoS 1 and 2
+	Kill                                          int // after one message in n, close the connection
+	Foreign                                       int // after one delivery in n, send a message of no client
+	NoAck                                         int // do not acknowledge one message in n at QoS 1 and 2
 
 	AckDelay, ConnackDelay, SubackDelay time.Duration
 	Capacity                            int // deliveries per second of all clients; others wait
@@ -76,10 +75,9 @@ type Counts struct {
 	Forgotten, Repeated, Reversed             int
 	RefusedConnects, RefusedSubscribes        int
 	RefusedPublishes, Kills, Foreigns         int
-	Ignored                                   int // messages without an acknowledgement
-	Connects                                  int // CONNECT packets
-	// how long each delivery really took, in the order of delivery
-	Delays []time.Duration
+	Ignored                                   int             // messages without an acknowledgement
+	Connects                                  int             // CONNECT packets
+	Delays                                    []time.Duration // real duration of each delivery, in order
 }
 
 // Broker is a flawed MQTT server.

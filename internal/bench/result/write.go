@@ -47,9 +47,8 @@ type (
 		Text  string   `json:"text"`
 	}
 	endLine struct {
-		Type string `json:"type"` // end; the last line
-		// all shards are present and ran the whole plan
-		Complete bool                        `json:"complete"`
+		Type     string                      `json:"type"`     // end; the last line
+		Complete bool                        `json:"complete"` // all shards ran the whole plan
 		Shards   []shardEnd                  `json:"shards"`
 		Totals   map[string]map[string]int64 `json:"totals"`  // the intervals' counters added up
 		Samples  int64                       `json:"samples"` // in all their histograms
