@@ -10,7 +10,7 @@ import (
 // roomy has enough of everything for ten thousand clients.
 var roomy = Limits{Files: 20_000, AllFiles: 100_000, Ports: 28_232, Memory: 1 << 30, Backlog: 4096, SynBacklog: 4096, CPUs: 4, MaxProcs: 4}
 
-// one is a process that connects to a broker elsewhere.
+// one is a process that connects to a broker on another machine.
 var one = Use{Shards: 1, Procs: 1, Brokers: 1}
 
 func TestExamine(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// capacity is a broker that sustains loads up to a capacity, and a generator
-// that manages loads up to another.
+// capacity is a broker that sustains loads up to a capacity, and a generator that
+// manages loads up to another.
 type capacity struct {
 	broker, generator float64
 	loads             []float64
@@ -73,8 +73,8 @@ func TestSearchEndsWhereTheGeneratorIsTheLimitTwice(t *testing.T) {
 	}
 }
 
-// TestSearchEndsWhereNothingIsDecided: a lower load has fewer values, of which less
-// is known.
+// TestSearchEndsWhereNothingIsDecided: a lower load has fewer values, which decide even
+// less.
 func TestSearchEndsWhereNothingIsDecided(t *testing.T) {
 	for _, at := range []int{1, 3} {
 		c, n := &capacity{broker: 100, generator: math.Inf(1)}, 0
@@ -129,8 +129,8 @@ func TestSearchEndsWithAnErrorAndWhatItHas(t *testing.T) {
 	}
 }
 
-// TestSearchFindsAnyCapacity: the answer is sustained, and no more than the
-// precision below the capacity, after few steps.
+// TestSearchFindsAnyCapacity: the answer is sustained, and no more than the precision
+// below the capacity, after few steps.
 func TestSearchFindsAnyCapacity(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := &capacity{broker: math.Pow(2, rapid.Float64Range(-9, 19).Draw(t, "capacity")), generator: math.Inf(1)}

@@ -80,7 +80,7 @@ func TestSinkRefuses(t *testing.T) {
 	}
 }
 
-// What is left out of a plan is a default, of 5 s for the warm-up.
+// A plan that does not set a warm-up has the default of 5 s.
 func TestTheClosedLoopsOfACalibrationHaveNoWarmUp(t *testing.T) {
 	t.Parallel()
 	for _, scenario := range []string{echoPlan, ackPlan, connectPlan} {

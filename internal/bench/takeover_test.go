@@ -6,8 +6,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// What the connection that is taken over still answers is nothing to the one that
-// has begun in its place.
+// Answers on the connection that was taken over do not count for the one that replaced
+// it.
 func TestAnswersToTheOldConnectionAreNotThoseOfTheNew(t *testing.T) {
 	t.Parallel()
 	r := idle(t, `

@@ -23,8 +23,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
-// checks are the settings of a short verification of a broker, over networks in
-// memory: it is for a bubble.
+// checks returns the settings of a short verification of a broker, over networks in
+// memory, for use in a bubble.
 func checks(t testing.TB, q packet.QoS, b *memtest.Network, faults ...Fault) VerifyOptions {
 	return VerifyOptions{QoS: q, Version: packet.V5, Clients: 6, Rate: plan.Rate{Events: 600, Per: time.Second}, Size: 64, Duration: 3 * time.Second, Drain: 30 * time.Second, Seed: 7,
 		Faults: faults, Token: "test", Dial: b.Dial, network: memtest.New(),
@@ -46,7 +46,7 @@ func verify(t testing.TB, o VerifyOptions) *Verdict {
 
 var gentle = []Fault{Delay, Stall, Split, Cut, Refuse}
 
-// TestAVerificationOverSockets: the proxy has a port of its own.
+// TestAVerificationOverSockets: the proxy has its own port.
 func TestAVerificationOverSockets(t *testing.T) {
 	t.Parallel()
 	target := serve(t, broker.Options{})
@@ -146,7 +146,7 @@ func TestSinsOfEachShapeAreFound(t *testing.T) {
 				o := checks(t, c.qos, network)
 				o.Shape, o.Duration, o.Rate.Events = c.shape, time.Second, 300
 				if c.want != "" {
-					o.Drain = time.Second // what is lost is waited for
+					o.Drain = time.Second // lost messages are waited for
 				}
 				v := verify(t, o)
 				found := slices.ContainsFunc(v.Violations, func(s string) bool { return strings.Contains(s, c.want) })
@@ -198,7 +198,7 @@ func TestABrokenBrokersSinsAreFound(t *testing.T) {
 					o.Duration *= 3 // these need a cut at the right moment
 				}
 				if c.want != "" {
-					o.Drain = 2 * time.Second // what is lost is waited for
+					o.Drain = 2 * time.Second // lost messages are waited for
 				}
 				v := verify(t, o)
 				n := b.Counts()
@@ -215,7 +215,8 @@ func TestABrokenBrokersSinsAreFound(t *testing.T) {
 	}
 }
 
-// sessions is how many a broker in the bubble has when all connections are over.
+// sessions returns how many sessions a broker in the bubble has when all connections
+// are closed.
 func sessions(t *testing.T, b *broker.Broker) int {
 	synctest.Wait()
 	if n := b.Stats().Connections; n > 0 {
@@ -274,8 +275,8 @@ func TestABrokerThatIsGoneKeepsTheSessionsAndThatIsTold(t *testing.T) {
 	})
 }
 
-// What the broker forgets with a restart is not held against it, but there must
-// have been one.
+// The broker is not blamed for what it forgets in a restart, but there must have been
+// one.
 func TestARestartThatFailsIsNone(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, network := ours(t, broker.Options{})
@@ -321,8 +322,8 @@ func TestFaultsFollowFromTheSeed(t *testing.T) {
 	}
 }
 
-// TestTheLoginOfAVerificationIsTakenAsItIs: it has no fields, and a password may be
-// any bytes.
+// TestTheLoginOfAVerificationIsTakenAsItIs: it has no placeholders, and a password may
+// be any bytes.
 func TestTheLoginOfAVerificationIsTakenAsItIs(t *testing.T) {
 	o := VerifyOptions{Version: packet.V311, Clients: 1, Rate: plan.Rate{Events: 1, Per: time.Second}, Size: 64, Duration: time.Second, Drain: time.Second,
 		Token: "test", Username: "50%i", Password: "100%\xff\x00\"\n"}
@@ -342,7 +343,7 @@ func TestTheLoginOfAVerificationIsTakenAsItIs(t *testing.T) {
 	}
 }
 
-// TestRefusalsEndAVerificationAtOnce: nothing that comes later would tell more.
+// TestRefusalsEndAVerificationAtOnce: nothing later would change the result.
 func TestRefusalsEndAVerificationAtOnce(t *testing.T) {
 	for _, version := range []packet.Version{packet.V5, packet.V311} {
 		for name, c := range map[string]struct {
@@ -374,7 +375,8 @@ func TestRefusalsEndAVerificationAtOnce(t *testing.T) {
 	}
 }
 
-// TestACheckOfNothingDoesNotPass: messages that are refused, or vanish, are not judged.
+// TestACheckOfNothingDoesNotPass: messages that are refused, or vanish, cannot be
+// checked.
 func TestACheckOfNothingDoesNotPass(t *testing.T) {
 	for name, c := range map[string]struct {
 		sent, acked, refused, received int64
@@ -403,7 +405,8 @@ func TestACheckOfNothingDoesNotPass(t *testing.T) {
 	}
 }
 
-// TestABrokerWithoutQoS2EndsAVerification: it sent 200 messages 132,053 times.
+// TestABrokerWithoutQoS2EndsAVerification: otherwise it sends 200 messages 132,053
+// times.
 func TestABrokerWithoutQoS2EndsAVerification(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, network := flawed(t, badbroker.Flaws{NoQoS2: true})

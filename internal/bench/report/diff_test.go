@@ -84,8 +84,8 @@ func TestGateRefusals(t *testing.T) {
 	}
 }
 
-// TestMannWhitney compares with the exact probabilities of published tables, and
-// with counting all orders.
+// TestMannWhitney compares with the exact probabilities of published tables, and with
+// counting all orders.
 func TestMannWhitney(t *testing.T) {
 	for _, c := range []struct {
 		x, y []float64

@@ -52,8 +52,8 @@ func TestAGateIsJudgedByWhatTheRunsSay(t *testing.T) {
 	}
 }
 
-// TestARegressionPassesNoGate: of made-up pairs of runs, however many there are and
-// however they are spread, as long as the spread leaves it one.
+// TestARegressionPassesNoGate: for generated pairs of runs, however many there are and
+// however they are spread, as long as it remains a regression.
 func TestARegressionPassesNoGate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		noise := rapid.Float64Range(0, 0.15).Draw(t, "noise")
@@ -74,7 +74,7 @@ func TestARegressionPassesNoGate(t *testing.T) {
 		if v, _ := (Gate{bound: -0.1}).judge(y, x); v != gateMissed {
 			t.Fatalf("a fall from %v to %v: %v", y, x, v)
 		}
-		// And what has not changed by more than the gate and the noise is no regression.
+		// A change within the gate and the noise is not a regression.
 		if v, runs := (Gate{bound: 0.1}).judge(x, slices.Clone(x)); v == gateMissed || v == gateOpen && runs <= len(x) && runs > 0 {
 			t.Fatalf("%v and the same: %v, %d", x, v, runs)
 		}
@@ -82,7 +82,7 @@ func TestARegressionPassesNoGate(t *testing.T) {
 }
 
 // TestWhatOverlapsFarIsNeverPassed: where the spread is wide the medians alone do not
-// decide, and a gate that is not decided names more runs than there were.
+// decide, and an undecided gate asks for more runs than there were.
 func TestWhatOverlapsFarIsNeverPassed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		list := func(what string) []float64 {
@@ -91,8 +91,8 @@ func TestWhatOverlapsFarIsNeverPassed(t *testing.T) {
 			return l
 		}
 		x, y := list("A"), list("B")
-		// B is half as much again as A, run by run where there are as many, and by the
-		// medians else.
+		// B is one and a half times A, run by run if there are as many, otherwise by
+		// the medians.
 		if rapid.Bool().Draw(t, "paired") {
 			y = nil
 			for _, v := range x {

@@ -138,7 +138,7 @@ func TestDeliveriesOfOthers(t *testing.T) {
 			if k.Name == result.Expected.String() {
 				delete(i.Counters, k)
 			}
-			if k.Name == result.Distinct.String() { // they came unexpectedly
+			if k.Name == result.Distinct.String() { // they were unexpected
 				i.Count(result.Surplus, k.Group, k.QoS, i.Counters[k])
 			}
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 )
 
-// judged judges a made-up run.
+// judged evaluates a generated run.
 func judged(t *testing.T, slo string, l load, err error) Step {
 	t.Helper()
 	conditions, perr := ParseConditions(slo)
@@ -55,7 +55,7 @@ func TestJudgeStep(t *testing.T) {
 	}
 }
 
-// TestAnUndecidedStepSaysHowLongItTakes: as many times as long as it takes to have ten
+// TestAnUndecidedStepSaysHowLongItTakes: More is the factor that it takes to have ten
 // values above the percentile.
 func TestAnUndecidedStepSaysHowLongItTakes(t *testing.T) {
 	for slo, want := range map[string]float64{"p99.99<10ms": 10, "p99.999<10ms": 100, "p99.99<10ms,p99.995<1s": 20, "p99<10ms": 0, "p99.99<10ms,p50<1us": 0} {
@@ -65,8 +65,8 @@ func TestAnUndecidedStepSaysHowLongItTakes(t *testing.T) {
 	}
 }
 
-// TestLossOfAStepMayNotBeKnown: that of a run that was cut short, or whose payloads
-// have no header, is not.
+// TestLossOfAStepMayNotBeKnown: a run that was cut short, or whose payloads have no
+// header, has no known loss.
 func TestLossOfAStepMayNotBeKnown(t *testing.T) {
 	partial := steady()
 	partial.partial, partial.lost = true, 5
@@ -96,7 +96,7 @@ func TestLossOfAStepMayNotBeKnown(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotSentIsNotSustained: deliveries of what was sent keep up, and the
+// TestWhatIsNotSentIsNotSustained: deliveries keep up with what was sent, but the
 // offered rate is not reached.
 func TestWhatIsNotSentIsNotSustained(t *testing.T) {
 	r := steady().result()

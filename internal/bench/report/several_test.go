@@ -15,7 +15,7 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// threeRuns are a good run, one that loses, and one that misses its threshold.
+// threeRuns are a good run, one that loses messages, and one that misses its threshold.
 func threeRuns(t *testing.T) []Judged {
 	t.Helper()
 	slo, err := ParseConditions("p99>2ms")
@@ -34,8 +34,8 @@ func threeRuns(t *testing.T) []Judged {
 	return runs
 }
 
-// TestSeveralRunsAreOneDocument: in each format that is one, as its own reader reads
-// it to the end.
+// TestSeveralRunsAreOneDocument: in each format that has documents, as read to the end
+// by a reader of that format.
 func TestSeveralRunsAreOneDocument(t *testing.T) {
 	runs := threeRuns(t)
 	write := func(of func(io.Writer, []Judged) error, runs []Judged) []byte {
@@ -113,7 +113,7 @@ func TestSeveralRunsAreOneDocument(t *testing.T) {
 	}
 }
 
-// TestTheWorstRunDecides: whichever place it has.
+// TestTheWorstRunDecides: wherever it is in the list.
 func TestTheWorstRunDecides(t *testing.T) {
 	runs := threeRuns(t)
 	for _, c := range []struct {
@@ -130,7 +130,7 @@ func TestTheWorstRunDecides(t *testing.T) {
 	}
 }
 
-// TestAComparisonIsADocumentToo: with what became of each gate.
+// TestAComparisonIsADocumentToo: with the outcome of each gate.
 func TestAComparisonIsADocumentToo(t *testing.T) {
 	slower := func(l *load) { l.mean = l.mean * 13 / 10 }
 	gates, err := ParseGates("p99=+10%,rate=-5%,p99.999=+1%,p50=+1000%,lost=+0%")
@@ -187,7 +187,7 @@ func TestALatencyNeedsNoPercentileForItsHistogram(t *testing.T) {
 	}
 }
 
-// TestACeilingIsNotToldBesideAFasterRun: it would be none.
+// TestACeilingIsNotToldBesideAFasterRun: it would not be a ceiling.
 func TestACeilingIsNotToldBesideAFasterRun(t *testing.T) {
 	r := steady().result()
 	for rate, told := range map[float64]bool{3.1e6: true, 1001: true, 999: false} {

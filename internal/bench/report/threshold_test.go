@@ -85,7 +85,8 @@ func TestConditionRefusals(t *testing.T) {
 	}
 }
 
-// TestUnqualifiedLatency: p99 is the delivery's, or of what the run has.
+// TestUnqualifiedLatency: p99 is that of delivery, or of the first operation that the
+// run has.
 func TestUnqualifiedLatency(t *testing.T) {
 	r := steady().result()
 	drop := func(op result.Op) {

@@ -64,8 +64,8 @@ func TestGrowingBacklogIsSaturation(t *testing.T) {
 	}
 }
 
-// TestTheCPUIsAMeanOverTime: an interval that the end of a phase has cut to a
-// moment is all work or all rest.
+// TestTheCPUIsAMeanOverTime: an interval that the end of a phase has cut to a moment
+// shows either full load or none.
 func TestTheCPUIsAMeanOverTime(t *testing.T) {
 	l := steady()
 	l.cpu = 100
@@ -134,7 +134,7 @@ func TestWhatTheProtocolForbids(t *testing.T) {
 	}
 }
 
-// TestLossThatIsNotCertain: a message that was not judged may be the one missing.
+// TestLossThatIsNotCertain: a message that could not be checked may be the missing one.
 func TestLossThatIsNotCertain(t *testing.T) {
 	l := steady()
 	l.seconds, l.rate, l.lost = 3, 100, 2
@@ -147,12 +147,12 @@ func TestLossThatIsNotCertain(t *testing.T) {
 	}
 }
 
-// TestColumnsAddUp: figures that contradict each other are no report.
+// TestColumnsAddUp: figures that contradict each other make no report.
 func TestColumnsAddUp(t *testing.T) {
 	for _, c := range []struct {
 		counter result.Counter
 		n       int64
-		want    string // "" : they agree
+		want    string // "": they agree
 	}{
 		{result.Expected, 1, "QoS 1: expected is 301"},
 		{result.Expected, -1, "QoS 1: expected is 299"},
@@ -236,7 +236,7 @@ func TestWhatCrossesShards(t *testing.T) {
 	}
 }
 
-// TestWhatWasNotCarriedOutIsIncomplete: and the status says so without options.
+// TestWhatWasNotCarriedOutIsIncomplete: the exit status says so without options.
 func TestWhatWasNotCarriedOutIsIncomplete(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -307,7 +307,7 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestALossIsNoBacklog: what is lost does not wait, however much it is.
+// TestALossIsNoBacklog: a lost message does not wait, however many are lost.
 func TestALossIsNoBacklog(t *testing.T) {
 	l := steady()
 	l.seconds, l.rate = 10, 1000
@@ -325,8 +325,8 @@ func TestALossIsNoBacklog(t *testing.T) {
 	}
 }
 
-// TestAPauseIsNoBacklog: nor is it one that the last moment of the measurement falls
-// into a pause, after which all comes.
+// TestAPauseIsNoBacklog: there is no backlog either if the measurement ends during a
+// pause, after which everything arrives.
 func TestAPauseIsNoBacklog(t *testing.T) {
 	l := steady()
 	l.seconds, l.rate = 10, 1000
@@ -342,7 +342,7 @@ func TestAPauseIsNoBacklog(t *testing.T) {
 	}
 }
 
-// TestALagThatTheBrokerExplains: the generator is the limit only where its lag made the
+// TestALagThatTheBrokerExplains: the generator is the limit only if its lag made the
 // result.
 func TestALagThatTheBrokerExplains(t *testing.T) {
 	for _, c := range []struct {

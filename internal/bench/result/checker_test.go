@@ -57,8 +57,7 @@ func (m *model) missing(sent func(uint32) uint32) (list []Missing, total int64) 
 	return list, total
 }
 
-// drawSeqs draws messages that come mostly in order, with losses, repetitions
-// and swaps.
+// drawSeqs draws messages that are mostly in order, with losses, repetitions and swaps.
 func drawSeqs(t *rapid.T, pairs int) [][3]uint32 {
 	next := make([]uint32, pairs)
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) [3]uint32 {
@@ -103,8 +102,8 @@ func TestCheckerIsExact(t *testing.T) {
 	})
 }
 
-// TestCheckerWithinBounds: with little memory it never says a wrong thing, it
-// says Unknown.
+// TestCheckerWithinBounds: with little memory the checker never gives a wrong answer,
+// but Unknown.
 func TestCheckerWithinBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		messages := drawSeqs(t, 4)

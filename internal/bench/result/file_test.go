@@ -30,8 +30,8 @@ func someShard(n int) Shard {
 	}
 }
 
-// drawShard draws the result of one shard. Its bounds may be such that slots
-// have no, one or several intervals.
+// drawShard draws the result of one shard. Its bounds may be such that slots have no,
+// one or several intervals.
 func drawShard(t *rapid.T, n, shards int) *Result {
 	r := &Result{Run: someRun(shards), Shards: []Shard{someShard(n)}}
 	at := time.Duration(rapid.Int64Range(0, 3e9).Draw(t, "begin"))
@@ -60,7 +60,7 @@ func drawShard(t *rapid.T, n, shards int) *Result {
 	return r
 }
 
-// text is a result's file, for comparing results.
+// text returns a result's file, for comparing results.
 func text(t interface{ Fatal(...any) }, r *Result) string {
 	var b bytes.Buffer
 	if err := Write(&b, r); err != nil {
@@ -135,7 +135,7 @@ func TestMergeIsExactAndOrderFree(t *testing.T) {
 		if got := text(t, merge(nested)); got != want {
 			t.Fatalf("one after the other:\n%s\nwant\n%s", got, want)
 		}
-		// Nothing is lost or made: by hand, over all shards and intervals.
+		// Nothing is lost or added: recomputed by hand, over all shards and intervals.
 		counters := make(map[CounterKey]int64)
 		buckets := make(map[Key]map[time.Duration]int64)
 		for _, s := range shards {
@@ -242,8 +242,8 @@ func sampleFile(t *testing.T) string {
 	return b.String()
 }
 
-// TestKilledRun: whatever was written of a file when the run was killed is read,
-// and said to be partial.
+// TestKilledRun: whatever was written of a file when the run was killed is read, and
+// reported as partial.
 func TestKilledRun(t *testing.T) {
 	file := sampleFile(t)
 	header := strings.Index(file, "\n") + 1
@@ -339,7 +339,7 @@ func TestReadRefusals(t *testing.T) {
 	}
 }
 
-// TestReadingHostileFilesTakesBoundedMemory: intervals full of values that pack
+// TestReadingHostileFilesTakesBoundedMemory: intervals full of values that compress
 // well are coarsened.
 func TestReadingHostileFilesTakesBoundedMemory(t *testing.T) {
 	const limit = 4 << 20
@@ -407,7 +407,7 @@ func TestLineCoarsens(t *testing.T) {
 	}
 }
 
-// failingWriter takes n writes.
+// failingWriter accepts n writes.
 type failingWriter struct {
 	n int
 	bytes.Buffer

@@ -66,8 +66,8 @@ func TestHeaderRoundTrip(t *testing.T) {
 	})
 }
 
-// A mark changes nothing but the shard and the publisher, by which a run knows what is
-// its own: here the bits of the mark are those that the header has as 0.
+// A mark changes only the shard and the publisher, by which a run recognizes its
+// messages. The bits of this mark are those that are 0 in the header.
 func TestMark(t *testing.T) {
 	h := Header{Kind: KindReply, Shard: 0xabc, Publisher: 0x123456, Seq: 0xffffffff, Intended: MaxIntended}
 	for _, c := range []struct {
@@ -93,7 +93,7 @@ func TestMark(t *testing.T) {
 	}
 }
 
-// A reply's header is its request's, whatever run has made it.
+// A reply has the header of its request, whichever run has made it.
 func TestAnswer(t *testing.T) {
 	payload := append(Header{Kind: KindRequest, Shard: 3, Publisher: 4, Seq: 5, Intended: time.Second}.AppendTo(nil, 77), "hello"...)
 	Seal(payload)

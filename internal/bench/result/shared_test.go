@@ -53,8 +53,8 @@ func TestSharedCheckerIsExact(t *testing.T) {
 	})
 }
 
-// TestSharedCheckerAcrossLoops: members in several loops receive every message
-// twice; each is the first exactly once, and full pages are let go.
+// TestSharedCheckerAcrossLoops: members in several loops receive every message twice.
+// Each is the first exactly once, and full pages are freed.
 func TestSharedCheckerAcrossLoops(t *testing.T) {
 	const n = 20 * pageBits
 	c := NewSharedChecker(2, 100)
