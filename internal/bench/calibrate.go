@@ -80,7 +80,7 @@ func Calibrate(ctx context.Context, o swarm.Options, length time.Duration, clien
 	}
 	h := res.Sum(result.PhaseMeasure, result.PhaseDrain).Histograms[result.Key{Op: result.Delivery, Kind: result.Response, Group: "pairs"}]
 	if h == nil {
-		return c, fmt.Errorf("no message has come back")
+		return c, fmt.Errorf("no message came back")
 	}
 	c.Floor = h.PercentileOfFew(50)
 	return c, nil

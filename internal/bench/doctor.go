@@ -156,7 +156,7 @@ func Examine(p *plan.Plan, l Limits, u Use) ([]Finding, error) {
 		room := l.Files - min(l.Files, uint64(b.Descriptors-b.Connections))
 		switch {
 		case u.Serving:
-			files.Fix = fmt.Sprintf("run the broker in a process of its own, or %s", files.Fix)
+			files.Fix = fmt.Sprintf("run the broker in a separate process, or %s", files.Fix)
 		case room > 0:
 			files.Fix = fmt.Sprintf("divide the run with --procs %d, or %s", (conns+room-1)/room, files.Fix)
 		}
@@ -178,12 +178,12 @@ func Examine(p *plan.Plan, l Limits, u Use) ([]Finding, error) {
 	}
 	track := Finding{What: "tracked connections", Needs: conns, Has: l.Conntrack}
 	if l.Conntrack > 0 && track.Needs > l.Conntrack {
-		track.Text = fmt.Sprintf("%d connections are more than the %d that the firewall follows", conns, l.Conntrack)
-		track.Fix = fmt.Sprintf("sysctl net.netfilter.nf_conntrack_max=%d, or leave them out of the tracking", conns*2)
+		track.Text = fmt.Sprintf("%d connections are more than the %d that the firewall tracks", conns, l.Conntrack)
+		track.Fix = fmt.Sprintf("sysctl net.netfilter.nf_conntrack_max=%d, or exempt them from tracking", conns*2)
 	}
 	cpus := Finding{What: "processors", Needs: uint64(l.CPUs), Has: uint64(l.MaxProcs)}
 	if l.MaxProcs < l.CPUs {
-		cpus.Text = fmt.Sprintf("of %d processors %d are used", l.CPUs, l.MaxProcs)
+		cpus.Text = fmt.Sprintf("%d of %d processors are used", l.MaxProcs, l.CPUs)
 		cpus.Fix = "unset GOMAXPROCS, or raise the CPU limit of the container"
 	}
 	findings := []Finding{files, all, localPorts(l, perBroker), memory, track, cpus}
@@ -206,7 +206,7 @@ func localPorts(l Limits, needs uint64) Finding {
 			f.Fix = fmt.Sprintf("give %d addresses to --source-ip", addresses)
 		}
 	case l.Ports > 0 && f.Needs+uint64(l.Waiting) > f.Has:
-		f.Text = fmt.Sprintf("%d connections that are over may still keep their local ports, in TIME-WAIT", l.Waiting)
+		f.Text = fmt.Sprintf("%d closed connections may still hold their local ports, in TIME-WAIT", l.Waiting)
 		f.Fix = "wait a minute, or connect from other addresses with --source-ip"
 	}
 	return f
@@ -217,7 +217,7 @@ func localPorts(l Limits, needs uint64) Finding {
 func listenQueue(l Limits, halfOpen uint64) Finding {
 	f := Finding{What: "listen queue", Needs: halfOpen, Has: min(l.Backlog, l.SynBacklog)}
 	if f.Has > 0 && f.Needs > f.Has {
-		f.Text = fmt.Sprintf("up to %d connections are begun at once, and the queue of a listener here holds %d: some take seconds more", f.Needs, f.Has)
+		f.Text = fmt.Sprintf("up to %d connections are begun at once, and a listener's queue here holds %d: some take seconds longer", f.Needs, f.Has)
 		f.Fix = fmt.Sprintf("sysctl net.core.somaxconn=%d net.ipv4.tcp_max_syn_backlog=%d, and restart the broker", f.Needs, f.Needs)
 	}
 	return f

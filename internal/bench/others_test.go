@@ -128,19 +128,19 @@ groups:
 }
 
 // A run that has failed gets no report, so it ends with the number of errors.
-func TestAFailedRunTellsHowManyClientsFailed(t *testing.T) {
+func TestAFailedRunReportsHowManyClientsFailed(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, network := flawed(t, badbroker.Flaws{Refuse: packet.NotAuthorized})
-		o, told := within(network.Dial), []string(nil)
+		o, reported := within(network.Dial), []string(nil)
 		o.Tell = func(n result.Note) {
 			if n.Kind == result.NoteError {
-				told = append(told, n.Text)
+				reported = append(reported, n.Text)
 			}
 		}
 		attempt(t.Context(), t, "phases: {connect: {rate: 10/s}}\ngroups: {subs: {clients: 20, subscribe: t}}", o)
 		what := "connection refused: not authorized (0x87)"
-		if len(told) != 2 || !strings.Contains(told[0], ": ") || !strings.HasPrefix(told[1], "20 clients: ") {
-			t.Errorf("told: %q, want two lines, the second of 20 clients: %s", told, what)
+		if len(reported) != 2 || !strings.Contains(reported[0], ": ") || !strings.HasPrefix(reported[1], "20 clients: ") {
+			t.Errorf("reported: %q, want two lines, the second of 20 clients: %s", reported, what)
 		}
 	})
 }

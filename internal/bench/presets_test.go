@@ -26,12 +26,12 @@ var presets = []struct {
 	why      string
 }{
 	{"will-storm", 0.01, 0, map[string]int64{"wills.due": 50, "wills": 50}, result.Will, 50,
-		badbroker.Flaws{}, report.Incomplete, "50 of 50 wills did not come"}, // it has no wills
+		badbroker.Flaws{}, report.Incomplete, "50 of 50 wills did not arrive"}, // it has no wills
 	{"takeover", 0.002, 0, map[string]int64{"takeovers": 20, "taken-over": 20, "takeovers.unannounced": 0}, result.Takeover, 20,
 		badbroker.Flaws{NoTakeover: true}, report.Incomplete, "20 of 20 connections that were taken over did not end"},
 	{"takeover", 0.002, 0, nil, result.Takeover, 20,
 		// it resets them
-		badbroker.Flaws{}, report.Incomplete, "20 of 20 connections that were taken over ended without DISCONNECT 0x8E"},
+		badbroker.Flaws{}, report.Incomplete, "20 of 20 connections that were taken over were closed without DISCONNECT 0x8E"},
 	{"rr", 0.005, 5 * time.Second, map[string]int64{"requests": 500, "unreplied": 0}, result.RTT, 250,
 		badbroker.Flaws{Drop: 1}, report.Incomplete, "500 of 500 requests had no reply"},
 	{"conn-churn", 0.01, 10 * time.Second, map[string]int64{"skipped": 0, "failures": 0, "unready": 0}, result.Puback, -1,

@@ -53,7 +53,7 @@ func runShard(t *testing.T, p *plan.Plan, i, n int, start time.Time, network *me
 		return nil
 	}
 	if results[0].Shards[0].Engine == "" {
-		t.Error("the file does not tell the engine")
+		t.Error("the file does not name the engine")
 	}
 	return results[0]
 }

@@ -36,7 +36,7 @@ type asked struct {
 // maxQueued is how many messages of a loop may be due and waiting for room.
 const maxQueued = 8 << 20
 
-var errBehind = errors.New("the broker is so far behind that the messages that wait for it fill the memory meant for them")
+var errBehind = errors.New("the broker is so far behind that the queue of waiting messages is full")
 
 func newStream(w *worker, g *group, p *plan.Publish, loops int) *stream {
 	s := &stream{Publish: p, w: w, g: g, at: len(g.streams), start: swarm.Never, fixed: p.FixedTopics()}

@@ -287,7 +287,7 @@ groups:
 				if got := o.Rates.Delivered; got < 495 || got > 505 {
 					t.Errorf("%.0f/s delivered of a capacity of 500/s", got)
 				}
-				if why := o.why(report.Saturated); !strings.Contains(why, "held 50") || c.drop == 0 && !strings.Contains(why, "of 1,000/s due") {
+				if why := o.why(report.Saturated); !strings.Contains(why, "sustained 50") || c.drop == 0 && !strings.Contains(why, "of 1,000/s due") {
 					t.Errorf("it says %s", why)
 				}
 			})

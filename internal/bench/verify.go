@@ -75,8 +75,8 @@ func (o *VerifyOptions) front() (net.Listener, swarm.Options, error) {
 // Why there is nothing to check: the broker does not accept the subscriptions or the
 // messages.
 var (
-	ErrSubscriptions = errors.New("there are subscribers without a subscription")
-	ErrMessages      = errors.New("the broker does not take the messages")
+	ErrSubscriptions = errors.New("some subscribers have no subscription")
+	ErrMessages      = errors.New("the broker does not accept the messages")
 )
 
 // fatal returns the error that ends a verification which cannot succeed, else nil. A

@@ -84,14 +84,14 @@ func TestOurBrokerKeepsItsPromises(t *testing.T) {
 					if len(want) != len(gentle) || !maps.Equal(v.Faults, want) {
 						t.Errorf("faults: %v, want %v", v.Faults, want)
 					}
-					told := 0
+					reported := 0
 					for _, n := range v.Result.Notes {
 						if n.Kind == result.NoteFault {
-							told++
+							reported++
 						}
 					}
-					if told != all {
-						t.Errorf("%d faults are noted, want %d", told, all)
+					if reported != all {
+						t.Errorf("%d faults are noted, want %d", reported, all)
 					}
 				})
 			})
@@ -138,7 +138,7 @@ func TestSinsOfEachShapeAreFound(t *testing.T) {
 		"duplicates at one of many subscribers":  {FanOut, 0, badbroker.Flaws{Duplicate: 500}, "received twice"},
 		"a copy for each member of a group":      {Shared, 2, badbroker.Flaws{}, "received twice"},
 		"a copy for each member, which is right": {Shared, 1, badbroker.Flaws{}, ""},
-		"corruption where members share":         {Shared, 1, badbroker.Flaws{Corrupt: 50}, "not as they were sent"},
+		"corruption where members share":         {Shared, 1, badbroker.Flaws{Corrupt: 50}, "corrupt"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
@@ -185,7 +185,7 @@ func TestABrokenBrokersSinsAreFound(t *testing.T) {
 		"loss at QoS 1":                 {1, badbroker.Flaws{Drop: 50}, "acknowledged and lost"},
 		"loss at QoS 2":                 {2, badbroker.Flaws{Drop: 50}, "acknowledged and lost"},
 		"order":                         {1, badbroker.Flaws{Reorder: 50}, "out of order"},
-		"corruption":                    {0, badbroker.Flaws{Corrupt: 50}, "not as they were sent"},
+		"corruption":                    {0, badbroker.Flaws{Corrupt: 50}, "corrupt"},
 		"forgets QoS 1 when it resumes": {1, badbroker.Flaws{Forget: true}, "acknowledged and lost"},
 		"repeats QoS 2 when it resumes": {2, badbroker.Flaws{Repeat: true}, "received twice"},
 		"reverses a session's messages": {2, badbroker.Flaws{Reverse: true}, "out of order"},
@@ -250,7 +250,7 @@ func TestACancelledVerificationLeavesNoSessions(t *testing.T) {
 	})
 }
 
-func TestABrokerThatIsGoneKeepsTheSessionsAndThatIsTold(t *testing.T) {
+func TestABrokerThatIsGoneKeepsTheSessionsAndThatIsReported(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, network := ours(t, broker.Options{})
 		o := checks(t, 1, network)
@@ -259,7 +259,7 @@ func TestABrokerThatIsGoneKeepsTheSessionsAndThatIsTold(t *testing.T) {
 		dial, gone := o.Dial, atomic.Bool{}
 		o.Dial = func(ctx context.Context) (net.Conn, error) {
 			if gone.Load() {
-				return nil, errors.New("nobody there")
+				return nil, errors.New("not running")
 			}
 			return dial(ctx)
 		}

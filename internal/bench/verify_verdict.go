@@ -76,9 +76,9 @@ func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
 		add(durable, lost, "acknowledged and lost: QoS 2 is exactly once")
 		add(durable, v.Duplicates, "received twice: QoS 2 is exactly once")
 	}
-	add(&v.Violations, v.Open, "not acknowledged to the end, long after the last fault")
+	add(&v.Violations, v.Open, "not completely acknowledged, long after the last fault")
 	add(&v.Violations, v.Reordered, "out of order (MQTT-4.6.0-5, MQTT-4.6.0-6)")
-	add(&v.Violations, v.Corrupt, "not as they were sent")
+	add(&v.Violations, v.Corrupt, "corrupt")
 	add(&v.Violations, v.Foreign, "that this run did not send")
 	add(&v.Incomplete, v.Refused, "refused by the broker, with a reason code")
 	switch { // a check that has checked nothing does not pass
@@ -90,7 +90,7 @@ func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
 		v.Incomplete = append(v.Incomplete, "nothing was received: check that these clients may publish and subscribe there")
 	}
 	if v.Faults[Restart] > 0 {
-		v.Remarks = append(v.Remarks, "the broker was restarted, and has its sessions in memory: loss and repetition are told, not judged")
+		v.Remarks = append(v.Remarks, "the broker was restarted, and has its sessions in memory: loss and duplicates are reported, but are not violations")
 	}
 	return v
 }
@@ -136,7 +136,7 @@ func (v *Verdict) Text() string {
 	if !v.OK() {
 		for i, m := range v.Missing {
 			if i == most {
-				fmt.Fprintf(&b, "     and more that are missing\n")
+				fmt.Fprintf(&b, "     and more\n")
 				break
 			}
 			fmt.Fprintf(&b, "     missing: %d to %d of publisher %d\n", m.From, m.To, m.Publisher)

@@ -63,7 +63,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	defer stop()
 	conditions, err := failOn(inv)
 	if f := inv.Values.Format.Text(); err == nil && (f == "hgrm" || f == "hlog") && r.repeats() > 1 {
-		err = option.Usagef("%s: %s is of one run, and there are %d", inv.Values.Format.Name(), f, r.repeats())
+		err = option.Usagef("%s: %s holds one run, and there are %d", inv.Values.Format.Name(), f, r.repeats())
 	}
 	if err != nil {
 		return r.tellError(ctx, err)

@@ -117,7 +117,7 @@ func TestCutsAndRefuses(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		front := make(pipes)
-		p := New(front, func(context.Context) (net.Conn, error) { return nil, errors.New("nobody asked for this") }, 1)
+		p := New(front, func(context.Context) (net.Conn, error) { return nil, errors.New("unexpected dial") }, 1)
 		defer p.Close()
 		p.Refuse(true)
 		if _, err := front.dial().Read(make([]byte, 1)); err == nil {
@@ -125,7 +125,7 @@ func TestCutsAndRefuses(t *testing.T) {
 		}
 		p.Refuse(false) // and now the server is unreachable
 		if _, err := front.dial().Read(make([]byte, 1)); err == nil {
-			t.Error("a connection to nobody goes on")
+			t.Error("a connection without a server stays open")
 		}
 	})
 }

@@ -232,7 +232,7 @@ func (c *Comparison) Text(w io.Writer, palette format.Palette) error {
 		t.line("%s", strings.TrimRight(line, " "))
 	}
 	if c.A == 1 && c.B == 1 {
-		t.wrap("", "", "One run of each: whether a difference is chance is not known. Repeat the runs to tell.", 0)
+		t.wrap("", "", "One run of each: repeat the runs to see whether a difference is chance.", 0)
 	} else {
 		t.wrap("", "", fmt.Sprintf("Medians; spread is half of highest less lowest, of the wider side. Within noise: such a difference comes by chance in more than %s of comparisons.", units.Percent(significance)), 0)
 	}

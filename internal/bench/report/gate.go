@@ -30,7 +30,7 @@ func ParseGates(s string) ([]Gate, error) {
 		bound, isPercent := strings.CutSuffix(strings.TrimSpace(bound), "%")
 		v, err := strconv.ParseFloat(bound, 64)
 		if !ok || !isPercent || err != nil || !strings.ContainsAny(bound[:1], "+-") || math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, fmt.Errorf("%q is no gate such as p99=+10%%", part)
+			return nil, fmt.Errorf("invalid gate %q (e.g. p99=+10%%)", part)
 		}
 		m, err := parseDiffMetric(strings.TrimSpace(name))
 		if err != nil {
@@ -162,7 +162,7 @@ func (c *Comparison) apply(gates []Gate, a, b []*Summary) {
 
 func atLeast(runs int) string {
 	if runs == 0 {
-		return "it is too close to the gate for any number of them"
+		return "it is too close to the gate for any number of runs"
 	}
 	return fmt.Sprintf("it takes about %d of each", runs)
 }

@@ -17,7 +17,7 @@ func gateOf(t testing.TB, s string) Gate {
 	return gates[0]
 }
 
-func TestAGateIsJudgedByWhatTheRunsSay(t *testing.T) {
+func TestAGateIsDecidedByTheRuns(t *testing.T) {
 	for _, c := range []struct {
 		name, gate string
 		x, y       []float64

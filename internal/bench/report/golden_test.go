@@ -225,7 +225,7 @@ func TestHGRM(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "steady.hgrm", b.Bytes())
-	for _, c := range []struct{ metric, want string }{{"will.p50", "will.p50: the run has no such latency"}, {"rate.sent", "rate.sent is no latency"}, {"p", `unknown metric "p": mqbench(1) lists them under Metrics`}} {
+	for _, c := range []struct{ metric, want string }{{"will.p50", "will.p50: the run has no such latency"}, {"rate.sent", "rate.sent is not a latency"}, {"p", `unknown metric "p": mqbench(1) lists them under Metrics`}} {
 		if err := HGRM(io.Discard, s, c.metric); err == nil || err.Error() != c.want {
 			t.Errorf("%s: got %v, want %s", c.metric, err, c.want)
 		}

@@ -28,7 +28,7 @@ func HGRM(w io.Writer, s *Summary, metricName string) error {
 		return err
 	}
 	if m.stat == "" {
-		return fmt.Errorf("%s is no latency", metricName)
+		return fmt.Errorf("%s is not a latency", metricName)
 	}
 	h, err := m.histogram(s)
 	if err != nil {

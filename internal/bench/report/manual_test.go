@@ -99,24 +99,24 @@ func TestTheManualHasEveryMember(t *testing.T) {
 // TestTheManualHasEveryMetric: the manual lists every metric that can be compared, and
 // no other.
 func TestTheManualHasEveryMetric(t *testing.T) {
-	told := names(section(t, "Metrics"))
+	listed := names(section(t, "Metrics"))
 	want := slices.Concat(flowNames, rateNames, statNames, []string{"loss", "response", "service", "lag", "lag.", "rate.", "rate", "errors", "skipped", "connected", "cpu"})
 	for _, op := range result.Ops() {
 		want = append(want, op.String())
 	}
 	for _, name := range want {
-		if !slices.Contains(told, name) {
+		if !slices.Contains(listed, name) {
 			t.Errorf("the manual does not have %s", name)
 		}
 	}
-	for _, name := range told {
+	for _, name := range listed {
 		known := slices.Contains(want, name)
 		for _, form := range []string{name, name + ".p99", name + "sent", "lost" + name} {
 			_, err := parseMetric(form)
 			known = known || err == nil
 		}
 		if !known {
-			t.Errorf("the manual has %s, which is no metric", name)
+			t.Errorf("the manual has %s, which is not a metric", name)
 		}
 	}
 }

@@ -120,8 +120,8 @@ func Plot(w io.Writer, summaries ...*Summary) error {
 `, html.EscapeString(title), uplotCSS, plotCSS, html.EscapeString(title))
 	plotTables(&b, summaries)
 	for _, c := range []struct{ id, title, about string }{
-		{"rates", "Rates", "Drag to zoom, double click to go back; a click on a name hides or shows its line."},
-		{"heat", "Latency over time", "How many values fell into each cell, on a logarithmic scale of colour."},
+		{"rates", "Rates", "Drag to zoom, double-click to reset; click a name to hide or show its line."},
+		{"heat", "Latency over time", "How many values fell into each cell, on a logarithmic color scale."},
 		{"latency", "Latency percentiles over time", "A percentile of an interval is shown when at least ten values lie above it."},
 		{"spectrum", "Percentile spectrum", "Values answered while measuring and draining; each line ends at its maximum."},
 		{"connections", "Connections", ""},

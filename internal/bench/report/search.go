@@ -208,7 +208,7 @@ func (s *Search) Answer() string {
 	case s.Limited:
 		a += " This machine, not the broker, was the limit above that: the broker may sustain more."
 	case s.Open > 0:
-		a += fmt.Sprintf(" Load %s could not be decided: the values are too few for a percentile. Give a longer --duration, or a higher rate.", strconv.FormatFloat(s.Open, 'g', 4, 64))
+		a += fmt.Sprintf(" Load %s could not be decided: there are too few values for a percentile. Use a longer --duration or a higher rate.", strconv.FormatFloat(s.Open, 'g', 4, 64))
 	case s.Missed == 0 && s.Load > 0:
 		a += " Every load was sustained."
 	}

@@ -41,7 +41,7 @@ func TestJudgeStep(t *testing.T) {
 		{"values too few for a percentile decide nothing", "p99.99<10ms,loss=0", steady(), nil, StepUndecided, "p99.99<10ms: 10,000 values are too few for p99.99"},
 		{"what is missed besides is missed", "p99.99<10ms,p99<1us", steady(), nil, StepMissed, "p99<1us: "},
 		{"a saturated broker meets conditions and is at its limit", "loss=0", slow, nil, StepMissed, "saturated: "},
-		{"a late generator is no excuse where all is met", "loss=0", late, nil, StepSustained, ""},
+		{"a late generator does not matter if all is met", "loss=0", late, nil, StepSustained, ""},
 		{"a late generator may be the reason", "p99<10ms", late, nil, StepLimited, "messages were sent late"},
 		{"a run that ended early", "loss=0", steady(), errors.New("far behind"), StepMissed, "far behind"},
 	} {

@@ -186,7 +186,7 @@ func (c *Comparison) JSON(w io.Writer) error {
 // JUnit writes the gates as test cases, and one case for what fails them all.
 func (c *Comparison) JUnit(w io.Writer) error {
 	suite := junitSuite{Name: "mqbench diff"}
-	told := map[string]bool{}
+	reported := map[string]bool{}
 	for _, r := range c.Rows {
 		if r.Gate == "" {
 			continue
@@ -194,14 +194,14 @@ func (c *Comparison) JUnit(w io.Writer) error {
 		failure := ""
 		for _, f := range c.Failed {
 			if why, ok := strings.CutPrefix(f, r.Gate+": "); ok && r.Failed {
-				failure, told[f] = why, true
+				failure, reported[f] = why, true
 			}
 		}
 		suite.add("mqbench.diff", r.Gate, failure)
 	}
 	rest := ""
 	for _, f := range c.Failed {
-		if !told[f] {
+		if !reported[f] {
 			rest = join(rest, f)
 		}
 	}
@@ -212,7 +212,7 @@ func (c *Comparison) JUnit(w io.Writer) error {
 // onlyOne returns an error for several runs in a format that can hold only one.
 func onlyOne(runs []Judged, name string) error {
 	if len(runs) != 1 {
-		return fmt.Errorf("%s is of one run, and there are %d", name, len(runs))
+		return fmt.Errorf("%s holds one run, and there are %d", name, len(runs))
 	}
 	return nil
 }

@@ -104,7 +104,7 @@ func TestSeveralRunsAreOneDocument(t *testing.T) {
 		t.Error("JUnit of one run has another root")
 	}
 	for name, err := range map[string]error{"hgrm": HGRMOf(io.Discard, runs, ""), "hlog": HLogOf(io.Discard, runs)} {
-		if err == nil || err.Error() != name+" is of one run, and there are 3" {
+		if err == nil || err.Error() != name+" holds one run, and there are 3" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -187,17 +187,17 @@ func TestALatencyNeedsNoPercentileForItsHistogram(t *testing.T) {
 	}
 }
 
-// TestACeilingIsNotToldBesideAFasterRun: it would not be a ceiling.
-func TestACeilingIsNotToldBesideAFasterRun(t *testing.T) {
+// TestACeilingIsNotShownBesideAFasterRun: it would not be a ceiling.
+func TestACeilingIsNotShownBesideAFasterRun(t *testing.T) {
 	r := steady().result()
-	for rate, told := range map[float64]bool{3.1e6: true, 1001: true, 999: false} {
+	for rate, shown := range map[float64]bool{3.1e6: true, 1001: true, 999: false} {
 		r.Shards[0].Calibration.Messages = rate
 		var b bytes.Buffer
 		s := Summarize(r)
 		if err := Text(&b, s, nil, format.Palette{}); err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(b.String(), "its own ceiling") != told {
+		if strings.Contains(b.String(), "its own ceiling") != shown {
 			t.Errorf("a ceiling of %v, at %v sent: %s", rate, s.Rates.Sent, b.String())
 		}
 	}

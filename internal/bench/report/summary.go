@@ -136,7 +136,7 @@ func add(intervals ...*result.Interval) *result.Interval {
 func (s *Summary) lossUnknown() error {
 	switch {
 	case !s.Result.Run.Plan.Header:
-		return errors.New("payloads have no header to tell")
+		return errors.New("payloads have no header")
 	case !sends(s.Flows):
 		return errors.New("the run sends nothing")
 	case s.Result.Partial() != "":

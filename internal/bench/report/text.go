@@ -326,19 +326,19 @@ func (t *text) events(s *Summary) {
 	}
 	row("requests", n(result.Requests), units.Integer(n(result.Unreplied))+" without a reply")
 	row("wills", n(result.WillsDue), "due; "+units.Integer(n(result.Wills))+" came")
-	row("takeovers", n(result.Takeovers), units.Integer(n(result.TakenOver))+" first connections ended, "+units.Integer(n(result.TakenOver)-n(result.Unannounced))+" with DISCONNECT 0x8E")
+	row("takeovers", n(result.Takeovers), units.Integer(n(result.TakenOver))+" first connections closed, "+units.Integer(n(result.TakenOver)-n(result.Unannounced))+" with DISCONNECT 0x8E")
 	back := "of clients that were cut or lost"
 	if h := s.Latency(result.AllBack, result.Response); h != nil {
 		back += "; all were back after " + units.Time(h.Max()) + " at most"
 	}
 	row("returns", n(result.Returns), back)
-	row("sessions lost", n(result.SessionsLost), "not there any more when their clients came back")
+	row("sessions lost", n(result.SessionsLost), "gone when their clients reconnected")
 	row("pings", n(result.Pongs), "answered")
 	if h := s.Latency(result.Replay, result.Response); h != nil {
 		row("retained", h.Count(), "messages received after subscribing, within "+units.Time(h.Max()))
 	}
 	if h := s.Latency(result.Backlog, result.Response); h != nil {
-		row("backlog", h.Count(), "messages received after connecting again, within "+units.Time(h.Max()))
+		row("backlog", h.Count(), "messages received after reconnecting, within "+units.Time(h.Max()))
 	}
 }
 
@@ -374,7 +374,7 @@ func (t *text) missing(s *Summary) {
 	for _, m := range list[:min(len(list), shown)] {
 		who := fmt.Sprintf("subscriber %d", m.Subscriber)
 		if m.Subscriber == result.Anyone {
-			who = "no shared subscriber"
+			who = "a shared subscription"
 		}
 		which := fmt.Sprintf("message %d", m.From)
 		if m.To != m.From {

@@ -56,7 +56,7 @@ func ParseConditions(s string) ([]Condition, error) {
 func parseCondition(s string) (Condition, error) {
 	at := strings.IndexAny(s, "<>=!")
 	if at < 0 {
-		return Condition{}, fmt.Errorf("%q is no condition such as p99<10ms", s)
+		return Condition{}, fmt.Errorf("invalid condition %q (e.g. p99<10ms)", s)
 	}
 	c := Condition{text: s}
 	for _, op := range operators {
@@ -66,7 +66,7 @@ func parseCondition(s string) (Condition, error) {
 		}
 	}
 	if c.op == "" {
-		return c, fmt.Errorf("%q is no condition such as p99<10ms", s)
+		return c, fmt.Errorf("invalid condition %q (e.g. p99<10ms)", s)
 	}
 	var err error
 	if c.metric, err = parseMetric(strings.TrimSpace(s[:at])); err != nil {
@@ -87,13 +87,13 @@ func parseValue(m *metric, s string) (v float64, share bool, err error) {
 	case m.unit == durations:
 		d, err := time.ParseDuration(strings.ReplaceAll(s, " ", ""))
 		if err != nil || d < 0 || isPercent {
-			return 0, false, fmt.Errorf("%q is no duration such as 10ms", s)
+			return 0, false, fmt.Errorf("invalid duration %q (e.g. 10ms)", s)
 		}
 		return float64(d), false, nil
 	case m.unit == shares && !isPercent:
-		return 0, false, fmt.Errorf("%q is no percentage such as 85%%", s)
+		return 0, false, fmt.Errorf("invalid percentage %q (e.g. 85%%)", s)
 	case isPercent && m.unit != shares && m.flow == "":
-		return 0, false, fmt.Errorf("%s is not a share of anything", m.name)
+		return 0, false, fmt.Errorf("%s cannot be a percentage", m.name)
 	}
 	factor := 1.0
 	if n := len(number); n > 0 && !isPercent {

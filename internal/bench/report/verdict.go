@@ -81,7 +81,7 @@ func (s *Summary) judge() {
 		if !s.acks() {
 			what = "publishers send as fast as their connections take it"
 		}
-		s.verdict(ClosedLoop, "%s: the broker set the rate, and latencies do not show what an arrival would have waited", what)
+		s.verdict(ClosedLoop, "%s: the broker set the rate, and latencies leave out the time that messages would have waited", what)
 	}
 	if plan.Scale != 1 && plan.Scale != 0 {
 		s.verdict(Scaled, "%s of the clients of %s; not comparable with results of the preset", units.Number(plan.Scale), plan.Name)
@@ -118,7 +118,7 @@ func (s *Summary) violated() (texts []string) {
 			add(f.Duplicates, f, counted(f.Duplicates, "duplicate"), when)
 		}
 		add(f.Reordered, f, counted(f.Reordered, "message")+" out of order", when)
-		add(f.Corrupt, f, counted(f.Corrupt, "message")+" corrupt", "check what stands between, such as proxies and rules that change payloads")
+		add(f.Corrupt, f, counted(f.Corrupt, "message")+" corrupt", "check for proxies and broker rules that change payloads")
 	}
 	return texts
 }
@@ -140,14 +140,14 @@ func (s *Summary) incomplete() (texts []string) {
 	t := s.Total
 	add(t.Refused, "%s %s refused%s; check the broker's access rules and quotas", of(t.Refused, t.Sent, "message"), were(t.Refused), codes)
 	add(t.Skipped, "%s due %s not sent, because their publishers were not connected; see Errors", of(t.Skipped, t.Due, "message"), were(t.Skipped))
-	add(n(result.Ignored), "%s %s never acknowledged, on connections that lived", counted(n(result.Ignored), "message"), were(n(result.Ignored)))
+	add(n(result.Ignored), "%s %s never acknowledged, on connections that stayed up", counted(n(result.Ignored), "message"), were(n(result.Ignored)))
 	lost := n(result.SessionsLost)
-	add(lost, "%s %s not there any more when their clients came back; check the broker's session limits", counted(lost, "session"), were(lost))
+	add(lost, "%s %s gone when their clients reconnected; check the broker's session limits", counted(lost, "session"), were(lost))
 	add(n(result.Unreplied), "%s had no reply", of(n(result.Unreplied), n(result.Requests), "request"))
 	wills, takeovers := n(result.WillsDue)-n(result.Wills), n(result.Takeovers)-n(result.TakenOver)
-	add(wills, "%s did not come", of(wills, n(result.WillsDue), "will"))
-	add(takeovers, "%s that were taken over did not end (MQTT-3.1.4-3)", of(takeovers, n(result.Takeovers), "connection"))
-	add(n(result.Unannounced), "%s that were taken over ended without DISCONNECT 0x8E (MQTT-3.1.4-3)", of(n(result.Unannounced), n(result.TakenOver), "connection"))
+	add(wills, "%s did not arrive", of(wills, n(result.WillsDue), "will"))
+	add(takeovers, "%s that were taken over were not closed (MQTT-3.1.4-3)", of(takeovers, n(result.Takeovers), "connection"))
+	add(n(result.Unannounced), "%s that were taken over were closed without DISCONNECT 0x8E (MQTT-3.1.4-3)", of(n(result.Unannounced), n(result.TakenOver), "connection"))
 	if t.Expected > 0 && t.Received+t.Corrupt == 0 {
 		texts = append(texts, fmt.Sprintf("nothing was delivered of %s expected", counted(t.Expected, "message")))
 	}
@@ -351,7 +351,7 @@ func (s *Summary) saturated() {
 	}
 	s.Backlog, s.Growth = x.left, x.growth()
 	say := func(x *queue, did, who string) {
-		s.verdict(Saturated, "%s %s/s of %s/s due (%s); latencies grow with the length of the run: %s, and the backlog grew by %s/s to %s; the broker held %s/s: ask for no more",
+		s.verdict(Saturated, "%s %s/s of %s/s due (%s); latencies grow with the length of the run: %s, and the backlog grew by %s/s to %s; the broker sustained %s/s: use that rate or less",
 			did, units.Number(x.through), units.Number(x.due), units.Percent(x.through/x.due), who, units.Number(x.growth()), units.Integer(x.left), units.Number(x.held))
 	}
 	if s.stuck(&accept) {
@@ -432,22 +432,22 @@ func above(h *result.Histogram, bound time.Duration) (n int64) {
 // causes modes too, so a saturated run gets none of those.
 func (s *Summary) hints() {
 	if !sends(s.Flows) && s.Total.Received > 0 {
-		s.verdict(Hint, "this run sends nothing: what others send is counted, neither timed nor checked")
+		s.verdict(Hint, "this run sends nothing: messages of other clients are counted, but neither timed nor checked")
 	}
 	if n := s.Total.Foreign; n > 0 {
-		s.verdict(Hint, "others sent to this run's topics, and %s of theirs came: they do not count; --topic-prefix keeps runs apart", units.Integer(n))
+		s.verdict(Hint, "other clients sent to this run's topics: %s of their messages arrived and do not count; --topic-prefix keeps runs apart", units.Integer(n))
 	}
 	if s.Has(Saturated) {
 		return
 	}
 	for _, op := range []result.Op{result.Delivery, result.Puback, result.Pubcomp, result.RTT} {
 		if h := s.net(op); h != nil && hasMode(h, 38*time.Millisecond, 46*time.Millisecond) {
-			s.verdict(Hint, "%s has a mode at 40 ms, as Nagle's algorithm with delayed acknowledgements makes it: is TCP_NODELAY set on the broker's side?", op)
+			s.verdict(Hint, "%s has a mode at 40 ms, typical of Nagle's algorithm with delayed acknowledgements: is TCP_NODELAY set at the broker?", op)
 		}
 	}
 	h := s.net(result.ConnectTCP)
 	if h != nil && (hasMode(h, 980*time.Millisecond, 1150*time.Millisecond) || hasMode(h, 2950*time.Millisecond, 3300*time.Millisecond)) {
-		s.verdict(Hint, "connect.tcp has a mode at 1 s or 3 s: SYNs were lost and sent again, as a full listen queue makes it (net.core.somaxconn, the broker's backlog)")
+		s.verdict(Hint, "connect.tcp has a mode at 1 s or 3 s: SYNs were lost and resent, typical of a full listen queue (net.core.somaxconn, the broker's backlog)")
 	}
 }
 

@@ -104,7 +104,7 @@ func Merge(results ...*Result) (*Result, error) {
 		}
 		for _, s := range r.Shards {
 			if slices.ContainsFunc(merged.Shards, func(m Shard) bool { return m.Shard == s.Shard }) {
-				return nil, fmt.Errorf("shard %d is there twice", s.Shard)
+				return nil, fmt.Errorf("shard %d occurs twice", s.Shard)
 			}
 			merged.Shards = append(merged.Shards, s)
 		}

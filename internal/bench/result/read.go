@@ -63,7 +63,7 @@ func read(r io.Reader, path string, memory int64) ([]*Result, error) {
 		case lines.n == 1 && !bytes.HasPrefix(line, []byte(`{"type":`)):
 			log = true
 		case !log:
-			err = lines.errorf("a header line belongs here: %.60q", line)
+			err = lines.errorf("not a header line: %.60q", line)
 		}
 		if err != nil {
 			return nil, err
@@ -206,7 +206,7 @@ func (f *fileReader) next() (Line, error) {
 	case "header":
 		f.lines.back, f.ended = true, true // it belongs to the next result: this one has no end
 	default:
-		err = f.lines.errorf("no line of a result: %.60q", line)
+		err = f.lines.errorf("not a line of a result: %.60q", line)
 	}
 	return read, err
 }
@@ -244,7 +244,7 @@ func damage(err error) string {
 		return fmt.Sprintf("damaged at byte %d: it is not JSON there", syntax.Offset)
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Sprintf("damaged at byte %d: a %s does not belong into member %q", wrong.Offset, wrong.Value, wrong.Field)
+		return fmt.Sprintf("damaged at byte %d: a %s does not belong in member %q", wrong.Offset, wrong.Value, wrong.Field)
 	}
 	if strings.HasPrefix(text, "unknown field ") {
 		return text
@@ -346,7 +346,7 @@ func (f *fileReader) histogram(i *Interval, l histogramLine) error {
 	case !ok2:
 		return errors.New("unknown kind")
 	case i.Histograms[k] != nil:
-		return fmt.Errorf("group %q is there twice", l.Group)
+		return fmt.Errorf("group %q occurs twice", l.Group)
 	case l.Below < 0 || l.Above < 0:
 		return errors.New("a negative count")
 	}
@@ -423,7 +423,7 @@ func (f *fileReader) end(line []byte) error {
 	case l.Samples != f.sum.Samples || !equalTotals(l.Totals, f.sum.Totals):
 		f.result.Lost = append(f.result.Lost, "intervals do not add up to the totals: lines are missing")
 	case l.Check != "" && l.Check != f.check.String():
-		f.result.Lost = append(f.result.Lost, "lines are missing, there twice, in another order or changed")
+		f.result.Lost = append(f.result.Lost, "lines are missing, repeated, reordered or changed")
 	}
 	return nil
 }
