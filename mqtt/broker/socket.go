@@ -5,13 +5,13 @@ import (
 	"syscall"
 )
 
-// socket is a network connection. Where that is possible, reading and writing
-// can be tried without waiting.
+// socket is a network connection. Where possible, reading and writing can be tried
+// without waiting.
 type socket struct {
 	nc  net.Conn
 	raw syscall.RawConn // of nc; nil if trying is not possible
 
-	// A write that is tried: its bytes, and how many went out.
+	// A tried write: its bytes, and how many were written.
 	put  func(fd uintptr)
 	some []byte
 	went int
@@ -22,7 +22,7 @@ func (s *socket) init(nc net.Conn) {
 	if !canTry {
 		return
 	}
-	// These types themselves: what wraps them may have bytes of its own.
+	// Only these types: a wrapper may hold bytes itself.
 	switch nc := nc.(type) {
 	case *net.TCPConn:
 		s.raw, _ = nc.SyscallConn()
@@ -34,11 +34,11 @@ func (s *socket) init(nc net.Conn) {
 	}
 }
 
-// writeSome writes what the socket takes at once. It is for one goroutine at a
-// time, and needs raw.
+// writeSome writes what the socket takes at once. It must not be called concurrently,
+// and needs raw.
 func (s *socket) writeSome(b []byte) (n int) {
 	s.some, s.went = b, 0
-	_ = s.raw.Control(s.put) // an error will be the next write's too
+	_ = s.raw.Control(s.put) // the next write returns the error too
 	s.some = nil
 	return s.went
 }
