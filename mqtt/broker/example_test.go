@@ -12,7 +12,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// A broker on a port of its own, from New to Close.
+// A broker on its own port, from New to Close.
 func Example() {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -39,7 +39,7 @@ func Example() {
 	// broker is closed
 }
 
-// Who may come in, and who may write where.
+// Which clients may connect, and where they may publish.
 func ExampleOptions() {
 	b := broker.New(broker.Options{
 		Authenticate: func(p *packet.Connect, _ net.Addr) packet.ReasonCode {

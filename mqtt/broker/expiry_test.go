@@ -10,9 +10,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker"
 )
 
-// TestMessageExpiryCountsDownInFlight has subscribers lose their connection with
-// messages that they have not acknowledged (MQTT-3.3.2-6). A line of seconds
-// waits; the rest is as for talk.
+// TestMessageExpiryCountsDownInFlight breaks the connections of subscribers with
+// unacknowledged messages (MQTT-3.3.2-6). A line of seconds waits; the rest is as for
+// talk.
 func TestMessageExpiryCountsDownInFlight(t *testing.T) {
 	t.Parallel()
 	const (

@@ -46,7 +46,7 @@ func TestARefusedOriginIsToldOnce(t *testing.T) {
 	if got := ask("http://localhost:3000"); got != "HTTP/1.1 101 Switching Protocols" {
 		t.Errorf("a page of this machine: got %q", got)
 	}
-	for i := range 200 { // strangers do not fill the memory, nor the log
+	for i := range 200 { // strangers must fill neither the memory nor the log
 		_ = ask(fmt.Sprintf("https://%d.example", i))
 	}
 	closeBroker(t, b)

@@ -33,13 +33,13 @@ func scripts(t *testing.T) []*script.Script {
 	return all
 }
 
-// options is how a script needs the broker.
+// options returns the options that a script needs.
 func options(t *testing.T, n *script.Needs) broker.Options {
 	o := broker.Options{
 		ReceiveMaximum: n.ReceiveMaximum, TopicAliasMaximum: n.TopicAliasMaximum, MaxPacketSize: n.MaximumPacketSize,
 		MaxKeepAlive: n.MaximumKeepAlive, MaxSessionExpiry: n.MaximumExpiry, MaxConnections: n.MaximumClients,
 		DisableRetain: n.NoRetain, DisableSharedGroups: n.NoShared, DisableWildcards: n.NoWildcards,
-		ReasonStrings: true, // whose limits scripts look at
+		ReasonStrings: true, // scripts check these limits
 		Log: func(e broker.Event) {
 			if e.Kind == broker.EventPanic {
 				t.Error(e)
@@ -71,7 +71,7 @@ func options(t *testing.T, n *script.Needs) broker.Options {
 	return o
 }
 
-// judge compares the outcome of a script with what is known of it.
+// judge compares the outcome of a script with what is known about it.
 func judge(t *testing.T, s *script.Script, err error) {
 	t.Helper()
 	switch {
@@ -82,8 +82,8 @@ func judge(t *testing.T, s *script.Script, err error) {
 	}
 }
 
-// TestScripts plays the clients of scripts/broker to the broker, over pipes
-// and in no time.
+// TestScripts plays the clients of scripts/broker to the broker, over pipes and in
+// virtual time.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	for _, s := range scripts(t) {
@@ -111,7 +111,7 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// TestScriptsOverTCP plays those that do not wait, and those below WebSocket,
+// TestScriptsOverTCP plays the scripts that do not wait, and those below WebSocket,
 // over sockets.
 //
 // It shows MQTT-4.2-1, and MQTT-7.1.1-1 of 3.1.1.
@@ -156,8 +156,8 @@ func TestScriptsOverTCP(t *testing.T) {
 	}
 }
 
-// TestScriptsLeaveNothingBehind plays all scripts that have no special needs to
-// one broker, one after the other.
+// TestScriptsLeaveNothingBehind plays all scripts that have no special needs to one
+// broker, one after the other.
 func TestScriptsLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// TestSettings has conversations with brokers that are not the default one.
+// TestSettings has conversations with brokers whose options are not the defaults.
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	elsewhere := &broker.Redirect{Reason: packet.UseAnotherServer, Reference: "other:1883"}
@@ -137,7 +137,7 @@ func TestShutdownNamesAnotherServer(t *testing.T) {
 	})
 }
 
-// MQTT-3.1.3-6, -7: MQTT 5.0 allows an empty identifier without a clean start.
+// MQTT-3.1.3-6, -7: MQTT 5.0 allows an empty client ID without a clean start.
 func TestAnAssignedClientIdentifierIsReturned(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -2,7 +2,7 @@ package broker
 
 import "testing"
 
-// The topics of $SYS cost nothing while nobody subscribes to one.
+// The topics of $SYS cost nothing without subscribers.
 func TestSysTicksWhileSomebodySubscribes(t *testing.T) {
 	t.Parallel()
 	b := New(Options{})

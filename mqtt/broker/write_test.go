@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// slowTaker takes some bytes of each write before its deadline is over.
+// slowTaker takes some bytes of each write before its deadline passes.
 type slowTaker struct {
 	net.Conn
-	takes []int // of the writes, one after another; then all
-	sizes []int // that they had
+	takes []int // bytes taken by each write in turn; later writes take all
+	sizes []int // of the writes
 }
 
 func (s *slowTaker) SetWriteDeadline(time.Time) error { return nil }
