@@ -11,8 +11,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// Errors of commands. None of them has changed anything. A client's methods also
-// return those of package session.
+// Errors of methods. None of them has changed anything. A client's methods also return
+// errors of package session.
 var (
 	ErrFull = errors.New("as many bytes as allowed wait to be written")
 	ErrBusy = errors.New("the client is connected or about to be")
@@ -20,12 +20,12 @@ var (
 	ErrTarget = errors.New("no target has this number")
 )
 
-// ErrClosed is reported by Failed when the attempt was given up by Disconnect,
-// Reset or Close of the swarm.
+// ErrClosed is reported by Failed when the attempt was given up by Disconnect, Reset or
+// Close of the swarm.
 var ErrClosed = errors.New("given up")
 
-// errAuth is what a server is told that wants enhanced authentication, which
-// the clients did not ask for (MQTT-4.12.0-6).
+// errAuth is the answer to a server that starts enhanced authentication, which the
+// clients did not request (MQTT-4.12.0-6).
 var errAuth = &packet.Error{Type: packet.AUTH, Reason: packet.ProtocolError, Rule: "MQTT-4.12.0-6", Text: "no authentication method was asked for", Offset: -1}
 
 // noAnswer is the end of a connection where CONNACK was due.
@@ -40,14 +40,14 @@ func (n *noAnswer) Error() string {
 func (n *noAnswer) Unwrap() error        { return n.end }
 func (n *noAnswer) Is(target error) bool { return target == session.ErrNoAnswer }
 
-// noQoS2 is a PUBACK to a message at QoS 2.
+// noQoS2 is a PUBACK to a QoS 2 message.
 type noQoS2 struct{ error }
 
 func (n noQoS2) Error() string        { return "a message was " + session.ErrNoQoS2.Error() }
 func (n noQoS2) Unwrap() error        { return n.error }
 func (n noQoS2) Is(target error) bool { return target == session.ErrNoQoS2 }
 
-// Refusal is a CONNACK that refuses, or a DISCONNECT of the server.
+// Refusal is a CONNACK that refuses, or a DISCONNECT from the server.
 type Refusal struct {
 	Type   packet.Type // CONNACK or DISCONNECT
 	Reason packet.ReasonCode
@@ -65,10 +65,10 @@ func (r *Refusal) Error() string {
 // Unwrap returns Reason, which is an error.
 func (r *Refusal) Unwrap() error { return r.Reason }
 
-// Kind is a short name for what err, from Failed or Closed, is about, fit to
-// count by: "refused", "timeout", "reset", "eof", "keepalive", "no port",
-// "too many files", "protocol", "connack 0x87", "disconnect 0x8E" ... It is
-// empty for nil.
+// Kind returns a short name for the category of err, an error from Failed or Closed,
+// suitable for counting: "refused", "timeout", "reset", "eof", "keepalive", "no port",
+// "too many files", "protocol", "connack 0x87", "disconnect 0x8E" ... It returns "" for
+// nil.
 func Kind(err error) string {
 	var refusal *Refusal
 	var broken *packet.Error
@@ -106,8 +106,8 @@ func Kind(err error) string {
 	return "other"
 }
 
-// unanswered is err, the end of an attempt that was to be answered by CONNACK, in
-// words that say so. first are the bytes that have come.
+// unanswered returns err, the end of an attempt where CONNACK was due, as an error that
+// says so. first is the bytes received.
 func (c *Client) unanswered(first []byte, err error) error {
 	if len(first) > 0 {
 		if is, _ := transport.IsForeign(first, c.conn.Version(), false); is {
@@ -120,8 +120,8 @@ func (c *Client) unanswered(first []byte, err error) error {
 	return err
 }
 
-// explain makes a system's error in an operation on the client's connection one of
-// transport's, with the hints that matter to many clients.
+// explain turns a system's error in an operation on the client's connection into one of
+// package transport, with the hints that matter to many clients.
 func (c *Client) explain(op string, err error) error {
 	e := transport.SystemError(op, c.Target(), err)
 	switch e.Kind {
@@ -136,7 +136,7 @@ func (c *Client) explain(op string, err error) error {
 	return e
 }
 
-// tooLate is the failure of an attempt that reached Options.ConnectTimeout.
+// tooLate returns the error of an attempt that reached Options.ConnectTimeout.
 func (l *Loop) tooLate(c *Client) error {
 	what := "no TCP connection"
 	hint := "the server's queue of connections may be full: connect more slowly, with fewer half-open attempts"

@@ -11,8 +11,8 @@ type sleeper interface {
 	close()
 }
 
-// timer is a sleeper by the timers of package time, which are up to a millisecond
-// late.
+// timer is a sleeper that uses the timers of package time, which are up to a
+// millisecond late.
 type timer struct{ woken chan struct{} }
 
 func newTimer() sleeper { return &timer{make(chan struct{}, 1)} }

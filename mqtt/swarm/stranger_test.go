@@ -11,7 +11,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// TestAServerThatIsNoneIsRecognised: by its first bytes, whole, cut off or in pieces,
+// TestAServerThatIsNoneIsRecognised: by its first bytes, whole, truncated or in pieces,
 // with its address.
 func TestAServerThatIsNoneIsRecognised(t *testing.T) {
 	for _, w := range []struct{ name, says, text string }{
@@ -85,7 +85,7 @@ func TestAServerWithoutQoS2IsCalledThat(t *testing.T) {
 	})
 }
 
-// TestMessagesUnderAnIdentifierInUseAreCounted: without DUP they are new, and their
+// TestMessagesUnderAnIdentifierInUseAreCounted: without DUP they are new, and the
 // server has lost its session (MQTT-3.3.1-1).
 func TestMessagesUnderAnIdentifierInUseAreCounted(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
