@@ -191,8 +191,8 @@ func TestRecordsComeBack(t *testing.T) {
 	}
 }
 
-// same compares messages; user properties are grouped by a record, so that
-// the blocks are compared by their members.
+// same compares messages. A record groups user properties, so the property blocks are
+// compared by their members.
 func same(a, b *mqtt.Message) bool {
 	list := func(p packet.Properties) (users, others string) {
 		m := map[packet.PropertyID]string{}
@@ -398,7 +398,7 @@ func TestRawIsRawBesideColours(t *testing.T) {
 	}
 }
 
-// aliased is m as it comes with a topic alias.
+// aliased returns m as received with a topic alias.
 func aliased(m *mqtt.Message) *mqtt.Message {
 	c := m.Clone()
 	c.TopicAlias = 3
