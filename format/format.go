@@ -18,7 +18,7 @@ type Formatter interface {
 	Append(dst []byte, m *mqtt.Message, at time.Time) ([]byte, error)
 }
 
-// Plain formats the payload only.
+// Plain formats a message as its payload.
 type Plain struct {
 	Topic bool   // put the topic and a space before the payload, which is "(null)" if empty
 	End   string // after each message: "\n", "\x00" or ""

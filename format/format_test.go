@@ -233,7 +233,7 @@ func TestRecordsOfOthersAreRead(t *testing.T) {
 	}
 }
 
-func TestBrokenRecordsAreToldWithTheirPlace(t *testing.T) {
+func TestBrokenRecordsAreReportedWithTheirPosition(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ line, want string }{
 		{`x`, `line 1:1: not a JSON object`},

@@ -565,10 +565,10 @@ func (p *parser) payload(rec *InputRecord, raw, encoding []byte) (err error) {
 	case "", "text":
 	case "base64":
 		if !text {
-			return p.fail("the payload is not a string of base64")
+			return p.fail("the payload is not a base64 string")
 		}
 	default:
-		return p.fail("payload_encoding %q is none of text, base64 and json", encoding)
+		return p.fail("payload_encoding is %q, not text, base64 or json", encoding)
 	}
 	switch {
 	case !text && string(raw) == "null":

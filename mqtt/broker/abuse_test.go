@@ -21,7 +21,7 @@ import (
 )
 
 // The log says which protocol a stranger seems to speak.
-func TestStrangersAreRecognised(t *testing.T) {
+func TestStrangersAreRecognized(t *testing.T) {
 	t.Parallel()
 	certs := certtest.New(t)
 	for _, c := range []struct{ first, says string }{

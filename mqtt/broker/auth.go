@@ -105,9 +105,9 @@ func (c *conn) reauthLocked(cl *client, p *packet.Auth) error {
 	case c.auth.method == "":
 		return strayAuth(packet.ProtocolError, "MQTT-4.12.0-7", "there was no authentication method in CONNECT")
 	case p.Reason == packet.Success:
-		return strayAuth(packet.ProtocolError, "MQTT-3.15.2-1", "only a server says success")
+		return strayAuth(packet.ProtocolError, "MQTT-3.15.2-1", "only a server may send Success")
 	case (p.Reason == packet.ReAuthenticate) != (c.auth.exchange == nil):
-		return strayAuth(packet.ProtocolError, "MQTT-4.12.1", "it answers nothing, or an authentication is under way")
+		return strayAuth(packet.ProtocolError, "MQTT-4.12.1", "it answers no request, or an authentication is in progress")
 	}
 	if err := c.sameMethod(p); err != nil { // MQTT-4.12.1-1
 		return err

@@ -82,7 +82,7 @@ var errDeep = errors.New("stack has grown")
 // Errors of connections that are closed unread.
 var (
 	errCrowd = errors.New("too many connections")
-	errEarly = errors.New("too many connections that are not accepted yet; this is the oldest of them")
+	errEarly = errors.New("too many connections are waiting to be accepted; this is the oldest")
 	errRate  = errors.New("too many connections a second from this address")
 )
 
@@ -638,7 +638,7 @@ func (c *conn) reject(err error) {
 				e.Text = "this looks like " + p.String() + ", and the port is one of TLS"
 			}
 		case errors.As(err, &page): // which may retry again and again
-			e.Text, tell = "--serve-origin lets pages of an origin in", c.b.firstOf(page)
+			e.Text, tell = "--serve-origin allows the pages of an origin", c.b.firstOf(page)
 		}
 		// Clients that leave without sending anything, and connections that Close cuts,
 		// are not worth an event.

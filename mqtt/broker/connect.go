@@ -130,7 +130,7 @@ func (c *conn) admit(p *packet.Connect, proof packet.Properties) error {
 		case reason != packet.Success:
 			return c.refuse(id, reason, "the will: "+words)
 		case b.queuesFull() && len(p.Will.Payload)+len(p.Will.Topic)+len(p.Will.Properties) > smallWill:
-			return c.refuse(id, packet.QuotaExceeded, "the will: too much waits already")
+			return c.refuse(id, packet.QuotaExceeded, "no room for the will: too many messages are waiting")
 		case o.LimitQoS && p.Will.QoS > o.MaximumQoS:
 			return c.refuse(id, packet.QoSNotSupported, "the will's QoS") // MQTT-3.2.2-12
 		case o.DisableRetain && p.Will.Retain:
@@ -250,7 +250,7 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 	case stale && c.auth.method == "":
 		return errRules
 	case stale: // its exchange is over
-		return c.refuse(id, packet.ServerBusy, "the rules have changed meanwhile")
+		return c.refuse(id, packet.ServerBusy, "the rules have changed")
 	case surplus:
 		return c.refuse(id, packet.ServerBusy, tooMany)
 	}
@@ -435,7 +435,7 @@ func (b *Broker) evictLocked() (will *message, ok bool) {
 	lost, shared := cl.queue.n+cl.sess.Open(), len(b.orphans)
 	b.discardLocked(cl)
 	b.stats.dropped.Add(uint64(lost - (len(b.orphans) - shared)))
-	b.log(Event{Kind: EventEvicted, ClientID: cl.id, Text: "it was away for longest, and " + strconv.Itoa(b.opts.MaxSessions) + " are the limit"})
+	b.log(Event{Kind: EventEvicted, ClientID: cl.id, Text: "it was absent for longest, and the limit is " + strconv.Itoa(b.opts.MaxSessions)})
 	return will, true
 }
 

@@ -85,7 +85,7 @@ func footprint() int {
 // bytes.
 func TestAnIdleConnectionIsSmall(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector has memory of its own")
+		t.Skip("the race detector needs extra memory")
 	}
 	// Background work of the runtime can only add to it.
 	var worst string

@@ -71,7 +71,7 @@ func (e Event) String() string {
 	case EventEvicted:
 		return "session of " + who + " ended to make room for another" + e.suffix()
 	case EventReused:
-		return who + " began a QoS 2 message on " + topic.Quote(e.Topic) + " under a packet identifier still in use: it has lost its session, and the message is taken as new"
+		return who + " began a QoS 2 message on " + topic.Quote(e.Topic) + " under a packet identifier still in use: it has lost its session, and the message is treated as new"
 	case EventPanic:
 		return who + ": bug: " + e.Text
 	}

@@ -78,7 +78,7 @@ func TestTheOldestAbsentSessionMakesRoom(t *testing.T) {
 			}
 			a, present = connect("a")
 			if !present {
-				t.Error("the session of who was away for the shortest time has gone")
+				t.Error("the session that was absent for the shortest time is gone")
 			}
 			// All are connected.
 			g := connectPipe(t, b)

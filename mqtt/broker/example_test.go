@@ -67,7 +67,7 @@ func ExampleOptions() {
 	defer cancel()
 	defer b.Close(ctx)
 	if _, err := mqtt.Connect(ctx, dial, &mqtt.Options{ClientID: "thief"}); err == nil {
-		log.Fatal("nobody is asked")
+		log.Fatal("unexpected dial")
 	}
 	joe := "joe"
 	c, err := mqtt.Connect(ctx, dial, &mqtt.Options{ClientID: "phone", Username: &joe, Password: []byte("secret")})

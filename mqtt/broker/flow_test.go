@@ -326,7 +326,7 @@ func TestAStalledSubscriberIsCutOffAndItsSessionStays(t *testing.T) {
 
 // A broker that is closed publishes no will (section 3.1.2.5), neither of connected
 // clients nor of absent ones.
-func TestCloseIsNobodysDeath(t *testing.T) {
+func TestClosePublishesNoWill(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var closing atomic.Bool
@@ -362,7 +362,7 @@ func TestCloseIsNobodysDeath(t *testing.T) {
 	})
 }
 
-func TestCloseTellsClients(t *testing.T) {
+func TestCloseNotifiesClients(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(broker.Options{})

@@ -17,8 +17,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 )
 
-// TestMoreBadClientsAreTold continues TestBadClientsAreTold.
-func TestMoreBadClientsAreTold(t *testing.T) {
+// TestMoreBadClientsGetTheReason continues TestBadClientsGetTheReason.
+func TestMoreBadClientsGetTheReason(t *testing.T) {
 	t.Parallel()
 	tellBadClients(t, []conversation{
 		// Length and flags.

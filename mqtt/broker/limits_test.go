@@ -147,7 +147,7 @@ func TestLimitsHaveTheirReasonsAndEvents(t *testing.T) {
 			map[broker.EventKind][]string{broker.EventRefused: {
 				`"b" refused: client identifier not valid (0x85): a keep alive of at most 1m0s is wanted`,
 				`"c" refused: client identifier not valid (0x85): a keep alive of at most 1m0s is wanted`}}},
-		{"an identifier that is used again, told once", broker.Options{}, a5 + `
+		{"an identifier that is used again, logged once", broker.Options{}, a5 + `
 			a> 34 07 0001 "t" 0007 00 "1"
 			a< 50 03 0007 10
 			a> 34 07 0001 "t" 0007 00 "2"
@@ -157,7 +157,7 @@ func TestLimitsHaveTheirReasonsAndEvents(t *testing.T) {
 			a> 62 02 0007
 			a< 70 02 0007`,
 			map[broker.EventKind][]string{broker.EventReused: {
-				`"a" began a QoS 2 message on "t" under a packet identifier still in use: it has lost its session, and the message is taken as new`}}},
+				`"a" began a QoS 2 message on "t" under a packet identifier still in use: it has lost its session, and the message is treated as new`}}},
 		{"a topic name of more levels", broker.Options{MaxTopicLevels: 2}, a5 + watch + `
 			a> 32 0a 0005 "a/b/c" 0001 00 32 08 0003 "a/b" 0002 00
 			a< 40 03 0001 90 40 02 0002
@@ -485,7 +485,7 @@ func TestWillsCount(t *testing.T) {
 // Messages that a session has sent and its client no longer accepts, because it
 // reconnects with a smaller Maximum Packet Size, are counted and logged as dropped,
 // like those in a queue.
-func TestWhatNoLongerFitsIsTold(t *testing.T) {
+func TestWhatNoLongerFitsIsLogged(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var told []string

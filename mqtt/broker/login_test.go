@@ -189,7 +189,7 @@ func TestTheQueueOfLoginsIsBounded(t *testing.T) {
 }
 
 // A client that Recall knows does not wait.
-func TestWhoIsKnownTakesNoTurn(t *testing.T) {
+func TestAKnownClientTakesNoTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(broker.Options{Logins: 1,
@@ -215,7 +215,7 @@ func TestWhoIsKnownTakesNoTurn(t *testing.T) {
 
 // A refusal is sent at its time however long the check took. The more refusals the
 // address has had the later it is, but no correct login is slower for it.
-func TestARefusalTellsNothingByItsTime(t *testing.T) {
+func TestARefusalRevealsNothingByItsTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(broker.Options{DenyTime: 800 * time.Millisecond, ConnectRate: -1,
@@ -291,7 +291,7 @@ func TestSilentConnectionsMakeRoom(t *testing.T) {
 		all = append(all, connectPipe(t, b))
 		all[0].end()
 		synctest.Wait()
-		if got := j.of(broker.EventRejected); len(got) != 1 || got[0] != "pipe rejected: too many connections that are not accepted yet; this is the oldest of them" {
+		if got := j.of(broker.EventRejected); len(got) != 1 || got[0] != "pipe rejected: too many connections are waiting to be accepted; this is the oldest" {
 			t.Errorf("logged %q", got)
 		}
 		if n := b.Stats().Connections; n != most {

@@ -68,7 +68,7 @@ func TestTheLimitOfSubscriptionsIsMemory(t *testing.T) {
 		{"deep ones", 1, func(n int) string { return fmt.Sprint(n) + strings.Repeat("/+", 100) }},
 		{"a common beginning", 1, func(n int) string { return fmt.Sprint("plant/line/station/", n) }},
 		{"many clients with one each, all different", 4000, func(n int) string { return fmt.Sprint("dev/", n) }},
-		{"many clients with a few, all the same", 4000, func(n int) string { return fmt.Sprint("all/", n/4000) }},
+		{"many clients with a few, all identical", 4000, func(n int) string { return fmt.Sprint("all/", n/4000) }},
 		{"shared ones", 100, func(n int) string { return fmt.Sprint("$share/g", n%7, "/t/", n) }},
 		{"shared ones of many members", 1000, func(n int) string { return fmt.Sprint("$share/g/t/", n/1000) }},
 		{"shared ones of long names", 1, func(n int) string { return fmt.Sprint("$share/", strings.Repeat("g", 3000), n, "/t") }},

@@ -538,7 +538,7 @@ func (r *rig) look() error {
 		}
 	}
 	if len(r.m.maybe) > 0 {
-		return fmt.Errorf("nobody got %q", slices.Sorted(maps.Keys(r.m.maybe)))
+		return fmt.Errorf("no member got %q", slices.Sorted(maps.Keys(r.m.maybe)))
 	}
 	return nil
 }

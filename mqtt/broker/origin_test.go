@@ -12,7 +12,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-func TestARefusedOriginIsToldOnce(t *testing.T) {
+func TestARefusedOriginIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	var j journal
 	b := broker.New(broker.Options{Log: j.log})
@@ -57,7 +57,7 @@ func TestARefusedOriginIsToldOnce(t *testing.T) {
 			told = append(told, line)
 		}
 	}
-	if len(told) != 100 || !strings.HasSuffix(told[0], ` rejected: WebSocket: a web page of "https://evil.example" may not connect: --serve-origin lets pages of an origin in`) ||
+	if len(told) != 100 || !strings.HasSuffix(told[0], ` rejected: WebSocket: a web page of "https://evil.example" may not connect: --serve-origin allows the pages of an origin`) ||
 		!strings.Contains(told[1], `"null"`) {
 		t.Errorf("told %d: %q", len(told), told[:min(len(told), 3)])
 	}

@@ -71,7 +71,7 @@ func TestTheBrokerBehindAProxy(t *testing.T) {
 			yield(s)
 		}
 	}); !slices.Equal(got, []string{"192.0.2.1:51", "192.0.2.2:53", local}) {
-		t.Errorf("Authenticate is told %q", got)
+		t.Errorf("Authenticate is passed %q", got)
 	}
 	if got := j.of(broker.EventConnected); len(got) != 3 || got[0] != `"a" connected from 192.0.2.1:51: MQTT 5.0` {
 		t.Errorf("logged %q", got)

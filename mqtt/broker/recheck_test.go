@@ -251,11 +251,11 @@ func TestRetainedMessagesAreCountedOnce(t *testing.T) {
 	}
 }
 
-// TestRecheckHoldsForLoginsUnderWay changes which clients may connect while a login
+// TestRecheckHoldsForLoginsInProgress changes which clients may connect while a login
 // waits: for its check, for the rest of the input of the same client's old connection,
 // or for the next step of an exchange. A client accepted by the old rules must not
 // stay.
-func TestRecheckHoldsForLoginsUnderWay(t *testing.T) {
+func TestRecheckHoldsForLoginsInProgress(t *testing.T) {
 	t.Parallel()
 	const (
 		connect = `10 14 0004 "MQTT" 05 82 0000 00 0001 "a" 0004 "user"`
@@ -269,8 +269,8 @@ func TestRecheckHoldsForLoginsUnderWay(t *testing.T) {
 		slow   bool // the check takes a second
 		answer string
 	}{
-		{"slow judgement", false, false, true, refused},
-		{"slow judgement, still allowed", true, false, true, "{ok5}"},
+		{"slow check", false, false, true, refused},
+		{"slow check, still allowed", true, false, true, "{ok5}"},
 		{"takeover", false, true, false, refused},
 		{"takeover, still allowed", true, true, false, "{ok5}"},
 	} {
@@ -312,7 +312,7 @@ func TestRecheckHoldsForLoginsUnderWay(t *testing.T) {
 				a.expect(`f0 06 18 04 15 0001 "m"`)
 				b.Recheck(func(_, _ string) bool { return true })
 				a.send(`f0 06 18 04 15 0001 "m"`)
-				a.expect(`20 26 00 89 23 1f 0020 "the rules have changed meanwhile"`)
+				a.expect(`20 1c 00 89 19 1f 0016 "the rules have changed"`)
 				_ = a.nc.Close()
 			})
 	})

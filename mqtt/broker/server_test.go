@@ -105,7 +105,7 @@ func TestSettings(t *testing.T) {
 			a< 40 03 0001 87
 			a> 82 0d 0002 00 0007 "a/b/c/d" 00
 			a< 90 04 0002 00 8f`},
-		{"a retained message of the client's own is no exception to no local", broker.Options{}, a5 + b5 + `
+		{"no local includes the client's own retained messages", broker.Options{}, a5 + b5 + `
 			a> 31 06 0001 "t" 00 "me"
 			b> 31 06 0001 "u" 00 "it"
 			b> {ping}

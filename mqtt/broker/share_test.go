@@ -132,7 +132,7 @@ func TestAMovedMessageIsTheNewMembers(t *testing.T) {
 	}
 }
 
-func TestTheBrokerTellsOfItself(t *testing.T) {
+func TestTheBrokerPublishesItsValues(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(broker.Options{})

@@ -162,7 +162,7 @@ func TestWhenSilenceEnds(t *testing.T) {
 }
 
 // A client that is redirected is not asked for anything, and nothing of it is kept.
-func TestWhoIsSentElsewhereLeavesNothing(t *testing.T) {
+func TestARedirectedClientLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		to              broker.Redirect

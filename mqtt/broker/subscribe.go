@@ -146,7 +146,7 @@ func (c *conn) subscribeLocked(cl *client, p *packet.Subscribe, now time.Duratio
 				if cl.queue.n-cl.queue.count < b.opts.MaxRetained && (cl.queue.n < b.opts.QueueMessages || !b.queuesFull()) {
 					cl.queue.push(e)
 				} else {
-					c.kickForLocked(packet.QuotaExceeded, "it subscribes faster than it takes the retained messages")
+					c.kickForLocked(packet.QuotaExceeded, "it subscribes faster than it reads the retained messages")
 				}
 			})
 		}

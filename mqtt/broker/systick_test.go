@@ -3,7 +3,7 @@ package broker
 import "testing"
 
 // The topics of $SYS cost nothing without subscribers.
-func TestSysTicksWhileSomebodySubscribes(t *testing.T) {
+func TestSysTicksOnlyForSubscribers(t *testing.T) {
 	t.Parallel()
 	b := New(Options{})
 	b.mu.Lock()

@@ -382,7 +382,7 @@ func TestConnectionsOfOneIdentifierComeInOrder(t *testing.T) {
 		stays        bool          // the second
 	}{
 		{"a login that takes a while", 300 * time.Millisecond, 200 * time.Millisecond, true},
-		{"a login that takes too long holds nobody up", 4 * time.Second, 250 * time.Millisecond, false},
+		{"a login that takes too long does not delay others", 4 * time.Second, 250 * time.Millisecond, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -489,9 +489,9 @@ func TestAnEarlierConnectTakesNothingOver(t *testing.T) {
 	t.Log("the machine is too slow for this test")
 }
 
-// TestASilentConnectionHoldsNobodyUp opens a connection before another one and sends
+// TestASilentConnectionDoesNotDelayOthers opens a connection before another one and sends
 // nothing on it.
-func TestASilentConnectionHoldsNobodyUp(t *testing.T) {
+func TestASilentConnectionDoesNotDelayOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(broker.Options{})

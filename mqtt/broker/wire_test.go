@@ -180,7 +180,7 @@ func TestConversations(t *testing.T) {
 			a< 90 03 0001 00
 			a> 30 05 0001 "t" "hi"
 			a< 30 05 0001 "t" "hi"`},
-		{"QoS 1 to QoS 1, and the publisher is told of nobody there", a5 + b5 + `
+		{"QoS 1 to QoS 1, and the publisher learns of missing subscribers", a5 + b5 + `
 			b> 32 06 0001 "t" 0001 00
 			b< 40 03 0001 10
 			a> 82 07 0009 00 0001 "t" 01
@@ -480,9 +480,9 @@ func TestConversations(t *testing.T) {
 	}
 }
 
-// TestBadClientsAreTold sends what no client may send. The broker answers with the
+// TestBadClientsGetTheReason sends what no client may send. The broker answers with the
 // reason and keeps serving others.
-func TestBadClientsAreTold(t *testing.T) {
+func TestBadClientsGetTheReason(t *testing.T) {
 	t.Parallel()
 	tellBadClients(t, []conversation{
 		// Group 1: remaining length.

@@ -29,7 +29,7 @@ func (s *slowTaker) Write(b []byte) (int, error) {
 type anyRaw struct{ syscall.RawConn }
 
 // A client may be slow, as long as it takes a piece within the stall timeout.
-func TestWhoTakesAPieceInTimeIsNotCutOff(t *testing.T) {
+func TestAClientThatTakesAPieceInTimeIsNotCutOff(t *testing.T) {
 	t.Parallel()
 	const piece = writePiece
 	for name, c := range map[string]struct {

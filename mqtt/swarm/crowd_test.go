@@ -211,7 +211,7 @@ func TestHalfOpenAttemptsAreBounded(t *testing.T) {
 		for at := range 7 {
 			s.Loop(0).Do(func() {
 				if s.Loop(0).half != 3 {
-					t.Errorf("%d attempts are under way", s.Loop(0).half)
+					t.Errorf("%d attempts are in progress", s.Loop(0).half)
 				}
 			})
 			conns[at].Write(unhex(connack4))

@@ -14,7 +14,7 @@ import (
 // Errors of methods. None of them has changed anything. A client's methods also return
 // errors of package session.
 var (
-	ErrFull = errors.New("as many bytes as allowed wait to be written")
+	ErrFull = errors.New("the write buffer is full")
 	ErrBusy = errors.New("the client is connected or about to be")
 
 	ErrTarget = errors.New("no target has this number")
@@ -26,7 +26,7 @@ var ErrClosed = errors.New("given up")
 
 // errAuth is the answer to a server that starts enhanced authentication, which the
 // clients did not request (MQTT-4.12.0-6).
-var errAuth = &packet.Error{Type: packet.AUTH, Reason: packet.ProtocolError, Rule: "MQTT-4.12.0-6", Text: "no authentication method was asked for", Offset: -1}
+var errAuth = &packet.Error{Type: packet.AUTH, Reason: packet.ProtocolError, Rule: "MQTT-4.12.0-6", Text: "the client requested no authentication method", Offset: -1}
 
 // noAnswer is the end of a connection where CONNACK was due.
 type noAnswer struct {
@@ -127,7 +127,7 @@ func (c *Client) explain(op string, err error) error {
 	switch e.Kind {
 	case transport.AddrNotAvailable, transport.AddrInUse:
 		e.Text = "no free port to connect from, or the source address is not one of this machine"
-		e.Hint = "use more source addresses, a range of own ports, or more ports of the server; connections that ended lately keep theirs for a minute"
+		e.Hint = "use more source addresses, a range of own ports, or more ports of the server; recently closed connections keep theirs for a minute"
 	case transport.TooManyFiles:
 		e.Hint = "raise the limit of open files (ulimit -n), or use fewer clients or more processes"
 	case transport.NoMemory:
@@ -141,7 +141,7 @@ func (l *Loop) tooLate(c *Client) error {
 	what := "no TCP connection"
 	hint := "the server's queue of connections may be full: connect more slowly, with fewer half-open attempts"
 	if c.state == opening {
-		what, hint = "no CONNACK", "it may be no MQTT broker; one that accepts more connections than it serves wants fewer at a time"
+		what, hint = "no CONNACK", "it may not be an MQTT broker; if it accepts more connections than it can serve, connect fewer at a time"
 	}
 	return &transport.Error{Op: transport.OpConnect, Addr: c.Target().Address(), Kind: transport.Timeout,
 		Text: fmt.Sprintf("%s within %v", what, l.swarm.opts.ConnectTimeout), Hint: hint}

@@ -11,9 +11,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// TestAServerThatIsNoneIsRecognised: by its first bytes, whole, truncated or in pieces,
+// TestAServerOfAnotherKindIsRecognized: by its first bytes, whole, truncated or in pieces,
 // with its address.
-func TestAServerThatIsNoneIsRecognised(t *testing.T) {
+func TestAServerOfAnotherKindIsRecognized(t *testing.T) {
 	for _, w := range []struct{ name, says, text string }{
 		{"a web server", "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nthis line is longer than the packet would be", "speaks HTTP, not MQTT"},
 		{"a web server of few words", "HTTP/1.0 400 \r\n\r\n", "speaks HTTP, not MQTT"},

@@ -83,18 +83,18 @@ func New(ctx context.Context, o Options) (*Swarm, error) {
 func choose(o *Options) (Engine, error) {
 	why := ""
 	if !liteHere {
-		why = "it is for Linux"
+		why = "it needs Linux"
 	}
 	for _, t := range o.Targets {
 		if t.Network != "tcp" || t.TLS || t.WebSocket || t.SRV {
-			why = "it is for plain TCP, which " + t.String() + " is not"
+			why = "it needs plain TCP, which " + t.String() + " is not"
 		}
 	}
 	if o.Dialer.Proxy != nil || o.Dialer.Command != "" {
-		why = "it does not use proxies"
+		why = "it does not support proxies"
 	}
 	if o.Dial != nil {
-		why = "it opens its connections itself"
+		why = "it must open its connections itself"
 	}
 	switch {
 	case o.Engine == Std || o.Engine == Auto && why != "":

@@ -37,7 +37,7 @@ func publish(qos packet.QoS, topic, payload string) *packet.Publish {
 	return &packet.Publish{QoS: qos, Topic: []byte(topic), Payload: []byte(payload)}
 }
 
-func TestARefusalIsToldWithItsReason(t *testing.T) {
+func TestARefusalIsReportedWithItsReason(t *testing.T) {
 	for _, w := range []struct {
 		name    string
 		v       packet.Version
