@@ -43,7 +43,7 @@ var presets = []struct {
 	{"retained-flood", 0.05, 0, map[string]int64{"subscribes": 1}, result.Replay, 5000,
 		badbroker.Flaws{}, report.Violated, "5,000 of 5,000 messages lost at QoS 1"}, // it retains nothing
 	{"session-resume", 0.01, 0, map[string]int64{"sessions.lost": 0, "distinct": 10000}, result.Backlog, 10000,
-		badbroker.Flaws{Amnesia: true}, report.Incomplete, "10 sessions were not there any more"},
+		badbroker.Flaws{Amnesia: true}, report.Incomplete, "10 sessions were gone"},
 	{"sub-churn", 0.01, 10 * time.Second, nil, result.Unsubscribe, -1,
 		badbroker.Flaws{RefuseSubscribe: 1}, report.Incomplete, "subscriptions were refused (0x87)"},
 }
