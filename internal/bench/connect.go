@@ -59,7 +59,7 @@ func (w *worker) connectPacket(cl *client, p *packet.Connect) {
 			Payload: will.Payload.Append(nil, cl.index, 0, 0)}
 		if will.Payload.HasHeader() {
 			result.Header{Kind: result.KindWill, Shard: uint16(w.run.shard.Index), Publisher: cl.number, Intended: max(cl.begun, 0)}.AppendTo(p.Will.Payload[:0], w.run.mark)
-			result.Seal(p.Will.Payload)
+			result.WriteChecksum(p.Will.Payload)
 		}
 		if g.Version >= packet.V5 && will.Delay > 0 {
 			p.Will.Properties, _ = p.Will.Properties.AppendUint(packet.WillDelayInterval, uint32(will.Delay/time.Second))

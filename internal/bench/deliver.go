@@ -96,7 +96,7 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 		w.respond(cl, p, now)
 	}
 	switch {
-	case err == result.ErrForeign, !w.run.sending:
+	case err == result.ErrNoHeader, !w.run.sending:
 		w.foreign(cl, p, now, w.run.header && w.run.sending)
 		return
 	case !w.run.sent(h): // from another run, or from another program and only looks like a header

@@ -336,7 +336,7 @@ func (r *run) finish(end *result.End) {
 		}
 		return 0
 	}
-	add := func(_ int64, missing []result.Missing) {
+	add := func(_ int64, missing []result.MissingRange) {
 		if n := min(len(missing), result.MaxExamples-len(end.Missing)); n > 0 {
 			end.Missing = append(end.Missing, missing[:n]...)
 		}

@@ -190,7 +190,7 @@ func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool 
 	if s.Payload.HasHeader() {
 		h := result.Header{Kind: s.kind(), Shard: uint16(w.run.shard.Index), Publisher: cl.number, Seq: cl.seq, Intended: intended}
 		h.AppendTo(w.payload[:0], w.run.mark)
-		result.Seal(w.payload)
+		result.WriteChecksum(w.payload)
 	}
 	w.pub = packet.Publish{QoS: s.QoS, Retain: s.Retain, Topic: w.topic, Payload: w.payload, Properties: s.properties(cl)}
 	rec := w.rec(intended)

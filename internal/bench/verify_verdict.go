@@ -12,24 +12,24 @@ import (
 
 // Verdict is what a broker did with the messages of one QoS.
 type Verdict struct {
-	Shape      Shape            `json:"shape"`
-	QoS        packet.QoS       `json:"qos"`
-	Sent       int64            `json:"sent"`
-	Acked      int64            `json:"acked"`   // with a success code
-	Refused    int64            `json:"refused"` // with a failure code
-	Open       int64            `json:"open"`    // neither, at the end of the drain
-	Received   int64            `json:"received"`
-	Lost       int64            `json:"lost"`       // sent, not refused, and not received, per subscriber
-	Duplicates int64            `json:"duplicates"` // received again
-	Reordered  int64            `json:"reordered"`
-	Corrupt    int64            `json:"corrupt"`
-	Foreign    int64            `json:"foreign"` // received, but not sent by this run
-	Faults     map[Fault]int    `json:"faults"`  // those that began
-	Connects   int64            `json:"connects"`
-	Violations []string         `json:"violations"`
-	Incomplete []string         `json:"incomplete"` // what was not checked
-	Remarks    []string         `json:"remarks"`
-	Missing    []result.Missing `json:"missing"` // examples
+	Shape      Shape                 `json:"shape"`
+	QoS        packet.QoS            `json:"qos"`
+	Sent       int64                 `json:"sent"`
+	Acked      int64                 `json:"acked"`   // with a success code
+	Refused    int64                 `json:"refused"` // with a failure code
+	Open       int64                 `json:"open"`    // neither, at the end of the drain
+	Received   int64                 `json:"received"`
+	Lost       int64                 `json:"lost"`       // sent, not refused, and not received, per subscriber
+	Duplicates int64                 `json:"duplicates"` // received again
+	Reordered  int64                 `json:"reordered"`
+	Corrupt    int64                 `json:"corrupt"`
+	Foreign    int64                 `json:"foreign"` // received, but not sent by this run
+	Faults     map[Fault]int         `json:"faults"`  // those that began
+	Connects   int64                 `json:"connects"`
+	Violations []string              `json:"violations"`
+	Incomplete []string              `json:"incomplete"` // what was not checked
+	Remarks    []string              `json:"remarks"`
+	Missing    []result.MissingRange `json:"missing"` // examples
 
 	Leftover error          `json:"-"` // why sessions were left at the broker
 	Result   *result.Result `json:"-"`
@@ -40,7 +40,7 @@ func (v *Verdict) OK() bool { return len(v.Violations) == 0 && len(v.Incomplete)
 
 // judge finds what MQTT does not allow, given the faults that have begun.
 func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
-	v := &Verdict{Shape: cmp.Or(o.Shape, Pairs), QoS: o.QoS, Result: r, Faults: faults, Violations: []string{}, Incomplete: []string{}, Remarks: []string{}, Missing: []result.Missing{}}
+	v := &Verdict{Shape: cmp.Or(o.Shape, Pairs), QoS: o.QoS, Result: r, Faults: faults, Violations: []string{}, Incomplete: []string{}, Remarks: []string{}, Missing: []result.MissingRange{}}
 	totals := r.Sum().Totals()
 	of := func(c result.Counter) int64 { return totals.Of(c) }
 	v.Sent, v.Acked, v.Refused = of(result.Sent), of(result.Acked), of(result.Refused)

@@ -11,29 +11,29 @@ import (
 // changes its meaning. Durations are in nanoseconds, rates per second, shares from 0 to
 // 1. A percentile that is not known is null.
 type Document struct {
-	Format     int              `json:"format"` // 1
-	Tool       string           `json:"tool"`
-	Plan       result.Plan      `json:"plan"`
-	Shards     int              `json:"shards"`
-	Absent     []int            `json:"absent,omitempty"`
-	Repeat     int              `json:"repeat"`
-	Partial    string           `json:"partial,omitempty"` // why the result is not the whole run
-	WholeNS    time.Duration    `json:"whole_ns"`
-	MeasuredNS time.Duration    `json:"measured_ns"`
-	Rates      Rates            `json:"rates"` // while measuring
-	Messages   []Flow           `json:"messages"`
-	Total      Flow             `json:"total"` // qos 3: all
-	Latencies  []LatencyJSON    `json:"latencies"`
-	Lag        *LatencyJSON     `json:"lag,omitempty"`
-	Counters   map[string]int64 `json:"counters"` // of the whole run
-	Generator  GeneratorJSON    `json:"generator"`
-	Verdicts   []Verdict        `json:"verdicts"`
-	Checks     []CheckJSON      `json:"checks"`
-	Missing    []result.Missing `json:"missing"` // examples; subscriber 4294967295: no member of a share
-	Forgotten  int64            `json:"forgotten"`
-	Notes      []NoteJSON       `json:"notes"`
-	Present    []result.Shard   `json:"present"`
-	ExitCode   int              `json:"exit_code"`
+	Format     int                   `json:"format"` // 1
+	Tool       string                `json:"tool"`
+	Plan       result.Plan           `json:"plan"`
+	Shards     int                   `json:"shards"`
+	Absent     []int                 `json:"absent,omitempty"`
+	Repeat     int                   `json:"repeat"`
+	Partial    string                `json:"partial,omitempty"` // why the result is not the whole run
+	WholeNS    time.Duration         `json:"whole_ns"`
+	MeasuredNS time.Duration         `json:"measured_ns"`
+	Rates      Rates                 `json:"rates"` // while measuring
+	Messages   []Flow                `json:"messages"`
+	Total      Flow                  `json:"total"` // qos 3: all
+	Latencies  []LatencyJSON         `json:"latencies"`
+	Lag        *LatencyJSON          `json:"lag,omitempty"`
+	Counters   map[string]int64      `json:"counters"` // of the whole run
+	Generator  GeneratorJSON         `json:"generator"`
+	Verdicts   []Verdict             `json:"verdicts"`
+	Checks     []CheckJSON           `json:"checks"`
+	Missing    []result.MissingRange `json:"missing"` // examples; subscriber 4294967295: no member of a share
+	Forgotten  int64                 `json:"forgotten"`
+	Notes      []NoteJSON            `json:"notes"`
+	Present    []result.Shard        `json:"present"`
+	ExitCode   int                   `json:"exit_code"`
 }
 
 // LatencyJSON is one distribution.
@@ -82,7 +82,7 @@ func NewDocument(s *Summary, checks []Check) *Document {
 		Format: 1, Tool: r.Run.Tool, Plan: r.Run.Plan, Shards: r.Run.Shards, Absent: r.Absent(), Repeat: r.Run.Repeat, Partial: r.Partial(),
 		WholeNS: s.Whole, MeasuredNS: s.Measured, Rates: s.Rates, Messages: append([]Flow{}, s.Flows...), Total: s.Total,
 		Latencies: []LatencyJSON{}, Counters: s.Counters, Generator: GeneratorJSON{s.CPU, s.CPUMax, s.Peak, s.Backlog, s.Growth},
-		Verdicts: append([]Verdict{}, s.Verdicts...), Checks: []CheckJSON{}, Missing: []result.Missing{}, Notes: []NoteJSON{},
+		Verdicts: append([]Verdict{}, s.Verdicts...), Checks: []CheckJSON{}, Missing: []result.MissingRange{}, Notes: []NoteJSON{},
 		Present: append([]result.Shard{}, r.Shards...), ExitCode: s.ExitCode(checks),
 	}
 	for _, l := range s.Latencies {

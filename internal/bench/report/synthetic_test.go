@@ -163,7 +163,7 @@ func (l load) shard(n int) *result.Result {
 	if !l.partial {
 		end := result.End{Shard: n, At: at, Complete: true}
 		if l.lost > 0 {
-			end.Missing = []result.Missing{{Subscriber: 1007, Publisher: 7, From: 3, To: uint32(2 + l.lost)}}
+			end.Missing = []result.MissingRange{{Subscriber: 1007, Publisher: 7, From: 3, To: uint32(2 + l.lost)}}
 		}
 		r.Ends = []result.End{end}
 	}

@@ -361,7 +361,7 @@ func Calibration(w io.Writer, c result.Calibration) error {
 const shown = 5
 
 func (t *text) missing(s *Summary) {
-	var list []result.Missing
+	var list []result.MissingRange
 	var forgotten int64
 	for _, e := range s.Result.Ends {
 		list = append(list, e.Missing...)
@@ -373,7 +373,7 @@ func (t *text) missing(s *Summary) {
 	t.head("Missing", "the first examples; all are in the JSON report")
 	for _, m := range list[:min(len(list), shown)] {
 		who := fmt.Sprintf("subscriber %d", m.Subscriber)
-		if m.Subscriber == result.Anyone {
+		if m.Subscriber == result.AnySubscriber {
 			who = "a shared subscription"
 		}
 		which := fmt.Sprintf("message %d", m.From)

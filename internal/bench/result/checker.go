@@ -25,16 +25,16 @@ type Span struct{ From, To uint32 }
 // Len returns how many sequence numbers a span has.
 func (s Span) Len() int64 { return int64(s.To) - int64(s.From) + 1 }
 
-// Missing is a range of a publisher's messages that a subscriber did not receive.
-type Missing struct {
-	Subscriber uint32 `json:"subscriber"` // index within the plan; Anyone: no member of a share
+// MissingRange is a range of a publisher's messages that a subscriber did not receive.
+type MissingRange struct {
+	Subscriber uint32 `json:"subscriber"` // index within the plan; AnySubscriber: no member of a share
 	Publisher  uint32 `json:"publisher"`
 	From       uint32 `json:"from"` // sequence numbers, both included
 	To         uint32 `json:"to"`
 }
 
-// Anyone stands for all members of a shared subscription.
-const Anyone = ^uint32(0)
+// AnySubscriber stands for all members of a shared subscription.
+const AnySubscriber = ^uint32(0)
 
 // Checker tracks the sequence numbers of each publisher at each subscriber, from 0. It
 // belongs to one loop and is not safe for concurrent use.
@@ -218,15 +218,15 @@ func (c *Checker) Forgotten() int64 { return c.forgot }
 // last one received count. If sent is nil they do not count, and neither does a
 // subscriber that received nothing at all from a publisher. Forgotten ranges count,
 // though some of their messages may have arrived later, as Unknown.
-func (c *Checker) Missing(sent func(publisher uint32) uint32, examples int) (int64, []Missing) {
+func (c *Checker) Missing(sent func(publisher uint32) uint32, examples int) (int64, []MissingRange) {
 	var total int64
-	var list []Missing
+	var list []MissingRange
 	for i := range c.table {
 		s := &c.table[i]
 		if s.key == 0 {
 			continue
 		}
-		m := Missing{Subscriber: uint32((s.key - 1) >> 24), Publisher: uint32(s.key-1) & (MaxPublishers - 1)}
+		m := MissingRange{Subscriber: uint32((s.key - 1) >> 24), Publisher: uint32(s.key-1) & (MaxPublishers - 1)}
 		add := func(gap Span) {
 			total += gap.Len()
 			m.From, m.To = gap.From, gap.To
@@ -250,11 +250,11 @@ func (c *Checker) Missing(sent func(publisher uint32) uint32, examples int) (int
 }
 
 // firstMissing sorts a list and returns its first n.
-func firstMissing(list []Missing, n int) []Missing {
+func firstMissing(list []MissingRange, n int) []MissingRange {
 	slices.SortFunc(list, compareMissing)
 	return list[:min(n, len(list))]
 }
 
-func compareMissing(a, b Missing) int {
+func compareMissing(a, b MissingRange) int {
 	return cmp.Or(cmp.Compare(a.Subscriber, b.Subscriber), cmp.Compare(a.Publisher, b.Publisher), cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
 }

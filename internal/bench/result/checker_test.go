@@ -36,7 +36,7 @@ func (m *model) check(sub, pub, seq uint32) Outcome {
 	return Late
 }
 
-func (m *model) missing(sent func(uint32) uint32) (list []Missing, total int64) {
+func (m *model) missing(sent func(uint32) uint32) (list []MissingRange, total int64) {
 	for k, seen := range m.seen {
 		open := false
 		for seq := range max(m.next[k], sent(k[1])) {
@@ -47,7 +47,7 @@ func (m *model) missing(sent func(uint32) uint32) (list []Missing, total int64) 
 				list[len(list)-1].To = seq
 				total++
 			default:
-				list = append(list, Missing{k[0], k[1], seq, seq})
+				list = append(list, MissingRange{k[0], k[1], seq, seq})
 				open = true
 				total++
 			}
@@ -149,7 +149,7 @@ func TestCheckerAtTheEdges(t *testing.T) {
 		}
 	}
 	total, list := c.Missing(nil, 10)
-	if want := []Missing{{0, 0, 1, last - 3}}; total != int64(last-3) || !slices.Equal(list, want) {
+	if want := []MissingRange{{0, 0, 1, last - 3}}; total != int64(last-3) || !slices.Equal(list, want) {
 		t.Errorf("missing: %d %v, want %v", total, list, want)
 	}
 }

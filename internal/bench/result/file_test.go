@@ -55,7 +55,7 @@ func drawShard(t *rapid.T, n, shards int) *Result {
 		r.Notes = []Note{{At: at, Shard: n, Kind: NoteError, Text: "broken\npipe"}}
 	}
 	if rapid.Bool().Draw(t, "ends") {
-		r.Ends = []End{{Shard: n, At: at, Complete: true, Missing: []Missing{{1, 2, 3, 4}}}}
+		r.Ends = []End{{Shard: n, At: at, Complete: true, Missing: []MissingRange{{1, 2, 3, 4}}}}
 	}
 	return r
 }

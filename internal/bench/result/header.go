@@ -49,13 +49,13 @@ type Header struct {
 	Intended  time.Duration // whole microseconds, up to MaxIntended
 }
 
-// ErrForeign is returned for a payload without a Header: it is too short or its kind is
+// ErrNoHeader is returned for a payload without a Header: it is too short or its kind is
 // not one of ours. ErrCorrupt is returned if the check is wrong. The first four bits of
 // a payload from another program may look like a kind, and then it is ErrCorrupt as
 // well.
 var (
-	ErrForeign = errors.New("no header")
-	ErrCorrupt = errors.New("the payload's check is wrong")
+	ErrNoHeader = errors.New("no header")
+	ErrCorrupt  = errors.New("the payload's check is wrong")
 )
 
 // Mark distinguishes the headers of a run from those of other runs. Shard and publisher
@@ -73,24 +73,24 @@ func MarkOf(facts ...string) Mark {
 func (m Mark) put(half uint64) uint64 { return half ^ uint64(m&(1<<36-1))<<24 }
 
 // AppendTo appends the header without its check. When the rest of the payload has been
-// appended as well, Seal adds the check. Numbers out of bounds are truncated.
+// appended as well, WriteChecksum adds the check. Numbers out of bounds are truncated.
 func (h Header) AppendTo(dst []byte, m Mark) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, m.put(uint64(h.Kind)<<60|uint64(h.Shard&(MaxShards-1))<<48|uint64(h.Publisher&(MaxPublishers-1))<<24|uint64(h.Seq>>8)))
 	return binary.BigEndian.AppendUint64(dst, uint64(h.Seq&0xff)<<56|(uint64(h.Intended/time.Microsecond)&(1<<40-1))<<16)
 }
 
-// Seal writes the check into a whole payload that begins with a header as AppendTo left
+// WriteChecksum writes the check into a whole payload that begins with a header as AppendTo left
 // it. The payload must be at least HeaderSize long.
-func Seal(payload []byte) {
+func WriteChecksum(payload []byte) {
 	binary.BigEndian.PutUint16(payload[14:16], fold(crc32.Update(0, castagnoli(), payload)))
 }
 
 // ParseHeader parses the header of a payload and verifies the check. The error is
-// ErrForeign or ErrCorrupt; with ErrCorrupt the header is what the bytes say. The
+// ErrNoHeader or ErrCorrupt; with ErrCorrupt the header is what the bytes say. The
 // caller must check that the run has the shard and the publisher.
 func ParseHeader(payload []byte, m Mark) (Header, error) {
 	if len(payload) < HeaderSize {
-		return Header{}, ErrForeign
+		return Header{}, ErrNoHeader
 	}
 	a, b := m.put(binary.BigEndian.Uint64(payload)), binary.BigEndian.Uint64(payload[8:])
 	h := Header{
@@ -102,7 +102,7 @@ func ParseHeader(payload []byte, m Mark) (Header, error) {
 	}
 	switch {
 	case h.Kind == 0 || h.Kind > KindReply:
-		return Header{}, ErrForeign
+		return Header{}, ErrNoHeader
 	case uint16(b) != check(payload):
 		return h, ErrCorrupt
 	}
@@ -114,10 +114,10 @@ func ParseHeader(payload []byte, m Mark) (Header, error) {
 func Answer(payload []byte) {
 	payload[0] = byte(KindReply)<<4 | payload[0]&0x0f
 	payload[14], payload[15] = 0, 0
-	Seal(payload)
+	WriteChecksum(payload)
 }
 
-// check returns the check that Seal wrote: that of the payload as if its own two bytes
+// check returns the check that WriteChecksum wrote: that of the payload as if its own two bytes
 // were zero. It does not modify the payload, which may be a view.
 func check(payload []byte) uint16 {
 	table := castagnoli()

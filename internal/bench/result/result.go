@@ -23,11 +23,11 @@ type Result struct {
 // End is the last thing that a shard writes.
 type End struct {
 	Shard     int
-	At        time.Duration // since the epoch
-	Complete  bool          // the whole plan was run; false: it was interrupted
-	Reason    string        // why it is not complete
-	Forgotten int64         // missing messages that the checkers' bounds made them forget
-	Missing   []Missing     // examples of what was not received; at most MaxExamples are kept
+	At        time.Duration  // since the epoch
+	Complete  bool           // the whole plan was run; false: it was interrupted
+	Reason    string         // why it is not complete
+	Forgotten int64          // missing messages that the checkers' bounds made them forget
+	Missing   []MissingRange // examples of what was not received; at most MaxExamples are kept
 }
 
 // MaxExamples is how many examples of missing messages a result keeps: the first, by

@@ -125,11 +125,11 @@ func (c *SharedChecker) make(b *bitmap, seq uint32) *page {
 // Missing returns how many messages no member has received, and the first of them, as
 // Checker.Missing does. sent returns how many messages a publisher has sent. Messages
 // that were Unknown count as missing. Check must not be called at the same time.
-func (c *SharedChecker) Missing(sent func(publisher uint32) uint32, examples int) (int64, []Missing) {
+func (c *SharedChecker) Missing(sent func(publisher uint32) uint32, examples int) (int64, []MissingRange) {
 	var total int64
-	var list []Missing
+	var list []MissingRange
 	for i := range c.publishers {
-		m := Missing{Subscriber: Anyone, Publisher: uint32(i)}
+		m := MissingRange{Subscriber: AnySubscriber, Publisher: uint32(i)}
 		c.publishers[i].unset(sent(m.Publisher), func(gap Span) {
 			total += gap.Len()
 			if len(list) < examples {

@@ -56,12 +56,12 @@ type (
 		Check    string                      `json:"check,omitempty"` // of all lines before this one
 	}
 	shardEnd struct {
-		Shard     int       `json:"shard"`
-		AtNS      int64     `json:"at_ns"`
-		Complete  bool      `json:"complete"`
-		Reason    string    `json:"reason,omitempty"`
-		Forgotten int64     `json:"forgotten,omitempty"`
-		Missing   []Missing `json:"missing,omitempty"`
+		Shard     int            `json:"shard"`
+		AtNS      int64          `json:"at_ns"`
+		Complete  bool           `json:"complete"`
+		Reason    string         `json:"reason,omitempty"`
+		Forgotten int64          `json:"forgotten,omitempty"`
+		Missing   []MissingRange `json:"missing,omitempty"`
 	}
 )
 
