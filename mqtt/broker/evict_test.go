@@ -72,8 +72,8 @@ func TestTheOldestAbsentSessionMakesRoom(t *testing.T) {
 			e, _ := connect("e") // in place of c
 			f, _ := connect("f") // in place of d
 			if got, want := j.of(broker.EventEvicted), []string{
-				`session of "c" ended to make room for another: it was away for longest, and 3 are the limit`,
-				`session of "d" ended to make room for another: it was away for longest, and 3 are the limit`}; !slices.Equal(got, want) {
+				`session of "c" ended to make room for another: it was absent for longest, and the limit is 3`,
+				`session of "d" ended to make room for another: it was absent for longest, and the limit is 3`}; !slices.Equal(got, want) {
 				t.Errorf("logged %q, want %q", got, want)
 			}
 			a, present = connect("a")
