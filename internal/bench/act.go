@@ -59,8 +59,8 @@ func (w *worker) act(a *plan.Action, cl *client, due time.Duration) {
 		w.unsubscribe(cl)
 	case plan.Burst:
 		for range a.Messages {
-			cl.g.streams[0].offer(cl, cl.more.streams[0].burst, due, w.loop.Now())
-			cl.more.streams[0].burst++
+			cl.g.streams[0].offer(cl, cl.extras.streams[0].burst, due, w.loop.Now())
+			cl.extras.streams[0].burst++
 		}
 	}
 }
@@ -139,18 +139,18 @@ func (w *worker) takeOver(cl *client, due time.Duration) {
 	if cl.state != ready {
 		return
 	}
-	if cl.more == nil {
-		cl.more = newMore(cl.g)
+	if cl.extras == nil {
+		cl.extras = newExtras(cl.g)
 	}
-	if cl.more.other == nil {
-		cl.more.other = w.loop.Add(cl.g.Base + cl.index)
-		cl.more.other.User = cl.c.User
+	if cl.extras.rival == nil {
+		cl.extras.rival = w.loop.Add(cl.g.Base + cl.index)
+		cl.extras.rival.User = cl.c.User
 	}
-	if !cl.more.other.Idle() {
+	if !cl.extras.rival.Idle() {
 		return
 	}
-	cl.c, cl.more.other = cl.more.other, cl.c
-	cl.more.stage = overBegun
+	cl.c, cl.extras.rival = cl.extras.rival, cl.c
+	cl.extras.stage = overBegun
 	cl.state, cl.parted = away, true
 	w.suspend(cl)
 	w.forgetChurn(cl)
@@ -159,15 +159,15 @@ func (w *worker) takeOver(cl *client, due time.Duration) {
 
 // tookOver notes that a second connection was accepted.
 func (w *worker) tookOver(cl *client) {
-	if cl.more == nil {
+	if cl.extras == nil {
 		return
 	}
-	switch cl.more.stage {
+	switch cl.extras.stage {
 	case overBegun:
-		cl.more.stage = overAccepted
+		cl.extras.stage = overAccepted
 		w.run.succeeded.Add(1)
 	case overEnded:
-		cl.more.stage = overNone
+		cl.extras.stage = overNone
 	default:
 		return
 	}
@@ -177,11 +177,11 @@ func (w *worker) tookOver(cl *client) {
 // takenOver notes that the first connection was closed.
 func (w *worker) takenOver(cl *client, err error) {
 	now := w.loop.Now()
-	switch cl.more.stage {
+	switch cl.extras.stage {
 	case overBegun:
-		cl.more.stage = overEnded
+		cl.extras.stage = overEnded
 	case overAccepted:
-		cl.more.stage = overNone
+		cl.extras.stage = overNone
 		w.run.succeeded.Add(-1)
 	default:
 		return
@@ -225,9 +225,9 @@ func (w *worker) beginLife(cl *client, now time.Duration) {
 	if ch == nil || ch.Lifetime == 0 {
 		return
 	}
-	life := cl.more.lives
+	life := cl.extras.lives
 	w.later(now+cl.g.Life(cl.index, life), func(now time.Duration) {
-		if cl.more.lives == life && cl.state == ready {
+		if cl.extras.lives == life && cl.state == ready {
 			w.endLife(cl, now)
 		}
 	})
@@ -235,8 +235,8 @@ func (w *worker) beginLife(cl *client, now time.Duration) {
 
 // endLife closes a connection and schedules the next one after the pause.
 func (w *worker) endLife(cl *client, now time.Duration) {
-	cl.more.lives++
-	cl.more.next = now + cl.g.Churn.Pause
+	cl.extras.lives++
+	cl.extras.next = now + cl.g.Churn.Pause
 	w.part(cl, cl.g.Churn.End)
 }
 
@@ -246,7 +246,7 @@ func (w *worker) ackedOne(cl *client) {
 	if ch == nil || ch.Messages == 0 || cl.state != ready {
 		return
 	}
-	if cl.more.acked++; cl.more.acked == ch.Messages {
+	if cl.extras.acked++; cl.extras.acked == ch.Messages {
 		w.endLife(cl, w.loop.Now())
 	}
 }
@@ -298,16 +298,16 @@ func (w *worker) churn(cl *client, seq uint32, due time.Duration) {
 		w.note(cl, FailSubscribe, err)
 		return
 	}
-	cl.more.churning++
+	cl.extras.churning++
 	w.asking++
 }
 
 // forgetChurn stops waiting for answers to subscription churn: the connection is closed
 // or about to be.
 func (w *worker) forgetChurn(cl *client) {
-	if cl.more != nil {
-		w.asking -= cl.more.churning
-		cl.more.churning = 0
+	if cl.extras != nil {
+		w.asking -= cl.extras.churning
+		cl.extras.churning = 0
 	}
 }
 
@@ -340,12 +340,12 @@ func (w *worker) slow(cl *client, c *swarm.Client, p *packet.Publish, now time.D
 	if d == 0 {
 		return
 	}
-	cl.more.busy = max(cl.more.busy, now) + d
+	cl.extras.busy = max(cl.extras.busy, now) + d
 	if p.QoS == 0 {
 		c.Pause(true)
-		until := cl.more.busy
+		until := cl.extras.busy
 		w.later(until, func(time.Duration) {
-			if cl.more.busy == until {
+			if cl.extras.busy == until {
 				c.Pause(false)
 			}
 		})
@@ -353,7 +353,7 @@ func (w *worker) slow(cl *client, c *swarm.Client, p *packet.Publish, now time.D
 	}
 	c.Hold()
 	qos, id, begun := p.QoS, p.PacketID, cl.begun
-	w.later(cl.more.busy, func(time.Duration) {
+	w.later(cl.extras.busy, func(time.Duration) {
 		if cl.c != c || cl.begun != begun { // it has reconnected
 			c.AckLate(qos, id)
 			return
@@ -375,7 +375,7 @@ func (w *worker) respond(cl *client, p *packet.Publish, now time.Duration) {
 	result.Answer(reply.Payload)
 	w.flying++
 	send := func(time.Duration) {
-		cl.more.replies.push(&reply)
+		cl.extras.replies.push(&reply)
 		w.sendReplies(cl)
 	}
 	if d := cl.g.Respond.Delay; d > 0 {
@@ -387,7 +387,7 @@ func (w *worker) respond(cl *client, p *packet.Publish, now time.Duration) {
 
 // sendReplies sends the replies that there is room for.
 func (w *worker) sendReplies(cl *client) {
-	for q := &cl.more.replies; cl.state == ready && q.len() > 0; q.pop() {
+	for q := &cl.extras.replies; cl.state == ready && q.len() > 0; q.pop() {
 		reply := q.first()
 		now := w.loop.Now()
 		err := cl.c.Publish(reply, newTag(now, 0))

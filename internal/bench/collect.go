@@ -84,9 +84,9 @@ func (c *collector) loop() {
 			c.ticks.Reset(c.step)
 			close(cut.done)
 		case <-troubles.C:
-			c.r.tellTroubles()
+			c.r.reportTroubles()
 		case <-c.stopped:
-			c.r.tellTroubles()
+			c.r.reportTroubles()
 			if c.begun {
 				c.interval(c.r.now(), true)
 			}

@@ -148,8 +148,8 @@ func (w *worker) Connected(c *swarm.Client, ack *packet.Connack, t *swarm.Timing
 	rec.Record(result.Connect, result.Response, g.Number, t.Begun+t.Total()-cl.due)
 	rec.Count(result.Connects, g.Number, result.NoQoS, 1)
 	w.run.reached.Store(true)
-	if cl.more != nil {
-		cl.more.acked = 0
+	if cl.extras != nil {
+		cl.extras.acked = 0
 	}
 	w.resumed(cl, ack.SessionPresent)
 	w.tookOver(cl)
@@ -269,7 +269,7 @@ func (w *worker) Subscribed(c *swarm.Client, tag uint64, p *packet.Suback) {
 	switch {
 	case c != cl.c: // that connection has been taken over
 	case tag == tagChurn:
-		cl.more.churning--
+		cl.extras.churning--
 		w.asking--
 	case tag == tagSubscribe && cl.state == underway:
 		w.isReady(cl)
@@ -494,9 +494,9 @@ func (w *worker) lost(cl *client, err error) {
 	cl.state = away
 	now := w.loop.Now()
 	switch r := cl.g.Reconnect; {
-	case cl.more != nil && cl.more.next > 0: // its next life is scheduled
-		at := cl.more.next
-		cl.more.next = 0
+	case cl.extras != nil && cl.extras.next > 0: // its next life is scheduled
+		at := cl.extras.next
+		cl.extras.next = 0
 		w.later(at, func(time.Duration) { w.connect(cl, at) })
 	case r != nil:
 		at := now + cl.g.Backoff(cl.index, uint32(max(int(cl.tries), int(cl.vain)-1, 0)))

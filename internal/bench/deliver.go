@@ -129,7 +129,7 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 		}
 		return
 	}
-	if first := w.judge(rec, cl, p, h, c != cl.c, now); !first {
+	if first := w.classify(rec, cl, p, h, c != cl.c, now); !first {
 		return
 	}
 	switch {
@@ -182,9 +182,9 @@ func (w *worker) corrupt(rec *result.Recorder, cl *client, p *packet.Publish) {
 // maxSpoilt bounds how many corrupt payloads are remembered.
 const maxSpoilt = 1 << 14
 
-// judge counts what is wrong with a delivery, and reports whether it is the first of
+// classify counts what is wrong with a delivery, and reports whether it is the first of
 // its message. old says that it arrived on a connection that has been taken over.
-func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h result.Header, old bool, now time.Duration) bool {
+func (w *worker) classify(rec *result.Recorder, cl *client, p *packet.Publish, h result.Header, old bool, now time.Duration) bool {
 	g := cl.g
 	e, a := w.entitle(cl, p.Topic), cl.account()
 	outcome, away, copies := result.Duplicate, int(h.Shard) != w.run.shard.Index, false
@@ -224,7 +224,7 @@ func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h re
 			rec.Count(result.Copies, g.Number, p.QoS, 1)
 		// A client that was taken over has lost the state that QoS 2 needs to recognize
 		// redeliveries.
-		case p.QoS == 2 && (old || p.Dup) && cl.more != nil && cl.more.other != nil:
+		case p.QoS == 2 && (old || p.Dup) && cl.extras != nil && cl.extras.rival != nil:
 			rec.Count(result.Unjudged, g.Number, p.QoS, 1)
 		default:
 			rec.Count(result.Duplicates, g.Number, p.QoS, 1)

@@ -390,7 +390,7 @@ func (w *worker) find(to *routes, name []byte, from *plan.Group, index uint32) {
 func (w *worker) routes(cl *client, s *stream, seq uint32) *routes {
 	l := w.run.ledger
 	if s.fixed {
-		cs := &cl.more.streams[s.at]
+		cs := &cl.extras.streams[s.at]
 		slot := int(seq) % len(s.Topics)
 		if cs.routes == nil && l.cached.Load() < maxRoutes {
 			cs.routes = make([]*routes, len(s.Topics))

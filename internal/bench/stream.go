@@ -134,7 +134,7 @@ func (s *stream) offer(cl *client, seq uint32, at, now time.Duration) {
 		s.over()
 		return
 	}
-	cs := &cl.more.streams[s.at]
+	cs := &cl.extras.streams[s.at]
 	if cs.queue.len() == 0 && s.send(cl, seq, at, now) {
 		return
 	}
@@ -149,7 +149,7 @@ func (s *stream) offer(cl *client, seq uint32, at, now time.Duration) {
 // drain sends queued messages as long as there is room, and reports whether none is
 // left.
 func (s *stream) drain(cl *client, now time.Duration) bool {
-	q := &cl.more.streams[s.at].queue
+	q := &cl.extras.streams[s.at].queue
 	for q.len() > 0 {
 		if m := q.first(); !s.send(cl, m.seq, m.at, now) {
 			return false
@@ -162,7 +162,7 @@ func (s *stream) drain(cl *client, now time.Duration) bool {
 
 // pump sends what a client has queued, and as much as its closed loops allow.
 func (cl *client) pump(w *worker) {
-	if cl.state != ready || cl.more == nil {
+	if cl.state != ready || cl.extras == nil {
 		return
 	}
 	w.sendReplies(cl)
@@ -171,7 +171,7 @@ func (cl *client) pump(w *worker) {
 		if !s.drain(cl, now) || s.sched != nil || !s.open || !w.publishing || now >= w.end {
 			continue
 		}
-		cs := &cl.more.streams[s.at]
+		cs := &cl.extras.streams[s.at]
 		for most := s.share(cl.index); cs.seq < most && s.send(cl, cs.seq, now, now); {
 			cs.seq++
 			w.rec(now).Count(result.Offered, s.g.Number, s.QoS, 1)
@@ -223,7 +223,7 @@ func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool 
 	rec.Count(result.SentBytes, s.g.Number, s.QoS, int64(len(w.payload)))
 	m := sending{uint16(s.at), cl.seq - 1, seq, tick}
 	if s.QoS > 0 {
-		cl.more.sent.push(pending{tag, m})
+		cl.extras.sent.push(pending{tag, m})
 		w.flying++
 	} else {
 		w.owe(rec, cl, m, true)
@@ -257,10 +257,10 @@ func (s *stream) properties(cl *client) packet.Properties {
 
 // ask notes that the client's next message is a request.
 func (s *stream) ask(cl *client, now time.Duration) {
-	if cl.more.asked == nil {
-		cl.more.asked = map[uint32]struct{}{}
+	if cl.extras.asked == nil {
+		cl.extras.asked = map[uint32]struct{}{}
 	}
-	cl.more.asked[cl.seq] = struct{}{}
+	cl.extras.asked[cl.seq] = struct{}{}
 	s.w.asking++
 	s.asked.push(asked{cl, cl.seq, now + s.Request.Timeout})
 	if s.asked.len() == 1 {
@@ -286,13 +286,13 @@ func (s *stream) expire(now time.Duration) {
 // answered removes a request from those without a reply. It returns false if seq is not
 // one of them.
 func (cl *client) answered(w *worker, seq uint32) bool {
-	if cl.more == nil {
+	if cl.extras == nil {
 		return false
 	}
-	if _, ok := cl.more.asked[seq]; !ok {
+	if _, ok := cl.extras.asked[seq]; !ok {
 		return false
 	}
-	delete(cl.more.asked, seq)
+	delete(cl.extras.asked, seq)
 	w.asking--
 	return true
 }

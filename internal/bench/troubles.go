@@ -54,15 +54,15 @@ type troubles struct {
 }
 
 type trouble struct {
-	what  Failure
-	err   error
-	at    *transport.Target
-	count int
-	told  int // the count that was reported
+	what     Failure
+	err      error
+	at       *transport.Target
+	count    int
+	reported int // the count that was reported
 }
 
 const (
-	maxTold     = 20                     // kinds of errors
+	maxReported = 20                     // kinds of errors
 	troubleTime = 250 * time.Millisecond // how long to collect equal errors into one line
 )
 
@@ -86,7 +86,7 @@ func (w *worker) note(cl *client, what Failure, err error) {
 		x.count++
 		return
 	}
-	if len(t.all) >= maxTold {
+	if len(t.all) >= maxReported {
 		return
 	}
 	if t.all == nil {
@@ -112,14 +112,14 @@ func (r *run) noteAction(a *plan.Action, round int, at time.Duration) {
 	t.actions = append(t.actions, result.Note{At: at, Shard: r.shard.Index, Kind: result.NoteAction, Text: text})
 }
 
-// tellTroubles reports what has not been reported yet.
-func (r *run) tellTroubles() {
+// reportTroubles reports what has not been reported yet.
+func (r *run) reportTroubles() {
 	t := &r.news
 	t.mu.Lock()
 	notes := t.actions
 	for _, x := range t.news {
 		notes = append(notes, result.Note{At: r.now(), Shard: r.shard.Index, Kind: result.NoteError, Text: r.line(x)})
-		x.told = x.count
+		x.reported = x.count
 	}
 	t.news, t.actions = nil, nil
 	t.mu.Unlock()
@@ -131,17 +131,17 @@ func (r *run) tellTroubles() {
 // sumTroubles reports the final number of each kind of error that has grown since its
 // report. It is for a run that has failed and gets no other report.
 func (r *run) sumTroubles() {
-	r.tellTroubles()
+	r.reportTroubles()
 	t := &r.news
 	t.mu.Lock()
 	t.news = nil
 	for _, kind := range slices.Sorted(maps.Keys(t.all)) {
-		if x := t.all[kind]; x.count > x.told {
+		if x := t.all[kind]; x.count > x.reported {
 			t.news = append(t.news, x)
 		}
 	}
 	t.mu.Unlock()
-	r.tellTroubles()
+	r.reportTroubles()
 }
 
 func (r *run) line(x *trouble) string {

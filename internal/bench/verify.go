@@ -51,7 +51,7 @@ func Verify(ctx context.Context, o VerifyOptions) (*Verdict, error) {
 	if res == nil || errors.Is(err, ErrNotReached) {
 		return nil, err // there are no sessions to remove
 	}
-	v := o.judge(res, h.begun)
+	v := o.verdict(res, h.begun)
 	v.Leftover = left
 	return v, cmp.Or(err, h.failed, o.subscribed(res))
 }

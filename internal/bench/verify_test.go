@@ -398,7 +398,7 @@ func TestACheckOfNothingDoesNotPass(t *testing.T) {
 			i.Count(counter, "g", c.qos, n)
 		}
 		o := VerifyOptions{QoS: c.qos, Clients: 1}
-		v := o.judge(&result.Result{Intervals: []*result.Interval{i}}, nil)
+		v := o.verdict(&result.Result{Intervals: []*result.Interval{i}}, nil)
 		if v.OK() != c.ok || !strings.Contains(strings.Join(v.Incomplete, "; "), c.want) || strings.HasPrefix(v.Text(), "ok") != c.ok {
 			t.Errorf("%s: %s", name, v.Text())
 		}

@@ -38,8 +38,8 @@ type Verdict struct {
 // OK reports whether everything was checked and nothing was violated.
 func (v *Verdict) OK() bool { return len(v.Violations) == 0 && len(v.Incomplete) == 0 }
 
-// judge finds what MQTT does not allow, given the faults that have begun.
-func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
+// verdict finds what MQTT does not allow, given the faults that have begun.
+func (o *VerifyOptions) verdict(r *result.Result, faults map[Fault]int) *Verdict {
 	v := &Verdict{Shape: cmp.Or(o.Shape, Pairs), QoS: o.QoS, Result: r, Faults: faults, Violations: []string{}, Incomplete: []string{}, Remarks: []string{}, Missing: []result.MissingRange{}}
 	totals := r.Sum().Totals()
 	of := func(c result.Counter) int64 { return totals.Of(c) }

@@ -91,7 +91,7 @@ type client struct {
 	begun  time.Duration // when its CONNECT was sent
 	went   time.Duration // when the connection that it must replace was lost; 0: none
 	subbed time.Duration // when its SUBSCRIBE was sent
-	more   *more         // nil for a client that does nothing special
+	extras *extras       // nil for a client that does nothing special
 }
 
 type state uint8
@@ -112,8 +112,8 @@ const (
 	own
 )
 
-// more holds what only some clients need.
-type more struct {
+// extras holds what only some clients need.
+type extras struct {
 	streams  []clientStream      // by the group's streams
 	asked    map[uint32]struct{} // requests without a reply, by the header's number
 	replies  queue[*packet.Publish]
@@ -124,7 +124,7 @@ type more struct {
 	next     time.Duration // when the next life begins; 0: none is scheduled
 	busy     time.Duration // until when a slow client is busy
 	stage    takeover
-	other    *swarm.Client // the client that a takeover disconnects, or a spare one
+	rival    *swarm.Client // the client that a takeover disconnects, or a spare one
 }
 
 // takeover is the progress of a takeover.
@@ -137,7 +137,7 @@ const (
 	overEnded             // the first was closed before the second was accepted
 )
 
-func newMore(g *group) *more { return &more{streams: make([]clientStream, len(g.Publish))} }
+func newExtras(g *group) *extras { return &extras{streams: make([]clientStream, len(g.Publish))} }
 
 // clientStream is a client's part of a stream.
 type clientStream struct {
@@ -194,7 +194,7 @@ func (w *worker) addClients(loops int) {
 			place, _ := s.Place(pg, index) // index is always in this shard
 			cl.place = uint32(place)
 			if len(g.Publish) > 0 || g.Respond != nil || g.SubChurn != nil || g.Slow != nil || g.Churn != nil {
-				cl.more = newMore(g)
+				cl.extras = newExtras(g)
 			}
 			w.clients = append(w.clients, cl)
 		}
@@ -301,7 +301,7 @@ func (w *worker) notReady(cl *client) {
 // were not acknowledged. If quiet, the broker had time enough to acknowledge them, and
 // they also count as ignored.
 func (w *worker) giveUp(cl *client, quiet bool) {
-	if cl.more == nil {
+	if cl.extras == nil {
 		return
 	}
 	for i, s := range cl.g.streams {
@@ -312,15 +312,15 @@ func (w *worker) giveUp(cl *client, quiet bool) {
 		case cl.state != ready:
 			what = result.Skipped
 		}
-		for q := &cl.more.streams[i].queue; q.len() > 0; q.pop() {
+		for q := &cl.extras.streams[i].queue; q.len() > 0; q.pop() {
 			w.rec(q.first().at).Count(what, cl.g.Number, s.QoS, n)
 			w.queued--
 		}
 	}
-	if n := int64(len(cl.more.asked)); n > 0 {
+	if n := int64(len(cl.extras.asked)); n > 0 {
 		w.rec(w.loop.Now()).Count(result.Unreplied, cl.g.Number, result.NoQoS, n)
 	}
-	for q := &cl.more.sent; q.len() > 0; {
+	for q := &cl.extras.sent; q.len() > 0; {
 		if p := q.first(); quiet && cl.c.Up() {
 			w.rec(w.loop.Now()).Count(result.Ignored, cl.g.Number, cl.g.streams[p.stream].QoS, 1)
 		}
@@ -341,18 +341,18 @@ func (w *worker) unaccepted(cl *client, tag uint64) {
 // settle removes a message from those without an acknowledgement. It returns false if
 // the tag does not belong to a message of a stream.
 func (cl *client) settle(tag uint64) (pending, bool) {
-	if cl.more == nil {
+	if cl.extras == nil {
 		return pending{}, false
 	}
-	return cl.more.sent.take(func(p pending) bool { return p.tag == tag })
+	return cl.extras.sent.take(func(p pending) bool { return p.tag == tag })
 }
 
 // both returns a client and its other one, which is nil if there is none.
 func (cl *client) both() [2]*swarm.Client {
-	if cl.more == nil {
+	if cl.extras == nil {
 		return [2]*swarm.Client{cl.c}
 	}
-	return [2]*swarm.Client{cl.c, cl.more.other}
+	return [2]*swarm.Client{cl.c, cl.extras.rival}
 }
 
 // appendSent sets how many messages each publisher has sent.
