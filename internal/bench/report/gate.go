@@ -57,8 +57,8 @@ const (
 	gateOpen // the runs do not decide it
 )
 
-// judge decides whether the sorted values y of B keep the gate against the values x of
-// A. If they do not decide it, judge returns how many runs of each side would, 0 if no
+// decide reports whether the sorted values y of B keep the gate against the values x of
+// A. If they do not decide it, decide returns how many runs of each side would, 0 if no
 // number would, as far as can be estimated.
 //
 // B is compared with A moved by the bound. The gate is kept if no run of B is beyond
@@ -68,7 +68,7 @@ const (
 // there are. Otherwise the runs must suffice for a decision (Mann-Whitney). If they do
 // not, the gate is open, and an open gate fails: it does not pass a regression that the
 // runs cannot rule out.
-func (g Gate) judge(x, y []float64) (v gateVerdict, runs int) {
+func (g Gate) decide(x, y []float64) (v gateVerdict, runs int) {
 	if g.bound < 0 { // falling is worse: with the sign changed it becomes growing
 		x, y = negated(x), negated(y)
 	}
@@ -138,7 +138,7 @@ func (c *Comparison) apply(gates []Gate, a, b []*Summary) {
 		row.Gate = g.text
 		why := row.Unknown
 		if why == "" {
-			switch v, runs := g.judge(row.x, row.y); v {
+			switch v, runs := g.decide(row.x, row.y); v {
 			case gateMissed:
 				why = changed(row.Change)
 			case gateOpen:

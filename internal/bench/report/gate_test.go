@@ -46,7 +46,7 @@ func TestAGateIsDecidedByTheRuns(t *testing.T) {
 	} {
 		slices.Sort(c.x)
 		slices.Sort(c.y)
-		if v, runs := gateOf(t, c.gate).judge(c.x, c.y); v != c.want || runs != c.runs {
+		if v, runs := gateOf(t, c.gate).decide(c.x, c.y); v != c.want || runs != c.runs {
 			t.Errorf("%s: verdict %v, %d runs; want %v, %d", c.name, v, runs, c.want, c.runs)
 		}
 	}
@@ -68,14 +68,14 @@ func TestARegressionPassesNoGate(t *testing.T) {
 			return list
 		}
 		x, y := draw("A", 1), draw("B", worse)
-		if v, _ := (Gate{bound: 0.1}).judge(x, y); v != gateMissed {
+		if v, _ := (Gate{bound: 0.1}).decide(x, y); v != gateMissed {
 			t.Fatalf("%v and %v: %v", x, y, v)
 		}
-		if v, _ := (Gate{bound: -0.1}).judge(y, x); v != gateMissed {
+		if v, _ := (Gate{bound: -0.1}).decide(y, x); v != gateMissed {
 			t.Fatalf("a fall from %v to %v: %v", y, x, v)
 		}
 		// A change within the gate and the noise is not a regression.
-		if v, runs := (Gate{bound: 0.1}).judge(x, slices.Clone(x)); v == gateMissed || v == gateOpen && runs <= len(x) && runs > 0 {
+		if v, runs := (Gate{bound: 0.1}).decide(x, slices.Clone(x)); v == gateMissed || v == gateOpen && runs <= len(x) && runs > 0 {
 			t.Fatalf("%v and the same: %v, %d", x, v, runs)
 		}
 	})
@@ -99,7 +99,7 @@ func TestWhatOverlapsFarIsNeverPassed(t *testing.T) {
 				y = append(y, 1.5*v)
 			}
 		}
-		v, runs := (Gate{bound: 0.1}).judge(x, y)
+		v, runs := (Gate{bound: 0.1}).decide(x, y)
 		if median(y) > 1.1*median(x)*(1+1e-9) && v == gateKept {
 			t.Fatalf("%v and %v pass", x, y)
 		}

@@ -69,7 +69,7 @@ func JudgeStep(s *Summary, load float64, slo []Condition, err error) Step {
 			step.Why = append(step.Why, why)
 		}
 	}
-	if step.Sent < enough*step.Offered {
+	if step.Sent < minDelivered*step.Offered {
 		step.Why = append(step.Why, fmt.Sprintf("%s/s sent of %s/s offered", units.Number(step.Sent), units.Number(step.Offered)))
 	}
 	for _, v := range s.Verdicts {

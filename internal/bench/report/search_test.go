@@ -12,8 +12,8 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 )
 
-// judged evaluates a generated run.
-func judged(t *testing.T, slo string, l load, err error) Step {
+// stepOf evaluates a generated run.
+func stepOf(t *testing.T, slo string, l load, err error) Step {
 	t.Helper()
 	conditions, perr := ParseConditions(slo)
 	if perr != nil {
@@ -45,7 +45,7 @@ func TestJudgeStep(t *testing.T) {
 		{"a late generator may be the reason", "p99<10ms", late, nil, StepLimited, "messages were sent late"},
 		{"a run that ended early", "loss=0", steady(), errors.New("far behind"), StepMissed, "far behind"},
 	} {
-		got := judged(t, c.slo, c.load, c.err)
+		got := stepOf(t, c.slo, c.load, c.err)
 		if why := strings.Join(got.Why, "; "); got.Verdict != c.want || !strings.Contains(why, c.why) || (c.why == "") != (why == "") {
 			t.Errorf("%s: got %s, %q, want %s, %q", c.name, got.Verdict, why, c.want, c.why)
 		}
@@ -59,7 +59,7 @@ func TestJudgeStep(t *testing.T) {
 // values above the percentile.
 func TestAnUndecidedStepSaysHowLongItTakes(t *testing.T) {
 	for slo, want := range map[string]float64{"p99.99<10ms": 10, "p99.999<10ms": 100, "p99.99<10ms,p99.995<1s": 20, "p99<10ms": 0, "p99.99<10ms,p50<1us": 0} {
-		if step := judged(t, slo, steady(), nil); step.More != want {
+		if step := stepOf(t, slo, steady(), nil); step.More != want {
 			t.Errorf("%s: %v times, want %v: %+v", slo, step.More, want, step)
 		}
 	}

@@ -115,7 +115,7 @@ func Summarize(r *result.Result) *Summary {
 	s.latencies(whole, answered)
 	s.gauges()
 	s.balance(whole)
-	s.judge()
+	s.addVerdicts()
 	if s.wrong == nil {
 		s.wrong = s.agree()
 	}

@@ -294,16 +294,16 @@ func (t *text) flows(s *Summary) {
 	row("refused", false, func(f Flow) int64 { return f.Refused })
 	row("not accepted", false, func(f Flow) int64 { return f.Unaccepted })
 	row("expected", false, func(f Flow) int64 { return f.Expected })
-	judged := s.Total.Expected > 0 && s.lossUnknown() == nil
+	known := s.Total.Expected > 0 && s.lossUnknown() == nil
 	row("received", false, func(f Flow) int64 { return f.Received })
-	row("corrupt", judged, func(f Flow) int64 { return f.Corrupt })
-	row("lost", judged, func(f Flow) int64 { return f.Lost })
+	row("corrupt", known, func(f Flow) int64 { return f.Corrupt })
+	row("lost", known, func(f Flow) int64 { return f.Lost })
 	row("dropped", false, func(f Flow) int64 { return f.Dropped })
 	row("under way", false, func(f Flow) int64 { return f.UnderWay })
 	if s.Result.Run.Plan.Header {
-		row("duplicates", judged, func(f Flow) int64 { return f.Duplicates })
+		row("duplicates", known, func(f Flow) int64 { return f.Duplicates })
 		row("copies", false, func(f Flow) int64 { return f.Copies })
-		row("out of order", judged, func(f Flow) int64 { return f.Reordered })
+		row("out of order", known, func(f Flow) int64 { return f.Reordered })
 		row("not judged", false, func(f Flow) int64 { return f.Unjudged })
 	}
 	row("not this run's", false, func(f Flow) int64 { return f.Foreign })

@@ -37,15 +37,15 @@ type Verdict struct {
 
 // The bounds of the verdicts.
 const (
-	enough     = 0.99  // least share of what was due that counts as having got through
-	growing    = 0.005 // least growth of the queue, as a share of what was due
-	queued     = 0.1   // least queue, in seconds' worth of what was due
-	kept       = 0.3   // least rise of latency, as a share of the rise that a growing queue causes
-	rush       = 1.3   // a broker that had paused gets through so many times more afterwards
-	lagBound   = time.Millisecond
-	lagShare   = 10 // lag may be one part in so many of the response
-	cpuBound   = 0.85
-	modeFactor = 8 // how far a mode stands out from its neighborhood
+	minDelivered      = 0.99  // least share of what was due that counts as having got through
+	minGrowth         = 0.005 // least growth of the queue, as a share of what was due
+	minBacklogSeconds = 0.1   // least queue, in seconds' worth of what was due
+	minRise           = 0.3   // least rise of latency, as a share of the rise that a growing queue causes
+	rush              = 1.3   // a broker that had paused gets through so many times more afterwards
+	maxLag            = time.Millisecond
+	lagShare          = 10 // lag may be one part in so many of the response
+	maxCPU            = 0.85
+	modeFactor        = 8 // how far a mode stands out from its neighborhood
 )
 
 // Has reports whether a summary has a verdict with the given label.
@@ -62,7 +62,7 @@ func (s *Summary) verdict(l Label, format string, args ...any) {
 	s.Verdicts = append(s.Verdicts, Verdict{l, fmt.Sprintf(format, args...)})
 }
 
-func (s *Summary) judge() {
+func (s *Summary) addVerdicts() {
 	plan := s.Result.Run.Plan
 	partial := s.Result.Partial()
 	if s.Measured == 0 {
@@ -332,13 +332,13 @@ func (s *Summary) slower(ops []result.Op) (d time.Duration, known bool) {
 func (s *Summary) stuck(x *queue) bool {
 	growth := x.growth()
 	switch {
-	case x.due <= 0 || float64(x.left) <= queued*x.due || x.left < 2 || growth <= growing*x.due:
+	case x.due <= 0 || float64(x.left) <= minBacklogSeconds*x.due || x.left < 2 || growth <= minGrowth*x.due:
 		return false
-	case len(x.waiting) < few && (x.through >= enough*x.due || x.after > rush*max(x.held, x.through)):
+	case len(x.waiting) < few && (x.through >= minDelivered*x.due || x.after > rush*max(x.held, x.through)):
 		return false // with so few intervals, only what follows them shows whether the queue grows
 	}
 	d, known := s.slower(x.op)
-	return !known || d.Seconds() >= kept*min(growth/x.due, 1)*s.Measured.Seconds()
+	return !known || d.Seconds() >= minRise*min(growth/x.due, 1)*s.Measured.Seconds()
 }
 
 // saturated adds a verdict for each side, accepting and delivering, on which what was
@@ -378,8 +378,8 @@ func (s *Summary) limited() {
 			s.late("connections were begun late", find(result.Lag), find(result.Response), find(result.Service))
 		}
 	}
-	if s.CPU > cpuBound {
-		s.verdict(GeneratorLimited, "the generator used %s of its processors (limit %s); use fewer clients, --procs or a faster machine", units.Percent(s.CPU), units.Percent(cpuBound))
+	if s.CPU > maxCPU {
+		s.verdict(GeneratorLimited, "the generator used %s of its processors (limit %s); use fewer clients, --procs or a faster machine", units.Percent(s.CPU), units.Percent(maxCPU))
 	}
 }
 
@@ -404,7 +404,7 @@ func (s *Summary) late(what string, lag, response, service *result.Histogram) {
 			name, at = percentileName(p), func(h *result.Histogram) time.Duration { return h.PercentileOfFew(p) }
 		}
 	}
-	bound := lagBound
+	bound := maxLag
 	if response != nil {
 		bound = max(bound, at(response)/lagShare)
 	}
