@@ -31,8 +31,8 @@ type Client struct {
 	spec *Spec
 	link *link // used by Std
 
-	part []byte // the beginning of a packet; nil if none
-	need int    // how long part must become before parsing it can continue
+	partial []byte // the beginning of a packet; nil if none
+	need    int    // how long partial must become before parsing it can continue
 
 	deadline time.Duration // of connecting, opening and closing
 	timing   Timing

@@ -60,7 +60,7 @@ func (e *lite) wake() { e.poll.wake() }
 func (e *lite) unsent(*Client) int { return 0 }
 
 func (e *lite) run() {
-	e.poll.own()
+	e.poll.lockThread()
 	defer e.poll.close()
 	l := e.loop
 	var events []unix.EpollEvent

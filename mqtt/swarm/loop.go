@@ -226,7 +226,7 @@ func (l *Loop) session() *session.Session {
 // report reports the news to the handler.
 func (l *Loop) report() {
 	list := l.news
-	l.news = l.told[:0]
+	l.news = l.spare[:0]
 	for _, n := range list {
 		switch n.kind {
 		case newsWritable:
@@ -242,7 +242,7 @@ func (l *Loop) report() {
 		}
 	}
 	clear(list)
-	l.told = list[:0]
+	l.spare = list[:0]
 }
 
 // opened continues an attempt whose connection is open.
@@ -300,8 +300,8 @@ func (l *Loop) lose(c *Client, err error) {
 		l.driver.shut(c)
 	}
 	c.conn.Lost(nil)
-	l.recycle(c.part)
-	c.part, c.need, c.blocked, c.state = nil, 0, false, ended
+	l.recycle(c.partial)
+	c.partial, c.need, c.blocked, c.state = nil, 0, false, ended
 	if !c.touched {
 		l.release(c)
 	}
@@ -319,18 +319,18 @@ func (l *Loop) input(c *Client, b []byte) {
 	if !c.touched {
 		l.lend(c)
 	}
-	for len(c.part) > 0 && len(b) > 0 {
-		n := min(len(b), c.need-len(c.part))
-		c.part = append(c.part, b[:n]...)
+	for len(c.partial) > 0 && len(b) > 0 {
+		n := min(len(b), c.need-len(c.partial))
+		c.partial = append(c.partial, b[:n]...)
 		b = b[n:]
-		if len(c.part) < c.need {
+		if len(c.partial) < c.need {
 			break
 		}
-		part := c.part
-		c.part = nil
+		part := c.partial
+		c.partial = nil
 		n, ok := l.packet(c, part)
 		if ok && n == 0 {
-			c.part = part
+			c.partial = part
 			continue
 		}
 		l.recycle(part)
@@ -344,7 +344,7 @@ func (l *Loop) input(c *Client, b []byte) {
 			return
 		}
 		if n == 0 {
-			c.part = append(l.buffer(), b...)
+			c.partial = append(l.buffer(), b...)
 			return
 		}
 		b = b[n:]
@@ -447,7 +447,7 @@ func (l *Loop) hungUp(c *Client, err error) {
 		}
 	}
 	if c.state == opening {
-		err = c.unanswered(c.part, err)
+		err = c.unanswered(c.partial, err)
 	}
 	l.lose(c, err)
 }

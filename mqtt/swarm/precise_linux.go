@@ -12,7 +12,7 @@ type precise struct{ poller }
 
 func newPrecise() sleeper { return new(precise) }
 
-func (s *precise) own() {
+func (s *precise) lockThread() {
 	runtime.LockOSThread()
 	noSlack()
 	processors(+1)

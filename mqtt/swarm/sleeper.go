@@ -5,7 +5,7 @@ import "time"
 // sleeper waits for a time, and can be woken. It belongs to one goroutine.
 type sleeper interface {
 	open() error
-	own() // called by the goroutine before the others
+	lockThread() // called by the goroutine before the others
 	sleep(until time.Duration, now func() time.Duration)
 	wake()
 	close()
@@ -19,7 +19,7 @@ func newTimer() sleeper { return &timer{make(chan struct{}, 1)} }
 
 func (s *timer) open() error { return nil }
 
-func (s *timer) own() {}
+func (s *timer) lockThread() {}
 
 func (s *timer) sleep(until time.Duration, now func() time.Duration) {
 	if until == Never {

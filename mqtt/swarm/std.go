@@ -44,7 +44,7 @@ func newStd(_ context.Context, o *Options) (func(l *Loop) (driver, error), error
 func (e *std) wake() { e.sleep.wake() }
 
 func (e *std) run() {
-	e.sleep.own()
+	e.sleep.lockThread()
 	defer e.sleep.close()
 	l := e.loop
 	for {

@@ -163,7 +163,7 @@ type Loop struct {
 
 	dirty []*Client // touched in this batch
 	news  []news    // to be reported at its end
-	told  []news    // spare
+	spare []news    // empty, for the next batch
 
 	small    [][]byte // buffers, empty
 	large    [][]byte // those that have grown

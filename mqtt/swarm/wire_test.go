@@ -97,7 +97,7 @@ func TestTheEndOfAConnectionHasItsCause(t *testing.T) {
 				w.end(p)
 				h.want(t, "0 closed: "+w.kind)
 				do(c, func() {
-					if !c.Idle() || c.part != nil || c.holds || c.conn.Session() != nil || c.loop.stats.Connected != 0 {
+					if !c.Idle() || c.partial != nil || c.holds || c.conn.Session() != nil || c.loop.stats.Connected != 0 {
 						t.Errorf("it keeps %+v", c)
 					}
 				})
@@ -277,8 +277,8 @@ func TestPacketsMayBeSplitAnywhere(t *testing.T) {
 				c.loop.input(c, in[i:i+1])
 			}
 			c.loop.settle(c)
-			if c.part != nil {
-				t.Errorf("% x is left", c.part)
+			if c.partial != nil {
+				t.Errorf("% x is left", c.partial)
 			}
 		})
 		h.want(t, notes...)
