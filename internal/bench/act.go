@@ -215,7 +215,7 @@ func (w *worker) unsubscribe(cl *client) {
 		b.each(int(cl.place), func(_ int, g *grant, sh *share) { w.run.ledger.suspend(g, sh, true) })
 	}
 	if err := cl.c.Unsubscribe(&u, tagUnsubscribe); err != nil {
-		w.rec(cl.subbed).CountError(cl.g.Number, "unsubscribe", swarm.Kind(err))
+		w.rec(cl.subbed).CountError(cl.g.Number, "unsubscribe", swarm.ErrorCategory(err))
 	}
 }
 
@@ -294,7 +294,7 @@ func (w *worker) churn(cl *client, seq uint32, due time.Duration) {
 		err = cl.c.Unsubscribe(&packet.Unsubscribe{Filters: [][]byte{w.filters}}, tagChurn)
 	}
 	if err != nil {
-		w.rec(due).CountError(cl.g.Number, "subscribe", swarm.Kind(err))
+		w.rec(due).CountError(cl.g.Number, "subscribe", swarm.ErrorCategory(err))
 		w.note(cl, FailSubscribe, err)
 		return
 	}
@@ -392,10 +392,10 @@ func (w *worker) sendReplies(cl *client) {
 		now := w.loop.Now()
 		err := cl.c.Publish(reply, newTag(now, 0))
 		switch {
-		case errors.Is(err, swarm.ErrFull), errors.Is(err, session.ErrQuota):
+		case errors.Is(err, swarm.ErrBufferFull), errors.Is(err, session.ErrQuota):
 			return
 		case err != nil:
-			w.rec(now).CountError(cl.g.Number, "reply", swarm.Kind(err))
+			w.rec(now).CountError(cl.g.Number, "reply", swarm.ErrorCategory(err))
 			w.note(cl, FailPublish, err)
 		}
 		if err != nil || reply.QoS == 0 {

@@ -218,7 +218,7 @@ func (w *worker) subscribe(cl *client, deferred bool) bool {
 	cl.subbed = w.loop.Now()
 	w.ask(cl, deferred)
 	if err := cl.c.Subscribe(&w.sub, tag); err != nil {
-		w.rec(cl.subbed).CountError(cl.g.Number, "subscribe", swarm.Kind(err))
+		w.rec(cl.subbed).CountError(cl.g.Number, "subscribe", swarm.ErrorCategory(err))
 		w.note(cl, FailSubscribe, err)
 		return false
 	}
@@ -485,7 +485,7 @@ func (w *worker) countCause(rec *result.Recorder, cl *client, what string, err e
 	if errors.As(err, &refusal) {
 		rec.CountReason(cl.g.Number, refusal.Type, refusal.Reason)
 	}
-	rec.CountError(cl.g.Number, what, swarm.Kind(err))
+	rec.CountError(cl.g.Number, what, swarm.ErrorCategory(err))
 }
 
 // lost schedules the reconnect of a client, or gives it up. err is why it was lost, nil

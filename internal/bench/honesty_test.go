@@ -232,8 +232,8 @@ func dies(t *testing.T, yaml string) *outcome {
 
 // The error says who closed the connection, and the counters keep their name.
 func TestTheEndOfAConnectionInWords(t *testing.T) {
-	if err := error(hungUp{}); swarm.Kind(err) != "eof" || err.Error() != "the broker closed the connection" {
-		t.Errorf("%s: %v", swarm.Kind(err), err)
+	if err := error(hungUp{}); swarm.ErrorCategory(err) != "eof" || err.Error() != "the broker closed the connection" {
+		t.Errorf("%s: %v", swarm.ErrorCategory(err), err)
 	}
 }
 

@@ -202,10 +202,10 @@ func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool 
 	err := cl.c.Publish(&w.pub, tag)
 	switch {
 	case err == nil:
-	case errors.Is(err, swarm.ErrFull), errors.Is(err, session.ErrQuota):
+	case errors.Is(err, swarm.ErrBufferFull), errors.Is(err, session.ErrQuota):
 		return false
 	default:
-		rec.CountError(s.g.Number, "publish", swarm.Kind(err))
+		rec.CountError(s.g.Number, "publish", swarm.ErrorCategory(err))
 		rec.Count(result.Skipped, s.g.Number, s.QoS, 1)
 		w.note(cl, FailPublish, err)
 		s.over()

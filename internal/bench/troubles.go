@@ -79,7 +79,7 @@ func (w *worker) note(cl *client, what Failure, err error) {
 	if r.o.expected != nil && r.o.expected(what) {
 		return
 	}
-	kind := fmt.Sprint(what, at.Address(), swarm.Kind(err))
+	kind := fmt.Sprint(what, at.Address(), swarm.ErrorCategory(err))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if x := t.all[kind]; x != nil {

@@ -51,7 +51,7 @@ type Client struct {
 	touched bool // flush is due at the end of the batch
 	holds   bool // conn has a buffer from the loop's pool
 	blocked bool // the socket is full, or broken
-	full    bool // ErrFull was returned
+	full    bool // ErrBufferFull was returned
 	paused  bool
 	leaving bool // Disconnect or Reset was called: Closed reports nil
 	abrupt  bool // close with an RST
@@ -106,7 +106,7 @@ func (c *Client) Connect(spec *Spec) error {
 }
 
 // Publish sends a message. It encodes p at once and does not keep it. At QoS 1 and 2
-// Acked reports tag when the message is complete. The error is ErrFull when Room has no
+// Acked reports tag when the message is complete. The error is ErrBufferFull when Room has no
 // bytes left, session.ErrQuota when it has no messages left at QoS 1 and 2, ErrNotUp,
 // or another one of session.Conn.Publish.
 func (c *Client) Publish(p *packet.Publish, tag uint64) error {
@@ -119,7 +119,7 @@ func (c *Client) Publish(p *packet.Publish, tag uint64) error {
 	}
 	if c.unsent() >= l.swarm.opts.Buffer {
 		c.full = true
-		return ErrFull
+		return ErrBufferFull
 	}
 	return c.conn.Publish(p, tag)
 }

@@ -167,7 +167,7 @@ func TestABrokerThatDiesIsNoticedByAll(t *testing.T) {
 		}
 		s.Loop(0).Do(func() {
 			h.closed = func(c *Client, err error) {
-				h.note("%s", Kind(err))
+				h.note("%s", ErrorCategory(err))
 				_ = c.Connect(c.Spec()) // storms are refused, one by one
 			}
 		})

@@ -30,7 +30,7 @@
 //
 // Nothing is unbounded. At QoS 1 and 2 the windows of both sides hold messages back:
 // publish as many as [Client.Room] allows, and one more for each Acked.
-// [Options.Buffer] bounds what waits to be written: when Publish returns [ErrFull],
+// [Options.Buffer] bounds what waits to be written: when Publish returns [ErrBufferFull],
 // continue at Writable. This is also how to send at QoS 0 as fast as the server
 // accepts. A message that is due while there is no room is late, not lost. If a server
 // does not read, its client stops reading too, once the answers that it owes exceed

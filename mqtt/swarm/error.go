@@ -14,8 +14,8 @@ import (
 // Errors of methods. None of them has changed anything. A client's methods also return
 // errors of package session.
 var (
-	ErrFull = errors.New("the write buffer is full")
-	ErrBusy = errors.New("the client is connected or about to be")
+	ErrBufferFull = errors.New("the write buffer is full")
+	ErrBusy       = errors.New("the client is connected or about to be")
 
 	ErrTarget = errors.New("no target has this number")
 )
@@ -65,11 +65,11 @@ func (r *Refusal) Error() string {
 // Unwrap returns Reason, which is an error.
 func (r *Refusal) Unwrap() error { return r.Reason }
 
-// Kind returns a short name for the category of err, an error from Failed or Closed,
+// ErrorCategory returns a short name for the category of err, an error from Failed or Closed,
 // suitable for counting: "refused", "timeout", "reset", "eof", "keepalive", "no port",
 // "too many files", "protocol", "connack 0x87", "disconnect 0x8E" ... It returns "" for
 // nil.
-func Kind(err error) string {
+func ErrorCategory(err error) string {
 	var refusal *Refusal
 	var broken *packet.Error
 	var te *transport.Error

@@ -108,7 +108,7 @@ func (p *pacer) Due(time.Duration) time.Duration {
 		if at > now {
 			return at
 		}
-		if err := p.clients[p.sent%len(p.clients)].Publish(p.message, 0); err == ErrFull {
+		if err := p.clients[p.sent%len(p.clients)].Publish(p.message, 0); err == ErrBufferFull {
 			return now + time.Millisecond
 		}
 		p.lags = append(p.lags, now-at)

@@ -110,7 +110,7 @@ type Handler interface {
 	Message(c *Client, p *packet.Publish, now time.Duration)
 
 	// Writable reports that nothing waits to be written any more, after Publish has
-	// returned ErrFull.
+	// returned ErrBufferFull.
 	Writable(c *Client)
 }
 

@@ -73,8 +73,8 @@ func TestAServerWithoutQoS2IsCalledThat(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		p, h, c := dialogue(t, o, specOf(packet.V311))
 		h.closed = func(_ *Client, err error) {
-			if !errors.Is(err, session.ErrNoQoS2) || Kind(err) != "no QoS 2" || !strings.Contains(err.Error(), "no QoS 2") {
-				t.Errorf("%v, kind %q", err, Kind(err))
+			if !errors.Is(err, session.ErrNoQoS2) || ErrorCategory(err) != "no QoS 2" || !strings.Contains(err.Error(), "no QoS 2") {
+				t.Errorf("%v, kind %q", err, ErrorCategory(err))
 			}
 			h.note("closed")
 		}

@@ -45,7 +45,7 @@ func TestTheEndOfAStreamKeepsItsKind(t *testing.T) {
 				if !errors.As(err, &e) || e.Kind != w.kind {
 					t.Errorf("%v", err)
 				}
-				h.note("%s", Kind(err))
+				h.note("%s", ErrorCategory(err))
 			}
 			connectOne(start(t, Options{Engine: Std, Dialer: &transport.Dialer{TLS: &w.tls}}, h, target), specOf(packet.V5))
 			h.want(t, w.kind.String())

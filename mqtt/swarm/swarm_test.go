@@ -66,7 +66,7 @@ func (p *probe) Failed(c *Client, err error) {
 		p.failed(c, err)
 		return
 	}
-	p.note("%d failed: %v", c.Index(), Kind(err))
+	p.note("%d failed: %v", c.Index(), ErrorCategory(err))
 }
 
 func (p *probe) Closed(c *Client, err error) {
@@ -74,7 +74,7 @@ func (p *probe) Closed(c *Client, err error) {
 		p.closed(c, err)
 		return
 	}
-	p.note("%d closed: %v", c.Index(), Kind(err))
+	p.note("%d closed: %v", c.Index(), ErrorCategory(err))
 }
 
 func (p *probe) Acked(c *Client, tag uint64, qos packet.QoS, reason packet.ReasonCode) {

@@ -56,8 +56,8 @@ func TestARefusalIsReportedWithItsReason(t *testing.T) {
 				p, h := newPeer(t), newProbe()
 				h.failed = func(_ *Client, err error) {
 					var r *Refusal
-					if !errors.As(err, &r) || !errors.Is(err, w.reason) || r.Text != w.text || Kind(err) != w.kind {
-						t.Errorf("%v, kind %q", err, Kind(err))
+					if !errors.As(err, &r) || !errors.Is(err, w.reason) || r.Text != w.text || ErrorCategory(err) != w.kind {
+						t.Errorf("%v, kind %q", err, ErrorCategory(err))
 					}
 					h.note("failed")
 				}
@@ -115,7 +115,7 @@ func TestAnAttemptThatFailsSaysWhy(t *testing.T) {
 			if !errors.As(err, &e) || e.Kind != transport.Refused || !strings.Contains(e.Error(), p.ln.Addr().String()) {
 				t.Errorf("%v", err)
 			}
-			h.note("%s", Kind(err))
+			h.note("%s", ErrorCategory(err))
 		}
 		connectOne(start(t, o, h, p.target()), specOf(packet.V311))
 		h.want(t, "refused")
@@ -399,7 +399,7 @@ func TestOpenMessagesAreSentAgain(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		p, h := newPeer(t), newProbe()
 		h.closed = func(c *Client, err error) {
-			h.note("closed: %s, %d open", Kind(err), c.Open())
+			h.note("closed: %s, %d open", ErrorCategory(err), c.Open())
 			if err := c.Connect(spec); err != nil {
 				t.Error(err)
 			}
@@ -637,7 +637,7 @@ func TestWhatWaitsToBeWrittenIsBounded(t *testing.T) {
 			do(c, func() {
 				for {
 					err := c.Publish(m, 0)
-					if err == ErrFull {
+					if err == ErrBufferFull {
 						if _, bytes := c.Room(); bytes != 0 || c.unsent() > o.Buffer+size {
 							t.Errorf("room for %d bytes, %d wait", bytes, c.unsent())
 						}
@@ -802,7 +802,7 @@ func TestKindsAreShort(t *testing.T) {
 		{&transport.Error{Kind: transport.UnknownAuthority}, transport.UnknownAuthority.String()},
 		{errors.New("?"), "other"},
 	} {
-		if got := Kind(w.err); got != w.want {
+		if got := ErrorCategory(w.err); got != w.want {
 			t.Errorf("%v is %q, want %q", w.err, got, w.want)
 		}
 	}
