@@ -182,14 +182,14 @@ func (b *Broker) ServeConn(nc net.Conn) {
 	go c.run()
 }
 
-// originsTold bounds the origins of web pages whose refusal is logged.
-const originsTold = 100
+// originsLogged bounds the origins of web pages whose refusal is logged.
+const originsLogged = 100
 
 // firstOf reports whether an origin is refused for the first time.
 func (b *Broker) firstOf(origin transport.OriginError) bool {
 	b.connMu.Lock()
 	defer b.connMu.Unlock()
-	if _, told := b.origins[origin]; told || len(b.origins) >= originsTold {
+	if _, known := b.origins[origin]; known || len(b.origins) >= originsLogged {
 		return false
 	}
 	if b.origins == nil {

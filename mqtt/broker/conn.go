@@ -40,18 +40,18 @@ type conn struct {
 	timer    *time.Timer   // of wait; nil until the first wait
 	heard    time.Duration // when something last arrived; broker time
 	deep     bool          // continue in another goroutine, with a fresh stack
-	judging  bool          // a PUBLISH is being handled
+	handling bool          // a PUBLISH is being handled
 
 	// Guarded by client.mu once client is set.
-	sc       session.Conn
-	window   int // most outbound messages in flight
-	username string
-	reused   bool // the client's reuse of packet identifiers has been logged
-	quiet    bool // no reason strings in acknowledgements (MQTT-3.1.2-29)
-	over     bool
-	why      string            // why it ends, if that is known
-	bye      bool              // the client has sent DISCONNECT
-	props    packet.Properties // scratch
+	sc              session.Conn
+	window          int // most outbound messages in flight
+	username        string
+	reused          bool // the client's reuse of packet identifiers has been logged
+	noReasonStrings bool // no reason strings in acknowledgements (MQTT-3.1.2-29)
+	over            bool
+	why             string            // why it ends, if that is known
+	bye             bool              // the client has sent DISCONNECT
+	props           packet.Properties // scratch
 }
 
 func newConn(b *Broker, nc net.Conn) *conn {
@@ -162,7 +162,7 @@ func (c *conn) rescue(then func()) {
 func (c *conn) loop() (err error) {
 	defer c.rescue(func() {
 		err = errBug
-		if c.judging {
+		if c.handling {
 			// The message is refused, if the protocol allows that: a client that resent
 			// it would only cause the panic again.
 			p, cl := &c.ev.Publish, c.client.Load()
@@ -582,7 +582,7 @@ func reasonString(words string) packet.Properties {
 
 // explain returns a reason string for an acknowledgement, if the client accepts one.
 func (c *conn) explain(words string) packet.Properties {
-	if words == "" || c.quiet || !c.b.opts.ReasonStrings || c.sc.Version() < packet.V5 {
+	if words == "" || c.noReasonStrings || !c.b.opts.ReasonStrings || c.sc.Version() < packet.V5 {
 		return nil
 	}
 	return reasonString(words)
@@ -624,7 +624,7 @@ func (c *conn) reject(err error) {
 	if !errors.As(err, &refused) {
 		c.sc.Fail(err)
 		e := Event{Kind: EventRejected, Remote: c.remote, Err: err}
-		tell := true
+		report := true
 		var pe *packet.Error
 		var page transport.OriginError
 		var noTLS tls.RecordHeaderError
@@ -638,11 +638,11 @@ func (c *conn) reject(err error) {
 				e.Text = "this looks like " + p.String() + ", and the port is one of TLS"
 			}
 		case errors.As(err, &page): // which may retry again and again
-			e.Text, tell = "--serve-origin allows the pages of an origin", c.b.firstOf(page)
+			e.Text, report = "--serve-origin allows the pages of an origin", c.b.firstOf(page)
 		}
 		// Clients that leave without sending anything, and connections that Close cuts,
 		// are not worth an event.
-		if tell && !errors.Is(err, errBye) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) && (!errors.Is(err, io.EOF) || c.w > 0) {
+		if report && !errors.Is(err, errBye) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) && (!errors.Is(err, io.EOF) || c.w > 0) {
 			c.b.log(e)
 		}
 	} else {

@@ -74,7 +74,7 @@ func (c *conn) connect(p *packet.Connect) error {
 	c.hasSpoken()
 	for {
 		c.entry.rules = b.rules.Load()
-		if err := c.judge(p); err != errRules {
+		if err := c.identify(p); err != errRules {
 			return err
 		}
 	}
@@ -87,8 +87,8 @@ const tooMany = "too many connections"
 // client was in its place, where Recheck would have found it.
 var errRules = errors.New("the rules have changed")
 
-// judge authenticates the client, and accepts it if it may connect.
-func (c *conn) judge(p *packet.Connect) error {
+// identify authenticates the client, and accepts it if it may connect.
+func (c *conn) identify(p *packet.Connect) error {
 	o := &c.b.opts
 	if o.CertificateUser {
 		if name := commonName(c.nc); name != "" {
@@ -125,7 +125,7 @@ func (c *conn) admit(p *packet.Connect, proof packet.Properties) error {
 		}
 	}
 	if p.HasWill {
-		reason, words := o.judge(p.Will.Topic, p.Will.Properties)
+		reason, words := o.check(p.Will.Topic, p.Will.Properties)
 		switch {
 		case reason != packet.Success:
 			return c.refuse(id, reason, "the will: "+words)
@@ -184,7 +184,7 @@ func (c *conn) admit(p *packet.Connect, proof packet.Properties) error {
 		ack.Properties, _ = ack.Properties.AppendBytes(packet.ResponseInformation, []byte(o.ResponsePrefix+plainLevel(id)))
 	}
 	ack.Properties = append(ack.Properties, proof...)
-	c.quiet = p.Properties.UintOr(packet.RequestProblemInformation, 1) == 0
+	c.noReasonStrings = p.Properties.UintOr(packet.RequestProblemInformation, 1) == 0
 	if most := c.sc.Peer().MaximumPacketSize; most < packet.MaxRemainingLength {
 		if !fits(&ack, most) {
 			ack.Properties = ack.Properties.Without(nil, packet.ResponseInformation)

@@ -9,8 +9,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// judge returns why the limits forbid a message or a will, Success if they do not.
-func (o *Options) judge(name []byte, p packet.Properties) (reason packet.ReasonCode, words string) {
+// check returns why the limits forbid a message or a will, Success if they do not.
+func (o *Options) check(name []byte, p packet.Properties) (reason packet.ReasonCode, words string) {
 	switch {
 	case topic.Levels(name) > o.MaxTopicLevels:
 		return packet.TopicNameInvalid, "the topic name has too many levels"

@@ -488,12 +488,12 @@ func TestWillsCount(t *testing.T) {
 func TestWhatNoLongerFitsIsLogged(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
-	var told []string
+	var logged []string
 	inMemory(t, broker.Options{MaxInflight: 2, Log: func(e broker.Event) {
 		if e.Kind == broker.EventDropped {
 			mu.Lock()
 			defer mu.Unlock()
-			told = append(told, e.String())
+			logged = append(logged, e.String())
 		}
 	}}, func(t *testing.T, b *broker.Broker, dial func() (net.Conn, error)) {
 		a, p := memoryPeer(t, dial), memoryPeer(t, dial)
@@ -516,8 +516,8 @@ func TestWhatNoLongerFitsIsLogged(t *testing.T) {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if want := `message for "a" on "t" dropped: it is larger than the client's maximum packet size`; len(told) == 0 || told[0] != want {
-			t.Errorf("told %q, want %q", told, want)
+		if want := `message for "a" on "t" dropped: it is larger than the client's maximum packet size`; len(logged) == 0 || logged[0] != want {
+			t.Errorf("logged %q, want %q", logged, want)
 		}
 		_, _ = a.nc.Close(), p.nc.Close()
 	})

@@ -33,8 +33,8 @@ func loginAs(id, user, password string) string {
 	return fmt.Sprintf(`10 13 0004 "MQTT" 04 c2 0000 0001 %q 0001 %q 0001 %q`, id, user, password)
 }
 
-// slowJudge takes 75 ms for a password, and accepts only "g".
-func slowJudge(p *packet.Connect, _ net.Addr) packet.ReasonCode {
+// slowCheck takes 75 ms for a password, and accepts only "g".
+func slowCheck(p *packet.Connect, _ net.Addr) packet.ReasonCode {
 	time.Sleep(75 * time.Millisecond)
 	if string(p.Password) == "g" {
 		return packet.Success
@@ -84,7 +84,7 @@ func TestAGoodLoginGetsThroughWrongOnes(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := broker.New(broker.Options{Authenticate: slowJudge, Logins: c.logins, DenyTime: c.denyTime, ConnectRate: -1})
+				b := broker.New(broker.Options{Authenticate: slowCheck, Logins: c.logins, DenyTime: c.denyTime, ConnectRate: -1})
 				defer closeBroker(t, b)
 				stop := flood(t, b, c.addr, c.user)
 				defer stop()

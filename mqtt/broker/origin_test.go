@@ -51,14 +51,14 @@ func TestARefusedOriginIsLoggedOnce(t *testing.T) {
 	}
 	closeBroker(t, b)
 	<-done
-	var told []string
+	var logged []string
 	for _, line := range j.of(broker.EventRejected) {
 		if strings.Contains(line, "web page") {
-			told = append(told, line)
+			logged = append(logged, line)
 		}
 	}
-	if len(told) != 100 || !strings.HasSuffix(told[0], ` rejected: WebSocket: a web page of "https://evil.example" may not connect: --serve-origin allows the pages of an origin`) ||
-		!strings.Contains(told[1], `"null"`) {
-		t.Errorf("told %d: %q", len(told), told[:min(len(told), 3)])
+	if len(logged) != 100 || !strings.HasSuffix(logged[0], ` rejected: WebSocket: a web page of "https://evil.example" may not connect: --serve-origin allows the pages of an origin`) ||
+		!strings.Contains(logged[1], `"null"`) {
+		t.Errorf("logged %d: %q", len(logged), logged[:min(len(logged), 3)])
 	}
 }

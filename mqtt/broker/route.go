@@ -54,9 +54,9 @@ func (c *conn) publishLocked(cl *client, p *packet.Publish, now time.Duration) (
 		c.reused = true
 		b.log(Event{Kind: EventReused, ClientID: cl.id, Remote: c.remote, Topic: string(p.Topic)})
 	}
-	c.judging = true
+	c.handling = true
 	reason, words := c.deliverLocked(cl, p, now)
-	c.judging = false
+	c.handling = false
 	if reason.Failed() {
 		b.log(Event{Kind: EventNotPublished, ClientID: cl.id, Remote: c.remote, Topic: string(p.Topic), Reason: reason, Text: words})
 	}
@@ -120,7 +120,7 @@ func (c *conn) deliverLocked(cl *client, p *packet.Publish, now time.Duration) (
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
 	b, o := c.b, &c.b.opts
-	if reason, words := o.judge(p.Topic, p.Properties); reason != packet.Success {
+	if reason, words := o.check(p.Topic, p.Properties); reason != packet.Success {
 		return reason, words
 	}
 	if o.Authorize != nil && !o.Authorize(cl.id, c.username, string(p.Topic), true) {

@@ -71,8 +71,8 @@ func options(t *testing.T, n *script.Needs) broker.Options {
 	return o
 }
 
-// judge compares the outcome of a script with what is known about it.
-func judge(t *testing.T, s *script.Script, err error) {
+// compare compares the outcome of a script with what is known about it.
+func compare(t *testing.T, s *script.Script, err error) {
 	t.Helper()
 	switch {
 	case err != nil && s.KnownFailure == "":
@@ -98,7 +98,7 @@ func TestScripts(t *testing.T) {
 					b := broker.New(options(t, &s.Needs))
 					done := make(chan error, 1)
 					go func() { done <- b.Serve(m) }()
-					judge(t, s, s.Dial(t.Context(), m.Dial, &script.Options{Version: v, Strict: true}))
+					compare(t, s, s.Dial(t.Context(), m.Dial, &script.Options{Version: v, Strict: true}))
 					ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 					defer cancel()
 					if err := b.Close(ctx); err != nil {
@@ -141,7 +141,7 @@ func TestScriptsOverTCP(t *testing.T) {
 					var d net.Dialer
 					return d.DialContext(ctx, "tcp", ln.Addr().String())
 				}
-				judge(t, s, s.Dial(t.Context(), dial, &script.Options{Version: v, Strict: true, Patience: 20 * time.Second}))
+				compare(t, s, s.Dial(t.Context(), dial, &script.Options{Version: v, Strict: true, Patience: 20 * time.Second}))
 				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 				defer cancel()
 				if err := b.Close(ctx); err != nil {
@@ -170,7 +170,7 @@ func TestScriptsLeaveNothingBehind(t *testing.T) {
 				continue
 			}
 			for _, v := range s.Versions {
-				judge(t, s, s.Dial(t.Context(), m.Dial, &script.Options{Version: v, CleanUp: true}))
+				compare(t, s, s.Dial(t.Context(), m.Dial, &script.Options{Version: v, CleanUp: true}))
 				synctest.Wait()
 				if st := b.Stats(); st.Sessions+st.Retained+st.Connections > 0 {
 					t.Errorf("%s leaves %+v", s.Path, st)

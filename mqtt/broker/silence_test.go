@@ -173,7 +173,7 @@ func TestARedirectedClientLeavesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := broker.New(broker.Options{Redirect: &c.to, Authenticate: slowJudge})
+				b := broker.New(broker.Options{Redirect: &c.to, Authenticate: slowCheck})
 				defer closeBroker(t, b)
 				start := time.Now()
 				for connect, answer := range map[string]string{

@@ -12,9 +12,9 @@ type socket struct {
 	raw syscall.RawConn // of nc; nil if trying is not possible
 
 	// A tried write: its bytes, and how many were written.
-	put  func(fd uintptr)
-	some []byte
-	went int
+	put        func(fd uintptr)
+	tryBuf     []byte
+	tryWritten int
 }
 
 func (s *socket) init(nc net.Conn) {
@@ -30,15 +30,15 @@ func (s *socket) init(nc net.Conn) {
 		s.raw, _ = nc.SyscallConn()
 	}
 	if s.raw != nil {
-		s.put = func(fd uintptr) { s.went = writeNow(fd, s.some) }
+		s.put = func(fd uintptr) { s.tryWritten = writeNow(fd, s.tryBuf) }
 	}
 }
 
 // writeSome writes what the socket takes at once. It must not be called concurrently,
 // and needs raw.
 func (s *socket) writeSome(b []byte) (n int) {
-	s.some, s.went = b, 0
+	s.tryBuf, s.tryWritten = b, 0
 	_ = s.raw.Control(s.put) // the next write returns the error too
-	s.some = nil
-	return s.went
+	s.tryBuf = nil
+	return s.tryWritten
 }
