@@ -99,6 +99,6 @@ func TestCalibrate(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := Calibrate(ctx, swarm.Options{Loops: 1}, time.Hour, 50); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
+		t.Errorf("canceled: %v", err)
 	}
 }

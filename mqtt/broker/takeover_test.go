@@ -280,7 +280,7 @@ func TestWhatIsOnTheWayIsHeard(t *testing.T) {
 		{"a late goodbye", 50 * time.Millisecond, 1, 40 * time.Millisecond, true, 40 * time.Millisecond, 1},
 		{"nothing more", 50 * time.Millisecond, 0, 0, false, 50 * time.Millisecond, 0},
 		{"nothing for a while", time.Minute, 0, 0, false, 0, 0},
-		{"a piece now and then, for ever", 0, 1000, 35 * time.Millisecond, false, 500 * time.Millisecond, 14},
+		{"a piece now and then, forever", 0, 1000, 35 * time.Millisecond, false, 500 * time.Millisecond, 14},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

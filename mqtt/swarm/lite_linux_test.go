@@ -36,7 +36,7 @@ func TestWithoutEpollPwait2TheTimeOutIsInMilliseconds(t *testing.T) {
 		t.Errorf("%v", ev)
 	}
 	if ev := p.wait(0, now); len(ev) != 0 {
-		t.Errorf("awake for ever: %v", ev)
+		t.Errorf("awake forever: %v", ev)
 	}
 }
 

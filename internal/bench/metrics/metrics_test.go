@@ -276,7 +276,7 @@ func TestSilentAndManyClientsDoNotBlock(t *testing.T) {
 		t.Error("the port is still open")
 	}
 	if h := s.http; h.ReadHeaderTimeout <= 0 || h.ReadTimeout <= 0 || h.WriteTimeout <= 0 || h.IdleTimeout <= 0 {
-		t.Error("a client may take for ever")
+		t.Error("a client may take forever")
 	}
 }
 

@@ -154,18 +154,18 @@ func TestDeliveriesOfOthers(t *testing.T) {
 
 func TestTextInColourSaysTheSame(t *testing.T) {
 	s := Summarize(limited().result())
-	var plain, coloured bytes.Buffer
+	var plain, colored bytes.Buffer
 	if err := Text(&plain, s, nil, format.Palette{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := Text(&coloured, s, nil, format.Colors); err != nil {
+	if err := Text(&colored, s, nil, format.Colors); err != nil {
 		t.Fatal(err)
 	}
-	strip := coloured.String()
+	strip := colored.String()
 	for _, code := range []string{"\x1b[1m", format.Colors.Meta, format.Colors.Number, format.Colors.Text, format.Colors.End} {
 		strip = strings.ReplaceAll(strip, code, "")
 	}
-	if strip != plain.String() || coloured.String() == strip {
+	if strip != plain.String() || colored.String() == strip {
 		t.Errorf("got\n%s\nwant\n%s", strip, plain.String())
 	}
 }

@@ -105,7 +105,7 @@ func parseValue(m *metric, s string) (v float64, share bool, err error) {
 		}
 	}
 	if v, err = strconv.ParseFloat(number, 64); err != nil || math.IsNaN(v) || math.IsInf(v, 0) || v < 0 || strings.ContainsAny(number, "xXpP_+") {
-		return 0, false, fmt.Errorf("%q is no number", s)
+		return 0, false, fmt.Errorf("invalid number %q", s)
 	}
 	if isPercent {
 		factor = 0.01
