@@ -109,8 +109,8 @@ func available() uint64 {
 	return 0
 }
 
-// Use is how a plan is deployed.
-type Use struct {
+// Deployment is how a plan is deployed.
+type Deployment struct {
 	Shards  int  // parts of the plan, of which the machine runs one
 	Procs   int  // processes that share this part
 	Brokers int  // addresses to connect to
@@ -130,9 +130,9 @@ type Finding struct {
 	Fatal bool   // the plan cannot run
 }
 
-// Examine compares what a plan needs with the limits of a machine that runs the largest
+// CheckMachine compares what a plan needs with the limits of a machine that runs the largest
 // of its shards.
-func Examine(p *plan.Plan, l Limits, u Use) ([]Finding, error) {
+func CheckMachine(p *plan.Plan, l Limits, u Deployment) ([]Finding, error) {
 	b, err := p.Budget(u.Shards * u.Procs)
 	if err != nil {
 		return nil, err
@@ -223,9 +223,9 @@ func listenQueue(l Limits, halfOpen uint64) Finding {
 	return f
 }
 
-// Fits returns the largest number of clients that only connect and fit on the machine,
+// MaxClients returns the largest number of clients that only connect and fit on the machine,
 // at most most, and the finding that limits it, which is the zero Finding if none does.
-func Fits(l Limits, u Use, most int) (clients int, bound Finding, err error) {
+func MaxClients(l Limits, u Deployment, most int) (clients int, bound Finding, err error) {
 	low, high := 0, most+1 // low fits, high does not
 	for high-low > 1 {
 		middle := (low + high) / 2
@@ -243,12 +243,12 @@ func Fits(l Limits, u Use, most int) (clients int, bound Finding, err error) {
 }
 
 // tooMany returns why so many clients do not fit, nil if they do.
-func tooMany(l Limits, u Use, clients int) (*Finding, error) {
+func tooMany(l Limits, u Deployment, clients int) (*Finding, error) {
 	p, err := plan.Conn(plan.Short{Clients: clients}, plan.Options{})
 	if err != nil {
 		return nil, err
 	}
-	findings, err := Examine(p, l, u)
+	findings, err := CheckMachine(p, l, u)
 	if err != nil {
 		return nil, err
 	}

@@ -20,8 +20,8 @@ type Search struct {
 	Precision float64 // how far the answer may be below a load that was missed, as a share; above 0
 }
 
-// Found is the answer of a search.
-type Found struct {
+// SearchResult is the answer of a search.
+type SearchResult struct {
 	Load    float64 // the highest that was sustained; 0: none
 	Missed  float64 // the lowest that was missed; 0: none
 	Limited float64 // the load at which the generator ended the search; 0: it did not
@@ -42,8 +42,8 @@ const (
 // limit both times, the search ends: a higher load would reveal nothing more about the
 // broker. It also ends if a load is not decided, since a lower load gives even fewer
 // values. An error of measure ends it with what has been found.
-func (s Search) Run(measure func(load float64) (Outcome, error)) (Found, error) {
-	var f Found
+func (s Search) Run(measure func(load float64) (Outcome, error)) (SearchResult, error) {
+	var f SearchResult
 	for load := s.From; load > 0; load = s.next(f) {
 		outcome, err := measure(load)
 		if err == nil && outcome != Sustained && outcome != Undecided {
@@ -69,7 +69,7 @@ func (s Search) Run(measure func(load float64) (Outcome, error)) (Found, error) 
 }
 
 // next returns the load to measure, 0 if there is none.
-func (s Search) next(f Found) float64 {
+func (s Search) next(f SearchResult) float64 {
 	switch {
 	case f.Missed == 0:
 		if f.Load*2 > s.From*searchMost {
