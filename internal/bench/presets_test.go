@@ -28,7 +28,7 @@ var presets = []struct {
 	{"will-storm", 0.01, 0, map[string]int64{"wills.due": 50, "wills": 50}, result.Will, 50,
 		badbroker.Flaws{}, report.Incomplete, "50 of 50 wills did not arrive"}, // it has no wills
 	{"takeover", 0.002, 0, map[string]int64{"takeovers": 20, "taken-over": 20, "takeovers.unannounced": 0}, result.Takeover, 20,
-		badbroker.Flaws{NoTakeover: true}, report.Incomplete, "20 of 20 connections that were taken over did not end"},
+		badbroker.Flaws{NoTakeover: true}, report.Incomplete, "20 of 20 connections that were taken over were not closed"},
 	{"takeover", 0.002, 0, nil, result.Takeover, 20,
 		// it resets them
 		badbroker.Flaws{}, report.Incomplete, "20 of 20 connections that were taken over were closed without DISCONNECT 0x8E"},
