@@ -139,7 +139,7 @@ func TestSearchMeasuresForLongEnough(t *testing.T) {
 	}
 	// What cannot be decided in any time that is reasonable is said to be so.
 	out, _, code = mqbench(t, words("search pubsub --serve 127.0.0.1:0 --clients 2 --rate 50 --duration 0.3 --warm-up 0 --slo p99.99<10s")...).parts()
-	if code != option.ExitFailure || !strings.Contains(strings.Join(strings.Fields(out), " "), "Nothing was decided. Load 1 could not be decided: the values are too few for a percentile.") {
+	if code != option.ExitFailure || !strings.Contains(strings.Join(strings.Fields(out), " "), "Nothing was decided. Load 1 could not be decided: there are too few values for a percentile.") {
 		t.Errorf("code %d: %s", code, out)
 	}
 }
