@@ -7,11 +7,11 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
-// AppendEscaped appends s as text that a terminal shows and does not obey:
-// control characters, line and paragraph separators, characters that turn the
-// direction of text or are invisible, and bytes that are not UTF-8 become
-// \n, \x1b or \u202e. Tabs stay. Everything else stays as it is, the
-// backslash included: this is for reading, not for parsing back.
+// AppendEscaped appends s as text that cannot control a terminal. Control characters,
+// line and paragraph separators, characters that change the direction of text or are
+// invisible, and bytes that are not UTF-8 become \n, \x1b or \u202e. Tabs are kept.
+// Everything else is unchanged, including the backslash: the result is for reading, not
+// for parsing.
 func AppendEscaped(dst, s []byte) []byte {
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -49,8 +49,7 @@ func appendEscape(dst []byte, c byte) []byte {
 	return append(dst, '\\', 'x', hexDigits[c>>4], hexDigits[c&15])
 }
 
-// appendUnicode appends \uXXXX, with a surrogate pair above U+FFFF as JSON
-// wants it.
+// appendUnicode appends \uXXXX, above U+FFFF a surrogate pair as in JSON.
 func appendUnicode(dst []byte, r rune) []byte {
 	if r > 0xffff {
 		r -= 0x10000
@@ -59,7 +58,7 @@ func appendUnicode(dst []byte, r rune) []byte {
 	return append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 }
 
-// hidden reports whether a character above U+007F steers the display.
+// hidden reports whether a character above U+007F controls the display.
 func hidden(r rune) bool {
 	switch {
 	case r < 0xa0, r == 0xad, r == 0x061c, r == 0x180e, r == 0xfeff:
@@ -73,8 +72,8 @@ func hidden(r rune) bool {
 	return false
 }
 
-// Escape makes untrusted text fit for one line on a terminal or in a log: what
-// AppendEscaped shows, and tabs too.
+// Escape returns untrusted text on one line, safe for a terminal or a log. It escapes
+// what AppendEscaped escapes, and tabs.
 func Escape(s string) string {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] >= 0x7f {

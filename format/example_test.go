@@ -39,7 +39,7 @@ func ExampleRecord() {
 	// <nil>
 }
 
-// A message for reading: JSON indented, and what is no text in hexadecimal.
+// A message for people: JSON indented, and binary payloads in hexadecimal.
 func ExamplePretty() {
 	f := format.Pretty{}
 	b, err := f.Append(nil, message, arrival)
@@ -52,13 +52,13 @@ func ExamplePretty() {
 	// <nil>
 }
 
-// What others say cannot steer a terminal.
+// Untrusted text cannot control a terminal.
 func ExampleAppendEscaped() {
 	fmt.Println(string(format.AppendEscaped(nil, []byte("red: \x1b[31m, backwards: \u202e"))))
 	// Output: red: \x1b[31m, backwards: \u202e
 }
 
-// A line that is wrong is told with its place, and reading goes on.
+// An invalid line is reported with its position, and reading continues.
 func ExampleRecordReader() {
 	r := format.NewRecordReader(strings.NewReader(`{"topic": "a", "payload": "on"}
 {"topic": "b", "pyload": "off"}

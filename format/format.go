@@ -1,9 +1,7 @@
-// Package format draws messages: as plain payloads, after a pattern, as JSON
-// records that lose nothing, and for people at a terminal. It also reads the
-// JSON records back.
+// Package format formats messages: as plain payloads, by a pattern, as lossless JSON
+// records, and for people at a terminal. It also reads the JSON records back.
 //
-// All formatters append to a buffer of the caller and keep no reference to
-// the message.
+// All formatters append to a buffer of the caller and keep no reference to the message.
 package format
 
 import (
@@ -12,22 +10,22 @@ import (
 	"github.com/mqtools/mqtools/mqtt"
 )
 
-// Formatter draws one message at a time. It is not safe for concurrent use.
+// Formatter formats one message at a time. It is not safe for concurrent use.
 type Formatter interface {
-	// Append appends the message m, received at the time at, to dst. An
-	// error concerns this message alone: what could be drawn of it stands in
-	// the result, and the next message can be drawn.
+	// Append appends the message m, received at the time at, to dst. An error concerns
+	// only this message: the result holds what could be formatted of it, and the next
+	// message can be formatted.
 	Append(dst []byte, m *mqtt.Message, at time.Time) ([]byte, error)
 }
 
-// Plain writes payloads.
+// Plain formats a message as its payload.
 type Plain struct {
-	Topic bool   // the topic and a blank before the payload; "(null)" for an empty one
+	Topic bool   // put the topic and a space before the payload, which is "(null)" if empty
 	End   string // after each message: "\n", "\x00" or ""
 }
 
-// Append writes nothing at all for an empty payload without Topic, as the
-// mosquitto clients do; but where messages end in a NUL byte, each has its own.
+// Append appends nothing at all for an empty payload without Topic, as the mosquitto
+// clients do. If messages end in a NUL byte, however, an empty one has that too.
 func (f *Plain) Append(dst []byte, m *mqtt.Message, _ time.Time) ([]byte, error) {
 	if f.Topic {
 		dst = append(append(dst, m.Topic...), ' ')

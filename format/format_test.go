@@ -191,8 +191,8 @@ func TestRecordsComeBack(t *testing.T) {
 	}
 }
 
-// same compares messages; user properties are grouped by a record, so that
-// the blocks are compared by their members.
+// same compares messages. A record groups user properties, so the property blocks are
+// compared by their members.
 func same(a, b *mqtt.Message) bool {
 	list := func(p packet.Properties) (users, others string) {
 		m := map[packet.PropertyID]string{}
@@ -233,7 +233,7 @@ func TestRecordsOfOthersAreRead(t *testing.T) {
 	}
 }
 
-func TestBrokenRecordsAreToldWithTheirPlace(t *testing.T) {
+func TestBrokenRecordsAreReportedWithTheirPosition(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ line, want string }{
 		{`x`, `line 1:1: not a JSON object`},
@@ -252,7 +252,7 @@ func TestBrokenRecordsAreToldWithTheirPlace(t *testing.T) {
 		{`{"topic":"a","payload":"\ud800"}`, `line 1:24: lone surrogate in a string`},
 		{`{"topic":"a","payload":"\x"}`, `not valid JSON`},
 		{`{"topic":"a","payload":"*","payload_encoding":"base64"}`, `not base64`},
-		{`{"topic":"a","payload":"x","payload_encoding":"rot13"}`, `"rot13" is none of`},
+		{`{"topic":"a","payload":"x","payload_encoding":"rot13"}`, `payload_encoding is "rot13"`},
 		{`{"topic":"a","payload":"x","payloadlen":2}`, `payloadlen is 2, and the payload has 1 bytes`},
 		{`{"topic":"a","properties":{"receive-maximum":1}}`, `unknown property "receive-maximum"`},
 		{`{"topic":"a","properties":{"content-type":"a","content-type":"b"}}`, `appears twice`},
@@ -398,7 +398,7 @@ func TestRawIsRawBesideColours(t *testing.T) {
 	}
 }
 
-// aliased is m as it comes with a topic alias.
+// aliased returns m as received with a topic alias.
 func aliased(m *mqtt.Message) *mqtt.Message {
 	c := m.Clone()
 	c.TopicAlias = 3

@@ -33,8 +33,8 @@ func FuzzCompile(f *testing.F) {
 	})
 }
 
-// FuzzRecordReader shows that what is read from anywhere is written and read
-// back as the same message.
+// FuzzRecordReader checks that whatever is read is written and read back as the same
+// message.
 func FuzzRecordReader(f *testing.F) {
 	for _, s := range []string{`{"topic":"a","payload":"\ud83d\ude00","qos":1}`, `{"topic":"a","payload":"aGk=","payload_encoding":"base64"}`,
 		`{"topic":"a","properties":{"user-properties":[{"k":"v"}],"correlation-data":{"base64":"AP8="}}}`, "{}\n\n{", `{"topic":"a","payload":[1,2,{"x":null}]}`} {
@@ -75,7 +75,7 @@ func FuzzRecordReader(f *testing.F) {
 	})
 }
 
-// FuzzRecord shows that every message survives.
+// FuzzRecord checks that every message survives.
 func FuzzRecord(f *testing.F) {
 	f.Add("a/b", []byte("x\x00\xff"), []byte{}, true)
 	f.Add("\u202e", []byte("text\n"), []byte("\x26\x00\x01k\x00\x01v"), false)
@@ -101,7 +101,7 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
-// FuzzEscaped shows that a terminal is never steered.
+// FuzzEscaped checks that no text can control a terminal.
 func FuzzEscaped(f *testing.F) {
 	f.Add([]byte("a\x1b[2J\u202e\x9b\u009b"))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -10,10 +10,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// mosquittoJSON draws %j and %J: the object of mosquitto_sub, in its order
-// and with its names, but without its losses. Text keeps its NUL bytes; a
-// payload that is not UTF-8 becomes {"base64": "..."} instead of invalid
-// JSON; numbers in %J stay as they are written.
+// mosquittoJSON formats %j and %J: the object of mosquitto_sub, with its order and
+// names, but lossless. Text keeps its NUL bytes; a payload that is not UTF-8 becomes
+// {"base64": "..."} instead of invalid JSON; numbers in %J are kept as written.
 type mosquittoJSON struct{}
 
 var errNotJSON = errors.New("%J needs a payload of valid JSON")
@@ -49,7 +48,7 @@ func (mosquittoJSON) append(dst []byte, m *mqtt.Message, at time.Time, inline bo
 	return append(dst, '}'), nil
 }
 
-// appendText appends a JSON string, or {"base64": ...} for what is no text.
+// appendText appends a JSON string, or {"base64": ...} for bytes that are not text.
 func appendText(dst, b []byte) []byte {
 	if utf8.Valid(b) {
 		return appendString(dst, b)
@@ -91,7 +90,7 @@ func appendMosquittoProperties(dst []byte, m *mqtt.Message) []byte {
 	return append(dst, '}')
 }
 
-// appendCompact appends the valid JSON text b without the blanks between its
+// appendCompact appends the valid JSON text b without the white space between its
 // parts.
 func appendCompact(dst, b []byte) []byte {
 	for i := 0; i < len(b); {
@@ -110,11 +109,11 @@ func appendCompact(dst, b []byte) []byte {
 	return dst
 }
 
-// appendLikeCJSON appends the compact JSON text b in the layout of cJSON: a
-// member of an object is a line, behind tabs, with a tab before its value; the
-// elements of an array are on one line. An empty object is {\n}.
+// appendLikeCJSON appends the compact JSON text b in the layout of cJSON: a member of
+// an object is a line, after tabs, with a tab before its value; the elements of an
+// array are on one line. An empty object is {\n}.
 func appendLikeCJSON(dst, b []byte) []byte {
-	var stack []byte // the brackets that are open
+	var stack []byte // the open brackets
 	newline := func(n int) {
 		dst = append(dst, '\n')
 		for range n {

@@ -13,11 +13,10 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Pattern draws messages after a format string, in the language of
-// mosquitto_sub -F: text, %-specifiers for the parts of the message, @ for
-// the time, and \ escapes.
+// Pattern formats messages by a format string, in the language of mosquitto_sub -F:
+// text, %-specifiers for the parts of the message, @ for the time, and \ escapes.
 //
-//	%%  a percent sign          %t  topic             %p  payload as it is
+//	%%  a percent sign          %t  topic             %p  payload, unchanged
 //	%x  payload in hex          %X  in upper case     %l  payload length, bytes
 //	%m  packet identifier       %q  QoS               %r  retain flag, 0 or 1
 //	%A  topic alias             %C  content type      %D  correlation data
@@ -29,12 +28,12 @@ import (
 //	@X  strftime's %X           @N  nanoseconds       @@  an at sign
 //	\\ \0 \a \e \n \r \t \v
 //
-// Between % and the letter may stand a flag (0 or -), a width, a precision,
-// and one character that separates groups of hex digits, as in %.2:x.
+// Between % and the letter a flag (0 or -), a width, a precision, and one character
+// that separates groups of hex digits are allowed, as in %.2:x.
 type Pattern struct {
-	// Terminal escapes what comes from the message and steers a terminal.
+	// Terminal escapes text from the message that could control a terminal.
 	Terminal bool
-	// Indent draws %j and %J over several lines, as cJSON does.
+	// Indent formats %j and %J over several lines, as cJSON does.
 	Indent bool
 
 	ops     []op
@@ -45,31 +44,31 @@ type Pattern struct {
 
 // op is one part of a compiled pattern.
 type op struct {
-	verb  byte   // 0 for literal text, '@' for time, else the specifier
+	verb  byte   // 0 for literal text, '@' for time, otherwise the specifier
 	conv  byte   // of '@'
 	text  string // literal
 	zero  bool
 	left  bool
 	width int
-	prec  int // -1 when absent
+	prec  int // -1 if absent
 	sep   byte
 }
 
-// PatternError says where a format string is wrong.
+// PatternError reports where a format string is wrong.
 type PatternError struct {
 	Offset  int // bytes from the start
 	Text    string
-	Unknown byte // the character that means nothing; 0: something is missing
-	Escape  bool // it is an escape that is wrong, and no specifier
+	Unknown byte // the unknown character; 0: something is missing
+	Escape  bool // the error is in an escape, not in a specifier
 }
 
 func (e *PatternError) Error() string { return e.Text }
 
-// maxWidth bounds widths and precisions: a pattern is a line of text, not a
-// way to fill memory.
+// maxWidth bounds widths and precisions: a pattern is for a line of text, not for
+// filling memory.
 const maxWidth = 10000
 
-// Compile reads a format string. end is appended to each message.
+// Compile compiles a format string. end is appended to each message.
 func Compile(pattern, end string) (*Pattern, error) {
 	p := &Pattern{end: end}
 	var text []byte
@@ -127,7 +126,7 @@ func Compile(pattern, end string) (*Pattern, error) {
 	return p, nil
 }
 
-// compileSpecifier reads the specifier at i and returns the index behind it.
+// compileSpecifier compiles the specifier at i and returns the index after it.
 func compileSpecifier(s string, i int) (o op, end int, err error) {
 	start := i
 	o.prec = -1
@@ -159,7 +158,7 @@ func compileSpecifier(s string, i int) (o op, end int, err error) {
 			return o, 0, err
 		}
 	}
-	// A separator is any punctuation in front of the letter.
+	// A separator is any punctuation before the letter.
 	if i+1 < len(s) && s[i] != '%' && strings.IndexByte(" !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~", s[i]) >= 0 {
 		o.sep = s[i]
 		i++
@@ -175,8 +174,8 @@ func compileSpecifier(s string, i int) (o op, end int, err error) {
 	return o, i, nil
 }
 
-// Append draws one message. What cannot be drawn, such as a %f of a payload
-// that is not four bytes long, is left out and reported.
+// Append formats one message. What cannot be formatted, such as %f for a payload that
+// is not four bytes long, is omitted and reported.
 func (p *Pattern) Append(dst []byte, m *mqtt.Message, at time.Time) ([]byte, error) {
 	var failed error
 	for i := range p.ops {
@@ -308,7 +307,7 @@ func (o *op) pad(dst []byte, n int, draw func([]byte) []byte) []byte {
 	return dst
 }
 
-// str is a string with printf's %s rules: 0 has no meaning.
+// str appends a string by printf's rules for %s: 0 has no meaning.
 func (o *op) str(dst []byte, s string) []byte {
 	if o.prec >= 0 && o.prec < len(s) {
 		s = s[:o.prec]
@@ -321,7 +320,7 @@ func (o *op) str(dst []byte, s string) []byte {
 	return q.pad(dst, len(s), func(b []byte) []byte { return append(b, s...) })
 }
 
-// payload pads to the width and also cuts to it.
+// payload pads to the width and also truncates to it.
 func (o *op) payload(dst, b []byte) []byte {
 	if o.width == 0 {
 		return append(dst, b...)
@@ -346,8 +345,8 @@ func (o *op) property(dst []byte, m *mqtt.Message, id packet.PropertyID) []byte 
 	return o.pad(dst, 0, func(b []byte) []byte { return b })
 }
 
-// hex is the payload in hexadecimal: width counts digits for padding and
-// bytes for cutting, precision is the size of a group in digits.
+// hex appends the payload in hexadecimal: width counts digits for padding and bytes for
+// truncating, precision is the size of a group in digits.
 func (o *op) hex(dst, b []byte) []byte {
 	if o.width > 0 {
 		b = b[:min(len(b), o.width)]
@@ -362,7 +361,7 @@ func (o *op) hex(dst, b []byte) []byte {
 	}
 	group := o.prec
 	if group < 0 {
-		group = 2 // a separator alone stands between bytes
+		group = 2 // a separator without a precision is put between bytes
 	}
 	count := 0
 	nibble := func(d []byte, c byte) []byte {

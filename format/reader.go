@@ -15,16 +15,16 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// RecordReader reads the JSON records that [Record] writes, one per line.
-// Blank lines are skipped. Members may come in any order; only topic must be
-// there. A payload that is null or missing is empty, and one that is another
-// JSON value than a string is taken as it is written. Also read are the
-// variants of mosquitto_sub's %j: retain as 0 or 1, mid, and the names
-// user-properties and subscription-identifier, and HiveMQ's names of the levels
-// of qos. Other members are passed over, for recorders and filters have their own,
-// and Unknown names them; but one that may be a known one misspelt is refused.
+// RecordReader reads the JSON records that [Record] writes, one per line. Blank lines
+// are skipped. Members may come in any order; only topic is required. A payload that is
+// null or missing is empty; a JSON value other than a string is taken as written.
+// RecordReader also reads the variants of mosquitto_sub's %j (retain as 0 or 1, mid,
+// and the names user-properties and subscription-identifier) and HiveMQ's names for
+// qos. Other members are skipped, since recorders and filters add their own, and
+// Unknown returns their names; but a name that may be a misspelled known one is an
+// error.
 type RecordReader struct {
-	// Strict refuses every member that is not known.
+	// Strict refuses every unknown member.
 	Strict bool
 
 	r     io.Reader
@@ -35,14 +35,14 @@ type RecordReader struct {
 	skip  bool // the rest of a line that is too long comes next
 	line  int
 	rec   InputRecord
-	known []string // names of members that were passed over, each once
-	fresh int      // known[fresh:] is new to the caller of Unknown
+	known []string // names of members that were skipped, each once
+	fresh int      // known[fresh:] has not been returned by Unknown yet
 	arena []byte   // decoded strings of the current record
 	props packet.Properties
 }
 
-// InputRecord is one record that was read. Its slices are valid until the
-// next call of Next.
+// InputRecord is one record that was read. Its slices are valid until the next call of
+// Next.
 type InputRecord struct {
 	mqtt.Message
 	Line      int // counted from 1
@@ -50,7 +50,7 @@ type InputRecord struct {
 	HasRetain bool
 }
 
-// RecordError says where a record is wrong. The reader can go on.
+// RecordError reports where a record is wrong. The reader can continue.
 type RecordError struct {
 	Line   int // counted from 1
 	Column int // in bytes, counted from 1
@@ -66,7 +66,8 @@ func (e *RecordError) Error() string {
 	return text
 }
 
-// NewRecordReader reads from r records of at most limit bytes, 0 for 512 MiB.
+// NewRecordReader returns a reader of r for records of at most limit bytes, 0 for 512
+// MiB.
 func NewRecordReader(r io.Reader, limit int) *RecordReader {
 	if limit <= 0 {
 		limit = 512 << 20
@@ -74,8 +75,8 @@ func NewRecordReader(r io.Reader, limit int) *RecordReader {
 	return &RecordReader{r: r, limit: limit}
 }
 
-// Next returns the next record, io.EOF at the end, a [*RecordError] for a
-// line that is no record, or the stream's error.
+// Next returns the next record, io.EOF at the end, a [*RecordError] for a line that is
+// not a record, or the stream's error.
 func (r *RecordReader) Next() (*InputRecord, error) {
 	for {
 		line, err := r.readLine()
@@ -90,8 +91,8 @@ func (r *RecordReader) Next() (*InputRecord, error) {
 		r.rec = InputRecord{Line: r.line, Message: mqtt.Message{Topic: r.rec.Topic}}
 		r.arena, r.props = r.arena[:0], r.props[:0]
 		if cap(r.arena) < len(line) {
-			// Decoded text is never longer than its source, so the arena
-			// does not move while slices of it are handed out.
+			// Decoded text is never longer than its source, so the arena does not move
+			// while slices of it are in use.
 			r.arena = make([]byte, 0, len(line)+len(line)/2)
 		}
 		if err := p.record(&r.rec); err != nil {
@@ -104,23 +105,23 @@ func (r *RecordReader) Next() (*InputRecord, error) {
 // maxUnknown is how many names of unknown members are remembered.
 const maxUnknown = 10
 
-// Unknown returns the names of members that were passed over since it was called
-// last, each once in the life of the reader, and ten at most.
+// Unknown returns the names of members that were skipped since its last call. It
+// returns each name once in the life of the reader, and ten at most.
 func (r *RecordReader) Unknown() []string {
 	names := r.known[r.fresh:]
 	r.fresh = len(r.known)
 	return names
 }
 
-// passOver notes a member that is not known.
+// passOver notes an unknown member.
 func (r *RecordReader) passOver(name []byte) {
 	if len(r.known) < maxUnknown && !slices.Contains(r.known, string(name)) {
 		r.known = append(r.known, string(name))
 	}
 }
 
-// misspelt returns the member that a name may be meant for, of those that change
-// the message; "" when there is none.
+// misspelt returns the member that a name is probably meant for, of those that change
+// the message; "" if there is none.
 func misspelt(name []byte) string {
 	if len(name) > 32 {
 		return ""
@@ -132,7 +133,7 @@ func misspelt(name []byte) string {
 		switch {
 		case d == 0, len(want) > 5 && d <= 2, len(want) == 5 && d == 1:
 			return known
-		case d == 1 && len(bare) == len(want): // of three letters two that have changed places
+		case d == 1 && len(bare) == len(want): // of three letters, two have changed places
 			a, b := []byte(bare), []byte(want)
 			slices.Sort(a)
 			slices.Sort(b)
@@ -148,8 +149,8 @@ func bareName(s string) string {
 	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
 }
 
-// readLine returns the next line without its end. A last line without one
-// counts too.
+// readLine returns the next line without its end. A last line without a line end counts
+// too.
 func (r *RecordReader) readLine() ([]byte, error) {
 	if err := r.skipLine(); err != nil {
 		return nil, err
@@ -171,7 +172,7 @@ func (r *RecordReader) readLine() ([]byte, error) {
 			r.at = r.n
 			r.line++
 			if r.err != io.EOF {
-				return nil, r.err // a torn line is no record
+				return nil, r.err // a truncated line is not a record
 			}
 			return line, nil
 		}
@@ -196,7 +197,7 @@ func (r *RecordReader) readLine() ([]byte, error) {
 	}
 }
 
-// skipLine passes over the rest of a line that was too long.
+// skipLine skips the rest of a line that was too long.
 func (r *RecordReader) skipLine() error {
 	for r.skip {
 		if i := bytes.IndexByte(r.buf[r.at:r.n], '\n'); i >= 0 {
@@ -222,7 +223,7 @@ func (p *parser) fail(format string, args ...any) *RecordError {
 	return &RecordError{Line: p.r.line, Column: p.i + 1, Text: fmt.Sprintf(format, args...)}
 }
 
-// unknown is the error of a key that is not known.
+// unknown returns the error for an unknown key.
 func (p *parser) unknown(name []byte, at int, meant string) error {
 	e := p.fail("unknown key %q", name)
 	e.Column = at + 1
@@ -234,7 +235,7 @@ func (p *parser) unknown(name []byte, at int, meant string) error {
 
 func (p *parser) blank() { p.i = skipBlank(p.b, p.i) }
 
-// next skips blanks and takes the byte c.
+// next skips white space and takes the byte c.
 func (p *parser) next(c byte) error {
 	p.blank()
 	if p.i >= len(p.b) {
@@ -247,8 +248,8 @@ func (p *parser) next(c byte) error {
 	return nil
 }
 
-// members calls each for every member of the object that starts here, with
-// the parser at the value and the place of the name.
+// members calls each for every member of the object that starts here, with the parser
+// at the value and the position of the name.
 func (p *parser) members(each func(name []byte, at int) error) error {
 	if err := p.next('{'); err != nil {
 		return err
@@ -309,8 +310,8 @@ func (p *parser) elements(each func() error) error {
 	}
 }
 
-// text decodes the string that starts here, into the line itself when it has
-// no escapes and into the arena otherwise.
+// text decodes the string that starts here. The result is in the line itself if it has
+// no escapes, otherwise in the arena.
 func (p *parser) text() ([]byte, error) {
 	if p.i >= len(p.b) || p.b[p.i] != '"' {
 		return nil, p.fail("no string where one is expected")
@@ -399,7 +400,7 @@ func (p *parser) number(name string, most uint64) (uint64, error) {
 	return n, nil
 }
 
-// qos reads 0, 1 or 2, or what HiveMQ's client calls them.
+// qos reads 0, 1 or 2, or HiveMQ's names for them.
 func (p *parser) qos() (packet.QoS, error) {
 	for n, word := range [...]string{`"AT_MOST_ONCE"`, `"AT_LEAST_ONCE"`, `"EXACTLY_ONCE"`} {
 		if bytes.HasPrefix(p.b[p.i:], []byte(word)) {
@@ -449,7 +450,7 @@ const (
 	hasProperties
 )
 
-// memberBit names the members.
+// memberBit returns the bit for a name.
 func memberBit(name []byte) int {
 	switch string(name) {
 	case "tst":
@@ -564,10 +565,10 @@ func (p *parser) payload(rec *InputRecord, raw, encoding []byte) (err error) {
 	case "", "text":
 	case "base64":
 		if !text {
-			return p.fail("the payload is not a string of base64")
+			return p.fail("the payload is not a base64 string")
 		}
 	default:
-		return p.fail("payload_encoding %q is none of text, base64 and json", encoding)
+		return p.fail("payload_encoding is %q, not text, base64 or json", encoding)
 	}
 	switch {
 	case !text && string(raw) == "null":
@@ -600,7 +601,7 @@ func (p *parser) properties() error {
 		case "user-properties", "user-property":
 			return p.pairs()
 		case "subscription-identifiers", "subscription-identifier", "topic-alias":
-			_, err := p.value() // of the delivery, not of the message
+			_, err := p.value() // a property of the delivery, not of the message
 			return err
 		}
 		id, ok := packet.PropertyByName(string(name))
@@ -629,7 +630,7 @@ func (p *parser) properties() error {
 	})
 }
 
-// located puts an error of the packet package at its place.
+// located adds the position to an error of package packet.
 func (p *parser) located(err error, at int) error {
 	if _, ok := err.(*RecordError); err == nil || ok {
 		return err

@@ -11,29 +11,29 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Record writes messages as JSON Lines: one message, one object, one line.
-// The fields are, in this order:
+// Record formats messages as JSON Lines: one message, one object, one line. The members
+// are, in this order:
 //
 //	tst               time of arrival, RFC 3339 with microseconds and zone
 //	topic             topic name
 //	qos               0, 1 or 2
 //	retain            true or false
-//	dup               true; absent otherwise
+//	dup               true; otherwise absent
 //	payloadlen        bytes of the payload
 //	payload           the payload
 //	payload_encoding  "base64" or "json"; absent for text
-//	properties        MQTT 5.0 properties by name; absent when there are none
+//	properties        MQTT 5.0 properties by name; absent if there are none
 //
-// A payload of valid UTF-8 is a JSON string, and any other one base64.
-// Binary correlation data is {"base64": "..."}; user properties are an array
-// of objects with one member each, in order, because names may repeat.
-// [RecordReader] reads all of it back.
+// A payload of valid UTF-8 is a JSON string, and any other one base64. Binary
+// correlation data is {"base64": "..."}. User properties are an array of objects with
+// one member each, in order, because names may repeat. [RecordReader] reads all of it
+// back.
 type Record struct {
-	// JSONPayload puts payloads that are valid JSON in as values, byte for
-	// byte but for white space around them and line ends within.
+	// JSONPayload embeds payloads that are valid JSON as values, byte for byte except
+	// for white space around them and line ends inside.
 	JSONPayload bool
-	// Terminal is for output that people see: what steers a terminal is
-	// escaped, and the parts have the palette's colours.
+	// Terminal is for output to a terminal: text that could control it is escaped, and
+	// the parts have the palette's colors.
 	Terminal bool
 	Palette  Palette
 
@@ -41,7 +41,7 @@ type Record struct {
 	stamp   stamp
 }
 
-// Append draws one message.
+// Append formats one message.
 func (f *Record) Append(dst []byte, m *mqtt.Message, at time.Time) ([]byte, error) {
 	if !f.Terminal {
 		return append(f.object(dst, m, at), '\n'), nil
@@ -50,12 +50,12 @@ func (f *Record) Append(dst []byte, m *mqtt.Message, at time.Time) ([]byte, erro
 	return append(appendIndented(dst, f.scratch, "", true, &f.Palette), '\n'), nil
 }
 
-// pieceSize is how much of a payload WriteMessage draws at once: a multiple of 3, so
-// that base64 has no padding within.
+// pieceSize is how much of a payload WriteMessage formats at once: a multiple of 3, so
+// that base64 has no padding inside.
 const pieceSize = 48 << 10
 
-// WriteMessage writes to w what Append appends, a piece at a time: a payload may
-// grow sixfold in JSON. An error is that of w.
+// WriteMessage writes to w what Append would append, a piece at a time: a payload may
+// grow sixfold in JSON. The error is that of w.
 func (f *Record) WriteMessage(w io.Writer, m *mqtt.Message, at time.Time) error {
 	if f.Terminal {
 		b, _ := f.Append(nil, m, at)
@@ -78,8 +78,8 @@ func (f *Record) WriteMessage(w io.Writer, m *mqtt.Message, at time.Time) error 
 	return err
 }
 
-// payloadForm is how a payload stands in an object. What append does to the pieces
-// of a payload is what it does to the whole.
+// payloadForm is how a payload is put in an object. Applying append to the pieces of a
+// payload gives the same as applying it to the whole.
 type payloadForm struct {
 	open, end string
 	append    func(dst, b []byte) []byte
@@ -107,7 +107,7 @@ func (f *Record) object(dst []byte, m *mqtt.Message, at time.Time) []byte {
 	return f.tail(append(dst, form.end...), m)
 }
 
-// head is what stands before the payload, and tail what stands behind it.
+// head appends what comes before the payload, and tail what comes after it.
 func (f *Record) head(dst []byte, m *mqtt.Message, at time.Time) []byte {
 	dst = append(dst, `{"tst":"`...)
 	dst = f.stamp.append(dst, at)
@@ -135,8 +135,7 @@ func (f *Record) tail(dst []byte, m *mqtt.Message) []byte {
 	return append(dst, '}')
 }
 
-// oneLineJSON reports whether b can stand in a line as a JSON value without any
-// change.
+// oneLineJSON reports whether b can be a JSON value on one line without any change.
 func oneLineJSON(b []byte) bool {
 	if len(b) == 0 || skipBlank(b, 0) != 0 {
 		return false
@@ -224,8 +223,8 @@ func appendString[T string | []byte](dst []byte, s T) []byte {
 	return append(appendEscapedString(append(dst, '"'), s), '"')
 }
 
-// appendEscapedString appends what stands between the quotes of a JSON string. It
-// takes any part of UTF-8.
+// appendEscapedString appends what comes between the quotes of a JSON string. s may be
+// any part of a UTF-8 text.
 func appendEscapedString[T string | []byte](dst []byte, s T) []byte {
 	start := 0
 	for i := 0; i < len(s); i++ {
@@ -255,8 +254,8 @@ func appendEscapedString[T string | []byte](dst []byte, s T) []byte {
 	return append(dst, s[start:]...)
 }
 
-// stamp draws times of arrival and keeps the second it drew last: the
-// messages of one read share it.
+// stamp formats times of arrival and keeps the last second it formatted: the messages
+// of one read share it.
 type stamp struct {
 	second int64
 	zone   *time.Location

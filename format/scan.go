@@ -5,8 +5,7 @@ import "unicode/utf8"
 // maxDepth bounds the nesting of JSON values.
 const maxDepth = 1000
 
-// skipBlank returns the index of the first byte from i on that is not JSON
-// white space.
+// skipBlank returns the index of the first byte from i on that is not JSON white space.
 func skipBlank(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\n' || b[i] == '\r') {
 		i++
@@ -14,8 +13,8 @@ func skipBlank(b []byte, i int) int {
 	return i
 }
 
-// skipValue returns the index behind the JSON value (RFC 8259) that starts at
-// i. When it is not one, the index is where it goes wrong.
+// skipValue returns the index after the JSON value (RFC 8259) that starts at i. If
+// there is no valid value, it returns the index of the error, and false.
 func skipValue(b []byte, i, depth int) (int, bool) {
 	if i >= len(b) || depth > maxDepth {
 		return i, false
@@ -167,9 +166,9 @@ func skipNumber(b []byte, i int) (int, bool) {
 	return i, true
 }
 
-// appendIndented appends the valid JSON text b over several lines, each but
-// the first after the margin, or in one line when flat. Numbers and strings stay as they are written,
-// but for characters that steer a terminal, which JSON can escape.
+// appendIndented appends the valid JSON text b over several lines, each but the first
+// after the margin, or on one line if flat. Numbers and strings are kept as written,
+// except for characters that could control a terminal, which JSON can escape.
 func appendIndented(dst, b []byte, margin string, flat bool, c *Palette) []byte {
 	depth := 0
 	line := func() {
@@ -229,7 +228,7 @@ func appendIndented(dst, b []byte, margin string, flat bool, c *Palette) []byte 
 	return dst
 }
 
-// appendSafeJSON copies valid JSON and escapes what steers a terminal.
+// appendSafeJSON copies valid JSON and escapes what could control a terminal.
 func appendSafeJSON(dst, b []byte) []byte {
 	for i := 0; i < len(b); {
 		if b[i] < utf8.RuneSelf {

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// knownTime reports whether appendTime draws conversion c.
+// knownTime reports whether appendTime supports conversion c.
 func knownTime(c byte) bool {
 	return strings.IndexByte("aAbBcCdDeFgGhHIjklmMnNpPrRsStTuUVwWxXyYzZ%", c) >= 0
 }
 
-// appendTime appends at after conversion c of strftime in the POSIX locale,
-// and nine digits of nanoseconds for N.
+// appendTime appends at in conversion c of strftime in the POSIX locale, and nine
+// digits of nanoseconds for N.
 func appendTime(dst []byte, c byte, at time.Time) []byte {
 	switch c {
 	case 'a':

@@ -10,13 +10,13 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Palette are the escape sequences around the parts of a message. The zero
-// value is no colour.
+// Palette holds the escape sequences around the parts of a message. The zero value has
+// no colors.
 type Palette struct {
 	Topic, Meta, Name, Text, Number, End string
 }
 
-// Colors is the palette for terminals with colours.
+// Colors is the palette for terminals with colors.
 var Colors = Palette{Topic: "\x1b[36m", Meta: "\x1b[2m", Name: "\x1b[34m", Text: "\x1b[32m", Number: "\x1b[33m", End: "\x1b[0m"}
 
 func (p *Palette) paint(dst []byte, color string, draw func([]byte) []byte) []byte {
@@ -26,8 +26,8 @@ func (p *Palette) paint(dst []byte, color string, draw func([]byte) []byte) []by
 	return append(draw(append(dst, color...)), p.End...)
 }
 
-// Escaped is Plain for a terminal: topics and payloads are escaped, see
-// AppendEscaped, unless Raw says otherwise.
+// Escaped is Plain for a terminal: topics and payloads are escaped, see AppendEscaped,
+// unless Raw is set.
 type Escaped struct {
 	Topic   bool
 	End     string
@@ -42,7 +42,7 @@ func (f *Escaped) text(dst, s []byte) []byte {
 	return AppendEscaped(dst, s)
 }
 
-// Append draws one message.
+// Append formats one message.
 func (f *Escaped) Append(dst []byte, m *mqtt.Message, _ time.Time) ([]byte, error) {
 	if f.Topic {
 		dst = f.Palette.paint(dst, f.Palette.Topic, func(b []byte) []byte { return f.text(b, []byte(m.Topic)) })
@@ -56,9 +56,9 @@ func (f *Escaped) Append(dst []byte, m *mqtt.Message, _ time.Time) ([]byte, erro
 	return append(f.text(dst, m.Payload), f.End...), nil
 }
 
-// Pretty draws a message in several lines for a reader: topic, what is known
-// about it, and the payload, JSON indented, text as text, and anything else
-// as a hex dump.
+// Pretty formats a message in several lines for people: the topic, what is known about
+// the message, and the payload: JSON indented, text as text, and anything else as a hex
+// dump.
 type Pretty struct {
 	Palette Palette
 }
@@ -66,7 +66,7 @@ type Pretty struct {
 // dumpMost is how many bytes of a binary payload are dumped.
 const dumpMost = 1024
 
-// Append draws one message.
+// Append formats one message.
 func (f *Pretty) Append(dst []byte, m *mqtt.Message, at time.Time) ([]byte, error) {
 	c := &f.Palette
 	dst = c.paint(dst, c.Topic, func(b []byte) []byte { return AppendEscaped(b, []byte(m.Topic)) })
@@ -136,8 +136,8 @@ func jsonContainer(b []byte) bool {
 	return ok && skipBlank(b, end) == len(b)
 }
 
-// printable reports whether b is text: UTF-8 with no control characters but
-// tabs and ends of line.
+// printable reports whether b is text: UTF-8 with no control characters except tabs and
+// line ends.
 func printable(b []byte) bool {
 	for _, c := range b {
 		if c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0x7f {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A tag carries through an acknowledgement when the message was due and how much
-// later it was sent: 40 bits of microseconds, and 24 bits of lag.
+// newTag returns a tag, which carries through to the acknowledgement when the message
+// was due and how much later it was sent: 40 bits of microseconds, and 24 bits of lag.
 
 func newTag(intended, lag time.Duration) uint64 {
 	return uint64(intended/time.Microsecond)<<24 | packLag(lag)
@@ -21,8 +21,8 @@ const (
 	lagCoarse = 1 << 23 // the bit that makes the others milliseconds
 )
 
-// packLag is a lag in 24 bits: microseconds up to 8.4 s, milliseconds up to 2.3
-// hours, and no more than that.
+// packLag packs a lag into 24 bits: microseconds up to 8.4 s, then milliseconds up to
+// 2.3 hours, which is also the limit.
 func packLag(lag time.Duration) uint64 {
 	if us := max(lag, 0) / time.Microsecond; us < lagCoarse {
 		return uint64(us)
@@ -37,15 +37,15 @@ func unpackLag(v uint64) time.Duration {
 	return time.Duration(v) * time.Microsecond
 }
 
-// latest are 24 bits about each of the latest messages, from those who send them to
-// those who receive them: the header has no room for that. A message's place is taken
-// by another one some ten thousand messages later; of the first nothing is known then.
+// latest holds 24 bits about each of the latest messages. It passes them from the
+// senders to the receivers, since the header has no room for them. A message's place is
+// reused some ten thousand messages later; nothing is then known about the first.
 type latest [latestSlots]atomic.Uint64
 
 const latestSlots = 1 << 16
 
-// place is where a message's bits are kept, with the 40 bits that tell it from the
-// others there.
+// place returns where a message's bits are kept, and the 40 bits that distinguish it
+// from the others there.
 func (t *latest) place(publisher, seq uint32) (slot *atomic.Uint64, key uint64) {
 	h := (uint64(publisher)<<32 | uint64(seq)) * 0x9E3779B97F4A7C15
 	return &t[h>>48], (uint64(publisher)<<16 | uint64(seq)&0xFFFF) << 24
@@ -62,6 +62,6 @@ func (t *latest) get(publisher, seq uint32) (bits uint64, ok bool) {
 	return v & lagMask, v&^lagMask == key
 }
 
-// before reports whether a tick, of which bits are the last 24, is earlier than another
-// one. The two are no more than eight million ticks apart.
+// before reports whether a tick, whose last 24 bits are bits, is earlier than another
+// one. The two must be no more than eight million ticks apart.
 func before(bits uint64, tick int64) bool { return (uint64(tick)-1-bits)&lagMask < 1<<23 }

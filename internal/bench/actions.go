@@ -11,7 +11,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/swarm"
 )
 
-// beginAction has the action happen to the loop's clients, each at its time.
+// beginAction schedules the action for each of the loop's clients.
 func (w *worker) beginAction(a *plan.Action, at time.Duration) {
 	g := w.groups[a.Group.Number]
 	for round := range a.Times {
@@ -38,7 +38,7 @@ func (w *worker) beginAction(a *plan.Action, at time.Duration) {
 	}
 }
 
-// act does to a client what an action says.
+// act applies an action to a client.
 func (w *worker) act(a *plan.Action, cl *client, due time.Duration) {
 	switch a.Do {
 	case plan.Connect:
@@ -59,13 +59,13 @@ func (w *worker) act(a *plan.Action, cl *client, due time.Duration) {
 		w.unsubscribe(cl)
 	case plan.Burst:
 		for range a.Messages {
-			cl.g.streams[0].offer(cl, cl.more.streams[0].burst, due, w.loop.Now())
-			cl.more.streams[0].burst++
+			cl.g.streams[0].offer(cl, cl.extras.streams[0].burst, due, w.loop.Now())
+			cl.extras.streams[0].burst++
 		}
 	}
 }
 
-// part ends a client's connection on this side.
+// part closes a client's connection from the client side.
 func (w *worker) part(cl *client, end plan.End) {
 	if cl.c.Idle() {
 		return
@@ -84,8 +84,8 @@ func (w *worker) part(cl *client, end plan.End) {
 	}
 }
 
-// noteCut keeps when a connection with a will ended without a goodbye: the broker
-// owes its will to those who have subscribed to it (MQTT-3.1.2-8).
+// noteCut notes when a connection with a will was closed without a DISCONNECT: the
+// broker owes the will to its subscribers (MQTT-3.1.2-8).
 func (w *worker) noteCut(cl *client) {
 	will, now := cl.g.Will, w.loop.Now()
 	if will == nil || w.run.cut == nil {
@@ -117,13 +117,13 @@ func (w *worker) noteCut(cl *client) {
 	w.asking++ // the drain waits for it
 	w.later(now+will.Delay, func(now time.Duration) {
 		w.asking--
-		if cl.begun == begun { // it has not come back (MQTT 5.0 section 3.1.3.2.2)
+		if cl.begun == begun { // the client has not reconnected (MQTT 5.0 section 3.1.3.2.2)
 			owed(now)
 		}
 	})
 }
 
-// will enters a will that came.
+// will counts a will that has arrived.
 func (w *worker) will(cl *client, publisher uint32, now time.Duration) {
 	if at := w.run.cutTime(publisher); at > 0 {
 		rec := w.rec(now)
@@ -133,24 +133,24 @@ func (w *worker) will(cl *client, publisher uint32, now time.Duration) {
 	}
 }
 
-// takeOver connects the client a second time: the broker is to end the first
+// takeOver connects the client a second time. The broker must close the first
 // connection.
 func (w *worker) takeOver(cl *client, due time.Duration) {
 	if cl.state != ready {
 		return
 	}
-	if cl.more == nil {
-		cl.more = newMore(cl.g)
+	if cl.extras == nil {
+		cl.extras = newExtras(cl.g)
 	}
-	if cl.more.other == nil {
-		cl.more.other = w.loop.Add(cl.g.Base + cl.index)
-		cl.more.other.User = cl.c.User
+	if cl.extras.rival == nil {
+		cl.extras.rival = w.loop.Add(cl.g.Base + cl.index)
+		cl.extras.rival.User = cl.c.User
 	}
-	if !cl.more.other.Idle() {
+	if !cl.extras.rival.Idle() {
 		return
 	}
-	cl.c, cl.more.other = cl.more.other, cl.c
-	cl.more.stage = overBegun
+	cl.c, cl.extras.rival = cl.extras.rival, cl.c
+	cl.extras.stage = overBegun
 	cl.state, cl.parted = away, true
 	w.suspend(cl)
 	w.forgetChurn(cl)
@@ -159,29 +159,29 @@ func (w *worker) takeOver(cl *client, due time.Duration) {
 
 // tookOver notes that a second connection was accepted.
 func (w *worker) tookOver(cl *client) {
-	if cl.more == nil {
+	if cl.extras == nil {
 		return
 	}
-	switch cl.more.stage {
+	switch cl.extras.stage {
 	case overBegun:
-		cl.more.stage = overAccepted
+		cl.extras.stage = overAccepted
 		w.run.succeeded.Add(1)
 	case overEnded:
-		cl.more.stage = overNone
+		cl.extras.stage = overNone
 	default:
 		return
 	}
 	w.rec(w.loop.Now()).Count(result.Takeovers, cl.g.Number, result.NoQoS, 1)
 }
 
-// takenOver notes that the first connection ended.
+// takenOver notes that the first connection was closed.
 func (w *worker) takenOver(cl *client, err error) {
 	now := w.loop.Now()
-	switch cl.more.stage {
+	switch cl.extras.stage {
 	case overBegun:
-		cl.more.stage = overEnded
+		cl.extras.stage = overEnded
 	case overAccepted:
-		cl.more.stage = overNone
+		cl.extras.stage = overNone
 		w.run.succeeded.Add(-1)
 	default:
 		return
@@ -195,7 +195,7 @@ func (w *worker) takenOver(cl *client, err error) {
 	}
 }
 
-// unsubscribe takes a group's subscriptions back.
+// unsubscribe ends a group's subscriptions.
 func (w *worker) unsubscribe(cl *client) {
 	if cl.state != ready {
 		return
@@ -215,43 +215,43 @@ func (w *worker) unsubscribe(cl *client) {
 		b.each(int(cl.place), func(_ int, g *grant, sh *share) { w.run.ledger.suspend(g, sh, true) })
 	}
 	if err := cl.c.Unsubscribe(&u, tagUnsubscribe); err != nil {
-		w.rec(cl.subbed).CountError(cl.g.Number, "unsubscribe", swarm.Kind(err))
+		w.rec(cl.subbed).CountError(cl.g.Number, "unsubscribe", swarm.ErrorCategory(err))
 	}
 }
 
-// beginLife has a connection of a group with churn end by itself.
+// beginLife schedules the end of a connection of a group with churn.
 func (w *worker) beginLife(cl *client, now time.Duration) {
 	ch := cl.g.Churn
 	if ch == nil || ch.Lifetime == 0 {
 		return
 	}
-	life := cl.more.lives
+	life := cl.extras.lives
 	w.later(now+cl.g.Life(cl.index, life), func(now time.Duration) {
-		if cl.more.lives == life && cl.state == ready {
+		if cl.extras.lives == life && cl.state == ready {
 			w.endLife(cl, now)
 		}
 	})
 }
 
-// endLife ends a connection, to come back after the pause.
+// endLife closes a connection and schedules the next one after the pause.
 func (w *worker) endLife(cl *client, now time.Duration) {
-	cl.more.lives++
-	cl.more.next = now + cl.g.Churn.Pause
+	cl.extras.lives++
+	cl.extras.next = now + cl.g.Churn.Pause
 	w.part(cl, cl.g.Churn.End)
 }
 
-// ackedOne ends a connection that lives for a number of messages.
+// ackedOne closes a connection that lasts for a number of messages.
 func (w *worker) ackedOne(cl *client) {
 	ch := cl.g.Churn
 	if ch == nil || ch.Messages == 0 || cl.state != ready {
 		return
 	}
-	if cl.more.acked++; cl.more.acked == ch.Messages {
+	if cl.extras.acked++; cl.extras.acked == ch.Messages {
 		w.endLife(cl, w.loop.Now())
 	}
 }
 
-// beginSubChurn has subscriptions come and go.
+// beginSubChurn starts a group's subscription churn.
 func (w *worker) beginSubChurn(g *group, phase plan.Phase, at time.Duration) {
 	c := g.SubChurn
 	if c == nil || c.Start.Phase != phase {
@@ -277,7 +277,7 @@ func (w *worker) beginSubChurn(g *group, phase plan.Phase, at time.Duration) {
 	w.later(start, step)
 }
 
-// churn subscribes, or takes the last subscription back.
+// churn subscribes, or ends the last subscription.
 func (w *worker) churn(cl *client, seq uint32, due time.Duration) {
 	if cl.state != ready {
 		w.rec(due).Count(result.Skipped, cl.g.Number, result.NoQoS, 1)
@@ -294,24 +294,24 @@ func (w *worker) churn(cl *client, seq uint32, due time.Duration) {
 		err = cl.c.Unsubscribe(&packet.Unsubscribe{Filters: [][]byte{w.filters}}, tagChurn)
 	}
 	if err != nil {
-		w.rec(due).CountError(cl.g.Number, "subscribe", swarm.Kind(err))
+		w.rec(due).CountError(cl.g.Number, "subscribe", swarm.ErrorCategory(err))
 		w.note(cl, FailSubscribe, err)
 		return
 	}
-	cl.more.churning++
+	cl.extras.churning++
 	w.asking++
 }
 
-// forgetChurn waits no more for answers to subscription churn: the connection is
-// over, or about to be.
+// forgetChurn stops waiting for answers to subscription churn: the connection is closed
+// or about to be.
 func (w *worker) forgetChurn(cl *client) {
-	if cl.more != nil {
-		w.asking -= cl.more.churning
-		cl.more.churning = 0
+	if cl.extras != nil {
+		w.asking -= cl.extras.churning
+		cl.extras.churning = 0
 	}
 }
 
-// beginSlow has subscribers of a group pause now and then.
+// beginSlow makes subscribers of a group pause now and then.
 func (w *worker) beginSlow(g *group) {
 	s := g.Slow
 	if s == nil || s.Pause == 0 {
@@ -334,19 +334,18 @@ func (w *worker) pauseAll(g *group, on bool) {
 	}
 }
 
-// slow has a subscriber take its time for a message: the acknowledgement waits,
-// and at QoS 0 the reading.
+// slow delays the acknowledgement of a message, and at QoS 0 the reading of the next.
 func (w *worker) slow(cl *client, c *swarm.Client, p *packet.Publish, now time.Duration) {
 	d := cl.g.Slow.Delay
 	if d == 0 {
 		return
 	}
-	cl.more.busy = max(cl.more.busy, now) + d
+	cl.extras.busy = max(cl.extras.busy, now) + d
 	if p.QoS == 0 {
 		c.Pause(true)
-		until := cl.more.busy
+		until := cl.extras.busy
 		w.later(until, func(time.Duration) {
-			if cl.more.busy == until {
+			if cl.extras.busy == until {
 				c.Pause(false)
 			}
 		})
@@ -354,8 +353,8 @@ func (w *worker) slow(cl *client, c *swarm.Client, p *packet.Publish, now time.D
 	}
 	c.Hold()
 	qos, id, begun := p.QoS, p.PacketID, cl.begun
-	w.later(cl.more.busy, func(time.Duration) {
-		if cl.c != c || cl.begun != begun { // by another connection
+	w.later(cl.extras.busy, func(time.Duration) {
+		if cl.c != c || cl.begun != begun { // it has reconnected
 			c.AckLate(qos, id)
 			return
 		}
@@ -363,7 +362,7 @@ func (w *worker) slow(cl *client, c *swarm.Client, p *packet.Publish, now time.D
 	})
 }
 
-// respond answers a request.
+// respond replies to a request.
 func (w *worker) respond(cl *client, p *packet.Publish, now time.Duration) {
 	to, ok := p.Properties.Bytes(packet.ResponseTopic)
 	if !ok {
@@ -376,7 +375,7 @@ func (w *worker) respond(cl *client, p *packet.Publish, now time.Duration) {
 	result.Answer(reply.Payload)
 	w.flying++
 	send := func(time.Duration) {
-		cl.more.replies.push(&reply)
+		cl.extras.replies.push(&reply)
 		w.sendReplies(cl)
 	}
 	if d := cl.g.Respond.Delay; d > 0 {
@@ -386,17 +385,17 @@ func (w *worker) respond(cl *client, p *packet.Publish, now time.Duration) {
 	send(now)
 }
 
-// sendReplies sends what there is room for.
+// sendReplies sends the replies that there is room for.
 func (w *worker) sendReplies(cl *client) {
-	for q := &cl.more.replies; cl.state == ready && q.len() > 0; q.pop() {
+	for q := &cl.extras.replies; cl.state == ready && q.len() > 0; q.pop() {
 		reply := q.first()
 		now := w.loop.Now()
 		err := cl.c.Publish(reply, newTag(now, 0))
 		switch {
-		case errors.Is(err, swarm.ErrFull), errors.Is(err, session.ErrQuota):
+		case errors.Is(err, swarm.ErrBufferFull), errors.Is(err, session.ErrQuota):
 			return
 		case err != nil:
-			w.rec(now).CountError(cl.g.Number, "reply", swarm.Kind(err))
+			w.rec(now).CountError(cl.g.Number, "reply", swarm.ErrorCategory(err))
 			w.note(cl, FailPublish, err)
 		}
 		if err != nil || reply.QoS == 0 {

@@ -11,7 +11,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/swarm"
 )
 
-// scenarios are what clients can do, each with the counts that the plan says.
+// scenarios covers what clients can do, each with the counts that the plan implies.
 var scenarios = []struct {
 	name, yaml string
 	check      func(o *outcome)
@@ -32,8 +32,8 @@ actions:
 		o.clean()
 		o.did("300ms cut: 4 clients of subs", "500ms close: 4 clients of pubs", "700ms disconnect: 2 clients of pubs")
 		o.want("subs", map[string]int64{"attempts": 8, "connects": 8, "subscribes": 4, "losses": 0, "failures": 0})
-		// Each is away for 5 to 10 ms, and has a message due each 10 ms: not while the
-		// plan has it away.
+		// Each is disconnected for 5 to 10 ms and has a message due each 10 ms, but not
+		// while the plan has it disconnected.
 		o.want("pubs", map[string]int64{"attempts": 10, "connects": 10, "losses": 0, "failures": 0, "skipped": 0, "returns": 6})
 		if got := o.counted("pubs"); got["sent"] != got["offered"] || got["acked"] != got["sent"] || got["sent"] < 394 || got["sent"] > 399 {
 			o.Errorf("pubs: %v", got)
@@ -67,7 +67,7 @@ actions:
   - {at: measure+200ms, do: cut, group: mortals, clients: 2}
   - {at: measure+300ms, do: close, group: mortals, clients: 3}
 `, func(o *outcome) {
-		o.wantValues(result.Will, result.Response, 6) // of three, to two each
+		o.wantValues(result.Will, result.Response, 6) // three wills, to two subscribers each
 		o.want("watchers", map[string]int64{"delivered": 6, "corrupt": 0, "foreign": 0})
 		o.want("mortals", map[string]int64{"connects": 4, "losses": 0, "wills.due": 6})
 	}},
@@ -178,7 +178,8 @@ phases: {settle: 0s, warm-up: 0s, measure: 1s, drain: 1s}
 groups:
   flies: {clients: 5, churn: {lifetime: 200ms, pause: 60ms, end: disconnect}}
 `, func(o *outcome) {
-		o.want("flies", map[string]int64{"attempts": 20, "connects": 20, "losses": 0}) // at 0, 260, 520 and 780 ms
+		// at 0, 260, 520 and 780 ms
+		o.want("flies", map[string]int64{"attempts": 20, "connects": 20, "losses": 0})
 		if e := o.Errors(); len(e) > 0 {
 			o.Errorf("%v", e)
 		}
@@ -289,8 +290,7 @@ func TestWhatClientsDo(t *testing.T) {
 	}
 }
 
-// Over sockets the same is done all at once: a machine that is busy with something
-// else delays it, and nothing more.
+// Over sockets all scenarios run at the same time: a busy machine only delays them.
 func TestWhatClientsDoOverSockets(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e swarm.Engine) {
 		o := play(t, `
@@ -337,8 +337,8 @@ actions:
 	})
 }
 
-// did claims that these are the actions that the run tells, with the time since the
-// measurement began, to 10 ms.
+// did checks that the run reports these actions, with the time since the measurement
+// began, to 10 ms.
 func (o *outcome) did(actions ...string) {
 	o.Helper()
 	var measure time.Duration

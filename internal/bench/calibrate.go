@@ -11,9 +11,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// The plans of a calibration. The %s are the length of the measurement and the
-// number of clients. Closed loops have no warm-up: what it leaves under way would
-// not count, and take the time of what does.
+// The plans of a calibration. The %s are the length of the measurement and the number
+// of clients. Closed loops have no warm-up: the messages that it leaves in flight would
+// not count, but take time from those that do.
 const (
 	echoPlan = `
 name: calibrate, QoS 0
@@ -37,10 +37,10 @@ groups: {pairs: {clients: %d, subscribe: {filter: c/%%i}, publish: {topic: c/%%i
 `
 )
 
-// Calibrate measures what a load test on this machine can do at most: with the
-// engine and loops of o, against a sink in this process, of which the work is in
-// the figures, too. The measurements of messages and latency take length each;
-// clients is how many connections are opened.
+// Calibrate measures the most that a load test can do on this machine, with the engine
+// and loops of o, against a sink in this process. The sink's own work is in the
+// figures. The measurements of messages and of latency take length each; clients is how
+// many connections are opened.
 func Calibrate(ctx context.Context, o swarm.Options, length time.Duration, clients int) (c result.Calibration, err error) {
 	s, err := newSink()
 	if err != nil {
@@ -80,13 +80,13 @@ func Calibrate(ctx context.Context, o swarm.Options, length time.Duration, clien
 	}
 	h := res.Sum(result.PhaseMeasure, result.PhaseDrain).Histograms[result.Key{Op: result.Delivery, Kind: result.Response, Group: "pairs"}]
 	if h == nil {
-		return c, fmt.Errorf("no message has come back")
+		return c, fmt.Errorf("no message came back")
 	}
 	c.Floor = h.PercentileOfFew(50)
 	return c, nil
 }
 
-// perSecond is the rate of a counter in a phase.
+// perSecond returns the rate of a counter in a phase.
 func perSecond(r *result.Result, phase result.Phase, counter result.Counter) float64 {
 	sum := r.Sum(phase)
 	if d := sum.End - sum.Start; d > 0 {

@@ -8,9 +8,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// sink is the other end of a calibration: the least that a load test can talk
-// to. It accepts every client, acknowledges every message, and sends it back at
-// QoS 0 to a client that has subscribed to anything. It looks at no topic.
+// sink is the peer of a calibration, the cheapest that a load test can have. It accepts
+// every client, acknowledges every message, and sends it back at QoS 0 to its publisher
+// if that has subscribed to anything. It does not look at topics.
 type sink struct {
 	ln   net.Listener
 	done sync.WaitGroup
@@ -20,7 +20,7 @@ type sink struct {
 	conns  map[*net.TCPConn]struct{}
 }
 
-// newSink starts a sink on a port of its own.
+// newSink starts a sink on a free port.
 func newSink() (*sink, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -31,10 +31,10 @@ func newSink() (*sink, error) {
 	return s, nil
 }
 
-// port is where it listens, on 127.0.0.1.
+// port returns the port on 127.0.0.1 that it listens on.
 func (s *sink) port() int { return s.ln.Addr().(*net.TCPAddr).Port }
 
-// close ends all connections and waits for them.
+// close closes all connections and waits for them.
 func (s *sink) close() {
 	s.mu.Lock()
 	s.closed = true
@@ -53,7 +53,7 @@ func (s *sink) accept() {
 			return
 		}
 		c := nc.(*net.TCPConn)
-		_ = c.SetLinger(0) // no port of a calibration waits in TIME-WAIT
+		_ = c.SetLinger(0) // leave no port in TIME-WAIT
 		_, _ = c.SetReadBuffer(sinkBuffer), c.SetWriteBuffer(sinkBuffer)
 		s.mu.Lock()
 		if s.closed {
@@ -64,7 +64,7 @@ func (s *sink) accept() {
 		s.conns[c] = struct{}{}
 		s.mu.Unlock()
 		s.done.Go(func() {
-			_ = (&sinkConn{c: c}).serve() // the client tells of its errors
+			_ = (&sinkConn{c: c}).serve() // the client reports its errors
 			s.mu.Lock()
 			delete(s.conns, c)
 			s.mu.Unlock()
@@ -73,11 +73,11 @@ func (s *sink) accept() {
 	}
 }
 
-// sinkBuffer bounds what is under way on a connection: a closed loop at QoS 0
-// fills all buffers before the first message counts as received.
+// sinkBuffer bounds what is in flight on a connection: a closed loop at QoS 0 fills all
+// buffers before the first message counts as received.
 const sinkBuffer = 64 << 10
 
-// sinkPacket is the largest packet that a sink takes, in bytes.
+// sinkPacket is the largest packet that a sink accepts, in bytes.
 const sinkPacket = 1 << 20
 
 // sinkConn is a connection of a sink.
@@ -92,9 +92,10 @@ type sinkConn struct {
 	ack       packet.Ack
 }
 
-// serve answers until the client leaves, which is io.EOF, or breaks the rules.
+// serve answers until the client disconnects, which is io.EOF, or violates the
+// protocol.
 func (s *sinkConn) serve() error {
-	s.version = packet.V5 // until CONNECT tells
+	s.version = packet.V5 // until CONNECT names another
 	in := make([]byte, 0, 4<<10)
 	for {
 		if len(in) == cap(in) {
@@ -129,7 +130,7 @@ func (s *sinkConn) serve() error {
 	}
 }
 
-// take answers a packet, of which whole are the bytes.
+// take answers a packet; whole is its bytes.
 func (s *sinkConn) take(f packet.Frame, whole []byte) (err error) {
 	switch f.Type {
 	case packet.CONNECT:
@@ -160,7 +161,7 @@ func (s *sinkConn) take(f packet.Frame, whole []byte) (err error) {
 
 // message acknowledges a PUBLISH and sends it back.
 func (s *sinkConn) message(f packet.Frame, whole []byte) error {
-	if f.Flags&0x06 == 0 { // QoS 0: it goes back as it came
+	if f.Flags&0x06 == 0 { // QoS 0: send it back unchanged
 		if s.echo {
 			s.out = append(s.out, whole...)
 		}

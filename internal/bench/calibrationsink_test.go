@@ -80,7 +80,7 @@ func TestSinkRefuses(t *testing.T) {
 	}
 }
 
-// What is left out of a plan is a default, of 5 s for the warm-up.
+// A plan that does not set a warm-up has the default of 5 s.
 func TestTheClosedLoopsOfACalibrationHaveNoWarmUp(t *testing.T) {
 	t.Parallel()
 	for _, scenario := range []string{echoPlan, ackPlan, connectPlan} {
@@ -99,6 +99,6 @@ func TestCalibrate(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := Calibrate(ctx, swarm.Options{Loops: 1}, time.Hour, 50); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
+		t.Errorf("canceled: %v", err)
 	}
 }

@@ -8,17 +8,17 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 )
 
-// collector makes an interval of what the workers recorded, each step and where a
-// phase ends.
+// collector turns what the workers recorded into intervals, at each step and at the end
+// of each phase.
 type collector struct {
 	r       *run
 	step    time.Duration
 	machine *machine
 	phase   plan.Phase
-	from    time.Duration // of the interval under way
-	until   time.Duration // of the phase; 0: not known
+	from    time.Duration // start of the current interval
+	until   time.Duration // end of the phase; 0: not known
 	begun   bool
-	reused  bool // it has been told that the broker uses packet identifiers again
+	reused  bool // the reuse of packet identifiers by the broker has been reported
 
 	ticks   *time.Ticker
 	cuts    chan cutting
@@ -26,7 +26,7 @@ type collector struct {
 	done    chan struct{}
 }
 
-// cutting asks for the interval under way to end, and for a phase to begin.
+// cutting asks for the current interval to end and for a phase to begin.
 type cutting struct {
 	phase  plan.Phase
 	at     time.Duration
@@ -42,7 +42,7 @@ func (r *run) collect(step time.Duration) *collector {
 	return c
 }
 
-// stop collects what is left and ends.
+// stop collects the rest and stops.
 func (c *collector) stop() {
 	close(c.stopped)
 	<-c.done
@@ -64,14 +64,15 @@ func (c *collector) loop() {
 		select {
 		case <-c.ticks.C:
 			now := c.r.now()
-			// Where the plan has a phase end, its last interval does, too: with the cut.
+			// A phase with a planned end has its last interval end there too, at the
+			// cut.
 			if c.begun && (c.until == 0 || now < c.until || c.phase == plan.PhaseDrain) {
 				c.interval(now, false)
 			}
 		case cut := <-c.cuts:
 			from := cut.at
 			if c.begun {
-				// A tick may have come behind an end that was not planned.
+				// A tick may have come after an end that was not planned.
 				from = max(cut.at, c.from)
 				c.interval(from, false)
 			}
@@ -83,9 +84,9 @@ func (c *collector) loop() {
 			c.ticks.Reset(c.step)
 			close(cut.done)
 		case <-troubles.C:
-			c.r.tellTroubles()
+			c.r.reportTroubles()
 		case <-c.stopped:
-			c.r.tellTroubles()
+			c.r.reportTroubles()
 			if c.begun {
 				c.interval(c.r.now(), true)
 			}
@@ -94,12 +95,12 @@ func (c *collector) loop() {
 	}
 }
 
-// recorded are the phases in which what the recorders of a worker record begins to
-// be due.
+// recorded are the phases in which what goes to each recorder of a worker begins to be
+// due.
 var recorded = [...]plan.Phase{plan.PhaseConnect, plan.PhaseWarmUp, plan.PhaseMeasure}
 
-// interval ends the interval under way, the last one perhaps. What was due in an
-// earlier phase has one of its own.
+// interval ends the current interval. If last, it also takes what is due in phases that
+// have not begun. What was due in an earlier phase gets a separate interval.
 func (c *collector) interval(now time.Duration, last bool) {
 	r := c.r
 	main := result.NewInterval(phaseNames[c.phase], c.from, now)
@@ -109,8 +110,8 @@ func (c *collector) interval(now time.Duration, last bool) {
 		var batches [len(w.recs)]*result.Batch
 		w.loop.Do(func() {
 			for i, rec := range w.recs {
-				// What is due at the very beginning of a phase may be recorded
-				// before the phase is entered: it is for its first interval.
+				// What is due at the very beginning of a phase may be recorded before
+				// the phase is entered. It belongs to the first interval of the phase.
 				if last || c.phase >= recorded[i] {
 					batches[i] = rec.Swap()
 				}
@@ -167,7 +168,7 @@ func (c *collector) add(i *result.Interval) {
 	}
 }
 
-// sum adds a number of the workers.
+// sum adds up a number over all workers.
 func (r *run) sum(of func(w *worker) int64) (n int64) {
 	for _, w := range r.workers {
 		w.loop.Do(func() { n += of(w) })
@@ -175,5 +176,5 @@ func (r *run) sum(of func(w *worker) int64) (n int64) {
 	return n
 }
 
-// unix is the wall-clock time of an intended time, for payloads that tell it.
+// unix returns the wall-clock time of an intended time, for payloads that carry it.
 func (r *run) unix(at time.Duration) int64 { return r.epoch + int64(max(at, math.MinInt64/2)) }

@@ -10,7 +10,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// idle is a run that has been prepared and not begun.
+// idle returns a run that has been prepared and not begun.
 func idle(t *testing.T, yaml string) *run {
 	t.Helper()
 	p := parse(t, yaml)
@@ -26,9 +26,9 @@ func idle(t *testing.T, yaml string) *run {
 	return r
 }
 
-// TestNoIntervalEndsBeforeItBegins: a phase begins when its time has come, and
-// the collector may have ended an interval after that time before it is told.
-// An interval of negative length is in no file.
+// TestNoIntervalEndsBeforeItBegins: a phase begins when its time has come, and the
+// collector may have ended an interval after that time before it learns of the phase.
+// No file may hold an interval of negative length.
 func TestNoIntervalEndsBeforeItBegins(t *testing.T) {
 	t.Parallel()
 	r := idle(t, "groups: {a: {clients: 1}}")

@@ -14,17 +14,17 @@ import (
 	"github.com/mqtools/mqtools/mqtt/swarm"
 )
 
-// specs are how the clients of a group connect to each of the brokers.
+// specs returns how the clients of a group connect, one for each of the brokers.
 func (w *worker) specs(g *group) []swarm.Spec {
 	window, aliases := 1, uint16(0)
 	for _, p := range g.Publish {
 		window = max(window, p.Window)
 		if p.TopicAlias {
-			aliases = math.MaxUint16 // as many as the broker takes
+			aliases = math.MaxUint16 // as many as the broker allows
 		}
 	}
 	if g.Respond != nil {
-		window = math.MaxUint16 // as many as the broker takes
+		window = math.MaxUint16 // as many as the broker allows
 	}
 	cfg := session.Config{SendWindow: window, SendAliases: aliases, ReceiveMaximum: g.ReceiveMaximum}
 	specs := make([]swarm.Spec, len(w.run.o.Swarm.Targets))
@@ -43,7 +43,8 @@ func (w *worker) connectPacket(cl *client, p *packet.Connect) {
 		return
 	}
 	p.CleanStart = g.CleanStart
-	if cl.origin == anybodys && g.Version == packet.V31 && g.publishesQoS2() { // it does not tell
+	// a CONNACK of 3.1 does not say whether there is a session
+	if cl.origin == anybodys && g.Version == packet.V31 && g.publishesQoS2() {
 		cl.origin = cleaning
 	}
 	p.CleanStart = p.CleanStart || cl.origin == cleaning
@@ -58,7 +59,7 @@ func (w *worker) connectPacket(cl *client, p *packet.Connect) {
 			Payload: will.Payload.Append(nil, cl.index, 0, 0)}
 		if will.Payload.HasHeader() {
 			result.Header{Kind: result.KindWill, Shard: uint16(w.run.shard.Index), Publisher: cl.number, Intended: max(cl.begun, 0)}.AppendTo(p.Will.Payload[:0], w.run.mark)
-			result.Seal(p.Will.Payload)
+			result.WriteChecksum(p.Will.Payload)
 		}
 		if g.Version >= packet.V5 && will.Delay > 0 {
 			p.Will.Properties, _ = p.Will.Properties.AppendUint(packet.WillDelayInterval, uint32(will.Delay/time.Second))
@@ -66,7 +67,7 @@ func (w *worker) connectPacket(cl *client, p *packet.Connect) {
 	}
 }
 
-// identify fills in what a client's CONNECT has whatever its session.
+// identify fills in the fields of a client's CONNECT that do not depend on its session.
 func (w *worker) identify(cl *client, p *packet.Connect) {
 	g := cl.g
 	p.Version, p.KeepAlive = g.Version, uint16(g.KeepAlive/time.Second)
@@ -76,14 +77,14 @@ func (w *worker) identify(cl *client, p *packet.Connect) {
 	p.ClientID, p.Username, p.Password = w.id, w.user, w.password
 }
 
-// spec is how a client connects to its broker.
+// spec returns how a client connects to its broker.
 func (cl *client) spec() *swarm.Spec {
 	return &cl.g.specs[(cl.g.Base+cl.index)%uint32(len(cl.g.specs))]
 }
 
-// connectAll has the clients connect, at the rate of the plan.
+// connectAll schedules the connections of the clients, at the plan's rate.
 func (w *worker) connectAll(at time.Duration) {
-	next := make([]int, len(w.groups)) // the client of each group whose turn is next
+	next := make([]int, len(w.groups)) // the next client of each group
 	var step func(now time.Duration)
 	step = func(now time.Duration) {
 		for i, g := range w.groups {
@@ -117,10 +118,10 @@ func (w *worker) connect(cl *client, due time.Duration) {
 	rec := w.rec(due)
 	rec.Count(result.Attempts, cl.g.Number, result.NoQoS, 1)
 	rec.Record(result.Connect, result.Lag, cl.g.Number, max(w.loop.Now()-due, 0))
-	_ = cl.c.Connect(cl.spec()) // it is idle
+	_ = cl.c.Connect(cl.spec()) // cannot fail: it is idle
 }
 
-// Connected notes how long the parts took, and subscribes.
+// Connected records how long each part took, and subscribes.
 func (w *worker) Connected(c *swarm.Client, ack *packet.Connack, t *swarm.Timing) {
 	cl := &w.clients[c.User]
 	now, g := w.loop.Now(), cl.g
@@ -147,8 +148,8 @@ func (w *worker) Connected(c *swarm.Client, ack *packet.Connack, t *swarm.Timing
 	rec.Record(result.Connect, result.Response, g.Number, t.Begun+t.Total()-cl.due)
 	rec.Count(result.Connects, g.Number, result.NoQoS, 1)
 	w.run.reached.Store(true)
-	if cl.more != nil {
-		cl.more.acked = 0
+	if cl.extras != nil {
+		cl.extras.acked = 0
 	}
 	w.resumed(cl, ack.SessionPresent)
 	w.tookOver(cl)
@@ -158,11 +159,12 @@ func (w *worker) Connected(c *swarm.Client, ack *packet.Connack, t *swarm.Timing
 	w.beginLife(cl, now)
 }
 
-// cleans reports whether a connection has done its work by being made, and another
-// one is to follow: before 5.0 a session is begun clean, which would end with its
-// connection, and then taken up. With Options.Resume the session of an earlier run is
-// taken up at once, unless its client publishes at QoS 2: to a broker that has it a
-// new message may be an old one, by its packet identifier.
+// cleans reports whether a connection was made only to clear the session, and another
+// one must follow. Before MQTT 5.0 a session that is begun clean would end with its
+// connection, so the run makes a clean connection first and then one that keeps the
+// session. With Options.Resume the session of an earlier run is resumed at once, unless
+// its client publishes at QoS 2: a broker with the old session might take a new message
+// for an old one with the same packet identifier.
 func (w *worker) cleans(cl *client, c *swarm.Client, ack *packet.Connack) bool {
 	switch {
 	case c != cl.c || cl.origin == own:
@@ -178,14 +180,14 @@ func (w *worker) cleans(cl *client, c *swarm.Client, ack *packet.Connack) bool {
 	return false
 }
 
-// publishesQoS2 reports whether its clients may publish at QoS 2.
+// publishesQoS2 reports whether the group's clients may publish at QoS 2.
 func (g *group) publishesQoS2() bool {
 	return g.Respond != nil || slices.ContainsFunc(g.Publish, func(p *plan.Publish) bool { return p.QoS == 2 })
 }
 
-// subscribe asks for a group's subscriptions, the deferred ones or the others;
-// false says that no answer will come: there are none, or the broker has announced
-// that it takes no such ones.
+// subscribe requests a group's subscriptions, the deferred ones or the others. It
+// returns false if no answer will come: there are no subscriptions, or the broker has
+// announced that it does not support them.
 func (w *worker) subscribe(cl *client, deferred bool) bool {
 	w.sub = packet.Subscribe{Subscriptions: w.sub.Subscriptions[:0]}
 	w.filters = w.filters[:0]
@@ -216,7 +218,7 @@ func (w *worker) subscribe(cl *client, deferred bool) bool {
 	cl.subbed = w.loop.Now()
 	w.ask(cl, deferred)
 	if err := cl.c.Subscribe(&w.sub, tag); err != nil {
-		w.rec(cl.subbed).CountError(cl.g.Number, "subscribe", swarm.Kind(err))
+		w.rec(cl.subbed).CountError(cl.g.Number, "subscribe", swarm.ErrorCategory(err))
 		w.note(cl, FailSubscribe, err)
 		return false
 	}
@@ -241,7 +243,7 @@ func options(s *plan.Subscribe) (o packet.SubscribeOptions) {
 	return o | packet.SubscribeOptions(s.RetainHandling)<<4
 }
 
-// Subscribed notes how long it took.
+// Subscribed records how long it took.
 func (w *worker) Subscribed(c *swarm.Client, tag uint64, p *packet.Suback) {
 	cl := &w.clients[c.User]
 	now := w.loop.Now()
@@ -265,16 +267,16 @@ func (w *worker) Subscribed(c *swarm.Client, tag uint64, p *packet.Suback) {
 	}
 	w.granted(c, cl, tag, p)
 	switch {
-	case c != cl.c: // it has been taken over
+	case c != cl.c: // that connection has been taken over
 	case tag == tagChurn:
-		cl.more.churning--
+		cl.extras.churning--
 		w.asking--
 	case tag == tagSubscribe && cl.state == underway:
 		w.isReady(cl)
 	}
 }
 
-// filterOf is the filter that code i of a SUBACK is about.
+// filterOf returns the filter that code i of a SUBACK is about.
 func (w *worker) filterOf(cl *client, tag uint64, i int) string {
 	if tag == tagChurn && cl.g.SubChurn != nil {
 		return cl.g.SubChurn.Filter.String()
@@ -300,8 +302,8 @@ func (w *worker) filterOf(cl *client, tag uint64, i int) string {
 	return ""
 }
 
-// ask notes that subscriptions of a client, the deferred ones or the others, are
-// asked for.
+// ask notes that subscriptions of a client, the deferred ones or the others, are being
+// requested.
 func (w *worker) ask(cl *client, deferred bool) {
 	if b := cl.g.book; b != nil {
 		b.each(int(cl.place), func(at int, g *grant, sh *share) {
@@ -312,7 +314,7 @@ func (w *worker) ask(cl *client, deferred bool) {
 	}
 }
 
-// granted enters what a SUBACK or UNSUBACK says in the ledger.
+// granted enters the codes of a SUBACK or UNSUBACK in the ledger.
 func (w *worker) granted(c *swarm.Client, cl *client, tag uint64, p *packet.Suback) {
 	b, l := cl.g.book, w.run.ledger
 	switch {
@@ -346,7 +348,8 @@ func (w *worker) granted(c *swarm.Client, cl *client, tag uint64, p *packet.Suba
 	}
 }
 
-// resumed notes that a client is connected, to the session it had or to a new one.
+// resumed notes that a client is connected, with its old session if present, else with
+// a new one.
 func (w *worker) resumed(cl *client, present bool) {
 	kept := present && cl.held
 	if cl.held && cl.keeps() && !present {
@@ -362,7 +365,7 @@ func (w *worker) resumed(cl *client, present bool) {
 	}
 }
 
-// isReady lets a client that is connected and subscribed do its work.
+// isReady starts the work of a client that is connected and subscribed.
 func (w *worker) isReady(cl *client) {
 	cl.state, cl.tries, cl.parted = ready, 0, false
 	if cl.went > 0 {
@@ -378,7 +381,7 @@ func (w *worker) isReady(cl *client) {
 	cl.pump(w)
 }
 
-// release has the start wait no more for a client.
+// release makes the start stop waiting for a client.
 func (w *worker) release(cl *client) {
 	if cl.awaited {
 		cl.awaited = false
@@ -386,7 +389,7 @@ func (w *worker) release(cl *client) {
 	}
 }
 
-// Failed notes why, and tries again if the plan says so.
+// Failed records the reason, and tries again if the plan says so.
 func (w *worker) Failed(c *swarm.Client, err error) {
 	cl := &w.clients[c.User]
 	if w.leaving {
@@ -397,7 +400,7 @@ func (w *worker) Failed(c *swarm.Client, err error) {
 	if c != cl.c {
 		return
 	}
-	if errors.Is(err, swarm.ErrClosed) { // the plan has it cut
+	if errors.Is(err, swarm.ErrClosed) { // closed by the plan
 		w.lost(cl, nil)
 		return
 	}
@@ -408,7 +411,7 @@ func (w *worker) Failed(c *swarm.Client, err error) {
 	w.lost(cl, err)
 }
 
-// Closed notes why a connection ended that was not to.
+// Closed records why a connection was lost.
 func (w *worker) Closed(c *swarm.Client, err error) {
 	cl := &w.clients[c.User]
 	now := w.loop.Now()
@@ -418,19 +421,19 @@ func (w *worker) Closed(c *swarm.Client, err error) {
 	if w.leaving {
 		w.present--
 	}
-	if w.leaving || c != cl.c { // thrown out by a takeover, as it was to be
+	if w.leaving || c != cl.c { // closed by a takeover, as planned
 		if !w.leaving {
 			w.takenOver(cl, err)
 		}
 		w.forget(c)
 		return
 	}
-	if cl.again { // of the session nothing was taken
+	if cl.again { // it only cleared the session: there is nothing to account for
 		cl.again, cl.state = false, away
 		w.later(now, func(now time.Duration) {
 			if !w.leaving && cl.state == away && cl.c.Idle() {
 				cl.state, cl.due = underway, now
-				_ = cl.c.Connect(cl.spec()) // it is idle
+				_ = cl.c.Connect(cl.spec()) // cannot fail: it is idle
 			}
 		})
 		return
@@ -458,8 +461,8 @@ func (w *worker) Closed(c *swarm.Client, err error) {
 	w.lost(cl, err)
 }
 
-// ended counts the connections in a row that were of no use, so that a broker that
-// accepts and then ends them is not hammered with what it does not take.
+// ended counts the connections in a row that achieved nothing. A broker that accepts
+// connections and then closes them is thus not flooded with what it does not accept.
 func (cl *client) ended(now time.Duration, err error) {
 	if r := cl.g.Reconnect; err == nil || cl.c.Useful() || r != nil && now-cl.begun >= r.Max {
 		cl.vain = 0
@@ -468,10 +471,10 @@ func (cl *client) ended(now time.Duration, err error) {
 	cl.vain++
 }
 
-// forget gives up what a client has under way.
+// forget gives up what a client has in flight.
 func (w *worker) forget(c *swarm.Client) {
 	cl := &w.clients[c.User]
-	_ = c.Forget(func(tag uint64) { // it is idle
+	_ = c.Forget(func(tag uint64) { // cannot fail: it is idle
 		w.flying--
 		w.unaccepted(cl, tag)
 	})
@@ -482,18 +485,18 @@ func (w *worker) countCause(rec *result.Recorder, cl *client, what string, err e
 	if errors.As(err, &refusal) {
 		rec.CountReason(cl.g.Number, refusal.Type, refusal.Reason)
 	}
-	rec.CountError(cl.g.Number, what, swarm.Kind(err))
+	rec.CountError(cl.g.Number, what, swarm.ErrorCategory(err))
 }
 
-// lost has a client come back, or not. err is why it was lost, nil if this side
-// ended the connection.
+// lost schedules the reconnect of a client, or gives it up. err is why it was lost, nil
+// if this side closed the connection.
 func (w *worker) lost(cl *client, err error) {
 	cl.state = away
 	now := w.loop.Now()
 	switch r := cl.g.Reconnect; {
-	case cl.more != nil && cl.more.next > 0: // its life has a plan
-		at := cl.more.next
-		cl.more.next = 0
+	case cl.extras != nil && cl.extras.next > 0: // its next life is scheduled
+		at := cl.extras.next
+		cl.extras.next = 0
 		w.later(at, func(time.Duration) { w.connect(cl, at) })
 	case r != nil:
 		at := now + cl.g.Backoff(cl.index, uint32(max(int(cl.tries), int(cl.vain)-1, 0)))
@@ -503,7 +506,7 @@ func (w *worker) lost(cl *client, err error) {
 		cl.alive = false
 		w.run.isLost(err)
 	}
-	// One that tries and tries shall not keep the others waiting.
+	// A client that keeps failing must not keep the others waiting.
 	if cl.g.Reconnect == nil || cl.tries > 3 {
 		w.release(cl)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/swarm"
 )
 
-// Acked notes how long it took.
+// Acked records how long the acknowledgement took, and enters its result.
 func (w *worker) Acked(c *swarm.Client, tag uint64, qos packet.QoS, reason packet.ReasonCode) {
 	cl := &w.clients[c.User]
 	if w.settled {
@@ -35,7 +35,7 @@ func (w *worker) Acked(c *swarm.Client, tag uint64, qos packet.QoS, reason packe
 	case reason.Failed():
 		if ok {
 			rec.Count(result.Refused, cl.g.Number, qos, 1)
-		} // else it is a reply
+		} // otherwise it is a reply
 		if resumed {
 			rec.CountError(cl.g.Number, "resume", reason.String())
 		} else {
@@ -54,7 +54,7 @@ func (w *worker) Acked(c *swarm.Client, tag uint64, qos packet.QoS, reason packe
 	}
 }
 
-// refusing is the packet that refuses a message of a QoS.
+// refusing returns the packet type that refuses a message of a QoS.
 func refusing(qos packet.QoS) packet.Type {
 	if qos == 2 {
 		return packet.PUBREC
@@ -62,7 +62,7 @@ func refusing(qos packet.QoS) packet.Type {
 	return packet.PUBACK
 }
 
-// highest is the highest QoS with which the group's clients publish.
+// highest returns the highest QoS at which the group's clients publish.
 func (g *group) highest() (q packet.QoS) {
 	for _, s := range g.streams {
 		q = max(q, s.QoS)
@@ -73,14 +73,14 @@ func (g *group) highest() (q packet.QoS) {
 	return q
 }
 
-// Writable goes on where the buffer was full.
+// Writable sends what waited while the buffer was full.
 func (w *worker) Writable(c *swarm.Client) {
 	if cl := &w.clients[c.User]; c == cl.c {
 		cl.pump(w)
 	}
 }
 
-// Message judges and times a delivery.
+// Message checks and times a delivery.
 func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) {
 	cl := &w.clients[c.User]
 	g := cl.g
@@ -96,10 +96,10 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 		w.respond(cl, p, now)
 	}
 	switch {
-	case err == result.ErrForeign, !w.run.sending:
+	case err == result.ErrNoHeader, !w.run.sending:
 		w.foreign(cl, p, now, w.run.header && w.run.sending)
 		return
-	case !w.run.sent(h): // it is of another run, or of another make and begins like a header
+	case !w.run.sent(h): // from another run, or from another program and only looks like a header
 		w.foreign(cl, p, now, w.run.header || err == nil)
 		return
 	case err != nil && !w.run.header:
@@ -108,7 +108,7 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 	}
 	rec := w.rec(h.Intended)
 	own := int(h.Shard) == w.run.shard.Index
-	if !own || err != nil || h.Intended < max(cl.begun, cl.subbed) { // of an earlier time, but measured from now on
+	if !own || err != nil || h.Intended < max(cl.begun, cl.subbed) { // sent earlier, but measured from now on
 		rec = w.rec(now)
 	}
 	if err != nil {
@@ -129,7 +129,7 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 		}
 		return
 	}
-	if first := w.judge(rec, cl, p, h, c != cl.c, now); !first {
+	if first := w.classify(rec, cl, p, h, c != cl.c, now); !first {
 		return
 	}
 	switch {
@@ -151,8 +151,8 @@ func (w *worker) Message(c *swarm.Client, p *packet.Publish, now time.Duration) 
 	}
 }
 
-// corrupt counts a delivery with a wrong body. It stands for one that is owed; the
-// same bytes once more are a repetition.
+// corrupt counts a delivery with a wrong body. It takes the place of one that is owed.
+// The same bytes again are a duplicate.
 func (w *worker) corrupt(rec *result.Recorder, cl *client, p *packet.Publish) {
 	g := cl.g
 	rec.Count(result.Delivered, g.Number, p.QoS, 1)
@@ -179,12 +179,12 @@ func (w *worker) corrupt(rec *result.Recorder, cl *client, p *packet.Publish) {
 	}
 }
 
-// maxSpoilt bounds what is remembered of corrupt payloads.
+// maxSpoilt bounds how many corrupt payloads are remembered.
 const maxSpoilt = 1 << 14
 
-// judge counts what is wrong with a delivery, and reports whether it is the first
-// of its message. old: it came by a connection that has been taken over.
-func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h result.Header, old bool, now time.Duration) bool {
+// classify counts what is wrong with a delivery, and reports whether it is the first of
+// its message. old says that it arrived on a connection that has been taken over.
+func (w *worker) classify(rec *result.Recorder, cl *client, p *packet.Publish, h result.Header, old bool, now time.Duration) bool {
 	g := cl.g
 	e, a := w.entitle(cl, p.Topic), cl.account()
 	outcome, away, copies := result.Duplicate, int(h.Shard) != w.run.shard.Index, false
@@ -218,12 +218,13 @@ func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h re
 	switch outcome {
 	case result.Duplicate:
 		switch {
-		// Each subscription may have the retained message sent (MQTT 5.0 section
-		// 3.8.4), and each that matches a copy (section 3.3.4).
+		// The broker may send the retained message for each subscription (MQTT 5.0
+		// section 3.8.4), and a copy for each that matches (section 3.3.4).
 		case replayed || copies:
 			rec.Count(result.Copies, g.Number, p.QoS, 1)
-		// Who was taken over has lost what QoS 2 needs to know of redeliveries.
-		case p.QoS == 2 && (old || p.Dup) && cl.more != nil && cl.more.other != nil:
+		// A client that was taken over has lost the state that QoS 2 needs to recognize
+		// redeliveries.
+		case p.QoS == 2 && (old || p.Dup) && cl.extras != nil && cl.extras.rival != nil:
 			rec.Count(result.Unjudged, g.Number, p.QoS, 1)
 		default:
 			rec.Count(result.Duplicates, g.Number, p.QoS, 1)
@@ -247,7 +248,7 @@ func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h re
 		a, of = nil, nil
 	}
 	if of != nil && w.outlives(of, h, p.QoS) {
-		of.members.Lock() // not in the middle of a balance
+		of.members.Lock() // not during a balance
 		defer of.members.Unlock()
 		w.came(rec, cl, a, p.QoS, true)
 		return true
@@ -262,9 +263,9 @@ func (w *worker) judge(rec *result.Recorder, cl *client, p *packet.Publish, h re
 	return true
 }
 
-// outlives reports whether a delivery is of a message that was sent before the latest
-// member of a shared subscription went. Such a message is not owed any more, as it may
-// have gone with the member, but may come.
+// outlives reports whether the message of a delivery was sent before a member last left
+// a shared subscription. Such a message is no longer owed, since it may have been lost
+// with the member, but it may arrive.
 func (w *worker) outlives(sh *share, h result.Header, q packet.QoS) bool {
 	closed := sh.closed[min(q, packet.QoS(sh.qos.Load()))].Load()
 	if closed == 0 || w.run.ticks == nil {
@@ -274,8 +275,8 @@ func (w *worker) outlives(sh *share, h result.Header, q packet.QoS) bool {
 	return known && before(tick, closed)
 }
 
-// copy is the checker of the copies of a message beyond the first: one for each
-// further filter of a client that matches.
+// copy returns the checker of the copies of a message beyond the first: one for each
+// further matching filter of a client.
 func (w *worker) copy(n int) *result.Checker {
 	for len(w.copies) < n {
 		w.copies = append(w.copies, result.NewChecker(64, maxRanges))
@@ -283,9 +284,9 @@ func (w *worker) copy(n int) *result.Checker {
 	return w.copies[n-1]
 }
 
-// foreign counts a delivery without a header of this run. Where not all of the run's
-// own messages have one, and where it has none, it is one of those that are counted
-// alone; others says that it is not.
+// foreign handles a delivery without a header of this run. If others, it is from
+// another run and counts as foreign. Otherwise it may be one of the run's own messages,
+// not all of which have a header, and counts as delivered.
 func (w *worker) foreign(cl *client, p *packet.Publish, now time.Duration, others bool) {
 	rec := w.rec(now)
 	if others {
@@ -305,12 +306,12 @@ func (w *worker) foreign(cl *client, p *packet.Publish, now time.Duration, other
 		a = &e.shares[0].account
 	case w.run.shard.Count > 1:
 		rec.Count(result.DistinctAway, cl.g.Number, p.QoS, 1)
-		a = nil // whose it is, nobody knows
+		a = nil // the recipient is unknown
 	}
 	w.came(rec, cl, a, p.QoS, false)
 }
 
-// pulse is when something last came, and how long nothing came in between.
+// pulse records when something last arrived, and the gaps in between.
 type pulse struct {
 	last time.Duration
 	at   [8]int64 // seconds
@@ -331,7 +332,7 @@ func (p *pulse) beat(now time.Duration) {
 	p.last, p.any = now, true
 }
 
-// gap is the longest of the last seconds.
+// gap returns the longest gap of the last seconds.
 func (p *pulse) gap() (longest time.Duration) {
 	const seconds = 5
 	for i, at := range p.at {

@@ -11,27 +11,27 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 )
 
-// Limits are what a machine grants a process; 0 where the system does not tell.
+// Limits is what a machine allows a process; 0 where the system does not say.
 type Limits struct {
-	Files      uint64 // descriptors of a process, the hard limit, to which the soft one is raised
+	Files      uint64 // descriptors of a process: the hard limit, to which the soft one is raised
 	AllFiles   uint64 // of all processes
-	Ports      int    // local ports, of all source addresses, for connections to one address and port
-	OwnPorts   bool   // the ports are chosen by the run, from 1024 on
-	Waiting    int    // sockets in TIME-WAIT now, which keep a port for a minute
-	Memory     uint64 // bytes that are available
-	Conntrack  uint64 // connections that the firewall follows; 0: it follows none
-	Backlog    uint64 // connections that may wait to be accepted by a listener, somaxconn
-	SynBacklog uint64 // connections of a listener that may be half open
+	Ports      int    // local ports, over all source addresses, for connections to one address and port
+	OwnPorts   bool   // the run chooses the ports, from 1024 up
+	Waiting    int    // sockets now in TIME-WAIT, each of which holds a port for a minute
+	Memory     uint64 // available bytes
+	Conntrack  uint64 // connections that the firewall can track; 0: it tracks none
+	Backlog    uint64 // connections that may wait in a listener's accept queue, somaxconn
+	SynBacklog uint64 // half-open connections of a listener
 	CPUs       int    // processors of the machine that the process may use
-	MaxProcs   int    // of them, those that Go uses
+	MaxProcs   int    // the part of CPUs that Go uses
 }
 
-// allPorts are those that a run may choose itself.
+// allPorts is the number of ports that a run may choose from itself.
 const allPorts = 65535 - 1024 + 1
 
-// ThisMachine are the limits here, with sources addresses to connect from, 0 for
-// that of the system's choice. ownPorts tells that the run chooses the ports, which
-// the lite engine does and std does not.
+// ThisMachine returns the limits of this machine. sources is the number of addresses to
+// connect from, 0 if the system chooses the address. ownPorts says that the run chooses
+// the ports, which the lite engine does and std does not.
 func ThisMachine(sources int, ownPorts bool) Limits {
 	env := result.ThisEnvironment()
 	l := Limits{
@@ -53,7 +53,7 @@ func ThisMachine(sources int, ownPorts bool) Limits {
 	return l
 }
 
-// portRange is how many ports the text of ip_local_port_range has.
+// portRange returns the number of ports in the text of ip_local_port_range.
 func portRange(text string) int {
 	f := strings.Fields(text)
 	if len(f) != 2 {
@@ -67,7 +67,7 @@ func portRange(text string) int {
 	return high - low + 1
 }
 
-// timeWait is the number behind "tw" in the line of TCP in sockstat.
+// timeWait returns the number after "tw" in the TCP line of sockstat.
 func timeWait(sockstat string) int {
 	for line := range strings.Lines(sockstat) {
 		f := strings.Fields(line)
@@ -84,7 +84,7 @@ func timeWait(sockstat string) int {
 	return 0
 }
 
-// number reads a file with a number; 0 if there is none.
+// number reads a file that contains a number. It returns 0 if there is none.
 func number(path string) uint64 {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -94,7 +94,7 @@ func number(path string) uint64 {
 	return n
 }
 
-// available is the memory that is free or can be made so.
+// available returns the bytes of memory that are free or can be freed.
 func available() uint64 {
 	b, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
@@ -109,30 +109,30 @@ func available() uint64 {
 	return 0
 }
 
-// Use is how a plan is run.
-type Use struct {
+// Deployment is how a plan is deployed.
+type Deployment struct {
 	Shards  int  // parts of the plan, of which the machine runs one
 	Procs   int  // processes that share this part
 	Brokers int  // addresses to connect to
 	Std     bool // the engine is std
-	Local   bool // the broker is on this machine: so are both ends of all connections
-	Serving bool // it is in this process
+	Local   bool // the broker is on this machine, and so are both ends of all connections
+	Serving bool // the broker is in this process
 }
 
-// Finding is what the doctor says of one limit.
+// Finding is the doctor's result for one limit.
 type Finding struct {
 	What  string // files, ports, memory ...
 	Bytes bool   // Needs and Has are bytes
 	Needs uint64
 	Has   uint64 // 0: not known, or no limit
-	Text  string // a sentence without full stop; empty: enough
-	Fix   string // what helps
+	Text  string // a sentence without full stop; empty: the limit suffices
+	Fix   string // how to raise it
 	Fatal bool   // the plan cannot run
 }
 
-// Examine compares what a plan needs with the limits of a machine that runs the
-// largest of its shards.
-func Examine(p *plan.Plan, l Limits, u Use) ([]Finding, error) {
+// CheckMachine compares what a plan needs with the limits of a machine that runs the largest
+// of its shards.
+func CheckMachine(p *plan.Plan, l Limits, u Deployment) ([]Finding, error) {
 	b, err := p.Budget(u.Shards * u.Procs)
 	if err != nil {
 		return nil, err
@@ -140,7 +140,7 @@ func Examine(p *plan.Plan, l Limits, u Use) ([]Finding, error) {
 	conns := uint64(b.Connections * u.Procs) // of the machine
 	brokers := uint64(max(u.Brokers, 1))
 	perBroker := (conns + brokers - 1) / brokers
-	ends := uint64(1) // of each connection, here
+	ends := uint64(1) // of each connection, on this machine
 	if u.Local || u.Serving {
 		ends = 2
 	}
@@ -156,7 +156,7 @@ func Examine(p *plan.Plan, l Limits, u Use) ([]Finding, error) {
 		room := l.Files - min(l.Files, uint64(b.Descriptors-b.Connections))
 		switch {
 		case u.Serving:
-			files.Fix = fmt.Sprintf("run the broker in a process of its own, or %s", files.Fix)
+			files.Fix = fmt.Sprintf("run the broker in a separate process, or %s", files.Fix)
 		case room > 0:
 			files.Fix = fmt.Sprintf("divide the run with --procs %d, or %s", (conns+room-1)/room, files.Fix)
 		}
@@ -178,12 +178,12 @@ func Examine(p *plan.Plan, l Limits, u Use) ([]Finding, error) {
 	}
 	track := Finding{What: "tracked connections", Needs: conns, Has: l.Conntrack}
 	if l.Conntrack > 0 && track.Needs > l.Conntrack {
-		track.Text = fmt.Sprintf("%d connections are more than the %d that the firewall follows", conns, l.Conntrack)
-		track.Fix = fmt.Sprintf("sysctl net.netfilter.nf_conntrack_max=%d, or leave them out of the tracking", conns*2)
+		track.Text = fmt.Sprintf("%d connections are more than the %d that the firewall tracks", conns, l.Conntrack)
+		track.Fix = fmt.Sprintf("sysctl net.netfilter.nf_conntrack_max=%d, or exempt them from tracking", conns*2)
 	}
 	cpus := Finding{What: "processors", Needs: uint64(l.CPUs), Has: uint64(l.MaxProcs)}
 	if l.MaxProcs < l.CPUs {
-		cpus.Text = fmt.Sprintf("of %d processors %d are used", l.CPUs, l.MaxProcs)
+		cpus.Text = fmt.Sprintf("%d of %d processors are used", l.MaxProcs, l.CPUs)
 		cpus.Fix = "unset GOMAXPROCS, or raise the CPU limit of the container"
 	}
 	findings := []Finding{files, all, localPorts(l, perBroker), memory, track, cpus}
@@ -193,7 +193,7 @@ func Examine(p *plan.Plan, l Limits, u Use) ([]Finding, error) {
 	return findings, nil
 }
 
-// localPorts examines the ports for connections to one address.
+// localPorts checks the ports for connections to one address.
 func localPorts(l Limits, needs uint64) Finding {
 	f := Finding{What: "local ports", Needs: needs, Has: uint64(l.Ports)}
 	addresses := (needs + allPorts - 1) / allPorts
@@ -206,27 +206,26 @@ func localPorts(l Limits, needs uint64) Finding {
 			f.Fix = fmt.Sprintf("give %d addresses to --source-ip", addresses)
 		}
 	case l.Ports > 0 && f.Needs+uint64(l.Waiting) > f.Has:
-		f.Text = fmt.Sprintf("%d connections that are over may still keep their local ports, in TIME-WAIT", l.Waiting)
+		f.Text = fmt.Sprintf("%d closed connections may still hold their local ports, in TIME-WAIT", l.Waiting)
 		f.Fix = "wait a minute, or connect from other addresses with --source-ip"
 	}
 	return f
 }
 
-// listenQueue examines the queue of the broker's listener, if that is on this
-// machine. What does not fit is tried again by TCP after a second, and later.
+// listenQueue checks the queue of the broker's listener, if that is on this machine.
+// TCP retries a connection that does not fit after a second, and again later.
 func listenQueue(l Limits, halfOpen uint64) Finding {
 	f := Finding{What: "listen queue", Needs: halfOpen, Has: min(l.Backlog, l.SynBacklog)}
 	if f.Has > 0 && f.Needs > f.Has {
-		f.Text = fmt.Sprintf("up to %d connections are begun at once, and the queue of a listener here holds %d: some take seconds more", f.Needs, f.Has)
+		f.Text = fmt.Sprintf("up to %d connections are begun at once, and a listener's queue here holds %d: some take seconds longer", f.Needs, f.Has)
 		f.Fix = fmt.Sprintf("sysctl net.core.somaxconn=%d net.ipv4.tcp_max_syn_backlog=%d, and restart the broker", f.Needs, f.Needs)
 	}
 	return f
 }
 
-// Fits is the largest number of clients that connect and nothing more, at most
-// most, that the machine has room for, and the finding that bounds it; the zero
-// Finding if nothing does.
-func Fits(l Limits, u Use, most int) (clients int, bound Finding, err error) {
+// MaxClients returns the largest number of clients that only connect and fit on the machine,
+// at most most, and the finding that limits it, which is the zero Finding if none does.
+func MaxClients(l Limits, u Deployment, most int) (clients int, bound Finding, err error) {
 	low, high := 0, most+1 // low fits, high does not
 	for high-low > 1 {
 		middle := (low + high) / 2
@@ -243,13 +242,13 @@ func Fits(l Limits, u Use, most int) (clients int, bound Finding, err error) {
 	return low, bound, nil
 }
 
-// tooMany is why so many clients do not fit; nil if they do.
-func tooMany(l Limits, u Use, clients int) (*Finding, error) {
+// tooMany returns why so many clients do not fit, nil if they do.
+func tooMany(l Limits, u Deployment, clients int) (*Finding, error) {
 	p, err := plan.Conn(plan.Short{Clients: clients}, plan.Options{})
 	if err != nil {
 		return nil, err
 	}
-	findings, err := Examine(p, l, u)
+	findings, err := CheckMachine(p, l, u)
 	if err != nil {
 		return nil, err
 	}

@@ -12,25 +12,25 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 )
 
-// Fault is something that is done to connections.
+// Fault is a fault injected into connections.
 type Fault string
 
 // The faults.
 const (
-	Delay   Fault = "delay"   // bytes come late
+	Delay   Fault = "delay"   // bytes arrive late
 	Stall   Fault = "stall"   // nothing moves for a while
-	Split   Fault = "split"   // bytes come a few at a time
-	Cut     Fault = "cut"     // connections are reset, and what is on its way is gone
-	Refuse  Fault = "refuse"  // a connection is reset, and new ones for a while
-	Restart Fault = "restart" // the broker ends, and begins anew
+	Split   Fault = "split"   // bytes arrive a few at a time
+	Cut     Fault = "cut"     // connections are reset, and what they carry is lost
+	Refuse  Fault = "refuse"  // a connection is reset, and so are new ones for a while
+	Restart Fault = "restart" // the broker stops and starts again
 )
 
-// Faults are all of them.
+// Faults returns all faults.
 func Faults() []Fault { return []Fault{Delay, Stall, Split, Cut, Refuse, Restart} }
 
-// event is a fault's beginning or end.
+// event is the beginning or the end of a fault.
 type event struct {
-	at    time.Duration // since the beginning of the publishing
+	at    time.Duration // since publishing began
 	fault Fault
 	on    bool
 	share float64       // of the connections, for Cut
@@ -38,8 +38,8 @@ type event struct {
 	long  time.Duration // until its end
 }
 
-// schedule makes the plan of faults: the same for the same seed, whatever other
-// faults there are.
+// schedule returns the events of a run. The same seed gives the same events of a fault,
+// whatever other faults there are.
 func (o *VerifyOptions) schedule() []event {
 	var all []event
 	for i, f := range Faults() {
@@ -77,15 +77,15 @@ func (o *VerifyOptions) schedule() []event {
 	return all
 }
 
-// haunting is what is done to the connections of a run.
+// haunting is the fault injection of a run.
 type haunting struct {
 	o      *VerifyOptions
 	proxy  *fault.Proxy
 	begun  map[Fault]int
-	failed error // the first Restart that did
+	failed error // the first Restart that failed
 }
 
-// haunt does what the schedule says, and heals everything in the end.
+// haunt follows the schedule, and heals everything at the end.
 func (h *haunting) haunt(ctx context.Context, tell func(result.NoteKind, string)) {
 	begin, p := time.Now(), h.proxy
 	defer func() {
@@ -116,7 +116,7 @@ func (h *haunting) haunt(ctx context.Context, tell func(result.NoteKind, string)
 	<-ctx.Done()
 }
 
-// apply does one fault, and says what it did.
+// apply applies one event and returns a description of it.
 func (o *VerifyOptions) apply(e event, p *fault.Proxy) (string, error) {
 	long := e.long.Round(time.Millisecond)
 	switch e.fault {
@@ -141,7 +141,7 @@ func (o *VerifyOptions) apply(e event, p *fault.Proxy) (string, error) {
 			return fmt.Sprintf("%d cut, and new connections refused for %v", p.Cut(1), long), nil
 		}
 	case Cut:
-		// What is held back while nothing moves is gone with the connections.
+		// What a stall holds back is lost with the connections.
 		if e.on {
 			p.Stall(true)
 			return "", nil

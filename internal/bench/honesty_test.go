@@ -27,9 +27,9 @@ func bad(t testing.TB, f badbroker.Flaws) (*badbroker.Broker, *transport.Target)
 	return b, at(t, b.Addr().String())
 }
 
-// A fifth of the messages are due while the broker stands still. A window of one
-// sends just one of them then: measured from the sending, the others look fast.
-// A busy machine only adds to the service of each message.
+// A fifth of the messages are due while the broker is stalled. A window of one sends
+// only one of them during the stall: measured from the send, the others look fast. A
+// busy machine only adds to the service time of each message.
 func TestAStallShowsInTheResponse(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e swarm.Engine) {
 		_, target := bad(t, badbroker.Flaws{Stall: 200 * time.Millisecond, Every: time.Second})
@@ -56,7 +56,7 @@ groups:
 	})
 }
 
-// Every delivery that goes wrong is found, and no other one.
+// Every faulty delivery is found, and no other one.
 func TestFlawsAreFoundExactly(t *testing.T) {
 	for i := range 6 {
 		qos, messages, flaws := i%3, 1000, badbroker.Flaws{Drop: 31, Duplicate: 23, Reorder: 19, Corrupt: 43}
@@ -77,7 +77,7 @@ groups:
 					t.Fatalf("%d sent, %d published, flaws: %d %d %d %d", f.Sent, c.Published, c.Dropped, c.Duplicated, c.Reordered, c.Corrupted)
 				}
 				lost, dropped := c.Dropped+c.Held, 0
-				if qos == 0 { // which promises nothing
+				if qos == 0 { // QoS 0 guarantees nothing
 					lost, dropped = 0, lost
 				}
 				for _, x := range []struct {
@@ -114,8 +114,8 @@ groups:
 	}
 }
 
-// A shard's payloads without room for a header are counted, and nothing is made
-// of them that is not known.
+// A shard's payloads without room for a header are counted, and nothing is derived from
+// them that is not known.
 func TestWithoutHeaderDeliveriesAreCounted(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b, network := flawed(t, badbroker.Flaws{Drop: 31})
@@ -139,8 +139,8 @@ groups:
 	})
 }
 
-// What the broker took for each message is known: the tool finds more, for the way
-// there and back and what the machine was busy with, and never less.
+// The time that the broker took for each message is known. The measured time is longer,
+// by the way there and back and by the load of the machine, and never shorter.
 func TestDelaysAreNotMeasuredTooShort(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e swarm.Engine) {
 		b, target := bad(t, badbroker.Flaws{Delay: delays})
@@ -160,7 +160,7 @@ func TestDelaysAreNotMeasuredTooShort(t *testing.T) {
 
 const starvedEnv = "MQTOOLS_TEST_STARVED"
 
-// starve runs a load in a process that has no time for it, and tells the verdicts.
+// starve runs a load in a process that has no time for it, and prints the verdicts.
 func starve() {
 	runtime.GOMAXPROCS(1)
 	for range 8 {
@@ -216,8 +216,8 @@ groups:
   pubs: {clients: 5, publish: {topic: t/%%i, qos: 1, payload: 64, rate: 500/s}%s}
 `
 
-// dies runs a scenario, and ends the broker 300 ms after the beginning of the
-// measurement, without a goodbye.
+// dies runs a scenario, and resets the broker's connections 300 ms after the
+// measurement began.
 func dies(t *testing.T, yaml string) *outcome {
 	b, network := ours(t, broker.Options{})
 	by := within(network.Dial)
@@ -230,10 +230,10 @@ func dies(t *testing.T, yaml string) *outcome {
 	return attempt(t.Context(), t, yaml, by)
 }
 
-// A reader is told who closed the connection, and the counters keep their name.
+// The error says who closed the connection, and the counters keep their name.
 func TestTheEndOfAConnectionInWords(t *testing.T) {
-	if err := error(hungUp{}); swarm.Kind(err) != "eof" || err.Error() != "the broker closed the connection" {
-		t.Errorf("%s: %v", swarm.Kind(err), err)
+	if err := error(hungUp{}); swarm.ErrorCategory(err) != "eof" || err.Error() != "the broker closed the connection" {
+		t.Errorf("%s: %v", swarm.ErrorCategory(err), err)
 	}
 }
 
@@ -261,8 +261,8 @@ func TestABrokerThatIsLostEndsTheRun(t *testing.T) {
 	})
 }
 
-// Those who come back when the broker does not are counted, too, and what was due
-// meanwhile is not called sent.
+// Clients that reconnect while the broker is down are counted too, and messages due
+// then do not count as sent.
 func TestABrokerThatStaysAwayIsCounted(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		again := ", reconnect: {first: 50ms, max: 100ms}"
@@ -278,8 +278,8 @@ func TestABrokerThatStaysAwayIsCounted(t *testing.T) {
 	})
 }
 
-// taken is an address at which nobody listens, and nobody else will: a client
-// has it.
+// taken returns an address on which no program listens, and none will, since a client
+// occupies it.
 func taken(t *testing.T) string {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -327,7 +327,7 @@ func TestARefusalIsTabulated(t *testing.T) {
 	})
 }
 
-// An end from outside has what is under way awaited, whenever it comes.
+// A cancelation waits for the messages in flight, whenever it comes.
 func TestACancelledRunDrains(t *testing.T) {
 	for _, phase := range []string{"warm-up", "measure"} {
 		t.Run(phase, func(t *testing.T) {

@@ -12,64 +12,64 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// The life of a message:
+// ledger records which deliveries are owed and which have arrived. The life of a
+// message:
 //
-//	due -> sent | skipped (its publisher is not connected) | unsent (no room to the end)
-//	sent -> accepted (QoS 0: sent) | refused | unaccepted (no answer)
+//	due -> sent | skipped (its publisher is not connected) | unsent (no room until the end)
+//	sent -> accepted (QoS 0: sent) | refused | unaccepted (no acknowledgement)
 //	accepted -> for each subscription that was granted then: owed
-//	owed -> received | corrupt | voided (the subscription has ended) | lost | dropped | under way
+//	owed -> received | corrupt | voided (the subscription has ended) | lost | dropped | in flight
 //
-// A message is in one state at a time, and so is each of its deliveries. The ledger
-// has an account for each subscriber, and one for each shared subscription: what an
-// accepted message owes it is entered by the publisher's worker, what comes by the
-// subscriber's.
+// A message is in one state at a time, and so is each of its deliveries. The ledger has
+// an account for each subscriber and one for each shared subscription. The publisher's
+// worker enters what an accepted message owes, the subscriber's worker what arrives.
 //
-// A message owes a subscription that was granted before the message was sent, and
-// still stood when it was accepted. Where the subscription, or the connection, came
-// or went in between, and where the broker never answered, nobody knows; such a
-// claim is kept, and entered in the end if the message came. So nothing that comes
-// unexpectedly stands for something that is lost.
+// A message is owed to a subscription that was granted before the message was sent and
+// still stood when it was accepted. If the subscription or the connection came or went
+// in between, or if the broker did not acknowledge the message, it is unknown whether
+// the message is owed. It is then kept as a claim, and entered at the end if the
+// message arrived. An unexpected delivery therefore never makes up for a lost one.
 type ledger struct {
 	run     *run
-	books   []*book // by the group's number; nil: it subscribes to nothing
+	books   []*book // by the group's number; nil: no subscriptions
 	entries map[*plan.Subscribe]int
 	shares  map[string]*share
 	clock   atomic.Int64 // ticks with each change of a grant
-	cached  atomic.Int64 // routes that are kept
+	cached  atomic.Int64 // routes that are cached
 
-	mu       sync.Mutex // of what follows
+	mu       sync.Mutex // guards the fields below
 	claims   []claim
-	retained map[string]struct{} // topics of retained messages that wait for subscribers
+	retained map[string]struct{} // topics of retained messages kept for future subscribers
 }
 
-// book is the accounts of a group's clients, by their place in the shard.
+// book holds the accounts of a group's clients, by their place in the shard.
 type book struct {
 	*plan.Group
 	accounts []account
-	grants   []grant  // of each client one for each of the group's subscriptions
+	grants   []grant  // for each client, one for each of the group's subscriptions
 	shares   []*share // likewise; nil: not shared
 	plain    bool     // there is one subscription, and it is not shared
 }
 
-// account is what is owed to a subscriber, and what has come, by QoS.
+// account counts by QoS what is owed to a subscriber and what has arrived.
 type account struct {
 	owed, got, corrupt, void [3]atomic.Int64
-	closed                   [3]atomic.Int64 // the first tick since it was last balanced
-	replays                  atomic.Int64    // of what is owed: retained messages, since the grant
+	closed                   [3]atomic.Int64 // the tick after the last balance; 0: never balanced
+	replays                  atomic.Int64    // the part of owed that is retained messages, since the grant
 }
 
 // grant is a subscription at the broker. Its times are ticks of the ledger's clock.
 type grant struct {
 	kept    atomic.Int64 // since when messages at QoS 1 and 2 are owed; 0: they are not
-	live    atomic.Int64 // likewise at QoS 0: the subscriber is connected
-	changed atomic.Int64 // when one of these last changed; changing: it does
+	live    atomic.Int64 // likewise at QoS 0, while the subscriber is connected
+	changed atomic.Int64 // when kept or live last changed; changing: a change is in progress
 	qos     atomic.Uint32
-	replays [3]atomic.Int64 // retained messages that are owed when it is granted
+	replays [3]atomic.Int64 // retained messages that become owed when it is granted
 }
 
 const changing = -1
 
-// standing is what a message owes a subscription.
+// standing says whether a message is owed to a subscription.
 type standing uint8
 
 const (
@@ -78,7 +78,7 @@ const (
 	owes
 )
 
-// of is the standing of a message that was sent at a tick.
+// of returns the standing of a message that was sent at the given tick.
 func (g *grant) of(q packet.QoS, sent int64) standing {
 	since := g.kept.Load()
 	if q == 0 {
@@ -87,40 +87,40 @@ func (g *grant) of(q packet.QoS, sent int64) standing {
 	switch c := g.changed.Load(); {
 	case since != 0 && since <= sent:
 		return owes
-	case c == changing || c > sent, g.kept.Load() != 0: // a broker may keep messages at QoS 0, too
+	case c == changing || c > sent, g.kept.Load() != 0: // a broker may keep QoS 0 messages too
 		return owesPerhaps
 	}
 	return owesNothing
 }
 
-// share is a shared subscription, of members in whatever loop.
+// share is a shared subscription. Its members may be in any loop.
 type share struct {
 	account
 	grant
 	filter  string
 	inner   string
-	group   int                   // the first that has it
-	check   *result.SharedChecker // perhaps of others, too
-	copies  bool                  // a copy for another filter of a member may be taken for one of it
-	members sync.Mutex            // guards what follows, and balances of the account
-	joined  bool                  // somebody has
+	group   int                   // the first group that has it
+	check   *result.SharedChecker // may be common to several shares
+	copies  bool                  // a copy for a member's other filter may be mistaken for one of this share
+	members sync.Mutex            // guards the fields below and the balancing of the account
+	joined  bool                  // it has had a member
 	kept    int                   // members whose sessions live
-	live    int                   // of them, those that are connected
+	live    int                   // members that are connected as well
 }
 
-// claim is a delivery that is owed if it came.
+// claim is a delivery that is owed only if it has arrived.
 type claim struct {
 	*account
 	group      int
-	share      *share // nil: subscriber is meant
+	share      *share // nil: the claim is the subscriber's
 	subscriber uint32
 	publisher  uint32
 	seq        uint32
 	qos        packet.QoS
-	sent       int64 // the tick
+	sent       int64 // tick
 }
 
-// maxClaims bounds what is remembered of claims.
+// maxClaims bounds the number of claims kept.
 const maxClaims = 1 << 20
 
 // newLedger opens the accounts of a shard.
@@ -175,15 +175,15 @@ func newLedger(r *run) *ledger {
 	return l
 }
 
-// maxShareChecks bounds the memory of the checkers of shared subscriptions: beyond,
-// those of one form have one together.
+// maxShareChecks bounds the memory of the checkers of shared subscriptions. Beyond it,
+// the shares of one subscription of the plan use one checker together.
 const maxShareChecks = 1 << 23
 
-// maxPages bounds what is remembered of the messages of shared subscriptions.
+// maxPages bounds what is remembered about the messages of shared subscriptions.
 const maxPages = 1 << 20
 
-// each calls f with the grants of a client's subscriptions, and the share where it is
-// a shared one.
+// each calls f with each of a client's grants, and with the share if the subscription
+// is shared.
 func (b *book) each(place int, f func(at int, g *grant, sh *share)) {
 	n := len(b.Subscribe)
 	for at := range n {
@@ -195,7 +195,7 @@ func (b *book) each(place int, f func(at int, g *grant, sh *share)) {
 	}
 }
 
-// ask notes that a subscription is being asked for, or taken back.
+// ask notes that a subscription is being requested or withdrawn.
 func (l *ledger) ask(g *grant, sh *share) {
 	g.changed.Store(changing)
 	if sh != nil {
@@ -203,13 +203,13 @@ func (l *ledger) ask(g *grant, sh *share) {
 	}
 }
 
-// allow notes that a subscription was granted.
-// What else it is owed now, retained messages, is returned by QoS.
+// allow notes that a subscription was granted. It returns, by QoS, the retained
+// messages that become owed.
 func (l *ledger) allow(a *account, g *grant, sh *share, qos packet.QoS, replays bool) (more [3]int64) {
 	tick := l.clock.Add(1)
 	if sh != nil {
 		sh.join(g, qos, tick)
-		a = nil // retained messages are not sent (MQTT 5.0 section 4.8.2)
+		a = nil // a shared subscription gets no retained messages (MQTT 5.0 section 4.8.2)
 	}
 	g.qos.Store(uint32(qos))
 	g.kept.Store(tick)
@@ -225,7 +225,7 @@ func (l *ledger) allow(a *account, g *grant, sh *share, qos packet.QoS, replays 
 	return more
 }
 
-// join takes a member in.
+// join adds a member.
 func (s *share) join(g *grant, qos packet.QoS, tick int64) {
 	s.members.Lock()
 	defer s.members.Unlock()
@@ -239,15 +239,15 @@ func (s *share) join(g *grant, qos packet.QoS, tick int64) {
 			s.grant.live.Store(tick)
 		}
 	}
-	if !s.joined || uint32(qos) < s.qos.Load() { // the broker may choose the member with the lowest
+	if !s.joined || uint32(qos) < s.qos.Load() { // the broker may choose the member with the lowest QoS
 		s.joined = true
 		s.qos.Store(uint32(qos))
 	}
 	s.changed.Store(tick)
 }
 
-// suspend notes that a subscriber's connection, or with all its session or
-// subscription, is about to end, or has.
+// suspend notes that a subscriber's connection is about to close or has closed. If all,
+// its session or subscription ends too.
 func (l *ledger) suspend(g *grant, sh *share, all bool) {
 	kept, live := g.kept.Load() != 0, g.live.Load() != 0
 	if !kept && !live && g.changed.Load() != changing {
@@ -275,7 +275,7 @@ func (l *ledger) suspend(g *grant, sh *share, all bool) {
 	g.changed.Store(changing)
 }
 
-// over notes that what suspend has begun is over.
+// over notes that the change begun by suspend is complete.
 func (l *ledger) over(g *grant, sh *share) {
 	if g.changed.Load() != changing {
 		return
@@ -300,19 +300,19 @@ func (l *ledger) live(g *grant, sh *share) {
 	g.changed.Store(tick)
 }
 
-// missing is what is owed at a QoS, and has not come.
+// missing returns how many deliveries are owed at a QoS and have not arrived.
 func (a *account) missing(q int) int64 {
 	return a.owed[q].Load() - a.void[q].Load() - a.got[q].Load() - a.corrupt[q].Load()
 }
 
-// outstanding is what is owed at all QoS, and has not come at any.
+// outstanding returns how many deliveries are owed and have not arrived, over all QoS.
 func (a *account) outstanding() int64 {
 	return max(a.missing(0)+a.missing(1)+a.missing(2), 0)
 }
 
-// balance closes an account at a QoS: what is outstanding is not owed any more, and
-// with whole, when all of the account is closed, what came unexpectedly is taken for
-// owed. Claims of what was sent before the tick are void.
+// balance closes an account at a QoS. What is outstanding is no longer owed. If whole,
+// the complete account is closed, and unexpected deliveries are entered as owed. Claims
+// of messages that were sent before the tick are void.
 func (a *account) balance(q int, tick int64, whole bool) (voided, surplus int64) {
 	n := a.missing(q)
 	voided = max(n, 0)
@@ -334,16 +334,16 @@ type route struct {
 	group      int
 }
 
-// routes are the recipients of a message: those of the same account stand together.
+// routes holds the recipients of a message. Those with the same account are adjacent.
 type routes struct {
 	list []route
 	away [3]int32 // recipients in other shards, by their QoS
 }
 
-// maxRoutes bounds the routes that are kept, of 40 bytes.
+// maxRoutes bounds the cached routes, which take 40 bytes each.
 const maxRoutes = 2 << 20
 
-// find finds the recipients of a message of a client to a topic.
+// find sets to to the recipients of a message that the client publishes to a topic.
 func (w *worker) find(to *routes, name []byte, from *plan.Group, index uint32) {
 	r, l := w.run, w.run.ledger
 	to.list, to.away = to.list[:0], [3]int32{}
@@ -352,7 +352,7 @@ func (w *worker) find(to *routes, name []byte, from *plan.Group, index uint32) {
 		if rc.Sub == nil {
 			sh := l.shares[rc.Share]
 			if sh == nil || r.shard.Count > 1 {
-				to.away[2]++ // the publisher's QoS is the lower one
+				to.away[2]++ // the publisher's QoS is lower or equal
 				return
 			}
 			to.list = append(to.list, route{&sh.account, &sh.grant, sh, 0, sh.group})
@@ -386,11 +386,11 @@ func (w *worker) find(to *routes, name []byte, from *plan.Group, index uint32) {
 	})
 }
 
-// routes are the recipients of a client's message.
+// routes returns the recipients of a client's message.
 func (w *worker) routes(cl *client, s *stream, seq uint32) *routes {
 	l := w.run.ledger
 	if s.fixed {
-		cs := &cl.more.streams[s.at]
+		cs := &cl.extras.streams[s.at]
 		slot := int(seq) % len(s.Topics)
 		if cs.routes == nil && l.cached.Load() < maxRoutes {
 			cs.routes = make([]*routes, len(s.Topics))
@@ -422,8 +422,8 @@ type sending struct {
 	tick   int64 // when it was sent
 }
 
-// owe enters what an accepted message owes its recipients, or claims it for one that
-// was not accepted.
+// owe enters what an accepted message owes its recipients. For a message that was not
+// accepted it keeps claims instead.
 func (w *worker) owe(rec *result.Recorder, cl *client, m sending, accepted bool) {
 	if !w.run.owing {
 		return
@@ -435,7 +435,7 @@ func (w *worker) owe(rec *result.Recorder, cl *client, m sending, accepted bool)
 		r := &to.list[i]
 		best, at, perhaps := -1, packet.QoS(0), false
 		if r.share != nil {
-			r.share.members.Lock() // not in the middle of a balance
+			r.share.members.Lock() // not during a balance
 		}
 		for ; i < len(to.list) && to.list[i].account == r.account; i++ {
 			g := to.list[i].grant
@@ -483,13 +483,13 @@ func (w *worker) owe(rec *result.Recorder, cl *client, m sending, accepted bool)
 	}
 }
 
-// lasts reports whether a retained message is the first to its topic: a later one
-// takes its place, and those who subscribe then get one.
+// lasts reports whether a retained message is the first to its topic. A later message
+// replaces it, and a new subscriber gets only one.
 func (l *ledger) lasts(w *worker, cl *client, s *stream, seq uint32) bool {
 	name := s.AppendTopic(nil, cl.index, seq)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if w.lasting == string(name) { // of the same message, for another recipient
+	if w.lasting == string(name) { // same message, another recipient
 		return true
 	}
 	if _, ok := l.retained[string(name)]; ok || len(l.retained) >= maxClaims {
@@ -508,8 +508,9 @@ func (l *ledger) claim(c claim) {
 	l.mu.Unlock()
 }
 
-// among finds a share to which a delivery may belong that its member's own shares
-// have had: a copy for one of them may have been taken for one of another.
+// among returns a share that a delivery may belong to although the member's own shares
+// have already had it: a copy for one of them may have been mistaken for one of
+// another.
 func (l *ledger) among(name []byte, publisher, seq uint32) *share {
 	if len(l.shares) < 2 || len(l.shares) > maxAmong {
 		return nil
@@ -522,17 +523,17 @@ func (l *ledger) among(name []byte, publisher, seq uint32) *share {
 	return nil
 }
 
-// maxAmong bounds the shares that are looked through for that.
+// maxAmong bounds the number of shares that among searches.
 const maxAmong = 64
 
-// entitled is who a delivery to a client may be for.
+// entitled lists the subscriptions that a delivery to a client may be for.
 type entitled struct {
-	plain  int  // of its subscriptions that are not shared, those that match
-	gone   bool // one has matched, and is not there any more
+	plain  int  // unshared subscriptions that match
+	gone   bool // a subscription that has ended matches
 	shares []*share
 }
 
-// entitle finds who a delivery to a client may be for.
+// entitle returns the subscriptions that a delivery to a client may be for.
 func (w *worker) entitle(cl *client, name []byte) (e entitled) {
 	b := cl.g.book
 	switch {
@@ -551,7 +552,7 @@ func (w *worker) entitle(cl *client, name []byte) (e entitled) {
 			return
 		}
 		changed := g.changed.Load()
-		if g.kept.Load() == 0 && changed == 0 { // it was never asked for
+		if g.kept.Load() == 0 && changed == 0 { // never requested
 			return
 		}
 		w.filters = b.Subscribe[at].AppendFilter(w.filters[:0], cl.index)
@@ -567,7 +568,7 @@ func (w *worker) entitle(cl *client, name []byte) (e entitled) {
 	return e
 }
 
-// account is the client's own one; nil if it subscribes to nothing.
+// account returns the client's own account, nil if it has no subscriptions.
 func (cl *client) account() *account {
 	if cl.g.book == nil {
 		return nil
@@ -575,7 +576,8 @@ func (cl *client) account() *account {
 	return &cl.g.book.accounts[cl.place]
 }
 
-// came enters a delivery: the account is nil where it is judged after the merge.
+// came enters a delivery. The account is nil if the delivery is checked after the
+// merge.
 func (w *worker) came(rec *result.Recorder, cl *client, a *account, q packet.QoS, unowed bool) {
 	w.distinct++
 	if a == nil {
@@ -589,7 +591,7 @@ func (w *worker) came(rec *result.Recorder, cl *client, a *account, q packet.QoS
 	}
 }
 
-// suspend notes that a client's connection ends, or has ended.
+// suspend notes that a client's connection is closing or has closed.
 func (w *worker) suspend(cl *client) {
 	if cl.g.book == nil {
 		return
@@ -603,8 +605,8 @@ func (cl *client) keeps() bool {
 	return cl.g.Persistent() && !cl.g.CleanStart && cl.origin != cleaning
 }
 
-// void gives up what a client's connection took with it: with all, its session has
-// ended.
+// void cancels what is no longer owed after a client's connection has closed. If all,
+// its session has ended too.
 func (w *worker) void(cl *client, all bool) {
 	if cl.g.book == nil {
 		return
@@ -630,8 +632,8 @@ func (w *worker) void(cl *client, all bool) {
 		l.suspend(g, sh, all)
 		l.over(g, sh)
 		if sh != nil && had {
-			// It may have other members. What they get of what was sent until now is
-			// left out of the account: see outlives.
+			// The share may have other members. What they get of the messages sent
+			// until now is left out of the account: see outlives.
 			sh.members.Lock()
 			balance(&sh.account, sh.group, true)
 			sh.members.Unlock()
@@ -639,7 +641,8 @@ func (w *worker) void(cl *client, all bool) {
 	})
 }
 
-// outstanding is what is owed to all, and has not come.
+// outstanding returns how many deliveries are owed and have not arrived, over all
+// accounts.
 func (l *ledger) outstanding() (n int64) {
 	for _, b := range l.books {
 		if b != nil {
@@ -654,7 +657,7 @@ func (l *ledger) outstanding() (n int64) {
 	return n
 }
 
-// pause is how often outstanding may be called.
+// pause returns the shortest interval at which outstanding should be called.
 func (l *ledger) pause() time.Duration {
 	n := len(l.shares)
 	for _, b := range l.books {
@@ -665,8 +668,8 @@ func (l *ledger) pause() time.Duration {
 	return time.Duration(n) * time.Microsecond
 }
 
-// settle closes an account: what is missing is lost if it was waited for to a quiet
-// end, and the session lives.
+// settle closes an account. A missing delivery is lost if the drain ended quiet and the
+// session lives.
 func (a *account) settle(rec *result.Recorder, group int, quiet bool) {
 	var short, more [3]int64
 	for q := range 3 {
@@ -697,7 +700,7 @@ func (a *account) settle(rec *result.Recorder, group int, quiet bool) {
 	}
 }
 
-// resolve enters the claims of what came.
+// resolve enters the claims of messages that have arrived.
 func (r *run) resolve() {
 	l := r.ledger
 	l.mu.Lock()
@@ -736,7 +739,7 @@ func (r *run) resolve() {
 	l.mu.Unlock()
 }
 
-// settle closes all accounts: the workers count nothing any more.
+// settle closes all accounts. The workers count nothing after it.
 func (r *run) settle(quiet bool) {
 	l := r.ledger
 	for _, w := range r.workers {
@@ -776,8 +779,8 @@ func (w *worker) lives(cl *client) bool {
 	return cl.state == ready && cl.c.Up() && !cl.pinged
 }
 
-// quietTime is how long nothing may come before a drain has ended quiet: a broker
-// that has paused for a while may do so again.
+// quietTime returns how long nothing may arrive before a drain has ended quiet, given
+// the longest recent gap: a broker that has paused for a while may do so again.
 func quietTime(gap time.Duration) time.Duration {
 	return min(max(2*time.Second, 4*gap), 10*time.Second)
 }

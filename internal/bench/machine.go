@@ -8,7 +8,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 )
 
-// machine measures what the run costs this process and its machine.
+// machine measures the resources that the run uses, in this process and on its machine.
 type machine struct {
 	at        time.Time
 	cpu       time.Duration // of this process
@@ -71,8 +71,8 @@ func counts(s *metrics.Sample) []uint64 {
 	return append([]uint64(nil), s.Value.Float64Histogram().Counts...)
 }
 
-// quantile is the bound below which a share of what has come since before lies.
-// before becomes the present counts.
+// quantile returns the bound below which the given share of the values lies that were
+// added since before. It sets before to the present counts.
 func quantile(s *metrics.Sample, before []uint64, share float64) (time.Duration, bool) {
 	if s.Value.Kind() != metrics.KindFloat64Histogram {
 		return 0, false

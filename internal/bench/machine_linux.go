@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// processCPU is the processor time of this process so far.
+// processCPU returns the processor time that this process has used.
 func processCPU() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
@@ -17,8 +17,7 @@ func processCPU() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// machineTicks are the clock ticks of all processors so far, those in which they
-// were busy and all.
+// machineTicks returns the clock ticks of all processors so far: busy ones and all.
 func machineTicks() (busy, all uint64) {
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -27,7 +26,7 @@ func machineTicks() (busy, all uint64) {
 	line, _, _ := bytes.Cut(b, []byte("\n"))
 	for i, field := range bytes.Fields(line) {
 		n, err := strconv.ParseUint(string(field), 10, 64)
-		if err != nil || i > 8 { // guests are counted as users already
+		if err != nil || i > 8 { // time of guests is already counted as user time
 			continue
 		}
 		all += n
@@ -38,7 +37,7 @@ func machineTicks() (busy, all uint64) {
 	return busy, all
 }
 
-// residentBytes is the memory of this process.
+// residentBytes returns the resident memory of this process.
 func residentBytes() int64 {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
@@ -52,7 +51,7 @@ func residentBytes() int64 {
 	return n * int64(os.Getpagesize())
 }
 
-// openFiles is the number of descriptors of this process.
+// openFiles returns the number of descriptors of this process.
 func openFiles() int64 {
 	info, err := os.Stat("/proc/self/fd")
 	if err != nil {

@@ -21,7 +21,7 @@ groups:
   pubs: {clients: 3, publish: {topic: t/%%i, qos: 2, payload: %s, rate: 30/s}}
 `
 
-// beside runs scenarios at the same time, at one broker that is right.
+// beside runs scenarios at the same time, at one correct broker.
 func beside(t *testing.T, scenarios ...string) []*outcome {
 	_, network := ours(t, broker.Options{})
 	outcomes := make([]*outcome, len(scenarios))
@@ -42,8 +42,8 @@ func beside(t *testing.T, scenarios ...string) []*outcome {
 	return outcomes
 }
 
-// What another run publishes to the same topics has the same publishers and numbers,
-// and is neither a repetition nor anything else of this run.
+// The messages of another run on the same topics have the same publishers and numbers,
+// but are neither duplicates nor anything else of this run.
 func TestAnotherRunsMessagesAreForeign(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		scenario := fmt.Sprintf(alike, "64")
@@ -59,8 +59,8 @@ func TestAnotherRunsMessagesAreForeign(t *testing.T) {
 	})
 }
 
-// Payloads of others that begin with the bits of a kind, as digits and arrays do, are
-// not corrupt ones of this run.
+// Payloads of other programs that begin with the bits of a kind, as digits and arrays
+// do, are not corrupt messages of this run.
 func TestAPayloadThatBeginsLikeAHeaderIsForeign(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		for _, payload := range []string{`{template: '[21.5, 22.0, 23.5, 24.0]'}`, `{template: '21.5;22.0;23.5;24.0'}`, `{template: 'AAAAAAAAAAAAAAAAAAAAAA'}`} {
@@ -68,7 +68,8 @@ func TestAPayloadThatBeginsLikeAHeaderIsForeign(t *testing.T) {
 			if f := outcomes[0].Total; f.Received != 300 || f.Corrupt != 0 || f.Foreign != 300 {
 				t.Errorf("beside %s: %+v", payload, f)
 			}
-			// The other run's own payloads have no header: it knows the first one's by theirs.
+			// The other run's own payloads have no header, but the first run's have
+			// one.
 			if f := outcomes[1].Total; f.Received != 300 || f.Corrupt != 0 || f.Foreign != 300 {
 				t.Errorf("%s: %+v", payload, f)
 			}
@@ -76,8 +77,8 @@ func TestAPayloadThatBeginsLikeAHeaderIsForeign(t *testing.T) {
 	})
 }
 
-// A run that only subscribes counts what others publish. It knows nothing of their
-// clocks, nor of what they have sent: nothing is timed, owed or said to be lost.
+// A run that only subscribes counts what other clients publish. It knows neither their
+// clocks nor what they have sent: nothing is timed, owed or reported as lost.
 func TestARunThatOnlySubscribesCounts(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		sub := `
@@ -106,7 +107,7 @@ groups:
 	})
 }
 
-// Requests are answered whoever asks, and a reply is the asker's.
+// Requests of any run are answered, and a reply counts for the run that asked.
 func TestRequestsOfAnotherRunAreAnswered(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		responder := `
@@ -126,20 +127,20 @@ groups:
 	})
 }
 
-// There is no report of a run that has failed: it ends with how many errors there were.
-func TestAFailedRunTellsHowManyClientsFailed(t *testing.T) {
+// A run that has failed gets no report, so it ends with the number of errors.
+func TestAFailedRunReportsHowManyClientsFailed(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, network := flawed(t, badbroker.Flaws{Refuse: packet.NotAuthorized})
-		o, told := within(network.Dial), []string(nil)
+		o, reported := within(network.Dial), []string(nil)
 		o.Tell = func(n result.Note) {
 			if n.Kind == result.NoteError {
-				told = append(told, n.Text)
+				reported = append(reported, n.Text)
 			}
 		}
 		attempt(t.Context(), t, "phases: {connect: {rate: 10/s}}\ngroups: {subs: {clients: 20, subscribe: t}}", o)
 		what := "connection refused: not authorized (0x87)"
-		if len(told) != 2 || !strings.Contains(told[0], ": ") || !strings.HasPrefix(told[1], "20 clients: ") {
-			t.Errorf("told: %q, want two lines, the second of 20 clients: %s", told, what)
+		if len(reported) != 2 || !strings.Contains(reported[0], ": ") || !strings.HasPrefix(reported[1], "20 clients: ") {
+			t.Errorf("reported: %q, want two lines, the second of 20 clients: %s", reported, what)
 		}
 	})
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/swarm"
 )
 
-// play goes through the phases.
+// play runs the phases.
 func (r *run) play(ctx context.Context) error {
 	c := r.collect(Step)
 	defer c.stop()
@@ -34,7 +34,7 @@ func (r *run) play(ctx context.Context) error {
 	return err
 }
 
-// test goes through the phases until the end of the drain.
+// test runs the phases until the end of the drain.
 func (r *run) test(ctx context.Context, c *collector) error {
 	publishing, fixed := r.publishingAt()
 	r.enter(c, plan.PhaseConnect, r.now(), 0)
@@ -59,13 +59,12 @@ func (r *run) test(ctx context.Context, c *collector) error {
 	return cmp.Or(err, derr)
 }
 
-// left tells that no client is connected any more, or about to be.
+// left reports whether no client is connected any more, or about to be.
 func (r *run) left() bool {
 	return r.sum(func(w *worker) int64 { return w.present }) == 0
 }
 
-// wait waits for a time, or earlier for something to become true, whatever else has
-// ended the run.
+// wait waits until at, or until done returns true, even if the run has ended.
 func (r *run) wait(at time.Duration, done func() bool) {
 	for !done() && r.now() < at {
 		time.Sleep(min(at-r.now(), 5*time.Millisecond))
@@ -89,10 +88,10 @@ func (r *run) startDuring(ctx context.Context) {
 	}
 }
 
-// publish goes through the phases in which clients publish. end is when the plan has
-// the last of them end, swarm.Never if it does not say.
+// publish runs the phases in which clients publish. It returns when the plan's last of
+// them ends, swarm.Never if the plan does not say.
 func (r *run) publish(ctx context.Context, c *collector, settled time.Duration) (end time.Duration, err error) {
-	debug.FreeOSMemory() // what connecting took and is not needed any more
+	debug.FreeOSMemory() // release the memory that was needed only to connect
 	r.enter(c, plan.PhaseSettle, r.now(), 0)
 	if err = r.until(ctx, settled, nil); err != nil {
 		return swarm.Never, err
@@ -119,13 +118,13 @@ func (r *run) publish(ctx context.Context, c *collector, settled time.Duration) 
 	return swarm.Never, r.until(ctx, swarm.Never, r.counted)
 }
 
-// counted reports whether all streams with a number of messages are done.
+// counted reports whether all streams with a message limit are done.
 func (r *run) counted() bool {
 	return r.sum(func(w *worker) int64 { return w.counting }) == 0
 }
 
-// publishingAt is when the publishing of one of several shards begins: all begin
-// at the same time, whether they are ready or not.
+// publishingAt returns when publishing begins if there are several shards. All of them
+// begin at the same time, ready or not.
 func (r *run) publishingAt() (at time.Duration, fixed bool) {
 	if r.shard.Count == 1 {
 		return swarm.Never, false
@@ -137,8 +136,8 @@ func (r *run) publishingAt() (at time.Duration, fixed bool) {
 // readyTime is how long the last clients of a shard may take to be ready.
 const readyTime = 5 * time.Second
 
-// awaitReady waits for all clients that connect at the start to be connected and
-// subscribed, or to have failed.
+// awaitReady waits until all clients that connect at the start are connected and
+// subscribed, or have failed.
 func (r *run) awaitReady(ctx context.Context, latest time.Duration, fixed bool) error {
 	var timeout <-chan time.Time
 	if fixed {
@@ -159,7 +158,7 @@ func (r *run) awaitReady(ctx context.Context, latest time.Duration, fixed bool) 
 	return nil
 }
 
-// until waits for a time, or earlier for something to become true.
+// until waits until at, or until done returns true, or the run ends.
 func (r *run) until(ctx context.Context, at time.Duration, done func() bool) error {
 	for {
 		if done != nil && done() {
@@ -185,16 +184,16 @@ func (r *run) until(ctx context.Context, at time.Duration, done func() bool) err
 	}
 }
 
-// abandon ends the run with an error, unless there is one already.
+// abandon ends the run with an error, unless it has one already.
 func (r *run) abandon(err error) {
 	if r.giveUp.CompareAndSwap(nil, &err) {
 		close(r.gaveUp)
 	}
 }
 
-// drain waits until all that is owed has come, or until nothing comes any more, which
-// is the end of all that is to be waited for: quiet tells that. Where something still
-// comes it ends at a time.
+// drain waits until all that is owed has arrived, or until nothing arrives any more. It
+// then reports quiet: there is nothing left to wait for. If messages still arrive, it
+// stops waiting at latest.
 func (r *run) drain(ctx context.Context, latest time.Duration) (quiet bool, err error) {
 	begun := r.now()
 	var probed, counted time.Duration
@@ -212,7 +211,7 @@ func (r *run) drain(ctx context.Context, latest time.Duration) (quiet bool, err 
 		}
 		busy += max(owed, 0) + max(r.willing.Load(), 0) + r.succeeded.Load()
 		if (r.shard.Count == 1 || !r.owing) && busy <= 0 && now-counted >= r.ledger.pause() {
-			// What came unexpectedly may hide what is missing.
+			// Unexpected deliveries may hide missing ones.
 			counted = now
 			if r.resolve(); r.ledger.outstanding() == 0 {
 				quiet = true
@@ -236,10 +235,11 @@ func (r *run) drain(ctx context.Context, latest time.Duration) (quiet bool, err 
 	return quiet && err == nil, err
 }
 
-// probeTime is how long the answer to a PINGREQ may take at the end of a drain.
+// probeTime is how long the PINGRESP may take at the end of a drain.
 const probeTime = 2 * time.Second
 
-// probe has those to whom something is owed show that their sessions live.
+// probe sends a PINGREQ from each client that is owed something, to prove that its
+// session lives.
 func (r *run) probe() {
 	for _, w := range r.workers {
 		w.loop.Do(func() {
@@ -253,7 +253,7 @@ func (r *run) probe() {
 	}
 }
 
-// waits reports whether something is owed to a client, or to one of its shares.
+// waits reports whether something is owed to a client or to one of its shares.
 func (w *worker) waits(cl *client) bool {
 	b := cl.g.book
 	if b == nil {
@@ -268,8 +268,8 @@ func (w *worker) waits(cl *client) bool {
 	return any
 }
 
-// dead counts the clients to whom something is owed, and whose sessions are not known
-// to live.
+// dead counts the clients that are owed something and whose sessions are not known to
+// live.
 func (w *worker) dead() (n int64) {
 	for i := range w.clients {
 		if cl := &w.clients[i]; w.waits(cl) && !w.lives(cl) {
@@ -279,7 +279,7 @@ func (w *worker) dead() (n int64) {
 	return n
 }
 
-// Pong notes that a connection lives.
+// Pong notes that a connection is alive.
 func (w *worker) Pong(c *swarm.Client, took time.Duration) {
 	cl := &w.clients[c.User]
 	if c != cl.c {
@@ -295,7 +295,7 @@ func (w *worker) Pong(c *swarm.Client, took time.Duration) {
 
 // enter begins a phase.
 func (r *run) enter(c *collector, phase plan.Phase, at, length time.Duration) {
-	at = at.Truncate(time.Microsecond) // as intended times are: what is due now is of this phase
+	at = at.Truncate(time.Microsecond) // as intended times are, so that what is due now is in this phase
 	c.cut(phase, at, length)
 	r.since = at
 	r.tell(result.NotePhase, string(phaseNames[phase]))

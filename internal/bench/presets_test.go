@@ -12,12 +12,12 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker"
 )
 
-// A preset expects something of the broker, and reports it; a broker that does not do
-// it gives no green result.
+// A preset expects something of the broker, and reports it. A broker that does not do
+// it must not get a clean result.
 var presets = []struct {
 	name     string
 	scale    float64
-	measure  time.Duration // 0: as it is
+	measure  time.Duration // 0: unchanged
 	reports  map[string]int64
 	op       result.Op
 	values   int64
@@ -26,11 +26,12 @@ var presets = []struct {
 	why      string
 }{
 	{"will-storm", 0.01, 0, map[string]int64{"wills.due": 50, "wills": 50}, result.Will, 50,
-		badbroker.Flaws{}, report.Incomplete, "50 of 50 wills did not come"}, // it knows no wills
+		badbroker.Flaws{}, report.Incomplete, "50 of 50 wills did not arrive"}, // it has no wills
 	{"takeover", 0.002, 0, map[string]int64{"takeovers": 20, "taken-over": 20, "takeovers.unannounced": 0}, result.Takeover, 20,
-		badbroker.Flaws{NoTakeover: true}, report.Incomplete, "20 of 20 connections that were taken over did not end"},
+		badbroker.Flaws{NoTakeover: true}, report.Incomplete, "20 of 20 connections that were taken over were not closed"},
 	{"takeover", 0.002, 0, nil, result.Takeover, 20,
-		badbroker.Flaws{}, report.Incomplete, "20 of 20 connections that were taken over ended without DISCONNECT 0x8E"}, // it resets them
+		// it resets them
+		badbroker.Flaws{}, report.Incomplete, "20 of 20 connections that were taken over were closed without DISCONNECT 0x8E"},
 	{"rr", 0.005, 5 * time.Second, map[string]int64{"requests": 500, "unreplied": 0}, result.RTT, 250,
 		badbroker.Flaws{Drop: 1}, report.Incomplete, "500 of 500 requests had no reply"},
 	{"conn-churn", 0.01, 10 * time.Second, map[string]int64{"skipped": 0, "failures": 0, "unready": 0}, result.Puback, -1,
@@ -42,7 +43,7 @@ var presets = []struct {
 	{"retained-flood", 0.05, 0, map[string]int64{"subscribes": 1}, result.Replay, 5000,
 		badbroker.Flaws{}, report.Violated, "5,000 of 5,000 messages lost at QoS 1"}, // it retains nothing
 	{"session-resume", 0.01, 0, map[string]int64{"sessions.lost": 0, "distinct": 10000}, result.Backlog, 10000,
-		badbroker.Flaws{Amnesia: true}, report.Incomplete, "10 sessions were not there any more"},
+		badbroker.Flaws{Amnesia: true}, report.Incomplete, "10 sessions were gone"},
 	{"sub-churn", 0.01, 10 * time.Second, nil, result.Unsubscribe, -1,
 		badbroker.Flaws{RefuseSubscribe: 1}, report.Incomplete, "subscriptions were refused (0x87)"},
 }

@@ -1,6 +1,6 @@
 package bench
 
-// queue is first in, first out. The zero value is empty.
+// queue is a first-in, first-out queue. The zero value is empty and ready to use.
 type queue[T any] struct {
 	items []T
 	head  int
@@ -12,7 +12,7 @@ func (q *queue[T]) push(x T) { q.items = append(q.items, x) }
 
 func (q *queue[T]) first() T { return q.items[q.head] }
 
-// take removes the first that matches, which should be one of the first.
+// take removes the first item that matches. It is fast for items near the front.
 func (q *queue[T]) take(match func(T) bool) (x T, ok bool) {
 	for i := q.head; i < len(q.items); i++ {
 		if x = q.items[i]; match(x) {
@@ -29,7 +29,7 @@ func (q *queue[T]) pop() {
 	switch {
 	case q.head == len(q.items):
 		q.items, q.head = q.items[:0], 0
-	case q.head >= 32 && q.head > len(q.items)/2: // one that is never empty shall not grow for ever
+	case q.head >= 32 && q.head > len(q.items)/2: // so that a queue that is never empty does not grow forever
 		q.items, q.head = append(q.items[:0], q.items[q.head:]...), 0
 	}
 }

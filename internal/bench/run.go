@@ -1,6 +1,5 @@
-// Package bench runs load tests: it drives the clients of a plan by a swarm,
-// records what happens, and writes the result. It knows no flags and no
-// terminal.
+// Package bench runs load tests. It drives the clients of a plan with a swarm, records
+// what happens, and writes the result. It parses no options and uses no terminal.
 package bench
 
 import (
@@ -22,67 +21,71 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// Options are how a shard of a plan is run.
+// Options sets how a shard of a plan is run.
 type Options struct {
 	Shard *plan.Shard
-	Swarm swarm.Options // but Handler and Epoch, HalfOpen and ConnectTimeout, which the plan knows
+	Swarm swarm.Options // Handler, Epoch, HalfOpen and ConnectTimeout are ignored; the plan sets them
 
-	// Start is the run's epoch: connecting begins then. Zero is now.
+	// Start is the run's epoch, when connecting begins. Zero means now.
 	Start time.Time
 
-	// Mark is in the headers of all shards' messages, and in those of no other run.
-	// 0: it is drawn.
+	// Mark is in the headers of the messages of all shards of this run, and of no other
+	// run. If 0, a random one is drawn.
 	Mark result.Mark
 
-	Run    result.Run   // but Step
-	Header result.Shard // but Shard, Epoch and Engine
-	Out    io.Writer    // of the result file; nil: none
+	Run    result.Run   // except Step
+	Header result.Shard // except Shard, Epoch and Engine
+	Out    io.Writer    // receives the result file; may be nil
 
-	// Tell, unless nil, is told what happens: phases, errors, faults. Status,
-	// unless nil, gets each interval when it is over. Each is called by one
-	// goroutine at a time, not always the same and not that of Run; the two may be
-	// called at the same time.
+	// Tell, if not nil, is called for each event: phases, errors, faults. Status, if
+	// not nil, is called with each interval when it is over. Neither is called by two
+	// goroutines at once, but the goroutine varies and is not the one of Run. Tell and
+	// Status may be called at the same time.
 	Tell   func(result.Note)
 	Status func(Status)
 
-	// Sessions that outlive their connections are begun clean and removed at the
-	// end. Resume takes up those that an earlier run has left, KeepSessions leaves
-	// them. Left, unless nil, is told in place of Tell how many could not be
-	// removed, and why.
+	// Sessions that outlive their connections are begun clean and removed at the end.
+	// Resume resumes those that an earlier run has left, KeepSessions leaves them at
+	// the broker. Left, if not nil, is called in place of Tell with the number of
+	// sessions that could not be removed, and why.
 	Resume, KeepSessions bool
 	Left                 func(sessions int, err error)
-	fatal                func(what Failure, err error) error // what an error ends the run with; nil: nothing
-	expected             func(what Failure) bool             // failures that are not told; nil: none
-	proven               bool                                // a CONNACK proves that a session is removed; a DISCONNECT does not do
 
-	// Explain, unless nil, words what Tell is told of an error, which is about a
-	// server; else it is the error's own text.
+	// fatal returns the error that ends the run after a failure, or nil. expected reports
+	// whether a failure is not to be reported. Both may be nil. proven says that only a
+	// CONNACK proves that a session is removed.
+	fatal    func(what Failure, err error) error
+	expected func(what Failure) bool
+	proven   bool
+
+	// Explain, if not nil, returns the text passed to Tell for an error that concerns a
+	// server. Otherwise it is the error's own text.
 	Explain func(what Failure, err error, at *transport.Target) string
 
-	// During, unless nil, goes on while the clients publish, in a goroutine of its
-	// own: from the beginning of the warm-up until ctx ends, with the last
-	// message. The drain begins when it has returned. tell notes something.
+	// During, if not nil, runs while the clients publish, in its own goroutine, from
+	// the beginning of the warm-up until ctx is canceled with the last message. The
+	// drain begins when it has returned. Its tell notes an event.
 	During func(ctx context.Context, tell func(kind result.NoteKind, text string))
 }
 
-// Status is how a run is doing at the end of an interval.
+// Status describes the progress of a run at the end of an interval.
 type Status struct {
 	Interval  *result.Interval
-	Early     *result.Interval // of the same time: what was due before the measurement and came in it; nil: nothing
+	Early     *result.Interval // due before the measurement, arrived in Interval; may be nil
 	Phase     plan.Phase
 	Left      time.Duration // of the phase; 0: not known
-	Clients   int           // that shall be connected
+	Clients   int           // that should be connected
 	Connected int
 }
 
 // Step is the length of an interval.
 const Step = time.Second
 
-// ErrNotReached says that no client could connect; the cause is wrapped.
+// ErrNotReached is returned when no client could connect; it wraps the cause.
 var ErrNotReached = errors.New("no client could connect")
 
-// NotReached is ErrNotReached with the first error of a client, and the server that it
-// is about.
+// NotReached is ErrNotReached with the first error of a client and the server that it
+// concerns.
 type NotReached struct {
 	Err    error
 	Target *transport.Target
@@ -92,20 +95,20 @@ func (n *NotReached) Error() string        { return ErrNotReached.Error() + ": "
 func (n *NotReached) Is(target error) bool { return target == ErrNotReached }
 func (n *NotReached) Unwrap() error        { return n.Err }
 
-// ErrLate says that a shard was not connected when the publishing began.
+// ErrLate is returned when a shard's clients were not connected as publishing began.
 var ErrLate = errors.New("the clients were not all connected in time")
 
-// ErrLost says that no client is connected any more, and none will come back; the
-// last cause is wrapped.
+// ErrLost is returned when no client is connected any more and none will come back; it
+// wraps the last cause.
 var ErrLost = errors.New("all connections were lost")
 
-// hungUp is io.EOF for a reader.
+// hungUp is an [io.EOF] for the reader of the report.
 type hungUp struct{}
 
 func (hungUp) Error() string { return "the broker closed the connection" }
 func (hungUp) Unwrap() error { return io.EOF }
 
-// run is one run.
+// run is the state of one run.
 type run struct {
 	o       Options
 	p       *plan.Plan
@@ -114,8 +117,8 @@ type run struct {
 	workers []*worker
 	ledger  *ledger
 	mark    result.Mark
-	sending bool // there are publishers, or wills
-	owing   bool // and subscribers
+	sending bool // there are publishers or wills
+	owing   bool // there are subscribers too
 	fan     *plan.FanOut
 	crc     *crc64.Table
 	lags    *latest        // nil: all loops are closed
@@ -123,35 +126,35 @@ type run struct {
 	cut     []atomic.Int64 // by publisher, when its connection was cut; nil without wills
 	header  bool           // all messages have one
 	whole   bool           // a subscriber gets all messages of a publisher, or none
-	returns bool           // an action may connect clients again
+	returns bool           // an action may reconnect clients
 
 	clients int   // that the shard connects
-	epoch   int64 // by the wall clock, nanoseconds since 1970
+	epoch   int64 // wall clock, nanoseconds since 1970
 	since   time.Duration
 
-	mu  sync.Mutex // of what follows
+	mu  sync.Mutex // guards the fields below
 	out *result.Writer
 	res *result.Result
 
-	willing   atomic.Int64 // wills that are owed, and have not come
-	succeeded atomic.Int64 // takeovers whose old connection has not ended
+	willing   atomic.Int64 // wills that are owed and have not arrived
+	succeeded atomic.Int64 // takeovers whose old connection has not closed yet
 
-	gone      atomic.Int64 // clients whose connection ended, and that have not come back
-	goneSince atomic.Int64 // when the first of them went
+	gone      atomic.Int64 // clients whose connection was lost and that are not back
+	goneSince atomic.Int64 // when the first of them was lost
 
 	during  func()        // ends Options.During
-	waiting atomic.Int64  // clients that have not come to their first readiness, or failed for good
+	waiting atomic.Int64  // clients that have neither become ready for the first time nor failed for good
 	alive   atomic.Int64  // clients that are connected, or will be
-	reached atomic.Bool   // one has been connected
-	ready   chan struct{} // closed when waiting has become 0
+	reached atomic.Bool   // a client has been connected
+	ready   chan struct{} // closed when waiting reaches 0
 	first   atomic.Pointer[NotReached]
 	giveUp  atomic.Pointer[error]
-	gaveUp  chan struct{} // closed behind giveUp
-	news    troubles      // errors to tell
+	gaveUp  chan struct{} // closed after giveUp is set
+	news    troubles      // errors to report
 }
 
-// Run runs the shard. The result is what Out was told, complete unless ctx was
-// cancelled or the error says why not.
+// Run runs the shard. It returns what was written to Out. The result is complete unless
+// ctx was canceled or the error says why it is not.
 func Run(ctx context.Context, o Options) (*result.Result, error) {
 	r := newRun(o)
 	if err := r.prepare(ctx); err != nil {
@@ -180,7 +183,7 @@ func newRun(o Options) *run {
 
 func (r *run) now() time.Duration { return r.swarm.Now() }
 
-// prepare makes the swarm and its clients.
+// prepare creates the swarm and its clients.
 func (r *run) prepare(ctx context.Context) error {
 	o := r.o.Swarm
 	o.Epoch = r.o.Start
@@ -221,7 +224,7 @@ func (r *run) prepare(ctx context.Context) error {
 	return nil
 }
 
-// prepareStreams makes what the streams and subscriptions of all workers share.
+// prepareStreams creates what the streams and subscriptions of all workers share.
 func (r *run) prepareStreams() {
 	r.header, r.fan = r.p.HasHeader(), r.p.FanOut()
 	r.whole = len(r.fan.Reasons()) == 0
@@ -247,12 +250,12 @@ func (r *run) prepareStreams() {
 	}
 }
 
-// sent reports whether a message with such a header is one of this run's.
+// sent reports whether a message with the given header is one of this run's.
 func (r *run) sent(h result.Header) bool {
 	return int(h.Shard) < r.shard.Count && int(h.Publisher) < r.p.Clients()
 }
 
-// tell notes an event in the result and for the user.
+// tell notes an event in the result and passes it to Options.Tell.
 func (r *run) tell(kind result.NoteKind, text string) {
 	r.tellNote(result.Note{At: r.now(), Shard: r.shard.Index, Kind: kind, Text: text})
 }
@@ -277,15 +280,15 @@ func (w *worker) firstError(cl *client, err error) {
 	w.note(cl, FailConnect, err)
 }
 
-// isLost counts a client that will not come back; the run ends with the last one,
-// unless the plan has it so: then err is nil.
+// isLost counts a client that will not come back. The run ends with the last one,
+// unless that is part of the plan: then err is nil.
 func (r *run) isLost(err error) {
 	if r.alive.Add(-1) == 0 && err != nil && !r.returns {
 		r.abandon(fmt.Errorf("%w: %w", ErrLost, err))
 	}
 }
 
-// cutTime is when the connection of a client was cut; 0 if it was not.
+// cutTime returns when the connection of a client was cut, 0 if it was not.
 func (r *run) cutTime(publisher uint32) time.Duration {
 	if int(publisher) >= len(r.cut) {
 		return 0
@@ -293,12 +296,12 @@ func (r *run) cutTime(publisher uint32) time.Duration {
 	return time.Duration(r.cut[publisher].Load())
 }
 
-// ordered reports whether the messages of a publisher have one order: all go to the
-// same topic, with the same QoS (section 4.6 knows no order beyond that).
+// ordered reports whether the messages of a publisher have a defined order: all go to
+// the same topic with the same QoS (section 4.6 guarantees no order beyond that).
 func (r *run) ordered(publisher uint32) bool {
 	i, found := slices.BinarySearchFunc(r.p.Groups, publisher, func(g *plan.Group, n uint32) int { return cmp.Compare(g.Base, n) })
 	if !found {
-		i-- // the group that begins before
+		i-- // the last group that begins at or before it
 	}
 	g := r.p.Groups[i]
 	return len(g.Publish) == 1 && g.Publish[0].OneTopic() && r.p.Clients() <= result.MaxPublishers
@@ -311,7 +314,7 @@ func (r *run) isReady() {
 	}
 }
 
-// subscribers is the number of groups that subscribe.
+// subscribers returns the number of groups that subscribe.
 func (r *run) subscribers() (n int) {
 	for _, g := range r.p.Groups {
 		if len(g.Subscribe) > 0 {
@@ -321,7 +324,7 @@ func (r *run) subscribers() (n int) {
 	return n
 }
 
-// finish judges what did not arrive.
+// finish checks what did not arrive.
 func (r *run) finish(end *result.End) {
 	sent := make([]uint32, 0)
 	for _, w := range r.workers {
@@ -333,7 +336,7 @@ func (r *run) finish(end *result.End) {
 		}
 		return 0
 	}
-	add := func(_ int64, missing []result.Missing) {
+	add := func(_ int64, missing []result.MissingRange) {
 		if n := min(len(missing), result.MaxExamples-len(end.Missing)); n > 0 {
 			end.Missing = append(end.Missing, missing[:n]...)
 		}

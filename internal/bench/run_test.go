@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// at is the target of an address.
+// at returns the target for an address.
 func at(t testing.TB, addr string) *transport.Target {
 	t.Helper()
 	a, err := net.ResolveTCPAddr("tcp", addr)
@@ -43,19 +43,19 @@ func at(t testing.TB, addr string) *transport.Target {
 	return &transport.Target{Network: "tcp", Host: "127.0.0.1", Port: a.Port}
 }
 
-// serve starts a broker on a port of its own.
+// serve starts a broker on a free port.
 func serve(t testing.TB, o broker.Options) *transport.Target {
 	t.Helper()
 	_, addr := brokertest.StartWith(t, o)
 	return at(t, addr)
 }
 
-// over are the options of a run whose clients connect to a target.
+// over returns the options of a run whose clients connect to a target.
 func over(engine swarm.Engine, target *transport.Target) Options {
 	return Options{Swarm: swarm.Options{Engine: engine, Targets: []*transport.Target{target}, Dialer: &transport.Dialer{Timeout: 5 * time.Second}}}
 }
 
-// within are the options of a run whose clients connect by dial.
+// within returns the options of a run whose clients connect with dial.
 func within(dial func(context.Context) (net.Conn, error)) Options {
 	return Options{Swarm: swarm.Options{
 		Targets: []*transport.Target{{Network: "tcp", Host: "memory"}},
@@ -63,20 +63,20 @@ func within(dial func(context.Context) (net.Conn, error)) Options {
 	}}
 }
 
-// ours are a broker and its network in memory.
+// ours returns a broker and its network in memory.
 func ours(t testing.TB, o broker.Options) (*broker.Broker, *memtest.Network) {
 	network := memtest.New()
 	return brokertest.Serve(t, network, o), network
 }
 
-// flawed are a bad broker and its network in memory.
+// flawed returns a bad broker and its network in memory.
 func flawed(t testing.TB, f badbroker.Flaws) (*badbroker.Broker, *memtest.Network) {
 	network := memtest.New()
 	return badbroker.Serve(t, network, f), network
 }
 
-// proxied is a proxy with faults before a server in memory, and the network that leads
-// to it.
+// proxied returns a proxy with faults in front of a server in memory, and the network
+// that leads to it.
 func proxied(t testing.TB, server *memtest.Network) (*fault.Proxy, *memtest.Network) {
 	front := memtest.New()
 	p := fault.New(front, server.Dial, 1)
@@ -84,15 +84,15 @@ func proxied(t testing.TB, server *memtest.Network) (*fault.Proxy, *memtest.Netw
 	return p, front
 }
 
-// inBubble runs a test in a bubble of testing/synctest: its time is exact, and takes
-// none of the machine's.
+// inBubble runs a test in a bubble of testing/synctest, where time is exact and does
+// not depend on the machine.
 func inBubble(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, test)
 }
 
-// outcome is what came of a scenario.
+// outcome is the outcome of a scenario.
 type outcome struct {
 	testing.TB
 	*report.Summary
@@ -145,13 +145,13 @@ func attemptPlan(ctx context.Context, t testing.TB, p *plan.Plan, o Options) *ou
 	return &outcome{t, report.Summarize(r), err}
 }
 
-// play runs a scenario that is to come to its end.
+// play runs a scenario that must run to its end.
 func play(t testing.TB, yaml string, o Options) *outcome {
 	t.Helper()
 	return attempt(t.Context(), t, yaml, o).whole()
 }
 
-// whole claims that the run came to its end.
+// whole checks that the run came to its end.
 func (o *outcome) whole() *outcome {
 	t := o.TB
 	t.Helper()
@@ -177,7 +177,7 @@ func eachEngine(t *testing.T, test func(t *testing.T, e swarm.Engine)) {
 	}
 }
 
-// counted are a group's counters of all phases, over all QoS.
+// counted returns a group's counters of all phases, over all QoS.
 func (o *outcome) counted(group string) map[string]int64 {
 	sums := map[string]int64{}
 	for k, n := range o.Result.Sum().Counters {
@@ -188,8 +188,7 @@ func (o *outcome) counted(group string) map[string]int64 {
 	return sums
 }
 
-// want claims that a group's counters have these values; what is not named has
-// any.
+// want checks that a group's counters have these values; others may have any value.
 func (o *outcome) want(group string, counters map[string]int64) {
 	o.Helper()
 	got := o.counted(group)
@@ -200,7 +199,7 @@ func (o *outcome) want(group string, counters map[string]int64) {
 	}
 }
 
-// values is the number of values of an operation over all phases.
+// values returns the number of values of an operation over all phases.
 func (o *outcome) values(op result.Op, kind result.Kind) int64 {
 	if h := o.Result.Sum().Merged()[result.Key{Op: op, Kind: kind}]; h != nil {
 		return h.Count()
@@ -208,7 +207,7 @@ func (o *outcome) values(op result.Op, kind result.Kind) int64 {
 	return 0
 }
 
-// wantValues claims how many values an operation has.
+// wantValues checks how many values an operation has.
 func (o *outcome) wantValues(op result.Op, kind result.Kind, want int64) {
 	o.Helper()
 	if got := o.values(op, kind); got != want {
@@ -216,7 +215,7 @@ func (o *outcome) wantValues(op result.Op, kind result.Kind, want int64) {
 	}
 }
 
-// clean claims that nothing was lost or went wrong.
+// clean checks that nothing was lost or went wrong.
 func (o *outcome) clean() {
 	o.Helper()
 	f := o.Total

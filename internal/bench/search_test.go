@@ -9,8 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// capacity is a broker that sustains loads up to a capacity, and a generator
-// that manages loads up to another.
+// capacity is a broker that sustains loads up to a capacity, and a generator that
+// manages loads up to another.
 type capacity struct {
 	broker, generator float64
 	loads             []float64
@@ -30,7 +30,7 @@ func (c *capacity) measure(load float64) (Outcome, error) {
 func TestSearchGoesUpAndThenDividesTheRest(t *testing.T) {
 	c := &capacity{broker: 5.3, generator: math.Inf(1)}
 	found, err := Search{From: 1, Precision: 0.1}.Run(c.measure)
-	want := Found{Load: 5, Missed: 5.5}
+	want := SearchResult{Load: 5, Missed: 5.5}
 	if loads := []float64{1, 2, 4, 8, 8, 6, 6, 5, 5.5, 5.5}; err != nil || found != want || !slices.Equal(c.loads, loads) {
 		t.Errorf("got %+v by %v, %v; want %+v by %v", found, c.loads, err, want, loads)
 	}
@@ -39,7 +39,7 @@ func TestSearchGoesUpAndThenDividesTheRest(t *testing.T) {
 func TestSearchGoesDownFromALoadThatIsTooHigh(t *testing.T) {
 	c := &capacity{broker: 1.1, generator: math.Inf(1)}
 	found, err := Search{From: 8, Precision: 0.5}.Run(c.measure)
-	if loads := []float64{8, 8, 4, 4, 2, 2, 1}; err != nil || found != (Found{Load: 1, Missed: 2}) || !slices.Equal(c.loads, loads) {
+	if loads := []float64{8, 8, 4, 4, 2, 2, 1}; err != nil || found != (SearchResult{Load: 1, Missed: 2}) || !slices.Equal(c.loads, loads) {
 		t.Errorf("got %+v by %v, %v", found, c.loads, err)
 	}
 }
@@ -47,7 +47,7 @@ func TestSearchGoesDownFromALoadThatIsTooHigh(t *testing.T) {
 func TestSearchEndsWhereNothingIsSustained(t *testing.T) {
 	c := &capacity{generator: math.Inf(1)}
 	found, err := Search{From: 1, Precision: 0.05}.Run(c.measure)
-	if err != nil || found != (Found{Missed: 1.0 / 1024}) || len(c.loads) != 2*11 {
+	if err != nil || found != (SearchResult{Missed: 1.0 / 1024}) || len(c.loads) != 2*11 {
 		t.Errorf("got %+v by %v, %v", found, c.loads, err)
 	}
 }
@@ -55,7 +55,7 @@ func TestSearchEndsWhereNothingIsSustained(t *testing.T) {
 func TestSearchEndsWhereEverythingIsSustained(t *testing.T) {
 	c := &capacity{broker: math.Inf(1), generator: math.Inf(1)}
 	found, err := Search{From: 1, Precision: 0.05}.Run(c.measure)
-	if err != nil || found != (Found{Load: 1 << 20}) || len(c.loads) != 21 {
+	if err != nil || found != (SearchResult{Load: 1 << 20}) || len(c.loads) != 21 {
 		t.Errorf("got %+v by %v, %v", found, c.loads, err)
 	}
 }
@@ -63,18 +63,18 @@ func TestSearchEndsWhereEverythingIsSustained(t *testing.T) {
 func TestSearchEndsWhereTheGeneratorIsTheLimitTwice(t *testing.T) {
 	c := &capacity{broker: 100, generator: 3}
 	found, err := Search{From: 1, Precision: 0.05}.Run(c.measure)
-	if loads := []float64{1, 2, 4, 4}; err != nil || found != (Found{Load: 2, Limited: 4}) || !slices.Equal(c.loads, loads) {
+	if loads := []float64{1, 2, 4, 4}; err != nil || found != (SearchResult{Load: 2, Limited: 4}) || !slices.Equal(c.loads, loads) {
 		t.Errorf("going up: got %+v by %v, %v", found, c.loads, err)
 	}
 	c = &capacity{broker: 6, generator: 0}
 	found, err = Search{From: 1, Precision: 0.05}.Run(c.measure)
-	if err != nil || found != (Found{Limited: 1}) || len(c.loads) != 2 {
+	if err != nil || found != (SearchResult{Limited: 1}) || len(c.loads) != 2 {
 		t.Errorf("from the start: got %+v by %v, %v", found, c.loads, err)
 	}
 }
 
-// TestSearchEndsWhereNothingIsDecided: a lower load has fewer values, of which less
-// is known.
+// TestSearchEndsWhereNothingIsDecided: a lower load has fewer values, which decide even
+// less.
 func TestSearchEndsWhereNothingIsDecided(t *testing.T) {
 	for _, at := range []int{1, 3} {
 		c, n := &capacity{broker: 100, generator: math.Inf(1)}, 0
@@ -85,7 +85,7 @@ func TestSearchEndsWhereNothingIsDecided(t *testing.T) {
 			}
 			return c.measure(load)
 		})
-		want := map[int]Found{1: {Open: 1}, 3: {Load: 2, Open: 4}}[at]
+		want := map[int]SearchResult{1: {Open: 1}, 3: {Load: 2, Open: 4}}[at]
 		if err != nil || found != want || len(c.loads) != at {
 			t.Errorf("got %+v by %v, %v", found, c.loads, err)
 		}
@@ -103,7 +103,7 @@ func TestSearchGoesOnAfterAHiccup(t *testing.T) {
 			}
 			return c.measure(load)
 		})
-		if err != nil || found != (Found{Load: 3, Missed: 4}) || hiccups != 1 {
+		if err != nil || found != (SearchResult{Load: 3, Missed: 4}) || hiccups != 1 {
 			t.Errorf("got %+v by %v, %v", found, c.loads, err)
 		}
 	}
@@ -123,14 +123,14 @@ func TestSearchEndsWithAnErrorAndWhatItHas(t *testing.T) {
 			}
 			return c.measure(load)
 		})
-		if !errors.Is(err, oops) || found != (Found{Load: 2}) {
+		if !errors.Is(err, oops) || found != (SearchResult{Load: 2}) {
 			t.Errorf("again %v: got %+v, %v", again, found, err)
 		}
 	}
 }
 
-// TestSearchFindsAnyCapacity: the answer is sustained, and no more than the
-// precision below the capacity, after few steps.
+// TestSearchFindsAnyCapacity: the answer is sustained, and no more than the precision
+// below the capacity, after few steps.
 func TestSearchFindsAnyCapacity(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := &capacity{broker: math.Pow(2, rapid.Float64Range(-9, 19).Draw(t, "capacity")), generator: math.Inf(1)}

@@ -27,10 +27,10 @@ const (
 	byeForGood = "e0 07 00 05 11 00000000" // Session Expiry Interval 0
 )
 
-// TestSessionsBeginCleanAndAreRemoved: what a run does with sessions that outlive
-// their connections, packet by packet.
+// TestSessionsBeginCleanAndAreRemoved: what a run does with sessions that outlive their
+// connections, packet by packet.
 func TestSessionsBeginCleanAndAreRemoved(t *testing.T) {
-	type talk []string // what the client sends, after > what it is answered
+	type talk []string // what the client sends; after >, the answer
 	publish := map[string]talk{
 		"5.0":   {"32 07 0001 74 0001 00 78", ">40 02 0001"},
 		"3.1.1": {"32 06 0001 74 0001 78", ">40 02 0001"},
@@ -52,11 +52,11 @@ func TestSessionsBeginCleanAndAreRemoved(t *testing.T) {
 			[]talk{append(append(talk{clean5, ">20 03 00 00 00"}, publish["5.0"]...), byeForGood)}},
 		{"MQTT 5 always subscribes", "5.0", "subscribe", Options{},
 			[]talk{append(append(talk{clean5, ">20 03 00 00 00"}, subscribe...), byeForGood)}},
-		{"3.1.1 begins and ends by a connection of its own", "3.1.1", "publish1", Options{},
+		{"3.1.1 begins and ends by a separate connection", "3.1.1", "publish1", Options{},
 			[]talk{{clean311, ">20 02 00 00", bye}, append(append(talk{resume311, ">20 02 00 00"}, publish["3.1.1"]...), bye), {clean311, ">20 02 00 00", bye}}},
 		{"3.1.1 subscribes though the broker has a session", "3.1.1", "subscribe", Options{},
 			[]talk{{clean311, ">20 02 00 00", bye}, append(append(talk{resume311, ">20 02 01 00"}, subscribe311...), bye), {clean311, ">20 02 00 00", bye}}},
-		{"3.1, which does not tell", "3.1", "publish2", Options{},
+		{"3.1, whose CONNACK does not report sessions", "3.1", "publish2", Options{},
 			[]talk{{clean31, ">20 02 00 00", bye}, append(append(talk{resume31, ">20 02 00 00"}, twice["3.1"]...), bye), {clean31, ">20 02 00 00", bye}}},
 		{"kept on purpose", "5.0", "publish1", Options{KeepSessions: true},
 			[]talk{append(append(talk{clean5, ">20 03 00 00 00"}, publish["5.0"]...), bye)}},
@@ -66,7 +66,7 @@ func TestSessionsBeginCleanAndAreRemoved(t *testing.T) {
 			[]talk{append(append(talk{resume5, ">20 03 01 00 00"}, subscribe...), byeForGood)}},
 		{"taken up on purpose and kept", "3.1.1", "publish1", Options{Resume: true, KeepSessions: true},
 			[]talk{append(append(talk{resume311, ">20 02 01 00"}, publish["3.1.1"]...), bye)}},
-		// To a broker that has a session a new message at QoS 2 may be an old one.
+		// A broker that has a session may take a new QoS 2 message for an old one.
 		{"never taken up by publishers at QoS 2", "5.0", "publish2", Options{Resume: true},
 			[]talk{{resume5, ">20 03 01 00 00", bye}, append(append(talk{clean5, ">20 03 00 00 00"}, twice["5.0"]...), byeForGood)}},
 		{"never taken up by publishers at QoS 2 in 3.1.1", "3.1.1", "publish2", Options{Resume: true, KeepSessions: true},
@@ -119,8 +119,8 @@ func TestSessionsBeginCleanAndAreRemoved(t *testing.T) {
 	}
 }
 
-// TestNothingIsLeftAtTheBroker: however a run ends, and whoever was away then, no
-// session is left; with KeepSessions all are.
+// TestNothingIsLeftAtTheBroker: however a run ends, and whichever clients were
+// disconnected then, no session is left. With KeepSessions all are.
 func TestNothingIsLeftAtTheBroker(t *testing.T) {
 	for _, version := range []string{"5.0", "3.1.1", "3.1"} {
 		for _, end := range []string{"as planned", "interrupted while connecting", "interrupted", "kept"} {
@@ -170,7 +170,7 @@ actions: [{at: measure+500ms, do: cut, group: away}]
 	}
 }
 
-// TestTwoRunsOfOnePlanDoNotMeet: each has clients of its own.
+// TestTwoRunsOfOnePlanDoNotMeet: each has different client IDs.
 func TestTwoRunsOfOnePlanDoNotMeet(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, network := ours(t, broker.Options{})

@@ -12,18 +12,18 @@ import (
 	"github.com/mqtools/mqtools/mqtt/swarm"
 )
 
-// What a run leaves at the broker: nothing, unless it is told to. A session whose
-// client is connected at the end is ended by the DISCONNECT of MQTT 5, which can say so
-// (section 3.14.2.2.2). The others are ended by a clean connection (MQTT-3.1.2-6 of
-// 3.1.1, MQTT-3.1.2-4 of 5.0).
+// A run leaves no session at the broker, unless Options.KeepSessions is set. The
+// session of a client that is connected at the end is ended by the DISCONNECT of MQTT
+// 5, which can set its expiry (section 3.14.2.2.2). The others are ended by a clean
+// connection (MQTT-3.1.2-6 of 3.1.1, MQTT-3.1.2-4 of 5.0).
 
 const (
-	removeTime  = 20 * time.Second       // of the removal, besides the time that connecting takes
-	hurriedTime = 5 * time.Second        // of all of it, in a run that was told to end
+	removeTime  = 20 * time.Second       // for the removal, besides the time that connecting takes
+	hurriedTime = 5 * time.Second        // for all of it, in a run that was interrupted
 	removeAgain = 500 * time.Millisecond // between two attempts of a client
 )
 
-// goodbye is the DISCONNECT of a client that leaves; nil is the usual one.
+// goodbye returns the DISCONNECT of a client that leaves; nil is the usual one.
 func (w *worker) goodbye(cl *client, c *swarm.Client) *packet.Disconnect {
 	if !cl.kept || w.run.o.KeepSessions || w.run.o.proven || cl.g.Version < packet.V5 || c != cl.c || !c.Up() {
 		return nil
@@ -34,7 +34,7 @@ func (w *worker) goodbye(cl *client, c *swarm.Client) *packet.Disconnect {
 	return &p
 }
 
-// removeSessions removes what the goodbyes have left.
+// removeSessions removes the sessions that the goodbyes have left.
 func (r *run) removeSessions(ctx context.Context) {
 	if r.o.KeepSessions || !r.reached.Load() {
 		return
@@ -65,7 +65,7 @@ func (r *run) removeSessions(ctx context.Context) {
 	}
 }
 
-// remaining is how many sessions of the loop's clients are not removed.
+// remaining returns how many sessions of the loop's clients are not removed.
 func (w *worker) remaining() (n int64) {
 	for i := range w.clients {
 		if w.clients[i].kept {
@@ -75,7 +75,7 @@ func (w *worker) remaining() (n int64) {
 	return n
 }
 
-// remove has the clients with a session end it, at the plan's rate of connects.
+// remove makes the clients with a session end it, at the plan's connect rate.
 func (w *worker) remove(at time.Duration) {
 	w.removing, w.timers = true, timers{}
 	for i := range w.clients {
@@ -93,12 +93,12 @@ func (w *worker) removeOne(cl *client) {
 		w.later(w.loop.Now()+removeAgain, func(time.Duration) { w.removeOne(cl) })
 		return
 	}
-	_ = cl.c.Forget(nil) // it is idle
+	_ = cl.c.Forget(nil) // cannot fail: it is idle
 	w.present++
 	_ = cl.c.Connect(cl.spec()) // likewise
 }
 
-// notRemoved tries again later.
+// notRemoved schedules another attempt.
 func (w *worker) notRemoved(cl *client, err error) {
 	if w.removing && cl.kept {
 		w.unremoved = err
@@ -106,7 +106,7 @@ func (w *worker) notRemoved(cl *client, err error) {
 	}
 }
 
-// removePacket is the CONNECT that ends a session.
+// removePacket fills in the CONNECT that ends a session.
 func (w *worker) removePacket(cl *client, p *packet.Connect) {
 	w.identify(cl, p)
 	p.CleanStart = true

@@ -13,7 +13,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
-// divided has pairs, a fan-in and a fan-out, with a number of messages each.
+// divided has pairs, a fan-in and a fan-out, each with a number of messages.
 const divided = `
 name: divided
 phases: {connect: {rate: 1000/s, timeout: 3s}, settle: 100ms, measure: 0s, drain: 30s}
@@ -53,7 +53,7 @@ func runShard(t *testing.T, p *plan.Plan, i, n int, start time.Time, network *me
 		return nil
 	}
 	if results[0].Shards[0].Engine == "" {
-		t.Error("the file does not tell the engine")
+		t.Error("the file does not name the engine")
 	}
 	return results[0]
 }
@@ -100,9 +100,8 @@ func TestShardsDoWhatOneProcessDoes(t *testing.T) {
 		if got := many.Counters[result.CounterKey{Name: result.Distinct.String(), Group: "all", QoS: 0}]; got != 150 {
 			t.Errorf("%d messages of the fan-out came, want 150", got)
 		}
-		// A pair is in one shard, and timed; of the fan-out, which has a subscriber in each
-		// shard, only what comes from
-		// the own shard is.
+		// A pair is in one shard, and timed. Of the fan-out, which has a subscriber in
+		// each shard, only what comes from the same shard is timed.
 		pairs := many.Histograms[result.Key{Op: result.Delivery, Kind: result.Response, Group: "subs"}]
 		if pairs == nil || pairs.Count() != 101 {
 			t.Errorf("not all deliveries of pairs are timed: %v", pairs)

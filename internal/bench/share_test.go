@@ -9,8 +9,8 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/report"
 )
 
-// What a member of a shared subscription takes with it is owed to nobody, and what
-// was sent before and comes to the others hides nothing that is lost later.
+// What was pending for a member of a shared subscription that leaves is no longer owed.
+// If messages sent before reach the other members, they do not hide a later loss.
 func TestAMemberThatLeavesHidesNoLoss(t *testing.T) {
 	for _, c := range []struct {
 		drop int

@@ -17,26 +17,26 @@ type stream struct {
 	*plan.Publish
 	w     *worker
 	g     *group
-	at    int            // in the group
+	at    int            // index in the group
 	fixed bool           // its topics do not depend on the message
 	sched *plan.Schedule // nil for a closed loop
-	start time.Duration  // swarm.Never before
-	open  bool           // of a closed loop: it has started
-	left  int64          // messages that are to be sent, of a stream with an end
-	asked queue[asked]   // requests, those with a reply included
+	start time.Duration  // swarm.Never until it is known
+	open  bool           // for a closed loop: it has started
+	left  int64          // messages left to send, for a stream with a message limit
+	asked queue[asked]   // requests, including those that have a reply
 }
 
-// asked is a request, and when it is too late for its reply.
+// asked is a request with the deadline of its reply.
 type asked struct {
 	cl  *client
 	seq uint32
 	end time.Duration
 }
 
-// maxQueued is how many messages of a loop may be due and wait for room.
+// maxQueued is how many messages of a loop may be due and waiting for room.
 const maxQueued = 8 << 20
 
-var errBehind = errors.New("the broker is so far behind that the messages that wait for it fill the memory meant for them")
+var errBehind = errors.New("the broker is so far behind that the queue of waiting messages is full")
 
 func newStream(w *worker, g *group, p *plan.Publish, loops int) *stream {
 	s := &stream{Publish: p, w: w, g: g, at: len(g.streams), start: swarm.Never, fixed: p.FixedTopics()}
@@ -58,7 +58,7 @@ func newStream(w *worker, g *group, p *plan.Publish, loops int) *stream {
 	return s
 }
 
-// share is how many messages of the stream a client sends.
+// share returns how many messages of the stream a client sends.
 func (s *stream) share(index uint32) uint32 {
 	if s.Messages == 0 {
 		return math.MaxUint32
@@ -67,7 +67,8 @@ func (s *stream) share(index uint32) uint32 {
 	return uint32((s.Messages + n - 1 - uint64(index)) / n)
 }
 
-// bursts is how many messages bursts make a client send besides.
+// bursts returns how many messages a client sends in bursts, besides those of its
+// share.
 func (s *stream) bursts(index uint32) (n int64) {
 	for _, a := range s.w.run.p.Actions {
 		if a.Do == plan.Burst && a.Group == s.g.Group && s.Number == 0 && int64(index) < int64(a.Clients) {
@@ -92,7 +93,7 @@ func (s *stream) begin(phase plan.Phase, at time.Duration) {
 	}
 }
 
-// run sends what is due, and returns when the next message is. Closed loops send
+// run sends what is due, and returns when the next message is due. Closed loops send
 // when there is room.
 func (s *stream) run(now time.Duration) time.Duration {
 	if s.sched == nil {
@@ -118,10 +119,10 @@ func (s *stream) run(now time.Duration) time.Duration {
 	}
 }
 
-// offer sends a message that is due, or has it wait for room. Messages of a
+// offer sends a message that is due, or queues it if there is no room. Messages of a
 // client that is not connected are not sent.
 func (s *stream) offer(cl *client, seq uint32, at, now time.Duration) {
-	if cl.parted { // nothing is due while the plan has it away
+	if cl.parted { // nothing is due while the plan has it disconnected
 		s.over()
 		return
 	}
@@ -133,7 +134,7 @@ func (s *stream) offer(cl *client, seq uint32, at, now time.Duration) {
 		s.over()
 		return
 	}
-	cs := &cl.more.streams[s.at]
+	cs := &cl.extras.streams[s.at]
 	if cs.queue.len() == 0 && s.send(cl, seq, at, now) {
 		return
 	}
@@ -145,10 +146,10 @@ func (s *stream) offer(cl *client, seq uint32, at, now time.Duration) {
 	s.w.queued++
 }
 
-// drain sends messages that have waited, as long as there is room, and tells
-// whether none is left.
+// drain sends queued messages as long as there is room, and reports whether none is
+// left.
 func (s *stream) drain(cl *client, now time.Duration) bool {
-	q := &cl.more.streams[s.at].queue
+	q := &cl.extras.streams[s.at].queue
 	for q.len() > 0 {
 		if m := q.first(); !s.send(cl, m.seq, m.at, now) {
 			return false
@@ -159,9 +160,9 @@ func (s *stream) drain(cl *client, now time.Duration) bool {
 	return true
 }
 
-// pump has a client send what waits, and as much as its closed loops allow.
+// pump sends what a client has queued, and as much as its closed loops allow.
 func (cl *client) pump(w *worker) {
-	if cl.state != ready || cl.more == nil {
+	if cl.state != ready || cl.extras == nil {
 		return
 	}
 	w.sendReplies(cl)
@@ -170,7 +171,7 @@ func (cl *client) pump(w *worker) {
 		if !s.drain(cl, now) || s.sched != nil || !s.open || !w.publishing || now >= w.end {
 			continue
 		}
-		cs := &cl.more.streams[s.at]
+		cs := &cl.extras.streams[s.at]
 		for most := s.share(cl.index); cs.seq < most && s.send(cl, cs.seq, now, now); {
 			cs.seq++
 			w.rec(now).Count(result.Offered, s.g.Number, s.QoS, 1)
@@ -178,7 +179,7 @@ func (cl *client) pump(w *worker) {
 	}
 }
 
-// send publishes a message; false says that there is no room for it now.
+// send publishes a message. It returns false if there is no room for it now.
 func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool {
 	w := s.w
 	if s.QoS > 0 && cl.c.Open() >= s.Window {
@@ -189,7 +190,7 @@ func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool 
 	if s.Payload.HasHeader() {
 		h := result.Header{Kind: s.kind(), Shard: uint16(w.run.shard.Index), Publisher: cl.number, Seq: cl.seq, Intended: intended}
 		h.AppendTo(w.payload[:0], w.run.mark)
-		result.Seal(w.payload)
+		result.WriteChecksum(w.payload)
 	}
 	w.pub = packet.Publish{QoS: s.QoS, Retain: s.Retain, Topic: w.topic, Payload: w.payload, Properties: s.properties(cl)}
 	rec := w.rec(intended)
@@ -201,10 +202,10 @@ func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool 
 	err := cl.c.Publish(&w.pub, tag)
 	switch {
 	case err == nil:
-	case errors.Is(err, swarm.ErrFull), errors.Is(err, session.ErrQuota):
+	case errors.Is(err, swarm.ErrBufferFull), errors.Is(err, session.ErrQuota):
 		return false
 	default:
-		rec.CountError(s.g.Number, "publish", swarm.Kind(err))
+		rec.CountError(s.g.Number, "publish", swarm.ErrorCategory(err))
 		rec.Count(result.Skipped, s.g.Number, s.QoS, 1)
 		w.note(cl, FailPublish, err)
 		s.over()
@@ -222,7 +223,7 @@ func (s *stream) send(cl *client, seq uint32, intended, now time.Duration) bool 
 	rec.Count(result.SentBytes, s.g.Number, s.QoS, int64(len(w.payload)))
 	m := sending{uint16(s.at), cl.seq - 1, seq, tick}
 	if s.QoS > 0 {
-		cl.more.sent.push(pending{tag, m})
+		cl.extras.sent.push(pending{tag, m})
 		w.flying++
 	} else {
 		w.owe(rec, cl, m, true)
@@ -241,7 +242,8 @@ func (s *stream) kind() result.MessageKind {
 	return result.KindMessage
 }
 
-// properties of a message; a request has its client's response topic.
+// properties returns the properties of a message. Those of a request have the client's
+// response topic.
 func (s *stream) properties(cl *client) packet.Properties {
 	if s.Request == nil {
 		return s.Properties
@@ -255,10 +257,10 @@ func (s *stream) properties(cl *client) packet.Properties {
 
 // ask notes that the client's next message is a request.
 func (s *stream) ask(cl *client, now time.Duration) {
-	if cl.more.asked == nil {
-		cl.more.asked = map[uint32]struct{}{}
+	if cl.extras.asked == nil {
+		cl.extras.asked = map[uint32]struct{}{}
 	}
-	cl.more.asked[cl.seq] = struct{}{}
+	cl.extras.asked[cl.seq] = struct{}{}
 	s.w.asking++
 	s.asked.push(asked{cl, cl.seq, now + s.Request.Timeout})
 	if s.asked.len() == 1 {
@@ -281,21 +283,22 @@ func (s *stream) expire(now time.Duration) {
 	}
 }
 
-// answered takes a request off those without a reply; false if it is none.
+// answered removes a request from those without a reply. It returns false if seq is not
+// one of them.
 func (cl *client) answered(w *worker, seq uint32) bool {
-	if cl.more == nil {
+	if cl.extras == nil {
 		return false
 	}
-	if _, ok := cl.more.asked[seq]; !ok {
+	if _, ok := cl.extras.asked[seq]; !ok {
 		return false
 	}
-	delete(cl.more.asked, seq)
+	delete(cl.extras.asked, seq)
 	w.asking--
 	return true
 }
 
-// over counts a message of a stream with an end that has been sent, or will not
-// be.
+// over counts a message of a stream with a message limit, once it has been sent or will
+// not be.
 func (s *stream) over() {
 	if s.Messages == 0 {
 		return

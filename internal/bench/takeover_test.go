@@ -6,8 +6,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// What the connection that is taken over still answers is nothing to the one that
-// has begun in its place.
+// Answers on the connection that was taken over do not count for the one that replaced
+// it.
 func TestAnswersToTheOldConnectionAreNotThoseOfTheNew(t *testing.T) {
 	t.Parallel()
 	r := idle(t, `
@@ -21,11 +21,11 @@ actions:
 	w.loop.Do(func() {
 		cl := &w.clients[0]
 		old := cl.c
-		cl.state, cl.more.churning, w.asking = ready, 2, 2
+		cl.state, cl.extras.churning, w.asking = ready, 2, 2
 		suback := &packet.Suback{Type: packet.SUBACK, Codes: []byte{0}}
 		w.Subscribed(old, tagChurn, suback)
-		if w.asking != 1 || cl.more.churning != 1 {
-			t.Errorf("an answer leaves %d questions of %d", w.asking, cl.more.churning)
+		if w.asking != 1 || cl.extras.churning != 1 {
+			t.Errorf("an answer leaves %d questions of %d", w.asking, cl.extras.churning)
 		}
 		w.takeOver(cl, 0)
 		if cl.c == old || cl.state != underway {
@@ -39,8 +39,8 @@ actions:
 			t.Errorf("a SUBACK to the old connection brings the new one to state %d", cl.state)
 		}
 		w.Subscribed(old, tagChurn, suback)
-		if w.asking != 0 || cl.more.churning != 0 {
-			t.Errorf("a late answer leaves %d questions of %d", w.asking, cl.more.churning)
+		if w.asking != 0 || cl.extras.churning != 0 {
+			t.Errorf("a late answer leaves %d questions of %d", w.asking, cl.extras.churning)
 		}
 	})
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/swarm"
 )
 
-// timers are what a worker does later, by time; in the order of asking where the
-// times are equal.
+// timers holds a worker's future calls, ordered by time. Calls at the same time are
+// made in the order in which they were added.
 type timers struct {
 	list []timer
 	asks uint64
@@ -39,13 +39,14 @@ func (t *timers) Pop() any {
 	return x
 }
 
-// add has do called at a time.
+// add schedules a call of do.
 func (t *timers) add(at time.Duration, do func(now time.Duration)) {
 	t.asks++
 	heap.Push(t, timer{at, t.asks, do})
 }
 
-// run calls what is due, and returns when the next is; swarm.Never if there is none.
+// run makes the calls that are due. It returns when the next is due, swarm.Never if
+// there is none.
 func (t *timers) run(now time.Duration) time.Duration {
 	for len(t.list) > 0 {
 		if at := t.list[0].at; at > now {

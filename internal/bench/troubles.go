@@ -16,18 +16,18 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// Failure is what has failed.
+// Failure is the kind of operation that has failed.
 type Failure uint8
 
 // The failures.
 const (
 	FailConnect   Failure = iota
 	FailLost              // a connection that was up
-	FailSubscribe         // a subscription, or taking it back
+	FailSubscribe         // subscribing or unsubscribing
 	FailPublish
 )
 
-// Denied is a refusal of what a client asked for: a subscription, which it names, or a
+// Denied is a refusal of a client's request: of a subscription, which it names, or of a
 // message.
 type Denied struct {
 	*swarm.Refusal
@@ -44,8 +44,8 @@ func (d *Denied) Error() string {
 
 func (d *Denied) Unwrap() error { return d.Refusal }
 
-// troubles are errors that are to be told: of each kind the first one, with how many
-// there were until it was. Actions are told with them.
+// troubles holds errors to be reported: the first of each kind, with their number at
+// the time of the report. Actions are reported in the same way.
 type troubles struct {
 	mu      sync.Mutex
 	all     map[string]*trouble
@@ -54,19 +54,19 @@ type troubles struct {
 }
 
 type trouble struct {
-	what  Failure
-	err   error
-	at    *transport.Target
-	count int
-	told  int // the count that was
+	what     Failure
+	err      error
+	at       *transport.Target
+	count    int
+	reported int // the count that was reported
 }
 
 const (
-	maxTold     = 20                     // kinds of errors
-	troubleTime = 250 * time.Millisecond // in which equal errors become one line
+	maxReported = 20                     // kinds of errors
+	troubleTime = 250 * time.Millisecond // how long to collect equal errors into one line
 )
 
-// note has an error of a client told, unless one of its kind is.
+// note queues an error of a client for the report, unless one of its kind is queued.
 func (w *worker) note(cl *client, what Failure, err error) {
 	r, at := w.run, cl.c.Target()
 	t := &r.news
@@ -79,14 +79,14 @@ func (w *worker) note(cl *client, what Failure, err error) {
 	if r.o.expected != nil && r.o.expected(what) {
 		return
 	}
-	kind := fmt.Sprint(what, at.Address(), swarm.Kind(err))
+	kind := fmt.Sprint(what, at.Address(), swarm.ErrorCategory(err))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if x := t.all[kind]; x != nil {
 		x.count++
 		return
 	}
-	if len(t.all) >= maxTold {
+	if len(t.all) >= maxReported {
 		return
 	}
 	if t.all == nil {
@@ -97,7 +97,7 @@ func (w *worker) note(cl *client, what Failure, err error) {
 	t.news = append(t.news, x)
 }
 
-// noteAction has an action told that begins.
+// noteAction queues the beginning of an action for the report.
 func (r *run) noteAction(a *plan.Action, round int, at time.Duration) {
 	text := fmt.Sprintf("%s: %s of %s", a.Do, units.Count(a.Clients, "client"), a.Group.Name)
 	if a.Do == plan.Burst {
@@ -112,14 +112,14 @@ func (r *run) noteAction(a *plan.Action, round int, at time.Duration) {
 	t.actions = append(t.actions, result.Note{At: at, Shard: r.shard.Index, Kind: result.NoteAction, Text: text})
 }
 
-// tellTroubles tells what has not been told yet.
-func (r *run) tellTroubles() {
+// reportTroubles reports what has not been reported yet.
+func (r *run) reportTroubles() {
 	t := &r.news
 	t.mu.Lock()
 	notes := t.actions
 	for _, x := range t.news {
 		notes = append(notes, result.Note{At: r.now(), Shard: r.shard.Index, Kind: result.NoteError, Text: r.line(x)})
-		x.told = x.count
+		x.reported = x.count
 	}
 	t.news, t.actions = nil, nil
 	t.mu.Unlock()
@@ -128,20 +128,20 @@ func (r *run) tellTroubles() {
 	}
 }
 
-// sumTroubles tells of a run that has failed, and of which there is no report, how
-// many errors there were in all where it was fewer when they were told.
+// sumTroubles reports the final number of each kind of error that has grown since its
+// report. It is for a run that has failed and gets no other report.
 func (r *run) sumTroubles() {
-	r.tellTroubles()
+	r.reportTroubles()
 	t := &r.news
 	t.mu.Lock()
 	t.news = nil
 	for _, kind := range slices.Sorted(maps.Keys(t.all)) {
-		if x := t.all[kind]; x.count > x.told {
+		if x := t.all[kind]; x.count > x.reported {
 			t.news = append(t.news, x)
 		}
 	}
 	t.mu.Unlock()
-	r.tellTroubles()
+	r.reportTroubles()
 }
 
 func (r *run) line(x *trouble) string {
@@ -152,7 +152,7 @@ func (r *run) line(x *trouble) string {
 	return text
 }
 
-// explain is an error in words for the user.
+// explain returns the text of an error for the user.
 func (r *run) explain(x *trouble) string {
 	if r.o.Explain != nil {
 		return r.o.Explain(x.what, x.err, x.at)

@@ -19,9 +19,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/swarm"
 )
 
-// What a broker does wrong is known here, and so is what the report has to say.
+// The broker's faults are known here, and so is what the report must say.
 
-// said are the verdicts about the run, each once.
+// said returns the verdicts about the run, each once.
 func (o *outcome) said() (labels []report.Label) {
 	for _, v := range o.Verdicts {
 		if v.Label != report.Hint && !slices.Contains(labels, v.Label) {
@@ -31,7 +31,7 @@ func (o *outcome) said() (labels []report.Label) {
 	return labels
 }
 
-// says claims that these verdicts are said of the run, and no others.
+// says checks that these verdicts are given about the run, and no others.
 func (o *outcome) says(want ...report.Label) {
 	o.Helper()
 	if err := o.Err(); err != nil {
@@ -42,7 +42,7 @@ func (o *outcome) says(want ...report.Label) {
 	}
 }
 
-// wrongs are what a broker does wrong, one thing each.
+// wrongs are single faults of a broker.
 var wrongs = []struct {
 	name  string
 	flaws badbroker.Flaws
@@ -66,7 +66,7 @@ var wrongs = []struct {
 	{"capacity", badbroker.Flaws{Capacity: 60}},
 }
 
-// both are the flaws of two wrongs.
+// both combines the flaws of two wrongs.
 func both(a, b badbroker.Flaws) badbroker.Flaws {
 	f := a
 	if b.Delay != nil {
@@ -80,8 +80,8 @@ func both(a, b badbroker.Flaws) badbroker.Flaws {
 	return f
 }
 
-// Each wrong, and each pair of them, is found as often as it was done, and gives the
-// verdicts that it must, and no other one.
+// Each fault, and each pair of them, is counted as often as it occurred, and gives the
+// verdicts that it must, and no others.
 func TestEachWrongIsMeasuredAsItIs(t *testing.T) {
 	for i, a := range wrongs {
 		for _, b := range wrongs[i:] {
@@ -140,14 +140,15 @@ groups:
 	if late || slow {
 		switch {
 		case slow && flaws.Kill+flaws.RefuseConnect+flaws.RefuseSubscribe > 0, late && flaws.Kill+flaws.RefuseConnect > 0:
-			if o.Has(report.Saturated) { // there is less to be done; it may be too much, or not
+			if o.Has(report.Saturated) { // there is less to do, which may be too much or not
 				want = append(want, report.Saturated)
 			}
 		default:
 			want = append(want, report.Saturated)
 		}
 	}
-	if flaws.NoAck > 0 && o.Has(report.Saturated) && !slices.Contains(want, report.Saturated) { // windows fill up
+	// windows fill up
+	if flaws.NoAck > 0 && o.Has(report.Saturated) && !slices.Contains(want, report.Saturated) {
 		want = append(want, report.Saturated)
 	}
 	o.says(want...)
@@ -169,7 +170,7 @@ groups:
 	}
 }
 
-// why are the texts of the verdicts of a label.
+// why returns the texts of the verdicts with a label.
 func (o *outcome) why(l report.Label) (text string) {
 	for _, v := range o.Verdicts {
 		if v.Label == l {
@@ -179,7 +180,7 @@ func (o *outcome) why(l report.Label) (text string) {
 	return text
 }
 
-// Of a broker that is right nothing is said, whatever the plan.
+// A correct broker gets no verdict, whatever the plan.
 func TestNothingIsSaidOfABrokerThatIsRight(t *testing.T) {
 	for seed := range uint64(100) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -191,7 +192,8 @@ func TestNothingIsSaidOfABrokerThatIsRight(t *testing.T) {
 				proxy.Split(seed%5 == 1)
 				o := play(t, yaml, within(front.Dial))
 				o.says()
-				// Where connections end QoS 0 may be dropped, and QoS 1 come twice.
+				// When connections are lost, QoS 0 messages may be dropped and QoS 1
+				// messages arrive twice.
 				if f := o.Total; f.Expected == 0 || f.Lost+f.UnderWay+f.Reordered+f.Corrupt != 0 || o.ExitCode(nil) != 0 {
 					t.Errorf("%+v", f)
 				}
@@ -203,7 +205,7 @@ func TestNothingIsSaidOfABrokerThatIsRight(t *testing.T) {
 	}
 }
 
-// anyPlan makes up a plan: groups whose filters match in all kinds of ways, at all
+// anyPlan generates a plan: groups whose filters match in all kinds of ways, at all
 // QoS, with actions.
 func anyPlan(r *rand.Rand) string {
 	var b strings.Builder
@@ -255,8 +257,8 @@ func anyPlan(r *rand.Rand) string {
 	return b.String()
 }
 
-// A broker that can deliver half of what is asked is saturated, and loses nothing as
-// long as it goes on.
+// A broker that can deliver half of the load is saturated, and loses nothing as long as
+// it keeps delivering.
 func TestABacklogIsUnderWayAndNotLost(t *testing.T) {
 	for _, c := range []struct {
 		drain          string
@@ -285,7 +287,7 @@ groups:
 				if got := o.Rates.Delivered; got < 495 || got > 505 {
 					t.Errorf("%.0f/s delivered of a capacity of 500/s", got)
 				}
-				if why := o.why(report.Saturated); !strings.Contains(why, "held 50") || c.drop == 0 && !strings.Contains(why, "of 1,000/s due") {
+				if why := o.why(report.Saturated); !strings.Contains(why, "sustained 50") || c.drop == 0 && !strings.Contains(why, "of 1,000/s due") {
 					t.Errorf("it says %s", why)
 				}
 			})
@@ -293,7 +295,7 @@ groups:
 	}
 }
 
-// A subscriber whose connection gives no answer has not lost anything: nobody knows.
+// A subscriber whose connection does not answer has not lost anything: it is not known.
 func TestWhatASilentBrokerOwesIsUnderWay(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, network := flawed(t, badbroker.Flaws{Drop: 50, Deaf: true})
@@ -309,7 +311,7 @@ groups:
 	})
 }
 
-// A constant delay, however long, is no queue; nor is a pause now and then.
+// A constant delay, however long, is not a queue; nor is a pause now and then.
 func TestALongDelayIsNoSaturation(t *testing.T) {
 	for name, flaws := range map[string]badbroker.Flaws{
 		"delay": {Delay: func(int) time.Duration { return 2 * time.Second }},
@@ -333,7 +335,8 @@ groups:
 	}
 }
 
-// A process that stood still has made the result, however few the messages.
+// If the process itself was stalled, the generator made the result, however few the
+// messages.
 func TestAGeneratorThatStoodStillSaysSo(t *testing.T) {
 	t.Parallel()
 	p, err := plan.Parse("test.yaml", []byte(`
@@ -383,7 +386,7 @@ func TestHowLongADrainWaits(t *testing.T) {
 	}
 }
 
-// One client whose filters overlap is owed one message, at the QoS of the highest.
+// A client with overlapping filters is owed one message, at the QoS of the highest.
 func TestWhatOverlapsIsOwedOnceAtTheHighestQoS(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, network := ours(t, broker.Options{})
@@ -402,7 +405,7 @@ groups:
 	})
 }
 
-// The same wrong bytes once more are a repetition.
+// The same wrong bytes again are a duplicate.
 func TestACorruptMessageThatComesTwiceIsOne(t *testing.T) {
 	t.Parallel()
 	r := idle(t, "groups: {a: {clients: 1, subscribe: {filter: a, qos: 1}, publish: {topic: a, qos: 1, payload: 16, rate: 1/s}}}")

@@ -13,8 +13,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// A publisher's connection breaks with its whole window on the way. What was not
-// acknowledged may have reached the broker or not: nobody has lost it. What was
+// A publisher's connection breaks with its whole window in flight. A message that was
+// not acknowledged may or may not have reached the broker, so it is not lost. What was
 // due afterwards was not sent.
 func TestALostPublisherIsNoLossOfTheBroker(t *testing.T) {
 	for name, session := range map[string]string{"clean start": "clean-start: true", "kept session": "clean-start: false"} {

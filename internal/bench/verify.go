@@ -20,20 +20,20 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// Verify sends messages of one QoS through a broker, from publishers to
-// subscribers with sessions, over connections that break, and judges what came
-// by what MQTT promises (section 4.3, 4.4, 4.6 and 4.8.2 of MQTT 5.0):
+// Verify sends messages of one QoS through a broker, from publishers to subscribers
+// with sessions, over connections that break, and checks the deliveries against what
+// MQTT guarantees (section 4.3, 4.4, 4.6 and 4.8.2 of MQTT 5.0):
 //
-//   - QoS 0 may be lost, and comes at most once.
-//   - QoS 1 that was acknowledged is not lost; it may come again.
-//   - QoS 2 that was acknowledged comes exactly once.
-//   - What comes has the publisher's order for a topic, and is as it was sent.
+//   - A QoS 0 message may be lost, and arrives at most once.
+//   - An acknowledged QoS 1 message is not lost; it may arrive again.
+//   - An acknowledged QoS 2 message arrives exactly once.
+//   - Deliveries keep the publisher's order for a topic, and are unchanged.
 //
-// Each subscriber is promised that for itself, and the members of a shared
-// subscription all together, but for the order.
+// The guarantees hold for each subscriber, and for the members of a shared subscription
+// taken together, except for the order.
 //
-// The error is that of a run that could not be judged. The verdict, unless nil, only
-// tells then what was left at the broker.
+// Verify returns an error if the run could not be checked. The verdict may then be nil;
+// if it is not, it says only what was left at the broker.
 func Verify(ctx context.Context, o VerifyOptions) (*Verdict, error) {
 	ln, by, err := o.front()
 	if err != nil {
@@ -49,14 +49,15 @@ func Verify(ctx context.Context, o VerifyOptions) (*Verdict, error) {
 	ro.Left = func(n int, err error) { left = fmt.Errorf("%s: %w", units.Count(n, "session"), err) }
 	res, err := o.play(ctx, ro)
 	if res == nil || errors.Is(err, ErrNotReached) {
-		return nil, err // and there are no sessions
+		return nil, err // there are no sessions to remove
 	}
-	v := o.judge(res, h.begun)
+	v := o.verdict(res, h.begun)
 	v.Leftover = left
 	return v, cmp.Or(err, h.failed, o.subscribed(res))
 }
 
-// front is where the proxy listens, and the clients that connect to it.
+// front returns the listener of the proxy and the options of clients that connect to
+// it.
 func (o *VerifyOptions) front() (net.Listener, swarm.Options, error) {
 	target := &transport.Target{Network: "tcp", Host: "127.0.0.1"}
 	by := swarm.Options{Loops: 2, Targets: []*transport.Target{target}}
@@ -71,18 +72,19 @@ func (o *VerifyOptions) front() (net.Listener, swarm.Options, error) {
 	return ln, by, err
 }
 
-// Why there is nothing to judge: the broker does not take the subscriptions, or the
+// Why there is nothing to check: the broker does not accept the subscriptions or the
 // messages.
 var (
-	ErrSubscriptions = errors.New("there are subscribers without a subscription")
-	ErrMessages      = errors.New("the broker does not take the messages")
+	ErrSubscriptions = errors.New("some subscribers have no subscription")
+	ErrMessages      = errors.New("the broker does not accept the messages")
 )
 
-// fatal ends a verification of which nothing can come. What a broker refuses for a
-// reason of its own, as a quota, is told and counted.
+// fatal returns the error that ends a verification which cannot succeed, else nil. A
+// refusal for the broker's own reasons, such as a quota, is reported and counted.
 func (o *VerifyOptions) fatal(what Failure, err error) error {
 	denied, refused := errors.AsType[*Denied](err)
-	announced := errors.Is(err, session.ErrPeerCan) || errors.Is(err, session.ErrQoS) || errors.Is(err, session.ErrTooLarge) // by CONNACK
+	// from CONNACK
+	announced := errors.Is(err, session.ErrPeerCan) || errors.Is(err, session.ErrQoS) || errors.Is(err, session.ErrTooLarge)
 	switch {
 	case what == FailSubscribe && (refused || announced):
 		return fmt.Errorf("%w: %w", ErrSubscriptions, err)
@@ -93,7 +95,7 @@ func (o *VerifyOptions) fatal(what Failure, err error) error {
 	return nil
 }
 
-// subscribed says why not all subscribers were.
+// subscribed returns an error that says why not all subscribers were subscribed.
 func (o *VerifyOptions) subscribed(r *result.Result) error {
 	n := r.Sum().Totals().Of(result.Subscribes)
 	if n >= int64(o.Subscribers()) {
@@ -126,30 +128,30 @@ type VerifyOptions struct {
 	QoS      packet.QoS
 	Version  packet.Version
 	Shape    Shape     // empty: Pairs
-	Clients  int       // publishers, subscribers or both, as the shape says
+	Clients  int       // publishers, subscribers or both, depending on Shape
 	Rate     plan.Rate // messages of all publishers together
 	Size     int       // of a payload, in bytes: at least result.HeaderSize
 	Duration time.Duration
-	Drain    time.Duration // at most so long for what is under way when the faults are over; a tenth where loss is allowed
+	Drain    time.Duration // longest wait for messages after the faults; a tenth if loss is allowed
 	Seed     uint64        // of the faults
 	Faults   []Fault
-	Token    string // in client identifiers and topics, so that no other run is in the way
+	Token    string // in client IDs and topics, to keep concurrent runs apart
 
-	TopicPrefix string // before all topics
+	TopicPrefix string // prefix of all topics
 
 	Username, Password string // both empty for none
 
-	// Dial opens a connection to the broker; Restart, for the fault of that name,
-	// ends the broker and starts it again.
+	// Dial opens a connection to the broker. Restart, for the fault of that name, stops
+	// the broker and starts it again.
 	Dial    func(context.Context) (net.Conn, error)
 	Restart func() error
 
-	Run Options // Run, Header, Out, Tell and Status; the others are set
+	Run Options // only Run, Header, Out, Tell and Status are used; Verify sets the others
 
-	network network // of tests, for the proxy's side of the clients; nil: a port of this machine
+	network network // for tests: the clients' side of the proxy; nil: a port of this machine
 }
 
-// network is one of a single address.
+// network is a network with a single address.
 type network interface {
 	net.Listener
 	Dial(ctx context.Context) (net.Conn, error)
@@ -158,18 +160,18 @@ type network interface {
 // Shape is who subscribes to whose messages.
 type Shape string
 
-// The shapes, of N clients.
+// The shapes, for N clients.
 const (
-	Pairs  Shape = "pairs"   // N publishers, each with a topic and a subscriber of its own
-	FanIn  Shape = "fan-in"  // N publishers and one subscriber, by a filter with a wildcard
+	Pairs  Shape = "pairs"   // N publishers, each with its own topic and subscriber
+	FanIn  Shape = "fan-in"  // N publishers and one subscriber with a wildcard filter
 	FanOut Shape = "fan-out" // one publisher and N subscribers
 	Shared Shape = "shared"  // N publishers, and N members of one shared subscription
 )
 
-// Shapes are all of them.
+// Shapes returns all shapes.
 func Shapes() []Shape { return []Shape{Pairs, FanIn, FanOut, Shared} }
 
-// Publishers is how many clients publish.
+// Publishers returns how many clients publish.
 func (o *VerifyOptions) Publishers() int {
 	if o.Shape == FanOut {
 		return 1
@@ -177,7 +179,7 @@ func (o *VerifyOptions) Publishers() int {
 	return o.Clients
 }
 
-// Subscribers is how many clients subscribe.
+// Subscribers returns how many clients subscribe.
 func (o *VerifyOptions) Subscribers() int {
 	if o.Shape == FanIn {
 		return 1
@@ -185,7 +187,7 @@ func (o *VerifyOptions) Subscribers() int {
 	return o.Clients
 }
 
-// copies is how many subscribers get each message.
+// copies returns how many subscribers get each message.
 func (o *VerifyOptions) copies() int64 {
 	if o.Shape == FanOut {
 		return int64(o.Clients)
@@ -193,12 +195,12 @@ func (o *VerifyOptions) copies() int64 {
 	return 1
 }
 
-// scenario is the plan's text.
+// scenario returns the plan's text.
 func (o *VerifyOptions) scenario() string {
 	var b strings.Builder
 	drain := o.Drain
 	if o.QoS == 0 || slices.Contains(o.Faults, Restart) {
-		drain /= 10 // what is lost does not come any more
+		drain /= 10 // a lost message will not arrive any more
 	}
 	phases, session := fmt.Sprintf("measure: %v, drain: %v", o.Duration, drain), "clean-start: false"
 	if o.Version == packet.V5 {
@@ -216,7 +218,7 @@ func (o *VerifyOptions) scenario() string {
 	return b.String()
 }
 
-// plan is the plan that the scenario and the options make.
+// plan returns the plan made from the scenario and the options.
 func (o *VerifyOptions) plan() (*plan.Plan, error) {
 	po := plan.Options{Version: o.Version, TopicPrefix: o.TopicPrefix}
 	if o.Username != "" {

@@ -23,8 +23,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
-// checks are the settings of a short verification of a broker, over networks in
-// memory: it is for a bubble.
+// checks returns the settings of a short verification of a broker, over networks in
+// memory, for use in a bubble.
 func checks(t testing.TB, q packet.QoS, b *memtest.Network, faults ...Fault) VerifyOptions {
 	return VerifyOptions{QoS: q, Version: packet.V5, Clients: 6, Rate: plan.Rate{Events: 600, Per: time.Second}, Size: 64, Duration: 3 * time.Second, Drain: 30 * time.Second, Seed: 7,
 		Faults: faults, Token: "test", Dial: b.Dial, network: memtest.New(),
@@ -46,7 +46,7 @@ func verify(t testing.TB, o VerifyOptions) *Verdict {
 
 var gentle = []Fault{Delay, Stall, Split, Cut, Refuse}
 
-// TestAVerificationOverSockets: the proxy has a port of its own.
+// TestAVerificationOverSockets: the proxy has its own port.
 func TestAVerificationOverSockets(t *testing.T) {
 	t.Parallel()
 	target := serve(t, broker.Options{})
@@ -84,14 +84,14 @@ func TestOurBrokerKeepsItsPromises(t *testing.T) {
 					if len(want) != len(gentle) || !maps.Equal(v.Faults, want) {
 						t.Errorf("faults: %v, want %v", v.Faults, want)
 					}
-					told := 0
+					reported := 0
 					for _, n := range v.Result.Notes {
 						if n.Kind == result.NoteFault {
-							told++
+							reported++
 						}
 					}
-					if told != all {
-						t.Errorf("%d faults are noted, want %d", told, all)
+					if reported != all {
+						t.Errorf("%d faults are noted, want %d", reported, all)
 					}
 				})
 			})
@@ -138,7 +138,7 @@ func TestSinsOfEachShapeAreFound(t *testing.T) {
 		"duplicates at one of many subscribers":  {FanOut, 0, badbroker.Flaws{Duplicate: 500}, "received twice"},
 		"a copy for each member of a group":      {Shared, 2, badbroker.Flaws{}, "received twice"},
 		"a copy for each member, which is right": {Shared, 1, badbroker.Flaws{}, ""},
-		"corruption where members share":         {Shared, 1, badbroker.Flaws{Corrupt: 50}, "not as they were sent"},
+		"corruption where members share":         {Shared, 1, badbroker.Flaws{Corrupt: 50}, "corrupt"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
@@ -146,7 +146,7 @@ func TestSinsOfEachShapeAreFound(t *testing.T) {
 				o := checks(t, c.qos, network)
 				o.Shape, o.Duration, o.Rate.Events = c.shape, time.Second, 300
 				if c.want != "" {
-					o.Drain = time.Second // what is lost is waited for
+					o.Drain = time.Second // lost messages are waited for
 				}
 				v := verify(t, o)
 				found := slices.ContainsFunc(v.Violations, func(s string) bool { return strings.Contains(s, c.want) })
@@ -185,7 +185,7 @@ func TestABrokenBrokersSinsAreFound(t *testing.T) {
 		"loss at QoS 1":                 {1, badbroker.Flaws{Drop: 50}, "acknowledged and lost"},
 		"loss at QoS 2":                 {2, badbroker.Flaws{Drop: 50}, "acknowledged and lost"},
 		"order":                         {1, badbroker.Flaws{Reorder: 50}, "out of order"},
-		"corruption":                    {0, badbroker.Flaws{Corrupt: 50}, "not as they were sent"},
+		"corruption":                    {0, badbroker.Flaws{Corrupt: 50}, "corrupt"},
 		"forgets QoS 1 when it resumes": {1, badbroker.Flaws{Forget: true}, "acknowledged and lost"},
 		"repeats QoS 2 when it resumes": {2, badbroker.Flaws{Repeat: true}, "received twice"},
 		"reverses a session's messages": {2, badbroker.Flaws{Reverse: true}, "out of order"},
@@ -198,7 +198,7 @@ func TestABrokenBrokersSinsAreFound(t *testing.T) {
 					o.Duration *= 3 // these need a cut at the right moment
 				}
 				if c.want != "" {
-					o.Drain = 2 * time.Second // what is lost is waited for
+					o.Drain = 2 * time.Second // lost messages are waited for
 				}
 				v := verify(t, o)
 				n := b.Counts()
@@ -215,7 +215,8 @@ func TestABrokenBrokersSinsAreFound(t *testing.T) {
 	}
 }
 
-// sessions is how many a broker in the bubble has when all connections are over.
+// sessions returns how many sessions a broker in the bubble has when all connections
+// are closed.
 func sessions(t *testing.T, b *broker.Broker) int {
 	synctest.Wait()
 	if n := b.Stats().Connections; n > 0 {
@@ -249,7 +250,7 @@ func TestACancelledVerificationLeavesNoSessions(t *testing.T) {
 	})
 }
 
-func TestABrokerThatIsGoneKeepsTheSessionsAndThatIsTold(t *testing.T) {
+func TestABrokerThatIsGoneKeepsTheSessionsAndThatIsReported(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, network := ours(t, broker.Options{})
 		o := checks(t, 1, network)
@@ -258,7 +259,7 @@ func TestABrokerThatIsGoneKeepsTheSessionsAndThatIsTold(t *testing.T) {
 		dial, gone := o.Dial, atomic.Bool{}
 		o.Dial = func(ctx context.Context) (net.Conn, error) {
 			if gone.Load() {
-				return nil, errors.New("nobody there")
+				return nil, errors.New("not running")
 			}
 			return dial(ctx)
 		}
@@ -274,8 +275,8 @@ func TestABrokerThatIsGoneKeepsTheSessionsAndThatIsTold(t *testing.T) {
 	})
 }
 
-// What the broker forgets with a restart is not held against it, but there must
-// have been one.
+// The broker is not blamed for what it forgets in a restart, but there must have been
+// one.
 func TestARestartThatFailsIsNone(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, network := ours(t, broker.Options{})
@@ -321,8 +322,8 @@ func TestFaultsFollowFromTheSeed(t *testing.T) {
 	}
 }
 
-// TestTheLoginOfAVerificationIsTakenAsItIs: it has no fields, and a password may be
-// any bytes.
+// TestTheLoginOfAVerificationIsTakenAsItIs: it has no placeholders, and a password may
+// be any bytes.
 func TestTheLoginOfAVerificationIsTakenAsItIs(t *testing.T) {
 	o := VerifyOptions{Version: packet.V311, Clients: 1, Rate: plan.Rate{Events: 1, Per: time.Second}, Size: 64, Duration: time.Second, Drain: time.Second,
 		Token: "test", Username: "50%i", Password: "100%\xff\x00\"\n"}
@@ -342,7 +343,7 @@ func TestTheLoginOfAVerificationIsTakenAsItIs(t *testing.T) {
 	}
 }
 
-// TestRefusalsEndAVerificationAtOnce: nothing that comes later would tell more.
+// TestRefusalsEndAVerificationAtOnce: nothing later would change the result.
 func TestRefusalsEndAVerificationAtOnce(t *testing.T) {
 	for _, version := range []packet.Version{packet.V5, packet.V311} {
 		for name, c := range map[string]struct {
@@ -374,7 +375,8 @@ func TestRefusalsEndAVerificationAtOnce(t *testing.T) {
 	}
 }
 
-// TestACheckOfNothingDoesNotPass: messages that are refused, or vanish, are not judged.
+// TestACheckOfNothingDoesNotPass: messages that are refused, or vanish, cannot be
+// checked.
 func TestACheckOfNothingDoesNotPass(t *testing.T) {
 	for name, c := range map[string]struct {
 		sent, acked, refused, received int64
@@ -396,14 +398,15 @@ func TestACheckOfNothingDoesNotPass(t *testing.T) {
 			i.Count(counter, "g", c.qos, n)
 		}
 		o := VerifyOptions{QoS: c.qos, Clients: 1}
-		v := o.judge(&result.Result{Intervals: []*result.Interval{i}}, nil)
+		v := o.verdict(&result.Result{Intervals: []*result.Interval{i}}, nil)
 		if v.OK() != c.ok || !strings.Contains(strings.Join(v.Incomplete, "; "), c.want) || strings.HasPrefix(v.Text(), "ok") != c.ok {
 			t.Errorf("%s: %s", name, v.Text())
 		}
 	}
 }
 
-// TestABrokerWithoutQoS2EndsAVerification: it sent 200 messages 132,053 times.
+// TestABrokerWithoutQoS2EndsAVerification: otherwise it sends 200 messages 132,053
+// times.
 func TestABrokerWithoutQoS2EndsAVerification(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, network := flawed(t, badbroker.Flaws{NoQoS2: true})

@@ -12,35 +12,35 @@ import (
 
 // Verdict is what a broker did with the messages of one QoS.
 type Verdict struct {
-	Shape      Shape            `json:"shape"`
-	QoS        packet.QoS       `json:"qos"`
-	Sent       int64            `json:"sent"`
-	Acked      int64            `json:"acked"`   // with success
-	Refused    int64            `json:"refused"` // with a reason code of failure
-	Open       int64            `json:"open"`    // neither, when the drain was over
-	Received   int64            `json:"received"`
-	Lost       int64            `json:"lost"`       // sent, not refused, and not received, of each subscriber that was to
-	Duplicates int64            `json:"duplicates"` // received again
-	Reordered  int64            `json:"reordered"`
-	Corrupt    int64            `json:"corrupt"`
-	Foreign    int64            `json:"foreign"` // received, and not sent by this run
-	Faults     map[Fault]int    `json:"faults"`  // those that began
-	Connects   int64            `json:"connects"`
-	Violations []string         `json:"violations"`
-	Incomplete []string         `json:"incomplete"` // what was not judged
-	Remarks    []string         `json:"remarks"`
-	Missing    []result.Missing `json:"missing"` // examples
+	Shape      Shape                 `json:"shape"`
+	QoS        packet.QoS            `json:"qos"`
+	Sent       int64                 `json:"sent"`
+	Acked      int64                 `json:"acked"`   // with a success code
+	Refused    int64                 `json:"refused"` // with a failure code
+	Open       int64                 `json:"open"`    // neither, at the end of the drain
+	Received   int64                 `json:"received"`
+	Lost       int64                 `json:"lost"`       // sent, not refused, and not received, per subscriber
+	Duplicates int64                 `json:"duplicates"` // received again
+	Reordered  int64                 `json:"reordered"`
+	Corrupt    int64                 `json:"corrupt"`
+	Foreign    int64                 `json:"foreign"` // received, but not sent by this run
+	Faults     map[Fault]int         `json:"faults"`  // those that began
+	Connects   int64                 `json:"connects"`
+	Violations []string              `json:"violations"`
+	Incomplete []string              `json:"incomplete"` // what was not checked
+	Remarks    []string              `json:"remarks"`
+	Missing    []result.MissingRange `json:"missing"` // examples
 
 	Leftover error          `json:"-"` // why sessions were left at the broker
 	Result   *result.Result `json:"-"`
 }
 
-// OK tells that all was judged and nothing was violated.
+// OK reports whether everything was checked and nothing was violated.
 func (v *Verdict) OK() bool { return len(v.Violations) == 0 && len(v.Incomplete) == 0 }
 
-// judge finds what MQTT does not allow, under the faults that have begun.
-func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
-	v := &Verdict{Shape: cmp.Or(o.Shape, Pairs), QoS: o.QoS, Result: r, Faults: faults, Violations: []string{}, Incomplete: []string{}, Remarks: []string{}, Missing: []result.Missing{}}
+// verdict finds what MQTT does not allow, given the faults that have begun.
+func (o *VerifyOptions) verdict(r *result.Result, faults map[Fault]int) *Verdict {
+	v := &Verdict{Shape: cmp.Or(o.Shape, Pairs), QoS: o.QoS, Result: r, Faults: faults, Violations: []string{}, Incomplete: []string{}, Remarks: []string{}, Missing: []result.MissingRange{}}
 	totals := r.Sum().Totals()
 	of := func(c result.Counter) int64 { return totals.Of(c) }
 	v.Sent, v.Acked, v.Refused = of(result.Sent), of(result.Acked), of(result.Refused)
@@ -58,13 +58,13 @@ func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
 			*list = append(*list, fmt.Sprintf("%d %s", n, what))
 		}
 	}
-	// What a broker that keeps its sessions in memory forgets with it, and what
-	// the clients send it again then, MQTT does not hold against it.
+	// MQTT does not blame a broker that keeps its sessions in memory for what it
+	// forgets in a restart, nor for what the clients then resend.
 	durable := &v.Violations
 	if v.Faults[Restart] > 0 {
 		durable = &v.Remarks
 	}
-	lost := v.Lost - v.Open*o.copies() // of those that were acknowledged
+	lost := v.Lost - v.Open*o.copies() // acknowledged ones
 	switch o.QoS {
 	case 0:
 		add(&v.Remarks, v.Lost, "lost, which QoS 0 allows")
@@ -76,9 +76,9 @@ func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
 		add(durable, lost, "acknowledged and lost: QoS 2 is exactly once")
 		add(durable, v.Duplicates, "received twice: QoS 2 is exactly once")
 	}
-	add(&v.Violations, v.Open, "not acknowledged to the end, long after the last fault")
+	add(&v.Violations, v.Open, "not completely acknowledged, long after the last fault")
 	add(&v.Violations, v.Reordered, "out of order (MQTT-4.6.0-5, MQTT-4.6.0-6)")
-	add(&v.Violations, v.Corrupt, "not as they were sent")
+	add(&v.Violations, v.Corrupt, "corrupt")
 	add(&v.Violations, v.Foreign, "that this run did not send")
 	add(&v.Incomplete, v.Refused, "refused by the broker, with a reason code")
 	switch { // a check that has checked nothing does not pass
@@ -90,12 +90,12 @@ func (o *VerifyOptions) judge(r *result.Result, faults map[Fault]int) *Verdict {
 		v.Incomplete = append(v.Incomplete, "nothing was received: check that these clients may publish and subscribe there")
 	}
 	if v.Faults[Restart] > 0 {
-		v.Remarks = append(v.Remarks, "the broker was restarted, and has its sessions in memory: loss and repetition are told, not judged")
+		v.Remarks = append(v.Remarks, "the broker was restarted, and has its sessions in memory: loss and duplicates are reported, but are not violations")
 	}
 	return v
 }
 
-// Text is the verdict for a reader.
+// Text returns the verdict as text for the user.
 func (v *Verdict) Text() string {
 	var b bytes.Buffer
 	word := "ok  "
@@ -136,7 +136,7 @@ func (v *Verdict) Text() string {
 	if !v.OK() {
 		for i, m := range v.Missing {
 			if i == most {
-				fmt.Fprintf(&b, "     and more that are missing\n")
+				fmt.Fprintf(&b, "     and more\n")
 				break
 			}
 			fmt.Fprintf(&b, "     missing: %d to %d of publisher %d\n", m.From, m.To, m.Publisher)

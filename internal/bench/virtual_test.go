@@ -10,10 +10,11 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 )
 
-// What is measured is known to the microsecond where the network is in memory and
-// the time is the bubble's: nothing else takes any.
+// Measurements are exact to the microsecond if the network is in memory and the time is
+// that of the bubble: nothing else takes any time.
 
-// near claims that a time is what it should be, as exactly as the tool promises.
+// near checks that a time is what it should be, to the precision that the tool
+// promises.
 func near(t *testing.T, what string, got, want time.Duration) {
 	t.Helper()
 	if off := (got - want).Abs(); off > max(want/50, 100*time.Microsecond) {
@@ -21,8 +22,8 @@ func near(t *testing.T, what string, got, want time.Duration) {
 	}
 }
 
-// A tenth of the messages are due while the broker stands still, and wait half of
-// that time on the average; a window of one sends one of them then.
+// A tenth of the messages are due while the broker is stalled, and wait half of that
+// time on average. A window of one sends one of them during the stall.
 func TestAStallIsMeasuredAsItIs(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, network := flawed(t, badbroker.Flaws{Stall: time.Second, Every: 10 * time.Second})
@@ -48,7 +49,8 @@ groups:
 	})
 }
 
-// delays are a broker's: a fiftieth of the messages, about a quarter, and the rest.
+// delays returns the delays of a broker: for a fiftieth of the messages, for about a
+// quarter, and for the rest.
 func delays(n int) time.Duration {
 	switch {
 	case n%50 == 0:
@@ -97,8 +99,8 @@ func TestAProxysDelayIsAddedTwice(t *testing.T) {
 	})
 }
 
-// Whoever reads the intervals may be slow: what is due in the measurement is of the
-// measurement even if the one before it has not ended by then.
+// The consumer of the intervals may be slow. What is due in the measurement belongs to
+// it even if the interval before it has not ended by then.
 func TestASlowStatusTakesNothingFromTheMeasurement(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, network := flawed(t, badbroker.Flaws{})
@@ -117,8 +119,8 @@ groups:
 	})
 }
 
-// A closed loop sends one message per round trip and window. While it waits it takes
-// no time of the machine: a loop that is always busy has the bubble's time stand still.
+// A closed loop sends one message per round trip and window. While it waits it must not
+// use the processor: in a loop that is always busy the bubble's time stands still.
 func TestAClosedLoopWaits(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, server := flawed(t, badbroker.Flaws{})
@@ -140,8 +142,8 @@ groups:
 	})
 }
 
-// The measurement ends when the plan has it, however late the machine, or what goes on
-// beside it, lets the drain begin.
+// The measurement ends when the plan says, however late the drain begins because of the
+// machine or of other work.
 func TestALateEndAddsNothingToTheMeasurement(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, server := flawed(t, badbroker.Flaws{})

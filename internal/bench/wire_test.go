@@ -14,7 +14,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/swarm"
 )
 
-// peer is a server that answers the packets it is told to expect, byte by byte.
+// peer is a server that answers the packets that it expects, byte by byte.
 type peer struct {
 	t    testing.TB
 	ln   net.Listener
@@ -30,8 +30,8 @@ func newPeer(t testing.TB) *peer {
 	return &peer{t: t, ln: ln}
 }
 
-// serve has each of the talks with one client after another. The channel it
-// returns is closed behind them.
+// serve runs each of the talks with one client after another. The channel that it
+// returns is closed after them.
 func (p *peer) serve(talks ...func()) (done chan struct{}) {
 	done = make(chan struct{})
 	go func() {
@@ -74,8 +74,8 @@ func (p *peer) send(s string) {
 	}
 }
 
-// The run ends when the brokers have had the DISCONNECT: a connection that was
-// reset before that would have its will sent.
+// The run ends after the brokers have received the DISCONNECT: if a connection were
+// reset before that, its will would be sent.
 func TestAllClientsSayGoodbye(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e swarm.Engine) {
 		p := newPeer(t)
@@ -120,8 +120,8 @@ groups: {pubs: {clients: 1, client-id: c, publish: {topic: a/b, payload: {templa
 	})
 }
 
-// A refusal is counted under the packet that had it, and a message that the broker
-// stops taking between two connections under none.
+// A refusal is counted under the packet that carried it. A message that the broker
+// stops accepting between two connections is counted under no packet.
 func TestRefusalsAreCountedAsWhatTheyAre(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e swarm.Engine) {
 		for name, w := range map[string]struct {
@@ -179,8 +179,8 @@ groups:
 	})
 }
 
-// The run does not wait for the SUBACK to a SUBSCRIBE that the broker has excluded,
-// nor for ever for one by whom it ends the connection.
+// The run does not wait for the SUBACK to a SUBSCRIBE that the broker does not support,
+// nor forever for a SUBACK in place of which the broker closes the connection.
 func TestASubscriptionThatCannotBeIsNotWaitedFor(t *testing.T) {
 	connect := "10 0e 0004 4d515454 05 02 003c 00 0001 63"
 	eachEngine(t, func(t *testing.T, e swarm.Engine) {

@@ -9,16 +9,15 @@ import (
 	"github.com/mqtools/mqtools/mqtt/swarm"
 )
 
-// worker is what the clients of one loop do. All of it is guarded by the loop's
-// lock.
+// worker runs the clients of one loop. The loop's lock guards all of it.
 type worker struct {
 	run  *run
 	loop *swarm.Loop
 
-	// What is measured goes to the recorder of the time when it was due: before
-	// the warm-up, in it, or in the measurement.
+	// A measurement goes to the recorder of the phase in which it was due: before the
+	// warm-up, in the warm-up, or in the measurement.
 	recs          [3]*result.Recorder
-	warm, measure time.Duration // when these begin; swarm.Never before it is known
+	warm, measure time.Duration // when the phases begin; swarm.Never until known
 	end           time.Duration // of the measurement
 	check         *result.Checker
 
@@ -27,23 +26,23 @@ type worker struct {
 	streams []*stream
 	timers  timers
 
-	publishing bool  // drain has not begun
-	leaving    bool  // goodbyes have begun
-	removing   bool  // the goodbyes are over, and sessions are removed
-	unremoved  error // why a session could not be removed, the last time
-	present    int64 // clients whose connection or attempt is not over, while leaving
+	publishing bool  // the drain has not begun
+	leaving    bool  // the goodbyes have begun
+	removing   bool  // the goodbyes are done and sessions are being removed
+	unremoved  error // why a session could not be removed, most recent error
+	present    int64 // while leaving: clients still connected or connecting
 
-	queued, flying     int64         // messages that are due and wait; without an acknowledgement
-	asking             int64         // requests without a reply; of churn, without SUBACK or UNSUBACK
+	queued, flying     int64         // messages due but waiting for room; messages without an acknowledgement
+	asking             int64         // requests without a reply; for churn, without SUBACK or UNSUBACK
 	expected, distinct int64         // deliveries
-	expectedAway       int64         // of expected, those in any shard
-	voided             int64         // of expected, those that are not owed any more
-	settled            bool          // the accounts are closed: nothing counts any more
+	expectedAway       int64         // the part of expected that any shard may receive
+	voided             int64         // the part of expected that is no longer owed
+	settled            bool          // the accounts are closed; nothing is counted any more
 	heard              pulse         // deliveries
-	answered           time.Duration // when the last acknowledgement came
-	filling, counting  int64         // streams that prepare, and that have an end, and are not over
+	answered           time.Duration // when the last acknowledgement arrived
+	filling, counting  int64         // unfinished streams: those that fill, and those with a message limit
 
-	pub            packet.Publish // scratch, as are the next
+	pub            packet.Publish // scratch, like the fields below
 	topic, payload []byte
 	id, user       []byte
 	password       []byte
@@ -53,21 +52,21 @@ type worker struct {
 	scratch        routes
 	distant        map[uint32]packet.QoS // subscribers in other shards
 	entitled       []*share
-	lasting        string            // the topic of the last retained message that waits for subscribers
-	spoilt         map[uint64]uint32 // corrupt payloads that came, by their hash: who got them
-	copies         []*result.Checker // of the second copy, the third ...
+	lasting        string            // the topic of the last retained message kept for future subscribers
+	spoilt         map[uint64]uint32 // hashes of payload and client of the corrupt deliveries
+	copies         []*result.Checker // for the second copy, the third, ...
 }
 
-// group is a worker's clients of a group of the plan.
+// group holds a worker's clients of one group of the plan.
 type group struct {
 	*plan.Group
 	specs   []swarm.Spec // by target
 	clients []client
 	streams []*stream
-	book    *book // nil: it subscribes to nothing
+	book    *book // nil if the group has no subscriptions
 }
 
-// client is one client. There may be very many.
+// client is one client. A run may have very many, so it is kept small.
 type client struct {
 	c       *swarm.Client
 	g       *group
@@ -75,86 +74,86 @@ type client struct {
 	number  uint32 // for headers
 	seq     uint32 // of its next message's header
 	place   uint32 // in the shard's part of the group
-	tries   uint16 // of connecting, in a row
-	vain    uint16 // connections in a row that the broker ended without any progress
+	tries   uint16 // connection attempts in a row
+	vain    uint16 // connections in a row that the broker closed without any progress
 	state   state
-	awaited bool // by the start
+	awaited bool // the start waits for it
 	alive   bool // is connected, or will be
-	again   bool // it connects again as soon as it has disconnected
-	kept    bool // the broker may have its session when it is gone
-	called  bool // it is to be connected
-	parted  bool // the plan ended its connection, and it has not come back
+	again   bool // reconnects as soon as it has disconnected
+	kept    bool // the broker may keep its session after it disconnects
+	called  bool // is meant to be connected
+	parted  bool // the plan closed its connection, and it is not back yet
 	held    bool // its session has the group's subscriptions
-	pinged  bool // it is to show that its session lives
+	pinged  bool // sent a PINGREQ to prove that its session lives
 	origin  origin
 
-	due    time.Duration // when it was to connect
+	due    time.Duration // when it was due to connect
 	begun  time.Duration // when its CONNECT was sent
-	went   time.Duration // when the connection ended that it is to make again; 0: none
+	went   time.Duration // when the connection that it must replace was lost; 0: none
 	subbed time.Duration // when its SUBSCRIBE was sent
-	more   *more         // nil: it does nothing special
+	extras *extras       // nil for a client that does nothing special
 }
 
 type state uint8
 
 const (
-	away     state = iota // not connected, and nothing under way
+	away     state = iota // not connected, nothing in progress
 	underway              // connecting or subscribing
 	ready
 	gone // will not come back
 )
 
-// origin is whose session a client has.
+// origin is where a client's session comes from.
 type origin uint8
 
 const (
-	anybodys origin = iota // an earlier run may have left it, and it is taken up
-	cleaning               // the next connection, or this one, ends that one
+	anybodys origin = iota // an earlier run may have left it; it is resumed
+	cleaning               // the current or next connection ends the old session
 	own
 )
 
-// more is what only some clients have.
-type more struct {
+// extras holds what only some clients need.
+type extras struct {
 	streams  []clientStream      // by the group's streams
 	asked    map[uint32]struct{} // requests without a reply, by the header's number
 	replies  queue[*packet.Publish]
 	sent     queue[pending]
-	churning int64 // requests of subscription churn without an answer
-	acked    int   // of this connection, for churn
+	churning int64 // subscription churn requests without an answer
+	acked    int   // on this connection, for churn
 	lives    uint32
-	next     time.Duration // when a life that has ended begins again; 0: none has
-	busy     time.Duration // until then a slow one is busy
+	next     time.Duration // when the next life begins; 0: none is scheduled
+	busy     time.Duration // until when a slow client is busy
 	stage    takeover
-	other    *swarm.Client // the one that a takeover throws out, or another that is free
+	rival    *swarm.Client // the client that a takeover disconnects, or a spare one
 }
 
-// takeover is how far a takeover is.
+// takeover is the progress of a takeover.
 type takeover uint8
 
 const (
 	overNone     takeover = iota
-	overBegun             // the second connection is under way, and the first one is there
-	overAccepted          // both are there
-	overEnded             // the first one has ended before the second was accepted
+	overBegun             // the second connection is in progress, the first is up
+	overAccepted          // both are up
+	overEnded             // the first was closed before the second was accepted
 )
 
-func newMore(g *group) *more { return &more{streams: make([]clientStream, len(g.Publish))} }
+func newExtras(g *group) *extras { return &extras{streams: make([]clientStream, len(g.Publish))} }
 
 // clientStream is a client's part of a stream.
 type clientStream struct {
 	seq    uint32 // of the next message of a closed loop
 	burst  uint32 // messages of bursts
 	queue  queue[waiting]
-	routes []*routes // by topic, where they do not change
+	routes []*routes // by topic, if the topics do not change
 }
 
-// pending is a message that has no answer yet.
+// pending is a message without an acknowledgement.
 type pending struct {
 	tag uint64
 	sending
 }
 
-// waiting is a message that is due and for which there is no room yet.
+// waiting is a message that is due but has no room yet.
 type waiting struct {
 	at  time.Duration
 	seq uint32
@@ -169,10 +168,10 @@ func newWorker(r *run, l *swarm.Loop, groups []string) *worker {
 	return w
 }
 
-// maxRanges bounds what a worker remembers of missing messages.
+// maxRanges bounds how many ranges of missing messages a worker remembers.
 const maxRanges = 1 << 20
 
-// addClients makes the clients of the loop.
+// addClients creates the clients of the loop.
 func (w *worker) addClients(loops int) {
 	s := w.run.shard
 	total := 0
@@ -181,7 +180,7 @@ func (w *worker) addClients(loops int) {
 			total++
 		}
 	}
-	w.clients = make([]client, 0, total) // it does not move
+	w.clients = make([]client, 0, total) // its backing array must not move
 	for _, pg := range w.run.p.Groups {
 		g := &group{Group: pg, book: w.run.ledger.books[pg.Number]}
 		g.specs = w.specs(g)
@@ -192,10 +191,10 @@ func (w *worker) addClients(loops int) {
 			if g.Persistent() && !w.run.o.Resume {
 				cl.origin = cleaning
 			}
-			place, _ := s.Place(pg, index) // it is one of the shard's
+			place, _ := s.Place(pg, index) // index is always in this shard
 			cl.place = uint32(place)
 			if len(g.Publish) > 0 || g.Respond != nil || g.SubChurn != nil || g.Slow != nil || g.Churn != nil {
-				cl.more = newMore(g)
+				cl.extras = newExtras(g)
 			}
 			w.clients = append(w.clients, cl)
 		}
@@ -213,7 +212,7 @@ func (w *worker) addClients(loops int) {
 	}
 }
 
-// rec is the recorder of what was due at a time.
+// rec returns the recorder for what was due at a given time.
 func (w *worker) rec(due time.Duration) *result.Recorder {
 	switch {
 	case due >= w.measure:
@@ -224,7 +223,7 @@ func (w *worker) rec(due time.Duration) *result.Recorder {
 	return w.recs[0]
 }
 
-// Due does what is due.
+// Due sends what is due, and returns when to be called next.
 func (w *worker) Due(now time.Duration) time.Duration {
 	next := w.timers.run(now)
 	for _, s := range w.streams {
@@ -233,7 +232,7 @@ func (w *worker) Due(now time.Duration) time.Duration {
 	return next
 }
 
-// begin tells that a phase has begun.
+// begin starts a phase.
 func (w *worker) begin(phase plan.Phase, at time.Duration) {
 	ph := &w.run.p.Phases
 	if phase == plan.PhaseWarmUp {
@@ -259,8 +258,8 @@ func (w *worker) begin(phase plan.Phase, at time.Duration) {
 	w.loop.Wake(at)
 }
 
-// stopPublishing begins the drain: what was due until now is still sent, however
-// late this loop is.
+// stopPublishing begins the drain. Messages that were due until now are still sent,
+// however late this loop is.
 func (w *worker) stopPublishing() {
 	now := w.loop.Now()
 	w.publishing, w.end = false, min(w.end, now)
@@ -270,7 +269,7 @@ func (w *worker) stopPublishing() {
 	}
 }
 
-// leave says goodbye for all clients.
+// leave disconnects all clients.
 func (w *worker) leave() {
 	w.leaving = true
 	w.timers = timers{}
@@ -298,10 +297,11 @@ func (w *worker) notReady(cl *client) {
 	}
 }
 
-// giveUp counts the messages of a client that it does not send any more, and those
-// that nobody has answered: with quiet, though there was time enough.
+// giveUp counts the messages of a client that it will not send any more, and those that
+// were not acknowledged. If quiet, the broker had time enough to acknowledge them, and
+// they also count as ignored.
 func (w *worker) giveUp(cl *client, quiet bool) {
-	if cl.more == nil {
+	if cl.extras == nil {
 		return
 	}
 	for i, s := range cl.g.streams {
@@ -312,15 +312,15 @@ func (w *worker) giveUp(cl *client, quiet bool) {
 		case cl.state != ready:
 			what = result.Skipped
 		}
-		for q := &cl.more.streams[i].queue; q.len() > 0; q.pop() {
+		for q := &cl.extras.streams[i].queue; q.len() > 0; q.pop() {
 			w.rec(q.first().at).Count(what, cl.g.Number, s.QoS, n)
 			w.queued--
 		}
 	}
-	if n := int64(len(cl.more.asked)); n > 0 {
+	if n := int64(len(cl.extras.asked)); n > 0 {
 		w.rec(w.loop.Now()).Count(result.Unreplied, cl.g.Number, result.NoQoS, n)
 	}
-	for q := &cl.more.sent; q.len() > 0; {
+	for q := &cl.extras.sent; q.len() > 0; {
 		if p := q.first(); quiet && cl.c.Up() {
 			w.rec(w.loop.Now()).Count(result.Ignored, cl.g.Number, cl.g.streams[p.stream].QoS, 1)
 		}
@@ -328,7 +328,7 @@ func (w *worker) giveUp(cl *client, quiet bool) {
 	}
 }
 
-// unaccepted counts a message that has had no answer.
+// unaccepted counts a message that was not acknowledged.
 func (w *worker) unaccepted(cl *client, tag uint64) {
 	if p, ok := cl.settle(tag); ok {
 		intended, _ := readTag(tag)
@@ -338,21 +338,21 @@ func (w *worker) unaccepted(cl *client, tag uint64) {
 	}
 }
 
-// settle takes a message off those without an answer; false if it is none of a
-// stream.
+// settle removes a message from those without an acknowledgement. It returns false if
+// the tag does not belong to a message of a stream.
 func (cl *client) settle(tag uint64) (pending, bool) {
-	if cl.more == nil {
+	if cl.extras == nil {
 		return pending{}, false
 	}
-	return cl.more.sent.take(func(p pending) bool { return p.tag == tag })
+	return cl.extras.sent.take(func(p pending) bool { return p.tag == tag })
 }
 
-// both are a client and its other one; nil if there is none.
+// both returns a client and its other one, which is nil if there is none.
 func (cl *client) both() [2]*swarm.Client {
-	if cl.more == nil {
+	if cl.extras == nil {
 		return [2]*swarm.Client{cl.c}
 	}
-	return [2]*swarm.Client{cl.c, cl.more.other}
+	return [2]*swarm.Client{cl.c, cl.extras.rival}
 }
 
 // appendSent sets how many messages each publisher has sent.
@@ -368,7 +368,7 @@ func (w *worker) appendSent(sent []uint32) []uint32 {
 	return sent
 }
 
-// later calls do at a time.
+// later calls do at the given time.
 func (w *worker) later(at time.Duration, do func(now time.Duration)) {
 	w.timers.add(at, do)
 	w.loop.Wake(at)
@@ -376,7 +376,7 @@ func (w *worker) later(at time.Duration, do func(now time.Duration)) {
 
 var _ swarm.Handler = (*worker)(nil)
 
-// ackOp is the operation that ends with the acknowledgement of a QoS.
+// ackOp returns the operation that ends with the acknowledgement for a QoS.
 func ackOp(q packet.QoS) result.Op {
 	switch q {
 	case 1:

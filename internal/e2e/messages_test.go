@@ -556,7 +556,7 @@ mqbench: did you mean groups?
 - **GENERATOR LIMITED**: messages were sent late (lag p99 4.00 ms, limit 1.00 ms); use fewer clients, --procs or a faster machine
 `},
 	{"56", "mqbench report FILE -F markdown", measured(figures{qos: 1, came: 500, response: time.Millisecond}), "", 0, `
-- **SATURATED**: delivered 500/s of 1,000/s due (50 %); latencies grow with the length of the run: the subscribers waited for the broker, and the backlog grew by 500/s to 3,000; the broker held 500/s: ask for no more
+- **SATURATED**: delivered 500/s of 1,000/s due (50 %); latencies grow with the length of the run: the subscribers waited for the broker, and the backlog grew by 500/s to 3,000; the broker sustained 500/s: use that rate or less
 `},
 	{"57a", "mqbench report FILE -F markdown", measured(figures{qos: 1, came: 998, lost: 12, response: time.Millisecond}), "", 5, `
 - **VIOLATION**: 12 of 6,000 messages lost at QoS 1, which MQTT forbids; check the broker's queue limits

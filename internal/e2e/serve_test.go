@@ -351,7 +351,7 @@ func TestServeAsksWhosePageItIs(t *testing.T) {
 	}
 	ok(t, "", "mqpub", "--url", url+"?token=x", "--ws-header", "Origin: https://app.example", "-t", "a", "-m", "x", "-q", "1")
 	if r := s.wait(); r.code != 0 || r.out != "x\n" ||
-		strings.Count(r.err, `rejected: WebSocket: a web page of "https://evil.example" may not connect: --serve-origin lets pages of an origin in`) != 1 {
+		strings.Count(r.err, `rejected: WebSocket: a web page of "https://evil.example" may not connect: --serve-origin allows the pages of an origin`) != 1 {
 		t.Errorf("%+v", r)
 	}
 }

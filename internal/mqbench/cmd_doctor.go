@@ -31,7 +31,7 @@ func doctor(ctx context.Context, inv *cli.Invocation) error {
 			return err
 		}
 		defer r.conn.Close()
-		n, bound, err := bench.Fits(r.limits(), r.use(), maxFit)
+		n, bound, err := bench.MaxClients(r.limits(), r.use(), maxFit)
 		if err != nil {
 			return cli.Failed(option.ExitFailure, err)
 		}
@@ -42,7 +42,7 @@ func doctor(ctx context.Context, inv *cli.Invocation) error {
 		}
 		defer r.conn.Close()
 		var err error
-		if findings, err = bench.Examine(r.plan, r.limits(), r.use()); err != nil {
+		if findings, err = bench.CheckMachine(r.plan, r.limits(), r.use()); err != nil {
 			return option.Usagef("%v", err)
 		}
 		writeFindings(&b, findings)

@@ -63,7 +63,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	defer stop()
 	conditions, err := failOn(inv)
 	if f := inv.Values.Format.Text(); err == nil && (f == "hgrm" || f == "hlog") && r.repeats() > 1 {
-		err = option.Usagef("%s: %s is of one run, and there are %d", inv.Values.Format.Name(), f, r.repeats())
+		err = option.Usagef("%s: %s holds one run, and there are %d", inv.Values.Format.Name(), f, r.repeats())
 	}
 	if err != nil {
 		return r.reportError(ctx, err)
@@ -342,8 +342,8 @@ func explain(c *connection.Connection, what bench.Failure, err error, at *transp
 }
 
 // use returns what the run uses of this machine.
-func (r *runner) use() bench.Use {
-	u := bench.Use{Shards: 1, Procs: r.procs, Serving: r.inv.Values.Serve.IsSet(),
+func (r *runner) use() bench.Deployment {
+	u := bench.Deployment{Shards: 1, Procs: r.procs, Serving: r.inv.Values.Serve.IsSet(),
 		Std: r.opts.Swarm.Engine == swarm.Std || runtime.GOOS != "linux" || !r.conn.Direct()}
 	if r.shard != nil {
 		u.Shards = r.shard.Count
@@ -376,7 +376,7 @@ const manyPorts = 10_000
 
 // fits refuses a plan that cannot run here, before any connection is made.
 func (r *runner) fits() error {
-	findings, err := bench.Examine(r.plan, r.limits(), r.use())
+	findings, err := bench.CheckMachine(r.plan, r.limits(), r.use())
 	if err != nil {
 		return option.Usagef("%v", err)
 	}

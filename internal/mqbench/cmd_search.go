@@ -186,7 +186,7 @@ func (s *searcher) try(ctx context.Context, load float64) (_ bench.Outcome, more
 }
 
 // answer writes the report; err is what ended the search early, or nil.
-func (s *searcher) answer(ctx context.Context, found bench.Found, err error) error {
+func (s *searcher) answer(ctx context.Context, found bench.SearchResult, err error) error {
 	d := &s.doc
 	d.Load, d.Missed, d.Limited, d.Open = found.Load, found.Missed, found.Limited > 0, found.Open
 	if best := d.Best(); best != nil {

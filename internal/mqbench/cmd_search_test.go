@@ -80,16 +80,16 @@ func TestAnswerOfASearch(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		steps  []report.Step
-		found  bench.Found
+		found  bench.SearchResult
 		err    error
 		code   int
 		answer string
 	}{
-		{"both bounds", []report.Step{ok, no}, bench.Found{Load: 2, Missed: 4}, nil, 0, "Sustained: 200 messages/s sent, 400/s delivered (load 2)."},
-		{"no upper bound", []report.Step{ok}, bench.Found{Load: 2}, nil, 0, "(load 2). Every load was sustained."},
-		{"nothing", []report.Step{no}, bench.Found{Missed: 4}, nil, 4, "No load was sustained."},
-		{"the generator", []report.Step{ok, no}, bench.Found{Load: 2, Limited: 4}, nil, 6, "(load 2). This machine, not the broker, was the limit above that: the broker may sustain more."},
-		{"an error", []report.Step{ok}, bench.Found{Load: 2}, cli.Failed(option.ExitUnreached, errors.New("gone")), 3, "(load 2). The search ended early: gone."},
+		{"both bounds", []report.Step{ok, no}, bench.SearchResult{Load: 2, Missed: 4}, nil, 0, "Sustained: 200 messages/s sent, 400/s delivered (load 2)."},
+		{"no upper bound", []report.Step{ok}, bench.SearchResult{Load: 2}, nil, 0, "(load 2). Every load was sustained."},
+		{"nothing", []report.Step{no}, bench.SearchResult{Missed: 4}, nil, 4, "No load was sustained."},
+		{"the generator", []report.Step{ok, no}, bench.SearchResult{Load: 2, Limited: 4}, nil, 6, "(load 2). This machine, not the broker, was the limit above that: the broker may sustain more."},
+		{"an error", []report.Step{ok}, bench.SearchResult{Load: 2}, cli.Failed(option.ExitUnreached, errors.New("gone")), 3, "(load 2). The search ended early: gone."},
 	} {
 		var stdout bytes.Buffer
 		env := cli.Env{Args: words("search pub"), Stdout: &stdout, Stderr: io.Discard, Lookup: option.MapEnv(nil)}
@@ -138,7 +138,7 @@ func TestSearchMeasuresForLongEnough(t *testing.T) {
 	}
 	// If no reasonable time suffices, the report says so.
 	out, _, code = mqbench(t, words("search pubsub --serve 127.0.0.1:0 --clients 2 --rate 50 --duration 0.3 --warm-up 0 --slo p99.99<10s")...).parts()
-	if code != option.ExitFailure || !strings.Contains(strings.Join(strings.Fields(out), " "), "Nothing was decided. Load 1 could not be decided: the values are too few for a percentile.") {
+	if code != option.ExitFailure || !strings.Contains(strings.Join(strings.Fields(out), " "), "Nothing was decided. Load 1 could not be decided: there are too few values for a percentile.") {
 		t.Errorf("code %d: %s", code, out)
 	}
 }

@@ -71,7 +71,7 @@ func TestRepetitionsAreOneDocument(t *testing.T) {
 	if r := mqbench(t, "diff", out, out, "--gate", "p50=+100000%", "-F", "json"); r.code != option.ExitDone || !json.Valid([]byte(r.out)) {
 		t.Errorf("status %d, %s%s", r.code, r.out, r.err)
 	}
-	refused(t, "--format: hgrm is of one run, and there are 2\n", "pubsub", "--repeat", "2", "-F", "hgrm")
+	refused(t, "--format: hgrm holds one run, and there are 2\n", "pubsub", "--repeat", "2", "-F", "hgrm")
 	if r := mqbench(t, "report", one, "-F", "hgrm", "--metric", "puback.response"); !strings.HasPrefix(r.out, "#[mqbench pubsub; values are milliseconds]\n") {
 		t.Errorf("%+v", r)
 	}
@@ -82,7 +82,7 @@ func TestAFileThatCannotBeReadIsSaidInOurWords(t *testing.T) {
 	for path, want := range map[string]string{
 		filepath.Join(t.TempDir(), "none"):                     "no such file",
 		file(t, "a", "{\"type\":\"header\",\"format\":1"):      "cut off",
-		file(t, "b", "{\"type\":\"header\",\"format\":\"x\"}"): "does not belong into member",
+		file(t, "b", "{\"type\":\"header\",\"format\":\"x\"}"): "does not belong in member",
 		file(t, "c", "MQBENCH-RESULT-1:%%%"):                   "cut off or damaged",
 		file(t, "d", "\xff\xfe{\x00"):                          "UTF-16",
 	} {

@@ -20,8 +20,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
-// The log says what a stranger seems to speak.
-func TestStrangersAreRecognised(t *testing.T) {
+// The log says which protocol a stranger seems to speak.
+func TestStrangersAreRecognized(t *testing.T) {
 	t.Parallel()
 	certs := certtest.New(t)
 	for _, c := range []struct{ first, says string }{
@@ -44,7 +44,7 @@ func TestStrangersAreRecognised(t *testing.T) {
 		}
 		_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
 		_, _ = io.WriteString(nc, c.first)
-		_, _ = io.Copy(io.Discard, nc) // an alert of TLS at most
+		_, _ = io.Copy(io.Discard, nc) // a TLS alert at most
 		_ = nc.Close()
 		if got := j.of(broker.EventRejected); len(got) != 1 || !strings.HasSuffix(got[0], ": this looks like "+c.says) {
 			t.Errorf("%q: logged %q", c.first, got)
@@ -52,12 +52,11 @@ func TestStrangersAreRecognised(t *testing.T) {
 	}
 }
 
-// A subscriber that acknowledges nothing gets as many messages as there are
-// packet identifiers, each with its own, and then one for each that it
-// acknowledges.
+// A subscriber that acknowledges nothing gets as many messages as there are packet
+// identifiers, each with a different one, and then one for each that it acknowledges.
 func TestAllPacketIdentifiersInFlight(t *testing.T) {
 	t.Parallel()
-	const all = 65534 // the engine keeps one back
+	const all = 65534 // the engine reserves one
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(broker.Options{MaxInflight: 65535, QueueMessages: 1000, StallTimeout: time.Hour})
 		defer closeBroker(t, b)
@@ -111,7 +110,7 @@ func TestAllPacketIdentifiersInFlight(t *testing.T) {
 	})
 }
 
-// memory is what the process holds in its heap and stacks.
+// memory returns the size of the process's heap and stacks.
 func memory() int64 {
 	runtime.GC()
 	var m runtime.MemStats
@@ -119,7 +118,7 @@ func memory() int64 {
 	return int64(m.HeapInuse + m.StackInuse)
 }
 
-func TestTenThousandIdleConnections(t *testing.T) { // not parallel: it measures
+func TestTenThousandIdleConnections(t *testing.T) { // not parallel: it measures memory
 	const n = 10_000
 	b := broker.New(broker.Options{MaxConnections: n + 1, MaxSessions: n + 1})
 	before := memory()
@@ -156,8 +155,8 @@ func TestTenThousandIdleConnections(t *testing.T) { // not parallel: it measures
 	}
 }
 
-// Bytes that are announced and do not come take no memory.
-func TestAnnouncedBytesTakeNoMemory(t *testing.T) { // not parallel: it measures
+// Bytes that are announced but never arrive take no memory.
+func TestAnnouncedBytesTakeNoMemory(t *testing.T) { // not parallel: it measures memory
 	const n = 100
 	b := broker.New(broker.Options{})
 	before := memory()
@@ -180,7 +179,7 @@ const whole = `10 20 0004 "MQTT" 05 06 0000 05 11 0000003c 0001 "a" 05 18 000000
 	`32 07 0001 "u" 0003 00 "x" 34 07 0001 "t" 0004 00 "x" 62 02 0004 31 06 0001 "r" 00 "rr" 31 04 0001 "r" 00 ` +
 	`40 02 0001 50 02 0002 70 02 0002 a2 06 0005 00 0001 "u" {ping}`
 
-// A connection may end after every byte, by FIN and by RST.
+// A connection may be closed after every byte, by FIN and by RST.
 func TestAConnectionMayEndAfterEveryByte(t *testing.T) {
 	t.Parallel()
 	_, good := brokertest.Start(t)
@@ -215,8 +214,8 @@ func TestAConnectionMayEndAfterEveryByte(t *testing.T) {
 	}
 }
 
-// A retained message that is cleared while it waits for a subscriber still
-// reaches that one: it was sent when the subscription was made.
+// A retained message that is deleted while it waits for a subscriber is still
+// delivered: it was due when the subscription was made.
 func TestARetainedMessageIsClearedWhileItWaits(t *testing.T) {
 	t.Parallel()
 	_, addr := brokertest.Start(t)
@@ -243,8 +242,8 @@ func TestARetainedMessageIsClearedWhileItWaits(t *testing.T) {
 		a< {pong}`)
 }
 
-// Filters that share all their wildcards are matched in no time: a filter with
-// a wildcard at each level does not double the work at each level.
+// Filters that share all their wildcards are matched quickly: a filter with a wildcard
+// at each level does not double the work at each level.
 func TestManyWildcardsTakeNoTime(t *testing.T) {
 	t.Parallel()
 	_, addr := brokertest.Start(t)
@@ -278,7 +277,7 @@ func TestManyWildcardsTakeNoTime(t *testing.T) {
 	}
 }
 
-// A client that takes a byte a second is cut off, and its session stays.
+// A client that takes a byte a second is disconnected, and its session remains.
 func TestAReaderOfAByteASecondIsCutOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -318,7 +317,7 @@ func TestAReaderOfAByteASecondIsCutOff(t *testing.T) {
 	})
 }
 
-// A client that sends a byte a second is cut off by its keep alive, and before
+// A client that sends a byte a second is disconnected by its keep alive, and before
 // CONNECT by the time limit.
 func TestAWriterOfAByteASecondIsCutOff(t *testing.T) {
 	t.Parallel()
@@ -360,7 +359,7 @@ func TestAWriterOfAByteASecondIsCutOff(t *testing.T) {
 	})
 }
 
-// A TLS handshake that is not finished has the time limit of CONNECT.
+// An unfinished TLS handshake has the time limit of CONNECT.
 func TestAHandshakeHasATimeLimit(t *testing.T) {
 	t.Parallel()
 	cfg := certtest.New(t).ServerConfig()
@@ -384,8 +383,8 @@ func TestAHandshakeHasATimeLimit(t *testing.T) {
 	}
 }
 
-// Connections that come and go leave nothing.
-func TestChurnLeavesNothing(t *testing.T) { // not parallel: it measures
+// Connections that come and go leave nothing behind.
+func TestChurnLeavesNothing(t *testing.T) { // not parallel: it measures memory
 	b := broker.New(broker.Options{})
 	w := connectPipe(t, b)
 	w.send(`10 0d 0004 "MQTT" 04 02 0000 0001 "w"`)

@@ -11,15 +11,15 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// authentication is the enhanced authentication of a connection. Of run alone.
+// authentication is the enhanced authentication of a connection. Only run uses it.
 type authentication struct {
 	method   string          // empty for none
-	exchange Exchange        // under way
-	asking   *packet.Connect // that waits for exchange
-	by       time.Duration   // when the exchange of a re-authentication must have ended; 0 for none
+	exchange Exchange        // in progress
+	asking   *packet.Connect // the CONNECT that waits for exchange
+	by       time.Duration   // when a re-authentication must be complete; 0 for none
 }
 
-// startAuth begins the enhanced authentication that a CONNECT asks for.
+// startAuth begins the enhanced authentication that a CONNECT requests.
 func (c *conn) startAuth(p *packet.Connect) error {
 	c.auth.method = p.Properties.Text(packet.AuthenticationMethod)
 	begin := c.b.opts.AuthMethods[c.auth.method]
@@ -46,8 +46,8 @@ func (c *conn) continueAuth(p *packet.Auth) error {
 	return c.stepConnect(p.Properties)
 }
 
-// stepConnect is a step of the exchange before CONNACK, which the last step
-// leads to.
+// stepConnect performs a step of the exchange before CONNACK. The last step sends the
+// CONNACK.
 func (c *conn) stepConnect(p packet.Properties) error {
 	answer, done, reason := c.step(p)
 	switch {
@@ -69,7 +69,7 @@ func (c *conn) stepConnect(p packet.Properties) error {
 	return err
 }
 
-// step hands the client's data to the exchange. answer has the method and the
+// step passes the client's data to the exchange. answer holds the method and the
 // server's data.
 func (c *conn) step(p packet.Properties) (answer packet.Properties, done bool, reason packet.ReasonCode) {
 	data, _ := p.Bytes(packet.AuthenticationData)
@@ -81,7 +81,8 @@ func (c *conn) step(p packet.Properties) (answer packet.Properties, done bool, r
 		}
 		return nil, false, reason
 	}
-	answer, _ = answer.AppendBytes(packet.AuthenticationMethod, []byte(c.auth.method)) // which has come as a valid string
+	// received as a valid string
+	answer, _ = answer.AppendBytes(packet.AuthenticationMethod, []byte(c.auth.method))
 	if out != nil {
 		answer, err = answer.AppendBytes(packet.AuthenticationData, out)
 	}
@@ -97,16 +98,16 @@ func (c *conn) step(p packet.Properties) (answer packet.Properties, done bool, r
 	return answer, done, packet.Success
 }
 
-// reauthLocked handles an AUTH of a connection that is up (section 4.12.1). cl.mu
-// is held, and is let go meanwhile.
+// reauthLocked handles an AUTH on a connection that is up (section 4.12.1). cl.mu must
+// be held; it is released during the call.
 func (c *conn) reauthLocked(cl *client, p *packet.Auth) error {
 	switch {
 	case c.auth.method == "":
 		return strayAuth(packet.ProtocolError, "MQTT-4.12.0-7", "there was no authentication method in CONNECT")
 	case p.Reason == packet.Success:
-		return strayAuth(packet.ProtocolError, "MQTT-3.15.2-1", "only a server says success")
+		return strayAuth(packet.ProtocolError, "MQTT-3.15.2-1", "only a server may send Success")
 	case (p.Reason == packet.ReAuthenticate) != (c.auth.exchange == nil):
-		return strayAuth(packet.ProtocolError, "MQTT-4.12.1", "it answers nothing, or an authentication is under way")
+		return strayAuth(packet.ProtocolError, "MQTT-4.12.1", "it answers no request, or an authentication is in progress")
 	}
 	if err := c.sameMethod(p); err != nil { // MQTT-4.12.1-1
 		return err
@@ -142,7 +143,7 @@ func (c *conn) stepAuthLocked(cl *client, p *packet.Auth) (answer packet.Propert
 	return c.step(p.Properties)
 }
 
-// sameMethod wants the method of CONNECT (MQTT-4.12.0-5).
+// sameMethod returns an error if the method is not the one of CONNECT (MQTT-4.12.0-5).
 func (c *conn) sameMethod(p *packet.Auth) error {
 	if method := p.Properties.Text(packet.AuthenticationMethod); method != c.auth.method {
 		return strayAuth(packet.BadAuthenticationMethod, "MQTT-4.12.0-5", "the authentication method is "+strconv.Quote(method)+", in CONNECT it was "+strconv.Quote(c.auth.method))
@@ -154,7 +155,8 @@ func strayAuth(reason packet.ReasonCode, rule, text string) error {
 	return &packet.Error{Type: packet.AUTH, Reason: reason, Rule: rule, Text: text, Offset: -1}
 }
 
-// commonName is that of a connection's verified client certificate, or empty.
+// commonName returns the common name of a connection's verified client certificate, or
+// "".
 func commonName(nc net.Conn) string {
 	for nc != nil {
 		if t, ok := nc.(*tls.Conn); ok {

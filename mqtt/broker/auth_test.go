@@ -15,7 +15,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// counting wants "1", answers "2", wants "3" and answers "4"; "!" is banned.
+// counting expects "1", answers "2", expects "3" and answers "4"; "!" is banned.
 type counting struct{ user string }
 
 func (counting) Step(data []byte) ([]byte, bool, error) {
@@ -82,7 +82,7 @@ func TestEnhancedAuthentication(t *testing.T) {
 	}
 }
 
-// One time limit is for all packets up to CONNACK, however many there are.
+// All packets up to CONNACK share one time limit, however many there are.
 func TestAnExchangeHasATimeLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -104,8 +104,8 @@ func TestAnExchangeHasATimeLimit(t *testing.T) {
 	})
 }
 
-// A re-authentication has its time limit too, which PINGREQ does not move, and
-// which ends with it.
+// A re-authentication has a time limit too. A PINGREQ does not extend it, and it ends
+// with the re-authentication.
 func TestAReauthenticationHasATimeLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestAReauthenticationHasATimeLimit(t *testing.T) {
 			p.send(goOn + `"3"`)
 			p.expect(`f0 0a 00 08 15 0001 "m" 16 0001 "4"`)
 		}
-		time.Sleep(time.Minute) // nothing is under way
+		time.Sleep(time.Minute) // nothing is in progress
 		p.send(begin)
 		p.expect(goOn + `"2"`)
 		start := time.Now()
@@ -141,7 +141,7 @@ func TestAReauthenticationHasATimeLimit(t *testing.T) {
 	})
 }
 
-// TestSCRAM has our client at our broker.
+// TestSCRAM connects our client to our broker.
 func TestSCRAM(t *testing.T) {
 	t.Parallel()
 	methods := map[string]func() broker.Exchange{}

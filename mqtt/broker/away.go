@@ -6,19 +6,19 @@ import (
 	"net/netip"
 )
 
-// absentees are the sessions without a connection, by the address that they had
-// their last one from: the address that has left most behind makes room first, so
-// that nobody crowds out others. Guarded by Broker.mu.
+// absentees holds the sessions without a connection, by the address of their last
+// connection. The address that has left most behind makes room first, so that no
+// address crowds out the others. Broker.mu guards it.
 type absentees struct {
-	hosts []*host // a heap, the one that makes room first at the top
+	hosts []*host // a heap; the one that makes room first is at the top
 	by    map[netip.Addr]*host
 	last  uint64
 }
 
 // host is an address with absent sessions.
 type host struct {
-	ip       netip.Addr // the zero value for all clients without one
-	sessions list.List  // the one that is away for longest first
+	ip       netip.Addr // the zero value stands for all clients without an address
+	sessions list.List  // longest absent first
 	place    int        // in hosts
 }
 
@@ -29,7 +29,7 @@ type absence struct {
 	number  uint64 // the higher, the later
 }
 
-// add is for a session that has lost its connection from ip.
+// add adds a session that has lost its connection from ip.
 func (a *absentees) add(cl *client, ip netip.Addr) {
 	h := a.by[ip]
 	a.last++
@@ -47,7 +47,7 @@ func (a *absentees) add(cl *client, ip netip.Addr) {
 	heaps.Push(a, h)
 }
 
-// remove is for one that has a connection again, or ends.
+// remove removes a session that is connected again, or ends.
 func (a *absentees) remove(cl *client) {
 	h := cl.away.of
 	if h == nil {
@@ -63,8 +63,8 @@ func (a *absentees) remove(cl *client) {
 	delete(a.by, h.ip)
 }
 
-// first is the session that is to make room: nil, or of the address that has most
-// the one that is away for longest.
+// first returns the session that must make room: of the address with most sessions, the
+// one that has been absent for longest. It returns nil if there is none.
 func (a *absentees) first() *client {
 	if len(a.hosts) == 0 {
 		return nil

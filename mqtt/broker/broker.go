@@ -1,16 +1,16 @@
-// Package broker is an MQTT server for development and tests: MQTT 3.1, 3.1.1
-// and 5.0, in memory, over any [net.Listener].
+// Package broker is an MQTT server for development and tests: MQTT 3.1, 3.1.1 and 5.0,
+// in memory, over any [net.Listener].
 //
-// [New] makes one, [Broker.Serve] runs it on a listener, [Broker.Close] ends
-// it. Nothing unbounded: packets, connections, retained messages and the
+// [New] returns a broker, [Broker.Serve] runs it on a listener, and [Broker.Close]
+// stops it. Nothing is unbounded: packets, connections, retained messages and the
 // messages that wait for a subscriber all have limits, see [Options].
 //
-// A publisher that is faster than its subscribers is slowed down: the broker
-// stops reading from it while a connected subscriber's queue is full, so that
-// a pipeline loses nothing; what has been read by then goes into the queue, as
-// far as the limit of bytes allows. A subscriber that makes no progress for
-// Options.StallTimeout is disconnected with reason 0x97, quota exceeded; its
-// session, if it has one, stays.
+// A publisher that is faster than its subscribers is slowed down: the broker stops
+// reading from it while a connected subscriber's queue is full, so that a pipeline
+// loses nothing. Messages that have been read by then enter the queue as far as its
+// limit of bytes allows. A subscriber that makes no progress for Options.StallTimeout
+// is disconnected with reason 0x97, quota exceeded; its session, if it has one,
+// remains.
 package broker
 
 import (
@@ -27,16 +27,16 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// Broker is one MQTT server. Its methods may be called from any goroutine.
+// Broker is an MQTT server. Its methods are safe for concurrent use.
 type Broker struct {
 	opts  Options
 	start time.Time
 
-	// mu guards everything about subscriptions, retained messages and the
-	// set of sessions. Publishing a message that is not retained takes it
-	// for reading. Lock order: mu, then client.mu; of two clients never both.
-	// Functions of Broker that are called with it end in Locked, as do those that are
-	// called with connMu, which say so.
+	// mu guards everything about subscriptions, retained messages and the set of
+	// sessions. Publishing a message that is not retained read-locks it. Lock order:
+	// mu, then client.mu; never the client.mu of two clients. Methods of Broker whose
+	// names end in Locked must be called with mu held, or with connMu held if they say
+	// so.
 	mu          sync.RWMutex
 	subs        topic.Trie[subscriber, subscription]
 	shares      map[string]*share // by whole filter, $share/group/filter
@@ -44,12 +44,12 @@ type Broker struct {
 	lastShare   uint32
 	orphans     []orphan
 	subCount    int // subscriptions of all sessions
-	subOwn      int // what they take outside of subs and shares; bytes
+	subOwn      int // their memory outside of subs and shares, in bytes
 	sys         system
-	rules       atomic.Uint64 // how often Recheck has changed who may come in; written with mu
+	rules       atomic.Uint64 // how often Recheck has changed who may connect; written with mu held
 	retained    topic.NameMap[*message]
-	retainedOwn int           // what they take outside of retained; bytes
-	swept       time.Duration // when expired retained messages were removed last
+	retainedOwn int           // their memory outside of retained, in bytes
+	swept       time.Duration // when expired retained messages were last removed
 	sessions    map[string]*client
 	away        absentees
 
@@ -63,15 +63,15 @@ type Broker struct {
 	closing   bool
 	running   sync.WaitGroup // connections
 
-	unaccepted list.List // connections that have not been accepted yet, the oldest first; guarded by connMu
+	unaccepted list.List // connections that have not been accepted yet, oldest first; guarded by connMu
 	logins     turns
 	failed     ledger // logins
 
-	origins map[transport.OriginError]struct{} // refused and told; guarded by connMu
+	origins map[transport.OriginError]struct{} // refused and logged; guarded by connMu
 
 	pace     ledger // of connections
 	comers   comers
-	dueLater func(uint64, packet.Version, []byte, bool) bool // due
+	dueLater func(uint64, packet.Version, []byte, bool) bool // due, as a func value
 	queued   atomic.Int64                                    // bytes of the messages that wait in queues
 
 	done  chan struct{} // closed by Close
@@ -83,22 +83,22 @@ type counters struct {
 	connected               atomic.Int64
 }
 
-// Stats are counts since the start.
+// Stats are counts since the broker started.
 type Stats struct {
-	Connections int    // open now, those that have not sent CONNECT included
+	Connections int    // open now, including those that have not sent CONNECT
 	Clients     int    // connected
 	Sessions    int    // known now, connected or not
 	Retained    int    // retained messages
 	Queued      int    // bytes of the messages that wait for clients
 	Received    uint64 // PUBLISH packets accepted from clients
-	Sent        uint64 // messages handed to clients' connections
-	Dropped     uint64 // messages given up: queue full, expired, too large for the client
+	Sent        uint64 // messages passed to clients' connections
+	Dropped     uint64 // messages dropped: queue full, expired, too large for the client
 }
 
-// ErrClosed is the result of Serve after Close.
+// ErrClosed is returned by Serve after Close.
 var ErrClosed = errors.New("broker is closed")
 
-// New makes a broker that listens nowhere yet.
+// New returns a broker that does not listen yet.
 func New(o Options) *Broker {
 	o.Fill()
 	b := &Broker{
@@ -112,11 +112,11 @@ func New(o Options) *Broker {
 	return b
 }
 
-// now is the time since the start, the clock of the protocol engine.
+// now returns the time since the start, which is the clock of the protocol engine.
 func (b *Broker) now() time.Duration { return time.Since(b.start) }
 
-// Serve accepts connections from ln until Close or until ln fails for good,
-// and closes ln.
+// Serve accepts connections from ln until Close is called or ln fails for good, and
+// closes ln.
 func (b *Broker) Serve(ln net.Listener) error {
 	defer ln.Close()
 	b.connMu.Lock()
@@ -138,7 +138,7 @@ func (b *Broker) Serve(ln net.Listener) error {
 			if te := net.Error(nil); !errors.As(err, &te) || errors.Is(err, net.ErrClosed) {
 				return err
 			}
-			// Out of file descriptors, for one: others may end meanwhile.
+			// Out of file descriptors, for example: other connections may close.
 			b.log(Event{Kind: EventAcceptFailed, Err: err})
 			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
 			select {
@@ -182,14 +182,14 @@ func (b *Broker) ServeConn(nc net.Conn) {
 	go c.run()
 }
 
-// originsTold bounds the origins of web pages whose refusal is told.
-const originsTold = 100
+// originsLogged bounds the origins of web pages whose refusal is logged.
+const originsLogged = 100
 
 // firstOf reports whether an origin is refused for the first time.
 func (b *Broker) firstOf(origin transport.OriginError) bool {
 	b.connMu.Lock()
 	defer b.connMu.Unlock()
-	if _, told := b.origins[origin]; told || len(b.origins) >= originsTold {
+	if _, known := b.origins[origin]; known || len(b.origins) >= originsLogged {
 		return false
 	}
 	if b.origins == nil {
@@ -207,15 +207,14 @@ func (b *Broker) forget(c *conn) {
 	b.running.Done()
 }
 
-// Close stops listening, tells every MQTT 5.0 client that the server shuts
-// down, lets what is already queued for writing go out, and ends. When ctx
-// ends first, the remaining connections are cut and the context's error is
-// returned.
+// Close stops listening, notifies every MQTT 5.0 client that the server shuts down,
+// writes what is already queued for writing, and closes all connections. If ctx ends
+// first, the remaining connections are cut and the context's error is returned.
 //
-// Wills are not published, whether their delay has begun or not: it is not the
-// clients that are lost, and all who could hear of it are told of the shutdown
-// themselves. MQTT lets a server that shuts down defer wills to its next start
-// (section 3.1.2.5), and a broker in memory has none.
+// Wills are not published, whether their delay has begun or not: the clients are not
+// lost, and all who could receive a will are notified of the shutdown themselves. MQTT
+// lets a server that shuts down defer wills until its next start (section 3.1.2.5),
+// which a broker in memory does not have.
 func (b *Broker) Close(ctx context.Context) error {
 	b.connMu.Lock()
 	if !b.closing {
@@ -228,7 +227,7 @@ func (b *Broker) Close(ctx context.Context) error {
 	conns := make([]*conn, 0, len(b.conns))
 	for c := range b.conns {
 		conns = append(conns, c)
-		b.acceptedLocked(c) // who waits for a login waits no longer
+		b.acceptedLocked(c) // connections that wait for a login stop waiting
 	}
 	b.connMu.Unlock()
 	for _, c := range conns {
@@ -262,7 +261,7 @@ func (b *Broker) Close(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Stats returns the counts at this moment.
+// Stats returns the current counts.
 func (b *Broker) Stats() Stats {
 	b.connMu.Lock()
 	open := len(b.conns)

@@ -10,15 +10,14 @@ import (
 	"github.com/mqtools/mqtools/mqtt/session"
 )
 
-// client is a session: what the broker knows of a client identifier, whether
-// it is connected or not.
+// client is a session: what the broker knows about a client ID, connected or not.
 type client struct {
 	b  *Broker
 	id string
 
 	// Guarded by Broker.mu.
 	subs map[string]subscription // by whole filter
-	most int                     // subscriptions that subs has had at once
+	most int                     // most subscriptions that subs has had at once
 	away absence                 // its place in Broker.away
 
 	// Guarded by Broker.waitMu.
@@ -27,32 +26,32 @@ type client struct {
 
 	written atomic.Uint64 // bytes that the network has taken: a sign of progress
 
-	// mu guards the rest, and the engine of the connection. Functions of client and
-	// conn that are called with it end in Locked.
+	// mu guards the rest, and the engine of the connection. Methods of client and conn
+	// whose names end in Locked must be called with mu held.
 	mu       sync.Mutex
 	user     string // of the last connection
 	sess     session.Session
 	version  packet.Version // in which sess has encoded its messages
 	conn     *conn          // nil while absent
 	queue    queue
-	held     int           // bytes of sess that Broker.queued has
+	held     int           // bytes of sess that are counted in Broker.queued
 	popped   uint64        // messages that have left the queue: a sign of progress
-	waiters  chan struct{} // closed when publishers that wait for room may go on; nil while none does
+	waiters  chan struct{} // closed when publishers that wait for room may continue; nil if none waits
 	expiry   uint32        // session expiry interval, seconds
 	will     *message
-	willSize int           // of will, as Broker.queued has it
+	willSize int           // of will, as counted in Broker.queued
 	delay    time.Duration // will delay interval
 	timer    *time.Timer   // of session expiry or the delayed will
 	gone     bool          // the session has ended
-	stale    bool          // the rules have changed since what is unacknowledged was sent
+	stale    bool          // the rules have changed since the unacknowledged messages were sent
 	full     bool          // a drop has been logged since the queue was last below its limit
 }
 
 // forever is the session expiry interval that never ends (section 3.1.2.11.2).
 const forever = 0xFFFFFFFF
 
-// outSoft is how many bytes wait in a connection's output before messages
-// stay in the queue.
+// outSoft is how many bytes wait in a connection's output before messages stay in the
+// queue.
 const outSoft = 256 << 10
 
 // onlineLocked reports whether messages can be written to the client now.
@@ -60,8 +59,8 @@ func (cl *client) onlineLocked() bool {
 	return cl.conn != nil && !cl.conn.over && cl.conn.out.mute == nil
 }
 
-// queueBytes is what may wait for the client: less when all queues together
-// are full.
+// queueBytes returns how many bytes may wait for the client: fewer if all queues
+// together are full.
 func (cl *client) queueBytes() int {
 	if cl.b.queuesFull() {
 		return cl.b.opts.QueueBytes / 16
@@ -76,13 +75,13 @@ func (cl *client) crowdedLocked() bool {
 	return cl.queue.count >= cl.b.opts.QueueMessages || cl.queue.bytes >= cl.queueBytes()
 }
 
-// roomyLocked reports whether they may go on.
+// roomyLocked reports whether waiting publishers may continue.
 func (cl *client) roomyLocked() bool {
 	return !cl.onlineLocked() || cl.queue.count <= cl.b.opts.QueueMessages/2 && cl.queue.bytes <= cl.queueBytes()/2
 }
 
-// excessLocked tells why a message may not wait for an absent client; empty if it
-// may. m is nil for one that waits for nobody yet.
+// excessLocked returns why a message may not wait for an absent client, or "" if it
+// may. m is nil for a message that is not in any queue yet.
 func (cl *client) excessLocked(m *message) string {
 	switch {
 	case cl.crowdedLocked():
@@ -103,11 +102,11 @@ func (cl *client) roomLocked(size int) bool {
 	return cl.sess.Open() < c.window && c.sc.CanPublish(size)
 }
 
-// heldStep is how exactly the messages are counted that wait for acknowledgements.
-// They are copies, and come and go too often for a count of each.
+// heldStep is the precision with which unacknowledged messages are counted. They are
+// copies, and come and go too often to count each.
 const heldStep = 16 << 10
 
-// accountLocked counts what waits for acknowledgements. cl.mu is held.
+// accountLocked counts the unacknowledged messages. cl.mu must be held.
 func (cl *client) accountLocked() {
 	if d := cl.sess.Held() - cl.held; d >= heldStep || d <= -heldStep || d != 0 && cl.sess.Held() == 0 {
 		cl.held += d
@@ -115,16 +114,16 @@ func (cl *client) accountLocked() {
 	}
 }
 
-// offerLocked gives a message to the client: at once if nothing is before it, else
-// into the queue. It reports whether the publisher should wait before its next
-// message. cl.mu is held.
+// offerLocked passes a message to the client: at once if nothing is queued before it,
+// otherwise through the queue. It reports whether the publisher should wait before its
+// next message. cl.mu must be held.
 func (cl *client) offerLocked(r *route, h *hit) (wait bool) {
 	p := &r.pub
 	qos := min(p.QoS, h.qos)
 	c := cl.conn
 	if !cl.onlineLocked() {
 		if qos == 0 || cl.gone {
-			return false // MQTT-3.1.2-5 obliges for QoS 1 and 2 only
+			return false // MQTT-3.1.2-5 requires it for QoS 1 and 2 only
 		}
 		if cl.excessLocked(r.kept) != "" {
 			cl.b.stats.dropped.Add(uint64(cl.queue.dropExpired(r.now)))
@@ -155,11 +154,11 @@ func (cl *client) offerLocked(r *route, h *hit) (wait bool) {
 	return cl.crowdedLocked()
 }
 
-// tooLarge is why a client does not get a message.
+// tooLarge is the reason for dropping a message that exceeds the client's limit.
 const tooLarge = "it is larger than the client's maximum packet size"
 
-// writeLocked hands a message to the engine; false if that has no room for it after
-// all, with all its properties.
+// writeLocked passes a message to the engine. It returns false if the message with all
+// its properties does not fit after all.
 func (cl *client) writeLocked(q *packet.Publish, tag uint64) bool {
 	switch err := cl.conn.sc.Publish(q, tag); {
 	case err == nil:
@@ -167,7 +166,7 @@ func (cl *client) writeLocked(q *packet.Publish, tag uint64) bool {
 	case errors.Is(err, session.ErrQuota):
 		return false
 	case errors.Is(err, session.ErrTooLarge):
-		// MQTT-3.1.2-25: acts as if it had been sent.
+		// MQTT-3.1.2-25: act as if it had been sent.
 		cl.dropLocked(string(q.Topic), tooLarge)
 	default:
 		cl.dropLocked(string(q.Topic), err.Error())
@@ -185,8 +184,8 @@ func (cl *client) dropLocked(topic, why string) {
 	cl.b.log(Event{Kind: EventDropped, ClientID: cl.id, Topic: topic, Text: why})
 }
 
-// pumpLocked moves messages from the queue to the engine as far as there is room.
-// cl.mu is held.
+// pumpLocked moves messages from the queue to the engine as far as there is room. cl.mu
+// must be held.
 func (cl *client) pumpLocked(now time.Duration) {
 	cl.accountLocked()
 	if !cl.onlineLocked() {
@@ -231,7 +230,7 @@ func (cl *client) wakeWaitersLocked() {
 	}
 }
 
-// shrink gives back memory that a client without messages keeps for the next.
+// shrink frees memory that a client without messages keeps for the next ones.
 func (cl *client) shrink() {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
@@ -248,10 +247,10 @@ func (cl *client) stopTimerLocked() {
 	}
 }
 
-// propertiesLocked are the PUBLISH properties that go to this connection: those of
-// the publisher (MQTT-3.3.2-4, -15, -17, -18, -20), the subscription
-// identifiers (MQTT-3.3.4-3 to -5), and what is left of the message expiry
-// interval (MQTT-3.3.2-6) unless left is 0. The result is valid until the next call.
+// propertiesLocked returns the PUBLISH properties for this connection: those of the
+// publisher (MQTT-3.3.2-4, -15, -17, -18, -20), the subscription identifiers
+// (MQTT-3.3.4-3 to -5), and what is left of the message expiry interval (MQTT-3.3.2-6)
+// unless left is 0. The result is valid until the next call.
 func (c *conn) propertiesLocked(p packet.Properties, ids []uint32, left time.Duration) packet.Properties {
 	if c.sc.Version() < packet.V5 {
 		return nil

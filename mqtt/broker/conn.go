@@ -18,40 +18,40 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// conn is one network connection. Its run goroutine reads and, at the end,
-// closes. Whoever has something for it writes as much as the network takes at
-// once; a second goroutine writes the rest, and exists only while there is one.
+// conn is one network connection. Its run goroutine reads and, at the end, closes it. A
+// goroutine with output for it writes as much as the network takes at once; a second
+// one writes the rest, and exists only while there is a rest.
 type conn struct {
 	b      *Broker
 	number uint64                 // among all connections
 	remote string                 // the client's address; set by run
 	client atomic.Pointer[client] // set once, by run, when CONNECT is accepted
 
-	// The parts say themselves what guards them.
+	// Each part says what guards it.
 	entry   entry          // connect.go
 	hearing hearing        // takeover.go
 	out     outlet         // output.go
 	auth    authentication // auth.go
 
-	// Of run alone.
+	// Used by run only.
 	input
 	*work                  // nil while it reads
-	deadline time.Duration // of reading, as set; broker time
-	timer    *time.Timer   // of wait; nil until the first
-	heard    time.Duration // when something came last; broker time
-	deep     bool          // go on in another goroutine, with a fresh stack
-	judging  bool          // a PUBLISH is being handled
+	deadline time.Duration // read deadline as set; broker time
+	timer    *time.Timer   // of wait; nil until the first wait
+	heard    time.Duration // when something last arrived; broker time
+	deep     bool          // continue in another goroutine, with a fresh stack
+	handling bool          // a PUBLISH is being handled
 
-	// Guarded by client.mu once that is set.
-	sc       session.Conn
-	window   int // outbound messages in flight at most
-	username string
-	reused   bool // it has been told that the client uses packet identifiers again
-	quiet    bool // no reason strings in acknowledgements (MQTT-3.1.2-29)
-	over     bool
-	why      string            // it ends, if that is known
-	bye      bool              // the client has said DISCONNECT
-	props    packet.Properties // scratch
+	// Guarded by client.mu once client is set.
+	sc              session.Conn
+	window          int // most outbound messages in flight
+	username        string
+	reused          bool // the client's reuse of packet identifiers has been logged
+	noReasonStrings bool // no reason strings in acknowledgements (MQTT-3.1.2-29)
+	over            bool
+	why             string            // why it ends, if that is known
+	bye             bool              // the client has sent DISCONNECT
+	props           packet.Properties // scratch
 }
 
 func newConn(b *Broker, nc net.Conn) *conn {
@@ -60,8 +60,8 @@ func newConn(b *Broker, nc net.Conn) *conn {
 	return c
 }
 
-// remoteName is the peer's address for people. It may have to wait, as the
-// address of a connection through a proxy does.
+// remoteName returns the peer's address for the log. It may block, since the address of
+// a connection through a proxy may not have arrived yet.
 func remoteName(nc net.Conn) string {
 	s := nc.RemoteAddr().String()
 	if s == "" || s == "@" {
@@ -70,19 +70,19 @@ func remoteName(nc net.Conn) string {
 	return s
 }
 
-// Errors that end a connection without being an error of the peer.
+// Errors that end a connection but are not an error of the peer.
 var (
 	errOver = errors.New("connection is over")
 	errBye  = errors.New("client disconnected")
 )
 
-// errDeep ends a goroutine, not the connection: another goes on.
+// errDeep ends a goroutine, but not the connection: another goroutine continues.
 var errDeep = errors.New("stack has grown")
 
 // Errors of connections that are closed unread.
 var (
 	errCrowd = errors.New("too many connections")
-	errEarly = errors.New("too many connections that are not accepted yet; this is the oldest of them")
+	errEarly = errors.New("too many connections are waiting to be accepted; this is the oldest")
 	errRate  = errors.New("too many connections a second from this address")
 )
 
@@ -94,17 +94,18 @@ func (c *conn) run() {
 			c.b.forget(c)
 		}
 	}()
-	defer c.rescue(func() {}) // from the net.Conn's own bugs
+	defer c.rescue(func() {}) // from bugs of the net.Conn
 	if c.remote == "" && !c.begin() {
 		return
 	}
 	err := c.loop()
 	if err == errDeep {
-		// A waiting goroutine keeps the stack that it once needed, which is
-		// more than all else that an idle connection has. So one that hears
-		// little starts anew each time, and after CONNECT and SUBSCRIBE.
+		// A waiting goroutine keeps the stack that it once needed, which takes more
+		// memory than all else of an idle connection. So a connection with little
+		// traffic continues in a new goroutine each time, and every connection does
+		// after CONNECT and SUBSCRIBE.
 		c.deep = false
-		if cl := c.client.Load(); cl != nil { // else an authentication is under way
+		if cl := c.client.Load(); cl != nil { // otherwise an authentication is in progress
 			cl.shrink()
 		}
 		goesOn = true
@@ -120,8 +121,8 @@ func (c *conn) run() {
 	c.linger()
 }
 
-// begin makes the connection ready for CONNECT; false if it comes too soon
-// after others.
+// begin prepares the connection for CONNECT. It returns false if the connection exceeds
+// the connect rate too far.
 func (c *conn) begin() bool {
 	c.remote = remoteName(c.nc)
 	now := c.b.now()
@@ -144,7 +145,7 @@ func (c *conn) begin() bool {
 // errBug ends a connection that has crashed.
 var errBug = errors.New("internal error")
 
-// rescue is to be deferred: it logs a panic and goes on with then.
+// rescue must be deferred: it recovers from a panic, logs it, and calls then.
 func (c *conn) rescue(then func()) {
 	if p := recover(); p != nil {
 		id := ""
@@ -156,14 +157,14 @@ func (c *conn) rescue(then func()) {
 	}
 }
 
-// loop reads and handles packets until the connection is over. A panic ends
-// this connection alone; whatever unlocks on the way does so by defer.
+// loop reads and handles packets until the connection is over. A panic ends only this
+// connection; all unlocking on the way is therefore deferred.
 func (c *conn) loop() (err error) {
 	defer c.rescue(func() {
 		err = errBug
-		if c.judging {
-			// Refused, where that can be said: a client that sent it again
-			// would get no further.
+		if c.handling {
+			// The message is refused, if the protocol allows that: a client that resent
+			// it would only cause the panic again.
 			p, cl := &c.ev.Publish, c.client.Load()
 			cl.mu.Lock()
 			c.sc.AckWith(p.QoS, p.PacketID, packet.UnspecifiedError, nil)
@@ -176,8 +177,9 @@ func (c *conn) loop() (err error) {
 		}
 		n, err := c.read()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			// By the clock, or by somebody who wants something. What has come
-			// in time is in the socket, whenever this goroutine gets to run.
+			// The deadline has passed, or another goroutine has set it to interrupt the
+			// read. What arrived in time is in the socket, however late this goroutine
+			// runs.
 			n, err = c.readNow(c.hearing.listens)
 		}
 		c.hearing.found = n > 0
@@ -200,16 +202,16 @@ func (c *conn) loop() (err error) {
 	}
 }
 
-// ready waits until the client has taken enough of what was written to it, and
-// sets the read deadline.
+// ready waits until the client has taken enough of what was written to it, and sets the
+// read deadline.
 func (c *conn) ready() error {
 	cl := c.client.Load()
 	if cl != nil {
 		cl.mu.Lock()
 		defer cl.mu.Unlock()
 		for !c.over && !c.hearing.urgent && c.sc.Pending() > 4*outSoft {
-			// The client reads too little of what it causes. The writer's
-			// deadline bounds this.
+			// The client does not read the output that it causes. The writer's deadline
+			// bounds this wait.
 			ch := make(chan struct{})
 			c.out.drain = ch
 			c.startWriterLocked()
@@ -250,7 +252,7 @@ func (c *conn) ready() error {
 	return c.nc.SetReadDeadline(c.b.start.Add(next))
 }
 
-// consume handles the whole packets in the read buffer.
+// consume handles the complete packets in the read buffer.
 func (c *conn) consume() error {
 	c.work = works.Get().(*work)
 	err := c.handle()
@@ -350,7 +352,7 @@ func (c *conn) handle() error {
 		cl.pumpLocked(now)
 	}
 	c.flushLocked()
-	if c.mustWait() { // the last packet was no PUBLISH
+	if c.mustWait() { // the last packet was not a PUBLISH
 		c.startTouchedLocked()
 		c.waitAllLocked(cl)
 		c.sc.Heard(c.b.now())
@@ -358,18 +360,18 @@ func (c *conn) handle() error {
 	return nil
 }
 
-// longPacket is how many bytes of a packet must still be to come, for those that
-// have come to be a sign of life: it may take longer than the keep alive, and no
-// PINGREQ can come in its middle. By the letter of MQTT-3.1.2-22 its client would
-// never get it through.
+// longPacket is how many bytes of a packet must still be missing for the received ones
+// to count as a sign of life: the packet may take longer than the keep alive, and no
+// PINGREQ can come in its middle. By the letter of MQTT-3.1.2-22 its client could never
+// send it.
 const longPacket = 1000
 
 // fanSize is how many clients one goroutine writes to.
 const fanSize = 64
 
 // startTouchedLocked starts the writers of the clients that this connection has
-// published to. The connection's own client.mu is held, and is let go
-// meanwhile.
+// published to. The connection's own client.mu must be held; it is released during the
+// call.
 func (c *conn) startTouchedLocked() {
 	n := len(c.touched)
 	if n == 0 {
@@ -380,7 +382,8 @@ func (c *conn) startTouchedLocked() {
 	defer cl.mu.Lock()
 	if n == 1 {
 		c.touched[0].untouch(func(oc *conn) {
-			// Of several publishers, those that have input already add theirs.
+			// With several publishers, those that have input now can add their output
+			// first.
 			if oc.out.by == c.number {
 				oc.flushLocked()
 			} else {
@@ -405,19 +408,18 @@ func fan(list []*client) {
 	}
 }
 
-// untouch has the output of a client in a touched list written.
+// untouch writes the output of a client in a touched list by calling write.
 func (cl *client) untouch(write func(c *conn)) {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	if c := cl.conn; c != nil {
-		defer c.rescue(func() { go c.broken(cl, errBug) }) // cl.mu is held still
+		defer c.rescue(func() { go c.broken(cl, errBug) }) // cl.mu is still held
 		c.out.touched = false
 		write(c)
 	}
 }
 
-// startWriterLocked makes sure that what waits for writing gets written. client.mu
-// is held.
+// startWriterLocked ensures that pending output is written. client.mu must be held.
 func (c *conn) startWriterLocked() {
 	switch {
 	case c.out.writing:
@@ -426,7 +428,7 @@ func (c *conn) startWriterLocked() {
 	case c.sc.Pending() > 0:
 		c.out.writing = true
 		go func() {
-			// The connections that have input already add theirs.
+			// Connections that have input now can add their output first.
 			runtime.Gosched()
 			c.write(outputs.Get().(*output), 0)
 		}()
@@ -436,7 +438,7 @@ func (c *conn) startWriterLocked() {
 }
 
 // flushLocked writes what the network takes at once and leaves the rest to a writer.
-// client.mu is held, and is let go meanwhile.
+// client.mu must be held; it is released during the call.
 func (c *conn) flushLocked() {
 	if c.out.writing || c.raw == nil || c.sc.Pending() == 0 || c.out.mute != nil {
 		c.startWriterLocked()
@@ -460,8 +462,8 @@ func (c *conn) flushLocked() {
 	}
 }
 
-// nextLocked takes the output that is to be written now, and leaves the empty buffer
-// spare in its place. If there is none it ends the writing. client.mu is held.
+// nextLocked takes the output to be written now, and leaves the empty buffer spare in
+// its place. If there is none it ends the writing. client.mu must be held.
 func (c *conn) nextLocked(cl *client, spare *output) (full *output) {
 	now := c.b.now()
 	cl.pumpOfLocked(c, now)
@@ -480,8 +482,8 @@ func (c *conn) nextLocked(cl *client, spare *output) (full *output) {
 	return full
 }
 
-// write writes until nothing is left. Each round takes everything that has
-// come together since the last. The first n bytes of full are written already.
+// write writes until nothing is left. Each round takes all output that has accumulated
+// since the last. The first n bytes of full are already written.
 func (c *conn) write(full *output, n int) {
 	cl := c.client.Load()
 	defer c.rescue(func() { c.broken(cl, errBug) })
@@ -494,16 +496,16 @@ func (c *conn) write(full *output, n int) {
 	}
 }
 
-// take is nextLocked for who does not hold client.mu.
+// take is nextLocked for callers that do not hold client.mu.
 func (c *conn) take(cl *client, spare *output) *output {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	return c.nextLocked(cl, spare)
 }
 
-// broken ends the writer of a connection that cannot be written to, and the
-// connection when what its socket has is heard out, at once if that is not to
-// be.
+// broken ends the writer of a connection that cannot be written to. The connection ends
+// once the input in its socket has been handled, or at once if it is over or has
+// crashed.
 func (c *conn) broken(cl *client, err error) {
 	cl.mu.Lock()
 	c.out.writing = false
@@ -536,8 +538,9 @@ func (c *conn) broken(cl *client, err error) {
 // slow, as long as it reads.
 const writePiece = 16 << 10
 
-// writeOut writes in pieces. A socket tells how many bytes of a large one it has taken
-// when the time is over; TLS and WebSocket cannot go on then, and get small ones.
+// writeOut writes in pieces. A socket reports how many bytes of a large piece it has
+// taken at the deadline; TLS and WebSocket cannot continue after a deadline, and get
+// small pieces.
 func (c *conn) writeOut(cl *client, out []byte) error {
 	most := writePiece
 	if c.raw != nil {
@@ -562,7 +565,8 @@ func (cl *client) pumpOfLocked(c *conn, now time.Duration) {
 	}
 }
 
-// checkFlushedLocked closes flushed at the right time. client.mu is held.
+// checkFlushedLocked closes flushed if the connection is over and all output is
+// written. client.mu must be held.
 func (c *conn) checkFlushedLocked() {
 	if c.over && !c.out.writing && c.sc.Pending() == 0 && !c.out.isClosed {
 		c.out.isClosed = true
@@ -570,22 +574,22 @@ func (c *conn) checkFlushedLocked() {
 	}
 }
 
-// reasonString is a property; words that are no valid string are left out.
+// reasonString returns the property for words, or none if they are not a valid string.
 func reasonString(words string) packet.Properties {
 	p, _ := packet.Properties(nil).AppendBytes(packet.ReasonString, []byte(words))
 	return p
 }
 
-// explain is a reason string for an acknowledgement, if the client takes one.
+// explain returns a reason string for an acknowledgement, if the client accepts one.
 func (c *conn) explain(words string) packet.Properties {
-	if words == "" || c.quiet || !c.b.opts.ReasonStrings || c.sc.Version() < packet.V5 {
+	if words == "" || c.noReasonStrings || !c.b.opts.ReasonStrings || c.sc.Version() < packet.V5 {
 		return nil
 	}
 	return reasonString(words)
 }
 
-// kickLocked ends the connection from our side: with a DISCONNECT in MQTT 5.0.
-// client.mu is held; the session's state is left to the caller or to end.
+// kickLocked ends the connection from the server side, in MQTT 5.0 with a DISCONNECT.
+// client.mu must be held. The caller, or end, takes care of the session's state.
 func (c *conn) kickLocked(reason packet.ReasonCode) { c.kickForLocked(reason, reason.String()) }
 
 func (c *conn) kickForLocked(reason packet.ReasonCode, why string) {
@@ -609,8 +613,8 @@ func (c *conn) kickForLocked(reason packet.ReasonCode, why string) {
 	_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // ends the read
 }
 
-// reject ends a connection that has not been accepted: it writes the refusal,
-// if there is one, and says in the log what the client may have meant.
+// reject ends a connection that has not been accepted: it writes the refusal, if there
+// is one, and logs what the client may have meant.
 func (c *conn) reject(err error) {
 	c.hasSpoken()
 	if err == nil {
@@ -620,12 +624,12 @@ func (c *conn) reject(err error) {
 	if !errors.As(err, &refused) {
 		c.sc.Fail(err)
 		e := Event{Kind: EventRejected, Remote: c.remote, Err: err}
-		tell := true
+		report := true
 		var pe *packet.Error
 		var page transport.OriginError
 		var noTLS tls.RecordHeaderError
 		switch {
-		case errors.As(err, &pe): // whatever type the first byte happens to be
+		case errors.As(err, &pe): // whatever packet type the first byte happens to be
 			if p := transport.Sniff(c.in[c.r:c.w]); p != transport.ProtocolMQTT && p > transport.ProtocolUnknown {
 				e.Text = "this looks like " + p.String() + ", and the port is one of plain MQTT"
 			}
@@ -633,11 +637,12 @@ func (c *conn) reject(err error) {
 			if p := transport.Sniff(noTLS.RecordHeader[:]); p > transport.ProtocolUnknown {
 				e.Text = "this looks like " + p.String() + ", and the port is one of TLS"
 			}
-		case errors.As(err, &page): // which may try again and again
-			e.Text, tell = "--serve-origin lets pages of an origin in", c.b.firstOf(page)
+		case errors.As(err, &page): // which may retry again and again
+			e.Text, report = "--serve-origin allows the pages of an origin", c.b.firstOf(page)
 		}
-		// Neither who leaves without a word nor who is cut off by Close is of interest.
-		if tell && !errors.Is(err, errBye) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) && (!errors.Is(err, io.EOF) || c.w > 0) {
+		// Clients that leave without sending anything, and connections that Close cuts,
+		// are not worth an event.
+		if report && !errors.Is(err, errBye) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) && (!errors.Is(err, io.EOF) || c.w > 0) {
 			c.b.log(e)
 		}
 	} else {
@@ -649,16 +654,16 @@ func (c *conn) reject(err error) {
 			return
 		}
 	}
-	c.linger() // with nothing to say too: a reset would look like a crash
+	c.linger() // even with nothing to send: a reset would look like a crash
 }
 
-// lingerTime is how long a connection that was ended by us is kept for the
-// client to read the reason.
+// lingerTime is how long a connection that the server ends is kept open for the client
+// to read the reason.
 const lingerTime = time.Second
 
-// linger shuts the write side and reads until the client closes: closing with
-// unread input would reset the connection, and the reset may overtake the
-// packet that tells why.
+// linger closes the write side and reads until the client closes. Closing with unread
+// input would reset the connection, and the reset may overtake the packet with the
+// reason.
 func (c *conn) linger() {
 	half, ok := c.nc.(interface{ CloseWrite() error })
 	if !ok || c.bye || c.out.mute != nil || half.CloseWrite() != nil {
@@ -681,9 +686,9 @@ func (c *conn) linger() {
 	}
 }
 
-// wait blocks until cl can take more, it makes no progress for the stall
-// timeout, or the broker closes. Waiting in a circle is detected and left
-// out. No lock is held.
+// wait blocks until cl can take more, until it has made no progress for the stall
+// timeout, or until the broker closes. If clients wait for each other in a circle, wait
+// returns at once. No lock may be held.
 func (c *conn) wait(cl *client) {
 	b := c.b
 	self := c.client.Load()
@@ -691,8 +696,8 @@ func (c *conn) wait(cl *client) {
 	for x := cl; x != nil; x = x.waitsFor {
 		if x == self {
 			b.waitMu.Unlock()
-			// Everybody in the circle goes on, so that all of them come to
-			// the acknowledgements that empty their queues.
+			// All clients in the circle continue, so that each reaches the
+			// acknowledgements that empty their queues.
 			self.mu.Lock()
 			self.wakeWaitersLocked()
 			self.mu.Unlock()
@@ -731,14 +736,14 @@ func (c *conn) wait(cl *client) {
 				cl.conn.kickForLocked(packet.QuotaExceeded, "it does not keep up")
 			}
 			cl.mu.Unlock()
-		case <-urged: // somebody waits for this connection in turn
+		case <-urged: // another connection waits for this one
 		case <-c.out.flushed: // the publisher's own connection is over
 		case <-b.done:
 		}
 		c.timer.Stop()
 	}
 	b.waitMu.Lock()
-	if self.waiting == c { // else a later connection of the same client waits
+	if self.waiting == c { // otherwise a later connection of the same client waits
 		self.waitsFor, self.waiting = nil, nil
 	}
 	b.waitMu.Unlock()

@@ -13,20 +13,20 @@ import (
 	"github.com/mqtools/mqtools/mqtt/session"
 )
 
-// entry is how a connection gets in.
+// entry is the state of a connection until it is accepted.
 type entry struct {
 	// Guarded by Broker.connMu.
 	place *list.Element // among the connections that are not accepted yet
-	cut   chan struct{} // closed when it is no longer there; made when somebody waits for that
-	spoke bool          // its CONNECT has come
+	cut   chan struct{} // closed when place is given up; nil until a goroutine waits for that
+	spoke bool          // its CONNECT has arrived
 
-	// Of run alone, but for surplus, which is set before that begins.
+	// Used by run only, except surplus, which is set before run begins.
 	surplus bool          // above MaxConnections: CONNECT will be refused
 	hasty   bool          // above ConnectRate: the same
-	begun   time.Duration // when it came; broker time
-	asked   time.Duration // when CONNECT came; broker time
-	comer   string        // its place in comers; empty without one
-	rules   uint64        // Broker.rules by which it is judged
+	begun   time.Duration // when it was accepted by the listener; broker time
+	asked   time.Duration // when CONNECT arrived; broker time
+	comer   string        // its key in comers; empty without a place
+	rules   uint64        // Broker.rules by which its CONNECT is checked
 }
 
 // refusal is a CONNECT that was answered with a failure.
@@ -38,8 +38,8 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.reason.Error() }
 
-// refuse answers CONNECT with a failure; text goes to MQTT 5.0 clients that
-// take reason strings with a CONNACK, which all must (section 3.2.2.3.9).
+// refuse answers CONNECT with a failure. The text goes to MQTT 5.0 clients, all of
+// which must accept a reason string in a CONNACK (section 3.2.2.3.9).
 func (c *conn) refuse(id string, reason packet.ReasonCode, text string) error {
 	ack := packet.Connack{Reason: reason}
 	if text != "" && c.sc.Version() >= packet.V5 {
@@ -74,21 +74,21 @@ func (c *conn) connect(p *packet.Connect) error {
 	c.hasSpoken()
 	for {
 		c.entry.rules = b.rules.Load()
-		if err := c.judge(p); err != errRules {
+		if err := c.identify(p); err != errRules {
 			return err
 		}
 	}
 }
 
-// tooMany is why a connection above MaxConnections is refused.
+// tooMany is the reason for refusing a connection above MaxConnections.
 const tooMany = "too many connections"
 
-// errRules says that the rules by which a client was let in have changed before it had
-// its place, where Recheck would have found it.
+// errRules is returned if the rules by which a client was accepted changed before the
+// client was in its place, where Recheck would have found it.
 var errRules = errors.New("the rules have changed")
 
-// judge finds out who the client is, and lets it in if it may.
-func (c *conn) judge(p *packet.Connect) error {
+// identify authenticates the client, and accepts it if it may connect.
+func (c *conn) identify(p *packet.Connect) error {
 	o := &c.b.opts
 	if o.CertificateUser {
 		if name := commonName(c.nc); name != "" {
@@ -105,7 +105,7 @@ func (c *conn) judge(p *packet.Connect) error {
 	return c.admit(p, nil)
 }
 
-// admit judges the CONNECT of a client that is who it says. proof is the
+// admit checks the CONNECT of a client that is authenticated. proof holds the
 // authentication method and the last data for CONNACK.
 func (c *conn) admit(p *packet.Connect, proof packet.Properties) error {
 	b, o := c.b, &c.b.opts
@@ -118,19 +118,19 @@ func (c *conn) admit(p *packet.Connect, proof packet.Properties) error {
 	}
 	if id == "" {
 		var random [9]byte
-		_, _ = rand.Read(random[:]) // never fails, by its documentation
+		_, _ = rand.Read(random[:]) // documented never to fail
 		id = "auto-" + hex.EncodeToString(random[:])
 		if c.sc.Version() >= packet.V5 {
 			ack.Properties, _ = ack.Properties.AppendBytes(packet.AssignedClientIdentifier, []byte(id)) // MQTT-3.2.2-16
 		}
 	}
 	if p.HasWill {
-		reason, words := o.judge(p.Will.Topic, p.Will.Properties)
+		reason, words := o.check(p.Will.Topic, p.Will.Properties)
 		switch {
 		case reason != packet.Success:
 			return c.refuse(id, reason, "the will: "+words)
 		case b.queuesFull() && len(p.Will.Payload)+len(p.Will.Topic)+len(p.Will.Properties) > smallWill:
-			return c.refuse(id, packet.QuotaExceeded, "the will: too much waits already")
+			return c.refuse(id, packet.QuotaExceeded, "no room for the will: too many messages are waiting")
 		case o.LimitQoS && p.Will.QoS > o.MaximumQoS:
 			return c.refuse(id, packet.QoSNotSupported, "the will's QoS") // MQTT-3.2.2-12
 		case o.DisableRetain && p.Will.Retain:
@@ -152,7 +152,7 @@ func (c *conn) admit(p *packet.Connect, proof packet.Properties) error {
 	keepAlive := time.Duration(p.KeepAlive) * time.Second
 	if most := o.MaxKeepAlive; most > 0 && (keepAlive == 0 || keepAlive > most) {
 		if c.sc.Version() < packet.V5 {
-			// As mosquitto does: the other codes make clients try again.
+			// As mosquitto does: the other codes make clients retry.
 			return c.refuse(id, packet.ClientIdentifierNotValid, "a keep alive of at most "+most.String()+" is wanted")
 		}
 		keepAlive = most
@@ -184,7 +184,7 @@ func (c *conn) admit(p *packet.Connect, proof packet.Properties) error {
 		ack.Properties, _ = ack.Properties.AppendBytes(packet.ResponseInformation, []byte(o.ResponsePrefix+plainLevel(id)))
 	}
 	ack.Properties = append(ack.Properties, proof...)
-	c.quiet = p.Properties.UintOr(packet.RequestProblemInformation, 1) == 0
+	c.noReasonStrings = p.Properties.UintOr(packet.RequestProblemInformation, 1) == 0
 	if most := c.sc.Peer().MaximumPacketSize; most < packet.MaxRemainingLength {
 		if !fits(&ack, most) {
 			ack.Properties = ack.Properties.Without(nil, packet.ResponseInformation)
@@ -196,11 +196,11 @@ func (c *conn) admit(p *packet.Connect, proof packet.Properties) error {
 	return b.accept(c, p, id, expiry, keepAlive, &ack)
 }
 
-// smallWill is what a will may have when no more may wait, in bytes.
+// smallWill is the allowed size of a will when no more messages may wait, in bytes.
 const smallWill = 1 << 10
 
-// countWillLocked counts the will among what waits, until the session has another or
-// ends. cl.mu is held.
+// countWillLocked counts the will among the waiting messages, until the session has
+// another will or ends. cl.mu must be held.
 func (cl *client) countWillLocked() {
 	size := 0
 	if cl.will != nil {
@@ -210,20 +210,20 @@ func (cl *client) countWillLocked() {
 	cl.willSize = size
 }
 
-// fits reports whether a CONNACK of MQTT 5.0 has at most so many bytes.
+// fits reports whether a CONNACK of MQTT 5.0 has at most the given number of bytes.
 func fits(p *packet.Connack, most int) bool {
 	b, err := p.AppendTo(nil, packet.V5)
 	return err == nil && len(b) <= most
 }
 
-// plainLevel is an identifier as one level of a topic name.
+// plainLevel returns a client ID as one level of a topic name.
 func plainLevel(id string) string {
 	return strings.NewReplacer("%", "%25", "/", "%2F", "+", "%2B", "#", "%23").Replace(id)
 }
 
-// connected reports whether the identifier has a connection, which one more would end:
-// then it is not one too many. Else the client of a dead connection would be kept out
-// by that.
+// connected reports whether the client ID has a connection, which a new one would end.
+// The new one then does not count against MaxConnections. Otherwise a dead connection
+// would keep its own client from reconnecting.
 func (b *Broker) connected(id string) bool {
 	b.mu.RLock()
 	cl := b.sessions[id]
@@ -236,7 +236,7 @@ func (b *Broker) connected(id string) bool {
 	return cl.conn != nil
 }
 
-// accept finds or makes the session and joins the connection to it.
+// accept finds or creates the session and attaches the connection to it.
 func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, keepAlive time.Duration, ack *packet.Connack) error {
 	cl := b.claim(c, id)
 	stale, surplus := c.entry.rules != b.rules.Load(), c.entry.surplus && (cl == nil || cl.conn == nil)
@@ -250,7 +250,7 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 	case stale && c.auth.method == "":
 		return errRules
 	case stale: // its exchange is over
-		return c.refuse(id, packet.ServerBusy, "the rules have changed meanwhile")
+		return c.refuse(id, packet.ServerBusy, "the rules have changed")
 	case surplus:
 		return c.refuse(id, packet.ServerBusy, tooMany)
 	}
@@ -270,7 +270,7 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 		b.away.remove(cl)
 		cl.stopTimerLocked()
 		if old := cl.conn; old != nil {
-			// MQTT-3.1.4-3: the older connection goes.
+			// MQTT-3.1.4-3: close the older connection.
 			old.kickLocked(packet.SessionTakenOver)
 			cl.conn = nil
 			if cl.will != nil && (cl.delay == 0 || p.CleanStart || cl.expiry == 0) {
@@ -347,9 +347,9 @@ func (b *Broker) accept(c *conn, p *packet.Connect, id string, expiry uint32, ke
 	return err
 }
 
-// reencodeLocked has the session's unacknowledged messages in version v, for a client that
-// comes back with another one. They keep their packet identifiers: a message at QoS 2
-// would reach it twice under another.
+// reencodeLocked encodes the session's unacknowledged messages in version v, for a
+// client that reconnects with another version. They keep their packet identifiers: with
+// another one a QoS 2 message would arrive twice.
 func (cl *client) reencodeLocked(v packet.Version) {
 	if cl.version != 0 && cl.version != v && cl.sess.Open() > 0 {
 		now := cl.b.now()
@@ -357,7 +357,7 @@ func (cl *client) reencodeLocked(v packet.Version) {
 			var p packet.Publish
 			f, n, err := packet.Split(publish, cl.version, 0)
 			if err != nil || n == 0 || p.Parse(f, cl.version) != nil {
-				return append(dst, publish...) // never: we have encoded it
+				return append(dst, publish...) // cannot happen: the broker has encoded it
 			}
 			if v < packet.V5 {
 				p.Properties = nil
@@ -375,8 +375,9 @@ func (cl *client) reencodeLocked(v packet.Version) {
 	cl.version = v
 }
 
-// dropUnfitLocked counts and logs the unacknowledged messages that a connection drops because
-// its client takes smaller packets than the last time (MQTT-3.1.2-25). cl.mu is held.
+// dropUnfitLocked counts and logs the unacknowledged messages that a connection drops
+// because its client accepts smaller packets than the last time (MQTT-3.1.2-25). cl.mu
+// must be held.
 func (cl *client) dropUnfitLocked(c *conn) {
 	most := c.sc.Peer().MaximumPacketSize
 	if most >= packet.MaxSize {
@@ -390,7 +391,7 @@ func (cl *client) dropUnfitLocked(c *conn) {
 	})
 }
 
-// topicOf is the topic name of a PUBLISH in a session.
+// topicOf returns the topic name of a PUBLISH in a session.
 func topicOf(publish []byte, v packet.Version) []byte {
 	var p packet.Publish
 	if f, n, err := packet.Split(publish, v, 0); err != nil || n == 0 || p.Parse(f, v) != nil {
@@ -399,8 +400,8 @@ func topicOf(publish []byte, v packet.Version) []byte {
 	return p.Topic
 }
 
-// discardLocked ends a session. Broker.mu and cl.mu are held;
-// adoptLocked is to be called when cl.mu is not.
+// discardLocked ends a session. Broker.mu and cl.mu must be held; adoptLocked must be
+// called after cl.mu is released.
 func (b *Broker) discardLocked(cl *client) {
 	cl.stopTimerLocked()
 	b.away.remove(cl)
@@ -420,9 +421,9 @@ func (b *Broker) discardLocked(cl *client) {
 	}
 }
 
-// evictLocked ends a session without a connection, as its expiry would; false if all
-// have one. The result is its will, which is due.
-// Broker.mu is held and no client.mu; adoptLocked is to be called.
+// evictLocked ends a session without a connection, as its expiry would. It returns
+// false if all sessions have a connection. The will returned is due. Broker.mu must be
+// held and no client.mu; adoptLocked must be called afterwards.
 func (b *Broker) evictLocked() (will *message, ok bool) {
 	cl := b.away.first()
 	if cl == nil {
@@ -434,12 +435,12 @@ func (b *Broker) evictLocked() (will *message, ok bool) {
 	lost, shared := cl.queue.n+cl.sess.Open(), len(b.orphans)
 	b.discardLocked(cl)
 	b.stats.dropped.Add(uint64(lost - (len(b.orphans) - shared)))
-	b.log(Event{Kind: EventEvicted, ClientID: cl.id, Text: "it was away for longest, and " + strconv.Itoa(b.opts.MaxSessions) + " are the limit"})
+	b.log(Event{Kind: EventEvicted, ClientID: cl.id, Text: "it was absent for longest, and the limit is " + strconv.Itoa(b.opts.MaxSessions)})
 	return will, true
 }
 
-// disconnectedLocked handles DISCONNECT; the engine has refused a session expiry
-// interval after one of 0. cl.mu is held.
+// disconnectedLocked handles DISCONNECT; the engine has already refused a session
+// expiry interval after one of 0. cl.mu must be held.
 func (c *conn) disconnectedLocked(cl *client, p *packet.Disconnect) error {
 	if expiry, has := p.Properties.Uint(packet.SessionExpiryInterval); has {
 		cl.expiry = expiry
@@ -454,7 +455,8 @@ func (c *conn) disconnectedLocked(cl *client, p *packet.Disconnect) error {
 	return errBye
 }
 
-// end takes the connection off its session, and tells an erring client why.
+// end detaches the connection from its session, and sends a client that is at fault the
+// reason.
 func (c *conn) end(err error) {
 	b, cl := c.b, c.client.Load()
 	now := b.now()
@@ -494,9 +496,9 @@ func (c *conn) end(err error) {
 	b.log(e)
 }
 
-// absentLocked starts the timers of a session that has lost its connection, or ends
-// it; c is that connection. The result is a will that is due at once. Broker.mu and
-// cl.mu are held.
+// absentLocked starts the timers of a session that has lost its connection, or ends the
+// session; c is that connection. The will returned is due at once. Broker.mu and cl.mu
+// must be held.
 func (b *Broker) absentLocked(cl *client, c *conn) (due *message) {
 	expiry := time.Duration(cl.expiry) * time.Second
 	if expiry == 0 || cl.will != nil && cl.delay == 0 {
@@ -511,8 +513,8 @@ func (b *Broker) absentLocked(cl *client, c *conn) (due *message) {
 	return due
 }
 
-// awaitLocked sets the timer of an absent session: for its delayed will first, for
-// its end then. Broker.mu and cl.mu are held.
+// awaitLocked sets the timer of an absent session: first for its delayed will, then for
+// its end. Broker.mu and cl.mu must be held.
 func (b *Broker) awaitLocked(cl *client, since time.Duration) {
 	expiry := time.Duration(cl.expiry) * time.Second
 	wait := expiry

@@ -15,14 +15,13 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// socketPeer is a client on a Unix socket, which the broker serves as it does
-// TCP.
+// socketPeer is a client on a Unix socket, which the broker serves as it does TCP.
 type socketPeer struct {
 	t  testing.TB
 	nc net.Conn
 }
 
-// startOnSocket starts a broker and returns what connects a client to it.
+// startOnSocket starts a broker and returns a function that connects a client to it.
 func startOnSocket(t testing.TB, o broker.Options) (connect func(id string) *socketPeer) {
 	t.Helper()
 	_, path := brokertest.StartOn(t, "unix:"+filepath.Join(t.TempDir(), "s"), nil, o)
@@ -62,7 +61,7 @@ func (p *socketPeer) subscribe(qos byte) {
 	p.expect([]byte{0x90, 3, 0, 1, qos})
 }
 
-// message is a PUBLISH to the topic t.
+// message returns a PUBLISH to the topic t.
 func message(qos packet.QoS, id uint16, payload []byte) []byte {
 	p := packet.Publish{Topic: []byte("t"), QoS: qos, PacketID: id, Payload: payload}
 	b, err := p.AppendTo(nil, packet.V311)
@@ -72,23 +71,23 @@ func message(qos packet.QoS, id uint16, payload []byte) []byte {
 	return b
 }
 
-// footprint is the memory in use for data and stacks, in bytes.
+// footprint returns the memory in use for data and stacks, in bytes.
 func footprint() int {
 	var m runtime.MemStats
-	for range 3 { // the pools let go of what two collections have not seen in use
+	for range 3 { // pools release what has not been used for two collections
 		runtime.GC()
 	}
 	runtime.ReadMemStats(&m)
 	return int(m.HeapAlloc + m.StackInuse)
 }
 
-// TestAnIdleConnectionIsSmall counts the client's end of each connection too,
-// about 600 bytes.
+// TestAnIdleConnectionIsSmall includes the client's end of each connection, about 600
+// bytes.
 func TestAnIdleConnectionIsSmall(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector has memory of its own")
+		t.Skip("the race detector needs extra memory")
 	}
-	// What the runtime does meanwhile only adds to it.
+	// Background work of the runtime can only add to it.
 	var worst string
 	for range 5 {
 		if worst = idleConnection(t); worst == "" {
@@ -98,7 +97,7 @@ func TestAnIdleConnectionIsSmall(t *testing.T) {
 	t.Error(worst)
 }
 
-// idleConnection says what a connection took too much, if it did.
+// idleConnection returns a text if a connection took too much memory, else "".
 func idleConnection(t *testing.T) (worst string) {
 	const n, limit = 500, 8 << 10
 	connect := startOnSocket(t, broker.Options{})
@@ -127,7 +126,7 @@ func idleConnection(t *testing.T) (worst string) {
 	for _, p := range peers {
 		p.expect(large)
 		p.send([]byte{0x40, 2, 0, 1})
-		p.subscribe(1) // memory is looked after then, and when a client is heard of after a second
+		p.subscribe(1) // memory is checked then, and when a client sends something after a second
 	}
 	check("after a message of 30 kB")
 	for _, p := range peers {
@@ -138,8 +137,7 @@ func idleConnection(t *testing.T) (worst string) {
 	return worst
 }
 
-// TestADeliveryAllocatesNothing: what a batch costs does not grow with its
-// messages.
+// TestADeliveryAllocatesNothing: the cost of a batch does not grow with its messages.
 func TestADeliveryAllocatesNothing(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector empties pools")
@@ -187,8 +185,8 @@ func TestADeliveryAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestASlowReaderGetsEverything: what the socket does not take at once goes
-// out later, in order.
+// TestASlowReaderGetsEverything: what the socket does not take at once is sent later,
+// in order.
 func TestASlowReaderGetsEverything(t *testing.T) {
 	t.Parallel()
 	for _, subscribers := range []int{1, 3} {
@@ -207,7 +205,7 @@ func TestASlowReaderGetsEverything(t *testing.T) {
 				pub.send(message(0, 0, payload))
 			}
 			pub.send([]byte{0xc0, 0})
-			pub.expect([]byte{0xd0, 0}) // all is with the broker
+			pub.expect([]byte{0xd0, 0}) // the broker has received everything
 			for _, p := range peers {
 				for i := range uint32(n) {
 					binary.BigEndian.PutUint32(payload, i)
@@ -218,8 +216,7 @@ func TestASlowReaderGetsEverything(t *testing.T) {
 	}
 }
 
-// TestPacketsInPieces: packets of all sizes, cut at places that have nothing to
-// do with them, arrive as they are.
+// TestPacketsInPieces: packets of all sizes, cut at arbitrary places, arrive unchanged.
 func TestPacketsInPieces(t *testing.T) {
 	t.Parallel()
 	sizes := []int{0, 1, 100, 4000, 4090, 4100, 5000, 16_000, 65_000, 65_536, 70_000, 300_000, 10, 2_000_000, 0}
@@ -255,8 +252,8 @@ func TestPacketsInPieces(t *testing.T) {
 	}
 }
 
-// BenchmarkDelivery is one message to one subscriber over sockets, in batches
-// of a hundred: a message is an operation.
+// BenchmarkDelivery is one message to one subscriber over sockets, in batches of a
+// hundred. An operation is a message.
 func BenchmarkDelivery(b *testing.B) {
 	connect := startOnSocket(b, broker.Options{})
 	pub, sub := connect("pub"), connect("sub")

@@ -7,7 +7,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// EventKind says what an Event reports.
+// EventKind is what an Event reports.
 type EventKind uint8
 
 // The events.
@@ -15,14 +15,14 @@ const (
 	EventConnected    EventKind = iota + 1 // a client was accepted
 	EventRefused                           // a CONNECT was answered with Reason
 	EventDisconnected                      // a connection ended; Err is nil after a DISCONNECT of the client
-	EventRejected                          // a connection that was not MQTT, broken before CONNECT, or of a web page of a foreign origin, which is told once
+	EventRejected                          // a connection was not MQTT, broke before CONNECT, or had a foreign web origin (logged once)
 	EventSubscribed                        // Topic was subscribed to, or refused with Reason
-	EventDropped                           // a message for the client was given up; Text says why
-	EventAcceptFailed                      // the listener reported Err
+	EventDropped                           // a message for the client was dropped; Text says why
+	EventAcceptFailed                      // the listener returned Err
 	EventPanic                             // a bug of the broker closed the connection; Text is the trace
 	EventNotPublished                      // a message or a will of the client was refused with Reason
 	EventEvicted                           // the session of an absent client was ended to make room; Text says for what
-	EventReused                            // the client, once per connection, began a QoS 2 message under a packet identifier that it had not released
+	EventReused                            // a QoS 2 message began under a packet identifier still in use (once per connection)
 )
 
 // Event is something that happened in the broker.
@@ -36,8 +36,8 @@ type Event struct {
 	Err      error
 }
 
-// String is the event as a line of text without a newline. What a client chose
-// itself is quoted, and cut where it is long.
+// String returns the event as a line of text without a newline. Text chosen by a client
+// is quoted, and truncated if it is long.
 func (e Event) String() string {
 	who := e.ClientID
 	if who == "" {
@@ -71,7 +71,7 @@ func (e Event) String() string {
 	case EventEvicted:
 		return "session of " + who + " ended to make room for another" + e.suffix()
 	case EventReused:
-		return who + " began a QoS 2 message on " + topic.Quote(e.Topic) + " under a packet identifier still in use: it has lost its session, and the message is taken as new"
+		return who + " began a QoS 2 message on " + topic.Quote(e.Topic) + " under a packet identifier still in use: it has lost its session, and the message is treated as new"
 	case EventPanic:
 		return who + ": bug: " + e.Text
 	}

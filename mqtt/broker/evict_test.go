@@ -12,7 +12,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker"
 )
 
-// packet is the next packet, which is short.
+// packet returns the next packet, which must be short.
 func (p *pipePeer) packet() []byte {
 	p.t.Helper()
 	b := make([]byte, 2)
@@ -26,13 +26,13 @@ func (p *pipePeer) packet() []byte {
 	return b
 }
 
-// stays is a CONNECT of MQTT 5.0 that asks for a session of an hour.
+// stays returns a CONNECT of MQTT 5.0 that requests a session of an hour.
 func stays(id string) string {
 	return fmt.Sprintf(`10 13 0004 "MQTT" 05 00 0000 05 11 00000e10 0001 %q`, id)
 }
 
-// Sessions of absent clients make room for new ones, that of who is away for
-// longest first; those of connected clients do not.
+// Sessions of absent clients make room for new ones, the longest absent first. Sessions
+// of connected clients do not.
 func TestTheOldestAbsentSessionMakesRoom(t *testing.T) {
 	t.Parallel()
 	for version, kept := range map[string]func(id string) string{
@@ -52,7 +52,7 @@ func TestTheOldestAbsentSessionMakesRoom(t *testing.T) {
 				if ack[3] != 0 {
 					t.Fatalf("%s is refused: % x", id, ack)
 				}
-				return p, ack[2] == 1 || version == "3.1" // which does not tell
+				return p, ack[2] == 1 || version == "3.1" // whose CONNACK does not report it
 			}
 			leave := func(p *pipePeer) {
 				_ = p.nc.Close()
@@ -63,22 +63,22 @@ func TestTheOldestAbsentSessionMakesRoom(t *testing.T) {
 			d, _ := connect("d")
 			leave(c)
 			leave(a)
-			a, present := connect("a") // and away for a shorter time than d, from now on
+			a, present := connect("a") // absent again, but since a later time than d
 			if !present {
 				t.Error("a's session has gone without need")
 			}
 			leave(d)
 			leave(a)
-			e, _ := connect("e") // for c
-			f, _ := connect("f") // for d
+			e, _ := connect("e") // in place of c
+			f, _ := connect("f") // in place of d
 			if got, want := j.of(broker.EventEvicted), []string{
-				`session of "c" ended to make room for another: it was away for longest, and 3 are the limit`,
-				`session of "d" ended to make room for another: it was away for longest, and 3 are the limit`}; !slices.Equal(got, want) {
+				`session of "c" ended to make room for another: it was absent for longest, and the limit is 3`,
+				`session of "d" ended to make room for another: it was absent for longest, and the limit is 3`}; !slices.Equal(got, want) {
 				t.Errorf("logged %q, want %q", got, want)
 			}
 			a, present = connect("a")
 			if !present {
-				t.Error("the session of who was away for the shortest time has gone")
+				t.Error("the session that was absent for the shortest time is gone")
 			}
 			// All are connected.
 			g := connectPipe(t, b)
@@ -99,8 +99,8 @@ func TestTheOldestAbsentSessionMakesRoom(t *testing.T) {
 	}
 }
 
-// Who leaves many sessions behind makes room with its own, and an address with
-// fewer keeps those that are older.
+// An address that leaves many sessions behind makes room with its own; an address with
+// fewer keeps even those that are older.
 func TestTheAddressWithMostAbsentSessionsMakesRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestTheAddressWithMostAbsentSessionsMakesRoom(t *testing.T) {
 		visit("192.0.2.1", "d")
 		visit("192.0.2.1", "e")
 		check("hijklm")         // n, o, p; a, d, e; b, c
-		visit("192.0.2.3", "f") // of three and three, who is away for longest
+		visit("192.0.2.3", "f") // three each: the longest absent one makes room
 		check("hijklma")
 		visit("192.0.2.3", "f") // known
 		visit("192.0.2.4", "n") // moves
@@ -150,7 +150,7 @@ func TestTheAddressWithMostAbsentSessionsMakesRoom(t *testing.T) {
 		stay := connectFrom(t, b, "192.0.2.1:1")
 		stay.send(stays("d"))
 		stay.packet()
-		visit("192.0.2.6", "q") // o, p have two; d is there
+		visit("192.0.2.6", "q") // o, p have two; d is connected
 		check("hijklmabo")
 		for _, id := range "rstuvw" { // each address has one, or the newcomer two
 			visit("192.0.2.9", string(id))
@@ -164,9 +164,9 @@ func TestTheAddressWithMostAbsentSessionsMakesRoom(t *testing.T) {
 	})
 }
 
-// A session that makes room ends as one that expires: its will is published, its
-// shared subscriptions' messages go to others, its subscriptions end, and what
-// waited is counted.
+// A session that makes room ends like one that expires: its will is published, messages
+// of its shared subscriptions go to other members, its subscriptions end, and its queue
+// is subtracted.
 func TestASessionThatMakesRoomEndsAsAnyOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -185,7 +185,7 @@ func TestASessionThatMakesRoomEndsAsAnyOther(t *testing.T) {
 		w.expect("{ok5}")
 		w.send(`82 11 0001 00 000b "$share/g/gg" 01`)
 		w.expect("90 04 0001 00 01")
-		_ = w.nc.Close() // the group is a's alone
+		_ = w.nc.Close() // a is now the only member of the group
 		synctest.Wait()
 		p := connectPipe(t, b)
 		p.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "p"`)
@@ -210,7 +210,7 @@ func TestASessionThatMakesRoomEndsAsAnyOther(t *testing.T) {
 			t.Errorf("%+v; want 2 messages dropped, nothing queued, 3 sessions", st)
 		}
 		p.send(`32 07 0001 "t" 0004 00 "x"`)
-		p.expect("40 03 0004 10") // nobody subscribes to it
+		p.expect("40 03 0004 10") // no subscribers
 		for _, q := range []*pipePeer{w, n, p} {
 			_ = q.nc.Close()
 		}
@@ -218,7 +218,7 @@ func TestASessionThatMakesRoomEndsAsAnyOther(t *testing.T) {
 	})
 }
 
-// Sessions are not for ever unless the options say so, and a client is told.
+// Sessions are not kept forever unless the options say so, and the CONNACK reports it.
 func TestSessionsHaveAnEnd(t *testing.T) {
 	t.Parallel()
 	const week = 7 * 24 * time.Hour
@@ -226,7 +226,7 @@ func TestSessionsHaveAnEnd(t *testing.T) {
 		cap     time.Duration
 		connect string
 		ack     string
-		stays   time.Duration // for so long; 0 for ever
+		stays   time.Duration // duration of the session; 0: forever
 	}{
 		{week, `10 13 0004 "MQTT" 05 00 0000 05 11 ffffffff 0001 "a"`, `20 13 00 00 10 11 00093a80 21 0400 27 01000000 22 0040`, week},
 		{week, `10 13 0004 "MQTT" 05 00 0000 05 11 00093a81 0001 "a"`, `20 13 00 00 10 11 00093a80 21 0400 27 01000000 22 0040`, week},

@@ -12,7 +12,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// A broker on a port of its own, from New to Close.
+// A broker on its own port, from New to Close.
 func Example() {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -39,7 +39,7 @@ func Example() {
 	// broker is closed
 }
 
-// Who may come in, and who may write where.
+// Which clients may connect, and where they may publish.
 func ExampleOptions() {
 	b := broker.New(broker.Options{
 		Authenticate: func(p *packet.Connect, _ net.Addr) packet.ReasonCode {
@@ -67,7 +67,7 @@ func ExampleOptions() {
 	defer cancel()
 	defer b.Close(ctx)
 	if _, err := mqtt.Connect(ctx, dial, &mqtt.Options{ClientID: "thief"}); err == nil {
-		log.Fatal("nobody is asked")
+		log.Fatal("unexpected dial")
 	}
 	joe := "joe"
 	c, err := mqtt.Connect(ctx, dial, &mqtt.Options{ClientID: "phone", Username: &joe, Password: []byte("secret")})

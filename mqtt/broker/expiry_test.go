@@ -10,9 +10,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker"
 )
 
-// TestMessageExpiryCountsDownInFlight has subscribers lose their connection with
-// messages that they have not acknowledged (MQTT-3.3.2-6). A line of seconds
-// waits; the rest is as for talk.
+// TestMessageExpiryCountsDownInFlight breaks the connections of subscribers with
+// unacknowledged messages (MQTT-3.3.2-6). A line of seconds waits; the rest is as for
+// talk.
 func TestMessageExpiryCountsDownInFlight(t *testing.T) {
 	t.Parallel()
 	const (
@@ -73,7 +73,7 @@ func TestMessageExpiryCountsDownInFlight(t *testing.T) {
 			a> 40 02 0002
 			` + one + `
 			a< 32 0c 0001 "t" 0004 05 02 0000003c "1"`},
-		{"to 3.1.1, whose packets do not tell", `
+		{"to 3.1.1, whose packets have no expiry", `
 			a> 10 0d 0004 "MQTT" 04 00 0000 0001 "a"
 			a< {ok4}
 			a> 82 06 0001 0001 "t" 01

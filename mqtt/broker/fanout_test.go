@@ -13,11 +13,11 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// sink is a connection whose client subscribes and then takes what comes: a
-// write costs nothing and is counted, and the acknowledgements of QoS 1 come
-// from the packets themselves.
+// sink is a connection whose client subscribes and then takes everything: a write costs
+// nothing and is counted, and the packets themselves produce the acknowledgements of
+// QoS 1.
 type sink struct {
-	net.Conn // of a pipe; for the addresses and deadlines
+	net.Conn // a pipe, for the addresses and deadlines
 	in       chan []byte
 	rest     []byte
 	got      func(n int) // bytes
@@ -61,8 +61,8 @@ func (s *sink) Write(p []byte) (int, error) {
 
 func (s *sink) Close() error { return nil }
 
-// BenchmarkFanOut is one publisher and a thousand subscribers, without a
-// network: a message is an operation.
+// BenchmarkFanOut is one publisher and a thousand subscribers, without a network. An
+// operation is a message.
 func BenchmarkFanOut(b *testing.B) {
 	for _, v := range []byte{4, 5} {
 		for qos := range byte(2) {

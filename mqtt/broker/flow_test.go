@@ -28,8 +28,8 @@ func dial(t *testing.T, addr string, o *mqtt.Options) *mqtt.Client {
 	return c
 }
 
-// TestASlowSubscriberSlowsThePublisherAndLosesNothing has queues of a few
-// messages between a fast publisher and a subscriber that reads late.
+// TestASlowSubscriberSlowsThePublisherAndLosesNothing has queues of a few messages
+// between a fast publisher and a subscriber that reads late.
 func TestASlowSubscriberSlowsThePublisherAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	for qos := range packet.QoS(3) {
@@ -76,8 +76,8 @@ func TestASlowSubscriberSlowsThePublisherAndLosesNothing(t *testing.T) {
 	}
 }
 
-// TestPublishersInACircleDoNotBlock lets two clients flood each other while
-// neither queue has room.
+// TestPublishersInACircleDoNotBlock makes two clients flood each other while neither
+// queue has room.
 func TestPublishersInACircleDoNotBlock(t *testing.T) {
 	t.Parallel()
 	_, addr := brokertest.StartWith(t, broker.Options{QueueMessages: 50, MaxInflight: 8})
@@ -119,8 +119,7 @@ func TestPublishersInACircleDoNotBlock(t *testing.T) {
 	wg.Wait()
 }
 
-// pipePeer is a client on an in-memory connection, for tests under virtual
-// time.
+// pipePeer is a client on an in-memory connection, for tests in virtual time.
 type pipePeer struct {
 	t  *testing.T
 	nc net.Conn
@@ -148,7 +147,7 @@ func (p *pipePeer) expect(s string) {
 	}
 }
 
-// end expects the end of the stream and says when it came.
+// end expects the end of the stream and returns when it came.
 func (p *pipePeer) end() time.Duration {
 	p.t.Helper()
 	start := time.Now()
@@ -303,7 +302,9 @@ func TestAStalledSubscriberIsCutOffAndItsSessionStays(t *testing.T) {
 			w.send(`32 07 0001 "t" ` + id + ` 00 "x"`)
 			if id == "0001" {
 				p.expect(`32 07 0001 "t" 0001 00 "x"`) // and no PUBACK
-				synctest.Wait()                        // the writer has counted it: later that would be progress
+				// until the writer has counted it; counted later it would look like
+				// progress
+				synctest.Wait()
 			}
 			if id == "0003" {
 				p.expect("e0 01 97")
@@ -323,14 +324,14 @@ func TestAStalledSubscriberIsCutOffAndItsSessionStays(t *testing.T) {
 	})
 }
 
-// A broker that ends publishes no will (section 3.1.2.5), neither of who is
-// connected nor of who is gone.
-func TestCloseIsNobodysDeath(t *testing.T) {
+// A broker that is closed publishes no will (section 3.1.2.5), neither of connected
+// clients nor of absent ones.
+func TestClosePublishesNoWill(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var closing atomic.Bool
 		b := broker.New(broker.Options{Authorize: func(id, _, _ string, write bool) bool {
-			if closing.Load() && write { // which a will would be asked about
+			if closing.Load() && write { // the call that a will would cause
 				t.Errorf("the will of %q is published", id)
 			}
 			return true
@@ -361,7 +362,7 @@ func TestCloseIsNobodysDeath(t *testing.T) {
 	})
 }
 
-func TestCloseTellsClients(t *testing.T) {
+func TestCloseNotifiesClients(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(broker.Options{})
@@ -375,9 +376,9 @@ func TestCloseTellsClients(t *testing.T) {
 	})
 }
 
-// TestMessagesOfOneReadWaitTogether: a subscriber with too many messages slows
-// its publisher down, by the acknowledgement of the last message that has come
-// and by not reading on.
+// TestMessagesOfOneReadWaitTogether: a subscriber with too many messages slows its
+// publisher down. The broker delays the acknowledgement of the last message received,
+// and does not read on.
 func TestMessagesOfOneReadWaitTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// program is a fuzz input, read as what clients do.
+// program is a fuzz input, interpreted as the actions of clients.
 type program []byte
 
 func (p *program) next() byte {
@@ -37,7 +37,7 @@ type fuzzClient struct {
 	nc     net.Conn
 	v      packet.Version
 	fresh  bool         // nothing has been sent
-	loose  *atomic.Bool // nobody knows what the first packet said
+	loose  *atomic.Bool // the meaning of the first packet is unknown
 	reader sync.WaitGroup
 }
 
@@ -58,7 +58,7 @@ func (c *fuzzClient) close() {
 	}
 }
 
-// read has the broker say nothing but whole, legal packets.
+// read checks that the broker sends only complete, legal packets.
 func (c *fuzzClient) read(nc net.Conn, v packet.Version, loose *atomic.Bool) {
 	in := make([]byte, 0, 4096)
 	for {
@@ -90,7 +90,7 @@ func (c *fuzzClient) read(nc net.Conn, v packet.Version, loose *atomic.Bool) {
 	}
 }
 
-// serverPacket is what a server may send, by its type.
+// serverPacket returns an empty packet of a type that a server may send, else nil.
 func serverPacket(t packet.Type) packet.Packet {
 	switch t {
 	case packet.CONNACK:
@@ -189,16 +189,19 @@ func (c *fuzzClient) write(b []byte, broken bool) {
 	_, _ = c.nc.Write(b) // the broker may have closed
 }
 
-// FuzzClients has two clients that subscribe, publish, acknowledge, come back
-// and break all rules, and one beside them that does not notice. The broker
-// sends legal packets only, does not crash, counts rightly and leaves nothing.
+// FuzzClients has two clients that subscribe, publish, acknowledge, reconnect and break
+// all rules, and a third one that must not be affected. The broker sends only legal
+// packets, does not crash, counts correctly and leaves nothing behind.
 func FuzzClients(f *testing.F) {
 	for _, s := range []string{
-		"\x00\x80\x03\x00\x01\x86\x00\x02hi\x09\x01", // two clients, a subscription, a message at QoS 1, PUBACK
+		// two clients, a subscription, a message at QoS 1, PUBACK
+		"\x00\x80\x03\x00\x01\x86\x00\x02hi\x09\x01",
 		"\x01\x3c\x80\x03\x01\x02\x87\x00\x02hi\x19\x01\x39\x01\xa9\x01",
-		"\x01\x3c\x03\x00\x02\x0c\x80\x86\x00\x02hi\x87\x00\x02ho\x0f\x05\x01\x3c\x19\x02", // a session that waits
-		"\x02\x80\x83\x00\x00\x0c\x0f\x01",                                                 // a will
-		"\x01\x00\x81\x10\x03\x04\x01\x83\x04\x02\x86\x00\x00",                             // a shared subscription
+		// a session that waits
+		"\x01\x3c\x03\x00\x02\x0c\x80\x86\x00\x02hi\x87\x00\x02ho\x0f\x05\x01\x3c\x19\x02",
+		"\x02\x80\x83\x00\x00\x0c\x0f\x01", // a will
+		// a shared subscription
+		"\x01\x00\x81\x10\x03\x04\x01\x83\x04\x02\x86\x00\x00",
 		"\x01\x3c\x08\x00\x18\x00\x28\x01\x38\x02\x80\x03\x00\x00\x88\x00",
 		"\x00\x0e\x00\x03\x05\x00\x02hi\x80\x8d\x05\x30\x05\x00\x01t",
 		"\x20\x15\x00\x05hello\x80\x83\x00\x01\x0b\x8a\x84\x00", // a retained message
@@ -229,7 +232,7 @@ func FuzzClients(f *testing.F) {
 			by.expect(`32 0f 000a "bystanding" 0001 "x" 40 02 0002`)
 			by.send("40 02 0001 {ping}")
 			by.expect("{pong}")
-			time.Sleep(time.Minute) // past all that may wait
+			time.Sleep(time.Minute) // past every timeout
 			if st := b.Stats(); st.Clients > st.Connections || st.Clients > st.Sessions || st.Connections > 3 || st.Queued > 20_000 {
 				t.Errorf("%+v", st)
 			}

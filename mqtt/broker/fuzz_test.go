@@ -10,9 +10,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker"
 )
 
-// FuzzConversation sends arbitrary bytes, as they are or after a CONNECT of
-// each version. The broker does not crash, ends the conversation when the
-// client does, and then still serves others.
+// FuzzConversation sends arbitrary bytes, alone or after a CONNECT of each version. The
+// broker does not crash, ends the conversation when the client does, and then still
+// serves others.
 func FuzzConversation(f *testing.F) {
 	for kind := range byte(4) {
 		for _, s := range []string{
@@ -48,7 +48,7 @@ func FuzzConversation(f *testing.F) {
 			<-read
 		}
 		talk(append([]byte(connects[kind%4]), in...))
-		// Another client is served, also one that takes the first one's place.
+		// Another client is served, even one that takes over the first one's client ID.
 		mine, theirs := net.Pipe()
 		_ = mine.SetDeadline(time.Now().Add(10 * time.Second))
 		b.ServeConn(theirs)

@@ -17,8 +17,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 )
 
-// TestMoreBadClientsAreTold goes on where TestBadClientsAreTold ends.
-func TestMoreBadClientsAreTold(t *testing.T) {
+// TestMoreBadClientsGetTheReason continues TestBadClientsGetTheReason.
+func TestMoreBadClientsGetTheReason(t *testing.T) {
 	t.Parallel()
 	tellBadClients(t, []conversation{
 		// Length and flags.
@@ -67,7 +67,7 @@ func TestMoreBadClientsAreTold(t *testing.T) {
 		{"no topic in 3.1.1", a4 + "a> 30 02 0000\na< x"},
 		{"more levels than the limit", a5 + "a> 32 85 01 0080 128*2f 0001 00\na< 40 03 0001 90\na> {ping}\na< {pong}"},
 		{"a filter with more levels than the limit", a5 + "a> 82 86 01 0001 00 0080 128*2f 00\na< 90 04 0001 00 8f\na> {ping}\na< {pong}"},
-		// A filter that is none makes the packet malformed, whatever else is in it.
+		// An invalid filter makes the packet malformed, whatever else is in it.
 		{"a plus behind a name", a5 + "a> 82 0b 0001 00 0001 \"t\" 00 0002 \"a+\" 00\na< e0 01 81\na< x"},
 		{"a plus before a name", a5 + "a> 82 0b 0001 00 0005 \"ab/+e\" 00\na< e0 01 81\na< x"},
 		{"a hash behind a name", a5 + "a> 82 08 0001 00 0002 \"a#\" 00\na< e0 01 81\na< x"},
@@ -116,7 +116,7 @@ func TestMoreBadClientsAreTold(t *testing.T) {
 	})
 }
 
-// Every first byte but that of CONNECT ends the connection without a word
+// Every first byte except that of CONNECT closes the connection without a reply
 // (MQTT-3.1.0-1).
 func TestNothingButCONNECTBegins(t *testing.T) {
 	t.Parallel()
@@ -167,7 +167,7 @@ func TestSubscriptionsHaveALimit(t *testing.T) {
 		a< {pong}`)
 }
 
-// A thousand clients of one identifier: one stays.
+// A thousand connections with one client ID: one stays.
 func TestATakeoverStorm(t *testing.T) {
 	t.Parallel()
 	b, addr := brokertest.Start(t)
@@ -203,7 +203,7 @@ func TestATakeoverStorm(t *testing.T) {
 		t.Fatal(err)
 	}
 	stays <- nc
-	// The ends of the others may still have to be noticed.
+	// The broker may not have noticed the end of the others yet.
 	deadline := time.Now().Add(10 * time.Second)
 	for s := b.Stats(); s.Sessions != 1 || s.Clients != 1; s = b.Stats() {
 		if time.Now().After(deadline) {
@@ -214,7 +214,7 @@ func TestATakeoverStorm(t *testing.T) {
 	_ = (<-stays).Close()
 }
 
-// A client that closes its half is gone, and its will comes.
+// A client that closes its half of the connection is gone, and its will is published.
 func TestHalfClosedIsClosed(t *testing.T) {
 	t.Parallel()
 	_, addr := brokertest.Start(t)
@@ -233,7 +233,8 @@ func TestHalfClosedIsClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	_, _ = a.Write(wireBytes(t, `10 14 0004 "MQTT" 04 06 0000 0001 "a" 0001 "w" 0002 "up" 30 05`)) // a packet cut
+	// and an incomplete packet
+	_, _ = a.Write(wireBytes(t, `10 14 0004 "MQTT" 04 06 0000 0001 "a" 0001 "w" 0002 "up" 30 05`))
 	_ = a.(*net.TCPConn).CloseWrite()
 	got := make([]byte, 7)
 	if _, err := io.ReadFull(w, got); err != nil || !bytes.Equal(got, wireBytes(t, `30 05 0001 "w" "up"`)) {
@@ -241,7 +242,7 @@ func TestHalfClosedIsClosed(t *testing.T) {
 	}
 }
 
-// TestTwoParties has what one client does to another.
+// TestTwoParties covers the effects of one client on another.
 func TestTwoParties(t *testing.T) {
 	t.Parallel()
 	for _, c := range []conversation{

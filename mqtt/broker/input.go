@@ -14,21 +14,21 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// What a connection needs only while bytes move comes from pools, so that an
-// idle one costs little.
+// What a connection needs only while bytes move comes from pools, so that an idle
+// connection costs little.
 
 // work is what the handling of packets needs.
 type work struct {
 	ev      session.Event
 	route   route
-	touched []*client // clients with output for whom a writer must be started
+	touched []*client // clients with output that need a writer
 }
 
 var works = sync.Pool{New: func() any { return new(work) }}
 
-// Read buffers come from two pools. A connection that fills one of the first
-// gets one of the second: many small readers do not take much memory, and few
-// large ones not many system calls.
+// Read buffers come from two pools. A connection that fills one from the first pool
+// gets one from the second. Many connections with little input thus do not take much
+// memory, and few with much input not many system calls.
 const (
 	smallRead = 4 << 10
 	largeRead = 64 << 10
@@ -39,18 +39,18 @@ var (
 	largeReads = sync.Pool{New: func() any { b := make([]byte, largeRead); return &b }}
 )
 
-// input is a connection's socket and what has been read from it and not
-// handled yet. It is the reader's alone, but for the socket.
+// input is a connection's socket and the bytes that have been read from it and not
+// handled yet. Only the reader uses it, except for the socket.
 type input struct {
 	socket
 	in   []byte // in[r:w] is not parsed yet
 	r, w int
-	need int         // how long in[r:w] must become to be a packet; 0 if nothing is known
+	need int         // how long in[r:w] must become to be a packet; 0 if that is unknown
 	lent *[]byte     // in, if that comes from a pool
 	much bool        // the last read filled its buffer
-	busy atomic.Bool // before CONNECT and with raw: it has not found the socket empty since it has read last
+	busy atomic.Bool // before CONNECT, with raw: it has not found the socket empty since its last read
 
-	try  func(fd uintptr) bool // tryFirst, and tryRead after CONNECT, if there is raw
+	try  func(fd uintptr) bool // tryFirst, after CONNECT tryRead, if there is raw
 	got  int                   // its result
 	fail error                 // its result
 }
@@ -63,7 +63,7 @@ func (i *input) init(nc net.Conn) {
 	}
 }
 
-// read reads once. It holds no buffer while it waits, where that is possible.
+// read reads once. Where possible, it holds no buffer while it waits.
 func (i *input) read() (n int, err error) {
 	if i.raw == nil {
 		i.fill()
@@ -75,9 +75,9 @@ func (i *input) read() (n int, err error) {
 	return n, err
 }
 
-// readNow is read without waiting; if nothing is there, the error is
-// os.ErrDeadlineExceeded. What cannot tell whether something is there has a
-// moment to show it, if there is one. The read deadline is undefined then.
+// readNow is read without waiting. If nothing is there, the error is
+// os.ErrDeadlineExceeded. A connection that cannot report whether it has input is given
+// a moment if oneMoment is set. The read deadline is undefined afterwards.
 func (i *input) readNow(oneMoment bool) (n int, err error) {
 	if i.raw != nil {
 		if err = i.raw.Control(func(fd uintptr) {
@@ -90,9 +90,9 @@ func (i *input) readNow(oneMoment bool) (n int, err error) {
 		i.w += n
 		return n, err
 	}
-	// A deadline that is over keeps nobody from what the layers above the
-	// socket hold, but from the socket itself. A goroutine that gets to run
-	// only when its moment is over tries again.
+	// A deadline in the past still returns what the layers above the socket hold, but
+	// not what the socket holds. A goroutine that is scheduled only after its moment
+	// has passed tries again.
 	i.fill()
 	until := time.Unix(1, 0)
 	for wait := time.Duration(0); ; wait = max(2*wait, moment) {
@@ -112,18 +112,18 @@ func (i *input) readNow(oneMoment bool) (n int, err error) {
 	}
 }
 
-// How long a socket has to show what it has.
+// How long a socket may take to deliver what it has.
 const (
 	moment    = 10 * time.Millisecond
 	maxMoment = time.Second
 )
 
-// has reports whether the socket below a connection has anything to read, the
-// end or an error included; known is false if it cannot be asked.
+// has reports whether the socket below a connection has anything to read, which may be
+// the end or an error. known is false if the socket cannot be asked.
 func has(nc net.Conn) (has, known bool) {
 	nc = transport.UnderlyingConn(nc)
 	if nc.LocalAddr().Network() == "pipe" {
-		return false, true // net.Pipe keeps nothing: what was written was read
+		return false, true // net.Pipe has no buffer: what was written was read
 	}
 	below, ok := nc.(syscall.Conn)
 	if !ok || !canTry {
@@ -131,7 +131,7 @@ func has(nc net.Conn) (has, known bool) {
 	}
 	raw, err := below.SyscallConn()
 	if err != nil || raw.Control(func(fd uintptr) { has = hasNow(fd) }) != nil {
-		return true, true // reading will tell
+		return true, true // reading will reveal it
 	}
 	return has, true
 }
@@ -148,7 +148,7 @@ func (i *input) tryRead(fd uintptr) bool {
 	return !again
 }
 
-// tryFirst is tryRead, and tells others about it.
+// tryFirst is tryRead that also sets busy.
 func (i *input) tryFirst(fd uintptr) bool {
 	i.busy.Store(true)
 	some := i.tryRead(fd)
@@ -156,8 +156,8 @@ func (i *input) tryFirst(fd uintptr) bool {
 	return some
 }
 
-// unread reports whether the socket, or the reader, has something that has not been
-// handled, as far as is known. Anybody may ask before CONNECT.
+// unread reports whether the socket, or the reader, has input that has not been
+// handled, as far as is known. It may be called from any goroutine before CONNECT.
 func (i *input) unread() bool {
 	has, known := has(i.nc)
 	return i.busy.Load() || has && known
@@ -186,8 +186,7 @@ func (i *input) fill() {
 			size = max(size, min(4*len(i.in), 64<<10))
 		}
 		if size > len(i.in) {
-			// A buffer grows with the bytes that have come, not with those
-			// that were announced.
+			// A buffer grows with the bytes received, not with the bytes announced.
 			size = min(size, max(4*(i.w-i.r), 64<<10))
 			i.move(make([]byte, size))
 		}
@@ -201,7 +200,7 @@ func (i *input) fill() {
 	}
 }
 
-// park gives the read buffer back. What is left in it, part of a packet, moves
+// park returns the read buffer to its pool. What is left in it, part of a packet, moves
 // to a buffer of its size.
 func (i *input) park() {
 	if i.lent != nil || i.r == i.w && i.raw != nil {

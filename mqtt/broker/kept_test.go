@@ -27,7 +27,8 @@ func inBubble(t *testing.T, o broker.Options, f func(b *broker.Broker, w *pipePe
 	})
 }
 
-// connectKept connects a client that keeps its session, which there is or is not.
+// connectKept connects a client that keeps its session. present says whether one must
+// exist.
 func connectKept(t *testing.T, b *broker.Broker, present bool) *pipePeer {
 	t.Helper()
 	p := connectPipe(t, b)
@@ -40,7 +41,8 @@ func connectKept(t *testing.T, b *broker.Broker, present bool) *pipePeer {
 	return p
 }
 
-// leaveSubscribed has a client with a session subscribe to t at QoS 1 and go.
+// leaveSubscribed connects a client with a session, subscribes to t at QoS 1, and
+// closes.
 func leaveSubscribed(t *testing.T, b *broker.Broker) {
 	t.Helper()
 	p := connectKept(t, b, false)
@@ -170,7 +172,7 @@ func TestAMemberThatSubscribesAgainIsThereOnce(t *testing.T) {
 		w.send(`a2 0f 0003 00 000a "$share/g/t"`)
 		w.expect("b0 04 0003 00 00")
 		w.send(`32 07 0001 "t" 0004 00 "x"`)
-		w.expect("40 03 0004 10") // there is no member left
+		w.expect("40 03 0004 10") // no member is left
 	})
 }
 

@@ -9,9 +9,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// judge tells why the limits forbid a message, or a will, and Success if they
-// do not.
-func (o *Options) judge(name []byte, p packet.Properties) (reason packet.ReasonCode, words string) {
+// check returns why the limits forbid a message or a will, Success if they do not.
+func (o *Options) check(name []byte, p packet.Properties) (reason packet.ReasonCode, words string) {
 	switch {
 	case topic.Levels(name) > o.MaxTopicLevels:
 		return packet.TopicNameInvalid, "the topic name has too many levels"
@@ -25,19 +24,21 @@ func (o *Options) judge(name []byte, p packet.Properties) (reason packet.ReasonC
 	return packet.Success, ""
 }
 
-// What things take in memory beside their texts. A map's entry has room to grow.
+// The memory that things take besides their texts. A map has spare slots for its
+// entries.
 const (
 	mapSlot     = 2 * 24 // of a text and a word
 	shareBytes  = int(unsafe.Sizeof(share{})) + 2*mapSlot
 	memberBytes = int(unsafe.Sizeof(member{})) * 3 / 2
 )
 
-// subscriptionBytesLocked is what all subscriptions take. Broker.mu is held.
+// subscriptionBytesLocked returns the memory of all subscriptions. Broker.mu must be
+// held.
 func (b *Broker) subscriptionBytesLocked() int {
 	return b.subs.Bytes() + b.subOwn + len(b.shares)*shareBytes
 }
 
-// ownBytes is what a session's subscription takes outside of the trie.
+// ownBytes returns the memory of a session's subscription outside of the trie.
 func ownBytes(filter string) int {
 	n := mapSlot + topic.TextBytes(len(filter))
 	if _, _, shared := topic.ParseShare(filter); shared {
@@ -46,7 +47,8 @@ func ownBytes(filter string) int {
 	return n
 }
 
-// retainedBytesLocked is what all retained messages take. Broker.mu is held.
+// retainedBytesLocked returns the memory of all retained messages. Broker.mu must be
+// held.
 func (b *Broker) retainedBytesLocked() int { return b.retained.Bytes() + b.retainedOwn }
 
 // crammed reports whether there are more user properties than MaxUserProperties.
@@ -64,14 +66,14 @@ func (o *Options) crammed(p packet.Properties) bool {
 	return n > o.MaxUserProperties
 }
 
-// tooSoon counts a connection from an address. late is by how much it comes
-// before ConnectRate allows it; above zero it exceeds the rate.
+// tooSoon counts a connection from an address. It returns by how much the connection
+// comes before ConnectRate allows it; above zero it exceeds the rate.
 func (b *Broker) tooSoon(from net.Addr, now time.Duration) (late time.Duration) {
 	ip, rate := hostOf(from), b.opts.ConnectRate
 	if !ip.IsValid() || ip.IsLoopback() || rate < 0 {
 		return 0
 	}
-	// Of a second's worth at once, and of as much that is refused: what is not
-	// even read is not counted.
+	// A second's worth is allowed at once, and as much again is refused. What is closed
+	// unread is not counted.
 	return b.pace.charge(ip, time.Second/time.Duration(rate), 2*time.Second, now) - time.Second
 }

@@ -29,7 +29,7 @@ func (j *journal) log(e broker.Event) {
 	j.events = append(j.events, e)
 }
 
-// of are the events of a kind.
+// of returns the events of a kind.
 func (j *journal) of(kind broker.EventKind) (all []string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -41,8 +41,8 @@ func (j *journal) of(kind broker.EventKind) (all []string) {
 	return all
 }
 
-// only64 skips what is exact to the byte where a word has 64 bits: with 32 the same
-// takes less, and how much less depends on what it is.
+// only64 skips tests that are exact to the byte for 64-bit words. With 32 bits the same
+// things take less memory, by an amount that differs between them.
 func only64(t *testing.T) {
 	t.Helper()
 	if strconv.IntSize != 64 {
@@ -147,7 +147,7 @@ func TestLimitsHaveTheirReasonsAndEvents(t *testing.T) {
 			map[broker.EventKind][]string{broker.EventRefused: {
 				`"b" refused: client identifier not valid (0x85): a keep alive of at most 1m0s is wanted`,
 				`"c" refused: client identifier not valid (0x85): a keep alive of at most 1m0s is wanted`}}},
-		{"an identifier that is used again, told once", broker.Options{}, a5 + `
+		{"an identifier that is used again, logged once", broker.Options{}, a5 + `
 			a> 34 07 0001 "t" 0007 00 "1"
 			a< 50 03 0007 10
 			a> 34 07 0001 "t" 0007 00 "2"
@@ -157,7 +157,7 @@ func TestLimitsHaveTheirReasonsAndEvents(t *testing.T) {
 			a> 62 02 0007
 			a< 70 02 0007`,
 			map[broker.EventKind][]string{broker.EventReused: {
-				`"a" began a QoS 2 message on "t" under a packet identifier still in use: it has lost its session, and the message is taken as new`}}},
+				`"a" began a QoS 2 message on "t" under a packet identifier still in use: it has lost its session, and the message is treated as new`}}},
 		{"a topic name of more levels", broker.Options{MaxTopicLevels: 2}, a5 + watch + `
 			a> 32 0a 0005 "a/b/c" 0001 00 32 08 0003 "a/b" 0002 00
 			a< 40 03 0001 90 40 02 0002
@@ -198,7 +198,7 @@ func TestLimitsHaveTheirReasonsAndEvents(t *testing.T) {
 	}
 }
 
-// A message that waits in several queues takes room once.
+// A message that waits in several queues takes memory once.
 func TestAllQueuesTogetherHaveALimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -245,8 +245,8 @@ func TestAllQueuesTogetherHaveALimit(t *testing.T) {
 	})
 }
 
-// With all queues full a connected client has a sixteenth of its own: its
-// publishers wait sooner, and nothing is lost.
+// If all queues together are full, a connected client has a sixteenth of its own limit:
+// its publishers wait sooner, and nothing is lost.
 func TestFullQueuesSlowPublishersDownSooner(t *testing.T) {
 	t.Parallel()
 	for most, want := range map[int]string{0: "40 02 0001 40 02 0002 40 02 0003 40 02 0004 40 02 0005", 1000: "40 02 0001 40 02 0002"} {
@@ -322,7 +322,7 @@ func TestConnectionsComeAtALimitedRate(t *testing.T) {
 			p.end()
 		}
 		time.Sleep(time.Minute)
-		for range 100 { // this machine has no limit
+		for range 100 { // the loopback address has no limit
 			in("127.0.0.1:5")
 			in("[::1]:5")
 		}
@@ -357,7 +357,7 @@ func TestConnectionsComeAtALimitedRate(t *testing.T) {
 	})
 }
 
-// What is above twice the limit of connections is closed, and logged.
+// Connections above twice the limit are closed, and logged.
 func TestACrowdIsClosedUnread(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -376,14 +376,16 @@ func TestACrowdIsClosedUnread(t *testing.T) {
 	})
 }
 
-// What connected clients do not acknowledge counts too, each copy of it; when all
-// is full the rest waits once for all, and its publisher too.
+// The unacknowledged messages of connected clients count too, each copy. At the limit
+// the others are queued, once for all clients, and their publisher waits as well.
 func TestWhatIsNotAcknowledgedCounts(t *testing.T) {
 	t.Parallel()
 	const subscribers, size = 20, 5000
 	for _, c := range []struct{ limit, messages, least, most int }{
-		{1 << 30, 20, 20 * size * subscribers * 8 / 10, 20 * size * subscribers * 11 / 10}, // each has its copy of all
-		{1 << 20, 1000, 1 << 20, 3 << 19},                                                  // 200 of them would be 20 MB
+		// each has its copy of all
+		{1 << 30, 20, 20 * size * subscribers * 8 / 10, 20 * size * subscribers * 11 / 10},
+		// 200 of them would be 20 MB
+		{1 << 20, 1000, 1 << 20, 3 << 19},
 	} {
 		notAcknowledged(t, subscribers, c.limit, c.messages, c.least, c.most)
 	}
@@ -448,7 +450,7 @@ func TestAClientThatIsNotAcceptedSendsLittle(t *testing.T) {
 	})
 }
 
-// Wills count as what waits, until their sessions end.
+// Wills count as waiting messages, until their sessions end.
 func TestWillsCount(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -480,17 +482,18 @@ func TestWillsCount(t *testing.T) {
 	})
 }
 
-// What a session has sent and its client takes no more, because it comes back with a
-// smaller Maximum Packet Size, is counted and told as what waits in a queue is.
-func TestWhatNoLongerFitsIsTold(t *testing.T) {
+// Messages that a session has sent and its client no longer accepts, because it
+// reconnects with a smaller Maximum Packet Size, are counted and logged as dropped,
+// like those in a queue.
+func TestWhatNoLongerFitsIsLogged(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
-	var told []string
+	var logged []string
 	inMemory(t, broker.Options{MaxInflight: 2, Log: func(e broker.Event) {
 		if e.Kind == broker.EventDropped {
 			mu.Lock()
 			defer mu.Unlock()
-			told = append(told, e.String())
+			logged = append(logged, e.String())
 		}
 	}}, func(t *testing.T, b *broker.Broker, dial func() (net.Conn, error)) {
 		a, p := memoryPeer(t, dial), memoryPeer(t, dial)
@@ -513,14 +516,15 @@ func TestWhatNoLongerFitsIsTold(t *testing.T) {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if want := `message for "a" on "t" dropped: it is larger than the client's maximum packet size`; len(told) == 0 || told[0] != want {
-			t.Errorf("told %q, want %q", told, want)
+		if want := `message for "a" on "t" dropped: it is larger than the client's maximum packet size`; len(logged) == 0 || logged[0] != want {
+			t.Errorf("logged %q, want %q", logged, want)
 		}
 		_, _ = a.nc.Close(), p.nc.Close()
 	})
 }
 
-// At the limit of connections a client may take its own over, and nobody else may come.
+// At the limit of connections a client may take over its own connection, but no other
+// client may connect.
 func TestATakeoverIsNoSurplus(t *testing.T) {
 	t.Parallel()
 	for _, kept := range []bool{true, false} {
@@ -546,7 +550,7 @@ func TestATakeoverIsNoSurplus(t *testing.T) {
 				defer p.nc.Close()
 				p.send(connect(row.id))
 				p.expect(row.answer)
-				time.Sleep(2 * time.Second) // what was refused or taken over has gone
+				time.Sleep(2 * time.Second) // connections refused or taken over are gone
 				synctest.Wait()
 			}
 			for _, p := range old {

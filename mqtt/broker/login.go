@@ -6,7 +6,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// authenticate asks Authenticate about a CONNECT, when it is this client's turn.
+// authenticate calls Authenticate for a CONNECT, when it is this client's turn.
 func (c *conn) authenticate(p *packet.Connect) error {
 	o := &c.b.opts
 	if o.Recall != nil && o.Recall(p, c.nc.RemoteAddr()) {
@@ -25,15 +25,16 @@ func (c *conn) authenticate(p *packet.Connect) error {
 	return c.admit(p, nil)
 }
 
-// ask has the turn that it gives back.
+// ask calls Authenticate, and ends the turn.
 func (c *conn) ask(p *packet.Connect) packet.ReasonCode {
 	defer c.b.logins.leave()
 	return c.b.opts.Authenticate(p, c.nc.RemoteAddr())
 }
 
-// deny refuses a client that is not who it says, or nobody, not before its time:
-// how long the judgement took tells nothing then, and guessing is slow. Each
-// failed login makes the next ones from its address slower, and a good one never.
+// deny refuses a client that failed to authenticate, but not before DenyTime has
+// passed: how long the check took then reveals nothing, and guessing is slow. Each
+// failed login slows down the next failed ones from its address, but never a successful
+// one.
 func (c *conn) deny(id string, reason packet.ReasonCode) error {
 	c.b.comers.leave(c)
 	o, now := &c.b.opts, c.b.now()
@@ -44,7 +45,7 @@ func (c *conn) deny(id string, reason packet.ReasonCode) error {
 	return c.refuse(id, reason, "")
 }
 
-// pause waits, but not for a connection that is closed.
+// pause waits for d, or until the connection is closed.
 func (c *conn) pause(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -54,7 +55,7 @@ func (c *conn) pause(d time.Duration) {
 	}
 }
 
-// host is the address for turns.
+// host returns the address for turns.
 func (c *conn) host() string {
 	if ip := hostOf(c.nc.RemoteAddr()); ip.IsValid() {
 		return ip.String()
@@ -62,8 +63,8 @@ func (c *conn) host() string {
 	return ""
 }
 
-// waits is closed when the connection that has not been accepted yet is closed
-// from this side.
+// waits returns a channel that is closed when the connection, which has not been
+// accepted yet, is closed from the server side.
 func (c *conn) waits() <-chan struct{} {
 	c.b.connMu.Lock()
 	defer c.b.connMu.Unlock()
@@ -76,13 +77,12 @@ func (c *conn) waits() <-chan struct{} {
 	return c.entry.cut
 }
 
-// minEarly is how many connections may always be there that are not accepted
-// yet.
+// minEarly is how many connections that are not accepted yet are always allowed.
 const minEarly = 256
 
-// earlyLocked counts a connection that is not accepted yet, and returns one that must
-// go in its place: nil, or the oldest, so that who opens many and says nothing is
-// in nobody's way. connMu is held.
+// earlyLocked counts a connection that is not accepted yet, and returns the connection
+// that must be closed to make room: nil, or the oldest. A client that opens many
+// connections and sends nothing thus does not block others. connMu must be held.
 func (b *Broker) earlyLocked(c *conn) (oldest *conn) {
 	c.entry.place = b.unaccepted.PushBack(c)
 	if b.unaccepted.Len() <= max(b.opts.MaxConnections/4, minEarly) {
@@ -94,7 +94,8 @@ func (b *Broker) earlyLocked(c *conn) (oldest *conn) {
 	return oldest
 }
 
-// acceptedLocked takes a connection off those that are not. connMu is held.
+// acceptedLocked removes a connection from those that are not accepted. connMu must be
+// held.
 func (b *Broker) acceptedLocked(c *conn) {
 	if c.entry.place == nil {
 		return

@@ -12,7 +12,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// connectFrom is a connection from an address.
+// connectFrom opens a connection from an address.
 func connectFrom(t *testing.T, b *broker.Broker, addr string) *pipePeer {
 	t.Helper()
 	a, err := net.ResolveTCPAddr("tcp", addr)
@@ -24,16 +24,17 @@ func connectFrom(t *testing.T, b *broker.Broker, addr string) *pipePeer {
 	return &pipePeer{t, mine}
 }
 
-// login is a CONNECT of MQTT 3.1.1 by user name and password, of one character.
+// login returns a CONNECT of MQTT 3.1.1 with a user name and a password, each of one
+// character.
 func login(user, password string) string { return loginAs("c", user, password) }
 
-// loginAs has a client identifier too, of one character.
+// loginAs is login with a client ID, also of one character.
 func loginAs(id, user, password string) string {
 	return fmt.Sprintf(`10 13 0004 "MQTT" 04 c2 0000 0001 %q 0001 %q 0001 %q`, id, user, password)
 }
 
-// slowJudge takes 75 ms for a password, and wants "g".
-func slowJudge(p *packet.Connect, _ net.Addr) packet.ReasonCode {
+// slowCheck takes 75 ms for a password, and accepts only "g".
+func slowCheck(p *packet.Connect, _ net.Addr) packet.ReasonCode {
 	time.Sleep(75 * time.Millisecond)
 	if string(p.Password) == "g" {
 		return packet.Success
@@ -41,7 +42,7 @@ func slowJudge(p *packet.Connect, _ net.Addr) packet.ReasonCode {
 	return packet.BadUserNameOrPassword
 }
 
-// flood has 300 wrong logins a second tried until stop is called.
+// flood tries 300 wrong logins a second until stop is called.
 func flood(t *testing.T, b *broker.Broker, addr string, user func(n int) string) (stop func()) {
 	t.Helper()
 	var over atomic.Bool
@@ -70,7 +71,7 @@ func TestAGoodLoginGetsThroughWrongOnes(t *testing.T) {
 		user     func(int) string
 		logins   int
 		denyTime time.Duration
-		id       string // of the good one
+		id       string // of the correct login
 	}{
 		{"from another address", "192.0.2.1:1", "192.0.2.2:1", one, 2, 0, "c"},
 		{"from another address with the same user name", "192.0.2.1:1", "192.0.2.2:1", func(int) string { return "u" }, 1, 0, "c"},
@@ -83,7 +84,7 @@ func TestAGoodLoginGetsThroughWrongOnes(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := broker.New(broker.Options{Authenticate: slowJudge, Logins: c.logins, DenyTime: c.denyTime, ConnectRate: -1})
+				b := broker.New(broker.Options{Authenticate: slowCheck, Logins: c.logins, DenyTime: c.denyTime, ConnectRate: -1})
 				defer closeBroker(t, b)
 				stop := flood(t, b, c.addr, c.user)
 				defer stop()
@@ -103,8 +104,8 @@ func TestAGoodLoginGetsThroughWrongOnes(t *testing.T) {
 	}
 }
 
-// Addresses take turns, and of one address user names do, in the order in which
-// they came.
+// Addresses take turns, and so do the user names of an address, in the order of
+// arrival.
 func TestLoginsTakeTurns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -129,8 +130,8 @@ func TestLoginsTakeTurns(t *testing.T) {
 	})
 }
 
-// The queue has an end, beyond which the newest of who has most is refused, and
-// the connect timeout goes on in it.
+// The queue is bounded: beyond the bound the newest login of the address with most is
+// refused. The connect timeout continues in the queue.
 func TestTheQueueOfLoginsIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -174,12 +175,12 @@ func TestTheQueueOfLoginsIsBounded(t *testing.T) {
 			t.Errorf("at the connect timeout %d are refused, want %d", len(got), 2+most)
 		}
 		close(release)
-		all[0].expect("20 02 00 03") // too late: nobody waits for it any more
+		all[0].expect("20 02 00 03") // too late: its turn has been given up
 		for _, p := range all {
 			_ = p.nc.Close()
 		}
 		synctest.Wait()
-		p := connectFrom(t, b, "192.0.2.1:1") // the places have come back
+		p := connectFrom(t, b, "192.0.2.1:1") // the places are free again
 		p.send(login("a", "x"))
 		p.expect("{ok4}")
 		_ = p.nc.Close()
@@ -187,8 +188,8 @@ func TestTheQueueOfLoginsIsBounded(t *testing.T) {
 	})
 }
 
-// Who is known waits for nobody.
-func TestWhoIsKnownTakesNoTurn(t *testing.T) {
+// A client that Recall knows does not wait.
+func TestAKnownClientTakesNoTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(broker.Options{Logins: 1,
@@ -212,9 +213,9 @@ func TestWhoIsKnownTakesNoTurn(t *testing.T) {
 	})
 }
 
-// A refusal comes at its time however long it took to judge, later the more of
-// them there were from the address, and no good login is slower for it.
-func TestARefusalTellsNothingByItsTime(t *testing.T) {
+// A refusal is sent at its time however long the check took. The more refusals the
+// address has had the later it is, but no correct login is slower for it.
+func TestARefusalRevealsNothingByItsTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(broker.Options{DenyTime: 800 * time.Millisecond, ConnectRate: -1,
@@ -270,8 +271,8 @@ func TestARefusalTellsNothingByItsTime(t *testing.T) {
 	})
 }
 
-// Who opens connections and says nothing is in nobody's way: the oldest of them
-// goes.
+// Clients that open connections and send nothing do not block others: the oldest of
+// these connections is closed.
 func TestSilentConnectionsMakeRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -290,13 +291,13 @@ func TestSilentConnectionsMakeRoom(t *testing.T) {
 		all = append(all, connectPipe(t, b))
 		all[0].end()
 		synctest.Wait()
-		if got := j.of(broker.EventRejected); len(got) != 1 || got[0] != "pipe rejected: too many connections that are not accepted yet; this is the oldest of them" {
+		if got := j.of(broker.EventRejected); len(got) != 1 || got[0] != "pipe rejected: too many connections are waiting to be accepted; this is the oldest" {
 			t.Errorf("logged %q", got)
 		}
 		if n := b.Stats().Connections; n != most {
 			t.Errorf("%d connections, want %d", n, most)
 		}
-		// One that is accepted takes no place of theirs.
+		// An accepted connection does not take one of their places.
 		all[1].send(login("a", "x"))
 		all[1].expect("{ok4}")
 		all = append(all, connectPipe(t, b))

@@ -11,7 +11,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// heap is the memory in use.
+// heap returns the memory in use.
 func heap() int {
 	var m runtime.MemStats
 	for range 2 {
@@ -21,8 +21,8 @@ func heap() int {
 	return int(m.HeapAlloc)
 }
 
-// loaded fills a broker from begin on until it refuses, and wants the memory that
-// this takes to be near the limit: no more than one and a half times, and not so
+// loaded fills a broker after begin until it refuses, and checks that the memory that
+// this takes is near the limit: at most one and a half times the limit, and not so
 // little that the limit means nothing.
 func loaded(t *testing.T, limit int, fill func(begin func()) (keep any)) {
 	t.Helper()
@@ -30,7 +30,7 @@ func loaded(t *testing.T, limit int, fill func(begin func()) (keep any)) {
 		t.Skip("sizes are those of 64 bits")
 	}
 	far := ""
-	for range 5 { // what the runtime does meanwhile only adds to it
+	for range 5 { // background work of the runtime can only add to it
 		before := 0
 		keep := fill(func() { before = heap() })
 		got := heap() - before
@@ -44,7 +44,8 @@ func loaded(t *testing.T, limit int, fill func(begin func()) (keep any)) {
 	t.Error(far)
 }
 
-// member is a session without a connection, and a connection to judge it by.
+// absentClient returns a session without a connection, and a connection to check it
+// with.
 func absentClient(b *Broker, n int) (*conn, *client) {
 	mine, theirs := net.Pipe()
 	_ = mine.Close()
@@ -67,7 +68,7 @@ func TestTheLimitOfSubscriptionsIsMemory(t *testing.T) {
 		{"deep ones", 1, func(n int) string { return fmt.Sprint(n) + strings.Repeat("/+", 100) }},
 		{"a common beginning", 1, func(n int) string { return fmt.Sprint("plant/line/station/", n) }},
 		{"many clients with one each, all different", 4000, func(n int) string { return fmt.Sprint("dev/", n) }},
-		{"many clients with a few, all the same", 4000, func(n int) string { return fmt.Sprint("all/", n/4000) }},
+		{"many clients with a few, all identical", 4000, func(n int) string { return fmt.Sprint("all/", n/4000) }},
 		{"shared ones", 100, func(n int) string { return fmt.Sprint("$share/g", n%7, "/t/", n) }},
 		{"shared ones of many members", 1000, func(n int) string { return fmt.Sprint("$share/g/t/", n/1000) }},
 		{"shared ones of long names", 1, func(n int) string { return fmt.Sprint("$share/", strings.Repeat("g", 3000), n, "/t") }},
@@ -77,7 +78,7 @@ func TestTheLimitOfSubscriptionsIsMemory(t *testing.T) {
 			conns, clients := make([]*conn, c.clients), make([]*client, c.clients)
 			loaded(t, limit, func(begin func()) any {
 				b = New(Options{MaxSubscriptionBytes: limit, MaxSubscriptions: 1 << 30})
-				for i := range conns { // which are not subscriptions
+				for i := range conns { // these are not subscriptions
 					conns[i], clients[i] = absentClient(b, i)
 				}
 				begin()
@@ -123,7 +124,7 @@ func TestTheLimitOfRetainedMessagesIsMemory(t *testing.T) {
 				b = New(Options{MaxRetainedBytes: limit, MaxRetained: 1 << 30})
 				begin()
 				for n := 0; ; n++ {
-					for range 2 { // the second in the place of the first
+					for range 2 { // the second in place of the first
 						r := route{pub: packet.Publish{Topic: []byte(c.topic(n)), Payload: payload, Retain: true}}
 						switch reason := b.retainLocked(&r); {
 						case reason == packet.QuotaExceeded:
@@ -191,7 +192,7 @@ func TestTheLimitOfQueuesIsMemory(t *testing.T) {
 	}
 }
 
-// A queue that was long once takes no more than it has.
+// A queue that was long shrinks to what it holds.
 func TestAQueueGetsSmallerAgain(t *testing.T) {
 	const limit = 1 << 20
 	loaded(t, limit, func(begin func()) any {
@@ -208,11 +209,12 @@ func TestAQueueGetsSmallerAgain(t *testing.T) {
 				q.pop()
 			}
 		}
-		return append(clients, &client{will: &message{payload: make([]byte, limit/2)}}) // so that it is not too little
+		// so that it is not too little
+		return append(clients, &client{will: &message{payload: make([]byte, limit/2)}})
 	})
 }
 
-// What takes the limit fits, and a byte less does not.
+// What takes exactly the limit fits, and one byte more does not.
 func TestALimitOfMemoryItselfFits(t *testing.T) {
 	t.Parallel()
 	filters := []string{"a", "a/+/b", "$share/g/a", "c/#"}

@@ -9,8 +9,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// message is an application message that the broker keeps. It is immutable
-// but for the count of its queues, and shared by all queues and the retained store.
+// message is an application message that the broker keeps. It is immutable except for
+// the number of its queues, and shared by all queues and the retained messages.
 type message struct {
 	topic   []byte
 	payload []byte
@@ -18,26 +18,26 @@ type message struct {
 	qos     packet.QoS
 	retain  bool
 	from    *client       // nil for the broker itself
-	sys     bool          // of a $SYS topic: retained, but not in the store
-	user    string        // of a will: the user name that it came with
+	sys     bool          // of a $SYS topic: retained, but not stored
+	user    string        // for a will: the user name of its client
 	expires time.Duration // broker time; 0 for never
-	queues  atomic.Int32  // in which it waits, and one for the retained messages
+	queues  atomic.Int32  // in which it waits, counting the retained messages as one
 }
 
-// What a message takes in memory beside its own bytes: itself, and its place in a
-// queue, which has room to grow.
+// The memory of a message besides its own bytes: the struct, and its place in a queue,
+// which has spare places.
 const (
 	messageBytes = int(unsafe.Sizeof(message{}))
 	placeBytes   = int(unsafe.Sizeof(pending{})) * 3 / 2
 )
 
-// size is what it takes in memory, without its places in queues.
+// size returns the memory of the message, without its places in queues.
 func (m *message) size() int {
 	return messageBytes + topic.TextBytes(len(m.topic)+len(m.payload)+len(m.props))
 }
 
-// enter and leave count a queue in which it waits, and itself once, whatever the
-// number of queues.
+// enter and leave count a queue in which the message waits, and the message itself
+// once, whatever the number of queues.
 func (m *message) enter(total *atomic.Int64) {
 	if m.queues.Add(1) == 1 {
 		total.Add(int64(m.size()))
@@ -63,7 +63,7 @@ func keep(p *packet.Publish, from *client, now time.Duration) *message {
 	return m
 }
 
-// expires is when a message that comes with these properties expires; 0 for
+// expires returns when a message with these properties, received now, expires; 0 for
 // never.
 func expires(p packet.Properties, now time.Duration) time.Duration {
 	if len(p) == 0 {
@@ -75,7 +75,7 @@ func expires(p packet.Properties, now time.Duration) time.Duration {
 	return 0
 }
 
-// decode is a message of a session's log again.
+// decode decodes a message from a session's log.
 func decode(b []byte, v packet.Version, tag uint64, now time.Duration) *message {
 	var p packet.Publish
 	f, n, err := packet.Split(b, v, 0)
@@ -87,10 +87,10 @@ func decode(b []byte, v packet.Version, tag uint64, now time.Duration) *message 
 	return m
 }
 
-// A tag is what a session keeps beside a message that it has taken: the number
-// of the shared subscription that it came by, and in the lower bits when it
-// expires, in ticks of broker time; 0 for never. The packet itself cannot tell:
-// before 5.0 it has no room for that, and later only for what was left then.
+// A tag is what a session keeps beside a message that it has taken: the number of the
+// shared subscription that it came by, and in the lower bits when it expires, in ticks
+// of broker time; 0 for never. The packet itself does not hold that: before 5.0 it has
+// no room for it, and from 5.0 on only the interval that was left then.
 const (
 	tagBits = 36
 	tick    = time.Second / 8
@@ -107,10 +107,10 @@ func shareOf(tag uint64) uint64 { return tag >> tagBits }
 
 func expiryOf(tag uint64) time.Duration { return time.Duration(tag&(1<<tagBits-1)) * tick }
 
-// due is for a message that goes out later than its session has taken it: it
-// reports whether it still may, and sets what is left of its expiry interval
-// (MQTT-3.3.2-6). One at QoS 2 that has been sent is finished (MQTT-4.3.3-7).
-// There is no such rule for QoS 1: who has not got it needs it no more.
+// due reports whether a message that a session has taken earlier may still be sent, and
+// sets what is left of its expiry interval (MQTT-3.3.2-6). A QoS 2 message that has
+// been sent is completed (MQTT-4.3.3-7). There is no such rule for QoS 1: a client that
+// has not received it does not need it any more.
 func (b *Broker) due(tag uint64, v packet.Version, publish []byte, sent bool) bool {
 	at := expiryOf(tag)
 	if at == 0 {
@@ -123,12 +123,12 @@ func (b *Broker) due(tag uint64, v packet.Version, publish []byte, sent bool) bo
 	}
 	var p packet.Publish
 	if f, _, err := packet.Split(publish, v, 0); err == nil && p.Parse(f, v) == nil && len(p.Properties) > 0 {
-		copy(p.Properties, withExpiry(nil, p.Properties, left)) // which is as long
+		copy(p.Properties, withExpiry(nil, p.Properties, left)) // the same length
 	}
 	return true
 }
 
-// withExpiry appends properties to dst with what is left of the message expiry
+// withExpiry appends properties to dst, with what is left of the message expiry
 // interval.
 func withExpiry(dst, p packet.Properties, left time.Duration) packet.Properties {
 	dst = p.Without(dst, packet.MessageExpiryInterval)
@@ -147,18 +147,18 @@ type pending struct {
 	qos    packet.QoS
 	retain bool
 	share  uint64 // number of the shared subscription that it came by; 0 for none
-	exempt bool   // a retained message sent on subscribing: not bounded by the queue's limits
+	exempt bool   // a retained message sent on subscribing: the queue's limits do not apply
 	ids    []uint32
 }
 
-// queue is a first-in first-out ring.
+// queue is a first-in, first-out ring.
 type queue struct {
 	ring  []pending
 	head  int
 	n     int
-	count int           // of those that are not exempt
-	bytes int           // of those that are not exempt
-	total *atomic.Int64 // the same of all queues together, each message once
+	count int           // messages that are not exempt
+	bytes int           // of messages that are not exempt
+	total *atomic.Int64 // the same over all queues, each message once
 
 	expires time.Duration // no message expires before; 0: none does
 }
@@ -180,7 +180,7 @@ func (q *queue) push(p pending) {
 	}
 }
 
-// minRing is the length of a small ring, which stays.
+// minRing is the length of a small ring, which is kept.
 const minRing = 16
 
 // resize moves the messages to a ring of another length.
@@ -206,10 +206,10 @@ func (q *queue) pop() {
 	q.head = (q.head + 1) % len(q.ring)
 	q.n--
 	switch size := len(q.ring); {
-	case size <= 4*minRing: // which a client that is there may keep
+	case size <= 4*minRing: // small enough for a connected client to keep
 	case q.n == 0:
 		q.ring, q.head = nil, 0
-	case q.n < size/4: // else the ring stays as large as it ever was
+	case q.n < size/4: // otherwise the ring would keep its greatest length
 		q.resize(size / 2)
 	}
 }
@@ -221,7 +221,7 @@ func (q *queue) clear() {
 	q.ring = nil
 }
 
-// keep removes the messages of which keep is false, and tells how many.
+// keep removes the messages for which keep returns false, and returns how many.
 func (q *queue) keep(keep func(p *pending) bool) (removed int) {
 	q.expires = 0
 	for range q.n {
@@ -236,8 +236,8 @@ func (q *queue) keep(keep func(p *pending) bool) (removed int) {
 	return removed
 }
 
-// dropExpired removes the messages whose time is over, and tells how many. It
-// looks at them only when there may be one.
+// dropExpired removes the messages that have expired, and returns how many. It looks at
+// them only if there may be one.
 func (q *queue) dropExpired(now time.Duration) int {
 	if q.expires == 0 || now < q.expires {
 		return 0

@@ -21,12 +21,12 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// The broker and a model of what the specification says of it do the same
-// things: whatever the clients do, each gets the messages of the model, and no
-// other. Time is virtual, so that sessions and delays of wills end on the dot.
+// The broker and a model of the specification do the same things: whatever the clients
+// do, each gets the messages of the model, and no others. Time is virtual, so that
+// sessions and will delays end exactly on time.
 
-// step is one thing that a client does. Its numbers mean what the kind of the
-// step makes of them, so that rapid can shrink them freely.
+// step is one action of a client. The kind of the step gives its numbers their meaning,
+// so that rapid can shrink them freely.
 type step struct {
 	Kind, Client, Topic, Filter, QoS, A, B int
 	Flag, Other                            bool
@@ -40,7 +40,7 @@ var (
 	modelWaits   = []time.Duration{time.Second, 6 * time.Second, 11 * time.Second, 30 * time.Second}
 )
 
-// never is the session expiry interval that is none.
+// never is the session expiry interval for no expiry.
 const never = 0xFFFFFFFF * time.Second
 
 func stepGen() *rapid.Generator[step] {
@@ -51,7 +51,7 @@ func stepGen() *rapid.Generator[step] {
 	})
 }
 
-// copyOf is a message as one client sees it.
+// copyOf returns a message as one client sees it.
 func copyOf(name, payload string, qos packet.QoS, retain bool, ids []uint32) string {
 	slices.Sort(ids)
 	return fmt.Sprintf("%s=%s q%d r%v %v", name, payload, qos, retain, ids)
@@ -69,19 +69,19 @@ type modelWill struct {
 	qos            packet.QoS
 	retain         bool
 	delay          time.Duration
-	due            time.Time // zero while the client is there
+	due            time.Time // zero while the client is connected
 }
 
-// modelClient is what the model knows of a client identifier.
+// modelClient is what the model knows about a client ID.
 type modelClient struct {
 	session bool
 	online  bool
 	expiry  time.Duration
-	ends    time.Time // of the session; zero: not by itself
+	ends    time.Time // of the session; zero: it does not expire
 	subs    map[string]modelSub
 	queue   []string // while offline
 	will    *modelWill
-	want    []string // since the last look
+	want    []string // since the last call of look
 }
 
 // modelMessage is a retained message.
@@ -95,10 +95,12 @@ type model struct {
 	clients  []*modelClient
 	retained map[string]modelMessage
 	maybe    map[string][]int // copies by shared subscriptions, and who may get one
-	waiting  map[string][]int // copies for a group whose members were all away, which one may find when it is back
+	// copies for a group without a connected member, one of which may get one on
+	// reconnecting
+	waiting map[string][]int
 }
 
-// publish has the model deliver a message.
+// publish delivers a message in the model.
 func (m *model) publish(from int, name, payload string, qos packet.QoS, retain bool) {
 	if retain {
 		if payload == "" {
@@ -139,7 +141,7 @@ func (m *model) publish(from int, name, payload string, qos packet.QoS, retain b
 	}
 }
 
-// share gives a message to one of a group, nobody knows which: to a connected
+// share gives a message to one of a group, which cannot be predicted: to a connected
 // one, if there is any.
 func (m *model) share(filter string, members []int, name, payload string, qos packet.QoS, retain bool) {
 	some := slices.ContainsFunc(members, func(i int) bool { return m.clients[i].online })
@@ -165,7 +167,7 @@ func (m *model) share(filter string, members []int, name, payload string, qos pa
 	}
 }
 
-// give lets a client have a copy, or keeps it as long as it is away.
+// give delivers a copy to a client, or keeps it while the client is offline.
 func (c *modelClient) give(text string, qos packet.QoS) {
 	switch {
 	case c.online:
@@ -191,7 +193,7 @@ func (m *model) leave(i int, now time.Time, will bool) {
 	m.pass(now)
 }
 
-// pass does what is due by now, in the order of time.
+// pass does what is due by now, in order of time.
 func (m *model) pass(now time.Time) {
 	for {
 		next, at := -1, now
@@ -211,7 +213,7 @@ func (m *model) pass(now time.Time) {
 	m.end(now, -1)
 }
 
-// end ends the sessions that are over; but for one whose will comes first.
+// end ends the sessions that have expired, except but, whose will comes first.
 func (m *model) end(now time.Time, but int) {
 	for i, c := range m.clients {
 		if i != but && c.session && !c.online && !c.ends.IsZero() && !c.ends.After(now) {
@@ -220,8 +222,8 @@ func (m *model) end(now time.Time, but int) {
 	}
 }
 
-// peer5 is a client of MQTT 5.0 over a pipe, which acknowledges everything and
-// notes what comes.
+// peer5 is a client of MQTT 5.0 over a pipe, which acknowledges everything and records
+// what arrives.
 type peer5 struct {
 	nc net.Conn
 
@@ -323,7 +325,7 @@ func (p *peer5) take(f packet.Frame) error {
 	return nil
 }
 
-// rig is a broker, its clients, and the model beside them.
+// rig is a broker, its clients, and the model of both.
 type rig struct {
 	b     *broker.Broker
 	m     *model
@@ -337,7 +339,7 @@ func (r *rig) id() uint16 {
 	return r.next
 }
 
-// do does one step on both sides.
+// do performs one step with both the broker and the model.
 func (r *rig) do(s step) error {
 	i := s.Client
 	c, p := r.m.clients[i], r.peers[i]
@@ -403,7 +405,7 @@ func (r *rig) do(s step) error {
 		}
 		r.m.publish(i, string(m.Topic), string(m.Payload), m.QoS, m.Retain)
 		return p.send(m.AppendTo(nil, packet.V5))
-	case 9: // goodbye
+	case 9: // DISCONNECT
 		if p == nil {
 			return nil
 		}
@@ -434,7 +436,7 @@ func (r *rig) do(s step) error {
 func (r *rig) connect(s step) error {
 	i := s.Client
 	c := r.m.clients[i]
-	if r.peers[i] != nil { // else the broker waits for what may be on the way to the old connection
+	if r.peers[i] != nil { // otherwise the broker waits for what may be on the way to the old connection
 		time.Sleep(100 * time.Millisecond)
 		r.m.pass(time.Now())
 	}
@@ -455,7 +457,7 @@ func (r *rig) connect(s step) error {
 			connect.Will.Properties, _ = connect.Will.Properties.AppendUint(packet.WillDelayInterval, uint32(will.delay/time.Second))
 		}
 	}
-	var late *modelWill // of the connection that is taken over; comes when the new one is there
+	var late *modelWill // of the connection that is taken over; published when the new one is accepted
 	if r.peers[i] != nil {
 		late = r.m.takeOver(i, now, clean)
 	} else if clean && c.session { // it ends, and its will with it
@@ -494,8 +496,8 @@ func (r *rig) connect(s step) error {
 	return nil
 }
 
-// takeOver ends a connection because another one comes, and returns the will
-// that is due now: not one that waits for a session which goes on.
+// takeOver ends a connection because another one takes over. It returns the will that
+// is due now, unless it waits for a session that continues.
 func (m *model) takeOver(i int, now time.Time, clean bool) *modelWill {
 	c := m.clients[i]
 	will := c.will
@@ -510,7 +512,7 @@ func (m *model) takeOver(i int, now time.Time, clean bool) *modelWill {
 	return will
 }
 
-// look compares what has come with what the model says.
+// look compares what has arrived with the model.
 func (r *rig) look() error {
 	synctest.Wait()
 	for i, c := range r.m.clients {
@@ -536,7 +538,7 @@ func (r *rig) look() error {
 		}
 	}
 	if len(r.m.maybe) > 0 {
-		return fmt.Errorf("nobody got %q", slices.Sorted(maps.Keys(r.m.maybe)))
+		return fmt.Errorf("no member got %q", slices.Sorted(maps.Keys(r.m.maybe)))
 	}
 	return nil
 }
@@ -556,7 +558,7 @@ func (m *model) mayHave(i int, text string) bool {
 	return false
 }
 
-// play does the steps and returns the first difference.
+// play performs the steps and returns the first difference.
 func play(t *testing.T, steps []step) (err error) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{b: broker.New(broker.Options{}), m: &model{retained: map[string]modelMessage{}, maybe: map[string][]int{}, waiting: map[string][]int{}}, peers: make([]*peer5, 3)}
@@ -587,7 +589,7 @@ func play(t *testing.T, steps []step) (err error) {
 }
 
 func TestBrokerDoesAsTheModel(t *testing.T) {
-	for range 20 { // of 100 each; more by -rapid.checks
+	for range 20 { // of 100 each; more with -rapid.checks
 		rapid.Check(t, func(rt *rapid.T) {
 			if err := play(t, rapid.SliceOfN(stepGen(), 1, 40).Draw(rt, "steps")); err != nil {
 				rt.Fatal(err)

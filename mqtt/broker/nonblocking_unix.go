@@ -8,11 +8,10 @@ import (
 	"syscall"
 )
 
-// canTry reports whether there are readNow, hasNow and writeNow.
+// canTry reports whether readNow, hasNow and writeNow work.
 const canTry = true
 
-// readNow reads from a socket without waiting; again means that nothing was
-// there.
+// readNow reads from a socket without waiting; again means that nothing was there.
 func readNow(fd uintptr, p []byte) (n int, again bool, err error) {
 	for {
 		n, err := syscall.Read(int(fd), p)
@@ -30,8 +29,7 @@ func readNow(fd uintptr, p []byte) (n int, again bool, err error) {
 	}
 }
 
-// hasNow reports whether readNow would find anything, the end or an error
-// included.
+// hasNow reports whether readNow would find anything, which may be the end or an error.
 func hasNow(fd uintptr) bool {
 	var b [1]byte
 	for {
@@ -42,8 +40,8 @@ func hasNow(fd uintptr) bool {
 	}
 }
 
-// writeNow writes what a socket takes without waiting. What is wrong with it
-// the next ordinary write will tell.
+// writeNow writes what a socket takes without waiting. The next ordinary write reports
+// an error of the socket.
 func writeNow(fd uintptr, p []byte) (n int) {
 	for {
 		n, err := syscall.Write(int(fd), p)

@@ -2,5 +2,5 @@
 
 package broker_test
 
-// raceEnabled skips what the race detector distorts.
+// raceEnabled is for skipping tests that the race detector distorts.
 const raceEnabled = false

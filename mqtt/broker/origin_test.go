@@ -12,7 +12,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-func TestARefusedOriginIsToldOnce(t *testing.T) {
+func TestARefusedOriginIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	var j journal
 	b := broker.New(broker.Options{Log: j.log})
@@ -46,19 +46,19 @@ func TestARefusedOriginIsToldOnce(t *testing.T) {
 	if got := ask("http://localhost:3000"); got != "HTTP/1.1 101 Switching Protocols" {
 		t.Errorf("a page of this machine: got %q", got)
 	}
-	for i := range 200 { // strangers do not fill the memory, nor the log
+	for i := range 200 { // strangers must fill neither the memory nor the log
 		_ = ask(fmt.Sprintf("https://%d.example", i))
 	}
 	closeBroker(t, b)
 	<-done
-	var told []string
+	var logged []string
 	for _, line := range j.of(broker.EventRejected) {
 		if strings.Contains(line, "web page") {
-			told = append(told, line)
+			logged = append(logged, line)
 		}
 	}
-	if len(told) != 100 || !strings.HasSuffix(told[0], ` rejected: WebSocket: a web page of "https://evil.example" may not connect: --serve-origin lets pages of an origin in`) ||
-		!strings.Contains(told[1], `"null"`) {
-		t.Errorf("told %d: %q", len(told), told[:min(len(told), 3)])
+	if len(logged) != 100 || !strings.HasSuffix(logged[0], ` rejected: WebSocket: a web page of "https://evil.example" may not connect: --serve-origin allows the pages of an origin`) ||
+		!strings.Contains(logged[1], `"null"`) {
+		t.Errorf("logged %d: %q", len(logged), logged[:min(len(logged), 3)])
 	}
 }

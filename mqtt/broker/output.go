@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// output is a buffer for what is to be written. Connections have one from the
-// pool while something is.
+// output is a buffer for data to be written. A connection has one from the pool only
+// while there is any.
 type output struct{ b []byte }
 
 var outputs = sync.Pool{New: func() any { return &output{make([]byte, 0, minOutput)} }}
 
-// Capacities, in bytes, between which a buffer is kept.
+// Buffers with a capacity between these, in bytes, are kept.
 const (
 	minOutput = 1 << 8
 	maxOutput = outSoft
@@ -24,16 +24,16 @@ func (o *output) release() {
 	}
 }
 
-// outlet is the state of a connection's writing. Guarded by client.mu, but for flushed,
-// which stays what it is.
+// outlet is the state of a connection's writing. client.mu guards it, except flushed,
+// which never changes.
 type outlet struct {
-	buffer  *output       // has the engine's buffer; nil while that has none or made it itself
-	mute    error         // why nothing can be written anymore; what the socket has is heard out still
-	by      uint64        // number of the connection that published to it alone last
+	buffer  *output       // holds the engine's buffer; nil while the engine has none or has made its own
+	mute    error         // why nothing can be written any more; input in the socket is still handled
+	by      uint64        // number of the last connection that published to it alone
 	drain   chan struct{} // run waits for the writer to take the output
 	flushed chan struct{} // closed when the connection is over and nothing is left to write
 
-	writing  bool // somebody writes
+	writing  bool // a goroutine writes
 	touched  bool // in some touched list
 	isClosed bool // flushed is closed
 }
@@ -46,17 +46,17 @@ func (o *outlet) drained() {
 	}
 }
 
-// lendLocked gives the engine a buffer for its output if it has none. client.mu is
+// lendLocked gives the engine a buffer for its output if it has none. client.mu must be
 // held.
 func (c *conn) lendLocked() {
 	if c.out.buffer == nil && c.sc.Pending() == 0 {
 		c.out.buffer = outputs.Get().(*output)
-		_ = c.sc.Swap(c.out.buffer.b, 0) // nothing
+		_ = c.sc.Swap(c.out.buffer.b, 0) // returns nothing
 	}
 }
 
-// swapLocked takes the output of the engine and leaves it another buffer; what it
-// returns is the one with the output. client.mu is held.
+// swapLocked takes the output of the engine and gives it another buffer. It returns the
+// one with the output. client.mu must be held.
 func (c *conn) swapLocked(spare *output, now time.Duration) *output {
 	full := c.out.buffer
 	if full == nil {
@@ -66,7 +66,7 @@ func (c *conn) swapLocked(spare *output, now time.Duration) *output {
 	return full
 }
 
-// settleLocked takes the engine's empty buffer away. client.mu is held.
+// settleLocked returns the engine's empty buffer to the pool. client.mu must be held.
 func (c *conn) settleLocked() {
 	if c.out.buffer != nil {
 		c.out.buffer.b = c.sc.Swap(nil, 0)
@@ -75,7 +75,7 @@ func (c *conn) settleLocked() {
 	}
 }
 
-// hushLocked throws away what nobody takes anymore. client.mu is held.
+// hushLocked discards output that can no longer be written. client.mu must be held.
 func (c *conn) hushLocked() {
 	if c.out.buffer == nil {
 		c.sc.Swap(nil, 0)

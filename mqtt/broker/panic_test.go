@@ -57,8 +57,8 @@ func (f faulty) RemoteAddr() net.Addr {
 	return f.Conn.RemoteAddr()
 }
 
-// A panic ends the connection that it happens in. Others go on, no lock stays
-// held, and the client may come back.
+// A panic closes the connection that it happens in. The others continue, all locks are
+// released, and the client may reconnect.
 func TestAPanicEndsOneConnection(t *testing.T) {
 	t.Parallel()
 	const (
@@ -168,8 +168,8 @@ func TestAPanicEndsOneConnection(t *testing.T) {
 				if got := j.of(broker.EventPanic); len(got) != 1 {
 					t.Errorf("logged %d panics: %.300q", len(got), got)
 				}
-				// All locks: of the broker, of the other session, and of the
-				// client's own.
+				// All locks: of the broker, of the other session, and of the client's
+				// own.
 				other.send(`82 06 0001 0001 "#" 00`)
 				other.expect("90 03 0001 00")
 				again := connectPipe(t, b)
@@ -186,7 +186,7 @@ func TestAPanicEndsOneConnection(t *testing.T) {
 	}
 }
 
-// Where no connection is to blame, a panic in Authorize is a no.
+// If no connection causes it, a panic in Authorize is a refusal.
 func TestAPanicInAuthorizeIsANo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// Behind a proxy a client's address is that of the PROXY protocol's header,
-// and a connection without one gets no word.
+// Behind a proxy a client's address is that of the PROXY protocol's header, and a
+// connection without one is closed without a reply.
 func TestTheBrokerBehindAProxy(t *testing.T) {
 	t.Parallel()
 	var j journal
@@ -30,7 +30,7 @@ func TestTheBrokerBehindAProxy(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- b.Serve(ln) }()
-	// Neither a silent peer nor one without a header holds up others.
+	// Neither a silent peer nor one without a header delays others.
 	silent, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func TestTheBrokerBehindAProxy(t *testing.T) {
 			yield(s)
 		}
 	}); !slices.Equal(got, []string{"192.0.2.1:51", "192.0.2.2:53", local}) {
-		t.Errorf("Authenticate is told %q", got)
+		t.Errorf("Authenticate is passed %q", got)
 	}
 	if got := j.of(broker.EventConnected); len(got) != 3 || got[0] != `"a" connected from 192.0.2.1:51: MQTT 5.0` {
 		t.Errorf("logged %q", got)

@@ -8,8 +8,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// A queue gives up exactly what has expired, keeps the order of the rest and its
-// sums, and does not look at its messages while none can have expired.
+// A queue drops exactly what has expired, keeps the order of the rest and its sums, and
+// does not look at its messages while none can have expired.
 func TestQueueDropsWhatHasExpired(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var total atomic.Int64
@@ -68,8 +68,8 @@ func BenchmarkDropExpired(b *testing.B) {
 	}
 }
 
-// Retained messages of a new subscription wait beside the queue's limits, and leave
-// its count and its bytes alone when they go.
+// Retained messages of a new subscription are exempt from the queue's limits, and do
+// not change its count and its bytes when they leave.
 func TestExemptMessagesAreNotCounted(t *testing.T) {
 	t.Parallel()
 	q := queue{total: new(atomic.Int64)}

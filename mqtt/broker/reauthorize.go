@@ -8,8 +8,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// allows asks Authorize where there is no connection to end when it panics;
-// that is a no then: nobody would unlock what is locked.
+// allows calls Authorize where there is no connection to close if it panics. A panic
+// then counts as a refusal; without the recovery the locks would stay locked.
 func (b *Broker) allows(clientID, username, topic string, write bool) (ok bool) {
 	if b.opts.Authorize == nil {
 		return true
@@ -23,14 +23,13 @@ func (b *Broker) allows(clientID, username, topic string, write bool) (ok bool) 
 	return b.opts.Authorize(clientID, username, topic, write)
 }
 
-// Recheck asks Authorize again about all that it has allowed, for when its
-// answers have changed. A subscription that is no longer allowed ends, and
-// with it the connection, so that the client learns of it; messages that wait
-// for a client that may no longer read their topic are dropped, and so are those
-// that it has not acknowledged before they would be sent again. admit, unless
-// nil, is asked about each connection, and one that it does not admit ends
-// too, all with reason 0x87, not authorized; a client whose CONNECT is being judged is
-// judged again. Admit must not call the broker.
+// Recheck calls Authorize again for all that it has allowed. It is meant for when its
+// answers have changed. A subscription that is no longer allowed ends, and with it the
+// connection, so that the client learns of it. Messages that wait for a client that may
+// no longer read their topic are dropped, and so are unacknowledged ones before they
+// would be resent. admit, if not nil, is called for each connection; one that it does
+// not admit is closed as well. All are closed with reason 0x87, not authorized. A
+// CONNECT that is being checked is checked again. admit must not call the broker.
 func (b *Broker) Recheck(admit func(clientID, username string) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -42,15 +41,17 @@ func (b *Broker) Recheck(admit func(clientID, username string) bool) {
 		ok := b.recheckLocked(cl, cl.user)
 		if cl.conn != nil && (!ok || admit != nil && !admit(cl.id, cl.conn.username)) {
 			cl.conn.kickForLocked(packet.NotAuthorized, "the rules have changed")
-			b.recheckLocked(cl, cl.user) // what it has not acknowledged
+			b.recheckLocked(cl, cl.user) // unacknowledged messages
 		}
-		cl.stale = cl.onlineLocked() // what it has now is sent already, and is looked at when it would be again
+		// those of a connected client are sent already, and are checked before they
+		// would be resent
+		cl.stale = cl.onlineLocked()
 		cl.mu.Unlock()
 	}
 }
 
-// recheckLocked removes what a session may no longer have; false if there was such
-// a subscription. Broker.mu and cl.mu are held.
+// recheckLocked removes what a session may no longer have. It returns false if that
+// included a subscription. Broker.mu and cl.mu must be held.
 func (b *Broker) recheckLocked(cl *client, username string) (ok bool) {
 	if b.opts.Authorize == nil {
 		return true

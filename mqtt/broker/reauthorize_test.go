@@ -14,9 +14,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// TestRecheckStopsWhatWaits forbids a topic while messages to it wait for
-// clients: in the queue of one that is away, unacknowledged, and of one that is
-// there.
+// TestRecheckStopsWhatWaits forbids a topic while messages to it wait for clients: in
+// the queue of an absent one, unacknowledged, and in the queue of a connected one.
 func TestRecheckStopsWhatWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -58,8 +57,8 @@ func TestRecheckStopsWhatWaits(t *testing.T) {
 	})
 }
 
-// TestRecheckStopsWhatWouldComeAgain forbids a topic while a client that has it
-// unacknowledged stays connected, its subscription having ended before.
+// TestRecheckStopsWhatWouldComeAgain forbids a topic while a client with an
+// unacknowledged message stays connected, its subscription having ended before.
 func TestRecheckStopsWhatWouldComeAgain(t *testing.T) {
 	t.Parallel()
 	for _, way := range []string{"it goes and comes back", "it comes by another connection", "it comes back allowed again"} {
@@ -86,9 +85,10 @@ func TestRecheckStopsWhatWouldComeAgain(t *testing.T) {
 				a.expect("b0 04 0002 00 00")
 				strict.Store(true)
 				b.Recheck(nil)
-				a.send("{ping}") // it is there still
+				a.send("{ping}") // it is still connected
 				a.expect("{pong}")
-				again, dropped := `{ok5 present} 3c 07 0001 "t" 0002 00 "2"`, uint64(2) // the same message at QoS 2 (MQTT-4.3.3-4)
+				// the same message at QoS 2 (MQTT-4.3.3-4)
+				again, dropped := `{ok5 present} 3c 07 0001 "t" 0002 00 "2"`, uint64(2)
 				old := a
 				var goodbye []byte
 				a = connectPipe(t, b)
@@ -114,7 +114,7 @@ func TestRecheckStopsWhatWouldComeAgain(t *testing.T) {
 				if st := b.Stats(); st.Dropped != dropped {
 					t.Errorf("%d messages were dropped, want %d", st.Dropped, dropped)
 				}
-				synctest.Wait() // old has its goodbye
+				synctest.Wait() // old has received its DISCONNECT
 				if goodbye != nil && string(goodbye) != "\xe0\x01\x8e" {
 					t.Errorf("the old connection got % x, want DISCONNECT with 0x8E", goodbye)
 				}
@@ -125,8 +125,8 @@ func TestRecheckStopsWhatWouldComeAgain(t *testing.T) {
 	}
 }
 
-// TestAnotherUserReadsNothingOfTheFirst has a session come back with another user
-// name, who may read one of the two topics that the first one could.
+// TestAnotherUserReadsNothingOfTheFirst resumes a session with another user name, which
+// may read one of the two topics that the first one could.
 func TestAnotherUserReadsNothingOfTheFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -163,7 +163,7 @@ func TestAnotherUserReadsNothingOfTheFirst(t *testing.T) {
 	})
 }
 
-// TestRecheckLeavesWhatIsAllowed has nothing change.
+// TestRecheckLeavesWhatIsAllowed: nothing changes.
 func TestRecheckLeavesWhatIsAllowed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -185,7 +185,7 @@ func TestRecheckLeavesWhatIsAllowed(t *testing.T) {
 		synctest.Wait()
 		p.send(`34 07 0001 "t" 0002 00 "2"`)
 		p.expect("50 02 0002")
-		b.Recheck(func(_, _ string) bool { return false }) // for who is connected: p
+		b.Recheck(func(_, _ string) bool { return false }) // called only for connected clients: p
 		p.expect("e0 01 87")
 		a = connectPipe(t, b)
 		a.send(connect)
@@ -195,8 +195,8 @@ func TestRecheckLeavesWhatIsAllowed(t *testing.T) {
 	})
 }
 
-// TestRetainedMessagesAreCountedOnce updates and removes topics again and again
-// where there is room for two.
+// TestRetainedMessagesAreCountedOnce updates and deletes topics again and again where
+// there is room for two.
 func TestRetainedMessagesAreCountedOnce(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -251,10 +251,11 @@ func TestRetainedMessagesAreCountedOnce(t *testing.T) {
 	}
 }
 
-// TestRecheckHoldsForLoginsUnderWay changes who may come in while a login waits: for
-// its judgement, for what the old connection of the same client has said still, or for
-// the next step of an exchange. Whoever was let in by the old rules would stay.
-func TestRecheckHoldsForLoginsUnderWay(t *testing.T) {
+// TestRecheckHoldsForLoginsInProgress changes which clients may connect while a login
+// waits: for its check, for the rest of the input of the same client's old connection,
+// or for the next step of an exchange. A client accepted by the old rules must not
+// stay.
+func TestRecheckHoldsForLoginsInProgress(t *testing.T) {
 	t.Parallel()
 	const (
 		connect = `10 14 0004 "MQTT" 05 82 0000 00 0001 "a" 0004 "user"`
@@ -263,13 +264,13 @@ func TestRecheckHoldsForLoginsUnderWay(t *testing.T) {
 	)
 	for _, row := range []struct {
 		name   string
-		still  bool // the user may come in by the new rules, too
+		still  bool // the new rules allow the user as well
 		old    bool // the client has a connection, whose end is waited for
-		slow   bool // the judgement takes a second
+		slow   bool // the check takes a second
 		answer string
 	}{
-		{"slow judgement", false, false, true, refused},
-		{"slow judgement, still allowed", true, false, true, "{ok5}"},
+		{"slow check", false, false, true, refused},
+		{"slow check, still allowed", true, false, true, "{ok5}"},
 		{"takeover", false, true, false, refused},
 		{"takeover, still allowed", true, true, false, "{ok5}"},
 	} {
@@ -311,13 +312,13 @@ func TestRecheckHoldsForLoginsUnderWay(t *testing.T) {
 				a.expect(`f0 06 18 04 15 0001 "m"`)
 				b.Recheck(func(_, _ string) bool { return true })
 				a.send(`f0 06 18 04 15 0001 "m"`)
-				a.expect(`20 26 00 89 23 1f 0020 "the rules have changed meanwhile"`)
+				a.expect(`20 1c 00 89 19 1f 0016 "the rules have changed"`)
 				_ = a.nc.Close()
 			})
 	})
 }
 
-// twoSteps takes whoever answers.
+// twoSteps accepts every client that answers.
 type twoSteps struct{ asked bool }
 
 func (x *twoSteps) Step([]byte) (answer []byte, done bool, err error) {

@@ -6,8 +6,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// retainLocked stores or removes the retained message of a topic (MQTT-3.3.1-5 to
-// -7). Broker.mu is held.
+// retainLocked stores or deletes the retained message of a topic (MQTT-3.3.1-5 to -7).
+// Broker.mu must be held.
 func (b *Broker) retainLocked(r *route) packet.ReasonCode {
 	old, had := b.retained.GetBytes(r.pub.Topic)
 	if len(r.pub.Payload) == 0 {
@@ -26,7 +26,7 @@ func (b *Broker) retainLocked(r *route) packet.ReasonCode {
 }
 
 // putLocked stores a retained message in place of the one that its topic has, if the
-// limits allow it. Broker.mu is held.
+// limits allow it. Broker.mu must be held.
 func (b *Broker) putLocked(m *message) packet.ReasonCode {
 	name := string(m.topic)
 	old, had := b.retained.Get(name)
@@ -43,7 +43,7 @@ func (b *Broker) putLocked(m *message) packet.ReasonCode {
 	if b.retainedBytesLocked() <= b.opts.MaxRetainedBytes {
 		return packet.Success
 	}
-	if had { // what it takes depends on what is there already
+	if had { // its memory depends on what is stored already
 		_, _ = b.retained.Set(name, old)
 		b.storeLocked(old)
 	} else {
@@ -53,8 +53,8 @@ func (b *Broker) putLocked(m *message) packet.ReasonCode {
 	return packet.QuotaExceeded
 }
 
-// storeLocked and unstoreLocked count a retained message. It may wait in queues too, and is
-// of theirs when it is retained no longer. Broker.mu is held.
+// storeLocked and unstoreLocked count a retained message. It may be in queues as well,
+// and remains counted for them when it is no longer retained. Broker.mu must be held.
 func (b *Broker) storeLocked(m *message) {
 	b.retainedOwn += m.size()
 	m.enter(&b.queued)
@@ -67,9 +67,9 @@ func (b *Broker) unstoreLocked(m *message) {
 	m.leave(&b.queued)
 }
 
-// forgetExpiredLocked removes the retained messages whose time is over
-// (MQTT-3.3.2-5), at most once a second: it looks at all. It reports whether there
-// were any. Broker.mu is held.
+// forgetExpiredLocked removes the retained messages that have expired (MQTT-3.3.2-5).
+// It does so at most once a second, since it looks at all. It reports whether there
+// were any. Broker.mu must be held.
 func (b *Broker) forgetExpiredLocked(now time.Duration) bool {
 	if b.swept != 0 && now-b.swept < time.Second {
 		return false

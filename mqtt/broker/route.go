@@ -15,9 +15,9 @@ type route struct {
 	expires time.Duration // 0 for never
 	kept    *message      // the copy, made when the first subscriber needs one
 	hits    []hit
-	at      map[*client]int // index into hits; used when there are many
-	wait    []*client       // subscribers that the publisher should wait for now
-	late    *client         // one that it should wait for after the messages of this read
+	at      map[*client]int // index into hits; used if there are many
+	wait    []*client       // subscribers that the publisher must wait for now
+	late    *client         // one that it must wait for after the messages of this read
 }
 
 // hit is a client that gets the message.
@@ -25,7 +25,7 @@ type hit struct {
 	cl     *client
 	qos    packet.QoS
 	retain bool
-	share  uint64   // number of a shared subscription, which gives a message of its own; 0 for none
+	share  uint64   // number of a shared subscription, which delivers the message separately; 0 for none
 	ids    []uint32 // subscription identifiers; reused
 }
 
@@ -36,7 +36,7 @@ func (h *hit) keepIDs() []uint32 {
 	return slices.Clone(h.ids)
 }
 
-// keep returns the message as one that outlives the call.
+// keep returns the message in a form that outlives the call.
 func (r *route) keep() *message {
 	if r.kept == nil {
 		r.kept = keep(&r.pub, r.from, r.now)
@@ -44,8 +44,8 @@ func (r *route) keep() *message {
 	return r.kept
 }
 
-// publishLocked handles an inbound PUBLISH and acknowledges it. cl.mu is held, and
-// is let go meanwhile. It reports whether that took noticeable time.
+// publishLocked handles an inbound PUBLISH and acknowledges it. It reports whether that
+// took noticeable time. cl.mu must be held; it is released during the call.
 func (c *conn) publishLocked(cl *client, p *packet.Publish, now time.Duration) (slow bool) {
 	b := c.b
 	b.stats.received.Add(1)
@@ -54,23 +54,23 @@ func (c *conn) publishLocked(cl *client, p *packet.Publish, now time.Duration) (
 		c.reused = true
 		b.log(Event{Kind: EventReused, ClientID: cl.id, Remote: c.remote, Topic: string(p.Topic)})
 	}
-	c.judging = true
+	c.handling = true
 	reason, words := c.deliverLocked(cl, p, now)
-	c.judging = false
+	c.handling = false
 	if reason.Failed() {
 		b.log(Event{Kind: EventNotPublished, ClientID: cl.id, Remote: c.remote, Topic: string(p.Topic), Reason: reason, Text: words})
 	}
 	if c.mustWait() {
 		slow = true
 		c.startTouchedLocked()
-		c.flushLocked() // the earlier messages' acknowledgements do not wait along
+		c.flushLocked() // so that the acknowledgements of earlier messages do not wait too
 		c.waitAllLocked(cl)
 		c.sc.Heard(b.now())
 	}
 	switch {
 	case !c.over:
 		c.sc.AckWith(qos, id, reason, c.explain(words))
-	case qos == 2 && cl.conn != nil: // taken over meanwhile
+	case qos == 2 && cl.conn != nil: // taken over during the wait
 		cl.conn.sc.AckLate(qos, id)
 		cl.conn.startWriterLocked()
 	case qos == 2:
@@ -79,8 +79,8 @@ func (c *conn) publishLocked(cl *client, p *packet.Publish, now time.Duration) (
 	return slow
 }
 
-// waitAllLocked waits for crowded subscribers. cl.mu is held, and is let go
-// meanwhile.
+// waitAllLocked waits for crowded subscribers. cl.mu must be held; it is released
+// during the call.
 func (c *conn) waitAllLocked(cl *client) {
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
@@ -92,7 +92,7 @@ func (c *conn) waitAllLocked(cl *client) {
 	c.route.wait = c.route.wait[:0]
 }
 
-// crowds notes that a subscriber has more than it should.
+// crowds notes that a subscriber has more queued than it should.
 func (r *route) crowds(cl *client) {
 	if cl.queue.bytes < cl.b.opts.QueueBytes && (r.late == nil || r.late == cl) {
 		r.late = cl
@@ -101,9 +101,9 @@ func (r *route) crowds(cl *client) {
 	}
 }
 
-// mustWait reports whether the publisher is to wait before the message is
-// acknowledged. If it is only the number of messages that makes one subscriber
-// crowded, the last of those that came in one read waits for all.
+// mustWait reports whether the publisher must wait before the message is acknowledged.
+// If only one subscriber is crowded, and only by the number of messages, the wait is
+// left to the last message of those that came in one read.
 func (c *conn) mustWait() bool {
 	r := &c.route
 	if r.late != nil {
@@ -114,13 +114,13 @@ func (c *conn) mustWait() bool {
 	return len(r.wait) > 0
 }
 
-// deliverLocked judges a message and sends it to its subscribers. cl.mu is held,
-// and is let go meanwhile.
+// deliverLocked checks a message and sends it to its subscribers. cl.mu must be held;
+// it is released during the call.
 func (c *conn) deliverLocked(cl *client, p *packet.Publish, now time.Duration) (reason packet.ReasonCode, words string) {
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
 	b, o := c.b, &c.b.opts
-	if reason, words := o.judge(p.Topic, p.Properties); reason != packet.Success {
+	if reason, words := o.check(p.Topic, p.Properties); reason != packet.Success {
 		return reason, words
 	}
 	if o.Authorize != nil && !o.Authorize(cl.id, c.username, string(p.Topic), true) {
@@ -158,11 +158,11 @@ func (c *conn) deliverLocked(cl *client, p *packet.Publish, now time.Duration) (
 	return packet.Success, ""
 }
 
-// ownTopic reports whether a topic name is the broker's.
+// ownTopic reports whether a topic name belongs to the broker.
 func ownTopic(name []byte) bool { return len(name) > 4 && string(name[:5]) == "$SYS/" }
 
-// publishKeptLocked sends a message of the broker's own making, a will. Broker.mu
-// is held.
+// publishKeptLocked publishes a message that the broker sends itself: a will. Broker.mu
+// must be held.
 func (b *Broker) publishKeptLocked(m *message, now time.Duration) {
 	r := route{from: m.from, now: now, kept: m}
 	r.pub = packet.Publish{Topic: m.topic, Payload: m.payload, QoS: m.qos, Retain: m.retain, Properties: m.props}
@@ -192,7 +192,7 @@ func (b *Broker) publishKeptLocked(m *message, now time.Duration) {
 	}
 }
 
-// notPublished logs a will that nobody gets.
+// notPublished logs a will that is not published.
 func (b *Broker) notPublished(m *message, reason packet.ReasonCode) {
 	b.log(Event{Kind: EventNotPublished, ClientID: m.from.id, Topic: string(m.topic), Reason: reason, Text: "its will"})
 }
@@ -200,9 +200,9 @@ func (b *Broker) notPublished(m *message, reason packet.ReasonCode) {
 // manyHits is the number from which a client is looked up in a map.
 const manyHits = 16
 
-// matchLocked collects who gets the message: each client once, with the highest QoS
-// and all subscription identifiers of its matching subscriptions (section
-// 3.3.4). Broker.mu is held for reading at least.
+// matchLocked collects the recipients of the message: each client once, with the
+// highest QoS and all subscription identifiers of its matching subscriptions (section
+// 3.3.4). Broker.mu must be held, at least for reading.
 func (b *Broker) matchLocked(r *route) {
 	r.hits = r.hits[:0]
 	clear(r.at)
@@ -238,9 +238,9 @@ func (b *Broker) matchLocked(r *route) {
 	})
 }
 
-// find looks for a client's earlier hit.
+// find returns a client's earlier hit.
 func (r *route) find(cl *client) *hit {
-	if len(cl.subs) < 2 { // guarded by Broker.mu, as the whole search is
+	if len(cl.subs) < 2 { // guarded by Broker.mu, as is the whole search
 		return nil
 	}
 	if len(r.hits) >= manyHits {

@@ -18,8 +18,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 )
 
-// copies publishes one message to t and counts how often it comes to a client,
-// before another that it gets once.
+// copies publishes one message to t and counts how often a client receives it, before
+// another message that it gets once.
 func copies(t *testing.T, addr string, sub *mqtt.Client) (n int) {
 	t.Helper()
 	if _, err := sub.Subscribe(t.Context(), mqtt.Subscription{Filter: "the/end", QoS: 2}); err != nil {
@@ -63,7 +63,8 @@ func TestEveryClientGetsAMessageOnceHoweverManyThereAre(t *testing.T) {
 	}
 }
 
-// A shared subscription and one of the client's own are two (section 4.8.2).
+// A shared subscription and a plain one of the same client are separate (section
+// 4.8.2).
 func TestASharedSubscriptionIsBesideAPlainOne(t *testing.T) {
 	t.Parallel()
 	for _, order := range [][]string{{"t", "$share/g/t"}, {"$share/g/t", "t"}} {
@@ -80,7 +81,7 @@ func TestASharedSubscriptionIsBesideAPlainOne(t *testing.T) {
 	}
 }
 
-func TestRetainedMessagesOfOneSubscribeTakeLittleMemory(t *testing.T) { // not parallel: it measures
+func TestRetainedMessagesOfOneSubscribeTakeLittleMemory(t *testing.T) { // not parallel: it measures memory
 	_, addr := brokertest.Start(t)
 	pub := dial(t, addr, &mqtt.Options{PublishOnly: true})
 	for i := range 1000 {
@@ -146,8 +147,8 @@ func lockedIn(function string) bool {
 	return false
 }
 
-// The old connection's SUBSCRIBE loses the race for the lock against the
-// takeover that ends its session.
+// The old connection's SUBSCRIBE loses the race for the lock to the takeover that ends
+// its session.
 func TestATakenOverSessionDoesNotSubscribe(t *testing.T) { // not parallel: it looks at all goroutines
 	var hold atomic.Bool
 	held, release := make(chan struct{}), make(chan struct{})
@@ -158,7 +159,7 @@ func TestATakenOverSessionDoesNotSubscribe(t *testing.T) { // not parallel: it l
 			<-release
 		}
 	}})
-	t.Cleanup(goOn) // else the broker would not close
+	t.Cleanup(goOn) // otherwise the broker would not close
 	raw := func(s string) net.Conn {
 		nc, err := net.Dial("tcp", addr)
 		if err != nil {
@@ -231,8 +232,8 @@ func TestExpiredMessagesTakeNoRoom(t *testing.T) {
 	})
 }
 
-// A publisher that is slowed down gets the acknowledgements of what was taken,
-// and the answers to its PINGREQ, or it takes the broker for dead.
+// A publisher that is slowed down gets the acknowledgements of what was accepted, and
+// the answers to its PINGREQ. Otherwise it would take the broker for dead.
 func TestASlowedPublisherHearsOfWhatWasTaken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

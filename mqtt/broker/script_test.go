@@ -33,13 +33,13 @@ func scripts(t *testing.T) []*script.Script {
 	return all
 }
 
-// options is how a script needs the broker.
+// options returns the options that a script needs.
 func options(t *testing.T, n *script.Needs) broker.Options {
 	o := broker.Options{
 		ReceiveMaximum: n.ReceiveMaximum, TopicAliasMaximum: n.TopicAliasMaximum, MaxPacketSize: n.MaximumPacketSize,
 		MaxKeepAlive: n.MaximumKeepAlive, MaxSessionExpiry: n.MaximumExpiry, MaxConnections: n.MaximumClients,
 		DisableRetain: n.NoRetain, DisableSharedGroups: n.NoShared, DisableWildcards: n.NoWildcards,
-		ReasonStrings: true, // whose limits scripts look at
+		ReasonStrings: true, // scripts check these limits
 		Log: func(e broker.Event) {
 			if e.Kind == broker.EventPanic {
 				t.Error(e)
@@ -71,8 +71,8 @@ func options(t *testing.T, n *script.Needs) broker.Options {
 	return o
 }
 
-// judge compares the outcome of a script with what is known of it.
-func judge(t *testing.T, s *script.Script, err error) {
+// compare compares the outcome of a script with what is known about it.
+func compare(t *testing.T, s *script.Script, err error) {
 	t.Helper()
 	switch {
 	case err != nil && s.KnownFailure == "":
@@ -82,8 +82,8 @@ func judge(t *testing.T, s *script.Script, err error) {
 	}
 }
 
-// TestScripts plays the clients of scripts/broker to the broker, over pipes
-// and in no time.
+// TestScripts plays the clients of scripts/broker to the broker, over pipes and in
+// virtual time.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	for _, s := range scripts(t) {
@@ -98,7 +98,7 @@ func TestScripts(t *testing.T) {
 					b := broker.New(options(t, &s.Needs))
 					done := make(chan error, 1)
 					go func() { done <- b.Serve(m) }()
-					judge(t, s, s.Dial(t.Context(), m.Dial, &script.Options{Version: v, Strict: true}))
+					compare(t, s, s.Dial(t.Context(), m.Dial, &script.Options{Version: v, Strict: true}))
 					ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 					defer cancel()
 					if err := b.Close(ctx); err != nil {
@@ -111,7 +111,7 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// TestScriptsOverTCP plays those that do not wait, and those below WebSocket,
+// TestScriptsOverTCP plays the scripts that do not wait, and those below WebSocket,
 // over sockets.
 //
 // It shows MQTT-4.2-1, and MQTT-7.1.1-1 of 3.1.1.
@@ -141,7 +141,7 @@ func TestScriptsOverTCP(t *testing.T) {
 					var d net.Dialer
 					return d.DialContext(ctx, "tcp", ln.Addr().String())
 				}
-				judge(t, s, s.Dial(t.Context(), dial, &script.Options{Version: v, Strict: true, Patience: 20 * time.Second}))
+				compare(t, s, s.Dial(t.Context(), dial, &script.Options{Version: v, Strict: true, Patience: 20 * time.Second}))
 				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 				defer cancel()
 				if err := b.Close(ctx); err != nil {
@@ -156,8 +156,8 @@ func TestScriptsOverTCP(t *testing.T) {
 	}
 }
 
-// TestScriptsLeaveNothingBehind plays all scripts that have no special needs to
-// one broker, one after the other.
+// TestScriptsLeaveNothingBehind plays all scripts that have no special needs to one
+// broker, one after the other.
 func TestScriptsLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -170,7 +170,7 @@ func TestScriptsLeaveNothingBehind(t *testing.T) {
 				continue
 			}
 			for _, v := range s.Versions {
-				judge(t, s, s.Dial(t.Context(), m.Dial, &script.Options{Version: v, CleanUp: true}))
+				compare(t, s, s.Dial(t.Context(), m.Dial, &script.Options{Version: v, CleanUp: true}))
 				synctest.Wait()
 				if st := b.Stats(); st.Sessions+st.Retained+st.Connections > 0 {
 					t.Errorf("%s leaves %+v", s.Path, st)

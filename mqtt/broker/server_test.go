@@ -9,7 +9,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// TestSettings has conversations with brokers that are not the default one.
+// TestSettings has conversations with brokers whose options are not the defaults.
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	elsewhere := &broker.Redirect{Reason: packet.UseAnotherServer, Reference: "other:1883"}
@@ -105,7 +105,7 @@ func TestSettings(t *testing.T) {
 			a< 40 03 0001 87
 			a> 82 0d 0002 00 0007 "a/b/c/d" 00
 			a< 90 04 0002 00 8f`},
-		{"a retained message of the client's own is no exception to no local", broker.Options{}, a5 + b5 + `
+		{"no local includes the client's own retained messages", broker.Options{}, a5 + b5 + `
 			a> 31 06 0001 "t" 00 "me"
 			b> 31 06 0001 "u" 00 "it"
 			b> {ping}
@@ -137,7 +137,7 @@ func TestShutdownNamesAnotherServer(t *testing.T) {
 	})
 }
 
-// MQTT-3.1.3-6, -7: MQTT 5.0 allows an empty identifier without a clean start.
+// MQTT-3.1.3-6, -7: MQTT 5.0 allows an empty client ID without a clean start.
 func TestAnAssignedClientIdentifierIsReturned(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

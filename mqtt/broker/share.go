@@ -6,18 +6,18 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// orphan is a message of a shared subscription whose member's session has
-// ended before it took the message.
+// orphan is a message of a shared subscription whose member's session has ended before
+// it took the message.
 type orphan struct {
 	m     *message
 	share uint64
 }
 
 // orphanLocked collects the messages of shared subscriptions that a session leaves
-// behind: those whose delivery has not begun, and those at QoS 1 without an
-// acknowledgement. A begun delivery at QoS 2 ends with the session
-// (MQTT-4.8.2-5), and so does a message that the client has refused
-// (MQTT-4.8.2-6), which is in no session anymore. Broker.mu and cl.mu are held.
+// behind: those whose delivery has not begun, and those at QoS 1 that are
+// unacknowledged. A QoS 2 delivery that has begun ends with the session (MQTT-4.8.2-5),
+// and so does a message that the client has refused (MQTT-4.8.2-6), which is in no
+// session any more. Broker.mu and cl.mu must be held.
 func (b *Broker) orphanLocked(cl *client) {
 	if len(b.shares) == 0 {
 		return
@@ -39,8 +39,8 @@ func (b *Broker) orphanLocked(cl *client) {
 	}
 }
 
-// adoptLocked gives orphans to other members of their shared subscriptions, if
-// there are any. Broker.mu is held and no client.mu.
+// adoptLocked gives orphans to other members of their shared subscriptions, if there
+// are any. Broker.mu must be held and no client.mu.
 func (b *Broker) adoptLocked(now time.Duration) {
 	if len(b.orphans) == 0 {
 		return

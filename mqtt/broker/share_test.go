@@ -8,8 +8,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker"
 )
 
-// TestAMemberOfASharedSubscriptionDies has two members, a and b; a ends while
-// it owes an answer (section 4.8.2).
+// TestAMemberOfASharedSubscriptionDies has two members, a and b; a ends while it owes
+// an acknowledgement (section 4.8.2).
 //
 // It shows MQTT-3.3.2-6.
 func TestAMemberOfASharedSubscriptionDies(t *testing.T) {
@@ -23,7 +23,7 @@ func TestAMemberOfASharedSubscriptionDies(t *testing.T) {
 		name, connect, qos string
 		publish            []string // to a, b, a and so on
 		reach              []string // a, of publish
-		refuse             string   // a's answer
+		refuse             string   // a's acknowledgement
 		after              time.Duration
 		adopted            string
 	}{
@@ -91,9 +91,9 @@ func TestAMemberOfASharedSubscriptionDies(t *testing.T) {
 	}
 }
 
-// A message that moves has the subscription identifier of the member that gets it,
-// and never that of the one that did not take it (MQTT-3.3.4-3), whether it was sent
-// or waited; retained as published holds by the new member's word too.
+// A message that moves has the subscription identifier of the member that gets it, and
+// never that of the one that did not take it (MQTT-3.3.4-3), whether it was sent or
+// waited. Retain As Published, too, is that of the new member.
 func TestAMovedMessageIsTheNewMembers(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, id, moved string }{
@@ -132,7 +132,7 @@ func TestAMovedMessageIsTheNewMembers(t *testing.T) {
 	}
 }
 
-func TestTheBrokerTellsOfItself(t *testing.T) {
+func TestTheBrokerPublishesItsValues(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(broker.Options{})
@@ -145,7 +145,8 @@ func TestTheBrokerTellsOfItself(t *testing.T) {
 		p.send(`82 18 0002 00 0012 "$SYS/broker/uptime" 00 82 23 0003 00 001d "$SYS/broker/clients/connected" 08`)
 		p.expect(`90 04 0002 00 00 31 1e 0012 "$SYS/broker/uptime" 00 "0 seconds"`)
 		p.expect(`90 04 0003 00 00 31 21 001d "$SYS/broker/clients/connected" 00 "1"`)
-		p.expect(`30 1f 0012 "$SYS/broker/uptime" 00 "10 seconds"`) // by virtual time; the other value is as it was
+		// by virtual time; the other value is unchanged
+		p.expect(`30 1f 0012 "$SYS/broker/uptime" 00 "10 seconds"`)
 		q := connectPipe(t, b)
 		q.send(`10 0e 0004 "MQTT" 05 02 0000 00 0001 "b"`)
 		q.expect("{ok5}")

@@ -10,8 +10,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker"
 )
 
-// A packet that takes longer than the keep alive is no silence, as long as it gets
-// on; its last kilobyte, which any link brings in that time, is not waited for.
+// A packet that takes longer than the keep alive is not silence, as long as it
+// progresses. Its last kilobyte, which any link can carry in that time, gets no
+// extension.
 func TestALongPacketIsNoSilence(t *testing.T) {
 	t.Parallel()
 	for _, v := range []struct{ connect, ok, publish, answer, bye string }{
@@ -57,7 +58,7 @@ func TestALongPacketIsNoSilence(t *testing.T) {
 	}
 }
 
-// A subscriber that reads 2 kB a second reads.
+// A subscriber that reads 2 kB a second is reading.
 func TestASlowLinkIsNotStalled(t *testing.T) {
 	t.Parallel()
 	const size = 100_000
@@ -86,9 +87,9 @@ func TestASlowLinkIsNotStalled(t *testing.T) {
 	})
 }
 
-// A silent client is cut off one and a half times its keep alive after its last
-// packet, and not before; the server's own keep alive goes before the client's
-// (section 3.2.2.3.14).
+// A silent client is disconnected one and a half times its keep alive after its last
+// packet, and not before. The server's keep alive overrides the client's (section
+// 3.2.2.3.14).
 //
 // It shows MQTT-3.1.2-22 and MQTT-3.2.2-21.
 func TestWhenSilenceEnds(t *testing.T) {
@@ -160,8 +161,8 @@ func TestWhenSilenceEnds(t *testing.T) {
 	}
 }
 
-// Nothing is asked of a client that is sent elsewhere, and nothing is kept of it.
-func TestWhoIsSentElsewhereLeavesNothing(t *testing.T) {
+// A client that is redirected is not asked for anything, and nothing of it is kept.
+func TestARedirectedClientLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		to              broker.Redirect
@@ -172,7 +173,7 @@ func TestWhoIsSentElsewhereLeavesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := broker.New(broker.Options{Redirect: &c.to, Authenticate: slowJudge})
+				b := broker.New(broker.Options{Redirect: &c.to, Authenticate: slowCheck})
 				defer closeBroker(t, b)
 				start := time.Now()
 				for connect, answer := range map[string]string{

@@ -5,16 +5,16 @@ import (
 	"syscall"
 )
 
-// socket is a network connection. Where that is possible, reading and writing
-// can be tried without waiting.
+// socket is a network connection. Where possible, reading and writing can be tried
+// without waiting.
 type socket struct {
 	nc  net.Conn
 	raw syscall.RawConn // of nc; nil if trying is not possible
 
-	// A write that is tried: its bytes, and how many went out.
-	put  func(fd uintptr)
-	some []byte
-	went int
+	// A tried write: its bytes, and how many were written.
+	put        func(fd uintptr)
+	tryBuf     []byte
+	tryWritten int
 }
 
 func (s *socket) init(nc net.Conn) {
@@ -22,7 +22,7 @@ func (s *socket) init(nc net.Conn) {
 	if !canTry {
 		return
 	}
-	// These types themselves: what wraps them may have bytes of its own.
+	// Only these types: a wrapper may hold bytes itself.
 	switch nc := nc.(type) {
 	case *net.TCPConn:
 		s.raw, _ = nc.SyscallConn()
@@ -30,15 +30,15 @@ func (s *socket) init(nc net.Conn) {
 		s.raw, _ = nc.SyscallConn()
 	}
 	if s.raw != nil {
-		s.put = func(fd uintptr) { s.went = writeNow(fd, s.some) }
+		s.put = func(fd uintptr) { s.tryWritten = writeNow(fd, s.tryBuf) }
 	}
 }
 
-// writeSome writes what the socket takes at once. It is for one goroutine at a
-// time, and needs raw.
+// writeSome writes what the socket takes at once. It must not be called concurrently,
+// and needs raw.
 func (s *socket) writeSome(b []byte) (n int) {
-	s.some, s.went = b, 0
-	_ = s.raw.Control(s.put) // an error will be the next write's too
-	s.some = nil
-	return s.went
+	s.tryBuf, s.tryWritten = b, 0
+	_ = s.raw.Control(s.put) // the next write returns the error too
+	s.tryBuf = nil
+	return s.tryWritten
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A write that is tried tells what went out by it, and nothing of an earlier one.
+// A tried write reports how much it has written, and nothing of an earlier write.
 func TestWhatATriedWriteTakes(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
@@ -33,7 +33,7 @@ func TestWhatATriedWriteTakes(t *testing.T) {
 	if n := s.writeSome([]byte("abc")); n != 3 {
 		t.Errorf("an empty socket takes %d bytes of 3", n)
 	}
-	_ = mine.Close() // which can only be told by an error
+	_ = mine.Close() // only an error can report that
 	if n := s.writeSome([]byte("abc")); n != 0 {
 		t.Errorf("a closed socket takes %d bytes", n)
 	}

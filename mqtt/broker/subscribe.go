@@ -26,14 +26,14 @@ type subscription struct {
 	id      uint32 // subscription identifier; 0 for none
 }
 
-// share is a group of clients with a shared subscription (section 4.8.2).
-// Its members are guarded by Broker.mu.
+// share is a group of clients with a shared subscription (section 4.8.2). Broker.mu
+// guards its members.
 type share struct {
 	inner   string
 	number  uint64 // from 1; 32 bits
 	members []member
 
-	mu   sync.Mutex // for pick, which readers of Broker.mu call at the same time
+	mu   sync.Mutex // for pick, which may be called concurrently with Broker.mu read-locked
 	next int
 }
 
@@ -42,8 +42,8 @@ type member struct {
 	s  subscription
 }
 
-// pick chooses the member for the next message: in turn among those that are
-// connected and not crowded, else among those connected, else anybody.
+// pick chooses the member for the next message: in turn among those that are connected
+// and not crowded, otherwise among those connected, otherwise among all.
 func (g *share) pick() (*client, subscription) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -72,19 +72,19 @@ func (g *share) pick() (*client, subscription) {
 	return m.cl, m.s
 }
 
-// subscribeLocked handles SUBSCRIBE. cl.mu is held, and is let go meanwhile.
+// subscribeLocked handles SUBSCRIBE. cl.mu must be held; it is released during the
+// call.
 func (c *conn) subscribeLocked(cl *client, p *packet.Subscribe, now time.Duration) {
 	b := c.b
 	cl.mu.Unlock()
 	defer cl.mu.Lock()
-	// Kept to the end, so that no live message overtakes SUBACK or a retained
-	// message.
+	// Held to the end, so that no live message overtakes SUBACK or a retained message.
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	cl.mu.Lock()
 	gone := cl.gone
 	cl.mu.Unlock()
-	if gone { // taken over meanwhile; nobody would end the subscriptions
+	if gone { // taken over; the subscriptions would never be removed
 		return
 	}
 	id, _ := p.Properties.Uint(packet.SubscriptionIdentifier)
@@ -146,7 +146,7 @@ func (c *conn) subscribeLocked(cl *client, p *packet.Subscribe, now time.Duratio
 				if cl.queue.n-cl.queue.count < b.opts.MaxRetained && (cl.queue.n < b.opts.QueueMessages || !b.queuesFull()) {
 					cl.queue.push(e)
 				} else {
-					c.kickForLocked(packet.QuotaExceeded, "it subscribes faster than it takes the retained messages")
+					c.kickForLocked(packet.QuotaExceeded, "it subscribes faster than it reads the retained messages")
 				}
 			})
 		}
@@ -154,19 +154,19 @@ func (c *conn) subscribeLocked(cl *client, p *packet.Subscribe, now time.Duratio
 	}
 }
 
-// subackLocked answers a request; a client that cannot take the answer is gone
-// (MQTT-3.1.2-24). client.mu is held.
+// subackLocked answers a request. A client that cannot take the answer is disconnected
+// (MQTT-3.1.2-24). client.mu must be held.
 func (c *conn) subackLocked(p *packet.Suback) {
 	if errors.Is(c.sc.Suback(p), session.ErrTooLarge) {
 		c.kickLocked(packet.PacketTooLarge)
 	}
 }
 
-// wellFormed is the error of a packet with a topic filter that is none. Such a
-// packet is malformed and ends the connection (MQTT-4.8.0-1 of 3.1.1,
-// MQTT-4.13.1-1 of 5.0): 0x8F is for filters that are correctly formed and not
-// accepted. Share names are of 5.0. Before, $share/g is a filter like any
-// other, and one that is refused, as it means nothing here.
+// wellFormed returns an error for a packet with an invalid topic filter. Such a packet
+// is malformed and ends the connection (MQTT-4.8.0-1 of 3.1.1, MQTT-4.13.1-1 of 5.0):
+// 0x8F is for filters that are correctly formed but not accepted. Share names exist
+// only in 5.0. Before that, $share/g is a filter like any other, which is refused since
+// it has no meaning here.
 func (c *conn) wellFormed(t packet.Type, filter []byte) error {
 	err := topic.ValidateFilterBytes(filter)
 	if err == nil {
@@ -182,7 +182,7 @@ func (c *conn) wellFormed(t packet.Type, filter []byte) error {
 	return &bad
 }
 
-// refusedFilter says why a filter was refused.
+// refusedFilter returns the text for a refused filter.
 func refusedFilter(filter string, reason packet.ReasonCode) string {
 	switch reason {
 	case packet.TopicFilterInvalid:
@@ -193,7 +193,7 @@ func refusedFilter(filter string, reason packet.ReasonCode) string {
 	return strconv.Quote(filter) + ": " + reason.String()
 }
 
-// addLocked makes or replaces a subscription. Broker.mu is held.
+// addLocked adds or replaces a subscription. Broker.mu must be held.
 func (b *Broker) addLocked(c *conn, cl *client, filter string, s subscription, again bool) packet.ReasonCode {
 	o := &b.opts
 	if topic.ValidateFilter(filter) != nil || len(filter) > o.MaxTopicBytes {
@@ -240,20 +240,20 @@ func (b *Broker) addLocked(c *conn, cl *client, filter string, s subscription, a
 	if !again {
 		b.countedLocked(filter, 1)
 		if b.subscriptionBytesLocked() > o.MaxSubscriptionBytes {
-			b.removeLocked(cl, filter) // what it takes depends on what is there already
+			b.removeLocked(cl, filter) // its memory depends on what is stored already
 			return packet.QuotaExceeded
 		}
 	}
 	return packet.ReasonCode(s.options.QoS())
 }
 
-// removeLocked ends a subscription. Broker.mu is held.
+// removeLocked ends a subscription. Broker.mu must be held.
 func (b *Broker) removeLocked(cl *client, filter string) bool {
 	if _, has := cl.subs[filter]; !has {
 		return false
 	}
 	delete(cl.subs, filter)
-	if cl.most > 64 && len(cl.subs) < cl.most/4 { // else the map stays as large as it ever was
+	if cl.most > 64 && len(cl.subs) < cl.most/4 { // otherwise the map would keep its greatest size
 		cl.subs, cl.most = maps.Clone(cl.subs), len(cl.subs)
 	}
 	b.countedLocked(filter, -1)
@@ -274,7 +274,8 @@ func (b *Broker) removeLocked(cl *client, filter string) bool {
 	return true
 }
 
-// unsubscribeLocked handles UNSUBSCRIBE. cl.mu is held, and is let go meanwhile.
+// unsubscribeLocked handles UNSUBSCRIBE. cl.mu must be held; it is released during the
+// call.
 func (c *conn) unsubscribeLocked(cl *client, p *packet.Unsubscribe) {
 	ack := packet.Suback{Type: packet.UNSUBACK, PacketID: p.PacketID, Codes: make([]byte, len(p.Filters))}
 	c.removeAllLocked(cl, p, &ack)

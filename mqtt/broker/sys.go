@@ -8,8 +8,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// system publishes what the broker tells of itself in $SYS topics (section
-// 4.7.2), while there are subscriptions to them. Guarded by Broker.mu.
+// system publishes the broker's own values in $SYS topics (section 4.7.2), while there
+// are subscriptions to them. Broker.mu guards it.
 type system struct {
 	subs  int // subscriptions to $SYS topics
 	timer *time.Timer
@@ -23,8 +23,8 @@ func (s *system) stop() {
 	}
 }
 
-// countedLocked notes that a subscription was added (1) or removed (-1). Broker.mu
-// is held.
+// countedLocked notes that a subscription was added (1) or removed (-1). Broker.mu must
+// be held.
 func (b *Broker) countedLocked(filter string, n int) {
 	b.subCount += n
 	b.subOwn += n * ownBytes(filter)
@@ -65,12 +65,12 @@ func (b *Broker) tickLaterLocked() {
 	close(ready)
 }
 
-// sysMessage is a retained message that the store of retained ones never has.
+// sysMessage returns a retained message that is never stored.
 func sysMessage(name, value string) *message {
 	return &message{topic: []byte(name), payload: []byte(value), retain: true, sys: true}
 }
 
-// sysValuesLocked are the topics and their values at this moment. Broker.mu is held.
+// sysValuesLocked returns the topics and their current values. Broker.mu must be held.
 func (b *Broker) sysValuesLocked() map[string]string {
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return map[string]string{
@@ -86,8 +86,8 @@ func (b *Broker) sysValuesLocked() map[string]string {
 	}
 }
 
-// retainedOfLocked calls visit for the retained messages of a filter; those of $SYS
-// are made at this moment. Broker.mu is held.
+// retainedOfLocked calls visit for the retained messages that match a filter; those of
+// $SYS are created by the call. Broker.mu must be held.
 func (b *Broker) retainedOfLocked(filter string, visit func(m *message)) {
 	if !strings.HasPrefix(filter, "$SYS/") {
 		b.retained.Match(filter, func(_ string, m *message) { visit(m) })

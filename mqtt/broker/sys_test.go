@@ -16,7 +16,7 @@ func TestTheValuesOfTheBroker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(broker.Options{Version: "v", QueueMessages: 1})
 		defer closeBroker(t, b)
-		// a stays, c is away with a session of its own and a full queue, d is gone.
+		// a is connected, c is absent with a session and a full queue, d is gone.
 		for _, connect := range []string{
 			`10 13 0004 "MQTT" 05 00 0000 05 11 0000003c 0001 "c"`,
 			`10 0e 0004 "MQTT" 05 02 0000 00 0001 "d"`,
@@ -39,7 +39,7 @@ func TestTheValuesOfTheBroker(t *testing.T) {
 		for _, m := range []string{
 			`32 06 0001 "t" 0001 00`, // waits for c
 			`32 06 0001 "t" 0002 00`, // is dropped
-			`32 06 0001 "t" 0003 00`, // too
+			`32 06 0001 "t" 0003 00`, // is dropped too
 		} {
 			a.send(m)
 			a.expect("40 02 " + m[15:19])
@@ -48,7 +48,7 @@ func TestTheValuesOfTheBroker(t *testing.T) {
 		a.expect(`30 05 0001 "v" 00 "x"`)
 		a.send(`31 05 0001 "x" 00 "1" 31 05 0001 "y" 00 "1" 31 05 0001 "z" 00 "1" 31 05 0001 "z" 00 "2" 31 04 0001 "y" 00 {ping}`)
 		a.expect("{pong}")
-		time.Sleep(90*time.Second - time.Nanosecond) // c's session is over then
+		time.Sleep(90*time.Second - time.Nanosecond) // c's session has then expired
 		check := func(values map[string]string) {
 			t.Helper()
 			for name, value := range values {

@@ -2,8 +2,8 @@ package broker
 
 import "testing"
 
-// The topics of $SYS cost nothing while nobody subscribes to one.
-func TestSysTicksWhileSomebodySubscribes(t *testing.T) {
+// The topics of $SYS cost nothing without subscribers.
+func TestSysTicksOnlyForSubscribers(t *testing.T) {
 	t.Parallel()
 	b := New(Options{})
 	b.mu.Lock()

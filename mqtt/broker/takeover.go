@@ -10,53 +10,54 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// A client that has said DISCONNECT and closed its socket is through, and may
-// connect again at once. What it has sent is in the socket then, and was sent:
-// so a connection hears out what its socket has, and what was on the way to it,
-// before another takes its place (MQTT-3.1.4-3), and so it does when it can no
-// longer be written to. Else messages would be lost without anybody's fault, and
-// the will of a client that has said goodbye would be published (MQTT-3.14.4-3).
+// A client that has sent DISCONNECT and closed its socket is done, and may reconnect at
+// once. What it has sent may then still be in the server's socket, and must be handled.
+// So before another connection takes its place (MQTT-3.1.4-3), and when it can no
+// longer be written to, a connection is heard out: it handles what its socket has, and
+// what is still on the way to it. Otherwise messages would be lost without any fault of
+// the client, and the will of a client that has sent DISCONNECT would be published
+// (MQTT-3.14.4-3).
 
 const (
-	// hearSize is how much a connection still reads then, in bytes: one whose
-	// client goes on sending must not keep its successor waiting.
+	// hearSize is how much a connection that is heard out may still read, in bytes: a
+	// client that keeps sending must not keep its successor waiting.
 	hearSize = 1 << 20
 
-	// quietTime is how long its socket must have been empty: what the client has
-	// written may be on the way still when the socket has been read empty.
+	// quietTime is how long the socket must have been empty: what the client has
+	// written may still be on the way when the socket has been read empty.
 	quietTime = 100 * time.Millisecond
 
-	// quietMost is how long it waits for that, if its client goes on sending a
-	// little at a time. What is in the socket then is read all the same.
+	// quietMost is how long the connection waits for that, if its client keeps sending
+	// a little at a time. What is in the socket by then is still read.
 	quietMost = 500 * time.Millisecond
 
-	// hearTime is how long the successor waits while subscribers of what is
-	// heard are behind. Then they are not waited for.
+	// hearTime is how long the successor waits while subscribers of the messages that
+	// are heard out are behind. After that they are not waited for.
 	hearTime = time.Second
 
-	// orderTime is how long it waits for the CONNECT and for the login of an
+	// orderTime is how long the successor waits for the CONNECT and for the login of an
 	// earlier connection.
 	orderTime = 250 * time.Millisecond
 
-	// precedeMost is how many earlier connections are looked at for that.
+	// precedeMost is how many earlier connections are searched for that.
 	precedeMost = 16
 )
 
-// hearing is how a connection is heard out.
+// hearing is the state of a connection that is heard out.
 type hearing struct {
 	// Guarded by client.mu.
-	done   chan struct{} // somebody waits until what the socket has is handled; nil while nobody does
-	urgent bool          // and has waited for long: subscribers that are behind are not waited for
-	urged  chan struct{} // closed when that comes to be, for run; nil while it does not wait
+	done   chan struct{} // closed when the socket's input is handled; nil if no goroutine waits for that
+	urgent bool          // the wait has been long: subscribers that are behind are not waited for
+	urged  chan struct{} // closed when urgent is set, for run; nil while run does not wait
 
-	// Of run alone.
+	// Used by run only.
 	listens bool          // it reads only what the socket has
-	found   bool          // the last look into it has found something
+	found   bool          // the last look into the socket found something
 	left    int           // bytes that it may still read
-	quietBy time.Duration // until when it waits to find nothing; broker time
+	quietBy time.Duration // until when it waits for the socket to be quiet; broker time
 }
 
-// end tells who waits for it. It is called by run, with client.mu.
+// end ends the hearing and wakes its waiters. run calls it, with client.mu held.
 func (h *hearing) end() {
 	h.listens = false
 	if h.done != nil {
@@ -65,8 +66,8 @@ func (h *hearing) end() {
 	}
 }
 
-// hearOutLocked has the connection handle what its socket has. The channel is closed
-// when it has, or is over. client.mu is held.
+// hearOutLocked makes the connection handle what its socket has. The channel is closed
+// when it has done so, or is over. client.mu must be held.
 func (c *conn) hearOutLocked() <-chan struct{} {
 	if c.hearing.done == nil {
 		c.hearing.done = make(chan struct{})
@@ -76,14 +77,14 @@ func (c *conn) hearOutLocked() <-chan struct{} {
 }
 
 // hearsLocked reports whether the connection is being heard out, and sets the read
-// deadline for that. It ends the hearing when that is over. client.mu is held.
+// deadline for that. It ends the hearing when that is complete. client.mu must be held.
 func (c *conn) hearsLocked() bool {
 	h := &c.hearing
 	if h.done == nil {
 		return false
 	}
 	now := c.b.now()
-	if !h.listens { // asked since it has looked into the socket last
+	if !h.listens { // requested since its last look into the socket
 		h.listens, h.found, h.left, h.quietBy = true, true, hearSize, now+quietMost
 	}
 	wait := time.Duration(0)
@@ -93,7 +94,7 @@ func (c *conn) hearsLocked() bool {
 	switch {
 	case h.left <= 0, !h.found && wait <= 0:
 		h.end()
-		c.deadline = 0 // that of the socket has been moved
+		c.deadline = 0 // the deadline of the socket has been changed
 		return false
 	case h.found: // there may be more
 		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
@@ -103,7 +104,7 @@ func (c *conn) hearsLocked() bool {
 	return true
 }
 
-// urgeLocked has the connection wait for nobody. client.mu is held.
+// urgeLocked makes the connection stop waiting for subscribers. client.mu must be held.
 func (c *conn) urgeLocked() {
 	h := &c.hearing
 	h.urgent = true
@@ -114,8 +115,8 @@ func (c *conn) urgeLocked() {
 	}
 }
 
-// impatience is closed when the connection is to wait for nobody; nil if that
-// is so already. No lock is held.
+// impatience returns a channel that is closed when the connection must stop waiting for
+// subscribers, nil if it must already. No lock may be held.
 func (c *conn) impatience(cl *client) <-chan struct{} {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
@@ -128,13 +129,12 @@ func (c *conn) impatience(cl *client) <-chan struct{} {
 	return c.hearing.urged
 }
 
-// claim waits until the identifier is the connection's to take, and returns
-// its session, if it has one. Broker.mu is locked then, and client.mu of that
-// session.
+// claim waits until the connection may take the client ID, and returns its session, if
+// it has one. Broker.mu is then locked, and client.mu of that session.
 func (b *Broker) claim(c *conn, id string) *client {
 	began := b.now()
 	for b.preceded(c) && b.now()-began < orderTime {
-		time.Sleep(time.Millisecond) // seldom: its reader is about to run
+		time.Sleep(time.Millisecond) // rare: its reader is about to run
 	}
 	b.comers.wait(c, began+orderTime-b.now(), b.done)
 	var heard *conn
@@ -157,8 +157,8 @@ func (b *Broker) claim(c *conn, id string) *client {
 	}
 }
 
-// heed waits until a connection is heard out. It has StallTimeout for that,
-// however busy the machine or slow Authorize.
+// heed waits until a connection is heard out. That may take StallTimeout after it was
+// urged, however busy the machine or slow Authorize.
 func (b *Broker) heed(cl *client, old *conn, done <-chan struct{}) {
 	timer := time.NewTimer(hearTime)
 	defer timer.Stop()
@@ -177,13 +177,14 @@ func (b *Broker) heed(cl *client, old *conn, done <-chan struct{}) {
 	}
 }
 
-// preceded reports whether a connection that came before c from the same address has
-// a CONNECT in its socket still, as far as can be told. A client that sends all it
-// has and closes, without waiting for CONNACK, may be here again before anybody has
-// read that; it must not be taken over by its own past. Who is silent is in nobody's
-// way.
+// preceded reports whether, as far as is known, an earlier connection from the same
+// address still has a CONNECT in its socket. A client that sends everything and closes,
+// without waiting for CONNACK, may be back before that has been read; its old
+// connection must not take over the new one. A connection that has sent nothing delays
+// no other.
 func (b *Broker) preceded(c *conn) bool {
-	from := func(c *conn) netip.Addr { return hostOf(transport.UnderlyingConn(c.nc).RemoteAddr()) } // which is there at once
+	// which is known at once
+	from := func(c *conn) netip.Addr { return hostOf(transport.UnderlyingConn(c.nc).RemoteAddr()) }
 	b.connMu.Lock()
 	defer b.connMu.Unlock()
 	if c.entry.place == nil || b.closing {
@@ -198,7 +199,8 @@ func (b *Broker) preceded(c *conn) bool {
 	return false
 }
 
-// hasSpoken notes that nobody needs to wait for the connection's CONNECT.
+// hasSpoken notes that the connection's CONNECT has arrived and is not waited for any
+// more.
 func (c *conn) hasSpoken() {
 	c.try = c.tryRead
 	c.b.connMu.Lock()
@@ -206,10 +208,10 @@ func (c *conn) hasSpoken() {
 	c.entry.spoke = true
 }
 
-// comers are the connections whose CONNECT is being judged, by who they say
-// they are, in the order in which the connections came: a login that takes long is not
-// overtaken by that of the connection which the client has made after it. Who
-// has another address or user name stands elsewhere, and is in nobody's way.
+// comers holds the connections whose CONNECT is being checked, by client ID, user name
+// and address, in the order in which they were opened. A login that takes long is thus
+// not overtaken by that of a later connection of the same client. Clients with another
+// address or user name do not wait for it.
 type comers struct {
 	mu sync.Mutex
 	of map[string][]place
@@ -217,15 +219,17 @@ type comers struct {
 
 type place struct {
 	c    *conn
-	turn chan struct{} // closed when the place is the first; nil while nobody waits for that
+	turn chan struct{} // closed when the place is the first; nil if no goroutine waits for that
 }
 
-// enter is for a CONNECT that has come; one without an identifier gets its own.
+// enter adds a connection whose CONNECT has arrived. One without a client ID gets no
+// place, since its ID is unique.
 func (l *comers) enter(c *conn, id, username string) {
 	if id == "" {
 		return
 	}
-	c.entry.comer = id + "\x00" + username + "\x00" + c.host() // the first two have no null characters
+	// neither the ID nor the user name has null characters
+	c.entry.comer = id + "\x00" + username + "\x00" + c.host()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.of == nil {
@@ -236,8 +240,8 @@ func (l *comers) enter(c *conn, id, username string) {
 	l.of[c.entry.comer] = slices.Insert(places, i, place{c: c})
 }
 
-// leave is for one that is accepted, or is not going to be. It may be called
-// again.
+// leave removes a connection that is accepted, or will not be. It may be called more
+// than once.
 func (l *comers) leave(c *conn) {
 	if c.entry.comer == "" {
 		return
@@ -257,8 +261,8 @@ func (l *comers) leave(c *conn) {
 	c.entry.comer = ""
 }
 
-// wait waits until the connection is the first of its kind, but not for longer
-// than most: whoever cannot log in must not keep others from it.
+// wait waits until the connection is the first for its key, but no longer than most: a
+// client that cannot log in must not keep others from it.
 func (l *comers) wait(c *conn, most time.Duration, done <-chan struct{}) {
 	l.mu.Lock()
 	places := l.of[c.entry.comer]

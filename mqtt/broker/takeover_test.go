@@ -22,9 +22,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
-// holding is a broker whose reader of a connection takes a tenth of a second
-// for each message to the topic "hold": all that comes behind it is in the
-// socket when the next connection comes.
+// holding returns the options of a broker that takes a tenth of a second for each
+// message to the topic "hold": everything after it is still in the socket when the next
+// connection arrives.
 func holding() broker.Options {
 	return broker.Options{Authorize: func(_, _, topic string, write bool) bool {
 		if write && topic == "hold" {
@@ -34,7 +34,7 @@ func holding() broker.Options {
 	}}
 }
 
-// inMemory runs f in a bubble, with a broker and what connects to it.
+// inMemory runs f in a bubble, with a broker and a function that connects to it.
 func inMemory(t *testing.T, o broker.Options, f func(t *testing.T, b *broker.Broker, dial func() (net.Conn, error))) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -50,8 +50,8 @@ func inMemory(t *testing.T, o broker.Options, f func(t *testing.T, b *broker.Bro
 	})
 }
 
-// TestWhatTheOldConnectionHasReceivedIsHeard has one connection take the
-// identifier while the other's reader is behind.
+// TestWhatTheOldConnectionHasReceivedIsHeard makes one connection take over the client
+// ID while the other's reader is behind.
 func TestWhatTheOldConnectionHasReceivedIsHeard(t *testing.T) {
 	t.Parallel()
 	const (
@@ -64,7 +64,7 @@ func TestWhatTheOldConnectionHasReceivedIsHeard(t *testing.T) {
 		two    = `30 04 0001 "t" "2"`
 		again  = "b> 10 0d 0004 \"MQTT\" 04 02 0000 0001 \"a\"\nb< {ok4}\n"
 		resume = "b> " + keep + "\nb< {ok5 present}\n"
-		alive  = "b> {ping}\nb< {pong}\nw> {ping}\nw< {pong}" // and nothing else has come
+		alive  = "b> {ping}\nb< {pong}\nw> {ping}\nw< {pong}" // and nothing else has arrived
 		gone   = "w< 30 07 0001 \"w\" \"gone\"\n"
 	)
 	for _, c := range []conversation{
@@ -177,8 +177,8 @@ func TestWhatTheOldConnectionHasReceivedIsHeard(t *testing.T) {
 	}
 }
 
-// TestAConnectionThatCannotBeWrittenToIsHeardOut has a client that does not
-// wait for its acknowledgements: the first of them finds nobody.
+// TestAConnectionThatCannotBeWrittenToIsHeardOut has a client that does not wait for
+// its acknowledgements: the first of them finds the connection closed.
 func TestAConnectionThatCannotBeWrittenToIsHeardOut(t *testing.T) {
 	t.Parallel()
 	inMemory(t, holding(), func(t *testing.T, b *broker.Broker, dial func() (net.Conn, error)) {
@@ -227,7 +227,7 @@ func memoryPeer(t *testing.T, dial func() (net.Conn, error)) *pipePeer {
 	return &pipePeer{t, nc}
 }
 
-// TestATakeoverIsNotStalled has an old connection whose client never stops.
+// TestATakeoverIsNotStalled has an old connection whose client never stops sending.
 func TestATakeoverIsNotStalled(t *testing.T) {
 	t.Parallel()
 	inMemory(t, broker.Options{}, func(t *testing.T, b *broker.Broker, dial func() (net.Conn, error)) {
@@ -253,9 +253,9 @@ func TestATakeoverIsNotStalled(t *testing.T) {
 		}
 		through.Store(true)
 		flood.Wait()
-		// All that has come until the broker saw the second CONNECT, which is what the
-		// connection's buffers hold and on a busy machine some more, and a mebibyte
-		// behind that. Without a bound it would go on for ever.
+		// Everything that had arrived when the broker saw the second CONNECT, which is
+		// what the connection's buffers hold and some more on a busy machine, and a
+		// mebibyte after that. Without a bound it would go on forever.
 		if n := b.Stats().Received; n > 16<<20/6 {
 			t.Errorf("%d messages were heard", n)
 		}
@@ -263,16 +263,16 @@ func TestATakeoverIsNotStalled(t *testing.T) {
 	})
 }
 
-// TestWhatIsOnTheWayIsHeard has the old connection's bytes come in pieces, after
-// the CONNECT of the new one.
+// TestWhatIsOnTheWayIsHeard sends the old connection's bytes in pieces, after the
+// CONNECT of the new one.
 func TestWhatIsOnTheWayIsHeard(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name   string
-		idle   time.Duration // of the old connection when the new one comes
-		pieces int           // of the old one's messages, that come behind that
+		idle   time.Duration // how long the old connection was idle when the new one arrives
+		pieces int           // of the old one's messages, sent after that
 		apart  time.Duration
-		bye    bool          // its DISCONNECT comes with the last
+		bye    bool          // its DISCONNECT follows the last piece
 		waits  time.Duration // until the CONNACK of the new one
 		heard  int
 	}{
@@ -280,7 +280,7 @@ func TestWhatIsOnTheWayIsHeard(t *testing.T) {
 		{"a late goodbye", 50 * time.Millisecond, 1, 40 * time.Millisecond, true, 40 * time.Millisecond, 1},
 		{"nothing more", 50 * time.Millisecond, 0, 0, false, 50 * time.Millisecond, 0},
 		{"nothing for a while", time.Minute, 0, 0, false, 0, 0},
-		{"a piece now and then, for ever", 0, 1000, 35 * time.Millisecond, false, 500 * time.Millisecond, 14},
+		{"a piece now and then, forever", 0, 1000, 35 * time.Millisecond, false, 500 * time.Millisecond, 14},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -327,8 +327,8 @@ func TestWhatIsOnTheWayIsHeard(t *testing.T) {
 	}
 }
 
-// TestATakeoverWaitsForSubscribersASecond has an old connection whose messages
-// are for a subscriber that acknowledges none.
+// TestATakeoverWaitsForSubscribersASecond has an old connection whose messages are for
+// a subscriber that acknowledges none.
 func TestATakeoverWaitsForSubscribersASecond(t *testing.T) {
 	t.Parallel()
 	inMemory(t, broker.Options{QueueMessages: 2, MaxInflight: 1}, func(t *testing.T, b *broker.Broker, dial func() (net.Conn, error)) {
@@ -372,17 +372,17 @@ func TestATakeoverWaitsForSubscribersASecond(t *testing.T) {
 	})
 }
 
-// TestConnectionsOfOneIdentifierComeInOrder has the first of two logins take
-// longer than the second.
+// TestConnectionsOfOneIdentifierComeInOrder makes the first of two logins take longer
+// than the second.
 func TestConnectionsOfOneIdentifierComeInOrder(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name         string
-		login, waits time.Duration // of the first; of the second, from its CONNECT on
+		login, waits time.Duration // of the first; of the second, after its CONNECT
 		stays        bool          // the second
 	}{
 		{"a login that takes a while", 300 * time.Millisecond, 200 * time.Millisecond, true},
-		{"a login that takes too long holds nobody up", 4 * time.Second, 250 * time.Millisecond, false},
+		{"a login that takes too long does not delay others", 4 * time.Second, 250 * time.Millisecond, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -419,8 +419,8 @@ func TestConnectionsOfOneIdentifierComeInOrder(t *testing.T) {
 	}
 }
 
-// held is a connection whose address is known late, as that of one through a proxy
-// is: its reader does not begin before that.
+// held is a connection whose address is known late, as for one through a proxy. Its
+// reader does not begin before that.
 type held struct {
 	net.Conn
 	known chan struct{}
@@ -429,8 +429,8 @@ type held struct {
 func (h held) NetConn() net.Conn    { return h.Conn }
 func (h held) RemoteAddr() net.Addr { <-h.known; return h.Conn.RemoteAddr() }
 
-// TestAnEarlierConnectTakesNothingOver has a client send all it has and go, and
-// come again before the broker has read any of it.
+// TestAnEarlierConnectTakesNothingOver has a client that sends everything and closes,
+// and reconnects before the broker has read any of it.
 func TestAnEarlierConnectTakesNothingOver(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -441,7 +441,7 @@ func TestAnEarlierConnectTakesNothingOver(t *testing.T) {
 	for range 100 {
 		known := make(chan struct{})
 		b := broker.New(broker.Options{Authenticate: func(p *packet.Connect, _ net.Addr) packet.ReasonCode {
-			if p.KeepAlive == 7 { // the later one has come
+			if p.KeepAlive == 7 { // the later one has arrived
 				close(known)
 			}
 			return packet.Success
@@ -464,7 +464,7 @@ func TestAnEarlierConnectTakesNothingOver(t *testing.T) {
 		w := dial(plain)
 		w.send(`10 0d 0004 "MQTT" 04 02 0000 0001 "w" 82 06 0001 0001 "#" 00`)
 		w.expect("{ok4} 90 03 0001 00")
-		silent := dial(plain) // in nobody's way
+		silent := dial(plain) // it delays no other
 		first := dial(func(nc net.Conn) net.Conn { return held{nc, known} })
 		first.send(`10 16 0004 "MQTT" 04 06 0000 0001 "a" 0001 "w" 0004 "gone" 30 04 0001 "t" "1" e0 00`)
 		_ = first.nc.Close()
@@ -472,7 +472,7 @@ func TestAnEarlierConnectTakesNothingOver(t *testing.T) {
 		start := time.Now()
 		second.send(`10 0d 0004 "MQTT" 04 02 0007 0001 "a"`)
 		second.expect("{ok4}")
-		inTime := time.Since(start) < 250*time.Millisecond // no bound of ours is over
+		inTime := time.Since(start) < 250*time.Millisecond // none of our time limits has passed
 		if inTime {
 			w.expect(`30 04 0001 "t" "1"`)
 			second.send("{ping}")
@@ -489,8 +489,9 @@ func TestAnEarlierConnectTakesNothingOver(t *testing.T) {
 	t.Log("the machine is too slow for this test")
 }
 
-// TestASilentConnectionHoldsNobodyUp has one come before another and say nothing.
-func TestASilentConnectionHoldsNobodyUp(t *testing.T) {
+// TestASilentConnectionDoesNotDelayOthers opens a connection before another one and sends
+// nothing on it.
+func TestASilentConnectionDoesNotDelayOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(broker.Options{})
@@ -506,9 +507,9 @@ func TestASilentConnectionHoldsNobodyUp(t *testing.T) {
 	})
 }
 
-// TestAStormOfOneIdentifier has clients that connect again as soon as they have
-// closed, or before. What each of them sent is there, once and in order, and
-// behind it the will of those that have not said goodbye, and of no other.
+// TestAStormOfOneIdentifier has clients that reconnect as soon as they have closed, or
+// before. Everything that each has sent arrives, once and in order, followed by the
+// wills of those that have not sent DISCONNECT, and of no others.
 func TestAStormOfOneIdentifier(t *testing.T) {
 	t.Parallel()
 	certs := certtest.New(t)
@@ -634,9 +635,9 @@ func (s *storm) run(rounds int) error {
 		case 1: // closes in the middle of a packet
 			out = append(out, 0x30, 5, 0)
 		case 2: // stays, and is taken over
-		case 3: // says goodbye and stays
+		case 3: // sends DISCONNECT and stays
 			out, will = append(out, 0xe0, 0), false
-		default: // says goodbye and closes, its acknowledgements unread
+		default: // sends DISCONNECT and closes, its acknowledgements unread
 			out, will = append(out, 0xe0, 0), false
 		}
 		if _, err := nc.Write(out); err != nil {
@@ -659,7 +660,7 @@ func (s *storm) run(rounds int) error {
 	if stays != nil {
 		_ = stays.Close()
 	}
-	// Its own message is behind all others.
+	// Its own message comes after all others.
 	if _, err := last.Write([]byte{0x30, 6, 0, 1, s.id, 'e', 'n', 'd'}); err != nil {
 		return err
 	}

@@ -8,38 +8,39 @@ import (
 	"time"
 )
 
-// turns has those wait who want to do something that costs much, as judging a
-// password does. Addresses take turns, of one address the user names do, and of one
-// user name the client identifiers: who asks again and again waits for nobody but
-// itself. The queue is bounded; what goes beyond is the newest of the longest line.
+// turns limits how many goroutines do something expensive at once, such as checking a
+// password; the others wait. Addresses take turns, then the user names of an address,
+// then the client IDs of a user name: a client that asks again and again only delays
+// itself. The queue is bounded; if it is full, the newest ticket of the longest line is
+// dropped.
 type turns struct {
 	mu   sync.Mutex
-	free int  // places that nobody has
+	free int  // free places
 	line line // all tickets, by address
 }
 
-// line is tickets, in lines by something that they differ in, or in the end one
-// after the other.
+// line is a queue of tickets: divided into lines by the next key, or at the last level
+// in order of arrival.
 type line struct {
-	in    *line // nil for all
+	in    *line // nil for the outermost
 	key   string
 	n     int       // tickets
-	lines []*line   // the next first
-	queue []*ticket // if there are no lines
+	lines []*line   // the next one first
+	queue []*ticket // used if there are no lines
 }
 
-// ticket is one that waits.
+// ticket is one waiting caller.
 type ticket struct {
 	line   *line
 	called chan struct{} // closed when the wait is over
 	mine   bool          // it has its turn; guarded by turns.mu
 }
 
-// maxWaiting is how many tickets there are at most.
+// maxWaiting is the largest number of tickets.
 const maxWaiting = 256
 
-// enter waits for a turn, at most for so long or until gone is closed, and
-// reports whether it has come. Who has it calls leave.
+// enter waits for a turn, at most for the given time or until gone is closed, and
+// reports whether the turn has come. If so, the caller must call leave.
 func (q *turns) enter(addr, name, id string, wait time.Duration, gone <-chan struct{}) bool {
 	q.mu.Lock()
 	if q.free > 0 {
@@ -69,7 +70,7 @@ func (q *turns) enter(addr, name, id string, wait time.Duration, gone <-chan str
 	return t.mine
 }
 
-// leave gives the place to whose turn it is.
+// leave gives the place to the next ticket.
 func (q *turns) leave() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -80,7 +81,7 @@ func (q *turns) leave() {
 	l := &q.line
 	for len(l.lines) > 0 {
 		next := l.lines[0]
-		l.lines = append(l.lines[1:], next) // behind the others of its kind, if there is more of it
+		l.lines = append(l.lines[1:], next) // to the end of its level, if it has more tickets
 		l = next
 	}
 	t := l.queue[0]
@@ -89,7 +90,7 @@ func (q *turns) leave() {
 	close(t.called)
 }
 
-// add is for a ticket at the end of its line.
+// add returns a new ticket at the end of its line.
 func (l *line) add(keys ...string) *ticket {
 	for _, key := range keys {
 		i := slices.IndexFunc(l.lines, func(x *line) bool { return x.key == key })
@@ -107,7 +108,7 @@ func (l *line) add(keys ...string) *ticket {
 	return t
 }
 
-// longest is the newest ticket of the longest line of the longest, and so on.
+// longest returns the newest ticket of the longest line of the longest line, and so on.
 func (l *line) longest() *ticket {
 	for len(l.lines) > 0 {
 		l = slices.MaxFunc(l.lines, func(a, b *line) int { return a.n - b.n })
@@ -115,7 +116,7 @@ func (l *line) longest() *ticket {
 	return l.queue[len(l.queue)-1]
 }
 
-// drop takes a ticket out of its line, if it is in it.
+// drop removes a ticket from its line, if it is in it.
 func (t *ticket) drop() {
 	l := t.line
 	i := slices.Index(l.queue, t)
@@ -132,9 +133,9 @@ func (t *ticket) drop() {
 	}
 }
 
-// hostOf is who a client is for limits of one address: its IP address, or of
-// IPv6 the prefix that a host has as a whole. The zero value is a client without
-// one, as by a Unix socket.
+// hostOf returns what identifies a client for limits per address: its IP address, or
+// for IPv6 the prefix that a host has as a whole. The zero value is for a client
+// without an IP address, such as on a Unix socket.
 func hostOf(from net.Addr) netip.Addr {
 	tcp, ok := from.(*net.TCPAddr)
 	if !ok {
@@ -148,8 +149,8 @@ func hostOf(from net.Addr) netip.Addr {
 	return ip
 }
 
-// ledger is what addresses owe, as the time until which each has used its rate
-// up. It is bounded: who cannot be noted owes nothing.
+// ledger holds what addresses owe, as the time until which each has used up its rate.
+// It is bounded: an address for which there is no room owes nothing.
 type ledger struct {
 	mu    sync.Mutex
 	owed  map[netip.Addr]time.Duration // broker time
@@ -158,8 +159,8 @@ type ledger struct {
 
 const maxLedger = 1 << 16
 
-// charge adds to what an address owes, and tells how much that is now. What
-// goes beyond most is not added.
+// charge adds to what an address owes, and returns how much that is now. An amount
+// beyond most is not added.
 func (l *ledger) charge(ip netip.Addr, cost, most, now time.Duration) (debt time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

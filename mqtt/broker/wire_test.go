@@ -27,8 +27,8 @@ var macros = strings.NewReplacer(
 	"{ping}", "c0 00", "{pong}", "d0 00",
 )
 
-// wireBytes reads hex digits and texts in double quotes; a number with a star
-// repeats the token behind it.
+// wireBytes parses hex digits and texts in double quotes. A number with a star repeats
+// the token after it.
 func wireBytes(t *testing.T, s string) []byte {
 	t.Helper()
 	var out []byte
@@ -66,11 +66,11 @@ func wireBytes(t *testing.T, s string) []byte {
 	return out
 }
 
-// ways are how bad bytes come: whole, byte by byte, behind a valid packet, or
-// over TLS, where the end of the stream is a message of its own.
+// ways are how bad bytes arrive: whole, byte by byte, after a valid packet, or over
+// TLS, where the end of the stream is a separate message.
 var ways = []string{"whole", "byte by byte", "behind a PINGREQ", "over TLS", "over WebSocket"}
 
-// inWay rewrites the last sending line of a conversation for a way. Behind a
+// inWay rewrites the last sending line of a conversation for a way. The way after a
 // PINGREQ needs a connection that is up.
 func inWay(script, way string) (rewritten string, ok bool) {
 	at := strings.LastIndex(script, "a> ")
@@ -87,8 +87,8 @@ func inWay(script, way string) (rewritten string, ok bool) {
 	return script, true
 }
 
-// talk plays a conversation. Each line is a peer's letter, an arrow, and
-// bytes: > sends them, : sends them one by one, < expects them, and "x" stands for the end of the
+// talk plays a conversation. Each line is a peer's letter, an arrow, and bytes: > sends
+// them, : sends them one by one, < expects them, and "x" stands for the end of the
 // stream. A peer connects when it is first named.
 func talk(t *testing.T, addr, script string) {
 	t.Helper()
@@ -107,7 +107,7 @@ func talkOver(t *testing.T, dial func() (net.Conn, error), script string) {
 	talkWith(t, peers, dial, script)
 }
 
-// talkWith is a part of a conversation of peers.
+// talkWith plays a part of a conversation with the given peers.
 func talkWith(t *testing.T, peers map[string]net.Conn, dial func() (net.Conn, error), script string) {
 	t.Helper()
 	for n, line := range strings.Split(script, "\n") {
@@ -180,7 +180,7 @@ func TestConversations(t *testing.T) {
 			a< 90 03 0001 00
 			a> 30 05 0001 "t" "hi"
 			a< 30 05 0001 "t" "hi"`},
-		{"QoS 1 to QoS 1, and the publisher is told of nobody there", a5 + b5 + `
+		{"QoS 1 to QoS 1, and the publisher learns of missing subscribers", a5 + b5 + `
 			b> 32 06 0001 "t" 0001 00
 			b< 40 03 0001 10
 			a> 82 07 0009 00 0001 "t" 01
@@ -480,9 +480,9 @@ func TestConversations(t *testing.T) {
 	}
 }
 
-// TestBadClientsAreTold feeds what no client may send; the broker answers
-// with the reason and goes on for others.
-func TestBadClientsAreTold(t *testing.T) {
+// TestBadClientsGetTheReason sends what no client may send. The broker answers with the
+// reason and keeps serving others.
+func TestBadClientsGetTheReason(t *testing.T) {
 	t.Parallel()
 	tellBadClients(t, []conversation{
 		// Group 1: remaining length.
@@ -539,7 +539,7 @@ func TestBadClientsAreTold(t *testing.T) {
 
 type conversation struct{ name, script string }
 
-// tellBadClients has each conversation in all the ways there are.
+// tellBadClients plays each conversation in all ways.
 func tellBadClients(t *testing.T, all []conversation) {
 	t.Helper()
 	certs := certtest.New(t)
@@ -549,7 +549,7 @@ func tellBadClients(t *testing.T, all []conversation) {
 			if !ok {
 				continue
 			}
-			// Another client goes on as if nothing were.
+			// Another client is not affected.
 			script = "o> 10 0d 0004 \"MQTT\" 04 02 0000 0001 \"o\" 82 08 0001 0003 \"own\" 01\no< {ok4} 90 03 0001 01\n" + script +
 				"\no> 32 08 0003 \"own\" 0001 \"x\"\no< 32 08 0003 \"own\" 0001 \"x\" 40 02 0001\no> 40 02 0001 {ping}\no< {pong}"
 			t.Run(c.name+" "+way, func(t *testing.T) {

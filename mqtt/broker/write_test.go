@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// slowTaker takes some bytes of each write before its deadline is over.
+// slowTaker takes some bytes of each write before its deadline passes.
 type slowTaker struct {
 	net.Conn
-	takes []int // of the writes, one after another; then all
-	sizes []int // that they had
+	takes []int // bytes taken by each write in turn; later writes take all
+	sizes []int // of the writes
 }
 
 func (s *slowTaker) SetWriteDeadline(time.Time) error { return nil }
@@ -29,7 +29,7 @@ func (s *slowTaker) Write(b []byte) (int, error) {
 type anyRaw struct{ syscall.RawConn }
 
 // A client may be slow, as long as it takes a piece within the stall timeout.
-func TestWhoTakesAPieceInTimeIsNotCutOff(t *testing.T) {
+func TestAClientThatTakesAPieceInTimeIsNotCutOff(t *testing.T) {
 	t.Parallel()
 	const piece = writePiece
 	for name, c := range map[string]struct {

@@ -19,7 +19,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// sink starts one and returns its address.
+// sink starts a sink process and returns its address.
 func sink(b *testing.B) *transport.Target {
 	b.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -42,8 +42,8 @@ func sink(b *testing.B) *transport.Target {
 type counter struct {
 	connected, failed, closed int
 	acked, received           int
-	want                      int // of these; when reached by any of them, done is closed
-	left                      int // to be published yet, in answer to Acked and Writable
+	want                      int // goals; when one of the counts reaches its goal, done is closed
+	left                      int // still to be published, in response to Acked and Writable
 	message                   *packet.Publish
 	done                      chan struct{}
 	err                       error
@@ -100,7 +100,7 @@ func (h *counter) publish(c *Client, n int) {
 	}
 }
 
-// bench makes a swarm of one loop with n clients that are connected.
+// bench returns a swarm of one loop with n clients that are connected.
 func bench(b *testing.B, e Engine, n int, target *transport.Target) (*Swarm, *counter) {
 	b.Helper()
 	h := &counter{want: n, done: make(chan struct{})}
@@ -134,8 +134,9 @@ func benchEngines(b *testing.B, f func(b *testing.B, e Engine)) {
 	}
 }
 
-// measure begins a measurement; what it returns ends it and tells the processor time
-// of this process for each operation, which is what a busy machine leaves comparable.
+// measure begins a measurement. The function that it returns ends it and reports the
+// processor time of this process per operation, which stays comparable on a busy
+// machine.
 func measure(b *testing.B) (end func()) {
 	cpu := func() int64 {
 		var u syscall.Rusage
@@ -166,9 +167,9 @@ func memory(b *testing.B) int {
 	return kb << 10
 }
 
-// BenchmarkIdle tells the memory of the process for each of 19,000 clients that are
-// connected and idle: what they add (B/client), and all of it shared out
-// (process-B/client). Run it alone.
+// BenchmarkIdle reports the memory of the process for each of 19,000 clients that are
+// connected and idle: what a client adds (B/client), and the whole process divided by
+// the clients (process-B/client). Run it alone.
 func BenchmarkIdle(b *testing.B) {
 	const n = 19_000
 	benchEngines(b, func(b *testing.B, e Engine) {
@@ -208,8 +209,8 @@ func BenchmarkConnect(b *testing.B) {
 	})
 }
 
-// BenchmarkPublish sends messages of 64 bytes from one client: at QoS 0 as fast as
-// they are taken, at QoS 1 with 64 in flight.
+// BenchmarkPublish sends messages of 64 bytes from one client: at QoS 0 as fast as they
+// are taken, at QoS 1 with 64 in flight.
 func BenchmarkPublish(b *testing.B) {
 	for qos := range packet.QoS(2) {
 		b.Run(fmt.Sprintf("QoS%d", qos), func(b *testing.B) {
@@ -230,7 +231,7 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// BenchmarkReceive takes messages of 64 bytes at QoS 0.
+// BenchmarkReceive receives messages of 64 bytes at QoS 0.
 func BenchmarkReceive(b *testing.B) {
 	benchEngines(b, func(b *testing.B, e Engine) {
 		s, h := bench(b, e, 1, sink(b))
@@ -241,8 +242,8 @@ func BenchmarkReceive(b *testing.B) {
 	})
 }
 
-// BenchmarkPacing sends messages at a fixed rate from 100 clients and tells how late
-// they were: 10,000 a second, and as many as ten at a time.
+// BenchmarkPacing sends messages at a fixed rate from 100 clients and reports how late
+// they were: 10,000 a second, one to ten at a time.
 func BenchmarkPacing(b *testing.B) {
 	benchEngines(b, func(b *testing.B, e Engine) {
 		h := &pacer{probe: newProbe(), message: publish(0, "a", string(make([]byte, 64))), interval: 100 * time.Microsecond}
@@ -265,8 +266,8 @@ func BenchmarkPacing(b *testing.B) {
 	})
 }
 
-// BenchmarkDue is what a loop adds to the sending of a message by its own code: Due,
-// Publish, and the end of the batch, without the system calls.
+// BenchmarkDue is what the loop's own code adds to sending a message: Due, Publish, and
+// the end of the batch, without the system calls.
 func BenchmarkDue(b *testing.B) {
 	for _, batch := range []int{1, 100} {
 		b.Run(fmt.Sprintf("%dPerFlush", batch), func(b *testing.B) {

@@ -21,7 +21,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
-// crowd makes n clients on all loops and has them connect.
+// crowd creates n clients on all loops and connects them.
 func crowd(s *Swarm, n int, spec *Spec) {
 	for i := range s.Loops() {
 		l := s.Loop(i)
@@ -33,8 +33,8 @@ func crowd(s *Swarm, n int, spec *Spec) {
 	}
 }
 
-// TestThousandsOfClients: each subscribes to a topic of its own, publishes to it at
-// each QoS, and gets that and nothing else, once.
+// TestThousandsOfClients: each subscribes to its own topic, publishes to it at each
+// QoS, and receives that and nothing else, once.
 func TestThousandsOfClients(t *testing.T) {
 	n := uint32(2000)
 	if raceEnabled {
@@ -167,7 +167,7 @@ func TestABrokerThatDiesIsNoticedByAll(t *testing.T) {
 		}
 		s.Loop(0).Do(func() {
 			h.closed = func(c *Client, err error) {
-				h.note("%s", Kind(err))
+				h.note("%s", ErrorCategory(err))
 				_ = c.Connect(c.Spec()) // storms are refused, one by one
 			}
 		})
@@ -211,7 +211,7 @@ func TestHalfOpenAttemptsAreBounded(t *testing.T) {
 		for at := range 7 {
 			s.Loop(0).Do(func() {
 				if s.Loop(0).half != 3 {
-					t.Errorf("%d attempts are under way", s.Loop(0).half)
+					t.Errorf("%d attempts are in progress", s.Loop(0).half)
 				}
 			})
 			conns[at].Write(unhex(connack4))
@@ -299,7 +299,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		_, addr := brokertest.Start(t)
 		silent := newPeer(t)
-		for round := range 2 { // the first may open what stays open
+		for round := range 2 { // the first round may open what stays open
 			files, routines := openFiles(t), runtime.NumGoroutine()
 			o.Loops, o.Handler = 2, nil
 			h := newProbe()
@@ -331,7 +331,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 			if round == 0 {
 				continue
 			}
-			// The broker's ends take their time.
+			// It takes the broker some time to close its ends.
 			for end := time.Now().Add(patience); ; runtime.Gosched() {
 				f, r := openFiles(t), runtime.NumGoroutine()
 				if f <= files && r <= routines+1 {
@@ -403,7 +403,7 @@ func TestSourcesAreUsedInTurn(t *testing.T) {
 		for k := range uint32(4) {
 			s.Loop(0).Do(func() { _ = s.Loop(0).Add(k).Connect(specOf(packet.V311)) })
 			if s.Engine() == Std && k%3 == 2 {
-				h.want(t, "2 failed: no port") // another family
+				h.want(t, "2 failed: no port") // another address family
 				continue
 			}
 			p.accept()
@@ -420,15 +420,15 @@ func TestSourcesAreUsedInTurn(t *testing.T) {
 	})
 }
 
-// TestOtherTransports: what only Std can do, and the parts of a connection's
-// beginning apart.
+// TestOtherTransports: what only Std can do, with the parts of the connection time
+// separate.
 func TestOtherTransports(t *testing.T) {
 	certs := certtest.New(t)
 	_, plain := brokertest.Start(t)
 	_, secure := brokertest.StartOn(t, "127.0.0.1:0", certs.ServerConfig(), broker.Options{})
 	_, ws := brokertest.StartOn(t, "ws://127.0.0.1:0/mqtt", nil, broker.Options{})
 	_, wss := brokertest.StartOn(t, "wss://127.0.0.1:0/mqtt", certs.ServerConfig(), broker.Options{})
-	dir, err := os.MkdirTemp("", "swarm") // t.TempDir's is too long for a socket
+	dir, err := os.MkdirTemp("", "swarm") // that of t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}

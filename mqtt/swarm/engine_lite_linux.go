@@ -17,8 +17,8 @@ import (
 
 const liteHere = true
 
-// lite serves the sockets of a loop by epoll, level-triggered: one read for each
-// report, of up to 64 KiB, and no report is lost when a client's turn ends early.
+// lite serves the sockets of a loop with level-triggered epoll. It makes one read of up
+// to 64 KiB for each event, and no event is lost when a client's turn ends early.
 type lite struct {
 	loop    *Loop
 	poll    precise
@@ -30,12 +30,12 @@ type lite struct {
 // addresses are those of a target.
 type addresses struct {
 	list  []netip.AddrPort
-	local bool // the second is for when the first does not answer, as localhost's are
-	known bool // one of them has answered, if local
-	good  int  // which one to begin with, if local
+	local bool // the second is for when the first does not answer, as with localhost
+	known bool // if local: one of them has answered
+	good  int  // if local: which one to try first
 }
 
-// newLite looks the targets up and returns the maker of the loops' drivers.
+// newLite looks up the targets and returns a function that creates the loops' drivers.
 func newLite(ctx context.Context, o *Options) (func(l *Loop) (driver, error), error) {
 	targets := make([]addresses, len(o.Targets))
 	for i, t := range o.Targets {
@@ -60,7 +60,7 @@ func (e *lite) wake() { e.poll.wake() }
 func (e *lite) unsent(*Client) int { return 0 }
 
 func (e *lite) run() {
-	e.poll.own()
+	e.poll.lockThread()
 	defer e.poll.close()
 	l := e.loop
 	var events []unix.EpollEvent
@@ -86,7 +86,7 @@ func (e *lite) run() {
 	}
 }
 
-// handle does what an event of epoll calls for.
+// handle handles an epoll event.
 func (e *lite) handle(ev *unix.EpollEvent) {
 	l := e.loop
 	slot, generation := uint32(ev.Fd), uint32(ev.Pad)
@@ -95,7 +95,7 @@ func (e *lite) handle(ev *unix.EpollEvent) {
 	}
 	c := l.at(slot)
 	if c.fd < 0 || c.generation != generation {
-		return // of a connection that ended in this batch
+		return // from a connection that ended in this batch
 	}
 	if c.state == connecting {
 		e.connected(c)
@@ -149,15 +149,15 @@ func (e *lite) flush(c *Client) {
 	}
 	c.blocked = true
 	if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR {
-		// The socket is broken. What the server said before, its DISCONNECT perhaps,
-		// is still to be read, and then the error.
+		// The socket is broken. What the server sent before, perhaps its DISCONNECT, is
+		// still to be read, and then the error.
 		c.conn.Wrote(len(out), l.now)
 		return
 	}
 	e.interest(c)
 }
 
-// interest has epoll look for what matters now.
+// interest sets what epoll waits for now.
 func (e *lite) interest(c *Client) {
 	if c.fd < 0 {
 		return
@@ -193,7 +193,7 @@ func (e *lite) shut(c *Client) {
 	if c.abrupt {
 		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
-	_ = unix.Close(int(c.fd)) // which takes it out of epoll
+	_ = unix.Close(int(c.fd)) // which removes it from epoll
 	c.fd, c.events = -1, 0
 }
 
@@ -228,8 +228,8 @@ func (e *lite) start(c *Client) {
 	}
 }
 
-// waited tries the other address of localhost when the first is silent. One that has
-// answered before gets all the time there is: the server may have too much to do.
+// waited tries the other address of localhost if the first is silent. An address that
+// has answered before gets all the time there is: the server may be busy.
 func (e *lite) waited(c *Client) {
 	t := &e.targets[c.spec.Target]
 	if !t.local || t.known && int(c.first) == t.good || !e.another(c) {
@@ -239,7 +239,7 @@ func (e *lite) waited(c *Client) {
 	e.start(c)
 }
 
-// address is the one to try now.
+// address returns the address to try now.
 func (e *lite) address(c *Client) netip.AddrPort {
 	t := &e.targets[c.spec.Target]
 	first := int(c.index)
@@ -249,7 +249,7 @@ func (e *lite) address(c *Client) netip.AddrPort {
 	return t.list[(first+int(c.try))%len(t.list)]
 }
 
-// another moves on to the next address of the target, if there is one.
+// another advances to the next address of the target, if there is one.
 func (e *lite) another(c *Client) bool {
 	if int(c.try)+1 >= min(len(e.targets[c.spec.Target].list), 255) {
 		return false
@@ -258,7 +258,7 @@ func (e *lite) another(c *Client) bool {
 	return true
 }
 
-// connected goes on when a socket's attempt to connect has ended.
+// connected continues when a socket's attempt to connect has ended.
 func (e *lite) connected(c *Client) {
 	l := e.loop
 	code, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
@@ -283,7 +283,7 @@ func (e *lite) connected(c *Client) {
 	e.interest(c)
 }
 
-// rw reads or writes without telling the scheduler: neither waits.
+// rw reads or writes without notifying the scheduler, since neither blocks.
 func rw(call uintptr, fd int32, b []byte) (int, syscall.Errno) {
 	n, _, errno := unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 	if errno != 0 {
@@ -292,8 +292,8 @@ func rw(call uintptr, fd int32, b []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
-// kernelTimespec is struct __kernel_timespec, which system calls since Linux 5.1
-// take. unix.Timespec is smaller where a C long has 32 bits.
+// kernelTimespec is struct __kernel_timespec, which system calls since Linux 5.1 take.
+// unix.Timespec is smaller where a C long has 32 bits.
 type kernelTimespec struct{ sec, nsec int64 }
 
 // poller is a set of descriptors to wait for, with one to wake it.
@@ -328,11 +328,10 @@ func (p *poller) close() {
 
 func (p *poller) wake() {
 	one := [8]byte{1}
-	_, _ = unix.Write(p.event, one[:]) // fails only when it is awake anyway
+	_, _ = unix.Write(p.event, one[:]) // fails only if the poller is awake anyway
 }
 
-// wait returns what has happened to the descriptors, at the latest when until has
-// come.
+// wait returns what has happened to the descriptors, at until at the latest.
 func (p *poller) wait(until time.Duration, now func() time.Duration) []unix.EpollEvent {
 	for {
 		left := time.Duration(0)
@@ -358,12 +357,12 @@ func (p *poller) wait(until time.Duration, now func() time.Duration) []unix.Epol
 }
 
 // waitFor is epoll_pwait2, or epoll_pwait where that is missing (before Linux 5.11),
-// whose time-out is in milliseconds.
+// whose timeout is in milliseconds.
 func (p *poller) waitFor(left time.Duration, forever bool) (int, syscall.Errno) {
 	call, fifth := uintptr(unix.SYS_EPOLL_PWAIT2), uintptr(0)
 	p.timeout = kernelTimespec{int64(left / time.Second), int64(left % time.Second)}
 	if !forever {
-		fifth = uintptr(unsafe.Pointer(&p.timeout)) // p is on the heap and stays where it is
+		fifth = uintptr(unsafe.Pointer(&p.timeout)) // p is on the heap and does not move
 	}
 	if p.coarse {
 		call, fifth = unix.SYS_EPOLL_PWAIT, uintptr((min(left, time.Hour)+time.Millisecond-1)/time.Millisecond)
@@ -380,6 +379,5 @@ func (p *poller) waitFor(left time.Duration, forever bool) (int, syscall.Errno) 
 	return int(n), errno
 }
 
-// noSlack has the timers of this thread end when they should, not up to 50 us
-// later.
+// noSlack makes the timers of this thread expire on time, not up to 50 us later.
 func noSlack() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) }

@@ -36,11 +36,11 @@ func TestWithoutEpollPwait2TheTimeOutIsInMilliseconds(t *testing.T) {
 		t.Errorf("%v", ev)
 	}
 	if ev := p.wait(0, now); len(ev) != 0 {
-		t.Errorf("awake for ever: %v", ev)
+		t.Errorf("awake forever: %v", ev)
 	}
 }
 
-// TestAWaitEndsByItself also where a C long has 32 bits.
+// TestAWaitEndsByItself even where a C long has 32 bits.
 func TestAWaitEndsByItself(t *testing.T) {
 	var p poller
 	if err := p.open(); err != nil {
@@ -55,11 +55,10 @@ func TestAWaitEndsByItself(t *testing.T) {
 	}
 }
 
-// TestOwnPortsAreUsedOnceEach: loops share a range without colliding, ports in use
-// by others are passed over, and when all are used the system's choice follows.
+// TestOwnPortsAreUsedOnceEach: loops share a range without colliding, skip ports that
+// others use, and when all are used the system chooses.
 func TestOwnPortsAreUsedOnceEach(t *testing.T) {
-	// A range that is outside of the system's own choice, of which the first
-	// port is taken.
+	// A range outside of the system's own, with the first port taken.
 	taken, err := net.Listen("tcp", "127.0.0.9:0")
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +97,7 @@ func TestOwnPortsAreUsedOnceEach(t *testing.T) {
 }
 
 func TestOwnPortsNeedNoSource(t *testing.T) {
-	for range 5 { // somebody else may take the port
+	for range 5 { // another process may take the port
 		free, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -167,8 +166,8 @@ func noFiles() func() {
 	return func() { _ = unix.Setrlimit(unix.RLIMIT_NOFILE, &old) }
 }
 
-// silence is a port where 127.0.0.1 answers and ::1 does not: its queue of
-// connections is full, and the system ignores others.
+// silence returns a port on which 127.0.0.1 answers and ::1 does not: its accept queue
+// is full, and the system ignores further connections.
 func silence(t *testing.T) *peer {
 	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -213,8 +212,8 @@ func TestLocalhostThatIsSilentIsTriedOnBothAddresses(t *testing.T) {
 	})
 }
 
-// An address that has answered before gets all the time there is: the server may
-// have too much to do.
+// An address that has answered before gets all the time there is: the server may be
+// busy.
 func TestLocalhostThatHasAnsweredIsWaitedFor(t *testing.T) {
 	p, h := newPeer(t), newProbe()
 	target := p.target()
@@ -235,8 +234,8 @@ func TestLocalhostThatHasAnsweredIsWaitedFor(t *testing.T) {
 	})
 }
 
-// A loop that waits keeps a processor of the scheduler for a while: there is one
-// more for each, as long as it lives.
+// A loop that waits occupies a processor of the scheduler for a while, so there is one
+// more for each loop, as long as the loop exists.
 func TestLoopsLeaveTheOthersTheirProcessors(t *testing.T) { // not parallel: it looks at the process
 	for _, e := range []Engine{Lite, Std} {
 		before := runtime.GOMAXPROCS(0)

@@ -10,5 +10,5 @@ import (
 const liteHere = false
 
 func newLite(context.Context, *Options) (func(l *Loop) (driver, error), error) {
-	return nil, errors.New("swarm: engine lite: it is for Linux")
+	return nil, errors.New("swarm: engine lite: it needs Linux")
 }

@@ -11,20 +11,19 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// std serves each client by a goroutine that dials and reads, and by another one
-// while there is something to write. The loop's own goroutine only looks after
-// the time.
+// std serves each client with a goroutine that dials and reads, and with another one
+// while there is something to write. The loop's own goroutine only handles timers.
 type std struct {
 	loop  *Loop
 	sleep sleeper
-	next  int // of Options.Sources
+	next  int // index in Options.Sources
 }
 
 // link is a connection of std.
 type link struct {
 	conn    net.Conn           // nil until it is open
 	cancel  context.CancelFunc // of dialing
-	resume  chan struct{}      // tells the reader to look at wantsInput again
+	resume  chan struct{}      // makes the reader check wantsInput again
 	write   func()             // the goroutine that writes
 	out     []byte             // what it writes
 	last    []byte             // what it writes when the connection is over for the loop
@@ -45,7 +44,7 @@ func newStd(_ context.Context, o *Options) (func(l *Loop) (driver, error), error
 func (e *std) wake() { e.sleep.wake() }
 
 func (e *std) run() {
-	e.sleep.own()
+	e.sleep.lockThread()
 	defer e.sleep.close()
 	l := e.loop
 	for {
@@ -68,7 +67,7 @@ func (e *std) run() {
 
 func (e *std) unsent(c *Client) int { return len(c.link.out) }
 
-func (e *std) waited(*Client) {} // the dialer has a time of its own
+func (e *std) waited(*Client) {} // the dialer has its own timeout
 
 func (e *std) start(c *Client) {
 	o := &e.loop.swarm.opts
@@ -96,7 +95,7 @@ func (e *std) start(c *Client) {
 	})
 }
 
-// dialed goes on when a connection has been opened, or not.
+// dialed continues when a connection has been opened, or could not be.
 func (e *std) dialed(c *Client, k *link, conn net.Conn, err error, took *Timing) {
 	l := e.loop
 	l.enter()
@@ -113,7 +112,7 @@ func (e *std) dialed(c *Client, k *link, conn net.Conn, err error, took *Timing)
 		return
 	}
 	k.conn, k.cancel = conn, nil
-	// What is left behind the last part is its too: the loop was busy.
+	// The time after the last part counts as that part's: the loop was busy.
 	t := &c.timing
 	t.TCP, t.TLS = took.TCP, took.TLS
 	rest := l.now - t.Begun - t.TCP - t.TLS
@@ -126,12 +125,12 @@ func (e *std) dialed(c *Client, k *link, conn net.Conn, err error, took *Timing)
 		t.TCP += rest
 	}
 	l.opened(c)
-	l.swarm.wg.Go(func() { e.reader(c, k) }) // on a stack that has not grown to dial
+	l.swarm.wg.Go(func() { e.reader(c, k) }) // on a stack that has not grown by dialing
 	l.leave()
 }
 
-// The sizes of input buffers: every reader has a small one of its own, and takes a
-// large one for as long as it is filled.
+// The sizes of input buffers: every reader has a small one, and takes a large one for
+// as long as it is filled.
 const (
 	smallInput = 512
 	largeInput = 64 << 10
@@ -218,7 +217,7 @@ func (e *std) flush(c *Client) {
 	go k.write()
 }
 
-// take moves what waits into the writer's hands.
+// take passes what waits to the writer.
 func (e *std) take(c *Client, k *link) {
 	k.out = c.conn.Swap(nil, e.loop.now)
 	c.holds = false
@@ -245,8 +244,8 @@ func (e *std) writer(c *Client, k *link) {
 			_ = k.conn.Close()
 			return
 		case err != nil:
-			// What the server said before, its DISCONNECT perhaps, is still to
-			// be read, and then the error.
+			// What the server sent before, perhaps its DISCONNECT, is still to be read,
+			// and then the error.
 			k.writing, k.broken, over = false, true, true
 			e.flush(c)
 			l.release(c)
@@ -278,7 +277,7 @@ func (e *std) shut(c *Client) {
 	if c.abrupt {
 		transport.Abort(k.conn)
 	}
-	// To close TLS and WebSocket means to write.
+	// Closing TLS and WebSocket writes.
 	_ = k.conn.SetWriteDeadline(time.Now().Add(goodbye))
 	if k.writing {
 		k.last, c.holds = c.conn.Swap(nil, e.loop.now), false

@@ -11,22 +11,22 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// Errors of commands. None of them has changed anything. A client's methods also
-// return those of package session.
+// Errors of methods. None of them has changed anything. A client's methods also return
+// errors of package session.
 var (
-	ErrFull = errors.New("as many bytes as allowed wait to be written")
-	ErrBusy = errors.New("the client is connected or about to be")
+	ErrBufferFull = errors.New("the write buffer is full")
+	ErrBusy       = errors.New("the client is connected or about to be")
 
 	ErrTarget = errors.New("no target has this number")
 )
 
-// ErrClosed is reported by Failed when the attempt was given up by Disconnect,
-// Reset or Close of the swarm.
+// ErrClosed is reported by Failed when the attempt was given up by Disconnect, Reset or
+// Close of the swarm.
 var ErrClosed = errors.New("given up")
 
-// errAuth is what a server is told that wants enhanced authentication, which
-// the clients did not ask for (MQTT-4.12.0-6).
-var errAuth = &packet.Error{Type: packet.AUTH, Reason: packet.ProtocolError, Rule: "MQTT-4.12.0-6", Text: "no authentication method was asked for", Offset: -1}
+// errAuth is the answer to a server that starts enhanced authentication, which the
+// clients did not request (MQTT-4.12.0-6).
+var errAuth = &packet.Error{Type: packet.AUTH, Reason: packet.ProtocolError, Rule: "MQTT-4.12.0-6", Text: "the client requested no authentication method", Offset: -1}
 
 // noAnswer is the end of a connection where CONNACK was due.
 type noAnswer struct {
@@ -40,14 +40,14 @@ func (n *noAnswer) Error() string {
 func (n *noAnswer) Unwrap() error        { return n.end }
 func (n *noAnswer) Is(target error) bool { return target == session.ErrNoAnswer }
 
-// noQoS2 is a PUBACK to a message at QoS 2.
+// noQoS2 is a PUBACK to a QoS 2 message.
 type noQoS2 struct{ error }
 
 func (n noQoS2) Error() string        { return "a message was " + session.ErrNoQoS2.Error() }
 func (n noQoS2) Unwrap() error        { return n.error }
 func (n noQoS2) Is(target error) bool { return target == session.ErrNoQoS2 }
 
-// Refusal is a CONNACK that refuses, or a DISCONNECT of the server.
+// Refusal is a CONNACK that refuses, or a DISCONNECT from the server.
 type Refusal struct {
 	Type   packet.Type // CONNACK or DISCONNECT
 	Reason packet.ReasonCode
@@ -65,11 +65,11 @@ func (r *Refusal) Error() string {
 // Unwrap returns Reason, which is an error.
 func (r *Refusal) Unwrap() error { return r.Reason }
 
-// Kind is a short name for what err, from Failed or Closed, is about, fit to
-// count by: "refused", "timeout", "reset", "eof", "keepalive", "no port",
-// "too many files", "protocol", "connack 0x87", "disconnect 0x8E" ... It is
-// empty for nil.
-func Kind(err error) string {
+// ErrorCategory returns a short name for the category of err, an error from Failed or Closed,
+// suitable for counting: "refused", "timeout", "reset", "eof", "keepalive", "no port",
+// "too many files", "protocol", "connack 0x87", "disconnect 0x8E" ... It returns "" for
+// nil.
+func ErrorCategory(err error) string {
 	var refusal *Refusal
 	var broken *packet.Error
 	var te *transport.Error
@@ -106,8 +106,8 @@ func Kind(err error) string {
 	return "other"
 }
 
-// unanswered is err, the end of an attempt that was to be answered by CONNACK, in
-// words that say so. first are the bytes that have come.
+// unanswered returns err, the end of an attempt where CONNACK was due, as an error that
+// says so. first is the bytes received.
 func (c *Client) unanswered(first []byte, err error) error {
 	if len(first) > 0 {
 		if is, _ := transport.IsForeign(first, c.conn.Version(), false); is {
@@ -120,14 +120,14 @@ func (c *Client) unanswered(first []byte, err error) error {
 	return err
 }
 
-// explain makes a system's error in an operation on the client's connection one of
-// transport's, with the hints that matter to many clients.
+// explain turns a system's error in an operation on the client's connection into one of
+// package transport, with the hints that matter to many clients.
 func (c *Client) explain(op string, err error) error {
 	e := transport.SystemError(op, c.Target(), err)
 	switch e.Kind {
 	case transport.AddrNotAvailable, transport.AddrInUse:
 		e.Text = "no free port to connect from, or the source address is not one of this machine"
-		e.Hint = "use more source addresses, a range of own ports, or more ports of the server; connections that ended lately keep theirs for a minute"
+		e.Hint = "use more source addresses, a range of own ports, or more ports of the server; recently closed connections keep theirs for a minute"
 	case transport.TooManyFiles:
 		e.Hint = "raise the limit of open files (ulimit -n), or use fewer clients or more processes"
 	case transport.NoMemory:
@@ -136,12 +136,12 @@ func (c *Client) explain(op string, err error) error {
 	return e
 }
 
-// tooLate is the failure of an attempt that reached Options.ConnectTimeout.
+// tooLate returns the error of an attempt that reached Options.ConnectTimeout.
 func (l *Loop) tooLate(c *Client) error {
 	what := "no TCP connection"
 	hint := "the server's queue of connections may be full: connect more slowly, with fewer half-open attempts"
 	if c.state == opening {
-		what, hint = "no CONNACK", "it may be no MQTT broker; one that accepts more connections than it serves wants fewer at a time"
+		what, hint = "no CONNACK", "it may not be an MQTT broker; if it accepts more connections than it can serve, connect fewer at a time"
 	}
 	return &transport.Error{Op: transport.OpConnect, Addr: c.Target().Address(), Kind: transport.Timeout,
 		Text: fmt.Sprintf("%s within %v", what, l.swarm.opts.ConnectTimeout), Hint: hint}

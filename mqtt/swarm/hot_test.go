@@ -9,7 +9,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// burst is how many messages go before the answers are read.
+// burst is how many messages are sent before the answers are read.
 const burst = 64
 
 // TestMessagesDoNotAllocate runs bursts of messages through a client and its socket,
@@ -50,7 +50,7 @@ func TestMessagesDoNotAllocate(t *testing.T) {
 					t.Fatal(err)
 				}
 				for i := range len(acks) / 4 {
-					id := wire[i*size+2+17:] // behind the fixed header and the topic
+					id := wire[i*size+2+17:] // after the fixed header and the topic
 					copy(acks[i*4:], []byte{0x40, 2, id[0], id[1]})
 				}
 				if len(acks) > 0 {
@@ -87,8 +87,8 @@ func TestMessagesDoNotAllocate(t *testing.T) {
 	})
 }
 
-// pacer publishes a message every interval, to one client after the other, and
-// notes how late each is.
+// pacer publishes a message every interval, from one client after the other, and notes
+// how late each is.
 type pacer struct {
 	*probe
 	clients  []*Client
@@ -108,7 +108,7 @@ func (p *pacer) Due(time.Duration) time.Duration {
 		if at > now {
 			return at
 		}
-		if err := p.clients[p.sent%len(p.clients)].Publish(p.message, 0); err == ErrFull {
+		if err := p.clients[p.sent%len(p.clients)].Publish(p.message, 0); err == ErrBufferFull {
 			return now + time.Millisecond
 		}
 		p.lags = append(p.lags, now-at)
@@ -133,8 +133,8 @@ func pace(t testing.TB, s *Swarm, h *pacer, n int) []time.Duration {
 	return h.lags
 }
 
-// TestPacingIsPrecise allows for a machine that is busy with other things: it looks
-// at the best tenth. With the timers of package time even that is later.
+// TestPacingIsPrecise allows for a machine that is busy with other things: it looks at
+// the best tenth. With the timers of package time even that is later.
 func TestPacingIsPrecise(t *testing.T) {
 	if !liteHere {
 		t.Skip("precise on Linux only")
@@ -174,7 +174,7 @@ func (void) unsent(*Client) int { return 0 }
 func (void) interest(*Client)   {}
 func (void) shut(*Client)       {}
 
-// voidLoop is a loop of n clients that are connected to nothing.
+// voidLoop returns a loop of n clients that are connected to nothing.
 func voidLoop(h Handler, n int) *Loop {
 	l := &Loop{swarm: &Swarm{opts: Options{Buffer: 1 << 20, now: func() time.Duration { return 0 }}}, handler: h, driver: void{}, halfOpen: 1, due: Never}
 	for i := range n {
@@ -195,8 +195,8 @@ type quiet struct{ probe }
 func (*quiet) Connected(*Client, *packet.Connack, *Timing)          {}
 func (*quiet) Acked(*Client, uint64, packet.QoS, packet.ReasonCode) {}
 
-// TestWhatClientsNeedForAWhileIsShared: thousands that each have a message open, all
-// at once and then none, live on what the loop has lent them before.
+// TestWhatClientsNeedForAWhileIsShared: thousands of clients that each have a message
+// in flight, all at once and then none, use what the loop has lent before.
 func TestWhatClientsNeedForAWhileIsShared(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")

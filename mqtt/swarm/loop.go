@@ -31,7 +31,7 @@ func (l *Loop) enter() {
 	l.now = l.swarm.opts.now()
 }
 
-// leave ends a batch that is not of the loop's own goroutine.
+// leave ends a batch that does not run in the loop's own goroutine.
 func (l *Loop) leave() {
 	if !l.closed {
 		l.finish()
@@ -43,9 +43,9 @@ func (l *Loop) leave() {
 	l.mu.Unlock()
 }
 
-// finish ends a batch: it sends what was left to send, tells the news, and begins
-// attempts to connect. What that leaves to do is for the next batch, which
-// is due at once then, so that no client is forgotten over another one's trouble.
+// finish ends a batch: it sends what is left to send, reports the news, and begins
+// attempts to connect. The work that results is left to the next batch, which is then
+// due at once, so that one client's trouble does not delay another.
 func (l *Loop) finish() {
 	l.settleAll()
 	if len(l.news) > 0 {
@@ -83,7 +83,7 @@ func (l *Loop) finish() {
 // connectsPerBatch bounds how long new connections keep the others waiting.
 const connectsPerBatch = 16
 
-// wanted is when the loop's goroutine must run again; 0 is at once.
+// wanted returns when the loop's goroutine must run again; 0 is at once.
 func (l *Loop) wanted() time.Duration {
 	if len(l.news) > 0 || len(l.dirty) > 0 || l.queueAt < len(l.queue) && l.half < l.halfOpen {
 		return 0
@@ -91,7 +91,7 @@ func (l *Loop) wanted() time.Duration {
 	return max(0, min(l.due, l.wheel.deadline()))
 }
 
-// timers does what is due by the clock.
+// timers handles what is due by the clock.
 func (l *Loop) timers() {
 	if l.now >= l.due {
 		l.due = Never
@@ -102,7 +102,7 @@ func (l *Loop) timers() {
 	l.wheel.expire(l, l.now, l.expired)
 }
 
-// expired looks at the deadline of a client.
+// expired handles the deadline of a client.
 func (l *Loop) expired(c *Client) {
 	switch c.state {
 	case connecting, opening, closing:
@@ -128,8 +128,8 @@ func (l *Loop) expired(c *Client) {
 	}
 }
 
-// touch lends a client what it needs to be worked with, a buffer for its output and a
-// session, and notes it for the end of the batch.
+// touch lends a client what it needs, a buffer for its output and a session, and notes
+// it for the end of the batch.
 func (l *Loop) touch(c *Client) {
 	if !c.touched {
 		l.lend(c)
@@ -182,7 +182,7 @@ func (l *Loop) release(c *Client) {
 	}
 }
 
-// What the pools keep: enough for a batch that concerns very many clients, and large
+// Limits of the pools: enough for a batch that concerns very many clients, and large
 // buffers for batches that bring much to few.
 const (
 	maxSessions = 1 << 16
@@ -223,10 +223,10 @@ func (l *Loop) session() *session.Session {
 	return new(session.Session)
 }
 
-// report tells the handler the news.
+// report reports the news to the handler.
 func (l *Loop) report() {
 	list := l.news
-	l.news = l.told[:0]
+	l.news = l.spare[:0]
 	for _, n := range list {
 		switch n.kind {
 		case newsWritable:
@@ -242,10 +242,10 @@ func (l *Loop) report() {
 		}
 	}
 	clear(list)
-	l.told = list[:0]
+	l.spare = list[:0]
 }
 
-// opened goes on with an attempt whose connection is open.
+// opened continues an attempt whose connection is open.
 func (l *Loop) opened(c *Client) {
 	c.state = opening
 	l.connect = packet.Connect{}
@@ -260,8 +260,8 @@ func (l *Loop) opened(c *Client) {
 	}
 }
 
-// fail ends a connection over an error of this side or of the server, which is told
-// as far as MQTT has words for it.
+// fail ends a connection after an error of this side or of the server, and sends the
+// server the reason if MQTT has one.
 func (l *Loop) fail(c *Client, err error) {
 	if c.state < opening || c.state == ended {
 		return
@@ -300,15 +300,15 @@ func (l *Loop) lose(c *Client, err error) {
 		l.driver.shut(c)
 	}
 	c.conn.Lost(nil)
-	l.recycle(c.part)
-	c.part, c.need, c.blocked, c.state = nil, 0, false, ended
+	l.recycle(c.partial)
+	c.partial, c.need, c.blocked, c.state = nil, 0, false, ended
 	if !c.touched {
 		l.release(c)
 	}
 	l.news = append(l.news, news{c, err, kind})
 }
 
-// input handles bytes that have come.
+// input handles received bytes.
 func (l *Loop) input(c *Client, b []byte) {
 	if c.state == closing {
 		return
@@ -319,18 +319,18 @@ func (l *Loop) input(c *Client, b []byte) {
 	if !c.touched {
 		l.lend(c)
 	}
-	for len(c.part) > 0 && len(b) > 0 {
-		n := min(len(b), c.need-len(c.part))
-		c.part = append(c.part, b[:n]...)
+	for len(c.partial) > 0 && len(b) > 0 {
+		n := min(len(b), c.need-len(c.partial))
+		c.partial = append(c.partial, b[:n]...)
 		b = b[n:]
-		if len(c.part) < c.need {
+		if len(c.partial) < c.need {
 			break
 		}
-		part := c.part
-		c.part = nil
+		part := c.partial
+		c.partial = nil
 		n, ok := l.packet(c, part)
 		if ok && n == 0 {
-			c.part = part
+			c.partial = part
 			continue
 		}
 		l.recycle(part)
@@ -344,15 +344,15 @@ func (l *Loop) input(c *Client, b []byte) {
 			return
 		}
 		if n == 0 {
-			c.part = append(l.buffer(), b...)
+			c.partial = append(l.buffer(), b...)
 			return
 		}
 		b = b[n:]
 	}
 }
 
-// packet handles the first packet of b and returns its length, 0 if b holds only a
-// part of one. After ok == false the connection is over.
+// packet handles the first packet of b and returns its length, 0 if b holds only a part
+// of one. If ok is false the connection is over.
 func (l *Loop) packet(c *Client, b []byte) (n int, ok bool) {
 	if c.state == opening {
 		is, wait := transport.IsForeign(b, c.conn.Version(), true)
@@ -428,9 +428,9 @@ func (l *Loop) connack(c *Client, p *packet.Connack) {
 	l.handler.Connected(c, p, t)
 }
 
-// wantsInput reports whether the driver shall read: not while the client is paused, and
-// not while the server leaves more unread than what a server that keeps to the
-// protocol can have this side answer.
+// wantsInput reports whether the driver should read. It should not while the client is
+// paused, nor while more output waits than a server that follows the protocol can cause
+// without reading.
 func (c *Client) wantsInput() bool {
 	return !c.paused && c.unsent() < c.loop.swarm.opts.Buffer+maxAnswers
 }
@@ -438,7 +438,7 @@ func (c *Client) wantsInput() bool {
 // maxAnswers is room for an acknowledgement of every packet identifier.
 const maxAnswers = 512 << 10
 
-// hungUp ends a connection that the server or the system ended.
+// hungUp ends a connection that the server or the system has closed.
 func (l *Loop) hungUp(c *Client, err error) {
 	if err != io.EOF {
 		var known *transport.Error
@@ -447,7 +447,7 @@ func (l *Loop) hungUp(c *Client, err error) {
 		}
 	}
 	if c.state == opening {
-		err = c.unanswered(c.part, err)
+		err = c.unanswered(c.partial, err)
 	}
 	l.lose(c, err)
 }

@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ports chooses the local address and port of each connection. The system's own
-// choice has 28,232 ports by default, and gives a port that is bound before the
-// connection is made to nobody else, whatever its destination. Ports chosen here,
-// with SO_REUSEADDR, are shared by all destinations and reach beyond that range.
-// Each loop has its part of the ports, so that no two try the same.
+// ports chooses the local address and port of each connection. The system's own range
+// has 28,232 ports by default, and a port that is bound before the connection is made
+// is reserved for all destinations. Ports chosen here, with SO_REUSEADDR, are shared by
+// all destinations and may be outside that range. Each loop has its part of the ports,
+// so that no two try the same.
 type ports struct {
 	sources []netip.Addr
 	first   int // port of this loop
@@ -34,16 +34,17 @@ func (p *ports) init(o *Options, loop int) {
 	}
 	p.first, p.step = int(o.FirstPort)+loop, o.Loops
 	p.count = max(0, (int(o.LastPort)-p.first+p.step)/p.step)
-	// A run after another begins elsewhere: the ports used last may be in TIME-WAIT.
+	// A run after another begins at another port: the ports used last may be in
+	// TIME-WAIT.
 	p.at = rand.IntN(max(1, p.count*len(p.sources)))
 }
 
-// portsTried is how many ports of its own a connection tries before it takes
-// what the system gives.
+// portsTried is how many of its own ports a connection tries before it takes what the
+// system gives.
 const portsTried = 64
 
-// connect opens a socket and begins to connect it to a; done tells that it is
-// connected already.
+// connect opens a socket and begins to connect it to a; done reports that it is already
+// connected.
 func (p *ports) connect(a netip.AddrPort) (fd int, done bool, err error) {
 	for range min(p.count, portsTried) {
 		from, ok := p.next(a.Addr())
@@ -75,7 +76,7 @@ func (p *ports) connect(a netip.AddrPort) (fd int, done bool, err error) {
 	return -1, false, err
 }
 
-// next is the next source and port of the family of to.
+// next returns the next source and port of the family of to.
 func (p *ports) next(to netip.Addr) (netip.AddrPort, bool) {
 	for range p.sources {
 		n := p.at % (p.count * len(p.sources))
@@ -87,7 +88,7 @@ func (p *ports) next(to netip.Addr) (netip.AddrPort, bool) {
 	return netip.AddrPort{}, false
 }
 
-// connect opens a socket and connects it, from an address if that is valid.
+// connect opens a socket and begins to connect it, from an address if that is valid.
 func connect(from, to netip.AddrPort) (fd int, done bool, err error) {
 	family := unix.AF_INET6
 	if to.Addr().Is4() {
@@ -108,8 +109,8 @@ func connect(from, to netip.AddrPort) (fd int, done bool, err error) {
 	}
 	if from.IsValid() {
 		if from.Port() == 0 {
-			// The port is chosen when the destination is known. Older systems
-			// than Linux 4.2 do not have this and bind as they do.
+			// The port is chosen when the destination is known. Systems before Linux
+			// 4.2 do not have this and choose the port when binding.
 			_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 		} else {
 			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// precise is a sleeper that is late by some microseconds only: its goroutine has a
-// thread of its own, which ends with it, as its timer slack does.
+// precise is a sleeper that is late by only some microseconds. Its goroutine is locked
+// to a thread that ends with it, as does the thread's timer slack.
 type precise struct{ poller }
 
 func newPrecise() sleeper { return new(precise) }
 
-func (s *precise) own() {
+func (s *precise) lockThread() {
 	runtime.LockOSThread()
 	noSlack()
 	processors(+1)
@@ -27,9 +27,9 @@ func (s *precise) close() {
 
 var processorsMu sync.Mutex
 
-// processors changes GOMAXPROCS. While a loop waits in a system call it keeps one
-// of those for up to 10 ms, until the runtime's monitor takes it away; with a
-// processor more for each loop the other goroutines find one free at once.
+// processors changes GOMAXPROCS. A loop that waits in a system call keeps a processor
+// for up to 10 ms, until the runtime's monitor retakes it. With one more processor for
+// each loop the other goroutines find one free at once.
 func processors(by int) {
 	processorsMu.Lock()
 	defer processorsMu.Unlock()

@@ -9,10 +9,10 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// sinkVar makes the test binary a sink: a server that accepts everybody, answers
-// what must be answered, and sends N messages of SIZE bytes at QoS 0 to who
-// subscribes to src/N/SIZE. It is a process of its own, so that what is measured
-// here is the swarm alone.
+// sinkVar makes the test binary a sink: a server that accepts every client, answers
+// what must be answered, and sends N messages of SIZE bytes at QoS 0 to each client
+// that subscribes to src/N/SIZE. It is a separate process, so that only the swarm is
+// measured here.
 const sinkVar = "SWARM_TEST_SINK"
 
 func runSink() {

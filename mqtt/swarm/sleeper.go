@@ -5,21 +5,21 @@ import "time"
 // sleeper waits for a time, and can be woken. It belongs to one goroutine.
 type sleeper interface {
 	open() error
-	own() // called by the goroutine before the others
+	lockThread() // called by the goroutine before the others
 	sleep(until time.Duration, now func() time.Duration)
 	wake()
 	close()
 }
 
-// timer is a sleeper by the timers of package time, which are up to a millisecond
-// late.
+// timer is a sleeper that uses the timers of package time, which are up to a
+// millisecond late.
 type timer struct{ woken chan struct{} }
 
 func newTimer() sleeper { return &timer{make(chan struct{}, 1)} }
 
 func (s *timer) open() error { return nil }
 
-func (s *timer) own() {}
+func (s *timer) lockThread() {}
 
 func (s *timer) sleep(until time.Duration, now func() time.Duration) {
 	if until == Never {

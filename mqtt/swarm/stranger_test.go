@@ -11,9 +11,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// TestAServerThatIsNoneIsRecognised: by its first bytes, whole, cut off or in pieces,
+// TestAServerOfAnotherKindIsRecognized: by its first bytes, whole, truncated or in pieces,
 // with its address.
-func TestAServerThatIsNoneIsRecognised(t *testing.T) {
+func TestAServerOfAnotherKindIsRecognized(t *testing.T) {
 	for _, w := range []struct{ name, says, text string }{
 		{"a web server", "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nthis line is longer than the packet would be", "speaks HTTP, not MQTT"},
 		{"a web server of few words", "HTTP/1.0 400 \r\n\r\n", "speaks HTTP, not MQTT"},
@@ -73,8 +73,8 @@ func TestAServerWithoutQoS2IsCalledThat(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		p, h, c := dialogue(t, o, specOf(packet.V311))
 		h.closed = func(_ *Client, err error) {
-			if !errors.Is(err, session.ErrNoQoS2) || Kind(err) != "no QoS 2" || !strings.Contains(err.Error(), "support QoS 2") {
-				t.Errorf("%v, kind %q", err, Kind(err))
+			if !errors.Is(err, session.ErrNoQoS2) || ErrorCategory(err) != "no QoS 2" || !strings.Contains(err.Error(), "support QoS 2") {
+				t.Errorf("%v, category %q", err, ErrorCategory(err))
 			}
 			h.note("closed")
 		}
@@ -85,7 +85,7 @@ func TestAServerWithoutQoS2IsCalledThat(t *testing.T) {
 	})
 }
 
-// TestMessagesUnderAnIdentifierInUseAreCounted: without DUP they are new, and their
+// TestMessagesUnderAnIdentifierInUseAreCounted: without DUP they are new, and the
 // server has lost its session (MQTT-3.3.1-1).
 func TestMessagesUnderAnIdentifierInUseAreCounted(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {

@@ -17,9 +17,9 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 )
 
-// With TLS 1.3 a server refuses a client's certificate when the handshake is over
-// for the client, and a WebSocket may be closed with a code: both are more than the
-// end of a stream.
+// With TLS 1.3 a server refuses a client's certificate after the handshake is complete
+// for the client, and a WebSocket may be closed with a code: both are more than the end
+// of a stream.
 func TestTheEndOfAStreamKeepsItsKind(t *testing.T) {
 	certs := certtest.New(t)
 	_, mutual := brokertest.StartOn(t, "127.0.0.1:0", certs.MutualConfig(), broker.Options{})
@@ -45,7 +45,7 @@ func TestTheEndOfAStreamKeepsItsKind(t *testing.T) {
 				if !errors.As(err, &e) || e.Kind != w.kind {
 					t.Errorf("%v", err)
 				}
-				h.note("%s", Kind(err))
+				h.note("%s", ErrorCategory(err))
 			}
 			connectOne(start(t, Options{Engine: Std, Dialer: &transport.Dialer{TLS: &w.tls}}, h, target), specOf(packet.V5))
 			h.want(t, w.kind.String())
@@ -53,8 +53,8 @@ func TestTheEndOfAStreamKeepsItsKind(t *testing.T) {
 	}
 }
 
-// closingWebSocket is the address of a server that takes one WebSocket and closes
-// it with code 1008 (RFC 6455, 5.5.1).
+// closingWebSocket returns the address of a server that accepts one WebSocket and
+// closes it with code 1008 (RFC 6455, 5.5.1).
 func closingWebSocket(t *testing.T) string {
 	p := newPeer(t)
 	go func() {

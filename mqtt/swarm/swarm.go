@@ -11,8 +11,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// Swarm is a number of loops with their clients. Its methods may be called from
-// any goroutine.
+// Swarm is a number of loops with their clients. Its methods are safe for concurrent
+// use.
 type Swarm struct {
 	opts   Options
 	engine Engine
@@ -20,7 +20,7 @@ type Swarm struct {
 	wg     sync.WaitGroup // every goroutine of the swarm
 }
 
-// New looks the targets up and starts the loops. ctx is for the lookup only.
+// New looks up the targets and starts the loops. ctx is used only for the lookup.
 func New(ctx context.Context, o Options) (*Swarm, error) {
 	if o.Loops <= 0 {
 		o.Loops = 1
@@ -65,7 +65,7 @@ func New(ctx context.Context, o Options) (*Swarm, error) {
 		if l.driver, err = newDriver(l); err != nil {
 			for _, l := range s.loops {
 				l.closed = true
-				l.driver.run() // lets go of what it has
+				l.driver.run() // releases what it has
 			}
 			return nil, err
 		}
@@ -79,22 +79,22 @@ func New(ctx context.Context, o Options) (*Swarm, error) {
 	return s, nil
 }
 
-// choose finds the engine that can serve all targets.
+// choose returns the engine that can serve all targets.
 func choose(o *Options) (Engine, error) {
 	why := ""
 	if !liteHere {
-		why = "it is for Linux"
+		why = "it needs Linux"
 	}
 	for _, t := range o.Targets {
 		if t.Network != "tcp" || t.TLS || t.WebSocket || t.SRV {
-			why = "it is for plain TCP, which " + t.String() + " is not"
+			why = "it needs plain TCP, which " + t.String() + " is not"
 		}
 	}
 	if o.Dialer.Proxy != nil || o.Dialer.Command != "" {
-		why = "it does not use proxies"
+		why = "it does not support proxies"
 	}
 	if o.Dial != nil {
-		why = "it opens its connections itself"
+		why = "it must open its connections itself"
 	}
 	switch {
 	case o.Engine == Std || o.Engine == Auto && why != "":
@@ -105,22 +105,22 @@ func choose(o *Options) (Engine, error) {
 	return Lite, nil
 }
 
-// Engine is the engine in use, Lite or Std.
+// Engine returns the engine in use, Lite or Std.
 func (s *Swarm) Engine() Engine { return s.engine }
 
-// Loops is the number of loops.
+// Loops returns the number of loops.
 func (s *Swarm) Loops() int { return len(s.loops) }
 
-// Loop is loop i. Client k belongs to loop k modulo Loops.
+// Loop returns loop i. Client k belongs to loop k modulo Loops.
 func (s *Swarm) Loop(i int) *Loop { return s.loops[i] }
 
-// Now is the time since the epoch.
+// Now returns the time since the epoch.
 func (s *Swarm) Now() time.Duration { return s.opts.now() }
 
 // Close ends all connections at once without a DISCONNECT, and returns when no
-// goroutine of the swarm is left. Every client that was not idle gets its Failed or
-// Closed, with ErrClosed, and nothing connects after that. It must not be called by a
-// Handler.
+// goroutine of the swarm is left. For every client that was not idle Failed or Closed
+// is called with ErrClosed, and nothing connects after that. It must not be called from
+// a Handler.
 func (s *Swarm) Close() {
 	for _, l := range s.loops {
 		l.enter()
@@ -138,14 +138,14 @@ func (s *Swarm) Close() {
 	s.wg.Wait()
 }
 
-// Loop is a lock domain of clients: see the package's documentation. Its methods
-// except Do are for Handler methods and functions given to Do.
+// Loop is a lock domain of clients: see the package documentation. Its methods except
+// Do may be called only from Handler methods and from functions passed to Do.
 type Loop struct {
 	mu      sync.Mutex
 	swarm   *Swarm
 	number  int
 	handler Handler
-	ponger  Ponger // the handler, if it is one
+	ponger  Ponger // the handler, if it is a Ponger
 	driver  driver
 	closed  bool
 
@@ -158,12 +158,12 @@ type Loop struct {
 	wheel    wheel
 	queue    []*Client // to be connected, from queueAt on; entries may be stale
 	queueAt  int
-	half     int // attempts under way
+	half     int // attempts in progress
 	halfOpen int // their bound
 
 	dirty []*Client // touched in this batch
 	news  []news    // to be reported at its end
-	told  []news    // spare
+	spare []news    // empty, for the next batch
 
 	small    [][]byte // buffers, empty
 	large    [][]byte // those that have grown
@@ -181,19 +181,19 @@ type Stats struct {
 	Reads, Writes         int64 // system calls that moved bytes
 	BytesRead, BytesSent  int64
 	Connecting, Connected int // clients now
-	// Reused counts messages at QoS 2 that came as new ones under a packet
-	// identifier still in use: the server has lost its session.
+	// Reused counts QoS 2 messages that arrived as new ones under a packet identifier
+	// still in use: the server has lost its session.
 	Reused int64
 }
 
-// driver is what an engine does for its loop. All methods but run and wake are
-// called with the loop's lock held.
+// driver is the part of an engine that serves a loop. All methods except run and wake
+// are called with the loop's lock held.
 type driver interface {
 	run()                 // the loop's goroutine, until the loop is closed
-	wake()                // has run look at the deadlines again
+	wake()                // makes run check the deadlines again
 	start(c *Client)      // opens the connection; leads to Loop.opened or Loop.lose
 	waited(c *Client)     // the wheel has come to an attempt before its deadline
-	flush(c *Client)      // writes what waits, as far as that takes no waiting
+	flush(c *Client)      // writes what waits, as far as possible without blocking
 	unsent(c *Client) int // bytes that flush has taken and not written yet
 	interest(c *Client)   // Loop.wantsInput or the like has changed
 	shut(c *Client)       // closes the connection
@@ -202,29 +202,29 @@ type driver interface {
 // slab holds the structs of many clients, next to each other.
 type slab [256]Client
 
-// Number is the loop's place in its swarm.
+// Number returns the loop's index in its swarm.
 func (l *Loop) Number() int { return l.number }
 
-// Now is the time of the present batch, which is somewhat older than Swarm.Now.
+// Now returns the time of the present batch, which is somewhat earlier than Swarm.Now.
 func (l *Loop) Now() time.Duration { return l.now }
 
-// Stats are the counters.
+// Stats returns the counters.
 func (l *Loop) Stats() Stats { return l.stats }
 
-// Do runs f with the loop's lock held, and then sends what f left to send. It
-// may be called from any goroutine that does not hold the lock: not by a Handler,
-// nor within another Do. f must not panic.
+// Do calls f with the loop's lock held, and then sends what f left to send. It may be
+// called from any goroutine that does not hold the lock: not from a Handler, nor within
+// another Do. f must not panic.
 func (l *Loop) Do(f func()) {
 	l.enter()
 	f()
 	l.leave()
 }
 
-// Wake has Due called at a time, if it would be called later otherwise.
+// Wake makes Due be called at the given time, unless it is due earlier.
 func (l *Loop) Wake(at time.Duration) { l.due = min(l.due, at) }
 
-// Add makes a client, which is not connected. index is its number in the plan,
-// which Index returns.
+// Add adds a client, which is not connected. index is its number in the plan, which
+// Index returns.
 func (l *Loop) Add(index uint32) *Client {
 	if int(l.count)%len(slab{}) == 0 {
 		l.slabs = append(l.slabs, new(slab))

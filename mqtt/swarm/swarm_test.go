@@ -26,11 +26,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// patience bounds every wait of these tests; none of them waits so long unless it
-// fails.
+// patience bounds every wait of these tests. Only a failing test waits that long.
 const patience = 20 * time.Second
 
-// probe is a Handler that notes what it is told, and does what its functions say.
+// probe is a Handler that records its calls, and calls its functions.
 type probe struct {
 	notes chan string
 
@@ -67,7 +66,7 @@ func (p *probe) Failed(c *Client, err error) {
 		p.failed(c, err)
 		return
 	}
-	p.note("%d failed: %v", c.Index(), Kind(err))
+	p.note("%d failed: %v", c.Index(), ErrorCategory(err))
 }
 
 func (p *probe) Closed(c *Client, err error) {
@@ -75,7 +74,7 @@ func (p *probe) Closed(c *Client, err error) {
 		p.closed(c, err)
 		return
 	}
-	p.note("%d closed: %v", c.Index(), Kind(err))
+	p.note("%d closed: %v", c.Index(), ErrorCategory(err))
 }
 
 func (p *probe) Acked(c *Client, tag uint64, qos packet.QoS, reason packet.ReasonCode) {
@@ -110,7 +109,7 @@ func (p *probe) Writable(c *Client) {
 	p.note("%d writable", c.Index())
 }
 
-// want waits for these notes, in this order, and no others in between.
+// want waits for these notes, in this order, with no others in between.
 func (p *probe) want(t testing.TB, notes ...string) {
 	t.Helper()
 	for _, want := range notes {
@@ -125,7 +124,7 @@ func (p *probe) want(t testing.TB, notes ...string) {
 	}
 }
 
-// none claims that nothing was reported.
+// none checks that nothing was reported.
 func (p *probe) none(t testing.TB) {
 	t.Helper()
 	select {
@@ -135,7 +134,7 @@ func (p *probe) none(t testing.TB) {
 	}
 }
 
-// peer is a server's side that is written by hand.
+// peer is the server's side, scripted by hand.
 type peer struct {
 	t    testing.TB
 	ln   net.Listener
@@ -167,7 +166,7 @@ func targetOf(addr string) *transport.Target {
 	return t
 }
 
-// accept takes the next connection.
+// accept accepts the next connection.
 func (p *peer) accept() {
 	p.t.Helper()
 	if p.conn != nil {
@@ -200,7 +199,7 @@ func (p *peer) expect(s string) {
 	}
 }
 
-// expectEnd claims that the client closes without another word.
+// expectEnd checks that the client closes without sending anything more.
 func (p *peer) expectEnd() {
 	p.t.Helper()
 	if n, err := p.conn.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
@@ -224,14 +223,14 @@ func (p *peer) greet() {
 	p.send(connack4)
 }
 
-// CONNECT packets of client 0 of specs, as 3.1.1 and 5.0 write them.
+// CONNECT packets of client 0 of specs, in the encoding of 3.1.1 and 5.0.
 const (
 	connect4 = "10 0e 00 04 4d515454 04 02 0000 0002 6330"
 	connack4 = "20 02 00 00"
 	connect5 = "10 0f 00 04 4d515454 05 02 0000 00 0002 6330"
 )
 
-// specOf makes clients named c0, c1 ... of a version, with clean start.
+// specOf returns the Spec of clients named c0, c1 ... of a version, with clean start.
 func specOf(v packet.Version) *Spec {
 	return &Spec{Connect: func(c *Client, p *packet.Connect) {
 		p.Version, p.CleanStart, p.ClientID = v, true, fmt.Appendf(nil, "c%d", c.Index())
@@ -248,7 +247,7 @@ func eachEngine(t *testing.T, f func(t *testing.T, o Options)) {
 	}
 }
 
-// start makes a swarm that ends with the test.
+// start returns a swarm that is closed when the test ends.
 func start(t testing.TB, o Options, h Handler, targets ...*transport.Target) *Swarm {
 	t.Helper()
 	o.Targets = targets
@@ -261,7 +260,7 @@ func start(t testing.TB, o Options, h Handler, targets ...*transport.Target) *Sw
 	return s
 }
 
-// connectOne makes client 0 and has it connect.
+// connectOne adds client 0 and connects it.
 func connectOne(s *Swarm, spec *Spec) *Client {
 	var c *Client
 	s.Loop(0).Do(func() {
@@ -271,7 +270,7 @@ func connectOne(s *Swarm, spec *Spec) *Client {
 	return c
 }
 
-// dialogue is a client that has connected to a peer.
+// dialogue returns a client that has connected to a peer.
 func dialogue(t *testing.T, o Options, spec *Spec) (*peer, *probe, *Client) {
 	t.Helper()
 	p, h := newPeer(t), newProbe()

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// wheel is the timers of a loop, at most one for each client: a hashed timing wheel of
-// lists through the clients themselves. A deadline beyond the wheel's turn is put at
-// its end and looked at again then, which is also how keep alive works: what is sent
-// and received does not touch the wheel.
+// wheel holds the timers of a loop, at most one for each client: a hashed timing wheel
+// of lists through the clients themselves. A deadline beyond the wheel's turn is put at
+// its end and checked again then. Keep alive works the same way: what is sent and
+// received does not touch the wheel.
 type wheel struct {
 	heads [buckets]uint32 // slot + 1 of the first client
 	used  [buckets / 64]uint64
@@ -50,8 +50,8 @@ func (w *wheel) disarm(l *Loop, c *Client) {
 	c.bucket = 0
 }
 
-// expire calls fire for every client whose time has come; its timer is off then.
-// fire may arm the timer of its client, which does not fire in this call again.
+// expire calls fire for every client whose time has come, with its timer off. fire may
+// arm the timer of its client, which does not fire again in this call.
 func (w *wheel) expire(l *Loop, now time.Duration, fire func(c *Client)) {
 	last := int64(now / tick)
 	first := w.next
@@ -83,7 +83,7 @@ func (w *wheel) expire(l *Loop, now time.Duration, fire func(c *Client)) {
 	}
 }
 
-// deadline is the time of the first timer, or Never.
+// deadline returns the time of the first timer, or Never.
 func (w *wheel) deadline() time.Duration {
 	b := w.next % buckets
 	for i := range int64(len(w.used) + 1) {

@@ -16,7 +16,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// clock is a clock that tests can put forward.
+// clock is a clock that tests can advance.
 type clock struct {
 	start time.Time
 	ahead atomic.Int64
@@ -37,7 +37,7 @@ func publish(qos packet.QoS, topic, payload string) *packet.Publish {
 	return &packet.Publish{QoS: qos, Topic: []byte(topic), Payload: []byte(payload)}
 }
 
-func TestARefusalIsToldWithItsReason(t *testing.T) {
+func TestARefusalIsReportedWithItsReason(t *testing.T) {
 	for _, w := range []struct {
 		name    string
 		v       packet.Version
@@ -56,8 +56,8 @@ func TestARefusalIsToldWithItsReason(t *testing.T) {
 				p, h := newPeer(t), newProbe()
 				h.failed = func(_ *Client, err error) {
 					var r *Refusal
-					if !errors.As(err, &r) || !errors.Is(err, w.reason) || r.Text != w.text || Kind(err) != w.kind {
-						t.Errorf("%v, kind %q", err, Kind(err))
+					if !errors.As(err, &r) || !errors.Is(err, w.reason) || r.Text != w.text || ErrorCategory(err) != w.kind {
+						t.Errorf("%v, kind %q", err, ErrorCategory(err))
 					}
 					h.note("failed")
 				}
@@ -97,7 +97,7 @@ func TestTheEndOfAConnectionHasItsCause(t *testing.T) {
 				w.end(p)
 				h.want(t, "0 closed: "+w.kind)
 				do(c, func() {
-					if !c.Idle() || c.part != nil || c.holds || c.conn.Session() != nil || c.loop.stats.Connected != 0 {
+					if !c.Idle() || c.partial != nil || c.holds || c.conn.Session() != nil || c.loop.stats.Connected != 0 {
 						t.Errorf("it keeps %+v", c)
 					}
 				})
@@ -115,7 +115,7 @@ func TestAnAttemptThatFailsSaysWhy(t *testing.T) {
 			if !errors.As(err, &e) || e.Kind != transport.Refused || !strings.Contains(e.Error(), p.ln.Addr().String()) {
 				t.Errorf("%v", err)
 			}
-			h.note("%s", Kind(err))
+			h.note("%s", ErrorCategory(err))
 		}
 		connectOne(start(t, o, h, p.target()), specOf(packet.V311))
 		h.want(t, "refused")
@@ -150,7 +150,7 @@ func TestSilenceAtConnectTimesOut(t *testing.T) {
 		c := connectOne(start(t, o, h, p.target()), specOf(packet.V311))
 		p.accept()
 		p.expect(connect4)
-		do(c, func() {}) // the deadline stands
+		do(c, func() {}) // the deadline remains
 		ck.forward(c.loop, 29*time.Second)
 		do(c, func() {})
 		h.none(t)
@@ -209,7 +209,7 @@ func TestMessagesComeInAtEachQoS(t *testing.T) {
 		p.expect("40 02 0001   50 02 0002   50 02 0002")
 		p.send("62 02 0002")
 		p.expect("70 02 0002")
-		h.none(t) // the repetition at QoS 2 is none
+		h.none(t) // the repetition at QoS 2 is not reported
 	})
 }
 
@@ -254,8 +254,8 @@ func TestSubscribeAndUnsubscribe(t *testing.T) {
 	})
 }
 
-// TestPacketsMayBeSplitAnywhere hands the bytes to the loop in two parts, cut at
-// every place, and one by one.
+// TestPacketsMayBeSplitAnywhere passes the bytes to the loop in two parts, cut at every
+// place, and one by one.
 func TestPacketsMayBeSplitAnywhere(t *testing.T) {
 	in := unhex("32 06 0001 61 0001 78   30 84 01 0001 62" + strings.Repeat("79", 129) + "d0 00   34 06 0001 61 0002 7a   62 02 0002   32 05 0001 63 0003")
 	out := "40 02 0001   50 02 0002   70 02 0002   40 02 0003"
@@ -277,8 +277,8 @@ func TestPacketsMayBeSplitAnywhere(t *testing.T) {
 				c.loop.input(c, in[i:i+1])
 			}
 			c.loop.settle(c)
-			if c.part != nil {
-				t.Errorf("% x is left", c.part)
+			if c.partial != nil {
+				t.Errorf("% x is left", c.partial)
 			}
 		})
 		h.want(t, notes...)
@@ -399,7 +399,7 @@ func TestOpenMessagesAreSentAgain(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		p, h := newPeer(t), newProbe()
 		h.closed = func(c *Client, err error) {
-			h.note("closed: %s, %d open", Kind(err), c.Open())
+			h.note("closed: %s, %d open", ErrorCategory(err), c.Open())
 			if err := c.Connect(spec); err != nil {
 				t.Error(err)
 			}
@@ -449,8 +449,8 @@ func TestOpenMessagesAreSentAgain(t *testing.T) {
 	})
 }
 
-// Acked tells during the resumption what cannot be sent again. What is called there
-// must not send the session twice, and an attempt may be given up there.
+// Acked reports during the resumption what cannot be resent. Methods called from it
+// must not send the session twice, and may give up the attempt.
 func TestCallsFromAckedDuringTheResumption(t *testing.T) {
 	for _, row := range []struct {
 		name string
@@ -530,8 +530,8 @@ func TestKeepAlivePingsAndNoticesSilence(t *testing.T) {
 			p.send("d0 00   30 03 0001 61")
 			h.want(t, "0 message q0 a ")
 		}
-		// What is sent and received puts the ping off: it is due 60 s after the
-		// older of both.
+		// Sending and receiving postpone the ping: it is due 60 s after the older of
+		// both.
 		ck.forward(c.loop, 50*time.Second)
 		do(c, func() { _ = c.Publish(publish(0, "b", ""), 0) })
 		p.expect("30 03 0001 62")
@@ -561,7 +561,7 @@ func TestAPausedClientDoesNotReadAndStillPings(t *testing.T) {
 		p.expect("10 0e 00 04 4d515454 04 02 003c 0002 6330")
 		p.send(connack4)
 		h.want(t, "0 connected present=false")
-		// Std may have a read under way: let it bring something.
+		// Std may be in the middle of a read: let that return something.
 		do(c, func() { c.Pause(true) })
 		first := 0
 		if s.Engine() == Std {
@@ -617,15 +617,15 @@ func TestAServerThatDoesNotCloseIsLeft(t *testing.T) {
 		p.send("30 04 0001 61 00") // is not reported
 		ck.forward(c.loop, goodbye)
 		h.want(t, "0 closed: ")
-		// The end, or a reset, if that message was not read before.
+		// The end, or a reset if that message was not read before.
 		if _, err := p.conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("the server reads %v, want the end", err)
 		}
 	})
 }
 
-// TestWhatWaitsToBeWrittenIsBounded publishes to a server that does not read, and
-// then counts what has arrived.
+// TestWhatWaitsToBeWrittenIsBounded publishes to a server that does not read, and then
+// counts what has arrived.
 func TestWhatWaitsToBeWrittenIsBounded(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		o.Buffer = 32 << 10
@@ -637,7 +637,7 @@ func TestWhatWaitsToBeWrittenIsBounded(t *testing.T) {
 			do(c, func() {
 				for {
 					err := c.Publish(m, 0)
-					if err == ErrFull {
+					if err == ErrBufferFull {
 						if _, bytes := c.Room(); bytes != 0 || c.unsent() > o.Buffer+size {
 							t.Errorf("room for %d bytes, %d wait", bytes, c.unsent())
 						}
@@ -676,7 +676,7 @@ func TestAServerThatDoesNotReadIsNotReadEither(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		_, _, c := dialogue(t, o, specOf(packet.V311))
 		do(c, func() {
-			c.blocked = true // nothing leaves
+			c.blocked = true // nothing can be sent
 			if c.link != nil {
 				c.link.writing = true
 			}
@@ -802,7 +802,7 @@ func TestKindsAreShort(t *testing.T) {
 		{&transport.Error{Kind: transport.UnknownAuthority}, transport.UnknownAuthority.String()},
 		{errors.New("?"), "other"},
 	} {
-		if got := Kind(w.err); got != w.want {
+		if got := ErrorCategory(w.err); got != w.want {
 			t.Errorf("%v is %q, want %q", w.err, got, w.want)
 		}
 	}

@@ -1,8 +1,8 @@
-// Package badbroker is a small MQTT server for tests that breaks the rules as it
-// is told to, and counts how often it did. Without flaws it keeps them: QoS 0 to
-// 2, sessions that survive their connections, resumption. It has no retained
-// messages and wills, and without Share takes shared subscriptions for a mistake: each
-// member gets all messages.
+// Package badbroker is a small MQTT server for tests that violates the protocol as
+// configured, and counts how often it did. Without flaws it follows the protocol: QoS 0
+// to 2, sessions that survive their connections, resumption. It has no retained
+// messages and no wills. Without Share it treats shared subscriptions as normal ones:
+// each member gets all messages.
 package badbroker
 
 import (
@@ -19,68 +19,68 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// Flaws are what a broker does wrong. The numbers have it done to one delivery
-// in so many; 0 is never.
+// Flaws is what a broker does wrong. A number n applies the flaw to one delivery in n;
+// 0 is never.
 type Flaws struct {
 	Drop      int // not delivered
 	Duplicate int // delivered twice, as two messages
-	Reorder   int // delivered behind the next message of the same client
+	Reorder   int // delivered after the next message of the same client
 	Corrupt   int // delivered with a bit flipped at the end of the payload
 
-	// Forget gives up the messages at QoS 1 that a client has not acknowledged
-	// when its connection ends.
+	// Forget drops the QoS 1 messages that a client has not acknowledged when its
+	// connection closes.
 	Forget bool
-	// Repeat sends the messages at QoS 2 that a client has, but has not completed,
-	// as new ones when it comes back.
+	// Repeat sends the QoS 2 messages that a client has received but not completed as
+	// new messages when it reconnects.
 	Repeat bool
-	// Reverse has the messages that wait for a client that comes back sent in the
-	// opposite order.
+	// Reverse sends the messages that wait for a client in reverse order when it
+	// reconnects.
 	Reverse bool
 
 	// Stall stops everything for a time, once in each Every.
 	Stall, Every time.Duration
 
-	// Delay holds delivery n (0, 1, ...) of all back; later ones of a client
-	// follow behind it. nil: none.
+	// Delay returns how long delivery n (0, 1, ...) of all is held back; later ones of
+	// the same client follow it. nil: no delay.
 	Delay func(n int) time.Duration
 
-	// NoQoS2 answers messages at QoS 2 with PUBACK, as RabbitMQ does.
+	// NoQoS2 answers QoS 2 messages with PUBACK, as RabbitMQ does.
 	NoQoS2 bool
 
 	// Refuse answers CONNECT with this code.
 	Refuse packet.ReasonCode
 
-	// Each of these is done to one in so many, with 0x97 where MQTT 5 has a code.
+	// Each of these n refuses one request in n, with 0x97 where MQTT 5 has a code.
 	RefuseConnect, RefuseSubscribe, RefusePublish int
-	Kill                                          int // at so many messages, the publisher's connection ends in place of the acknowledgement
-	Foreign                                       int // behind so many deliveries comes one that nobody has published
-	NoAck                                         int // of so many messages at QoS 1 and 2, one has no acknowledgement
+	Kill                                          int // after one message in n, close the connection
+	Foreign                                       int // after one delivery in n, send a message of no client
+	NoAck                                         int // do not acknowledge one message in n at QoS 1 and 2
 
 	AckDelay, ConnackDelay, SubackDelay time.Duration
-	Capacity                            int // deliveries per second, of all clients; the others wait
+	Capacity                            int // deliveries per second of all clients; others wait
 
 	Share      bool // a message goes to one member of a shared subscription, in turns
-	Deaf       bool // PINGREQ has no answer
-	NoTakeover bool // a second connection with a client identifier leaves the first one alone
+	Deaf       bool // PINGREQ is not answered
+	NoTakeover bool // a second connection with a client ID does not close the first
 	Amnesia    bool // sessions end with their connections
-	Dead       bool // after the first connections of all clients, CONNECT has no answer
+	Dead       bool // after the first connections of all clients, CONNECT is not answered
 }
 
-// Counts are how often a broker did what.
+// Counts is how often a broker did what.
 type Counts struct {
-	Published                                 int // messages received, repetitions at QoS 2 not counted
-	Delivered                                 int // deliveries begun: the flawed ones included, the second ones of Duplicate not
+	Published                                 int // messages received, without repetitions at QoS 2
+	Delivered                                 int // deliveries begun, except the second ones of Duplicate
 	Dropped, Duplicated, Reordered, Corrupted int
-	Held                                      int // not delivered yet: nothing has come behind which they could go
+	Held                                      int // not delivered yet, waiting for a message to follow
 	Forgotten, Repeated, Reversed             int
 	RefusedConnects, RefusedSubscribes        int
 	RefusedPublishes, Kills, Foreigns         int
 	Ignored                                   int             // messages without an acknowledgement
 	Connects                                  int             // CONNECT packets
-	Delays                                    []time.Duration // how long each delivery really took, in the order of delivery
+	Delays                                    []time.Duration // real duration of each delivery, in order
 }
 
-// Broker is a server.
+// Broker is a flawed MQTT server.
 type Broker struct {
 	ln    net.Listener
 	flaws Flaws
@@ -89,17 +89,17 @@ type Broker struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session
-	turn     int // of the members of shared subscriptions
+	turn     int // among the members of shared subscriptions
 	conns    map[*conn]struct{}
 	counts   Counts
 	seen     int       // deliveries
 	asked    int       // subscriptions
-	next     time.Time // when the next delivery may be, by Capacity
+	next     time.Time // earliest time of the next delivery, given Capacity
 	known    map[string]bool
-	still    chan struct{} // closed when the stall ends; nil: none
+	still    chan struct{} // closed when the stall ends; nil: no stall
 }
 
-// Start runs a broker on a port of the loopback interface for the time of a test.
+// Start runs a broker on a port of the loopback interface until the test ends.
 func Start(t testing.TB, f Flaws) *Broker {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -109,8 +109,8 @@ func Start(t testing.TB, f Flaws) *Broker {
 	return Serve(t, ln, f)
 }
 
-// Serve runs a broker on a listener, which it closes, for the time of a test. It
-// waits only in ways that a bubble of testing/synctest understands.
+// Serve runs a broker on a listener, which it closes, until the test ends. It blocks
+// only in ways that are durable in a bubble of testing/synctest.
 func Serve(t testing.TB, ln net.Listener, f Flaws) *Broker {
 	b := &Broker{ln: ln, flaws: f, done: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, conns: map[*conn]struct{}{}}
 	b.wait.Go(b.accept)
@@ -121,10 +121,10 @@ func Serve(t testing.TB, ln net.Listener, f Flaws) *Broker {
 	return b
 }
 
-// Addr is where a broker of Start listens.
+// Addr returns the address that a broker of Start listens on.
 func (b *Broker) Addr() *net.TCPAddr { return b.ln.Addr().(*net.TCPAddr) }
 
-// Counts are how often it did what until now.
+// Counts returns what the broker has counted until now.
 func (b *Broker) Counts() Counts {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -138,7 +138,7 @@ func (b *Broker) Counts() Counts {
 	return c
 }
 
-// Close resets all connections and ends. It may be called more than once.
+// Close resets all connections and stops the broker. It may be called more than once.
 func (b *Broker) Close() {
 	b.mu.Lock()
 	select {
@@ -174,7 +174,7 @@ func (b *Broker) accept() {
 	}
 }
 
-// stall keeps everybody out now and then.
+// stall stalls the broker for Flaws.Stall, once in each Flaws.Every.
 func (b *Broker) stall() {
 	for b.waits(b.flaws.Every - b.flaws.Stall) {
 		still := make(chan struct{})
@@ -189,7 +189,7 @@ func (b *Broker) stall() {
 	}
 }
 
-// waits returns false when the broker ends.
+// waits waits for d. It returns false when the broker is closed.
 func (b *Broker) waits(d time.Duration) bool {
 	select {
 	case <-b.done:
@@ -199,7 +199,7 @@ func (b *Broker) waits(d time.Duration) bool {
 	}
 }
 
-// enter takes the lock when no stall is under way.
+// enter takes the lock when no stall is in progress.
 func (b *Broker) enter() {
 	for {
 		b.mu.Lock()
@@ -212,11 +212,11 @@ func (b *Broker) enter() {
 	}
 }
 
-// session is what the broker keeps of a client.
+// session is what the broker keeps about a client.
 type session struct {
 	version packet.Version
 	subs    []subscription
-	conn    *conn // nil: away
+	conn    *conn // nil: not connected
 	lasts   bool  // survives the connection
 	window  int
 	nextID  uint16
@@ -236,29 +236,29 @@ type message struct {
 	come           time.Time
 }
 
-// outgoing is a message that a client has not acknowledged to the end.
+// outgoing is a message whose delivery to a client is not complete.
 type outgoing struct {
 	message
 	id       uint16 // 0: not sent yet
-	received bool   // PUBREC has come
+	received bool   // PUBREC has arrived
 }
 
-// conn is a connection. Its fields are guarded by the broker's lock.
+// conn is a connection. The broker's lock guards its fields.
 type conn struct {
 	b       *Broker
 	nc      net.Conn
-	s       *session       // nil before CONNECT; guarded by Broker.mu, as others change it
-	version packet.Version // of the reader alone
+	s       *session       // nil before CONNECT; guarded by Broker.mu, since other connections change it
+	version packet.Version // used by the reader only
 	out     []parcel
-	more    chan struct{} // a slot: there is something to write
+	more    chan struct{} // buffered: there is something to write
 	gone    chan struct{} // closed by the reader
 }
 
-// parcel is what is to be written at a time.
+// parcel is what one write sends.
 type parcel struct {
 	data     []byte
 	due      time.Time
-	delivery time.Time // when the message came; zero: no delivery
+	delivery time.Time // when the message arrived; zero: not a delivery
 }
 
 func (c *conn) reset() { transport.Abort(c.nc) }
@@ -338,7 +338,7 @@ func (c *conn) write() {
 	}
 }
 
-// end is the end of the connection, with the lock held.
+// end ends the connection. The broker's lock must be held.
 func (c *conn) end() {
 	delete(c.b.conns, c)
 	s := c.s
@@ -378,7 +378,8 @@ func (c *conn) push(p packet.Packet, at parcel) {
 	}
 }
 
-// handle handles a packet, with the lock held; false ends the connection.
+// handle handles a packet. The broker's lock must be held. It returns false to close
+// the connection.
 func (c *conn) handle(f packet.Frame) bool {
 	if c.s == nil {
 		return c.connect(f)
@@ -532,7 +533,7 @@ func (c *conn) connect(f packet.Frame) bool {
 	return true
 }
 
-// resume sends again what the client has not acknowledged.
+// resume resends what the client has not acknowledged.
 func (s *session) resume() {
 	b := s.conn.b
 	if b.flaws.Reverse && len(s.out) > 1 {
@@ -554,7 +555,7 @@ func (s *session) resume() {
 	s.fill()
 }
 
-// fill sends what waits, as far as the client's window has room.
+// fill sends waiting messages as far as the client's window has room.
 func (s *session) fill() {
 	if s.conn == nil {
 		return
@@ -605,7 +606,7 @@ func (b *Broker) delay() time.Duration {
 	return b.flaws.Delay(b.seen)
 }
 
-// route delivers a message to all who want it.
+// route delivers a message to all its subscribers.
 func (b *Broker) route(p *packet.Publish) {
 	members := map[string][]*session{} // of shared subscriptions
 	for _, id := range slices.Sorted(maps.Keys(b.sessions)) {
@@ -653,7 +654,7 @@ func (s *session) accept(b *Broker, m *message) {
 		b.counts.Corrupted++
 		m.payload[len(m.payload)-1] ^= 1
 		s.put(m)
-		return // not one behind which a message that is held is out of order
+		return // it must not release a held message, which it would not put out of order
 	case due(f.Reorder) && s.held == nil:
 		s.held = m
 		return
@@ -681,7 +682,7 @@ func (s *session) put(m *message) {
 	s.fill()
 }
 
-// Percentile is the p-th percentile (0 to 100) of the delays of all deliveries.
+// Percentile returns the p-th percentile (0 to 100) of the delays of all deliveries.
 func (c *Counts) Percentile(p float64) time.Duration {
 	sorted := slices.SortedFunc(slices.Values(c.Delays), cmp.Compare[time.Duration])
 	if len(sorted) == 0 {

@@ -1,7 +1,6 @@
-// Package fault is a TCP proxy that breaks what it carries: it delays, stalls,
-// splits and cuts connections in the middle of packets and refuses new ones.
-// What it delivers of a connection is always a prefix of what was sent, as TCP
-// guarantees.
+// Package fault is a TCP proxy that breaks the connections it carries: it delays,
+// stalls, splits and cuts them in the middle of packets and refuses new ones. What it
+// delivers of a connection is always a prefix of what was sent, as TCP guarantees.
 package fault
 
 import (
@@ -14,8 +13,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// Proxy carries connections to a server. Its methods may be called from any
-// goroutine.
+// Proxy carries connections to a server. Its methods are safe for concurrent use.
 type Proxy struct {
 	ln   net.Listener
 	dial func(context.Context) (net.Conn, error)
@@ -31,11 +29,11 @@ type Proxy struct {
 	jitter  time.Duration
 	split   bool
 	refuse  bool
-	stalled chan struct{} // closed when the stall ends; nil: none
+	stalled chan struct{} // closed when the stall ends; nil: no stall
 }
 
-// New makes a proxy that accepts from ln, which it closes, and connects by
-// dial. Seed decides which connections are cut, into what pieces bytes are
+// New returns a proxy that accepts connections from ln, which it closes, and opens them
+// with dial. The seed determines which connections are cut, into what pieces bytes are
 // split, and how delays vary.
 func New(ln net.Listener, dial func(context.Context) (net.Conn, error), seed uint64) *Proxy {
 	ctx, stop := context.WithCancel(context.Background())
@@ -44,10 +42,10 @@ func New(ln net.Listener, dial func(context.Context) (net.Conn, error), seed uin
 	return p
 }
 
-// Addr is where the proxy listens.
+// Addr returns the address that the proxy listens on.
 func (p *Proxy) Addr() net.Addr { return p.ln.Addr() }
 
-// Close cuts all connections and ends.
+// Close cuts all connections and stops the proxy.
 func (p *Proxy) Close() {
 	p.stop()
 	_ = p.ln.Close()
@@ -55,8 +53,8 @@ func (p *Proxy) Close() {
 	p.wait.Wait()
 }
 
-// Delay holds what comes from now on back for d, more or less by up to jitter,
-// in each direction. The order stays.
+// Delay holds data that arrives from now on back for d, varied by up to jitter, in each
+// direction. The order is kept.
 func (p *Proxy) Delay(d, jitter time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -77,7 +75,7 @@ func (p *Proxy) Refuse(on bool) {
 	p.refuse = on
 }
 
-// Stall stops carrying in both directions, or goes on.
+// Stall stops or resumes the traffic in both directions.
 func (p *Proxy) Stall(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -90,8 +88,8 @@ func (p *Proxy) Stall(on bool) {
 	}
 }
 
-// Cut resets n connections, chosen at random, all of them with n < 0, and
-// returns how many it has reset. What the proxy holds of them is gone.
+// Cut resets n connections, chosen at random, or all of them if n < 0, and returns how
+// many it has reset. What the proxy holds of them is lost.
 func (p *Proxy) Cut(n int) int {
 	p.mu.Lock()
 	var chosen []*link
@@ -112,7 +110,7 @@ func (p *Proxy) Cut(n int) int {
 	return len(chosen)
 }
 
-// Open is the number of connections that are carried now.
+// Open returns the number of connections that the proxy carries now.
 func (p *Proxy) Open() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -136,7 +134,7 @@ type link struct {
 	end            context.CancelFunc
 }
 
-// reset ends both sides without a goodbye.
+// reset resets both sides.
 func (l *link) reset() {
 	l.end() // before the pumps see the closing
 	for _, nc := range [...]net.Conn{l.client, l.server} {
@@ -184,13 +182,13 @@ type nowhere struct{ net.Conn }
 
 func (nowhere) Close() error { return nil }
 
-// parcel is what was read at once, and when it is due.
+// parcel is what one read returned, and when it is due.
 type parcel struct {
 	data []byte
 	due  time.Time
 }
 
-// pump carries one direction. What is on its way is bounded.
+// pump carries one direction. The data in flight is bounded.
 func (p *Proxy) pump(l *link, to, from net.Conn) {
 	queue := make(chan parcel, 64)
 	p.wait.Go(func() {
@@ -252,7 +250,7 @@ func (p *Proxy) pump(l *link, to, from net.Conn) {
 	if l.cut.Err() != nil {
 		return
 	}
-	// from has ended: so does to, behind what was carried.
+	// from is at its end: end to after the data that was carried.
 	if half, ok := to.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	} else {

@@ -117,20 +117,20 @@ func TestCutsAndRefuses(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		front := make(pipes)
-		p := New(front, func(context.Context) (net.Conn, error) { return nil, errors.New("nobody asked for this") }, 1)
+		p := New(front, func(context.Context) (net.Conn, error) { return nil, errors.New("unexpected dial") }, 1)
 		defer p.Close()
 		p.Refuse(true)
 		if _, err := front.dial().Read(make([]byte, 1)); err == nil {
 			t.Error("a refused connection goes on")
 		}
-		p.Refuse(false) // and now the server is away
+		p.Refuse(false) // and now the server is unreachable
 		if _, err := front.dial().Read(make([]byte, 1)); err == nil {
-			t.Error("a connection to nobody goes on")
+			t.Error("a connection without a server stays open")
 		}
 	})
 }
 
-// On TCP a cut is a reset: the sides do not take it for an orderly end, which
+// On TCP a cut is a reset. Neither side may mistake it for an orderly close, as
 // close_notify would be under TLS.
 func TestCutIsAReset(t *testing.T) {
 	certs := certtest.New(t)
@@ -165,7 +165,7 @@ func TestCutIsAReset(t *testing.T) {
 			if _, err := client.Write([]byte("x")); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := server.Read(make([]byte, 1)); err != nil { // the proxy knows of both now
+			if _, err := server.Read(make([]byte, 1)); err != nil { // the proxy now knows both
 				t.Fatal(err)
 			}
 			p.Cut(-1)

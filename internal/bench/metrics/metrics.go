@@ -1,4 +1,4 @@
-// Package metrics serves what a run has measured so far to Prometheus.
+// Package metrics serves the measurements of a run to Prometheus while it runs.
 package metrics
 
 import (
@@ -13,34 +13,34 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 )
 
-// Run is what is run.
+// Run describes a run.
 type Run struct {
-	Tool       string // the version of mqtools
+	Tool       string // version of mqtools
 	Plan, Hash string
 	Shard      string // I/N
 	Clients    int
 }
 
-// Exporter adds up the intervals of runs. It is a prometheus.Collector, and safe
+// Exporter adds up the intervals of runs. It is a [prometheus.Collector], and is safe
 // for concurrent use.
 type Exporter struct {
 	descs descs
 
 	mu         sync.Mutex
 	run        Run
-	phase      result.Phase // "": none is under way
+	phase      result.Phase // "": no run is in progress
 	counters   map[result.CounterKey]int64
 	gauges     map[result.Gauge]int64
 	histograms map[result.Key]*histogram
 }
 
-// New makes an exporter that knows of no run yet.
+// New returns an exporter without a run.
 func New() *Exporter {
 	return &Exporter{descs: newDescs(), counters: map[result.CounterKey]int64{}, gauges: map[result.Gauge]int64{}, histograms: map[result.Key]*histogram{}}
 }
 
-// Begin tells what is run from now on. Counters and histograms go on from those
-// of the run before.
+// Begin sets the run that begins now. Counters and histograms continue from those of
+// the run before.
 func (e *Exporter) Begin(r Run) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -48,7 +48,7 @@ func (e *Exporter) Begin(r Run) {
 	clear(e.gauges)
 }
 
-// End tells that the run is over.
+// End notes that the run is over.
 func (e *Exporter) End() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -56,7 +56,7 @@ func (e *Exporter) End() {
 	e.gauges[result.GaugeConnected] = 0
 }
 
-// Take adds an interval; its phase is that of the run.
+// Take adds an interval; its phase becomes that of the run.
 func (e *Exporter) Take(i *result.Interval) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -73,13 +73,13 @@ func (e *Exporter) Take(i *result.Interval) {
 	}
 }
 
-// bounds are those of the buckets, in seconds: three for each power of ten.
+// bounds are the bounds of the buckets in seconds, three for each power of ten.
 var bounds = []float64{
 	25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5, 10, 30, 60, 120,
 }
 
-// histogram is a distribution in few buckets. Each value is in the bucket of the
-// lowest one that three digits do not tell from it.
+// histogram is a distribution in a few buckets. A value goes where the lowest value
+// with the same three significant digits goes.
 type histogram struct {
 	counts []uint64 // up to each bound, cumulative
 	count  uint64
@@ -96,10 +96,10 @@ func (h *histogram) add(from *result.Histogram) {
 	}
 }
 
-// counterHelp are the counters and what they count.
+// counterHelp maps each exported counter to its help text.
 var counterHelp = map[result.Counter]string{
 	result.Offered:        "Messages that were due by the plan.",
-	result.Sent:           "PUBLISH packets handed to connections.",
+	result.Sent:           "PUBLISH packets passed to connections.",
 	result.SentBytes:      "Bytes of their payloads.",
 	result.Acked:          "Messages acknowledged with success (PUBACK, PUBCOMP).",
 	result.Refused:        "Messages acknowledged with a failure.",
@@ -108,48 +108,48 @@ var counterHelp = map[result.Counter]string{
 	result.Distinct:       "Messages received for the first time.",
 	result.Duplicates:     "Messages received again.",
 	result.Reordered:      "Messages received after a later one.",
-	result.Unjudged:       "Messages of which is not known whether they are duplicates.",
-	result.Untimed:        "Messages whose latency cannot be told.",
-	result.Corrupt:        "Messages whose check is wrong.",
+	result.Unjudged:       "Messages that may or may not be duplicates.",
+	result.Untimed:        "Messages whose latency is not known.",
+	result.Corrupt:        "Messages with a corrupt payload.",
 	result.Foreign:        "PUBLISH packets received without the header.",
 	result.Expected:       "Deliveries owed by accepted messages to granted subscriptions.",
 	result.Attempts:       "Connection attempts begun.",
 	result.Connects:       "Connections accepted.",
 	result.Failures:       "Connection attempts that failed.",
-	result.Losses:         "Connections that ended and were not to.",
+	result.Losses:         "Connections lost.",
 	result.Subscribes:     "Subscriptions accepted.",
 	result.Unsubscribes:   "UNSUBACK packets received.",
-	result.Skipped:        "Messages that were due and were not sent.",
-	result.Unaccepted:     "Messages without an answer when their connection ended.",
-	result.Answered:       "Messages acknowledged with success, when that came.",
-	result.Arrived:        "Messages received for the first time, when they came.",
+	result.Skipped:        "Messages due but not sent: the publisher was not connected.",
+	result.Unaccepted:     "Messages not acknowledged before their connection closed.",
+	result.Answered:       "Messages acknowledged with success, counted on acknowledgement.",
+	result.Arrived:        "Messages received for the first time, counted on arrival.",
 	result.Copies:         "Messages received again as MQTT allows.",
-	result.Unsent:         "Messages that were due and had no room to the end.",
-	result.Voided:         "Deliveries expected of subscriptions that have ended.",
-	result.Surplus:        "Deliveries that came and were not expected.",
-	result.Lost:           "Deliveries at QoS 1 and 2 that did not come.",
-	result.Dropped:        "Deliveries at QoS 0 that did not come.",
-	result.UnderWay:       "Deliveries that were not there at the end, and may have come later.",
+	result.Unsent:         "Messages due but not sent: there was no room for them.",
+	result.Voided:         "Expected deliveries whose subscription ended first.",
+	result.Surplus:        "Deliveries that arrived but were not expected.",
+	result.Lost:           "Deliveries at QoS 1 and 2 that did not arrive.",
+	result.Dropped:        "Deliveries at QoS 0 that did not arrive.",
+	result.UnderWay:       "Deliveries missing at the end that may have arrived later.",
 	result.ExpectedAway:   "Deliveries expected in any shard.",
 	result.DistinctAway:   "Messages received for the first time that other shards may have sent.",
-	result.Ignored:        "Messages without an answer on connections that lived to the end.",
+	result.Ignored:        "Messages never acknowledged on connections that stayed up.",
 	result.Unready:        "Clients that were not connected and subscribed at the end.",
 	result.Planned:        "Clients that were to be connected at some time.",
-	result.SessionsLost:   "Sessions that were not there any more.",
+	result.SessionsLost:   "Sessions that the broker did not keep.",
 	result.Requests:       "Requests sent.",
 	result.Unreplied:      "Requests without a reply in time.",
 	result.WillsDue:       "Deliveries of wills that are owed.",
 	result.Wills:          "Wills received.",
 	result.Takeovers:      "Second connections accepted.",
-	result.TakenOver:      "First connections that the broker ended then.",
-	result.Unannounced:    "First connections that ended without DISCONNECT 0x8e.",
-	result.Returns:        "Clients connected again after their connection was cut or lost.",
+	result.TakenOver:      "First connections that the broker closed then.",
+	result.Unannounced:    "First connections closed without DISCONNECT 0x8E.",
+	result.Returns:        "Clients reconnected after their connection was cut or lost.",
 	result.Pongs:          "PINGRESP packets received.",
 	result.Restless:       "Shards whose drain did not end quiet.",
-	result.Settled:        "Shards that came to the end of their accounts.",
+	result.Settled:        "Shards that closed their accounts.",
 }
 
-// gaugeMetrics are the gauges, their names and what their values are divided by.
+// gaugeMetrics holds the gauges' names and what their values are divided by.
 var gaugeMetrics = map[result.Gauge]struct {
 	name, help string
 	unit       float64
@@ -165,10 +165,10 @@ var gaugeMetrics = map[result.Gauge]struct {
 	result.GaugeSchedP99:   {"generator_scheduling_p99_seconds", "99th percentile of how long goroutines waited for a processor in the latest interval.", 1e9},
 	result.GaugeFDs:        {"generator_open_fds", "Open descriptors of the generator.", 1},
 	result.GaugeBuffered:   {"generator_buffered_bytes", "Bytes appended to connections and not yet written.", 1},
-	result.GaugeSlowest:    {"generator_collector_late_seconds", "By how much the latest interval ended late.", 1e9},
+	result.GaugeSlowest:    {"generator_collector_late_seconds", "How late the latest interval ended.", 1e9},
 }
 
-// descs are the descriptions of all metrics.
+// descs holds the descriptions of all metrics.
 type descs struct {
 	info, phase, clients, latency, reasons, errors *prometheus.Desc
 
@@ -182,11 +182,11 @@ func newDescs() descs {
 	}
 	d := descs{
 		info:    desc("run_info", "What is run.", "version", "plan", "hash", "shard"),
-		phase:   desc("phase", "1 for the phase under way, 0 for the others.", "phase"),
-		clients: desc("clients", "Clients that are to be connected."),
-		latency: desc("latency_seconds", "Durations of operations: response is from the intended time, service from the sending, lag between the two.", "op", "kind", "group"),
-		reasons: desc("reason_codes_total", "Reason codes received other than success.", "packet", "code", "group"),
-		errors:  desc("errors_total", "Failures by what failed and how.", "what", "kind", "group"),
+		phase:   desc("phase", "1 for the current phase, 0 for the others.", "phase"),
+		clients: desc("clients", "Clients that should be connected."),
+		latency: desc("latency_seconds", "Durations of operations: response is from the intended time, service from the send, lag between the two.", "op", "kind", "group"),
+		reasons: desc("reason_codes_total", "Reason codes other than success that were received.", "packet", "code", "group"),
+		errors:  desc("errors_total", "Failures, by what failed and how.", "what", "kind", "group"),
 
 		counters: map[string]*prometheus.Desc{}, gauges: map[result.Gauge]*prometheus.Desc{},
 	}
@@ -199,7 +199,7 @@ func newDescs() descs {
 	return d
 }
 
-// Describe is of prometheus.Collector.
+// Describe implements [prometheus.Collector].
 func (e *Exporter) Describe(ch chan<- *prometheus.Desc) {
 	d := &e.descs
 	for _, one := range []*prometheus.Desc{d.info, d.phase, d.clients, d.latency, d.reasons, d.errors} {
@@ -213,14 +213,14 @@ func (e *Exporter) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect is of prometheus.Collector.
+// Collect implements [prometheus.Collector].
 func (e *Exporter) Collect(ch chan<- prometheus.Metric) {
-	for _, m := range e.metrics() { // sending may wait for a slow reader
+	for _, m := range e.metrics() { // e.mu is not held here: a slow reader blocks the channel
 		ch <- m
 	}
 }
 
-// metrics are those of the moment.
+// metrics returns the present metrics.
 func (e *Exporter) metrics() (all []prometheus.Metric) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -275,5 +275,5 @@ func (e *Exporter) metrics() (all []prometheus.Metric) {
 	return all
 }
 
-// qosLabels are the labels of QoS; counters that are not kept by it have none.
+// qosLabels are the labels for QoS; counters not kept by QoS have none.
 var qosLabels = [result.NoQoS + 1]string{"0", "1", "2", ""}

@@ -18,7 +18,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 )
 
-// serve serves an exporter on a port of its own.
+// serve serves an exporter on a free port.
 func serve(t *testing.T, e *Exporter) (addr string) {
 	t.Helper()
 	ln, err := Listen(t.Context(), "0")
@@ -66,7 +66,7 @@ func scrape(t *testing.T, addr string) map[string]*dto.MetricFamily {
 	return families
 }
 
-// find is the metric of a family with these labels.
+// find returns the metric of a family with these labels.
 func find(t *testing.T, families map[string]*dto.MetricFamily, name string, labels map[string]string) *dto.Metric {
 	t.Helper()
 	f := families[name]
@@ -248,8 +248,8 @@ func TestEndpointRefuses(t *testing.T) {
 	}
 }
 
-// TestSilentAndManyClientsDoNotBlock: those beyond the bound wait, and those
-// that say nothing are closed by Close.
+// TestSilentAndManyClientsDoNotBlock: clients beyond the bound wait, and Close closes
+// those that send nothing.
 func TestSilentAndManyClientsDoNotBlock(t *testing.T) {
 	t.Parallel()
 	ln, err := Listen(t.Context(), "127.0.0.1:0")
@@ -276,7 +276,7 @@ func TestSilentAndManyClientsDoNotBlock(t *testing.T) {
 		t.Error("the port is still open")
 	}
 	if h := s.http; h.ReadHeaderTimeout <= 0 || h.ReadTimeout <= 0 || h.WriteTimeout <= 0 || h.IdleTimeout <= 0 {
-		t.Error("a client may take for ever")
+		t.Error("a client may take forever")
 	}
 }
 

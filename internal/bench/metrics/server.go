@@ -15,23 +15,23 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// Bounds of what clients of the endpoint may take.
+// Limits for clients of the endpoint.
 const (
 	maxConnections = 16
 	requestTime    = 5 * time.Second  // for a request's header
-	answerTime     = 10 * time.Second // for a request and its answer
+	answerTime     = 10 * time.Second // for a request and its response
 	idleTime       = 2 * time.Minute
-	leaveTime      = time.Second // for what is under way at the end
+	leaveTime      = time.Second // for requests in progress at the end
 )
 
-// Server is the endpoint /metrics.
+// Server serves the endpoint /metrics.
 type Server struct {
 	http *http.Server
 	done chan struct{}
 }
 
-// Listen opens the listener for an address: PORT of 127.0.0.1, HOST:PORT, or
-// :PORT of all addresses.
+// Listen opens the listener for an address: PORT for a port of 127.0.0.1, HOST:PORT, or
+// :PORT for all addresses.
 func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	if !strings.Contains(addr, ":") {
 		addr = net.JoinHostPort("127.0.0.1", addr)
@@ -44,7 +44,7 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	return lc.Listen(ctx, "tcp", net.JoinHostPort(host, port))
 }
 
-// Serve serves what e has until Close. It takes the listener over.
+// Serve serves the metrics of e until Close. It takes ownership of the listener.
 func Serve(ln net.Listener, e *Exporter) *Server {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(e)
@@ -56,7 +56,8 @@ func Serve(ln net.Listener, e *Exporter) *Server {
 	})
 	s := &Server{done: make(chan struct{}), http: &http.Server{
 		Handler: mux, ReadHeaderTimeout: requestTime, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: idleTime,
-		MaxHeaderBytes: 8 << 10, ErrorLog: log.New(io.Discard, "", 0), // what strangers send is not the user's concern
+		// strangers' mistakes are not the user's
+		MaxHeaderBytes: 8 << 10, ErrorLog: log.New(io.Discard, "", 0),
 	}}
 	go func() {
 		defer close(s.done)
@@ -65,7 +66,7 @@ func Serve(ln net.Listener, e *Exporter) *Server {
 	return s
 }
 
-// Close ends the serving. Answers under way get a moment.
+// Close stops the server. Requests in progress get a moment to finish.
 func (s *Server) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
 	defer cancel()

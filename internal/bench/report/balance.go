@@ -10,31 +10,30 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Flow is what became of the messages of one QoS over the whole run: of those that
-// were due, and of the deliveries that those accepted are owed. Each is in one
-// state:
+// Flow counts what became of the messages of one QoS over the whole run: the messages
+// due, and the deliveries owed by those accepted. Each is in one state:
 //
 //	due      = sent + skipped + unsent
 //	sent     = acked + refused + unaccepted, at QoS 1 and 2
 //	expected = received + corrupt + lost + dropped + under way
 //
-// To a run that sends nothing nothing is owed: it receives what others send.
+// A run that sends nothing is owed nothing: it receives what others send.
 type Flow struct {
 	QoS        packet.QoS `json:"qos"`
 	Due        int64      `json:"due"`
 	Skipped    int64      `json:"skipped"` // not sent: the publisher was not connected
-	Unsent     int64      `json:"unsent"`  // not sent: there was no room for it to the end
+	Unsent     int64      `json:"unsent"`  // not sent: there was no room for it until the end
 	Sent       int64      `json:"sent"`
 	Acked      int64      `json:"acked"`
 	Refused    int64      `json:"refused"`
-	Unaccepted int64      `json:"unaccepted"` // no answer came before the connection ended
+	Unaccepted int64      `json:"unaccepted"` // not acknowledged before the connection closed
 
 	Expected int64 `json:"expected"` // owed to subscriptions that were granted and lived
-	Received int64 `json:"received"` // for the first time, and as it was sent
+	Received int64 `json:"received"` // for the first time and unchanged
 	Corrupt  int64 `json:"corrupt"`
-	Lost     int64 `json:"lost"`      // QoS 1 and 2, at the end of a drain that ended quiet
+	Lost     int64 `json:"lost"`      // at QoS 1 and 2, after a drain that ended quiet
 	Dropped  int64 `json:"dropped"`   // the same at QoS 0
-	UnderWay int64 `json:"under_way"` // not there, and not known to be lost
+	UnderWay int64 `json:"under_way"` // not received, and not known to be lost
 
 	Duplicates int64 `json:"duplicates"`
 	Copies     int64 `json:"copies"` // received again as MQTT allows
@@ -43,11 +42,11 @@ type Flow struct {
 	Foreign    int64 `json:"foreign"`
 }
 
-// missing are the deliveries that did not come.
+// missing returns the number of deliveries that did not arrive.
 func (f *Flow) missing() int64 { return f.Lost + f.Dropped + f.UnderWay }
 
-// balance makes the flows of a whole run. All that reports say of messages, in
-// figures, thresholds, verdicts and statuses, is from here.
+// balance computes the flows of a whole run. Everything that reports say about
+// messages, in figures, thresholds, verdicts and statuses, comes from them.
 func (s *Summary) balance(whole *result.Interval) {
 	settled := s.Counters.Of(result.Settled) >= int64(len(s.Result.Shards)) && s.Result.Partial() == ""
 	var of [result.NoQoS + 1]map[string]int64
@@ -69,7 +68,7 @@ func (s *Summary) balance(whole *result.Interval) {
 		away := n(result.ExpectedAway) - n(result.DistinctAway)
 		short[q], more[q] = max(away, 0), max(-away, 0)
 	}
-	// What crosses shards has one account over all of them.
+	// Deliveries that cross shards have one account over all shards.
 	for q := range flows {
 		flows[q].Expected += more[q]
 	}
@@ -89,7 +88,7 @@ func (s *Summary) balance(whole *result.Interval) {
 	s.Flows, s.Total = nil, Flow{QoS: result.NoQoS}
 	for q := range flows {
 		f := &flows[q]
-		if !settled && sends(flows[:]) { // nobody has closed the accounts
+		if !settled && sends(flows[:]) { // the accounts were never closed
 			f.Lost, f.Dropped = 0, 0
 			f.Expected = max(f.Expected, f.Received+f.Corrupt)
 			f.UnderWay = f.Expected - f.Received - f.Corrupt
@@ -107,8 +106,8 @@ func sends(flows []Flow) bool {
 	return slices.ContainsFunc(flows, func(f Flow) bool { return f.Due > 0 || f.Sent > 0 })
 }
 
-// steady reports whether all subscriptions stood through the run, and all shards
-// ended quiet: then what crosses shards and is missing is lost.
+// steady reports whether all subscriptions stood throughout the run and all shards
+// ended quiet. A delivery that crosses shards and is missing is then lost.
 func (s *Summary) steady() bool {
 	refused := false
 	for name := range s.Counters {
@@ -117,13 +116,13 @@ func (s *Summary) steady() bool {
 	return !refused && s.Counters.Of(result.Restless, result.Voided, result.Losses, result.Unready, result.SessionsLost, result.Unsubscribes, result.Returns) == 0
 }
 
-// figure is one of a flow's, by the name that reports give it.
+// figure is a figure of a flow with its name in reports.
 type figure struct {
 	name string
 	n    *int64
 }
 
-// figures are all of a flow's.
+// figures returns all figures of a flow.
 func (f *Flow) figures() [18]figure {
 	return [...]figure{
 		{"due", &f.Due}, {"skipped", &f.Skipped}, {"unsent", &f.Unsent}, {"sent", &f.Sent}, {"acknowledged", &f.Acked}, {"refused", &f.Refused},
@@ -140,7 +139,8 @@ func (f *Flow) add(g *Flow) {
 	}
 }
 
-// check is the invariant of the flows: no figure is below 0, and each column adds up.
+// check verifies the invariant of the flows: no figure is below 0, and each column adds
+// up.
 func (s *Summary) check(settled bool) error {
 	for _, f := range s.Flows {
 		for _, c := range f.figures() {
@@ -168,7 +168,7 @@ func (s *Summary) check(settled bool) error {
 	return nil
 }
 
-// agree checks that verdicts, thresholds and status say the same.
+// agree verifies that verdicts, thresholds and status agree.
 func (s *Summary) agree() error {
 	lost := false
 	for _, f := range s.Flows {
@@ -187,8 +187,8 @@ func (s *Summary) agree() error {
 	return nil
 }
 
-// Err is an internal error: figures contradict each other, and no report is to be
-// made of them.
+// Err returns an internal error if figures contradict each other. No report should be
+// written then.
 func (s *Summary) Err() error {
 	if s.wrong == nil {
 		return nil

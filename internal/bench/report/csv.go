@@ -10,15 +10,15 @@ import (
 )
 
 // csvColumns are the columns of the CSV report. Rates are per second, times in
-// milliseconds unless the name says something else; a cell is empty when the
-// figure is not known.
+// milliseconds unless the name says otherwise. A cell is empty if the figure is not
+// known.
 var csvColumns = []string{
 	"start_s", "end_s", "phase", "offered", "sent", "acked", "expected", "delivered", "duplicates", "errors", "connects", "connected",
 	"latency", "values", "p50_ms", "p99_ms", "max_ms", "lag_p99_ms", "lag_max_ms", "cpu_percent", "rss_bytes",
 }
 
-// CSV writes a row for each interval. The latency columns are of the operation
-// that column latency names.
+// CSV writes a row for each interval. The latency columns are for the operation that
+// column latency names.
 func CSV(w io.Writer, s *Summary) error {
 	c := csv.NewWriter(w)
 	rows := [][]string{csvColumns}
@@ -66,15 +66,15 @@ func (s *Summary) csvRow(i *result.Interval) []string {
 	}
 }
 
-// latencies are the two distributions of an interval that reports show over
-// time, nil when there is no value.
+// latencies holds the two distributions of an interval that reports show over time, nil
+// if there is no value.
 type latencies struct {
 	name      string
 	main, lag *result.Histogram
 }
 
-// intervalLatencies merges the groups of an interval: main is of the first of
-// mainOps that it has.
+// intervalLatencies merges the groups of an interval: main is for the first of mainOps
+// that it has.
 func intervalLatencies(i *result.Interval) latencies {
 	merged := i.Merged()
 	l := latencies{lag: lag(merged)}
@@ -89,7 +89,7 @@ func intervalLatencies(i *result.Interval) latencies {
 	return l
 }
 
-// lag is that of sending messages; nil if there is none.
+// lag returns the lag of sending messages, nil if there is none.
 func lag(merged map[result.Key]*result.Histogram) (sum *result.Histogram) {
 	for k, h := range merged {
 		switch {
@@ -103,5 +103,5 @@ func lag(merged map[result.Key]*result.Histogram) (sum *result.Histogram) {
 	return sum
 }
 
-// milliseconds is a duration as a number of them.
+// milliseconds returns a duration in milliseconds.
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

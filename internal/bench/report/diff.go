@@ -12,17 +12,18 @@ import (
 	"github.com/mqtools/mqtools/internal/units"
 )
 
-// significance is the probability, were both sides alike, below which a
-// difference of several runs counts as one (Mann-Whitney, two-sided). Three runs
-// each reach it only when all of one side are above all of the other.
+// significance is the probability, if both sides were alike, below which a difference
+// of several runs counts as one (Mann-Whitney, two-sided). Three runs each reach it
+// only if all of one side are above all of the other.
 const significance = 0.1
 
-// Comparison is how two sides differ, each of one or several runs of a plan.
+// Comparison is the difference between two sides, each of one or several runs of a
+// plan.
 type Comparison struct {
 	A, B    int // runs
 	Rows    []DiffRow
 	Remarks []string // why the sides may not be comparable
-	Failed  []string // gates, and why
+	Failed  []string // gates that failed, and why
 }
 
 // DiffRow is one metric. A side's value is the median of its runs.
@@ -30,7 +31,7 @@ type DiffRow struct {
 	Metric  string
 	A, B    float64 // nanoseconds, messages per second, shares or counts
 	Spread  float64 // half of highest less lowest, as a share of the median; of the wider side
-	Change  float64 // B to A, as a share; infinite from 0
+	Change  float64 // from A to B, as a share; infinite from 0
 	Noise   bool    // the difference may be chance
 	Unknown string  // why there is no value
 	Gate    string
@@ -138,7 +139,8 @@ func spread(sorted []float64) float64 {
 	return 0
 }
 
-// rankSum is how many pairs of x and y have the higher value in x. Ties count half.
+// rankSum returns how many pairs of x and y have the higher value in x. Ties count
+// half.
 func rankSum(x, y []float64) (u float64) {
 	for _, a := range x {
 		for _, b := range y {
@@ -153,13 +155,13 @@ func rankSum(x, y []float64) (u float64) {
 	return u
 }
 
-// mannWhitney is the exact two-sided probability of a rank sum at least as far
-// from the middle as that of x and y, were they drawn alike.
+// mannWhitney returns the exact two-sided probability of a rank sum at least as far
+// from the middle as that of x and y, if both were drawn from the same distribution.
 func mannWhitney(x, y []float64) float64 {
 	u := rankSum(x, y)
 	n, m := len(x), len(y)
-	// ways[i][v] counts the orders of i values of x and j of y with the rank sum
-	// v. The highest of all is of y, and then it adds nothing, or of x, and then it
+	// ways[i][v] counts the orders of i values of x and j of y with the rank sum v. If
+	// the highest of all is a value of y, it adds nothing; if it is a value of x, it
 	// adds j.
 	ways := make([][]float64, n+1)
 	for i := range ways {
@@ -230,7 +232,7 @@ func (c *Comparison) Text(w io.Writer, palette format.Palette) error {
 		t.line("%s", strings.TrimRight(line, " "))
 	}
 	if c.A == 1 && c.B == 1 {
-		t.wrap("", "", "One run of each: whether a difference is chance is not known. Repeat the runs to tell.", 0)
+		t.wrap("", "", "One run of each: repeat the runs to see whether a difference is chance.", 0)
 	} else {
 		t.wrap("", "", fmt.Sprintf("Medians; spread is half of highest less lowest, of the wider side. Within noise: such a difference comes by chance in more than %s of comparisons.", units.Percent(significance)), 0)
 	}
@@ -255,7 +257,7 @@ func runs(n int) string {
 	return fmt.Sprintf("%d runs", n)
 }
 
-// ExitCode is 0 or option.ExitThreshold.
+// ExitCode returns 0 or option.ExitThreshold.
 func (c *Comparison) ExitCode() int {
 	if len(c.Failed) > 0 {
 		return option.ExitThreshold

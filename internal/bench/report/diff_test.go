@@ -38,7 +38,7 @@ func TestDiff(t *testing.T) {
 		{"fails on a lower rate", "rate=-5%", side(1, 1, nil), side(2, 1, fewer), "rate=-5%: changed by -10.0 %"},
 		{"passes a higher rate", "rate=-5%", side(1, 1, fewer), side(2, 1, nil), ""},
 		{"needs no more than two runs that do not overlap", "p99=+10%", side(1, 2, nil), side(10, 2, slower), "p99=+10%: changed by +25.1 %"},
-		{"fails on what two runs do not decide", "p99=+0%", side(1, 2, nil), side(1, 2, nil), "p99=+0%: changed by 0.0 %, which 2 and 2 runs do not decide: it is too close to the gate for any number of them"},
+		{"fails on what two runs do not decide", "p99=+0%", side(1, 2, nil), side(1, 2, nil), "p99=+0%: changed by 0.0 %, which 2 and 2 runs do not decide: it is too close to the gate for any number of runs"},
 		{"fails on a partial run", "p99=+10%", side(1, 1, nil), side(1, 1, func(l *load) { l.partial = true }), "a run is partial: the result has no last line: the run was killed, or the file cut off"},
 		{"trusts a gate on one run", "p99=+10%", side(1, 1, nil), side(10, 1, slower), "p99=+10%: changed by +30.8 %"},
 		{"fails on a rise from nothing", "lost=+10%", side(1, 1, nil), side(1, 1, func(l *load) { l.lost = 2 }), "lost=+10%: it was 0"},
@@ -84,8 +84,8 @@ func TestGateRefusals(t *testing.T) {
 	}
 }
 
-// TestMannWhitney compares with the exact probabilities of published tables, and
-// with counting all orders.
+// TestMannWhitney compares with the exact probabilities of published tables, and with
+// counting all orders.
 func TestMannWhitney(t *testing.T) {
 	for _, c := range []struct {
 		x, y []float64

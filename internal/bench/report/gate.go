@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// Gate bounds how a metric may change: p99=+10% fails when it grows by more,
-// rate=-5% when it falls by more.
+// Gate bounds how much a metric may change: p99=+10% fails if it grows by more,
+// rate=-5% if it falls by more.
 type Gate struct {
 	metric *metric
 	bound  float64 // a share, with its sign
 	text   string
 }
 
-// String is the gate as it was written.
+// String returns the gate as it was written.
 func (g Gate) String() string { return g.text }
 
-// ParseGates reads gates, separated by commas: METRIC=+N% or METRIC=-N%. The
-// metrics are those of ParseConditions, and rate is rate.delivered, or
-// rate.sent where nothing was to be delivered.
+// ParseGates parses gates, separated by commas: METRIC=+N% or METRIC=-N%. The metrics
+// are those of ParseConditions; rate is rate.delivered, or rate.sent if nothing was to
+// be delivered.
 func ParseGates(s string) ([]Gate, error) {
 	var gates []Gate
 	for part := range strings.SplitSeq(s, ",") {
@@ -30,7 +30,7 @@ func ParseGates(s string) ([]Gate, error) {
 		bound, isPercent := strings.CutSuffix(strings.TrimSpace(bound), "%")
 		v, err := strconv.ParseFloat(bound, 64)
 		if !ok || !isPercent || err != nil || !strings.ContainsAny(bound[:1], "+-") || math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, fmt.Errorf("%q is no gate such as p99=+10%%", part)
+			return nil, fmt.Errorf("invalid gate %q (e.g. p99=+10%%)", part)
 		}
 		m, err := parseDiffMetric(strings.TrimSpace(name))
 		if err != nil {
@@ -48,27 +48,28 @@ func parseDiffMetric(name string) (*metric, error) {
 	return parseMetric(name)
 }
 
-// gateVerdict is what the runs say of a gate.
+// gateVerdict is the outcome of a gate.
 type gateVerdict uint8
 
 const (
 	gateKept gateVerdict = iota
 	gateMissed
-	gateOpen // they do not say
+	gateOpen // the runs do not decide it
 )
 
-// judge says whether the sorted values y of B keep the gate beside those of A, and if
-// they do not tell, how many runs of each side would; 0: no number would, as far as
-// can be told.
+// decide reports whether the sorted values y of B keep the gate against the values x of
+// A. If they do not decide it, decide returns how many runs of each side would, 0 if no
+// number would, as far as can be estimated.
 //
-// What is compared is B with the gate, which is A moved by the bound. It is kept when
-// no run of B is beyond A's median so moved, or the median of B is further within
-// than the errors of both medians. It is missed when B is beyond it by the medians and
-// no run of B is as good as any of A, or as any of A so moved, however few there are.
-// Else the runs must be enough to tell (Mann-Whitney). The rest is open, and an open
-// gate fails: a regression that the runs cannot exclude passes none.
-func (g Gate) judge(x, y []float64) (v gateVerdict, runs int) {
-	if g.bound < 0 { // to fall is worse: seen from below, it is to grow
+// B is compared with A moved by the bound. The gate is kept if no run of B is beyond
+// the median of A so moved, or if the median of B is within it by more than the errors
+// of both medians. It is missed if the median of B is beyond it and no run of B is as
+// good as any of A, or if no run of B is as good as any of A so moved, however few runs
+// there are. Otherwise the runs must suffice for a decision (Mann-Whitney). If they do
+// not, the gate is open, and an open gate fails: it does not pass a regression that the
+// runs cannot rule out.
+func (g Gate) decide(x, y []float64) (v gateVerdict, runs int) {
+	if g.bound < 0 { // falling is worse: with the sign changed it becomes growing
 		x, y = negated(x), negated(y)
 	}
 	at := make([]float64, len(x))
@@ -89,13 +90,13 @@ func (g Gate) judge(x, y []float64) (v gateVerdict, runs int) {
 	return gateKept, 0
 }
 
-// medianError is about how far the median of a few values may be off.
+// medianError returns about how far the median of a few values may be off.
 func medianError(sorted []float64) float64 {
 	n := len(sorted)
 	return (sorted[n-1] - sorted[0]) / 2 / math.Sqrt(float64(n))
 }
 
-// negated are the values with the other sign, sorted again.
+// negated returns the values with the opposite sign, sorted.
 func negated(sorted []float64) []float64 {
 	list := make([]float64, 0, len(sorted))
 	for _, v := range slices.Backward(sorted) {
@@ -104,12 +105,12 @@ func negated(sorted []float64) []float64 {
 	return list
 }
 
-// manyRuns are more than anybody repeats.
+// manyRuns is the number of repetitions that is not worth suggesting any more.
 const manyRuns = 1000
 
-// repetitions estimates how many runs of each side tell x and y apart, if further
-// ones are like these: the rank sum of n and n runs has the standard deviation
-// n*sqrt((2n+1)/12), and the middle is to be 1.645 of them away for a significance of
+// repetitions estimates how many runs of each side would distinguish x and y, if
+// further runs are like these. The rank sum of n and n runs has the standard deviation
+// n*sqrt((2n+1)/12), and must be 1.645 of them from the middle for a significance of
 // 0.1.
 func repetitions(x, y []float64) int {
 	off := math.Abs(rankSum(x, y)/float64(len(x)*len(y)) - 0.5)
@@ -118,13 +119,14 @@ func repetitions(x, y []float64) int {
 	}
 	const far = 1.645
 	n := int(math.Ceil(far * far / (6 * off * off)))
-	if n = max(n, 3, max(len(x), len(y))+1); n > manyRuns { // three of each is the least that can be told apart
+	// three of each are the fewest that can be distinguished
+	if n = max(n, 3, max(len(x), len(y))+1); n > manyRuns {
 		return 0
 	}
 	return n
 }
 
-// apply judges the rows of a comparison by gates.
+// apply applies gates to the rows of a comparison.
 func (c *Comparison) apply(gates []Gate, a, b []*Summary) {
 	for _, g := range gates {
 		at := slices.IndexFunc(c.Rows, func(r DiffRow) bool { return r.Metric == g.metric.name && r.Gate == "" })
@@ -136,7 +138,7 @@ func (c *Comparison) apply(gates []Gate, a, b []*Summary) {
 		row.Gate = g.text
 		why := row.Unknown
 		if why == "" {
-			switch v, runs := g.judge(row.x, row.y); v {
+			switch v, runs := g.decide(row.x, row.y); v {
 			case gateMissed:
 				why = changed(row.Change)
 			case gateOpen:
@@ -160,7 +162,7 @@ func (c *Comparison) apply(gates []Gate, a, b []*Summary) {
 
 func atLeast(runs int) string {
 	if runs == 0 {
-		return "it is too close to the gate for any number of them"
+		return "it is too close to the gate for any number of runs"
 	}
 	return fmt.Sprintf("it takes about %d of each", runs)
 }

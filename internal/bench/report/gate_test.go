@@ -17,7 +17,7 @@ func gateOf(t testing.TB, s string) Gate {
 	return gates[0]
 }
 
-func TestAGateIsJudgedByWhatTheRunsSay(t *testing.T) {
+func TestAGateIsDecidedByTheRuns(t *testing.T) {
 	for _, c := range []struct {
 		name, gate string
 		x, y       []float64
@@ -46,14 +46,14 @@ func TestAGateIsJudgedByWhatTheRunsSay(t *testing.T) {
 	} {
 		slices.Sort(c.x)
 		slices.Sort(c.y)
-		if v, runs := gateOf(t, c.gate).judge(c.x, c.y); v != c.want || runs != c.runs {
+		if v, runs := gateOf(t, c.gate).decide(c.x, c.y); v != c.want || runs != c.runs {
 			t.Errorf("%s: verdict %v, %d runs; want %v, %d", c.name, v, runs, c.want, c.runs)
 		}
 	}
 }
 
-// TestARegressionPassesNoGate: of made-up pairs of runs, however many there are and
-// however they are spread, as long as the spread leaves it one.
+// TestARegressionPassesNoGate: for generated pairs of runs, however many there are and
+// however they are spread, as long as it remains a regression.
 func TestARegressionPassesNoGate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		noise := rapid.Float64Range(0, 0.15).Draw(t, "noise")
@@ -68,21 +68,21 @@ func TestARegressionPassesNoGate(t *testing.T) {
 			return list
 		}
 		x, y := draw("A", 1), draw("B", worse)
-		if v, _ := (Gate{bound: 0.1}).judge(x, y); v != gateMissed {
+		if v, _ := (Gate{bound: 0.1}).decide(x, y); v != gateMissed {
 			t.Fatalf("%v and %v: %v", x, y, v)
 		}
-		if v, _ := (Gate{bound: -0.1}).judge(y, x); v != gateMissed {
+		if v, _ := (Gate{bound: -0.1}).decide(y, x); v != gateMissed {
 			t.Fatalf("a fall from %v to %v: %v", y, x, v)
 		}
-		// And what has not changed by more than the gate and the noise is no regression.
-		if v, runs := (Gate{bound: 0.1}).judge(x, slices.Clone(x)); v == gateMissed || v == gateOpen && runs <= len(x) && runs > 0 {
+		// A change within the gate and the noise is not a regression.
+		if v, runs := (Gate{bound: 0.1}).decide(x, slices.Clone(x)); v == gateMissed || v == gateOpen && runs <= len(x) && runs > 0 {
 			t.Fatalf("%v and the same: %v, %d", x, v, runs)
 		}
 	})
 }
 
 // TestWhatOverlapsFarIsNeverPassed: where the spread is wide the medians alone do not
-// decide, and a gate that is not decided names more runs than there were.
+// decide, and an undecided gate asks for more runs than there were.
 func TestWhatOverlapsFarIsNeverPassed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		list := func(what string) []float64 {
@@ -91,15 +91,15 @@ func TestWhatOverlapsFarIsNeverPassed(t *testing.T) {
 			return l
 		}
 		x, y := list("A"), list("B")
-		// B is half as much again as A, run by run where there are as many, and by the
-		// medians else.
+		// B is one and a half times A, run by run if there are as many, otherwise by
+		// the medians.
 		if rapid.Bool().Draw(t, "paired") {
 			y = nil
 			for _, v := range x {
 				y = append(y, 1.5*v)
 			}
 		}
-		v, runs := (Gate{bound: 0.1}).judge(x, y)
+		v, runs := (Gate{bound: 0.1}).decide(x, y)
 		if median(y) > 1.1*median(x)*(1+1e-9) && v == gateKept {
 			t.Fatalf("%v and %v pass", x, y)
 		}

@@ -138,7 +138,7 @@ func TestDeliveriesOfOthers(t *testing.T) {
 			if k.Name == result.Expected.String() {
 				delete(i.Counters, k)
 			}
-			if k.Name == result.Distinct.String() { // they came unexpectedly
+			if k.Name == result.Distinct.String() { // they were unexpected
 				i.Count(result.Surplus, k.Group, k.QoS, i.Counters[k])
 			}
 		}
@@ -154,18 +154,18 @@ func TestDeliveriesOfOthers(t *testing.T) {
 
 func TestTextInColourSaysTheSame(t *testing.T) {
 	s := Summarize(limited().result())
-	var plain, coloured bytes.Buffer
+	var plain, colored bytes.Buffer
 	if err := Text(&plain, s, nil, format.Palette{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := Text(&coloured, s, nil, format.Colors); err != nil {
+	if err := Text(&colored, s, nil, format.Colors); err != nil {
 		t.Fatal(err)
 	}
-	strip := coloured.String()
+	strip := colored.String()
 	for _, code := range []string{"\x1b[1m", format.Colors.Meta, format.Colors.Number, format.Colors.Text, format.Colors.End} {
 		strip = strings.ReplaceAll(strip, code, "")
 	}
-	if strip != plain.String() || coloured.String() == strip {
+	if strip != plain.String() || colored.String() == strip {
 		t.Errorf("got\n%s\nwant\n%s", strip, plain.String())
 	}
 }
@@ -225,7 +225,7 @@ func TestHGRM(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "steady.hgrm", b.Bytes())
-	for _, c := range []struct{ metric, want string }{{"will.p50", "will.p50: the run has no such latency"}, {"rate.sent", "rate.sent is no latency"}, {"p", `unknown metric "p": mqbench(1) lists them under Metrics`}} {
+	for _, c := range []struct{ metric, want string }{{"will.p50", "will.p50: the run has no such latency"}, {"rate.sent", "rate.sent is not a latency"}, {"p", `unknown metric "p": mqbench(1) lists them under Metrics`}} {
 		if err := HGRM(io.Discard, s, c.metric); err == nil || err.Error() != c.want {
 			t.Errorf("%s: got %v, want %s", c.metric, err, c.want)
 		}

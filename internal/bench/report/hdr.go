@@ -11,9 +11,9 @@ import (
 )
 
 // HGRM writes the percentile distribution of one latency in the text format of
-// HdrHistogram's tools, in milliseconds. metric is a name such as delivery.p99,
-// of which the percentile does not matter and may be left out; empty: the one that an
-// unqualified percentile means.
+// HdrHistogram's tools, in milliseconds. metricName is a name such as delivery.p99; its
+// percentile is ignored and may be omitted. If it is empty, the latency is that of an
+// unqualified percentile.
 func HGRM(w io.Writer, s *Summary, metricName string) error {
 	if metricName == "" {
 		metricName = "p50"
@@ -28,7 +28,7 @@ func HGRM(w io.Writer, s *Summary, metricName string) error {
 		return err
 	}
 	if m.stat == "" {
-		return fmt.Errorf("%s is no latency", metricName)
+		return fmt.Errorf("%s is not a latency", metricName)
 	}
 	h, err := m.histogram(s)
 	if err != nil {
@@ -40,9 +40,9 @@ func HGRM(w io.Writer, s *Summary, metricName string) error {
 	return h.WritePercentiles(w)
 }
 
-// HLog writes the histograms of all intervals as an HdrHistogram log, version
-// 1.3, with a tag such as delivery.response.group for each. Values are
-// microseconds, and so is the column of the interval's maximum.
+// HLog writes the histograms of all intervals as an HdrHistogram log, version 1.3, with
+// a tag such as delivery.response.group for each. Values are microseconds, and so is
+// the column of the interval's maximum.
 func HLog(w io.Writer, r *result.Result) error {
 	var b bytes.Buffer
 	b.WriteString("#[mqbench; values and maxima are microseconds]\n#[Histogram log format version 1.3]\n")
@@ -69,7 +69,7 @@ func HLog(w io.Writer, r *result.Result) error {
 	return err
 }
 
-// tag replaces what a tag cannot have.
+// tag replaces characters that are not allowed in a tag.
 func tag(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == ',' || r <= ' ' || r == 0x7f {

@@ -7,43 +7,43 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 )
 
-// Document is the JSON report. Its members are stable: new ones may come, and
-// none changes its meaning. Durations are in nanoseconds, rates per second,
-// shares from 0 to 1. A percentile that is not known is null.
+// Document is the JSON report. Its members are stable: new ones may be added, but none
+// changes its meaning. Durations are in nanoseconds, rates per second, shares from 0 to
+// 1. A percentile that is not known is null.
 type Document struct {
-	Format     int              `json:"format"` // 1
-	Tool       string           `json:"tool"`
-	Plan       result.Plan      `json:"plan"`
-	Shards     int              `json:"shards"`
-	Absent     []int            `json:"absent,omitempty"`
-	Repeat     int              `json:"repeat"`
-	Partial    string           `json:"partial,omitempty"` // why the result is not the whole run
-	WholeNS    time.Duration    `json:"whole_ns"`
-	MeasuredNS time.Duration    `json:"measured_ns"`
-	Rates      Rates            `json:"rates"` // while measuring
-	Messages   []Flow           `json:"messages"`
-	Total      Flow             `json:"total"` // qos 3: all
-	Latencies  []LatencyJSON    `json:"latencies"`
-	Lag        *LatencyJSON     `json:"lag,omitempty"`
-	Counters   map[string]int64 `json:"counters"` // of the whole run
-	Generator  GeneratorJSON    `json:"generator"`
-	Verdicts   []Verdict        `json:"verdicts"`
-	Checks     []CheckJSON      `json:"checks"`
-	Missing    []result.Missing `json:"missing"` // examples; subscriber 4294967295: no member of a shared subscription
-	Forgotten  int64            `json:"forgotten"`
-	Notes      []NoteJSON       `json:"notes"`
-	Present    []result.Shard   `json:"present"`
-	ExitCode   int              `json:"exit_code"`
+	Format     int                   `json:"format"` // 1
+	Tool       string                `json:"tool"`
+	Plan       result.Plan           `json:"plan"`
+	Shards     int                   `json:"shards"`
+	Absent     []int                 `json:"absent,omitempty"`
+	Repeat     int                   `json:"repeat"`
+	Partial    string                `json:"partial,omitempty"` // why the result is not the whole run
+	WholeNS    time.Duration         `json:"whole_ns"`
+	MeasuredNS time.Duration         `json:"measured_ns"`
+	Rates      Rates                 `json:"rates"` // while measuring
+	Messages   []Flow                `json:"messages"`
+	Total      Flow                  `json:"total"` // qos 3: all
+	Latencies  []LatencyJSON         `json:"latencies"`
+	Lag        *LatencyJSON          `json:"lag,omitempty"`
+	Counters   map[string]int64      `json:"counters"` // of the whole run
+	Generator  GeneratorJSON         `json:"generator"`
+	Verdicts   []Verdict             `json:"verdicts"`
+	Checks     []CheckJSON           `json:"checks"`
+	Missing    []result.MissingRange `json:"missing"` // examples; subscriber 4294967295: no member of a share
+	Forgotten  int64                 `json:"forgotten"`
+	Notes      []NoteJSON            `json:"notes"`
+	Present    []result.Shard        `json:"present"`
+	ExitCode   int                   `json:"exit_code"`
 }
 
 // LatencyJSON is one distribution.
 type LatencyJSON struct {
 	Op          string                    `json:"op,omitempty"`
 	Kind        string                    `json:"kind,omitempty"`
-	Group       string                    `json:"group,omitempty"` // none: all groups
+	Group       string                    `json:"group,omitempty"` // empty: all groups
 	Count       int64                     `json:"count"`
-	Below       int64                     `json:"below"` // of them, below 0, counted as 1 us
-	Above       int64                     `json:"above"` // above 300 s, counted as that
+	Below       int64                     `json:"below"` // the part of count below 0, recorded as 1 us
+	Above       int64                     `json:"above"` // the part above 300 s, recorded as 300 s
 	MinNS       time.Duration             `json:"min_ns"`
 	MeanNS      time.Duration             `json:"mean_ns"`
 	StdDevNS    time.Duration             `json:"stddev_ns"`
@@ -51,7 +51,7 @@ type LatencyJSON struct {
 	Percentiles map[string]*time.Duration `json:"percentiles_ns"` // p50, p90, p99, p99.9, p99.99
 }
 
-// GeneratorJSON is how the load generator itself fared.
+// GeneratorJSON is the load of the generator itself.
 type GeneratorJSON struct {
 	CPU     float64                `json:"cpu"`     // mean share of its processors while measuring
 	CPUMax  float64                `json:"cpu_max"` // of an interval
@@ -75,14 +75,14 @@ type NoteJSON struct {
 	Text  string          `json:"text"`
 }
 
-// NewDocument makes the JSON report of a summary.
+// NewDocument returns the JSON report of a summary.
 func NewDocument(s *Summary, checks []Check) *Document {
 	r := s.Result
 	d := &Document{
 		Format: 1, Tool: r.Run.Tool, Plan: r.Run.Plan, Shards: r.Run.Shards, Absent: r.Absent(), Repeat: r.Run.Repeat, Partial: r.Partial(),
 		WholeNS: s.Whole, MeasuredNS: s.Measured, Rates: s.Rates, Messages: append([]Flow{}, s.Flows...), Total: s.Total,
 		Latencies: []LatencyJSON{}, Counters: s.Counters, Generator: GeneratorJSON{s.CPU, s.CPUMax, s.Peak, s.Backlog, s.Growth},
-		Verdicts: append([]Verdict{}, s.Verdicts...), Checks: []CheckJSON{}, Missing: []result.Missing{}, Notes: []NoteJSON{},
+		Verdicts: append([]Verdict{}, s.Verdicts...), Checks: []CheckJSON{}, Missing: []result.MissingRange{}, Notes: []NoteJSON{},
 		Present: append([]result.Shard{}, r.Shards...), ExitCode: s.ExitCode(checks),
 	}
 	for _, l := range s.Latencies {

@@ -25,9 +25,9 @@ type (
 	}
 )
 
-// JUnit writes the thresholds as test cases for a CI system, and one case each
-// for what decides the exit status without a threshold: violations, the
-// generator's limit, saturation, and being the whole run.
+// JUnit writes the thresholds as test cases for a CI system, and one case for each
+// thing that determines the exit status without a threshold: violations, the
+// generator's limit, saturation, and whether the run is whole.
 func JUnit(w io.Writer, s *Summary, checks []Check) error {
 	return writeXML(w, s.junit(checks))
 }

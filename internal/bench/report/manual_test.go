@@ -10,7 +10,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 )
 
-// section is a part of mqbench(1).
+// section returns a section of mqbench(1).
 func section(t *testing.T, title string) string {
 	t.Helper()
 	page, err := os.ReadFile("../../../man/mqbench.1")
@@ -25,7 +25,7 @@ func section(t *testing.T, title string) string {
 	return text
 }
 
-// names are the words that a section has as literals: behind .Cm.
+// names returns the words that a section marks as literals with .Cm.
 func names(text string) (all []string) {
 	for line := range strings.Lines(text) {
 		words := strings.Fields(line)
@@ -42,7 +42,7 @@ func names(text string) (all []string) {
 	return all
 }
 
-// members are the names of a JSON object's members, and of those in them.
+// members returns the names of a JSON object's members, and of those inside them.
 func members(t reflect.Type) (all []string) {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
@@ -96,27 +96,27 @@ func TestTheManualHasEveryMember(t *testing.T) {
 	}
 }
 
-// TestTheManualHasEveryMetric: what can be compared is told, and what is told
-// can be compared.
+// TestTheManualHasEveryMetric: the manual lists every metric that can be compared, and
+// no other.
 func TestTheManualHasEveryMetric(t *testing.T) {
-	told := names(section(t, "Metrics"))
+	listed := names(section(t, "Metrics"))
 	want := slices.Concat(flowNames, rateNames, statNames, []string{"loss", "response", "service", "lag", "lag.", "rate.", "rate", "errors", "skipped", "connected", "cpu"})
 	for _, op := range result.Ops() {
 		want = append(want, op.String())
 	}
 	for _, name := range want {
-		if !slices.Contains(told, name) {
+		if !slices.Contains(listed, name) {
 			t.Errorf("the manual does not have %s", name)
 		}
 	}
-	for _, name := range told {
+	for _, name := range listed {
 		known := slices.Contains(want, name)
 		for _, form := range []string{name, name + ".p99", name + "sent", "lost" + name} {
 			_, err := parseMetric(form)
 			known = known || err == nil
 		}
 		if !known {
-			t.Errorf("the manual has %s, which is no metric", name)
+			t.Errorf("the manual has %s, which is not a metric", name)
 		}
 	}
 }

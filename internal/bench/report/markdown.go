@@ -73,12 +73,12 @@ func Markdown(w io.Writer, s *Summary, checks []Check) error {
 	return err
 }
 
-// markdown escapes what would be a mark.
+// markdown escapes the characters that Markdown interprets.
 func markdown(s string) string {
 	return strings.NewReplacer("|", `\|`, "`", "'", "<", "&lt;", "\n", " ", "*", `\*`, "_", `\_`).Replace(format.Escape(s))
 }
 
-// code is text within backquotes.
+// code returns s as a code span.
 func code(s string) string {
 	return strings.NewReplacer("|", `\|`, "`", "'", "\n", " ").Replace(format.Escape(s))
 }

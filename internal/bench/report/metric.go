@@ -12,7 +12,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// unit is what a metric counts.
+// unit is the unit of a metric.
 type unit uint8
 
 const (
@@ -24,7 +24,7 @@ const (
 // metric is a named figure of a summary.
 //
 //	[OP.[KIND.]]STAT    a latency: delivery.p99.9, puback.service.p50, connect.max
-//	lag.STAT            of sending messages late
+//	lag.STAT            how late messages were sent
 //	rate.NAME           offered, sent, acked, expected, delivered, connects; per second
 //	NAME[.qosN]         lost (QoS 1 and 2), dropped (QoS 0), loss (both), under-way, duplicates, reordered,
 //	                    corrupt, unjudged, refused, due, skipped, unsent, sent, acked, expected,
@@ -34,21 +34,21 @@ const (
 //	cpu                 mean share of the generator's processors
 //	connected           the highest number of clients connected
 //
-// STAT is p and a number above 0 and below 100, max, min, mean, stddev or count.
-// KIND is response, service or lag; without one it is response, and service where
-// there is no response (a closed loop). Without OP it is the delivery's, or else
-// that of rtt, puback, pubcomp or connect, the first that the run has.
+// STAT is p and a number above 0 and below 100, max, min, mean, stddev or count. KIND
+// is response, service or lag; without it, response, or service if there is no response
+// (a closed loop). Without OP it is the latency of delivery, or else of rtt, puback,
+// pubcomp or connect, the first that the run has.
 type metric struct {
 	name string
 	unit unit
 
-	// A latency has stat; op is -1 where it is to be chosen, -2 for lag; kind is
-	// -1 likewise.
+	// For a latency, stat is set. op is -1 if it is to be chosen, -2 for lag; kind is
+	// -1 if it is to be chosen.
 	stat     string
 	op, kind int
 	p        float64
 
-	flow    string     // of a Flow
+	flow    string     // name of a figure of Flow
 	qos     packet.QoS // NoQoS: all
 	rate    string
 	counter string
@@ -60,8 +60,8 @@ const (
 	anyKind = -1
 )
 
-// mainOps are the operations that a latency without one means, the first that
-// there is.
+// mainOps are the operations of a latency without a name. The first that the run has
+// counts.
 var mainOps = []result.Op{result.Delivery, result.RTT, result.Puback, result.Pubcomp, result.Connect, result.Replay, result.Backlog, result.Will}
 
 var (
@@ -70,7 +70,7 @@ var (
 	statNames = []string{"max", "min", "mean", "stddev", "count"}
 )
 
-// parseMetric reads a metric's name.
+// parseMetric parses the name of a metric.
 func parseMetric(name string) (*metric, error) {
 	m := &metric{name: name, op: anyOp, kind: anyKind, qos: result.NoQoS}
 	if m.latency(name) {
@@ -115,7 +115,7 @@ func (m *metric) latency(name string) bool {
 		rest, m.op = after, lagOp
 	} else {
 		for _, op := range result.Ops() {
-			// connect.tcp.p99 begins with connect., too: the longest name counts.
+			// connect.tcp.p99 begins with connect. as well: the longest name counts.
 			if after, ok := strings.CutPrefix(name, op.String()+"."); ok && len(after) < len(rest) {
 				rest, m.op = after, int(op)
 			}
@@ -141,7 +141,7 @@ func (m *metric) latency(name string) bool {
 	return true
 }
 
-// value is the metric's value; an error says why it is not known.
+// value returns the metric's value, or an error that says why it is not known.
 func (m *metric) value(s *Summary) (float64, error) {
 	switch {
 	case m.stat != "":
@@ -165,7 +165,7 @@ func (m *metric) value(s *Summary) (float64, error) {
 	return float64(s.Counters[m.counter]), nil
 }
 
-// errorsIn are all failures that were counted.
+// errorsIn returns the number of all failures that were counted.
 func errorsIn(t result.Totals) (n int64) {
 	for name, v := range t {
 		if strings.HasPrefix(name, "error.") {
@@ -175,7 +175,7 @@ func errorsIn(t result.Totals) (n int64) {
 	return max(n, t.Of(result.Failures, result.Losses))
 }
 
-// histogram is the one that a latency is about.
+// histogram returns the histogram of a latency.
 func (m *metric) histogram(s *Summary) (*result.Histogram, error) {
 	if m.op == lagOp {
 		if s.Lag == nil {
@@ -225,7 +225,7 @@ func (m *metric) latencyValue(s *Summary) (float64, error) {
 	return float64(d), nil
 }
 
-// tooFewError says that a percentile is not known from so many values.
+// tooFewError is returned if there are too few values to know a percentile.
 type tooFewError struct {
 	n int64
 	p float64
@@ -235,7 +235,7 @@ func (e *tooFewError) Error() string {
 	return fmt.Sprintf("%s values are too few for p%v", units.Integer(e.n), e.p)
 }
 
-// more is what the number of values has to be multiplied with.
+// more returns the factor by which the number of values must grow.
 func (e *tooFewError) more() float64 {
 	return float64(result.Enough(e.p)) / float64(max(e.n, 1))
 }
@@ -270,7 +270,7 @@ func (m *metric) flowValue(s *Summary) (float64, error) {
 	}[m.flow]), nil
 }
 
-// flow is the flow of one QoS, or of all.
+// flow returns the flow of one QoS, or of all for NoQoS.
 func (s *Summary) flow(qos packet.QoS) Flow {
 	if qos == result.NoQoS {
 		return s.Total
@@ -283,7 +283,7 @@ func (s *Summary) flow(qos packet.QoS) Flow {
 	return Flow{QoS: qos}
 }
 
-// text writes a value of the metric.
+// text formats a value of the metric.
 func (m *metric) text(v float64) string {
 	switch m.unit {
 	case durations:

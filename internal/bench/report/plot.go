@@ -18,10 +18,10 @@ import (
 	"github.com/mqtools/mqtools/internal/units"
 )
 
-// uPlot 1.6.32 draws the charts. It is embedded as its authors publish it, with
-// its licence: zooming, hovering and drawing ten thousand points at once are what
-// it exists for, in 51 kB without dependencies. The heat map is drawn by plot.js
-// on a chart of uPlot, so that its axes and its zoom are the same.
+// uPlot 1.6.32 draws the charts. It is embedded as its authors publish it, with its
+// license. It zooms, follows the pointer and draws ten thousand points at once, in 51
+// kB without dependencies. plot.js draws the heat map on a chart of uPlot, so that its
+// axes and its zoom are the same.
 var (
 	//go:embed uplot/uPlot.iife.min.js
 	uplotJS string
@@ -35,14 +35,14 @@ var (
 	plotCSS string
 )
 
-// plotColumns is how many intervals of a run are drawn; a longer one is
-// coarsened, which keeps its counts and its histograms exact.
+// plotColumns is how many intervals of a run are drawn. A longer run is coarsened,
+// which keeps its counts and its histograms exact.
 const plotColumns = 600
 
 // binsPerDecade is the resolution of the heat map.
 const binsPerDecade = 16
 
-// plotRun is one run as plot.js has it. Times are in seconds, latencies in
+// plotRun is one run in the form that plot.js reads. Times are in seconds, latencies in
 // milliseconds, rates per second; null is not known.
 type plotRun struct {
 	Label      string         `json:"label"`
@@ -66,11 +66,11 @@ type plotRun struct {
 	Lag        []*float64     `json:"lag"`
 	Heat       plotHeat       `json:"heat"`
 	Spectra    []plotSpectrum `json:"spectra"`
-	Marks      [][3]any       `json:"marks"` // time, text, whether it is no phase
+	Marks      [][3]any       `json:"marks"` // time, text, whether it is not a phase
 }
 
-// plotHeat counts values by interval and logarithmic bin: [interval, bin, count],
-// where bin is floor(log10(us)*perDecade).
+// plotHeat counts values by interval and logarithmic bin: [interval, bin, count], where
+// bin is floor(log10(us)*perDecade).
 type plotHeat struct {
 	PerDecade int        `json:"perDecade"`
 	Cells     [][3]int64 `json:"cells"`
@@ -84,7 +84,7 @@ type plotSpectrum struct {
 	Y    []float64 `json:"y"`
 }
 
-// Plot writes one HTML file that needs nothing else, with all runs overlaid.
+// Plot writes one self-contained HTML file with all runs overlaid.
 func Plot(w io.Writer, summaries ...*Summary) error {
 	if len(summaries) == 0 {
 		return fmt.Errorf("nothing to plot")
@@ -96,7 +96,7 @@ func Plot(w io.Writer, summaries ...*Summary) error {
 		}
 		runs = append(runs, newPlotRun(s, plotLabel(summaries, i)))
 	}
-	data, err := json.Marshal(runs) // which escapes < and >
+	data, err := json.Marshal(runs) // escapes < and >
 	if err != nil {
 		return err
 	}
@@ -120,8 +120,8 @@ func Plot(w io.Writer, summaries ...*Summary) error {
 `, html.EscapeString(title), uplotCSS, plotCSS, html.EscapeString(title))
 	plotTables(&b, summaries)
 	for _, c := range []struct{ id, title, about string }{
-		{"rates", "Rates", "Drag to zoom, double click to go back; a click on a name hides or shows its line."},
-		{"heat", "Latency over time", "How many values fell into each cell, on a logarithmic scale of colour."},
+		{"rates", "Rates", "Drag to zoom, double-click to reset; click a name to hide or show its line."},
+		{"heat", "Latency over time", "How many values fell into each cell, on a logarithmic color scale."},
 		{"latency", "Latency percentiles over time", "A percentile of an interval is shown when at least ten values lie above it."},
 		{"spectrum", "Percentile spectrum", "Values answered while measuring and draining; each line ends at its maximum."},
 		{"connections", "Connections", ""},
@@ -144,8 +144,8 @@ uPlot 1.6.32
 	return err
 }
 
-// plotLabel names a run by what tells it from the others: its plan, its file,
-// or its number.
+// plotLabel returns a name that distinguishes a run from the others: its plan, its
+// file, or its number.
 func plotLabel(all []*Summary, i int) string {
 	plan := func(s *Summary) string { return s.Result.Run.Plan.Name }
 	file := func(s *Summary) string { return s.File }
@@ -246,7 +246,8 @@ func newPlotRun(s *Summary, label string) plotRun {
 	}
 	for k, n := range r.Notes {
 		next := slices.IndexFunc(r.Notes[k+1:], func(m result.Note) bool { return m.Kind == result.NotePhase })
-		passed := n.Kind == result.NotePhase && next >= 0 && r.Notes[k+1+next].At-n.At < step/100 // a phase without length
+		// a phase without length
+		passed := n.Kind == result.NotePhase && next >= 0 && r.Notes[k+1+next].At-n.At < step/100
 		if n.Kind == result.NotePhase && !passed || n.Kind == result.NoteAction || n.Kind == result.NoteFault {
 			p.Marks = append(p.Marks, [3]any{n.At.Seconds(), format.Escape(n.Text), n.Kind != result.NotePhase})
 		}
@@ -261,8 +262,8 @@ func newPlotRun(s *Summary, label string) plotRun {
 	return p
 }
 
-// add appends the interval in column n. One that is far shorter than a step has
-// no rates: a burst of some milliseconds is not what the second had.
+// add appends the interval in column n. If it is far shorter than a step it has no
+// rates: a burst of some milliseconds does not represent the second.
 func (p *plotRun) add(i *result.Interval, n int, step time.Duration) {
 	span := i.End - i.Start
 	totals := i.Totals()
@@ -300,7 +301,7 @@ func (p *plotRun) add(i *result.Interval, n int, step time.Duration) {
 	p.CPU = append(p.CPU, gauge(result.GaugeCPU, 10))
 	at := intervalLatencies(i)
 	if at.name != p.Latency {
-		at.main = nil // that of connecting, before the first delivery
+		at.main = nil // latency of connecting, before the first delivery
 	}
 	p.Lag = append(p.Lag, percentile(at.lag, 99))
 	p.P50, p.P99 = append(p.P50, percentile(at.main, 50)), append(p.P99, percentile(at.main, 99))
@@ -323,7 +324,7 @@ func (p *plotRun) add(i *result.Interval, n int, step time.Duration) {
 	}
 }
 
-// rounded keeps four digits: the file is for looking at.
+// rounded keeps four digits, enough for a chart.
 func rounded(v float64) *float64 {
 	if v != 0 {
 		scale := math.Pow(10, 3-math.Floor(math.Log10(math.Abs(v))))
@@ -332,8 +333,8 @@ func rounded(v float64) *float64 {
 	return &v
 }
 
-// newSpectrum has a point where the axis moves on by a fiftieth of a decade, and
-// the maximum.
+// newSpectrum returns a spectrum with a point at each fiftieth of a decade of the axis,
+// and the maximum.
 func newSpectrum(l Latency) plotSpectrum {
 	s := plotSpectrum{Name: l.Op.String() + " " + l.Kind.String()}
 	total, below, last := float64(l.Values.Count()), 0.0, -1.0

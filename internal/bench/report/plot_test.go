@@ -20,7 +20,7 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 )
 
-// plotted are results to look at: one with a stall, a cut and a second mode, and
+// plotted returns results to look at: one with a stall, a cut and a second mode, and
 // three of different lengths.
 func plotted() map[string][]*Summary {
 	eventful := steady()
@@ -47,7 +47,7 @@ func plot(t *testing.T, s ...*Summary) []byte {
 	return b.Bytes()
 }
 
-// TestPlotIsOneFile: the page parses, has the data, and refers to nothing.
+// TestPlotIsOneFile: the page parses, contains the data, and refers to nothing outside.
 func TestPlotIsOneFile(t *testing.T) {
 	for name, s := range plotted() {
 		page := plot(t, s...)
@@ -88,7 +88,7 @@ func TestPlotIsOneFile(t *testing.T) {
 				t.Errorf("%s: nothing has the id %s", name, id)
 			}
 		}
-		// The licence names its place, and nothing else does; nothing fetches.
+		// Only the license contains a URL; nothing is fetched.
 		for _, u := range regexp.MustCompile(`(?i)https?://[^\s"')]*|url\(|@import|fetch\(|XMLHttpRequest|sendBeacon|WebSocket|import\(`).FindAllString(string(page), -1) {
 			if u != "https://github.com/leeoniya/uPlot" {
 				t.Errorf("%s: the page has %q", name, u)
@@ -97,8 +97,8 @@ func TestPlotIsOneFile(t *testing.T) {
 	}
 }
 
-// TestPlotOfAShortInterval: 4 ms of draining have no rate that says anything, and
-// end when they ended.
+// TestPlotOfAShortInterval: 4 ms of draining are too short for a rate, and must keep
+// their end time.
 func TestPlotOfAShortInterval(t *testing.T) {
 	l := steady()
 	l.drain, l.share, l.atMost = 4*time.Millisecond, 0.99, true
@@ -143,7 +143,7 @@ func TestPlotHasTheFigures(t *testing.T) {
 	}
 	for n, i := range s.Result.Intervals {
 		want := int64(0)
-		if at := intervalLatencies(i); at.name == "delivery.response" { // and not connect.response
+		if at := intervalLatencies(i); at.name == "delivery.response" { // not connect.response
 			want = at.main.Count()
 		}
 		if cells[int64(n)] != want {
@@ -169,8 +169,8 @@ func TestPlotHasTheFigures(t *testing.T) {
 	}
 }
 
-// TestPlotOfALongRunIsSmall: the page without data is below 150 kB, and an hour
-// of wide distributions adds less than three megabytes.
+// TestPlotOfALongRunIsSmall: the page without data is below 150 kB, and an hour of wide
+// distributions adds less than three megabytes.
 func TestPlotOfALongRunIsSmall(t *testing.T) {
 	r := steady().result()
 	base := len(plot(t, Summarize(r)))

@@ -13,24 +13,25 @@ import (
 	"github.com/mqtools/mqtools/internal/units"
 )
 
-// Step is one run of a search for the highest load that meets conditions.
-// Durations are in nanoseconds, rates per second.
+// Step is one run of a search for the highest load that meets conditions. Durations are
+// in nanoseconds, rates per second.
 type Step struct {
 	Load      float64        `json:"load"` // factor of the plan's rates
 	Verdict   StepVerdict    `json:"verdict"`
 	Offered   float64        `json:"offered"`
 	Sent      float64        `json:"sent"`
 	Delivered float64        `json:"delivered"`
-	P50       *time.Duration `json:"p50_ns"` // of the latency that a condition without operation is about; null: not known
+	P50       *time.Duration `json:"p50_ns"` // of the latency of an unqualified condition; null: not known
 	P99       *time.Duration `json:"p99_ns"`
 	Lost      *int64         `json:"lost"` // null: not known
-	Why       []string       `json:"why"`  // it was not sustained; why the generator is the limit
+	Why       []string       `json:"why"`  // why it was not sustained, or why the generator is the limit
 
-	// More is how many times as long the step has to measure to be decided; 0 if it is.
+	// More is the factor by which the measurement of the step must be longer to decide
+	// it, 0 if it is decided.
 	More float64 `json:"-"`
 }
 
-// StepVerdict is what a step came to.
+// StepVerdict is the outcome of a step.
 type StepVerdict string
 
 // The verdicts.
@@ -38,12 +39,12 @@ const (
 	StepSustained StepVerdict = "sustained"
 	StepMissed    StepVerdict = "missed"
 	StepLimited   StepVerdict = "generator limited"
-	StepUndecided StepVerdict = "undecided" // the values were too few for a percentile
+	StepUndecided StepVerdict = "undecided" // there were too few values for a percentile
 )
 
-// JudgeStep judges a run: a load is sustained that was sent, whose deliveries
-// came at the same rate, and that meets all conditions. err is what ended the run
-// early, or nil.
+// JudgeStep evaluates a run. A load is sustained if it was sent, if its deliveries
+// arrived at the same rate, and if it meets all conditions. err is the error that ended
+// the run early, or nil.
 func JudgeStep(s *Summary, load float64, slo []Condition, err error) Step {
 	step := Step{
 		Load: load, Offered: s.Rates.Offered, Sent: s.Rates.Sent, Delivered: s.Rates.Delivered,
@@ -68,7 +69,7 @@ func JudgeStep(s *Summary, load float64, slo []Condition, err error) Step {
 			step.Why = append(step.Why, why)
 		}
 	}
-	if step.Sent < enough*step.Offered {
+	if step.Sent < minDelivered*step.Offered {
 		step.Why = append(step.Why, fmt.Sprintf("%s/s sent of %s/s offered", units.Number(step.Sent), units.Number(step.Offered)))
 	}
 	for _, v := range s.Verdicts {
@@ -80,7 +81,7 @@ func JudgeStep(s *Summary, load float64, slo []Condition, err error) Step {
 		step.Why = append(step.Why, err.Error())
 	}
 	switch {
-	case len(step.Why) > 0: // whatever the rest is
+	case len(step.Why) > 0: // whatever the other conditions say
 	case more > 0:
 		step.Verdict, step.Why, step.More = StepUndecided, open, more
 		return step
@@ -106,19 +107,19 @@ type Search struct {
 	Precision float64 `json:"precision"`
 	Steps     []Step  `json:"steps"` // in the order of measuring
 
-	// The answer: the highest load that was sustained, 0 if none was, what was
-	// sent and delivered then, and the lowest load that was not, 0 if none.
+	// The answer: the highest load that was sustained, 0 if none was, what was sent and
+	// delivered then, and the lowest load that was not sustained, 0 if none.
 	Load      float64 `json:"load"`
 	Sent      float64 `json:"sent"`
 	Delivered float64 `json:"delivered"`
 	Missed    float64 `json:"missed"`
-	Limited   bool    `json:"limited"`             // the generator ended the search: the broker may sustain more
-	Open      float64 `json:"undecided,omitempty"` // the load that could not be decided, and ended the search; 0: none
+	Limited   bool    `json:"limited"`             // the generator was the limit: the broker may sustain more
+	Open      float64 `json:"undecided,omitempty"` // the load that could not be decided; 0: none
 	Partial   string  `json:"partial,omitempty"`
 	ExitCode  int     `json:"exit_code"`
 }
 
-// Best is the step of the answer; nil if nothing was sustained.
+// Best returns the step of the answer, nil if no load was sustained.
 func (s *Search) Best() *Step {
 	for i := range s.Steps {
 		if st := &s.Steps[i]; st.Load == s.Load && st.Verdict == StepSustained {
@@ -148,7 +149,7 @@ func (s *Search) CSV(w io.Writer) error {
 	return c.Error()
 }
 
-// cellOf is a whole number, or an empty cell.
+// cellOf formats a whole number, or an empty cell for nil.
 func cellOf[T ~int64](n *T) string {
 	if n == nil {
 		return ""
@@ -188,7 +189,7 @@ func orDash(d *time.Duration) string {
 	return units.Time(*d)
 }
 
-// Answer is the answer in a sentence or two.
+// Answer returns the answer in a sentence or two.
 func (s *Search) Answer() string {
 	var a string
 	switch best := s.Best(); {
@@ -207,7 +208,7 @@ func (s *Search) Answer() string {
 	case s.Limited:
 		a += " This machine, not the broker, was the limit above that: the broker may sustain more."
 	case s.Open > 0:
-		a += fmt.Sprintf(" Load %s could not be decided: the values are too few for a percentile. Give a longer --duration, or a higher rate.", strconv.FormatFloat(s.Open, 'g', 4, 64))
+		a += fmt.Sprintf(" Load %s could not be decided: there are too few values for a percentile. Use a longer --duration or a higher rate.", strconv.FormatFloat(s.Open, 'g', 4, 64))
 	case s.Missed == 0 && s.Load > 0:
 		a += " Every load was sustained."
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/mqtools/mqtools/internal/bench/result"
 )
 
-// judged judges a made-up run.
-func judged(t *testing.T, slo string, l load, err error) Step {
+// stepOf evaluates a generated run.
+func stepOf(t *testing.T, slo string, l load, err error) Step {
 	t.Helper()
 	conditions, perr := ParseConditions(slo)
 	if perr != nil {
@@ -41,11 +41,11 @@ func TestJudgeStep(t *testing.T) {
 		{"values too few for a percentile decide nothing", "p99.99<10ms,loss=0", steady(), nil, StepUndecided, "p99.99<10ms: 10,000 values are too few for p99.99"},
 		{"what is missed besides is missed", "p99.99<10ms,p99<1us", steady(), nil, StepMissed, "p99<1us: "},
 		{"a saturated broker meets conditions and is at its limit", "loss=0", slow, nil, StepMissed, "saturated: "},
-		{"a late generator is no excuse where all is met", "loss=0", late, nil, StepSustained, ""},
+		{"a late generator does not matter if all is met", "loss=0", late, nil, StepSustained, ""},
 		{"a late generator may be the reason", "p99<10ms", late, nil, StepLimited, "messages were sent late"},
 		{"a run that ended early", "loss=0", steady(), errors.New("far behind"), StepMissed, "far behind"},
 	} {
-		got := judged(t, c.slo, c.load, c.err)
+		got := stepOf(t, c.slo, c.load, c.err)
 		if why := strings.Join(got.Why, "; "); got.Verdict != c.want || !strings.Contains(why, c.why) || (c.why == "") != (why == "") {
 			t.Errorf("%s: got %s, %q, want %s, %q", c.name, got.Verdict, why, c.want, c.why)
 		}
@@ -55,18 +55,18 @@ func TestJudgeStep(t *testing.T) {
 	}
 }
 
-// TestAnUndecidedStepSaysHowLongItTakes: as many times as long as it takes to have ten
+// TestAnUndecidedStepSaysHowLongItTakes: More is the factor that it takes to have ten
 // values above the percentile.
 func TestAnUndecidedStepSaysHowLongItTakes(t *testing.T) {
 	for slo, want := range map[string]float64{"p99.99<10ms": 10, "p99.999<10ms": 100, "p99.99<10ms,p99.995<1s": 20, "p99<10ms": 0, "p99.99<10ms,p50<1us": 0} {
-		if step := judged(t, slo, steady(), nil); step.More != want {
+		if step := stepOf(t, slo, steady(), nil); step.More != want {
 			t.Errorf("%s: %v times, want %v: %+v", slo, step.More, want, step)
 		}
 	}
 }
 
-// TestLossOfAStepMayNotBeKnown: that of a run that was cut short, or whose payloads
-// have no header, is not.
+// TestLossOfAStepMayNotBeKnown: a run that was cut short, or whose payloads have no
+// header, has no known loss.
 func TestLossOfAStepMayNotBeKnown(t *testing.T) {
 	partial := steady()
 	partial.partial, partial.lost = true, 5
@@ -96,7 +96,7 @@ func TestLossOfAStepMayNotBeKnown(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotSentIsNotSustained: deliveries of what was sent keep up, and the
+// TestWhatIsNotSentIsNotSustained: deliveries keep up with what was sent, but the
 // offered rate is not reached.
 func TestWhatIsNotSentIsNotSustained(t *testing.T) {
 	r := steady().result()

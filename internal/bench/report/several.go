@@ -12,13 +12,13 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// Judged is a run with what became of its thresholds.
+// Judged is a run with the results of its thresholds.
 type Judged struct {
 	*Summary
 	Checks []Check
 }
 
-// label names a run among several.
+// label returns the name of a run among several.
 func (j *Judged) label(n int) string {
 	s := "run " + strconv.Itoa(n+1)
 	if j.File != "" {
@@ -49,8 +49,8 @@ func writeJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// CSVOf writes a row for each interval of several runs, with one heading, and the
-// number of the run, from 1, before the other columns.
+// CSVOf writes a row for each interval of several runs, under one heading, with the
+// number of the run, from 1, as the first column.
 func CSVOf(w io.Writer, runs []Judged) error {
 	if len(runs) == 1 {
 		return CSV(w, runs[0].Summary)
@@ -64,7 +64,7 @@ func CSVOf(w io.Writer, runs []Judged) error {
 	return csv.NewWriter(w).WriteAll(rows)
 }
 
-// junitSuites are the suites of several runs.
+// junitSuites holds the test suites of several runs.
 type junitSuites struct {
 	XMLName  xml.Name     `xml:"testsuites"`
 	Name     string       `xml:"name,attr"`
@@ -105,8 +105,8 @@ func writeXML(w io.Writer, v any) error {
 	return err
 }
 
-// WorstExit is the exit status of several runs: that of the one that comes first in
-// the order of ExitCode.
+// WorstExit returns the exit status of several runs: the first in the order of
+// precedence that [Summary.ExitCode] documents.
 func WorstExit(runs []Judged) int {
 	worst := 0
 	for _, j := range runs {
@@ -117,7 +117,7 @@ func WorstExit(runs []Judged) int {
 	return worst
 }
 
-// rank is the place of a status in the order of precedence.
+// rank returns the place of a status in the order of precedence.
 func rank(code int) int {
 	for i, c := range [...]int{option.ExitLoss, option.ExitIncomplete, option.ExitThreshold, option.ExitSaturated, option.ExitGenerator} {
 		if c == code {
@@ -145,15 +145,15 @@ type diffRow struct {
 	B       *float64  `json:"b"`       //
 	RunsA   []float64 `json:"runs_a"`  // sorted
 	RunsB   []float64 `json:"runs_b"`  //
-	Change  *float64  `json:"change"`  // B to A, as a share; null: from 0, or not known
+	Change  *float64  `json:"change"`  // from A to B, as a share; null: from 0, or not known
 	Spread  float64   `json:"spread"`  // half of highest less lowest, as a share of the median
 	Noise   bool      `json:"noise"`   // the difference may be chance
 	Unknown string    `json:"unknown"` // why there is no value
 	Gate    string    `json:"gate"`
-	Verdict string    `json:"verdict"` // of the gate: ok, failed, undecided; empty without one
+	Verdict string    `json:"verdict"` // of the gate: ok, failed, undecided; empty without a gate
 }
 
-// verdict is what became of a row's gate.
+// verdict returns the outcome of a row's gate.
 func (r *DiffRow) verdict() string {
 	switch {
 	case r.Gate == "":
@@ -183,10 +183,10 @@ func (c *Comparison) JSON(w io.Writer) error {
 	return writeJSON(w, d)
 }
 
-// JUnit writes the gates as test cases, and one for what fails them all.
+// JUnit writes the gates as test cases, and one case for what fails them all.
 func (c *Comparison) JUnit(w io.Writer) error {
 	suite := junitSuite{Name: "mqbench diff"}
-	told := map[string]bool{}
+	reported := map[string]bool{}
 	for _, r := range c.Rows {
 		if r.Gate == "" {
 			continue
@@ -194,14 +194,14 @@ func (c *Comparison) JUnit(w io.Writer) error {
 		failure := ""
 		for _, f := range c.Failed {
 			if why, ok := strings.CutPrefix(f, r.Gate+": "); ok && r.Failed {
-				failure, told[f] = why, true
+				failure, reported[f] = why, true
 			}
 		}
 		suite.add("mqbench.diff", r.Gate, failure)
 	}
 	rest := ""
 	for _, f := range c.Failed {
-		if !told[f] {
+		if !reported[f] {
 			rest = join(rest, f)
 		}
 	}
@@ -209,10 +209,10 @@ func (c *Comparison) JUnit(w io.Writer) error {
 	return writeXML(w, suite)
 }
 
-// onlyOne refuses several runs where a format has place for one.
+// onlyOne returns an error for several runs in a format that can hold only one.
 func onlyOne(runs []Judged, name string) error {
 	if len(runs) != 1 {
-		return fmt.Errorf("%s is of one run, and there are %d", name, len(runs))
+		return fmt.Errorf("%s holds one run, and there are %d", name, len(runs))
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// threeRuns are a good run, one that loses, and one that misses its threshold.
+// threeRuns are a good run, one that loses messages, and one that misses its threshold.
 func threeRuns(t *testing.T) []Judged {
 	t.Helper()
 	slo, err := ParseConditions("p99>2ms")
@@ -34,8 +34,8 @@ func threeRuns(t *testing.T) []Judged {
 	return runs
 }
 
-// TestSeveralRunsAreOneDocument: in each format that is one, as its own reader reads
-// it to the end.
+// TestSeveralRunsAreOneDocument: in each format that has documents, as read to the end
+// by a reader of that format.
 func TestSeveralRunsAreOneDocument(t *testing.T) {
 	runs := threeRuns(t)
 	write := func(of func(io.Writer, []Judged) error, runs []Judged) []byte {
@@ -104,7 +104,7 @@ func TestSeveralRunsAreOneDocument(t *testing.T) {
 		t.Error("JUnit of one run has another root")
 	}
 	for name, err := range map[string]error{"hgrm": HGRMOf(io.Discard, runs, ""), "hlog": HLogOf(io.Discard, runs)} {
-		if err == nil || err.Error() != name+" is of one run, and there are 3" {
+		if err == nil || err.Error() != name+" holds one run, and there are 3" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -113,7 +113,7 @@ func TestSeveralRunsAreOneDocument(t *testing.T) {
 	}
 }
 
-// TestTheWorstRunDecides: whichever place it has.
+// TestTheWorstRunDecides: wherever it is in the list.
 func TestTheWorstRunDecides(t *testing.T) {
 	runs := threeRuns(t)
 	for _, c := range []struct {
@@ -130,7 +130,7 @@ func TestTheWorstRunDecides(t *testing.T) {
 	}
 }
 
-// TestAComparisonIsADocumentToo: with what became of each gate.
+// TestAComparisonIsADocumentToo: with the outcome of each gate.
 func TestAComparisonIsADocumentToo(t *testing.T) {
 	slower := func(l *load) { l.mean = l.mean * 13 / 10 }
 	gates, err := ParseGates("p99=+10%,rate=-5%,p99.999=+1%,p50=+1000%,lost=+0%")
@@ -187,17 +187,17 @@ func TestALatencyNeedsNoPercentileForItsHistogram(t *testing.T) {
 	}
 }
 
-// TestACeilingIsNotToldBesideAFasterRun: it would be none.
-func TestACeilingIsNotToldBesideAFasterRun(t *testing.T) {
+// TestACeilingIsNotShownBesideAFasterRun: it would not be a ceiling.
+func TestACeilingIsNotShownBesideAFasterRun(t *testing.T) {
 	r := steady().result()
-	for rate, told := range map[float64]bool{3.1e6: true, 1001: true, 999: false} {
+	for rate, shown := range map[float64]bool{3.1e6: true, 1001: true, 999: false} {
 		r.Shards[0].Calibration.Messages = rate
 		var b bytes.Buffer
 		s := Summarize(r)
 		if err := Text(&b, s, nil, format.Palette{}); err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(b.String(), "its own ceiling") != told {
+		if strings.Contains(b.String(), "its own ceiling") != shown {
 			t.Errorf("a ceiling of %v, at %v sent: %s", rate, s.Rates.Sent, b.String())
 		}
 	}

@@ -1,15 +1,15 @@
-// Package report says what a benchmark's results mean: rates, latencies, what
-// was lost, whether the broker or the generator was the limit, and whether
-// thresholds were kept. It writes that as text, JSON, CSV, Markdown, JUnit XML
-// and HdrHistogram's formats, compares runs, and plots them in one HTML file.
+// Package report interprets a benchmark's results: rates, latencies, losses, whether
+// the broker or the generator was the limit, and whether thresholds were met. It writes
+// them as text, JSON, CSV, Markdown, JUnit XML and HdrHistogram's formats, compares
+// runs, and plots them in one HTML file.
 //
 // # What is measured when
 //
-// Rates are of the measure phase. Latencies of messages are of the measure and
-// the drain phase: what is answered while draining was sent before, and leaving
-// it out would leave out the slowest. Those of connecting and subscribing are of
-// the whole run, and so is what was lost, repeated, reordered or corrupt: a
-// message sent in one phase arrives in another.
+// Rates cover the measure phase. Latencies of messages cover the measure and the drain
+// phase: what is answered while draining was sent before, and without it the slowest
+// messages would be missing. Latencies of connecting and subscribing cover the whole
+// run, and so do counts of lost, repeated, reordered and corrupt messages: a message
+// sent in one phase arrives in another.
 package report
 
 import (
@@ -24,13 +24,13 @@ import (
 	"github.com/mqtools/mqtools/internal/units"
 )
 
-// Summary is what a result comes to.
+// Summary holds the figures derived from a result.
 type Summary struct {
 	Result *result.Result
-	File   string // that the result is from; empty: not told
+	File   string // path of the result file; empty: not known
 
 	Whole    time.Duration // the run
-	Measured time.Duration // the measure phase; 0: the run never got there
+	Measured time.Duration // the measure phase; 0: the run never reached it
 
 	Rates     Rates
 	toAck     float64 // of Rates.Sent, at QoS 1 and 2
@@ -45,12 +45,13 @@ type Summary struct {
 	CPUMax   float64 // the highest of an interval
 	Peak     map[result.Gauge]int64
 	Backlog  int64   // what waited when measuring ended, on the side where more did
-	Growth   float64 // of it while measuring, messages per second
+	Growth   float64 // of Backlog while measuring, messages per second
 	Verdicts []Verdict
 
-	// Strict is what --strict asks for: that whatever limited the run fails it.
+	// Strict is option --strict: whatever limited the run fails it.
 	Strict bool
-	// Part is that this is a shard by itself, and the others have reports of their own.
+	// Part says that this is one shard, and that the other shards have their own
+	// reports.
 	Part bool
 
 	wrong error // figures that contradict each other
@@ -59,16 +60,18 @@ type Summary struct {
 // Rates are messages per second while measuring.
 type Rates struct {
 	Offered   float64 `json:"offered"`   // due by the plan
-	Sent      float64 `json:"sent"`      // of those, handed to connections
+	Sent      float64 `json:"sent"`      // the part of those passed to connections
 	Acked     float64 `json:"acked"`     // acknowledged with success, QoS 1 and 2, whenever they were due
-	Expected  float64 `json:"expected"`  // deliveries that the messages due are owed, as far as they were accepted then
+	Expected  float64 `json:"expected"`  // deliveries owed by the messages due, if accepted then
 	Delivered float64 `json:"delivered"` // received for the first time, whenever they were due
-	DueShare  float64 `json:"due_share"` // of the deliveries owed by messages due then, the share that came, then or in the drain; 0: none were owed
-	Connects  float64 `json:"connects"`  // accepted, while connecting
+	// share of the deliveries owed by messages due then that arrived, also in the
+	// drain; 0: none owed
+	DueShare float64 `json:"due_share"`
+	Connects float64 `json:"connects"` // accepted, while connecting
 }
 
-// Latency is the distribution of one operation over all groups, and of each
-// when there are several.
+// Latency is the distribution of one operation over all groups, or of one group if
+// there are several.
 type Latency struct {
 	Op     result.Op
 	Kind   result.Kind
@@ -79,7 +82,8 @@ type Latency struct {
 // acks reports whether a run has messages that are acknowledged.
 func (s *Summary) acks() bool { return s.flow(1).Sent+s.flow(2).Sent+s.Total.Acked > 0 }
 
-// acked is the rate of acknowledgements, or - if there is nothing to acknowledge.
+// acked formats the rate of acknowledgements. It returns - if there is nothing to
+// acknowledge.
 func (s *Summary) acked() string {
 	if !s.acks() {
 		return "-"
@@ -87,7 +91,7 @@ func (s *Summary) acked() string {
 	return units.Number(s.Rates.Acked)
 }
 
-// wholeRun are the operations whose latencies are of all phases.
+// wholeRun reports whether the latencies of an operation cover all phases.
 func wholeRun(op result.Op) bool {
 	switch op {
 	case result.ConnectTCP, result.ConnectTLS, result.ConnectUpgrade, result.ConnectConnack, result.Connect, result.Subscribe, result.Unsubscribe:
@@ -111,7 +115,7 @@ func Summarize(r *result.Result) *Summary {
 	s.latencies(whole, answered)
 	s.gauges()
 	s.balance(whole)
-	s.judge()
+	s.addVerdicts()
 	if s.wrong == nil {
 		s.wrong = s.agree()
 	}
@@ -127,11 +131,12 @@ func add(intervals ...*result.Interval) *result.Interval {
 	return sum
 }
 
-// lossUnknown says why the losses of a run are not known; nil if they are.
+// lossUnknown returns an error that says why the losses of a run are not known, nil if
+// they are.
 func (s *Summary) lossUnknown() error {
 	switch {
 	case !s.Result.Run.Plan.Header:
-		return errors.New("payloads have no header to tell")
+		return errors.New("payloads have no header")
 	case !sends(s.Flows):
 		return errors.New("the run sends nothing")
 	case s.Result.Partial() != "":
@@ -186,7 +191,7 @@ func (s *Summary) latencies(whole, answered *result.Interval) {
 		}
 	}
 	s.Lag = lag(answered.Merged())
-	place := func(op result.Op) int { // that of messages come first
+	place := func(op result.Op) int { // those of messages come first
 		if i := slices.Index(mainOps, op); i >= 0 {
 			return i
 		}
@@ -197,8 +202,8 @@ func (s *Summary) latencies(whole, answered *result.Interval) {
 	})
 }
 
-// Latency is the distribution of an operation over all groups, nil when there
-// is none.
+// Latency returns the distribution of an operation over all groups, nil if there is
+// none.
 func (s *Summary) Latency(op result.Op, kind result.Kind) *result.Histogram {
 	for _, l := range s.Latencies {
 		if l.Op == op && l.Kind == kind && l.Group == "" {
@@ -208,7 +213,7 @@ func (s *Summary) Latency(op result.Op, kind result.Kind) *result.Histogram {
 	return nil
 }
 
-// moment is the length of an interval whose share of processors means nothing.
+// moment is the length up to which an interval's share of processors means nothing.
 const moment = 100 * time.Millisecond
 
 func (s *Summary) gauges() {
@@ -229,7 +234,7 @@ func (s *Summary) gauges() {
 	}
 }
 
-// Errors are the counters of errors and of reason codes, by name.
+// Errors returns the counters of errors and of reason codes, by name.
 func (s *Summary) Errors() []string {
 	var names []string
 	for name, n := range s.Counters {

@@ -9,8 +9,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// load describes a made-up run: 1,000 publishers and as many subscribers at
-// QoS 1, 2 s of connecting, 1 s of warm-up, 1 s of draining.
+// load describes a generated run: 1,000 publishers and as many subscribers at QoS 1, 2
+// s of connecting, 1 s of warm-up, 1 s of draining.
 type load struct {
 	name      string
 	seed      uint64
@@ -18,11 +18,11 @@ type load struct {
 	rate      int64         // messages per second
 	base      time.Duration // the shortest latency
 	mean      time.Duration // of the exponential part on top
-	mode      time.Duration // a second hump for one message in 20; 0: none
+	mode      time.Duration // a second mode for one message in 20; 0: none
 	stallAt   int           // the second in which the broker stops for stall
 	stall     time.Duration
 	reconnect int     // the second in which half of the clients are cut; 0: none
-	share     float64 // of the expected that is delivered while measuring; the rest is delivered in the drain phase
+	share     float64 // of the expected deliveries, made while measuring; the rest follow in the drain phase
 	lost      int64   // in all
 	lag       time.Duration
 	cpu       int64 // per mille
@@ -38,7 +38,7 @@ func steady() load {
 	return load{name: "oms/p2p-1k", seed: 1, seconds: 10, rate: 1000, base: 200 * time.Microsecond, mean: 300 * time.Microsecond, share: 1, lag: 20 * time.Microsecond, cpu: 120, shards: 1, scale: 1}
 }
 
-// result makes the run's result.
+// result returns the run's result.
 func (l load) result() *result.Result { return l.shard(0) }
 
 func (l load) shard(n int) *result.Result {
@@ -163,7 +163,7 @@ func (l load) shard(n int) *result.Result {
 	if !l.partial {
 		end := result.End{Shard: n, At: at, Complete: true}
 		if l.lost > 0 {
-			end.Missing = []result.Missing{{Subscriber: 1007, Publisher: 7, From: 3, To: uint32(2 + l.lost)}}
+			end.Missing = []result.MissingRange{{Subscriber: 1007, Publisher: 7, From: 3, To: uint32(2 + l.lost)}}
 		}
 		r.Ends = []result.End{end}
 	}

@@ -15,9 +15,8 @@ import (
 	"github.com/mqtools/mqtools/internal/units"
 )
 
-// Text writes a summary for a reader at a terminal of 80 columns. The palette
-// has the colours; the zero value is none. What comes from the run, such as
-// names and errors, is escaped.
+// Text writes a summary for a terminal of 80 columns. The palette holds the colors; its
+// zero value has none. Text from the run, such as names and errors, is escaped.
 func Text(w io.Writer, s *Summary, checks []Check, palette format.Palette) error {
 	if err := s.Err(); err != nil {
 		return err
@@ -55,7 +54,7 @@ func (t *text) line(format string, args ...any) {
 	fmt.Fprintf(&t.b, format+"\n", args...)
 }
 
-// head begins a part: its name, and what its figures are about.
+// head begins a section: its name, and what its figures are about.
 func (t *text) head(name, about string) {
 	t.b.WriteByte('\n')
 	name = t.bold(name)
@@ -65,7 +64,7 @@ func (t *text) head(name, about string) {
 	t.line("%s", name)
 }
 
-// strong is bold where there are colours.
+// strong returns bold if the palette has colors.
 func (t *text) strong() string {
 	if t.palette.End == "" {
 		return ""
@@ -75,7 +74,7 @@ func (t *text) strong() string {
 
 func (t *text) bold(s string) string { return t.color(t.strong(), s) }
 
-// wrap writes words behind a label, with the following lines indented.
+// wrap writes words after a label, with the following lines indented.
 func (t *text) wrap(label, color, words string, indent int) {
 	column := utf8.RuneCountInString(label)
 	t.b.WriteString(t.color(color, label))
@@ -94,7 +93,7 @@ func (t *text) wrap(label, color, words string, indent int) {
 	t.b.WriteByte('\n')
 }
 
-// phrases are the words of a text, a unit together with its number.
+// phrases splits a text into words, but keeps a unit together with its number.
 func phrases(s string) []string {
 	var list []string
 	for _, word := range strings.Fields(s) {
@@ -135,8 +134,8 @@ func (t *text) title(s *Summary) {
 	t.wrap("", "", strings.Join(parts, ", "), 0)
 }
 
-// shortHash are so many digits of a plan's hash that a reader can tell plans
-// apart; JSON has all.
+// shortHash returns enough digits of a plan's hash to tell plans apart. The JSON report
+// has all.
 func shortHash(hash string) string { return hash[:min(len(hash), 12)] }
 
 func (t *text) verdicts(s *Summary) {
@@ -175,7 +174,7 @@ func (t *text) rates(s *Summary) {
 			rate  float64
 			of    float64
 			share string // the name of of
-			about string // where of is unknown
+			about string // for an unknown of
 		}{
 			{"offered", r.Offered, 0, "", "due by the plan"},
 			{"sent", r.Sent, r.Offered, "of offered", ""},
@@ -217,7 +216,7 @@ func (t *text) rates(s *Summary) {
 // percentiles are the columns of latency tables.
 var percentiles = []float64{50, 90, 99, 99.9, 99.99}
 
-// percentileName is p50, p99.9.
+// percentileName returns a name such as p50 or p99.9.
 func percentileName(p float64) string { return "p" + strconv.FormatFloat(p, 'f', -1, 64) }
 
 func (t *text) latencies(s *Summary) {
@@ -231,7 +230,7 @@ func (t *text) latencies(s *Summary) {
 		name := l.Op.String() + " " + l.Kind.String()
 		if l.Group != "" {
 			if wholeRun(l.Op) && l.Kind != result.Response {
-				continue // the parts of connecting are in the JSON report
+				continue // the JSON report has the parts of connecting
 			}
 			name = "  " + format.Escape(l.Group)
 		}
@@ -249,7 +248,7 @@ func (t *text) latencies(s *Summary) {
 	}
 }
 
-// pad cuts or fills a name.
+// pad pads or truncates a name to n columns.
 func (t *text) pad(s string, n int) string {
 	if have := utf8.RuneCountInString(s); have < n {
 		return s + strings.Repeat(" ", n-have)
@@ -295,23 +294,23 @@ func (t *text) flows(s *Summary) {
 	row("refused", false, func(f Flow) int64 { return f.Refused })
 	row("not accepted", false, func(f Flow) int64 { return f.Unaccepted })
 	row("expected", false, func(f Flow) int64 { return f.Expected })
-	judged := s.Total.Expected > 0 && s.lossUnknown() == nil
+	known := s.Total.Expected > 0 && s.lossUnknown() == nil
 	row("received", false, func(f Flow) int64 { return f.Received })
-	row("corrupt", judged, func(f Flow) int64 { return f.Corrupt })
-	row("lost", judged, func(f Flow) int64 { return f.Lost })
+	row("corrupt", known, func(f Flow) int64 { return f.Corrupt })
+	row("lost", known, func(f Flow) int64 { return f.Lost })
 	row("dropped", false, func(f Flow) int64 { return f.Dropped })
 	row("under way", false, func(f Flow) int64 { return f.UnderWay })
 	if s.Result.Run.Plan.Header {
-		row("duplicates", judged, func(f Flow) int64 { return f.Duplicates })
+		row("duplicates", known, func(f Flow) int64 { return f.Duplicates })
 		row("copies", false, func(f Flow) int64 { return f.Copies })
-		row("out of order", judged, func(f Flow) int64 { return f.Reordered })
+		row("out of order", known, func(f Flow) int64 { return f.Reordered })
 		row("not judged", false, func(f Flow) int64 { return f.Unjudged })
 	}
 	row("not this run's", false, func(f Flow) int64 { return f.Foreign })
 }
 
-// events are what happened besides messages, and what the plan expected of the
-// broker then.
+// events writes what happened besides messages, and what the plan then expected of the
+// broker.
 func (t *text) events(s *Summary) {
 	n := func(c result.Counter) int64 { return s.Counters.Of(c) }
 	begun := false
@@ -327,23 +326,23 @@ func (t *text) events(s *Summary) {
 	}
 	row("requests", n(result.Requests), units.Integer(n(result.Unreplied))+" without a reply")
 	row("wills", n(result.WillsDue), "due; "+units.Integer(n(result.Wills))+" came")
-	row("takeovers", n(result.Takeovers), units.Integer(n(result.TakenOver))+" first connections ended, "+units.Integer(n(result.TakenOver)-n(result.Unannounced))+" with DISCONNECT 0x8E")
+	row("takeovers", n(result.Takeovers), units.Integer(n(result.TakenOver))+" first connections closed, "+units.Integer(n(result.TakenOver)-n(result.Unannounced))+" with DISCONNECT 0x8E")
 	back := "of clients that were cut or lost"
 	if h := s.Latency(result.AllBack, result.Response); h != nil {
 		back += "; all were back after " + units.Time(h.Max()) + " at most"
 	}
 	row("returns", n(result.Returns), back)
-	row("sessions lost", n(result.SessionsLost), "not there any more when their clients came back")
+	row("sessions lost", n(result.SessionsLost), "gone when their clients reconnected")
 	row("pings", n(result.Pongs), "answered")
 	if h := s.Latency(result.Replay, result.Response); h != nil {
 		row("retained", h.Count(), "messages received after subscribing, within "+units.Time(h.Max()))
 	}
 	if h := s.Latency(result.Backlog, result.Response); h != nil {
-		row("backlog", h.Count(), "messages received after connecting again, within "+units.Time(h.Max()))
+		row("backlog", h.Count(), "messages received after reconnecting, within "+units.Time(h.Max()))
 	}
 }
 
-// Calibration writes what the tool itself can do at most.
+// Calibration writes the highest figures that the generator itself can reach.
 func Calibration(w io.Writer, c result.Calibration) error {
 	var t text
 	for _, row := range []struct{ name, value, about string }{
@@ -362,7 +361,7 @@ func Calibration(w io.Writer, c result.Calibration) error {
 const shown = 5
 
 func (t *text) missing(s *Summary) {
-	var list []result.Missing
+	var list []result.MissingRange
 	var forgotten int64
 	for _, e := range s.Result.Ends {
 		list = append(list, e.Missing...)
@@ -374,8 +373,8 @@ func (t *text) missing(s *Summary) {
 	t.head("Missing", "the first examples; all are in the JSON report")
 	for _, m := range list[:min(len(list), shown)] {
 		who := fmt.Sprintf("subscriber %d", m.Subscriber)
-		if m.Subscriber == result.Anyone {
-			who = "no shared subscriber"
+		if m.Subscriber == result.AnySubscriber {
+			who = "a shared subscription"
 		}
 		which := fmt.Sprintf("message %d", m.From)
 		if m.To != m.From {
@@ -472,8 +471,8 @@ func onOff(b bool) string {
 	return "off"
 }
 
-// above reports whether a run was faster than the ceiling that was measured: then that is
-// none of this machine as it is now, or of other messages.
+// above reports whether a run was faster than the measured ceiling. The ceiling then
+// does not describe this machine in its present state, or is for other messages.
 func (s *Summary) above(c result.Calibration) bool {
 	return max(s.Rates.Sent, s.Rates.Delivered) > c.Messages || s.Rates.Connects > c.Connects && c.Connects > 0
 }

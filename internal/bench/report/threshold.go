@@ -21,14 +21,14 @@ type Condition struct {
 	text   string
 }
 
-// String is the condition as it was written.
+// String returns the condition as it was written.
 func (c Condition) String() string { return c.text }
 
-// operators, the longer ones first.
+// operators has the longer ones first.
 var operators = []string{"<=", ">=", "!=", "<", ">", "="}
 
-// ParseConditions reads conditions, separated by commas: METRIC OP VALUE, where
-// OP is <, <=, >, >=, = or !=. The metrics are these:
+// ParseConditions parses conditions, separated by commas: METRIC OP VALUE, where OP is
+// <, <=, >, >=, = or !=. The metrics are these:
 //
 //	p99, p99.9, max ...  latency: of the delivery, or else of the first of rtt,
 //	                     puback, pubcomp and connect that the run has
@@ -38,8 +38,8 @@ var operators = []string{"<=", ">=", "!=", "<", ">", "="}
 //	loss, duplicates, reordered, corrupt, refused ...   and with .qos0, .qos1, .qos2
 //	errors, cpu, connected, and counters by name
 //
-// Latencies take a duration (10ms, 1.5s, 250us), cpu a percentage, and the others
-// a number (0, 1500, 20k, 1.5M); counts of messages also take a percentage, of the
+// Latencies take a duration (10ms, 1.5s, 250us), cpu a percentage, and the others a
+// number (0, 1500, 20k, 1.5M). Counts of messages also take a percentage of the
 // messages expected.
 func ParseConditions(s string) ([]Condition, error) {
 	var list []Condition
@@ -56,7 +56,7 @@ func ParseConditions(s string) ([]Condition, error) {
 func parseCondition(s string) (Condition, error) {
 	at := strings.IndexAny(s, "<>=!")
 	if at < 0 {
-		return Condition{}, fmt.Errorf("%q is no condition such as p99<10ms", s)
+		return Condition{}, fmt.Errorf("invalid condition %q (e.g. p99<10ms)", s)
 	}
 	c := Condition{text: s}
 	for _, op := range operators {
@@ -66,7 +66,7 @@ func parseCondition(s string) (Condition, error) {
 		}
 	}
 	if c.op == "" {
-		return c, fmt.Errorf("%q is no condition such as p99<10ms", s)
+		return c, fmt.Errorf("invalid condition %q (e.g. p99<10ms)", s)
 	}
 	var err error
 	if c.metric, err = parseMetric(strings.TrimSpace(s[:at])); err != nil {
@@ -87,13 +87,13 @@ func parseValue(m *metric, s string) (v float64, share bool, err error) {
 	case m.unit == durations:
 		d, err := time.ParseDuration(strings.ReplaceAll(s, " ", ""))
 		if err != nil || d < 0 || isPercent {
-			return 0, false, fmt.Errorf("%q is no duration such as 10ms", s)
+			return 0, false, fmt.Errorf("invalid duration %q (e.g. 10ms)", s)
 		}
 		return float64(d), false, nil
 	case m.unit == shares && !isPercent:
-		return 0, false, fmt.Errorf("%q is no percentage such as 85%%", s)
+		return 0, false, fmt.Errorf("invalid percentage %q (e.g. 85%%)", s)
 	case isPercent && m.unit != shares && m.flow == "":
-		return 0, false, fmt.Errorf("%s is not a share of anything", m.name)
+		return 0, false, fmt.Errorf("%s cannot be a percentage", m.name)
 	}
 	factor := 1.0
 	if n := len(number); n > 0 && !isPercent {
@@ -105,7 +105,7 @@ func parseValue(m *metric, s string) (v float64, share bool, err error) {
 		}
 	}
 	if v, err = strconv.ParseFloat(number, 64); err != nil || math.IsNaN(v) || math.IsInf(v, 0) || v < 0 || strings.ContainsAny(number, "xXpP_+") {
-		return 0, false, fmt.Errorf("%q is no number", s)
+		return 0, false, fmt.Errorf("invalid number %q", s)
 	}
 	if isPercent {
 		factor = 0.01
@@ -113,7 +113,7 @@ func parseValue(m *metric, s string) (v float64, share bool, err error) {
 	return v * factor, isPercent && m.unit != shares, nil
 }
 
-// Check is a condition and what became of it.
+// Check is a condition and its result.
 type Check struct {
 	Condition Condition
 	Got       string // the metric's value; why it is not known
@@ -155,8 +155,8 @@ func (c Condition) eval(s *Summary) (holds bool, got string, unknown error) {
 	return holds, got, nil
 }
 
-// CheckSLO checks conditions that are to hold. One whose metric is not known,
-// because the values are too few or the run has no such operation, is not met.
+// CheckSLO checks conditions that should hold. A condition is not met if its metric is
+// not known, because there are too few values or the run has no such operation.
 func CheckSLO(s *Summary, conditions []Condition) []Check {
 	var checks []Check
 	for _, c := range conditions {
@@ -166,8 +166,8 @@ func CheckSLO(s *Summary, conditions []Condition) []Check {
 	return checks
 }
 
-// CheckFailOn checks conditions that are not to hold. One whose metric is not
-// known counts as holding: nothing fails quietly.
+// CheckFailOn checks conditions that should not hold. A condition counts as holding if
+// its metric is not known: nothing fails silently.
 func CheckFailOn(s *Summary, conditions []Condition) []Check {
 	var checks []Check
 	for _, c := range conditions {
@@ -177,7 +177,7 @@ func CheckFailOn(s *Summary, conditions []Condition) []Check {
 	return checks
 }
 
-// AllOK reports whether every check is.
+// AllOK reports whether every check is OK.
 func AllOK(checks []Check) bool {
 	for _, c := range checks {
 		if !c.OK {
@@ -187,11 +187,11 @@ func AllOK(checks []Check) bool {
 	return true
 }
 
-// ExitCode is the exit status of a run that ended by itself. The first of these
-// counts: a violation of the protocol is a fact, whoever was the limit; what was not
-// carried out says nothing about thresholds; a threshold that was asked for is more
-// to the point than the reason it was missed. What limited the run fails it only if
-// that was asked for.
+// ExitCode returns the exit status of a run that was not interrupted. The first of
+// these counts: a violation of the protocol, which is a fact whatever the limit was; a
+// plan that was not carried out, which makes thresholds meaningless; a threshold, which
+// the user asked for; and what limited the run, which fails it only if the user asked
+// for that.
 func (s *Summary) ExitCode(checks []Check) int {
 	switch {
 	case s.wrong != nil:

@@ -56,26 +56,26 @@ func TestConditions(t *testing.T) {
 
 func TestConditionRefusals(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{"", `"" is no condition such as p99<10ms`},
-		{"p99", `"p99" is no condition`},
-		{"p99<10ms,", `"" is no condition`},
-		{"p99!10ms", `"p99!10ms" is no condition`},
-		{"p99==10ms", `"=10ms" is no duration`},
-		{"p99<10", `"10" is no duration such as 10ms`},
-		{"p99<-10ms", `"-10ms" is no duration`},
-		{"p99<10%", `"10%" is no duration`},
+		{"", `invalid condition "" (e.g. p99<10ms)`},
+		{"p99", `invalid condition "p99"`},
+		{"p99<10ms,", `invalid condition ""`},
+		{"p99!10ms", `invalid condition "p99!10ms"`},
+		{"p99==10ms", `invalid duration "=10ms"`},
+		{"p99<10", `invalid duration "10" (e.g. 10ms)`},
+		{"p99<-10ms", `invalid duration "-10ms"`},
+		{"p99<10%", `invalid duration "10%"`},
 		{"p100<10ms", `unknown metric "p100"`},
 		{"p0<10ms", `unknown metric "p0"`},
 		{"p1e1<10ms", `unknown metric "p1e1"`},
 		{"pNaN<10ms", `unknown metric "pNaN"`},
 		{"delivary.p99<10ms", `unknown metric "delivary.p99"`},
 		{"delivery.respons.p99<1s", `unknown metric "delivery.respons.p99"`},
-		{"loss<x", `"x" is no number`},
-		{"loss<-1", `"-1" is no number`},
-		{"loss<NaN", `"NaN" is no number`},
-		{"loss<0x10", `"0x10" is no number`},
-		{"cpu<85", `"85" is no percentage such as 85%`},
-		{"errors<1%", "errors is not a share of anything"},
+		{"loss<x", `invalid number "x"`},
+		{"loss<-1", `invalid number "-1"`},
+		{"loss<NaN", `invalid number "NaN"`},
+		{"loss<0x10", `invalid number "0x10"`},
+		{"cpu<85", `invalid percentage "85" (e.g. 85%)`},
+		{"errors<1%", "errors cannot be a percentage"},
 		{"loss.qos3=0", `unknown metric "loss.qos3"`},
 		{"rate.foo>1", `unknown metric "rate.foo"`},
 	} {
@@ -85,7 +85,8 @@ func TestConditionRefusals(t *testing.T) {
 	}
 }
 
-// TestUnqualifiedLatency: p99 is the delivery's, or of what the run has.
+// TestUnqualifiedLatency: p99 is that of delivery, or of the first operation that the
+// run has.
 func TestUnqualifiedLatency(t *testing.T) {
 	r := steady().result()
 	drop := func(op result.Op) {

@@ -14,8 +14,8 @@ import (
 // Label is the kind of a verdict.
 type Label string
 
-// The labels, in the order of precedence. Those up to GeneratorLimited are about
-// the run; the others qualify its figures.
+// The labels, in the order of precedence. Those up to GeneratorLimited are about the
+// run; the others qualify its figures.
 const (
 	NoData           Label = "NO DATA"
 	Violated         Label = "VIOLATION"
@@ -29,7 +29,7 @@ const (
 	Hint             Label = "HINT"
 )
 
-// Verdict is one thing a reader of the figures must know.
+// Verdict is one thing that the reader of a report must know.
 type Verdict struct {
 	Label Label  `json:"label"`
 	Text  string `json:"text"`
@@ -37,18 +37,18 @@ type Verdict struct {
 
 // The bounds of the verdicts.
 const (
-	enough     = 0.99  // of what was due
-	growing    = 0.005 // of what was due is added to what waits
-	queued     = 0.1   // seconds' worth that waits at least
-	kept       = 0.3   // of the growth that a growing queue lets expect, the latency has at least
-	rush       = 1.3   // a broker that had paused gets through so much more afterwards
-	lagBound   = time.Millisecond
-	lagShare   = 10 // of the response, one in so many may be lag
-	cpuBound   = 0.85
-	modeFactor = 8 // by which a mode stands out of its neighbourhood
+	minDelivered      = 0.99  // least share of what was due that counts as having got through
+	minGrowth         = 0.005 // least growth of the queue, as a share of what was due
+	minBacklogSeconds = 0.1   // least queue, in seconds' worth of what was due
+	minRise           = 0.3   // least rise of latency, as a share of the rise that a growing queue causes
+	rush              = 1.3   // a broker that had paused gets through so many times more afterwards
+	maxLag            = time.Millisecond
+	lagShare          = 10 // lag may be one part in so many of the response
+	maxCPU            = 0.85
+	modeFactor        = 8 // how far a mode stands out from its neighborhood
 )
 
-// Has reports whether a summary has a verdict of a label.
+// Has reports whether a summary has a verdict with the given label.
 func (s *Summary) Has(l Label) bool {
 	for _, v := range s.Verdicts {
 		if v.Label == l {
@@ -62,7 +62,7 @@ func (s *Summary) verdict(l Label, format string, args ...any) {
 	s.Verdicts = append(s.Verdicts, Verdict{l, fmt.Sprintf(format, args...)})
 }
 
-func (s *Summary) judge() {
+func (s *Summary) addVerdicts() {
 	plan := s.Result.Run.Plan
 	partial := s.Result.Partial()
 	if s.Measured == 0 {
@@ -81,7 +81,7 @@ func (s *Summary) judge() {
 		if !s.acks() {
 			what = "publishers send as fast as their connections take it"
 		}
-		s.verdict(ClosedLoop, "%s: the broker set the rate, and latencies do not show what an arrival would have waited", what)
+		s.verdict(ClosedLoop, "%s: the broker set the rate, and latencies leave out the time that messages would have waited", what)
 	}
 	if plan.Scale != 1 && plan.Scale != 0 {
 		s.verdict(Scaled, "%s of the clients of %s; not comparable with results of the preset", units.Number(plan.Scale), plan.Name)
@@ -95,9 +95,9 @@ func (s *Summary) judge() {
 	s.hints()
 }
 
-// violated are what the protocol forbids: loss at QoS 1 and 2, repetition at
-// QoS 0 and 2, another order, and changed payloads. QoS 0 may lose (MQTT 5.0
-// section 4.3.1) and QoS 1 may repeat (4.3.2).
+// violated returns what the protocol forbids: loss at QoS 1 and 2, duplicates at QoS 0
+// and 2, reordered messages, and changed payloads. QoS 0 may lose messages (MQTT 5.0
+// section 4.3.1) and QoS 1 may repeat them (4.3.2).
 func (s *Summary) violated() (texts []string) {
 	if s.Result.Partial() != "" {
 		return nil
@@ -110,7 +110,7 @@ func (s *Summary) violated() (texts []string) {
 	const when = "run 'mqbench verify' to see when"
 	for _, f := range s.Flows {
 		if s.Result.Run.Plan.Header {
-			// Some of those not judged were not received before.
+			// Some of the unjudged ones were not received before.
 			lost := f.Lost - f.Unjudged
 			add(lost, f, units.Integer(lost)+" of "+counted(f.Expected, "message")+" lost", "check the broker's queue limits")
 		}
@@ -118,12 +118,12 @@ func (s *Summary) violated() (texts []string) {
 			add(f.Duplicates, f, counted(f.Duplicates, "duplicate"), when)
 		}
 		add(f.Reordered, f, counted(f.Reordered, "message")+" out of order", when)
-		add(f.Corrupt, f, counted(f.Corrupt, "message")+" corrupt", "check what stands between, such as proxies and rules that change payloads")
+		add(f.Corrupt, f, counted(f.Corrupt, "message")+" corrupt", "check for proxies and broker rules that change payloads")
 	}
 	return texts
 }
 
-// incomplete are what the plan asked for and did not come to pass.
+// incomplete returns what the plan asked for and did not happen.
 func (s *Summary) incomplete() (texts []string) {
 	add := func(n int64, format string, args ...any) {
 		if n > 0 {
@@ -140,21 +140,21 @@ func (s *Summary) incomplete() (texts []string) {
 	t := s.Total
 	add(t.Refused, "%s %s refused%s; check the broker's access rules and quotas", of(t.Refused, t.Sent, "message"), were(t.Refused), codes)
 	add(t.Skipped, "%s due %s not sent, because their publishers were not connected; see Errors", of(t.Skipped, t.Due, "message"), were(t.Skipped))
-	add(n(result.Ignored), "%s %s never acknowledged, on connections that lived", counted(n(result.Ignored), "message"), were(n(result.Ignored)))
+	add(n(result.Ignored), "%s %s never acknowledged, on connections that stayed up", counted(n(result.Ignored), "message"), were(n(result.Ignored)))
 	lost := n(result.SessionsLost)
-	add(lost, "%s %s not there any more when their clients came back; check the broker's session limits", counted(lost, "session"), were(lost))
+	add(lost, "%s %s gone when their clients reconnected; check the broker's session limits", counted(lost, "session"), were(lost))
 	add(n(result.Unreplied), "%s had no reply", of(n(result.Unreplied), n(result.Requests), "request"))
 	wills, takeovers := n(result.WillsDue)-n(result.Wills), n(result.Takeovers)-n(result.TakenOver)
-	add(wills, "%s did not come", of(wills, n(result.WillsDue), "will"))
-	add(takeovers, "%s that were taken over did not end (MQTT-3.1.4-3)", of(takeovers, n(result.Takeovers), "connection"))
-	add(n(result.Unannounced), "%s that were taken over ended without DISCONNECT 0x8E (MQTT-3.1.4-3)", of(n(result.Unannounced), n(result.TakenOver), "connection"))
+	add(wills, "%s did not arrive", of(wills, n(result.WillsDue), "will"))
+	add(takeovers, "%s that were taken over were not closed (MQTT-3.1.4-3)", of(takeovers, n(result.Takeovers), "connection"))
+	add(n(result.Unannounced), "%s that were taken over were closed without DISCONNECT 0x8E (MQTT-3.1.4-3)", of(n(result.Unannounced), n(result.TakenOver), "connection"))
 	if t.Expected > 0 && t.Received+t.Corrupt == 0 {
 		texts = append(texts, fmt.Sprintf("nothing was delivered of %s expected", counted(t.Expected, "message")))
 	}
 	return texts
 }
 
-// counted is a number with its noun: 1 message, 2,000 messages.
+// counted formats a number with its noun: 1 message, 2,000 messages.
 func counted(n int64, noun string) string {
 	if n != 1 {
 		noun += "s"
@@ -162,7 +162,7 @@ func counted(n int64, noun string) string {
 	return units.Integer(n) + " " + noun
 }
 
-// were is the verb of so many.
+// were returns "was" or "were" for a count.
 func were(n int64) string {
 	if n == 1 {
 		return "was"
@@ -170,8 +170,8 @@ func were(n int64) string {
 	return "were"
 }
 
-// refusals are how many times packets of some kinds refused, and the reason codes of
-// that in brackets.
+// refusals returns how many requests were refused by packets of the given kinds, and
+// the reason codes in brackets.
 func (s *Summary) refusals(packets ...string) (n int64, codes string) {
 	var list []string
 	for name, count := range s.Counters {
@@ -186,21 +186,21 @@ func (s *Summary) refusals(packets ...string) (n int64, codes string) {
 	return n, " (" + strings.Join(slices.Compact(list), ", ") + ")"
 }
 
-// queue is one of the two places where messages wait: before the broker accepts
-// them, and before it delivers them.
+// queue is one of the two places where messages wait: before the broker accepts them,
+// and before it delivers them.
 type queue struct {
 	due, through float64 // per second while measuring
 	waiting      []float64
 	at           []float64 // seconds
 	op           []result.Op
-	left         int64   // that waited when measuring ended
+	left         int64   // messages still waiting when measuring ended
 	held         float64 // through, per second, in the second half of the measurement
 	after        float64 // through, per second, in the first moment of the drain
 	passed       []float64
 }
 
-// queues follows what waits while measuring. What is lost does not wait: it counts as
-// gone at the rate at which the others come.
+// queues computes the queues during the measurement. A lost message does not wait: it
+// counts as gone at the rate at which the others arrive.
 func (s *Summary) queues() (accept, deliver queue) {
 	accept.op = []result.Op{result.Puback, result.Pubcomp, result.Delivery}
 	deliver.op = []result.Op{result.Delivery, result.Backlog}
@@ -251,7 +251,8 @@ func (s *Summary) queues() (accept, deliver queue) {
 			}
 			continue
 		}
-		// Of one time there may be two intervals: what was due in the warm-up has one of its own.
+		// Two intervals may cover the same time: what was due in the warm-up has a
+		// separate one.
 		waits[0] += due - through
 		waits[1] += owed - came
 		if i.Start < from {
@@ -280,9 +281,9 @@ func (s *Summary) queues() (accept, deliver queue) {
 	return accept, deliver
 }
 
-// growth is by how much the least that waits in the second half of the measurement
-// is above that of the first, per second: a broker that pauses now and then has both
-// at 0. With few values it is the whole growth.
+// growth returns the growth of the queue per second: from its lowest point in the first
+// half of the measurement to that in the second half. For a broker that pauses now and
+// then both are 0. With few values it is the growth over the whole measurement.
 func (x *queue) growth() float64 {
 	n := len(x.waiting)
 	if n == 0 {
@@ -297,11 +298,11 @@ func (x *queue) growth() float64 {
 	return (second - first) / (x.at[slices.Index(x.waiting[middle:], second)+middle] - x.at[slices.Index(x.waiting[:middle], first)])
 }
 
-// few is how many intervals say little about how a queue grows.
+// few is the number of intervals below which the growth of a queue is uncertain.
 const few = 4
 
-// slower is by how much the response times of the end are above those of the
-// beginning; with known false there are none.
+// slower returns how far the response times at the end are above those at the
+// beginning. known is false if there are none.
 func (s *Summary) slower(ops []result.Op) (d time.Duration, known bool) {
 	var all []*result.Histogram
 	for _, i := range s.Result.Intervals {
@@ -326,22 +327,22 @@ func (s *Summary) slower(ops []result.Op) (d time.Duration, known bool) {
 	}
 }
 
-// stuck reports whether ever more waits on a side, and what comes through takes ever
+// stuck reports whether the queue keeps growing, and what gets through takes longer and
 // longer.
 func (s *Summary) stuck(x *queue) bool {
 	growth := x.growth()
 	switch {
-	case x.due <= 0 || float64(x.left) <= queued*x.due || x.left < 2 || growth <= growing*x.due:
+	case x.due <= 0 || float64(x.left) <= minBacklogSeconds*x.due || x.left < 2 || growth <= minGrowth*x.due:
 		return false
-	case len(x.waiting) < few && (x.through >= enough*x.due || x.after > rush*max(x.held, x.through)):
-		return false // so few intervals show how a queue grows only with what comes after them
+	case len(x.waiting) < few && (x.through >= minDelivered*x.due || x.after > rush*max(x.held, x.through)):
+		return false // with so few intervals, only what follows them shows whether the queue grows
 	}
 	d, known := s.slower(x.op)
-	return !known || d.Seconds() >= kept*min(growth/x.due, 1)*s.Measured.Seconds()
+	return !known || d.Seconds() >= minRise*min(growth/x.due, 1)*s.Measured.Seconds()
 }
 
-// saturated is said when what was due did not get through, on whichever side it
-// waits.
+// saturated adds a verdict for each side, accepting and delivering, on which what was
+// due did not get through.
 func (s *Summary) saturated() {
 	accept, deliver := s.queues()
 	x := &deliver
@@ -350,7 +351,7 @@ func (s *Summary) saturated() {
 	}
 	s.Backlog, s.Growth = x.left, x.growth()
 	say := func(x *queue, did, who string) {
-		s.verdict(Saturated, "%s %s/s of %s/s due (%s); latencies grow with the length of the run: %s, and the backlog grew by %s/s to %s; the broker held %s/s: ask for no more",
+		s.verdict(Saturated, "%s %s/s of %s/s due (%s); latencies grow with the length of the run: %s, and the backlog grew by %s/s to %s; the broker sustained %s/s: use that rate or less",
 			did, units.Number(x.through), units.Number(x.due), units.Percent(x.through/x.due), who, units.Number(x.growth()), units.Integer(x.left), units.Number(x.held))
 	}
 	if s.stuck(&accept) {
@@ -365,8 +366,8 @@ func (s *Summary) saturated() {
 	}
 }
 
-// limited is said when this machine made the result, and the broker does not explain
-// it.
+// limited adds a verdict if this machine made the result, and the broker does not
+// explain it.
 func (s *Summary) limited() {
 	if !s.Result.Run.Plan.Closed {
 		response, service := s.main(result.Response), s.main(result.Service)
@@ -377,12 +378,12 @@ func (s *Summary) limited() {
 			s.late("connections were begun late", find(result.Lag), find(result.Response), find(result.Service))
 		}
 	}
-	if s.CPU > cpuBound {
-		s.verdict(GeneratorLimited, "the generator used %s of its processors (limit %s); use fewer clients, --procs or a faster machine", units.Percent(s.CPU), units.Percent(cpuBound))
+	if s.CPU > maxCPU {
+		s.verdict(GeneratorLimited, "the generator used %s of its processors (limit %s); use fewer clients, --procs or a faster machine", units.Percent(s.CPU), units.Percent(maxCPU))
 	}
 }
 
-// main is the latency that the run is about.
+// main returns the latency that the run is about.
 func (s *Summary) main(kind result.Kind) *result.Histogram {
 	for _, op := range []result.Op{result.Delivery, result.RTT, result.Puback, result.Pubcomp} {
 		if h := s.Latency(op, kind); h != nil {
@@ -392,7 +393,7 @@ func (s *Summary) main(kind result.Kind) *result.Histogram {
 	return nil
 }
 
-// late judges the lag at the highest percentile that the values allow.
+// late checks the lag at the highest percentile that the values allow.
 func (s *Summary) late(what string, lag, response, service *result.Histogram) {
 	if lag == nil || lag.Count() == 0 {
 		return
@@ -403,7 +404,7 @@ func (s *Summary) late(what string, lag, response, service *result.Histogram) {
 			name, at = percentileName(p), func(h *result.Histogram) time.Duration { return h.PercentileOfFew(p) }
 		}
 	}
-	bound := lagBound
+	bound := maxLag
 	if response != nil {
 		bound = max(bound, at(response)/lagShare)
 	}
@@ -412,12 +413,12 @@ func (s *Summary) late(what string, lag, response, service *result.Histogram) {
 		return
 	}
 	if service != nil && above(service, bound)*lag.Count() >= above(lag, bound)*service.Count() {
-		return // as many were as slow when they had been sent: it is the broker
+		return // as many were as slow after they had been sent: the broker is the cause
 	}
 	s.verdict(GeneratorLimited, "%s (lag %s %s, limit %s); use fewer clients, --procs or a faster machine", what, name, units.Time(got), units.Time(bound))
 }
 
-// above is how many values lie above a bound.
+// above returns how many values lie above a bound.
 func above(h *result.Histogram, bound time.Duration) (n int64) {
 	for d, count := range h.Buckets {
 		if d > bound {
@@ -427,38 +428,38 @@ func above(h *result.Histogram, bound time.Duration) (n int64) {
 	return n
 }
 
-// hints name the causes that some shapes of a distribution have. A queue that
-// grows has humps of its own.
+// hints adds verdicts for distributions whose shape has a known cause. A growing queue
+// causes modes too, so a saturated run gets none of those.
 func (s *Summary) hints() {
 	if !sends(s.Flows) && s.Total.Received > 0 {
-		s.verdict(Hint, "this run sends nothing: what others send is counted, neither timed nor checked")
+		s.verdict(Hint, "this run sends nothing: messages of other clients are counted, but neither timed nor checked")
 	}
 	if n := s.Total.Foreign; n > 0 {
-		s.verdict(Hint, "others sent to this run's topics, and %s of theirs came: they do not count; --topic-prefix keeps runs apart", units.Integer(n))
+		s.verdict(Hint, "other clients sent to this run's topics: %s of their messages arrived and do not count; --topic-prefix keeps runs apart", units.Integer(n))
 	}
 	if s.Has(Saturated) {
 		return
 	}
 	for _, op := range []result.Op{result.Delivery, result.Puback, result.Pubcomp, result.RTT} {
 		if h := s.net(op); h != nil && hasMode(h, 38*time.Millisecond, 46*time.Millisecond) {
-			s.verdict(Hint, "%s has a mode at 40 ms, as Nagle's algorithm with delayed acknowledgements makes it: is TCP_NODELAY set on the broker's side?", op)
+			s.verdict(Hint, "%s has a mode at 40 ms, typical of Nagle's algorithm with delayed acknowledgements: is TCP_NODELAY set at the broker?", op)
 		}
 	}
 	h := s.net(result.ConnectTCP)
 	if h != nil && (hasMode(h, 980*time.Millisecond, 1150*time.Millisecond) || hasMode(h, 2950*time.Millisecond, 3300*time.Millisecond)) {
-		s.verdict(Hint, "connect.tcp has a mode at 1 s or 3 s: SYNs were lost and sent again, as a full listen queue makes it (net.core.somaxconn, the broker's backlog)")
+		s.verdict(Hint, "connect.tcp has a mode at 1 s or 3 s: SYNs were lost and resent, typical of a full listen queue (net.core.somaxconn, the broker's backlog)")
 	}
 }
 
-// net is the distribution of an operation without the generator's own lag, if
-// it was recorded.
+// net returns the distribution of an operation without the generator's own lag, if that
+// was recorded.
 func (s *Summary) net(op result.Op) *result.Histogram {
 	return cmp.Or(s.Latency(op, result.Service), s.Latency(op, result.Response))
 }
 
-// hasMode reports whether a distribution has a hump between two durations: at
-// least ten values and 0.1 % of all, and far more than in the same share of the
-// scale on either side.
+// hasMode reports whether a distribution has a mode between two durations: at least ten
+// values and 0.1 % of all, and far more than in the same share of the scale on either
+// side.
 func hasMode(h *result.Histogram, from, to time.Duration) bool {
 	ratio := float64(to) / float64(from)
 	before, after := time.Duration(float64(from)/ratio), time.Duration(float64(to)*ratio)

@@ -43,7 +43,7 @@ func TestVerdicts(t *testing.T) {
 		{"is limited by CPU", with(func(l *load) { l.cpu = 860 }), "GENERATOR LIMITED"},
 		{"has no lag in a closed loop", with(func(l *load) { l.lag, l.closed = time.Millisecond, true }), "CLOSED LOOP"},
 		{"is labelled when scaled", with(func(l *load) { l.scale = 0.5 }), "SCALED"},
-		{"is labelled when partial, and loss is not judged", with(func(l *load) { l.partial, l.lost = true, 5 }), "PARTIAL"},
+		{"is labeled when partial, and loss is not checked", with(func(l *load) { l.partial, l.lost = true, 5 }), "PARTIAL"},
 		{"hints at 40 ms", with(func(l *load) { l.mode = 40 * time.Millisecond }), "HINT"},
 		{"hints at no other mode", with(func(l *load) { l.mode = 25 * time.Millisecond }), ""},
 		{"hints at no 40 ms in a wide distribution", with(func(l *load) { l.mean = 30 * time.Millisecond }), ""},
@@ -64,8 +64,8 @@ func TestGrowingBacklogIsSaturation(t *testing.T) {
 	}
 }
 
-// TestTheCPUIsAMeanOverTime: an interval that the end of a phase has cut to a
-// moment is all work or all rest.
+// TestTheCPUIsAMeanOverTime: an interval that the end of a phase has cut to a moment
+// shows either full load or none.
 func TestTheCPUIsAMeanOverTime(t *testing.T) {
 	l := steady()
 	l.cpu = 100
@@ -134,7 +134,7 @@ func TestWhatTheProtocolForbids(t *testing.T) {
 	}
 }
 
-// TestLossThatIsNotCertain: a message that was not judged may be the one missing.
+// TestLossThatIsNotCertain: a message that could not be checked may be the missing one.
 func TestLossThatIsNotCertain(t *testing.T) {
 	l := steady()
 	l.seconds, l.rate, l.lost = 3, 100, 2
@@ -147,12 +147,12 @@ func TestLossThatIsNotCertain(t *testing.T) {
 	}
 }
 
-// TestColumnsAddUp: figures that contradict each other are no report.
+// TestColumnsAddUp: figures that contradict each other make no report.
 func TestColumnsAddUp(t *testing.T) {
 	for _, c := range []struct {
 		counter result.Counter
 		n       int64
-		want    string // "" : they agree
+		want    string // "": they agree
 	}{
 		{result.Expected, 1, "QoS 1: expected is 301"},
 		{result.Expected, -1, "QoS 1: expected is 299"},
@@ -236,7 +236,7 @@ func TestWhatCrossesShards(t *testing.T) {
 	}
 }
 
-// TestWhatWasNotCarriedOutIsIncomplete: and the status says so without options.
+// TestWhatWasNotCarriedOutIsIncomplete: the exit status says so without options.
 func TestWhatWasNotCarriedOutIsIncomplete(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -251,12 +251,12 @@ func TestWhatWasNotCarriedOutIsIncomplete(t *testing.T) {
 		{"clients", map[result.CounterKey]int64{{Name: "unready", QoS: result.NoQoS}: 1}, "1 of 1 client was not connected and subscribed"},
 		{"messages without an answer", map[result.CounterKey]int64{{Name: "ignored", QoS: 1}: 4}, "4 messages were never acknowledged"},
 		{"messages that a lost connection took along", map[result.CounterKey]int64{{Name: "offered", QoS: 1}: 4, {Name: "sent", QoS: 1}: 4, {Name: "unaccepted", QoS: 1}: 4}, ""},
-		{"sessions", map[result.CounterKey]int64{{Name: "sessions.lost", QoS: result.NoQoS}: 3}, "3 sessions were not there any more"},
+		{"sessions", map[result.CounterKey]int64{{Name: "sessions.lost", QoS: result.NoQoS}: 3}, "3 sessions were gone"},
 		{"requests", map[result.CounterKey]int64{{Name: "requests", QoS: result.NoQoS}: 30, {Name: "unreplied", QoS: result.NoQoS}: 3}, "3 of 30 requests had no reply"},
-		{"wills", map[result.CounterKey]int64{{Name: "wills.due", QoS: result.NoQoS}: 30, {Name: "wills", QoS: result.NoQoS}: 29}, "1 of 30 wills did not come"},
+		{"wills", map[result.CounterKey]int64{{Name: "wills.due", QoS: result.NoQoS}: 30, {Name: "wills", QoS: result.NoQoS}: 29}, "1 of 30 wills did not arrive"},
 		{"all wills", map[result.CounterKey]int64{{Name: "wills.due", QoS: result.NoQoS}: 30, {Name: "wills", QoS: result.NoQoS}: 30}, ""},
-		{"takeovers", map[result.CounterKey]int64{{Name: "takeovers", QoS: result.NoQoS}: 30, {Name: "taken-over", QoS: result.NoQoS}: 29}, "1 of 30 connections that were taken over did not end"},
-		{"takeovers without a word", map[result.CounterKey]int64{{Name: "takeovers", QoS: result.NoQoS}: 30, {Name: "taken-over", QoS: result.NoQoS}: 30, {Name: "takeovers.unannounced", QoS: result.NoQoS}: 30}, "ended without DISCONNECT 0x8E"},
+		{"takeovers", map[result.CounterKey]int64{{Name: "takeovers", QoS: result.NoQoS}: 30, {Name: "taken-over", QoS: result.NoQoS}: 29}, "1 of 30 connections that were taken over were not closed"},
+		{"takeovers without a word", map[result.CounterKey]int64{{Name: "takeovers", QoS: result.NoQoS}: 30, {Name: "taken-over", QoS: result.NoQoS}: 30, {Name: "takeovers.unannounced", QoS: result.NoQoS}: 30}, "closed without DISCONNECT 0x8E"},
 	} {
 		r := steady().result()
 		for k, n := range c.counts {
@@ -307,7 +307,7 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestALossIsNoBacklog: what is lost does not wait, however much it is.
+// TestALossIsNoBacklog: a lost message does not wait, however many are lost.
 func TestALossIsNoBacklog(t *testing.T) {
 	l := steady()
 	l.seconds, l.rate = 10, 1000
@@ -325,8 +325,8 @@ func TestALossIsNoBacklog(t *testing.T) {
 	}
 }
 
-// TestAPauseIsNoBacklog: nor is it one that the last moment of the measurement falls
-// into a pause, after which all comes.
+// TestAPauseIsNoBacklog: there is no backlog either if the measurement ends during a
+// pause, after which everything arrives.
 func TestAPauseIsNoBacklog(t *testing.T) {
 	l := steady()
 	l.seconds, l.rate = 10, 1000
@@ -342,7 +342,7 @@ func TestAPauseIsNoBacklog(t *testing.T) {
 	}
 }
 
-// TestALagThatTheBrokerExplains: the generator is the limit only where its lag made the
+// TestALagThatTheBrokerExplains: the generator is the limit only if its lag made the
 // result.
 func TestALagThatTheBrokerExplains(t *testing.T) {
 	for _, c := range []struct {

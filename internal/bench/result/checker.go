@@ -6,52 +6,51 @@ import (
 	"slices"
 )
 
-// Outcome is what a Checker says of one message.
+// Outcome is the result of checking one message.
 type Outcome uint8
 
-// The outcomes. Every message has exactly one of them: Next, Gap and Late ones
-// are received for the first time and count as Distinct.
+// The outcomes. Every message has exactly one of them. Next, Gap and Late messages are
+// received for the first time and count as Distinct.
 const (
 	Next      Outcome = iota // the one after the highest so far
-	Gap                      // higher than that: those between are missing so far
-	Late                     // was missing; it comes after a higher one, so the order is violated
+	Gap                      // higher than that: those in between are missing so far
+	Late                     // was missing; it arrived after a higher one, so the order is violated
 	Duplicate                // received before
-	Unknown                  // Late or Duplicate: the bound on memory made the checker forget which
+	Unknown                  // Late or Duplicate: the memory bound made the checker forget which
 )
 
-// Span is a run of consecutive sequence numbers, both ends included.
+// Span is a run of consecutive sequence numbers, including both ends.
 type Span struct{ From, To uint32 }
 
-// Len is how many sequence numbers a span has.
+// Len returns how many sequence numbers a span has.
 func (s Span) Len() int64 { return int64(s.To) - int64(s.From) + 1 }
 
-// Missing are messages of a publisher that a subscriber did not receive.
-type Missing struct {
-	Subscriber uint32 `json:"subscriber"` // the client's index within the plan; Anyone: no member of a shared subscription
+// MissingRange is a range of a publisher's messages that a subscriber did not receive.
+type MissingRange struct {
+	Subscriber uint32 `json:"subscriber"` // index within the plan; AnySubscriber: no member of a share
 	Publisher  uint32 `json:"publisher"`
 	From       uint32 `json:"from"` // sequence numbers, both included
 	To         uint32 `json:"to"`
 }
 
-// Anyone stands for all members of a shared subscription.
-const Anyone = ^uint32(0)
+// AnySubscriber stands for all members of a shared subscription.
+const AnySubscriber = ^uint32(0)
 
-// Checker follows the sequence numbers of each publisher at each subscriber,
-// from 0. It belongs to one loop and is not synchronised.
+// Checker tracks the sequence numbers of each publisher at each subscriber, from 0. It
+// belongs to one loop and is not safe for concurrent use.
 //
-// A subscriber that gets a part of a publisher's messages only, because it does
-// not subscribe to all its topics or because it came late, has gaps by
-// construction; compare the counters then and leave Missing alone. MQTT promises
-// order per topic and QoS only (MQTT-4.6.0-5): for a publisher of several topics
-// Late is no violation.
+// A subscriber that gets only a part of a publisher's messages, because it does not
+// subscribe to all its topics or because it connected late, has gaps by construction.
+// Compare the counters then and ignore Missing. MQTT guarantees order only per topic
+// and QoS (MQTT-4.6.0-5): for a publisher with several topics Late is not a violation.
 //
-// Memory is 16 bytes per pair of subscriber and publisher, up to 43 with the
-// table's slack, and 8 per missing range.
+// Memory is 16 bytes per pair of subscriber and publisher, up to 43 with the table's
+// slack, and 8 per missing range.
 type Checker struct {
 	table  []stream // open addressing; the length is a power of two
 	used   int
 	shift  uint
-	faults []fault // of the streams that are not whole
+	faults []fault // of the streams with missing messages
 	spans  int     // ranges in faults
 	bound  int
 	forgot int64
@@ -67,14 +66,14 @@ type stream struct {
 // fault is what a stream lacks below its next number.
 type fault struct {
 	spans  []Span // sorted, disjoint
-	forgot Span   // around all ranges that the bound did not leave room for
+	forgot Span   // spans all ranges that exceeded the bound
 	has    bool   // forgot is set
 }
 
-// NewChecker makes a checker for about so many pairs of subscriber and publisher;
-// the table grows when there are more, which stops the loop for some
-// milliseconds per hundred thousand. It remembers at most ranges missing ranges
-// at a time.
+// NewChecker returns a checker for about the given number of pairs of subscriber and
+// publisher. The table grows if there are more, which stops the loop for some
+// milliseconds per hundred thousand. The checker remembers at most ranges missing
+// ranges at a time.
 func NewChecker(pairs, ranges int) *Checker {
 	c := &Checker{bound: ranges}
 	c.resize(max(64, pairs+pairs/3+1))
@@ -93,7 +92,7 @@ func (c *Checker) resize(n int) {
 	}
 }
 
-// slot is the place of a key: its own or the empty one where it belongs.
+// slot returns the slot of a key, or the empty one where it belongs.
 func (c *Checker) slot(key uint64) *stream {
 	mask := uint(len(c.table) - 1)
 	for i := uint(key * 0x9e3779b97f4a7c15 >> c.shift); ; i++ {
@@ -103,8 +102,8 @@ func (c *Checker) slot(key uint64) *stream {
 	}
 }
 
-// Check judges a message with sequence number seq that a subscriber received
-// from a publisher. Both are indices within the plan, below MaxPublishers.
+// Check returns the outcome of a message with sequence number seq that a subscriber
+// received from a publisher. Both are indices within the plan, below MaxPublishers.
 func (c *Checker) Check(subscriber, publisher, seq uint32) Outcome {
 	key := (uint64(subscriber)<<24 | uint64(publisher)) + 1
 	s := c.slot(key)
@@ -129,8 +128,8 @@ func (c *Checker) Check(subscriber, publisher, seq uint32) Outcome {
 	return c.late(&c.faults[s.fault-1], seq)
 }
 
-// Has reports whether a subscriber has received a message for certain: what the
-// bound made the checker forget it has not.
+// Has reports whether a subscriber has certainly received a message. It returns false
+// for what the bound made the checker forget.
 func (c *Checker) Has(subscriber, publisher, seq uint32) bool {
 	s := c.slot((uint64(subscriber)<<24 | uint64(publisher)) + 1)
 	switch {
@@ -154,7 +153,7 @@ func (c *Checker) fault(s *stream) *fault {
 	return &c.faults[s.fault-1]
 }
 
-// miss notes a range above all others of a stream.
+// miss adds a missing range above all others of a stream.
 func (c *Checker) miss(f *fault, gap Span) {
 	if c.spans >= c.bound {
 		c.forget(f, gap)
@@ -173,7 +172,7 @@ func (c *Checker) forget(f *fault, gap Span) {
 	f.forgot = Span{min(f.forgot.From, gap.From), max(f.forgot.To, gap.To)}
 }
 
-// late judges a message below the highest one.
+// late returns the outcome of a message below the highest one.
 func (c *Checker) late(f *fault, seq uint32) Outcome {
 	i, found := slices.BinarySearchFunc(f.spans, seq, func(s Span, seq uint32) int {
 		switch {
@@ -209,25 +208,25 @@ func (c *Checker) late(f *fault, seq uint32) Outcome {
 	return Late
 }
 
-// Forgotten is how many missing messages the bound made the checker forget;
-// when it is 0, every judgement was exact.
+// Forgotten returns how many missing messages the bound made the checker forget. If it
+// is 0, every outcome was exact.
 func (c *Checker) Forgotten() int64 { return c.forgot }
 
-// Missing returns how many messages are missing at all subscribers, and the
-// first of them by subscriber, publisher and sequence number, at most examples
-// ranges. sent is how many messages a publisher has sent, so that those after
-// the last one received count; nil leaves them out, and so is a subscriber that
-// received nothing at all from a publisher. Forgotten ranges count, though some
-// of their messages may have come later, as Unknown.
-func (c *Checker) Missing(sent func(publisher uint32) uint32, examples int) (int64, []Missing) {
+// Missing returns how many messages are missing at all subscribers, and the first
+// missing ranges, at most examples, sorted by subscriber, publisher and sequence
+// number. sent returns how many messages a publisher has sent, so that those after the
+// last one received count. If sent is nil they do not count, and neither does a
+// subscriber that received nothing at all from a publisher. Forgotten ranges count,
+// though some of their messages may have arrived later, as Unknown.
+func (c *Checker) Missing(sent func(publisher uint32) uint32, examples int) (int64, []MissingRange) {
 	var total int64
-	var list []Missing
+	var list []MissingRange
 	for i := range c.table {
 		s := &c.table[i]
 		if s.key == 0 {
 			continue
 		}
-		m := Missing{Subscriber: uint32((s.key - 1) >> 24), Publisher: uint32(s.key-1) & (MaxPublishers - 1)}
+		m := MissingRange{Subscriber: uint32((s.key - 1) >> 24), Publisher: uint32(s.key-1) & (MaxPublishers - 1)}
 		add := func(gap Span) {
 			total += gap.Len()
 			m.From, m.To = gap.From, gap.To
@@ -250,12 +249,12 @@ func (c *Checker) Missing(sent func(publisher uint32) uint32, examples int) (int
 	return total + c.forgot, firstMissing(list, examples)
 }
 
-// firstMissing sorts a list and keeps its first n.
-func firstMissing(list []Missing, n int) []Missing {
+// firstMissing sorts a list and returns its first n.
+func firstMissing(list []MissingRange, n int) []MissingRange {
 	slices.SortFunc(list, compareMissing)
 	return list[:min(n, len(list))]
 }
 
-func compareMissing(a, b Missing) int {
+func compareMissing(a, b MissingRange) int {
 	return cmp.Or(cmp.Compare(a.Subscriber, b.Subscriber), cmp.Compare(a.Publisher, b.Publisher), cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
 }

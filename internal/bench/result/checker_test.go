@@ -36,7 +36,7 @@ func (m *model) check(sub, pub, seq uint32) Outcome {
 	return Late
 }
 
-func (m *model) missing(sent func(uint32) uint32) (list []Missing, total int64) {
+func (m *model) missing(sent func(uint32) uint32) (list []MissingRange, total int64) {
 	for k, seen := range m.seen {
 		open := false
 		for seq := range max(m.next[k], sent(k[1])) {
@@ -47,7 +47,7 @@ func (m *model) missing(sent func(uint32) uint32) (list []Missing, total int64) 
 				list[len(list)-1].To = seq
 				total++
 			default:
-				list = append(list, Missing{k[0], k[1], seq, seq})
+				list = append(list, MissingRange{k[0], k[1], seq, seq})
 				open = true
 				total++
 			}
@@ -57,8 +57,7 @@ func (m *model) missing(sent func(uint32) uint32) (list []Missing, total int64) 
 	return list, total
 }
 
-// drawSeqs draws messages that come mostly in order, with losses, repetitions
-// and swaps.
+// drawSeqs draws messages that are mostly in order, with losses, repetitions and swaps.
 func drawSeqs(t *rapid.T, pairs int) [][3]uint32 {
 	next := make([]uint32, pairs)
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) [3]uint32 {
@@ -103,8 +102,8 @@ func TestCheckerIsExact(t *testing.T) {
 	})
 }
 
-// TestCheckerWithinBounds: with little memory it never says a wrong thing, it
-// says Unknown.
+// TestCheckerWithinBounds: with little memory the checker never gives a wrong answer,
+// but Unknown.
 func TestCheckerWithinBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		messages := drawSeqs(t, 4)
@@ -150,7 +149,7 @@ func TestCheckerAtTheEdges(t *testing.T) {
 		}
 	}
 	total, list := c.Missing(nil, 10)
-	if want := []Missing{{0, 0, 1, last - 3}}; total != int64(last-3) || !slices.Equal(list, want) {
+	if want := []MissingRange{{0, 0, 1, last - 3}}; total != int64(last-3) || !slices.Equal(list, want) {
 		t.Errorf("missing: %d %v, want %v", total, list, want)
 	}
 }

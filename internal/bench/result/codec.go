@@ -14,8 +14,8 @@ import (
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// HdrHistogram's V2 format, for the one layout: base64 of a cookie, a length and
-// a zlib stream of
+// HdrHistogram's V2 format, for the one layout: base64 of a cookie, a length and a zlib
+// stream of
 //
 //	cookie, payload length, 0, significant digits   4 bytes each
 //	lowest value, highest value                     8 bytes each
@@ -23,20 +23,20 @@ import (
 //	counts of all buckets up to the last that is not zero, and for a run of
 //	zeros its negative length, as zigzag varints
 //
-// The library's encoder makes a new compressor of 800 kB, at the best and slowest
-// level, for each histogram; here one serves all of a file, which takes a fifth
-// of the time, and the decoder allocates for our layout only.
+// The library's encoder creates a compressor of 800 kB, at the best and slowest level,
+// for each histogram. Here one serves a whole file, which takes a fifth of the time,
+// and the decoder allocates for this layout only.
 const (
 	cookie           = 0x1c849303 | 0x10
 	compressedCookie = 0x1c849304 | 0x10
 	codecHeader      = 40
 
-	halfBuckets = 1024            // buckets per power of two, of three digits
+	halfBuckets = 1024            // buckets per power of two, for three digits
 	numBuckets  = 1024 * (18 + 2) // up to highestRecorded
 	maxCount    = 1<<55 - 1       // of a bucket: varints of up to 8 bytes
 )
 
-// bucketOf is the index of a value's bucket, and lowestOf the lowest value of a
+// bucketOf returns the index of a value's bucket, and lowestOf the lowest value of a
 // bucket.
 func bucketOf(v int64) int64 {
 	shift := max(0, bits.Len64(uint64(v))-11)
@@ -48,7 +48,7 @@ func lowestOf(bucket int64) int64 {
 	return (bucket - shift*halfBuckets) << shift
 }
 
-// encoder encodes histograms, one after the other.
+// encoder encodes histograms one after the other.
 type encoder struct {
 	plain, packed bytes.Buffer
 	z             *zlib.Writer
@@ -101,7 +101,7 @@ func (e *encoder) encode(h *Histogram) (string, error) {
 	return base64.StdEncoding.EncodeToString(packed), nil
 }
 
-// decoder decodes histograms, one after the other.
+// decoder decodes histograms one after the other.
 type decoder struct {
 	text  strings.Reader
 	z     io.ReadCloser
@@ -109,10 +109,10 @@ type decoder struct {
 	dense *hdr.Histogram // faster to fill than a sparse one
 }
 
-// errBroken is the error of what cannot be unpacked.
+// errBroken is returned for data that cannot be unpacked.
 var errBroken = errors.New("cut off or damaged")
 
-// decode decodes a histogram of our layout and refuses any other.
+// decode decodes a histogram of this layout and refuses any other.
 func (d *decoder) decode(encoded string) (*Histogram, error) {
 	d.text.Reset(encoded)
 	packed := base64.NewDecoder(base64.StdEncoding, &d.text)
@@ -120,7 +120,7 @@ func (d *decoder) decode(encoded string) (*Histogram, error) {
 	if _, err := io.ReadFull(packed, b[:8]); err != nil {
 		return nil, errBroken
 	}
-	// Some writers have another word size in the cookie's upper digit.
+	// Some writers put another word size into the cookie's upper digit.
 	if c := binary.BigEndian.Uint32(b[:]) &^ 0xf0; c != compressedCookie&^0xf0 {
 		return nil, fmt.Errorf("not HdrHistogram's V2 format: it begins with %#x", c)
 	}

@@ -8,8 +8,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestCodecIsHdrHistograms: the library reads what we write and the other way
-// round, bucket by bucket.
+// TestCodecIsHdrHistograms: the library reads what we write and the other way round,
+// bucket by bucket.
 func TestCodecIsHdrHistograms(t *testing.T) {
 	var e encoder
 	var d decoder

@@ -9,7 +9,8 @@ func TestWhatIsMissingIsSetAgainstWhatCame(t *testing.T) {
 		{[3]int64{1, 2, 3}, [3]int64{}, [3]int64{1, 2, 3}, [3]int64{}, [3]int64{}},
 		{[3]int64{0, 0, 3}, [3]int64{2, 0, 0}, [3]int64{0, 0, 1}, [3]int64{}, [3]int64{0, 0, 2}},
 		{[3]int64{2, 0, 0}, [3]int64{0, 5, 0}, [3]int64{}, [3]int64{0, 3, 0}, [3]int64{2, 0, 0}},
-		{[3]int64{2, 0, 2}, [3]int64{0, 3, 0}, [3]int64{1, 0, 0}, [3]int64{}, [3]int64{1, 0, 2}}, // the highest first
+		// the highest first
+		{[3]int64{2, 0, 2}, [3]int64{0, 3, 0}, [3]int64{1, 0, 0}, [3]int64{}, [3]int64{1, 0, 2}},
 		{[3]int64{0, 4, 0}, [3]int64{1, 0, 2}, [3]int64{0, 1, 0}, [3]int64{}, [3]int64{0, 3, 0}},
 	} {
 		left, more := c.missing, c.unexpected

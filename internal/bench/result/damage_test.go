@@ -11,7 +11,7 @@ import (
 	"github.com/mqtools/mqtools/internal/textfile"
 )
 
-// goWords are what package json and its like say, and nobody else understands.
+// goWords matches words of package json and the like, which users do not understand.
 var goWords = regexp.MustCompile(`json|EOF|invalid character|Go struct|gzip|zlib|flate|base64|unmarshal|illegal`)
 
 // whole reads results, and reports whether nothing is wrong with them.
@@ -35,8 +35,8 @@ func whole(t *testing.T, what, text string) bool {
 	return true
 }
 
-// repeatedFile is two repetitions, with lines that carry no counters: notes, and an
-// interval in which nothing happened.
+// repeatedFile returns two repetitions, with lines that carry no counters: notes, and
+// an interval in which nothing happened.
 func repeatedFile(t *testing.T) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -65,15 +65,15 @@ func repeatedFile(t *testing.T) string {
 }
 
 // TestADamagedResultIsNeverWhole: cut off at any byte, without any of its lines, with
-// one twice, with two in another order, with any byte of another value; and what is
-// wrong is said in words of our own.
+// one twice, with two swapped, with any byte changed. The errors must use our own
+// words.
 func TestADamagedResultIsNeverWhole(t *testing.T) {
 	t.Parallel()
 	for name, file := range map[string]string{"two repetitions": repeatedFile(t), "all there is": sampleFile(t)} {
 		if !whole(t, name, file) || !whole(t, name+", with a byte order mark", "\ufeff"+file) || !whole(t, name+", with the line ends of Windows", strings.ReplaceAll(file, "\n", "\r\n")) {
 			t.Fatalf("%s: it is not whole itself", name)
 		}
-		for n := range len(file) - 1 { // without the last line's end all is there
+		for n := range len(file) - 1 { // without the last line's end the file is complete
 			if whole(t, fmt.Sprintf("%s, cut off at byte %d", name, n), file[:n]) {
 				t.Errorf("%s: cut off at byte %d of %d it is whole", name, n, len(file))
 			}
@@ -98,7 +98,7 @@ func TestADamagedResultIsNeverWhole(t *testing.T) {
 		}
 		at := 0
 		for _, line := range lines {
-			if !strings.HasPrefix(line, `{"type":"end"`) { // which has no check of itself
+			if !strings.HasPrefix(line, `{"type":"end"`) { // the end line has no check of itself
 				for k := 0; k < len(line)-1; k += 1 + len(file)/2000 {
 					b := []byte(file)
 					b[at+k] ^= 1
@@ -112,7 +112,8 @@ func TestADamagedResultIsNeverWhole(t *testing.T) {
 	}
 }
 
-// TestADamagedLineOfALogIsNeverWhole: as it comes back from a pod.
+// TestADamagedLineOfALogIsNeverWhole: a line in the form in which a pod's log returns
+// it.
 func TestADamagedLineOfALogIsNeverWhole(t *testing.T) {
 	t.Parallel()
 	r, err := readOne(repeatedFile(t)[:strings.Index(repeatedFile(t)[1:], `{"type":"header"`)+1])
@@ -135,7 +136,7 @@ func TestADamagedLineOfALogIsNeverWhole(t *testing.T) {
 	}
 }
 
-// TestWhatIsMissingOfAShardIsMissingOfTheRun: a merge does not make it whole.
+// TestWhatIsMissingOfAShardIsMissingOfTheRun: merging does not make it whole.
 func TestWhatIsMissingOfAShardIsMissingOfTheRun(t *testing.T) {
 	t.Parallel()
 	shard := func(n int, lost ...string) *Result {

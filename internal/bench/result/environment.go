@@ -10,12 +10,12 @@ import (
 // processors is GOMAXPROCS before a swarm raises it.
 var processors = runtime.GOMAXPROCS(0)
 
-// Processors is how many processors the process may use at a time: GOMAXPROCS at
+// Processors returns how many processors the process may use at a time: GOMAXPROCS at
 // its start.
 func Processors() int { return processors }
 
-// Environment is the machine and the program that ran a shard. What the system
-// does not tell is empty or 0.
+// Environment describes the machine and the program that ran a shard. A field is empty
+// or 0 if the system does not provide it.
 type Environment struct {
 	Hostname   string `json:"hostname"`
 	OS         string `json:"os"`     // GOOS/GOARCH
@@ -23,15 +23,15 @@ type Environment struct {
 	CPU        string `json:"cpu"`    // model
 	CPUs       int    `json:"cpus"`   // that the process may use
 	GOMAXPROCS int    `json:"gomaxprocs"`
-	Memory     int64  `json:"memory"`      // bytes that the machine has
+	Memory     int64  `json:"memory"`      // of the machine, in bytes
 	NoFile     uint64 `json:"nofile"`      // soft limit of open files
 	NoFileHard uint64 `json:"nofile_hard"` // hard limit
 	Clock      string `json:"clock"`       // clock source
 	Go         string `json:"go"`          // version
 }
 
-// ThisEnvironment looks at the machine and the process. Kernel, CPU, Memory and
-// Clock are told by Linux only.
+// ThisEnvironment returns the environment of this process. Kernel, CPU, Memory and
+// Clock are known only on Linux.
 func ThisEnvironment() Environment {
 	e := Environment{
 		OS:         runtime.GOOS + "/" + runtime.GOARCH,
@@ -56,7 +56,7 @@ func firstLine(path string) string {
 	return line
 }
 
-// procValue is the value of the first "name : value" line of a file.
+// procValue returns the value of the first "name : value" line of a file.
 func procValue(path, name string) string {
 	b, _ := os.ReadFile(path)
 	for line := range strings.Lines(string(b)) {

@@ -30,8 +30,8 @@ func someShard(n int) Shard {
 	}
 }
 
-// drawShard draws the result of one shard. Its bounds may be such that slots
-// have no, one or several intervals.
+// drawShard draws the result of one shard. Its bounds may be such that slots have no,
+// one or several intervals.
 func drawShard(t *rapid.T, n, shards int) *Result {
 	r := &Result{Run: someRun(shards), Shards: []Shard{someShard(n)}}
 	at := time.Duration(rapid.Int64Range(0, 3e9).Draw(t, "begin"))
@@ -55,12 +55,12 @@ func drawShard(t *rapid.T, n, shards int) *Result {
 		r.Notes = []Note{{At: at, Shard: n, Kind: NoteError, Text: "broken\npipe"}}
 	}
 	if rapid.Bool().Draw(t, "ends") {
-		r.Ends = []End{{Shard: n, At: at, Complete: true, Missing: []Missing{{1, 2, 3, 4}}}}
+		r.Ends = []End{{Shard: n, At: at, Complete: true, Missing: []MissingRange{{1, 2, 3, 4}}}}
 	}
 	return r
 }
 
-// text is a result's file, for comparing results.
+// text returns a result's file, for comparing results.
 func text(t interface{ Fatal(...any) }, r *Result) string {
 	var b bytes.Buffer
 	if err := Write(&b, r); err != nil {
@@ -135,7 +135,7 @@ func TestMergeIsExactAndOrderFree(t *testing.T) {
 		if got := text(t, merge(nested)); got != want {
 			t.Fatalf("one after the other:\n%s\nwant\n%s", got, want)
 		}
-		// Nothing is lost or made: by hand, over all shards and intervals.
+		// Nothing is lost or added: recomputed by hand, over all shards and intervals.
 		counters := make(map[CounterKey]int64)
 		buckets := make(map[Key]map[time.Duration]int64)
 		for _, s := range shards {
@@ -186,7 +186,7 @@ func TestMergeRefusals(t *testing.T) {
 		r          *Result
 	}{
 		{"takes the other shard", "", with(func(*Result) {})},
-		{"refuses the same shard", "shard 0 is there twice", with(func(r *Result) { r.Shards = []Shard{someShard(0)} })},
+		{"refuses the same shard", "shard 0 occurs twice", with(func(r *Result) { r.Shards = []Shard{someShard(0)} })},
 		{"refuses another plan", "plans differ: oms/p2p-1k (abc) and oms/p2p-1k (abd)", with(func(r *Result) { r.Run.Plan.Hash = "abd" })},
 		{"refuses another text under one hash", "plans have the same hash abc and differ", with(func(r *Result) { r.Run.Plan.Text = "" })},
 		{"refuses another count", "a run of 2 shards and one of 3", with(func(r *Result) { r.Run.Shards = 3 })},
@@ -242,8 +242,8 @@ func sampleFile(t *testing.T) string {
 	return b.String()
 }
 
-// TestKilledRun: whatever was written of a file when the run was killed is read,
-// and said to be partial.
+// TestKilledRun: whatever was written of a file when the run was killed is read, and
+// reported as partial.
 func TestKilledRun(t *testing.T) {
 	file := sampleFile(t)
 	header := strings.Index(file, "\n") + 1
@@ -301,8 +301,8 @@ func TestReadRefusals(t *testing.T) {
 		{"an empty file", "", "run.jsonl: no result in it"},
 		{"a header that is cut off", file[:50], "run.jsonl:1: the line is cut off"},
 		{"another log", "hello\nworld\n", "run.jsonl: no result in it"},
-		{"a file without its header", strings.Join(lines[1:], ""), "run.jsonl:1: a header line belongs here"},
-		{"text behind the end", file + "hello\n", "run.jsonl:7: a header line belongs here"},
+		{"a file without its header", strings.Join(lines[1:], ""), "run.jsonl:1: not a header line"},
+		{"text behind the end", file + "hello\n", "run.jsonl:7: not a header line"},
 		{"another format", replace(0, `"format":1`, `"format":2`), "run.jsonl:1: result format 2; this version of mqbench reads format 1"},
 		{"a misspelt member", replace(2, `"phase"`, `"phaze"`), `run.jsonl:3: unknown field "phaze"`},
 		{"another phase", replace(2, `"measure"`, `"lunch"`), `run.jsonl:3: unknown phase "lunch"`},
@@ -311,7 +311,7 @@ func TestReadRefusals(t *testing.T) {
 		{"a counter that overflows", replace(2, `"sent.qos1":10`, `"sent.qos1":9223372036854775807`), "run.jsonl:3: counter sent.qos1 is out of range"},
 		{"another gauge", replace(2, `"connected"`, `"conected"`), `run.jsonl:3: unknown gauge "conected"`},
 		{"an interval that ends before it starts", replace(2, `"end_ns":2000000000`, `"end_ns":1`), "run.jsonl:3: an interval from 1000000000 to 1 ns"},
-		{"another line", replace(2, `"type":"interval"`, `"type":"pause"`), "run.jsonl:3: no line of a result"},
+		{"another line", replace(2, `"type":"interval"`, `"type":"pause"`), "run.jsonl:3: not a line of a result"},
 		{"a broken line in the middle", replace(2, `}`, ``), "run.jsonl:3: "},
 		{"no step", replace(0, `"step_ns":1000000000`, `"step_ns":0`), "run.jsonl:1: step_ns 0"},
 		{"no shards", replace(0, `"shards":1`, `"shards":0`), "run.jsonl:1: shards 0 is not from 1 to 4096"},
@@ -321,7 +321,7 @@ func TestReadRefusals(t *testing.T) {
 		{"a short histogram", histogram("SElT"), "run.jsonl:2: histogram of delivery response: cut off or damaged"},
 		{"a layout that takes much memory", histogram(encode(hdr.New(1, 1<<62, 5), 5)), "its layout is 1 to 4611686018427387904 with 5 digits"},
 		{"a value above the range", histogram(encode(hdr.New(lowest, highest, digits), 500_000_000)), "a value of 499908608 us"},
-		{"a line that is no base64", linePrefix + "%%%\n", "run.jsonl:1: the line of the result is cut off or damaged"},
+		{"a line that is not base64", linePrefix + "%%%\n", "run.jsonl:1: the line of the result is cut off or damaged"},
 		{"a line that is not packed", linePrefix + "aGVsbG8gd29ybGQhISEhISE=\n", "run.jsonl:1: the line of the result is cut off or damaged"},
 		{"a line that is cut off", "x\n" + string(good[:len(good)-12]) + "\n", "run.jsonl:2"},
 	} {
@@ -339,7 +339,7 @@ func TestReadRefusals(t *testing.T) {
 	}
 }
 
-// TestReadingHostileFilesTakesBoundedMemory: intervals full of values that pack
+// TestReadingHostileFilesTakesBoundedMemory: intervals full of values that compress
 // well are coarsened.
 func TestReadingHostileFilesTakesBoundedMemory(t *testing.T) {
 	const limit = 4 << 20
@@ -407,7 +407,7 @@ func TestLineCoarsens(t *testing.T) {
 	}
 }
 
-// failingWriter takes n writes.
+// failingWriter accepts n writes.
 type failingWriter struct {
 	n int
 	bytes.Buffer
@@ -423,25 +423,25 @@ func (w *failingWriter) Write(p []byte) (int, error) {
 	return w.Buffer.Write(p)
 }
 
-func TestFullDiskIsToldOnce(t *testing.T) {
+func TestFullDiskIsReportedOnce(t *testing.T) {
 	f := &failingWriter{n: 2}
 	w, err := NewWriter(f, someRun(1), someShard(0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := 0
+	reported := 0
 	for n := range 4 {
 		i := NewInterval(PhaseMeasure, time.Duration(n)*time.Second, time.Duration(n+1)*time.Second)
 		i.Count(Sent, "a", 1, 10)
 		if err := w.Interval(i); err != nil {
-			told++
+			reported++
 			if !errors.Is(err, errFull) {
 				t.Errorf("got %v", err)
 			}
 		}
 	}
-	if err := w.End(End{Complete: true}); err != nil || told != 1 || !errors.Is(w.Err(), errFull) {
-		t.Errorf("told %d times, then %v; Err %v", told, err, w.Err())
+	if err := w.End(End{Complete: true}); err != nil || reported != 1 || !errors.Is(w.Err(), errFull) {
+		t.Errorf("reported %d times, then %v; Err %v", reported, err, w.Err())
 	}
 	r, err := readOne(f.String())
 	if err != nil || len(r.Intervals) != 1 || r.Partial() == "" {

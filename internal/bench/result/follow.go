@@ -6,18 +6,18 @@ import (
 	"io"
 )
 
-// Follower reads one result while it is written.
+// Follower reads one result while it is being written.
 type Follower struct{ f fileReader }
 
-// Line is what a Follower has read: one of these, or nothing of them.
+// Line is what a Follower has read: one of its fields is set, or none.
 type Line struct {
 	Interval *Interval
 	Note     *Note
 }
 
-// Follow waits for the header of a result. path is for errors, as of Read; the
-// intervals may take as much memory as those of a Read divided by share. Without
-// a header the error is ErrNoResult.
+// Follow waits for the header of a result. path is for errors, as in [Read]. The
+// intervals may take as much memory as those of a Read divided by share. If there is no
+// header the error is ErrNoResult.
 func Follow(r io.Reader, path string, share int) (*Follower, error) {
 	w := &Follower{fileReader{lines: &lineReader{r: bufio.NewReaderSize(r, 64<<10), path: path}, limit: maxMemory / int64(share)}}
 	header, err := w.f.lines.next()
@@ -33,8 +33,8 @@ func Follow(r io.Reader, path string, share int) (*Follower, error) {
 	return w, nil
 }
 
-// Next waits for a line; io.EOF is behind the last one. Another error is that of
-// a line which is none of a result.
+// Next waits for a line. It returns io.EOF after the last one, and another error for a
+// line that does not belong to a result.
 func (w *Follower) Next() (Line, error) {
 	if w.f.ended {
 		return Line{}, io.EOF
@@ -46,5 +46,5 @@ func (w *Follower) Next() (Line, error) {
 	return line, err
 }
 
-// Result is what was read so far, for when Next is not called again.
+// Result returns what was read so far. Next must not be called after it.
 func (w *Follower) Result() *Result { return w.f.finish() }

@@ -13,10 +13,10 @@ import (
 // HeaderSize is the length of a Header in bytes. Shorter payloads have none.
 const HeaderSize = 16
 
-// MessageKind is what a message with a Header is for.
+// MessageKind is the purpose of a message with a Header.
 type MessageKind uint8
 
-// The kinds of messages. 0 is none, and what is above Reply is not ours.
+// The kinds of messages. 0 means no kind, and values above KindReply are not ours.
 const (
 	KindMessage MessageKind = 1 + iota // an ordinary message
 	KindFill                           // fills a backlog or is retained
@@ -32,8 +32,8 @@ const (
 	MaxIntended   = 1<<40*time.Microsecond - time.Microsecond // 12 days
 )
 
-// Header begins the payload of every message that is checked. It is 16 bytes
-// long, big-endian:
+// Header is at the beginning of the payload of every message that is checked. It is 16
+// bytes long, big-endian:
 //
 //	kind        4 bits
 //	shard      12 bits  the shard that published the message
@@ -49,48 +49,48 @@ type Header struct {
 	Intended  time.Duration // whole microseconds, up to MaxIntended
 }
 
-// ErrForeign says that a payload has no Header: it is too short or its kind is
-// not one of ours. ErrCorrupt says that the check is wrong; of a payload made
-// elsewhere the first four bits may look like a kind, and then it is that, too.
+// ErrNoHeader is returned for a payload without a Header: it is too short or its kind is
+// not one of ours. ErrCorrupt is returned if the check is wrong. The first four bits of
+// a payload from another program may look like a kind, and then it is ErrCorrupt as
+// well.
 var (
-	ErrForeign = errors.New("no header")
-	ErrCorrupt = errors.New("the payload's check is wrong")
+	ErrNoHeader = errors.New("no header")
+	ErrCorrupt  = errors.New("the payload's check is wrong")
 )
 
-// Mark is what the headers of a run are told from those of other runs by: shard and
-// publisher are written XORed with its lower 36 bits, so that hardly any header of
-// another run names a shard and a publisher that this run has.
+// Mark distinguishes the headers of a run from those of other runs. Shard and publisher
+// are written XORed with its lower 36 bits, so that hardly any header of another run
+// names a shard and a publisher that this run has.
 type Mark uint64
 
-// MarkOf is the mark that all shards make of the same facts.
+// MarkOf returns the mark for the given facts, which is the same in all shards.
 func MarkOf(facts ...string) Mark {
 	sum := sha256.Sum256([]byte(strings.Join(facts, "\n")))
 	return Mark(binary.BigEndian.Uint64(sum[:]))
 }
 
-// put puts the mark into a header's first half, or takes it out.
+// put adds the mark to a header's first half, or removes it.
 func (m Mark) put(half uint64) uint64 { return half ^ uint64(m&(1<<36-1))<<24 }
 
-// AppendTo appends the header without its check. When the rest of the payload
-// has been appended, too, Seal puts the check in. Numbers that are out of bounds
-// are cut.
+// AppendTo appends the header without its check. When the rest of the payload has been
+// appended as well, WriteChecksum adds the check. Numbers out of bounds are truncated.
 func (h Header) AppendTo(dst []byte, m Mark) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, m.put(uint64(h.Kind)<<60|uint64(h.Shard&(MaxShards-1))<<48|uint64(h.Publisher&(MaxPublishers-1))<<24|uint64(h.Seq>>8)))
 	return binary.BigEndian.AppendUint64(dst, uint64(h.Seq&0xff)<<56|(uint64(h.Intended/time.Microsecond)&(1<<40-1))<<16)
 }
 
-// Seal writes the check into a whole payload that begins with a header as
-// AppendTo left it. The payload must be at least HeaderSize long.
-func Seal(payload []byte) {
+// WriteChecksum writes the check into a whole payload that begins with a header as AppendTo left
+// it. The payload must be at least HeaderSize long.
+func WriteChecksum(payload []byte) {
 	binary.BigEndian.PutUint16(payload[14:16], fold(crc32.Update(0, castagnoli(), payload)))
 }
 
-// ParseHeader reads the header of a payload and compares the check: the error is
-// ErrForeign or ErrCorrupt, and with ErrCorrupt the header is what the bytes say.
-// Whether the run has the shard and the publisher is for the caller to see.
+// ParseHeader parses the header of a payload and verifies the check. The error is
+// ErrNoHeader or ErrCorrupt; with ErrCorrupt the header is what the bytes say. The
+// caller must check that the run has the shard and the publisher.
 func ParseHeader(payload []byte, m Mark) (Header, error) {
 	if len(payload) < HeaderSize {
-		return Header{}, ErrForeign
+		return Header{}, ErrNoHeader
 	}
 	a, b := m.put(binary.BigEndian.Uint64(payload)), binary.BigEndian.Uint64(payload[8:])
 	h := Header{
@@ -102,22 +102,23 @@ func ParseHeader(payload []byte, m Mark) (Header, error) {
 	}
 	switch {
 	case h.Kind == 0 || h.Kind > KindReply:
-		return Header{}, ErrForeign
+		return Header{}, ErrNoHeader
 	case uint16(b) != check(payload):
 		return h, ErrCorrupt
 	}
 	return h, nil
 }
 
-// Answer makes a request's payload that of its reply: the header stays the requester's.
+// Answer turns a request's payload into that of its reply. The header stays the
+// requester's.
 func Answer(payload []byte) {
 	payload[0] = byte(KindReply)<<4 | payload[0]&0x0f
 	payload[14], payload[15] = 0, 0
-	Seal(payload)
+	WriteChecksum(payload)
 }
 
-// check is what Seal wrote: the check of the payload as if its own two bytes
-// were zero. The payload is not touched: it may be a view.
+// check returns the check that WriteChecksum wrote: that of the payload as if its own two bytes
+// were zero. It does not modify the payload, which may be a view.
 func check(payload []byte) uint16 {
 	table := castagnoli()
 	crc := crc32.Update(0, table, payload[:HeaderSize])
@@ -132,6 +133,6 @@ func check(payload []byte) uint16 {
 
 func fold(crc uint32) uint16 { return uint16(crc>>16) ^ uint16(crc) }
 
-// castagnoli is made at the first use: it takes package crc32 a fifth of a
+// castagnoli is created at its first use: it takes package crc32 a fifth of a
 // millisecond.
 var castagnoli = sync.OnceValue(func() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) })

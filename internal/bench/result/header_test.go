@@ -28,7 +28,7 @@ func TestHeaderBytes(t *testing.T) {
 	}
 	h := Header{Kind: KindRequest, Shard: 0xabc, Publisher: 0x123456, Seq: 0x789abcde, Intended: 0x0102030405 * time.Microsecond}
 	payload := append(h.AppendTo([]byte{}, 0), "hello"...)
-	Seal(payload)
+	WriteChecksum(payload)
 	bare, err := hex.DecodeString("4abc123456789abc" + "de01020304050000" + "68656c6c6f")
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func TestHeaderRoundTrip(t *testing.T) {
 			Intended:  time.Duration(rapid.Int64Range(0, int64(MaxIntended/time.Microsecond)).Draw(t, "intended")) * time.Microsecond,
 		}
 		payload := append(h.AppendTo(nil, m), rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "rest")...)
-		Seal(payload)
+		WriteChecksum(payload)
 		got, err := ParseHeader(payload, m)
 		if err != nil || got != h {
 			t.Fatalf("got %+v, %v, want %+v", got, err, h)
@@ -66,8 +66,8 @@ func TestHeaderRoundTrip(t *testing.T) {
 	})
 }
 
-// A mark changes nothing but the shard and the publisher, by which a run knows what is
-// its own: here the bits of the mark are those that the header has as 0.
+// A mark changes only the shard and the publisher, by which a run recognizes its
+// messages. The bits of this mark are those that are 0 in the header.
 func TestMark(t *testing.T) {
 	h := Header{Kind: KindReply, Shard: 0xabc, Publisher: 0x123456, Seq: 0xffffffff, Intended: MaxIntended}
 	for _, c := range []struct {
@@ -80,7 +80,7 @@ func TestMark(t *testing.T) {
 		{0x1_0000_0001, "5bbc123457ffffff"},
 	} {
 		payload := h.AppendTo(nil, c.mark)
-		Seal(payload)
+		WriteChecksum(payload)
 		if got := hex.EncodeToString(payload[:8]); got != c.want {
 			t.Errorf("mark %x: got %s, want %s", uint64(c.mark), got, c.want)
 		}
@@ -93,10 +93,10 @@ func TestMark(t *testing.T) {
 	}
 }
 
-// A reply's header is its request's, whatever run has made it.
+// A reply has the header of its request, whichever run has made it.
 func TestAnswer(t *testing.T) {
 	payload := append(Header{Kind: KindRequest, Shard: 3, Publisher: 4, Seq: 5, Intended: time.Second}.AppendTo(nil, 77), "hello"...)
-	Seal(payload)
+	WriteChecksum(payload)
 	Answer(payload)
 	want := Header{Kind: KindReply, Shard: 3, Publisher: 4, Seq: 5, Intended: time.Second}
 	if got, err := ParseHeader(payload, 77); err != nil || got != want {
@@ -107,7 +107,7 @@ func TestAnswer(t *testing.T) {
 func TestHeaderRefusals(t *testing.T) {
 	sealed := func(kind MessageKind) []byte {
 		p := Header{Kind: kind}.AppendTo(nil, 0)
-		Seal(p)
+		WriteChecksum(p)
 		return p
 	}
 	for _, c := range []struct {
@@ -115,11 +115,11 @@ func TestHeaderRefusals(t *testing.T) {
 		payload []byte
 		want    error
 	}{
-		{"is foreign when empty", nil, ErrForeign},
-		{"is foreign one byte short", sealed(KindMessage)[:15], ErrForeign},
-		{"is foreign with kind 0", sealed(0), ErrForeign},
-		{"is foreign with kind 6", sealed(6), ErrForeign},
-		{"is foreign as a JSON text", []byte(`{"temperature": 21.5}`), ErrForeign},
+		{"is foreign when empty", nil, ErrNoHeader},
+		{"is foreign one byte short", sealed(KindMessage)[:15], ErrNoHeader},
+		{"is foreign with kind 0", sealed(0), ErrNoHeader},
+		{"is foreign with kind 6", sealed(6), ErrNoHeader},
+		{"is foreign as a JSON text", []byte(`{"temperature": 21.5}`), ErrNoHeader},
 		{"is ours with nothing behind the header", sealed(KindReply), nil},
 		{"is corrupt with a byte more", append(sealed(KindReply), 1), ErrCorrupt},
 	} {
@@ -133,7 +133,7 @@ func TestHeaderAllocatesNothing(t *testing.T) {
 	buffer := make([]byte, 0, 64)
 	if n := testing.AllocsPerRun(100, func() {
 		p := Header{Kind: KindMessage, Seq: 7}.AppendTo(buffer, 5)[:64]
-		Seal(p)
+		WriteChecksum(p)
 		if _, err := ParseHeader(p, 5); err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +147,7 @@ func BenchmarkHeader(b *testing.B) {
 	b.Run("append", func(b *testing.B) {
 		for i := range b.N {
 			Header{Kind: KindMessage, Publisher: 5, Seq: uint32(i), Intended: time.Second}.AppendTo(payload[:0], 5)
-			Seal(payload)
+			WriteChecksum(payload)
 		}
 	})
 	b.Run("parse", func(b *testing.B) {

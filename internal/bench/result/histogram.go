@@ -15,8 +15,8 @@ const (
 	digits  = 3
 )
 
-// MinValue and MaxValue are the smallest and the largest duration that a
-// histogram tells apart.
+// MinValue and MaxValue are the smallest and the largest duration that a histogram can
+// hold.
 const (
 	MinValue = lowest * time.Microsecond
 	MaxValue = highest * time.Microsecond
@@ -25,17 +25,17 @@ const (
 // tail is how many samples must lie above a percentile.
 const tail = 10
 
-// Histogram is a distribution of durations, kept sparse: it takes a few bytes
-// for each value that occurred. It is not safe for concurrent use.
+// Histogram is a distribution of durations, kept sparse: it takes a few bytes for each
+// distinct value. It is not safe for concurrent use.
 type Histogram struct {
-	// Below and Above count the values below zero and above MaxValue, which
-	// were recorded as MinValue and MaxValue.
+	// Below and Above count the values below zero and above MaxValue, which were
+	// recorded as MinValue and MaxValue.
 	Below, Above int64
 
 	h *hdr.PackedHistogram
 }
 
-// NewHistogram makes an empty histogram.
+// NewHistogram returns an empty histogram.
 func NewHistogram() *Histogram { return &Histogram{h: hdr.NewPacked(lowest, highest, digits)} }
 
 // Record adds n values of d, as Recorder.Record does. It is for tests and small
@@ -49,8 +49,8 @@ func (h *Histogram) Record(d time.Duration, n int64) {
 	h.Above += above * n
 }
 
-// microseconds is the value that is recorded for a duration: rounded up, so
-// that no figure flatters, at least 1 and at most highest.
+// microseconds returns the value that is recorded for a duration: rounded up, so that
+// no figure flatters, at least 1 and at most highest.
 func microseconds(d time.Duration) (v, below, above int64) {
 	switch {
 	case d <= 0:
@@ -71,43 +71,42 @@ func (h *Histogram) Merge(from *Histogram) {
 	h.h.Merge(from.h)
 }
 
-// Clone is an independent copy.
+// Clone returns an independent copy.
 func (h *Histogram) Clone() *Histogram {
 	return &Histogram{Below: h.Below, Above: h.Above, h: h.h.Clone()}
 }
 
-// Count is how many values were recorded.
+// Count returns how many values were recorded.
 func (h *Histogram) Count() int64 { return h.h.TotalCount() }
 
-// StdDev is the standard deviation.
+// StdDev returns the standard deviation.
 func (h *Histogram) StdDev() time.Duration {
 	return time.Duration(h.h.StdDev() * float64(time.Microsecond))
 }
 
-// Max and Min are the largest and the smallest value, to three digits; 0 when
-// there is none.
+// Max returns the largest value to three digits, 0 if there is none.
 func (h *Histogram) Max() time.Duration { return min(fromMicroseconds(h.h.Max()), MaxValue) }
 
-// Min is described at Max.
+// Min returns the smallest value to three digits, 0 if there is none.
 func (h *Histogram) Min() time.Duration { return fromMicroseconds(h.h.Min()) }
 
-// Mean is the arithmetic mean, 0 when there is no value.
+// Mean returns the arithmetic mean, 0 if there is no value.
 func (h *Histogram) Mean() time.Duration {
 	return time.Duration(h.h.Mean() * float64(time.Microsecond))
 }
 
-// Percentile is the value below which p per cent of the values lie, or equal
-// it. It is not known, and ok is false, when fewer than ten values lie above
-// that share: then one odd value would decide it.
+// Percentile returns the value that p per cent of the values are below or equal to. If
+// fewer than ten values lie above that share, ok is false: one odd value would
+// determine it.
 func (h *Histogram) Percentile(p float64) (d time.Duration, ok bool) {
 	return h.PercentileOfFew(p), float64(h.Count())*(100-p)/100 >= tail-1e-9
 }
 
-// Enough is how many values make a percentile known.
+// Enough returns how many values are needed to know a percentile.
 func Enough(p float64) int64 { return int64(math.Ceil((tail - 1e-9) * 100 / (100 - p))) }
 
-// Known is Percentile, or nil where it is not known; without a histogram nothing
-// is.
+// Known returns Percentile, or nil if it is not known. h may be nil: nothing is known
+// then.
 func (h *Histogram) Known(p float64) *time.Duration {
 	if h == nil {
 		return nil
@@ -119,20 +118,20 @@ func (h *Histogram) Known(p float64) *time.Duration {
 	return &d
 }
 
-// PercentileOfFew is Percentile however few the values are.
+// PercentileOfFew returns the percentile however few the values are.
 func (h *Histogram) PercentileOfFew(p float64) time.Duration {
 	return min(fromMicroseconds(h.h.ValueAtPercentile(p)), MaxValue)
 }
 
 // Buckets calls f for each bucket that has values, in ascending order, with the
-// bucket's lowest value, until f returns false. It is an iter.Seq2.
+// bucket's lowest value, until f returns false. It is an [iter.Seq2].
 func (h *Histogram) Buckets(f func(d time.Duration, n int64) bool) {
 	h.h.ForEachBucket(func(v, n int64) bool { return f(fromMicroseconds(v), n) })
 }
 
 func fromMicroseconds(v int64) time.Duration { return time.Duration(v) * time.Microsecond }
 
-// Encode is the histogram in HdrHistogram's V2 format, compressed, in base64; its
+// Encode returns the histogram in HdrHistogram's V2 format, compressed, in base64. Its
 // values are microseconds.
 func (h *Histogram) Encode() (string, error) {
 	var e encoder

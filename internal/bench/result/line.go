@@ -16,11 +16,10 @@ const (
 	maxUnpacked = 256 << 20 // bytes
 )
 
-// AppendLine appends a result as one line of text, without the end of the line,
-// for where a log is all that comes back: kubectl logs. Read finds it among
-// other lines, behind time stamps, too. Intervals are coarsened to at most
-// intervals of them; those of different phases stay apart, so there may be a few
-// more.
+// AppendLine appends a result as one line of text, without the line end, for when only
+// a log can be retrieved, as with kubectl logs. Read finds it among other lines, and
+// after time stamps. Intervals are coarsened to at most the given number. Those of
+// different phases are not combined, so there may be a few more.
 func AppendLine(dst []byte, r *Result, intervals int) ([]byte, error) {
 	for len(r.Intervals) > intervals && r.Run.Step < maxStep {
 		r = r.Coarsen(min(2*r.Run.Step, maxStep))
@@ -37,7 +36,7 @@ func AppendLine(dst []byte, r *Result, intervals int) ([]byte, error) {
 	return base64.StdEncoding.AppendEncode(dst, packed.Bytes()), nil
 }
 
-// unpack has file read the result of one line; place is its path:line.
+// unpack makes file read the result of one line; place is its path:line.
 func unpack(line []byte, place string, file *fileReader) (*Result, error) {
 	line, _, _ = bytes.Cut(line, []byte("\r"))
 	packed, err := base64.StdEncoding.DecodeString(string(bytes.TrimRight(line, " \t")))
@@ -57,7 +56,7 @@ func unpack(line []byte, place string, file *fileReader) (*Result, error) {
 	file.lines = lines
 	r, err := file.read(header)
 	if err == nil {
-		_, err = lines.next() // to the end, where the packing has its check
+		_, err = lines.next() // read to the end, where the packing has its check
 		if err == io.EOF {
 			return r, nil
 		}
@@ -71,10 +70,10 @@ func unpack(line []byte, place string, file *fileReader) (*Result, error) {
 	return nil, err
 }
 
-// errDamaged says that the line of a result is not as it was written.
+// errDamaged is returned if the line of a result is not as it was written.
 var errDamaged = errors.New("the line of the result is cut off or damaged")
 
-// packing reports whether an error is of the packing, and not of what is packed.
+// packing reports whether an error is in the packing, and not in what is packed.
 func packing(err error) bool {
 	_, corrupt := errors.AsType[flate.CorruptInputError](err)
 	return corrupt || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader)

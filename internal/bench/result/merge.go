@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Partial says in a few words why a result is not the whole of its run, or "".
+// Partial returns in a few words why a result is not the whole of its run, or "".
 func (r *Result) Partial() string {
 	var why []string
 	if absent := r.Absent(); len(absent) > 0 {
@@ -48,11 +48,11 @@ func (r *Result) Partial() string {
 // Whole reports whether the shards that are present ran to the end of the plan.
 func (r *Result) Whole() bool {
 	part := *r
-	part.Run.Shards = 0 // nobody is absent
+	part.Run.Shards = 0 // so that no shard counts as absent
 	return part.Partial() == ""
 }
 
-// Absent are the shards of the run that the result does not contain.
+// Absent returns the shards of the run that the result does not contain.
 func (r *Result) Absent() []int {
 	var absent []int
 	for n := range r.Run.Shards {
@@ -80,13 +80,13 @@ func shardList(shards []int) string {
 	return list
 }
 
-// Merge adds the results of the shards of one run. Counters and histograms are
-// added exactly, bucket by bucket; intervals are aligned by the time since the
-// shards' epochs, which --start-at makes the same. What is merged already merges
-// again, in any order and grouping, to the same.
+// Merge adds up the results of the shards of one run. Counters and histograms are added
+// exactly, bucket by bucket. Intervals are aligned by the time since the shards'
+// epochs, which --start-at makes the same. Merged results can be merged again, in any
+// order and grouping, with the same outcome.
 //
-// It refuses results of different plans, tools' formats, numbers of shards or
-// repetitions, and one shard twice. Shards that are absent are no error: see
+// Merge returns an error for results of different plans, formats, numbers of shards or
+// repetitions, and for a shard that occurs twice. Absent shards are not an error: see
 // Absent and Partial.
 func Merge(results ...*Result) (*Result, error) {
 	if len(results) == 0 {
@@ -104,7 +104,7 @@ func Merge(results ...*Result) (*Result, error) {
 		}
 		for _, s := range r.Shards {
 			if slices.ContainsFunc(merged.Shards, func(m Shard) bool { return m.Shard == s.Shard }) {
-				return nil, fmt.Errorf("shard %d is there twice", s.Shard)
+				return nil, fmt.Errorf("shard %d occurs twice", s.Shard)
 			}
 			merged.Shards = append(merged.Shards, s)
 		}
@@ -129,7 +129,7 @@ func Merge(results ...*Result) (*Result, error) {
 	return merged, nil
 }
 
-// mergeable says why two runs are not the same one.
+// mergeable returns an error that says why two runs are not the same one.
 func mergeable(a, b Run) error {
 	switch {
 	case a.Plan.Hash != b.Plan.Hash:
@@ -146,14 +146,14 @@ func mergeable(a, b Run) error {
 	return nil
 }
 
-// slot is where an interval is aligned.
+// slot is the key by which intervals are aligned.
 type slot struct {
 	step  time.Duration // Start in whole steps
 	phase Phase
 }
 
-// slots merges what a result has for each slot of a step's width. The intervals
-// are copies.
+// slots merges the intervals of a result that fall into the same slot of a step's
+// width. The intervals returned are copies.
 func (r *Result) slots(step time.Duration) map[slot]*Interval {
 	at := make(map[slot]*Interval)
 	for _, i := range r.Intervals {
@@ -179,7 +179,7 @@ func compareIntervals(a, b *Interval) int {
 	return cmp.Or(cmp.Compare(a.Start, b.Start), slices.Index(phases, a.Phase)-slices.Index(phases, b.Phase), cmp.Compare(a.End, b.End))
 }
 
-// acrossShards merges a gauge of two shards at one time.
+// acrossShards merges a gauge of two shards at the same time.
 func acrossShards(g Gauge, a, b *Interval) int64 {
 	if gaugeAdds[g] {
 		return a.Gauges[g] + b.Gauges[g]
@@ -187,8 +187,8 @@ func acrossShards(g Gauge, a, b *Interval) int64 {
 	return max(a.Gauges[g], b.Gauges[g])
 }
 
-// overTime merges a gauge of two times: the highest is kept, and of shares of
-// processors the mean, or one busy second would stand for a minute.
+// overTime merges a gauge of two times. It keeps the highest value, but the mean for
+// shares of processors: otherwise one busy second would stand for a minute.
 func overTime(g Gauge, a, b *Interval) int64 {
 	x, y := a.Gauges[g], b.Gauges[g]
 	if span, more := a.End-a.Start, b.End-b.Start; (g == GaugeCPU || g == GaugeMachineCPU) && span+more > 0 {
@@ -198,9 +198,8 @@ func overTime(g Gauge, a, b *Interval) int64 {
 	return max(x, y)
 }
 
-// Coarsen returns the result with intervals of a longer step. Counters and
-// histograms stay exact; a gauge becomes its highest value, and shares of
-// processors their mean.
+// Coarsen returns the result with intervals of a longer step. Counters and histograms
+// stay exact. A gauge becomes its highest value, a share of processors its mean.
 func (r *Result) Coarsen(step time.Duration) *Result {
 	coarse := *r
 	coarse.Run.Step = step
@@ -208,7 +207,7 @@ func (r *Result) Coarsen(step time.Duration) *Result {
 	return &coarse
 }
 
-// Sum merges all intervals of some phases, nil for all.
+// Sum merges all intervals of the given phases, of all phases without arguments.
 func (r *Result) Sum(in ...Phase) *Interval {
 	var sum *Interval
 	for _, i := range r.Intervals {

@@ -4,7 +4,7 @@ package result
 
 import "golang.org/x/sys/unix"
 
-// noFile is the soft and the hard limit of open files.
+// noFile returns the soft and the hard limit of open files.
 func noFile() (soft, hard uint64) {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {

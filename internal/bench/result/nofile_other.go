@@ -2,5 +2,5 @@
 
 package result
 
-// noFile is unknown here.
+// noFile returns 0: the limits are unknown here.
 func noFile() (soft, hard uint64) { return 0, 0 }

@@ -13,7 +13,7 @@ const (
 	ConnectTCP     Op = iota // the TCP handshake
 	ConnectTLS               // the TLS handshake
 	ConnectConnack           // from the CONNECT packet to the CONNACK packet
-	Connect                  // the whole of it
+	Connect                  // all of the above
 	Subscribe                // to the SUBACK packet
 	Unsubscribe              // to the UNSUBACK packet
 	Puback                   // from a PUBLISH packet of QoS 1 to its PUBACK packet
@@ -38,7 +38,7 @@ var opNames = [numOps]string{
 	"takeover", "return", "all-back", "ping",
 }
 
-// Ops are all operations, in the order of reports.
+// Ops returns all operations, in the order of reports.
 func Ops() []Op {
 	ops := make([]Op, numOps)
 	for i := range ops {
@@ -47,7 +47,7 @@ func Ops() []Op {
 	return ops
 }
 
-// String is the operation's name in files and metrics, such as connect.tcp.
+// String returns the operation's name in files and metrics, such as connect.tcp.
 func (o Op) String() string {
 	if o >= numOps {
 		return "unknown operation"
@@ -55,26 +55,26 @@ func (o Op) String() string {
 	return opNames[o]
 }
 
-// ParseOp finds the operation with a name.
+// ParseOp returns the operation with the given name.
 func ParseOp(name string) (Op, bool) {
 	i := slices.Index(opNames[:], name)
 	return Op(i), i >= 0
 }
 
-// Kind is where the measuring of an operation starts and ends.
+// Kind says where the measurement of an operation starts and ends.
 type Kind uint8
 
 // The kinds.
 const (
 	Response Kind = iota // from the intended time to the end
-	Service              // from the actual sending to the end
-	Lag                  // from the intended time to the actual sending
+	Service              // from the actual send to the end
+	Lag                  // from the intended time to the actual send
 	numKinds
 )
 
 var kindNames = [numKinds]string{"response", "service", "lag"}
 
-// String is the kind's name in files and metrics.
+// String returns the kind's name in files and metrics.
 func (k Kind) String() string {
 	if k >= numKinds {
 		return "unknown kind"
@@ -82,7 +82,7 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
-// ParseKind finds the kind with a name.
+// ParseKind returns the kind with the given name.
 func ParseKind(name string) (Kind, bool) {
 	i := slices.Index(kindNames[:], name)
 	return Kind(i), i >= 0
@@ -95,7 +95,7 @@ type Key struct {
 	Group string // a group of the plan
 }
 
-// compareKeys orders keys as files have them.
+// compareKeys orders keys as in files.
 func compareKeys(a, b Key) int {
 	return cmp.Or(cmp.Compare(a.Op, b.Op), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Group, b.Group))
 }

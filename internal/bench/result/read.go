@@ -13,31 +13,31 @@ import (
 	"time"
 )
 
-// What a file can make the reader hold.
+// Limits on what a file can make the reader hold.
 const (
 	maxLine    = 64 << 20  // bytes
-	maxMemory  = 768 << 20 // bytes, roughly, of intervals
+	maxMemory  = 768 << 20 // bytes, roughly, for intervals
 	maxNotes   = 10_000
 	maxSamples = 1 << 50
 	minStep    = time.Millisecond
 	maxStep    = time.Hour
 	maxAt      = int64(10 * 365 * 24 * time.Hour)
 
-	// What the parts of an interval take, roughly; histograms know it.
+	// Roughly the memory of an interval's parts. Histograms know theirs.
 	intervalMemory, counterMemory, gaugeMemory = 512, 128, 64
 )
 
-// ErrNoResult says that a file holds no result.
+// ErrNoResult is returned for a file that holds no result.
 var ErrNoResult = errors.New("no result in it")
 
-// Read reads a result file, or a log that has a result on one line (see
-// AppendLine) among others; path is for errors, which are path:line: text.
-// Several results in one file are read one after the other.
+// Read reads a result file, or a log that has a result on one line (see [AppendLine])
+// among others. path is for errors, which are path:line: text. Several results in one
+// file are read one after the other.
 //
-// A file whose end is missing gives a partial result, which says so, and so does
-// one whose last line is cut off. Anything else that is not as a Writer writes
-// it is an error. When the intervals take too much memory, they are coarsened,
-// see Result.Coarsen; the figures stay exact.
+// A file whose end is missing gives a partial result, which says so, and so does a file
+// whose last line is cut off. Anything else that a Writer would not write is an error.
+// If the intervals take too much memory they are coarsened, see [Result.Coarsen]; the
+// figures stay exact.
 func Read(r io.Reader, path string) ([]*Result, error) { return read(r, path, maxMemory) }
 
 func read(r io.Reader, path string, memory int64) ([]*Result, error) {
@@ -63,7 +63,7 @@ func read(r io.Reader, path string, memory int64) ([]*Result, error) {
 		case lines.n == 1 && !bytes.HasPrefix(line, []byte(`{"type":`)):
 			log = true
 		case !log:
-			err = lines.errorf("a header line belongs here: %.60q", line)
+			err = lines.errorf("not a header line: %.60q", line)
 		}
 		if err != nil {
 			return nil, err
@@ -80,7 +80,7 @@ func read(r io.Reader, path string, memory int64) ([]*Result, error) {
 	return results, nil
 }
 
-// repeated notes repetitions that were to be in a file and are not.
+// repeated notes repetitions that a file should contain but does not.
 func repeated(results []*Result) {
 	type part struct {
 		hash   string
@@ -109,7 +109,7 @@ func repeated(results []*Result) {
 	}
 }
 
-// lineReader cuts lines and knows their numbers.
+// lineReader splits its input into lines and counts them.
 type lineReader struct {
 	r    *bufio.Reader
 	path string
@@ -155,11 +155,11 @@ func (l *lineReader) next() ([]byte, error) {
 type fileReader struct {
 	lines   *lineReader
 	result  Result
-	memory  int64 // that the intervals take
-	limit   int64 // of that
+	memory  int64 // used by the intervals
+	limit   int64 // for memory
 	notes   int
 	ended   bool
-	sum     endLine // of what was read, to compare with the end
+	sum     endLine // of what was read, to compare with the end line
 	check   lineSum // likewise
 	decoder decoder
 }
@@ -178,7 +178,7 @@ func (f *fileReader) read(header []byte) (*Result, error) {
 	return f.finish(), nil
 }
 
-// next reads a line into the result; io.EOF is the end of the file.
+// next reads a line into the result. It returns io.EOF at the end of the file.
 func (f *fileReader) next() (Line, error) {
 	line, err := f.lines.next()
 	if err != nil {
@@ -204,14 +204,14 @@ func (f *fileReader) next() (Line, error) {
 		f.ended = true
 		err = f.end(line)
 	case "header":
-		f.lines.back, f.ended = true, true // of the next result: this one has no end
+		f.lines.back, f.ended = true, true // it belongs to the next result: this one has no end
 	default:
-		err = f.lines.errorf("no line of a result: %.60q", line)
+		err = f.lines.errorf("not a line of a result: %.60q", line)
 	}
 	return read, err
 }
 
-// finish is the result of all lines.
+// finish returns the result of all lines.
 func (f *fileReader) finish() *Result {
 	if f.notes > maxNotes {
 		last := f.result.Notes[maxNotes-1]
@@ -222,7 +222,7 @@ func (f *fileReader) finish() *Result {
 	return &f.result
 }
 
-// strict decodes a line that has no other members than v.
+// strict decodes a line into v, and refuses members that v does not have.
 func (f *fileReader) strict(line []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
@@ -237,14 +237,14 @@ func (f *fileReader) strict(line []byte, v any) error {
 	return nil
 }
 
-// damage words an error of package json, which speaks of types of Go.
+// damage returns the text for an error of package json, which mentions Go types.
 func damage(err error) string {
 	text := strings.TrimPrefix(err.Error(), "json: ")
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Sprintf("damaged at byte %d: it is not JSON there", syntax.Offset)
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Sprintf("damaged at byte %d: a %s does not belong into member %q", wrong.Offset, wrong.Value, wrong.Field)
+		return fmt.Sprintf("damaged at byte %d: a %s does not belong in member %q", wrong.Offset, wrong.Value, wrong.Field)
 	}
 	if strings.HasPrefix(text, "unknown field ") {
 		return text
@@ -346,7 +346,7 @@ func (f *fileReader) histogram(i *Interval, l histogramLine) error {
 	case !ok2:
 		return errors.New("unknown kind")
 	case i.Histograms[k] != nil:
-		return fmt.Errorf("group %q is there twice", l.Group)
+		return fmt.Errorf("group %q occurs twice", l.Group)
 	case l.Below < 0 || l.Above < 0:
 		return errors.New("a negative count")
 	}
@@ -366,7 +366,7 @@ func (f *fileReader) histogram(i *Interval, l histogramLine) error {
 	return nil
 }
 
-// bound coarsens the intervals when they take too much memory.
+// bound coarsens the intervals if they take too much memory.
 func (f *fileReader) bound() error {
 	if f.memory <= f.limit {
 		return nil
@@ -423,7 +423,7 @@ func (f *fileReader) end(line []byte) error {
 	case l.Samples != f.sum.Samples || !equalTotals(l.Totals, f.sum.Totals):
 		f.result.Lost = append(f.result.Lost, "intervals do not add up to the totals: lines are missing")
 	case l.Check != "" && l.Check != f.check.String():
-		f.result.Lost = append(f.result.Lost, "lines are missing, there twice, in another order or changed")
+		f.result.Lost = append(f.result.Lost, "lines are missing, repeated, reordered or changed")
 	}
 	return nil
 }

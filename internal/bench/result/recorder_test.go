@@ -169,8 +169,8 @@ func BenchmarkCount(b *testing.B) {
 	}
 }
 
-// BenchmarkTake is what the collector does outside the loop's lock, per batch
-// of six histograms.
+// BenchmarkTake is what the collector does outside the loop's lock, per batch of six
+// histograms.
 func BenchmarkTake(b *testing.B) {
 	r := NewRecorder("pub", "sub")
 	for range b.N {

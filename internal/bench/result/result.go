@@ -8,30 +8,30 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Result is a run: of one shard as its file has it, or merged of several.
+// Result is a run: one shard as read from its file, or several merged.
 type Result struct {
 	Run       Run
-	Shards    []Shard     // present, by number
+	Shards    []Shard     // those present, by number
 	Intervals []*Interval // by time
 	Notes     []Note      // by time
-	Ends      []End       // of the shards that came to an end of their own, by number
-	// Lost tells what is known to be missing from the files, a line each. A
-	// result that lost something is partial.
+	Ends      []End       // of the shards that wrote their end line, by number
+	// Lost lists what is known to be missing from the files, one text for each. A
+	// result that has lost something is partial.
 	Lost []string
 }
 
-// End is what a shard writes last.
+// End is the last thing that a shard writes.
 type End struct {
 	Shard     int
-	At        time.Duration // since the epoch
-	Complete  bool          // the whole plan was run; false: it was interrupted
-	Reason    string        // why it is not complete
-	Forgotten int64         // missing messages that the checkers' bounds made them forget
-	Missing   []Missing     // examples of what was not received; at most MaxExamples are kept
+	At        time.Duration  // since the epoch
+	Complete  bool           // the whole plan was run; false: it was interrupted
+	Reason    string         // why it is not complete
+	Forgotten int64          // missing messages that the checkers' bounds made them forget
+	Missing   []MissingRange // examples of what was not received; at most MaxExamples are kept
 }
 
-// MaxExamples is how many examples of missing messages a result keeps: the
-// first, by subscriber, publisher and sequence number.
+// MaxExamples is how many examples of missing messages a result keeps: the first, by
+// subscriber, publisher and sequence number.
 const MaxExamples = 100
 
 // Interval is what a run did in about one Step.
@@ -43,7 +43,7 @@ type Interval struct {
 	Histograms map[Key]*Histogram
 }
 
-// NewInterval makes an empty interval.
+// NewInterval returns an empty interval.
 func NewInterval(phase Phase, start, end time.Duration) *Interval {
 	return &Interval{
 		Start: start, End: end, Phase: phase,
@@ -84,7 +84,8 @@ func (i *Interval) Take(b *Batch) {
 	}
 }
 
-// Histogram is the interval's histogram with a key, made when there is none.
+// Histogram returns the interval's histogram for a key, and creates it if there is
+// none.
 func (i *Interval) Histogram(key Key) *Histogram {
 	h := i.Histograms[key]
 	if h == nil {
@@ -94,10 +95,10 @@ func (i *Interval) Histogram(key Key) *Histogram {
 	return h
 }
 
-// Keys are those of the histograms, in the order of Op, Kind and Group.
+// Keys returns the keys of the histograms, in the order of Op, Kind and Group.
 func (i *Interval) Keys() []Key { return slices.SortedFunc(maps.Keys(i.Histograms), compareKeys) }
 
-// Totals are an interval's counters over all groups and QoS, by name.
+// Totals holds an interval's counters over all groups and QoS, by name.
 type Totals map[string]int64
 
 // Totals adds up the counters.
@@ -109,7 +110,7 @@ func (i *Interval) Totals() Totals {
 	return t
 }
 
-// Of is the sum of some counters.
+// Of returns the sum of the given counters.
 func (t Totals) Of(counters ...Counter) (n int64) {
 	for _, c := range counters {
 		n += t[c.String()]
@@ -117,8 +118,8 @@ func (t Totals) Of(counters ...Counter) (n int64) {
 	return n
 }
 
-// Merged are copies of the histograms over all groups, those that have values;
-// their keys have no group.
+// Merged returns copies of the histograms over all groups, those that have values.
+// Their keys have no group.
 func (i *Interval) Merged() map[Key]*Histogram {
 	merged := make(map[Key]*Histogram)
 	for k, h := range i.Histograms {
@@ -134,17 +135,16 @@ func (i *Interval) Merged() map[Key]*Histogram {
 	return merged
 }
 
-// Count adds n to a counter, as Recorder.Count does; an empty group is the run
-// itself.
+// Count adds n to a counter, as Recorder.Count does. An empty group is the run itself.
 func (i *Interval) Count(c Counter, group string, qos packet.QoS, n int64) {
 	i.Counters[CounterKey{c.String(), group, qos}] += n
 }
 
-// Add adds another interval of the same run. A gauge becomes the higher value,
-// shares of processors the mean over time.
+// Add adds another interval of the same run. A gauge becomes the higher value, a share
+// of processors the mean over time.
 func (i *Interval) Add(from *Interval) { i.merge(from, overTime) }
 
-// merge adds an interval of another shard, or of the same one a moment later.
+// merge adds an interval of another shard, or of the same one at another time.
 func (i *Interval) merge(from *Interval, gauge func(g Gauge, a, b *Interval) int64) {
 	for g, v := range from.Gauges {
 		if _, ok := i.Gauges[g]; ok {

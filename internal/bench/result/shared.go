@@ -6,18 +6,18 @@ import (
 	"sync/atomic"
 )
 
-// SharedChecker follows the sequence numbers of publishers at a shared
-// subscription as a whole: its members, in whatever loops, get interleaved
-// parts, and a duplicate may reach another member than the first copy. It is
-// safe for concurrent use. Order is not judged.
+// SharedChecker tracks the sequence numbers of publishers at a shared subscription as a
+// whole. Its members, which may be in different loops, get interleaved parts, and a
+// duplicate may reach another member than the first copy. It is safe for concurrent
+// use. It does not check the order.
 //
-// It keeps a bitmap per publisher, in pages of 1024 messages. A page whose
-// messages have all come is let go, so memory is what is under way or lost.
+// It keeps a bitmap per publisher, in pages of 1024 messages. A page whose messages
+// have all arrived is freed, so memory grows only with the messages in flight or lost.
 type SharedChecker struct {
 	publishers []bitmap
 	bound      int64
 	pages      atomic.Int64 // held now
-	mu         sync.Mutex   // guards directories and the making of pages
+	mu         sync.Mutex   // guards directories and the creation of pages
 }
 
 type bitmap struct {
@@ -31,20 +31,19 @@ type page struct {
 	count atomic.Int32
 }
 
-// full stands for every page whose messages have all come.
+// full stands for every page whose messages have all arrived.
 var full page
 
-// NewSharedChecker makes a checker for publishers with the indices 0 to
-// publishers-1. It holds at most so many pages of 132 bytes at a time; a message
-// that would take another one is Unknown.
+// NewSharedChecker returns a checker for publishers with the indices 0 to publishers-1.
+// It holds at most the given number of pages, of 132 bytes each, at a time; a message
+// that would need another one is Unknown.
 func NewSharedChecker(publishers, pages int) *SharedChecker {
 	return &SharedChecker{publishers: make([]bitmap, publishers), bound: int64(pages)}
 }
 
-// Check judges a message that some member received from a publisher: Next is a
-// message received for the first time, Duplicate one received before, Unknown
-// one that there was no memory to follow or whose publisher is not one of the
-// plan's.
+// Check returns the outcome of a message that a member received from a publisher: Next
+// for one received for the first time, Duplicate for one received before, and Unknown
+// if there was no memory to track it or if its publisher is not one of the plan's.
 func (c *SharedChecker) Check(publisher, seq uint32) Outcome {
 	if int64(publisher) >= int64(len(c.publishers)) {
 		return Unknown
@@ -72,7 +71,7 @@ func (c *SharedChecker) Check(publisher, seq uint32) Outcome {
 	return Next
 }
 
-// Has reports whether some member has received a message.
+// Has reports whether a member has received a message.
 func (c *SharedChecker) Has(publisher, seq uint32) bool {
 	if int64(publisher) >= int64(len(c.publishers)) {
 		return false
@@ -89,7 +88,8 @@ func (b *bitmap) page(seq uint32) *page {
 	return (*dir)[seq/pageBits].Load()
 }
 
-// make is page, and makes it when there is none; nil when the bound is reached.
+// make returns the page of a message, and creates it if there is none. It returns nil
+// if the bound is reached.
 func (c *SharedChecker) make(b *bitmap, seq uint32) *page {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -102,8 +102,8 @@ func (c *SharedChecker) make(b *bitmap, seq uint32) *page {
 	i := int(seq / pageBits)
 	dir := b.dir.Load()
 	if dir == nil || i >= len(*dir) {
-		// A number far ahead, which only a message made to harm has, may not
-		// take more than the pages would.
+		// A number far ahead, which only a malicious message has, must not take more
+		// memory than the pages would.
 		if int64(i) > 32*c.bound {
 			return nil
 		}
@@ -122,14 +122,14 @@ func (c *SharedChecker) make(b *bitmap, seq uint32) *page {
 	return p
 }
 
-// Missing returns how many messages no member has received, and the first of
-// them, as Checker.Missing does. sent is how many messages a publisher has sent.
-// Messages that were Unknown count as missing. No Check may run meanwhile.
-func (c *SharedChecker) Missing(sent func(publisher uint32) uint32, examples int) (int64, []Missing) {
+// Missing returns how many messages no member has received, and the first of them, as
+// Checker.Missing does. sent returns how many messages a publisher has sent. Messages
+// that were Unknown count as missing. Check must not be called at the same time.
+func (c *SharedChecker) Missing(sent func(publisher uint32) uint32, examples int) (int64, []MissingRange) {
 	var total int64
-	var list []Missing
+	var list []MissingRange
 	for i := range c.publishers {
-		m := Missing{Subscriber: Anyone, Publisher: uint32(i)}
+		m := MissingRange{Subscriber: AnySubscriber, Publisher: uint32(i)}
 		c.publishers[i].unset(sent(m.Publisher), func(gap Span) {
 			total += gap.Len()
 			if len(list) < examples {
@@ -141,7 +141,7 @@ func (c *SharedChecker) Missing(sent func(publisher uint32) uint32, examples int
 	return total, list
 }
 
-// unset calls f for each run of messages below n that did not come.
+// unset calls f for each run of messages below n that did not arrive.
 func (b *bitmap) unset(n uint32, f func(Span)) {
 	for seq := uint64(0); seq < uint64(n); {
 		from := b.find(seq, uint64(n), false)
@@ -153,8 +153,8 @@ func (b *bitmap) unset(n uint32, f func(Span)) {
 	}
 }
 
-// find is the first number from seq on and below n that has come, or that has
-// not; n when there is none.
+// find returns the first number from seq on and below n that has arrived, or that has
+// not, depending on come. It returns n if there is none.
 func (b *bitmap) find(seq, n uint64, come bool) uint64 {
 	for seq < n {
 		p := b.page(uint32(seq))

@@ -28,7 +28,7 @@ func TestSharedCheckerIsExact(t *testing.T) {
 			}
 		}
 		n := rapid.Uint32Range(0, 9000).Draw(t, "sent")
-		var want []Missing
+		var want []MissingRange
 		var wantTotal int64
 		for p := range uint32(3) {
 			open := false
@@ -41,7 +41,7 @@ func TestSharedCheckerIsExact(t *testing.T) {
 				if open {
 					want[len(want)-1].To = seq
 				} else {
-					want = append(want, Missing{Anyone, p, seq, seq})
+					want = append(want, MissingRange{AnySubscriber, p, seq, seq})
 				}
 				open = true
 			}
@@ -53,8 +53,8 @@ func TestSharedCheckerIsExact(t *testing.T) {
 	})
 }
 
-// TestSharedCheckerAcrossLoops: members in several loops receive every message
-// twice; each is the first exactly once, and full pages are let go.
+// TestSharedCheckerAcrossLoops: members in several loops receive every message twice.
+// Each is the first exactly once, and full pages are freed.
 func TestSharedCheckerAcrossLoops(t *testing.T) {
 	const n = 20 * pageBits
 	c := NewSharedChecker(2, 100)

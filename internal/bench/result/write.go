@@ -8,8 +8,8 @@ import (
 	"io"
 )
 
-// The lines of a result file. Each is one JSON object; all times are in
-// nanoseconds since the epoch.
+// The lines of a result file. Each is one JSON object; all times are in nanoseconds
+// since the epoch.
 type (
 	headerLine struct {
 		Type   string  `json:"type"` // header; the first line
@@ -48,7 +48,7 @@ type (
 	}
 	endLine struct {
 		Type     string                      `json:"type"`     // end; the last line
-		Complete bool                        `json:"complete"` // every shard is there and ran its whole plan
+		Complete bool                        `json:"complete"` // all shards ran the whole plan
 		Shards   []shardEnd                  `json:"shards"`
 		Totals   map[string]map[string]int64 `json:"totals"`  // the intervals' counters added up
 		Samples  int64                       `json:"samples"` // in all their histograms
@@ -56,21 +56,21 @@ type (
 		Check    string                      `json:"check,omitempty"` // of all lines before this one
 	}
 	shardEnd struct {
-		Shard     int       `json:"shard"`
-		AtNS      int64     `json:"at_ns"`
-		Complete  bool      `json:"complete"`
-		Reason    string    `json:"reason,omitempty"`
-		Forgotten int64     `json:"forgotten,omitempty"`
-		Missing   []Missing `json:"missing,omitempty"`
+		Shard     int            `json:"shard"`
+		AtNS      int64          `json:"at_ns"`
+		Complete  bool           `json:"complete"`
+		Reason    string         `json:"reason,omitempty"`
+		Forgotten int64          `json:"forgotten,omitempty"`
+		Missing   []MissingRange `json:"missing,omitempty"`
 	}
 )
 
-// Writer writes a result file while the run goes on: every call writes whole
-// lines at once, so that a run that is killed leaves a readable file.
+// Writer writes a result file during the run. Every call writes whole lines at once, so
+// that a run that is killed leaves a readable file.
 //
-// When writing fails, the call that fails returns the error. Later ones do
-// nothing and return nil, so that the run goes on and the user is told once; Err
-// goes on to tell. A Writer is not safe for concurrent use.
+// If writing fails, the call that fails returns the error. Later calls do nothing and
+// return nil, so that the run continues and the error is reported once; Err keeps
+// returning it. A Writer is not safe for concurrent use.
 type Writer struct {
 	w       io.Writer
 	err     error
@@ -80,8 +80,8 @@ type Writer struct {
 	encoder encoder
 }
 
-// lineSum is a check of the lines of a result, whatever ends them: their number, and a
-// CRC-32C of what is in them.
+// lineSum is a check of the lines of a result, independent of their line ends: their
+// number, and a CRC-32C of their contents.
 type lineSum struct {
 	lines int
 	crc   uint32
@@ -94,8 +94,8 @@ func (s *lineSum) add(line []byte) {
 
 func (s *lineSum) String() string { return fmt.Sprintf("%d-%08x", s.lines, s.crc) }
 
-// NewWriter starts the result file of one shard. The writer is usable even when
-// that fails: it does nothing, as after any error.
+// NewWriter starts the result file of one shard. The writer can be used even if that
+// fails: it then does nothing, as after any error.
 func NewWriter(w io.Writer, run Run, shard Shard) (*Writer, error) {
 	return newWriter(w, run, []Shard{shard})
 }
@@ -105,7 +105,7 @@ func newWriter(w io.Writer, run Run, shards []Shard) (*Writer, error) {
 	return writer, writer.line(headerLine{"header", Format, run.Tool, run.Plan, run.Shards, run.Repeat, run.Repeats, int64(run.Step), shards})
 }
 
-// Err is the error that ended the writing, or nil.
+// Err returns the error that ended the writing, or nil.
 func (w *Writer) Err() error { return w.err }
 
 func (w *Writer) line(v any) error {

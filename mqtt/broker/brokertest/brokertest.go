@@ -1,4 +1,4 @@
-// Package brokertest starts a development broker for the time of a test.
+// Package brokertest starts a development broker for the duration of a test.
 package brokertest
 
 import (
@@ -12,21 +12,21 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// Start runs a broker on a port of the loopback interface that the system
-// chooses. It ends with the test, which fails if a connection crashed.
+// Start runs a broker on a port of the loopback interface that the system chooses. The
+// broker stops when the test ends. The test fails if a connection crashed.
 func Start(t testing.TB) (b *broker.Broker, addr string) {
 	t.Helper()
 	return StartOn(t, "127.0.0.1:0", nil, broker.Options{})
 }
 
-// StartWith is Start with settings.
+// StartWith is Start with options.
 func StartWith(t testing.TB, o broker.Options) (b *broker.Broker, addr string) {
 	t.Helper()
 	return StartOn(t, "127.0.0.1:0", nil, o)
 }
 
-// StartOn is Start with settings and an address; cfg, unless nil, makes the
-// listener one of TLS.
+// StartOn is Start with options and an address. If cfg is not nil, the listener uses
+// TLS.
 func StartOn(t testing.TB, listen string, cfg *tls.Config, o broker.Options) (b *broker.Broker, addr string) {
 	t.Helper()
 	ln, err := transport.Listen(context.Background(), listen, cfg)
@@ -36,7 +36,7 @@ func StartOn(t testing.TB, listen string, cfg *tls.Config, o broker.Options) (b 
 	return Serve(t, ln, o), ln.Addr().String()
 }
 
-// Serve is Start with settings and a listener, which it closes. That may be one in
+// Serve is Start with options and a listener, which it closes. The listener may be in
 // memory, in a bubble of testing/synctest.
 func Serve(t testing.TB, ln net.Listener, o broker.Options) *broker.Broker {
 	next := o.Log

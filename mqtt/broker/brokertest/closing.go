@@ -8,8 +8,8 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Closing is a server that denies by closing: it ends the connection at packets that
-// Deny picks, and accepts, grants and acknowledges everything else. It keeps no
+// Closing is a server that refuses by closing: it closes the connection at packets that
+// Deny selects, and accepts, grants and acknowledges everything else. It keeps no
 // sessions and delivers nothing.
 type Closing struct {
 	Addr string
@@ -43,14 +43,14 @@ func StartClosing(t testing.TB, deny func(f packet.Frame, v packet.Version) bool
 	return c
 }
 
-// Conns is the number of connections so far.
+// Conns returns the number of connections so far.
 func (c *Closing) Conns() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.conns
 }
 
-// Taken are the payloads of messages that were acknowledged, in order.
+// Taken returns the payloads of messages that were acknowledged, in order.
 func (c *Closing) Taken() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -86,7 +86,7 @@ func (c *Closing) serve(nc net.Conn) {
 	}
 }
 
-// answer is what the server says to a packet, and whether it goes on.
+// answer returns the reply to a packet, and whether the connection stays open.
 func (c *Closing) answer(f packet.Frame, v packet.Version) (out []byte, on bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

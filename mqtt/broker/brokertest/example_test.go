@@ -7,7 +7,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 )
 
-// TestHello is a test with a broker of its own, which ends with the test.
+// TestHello is a test with its own broker, which stops when the test ends.
 func TestHello(t *testing.T) {
 	_, addr := brokertest.Start(t)
 	c, err := mqtt.Dial(t.Context(), "mqtt://"+addr, nil)
