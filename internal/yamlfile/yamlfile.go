@@ -20,6 +20,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/mqtools/mqtools/internal/spelling"
+	"github.com/mqtools/mqtools/internal/textfile"
 	"github.com/mqtools/mqtools/internal/units"
 )
 
@@ -84,11 +85,18 @@ func (n *Node) AsList() []*Node {
 	return []*Node{n}
 }
 
+// True reports whether the node is a bare true.
+func (n *Node) True() bool { return n.Bool && strings.EqualFold(n.Text, "true") }
+
 // What names the kind of the node in an error.
 func (n *Node) What() string {
 	switch {
+	case n.Kind == Mapping && len(n.Entries) == 0:
+		return "an empty mapping"
 	case n.Kind == Mapping:
 		return "a mapping"
+	case n.Kind == List && len(n.Items) == 0:
+		return "an empty list"
 	case n.Kind == List:
 		return "a list"
 	case n.Null:
@@ -235,12 +243,16 @@ func Parse(path string, data []byte) (*File, error) {
 	if len(data) > MaxSize {
 		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("has more than %d bytes", MaxSize)}
 	}
-	if err := checkText(path, data); err != nil {
+	text, err := textfile.Trim(data)
+	if err != nil {
+		return nil, &Error{Path: path, Line: 1, Column: 1, Text: err.Error()}
+	}
+	if err := checkText(path, text); err != nil {
 		return nil, err
 	}
-	doc, err := decode(data)
+	doc, err := decode(text)
 	if err != nil {
-		return nil, located(path, data, err)
+		return nil, located(path, text, err)
 	}
 	f := &File{Path: path, data: data, Root: &Node{Kind: Mapping, Line: 1, Column: 1}}
 	if doc == nil {
