@@ -23,6 +23,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/mqtools/mqtools/internal/textfile"
 	"github.com/mqtools/mqtools/internal/yamlfile"
 	"github.com/mqtools/mqtools/mqtt/auth"
 	"github.com/mqtools/mqtools/mqtt/broker"
@@ -179,12 +180,16 @@ func (r *rules) read(path string) error {
 	if err != nil {
 		return err
 	}
-	switch kindOf(data) {
+	text, err := textfile.Trim(data)
+	if err != nil {
+		text = nil // Parse refuses it
+	}
+	switch kindOf(text) {
 	case passwordFile:
-		return r.readPasswords(path, data)
+		return r.readPasswords(path, text)
 	case aclFile:
 		r.foreign = true
-		return r.readMosquittoACL(path, data)
+		return r.readMosquittoACL(path, text)
 	case mosquittoConf:
 		return fmt.Errorf("%s: this is a configuration of mosquitto: give the files that its password_file and acl_file name", path)
 	}
@@ -201,46 +206,26 @@ func parse(f *yamlfile.File) (*rules, error) {
 	return r, r.add(f)
 }
 
-func (r *rules) add(f *yamlfile.File) error {
-	for _, e := range f.Root.Entries {
-		switch e.Key.Text {
-		case "anonymous":
-			if !e.Value.Bool {
-				return f.Want(e.Value, "anonymous", "true or false")
-			}
-			r.anonymous = e.Value.Text == "true"
-		case "users":
-			if err := r.readUsers(f, e.Value); err != nil {
-				return err
-			}
-		case "acl":
-			if err := r.readACL(f, e.Value); err != nil {
-				return err
-			}
-		case "limits":
-			if err := r.readLimits(f, e.Value); err != nil {
-				return err
-			}
-		default:
-			return f.UnknownKey(e.Key, "anonymous", "users", "acl", "limits")
-		}
+func (r *rules) add(f *yamlfile.File) error { return r.schema(f).Read(f, f.Root, "") }
+
+func (r *rules) schema(f *yamlfile.File) yamlfile.Schema {
+	return yamlfile.Schema{
+		yamlfile.Bool("anonymous", &r.anonymous, "allow clients without a user name (default false)"),
+		yamlfile.Func("users", "", func(n *yamlfile.Node) error { return r.readUsers(f, n) }, "mapping of names to passwords"),
+		yamlfile.Func("acl", "", func(n *yamlfile.Node) error { return r.readACL(f, n) }, "list of rules"),
+		yamlfile.Part("limits", func() yamlfile.Schema { return r.limitKeys(f) }, "limits of the broker"),
 	}
-	return nil
 }
 
 func (r *rules) readUsers(f *yamlfile.File, n *yamlfile.Node) error {
-	if n.Kind != yamlfile.Mapping {
-		return f.Want(n, "users", "a mapping of names")
-	}
-	for _, e := range n.Entries {
+	return f.Each(n, "users", func(e yamlfile.Entry) error {
 		name, list := e.Key.Text, e.Value.AsList()
-		if name == "" {
+		switch {
+		case name == "":
 			return f.Errorf(e.Key, "a user without a name")
-		}
-		if r.knows(name) {
+		case r.knows(name):
 			return f.Errorf(e.Key, "user %q is there already", name)
-		}
-		if len(list) == 0 {
+		case len(list) == 0:
 			return f.Errorf(e.Value, "user %q has no password", name)
 		}
 		for _, item := range list {
@@ -254,13 +239,13 @@ func (r *rules) readUsers(f *yamlfile.File, n *yamlfile.Node) error {
 			r.users[name] = append(r.users[name], k)
 			r.decoy.Iterations = k.Iterations
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (r *rules) readACL(f *yamlfile.File, n *yamlfile.Node) error {
 	if n.Kind != yamlfile.List {
-		return f.Want(n, "acl", "a list of rules")
+		return f.Want(n, "acl", "a list")
 	}
 	r.hasACL = true
 	for _, item := range n.Items {
@@ -274,40 +259,30 @@ func (r *rules) readACL(f *yamlfile.File, n *yamlfile.Node) error {
 }
 
 func readRule(f *yamlfile.File, n *yamlfile.Node) (x rule, err error) {
-	if n.Kind != yamlfile.Mapping {
-		return x, f.Want(n, "rule", "a mapping")
+	return x, x.schema(f).Read(f, n, "rule")
+}
+
+func (x *rule) schema(f *yamlfile.File) yamlfile.Schema {
+	name := func(key string, p **string, doc string) yamlfile.Field {
+		return yamlfile.Var(key, "NAME", p, func(n *yamlfile.Node) (*string, error) {
+			text, err := f.Text(n, key)
+			return &text, err
+		}, doc)
 	}
-	for _, e := range n.Entries {
-		v := e.Value
-		if v.Kind != yamlfile.Scalar || v.Null {
-			return x, f.Want(v, yamlfile.ShownKey(e.Key.Text), "a text")
-		}
-		switch e.Key.Text {
-		case "user":
-			x.user = &v.Text
-		case "client":
-			x.client = &v.Text
-		case "topic":
-			plain := strings.NewReplacer("%u", "u", "%c", "c").Replace(v.Text)
-			_, _, shared := topic.ParseShare(plain)
-			if err := topic.ValidateFilter(plain); err != nil || shared {
-				return x, f.Invalid(v, "topic", "value", "want a topic filter without $share")
+	return yamlfile.Schema{
+		name("user", &x.user, "user that the rule is about (default: every client)"),
+		name("client", &x.client, "client ID that the rule is about (default: every client)"),
+		yamlfile.Var("topic", "FILTER", &x.filter, func(n *yamlfile.Node) (string, error) {
+			text, err := f.Text(n, "topic")
+			plain := strings.NewReplacer("%u", "u", "%c", "c").Replace(text)
+			if _, _, shared := topic.ParseShare(plain); err == nil && (shared || topic.ValidateFilter(plain) != nil) {
+				err = f.Invalid(n, "topic", "value", "want a topic filter without $share")
 			}
-			x.filter = v.Text
-		case "access":
-			a, ok := accesses[v.Text]
-			if !ok {
-				return x, f.Invalid(v, "access", "value", "want read, write, readwrite or deny")
-			}
-			x.access = a
-		default:
-			return x, f.UnknownKey(e.Key, "user", "client", "topic", "access")
-		}
+			return text, err
+		}, "topics that the rule is about; %u is the user name, %c the client ID").Needed(),
+		yamlfile.Var("access", strings.Join(accessWords, "|"), &x.access, func(n *yamlfile.Node) (access, error) {
+			i, err := f.Word(n, "access", accessWords...)
+			return accesses[accessWords[i]], err
+		}, "what the rule allows").Needed(),
 	}
-	for _, key := range [...]string{"topic", "access"} {
-		if n.Get(key) == nil {
-			return x, f.Errorf(n, "rule: %s is missing", key)
-		}
-	}
-	return x, nil
 }

@@ -15,6 +15,9 @@ const (
 	write
 )
 
+// accessWords are the words of accesses, in the order of the manual.
+var accessWords = []string{"read", "write", "readwrite", "deny"}
+
 var accesses = map[string]access{"deny": deny, "read": read, "write": write, "readwrite": read | write}
 
 // rule is one line of the list. The first rule that is about a user, a client

@@ -201,37 +201,41 @@ func (f ConfigFile) Place(n *yamlfile.Node) string {
 // in use too. What a part in use says is checked against the options of the
 // running tool when it is read.
 func (f ConfigFile) Check() error {
-	words := []string{keyDefaults}
-	for _, t := range toolKeys {
-		words = append(words, t.key)
+	err := f.schema().Read(f.File, f.Root, "")
+	e, ok := errors.AsType[*yamlfile.Error](err)
+	if !ok {
+		return err
 	}
-	words = append(words, KeyContexts, KeyCurrent)
-	for _, e := range f.Root.Entries {
-		key := e.Key.Text
-		var err error
-		switch tool := slices.IndexFunc(toolKeys[:], func(t toolKey) bool { return t.key == key }); {
-		case key == keyDefaults:
-			_, err = f.Part(e.Value, key, All, 0)
-		case tool >= 0:
-			_, err = f.Part(e.Value, key, toolKeys[tool].bit, 0)
-		case key == KeyContexts:
-			err = f.checkContexts(e.Value)
-		case key == KeyCurrent:
-			if e.Value.Kind != yamlfile.Scalar || e.Value.Null || e.Value.Text == "" {
-				return f.want(e.Value, key, "the name of a context")
-			}
-		default:
-			u := usageOf(f.UnknownKey(e.Key, words...))
-			if Table(All).Find("--"+key) != nil {
-				return u.WithHint("options go below %s:, the name of a tool, or a context", keyDefaults)
-			}
-			return u
+	u := usageOf(e)
+	for _, at := range f.Root.Entries {
+		key := at.Key.Text
+		if at.Key.Line == e.Line && at.Key.Column == e.Column && f.schema().Find(key) == nil && Table(All).Find("--"+key) != nil {
+			return u.WithHint("options go below %s:, the name of a tool, or a context", keyDefaults)
 		}
-		if err != nil {
+	}
+	return u
+}
+
+// schema returns the keys of a file.
+func (f ConfigFile) schema() yamlfile.Schema {
+	part := func(key string, tools ToolSet, doc string) yamlfile.Field {
+		return yamlfile.Func(key, "", func(n *yamlfile.Node) error {
+			_, err := f.Part(n, key, tools, 0)
 			return err
-		}
+		}, doc)
 	}
-	return nil
+	s := yamlfile.Schema{part(keyDefaults, All, "options of all tools")}
+	for _, t := range toolKeys {
+		s = append(s, part(t.key, t.bit, "options of "+t.key))
+	}
+	return append(s,
+		yamlfile.Func(KeyContexts, "", f.checkContexts, "mapping of names to the options of a context"),
+		yamlfile.Func(KeyCurrent, "NAME", func(n *yamlfile.Node) error {
+			if n.Kind != yamlfile.Scalar || n.Null || n.Text == "" {
+				return f.Want(n, KeyCurrent, "the name of a context")
+			}
+			return nil
+		}, "context to use by default"))
 }
 
 func (f ConfigFile) checkContexts(n *yamlfile.Node) error {
@@ -279,7 +283,7 @@ func (f ConfigFile) Part(n *yamlfile.Node, name string, tools, running ToolSet) 
 		return nil, nil
 	}
 	if n.Kind != yamlfile.Mapping {
-		return nil, f.want(n, name, "options")
+		return nil, f.want(n, name, "a mapping")
 	}
 	table := Table(tools)
 	var all []Use
@@ -357,10 +361,7 @@ func (f ConfigFile) option(o *Option, n *yamlfile.Node) ([]Use, error) {
 		uses = append(uses, Use{Opt: o, Raw: raw, Place: place})
 		return scratch.Set(place+": "+o.Name, raw)
 	}
-	wants := o.Placeholder
-	if o.Type == TypeBool {
-		wants = "true or false"
-	}
+	wants := o.wants()
 	switch {
 	case n.Kind == yamlfile.Mapping || n.Null:
 		return nil, f.want(n, o.Name, wants)
@@ -369,10 +370,8 @@ func (f ConfigFile) option(o *Option, n *yamlfile.Node) ([]Use, error) {
 			return nil, nil
 		}
 		return uses, add(n, "")
-	case n.Kind == yamlfile.List && len(n.Items) == 0:
-		return nil, f.usage(n, "%s: the list is empty", o.Name)
-	case n.Kind == yamlfile.List && !o.Repeat:
-		return nil, f.want(n, o.Name, "one "+wants)
+	case n.Kind == yamlfile.List && (len(n.Items) == 0 || !o.Repeat):
+		return nil, f.want(n, o.Name, wants)
 	}
 	items := n.Items
 	if n.Kind == yamlfile.Scalar || o.Type == TypeProperty && isWords(n) {
@@ -397,6 +396,25 @@ func (f ConfigFile) option(o *Option, n *yamlfile.Node) ([]Use, error) {
 		}
 	}
 	return uses, nil
+}
+
+// wants names the kind of value that the option has, for the error of a node of another kind.
+func (o *Option) wants() string {
+	switch o.Type {
+	case TypeBool:
+		return "true or false"
+	case TypeInt:
+		return strings.TrimPrefix(o.wantNumber(nil).Error(), "want ")
+	case TypeDuration:
+		return "a duration"
+	case TypeSize:
+		return "a size"
+	case TypeChoice:
+		return o.choiceWords()
+	case TypeProperty:
+		return o.Placeholder
+	}
+	return "a text"
 }
 
 // isWords reports whether a list is the words of one property: the first is the

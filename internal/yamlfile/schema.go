@@ -90,6 +90,17 @@ func (s Schema) Keys() []string {
 	return keys
 }
 
+// Find returns the field of a key, or nil.
+func (s Schema) Find(key string) *Field {
+	if i := slices.IndexFunc(s, func(x Field) bool { return x.Key == key }); i >= 0 {
+		return &s[i]
+	}
+	return nil
+}
+
+// Read sets the variable of the field to the value n.
+func (x *Field) Read(f *File, n *Node) error { return x.set(f, n) }
+
 // Read sets the variables of the keys that the mapping n has, in the order of the file.
 // name is what n belongs to in errors, or "" for a whole file. Read returns the first
 // error: n is not a mapping, a key is unknown or missing, or a value is not valid.
@@ -98,11 +109,11 @@ func (s Schema) Read(f *File, n *Node, name string) error {
 		return f.Want(n, name, "a mapping")
 	}
 	for _, e := range n.Entries {
-		i := slices.IndexFunc(s, func(x Field) bool { return x.Key == e.Key.Text })
-		if i < 0 {
+		x := s.Find(e.Key.Text)
+		if x == nil {
 			return f.UnknownKey(e.Key, s.Keys()...)
 		}
-		if err := s[i].set(f, e.Value); err != nil {
+		if err := x.set(f, e.Value); err != nil {
 			return err
 		}
 	}
@@ -268,6 +279,19 @@ func Word[T ~int | ~uint8](key string, p *T, words []string, doc string) Field {
 	})
 	x.get = func() any { return words[*p] }
 	return x
+}
+
+// Each calls read for each entry of a mapping of names, until it returns an error.
+func (f *File) Each(n *Node, name string, read func(e Entry) error) error {
+	if n.Kind != Mapping {
+		return f.Want(n, name, "a mapping of names")
+	}
+	for _, e := range n.Entries {
+		if err := read(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Missing returns the error of a mapping that lacks a key. name is as for Read.

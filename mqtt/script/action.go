@@ -1,6 +1,8 @@
 package script
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/units"
@@ -53,6 +55,12 @@ func (a *Action) String() string {
 // failures are the words for Fails beside the names of reason codes.
 var failures = [...]string{"refused", "not sent", "in doubt", "kept", "lost"}
 
+// actions are the verbs, and the packets that their fields describe; 0 for none.
+var actions = map[string]packet.Type{
+	"connect": packet.CONNECT, "publish": packet.PUBLISH, "receive": packet.PUBLISH, "subscribe": packet.SUBSCRIBE,
+	"unsubscribe": packet.UNSUBSCRIBE, "disconnect": packet.DISCONNECT, "ping": 0, "abort": 0, "ended": 0, "pause": 0,
+}
+
 // action reads one action: a verb, or a mapping of the verb to its fields.
 func (p *parser) action(n *yamlfile.Node) (Action, error) {
 	a := Action{Place: place(p.file.Path, n), Times: 1}
@@ -76,27 +84,15 @@ func (p *parser) action(n *yamlfile.Node) (Action, error) {
 		key, v := n.Entries[i].Key, n.Entries[i].Value
 		var err error
 		verb := key.Text
-		typ := packet.Type(0)
-		switch verb {
-		case "fails":
-			a.Fails, err = p.failure(v)
-			if err != nil {
+		if verb == "fails" {
+			if a.Fails, err = p.failure(v); err != nil {
 				return a, err
 			}
 			continue
-		case "connect":
-			typ = packet.CONNECT
-		case "publish", "receive":
-			typ = packet.PUBLISH
-		case "subscribe":
-			typ = packet.SUBSCRIBE
-		case "unsubscribe":
-			typ = packet.UNSUBSCRIBE
-		case "disconnect":
-			typ = packet.DISCONNECT
-		case "ping", "abort", "ended", "pause":
-		default:
-			return a, p.file.UnknownKey(key)
+		}
+		typ, known := actions[verb]
+		if !known {
+			return a, p.file.UnknownKey(key, append(slices.Sorted(maps.Keys(actions)), "fails")...)
 		}
 		if a.Verb != "" {
 			return a, p.errorf(key, "%s and %s are two actions", a.Verb, verb)
@@ -137,34 +133,35 @@ func (p *parser) failure(n *yamlfile.Node) (string, error) {
 	return "", p.invalid(n, "fails", units.OrList(append(failures[:], "the name of a reason code")...))
 }
 
+// extras returns the keys of an action that are not fields of its packet.
+func (p *parser) extras(a *Action) yamlfile.Schema {
+	switch a.Verb {
+	case "publish":
+		return yamlfile.Schema{
+			numeral(p, "times", &a.Times, 1, maxRounds, "number of messages (default 1)"),
+			p.switched("wait", "false", &a.Async, "don't wait for the acknowledgment"),
+		}
+	case "connect":
+		return yamlfile.Schema{
+			p.span("reconnect", &a.Reconnect, "wait before each attempt to reconnect; without it none is made"),
+			p.switched("fallback", "true", &a.Fallback, "use MQTT 3.1.1 where 5.0 is not known"),
+			numeral(p, "send-aliases", &a.SendAliases, 1, 65535, "topic aliases that the client may use"),
+			numeral(p, "max-inflight", &a.MaxInflight, 1, 65535, "most unacknowledged messages"),
+		}
+	}
+	return nil
+}
+
 // packetAction reads the fields of an action that is about a packet.
 func (p *parser) packetAction(a *Action, verb string, typ packet.Type, n *yamlfile.Node) (err error) {
 	a.Verb = verb
-	r := fieldReader{p: p, typ: typ, send: verb != "receive"}
+	extras := p.extras(a)
+	r := fieldReader{p: p, typ: typ, send: verb != "receive", also: extras.Keys()}
 	for i := range n.Entries {
 		e := &n.Entries[i]
-		switch key := verb + " " + e.Key.Text; key {
-		case "publish times":
-			a.Times, err = p.count(e.Value, maxRounds)
-		case "publish wait":
-			if e.Value.Text != "false" {
-				return p.invalid(e.Value, "wait", "false")
-			}
-			a.Async = true
-		case "connect reconnect":
-			a.Reconnect, err = p.duration(e.Value, e.Key.Text)
-		case "connect fallback":
-			if e.Value.Text != "true" {
-				return p.invalid(e.Value, "fallback", "true")
-			}
-			a.Fallback = true
-		case "connect send-aliases":
-			var k int
-			k, err = p.count(e.Value, 65535)
-			a.SendAliases = uint16(k)
-		case "connect max-inflight":
-			a.MaxInflight, err = p.count(e.Value, 65535)
-		default:
+		if x := extras.Find(e.Key.Text); x != nil {
+			err = x.Read(p.file, e.Value)
+		} else {
 			err = r.one(e)
 		}
 		if err != nil {

@@ -18,8 +18,9 @@ type fieldReader struct {
 	typ  packet.Type
 	send bool // to be sent, not expected: one value each, and no absence
 	out  []field
-	list bool // filters has been seen
-	flat bool // filter or one of its options has been seen
+	list bool     // filters has been seen
+	flat bool     // filter or one of its options has been seen
+	also []string // other keys that may stand here, for errors
 }
 
 // one reads the field of an entry.
@@ -51,7 +52,7 @@ func (r *fieldReader) one(e *yamlfile.Entry) error {
 
 // keys are those that a packet may have.
 func (r *fieldReader) keys() []string {
-	all := append(names(specs(r.typ)), properties(r.typ)...)
+	all := slices.Concat(names(specs(r.typ)), properties(r.typ), r.also)
 	switch r.typ {
 	case packet.CONNECT:
 		return append(all, "will")
@@ -91,7 +92,7 @@ func (r *fieldReader) scalar(s spec, name string, prop packet.PropertyID, n *yam
 			return r.p.errorf(n, "%s: a list of alternatives can be expected, not sent", name)
 		}
 		if len(items) == 0 {
-			return r.p.errorf(n, "%s: the list of alternatives is empty", name)
+			return r.p.want(n, name, "a list of alternatives")
 		}
 	} else if ref, ok := variable(n); ok {
 		f.ref = ref
@@ -221,7 +222,7 @@ func (r *fieldReader) filters(e *yamlfile.Entry) error {
 	r.list = true
 	n := e.Value
 	if n.Kind != yamlfile.List || len(n.Items) == 0 {
-		return r.p.errorf(n, "filters: want a list, not an empty one")
+		return r.p.want(n, "filters", "a list")
 	}
 	r.add(n, "filters", 0, value{n: uint64(len(n.Items))})
 	for i, item := range n.Items {
@@ -236,7 +237,7 @@ func (r *fieldReader) filters(e *yamlfile.Entry) error {
 			return r.p.want(item, "filters", "a topic filter")
 		}
 		if item.Get("filter") == nil {
-			return r.p.errorf(item, "filter is missing")
+			return r.p.file.Missing(item, "filters", "filter")
 		}
 		for k := range item.Entries {
 			sub := &item.Entries[k]
@@ -378,7 +379,7 @@ func (p *parser) text(name string, n *yamlfile.Node) ([]byte, error) {
 	if unit == nil || times == nil || unit.Value.Kind != yamlfile.Scalar {
 		return nil, p.errorf(n, "%s: want a text, {hex: BYTES} or {repeat: TEXT, times: N}", name)
 	}
-	count, err := p.count(times.Value, 1<<24)
+	count, err := p.number(times.Value, "times", 1, 1<<24)
 	if err != nil {
 		return nil, err
 	}

@@ -206,11 +206,8 @@ func (r *reader) readProperties(n *yamlfile.Node, p *Publish) error {
 }
 
 func (r *reader) readUserProperties(n *yamlfile.Node, p *Publish) error {
-	if n.Kind != yamlfile.Mapping {
-		return r.Want(n, "user", "a mapping of names")
-	}
 	var all object
-	for _, e := range n.Entries {
+	err := r.Each(n, "user", func(e yamlfile.Entry) error {
 		v, err := r.Text(e.Value, "user property")
 		if err != nil {
 			return err
@@ -219,9 +216,10 @@ func (r *reader) readUserProperties(n *yamlfile.Node, p *Publish) error {
 			return r.Errorf(e.Key, "user property: %v", err)
 		}
 		all = append(all, pair{e.Key.Text, v})
-	}
+		return nil
+	})
 	p.properties = append(p.properties, pair{"user", all})
-	return nil
+	return err
 }
 
 func (r *reader) readSubscribe(n *yamlfile.Node, g *Group) (err error) {
