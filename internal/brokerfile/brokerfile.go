@@ -1,5 +1,5 @@
-// Package brokerfile reads the users and access rules of the development
-// broker from a YAML file, and makes broker.Options of them:
+// Package brokerfile reads the users, access rules and limits of the development broker from a
+// YAML file, and sets broker.Options from them:
 //
 //	anonymous: false
 //	users:
@@ -11,9 +11,9 @@
 //	limits:
 //	  connections: 5000
 //
-// The first rule that is about a client and a topic decides, and what no rule
-// is about is denied; without acl everything is allowed. The files of mosquitto's
-// password_file and acl_file are read too.
+// The first rule that matches a client and a topic decides; a topic that no rule matches is
+// denied. Without acl everything is allowed. The files of mosquitto's password_file and acl_file
+// can be read instead.
 package brokerfile
 
 import (
@@ -30,28 +30,28 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// File is a file in force. Its methods may be called from any goroutine.
+// File is a users file in force. Its methods are safe for concurrent use.
 type File struct {
 	paths  []string
-	limits map[string]int // in force, those of the start
+	limits map[string]int // those in force, read at startup
 	rules  atomic.Pointer[rules]
 }
 
-// rules are the content of a file; never changed.
+// rules is the content of a file. It is never modified after it has been read.
 type rules struct {
 	anonymous bool
 	users     map[string][]auth.Keys
-	hashed    map[string]hashed // users of mosquitto's files
-	foreign   bool              // there is a list of rules of mosquitto's
+	hashed    map[string]hashed // users of mosquitto's password files
+	foreign   bool              // an acl_file of mosquitto was read
 	hasACL    bool
 	acl       []rule
 	limits    map[string]int
-	decoy     auth.Keys // for SCRAM by users that there are not
+	decoy     auth.Keys // for SCRAM with unknown user names
 	judged    *verdicts
 }
 
-// Open reads one file, or several that together are one. The error of one that is
-// not understood has its place, path:line:column.
+// Open reads one file, or several files that together are one. An error in the content of a file
+// begins with its place, path:line:column.
 func Open(paths ...string) (*File, error) {
 	r, err := load(paths)
 	if err != nil {
@@ -62,15 +62,15 @@ func Open(paths ...string) (*File, error) {
 	return f, nil
 }
 
-// HoldsHashes reports whether there are users, whose passwords can be guessed by whoever
-// reads their hashes.
+// HoldsHashes reports whether the file has users. Anyone who can read their hashes can guess
+// passwords.
 func (f *File) HoldsHashes() bool {
 	r := f.rules.Load()
 	return len(r.users)+len(r.hashed) > 0
 }
 
-// Apply sets the hooks of o: Authenticate and Recall, AuthMethods and Authorize;
-// DenyTime; and the limits of the file.
+// Apply sets these fields of o: the hooks Authenticate, Recall, AuthMethods and Authorize,
+// DenyTime, and the limits of the file.
 func (f *File) Apply(o *broker.Options) error {
 	for _, l := range limits {
 		if n, has := f.limits[l.key]; has {
@@ -93,11 +93,10 @@ func (f *File) Apply(o *broker.Options) error {
 	return nil
 }
 
-// Reload reads the file again. If it is not understood, the rules stay as
-// they were. Else b ends the connections of users that are no longer there or
-// have another password, and the subscriptions that are no longer allowed. The
-// limits stay as they were, and kept tells that the file has others: they are for
-// the next start.
+// Reload reads the file again. On an error the rules stay as they were. Otherwise b closes the
+// connections of users that were removed or have another password, and ends the subscriptions that
+// are no longer allowed. The limits stay as they were until the next start; kept reports whether
+// the file has other limits.
 func (f *File) Reload(b *broker.Broker) (kept bool, err error) {
 	r, err := load(f.paths)
 	if err != nil {
@@ -110,22 +109,22 @@ func (f *File) Reload(b *broker.Broker) (kept bool, err error) {
 	return !maps.Equal(f.limits, r.limits), nil
 }
 
-// keeps reports whether a user of older rules is one of these.
+// keeps reports whether a user of the older rules still has the same password.
 func (r *rules) keeps(old *rules, username string) bool {
 	if username == "" {
 		return r.anonymous
 	}
-	// Who was not there came by a certificate.
+	// A user that the older rules did not have came by a certificate.
 	return !old.knows(username) || old.hashed[username] == r.hashed[username] && same(old.users[username], r.users[username])
 }
 
-// knows reports whether there is a user.
+// knows reports whether the rules have a user.
 func (r *rules) knows(name string) bool {
 	_, has := r.hashed[name]
 	return has || len(r.users[name]) > 0
 }
 
-// matches reports whether a user that is known has a password.
+// matches reports whether password is that of a known user.
 func (r *rules) matches(name, password string) bool {
 	if h, has := r.hashed[name]; has {
 		return h.matches(password)
@@ -145,8 +144,8 @@ func same(a, b []auth.Keys) bool {
 	return true
 }
 
-// keys are a user's of a method; those of somebody else beside false tell the
-// iterations.
+// keys returns the keys of a user for a method. For an unknown user it returns the decoy, whose
+// iterations look real, and false.
 func (r *rules) keys(user, method string) (auth.Keys, bool) {
 	for _, k := range r.users[user] {
 		if k.Method == method {
@@ -174,7 +173,7 @@ func newRules() *rules {
 		decoy: auth.Keys{Method: "SCRAM-SHA-512", Salt: []byte("nobody"), Iterations: auth.DefaultIterations, StoredKey: make([]byte, 64), ServerKey: make([]byte, 64)}}
 }
 
-// read adds what a file says.
+// read adds the content of a file to the rules.
 func (r *rules) read(path string) error {
 	data, err := yamlfile.ReadText(path)
 	if err != nil {
@@ -182,7 +181,7 @@ func (r *rules) read(path string) error {
 	}
 	text, err := textfile.Trim(data)
 	if err != nil {
-		text = nil // Parse refuses it
+		text = nil // Parse returns the error
 	}
 	switch kindOf(text) {
 	case passwordFile:
@@ -200,7 +199,7 @@ func (r *rules) read(path string) error {
 	return r.add(f)
 }
 
-// parse is the rules of one YAML file.
+// parse returns the rules of one YAML file.
 func parse(f *yamlfile.File) (*rules, error) {
 	r := newRules()
 	return r, r.add(f)
@@ -233,7 +232,7 @@ func (r *rules) readUsers(f *yamlfile.File, n *yamlfile.Node) error {
 				return f.Want(item, "password of "+strconv.Quote(name), "what --hash-password prints")
 			}
 			k, err := auth.ParseKeys(item.Text)
-			if err != nil { // which does not repeat what may be a password
+			if err != nil { // err does not repeat what may be a password
 				return f.Errorf(item, "the password of %q is not what --hash-password prints: %v", name, err)
 			}
 			r.users[name] = append(r.users[name], k)

@@ -8,7 +8,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/broker"
 )
 
-// limit is a key of limits: its largest value, and the setting.
+// limit is a key of limits, its largest value, and the option that it sets.
 type limit struct {
 	key     string
 	most    int
@@ -17,8 +17,8 @@ type limit struct {
 	set     func(o *broker.Options, n int)
 }
 
-// DefaultSessionExpiry is how long a session of an absent client stays with
-// --serve unless a file says otherwise: nobody cleans up after a broker's users.
+// DefaultSessionExpiry is how long --serve keeps the session of an absent client unless the file
+// has a limit: a broker without an expiry collects sessions forever.
 const DefaultSessionExpiry = 7 * 24 * time.Hour
 
 const many = 1<<31 - 1

@@ -1,9 +1,9 @@
-// Package conformance reads the conformance record: every normative statement
-// of MQTT 3.1.1 and 5.0, whom it binds, and what shows it.
+// Package conformance reads the conformance record: every normative statement of MQTT 3.1.1 and
+// 5.0, the roles that it binds, and the proofs that the project keeps it.
 //
-// The record is scripts/conformance.yaml. Whom a statement binds and why
-// something cannot be shown stands there alone; which scripts show a statement
-// stands in their heads (shows:) and is written into the record from there.
+// The record is scripts/conformance.yaml. It is the only place for the roles and for the reasons
+// why a statement cannot be shown. The scripts that show a statement name it in their head
+// (shows:); the tool conformance copies them into the record.
 package conformance
 
 import (
@@ -15,10 +15,10 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Path is where the record is, in the repository.
+// Path is the path of the record in the repository.
 const Path = "scripts/conformance.yaml"
 
-// Role is whom a statement binds.
+// Role is a role that a statement binds.
 type Role uint8
 
 // The roles.
@@ -30,10 +30,10 @@ const (
 
 var roleNames = [roles]string{"client", "server"}
 
-// String is the role as the specification calls it.
+// String returns the role as the specification calls it.
 func (r Role) String() string { return roleNames[r] }
 
-// folders have the scripts that test a role.
+// folders are the folders of the scripts that test a role.
 var folders = [roles]string{"scripts/client", "scripts/broker"}
 
 // Record is the whole record, in the order of the file.
@@ -41,13 +41,13 @@ type Record struct {
 	Reasons  []Reason
 	Versions []Version
 
-	head string // the comment that the file begins with
+	head string // the comment at the beginning of the file
 }
 
 // Reason is a kind of reason why a statement cannot be shown.
 type Reason struct{ Name, Says string }
 
-// Version has the statements of a version of the protocol.
+// Version is a version of the protocol and its statements.
 type Version struct {
 	Version    packet.Version
 	Statements []Statement
@@ -56,22 +56,21 @@ type Version struct {
 // Statement is a normative statement of a specification.
 type Statement struct {
 	ID     string // "MQTT-3.3.1-2"
-	Says   string // in a few words that are not the specification's
+	Says   string // a summary, not the words of the specification
 	Binds  [roles]bool
 	Proofs [roles]Proof
 }
 
-// Proof is what shows a statement for a role: scripts and tests, or a reason
-// why there are none.
+// Proof is what shows a statement for a role: scripts and tests, or a reason why there are none.
 type Proof struct {
 	Scripts []string // their names without .yaml
 	Tests   []string // as mqtt/broker.TestScripts
 
-	Reason string // the name of one of the record's
-	Why    string // in words
+	Reason string // the name of a Reason of the record
+	Why    string // explains Reason
 }
 
-// Parse reads a record; path is for errors.
+// Parse parses a record. path is for errors.
 func Parse(path string, data []byte) (*Record, error) {
 	f, err := yamlfile.Parse(path, data)
 	if err != nil {
@@ -113,7 +112,7 @@ func (r *Record) schema(f *yamlfile.File) yamlfile.Schema {
 	return s
 }
 
-// comment is the comment that a file begins with.
+// comment returns the comment at the beginning of a file.
 func comment(s string) string {
 	end := 0
 	for line := range strings.Lines(s) {
@@ -166,10 +165,10 @@ func (p *Proof) read(f *yamlfile.File, n *yamlfile.Node, name string) (err error
 	return f.Want(n, name, "a list of scripts and tests, or {REASON: words}")
 }
 
-// width is how long, in bytes, a line of scripts may be.
+// width is the maximum length of a line of scripts, in bytes.
 const width = 100
 
-// Text is the record as its file has it.
+// Text returns the record as its file has it.
 func (r *Record) Text() []byte {
 	var b strings.Builder
 	b.WriteString(r.head)

@@ -26,14 +26,14 @@ type Schema []Field
 // Field is one key of a mapping. The zero Field is not usable.
 type Field struct {
 	Key  string
-	Type string // what the manual calls the value, such as DURATION; "" for other forms
-	Doc  string // what the value means, for the manual
+	Type string // the placeholder in the manual, such as DURATION; "" for other forms
+	Doc  string // the meaning of the value, for the manual
 
 	Inner func() Schema // the keys of a value that is a mapping; nil for other values
 
 	set    func(f *File, n *Node) error
 	get    func() any  // nil: the key is never written
-	zero   func() bool // nil: as get's value
+	zero   func() bool // nil: compare the value of get
 	needed bool
 	sparse bool
 }
@@ -50,8 +50,8 @@ func (x Field) Sparse() Field {
 	return x
 }
 
-// Or returns the field as one that short may read in its place. short reports whether it has
-// read n.
+// Or returns the field with a short form. short reads the value and reports true, or reports false
+// to have it read as before.
 func (x Field) Or(short func(n *Node) bool) Field {
 	set := x.set
 	x.set = func(f *File, n *Node) error {
@@ -63,13 +63,14 @@ func (x Field) Or(short func(n *Node) bool) Field {
 	return x
 }
 
-// Writing returns the field as one whose value get returns; nil leaves out the key.
+// Writing returns the field with get as the source of the value that is written. If get is nil or
+// returns nil, the key is not written.
 func (x Field) Writing(get func() any) Field {
 	x.get, x.zero = get, nil
 	return x
 }
 
-// Before returns the field as one whose value first looks at before it is read.
+// Before returns the field with a check: its value is read only if first returns nil.
 func (x Field) Before(first func(n *Node) error) Field {
 	set := x.set
 	x.set = func(f *File, n *Node) error {
@@ -169,7 +170,8 @@ func (s Schema) Manual() string {
 	return b.String()
 }
 
-// Part returns a field that is a mapping. schema is called to read, to write and to print it.
+// Part returns a field that is a mapping. schema is called whenever the mapping is read, written
+// or printed.
 func Part(key string, schema func() Schema, doc string) Field {
 	return Field{Key: key, Doc: doc, Inner: schema,
 		set: func(f *File, n *Node) error { return schema().Read(f, n, key) },
@@ -177,8 +179,8 @@ func Part(key string, schema func() Schema, doc string) Field {
 	}
 }
 
-// Optional returns a field that is a mapping, read into *p, which is nil without it. fresh is
-// its value before. schema is as for Part.
+// Optional returns a field that is a mapping, for which *p stays nil if the key is missing. fresh
+// is the value before the mapping is read. schema is as for Part.
 func Optional[T any](key string, p **T, fresh T, schema func(*T) Schema, doc string) Field {
 	return Field{Key: key, Doc: doc,
 		Inner: func() Schema {
@@ -199,17 +201,17 @@ func Optional[T any](key string, p **T, fresh T, schema func(*T) Schema, doc str
 	}
 }
 
-// Func returns a field that set reads. The manual calls its value kind.
+// Func returns a field that set reads. kind is its Type.
 func Func(key, kind string, set func(n *Node) error, doc string) Field {
 	return Field{Key: key, Type: kind, Doc: doc, set: func(_ *File, n *Node) error { return set(n) }}
 }
 
-// Var returns a field whose value read returns. The manual calls the value kind.
+// Var returns a field that is set to the value that read returns. kind is its Type.
 func Var[T any](key, kind string, p *T, read func(n *Node) (T, error), doc string) Field {
 	return variable(key, kind, doc, p, func(_ *File, n *Node) (T, error) { return read(n) })
 }
 
-// variable returns a field of a variable that read reads.
+// variable returns a field that sets *p to the value that read returns.
 func variable[T any](key, kind, doc string, p *T, read func(f *File, n *Node) (T, error)) Field {
 	return Field{Key: key, Type: kind, Doc: doc,
 		set: func(f *File, n *Node) error {

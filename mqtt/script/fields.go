@@ -16,11 +16,11 @@ import (
 type fieldReader struct {
 	p    *parser
 	typ  packet.Type
-	send bool // to be sent, not expected: one value each, and no absence
+	send bool // the packet is sent: every field has exactly one value
 	out  []field
-	list bool     // filters has been seen
-	flat bool     // filter or one of its options has been seen
-	also []string // other keys that may stand here, for errors
+	list bool     // the mapping has filters
+	flat bool     // the mapping has filter or one of its options
+	also []string // other keys of the mapping, for errors
 }
 
 // one reads the field of an entry.
@@ -50,7 +50,7 @@ func (r *fieldReader) one(e *yamlfile.Entry) error {
 	return r.p.file.UnknownKey(e.Key, r.keys()...)
 }
 
-// keys are those that a packet may have.
+// keys returns the keys that the packet may have.
 func (r *fieldReader) keys() []string {
 	all := slices.Concat(names(specs(r.typ)), properties(r.typ), r.also)
 	switch r.typ {
@@ -73,7 +73,7 @@ func names(list []spec) (all []string) {
 	return all
 }
 
-// properties are the names of those that a packet may have.
+// properties returns the names of the properties that a packet may have.
 func properties(in packet.Type) (all []string) {
 	for id := packet.PropertyID(1); id < 128; id++ {
 		if id.AllowedIn(in) {
@@ -83,7 +83,7 @@ func properties(in packet.Type) (all []string) {
 	return all
 }
 
-// scalar reads a value, or a list of what it may be.
+// scalar reads a value, or a list of alternatives.
 func (r *fieldReader) scalar(s spec, name string, prop packet.PropertyID, n *yamlfile.Node) error {
 	f := field{node: n, name: name, prop: prop}
 	items := n.AsList()
@@ -113,7 +113,7 @@ func (r *fieldReader) scalar(s spec, name string, prop packet.PropertyID, n *yam
 	return nil
 }
 
-// add appends a field that does not stand in the file as such.
+// add appends a field that is not in the file itself.
 func (r *fieldReader) add(n *yamlfile.Node, name string, prop packet.PropertyID, v value) {
 	r.out = append(r.out, field{node: n, name: name, prop: prop, vals: []value{v}})
 }
@@ -135,7 +135,7 @@ func (r *fieldReader) property(id packet.PropertyID, in packet.Type, prefix stri
 			}
 			values[i] = v
 		}
-		if !r.send { // their order means nothing
+		if !r.send { // their order has no meaning
 			slices.SortFunc(values, func(a, b value) int { return cmp.Compare(a.n, b.n) })
 		}
 		for i, v := range values {
@@ -286,8 +286,8 @@ func variable(n *yamlfile.Node) (name string, ok bool) {
 	return name, isName(name)
 }
 
-// isName reports whether s is made of lower-case letters, digits and hyphens and
-// begins with a letter.
+// isName reports whether s consists of lower-case letters, digits and hyphens and begins with a
+// letter.
 func isName(s string) bool {
 	for i, c := range s {
 		if c >= 'a' && c <= 'z' || i > 0 && (c >= '0' && c <= '9' || c == '-') {
@@ -340,7 +340,7 @@ func (p *parser) value(s spec, name string, n *yamlfile.Node) (value, error) {
 	return value{kind: s.kind, n: u}, nil
 }
 
-// parseNumber reads 135 or 0x87.
+// parseNumber parses 135 or 0x87.
 func parseNumber(s string) (uint64, bool) {
 	base := 10
 	if digits, hex := strings.CutPrefix(s, "0x"); hex {
@@ -350,7 +350,7 @@ func parseNumber(s string) (uint64, bool) {
 	return u, err == nil
 }
 
-// text reads a text: as it stands, {hex: 00 ff}, or {repeat: x, times: 1000}.
+// text reads a literal text, {hex: 00 ff}, or {repeat: x, times: 1000}.
 func (p *parser) text(name string, n *yamlfile.Node) ([]byte, error) {
 	if n.Kind == yamlfile.Scalar {
 		return []byte(n.Text), nil

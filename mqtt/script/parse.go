@@ -12,12 +12,11 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// maxRounds bounds how often a repeat goes round.
+// maxRounds is the most rounds of a repeat.
 const maxRounds = 100_000
 
-// Read reads the script in a file. The error of a file that cannot be read is
-// the system's; what is wrong with a script is told as path:line:column:
-// message.
+// Read reads the script in a file. It returns the error of the system if the file cannot be read;
+// an error in the script begins with path:line:column.
 func Read(path string) (*Script, error) {
 	f, err := yamlfile.Read(path)
 	if err != nil {
@@ -26,7 +25,7 @@ func Read(path string) (*Script, error) {
 	return parse(f)
 }
 
-// Parse reads the text of a script; path is for errors.
+// Parse parses the text of a script. path is for errors.
 func Parse(path string, data []byte) (*Script, error) {
 	f, err := yamlfile.Parse(path, data)
 	if err != nil {
@@ -63,7 +62,7 @@ func (p *parser) errorf(n *yamlfile.Node, format string, args ...any) error {
 	return p.file.Errorf(n, format, args...)
 }
 
-// known refuses keys that have no meaning.
+// known returns an error for a key that is not one of keys.
 func (p *parser) known(n *yamlfile.Node, keys ...string) error {
 	for i := range n.Entries {
 		if k := n.Entries[i].Key; !slices.Contains(keys, k.Text) {
@@ -73,10 +72,10 @@ func (p *parser) known(n *yamlfile.Node, keys ...string) error {
 	return nil
 }
 
-// want is the error of a node of another kind than is wanted.
+// want returns the error of a node of the wrong kind.
 func (p *parser) want(n *yamlfile.Node, name, want string) error { return p.file.Want(n, name, want) }
 
-// invalid is the error of a value that is none of those wanted.
+// invalid returns the error of a value that is not valid.
 func (p *parser) invalid(n *yamlfile.Node, name, want string, args ...any) error {
 	return p.file.Invalid(n, name, "value", fmt.Sprintf("want "+want, args...))
 }
@@ -98,7 +97,7 @@ func (p *parser) number(n *yamlfile.Node, name string, least, most int) (int, er
 	return int(u), nil
 }
 
-// wantVersion says which versions there are.
+// wantVersion lists the versions, for errors.
 const wantVersion = "3.1, 3.1.1 or 5.0"
 
 // maxSpan is the longest duration: no sum of a few overflows.
@@ -182,7 +181,7 @@ func (p *parser) head() yamlfile.Schema {
 	}
 }
 
-// statements reads what the script shows, and what it breaks to do so.
+// statements reads which statements the script shows, and which it breaks to do so.
 func (p *parser) statements() error {
 	if err := p.lists("shows", p.script.Shows); err != nil {
 		return err
@@ -190,7 +189,7 @@ func (p *parser) statements() error {
 	return p.lists("breaks", p.script.Breaks)
 }
 
-// lists reads a list of statements, or one for each version.
+// lists reads a list of statements for all versions, or a mapping of versions to lists.
 func (p *parser) lists(key string, into map[packet.Version][]string) error {
 	e := p.root.Get(key)
 	if e == nil {
@@ -274,7 +273,7 @@ func (p *parser) settings(n *Needs) yamlfile.Schema {
 	}
 }
 
-// task reads what a client under test has to do.
+// task reads what a client under test must do.
 func (p *parser) task() error {
 	actions, command, exit := p.root.Get("actions"), p.root.Get("command"), p.root.Get("exit")
 	for _, e := range [...]*yamlfile.Entry{actions, command, exit} {
@@ -319,7 +318,7 @@ func (p *parser) task() error {
 	return nil
 }
 
-// splitWords splits a command line at blanks; single quotes keep them.
+// splitWords splits a command line at spaces. A text in single quotes may have spaces.
 func splitWords(s string) (words []string) {
 	word, has, quoted := "", false, false
 	for _, c := range s {
@@ -410,8 +409,7 @@ func verbOf(word string) verb {
 	return 0
 }
 
-// step reads one step: a mapping whose one verb says what it does, or the verb
-// alone.
+// step reads one step: a mapping that has exactly one verb, or the verb alone.
 func (p *parser) step(n *yamlfile.Node) (step, error) {
 	s := step{node: n, fault: fault{}}
 	var what *yamlfile.Node
@@ -483,7 +481,7 @@ func (p *parser) step(n *yamlfile.Node) (step, error) {
 	return s, p.rest(n, &s)
 }
 
-// variables reads a list of two or more.
+// variables reads a list of at least two variables.
 func (p *parser) variables(n *yamlfile.Node) (names []string, err error) {
 	if n.Kind != yamlfile.List || len(n.Items) < 2 {
 		return nil, p.errorf(n, "distinct: want a list of two variables or more, such as [<a>, <b>]")
@@ -498,8 +496,7 @@ func (p *parser) variables(n *yamlfile.Node) (names []string, err error) {
 	return names, nil
 }
 
-// rest reads what stands beside the verb: the fields of a packet, and
-// modifiers.
+// rest reads the other keys of a step: the fields of a packet, and modifiers.
 func (p *parser) rest(n *yamlfile.Node, s *step) (err error) {
 	r := fieldReader{p: p, typ: s.typ, send: s.verb == verbSend}
 	if r.also = []string{"only"}; s.verb == verbExpect {
@@ -550,7 +547,7 @@ func (p *parser) rest(n *yamlfile.Node, s *step) (err error) {
 	return nil
 }
 
-// fault reads a fault: a word, or one or two of its parameters.
+// fault reads a fault: a word, or a mapping of one or two parameters.
 func (p *parser) fault(n *yamlfile.Node) (fault, error) {
 	f := noFault
 	if n.Kind == yamlfile.Scalar {

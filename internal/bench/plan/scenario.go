@@ -16,39 +16,37 @@ import (
 
 // Options change a plan before it is made. The zero value changes nothing.
 type Options struct {
-	// Scale multiplies the numbers of clients, to at least 1 in each group. Rates
-	// per client stay, so that those of groups change with it; numbers of
-	// messages, too. 0 is 1.
+	// Scale multiplies the numbers of clients, to at least 1 in each group. Rates per client stay,
+	// so those of groups change with it, as do numbers of messages. 0 is 1.
 	Scale float64
-	// Load multiplies all rates; numbers of messages stay. Bursts and traces have
-	// no rate and are refused. 0 is 1.
+	// Load multiplies all rates; numbers of messages stay. Bursts and traces have no rate, and a
+	// plan with them is refused. 0 is 1.
 	Load    float64
 	Seed    *uint64
-	Brokers []string       // in place of those of the plan
+	Brokers []string       // override those of the plan
 	Version packet.Version // of all groups; 0: as the plan says
-	// Default is the version of groups whose plan does not say; 0 is 5.0.
+	// Default is the version of groups for which the plan has none; 0 is 5.0.
 	Default        packet.Version
 	ConnectTimeout *time.Duration // of the phases
-	// Username, a template, and Password, a text as it is, are those of the groups
-	// that have no credentials of their own; nil: none.
+	// Username, a template, and Password, a literal text, are for the groups that have no
+	// credentials of their own; nil: none.
 	Username, Password *string
 	WarmUp             *time.Duration
 	Measure            *time.Duration
-	// TopicPrefix, a template, is put before all topics, topic filters, response
-	// topics and topics of wills, except those that begin with a dollar sign; in
-	// shared subscriptions it follows the share name. "" for none.
+	// TopicPrefix, a template, is put before all topics, topic filters, response topics and topics
+	// of wills, except those that begin with a dollar sign; in shared subscriptions it follows the
+	// share name. "" for none.
 	TopicPrefix string
-	// Run names the run of a plan with this hash, by letters, digits, - and _; nil
-	// makes a name of the hash, the same in every run.
+	// Run returns the name of the run of a plan with this hash: letters, digits, - and _. If Run
+	// is nil, the name is derived from the hash and the same in every run.
 	Run func(hash string) string
-	// ReadFile reads the files that a scenario names; nil is os.ReadFile, with
-	// relative names looked up beside the scenario.
+	// ReadFile reads the files that a scenario names. If it is nil, os.ReadFile does, and relative
+	// names are resolved against the directory of the scenario.
 	ReadFile func(name string) ([]byte, error)
 }
 
-// Read reads the scenario in a file. The error of a file that cannot be read is
-// the system's; what is wrong with a scenario is told as path:line:column:
-// message.
+// Read returns the plan of the scenario in a file. It returns the error of the system if the file
+// cannot be read; an error in the scenario begins with path:line:column.
 func Read(path string, o Options) (*Plan, error) {
 	f, err := yamlfile.Read(path)
 	if err != nil {
@@ -57,7 +55,7 @@ func Read(path string, o Options) (*Plan, error) {
 	return parse(f, o)
 }
 
-// Parse reads the text of a scenario; path is for errors.
+// Parse returns the plan of the text of a scenario. path is for errors.
 func Parse(path string, data []byte, o Options) (*Plan, error) {
 	f, err := yamlfile.Parse(path, data)
 	if err != nil {
@@ -136,8 +134,8 @@ func isName(s string) bool {
 // maxFile is the largest file that a scenario may name, in bytes.
 const maxFile = 256 << 20
 
-// data reads a file that the scenario names by its path, or by a mapping with the path and
-// the SHA-256 of what use returns: the part of the file that the plan depends on.
+// data reads a file that the scenario names by its path, or by a mapping with the path and the
+// SHA-256 of what use returns: the part of the file that the plan depends on.
 func (r *reader) data(n *yamlfile.Node, name string, use func(data []byte) (digest []byte, err error)) (ref fileRef, err error) {
 	if n.Kind == yamlfile.Mapping {
 		err = yamlfile.Schema{
@@ -180,7 +178,7 @@ func (r *reader) readPublish(n *yamlfile.Node, g *Group) error {
 	return r.onePace(n, "publish")
 }
 
-// onePace wants exactly one of the keys of a pace.
+// onePace returns an error unless n has exactly one of the keys of a pace.
 func (r *reader) onePace(n *yamlfile.Node, name string) error {
 	found := 0
 	for _, key := range [...]string{"rate", "rate-each", "pace"} {
@@ -312,7 +310,7 @@ func (r *reader) readPayload(n *yamlfile.Node, p *Payload) error {
 	return nil
 }
 
-// readSize reads the one size of all payloads.
+// readSize reads a fixed size of payloads.
 func (r *reader) readSize(n *yamlfile.Node, name string, s *sizes) error {
 	size, err := r.Size(n, name, MaxPayload)
 	*s = sizes{low: int(size), high: int(size)}
