@@ -163,7 +163,7 @@ func load(paths []string) (*rules, error) {
 		}
 	}
 	if r.hasACL && !r.anonymous && len(r.users)+len(r.hashed) == 0 && r.foreign {
-		return nil, fmt.Errorf("%s: rules without users let nobody in: give the file of passwords too, or one with 'anonymous: true'", paths[0])
+		return nil, fmt.Errorf("%s: rules without users refuse every client: add the password file, or one with 'anonymous: true'", paths[0])
 	}
 	return r, nil
 }

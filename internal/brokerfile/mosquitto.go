@@ -148,7 +148,7 @@ func (r *rules) readMosquittoACL(path string, data []byte) error {
 		word, rest, _ := strings.Cut(text, " ")
 		rest = strings.TrimSpace(rest)
 		if rest == "" {
-			return placed(path, n, "%q has nothing behind it", word)
+			return placed(path, n, "%q needs a value", word)
 		}
 		x := rule{filter: rest, access: read | write}
 		if first, filter, more := strings.Cut(rest, " "); more {

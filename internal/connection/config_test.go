@@ -225,7 +225,7 @@ func TestConfigurationFilesAreRefusedByPlace(t *testing.T) {
 		"contexts: [a]\n":                              "1:11: contexts: want a mapping of names, not a list",
 		"contexts:\n  a: 1\n":                          "2:6: context a: want a mapping, not a text",
 		"contexts:\n  none: {}\n":                      "2:3: contexts: the name of a context cannot be none",
-		"contexts:\n  $(x): {}\n":                      "2:3: contexts: the name of a context is letters and digits",
+		"contexts:\n  $(x): {}\n":                      "2:3: contexts: the name of a context has only letters and digits",
 		"current-context: x\n":                         `1:18: current-context: unknown context "x"`,
 		"current-context:\n":                           "1:17: current-context: want the name of a context, not nothing",
 		"contexts: {prod: {}}\ncurrent-context: prd\n": "2:18: current-context: unknown context \"prd\"\nmqsub: did you mean prod?",
@@ -235,7 +235,7 @@ func TestConfigurationFilesAreRefusedByPlace(t *testing.T) {
 		"defaults:\n  qos: 1\n qos: 2\n":               "3:2: did not find expected key",
 		// What is wrong may be a secret, and is not told.
 		"defaults:\n  password:" + secret + "\n":                 "2:3: defaults: want a mapping, not a text",
-		"defaults: {password:" + secret + "}\n":                  "1:12: unknown key \"password\"\nmqsub: a colon and a blank",
+		"defaults: {password:" + secret + "}\n":                  "1:12: unknown key \"password\"\nmqsub: put a space after the colon",
 		"defaults:\n  password: [" + secret + "]\n":              "2:13: password: want a text, not a list",
 		"defaults:\n  password: {" + secret + ": 1}\n":           "2:13: password: want a text, not a mapping",
 		"defaults:\n  password=" + secret + ": 1\n":              "2:3: unknown key \"password\"",

@@ -266,7 +266,7 @@ func CheckContextName(name string) string {
 		c := name[i]
 		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 		if !letter && (i == 0 || strings.IndexByte("._-@+/", c) < 0) {
-			return "is letters and digits, and behind the first . _ - @ + / too"
+			return "has only letters and digits and, after the first, . _ - @ + /"
 		}
 	}
 	return ""
@@ -331,7 +331,7 @@ func (f ConfigFile) unknownOption(table Options, key *yamlfile.Node) error {
 	}
 	u := usageOf(f.UnknownKey(key))
 	if word != key.Text && len(table.rows(word)) > 0 {
-		return u.WithHint("a colon and a blank belong behind %s", word)
+		return u.WithHint("put a space after the colon: %s: VALUE", word)
 	}
 	spelling := "--" + strings.ReplaceAll(word, "_", "-")
 	if len(word) == 1 {

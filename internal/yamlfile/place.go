@@ -64,7 +64,7 @@ func located(path string, data []byte, err error) *Error {
 	blank := len(at) - len(strings.TrimLeft(at, " \t"))
 	e := &Error{Path: path, Line: line, Column: 1 + blank, Text: text}
 	if tab := strings.IndexByte(at[:blank], '\t'); tab >= 0 {
-		e.Column, e.Text = 1+tab, "a tab in the indentation, which YAML makes of blanks only"
+		e.Column, e.Text = 1+tab, "a tab in the indentation; YAML allows only spaces"
 	}
 	return e
 }

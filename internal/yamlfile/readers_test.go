@@ -80,7 +80,7 @@ groups:
 			"UTF-16":                                  {"", "\xff\xfen\x00", "1:1: the text is UTF-16; save it as UTF-8", ""},
 			"a byte order mark in the middle":         {"name: x", "name: \ufeff", "1:7: a byte order mark that is not the first character", ""},
 			"an alias that contains itself":           {"name: x", "name: &a [*a]", "1:7: nested deeper than 64 levels, or an alias that contains itself", ""},
-			"a colon without a blank":                 {"keepalive: 5", "keepalive:5: x", `2:1: unknown key "keepalive"`, "a colon and a blank belong behind keepalive"},
+			"a colon without a blank":                 {"keepalive: 5", "keepalive:5: x", `2:1: unknown key "keepalive"`, "put a space after the colon: keepalive: VALUE"},
 		},
 	},
 	{
@@ -131,7 +131,7 @@ steps:
 			"UTF-16":                                  {"", "\xff\xfen\x00", "1:1: the text is UTF-16; save it as UTF-8", ""},
 			"a byte order mark in the middle":         {"name: n", "name: \ufeff", "1:7: a byte order mark that is not the first character", ""},
 			"an alias that contains itself":           {"name: n", "name: &a [*a]", "1:7: nested deeper than 64 levels, or an alias that contains itself", ""},
-			"a colon without a blank":                 {"role: client", "role:client: x", `2:1: unknown key "role"`, "a colon and a blank belong behind role"},
+			"a colon without a blank":                 {"role: client", "role:client: x", `2:1: unknown key "role"`, "put a space after the colon: role: VALUE"},
 		},
 	},
 	{
@@ -178,7 +178,7 @@ limits: {connections: 5, inflight: 5, keep-alive: 5}
 			"UTF-16":                                  {"", "\xff\xfen\x00", "1:1: the text is UTF-16; save it as UTF-8", ""},
 			"a byte order mark in the middle":         {"anonymous: true", "anonymous: \ufeff", "1:12: a byte order mark that is not the first character", ""},
 			"an alias that contains itself":           {"anonymous: true", "users: &a [*a]", "1:8: nested deeper than 64 levels, or an alias that contains itself", ""},
-			"a colon without a blank":                 {"limits:", "limits:5: x\nx:", `4:1: unknown key "limits"`, "a colon and a blank belong behind limits"},
+			"a colon without a blank":                 {"limits:", "limits:5: x\nx:", `4:1: unknown key "limits"`, "put a space after the colon: limits: VALUE"},
 		},
 	},
 	{
@@ -230,7 +230,7 @@ contexts:
 			"UTF-16":                                  {"", "\xff\xfen\x00", "1:1: the text is UTF-16; save it as UTF-8", ""},
 			"a byte order mark in the middle":         {"host: a", "host: \ufeff", "3:13: a byte order mark that is not the first character", ""},
 			"an alias that contains itself":           {"{host: a}", "&a [*a]", "3:10: nested deeper than 64 levels, or an alias that contains itself", ""},
-			"a colon without a blank":                 {"qos: 0", "qos:0: x", `1:26: unknown key "qos"`, "a colon and a blank belong behind qos"},
+			"a colon without a blank":                 {"qos: 0", "qos:0: x", `1:26: unknown key "qos"`, "put a space after the colon: qos: VALUE"},
 		},
 	},
 	{
@@ -266,7 +266,7 @@ contexts:
 			"UTF-16":                                  {"", "\xff\xfen\x00", "1:1: the text is UTF-16; save it as UTF-8", ""},
 			"a byte order mark in the middle":         {"says: x", "says: \ufeff", "3:24: a byte order mark that is not the first character", ""},
 			"an alias that contains itself":           {"says: x", "says: &a [*a]", "3:24: nested deeper than 64 levels, or an alias that contains itself", ""},
-			"a colon without a blank":                 {"says: x", "says:x: x", `3:18: unknown key "says"`, "a colon and a blank belong behind says"},
+			"a colon without a blank":                 {"says: x", "says:x: x", `3:18: unknown key "says"`, "put a space after the colon: says: VALUE"},
 		},
 	},
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // ErrChanged is returned by Write if the file has changed since it was read.
-var ErrChanged = errors.New("has been changed meanwhile; try again")
+var ErrChanged = errors.New("has changed since it was read; try again")
 
 // Write replaces the file as a whole or not at all. A new file, and a new directory, is accessible
 // to the user only; an existing file keeps its mode unless private is set. Write returns

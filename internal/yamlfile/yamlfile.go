@@ -160,7 +160,7 @@ func (f *File) UnknownKey(key *Node, known ...string) *Error {
 	e := f.Errorf(key, "unknown key %q", word)
 	switch near := spelling.Nearest(word, known); {
 	case word != key.Text && slices.Contains(known, word):
-		e.Help = "a colon and a blank belong behind " + word
+		e.Help = "put a space after the colon: " + word + ": VALUE"
 	case near != "":
 		e.Help = "did you mean " + near + "?"
 	case len(known) > 0:

@@ -121,7 +121,7 @@ func (r *fieldReader) add(n *yamlfile.Node, name string, prop packet.PropertyID,
 func (r *fieldReader) property(id packet.PropertyID, in packet.Type, prefix string, e *yamlfile.Entry) error {
 	name := prefix + e.Key.Text
 	if !id.AllowedIn(in) {
-		return r.p.errorf(e.Key, "%s is no property of %s; what must not be there is sent with raw", e.Key.Text, r.typ)
+		return r.p.errorf(e.Key, "%s is not a property of %s; raw can send it", e.Key.Text, r.typ)
 	}
 	switch {
 	case id.Type() == packet.TypePair:

@@ -31,7 +31,7 @@ func TestParseRefuses(t *testing.T) {
 		{"an unknown packet", head + "steps: [{expect: PUBLISHED}]\n", "4:18: expect: invalid packet \"PUBLISHED\" (e.g. PUBLISH)"},
 		{"an unknown field", head + "steps: [{expect: PUBLISH, tpoic: t}]\n", "4:27: unknown key \"tpoic\""},
 		{"a field of another packet", head + "steps: [{expect: PINGREQ, topic: t}]\n", "4:27: unknown key \"topic\""},
-		{"a property of another packet", head + "steps: [{expect: PUBLISH, receive-maximum: 5}]\n", "4:27: receive-maximum is no property of PUBLISH"},
+		{"a property of another packet", head + "steps: [{expect: PUBLISH, receive-maximum: 5}]\n", "4:27: receive-maximum is not a property of PUBLISH"},
 		{"a property before 5.0", "name: n\nrole: broker\nversion: 3.1.1\nsteps: [{expect: PUBLISH, content-type: x}]\n", "4:41: content-type needs MQTT 5.0"},
 		{"a property to be sent before 5.0", "name: n\nrole: broker\nversion: 3.1.1\nsteps: [{send: PUBLISH, topic: t, content-type: x}]\n", "4:9: send PUBLISH: properties, reason codes and AUTH need MQTT 5.0"},
 		{"a number out of range", head + "steps: [{expect: PUBLISH, id: 65536}]\n", "4:31: id: invalid value \"65536\" (want a whole number from 0 to 65535)"},

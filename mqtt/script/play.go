@@ -197,7 +197,7 @@ func (p *play) end(last *step) error {
 			return p.fail(last, "the end", nil, err)
 		default:
 			p.note(Received, it.describe(peer.version))
-			return p.fail(last, "behind the last step came "+it.describe(peer.version), nil, nil)
+			return p.fail(last, "after the last step came "+it.describe(peer.version), nil, nil)
 		}
 	}
 	return nil

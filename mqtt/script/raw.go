@@ -51,7 +51,7 @@ func parseRaw(s string) (parts []rawPart, err error) {
 				return nil, err
 			}
 			if s = s[i+1:]; s == "" {
-				return nil, errors.New("nothing behind *")
+				return nil, errors.New("nothing after *")
 			}
 		}
 		switch s[0] {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -115,7 +116,7 @@ func (s *paceSpec) readTrace(data []byte) ([]byte, error) {
 		}
 		at, err := units.Duration(text)
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %q %w", line, text, err)
+			return nil, fmt.Errorf("line %d: %s", line, units.Invalid("duration", strconv.Quote(text), units.DurationHint))
 		}
 		if n := len(s.times); n > 0 && at < s.times[n-1] {
 			return nil, fmt.Errorf("line %d: %v is before %v", line, at, s.times[n-1])

@@ -327,7 +327,7 @@ func TestShortForms(t *testing.T) {
 		`topic "%x"`:              {Topics: []string{"%x"}},
 		"is below 0":              {Interval: -1},
 		"keepalive: 1.5s":         {KeepAlive: &never},
-		"the password is no":      {Password: "%x"},
+		"password: invalid template":      {Password: "%x"},
 	} {
 		if _, err := Pub(s, Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

@@ -1,9 +1,11 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
@@ -136,7 +138,7 @@ func (s *Short) group(name string, clients int) (*Group, error) {
 		}
 		t, err := parseTemplate(x.text)
 		if err != nil && x.what == "password" {
-			return nil, fmt.Errorf("the password is no template: fields begin with %%, and %%%% is a percent sign")
+			return nil, errors.New("password: " + units.Invalid("template", "", "fields begin with %, and %% is a percent sign"))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s %q %w", x.what, x.text, err)
