@@ -320,14 +320,14 @@ func TestShortForms(t *testing.T) {
 	}
 	huge, never := MaxPayload+1, 1500*time.Millisecond
 	for want, s := range map[string]Short{
-		"cannot be used together": {Interval: 1, Unlimited: true},
-		"are not from 1 to":       {Clients: -1},
-		"a window of 99999":       {Window: 99999},
-		"a payload of":            {Size: &huge},
-		`topic "%x"`:              {Topics: []string{"%x"}},
-		"is below 0":              {Interval: -1},
-		"keepalive: 1.5s":         {KeepAlive: &never},
-		"password: invalid template":      {Password: "%x"},
+		"cannot be used together":    {Interval: 1, Unlimited: true},
+		"are not from 1 to":          {Clients: -1},
+		"a window of 99999":          {Window: 99999},
+		"a payload of":               {Size: &huge},
+		`topic "%x"`:                 {Topics: []string{"%x"}},
+		"is below 0":                 {Interval: -1},
+		"keepalive: 1.5s":            {KeepAlive: &never},
+		"password: invalid template": {Password: "%x"},
 	} {
 		if _, err := Pub(s, Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
