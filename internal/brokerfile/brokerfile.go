@@ -1,5 +1,5 @@
-// Package brokerfile reads the users and access rules of the development
-// broker from a YAML file, and makes broker.Options of them:
+// Package brokerfile reads the users, access rules and limits of the development broker from a
+// YAML file, and sets broker.Options from them:
 //
 //	anonymous: false
 //	users:
@@ -11,9 +11,9 @@
 //	limits:
 //	  connections: 5000
 //
-// The first rule that is about a client and a topic decides, and what no rule
-// is about is denied; without acl everything is allowed. The files of mosquitto's
-// password_file and acl_file are read too.
+// The first rule that matches a client and a topic decides; a topic that no rule matches is
+// denied. Without acl everything is allowed. The files of mosquitto's password_file and acl_file
+// can be read instead.
 package brokerfile
 
 import (
@@ -23,34 +23,35 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/mqtools/mqtools/internal/textfile"
 	"github.com/mqtools/mqtools/internal/yamlfile"
 	"github.com/mqtools/mqtools/mqtt/auth"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// File is a file in force. Its methods may be called from any goroutine.
+// File is a users file in force. Its methods are safe for concurrent use.
 type File struct {
 	paths  []string
-	limits map[string]int // in force, those of the start
+	limits map[string]int // those in force, read at startup
 	rules  atomic.Pointer[rules]
 }
 
-// rules are the content of a file; never changed.
+// rules is the content of a file. It is never modified after it has been read.
 type rules struct {
 	anonymous bool
 	users     map[string][]auth.Keys
-	hashed    map[string]hashed // users of mosquitto's files
-	foreign   bool              // there is a list of rules of mosquitto's
+	hashed    map[string]hashed // users of mosquitto's password files
+	foreign   bool              // an acl_file of mosquitto was read
 	hasACL    bool
 	acl       []rule
 	limits    map[string]int
-	decoy     auth.Keys // for SCRAM by users that there are not
+	decoy     auth.Keys // for SCRAM with unknown user names
 	judged    *verdicts
 }
 
-// Open reads one file, or several that together are one. The error of one that is
-// not understood has its place, path:line:column.
+// Open reads one file, or several files that together are one. An error in the content of a file
+// begins with its place, path:line:column.
 func Open(paths ...string) (*File, error) {
 	r, err := load(paths)
 	if err != nil {
@@ -61,15 +62,15 @@ func Open(paths ...string) (*File, error) {
 	return f, nil
 }
 
-// HoldsHashes reports whether there are users, whose passwords can be guessed by whoever
-// reads their hashes.
+// HoldsHashes reports whether the file has users. Anyone who can read their hashes can guess
+// passwords.
 func (f *File) HoldsHashes() bool {
 	r := f.rules.Load()
 	return len(r.users)+len(r.hashed) > 0
 }
 
-// Apply sets the hooks of o: Authenticate and Recall, AuthMethods and Authorize;
-// DenyTime; and the limits of the file.
+// Apply sets these fields of o: the hooks Authenticate, Recall, AuthMethods and Authorize,
+// DenyTime, and the limits of the file.
 func (f *File) Apply(o *broker.Options) error {
 	for _, l := range limits {
 		if n, has := f.limits[l.key]; has {
@@ -92,11 +93,10 @@ func (f *File) Apply(o *broker.Options) error {
 	return nil
 }
 
-// Reload reads the file again. If it is not understood, the rules stay as
-// they were. Else b ends the connections of users that are no longer there or
-// have another password, and the subscriptions that are no longer allowed. The
-// limits stay as they were, and kept tells that the file has others: they are for
-// the next start.
+// Reload reads the file again. On an error the rules stay as they were. Otherwise b closes the
+// connections of users that were removed or have another password, and ends the subscriptions that
+// are no longer allowed. The limits stay as they were until the next start; kept reports whether
+// the file has other limits.
 func (f *File) Reload(b *broker.Broker) (kept bool, err error) {
 	r, err := load(f.paths)
 	if err != nil {
@@ -109,22 +109,22 @@ func (f *File) Reload(b *broker.Broker) (kept bool, err error) {
 	return !maps.Equal(f.limits, r.limits), nil
 }
 
-// keeps reports whether a user of older rules is one of these.
+// keeps reports whether a user of the older rules still has the same password.
 func (r *rules) keeps(old *rules, username string) bool {
 	if username == "" {
 		return r.anonymous
 	}
-	// Who was not there came by a certificate.
+	// A user that the older rules did not have came by a certificate.
 	return !old.knows(username) || old.hashed[username] == r.hashed[username] && same(old.users[username], r.users[username])
 }
 
-// knows reports whether there is a user.
+// knows reports whether the rules have a user.
 func (r *rules) knows(name string) bool {
 	_, has := r.hashed[name]
 	return has || len(r.users[name]) > 0
 }
 
-// matches reports whether a user that is known has a password.
+// matches reports whether password is that of a known user.
 func (r *rules) matches(name, password string) bool {
 	if h, has := r.hashed[name]; has {
 		return h.matches(password)
@@ -144,8 +144,8 @@ func same(a, b []auth.Keys) bool {
 	return true
 }
 
-// keys are a user's of a method; those of somebody else beside false tell the
-// iterations.
+// keys returns the keys of a user for a method. For an unknown user it returns the decoy, whose
+// iterations look real, and false.
 func (r *rules) keys(user, method string) (auth.Keys, bool) {
 	for _, k := range r.users[user] {
 		if k.Method == method {
@@ -163,7 +163,7 @@ func load(paths []string) (*rules, error) {
 		}
 	}
 	if r.hasACL && !r.anonymous && len(r.users)+len(r.hashed) == 0 && r.foreign {
-		return nil, fmt.Errorf("%s: rules without users let nobody in: give the file of passwords too, or one with 'anonymous: true'", paths[0])
+		return nil, fmt.Errorf("%s: rules without users refuse every client: add the password file, or one with 'anonymous: true'", paths[0])
 	}
 	return r, nil
 }
@@ -173,18 +173,22 @@ func newRules() *rules {
 		decoy: auth.Keys{Method: "SCRAM-SHA-512", Salt: []byte("nobody"), Iterations: auth.DefaultIterations, StoredKey: make([]byte, 64), ServerKey: make([]byte, 64)}}
 }
 
-// read adds what a file says.
+// read adds the content of a file to the rules.
 func (r *rules) read(path string) error {
 	data, err := yamlfile.ReadText(path)
 	if err != nil {
 		return err
 	}
-	switch kindOf(data) {
+	text, err := textfile.Trim(data)
+	if err != nil {
+		text = nil // Parse returns the error
+	}
+	switch kindOf(text) {
 	case passwordFile:
-		return r.readPasswords(path, data)
+		return r.readPasswords(path, text)
 	case aclFile:
 		r.foreign = true
-		return r.readMosquittoACL(path, data)
+		return r.readMosquittoACL(path, text)
 	case mosquittoConf:
 		return fmt.Errorf("%s: this is a configuration of mosquitto: give the files that its password_file and acl_file name", path)
 	}
@@ -195,52 +199,32 @@ func (r *rules) read(path string) error {
 	return r.add(f)
 }
 
-// parse is the rules of one YAML file.
+// parse returns the rules of one YAML file.
 func parse(f *yamlfile.File) (*rules, error) {
 	r := newRules()
 	return r, r.add(f)
 }
 
-func (r *rules) add(f *yamlfile.File) error {
-	for _, e := range f.Root.Entries {
-		switch e.Key.Text {
-		case "anonymous":
-			if !e.Value.Bool {
-				return f.Want(e.Value, "anonymous", "true or false")
-			}
-			r.anonymous = e.Value.Text == "true"
-		case "users":
-			if err := r.readUsers(f, e.Value); err != nil {
-				return err
-			}
-		case "acl":
-			if err := r.readACL(f, e.Value); err != nil {
-				return err
-			}
-		case "limits":
-			if err := r.readLimits(f, e.Value); err != nil {
-				return err
-			}
-		default:
-			return f.UnknownKey(e.Key, "anonymous", "users", "acl", "limits")
-		}
+func (r *rules) add(f *yamlfile.File) error { return r.schema(f).Read(f, f.Root, "") }
+
+func (r *rules) schema(f *yamlfile.File) yamlfile.Schema {
+	return yamlfile.Schema{
+		yamlfile.Bool("anonymous", &r.anonymous, "allow clients without a user name (default false)"),
+		yamlfile.Func("users", "", func(n *yamlfile.Node) error { return r.readUsers(f, n) }, "mapping of names to passwords"),
+		yamlfile.Func("acl", "", func(n *yamlfile.Node) error { return r.readACL(f, n) }, "list of rules"),
+		yamlfile.Part("limits", func() yamlfile.Schema { return r.limitKeys(f) }, "limits of the broker"),
 	}
-	return nil
 }
 
 func (r *rules) readUsers(f *yamlfile.File, n *yamlfile.Node) error {
-	if n.Kind != yamlfile.Mapping {
-		return f.Want(n, "users", "a mapping of names")
-	}
-	for _, e := range n.Entries {
+	return f.Each(n, "users", func(e yamlfile.Entry) error {
 		name, list := e.Key.Text, e.Value.AsList()
-		if name == "" {
+		switch {
+		case name == "":
 			return f.Errorf(e.Key, "a user without a name")
-		}
-		if r.knows(name) {
+		case r.knows(name):
 			return f.Errorf(e.Key, "user %q is there already", name)
-		}
-		if len(list) == 0 {
+		case len(list) == 0:
 			return f.Errorf(e.Value, "user %q has no password", name)
 		}
 		for _, item := range list {
@@ -248,19 +232,19 @@ func (r *rules) readUsers(f *yamlfile.File, n *yamlfile.Node) error {
 				return f.Want(item, "password of "+strconv.Quote(name), "what --hash-password prints")
 			}
 			k, err := auth.ParseKeys(item.Text)
-			if err != nil { // which does not repeat what may be a password
+			if err != nil { // err does not repeat what may be a password
 				return f.Errorf(item, "the password of %q is not what --hash-password prints: %v", name, err)
 			}
 			r.users[name] = append(r.users[name], k)
 			r.decoy.Iterations = k.Iterations
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (r *rules) readACL(f *yamlfile.File, n *yamlfile.Node) error {
 	if n.Kind != yamlfile.List {
-		return f.Want(n, "acl", "a list of rules")
+		return f.Want(n, "acl", "a list")
 	}
 	r.hasACL = true
 	for _, item := range n.Items {
@@ -274,40 +258,30 @@ func (r *rules) readACL(f *yamlfile.File, n *yamlfile.Node) error {
 }
 
 func readRule(f *yamlfile.File, n *yamlfile.Node) (x rule, err error) {
-	if n.Kind != yamlfile.Mapping {
-		return x, f.Want(n, "rule", "a mapping")
+	return x, x.schema(f).Read(f, n, "rule")
+}
+
+func (x *rule) schema(f *yamlfile.File) yamlfile.Schema {
+	name := func(key string, p **string, doc string) yamlfile.Field {
+		return yamlfile.Var(key, "NAME", p, func(n *yamlfile.Node) (*string, error) {
+			text, err := f.Text(n, key)
+			return &text, err
+		}, doc)
 	}
-	for _, e := range n.Entries {
-		v := e.Value
-		if v.Kind != yamlfile.Scalar || v.Null {
-			return x, f.Want(v, yamlfile.ShownKey(e.Key.Text), "a text")
-		}
-		switch e.Key.Text {
-		case "user":
-			x.user = &v.Text
-		case "client":
-			x.client = &v.Text
-		case "topic":
-			plain := strings.NewReplacer("%u", "u", "%c", "c").Replace(v.Text)
-			_, _, shared := topic.ParseShare(plain)
-			if err := topic.ValidateFilter(plain); err != nil || shared {
-				return x, f.Invalid(v, "topic", "value", "want a topic filter without $share")
+	return yamlfile.Schema{
+		name("user", &x.user, "user that the rule is about (default: every client)"),
+		name("client", &x.client, "client ID that the rule is about (default: every client)"),
+		yamlfile.Var("topic", "FILTER", &x.filter, func(n *yamlfile.Node) (string, error) {
+			text, err := f.Text(n, "topic")
+			plain := strings.NewReplacer("%u", "u", "%c", "c").Replace(text)
+			if _, _, shared := topic.ParseShare(plain); err == nil && (shared || topic.ValidateFilter(plain) != nil) {
+				err = f.Invalid(n, "topic", "value", "want a topic filter without $share")
 			}
-			x.filter = v.Text
-		case "access":
-			a, ok := accesses[v.Text]
-			if !ok {
-				return x, f.Invalid(v, "access", "value", "want read, write, readwrite or deny")
-			}
-			x.access = a
-		default:
-			return x, f.UnknownKey(e.Key, "user", "client", "topic", "access")
-		}
+			return text, err
+		}, "topics that the rule is about; %u is the user name, %c the client ID").Needed(),
+		yamlfile.Var("access", strings.Join(accessWords, "|"), &x.access, func(n *yamlfile.Node) (access, error) {
+			i, err := f.Word(n, "access", accessWords...)
+			return accesses[accessWords[i]], err
+		}, "what the rule allows").Needed(),
 	}
-	for _, key := range [...]string{"topic", "access"} {
-		if n.Get(key) == nil {
-			return x, f.Errorf(n, "rule: %s is missing", key)
-		}
-	}
-	return x, nil
 }

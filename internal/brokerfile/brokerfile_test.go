@@ -41,7 +41,7 @@ func parsed(t testing.TB, text string) (*rules, error) {
 func TestErrorsHaveAPlaceAndNoPassword(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"anonymous: yes please":                              `users.yaml:1:12: anonymous: want true or false, not a text`,
+		"anonymous: yes please":                              `users.yaml:1:12: anonymous: invalid value "yes please" (want true or false)`,
 		"users: [alice]":                                     `users.yaml:1:8: users: want a mapping of names, not a list`,
 		"users:\n  alice: hunter2":                           `users.yaml:2:10: the password of "alice" is not what --hash-password prints: not of the form METHOD$ITERATIONS:SALT$STOREDKEY:SERVERKEY`,
 		"users:\n  alice:":                                   `users.yaml:2:9: password of "alice": want what --hash-password prints, not nothing`,
@@ -52,7 +52,7 @@ func TestErrorsHaveAPlaceAndNoPassword(t *testing.T) {
 		"limits: {connections: 0}":                           `users.yaml:1:23: connections: invalid value "0" (want a whole number from 1 to 2147483647)`,
 		"limits: {inflight: 65535}":                          `users.yaml:1:20: inflight: invalid value "65535" (want a whole number from 1 to 65534)`,
 		"limits: {inflight: [5]}":                            `users.yaml:1:20: inflight: want a whole number from 1 to 65534, not a list`,
-		"acl: all":                                           `users.yaml:1:6: acl: want a list of rules, not a text`,
+		"acl: all":                                           `users.yaml:1:6: acl: want a list, not a text`,
 		"acl: [all]":                                         `users.yaml:1:7: rule: want a mapping, not a text`,
 		"acl:\n- {topic: a}":                                 `users.yaml:2:3: rule: access is missing`,
 		"acl:\n- {access: read}":                             `users.yaml:2:3: rule: topic is missing`,

@@ -15,10 +15,10 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// The files of mosquitto's password_file and acl_file are read too, each known by
-// the first line that says something.
+// The files of mosquitto's password_file and acl_file are recognized by their first line that is
+// not blank or a comment.
 
-// fileKind is what a file is.
+// fileKind is the format of a file.
 type fileKind uint8
 
 const (
@@ -28,7 +28,7 @@ const (
 	mosquittoConf
 )
 
-// kindOf looks at a file's first line.
+// kindOf returns the format of a file by its first line that is not blank or a comment.
 func kindOf(data []byte) fileKind {
 	for line := range bytes.Lines(data) {
 		text := strings.TrimSpace(string(line))
@@ -52,14 +52,13 @@ func kindOf(data []byte) fileKind {
 	return ourFile
 }
 
-// hashed is a password as mosquitto_passwd writes it.
+// hashed is a password hash as mosquitto_passwd writes it.
 type hashed struct {
 	salt, sum  string
 	iterations int // of PBKDF2; 0 for one pass of SHA-512
 }
 
-// matches reports whether it is of a password, in a time that does not depend on
-// the answer.
+// matches reports whether the hash is that of password. Its time does not depend on the answer.
 func (h hashed) matches(password string) bool {
 	var sum []byte
 	if h.iterations == 0 {
@@ -74,11 +73,12 @@ func (h hashed) matches(password string) bool {
 	return subtle.ConstantTimeCompare(sum, []byte(h.sum)) == 1
 }
 
-// maxIterations is as for SCRAM: more would be an attack on this machine.
+// maxIterations is the limit of SCRAM, too: more iterations would let a file overload this
+// machine.
 const maxIterations = 1_000_000
 
-// parseHashed reads $6$SALT$SUM and $7$ITERATIONS$SALT$SUM. Its errors do not
-// repeat what may be a password.
+// parseHashed parses $6$SALT$SUM and $7$ITERATIONS$SALT$SUM. Its errors do not repeat what may be
+// a password.
 func parseHashed(text string) (h hashed, err error) {
 	part := strings.Split(text, "$")
 	switch {
@@ -103,12 +103,12 @@ func parseHashed(text string) (h hashed, err error) {
 	return h, nil
 }
 
-// placed is an error of a line.
+// placed returns an error with the path and line.
 func placed(path string, line int, format string, args ...any) error {
 	return fmt.Errorf("%s:%d: %w", path, line, fmt.Errorf(format, args...))
 }
 
-// readPasswords reads lines NAME:HASH.
+// readPasswords adds the users of a password_file, whose lines are NAME:HASH.
 func (r *rules) readPasswords(path string, data []byte) error {
 	n := 0
 	for line := range bytes.Lines(data) {
@@ -133,9 +133,9 @@ func (r *rules) readPasswords(path string, data []byte) error {
 	return nil
 }
 
-// readMosquittoACL reads the rules of mosquitto. There, what denies comes first,
-// then what is about a user, and patterns last; rules before the first user are
-// about clients without a name.
+// readMosquittoACL adds the rules of an acl_file. As in mosquitto, rules that deny come first,
+// then those of a user, then patterns. Rules before the first user are for clients without a user
+// name.
 func (r *rules) readMosquittoACL(path string, data []byte) error {
 	var denials, topics, patterns []rule
 	user, n := "", 0
@@ -148,7 +148,7 @@ func (r *rules) readMosquittoACL(path string, data []byte) error {
 		word, rest, _ := strings.Cut(text, " ")
 		rest = strings.TrimSpace(rest)
 		if rest == "" {
-			return placed(path, n, "%q has nothing behind it", word)
+			return placed(path, n, "%q needs a value", word)
 		}
 		x := rule{filter: rest, access: read | write}
 		if first, filter, more := strings.Cut(rest, " "); more {

@@ -158,8 +158,8 @@ func TestMosquittosFilesAreRefusedByNameAndPlace(t *testing.T) {
 		"user bob\ntopic a#\n":                `FILE:2: topic: invalid value "a#" (want a topic filter without $share)`,
 		"topic read $share/g/a\n":             `FILE:1: topic: invalid value "$share/g/a" (want a topic filter without $share)`,
 		"user bob\ntopics a\n":                `FILE:2: unknown word "topics" (want user, topic or pattern)`,
-		"user bob\ntopic\n":                   `FILE:2: "topic" has nothing behind it`,
-		"user bob\ntopic a\n":                 `FILE: rules without users let nobody in: give the file of passwords too, or one with 'anonymous: true'`,
+		"user bob\ntopic\n":                   `FILE:2: "topic" needs a value`,
+		"user bob\ntopic a\n":                 `FILE: rules without users refuse every client: add the password file, or one with 'anonymous: true'`,
 		"listener 1883\nallow_anonymous true": `FILE: this is a configuration of mosquitto: give the files that its password_file and acl_file name`,
 	} {
 		path := filepath.Join(t.TempDir(), "FILE")

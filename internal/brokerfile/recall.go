@@ -12,18 +12,17 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// verdicts remembers what was judged, so that a password costs its PBKDF2 once: a
-// device that comes back, or that tries the same wrong password again and again,
-// costs nothing. What is kept is no password, but a digest with a key that is in
-// this process's memory alone. There is one good digest for each user at most,
-// and a bounded number of bad ones.
+// verdicts caches the results of password checks, so that each password costs PBKDF2 once: a
+// device that reconnects, or that repeats the same wrong password, costs nothing more. The cache
+// holds no passwords, only digests with a key that exists in the memory of this process. It has at
+// most one good digest for each user and a bounded number of bad ones.
 type verdicts struct {
 	key [32]byte
 
 	mu   sync.Mutex
 	good map[string]digest // by user name
 	bad  map[digest]struct{}
-	ring [maxBad]digest // the bad ones, as they came
+	ring [maxBad]digest // the bad ones, oldest at next
 	next int
 }
 
@@ -37,8 +36,8 @@ func newVerdicts() *verdicts {
 	return v
 }
 
-// digest is of both, so that a user's password is nobody else's. Neither has
-// more than 65,535 bytes.
+// digest covers user name and password, so that no other user has the same digest with the same
+// password. Neither has more than 65,535 bytes.
 func (v *verdicts) digest(p *packet.Connect) (d digest) {
 	h := hmac.New(sha256.New, v.key[:])
 	h.Write([]byte{byte(len(p.Username) >> 8), byte(len(p.Username))})
@@ -48,7 +47,7 @@ func (v *verdicts) digest(p *packet.Connect) (d digest) {
 	return d
 }
 
-// of is what was judged of a user name and password, if it is known still.
+// of returns the cached result for a user name and password; known is false if there is none.
 func (v *verdicts) of(p *packet.Connect) (good, known bool) {
 	d := v.digest(p)
 	v.mu.Lock()
@@ -77,15 +76,15 @@ func (v *verdicts) note(p *packet.Connect, good bool) {
 	v.next = (v.next + 1) % maxBad
 }
 
-// recall reports whether user name and password were right before.
+// recall reports whether the user name and password are known to be right.
 func (f *File) recall(p *packet.Connect, _ net.Addr) bool {
 	good, _ := f.rules.Load().judged.of(p)
 	return good && p.HasPassword
 }
 
-// authenticate judges user name and password. What it can tell without PBKDF2 it
-// does: the broker tells failures at a time that has nothing to do with it, and
-// who tries names costs nothing.
+// authenticate checks a user name and password. It answers without PBKDF2 where it can: the broker
+// delays every refusal by DenyTime, so timing does not reveal which names exist, and guessing
+// names costs this machine nothing.
 func (f *File) authenticate(p *packet.Connect, _ net.Addr) packet.ReasonCode {
 	r := f.rules.Load()
 	if !p.HasUsername {
@@ -108,8 +107,8 @@ func (f *File) authenticate(p *packet.Connect, _ net.Addr) packet.ReasonCode {
 	return packet.Success
 }
 
-// denyTime is how long after its CONNECT a client is told of its wrong password:
-// several times what one takes to judge.
+// denyTime returns how long after its CONNECT a client is refused for a wrong password: several
+// times as long as a check takes.
 func (r *rules) denyTime() time.Duration {
 	most := auth.DefaultIterations
 	for _, all := range r.users {

@@ -15,20 +15,22 @@ const (
 	write
 )
 
+// accessWords are the words of accesses, in the order of the manual.
+var accessWords = []string{"read", "write", "readwrite", "deny"}
+
 var accesses = map[string]access{"deny": deny, "read": read, "write": write, "readwrite": read | write}
 
-// rule is one line of the list. The first rule that is about a user, a client
-// and a topic decides.
+// rule is one rule of the list. The first rule that matches a user, a client and a topic decides.
 type rule struct {
 	user, client *string // nil: any
-	filter       string  // may have %u and %c
-	plain        bool    // they are nothing else in it
+	filter       string  // may contain %u and %c
+	plain        bool    // %u and %c are literal
 	access       access
 }
 
-// filterFor is the rule's filter for a client; ok is false if the rule is not
-// about it. A name that is no single level of a topic would make another
-// filter of the rule than its author meant: such a rule is about nobody.
+// filterFor returns the filter of the rule for a client; ok is false if the rule does not match
+// the client. A name that is not a single level of a topic would turn the filter into one that its
+// author did not mean: such a client never matches.
 func (r *rule) filterFor(clientID, username string) (filter string, ok bool) {
 	if r.user != nil && *r.user != username || r.client != nil && *r.client != clientID {
 		return "", false
@@ -46,9 +48,9 @@ func (r *rule) filterFor(clientID, username string) (filter string, ok bool) {
 	return f, true
 }
 
-// allows decides about a topic name (write) or a topic filter (read). Of a
-// filter all that it can match must be allowed: a rule that denies a part of
-// it before one allows the whole denies the whole.
+// allows reports whether a client may publish to a topic name (writing) or subscribe to a topic
+// filter. All topics that a filter matches must be allowed: a rule that denies some of them,
+// before a rule that allows them all, denies the filter.
 func (r *rules) allows(clientID, username, what string, writing bool) bool {
 	if !r.hasACL {
 		return true
@@ -70,22 +72,22 @@ func (r *rules) allows(clientID, username, what string, writing bool) bool {
 	return false
 }
 
-// level cuts the first level off a filter; more is false behind the last.
+// level splits the first level off a filter; more is false if it was the last.
 func level(f string) (first, rest string, more bool) {
 	return strings.Cut(f, "/")
 }
 
 func wild(l string) bool { return l == "+" || l == "#" }
 
-// hidden reports whether the first levels keep filters apart: wildcards do not
-// match the topics of the server (MQTT-4.7.2-1).
+// hidden reports whether the first levels alone keep two filters apart: wildcards do not match the
+// server's own topics (MQTT-4.7.2-1).
 func hidden(a, b string) bool {
 	la, _, _ := level(a)
 	lb, _, _ := level(b)
 	return wild(la) && strings.HasPrefix(lb, "$") || wild(lb) && strings.HasPrefix(la, "$")
 }
 
-// covers reports whether filter a matches all that filter b matches.
+// covers reports whether filter a matches every topic that filter b matches.
 func covers(a, b string) bool {
 	if hidden(a, b) {
 		return false
@@ -107,7 +109,7 @@ func covers(a, b string) bool {
 	}
 }
 
-// overlaps reports whether there is a name that both filters match.
+// overlaps reports whether some topic matches both filters.
 func overlaps(a, b string) bool {
 	if hidden(a, b) {
 		return false

@@ -1,9 +1,9 @@
-// Package conformance reads the conformance record: every normative statement of MQTT 3.1.1
-// and 5.0, the roles that it binds, and what shows it.
+// Package conformance reads the conformance record: every normative statement of MQTT 3.1.1 and
+// 5.0, the roles that it binds, and the proofs that the project keeps it.
 //
-// The record is scripts/conformance.yaml. Only the record says which roles a statement
-// binds and why something cannot be shown. Which scripts show a statement stands in the
-// heads of the scripts (shows:) and is copied into the record.
+// The record is scripts/conformance.yaml. It is the only place for the roles and for the reasons
+// why a statement cannot be shown. The scripts that show a statement name it in their head
+// (shows:); the tool conformance copies them into the record.
 package conformance
 
 import (
@@ -30,7 +30,7 @@ const (
 
 var roleNames = [roles]string{"client", "server"}
 
-// String returns the specification's name of the role.
+// String returns the role as the specification calls it.
 func (r Role) String() string { return roleNames[r] }
 
 // folders are the folders of the scripts that test a role.
@@ -44,10 +44,10 @@ type Record struct {
 	head string // the comment at the beginning of the file
 }
 
-// Reason is a reason why a statement cannot be shown.
+// Reason is a kind of reason why a statement cannot be shown.
 type Reason struct{ Name, Says string }
 
-// Version holds the statements of a version of the protocol.
+// Version is a version of the protocol and its statements.
 type Version struct {
 	Version    packet.Version
 	Statements []Statement
@@ -56,55 +56,60 @@ type Version struct {
 // Statement is a normative statement of a specification.
 type Statement struct {
 	ID     string // "MQTT-3.3.1-2"
-	Says   string // in a few words that are not the specification's
+	Says   string // a summary, not the words of the specification
 	Binds  [roles]bool
 	Proofs [roles]Proof
 }
 
-// Proof is what shows a statement for a role: scripts and tests, or the reason why there
-// are none.
+// Proof is what shows a statement for a role: scripts and tests, or a reason why there are none.
 type Proof struct {
-	Scripts []string // names without .yaml
-	Tests   []string // such as mqtt/broker.TestScripts
+	Scripts []string // their names without .yaml
+	Tests   []string // as mqtt/broker.TestScripts
 
-	Reason string // the name of one of the record's reasons
-	Why    string // in words
+	Reason string // the name of a Reason of the record
+	Why    string // explains Reason
 }
 
-// Parse parses a record; path is for errors.
+// Parse parses a record. path is for errors.
 func Parse(path string, data []byte) (*Record, error) {
 	f, err := yamlfile.Parse(path, data)
 	if err != nil {
 		return nil, err
 	}
 	r := &Record{head: comment(string(data))}
-	for i := range f.Root.Entries {
-		e := &f.Root.Entries[i]
-		if i == 0 {
-			if e.Key.Text != "reasons" || e.Value.Kind != yamlfile.Mapping {
-				return nil, f.Errorf(e.Key, "reasons come first")
-			}
-			for k := range e.Value.Entries {
-				sub := &e.Value.Entries[k]
-				r.Reasons = append(r.Reasons, Reason{sub.Key.Text, sub.Value.Text})
-			}
-			continue
-		}
-		version, _ := packet.ParseVersion(e.Key.Text)
-		v := Version{Version: version}
-		if version < packet.V311 || e.Value.Kind != yamlfile.Mapping {
-			return nil, f.Errorf(e.Key, "%q is neither 3.1.1 nor 5.0 with its statements", e.Key.Text)
-		}
-		for k := range e.Value.Entries {
-			s, err := statement(f, &e.Value.Entries[k])
-			if err != nil {
-				return nil, err
-			}
-			v.Statements = append(v.Statements, s)
-		}
-		r.Versions = append(r.Versions, v)
+	if err := r.schema(f).Read(f, f.Root, ""); err != nil {
+		return nil, err
+	}
+	if first := f.Root.Entries[0].Key; first.Text != "reasons" {
+		return nil, f.Errorf(first, "reasons must come first")
 	}
 	return r, nil
+}
+
+func (r *Record) schema(f *yamlfile.File) yamlfile.Schema {
+	s := yamlfile.Schema{
+		yamlfile.Func("reasons", "", func(n *yamlfile.Node) error {
+			return f.Each(n, "reasons", func(e yamlfile.Entry) error {
+				says, err := f.Text(e.Value, e.Key.Text)
+				r.Reasons = append(r.Reasons, Reason{e.Key.Text, says})
+				return err
+			})
+		}, "mapping of names to reasons why a statement cannot be shown").Needed(),
+	}
+	for _, version := range [...]packet.Version{packet.V311, packet.V5} {
+		s = append(s, yamlfile.Func(version.String(), "", func(n *yamlfile.Node) error {
+			v := Version{Version: version}
+			err := f.Each(n, version.String(), func(e yamlfile.Entry) error {
+				s := Statement{ID: e.Key.Text}
+				err := s.schema(f).Read(f, e.Value, s.ID)
+				v.Statements = append(v.Statements, s)
+				return err
+			})
+			r.Versions = append(r.Versions, v)
+			return err
+		}, "mapping of identifiers to the statements of this version"))
+	}
+	return s
 }
 
 // comment returns the comment at the beginning of a file.
@@ -119,47 +124,51 @@ func comment(s string) string {
 	return s[:end]
 }
 
-func statement(f *yamlfile.File, e *yamlfile.Entry) (Statement, error) {
-	s := Statement{ID: e.Key.Text}
-	if e.Value.Kind != yamlfile.Mapping {
-		return s, f.Want(e.Value, s.ID, "says, binds and proofs")
-	}
-	for i := range e.Value.Entries {
-		key, v := e.Value.Entries[i].Key, e.Value.Entries[i].Value
-		role := slices.Index(roleNames[:], key.Text)
-		switch {
-		case key.Text == "says":
-			s.Says = v.Text
-		case key.Text == "binds" && v.Text == "both":
-			s.Binds = [roles]bool{true, true}
-		case key.Text == "binds" && slices.Contains(roleNames[:], v.Text):
-			s.Binds[slices.Index(roleNames[:], v.Text)] = true
-		case key.Text == "binds":
-			return s, f.Invalid(v, "binds", "value", "want client, server or both")
-		case role < 0:
-			return s, f.UnknownKey(key, "says", "binds", "client", "server")
-		case v.Kind == yamlfile.List:
-			for _, item := range v.Items {
-				p := &s.Proofs[role]
-				if strings.Contains(item.Text, ".") {
-					p.Tests = append(p.Tests, item.Text)
-				} else {
-					p.Scripts = append(p.Scripts, item.Text)
-				}
+func (s *Statement) schema(f *yamlfile.File) yamlfile.Schema {
+	all := yamlfile.Schema{
+		yamlfile.Text("says", &s.Says, "the statement in a few words"),
+		yamlfile.Func("binds", "client|server|both", func(n *yamlfile.Node) error {
+			i, err := f.Word(n, "binds", "client", "server", "both")
+			if err == nil {
+				s.Binds = [roles]bool{Client: i != 1, Server: i != 0}
 			}
-		case v.Kind == yamlfile.Mapping && len(v.Entries) == 1:
-			s.Proofs[role].Reason, s.Proofs[role].Why = v.Entries[0].Key.Text, v.Entries[0].Value.Text
-		default:
-			return s, f.Want(v, key.Text, "a list of scripts and tests, or {REASON: words}")
-		}
+			return err
+		}, "the role that the statement binds"),
 	}
-	return s, nil
+	for role := range roles {
+		all = append(all, yamlfile.Func(role.String(), "", func(n *yamlfile.Node) error { return s.Proofs[role].read(f, n, role.String()) },
+			"list of scripts and tests, or {REASON: words}"))
+	}
+	return all
 }
 
-// width is the longest line of scripts, in bytes.
+func (p *Proof) read(f *yamlfile.File, n *yamlfile.Node, name string) (err error) {
+	switch {
+	case n.Kind == yamlfile.List:
+		for _, item := range n.Items {
+			text, err := f.Text(item, name)
+			if err != nil {
+				return err
+			}
+			if strings.Contains(text, ".") {
+				p.Tests = append(p.Tests, text)
+			} else {
+				p.Scripts = append(p.Scripts, text)
+			}
+		}
+		return nil
+	case n.Kind == yamlfile.Mapping && len(n.Entries) == 1:
+		p.Reason = n.Entries[0].Key.Text
+		p.Why, err = f.Text(n.Entries[0].Value, p.Reason)
+		return err
+	}
+	return f.Want(n, name, "a list of scripts and tests, or {REASON: words}")
+}
+
+// width is the maximum length of a line of scripts, in bytes.
 const width = 100
 
-// Text returns the record in the format of its file.
+// Text returns the record as its file has it.
 func (r *Record) Text() []byte {
 	var b strings.Builder
 	b.WriteString(r.head)

@@ -120,7 +120,7 @@ func TestContextCommandsThatAreRefused(t *testing.T) {
 		{[]string{"add", "x"}, "context add: no options to keep"},
 		{[]string{"add", "x", "y", "-h", "z"}, `unexpected argument "y"`},
 		{[]string{"add", "none", "-h", "z"}, `context add: "none": the name of a context cannot be none`},
-		{[]string{"add", "a b", "-h", "z"}, `context add: "a b": the name of a context is letters`},
+		{[]string{"add", "a b", "-h", "z"}, `context add: "a b": the name of a context has only letters`},
 		{[]string{"add", strings.Repeat("x", 65), "-h", "z"}, `the name of a context has 1 to 64 bytes`},
 		{[]string{"add", "", "-h", "z"}, `context add: "": the name`},
 		{[]string{"add", "x", "-q", "3"}, `--qos: invalid value "3" (want 0, 1 or 2)`},

@@ -14,6 +14,7 @@ import (
 	"github.com/mqtools/mqtools/internal/connection"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/spelling"
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
@@ -222,7 +223,7 @@ func rate(val *option.Value) (plan.Rate, error) {
 	r, err := plan.ParseRate(val.Text())
 	switch {
 	case err != nil:
-		return r, val.Invalid("rate", val.Text(), "e.g. 1000, 1000/s, 10/m")
+		return r, val.Invalid("rate", val.Text(), units.RateHint)
 	case r.Events == 0:
 		return r, val.Invalid("rate", val.Text(), "want more than 0")
 	}

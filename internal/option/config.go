@@ -8,8 +8,8 @@ import (
 	"github.com/mqtools/mqtools/internal/yamlfile"
 )
 
-// Configured reads what the configuration files say for a tool: the uses of its
-// options, strongest first.
+// Configured reads the configuration files. It returns them, and the uses of options that they
+// have for a tool, strongest first.
 func Configured(env *Environment, uses []Use, tool ToolSet) (*Config, []Use, error) {
 	c, err := ReadConfig(env, uses)
 	if err != nil {
@@ -43,13 +43,12 @@ func Configured(env *Environment, uses []Use, tool ToolSet) (*Config, []Use, err
 	return c, sameBroker(all, uses, env), nil
 }
 
-// sameBroker leaves out what a part says about another broker than the one
-// that is meant: where a part names a broker, its port, TLS options, user name
-// and password are for that one, and must not go to the broker that a stronger
-// place names.
+// sameBroker drops the settings that a part has for another broker than the one in use. If a part
+// names a broker, its port, TLS options, user name and password are for that broker, and must not
+// be sent to the broker that a stronger source names.
 func sameBroker(all, uses []Use, env *Environment) []Use {
 	if len(all) == 0 {
-		return nil // without a look at the environment
+		return nil // the environment does not matter
 	}
 	named := slices.ContainsFunc(uses, func(u Use) bool { return namesBroker(u.Opt) })
 	for _, o := range Table(All) {
@@ -76,12 +75,12 @@ func sameBroker(all, uses []Use, env *Environment) []Use {
 	return kept
 }
 
-// namesBroker reports whether an option says where the broker is.
+// namesBroker reports whether an option names the broker.
 func namesBroker(o *Option) bool {
 	return o.Name == "host" || o.Name == "url" || o.Name == "unix" || o.Name == "serve"
 }
 
-// ofBroker reports whether an option is for one broker alone.
+// ofBroker reports whether an option is specific to one broker.
 func ofBroker(o *Option) bool {
 	if o.Group == GroupTLS || namesBroker(o) {
 		return true
@@ -93,7 +92,7 @@ func ofBroker(o *Option) bool {
 	return false
 }
 
-// append adds the uses of one part.
+// append appends the uses of one part.
 func (f ConfigFile) append(all []Use, e *yamlfile.Entry, name string, tool ToolSet, origin Origin) ([]Use, error) {
 	if e == nil {
 		return all, nil
@@ -105,13 +104,13 @@ func (f ConfigFile) append(all []Use, e *yamlfile.Entry, name string, tool ToolS
 	return append(all, uses...), err
 }
 
-// contextUses finds the context in use and reads it.
+// contextUses returns the uses of the context in use.
 func (c *Config) contextUses(env *Environment, uses []Use, tool ToolSet) ([]Use, error) {
 	name, label := c.InUse(env, uses)
 	var all []Use
 	f, e := c.current()
 	if _, _, set := Chosen(env, uses, ContextOption); !set && e != nil {
-		// So that --show-config tells which one is in use.
+		// --show-config prints which context is in use.
 		origin := OriginUser
 		if f.system {
 			origin = OriginSystem
@@ -127,7 +126,8 @@ func (c *Config) contextUses(env *Environment, uses []Use, tool ToolSet) ([]Use,
 	return f.append(all, e, ContextOption+" "+name, tool, OriginContext)
 }
 
-// current is the current-context of the files, the user's first.
+// current returns the current-context of the files; that of the user's file overrides the
+// system's.
 func (c *Config) current() (ConfigFile, *yamlfile.Entry) {
 	for _, f := range slices.Backward(c.Files) {
 		if e := f.Root.Get(KeyCurrent); e != nil {
@@ -137,8 +137,8 @@ func (c *Config) current() (ConfigFile, *yamlfile.Entry) {
 	return ConfigFile{}, nil
 }
 
-// InUse is the name of the context that a run takes, and where that stands; "" is
-// none.
+// InUse returns the name of the context in use, and the place that names it. The name is "" if
+// there is none.
 func (c *Config) InUse(env *Environment, uses []Use) (name, where string) {
 	if name, label, set := Chosen(env, uses, ContextOption); set {
 		return name, label
@@ -149,7 +149,7 @@ func (c *Config) InUse(env *Environment, uses []Use) (name, where string) {
 	return "", ""
 }
 
-// contexts are the contexts of a file.
+// contexts returns the contexts of a file.
 func (f ConfigFile) contexts() []yamlfile.Entry {
 	if e := f.Root.Get(KeyContexts); e != nil {
 		return e.Value.Entries
@@ -157,7 +157,8 @@ func (f ConfigFile) contexts() []yamlfile.Entry {
 	return nil
 }
 
-// Context finds a context; the user's goes before the system's.
+// Context returns the context with a name and its file. A context of the user's file overrides the
+// system's.
 func (c *Config) Context(name string) (ConfigFile, *yamlfile.Entry) {
 	for _, f := range slices.Backward(c.Files) {
 		if e := f.Root.Get(KeyContexts); e != nil {
@@ -169,7 +170,7 @@ func (c *Config) Context(name string) (ConfigFile, *yamlfile.Entry) {
 	return ConfigFile{}, nil
 }
 
-// Names are the names of all contexts, the system's first.
+// Names returns the names of all contexts, the system's first.
 func (c *Config) Names() []string {
 	var names []string
 	for _, f := range c.Files {
@@ -193,7 +194,7 @@ func (c *Config) UnknownContext(label, name string) error {
 	return u.WithHint("the contexts are %s", units.AndList(c.Names()...))
 }
 
-// HoldsSecret reports whether a value in the file is one.
+// HoldsSecret reports whether the file holds a secret in plain text.
 func (f ConfigFile) HoldsSecret() bool {
 	parts := f.contexts()
 	for _, e := range f.Root.Entries {
@@ -218,7 +219,7 @@ func (f ConfigFile) HoldsSecret() bool {
 	return false
 }
 
-// Broker says in a few words where a context leads.
+// Broker returns a short description of the broker of a context.
 func (f ConfigFile) Broker(n *yamlfile.Node) string {
 	text := func(key string) string {
 		if e := n.Get(key); e != nil {
@@ -239,7 +240,7 @@ func (f ConfigFile) Broker(n *yamlfile.Node) string {
 	}
 }
 
-// FormError tells an edit that the form of the file does not allow.
+// FormError returns the usage error of an edit that the form of the file does not allow.
 func (f ConfigFile) FormError(err error) error {
 	return Usagef("%s: %v", f.Path, err)
 }

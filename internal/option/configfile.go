@@ -14,9 +14,9 @@ import (
 	"github.com/mqtools/mqtools/internal/yamlfile"
 )
 
-// A configuration file is a mapping of parts: defaults for all tools, one part
-// for each tool, named contexts of which one can be the current one. Every part
-// maps keys of the option table to values. The form is in man/mqtools.5.
+// A configuration file is a mapping of parts: defaults for all tools, one part for each tool, and
+// named contexts, of which one can be the current one. Every part maps keys of the option table to
+// values. mqtools(5) describes the form.
 
 const (
 	ConfigOption  = "config"
@@ -26,11 +26,11 @@ const (
 	KeyContexts = "contexts"
 	KeyCurrent  = "current-context"
 
-	// none is the word for no file and no context.
+	// None means no file, or no context.
 	None = "none"
 )
 
-// toolKey is the part of a configuration file for one tool.
+// toolKey is the key of the part for one tool.
 type toolKey struct {
 	key string
 	bit ToolSet
@@ -38,7 +38,7 @@ type toolKey struct {
 
 var toolKeys = [...]toolKey{{"mqpub", Pub}, {"mqsub", Sub}, {"mqbench", Bench}}
 
-// SystemConfig is the path of the system's configuration file, or "".
+// SystemConfig returns the path of the system's configuration file, or "".
 func SystemConfig(lookup LookupFunc) string {
 	if runtime.GOOS != "windows" {
 		return "/etc/mqtools/config.yaml"
@@ -49,9 +49,8 @@ func SystemConfig(lookup LookupFunc) string {
 	return ""
 }
 
-// UserConfig is the path of the user's configuration file, or "" for a user
-// without a home. A relative directory counts as none, as the XDG specification
-// has it.
+// UserConfig returns the path of the user's configuration file, or "" for a user without a home
+// directory. As in the XDG specification, a relative directory is ignored.
 func (e *Environment) UserConfig() string {
 	if runtime.GOOS == "windows" {
 		if dir := e.Getenv("AppData"); filepath.IsAbs(dir) {
@@ -74,13 +73,13 @@ type ConfigFile struct {
 	system bool
 }
 
-// Config is what the configuration files say. The user's file is last.
+// Config is the configuration files. The user's file is last.
 type Config struct {
 	Files []ConfigFile
 }
 
-// Chosen is the value of an option that is needed before all others, and where
-// it is from; "" is neither given nor in the environment.
+// Chosen returns the value of an option that is needed before all others, and its source. set is
+// false if neither an argument nor the environment has it.
 func Chosen(env *Environment, uses []Use, name string) (value, label string, set bool) {
 	for _, use := range uses {
 		if use.Opt.Name == name {
@@ -98,7 +97,7 @@ func Chosen(env *Environment, uses []Use, name string) (value, label string, set
 	return value, label, value != ""
 }
 
-// ReadConfig reads the configuration files and checks their form.
+// ReadConfig reads the configuration files. It does not check their keys and values, see Check.
 func ReadConfig(env *Environment, uses []Use) (*Config, error) {
 	c := &Config{}
 	if path, label, set := Chosen(env, uses, ConfigOption); set {
@@ -134,7 +133,7 @@ func ReadConfig(env *Environment, uses []Use) (*Config, error) {
 	return c, nil
 }
 
-// asUsage makes a usage error of one of readConfigFile.
+// asUsage returns an error of readConfigFile as a usage error.
 func asUsage(label string, err error) error {
 	if u, ok := errors.AsType[*UsageError](err); ok {
 		return u
@@ -144,8 +143,8 @@ func asUsage(label string, err error) error {
 	return u
 }
 
-// FileUsage makes a usage error of one of a file that an option names: the place in
-// the file says enough, where there is one.
+// FileUsage returns the usage error of a file that an option names. An error with a place in the
+// file does not need the option as a label.
 func FileUsage(label string, err error) *UsageError {
 	if e, ok := errors.AsType[*yamlfile.Error](err); ok {
 		return usageOf(e)
@@ -153,8 +152,8 @@ func FileUsage(label string, err error) *UsageError {
 	return Usagef("%s: %v", label, err)
 }
 
-// readConfigFile reads one file. The error is a usage error, or that of a file
-// which cannot be opened.
+// readConfigFile reads one file. It returns a usage error, or the error of a file that cannot be
+// opened.
 func readConfigFile(path string) (*yamlfile.File, error) {
 	f, err := yamlfile.Read(path)
 	if e, ok := errors.AsType[*yamlfile.Error](err); ok {
@@ -163,11 +162,11 @@ func readConfigFile(path string) (*yamlfile.File, error) {
 	return f, err
 }
 
-// configHint is the hint for a file that is not understood at all.
+// configHint is the hint for a file that cannot be parsed.
 const configHint = "'man 5 mqtools' has the form of the file"
 
-// missing reports whether there is no such file, or none that this user may even
-// look for, as in the home of another.
+// missing reports whether the file does not exist, or the user may not even look for it, as in
+// another user's home directory.
 func missing(path string, err error) bool {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
@@ -179,59 +178,62 @@ func missing(path string, err error) bool {
 	return false
 }
 
-// usage makes a usage error at a node.
+// usage returns a usage error at a node.
 func (f ConfigFile) usage(n *yamlfile.Node, format string, args ...any) *UsageError {
 	return usageOf(f.Errorf(n, format, args...))
 }
 
-// want makes the usage error of a node of another kind than is wanted.
+// want returns the usage error of a node of the wrong kind.
 func (f ConfigFile) want(n *yamlfile.Node, name, want string) *UsageError {
 	return usageOf(f.Want(n, name, want))
 }
 
-// usageOf makes a usage error of one of a YAML file.
+// usageOf returns an error in a YAML file as a usage error.
 func usageOf(e *yamlfile.Error) *UsageError { return &UsageError{Text: e.Error(), Help: e.Help} }
 
-// Place is where a node stands.
+// Place returns the place of a node, path:line:column.
 func (f ConfigFile) Place(n *yamlfile.Node) string {
 	return (&yamlfile.Error{Path: f.Path, Line: n.Line, Column: n.Column}).Place()
 }
 
-// Check checks the whole file: every key, and every value of a part that is not
-// in use too. What a part in use says is checked against the options of the
-// running tool when it is read.
+// Check checks the whole file: every key, and every value, also in parts that are not in use. Part
+// checks the options of the parts in use against the running tool.
 func (f ConfigFile) Check() error {
-	words := []string{keyDefaults}
-	for _, t := range toolKeys {
-		words = append(words, t.key)
+	err := f.schema().Read(f.File, f.Root, "")
+	e, ok := errors.AsType[*yamlfile.Error](err)
+	if !ok {
+		return err
 	}
-	words = append(words, KeyContexts, KeyCurrent)
-	for _, e := range f.Root.Entries {
-		key := e.Key.Text
-		var err error
-		switch tool := slices.IndexFunc(toolKeys[:], func(t toolKey) bool { return t.key == key }); {
-		case key == keyDefaults:
-			_, err = f.Part(e.Value, key, All, 0)
-		case tool >= 0:
-			_, err = f.Part(e.Value, key, toolKeys[tool].bit, 0)
-		case key == KeyContexts:
-			err = f.checkContexts(e.Value)
-		case key == KeyCurrent:
-			if e.Value.Kind != yamlfile.Scalar || e.Value.Null || e.Value.Text == "" {
-				return f.want(e.Value, key, "the name of a context")
-			}
-		default:
-			u := usageOf(f.UnknownKey(e.Key, words...))
-			if Table(All).Find("--"+key) != nil {
-				return u.WithHint("options go below %s:, the name of a tool, or a context", keyDefaults)
-			}
-			return u
+	u := usageOf(e)
+	for _, at := range f.Root.Entries {
+		key := at.Key.Text
+		if at.Key.Line == e.Line && at.Key.Column == e.Column && f.schema().Find(key) == nil && Table(All).Find("--"+key) != nil {
+			return u.WithHint("options go below %s:, the name of a tool, or a context", keyDefaults)
 		}
-		if err != nil {
+	}
+	return u
+}
+
+// schema returns the keys of a file.
+func (f ConfigFile) schema() yamlfile.Schema {
+	part := func(key string, tools ToolSet, doc string) yamlfile.Field {
+		return yamlfile.Func(key, "", func(n *yamlfile.Node) error {
+			_, err := f.Part(n, key, tools, 0)
 			return err
-		}
+		}, doc)
 	}
-	return nil
+	s := yamlfile.Schema{part(keyDefaults, All, "options of all tools")}
+	for _, t := range toolKeys {
+		s = append(s, part(t.key, t.bit, "options of "+t.key))
+	}
+	return append(s,
+		yamlfile.Func(KeyContexts, "", f.checkContexts, "mapping of names to the options of a context"),
+		yamlfile.Func(KeyCurrent, "NAME", func(n *yamlfile.Node) error {
+			if n.Kind != yamlfile.Scalar || n.Null || n.Text == "" {
+				return f.Want(n, KeyCurrent, "the name of a context")
+			}
+			return nil
+		}, "context to use by default"))
 }
 
 func (f ConfigFile) checkContexts(n *yamlfile.Node) error {
@@ -252,7 +254,7 @@ func (f ConfigFile) checkContexts(n *yamlfile.Node) error {
 	return nil
 }
 
-// CheckContextName says which rule the name of a context breaks, if any.
+// CheckContextName returns the rule that the name of a context breaks, or "".
 func CheckContextName(name string) string {
 	if name == "" || len(name) > 64 {
 		return "has 1 to 64 bytes"
@@ -264,22 +266,22 @@ func CheckContextName(name string) string {
 		c := name[i]
 		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 		if !letter && (i == 0 || strings.IndexByte("._-@+/", c) < 0) {
-			return "is letters and digits, and behind the first . _ - @ + / too"
+			return "has only letters and digits and, after the first, . _ - @ + /"
 		}
 	}
 	return ""
 }
 
-// Part reads the options of one part. Tools are those that the part is for:
-// others' options are unknown in it. With running, the tool that is, the uses
-// of its options are returned and must fit it; otherwise it is enough that they
-// fit some tool.
+// Part reads the options of one part. tools are the tools that the part is for; it must not have
+// options of other tools only. If running is not 0, Part returns the uses of the options of that
+// tool, which must be valid for it. Otherwise it is enough that each option is valid for some
+// tool.
 func (f ConfigFile) Part(n *yamlfile.Node, name string, tools, running ToolSet) ([]Use, error) {
 	if n.Null {
 		return nil, nil
 	}
 	if n.Kind != yamlfile.Mapping {
-		return nil, f.want(n, name, "options")
+		return nil, f.want(n, name, "a mapping")
 	}
 	table := Table(tools)
 	var all []Use
@@ -311,7 +313,7 @@ func (f ConfigFile) Part(n *yamlfile.Node, name string, tools, running ToolSet) 
 	return all, nil
 }
 
-// rows are the options with a key: -t of mqpub is another than that of mqsub.
+// rows returns the options with a key: -t of mqpub is not that of mqsub.
 func (t Options) rows(key string) []*Option {
 	var rows []*Option
 	for _, o := range t {
@@ -329,7 +331,7 @@ func (f ConfigFile) unknownOption(table Options, key *yamlfile.Node) error {
 	}
 	u := usageOf(f.UnknownKey(key))
 	if word != key.Text && len(table.rows(word)) > 0 {
-		return u.WithHint("a colon and a blank belong behind %s", word)
+		return u.WithHint("put a space after the colon: %s: VALUE", word)
 	}
 	spelling := "--" + strings.ReplaceAll(word, "_", "-")
 	if len(word) == 1 {
@@ -348,7 +350,7 @@ func (f ConfigFile) unknownOption(table Options, key *yamlfile.Node) error {
 	return u.WithHint("the keys are the long names of the options")
 }
 
-// option turns the value of a key into uses of its option, and checks them.
+// option returns the uses of an option for the value of its key, and checks them.
 func (f ConfigFile) option(o *Option, n *yamlfile.Node) ([]Use, error) {
 	var uses []Use
 	scratch := Value{Opt: o}
@@ -357,10 +359,7 @@ func (f ConfigFile) option(o *Option, n *yamlfile.Node) ([]Use, error) {
 		uses = append(uses, Use{Opt: o, Raw: raw, Place: place})
 		return scratch.Set(place+": "+o.Name, raw)
 	}
-	wants := o.Placeholder
-	if o.Type == TypeBool {
-		wants = "true or false"
-	}
+	wants := o.wants()
 	switch {
 	case n.Kind == yamlfile.Mapping || n.Null:
 		return nil, f.want(n, o.Name, wants)
@@ -369,10 +368,8 @@ func (f ConfigFile) option(o *Option, n *yamlfile.Node) ([]Use, error) {
 			return nil, nil
 		}
 		return uses, add(n, "")
-	case n.Kind == yamlfile.List && len(n.Items) == 0:
-		return nil, f.usage(n, "%s: the list is empty", o.Name)
-	case n.Kind == yamlfile.List && !o.Repeat:
-		return nil, f.want(n, o.Name, "one "+wants)
+	case n.Kind == yamlfile.List && (len(n.Items) == 0 || !o.Repeat):
+		return nil, f.want(n, o.Name, wants)
 	}
 	items := n.Items
 	if n.Kind == yamlfile.Scalar || o.Type == TypeProperty && isWords(n) {
@@ -399,13 +396,32 @@ func (f ConfigFile) option(o *Option, n *yamlfile.Node) ([]Use, error) {
 	return uses, nil
 }
 
-// isWords reports whether a list is the words of one property: the first is the
-// packet's name, without a blank.
+// wants returns the kind of value that the option has, for the error of a node of another kind.
+func (o *Option) wants() string {
+	switch o.Type {
+	case TypeBool:
+		return "true or false"
+	case TypeInt:
+		return strings.TrimPrefix(o.wantNumber(nil).Error(), "want ")
+	case TypeDuration:
+		return "a duration"
+	case TypeSize:
+		return "a size"
+	case TypeChoice:
+		return o.choiceWords()
+	case TypeProperty:
+		return o.Placeholder
+	}
+	return "a text"
+}
+
+// isWords reports whether a list is the words of one property: the first word is the packet's
+// name, which has no space.
 func isWords(n *yamlfile.Node) bool {
 	return n.Kind == yamlfile.List && n.Items[0].Kind == yamlfile.Scalar && !strings.Contains(n.Items[0].Text, " ")
 }
 
-// propertyWords reads [CMD, PROP, VALUE] and [CMD, user-property, KEY, VALUE].
+// propertyWords parses [CMD, PROP, VALUE] and [CMD, user-property, KEY, VALUE].
 func (f ConfigFile) propertyWords(o *Option, n *yamlfile.Node) (Property, error) {
 	words := make([]string, len(n.Items))
 	for i, item := range n.Items {

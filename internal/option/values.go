@@ -247,7 +247,7 @@ func (val *Value) parse(raw string) (err error) {
 		val.number, err = units.Size(raw)
 		switch {
 		case err == units.ErrNotSize:
-			return errors.New("e.g. 512, 64k, 1MiB")
+			return errors.New(units.SizeHint)
 		case err != nil || !o.inRange(val.number):
 			return errors.New("want " + o.rangeText(plain) + " bytes")
 		}
@@ -298,7 +298,7 @@ func (o *Option) wantNumber(err error) error {
 
 func (val *Value) parseDuration(raw string) error {
 	o := val.Opt
-	examples := "e.g. 5, 250ms, 2m"
+	examples := units.DurationHint
 	for i, s := range o.DurationWords {
 		if strings.EqualFold(raw, s.Word) {
 			val.span = s.Value

@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// A file is edited by lines: those of an entry are put in, replaced or taken
-// out, and all others stay byte for byte, with their comments, blank lines and
-// quotes. What comes out is read again, and must be what was meant; a file
-// whose form does not allow the edit is left alone.
+// An edit works on lines: it inserts, replaces or deletes the lines of an entry and keeps all
+// other lines byte for byte, with their comments, blank lines and quotes. The edited text is
+// parsed again and must have the intended content; a file whose form does not allow the edit stays
+// unchanged.
 
-// ErrForm is the error of an edit that the form of the file does not allow.
+// ErrForm is returned for an edit that the form of the file does not allow.
 var ErrForm = errors.New("the file has a form that cannot be edited here, as braces or several lines for one value: edit it by hand")
 
-// Data is the text of the file.
+// Data returns the text of the file.
 func (f *File) Data() []byte { return f.data }
 
-// Pair is a key and its value for Put: a scalar, which is a bare word if Bare,
-// or a list.
+// Pair is a key and its value for Put: a list, or a scalar, which is written without quotes if
+// Bare is set.
 type Pair struct {
 	Key    string
 	Values []string
@@ -34,7 +34,7 @@ func (p Pair) scalar() string {
 	return Quote(p.Values[0])
 }
 
-// Set gives a key of the root a scalar value.
+// Set returns the file with a scalar value for a key of the root.
 func (f *File) Set(key, value string) (*File, error) {
 	all, err := f.lines()
 	if err != nil {
@@ -54,7 +54,7 @@ func (f *File) Set(key, value string) (*File, error) {
 	return f.check(all, want)
 }
 
-// Unset takes a key with a scalar value out of the root.
+// Unset returns the file without a key of the root, whose value must be a scalar.
 func (f *File) Unset(key string) (*File, error) {
 	e := f.Root.Get(key)
 	if e == nil {
@@ -68,8 +68,8 @@ func (f *File) Unset(key string) (*File, error) {
 	return f.check(slices.Delete(all, at, at+1), f.Root.with(key, nil))
 }
 
-// Put sets section.name to a mapping of the pairs, in the place of the one
-// that is there or as the last of the section.
+// Put returns the file with section.name set to a mapping of the pairs. It replaces the existing
+// mapping, or appends a new one to the section.
 func (f *File) Put(section, name string, pairs []Pair) (*File, error) {
 	end := newline(f.data)
 	all, err := f.lines()
@@ -100,7 +100,7 @@ func (f *File) Put(section, name string, pairs []Pair) (*File, error) {
 	if s == nil {
 		all = append(all, section+":"+end)
 	} else if len(s.Value.Entries) == 0 {
-		// "contexts:", with nothing, null or {} behind it.
+		// "contexts:", followed by nothing, null or {}.
 		line := section + ":"
 		if s.Value.comment != "" {
 			line += " " + s.Value.comment
@@ -140,8 +140,8 @@ func (f *File) Put(section, name string, pairs []Pair) (*File, error) {
 	return f.check(all, whole)
 }
 
-// Remove takes section.name out, with the comment right above it, and the
-// section with its last entry.
+// Remove returns the file without section.name and the comment right above it. Removing the last
+// entry removes the section.
 func (f *File) Remove(section, name string) (*File, error) {
 	s := f.Root.Get(section)
 	if s == nil || s.Value.Get(name) == nil {
@@ -164,9 +164,8 @@ func (f *File) Remove(section, name string) (*File, error) {
 	return f.check(all, f.Root.with(section, s.Value.with(name, nil)))
 }
 
-// extent is the range of lines of an entry of a section: from its key to the
-// last line that belongs to its value, without the blank lines and comments
-// that go with what follows.
+// extent returns the range of lines of an entry of a section: from its key to the last line of its
+// value. Blank lines and comments that precede the next entry are not included.
 func (f *File) extent(section *Entry, name string, all []string) (from, to int) {
 	e := section.Value.Get(name)
 	from, to = e.Key.Line-1, len(all)
@@ -187,9 +186,8 @@ func isComment(line string) bool { return strings.HasPrefix(strings.TrimLeft(lin
 
 func indentOf(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
 
-// lines are the lines of the file, each with its end. YAML knows other ends of
-// lines than those of text files; where one of these stands, lines are not
-// counted as the nodes count them.
+// lines returns the lines of the file, each with its line ending. It returns ErrForm if the file
+// has line breaks that only YAML knows: the lines of nodes count those.
 func (f *File) lines() ([]string, error) {
 	text := strings.ReplaceAll(string(f.data), "\r\n", "\n")
 	if strings.ContainsAny(text, "\r\u0085\u2028\u2029") {
@@ -204,7 +202,7 @@ func (f *File) lines() ([]string, error) {
 	return all, nil
 }
 
-// check reads what an edit made and compares it with what was meant.
+// check parses the edited lines and compares the result with the intended content.
 func (f *File) check(all []string, want *Node) (*File, error) {
 	edited, err := Parse(f.Path, []byte(strings.Join(all, "")))
 	if err != nil || !edited.Root.equal(want) {
@@ -214,8 +212,8 @@ func (f *File) check(all []string, want *Node) (*File, error) {
 	return edited, nil
 }
 
-// with is a copy of a mapping with another value for a key; nil takes the key
-// out. A nil mapping, or one that is nothing, is empty.
+// with returns a copy of a mapping with another value for a key; a nil value removes the key. A
+// nil or null mapping counts as empty.
 func (n *Node) with(key string, value *Node) *Node {
 	c := &Node{Kind: Mapping}
 	found := false
@@ -236,16 +234,15 @@ func (n *Node) with(key string, value *Node) *Node {
 	return c
 }
 
-// equal compares what two nodes say.
+// equal reports whether two nodes have the same content.
 func (n *Node) equal(o *Node) bool {
 	return n.Kind == o.Kind && n.Text == o.Text &&
 		slices.EqualFunc(n.Items, o.Items, (*Node).equal) &&
 		slices.EqualFunc(n.Entries, o.Entries, func(a, b Entry) bool { return a.Key.equal(b.Key) && a.Value.equal(b.Value) })
 }
 
-// Quote is s as a scalar on one line: bare where nothing could take it for
-// something else, otherwise in double quotes, whose escapes are Go's. It must
-// be UTF-8.
+// Quote returns s as a scalar on one line: bare if YAML cannot read it as anything else, otherwise
+// in double quotes with the escapes of Go. s must be UTF-8.
 func Quote(s string) string {
 	plain := s != "" && s[0] != '-' && s[len(s)-1] != ':' && !strings.HasPrefix(s, "...")
 	for i := 0; i < len(s) && plain; i++ {

@@ -172,9 +172,9 @@ func TestWritesThatAreRefusedLeaveTheFile(t *testing.T) {
 		want  string
 		left  string
 	}{
-		{"a file that has changed", func(p string) error { return os.WriteFile(p, []byte("b: 2\n"), 0o600) }, "changed meanwhile", "b: 2\n"},
+		{"a file that has changed", func(p string) error { return os.WriteFile(p, []byte("b: 2\n"), 0o600) }, "changed since it was read", "b: 2\n"},
 		{"a read-only file", func(p string) error { return os.Chmod(p, 0o400) }, "read-only", "a: 1\n"},
-		{"a file that has gone", os.Remove, "changed meanwhile", ""},
+		{"a file that has gone", os.Remove, "changed since it was read", ""},
 	} {
 		path := filepath.Join(t.TempDir(), "f")
 		if err := os.WriteFile(path, []byte("a: 1\n"), 0o600); err != nil {

@@ -7,7 +7,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Encode writes values as documents of one YAML stream: maps with their keys
+// Encode returns values as the documents of one YAML stream. Values are maps, whose keys are
 // sorted, lists, texts, numbers and booleans.
 func Encode(docs ...any) (text []byte, err error) {
 	defer func() {

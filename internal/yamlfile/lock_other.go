@@ -2,5 +2,5 @@
 
 package yamlfile
 
-// lock does nothing here; a change between the check and the rename is lost.
+// lock does nothing on this system: a change between the check and the rename is lost.
 func lock(string) (unlock func(), err error) { return func() {}, nil }

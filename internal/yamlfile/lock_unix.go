@@ -7,9 +7,8 @@ import (
 	"syscall"
 )
 
-// lock keeps other processes that write files of the directory out until unlock
-// is called, which the end of the process does too. Where the file system knows
-// no locks there is none.
+// lock blocks other processes that write files of the directory until unlock is called or the
+// process exits. On a file system without locks it does nothing.
 func lock(dir string) (unlock func(), err error) {
 	d, err := os.Open(dir)
 	if err != nil {

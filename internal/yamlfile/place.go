@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// checkText refuses what is no text, by its place: the library tells such
-// things without one.
+// checkText returns an error with a place for bytes that are not text. The errors of the library
+// have no place for them.
 func checkText(path string, data []byte) error {
 	line, column := 1, 1
 	for i := 0; i < len(data); {
@@ -34,10 +34,9 @@ func checkText(path string, data []byte) error {
 	return nil
 }
 
-// located gives an error of the library its place. The library names the line
-// on which the construct began, or none; here the shortest beginning of the
-// file is sought that already gives the same error: it ends where the parser
-// noticed.
+// located returns an error of the library with its place. The library names the line on which the
+// construct begins, or no line. located searches for the shortest beginning of the file that gives
+// the same error: it ends where the parser noticed.
 func located(path string, data []byte, err error) *Error {
 	_, text := message(err)
 	all := lines(data)
@@ -56,7 +55,7 @@ func located(path string, data []byte, err error) *Error {
 	}
 	line := low
 	if line == len(all) {
-		// At the end: what was never closed is the better place.
+		// At the end of the file, the construct that was not closed is the better place.
 		if began, _ := message(err); began > 0 && began < line && strings.Contains(text, "end of") {
 			line = began
 		}
@@ -65,12 +64,12 @@ func located(path string, data []byte, err error) *Error {
 	blank := len(at) - len(strings.TrimLeft(at, " \t"))
 	e := &Error{Path: path, Line: line, Column: 1 + blank, Text: text}
 	if tab := strings.IndexByte(at[:blank], '\t'); tab >= 0 {
-		e.Column, e.Text = 1+tab, "a tab in the indentation, which YAML makes of blanks only"
+		e.Column, e.Text = 1+tab, "a tab in the indentation; YAML allows only spaces"
 	}
 	return e
 }
 
-// message takes the library's prefix and line off its error.
+// message returns the line and the text of an error of the library, without its prefix.
 func message(err error) (line int, text string) {
 	if err == nil {
 		return 0, ""
@@ -82,7 +81,7 @@ func message(err error) (line int, text string) {
 	return line, strings.TrimSpace(text)
 }
 
-// newline is the end of a line as the file has it.
+// newline returns the line ending that the file uses.
 func newline(data []byte) string {
 	if i := bytes.IndexByte(data, '\n'); i > 0 && data[i-1] == '\r' {
 		return "\r\n"

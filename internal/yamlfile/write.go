@@ -11,12 +11,12 @@ import (
 	"github.com/mqtools/mqtools/internal/wholefile"
 )
 
-// ErrChanged is the error of Write when the file is not what was read.
-var ErrChanged = errors.New("has been changed meanwhile; try again")
+// ErrChanged is returned by Write if the file has changed since it was read.
+var ErrChanged = errors.New("has changed since it was read; try again")
 
-// Write puts the file into its place as a whole or not at all. A new file is for the
-// user alone, and so is its directory; an old one keeps its mode, unless private is
-// set. A file that has changed since it was read is left alone.
+// Write replaces the file as a whole or not at all. A new file, and a new directory, is accessible
+// to the user only; an existing file keeps its mode unless private is set. Write returns
+// ErrChanged and changes nothing if the file has changed since it was read.
 func (f *File) Write(private bool) error {
 	path, err := wholefile.Target(f.Path)
 	if err != nil {
@@ -57,7 +57,7 @@ func (f *File) Write(private bool) error {
 	return nil
 }
 
-// unchanged returns an error if what stands at path is not what was read.
+// unchanged returns an error if the file at path is not the one that was read.
 func (f *File) unchanged(path string) error {
 	now, err := os.ReadFile(path)
 	switch {

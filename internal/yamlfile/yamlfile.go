@@ -1,9 +1,9 @@
-// Package yamlfile reads small YAML files strictly: every node knows its line
-// and column, keys are unique, and what a hostile or broken file can do is
-// bounded. It also edits a file in place without touching the rest of it.
+// Package yamlfile reads small YAML files strictly: every node has its line and column, keys are
+// unique, and the cost of a hostile or broken file is bounded. Schema describes the keys of a
+// mapping: it reads them into variables, writes them, and words the errors of all readers alike. A
+// file can also be edited in place without changing the rest of it.
 //
-// It is the only package that imports a YAML library, whose panics become
-// errors here.
+// No other package imports a YAML library. A panic of the library becomes an error here.
 package yamlfile
 
 import (
@@ -20,19 +20,20 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/mqtools/mqtools/internal/spelling"
+	"github.com/mqtools/mqtools/internal/textfile"
 	"github.com/mqtools/mqtools/internal/units"
 )
 
 const (
-	// MaxSize is the largest file that is read, in bytes.
+	// MaxSize is the size of the largest file that is read, in bytes.
 	MaxSize = 1 << 20
-	// maxNodes bounds what aliases can make of a file.
+	// maxNodes bounds the nodes of a file after its aliases are resolved.
 	maxNodes = 100_000
-	// maxDepth bounds the nesting, and ends an alias that contains itself.
+	// maxDepth bounds the nesting. It also stops an alias that contains itself.
 	maxDepth = 64
 )
 
-// Kind is what a node is.
+// Kind is the kind of a node.
 type Kind uint8
 
 // The kinds of nodes.
@@ -42,14 +43,13 @@ const (
 	Mapping
 )
 
-// Node is one value of a file. Aliases are resolved: the place of a node is
-// where its text stands.
+// Node is one value of a file. Aliases are resolved: the place of a node is that of its text.
 type Node struct {
 	Kind         Kind
 	Line, Column int // from 1; the column counts characters
 
-	// Of a scalar: its text as written, without quotes, and whether it is a bare
-	// true or false, or nothing or a bare null.
+	// The text of a scalar as written, without quotes. Bool is set for a bare true or false, Null
+	// for a bare null or nothing.
 	Text       string
 	Bool, Null bool
 
@@ -57,13 +57,13 @@ type Node struct {
 	Items   []*Node // of a list
 
 	flow    bool   // in braces or brackets
-	comment string // behind it on its line
+	comment string // after it on its line
 }
 
 // Entry is one key of a mapping and its value.
 type Entry struct{ Key, Value *Node }
 
-// Get is the entry with a key, or nil.
+// Get returns the entry with a key, or nil.
 func (n *Node) Get(key string) *Entry {
 	if n == nil {
 		return nil
@@ -76,7 +76,7 @@ func (n *Node) Get(key string) *Entry {
 	return nil
 }
 
-// AsList are the items of a list, or the node alone.
+// AsList returns the items of a list, or the node itself as the only item.
 func (n *Node) AsList() []*Node {
 	if n.Kind == List {
 		return n.Items
@@ -84,11 +84,18 @@ func (n *Node) AsList() []*Node {
 	return []*Node{n}
 }
 
-// What names the kind of the node in an error.
+// True reports whether the node is a bare true.
+func (n *Node) True() bool { return n.Bool && strings.EqualFold(n.Text, "true") }
+
+// What returns the kind of the node in the words of an error.
 func (n *Node) What() string {
 	switch {
+	case n.Kind == Mapping && len(n.Entries) == 0:
+		return "an empty mapping"
 	case n.Kind == Mapping:
 		return "a mapping"
+	case n.Kind == List && len(n.Items) == 0:
+		return "an empty list"
 	case n.Kind == List:
 		return "a list"
 	case n.Null:
@@ -99,8 +106,8 @@ func (n *Node) What() string {
 	return "a text"
 }
 
-// ShownKey is how much of a key an error may repeat: in a line whose colon has
-// no blank behind it the key has the value in it, which may be a secret.
+// ShownKey returns the part of a key that an error may repeat. In a line without a space after the
+// colon the key includes the value, which may be a secret.
 func ShownKey(key string) string {
 	if i := strings.IndexAny(key, ":= "); i > 0 {
 		return key[:i]
@@ -108,25 +115,25 @@ func ShownKey(key string) string {
 	return key
 }
 
-// File is a file that was read. Root is a mapping; it has no entries in a file
-// of blanks and comments.
+// File is a parsed file. Root is a mapping; it has no entries if the file has only blank lines and
+// comments.
 type File struct {
 	Path string
 	Root *Node
-	// Mode is the file's mode when it was read; 0 when there is none yet.
+	// Mode is the file's mode when it was read; 0 if the file does not exist yet.
 	Mode fs.FileMode
 
 	data []byte
-	read []byte // what the file on disk has, as far as is known
+	read []byte // the content of the file on disk, as far as known
 }
 
-// Error is what is wrong with a file, and where. Column 0 is unknown. Its text
-// is path:line:column: message.
+// Error is an error in a file, with its place. Column 0 is unknown. Error returns
+// path:line:column: message.
 type Error struct {
 	Path         string
 	Line, Column int
 	Text         string
-	Help         string // what to do, or ""; no part of Error()
+	Help         string // the remedy, or ""; not part of Error()
 }
 
 func (e *Error) Error() string { return e.Place() + ": " + e.Text }
@@ -134,7 +141,7 @@ func (e *Error) Error() string { return e.Place() + ": " + e.Text }
 // Hint returns Help.
 func (e *Error) Hint() string { return e.Help }
 
-// Place is path:line:column.
+// Place returns path:line:column.
 func (e *Error) Place() string {
 	if e.Column == 0 {
 		return fmt.Sprintf("%s:%d", e.Path, e.Line)
@@ -142,18 +149,18 @@ func (e *Error) Place() string {
 	return fmt.Sprintf("%s:%d:%d", e.Path, e.Line, e.Column)
 }
 
-// Errorf makes an error at a node.
+// Errorf returns an error at a node.
 func (f *File) Errorf(n *Node, format string, args ...any) *Error {
 	return &Error{Path: f.Path, Line: n.Line, Column: n.Column, Text: fmt.Sprintf(format, args...)}
 }
 
-// UnknownKey makes the error of a key that has no meaning where only known ones have.
+// UnknownKey returns the error of a key that is not one of known.
 func (f *File) UnknownKey(key *Node, known ...string) *Error {
 	word := ShownKey(key.Text)
 	e := f.Errorf(key, "unknown key %q", word)
 	switch near := spelling.Nearest(word, known); {
 	case word != key.Text && slices.Contains(known, word):
-		e.Help = "a colon and a blank belong behind " + word
+		e.Help = "put a space after the colon: " + word + ": VALUE"
 	case near != "":
 		e.Help = "did you mean " + near + "?"
 	case len(known) > 0:
@@ -162,14 +169,12 @@ func (f *File) UnknownKey(key *Node, known ...string) *Error {
 	return e
 }
 
-// Want makes the error of a node of another kind than is wanted. name is the key that
-// it belongs to, or "".
+// Want returns the error of a node of the wrong kind. name is the key of the node, or "".
 func (f *File) Want(n *Node, name, want string) *Error {
 	return f.Errorf(n, "%swant %s, not %s", prefix(name), want, n.What())
 }
 
-// Invalid makes the error of a value that is not one of those wanted, see
-// units.Invalid.
+// Invalid returns the error of a value that is not valid, see units.Invalid.
 func (f *File) Invalid(n *Node, name, what, hint string) *Error {
 	if n.Kind == Scalar && !n.Null {
 		return f.Errorf(n, "%s%s", prefix(name), units.Invalid(what, strconv.Quote(n.Text), hint))
@@ -188,8 +193,8 @@ func prefix(name string) string {
 	return name + ": "
 }
 
-// Read reads a file. The error of a file that cannot be read is the system's,
-// that of one that is not understood an *Error.
+// Read reads and parses a file. It returns the error of the system if the file cannot be read, and
+// an *Error if it cannot be parsed.
 func Read(path string) (*File, error) {
 	data, st, err := readText(path)
 	if err != nil {
@@ -203,8 +208,8 @@ func Read(path string) (*File, error) {
 	return f, nil
 }
 
-// ReadText reads a file of a size that Parse takes, for who is to see first what it
-// is.
+// ReadText returns the text of a file that is to be passed to Parse. It reads at most one byte
+// more than Parse accepts.
 func ReadText(path string) ([]byte, error) {
 	data, _, err := readText(path)
 	return data, err
@@ -230,17 +235,22 @@ func readText(path string) ([]byte, fs.FileInfo, error) {
 	return data, st, nil
 }
 
-// Parse reads the text of a file called path.
+// Parse parses the text of a file. path is for errors. A byte order mark at the beginning is
+// ignored; UTF-16 is an error.
 func Parse(path string, data []byte) (*File, error) {
 	if len(data) > MaxSize {
 		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("has more than %d bytes", MaxSize)}
 	}
-	if err := checkText(path, data); err != nil {
+	text, err := textfile.Trim(data)
+	if err != nil {
+		return nil, &Error{Path: path, Line: 1, Column: 1, Text: err.Error()}
+	}
+	if err := checkText(path, text); err != nil {
 		return nil, err
 	}
-	doc, err := decode(data)
+	doc, err := decode(text)
 	if err != nil {
-		return nil, located(path, data, err)
+		return nil, located(path, text, err)
 	}
 	f := &File{Path: path, data: data, Root: &Node{Kind: Mapping, Line: 1, Column: 1}}
 	if doc == nil {
@@ -260,10 +270,10 @@ func Parse(path string, data []byte) (*File, error) {
 	return f, nil
 }
 
-// errSecond is the error of a file with several documents.
+// errSecond is returned for a file with several documents.
 var errSecond = errors.New("a second document begins here")
 
-// decode parses the one document; nil is an empty file.
+// decode parses the only document. It returns nil for an empty file.
 func decode(data []byte) (doc *yaml.Node, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -290,7 +300,7 @@ func decode(data []byte) (doc *yaml.Node, err error) {
 	}
 }
 
-// converter turns the library's nodes into ours.
+// converter converts nodes of the library to Nodes.
 type converter struct {
 	file  *File
 	count int
@@ -350,7 +360,7 @@ func (c *converter) node(y *yaml.Node, depth int) (*Node, error) {
 	return n, nil
 }
 
-// lines splits a text behind its newlines.
+// lines splits a text after its newlines.
 func lines(data []byte) []string {
 	return strings.SplitAfter(string(data), "\n")
 }

@@ -90,7 +90,7 @@ func TestBrokenFilesAreRefusedByPlace(t *testing.T) {
 		"<<: {a: b}\n":                     "f:1:1: merge keys",
 		"<<: [{[a]: b}, {[a]: c}]\n[a]: d": "f:1:1: merge keys",
 		"a: 1\nb: \xff\n":                  "f:2:4: byte 0xff is not UTF-8",
-		"\xff\xfea\x00":                    "f:1:1: byte 0xff is not UTF-8",
+		"\xff\xfea\x00":                    "f:1:1: the text is UTF-16; save it as UTF-8",
 		"ä: \x00":                          "f:1:4: control character U+0000",
 		"a: \u0085\x7f":                    "f:1:5: control character U+007F",
 		"a: \ufeff":                        "f:1:4: a byte order mark",

@@ -1,6 +1,8 @@
 package script
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/units"
@@ -8,41 +10,41 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Action is something that the client under test does: one of
+// Action is something that the client under test does. Its verb is one of:
 //
-//	connect      Packet is the *packet.Connect that comes of it
+//	connect      Packet is the *packet.Connect that the client sends
 //	publish      Packet is a *packet.Publish
 //	subscribe    Packet is a *packet.Subscribe
 //	unsubscribe  Packet is a *packet.Unsubscribe
-//	receive      takes the next message, which Check judges
-//	ping         sends a PINGREQ and awaits the answer
-//	disconnect   Packet is the *packet.Disconnect; the client ends
-//	abort        ends the client without DISCONNECT
-//	ended        awaits the end of the client
-//	pause        lets Span pass
+//	receive      take the next message, and pass it to Check
+//	ping         send a PINGREQ and wait for the response
+//	disconnect   Packet is the *packet.Disconnect; the client stops
+//	abort        stop the client without DISCONNECT
+//	ended        wait until the client has stopped
+//	pause        wait for Span
 type Action struct {
 	Verb   string
 	Place  string // path:line:column
 	Packet packet.Packet
 
-	// Fails is how the action fails: "refused", "not sent", "in doubt", "kept",
-	// "lost", or the name of a reason code; empty if it must not.
+	// Fails is how the action must fail: "refused", "not sent", "in doubt", "kept", "lost", or the
+	// name of a reason code; empty if it must succeed.
 	Fails string
 
-	Times int           // of publish: this many messages, one behind the other
-	Async bool          // of publish: the acknowledgement is not awaited
+	Times int           // of publish: number of messages, one after another
+	Async bool          // of publish: don't wait for the acknowledgment
 	Span  time.Duration // of pause
 
-	// Of connect: how the client is set up beyond CONNECT.
-	Reconnect   time.Duration // the wait before each attempt to connect again; 0: none is made
-	Fallback    bool          // 5.0 is tried, and 3.1.1 if that is not known
-	SendAliases uint16        // topic aliases that it may use
-	MaxInflight int           // unacknowledged messages at most; 0: its default
+	// Settings of connect beyond CONNECT.
+	Reconnect   time.Duration // wait before each attempt to reconnect; 0: make none
+	Fallback    bool          // try 5.0, then 3.1.1 if the broker does not know 5.0
+	SendAliases uint16        // topic aliases that the client may use
+	MaxInflight int           // most unacknowledged messages; 0: the default of the client
 
 	fields []field // of receive
 }
 
-// String is the action in a word or two.
+// String returns the action in a word or two.
 func (a *Action) String() string {
 	if p, ok := a.Packet.(*packet.Publish); ok && a.Verb == "publish" {
 		return a.Verb + " " + string(p.Topic)
@@ -50,8 +52,14 @@ func (a *Action) String() string {
 	return a.Verb
 }
 
-// failures are the words for Fails beside the names of reason codes.
+// failures are the words for Fails other than the names of reason codes.
 var failures = [...]string{"refused", "not sent", "in doubt", "kept", "lost"}
+
+// actions maps the verbs to the packets that their fields describe, 0 for none.
+var actions = map[string]packet.Type{
+	"connect": packet.CONNECT, "publish": packet.PUBLISH, "receive": packet.PUBLISH, "subscribe": packet.SUBSCRIBE,
+	"unsubscribe": packet.UNSUBSCRIBE, "disconnect": packet.DISCONNECT, "ping": 0, "abort": 0, "ended": 0, "pause": 0,
+}
 
 // action reads one action: a verb, or a mapping of the verb to its fields.
 func (p *parser) action(n *yamlfile.Node) (Action, error) {
@@ -76,27 +84,15 @@ func (p *parser) action(n *yamlfile.Node) (Action, error) {
 		key, v := n.Entries[i].Key, n.Entries[i].Value
 		var err error
 		verb := key.Text
-		typ := packet.Type(0)
-		switch verb {
-		case "fails":
-			a.Fails, err = p.failure(v)
-			if err != nil {
+		if verb == "fails" {
+			if a.Fails, err = p.failure(v); err != nil {
 				return a, err
 			}
 			continue
-		case "connect":
-			typ = packet.CONNECT
-		case "publish", "receive":
-			typ = packet.PUBLISH
-		case "subscribe":
-			typ = packet.SUBSCRIBE
-		case "unsubscribe":
-			typ = packet.UNSUBSCRIBE
-		case "disconnect":
-			typ = packet.DISCONNECT
-		case "ping", "abort", "ended", "pause":
-		default:
-			return a, p.file.UnknownKey(key)
+		}
+		typ, known := actions[verb]
+		if !known {
+			return a, p.file.UnknownKey(key, append(slices.Sorted(maps.Keys(actions)), "fails")...)
 		}
 		if a.Verb != "" {
 			return a, p.errorf(key, "%s and %s are two actions", a.Verb, verb)
@@ -137,34 +133,35 @@ func (p *parser) failure(n *yamlfile.Node) (string, error) {
 	return "", p.invalid(n, "fails", units.OrList(append(failures[:], "the name of a reason code")...))
 }
 
-// packetAction reads the fields of an action that is about a packet.
+// extras returns the keys of an action that are not fields of its packet.
+func (p *parser) extras(a *Action) yamlfile.Schema {
+	switch a.Verb {
+	case "publish":
+		return yamlfile.Schema{
+			numeral(p, "times", &a.Times, 1, maxRounds, "number of messages (default 1)"),
+			p.switched("wait", "false", &a.Async, "don't wait for the acknowledgment"),
+		}
+	case "connect":
+		return yamlfile.Schema{
+			p.span("reconnect", &a.Reconnect, "wait before each attempt to reconnect; without it none is made"),
+			p.switched("fallback", "true", &a.Fallback, "use MQTT 3.1.1 where 5.0 is not known"),
+			numeral(p, "send-aliases", &a.SendAliases, 1, 65535, "topic aliases that the client may use"),
+			numeral(p, "max-inflight", &a.MaxInflight, 1, 65535, "most unacknowledged messages"),
+		}
+	}
+	return nil
+}
+
+// packetAction reads the fields of an action with a packet.
 func (p *parser) packetAction(a *Action, verb string, typ packet.Type, n *yamlfile.Node) (err error) {
 	a.Verb = verb
-	r := fieldReader{p: p, typ: typ, send: verb != "receive"}
+	extras := p.extras(a)
+	r := fieldReader{p: p, typ: typ, send: verb != "receive", also: extras.Keys()}
 	for i := range n.Entries {
 		e := &n.Entries[i]
-		switch key := verb + " " + e.Key.Text; key {
-		case "publish times":
-			a.Times, err = p.count(e.Value, maxRounds)
-		case "publish wait":
-			if e.Value.Text != "false" {
-				return p.invalid(e.Value, "wait", "false")
-			}
-			a.Async = true
-		case "connect reconnect":
-			a.Reconnect, err = p.duration(e.Value, e.Key.Text)
-		case "connect fallback":
-			if e.Value.Text != "true" {
-				return p.invalid(e.Value, "fallback", "true")
-			}
-			a.Fallback = true
-		case "connect send-aliases":
-			var k int
-			k, err = p.count(e.Value, 65535)
-			a.SendAliases = uint16(k)
-		case "connect max-inflight":
-			a.MaxInflight, err = p.count(e.Value, 65535)
-		default:
+		if x := extras.Find(e.Key.Text); x != nil {
+			err = x.Read(p.file, e.Value)
+		} else {
 			err = r.one(e)
 		}
 		if err != nil {
@@ -190,8 +187,8 @@ func (p *parser) packetAction(a *Action, verb string, typ packet.Type, n *yamlfi
 	return nil
 }
 
-// Check judges a message that the client under test has received: nil if it is
-// as the action says. Its packet identifier is not looked at.
+// Check compares a message that the client under test has received with the action. It returns nil
+// if they agree, and otherwise a *Failure. It ignores the packet identifier.
 func (a *Action) Check(m *packet.Publish) error {
 	var d decoder
 	d.publish(m)

@@ -7,7 +7,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// builder makes a packet of resolved fields.
+// builder makes a packet from resolved fields.
 type builder struct {
 	fields []field
 	err    error
@@ -22,7 +22,7 @@ func (b *builder) get(name string) (value, bool) {
 	return value{}, false
 }
 
-// uint is a number, at most most; texts in variables are no numbers.
+// uint returns a field that is a number up to most. A text in a variable is an error.
 func (b *builder) uint(name string, most uint64) uint64 {
 	v, ok := b.get(name)
 	if ok && (v.kind == kindText || v.n > most) && b.err == nil {
@@ -48,7 +48,7 @@ func (b *builder) bytes(name string) []byte {
 	return v.text()
 }
 
-// properties encodes those under a prefix, in the order of the file.
+// properties encodes the properties under a prefix, in the order of the file.
 func (b *builder) properties(prefix string) packet.Properties {
 	var p packet.Properties
 	var user []byte
@@ -78,7 +78,7 @@ func (b *builder) properties(prefix string) packet.Properties {
 	return p
 }
 
-// packet makes the packet of type t that the fields describe.
+// packet returns the packet of type t that the fields describe.
 func (b *builder) packet(t packet.Type) packet.Packet {
 	switch t {
 	case packet.CONNECT:
@@ -141,8 +141,8 @@ func (b *builder) connect() *packet.Connect {
 	return p
 }
 
-// encode makes the bytes of a step that sends, in version v of the connection
-// called name.
+// encode returns the bytes of a step that sends, in version v of the connection called name, and
+// the version after it.
 func (s *step) encode(v packet.Version, name string, vars map[string]value) ([]byte, packet.Version, error) {
 	fields := make([]field, 0, len(s.fields)+3)
 	for i := range s.fields {

@@ -6,21 +6,21 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// checker walks a conversation of one version and refuses steps that cannot
-// be played: after a connection's end, with variables that have no value,
-// packets that have no encoding.
+// checker walks through a conversation of one version. It returns an error for steps that cannot
+// be played: after the end of a connection, with variables that have no value, or with packets
+// that have no encoding.
 type checker struct {
 	p     *parser
 	v     packet.Version
 	conns map[string]*checkedConn
 	conn  *checkedConn
-	vars  map[string]value // with values of the right kind
+	vars  map[string]value // sample values of the right kind
 }
 
 type checkedConn struct {
 	name    string
 	version packet.Version
-	began   bool // something was played on it
+	began   bool // a step was played on it
 	mute    bool // half-closed
 	ended   bool
 }
@@ -119,7 +119,7 @@ func (c *checker) step(s *step) error {
 	return nil
 }
 
-// expect looks at properties and at variables, which get their value here.
+// expect checks the properties and sets the variables of a step.
 func (c *checker) expect(s *step) error {
 	for i := range s.fields {
 		f := &s.fields[i]
@@ -143,7 +143,7 @@ func (c *checker) expect(s *step) error {
 	return nil
 }
 
-// sample is a value of the kind that a captured field has.
+// sample returns a value of the kind of a captured field.
 func sample(t packet.Type, f *field) value {
 	k := kindNumber
 	switch {
@@ -163,7 +163,7 @@ func sample(t packet.Type, f *field) value {
 	return value{kind: k, n: 1}
 }
 
-// lastName is what stands behind the last point of a field's name.
+// lastName returns the part of a field's name after the last dot.
 func lastName(name string) string {
 	for i := len(name) - 1; i >= 0; i-- {
 		if name[i] == '.' {

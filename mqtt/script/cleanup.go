@@ -9,13 +9,13 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// traces is what a play may leave behind at a broker.
+// traces is what a play may leave at a broker.
 type traces struct {
-	sessions map[string]bool // by client identifier
-	retained map[string]bool // by topic name
+	sessions map[string]bool // by client ID
+	retained map[string]bool // by topic
 }
 
-// sent notes what a packet may leave behind.
+// sent records what a packet may leave at the broker.
 func (t *traces) sent(f packet.Frame, v packet.Version) {
 	switch f.Type {
 	case packet.CONNECT:
@@ -34,7 +34,7 @@ func (t *traces) sent(f packet.Frame, v packet.Version) {
 	}
 }
 
-// received notes an identifier that the broker has chosen.
+// received records a client ID that the broker has assigned.
 func (t *traces) received(f packet.Frame, v packet.Version) {
 	var p packet.Connack
 	if f.Type == packet.CONNACK && p.Parse(f, v) == nil {
@@ -61,14 +61,14 @@ func (t *traces) topic(name []byte) {
 	}
 }
 
-// cleanupTime is how long one session may take to be ended.
+// cleanupTime is the limit for ending one session.
 const cleanupTime = 2 * time.Second
 
-// cleanUp ends the sessions that a play has made and removes its retained
-// messages, as far as the broker lets it.
+// cleanUp ends the sessions of a play and removes its retained messages, as far as the broker
+// allows.
 func (p *play) cleanUp() {
 	for id := range p.left.sessions {
-		_ = p.visit(id, nil) // there is nobody to tell, and the next script may do without
+		_ = p.visit(id, nil) // an error cannot be reported, and may not matter to the next script
 	}
 	if len(p.left.retained) > 0 {
 		var out []byte
@@ -79,8 +79,8 @@ func (p *play) cleanUp() {
 	}
 }
 
-// visit connects with a clean session, which ends an older one, says something
-// and disconnects.
+// visit connects with a clean session, which ends an older one, sends some packets and
+// disconnects.
 func (p *play) visit(id string, say []byte) error {
 	ctx, cancel := context.WithTimeout(p.ctx, cleanupTime)
 	defer cancel()

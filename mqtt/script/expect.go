@@ -7,8 +7,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// compare lists the fields that are not as wanted. Variables that have no value
-// yet get theirs in vars.
+// compare returns the fields that differ. It sets the variables that have no value yet.
 func compare(want, got []field, vars map[string]value) (diff []Diff) {
 	for i := range want {
 		w := &want[i]
@@ -37,7 +36,7 @@ func compare(want, got []field, vars map[string]value) (diff []Diff) {
 	return diff
 }
 
-// wanted is what a field may be, for a diff.
+// wanted returns the expected values of a field, for a diff.
 func (f *field) wanted() string {
 	s := ""
 	for i, v := range f.vals {
@@ -49,8 +48,8 @@ func (f *field) wanted() string {
 	return s
 }
 
-// match judges a packet against an expectation; the variables of a packet that
-// matches are in vars afterwards.
+// match compares a packet with an expectation. If they agree, it sets the variables of the
+// expectation in vars.
 func (s *step) match(f packet.Frame, v packet.Version, vars map[string]value) (diff []Diff, version packet.Version, err error) {
 	got, version, err := decode(f, v)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Failure is a conversation that did not go as written.
+// Failure is the error of a conversation that deviates from its script.
 type Failure struct {
 	Script     string // its name
 	Place      string // path:line:column of the step
@@ -21,10 +21,10 @@ type Failure struct {
 // Diff is a field that is not as expected.
 type Diff struct{ Field, Want, Got string }
 
-// Direction is what a line of a transcript is.
+// Direction is the kind of a line of a transcript.
 type Direction uint8
 
-// The directions, seen from who plays the script.
+// The directions, as seen by the side that plays the script.
 const (
 	Note     Direction = iota // a connection begins or ends
 	Sent                      // by the script
@@ -36,17 +36,17 @@ type Line struct {
 	Time       time.Duration // since the play began
 	Connection string
 	Direction  Direction
-	Text       string // the packet in a line, or what has happened
+	Text       string // the packet or the event, in one line
 }
 
-// String is the line as a failure shows it.
+// String returns the line as a failure prints it.
 func (l Line) String() string {
 	arrow := [...]string{"--", "->", "<-"}[l.Direction]
 	return fmt.Sprintf("%10.3fs %s %s %s", l.Time.Seconds(), l.Connection, arrow, l.Text)
 }
 
-// Error is the place and what is wrong, and on further lines the fields that
-// differ and the transcript.
+// Error returns the place and what is wrong and, on further lines, the fields that differ and the
+// transcript.
 func (f *Failure) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: ", f.Place)
@@ -63,5 +63,5 @@ func (f *Failure) Error() string {
 	return b.String()
 }
 
-// Unwrap is the cause, or nil.
+// Unwrap returns the cause, or nil.
 func (f *Failure) Unwrap() error { return f.Err }

@@ -9,24 +9,24 @@ import (
 
 // fault is a disturbance of the byte stream.
 type fault struct {
-	// From now on, until "fault: none".
+	// In force until "fault: none".
 	delay time.Duration // before every write
-	split int           // bytes of a write at most
+	split int           // most bytes of a write
 
-	// Of the next packet or raw bytes.
-	truncate  int // bytes to keep; -1 all
-	corrupt   int // offset of a byte that is inverted; -1 none
+	// For the next packet or raw bytes.
+	truncate  int // bytes to keep; -1 keeps all
+	corrupt   int // offset of the byte to invert; -1 for none
 	duplicate bool
 
-	// At once.
-	stall     time.Duration // nothing is read for so long
+	// Immediate.
+	stall     time.Duration // read nothing for this long
 	none      bool
 	halfClose bool
 	reset     bool
 	refuse    bool
 }
 
-// stream writes through faults.
+// stream writes to a connection and applies faults.
 type stream struct {
 	nc       net.Conn
 	lasting  fault
@@ -40,7 +40,7 @@ func newStream(nc net.Conn, patience time.Duration) *stream {
 
 var noFault = fault{truncate: -1, corrupt: -1}
 
-// arm makes a fault effective.
+// arm puts a fault in force.
 func (s *stream) arm(f fault) {
 	switch {
 	case f.none:
@@ -61,7 +61,7 @@ func (s *stream) arm(f fault) {
 	}
 }
 
-// disturb applies the faults of one packet to its bytes.
+// disturb returns the bytes of one packet with its faults applied.
 func (s *stream) disturb(b []byte) ([]byte, error) {
 	f := s.once
 	s.once = noFault
@@ -81,8 +81,8 @@ func (s *stream) disturb(b []byte) ([]byte, error) {
 	return out, nil
 }
 
-// write writes b as the faults have it. A peer that does not read for the
-// patience is an error.
+// write writes b under the faults in force. It returns an error if the peer does not read for the
+// patience.
 func (s *stream) write(ctx context.Context, b []byte) error {
 	piece := len(b)
 	if s.lasting.split > 0 {
@@ -104,7 +104,7 @@ func (s *stream) write(ctx context.Context, b []byte) error {
 	return nil
 }
 
-// halfClose ends the direction of writing.
+// halfClose closes the connection for writing.
 func halfClose(nc net.Conn) error {
 	half, ok := nc.(interface{ CloseWrite() error })
 	if !ok {
@@ -113,8 +113,7 @@ func halfClose(nc net.Conn) error {
 	return half.CloseWrite()
 }
 
-// reset closes a connection so that its peer sees a reset, where that can be
-// done.
+// reset closes a connection so that its peer sees a reset, if the connection allows that.
 func reset(nc net.Conn) {
 	under := nc
 	for {
@@ -125,7 +124,7 @@ func reset(nc net.Conn) {
 		under = inner.NetConn()
 	}
 	if l, ok := under.(interface{ SetLinger(sec int) error }); ok {
-		_ = l.SetLinger(0) // without it the peer sees an orderly end
+		_ = l.SetLinger(0) // otherwise the peer sees a FIN
 	}
 	under.Close()
 	if under != nc {

@@ -24,11 +24,11 @@ const (
 // value is the value of a field.
 type value struct {
 	kind kind
-	n    uint64 // of all but texts
+	n    uint64 // of all kinds but texts
 	b    []byte // of texts
 }
 
-// text is the bytes of a text, and the digits of a number where a text belongs.
+// text returns the bytes of a text, or the digits of a number where a text is needed.
 func (v value) text() []byte {
 	if v.kind == kindNumber {
 		return strconv.AppendUint(nil, v.n, 10)
@@ -46,10 +46,10 @@ func (v value) equal(o value) bool {
 	return v.n == o.n
 }
 
-// shownText is how many bytes of a text a failure shows.
+// shownText is how many bytes of a text a failure prints.
 const shownText = 80
 
-// String is the value as a diff shows it.
+// String returns the value as a diff prints it.
 func (v value) String() string {
 	switch v.kind {
 	case kindAbsent:
@@ -69,14 +69,14 @@ func (v value) String() string {
 	return strconv.FormatUint(v.n, 10)
 }
 
-// field is a field of a packet as a script names it, or as a packet has it.
-// The name of a nested one is a path: "will.topic", "filters[0].qos".
+// field is a field of a packet, as a script or a packet has it. The name of a nested field is a
+// path: "will.topic", "filters[0].qos".
 type field struct {
 	node *yamlfile.Node // nil in a packet
 	name string
 	prop packet.PropertyID // 0 unless it is a property
-	vals []value           // what it may be; one of them in a packet and to be sent
-	ref  string            // in place of vals: a variable
+	vals []value           // the alternatives; exactly one in packets and fields to send
+	ref  string            // a variable, in place of vals
 }
 
 func (f *field) is(v value) bool {
@@ -88,7 +88,7 @@ func (f *field) is(v value) bool {
 	return false
 }
 
-// spec says what a field may be.
+// spec describes the values of a field.
 type spec struct {
 	name string
 	kind kind
@@ -113,7 +113,7 @@ var (
 	reasonSpecs = []spec{reasonSpec}
 )
 
-// specs are the fields of a packet type that are neither lists nor properties.
+// specs returns the fields of a packet type, except lists and properties.
 func specs(t packet.Type) []spec {
 	switch t {
 	case packet.CONNECT:
@@ -143,7 +143,7 @@ func findSpec(list []spec, name string) (spec, bool) {
 	return spec{}, false
 }
 
-// propertySpec is the spec of a property; of a user property that of its parts.
+// propertySpec returns the spec of a property; for a user property, that of its name and value.
 func propertySpec(id packet.PropertyID) spec {
 	s := spec{name: id.String()}
 	switch id.Type() {
@@ -163,7 +163,7 @@ func propertySpec(id packet.PropertyID) spec {
 	return s
 }
 
-// typeByName finds a packet type by its name in capitals.
+// typeByName returns the packet type with a name in capitals.
 func typeByName(name string) (packet.Type, bool) {
 	for t := packet.CONNECT; t <= packet.AUTH; t++ {
 		if t.String() == name {
@@ -173,7 +173,7 @@ func typeByName(name string) (packet.Type, bool) {
 	return 0, false
 }
 
-// reasonByName finds a reason code by its name in the specification.
+// reasonByName returns the reason code with a name of the specification.
 func reasonByName(name string) (packet.ReasonCode, bool) {
 	switch name {
 	case "normal disconnection", "granted QoS 0":

@@ -25,9 +25,8 @@ func (d *decoder) flag(name string, on bool) {
 	d.add(name, v)
 }
 
-// properties adds a block. Of the properties that may be there several times
-// it also adds the number; subscription identifiers, whose order means nothing,
-// are sorted.
+// properties adds the fields of a block. For properties that may occur several times it also adds
+// their number. Subscription identifiers are sorted: their order has no meaning.
 func (d *decoder) properties(prefix string, t packet.Type, p packet.Properties) {
 	var ids []uint32
 	users := 0
@@ -57,8 +56,8 @@ func (d *decoder) properties(prefix string, t packet.Type, p packet.Properties) 
 	}
 }
 
-// decode lists the fields of a packet in version v. version is what a CONNECT
-// announces, else 0.
+// decode returns the fields of a packet in version v. version is the version of a CONNECT,
+// otherwise 0.
 func decode(f packet.Frame, v packet.Version) (fields []field, version packet.Version, err error) {
 	var d decoder
 	switch f.Type {

@@ -113,18 +113,24 @@ func TestTheManualHasTheGrammar(t *testing.T) {
 	for _, v := range verbs {
 		steps = append(steps, v.word)
 	}
-	actions, beside := words(t, "action.go", "action"), words(t, "action.go", "packetAction")
+	reading := &parser{script: &Script{}}
+	acting := append(slices.Collect(maps.Keys(actions)), "fails")
+	for verb := range actions {
+		for _, key := range reading.extras(&Action{Verb: verb}).Keys() {
+			acting = append(acting, verb+" "+key)
+		}
+	}
 	for _, c := range []struct {
 		part string
 		want []string
 	}{
-		{"HEAD", words(t, "parse.go", "parse")},
+		{"HEAD", reading.head().Keys()},
 		{"STEPS", steps},
 		{"STEPS/Beside a step", words(t, "parse.go", "rest")},
-		{"FAULTS", words(t, "parse.go", "fault")},
+		{"FAULTS", append(words(t, "parse.go", "fault"), reading.disturbances(&fault{}).Keys()...)},
 		{"FIELDS/Texts", words(t, "fields.go", "text")},
-		{"ACTIONS", append(actions, beside...)},
-		{"NEEDS", words(t, "parse.go", "needs")},
+		{"ACTIONS", acting},
+		{"NEEDS", reading.settings(&Needs{}).Keys()},
 	} {
 		got := p.items[c.part]
 		slices.Sort(got)

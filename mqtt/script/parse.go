@@ -12,12 +12,11 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// maxRounds bounds how often a repeat goes round.
+// maxRounds is the most rounds of a repeat.
 const maxRounds = 100_000
 
-// Read reads the script in a file. The error of a file that cannot be read is
-// the system's; what is wrong with a script is told as path:line:column:
-// message.
+// Read reads the script in a file. It returns the error of the system if the file cannot be read;
+// an error in the script begins with path:line:column.
 func Read(path string) (*Script, error) {
 	f, err := yamlfile.Read(path)
 	if err != nil {
@@ -26,7 +25,7 @@ func Read(path string) (*Script, error) {
 	return parse(f)
 }
 
-// Parse reads the text of a script; path is for errors.
+// Parse parses the text of a script. path is for errors.
 func Parse(path string, data []byte) (*Script, error) {
 	f, err := yamlfile.Parse(path, data)
 	if err != nil {
@@ -43,10 +42,10 @@ type parser struct {
 
 func parse(f *yamlfile.File) (*Script, error) {
 	p := &parser{file: f, root: f.Root, script: &Script{Path: f.Path, Shows: map[packet.Version][]string{}, Breaks: map[packet.Version][]string{}, Needs: Needs{MaximumQoS: -1}}}
-	if err := p.known(f.Root, "name", "role", "version", "shows", "breaks", "section", "needs", "actions", "command", "exit", "transport", "known-failure", "steps", "connections"); err != nil {
+	if err := p.head().Read(f, f.Root, ""); err != nil {
 		return nil, err
 	}
-	for _, part := range []func() error{p.header, p.statements, p.needs, p.task, p.play} {
+	for _, part := range []func() error{p.statements, p.needs, p.task, p.play} {
 		if err := part(); err != nil {
 			return nil, err
 		}
@@ -63,7 +62,7 @@ func (p *parser) errorf(n *yamlfile.Node, format string, args ...any) error {
 	return p.file.Errorf(n, format, args...)
 }
 
-// known refuses keys that have no meaning.
+// known returns an error for a key that is not one of keys.
 func (p *parser) known(n *yamlfile.Node, keys ...string) error {
 	for i := range n.Entries {
 		if k := n.Entries[i].Key; !slices.Contains(keys, k.Text) {
@@ -73,10 +72,10 @@ func (p *parser) known(n *yamlfile.Node, keys ...string) error {
 	return nil
 }
 
-// want is the error of a node of another kind than is wanted.
+// want returns the error of a node of the wrong kind.
 func (p *parser) want(n *yamlfile.Node, name, want string) error { return p.file.Want(n, name, want) }
 
-// invalid is the error of a value that is none of those wanted.
+// invalid returns the error of a value that is not valid.
 func (p *parser) invalid(n *yamlfile.Node, name, want string, args ...any) error {
 	return p.file.Invalid(n, name, "value", fmt.Sprintf("want "+want, args...))
 }
@@ -89,24 +88,55 @@ func (p *parser) word(n *yamlfile.Node, what string) (string, error) {
 	return n.Text, nil
 }
 
-func (p *parser) count(n *yamlfile.Node, most int) (int, error) {
+// number reads a whole number, which may be hexadecimal, from least to most.
+func (p *parser) number(n *yamlfile.Node, name string, least, most int) (int, error) {
 	u, ok := parseNumber(n.Text)
-	if n.Kind != yamlfile.Scalar || !ok || u < 1 || u > uint64(most) {
-		return 0, p.file.Invalid(n, "", "value", units.WantNumber(1, int64(most)))
+	if n.Kind != yamlfile.Scalar || !ok || u < uint64(least) || u > uint64(most) {
+		return 0, p.file.Invalid(n, name, "value", units.WantNumber(int64(least), int64(most)))
 	}
 	return int(u), nil
 }
 
-// wantVersion says which versions there are.
+// wantVersion lists the versions, for errors.
 const wantVersion = "3.1, 3.1.1 or 5.0"
 
-// duration reads 250ms, 1.5s, 2m or 24h.
-func (p *parser) duration(n *yamlfile.Node, what string) (time.Duration, error) {
-	d, err := time.ParseDuration(n.Text)
-	if n.Kind != yamlfile.Scalar || err != nil || d <= 0 || d > math.MaxInt64/4 {
-		return 0, p.file.Invalid(n, what, "duration", "e.g. 250ms, 1.5s, 2m")
+// maxSpan is the longest duration: no sum of a few overflows.
+const maxSpan = math.MaxInt64 / 4
+
+// duration reads a duration above 0, and also what time.ParseDuration accepts beyond
+// units.Duration: +5s and .5s.
+func (p *parser) duration(n *yamlfile.Node, name string) (time.Duration, error) {
+	d, err := p.file.Duration(n, name, 1, maxSpan)
+	if other, no := time.ParseDuration(n.Text); err != nil && no == nil && n.Kind == yamlfile.Scalar && other > 0 && other <= maxSpan {
+		return other, nil
 	}
-	return d, nil
+	return d, err
+}
+
+// span returns the field of a duration.
+func (p *parser) span(key string, d *time.Duration, doc string) yamlfile.Field {
+	return yamlfile.Var(key, "DURATION", d, func(n *yamlfile.Node) (time.Duration, error) { return p.duration(n, key) }, doc)
+}
+
+// numeral returns the field of a whole number from least to most.
+func numeral[T int | uint16](p *parser, key string, to *T, least, most int, doc string) yamlfile.Field {
+	return yamlfile.Var(key, "N", to, func(n *yamlfile.Node) (T, error) {
+		v, err := p.number(n, key, least, most)
+		return T(v), err
+	}, doc)
+}
+
+// words returns the field of a text that is not empty.
+func (p *parser) words(key string, to *string, doc string) yamlfile.Field {
+	return yamlfile.Var(key, "TEXT", to, func(n *yamlfile.Node) (string, error) { return p.word(n, key) }, doc)
+}
+
+// switched returns the field of a switch that only has the value word.
+func (p *parser) switched(key, word string, to *bool, doc string) yamlfile.Field {
+	return yamlfile.Var(key, word, to, func(n *yamlfile.Node) (bool, error) {
+		_, err := p.file.Word(n, key, word)
+		return true, err
+	}, doc)
 }
 
 func (p *parser) versions(n *yamlfile.Node) ([]packet.Version, error) {
@@ -127,56 +157,39 @@ func (p *parser) versions(n *yamlfile.Node) ([]packet.Version, error) {
 	return all, nil
 }
 
-func (p *parser) header() (err error) {
+// head returns the keys of a script. Those that depend on others are read later.
+func (p *parser) head() yamlfile.Schema {
 	s := p.script
-	for _, key := range [...]string{"name", "role", "version"} {
-		if p.root.Get(key) == nil {
-			return p.errorf(p.root, "%s is missing", key)
-		}
+	later := func(key, doc string) yamlfile.Field {
+		return yamlfile.Func(key, "", func(*yamlfile.Node) error { return nil }, doc)
 	}
-	if s.Name, err = p.word(p.root.Get("name").Value, "name"); err != nil {
-		return err
+	return yamlfile.Schema{
+		p.words("name", &s.Name, "what the script is about").Needed(),
+		yamlfile.Word("role", &s.Role, []string{"broker", "client"}, "the side that the script plays").Needed(),
+		yamlfile.Var("version", "VERSION", &s.Versions, p.versions, "version of MQTT, or list of versions").Needed(),
+		later("shows", "statements that the script shows, as a list, or as a mapping of versions to lists"),
+		later("breaks", "statements that the script breaks itself"),
+		p.words("section", &s.Section, "section of the specification"),
+		later("needs", "settings of the broker under test"),
+		later("actions", "what the client under test does"),
+		later("command", "command line that does the same"),
+		later("exit", "exit status of the command (default 0)"),
+		p.switched("transport", "websocket", &s.WebSocket, "play the HTTP upgrade and WebSocket frames below MQTT"),
+		p.words("known-failure", &s.KnownFailure, "why this module's engine fails the script"),
+		later("steps", "steps of the only connection"),
+		later("connections", "list of connections and their steps"),
 	}
-	role := p.root.Get("role").Value
-	switch role.Text {
-	case "broker":
-	case "client":
-		s.Role = Client
-	default:
-		return p.invalid(role, "role", "broker or client")
-	}
-	if s.Versions, err = p.versions(p.root.Get("version").Value); err != nil {
-		return err
-	}
-	if e := p.root.Get("known-failure"); e != nil {
-		if s.KnownFailure, err = p.word(e.Value, "known-failure"); err != nil {
-			return err
-		}
-	}
-	if e := p.root.Get("transport"); e != nil {
-		if e.Value.Text != "websocket" {
-			return p.invalid(e.Value, "transport", "websocket")
-		}
-		s.WebSocket = true
-	}
-	return nil
 }
 
-// statements reads what the script shows, and what it breaks to do so.
+// statements reads which statements the script shows, and which it breaks to do so.
 func (p *parser) statements() error {
-	if e := p.root.Get("section"); e != nil {
-		var err error
-		if p.script.Section, err = p.word(e.Value, "section"); err != nil {
-			return err
-		}
-	}
 	if err := p.lists("shows", p.script.Shows); err != nil {
 		return err
 	}
 	return p.lists("breaks", p.script.Breaks)
 }
 
-// lists reads a list of statements, or one for each version.
+// lists reads a list of statements for all versions, or a mapping of versions to lists.
 func (p *parser) lists(key string, into map[packet.Version][]string) error {
 	e := p.root.Get(key)
 	if e == nil {
@@ -189,7 +202,7 @@ func (p *parser) lists(key string, into map[packet.Version][]string) error {
 			if !ok || !slices.Contains(p.script.Versions, v) {
 				return p.invalid(sub.Key, key, "one of the script's versions")
 			}
-			list, err := p.list(sub.Value)
+			list, err := p.list(sub.Value, key)
 			if err != nil {
 				return err
 			}
@@ -197,16 +210,16 @@ func (p *parser) lists(key string, into map[packet.Version][]string) error {
 		}
 		return nil
 	}
-	list, err := p.list(e.Value)
+	list, err := p.list(e.Value, key)
 	for _, v := range p.script.Versions {
 		into[v] = list
 	}
 	return err
 }
 
-func (p *parser) list(n *yamlfile.Node) (all []string, err error) {
+func (p *parser) list(n *yamlfile.Node, name string) (all []string, err error) {
 	if n.Kind != yamlfile.List {
-		return nil, p.want(n, "", "a list of statements, such as [MQTT-3.3.1-2]")
+		return nil, p.want(n, name, "a list of statements, such as [MQTT-3.3.1-2]")
 	}
 	for _, item := range n.Items {
 		if !strings.HasPrefix(item.Text, "MQTT-") || strings.Count(item.Text, "-") != 2 {
@@ -225,62 +238,42 @@ func (p *parser) needs() error {
 	if p.script.Role != Client {
 		return p.errorf(e.Key, "needs are those of a broker under test, and this script plays one")
 	}
-	n := &p.script.Needs
-	for i := range e.Value.Entries {
-		key, v := e.Value.Entries[i].Key, e.Value.Entries[i].Value
-		var err error
-		number := func(most int) (k int) {
-			if v.Text == "0" && key.Text == "maximum-qos" {
-				return 0
-			}
-			k, err = p.count(v, most)
-			return k
-		}
-		switch key.Text {
-		case "maximum-qos":
-			n.MaximumQoS = number(1)
-		case "receive-maximum":
-			n.ReceiveMaximum = uint16(number(65535))
-		case "topic-alias-maximum":
-			n.TopicAliasMaximum = uint16(number(65535))
-		case "maximum-packet-size":
-			n.MaximumPacketSize = number(packet.MaxRemainingLength)
-		case "clients":
-			n.MaximumClients = number(65535)
-		case "keep-alive":
-			n.MaximumKeepAlive, err = p.duration(v, key.Text)
-		case "session-expiry":
-			n.MaximumExpiry, err = p.duration(v, key.Text)
-		case "retain", "shared", "wildcards":
-			if v.Text != "false" {
-				return p.invalid(v, key.Text, "false")
-			}
-			n.NoRetain = n.NoRetain || key.Text == "retain"
-			n.NoShared = n.NoShared || key.Text == "shared"
-			n.NoWildcards = n.NoWildcards || key.Text == "wildcards"
-		case "username":
-			n.Username, err = p.word(v, key.Text)
-		case "password":
-			n.Password, err = p.word(v, key.Text)
-		case "deny":
-			n.Deny, err = p.word(v, key.Text)
-		case "refuse-client-id":
-			n.RefuseClientID, err = p.word(v, key.Text)
-		default:
-			return p.file.UnknownKey(key)
-		}
-		if err != nil {
-			return err
-		}
-		if i > 0 {
-			n.Text += ", "
-		}
-		n.Text += key.Text + ": " + v.Text
+	if e.Value.Null {
+		return nil
 	}
+	n := &p.script.Needs
+	if err := p.settings(n).Read(p.file, e.Value, "needs"); err != nil {
+		return err
+	}
+	texts := make([]string, len(e.Value.Entries))
+	for i, x := range e.Value.Entries {
+		texts[i] = x.Key.Text + ": " + x.Value.Text
+	}
+	n.Text = strings.Join(texts, ", ")
 	return nil
 }
 
-// task reads what a client under test has to do.
+// settings returns the keys of needs.
+func (p *parser) settings(n *Needs) yamlfile.Schema {
+	return yamlfile.Schema{
+		numeral(p, "maximum-qos", &n.MaximumQoS, 0, 1, "highest QoS that the broker grants"),
+		numeral(p, "receive-maximum", &n.ReceiveMaximum, 1, 65535, "receive maximum of the broker"),
+		numeral(p, "topic-alias-maximum", &n.TopicAliasMaximum, 1, 65535, "topic alias maximum of the broker"),
+		numeral(p, "maximum-packet-size", &n.MaximumPacketSize, 1, packet.MaxRemainingLength, "largest packet in bytes"),
+		numeral(p, "clients", &n.MaximumClients, 1, 65535, "most connections at a time"),
+		p.span("keep-alive", &n.MaximumKeepAlive, "longest keep-alive interval"),
+		p.span("session-expiry", &n.MaximumExpiry, "longest session expiry interval"),
+		p.switched("retain", "false", &n.NoRetain, "no retained messages"),
+		p.switched("shared", "false", &n.NoShared, "no shared subscriptions"),
+		p.switched("wildcards", "false", &n.NoWildcards, "no wildcards in topic filters"),
+		p.words("username", &n.Username, "the only user"),
+		p.words("password", &n.Password, "the user's password"),
+		p.words("deny", &n.Deny, "topic name or filter that every client is denied"),
+		p.words("refuse-client-id", &n.RefuseClientID, "client ID that the broker refuses"),
+	}
+}
+
+// task reads what a client under test must do.
 func (p *parser) task() error {
 	actions, command, exit := p.root.Get("actions"), p.root.Get("command"), p.root.Get("exit")
 	for _, e := range [...]*yamlfile.Entry{actions, command, exit} {
@@ -292,11 +285,10 @@ func (p *parser) task() error {
 		if command == nil {
 			return p.errorf(exit.Key, "exit is the status of a command, and there is none")
 		}
-		code, ok := parseNumber(exit.Value.Text)
-		if !ok || code > 255 {
-			return p.file.Invalid(exit.Value, "exit", "value", units.WantNumber(0, 255))
+		var err error
+		if p.script.Exit, err = p.number(exit.Value, "exit", 0, 255); err != nil {
+			return err
 		}
-		p.script.Exit = int(code)
 	}
 	if command != nil {
 		if actions != nil {
@@ -326,7 +318,7 @@ func (p *parser) task() error {
 	return nil
 }
 
-// splitWords splits a command line at blanks; single quotes keep them.
+// splitWords splits a command line at spaces. A text in single quotes may have spaces.
 func splitWords(s string) (words []string) {
 	word, has, quoted := "", false, false
 	for _, c := range s {
@@ -364,7 +356,7 @@ func (p *parser) play() error {
 		p.script.scenes = []scene{{"a", list}}
 		return nil
 	case connections.Value.Kind != yamlfile.List || len(connections.Value.Items) == 0:
-		return p.errorf(connections.Value, "connections: want a list of 'NAME: steps', not an empty one")
+		return p.want(connections.Value, "connections", "a list of 'NAME: steps'")
 	}
 	for _, item := range connections.Value.Items {
 		if item.Kind != yamlfile.Mapping || len(item.Entries) != 1 {
@@ -385,7 +377,7 @@ func (p *parser) play() error {
 
 func (p *parser) steps(n *yamlfile.Node) ([]step, error) {
 	if n.Kind != yamlfile.List || len(n.Items) == 0 {
-		return nil, p.errorf(n, "want a list of steps, not an empty one")
+		return nil, p.want(n, "", "a list of steps")
 	}
 	list := make([]step, 0, len(n.Items))
 	for _, item := range n.Items {
@@ -417,8 +409,7 @@ func verbOf(word string) verb {
 	return 0
 }
 
-// step reads one step: a mapping whose one verb says what it does, or the verb
-// alone.
+// step reads one step: a mapping that has exactly one verb, or the verb alone.
 func (p *parser) step(n *yamlfile.Node) (step, error) {
 	s := step{node: n, fault: fault{}}
 	var what *yamlfile.Node
@@ -457,7 +448,7 @@ func (p *parser) step(n *yamlfile.Node) (step, error) {
 	case verbExpectRaw, verbRaw:
 		s.raw, err = p.raw(what)
 	case verbExpectHead:
-		s.status, err = p.count(what, 999)
+		s.status, err = p.number(what, s.text, 1, 999)
 	case verbPause, verbSilence:
 		s.span, err = p.duration(what, s.text)
 	case verbFault:
@@ -476,7 +467,7 @@ func (p *parser) step(n *yamlfile.Node) (step, error) {
 	case verbDistinct:
 		s.refs, err = p.variables(what)
 	case verbRepeat:
-		if s.times, err = p.count(what, maxRounds); err == nil {
+		if s.times, err = p.number(what, s.text, 1, maxRounds); err == nil {
 			if e := n.Get("steps"); e != nil {
 				s.steps, err = p.steps(e.Value)
 			} else {
@@ -490,7 +481,7 @@ func (p *parser) step(n *yamlfile.Node) (step, error) {
 	return s, p.rest(n, &s)
 }
 
-// variables reads a list of two or more.
+// variables reads a list of at least two variables.
 func (p *parser) variables(n *yamlfile.Node) (names []string, err error) {
 	if n.Kind != yamlfile.List || len(n.Items) < 2 {
 		return nil, p.errorf(n, "distinct: want a list of two variables or more, such as [<a>, <b>]")
@@ -505,11 +496,16 @@ func (p *parser) variables(n *yamlfile.Node) (names []string, err error) {
 	return names, nil
 }
 
-// rest reads what stands beside the verb: the fields of a packet, and
-// modifiers.
+// rest reads the other keys of a step: the fields of a packet, and modifiers.
 func (p *parser) rest(n *yamlfile.Node, s *step) (err error) {
 	r := fieldReader{p: p, typ: s.typ, send: s.verb == verbSend}
+	if r.also = []string{"only"}; s.verb == verbExpect {
+		r.also = append(r.also, "optional", "should")
+	}
 	waits := s.verb == verbExpect || s.verb == verbExpectRaw || s.verb == verbExpectHead || s.verb == verbExpectClose || s.verb == verbAnyOrder
+	if waits {
+		r.also = append(r.also, "within")
+	}
 	for i := range n.Entries {
 		e := &n.Entries[i]
 		switch key := e.Key.Text; {
@@ -537,7 +533,7 @@ func (p *parser) rest(n *yamlfile.Node, s *step) (err error) {
 				return err
 			}
 		default:
-			return p.file.UnknownKey(e.Key)
+			return p.file.UnknownKey(e.Key, r.also...)
 		}
 	}
 	s.fields = r.out
@@ -551,7 +547,7 @@ func (p *parser) rest(n *yamlfile.Node, s *step) (err error) {
 	return nil
 }
 
-// fault reads a fault: a word, or one or two of its parameters.
+// fault reads a fault: a word, or a mapping of one or two parameters.
 func (p *parser) fault(n *yamlfile.Node) (fault, error) {
 	f := noFault
 	if n.Kind == yamlfile.Scalar {
@@ -577,35 +573,22 @@ func (p *parser) fault(n *yamlfile.Node) (fault, error) {
 	if n.Kind != yamlfile.Mapping || len(n.Entries) == 0 {
 		return f, p.want(n, "fault", "a word or a mapping")
 	}
-	for i := range n.Entries {
-		key, v := n.Entries[i].Key, n.Entries[i].Value
-		var err error
-		switch key.Text {
-		case "delay":
-			f.delay, err = p.duration(v, key.Text)
-		case "stall":
-			f.stall, err = p.duration(v, key.Text)
-		case "split":
-			f.split, err = p.count(v, maxRaw)
-		case "truncate", "corrupt":
-			u, ok := parseNumber(v.Text)
-			if !ok || u > maxRaw {
-				err = p.invalid(v, key.Text, "a number of bytes up to %d", maxRaw)
-			}
-			if key.Text == "truncate" {
-				f.truncate = int(u)
-			} else {
-				f.corrupt = int(u)
-			}
-		default:
-			err = p.file.UnknownKey(key)
-		}
-		if err != nil {
-			return f, err
-		}
+	if err := p.disturbances(&f).Read(p.file, n, "fault"); err != nil {
+		return f, err
 	}
 	if len(n.Entries) > 1 && (f.delay == 0 || f.split == 0 || len(n.Entries) > 2) {
 		return f, p.errorf(n, "fault: only delay and split can be used together")
 	}
 	return f, nil
+}
+
+// disturbances returns the keys of a fault that is a mapping.
+func (p *parser) disturbances(f *fault) yamlfile.Schema {
+	return yamlfile.Schema{
+		p.span("delay", &f.delay, "wait before every write"),
+		p.span("stall", &f.stall, "read nothing for this long"),
+		numeral(p, "split", &f.split, 1, maxRaw, "most bytes of a write"),
+		numeral(p, "truncate", &f.truncate, 0, maxRaw, "bytes to keep of the next packet"),
+		numeral(p, "corrupt", &f.corrupt, 0, maxRaw, "offset of the byte of the next packet that is inverted"),
+	}
 }

@@ -31,7 +31,7 @@ func TestParseRefuses(t *testing.T) {
 		{"an unknown packet", head + "steps: [{expect: PUBLISHED}]\n", "4:18: expect: invalid packet \"PUBLISHED\" (e.g. PUBLISH)"},
 		{"an unknown field", head + "steps: [{expect: PUBLISH, tpoic: t}]\n", "4:27: unknown key \"tpoic\""},
 		{"a field of another packet", head + "steps: [{expect: PINGREQ, topic: t}]\n", "4:27: unknown key \"topic\""},
-		{"a property of another packet", head + "steps: [{expect: PUBLISH, receive-maximum: 5}]\n", "4:27: receive-maximum is no property of PUBLISH"},
+		{"a property of another packet", head + "steps: [{expect: PUBLISH, receive-maximum: 5}]\n", "4:27: receive-maximum is not a property of PUBLISH"},
 		{"a property before 5.0", "name: n\nrole: broker\nversion: 3.1.1\nsteps: [{expect: PUBLISH, content-type: x}]\n", "4:41: content-type needs MQTT 5.0"},
 		{"a property to be sent before 5.0", "name: n\nrole: broker\nversion: 3.1.1\nsteps: [{send: PUBLISH, topic: t, content-type: x}]\n", "4:9: send PUBLISH: properties, reason codes and AUTH need MQTT 5.0"},
 		{"a number out of range", head + "steps: [{expect: PUBLISH, id: 65536}]\n", "4:31: id: invalid value \"65536\" (want a whole number from 0 to 65535)"},
@@ -40,7 +40,7 @@ func TestParseRefuses(t *testing.T) {
 		{"an unknown reason", head + "steps: [{expect: PUBACK, reason: bad luck}]\n", "4:34: reason: invalid value \"bad luck\" (want a reason code"},
 		{"a list to be sent", head + "steps: [{send: PUBLISH, topic: [a, b]}]\n", "4:32: topic: a list of alternatives can be expected, not sent"},
 		{"absence to be sent", head + "steps: [{send: PUBLISH, topic: null}]\n", "4:32: topic has no value"},
-		{"an empty list of alternatives", head + "steps: [{expect: PUBLISH, topic: []}]\n", "4:34: topic: the list of alternatives is empty"},
+		{"an empty list of alternatives", head + "steps: [{expect: PUBLISH, topic: []}]\n", "4:34: topic: want a list of alternatives, not an empty list"},
 		{"a packet without encoding", head + "steps: [{send: PUBACK}]\n", "4:9: send PUBACK: packet identifier 0"},
 		{"a variable without value", head + "steps: [{send: PUBACK, id: <p>}]\n", "4:9: send PUBACK: id: <p> has no value here"},
 		{"a variable that only an optional step sets", head + "steps: [{expect: PUBLISH, id: <p>, optional: true}, {send: PUBACK, id: <p>}]\n", "<p> has no value here"},
@@ -60,7 +60,9 @@ func TestParseRefuses(t *testing.T) {
 		{"a refusal by a client", "name: n\nrole: client\nversion: 5.0\nsteps: [{fault: refuse}]\n", "4:17: refuse is for who accepts"},
 		{"an unknown fault", head + "steps: [{fault: fire}]\n", "4:17: fault: invalid value \"fire\" (want duplicate"},
 		{"faults that do not go together", head + "steps: [{fault: {split: 1, stall: 1s}}]\n", "4:17: fault: only delay and split can be used together"},
-		{"a duration without unit", head + "steps: [{pause: 5}]\n", "4:17: pause: invalid duration \"5\" (e.g. 250ms, 1.5s, 2m)"},
+		{"a duration that is none", head + "steps: [{pause: 5x}]\n", "4:17: pause: invalid duration \"5x\" (e.g. 5, 250ms, 2m)"},
+		{"no duration", head + "steps: [{pause: 0}]\n", "4:17: pause: invalid duration \"0\" (want 1ns to 640511h)"},
+		{"needs that are no mapping", "name: n\nrole: client\nversion: 5.0\nneeds: 5\nsteps: [close]\n", "4:8: needs: want a mapping, not a text"},
 		{"a negative duration", head + "steps: [{silence: -5s}]\n", "4:19: silence: invalid duration \"-5s\""},
 		{"a modifier where it has no meaning", head + "steps: [{send: CONNACK, within: 5s}]\n", "4:25: unknown key \"within\""},
 		{"a version that is not the script's", head + "steps: [{expect: CONNECT, only: 3.1.1}]\n", "only: invalid value \"3.1.1\" (want versions of the script)"},
@@ -98,12 +100,15 @@ steps:
   - {pause: 1s}
   - {repeat: 3, steps: [{silence: 2s}]}
   - {expect: CONNECT, within: 1m}
+  - {pause: 5}
+  - {pause: +1s}
+  - {pause: .5s}
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s.Name != "a name" || s.Role != Broker || len(s.Versions) != 2 || len(s.Shows[packet.V5]) != 2 || len(s.Shows[packet.V311]) != 1 ||
-		s.Exit != 7 || s.KnownFailure != "because" || s.Waits() != 67*time.Second {
+		s.Exit != 7 || s.KnownFailure != "because" || s.Waits() != 73*time.Second+500*time.Millisecond {
 		t.Errorf("got %+v, waits %v", s, s.Waits())
 	}
 	if got := strings.Join(s.Command, "|"); got != "mqpub|-t|a b|-m|" {

@@ -16,10 +16,11 @@ import (
 type fieldReader struct {
 	p    *parser
 	typ  packet.Type
-	send bool // to be sent, not expected: one value each, and no absence
+	send bool // the packet is sent: every field has exactly one value
 	out  []field
-	list bool // filters has been seen
-	flat bool // filter or one of its options has been seen
+	list bool     // the mapping has filters
+	flat bool     // the mapping has filter or one of its options
+	also []string // other keys of the mapping, for errors
 }
 
 // one reads the field of an entry.
@@ -49,9 +50,9 @@ func (r *fieldReader) one(e *yamlfile.Entry) error {
 	return r.p.file.UnknownKey(e.Key, r.keys()...)
 }
 
-// keys are those that a packet may have.
+// keys returns the keys that the packet may have.
 func (r *fieldReader) keys() []string {
-	all := append(names(specs(r.typ)), properties(r.typ)...)
+	all := slices.Concat(names(specs(r.typ)), properties(r.typ), r.also)
 	switch r.typ {
 	case packet.CONNECT:
 		return append(all, "will")
@@ -72,7 +73,7 @@ func names(list []spec) (all []string) {
 	return all
 }
 
-// properties are the names of those that a packet may have.
+// properties returns the names of the properties that a packet may have.
 func properties(in packet.Type) (all []string) {
 	for id := packet.PropertyID(1); id < 128; id++ {
 		if id.AllowedIn(in) {
@@ -82,7 +83,7 @@ func properties(in packet.Type) (all []string) {
 	return all
 }
 
-// scalar reads a value, or a list of what it may be.
+// scalar reads a value, or a list of alternatives.
 func (r *fieldReader) scalar(s spec, name string, prop packet.PropertyID, n *yamlfile.Node) error {
 	f := field{node: n, name: name, prop: prop}
 	items := n.AsList()
@@ -91,7 +92,7 @@ func (r *fieldReader) scalar(s spec, name string, prop packet.PropertyID, n *yam
 			return r.p.errorf(n, "%s: a list of alternatives can be expected, not sent", name)
 		}
 		if len(items) == 0 {
-			return r.p.errorf(n, "%s: the list of alternatives is empty", name)
+			return r.p.want(n, name, "a list of alternatives")
 		}
 	} else if ref, ok := variable(n); ok {
 		f.ref = ref
@@ -112,7 +113,7 @@ func (r *fieldReader) scalar(s spec, name string, prop packet.PropertyID, n *yam
 	return nil
 }
 
-// add appends a field that does not stand in the file as such.
+// add appends a field that is not in the file itself.
 func (r *fieldReader) add(n *yamlfile.Node, name string, prop packet.PropertyID, v value) {
 	r.out = append(r.out, field{node: n, name: name, prop: prop, vals: []value{v}})
 }
@@ -120,7 +121,7 @@ func (r *fieldReader) add(n *yamlfile.Node, name string, prop packet.PropertyID,
 func (r *fieldReader) property(id packet.PropertyID, in packet.Type, prefix string, e *yamlfile.Entry) error {
 	name := prefix + e.Key.Text
 	if !id.AllowedIn(in) {
-		return r.p.errorf(e.Key, "%s is no property of %s; what must not be there is sent with raw", e.Key.Text, r.typ)
+		return r.p.errorf(e.Key, "%s is not a property of %s; raw can send it", e.Key.Text, r.typ)
 	}
 	switch {
 	case id.Type() == packet.TypePair:
@@ -134,7 +135,7 @@ func (r *fieldReader) property(id packet.PropertyID, in packet.Type, prefix stri
 			}
 			values[i] = v
 		}
-		if !r.send { // their order means nothing
+		if !r.send { // their order has no meaning
 			slices.SortFunc(values, func(a, b value) int { return cmp.Compare(a.n, b.n) })
 		}
 		for i, v := range values {
@@ -221,7 +222,7 @@ func (r *fieldReader) filters(e *yamlfile.Entry) error {
 	r.list = true
 	n := e.Value
 	if n.Kind != yamlfile.List || len(n.Items) == 0 {
-		return r.p.errorf(n, "filters: want a list, not an empty one")
+		return r.p.want(n, "filters", "a list")
 	}
 	r.add(n, "filters", 0, value{n: uint64(len(n.Items))})
 	for i, item := range n.Items {
@@ -236,7 +237,7 @@ func (r *fieldReader) filters(e *yamlfile.Entry) error {
 			return r.p.want(item, "filters", "a topic filter")
 		}
 		if item.Get("filter") == nil {
-			return r.p.errorf(item, "filter is missing")
+			return r.p.file.Missing(item, "filters", "filter")
 		}
 		for k := range item.Entries {
 			sub := &item.Entries[k]
@@ -285,8 +286,8 @@ func variable(n *yamlfile.Node) (name string, ok bool) {
 	return name, isName(name)
 }
 
-// isName reports whether s is made of lower-case letters, digits and hyphens and
-// begins with a letter.
+// isName reports whether s consists of lower-case letters, digits and hyphens and begins with a
+// letter.
 func isName(s string) bool {
 	for i, c := range s {
 		if c >= 'a' && c <= 'z' || i > 0 && (c >= '0' && c <= '9' || c == '-') {
@@ -339,7 +340,7 @@ func (p *parser) value(s spec, name string, n *yamlfile.Node) (value, error) {
 	return value{kind: s.kind, n: u}, nil
 }
 
-// parseNumber reads 135 or 0x87.
+// parseNumber parses 135 or 0x87.
 func parseNumber(s string) (uint64, bool) {
 	base := 10
 	if digits, hex := strings.CutPrefix(s, "0x"); hex {
@@ -349,7 +350,7 @@ func parseNumber(s string) (uint64, bool) {
 	return u, err == nil
 }
 
-// text reads a text: as it stands, {hex: 00 ff}, or {repeat: x, times: 1000}.
+// text reads a literal text, {hex: 00 ff}, or {repeat: x, times: 1000}.
 func (p *parser) text(name string, n *yamlfile.Node) ([]byte, error) {
 	if n.Kind == yamlfile.Scalar {
 		return []byte(n.Text), nil
@@ -378,7 +379,7 @@ func (p *parser) text(name string, n *yamlfile.Node) ([]byte, error) {
 	if unit == nil || times == nil || unit.Value.Kind != yamlfile.Scalar {
 		return nil, p.errorf(n, "%s: want a text, {hex: BYTES} or {repeat: TEXT, times: N}", name)
 	}
-	count, err := p.count(times.Value, 1<<24)
+	count, err := p.number(times.Value, "times", 1, 1<<24)
 	if err != nil {
 		return nil, err
 	}

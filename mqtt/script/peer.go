@@ -17,8 +17,8 @@ import (
 // readAhead is how many bytes are read before they are expected.
 const readAhead = 4 << 20
 
-// peer is a connection to the peer under test. One goroutine reads; all else
-// belongs to the play.
+// peer is a connection to the peer under test. One goroutine reads; the goroutine that plays does
+// everything else.
 type peer struct {
 	name    string
 	nc      net.Conn
@@ -27,16 +27,16 @@ type peer struct {
 	ended   bool
 
 	arrived chan struct{} // 1 slot
-	done    chan struct{} // closed when the reader has ended
+	done    chan struct{} // closed when the reader has returned
 
 	mu      sync.Mutex
 	resume  sync.Cond
 	buf     []byte
-	err     error // why nothing more comes
-	need    int   // bytes that the next packet takes
+	err     error // why reading stopped
+	need    int   // length of the next packet
 	stalled bool
 	closed  bool
-	frames  *deframer // of a WebSocket
+	frames  *deframer // nil unless the stream is a WebSocket
 }
 
 func newPeer(name string, nc net.Conn, v packet.Version, patience time.Duration) *peer {
@@ -58,11 +58,11 @@ func (p *peer) read() {
 		closed := p.closed
 		p.mu.Unlock()
 		if closed {
-			_ = p.nc.SetReadDeadline(time.Time{}) // what comes until the end is dropped
+			_ = p.nc.SetReadDeadline(time.Time{}) // bytes until the end are discarded
 		}
 		n, err := p.nc.Read(chunk)
 		p.mu.Lock()
-		if errors.Is(err, os.ErrDeadlineExceeded) { // of stall
+		if errors.Is(err, os.ErrDeadlineExceeded) { // set by stall
 			err = nil
 		}
 		if !p.closed && n > 0 {
@@ -82,7 +82,7 @@ func (p *peer) read() {
 	}
 }
 
-// takeLocked adds bytes to the buffer. p.mu is held.
+// takeLocked adds bytes to the buffer. p.mu must be held.
 func (p *peer) takeLocked(b []byte) {
 	if p.frames == nil {
 		p.buf = append(p.buf, b...)
@@ -94,7 +94,7 @@ func (p *peer) takeLocked(b []byte) {
 	}
 }
 
-// stall reads nothing for a while.
+// stall stops reading for a duration.
 func (p *peer) stall(ctx context.Context, d time.Duration) error {
 	p.mu.Lock()
 	p.stalled = true
@@ -109,8 +109,8 @@ func (p *peer) stall(ctx context.Context, d time.Duration) error {
 	return err
 }
 
-// close ends the connection in good order: what was written arrives, and what
-// still comes is dropped.
+// close closes the connection cleanly: written bytes arrive, and bytes that the peer still sends
+// are discarded.
 func (p *peer) close() {
 	p.drop()
 	if halfClose(p.nc) == nil {
@@ -125,10 +125,10 @@ func (p *peer) close() {
 	<-p.done
 }
 
-// closeTime is how long a peer may take to close its side when this one has.
+// closeTime is how long a peer may take to close its side after this side has closed.
 const closeTime = 200 * time.Millisecond
 
-// drop lets the reader go on, to see the end.
+// drop makes the reader discard bytes until the end of the stream.
 func (p *peer) drop() {
 	p.ended = true
 	p.mu.Lock()
@@ -143,19 +143,19 @@ func (p *peer) cut() {
 	<-p.done
 }
 
-// item is what comes next on a connection.
+// item is the next item of a connection.
 type item struct {
-	frame packet.Frame // of a whole packet: a copy
+	frame packet.Frame // a copy of a complete packet
 	size  int          // its length in bytes
-	bad   error        // what comes is no packet; rest begins with it
-	end   error        // nothing more comes
-	rest  []byte       // at the end or before what is bad: bytes that are no whole packet
+	bad   error        // the bytes in rest are not a packet
+	end   error        // the stream has ended
+	rest  []byte       // with bad or end: the bytes that are not a complete packet
 }
 
-// errTime is that of a peer that says nothing in time.
+// errTime is the error of a peer that sends nothing in time.
 var errTime = errors.New("nothing came in time")
 
-// next looks at what comes next, without taking it.
+// next returns the next item without consuming it.
 func (p *peer) next(ctx context.Context, deadline time.Time) (item, error) {
 	var it item
 	err := p.await(ctx, deadline, func() bool {
@@ -177,15 +177,15 @@ func (p *peer) next(ctx context.Context, deadline time.Time) (item, error) {
 	return it, err
 }
 
-// await waits until ready says so, with p.mu held. It looks once more when the
-// time is over.
+// await waits until ready returns true. p.mu must be held. After the deadline it calls ready once
+// more.
 func (p *peer) await(ctx context.Context, deadline time.Time, ready func() bool) error {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 	for over := false; ; {
 		p.mu.Lock()
 		ok := ready()
-		p.resume.Broadcast() // for what it needs
+		p.resume.Broadcast() // to read up to p.need
 		p.mu.Unlock()
 		switch {
 		case ok:
@@ -203,7 +203,7 @@ func (p *peer) await(ctx context.Context, deadline time.Time, ready func() bool)
 	}
 }
 
-// skip takes n bytes.
+// skip consumes n bytes.
 func (p *peer) skip(n int) {
 	p.mu.Lock()
 	p.buf = p.buf[:copy(p.buf, p.buf[n:])]
@@ -212,7 +212,7 @@ func (p *peer) skip(n int) {
 	p.mu.Unlock()
 }
 
-// raw waits until as many bytes have come as want has, or others, or the end.
+// raw waits until as many bytes as want has have arrived, or the bytes differ, or the stream ends.
 func (p *peer) raw(ctx context.Context, deadline time.Time, want []byte) (got []byte, end error, err error) {
 	err = p.await(ctx, deadline, func() bool {
 		got, end = p.buf[:min(len(p.buf), len(want))], p.err
@@ -225,7 +225,7 @@ func (p *peer) raw(ctx context.Context, deadline time.Time, want []byte) (got []
 	return got, end, err
 }
 
-// describe says in a line what an item is.
+// describe returns an item in one line.
 func (it *item) describe(v packet.Version) string {
 	switch {
 	case it.bad != nil:
@@ -238,7 +238,7 @@ func (it *item) describe(v packet.Version) string {
 	return string(packet.AppendSummary(nil, it.frame, v))
 }
 
-// endText says how a stream ended.
+// endText returns how a stream ended.
 func endText(err error) string {
 	if errors.Is(err, io.EOF) {
 		return "closed"
@@ -250,7 +250,7 @@ func endText(err error) string {
 	return err.Error()
 }
 
-// shownBytes is the beginning of b in hex.
+// shownBytes returns the beginning of b in hex.
 func shownBytes(b []byte) string {
 	const most = 32
 	if len(b) == 0 {

@@ -14,38 +14,37 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Options are how a script is played. The zero value is ready.
+// Options are settings for playing a script. The zero value is ready to use.
 type Options struct {
 	// Version is the protocol version, one of the script's; 0 is its first.
 	Version packet.Version
 
-	// Patience is how long an expectation waits that does not say so itself,
-	// and how long a peer may take to read; default 5 s. FirstPatience is the
-	// same for the first connection of a client; 0 is Patience, negative for
-	// ever.
+	// Patience is how long an expectation without within waits, and how long a peer may take to
+	// read (default 5s). FirstPatience is the same for the first connection of a client; 0 is
+	// Patience, a negative value is no limit.
 	Patience      time.Duration
 	FirstPatience time.Duration
 
-	// Strict makes the steps that are marked with should, which is what the
-	// specification calls SHOULD, expected like others.
+	// Strict makes steps with should, which the specification says SHOULD happen, required like
+	// all others.
 	Strict bool
 
-	// CleanUp, of scripts that play clients, ends the sessions that the play may
-	// have left at the broker and removes its retained messages, whether it went
-	// well or not: the next script finds a broker as new.
+	// CleanUp is for scripts that play clients: it ends the sessions that the play may have left
+	// at the broker and removes its retained messages, also after a failure, so that the next
+	// script finds a clean broker.
 	CleanUp bool
 
-	// Trace, unless nil, is given every line of the transcript. It is called
-	// from the goroutine that plays, and must not wait for the peer.
+	// Trace, if not nil, is called with every line of the transcript. It is called on the
+	// goroutine that plays, and must not wait for the peer.
 	Trace func(Line)
 }
 
 // DialFunc opens a connection to the broker under test.
 type DialFunc func(ctx context.Context) (net.Conn, error)
 
-// Serve plays the broker to the client that connects to ln. It returns when
-// the script has been played or has failed; connections and ln are closed
-// then. The error is a *Failure, or tells that the script cannot be played so.
+// Serve plays the broker to the client that connects to ln. It returns when the script has been
+// played or has failed, after it has closed the connections and ln. The error is a *Failure, or
+// the reason why the script cannot be played.
 func (s *Script) Serve(ctx context.Context, ln net.Listener, o *Options) error {
 	defer ln.Close()
 	if s.Role != Broker {
@@ -56,8 +55,7 @@ func (s *Script) Serve(ctx context.Context, ln net.Listener, o *Options) error {
 	return s.play(ctx, a.next, o)
 }
 
-// Dial plays the clients to the broker that dial connects to. It is Serve
-// otherwise.
+// Dial plays the clients to the broker that dial connects to. Otherwise it is like Serve.
 func (s *Script) Dial(ctx context.Context, dial DialFunc, o *Options) error {
 	if s.Role != Client {
 		return fmt.Errorf("%s: the script plays a broker, and is for a client", s.Path)
@@ -65,7 +63,7 @@ func (s *Script) Dial(ctx context.Context, dial DialFunc, o *Options) error {
 	return s.play(ctx, dial, o)
 }
 
-// acceptor accepts a connection when one is wanted.
+// acceptor accepts a connection on request.
 type acceptor struct {
 	ln      net.Listener
 	conns   chan accepted // 1 slot
@@ -106,7 +104,7 @@ func (a *acceptor) close() {
 // lines is how many lines of the transcript a failure has.
 const lines = 12
 
-// play is one performance.
+// play is one run of a script.
 type play struct {
 	s       *Script
 	o       Options
@@ -175,11 +173,10 @@ func (p *play) scenes() error {
 	return p.end(last)
 }
 
-// settle is how long after the last step something may still come that nobody
-// expected.
+// settle is how long after the last step unexpected packets are waited for.
 const settle = 5 * time.Millisecond
 
-// end makes sure that nothing has come that was not expected.
+// end returns an error if something unexpected has arrived.
 func (p *play) end(last *step) error {
 	open := slices.ContainsFunc(p.all, func(peer *peer) bool { return !peer.ended })
 	if !open {
@@ -200,7 +197,7 @@ func (p *play) end(last *step) error {
 			return p.fail(last, "the end", nil, err)
 		default:
 			p.note(Received, it.describe(peer.version))
-			return p.fail(last, "behind the last step came "+it.describe(peer.version), nil, nil)
+			return p.fail(last, "after the last step came "+it.describe(peer.version), nil, nil)
 		}
 	}
 	return nil
@@ -217,7 +214,7 @@ func (p *play) steps(steps []step) error {
 	return nil
 }
 
-// fail makes the failure of a step.
+// fail returns the failure of a step.
 func (p *play) fail(s *step, text string, diff []Diff, err error) error {
 	f := &Failure{Script: p.s.Name, Place: place(p.s.Path, s.node), Connection: p.scene.name, Step: s.text, Text: text, Diff: diff, Err: err}
 	if err != nil {
@@ -225,7 +222,7 @@ func (p *play) fail(s *step, text string, diff []Diff, err error) error {
 	}
 	if p.peer != nil {
 		f.Connection = p.peer.name
-		// What has come and nobody has looked at.
+		// The transcript includes what has arrived and was not consumed.
 		p.peer.mu.Lock()
 		rest := p.peer.buf
 		for n := 0; len(rest) > 0 && n < 4; n++ {
@@ -243,7 +240,7 @@ func (p *play) fail(s *step, text string, diff []Diff, err error) error {
 	return f
 }
 
-// maxLine is how long, in bytes, the text of a line may be.
+// maxLine is the longest text of a line, in bytes.
 const maxLine = 300
 
 // note adds a line to the transcript.
@@ -265,7 +262,7 @@ func (p *play) note(d Direction, text string) {
 	}
 }
 
-// begin makes the connection of the scene if it is not there.
+// begin opens the connection of the scene unless it is open.
 func (p *play) begin(s *step) error {
 	if p.peer != nil {
 		return nil
@@ -360,7 +357,7 @@ func (p *play) step(s *step) error {
 	return nil
 }
 
-// distinct compares variables, each with each.
+// distinct compares all variables with each other.
 func (p *play) distinct(s *step) error {
 	for i, a := range s.refs {
 		for _, b := range s.refs[:i] {
@@ -372,7 +369,7 @@ func (p *play) distinct(s *step) error {
 	return nil
 }
 
-// write sends bytes through the faults that are in force.
+// write sends bytes through the faults in force.
 func (p *play) write(s *step, b []byte) error {
 	out, err := p.peer.out.disturb(b)
 	if err != nil {
@@ -398,7 +395,7 @@ func (p *play) write(s *step, b []byte) error {
 	return nil
 }
 
-// deadline is when a step's patience ends.
+// deadline returns when a step's patience ends.
 func (p *play) deadline(s *step) time.Time {
 	if s.within > 0 {
 		return time.Now().Add(s.within)
@@ -499,7 +496,7 @@ func (p *play) expectClose(s *step) error {
 	return nil
 }
 
-// anyOrder expects all of its packets, in the order in which they come.
+// anyOrder expects all of its packets, in any order.
 func (p *play) anyOrder(s *step) error {
 	var open []*step
 	for i := range s.steps {

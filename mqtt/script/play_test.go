@@ -84,7 +84,7 @@ func TestExpectations(t *testing.T) {
 		{"takes one of several values", "steps: [{expect: PUBLISH, id: [1, 7], topic: [t, u]}]\n", hi, ""},
 		{"tells all of several values", "steps: [{expect: PUBLISH, id: [1, 8]}]\n", hi, "id: want 1 or 8, got 7"},
 		{"compares with a captured value", "steps: [{expect: PUBLISH, id: <p>}, {expect: PUBLISH, id: <p>}]\n", hi + " 32 08 0001 74 0008 00 6869", "id: want 7 <p>, got 8"},
-		{"refuses what nobody expects at the end", "steps: [{expect: CONNECT}]\n", connect5 + hi, "behind the last step came PUBLISH q1 id 7 't' (2 bytes)"},
+		{"refuses what nobody expects at the end", "steps: [{expect: CONNECT}]\n", connect5 + hi, "after the last step came PUBLISH q1 id 7 't' (2 bytes)"},
 		{"refuses what nobody expects before a close", "steps: [{expect: CONNECT}, {pause: 1s}, close]\n", connect5 + hi, "close: before it came PUBLISH"},
 		{"finds silence broken", "steps: [{expect: CONNECT}, {silence: 1s}]\n", connect5 + hi, "silence: got PUBLISH"},
 		{"takes any order", "steps: [{any-order: [{expect: PINGREQ}, {expect: PUBLISH, id: 7}]}]\n", hi + "c0 00", ""},

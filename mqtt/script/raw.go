@@ -21,8 +21,8 @@ type rawPart struct {
 // maxRaw is the largest byte string, in bytes.
 const maxRaw = 1 << 24
 
-// raw reads bytes: hex digits, texts in double quotes, variables, comments in
-// parentheses, and N* before a piece that repeats.
+// raw reads bytes: hex digits, texts in double quotes, variables, comments in parentheses, and N*
+// before a piece that is repeated.
 func (p *parser) raw(n *yamlfile.Node) ([]rawPart, error) {
 	if n.Kind != yamlfile.Scalar || n.Null {
 		return nil, p.want(n, "", "bytes, such as 30 05 0001 \"t\"")
@@ -51,7 +51,7 @@ func parseRaw(s string) (parts []rawPart, err error) {
 				return nil, err
 			}
 			if s = s[i+1:]; s == "" {
-				return nil, errors.New("nothing behind *")
+				return nil, errors.New("nothing after *")
 			}
 		}
 		switch s[0] {
@@ -85,13 +85,13 @@ func parseRaw(s string) (parts []rawPart, err error) {
 	return parts, nil
 }
 
-// unescape knows \r, \n and \\ in the texts of raw bytes, for HTTP.
+// unescape replaces \r, \n and \\ in the texts of raw bytes, for HTTP.
 func unescape(s string) string {
 	return strings.NewReplacer(`\r`, "\r", `\n`, "\n", `\\`, `\`).Replace(s)
 }
 
-// resolveRaw makes the bytes. A number is two bytes, as packet identifiers are,
-// a text its bytes.
+// resolveRaw returns the bytes. A variable that is a number is two bytes, as in packet
+// identifiers; a text is its bytes.
 func resolveRaw(parts []rawPart, vars map[string]value) ([]byte, error) {
 	var out []byte
 	for _, part := range parts {

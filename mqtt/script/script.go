@@ -10,7 +10,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Role is whom a script plays.
+// Role is the side that a script plays.
 type Role uint8
 
 // The roles.
@@ -19,7 +19,7 @@ const (
 	Client             // plays clients: the broker is under test
 )
 
-// String is the role as scripts have it.
+// String returns the role as scripts have it.
 func (r Role) String() string {
 	if r == Client {
 		return "client"
@@ -27,50 +27,47 @@ func (r Role) String() string {
 	return "broker"
 }
 
-// Script is a conversation. It is not changed by being played, and may be
-// played several times at once.
+// Script is a conversation. Playing a script does not modify it, and several plays may run at
+// once.
 type Script struct {
 	Path string
 	Name string
 	Role Role
 
-	// Versions are the protocol versions that the script is meant for; it is
-	// played in one of them.
+	// Versions are the protocol versions of the script; each play uses one of them.
 	Versions []packet.Version
 
-	// Shows names the normative statements that the script shows on the peer
-	// under test, by version: "MQTT-3.3.1-2". Breaks names those that the script
-	// breaks itself, to see what becomes of it. Section is the section of the
-	// specification that it is about, where no statement has an identifier.
+	// Shows names the normative statements that the script shows for the peer under test, by
+	// version: "MQTT-3.3.1-2". Breaks names those that the script breaks itself, to see how the
+	// peer responds. Section is the section of the specification, if no statement has an
+	// identifier.
 	Shows, Breaks map[packet.Version][]string
 	Section       string
 
-	// Actions are what the client under test does meanwhile, for a program that
-	// can make it do things; Command is a command line that does the same, and
-	// Exit the status it ends with.
+	// Actions are what the client under test does during the conversation, for a program that can
+	// control it. Command is a command line that does the same, and Exit its exit status.
 	Actions []Action
 	Command []string
 	Exit    int
 
-	// Needs is how the broker under test is to be set up.
+	// Needs are the settings that the broker under test needs.
 	Needs Needs
 
-	// WebSocket tells that the conversation is below MQTT: what is sent and
-	// expected is the HTTP upgrade and the frames of a WebSocket.
+	// WebSocket reports whether the script plays the layer below MQTT: it sends and expects the
+	// HTTP upgrade and the frames of a WebSocket.
 	WebSocket bool
 
-	// KnownFailure is why the script is known to fail on the engine of this
-	// module; empty if it does not.
+	// KnownFailure is why this module's engine fails the script; empty if it does not.
 	KnownFailure string
 
 	scenes []scene
 }
 
-// Needs are settings of a broker under test. Zero values ask for nothing.
+// Needs are settings of a broker under test. A zero value needs nothing.
 type Needs struct {
-	Text string // as the script has them: "clients: 1, retain: false"
+	Text string // as in the script: "clients: 1, retain: false"
 
-	MaximumQoS        int // 0 or 1; -1 asks for nothing
+	MaximumQoS        int // 0 or 1; -1 needs nothing
 	NoRetain          bool
 	NoShared          bool
 	NoWildcards       bool // in topic filters
@@ -80,14 +77,14 @@ type Needs struct {
 	MaximumKeepAlive  time.Duration // whole seconds
 	MaximumExpiry     time.Duration // of sessions, whole seconds
 	MaximumClients    int           // connections at a time
-	Username          string        // the only user there is
+	Username          string        // the only user
 	Password          string
-	Deny              string // nobody may use this topic name or filter
-	RefuseClientID    string // nobody may connect with this client identifier
+	Deny              string // topic or filter that every client is denied
+	RefuseClientID    string // client ID that the broker refuses
 }
 
-// scene is a part of the play: steps on one connection, which an earlier scene
-// of the same name may have begun.
+// scene is a part of the play: steps on one connection, which an earlier scene of the same name
+// may have opened.
 type scene struct {
 	name  string
 	steps []step
@@ -114,7 +111,7 @@ const (
 
 // step is one line of a conversation.
 type step struct {
-	node *yamlfile.Node // where it stands
+	node *yamlfile.Node // for its place
 	verb verb
 	text string // as written: "expect PUBLISH"
 
@@ -122,7 +119,7 @@ type step struct {
 	fields   []field
 	raw      []rawPart
 	span     time.Duration    // of pause and silence
-	within   time.Duration    // of expectations; 0: the usual patience
+	within   time.Duration    // of expectations; 0: Options.Patience
 	optional bool             // MAY: not required
 	should   bool             // SHOULD: required when strict
 	only     []packet.Version // empty: all
@@ -133,11 +130,11 @@ type step struct {
 	refs     []string // of distinct: variables
 }
 
-// in reports whether the step belongs to version v.
+// in reports whether the step is played in version v.
 func (s *step) in(v packet.Version) bool { return len(s.only) == 0 || slices.Contains(s.only, v) }
 
-// Waits is the time that playing the script may take by its pauses, silences,
-// delays and the limits that its expectations name.
+// Waits returns how long playing the script may take because of its pauses, silences, delays and
+// the limits of its expectations.
 func (s *Script) Waits() time.Duration {
 	total := time.Duration(0)
 	for i := range s.scenes {
@@ -157,7 +154,7 @@ func waits(steps []step) (total time.Duration) {
 	return total
 }
 
-// Task is what a client has to do while the script is played, in words.
+// Task returns in words what a client must do while the script is played.
 func (s *Script) Task() string {
 	if len(s.Command) > 0 {
 		return strings.Join(s.Command, " ")
@@ -169,5 +166,5 @@ func (s *Script) Task() string {
 	return strings.Join(words, ", ")
 }
 
-// place is path:line:column.
+// place returns path:line:column.
 func place(f string, n *yamlfile.Node) string { return fmt.Sprintf("%s:%d:%d", f, n.Line, n.Column) }

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// frame puts b into one binary frame of a WebSocket (RFC 6455, 5.2). A
-// client's is masked, with a key that changes nothing.
+// frame returns b as one binary frame of a WebSocket (RFC 6455, 5.2). A client's frame is masked,
+// with a key that changes nothing.
 func frame(b []byte, masked bool) []byte {
 	mask := byte(0)
 	if masked {
@@ -37,8 +37,8 @@ func frame(b []byte, masked bool) []byte {
 	return append(out, b...)
 }
 
-// deframer takes the payload of data frames out of a stream. A Close frame is
-// the end of the stream; pings and pongs are passed over.
+// deframer extracts the payload of data frames from a stream. A Close frame ends the stream; pings
+// and pongs are skipped.
 type deframer struct{ held []byte }
 
 var (
@@ -97,13 +97,12 @@ func (d *deframer) add(dst, b []byte) ([]byte, error) {
 	}
 }
 
-// webSocketGUID goes into the answer to a key (RFC 6455, 1.3).
+// webSocketGUID is part of the response to a key (RFC 6455, 1.3).
 const webSocketGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-// expectHead expects the head of an HTTP message: from a server one of a
-// status, from a client the request of an upgrade, the answer to whose key
-// becomes the variable accept. Of a WebSocket script what follows is taken for
-// frames.
+// expectHead expects the head of an HTTP message: from a server, one with a status; from a client,
+// the request of an upgrade, and the response to its key becomes the variable accept. In a
+// WebSocket script the bytes after it are frames.
 func (p *play) expectHead(s *step) error {
 	head, err := p.peer.head(p.ctx, p.deadline(s))
 	if err != nil {
@@ -126,7 +125,7 @@ func (p *play) expectHead(s *step) error {
 	if s.status != 101 {
 		return nil
 	}
-	// A client may offer others too; a server answers with one.
+	// A client may offer several; a server answers with one.
 	got := header(head, "Sec-WebSocket-Protocol")
 	if got != "mqtt" && (p.s.Role == Client || !slices.Contains(strings.Split(strings.ReplaceAll(got, " ", ""), ","), "mqtt")) {
 		return p.fail(s, "another subprotocol (MQTT-6.0.0-3, MQTT-6.0.0-4)", []Diff{{"Sec-WebSocket-Protocol", "mqtt", got}}, nil)
@@ -135,7 +134,7 @@ func (p *play) expectHead(s *step) error {
 	return nil
 }
 
-// header is the value of a field of an HTTP head; empty if it is not there.
+// header returns the value of a field of an HTTP head; empty if it is missing.
 func header(head, name string) string {
 	for line := range strings.SplitSeq(head, "\r\n") {
 		if n, value, ok := strings.Cut(line, ":"); ok && strings.EqualFold(n, name) {
@@ -145,7 +144,7 @@ func header(head, name string) string {
 	return ""
 }
 
-// framed takes what comes from now on for frames.
+// framed makes the stream after this point frames.
 func (p *peer) framed() {
 	p.mu.Lock()
 	early := p.buf
@@ -154,7 +153,7 @@ func (p *peer) framed() {
 	p.mu.Unlock()
 }
 
-// head takes bytes up to an empty line.
+// head consumes bytes up to an empty line.
 func (p *peer) head(ctx context.Context, deadline time.Time) (string, error) {
 	n := -1
 	var end error

@@ -2,31 +2,31 @@ package plan
 
 import "math"
 
-// Budget is what the largest shard of a plan needs of its machine, at most.
+// Budget is the most that the largest shard of a plan needs of its machine.
 type Budget struct {
 	Clients     int    // of all groups
-	Connections int    // at a time, those that a takeover opens besides included
+	Connections int    // at a time, including those that a takeover opens
 	Descriptors int    // files that must be open at a time
 	MemoryLite  uint64 // bytes of the process with the engine lite
 	MemoryStd   uint64 // bytes of the process with the engine std, without TLS
 	Kernel      uint64 // bytes of the kernel for the sockets
 }
 
-// Memory for each connection, in bytes: the target of the lite engine; net.Conn
-// with a goroutine and a session; and the kernel's side of an idle socket.
+// Memory for each connection, in bytes: the target of the lite engine; a net.Conn with a goroutine
+// and a session; and the kernel's side of an idle socket.
 const (
 	liteBytes   = 600
 	stdBytes    = 5 << 10
 	kernelBytes = 4400
-	// baseBytes are there without any client: the program, histograms, buffers.
+	// baseBytes is the memory of a process without clients: the program, histograms, buffers.
 	baseBytes = 64 << 20
-	// baseDescriptors are files, pipes and epolls besides the connections.
+	// baseDescriptors are the files, pipes and epolls besides the connections.
 	baseDescriptors = 32
 )
 
-// Budget estimates what the plan needs when it runs in some shards.
+// Budget estimates what the plan needs when it runs in a number of shards.
 func (p *Plan) Budget(shards int) (Budget, error) {
-	s, err := p.Shard(0, shards) // which has the most
+	s, err := p.Shard(0, shards) // the largest shard
 	if err != nil {
 		return Budget{}, err
 	}
@@ -50,8 +50,8 @@ func (p *Plan) Budget(shards int) (Budget, error) {
 	return b, nil
 }
 
-// takenOver is how many connections of a group in a shard may be there twice: of
-// those that are taken over both are open for a moment.
+// takenOver returns how many connections of a group in a shard can exist twice: during a takeover,
+// both the old and the new connection are open for a moment.
 func takenOver(p *Plan, g *Group, shards int) int {
 	most := 0
 	for _, a := range p.Actions {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,17 +18,16 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// maxClients is how many clients a group, and a plan, may have.
+// maxClients is the most clients of a group, and of a plan.
 const maxClients = 1_000_000_000
 
-// draft is a plan that is being made: what was said about it, before it is
-// scaled, calculated and checked.
+// draft is a plan before it is scaled, calculated and checked.
 type draft struct {
 	plan    *Plan
 	streams map[any]*stream // by *Publish and *SubscriptionChurn
 	actions map[*Action]*actionDraft
-	places  map[any]*yamlfile.Node // where things stand in the file
-	before  map[*Group]uint64      // the numbers of clients before scaling
+	places  map[any]*yamlfile.Node // places of errors
+	before  map[*Group]uint64      // numbers of clients before scaling
 	bound   []*Template
 	prefix  string // of topics
 	salt    uint64
@@ -59,7 +59,7 @@ const (
 	paceNone
 )
 
-// paceSpec is a pace as it was asked for.
+// paceSpec is a pace as the scenario has it.
 type paceSpec struct {
 	kind     paceKind
 	each     bool // for each client
@@ -68,13 +68,13 @@ type paceSpec struct {
 	repeat   bool
 	swing    Rate
 	messages uint64
-	period   time.Duration // of a sine, or from burst to burst
+	period   time.Duration // of a sine, or the interval of bursts
 	over     time.Duration
 	times    []time.Duration
 	file     fileRef
 }
 
-// flaw is what makes a plan impossible.
+// flaw is the error of a plan that is impossible.
 type flaw struct {
 	about any // the *Group, *Publish ...
 	text  string
@@ -86,7 +86,7 @@ func flawf(about any, format string, args ...any) error {
 	return &flaw{about, fmt.Sprintf(format, args...)}
 }
 
-// defaultClientID is the template of client ids unless a plan has another.
+// defaultClientID is the template of client IDs in plans that have no other.
 const defaultClientID = "mqbench-%{run}-%g-%i"
 
 func newDraft() *draft {
@@ -103,10 +103,10 @@ func (d *draft) stream(key any, n *yamlfile.Node) *stream {
 	return s
 }
 
-// newPayload is a payload as it is when nothing is said.
+// newPayload returns the default payload.
 func newPayload() *Payload { return &Payload{sizes: sizes{low: 256, high: 256}} }
 
-// readTrace reads the times of a trace: one duration a line, never decreasing.
+// readTrace reads the times of a trace: one duration per line, never decreasing.
 func (s *paceSpec) readTrace(data []byte) ([]byte, error) {
 	sc := bufio.NewScanner(bytes.NewReader(data))
 	for line := 1; sc.Scan(); line++ {
@@ -116,7 +116,7 @@ func (s *paceSpec) readTrace(data []byte) ([]byte, error) {
 		}
 		at, err := units.Duration(text)
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %q %w", line, text, err)
+			return nil, fmt.Errorf("line %d: %s", line, units.Invalid("duration", strconv.Quote(text), units.DurationHint))
 		}
 		if n := len(s.times); n > 0 && at < s.times[n-1] {
 			return nil, fmt.Errorf("line %d: %v is before %v", line, at, s.times[n-1])
@@ -132,7 +132,7 @@ func (s *paceSpec) readTrace(data []byte) ([]byte, error) {
 	return data, nil
 }
 
-// readLines takes each line of a file, without its end, as a payload.
+// readLines makes each line of a file, without its end, a payload.
 func (p *Payload) readLines(data []byte) ([]byte, error) {
 	for line := range bytes.Lines(data) {
 		line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
@@ -144,8 +144,9 @@ func (p *Payload) readLines(data []byte) ([]byte, error) {
 	return data, nil
 }
 
-// read reads rows of a user name and a password; a first row of just these
-// words is a heading. What is told of the file is the user names alone.
+// read reads rows of a user name and a password. A first row of exactly these words, username and
+// password, is a heading. It returns the user names for the digest: the passwords must not show in
+// the plan.
 func (c *Credentials) read(data []byte) ([]byte, error) {
 	r := csv.NewReader(bytes.NewReader(data))
 	r.FieldsPerRecord = 2
@@ -167,16 +168,16 @@ func (c *Credentials) read(data []byte) ([]byte, error) {
 }
 
 func (p *Publish) addProperty(id packet.PropertyID, name, value string) {
-	p.Properties, _ = p.Properties.AppendBytes(id, []byte(value)) // checked as a whole, by ParseProperties
+	p.Properties, _ = p.Properties.AppendBytes(id, []byte(value)) // ParseProperties checks all of them
 	p.properties = append(p.properties, pair{name, value})
 }
 
-// sortProperties gives the canonical text one order.
+// sortProperties sorts the properties for the canonical text.
 func (p *Publish) sortProperties() {
 	slices.SortStableFunc(p.properties, func(a, b pair) int { return strings.Compare(a.key, b.key) })
 }
 
-// ratio is a number as a fraction.
+// ratio is a number as a fraction n/d.
 type ratio struct{ n, d uint64 }
 
 func newRatio(x float64) (ratio, bool) {
@@ -189,7 +190,7 @@ func newRatio(x float64) (ratio, bool) {
 	return ratio{n / g, d / g}, n > 0
 }
 
-// finish makes the plan of a draft.
+// finish returns the complete plan.
 func (d *draft) finish(o Options) (*Plan, error) {
 	p := d.plan
 	load := ratio{1, 1}
@@ -260,8 +261,8 @@ func (d *draft) override(o Options) error {
 	return nil
 }
 
-// shorten has what a scenario says of the times in a phase keep its share of the phase,
-// where that is to be shorter: else some of them would not come.
+// shorten scales the times within a phase with the phase if it gets shorter: otherwise some of
+// them would never come.
 func (d *draft) shorten(ph Phase, from, to time.Duration) {
 	if to >= from {
 		return
@@ -286,7 +287,7 @@ func (d *draft) shorten(ph Phase, from, to time.Duration) {
 	}
 }
 
-// login gives the groups without credentials a user name and a password.
+// login sets the user name and password of groups without credentials.
 func (d *draft) login(username, password *string) error {
 	for _, g := range d.plan.Groups {
 		if g.Username != nil || g.Password != nil || g.Credentials != nil {
@@ -331,7 +332,7 @@ func (d *draft) scale(by float64) error {
 	return nil
 }
 
-// scaled is a number of a whole group after scaling.
+// scaled returns a number of a whole group after scaling.
 func (d *draft) scaled(g *Group, n uint64) uint64 {
 	return max(uint64(mulDiv(n, uint64(g.Clients), d.before[g])), 1)
 }
@@ -351,7 +352,7 @@ func (d *draft) bind(t *Template, g *Group, about any, what, without string) err
 	return nil
 }
 
-// bindTopic is bind for a topic or a topic filter, which gets the prefix.
+// bindTopic is bind for a topic or topic filter, which gets the prefix.
 func (d *draft) bindTopic(t **Template, g *Group, about any, what, without string) error {
 	if *t != nil && d.prefix != "" {
 		p, err := parseTemplate(withPrefix((*t).source, d.prefix))
@@ -363,8 +364,9 @@ func (d *draft) bindTopic(t **Template, g *Group, about any, what, without strin
 	return d.bind(*t, g, about, what, without)
 }
 
-// withPrefix puts a prefix before a topic or a topic filter. What begins with a
-// dollar sign is the broker's own (section 4.7.2), but for shared subscriptions.
+// withPrefix returns a topic or topic filter with a prefix. A name that begins with a dollar sign
+// is the broker's own (section 4.7.2) and gets no prefix, except for the filter of a shared
+// subscription.
 func withPrefix(s, prefix string) string {
 	if inner, shared := strings.CutPrefix(s, "$share/"); shared {
 		if name, filter, ok := strings.Cut(inner, "/"); ok {
@@ -386,7 +388,7 @@ func (d *draft) bindPayload(p *Payload, g *Group, about any) error {
 			return flawf(about, "payload sizes from %d to %d: with and without room for the header of %d bytes; choose one", p.sizes.low, p.sizes.high, HeaderSize)
 		}
 	}
-	if err := d.bind(p.template, g, about, "payload", ""); err != nil { // before it is made use of
+	if err := d.bind(p.template, g, about, "payload", ""); err != nil { // before Max uses it
 		return err
 	}
 	if p.Max() > MaxPayload {
@@ -396,7 +398,7 @@ func (d *draft) bindPayload(p *Payload, g *Group, about any) error {
 }
 
 func (d *draft) bindGroup(g *Group, load ratio) error {
-	// Defaults are shared by the groups until here.
+	// Until here the groups share their defaults.
 	g.ClientID, g.Username, g.Password = g.ClientID.clone(), g.Username.clone(), g.Password.clone()
 	if g.ClientID == nil {
 		g.ClientID, _ = parseTemplate(defaultClientID)
@@ -410,7 +412,7 @@ func (d *draft) bindGroup(g *Group, load ratio) error {
 	if g.Password.uses("sjt") {
 		return flawf(g, "the password has a field that has no meaning there: one of %%s %%j %%t")
 	}
-	d.salt++ // also without: the canonical text has no password
+	d.salt++ // also without a password, which the canonical text does not show
 	if g.Password != nil {
 		if g.Password.bind(g, d.plan.Groups, d.plan.Seed, d.salt) != nil {
 			return flawf(g, "the password has %%u, and there is no user name")
@@ -470,7 +472,7 @@ func (d *draft) bindGroup(g *Group, load ratio) error {
 	return nil
 }
 
-// clone is a template that can be bound by itself.
+// clone returns a template that can be bound on its own.
 func (t *Template) clone() *Template {
 	if t == nil {
 		return nil
@@ -478,8 +480,8 @@ func (t *Template) clone() *Template {
 	return &Template{source: t.source, parts: slices.Clone(t.parts)}
 }
 
-// pacer makes the pacer of a group's stream: what was said for each client is
-// said for all of them, and the rest grows with the group.
+// pacer returns the pacer of a group's stream: a pace of each client is multiplied by their
+// number, and every pace grows with the group.
 func (d *draft) pacer(s *paceSpec, g *Group, load ratio) (Pacer, error) {
 	n, before := uint64(g.Clients), uint64(1)
 	if !s.each {

@@ -11,7 +11,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// check refuses what cannot be, and notes what cannot be measured.
+// check returns an error for a plan that is impossible, and notes what cannot be measured.
 func (p *Plan) check() error {
 	if len(p.Groups) == 0 {
 		return flawf(nil, "there is no group of clients")
@@ -33,8 +33,8 @@ func (p *Plan) check() error {
 	return nil
 }
 
-// samples are some clients of a group, the first and the last among them, and
-// all whose names come from different rows of a file.
+// samples returns the indexes of some clients of a group: the first, the middle and the last, or
+// one client for each row of a credentials file.
 func (g *Group) samples() []uint32 {
 	n := uint32(g.Clients)
 	if g.Credentials != nil {
@@ -203,7 +203,7 @@ func (p *Plan) checkFilter(g *Group, t *Template, about any, noLocal bool) error
 	return nil
 }
 
-// checkStart refuses times that never come.
+// checkStart returns an error for a time that never comes.
 func (p *Plan) checkStart(w When, about any) error {
 	if w.Phase == PhaseConnect || w.Phase == PhaseDrain {
 		return flawf(about, "a start in the phase %s: publishing goes on in settle, warm-up and measure", w.Phase)
@@ -218,8 +218,8 @@ func (p *Plan) checkWhen(w When, about any) error {
 	return nil
 }
 
-// publishing is the time from a start to the end of the measurement; ok is
-// false when that has no length.
+// publishing returns the time from a start to the end of the measurement; ok is false if the
+// measurement has no fixed length.
 func (p *Plan) publishing(w When) (d time.Duration, ok bool) {
 	if p.Phases.Measure == 0 {
 		return 0, false
@@ -282,7 +282,7 @@ func (p *Plan) checkStream(s *Publish) error {
 	return nil
 }
 
-// roughly is a pacer that is as good for estimates and costs nothing.
+// roughly returns a pacer that is as good for estimates and costs nothing.
 func roughly(p Pacer) Pacer {
 	if p, ok := p.(poisson); ok {
 		return constant{p.rate}
@@ -290,7 +290,7 @@ func roughly(p Pacer) Pacer {
 	return p
 }
 
-// checkEnd refuses a plan that nothing ends.
+// checkEnd returns an error for a plan that nothing ends.
 func (p *Plan) checkEnd() error {
 	if p.Phases.Measure > 0 {
 		return nil
@@ -318,11 +318,11 @@ func (p *Plan) checkEnd() error {
 	return nil
 }
 
-// noteIDs notes clients that take each other over.
+// noteIDs adds a note for clients that take over each other's sessions.
 func (p *Plan) noteIDs() {
 	seen := map[string]string{}
 	for _, g := range p.Groups {
-		// A template whose index stands alone makes an id for each client.
+		// A template with a plain index makes a different ID for each client.
 		plain, marks := false, make([]string, 0, len(g.ClientID.parts))
 		for _, x := range g.ClientID.parts {
 			if x.base == 'i' && len(x.ops) == 0 {

@@ -5,13 +5,12 @@ import (
 	"time"
 )
 
-// AppendClientID appends the client id of a group's client.
+// AppendClientID appends the client ID of a group's client.
 func (g *Group) AppendClientID(dst []byte, index uint32) []byte {
 	return g.ClientID.Append(dst, index, 0, 0)
 }
 
-// AppendUsername appends the user name of a group's client; ok is false if it
-// has none.
+// AppendUsername appends the user name of a group's client; ok is false if it has none.
 func (g *Group) AppendUsername(dst []byte, index uint32) (b []byte, ok bool) {
 	switch {
 	case g.Credentials != nil:
@@ -22,8 +21,7 @@ func (g *Group) AppendUsername(dst []byte, index uint32) (b []byte, ok bool) {
 	return dst, false
 }
 
-// AppendPassword appends the password of a group's client; ok is false if it has
-// none.
+// AppendPassword appends the password of a group's client; ok is false if it has none.
 func (g *Group) AppendPassword(dst []byte, index uint32) (b []byte, ok bool) {
 	switch {
 	case g.Credentials != nil:
@@ -34,7 +32,7 @@ func (g *Group) AppendPassword(dst []byte, index uint32) (b []byte, ok bool) {
 	return dst, false
 }
 
-// AppendTopic appends the topic name of a client's message in the stream.
+// AppendTopic appends the topic of message seq of a client in the stream.
 func (p *Publish) AppendTopic(dst []byte, index, seq uint32) []byte {
 	n := uint32(len(p.Topics))
 	if n == 1 {
@@ -48,13 +46,13 @@ func (s *Subscribe) AppendFilter(dst []byte, index uint32) []byte {
 	return s.Filter.Append(dst, index, 0, 0)
 }
 
-// unit is a random number from 0 to below 1 that is the same in every run.
+// unit returns a random number from 0 to below 1 that is the same in every run.
 func (g *Group) unit(index, n uint32, salt uint64) float64 {
 	return float64(mix(g.ClientID.seed, uint64(index)<<32|uint64(n), salt)>>11) / (1 << 53)
 }
 
-// Life is how long connection n (0, 1, ...) of a client lives, from its CONNACK;
-// 0 without an end. The group has a Churn.
+// Life returns how long connection n (0, 1, ...) of a client lasts from its CONNACK; 0 is no
+// limit. The group must have a Churn.
 func (g *Group) Life(index, n uint32) time.Duration {
 	c := g.Churn
 	if c.Lifetime == 0 {
@@ -64,17 +62,16 @@ func (g *Group) Life(index, n uint32) time.Duration {
 	return max(time.Duration(f*float64(c.Lifetime)), 1)
 }
 
-// Backoff is how long a client waits before attempt n (0, 1, ...) in a row to
-// come back. The group has a Reconnect.
+// Backoff returns how long a client waits before consecutive attempt n (0, 1, ...) to reconnect.
+// The group must have a Reconnect.
 func (g *Group) Backoff(index, n uint32) time.Duration {
 	r := g.Reconnect
 	d := math.Min(math.Ldexp(float64(r.First), int(min(n, 60))), float64(r.Max))
 	return time.Duration(d * (1 - g.unit(index, n, 4)/2))
 }
 
-// ConnectAt is when a group's client connects, from the beginning of the connect
-// phase; ok is false if an action has to connect it. The clients of the plan connect
-// in the order of the groups.
+// ConnectAt returns when a group's client connects, from the beginning of the connect phase; ok is
+// false if an action connects it. The clients of the plan connect in the order of the groups.
 func (p *Plan) ConnectAt(g *Group, index uint32) (at time.Duration, ok bool) {
 	if g.Deferred {
 		return 0, false

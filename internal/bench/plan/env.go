@@ -5,25 +5,24 @@ import (
 	"strconv"
 )
 
-// indexes are the variables by which schedulers tell a process its number: the
-// first pair whose index is set counts.
+// indexes are the variables that schedulers use to number processes. The first pair whose index is
+// set counts.
 var indexes = []struct {
 	index, count string
-	first, step  string // variables with the lowest index and the distance; "" for 0 and 1
+	first, step  string // variables with the lowest index and the step; "" for 0 and 1
 }{
 	{"MQBENCH_SHARD", "MQBENCH_SHARDS", "", ""},
-	{"JOB_COMPLETION_INDEX", "MQBENCH_SHARDS", "", ""},                                                 // Kubernetes Indexed Job, which does not tell the count
+	{"JOB_COMPLETION_INDEX", "MQBENCH_SHARDS", "", ""},                                                 // Kubernetes Indexed Job, which does not set the count
 	{"SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP"}, // sbatch --array
 	{"AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE", "", ""},
-	{"NOMAD_ALLOC_INDEX", "MQBENCH_SHARDS", "", ""}, // which does not tell the count either
+	{"NOMAD_ALLOC_INDEX", "MQBENCH_SHARDS", "", ""}, // does not set the count either
 }
 
-// ShardFromEnv finds the shard's number and the number of shards in environment
-// variables: MQBENCH_SHARD, JOB_COMPLETION_INDEX, SLURM_ARRAY_TASK_ID,
-// AWS_BATCH_JOB_ARRAY_INDEX and NOMAD_ALLOC_INDEX, in this order. MQBENCH_SHARDS
-// is the number of shards where the scheduler does not tell it, and wins over
-// what it tells. ok is false if there is no index. The error names the variable
-// that is missing or makes no sense.
+// ShardFromEnv returns the index of the shard and the number of shards from environment variables:
+// MQBENCH_SHARD, JOB_COMPLETION_INDEX, SLURM_ARRAY_TASK_ID, AWS_BATCH_JOB_ARRAY_INDEX and
+// NOMAD_ALLOC_INDEX, in this order. MQBENCH_SHARDS is the number of shards if the scheduler does
+// not set one, and overrides it if it does. ok is false if no index is set. The error names the
+// variable that is missing or not valid.
 func ShardFromEnv(lookup func(name string) (value string, ok bool)) (i, n int, ok bool, err error) {
 	number := func(name string) (int, bool, error) {
 		s, found := lookup(name)

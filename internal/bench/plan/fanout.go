@@ -10,8 +10,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// FanOut finds the subscriptions that a message matches, of all clients of the
-// plan. The rules:
+// FanOut finds the subscriptions of all clients of the plan that a message matches. The rules:
 //
 //   - Each client with a matching subscription that is not shared gets one. A
 //     broker may send a client whose subscriptions overlap one copy for each
@@ -20,13 +19,13 @@ import (
 //     for all of its subscribers.
 //   - A client does not get its own message through a no-local subscription.
 //
-// Which of the subscriptions are there when a message comes, it does not know.
+// FanOut does not know which of the subscriptions exist when a message arrives.
 //
-// Filters are not kept one by one where their template can be calculated
-// backwards: of 50 million filters bench/%i the number in a topic name tells
-// which one matches. The others are kept in a tree, at most maxStored of them.
+// Filters are not stored one by one if their template can be inverted: of 50 million filters
+// bench/%i, the number in a topic shows which one matches. All others are stored in a tree, at
+// most maxStored of them.
 //
-// A FanOut does not change once it is made, and may be asked from any goroutine.
+// A FanOut is immutable and safe for concurrent use.
 type FanOut struct {
 	plan    *Plan
 	table   *fanTable
@@ -35,25 +34,25 @@ type FanOut struct {
 
 // Recipient is a subscription that a message matches.
 type Recipient struct {
-	Sub    *Subscribe // nil: a shared one
-	Client uint32     // its index in the group
-	Share  string     // of a shared one: the whole filter, $share/name/filter
+	Sub    *Subscribe // nil for a shared subscription
+	Client uint32     // index in the group
+	Share  string     // filter of a shared subscription, $share/name/filter
 }
 
 const (
 	maxStored = 200_000   // filters in the tree
 	maxValues = 1 << 20   // entries of a field's histogram
 	maxMemory = 16 << 20  // entries of all histograms, of 4 bytes
-	maxWork   = 200 << 20 // clients gone through to build a FanOut
+	maxWork   = 200 << 20 // clients visited to build a FanOut
 )
 
-// fanTable is the subscriptions of a plan.
+// fanTable holds the subscriptions of a plan.
 type fanTable struct {
 	groups []groupFilters
 	tree   topic.Trie[leaf, struct{}]
 	shared topic.Trie[string, struct{}] // of shared subscriptions
 	shares []string
-	work   int // clients gone through
+	work   int // clients visited
 	memory int // entries made
 }
 
@@ -63,13 +62,13 @@ type leaf struct {
 	client uint32
 }
 
-// groupFilters are the filters of a group that are not in the tree.
+// groupFilters is the filters of a group that are not in the tree.
 type groupFilters struct {
 	group   *Group
 	filters []*matcher
 }
 
-// FanOut takes in the subscriptions of the plan.
+// FanOut returns the FanOut of the subscriptions of the plan.
 func (p *Plan) FanOut() *FanOut {
 	f := &FanOut{plan: p, table: &fanTable{}}
 	for _, g := range p.Groups {
@@ -79,16 +78,15 @@ func (p *Plan) FanOut() *FanOut {
 	return f
 }
 
-// Reasons are why a subscriber may get a part of what its filters match only, one
-// sentence each; none if there is nothing of the kind.
+// Reasons returns why a subscriber may receive only some of the messages that its filters match,
+// one sentence each; nil if every subscriber receives all of them.
 func (f *FanOut) Reasons() []string { return f.reasons }
 
-// Shares are the shared subscriptions, each once.
+// Shares returns the shared subscriptions, each once.
 func (f *FanOut) Shares() []string { return f.table.shares }
 
-// Recipients calls visit with the subscriptions that a message to a topic matches,
-// which client index of a group publishes. A client comes once for each of its
-// filters that matches.
+// Recipients calls visit with each subscription that matches a message to a topic, published by
+// client index of group from. It visits a client once for each of its filters that matches.
 func (f *FanOut) Recipients(name []byte, from *Group, index uint32, visit func(Recipient)) {
 	t := f.table
 	if t.shared.Len() > 0 {
@@ -117,7 +115,7 @@ func (f *FanOut) Recipients(name []byte, from *Group, index uint32, visit func(R
 	}
 }
 
-// addGroup takes a group's subscriptions in.
+// addGroup adds the subscriptions of a group.
 func (f *FanOut) addGroup(g *Group) {
 	gf := groupFilters{group: g}
 	for _, s := range g.Subscribe {
@@ -138,8 +136,8 @@ func (f *FanOut) reason(format string, args ...any) {
 	}
 }
 
-// each calls add with the filters of a subscription, all clients' or just the
-// one that all have.
+// each calls add with the filter of every client of a subscription, or once with a filter that all
+// clients share.
 func (f *FanOut) each(s *Subscribe, have int, add func(filter string, index uint32)) bool {
 	n := s.Group.Clients
 	if !s.Filter.uses("irU") {
@@ -170,8 +168,8 @@ func (f *FanOut) addShared(s *Subscribe) {
 	})
 }
 
-// store puts the filters of a subscription into the tree. One that all clients have
-// is there for each of them.
+// store adds the filters of a subscription to the tree. A filter that all clients share is added
+// for each of them.
 func (f *FanOut) store(s *Subscribe) {
 	have := f.table.tree.Len()
 	if have+s.Group.Clients > maxStored {
@@ -185,7 +183,7 @@ func (f *FanOut) store(s *Subscribe) {
 	}
 }
 
-// findReasons finds what makes subscriptions come and go.
+// findReasons finds what starts and ends subscriptions during the run.
 func (f *FanOut) findReasons() {
 	for _, g := range f.plan.Groups {
 		gone := g.Churn != nil
@@ -209,7 +207,7 @@ func (f *FanOut) findReasons() {
 	}
 }
 
-// kept reports whether the sessions of a group keep everything while it is away.
+// kept reports whether the sessions of a group keep every message while its clients are away.
 func (f *FanOut) kept(g *Group) bool {
 	if !g.Persistent() || g.CleanStart {
 		return false
@@ -222,13 +220,13 @@ func (f *FanOut) onlyRetained() bool {
 	return !f.streams(func(p *Publish) bool { return !p.Retain || !p.Fill })
 }
 
-// streams reports whether a stream is so.
+// streams reports whether is returns true for some stream.
 func (f *FanOut) streams(is func(*Publish) bool) bool {
 	return slices.ContainsFunc(f.plan.Groups, func(g *Group) bool { return slices.ContainsFunc(g.Publish, is) })
 }
 
-// reached reports whether a filter may match a topic of the plan, by what stands
-// before the first field or wildcard.
+// reached reports whether a filter may match a topic of the plan. It compares the texts before the
+// first field or wildcard.
 func (f *FanOut) reached(filter *Template) bool {
 	a, _, _ := strings.Cut(filter.prefix(), "+")
 	a, _, _ = strings.Cut(a, "#")
@@ -240,7 +238,7 @@ func (f *FanOut) reached(filter *Template) bool {
 	})
 }
 
-// prefix is the text before the first field.
+// prefix returns the text before the first field.
 func (t *Template) prefix() string {
 	if len(t.parts) == 0 || t.parts[0].base != 0 {
 		return ""
@@ -248,16 +246,15 @@ func (t *Template) prefix() string {
 	return t.parts[0].literal
 }
 
-// matcher is the filters of one subscription of a group, calculated backwards:
-// the field of a matching name must have a value, and from that the clients
-// follow. It is immutable.
+// matcher inverts the filters of one subscription of a group: it finds the value of the field in a
+// matching name, and the clients with that value. It is immutable.
 type matcher struct {
 	sub    *Subscribe
 	levels []level
 	field  *field // nil: all clients have the same filter
 }
 
-// level is a level of a filter: a wildcard, or a text that may have the field.
+// level is a level of a filter: a wildcard, or a text that may contain the field.
 type level struct {
 	wild          byte // + or #; 0 for none
 	before, after string
@@ -268,13 +265,12 @@ type level struct {
 type field struct {
 	part   part
 	group  *Group
-	top    uint64   // no value is above it
-	counts []uint32 // of clients by value; nil: solved instead
+	top    uint64   // largest value
+	counts []uint32 // of clients by value; nil if solve finds the clients
 }
 
-// matcher makes the matcher of a subscription; nil if its form is another one:
-// several fields, or digits beside the field, so that it is not clear where it
-// begins.
+// matcher returns the matcher of a subscription. It returns nil if the filter has several fields,
+// or digits next to the field, which hide where the field begins.
 func (f *FanOut) matcher(s *Subscribe) *matcher {
 	m := &matcher{sub: s, levels: []level{{}}}
 	for i := range s.Filter.parts {
@@ -322,8 +318,8 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 func endsInDigit(s string) bool { return s != "" && isDigit(s[len(s)-1]) }
 
-// prepare finds out how to tell the clients of a value: an index with sums and
-// quotients alone is solved, of others the values are counted.
+// prepare decides how the clients of a value are found: solve inverts an index with sums and
+// quotients only; for all other fields the clients of each value are counted.
 func (x *field) prepare(t *fanTable) bool {
 	first, last := x.part.add, x.part.add+uint64(x.group.Clients)-1
 	top, simple := last, true
@@ -361,7 +357,7 @@ func (x *field) prepare(t *fanTable) bool {
 	return true
 }
 
-// solve is the range of indexes whose field has a value; empty if from is above
+// solve returns the range of indexes whose field has a value; the range is empty if from is above
 // to.
 func (x *field) solve(value uint64) (from, to uint64) {
 	if value > x.top {
@@ -391,8 +387,7 @@ func (x *field) solve(value uint64) (from, to uint64) {
 	return from - x.part.add, to - x.part.add
 }
 
-// matches reports whether some of the filters match a name if a client has the
-// value.
+// matches reports whether the name matches the filter of a client that has the returned value.
 func (m *matcher) matches(name []byte) (value uint64, ok bool) {
 	if len(name) > 0 && name[0] == '$' && m.levels[0].wild != 0 {
 		return 0, false // (MQTT-4.7.2-1)
@@ -423,14 +418,14 @@ func (m *matcher) matches(name []byte) (value uint64, ok bool) {
 	return value, !more
 }
 
-// read takes the value of the field out of a level.
+// read parses the value of the field in a level.
 func (l *level) read(text []byte) (value uint64, ok bool) {
 	if len(text) <= len(l.before)+len(l.after) || string(text[:len(l.before)]) != l.before || string(text[len(text)-len(l.after):]) != l.after {
 		return 0, false
 	}
 	digits := text[len(l.before) : len(text)-len(l.after)]
 	if width := max(l.field.part.width, 1); len(digits) < width || len(digits) > width && digits[0] == '0' {
-		return 0, false // 007 is another level than 7
+		return 0, false // 007 is not the same level as 7
 	}
 	for _, c := range digits {
 		if !isDigit(c) || value > (math.MaxUint64-9)/10 {

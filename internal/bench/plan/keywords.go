@@ -9,16 +9,16 @@ var (
 	ends   = []string{"disconnect", "close", "cut"}
 )
 
-// String is the phase's word, "warm-up".
+// String returns the word of a phase, "warm-up".
 func (p Phase) String() string { return phases[p] }
 
-// String is the verb's word, "cut".
+// String returns the word of a verb, "cut".
 func (v Verb) String() string { return verbs[v] }
 
-// String is the word of an end, "cut".
+// String returns the word of an end, "cut".
 func (e End) String() string { return ends[e] }
 
-// String is the time as a scenario has it, "measure+10s".
+// String returns the time as a scenario has it, "measure+10s".
 func (w When) String() string {
 	if w.Offset == 0 {
 		return w.Phase.String()
@@ -26,8 +26,7 @@ func (w When) String() string {
 	return w.Phase.String() + "+" + w.Offset.String()
 }
 
-// length is how long a phase is known to last; ok is false if it ends by what
-// happens.
+// length returns the length of a phase; ok is false if events end the phase.
 func (p *Phases) length(ph Phase) (d time.Duration, ok bool) {
 	switch ph {
 	case PhaseSettle:

@@ -42,54 +42,38 @@ func TestTheExamplesOfTheManualAreScenarios(t *testing.T) {
 	}
 }
 
-// The keys that the reader knows are those of its error for one it does not.
 func TestTheManualHasEveryKey(t *testing.T) {
 	t.Parallel()
 	page := manual(t)
-	known := map[string]bool{}
-	find := func(n *yamlfile.Node, read func(r *reader, n *yamlfile.Node)) {
-		r := &reader{file: &yamlfile.File{Path: "x"}, draft: newDraft()}
-		read(r, n)
-		if r.err == nil {
-			t.Fatal("an unknown key is accepted")
-		}
-		e, _ := r.err.(*yamlfile.Error)
-		list, ok := strings.CutPrefix(e.Help, "the keys here are ")
-		if !ok {
-			t.Fatalf("got %v", r.err)
-		}
-		for _, key := range strings.Split(strings.Replace(list, " and ", ", ", 1), ", ") {
-			known[key] = true
+	known := map[string]string{} // its lines of the manual, by key
+	for _, s := range schemas() {
+		for _, x := range s {
+			known[x.Key] = yamlfile.Schema{x}.Manual()
 		}
 	}
-	wrong := &yamlfile.Node{Kind: yamlfile.Mapping, Entries: []yamlfile.Entry{{Key: &yamlfile.Node{Text: "zzzzzzzzzzzzzzzzzzz"}, Value: &yamlfile.Node{}}}}
-	under := func(keys ...string) *yamlfile.Node {
-		n := wrong
-		for _, key := range slices.Backward(keys) {
-			n = &yamlfile.Node{Kind: yamlfile.Mapping, Entries: []yamlfile.Entry{{Key: &yamlfile.Node{Text: key}, Value: n}}}
-		}
-		return n
-	}
-	find(wrong, func(r *reader, n *yamlfile.Node) { r.file.Root = n; r.scenario() })
-	for _, path := range []string{"", "connect"} {
-		find(under(strings.Fields(path)...), func(r *reader, n *yamlfile.Node) { r.phases(n) })
-	}
-	find(wrong, func(r *reader, n *yamlfile.Node) { r.origin(n) })
-	for _, path := range []string{"", "respond", "slow", "churn", "reconnect"} {
-		find(under(strings.Fields(path)...), func(r *reader, n *yamlfile.Node) { r.group(n, &Group{}) })
-	}
-	for _, path := range []string{"", "properties"} {
-		find(under(strings.Fields(path)...), func(r *reader, n *yamlfile.Node) { r.streamKeys(n, &Publish{Payload: newPayload()}, &stream{}) })
-	}
-	find(wrong, func(r *reader, n *yamlfile.Node) { r.pace(n, &paceSpec{}) })
-	find(wrong, func(r *reader, n *yamlfile.Node) { r.payload(n, newPayload()) })
-	find(wrong, func(r *reader, n *yamlfile.Node) { r.sizes(n, &sizes{}) })
 	if len(known) < 80 {
 		t.Fatalf("only %d keys: %v", len(known), slices.Sorted(maps.Keys(known)))
 	}
-	for key := range known {
+	for key, lines := range known {
 		if !regexp.MustCompile(`(?m)^(\.It|\.Cm)[^\n]*[ ,]` + regexp.QuoteMeta(key) + `\b`).MatchString(page) {
-			t.Errorf("the page has no %s", key)
+			t.Errorf("the page has no %s, such as\n%s", key, lines)
 		}
 	}
+}
+
+// schemas returns all schemas of a scenario.
+func schemas() []yamlfile.Schema {
+	r, p, g := new(reader), &Plan{}, &Group{}
+	s := &Publish{Payload: newPayload()}
+	all := []yamlfile.Schema{r.scenario(p), r.origin(p), r.phases(p), r.connect(&p.Phases), r.group(g), r.defaults(g),
+		r.churnKeys(&SubscriptionChurn{}, &stream{}), r.publish(s, &stream{}), r.properties(s), r.subscribe(&Subscribe{}), r.payloadKeys(s.Payload),
+		r.action(&Action{}, &actionDraft{}), r.pace(&paceSpec{}, new(int)), r.sizes(&sizes{})}
+	for _, s := range all {
+		for _, x := range s {
+			if x.Inner != nil {
+				all = append(all, x.Inner())
+			}
+		}
+	}
+	return all
 }

@@ -8,33 +8,33 @@ import (
 	"time"
 )
 
-// Pacer tells the intended time of each message of a stream, from the stream's
-// start. It is immutable, and its times never decrease.
+// Pacer returns the intended time of each message of a stream, from the stream's start. It is
+// immutable, and its times never decrease.
 type Pacer interface {
-	// At is the time of message j; ok is false when the pace never gets there.
-	// Of Poisson the work grows with j.
+	// At returns the time of message j; ok is false if the pace never reaches it. The work of a
+	// Poisson pace grows with j.
 	At(j uint64) (at time.Duration, ok bool)
-	// Count is the number of messages before d: of those with At < d. Of Poisson
-	// the work grows with it.
+	// Count returns the number of messages before d: those with At < d. The work of a Poisson pace
+	// grows with d.
 	Count(d time.Duration) uint64
-	// Unlimited tells that there are no intended times: each client publishes as
-	// soon as its window has room (a closed loop).
+	// Unlimited reports whether the pace has no intended times: each client publishes as soon as
+	// its window has room (a closed loop).
 	Unlimited() bool
 
-	// walk makes an iteration that stands at message 0.
+	// walk returns a walker at message 0.
 	walk() walker
-	// spec is the pace as a scenario has it.
+	// spec returns the pace as a scenario has it.
 	spec() object
 }
 
-// walker goes through the messages of a pacer, forward only.
+// walker iterates over the messages of a pacer, forward only.
 type walker interface {
-	// skip goes n messages on and tells where it is then. Behind the last message
-	// it is not called again.
+	// skip advances by n messages and returns the time of that message. It must not be called
+	// again after the last message.
 	skip(n uint64) (at time.Duration, ok bool)
 }
 
-// countBy finds Pacer.Count from a guess that is about right.
+// countBy returns Pacer.Count, starting from a guess that is close to it.
 func countBy(p Pacer, guess float64, d time.Duration) uint64 {
 	n := uint64(0)
 	if guess > 0 {
@@ -50,7 +50,7 @@ func countBy(p Pacer, guess float64, d time.Duration) uint64 {
 	return n
 }
 
-// constant is a pace of one rate: message j is at j/rate, exactly, rounded down.
+// constant is a pace with one rate: message j is at j/rate, exactly, rounded down.
 type constant struct{ rate Rate }
 
 func (p constant) At(j uint64) (time.Duration, bool) {
@@ -80,8 +80,8 @@ func (p constant) spec() object { return object{{"constant", p.rate.String()}} }
 
 func (p constant) walk() walker { return &constantWalker{rate: p.rate} }
 
-// constantWalker adds whole nanoseconds and keeps the remainder, so that it is
-// always where At is. A schedule has three distances at most.
+// constantWalker adds whole nanoseconds and keeps the remainder, so that it always agrees with At.
+// A schedule has at most three step sizes.
 type constantWalker struct {
 	rate  Rate
 	at    time.Duration
@@ -124,23 +124,21 @@ func (w *constantWalker) skip(n uint64) (time.Duration, bool) {
 	return w.at, w.at >= 0 && w.at < math.MaxInt64
 }
 
-// Stage is a part of a pace, in which the rate goes evenly from one to another.
+// Stage is a part of a pace in which the rate changes evenly from From to To.
 type Stage struct {
 	From, To Rate
 	For      time.Duration // above 0
 }
 
-// staged is a pace of stages. Behind the last the rate stays, or the stages
-// begin again.
+// staged is a pace of stages. After the last stage its rate stays, or the stages repeat.
 //
-// Message j is where the integral of the rate has become j: with c messages
-// before the stage and x = j-c, at the t for which from*t + slope*t*t/2 = x. In
-// floating point that is right to a fraction of a nanosecond within a stage,
-// and stages begin at whole nanoseconds, so that errors do not add up.
+// Message j is at the time when the integral of the rate is j: with c messages before the stage
+// and x = j-c, at the t for which from*t + slope*t*t/2 = x. Within a stage floating point is right
+// to a fraction of a nanosecond, and stages begin at whole nanoseconds, so errors do not add up.
 type staged struct {
 	stages []Stage
 	repeat bool
-	named  object // how the scenario calls it; nil for stages
+	named  object // as in the scenario; nil for stages
 
 	segments []segment
 	length   time.Duration // of all stages
@@ -161,7 +159,7 @@ func newStaged(stages []Stage, repeat bool) *staged {
 		from, to := s.From.PerSecond()/1e9, s.To.PerSecond()/1e9
 		p.add(from, to, s.For)
 	}
-	if !repeat { // behind the stages the rate stays
+	if !repeat { // the rate stays after the last stage
 		end := stages[len(stages)-1].To.PerSecond() / 1e9
 		p.segments = append(p.segments, segment{p.length, math.MaxInt64, p.total, end, 0})
 	}
@@ -174,10 +172,10 @@ func (p *staged) add(from, to float64, length time.Duration) {
 	p.length += length
 }
 
-// sinePieces is how many straight pieces make one period of a sine.
+// sinePieces is the number of straight pieces of one period of a sine.
 const sinePieces = 256
 
-// newSine makes a rate of mean + swing*sin(2 pi t / period), in straight pieces.
+// newSine returns a rate of mean + swing*sin(2 pi t / period), in straight pieces.
 func newSine(mean, swing Rate, period time.Duration) *staged {
 	p := &staged{repeat: true, named: object{{"sine", object{{"mean", mean.String()}, {"swing", swing.String()}, {"period", period.String()}}}}}
 	m, s := mean.PerSecond()/1e9, swing.PerSecond()/1e9
@@ -189,7 +187,7 @@ func newSine(mean, swing Rate, period time.Duration) *staged {
 	return p
 }
 
-// cycle splits j into the rounds of a repeated pace and the rest.
+// cycle splits j into whole rounds of a repeated pace and the rest.
 func (p *staged) cycle(j uint64) (rounds, x float64) {
 	x = float64(j)
 	if !p.repeat || x < p.total {
@@ -206,7 +204,7 @@ func (p *staged) cycle(j uint64) (rounds, x float64) {
 	return rounds, x
 }
 
-// in is the time of message x of a round within segment s.
+// in returns the time of message x of a round within segment s.
 func (p *staged) in(s int, rounds, x float64) (time.Duration, bool) {
 	g := &p.segments[s]
 	x -= g.before
@@ -270,7 +268,7 @@ func (p *staged) spec() object {
 
 func (p *staged) walk() walker { return &stagedWalker{p: p} }
 
-// stagedWalker remembers its segment, and is otherwise At.
+// stagedWalker is At with the segment remembered.
 type stagedWalker struct {
 	p       *staged
 	j       uint64
@@ -296,7 +294,7 @@ func (w *stagedWalker) skip(n uint64) (time.Duration, bool) {
 // burst is a number of messages at the beginning of each interval.
 type burst struct {
 	messages    uint64
-	every, over time.Duration // over at most every; 0: all at once
+	every, over time.Duration // over is at most every; 0: all at once
 }
 
 func (p burst) At(j uint64) (time.Duration, bool) {
@@ -330,7 +328,7 @@ func (p burst) spec() object {
 
 func (p burst) walk() walker { return &randomWalker{p: p} }
 
-// randomWalker walks over a pacer whose At costs little.
+// randomWalker iterates over a pacer whose At is cheap.
 type randomWalker struct {
 	p Pacer
 	j uint64
@@ -341,8 +339,8 @@ func (w *randomWalker) skip(n uint64) (time.Duration, bool) {
 	return w.p.At(w.j)
 }
 
-// poisson has independent, exponentially distributed intervals. They can be had
-// in their order only: every shard draws all of them.
+// poisson has independent, exponentially distributed intervals. They can only be drawn in order,
+// so every shard draws all of them.
 type poisson struct {
 	rate Rate
 	seed uint64
@@ -360,8 +358,8 @@ type poissonWalker struct {
 	at     float64
 }
 
-// draw goes on to the next message. The product is rounded before it is added:
-// processors that would do both at once must not have another plan.
+// draw advances to the next message. The product is rounded before it is added: processors with a
+// fused multiply-add must make the same plan.
 func (w *poissonWalker) draw() { w.at += float64(w.random.ExpFloat64() * w.mean) }
 
 func (w *poissonWalker) skip(n uint64) (time.Duration, bool) {
@@ -394,7 +392,7 @@ func (unlimited) Unlimited() bool                 { return true }
 func (unlimited) spec() object                    { return object{{"unlimited", true}} }
 func (unlimited) walk() walker                    { return &randomWalker{p: unlimited{}} }
 
-// none is the pace of a stream that sends in bursts of actions alone.
+// none is the pace of a stream that only publishes in bursts of actions.
 type none struct{}
 
 func (none) At(uint64) (time.Duration, bool) { return 0, false }
@@ -403,7 +401,7 @@ func (none) Unlimited() bool                 { return false }
 func (none) spec() object                    { return object{{"none", true}} }
 func (none) walk() walker                    { return &randomWalker{p: none{}} }
 
-// trace is a list of times from a file, in their order. It ends with the list.
+// trace is a list of times from a file, in their order. It ends with the last.
 type trace struct {
 	times []time.Duration
 	file  fileRef

@@ -8,15 +8,14 @@ import (
 	"strconv"
 )
 
-// HeaderSize is the length of the header that a payload has room for, in bytes.
+// HeaderSize is the length of the header of a payload, in bytes.
 const HeaderSize = 16
 
 // MaxPayload is the largest payload of a plan, in bytes.
 const MaxPayload = 256_000_000
 
-// Payload is what messages carry: filler of some size behind the header, or a
-// text or the lines of a file as a whole. It is part of a stream or a will, and
-// knows its group.
+// Payload is the payload of messages: filler after the header, or a template or the lines of a
+// file as a whole. It belongs to a stream or a will and depends on its group.
 type Payload struct {
 	header   bool
 	sizes    sizes
@@ -30,7 +29,7 @@ type Payload struct {
 	random  []byte // shared by the plan
 }
 
-// fill is what filler is made of.
+// fill is the content of filler.
 type fill uint8
 
 const (
@@ -41,11 +40,11 @@ const (
 
 var fills = []string{"random", "zeros", "pattern"}
 
-// pattern is the filler that reads well in a trace. Its length is no multiple of
-// anything, so that a shifted payload is noticed.
+// pattern is the filler that is easy to read in a trace. Its length is a multiple of nothing
+// common, so that a shifted payload shows.
 const pattern = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-"
 
-// randomSize is how much random filler a plan has; payloads are cut out of it.
+// randomSize is the amount of random filler of a plan; payloads are slices of it.
 const randomSize = 1 << 16
 
 func randomFiller(seed uint64) []byte {
@@ -57,7 +56,7 @@ func randomFiller(seed uint64) []byte {
 	return b
 }
 
-// fileRef is a file that a plan has read, and the SHA-256 of what was in it.
+// fileRef is a file that a plan has read, and the SHA-256 of its content.
 type fileRef struct{ path, sum string }
 
 func newFileRef(path string, data []byte) fileRef {
@@ -67,7 +66,7 @@ func newFileRef(path string, data []byte) fileRef {
 
 func (f fileRef) spec() object { return object{{"file", f.path}, {"sha256", f.sum}} }
 
-// distribution is how the sizes of payloads are spread.
+// distribution is the kind of distribution of payload sizes.
 type distribution uint8
 
 const (
@@ -77,7 +76,7 @@ const (
 	weighted
 )
 
-// sizes is a distribution of payload sizes, in bytes, header included.
+// sizes is a distribution of payload sizes, in bytes, including the header.
 type sizes struct {
 	kind      distribution
 	low, high int // of all: the least and the most; equal if fixed
@@ -88,7 +87,7 @@ type sizes struct {
 	sum       []uint64 // of the weights up to each
 }
 
-// size draws a size from a random number.
+// size returns the size for a random number h.
 func (s *sizes) size(h uint64) int {
 	switch s.kind {
 	case uniform:
@@ -124,12 +123,11 @@ func (s *sizes) average() float64 {
 	return float64(s.low)
 }
 
-// HasHeader reports whether the first HeaderSize bytes of every payload belong to
-// the runner. Otherwise deliveries are only counted.
+// HasHeader reports whether the first HeaderSize bytes of every payload belong to the runner.
+// Deliveries of other payloads are only counted.
 func (p *Payload) HasHeader() bool { return p.header }
 
-// Max is the largest size of a payload, in bytes. That of a template is about
-// right.
+// Max returns the largest size of a payload, in bytes. For a template it is an estimate.
 func (p *Payload) Max() int {
 	n := p.sizes.high
 	if p.template != nil {
@@ -141,8 +139,7 @@ func (p *Payload) Max() int {
 	return n + p.extra()
 }
 
-// Average is the mean size of payloads, in bytes. That of a template is about
-// right.
+// Average returns the mean size of payloads, in bytes. For a template it is an estimate.
 func (p *Payload) Average() float64 {
 	n := p.sizes.average()
 	if p.template != nil {
@@ -157,10 +154,10 @@ func (p *Payload) Average() float64 {
 	return n + float64(p.extra())
 }
 
-// whole reports whether the scenario gives the payload as a whole.
+// whole reports whether the scenario gives the whole payload, as a template or lines.
 func (p *Payload) whole() bool { return p.template != nil || p.lines != nil }
 
-// extra is what the header adds to a payload that the scenario gives.
+// extra returns what the header adds to a payload that the scenario gives.
 func (p *Payload) extra() int {
 	if p.header && p.whole() {
 		return HeaderSize
@@ -168,9 +165,8 @@ func (p *Payload) extra() int {
 	return 0
 }
 
-// Append appends the payload of a client's message (see Template.Append). With
-// HasHeader it begins with HeaderSize zeros, for the runner. It does not
-// allocate when dst has room.
+// Append appends the payload of a client's message (see Template.Append). With HasHeader it begins
+// with HeaderSize zeros for the runner. It does not allocate if dst has room.
 func (p *Payload) Append(dst []byte, index, seq uint32, unix int64) []byte {
 	if p.header {
 		dst = append(dst, make([]byte, HeaderSize)...)

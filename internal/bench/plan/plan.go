@@ -1,26 +1,23 @@
-// Package plan describes load tests: who connects, subscribes and publishes
-// what and when. A Plan is immutable and deterministic: what client i of a group
-// does follows from i, the message's number and the plan's seed alone, on
-// however many machines it runs.
+// Package plan describes load tests: which clients connect, subscribe and publish what, and when.
+// A Plan is immutable and deterministic: what client i of a group does depends only on i, the
+// number of the message and the seed of the plan, on any number of machines.
 //
-// Plans come from scenario files (Read, Parse), from presets (Preset), or from
-// the short forms of the command line (Conn, Pub, Sub, PubSub). All of them
-// return a plan that is complete: every default is filled in, every template is
-// compiled and what is impossible has been refused. The fields are exported to
-// be read; nobody changes them afterwards.
+// Plans come from scenario files (Read, Parse), from presets (Preset), and from the short forms of
+// the command line (Conn, Pub, Sub, PubSub). All of them return a complete plan: every default is
+// filled in, every template is compiled, and an impossible plan has been refused. The fields are
+// exported to be read and must not be modified.
 //
 // # Time
 //
-// A run goes through phases: connect, settle, warm-up, measure, drain. The plan
-// tells times as an offset from the beginning of a phase (When). The pacer of a
-// stream counts from the stream's Start, which is the beginning of the warm-up
-// unless the plan says otherwise. The runner knows when each phase began.
+// A run has these phases: connect, settle, warm-up, measure, drain. A plan expresses times as an
+// offset from the beginning of a phase (When). The pacer of a stream counts from the stream's
+// Start, which is the beginning of the warm-up by default. The runner knows when each phase began.
 //
-// # Who sends message j
+// # Which client sends message j
 //
-// Message j (0, 1, 2 ...) of a stream has the intended time Pacer.At(j) and goes
-// to client j mod N of the N clients of its group, of which it is the message
-// j / N. Schedule gives the messages of some of the clients in order.
+// Message j (0, 1, 2 ...) of a stream has the intended time Pacer.At(j). Client j mod N of the N
+// clients of its group sends it as its message j / N. Schedule returns the messages of some of the
+// clients in order.
 package plan
 
 import (
@@ -37,21 +34,21 @@ type Plan struct {
 	Description string // one line; may be empty
 	Source      string // where the workload was published; may be empty
 
-	// Preset is the preset that the plan was made of, "" if none. Scale is what
-	// its numbers of clients have been multiplied with, 1 unless told.
+	// Preset is the preset that the plan was made of, "" if none. Scale is the factor of its
+	// numbers of clients, 1 by default.
 	Preset string
 	Scale  float64
 
-	// Run is the name of the run that %{run} stands for in templates: client ids
-	// have it, so that two runs of one plan do not take each other over. The
-	// canonical text, and with it the hash, leave it out.
+	// Run is the name of the run, which %{run} stands for in templates. Client IDs contain it, so
+	// that two runs of one plan do not take over each other's sessions. The canonical text, and
+	// with it the hash, does not.
 	Run string
 
-	// Open tells that there are groups whose version nobody has chosen.
+	// Open reports whether neither the plan nor Options chose the version of some group.
 	Open bool
 
 	Seed    uint64   // of everything random
-	Brokers []string // URLs; client k of the plan uses Brokers[k % len]. May be empty: the command line's
+	Brokers []string // URLs; client k of the plan uses Brokers[k % len]. Empty: the command line names the broker
 
 	Phases Phases
 	// UntilDone ends the measurement when all streams with a count are done, and after
@@ -60,7 +57,7 @@ type Plan struct {
 	Groups    []*Group // at least one
 	Actions   []*Action
 
-	// Notes are remarks on what the plan cannot measure, one sentence each.
+	// Notes says what the plan cannot measure, one sentence each.
 	Notes []string
 }
 
@@ -76,23 +73,21 @@ const (
 	PhaseDrain
 )
 
-// Phases tells how long the phases last.
+// Phases is the lengths of the phases.
 type Phases struct {
-	// Connect opens the connections of all groups that are not deferred, at
-	// this rate over the whole plan; a zero Rate is as fast as possible. The
-	// connects of a shard begin at the time that Shard.ConnectAt tells.
+	// Connect is the rate of connects over the whole plan, for all groups that are not deferred; a
+	// zero Rate is as fast as possible. Plan.ConnectAt returns the time of each.
 	Connect Rate
-	// HalfOpen is how many connections of a shard may be on their way (from
-	// the dial to the CONNACK) at a time. At least 1.
+	// HalfOpen is the most connections of a shard in progress (from the dial to the CONNACK) at a
+	// time. At least 1.
 	HalfOpen int
-	// ConnectTimeout is how long one connect may take, from the dial to the
-	// CONNACK.
+	// ConnectTimeout is the limit for one connect, from the dial to the CONNACK.
 	ConnectTimeout time.Duration
 
 	Settle  time.Duration // between the last SUBACK and the warm-up
 	WarmUp  time.Duration // publishing, not measured
 	Measure time.Duration // publishing, measured. 0: until all streams with a count are done
-	Drain   time.Duration // at most so long for what is under way; no new messages
+	Drain   time.Duration // longest wait for messages in flight; no new messages
 }
 
 // When is a time in the run.
@@ -106,14 +101,14 @@ type Connection struct {
 	Version    packet.Version
 	KeepAlive  time.Duration // whole seconds, 0 for none
 	CleanStart bool
-	// SessionExpiry is the Session Expiry Interval of MQTT 5, in whole seconds.
-	// NeverExpires is without end. Before 5.0 it has no effect.
+	// SessionExpiry is the Session Expiry Interval of MQTT 5, in whole seconds, or NeverExpires.
+	// It has no effect before 5.0.
 	SessionExpiry time.Duration
-	// ReceiveMaximum of CONNECT (MQTT 5); 0 leaves it out.
+	// ReceiveMaximum is that of CONNECT (MQTT 5); 0 leaves it out.
 	ReceiveMaximum uint16
 }
 
-// NeverExpires is the SessionExpiry without end.
+// NeverExpires is the SessionExpiry of a session that never expires.
 const NeverExpires = time.Duration(0xFFFFFFFF) * time.Second
 
 // Persistent reports whether a session outlives its connection.
@@ -128,36 +123,35 @@ func (c *Connection) Persistent() bool {
 type Group struct {
 	Name    string // unique in the plan
 	Number  int    // its place in Plan.Groups
-	Base    uint32 // the number of its client 0 in the plan: groups are numbered through
+	Base    uint32 // number of its client 0 among all clients of the plan
 	Clients int    // at least 1
 
-	// First is what %i is for client 0.
+	// First is the value of %i for client 0.
 	First uint64
-	// Together is how many neighbours are in one shard: client i belongs to
-	// shard i/Together mod n. At least 1. Clients of two groups with the same
-	// i/Together are in the same shard, so that a publisher's messages to its
-	// own subscriber are measured by one clock.
+	// Together is the number of neighboring clients in one shard: client i belongs to shard
+	// i/Together mod n. At least 1. Clients of two groups with the same i/Together are in the same
+	// shard, so that one clock measures a publisher's messages to its own subscriber.
 	Together int
-	// Deferred clients are connected by an action only.
+	// Deferred clients are only connected by an action.
 	Deferred bool
 
 	Connection
 	ClientID *Template
 	Username *Template // nil: none
-	Password *Template // nil: none. Never shown
-	// Credentials has user names and passwords by row, nil if there are none;
-	// client i has row i mod Credentials.Len().
+	Password *Template // nil: none. Never printed
+	// Credentials holds rows of user names and passwords, nil if there are none; client i has row
+	// i mod Credentials.Len().
 	Credentials *Credentials
 
 	Publish   []*Publish   // streams of messages
-	Subscribe []*Subscribe // in one SUBSCRIBE after CONNACK, but for deferred ones
+	Subscribe []*Subscribe // in one SUBSCRIBE after CONNACK, except deferred ones
 
 	Respond   *Respond           // answers requests; nil: no
 	Slow      *Slow              // reads slowly; nil: no
-	Churn     *Churn             // connections that end; nil: no
-	SubChurn  *SubscriptionChurn // subscriptions that come and go; nil: no
+	Churn     *Churn             // closes connections; nil: no
+	SubChurn  *SubscriptionChurn // subscribes and unsubscribes; nil: no
 	Will      *Will              // nil: none
-	Reconnect *Reconnect         // after a connection was lost; nil: it stays lost
+	Reconnect *Reconnect         // after a lost connection; nil: no
 }
 
 // Publish is a stream of messages of a group.
@@ -165,55 +159,54 @@ type Publish struct {
 	Group  *Group
 	Number int // its place in Group.Publish
 
-	// Topics are the topic names; a client's message s goes to Topics[s % len].
-	// %s in them is s / len.
+	// Topics are the topics; message s of a client goes to Topics[s % len]. %s in them is s / len.
 	Topics  []*Template
 	QoS     packet.QoS
 	Retain  bool
 	Payload *Payload
 	Start   When
 	Pacer   Pacer
-	// Messages is the number of messages of the whole stream; 0: as many as the
-	// pacer has until the end of the measurement.
+	// Messages is the number of messages of the whole stream; 0: as many as the pacer has until
+	// the end of the measurement.
 	Messages uint64
-	// Window is the most messages of one client that are not acknowledged
-	// (QoS 1 and 2), for a closed loop also the number it keeps under way. An
-	// open loop beyond it waits, and its latency shows that. At least 1.
+	// Window is the most unacknowledged messages of one client (QoS 1 and 2); a closed loop keeps
+	// this many in flight. An open loop that reaches it waits, and its latency shows that. At
+	// least 1.
 	Window int
-	// Fill marks a stream that prepares: retained messages, or a backlog of
-	// sessions. The phase in which it starts lasts until it is done, and the
-	// deliveries are measured as replay and backlog. It has Messages or a trace.
+	// Fill marks a stream that prepares: retained messages, or a backlog of sessions. The phase in
+	// which it starts lasts until it is done, and its deliveries are measured as replay and
+	// backlog. It has Messages or a trace.
 	Fill bool
-	// Properties of every PUBLISH, encoded; empty before MQTT 5.
+	// Properties are those of every PUBLISH, encoded; empty before MQTT 5.
 	Properties packet.Properties
-	// TopicAlias sends repeated topics by alias where the broker allows it.
+	// TopicAlias sends repeated topics by alias if the broker allows it.
 	TopicAlias bool
-	// Request makes requests of the messages; nil: no.
+	// Request makes the messages requests; nil: no.
 	Request *Request
 
 	properties object // Properties as the scenario has them
 }
 
-// Closed reports whether the stream is a closed loop: it has no intended times,
-// each client sends as soon as its window has room.
+// Closed reports whether the stream is a closed loop: it has no intended times, and each client
+// sends as soon as its window has room.
 func (p *Publish) Closed() bool { return p.Pacer.Unlimited() }
 
 // OneTopic reports whether all messages of a client go to the same topic.
 func (p *Publish) OneTopic() bool { return len(p.Topics) == 1 && !p.Topics[0].uses("sjr") }
 
-// FixedTopics reports whether the topic of a client's message follows from the
-// message's number modulo the number of topics.
+// FixedTopics reports whether the topic of a client's message depends only on the number of the
+// message modulo the number of topics.
 func (p *Publish) FixedTopics() bool {
 	return !slices.ContainsFunc(p.Topics, func(t *Template) bool { return t.uses("sjr") })
 }
 
-// Request is how a stream awaits replies (MQTT 5 section 4.10).
+// Request describes how a stream waits for replies (MQTT 5 section 4.10).
 type Request struct {
-	// ResponseTopic is the topic that each client subscribes to and asks
-	// replies for. It has no %s.
+	// ResponseTopic is the topic that each client subscribes to and asks for replies on. It has no
+	// %s.
 	ResponseTopic *Template
 	QoS           packet.QoS    // of that subscription
-	Timeout       time.Duration // after which a reply counts as lost
+	Timeout       time.Duration // a later reply counts as lost
 }
 
 // Subscribe is a topic filter of every client of a group.
@@ -224,19 +217,18 @@ type Subscribe struct {
 	NoLocal           bool  // MQTT 5
 	RetainAsPublished bool  // MQTT 5
 	RetainHandling    uint8 // 0 to 2, MQTT 5
-	// Deferred subscriptions are made by an action only.
+	// Deferred subscriptions are only made by an action.
 	Deferred bool
 }
 
-// Respond answers each message that has a Response Topic, with its Correlation
-// Data and a payload of the same length.
+// Respond answers each message that has a Response Topic, with its Correlation Data and a payload
+// of the same length.
 type Respond struct {
 	QoS   packet.QoS
 	Delay time.Duration // between the request and the reply
 }
 
-// Slow is a subscriber that does not keep up. Delay and Pause exclude each
-// other.
+// Slow is a subscriber that does not keep up. Delay and Pause cannot be used together.
 type Slow struct {
 	Delay time.Duration // for each message, before it is acknowledged
 	Pause time.Duration // of reading, once in each Every
@@ -253,21 +245,20 @@ const (
 	EndCut                   // RST
 )
 
-// Churn is connections that end by themselves and come back.
+// Churn closes connections and opens them again.
 type Churn struct {
 	Lifetime time.Duration // from CONNACK; 0: no limit
-	// Jitter spreads the lifetime evenly over Lifetime*(1-Jitter) to
-	// Lifetime*(1+Jitter); 0 to 1. See Group.Life.
+	// Jitter spreads the lifetime evenly over Lifetime*(1-Jitter) to Lifetime*(1+Jitter); 0 to 1.
+	// See Group.Life.
 	Jitter   float64
-	Messages int           // ends after so many messages published and acknowledged; 0: no limit
+	Messages int           // closes after this many published and acknowledged messages; 0: no limit
 	Pause    time.Duration // before the next connect
 	End      End
 }
 
-// SubscriptionChurn is subscriptions that come and go. Operation j of the pacer
-// is of client j mod N; its operations with even numbers subscribe, each that
-// follows takes the same filter back. %s in the filter is the number of the
-// pair.
+// SubscriptionChurn subscribes and unsubscribes. Client j mod N does operation j of the pacer; its
+// even operations subscribe, and the odd operation after each unsubscribes from the same filter.
+// %s in the filter is the number of the pair.
 type SubscriptionChurn struct {
 	Filter *Template
 	QoS    packet.QoS
@@ -284,8 +275,8 @@ type Will struct {
 	Payload *Payload
 }
 
-// Reconnect is how a client comes back: the n-th attempt in a row waits
-// First*2^n, at most Max, both spread by up to a half less. See Group.Backoff.
+// Reconnect is the backoff of a client: consecutive attempt n waits First*2^n, at most Max, both
+// reduced by up to half at random. See Group.Backoff.
 type Reconnect struct{ First, Max time.Duration }
 
 // Verb is what an action does to clients.
@@ -299,10 +290,9 @@ const (
 	Cut                     // resets the connection (RST)
 	Takeover                // opens a second connection with the same client id
 	Subscribing             // makes the group's subscriptions
-	Unsubscribe             // takes them back
-	// Burst publishes Messages messages of the group's first stream at once,
-	// besides those of its pacer. For their topics and payloads they are numbered
-	// from 0 in each burst.
+	Unsubscribe             // unsubscribes from them
+	// Burst publishes Messages messages of the group's first stream at once, besides those of its
+	// pacer. Their topics and payloads number them from 0 in each burst.
 	Burst
 )
 
@@ -311,18 +301,18 @@ type Action struct {
 	At    When
 	Do    Verb
 	Group *Group
-	// Clients is how many of the group it is about: the first ones.
+	// Clients is the number of clients, the first of the group.
 	Clients  int
 	Messages int // of each client, for Burst
-	// Over spreads the clients evenly over a time; 0: all at once.
+	// Over is the time over which the clients are spread evenly; 0: all at once.
 	Over time.Duration
-	// Times is how often it happens, Every how far apart. At least 1.
+	// Times is the number of rounds, at least 1, and Every their interval.
 	Times int
 	Every time.Duration
 }
 
-// Offset is when client i of the group has its turn in round n, from the
-// beginning of the phase; ok is false if the action is not about it.
+// Offset returns when client i of the group has its turn in round n, from the beginning of the
+// phase; ok is false if the action does not include it.
 func (a *Action) Offset(i uint32, n int) (d time.Duration, ok bool) {
 	if int64(i) >= int64(a.Clients) || n < 0 || n >= a.Times {
 		return 0, false
@@ -330,8 +320,8 @@ func (a *Action) Offset(i uint32, n int) (d time.Duration, ok bool) {
 	return a.At.Offset + time.Duration(n)*a.Every + mulDiv(uint64(a.Over), uint64(i), uint64(a.Clients)), true
 }
 
-// Closed reports whether all streams are closed loops: then the broker sets the
-// rate. A plan without streams is not closed.
+// Closed reports whether all streams are closed loops: then the broker sets the rate. A plan
+// without streams is not closed.
 func (p *Plan) Closed() bool {
 	any := false
 	for s := range p.streams() {

@@ -15,8 +15,8 @@ import (
 //go:embed presets/*.yaml presets/oms/*.yaml
 var presets embed.FS
 
-// Presets are the names of the presets, sorted. "bifro:" with a workload's name
-// behind it is one besides (see Preset).
+// Presets returns the names of the presets, sorted. "bifro:" followed by the name of a workload is
+// a preset, too (see Preset).
 func Presets() []string {
 	var names []string
 	_ = fs.WalkDir(presets, "presets", func(path string, d fs.DirEntry, _ error) error {
@@ -28,7 +28,7 @@ func Presets() []string {
 	return names
 }
 
-// PresetText is the scenario file of a preset.
+// PresetText returns the scenario file of a preset.
 func PresetText(name string) ([]byte, error) {
 	if text, err := presets.ReadFile("presets/" + name + ".yaml"); err == nil {
 		return text, nil
@@ -43,10 +43,10 @@ func PresetText(name string) ([]byte, error) {
 	return nil, fmt.Errorf("there is no preset %q%s", name, hint)
 }
 
-// Preset makes the plan of a preset. The name of a workload of BifroMQ's reports
-// behind "bifro:" is one, too: bifro:PUBS_SUBS_qosQ_pBYTES_Nmps, such as
-// bifro:50k_50k_qos1_p256_1mps, with N messages a second of each publisher;
-// "shared_" in front has the subscribers share one subscription.
+// Preset returns the plan of a preset. A name of a workload in BifroMQ's reports after "bifro:" is
+// a preset, too: bifro:PUBS_SUBS_qosQ_pBYTES_Nmps, such as bifro:50k_50k_qos1_p256_1mps, where
+// each publisher sends N messages per second; with "shared_" in front the subscribers share one
+// subscription.
 func Preset(name string, o Options) (*Plan, error) {
 	text, err := PresetText(name)
 	if err != nil {
@@ -63,7 +63,7 @@ func Preset(name string, o Options) (*Plan, error) {
 // BifroForm is the form of such a name.
 const BifroForm = "bifro:PUBS_SUBS_qosQ_pBYTES_Nmps"
 
-// bifro writes the scenario of a workload's name.
+// bifro returns the scenario for the name of a workload.
 func bifro(name, spec string) ([]byte, error) {
 	bad := fmt.Errorf("the preset %q is not of the form %s, such as bifro:50k_50k_qos1_p256_1mps", name, BifroForm)
 	words, shared := strings.CutPrefix(spec, "shared_")
@@ -81,8 +81,8 @@ func bifro(name, spec string) ([]byte, error) {
 	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || err != nil || rateErr != nil || strings.Contains(mps, "/") || len(qos) != 1 || qos < "0" || qos > "2" {
 		return nil, bad
 	}
-	// With as many subscribers as publishers each pair has its topic; otherwise
-	// the smaller side gives the topics, and the other goes round them.
+	// With as many subscribers as publishers each pair has its own topic; otherwise the smaller
+	// side has one topic each, and the clients of the larger side take them in turn.
 	topic, filter := "bifro/%i", "bifro/%i"
 	switch {
 	case shared:
@@ -106,7 +106,7 @@ groups:
 `, name, part[0], part[1], mps, subs, filter, qos, pubs, topic, qos, bytes, mps), nil
 }
 
-// thousands reads 5, 10k or 2M.
+// thousands parses 5, 10k or 2M.
 func thousands(s string) (uint64, bool) {
 	factor := uint64(1)
 	if n := strings.TrimRight(s, "kK"); len(n)+1 == len(s) {

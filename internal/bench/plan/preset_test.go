@@ -133,10 +133,10 @@ func TestPresetsThatAreNone(t *testing.T) {
 		"bifro:0_1k_qos1_p32_1mps":         "is not of the form",
 		"bifro:1k_1k_qos1_p32_1/hmps":      "is not of the form",
 		"bifro:1k_1k_qos1_p-32_1mps":       "is not of the form",
-		"bifro:1k_1k_qos1_p32_0mps":        "rate-each is 0",
+		"bifro:1k_1k_qos1_p32_0mps":        `rate-each: invalid rate "0"`,
 		"bifro:1k_1k_qos1_pbig_1mps":       "is not of the form",
 		"bifro:\"_1k_qos1_p32_1mps":        "is not of the form",
-		"bifro:1k_1k_qos1_p999999999_1mps": "above 256000000",
+		"bifro:1k_1k_qos1_p999999999_1mps": "want 0 to 256000000 bytes",
 	} {
 		if _, err := Preset(name, Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", name, err, want)
@@ -320,14 +320,14 @@ func TestShortForms(t *testing.T) {
 	}
 	huge, never := MaxPayload+1, 1500*time.Millisecond
 	for want, s := range map[string]Short{
-		"cannot be used together": {Interval: 1, Unlimited: true},
-		"are not from 1 to":       {Clients: -1},
-		"a window of 99999":       {Window: 99999},
-		"a payload of":            {Size: &huge},
-		`topic "%x"`:              {Topics: []string{"%x"}},
-		"is below 0":              {Interval: -1},
-		"keepalive: 1.5s":         {KeepAlive: &never},
-		"the password is no":      {Password: "%x"},
+		"cannot be used together":    {Interval: 1, Unlimited: true},
+		"are not from 1 to":          {Clients: -1},
+		"a window of 99999":          {Window: 99999},
+		"a payload of":               {Size: &huge},
+		`topic "%x"`:                 {Topics: []string{"%x"}},
+		"is below 0":                 {Interval: -1},
+		"keepalive: 1.5s":            {KeepAlive: &never},
+		"password: invalid template": {Password: "%x"},
 	} {
 		if _, err := Pub(s, Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

@@ -12,21 +12,20 @@ import (
 	"github.com/mqtools/mqtools/internal/units"
 )
 
-// Rate is a number of events in a time, exactly. The zero Rate is none; where
-// it bounds something, no bound.
+// Rate is an exact number of events in a time. The zero Rate is none; as a limit it is no limit.
 type Rate struct {
 	Events uint64
 	Per    time.Duration // above 0, unless Events is 0
 }
 
-// maxRate is the most events a second, a nanosecond apart.
+// maxRate is the most events per second: one each nanosecond.
 const maxRate = 1e9
 
 var errNotRate = errors.New("is not a rate such as 1000, 1000/s, 0.5/s or 1/90s")
 
-// ParseRate reads a rate: a decimal number and, behind a slash, a unit (s, m,
-// h) or a duration; without it the number is per second. The error completes a
-// sentence that begins with the text.
+// ParseRate parses a rate: a decimal number, optionally followed by a slash and a unit (s, m, h)
+// or a duration; a number alone is per second. The error completes a sentence that begins with the
+// text.
 func ParseRate(s string) (Rate, error) {
 	number, per, timed := strings.Cut(s, "/")
 	r := Rate{Per: time.Second}
@@ -64,7 +63,7 @@ func ParseRate(s string) (Rate, error) {
 	return r.times(1, ten)
 }
 
-// times is r multiplied with n/d, in lowest terms.
+// times returns r multiplied by n/d, in lowest terms.
 func (r Rate) times(n, d uint64) (Rate, error) {
 	if r.Events == 0 || n == 0 {
 		return Rate{}, nil
@@ -96,7 +95,7 @@ func gcd(a, b uint64) uint64 {
 	return a
 }
 
-// PerSecond is the rate in events per second.
+// PerSecond returns the rate in events per second.
 func (r Rate) PerSecond() float64 {
 	if r.Events == 0 {
 		return 0
@@ -104,7 +103,7 @@ func (r Rate) PerSecond() float64 {
 	return float64(r.Events) / float64(r.Per) * 1e9
 }
 
-// At is the time of event j, rounded down to nanoseconds.
+// At returns the time of event j, rounded down to nanoseconds.
 func (r Rate) At(j uint64) time.Duration {
 	if r.Events == 0 {
 		return 0
@@ -112,7 +111,7 @@ func (r Rate) At(j uint64) time.Duration {
 	return mulDiv(uint64(r.Per), j, r.Events)
 }
 
-// String is the rate as ParseRate reads it, "1000/s" or "1/1m30s".
+// String returns the rate as ParseRate parses it, "1000/s" or "1/1m30s".
 func (r Rate) String() string {
 	if r.Events == 0 {
 		return "0/s"
@@ -126,7 +125,7 @@ func (r Rate) String() string {
 	return fmt.Sprintf("%d/%v", r.Events, r.Per)
 }
 
-// mulDiv is a*b/c rounded down; at most the largest duration.
+// mulDiv returns a*b/c rounded down, at most the largest duration.
 func mulDiv(a, b, c uint64) time.Duration {
 	hi, lo := bits.Mul64(a, b)
 	if hi >= c {

@@ -2,8 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"maps"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,48 +9,44 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mqtools/mqtools/internal/spelling"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/internal/yamlfile"
 	"github.com/mqtools/mqtools/mqtt/packet"
-	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // Options change a plan before it is made. The zero value changes nothing.
 type Options struct {
-	// Scale multiplies the numbers of clients, to at least 1 in each group. Rates
-	// per client stay, so that those of groups change with it; numbers of
-	// messages, too. 0 is 1.
+	// Scale multiplies the numbers of clients, to at least 1 in each group. Rates per client stay,
+	// so those of groups change with it, as do numbers of messages. 0 is 1.
 	Scale float64
-	// Load multiplies all rates; numbers of messages stay. Bursts and traces have
-	// no rate and are refused. 0 is 1.
+	// Load multiplies all rates; numbers of messages stay. Bursts and traces have no rate, and a
+	// plan with them is refused. 0 is 1.
 	Load    float64
 	Seed    *uint64
-	Brokers []string       // in place of those of the plan
+	Brokers []string       // override those of the plan
 	Version packet.Version // of all groups; 0: as the plan says
-	// Default is the version of groups whose plan does not say; 0 is 5.0.
+	// Default is the version of groups for which the plan has none; 0 is 5.0.
 	Default        packet.Version
 	ConnectTimeout *time.Duration // of the phases
-	// Username, a template, and Password, a text as it is, are those of the groups
-	// that have no credentials of their own; nil: none.
+	// Username, a template, and Password, a literal text, are for the groups that have no
+	// credentials of their own; nil: none.
 	Username, Password *string
 	WarmUp             *time.Duration
 	Measure            *time.Duration
-	// TopicPrefix, a template, is put before all topics, topic filters, response
-	// topics and topics of wills, except those that begin with a dollar sign; in
-	// shared subscriptions it follows the share name. "" for none.
+	// TopicPrefix, a template, is put before all topics, topic filters, response topics and topics
+	// of wills, except those that begin with a dollar sign; in shared subscriptions it follows the
+	// share name. "" for none.
 	TopicPrefix string
-	// Run names the run of a plan with this hash, by letters, digits, - and _; nil
-	// makes a name of the hash, the same in every run.
+	// Run returns the name of the run of a plan with this hash: letters, digits, - and _. If Run
+	// is nil, the name is derived from the hash and the same in every run.
 	Run func(hash string) string
-	// ReadFile reads the files that a scenario names; nil is os.ReadFile, with
-	// relative names looked up beside the scenario.
+	// ReadFile reads the files that a scenario names. If it is nil, os.ReadFile does, and relative
+	// names are resolved against the directory of the scenario.
 	ReadFile func(name string) ([]byte, error)
 }
 
-// Read reads the scenario in a file. The error of a file that cannot be read is
-// the system's; what is wrong with a scenario is told as path:line:column:
-// message.
+// Read returns the plan of the scenario in a file. It returns the error of the system if the file
+// cannot be read; an error in the scenario begins with path:line:column.
 func Read(path string, o Options) (*Plan, error) {
 	f, err := yamlfile.Read(path)
 	if err != nil {
@@ -61,7 +55,7 @@ func Read(path string, o Options) (*Plan, error) {
 	return parse(f, o)
 }
 
-// Parse reads the text of a scenario; path is for errors.
+// Parse returns the plan of the text of a scenario. path is for errors.
 func Parse(path string, data []byte, o Options) (*Plan, error) {
 	f, err := yamlfile.Parse(path, data)
 	if err != nil {
@@ -79,10 +73,9 @@ func parse(f *yamlfile.File, o Options) (*Plan, error) {
 			return os.ReadFile(name)
 		}
 	}
-	r := &reader{file: f, readFile: o.ReadFile, draft: newDraft()}
-	r.scenario()
-	if r.err != nil {
-		return nil, r.err
+	r := &reader{File: f, readFile: o.ReadFile, draft: newDraft()}
+	if err := r.readScenario(); err != nil {
+		return nil, err
 	}
 	p, err := r.draft.finish(o)
 	if flaw, ok := err.(*flaw); ok {
@@ -95,211 +88,65 @@ func parse(f *yamlfile.File, o Options) (*Plan, error) {
 	return p, err
 }
 
-// reader reads a scenario into a draft. It remembers its first error, and goes
-// on with values that mean nothing.
+// reader reads a scenario into a draft.
 type reader struct {
-	file     *yamlfile.File
+	*yamlfile.File
 	readFile func(string) ([]byte, error)
 	draft    *draft
-	defaults Group // what groups begin with
-	err      error
+	groups   *yamlfile.Node
 }
 
-func (r *reader) fail(n *yamlfile.Node, format string, args ...any) {
-	if r.err == nil {
-		r.err = r.file.Errorf(n, format, args...)
+func (r *reader) readScenario() error {
+	p := r.draft.plan
+	defaults := &Group{Together: 1, Connection: Connection{KeepAlive: 60 * time.Second, CleanStart: true}}
+	if err := append(r.scenario(p), r.defaults(defaults)...).Read(r.File, r.Root, ""); err != nil {
+		return err
 	}
-}
-
-// refuse is fail with an error that is worded as those of other files are.
-func (r *reader) refuse(err *yamlfile.Error) {
-	if r.err == nil {
-		r.err = err
+	if p.Name == "" {
+		p.Name = strings.TrimSuffix(filepath.Base(r.Path), filepath.Ext(r.Path))
 	}
-}
-
-// keys are what a mapping may have.
-type keys map[string]func(n *yamlfile.Node)
-
-// mapping reads a mapping, in the order of the file.
-func (r *reader) mapping(n *yamlfile.Node, what string, k keys) {
-	if n.Kind != yamlfile.Mapping {
-		r.refuse(r.file.Want(n, what, "a mapping"))
-		return
+	if e := r.Root.Get("phases"); e != nil {
+		r.draft.places[&p.Phases] = e.Value
+	}
+	n := r.groups
+	if n.Kind != yamlfile.Mapping || len(n.Entries) == 0 {
+		return r.Want(n, "groups", "a mapping of names")
 	}
 	for _, e := range n.Entries {
-		if r.err != nil {
-			return
+		g := *defaults
+		g.Name = e.Key.Text
+		if !isName(g.Name) {
+			return r.Errorf(e.Key, "groups: %s", units.Invalid("name", strconv.Quote(yamlfile.ShownKey(g.Name)), "want up to 40 letters, digits, - and _"))
 		}
-		if read := k[e.Key.Text]; read != nil {
-			read(e.Value)
-			continue
-		}
-		r.refuse(r.file.UnknownKey(e.Key, slices.Sorted(maps.Keys(k))...))
-	}
-}
-
-func (r *reader) need(n *yamlfile.Node, what string, names ...string) {
-	for _, name := range names {
-		if n.Get(name) == nil {
-			r.fail(n, "%s has no %s", what, name)
+		p.Groups = append(p.Groups, &g)
+		r.draft.places[&g] = e.Key
+		if err := r.group(&g).Read(r.File, e.Value, "group "+g.Name); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
-func (r *reader) text(n *yamlfile.Node, what string) string {
-	if n.Kind != yamlfile.Scalar || n.Null {
-		r.refuse(r.file.Want(n, what, "a text"))
-		return ""
-	}
-	return n.Text
-}
-
-func (r *reader) bool(n *yamlfile.Node, what string) bool {
-	if !n.Bool {
-		r.refuse(r.file.Want(n, what, "true or false"))
-	}
-	return n.Text == "true"
-}
-
-func (r *reader) int(n *yamlfile.Node, what string, least, most int64) int64 {
-	s := r.text(n, what)
-	v, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || strings.Trim(s, "0123456789") != "" || v < least || v > most {
-		r.refuse(r.file.Invalid(n, what, "value", units.WantNumber(least, most)))
-		return least
-	}
-	return v
-}
-
-func (r *reader) float(n *yamlfile.Node, what string, least, most float64) float64 {
-	s := r.text(n, what)
-	v, err := strconv.ParseFloat(s, 64)
-	if err != nil || strings.Trim(s, "0123456789.e-+") != "" || !(v >= least && v <= most) {
-		r.refuse(r.file.Invalid(n, what, "value", fmt.Sprintf("want a number from %g to %g", least, most)))
-		return least
-	}
-	return v
-}
-
-// maxDuration is the longest time in a plan: no sum of a few overflows.
-const maxDuration = 10 * 365 * 24 * time.Hour
-
-func (r *reader) duration(n *yamlfile.Node, what string, least time.Duration) time.Duration {
-	s := r.text(n, what)
-	d, err := units.Duration(s)
-	if err == nil && d > maxDuration {
-		err = units.ErrTooLarge
-	}
-	if err != nil {
-		hint := "e.g. 5, 250ms, 2m"
-		if err == units.ErrTooLarge {
-			hint = "want at most ten years"
-		}
-		r.refuse(r.file.Invalid(n, what, "duration", hint))
-		return least
-	}
-	if d < least {
-		r.fail(n, "%s: %v is less than %v", what, d, least)
-	}
-	return d
-}
-
-// seconds reads a duration that MQTT has in whole seconds.
-func (r *reader) seconds(n *yamlfile.Node, what string, most int64) time.Duration {
-	d := r.duration(n, what, 0)
-	if d%time.Second != 0 || d > time.Duration(most)*time.Second {
-		r.fail(n, "%s: %v is not a whole number of seconds up to %d", what, d, most)
-	}
-	return d
-}
-
-func (r *reader) size(n *yamlfile.Node, what string) int {
-	s := r.text(n, what)
-	v, err := units.Size(s)
-	if err == nil && v > MaxPayload {
-		err = fmt.Errorf("is above %d bytes", MaxPayload)
-	}
-	if err != nil {
-		r.fail(n, "%s: %q %v", what, s, err)
-	}
-	return int(v)
-}
-
-func (r *reader) rate(n *yamlfile.Node, what string) Rate {
-	s := r.text(n, what)
-	v, err := ParseRate(s)
-	if err != nil {
-		r.fail(n, "%s: %q %v", what, s, err)
-	}
-	return v
-}
-
-// some is a rate above 0.
-func (r *reader) some(n *yamlfile.Node, what string) Rate {
-	v := r.rate(n, what)
-	if v.Events == 0 {
-		r.fail(n, "%s is 0: nothing would ever happen", what)
-	}
-	return v
-}
-
-func (r *reader) template(n *yamlfile.Node, what string) *Template {
-	t, err := parseTemplate(r.text(n, what))
-	if err != nil {
-		r.fail(n, "%s %q %v", what, n.Text, err)
-		return &Template{}
-	}
-	return t
-}
-
-// word is the number of a word in a list.
-func (r *reader) word(n *yamlfile.Node, what string, words []string) int {
-	s := r.text(n, what)
-	i := slices.Index(words, s)
-	if i < 0 {
-		e := r.file.Invalid(n, what, "value", "want "+units.OrList(words...))
-		if near := spelling.Nearest(s, words); near != "" {
-			e.Help = fmt.Sprintf("did you mean %s?", near)
-		}
-		r.refuse(e)
-		return 0
-	}
-	return i
-}
-
-func (r *reader) qos(n *yamlfile.Node) packet.QoS { return packet.QoS(r.int(n, "qos", 0, 2)) }
-
-// when reads "measure+10s".
-func (r *reader) when(n *yamlfile.Node, what string) When {
-	s := r.text(n, what)
-	name, offset, later := strings.Cut(s, "+")
-	w := When{Phase: Phase(r.word(&yamlfile.Node{Line: n.Line, Column: n.Column, Text: name}, what, phases))}
-	if later {
-		w.Offset = r.duration(&yamlfile.Node{Line: n.Line, Column: n.Column, Text: offset}, what, 0)
-	}
-	return w
+func isName(s string) bool {
+	return s != "" && len(s) <= 40 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
 }
 
 // maxFile is the largest file that a scenario may name, in bytes.
 const maxFile = 256 << 20
 
-// data reads a file that the scenario names: its path, or a mapping with the
-// path and the SHA-256 that what is used of it must have. digest is that of the
-// data as it is used.
-func (r *reader) data(n *yamlfile.Node, what string, use func(data []byte) (digest []byte, err error)) fileRef {
-	var ref fileRef
+// data reads a file that the scenario names by its path, or by a mapping with the path and the
+// SHA-256 of what use returns: the part of the file that the plan depends on.
+func (r *reader) data(n *yamlfile.Node, name string, use func(data []byte) (digest []byte, err error)) (ref fileRef, err error) {
 	if n.Kind == yamlfile.Mapping {
-		r.need(n, what, "file")
-		r.mapping(n, what, keys{
-			"file":   func(n *yamlfile.Node) { ref.path = r.text(n, "file") },
-			"sha256": func(n *yamlfile.Node) { ref.sum = r.text(n, "sha256") },
-		})
+		err = yamlfile.Schema{
+			yamlfile.Text("file", &ref.path, "path of the file").Needed(),
+			yamlfile.Text("sha256", &ref.sum, "SHA-256 that the file must have"),
+		}.Read(r.File, n, name)
 	} else {
-		ref.path = r.text(n, what)
+		ref.path, err = r.Text(n, name)
 	}
-	if r.err != nil {
-		return ref
+	if err != nil {
+		return ref, err
 	}
 	data, err := r.readFile(ref.path)
 	if err == nil && len(data) > maxFile {
@@ -309,378 +156,30 @@ func (r *reader) data(n *yamlfile.Node, what string, use func(data []byte) (dige
 		data, err = use(data)
 	}
 	if err != nil {
-		r.fail(n, "%s: %v", what, err)
-		return ref
+		return ref, r.Errorf(n, "%s: %v", name, err)
 	}
 	got := newFileRef(ref.path, data)
 	if ref.sum != "" && ref.sum != got.sum {
-		r.fail(n, "%s: %s is not the file of this plan: its SHA-256 is %s, not %s", what, ref.path, got.sum, yamlfile.ShownKey(ref.sum))
+		return ref, r.Errorf(n, "%s: %s is not the file of this plan: its SHA-256 is %s, not %s", name, ref.path, got.sum, yamlfile.ShownKey(ref.sum))
 	}
-	return got
+	return got, nil
 }
 
-func (r *reader) scenario() {
-	p := r.draft.plan
-	r.defaults = Group{Together: 1, Connection: Connection{KeepAlive: 60 * time.Second, CleanStart: true}}
-	for _, e := range r.file.Root.Entries {
-		if k := r.groupDefaults(&r.defaults)[e.Key.Text]; k != nil {
-			k(e.Value)
-		}
-	}
-	known := keys{
-		"name":        func(n *yamlfile.Node) { p.Name = r.line(n, "name") },
-		"description": func(n *yamlfile.Node) { p.Description = r.line(n, "description") },
-		"source":      func(n *yamlfile.Node) { p.Source = r.line(n, "source") },
-		"origin":      r.origin,
-		"seed": func(n *yamlfile.Node) {
-			v, err := strconv.ParseUint(r.text(n, "seed"), 10, 64)
-			if err != nil {
-				r.fail(n, "seed: %q is not a whole number from 0 to %d", n.Text, uint64(1<<64-1))
-			}
-			p.Seed = v
-		},
-		"brokers": func(n *yamlfile.Node) {
-			for _, item := range n.AsList() {
-				p.Brokers = append(p.Brokers, r.broker(item))
-			}
-		},
-		"phases": r.phases,
-		"groups": r.groups,
-		"actions": func(n *yamlfile.Node) {
-			if n.Kind != yamlfile.List {
-				r.fail(n, "actions are %s, and a list is wanted", n.What())
-				return
-			}
-			for _, item := range n.Items {
-				r.action(item)
-			}
-		},
-	}
-	for key := range r.groupDefaults(&r.defaults) {
-		known[key] = func(*yamlfile.Node) {}
-	}
-	r.mapping(r.file.Root, "the scenario", known)
-	r.need(r.file.Root, "the scenario", "groups")
-	if p.Name == "" {
-		p.Name = strings.TrimSuffix(filepath.Base(r.file.Path), filepath.Ext(r.file.Path))
-	}
-}
-
-// line reads a text for reports.
-func (r *reader) line(n *yamlfile.Node, what string) string {
-	s := r.text(n, what)
-	if strings.ContainsFunc(s, func(c rune) bool { return c < ' ' }) {
-		r.fail(n, "%s has more than one line, or control characters", what)
-	}
-	return s
-}
-
-func (r *reader) broker(n *yamlfile.Node) string {
-	s := r.text(n, "broker")
-	if _, err := transport.ParseURL(s); err != nil {
-		r.fail(n, "broker: %v", err) // which does not repeat a password
-	}
-	return s
-}
-
-// origin is the record of what a plan was made of; it changes nothing.
-func (r *reader) origin(n *yamlfile.Node) {
-	p := r.draft.plan
-	r.mapping(n, "origin", keys{
-		"preset": func(n *yamlfile.Node) { p.Preset = r.line(n, "preset") },
-		"scale":  func(n *yamlfile.Node) { p.Scale = r.float(n, "scale", 1e-9, 1e9) },
-	})
-}
-
-func (r *reader) phases(n *yamlfile.Node) {
-	ph := &r.draft.plan.Phases
-	r.draft.places[ph] = n
-	r.mapping(n, "phases", keys{
-		"connect": func(n *yamlfile.Node) {
-			r.mapping(n, "connect", keys{
-				"rate":      func(n *yamlfile.Node) { ph.Connect = r.some(n, "rate") },
-				"half-open": func(n *yamlfile.Node) { ph.HalfOpen = int(r.int(n, "half-open", 1, 1<<20)) },
-				"timeout":   func(n *yamlfile.Node) { ph.ConnectTimeout = r.duration(n, "timeout", time.Millisecond) },
-			})
-		},
-		"settle":     func(n *yamlfile.Node) { ph.Settle = r.duration(n, "settle", 0) },
-		"warm-up":    func(n *yamlfile.Node) { ph.WarmUp = r.duration(n, "warm-up", 0) },
-		"measure":    func(n *yamlfile.Node) { ph.Measure = r.duration(n, "measure", 0) },
-		"until-done": func(n *yamlfile.Node) { r.draft.plan.UntilDone = r.bool(n, "until-done") },
-		"drain":      func(n *yamlfile.Node) { ph.Drain = r.duration(n, "drain", 0) },
-	})
-}
-
-func (r *reader) groups(n *yamlfile.Node) {
-	switch {
-	case n.Kind != yamlfile.Mapping:
-		r.fail(n, "groups are %s, and a mapping of names is wanted", n.What())
-		return
-	case len(n.Entries) == 0:
-		r.fail(n, "the scenario has no groups")
-		return
-	}
-	for _, e := range n.Entries {
-		g := r.defaults
-		g.Name = e.Key.Text
-		if !isName(g.Name) {
-			r.fail(e.Key, "%q is no name of a group: up to 40 letters, digits and - _", yamlfile.ShownKey(g.Name))
-		}
-		r.draft.plan.Groups = append(r.draft.plan.Groups, &g)
-		r.draft.places[&g] = e.Key
-		r.group(e.Value, &g)
-	}
-}
-
-func isName(s string) bool {
-	return s != "" && len(s) <= 40 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
-}
-
-// groupDefaults are the keys that also stand at the top of a scenario, for all
-// groups.
-func (r *reader) groupDefaults(g *Group) keys {
-	return keys{
-		"version": func(n *yamlfile.Node) {
-			var ok bool
-			if g.Version, ok = packet.ParseVersion(r.text(n, "version")); n.Text == "5" {
-				g.Version = packet.V5
-			} else if !ok {
-				r.refuse(r.file.Invalid(n, "version", "value", "want 3.1, 3.1.1 or 5.0"))
-			}
-		},
-		"keepalive":   func(n *yamlfile.Node) { g.KeepAlive = r.seconds(n, "keepalive", 65535) },
-		"clean-start": func(n *yamlfile.Node) { g.CleanStart = r.bool(n, "clean-start") },
-		"session-expiry": func(n *yamlfile.Node) {
-			if g.SessionExpiry = NeverExpires; n.Text != "never" {
-				g.SessionExpiry = r.seconds(n, "session-expiry", 0xFFFFFFFE)
-			}
-		},
-		"receive-maximum": func(n *yamlfile.Node) { g.ReceiveMaximum = uint16(r.int(n, "receive-maximum", 1, 65535)) },
-		"client-id":       func(n *yamlfile.Node) { g.ClientID = r.template(n, "client-id") },
-		"username":        func(n *yamlfile.Node) { g.Username = r.template(n, "username") },
-		"password": func(n *yamlfile.Node) {
-			t, err := parseTemplate(r.text(n, "password"))
-			if err != nil { // which may repeat a part of it
-				r.fail(n, "the password is no template: fields begin with %%, and %%%% is a percent sign")
-			}
-			g.Password = t
-		},
-		"credentials": func(n *yamlfile.Node) {
-			c := &Credentials{}
-			c.file = r.data(n, "credentials", c.read)
-			g.Credentials = c
-		},
-		"reconnect": func(n *yamlfile.Node) {
-			g.Reconnect = &Reconnect{First: time.Second, Max: 30 * time.Second}
-			if n.Bool {
-				if n.Text == "false" {
-					g.Reconnect = nil
-				}
-				return
-			}
-			r.mapping(n, "reconnect", keys{
-				"first": func(n *yamlfile.Node) { g.Reconnect.First = r.duration(n, "first", 0) },
-				"max":   func(n *yamlfile.Node) { g.Reconnect.Max = r.duration(n, "max", 0) },
-			})
-		},
-	}
-}
-
-func (r *reader) group(n *yamlfile.Node, g *Group) {
-	what := "group " + g.Name
-	k := r.groupDefaults(g)
-	maps.Copy(k, keys{
-		"clients":  func(n *yamlfile.Node) { g.Clients = int(r.int(n, "clients", 1, maxClients)) },
-		"first":    func(n *yamlfile.Node) { g.First = uint64(r.int(n, "first", 0, 1<<40)) },
-		"together": func(n *yamlfile.Node) { g.Together = int(r.int(n, "together", 1, 1<<20)) },
-		"deferred": func(n *yamlfile.Node) { g.Deferred = r.bool(n, "deferred") },
-		"publish": func(n *yamlfile.Node) {
-			for _, item := range n.AsList() {
-				r.publish(item, g)
-			}
-		},
-		"subscribe": func(n *yamlfile.Node) {
-			for _, item := range n.AsList() {
-				r.subscribe(item, g)
-			}
-		},
-		"respond": func(n *yamlfile.Node) {
-			g.Respond = &Respond{}
-			if n.Bool && n.Text == "true" {
-				return
-			}
-			r.mapping(n, "respond", keys{
-				"qos":   func(n *yamlfile.Node) { g.Respond.QoS = r.qos(n) },
-				"delay": func(n *yamlfile.Node) { g.Respond.Delay = r.duration(n, "delay", 0) },
-			})
-		},
-		"slow": func(n *yamlfile.Node) {
-			g.Slow = &Slow{}
-			r.mapping(n, "slow", keys{
-				"delay": func(n *yamlfile.Node) { g.Slow.Delay = r.duration(n, "delay", 1) },
-				"pause": func(n *yamlfile.Node) { g.Slow.Pause = r.duration(n, "pause", 1) },
-				"every": func(n *yamlfile.Node) { g.Slow.Every = r.duration(n, "every", 1) },
-			})
-		},
-		"churn": func(n *yamlfile.Node) {
-			g.Churn = &Churn{}
-			r.mapping(n, "churn", keys{
-				"lifetime": func(n *yamlfile.Node) { g.Churn.Lifetime = r.duration(n, "lifetime", 1) },
-				"jitter":   func(n *yamlfile.Node) { g.Churn.Jitter = r.float(n, "jitter", 0, 1) },
-				"messages": func(n *yamlfile.Node) { g.Churn.Messages = int(r.int(n, "messages", 1, math.MaxInt32)) },
-				"pause":    func(n *yamlfile.Node) { g.Churn.Pause = r.duration(n, "pause", 0) },
-				"end":      func(n *yamlfile.Node) { g.Churn.End = End(r.word(n, "end", ends)) },
-			})
-		},
-		"subscription-churn": func(n *yamlfile.Node) {
-			s := &SubscriptionChurn{Start: When{Phase: PhaseWarmUp}}
-			g.SubChurn = s
-			d := r.draft.stream(s, n)
-			r.need(n, "subscription-churn", "filter")
-			k := r.paceKeys(d)
-			maps.Copy(k, keys{
-				"filter": func(n *yamlfile.Node) { s.Filter = r.template(n, "filter") },
-				"qos":    func(n *yamlfile.Node) { s.QoS = r.qos(n) },
-				"start":  func(n *yamlfile.Node) { s.Start = r.when(n, "start") },
-			})
-			r.mapping(n, "subscription-churn", k)
-			r.onePace(n, "subscription-churn")
-		},
-		"will": func(n *yamlfile.Node) {
-			w := &Will{Payload: newPayload()}
-			g.Will = w
-			r.need(n, "will", "topic")
-			r.mapping(n, "will", keys{
-				"topic":   func(n *yamlfile.Node) { w.Topic = r.template(n, "topic") },
-				"qos":     func(n *yamlfile.Node) { w.QoS = r.qos(n) },
-				"retain":  func(n *yamlfile.Node) { w.Retain = r.bool(n, "retain") },
-				"delay":   func(n *yamlfile.Node) { w.Delay = r.seconds(n, "delay", 0xFFFFFFFF) },
-				"payload": func(n *yamlfile.Node) { r.payload(n, w.Payload) },
-			})
-		},
-	})
-	r.mapping(n, what, k)
-	r.need(n, what, "clients")
-}
-
-func (r *reader) publish(n *yamlfile.Node, g *Group) {
+func (r *reader) readPublish(n *yamlfile.Node, g *Group) error {
 	p := &Publish{Group: g, Number: len(g.Publish), Start: When{Phase: PhaseWarmUp}, Payload: newPayload(), Window: 64}
 	g.Publish = append(g.Publish, p)
 	d := r.draft.stream(p, n)
-	r.streamKeys(n, p, d)
-	r.need(n, "publish", "topic")
-	r.onePace(n, "publish")
+	if err := r.publish(p, d).Read(r.File, n, "publish"); err != nil {
+		return err
+	}
 	if d.messages > 0 && d.messagesEach > 0 {
-		r.fail(n, "messages and messages-each cannot be used together")
+		return r.Errorf(n, "messages and messages-each cannot be used together")
 	}
-	if len(p.Topics) == 0 {
-		r.fail(n, "publish has an empty list of topics")
-	}
+	return r.onePace(n, "publish")
 }
 
-func (r *reader) streamKeys(n *yamlfile.Node, p *Publish, d *stream) {
-	k := r.paceKeys(d)
-	maps.Copy(k, keys{
-		"topic": func(n *yamlfile.Node) {
-			for _, item := range n.AsList() {
-				p.Topics = append(p.Topics, r.template(item, "topic"))
-			}
-		},
-		"qos":           func(n *yamlfile.Node) { p.QoS = r.qos(n) },
-		"retain":        func(n *yamlfile.Node) { p.Retain = r.bool(n, "retain") },
-		"payload":       func(n *yamlfile.Node) { r.payload(n, p.Payload) },
-		"start":         func(n *yamlfile.Node) { p.Start = r.when(n, "start") },
-		"messages":      func(n *yamlfile.Node) { d.messages = uint64(r.int(n, "messages", 1, 1<<62)) },
-		"messages-each": func(n *yamlfile.Node) { d.messagesEach = uint64(r.int(n, "messages-each", 1, 1<<32)) },
-		"window":        func(n *yamlfile.Node) { p.Window = int(r.int(n, "window", 1, 65535)) },
-		"fill":          func(n *yamlfile.Node) { p.Fill = r.bool(n, "fill") },
-		"properties":    func(n *yamlfile.Node) { r.properties(n, p) },
-		"topic-alias":   func(n *yamlfile.Node) { p.TopicAlias = r.bool(n, "topic-alias") },
-		"request": func(n *yamlfile.Node) {
-			q := &Request{Timeout: 30 * time.Second}
-			p.Request = q
-			r.need(n, "request", "response-topic")
-			r.mapping(n, "request", keys{
-				"response-topic": func(n *yamlfile.Node) { q.ResponseTopic = r.template(n, "response-topic") },
-				"qos":            func(n *yamlfile.Node) { q.QoS = r.qos(n) },
-				"timeout":        func(n *yamlfile.Node) { q.Timeout = r.duration(n, "timeout", time.Millisecond) },
-			})
-		},
-	})
-	r.mapping(n, "publish", k)
-}
-
-// properties reads properties of PUBLISH by their names, and user properties.
-func (r *reader) properties(n *yamlfile.Node, p *Publish) {
-	r.mapping(n, "properties", keys{
-		"content-type": func(n *yamlfile.Node) { p.addProperty(packet.ContentType, "content-type", r.text(n, "content-type")) },
-		"message-expiry": func(n *yamlfile.Node) {
-			r.propertyUint(p, n, packet.MessageExpiryInterval, "message-expiry", 0xFFFFFFFF)
-		},
-		"payload-format": func(n *yamlfile.Node) { r.propertyUint(p, n, packet.PayloadFormatIndicator, "payload-format", 1) },
-		"correlation-data": func(n *yamlfile.Node) {
-			p.addProperty(packet.CorrelationData, "correlation-data", r.text(n, "correlation-data"))
-		},
-		"user": func(n *yamlfile.Node) {
-			if n.Kind != yamlfile.Mapping {
-				r.fail(n, "user is %s, and a mapping of names is wanted", n.What())
-				return
-			}
-			var all object
-			for _, e := range n.Entries {
-				v := r.text(e.Value, "user property")
-				var err error
-				if p.Properties, err = p.Properties.AppendUser([]byte(e.Key.Text), []byte(v)); err != nil {
-					r.fail(e.Key, "user property: %v", err)
-				}
-				all = append(all, pair{e.Key.Text, v})
-			}
-			p.properties = append(p.properties, pair{"user", all})
-		},
-	})
-	if _, err := packet.ParseProperties(p.Properties, packet.PUBLISH); err != nil {
-		r.fail(n, "properties: %v", err)
-	}
-	p.sortProperties()
-}
-
-func (r *reader) propertyUint(p *Publish, n *yamlfile.Node, id packet.PropertyID, name string, most int64) {
-	v := r.int(n, name, 0, most)
-	p.Properties, _ = p.Properties.AppendUint(id, uint32(v)) // in range
-	p.properties = append(p.properties, pair{name, v})
-}
-
-func (r *reader) subscribe(n *yamlfile.Node, g *Group) {
-	s := &Subscribe{Group: g}
-	g.Subscribe = append(g.Subscribe, s)
-	r.draft.places[s] = n
-	if n.Kind == yamlfile.Scalar {
-		s.Filter = r.template(n, "filter")
-		return
-	}
-	r.need(n, "subscribe", "filter")
-	r.mapping(n, "subscribe", keys{
-		"filter":              func(n *yamlfile.Node) { s.Filter = r.template(n, "filter") },
-		"qos":                 func(n *yamlfile.Node) { s.QoS = r.qos(n) },
-		"no-local":            func(n *yamlfile.Node) { s.NoLocal = r.bool(n, "no-local") },
-		"retain-as-published": func(n *yamlfile.Node) { s.RetainAsPublished = r.bool(n, "retain-as-published") },
-		"retain-handling":     func(n *yamlfile.Node) { s.RetainHandling = uint8(r.int(n, "retain-handling", 0, 2)) },
-		"deferred":            func(n *yamlfile.Node) { s.Deferred = r.bool(n, "deferred") },
-	})
-}
-
-// paceKeys are the three ways to give a pace.
-func (r *reader) paceKeys(d *stream) keys {
-	return keys{
-		"rate": func(n *yamlfile.Node) { d.pace = paceSpec{kind: paceConstant, rate: r.some(n, "rate")} },
-		"rate-each": func(n *yamlfile.Node) {
-			d.pace = paceSpec{kind: paceConstant, rate: r.some(n, "rate-each"), each: true}
-		},
-		"pace": func(n *yamlfile.Node) { r.pace(n, &d.pace) },
-	}
-}
-
-func (r *reader) onePace(n *yamlfile.Node, what string) {
+// onePace returns an error unless n has exactly one of the keys of a pace.
+func (r *reader) onePace(n *yamlfile.Node, name string) error {
 	found := 0
 	for _, key := range [...]string{"rate", "rate-each", "pace"} {
 		if n.Get(key) != nil {
@@ -688,240 +187,162 @@ func (r *reader) onePace(n *yamlfile.Node, what string) {
 		}
 	}
 	if found != 1 {
-		r.fail(n, "%s has %d of rate, rate-each and pace, and one is wanted", what, found)
+		return r.Errorf(n, "%s: want one of rate, rate-each and pace, not %d", name, found)
 	}
+	return nil
 }
 
-func (r *reader) pace(n *yamlfile.Node, s *paceSpec) {
+func (r *reader) readProperties(n *yamlfile.Node, p *Publish) error {
+	if err := r.properties(p).Read(r.File, n, "properties"); err != nil {
+		return err
+	}
+	if _, err := packet.ParseProperties(p.Properties, packet.PUBLISH); err != nil {
+		return r.Errorf(n, "properties: %v", err)
+	}
+	p.sortProperties()
+	return nil
+}
+
+func (r *reader) readUserProperties(n *yamlfile.Node, p *Publish) error {
+	var all object
+	err := r.Each(n, "user", func(e yamlfile.Entry) error {
+		v, err := r.Text(e.Value, "user property")
+		if err != nil {
+			return err
+		}
+		if p.Properties, err = p.Properties.AppendUser([]byte(e.Key.Text), []byte(v)); err != nil {
+			return r.Errorf(e.Key, "user property: %v", err)
+		}
+		all = append(all, pair{e.Key.Text, v})
+		return nil
+	})
+	p.properties = append(p.properties, pair{"user", all})
+	return err
+}
+
+func (r *reader) readSubscribe(n *yamlfile.Node, g *Group) (err error) {
+	s := &Subscribe{Group: g}
+	g.Subscribe = append(g.Subscribe, s)
+	r.draft.places[s] = n
+	if n.Kind == yamlfile.Scalar {
+		s.Filter, err = r.parseTemplate(n, "filter")
+		return err
+	}
+	return r.subscribe(s).Read(r.File, n, "subscribe")
+}
+
+// paceForms is the error of a pace that is not of one form.
+const paceForms = "pace: want one of constant, ramp, stages, sine, poisson, burst, trace, unlimited and none"
+
+func (r *reader) readPace(n *yamlfile.Node, s *paceSpec) error {
 	if n.Kind == yamlfile.Scalar && (n.Text == "unlimited" || n.Text == "none") {
 		if s.kind = paceUnlimited; n.Text == "none" {
 			s.kind = paceNone
 		}
-		return
+		return nil
 	}
 	kinds := 0
-	kind := func(k paceKind, read func(n *yamlfile.Node)) func(n *yamlfile.Node) {
-		return func(n *yamlfile.Node) {
-			if kinds++; kinds > 1 {
-				r.fail(n, "a pace is one of constant, ramp, stages, sine, poisson, burst, trace, unlimited, none")
-			}
-			s.kind = k
-			read(n)
-		}
+	if err := r.pace(s, &kinds).Read(r.File, n, "pace"); err != nil {
+		return err
 	}
-	r.mapping(n, "pace", keys{
-		"each":      func(n *yamlfile.Node) { s.each = r.bool(n, "each") },
-		"repeat":    func(n *yamlfile.Node) { s.repeat = r.bool(n, "repeat") },
-		"constant":  kind(paceConstant, func(n *yamlfile.Node) { s.rate = r.some(n, "constant") }),
-		"poisson":   kind(pacePoisson, func(n *yamlfile.Node) { s.rate = r.some(n, "poisson") }),
-		"unlimited": kind(paceUnlimited, func(n *yamlfile.Node) { r.only(n, "unlimited") }),
-		"none":      kind(paceNone, func(n *yamlfile.Node) { r.only(n, "none") }),
-		"ramp": kind(paceStages, func(n *yamlfile.Node) {
-			s.stages = []Stage{r.stage(n, "ramp")}
-			if n.Get("rate") != nil {
-				r.fail(n, "a ramp goes from one rate to another")
-			}
-		}),
-		"stages": kind(paceStages, func(n *yamlfile.Node) {
-			if n.Kind != yamlfile.List || len(n.Items) == 0 {
-				r.fail(n, "stages are %s, and a list is wanted that is not empty", n.What())
-				return
-			}
-			for _, item := range n.Items {
-				s.stages = append(s.stages, r.stage(item, "stage"))
-			}
-		}),
-		"sine": kind(paceSine, func(n *yamlfile.Node) {
-			r.need(n, "sine", "mean", "swing", "period")
-			r.mapping(n, "sine", keys{
-				"mean":   func(n *yamlfile.Node) { s.rate = r.some(n, "mean") },
-				"swing":  func(n *yamlfile.Node) { s.swing = r.rate(n, "swing") },
-				"period": func(n *yamlfile.Node) { s.period = r.duration(n, "period", time.Millisecond) },
-			})
-			if s.swing.PerSecond() > s.rate.PerSecond() {
-				r.fail(n, "the swing of %s is above the mean of %s: rates below 0", s.swing, s.rate)
-			}
-		}),
-		"burst": kind(paceBurst, func(n *yamlfile.Node) {
-			r.need(n, "burst", "messages", "every")
-			r.mapping(n, "burst", keys{
-				"messages": func(n *yamlfile.Node) { s.messages = uint64(r.int(n, "messages", 1, 1<<40)) },
-				"every":    func(n *yamlfile.Node) { s.period = r.duration(n, "every", time.Microsecond) },
-				"over":     func(n *yamlfile.Node) { s.over = r.duration(n, "over", 0) },
-			})
-			if s.over > s.period {
-				r.fail(n, "a burst over %v does not fit in %v", s.over, s.period)
-			}
-		}),
-		"trace": kind(paceTrace, func(n *yamlfile.Node) { s.file = r.data(n, "trace", s.readTrace) }),
-	})
-	if kinds == 0 {
-		r.fail(n, "a pace is one of constant, ramp, stages, sine, poisson, burst, trace, unlimited, none")
+	switch {
+	case kinds == 0:
+		return r.Errorf(n, "%s", paceForms)
+	case s.kind == paceSine && s.swing.PerSecond() > s.rate.PerSecond():
+		return r.Errorf(n, "the swing of %s is above the mean of %s: rates below 0", s.swing, s.rate)
+	case s.kind == paceBurst && s.over > s.period:
+		return r.Errorf(n, "a burst over %v does not fit in %v", s.over, s.period)
+	case s.repeat && s.kind != paceStages:
+		return r.Errorf(n, "only stages repeat")
+	case s.each && s.kind >= paceTrace:
+		return r.Errorf(n, "trace, unlimited and none are not for each client")
+	case s.kind == paceStages && !slices.ContainsFunc(s.stages, func(s Stage) bool { return s.From.Events+s.To.Events > 0 }):
+		return r.Errorf(n, "all rates are 0: nothing would ever happen")
 	}
-	if s.repeat && s.kind != paceStages {
-		r.fail(n, "only stages repeat")
-	}
-	if s.each && s.kind >= paceTrace {
-		r.fail(n, "trace, unlimited and none are not for each client")
-	}
-	if s.kind == paceStages && r.err == nil && !slices.ContainsFunc(s.stages, func(s Stage) bool { return s.From.Events+s.To.Events > 0 }) {
-		r.fail(n, "all rates are 0: nothing would ever happen")
-	}
+	return nil
 }
 
-// only reads a key that says all.
-func (r *reader) only(n *yamlfile.Node, what string) {
-	if !r.bool(n, what) {
-		r.fail(n, "%s is true, or is not there", what)
+func (r *reader) readStage(n *yamlfile.Node, name string) (s Stage, err error) {
+	var both Rate
+	err = yamlfile.Schema{
+		r.rate("rate", &both, false, "constant rate"),
+		r.rate("from", &s.From, false, "rate at the beginning"),
+		r.rate("to", &s.To, false, "rate at the end"),
+		duration("for", &s.For, time.Millisecond, "length of the stage").Needed(),
+	}.Read(r.File, n, name)
+	if err != nil {
+		return s, err
 	}
-}
-
-func (r *reader) stage(n *yamlfile.Node, what string) (s Stage) {
-	r.need(n, what, "for")
-	r.mapping(n, what, keys{
-		"rate": func(n *yamlfile.Node) { s.From = r.rate(n, "rate"); s.To = s.From },
-		"from": func(n *yamlfile.Node) { s.From = r.rate(n, "from") },
-		"to":   func(n *yamlfile.Node) { s.To = r.rate(n, "to") },
-		"for":  func(n *yamlfile.Node) { s.For = r.duration(n, "for", time.Millisecond) },
-	})
 	constant, from, to := n.Get("rate") != nil, n.Get("from") != nil, n.Get("to") != nil
 	if constant == (from || to) || from != to {
-		r.fail(n, "a %s has a rate, or from and to", what)
+		return s, r.Errorf(n, "a %s has a rate, or from and to", name)
 	}
-	return s
+	if constant {
+		s.From, s.To = both, both
+	}
+	return s, nil
 }
 
-func (r *reader) payload(n *yamlfile.Node, p *Payload) {
+func (r *reader) readPayload(n *yamlfile.Node, p *Payload) error {
 	if n.Kind == yamlfile.Scalar {
-		n := r.size(n, "payload")
-		p.sizes = sizes{low: n, high: n}
-		return
+		return r.readSize(n, "payload", &p.sizes)
+	}
+	if err := r.payloadKeys(p).Read(r.File, n, "payload"); err != nil {
+		return err
 	}
 	kinds := 0
-	r.mapping(n, "payload", keys{
-		"size":   func(n *yamlfile.Node) { kinds++; r.sizes(n, &p.sizes) },
-		"fill":   func(n *yamlfile.Node) { p.fill = fill(r.word(n, "fill", fills)) },
-		"header": func(n *yamlfile.Node) { p.header = r.bool(n, "header") },
-		"template": func(n *yamlfile.Node) {
+	for _, key := range [...]string{"size", "template", "lines"} {
+		if n.Get(key) != nil {
 			kinds++
-			p.sizes = sizes{}
-			p.template = r.template(n, "template")
-		},
-		"lines": func(n *yamlfile.Node) {
-			kinds++
-			p.sizes = sizes{}
-			p.file = r.data(n, "lines", p.readLines)
-		},
-	})
-	if kinds > 1 || kinds == 0 && n.Get("fill") == nil {
-		r.fail(n, "a payload is one of size, template and lines")
+		}
 	}
-	if p.whole() && n.Get("fill") != nil {
-		r.fail(n, "fill is for payloads of a size")
+	if p.whole() {
+		p.sizes = sizes{}
 	}
-	if !p.whole() && n.Get("header") != nil {
-		r.fail(n, "header is for template and lines: a payload of a size has it wherever there is room")
+	switch {
+	case kinds > 1 || kinds == 0 && n.Get("fill") == nil:
+		return r.Errorf(n, "payload: want one of size, template and lines")
+	case p.whole() && n.Get("fill") != nil:
+		return r.Errorf(n, "fill is for payloads of a size")
+	case !p.whole() && n.Get("header") != nil:
+		return r.Errorf(n, "header is for template and lines: a payload of a size has it wherever there is room")
 	}
+	return nil
 }
 
-func (r *reader) sizes(n *yamlfile.Node, s *sizes) {
-	*s = sizes{}
+// readSize reads a fixed size of payloads.
+func (r *reader) readSize(n *yamlfile.Node, name string, s *sizes) error {
+	size, err := r.Size(n, name, MaxPayload)
+	*s = sizes{low: int(size), high: int(size)}
+	return err
+}
+
+func (r *reader) readSizes(n *yamlfile.Node, s *sizes) error {
 	if n.Kind == yamlfile.Scalar {
-		s.low = r.size(n, "size")
-		s.high = s.low
-		return
+		return r.readSize(n, "size", s)
 	}
 	if n.Kind != yamlfile.Mapping || len(n.Entries) != 1 {
-		r.fail(n, "size is a number of bytes, or one of uniform, normal, weighted")
-		return
+		return r.Errorf(n, "size is a number of bytes, or one of uniform, normal, weighted")
 	}
-	r.mapping(n, "size", keys{
-		"uniform": func(n *yamlfile.Node) {
-			s.kind = uniform
-			if n.Kind != yamlfile.List || len(n.Items) != 2 {
-				r.fail(n, "uniform is [LEAST, MOST]")
-				return
-			}
-			s.low, s.high = r.size(n.Items[0], "uniform"), r.size(n.Items[1], "uniform")
-			if s.low > s.high {
-				r.fail(n, "uniform: %d is above %d", s.low, s.high)
-			}
-		},
-		"normal": func(n *yamlfile.Node) {
-			s.kind = normal
-			r.need(n, "normal", "mean", "deviation")
-			r.mapping(n, "normal", keys{
-				"mean":      func(n *yamlfile.Node) { s.mean = float64(r.size(n, "mean")) },
-				"deviation": func(n *yamlfile.Node) { s.deviation = float64(r.size(n, "deviation")) },
-				"min":       func(n *yamlfile.Node) { s.low = r.size(n, "min") },
-				"max":       func(n *yamlfile.Node) { s.high = r.size(n, "max") },
-			})
-			if n.Get("min") == nil {
-				s.low = min(HeaderSize, int(s.mean))
-			}
-			if n.Get("max") == nil {
-				s.high = min(int(s.mean+4*s.deviation), MaxPayload)
-			}
-			if s.low > s.high || s.mean < float64(s.low) || s.mean > float64(s.high) {
-				r.fail(n, "normal: the mean of %g is not between %d and %d", s.mean, s.low, s.high)
-			}
-		},
-		"weighted": func(n *yamlfile.Node) {
-			s.kind, s.low = weighted, MaxPayload
-			if n.Kind != yamlfile.Mapping || len(n.Entries) == 0 {
-				r.fail(n, "weighted is a mapping of sizes to weights")
-				return
-			}
-			sum := uint64(0)
-			for _, e := range n.Entries {
-				size, weight := r.size(e.Key, "weighted"), uint64(r.int(e.Value, "weight", 1, 1<<40))
-				sum += weight
-				s.list, s.weights, s.sum = append(s.list, size), append(s.weights, weight), append(s.sum, sum)
-				s.low, s.high = min(s.low, size), max(s.high, size)
-			}
-		},
-	})
+	*s = sizes{}
+	return r.sizes(s).Read(r.File, n, "size")
 }
 
-func (r *reader) action(n *yamlfile.Node) {
-	a := &Action{Times: 1}
-	d := &actionDraft{}
+func (r *reader) readAction(n *yamlfile.Node) error {
+	a, d := &Action{Times: 1}, &actionDraft{}
 	r.draft.actions[a] = d
 	r.draft.plan.Actions = append(r.draft.plan.Actions, a)
 	r.draft.places[a] = n
-	r.need(n, "an action", "at", "do", "group")
-	r.mapping(n, "an action", keys{
-		"at":       func(n *yamlfile.Node) { a.At = r.when(n, "at") },
-		"do":       func(n *yamlfile.Node) { a.Do = Verb(r.word(n, "do", verbs)) },
-		"group":    func(n *yamlfile.Node) { d.group = r.text(n, "group") },
-		"clients":  func(n *yamlfile.Node) { d.clients = int(r.int(n, "clients", 1, maxClients)) },
-		"fraction": func(n *yamlfile.Node) { d.fraction = r.fraction(n) },
-		"over":     func(n *yamlfile.Node) { a.Over = r.duration(n, "over", 0) },
-		"rate":     func(n *yamlfile.Node) { d.rate = r.some(n, "rate") },
-		"messages": func(n *yamlfile.Node) { a.Messages = int(r.int(n, "messages", 1, math.MaxInt32)) },
-		"times":    func(n *yamlfile.Node) { a.Times = int(r.int(n, "times", 1, 1<<20)) },
-		"every":    func(n *yamlfile.Node) { a.Every = r.duration(n, "every", 1) },
-	})
-	if n.Get("clients") != nil && n.Get("fraction") != nil {
-		r.fail(n, "clients and fraction cannot be used together")
+	if err := r.action(a, d).Read(r.File, n, "action"); err != nil {
+		return err
 	}
-	if n.Get("over") != nil && n.Get("rate") != nil {
-		r.fail(n, "over and rate cannot be used together")
+	for _, keys := range [...][2]string{{"clients", "fraction"}, {"over", "rate"}} {
+		if n.Get(keys[0]) != nil && n.Get(keys[1]) != nil {
+			return r.Errorf(n, "%s and %s cannot be used together", keys[0], keys[1])
+		}
 	}
 	if (n.Get("times") == nil) != (n.Get("every") == nil) {
-		r.fail(n, "times and every belong together")
+		return r.Errorf(n, "times needs every, and every needs times")
 	}
-}
-
-// fraction reads 0.5 or 50%.
-func (r *reader) fraction(n *yamlfile.Node) float64 {
-	s, percent := strings.CutSuffix(r.text(n, "fraction"), "%")
-	v, err := strconv.ParseFloat(s, 64)
-	if percent {
-		v /= 100
-	}
-	if err != nil || strings.Trim(s, "0123456789.") != "" || !(v > 0 && v <= 1) {
-		r.fail(n, "fraction: %q is not above 0 and at most 1, as 0.5 or 50%%", n.Text)
-	}
-	return v
+	return nil
 }

@@ -11,19 +11,19 @@ type Message struct {
 	Number uint64        // j
 	Client uint32        // the client's index in its group
 	Seq    uint32        // the number of the client's message in the stream
-	Place  uint32        // the client's place among those of the schedule, in the order of Shard.Own
+	Place  uint32        // the client's position in the schedule, in the order of Shard.Own
 }
 
-// Schedule goes through the messages that some of the clients of a stream send,
-// in their order. It is for one goroutine, and does not allocate.
+// Schedule iterates over the messages that some of the clients of a stream send, in their order.
+// It is not safe for concurrent use, and does not allocate.
 type Schedule struct {
 	walk     walker
-	even     *constantWalker // walk, if it is one: called directly
+	even     *constantWalker // walk, if it has this type: called directly
 	clients  uint64          // of the whole group
 	messages uint64          // of the whole stream
 
-	// The own clients are those of every stride-th block of `block` neighbours
-	// from client `first` on.
+	// The clients of the schedule are those of every stride-th block of `block` neighbors, from
+	// client `first` on.
 	first, block, stride uint64
 
 	next    Message
@@ -31,7 +31,7 @@ type Schedule struct {
 	ok      bool
 }
 
-// newSchedule makes the schedule of the clients in blocks first, first+stride ...
+// newSchedule returns the schedule of the clients in blocks first, first+stride ...
 func newSchedule(p Pacer, clients, messages, first, block, stride uint64) *Schedule {
 	s := &Schedule{walk: p.walk(), clients: clients, messages: messages, first: first * block, block: block, stride: stride}
 	s.even, _ = s.walk.(*constantWalker)
@@ -46,10 +46,10 @@ func newSchedule(p Pacer, clients, messages, first, block, stride uint64) *Sched
 	return s
 }
 
-// Peek is the next message; ok is false when there is none any more.
+// Peek returns the next message; ok is false if there are no more.
 func (s *Schedule) Peek() (m Message, ok bool) { return s.next, s.ok }
 
-// Advance goes on behind the next message.
+// Advance moves past the next message.
 func (s *Schedule) Advance() {
 	if !s.ok {
 		return

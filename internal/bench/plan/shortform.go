@@ -1,15 +1,16 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// Short is the settings of the short forms of the command line. Templates are
-// texts (see Template). The zero value of each field is the default that stands
-// beside it.
+// Short holds the settings of the short forms of the command line. Templates are texts (see
+// Template). The comment of each field is the default, which its zero value stands for.
 type Short struct {
 	Clients     int  // 200
 	Subscribers int  // of PubSub; Clients
@@ -20,10 +21,10 @@ type Short struct {
 	QoS     packet.QoS
 	Retain  bool
 	Size    *int   // of the payload in bytes; 256
-	Payload string // in place of Size: a template for the whole payload
+	Payload string // overrides Size: a template for the whole payload
 
-	// One of these: Interval is the time from message to message of one client
-	// (1s), Rate the messages of all of them together, Unlimited a closed loop.
+	// One of these: Interval is the time between the messages of one client (1s), Rate the rate of
+	// all clients together, Unlimited a closed loop.
 	Interval  time.Duration
 	Rate      Rate
 	Unlimited bool
@@ -33,7 +34,7 @@ type Short struct {
 	Duration  time.Duration // of the measurement; 0: until Limit, or 30s without one
 
 	ClientID      string         // "mqbench-%{run}-%g-%i"
-	First         uint64         // what %i begins with
+	First         uint64         // %i of the first client
 	Username      string         // "" for none
 	Password      string         // "" for none
 	KeepAlive     *time.Duration // whole seconds, 0 for none; 60s
@@ -48,7 +49,7 @@ func Conn(s Short, o Options) (*Plan, error) { return s.plan("conn", o, false, f
 // Pub publishes.
 func Pub(s Short, o Options) (*Plan, error) { return s.plan("pub", o, true, false) }
 
-// Sub subscribes, and counts what others publish.
+// Sub subscribes, and counts what other clients publish.
 func Sub(s Short, o Options) (*Plan, error) { return s.plan("sub", o, false, true) }
 
 // PubSub publishes and subscribes.
@@ -137,7 +138,7 @@ func (s *Short) group(name string, clients int) (*Group, error) {
 		}
 		t, err := parseTemplate(x.text)
 		if err != nil && x.what == "password" {
-			return nil, fmt.Errorf("the password is no template: fields begin with %%, and %%%% is a percent sign")
+			return nil, errors.New("password: " + units.Invalid("template", "", "fields begin with %, and %% is a percent sign"))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s %q %w", x.what, x.text, err)

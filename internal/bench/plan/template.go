@@ -9,25 +9,25 @@ import (
 
 // Template is a text with fields that depend on the client and the message:
 //
-//	%i        the client's index in its group, from the group's first on
+//	%i        the client's index in its group, plus the group's first
 //	%n        the number of clients of the group
-//	%s        the number of the client's message, from 0 (0 where there is none)
+//	%s        the number of the client's message, from 0 (0 if there is none)
 //	%j        the number of the message in the stream: %s times %n plus the index
-//	%r        a random number of 32 bits, another one for each message
-//	%c        the client id
+//	%r        a random number of 32 bits, different for each message
+//	%c        the client ID
 //	%u        the user name
 //	%g        the name of the group
-//	%{run}    the name of the run, which no other run has
+//	%{run}    the name of the run, unique to it
 //	%t        the time in nanoseconds since 1970, in payloads only
 //	%rand_100 a random number from 1 to 100
 //	%%        a percent sign
 //
-// %{...} calculates with i, n, s, j, r or t from left to right: %{i%100}, %{i/10},
-// %{i+1%n}. The operators are + * / %; division rounds down. Behind them stand
-// whole numbers, n, h for half of n, or the number of clients of another group:
-// %{i%@subscribers}. A colon and a width fill with zeros: %{i:06}.
+// %{...} calculates with i, n, s, j, r or t from left to right: %{i%100}, %{i/10}, %{i+1%n}. The
+// operators are + * / %; division rounds down. Operands are whole numbers, n, h for half of n, or
+// the number of clients of another group: %{i%@subscribers}. A colon and a width pad with zeros:
+// %{i:06}.
 //
-// A template is part of a plan and knows its group.
+// A template belongs to a plan and depends on its group.
 type Template struct {
 	source string
 	parts  []part
@@ -36,7 +36,7 @@ type Template struct {
 
 // part is a literal (base 0) or a field.
 type part struct {
-	base    byte   // i, s, j, r, t; c, u, g, n before bind; R, the run, before name; 'U' is a user name of the group's credentials
+	base    byte   // i, s, j, r, t; c, u, g, n before bind; R, the run, before name; U is a user name of the group's credentials
 	literal string // base 0
 	add     uint64 // of i: the group's First; of j: its clients
 	ops     []op
@@ -47,7 +47,7 @@ type part struct {
 type op struct {
 	op byte   // + * / %
 	by uint64 // above 0 for / and %
-	of string // until bind, what by is: n, h or @group
+	of string // until bind: n, h or @group in place of by
 }
 
 const (
@@ -56,7 +56,7 @@ const (
 	maxTemplate = 65535
 )
 
-// parseTemplate reads a template. It is of use after bind.
+// parseTemplate parses a template. bind must be called before it is used.
 func parseTemplate(s string) (*Template, error) {
 	t := &Template{source: s}
 	if len(s) > maxTemplate {
@@ -90,7 +90,7 @@ func (t *Template) literal(s string) {
 
 const fieldBases = "insjrtcug"
 
-// field reads what stands behind a percent sign, and tells its length.
+// field parses the text after a percent sign, and returns the field and its length.
 func (t *Template) field(s string) (n int, err error) {
 	if s == "" {
 		return 0, fmt.Errorf("ends in a lone %%; %%%% is a percent sign")
@@ -138,7 +138,7 @@ func firstRune(s string) string {
 	return ""
 }
 
-// parseField reads the inner part of %{...}.
+// parseField parses the inner part of %{...}.
 func parseField(inner string) (part, error) {
 	bad := func(why string) (part, error) { return part{}, fmt.Errorf("has the field %q, %s", "%{"+inner+"}", why) }
 	expr, width, has := strings.Cut(inner, ":")
@@ -182,8 +182,7 @@ func parseField(inner string) (part, error) {
 	return p, nil
 }
 
-// bind gives a template its group. salt makes the random numbers of a plan's
-// templates different ones.
+// bind sets the group of a template. salt makes the random numbers of a plan's templates differ.
 func (t *Template) bind(g *Group, groups []*Group, seed, salt uint64) error {
 	t.seed = mix(seed, salt, 0)
 	bound := &Template{}
@@ -242,7 +241,7 @@ func (t *Template) take(parts []part, g *Group, groups []*Group, depth int) erro
 	return nil
 }
 
-// name gives a template that is bound the name of the run.
+// name sets the name of the run in a template that is bound.
 func (t *Template) name(run string) {
 	named := &Template{}
 	for _, p := range t.parts {
@@ -258,7 +257,7 @@ func (t *Template) name(run string) {
 	t.parts = named.parts
 }
 
-// resolve gives an operand its number.
+// resolve sets the number of an operand.
 func (o *op) resolve(g *Group, groups []*Group) error {
 	switch o.of {
 	case "":
@@ -281,13 +280,12 @@ func (o *op) resolve(g *Group, groups []*Group) error {
 	return nil
 }
 
-// String is the template as it was written.
+// String returns the template as it was written.
 func (t *Template) String() string { return t.source }
 
-// Append appends the text for a client's message. index is the client's place
-// in its group from 0, seq the number of the message, unix the time in
-// nanoseconds since 1970 (0 where there is no %t). It does not allocate when dst
-// has room.
+// Append appends the text for a client's message. index is the position of the client in its group
+// from 0, seq the number of the message, unix the time in nanoseconds since 1970 (0 if there is no
+// %t). It does not allocate if dst has room.
 func (t *Template) Append(dst []byte, index, seq uint32, unix int64) []byte {
 	for i := range t.parts {
 		p := &t.parts[i]
@@ -323,7 +321,7 @@ func (p *part) append(dst []byte, v uint64) []byte {
 	return dst
 }
 
-// value calculates a field.
+// value returns the value of a field.
 func (p *part) value(v uint64) uint64 {
 	for _, o := range p.ops {
 		switch o.op {
@@ -348,7 +346,7 @@ func (t *Template) uses(bases string) bool {
 	return slices.ContainsFunc(t.parts, func(p part) bool { return p.base != 0 && strings.IndexByte(bases, p.base) >= 0 })
 }
 
-// mix is a hash of three numbers (SplitMix64's finaliser over each).
+// mix returns a hash of three numbers (SplitMix64's finalizer over each).
 func mix(a, b, c uint64) uint64 {
 	h := a
 	for _, x := range [...]uint64{b, c} {
