@@ -133,7 +133,7 @@ func (c *collector) interval(now time.Duration, last bool) {
 	}
 	if reused > 0 && !c.reused {
 		c.reused = true
-		r.tell(result.NoteError, "the broker began new QoS 2 messages under packet identifiers still in use: it seems to have lost its session")
+		r.noteEvent(result.NoteError, "the broker began new QoS 2 messages under packet identifiers still in use: it seems to have lost its session")
 	}
 	main.Gauges[result.GaugeConnected] = int64(connected)
 	main.Gauges[result.GaugeInFlight] = flying + queued
@@ -164,7 +164,7 @@ func (c *collector) add(i *result.Interval) {
 	}
 	r.mu.Unlock()
 	if err != nil {
-		r.tell(result.NoteError, "result file: "+err.Error())
+		r.noteEvent(result.NoteError, "result file: "+err.Error())
 	}
 }
 

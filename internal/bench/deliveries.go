@@ -225,13 +225,13 @@ func (w *worker) classify(rec *result.Recorder, cl *client, p *packet.Publish, h
 		// A client that was taken over has lost the state that QoS 2 needs to recognize
 		// redeliveries.
 		case p.QoS == 2 && (old || p.Dup) && cl.extras != nil && cl.extras.rival != nil:
-			rec.Count(result.Unjudged, g.Number, p.QoS, 1)
+			rec.Count(result.Unchecked, g.Number, p.QoS, 1)
 		default:
 			rec.Count(result.Duplicates, g.Number, p.QoS, 1)
 		}
 		return false
 	case result.Unknown:
-		rec.Count(result.Unjudged, g.Number, p.QoS, 1)
+		rec.Count(result.Unchecked, g.Number, p.QoS, 1)
 		return false
 	case result.Late:
 		if !old && !p.Retain && e.plain == 1 && w.run.ordered(h.Publisher) {

@@ -86,7 +86,7 @@ type haunting struct {
 }
 
 // haunt follows the schedule, and heals everything at the end.
-func (h *haunting) haunt(ctx context.Context, tell func(result.NoteKind, string)) {
+func (h *haunting) haunt(ctx context.Context, note func(result.NoteKind, string)) {
 	begin, p := time.Now(), h.proxy
 	defer func() {
 		p.Delay(0, 0)
@@ -103,11 +103,11 @@ func (h *haunting) haunt(ctx context.Context, tell func(result.NoteKind, string)
 		text, err := h.o.apply(e, p)
 		switch {
 		case err != nil:
-			tell(result.NoteFault, fmt.Sprintf("%s failed: %v", e.fault, err))
+			note(result.NoteFault, fmt.Sprintf("%s failed: %v", e.fault, err))
 			h.failed = cmp.Or(h.failed, fmt.Errorf("%s: %w", e.fault, err))
 			continue
 		case text != "":
-			tell(result.NoteFault, text)
+			note(result.NoteFault, text)
 		}
 		if e.on {
 			h.begun[e.fault]++

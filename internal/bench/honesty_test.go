@@ -86,13 +86,13 @@ groups:
 				}{
 					{"lost", int(f.Lost), lost},
 					{"dropped", int(f.Dropped), dropped},
-					{"under way", int(f.UnderWay), 0},
+					{"in flight", int(f.InFlight), 0},
 					{"received", int(f.Received), messages - c.Dropped - c.Held - c.Corrupted},
 					{"duplicates", int(f.Duplicates), c.Duplicated},
 					{"out of order", int(f.Reordered), c.Reordered},
 					{"corrupt", int(f.Corrupt), c.Corrupted},
 					{"foreign", int(f.Foreign), 0},
-					{"unjudged", int(f.Unjudged), 0},
+					{"unchecked", int(f.Unchecked), 0},
 					{"expected", int(f.Expected), messages},
 				} {
 					if x.got != x.want {
@@ -336,7 +336,7 @@ func TestACancelledRunDrains(t *testing.T) {
 				ctx, cancel := context.WithCancelCause(t.Context())
 				cause := errors.New("enough")
 				by := within(network.Dial)
-				by.Tell = func(n result.Note) {
+				by.OnNote = func(n result.Note) {
 					if n.Text == phase {
 						time.AfterFunc(399*time.Millisecond, func() { cancel(cause) })
 					}

@@ -690,7 +690,7 @@ func (a *account) settle(rec *result.Recorder, group int, quiet bool) {
 		what := result.Lost
 		switch {
 		case !quiet:
-			what = result.UnderWay
+			what = result.InFlight
 		case q == 0:
 			what = result.Dropped
 		}

@@ -49,7 +49,7 @@ func TestAnotherRunsMessagesAreForeign(t *testing.T) {
 		scenario := fmt.Sprintf(alike, "64")
 		for _, o := range beside(t, scenario, scenario) {
 			f := o.Total
-			if f.Sent != 300 || f.Expected != 300 || f.Received != 300 || f.Duplicates+f.Copies+f.Unjudged+f.Lost+f.Corrupt != 0 || f.Foreign != 300 {
+			if f.Sent != 300 || f.Expected != 300 || f.Received != 300 || f.Duplicates+f.Copies+f.Unchecked+f.Lost+f.Corrupt != 0 || f.Foreign != 300 {
 				t.Errorf("%+v", f)
 			}
 			if n := o.counted("subs")["untimed"]; n != 0 {
@@ -89,7 +89,7 @@ groups:
 `
 		o := beside(t, sub, fmt.Sprintf(alike, "64"))[0]
 		f := o.Total
-		if f.Received != 300+200 || f.Expected+f.Lost+f.Corrupt+f.Duplicates+f.Foreign+f.UnderWay != 0 {
+		if f.Received != 300+200 || f.Expected+f.Lost+f.Corrupt+f.Duplicates+f.Foreign+f.InFlight != 0 {
 			t.Errorf("%+v", f)
 		}
 		if h := o.Latency(result.Delivery, result.Response); h != nil {
@@ -132,7 +132,7 @@ func TestAFailedRunReportsHowManyClientsFailed(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, network := flawed(t, badbroker.Flaws{Refuse: packet.NotAuthorized})
 		o, reported := within(network.Dial), []string(nil)
-		o.Tell = func(n result.Note) {
+		o.OnNote = func(n result.Note) {
 			if n.Kind == result.NoteError {
 				reported = append(reported, n.Text)
 			}

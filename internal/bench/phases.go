@@ -80,7 +80,7 @@ func (r *run) startDuring(ctx context.Context) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		r.o.During(ctx, r.tell)
+		r.o.During(ctx, r.noteEvent)
 	}()
 	r.during = func() {
 		cancel()
@@ -298,7 +298,7 @@ func (r *run) enter(c *collector, phase plan.Phase, at, length time.Duration) {
 	at = at.Truncate(time.Microsecond) // as intended times are, so that what is due now is in this phase
 	c.cut(phase, at, length)
 	r.since = at
-	r.tell(result.NotePhase, string(phaseNames[phase]))
+	r.noteEvent(result.NotePhase, string(phaseNames[phase]))
 	for _, w := range r.workers {
 		w.loop.Do(func() { w.begin(phase, at) })
 	}

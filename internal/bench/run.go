@@ -39,14 +39,14 @@ type Options struct {
 
 	// Tell, if not nil, is called for each event: phases, errors, faults. Status, if
 	// not nil, is called with each interval when it is over. Neither is called by two
-	// goroutines at once, but the goroutine varies and is not the one of Run. Tell and
+	// goroutines at once, but the goroutine varies and is not the one of Run. OnNote and
 	// Status may be called at the same time.
-	Tell   func(result.Note)
+	OnNote func(result.Note)
 	Status func(Status)
 
 	// Sessions that outlive their connections are begun clean and removed at the end.
 	// Resume resumes those that an earlier run has left, KeepSessions leaves them at
-	// the broker. Left, if not nil, is called in place of Tell with the number of
+	// the broker. Left, if not nil, is called in place of OnNote with the number of
 	// sessions that could not be removed, and why.
 	Resume, KeepSessions bool
 	Left                 func(sessions int, err error)
@@ -58,14 +58,14 @@ type Options struct {
 	expected func(what Failure) bool
 	proven   bool
 
-	// Explain, if not nil, returns the text passed to Tell for an error that concerns a
+	// Explain, if not nil, returns the text passed to OnNote for an error that concerns a
 	// server. Otherwise it is the error's own text.
 	Explain func(what Failure, err error, at *transport.Target) string
 
 	// During, if not nil, runs while the clients publish, in its own goroutine, from
 	// the beginning of the warm-up until ctx is canceled with the last message. The
-	// drain begins when it has returned. Its tell notes an event.
-	During func(ctx context.Context, tell func(kind result.NoteKind, text string))
+	// drain begins when it has returned. Its function note records an event.
+	During func(ctx context.Context, note func(kind result.NoteKind, text string))
 }
 
 // Status describes the progress of a run at the end of an interval.
@@ -170,7 +170,7 @@ func Run(ctx context.Context, o Options) (*result.Result, error) {
 	r.res.Ends = append(r.res.Ends, end)
 	if r.out != nil {
 		if werr := r.out.End(end); werr != nil {
-			r.tell(result.NoteError, werr.Error())
+			r.noteEvent(result.NoteError, werr.Error())
 		}
 	}
 	return r.res, err
@@ -218,7 +218,7 @@ func (r *run) prepare(ctx context.Context) error {
 	r.res = &result.Result{Run: r.o.Run, Shards: []result.Shard{head}}
 	if r.o.Out != nil {
 		if r.out, err = result.NewWriter(r.o.Out, r.o.Run, head); err != nil {
-			r.tell(result.NoteError, "result file: "+err.Error())
+			r.noteEvent(result.NoteError, "result file: "+err.Error())
 		}
 	}
 	return nil
@@ -255,8 +255,8 @@ func (r *run) sent(h result.Header) bool {
 	return int(h.Shard) < r.shard.Count && int(h.Publisher) < r.p.Clients()
 }
 
-// tell notes an event in the result and passes it to Options.Tell.
-func (r *run) tell(kind result.NoteKind, text string) {
+// noteEvent records an event in the result and passes it to Options.OnNote.
+func (r *run) noteEvent(kind result.NoteKind, text string) {
 	r.tellNote(result.Note{At: r.now(), Shard: r.shard.Index, Kind: kind, Text: text})
 }
 
@@ -264,12 +264,12 @@ func (r *run) tellNote(n result.Note) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.res.Notes = append(r.res.Notes, n)
-	if r.o.Tell != nil {
-		r.o.Tell(n)
+	if r.o.OnNote != nil {
+		r.o.OnNote(n)
 	}
 	if r.out != nil {
-		if err := r.out.Note(n); err != nil && r.o.Tell != nil {
-			r.o.Tell(result.Note{At: n.At, Kind: result.NoteError, Text: err.Error()})
+		if err := r.out.Note(n); err != nil && r.o.OnNote != nil {
+			r.o.OnNote(result.Note{At: n.At, Kind: result.NoteError, Text: err.Error()})
 		}
 	}
 }

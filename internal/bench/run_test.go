@@ -131,11 +131,11 @@ func attempt(ctx context.Context, t testing.TB, yaml string, o Options) *outcome
 // attemptPlan runs a plan.
 func attemptPlan(ctx context.Context, t testing.TB, p *plan.Plan, o Options) *outcome {
 	t.Helper()
-	tell := o.Tell
-	o.Tell = func(n result.Note) {
+	note := o.OnNote
+	o.OnNote = func(n result.Note) {
 		t.Log(n.At, n.Kind, n.Text)
-		if tell != nil {
-			tell(n)
+		if note != nil {
+			note(n)
 		}
 	}
 	r, err := runPlan(ctx, p, o)
@@ -222,7 +222,7 @@ func (o *outcome) clean() {
 	if err := o.Err(); err != nil {
 		o.Error(err)
 	}
-	if f.Expected == 0 || f.Lost+f.Dropped+f.UnderWay != 0 || f.Duplicates+f.Reordered+f.Corrupt+f.Foreign+f.Unjudged+f.Refused != 0 {
+	if f.Expected == 0 || f.Lost+f.Dropped+f.InFlight != 0 || f.Duplicates+f.Reordered+f.Corrupt+f.Foreign+f.Unchecked+f.Refused != 0 {
 		o.Errorf("not clean: %+v", f)
 	}
 	if e := o.Errors(); len(e) > 0 {

@@ -135,7 +135,7 @@ func TestNothingIsLeftAtTheBroker(t *testing.T) {
 					if version == "5.0" {
 						expiry = "session-expiry: 60s"
 					}
-					o.Tell = func(n result.Note) {
+					o.OnNote = func(n result.Note) {
 						switch {
 						case n.Kind != result.NotePhase:
 						case end == "interrupted" && n.Text == string(result.PhaseMeasure):

@@ -61,7 +61,7 @@ func (r *run) removeSessions(ctx context.Context) {
 			r.o.Left(int(n), err)
 			return
 		}
-		r.tell(result.NoteError, fmt.Sprintf("%s may be left at the broker: %v", units.Count(n, "session"), err))
+		r.noteEvent(result.NoteError, fmt.Sprintf("%s may be left at the broker: %v", units.Count(n, "session"), err))
 	}
 }
 

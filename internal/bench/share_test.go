@@ -45,7 +45,7 @@ actions:
 				if (lost > 0) != (c.drop > 0) {
 					t.Fatalf("%d messages were dropped", lost)
 				}
-				if f.Lost != lost || f.Duplicates+f.UnderWay != 0 || (lost > 0) != o.Has(report.Violated) || o.Err() != nil {
+				if f.Lost != lost || f.Duplicates+f.InFlight != 0 || (lost > 0) != o.Has(report.Violated) || o.Err() != nil {
 					t.Errorf("%d dropped: %+v, %v, %v", lost, f, o.Verdicts, o.Err())
 				}
 			})

@@ -113,7 +113,7 @@ groups:
 		{"received", f.Received, int64(c.Delivered - c.Dropped - c.Corrupted - c.Held)},
 		{"expected", f.Expected, int64(c.Delivered)},
 		{"lost", f.Lost, int64(c.Dropped + c.Held)},
-		{"under way", f.UnderWay, 0},
+		{"in flight", f.InFlight, 0},
 		{"corrupt", f.Corrupt, int64(c.Corrupted)},
 		{"duplicates", f.Duplicates, int64(c.Duplicated)},
 		{"out of order", f.Reordered, int64(c.Reordered)},
@@ -122,7 +122,7 @@ groups:
 		{"refused subscriptions", o.Counters["reason.suback.0x87"], int64(c.RefusedSubscribes)},
 		{"refused clients", o.Counters["reason.connack.0x97"], int64(c.RefusedConnects)},
 		{"lost connections", o.Counters["losses"], int64(c.Kills)},
-		{"not judged", f.Unjudged, 0},
+		{"not checked", f.Unchecked, 0},
 	} {
 		if x.got != x.want {
 			t.Errorf("%s: %d, want %d", x.what, x.got, x.want)
@@ -194,7 +194,7 @@ func TestNothingIsSaidOfABrokerThatIsRight(t *testing.T) {
 				o.says()
 				// When connections are lost, QoS 0 messages may be dropped and QoS 1
 				// messages arrive twice.
-				if f := o.Total; f.Expected == 0 || f.Lost+f.UnderWay+f.Reordered+f.Corrupt != 0 || o.ExitCode(nil) != 0 {
+				if f := o.Total; f.Expected == 0 || f.Lost+f.InFlight+f.Reordered+f.Corrupt != 0 || o.ExitCode(nil) != 0 {
 					t.Errorf("%+v", f)
 				}
 				if t.Failed() {
@@ -259,11 +259,11 @@ func anyPlan(r *rand.Rand) string {
 
 // A broker that can deliver half of the load is saturated, and loses nothing as long as
 // it keeps delivering.
-func TestABacklogIsUnderWayAndNotLost(t *testing.T) {
+func TestABacklogIsInFlightAndNotLost(t *testing.T) {
 	for _, c := range []struct {
 		drain          string
 		drop           int
-		lost, underWay bool
+		lost, inFlight bool
 		want           []report.Label
 	}{
 		{"60s", 0, false, false, []report.Label{report.Saturated}},
@@ -281,8 +281,8 @@ groups:
   pubs: {clients: 10, publish: {topic: t/%i, qos: 1, payload: 64, rate: 1000/s}}
 `, within(network.Dial))
 				o.says(c.want...)
-				if f := o.Total; (f.Lost > 0) != c.lost || c.lost && f.Lost != int64(b.Counts().Dropped) || (f.UnderWay > 0) != c.underWay {
-					t.Errorf("%d lost, %d under way", f.Lost, f.UnderWay)
+				if f := o.Total; (f.Lost > 0) != c.lost || c.lost && f.Lost != int64(b.Counts().Dropped) || (f.InFlight > 0) != c.inFlight {
+					t.Errorf("%d lost, %d in flight", f.Lost, f.InFlight)
 				}
 				if got := o.Rates.Delivered; got < 495 || got > 505 {
 					t.Errorf("%.0f/s delivered of a capacity of 500/s", got)
@@ -296,7 +296,7 @@ groups:
 }
 
 // A subscriber whose connection does not answer has not lost anything: it is not known.
-func TestWhatASilentBrokerOwesIsUnderWay(t *testing.T) {
+func TestWhatASilentBrokerOwesIsInFlight(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, network := flawed(t, badbroker.Flaws{Drop: 50, Deaf: true})
 		o := play(t, `
@@ -305,7 +305,7 @@ groups:
   subs: {clients: 2, subscribe: {filter: t/%i, qos: 1}}
   pubs: {clients: 2, publish: {topic: t/%i, qos: 1, payload: 64, rate: 100/s}}
 `, within(network.Dial))
-		if f := o.Total; f.Lost != 0 || f.UnderWay != 4 || o.Has(report.Violated) {
+		if f := o.Total; f.Lost != 0 || f.InFlight != 4 || o.Has(report.Violated) {
 			t.Errorf("%+v, %v", f, o.Verdicts)
 		}
 	})

@@ -146,7 +146,7 @@ type VerifyOptions struct {
 	Dial    func(context.Context) (net.Conn, error)
 	Restart func() error
 
-	Run Options // only Run, Header, Out, Tell and Status are used; Verify sets the others
+	Run Options // only Run, Header, Out, OnNote and Status are used; Verify sets the others
 
 	network network // for tests: the clients' side of the proxy; nil: a port of this machine
 }

@@ -28,7 +28,7 @@ import (
 func checks(t testing.TB, q packet.QoS, b *memtest.Network, faults ...Fault) VerifyOptions {
 	return VerifyOptions{QoS: q, Version: packet.V5, Clients: 6, Rate: plan.Rate{Events: 600, Per: time.Second}, Size: 64, Duration: 3 * time.Second, Drain: 30 * time.Second, Seed: 7,
 		Faults: faults, Token: "test", Dial: b.Dial, network: memtest.New(),
-		Run: Options{Run: result.Run{Shards: 1}, Tell: func(n result.Note) { t.Log(n.At, n.Kind, n.Text) }}}
+		Run: Options{Run: result.Run{Shards: 1}, OnNote: func(n result.Note) { t.Log(n.At, n.Kind, n.Text) }}}
 }
 
 func verify(t testing.TB, o VerifyOptions) *Verdict {
@@ -232,9 +232,9 @@ func TestACancelledVerificationLeavesNoSessions(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		defer cancel(nil)
 		left := errors.New("the user left")
-		tell := o.Run.Tell
-		o.Run.Tell = func(n result.Note) {
-			tell(n)
+		note := o.Run.OnNote
+		o.Run.OnNote = func(n result.Note) {
+			note(n)
 			if n.Kind == result.NotePhase && n.Text == string(result.PhaseMeasure) {
 				cancel(left)
 			}
@@ -263,7 +263,7 @@ func TestABrokerThatIsGoneKeepsTheSessionsAndThatIsReported(t *testing.T) {
 			}
 			return dial(ctx)
 		}
-		o.Run.Tell = func(n result.Note) {
+		o.Run.OnNote = func(n result.Note) {
 			if n.Kind == result.NotePhase && n.Text == string(result.PhaseMeasure) {
 				gone.Store(true)
 				cancel()

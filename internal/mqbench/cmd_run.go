@@ -82,7 +82,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	defer stopWatching()
 	out.watch(watching, inv)
 	var last error
-	var runs []report.Judged
+	var runs []report.Checked
 	for n := range inv.Values.Repeat.Int() {
 		once := r.once
 		if r.procs > 1 {
@@ -100,7 +100,7 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 		}
 		sum := report.Summarize(res)
 		sum.Strict, sum.Part = inv.Values.Strict.On(), len(res.Shards) < res.Run.Shards
-		one := report.Judged{Summary: sum, Checks: report.CheckFailOn(sum, conditions)}
+		one := report.Checked{Summary: sum, Checks: report.CheckFailOn(sum, conditions)}
 		runs = append(runs, one)
 		if !out.standard && (r.lines != nil || !isDocument(inv)) {
 			if err := r.report(one); err != nil {
@@ -160,7 +160,7 @@ func conditions(val *option.Value, text string) (all []report.Condition, err err
 }
 
 // verdict returns the exit status for reports that were written.
-func verdict(runs []report.Judged) error {
+func verdict(runs []report.Checked) error {
 	if code := report.WorstExit(runs); code != option.ExitDone {
 		return cli.ExitSilently(code)
 	}
@@ -410,7 +410,7 @@ func (r *runner) once(ctx context.Context, repeat int, out io.Writer) (*result.R
 	}
 	o.Header = result.Shard{Shard: r.shard.Index, Epoch: o.Start, Command: commandLine(inv), NoDelay: true, Environment: result.ThisEnvironment(), Broker: r.broker, Calibration: r.calibration}
 	s := r.audience(repeat)
-	o.Tell, o.Status, o.Explain = s.note, s.show, r.explain
+	o.OnNote, o.Status, o.Explain = s.note, s.show, r.explain
 	o.Out = out
 	s.begin(r.opts.Swarm.Targets)
 	res, err := bench.Run(ctx, o)
@@ -713,7 +713,7 @@ func write(inv *cli.Invocation, b []byte) error {
 
 // writeReports writes the reports of runs in the format of --format, as one document if the
 // format allows it.
-func writeReports(inv *cli.Invocation, runs []report.Judged) error {
+func writeReports(inv *cli.Invocation, runs []report.Checked) error {
 	var b bytes.Buffer
 	if err := renderReports(&b, inv, runs); err != nil {
 		return err
@@ -727,7 +727,7 @@ func isDocument(inv *cli.Invocation) bool {
 	return f != "text" && f != "markdown"
 }
 
-func renderReports(w io.Writer, inv *cli.Invocation, runs []report.Judged) error {
+func renderReports(w io.Writer, inv *cli.Invocation, runs []report.Checked) error {
 	usage := func(err error) error {
 		if err != nil {
 			return option.Usagef("%v", err)

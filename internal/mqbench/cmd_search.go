@@ -171,7 +171,7 @@ func (s *searcher) try(ctx context.Context, load float64) (_ bench.Outcome, more
 	if res == nil || ctx.Err() != nil || errors.Is(err, bench.ErrNotReached) {
 		return 0, 0, s.failed(ctx, err)
 	}
-	step := report.JudgeStep(report.Summarize(res), load, s.slo, err)
+	step := report.CheckStep(report.Summarize(res), load, s.slo, err)
 	s.doc.Steps = append(s.doc.Steps, step)
 	s.inv.Infof("step %d: %s %s", s.runs, step.Verdict, strings.Join(step.Why, "; "))
 	switch step.Verdict {

@@ -76,7 +76,7 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 	if err := sharable(inv, shapes, o.Version); err != nil {
 		return err
 	}
-	o.Run = bench.Options{Run: result.Run{Tool: cli.Version(), Shards: 1}, Out: out.writer(), Explain: way.explain, Tell: func(n result.Note) {
+	o.Run = bench.Options{Run: result.Run{Tool: cli.Version(), Shards: 1}, Out: out.writer(), Explain: way.explain, OnNote: func(n result.Note) {
 		switch n.Kind {
 		case result.NoteFault:
 			inv.Infof("%6s %s", clock(n.At), n.Text)

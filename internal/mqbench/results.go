@@ -229,10 +229,10 @@ func reportCommand(_ context.Context, inv *cli.Invocation) error {
 	if err != nil {
 		return err
 	}
-	runs := make([]report.Judged, 0, len(sums))
+	runs := make([]report.Checked, 0, len(sums))
 	for _, s := range sums {
 		s.Strict = inv.Values.Strict.On()
-		runs = append(runs, report.Judged{Summary: s, Checks: report.CheckFailOn(s, conditions)})
+		runs = append(runs, report.Checked{Summary: s, Checks: report.CheckFailOn(s, conditions)})
 	}
 	if err := writeReports(inv, runs); err != nil {
 		return err

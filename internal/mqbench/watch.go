@@ -100,9 +100,9 @@ func (r *runner) hold(ctx context.Context) {
 }
 
 // report writes the report of a run.
-func (r *runner) report(j report.Judged) error {
+func (r *runner) report(j report.Checked) error {
 	if r.lines == nil {
-		return writeReports(r.inv, []report.Judged{j})
+		return writeReports(r.inv, []report.Checked{j})
 	}
 	r.lines.report(j.Summary, j.Checks)
 	return r.lines.failed()

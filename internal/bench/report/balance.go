@@ -15,7 +15,7 @@ import (
 //
 //	due      = sent + skipped + unsent
 //	sent     = acked + refused + unaccepted, at QoS 1 and 2
-//	expected = received + corrupt + lost + dropped + under way
+//	expected = received + corrupt + lost + dropped + in flight
 //
 // A run that sends nothing is owed nothing: it receives what others send.
 type Flow struct {
@@ -33,17 +33,17 @@ type Flow struct {
 	Corrupt  int64 `json:"corrupt"`
 	Lost     int64 `json:"lost"`      // at QoS 1 and 2, after a drain that ended quiet
 	Dropped  int64 `json:"dropped"`   // the same at QoS 0
-	UnderWay int64 `json:"under_way"` // not received, and not known to be lost
+	InFlight int64 `json:"in_flight"` // not received, and not known to be lost
 
 	Duplicates int64 `json:"duplicates"`
 	Copies     int64 `json:"copies"` // received again as MQTT allows
 	Reordered  int64 `json:"reordered"`
-	Unjudged   int64 `json:"unjudged"`
+	Unchecked  int64 `json:"unchecked"`
 	Foreign    int64 `json:"foreign"`
 }
 
 // missing returns the number of deliveries that did not arrive.
-func (f *Flow) missing() int64 { return f.Lost + f.Dropped + f.UnderWay }
+func (f *Flow) missing() int64 { return f.Lost + f.Dropped + f.InFlight }
 
 // balance computes the flows of a whole run. Everything that reports say about
 // messages, in figures, thresholds, verdicts and statuses, comes from them.
@@ -63,8 +63,8 @@ func (s *Summary) balance(whole *result.Interval) {
 		flows[q] = Flow{QoS: packet.QoS(q), Due: n(result.Offered), Skipped: n(result.Skipped), Unsent: n(result.Unsent), Sent: n(result.Sent),
 			Acked: n(result.Acked), Refused: n(result.Refused), Unaccepted: n(result.Unaccepted),
 			Expected: n(result.Expected) - n(result.Voided) + n(result.Surplus), Received: n(result.Distinct), Corrupt: n(result.Corrupt),
-			Lost: n(result.Lost), Dropped: n(result.Dropped), UnderWay: n(result.UnderWay),
-			Duplicates: n(result.Duplicates), Copies: n(result.Copies), Reordered: n(result.Reordered), Unjudged: n(result.Unjudged), Foreign: n(result.Foreign)}
+			Lost: n(result.Lost), Dropped: n(result.Dropped), InFlight: n(result.InFlight),
+			Duplicates: n(result.Duplicates), Copies: n(result.Copies), Reordered: n(result.Reordered), Unchecked: n(result.Unchecked), Foreign: n(result.Foreign)}
 		away := n(result.ExpectedAway) - n(result.DistinctAway)
 		short[q], more[q] = max(away, 0), max(-away, 0)
 	}
@@ -78,7 +78,7 @@ func (s *Summary) balance(whole *result.Interval) {
 		f.Expected -= instead[q]
 		switch {
 		case !settled || !s.steady():
-			f.UnderWay += short[q]
+			f.InFlight += short[q]
 		case q == 0:
 			f.Dropped += short[q]
 		default:
@@ -91,7 +91,7 @@ func (s *Summary) balance(whole *result.Interval) {
 		if !settled && sends(flows[:]) { // the accounts were never closed
 			f.Lost, f.Dropped = 0, 0
 			f.Expected = max(f.Expected, f.Received+f.Corrupt)
-			f.UnderWay = f.Expected - f.Received - f.Corrupt
+			f.InFlight = f.Expected - f.Received - f.Corrupt
 		}
 		s.Total.add(f)
 		if *f != (Flow{QoS: f.QoS}) {
@@ -127,8 +127,8 @@ func (f *Flow) figures() [18]figure {
 	return [...]figure{
 		{"due", &f.Due}, {"skipped", &f.Skipped}, {"unsent", &f.Unsent}, {"sent", &f.Sent}, {"acknowledged", &f.Acked}, {"refused", &f.Refused},
 		{"not accepted", &f.Unaccepted}, {"expected", &f.Expected}, {"received", &f.Received}, {"corrupt", &f.Corrupt}, {"lost", &f.Lost},
-		{"dropped", &f.Dropped}, {"under way", &f.UnderWay}, {"duplicates", &f.Duplicates}, {"copies", &f.Copies}, {"out of order", &f.Reordered},
-		{"not judged", &f.Unjudged}, {"not this run's", &f.Foreign},
+		{"dropped", &f.Dropped}, {"in flight", &f.InFlight}, {"duplicates", &f.Duplicates}, {"copies", &f.Copies}, {"out of order", &f.Reordered},
+		{"not checked", &f.Unchecked}, {"not this run's", &f.Foreign},
 	}
 }
 
@@ -149,8 +149,8 @@ func (s *Summary) check(settled bool) error {
 			}
 		}
 		if sum := f.Received + f.Corrupt + f.missing(); f.Expected != sum && (f.Expected > 0 || sends(s.Flows)) {
-			return fmt.Errorf("QoS %d: expected is %d, and received %d, corrupt %d, lost %d, dropped %d and under way %d are %d together",
-				f.QoS, f.Expected, f.Received, f.Corrupt, f.Lost, f.Dropped, f.UnderWay, sum)
+			return fmt.Errorf("QoS %d: expected is %d, and received %d, corrupt %d, lost %d, dropped %d and in flight %d are %d together",
+				f.QoS, f.Expected, f.Received, f.Corrupt, f.Lost, f.Dropped, f.InFlight, sum)
 		}
 		if !settled {
 			continue
@@ -174,12 +174,12 @@ func (s *Summary) agree() error {
 	for _, f := range s.Flows {
 		lost = lost || f.Lost > 0
 	}
-	known := s.lossUnknown() == nil && s.Total.UnderWay == 0
+	known := s.lossUnknown() == nil && s.Total.InFlight == 0
 	v, err := (&metric{flow: "lost", qos: result.NoQoS}).value(s)
 	switch {
 	case known && (err != nil || (v > 0) != lost):
 		return fmt.Errorf("lost is %d, and the threshold's loss %v", s.Total.Lost, v)
-	case known && lost && s.Total.Unjudged == 0 && !s.Has(Violated):
+	case known && lost && s.Total.Unchecked == 0 && !s.Has(Violated):
 		return fmt.Errorf("lost is %d, and there is no violation", s.Total.Lost)
 	case s.Has(Violated) != (s.ExitCode(nil) == option.ExitLoss):
 		return fmt.Errorf("the verdicts and the exit status %d differ", s.ExitCode(nil))

@@ -26,8 +26,8 @@ const (
 //	[OP.[KIND.]]STAT    a latency: delivery.p99.9, puback.service.p50, connect.max
 //	lag.STAT            how late messages were sent
 //	rate.NAME           offered, sent, acked, expected, delivered, connects; per second
-//	NAME[.qosN]         lost (QoS 1 and 2), dropped (QoS 0), loss (both), under-way, duplicates, reordered,
-//	                    corrupt, unjudged, refused, due, skipped, unsent, sent, acked, expected,
+//	NAME[.qosN]         lost (QoS 1 and 2), dropped (QoS 0), loss (both), in-flight, duplicates, reordered,
+//	                    corrupt, unchecked, refused, due, skipped, unsent, sent, acked, expected,
 //	                    received, copies, unaccepted, foreign: messages of the whole run
 //	errors              all errors, failed connection attempts and lost connections
 //	COUNTER             any other counter by its name, such as skipped or reason.connack.0x87
@@ -65,7 +65,7 @@ const (
 var mainOps = []result.Op{result.Delivery, result.RTT, result.Puback, result.Pubcomp, result.Connect, result.Replay, result.Backlog, result.Will}
 
 var (
-	flowNames = []string{"loss", "lost", "dropped", "under-way", "duplicates", "reordered", "corrupt", "unjudged", "refused", "due", "skipped", "unsent", "sent", "acked", "expected", "received", "copies", "foreign", "unaccepted"}
+	flowNames = []string{"loss", "lost", "dropped", "in-flight", "duplicates", "reordered", "corrupt", "unchecked", "refused", "due", "skipped", "unsent", "sent", "acked", "expected", "received", "copies", "foreign", "unaccepted"}
 	rateNames = []string{"offered", "sent", "acked", "expected", "delivered", "connects"}
 	statNames = []string{"max", "min", "mean", "stddev", "count"}
 )
@@ -259,12 +259,12 @@ func (m *metric) flowValue(s *Summary) (float64, error) {
 		if err := s.lossUnknown(); err != nil {
 			return 0, err
 		}
-		if f.UnderWay > 0 {
-			return 0, fmt.Errorf("%s messages are under way", units.Integer(f.UnderWay))
+		if f.InFlight > 0 {
+			return 0, fmt.Errorf("%s messages are in flight", units.Integer(f.InFlight))
 		}
 	}
 	return float64(map[string]int64{
-		"loss": f.Lost + f.Dropped, "lost": f.Lost, "dropped": f.Dropped, "under-way": f.UnderWay, "due": f.Due, "skipped": f.Skipped, "unsent": f.Unsent, "copies": f.Copies, "duplicates": f.Duplicates, "reordered": f.Reordered, "corrupt": f.Corrupt, "unjudged": f.Unjudged,
+		"loss": f.Lost + f.Dropped, "lost": f.Lost, "dropped": f.Dropped, "in-flight": f.InFlight, "due": f.Due, "skipped": f.Skipped, "unsent": f.Unsent, "copies": f.Copies, "duplicates": f.Duplicates, "reordered": f.Reordered, "corrupt": f.Corrupt, "unchecked": f.Unchecked,
 		"refused": f.Refused, "sent": f.Sent, "acked": f.Acked, "expected": f.Expected, "received": f.Received, "foreign": f.Foreign,
 		"unaccepted": f.Unaccepted,
 	}[m.flow]), nil

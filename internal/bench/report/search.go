@@ -42,10 +42,10 @@ const (
 	StepUndecided StepVerdict = "undecided" // there were too few values for a percentile
 )
 
-// JudgeStep evaluates a run. A load is sustained if it was sent, if its deliveries
+// CheckStep evaluates a run. A load is sustained if it was sent, if its deliveries
 // arrived at the same rate, and if it meets all conditions. err is the error that ended
 // the run early, or nil.
-func JudgeStep(s *Summary, load float64, slo []Condition, err error) Step {
+func CheckStep(s *Summary, load float64, slo []Condition, err error) Step {
 	step := Step{
 		Load: load, Offered: s.Rates.Offered, Sent: s.Rates.Sent, Delivered: s.Rates.Delivered,
 		Why: []string{}, Verdict: StepSustained,

@@ -19,7 +19,7 @@ func stepOf(t *testing.T, slo string, l load, err error) Step {
 	if perr != nil {
 		t.Fatal(perr)
 	}
-	return JudgeStep(Summarize(l.result()), 2, conditions, err)
+	return CheckStep(Summarize(l.result()), 2, conditions, err)
 }
 
 func TestJudgeStep(t *testing.T) {
@@ -73,7 +73,7 @@ func TestLossOfAStepMayNotBeKnown(t *testing.T) {
 	bare := partial.result()
 	bare.Ends, bare.Run.Plan.Header = []result.End{{Complete: true}}, false
 	for name, r := range map[string]*result.Result{"partial": partial.result(), "no header": bare} {
-		step := JudgeStep(Summarize(r), 1, nil, nil)
+		step := CheckStep(Summarize(r), 1, nil, nil)
 		if step.Lost != nil {
 			t.Errorf("%s: %d lost", name, *step.Lost)
 		}
@@ -91,7 +91,7 @@ func TestLossOfAStepMayNotBeKnown(t *testing.T) {
 	}
 	whole := steady()
 	whole.lost = 5
-	if lost := JudgeStep(Summarize(whole.result()), 1, nil, nil).Lost; lost == nil || *lost != 5 {
+	if lost := CheckStep(Summarize(whole.result()), 1, nil, nil).Lost; lost == nil || *lost != 5 {
 		t.Errorf("a whole run has lost 5, and not %v", lost)
 	}
 }
@@ -111,7 +111,7 @@ func TestWhatIsNotSentIsNotSustained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := JudgeStep(Summarize(r), 1, slo, nil)
+	got := CheckStep(Summarize(r), 1, slo, nil)
 	if got.Verdict != StepMissed || len(got.Why) != 1 || !strings.Contains(got.Why[0], "sent of 2,0") {
 		t.Errorf("got %+v", got)
 	}

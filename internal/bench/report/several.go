@@ -12,14 +12,14 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 )
 
-// Judged is a run with the results of its thresholds.
-type Judged struct {
+// Checked is a run with the results of its thresholds.
+type Checked struct {
 	*Summary
 	Checks []Check
 }
 
 // label returns the name of a run among several.
-func (j *Judged) label(n int) string {
+func (j *Checked) label(n int) string {
 	s := "run " + strconv.Itoa(n+1)
 	if j.File != "" {
 		s += ", " + j.File
@@ -28,7 +28,7 @@ func (j *Judged) label(n int) string {
 }
 
 // JSONOf writes the reports of several runs as one document, a list.
-func JSONOf(w io.Writer, runs []Judged) error {
+func JSONOf(w io.Writer, runs []Checked) error {
 	if len(runs) == 1 {
 		return JSON(w, runs[0].Summary, runs[0].Checks)
 	}
@@ -51,7 +51,7 @@ func writeJSON(w io.Writer, v any) error {
 
 // CSVOf writes a row for each interval of several runs, under one heading, with the
 // number of the run, from 1, as the first column.
-func CSVOf(w io.Writer, runs []Judged) error {
+func CSVOf(w io.Writer, runs []Checked) error {
 	if len(runs) == 1 {
 		return CSV(w, runs[0].Summary)
 	}
@@ -74,7 +74,7 @@ type junitSuites struct {
 }
 
 // JUnitOf writes the reports of several runs as one document, each as a test suite.
-func JUnitOf(w io.Writer, runs []Judged) error {
+func JUnitOf(w io.Writer, runs []Checked) error {
 	if len(runs) == 1 {
 		return JUnit(w, runs[0].Summary, runs[0].Checks)
 	}
@@ -107,7 +107,7 @@ func writeXML(w io.Writer, v any) error {
 
 // WorstExit returns the exit status of several runs: the first in the order of
 // precedence that [Summary.ExitCode] documents.
-func WorstExit(runs []Judged) int {
+func WorstExit(runs []Checked) int {
 	worst := 0
 	for _, j := range runs {
 		if code := j.ExitCode(j.Checks); worst == 0 || code != 0 && rank(code) < rank(worst) {
@@ -210,7 +210,7 @@ func (c *Comparison) JUnit(w io.Writer) error {
 }
 
 // onlyOne returns an error for several runs in a format that can hold only one.
-func onlyOne(runs []Judged, name string) error {
+func onlyOne(runs []Checked, name string) error {
 	if len(runs) != 1 {
 		return fmt.Errorf("%s holds one run, and there are %d", name, len(runs))
 	}
@@ -218,7 +218,7 @@ func onlyOne(runs []Judged, name string) error {
 }
 
 // HGRMOf is HGRM for the only run of a list.
-func HGRMOf(w io.Writer, runs []Judged, metric string) error {
+func HGRMOf(w io.Writer, runs []Checked, metric string) error {
 	if err := onlyOne(runs, "hgrm"); err != nil {
 		return err
 	}
@@ -226,7 +226,7 @@ func HGRMOf(w io.Writer, runs []Judged, metric string) error {
 }
 
 // HLogOf is HLog for the only run of a list.
-func HLogOf(w io.Writer, runs []Judged) error {
+func HLogOf(w io.Writer, runs []Checked) error {
 	if err := onlyOne(runs, "hlog"); err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // threeRuns are a good run, one that loses messages, and one that misses its threshold.
-func threeRuns(t *testing.T) []Judged {
+func threeRuns(t *testing.T) []Checked {
 	t.Helper()
 	slo, err := ParseConditions("p99>2ms")
 	if err != nil {
@@ -25,11 +25,11 @@ func threeRuns(t *testing.T) []Judged {
 	lossy, slow := steady(), steady()
 	lossy.lost = 5
 	slow.mean *= 10
-	var runs []Judged
+	var runs []Checked
 	for n, l := range []load{steady(), lossy, slow} {
 		s := Summarize(l.result())
 		s.File = string(rune('a'+n)) + " <&>.mqb"
-		runs = append(runs, Judged{s, CheckFailOn(s, slo)})
+		runs = append(runs, Checked{s, CheckFailOn(s, slo)})
 	}
 	return runs
 }
@@ -38,7 +38,7 @@ func threeRuns(t *testing.T) []Judged {
 // by a reader of that format.
 func TestSeveralRunsAreOneDocument(t *testing.T) {
 	runs := threeRuns(t)
-	write := func(of func(io.Writer, []Judged) error, runs []Judged) []byte {
+	write := func(of func(io.Writer, []Checked) error, runs []Checked) []byte {
 		t.Helper()
 		var b bytes.Buffer
 		if err := of(&b, runs); err != nil {
@@ -120,7 +120,7 @@ func TestTheWorstRunDecides(t *testing.T) {
 		of   []int
 		want int
 	}{{[]int{0}, 0}, {[]int{0, 0}, 0}, {[]int{2, 0}, option.ExitThreshold}, {[]int{0, 2}, option.ExitThreshold}, {[]int{2, 1, 0}, option.ExitLoss}, {[]int{1, 2, 0}, option.ExitLoss}} {
-		var list []Judged
+		var list []Checked
 		for _, n := range c.of {
 			list = append(list, runs[n])
 		}

@@ -299,12 +299,12 @@ func (t *text) flows(s *Summary) {
 	row("corrupt", known, func(f Flow) int64 { return f.Corrupt })
 	row("lost", known, func(f Flow) int64 { return f.Lost })
 	row("dropped", false, func(f Flow) int64 { return f.Dropped })
-	row("under way", false, func(f Flow) int64 { return f.UnderWay })
+	row("in flight", false, func(f Flow) int64 { return f.InFlight })
 	if s.Result.Run.Plan.Header {
 		row("duplicates", known, func(f Flow) int64 { return f.Duplicates })
 		row("copies", false, func(f Flow) int64 { return f.Copies })
 		row("out of order", known, func(f Flow) int64 { return f.Reordered })
-		row("not judged", false, func(f Flow) int64 { return f.Unjudged })
+		row("not checked", false, func(f Flow) int64 { return f.Unchecked })
 	}
 	row("not this run's", false, func(f Flow) int64 { return f.Foreign })
 }

@@ -110,8 +110,8 @@ func (s *Summary) violated() (texts []string) {
 	const when = "run 'mqbench verify' to see when"
 	for _, f := range s.Flows {
 		if s.Result.Run.Plan.Header {
-			// Some of the unjudged ones were not received before.
-			lost := f.Lost - f.Unjudged
+			// Some of the unchecked ones were not received before.
+			lost := f.Lost - f.Unchecked
 			add(lost, f, units.Integer(lost)+" of "+counted(f.Expected, "message")+" lost", "check the broker's queue limits")
 		}
 		if f.QoS != 1 {

@@ -110,12 +110,12 @@ func TestWhatTheProtocolForbids(t *testing.T) {
 	}{
 		{result.Lost, true, [3]bool{true, true, true}}, // at QoS 0 it is called dropped
 		{result.Dropped, true, [3]bool{}},
-		{result.UnderWay, true, [3]bool{}},
+		{result.InFlight, true, [3]bool{}},
 		{result.Duplicates, false, [3]bool{true, false, true}},
 		{result.Copies, false, [3]bool{}},
 		{result.Reordered, false, [3]bool{true, true, true}},
 		{result.Corrupt, true, [3]bool{true, true, true}},
-		{result.Unjudged, false, [3]bool{}},
+		{result.Unchecked, false, [3]bool{}},
 		{result.Foreign, false, [3]bool{}},
 	} {
 		for q, want := range c.want {
@@ -138,11 +138,11 @@ func TestWhatTheProtocolForbids(t *testing.T) {
 func TestLossThatIsNotCertain(t *testing.T) {
 	l := steady()
 	l.seconds, l.rate, l.lost = 3, 100, 2
-	for unjudged, want := range map[int64]bool{0: true, 1: true, 2: false} {
+	for unchecked, want := range map[int64]bool{0: true, 1: true, 2: false} {
 		r := l.result()
-		r.Intervals[5].Count(result.Unjudged, "sub", 1, unjudged)
+		r.Intervals[5].Count(result.Unchecked, "sub", 1, unchecked)
 		if s := Summarize(r); s.Has(Violated) != want {
-			t.Errorf("2 lost, %d not judged: %v", unjudged, s.Verdicts)
+			t.Errorf("2 lost, %d not checked: %v", unchecked, s.Verdicts)
 		}
 	}
 }
@@ -160,7 +160,7 @@ func TestColumnsAddUp(t *testing.T) {
 		{result.Surplus, 1, "QoS 1: expected is 301"},
 		{result.Lost, 1, "received 300, corrupt 0, lost 1"},
 		{result.Lost, -1, "QoS 1: lost is -1"},
-		{result.UnderWay, 1, "under way 1"},
+		{result.InFlight, 1, "in flight 1"},
 		{result.Corrupt, 1, "corrupt 1"},
 		{result.Offered, 1, "QoS 1: due is 301, and sent 300"},
 		{result.Skipped, 1, "not connected 1"},
@@ -230,7 +230,7 @@ func TestWhatCrossesShards(t *testing.T) {
 			i.Count(c.also, "sub", result.NoQoS, 1)
 		}
 		s := Summarize(r)
-		if f := s.Total; s.Err() != nil || f.Lost != c.lost || f.Dropped != c.dropped || f.UnderWay != c.under || s.Has(Violated) != (c.lost > 0) {
+		if f := s.Total; s.Err() != nil || f.Lost != c.lost || f.Dropped != c.dropped || f.InFlight != c.under || s.Has(Violated) != (c.lost > 0) {
 			t.Errorf("%s: %v, %+v, %v", c.name, s.Err(), f, s.Verdicts)
 		}
 	}

@@ -26,7 +26,7 @@ const (
 	Distinct                      // Delivered for the first time; without a header all of Delivered
 	Duplicates                    // received again
 	Reordered                     // received after one with a higher sequence number
-	Unjudged                      // the Checker does not know whether it is a duplicate
+	Unchecked                     // the Checker does not know whether it is a duplicate
 	Untimed                       // no latency recorded: another shard's clock, or no header
 	Corrupt                       // the header's check is wrong
 	Foreign                       // PUBLISH packets received without our header
@@ -47,7 +47,7 @@ const (
 	Surplus                       // Distinct and Corrupt that were not in Expected
 	Lost                          // of Expected at QoS 1 and 2, missing after a drain that ended quiet
 	Dropped                       // the same at QoS 0
-	UnderWay                      // of Expected, missing when the drain was not quiet or the session dead
+	InFlight                      // of Expected, missing when the drain was not quiet or the session dead
 	ExpectedAway                  // of Expected, for subscriptions in any shard; checked after the merge
 	DistinctAway                  // of Distinct, from other shards or by a share over several shards
 	Ignored                       // of Unaccepted, those whose connection lived until a quiet end
@@ -70,9 +70,9 @@ const (
 
 var counterNames = [numCounters]string{
 	"offered", "sent", "sent.bytes", "acked", "refused", "delivered", "delivered.bytes", "distinct", "duplicates", "reordered",
-	"unjudged", "untimed", "corrupt", "foreign", "expected", "attempts", "connects", "failures", "losses",
+	"unchecked", "untimed", "corrupt", "foreign", "expected", "attempts", "connects", "failures", "losses",
 	"subscribes", "unsubscribes", "skipped", "unaccepted", "answered", "arrived", "copies", "unsent", "voided", "surplus", "lost", "dropped",
-	"under-way", "expected.away", "distinct.away", "ignored", "unready", "planned", "sessions.lost", "requests", "unreplied", "wills.due", "wills",
+	"in-flight", "expected.away", "distinct.away", "ignored", "unready", "planned", "sessions.lost", "requests", "unreplied", "wills.due", "wills",
 	"takeovers", "taken-over", "takeovers.unannounced", "returns", "pongs", "restless", "settled",
 }
 
