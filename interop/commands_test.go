@@ -110,9 +110,9 @@ type client interface{ do(command) answer }
 type kind struct {
 	versions []packet.Version
 	schemes  []string // URL schemes, the default first
-	// open makes a client without a connection. The client may call tell from any
+	// open makes a client without a connection. The client may call event from any
 	// goroutine.
-	open func(tell func(event)) client
+	open func(event func(event)) client
 	// cannot maps the claims that the client cannot meet to the reason.
 	cannot map[string]string
 	// habits lists peculiarities of the client that the claims allow for, see has.

@@ -95,8 +95,8 @@ func TestSCRAMAgainstAnotherServer(t *testing.T) {
 					t.Errorf("%q: the server says %v, the client %v; want invalid-proof", wrong, valid, err)
 				}
 			}
-			if valid, err := converse(t, server, method, account{"nobody", "x"}, nil); valid || err == nil {
-				t.Errorf("nobody: the server says %v, the client %v", valid, err)
+			if valid, err := converse(t, server, method, account{"unknown", "x"}, nil); valid || err == nil {
+				t.Errorf("unknown user: the server says %v, the client %v", valid, err)
 			}
 		})
 	}

@@ -60,8 +60,8 @@ func TestSCRAMAgainstAnotherClient(t *testing.T) {
 					t.Errorf("%q: proved %v, valid %v", a, proved, valid)
 				}
 			}
-			if proved, valid := converse(account{"nobody", "x"}); proved || valid {
-				t.Errorf("nobody: proved %v, valid %v", proved, valid)
+			if proved, valid := converse(account{"unknown", "x"}); proved || valid {
+				t.Errorf("unknown user: proved %v, valid %v", proved, valid)
 			}
 		})
 	}

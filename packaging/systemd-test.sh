@@ -33,7 +33,7 @@ await() {
 is() { [ "$(show "$1")" = "$2" ]; }
 gone() { ! is MainPID "$pid"; }
 restarted() { is ActiveState active && [ "$(show MainPID)" != "$pid" ]; }
-told() { journal | grep -qi "$1"; }
+logged() { journal | grep -qi "$1"; }
 recorded() { journal | grep -q "\"payload\": *\"$1\""; }
 publish() { mqpub -L $broker -u writer -P writer -q 1 -t "$unit" -m "$1" --quiet || wrong "mqpub: status $?"; }
 
@@ -52,7 +52,7 @@ dies() {
 	await 30 "a restart after $by" restarted
 	is NRestarts $((restarts + 1)) || wrong "restarts: $(show NRestarts)"
 	await 10 'the message published while the service was down' recorded "after-$restarts"
-	told "$seen" || wrong "the journal does not contain: $seen"
+	logged "$seen" || wrong "the journal does not contain: $seen"
 	say "restarted after $by: $seen"
 }
 
@@ -76,7 +76,7 @@ inside() {
 	systemctl daemon-reload
 
 	systemctl start --no-block $unit
-	await 20 'the first attempt' told refused
+	await 20 'the first attempt' logged refused
 	is ActiveState activating || wrong "without a broker it is $(show ActiveState)"
 	say 'without a broker it is activating'
 	systemctl start broker
@@ -90,13 +90,13 @@ inside() {
 	# The kernel sends SIGSEGV for a memory fault; the process ends as after any panic.
 	dies 'a crash' 'status=6/ABRT' kill -SEGV
 	dies 'a hang' 'Watchdog timeout' kill -STOP
-	told '^goroutine .*:$' || wrong 'no stack trace in the journal'
+	logged '^goroutine .*:$' || wrong 'no stack trace in the journal'
 	say 'the journal has the stack traces of the crash and the hang'
 
 	# The broker refuses the password for five seconds, then accepts it again.
 	users recorder:other writer:writer
 	systemctl restart broker
-	await 30 'a refusal' told 'user name or password'
+	await 30 'a refusal' logged 'user name or password'
 	sleep 5
 	users recorder:secret writer:writer
 	systemctl restart broker

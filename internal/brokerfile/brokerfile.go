@@ -170,7 +170,7 @@ func load(paths []string) (*rules, error) {
 
 func newRules() *rules {
 	return &rules{users: make(map[string][]auth.Keys), hashed: make(map[string]hashed), judged: newVerdicts(),
-		decoy: auth.Keys{Method: "SCRAM-SHA-512", Salt: []byte("nobody"), Iterations: auth.DefaultIterations, StoredKey: make([]byte, 64), ServerKey: make([]byte, 64)}}
+		decoy: auth.Keys{Method: "SCRAM-SHA-512", Salt: []byte("unknown"), Iterations: auth.DefaultIterations, StoredKey: make([]byte, 64), ServerKey: make([]byte, 64)}}
 }
 
 // read adds the content of a file to the rules.

@@ -107,7 +107,7 @@ acl:
 		{"c", "al", "write", "dev/d", false},
 		{"probe", "al", "read", "$SYS/#", true},
 		{"c", "al", "read", "$SYS/#", false},
-		// Names that would be more than a level are nobody's.
+		// A name that would be more than one level matches no topic.
 		{"c", "#", "write", "home/bo/x", false},
 		{"c", "+", "write", "home/bo/x", false},
 		{"c", "bo/x", "write", "home/bo/x/y", false},
@@ -176,7 +176,7 @@ func TestReloadEndsWhatIsNoLongerAllowed(t *testing.T) {
 	if err := f.Apply(&o); err != nil {
 		t.Fatal(err)
 	}
-	// As a certificate does, which CertificateUser asks nobody about.
+	// As with a certificate, for which CertificateUser skips Authenticate.
 	byFile := o.Authenticate
 	o.Authenticate = func(p *packet.Connect, remote net.Addr) packet.ReasonCode {
 		if string(p.Username) == "device" {
@@ -203,7 +203,7 @@ func TestReloadEndsWhatIsNoLongerAllowed(t *testing.T) {
 		}
 		return c
 	}
-	for _, bad := range [][2]string{{"al", "b"}, {"nobody", "a"}, {"", ""}} {
+	for _, bad := range [][2]string{{"al", "b"}, {"unknown", "a"}, {"", ""}} {
 		if c, err := as(bad[0], bad[1], mqtt.Options{}); err == nil {
 			c.Abort()
 			t.Errorf("%q is let in", bad)
@@ -290,9 +290,9 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// Limits are read at the start alone; that a file has others is told, until it has
-// those of the start again.
-func TestAReloadTellsOfLimitsThatWait(t *testing.T) {
+// Limits are read at the start only. A reload reports that the file has others, until it
+// has those of the start again.
+func TestAReloadReportsLimitsThatNeedARestart(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "f")
 	b := broker.New(broker.Options{})

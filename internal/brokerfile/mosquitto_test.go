@@ -72,8 +72,8 @@ func TestMosquittoPasswdsFileIsRead(t *testing.T) {
 	}
 }
 
-// mosquittoACL is in the order in which nobody would write it: what denies first,
-// then what is about a user, then patterns.
+// mosquittoACL is in an unusual order: denials first, then rules for a user, then
+// patterns.
 const mosquittoACL = `
 # rules
 topic read open/#

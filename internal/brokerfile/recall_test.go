@@ -47,7 +47,7 @@ func costly(t *testing.T, password string) string {
 func TestAPasswordIsJudgedOnce(t *testing.T) {
 	t.Parallel()
 	f, o, path := opened(t, "users: {al: "+costly(t, "right")+"}")
-	judge := func(user, password string, want packet.ReasonCode) (took time.Duration) {
+	login := func(user, password string, want packet.ReasonCode) (took time.Duration) {
 		t.Helper()
 		start := time.Now()
 		if got := o.Authenticate(connect(user, password), nil); got != want {
@@ -56,14 +56,14 @@ func TestAPasswordIsJudgedOnce(t *testing.T) {
 		return time.Since(start)
 	}
 	if o.Recall(connect("al", "right"), nil) {
-		t.Error("it is known before it was judged")
+		t.Error("it is known before it was checked")
 	}
 	for _, c := range []struct {
 		password string
 		want     packet.ReasonCode
 	}{{"right", packet.Success}, {"wrong", packet.BadUserNameOrPassword}} {
-		first := judge("al", c.password, c.want)
-		if again := judge("al", c.password, c.want); again > first/4 {
+		first := login("al", c.password, c.want)
+		if again := login("al", c.password, c.want); again > first/4 {
 			t.Errorf("%s: %v at first, %v again", c.password, first, again)
 		}
 	}
@@ -88,8 +88,8 @@ func TestAPasswordIsJudgedOnce(t *testing.T) {
 	if o.Recall(connect("al", "right"), nil) {
 		t.Error("the old password is still known")
 	}
-	judge("al", "right", packet.BadUserNameOrPassword)
-	judge("al", "new", packet.Success)
+	login("al", "right", packet.BadUserNameOrPassword)
+	login("al", "new", packet.Success)
 }
 
 func TestWrongPasswordsTakeBoundedMemory(t *testing.T) {
@@ -112,8 +112,7 @@ func TestWrongPasswordsTakeBoundedMemory(t *testing.T) {
 	}
 }
 
-// The time of a refusal has room for what is judged, and names that there are not
-// cost nothing.
+// A refusal takes as long as a check of a password, and unknown names cost nothing.
 func TestRefusalsHaveTime(t *testing.T) {
 	t.Parallel()
 	_, o, _ := opened(t, "users: {al: "+keysOf(t, "a")+"}")
@@ -126,7 +125,7 @@ func TestRefusalsHaveTime(t *testing.T) {
 	}
 	start := time.Now()
 	for i := range 10_000 {
-		if got := o.Authenticate(connect(fmt.Sprint("nobody", i), "x"), nil); got != packet.BadUserNameOrPassword {
+		if got := o.Authenticate(connect(fmt.Sprint("unknown", i), "x"), nil); got != packet.BadUserNameOrPassword {
 			t.Fatal(got)
 		}
 	}

@@ -167,7 +167,7 @@ func TestSCRAM(t *testing.T) {
 				t.Errorf("%s: %v", m, err)
 			}
 		}
-		for _, bad := range [][2]string{{"user", "pen"}, {"nobody", "pencil"}} {
+		for _, bad := range [][2]string{{"user", "pen"}, {"unknown", "pencil"}} {
 			if _, err := mqtt.Dial(t.Context(), "mqtt://"+addr, as(bad[0], bad[1])); !errors.Is(err, packet.NotAuthorized) {
 				t.Errorf("%s: %q: %v", m, bad, err)
 			}

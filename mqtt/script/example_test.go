@@ -11,7 +11,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
-// What is wrong with a script is told with its place, before it is played.
+// An error in a script is reported with its place before the script is played.
 func ExampleParse() {
 	_, err := script.Parse("hello.yaml", []byte(`
 name: hello

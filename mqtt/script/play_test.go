@@ -77,28 +77,28 @@ func TestExpectations(t *testing.T) {
 			"4:9: a: expect CONNECT: got another\n    client-id: want \"b\", got \"a\"\n    keep-alive: want 5, got 0\n    receive-maximum: want 7, got absent"},
 		{"knows the version of the script", "steps: [{expect: CONNECT}]\n", "10 0d 0004 4d515454 04 02 0000 0001 61", "version: want 5.0, got 3.1.1"},
 		{"takes another version that it names", "steps: [{expect: CONNECT, version: 3.1.1}]\n", "10 0d 0004 4d515454 04 02 0000 0001 61", ""},
-		{"tells another packet", "steps: [{expect: PUBLISH}]\n", "c0 00", "expect PUBLISH: got PINGREQ"},
-		{"tells bytes that are no packet", "steps: [{expect: PUBLISH}]\n", "30 03 0009 74", "expect PUBLISH: got PUBLISH: malformed PUBLISH"},
-		{"tells a type that does not exist", "steps: [{expect: PUBLISH}]\n", "00 00", "got no packet: malformed packet: packet type 0 is reserved [MQTT-2.1.2]: 00 00"},
+		{"reports another packet", "steps: [{expect: PUBLISH}]\n", "c0 00", "expect PUBLISH: got PINGREQ"},
+		{"reports bytes that are no packet", "steps: [{expect: PUBLISH}]\n", "30 03 0009 74", "expect PUBLISH: got PUBLISH: malformed PUBLISH"},
+		{"reports a type that does not exist", "steps: [{expect: PUBLISH}]\n", "00 00", "got no packet: malformed packet: packet type 0 is reserved [MQTT-2.1.2]: 00 00"},
 		{"is not patient for ever", "steps: [{expect: CONNECT, within: 3s}]\n", "", "nothing came within 3s"},
 		{"takes one of several values", "steps: [{expect: PUBLISH, id: [1, 7], topic: [t, u]}]\n", hi, ""},
-		{"tells all of several values", "steps: [{expect: PUBLISH, id: [1, 8]}]\n", hi, "id: want 1 or 8, got 7"},
+		{"reports all of several values", "steps: [{expect: PUBLISH, id: [1, 8]}]\n", hi, "id: want 1 or 8, got 7"},
 		{"compares with a captured value", "steps: [{expect: PUBLISH, id: <p>}, {expect: PUBLISH, id: <p>}]\n", hi + " 32 08 0001 74 0008 00 6869", "id: want 7 <p>, got 8"},
-		{"refuses what nobody expects at the end", "steps: [{expect: CONNECT}]\n", connect5 + hi, "after the last step came PUBLISH q1 id 7 't' (2 bytes)"},
-		{"refuses what nobody expects before a close", "steps: [{expect: CONNECT}, {pause: 1s}, close]\n", connect5 + hi, "close: before it came PUBLISH"},
+		{"refuses an unexpected packet at the end", "steps: [{expect: CONNECT}]\n", connect5 + hi, "after the last step came PUBLISH q1 id 7 't' (2 bytes)"},
+		{"refuses an unexpected packet before a close", "steps: [{expect: CONNECT}, {pause: 1s}, close]\n", connect5 + hi, "close: before it came PUBLISH"},
 		{"finds silence broken", "steps: [{expect: CONNECT}, {silence: 1s}]\n", connect5 + hi, "silence: got PUBLISH"},
 		{"takes any order", "steps: [{any-order: [{expect: PINGREQ}, {expect: PUBLISH, id: 7}]}]\n", hi + "c0 00", ""},
 		{"finds a stranger in any order", "steps: [{any-order: [{expect: PINGREQ}, {expect: PUBLISH, id: 8}]}]\n", hi + "c0 00", "of 2 packets outstanding none is like PUBLISH"},
 		{"misses one in any order", "steps: [{any-order: [{expect: PINGREQ}, {expect: PUBLISH, id: 8}]}]\n", "c0 00", "expect PUBLISH: nothing came within 5s"},
 		{"finds distinct values", "steps: [{expect: PUBLISH, id: <p>}, {expect: PUBLISH, id: <q>}, {expect: PUBLISH, id: <r>}, {distinct: [<p>, <q>, <r>]}]\n",
 			hi + " 32 08 0001 74 0008 00 6869" + " 32 08 0001 74 0009 00 6869", ""},
-		{"tells equal values", "steps: [{expect: PUBLISH, id: <p>}, {expect: PUBLISH, id: <q>}, {expect: PUBLISH, id: <r>}, {distinct: [<p>, <q>, <r>]}]\n",
+		{"reports equal values", "steps: [{expect: PUBLISH, id: <p>}, {expect: PUBLISH, id: <q>}, {expect: PUBLISH, id: <r>}, {distinct: [<p>, <q>, <r>]}]\n",
 			hi + " 32 08 0001 74 0008 00 6869" + hi, "distinct: <p> and <r> are both 7"},
 		{"takes a number for its digits", "steps: [{repeat: 2, steps: [{expect: PUBLISH, payload: <round>}]}]\n", "30 05 0001 74 00 31  30 05 0001 74 00 32", ""},
-		{"tells other digits", "steps: [{repeat: 2, steps: [{expect: PUBLISH, payload: <round>}]}]\n", "30 05 0001 74 00 31  30 05 0001 74 00 31", "payload: want 2 <round>, got \"1\""},
+		{"reports other digits", "steps: [{repeat: 2, steps: [{expect: PUBLISH, payload: <round>}]}]\n", "30 05 0001 74 00 31  30 05 0001 74 00 31", "payload: want 2 <round>, got \"1\""},
 		{"takes bytes", "steps: [{expect-raw: 'c0 00 (a ping)'}]\n", "c0 00", ""},
-		{"tells other bytes", "steps: [{expect-raw: c0 00}]\n", "c0 01 00", "expect-raw: other bytes\n    bytes: want c0 00, got c0 01 00"},
-		{"tells missing bytes", "steps: [{expect-raw: c0 00}]\n", "c0", "bytes: want c0 00, got c0"},
+		{"reports other bytes", "steps: [{expect-raw: c0 00}]\n", "c0 01 00", "expect-raw: other bytes\n    bytes: want c0 00, got c0 01 00"},
+		{"reports missing bytes", "steps: [{expect-raw: c0 00}]\n", "c0", "bytes: want c0 00, got c0"},
 		{"does without an optional packet", "steps: [{expect: PINGREQ, optional: true}, {expect: CONNECT}]\n", connect5, ""},
 		{"does not see the end", "steps: [{expect-close: , within: 1s}]\n", "", "expect-close: nothing came within 1s"},
 		{"repeats", "steps: [{repeat: 2, steps: [{expect: PINGREQ}]}]\n", "c0 00 c0 00", ""},
@@ -123,7 +123,7 @@ func TestExpectations(t *testing.T) {
 	}
 }
 
-// A broker that lets nobody in passes no script, but one about that.
+// A broker that refuses every client passes only the scripts about that.
 func TestAConnackThatRefusesIsExpectedByItsReason(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

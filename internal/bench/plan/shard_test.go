@@ -78,7 +78,7 @@ func TestShardsShareTheWork(t *testing.T) {
 		}
 		for j, s := range seen {
 			if !s {
-				t.Fatalf("nobody sends message %d", j)
+				t.Fatalf("no client sends message %d", j)
 			}
 		}
 		if len(owned) != clients || driven != clients {

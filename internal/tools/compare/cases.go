@@ -136,7 +136,7 @@ var cases = join(
 		"mosquitto_pub -t t -m x -P secret", "mosquitto_pub -t t -m x --cafile {dir}/none"),
 	wrong(propsText, "mosquitto_pub -t t -m x -D publish content-type a -D publish content-type b", "mosquitto_pub -t t -m x -D publish topic-alias 0"),
 	wrong(cause, "mosquitto_pub -h 127.0.0.1 -p {dead} -t t -m x", "mosquitto_sub -h 127.0.0.1 -p {dead} -t t", "mosquitto_rr -h 127.0.0.1 -p {dead} -t t -e r -m x",
-		"mosquitto_pub --unix {dir}/none -t t -m x", "mosquitto_pub -h nobody.invalid -t t -m x", "mosquitto_pub -h 127.0.0.1 -p 0 -t t -m x"),
+		"mosquitto_pub --unix {dir}/none -t t -m x", "mosquitto_pub -h unknown.invalid -t t -m x", "mosquitto_pub -h 127.0.0.1 -p 0 -t t -m x"),
 	wrong("", "mosquitto_pub -t t -m x -i ''", "mosquitto_pub -h 127.0.0.1 -p {dead} -t t -m x --quiet", "mosquitto_sub -h 127.0.0.1 -p {dead} -t t --quiet"),
 
 	// What a publisher sends.
