@@ -51,23 +51,23 @@ func (m *manager) read(ts *testscript.TestScript) string {
 
 // awaitNotification is the command
 //
-//	notified TEXT... | notified -end
+//	notified TEXT... [-end]
 //
 // which waits for as many notifications of a service manager, and checks that each
-// begins with its TEXT. With -end there must be none left.
+// begins with its TEXT. With -end there must be no further one.
 func awaitNotification(ts *testscript.TestScript, args []string) {
 	m := worldOf(ts).manager
 	if m == nil || len(args) == 0 {
-		ts.Fatalf("usage: notified TEXT... | notified -end (after service-manager)")
-	}
-	if args[0] == "-end" { // those that were sent are in front of this one
-		c, err := net.Dial("unixgram", m.path)
-		ts.Check(err)
-		_, err = c.Write([]byte("-end"))
-		ts.Check(err)
-		_ = c.Close()
+		ts.Fatalf("usage: notified TEXT... [-end] (after service-manager)")
 	}
 	for _, want := range args {
+		if want == "-end" { // what was sent before comes before this
+			c, err := net.Dial("unixgram", m.path)
+			ts.Check(err)
+			_, err = c.Write([]byte(want))
+			ts.Check(err)
+			_ = c.Close()
+		}
 		if got := m.read(ts); !strings.HasPrefix(got, want) {
 			ts.Fatalf("the notification is %q, want %q", got, want)
 		}
