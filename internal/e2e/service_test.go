@@ -3,20 +3,17 @@ package e2e
 import (
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/broker"
-	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 )
 
 // manager is the socket of a service manager.
@@ -91,73 +88,6 @@ func (m *manager) until(mark string) (all []string) {
 		all = append(all, text)
 	}
 	return all
-}
-
-func TestASubscriberTellsTheServiceManager(t *testing.T) {
-	t.Parallel()
-	m := newManager(t)
-	subscribed, lost := make(chan struct{}), make(chan struct{})
-	connections := make(chan int, 2)
-	connections <- 1
-	addr := peer(t, func(p *rawPeer, _ []byte) {
-		n := <-connections
-		p.connack()
-		first, body, _ := p.next()
-		if first != 0x82 {
-			t.Errorf("packet %x, want SUBSCRIBE", first)
-			return
-		}
-		if n == 1 {
-			m.mark("SUBSCRIBE")
-		}
-		p.say(0x90, 4, body[0], body[1], 0, 0)
-		if n == 1 {
-			connections <- 2
-			<-lost // and the connection breaks
-			return
-		}
-		close(subscribed)
-		_, _, _ = p.next()
-	})
-	r := startIn(t, m.env(append(slices.Clone(addr), "-t", "t", "-V", "5")), "mqsub")
-	// Ready with the SUBACK, and not before.
-	m.expect("STATUS=connected to "+addr[1]+":"+addr[3], "SUBSCRIBE", "READY=1")
-	close(lost)
-	m.expect("STATUS=")
-	if got := m.until("STATUS=connected to " + addr[1] + ":" + addr[3]); len(got) > 0 {
-		t.Errorf("between the connections came %q", got)
-	}
-	<-subscribed
-	r.cancel(&cli.SignalError{Signal: syscall.SIGTERM})
-	if got := r.wait(); got.code != 143 {
-		t.Errorf("code %d, stderr %q", got.code, got.err)
-	}
-	m.mark("END")
-	if got := m.until("END"); !slices.Equal(got, []string{"STOPPING=1"}) { // and READY=1 once
-		t.Errorf("at the end the service manager is told %q", got)
-	}
-}
-
-func TestARefusedSubscriberIsNeverReady(t *testing.T) {
-	t.Parallel()
-	m := newManager(t)
-	_, addr := brokertest.StartWith(t, broker.Options{Authorize: func(_, _, _ string, _ bool) bool { return false }})
-	got := startIn(t, m.env(append(at(addr), "-t", "t")), "mqsub").wait()
-	m.mark("END")
-	if told := m.until("END"); got.code != 5 || !slices.Equal(told, []string{"STATUS=connected to " + addr}) {
-		t.Errorf("code %d, the service manager is told %q", got.code, told)
-	}
-}
-
-func TestTheFirstConnectIsTold(t *testing.T) {
-	t.Parallel()
-	m := newManager(t)
-	r := startIn(t, m.env([]string{"-h", "127.0.0.1:1", "-t", "t", "--retry", "--quiet"}), "mqsub")
-	if got := m.next(); !strings.HasPrefix(got, "STATUS=cannot connect to 127.0.0.1:1: ") || !strings.Contains(got, "; retrying in ") {
-		t.Errorf("the service manager is told %q", got)
-	}
-	r.cancel(&cli.SignalError{Signal: syscall.SIGTERM})
-	r.wait()
 }
 
 // stuck is a stream that takes nothing until it is freed. It tells when a write
@@ -246,54 +176,5 @@ func TestAPublisherThatWaitsForItsBrokerIsAlive(t *testing.T) {
 	m.until("STOPPING=1")
 	if end := r.wait(); end.code != 0 || got.String() != "one\ntwo\nthree\n" {
 		t.Errorf("code %d, stderr %q; the broker got %q", end.code, end.err, got.String())
-	}
-}
-
-func TestOneMessageIsNoService(t *testing.T) {
-	t.Parallel()
-	h := newHub(t, broker.Options{})
-	h.sub(t, "-t", "ask", "--echo")
-	m := newManager(t)
-	for _, words := range []string{"-t t -m x", "-t t -m x -q 1 --repeat 3", "-t ask -m x --request"} {
-		if got := startIn(t, m.env(append(strings.Fields(words), h.addr...)), "mqpub").wait(); got.code != 0 || got.err != "" {
-			t.Errorf("%s: code %d, %q", words, got.code, got.err)
-		}
-	}
-	m.mark("END")
-	if got := m.until("END"); len(got) > 0 {
-		t.Errorf("the service manager is told %q", got)
-	}
-}
-
-func TestAServiceManagerThatIsGoneIsNoReasonToEnd(t *testing.T) {
-	t.Parallel()
-	need(t)
-	out, code := shell(t, `
-		export NOTIFY_SOCKET=$PWD/gone WATCHDOG_USEC=1000000
-		mqsub -t ask -C 1 --reply-command 'printf "%s %s" "${NOTIFY_SOCKET-none}" "${WATCHDOG_USEC-none}"' 2>log >/dev/null & p=$!
-		until mqpub -t ask -m x --request -W 1 2>/dev/null; do :; done
-		wait $p; echo $?
-		grep -c 'cannot notify the service manager' log`)
-	if want := "none none\n0\n1\n"; out != want || code != 0 {
-		t.Errorf("code %d, %q, want %q", code, out, want)
-	}
-}
-
-// systemd gives a service its credentials by an access control list, whose mask
-// looks like the rights of a group.
-func TestACredentialIsNobodyElses(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	file := filepath.Join(dir, "mqtt")
-	if err := os.WriteFile(file, []byte("secret\n"), 0o440); err != nil {
-		t.Fatal(err)
-	}
-	_, addr := brokertest.StartWith(t, broker.Options{Authenticate: onlyUser("joe")})
-	for credentials, says := range map[string]string{dir: "", dir + "/": "", t.TempDir(): "other users can read it", "": "other users can read it"} {
-		env := cli.Env{Args: append(at(addr), "-t", "t", "-m", "x", "-u", "joe"),
-			Lookup: option.MapEnv(map[string]string{"MQ_PASSWORD_FILE": file, "CREDENTIALS_DIRECTORY": credentials})}
-		if got := startIn(t, env, "mqpub").wait(); got.code != 0 || !strings.Contains(got.err, says) || says == "" && got.err != "" {
-			t.Errorf("credentials in %q: code %d, %q; want %q", credentials, got.code, got.err, says)
-		}
 	}
 }

@@ -57,6 +57,12 @@ func TestScripts(t *testing.T) {
 			"fault":    positive(makeFault),
 			"peer":     positive(startPeer),
 			"signal":   positive(sendSignal),
+
+			"says":            positive(startSaying),
+			"closes-at":       positive(startClosing),
+			"fingerprint":     positive(makeFingerprint),
+			"service-manager": positive(startManager),
+			"notified":        positive(awaitNotification),
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {

@@ -36,6 +36,7 @@ type world struct {
 	brokers map[string]*server // by name; "" is the one that the environment leads to
 	peer    *bytebroker.Broker
 	certs   *certtest.Set
+	manager *manager
 }
 
 type worldKey struct{}
