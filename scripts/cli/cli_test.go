@@ -50,13 +50,15 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"await":    positive(await),
-			"broker":   positive(startBroker),
-			"certs":    positive(makeCertificates),
-			"contains": contains,
-			"fault":    positive(makeFault),
-			"peer":     positive(startPeer),
-			"signal":   positive(sendSignal),
+			"appears":    positive(awaitText),
+			"await":      positive(await),
+			"broker":     positive(startBroker),
+			"certs":      positive(makeCertificates),
+			"contains":   contains,
+			"fault":      positive(makeFault),
+			"peer":       positive(startPeer),
+			"signal":     positive(sendSignal),
+			"transcript": positive(runTranscript),
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -65,6 +67,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		RequireUniqueNames: true,
+		UpdateScripts: os.Getenv("CLI_UPDATE") != "",
 	})
 }
 
