@@ -68,7 +68,7 @@ func shell(ts *testscript.TestScript, command string) string {
 	}
 	text := inLines(ts.ReadFile("stdout"))
 	for line := range strings.Lines(inLines(ts.ReadFile("stderr"))) {
-		text += "2> " + line
+		text += strings.TrimRight("2> "+line, " \n") + "\n"
 	}
 	if exit != nil {
 		text += fmt.Sprintf("[%d]\n", exit.ExitCode())
