@@ -67,7 +67,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		RequireUniqueNames: true,
-		UpdateScripts: os.Getenv("CLI_UPDATE") != "",
+		UpdateScripts:      os.Getenv("CLI_UPDATE") != "",
 	})
 }
 
