@@ -20,7 +20,8 @@ import (
 //
 // which runs the lines of FILE that begin with "$ " in the shell, one after the other,
 // and checks that each is followed by what it prints: standard output, standard error
-// with "2> " before each line, and a status other than 0 as "[2]". In what is expected,
+// with "2> " before each line, and a status other than 0 as "[2]". Empty lines and those
+// that begin with "#" separate commands; they cannot be expected. In what is expected,
 // variables as $ADDR stand for their values.
 func runTranscript(ts *testscript.TestScript, args []string) {
 	if len(args) != 1 {
