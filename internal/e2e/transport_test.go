@@ -96,22 +96,11 @@ func TestEveryWayToTheBroker(t *testing.T) {
 			code int
 			says string
 		}{
-			{[]string{"-L", "ws://" + ws + "/other"}, 3, "broker answered 404 Not Found: MQTT is at /broker"},
-			{[]string{"-L", "ws://" + plain}, 3, "ws://" + plain + "/mqtt: connection "},
 			{[]string{"-h", plain, "--proxy", "socks5h://" + plain}, 3, "does not speak SOCKS 5"},
 			{[]string{"-h", "127.0.0.1:1", "--proxy", "socks5h://" + socks}, 3, "no connection to 127.0.0.1:1: connection refused"},
-			{[]string{"-h", plain, "--proxy", "socks4://" + socks}, 2, "unknown kind of proxy"},
-			{[]string{"-h", plain, "--proxy-command", "false"}, 3, "ended with exit status 1"},
-			{[]string{"-h", plain, "--proxy", "http://x", "--proxy-command", "false"}, 2, "cannot be used together"},
-			{[]string{"-h", plain, "--ws-header", "A: b"}, 2, "--ws-header needs WebSocket"},
-			{[]string{"-h", ws, "--ws", "--ws-header", "secret"}, 2, "--ws-header: invalid value (want NAME: VALUE)"},
-			{[]string{"-h", ws, "--ws", "--ws-header", "Sec-WebSocket-Key: secret"}, 2, "of the handshake itself"},
-			{[]string{"-h", ws, "--ws-path", "a b"}, 2, "percent-encoded"},
-			{[]string{"-L", "ws://" + ws, "--ws"}, 2, "cannot be used together"},
-			{[]string{"--unix", "/x", "--ws"}, 2, "--unix and --ws cannot be used together"},
 		} {
 			r := run(t, "", "mqpub", append([]string{"-t", "t", "-m", "x"}, c.args...)...)
-			if r.code != c.code || !strings.Contains(r.err, c.says) || strings.Count(r.err, "\n") > 2 || strings.Contains(r.err, "secret") {
+			if r.code != c.code || !strings.Contains(r.err, c.says) || strings.Count(r.err, "\n") > 2 {
 				t.Errorf("%q: code %d, stderr %q; want %d and %q", c.args, r.code, r.err, c.code, c.says)
 			}
 		}

@@ -50,19 +50,20 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"await":    positive(await),
-			"broker":   positive(startBroker),
-			"certs":    positive(makeCertificates),
-			"contains": contains,
-			"fault":    positive(makeFault),
-			"peer":     positive(startPeer),
-			"signal":   positive(sendSignal),
-
-			"says":            positive(startSaying),
+			"appears":         positive(awaitText),
+			"await":           positive(await),
+			"broker":          positive(startBroker),
+			"certs":           positive(makeCertificates),
 			"closes-at":       positive(startClosing),
+			"contains":        contains,
+			"fault":           positive(makeFault),
 			"fingerprint":     positive(makeFingerprint),
-			"service-manager": positive(startManager),
 			"notified":        positive(awaitNotification),
+			"peer":            positive(startPeer),
+			"says":            positive(startSaying),
+			"service-manager": positive(startManager),
+			"signal":          positive(sendSignal),
+			"transcript":      positive(runTranscript),
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -79,7 +80,7 @@ func TestScripts(t *testing.T) {
 func TestEveryScriptStatesItsPromise(t *testing.T) {
 	t.Parallel()
 	paths, err := filepath.Glob("*.txtar")
-	if err != nil || len(paths) < 6 {
+	if err != nil || len(paths) < 60 {
 		t.Fatalf("%d scripts, want at least 60 (%v)", len(paths), err)
 	}
 	said := map[string]string{}
