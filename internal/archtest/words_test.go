@@ -21,9 +21,9 @@ var avoided = []struct {
 }{
 	{regexp.MustCompile(`(?i)\btells whether\b`), "reports whether", ""},
 	{regexp.MustCompile(`(?i)\bexclude each other\b`), "cannot be used together", ""},
-	{regexp.MustCompile(`(?i)\bgo(es)? with\b`), "needs, or what it is", ""},
+	{regexp.MustCompile(`(?i)\bgoes with\b`), "needs, or what it is", ""},
 	{regexp.MustCompile(`(?i)\bunless given\b`), "(default X)", ""},
-	{regexp.MustCompile(`\b1 messages\b`), "1 message: units.Count", ""},
+	{regexp.MustCompile(`\b1 messages\b`), "1 message: units.Count", "QoS 1 messages"},
 	{regexp.MustCompile(`(?i)\b(no|some)body\b`), "the user, other users, or the passive", ""},
 	{regexp.MustCompile(`(?i)\bwhoever\b`), "the user, any", ""},
 	{regexp.MustCompile(`(?i)\b(told|tells?)\b`), "report, print, log, return", "apart"},

@@ -37,7 +37,7 @@ type Options struct {
 	Header result.Shard // except Shard, Epoch and Engine
 	Out    io.Writer    // receives the result file; may be nil
 
-	// Tell, if not nil, is called for each event: phases, errors, faults. Status, if
+	// OnNote, if not nil, is called for each event: phases, errors, faults. Status, if
 	// not nil, is called with each interval when it is over. Neither is called by two
 	// goroutines at once, but the goroutine varies and is not the one of Run. OnNote and
 	// Status may be called at the same time.

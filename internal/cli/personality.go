@@ -121,16 +121,16 @@ func (t *Tool) personality(env *Env) (p *Personality, name string) {
 }
 
 // runAs runs a tool that imitates another program.
-func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string) int {
+func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string) (code int, signaled bool) {
 	env.streams()
 	c := &CommandLine{Name: name, Args: env.Args, Env: &env, Table: option.Table(tool.Bit)}
 	if page := p.Read(c); page != nil {
 		env.CatchNow()
 		_, _ = io.WriteString(env.Stderr, page.Err)
 		if _, err := io.WriteString(env.Stdout, page.Out); err != nil {
-			return 1
+			return 1, false
 		}
-		return page.Code
+		return page.Code, false
 	}
 	if c.RetainedReplies {
 		own := *p
@@ -154,12 +154,13 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 			if err = inv.page(option.ShowConfig(inv.Values, c.Table, nil, nil)); needsLine(ctx, err) {
 				inv.problem(err, "")
 			}
-			return CodeOf(ctx, err)
+			return CodeOf(ctx, err), false
 		}
 		inv.endInTime(ctx)
 		err = inv.run(ctx)
 	}
-	line, code := p.Verdict(inv, err, CodeOf(ctx, err))
+	own := CodeOf(ctx, err)
+	line, code := p.Verdict(inv, err, own)
 	_, wrong := errors.AsType[*option.UsageError](err)
 	switch {
 	case !needsLine(ctx, err) || c.Quiet && !wrong:
@@ -174,7 +175,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 	default:
 		inv.problem(err, "")
 	}
-	return code
+	return code, code == own && code > option.Signaled
 }
 
 // secretsOnly allows the password to come from the environment, if there is a user name and

@@ -196,10 +196,10 @@ func (e *Env) Hurry() <-chan struct{} {
 	return e.signals.hurry
 }
 
-// dieBy ends the process as code, the result of Run, says: by the signal, if it is the code
-// of one, so that a shell's loop ends at Ctrl-C and a service manager sees what happened.
-// If the signal does not end the process, as for the first process of a PID namespace, or
-// if the system has no signals, code is the exit status.
+// dieBy ends the process by the signal that code is the exit code of, if there is one, so
+// that a shell's loop ends at Ctrl-C and a service manager sees what happened. If the signal
+// does not end the process, as for the first process of a PID namespace, or if the system
+// has no signals, code is the exit status.
 func dieBy(code int) int {
 	if code > option.Signaled {
 		die(syscall.Signal(code - option.Signaled))

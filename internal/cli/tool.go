@@ -130,16 +130,32 @@ func Main(tool Tool) int {
 			time.Local = l
 		}
 	}
-	return dieBy(Run(env.signals.ctx, env, tool))
+	code, signaled := run(env.signals.ctx, env, tool)
+	if signaled {
+		return dieBy(code)
+	}
+	return code
 }
 
 // Run runs a tool and returns its exit code. It uses nothing of the process except what env
 // holds.
 func Run(ctx context.Context, env Env, tool Tool) int {
+	code, _ := run(ctx, env, tool)
+	return code
+}
+
+// run is Run, and reports whether the code is that of a signal: in place of another program
+// it may be a reason code of MQTT 5, which has the same numbers.
+func run(ctx context.Context, env Env, tool Tool) (code int, signaled bool) {
 	defer env.catchLater().Stop()
 	if p, name := tool.personality(&env); p != nil {
 		return runAs(ctx, env, tool, p, name)
 	}
+	code = runNatively(ctx, env, tool)
+	return code, code > option.Signaled
+}
+
+func runNatively(ctx context.Context, env Env, tool Tool) int {
 	env.streams()
 	tool.describe()
 	inv := &Invocation{Env: env, Tool: &tool, Talk: NewTalk(env.Stderr, tool.Name, false, false, UseColor("auto", env.Lookup, env.StderrIsTerminal))}

@@ -10,7 +10,7 @@ import (
 )
 
 // TestExchangeOverAedes has the tools exchange messages over a broker of 3.1
-// and 3.1.1 only: unless they are told, they try 5.0 first.
+// and 3.1.1 only: without -V the tools try 5.0 first.
 func TestExchangeOverAedes(t *testing.T) {
 	t.Parallel()
 	node := program(t, "node")
@@ -44,7 +44,7 @@ func TestExchangeOverAedes(t *testing.T) {
 	for _, a := range []attempt{
 		{"5.0", append(way{"-V", "5"}, tcp...), 4, "not supported (0x84)"},
 		{"wrong password", way{"-h", "127.0.0.1", "-p", plain, "-u", "joe", "-P", "hunter22"}, 4, "user name or password"},
-		{"nobody", way{"-h", "127.0.0.1", "-p", plain, "-V", "311"}, 4, "user name or password"},
+		{"no user name", way{"-h", "127.0.0.1", "-p", plain, "-V", "311"}, 4, "user name or password"},
 		{"path", way{"-L", "ws://127.0.0.1:" + ws + "/other"}, 3, "broker answered 400 Bad Request"},
 		{"another authority", append(way{"-h", "localhost", "-p", secure, "--cafile", certs.OtherCA.CertFile}, joe...), 3, "certificate signed by unknown CA"},
 	} {

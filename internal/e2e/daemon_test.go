@@ -35,9 +35,9 @@ func program(t *testing.T, name string) string {
 }
 
 // freePort reserves a port of 127.0.0.1 for a program: a socket is bound to it
-// until the test ends, so the system gives it to nobody who asks for any port,
-// and nobody answers on it until the program does. Linux lets the program
-// listen all the same, as servers set SO_REUSEADDR; elsewhere the port is only
+// until the test ends, so the system gives it to no program that asks for any port,
+// and none answers on it until the program does. Linux still lets the program
+// listen, as servers set SO_REUSEADDR; elsewhere the port is only
 // known to have been free.
 func freePort(t *testing.T) string {
 	t.Helper()
@@ -179,7 +179,7 @@ func TestDaemonsAreStartedAndStopped(t *testing.T) {
 	for port := range ports {
 		if nc, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
 			_ = nc.Close()
-			t.Errorf("somebody answers on port %s", port)
+			t.Errorf("another program answers on port %s", port)
 		}
 	}
 	c := exec.Command(program(t, "sh"), "-c", "echo up; exec sleep 1000")

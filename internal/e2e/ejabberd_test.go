@@ -78,7 +78,7 @@ func TestExchangeOverEjabberd(t *testing.T) {
 		{"3.1", at(e.plain, append(joe, "-V", "31")...), 4, "not supported (0x84)"},
 		{"wrong password", at(e.plain, "-u", "joe@localhost", "-P", "hunter22"), 4, "not authorized"},
 		{"wrong password, 3.1.1", at(e.plain, "-u", "joe@localhost", "-P", "hunter22", "-V", "311"), 4, "check --username and --password-file"},
-		{"nobody", at(e.plain), 4, "not authorized"},
+		{"no user name", at(e.plain), 4, "not authorized"},
 		{"wrong password, ws", way{"-L", "ws://joe%40localhost:hunter22@127.0.0.1:" + e.http + "/broker"}, 4, "not authorized"},
 		{"path of ws", way{"-L", "ws://127.0.0.1:" + e.http + "/mqtt"}, 3, "/mqtt: broker answered 404 Not Found"},
 		{"path of wss", append(way{"-L", "wss://127.0.0.1:" + e.https + "/other"}, ca...), 3, "check --ws-path; many brokers use /mqtt"},

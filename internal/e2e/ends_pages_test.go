@@ -27,7 +27,7 @@ func paged(tool string, status int) []end {
 
 // pages are the rows of what all tools do: pages, and contexts.
 func pages() (all []row) {
-	anew := func(ends []end) []end { // nobody misses a page that can be had again
+	again := func(ends []end) []end { // no data is lost with a page
 		i := slices.IndexFunc(ends, func(e end) bool { return e.name == "stdout closed" })
 		ends[i].status, ends[i].says = 0, nil
 		return ends
@@ -43,7 +43,7 @@ func pages() (all []row) {
 			{name: "bad input", words: "--config missing", status: 2, says: told(tool, `--config: cannot read "missing": no such file`, "*")},
 		}
 		for _, word := range []string{"--help", "--version", "--completion bash"} {
-			all = append(all, row{command: tool + " " + word, ends: append(anew(paged(tool, status)), end{name: "success"}), without: []omission{offline, untimed, fixed, instant}})
+			all = append(all, row{command: tool + " " + word, ends: append(again(paged(tool, status)), end{name: "success"}), without: []omission{offline, untimed, fixed, instant}})
 		}
 		all = append(all, row{command: tool + " --show-config", ends: slices.Concat(signals(end{words: "--config fifo.yaml"}, nothing), paged(tool, status), config), without: []omission{offline, untimed}})
 		if tool == "mqbench" { // it knows no contexts, and its broker is for itself

@@ -37,7 +37,7 @@ func publishers() []row {
 	nothingDue := end{name: "SIGTERM, nothing due", words: "-d -k 1", signals: one(syscall.SIGTERM), started: "received PINGRESP", status: 143}
 	single := func(command string, more ...end) row { // IN is a file
 		const open = "message not acknowledged: it may have arrived"
-		// What is told shows that signals are caught.
+		// The log lines show that signals are caught.
 		return row{command: command, stdin: "x", input: "line", ends: slices.Concat(
 			signals(end{server: server{mute: true}, words: "-d --drain-timeout 0"}, func(what string) []string { return told("mqpub", what+": "+open) }), reached, secret("mqpub"), []end{
 				slow("mqpub"),

@@ -28,11 +28,11 @@ import (
 // A server is what a command meets. The zero server does all that it is asked for,
 // and knows no message.
 type server struct {
-	away   bool   // nobody listens there
+	away   bool   // no server listens there
 	drops  string // numbers of the connections that it resets behind CONNACK: "1", "2+", "1+"
 	refuse string // of those that it refuses
 	cut    string // of those that it resets at the first SUBSCRIBE or PUBLISH
-	last   int    // the connection after which nobody listens any more; 0: none
+	last   int    // the connection after which the server stops listening; 0: none
 	nth    int    // the connection by which it is reached; 0 is the first
 	mute   bool   // it acknowledges no message
 	denies bool   // it refuses each subscription and each message
@@ -212,7 +212,7 @@ func (e *end) kind() (kind string) {
 	return kind
 }
 
-// fifo is the input that nobody writes to. Every word that begins so means it.
+// fifo is an input without a writer. Every word that begins so means it.
 const fifo = "fifo.yaml"
 
 // command is one run of a command.
@@ -262,7 +262,7 @@ func (e *end) run(t *testing.T, r *row, bin string, files map[string][]byte) (st
 	switch {
 	case e.started != "":
 		c.up = append(c.up, func() bool { return strings.Contains(c.err.String()+c.out.String(), e.started) })
-	case strings.Contains(e.words, "--out "+fifo): // which nobody reads
+	case strings.Contains(e.words, "--out "+fifo): // a pipe without a reader
 		c.up = append(c.up, c.waits(unix.SYS_OPENAT, unix.AT_FDCWD))
 	case slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, "fifo") }):
 		c.up = append(c.up, opened)
@@ -398,7 +398,7 @@ func (c *command) send(signals []any) {
 }
 
 // pipes opens the streams. Standard output is read unless e.stdout says what it is:
-// "stalled", a pipe that nobody reads, and that has to be full before the signals;
+// "stalled", a pipe that is not read, and that has to be full before the signals;
 // "full", one that is full already, and the command has to wait for it; "gone", one
 // whose reader is; "terminal".
 func (c *command) pipes(t *testing.T, e *end, stdin string) {
@@ -459,7 +459,7 @@ func (c *command) pipe(t *testing.T, polled bool) [2]*os.File {
 	return [2]*os.File{os.NewFile(uintptr(fds[0]), "pipe"), os.NewFile(uintptr(fds[1]), "pipe")}
 }
 
-// fifo makes the input that nobody writes to, and tells when it is read.
+// fifo makes an input without a writer; the function reports whether it is being read.
 func (c *command) fifo(t *testing.T) (read func() bool) {
 	t.Helper()
 	path := filepath.Join(c.Dir, fifo)
@@ -479,8 +479,8 @@ func (c *command) fifo(t *testing.T) (read func() bool) {
 	}
 }
 
-// waits tells when a thread of the command waits in a system call on a descriptor; at
-// once, where nobody may know.
+// waits reports whether a thread of the command waits in a system call on a descriptor; at
+// once, where that cannot be known.
 func (c *command) waits(call, fd int) func() bool {
 	want := fmt.Sprintf("%d 0x%x ", call, uint64(fd))
 	return func() bool {

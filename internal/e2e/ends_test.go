@@ -82,7 +82,7 @@ func TestEveryCommandHasItsEnds(t *testing.T) {
 // table is the table of ends.
 func table() []row { return slices.Concat(subscribers(), publishers(), pages(), loads(), results()) }
 
-// Whoever adds a command says how it ends.
+// Every command of the tools has a row.
 func TestNoCommandIsMissingInTheTableOfEnds(t *testing.T) {
 	t.Parallel()
 	all := table()

@@ -62,7 +62,7 @@ func exchange(t *testing.T, w way, version string, most limits) {
 	t.Parallel()
 	w = append(slices.Clone(w), "-V", version, "--connect-timeout", fmt.Sprint(patience))
 	if version == "auto" {
-		w = append(w, "--quiet") // that a broker closes connections of MQTT 5 is told
+		w = append(w, "--quiet") // else a broker that closes connections of MQTT 5 is reported
 	}
 	most.qos = cmp.Or(most.qos, 2)
 	for name, f := range map[string]func(t *testing.T, w way, topic string){
@@ -176,7 +176,7 @@ func exchangeSession(t *testing.T, w way, topic string, most limits) {
 	}
 	next("nothing comes twice")
 	ok(t, "", "mqsub", append(session, "-E")...)
-	w.pub(t, "", "-t", topic, "-q", "1", "-m", "for nobody")
+	w.pub(t, "", "-t", topic, "-q", "1", "-m", "without subscribers")
 	next("a new session")
 	ok(t, "", "mqsub", append(session, "-E")...)
 }
@@ -230,7 +230,7 @@ func exchangeLarge(t *testing.T, w way, topic string, size int) {
 	large := strings.Repeat("0123456789abcde\x00", size/16)
 	watch := w.follow(t, "-t", topic, "-q", "1", "-C", "1", "-N")
 	// Mosquitto 2.0 resets a TLS connection in the middle of a large message at times, one
-	// time in some twenty: mqpub tells that, and here it is sent again.
+	// time in some twenty: mqpub reports that, and here it is sent again.
 	var r result
 	for range 4 {
 		r = run(t, large, "mqpub", w.with("-t", topic, "-q", "1", "-s")...)

@@ -69,7 +69,7 @@ func (a attempt) check(t *testing.T, topic string) {
 }
 
 // TestMosquittoCertificates meets every fault of certificates, on both sides,
-// as OpenSSL tells of them in TLS 1.3 and 1.2.
+// as OpenSSL reports them in TLS 1.3 and 1.2.
 func TestMosquittoCertificates(t *testing.T) {
 	t.Parallel()
 	certs := certtest.New(t)
@@ -156,8 +156,8 @@ func TestMosquittoUsers(t *testing.T) {
 			{"right, in the URL", way{"-L", "mqtt://joe:hunter2@127.0.0.1:" + private}, 0, ""},
 			{"wrong", append(way{"-u", "joe", "-P", "hunter22"}, to...), 4, "mq"},
 			{"missing", append(way{"-u", "joe"}, to...), 4, "check --username and --password-file"},
-			{"somebody else's", append(way{"-u", "eve", "-P", "hunter2"}, to...), 4, "check --username and --password-file"},
-			{"nobody's", to, 4, "not authorized"},
+			{"another user's", append(way{"-u", "eve", "-P", "hunter2"}, to...), 4, "check --username and --password-file"},
+			{"no user name", to, 4, "not authorized"},
 			{"a certificate's", cert, 0, ""},
 		} {
 			t.Run(a.name+" v"+version, func(t *testing.T) {
@@ -204,7 +204,7 @@ func TestMosquittoUsers(t *testing.T) {
 	}
 }
 
-// TestMosquittoDeniesSubscriptions has the plugin that does so; our mqpub tells
+// TestMosquittoDeniesSubscriptions has the plugin that does so; our mqpub reports
 // it of a user, by a request that works without MQTT 5.
 func TestMosquittoDeniesSubscriptions(t *testing.T) {
 	t.Parallel()

@@ -28,7 +28,7 @@ type foreign struct {
 	out, err buffer
 }
 
-// clients tells where Debian's clients are, or skips the test.
+// clients returns the paths of Debian's clients, or skips the test.
 func clients(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"mosquitto_pub", "mosquitto_sub", "mosquitto_rr"} {

@@ -62,7 +62,7 @@ func TestExchangeOverNATS(t *testing.T) {
 			{"3.1", append(way{"-V", "31"}, tcp...), 3, "closed the connection before CONNACK"},
 			{"wrong password", way{"-h", "127.0.0.1", "-p", n.plain, "-u", "joe", "-P", "hunter22"}, 4, "not authorized"},
 			{"wrong password, ws", way{"-L", "ws://joe:hunter22@127.0.0.1:" + n.ws + "/mqtt"}, 4, "not authorized"},
-			{"nobody", way{"-h", "127.0.0.1", "-p", n.plain}, 4, "not authorized"},
+			{"no user name", way{"-h", "127.0.0.1", "-p", n.plain}, 4, "not authorized"},
 			{"path", way{"-L", "ws://127.0.0.1:" + n.ws + "/other"}, 3, "/other"},
 		} {
 			t.Run(a.name, func(t *testing.T) {

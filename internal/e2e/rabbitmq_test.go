@@ -81,7 +81,7 @@ func TestExchangeOverRabbitMQ(t *testing.T) {
 			{"5.0, ws", append(way{"-V", "5"}, ws...), 3, "closed by the peer with status 1011"},
 			{"wrong password", way{"-h", "127.0.0.1", "-p", r.plain, "-u", "joe", "-P", "hunter22"}, 4, "user name or password"},
 			{"wrong password, ws", way{"-L", "ws://joe:hunter22@127.0.0.1:" + r.ws + "/mqtt"}, 3, "unauthenticated"},
-			{"nobody", way{"-h", "127.0.0.1", "-p", r.plain}, 4, "user name or password"},
+			{"no user name", way{"-h", "127.0.0.1", "-p", r.plain}, 4, "user name or password"},
 			{"path", way{"-L", "ws://127.0.0.1:" + r.ws + "/other"}, 3, "broker answered 404 Not Found"},
 		} {
 			t.Run(a.name, func(t *testing.T) {
@@ -112,7 +112,7 @@ func TestExchangeOverRabbitMQ(t *testing.T) {
 
 // deniedByClosing is about a broker whose only answer to what is not allowed,
 // topics below secret/, is to end the connection. The denied message or filter is
-// told from a bad link, what is allowed goes on, and all of it ends.
+// distinguished from a bad link, allowed messages go on, and the run ends.
 func deniedByClosing(t *testing.T, w way) {
 	topic := strings.ReplaceAll(t.Name(), " ", "_")
 	got := run(t, "", "mqsub", w.with("-t", "secret/x", "-q", "1", "--reconnect-delay", "0.2")...)

@@ -63,7 +63,7 @@ func (m *manager) expect(words ...string) {
 	m.t.Helper()
 	for _, want := range words {
 		if got := m.next(); !strings.HasPrefix(got, want) {
-			m.t.Fatalf("the service manager is told %q, want %q", got, want)
+			m.t.Fatalf("the service manager got %q, want %q", got, want)
 		}
 	}
 }
@@ -90,7 +90,7 @@ func (m *manager) until(mark string) (all []string) {
 	return all
 }
 
-// stuck is a stream that takes nothing until it is freed. It tells when a write
+// stuck is a stream that takes nothing until it is freed. It reports when a write
 // begins.
 type stuck struct {
 	begun func()
@@ -128,7 +128,7 @@ func TestTheWatchdogSeesAnOutputThatHangs(t *testing.T) {
 	r.cancel(nil)
 	m.mark("LATER")
 	if got := m.until("LATER"); len(got) > 0 {
-		t.Errorf("while the output hangs the service manager is told %q", got)
+		t.Errorf("while the output hangs the service manager got %q", got)
 	}
 	close(out.free)
 	m.expect("WATCHDOG=1")
