@@ -51,8 +51,11 @@ func Start(t testing.TB, conns ...[]Step) *Broker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { ln.Close() })
 	b := &Broker{t: t, ln: ln, patience: 20 * time.Second, done: make(chan struct{}), wrong: make(chan struct{})}
+	t.Cleanup(func() {
+		_ = ln.Close()
+		<-b.done // it fails the test, which must not have ended
+	})
 	_, b.Port, _ = net.SplitHostPort(ln.Addr().String())
 	go b.serve(conns)
 	return b

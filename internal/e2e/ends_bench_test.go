@@ -113,7 +113,7 @@ func loads() []row {
 		})},
 		{command: "mqbench play IN --listen 127.0.0.1:0", input: file, ends: slices.Concat(signals(end{started: "listening on"}, anything), []end{
 			{name: "stdout closed", script: `exec "$@" >&-`, status: 1, says: told("mqbench", closedOutput, discard)},
-			{name: "bad input, no script", input: "missing", status: 2, says: told("mqbench", `script cannot read "missing": no such file`, "*")},
+			{name: "bad input, no script", input: "missing", status: 2, says: told("mqbench", `cannot read "missing": no such file`, "*")},
 			{name: "bad input, another script", input: "play.yaml", status: 2, says: told("mqbench", "*", "*")},
 			{name: "SIGTERM, no script", input: fifo, signals: one(syscall.SIGTERM), status: 143},
 		}), without: []omission{offline, untimed, {"a client has to come", []string{"success"}}, {"it writes as with --connect", []string{"disk full", "reader gone", "reader stalled"}}}},
@@ -123,7 +123,7 @@ func loads() []row {
 			{name: "disk full", script: `exec "$@" >/dev/full`, status: 1, says: told("mqbench", fullDisk)},
 			{name: "reader gone", stdout: "gone", status: 141},
 			{name: "reader stalled", stdout: "full", signals: one(syscall.SIGTERM), status: 143, says: blocked},
-			{name: "bad input, no script", input: "missing", status: 2, says: told("mqbench", `script cannot read "missing": no such file`, "*")},
+			{name: "bad input, no script", input: "missing", status: 2, says: told("mqbench", `cannot read "missing": no such file`, "*")},
 			{name: "SIGTERM, no script", input: fifo, signals: one(syscall.SIGTERM), status: 143},
 			{name: "broker away", server: server{away: true}, status: 1},
 			{name: "refused", server: server{refuse: "1+"}, status: 1},

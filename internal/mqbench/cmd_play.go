@@ -34,7 +34,7 @@ func play(ctx context.Context, inv *cli.Invocation) error {
 		if scripts[i], err = script.Read(path); err != nil {
 			var sys *fs.PathError
 			if errors.As(err, &sys) {
-				return option.Usagef("script %v", err)
+				return option.Usagef("%v", err)
 			}
 			u := option.Usagef("%v", err)
 			if cli.HintOf(u) == "" {
