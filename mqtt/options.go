@@ -124,7 +124,7 @@ type Options struct {
 	Trace func(sent bool, f packet.Frame, v packet.Version)
 }
 
-// NoKeepAlive, as Options.KeepAlive, disables PINGREQs.
+// NoKeepAlive is a value of Options.KeepAlive that disables PINGREQs.
 const NoKeepAlive time.Duration = -1
 
 // defaults replaces zero values by the defaults.

@@ -261,7 +261,7 @@ func readRule(f *yamlfile.File, n *yamlfile.Node) (x rule, err error) {
 	return x, x.schema(f).Read(f, n, "rule")
 }
 
-func (x *rule) schema(f *yamlfile.File) yamlfile.Schema {
+func (r *rule) schema(f *yamlfile.File) yamlfile.Schema {
 	name := func(key string, p **string, doc string) yamlfile.Field {
 		return yamlfile.Var(key, "NAME", p, func(n *yamlfile.Node) (*string, error) {
 			text, err := f.Text(n, key)
@@ -269,9 +269,9 @@ func (x *rule) schema(f *yamlfile.File) yamlfile.Schema {
 		}, doc)
 	}
 	return yamlfile.Schema{
-		name("user", &x.user, "user that the rule is about (default: every client)"),
-		name("client", &x.client, "client ID that the rule is about (default: every client)"),
-		yamlfile.Var("topic", "FILTER", &x.filter, func(n *yamlfile.Node) (string, error) {
+		name("user", &r.user, "user that the rule is about (default: every client)"),
+		name("client", &r.client, "client ID that the rule is about (default: every client)"),
+		yamlfile.Var("topic", "FILTER", &r.filter, func(n *yamlfile.Node) (string, error) {
 			text, err := f.Text(n, "topic")
 			plain := strings.NewReplacer("%u", "u", "%c", "c").Replace(text)
 			if _, _, shared := topic.ParseShare(plain); err == nil && (shared || topic.ValidateFilter(plain) != nil) {
@@ -279,7 +279,7 @@ func (x *rule) schema(f *yamlfile.File) yamlfile.Schema {
 			}
 			return text, err
 		}, "topics that the rule is about; %u is the user name, %c the client ID").Needed(),
-		yamlfile.Var("access", strings.Join(accessWords, "|"), &x.access, func(n *yamlfile.Node) (access, error) {
+		yamlfile.Var("access", strings.Join(accessWords, "|"), &r.access, func(n *yamlfile.Node) (access, error) {
 			i, err := f.Word(n, "access", accessWords...)
 			return accesses[accessWords[i]], err
 		}, "what the rule allows").Needed(),

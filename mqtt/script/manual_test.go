@@ -128,7 +128,7 @@ func TestTheManualHasTheGrammar(t *testing.T) {
 		{"STEPS", steps},
 		{"STEPS/Beside a step", words(t, "parse.go", "rest")},
 		{"FAULTS", append(words(t, "parse.go", "fault"), reading.disturbances(&fault{}).Keys()...)},
-		{"FIELDS/Texts", words(t, "fields.go", "text")},
+		{"FIELDS/Texts", words(t, "parsefields.go", "text")},
 		{"ACTIONS", acting},
 		{"NEEDS", reading.settings(&Needs{}).Keys()},
 	} {

@@ -1,7 +1,6 @@
 package script
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -76,8 +75,8 @@ func (p *parser) known(n *yamlfile.Node, keys ...string) error {
 func (p *parser) want(n *yamlfile.Node, name, want string) error { return p.file.Want(n, name, want) }
 
 // invalid returns the error of a value that is not valid.
-func (p *parser) invalid(n *yamlfile.Node, name, want string, args ...any) error {
-	return p.file.Invalid(n, name, "value", fmt.Sprintf("want "+want, args...))
+func (p *parser) invalid(n *yamlfile.Node, name, want string) error {
+	return p.file.Invalid(n, name, "value", "want "+want)
 }
 
 // word reads a text that is not empty.
