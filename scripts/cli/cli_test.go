@@ -40,6 +40,11 @@ func TestMain(m *testing.M) {
 
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	if race {
+		// A thousand starts of programs that take a second each. The tests of package e2e
+		// run the tools within the test, under the race detector.
+		t.Skip("the scripts run without the race detector")
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: ".",
 		Setup: func(env *testscript.Env) error {
