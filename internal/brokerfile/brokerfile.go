@@ -179,10 +179,7 @@ func (r *rules) read(path string) error {
 	if err != nil {
 		return err
 	}
-	text, err := textfile.Trim(data)
-	if err != nil {
-		text = nil // Parse returns the error
-	}
+	text, _ := textfile.Trim(data) // nil if it is UTF-16, which Parse reports
 	switch kindOf(text) {
 	case passwordFile:
 		return r.readPasswords(path, text)

@@ -120,8 +120,8 @@ func (t *Tool) personality(env *Env) (p *Personality, name string) {
 	return nil, ""
 }
 
-// runAs runs a tool that imitates another program.
-func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string) (code int, signaled bool) {
+// runAs runs a tool that imitates another program. own is as for run.
+func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string) (code int, own bool) {
 	env.streams()
 	c := &CommandLine{Name: name, Args: env.Args, Env: &env, Table: option.Table(tool.Bit)}
 	if page := p.Read(c); page != nil {
@@ -154,13 +154,13 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 			if err = inv.page(option.ShowConfig(inv.Values, c.Table, nil, nil)); needsLine(ctx, err) {
 				inv.problem(err, "")
 			}
-			return CodeOf(ctx, err), false
+			return CodeOf(ctx, err), true
 		}
 		inv.endInTime(ctx)
 		err = inv.run(ctx)
 	}
-	own := CodeOf(ctx, err)
-	line, code := p.Verdict(inv, err, own)
+	native := CodeOf(ctx, err)
+	line, code := p.Verdict(inv, err, native)
 	_, wrong := errors.AsType[*option.UsageError](err)
 	switch {
 	case !needsLine(ctx, err) || c.Quiet && !wrong:
@@ -175,7 +175,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 	default:
 		inv.problem(err, "")
 	}
-	return code, code == own && code > option.Signaled
+	return code, code == native
 }
 
 // secretsOnly allows the password to come from the environment, if there is a user name and

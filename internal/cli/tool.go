@@ -130,8 +130,8 @@ func Main(tool Tool) int {
 			time.Local = l
 		}
 	}
-	code, signaled := run(env.signals.ctx, env, tool)
-	if signaled {
+	code, own := run(env.signals.ctx, env, tool)
+	if own {
 		return dieBy(code)
 	}
 	return code
@@ -144,15 +144,15 @@ func Run(ctx context.Context, env Env, tool Tool) int {
 	return code
 }
 
-// run is Run, and reports whether the code is that of a signal: in place of another program
-// it may be a reason code of MQTT 5, which has the same numbers.
-func run(ctx context.Context, env Env, tool Tool) (code int, signaled bool) {
+// run is Run, and reports whether the code is one of the tool's own, see option.ExitCodes. In
+// place of another program it may be a reason code of MQTT 5, which has the number that
+// stands for a signal here.
+func run(ctx context.Context, env Env, tool Tool) (code int, own bool) {
 	defer env.catchLater().Stop()
 	if p, name := tool.personality(&env); p != nil {
 		return runAs(ctx, env, tool, p, name)
 	}
-	code = runNatively(ctx, env, tool)
-	return code, code > option.Signaled
+	return runNatively(ctx, env, tool), true
 }
 
 func runNatively(ctx context.Context, env Env, tool Tool) int {

@@ -199,19 +199,18 @@ func (f ConfigFile) Place(n *yamlfile.Node) string {
 // Check checks the whole file: every key, and every value, also in parts that are not in use. Part
 // checks the options of the parts in use against the running tool.
 func (f ConfigFile) Check() error {
-	err := f.schema().Read(f.File, f.Root, "")
-	e, ok := errors.AsType[*yamlfile.Error](err)
-	if !ok {
-		return err
-	}
-	u := usageOf(e)
-	for _, at := range f.Root.Entries {
-		key := at.Key.Text
-		if at.Key.Line == e.Line && at.Key.Column == e.Column && f.schema().Find(key) == nil && Table(All).Find("--"+key) != nil {
+	s := f.schema()
+	err := s.ReadOr(f.File, f.Root, "", func(key *yamlfile.Node) error {
+		u := usageOf(f.UnknownKey(key, s.Keys()...))
+		if Table(All).Find("--"+key.Text) != nil {
 			return u.WithHint("options go below %s:, the name of a tool, or a context", keyDefaults)
 		}
+		return u
+	})
+	if e, ok := errors.AsType[*yamlfile.Error](err); ok {
+		return usageOf(e)
 	}
-	return u
+	return err
 }
 
 // schema returns the keys of a file.
@@ -329,10 +328,10 @@ func (f ConfigFile) unknownOption(table Options, key *yamlfile.Node) error {
 	if o := table.Find("--" + word); o != nil && o.Name == word && o.Key() == "" {
 		return f.usage(key, "%s cannot stand in a configuration file", word)
 	}
-	u := usageOf(f.UnknownKey(key))
 	if word != key.Text && len(table.rows(word)) > 0 {
-		return u.WithHint("put a space after the colon: %s: VALUE", word)
+		return usageOf(f.UnknownKey(key, word))
 	}
+	u := usageOf(f.UnknownKey(key))
 	spelling := "--" + strings.ReplaceAll(word, "_", "-")
 	if len(word) == 1 {
 		spelling = "-" + word

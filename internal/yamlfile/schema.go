@@ -106,13 +106,18 @@ func (x *Field) Read(f *File, n *Node) error { return x.set(f, n) }
 // name is what n belongs to in errors, or "" for a whole file. Read returns the first
 // error: n is not a mapping, a key is unknown or missing, or a value is not valid.
 func (s Schema) Read(f *File, n *Node, name string) error {
+	return s.ReadOr(f, n, name, func(key *Node) error { return f.UnknownKey(key, s.Keys()...) })
+}
+
+// ReadOr is Read with unknown as the source of the error for a key that is not in s.
+func (s Schema) ReadOr(f *File, n *Node, name string, unknown func(key *Node) error) error {
 	if n.Kind != Mapping {
 		return f.Want(n, name, "a mapping")
 	}
 	for _, e := range n.Entries {
 		x := s.Find(e.Key.Text)
 		if x == nil {
-			return f.UnknownKey(e.Key, s.Keys()...)
+			return unknown(e.Key)
 		}
 		if err := x.set(f, e.Value); err != nil {
 			return err
