@@ -4,8 +4,6 @@ package cli
 
 import (
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -27,10 +25,8 @@ func startManager(ts *testscript.TestScript, args []string) {
 	if len(args) > 0 {
 		ts.Fatalf("usage: service-manager")
 	}
-	dir, err := os.MkdirTemp("", "mq") // a path of a socket has at most 104 bytes on some systems
-	ts.Check(err)
-	ts.Defer(func() { _ = os.RemoveAll(dir) })
-	m := &manager{path: filepath.Join(dir, "n")}
+	m := &manager{path: socketPath(ts)}
+	var err error
 	m.conn, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: m.path, Net: "unixgram"})
 	ts.Check(err)
 	ts.Defer(func() { _ = m.conn.Close() })

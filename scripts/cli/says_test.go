@@ -16,16 +16,6 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-// leadTo has the environment of a script lead to a port of this machine.
-func leadTo(ts *testscript.TestScript, addr string) {
-	host, port, err := net.SplitHostPort(addr)
-	ts.Check(err)
-	ts.Setenv("MQ_HOST", host)
-	ts.Setenv("MQ_PORT", port)
-	ts.Setenv("PORT", port)
-	ts.Setenv("ADDR", addr)
-}
-
 // startSaying is the command
 //
 //	says TEXT

@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -47,12 +46,12 @@ func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*w
 type server struct {
 	*broker.Broker
 	listen func() (net.Listener, error)
+	hidden bool // its listener does not register connections
 
 	mu      sync.Mutex
 	changed *sync.Cond
 	ln      net.Listener
 	conns   map[*conn]bool
-	stalled bool
 	events  []event // not awaited yet
 }
 
@@ -65,20 +64,9 @@ type conn struct {
 	s *server
 }
 
-// Read blocks while the server is stalled.
-func (c *conn) Read(p []byte) (int, error) {
-	c.s.mu.Lock()
-	for c.s.stalled && c.s.conns[c] {
-		c.s.changed.Wait()
-	}
-	c.s.mu.Unlock()
-	return c.Conn.Read(p)
-}
-
 func (c *conn) Close() error {
 	c.s.mu.Lock()
 	delete(c.s.conns, c)
-	c.s.changed.Broadcast()
 	c.s.mu.Unlock()
 	return c.Conn.Close()
 }
@@ -137,13 +125,6 @@ func (s *server) cut() {
 	for _, c := range all {
 		_ = c.Close()
 	}
-}
-
-func (s *server) stall(on bool) {
-	s.mu.Lock()
-	s.stalled = on
-	s.changed.Broadcast()
-	s.mu.Unlock()
 }
 
 func (s *server) happened(e event) {
@@ -215,8 +196,8 @@ func startBroker(ts *testscript.TestScript, args []string) {
 	name := f.String("name", "", "")
 	tcp, useTLS, mutual, ws := f.Bool("tcp", false, ""), f.Bool("tls", false, ""), f.Bool("mutual", false, ""), f.Bool("ws", false, "")
 	users, deny := f.String("users", "", ""), f.String("deny", "", "")
-	maxQoS, maxPacket, queue := f.Int("max-qos", 2, ""), f.Int("max-packet", 0, ""), f.Int("queue", 0, "")
-	noRetain, reasons := f.Bool("no-retain", false, ""), f.Bool("reasons", false, "")
+	maxQoS, maxPacket := f.Int("max-qos", 2, ""), f.Int("max-packet", 0, "")
+	noRetain := f.Bool("no-retain", false, "")
 	cert := f.String("cert", "server", "")
 	if err := f.Parse(args); err != nil || f.NArg() > 0 {
 		ts.Fatalf("%v %q", err, f.Args())
@@ -226,7 +207,7 @@ func startBroker(ts *testscript.TestScript, args []string) {
 	}
 	s := &server{conns: map[*conn]bool{}}
 	s.changed = sync.NewCond(&s.mu)
-	o := broker.Options{MaxPacketSize: *maxPacket, QueueMessages: *queue, DisableRetain: *noRetain, ReasonStrings: *reasons}
+	o := broker.Options{MaxPacketSize: *maxPacket, DisableRetain: *noRetain}
 	if *maxQoS < 2 {
 		o.LimitQoS, o.MaximumQoS = true, packet.QoS(*maxQoS)
 	}
@@ -270,11 +251,8 @@ func startBroker(ts *testscript.TestScript, args []string) {
 	network, addr := "unix", ""
 	if *tcp || config != nil || *ws {
 		network, addr = "tcp", "127.0.0.1:0"
-	} else { // a path of a socket has at most 104 bytes on some systems
-		dir, err := os.MkdirTemp("", "mq")
-		ts.Check(err)
-		ts.Defer(func() { _ = os.RemoveAll(dir) })
-		addr = filepath.Join(dir, "s")
+	} else {
+		addr = socketPath(ts)
 	}
 	s.listen = func() (net.Listener, error) {
 		ln, err := net.Listen(network, addr)
@@ -288,7 +266,7 @@ func startBroker(ts *testscript.TestScript, args []string) {
 		}
 		return ln, nil
 	}
-	if *ws {
+	if s.hidden = *ws; *ws {
 		s.listen = func() (net.Listener, error) {
 			ln, err := transport.ListenConfig{}.Listen(context.Background(), "ws://"+addr)
 			if err == nil {
@@ -300,7 +278,6 @@ func startBroker(ts *testscript.TestScript, args []string) {
 	ts.Check(s.start())
 	w.brokers[*name] = s
 	ts.Defer(func() {
-		s.stall(false)
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		_ = s.Close(ctx)
@@ -316,19 +293,34 @@ func startBroker(ts *testscript.TestScript, args []string) {
 		ts.Setenv(*name, url)
 		return
 	}
-	ts.Setenv("ADDR", addr)
 	if network == "unix" {
+		ts.Setenv("ADDR", addr)
 		ts.Setenv("MQ_UNIX", addr)
 		return
 	}
+	leadTo(ts, addr)
+	if *ws {
+		ts.Setenv("MQ_WS", "true")
+	}
+}
+
+// leadTo has the environment of a script lead to a port of this machine.
+func leadTo(ts *testscript.TestScript, addr string) {
 	host, port, err := net.SplitHostPort(addr)
 	ts.Check(err)
 	ts.Setenv("MQ_HOST", host)
 	ts.Setenv("MQ_PORT", port)
 	ts.Setenv("PORT", port)
-	if *ws {
-		ts.Setenv("MQ_WS", "true")
-	}
+	ts.Setenv("ADDR", addr)
+}
+
+// socketPath returns the path of a new Unix socket; it has at most 104 bytes, which is the
+// limit of some systems.
+func socketPath(ts *testscript.TestScript) string {
+	dir, err := os.MkdirTemp("", "mq")
+	ts.Check(err)
+	ts.Defer(func() { _ = os.RemoveAll(dir) })
+	return filepath.Join(dir, "s")
 }
 
 func (w *world) certificates(ts *testscript.TestScript) *certtest.Set {
@@ -354,16 +346,19 @@ func makeCertificates(ts *testscript.TestScript, args []string) {
 
 // makeFault is the command
 //
-//	fault [-broker NAME] cut|stop|start|stall|resume
+//	fault [-broker NAME] cut|stop|start
 //
 // cut closes all connections, stop closes the listener too, start opens it again with
-// all sessions; stall has the broker read nothing any more, resume has it read on.
+// all sessions.
 func makeFault(ts *testscript.TestScript, args []string) {
 	f, name := brokerFlag("fault")
 	if f.Parse(args) != nil || f.NArg() != 1 {
-		ts.Fatalf("usage: fault [-broker NAME] cut|stop|start|stall|resume")
+		ts.Fatalf("usage: fault [-broker NAME] cut|stop|start")
 	}
 	s := worldOf(ts).broker(ts, *name)
+	if s.hidden {
+		ts.Fatalf("the connections of a broker with -ws cannot be cut")
+	}
 	switch f.Arg(0) {
 	case "cut":
 		s.cut()
@@ -371,10 +366,6 @@ func makeFault(ts *testscript.TestScript, args []string) {
 		s.stop()
 	case "start":
 		ts.Check(s.start())
-	case "stall":
-		s.stall(true)
-	case "resume":
-		s.stall(false)
 	default:
 		ts.Fatalf("unknown fault %q", f.Arg(0))
 	}
@@ -404,33 +395,33 @@ func startPeer(ts *testscript.TestScript, args []string) {
 		ts.Fatalf("%s: %v", args[0], err)
 	}
 	w.peer = bytebroker.Start(w.TB, conns...)
-	ts.Setenv("MQ_HOST", "127.0.0.1")
-	ts.Setenv("MQ_PORT", w.peer.Port)
-	ts.Setenv("ADDR", net.JoinHostPort("127.0.0.1", w.peer.Port))
+	leadTo(ts, net.JoinHostPort("127.0.0.1", w.peer.Port))
 }
 
 // readSteps reads what a peer plays.
 func readSteps(text string) (conns [][]bytebroker.Step, err error) {
 	next := true
 	for n, line := range strings.Split(text, "\n") {
-		line, _, _ = strings.Cut(line, "#")
-		line = strings.TrimSpace(line)
-		if line == "" {
-			next = next || n > 0 && strings.TrimSpace(strings.Split(text, "\n")[n]) == ""
+		if strings.TrimSpace(line) == "" {
+			next = true
 			continue
 		}
-		expect, answer, ok := strings.Cut(line, "->")
+		step, _, _ := strings.Cut(line, "#")
+		if strings.TrimSpace(step) == "" {
+			continue
+		}
+		expect, answer, ok := strings.Cut(step, "->")
 		if !ok {
-			return nil, errors.New("line " + strconv.Itoa(n+1) + ": no ->")
+			return nil, fmt.Errorf("line %d: no ->", n+1)
 		}
 		if next {
 			conns, next = append(conns, nil), false
 		}
-		last := len(conns) - 1
-		conns[last] = append(conns[last], bytebroker.Step{strings.TrimSpace(expect), strings.TrimSpace(answer)})
+		last := &conns[len(conns)-1]
+		*last = append(*last, bytebroker.Step{strings.TrimSpace(expect), strings.TrimSpace(answer)})
 	}
 	if len(conns) == 0 {
-		return nil, fmt.Errorf("no step")
+		return nil, errors.New("no step")
 	}
 	return conns, nil
 }
