@@ -33,7 +33,7 @@ var layers = []struct {
 
 // helpers are imported by tests only and may import anything below a tool.
 var helpers = map[string]bool{"mqtt/transport/certtest": true, "mqtt/transport/memtest": true, "mqtt/broker/brokertest": true, "internal/bench/badbroker": true,
-	"internal/bytebroker": true}
+	"internal/bytebroker": true, "internal/notify/notifytest": true}
 
 // only lists the packages that may import a path outside the module.
 var only = map[string][]string{

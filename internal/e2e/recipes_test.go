@@ -245,7 +245,7 @@ func checkUnit(t *testing.T, unit string) {
 	}
 	words := strings.Fields(line)
 	c := exec.Command(words[0], words[1:]...)
-	c.Env = []string{"NOTIFY_SOCKET=" + m.path, "WATCHDOG_USEC=120000000", "CREDENTIALS_DIRECTORY=" + dir, "MQ_CONFIG=none"}
+	c.Env = []string{"NOTIFY_SOCKET=" + m.Path, "WATCHDOG_USEC=120000000", "CREDENTIALS_DIRECTORY=" + dir, "MQ_CONFIG=none"}
 	var out, log buffer
 	c.Stdout, c.Stderr = &out, &log
 	if err := c.Start(); err != nil {

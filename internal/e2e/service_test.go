@@ -2,25 +2,23 @@ package e2e
 
 import (
 	"io"
-	"net"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/notify/notifytest"
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt/broker"
 )
 
-// manager is the socket of a service manager.
+// manager is a service manager whose errors fail the test.
 type manager struct {
-	t    *testing.T
-	conn *net.UnixConn
-	path string
+	*notifytest.Manager
+	t *testing.T
 }
 
 func newManager(t *testing.T) *manager {
@@ -28,18 +26,17 @@ func newManager(t *testing.T) *manager {
 	if runtime.GOOS == "windows" {
 		t.Skip("no datagrams on Unix sockets")
 	}
-	m := &manager{t: t, path: filepath.Join(tempDir(t), "n")}
-	var err error
-	if m.conn, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: m.path, Net: "unixgram"}); err != nil {
+	m, err := notifytest.Listen(filepath.Join(tempDir(t), "n"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { m.conn.Close() })
-	return m
+	t.Cleanup(func() { _ = m.Close() })
+	return &manager{m, t}
 }
 
 // env is the environment of a service with these words.
 func (m *manager) env(words []string, pairs ...string) cli.Env {
-	vars := map[string]string{"NOTIFY_SOCKET": m.path}
+	vars := map[string]string{"NOTIFY_SOCKET": m.Path}
 	for i := 0; i < len(pairs); i += 2 {
 		vars[pairs[i]] = pairs[i+1]
 	}
@@ -49,13 +46,11 @@ func (m *manager) env(words []string, pairs ...string) cli.Env {
 // next is the next message.
 func (m *manager) next() string {
 	m.t.Helper()
-	_ = m.conn.SetReadDeadline(time.Now().Add(patience))
-	var b [4096]byte
-	n, err := m.conn.Read(b[:])
+	text, err := m.Next(patience)
 	if err != nil {
 		m.t.Fatalf("no message: %v", err)
 	}
-	return string(b[:n])
+	return text
 }
 
 // expect takes messages that begin so, one for each word.
@@ -71,12 +66,7 @@ func (m *manager) expect(words ...string) {
 // mark puts a message of the test's behind those that were sent.
 func (m *manager) mark(text string) {
 	m.t.Helper()
-	c, err := net.Dial("unixgram", m.path)
-	if err == nil {
-		_, err = io.WriteString(c, text)
-		_ = c.Close()
-	}
-	if err != nil {
+	if err := m.Mark(text); err != nil {
 		m.t.Error(err)
 	}
 }
@@ -132,7 +122,7 @@ func TestTheWatchdogSeesAnOutputThatHangs(t *testing.T) {
 	}
 	close(out.free)
 	m.expect("WATCHDOG=1")
-	_ = m.conn.Close()
+	_ = m.Close()
 	h.broker.Close(t.Context())
 }
 

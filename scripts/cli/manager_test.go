@@ -3,18 +3,12 @@
 package cli
 
 import (
-	"net"
 	"strings"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-)
 
-// manager is the socket of a service manager.
-type manager struct {
-	conn *net.UnixConn
-	path string
-}
+	"github.com/mqtools/mqtools/internal/notify/notifytest"
+)
 
 // startManager is the command
 //
@@ -25,24 +19,11 @@ func startManager(ts *testscript.TestScript, args []string) {
 	if len(args) > 0 {
 		ts.Fatalf("usage: service-manager")
 	}
-	m := &manager{path: socketPath(ts)}
-	var err error
-	m.conn, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: m.path, Net: "unixgram"})
+	m, err := notifytest.Listen(socketPath(ts))
 	ts.Check(err)
-	ts.Defer(func() { _ = m.conn.Close() })
+	ts.Defer(func() { _ = m.Close() })
 	worldOf(ts).manager = m
-	ts.Setenv("NOTIFY_SOCKET", m.path)
-}
-
-// read is the next notification.
-func (m *manager) read(ts *testscript.TestScript) string {
-	_ = m.conn.SetReadDeadline(time.Now().Add(patience))
-	var b [4096]byte
-	n, err := m.conn.Read(b[:])
-	if err != nil {
-		ts.Fatalf("no further notification: %v", err)
-	}
-	return string(b[:n])
+	ts.Setenv("NOTIFY_SOCKET", m.Path)
 }
 
 // awaitNotification is the command
@@ -58,13 +39,10 @@ func awaitNotification(ts *testscript.TestScript, args []string) {
 	}
 	for _, want := range args {
 		if want == "-end" { // what was sent before comes before this
-			c, err := net.Dial("unixgram", m.path)
-			ts.Check(err)
-			_, err = c.Write([]byte(want))
-			ts.Check(err)
-			_ = c.Close()
+			ts.Check(m.Mark(want))
 		}
-		if got := m.read(ts); !strings.HasPrefix(got, want) {
+		got, err := m.Next(patience)
+		if ts.Check(err); !strings.HasPrefix(got, want) {
 			ts.Fatalf("the notification is %q, want %q", got, want)
 		}
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/mqtools/mqtools/internal/brokerfile"
 	"github.com/mqtools/mqtools/internal/bytebroker"
+	"github.com/mqtools/mqtools/internal/notify/notifytest"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/topic"
@@ -35,7 +36,7 @@ type world struct {
 	brokers map[string]*server // by name; "" is the one that the environment leads to
 	peer    *bytebroker.Broker
 	certs   *certtest.Set
-	manager *manager
+	manager *notifytest.Manager
 }
 
 type worldKey struct{}
