@@ -313,7 +313,12 @@ func (p *peer) next() message {
 // expect receives the next message, which must equal want.
 func (p *peer) expect(want message) {
 	p.Helper()
-	got := p.next()
+	p.check(p.next(), want)
+}
+
+// check compares a message that was received.
+func (p *peer) check(got, want message) {
+	p.Helper()
 	if p.version != packet.V5 || want.Properties == nil {
 		want.Properties, got.Properties = nil, nil
 	} else if got.Properties != nil {

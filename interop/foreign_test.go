@@ -514,16 +514,18 @@ func pings(s *stage) {
 		for range keep + keep/2 + 1 {
 			s.aSecond()
 		}
-		select {
-		case <-them.lost:
-			if keep < 24 {
-				continue
-			}
-		default:
-		}
 		us.say("a", "still here", 1)
-		them.hears("a", "still here", 1)
-		return
+		select {
+		case got := <-them.messages:
+			them.check(got, text("a", "still here", 1))
+			return
+		case <-them.lost: // which the client may report late, too
+			if keep >= 24 {
+				s.Fatalf("lost with a keep alive of %d s", keep)
+			}
+		case <-time.After(patience):
+			s.Fatal("neither a message nor a lost connection")
+		}
 	}
 }
 
