@@ -64,56 +64,11 @@ func (p *rawPeer) auth(head []byte, data string) {
 
 func (p *rawPeer) authConnack(data string) { p.auth([]byte{0x20, 0, 0}, data) }
 func (p *rawPeer) question(data string)    { p.auth([]byte{0xf0, 0x18}, data) }
-func (p *rawPeer) success(data string)     { p.auth([]byte{0xf0, 0}, data) }
-
-// counting prints token1, token2 and so on, one for each authentication.
-func counting(t *testing.T) string {
-	return "cd '" + t.TempDir() + "'; echo >>n; echo token$(($(wc -l <n)))"
-}
 
 // wantAuth checks what CONNECT or AUTH carries.
 func wantAuth(t *testing.T, what string, props []byte, want string) {
 	if method, data, _ := authOf(t, block(props)); method != "M" || data != want {
 		t.Errorf("%s by %q with %q, want M with %q", what, method, data, want)
-	}
-}
-
-// reauth waits for AUTH with reason re-authenticate and these data.
-func (p *rawPeer) reauth(t *testing.T, want string) bool {
-	first, body, ok := p.next()
-	if !ok || first != 0xf0 || body[0] != 0x19 {
-		t.Errorf("packet %#x %x, want AUTH 0x19", first, body)
-		return false
-	}
-	wantAuth(t, "AUTH", body[1:], want)
-	return true
-}
-
-func TestAStreamIsReauthenticated(t *testing.T) {
-	t.Parallel()
-	in, feed := io.Pipe()
-	addr := peer(t, func(p *rawPeer, _ []byte) {
-		p.authConnack("4")
-		if p.reauth(t, "token2") {
-			p.success("4")
-		}
-		_, _ = io.WriteString(feed, "line\n")
-		for {
-			first, body, ok := p.next()
-			switch {
-			case !ok:
-				return
-			case first>>4 == 3:
-				p.say(0x40, 2, body[3], body[4])
-				_ = feed.Close()
-			case first == 0xf0:
-				p.success("4")
-			}
-		}
-	})
-	r := start(t, in, "mqpub", append(addr, "-l", "-q", "1", "-t", "t", "--auth", "M", "--auth-command", counting(t), "--reauthenticate-every", "200ms")...).wait()
-	if r.code != 0 || r.err != "" {
-		t.Errorf("code %d, %q", r.code, r.err)
 	}
 }
 

@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"io"
 	"net"
-	"strings"
 	"testing"
-	"time"
 )
 
 // rawPeer is a server of a few hand-written bytes, one connection of it.
@@ -80,47 +78,5 @@ func (p *rawPeer) connack() {
 		p.say(0x20, 3, 0, 0, 0)
 	} else {
 		p.say(0x20, 2, 0, 0)
-	}
-}
-
-// A broker before 5.0 cannot say how many messages at QoS 2 it takes, and
-// mosquitto takes 20.
-func TestFewMessagesAtQoS2AreOnTheWayToOldBrokers(t *testing.T) {
-	t.Parallel()
-	const window, total = 20, 30
-	most := make(chan int, 1)
-	addr := peer(t, func(p *rawPeer, _ []byte) {
-		p.connack()
-		open, done, answered := [][]byte{}, 0, 0
-		for done < total {
-			// What must come may take its time. Nothing more does without an answer.
-			_ = p.SetReadDeadline(time.Time{})
-			if answered == done && len(open) >= min(window, total-done) {
-				_ = p.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-			}
-			first, body, ok := p.next()
-			switch {
-			case ok && first>>4 == 3:
-				open = append(open, []byte{body[3], body[4]})
-			case ok && first == 0x62:
-				p.say(0x70, 2, body[0], body[1])
-				done++
-			default:
-				if done == 0 {
-					most <- len(open)
-				}
-				for _, id := range open {
-					p.say(0x50, 2, id[0], id[1])
-				}
-				answered += len(open)
-				open = nil
-			}
-		}
-		_ = p.SetReadDeadline(time.Time{})
-		p.next()
-	})
-	r := run(t, strings.Repeat("x\n", total), "mqpub", append(addr, "-l", "-q", "2", "-V", "311", "-t", "t")...)
-	if n := <-most; r.code != 0 || r.err != "" || n != window {
-		t.Errorf("%d at once, want %d; code %d, %q", n, window, r.code, r.err)
 	}
 }
