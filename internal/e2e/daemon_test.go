@@ -164,29 +164,3 @@ func writeFile(t *testing.T, path string, lines ...string) string {
 	}
 	return path
 }
-
-// TestDaemonsAreStartedAndStopped makes sure of the ground that the tests
-// against foreign programs stand on.
-func TestDaemonsAreStartedAndStopped(t *testing.T) {
-	t.Parallel()
-	ports := map[string]bool{}
-	for range 20 {
-		ports[freePort(t)] = true
-	}
-	if len(ports) != 20 && runtime.GOOS == "linux" {
-		t.Errorf("20 reserved ports are only %d different ones", len(ports))
-	}
-	for port := range ports {
-		if nc, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
-			_ = nc.Close()
-			t.Errorf("another program answers on port %s", port)
-		}
-	}
-	c := exec.Command(program(t, "sh"), "-c", "echo up; exec sleep 1000")
-	d := startDaemon(t, c)
-	d.await("word", func() bool { return d.log.String() == "up\n" })
-	d.stop()
-	if c.ProcessState == nil || c.ProcessState.Success() {
-		t.Errorf("after stop: %v", c.ProcessState)
-	}
-}

@@ -204,18 +204,3 @@ func TestManyLinesArriveInOrderAtEveryQoS(t *testing.T) {
 		})
 	}
 }
-
-// listening is the address that a --serve says.
-func (r *running) listening(t *testing.T) string {
-	t.Helper()
-	said := ""
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		said = r.err.String()
-		if _, rest, ok := strings.Cut(said, "serving MQTT on "); ok && strings.Contains(rest, "\n") {
-			break
-		}
-	}
-	_, addr, _ := strings.Cut(said, "serving MQTT on ")
-	addr, _, _ = strings.Cut(addr, "\n")
-	return addr
-}

@@ -89,7 +89,7 @@ func portOf(addr string) string {
 // proxy; the clients that are killed die behind it.
 func TestExchangeThroughProxies(t *testing.T) {
 	t.Parallel()
-	h := newHub(t, brokerDefaults)
+	h := newHub(t, broker.Options{})
 	for _, name := range everyProxy {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -106,7 +106,7 @@ func TestExchangeThroughProxies(t *testing.T) {
 // TestProxiesTellWhatFails has every proxy refuse.
 func TestProxiesTellWhatFails(t *testing.T) {
 	t.Parallel()
-	h := newHub(t, brokerDefaults)
+	h := newHub(t, broker.Options{})
 	host, good, dead, denied := "127.0.0.1", h.addr[3], freePort(t), newSilent(t)
 	for _, c := range []struct {
 		name  string

@@ -1,17 +1,10 @@
 package e2e
 
 import (
-	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
-
-	"github.com/mqtools/mqtools/mqtt/broker"
-	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
 // recipe is what there is before and after an example of mqtools(7), and what
@@ -170,9 +163,7 @@ func examples(t *testing.T, path string) map[string]string {
 func TestRecipesOfTheManual(t *testing.T) {
 	t.Parallel()
 	page := examples(t, "../../man/mqtools.7")
-	unit := page["unit"]
-	delete(page, "unit")
-	t.Run("unit", func(t *testing.T) { checkUnit(t, unit) })
+	delete(page, "unit") // scripts/cli/service-of-the-manual.txtar
 	runExamples(t, page, recipes)
 }
 
@@ -206,64 +197,5 @@ func runExamples(t *testing.T, page map[string]string, recipes []recipe) {
 	}
 	for name := range page {
 		t.Errorf("the example %s has no test", name)
-	}
-}
-
-// checkUnit starts what a unit of systemd says, as systemd would, with a broker
-// that wants the password of its credential.
-func checkUnit(t *testing.T, unit string) {
-	need(t)
-	bin, err := binaries()
-	if err != nil {
-		t.Fatal(err)
-	}
-	set := map[string]string{}
-	for line := range strings.Lines(strings.ReplaceAll(unit, "\\\n", " ")) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
-			set[name] = value
-		}
-	}
-	if set["Type"] != "notify" || set["WatchdogSec"] != "2min" || set["LoadCredential"] != "mqtt:/etc/mqtools/password" {
-		t.Errorf("settings %v", set)
-	}
-	m := newManager(t)
-	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "mqtt"), "s3cret")
-	h := newHub(t, broker.Options{Authenticate: func(p *packet.Connect, _ net.Addr) packet.ReasonCode {
-		if string(p.Username) != "log" || string(p.Password) != "s3cret" {
-			return packet.BadUserNameOrPassword
-		}
-		return packet.Success
-	}})
-	line := set["ExecStart"]
-	for _, swap := range [][2]string{{"/usr/bin/mqsub", filepath.Join(bin, "mqsub")}, {"mqtts://broker.example", "mqtt://" + h.addr[1] + ":" + h.addr[3]},
-		{"${CREDENTIALS_DIRECTORY}", dir}} {
-		if strings.Count(line, swap[0]) != 1 {
-			t.Fatalf("%q is not there once in %s", swap[0], line)
-		}
-		line = strings.Replace(line, swap[0], swap[1], 1)
-	}
-	words := strings.Fields(line)
-	c := exec.Command(words[0], words[1:]...)
-	c.Env = []string{"NOTIFY_SOCKET=" + m.Path, "WATCHDOG_USEC=120000000", "CREDENTIALS_DIRECTORY=" + dir, "MQ_CONFIG=none"}
-	var out, log buffer
-	c.Stdout, c.Stderr = &out, &log
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	m.expect("STATUS=connected to ", "READY=1", "WATCHDOG=1")
-	_ = c.Process.Signal(syscall.SIGTERM)
-	_ = c.Wait()
-	m.expect("STOPPING=1")
-	// Dead by SIGTERM, which is a good end to systemd.
-	if end, _ := c.ProcessState.Sys().(syscall.WaitStatus); log.String() != "" || end.Signal() != syscall.SIGTERM {
-		t.Errorf("%v, %q", c.ProcessState, log.String())
-	}
-	if path, err := exec.LookPath("systemd-analyze"); err == nil {
-		file := filepath.Join(dir, "sensor-log.service")
-		writeFile(t, file, strings.ReplaceAll(unit, "/usr/bin/mqsub", filepath.Join(bin, "mqsub")))
-		if out, err := exec.Command(path, "verify", "--man=no", file).CombinedOutput(); err != nil || strings.Contains(string(out), "sensor-log") {
-			t.Errorf("systemd-analyze verify: %v\n%s", err, out)
-		}
 	}
 }

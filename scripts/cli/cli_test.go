@@ -52,7 +52,9 @@ func TestScripts(t *testing.T) {
 			env.Values[worldKey{}] = w
 			env.Setenv("MQ_CONFIG", "none")
 			env.Setenv("TZ", "UTC")
-			return nil
+			man, err := filepath.Abs("../../man")
+			env.Setenv("MAN", man)
+			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"appears":         positive(awaitText),
