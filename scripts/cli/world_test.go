@@ -267,9 +267,10 @@ func startBroker(ts *testscript.TestScript, args []string) {
 		}
 		return ln, nil
 	}
+	scheme := map[bool]string{true: "wss://", false: "ws://"}[config != nil]
 	if s.hidden = *ws; *ws {
 		s.listen = func() (net.Listener, error) {
-			ln, err := transport.ListenConfig{}.Listen(context.Background(), "ws://"+addr)
+			ln, err := transport.ListenConfig{TLS: config}.Listen(context.Background(), scheme+addr)
 			if err == nil {
 				addr = ln.Addr().String()
 			}
@@ -288,7 +289,7 @@ func startBroker(ts *testscript.TestScript, args []string) {
 	case network == "unix":
 		url = "unix://" + addr
 	case *ws:
-		url = "ws://" + addr + "/mqtt"
+		url = scheme + addr + "/mqtt"
 	}
 	if *name != "" {
 		ts.Setenv(*name, url)
