@@ -104,15 +104,3 @@ func TestMosquittoRestartInTheMiddle(t *testing.T) {
 		})
 	}
 }
-
-// TestMosquittoRequests has our request and our responder meet over Debian's broker.
-func TestMosquittoRequests(t *testing.T) {
-	t.Parallel()
-	m := newMosquitto(t)
-	session := []string{"--unix", m.socket(), "-t", "ask", "-q", "1", "-c", "-i", "responder"}
-	ok(t, "", "mqsub", append(session, "-E")...) // from here on requests are kept for it
-	start(t, nil, "mqsub", append(session, "--echo")...)
-	if got := ok(t, "", "mqpub", "--unix", m.socket(), "-t", "ask", "-m", "hello", "-q", "1", "--request", "-W", "20"); got != "hello\n" {
-		t.Errorf("got %q", got)
-	}
-}

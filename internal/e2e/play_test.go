@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mqtools/mqtools/mqtt/broker/brokertest"
 	"github.com/mqtools/mqtools/mqtt/script"
 )
 
@@ -52,25 +51,4 @@ func playCommand(t *testing.T, s *script.Script) {
 	if got := r.wait(); got.code != s.Exit {
 		t.Errorf("%s: exit status %d, want %d; stderr %q", strings.Join(s.Command, " "), got.code, s.Exit, got.err)
 	}
-}
-
-// TestTheScriptsOfTheManual plays the examples of mqtools-script(5).
-func TestTheScriptsOfTheManual(t *testing.T) {
-	t.Parallel()
-	page := examples(t, "../../man/mqtools-script.5")
-	if len(page) != 2 {
-		t.Errorf("%d examples, want one for brokers and one for clients", len(page))
-	}
-	dir := t.TempDir()
-	_, addr := brokertest.Start(t)
-	file := writeFile(t, filepath.Join(dir, "broker.yaml"), page["broker"])
-	r := run(t, "", "mqbench", "play", file, "--connect", addr)
-	if want := "ok    a retained message (3.1.1)\nok    a retained message (5.0)\n"; r.code != 0 || r.out != want {
-		t.Errorf("code %d, got %q, %q; want %q", r.code, r.out, r.err, want)
-	}
-	s, err := script.Parse("client.yaml", []byte(page["client"]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	playCommand(t, s)
 }
