@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -45,6 +46,11 @@ type Dialer struct {
 	// Dial, so that a certificate renewed on disk is used at the next
 	// reconnect.
 	TLS *TLSOptions
+
+	// Config, if not nil, is used instead of TLS, for certificates in memory. If
+	// its ServerName is empty, the server's certificate must be for the host of
+	// the target.
+	Config *tls.Config
 
 	// Opened, if not nil, is called when a connection is open, before TLS and
 	// the upgrade to WebSocket; with a proxy, when the proxy has opened it.
@@ -238,13 +244,18 @@ func (d *Dialer) Addresses(ctx context.Context, t *Target) ([]netip.AddrPort, er
 const FallbackDelay = 300 * time.Millisecond
 
 func (d *Dialer) tlsConfig(t *Target) (*tls.Config, error) {
-	var opts TLSOptions
-	if d.TLS != nil {
-		opts = *d.TLS
-	}
 	name, _, _ := strings.Cut(t.Host, "%") // certificates have no zone
 	if t.name != "" {
 		name = t.name
+	}
+	if d.Config != nil {
+		cfg := d.Config.Clone()
+		cfg.ServerName = cmp.Or(cfg.ServerName, name)
+		return cfg, nil
+	}
+	var opts TLSOptions
+	if d.TLS != nil {
+		opts = *d.TLS
 	}
 	return opts.Config(name)
 }
@@ -253,9 +264,12 @@ func (d *Dialer) tlsConfig(t *Target) (*tls.Config, error) {
 // began.
 func handshake(ctx context.Context, conn net.Conn, cfg *tls.Config, t *Target, start time.Time) (net.Conn, error) {
 	var asked atomic.Bool
-	certs := cfg.Certificates
+	certs, get := cfg.Certificates, cfg.GetClientCertificate
 	cfg.GetClientCertificate = func(req *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		asked.Store(true)
+		if get != nil {
+			return get(req)
+		}
 		for i := range certs {
 			if req.SupportsCertificate(&certs[i]) == nil {
 				return &certs[i], nil
@@ -273,7 +287,7 @@ func handshake(ctx context.Context, conn net.Conn, cfg *tls.Config, t *Target, s
 	if err := tc.HandshakeContext(ctx); err != nil {
 		heard := tc.ConnectionState().Version != 0 // a ServerHello was received
 		_ = conn.Close()
-		h := hello{heard: heard, asked: asked.Load(), sent: len(certs) > 0, name: cfg.ServerName}
+		h := hello{heard: heard, asked: asked.Load(), sent: len(certs) > 0 || get != nil, name: cfg.ServerName}
 		return nil, h.explain(ctx, t.Address(), err, spent(ctx, start))
 	}
 	return tc, nil
